@@ -1,0 +1,297 @@
+//! Everything the library can refuse to do, and what to try next.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Result with the crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One variant per thing a user can act on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No adapter answers to the name, index or backend asked for.
+    #[error("no GPU adapter matches {wanted}; found {}", list(found))]
+    NoAdapter {
+        /// What was asked for, in words.
+        wanted: String,
+        /// Adapters that are there.
+        found: Vec<String>,
+    },
+    /// `--require-gpu` was given and only software adapters are there.
+    #[error("a hardware GPU is required; found only software adapters: {}", list(found))]
+    OnlySoftware {
+        /// The software adapters.
+        found: Vec<String>,
+    },
+    /// The driver or the device refused something.
+    #[error("the GPU refused to {doing}: {message}")]
+    Gpu {
+        /// What we were doing.
+        doing: String,
+        /// The driver's words.
+        message: String,
+    },
+    /// The device went away (driver reset, unplugged, watchdog).
+    #[error("the GPU device was lost: {message}")]
+    DeviceLost {
+        /// The driver's words.
+        message: String,
+    },
+    /// A buffer is larger than the adapter can bind or hold.
+    #[error("{what} needs {needs} bytes in one buffer; {adapter} allows {limit}")]
+    BufferTooLarge {
+        /// What the buffer holds.
+        what: String,
+        /// Bytes needed.
+        needs: u64,
+        /// Bytes allowed.
+        limit: u64,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// Shapes that do not fit together.
+    #[error("{0}")]
+    Shape(String),
+    /// A value of a flag or field that means nothing.
+    #[error("{flag}: {what}")]
+    Argument {
+        /// The flag, such as `--ber`.
+        flag: String,
+        /// What is wrong with its value.
+        what: String,
+        /// What to type instead.
+        hint: String,
+    },
+    /// A name that is not in the list of known names.
+    #[error("unknown {kind} {name:?}")]
+    Unknown {
+        /// What kind of thing was named (`model`, `dataset`, ...).
+        kind: &'static str,
+        /// The name given.
+        name: String,
+        /// The names that would do.
+        known: Vec<String>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {what}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+        /// What to try.
+        hint: String,
+    },
+    /// A download or a helper program did not bring what was asked for.
+    #[error("cannot fetch {what}: {message}")]
+    Fetch {
+        /// What was to be fetched.
+        what: String,
+        /// Why not.
+        message: String,
+        /// What to try.
+        hint: String,
+    },
+    /// Training produced a number that is not finite.
+    #[error("the {what} is not finite at step {step}")]
+    NotFinite {
+        /// Which number.
+        what: String,
+        /// At which step.
+        step: u64,
+    },
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// `cannot read PATH` with the system's reason.
+    pub fn read(path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Read { path: path.as_ref().to_owned(), source }
+    }
+
+    /// `cannot write PATH` with the system's reason.
+    pub fn write(path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Write { path: path.as_ref().to_owned(), source }
+    }
+
+    /// A file that is not what it should be.
+    pub fn format(
+        path: impl AsRef<Path>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Format { path: path.as_ref().to_owned(), what: what.into(), hint: hint.into() }
+    }
+
+    /// A flag's value that means nothing.
+    pub fn argument(
+        flag: impl Into<String>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Argument { flag: flag.into(), what: what.into(), hint: hint.into() }
+    }
+
+    /// A name that is not in the list of known names.
+    pub fn unknown<S: ToString>(
+        kind: &'static str,
+        name: impl Into<String>,
+        known: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let known = known.into_iter().map(|k| k.to_string()).collect();
+        Self::Unknown { kind, name: name.into(), known }
+    }
+
+    /// What to try next, when there is something to try.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoAdapter { found, .. } if found.is_empty() => {
+                "install a Vulkan driver (Debian/Ubuntu: apt-get install mesa-vulkan-drivers), \
+                 then run `nf-gpu devices`"
+                    .into()
+            }
+            Self::NoAdapter { .. } => "run `nf-gpu devices`, then pass --adapter".into(),
+            Self::OnlySoftware { .. } => {
+                "leave out --require-gpu to use a software adapter (slow), or install the GPU's \
+                 Vulkan driver"
+                    .into()
+            }
+            Self::Gpu { .. } => "update the driver, or choose another with --adapter (see \
+                 `nf-gpu devices`)"
+                .into(),
+            Self::DeviceLost { .. } => {
+                "a smaller --batch-size makes shorter dispatches; otherwise update the driver"
+                    .into()
+            }
+            Self::BufferTooLarge { .. } => "lower --batch-size or --copies".into(),
+            Self::Shape(_) => return None,
+            Self::Argument { hint, .. } | Self::Format { hint, .. } | Self::Fetch { hint, .. } => {
+                hint.clone()
+            }
+            Self::Unknown { name, known, .. } => match closest(name, known) {
+                Some(near) => format!("did you mean {near}? known: {}", known.join(", ")),
+                None => format!("known: {}", known.join(", ")),
+            },
+            Self::Read { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => "check the path; nothing is there".into(),
+                io::ErrorKind::PermissionDenied => "check the permissions of the file".into(),
+                _ => return None,
+            },
+            Self::Write { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "the disk is full: free some space, or write elsewhere".into()
+                }
+                io::ErrorKind::NotFound => "the folder does not exist: create it first".into(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "choose a folder that you may write to".into()
+                }
+                _ => return None,
+            },
+            Self::NotFinite { .. } => "lower --lr".into(),
+            Self::Interrupted => return None,
+        })
+    }
+
+    /// Exit status of the command line: 2 for a mistake in what was typed, 130 for Ctrl-C, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Argument { .. } | Self::Unknown { .. } => 2,
+            Self::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}
+
+/// `error:` line, causes, then `hint:`, as the command line prints it.
+#[must_use]
+pub fn report(error: &Error) -> String {
+    let mut text = format!("error: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(c) = cause {
+        text += &format!(": {c}");
+        cause = c.source();
+    }
+    if let Some(hint) = error.hint() {
+        text += &format!("\n  hint: {hint}");
+    }
+    text
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+/// The known name nearest to a mistyped one, if it is near at all (a third of its letters).
+fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    known
+        .iter()
+        .map(|k| (distance(&name, &k.to_lowercase()), k.as_str()))
+        .filter(|&(d, k)| d * 3 <= k.len().max(name.len()) + 2)
+        .min()
+        .map(|(_, k)| k)
+}
+
+/// Levenshtein distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_the_nearest_name() {
+        let e = Error::unknown("model", "resnet2", ["vgg-small", "resnet20"]);
+        assert_eq!(
+            report(&e),
+            "error: unknown model \"resnet2\"\n  hint: did you mean resnet20? known: vgg-small, resnet20"
+        );
+        let e = Error::unknown("model", "quux", ["vgg-small", "resnet20"]);
+        assert_eq!(e.hint().unwrap(), "known: vgg-small, resnet20");
+        assert_eq!(e.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_cause_stands_on_the_error_line() {
+        let e = Error::read("x.bin", io::Error::from(io::ErrorKind::NotFound));
+        assert!(report(&e).starts_with("error: cannot read x.bin: "));
+        assert!(e.hint().unwrap().contains("check the path"));
+        assert_eq!(e.exit_code(), 1);
+    }
+}

@@ -1,0 +1,5 @@
+//! NeuralFuse on any GPU: hand-written WGSL kernels with a thin wgpu host.
+
+pub mod error;
+
+pub use error::{Error, Result};

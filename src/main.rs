@@ -1,0 +1,3 @@
+//! The `nf-gpu` command.
+
+fn main() {}
