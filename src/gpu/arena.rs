@@ -57,8 +57,8 @@ mod tests {
         let mut tape = Tape::new();
         let ids: Vec<_> = (0..6).map(|i| tape.transient("t", 64 << (i % 3))).collect();
         for pair in ids.windows(2) {
-            tape.clear(pair[0]);
             tape.clear(pair[1]);
+            tape.clear(pair[0]);
         }
         let arena = assign(&tape);
         for pair in ids.windows(2) {
