@@ -1,3 +1,3 @@
-//! All tests that need more than one module: interface, conformance, data, command line.
-
+//! The conformance suite of the kernels, and the tests of the whole.
+mod conformance;
 mod data;
