@@ -1,4 +1,5 @@
 //! Data sets through the public interface and the command line.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 use std::{
     fs,
@@ -299,7 +300,7 @@ fn show_writes_a_png_and_prints_one_json_document() {
     ]);
     assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(0), ""));
     let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!(json["class_counts"], serde_json::json!([200; 10]));
+    assert_eq!(json["class_counts"], serde_json::json!(vec![200; 10]));
     let sheet = image::open(&out).unwrap();
     assert_eq!(sheet.width(), json["width"].as_u64().unwrap() as u32);
 }

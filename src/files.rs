@@ -50,11 +50,14 @@ fn write_beside(
     let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(mode);
-    let mut out = BufWriter::new(builder.tempfile_in(folder)?);
+    let mut temporary = builder.tempfile_in(folder)?;
+    // The plain file: its errors do not name the temporary file.
+    let mut out = BufWriter::new(temporary.as_file_mut());
     fill(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
+    out.flush()?;
+    drop(out);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| e.error)?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The font of every picture: DejaVu Sans, embedded, so that no system font is needed.
+//! The font of every picture: `DejaVu` Sans, embedded, so that no system font is needed.
 
 use std::sync::OnceLock;
 

@@ -1,8 +1,7 @@
 //! `nf-gpu data`: list, fetch, check and show data sets.
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command talks to its user"
+    reason = "progress and messages go to the terminal"
 )]
 
 use std::{
@@ -12,7 +11,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
@@ -187,12 +186,10 @@ struct Console {
 
 impl Console {
     fn new(quiet: bool) -> Self {
-        let bar = if quiet || !io::stderr().is_terminal() {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::no_length()
-        };
-        Self { bar, quiet }
+        Self {
+            bar: ProgressBar::hidden(),
+            quiet,
+        }
     }
 
     fn show(&self, event: &FetchEvent<'_>) {
@@ -205,9 +202,7 @@ impl Console {
                 self.say(&format!("{source} does not work: {reason}"));
             }
             FetchEvent::Downloading { done, total } => self.advance(*done, *total),
-            FetchEvent::Wrote { file } => {
-                self.say(&format!("wrote {file}"));
-            }
+            FetchEvent::Wrote { file } => self.say(&format!("wrote {file}")),
             FetchEvent::Kept { .. } => {}
         }
     }
@@ -218,17 +213,26 @@ impl Console {
         }
     }
 
-    /// No colours: `NO_COLOR` has nothing to turn off.
+    /// Draws the bar, from the first byte on. No colours: `NO_COLOR` has nothing to turn off.
     fn advance(&self, done: u64, total: Option<u64>) {
-        if self.bar.length() != total {
+        if self.quiet || !io::stderr().is_terminal() {
+            return;
+        }
+        if self.bar.is_hidden() || self.bar.length() != total {
             let template = match total {
-                Some(_) => "{bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-                None => "{spinner} {bytes}, {bytes_per_sec}",
+                Some(_) => {
+                    "{bar:32} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}"
+                }
+                None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
             };
-            if let (Ok(style), Some(total)) = (ProgressStyle::with_template(template), total) {
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 self.bar.set_style(style);
-                self.bar.set_length(total);
             }
+            match total {
+                Some(total) => self.bar.set_length(total),
+                None => self.bar.unset_length(),
+            }
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         self.bar.set_position(done);
     }
@@ -283,19 +287,16 @@ fn file_json(check: &FileCheck) -> Value {
 fn show(name: &str, out: &Path, split: Split, columns: u32, common: &Common) -> Result<()> {
     let set = data::open(name, &common.data_dir, split)?;
     let sheet = contact_sheet::draw(&set, columns)?;
-    files::write(out, |w| {
-        PngEncoder::new(w)
-            .write_image(
-                sheet.as_raw(),
-                sheet.width(),
-                sheet.height(),
-                ExtendedColorType::Rgb8,
-            )
-            .map_err(|e| match e {
-                image::ImageError::IoError(e) => e,
-                other => io::Error::other(other),
-            })
-    })?;
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png)
+        .write_image(
+            &sheet,
+            sheet.width(),
+            sheet.height(),
+            ExtendedColorType::Rgb8,
+        )
+        .map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))?;
+    files::write(out, |w| w.write_all(&png))?;
     if common.json {
         return print_json(&json!({
             "version": 1, "dataset": name, "split": split, "images": set.len(), "out": out,

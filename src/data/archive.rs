@@ -12,8 +12,9 @@ use ureq::http::{Response, StatusCode, header};
 
 use super::{
     checksum::md5_of,
-    cifar10::{FOLDER, RECORD_BYTES, RECORDS, Target},
+    cifar10::{FOLDER, RECORD_BYTES, RECORDS},
     fetch::{FetchEvent, Progress, tell},
+    target::Target,
 };
 use crate::error::{Error, Result};
 

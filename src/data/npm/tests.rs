@@ -133,6 +133,13 @@ fn the_clients_own_words_are_passed_on() {
         "{e}"
     );
 
+    for full in ["echo 'npm error code ENOSPC' >&2; exit 1", "exit 228"] {
+        let npm = client(dir.path(), full);
+        let e = pack(npm.as_os_str(), dir.path(), &mut |_| true).unwrap_err();
+        assert!(matches!(e, Error::Write { .. }), "{e}");
+        assert!(e.hint().unwrap().contains("disk is full"));
+    }
+
     let npm = client(dir.path(), "exit 0");
     let e = pack(npm.as_os_str(), dir.path(), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("brought no package"), "{e}");
