@@ -100,7 +100,16 @@ fn download(server: &Server, sum: &str, before: &[u8]) -> (Result<()>, Option<Ve
     if !before.is_empty() {
         fs::write(&part, before).unwrap();
     }
-    let result = archive(server, sum).download(&part, &mut |_| true);
+    let mut told = (0, None);
+    let result = archive(server, sum).download(&part, &mut |event| {
+        if let FetchEvent::Downloading { done, total } = event {
+            told = (done, total);
+        }
+        true
+    });
+    if result.is_ok() && before.len() < 300_000 {
+        assert_eq!(told, (300_000, Some(300_000)), "what the user saw last");
+    }
     (result, fs::read(&part).ok())
 }
 
