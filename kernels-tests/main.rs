@@ -1,1 +1,2 @@
-mod placeholder {}
+//! The conformance suite of the kernels, and the tests of the whole.
+mod conformance;
