@@ -33,8 +33,8 @@ export CARGO_PROFILE_RELEASE_INCREMENTAL=true
 export CARGO_TERM_COLOR=never
 
 # A mutant may loop for ever.
-limit=
-if command -v timeout >/dev/null; then limit="timeout 600"; fi
+limit=()
+if command -v timeout >/dev/null; then limit=(timeout 600); fi
 
 # copy [FILE...]: the working tree as it is (or these files of it) into the copy.
 copy() {
@@ -68,11 +68,19 @@ replace() {
 
 # run TEST: the test's verdict on the copy: passed, failed, or why it has none.
 run() {
-    local -a arguments
-    read -r -a arguments <<<"$1"
+    local -a arguments=() words
+    local -a settings=(env)
+    read -r -a words <<<"$1"
+    for word in "${words[@]}"; do
+        case $word in
+            [A-Z]*=*) settings+=("$word") ;;
+            *) arguments+=("$word") ;;
+        esac
+    done
     if ! (cd "$tree" && cargo test --release "${arguments[@]}" --no-run) >"$log" 2>&1; then
         echo "does not build"
-    elif (cd "$tree" && $limit cargo test --release "${arguments[@]}") >"$log" 2>&1; then
+    elif (cd "$tree" && "${settings[@]}" ${limit[@]+"${limit[@]}"} \
+        cargo test --release "${arguments[@]}") >"$log" 2>&1; then
         if grep -qE '^test result: ok\. [1-9]' "$log"; then echo passed; else echo "ran no test"; fi
     elif grep -qE '^test result: FAILED' "$log"; then
         echo failed
