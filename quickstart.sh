@@ -20,12 +20,12 @@ if [ $# -gt 0 ] && [ -e "$out/generator.safetensors" ]; then
     die "$out holds a trained generator" "rm -r $out, then $0 $* trains another" 2
 fi
 
+need_cargo
 phase "driver"
 settings=$(scripts/driver.sh)
 eval "$settings"
 
 phase "build"
-need_cargo
 cargo build --release
 
 if [ -e "$out/generator.safetensors" ]; then
@@ -51,7 +51,11 @@ else
 
     phase "train"
     rm -rf "$out" # of a run that was interrupted
-    nf train --preset quick --base "$base" --dataset "$dataset" --chip 1 --out "$out" "$@"
+    case " $*" in
+        *" --chip"*) ;;
+        *) set -- --chip 1 "$@" ;;
+    esac
+    nf train --preset quick --base "$base" --dataset "$dataset" --out "$out" "$@"
     again=false
 fi
 
@@ -65,4 +69,4 @@ if $again; then
     say ""
     say "trained earlier; to train again: rm -r $out, then $0"
 fi
-say "next: README.md, nf-gpu --help (target/release/nf-gpu), ./test.sh"
+say "next: README.md, ${CARGO_TARGET_DIR:-target}/release/nf-gpu --help, ./test.sh"

@@ -104,6 +104,8 @@ case $(uname -s) in
     Linux)
         vulkan
         if $all; then others; fi
+        # Mesa's device_select layer looks for a Wayland session and prints an error if there is none.
+        if [ -z "${XDG_RUNTIME_DIR-}" ]; then echo "export NODEVICE_SELECT=1"; fi
         ;;
     Darwin | MINGW* | MSYS* | CYGWIN*) ;; # Metal and DX12 are part of the system
     *) has_vulkan || die "no Vulkan driver is installed" "$(advice)" ;;
