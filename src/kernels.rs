@@ -7,6 +7,9 @@ macro_rules! for_each_kernel {
     ($then:ident) => {
         $then! {
             add,
+            conv2d,
+            conv2d_grad_weight,
+            weight_gradient,
         }
     };
 }

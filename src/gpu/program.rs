@@ -294,7 +294,7 @@ fn select(
     plan: &Plan,
     fixed: Option<(&'static str, u32)>,
 ) -> Result<(&'static Variant, u32)> {
-    let Some((name, workgroup)) = fixed else { return gpu.choose(plan.kernel) };
+    let Some((name, workgroup)) = fixed else { return gpu.choose(plan) };
     let variant = plan.kernel.variants.iter().find(|v| v.name == name);
     variant.map(|v| (v, workgroup)).ok_or_else(|| {
         Error::unknown("variant", name, plan.kernel.variants.iter().map(|v| v.name))
