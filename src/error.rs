@@ -186,7 +186,6 @@ impl Error {
                     .into()
             }
             Self::BufferTooLarge { .. } => "lower --batch-size or --copies".into(),
-            Self::Shape(_) => return None,
             Self::Argument { hint, .. } | Self::Format { hint, .. } | Self::Fetch { hint, .. } => {
                 hint.clone()
             }
@@ -210,7 +209,7 @@ impl Error {
                 _ => return None,
             },
             Self::NotFinite { .. } => "lower --lr".into(),
-            Self::Interrupted => return None,
+            Self::Shape(_) | Self::Interrupted => return None,
         })
     }
 

@@ -57,9 +57,11 @@ impl Gpu {
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(
-            |e| Error::Gpu { doing: format!("open {}", report.name), message: e.to_string() },
-        )?;
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Gpu {
+                doing: format!("open {}", report.name),
+                message: e.to_string(),
+            })?;
         let troubles = Arc::new(Mutex::new(Troubles::default()));
         let seen = Arc::clone(&troubles);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -115,11 +117,9 @@ impl Gpu {
         let named = |name: Option<&str>| kernel.variants.iter().find(|v| Some(v.name) == name);
         let user = named(self.preferred.get(kernel.name).copied());
         let mut order = user.into_iter().chain(named(plan.variant)).chain(kernel.variants);
-        order.find_map(|v| runs(&v)).ok_or_else(|| {
-            Error::Gpu {
-                doing: format!("run {}", kernel.name),
-                message: format!("{} can run none of its variants", self.report.name),
-            }
+        order.find_map(|v| runs(&v)).ok_or_else(|| Error::Gpu {
+            doing: format!("run {}", kernel.name),
+            message: format!("{} can run none of its variants", self.report.name),
         })
     }
 
@@ -163,8 +163,12 @@ impl Gpu {
             return Err(Error::BufferTooLarge { what, needs: bytes, limit, adapter });
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let descriptor =
-            wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        };
         let buffer = self.device.create_buffer(&descriptor);
         match pollster::block_on(scope.pop()) {
             Some(error) => Err(Error::Gpu {

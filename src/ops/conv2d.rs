@@ -125,7 +125,15 @@ impl Conv2d {
     pub fn forward(x: Nhwc, k: u32, window: Window) -> Result<Self> {
         let [h, w] = window.output(x.h, x.w)?;
         let y = Nhwc::new(x.n, h, w, k);
-        Ok(Self { x, y, window, transposed: false, copies: 1, shared_input: false, sum_copies: false })
+        Ok(Self {
+            x,
+            y,
+            window,
+            transposed: false,
+            copies: 1,
+            shared_input: false,
+            sum_copies: false,
+        })
     }
 
     /// A transposed convolution of `x` with `k` output channels.
@@ -135,7 +143,15 @@ impl Conv2d {
     pub fn transposed(x: Nhwc, k: u32, window: Window) -> Result<Self> {
         let [h, w] = window.transposed_output(x.h, x.w)?;
         let y = Nhwc::new(x.n, h, w, k);
-        Ok(Self { x, y, window, transposed: true, copies: 1, shared_input: false, sum_copies: false })
+        Ok(Self {
+            x,
+            y,
+            window,
+            transposed: true,
+            copies: 1,
+            shared_input: false,
+            sum_copies: false,
+        })
     }
 
     /// The gather that turns the output's gradient into the input's; it reads the transposed weights.
@@ -179,7 +195,8 @@ impl Conv2d {
                 self.window
             )));
         }
-        if self.copies == 0 || u64::from(self.copies) * self.y.bytes().max(self.x.bytes()) > 1 << 34 {
+        if self.copies == 0 || u64::from(self.copies) * self.y.bytes().max(self.x.bytes()) > 1 << 34
+        {
             return Err(Error::Shape(format!("{} copies of {} are too many", self.copies, self.y)));
         }
         Ok(())

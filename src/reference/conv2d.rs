@@ -12,12 +12,7 @@ use crate::{
 
 /// Calls `f(large, tap, small)` for every pair of pixels that a window joins: pixel indices into the
 /// image it slides over and into the image of its positions, and the tap `r * S + s`.
-pub fn meetings(
-    large: Nhwc,
-    small: Nhwc,
-    window: Window,
-    mut f: impl FnMut(usize, usize, usize),
-) {
+pub fn meetings(large: Nhwc, small: Nhwc, window: Window, mut f: impl FnMut(usize, usize, usize)) {
     let [rows, columns] = window.kernel;
     for n in 0..small.n {
         for (oy, ox) in (0..small.h).flat_map(|oy| (0..small.w).map(move |ox| (oy, ox))) {
@@ -99,8 +94,7 @@ fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> 
     let y_len = (conv.y.pixels() * conv.y.c) as usize;
     let k = conv.y.c as usize;
     let xs: Vec<Vec<f32>> = (0..x_copies).map(|_| draw(x_len)).collect();
-    let ws: Vec<Vec<f32>> =
-        (0..conv.copies).map(|_| draw(conv.weights().len() as usize)).collect();
+    let ws: Vec<Vec<f32>> = (0..conv.copies).map(|_| draw(conv.weights().len() as usize)).collect();
     let affine = draw(fusion.affine_len as usize);
     let residual = draw(y_len * y_copies);
     let gates: Vec<Vec<f64>> =
@@ -142,18 +136,13 @@ fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> 
     let unused = [f32::NAN; 4];
     let pick = |wanted: bool, values: Vec<f32>| if wanted { values } else { unused.to_vec() };
     let padded_xs: Vec<f32> = xs.iter().flat_map(|x| nan_padded(x, conv.x.c)).collect();
-    let padded_ws: Vec<f32> =
-        ws.iter().flat_map(|w| padded_weights(w, conv.weights())).collect();
+    let padded_ws: Vec<f32> = ws.iter().flat_map(|w| padded_weights(w, conv.weights())).collect();
     let data = vec![
         Data::input(&padded_xs),
         Data::input(&padded_ws),
         Data::input(&pick(fusion.affine_len > 0, affine)),
         Data::input(&pick(fusion.residual, nan_padded(&residual, conv.y.c))),
-        if fusion.mask_in {
-            Data::input(&masks(&gates, conv.x))
-        } else {
-            Data::input(&[0u32; 4])
-        },
+        if fusion.mask_in { Data::input(&masks(&gates, conv.x)) } else { Data::input(&[0u32; 4]) },
         Data::Output(Want::channels_bounded(&values, &bounds, conv.y.c)),
         if fusion.mask_out {
             let copies: Vec<Vec<f64>> = values.chunks(y_len).map(<[f64]>::to_vec).collect();
@@ -186,7 +175,11 @@ pub fn cases() -> Result<Vec<Case>> {
         forward(3, 4, 4, 36, 64, 3, 1, 1)?,
         forward(1, 8, 6, 5, 4, 5, 3, 2)?,
         forward(1, 1, 19, 70, 10, 1, 1, 0)?,
-        Conv2d::forward(Nhwc::new(2, 6, 7, 3), 5, Window { kernel: [2, 4], stride: 1, padding: 1 })?,
+        Conv2d::forward(
+            Nhwc::new(2, 6, 7, 3),
+            5,
+            Window { kernel: [2, 4], stride: 1, padding: 1 },
+        )?,
         backward(1, 1, 1, 1, 1, 1, 1, 0)?,
         backward(2, 4, 3, 5, 36, 4, 2, 1)?,
         backward(1, 4, 4, 12, 6, 2, 2, 1)?,
@@ -213,11 +206,18 @@ pub fn cases() -> Result<Vec<Case>> {
         ("copies", Conv2d { copies: 3, ..conv }, full, true),
         ("shared", Conv2d { copies: 3, shared_input: true, ..conv }, full, true),
         ("mask", conv.grad_input(), Fusion { mask_in: true, residual: true, ..none }, true),
-        ("mask", Conv2d { copies: 2, ..conv }.grad_input(), Fusion { mask_in: true, ..none }, false),
-        ("mask plain", backward(2, 3, 3, 6, 40, 2, 2, 0)?.grad_input(), Fusion {
-            mask_in: true,
-            ..none
-        }, true),
+        (
+            "mask",
+            Conv2d { copies: 2, ..conv }.grad_input(),
+            Fusion { mask_in: true, ..none },
+            false,
+        ),
+        (
+            "mask plain",
+            backward(2, 3, 3, 6, 40, 2, 2, 0)?.grad_input(),
+            Fusion { mask_in: true, ..none },
+            true,
+        ),
         (
             "sum",
             Conv2d { copies: 3, shared_input: true, ..forward(2, 5, 3, 3, 37, 3, 1, 1)? }
