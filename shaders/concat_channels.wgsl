@@ -48,8 +48,8 @@ fn main(
             if c < params.a_c {
                 v[j] = a[pixel * a_c4s + c4][j];
             } else if c < y_c {
-                let from = c - params.a_c;
-                v[j] = b[pixel * b_c4s + from / 4u][from % 4u];
+                let b_channel = c - params.a_c;
+                v[j] = b[pixel * b_c4s + b_channel / 4u][b_channel % 4u];
             }
         }
     }

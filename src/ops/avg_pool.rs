@@ -81,3 +81,18 @@ pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let plan = Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]);
     Ok(plan.costing(u64::from(y.pixels()) * u64::from(y.c) * taps))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_of_the_whole_image_is_global_and_longer_loops_are_refused() {
+        let x = Nhwc::new(1, 224, 224, 64);
+        let global = Window { kernel: [224, 224], stride: 1, padding: 0 };
+        assert_eq!(output(x, global).unwrap(), Nhwc::new(1, 1, 1, 64));
+        let larger = Window { kernel: [256, 256], stride: 1, padding: 0 };
+        assert!(output(Nhwc::new(1, 256, 256, 4), larger).is_err());
+        assert!(output(x, Window::square(0, 1, 0)).is_err());
+    }
+}

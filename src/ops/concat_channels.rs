@@ -41,3 +41,19 @@ pub fn plan(a: Nhwc, b: Nhwc) -> Result<Plan> {
     let bytes = vec![a.bytes(), b.bytes(), y.bytes()];
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_different_sizes_are_refused() {
+        let a = Nhwc::new(2, 3, 4, 5);
+        assert_eq!(plan(a, a.with_c(2)).unwrap().bytes, [768, 384, 768]);
+        for b in [Nhwc::new(1, 3, 4, 5), Nhwc::new(2, 4, 4, 5), Nhwc::new(2, 3, 3, 5)] {
+            let refused = plan(a, b).unwrap_err().to_string();
+            assert!(refused.contains("[n=2 h=3 w=4 c=5]"), "{refused}");
+        }
+        assert!(plan(a, a.with_c(0)).is_err());
+    }
+}

@@ -132,3 +132,26 @@ pub fn plan(x: Nhwc, y: Nhwc, gather: Gather) -> Result<Plan> {
     let grid = Grid::Items(u64::from(y.vec4s()));
     Ok(Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meaningless_steps_and_indices_past_31_bits_are_refused() {
+        let x = Nhwc::new(2, 3, 4, 5);
+        let same = Gather::channels(0);
+        assert!(plan(x, x, same).is_ok());
+        assert!(plan(x, Nhwc::new(1, 3, 4, 5), same).is_err());
+        for gather in [
+            Gather { mul: 0, ..same },
+            Gather { div: 0, ..same },
+            Gather { mul: u32::MAX, ..same },
+            Gather { mul: 1 << 30, offset: i32::MIN, ..same },
+            Gather { offset: i32::MAX, ..same },
+            Gather { channel_offset: i32::MAX, ..same },
+        ] {
+            assert!(plan(x, x, gather).is_err(), "{gather:?}");
+        }
+    }
+}

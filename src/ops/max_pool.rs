@@ -87,3 +87,33 @@ pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes);
     Ok(plan.costing(u64::from(y.pixels()) * u64::from(y.c) * taps))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_miss_the_image_or_a_byte_are_refused() {
+        let x = Nhwc::new(2, 16, 17, 3);
+        assert_eq!(output(x, Window::square(3, 2, 1)).unwrap(), Nhwc::new(2, 8, 9, 3));
+        assert_eq!(output(x, Window::square(16, 1, 0)).unwrap(), Nhwc::new(2, 1, 2, 3));
+        for window in [
+            Window::square(17, 1, 0),
+            Window { kernel: [1, 257], stride: 1, padding: 0 },
+            Window::square(2, 0, 0),
+            Window::square(3, 1, 2),
+            Window::square(0, 1, 0),
+            Window { kernel: [1 << 16, 1 << 16], stride: 1, padding: 0 },
+        ] {
+            let refused = plan(x, window).unwrap_err().to_string();
+            assert!(refused.contains("16x17") || refused.contains("h=16 w=17"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_index_takes_a_word_per_four_channels() {
+        let plan = plan(Nhwc::new(2, 6, 8, 10), Window::square(2, 2, 0)).unwrap();
+        let pixels = 2 * 3 * 4;
+        assert_eq!(plan.bytes, [2 * 6 * 8 * 12 * 4, pixels * 12 * 4, pixels * 3 * 4]);
+    }
+}

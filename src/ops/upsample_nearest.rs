@@ -49,3 +49,17 @@ pub fn plan(x: Nhwc, factor: u32) -> Result<Plan> {
     let grid = Grid::Items(u64::from(y.vec4s()));
     Ok(Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_of_0_and_past_32_bits_are_refused() {
+        let x = Nhwc::new(1, 3, 4, 8);
+        assert_eq!(output(x, 2).unwrap(), Nhwc::new(1, 6, 8, 8));
+        for factor in [0, 1 << 20, 1 << 31] {
+            assert!(plan(x, factor).is_err(), "{factor}");
+        }
+    }
+}
