@@ -6,9 +6,22 @@
 macro_rules! for_each_kernel {
     ($then:ident) => {
         $then! {
+            activation,
+            activation_grad,
             add,
+            avg_pool,
+            avg_pool_grad,
+            channel_affine,
+            concat_channels,
             conv2d,
             conv2d_grad_weight,
+            fuse_clamp,
+            fuse_clamp_grad,
+            gather2d,
+            max_pool,
+            max_pool_grad,
+            upsample_nearest,
+            upsample_nearest_grad,
             weight_gradient,
         }
     };
