@@ -1,2 +1,3 @@
 //! The conformance suite of the kernels, and the tests of the whole.
 mod conformance;
+mod faults;
