@@ -6,7 +6,10 @@
 macro_rules! for_each_kernel {
     ($then:ident) => {
         $then! {
+            absmax,
             add,
+            fault_dequantize,
+            quantize,
         }
     };
 }

@@ -13,5 +13,6 @@ pub use inject::{Flips, inject};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};
 pub use model::{FaultModel, Faults};
 pub use philox::philox4x32_10;
+pub(crate) use quantize::check_bits;
 pub use quantize::{Quantized, dequantize, quantize};
 pub use seed::{MAX_SEED, Maps, check_seed, step_seed};

@@ -1,5 +1,5 @@
-//! Fault models: what a faulty cell does to the bit stored in it. Every model becomes one mask that
-//! is XORed with the stored word, so one kernel serves all.
+//! Fault models: what a faulty cell does to the bit stored in it. Every model becomes one mask to
+//! exclude-or with the stored word, so one kernel serves all.
 
 use super::mask;
 use crate::error::{Error, Result};
