@@ -6,6 +6,7 @@
 macro_rules! for_each_kernel {
     ($then:ident) => {
         $then! {
+            absmax,
             activation,
             activation_grad,
             add,
@@ -15,11 +16,13 @@ macro_rules! for_each_kernel {
             concat_channels,
             conv2d,
             conv2d_grad_weight,
+            fault_dequantize,
             fuse_clamp,
             fuse_clamp_grad,
             gather2d,
             max_pool,
             max_pool_grad,
+            quantize,
             upsample_nearest,
             upsample_nearest_grad,
             weight_gradient,

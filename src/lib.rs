@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod error;
+pub mod fault;
 pub mod gpu;
 pub mod kernel;
 mod kernels;
