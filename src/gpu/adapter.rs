@@ -76,17 +76,19 @@ impl AdapterReport {
 /// Every adapter of every backend, best first.
 #[must_use]
 pub fn list() -> Vec<AdapterReport> {
-    enumerate().1.into_iter().map(|(_, report)| report).collect()
+    enumerate()
+        .1
+        .into_iter()
+        .map(|(_, report)| report)
+        .collect()
 }
 
 pub(super) type Found = (wgpu::Adapter, AdapterReport);
 
 pub(super) fn enumerate() -> (wgpu::Instance, Vec<Found>) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN
-        | wgpu::Backends::METAL
-        | wgpu::Backends::DX12
-        | wgpu::Backends::GL;
+    descriptor.backends =
+        wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
@@ -137,7 +139,9 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
             _ => "other",
         }
         .to_owned(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_owned(),
         kind: match info.device_type {
             wgpu::DeviceType::DiscreteGpu => "discrete",
             wgpu::DeviceType::IntegratedGpu => "integrated",
@@ -166,13 +170,19 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
         (Some(name), Some(backend)) => format!("{name:?} on {backend:?}"),
     };
     let fits = |report: &AdapterReport| {
-        let backend = choice.backend.is_none_or(|b| {
-            report.backend == format!("{b:?}").to_lowercase()
-        });
-        let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
-            Ok(index) => report.index == index,
-            Err(_) => report.line().to_lowercase().contains(&wanted.to_lowercase()),
-        });
+        let backend = choice
+            .backend
+            .is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
+        let name = choice
+            .adapter
+            .as_ref()
+            .is_none_or(|wanted| match wanted.parse::<usize>() {
+                Ok(index) => report.index == index,
+                Err(_) => report
+                    .line()
+                    .to_lowercase()
+                    .contains(&wanted.to_lowercase()),
+            });
         backend && name
     };
     let chosen = found.into_iter().find(|(_, report)| fits(report));
@@ -181,6 +191,9 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
             Err(Error::OnlySoftware { found: names })
         }
         Some(found) => Ok(found),
-        None => Err(Error::NoAdapter { wanted, found: names }),
+        None => Err(Error::NoAdapter {
+            wanted,
+            found: names,
+        }),
     }
 }

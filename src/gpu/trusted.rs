@@ -1,5 +1,8 @@
 //! The one file with `unsafe`: each use with its reason.
-#![expect(unsafe_code, reason = "wgpu marks these calls unsafe; each says below why it is sound here")]
+#![expect(
+    unsafe_code,
+    reason = "wgpu marks these calls unsafe; each says below why it is sound here"
+)]
 
 use crate::kernel::Variant;
 
@@ -32,8 +35,11 @@ pub(super) fn pipeline_cache(
     if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
         return None;
     }
-    let descriptor =
-        wgpu::PipelineCacheDescriptor { label: Some("nf-gpu"), data: None, fallback: true };
+    let descriptor = wgpu::PipelineCacheDescriptor {
+        label: Some("nf-gpu"),
+        data: None,
+        fallback: true,
+    };
     // SAFETY: the call is unsafe because of `data`, which must come from an earlier cache; there is
     // none here.
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
