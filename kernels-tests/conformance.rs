@@ -17,14 +17,20 @@ fn every_kernel_matches_its_twin_on_every_adapter() {
     for adapter in &adapters {
         println!("{}", adapter.line());
 <<<<<<< HEAD
+<<<<<<< HEAD
         let choice =
             AdapterChoice { adapter: Some(adapter.index.to_string()), ..Default::default() };
 =======
+=======
+>>>>>>> k2
         let choice = AdapterChoice {
             adapter: Some(adapter.index.to_string()),
             ..Default::default()
         };
+<<<<<<< HEAD
 >>>>>>> k3
+=======
+>>>>>>> k2
         let gpu = Gpu::open(&choice).unwrap();
         for suite in SUITES {
             if only.as_ref().is_some_and(|k| k != suite.kernel.name) {

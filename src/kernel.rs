@@ -180,8 +180,11 @@ impl Plan {
         let flops = bytes.iter().sum::<u64>() / 4;
         let params = bytemuck::bytes_of(params).to_vec();
 <<<<<<< HEAD
+<<<<<<< HEAD
         Self { kernel, params, constants: Vec::new(), grid, bytes, variant: None, flops }
 =======
+=======
+>>>>>>> k2
         Self {
             kernel,
             params,
@@ -190,7 +193,10 @@ impl Plan {
             bytes,
             flops,
         }
+<<<<<<< HEAD
 >>>>>>> k3
+=======
+>>>>>>> k2
     }
 
     /// The same plan with the override constant `name` set.

@@ -171,6 +171,7 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
     };
     let fits = |report: &AdapterReport| {
 <<<<<<< HEAD
+<<<<<<< HEAD
         let backend =
             choice.backend.is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
         let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
@@ -178,6 +179,8 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
             Err(_) => report.line().to_lowercase().contains(&wanted.to_lowercase()),
         });
 =======
+=======
+>>>>>>> k2
         let backend = choice
             .backend
             .is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
@@ -191,7 +194,10 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
                     .to_lowercase()
                     .contains(&wanted.to_lowercase()),
             });
+<<<<<<< HEAD
 >>>>>>> k3
+=======
+>>>>>>> k2
         backend && name
     };
     let chosen = found.into_iter().find(|(_, report)| fits(report));

@@ -148,7 +148,10 @@ impl Gpu {
                 doing: format!("run {}", kernel.name),
                 message: format!("{} can run none of its variants", self.report.name),
             })
+<<<<<<< HEAD
 >>>>>>> k3
+=======
+>>>>>>> k2
     }
 
     /// Waits until everything submitted is done.

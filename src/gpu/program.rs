@@ -70,6 +70,7 @@ impl Buffer {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let back = gpu.create_buffer("readback", self.bytes, usage)?;
 <<<<<<< HEAD
+<<<<<<< HEAD
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
 =======
@@ -77,6 +78,11 @@ impl Buffer {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
 >>>>>>> k3
+=======
+        let mut encoder = gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+>>>>>>> k2
         encoder.copy_buffer_to_buffer(&self.raw, 0, &back, 0, self.bytes);
         gpu.queue.submit([encoder.finish()]);
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -248,6 +254,7 @@ impl Program {
 
     fn submit(&self, gpu: &Gpu, steps: &[Step]) {
 <<<<<<< HEAD
+<<<<<<< HEAD
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
 =======
@@ -255,6 +262,11 @@ impl Program {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
 >>>>>>> k3
+=======
+        let mut encoder = gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+>>>>>>> k2
         let mut at = 0;
         while at < steps.len() {
             if let Step::Clear(buffer) = &steps[at] {
@@ -355,12 +367,18 @@ fn select(
     fixed: Option<(&'static str, u32)>,
 ) -> Result<(&'static Variant, u32)> {
 <<<<<<< HEAD
+<<<<<<< HEAD
     let Some((name, workgroup)) = fixed else { return gpu.choose(plan) };
 =======
     let Some((name, workgroup)) = fixed else {
         return gpu.choose(plan.kernel);
     };
 >>>>>>> k3
+=======
+    let Some((name, workgroup)) = fixed else {
+        return gpu.choose(plan.kernel);
+    };
+>>>>>>> k2
     let variant = plan.kernel.variants.iter().find(|v| v.name == name);
     variant
         .map(|v| (v, workgroup))
