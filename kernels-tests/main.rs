@@ -11,3 +11,4 @@
 mod conformance;
 mod gradients;
 mod faults;
+mod data;
