@@ -1,5 +1,6 @@
 //! NeuralFuse on any GPU: hand-written WGSL kernels with a thin wgpu host.
 
 pub mod error;
+pub mod files;
 
 pub use error::{Error, Result};
