@@ -2,7 +2,7 @@
 
 use std::{io::Cursor, path::Path, sync::Once};
 
-use image::{ImageFormat, RgbImage, imageops};
+use image::{ImageFormat, RgbImage};
 use plotters::{
     coord::Shift,
     prelude::*,
@@ -70,10 +70,18 @@ impl Canvas {
     /// The picture at half its size: lines and text drawn large and averaged are smooth.
     pub(super) fn halved(self) -> Self {
         let (width, height) = (self.width / 2, self.height / 2);
-        let Some(large) = RgbImage::from_raw(self.width, self.height, self.pixels) else {
-            return Self::new(width, height);
-        };
-        let pixels = imageops::thumbnail(&large, width, height).into_raw();
+        let stride = 3 * self.width as usize;
+        let mut pixels = Vec::with_capacity(self.pixels.len() / 4);
+        for y in 0..height as usize {
+            for x in 0..width as usize {
+                let at = 2 * y * stride + 6 * x;
+                for c in at..at + 3 {
+                    let of = [c, c + 3, c + stride, c + stride + 3];
+                    let sum: u32 = of.iter().map(|&i| u32::from(self.pixels[i])).sum();
+                    pixels.push(((sum + 2) / 4) as u8);
+                }
+            }
+        }
         Self {
             width,
             height,

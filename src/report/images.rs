@@ -243,14 +243,12 @@ impl Layout {
 
     /// Copies an image, every pixel enlarged to a square.
     fn blit(&self, canvas: &mut Canvas, image: Image<'_>, (left, top): (usize, usize)) {
-        let stride = 3 * canvas.width as usize;
-        for y in 0..image.height * self.scale {
-            let start = (top + y) * stride + 3 * left;
-            let line = canvas.pixels[start..]
-                .chunks_exact_mut(3)
-                .take(image.width * self.scale);
-            for (x, pixel) in line.enumerate() {
-                let rgb = image.rgb(y / self.scale, x / self.scale);
+        let (stride, scale) = (3 * canvas.width as usize, S * self.scale);
+        for y in 0..image.height * scale {
+            let start = (S * top + y) * stride + 3 * S * left;
+            let line = canvas.pixels[start..].chunks_exact_mut(3);
+            for (x, pixel) in line.take(image.width * scale).enumerate() {
+                let rgb = image.rgb(y / scale, x / scale);
                 pixel.copy_from_slice(&rgb.map(byte));
             }
         }
