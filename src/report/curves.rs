@@ -61,7 +61,8 @@ fn draw(events: &[Event]) -> std::result::Result<Canvas, String> {
         .iter()
         .map(|s| s.step)
         .chain(evaluations.iter().map(|e| e.step));
-    let last = ends.max().unwrap_or(1).max(1) as f64;
+    // At least ten, or the axis would name the same step twice.
+    let last = ends.max().unwrap_or(0).max(10) as f64;
     let mut canvas = Canvas::new(S * SIZE.0, S * SIZE.1);
     canvas.draw(|area| {
         let (left, right) = area.split_horizontally(S * SIZE.0 / 2);
