@@ -1,0 +1,86 @@
+//! One case of one kernel: a plan, its inputs and what must come out.
+
+use super::Want;
+use crate::{kernel::Plan, shape::pad_channels};
+
+/// One use of a kernel with known results.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What distinguishes it, usually the shape.
+    pub label: String,
+    /// The planned dispatch.
+    pub plan: Plan,
+    /// One entry per storage binding, in binding order.
+    pub data: Vec<Data>,
+}
+
+/// Contents of one storage binding.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// Bytes that the kernel reads (and must not change).
+    Input(Vec<u8>),
+    /// What the kernel must write into a poisoned buffer.
+    Output(Want),
+    /// Contents before, and what they must be after.
+    InOut(Vec<u8>, Want),
+}
+
+impl Data {
+    /// An input of any plain element type.
+    pub fn input<T: bytemuck::NoUninit>(values: &[T]) -> Self {
+        Self::Input(bytemuck::cast_slice(values).to_vec())
+    }
+
+    /// A buffer changed in place.
+    pub fn in_out<T: bytemuck::NoUninit>(before: &[T], after: Want) -> Self {
+        Self::InOut(bytemuck::cast_slice(before).to_vec(), after)
+    }
+}
+
+/// Values `[pixels, c]` as they lie in memory, with NaN in the padding lanes: a kernel that lets
+/// one of them into its result is found out.
+#[must_use]
+pub fn nan_padded(values: &[f32], c: u32) -> Vec<f32> {
+    pad_channels(values, c, f32::NAN)
+}
+
+/// A small generator of its own (PCG output function over a counter), so that a seed means the same
+/// case for ever.
+#[derive(Clone, Debug)]
+pub struct Random(u32);
+
+impl Random {
+    /// A stream of its own per seed.
+    #[must_use]
+    pub fn new(seed: u32) -> Self {
+        Self(seed.wrapping_mul(2_654_435_769))
+    }
+
+    /// 32 random bits.
+    pub fn bits(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(1);
+        let s = self.0.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let w = ((s >> ((s >> 28) + 4)) ^ s).wrapping_mul(277_803_737);
+        (w >> 22) ^ w
+    }
+
+    /// One value in [-1, 1).
+    pub fn float(&mut self) -> f32 {
+        (f64::from(self.bits()) / 2_147_483_648.0 - 1.0) as f32
+    }
+
+    /// `len` values in [-1, 1).
+    pub fn floats(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| self.float()).collect()
+    }
+
+    /// `len` whole numbers in [-max, max], as f32.
+    pub fn integers(&mut self, len: usize, max: u32) -> Vec<f32> {
+        (0..len).map(|_| (f64::from(self.bits() % (2 * max + 1)) - f64::from(max)) as f32).collect()
+    }
+
+    /// One number below `end`.
+    pub fn below(&mut self, end: u32) -> u32 {
+        self.bits() % end
+    }
+}

@@ -1,0 +1,158 @@
+//! Comparison element by element, and never a mean: one wrong element is a wrong kernel.
+
+use std::fmt;
+
+/// What a buffer must hold.
+#[derive(Clone, Debug)]
+pub enum Want {
+    /// f32 values, each within its own absolute bound; a bound of 0 asks for the exact value.
+    Floats {
+        /// Exact results of the twin.
+        values: Vec<f64>,
+        /// Largest admissible distance of each.
+        bounds: Vec<f64>,
+    },
+    /// 32-bit words, exactly.
+    Words(Vec<u32>),
+}
+
+impl Want {
+    /// f32 values without padding; `bound` gives each value's absolute bound.
+    pub fn flat(values: &[f64], bound: impl Fn(f64) -> f64) -> Self {
+        let bounds = values.iter().map(|&v| bound(v)).collect();
+        Self::Floats { values: values.to_vec(), bounds }
+    }
+
+    /// f32 values without padding and their bounds.
+    #[must_use]
+    pub fn bounded(values: Vec<f64>, bounds: Vec<f64>) -> Self {
+        Self::Floats { values, bounds }
+    }
+
+    /// f32 values that must come out exactly (sums of small integers, copies).
+    #[must_use]
+    pub fn exact(values: &[f64]) -> Self {
+        Self::flat(values, |_| 0.0)
+    }
+
+    /// Values `[pixels, c]`; the padding lanes must be exactly 0.
+    pub fn channels(values: &[f64], c: u32, bound: impl Fn(f64) -> f64) -> Self {
+        let bounds: Vec<f64> = values.iter().map(|&v| bound(v)).collect();
+        Self::channels_bounded(values, &bounds, c)
+    }
+
+    /// Values `[pixels, c]` with a bound each; the padding lanes must be exactly 0.
+    #[must_use]
+    pub fn channels_bounded(values: &[f64], bounds: &[f64], c: u32) -> Self {
+        Self::Floats { values: pad(values, c), bounds: pad(bounds, c) }
+    }
+
+    /// Words of 32 bits in the buffer.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Floats { values, .. } => values.len(),
+            Self::Words(words) => words.len(),
+        }
+    }
+
+    /// Whether nothing is expected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Compares a buffer's words with what is wanted.
+    ///
+    /// # Errors
+    /// The first element that is wrong, and how many are.
+    pub fn compare(&self, got: &[u32]) -> Result<(), Mismatch> {
+        if got.len() != self.len() {
+            let (got, want) = (format!("{} words", got.len()), format!("{} words", self.len()));
+            return Err(Mismatch { at: 0, wrong: 1, of: self.len(), got, want });
+        }
+        let wrong: Vec<usize> = (0..got.len()).filter(|&i| !self.admits(i, got[i])).collect();
+        let Some(&at) = wrong.first() else { return Ok(()) };
+        let (got, want) = match self {
+            Self::Floats { values, bounds } => (
+                format!("{:e}", f32::from_bits(got[at])),
+                format!("{:e} +- {:.1e}", values[at], bounds[at]),
+            ),
+            Self::Words(words) => (format!("{:#010x}", got[at]), format!("{:#010x}", words[at])),
+        };
+        Err(Mismatch { at, wrong: wrong.len(), of: self.len(), got, want })
+    }
+
+    /// Whether word `i` may be `got`. NaN satisfies no bound.
+    fn admits(&self, i: usize, got: u32) -> bool {
+        match self {
+            Self::Words(words) => words[i] == got,
+            Self::Floats { values, bounds } => {
+                let got = f64::from(f32::from_bits(got));
+                got == values[i] || (got - values[i]).abs() <= bounds[i] && values[i].is_finite()
+            }
+        }
+    }
+}
+
+fn pad(values: &[f64], c: u32) -> Vec<f64> {
+    let padded = c.next_multiple_of(4) as usize;
+    let mut out = Vec::new();
+    for pixel in values.chunks(c as usize) {
+        out.extend_from_slice(pixel);
+        out.resize(out.len().next_multiple_of(padded), 0.0);
+    }
+    out
+}
+
+/// The first wrong element of a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Its index in 32-bit words.
+    pub at: usize,
+    /// How many are wrong.
+    pub wrong: usize,
+    /// Of how many.
+    pub of: usize,
+    /// What came out.
+    pub got: String,
+    /// What was wanted.
+    pub want: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, wrong, of, got, want } = self;
+        write!(f, "{wrong} of {of} wrong; first at [{at}]: got {got}, want {want}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comparator_can_fail() {
+        let values = [1.0, -2.0, 0.0, 4.0];
+        let want = Want::flat(&values, |_| 1e-6);
+        let bits = |v: [f32; 4]| v.map(f32::to_bits);
+        assert!(want.compare(&bits([1.0, -2.0, 0.0, 4.0])).is_ok());
+        for (at, bad) in [(0, f32::NAN), (1, 2.0), (2, 1e-3), (3, f32::INFINITY)] {
+            let mut got = [1.0, -2.0, 0.0, 4.0];
+            got[at] = bad;
+            let e = want.compare(&bits(got)).unwrap_err();
+            assert_eq!((e.at, e.wrong), (at, 1));
+        }
+        assert!(Want::flat(&[f64::INFINITY], |_| f64::INFINITY).compare(&[0]).is_err());
+        assert!(Want::exact(&[1.0]).compare(&[1.0f32.to_bits() + 1]).is_err());
+        assert!(Want::Words(vec![1, 2]).compare(&[1]).is_err());
+    }
+
+    #[test]
+    fn padding_lanes_must_be_zero_and_values_near_zero_keep_their_bound() {
+        let want = Want::channels(&[0.0, 1.0, 2.0], 3, |_| 1e-3);
+        let bits = |v: [f32; 4]| v.map(f32::to_bits);
+        assert!(want.compare(&bits([5e-4, 1.0, 2.0, 0.0])).is_ok());
+        assert_eq!(want.compare(&bits([0.0, 1.0, 2.0, 1e-9])).unwrap_err().at, 3);
+    }
+}

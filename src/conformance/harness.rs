@@ -1,0 +1,129 @@
+//! Runs cases on an adapter, with poisoned outputs and guard words.
+
+use super::{Case, Data};
+use crate::{
+    error::{Error, Result},
+    gpu::{Gpu, Program, Tape},
+    kernel::{Access, Requires, Variant},
+    reference::Suite,
+};
+
+/// Appended to every writable binding, inside it: outside, bounds checks would hide an overrun.
+const GUARD: [u32; 16] = [0xDEAD_BEEF; 16];
+/// A NaN, so that an element that was not written satisfies no bound.
+const POISON: u32 = 0x7FC0_DEAD;
+
+/// What became of one case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every element within its bound.
+    Ok,
+    /// The message names binding, element and values.
+    Wrong(String),
+    /// The adapter lacks what the variant needs.
+    Unsupported(String),
+}
+
+/// Runs one case with a variant at a workgroup size.
+///
+/// # Errors
+/// The GPU failed; a wrong result is an [`Outcome`].
+pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Result<Outcome> {
+    if let Some(reason) = gpu.lacks(variant, workgroup) {
+        return Ok(Outcome::Unsupported(reason));
+    }
+    let mut tape = Tape::new();
+    let mut ids = Vec::new();
+    let names = &case.plan.kernel.bindings[1..];
+    if names.len() != case.data.len() {
+        return Err(Error::Shape(format!(
+            "{} {}: {} bindings, {} operands",
+            case.plan.kernel.name,
+            case.label,
+            names.len(),
+            case.data.len()
+        )));
+    }
+    for ((data, (name, access)), &bytes) in case.data.iter().zip(names).zip(&case.plan.bytes) {
+        let contents = contents(data);
+        let guard = if *access == Access::ReadWrite { GUARD.len() * 4 } else { 0 };
+        if contents.len() as u64 != bytes {
+            return Err(Error::Shape(format!(
+                "{} {}: {name} is planned with {bytes} bytes, the case has {}",
+                case.plan.kernel.name,
+                case.label,
+                contents.len()
+            )));
+        }
+        ids.push(tape.kept(name, (contents.len() + guard) as u64));
+    }
+    tape.push_as(case.plan.clone(), &ids, variant.name, workgroup)?;
+    let program = Program::build(gpu, &tape)?;
+    for (data, (&id, (_, access))) in case.data.iter().zip(ids.iter().zip(names)) {
+        let mut bytes = contents(data);
+        if *access == Access::ReadWrite {
+            bytes.extend_from_slice(bytemuck::cast_slice(&GUARD));
+        }
+        program.write(gpu, id, 0, &bytes);
+    }
+    program.run(gpu)?;
+    for (data, (&id, (name, _))) in case.data.iter().zip(ids.iter().zip(names)) {
+        let (Data::Output(want) | Data::InOut(_, want)) = data else { continue };
+        let words: Vec<u32> = program.read(gpu, id)?;
+        if words[want.len()..] != GUARD {
+            return Ok(Outcome::Wrong(format!("{name}: wrote past its end")));
+        }
+        if let Err(mismatch) = want.compare(&words[..want.len()]) {
+            return Ok(Outcome::Wrong(format!("{name}: {mismatch}")));
+        }
+    }
+    Ok(Outcome::Ok)
+}
+
+/// Runs all cases of a kernel with every variant at every workgroup size; `each` hears of every one
+/// as (variant, workgroup size, case, outcome).
+///
+/// # Errors
+/// The GPU failed, or a case is inconsistent.
+pub fn run_suite(
+    gpu: &Gpu,
+    suite: &Suite,
+    mut each: impl FnMut(&Variant, u32, &Case, &Outcome),
+) -> Result<()> {
+    let cases = (suite.cases)()?;
+    for variant in suite.kernel.variants {
+        for &workgroup in variant.workgroups {
+            for case in &cases {
+                let outcome = run_case(gpu, case, variant, workgroup)?;
+                each(variant, workgroup, case, &outcome);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn contents(data: &Data) -> Vec<u8> {
+    match data {
+        Data::Input(bytes) | Data::InOut(bytes, _) => bytes.clone(),
+        Data::Output(want) => bytemuck::cast_slice(&vec![POISON; want.len()]).to_vec(),
+    }
+}
+
+impl Gpu {
+    /// Why a variant cannot run here at a workgroup size, if it cannot.
+    #[must_use]
+    pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
+        let most = self.limits().max_compute_invocations_per_workgroup;
+        if workgroup > most {
+            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
+        }
+        match variant.requires {
+            Requires::Nothing => None,
+            Requires::Subgroup(lanes) if self.subgroup() == Some(lanes) => None,
+            Requires::Subgroup(lanes) => Some(match self.subgroup() {
+                Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
+                None => format!("subgroups of exactly {lanes} lanes"),
+            }),
+        }
+    }
+}

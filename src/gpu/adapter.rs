@@ -1,0 +1,186 @@
+//! Which adapters are there, and which one to use: hardware first, software last, never by accident.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+
+/// What the user asked for.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterChoice {
+    /// Index in the list, or part of a name (without regard to case).
+    pub adapter: Option<String>,
+    /// Only this backend.
+    pub backend: Option<BackendName>,
+    /// A software adapter is an error.
+    pub require_gpu: bool,
+}
+
+/// Backends that the program can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendName {
+    /// Vulkan (Linux, Windows, Android).
+    Vulkan,
+    /// Metal (Apple).
+    Metal,
+    /// Direct3D 12 (Windows).
+    Dx12,
+    /// OpenGL ES 3.1 or OpenGL 4.3.
+    Gl,
+}
+
+/// One adapter as `nf-gpu devices` and every report show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterReport {
+    /// Place in the list, for `--adapter`.
+    pub index: usize,
+    /// The driver's name for it.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `gl`.
+    pub backend: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `software`, `other`.
+    pub kind: &'static str,
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Smallest and largest subgroup, `None` without subgroup operations.
+    pub subgroup: Option<[u32; 2]>,
+    /// Cooperative matrices (tensor cores).
+    pub cooperative_matrix: bool,
+    /// GPU timestamps.
+    pub timestamps: bool,
+    /// Largest storage binding in bytes.
+    pub max_binding_bytes: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer_bytes: u64,
+    /// Workgroup memory in bytes.
+    pub workgroup_bytes: u32,
+    /// Most invocations of a workgroup.
+    pub max_invocations: u32,
+}
+
+impl AdapterReport {
+    /// Whether it computes on the CPU.
+    #[must_use]
+    pub fn is_software(&self) -> bool {
+        self.kind == "software"
+    }
+
+    /// `name (backend, driver)`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} ({}, {})", self.name, self.backend, self.driver)
+    }
+}
+
+/// Every adapter of every backend, best first.
+#[must_use]
+pub fn list() -> Vec<AdapterReport> {
+    enumerate().1.into_iter().map(|(_, report)| report).collect()
+}
+
+pub(super) type Found = (wgpu::Adapter, AdapterReport);
+
+pub(super) fn enumerate() -> (wgpu::Instance, Vec<Found>) {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN
+        | wgpu::Backends::METAL
+        | wgpu::Backends::DX12
+        | wgpu::Backends::GL;
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    let instance = wgpu::Instance::new(descriptor);
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let mut adapters: Vec<wgpu::Adapter> = adapters
+        .into_iter()
+        // Noop accepts everything and computes nothing; compute shaders are the least we need.
+        .filter(|a| a.get_info().backend != wgpu::Backend::Noop)
+        .filter(|a| {
+            let flags = a.get_downlevel_capabilities().flags;
+            flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        })
+        .collect();
+    adapters.sort_by_key(|a| rank(&a.get_info()));
+    let found = adapters.into_iter().enumerate().map(|(i, a)| {
+        let report = describe(i, &a);
+        (a, report)
+    });
+    (instance, found.collect())
+}
+
+/// Hardware before software; among equals Vulkan, Metal and DX12 before GL.
+fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    // Of two software Vulkan adapters llvmpipe is several times faster than SwiftShader.
+    let slow = u8::from(info.name.to_lowercase().contains("swiftshader"));
+    (kind, u8::from(info.backend == wgpu::Backend::Gl) * 2 + slow)
+}
+
+fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let (info, features, limits) = (adapter.get_info(), adapter.features(), adapter.limits());
+    let subgroup = features
+        .contains(wgpu::Features::SUBGROUP)
+        .then_some([info.subgroup_min_size, info.subgroup_max_size]);
+    AdapterReport {
+        index,
+        name: info.name.clone(),
+        backend: match info.backend {
+            wgpu::Backend::Vulkan => "vulkan",
+            wgpu::Backend::Metal => "metal",
+            wgpu::Backend::Dx12 => "dx12",
+            wgpu::Backend::Gl => "gl",
+            _ => "other",
+        }
+        .to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "software",
+            wgpu::DeviceType::Other => "other",
+        },
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        subgroup,
+        cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_buffer_bytes: limits.max_buffer_size,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+    }
+}
+
+/// The adapter that answers best to a choice.
+pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found> {
+    let names: Vec<String> = found.iter().map(|(_, r)| r.line()).collect();
+    let wanted = match (&choice.adapter, choice.backend) {
+        (None, None) => "any adapter".to_owned(),
+        (Some(name), None) => format!("{name:?}"),
+        (None, Some(backend)) => format!("backend {backend:?}"),
+        (Some(name), Some(backend)) => format!("{name:?} on {backend:?}"),
+    };
+    let fits = |report: &AdapterReport| {
+        let backend = choice.backend.is_none_or(|b| {
+            report.backend == format!("{b:?}").to_lowercase()
+        });
+        let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
+            Ok(index) => report.index == index,
+            Err(_) => report.line().to_lowercase().contains(&wanted.to_lowercase()),
+        });
+        backend && name
+    };
+    let chosen = found.into_iter().find(|(_, report)| fits(report));
+    match chosen {
+        Some((_, report)) if choice.require_gpu && report.is_software() => {
+            Err(Error::OnlySoftware { found: names })
+        }
+        Some(found) => Ok(found),
+        None => Err(Error::NoAdapter { wanted, found: names }),
+    }
+}

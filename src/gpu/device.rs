@@ -1,0 +1,245 @@
+//! An open device: its limits, its pipelines, and its errors as ours.
+
+use super::{
+    adapter::{self, AdapterChoice, AdapterReport},
+    trusted,
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{Access, KernelDesc, Plan, Variant},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// A device with everything that programs share. Cheap to pass by reference, safe to share.
+#[derive(Debug)]
+pub struct Gpu {
+    report: AdapterReport,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    troubles: Arc<Mutex<Troubles>>,
+    pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
+    cache: Option<wgpu::PipelineCache>,
+    preferred: HashMap<&'static str, &'static str>,
+}
+
+#[derive(Debug, Default)]
+struct Troubles {
+    error: Option<String>,
+    lost: Option<String>,
+}
+
+type PipelineKey = (&'static str, &'static str, u32, Vec<(&'static str, u64)>);
+
+/// A pipeline with the layout of its one bind group.
+#[derive(Clone, Debug)]
+pub(super) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+impl Gpu {
+    /// Opens the adapter that fits the choice best, with every feature and limit that we can use.
+    ///
+    /// # Errors
+    /// No adapter fits, only software where a GPU is required, or the driver refuses a device.
+    pub fn open(choice: &AdapterChoice) -> Result<Self> {
+        let (_instance, found) = adapter::enumerate();
+        let (adapter, report) = adapter::choose(found, choice)?;
+        let wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("nf-gpu"),
+            required_features: adapter.features() & wanted,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(
+            |e| Error::Gpu { doing: format!("open {}", report.name), message: e.to_string() },
+        )?;
+        let troubles = Arc::new(Mutex::new(Troubles::default()));
+        let seen = Arc::clone(&troubles);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&seen).error.get_or_insert_with(|| error.to_string());
+        }));
+        let seen = Arc::clone(&troubles);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                lock(&seen).lost.get_or_insert(message);
+            }
+        });
+        let cache = trusted::pipeline_cache(&device, &adapter);
+        let (pipelines, preferred) = (Mutex::default(), HashMap::new());
+        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred })
+    }
+
+    /// The adapter, as reports name it.
+    #[must_use]
+    pub fn report(&self) -> &AdapterReport {
+        &self.report
+    }
+
+    /// Limits of the device.
+    #[must_use]
+    pub fn limits(&self) -> wgpu::Limits {
+        self.device.limits()
+    }
+
+    /// Lanes of a subgroup, where every subgroup has the same number.
+    #[must_use]
+    pub fn subgroup(&self) -> Option<u32> {
+        match self.report.subgroup {
+            Some([least, most]) if least == most => Some(least),
+            _ => None,
+        }
+    }
+
+    /// Prefers a variant of a kernel over the default order (`--kernel-variant`).
+    pub fn prefer(&mut self, kernel: &'static str, variant: &'static str) {
+        self.preferred.insert(kernel, variant);
+    }
+
+    /// The variant and workgroup size to use for a kernel here.
+    ///
+    /// # Errors
+    /// The adapter can run none of the variants.
+    pub fn choose(&self, kernel: &KernelDesc) -> Result<(&'static Variant, u32)> {
+        let runs = |v: &&'static Variant| {
+            v.workgroups.iter().find(|&&size| self.lacks(v, size).is_none()).map(|&size| (*v, size))
+        };
+        let preferred = self.preferred.get(kernel.name);
+        let first = kernel.variants.iter().filter(|v| Some(&v.name) == preferred);
+        first.chain(kernel.variants).collect::<Vec<_>>().iter().find_map(runs).ok_or_else(|| {
+            Error::Gpu {
+                doing: format!("run {}", kernel.name),
+                message: format!("{} can run none of its variants", self.report.name),
+            }
+        })
+    }
+
+    /// Waits until everything submitted is done.
+    ///
+    /// # Errors
+    /// The device was lost or reported an error.
+    pub fn wait(&self, doing: &str) -> Result<()> {
+        if let Err(e) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
+            return Err(Error::DeviceLost { message: e.to_string() });
+        }
+        self.check(doing)
+    }
+
+    /// Turns what the driver complained about since the last call into an error.
+    ///
+    /// # Errors
+    /// The device was lost or reported an error.
+    pub fn check(&self, doing: &str) -> Result<()> {
+        let mut troubles = lock(&self.troubles);
+        if let Some(message) = troubles.lost.clone() {
+            return Err(Error::DeviceLost { message });
+        }
+        match troubles.error.take() {
+            Some(message) => Err(Error::Gpu { doing: doing.to_owned(), message }),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates a buffer within the adapter's limits.
+    pub(super) fn create_buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer> {
+        let limits = self.device.limits();
+        let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        if bytes > limit {
+            let (what, adapter) = (label.to_owned(), self.report.name.clone());
+            return Err(Error::BufferTooLarge { what, needs: bytes, limit, adapter });
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
+        let buffer = self.device.create_buffer(&descriptor);
+        match pollster::block_on(scope.pop()) {
+            Some(error) => Err(Error::Gpu {
+                doing: format!("allocate {bytes} bytes for {label}"),
+                message: error.to_string(),
+            }),
+            None => Ok(buffer),
+        }
+    }
+
+    /// The pipeline of a plan with a variant, compiled at most once per set of constants.
+    pub(super) fn pipeline(
+        &self,
+        plan: &Plan,
+        variant: &'static Variant,
+        workgroup: u32,
+    ) -> Result<Pipeline> {
+        let constants: Vec<_> = plan.constants.iter().map(|&(n, v)| (n, v.to_bits())).collect();
+        let key = (plan.kernel.name, variant.name, workgroup, constants);
+        if let Some(found) = lock(&self.pipelines).get(&key) {
+            return Ok(found.clone());
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let layout = self.layout(plan.kernel);
+        let module = trusted::shader(&self.device, variant);
+        let mut constants = plan.constants.clone();
+        constants.push(("WG_SIZE", f64::from(workgroup)));
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(plan.kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            ..Default::default()
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(variant.stem),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                // No kernel reads workgroup memory that it did not write.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: self.cache.as_ref(),
+        });
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            return Err(Error::Gpu {
+                doing: format!("compile {} ({})", variant.stem, self.report.name),
+                message: error.to_string(),
+            });
+        }
+        let pipeline = Pipeline { pipeline, layout };
+        lock(&self.pipelines).insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn layout(&self, kernel: &KernelDesc) -> wgpu::BindGroupLayout {
+        let entry = |(i, &(_, access)): (usize, &(&str, Access))| wgpu::BindGroupLayoutEntry {
+            binding: u32::try_from(i).unwrap_or(u32::MAX),
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match access {
+                    Access::Uniform => wgpu::BufferBindingType::Uniform,
+                    Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                    Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = kernel.bindings.iter().enumerate().map(entry).collect();
+        let label = Some(kernel.name);
+        self.device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries })
+    }
+}
+
+/// A poisoned lock only says that another thread panicked; what it guards stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

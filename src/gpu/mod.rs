@@ -1,0 +1,13 @@
+//! The only code that says `wgpu`: adapters, the device, pipelines, and programs of dispatches.
+
+mod adapter;
+mod arena;
+mod device;
+mod program;
+mod tape;
+mod trusted;
+
+pub use adapter::{AdapterChoice, AdapterReport, BackendName, list};
+pub use device::Gpu;
+pub use program::{Buffer, Program};
+pub use tape::{BufferId, Tape};

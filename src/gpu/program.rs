@@ -1,0 +1,382 @@
+//! A tape made ready on a device: memory planned, pipelines compiled, bind groups made once. Running
+//! it is replaying it.
+
+use super::{
+    arena,
+    device::{Gpu, Pipeline},
+    tape::{BufferId, Entry, Origin, Tape},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{self, Plan, Variant},
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A buffer on the device. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    pub(super) raw: wgpu::Buffer,
+    bytes: u64,
+}
+
+impl Buffer {
+    /// A buffer that several programs can import, of zeros at first.
+    ///
+    /// # Errors
+    /// Too large for the adapter, or no memory is left.
+    pub fn new(gpu: &Gpu, label: &str, bytes: u64) -> Result<Self> {
+        let bytes = bytes.next_multiple_of(4).max(16);
+        Ok(Self { raw: gpu.create_buffer(label, bytes, USAGE)?, bytes })
+    }
+
+    /// A buffer with contents.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with<T: bytemuck::NoUninit>(gpu: &Gpu, label: &str, contents: &[T]) -> Result<Self> {
+        let contents: &[u8] = bytemuck::cast_slice(contents);
+        let buffer = Self::new(gpu, label, contents.len() as u64)?;
+        buffer.write(gpu, 0, contents);
+        Ok(buffer)
+    }
+
+    /// Size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Writes at a byte offset (a multiple of 4), before the next submitted work.
+    pub fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, offset: u64, contents: &[T]) {
+        let contents: &[u8] = bytemuck::cast_slice(contents);
+        if contents.len().is_multiple_of(4) {
+            gpu.queue.write_buffer(&self.raw, offset, contents);
+        } else {
+            let mut padded = contents.to_vec();
+            padded.resize(contents.len().next_multiple_of(4), 0);
+            gpu.queue.write_buffer(&self.raw, offset, &padded);
+        }
+    }
+
+    /// Reads the whole buffer; waits for everything submitted before.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let back = gpu.create_buffer("readback", self.bytes, usage)?;
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&self.raw, 0, &back, 0, self.bytes);
+        gpu.queue.submit([encoder.finish()]);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        back.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            // The receiver waits below; it is gone only if waiting itself failed.
+            let _ = sender.send(result);
+        });
+        gpu.wait("read a buffer back")?;
+        let refused = |message: String| Error::Gpu { doing: "read a buffer back".into(), message };
+        match receiver.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(refused(e.to_string())),
+            Err(e) => return Err(refused(e.to_string())),
+        }
+        let view = back.slice(..).get_mapped_range().map_err(|e| refused(e.to_string()))?;
+        // The mapping need not be aligned for T: copy element by element.
+        Ok(view.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
+    }
+}
+
+const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_SRC)
+    .union(wgpu::BufferUsages::COPY_DST);
+
+/// Longest GPU time aimed at for one submission: a Windows watchdog bites at 2 s.
+const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
+
+/// One recorded step.
+#[derive(Debug)]
+enum Step {
+    Dispatch { pipeline: Pipeline, group: wgpu::BindGroup, groups: [u32; 3], name: String, flops: u64 },
+    Clear(wgpu::Buffer),
+}
+
+/// A tape that can run.
+#[derive(Debug)]
+pub struct Program {
+    steps: Vec<Step>,
+    buffers: Vec<Option<Buffer>>,
+    /// Transient bytes allocated, and what they would be without sharing.
+    arena_bytes: (u64, u64),
+    kept_bytes: u64,
+    /// Nanoseconds that a billion operations took when last measured.
+    pace: AtomicU64,
+}
+
+impl Program {
+    /// Plans memory, compiles pipelines and makes bind groups.
+    ///
+    /// # Errors
+    /// A buffer does not fit the adapter, a shader does not compile, or a variant cannot run here.
+    pub fn build(gpu: &Gpu, tape: &Tape) -> Result<Self> {
+        let arena = arena::assign(tape);
+        let slots = arena
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(i, &bytes)| Buffer::new(gpu, &format!("arena {i}"), bytes))
+            .collect::<Result<Vec<_>>>()
+            .map_err(|e| name_the_largest(e, tape))?;
+        let mut buffers = Vec::new();
+        let (mut unshared, mut kept_bytes) = (0, 0);
+        for (declared, slot) in tape.buffers.iter().zip(&arena.slot_of) {
+            buffers.push(match (&declared.origin, slot) {
+                (Origin::Transient, Some(slot)) => {
+                    unshared += declared.bytes;
+                    Some(slots[*slot].clone())
+                }
+                (Origin::Transient, None) => None,
+                (Origin::Kept, _) => {
+                    kept_bytes += declared.bytes;
+                    Some(Buffer::new(gpu, &declared.label, declared.bytes)?)
+                }
+                (Origin::Imported(buffer), _) => Some(buffer.clone()),
+            });
+        }
+        let uniforms = Uniforms::write(gpu, tape)?;
+        let mut steps = Vec::new();
+        for (i, entry) in tape.entries.iter().enumerate() {
+            steps.push(match entry {
+                Entry::Clear(id) => match &buffers[id.0] {
+                    Some(buffer) => Step::Clear(buffer.raw.clone()),
+                    None => continue,
+                },
+                Entry::Dispatch { plan, buffers: ids, fixed } => {
+                    let (variant, workgroup) = select(gpu, plan, *fixed)?;
+                    let pipeline = gpu.pipeline(plan, variant, workgroup)?;
+                    let bound: Vec<&Buffer> =
+                        ids.iter().filter_map(|id| buffers[id.0].as_ref()).collect();
+                    let sizes: Vec<u64> = ids.iter().map(|&id| tape.bytes(id)).collect();
+                    let group = bind(gpu, plan, &pipeline, uniforms.binding(i), &bound, &sizes);
+                    Step::Dispatch {
+                        group,
+                        groups: kernel::fold(plan.groups(variant, workgroup))?,
+                        name: format!("{} {}", plan.kernel.name, variant.name),
+                        flops: plan.flops,
+                        pipeline,
+                    }
+                }
+            });
+        }
+        gpu.check("prepare a program")?;
+        let arena_bytes = (arena.slots.iter().sum(), unshared);
+        Ok(Self { steps, buffers, arena_bytes, kept_bytes, pace: AtomicU64::new(0) })
+    }
+
+    /// Submits one run and returns without waiting, except to keep at most two runs in flight.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn run(&self, gpu: &Gpu) -> Result<()> {
+        let pace = self.pace.load(Ordering::Relaxed);
+        let total: u64 = self.steps.iter().map(Step::flops).sum();
+        // Before the first measurement: as if the adapter were a slow software one.
+        let per_submit = match pace {
+            0 => 2_000_000_000,
+            ns => SUBMIT_BUDGET.as_nanos() as u64 * 1_000_000_000 / ns.max(1),
+        };
+        let started = Instant::now();
+        let (mut first, mut flops) = (0, 0);
+        for i in 0..self.steps.len() {
+            flops += self.steps[i].flops();
+            let next = self.steps.get(i + 1).map_or(u64::MAX, Step::flops);
+            if flops.saturating_add(next) > per_submit {
+                self.submit(gpu, &self.steps[first..=i]);
+                (first, flops) = (i + 1, 0);
+            }
+        }
+        if first < self.steps.len() {
+            self.submit(gpu, &self.steps[first..]);
+        }
+        if pace == 0 {
+            gpu.wait("run a program")?;
+            let ns = started.elapsed().as_nanos() as u64;
+            let measured = u128::from(ns) * 1_000_000_000 / u128::from(total.max(1));
+            self.pace.store(u64::try_from(measured).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        }
+        gpu.check("run a program")
+    }
+
+    fn submit(&self, gpu: &Gpu, steps: &[Step]) {
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut at = 0;
+        while at < steps.len() {
+            if let Step::Clear(buffer) = &steps[at] {
+                encoder.clear_buffer(buffer, 0, None);
+                at += 1;
+                continue;
+            }
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            while let Some(Step::Dispatch { pipeline, group, groups, .. }) = steps.get(at) {
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, group, &[]);
+                pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+                at += 1;
+            }
+        }
+        gpu.queue.submit([encoder.finish()]);
+    }
+
+    /// Runs each step alone and waits: (kernel and variant, operations, seconds) per dispatch.
+    /// Submit-to-idle times, so short dispatches carry the submission's overhead.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<(String, u64, f64)>> {
+        let mut times = Vec::new();
+        for step in &self.steps {
+            gpu.wait("profile a program")?;
+            let started = Instant::now();
+            self.submit(gpu, std::slice::from_ref(step));
+            gpu.wait("profile a program")?;
+            if let Step::Dispatch { name, flops, .. } = step {
+                times.push((name.clone(), *flops, started.elapsed().as_secs_f64()));
+            }
+        }
+        Ok(times)
+    }
+
+    /// Writes into a buffer of the tape at a byte offset (a multiple of 4).
+    pub fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, id: BufferId, offset: u64, contents: &[T]) {
+        if let Some(buffer) = &self.buffers[id.0] {
+            buffer.write(gpu, offset, contents);
+        }
+    }
+
+    /// Reads a buffer of the tape; waits for the work before it.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu, id: BufferId) -> Result<Vec<T>> {
+        self.buffers[id.0].as_ref().map_or_else(|| Ok(Vec::new()), |buffer| buffer.read(gpu))
+    }
+
+    /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
+    #[must_use]
+    pub fn buffer(&self, id: BufferId) -> Option<&Buffer> {
+        self.buffers[id.0].as_ref()
+    }
+
+    /// Bytes allocated: transients (shared), what they would be unshared, and kept buffers.
+    #[must_use]
+    pub fn memory(&self) -> [u64; 3] {
+        [self.arena_bytes.0, self.arena_bytes.1, self.kept_bytes]
+    }
+
+    /// Dispatches of one run.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.steps.len()
+    }
+}
+
+impl Step {
+    fn flops(&self) -> u64 {
+        match self {
+            Self::Dispatch { flops, .. } => *flops,
+            Self::Clear(_) => 0,
+        }
+    }
+}
+
+fn select(
+    gpu: &Gpu,
+    plan: &Plan,
+    fixed: Option<(&'static str, u32)>,
+) -> Result<(&'static Variant, u32)> {
+    let Some((name, workgroup)) = fixed else { return gpu.choose(plan.kernel) };
+    let variant = plan.kernel.variants.iter().find(|v| v.name == name);
+    variant.map(|v| (v, workgroup)).ok_or_else(|| {
+        Error::unknown("variant", name, plan.kernel.variants.iter().map(|v| v.name))
+    })
+}
+
+/// All parameter blocks of a program in one buffer.
+struct Uniforms {
+    buffer: wgpu::Buffer,
+    offsets: Vec<Option<(u64, u64)>>,
+}
+
+impl Uniforms {
+    fn write(gpu: &Gpu, tape: &Tape) -> Result<Self> {
+        let align = gpu.device.limits().min_uniform_buffer_offset_alignment as usize;
+        let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
+        for entry in &tape.entries {
+            offsets.push(match entry {
+                Entry::Clear(_) => None,
+                Entry::Dispatch { plan, .. } => {
+                    let offset = bytes.len();
+                    bytes.extend_from_slice(&plan.params);
+                    // GL wants whole vec4s in a uniform block.
+                    let size = plan.params.len().next_multiple_of(16);
+                    bytes.resize((offset + size).next_multiple_of(align), 0);
+                    Some((offset as u64, size as u64))
+                }
+            });
+        }
+        bytes.resize(bytes.len().max(16), 0);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = gpu.create_buffer("params", bytes.len() as u64, usage)?;
+        gpu.queue.write_buffer(&buffer, 0, &bytes);
+        Ok(Self { buffer, offsets })
+    }
+
+    fn binding(&self, entry: usize) -> wgpu::BindingResource<'_> {
+        let (offset, size) = self.offsets[entry].unwrap_or((0, 16));
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.buffer,
+            offset,
+            size: std::num::NonZeroU64::new(size),
+        })
+    }
+}
+
+fn bind(
+    gpu: &Gpu,
+    plan: &Plan,
+    pipeline: &Pipeline,
+    uniform: wgpu::BindingResource<'_>,
+    buffers: &[&Buffer],
+    sizes: &[u64],
+) -> wgpu::BindGroup {
+    let storage = buffers.iter().zip(sizes).map(|(buffer, &bytes)| {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffer.raw,
+            offset: 0,
+            // The tape's size, not the slot's: `arrayLength` and bounds checks see the tensor.
+            size: std::num::NonZeroU64::new(bytes),
+        })
+    });
+    let entries: Vec<_> = std::iter::once(uniform)
+        .chain(storage)
+        .zip(0..)
+        .map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource })
+        .collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(plan.kernel.name),
+        layout: &pipeline.layout,
+        entries: &entries,
+    })
+}
+
+/// An arena slot that is too large is too large because of one tensor: name that one.
+fn name_the_largest(error: Error, tape: &Tape) -> Error {
+    match error {
+        Error::BufferTooLarge { needs, limit, adapter, .. } => {
+            let largest = tape.buffers.iter().find(|b| b.bytes == needs);
+            let what = largest.map_or_else(|| "a tensor".to_owned(), |b| b.label.clone());
+            Error::BufferTooLarge { what, needs, limit, adapter }
+        }
+        other => other,
+    }
+}

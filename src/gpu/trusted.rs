@@ -1,0 +1,40 @@
+//! The one file with `unsafe`: each use with its reason.
+#![expect(unsafe_code, reason = "wgpu marks these calls unsafe; each says below why it is sound here")]
+
+use crate::kernel::Variant;
+
+/// Compiles a shader without the driver's run-time checks.
+pub(super) fn shader(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(variant.stem),
+        source: wgpu::ShaderSource::Wgsl(variant.wgsl.into()),
+    };
+    if variant.trusted {
+        let checks = wgpu::ShaderRuntimeChecks {
+            bounds_checks: false,
+            force_loop_bounding: false,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
+        // SAFETY: a variant is marked trusted only when its conformance cases, which include every
+        // tail of its tiles, pass with the checks on and with guard words around its outputs; its
+        // loops count up to sizes that `plan` has checked.
+        unsafe { device.create_shader_module_trusted(descriptor, checks) }
+    } else {
+        device.create_shader_module(descriptor)
+    }
+}
+
+/// A cache of compiled pipelines, empty at start, where the adapter has such a thing.
+pub(super) fn pipeline_cache(
+    device: &wgpu::Device,
+    _adapter: &wgpu::Adapter,
+) -> Option<wgpu::PipelineCache> {
+    if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+        return None;
+    }
+    let descriptor =
+        wgpu::PipelineCacheDescriptor { label: Some("nf-gpu"), data: None, fallback: true };
+    // SAFETY: the call is unsafe because of `data`, which must come from an earlier cache; there is
+    // none here.
+    Some(unsafe { device.create_pipeline_cache(&descriptor) })
+}

@@ -1,0 +1,239 @@
+//! What the host must know of one WGSL kernel, and one planned use of it. No GPU in here.
+
+use crate::error::{Error, Result};
+
+/// One field of a uniform block, as the host lays it out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name, the same in WGSL.
+    pub name: &'static str,
+    /// Offset in bytes.
+    pub offset: usize,
+    /// Size in bytes.
+    pub size: usize,
+}
+
+/// A uniform block shared with WGSL; the interface test compares it with naga's view.
+pub trait Params: bytemuck::Pod {
+    /// Name of the struct, the same in WGSL.
+    const NAME: &'static str;
+    /// Its fields in order.
+    const FIELDS: &'static [Field];
+}
+
+/// Declares a uniform block once: `repr(C)`, `Pod` and the field list that the interface test reads.
+#[macro_export]
+macro_rules! params {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$fdoc:meta])* $f:ident : $t:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        $vis struct $name { $($(#[$fdoc])* pub $f: $t),+ }
+        impl $crate::kernel::Params for $name {
+            const NAME: &'static str = stringify!($name);
+            const FIELDS: &'static [$crate::kernel::Field] = &[$($crate::kernel::Field {
+                name: stringify!($f),
+                offset: core::mem::offset_of!($name, $f),
+                size: core::mem::size_of::<$t>(),
+            }),+];
+        }
+    };
+}
+
+/// Joins shared pieces of `shaders/lib/` and a kernel's own file, in the order given.
+#[macro_export]
+macro_rules! wgsl {
+    ($($stem:literal),+ $(,)?) => {
+        concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")), "\n"),+)
+    };
+}
+
+/// How a binding is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The parameter block, always binding 0.
+    Uniform,
+    /// Read-only storage.
+    Read,
+    /// Storage that the kernel writes.
+    ReadWrite,
+}
+
+/// What an adapter must have for a variant to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requires {
+    /// Plain WGSL.
+    Nothing,
+    /// Subgroup operations with exactly this many lanes, minimum and maximum alike.
+    Subgroup(u32),
+}
+
+/// One way to compute a kernel: a shader file with its workgroup sizes.
+#[derive(Debug)]
+pub struct Variant {
+    /// Name within the kernel (`tile`, `subgroup8`).
+    pub name: &'static str,
+    /// Stem of its file in `shaders/`.
+    pub stem: &'static str,
+    /// The joined source.
+    pub wgsl: &'static str,
+    /// Workgroup sizes it may run with, the default first; reaches WGSL as the override `WG_SIZE`.
+    pub workgroups: &'static [u32],
+    /// Items of [`Grid::Tiles`] that one workgroup of the given size covers, per axis.
+    pub tile: fn(u32) -> [u32; 3],
+    /// What the adapter must have.
+    pub requires: Requires,
+    /// Compiled without bounds checks and loop bounding: only for hot kernels whose conformance
+    /// cases pass with the checks on.
+    pub trusted: bool,
+}
+
+/// One kernel: its interface, and the variants that share it (best first).
+#[derive(Debug)]
+pub struct KernelDesc {
+    /// Stem of the kernel, the same in pipelines, reports and cases.
+    pub name: &'static str,
+    /// Name of the uniform struct.
+    pub params_name: &'static str,
+    /// Its fields.
+    pub params: &'static [Field],
+    /// Bindings in order; binding 0 is the uniform block.
+    pub bindings: &'static [(&'static str, Access)],
+    /// Ways to compute it; the first that the adapter can run is the default.
+    pub variants: &'static [Variant],
+}
+
+/// Workgroup sizes of elementwise kernels and reductions.
+pub const WORKGROUPS: &[u32] = &[64, 32, 128, 256];
+
+/// For variants whose grid is not made of tiles.
+#[must_use]
+pub fn no_tile(_workgroup: u32) -> [u32; 3] {
+    [1, 1, 1]
+}
+
+/// Declares the usual kernel: one variant, `shaders/<name>.wgsl`, four workgroup sizes.
+#[macro_export]
+macro_rules! kernel {
+    ($name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(,)?) => {
+        /// The kernel's interface and its variants.
+        pub static KERNEL: $crate::kernel::KernelDesc = $crate::kernel::KernelDesc {
+            name: $name,
+            params_name: <$params as $crate::kernel::Params>::NAME,
+            params: <$params as $crate::kernel::Params>::FIELDS,
+            bindings: &[("params", $crate::kernel::Access::Uniform), $(($b, $crate::kernel::Access::$a)),+],
+            variants: &[$crate::kernel::Variant {
+                name: "plain",
+                stem: $name,
+                wgsl: $crate::wgsl!($($lib,)* $name),
+                workgroups: $crate::kernel::WORKGROUPS,
+                tile: $crate::kernel::no_tile,
+                requires: $crate::kernel::Requires::Nothing,
+                trusted: false,
+            }],
+        };
+    };
+}
+
+/// How much work there is; the variant and its workgroup size turn it into workgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grid {
+    /// So many invocations.
+    Items(u64),
+    /// So many workgroups.
+    Groups(u64),
+    /// Items along three axes, covered by tiles; groups are numbered with the first axis fastest.
+    Tiles([u32; 3]),
+}
+
+/// WebGPU's limit of workgroups along one dimension.
+pub const MAX_GROUPS: u64 = 65_535;
+
+/// One use of a kernel, decided without a GPU.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The kernel.
+    pub kernel: &'static KernelDesc,
+    /// Bytes of its uniform block.
+    pub params: Vec<u8>,
+    /// Override constants beside `WG_SIZE`.
+    pub constants: Vec<(&'static str, f64)>,
+    /// How much work.
+    pub grid: Grid,
+    /// Bytes that each storage binding must hold, in binding order after the parameters.
+    pub bytes: Vec<u64>,
+    /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
+    pub flops: u64,
+}
+
+impl Plan {
+    /// A plan with the given parameters; `bytes` are the sizes of the storage bindings.
+    pub fn new<P: Params>(
+        kernel: &'static KernelDesc,
+        params: &P,
+        grid: Grid,
+        bytes: Vec<u64>,
+    ) -> Self {
+        debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
+        let flops = bytes.iter().sum::<u64>() / 4;
+        let params = bytemuck::bytes_of(params).to_vec();
+        Self { kernel, params, constants: Vec::new(), grid, bytes, flops }
+    }
+
+    /// The same plan with the override constant `name` set.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<f64>) -> Self {
+        self.constants.push((name, value.into()));
+        self
+    }
+
+    /// The same plan with its number of operations stated.
+    #[must_use]
+    pub fn costing(mut self, flops: u64) -> Self {
+        self.flops = flops;
+        self
+    }
+
+    /// Workgroups of a variant at a workgroup size.
+    #[must_use]
+    pub fn groups(&self, variant: &Variant, workgroup: u32) -> u64 {
+        match self.grid {
+            Grid::Items(n) => n.div_ceil(u64::from(workgroup)),
+            Grid::Groups(n) => n,
+            Grid::Tiles(items) => {
+                let tile = (variant.tile)(workgroup);
+                items.iter().zip(tile).map(|(&i, t)| u64::from(i.div_ceil(t))).product()
+            }
+        }
+    }
+}
+
+/// Folds a number of workgroups into two dimensions within [`MAX_GROUPS`]; WGSL undoes it with
+/// `group_index` of `shaders/lib/grid.wgsl`, and drops the few groups past the end.
+///
+/// # Errors
+/// More than 65,535 squared workgroups.
+pub fn fold(groups: u64) -> Result<[u32; 3]> {
+    let rows = groups.div_ceil(MAX_GROUPS).max(1);
+    let columns = groups.div_ceil(rows).max(1);
+    match (u32::try_from(columns), u32::try_from(rows)) {
+        (Ok(x), Ok(y)) if rows <= MAX_GROUPS => Ok([x, y, 1]),
+        _ => Err(Error::Shape(format!("{groups} workgroups are too many for one dispatch"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_covers_every_group_and_wastes_less_than_a_row() {
+        for groups in [1, 2, 65_534, 65_535, 65_536, 65_537, 131_071, 1_000_003, 4_000_000_007] {
+            let [x, y, z] = fold(groups).unwrap();
+            let covered = u64::from(x) * u64::from(y);
+            assert!(covered >= groups && covered - groups < u64::from(y), "{groups}");
+            assert!(u64::from(x) <= MAX_GROUPS && u64::from(y) <= MAX_GROUPS && z == 1);
+        }
+        assert!(fold(MAX_GROUPS * MAX_GROUPS + 1).is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per kernel: its parameters, its interface and a pure `plan` from shapes to a dispatch.
+
+use crate::kernel::KernelDesc;
+
+macro_rules! declare {
+    ($($name:ident),+ $(,)?) => {
+        $(pub mod $name;)+
+        /// Every kernel, in the order of `src/kernels.rs`.
+        pub static KERNELS: &[&KernelDesc] = &[$(&$name::KERNEL),+];
+    };
+}
+crate::for_each_kernel!(declare);

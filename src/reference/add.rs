@@ -1,0 +1,44 @@
+//! Twin of `shaders/add.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// `y = a + b`, one rounding.
+fn add(a: &[f32], b: &[f32]) -> Vec<f64> {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) + f64::from(b)).collect()
+}
+
+/// Cases of [`ops::add`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let shapes = [
+        Nhwc::new(1, 1, 1, 1),
+        Nhwc::new(2, 3, 5, 3),
+        Nhwc::new(1, 7, 9, 10),
+        Nhwc::new(3, 8, 8, 64),
+    ];
+    let mut cases = Vec::new();
+    for shape in shapes {
+        let mut random = Random::new(1);
+        let len = (shape.pixels() * shape.c) as usize;
+        let (a, b) = (random.floats(len), random.floats(len));
+        // The sum of two f32 is rounded once: at most half an ulp, on any adapter.
+        let want = Want::channels(&add(&a, &b), shape.c, |y| y.abs() * f64::from(f32::EPSILON));
+        cases.push(Case {
+            label: shape.to_string(),
+            plan: ops::add::plan(shape)?,
+            data: vec![
+                Data::input(&nan_padded(&a, shape.c)),
+                Data::input(&nan_padded(&b, shape.c)),
+                Data::Output(want),
+            ],
+        });
+    }
+    Ok(cases)
+}

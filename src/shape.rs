@@ -1,0 +1,239 @@
+//! Shapes with names: images, weights, windows. Checked lengths; no GPU in here.
+//!
+//! Letters: N batch, C channels in, K channels out, H W image, R S kernel.
+
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// Images or activations `[N, H, W, C]`, channels fastest and padded to a multiple of 4 in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Nhwc {
+    /// Images.
+    pub n: u32,
+    /// Rows.
+    pub h: u32,
+    /// Columns.
+    pub w: u32,
+    /// Channels, without padding.
+    pub c: u32,
+}
+
+impl Nhwc {
+    /// A shape from its four extents.
+    #[must_use]
+    pub fn new(n: u32, h: u32, w: u32, c: u32) -> Self {
+        Self { n, h, w, c }
+    }
+
+    /// Groups of four channels: `ceil(C / 4)`.
+    #[must_use]
+    pub fn c4(self) -> u32 {
+        self.c.div_ceil(4)
+    }
+
+    /// Pixels of the whole batch: `N H W`.
+    #[must_use]
+    pub fn pixels(self) -> u32 {
+        self.n * self.h * self.w
+    }
+
+    /// `vec4` elements in memory: `N H W ceil(C / 4)`.
+    #[must_use]
+    pub fn vec4s(self) -> u32 {
+        self.pixels() * self.c4()
+    }
+
+    /// Bytes in memory as f32, padding included.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        u64::from(self.pixels()) * u64::from(self.c4()) * 16
+    }
+
+    /// Checks that every index fits the 32 bits of WGSL.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when it does not, or when an extent is 0.
+    pub fn checked(self) -> Result<Self> {
+        let len = [self.n, self.h, self.w, self.c4() * 4]
+            .iter()
+            .try_fold(1u32, |product, &extent| product.checked_mul(extent));
+        match len {
+            Some(len) if len > 0 => Ok(self),
+            Some(_) => Err(Error::Shape(format!("{self} is empty"))),
+            None => Err(Error::Shape(format!("{self} has more than 2^32 elements"))),
+        }
+    }
+
+    /// The same images with another number of channels.
+    #[must_use]
+    pub fn with_c(self, c: u32) -> Self {
+        Self { c, ..self }
+    }
+}
+
+impl fmt::Display for Nhwc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[n={} h={} w={} c={}]", self.n, self.h, self.w, self.c)
+    }
+}
+
+/// Convolution weights in memory `[R, S, C, K]`, K fastest; C and K padded to multiples of 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rsck {
+    /// Kernel rows.
+    pub r: u32,
+    /// Kernel columns.
+    pub s: u32,
+    /// Channels in, without padding.
+    pub c: u32,
+    /// Channels out, without padding.
+    pub k: u32,
+}
+
+impl Rsck {
+    /// A shape from its four extents.
+    #[must_use]
+    pub fn new(r: u32, s: u32, c: u32, k: u32) -> Self {
+        Self { r, s, c, k }
+    }
+
+    /// Weights without padding: `R S C K`.
+    #[must_use]
+    pub fn len(self) -> u32 {
+        self.r * self.s * self.c * self.k
+    }
+
+    /// Whether there is no weight at all.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// f32 elements in memory, padding included.
+    #[must_use]
+    pub fn padded_len(self) -> u32 {
+        self.r * self.s * self.c.next_multiple_of(4) * self.k.next_multiple_of(4)
+    }
+
+    /// Bytes in memory as f32, padding included.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        u64::from(self.padded_len()) * 4
+    }
+
+    /// The same weights with the roles of input and output exchanged.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { c: self.k, k: self.c, ..self }
+    }
+}
+
+impl fmt::Display for Rsck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[r={} s={} c={} k={}]", self.r, self.s, self.c, self.k)
+    }
+}
+
+/// A sliding window: kernel size, stride and zero padding of a convolution or pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Kernel rows R and columns S.
+    pub kernel: [u32; 2],
+    /// Step between windows, the same in both directions.
+    pub stride: u32,
+    /// Zeros on every side.
+    pub padding: u32,
+}
+
+impl Window {
+    /// A square window.
+    #[must_use]
+    pub fn square(kernel: u32, stride: u32, padding: u32) -> Self {
+        Self { kernel: [kernel, kernel], stride, padding }
+    }
+
+    /// Height and width after a convolution or pool: `(H + 2 padding - R) / stride + 1`.
+    ///
+    /// # Errors
+    /// The window does not fit into the padded image, or the stride is 0.
+    pub fn output(self, h: u32, w: u32) -> Result<[u32; 2]> {
+        let side = |extent: u32, kernel: u32| {
+            (extent + 2 * self.padding).checked_sub(kernel)?.checked_div(self.stride).map(|q| q + 1)
+        };
+        match (side(h, self.kernel[0]), side(w, self.kernel[1])) {
+            (Some(h), Some(w)) => Ok([h, w]),
+            _ => Err(Error::Shape(format!("a window of {self} does not fit an image of {h}x{w}"))),
+        }
+    }
+
+    /// Height and width after a transposed convolution: `(H - 1) stride - 2 padding + R`.
+    ///
+    /// # Errors
+    /// Nothing would be left.
+    pub fn transposed_output(self, h: u32, w: u32) -> Result<[u32; 2]> {
+        let side = |extent: u32, kernel: u32| {
+            (extent.checked_sub(1)? * self.stride + kernel).checked_sub(2 * self.padding)
+        };
+        match (side(h, self.kernel[0]), side(w, self.kernel[1])) {
+            (Some(h @ 1..), Some(w @ 1..)) => Ok([h, w]),
+            _ => Err(Error::Shape(format!(
+                "a transposed convolution of {self} leaves nothing of an image of {h}x{w}"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [r, s] = self.kernel;
+        write!(f, "{r}x{s}, stride {}, padding {}", self.stride, self.padding)
+    }
+}
+
+/// Values `[pixels, c]` as they lie in memory: channels padded to a multiple of 4 with `fill`.
+#[must_use]
+pub fn pad_channels(values: &[f32], c: u32, fill: f32) -> Vec<f32> {
+    let (c, padded) = (c as usize, c.next_multiple_of(4) as usize);
+    let mut out = Vec::with_capacity(values.len() / c * padded);
+    for pixel in values.chunks(c) {
+        out.extend_from_slice(pixel);
+        out.resize(out.len() + padded - c, fill);
+    }
+    out
+}
+
+/// Values `[pixels, c]` from memory with padded channels; the inverse of [`pad_channels`].
+#[must_use]
+pub fn unpad_channels(padded: &[f32], c: u32) -> Vec<f32> {
+    let stride = c.next_multiple_of(4) as usize;
+    padded.chunks(stride).flat_map(|pixel| &pixel[..c as usize]).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_follow_pytorch() {
+        assert_eq!(Window::square(3, 1, 1).output(32, 32).unwrap(), [32, 32]);
+        assert_eq!(Window::square(3, 2, 1).output(7, 5).unwrap(), [4, 3]);
+        assert_eq!(Window::square(4, 2, 1).transposed_output(4, 4).unwrap(), [8, 8]);
+        assert_eq!(Window::square(2, 2, 1).transposed_output(4, 8).unwrap(), [6, 14]);
+        assert!(Window::square(5, 1, 0).output(4, 9).is_err());
+        assert!(Window::square(2, 0, 0).output(4, 4).is_err());
+    }
+
+    #[test]
+    fn channel_padding_round_trips() {
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let padded = pad_channels(&x, 3, 0.0);
+        assert_eq!(padded, [1.0, 2.0, 3.0, 0.0, 4.0, 5.0, 6.0, 0.0]);
+        assert_eq!(unpad_channels(&padded, 3), x);
+    }
+
+    #[test]
+    fn an_index_past_32_bits_is_refused() {
+        assert!(Nhwc::new(1 << 12, 1 << 10, 1 << 10, 1).checked().is_err());
+        assert!(Nhwc::new(0, 1, 1, 1).checked().is_err());
+    }
+}
