@@ -154,9 +154,9 @@ fn amplification(pairs: &[(Image<'_>, Image<'_>)]) -> u32 {
         .unwrap_or(1)
 }
 
-/// A value in [-1, 1] as a byte; NaN is black.
+/// A value in [-1, 1] as a byte; `as` clamps what is outside, and makes NaN black.
 fn byte(v: f32) -> u8 {
-    ((v.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8
+    ((v + 1.0) * 127.5).round() as u8
 }
 
 fn int<T: TryFrom<usize>>(v: usize) -> Result<T> {
