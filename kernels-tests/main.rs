@@ -12,3 +12,4 @@ mod conformance;
 mod gradients;
 mod faults;
 mod data;
+mod files;

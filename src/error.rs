@@ -269,7 +269,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// The known name nearest to a mistyped one, if it is near at all (a third of its letters).
-fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .iter()

@@ -10,11 +10,13 @@ pub mod error;
 pub mod fault;
 pub mod files;
 mod font;
+pub mod files;
 pub mod gpu;
 pub mod kernel;
 mod kernels;
 pub mod ops;
 pub mod reference;
+pub mod report;
 pub mod shape;
 
 pub use error::{Error, Result};
