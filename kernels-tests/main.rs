@@ -9,7 +9,7 @@
 )]
 
 mod conformance;
-mod gradients;
-mod faults;
 mod data;
+mod faults;
 mod files;
+mod gradients;

@@ -179,24 +179,7 @@ impl Plan {
         debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
         let flops = bytes.iter().sum::<u64>() / 4;
         let params = bytemuck::bytes_of(params).to_vec();
-<<<<<<< HEAD
-<<<<<<< HEAD
         Self { kernel, params, constants: Vec::new(), grid, bytes, variant: None, flops }
-=======
-=======
->>>>>>> k2
-        Self {
-            kernel,
-            params,
-            constants: Vec::new(),
-            grid,
-            bytes,
-            flops,
-        }
-<<<<<<< HEAD
->>>>>>> k3
-=======
->>>>>>> k2
     }
 
     /// The same plan with the override constant `name` set.
@@ -228,11 +211,7 @@ impl Plan {
             Grid::Groups(n) => n,
             Grid::Tiles(items) => {
                 let tile = (variant.tile)(workgroup);
-                items
-                    .iter()
-                    .zip(tile)
-                    .map(|(&i, t)| u64::from(i.div_ceil(t)))
-                    .product()
+                items.iter().zip(tile).map(|(&i, t)| u64::from(i.div_ceil(t))).product()
             }
         }
     }
@@ -248,9 +227,7 @@ pub fn fold(groups: u64) -> Result<[u32; 3]> {
     let columns = groups.div_ceil(rows).max(1);
     match (u32::try_from(columns), u32::try_from(rows)) {
         (Ok(x), Ok(y)) if rows <= MAX_GROUPS => Ok([x, y, 1]),
-        _ => Err(Error::Shape(format!(
-            "{groups} workgroups are too many for one dispatch"
-        ))),
+        _ => Err(Error::Shape(format!("{groups} workgroups are too many for one dispatch"))),
     }
 }
 
@@ -260,23 +237,10 @@ mod tests {
 
     #[test]
     fn folding_covers_every_group_and_wastes_less_than_a_row() {
-        for groups in [
-            1,
-            2,
-            65_534,
-            65_535,
-            65_536,
-            65_537,
-            131_071,
-            1_000_003,
-            4_000_000_007,
-        ] {
+        for groups in [1, 2, 65_534, 65_535, 65_536, 65_537, 131_071, 1_000_003, 4_000_000_007] {
             let [x, y, z] = fold(groups).unwrap();
             let covered = u64::from(x) * u64::from(y);
-            assert!(
-                covered >= groups && covered - groups < u64::from(y),
-                "{groups}"
-            );
+            assert!(covered >= groups && covered - groups < u64::from(y), "{groups}");
             assert!(u64::from(x) <= MAX_GROUPS && u64::from(y) <= MAX_GROUPS && z == 1);
         }
         assert!(fold(MAX_GROUPS * MAX_GROUPS + 1).is_err());

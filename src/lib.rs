@@ -10,7 +10,6 @@ pub mod error;
 pub mod fault;
 pub mod files;
 mod font;
-pub mod files;
 pub mod gpu;
 pub mod kernel;
 mod kernels;

@@ -76,11 +76,7 @@ impl AdapterReport {
 /// Every adapter of every backend, best first.
 #[must_use]
 pub fn list() -> Vec<AdapterReport> {
-    enumerate()
-        .1
-        .into_iter()
-        .map(|(_, report)| report)
-        .collect()
+    enumerate().1.into_iter().map(|(_, report)| report).collect()
 }
 
 pub(super) type Found = (wgpu::Adapter, AdapterReport);
@@ -139,9 +135,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
             _ => "other",
         }
         .to_owned(),
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .to_owned(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         kind: match info.device_type {
             wgpu::DeviceType::DiscreteGpu => "discrete",
             wgpu::DeviceType::IntegratedGpu => "integrated",
@@ -170,34 +164,12 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
         (Some(name), Some(backend)) => format!("{name:?} on {backend:?}"),
     };
     let fits = |report: &AdapterReport| {
-<<<<<<< HEAD
-<<<<<<< HEAD
         let backend =
             choice.backend.is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
         let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
             Ok(index) => report.index == index,
             Err(_) => report.line().to_lowercase().contains(&wanted.to_lowercase()),
         });
-=======
-=======
->>>>>>> k2
-        let backend = choice
-            .backend
-            .is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
-        let name = choice
-            .adapter
-            .as_ref()
-            .is_none_or(|wanted| match wanted.parse::<usize>() {
-                Ok(index) => report.index == index,
-                Err(_) => report
-                    .line()
-                    .to_lowercase()
-                    .contains(&wanted.to_lowercase()),
-            });
-<<<<<<< HEAD
->>>>>>> k3
-=======
->>>>>>> k2
         backend && name
     };
     let chosen = found.into_iter().find(|(_, report)| fits(report));
@@ -206,9 +178,6 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
             Err(Error::OnlySoftware { found: names })
         }
         Some(found) => Ok(found),
-        None => Err(Error::NoAdapter {
-            wanted,
-            found: names,
-        }),
+        None => Err(Error::NoAdapter { wanted, found: names }),
     }
 }

@@ -25,15 +25,10 @@ pub(super) fn assign(tape: &Tape) -> Arena {
         .filter(|&b| matches!(tape.buffers[b].origin, Origin::Transient) && life[b].is_some())
         .collect();
     order.sort_by_key(|&b| life[b]);
-    let mut arena = Arena {
-        slots: Vec::new(),
-        slot_of: vec![None; tape.buffers.len()],
-    };
+    let mut arena = Arena { slots: Vec::new(), slot_of: vec![None; tape.buffers.len()] };
     let mut busy_until: Vec<usize> = Vec::new();
     for buffer in order {
-        let Some((first, last)) = life[buffer] else {
-            continue;
-        };
+        let Some((first, last)) = life[buffer] else { continue };
         let bytes = tape.buffers[buffer].bytes;
         let free = |slot: &usize| busy_until[*slot] < first;
         let slots = &arena.slots;

@@ -75,15 +75,7 @@ impl Gpu {
         });
         let cache = trusted::pipeline_cache(&device, &adapter);
         let (pipelines, preferred) = (Mutex::default(), HashMap::new());
-        Ok(Self {
-            report,
-            device,
-            queue,
-            troubles,
-            pipelines,
-            cache,
-            preferred,
-        })
+        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred })
     }
 
     /// The adapter, as reports name it.
@@ -119,12 +111,8 @@ impl Gpu {
     /// The adapter can run none of the variants.
     pub fn choose(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
         let runs = |v: &&'static Variant| {
-            v.workgroups
-                .iter()
-                .find(|&&size| self.lacks(v, size).is_none())
-                .map(|&size| (*v, size))
+            v.workgroups.iter().find(|&&size| self.lacks(v, size).is_none()).map(|&size| (*v, size))
         };
-<<<<<<< HEAD
         let kernel = plan.kernel;
         let named = |name: Option<&str>| kernel.variants.iter().find(|v| Some(v.name) == name);
         let user = named(self.preferred.get(kernel.name).copied());
@@ -133,25 +121,6 @@ impl Gpu {
             doing: format!("run {}", kernel.name),
             message: format!("{} can run none of its variants", self.report.name),
         })
-=======
-        let preferred = self.preferred.get(kernel.name);
-        let first = kernel
-            .variants
-            .iter()
-            .filter(|v| Some(&v.name) == preferred);
-        first
-            .chain(kernel.variants)
-            .collect::<Vec<_>>()
-            .iter()
-            .find_map(runs)
-            .ok_or_else(|| Error::Gpu {
-                doing: format!("run {}", kernel.name),
-                message: format!("{} can run none of its variants", self.report.name),
-            })
-<<<<<<< HEAD
->>>>>>> k3
-=======
->>>>>>> k2
     }
 
     /// Waits until everything submitted is done.
@@ -160,9 +129,7 @@ impl Gpu {
     /// The device was lost or reported an error.
     pub fn wait(&self, doing: &str) -> Result<()> {
         if let Err(e) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
-            return Err(Error::DeviceLost {
-                message: e.to_string(),
-            });
+            return Err(Error::DeviceLost { message: e.to_string() });
         }
         self.check(doing)
     }
@@ -177,10 +144,7 @@ impl Gpu {
             return Err(Error::DeviceLost { message });
         }
         match troubles.error.take() {
-            Some(message) => Err(Error::Gpu {
-                doing: doing.to_owned(),
-                message,
-            }),
+            Some(message) => Err(Error::Gpu { doing: doing.to_owned(), message }),
             None => Ok(()),
         }
     }
@@ -193,17 +157,10 @@ impl Gpu {
         usage: wgpu::BufferUsages,
     ) -> Result<wgpu::Buffer> {
         let limits = self.device.limits();
-        let limit = limits
-            .max_buffer_size
-            .min(limits.max_storage_buffer_binding_size);
+        let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         if bytes > limit {
             let (what, adapter) = (label.to_owned(), self.report.name.clone());
-            return Err(Error::BufferTooLarge {
-                what,
-                needs: bytes,
-                limit,
-                adapter,
-            });
+            return Err(Error::BufferTooLarge { what, needs: bytes, limit, adapter });
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let descriptor = wgpu::BufferDescriptor {
@@ -229,11 +186,7 @@ impl Gpu {
         variant: &'static Variant,
         workgroup: u32,
     ) -> Result<Pipeline> {
-        let constants: Vec<_> = plan
-            .constants
-            .iter()
-            .map(|&(n, v)| (n, v.to_bits()))
-            .collect();
+        let constants: Vec<_> = plan.constants.iter().map(|&(n, v)| (n, v.to_bits())).collect();
         let key = (plan.kernel.name, variant.name, workgroup, constants);
         if let Some(found) = lock(&self.pipelines).get(&key) {
             return Ok(found.clone());
@@ -243,27 +196,23 @@ impl Gpu {
         let module = trusted::shader(&self.device, variant);
         let mut constants = plan.constants.clone();
         constants.push(("WG_SIZE", f64::from(workgroup)));
-        let pipeline_layout = self
-            .device
-            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(plan.kernel.name),
-                bind_group_layouts: &[Some(&layout)],
-                ..Default::default()
-            });
-        let pipeline = self
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(variant.stem),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &constants,
-                    // No kernel reads workgroup memory that it did not write.
-                    zero_initialize_workgroup_memory: false,
-                },
-                cache: self.cache.as_ref(),
-            });
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(plan.kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            ..Default::default()
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(variant.stem),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                // No kernel reads workgroup memory that it did not write.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: self.cache.as_ref(),
+        });
         if let Some(error) = pollster::block_on(scope.pop()) {
             return Err(Error::Gpu {
                 doing: format!("compile {} ({})", variant.stem, self.report.name),
@@ -293,10 +242,7 @@ impl Gpu {
         let entries: Vec<_> = kernel.bindings.iter().enumerate().map(entry).collect();
         let label = Some(kernel.name);
         self.device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label,
-                entries: &entries,
-            })
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries })
     }
 }
 

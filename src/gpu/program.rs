@@ -27,10 +27,7 @@ impl Buffer {
     /// Too large for the adapter, or no memory is left.
     pub fn new(gpu: &Gpu, label: &str, bytes: u64) -> Result<Self> {
         let bytes = bytes.next_multiple_of(4).max(16);
-        Ok(Self {
-            raw: gpu.create_buffer(label, bytes, USAGE)?,
-            bytes,
-        })
+        Ok(Self { raw: gpu.create_buffer(label, bytes, USAGE)?, bytes })
     }
 
     /// A buffer with contents.
@@ -69,47 +66,25 @@ impl Buffer {
     pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let back = gpu.create_buffer("readback", self.bytes, usage)?;
-<<<<<<< HEAD
-<<<<<<< HEAD
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-=======
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
->>>>>>> k3
-=======
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
->>>>>>> k2
         encoder.copy_buffer_to_buffer(&self.raw, 0, &back, 0, self.bytes);
         gpu.queue.submit([encoder.finish()]);
         let (sender, receiver) = std::sync::mpsc::channel();
-        back.slice(..)
-            .map_async(wgpu::MapMode::Read, move |result| {
-                // The receiver waits below; it is gone only if waiting itself failed.
-                let _ = sender.send(result);
-            });
+        back.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            // The receiver waits below; it is gone only if waiting itself failed.
+            let _ = sender.send(result);
+        });
         gpu.wait("read a buffer back")?;
-        let refused = |message: String| Error::Gpu {
-            doing: "read a buffer back".into(),
-            message,
-        };
+        let refused = |message: String| Error::Gpu { doing: "read a buffer back".into(), message };
         match receiver.try_recv() {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(refused(e.to_string())),
             Err(e) => return Err(refused(e.to_string())),
         }
-        let view = back
-            .slice(..)
-            .get_mapped_range()
-            .map_err(|e| refused(e.to_string()))?;
+        let view = back.slice(..).get_mapped_range().map_err(|e| refused(e.to_string()))?;
         // The mapping need not be aligned for T: copy element by element.
-        Ok(view
-            .chunks_exact(size_of::<T>())
-            .map(bytemuck::pod_read_unaligned)
-            .collect())
+        Ok(view.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
     }
 }
 
@@ -183,11 +158,7 @@ impl Program {
                     Some(buffer) => Step::Clear(buffer.raw.clone()),
                     None => continue,
                 },
-                Entry::Dispatch {
-                    plan,
-                    buffers: ids,
-                    fixed,
-                } => {
+                Entry::Dispatch { plan, buffers: ids, fixed } => {
                     let (variant, workgroup) = select(gpu, plan, *fixed)?;
                     let pipeline = gpu.pipeline(plan, variant, workgroup)?;
                     let bound: Vec<&Buffer> =
@@ -206,13 +177,7 @@ impl Program {
         }
         gpu.check("prepare a program")?;
         let arena_bytes = (arena.slots.iter().sum(), unshared);
-        Ok(Self {
-            steps,
-            buffers,
-            arena_bytes,
-            kept_bytes,
-            pace: AtomicU64::new(0),
-        })
+        Ok(Self { steps, buffers, arena_bytes, kept_bytes, pace: AtomicU64::new(0) })
     }
 
     /// Submits one run and returns without waiting, except to keep at most two runs in flight.
@@ -244,29 +209,14 @@ impl Program {
             gpu.wait("run a program")?;
             let ns = started.elapsed().as_nanos() as u64;
             let measured = u128::from(ns) * 1_000_000_000 / u128::from(total.max(1));
-            self.pace.store(
-                u64::try_from(measured).unwrap_or(u64::MAX).max(1),
-                Ordering::Relaxed,
-            );
+            self.pace.store(u64::try_from(measured).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
         }
         gpu.check("run a program")
     }
 
     fn submit(&self, gpu: &Gpu, steps: &[Step]) {
-<<<<<<< HEAD
-<<<<<<< HEAD
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-=======
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
->>>>>>> k3
-=======
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
->>>>>>> k2
         let mut at = 0;
         while at < steps.len() {
             if let Step::Clear(buffer) = &steps[at] {
@@ -275,13 +225,7 @@ impl Program {
                 continue;
             }
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            while let Some(Step::Dispatch {
-                pipeline,
-                group,
-                groups,
-                ..
-            }) = steps.get(at)
-            {
+            while let Some(Step::Dispatch { pipeline, group, groups, .. }) = steps.get(at) {
                 pass.set_pipeline(&pipeline.pipeline);
                 pass.set_bind_group(0, group, &[]);
                 pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
@@ -328,9 +272,7 @@ impl Program {
     /// # Errors
     /// The device failed.
     pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu, id: BufferId) -> Result<Vec<T>> {
-        self.buffers[id.0]
-            .as_ref()
-            .map_or_else(|| Ok(Vec::new()), |buffer| buffer.read(gpu))
+        self.buffers[id.0].as_ref().map_or_else(|| Ok(Vec::new()), |buffer| buffer.read(gpu))
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
@@ -366,19 +308,7 @@ fn select(
     plan: &Plan,
     fixed: Option<(&'static str, u32)>,
 ) -> Result<(&'static Variant, u32)> {
-<<<<<<< HEAD
-<<<<<<< HEAD
     let Some((name, workgroup)) = fixed else { return gpu.choose(plan) };
-=======
-    let Some((name, workgroup)) = fixed else {
-        return gpu.choose(plan.kernel);
-    };
->>>>>>> k3
-=======
-    let Some((name, workgroup)) = fixed else {
-        return gpu.choose(plan.kernel);
-    };
->>>>>>> k2
     let variant = plan.kernel.variants.iter().find(|v| v.name == name);
     variant
         .map(|v| (v, workgroup))
@@ -456,20 +386,10 @@ fn bind(
 /// An arena slot that is too large is too large because of one tensor: name that one.
 fn name_the_largest(error: Error, tape: &Tape) -> Error {
     match error {
-        Error::BufferTooLarge {
-            needs,
-            limit,
-            adapter,
-            ..
-        } => {
+        Error::BufferTooLarge { needs, limit, adapter, .. } => {
             let largest = tape.buffers.iter().find(|b| b.bytes == needs);
             let what = largest.map_or_else(|| "a tensor".to_owned(), |b| b.label.clone());
-            Error::BufferTooLarge {
-                what,
-                needs,
-                limit,
-                adapter,
-            }
+            Error::BufferTooLarge { what, needs, limit, adapter }
         }
         other => other,
     }

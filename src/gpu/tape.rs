@@ -80,11 +80,7 @@ impl Tape {
     fn declare(&mut self, label: &str, bytes: u64, origin: Origin) -> BufferId {
         // WebGPU copies and binds whole words; an empty buffer cannot be bound.
         let bytes = bytes.next_multiple_of(4).max(16);
-        self.buffers.push(Declared {
-            label: label.to_owned(),
-            bytes,
-            origin,
-        });
+        self.buffers.push(Declared { label: label.to_owned(), bytes, origin });
         BufferId(self.buffers.len() - 1)
     }
 
@@ -148,11 +144,7 @@ impl Tape {
                 )));
             }
         }
-        let entry = Entry::Dispatch {
-            plan: Box::new(plan),
-            buffers: buffers.to_vec(),
-            fixed,
-        };
+        let entry = Entry::Dispatch { plan: Box::new(plan), buffers: buffers.to_vec(), fixed };
         self.entries.push(entry);
         Ok(())
     }

@@ -35,11 +35,8 @@ pub(super) fn pipeline_cache(
     if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
         return None;
     }
-    let descriptor = wgpu::PipelineCacheDescriptor {
-        label: Some("nf-gpu"),
-        data: None,
-        fallback: true,
-    };
+    let descriptor =
+        wgpu::PipelineCacheDescriptor { label: Some("nf-gpu"), data: None, fallback: true };
     // SAFETY: the call is unsafe because of `data`, which must come from an earlier cache; there is
     // none here.
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
