@@ -207,7 +207,6 @@ impl Error {
                     .into()
             }
             Self::BufferTooLarge { .. } => "lower --batch-size or --copies".into(),
-            Self::Shape(_) => return None,
             Self::Argument { hint, .. } | Self::Format { hint, .. } | Self::Fetch { hint, .. } => {
                 hint.clone()
             }
@@ -231,7 +230,7 @@ impl Error {
                 _ => return None,
             },
             Self::NotFinite { .. } => "lower --lr".into(),
-            Self::Interrupted => return None,
+            Self::Shape(_) | Self::Interrupted => return None,
         })
     }
 
@@ -270,7 +269,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// The known name nearest to a mistyped one, if it is near at all (a third of its letters).
-fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .iter()

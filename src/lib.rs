@@ -7,6 +7,7 @@ pub mod cli;
 pub mod conformance;
 pub mod data;
 pub mod error;
+pub mod fault;
 pub mod files;
 mod font;
 pub mod gpu;
@@ -14,6 +15,7 @@ pub mod kernel;
 mod kernels;
 pub mod ops;
 pub mod reference;
+pub mod report;
 pub mod shape;
 
 pub use error::{Error, Result};
