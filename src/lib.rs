@@ -3,9 +3,13 @@
 //! `kernel` and `shape` describe work without a GPU; `gpu` runs it; `ops` holds one file per kernel,
 //! `reference` its CPU twin, `conformance` what compares the two.
 
+pub mod cli;
 pub mod conformance;
+pub mod data;
 pub mod error;
+pub mod fault;
 pub mod files;
+mod font;
 pub mod gpu;
 pub mod kernel;
 mod kernels;

@@ -2,7 +2,7 @@
 //!
 //! A twin shares no code with its kernel, only the definition in the shader's header.
 
-use crate::{conformance::Case, error::Result, kernel::KernelDesc};
+use crate::{conformance::Case, error::Result, kernel::KernelDesc, shape::Nhwc};
 
 /// A kernel and the function that makes its conformance cases.
 pub struct Suite {
@@ -10,6 +10,18 @@ pub struct Suite {
     pub kernel: &'static KernelDesc,
     /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes.
     pub cases: fn() -> Result<Vec<Case>>,
+}
+
+/// Where element `[n, h, w, c]` of an array without channel padding lies.
+#[must_use]
+pub fn at(shape: Nhwc, [n, h, w, c]: [u32; 4]) -> usize {
+    (((n * shape.h + h) * shape.w + w) * shape.c + c) as usize
+}
+
+/// All `[n, h, w, c]` of a shape, in the order of an array without channel padding.
+pub fn elements(shape: Nhwc) -> impl Iterator<Item = [u32; 4]> {
+    let Nhwc { n, h, w, c } = shape;
+    (0..n * h * w * c).map(move |i| [i / (c * w * h), i / (c * w) % h, i / c % w, i % c])
 }
 
 macro_rules! declare {
@@ -21,3 +33,4 @@ macro_rules! declare {
     };
 }
 crate::for_each_kernel!(declare);
+pub mod numbers;

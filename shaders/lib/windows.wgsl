@@ -1,0 +1,11 @@
+// Which sliding windows cover a pixel, along one axis; `at` is its index in the padded image. The
+// windows are [first_window, end_window).
+
+fn first_window(at: u32, kernel: u32, stride: u32) -> u32 {
+    let past = max(at + 1u, kernel) - kernel;
+    return past / stride + u32(past % stride != 0u);
+}
+
+fn end_window(at: u32, stride: u32, windows: u32) -> u32 {
+    return min(at / stride + 1u, windows);
+}

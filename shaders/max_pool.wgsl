@@ -1,0 +1,70 @@
+// Maximum of a sliding window, and which tap it was.
+//
+//   y[n, i, j, c]   = max over r, s of x[n, i stride + r - padding, j stride + s - padding, c]
+//   arg[n, i, j, c] = r S + s of that maximum, one byte per channel
+//
+// The first of equal values wins, the last NaN wins over everything, and padding never wins.
+//
+// Grid:    one invocation per group of four channels of y.
+// Twin:    src/reference/max_pool.rs
+// Source:  torch.nn.functional.max_pool2d.
+
+struct MaxPoolParams {
+    vec4s: u32,   // of y
+    c: u32,       // channels without padding
+    h: u32,       // size of x
+    w: u32,
+    oh: u32,      // size of y
+    ow: u32,
+    rows: u32,    // size R x S of the window
+    columns: u32,
+    stride: u32,
+    padding: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: MaxPoolParams;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [N, H, W, C]
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [N, OH, OW, C]
+@group(0) @binding(3) var<storage, read_write> arg: array<u32>;     // [N, OH, OW, C / 4]
+
+// A comparison with itself may be optimised away; the bits may not.
+fn is_nan(v: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+}
+
+override WG_SIZE: u32 = 64u;
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * WG_SIZE + lane;
+    if i >= params.vec4s {
+        return;
+    }
+    let c4s = (params.c + 3u) / 4u;
+    let to = place(i, params.oh, params.ow, c4s);
+    let top = i32(to.row * params.stride) - i32(params.padding);
+    let left = i32(to.column * params.stride) - i32(params.padding);
+    // The taps inside the image; `plan` makes sure that there is one.
+    let first = vec2<u32>(u32(max(-top, 0)), u32(max(-left, 0)));
+    let end_row = u32(min(i32(params.rows), i32(params.h) - top));
+    let end_column = u32(min(i32(params.columns), i32(params.w) - left));
+
+    var best = vec4<f32>(0.0);
+    var tap = vec4<u32>(0u);
+    for (var r = first.x; r < end_row; r++) {
+        let line = to.n * params.h + u32(top + i32(r));
+        for (var s = first.y; s < end_column; s++) {
+            let v = x[(line * params.w + u32(left + i32(s))) * c4s + to.c4];
+            let wins = (v > best) | is_nan(v) | vec4<bool>(all(vec2<u32>(r, s) == first));
+            best = select(best, v, wins);
+            tap = select(tap, vec4<u32>(r * params.columns + s), wins);
+        }
+    }
+    y[i] = mask_lanes(best, to.c4, params.c);
+    tap = select(vec4<u32>(0u), tap, real_lanes(to.c4, params.c));
+    arg[i] = tap.x | (tap.y << 8u) | (tap.z << 16u) | (tap.w << 24u);
+}

@@ -1,0 +1,36 @@
+//! Gradient of ReLU and tanh from their output, `shaders/activation_grad.wgsl`.
+
+use super::activation::Activation;
+use crate::{
+    error::Result,
+    kernel::{Grid, Plan},
+    shape::Nhwc,
+};
+
+crate::params! {
+    /// Uniform block of `shaders/activation_grad.wgsl`.
+    pub struct ActivationGradParams {
+        /// Groups of four channels in the whole batch.
+        vec4s: u32,
+        /// Channels without padding.
+        c: u32,
+    }
+}
+
+crate::kernel! {
+    "activation_grad", ActivationGradParams,
+    lib: ["lib/grid", "lib/lanes", "lib/activation"],
+    bindings: [("dy", Read), ("y", Read), ("dx", ReadWrite)],
+}
+
+/// `dx = dy act'(x)`, the derivative taken from `y = act(x)`; bindings dy, y, dx.
+///
+/// # Errors
+/// A shape past 32-bit indices.
+pub fn plan(shape: Nhwc, act: Activation) -> Result<Plan> {
+    let shape = shape.checked()?;
+    let params = ActivationGradParams { vec4s: shape.vec4s(), c: shape.c };
+    let plan =
+        Plan::new(&KERNEL, &params, Grid::Items(u64::from(shape.vec4s())), vec![shape.bytes(); 3]);
+    Ok(plan.with("ACTIVATION", act.code()))
+}

@@ -1,0 +1,41 @@
+//! Twin of `shaders/concat_channels.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// `[a, b]` of every pixel, `a_c` and `b_c` channels of it.
+#[must_use]
+pub fn concat_channels(a: &[f32], b: &[f32], a_c: u32, b_c: u32) -> Vec<f64> {
+    let pixels = a.chunks(a_c as usize).zip(b.chunks(b_c as usize));
+    pixels.flat_map(|(a, b)| a.iter().chain(b)).map(|&v| f64::from(v)).collect()
+}
+
+/// Cases of [`ops::concat_channels`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let all = [(1, 1), (3, 5), (4, 4), (8, 3), (10, 1), (3, 1), (7, 10), (16, 32), (2, 13)];
+    for (a_c, b_c) in all {
+        let mut random = Random::new(10);
+        let shape = Nhwc::new(2, 3, 5, a_c);
+        let a = random.floats((shape.pixels() * a_c) as usize);
+        let b = random.floats((shape.pixels() * b_c) as usize);
+        let y = concat_channels(&a, &b, a_c, b_c);
+        cases.push(Case {
+            label: format!("{a_c} and {b_c} channels"),
+            plan: ops::concat_channels::plan(shape, shape.with_c(b_c))?,
+            data: vec![
+                Data::input(&nan_padded(&a, a_c)),
+                Data::input(&nan_padded(&b, b_c)),
+                Data::Output(Want::channels(&y, a_c + b_c, |_| 0.0)),
+            ],
+        });
+    }
+    Ok(cases)
+}

@@ -1,0 +1,66 @@
+//! Twin of `shaders/fuse_clamp.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// `clamp(x + g, -1, 1)`.
+#[must_use]
+pub fn fuse_clamp(x: f32, g: f32) -> f64 {
+    (f64::from(x) + f64::from(g)).clamp(-1.0, 1.0)
+}
+
+/// Images and perturbations whose sums are exact in f32: multiples of 1/64, many of them exactly
+/// at a limit.
+pub(super) fn exact_pair(random: &mut Random, len: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut steps = || random.integers(len, 64).iter().map(|i| i / 64.0).collect();
+    let (x, mut g): (Vec<f32>, Vec<f32>) = (steps(), steps());
+    for (i, (x, g)) in x.iter().zip(&mut g).enumerate() {
+        match i % 4 {
+            1 => *g = 1.0 - x,
+            2 => *g = -1.0 - x,
+            _ => {}
+        }
+    }
+    (x, g)
+}
+
+/// Cases of [`ops::fuse_clamp`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for shape in [
+        Nhwc::new(1, 1, 1, 1),
+        Nhwc::new(2, 3, 5, 3),
+        Nhwc::new(1, 7, 9, 10),
+        Nhwc::new(3, 8, 8, 64),
+    ] {
+        for exact in [false, true] {
+            let mut random = Random::new(12);
+            let len = (shape.pixels() * shape.c) as usize;
+            let (x, g) = if exact {
+                exact_pair(&mut random, len)
+            } else {
+                (random.floats(len), random.floats(len))
+            };
+            let y: Vec<f64> = x.iter().zip(&g).map(|(&x, &g)| fuse_clamp(x, g)).collect();
+            // One rounding of the sum; the clamp adds none.
+            let eps = if exact { 0.0 } else { f64::from(f32::EPSILON) };
+            cases.push(Case {
+                label: format!("{shape}{}", if exact { ", exact" } else { "" }),
+                plan: ops::fuse_clamp::plan(shape)?,
+                data: vec![
+                    Data::input(&nan_padded(&x, shape.c)),
+                    Data::input(&nan_padded(&g, shape.c)),
+                    Data::Output(Want::channels(&y, shape.c, |y| eps * y.abs())),
+                ],
+            });
+        }
+    }
+    Ok(cases)
+}

@@ -1,0 +1,50 @@
+//! Twin of `shaders/fuse_clamp_grad.wgsl`.
+
+use super::fuse_clamp::exact_pair;
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// dy where the sum is within its limits, which count as within.
+#[must_use]
+pub fn fuse_clamp_grad(dy: f32, x: f32, g: f32) -> f64 {
+    let sum = f64::from(x) + f64::from(g);
+    if (-1.0..=1.0).contains(&sum) { f64::from(dy) } else { 0.0 }
+}
+
+/// Cases of [`ops::fuse_clamp_grad`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for shape in [
+        Nhwc::new(1, 1, 1, 1),
+        Nhwc::new(2, 3, 5, 3),
+        Nhwc::new(1, 7, 9, 10),
+        Nhwc::new(3, 8, 8, 64),
+    ] {
+        let mut random = Random::new(13);
+        let len = (shape.pixels() * shape.c) as usize;
+        // Sums that need no rounding: no element can fall on the other side of a limit.
+        let (x, g) = exact_pair(&mut random, len);
+        let dy = random.floats(len);
+        let sums = x.iter().zip(&g);
+        let dg = dy.iter().zip(sums).map(|(&dy, (&x, &g))| fuse_clamp_grad(dy, x, g));
+        let dg: Vec<f64> = dg.collect();
+        cases.push(Case {
+            label: shape.to_string(),
+            plan: ops::fuse_clamp_grad::plan(shape)?,
+            data: vec![
+                Data::input(&nan_padded(&dy, shape.c)),
+                Data::input(&nan_padded(&x, shape.c)),
+                Data::input(&nan_padded(&g, shape.c)),
+                Data::Output(Want::channels(&dg, shape.c, |_| 0.0)),
+            ],
+        });
+    }
+    Ok(cases)
+}

@@ -1,0 +1,74 @@
+//! Twin of `shaders/gather2d.wgsl`.
+
+use super::{at, elements};
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops::{self, gather2d::Gather},
+    shape::Nhwc,
+};
+
+/// Index `i` of y seen in x, if it is whole and below `extent`.
+fn source(i: u32, mul: u32, div: u32, offset: i32, extent: u32) -> Option<u32> {
+    let numerator = i64::from(i) * i64::from(mul) + i64::from(offset);
+    let quotient = numerator.checked_div_euclid(i64::from(div))?;
+    let whole = quotient * i64::from(div) == numerator;
+    u32::try_from(quotient).ok().filter(|&q| whole && q < extent)
+}
+
+/// Elements of y taken from x, or 0.
+#[must_use]
+pub fn gather2d(x: &[f32], from: Nhwc, to: Nhwc, gather: Gather) -> Vec<f64> {
+    let Gather { mul, div, offset, channel_offset } = gather;
+    let value = |[n, i, j, c]: [u32; 4]| {
+        let row = source(i, mul, div, offset, from.h)?;
+        let column = source(j, mul, div, offset, from.w)?;
+        let channel = source(c, 1, 1, channel_offset, from.c)?;
+        Some(f64::from(x[at(from, [n, row, column, channel])]))
+    };
+    elements(to).map(|to| value(to).unwrap_or(0.0)).collect()
+}
+
+/// Shapes of x and y with a gather, for cases and for the adjoint identity.
+#[must_use]
+pub fn gathers() -> Vec<(Nhwc, Nhwc, Gather)> {
+    let of = Nhwc::new;
+    vec![
+        (of(1, 1, 1, 1), of(1, 1, 1, 1), Gather::channels(0)),
+        (of(2, 3, 5, 3), of(2, 5, 7, 3), Gather::pad(1)),
+        (of(2, 5, 7, 3), of(2, 3, 5, 3), Gather::crop(1)),
+        (of(1, 4, 4, 8), of(1, 8, 8, 8), Gather::pad(2)),
+        (of(1, 7, 6, 10), of(1, 4, 3, 10), Gather::subsample(2)),
+        (of(1, 4, 3, 10), of(1, 7, 6, 10), Gather::spread(2)),
+        (of(2, 3, 3, 4), of(2, 8, 9, 4), Gather::spread(3)),
+        (of(2, 3, 2, 24), of(2, 3, 2, 16), Gather::channels(8)),
+        (of(2, 3, 2, 10), of(2, 3, 2, 7), Gather::channels(3)),
+        (of(2, 3, 2, 7), of(2, 3, 2, 10), Gather::channels(-3)),
+        (of(1, 3, 2, 5), of(1, 3, 2, 20), Gather::channels(-8)),
+        // A shortcut of ResNet: every second pixel, with zero channels on both sides.
+        (of(2, 8, 8, 16), of(2, 4, 4, 32), Gather { channel_offset: -8, ..Gather::subsample(2) }),
+        (of(2, 5, 6, 3), of(2, 9, 4, 6), Gather { mul: 2, div: 3, offset: -4, channel_offset: -2 }),
+        (of(2, 5, 6, 3), of(2, 4, 4, 6), Gather { mul: 3, div: 2, offset: 1, channel_offset: 1 }),
+    ]
+}
+
+/// Cases of [`ops::gather2d`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (from, to, gather) in gathers() {
+        let x = Random::new(11).floats((from.pixels() * from.c) as usize);
+        let y = gather2d(&x, from, to, gather);
+        cases.push(Case {
+            label: format!("{from} to {to}, {gather:?}"),
+            plan: ops::gather2d::plan(from, to, gather)?,
+            data: vec![
+                Data::input(&nan_padded(&x, from.c)),
+                Data::Output(Want::channels(&y, to.c, |_| 0.0)),
+            ],
+        });
+    }
+    Ok(cases)
+}

@@ -1,0 +1,95 @@
+//! Twin of `shaders/max_pool.wgsl`.
+
+use super::{at, elements};
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::{Nhwc, Window, pad_channels},
+};
+
+/// Images and windows for all pools: halving, overlaps, gaps, padding, one window for the whole.
+pub(super) fn pools() -> [(Nhwc, Window); 8] {
+    let oblong = |r, s, stride, padding| Window { kernel: [r, s], stride, padding };
+    [
+        (Nhwc::new(1, 1, 1, 1), Window::square(1, 1, 0)),
+        (Nhwc::new(2, 6, 8, 3), Window::square(2, 2, 0)),
+        (Nhwc::new(2, 7, 5, 10), Window::square(3, 2, 1)),
+        (Nhwc::new(1, 9, 9, 4), Window::square(3, 1, 1)),
+        (Nhwc::new(1, 8, 4, 8), oblong(8, 4, 1, 0)),
+        (Nhwc::new(1, 11, 7, 5), Window::square(2, 3, 0)),
+        (Nhwc::new(1, 5, 9, 6), oblong(2, 4, 1, 1)),
+        (Nhwc::new(2, 17, 16, 16), Window::square(2, 2, 1)),
+    ]
+}
+
+/// Row and column of x that tap `(r, s)` of window `(i, j)` meets, if it lies inside the image.
+fn pixel(x: Nhwc, window: Window, [i, j]: [u32; 2], [r, s]: [u32; 2]) -> Option<[u32; 2]> {
+    let row = (i * window.stride + r).checked_sub(window.padding)?;
+    let column = (j * window.stride + s).checked_sub(window.padding)?;
+    (row < x.h && column < x.w).then_some([row, column])
+}
+
+/// The maximum of each window of x, and its tap `r S + s`.
+#[must_use]
+pub fn max_pool(x: &[f32], shape: Nhwc, window: Window, y: Nhwc) -> (Vec<f32>, Vec<u32>) {
+    let [rows, columns] = window.kernel;
+    let mut maxima = Vec::new();
+    for [n, i, j, c] in elements(y) {
+        let mut best: Option<(f32, u32)> = None;
+        for tap in 0..rows * columns {
+            let at_tap = pixel(shape, window, [i, j], [tap / columns, tap % columns]);
+            let Some([row, column]) = at_tap else { continue };
+            let v = x[at(shape, [n, row, column, c])];
+            if best.is_none_or(|(most, _)| v > most || v.is_nan()) {
+                best = Some((v, tap));
+            }
+        }
+        maxima.extend(best);
+    }
+    maxima.into_iter().unzip()
+}
+
+/// Taps as they lie in memory: a byte per channel, four to a word, 0 in the padding lanes.
+pub(super) fn pack(taps: &[u32], c: u32) -> Vec<u32> {
+    let pixels = taps.chunks(c as usize);
+    let words = pixels.flat_map(|pixel| pixel.chunks(4));
+    words.map(|word| word.iter().rev().fold(0, |packed, tap| packed << 8 | tap)).collect()
+}
+
+fn case(label: &str, x: &[f32], shape: Nhwc, window: Window) -> Result<Case> {
+    let y = ops::max_pool::output(shape, window)?;
+    let (maxima, taps) = max_pool(x, shape, window, y);
+    // Copies of inputs: the same bits, NaN included.
+    let words = pad_channels(&maxima, y.c, 0.0).iter().map(|y| y.to_bits()).collect();
+    Ok(Case {
+        label: format!("{label} {shape} by {window}"),
+        plan: ops::max_pool::plan(shape, window)?,
+        data: vec![
+            Data::input(&nan_padded(x, shape.c)),
+            Data::Output(Want::Words(words)),
+            Data::Output(Want::Words(pack(&taps, y.c))),
+        ],
+    })
+}
+
+/// Cases of [`ops::max_pool`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (shape, window) in pools() {
+        let mut random = Random::new(4);
+        let len = (shape.pixels() * shape.c) as usize;
+        // All negative: a zero of the padding would win.
+        let negative: Vec<f32> = random.floats(len).iter().map(|x| x - 2.0).collect();
+        cases.push(case("negative", &negative, shape, window)?);
+        let ties: Vec<f32> = random.integers(len, 1).iter().map(|x| x + 2.0).collect();
+        cases.push(case("ties", &ties, shape, window)?);
+        let special = [f32::NEG_INFINITY, f32::NAN, 1.0, f32::NEG_INFINITY, f32::INFINITY, -1.0];
+        let special: Vec<f32> = (0..len).map(|_| special[random.below(6) as usize]).collect();
+        cases.push(case("special", &special, shape, window)?);
+    }
+    Ok(cases)
+}

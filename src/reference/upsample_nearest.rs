@@ -1,0 +1,48 @@
+//! Twin of `shaders/upsample_nearest.wgsl`.
+
+use super::{at, elements};
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// Small images and factors.
+pub(super) const SIZES: [(Nhwc, u32); 6] = [
+    (Nhwc { n: 1, h: 1, w: 1, c: 1 }, 1),
+    (Nhwc { n: 2, h: 3, w: 5, c: 3 }, 2),
+    (Nhwc { n: 1, h: 4, w: 3, c: 10 }, 3),
+    (Nhwc { n: 2, h: 8, w: 8, c: 16 }, 2),
+    (Nhwc { n: 3, h: 2, w: 1, c: 5 }, 4),
+    (Nhwc { n: 1, h: 1, w: 2, c: 4 }, 7),
+];
+
+/// Every pixel becomes a block.
+#[must_use]
+pub fn upsample_nearest(x: &[f32], shape: Nhwc, factor: u32) -> Vec<f64> {
+    let y = Nhwc { h: shape.h * factor, w: shape.w * factor, ..shape };
+    let small = |[n, i, j, c]: [u32; 4]| [n, i / factor, j / factor, c];
+    elements(y).map(|to| f64::from(x[at(shape, small(to))])).collect()
+}
+
+/// Cases of [`ops::upsample_nearest`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (shape, factor) in SIZES {
+        let x = Random::new(8).floats((shape.pixels() * shape.c) as usize);
+        let y = upsample_nearest(&x, shape, factor);
+        cases.push(Case {
+            label: format!("{shape} by {factor}"),
+            plan: ops::upsample_nearest::plan(shape, factor)?,
+            data: vec![
+                Data::input(&nan_padded(&x, shape.c)),
+                Data::Output(Want::channels(&y, shape.c, |_| 0.0)),
+            ],
+        });
+    }
+    Ok(cases)
+}

@@ -1,0 +1,53 @@
+//! Twin of `shaders/upsample_nearest_grad.wgsl`.
+
+use super::{at, elements, upsample_nearest::SIZES};
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// The sum over each block of dy; `x` is the shape of the small image.
+#[must_use]
+pub fn upsample_nearest_grad(dy: &[f32], x: Nhwc, factor: u32) -> Vec<f64> {
+    let y = Nhwc { h: x.h * factor, w: x.w * factor, ..x };
+    let block = |[n, h, w, c]: [u32; 4]| {
+        let rows = (0..y.h).filter(move |i| i / factor == h);
+        let pixels = rows.flat_map(move |i| (0..y.w).map(move |j| [i, j]));
+        let inside = pixels.filter(move |[_, j]| j / factor == w);
+        inside.map(|[i, j]| f64::from(dy[at(y, [n, i, j, c])])).sum()
+    };
+    elements(x).map(block).collect()
+}
+
+/// Cases of [`ops::upsample_nearest_grad`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (shape, factor) in SIZES {
+        for whole in [false, true] {
+            let mut random = Random::new(9);
+            let terms = factor * factor;
+            let len = (shape.pixels() * shape.c * terms) as usize;
+            let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
+            let absolute: Vec<f32> = dy.iter().map(|dy| dy.abs()).collect();
+            // A sum of factor^2 terms; whole numbers must be exact.
+            let eps = if whole { 0.0 } else { f64::from(terms) * f64::from(f32::EPSILON) };
+            let absolute = upsample_nearest_grad(&absolute, shape, factor);
+            let bounds: Vec<f64> = absolute.iter().map(|sum| eps * sum).collect();
+            let dx = upsample_nearest_grad(&dy, shape, factor);
+            cases.push(Case {
+                label: format!("{shape} by {factor}{}", if whole { ", exact" } else { "" }),
+                plan: ops::upsample_nearest_grad::plan(shape, factor)?,
+                data: vec![
+                    Data::input(&nan_padded(&dy, shape.c)),
+                    Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)),
+                ],
+            });
+        }
+    }
+    Ok(cases)
+}
