@@ -54,13 +54,7 @@ impl Console {
     /// Plain lines, those about steps at least `every` apart.
     #[must_use]
     pub fn lines(out: Box<dyn Write + Send>, verbosity: Verbosity, every: Duration) -> Self {
-        Self {
-            out,
-            bar: None,
-            verbosity,
-            every,
-            last: None,
-        }
+        Self { out, bar: None, verbosity, every, last: None }
     }
 
     fn say(&mut self, line: &str) {
@@ -115,11 +109,7 @@ impl Console {
             Outcome::Complete => "done",
             Outcome::Interrupted => "interrupted",
         };
-        self.say(&format!(
-            "{how} after {} steps in {}",
-            f.step,
-            duration(f.seconds)
-        ));
+        self.say(&format!("{how} after {} steps in {}", f.step, duration(f.seconds)));
         for file in &f.files {
             self.say(&format!("  {}", file.display()));
         }
@@ -289,11 +279,7 @@ mod tests {
             step(3),
             Event::Evaluated(evaluated),
             Event::Checkpoint("runs/x/checkpoint.safetensors".into()),
-            Event::Finished(Finished {
-                step: 3,
-                seconds: 9.3,
-                ..Finished::default()
-            }),
+            Event::Finished(Finished { step: 3, seconds: 9.3, ..Finished::default() }),
         ]
     }
 
