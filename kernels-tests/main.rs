@@ -13,3 +13,4 @@ mod data;
 mod faults;
 mod files;
 mod gradients;
+mod gradients_norm;

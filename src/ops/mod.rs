@@ -10,5 +10,5 @@ macro_rules! declare {
     };
 }
 crate::for_each_kernel!(declare);
-pub mod activation;
+
 pub mod chunking;
