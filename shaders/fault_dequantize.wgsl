@@ -23,18 +23,23 @@ struct FaultDequantizeParams {
     scale: u32,        // index into `scales`
     threshold: u32,    // a cell is faulty with probability threshold / 2^32
     stuck_at: u32,     // 0: faulty cells flip; 1: they read their polarity
+    fold: u32,         // offset in `affine` of the scale of output channel 0
 }
 
 @group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
 @group(0) @binding(1) var<storage, read> packed: array<u32>;               // [ceil(K C R S / 4)]
 @group(0) @binding(2) var<storage, read> scales: array<f32>;               // one per quantised tensor
 @group(0) @binding(3) var<storage, read> seeds: array<vec2<u32>>;          // [copies] lo, hi
-@group(0) @binding(4) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
-@group(0) @binding(5) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
-@group(0) @binding(6) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
+@group(0) @binding(4) var<storage, read> affine: array<f32>;               // batch-norm scales
+@group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
+@group(0) @binding(6) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
+@group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
 
 override WG_SIZE: u32 = 64u;
 override FAULTS: u32 = 1u; // 0: dequantise only
+// 1: wt is multiplied by the scale that a frozen batch norm applies behind the layer, so that the
+// input gradient needs no pass for it.
+override FOLD: u32 = 0u;
 
 // Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 WG_SIZE each.
 var<workgroup> pairs: array<atomic<u32>, 4>;
@@ -45,7 +50,11 @@ fn put(copy: u32, tap: u32, c: u32, k: u32, value: f32) {
     let kp = padded(params.k);
     let plane = (copy * params.taps + tap) * cp * kp;
     w[plane + c * kp + k] = value;
-    wt[plane + k * cp + c] = value;
+    var folded = value;
+    if FOLD != 0u {
+        folded *= affine[params.fold + min(k, params.k - 1u)];
+    }
+    wt[plane + k * cp + c] = folded;
 }
 
 fn padded(channels: u32) -> u32 {

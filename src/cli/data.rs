@@ -296,7 +296,7 @@ fn show(name: &str, out: &Path, split: Split, columns: u32, common: &Common) -> 
             ExtendedColorType::Rgb8,
         )
         .map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))?;
-    files::write(out, |w| w.write_all(&png))?;
+    files::atomic::write(out, &png)?;
     if common.json {
         return print_json(&json!({
             "version": 1, "dataset": name, "split": split, "images": set.len(), "out": out,

@@ -84,7 +84,7 @@ impl Target {
                 hint: "try again; the source may be damaged".into(),
             });
         }
-        crate::files::write(&self.folder.join(file.name), |w| w.write_all(bytes))?;
+        crate::files::atomic::write(self.folder.join(file.name), bytes)?;
         self.wanted.swap_remove(i);
         tell(progress, FetchEvent::Wrote { file: file.name })
     }

@@ -38,6 +38,8 @@ crate::params! {
         threshold: u32,
         /// 0: faulty cells flip; 1: they read their polarity.
         stuck_at: u32,
+        /// Offset in `affine` of the scale that multiplies output channel 0 of wt.
+        fold: u32,
     }
 }
 
@@ -51,6 +53,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         ("packed", Access::Read),
         ("scales", Access::Read),
         ("seeds", Access::Read),
+        ("affine", Access::Read),
         ("w", Access::ReadWrite),
         ("wt", Access::ReadWrite),
         ("flips", Access::ReadWrite),
@@ -87,6 +90,9 @@ pub struct Layer {
     pub index: u32,
     /// Bits per weight, 2 to 8.
     pub bits: u32,
+    /// Offset and length of a buffer of channel scales that multiply wt (a frozen batch norm's), so
+    /// that the input gradient needs no pass for them.
+    pub fold: Option<(u32, u32)>,
 }
 
 /// Dequantises `copies` copies of a layer from one set of stored words, all but the first
@@ -105,10 +111,13 @@ pub fn plan(
     scales_len: u32,
     layers: u32,
 ) -> Result<Plan> {
-    let Layer { shape, order, index, bits } = layer;
+    let Layer { shape, order, index, bits, fold } = layer;
     check_bits(bits)?;
     check_scale(scale_index, scales_len)?;
     let faults = faults.map(Faults::checked).transpose()?;
+    if fold.is_some_and(|(offset, len)| offset.checked_add(shape.k).is_none_or(|end| end > len)) {
+        return Err(Error::Shape(format!("{} channel scales are not there", shape.k)));
+    }
     if index >= layers {
         return Err(Error::Shape(format!("layer {index} is not one of {layers} layers")));
     }
@@ -131,12 +140,14 @@ pub fn plan(
         scale: scale_index,
         threshold: faults.map_or(0, |f| threshold(f.ber)),
         stuck_at: u32::from(faults.is_some_and(|f| f.model == FaultModel::StuckAt)),
+        fold: fold.map_or(0, |(offset, _)| offset),
     };
     let copies64 = u64::from(copies);
     let bytes = vec![
         4 * u64::from(words),
         4 * u64::from(scales_len),
         8 * copies64,
+        fold.map_or(16, |(_, len)| 4 * u64::from(len)),
         4 * elements,
         4 * elements,
         32 * copies64 * u64::from(layers),
@@ -146,7 +157,9 @@ pub fn plan(
     // Three calls of Philox per word, ten rounds of about thirty operations each.
     let flops = if faults.is_some() { 1000 } else { 50 } * copies64 * u64::from(words);
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(flops);
-    Ok(plan.with("FAULTS", u32::from(faults.is_some())))
+    Ok(plan
+        .with("FAULTS", u32::from(faults.is_some()))
+        .with("FOLD", u32::from(fold.is_some())))
 }
 
 /// f32 elements of all copies in one layout, padding included.

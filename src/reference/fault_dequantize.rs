@@ -50,6 +50,8 @@ pub fn cases() -> Result<Vec<Case>> {
         order,
         index,
         bits,
+        // Every second layer has a batch norm behind it.
+        fold: (index % 2 == 0).then_some((2, k + 5)),
     };
     let faults = |model, ber| Faults::new(model, ber).map(Some);
     let list = [
@@ -74,12 +76,13 @@ pub fn cases() -> Result<Vec<Case>> {
 
 fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
-    let Layer { shape, order, index, bits } = layer;
+    let Layer { shape, order, index, bits, fold } = layer;
     let mut random = Random::new(shape.len() + bits);
     let stored = quantize(&random.floats(shape.len() as usize), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];
     scales[scale_index as usize] = stored.scale;
     let (mut seeds, mut w, mut wt) = (Vec::new(), Vec::new(), Vec::new());
+    let affine = random.floats(fold.map_or(4, |(_, len)| len) as usize);
     // Counts of earlier dispatches, to be added to.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();
@@ -96,7 +99,15 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
             }
         }
         let copy = rsck(layer, &dequantize(&read));
-        wt.extend(transpose(shape, &copy));
+        let mut transposed = transpose(shape, &copy);
+        if let Some((offset, _)) = fold {
+            let row = shape.c.next_multiple_of(4) as usize;
+            for (i, v) in transposed.iter_mut().enumerate() {
+                let k = (i / row) % shape.k.next_multiple_of(4) as usize;
+                *v *= f64::from(affine[offset as usize + k.min(shape.k as usize - 1)]);
+            }
+        }
+        wt.extend(transposed);
         w.extend(copy);
     }
     let what = faults.map_or("clean".into(), |f| format!("{} {}", f.model, f.ber));
@@ -115,8 +126,12 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
             Data::input(&stored.words),
             Data::input(&scales),
             Data::input(&seeds),
+            Data::input(&affine),
             Data::Output(Want::exact(&w)),
-            Data::Output(Want::exact(&wt)),
+            // A folded scale is one more product, rounded once.
+            Data::Output(Want::flat(&wt, |v| {
+                if fold.is_some() { v.abs() * f64::from(f32::EPSILON) } else { 0.0 }
+            })),
             Data::in_out(&before, Want::Words(after)),
         ],
     })
