@@ -14,3 +14,4 @@ mod faults;
 mod files;
 mod gradients;
 mod gradients_norm;
+mod optimizers;
