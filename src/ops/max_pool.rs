@@ -41,7 +41,7 @@ crate::kernel! {
 /// Shape of the pooled image.
 ///
 /// # Errors
-/// The window does not fit, its padding is more than half of it, or it has more than 256 taps.
+/// The window does not fit, is empty, is padded by more than half of it, or has more than 256 taps.
 pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     let [rows, columns] = window.kernel;
     if rows.checked_mul(columns).is_none_or(|taps| taps > 256) {
@@ -55,8 +55,8 @@ pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
 pub(super) fn pooled(x: Nhwc, window: Window) -> Result<Nhwc> {
     let x = x.checked()?;
     let [rows, columns] = window.kernel;
-    if window.padding > rows.min(columns) / 2 {
-        let what = format!("pooling {x} by {window}: padding may be half of the kernel at most");
+    if rows.min(columns) == 0 || window.padding > rows.min(columns) / 2 {
+        let what = format!("pooling {x} by {window}: an empty window, or padding past half of it");
         return Err(Error::Shape(what));
     }
     let [h, w] = window.output(x.h, x.w)?;
