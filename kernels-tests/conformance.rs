@@ -13,7 +13,8 @@ fn every_kernel_matches_its_twin_on_every_adapter() {
     let mut wrong = Vec::new();
     for adapter in &adapters {
         println!("{}", adapter.line());
-        let choice = AdapterChoice { adapter: Some(adapter.index.to_string()), ..Default::default() };
+        let choice =
+            AdapterChoice { adapter: Some(adapter.index.to_string()), ..Default::default() };
         let gpu = Gpu::open(&choice).unwrap();
         for suite in SUITES {
             if only.as_ref().is_some_and(|k| k != suite.kernel.name) {

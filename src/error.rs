@@ -21,7 +21,10 @@ pub enum Error {
         found: Vec<String>,
     },
     /// `--require-gpu` was given and only software adapters are there.
-    #[error("a hardware GPU is required; found only software adapters: {}", list(found))]
+    #[error(
+        "a hardware GPU is required; found only software adapters: {}",
+        list(found)
+    )]
     OnlySoftware {
         /// The software adapters.
         found: Vec<String>,
@@ -127,12 +130,18 @@ pub enum Error {
 impl Error {
     /// `cannot read PATH` with the system's reason.
     pub fn read(path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::Read { path: path.as_ref().to_owned(), source }
+        Self::Read {
+            path: path.as_ref().to_owned(),
+            source,
+        }
     }
 
     /// `cannot write PATH` with the system's reason.
     pub fn write(path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::Write { path: path.as_ref().to_owned(), source }
+        Self::Write {
+            path: path.as_ref().to_owned(),
+            source,
+        }
     }
 
     /// A file that is not what it should be.
@@ -141,7 +150,11 @@ impl Error {
         what: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self::Format { path: path.as_ref().to_owned(), what: what.into(), hint: hint.into() }
+        Self::Format {
+            path: path.as_ref().to_owned(),
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 
     /// A flag's value that means nothing.
@@ -150,7 +163,11 @@ impl Error {
         what: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self::Argument { flag: flag.into(), what: what.into(), hint: hint.into() }
+        Self::Argument {
+            flag: flag.into(),
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 
     /// A name that is not in the list of known names.
@@ -160,7 +177,11 @@ impl Error {
         known: impl IntoIterator<Item = S>,
     ) -> Self {
         let known = known.into_iter().map(|k| k.to_string()).collect();
-        Self::Unknown { kind, name: name.into(), known }
+        Self::Unknown {
+            kind,
+            name: name.into(),
+            known,
+        }
     }
 
     /// What to try next, when there is something to try.
@@ -186,7 +207,6 @@ impl Error {
                     .into()
             }
             Self::BufferTooLarge { .. } => "lower --batch-size or --copies".into(),
-            Self::Shape(_) => return None,
             Self::Argument { hint, .. } | Self::Format { hint, .. } | Self::Fetch { hint, .. } => {
                 hint.clone()
             }
@@ -210,7 +230,7 @@ impl Error {
                 _ => return None,
             },
             Self::NotFinite { .. } => "lower --lr".into(),
-            Self::Interrupted => return None,
+            Self::Shape(_) | Self::Interrupted => return None,
         })
     }
 
@@ -241,11 +261,15 @@ pub fn report(error: &Error) -> String {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".into() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// The known name nearest to a mistyped one, if it is near at all (a third of its letters).
-fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .iter()

@@ -162,6 +162,8 @@ pub struct Plan {
     pub grid: Grid,
     /// Bytes that each storage binding must hold, in binding order after the parameters.
     pub bytes: Vec<u64>,
+    /// Variant to try first; the shape favours it.
+    pub variant: Option<&'static str>,
     /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
     pub flops: u64,
 }
@@ -177,13 +179,20 @@ impl Plan {
         debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
         let flops = bytes.iter().sum::<u64>() / 4;
         let params = bytemuck::bytes_of(params).to_vec();
-        Self { kernel, params, constants: Vec::new(), grid, bytes, flops }
+        Self { kernel, params, constants: Vec::new(), grid, bytes, variant: None, flops }
     }
 
     /// The same plan with the override constant `name` set.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<f64>) -> Self {
         self.constants.push((name, value.into()));
+        self
+    }
+
+    /// The same plan with a variant to try first.
+    #[must_use]
+    pub fn preferring(mut self, variant: &'static str) -> Self {
+        self.variant = Some(variant);
         self
     }
 

@@ -3,13 +3,19 @@
 //! `kernel` and `shape` describe work without a GPU; `gpu` runs it; `ops` holds one file per kernel,
 //! `reference` its CPU twin, `conformance` what compares the two.
 
+pub mod cli;
 pub mod conformance;
+pub mod data;
 pub mod error;
+pub mod fault;
+pub mod files;
+mod font;
 pub mod gpu;
 pub mod kernel;
 mod kernels;
 pub mod ops;
 pub mod reference;
+pub mod report;
 pub mod shape;
 
 pub use error::{Error, Result};

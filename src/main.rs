@@ -1,3 +1,5 @@
 //! The `nf-gpu` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    nf_gpu::cli::run()
+}

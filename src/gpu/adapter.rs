@@ -83,10 +83,8 @@ pub(super) type Found = (wgpu::Adapter, AdapterReport);
 
 pub(super) fn enumerate() -> (wgpu::Instance, Vec<Found>) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN
-        | wgpu::Backends::METAL
-        | wgpu::Backends::DX12
-        | wgpu::Backends::GL;
+    descriptor.backends =
+        wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
@@ -166,9 +164,8 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
         (Some(name), Some(backend)) => format!("{name:?} on {backend:?}"),
     };
     let fits = |report: &AdapterReport| {
-        let backend = choice.backend.is_none_or(|b| {
-            report.backend == format!("{b:?}").to_lowercase()
-        });
+        let backend =
+            choice.backend.is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
         let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
             Ok(index) => report.index == index,
             Err(_) => report.line().to_lowercase().contains(&wanted.to_lowercase()),

@@ -57,9 +57,11 @@ impl Gpu {
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(
-            |e| Error::Gpu { doing: format!("open {}", report.name), message: e.to_string() },
-        )?;
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Gpu {
+                doing: format!("open {}", report.name),
+                message: e.to_string(),
+            })?;
         let troubles = Arc::new(Mutex::new(Troubles::default()));
         let seen = Arc::clone(&troubles);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -102,21 +104,22 @@ impl Gpu {
         self.preferred.insert(kernel, variant);
     }
 
-    /// The variant and workgroup size to use for a kernel here.
+    /// The variant and workgroup size to use for a plan here: what the user prefers, else what the
+    /// shape favours, else the first that runs.
     ///
     /// # Errors
     /// The adapter can run none of the variants.
-    pub fn choose(&self, kernel: &KernelDesc) -> Result<(&'static Variant, u32)> {
+    pub fn choose(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
         let runs = |v: &&'static Variant| {
             v.workgroups.iter().find(|&&size| self.lacks(v, size).is_none()).map(|&size| (*v, size))
         };
-        let preferred = self.preferred.get(kernel.name);
-        let first = kernel.variants.iter().filter(|v| Some(&v.name) == preferred);
-        first.chain(kernel.variants).collect::<Vec<_>>().iter().find_map(runs).ok_or_else(|| {
-            Error::Gpu {
-                doing: format!("run {}", kernel.name),
-                message: format!("{} can run none of its variants", self.report.name),
-            }
+        let kernel = plan.kernel;
+        let named = |name: Option<&str>| kernel.variants.iter().find(|v| Some(v.name) == name);
+        let user = named(self.preferred.get(kernel.name).copied());
+        let mut order = user.into_iter().chain(named(plan.variant)).chain(kernel.variants);
+        order.find_map(|v| runs(&v)).ok_or_else(|| Error::Gpu {
+            doing: format!("run {}", kernel.name),
+            message: format!("{} can run none of its variants", self.report.name),
         })
     }
 
@@ -160,8 +163,12 @@ impl Gpu {
             return Err(Error::BufferTooLarge { what, needs: bytes, limit, adapter });
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let descriptor =
-            wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        };
         let buffer = self.device.create_buffer(&descriptor);
         match pollster::block_on(scope.pop()) {
             Some(error) => Err(Error::Gpu {

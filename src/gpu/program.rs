@@ -66,7 +66,8 @@ impl Buffer {
     pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let back = gpu.create_buffer("readback", self.bytes, usage)?;
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&self.raw, 0, &back, 0, self.bytes);
         gpu.queue.submit([encoder.finish()]);
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -97,7 +98,13 @@ const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
 /// One recorded step.
 #[derive(Debug)]
 enum Step {
-    Dispatch { pipeline: Pipeline, group: wgpu::BindGroup, groups: [u32; 3], name: String, flops: u64 },
+    Dispatch {
+        pipeline: Pipeline,
+        group: wgpu::BindGroup,
+        groups: [u32; 3],
+        name: String,
+        flops: u64,
+    },
     Clear(wgpu::Buffer),
 }
 
@@ -208,7 +215,8 @@ impl Program {
     }
 
     fn submit(&self, gpu: &Gpu, steps: &[Step]) {
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut at = 0;
         while at < steps.len() {
             if let Step::Clear(buffer) = &steps[at] {
@@ -247,7 +255,13 @@ impl Program {
     }
 
     /// Writes into a buffer of the tape at a byte offset (a multiple of 4).
-    pub fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, id: BufferId, offset: u64, contents: &[T]) {
+    pub fn write<T: bytemuck::NoUninit>(
+        &self,
+        gpu: &Gpu,
+        id: BufferId,
+        offset: u64,
+        contents: &[T],
+    ) {
         if let Some(buffer) = &self.buffers[id.0] {
             buffer.write(gpu, offset, contents);
         }
@@ -294,11 +308,11 @@ fn select(
     plan: &Plan,
     fixed: Option<(&'static str, u32)>,
 ) -> Result<(&'static Variant, u32)> {
-    let Some((name, workgroup)) = fixed else { return gpu.choose(plan.kernel) };
+    let Some((name, workgroup)) = fixed else { return gpu.choose(plan) };
     let variant = plan.kernel.variants.iter().find(|v| v.name == name);
-    variant.map(|v| (v, workgroup)).ok_or_else(|| {
-        Error::unknown("variant", name, plan.kernel.variants.iter().map(|v| v.name))
-    })
+    variant
+        .map(|v| (v, workgroup))
+        .ok_or_else(|| Error::unknown("variant", name, plan.kernel.variants.iter().map(|v| v.name)))
 }
 
 /// All parameter blocks of a program in one buffer.

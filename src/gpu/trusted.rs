@@ -1,5 +1,8 @@
 //! The one file with `unsafe`: each use with its reason.
-#![expect(unsafe_code, reason = "wgpu marks these calls unsafe; each says below why it is sound here")]
+#![expect(
+    unsafe_code,
+    reason = "wgpu marks these calls unsafe; each says below why it is sound here"
+)]
 
 use crate::kernel::Variant;
 

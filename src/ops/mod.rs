@@ -10,3 +10,4 @@ macro_rules! declare {
     };
 }
 crate::for_each_kernel!(declare);
+pub mod chunking;

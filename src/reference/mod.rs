@@ -33,3 +33,4 @@ macro_rules! declare {
     };
 }
 crate::for_each_kernel!(declare);
+pub mod numbers;

@@ -1,0 +1,57 @@
+# Every command that a developer types; CI types the same.
+
+set windows-shell := ["bash", "-cu"]
+
+# What is here.
+default:
+    @just --list
+
+# What CI runs.
+ci: fmt-check lint test doc
+
+# Kernel modules are declared by a macro, which `cargo fmt` does not follow.
+# Format all Rust files.
+fmt:
+    git ls-files -co --exclude-standard '*.rs' | xargs rustfmt --edition 2024
+
+# Are all Rust files formatted?
+fmt-check:
+    git ls-files -co --exclude-standard '*.rs' | xargs rustfmt --edition 2024 --check
+
+# Clippy, spelling, shell scripts: the last two where the tools are installed.
+lint:
+    cargo clippy --release --all-targets -- -D warnings
+    @scripts/lint.sh
+
+# All tests, or those named: `just test --test kernels conv2d`.
+test *args:
+    ./test.sh {{args}}
+
+# The library's documentation, without warnings.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --lib
+
+# Conformance of every kernel on this machine's own GPU; fails where there is only a software one.
+gpu *args:
+    cargo run --release --quiet -- devices
+    cargo run --release --quiet -- conform --require-gpu {{args}}
+
+# Time of every kernel, as JSON with adapter, driver and commit: `just bench --out here.json`.
+bench *args:
+    cargo run --release --quiet -- bench {{args}}
+
+# Breaks the code in every way that scripts/mutants.tsv lists; every break must fail a test.
+mutants *names:
+    scripts/mutants.sh {{names}}
+
+# Lower every shader to SPIR-V, MSL, HLSL and GLSL, as the tests do.
+shaders:
+    cargo test --release --test kernels interface
+
+# First run for a newcomer: driver, build, data, training, pictures.
+quickstart *args:
+    ./quickstart.sh {{args}}
+
+# Licences and sources of the dependencies (needs cargo-deny; `advisories` needs the network).
+deny:
+    cargo deny check bans licenses sources

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Spelling and shell scripts. Both tools are optional on a developer's machine; .ci/run brings them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
+
+scripts=(quickstart.sh test.sh .ci/run scripts/*.sh)
+for script in "${scripts[@]}"; do bash -n "$script"; done
+
+if command -v shellcheck >/dev/null; then
+    shellcheck -x "${scripts[@]}"
+else
+    say "note: shellcheck is not installed, so scripts were only parsed (Debian: shellcheck)"
+fi
+if command -v typos >/dev/null; then
+    typos
+else
+    say "note: typos is not installed, so spelling was not checked (pip install typos)"
+fi

@@ -1,0 +1,120 @@
+// Convolution and transposed convolution, forward and input gradient: subgroups of eight lanes.
+//
+//   y[n,oy,ox,k] = act(scale[k] * sum_{r,s,c} x[n,iy,ix,c] w[r,s,c,k] + shift[k] + residual)
+//
+// A subgroup computes 16 pixels x 32 output channels: lane i loads pixels i and i + 8 (one divergent
+// vec4 load each) and holds channels 4 i .. 4 i + 3 of all 16; values of pixels reach the other
+// lanes by broadcast, which costs 1-2 cycles on llvmpipe where a load costs 50.
+//
+// Grid:    one workgroup of one subgroup per (32 channels, 16 pixels, class, copy).
+// Twin:    src/reference/conv2d.rs
+// Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
+
+struct Tile {
+    a: mat4x4<f32>, // pixels 0..4, a column each
+    b: mat4x4<f32>, // pixels 4..8
+}
+
+// One input channel of eight pixels (lane i holds pixel i) times its weights.
+fn outer(v: f32, k: vec4<f32>, t: Tile) -> Tile {
+    return Tile(
+        t.a + mat4x4<f32>(
+            subgroupBroadcast(v, 0u) * k,
+            subgroupBroadcast(v, 1u) * k,
+            subgroupBroadcast(v, 2u) * k,
+            subgroupBroadcast(v, 3u) * k,
+        ),
+        t.b + mat4x4<f32>(
+            subgroupBroadcast(v, 4u) * k,
+            subgroupBroadcast(v, 5u) * k,
+            subgroupBroadcast(v, 6u) * k,
+            subgroupBroadcast(v, 7u) * k,
+        ),
+    );
+}
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let k4s = (params.k + 3u) / 4u;
+    let c4s = (params.c + 3u) / 4u;
+    let size = plane();
+    let pixels = params.images * size.x * size.y;
+    let k_tiles = (k4s + 7u) / 8u;
+    let p_tiles = (pixels + 15u) / 16u;
+    let g = group_index(group, groups);
+    let k_tile = g % k_tiles;
+    let p_tile = (g / k_tiles) % p_tiles;
+    let z = g / (k_tiles * p_tiles);
+    let class_index = z % classes();
+    let y_copy = z / classes();
+    if y_copy >= select(params.copies, 1u, SUM_COPIES == 1u) {
+        return;
+    }
+    let class_yx = vec2<u32>(class_index / params.stride, class_index % params.stride);
+    let q = p_tile * 16u;
+    let p0 = pixel_at(q + lane, size);
+    let p1 = pixel_at(q + lane + 8u, size);
+    // Lanes past the last channel repeat it and store nothing.
+    let k4 = k_tile * 8u + lane;
+    let k4_read = min(k4, k4s - 1u);
+
+    var t0 = Tile();
+    var t1 = Tile();
+    let first_copy = select(y_copy, 0u, SUM_COPIES == 1u);
+    let end_copy = select(y_copy + 1u, params.copies, SUM_COPIES == 1u);
+    for (var copy = first_copy; copy < end_copy; copy++) {
+        for (var r = first_tap(class_yx.x); r < params.r; r += tap_step()) {
+            for (var s = first_tap(class_yx.y); s < params.s; s += tap_step()) {
+                let offset = vec2<i32>(tap_offset(r, class_yx.x), tap_offset(s, class_yx.y));
+                let x0 = source_of(p0, offset, copy);
+                let x1 = source_of(p1, offset, copy);
+                let tap = ((copy * params.r + r) * params.s + s) * c4s * 4u;
+                for (var c4 = 0u; c4 < c4s; c4++) {
+                    let v0 = load_x(x0, c4);
+                    let v1 = load_x(x1, c4);
+                    let wb = (tap + c4 * 4u) * k4s + k4_read;
+                    let w0 = w[wb];
+                    let w1 = w[wb + k4s];
+                    let w2 = w[wb + 2u * k4s];
+                    let w3 = w[wb + 3u * k4s];
+                    t0 = outer(v0.w, w3, outer(v0.z, w2, outer(v0.y, w1, outer(v0.x, w0, t0))));
+                    t1 = outer(v1.w, w3, outer(v1.z, w2, outer(v1.y, w1, outer(v1.x, w0, t1))));
+                }
+            }
+        }
+    }
+
+    let scale = affine_at(select(0u, params.scale_offset, SCALE == 1u), k4_read);
+    let shift = affine_at(select(0u, params.shift_offset, SHIFT == 1u), k4_read);
+    let y_base = y_copy * params.images * params.y_h * params.y_w;
+    let target0 = target_of(p0, class_yx);
+    let target1 = target_of(p1, class_yx);
+    var word0 = 0u;
+    var word1 = 0u;
+    for (var j = 0u; j < 8u; j++) {
+        let sum0 = select(t0.b[j & 3u], t0.a[j & 3u], j < 4u);
+        let sum1 = select(t1.b[j & 3u], t1.a[j & 3u], j < 4u);
+        let pixel0 = subgroupShuffle(target0, j);
+        let pixel1 = subgroupShuffle(target1, j);
+        if k4 < k4s && pixel0 != 0xffffffffu {
+            let v = store((y_base + pixel0) * k4s + k4, k4, sum0, scale, shift);
+            word0 |= positive_bits(v) << (4u * j);
+        }
+        if k4 < k4s && pixel1 != 0xffffffffu {
+            let v = store((y_base + pixel1) * k4s + k4, k4, sum1, scale, shift);
+            word1 |= positive_bits(v) << (4u * j);
+        }
+    }
+    if MASK_OUT == 1u && k4 < k4s {
+        let octets = (pixels + 7u) / 8u;
+        let octet = p_tile * 2u;
+        mask_out[(y_copy * octets + octet) * k4s + k4] = word0;
+        if octet + 1u < octets {
+            mask_out[(y_copy * octets + octet + 1u) * k4s + k4] = word1;
+        }
+    }
+}

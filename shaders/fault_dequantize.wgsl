@@ -1,0 +1,161 @@
+// Stored weights as the network reads them: bit errors, sign extension, scale, both layouts.
+//
+//   w = scale * sign_extend(stored ^ mask),  mask = cells                       (flip)
+//                                            mask = cells & (stored ^ polarity) (stuck-at)
+//
+// The cells of each copy are drawn from its seed (docs/fault-format.md); masks cover stored bits only.
+//
+// Grid:    per copy one invocation for each stored word, then one for each padding element.
+// Twin:    src/reference/fault_dequantize.rs
+// Source:  NeuralFuse, arXiv:2306.16869, section 3 (random bit errors in quantised weights).
+
+struct FaultDequantizeParams {
+    taps: u32,         // R S
+    c: u32,            // channels in
+    k: u32,            // channels out
+    inner: u32,        // stored [outer, inner, R, S]: C, or K where `c_outer`
+    c_outer: u32,      // 0: [K, C, R, S]; 1: [C, K, R, S]
+    copies: u32,
+    clean_copies: u32, // the first so many copies get no faults
+    layer: u32,        // among all faultable layers
+    layers: u32,
+    bits: u32,         // per weight, 2 to 8
+    scale: u32,        // index into `scales`
+    threshold: u32,    // a cell is faulty with probability threshold / 2^32
+    stuck_at: u32,     // 0: faulty cells flip; 1: they read their polarity
+    fold: u32,         // offset in `affine` of the scale of output channel 0
+}
+
+@group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
+@group(0) @binding(1) var<storage, read> packed: array<u32>;               // [ceil(K C R S / 4)]
+@group(0) @binding(2) var<storage, read> scales: array<f32>;               // one per quantised tensor
+@group(0) @binding(3) var<storage, read> seeds: array<vec2<u32>>;          // [copies] lo, hi
+@group(0) @binding(4) var<storage, read> affine: array<f32>;               // batch-norm scales
+@group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
+@group(0) @binding(6) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
+@group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
+
+override WG_SIZE: u32 = 64u;
+override FAULTS: u32 = 1u; // 0: dequantise only
+// 1: wt is multiplied by the scale that a frozen batch norm applies behind the layer, so that the
+// input gradient needs no pass for it.
+override FOLD: u32 = 0u;
+
+// Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 WG_SIZE each.
+var<workgroup> pairs: array<atomic<u32>, 4>;
+
+// Writes one weight, or a padding zero, into both layouts.
+fn put(copy: u32, tap: u32, c: u32, k: u32, value: f32) {
+    let cp = padded(params.c);
+    let kp = padded(params.k);
+    let plane = (copy * params.taps + tap) * cp * kp;
+    w[plane + c * kp + k] = value;
+    var folded = value;
+    if FOLD != 0u {
+        folded *= affine[params.fold + min(k, params.k - 1u)];
+    }
+    wt[plane + k * cp + c] = folded;
+}
+
+fn padded(channels: u32) -> u32 {
+    return (channels + 3u) / 4u * 4u;
+}
+
+// Zero in the `i`-th padding element: per tap the columns K.. of rows ..C, then whole rows C.. .
+fn put_padding(copy: u32, i: u32, per_tap: u32) {
+    let kp = padded(params.k);
+    let beside = params.c * (kp - params.k);
+    let j = i % per_tap;
+    if j < beside {
+        put(copy, i / per_tap, j / (kp - params.k), params.k + j % (kp - params.k), 0.0);
+    } else {
+        put(copy, i / per_tap, params.c + (j - beside) / kp, (j - beside) % kp, 0.0);
+    }
+}
+
+// The flipped ones among the stored bits of a word.
+fn flipped(copy: u32, word: u32, stored: u32, weights: u32) -> u32 {
+    if copy < params.clean_copies {
+        return 0u;
+    }
+    var mask = faulty_cells(seeds[copy], params.layer, word, params.threshold);
+    if params.stuck_at != 0u && mask != 0u {
+        mask &= stored ^ polarity(seeds[copy], params.layer, word);
+    }
+    return mask & (((1u << params.bits) - 1u) * 0x01010101u) & (0xffffffffu >> (32u - 8u * weights));
+}
+
+// Writes the weights of a word.
+fn unpack(copy: u32, word: u32, stored: u32, weights: u32) {
+    let unused = 32u - params.bits;
+    let scale = scales[params.scale];
+    var tap = 4u * word % params.taps;
+    var inner = 4u * word / params.taps % params.inner;
+    var outer = 4u * word / params.taps / params.inner;
+    for (var j = 0u; j < weights; j++) {
+        let q = bitcast<i32>((stored >> (8u * j)) << unused) >> unused;
+        let c = select(inner, outer, params.c_outer != 0u);
+        put(copy, tap, c, inner + outer - c, f32(q) * scale);
+        tap += 1u;
+        if tap == params.taps {
+            tap = 0u;
+            inner += 1u;
+        }
+        if inner == params.inner {
+            inner = 0u;
+            outer += 1u;
+        }
+    }
+}
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let len = params.taps * params.c * params.k;
+    let words = (len + 3u) / 4u;
+    let padding = padded(params.c) * padded(params.k) - params.c * params.k; // per tap
+    let items = words + params.taps * padding;
+    // A workgroup stays within one copy.
+    let across = (items + WG_SIZE - 1u) / WG_SIZE;
+    let copy = group_index(group, groups) / across;
+    if copy >= params.copies {
+        return;
+    }
+    let item = group_index(group, groups) % across * WG_SIZE + lane;
+    if FAULTS != 0u {
+        if lane < 4u {
+            atomicStore(&pairs[lane], 0u);
+        }
+        workgroupBarrier();
+    }
+    if item < words {
+        let weights = min(len - 4u * item, 4u);
+        var stored = packed[item];
+        if FAULTS != 0u {
+            let mask = flipped(copy, item, stored, weights);
+            stored ^= mask;
+            for (var bit = 0u; bit < 4u && mask != 0u; bit++) {
+                let pair = countOneBits(mask & (0x01010101u << bit))
+                    + (countOneBits(mask & (0x10101010u << bit)) << 16u);
+                if pair != 0u {
+                    atomicAdd(&pairs[bit], pair);
+                }
+            }
+        }
+        unpack(copy, item, stored, weights);
+    } else if item < items {
+        put_padding(copy, item - words, padding);
+    }
+    if FAULTS != 0u {
+        workgroupBarrier();
+        if lane < 8u {
+            let count = (atomicLoad(&pairs[lane % 4u]) >> (16u * (lane / 4u))) & 0xffffu;
+            if count != 0u {
+                atomicAdd(&flips[(copy * params.layers + params.layer) * 8u + lane], count);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// A batch of images from stored bytes: crop of the zero-padded image, then flip, to [-1, 1].
+//
+//   y[i, r, c] = 2 u / 255 - 1     u = image[r + dy, (flip ? W - 1 - c : c) + dx], 0 outside
+//
+// A pick is the image's index in the set and dy + 128 | (dx + 128) << 8 | flip << 16. `pixels` holds
+// a shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
+// alone, so that one dispatch per shard fills a batch.
+//
+// Grid:    one invocation per pixel of the batch.
+// Twin:    src/reference/image_batch.rs
+// Source:  torchvision: RandomCrop (padding), RandomHorizontalFlip, ToTensor, Normalize(.5, .5)
+
+struct ImageBatchParams {
+    n: u32, // images in the batch
+    h: u32,
+    w: u32,
+    first: u32, // first image of the shard
+    count: u32, // images in the shard
+}
+
+@group(0) @binding(0) var<uniform> params: ImageBatchParams;
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;        // [count, 3, H, W] of u8
+@group(0) @binding(2) var<storage, read> picks: array<vec2<u32>>;   // [N]: image, shift
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, 3]
+
+override WG_SIZE: u32 = 64u;
+
+fn byte_at(i: u32) -> f32 {
+    return f32(extractBits(pixels[i / 4u], 8u * (i % 4u), 8u));
+}
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * WG_SIZE + lane;
+    let plane = params.h * params.w;
+    if i >= params.n * plane {
+        return;
+    }
+    let pick = picks[i / plane];
+    let image = pick.x - params.first; // wraps to a large number before the shard
+    if image >= params.count {
+        return;
+    }
+    let row = i % plane / params.w;
+    let column = i % params.w;
+    let flipped = select(column, params.w - 1u - column, extractBits(pick.y, 16u, 1u) == 1u);
+    // Before the first row or column these wrap too, past the last one.
+    let source_row = row + extractBits(pick.y, 0u, 8u) - 128u;
+    let source_column = flipped + extractBits(pick.y, 8u, 8u) - 128u;
+    var u = vec3<f32>(0.0);
+    if source_row < params.h && source_column < params.w {
+        let at = 3u * image * plane + source_row * params.w + source_column;
+        u = vec3<f32>(byte_at(at), byte_at(at + plane), byte_at(at + 2u * plane));
+    }
+    y[i] = vec4<f32>(2.0 * (u / 255.0) - 1.0, 0.0);
+}

@@ -1,0 +1,78 @@
+// What the variants of conv2d_grad_weight share: interface and the walk over pixels.
+//
+// The result has a row per (tap, input channel) and a column per output channel; rows are taken in
+// groups of four channels, m = (r * S + s) * ceil(C / 4) + c4. The pixels are cut into chunks of whole
+// image rows: chunk j holds rows [j * chunk_rows, (j + 1) * chunk_rows) of the N * OH rows of dy.
+
+struct Conv2dGradWeightParams {
+    images: u32,     // N
+    x_h: u32,
+    x_w: u32,
+    c: u32,          // channels of x, without padding
+    y_h: u32,
+    y_w: u32,
+    k: u32,          // channels of dy, without padding
+    r: u32,
+    s: u32,
+    stride: u32,
+    padding: u32,
+    chunks: u32,
+    chunk_rows: u32, // image rows of dy per chunk
+}
+
+@group(0) @binding(0) var<uniform> params: Conv2dGradWeightParams;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;             // [N, H, W, C]
+@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;            // [N, OH, OW, K]
+@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>; // [chunks, R, S, C, K]
+
+override WG_SIZE: u32 = 64u;
+
+// The source of one row group: its tap and channels.
+struct Row {
+    real: bool,
+    r: u32,
+    s: u32,
+    c4: u32,
+}
+
+fn row_groups() -> u32 {
+    return params.r * params.s * ((params.c + 3u) / 4u);
+}
+
+fn row_at(m: u32) -> Row {
+    let c4s = (params.c + 3u) / 4u;
+    let tap = m / c4s;
+    return Row(m < row_groups(), tap / params.s, tap % params.s, m % c4s);
+}
+
+// Start of an image row of x that the row group meets at dy's row `line` (n * OH + oy): index of
+// its first vec4, and whether the row lies inside the image.
+struct Line {
+    inside: bool,
+    at: u32,
+}
+
+fn line_of(row: Row, line: u32) -> Line {
+    let n = line / params.y_h;
+    let iy = i32((line - n * params.y_h) * params.stride + row.r) - i32(params.padding);
+    let inside = row.real && iy >= 0 && iy < i32(params.x_h);
+    let c4s = (params.c + 3u) / 4u;
+    let first = (n * params.x_h + u32(max(iy, 0))) * params.x_w * c4s + row.c4;
+    return Line(inside, select(0u, first, inside));
+}
+
+fn load_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
+    let ix = i32(ox * params.stride + row.s) - i32(params.padding);
+    let inside = line.inside && ox < params.y_w && ix >= 0 && ix < i32(params.x_w);
+    let at = line.at + u32(select(0, ix, inside)) * ((params.c + 3u) / 4u);
+    return select(vec4<f32>(0.0), x[at], real_lanes(row.c4, params.c) & vec4<bool>(inside));
+}
+
+fn store(chunk: u32, m: u32, k4: u32, rows: mat4x4<f32>) {
+    let k4s = (params.k + 3u) / 4u;
+    let at = (chunk * row_groups() + m) * 4u * k4s + k4;
+    partial[at] = mask_lanes(rows[0], k4, params.k);
+    partial[at + k4s] = mask_lanes(rows[1], k4, params.k);
+    partial[at + 2u * k4s] = mask_lanes(rows[2], k4, params.k);
+    partial[at + 3u * k4s] = mask_lanes(rows[3], k4, params.k);
+}

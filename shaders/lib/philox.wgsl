@@ -1,0 +1,59 @@
+// Philox4x32-10 (Salmon et al., SC 2011) and the fault map that it draws: docs/fault-format.md.
+
+// WGSL has no high half of a product: four products of 16-bit halves.
+fn multiply_high(a: u32, b: u32) -> u32 {
+    let a0 = a & 0xffffu;
+    let a1 = a >> 16u;
+    let b0 = b & 0xffffu;
+    let b1 = b >> 16u;
+    let middle = a1 * b0 + ((a0 * b0) >> 16u); // at most (2^16 - 1)^2 + 2^16 - 2
+    let carry = a0 * b1 + (middle & 0xffffu);
+    return a1 * b1 + (middle >> 16u) + (carry >> 16u);
+}
+
+fn philox_round(c: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
+    let high0 = multiply_high(0xD2511F53u, c.x);
+    let high1 = multiply_high(0xCD9E8D57u, c.z);
+    return vec4<u32>(high1 ^ c.y ^ key.x, 0xCD9E8D57u * c.z, high0 ^ c.w ^ key.y, 0xD2511F53u * c.x);
+}
+
+fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
+    var c = counter;
+    var k = key;
+    for (var i = 0u; i < 10u; i++) {
+        c = philox_round(c, k);
+        k += vec2<u32>(0x9E3779B9u, 0xBB67AE85u);
+    }
+    return c;
+}
+
+// The faulty ones of the 32 cells of one stored word: uniform < threshold, compared from the top
+// bit, all cells at once, until no cell is undecided or the threshold has only zeros left.
+fn faulty_cells(seed: vec2<u32>, layer: u32, word: u32, threshold: u32) -> u32 {
+    var faulty = 0u;
+    var undecided = 0xffffffffu;
+    var rest = threshold;
+    for (var block = 0u; block < 8u && undecided != 0u && rest != 0u; block++) {
+        let draws = philox4x32_10(vec4<u32>(word, layer, block, 0u), seed);
+        // Where the threshold's bit is 1, cells with a 0 are below; where it is 0, with a 1 above.
+        let d0 = select(0u, 0xffffffffu, (rest & 0x80000000u) != 0u);
+        let d1 = select(0u, 0xffffffffu, (rest & 0x40000000u) != 0u);
+        let d2 = select(0u, 0xffffffffu, (rest & 0x20000000u) != 0u);
+        let d3 = select(0u, 0xffffffffu, (rest & 0x10000000u) != 0u);
+        faulty |= undecided & d0 & ~draws.x;
+        undecided &= ~(d0 ^ draws.x);
+        faulty |= undecided & d1 & ~draws.y;
+        undecided &= ~(d1 ^ draws.y);
+        faulty |= undecided & d2 & ~draws.z;
+        undecided &= ~(d2 ^ draws.z);
+        faulty |= undecided & d3 & ~draws.w;
+        undecided &= ~(d3 ^ draws.w);
+        rest <<= 4u;
+    }
+    return faulty;
+}
+
+// What each of the 32 cells reads when it is stuck: bit set = 1.
+fn polarity(seed: vec2<u32>, layer: u32, word: u32) -> u32 {
+    return philox4x32_10(vec4<u32>(word, layer, 0u, 1u), seed).x;
+}

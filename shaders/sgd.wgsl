@@ -1,0 +1,40 @@
+// One step of stochastic gradient descent with momentum and weight decay, in place.
+//
+//   v = momentum v + g + weight_decay w        w = w - lr v
+//
+// Grid:    one invocation per parameter.
+// Twin:    src/reference/sgd.rs
+// Source:  torch.optim.SGD (dampening 0); its first step is this one with v = 0.
+
+// `schedule` holds lr, two numbers for Adam and the factor of the gradients.
+
+struct SgdParams {
+    len: u32,
+    momentum: f32,
+    weight_decay: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: SgdParams;
+@group(0) @binding(1) var<storage, read> schedule: array<f32>;         // [4]
+@group(0) @binding(2) var<storage, read> gradients: array<f32>;        // [len]
+@group(0) @binding(3) var<storage, read_write> parameters: array<f32>; // [len]
+@group(0) @binding(4) var<storage, read_write> velocity: array<f32>;   // [len]
+
+override WG_SIZE: u32 = 64u;
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * WG_SIZE + lane;
+    if i >= params.len {
+        return;
+    }
+    let w = parameters[i];
+    let g = gradients[i] * schedule[3] + params.weight_decay * w;
+    let v = params.momentum * velocity[i] + g;
+    velocity[i] = v;
+    parameters[i] = w - schedule[0] * v;
+}

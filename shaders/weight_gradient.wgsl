@@ -1,0 +1,49 @@
+// Sums a weight gradient's partial results and files it in PyTorch's order.
+//
+//   gradients[offset + i] = sum_j partial[j, r, s, c, k],  i = index of (k, c, r, s) or (c, k, r, s)
+//
+// Grid:    one invocation per weight.
+// Twin:    src/reference/weight_gradient.rs
+// Source:  the order of PyTorch's conv2d [K, C, R, S] and conv_transpose2d [C, K, R, S] weights.
+
+struct WeightGradientParams {
+    chunks: u32,
+    r: u32,
+    s: u32,
+    c: u32,           // channels in (rows of partial), without padding
+    k: u32,           // channels out (columns of partial), without padding
+    row_major_c: u32, // 1: the order is [C, K, R, S], else [K, C, R, S]
+    offset: u32,      // of the tensor in gradients
+}
+
+@group(0) @binding(0) var<uniform> params: WeightGradientParams;
+@group(0) @binding(1) var<storage, read> partial: array<f32>;         // [chunks, R, S, C, K] padded
+@group(0) @binding(2) var<storage, read_write> gradients: array<f32>; // all parameters, flat
+
+override WG_SIZE: u32 = 64u;
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * WG_SIZE + lane;
+    let taps = params.r * params.s;
+    if i >= taps * params.c * params.k {
+        return;
+    }
+    let tap = i % taps;
+    let pair = i / taps;
+    let inner = select(params.c, params.k, params.row_major_c == 1u);
+    let c = select(pair % inner, pair / inner, params.row_major_c == 1u);
+    let k = select(pair / inner, pair % inner, params.row_major_c == 1u);
+    let rows = (params.c + 3u) / 4u * 4u;
+    let columns = (params.k + 3u) / 4u * 4u;
+    let at = (tap * rows + c) * columns + k;
+    var sum = 0.0;
+    for (var j = 0u; j < params.chunks; j++) {
+        sum += partial[j * taps * rows * columns + at];
+    }
+    gradients[params.offset + i] = sum;
+}

@@ -1,0 +1,195 @@
+//! The map from a seed to faulty cells, version 1: `docs/fault-format.md`.
+
+use super::philox4x32_10;
+
+/// Version of the map from seed to cells; a change of a single cell is a new version.
+pub const FORMAT_VERSION: u32 = 1;
+
+const CELLS: u32 = 0;
+const POLARITY: u32 = 1;
+
+/// `floor(ber 2^32)`: a cell is faulty when its 32-bit uniform is below.
+///
+/// `ber` must be in [0, 1), as [`super::Faults`] checks: 2^32 itself has no room in a word.
+#[must_use]
+pub fn threshold(ber: f64) -> u32 {
+    // A power of two scales exactly, and `as` truncates.
+    (ber * 4_294_967_296.0) as u32
+}
+
+/// The faulty ones of the 32 cells of one stored word (cell = 8 weight + bit).
+///
+/// `layer` counts all faultable layers in `state_dict` order, `word` the packed words of the layer.
+/// Cells of bits that are not stored (b < 8) and of weights past the end are drawn like any other:
+/// the caller masks them out.
+#[must_use]
+pub fn faulty_cells(seed: u64, layer: u32, word: u32, threshold: u32) -> u32 {
+    let (mut faulty, mut undecided) = (0, u32::MAX);
+    let mut draws = [0; 4];
+    for d in 0..32 {
+        // From here on the threshold has only zeros: an undecided uniform is not below it.
+        if undecided == 0 || threshold << d == 0 {
+            break;
+        }
+        if d % 4 == 0 {
+            draws = draw(seed, [word, layer, d / 4, CELLS]);
+        }
+        let bits = draws[(d % 4) as usize];
+        if (threshold << d) >> 31 == 1 {
+            faulty |= undecided & !bits;
+            undecided &= bits;
+        } else {
+            undecided &= !bits;
+        }
+    }
+    faulty
+}
+
+/// What each of the 32 cells reads when it is stuck: bit set = 1.
+#[must_use]
+pub fn polarity(seed: u64, layer: u32, word: u32) -> u32 {
+    draw(seed, [word, layer, 0, POLARITY])[0]
+}
+
+fn draw(seed: u64, counter: [u32; 4]) -> [u32; 4] {
+    philox4x32_10(counter, [seed as u32, (seed >> 32) as u32])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: u64 = 0x0123_4567_89ab_cdef;
+
+    /// The definition without bit slicing: cell j's uniform, compared as a number.
+    fn uniforms(seed: u64, layer: u32, word: u32) -> [u32; 32] {
+        let mut u = [0; 32];
+        for block in 0..8 {
+            for (lane, bits) in draw(seed, [word, layer, block, CELLS])
+                .into_iter()
+                .enumerate()
+            {
+                for (j, u) in u.iter_mut().enumerate() {
+                    *u |= (bits >> j & 1) << (31 - (4 * block + lane as u32));
+                }
+            }
+        }
+        u
+    }
+
+    #[test]
+    fn a_cell_is_faulty_exactly_when_its_uniform_is_below_the_threshold() {
+        for word in 0..200 {
+            let u = uniforms(SEED, 3, word);
+            // At a uniform itself, one below and one above: the last bit decides.
+            let near = [u[5], u[5].saturating_add(1), u[31], u[31].saturating_sub(1)];
+            for t in [0, 1, 42_949_672, 1 << 31, 3 << 30, 0x7fff_ffff, u32::MAX]
+                .iter()
+                .chain(&near)
+            {
+                let want = (0..32).filter(|&j| u[j] < *t).fold(0u32, |m, j| m | 1 << j);
+                assert_eq!(
+                    faulty_cells(SEED, 3, word, *t),
+                    want,
+                    "word {word}, threshold {t}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn masks_are_nested_as_the_rate_grows() {
+        let rates = [
+            1e-5,
+            1e-4,
+            0.001,
+            0.005,
+            0.01,
+            0.0100001,
+            0.1,
+            0.5,
+            0.9,
+            1.0 - 1e-12,
+        ];
+        for word in 0..500 {
+            let masks = rates.map(|ber| faulty_cells(SEED, 0, word, threshold(ber)));
+            for pair in masks.windows(2) {
+                assert_eq!(pair[0] & !pair[1], 0);
+            }
+        }
+        assert_eq!(faulty_cells(SEED, 0, 0, 0), 0);
+    }
+
+    #[test]
+    fn the_threshold_is_the_floor() {
+        assert_eq!(threshold(0.0), 0);
+        assert_eq!(threshold(2f64.powi(-33)), 0);
+        assert_eq!(threshold(2f64.powi(-32)), 1);
+        assert_eq!(threshold(0.01), 42_949_672); // 42949672.96
+        assert_eq!(threshold(0.5), 1 << 31);
+        assert_eq!(threshold(1.0 - f64::EPSILON / 2.0), u32::MAX);
+    }
+
+    /// Hits per bit position of 32 cells, over words, layers and seeds: 32 numbers from one binomial.
+    #[test]
+    fn no_cell_is_favoured_and_the_rate_is_the_one_asked_for() {
+        for ber in [0.01, 0.3] {
+            let mut hits = [0u64; 32];
+            let mut trials = 0.0;
+            for (seed, layer) in [(0, 0), (1, 0), (50_000, 7), (u64::MAX, 19)] {
+                for word in 0..5_000 {
+                    let mask = faulty_cells(seed, layer, word, threshold(ber));
+                    for (j, hits) in hits.iter_mut().enumerate() {
+                        *hits += u64::from(mask >> j & 1);
+                    }
+                    trials += 1.0;
+                }
+            }
+            let error = (ber * (1.0 - ber) / trials).sqrt();
+            for (j, &hits) in hits.iter().enumerate() {
+                let rate = hits as f64 / trials;
+                assert!(
+                    (rate - ber).abs() < 4.5 * error,
+                    "cell {j}: {rate}, asked {ber}"
+                );
+            }
+            let rate = hits.iter().sum::<u64>() as f64 / trials / 32.0;
+            assert!(
+                (rate - ber).abs() < 4.0 * error / 32f64.sqrt(),
+                "{rate}, asked {ber}"
+            );
+        }
+    }
+
+    /// Two maps that have nothing to do with one another agree in ber^2 of the cells.
+    #[test]
+    fn seeds_layers_words_and_streams_are_independent() {
+        let map = |seed: u64, layer, from: u32| -> Vec<u32> {
+            (from..from + 5_000)
+                .map(|w| faulty_cells(seed, layer, w, threshold(0.1)))
+                .collect()
+        };
+        let polarity: Vec<u32> = (0..5_000).map(|w| polarity(1, 0, w)).collect();
+        let first = map(1, 0, 0);
+        let others = [
+            (map(2, 0, 0), 0.1),
+            (map(1 << 32, 0, 0), 0.1),
+            (map(1, 1, 0), 0.1),
+            (map(1, 0, 5_000), 0.1),
+            (polarity, 0.5),
+        ];
+        for (i, (other, rate)) in others.iter().enumerate() {
+            let both: u32 = first
+                .iter()
+                .zip(other)
+                .map(|(a, b)| (a & b).count_ones())
+                .sum();
+            let (p, n): (f64, f64) = (0.1 * rate, 160_000.0);
+            let error = (p * (1.0 - p) / n).sqrt();
+            assert!(
+                (f64::from(both) / n - p).abs() < 4.0 * error,
+                "pair {i}: {both}"
+            );
+        }
+    }
+}

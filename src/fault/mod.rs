@@ -1,0 +1,18 @@
+//! Bit errors in stored weights: quantised words, the map from a seed to faulty cells, the models
+//! that say what a faulty cell does. Integers only; knows no GPU. `docs/fault-format.md` is the
+//! definition that the kernels and this module share.
+
+mod inject;
+mod mask;
+mod model;
+mod philox;
+mod quantize;
+mod seed;
+
+pub use inject::{Flips, inject};
+pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};
+pub use model::{FaultModel, Faults};
+pub use philox::philox4x32_10;
+pub(crate) use quantize::check_bits;
+pub use quantize::{Quantized, dequantize, quantize};
+pub use seed::{MAX_SEED, Maps, check_seed, step_seed};

@@ -1,0 +1,174 @@
+//! Symmetric quantisation on the host, in IEEE f32, so that the stored words are the same everywhere.
+
+use crate::error::{Error, Result};
+
+/// The weights of one layer as they lie in memory that can fail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantized {
+    /// `[ceil(len / 4)]`: four weights per word, the first in the lowest byte. A weight is the low
+    /// `bits` bits of its byte in two's complement; the other bits, and bytes past `len`, are 0.
+    pub words: Vec<u32>,
+    /// Real value of one step; 0 for a tensor of zeros.
+    pub scale: f32,
+    /// Weights.
+    pub len: usize,
+    /// Bits per weight, 2 to 8.
+    pub bits: u32,
+}
+
+impl Quantized {
+    /// The bits of word `i` that store something.
+    #[must_use]
+    pub fn stored_bits(&self, i: usize) -> u32 {
+        let weights = self.len.saturating_sub(4 * i).min(4) as u32;
+        let bytes = u32::MAX.checked_shr(32 - 8 * weights).unwrap_or(0);
+        bytes & (((1 << self.bits) - 1) * 0x0101_0101)
+    }
+
+    /// The steps of every weight, sign-extended.
+    #[must_use]
+    pub fn steps(&self) -> Vec<i32> {
+        let unused = 32 - self.bits;
+        (0..self.len)
+            .map(|i| ((self.words[i / 4] >> (8 * (i % 4)) << unused).cast_signed()) >> unused)
+            .collect()
+    }
+}
+
+/// Quantises a tensor: `scale = max|w| / (2^(bits - 1) - 1)`, `q = round_half_even(w / scale)`.
+///
+/// # Errors
+/// [`Error::Argument`] unless 2 <= bits <= 8; [`Error::Shape`] for a weight that is not finite.
+pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
+    check_bits(bits)?;
+    if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
+        return Err(Error::Shape(format!(
+            "weight {i} is {} and cannot be quantised: the file is broken or training diverged",
+            weights[i]
+        )));
+    }
+    let most = f32::from(((1u16 << (bits - 1)) - 1).cast_signed());
+    let scale = weights.iter().fold(0f32, |m, w| m.max(w.abs())) / most;
+    let field = (1u32 << bits) - 1;
+    let mut words = vec![0u32; weights.len().div_ceil(4)];
+    for (i, w) in weights.iter().enumerate() {
+        // Among subnormals the scale is coarse and a quotient passes `most`; 0 / 0 is no number.
+        let q = if scale > 0.0 {
+            (w / scale).round_ties_even().clamp(-most, most)
+        } else {
+            0.0
+        };
+        words[i / 4] |= ((q as i32).cast_unsigned() & field) << (8 * (i % 4));
+    }
+    Ok(Quantized {
+        words,
+        scale,
+        len: weights.len(),
+        bits,
+    })
+}
+
+/// The weights as the network sees them: `q scale`, one rounding.
+#[must_use]
+pub fn dequantize(layer: &Quantized) -> Vec<f32> {
+    layer
+        .steps()
+        .into_iter()
+        .map(|q| q as f32 * layer.scale)
+        .collect()
+}
+
+/// Checks a precision.
+///
+/// # Errors
+/// [`Error::Argument`] unless 2 <= bits <= 8.
+pub(crate) fn check_bits(bits: u32) -> Result<u32> {
+    if (2..=8).contains(&bits) {
+        return Ok(bits);
+    }
+    Err(Error::argument(
+        "--precision",
+        format!("{bits} bits per weight"),
+        "2 to 8 bits fit the four weights per word that the fault map knows",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_even_step_at_every_precision() {
+        for bits in 2..=8 {
+            let most = ((1 << (bits - 1)) - 1) as f32;
+            // A step of 1/8: quotients and ties are exact.
+            let w: Vec<f32> = [most, -most, 0.5, -0.5, 0.4999, 0.0, -0.0]
+                .iter()
+                .map(|q| q / 8.0)
+                .collect();
+            let q = quantize(&w, bits).unwrap();
+            assert_eq!((q.scale, q.len, q.words.len()), (0.125, 7, 2));
+            assert_eq!(q.steps(), [most as i32, -most as i32, 0, 0, 0, 0, 0]);
+        }
+        let q = quantize(&[127.0, 1.5, 2.5, -1.5, -2.5, 3.49, -3.51], 8).unwrap();
+        assert_eq!(q.steps(), [127, 2, 2, -2, -2, 3, -4]);
+    }
+
+    #[test]
+    fn a_word_holds_four_weights_with_the_first_lowest() {
+        let q = quantize(&[127.0, -1.0, 2.0, -127.0, 3.0], 8).unwrap();
+        assert_eq!(q.words, [0x8102_ff7f, 0x0000_0003]);
+        assert_eq!([0, 1, 2].map(|i| q.stored_bits(i)), [u32::MAX, 0xff, 0]);
+        assert_eq!(dequantize(&q), [127.0, -1.0, 2.0, -127.0, 3.0]);
+        // Four bits: the upper half of each byte stays 0, and the sign comes back.
+        let q = quantize(&[7.0, -1.0, -7.0], 4).unwrap();
+        assert_eq!(
+            (q.words.as_slice(), q.stored_bits(0)),
+            (&[0x0009_0f07][..], 0x000f_0f0f)
+        );
+        assert_eq!(dequantize(&q), [7.0, -1.0, -7.0]);
+    }
+
+    #[test]
+    fn every_stored_pattern_is_sign_extended() {
+        for bits in 2..=8u32 {
+            let patterns: Vec<u32> = (0..1 << bits).collect();
+            let words = patterns
+                .chunks(4)
+                .map(|c| c.iter().rev().fold(0, |w, p| w << 8 | p))
+                .collect();
+            let q = Quantized {
+                words,
+                scale: 1.0,
+                len: patterns.len(),
+                bits,
+            };
+            let half = 1 << (bits - 1);
+            for (p, q) in (0..).zip(q.steps()) {
+                assert_eq!(q, if p < half { p } else { p - 2 * half });
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_stay_zeros_and_what_is_not_finite_is_refused() {
+        let q = quantize(&[0.0, -0.0, 0.0], 8).unwrap();
+        assert_eq!((q.words.as_slice(), q.scale), (&[0][..], 0.0));
+        assert_eq!(dequantize(&q), [0.0; 3]);
+        assert!(quantize(&[], 8).unwrap().words.is_empty());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let e = quantize(&[1.0, bad], 8).unwrap_err();
+            assert!(e.to_string().starts_with("weight 1 is "), "{e}");
+        }
+        for bits in [0, 1, 9, 32] {
+            assert_eq!(quantize(&[1.0], bits).unwrap_err().exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn subnormal_tensors_stay_within_the_range() {
+        let tiny = f32::from_bits(190); // 190 / 127 rounds to one smallest step
+        assert_eq!(quantize(&[tiny, -tiny], 8).unwrap().steps(), [127, -127]);
+        assert_eq!(quantize(&[f32::from_bits(1)], 8).unwrap().steps(), [0]);
+    }
+}

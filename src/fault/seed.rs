@@ -1,0 +1,91 @@
+//! Which map each copy of the weights gets at each step.
+
+use super::philox4x32_10;
+use crate::error::{Error, Result};
+
+/// Largest seed a user may give: the upper half of the 64-bit seeds belongs to training steps.
+pub const MAX_SEED: u64 = (1 << 63) - 1;
+
+/// Last counter word of step seeds, where fault maps have their stream (0 or 1): "step" in ASCII.
+const STEP: u32 = 0x7374_6570;
+
+/// The seed of the map that perturbed copy `copy` gets at training step `step`.
+///
+/// Philox of the counter (step lo, step hi, copy, "step") with the run's seed as key; the first two
+/// words, lo and hi, are the seed, with its top bit set. So it is none of the seeds up to
+/// [`MAX_SEED`] that evaluation uses, and its draw is none that a map of the run's seed makes.
+#[must_use]
+pub fn step_seed(run_seed: u64, step: u64, copy: u32) -> u64 {
+    let counter = [step as u32, (step >> 32) as u32, copy, STEP];
+    let [lo, hi, ..] = philox4x32_10(counter, [run_seed as u32, (run_seed >> 32) as u32]);
+    u64::from(lo) | u64::from(hi) << 32 | 1 << 63
+}
+
+/// A user's seed (chip, evaluation, run), if it is one.
+///
+/// # Errors
+/// [`Error::Argument`] above [`MAX_SEED`].
+pub fn check_seed(flag: &str, seed: u64) -> Result<u64> {
+    if seed <= MAX_SEED {
+        return Ok(seed);
+    }
+    Err(Error::argument(
+        flag,
+        format!("{seed} is above {MAX_SEED}"),
+        "larger seeds are kept for training steps, so that these never meet evaluation's",
+    ))
+}
+
+/// Where the maps of a training run come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maps {
+    /// A fresh map per step and copy: the population of all chips.
+    Fresh {
+        /// The run's seed.
+        run_seed: u64,
+    },
+    /// One map for ever: the chip of that seed, the same as in an evaluation with it.
+    Chip(u64),
+}
+
+impl Maps {
+    /// The seed of one copy's map at one step.
+    #[must_use]
+    pub fn seed(self, step: u64, copy: u32) -> u64 {
+        match self {
+            Self::Fresh { run_seed } => step_seed(run_seed, step, copy),
+            Self::Chip(seed) => seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_steps_or_copies_share_a_map_and_none_meets_evaluation() {
+        let mut seen = BTreeSet::new();
+        for run in [0, 1, 1 << 32] {
+            for step in (0..50).chain([1 << 32, u64::MAX]) {
+                for copy in 0..11 {
+                    let seed = step_seed(run, step, copy);
+                    assert!(seed > MAX_SEED);
+                    assert!(seen.insert(seed), "run {run}, step {step}, copy {copy}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chip_is_the_same_at_every_step_and_copy() {
+        assert_eq!(Maps::Chip(7).seed(3, 1), 7);
+        assert_eq!(Maps::Fresh { run_seed: 7 }.seed(3, 1), step_seed(7, 3, 1));
+        assert_eq!(check_seed("--chip", MAX_SEED).unwrap(), MAX_SEED);
+        assert_eq!(
+            check_seed("--chip", MAX_SEED + 1).unwrap_err().exit_code(),
+            2
+        );
+    }
+}

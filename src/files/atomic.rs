@@ -1,0 +1,179 @@
+//! Files that are either the old one or the whole new one, whatever happens in between.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::error::{Error, Result};
+
+/// Writes `bytes` to `path`: see [`write_with`].
+///
+/// # Errors
+///
+/// [`Error::Write`] with `path`; an existing file is then as it was.
+pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
+    write_with(path, |out| out.write_all(bytes.as_ref()))
+}
+
+/// Writes what `fill` writes to `path`.
+///
+/// The bytes go to a temporary file in the same folder, which is flushed to the disk and then
+/// renamed, so that a full disk, a crash or Ctrl-C leaves an existing file as it was. A symbolic
+/// link is followed. What is not a regular file (a pipe, `/dev/null`) is written in place.
+///
+/// # Errors
+///
+/// [`Error::Write`] with `path`, also for the errors of `fill`; the temporary file is gone then.
+pub fn write_with(
+    path: impl AsRef<Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let path = path.as_ref();
+    replace(path, fill).map_err(|e| Error::write(path, e))
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match fs::metadata(&target) {
+        Ok(there) if there.is_dir() => {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "it is a folder",
+            ));
+        }
+        Ok(there) if !there.is_file() => {
+            let mut out = BufWriter::new(File::options().write(true).open(&target)?);
+            fill(&mut out)?;
+            return out.flush();
+        }
+        _ => {}
+    }
+    let folder = folder_of(&target);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".nf-gpu-").suffix(".part");
+    #[cfg(unix)]
+    {
+        // A temporary file is private by default; this one becomes a file for everybody (the
+        // system's umask still applies), or keeps the permissions of the file it replaces.
+        use std::os::unix::fs::PermissionsExt;
+        let old = fs::metadata(&target).map(|m| m.permissions());
+        builder.permissions(old.unwrap_or_else(|_| fs::Permissions::from_mode(0o666)));
+    }
+    let temporary = builder.tempfile_in(&folder)?;
+    let mut out = BufWriter::with_capacity(1 << 16, temporary.as_file());
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target).map_err(|e| e.error)?;
+    // The rename itself reaches the disk with the folder; not every file system can do this.
+    #[cfg(unix)]
+    let _ = File::open(&folder).and_then(|f| f.sync_all());
+    Ok(())
+}
+
+/// The folder that `path` is in, `.` for a bare name.
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn replaces_a_file_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write(&path, b"old, and longer").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_failure_half_way_keeps_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write(&path, b"old").unwrap();
+        let error = write_with(&path, |out| {
+            out.write_all(&vec![1; 1 << 20])?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert!(
+            matches!(&error, Error::Write { path: p, .. } if *p == path),
+            "{error}"
+        );
+        assert!(error.hint().unwrap().contains("disk is full"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_folder_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path().join("no/a.bin"), b"").unwrap_err();
+        assert!(error.hint().unwrap().contains("does not exist"), "{error}");
+        let error = write(folder.path(), b"").unwrap_err();
+        assert!(matches!(error, Error::Write { .. }));
+        assert!(folder.path().is_dir());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_those_of_an_ordinary_file_and_survive() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        let plain = folder.path().join("plain");
+        fs::write(&plain, b"").unwrap();
+        write(&path, b"1").unwrap();
+        assert_eq!(mode(&path), mode(&plain));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&path, b"2").unwrap();
+        assert_eq!(mode(&path), 0o640);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_in_place_and_may_be_full() {
+        use std::os::unix::fs::FileTypeExt;
+        write("/dev/null", b"gone").unwrap();
+        assert!(
+            fs::metadata("/dev/null")
+                .unwrap()
+                .file_type()
+                .is_char_device()
+        );
+        let error = write("/dev/full", b"too much").unwrap_err();
+        assert!(error.hint().unwrap().contains("disk is full"), "{error}");
+    }
+}

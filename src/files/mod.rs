@@ -1,0 +1,13 @@
+//! Files that come in and go out: whole or not at all, and never trusted.
+
+pub mod atomic;
+mod digest;
+mod metadata;
+pub mod npy;
+mod read;
+pub mod safetensors;
+mod weights;
+
+pub use digest::{sha256, sha256_of};
+pub use metadata::{FORMAT, Normalisation};
+pub use weights::{Tensor, Weights};

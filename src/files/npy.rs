@@ -1,0 +1,314 @@
+//! NumPy's `.npy`, as far as tensors on the command line need it: f32 and i32, C order.
+
+use std::path::Path;
+
+use super::{atomic, read};
+use crate::error::{Error, Result};
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// An array of `T`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Array<T> {
+    /// Extents, the last one fastest; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Elements in row-major (C) order.
+    pub data: Vec<T>,
+}
+
+/// Reads an array of f32.
+///
+/// # Errors
+///
+/// [`Error::Read`]; [`Error::Format`] for another type or order, and for a damaged file.
+pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
+    let array = load(path.as_ref(), "<f4", "float32")?;
+    Ok(Array {
+        shape: array.shape,
+        data: convert(&array.data, f32::from_le_bytes),
+    })
+}
+
+/// Reads an array of i32.
+///
+/// # Errors
+///
+/// As [`load_f32`].
+pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
+    let array = load(path.as_ref(), "<i4", "int32")?;
+    Ok(Array {
+        shape: array.shape,
+        data: convert(&array.data, i32::from_le_bytes),
+    })
+}
+
+/// Writes an array of f32, whole or not at all.
+///
+/// # Errors
+///
+/// [`Error::Shape`] for data that do not fill the shape; [`Error::Write`].
+pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()> {
+    save(
+        path.as_ref(),
+        "<f4",
+        shape,
+        data.len(),
+        data.iter().flat_map(|v| v.to_le_bytes()),
+    )
+}
+
+/// Writes an array of i32, whole or not at all.
+///
+/// # Errors
+///
+/// As [`save_f32`].
+pub fn save_i32(path: impl AsRef<Path>, shape: &[usize], data: &[i32]) -> Result<()> {
+    save(
+        path.as_ref(),
+        "<i4",
+        shape,
+        data.len(),
+        data.iter().flat_map(|v| v.to_le_bytes()),
+    )
+}
+
+fn convert<T>(bytes: &[u8], from: fn([u8; 4]) -> T) -> Vec<T> {
+    bytes.as_chunks().0.iter().copied().map(from).collect()
+}
+
+fn load(path: &Path, descr: &str, dtype: &str) -> Result<Array<u8>> {
+    let bytes = read::read(path)?;
+    let bad = |what: String, hint: String| Error::format(path, what, hint);
+    let again = || "copy it again, or save it again with np.save".to_owned();
+    if !bytes.starts_with(MAGIC) {
+        return Err(match read::recognise(&bytes) {
+            Some((kind, hint)) => bad(format!("it is not a .npy file but {kind}"), hint.into()),
+            None => bad(
+                "it is not a .npy file".into(),
+                "save it with np.save".into(),
+            ),
+        });
+    }
+    let damaged = || bad("its .npy header is damaged".into(), again());
+    // Version 1 counts the header in 2 bytes, 2 and 3 in 4.
+    let (start, length): (usize, usize) = match bytes.get(6..12) {
+        Some(&[1, _, a, b, ..]) => (10, usize::from(u16::from_le_bytes([a, b]))),
+        Some(&[2 | 3, _, a, b, c, d]) => (12, u32::from_le_bytes([a, b, c, d]) as usize),
+        _ => return Err(damaged()),
+    };
+    let header = start
+        .checked_add(length)
+        .and_then(|end| bytes.get(start..end));
+    let header = header
+        .and_then(|h| str::from_utf8(h).ok())
+        .ok_or_else(damaged)?;
+    let (found, fortran, shape) = parse_header(header).ok_or_else(damaged)?;
+    if found != descr {
+        let hint = format!("save it with np.save(path, x.astype(np.{dtype}))");
+        return Err(bad(
+            format!("its elements are '{found}', expected '{descr}'"),
+            hint,
+        ));
+    }
+    if fortran && shape.len() > 1 {
+        let hint = "save it with np.save(path, np.ascontiguousarray(x))";
+        return Err(bad("it is in Fortran order".into(), hint.into()));
+    }
+    let data = &bytes[start + length..];
+    let needs = shape.iter().try_fold(4usize, |n, &d| n.checked_mul(d));
+    if needs != Some(data.len()) {
+        let there = data.len();
+        return Err(bad(
+            format!("its shape {shape:?} does not fit its {there} bytes"),
+            again(),
+        ));
+    }
+    Ok(Array {
+        shape,
+        data: data.to_vec(),
+    })
+}
+
+/// `descr`, `fortran_order` and `shape` of the Python dictionary in a header.
+fn parse_header(header: &str) -> Option<(&str, bool, Vec<usize>)> {
+    let value = |key: &str| {
+        let at = header.find(&format!("'{key}'"))? + key.len() + 2;
+        header[at..]
+            .trim_start()
+            .strip_prefix(':')
+            .map(str::trim_start)
+    };
+    let descr = value("descr")?.strip_prefix('\'')?.split('\'').next()?;
+    let order = value("fortran_order")?;
+    let fortran = order.starts_with("True");
+    if !fortran && !order.starts_with("False") {
+        return None;
+    }
+    let (shape, _) = value("shape")?.strip_prefix('(')?.split_once(')')?;
+    let extents = shape.split(',').map(str::trim).filter(|d| !d.is_empty());
+    Some((
+        descr,
+        fortran,
+        extents.map(|d| d.parse().ok()).collect::<Option<_>>()?,
+    ))
+}
+
+fn save(
+    path: &Path,
+    descr: &str,
+    shape: &[usize],
+    len: usize,
+    bytes: impl Iterator<Item = u8>,
+) -> Result<()> {
+    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
+        return Err(Error::Shape(format!(
+            "{len} elements do not fill {shape:?}"
+        )));
+    }
+    let mut extents = String::new();
+    for extent in shape {
+        extents += &format!("{extent}, ");
+    }
+    let extents = if shape.len() == 1 {
+        extents.trim_end()
+    } else {
+        extents.trim_end_matches(", ")
+    };
+    let mut header =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
+    // The data begin at a multiple of 64; the header ends with a newline.
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let length = u16::try_from(header.len())
+        .map_err(|_| Error::Shape(format!("{} dimensions are too many", shape.len())))?;
+    let mut file = [MAGIC, &[1, 0], &length.to_le_bytes(), header.as_bytes()].concat();
+    file.extend(bytes);
+    atomic::write(path, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: &[u8]) -> tempfile::NamedTempFile {
+        let mut bytes = [MAGIC, &[1, 0], &(header.len() as u16).to_le_bytes()].concat();
+        bytes.extend(header.bytes());
+        bytes.extend(data);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn arrays_come_back_and_the_bytes_are_numpys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        for shape in [vec![2, 3], vec![6], vec![1, 6, 1]] {
+            let data = vec![0.0, -1.5, f32::MAX, 1e-40, 3.0, f32::INFINITY];
+            save_f32(&path, &shape, &data).unwrap();
+            assert_eq!(load_f32(&path).unwrap(), Array { shape, data });
+        }
+        save_i32(&path, &[], &[-7]).unwrap();
+        assert_eq!(
+            load_i32(&path).unwrap(),
+            Array {
+                shape: vec![],
+                data: vec![-7]
+            }
+        );
+        save_f32(&path, &[0, 3], &[]).unwrap();
+        assert_eq!(load_f32(&path).unwrap().shape, [0, 3]);
+
+        // What numpy 2.4 writes for np.save(path, np.array([1, 2], np.int32)).
+        let mut wanted = b"\x93NUMPY\x01\0v\0".to_vec();
+        wanted.extend(
+            format!(
+                "{:<117}\n",
+                "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }"
+            )
+            .bytes(),
+        );
+        wanted.extend([1, 0, 0, 0, 2, 0, 0, 0]);
+        save_i32(&path, &[2], &[1, 2]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), wanted);
+    }
+
+    #[test]
+    fn what_is_refused_says_what_to_type_in_python() {
+        for (header, data, word, hint) in [
+            (
+                "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }",
+                8,
+                "'<f8'",
+                "float32",
+            ),
+            (
+                "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }",
+                4,
+                "'>f4'",
+                "float32",
+            ),
+            (
+                "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }",
+                8,
+                "Fortran",
+                "asc",
+            ),
+            (
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
+                8,
+                "8 bytes",
+                "again",
+            ),
+            (
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (3,",
+                8,
+                "damaged",
+                "again",
+            ),
+            (
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }",
+                0,
+                "does not fit",
+                "again",
+            ),
+        ] {
+            let file = file(header, &vec![0; data]);
+            let error = load_f32(file.path()).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+            assert!(error.hint().unwrap().contains(hint), "{error}");
+        }
+        let labels = file(
+            "{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }",
+            &[0; 8],
+        );
+        assert!(
+            load_i32(labels.path())
+                .unwrap_err()
+                .hint()
+                .unwrap()
+                .contains("np.int32")
+        );
+    }
+
+    #[test]
+    fn every_cut_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        save_f32(&path, &[2], &[1.0, 2.0]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for end in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..end]).unwrap();
+            assert!(
+                matches!(load_f32(&path), Err(Error::Format { .. })),
+                "{end}"
+            );
+        }
+        assert!(matches!(
+            save_f32(&path, &[3], &[1.0]),
+            Err(Error::Shape(_))
+        ));
+    }
+}

@@ -1,0 +1,254 @@
+//! Weights of a network: f32 tensors under the names and shapes of PyTorch's `state_dict`.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::safetensors::{self, Dtype, Raw};
+use crate::error::{Error, Result};
+
+/// Tensors by name with PyTorch shapes, and the metadata of a weights file (`cli.md`, "Files").
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// Parameters and running statistics; convolutions are `[K, C, R, S]`.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// `format`, `model`, `dataset`, `precision`, `input`, and how the weights were made.
+    pub metadata: BTreeMap<String, String>,
+    /// The file they came from, for messages; empty when made here.
+    pub origin: PathBuf,
+}
+
+/// An f32 tensor.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensor {
+    /// Extents, the last one fastest; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Elements in row-major order.
+    pub data: Vec<f32>,
+}
+
+impl Weights {
+    /// Reads a file: F32 as it is, F16, BF16 and F64 rounded to f32. Integers in 64 bits are left
+    /// out: `num_batches_tracked` and the like are of no use to us.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`]; [`Error::Format`] for a file that is cut off or no safetensors file, for
+    /// tensors of other types, and for values that are not finite.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_raw(safetensors::load(path)?, path)
+    }
+
+    /// Reads the bytes of a file, such as embedded ones; `name` is what messages call them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::load`].
+    pub fn load_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self> {
+        Self::from_raw(safetensors::parse(bytes, &name)?, name.as_ref())
+    }
+
+    fn from_raw((raw, metadata): safetensors::Contents, origin: &Path) -> Result<Self> {
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in raw {
+            if matches!(tensor.dtype, Dtype::I64 | Dtype::U64) {
+                continue;
+            }
+            let Some(data) = tensor.to_f32() else {
+                return Err(Error::format(
+                    origin,
+                    format!(
+                        "tensor {name} is {}; weights are floating-point",
+                        tensor.dtype
+                    ),
+                    "check that it is the weights file that you meant, not a fault map or data",
+                ));
+            };
+            if let Some(i) = data.iter().position(|v| !v.is_finite()) {
+                return Err(Error::format(
+                    origin,
+                    format!("element {i} of tensor {name} is {}", data[i]),
+                    "the training that made it diverged: train again with a lower --lr",
+                ));
+            }
+            tensors.insert(
+                name,
+                Tensor {
+                    shape: tensor.shape,
+                    data,
+                },
+            );
+        }
+        Ok(Self {
+            tensors,
+            metadata,
+            origin: origin.to_owned(),
+        })
+    }
+
+    /// Writes a file, whole or not at all; the same weights give the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for a tensor whose length is not that of its shape; [`Error::Write`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|(name, t)| (name.clone(), raw(t)))
+            .collect();
+        safetensors::save(path, &tensors, &self.metadata)
+    }
+
+    /// The tensor `name`, which must have the shape `expected`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] naming the file: with the nearest name for a missing tensor, with both
+    /// shapes for a wrong one.
+    pub fn get(&self, name: &str, expected: &[usize]) -> Result<&Tensor> {
+        let Some(tensor) = self.tensors.get(name) else {
+            let names: Vec<String> = self.tensors.keys().cloned().collect();
+            let near = crate::error::closest(name, &names).map_or_else(
+                || self.model_hint(),
+                |near| {
+                    format!(
+                        "the nearest is {near} {:?}; {}",
+                        self.shape(near),
+                        self.model_hint()
+                    )
+                },
+            );
+            let what = format!("it has no tensor {name} {expected:?}");
+            return Err(Error::format(self.name(), what, near));
+        };
+        if tensor.shape != expected {
+            let what = format!("tensor {name} is {:?}, expected {expected:?}", tensor.shape);
+            return Err(Error::format(self.name(), what, self.model_hint()));
+        }
+        Ok(tensor)
+    }
+
+    /// Adds a tensor, or replaces it.
+    pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], data: Vec<f32>) {
+        self.tensors.insert(
+            name.into(),
+            Tensor {
+                shape: shape.to_vec(),
+                data,
+            },
+        );
+    }
+
+    fn shape(&self, name: &str) -> &[usize] {
+        self.tensors.get(name).map_or(&[], |t| &t.shape)
+    }
+
+    pub(super) fn name(&self) -> &Path {
+        if self.origin.as_os_str().is_empty() {
+            Path::new("weights")
+        } else {
+            &self.origin
+        }
+    }
+
+    fn model_hint(&self) -> String {
+        match self.metadata.get("model") {
+            Some(model) => format!("the file says that it holds {model}: check --model"),
+            None => "check --model: the file does not say which network it holds".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Weights {
+        let mut weights = Weights::default();
+        weights.insert("conv1.weight", &[2, 1, 1, 1], vec![0.5, -0.25]);
+        weights.insert("bn1.bias", &[2], vec![0.0, 1e-8]);
+        weights.metadata.insert("model".into(), "resnet20".into());
+        weights
+    }
+
+    #[test]
+    fn weights_survive_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        sample().save(&path).unwrap();
+        let back = Weights::load(&path).unwrap();
+        assert_eq!(back.origin, path);
+        assert_eq!(
+            Weights {
+                origin: PathBuf::new(),
+                ..back.clone()
+            },
+            sample()
+        );
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(Weights::load_bytes(&bytes, &path).unwrap(), back);
+    }
+
+    #[test]
+    fn get_says_what_is_there_instead() {
+        let weights = Weights {
+            origin: "w.st".into(),
+            ..sample()
+        };
+        assert_eq!(weights.get("bn1.bias", &[2]).unwrap().data, [0.0, 1e-8]);
+        let error = weights.get("bn1.bias", &[4]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "w.st: tensor bn1.bias is [2], expected [4]"
+        );
+        assert!(error.hint().unwrap().contains("resnet20"));
+        let error = weights.get("bn1.bia", &[2]).unwrap_err();
+        assert_eq!(error.to_string(), "w.st: it has no tensor bn1.bia [2]");
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .contains("the nearest is bn1.bias [2]")
+        );
+    }
+
+    #[test]
+    fn counters_are_skipped_and_other_integers_refused() {
+        let counter = Raw {
+            dtype: Dtype::I64,
+            shape: vec![],
+            bytes: vec![0; 8],
+        };
+        let half = Raw {
+            dtype: Dtype::F16,
+            shape: vec![1],
+            bytes: vec![0, 0x3c],
+        };
+        let mut raw = BTreeMap::from([
+            ("bn1.num_batches_tracked".to_owned(), counter),
+            ("w".to_owned(), half),
+        ]);
+        let weights = Weights::from_raw((raw.clone(), BTreeMap::new()), Path::new("w")).unwrap();
+        assert_eq!(weights.tensors.keys().collect::<Vec<_>>(), ["w"]);
+        assert_eq!(weights.get("w", &[1]).unwrap().data, [1.0]);
+        raw.insert("map".into(), Raw::u8(&[1], &[1]));
+        let error = Weights::from_raw((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
+        assert!(error.to_string().contains("tensor map is U8"), "{error}");
+    }
+
+    #[test]
+    fn nan_is_refused() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let raw = BTreeMap::from([("w".to_owned(), Raw::f32(&[2], &[1.0, bad]))]);
+            let error = Weights::from_raw((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
+            assert!(
+                error.to_string().contains("element 1 of tensor w"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Weight gradient of a convolution, `shaders/conv2d_grad_weight*.wgsl`.
+
+use crate::{
+    error::Result,
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
+    ops::conv2d::Conv2d,
+    shape::Rsck,
+};
+
+crate::params! {
+    /// Uniform block of `shaders/conv2d_grad_weight*.wgsl`.
+    pub struct Conv2dGradWeightParams {
+        /// Images.
+        images: u32,
+        /// Rows of x.
+        x_h: u32,
+        /// Columns of x.
+        x_w: u32,
+        /// Channels of x.
+        c: u32,
+        /// Rows of dy.
+        y_h: u32,
+        /// Columns of dy.
+        y_w: u32,
+        /// Channels of dy.
+        k: u32,
+        /// Kernel rows.
+        r: u32,
+        /// Kernel columns.
+        s: u32,
+        /// Stride.
+        stride: u32,
+        /// Zero padding.
+        padding: u32,
+        /// Partial results.
+        chunks: u32,
+        /// Image rows of dy per partial result.
+        chunk_rows: u32,
+    }
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "conv2d_grad_weight",
+    params_name: Conv2dGradWeightParams::NAME,
+    params: Conv2dGradWeightParams::FIELDS,
+    bindings: &[
+        ("params", Access::Uniform),
+        ("x", Access::Read),
+        ("dy", Access::Read),
+        ("partial", Access::ReadWrite),
+    ],
+    variants: &[
+        Variant {
+            name: "subgroup8",
+            stem: "conv2d_grad_weight_subgroup8",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/conv2d_grad_weight",
+                "conv2d_grad_weight_subgroup8"
+            ),
+            workgroups: &[8],
+            tile: |_| [8, 4, 1],
+            requires: Requires::Subgroup(8),
+            trusted: true,
+        },
+        Variant {
+            name: "plain",
+            stem: "conv2d_grad_weight",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/conv2d_grad_weight",
+                "conv2d_grad_weight"
+            ),
+            workgroups: WORKGROUPS,
+            tile: |workgroup| [1, workgroup, 1],
+            requires: Requires::Nothing,
+            trusted: true,
+        },
+    ],
+};
+
+/// Pixels that one partial result sums at most, about: long enough to pay for storing it, short
+/// enough for parallelism and for llvmpipe's limit of 65,535 loop turns.
+const CHUNK_PIXELS: u32 = 2048;
+
+/// Image rows of dy per partial result, and the number of partial results. Depends on the shape
+/// alone, so that sums have the same order on every adapter.
+fn chunking(conv: Conv2d) -> (u32, u32) {
+    let small = if conv.transposed { conv.x } else { conv.y };
+    let lines = small.n * small.h;
+    let rows = (CHUNK_PIXELS / small.w).clamp(1, lines);
+    (rows, lines.div_ceil(rows))
+}
+
+/// Partial results that [`plan`] writes.
+#[must_use]
+pub fn chunks(conv: Conv2d) -> u32 {
+    chunking(conv).1
+}
+
+/// Shape of one partial result: rows are the channels of the image that the taps slide over (the
+/// input of a convolution, the output of a transposed one).
+#[must_use]
+pub fn partial_shape(conv: Conv2d) -> Rsck {
+    if conv.transposed { conv.weights().transposed() } else { conv.weights() }
+}
+
+/// Plans the partial sums for the forward gather `conv`. Bindings x and dy are, for a transposed
+/// convolution, its output's gradient and its input.
+///
+/// # Errors
+/// Shapes past 32-bit indices.
+pub fn plan(conv: Conv2d) -> Result<Plan> {
+    let (x, dy) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
+    let (x, dy) = (x.checked()?, dy.checked()?);
+    let (chunk_rows, chunks) = chunking(conv);
+    let [r, s] = conv.window.kernel;
+    let params = Conv2dGradWeightParams {
+        images: x.n,
+        x_h: x.h,
+        x_w: x.w,
+        c: x.c,
+        y_h: dy.h,
+        y_w: dy.w,
+        k: dy.c,
+        r,
+        s,
+        stride: conv.window.stride,
+        padding: conv.window.padding,
+        chunks,
+        chunk_rows,
+    };
+    let partial = partial_shape(conv);
+    let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
+    let grid = Grid::Tiles([dy.c4(), r * s * x.c4(), chunks]);
+    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(conv.flops());
+    Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
+}

@@ -1,0 +1,196 @@
+//! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
+//! `shaders/fault_dequantize.wgsl`.
+
+use super::quantize::check_scale;
+use crate::{
+    error::{Error, Result},
+    fault::{FaultModel, Faults, check_bits, threshold},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
+    shape::Rsck,
+};
+
+crate::params! {
+    /// Uniform block of `shaders/fault_dequantize.wgsl`.
+    pub struct FaultDequantizeParams {
+        /// Kernel rows times columns.
+        taps: u32,
+        /// Channels in.
+        c: u32,
+        /// Channels out.
+        k: u32,
+        /// Extent of the second stored dimension: C, or K where C is the first.
+        inner: u32,
+        /// Whether C is the first stored dimension.
+        c_outer: u32,
+        /// Copies in the dispatch.
+        copies: u32,
+        /// The first so many copies get no faults.
+        clean_copies: u32,
+        /// Index among all faultable layers.
+        layer: u32,
+        /// All faultable layers.
+        layers: u32,
+        /// Bits per weight, 2 to 8.
+        bits: u32,
+        /// Index of the tensor among the scales.
+        scale: u32,
+        /// A cell is faulty with probability `threshold / 2^32`.
+        threshold: u32,
+        /// 0: faulty cells flip; 1: they read their polarity.
+        stuck_at: u32,
+        /// Offset in `affine` of the scale that multiplies output channel 0 of wt.
+        fold: u32,
+    }
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "fault_dequantize",
+    params_name: FaultDequantizeParams::NAME,
+    params: FaultDequantizeParams::FIELDS,
+    bindings: &[
+        ("params", Access::Uniform),
+        ("packed", Access::Read),
+        ("scales", Access::Read),
+        ("seeds", Access::Read),
+        ("affine", Access::Read),
+        ("w", Access::ReadWrite),
+        ("wt", Access::ReadWrite),
+        ("flips", Access::ReadWrite),
+    ],
+    variants: &[Variant {
+        name: "plain",
+        stem: "fault_dequantize",
+        wgsl: crate::wgsl!("lib/grid", "lib/philox", "fault_dequantize"),
+        workgroups: WORKGROUPS,
+        // A workgroup stays within one copy, so that it counts for one.
+        tile: |workgroup| [workgroup, 1, 1],
+        requires: Requires::Nothing,
+        trusted: false,
+    }],
+};
+
+/// Order of a layer's stored weights, as PyTorch has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// `[K, C, R, S]`: convolutions and linear layers.
+    OutIn,
+    /// `[C, K, R, S]`: transposed convolutions.
+    InOut,
+}
+
+/// A stored layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layer {
+    /// Its extents; a linear layer has R = S = 1.
+    pub shape: Rsck,
+    /// Order of the stored weights.
+    pub order: Order,
+    /// Index among all faultable layers, in `state_dict` order.
+    pub index: u32,
+    /// Bits per weight, 2 to 8.
+    pub bits: u32,
+    /// Offset and length of a buffer of channel scales that multiply wt (a frozen batch norm's), so
+    /// that the input gradient needs no pass for them.
+    pub fold: Option<(u32, u32)>,
+}
+
+/// Dequantises `copies` copies of a layer from one set of stored words, all but the first
+/// `clean_copies` with the faults of their seeds; adds to `flips[copy, layer, bit]` the bits that
+/// read differently. Without `faults` no copy gets any, and `seeds` and `flips` are not touched.
+///
+/// # Errors
+/// An empty layer, or one whose copies pass 32-bit indices; more clean copies than copies; no such
+/// scale or layer; not 2 to 8 bits; a rate that is not one.
+pub fn plan(
+    layer: Layer,
+    copies: u32,
+    clean_copies: u32,
+    faults: Option<Faults>,
+    scale_index: u32,
+    scales_len: u32,
+    layers: u32,
+) -> Result<Plan> {
+    let Layer { shape, order, index, bits, fold } = layer;
+    check_bits(bits)?;
+    check_scale(scale_index, scales_len)?;
+    let faults = faults.map(Faults::checked).transpose()?;
+    if fold.is_some_and(|(offset, len)| offset.checked_add(shape.k).is_none_or(|end| end > len)) {
+        return Err(Error::Shape(format!("{} channel scales are not there", shape.k)));
+    }
+    if index >= layers {
+        return Err(Error::Shape(format!("layer {index} is not one of {layers} layers")));
+    }
+    if copies == 0 || clean_copies > copies {
+        return Err(Error::Shape(format!("{clean_copies} clean copies of {copies} copies")));
+    }
+    let elements = elements(shape, copies)?;
+    let words = shape.len().div_ceil(4);
+    let params = FaultDequantizeParams {
+        taps: shape.r * shape.s,
+        c: shape.c,
+        k: shape.k,
+        inner: if order == Order::OutIn { shape.c } else { shape.k },
+        c_outer: u32::from(order == Order::InOut),
+        copies,
+        clean_copies,
+        layer: index,
+        layers,
+        bits,
+        scale: scale_index,
+        threshold: faults.map_or(0, |f| threshold(f.ber)),
+        stuck_at: u32::from(faults.is_some_and(|f| f.model == FaultModel::StuckAt)),
+        fold: fold.map_or(0, |(offset, _)| offset),
+    };
+    let copies64 = u64::from(copies);
+    let bytes = vec![
+        4 * u64::from(words),
+        4 * u64::from(scales_len),
+        8 * copies64,
+        fold.map_or(16, |(_, len)| 4 * u64::from(len)),
+        4 * elements,
+        4 * elements,
+        32 * copies64 * u64::from(layers),
+    ];
+    let padding = shape.padded_len() - shape.len();
+    let grid = Grid::Tiles([words + padding, copies, 1]);
+    // Three calls of Philox per word, ten rounds of about thirty operations each.
+    let flops = if faults.is_some() { 1000 } else { 50 } * copies64 * u64::from(words);
+    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(flops);
+    Ok(plan
+        .with("FAULTS", u32::from(faults.is_some()))
+        .with("FOLD", u32::from(fold.is_some())))
+}
+
+/// f32 elements of all copies in one layout, padding included.
+fn elements(shape: Rsck, copies: u32) -> Result<u64> {
+    let Rsck { r, s, c, k } = shape;
+    let padded = |n: u32| n.checked_next_multiple_of(4);
+    let factors = [Some(r), Some(s), padded(c), padded(k), Some(copies)];
+    match factors.into_iter().try_fold(1u32, |product, n| product.checked_mul(n?)) {
+        Some(0) => Err(Error::Shape(format!("weights {shape} are empty"))),
+        Some(n) => Ok(n.into()),
+        None => Err(Error::Shape(format!("{copies} copies of weights {shape} pass 2^32 elements"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_layer_copy_scale_or_rate_is_refused() {
+        let layer = Layer { shape: Rsck::new(3, 3, 3, 64), order: Order::OutIn, index: 1, bits: 8 };
+        let ok = |layer, copies, clean| plan(layer, copies, clean, None, 0, 1, 2).map(|p| p.bytes);
+        assert_eq!(ok(layer, 2, 2).unwrap(), [1728, 4, 16, 18_432, 18_432, 128]);
+        assert!(ok(layer, 0, 0).is_err());
+        assert!(ok(layer, 2, 3).is_err());
+        assert!(ok(Layer { index: 2, ..layer }, 1, 0).is_err());
+        assert!(ok(Layer { bits: 1, ..layer }, 1, 0).is_err());
+        assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 1, 0).is_err());
+        assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 42, 0).is_err());
+        assert!(plan(layer, 1, 0, None, 1, 1, 2).is_err());
+        let faults = Some(Faults { model: FaultModel::Flip, ber: 1.0 });
+        assert!(plan(layer, 1, 0, faults, 0, 1, 2).is_err());
+    }
+}

@@ -1,0 +1,56 @@
+//! Batches of stored images, shifted and flipped, `shaders/image_batch.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    kernel::{Grid, Plan},
+    shape::Nhwc,
+};
+
+crate::params! {
+    /// Uniform block of `shaders/image_batch.wgsl`.
+    pub struct ImageBatchParams {
+        /// Images in the batch.
+        n: u32,
+        /// Rows.
+        h: u32,
+        /// Columns.
+        w: u32,
+        /// First image of the shard.
+        first: u32,
+        /// Images in the shard.
+        count: u32,
+    }
+}
+
+crate::kernel! {
+    "image_batch", ImageBatchParams,
+    lib: ["lib/grid"],
+    bindings: [("pixels", Read), ("picks", Read), ("y", ReadWrite)],
+}
+
+/// Fills the slots of a batch whose images lie in one shard of the set.
+///
+/// Bindings: pixels, the shard's bytes `[count, 3, h, w]` in whole words; picks u32 `[n, 2]`, the
+/// image's index in the set and [`shift`]; y f32 `[n, h, w, 3]` in [-1, 1], other slots kept.
+///
+/// # Errors
+/// Nothing to do, or more bytes or pixels than 32-bit indices reach.
+pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
+    let y = Nhwc::new(n, h, w, 3).checked()?;
+    let shard = u64::from(count) * 3 * u64::from(h) * u64::from(w);
+    if shard == 0 || shard > u64::from(u32::MAX) || first.checked_add(count).is_none() {
+        return Err(Error::Shape(format!("a shard of {count} images of {h}x{w} from {first}")));
+    }
+    let params = ImageBatchParams { n, h, w, first, count };
+    let bytes = vec![shard.next_multiple_of(4), u64::from(n) * 8, y.bytes()];
+    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.pixels())), bytes)
+        .costing(u64::from(y.pixels()) * 12))
+}
+
+/// The second word of a pick: the source of pixel (r, c) is (r + dy, c + dx), after mirroring c when
+/// `flip`. Clamped to -128..=127.
+#[must_use]
+pub fn shift(dy: i32, dx: i32, flip: bool) -> u32 {
+    let byte = |d: i32| (d.clamp(-128, 127) + 128).unsigned_abs();
+    byte(dy) | byte(dx) << 8 | u32::from(flip) << 16
+}

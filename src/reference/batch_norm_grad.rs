@@ -1,0 +1,87 @@
+//! Twin of `shaders/batch_norm_grad.wgsl`.
+
+use super::{
+    batch_norm_apply::arena,
+    batch_norm_grad_sums::{Operands, inputs},
+    numbers::{EPS, slope_error, wide},
+};
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops::{self, activation::Activation},
+    shape::Nhwc,
+};
+
+/// `gamma inv_std (dz - sum dz / n - xhat sum dz xhat / n)` with sums `[2, c]` over n pixels.
+#[must_use]
+pub fn grad(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
+    each(of, sums, gamma, |dz, mean, slant, _| dz - mean - slant)
+}
+
+/// Ten roundings (two of them divisions) of each of the three terms, and the slope's own error.
+fn bounds(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
+    let error = |dz: f64, mean: f64, slant: f64, dy: f64| {
+        10.0 * EPS * (dz.abs() + mean.abs() + slant.abs()) + slope_error(of.act) * dy.abs()
+    };
+    each(of, sums, gamma, error).iter().map(|b| b.abs()).collect()
+}
+
+fn each(
+    of: &Operands<'_>,
+    sums: &[f64],
+    gamma: &[f64],
+    combine: impl Fn(f64, f64, f64, f64) -> f64,
+) -> Vec<f64> {
+    let c = of.c();
+    let n = (of.dy.len() / c) as f64;
+    let element = |i: usize| {
+        let channel = i % c;
+        let (mean, slant) = (sums[channel] / n, of.xhat(i) * sums[c + channel] / n);
+        gamma[channel] * of.stats[c + channel] * combine(of.dz(i), mean, slant, of.dy[i])
+    };
+    (0..of.dy.len()).map(element).collect()
+}
+
+/// Cases of [`ops::batch_norm_grad`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let mut random = Random::new(7);
+    for (shape, act, whole) in [
+        (Nhwc::new(1, 1, 2, 1), Activation::None, false),
+        (Nhwc::new(2, 3, 5, 3), Activation::Relu, false),
+        (Nhwc::new(1, 9, 7, 10), Activation::Tanh, false),
+        (Nhwc::new(4, 4, 4, 33), Activation::Relu, true),
+    ] {
+        let c = shape.c as usize;
+        let [dy, y, x, stats] = inputs(shape, whole, &mut random);
+        let (gamma, sums): (Vec<f32>, Vec<f32>) = if whole {
+            // Sums that 64 pixels divide.
+            let sums = random.integers(2 * c, 4).iter().map(|v| v * 64.0).collect();
+            (random.integers(c, 9), sums)
+        } else {
+            (random.floats(c), random.floats(2 * c).iter().map(|v| v * 20.0).collect())
+        };
+        let [wdy, wy, wx, wstats, wsums, wgamma] =
+            [&dy, &y, &x, &stats, &sums, &gamma].map(|v| wide(v));
+        let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
+        let dx = grad(&of, &wsums, &wgamma);
+        let mut bounds = bounds(&of, &wsums, &wgamma);
+        if whole {
+            bounds.fill(0.0);
+        }
+        let mut data: Vec<Data> =
+            [dy, y, x, stats, sums].iter().map(|v| Data::input(&nan_padded(v, shape.c))).collect();
+        let total = shape.c + 9;
+        data.push(Data::input(&arena(&gamma, &[], [7, 0], total)));
+        data.push(Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)));
+        cases.push(Case {
+            label: format!("{shape} {act:?}{}", if whole { " integers" } else { "" }),
+            plan: ops::batch_norm_grad::plan(shape, act, 7, total)?,
+            data,
+        });
+    }
+    Ok(cases)
+}

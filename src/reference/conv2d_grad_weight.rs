@@ -1,0 +1,89 @@
+//! Twin of `shaders/conv2d_grad_weight*.wgsl`.
+
+use super::conv2d::meetings;
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops::{
+        self,
+        conv2d::Conv2d,
+        conv2d_grad_weight::{Conv2dGradWeightParams, chunks, partial_shape},
+    },
+    shape::{Nhwc, Window},
+};
+
+/// One case. The partial results are compared one by one; which pixels a chunk holds is read from the
+/// plan's parameters.
+fn case(conv: Conv2d, exact: bool) -> Result<Case> {
+    let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
+    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+    let mut draw = |len: u32| {
+        if exact { random.integers(len as usize, 3) } else { random.floats(len as usize) }
+    };
+    let (x, dy) = (draw(large.pixels() * large.c), draw(small.pixels() * small.c));
+    let plan = ops::conv2d_grad_weight::plan(conv)?;
+    let params: Conv2dGradWeightParams = bytemuck::pod_read_unaligned(&plan.params);
+    let shape = partial_shape(conv);
+    let (c, k) = (large.c as usize, small.c as usize);
+    let (rows, columns) = (c.next_multiple_of(4), k.next_multiple_of(4));
+    let part = shape.padded_len() as usize;
+    let mut values = vec![0.0; part * chunks(conv) as usize];
+    let mut sizes = values.clone();
+    let mut terms = values.clone();
+    meetings(large, small, conv.window, |from, tap, to| {
+        let chunk = to / (params.chunk_rows * small.w) as usize;
+        for ci in 0..c {
+            for ki in 0..k {
+                let term = f64::from(x[from * c + ci]) * f64::from(dy[to * k + ki]);
+                let at = chunk * part + (tap * rows + ci) * columns + ki;
+                values[at] += term;
+                sizes[at] += term.abs();
+                terms[at] += 1.0;
+            }
+        }
+    });
+    let error = |(size, n): (&f64, &f64)| {
+        if exact { 0.0 } else { (n + 1.0) * f64::from(f32::EPSILON) * size }
+    };
+    let bounds = sizes.iter().zip(&terms).map(error).collect();
+    let kind = if exact { "integers" } else { "floats" };
+    Ok(Case {
+        label: format!("{} -> {} {kind}", conv.x, conv.y),
+        plan,
+        data: vec![
+            Data::input(&nan_padded(&x, large.c)),
+            Data::input(&nan_padded(&dy, small.c)),
+            Data::Output(Want::bounded(values, bounds)),
+        ],
+    })
+}
+
+/// Cases of [`ops::conv2d_grad_weight`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let transposed = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::transposed(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let mut cases = Vec::new();
+    for conv in [
+        forward(1, 1, 1, 1, 1, 1, 1, 0)?,
+        forward(2, 5, 7, 3, 10, 3, 1, 1)?,
+        forward(1, 9, 4, 10, 33, 3, 2, 1)?,
+        forward(2, 4, 4, 20, 40, 3, 1, 1)?,
+        forward(1, 8, 6, 5, 4, 5, 3, 2)?,
+        forward(1, 1, 19, 38, 10, 1, 1, 0)?,
+        // Two chunks, the last one short.
+        forward(3, 37, 25, 3, 9, 3, 1, 1)?,
+        transposed(2, 4, 3, 5, 36, 4, 2, 1)?,
+        transposed(1, 4, 4, 12, 6, 2, 2, 1)?,
+    ] {
+        cases.push(case(conv, false)?);
+        cases.push(case(conv, true)?);
+    }
+    Ok(cases)
+}

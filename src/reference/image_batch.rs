@@ -1,0 +1,106 @@
+//! Twin of `shaders/image_batch.wgsl`.
+
+use super::numbers::EPS;
+use crate::{
+    conformance::{Case, Data, Random, Want},
+    error::Result,
+    ops,
+};
+
+/// One pick: image, shift down and right of the crop window, mirrored or not.
+#[derive(Clone, Copy, Debug)]
+struct Pick {
+    image: u32,
+    dy: i32,
+    dx: i32,
+    flip: bool,
+}
+
+/// One plane `[h][w]` of an image, cropped from its zero-padded form and then mirrored.
+fn crop(plane: &[u8], w: usize, pick: Pick) -> Vec<u8> {
+    let h = plane.len() / w;
+    let pixel = |r: i32, c: i32| {
+        let inside = (0..h as i32).contains(&r) && (0..w as i32).contains(&c);
+        if inside { plane[r as usize * w + c as usize] } else { 0 }
+    };
+    let mut out = Vec::new();
+    for r in 0..h as i32 {
+        let mut row: Vec<u8> = (0..w as i32).map(|c| pixel(r + pick.dy, c + pick.dx)).collect();
+        if pick.flip {
+            row.reverse();
+        }
+        out.extend(row);
+    }
+    out
+}
+
+fn case(h: usize, w: usize, first: u32, count: u32, picks: &[Pick], random: &mut Random) -> Result<Case> {
+    let plane = h * w;
+    let mut bytes: Vec<u8> =
+        (0..count as usize * 3 * plane).map(|_| random.below(256) as u8).collect();
+    // What fills the last word must not be taken for a pixel.
+    bytes.resize(bytes.len().next_multiple_of(4), 0x55);
+    let mut pick_words = Vec::new();
+    let untouched = 7.5f32;
+    let before = vec![untouched; picks.len() * plane * 4];
+    let (mut y, mut bounds) = (Vec::new(), Vec::new());
+    for &pick in picks {
+        pick_words.extend([pick.image, ops::image_batch::shift(pick.dy, pick.dx, pick.flip)]);
+        let Some(image) = pick.image.checked_sub(first).filter(|&i| i < count) else {
+            y.resize(y.len() + plane * 4, f64::from(untouched));
+            bounds.resize(y.len(), 0.0);
+            continue;
+        };
+        let image = &bytes[image as usize * 3 * plane..][..3 * plane];
+        let planes: Vec<Vec<u8>> = image.chunks(plane).map(|p| crop(p, w, pick)).collect();
+        for i in 0..plane {
+            for plane in &planes {
+                let unit = f64::from(plane[i]) / 255.0;
+                y.push(2.0 * unit - 1.0);
+                // A division within 2.5 ulp, doubled, and one rounding; 0 is exact.
+                bounds.push(if plane[i] == 0 { 0.0 } else { EPS * (5.0 * unit + 1.0) });
+            }
+            y.push(0.0);
+            bounds.push(0.0);
+        }
+    }
+    Ok(Case {
+        label: format!("{} of {h}x{w}, shard {first}+{count}", picks.len()),
+        plan: ops::image_batch::plan(picks.len() as u32, h as u32, w as u32, first, count)?,
+        data: vec![
+            Data::input(&bytes),
+            Data::input(&pick_words),
+            Data::in_out(&before, Want::bounded(y, bounds)),
+        ],
+    })
+}
+
+/// Cases of [`ops::image_batch`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut random = Random::new(14);
+    let pick = |image, dy, dx, flip| Pick { image, dy, dx, flip };
+    let plain = [pick(0, 0, 0, false)];
+    let odd = [
+        pick(9, 0, 0, false), // past the shard, which ends at 9
+        pick(5, 0, 0, true),
+        pick(8, -2, 3, false),
+        pick(6, 4, -4, true),
+        pick(4, 1, 1, false), // before the shard
+        pick(7, -128, 127, false),
+        pick(5, 1, -1, true), // an image twice
+    ];
+    let cifar: Vec<Pick> = (0..3)
+        .map(|image| {
+            let mut shift = || random.below(9) as i32 - 4;
+            pick(image, shift(), shift(), image == 1)
+        })
+        .collect();
+    Ok(vec![
+        case(1, 1, 0, 1, &plain, &mut random)?,
+        case(5, 7, 5, 4, &odd, &mut random)?,
+        case(32, 32, 0, 3, &cifar, &mut random)?,
+    ])
+}

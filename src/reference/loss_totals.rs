@@ -1,0 +1,48 @@
+//! Twin of `shaders/loss_totals.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want},
+    error::Result,
+    ops,
+};
+
+/// Totals `[copies, 2]` after a batch: bits of the f32 sum of losses, number of hits.
+fn totals(before: &[(f32, u32)], losses: &[f32], correct: &[u32], n: usize) -> Vec<u32> {
+    let mut after = Vec::new();
+    for (k, &(loss, hits)) in before.iter().enumerate() {
+        let rows = k * n..(k + 1) * n;
+        let sum: f64 = losses[rows.clone()].iter().map(|&l| f64::from(l)).sum();
+        after.push(((f64::from(loss) + sum) as f32).to_bits());
+        after.push(hits + correct[rows].iter().sum::<u32>());
+    }
+    after
+}
+
+/// Cases of [`ops::loss_totals`]. Losses are multiples of 1/64, so that every order gives the same
+/// sum and the words must be exact.
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let mut random = Random::new(11);
+    for (copies, n) in [(1, 1), (3, 10), (2, 257), (11, 64)] {
+        let rows = (copies * n) as usize;
+        let losses: Vec<f32> = (0..rows).map(|_| random.below(640) as f32 / 64.0).collect();
+        let correct: Vec<u32> = (0..rows).map(|_| random.below(2)).collect();
+        let before: Vec<(f32, u32)> =
+            (0..copies).map(|_| (random.below(999) as f32 / 64.0, random.below(9999))).collect();
+        let words: Vec<u32> = before.iter().flat_map(|&(l, hits)| [l.to_bits(), hits]).collect();
+        let after = totals(&before, &losses, &correct, n as usize);
+        cases.push(Case {
+            label: format!("[copies={copies} n={n}] integers"),
+            plan: ops::loss_totals::plan(copies, n)?,
+            data: vec![
+                Data::input(&losses),
+                Data::input(&correct),
+                Data::in_out(&words, Want::Words(after)),
+            ],
+        });
+    }
+    Ok(cases)
+}

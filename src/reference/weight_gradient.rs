@@ -1,0 +1,69 @@
+//! Twin of `shaders/weight_gradient.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want},
+    error::Result,
+    ops,
+    shape::Rsck,
+};
+
+/// The sum over partial results `[chunks][R][S][C][K]` (padded), in PyTorch's order, with the sum of
+/// absolute values beside it.
+fn sum(w: Rsck, chunks: usize, row_major_c: bool, partial: &[f32]) -> Vec<(f64, f64)> {
+    let (rows, columns) = (w.c.next_multiple_of(4) as usize, w.k.next_multiple_of(4) as usize);
+    let (taps, c, k) = ((w.r * w.s) as usize, w.c as usize, w.k as usize);
+    let mut out = Vec::new();
+    let (outer, inner) = if row_major_c { (c, k) } else { (k, c) };
+    for a in 0..outer {
+        for b in 0..inner {
+            let (c, k) = if row_major_c { (a, b) } else { (b, a) };
+            for tap in 0..taps {
+                let at = |j: usize| partial[((j * taps + tap) * rows + c) * columns + k];
+                let terms = (0..chunks).map(|j| f64::from(at(j)));
+                out.push((terms.clone().sum(), terms.map(f64::abs).sum()));
+            }
+        }
+    }
+    out
+}
+
+/// Cases of [`ops::weight_gradient`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (w, chunks, row_major_c) in [
+        (Rsck::new(1, 1, 1, 1), 1, false),
+        (Rsck::new(3, 3, 3, 10), 5, false),
+        (Rsck::new(2, 4, 7, 5), 3, true),
+        (Rsck::new(3, 3, 16, 8), 17, true),
+    ] {
+        for exact in [false, true] {
+            let mut random = Random::new(w.len() + chunks);
+            let len = (w.padded_len() * chunks) as usize;
+            let partial = if exact { random.integers(len, 100) } else { random.floats(len) };
+            let (offset, after) = (3, 6);
+            let before = random.floats((offset + w.len() + after) as usize);
+            let mut want: Vec<f64> = before.iter().map(|&v| f64::from(v)).collect();
+            let mut bounds = vec![0.0; want.len()];
+            for (i, (value, size)) in
+                sum(w, chunks as usize, row_major_c, &partial).into_iter().enumerate()
+            {
+                want[offset as usize + i] = value;
+                let error = f64::from(chunks) * f64::from(f32::EPSILON) * size;
+                bounds[offset as usize + i] = if exact { 0.0 } else { error };
+            }
+            let total = offset + w.len() + after;
+            cases.push(Case {
+                label: format!("{w} x{chunks} {}", if exact { "integers" } else { "floats" }),
+                plan: ops::weight_gradient::plan(w, chunks, row_major_c, offset, total)?,
+                data: vec![
+                    Data::input(&partial),
+                    Data::in_out(&before, Want::bounded(want, bounds)),
+                ],
+            });
+        }
+    }
+    Ok(cases)
+}

@@ -1,0 +1,131 @@
+//! A picture in memory to draw on with an embedded font: no system fonts, the same everywhere.
+
+use std::{io::Cursor, path::Path, sync::Once};
+
+use image::{ImageFormat, RgbImage};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::{
+        register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use crate::{
+    error::{Error, Result},
+    files::atomic,
+};
+
+/// What `plotters` draws on.
+pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+
+/// Text colour.
+pub(super) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
+/// Frames and axes.
+pub(super) const FRAME: RGBColor = RGBColor(0x99, 0x99, 0x99);
+
+// Okabe and Ito's palette: told apart by colour-blind people, too.
+/// Clean network.
+pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
+/// Perturbed network; wrong.
+pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+/// Right.
+pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x82, 0x5f);
+
+const FAMILY: &str = "DejaVu Sans";
+
+/// A white RGB picture.
+pub(super) struct Canvas {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) pixels: Vec<u8>,
+}
+
+impl Canvas {
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        static FONTS: Once = Once::new();
+        FONTS.call_once(|| {
+            // Both parse: they are part of the program, and a test draws with them.
+            let _ = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
+            let _ = register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold());
+        });
+        Self {
+            width,
+            height,
+            pixels: vec![255; 3 * width as usize * height as usize],
+        }
+    }
+
+    /// Draws with `draw` on the whole picture.
+    pub(super) fn draw<E: std::fmt::Display>(
+        &mut self,
+        draw: impl FnOnce(&Area<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), String> {
+        let size = (self.width, self.height);
+        let area = BitMapBackend::with_buffer(&mut self.pixels, size).into_drawing_area();
+        draw(&area).map_err(|e| e.to_string())
+    }
+
+    /// The picture at half its size: lines and text drawn large and averaged are smooth.
+    pub(super) fn halved(self) -> Self {
+        let (width, height) = (self.width / 2, self.height / 2);
+        let stride = 3 * self.width as usize;
+        let mut pixels = Vec::with_capacity(self.pixels.len() / 4);
+        for y in 0..height as usize {
+            for x in 0..width as usize {
+                let at = 2 * y * stride + 6 * x;
+                for c in at..at + 3 {
+                    let of = [c, c + 3, c + stride, c + stride + 3];
+                    let sum: u32 = of.iter().map(|&i| u32::from(self.pixels[i])).sum();
+                    pixels.push(((sum + 2) / 4) as u8);
+                }
+            }
+        }
+        Self {
+            width,
+            height,
+            pixels,
+        }
+    }
+
+    /// Writes a PNG, whole or not at all.
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        save_png(path, self.width, self.height, &self.pixels)
+    }
+}
+
+/// Writes RGB bytes as a PNG, whole or not at all.
+pub(super) fn save_png(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Result<()> {
+    let Some(picture) = RgbImage::from_raw(width, height, rgb.to_vec()) else {
+        let there = rgb.len();
+        return Err(Error::Shape(format!(
+            "{there} bytes are no picture of {width}x{height}"
+        )));
+    };
+    let mut png = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut png, ImageFormat::Png)
+        .map_err(|e| Error::write(path, std::io::Error::other(e)))?;
+    atomic::write(path, png.into_inner())
+}
+
+/// Text of a height in pixels.
+pub(super) fn text(size: f64, colour: RGBColor) -> TextStyle<'static> {
+    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal).color(&colour)
+}
+
+/// Bold text of a height in pixels.
+pub(super) fn bold(size: f64, colour: RGBColor) -> TextStyle<'static> {
+    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Bold).color(&colour)
+}
+
+/// The text with its middle at the point where it is drawn.
+pub(super) fn centred(style: &TextStyle<'static>) -> TextStyle<'static> {
+    style.pos(Pos::new(HPos::Center, VPos::Center))
+}
+
+/// The text with the middle of its right end at the point where it is drawn.
+pub(super) fn flush_right(style: &TextStyle<'static>) -> TextStyle<'static> {
+    style.pos(Pos::new(HPos::Right, VPos::Center))
+}

@@ -1,0 +1,347 @@
+//! Events on a terminal: a progress bar; elsewhere: plain lines, not too many of them.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::event::{Evaluated, Event, Finished, Outcome, Sink, Started, Step};
+use crate::error::Result;
+
+/// Time between two plain lines about steps.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Everything.
+    #[default]
+    Normal,
+    /// Nothing (`--quiet`): errors come from the command itself.
+    Quiet,
+}
+
+/// Tells a person what a run does, on stderr: stdout is for results.
+///
+/// Nobody listening (a closed stderr) is no reason to stop a run: errors of writing are ignored.
+pub struct Console {
+    out: Box<dyn Write + Send>,
+    bar: Option<ProgressBar>,
+    verbosity: Verbosity,
+    every: Duration,
+    last: Option<Instant>,
+}
+
+impl Console {
+    /// A console on stderr: a progress bar if it is a terminal, in colour unless `NO_COLOR` is
+    /// set.
+    #[must_use]
+    pub fn stderr(verbosity: Verbosity) -> Self {
+        let terminal = io::stderr().is_terminal() && verbosity == Verbosity::Normal;
+        let bar = terminal.then(|| {
+            let colour = env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            bar(ProgressDrawTarget::stderr_with_hz(10), colour)
+        });
+        let mut console = Self::lines(Box::new(io::stderr()), verbosity, EVERY);
+        console.bar = bar;
+        console
+    }
+
+    /// Plain lines, those about steps at least `every` apart.
+    #[must_use]
+    pub fn lines(out: Box<dyn Write + Send>, verbosity: Verbosity, every: Duration) -> Self {
+        Self {
+            out,
+            bar: None,
+            verbosity,
+            every,
+            last: None,
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        let out = &mut self.out;
+        let mut write = || {
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn step(&mut self, s: &Step) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(s.steps);
+            bar.set_position(s.step);
+            bar.set_message(step_message(s));
+            return;
+        }
+        let due = self.last.is_none_or(|last| last.elapsed() >= self.every);
+        if due || s.step == s.steps {
+            self.last = Some(Instant::now());
+            self.say(&format!(
+                "step {}/{} (epoch {})  {}",
+                s.step,
+                s.steps,
+                s.epoch,
+                step_message(s)
+            ));
+        }
+    }
+
+    fn started(&mut self, s: &Started) {
+        self.say(&s.title);
+        self.say(&format!("adapter: {}", s.adapter));
+        for line in &s.plan {
+            self.say(&format!("  {line}"));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(s.steps);
+            bar.set_position(s.done);
+        }
+    }
+
+    fn finished(&mut self, f: &Finished) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let how = match f.outcome {
+            Outcome::Complete => "done",
+            Outcome::Interrupted => "interrupted",
+        };
+        self.say(&format!(
+            "{how} after {} steps in {}",
+            f.step,
+            duration(f.seconds)
+        ));
+        for file in &f.files {
+            self.say(&format!("  {}", file.display()));
+        }
+    }
+}
+
+impl Sink for Console {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        if self.verbosity == Verbosity::Quiet {
+            return Ok(());
+        }
+        match event {
+            Event::Started(s) => self.started(s),
+            Event::Step(s) => self.step(s),
+            Event::Evaluated(e) => self.say(&evaluation(e)),
+            Event::Note(text) => self.say(text),
+            Event::Checkpoint(path) => self.say(&checkpoint(path)),
+            Event::Finished(f) => self.finished(f),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Console {
+    /// A run that failed leaves no half bar behind.
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(target: ProgressDrawTarget, colour: bool) -> ProgressBar {
+    let template = if colour {
+        "{pos}/{len} {bar:24.cyan/blue} {msg}"
+    } else {
+        "{pos}/{len} {bar:24} {msg}"
+    };
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─");
+    ProgressBar::with_draw_target(None, target).with_style(style)
+}
+
+fn step_message(s: &Step) -> String {
+    let mut text = format!("loss {:.3}", s.loss_clean);
+    if let Some(loss) = s.loss_perturbed {
+        text += &format!(" clean, {loss:.3} perturbed");
+    }
+    if let Some(rate) = s.flip_rate {
+        text += &format!("  flips {}", percent(100.0 * rate));
+    }
+    text += &format!("  {:.0} images/s, {:.0} ms/step", s.images_per_s, s.step_ms);
+    text + &format!("  {} left", duration(s.seconds_left))
+}
+
+fn evaluation(e: &Evaluated) -> String {
+    let mut text = format!("step {}, {}:", e.step, e.split);
+    let values = [
+        ("CA", e.accuracy),
+        ("PA", e.perturbed),
+        ("CA(NF)", e.accuracy_nf),
+        ("PA(NF)", e.perturbed_nf),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            text += &format!("  {name} {value:.1} %");
+        }
+    }
+    text
+}
+
+fn checkpoint(path: &Path) -> String {
+    format!("checkpoint: {}", path.display())
+}
+
+/// Per cent with three significant digits.
+fn percent(value: f64) -> String {
+    let digits = if value >= 10.0 {
+        1
+    } else if value >= 1.0 {
+        2
+    } else {
+        3
+    };
+    format!("{value:.digits$} %")
+}
+
+/// Seconds as a person says them: `42 s`, `3 min 05 s`, `2 h 07 min`.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "?".into();
+    }
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    fn run() -> Vec<Event> {
+        let step = |step| {
+            Event::Step(Step {
+                step,
+                steps: 3,
+                epoch: 1,
+                loss_clean: 0.912,
+                loss_perturbed: Some(2.25),
+                lr: 5e-3,
+                images_per_s: 63.6,
+                step_ms: 1006.0,
+                flip_rate: Some(0.00502),
+                seconds_left: 185.0,
+            })
+        };
+        let evaluated = Evaluated {
+            step: 3,
+            perturbed: Some(34.2),
+            perturbed_nf: Some(56.04),
+            split: "held-out".into(),
+            ..Evaluated::default()
+        };
+        vec![
+            Event::Started(Started {
+                title: "ConvS".into(),
+                adapter: "llvmpipe".into(),
+                plan: vec!["2 copies".into()],
+                ..Started::default()
+            }),
+            step(1),
+            step(2),
+            step(3),
+            Event::Evaluated(evaluated),
+            Event::Checkpoint("runs/x/checkpoint.safetensors".into()),
+            Event::Finished(Finished {
+                step: 3,
+                seconds: 9.3,
+                ..Finished::default()
+            }),
+        ]
+    }
+
+    fn printed(verbosity: Verbosity, every: Duration) -> String {
+        let out = Shared::default();
+        let mut console = Console::lines(Box::new(out.clone()), verbosity, every);
+        run().iter().for_each(|e| console.event(e).unwrap());
+        let bytes = out.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn plain_lines_are_few_and_the_first_and_last_step_are_among_them() {
+        let text = printed(Verbosity::Normal, Duration::from_secs(3600));
+        let wanted = "\
+ConvS
+adapter: llvmpipe
+  2 copies
+step 1/3 (epoch 1)  loss 0.912 clean, 2.250 perturbed  flips 0.502 %  64 images/s, 1006 ms/step  3 min 05 s left
+step 3/3 (epoch 1)  loss 0.912 clean, 2.250 perturbed  flips 0.502 %  64 images/s, 1006 ms/step  3 min 05 s left
+step 3, held-out:  PA 34.2 %  PA(NF) 56.0 %
+checkpoint: runs/x/checkpoint.safetensors
+done after 3 steps in 9.3 s
+";
+        assert_eq!(text, wanted);
+        assert!(printed(Verbosity::Normal, Duration::ZERO).contains("step 2/3"));
+    }
+
+    #[test]
+    fn quiet_is_quiet_and_a_closed_stderr_stops_nothing() {
+        assert_eq!(printed(Verbosity::Quiet, Duration::ZERO), "");
+        let mut console = Console::lines(Box::new(Closed), Verbosity::Normal, Duration::ZERO);
+        run().iter().for_each(|e| console.event(e).unwrap());
+    }
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let cases = [
+            (0.0, "0.0 s"),
+            (9.96, "10 s"),
+            (59.4, "59 s"),
+            (59.7, "1 min 00 s"),
+            (185.0, "3 min 05 s"),
+            (7620.0, "2 h 07 min"),
+            (f64::INFINITY, "?"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

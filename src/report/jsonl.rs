@@ -1,0 +1,321 @@
+//! `metrics.jsonl`: one JSON object per step or evaluation.
+//!
+//! ```json
+//! {"epoch":1,"event":"step","loss_clean":0.9,"lr":0.005,"step":1,"time":1770000000.25,...}
+//! {"accuracy_nf":61.5,"epoch":1,"event":"evaluation","split":"held-out","step":50,...}
+//! ```
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Map, Value};
+
+use super::event::{Event, Sink};
+use crate::{
+    error::{Error, Result},
+    files::atomic,
+};
+
+/// A line: the event, and everything that stands there, unknown fields and events included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Unix time in seconds.
+    pub time: f64,
+    /// Step or evaluation; `None` for kinds that this version does not know.
+    pub event: Option<Event>,
+    /// The whole object.
+    pub object: Map<String, Value>,
+}
+
+impl Line {
+    /// The line for a step or evaluation; other events have none.
+    #[must_use]
+    pub fn new(time: f64, event: &Event) -> Option<Self> {
+        let (kind, value) = match event {
+            Event::Step(step) => ("step", serde_json::to_value(step)),
+            Event::Evaluated(evaluated) => ("evaluation", serde_json::to_value(evaluated)),
+            _ => return None,
+        };
+        let Ok(Value::Object(mut object)) = value else {
+            return None;
+        };
+        object.insert("event".into(), kind.into());
+        object.insert("time".into(), time.into());
+        Some(Self {
+            time,
+            event: Some(event.clone()),
+            object,
+        })
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words, when it is no JSON object with `event` and `time`, or
+    /// when a field that a step or evaluation must have is missing.
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        let object: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let kind = object
+            .get("event")
+            .and_then(Value::as_str)
+            .ok_or("it has no \"event\"")?;
+        let time = object
+            .get("time")
+            .and_then(Value::as_f64)
+            .ok_or("it has no \"time\"")?;
+        let value = || Value::Object(object.clone());
+        let event = match kind {
+            "step" => serde_json::from_value(value()).map(|e| Some(Event::Step(e))),
+            "evaluation" => serde_json::from_value(value()).map(|e| Some(Event::Evaluated(e))),
+            _ => Ok(None),
+        };
+        Ok(Self {
+            time,
+            event: event.map_err(|e| e.to_string())?,
+            object,
+        })
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(&self.object).unwrap_or_default() + "\n"
+    }
+
+    fn step(&self) -> Option<u64> {
+        self.object.get("step").and_then(Value::as_u64)
+    }
+}
+
+/// Appends steps and evaluations to a file, each line whole.
+#[derive(Debug)]
+pub struct JsonLines {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    end: u64,
+}
+
+impl JsonLines {
+    /// Starts a file, empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::create(path).map_err(|e| Error::write(path, e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            end: 0,
+        })
+    }
+
+    /// Goes on with a file, after `step`: lines of later steps go (they will be done again), and
+    /// so does the half line that a crash may leave at the end. A missing file is started.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::Write`]; [`Error::Format`] for lines that are no metrics.
+    pub fn resume(path: impl AsRef<Path>, step: u64) -> Result<Self> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Self::create(path);
+        }
+        let lines = load(path)?;
+        let kept: String = lines
+            .iter()
+            .filter(|line| line.step().is_none_or(|s| s <= step))
+            .map(Line::text)
+            .collect();
+        atomic::write(path, &kept)?;
+        let mut file = File::options()
+            .write(true)
+            .open(path)
+            .map_err(|e| Error::write(path, e))?;
+        let end = file
+            .seek(SeekFrom::End(0))
+            .map_err(|e| Error::write(path, e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            end,
+        })
+    }
+
+    fn append(&mut self, line: &str) -> std::io::Result<()> {
+        let written = self.file.write_all(line.as_bytes());
+        if written.is_ok() {
+            self.end += line.len() as u64;
+        } else {
+            // What was written of the line goes again.
+            let _ = self.file.set_len(self.end);
+            let _ = self.file.seek(SeekFrom::Start(self.end));
+        }
+        written
+    }
+}
+
+impl Sink for JsonLines {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        // Milliseconds, and no digits that mean nothing.
+        let time = now.as_millis() as f64 / 1e3;
+        match Line::new(time, event) {
+            Some(line) => self
+                .append(&line.text())
+                .map_err(|e| Error::write(&self.path, e)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All whole lines of a file. A last line without its end is left out: a crash cut it off.
+///
+/// # Errors
+///
+/// [`Error::Read`]; [`Error::Format`] with the number of a line that is no metrics line.
+pub fn load(path: impl AsRef<Path>) -> Result<Vec<Line>> {
+    let path = path.as_ref();
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|e| Error::read(path, e))?;
+    let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+    let text = String::from_utf8_lossy(&bytes[..whole]);
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(i, line)| {
+            Line::parse(line).map_err(|what| {
+                let hint = "delete the line; the others stay usable";
+                Error::format(path, format!("line {} is damaged: {what}", i + 1), hint)
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::event::{Evaluated, Step};
+
+    fn step(step: u64) -> Event {
+        Event::Step(Step {
+            step,
+            steps: 9,
+            epoch: 1,
+            loss_clean: 0.1,
+            lr: 5e-3,
+            ..Step::default()
+        })
+    }
+
+    #[test]
+    fn steps_and_evaluations_come_back_and_other_events_have_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let events = [
+            step(1),
+            Event::Note("no line".into()),
+            Event::Evaluated(Evaluated {
+                step: 1,
+                accuracy_nf: Some(61.5),
+                split: "held-out".into(),
+                ..Evaluated::default()
+            }),
+        ];
+        let mut lines = JsonLines::create(&path).unwrap();
+        events.iter().for_each(|e| lines.event(e).unwrap());
+        let back = load(&path).unwrap();
+        let back: Vec<_> = back.into_iter().map(|l| l.event.unwrap()).collect();
+        assert_eq!(back, [events[0].clone(), events[2].clone()]);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            !text.contains("perturbed"),
+            "what was not measured is absent: {text}"
+        );
+    }
+
+    #[test]
+    fn unknown_fields_and_events_survive() {
+        let known = r#"{"epoch":1,"event":"evaluation","new":[1,{"a":null}],"split":"test","step":3,"time":1.5}"#;
+        let unknown = r#"{"event":"weather","sun":true,"time":2.0}"#;
+        for text in [known, unknown] {
+            assert_eq!(Line::parse(text).unwrap().text().trim_end(), text);
+        }
+        assert!(matches!(
+            Line::parse(known).unwrap().event,
+            Some(Event::Evaluated(_))
+        ));
+        assert_eq!(Line::parse(unknown).unwrap().event, None);
+    }
+
+    #[test]
+    fn a_loss_that_is_nan_stays_nan() {
+        let event = Event::Step(Step {
+            loss_clean: f32::NAN,
+            ..Step::default()
+        });
+        let text = Line::new(1.0, &event).unwrap().text();
+        let Some(Event::Step(back)) = Line::parse(&text).unwrap().event else {
+            panic!("{text}")
+        };
+        assert!(back.loss_clean.is_nan());
+    }
+
+    #[test]
+    fn resume_drops_later_steps_and_a_torn_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut lines = JsonLines::create(&path).unwrap();
+        (1..=5).for_each(|s| lines.event(&step(s)).unwrap());
+        drop(lines);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text += r#"{"event":"step","st"#;
+        std::fs::write(&path, text).unwrap();
+        let mut lines = JsonLines::resume(&path, 3).unwrap();
+        lines.event(&step(4)).unwrap();
+        let steps: Vec<_> = load(&path)
+            .unwrap()
+            .iter()
+            .map(|l| l.step().unwrap())
+            .collect();
+        assert_eq!(steps, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        for bad in [
+            "no json",
+            "[]",
+            r#"{"time":1}"#,
+            r#"{"event":"step","time":1,"step":"x"}"#,
+        ] {
+            std::fs::write(&path, format!("{{\"event\":\"x\",\"time\":1}}\n{bad}\n")).unwrap();
+            let error = load(&path).unwrap_err();
+            assert!(error.to_string().contains("line 2 is damaged"), "{error}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let error = JsonLines::create("/dev/full")
+            .unwrap()
+            .event(&step(1))
+            .unwrap_err();
+        assert!(error.hint().unwrap().contains("disk is full"), "{error}");
+    }
+}

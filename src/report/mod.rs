@@ -1,0 +1,16 @@
+//! What a run says and leaves behind: events to the console and to JSON lines, curves, pictures,
+//! tables, and the JSON document of an evaluation. Knows numbers, not networks.
+
+mod canvas;
+pub mod console;
+pub mod curves;
+pub mod eval_json;
+pub mod event;
+pub mod images;
+pub mod jsonl;
+pub mod table;
+
+pub use console::Console;
+pub use event::{Evaluated, Event, Finished, Outcome, Sink, Started, Step, Tee};
+pub use jsonl::JsonLines;
+pub use table::Table;

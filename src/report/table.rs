@@ -1,0 +1,161 @@
+//! Tables in plain text.
+
+use std::fmt;
+
+use super::eval_json::{Evaluation, Perturbed, Spread};
+
+/// Rows of cells under a header, aligned: the first column to the left, the others to the right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            header: header.into_iter().map(Into::into).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row; missing cells stay empty, and cells without a header are kept.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.header).chain(&self.rows)
+    }
+}
+
+impl fmt::Display for Table {
+    /// Header, rule, rows; a newline after each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.lines().map(Vec::len).max().unwrap_or(0);
+        let width = |c: usize| {
+            self.lines()
+                .map(|row| row.get(c).map_or(0, |cell| cell.chars().count()))
+                .max()
+        };
+        let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+        for (i, row) in self.lines().enumerate() {
+            let mut line = String::new();
+            for (c, &width) in widths.iter().enumerate() {
+                let cell = row.get(c).map_or("", String::as_str);
+                line += &match c {
+                    0 => format!("{cell:<width$}"),
+                    _ => format!("  {cell:>width$}"),
+                };
+            }
+            writeln!(f, "{}", line.trim_end())?;
+            if i == 0 {
+                let rules: Vec<String> = widths.iter().map(|&w| "─".repeat(w)).collect();
+                writeln!(f, "{}", rules.join("  "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The final table of `eval`: a row per fault model and BER. Accuracies in per cent, mean ± std
+/// over the fault maps; RP in percentage points; flips as the share of stored bits that changed.
+#[must_use]
+pub fn evaluation(e: &Evaluation) -> Table {
+    let nf = e.generator.is_some();
+    let mut header = vec!["faults", "BER", "maps", "CA", "PA"];
+    if nf {
+        header.extend(["CA(NF)", "PA(NF)", "RP"]);
+    }
+    header.push("flipped bits");
+    let mut table = Table::new(header);
+    for p in &e.perturbed {
+        table.row(row(e, p, nf));
+    }
+    if e.perturbed.is_empty() {
+        let mut cells = vec!["none".into(), String::new(), String::new()];
+        cells.extend([format!("{:.1}", e.clean.accuracy), String::new()]);
+        cells.extend(e.clean.accuracy_nf.map(|a| format!("{a:.1}")));
+        table.row(cells);
+    }
+    table
+}
+
+fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
+    let spread = |s: &Spread| match s.each.len() {
+        0 | 1 => format!("{:.1}", s.mean),
+        _ => format!("{:.1} ± {:.1}", s.mean, s.std),
+    };
+    let mut cells = vec![
+        p.faults.clone(),
+        p.ber.to_string(),
+        p.seeds.len().to_string(),
+    ];
+    cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
+    if nf {
+        let unknown = || "?".to_owned();
+        cells.push(
+            e.clean
+                .accuracy_nf
+                .map_or_else(unknown, |a| format!("{a:.1}")),
+        );
+        cells.push(p.accuracy_nf.as_ref().map_or_else(unknown, spread));
+        cells.push(p.recovery.map_or_else(unknown, |r| format!("{r:+.1}")));
+    }
+    cells.push(format!("{:.3} %", 100.0 * p.flipped_bits.mean_rate));
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::eval_json::{Clean, FlippedBits, sample};
+
+    #[test]
+    fn columns_are_aligned_by_characters() {
+        let mut table = Table::new(["name", "value"]);
+        table
+            .row(["a", "1.0 ± 0.5"])
+            .row(["longer", "2"])
+            .row(["x"]);
+        let wanted = "\
+name        value
+──────  ─────────
+a       1.0 ± 0.5
+longer          2
+x
+";
+        assert_eq!(table.to_string(), wanted);
+        assert_eq!(Table::default().to_string().trim(), "");
+    }
+
+    #[test]
+    fn the_evaluation_shows_mean_and_spread_and_no_nf_without_a_generator() {
+        let mut e = sample();
+        let wanted = "\
+faults     BER  maps    CA           PA  CA(NF)      PA(NF)     RP  flipped bits
+────────  ────  ────  ────  ───────────  ──────  ──────────  ─────  ────────────
+stuck-at  0.01     2  92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0       0.500 %
+";
+        assert_eq!(evaluation(&e).to_string(), wanted);
+
+        e.generator = None;
+        e.clean = Clean {
+            accuracy: 92.6,
+            accuracy_nf: None,
+        };
+        let one = Perturbed::new("flip", 0.01, &[7], &[40.0], None, FlippedBits::default());
+        e.perturbed = vec![one];
+        let text = evaluation(&e).to_string();
+        assert!(!text.contains("NF") && !text.contains("RP"), "{text}");
+        assert!(
+            text.contains("flip    0.01     1  92.6  40.0       0.000 %"),
+            "{text}"
+        );
+
+        e.perturbed.clear();
+        assert!(evaluation(&e).to_string().contains("92.6"));
+    }
+}
