@@ -13,3 +13,5 @@ mod data;
 mod faults;
 mod files;
 mod gradients;
+mod gradients_norm;
+mod optimizers;

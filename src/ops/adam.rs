@@ -32,8 +32,8 @@ crate::kernel! {
     ],
 }
 
-/// One step on `len` parameters, in place. The betas are f64 because `1 - beta2` in f32 would be off
-/// by 5e-5.
+/// One step on `len` parameters, in place. The betas are f64 because `1 - beta2` in f32 would be
+/// off by 5e-5.
 ///
 /// Bindings: schedule f32 `[4]` (see [`schedule`]); gradients, parameters, m, v f32 `[len]`.
 ///

@@ -31,7 +31,7 @@ crate::kernel! {
 
 /// `y = act((x - mean) inv_std gamma + beta)`.
 ///
-/// Bindings: x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, inv_std); parameters f32
+/// Bindings: x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, `inv_std`); parameters f32
 /// `[parameters_len]`; y like x.
 ///
 /// # Errors
@@ -74,8 +74,7 @@ fn build(
     let x = x.checked()?;
     fits("gamma", gamma_offset, x, parameters_len)?;
     fits("beta", beta_offset, x, parameters_len)?;
-    let params =
-        BatchNormApplyParams { vec4s: x.vec4s(), c: x.c, gamma_offset, beta_offset, eps };
+    let params = BatchNormApplyParams { vec4s: x.vec4s(), c: x.c, gamma_offset, beta_offset, eps };
     let stats = chunking::partial_bytes(x, 1, 2);
     let bytes = vec![x.bytes(), stats, u64::from(parameters_len) * 4, x.bytes()];
     let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(x.vec4s())), bytes);

@@ -50,8 +50,14 @@ pub fn plan(x: Nhwc, chunks: u32, eps: f32, momentum: f32) -> Result<Plan> {
             "batch norm in training needs more than one value per channel; input is {x}"
         )));
     }
-    let params =
-        BatchNormFinishParams { pixels: x.pixels(), c: x.c, chunk: cut.chunk, chunks, eps, momentum };
+    let params = BatchNormFinishParams {
+        pixels: x.pixels(),
+        c: x.c,
+        chunk: cut.chunk,
+        chunks,
+        eps,
+        momentum,
+    };
     let vectors = chunking::partial_bytes(x, 1, 2);
     let bytes = vec![chunking::partial_bytes(x, chunks, 2), vectors, vectors];
     let plan = Plan::new(&KERNEL, &params, Grid::Groups(u64::from(x.c4())), bytes);

@@ -30,7 +30,8 @@ crate::kernel! {
     bindings: [("partial", Read), ("sums", ReadWrite), ("gradients", ReadWrite)],
 }
 
-/// Sums over the chunks of [`super::batch_norm_grad_sums`], which are the gradients of beta and gamma.
+/// Sums over the chunks of [`super::batch_norm_grad_sums`], which are the gradients of beta and
+/// gamma.
 ///
 /// Bindings: partial f32 `[chunks, 2, C4 * 4]`; sums f32 `[2, C4 * 4]`; gradients f32
 /// `[parameters_len]`, changed only at gamma's and beta's places.
@@ -53,8 +54,7 @@ pub fn plan(
     fits("beta", beta_offset, x, parameters_len)?;
     let params = BatchNormGradFinishParams { c: x.c, chunks, gamma_offset, beta_offset };
     let partial = chunking::partial_bytes(x, chunks, 2);
-    let bytes =
-        vec![partial, chunking::partial_bytes(x, 1, 2), u64::from(parameters_len) * 4];
+    let bytes = vec![partial, chunking::partial_bytes(x, 1, 2), u64::from(parameters_len) * 4];
     let plan = Plan::new(&KERNEL, &params, Grid::Groups(u64::from(x.c4())), bytes);
     Ok(plan.costing(partial / 4))
 }

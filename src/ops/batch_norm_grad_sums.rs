@@ -40,7 +40,7 @@ pub fn chunks(x: Nhwc) -> u32 {
 
 /// `sum dz` and `sum dz xhat` of every chunk and channel, with `dz = dy act'(y)`.
 ///
-/// Bindings: dy, y, x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, inv_std); partial f32
+/// Bindings: dy, y, x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, `inv_std`); partial f32
 /// `[chunks, 2, C4 * 4]`.
 ///
 /// # Errors

@@ -36,12 +36,7 @@ impl Chunking {
         let even = x.pixels().div_ceil(WORKGROUPS.div_ceil(blocks));
         let chunk = even.clamp(MIN_PIXELS, MAX_PIXELS);
         let chunks = x.pixels().div_ceil(chunk);
-        Ok(Self {
-            chunk,
-            chunks,
-            block,
-            groups: u64::from(chunks) * u64::from(blocks),
-        })
+        Ok(Self { chunk, chunks, block, groups: u64::from(chunks) * u64::from(blocks) })
     }
 }
 
@@ -75,17 +70,11 @@ mod tests {
             let cut = Chunking::of(x).unwrap();
             let (chunk, chunks) = (u64::from(cut.chunk), u64::from(cut.chunks));
             let pixels = u64::from(x.pixels());
-            assert!(
-                chunk * chunks >= pixels && chunk * (chunks - 1) < pixels,
-                "{x}: {cut:?}"
-            );
+            assert!(chunk * chunks >= pixels && chunk * (chunks - 1) < pixels, "{x}: {cut:?}");
             let blocks = x.c4().div_ceil(cut.block);
             assert!(cut.groups == chunks * u64::from(blocks) && cut.block.is_power_of_two());
             // Turns of the smallest workgroup, 32 lanes, in both stages.
-            assert!(
-                cut.chunk / (32 / cut.block) < 65_535 && cut.chunks / 32 < 65_535,
-                "{x}"
-            );
+            assert!(cut.chunk / (32 / cut.block) < 65_535 && cut.chunks / 32 < 65_535, "{x}");
         }
         assert!(Chunking::of(Nhwc::new(256, 32, 32, 64)).unwrap().groups >= 1024);
         assert_eq!(chunks(Nhwc::new(0, 1, 1, 1)), 0);

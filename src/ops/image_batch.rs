@@ -47,8 +47,8 @@ pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
         .costing(u64::from(y.pixels()) * 12))
 }
 
-/// The second word of a pick: the source of pixel (r, c) is (r + dy, c + dx), after mirroring c when
-/// `flip`. Clamped to -128..=127.
+/// The second word of a pick: the source of pixel (r, c) is (r + dy, c + dx), after mirroring c
+/// when `flip`. Clamped to -128..=127.
 #[must_use]
 pub fn shift(dy: i32, dx: i32, flip: bool) -> u32 {
     let byte = |d: i32| (d.clamp(-128, 127) + 128).unsigned_abs();

@@ -26,8 +26,8 @@ crate::kernel! {
 
 /// Adds the `n` rows of each copy to its totals.
 ///
-/// Bindings: row_loss f32 `[copies, n]`; correct u32 `[copies, n]`, 0 or 1; totals u32 `[copies, 2]`:
-/// the bits of the f32 sum of losses, and the number of hits, changed in place.
+/// Bindings: `row_loss` f32 `[copies, n]`; correct u32 `[copies, n]`, 0 or 1; totals u32 `[copies,
+/// 2]`: the bits of the f32 sum of losses, and the number of hits, changed in place.
 ///
 /// # Errors
 /// Nothing to do, more than 2^21 rows per copy, or more rows than 32-bit indices reach.

@@ -36,8 +36,7 @@ pub fn plan(len: u32, momentum: f64, weight_decay: f64) -> Result<Plan> {
     if len == 0 {
         return Err(Error::Shape("a gradient step on no parameters".into()));
     }
-    let params =
-        SgdParams { len, momentum: momentum as f32, weight_decay: weight_decay as f32 };
+    let params = SgdParams { len, momentum: momentum as f32, weight_decay: weight_decay as f32 };
     let each = u64::from(len) * 4;
     let bytes = vec![16, each, each, each];
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(len)), bytes).costing(7 * u64::from(len)))

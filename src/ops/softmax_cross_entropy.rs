@@ -36,9 +36,9 @@ crate::kernel! {
 /// `r / n`.
 ///
 /// Bindings: logits f32 `[rows, C4 * 4]`; labels u32 `[n]`, each below `classes`; weights f32
-/// `[copies]`, the factor of each copy's gradient (`1 / n` for a mean); dlogits like logits; row_loss
-/// f32 `[rows]`, `-log p`, unweighted; correct u32 `[rows]`, 1 where the first largest logit is the
-/// label's.
+/// `[copies]`, the factor of each copy's gradient (`1 / n` for a mean); dlogits like logits;
+/// `row_loss` f32 `[rows]`, `-log p`, unweighted; correct u32 `[rows]`, 1 where the first largest
+/// logit is the label's.
 ///
 /// # Errors
 /// Nothing to do, or more than 32-bit indices reach.

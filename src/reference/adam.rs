@@ -57,10 +57,8 @@ pub fn cases() -> Result<Vec<Case>> {
         for i in 0..len {
             let before = [w[i], m[i], v[i]].map(f64::from);
             let gradient = f64::from(gradients[i]);
-            let (value, bound) = (
-                step(exact, HYPER, gradient, before),
-                bounds(exact, gradient, before),
-            );
+            let (value, bound) =
+                (step(exact, HYPER, gradient, before), bounds(exact, gradient, before));
             for k in 0..3 {
                 after[k].push(value[k]);
                 limits[k].push(bound[k]);

@@ -12,9 +12,8 @@ use crate::{
 #[must_use]
 pub fn apply(x: &[f64], stats: &[f64], gamma: &[f64], beta: &[f64], act: Activation) -> Vec<f64> {
     let c = gamma.len();
-    let z = |(i, x): (usize, &f64)| {
-        (x - stats[i % c]) * stats[c + i % c] * gamma[i % c] + beta[i % c]
-    };
+    let z =
+        |(i, x): (usize, &f64)| (x - stats[i % c]) * stats[c + i % c] * gamma[i % c] + beta[i % c];
     x.iter().enumerate().map(|v| activate(act, z(v))).collect()
 }
 
@@ -22,11 +21,13 @@ pub fn apply(x: &[f64], stats: &[f64], gamma: &[f64], beta: &[f64], act: Activat
 /// argument); no activation is steeper than 1. tanh is `1 - 2 / (exp(2 z) + 1)`: WGSL's exponential
 /// may be off by 3 + 2 |2 z| ulp, of which a half arrives, the division by 2.5 of up to 2.
 fn bound(z: [f64; 2], act: Activation, extra: f64) -> f64 {
-    let tanh = if act == Activation::Tanh { 8.0 + 2.0 * (z[0] + z[1]).abs().min(15.0) } else { 0.0 };
+    let tanh =
+        if act == Activation::Tanh { 8.0 + 2.0 * (z[0] + z[1]).abs().min(15.0) } else { 0.0 };
     EPS * ((4.0 + extra) * (z[0].abs() + z[1].abs()) + tanh)
 }
 
-/// A flat buffer of NaN with gamma at `offsets[0]` and beta at `offsets[1]`: reading elsewhere shows.
+/// A flat buffer of NaN with gamma at `offsets[0]` and beta at `offsets[1]`: reading elsewhere
+/// shows.
 pub(super) fn arena(gamma: &[f32], beta: &[f32], offsets: [u32; 2], len: u32) -> Vec<f32> {
     let mut all = vec![f32::NAN; len as usize];
     for (values, at) in [gamma, beta].into_iter().zip(offsets) {

@@ -23,8 +23,8 @@ pub struct Channel {
 
 /// Merges (n, mean, M2) of the chunks of one channel.
 ///
-/// Bounds for K chunks, with S the mean distance of the chunks' means from the first: the mean
-/// has K + 6 roundings of S and one of its own, e in all; M2 has K + 6 roundings of itself, and e in
+/// Bounds for K chunks, with S the mean distance of the chunks' means from the first: the mean has
+/// K + 6 roundings of S and one of its own, e in all; M2 has K + 6 roundings of itself, and e in
 /// every deviation.
 #[must_use]
 pub fn merge(chunks: &[[f64; 3]]) -> Channel {
@@ -49,9 +49,8 @@ fn case(shape: Nhwc, random: &mut Random, offset: f32) -> Result<Case> {
     let (eps, momentum) = (1e-5, 0.1);
     let cut = Chunking::of(shape)?;
     let (c, n) = (shape.c as usize, f64::from(shape.pixels()));
-    let sizes: Vec<u32> = (0..cut.chunks)
-        .map(|k| cut.chunk.min(shape.pixels() - k * cut.chunk))
-        .collect();
+    let sizes: Vec<u32> =
+        (0..cut.chunks).map(|k| cut.chunk.min(shape.pixels() - k * cut.chunk)).collect();
     let mut partial = Vec::new();
     for &size in &sizes {
         partial.extend(random.floats(c).iter().map(|v| v + offset));
@@ -62,7 +61,9 @@ fn case(shape: Nhwc, random: &mut Random, offset: f32) -> Result<Case> {
 
     let (at, before) = (wide(&partial), wide(&running));
     let channel = |i: usize| {
-        let chunk = |(k, &size): (usize, &u32)| [f64::from(size), at[2 * k * c + i], at[(2 * k + 1) * c + i]];
+        let chunk = |(k, &size): (usize, &u32)| {
+            [f64::from(size), at[2 * k * c + i], at[(2 * k + 1) * c + i]]
+        };
         merge(&sizes.iter().enumerate().map(chunk).collect::<Vec<_>>())
     };
     let channels: Vec<Channel> = (0..c).map(channel).collect();

@@ -8,7 +8,7 @@ use crate::{
     shape::Nhwc,
 };
 
-/// What the sums are made of, each `[pixels, c]`; stats `[2, c]` (mean, inv_std).
+/// What the sums are made of, each `[pixels, c]`; stats `[2, c]` (mean, `inv_std`).
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
     /// Gradient of the output.
@@ -17,7 +17,7 @@ pub struct Operands<'a> {
     pub y: &'a [f64],
     /// Input.
     pub x: &'a [f64],
-    /// Mean and inv_std of the batch.
+    /// Mean and `inv_std` of the batch.
     pub stats: &'a [f64],
     /// Activation of the output.
     pub act: Activation,

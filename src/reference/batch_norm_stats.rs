@@ -33,10 +33,10 @@ pub fn partial(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     out
 }
 
-/// Bounds of [`partial`]. With A = mean |x| and D = mean |x - mean| over n pixels: the first mean is
-/// off by e = (n + 3) eps A. Deviations from it sum to within s = (n + 4) eps n (D + e), which is
-/// what the corrected mean keeps, next to its last rounding. The squares sum to M2 + n e^2 within
-/// (n + 6) eps of it, and the correction is off by 2 (e + s / n) s.
+/// Bounds of [`partial`]. With A = mean |x| and D = mean |x - mean| over n pixels: the first mean
+/// is off by e = (n + 3) eps A. Deviations from it sum to within s = (n + 4) eps n (D + e), which
+/// is what the corrected mean keeps, next to its last rounding. The squares sum to M2 + n e^2
+/// within (n + 6) eps of it, and the correction is off by 2 (e + s / n) s.
 fn bounds(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     let mut out = Vec::new();
     for pixels in x.chunks((chunk * c) as usize) {

@@ -34,7 +34,14 @@ fn crop(plane: &[u8], w: usize, pick: Pick) -> Vec<u8> {
     out
 }
 
-fn case(h: usize, w: usize, first: u32, count: u32, picks: &[Pick], random: &mut Random) -> Result<Case> {
+fn case(
+    h: usize,
+    w: usize,
+    first: u32,
+    count: u32,
+    picks: &[Pick],
+    random: &mut Random,
+) -> Result<Case> {
     let plane = h * w;
     let mut bytes: Vec<u8> =
         (0..count as usize * 3 * plane).map(|_| random.below(256) as u8).collect();

@@ -33,4 +33,5 @@ macro_rules! declare {
     };
 }
 crate::for_each_kernel!(declare);
+
 pub mod numbers;

@@ -44,12 +44,13 @@ pub fn cases() -> Result<Vec<Case>> {
             let (g, w, v) = (f64::from(gradients[i]), f64::from(w[i]), f64::from(v[i]));
             let [w_new, v_new] = step(hyper, g, [w, v]);
             // Five roundings of the three terms of v (the constants are rounded too).
-            let terms = hyper.momentum * v.abs()
-                + (g * hyper.scale).abs()
-                + hyper.weight_decay * w.abs();
+            let terms =
+                hyper.momentum * v.abs() + (g * hyper.scale).abs() + hyper.weight_decay * w.abs();
             let v_bound = if whole { 0.0 } else { 5.0 * EPS * terms };
-            let w_bound = if whole { 0.0 } else { EPS * w.abs() + hyper.lr * (v_bound + 3.0 * EPS * terms) };
-            for (k, (value, bound)) in [(w_new, w_bound), (v_new, v_bound)].into_iter().enumerate() {
+            let w_bound =
+                if whole { 0.0 } else { EPS * w.abs() + hyper.lr * (v_bound + 3.0 * EPS * terms) };
+            for (k, (value, bound)) in [(w_new, w_bound), (v_new, v_bound)].into_iter().enumerate()
+            {
                 after[k].push(value);
                 bounds[k].push(bound);
             }

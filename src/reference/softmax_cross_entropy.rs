@@ -33,16 +33,17 @@ pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
     }
 }
 
-/// Bounds of loss and gradient. `exp(d)` with d = l - max: WGSL allows 3 + 2 |d| ulp, and d itself is
-/// rounded: r = (4 + 3 |d|) eps. Sums of K terms add K eps, quotient and weight 4 eps. The logarithm
-/// may be off by 2^-21 near 1 and by 3 ulp elsewhere.
+/// Bounds of loss and gradient. `exp(d)` with d = l - max: WGSL allows 3 + 2 |d| ulp, and d itself
+/// is rounded: r = (4 + 3 |d|) eps. Sums of K terms add K eps, quotient and weight 4 eps. The
+/// logarithm may be off by 2^-21 near 1 and by 3 ulp elsewhere.
 fn bounds(logits: &[f64], label: usize, weight: f64) -> (f64, Vec<f64>) {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let e = |l: f64| (l - largest).exp();
     let r = |l: f64| (4.0 + 3.0 * (l - largest).abs()) * EPS;
     let k = logits.len() as f64;
     let total = |skip: Option<usize>| {
-        let kept = || logits.iter().enumerate().filter(move |&(i, _)| Some(i) != skip).map(|(_, &l)| l);
+        let kept =
+            || logits.iter().enumerate().filter(move |&(i, _)| Some(i) != skip).map(|(_, &l)| l);
         (kept().map(e).sum::<f64>(), kept().map(|l| e(l) * (r(l) + k * EPS)).sum::<f64>())
     };
     let ((sum, sum_error), (others, others_error)) = (total(None), total(Some(label)));
@@ -53,11 +54,19 @@ fn bounds(logits: &[f64], label: usize, weight: f64) -> (f64, Vec<f64>) {
         weight.abs() * ((error + top * relative) / sum) + 1e-37
     };
     let own = (logits[label] - largest).abs();
-    let loss = 2f64.powi(-21) + 3.0 * EPS * sum.ln().abs() + relative + 3.0 * EPS * (own + sum.ln());
+    let loss =
+        2f64.powi(-21) + 3.0 * EPS * sum.ln().abs() + relative + 3.0 * EPS * (own + sum.ln());
     (loss, logits.iter().enumerate().map(gradient).collect())
 }
 
-fn case(copies: u32, n: u32, classes: u32, label: &str, logits: &[f32], random: &mut Random) -> Result<Case> {
+fn case(
+    copies: u32,
+    n: u32,
+    classes: u32,
+    label: &str,
+    logits: &[f32],
+    random: &mut Random,
+) -> Result<Case> {
     let labels: Vec<u32> = (0..n).map(|_| random.below(classes)).collect();
     let weights: Vec<f32> = (0..copies).map(|k| (k as f32 + 0.7) / n as f32).collect();
     let (mut dlogits, mut d_bounds) = (Vec::new(), Vec::new());
