@@ -12,6 +12,7 @@ mod conformance;
 mod data;
 mod faults;
 mod files;
+mod golden;
 mod gradients;
 mod gradients_norm;
 mod optimizers;
