@@ -1,6 +1,9 @@
 //! The generators against values that the public reference implementation computed
 //! (`kernels-tests/golden/README.md`), on every adapter.
-use super::gradients_norm::every_gpu;
+use super::{
+    evaluator::{norm, relative_l2, wide},
+    gradients_norm::every_gpu,
+};
 use nf_gpu::{
     files::Weights,
     gpu::{Gpu, Program, Tape},
@@ -101,21 +104,6 @@ impl Golden {
         let name = |i: usize| graph.params[i].name.as_str();
         layers.filter_map(|l| Some((name(l.weight), name(l.bias?)))).collect()
     }
-}
-
-/// `|got - want| / |want|`; NaN if anything is.
-pub(super) fn relative_l2(got: &[f32], want: &[f64]) -> f64 {
-    assert_eq!(got.len(), want.len());
-    let error: f64 = got.iter().zip(want).map(|(&g, w)| (f64::from(g) - w).powi(2)).sum();
-    (error / norm(want).powi(2)).sqrt()
-}
-
-pub(super) fn norm(values: &[f64]) -> f64 {
-    values.iter().map(|v| v * v).sum::<f64>().sqrt()
-}
-
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&v| f64::from(v)).collect()
 }
 
 /// The largest relative error of its tensors, and which they are.
