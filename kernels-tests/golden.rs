@@ -1,10 +1,11 @@
 //! The generators against values that the public reference implementation computed
 //! (`kernels-tests/golden/README.md`), on every adapter.
 use super::{
-    evaluator::{norm, relative_l2, wide},
+    evaluator::{Evaluator, norm, relative_l2, wide},
     gradients_norm::every_gpu,
 };
 use nf_gpu::{
+    fault::{dequantize, quantize},
     files::Weights,
     gpu::{Gpu, Program, Tape},
     models,
@@ -119,8 +120,8 @@ impl Worst {
         Self { bound, error: 0.0, tensor: String::new(), wrong: Vec::new() }
     }
 
-    fn take(&mut self, tensor: &str, got: &[f32], want: &[f32]) {
-        let error = relative_l2(got, &wide(want));
+    fn take(&mut self, tensor: &str, got: &[f32], want: &[f64]) {
+        let error = relative_l2(got, want);
         // Not `>`: NaN must not pass.
         if !(error <= self.bound) {
             self.wrong.push(format!("{tensor}: {error:.1e}"));
@@ -137,19 +138,69 @@ impl Worst {
     }
 }
 
+/// The evaluator that other tests compare with computes the golden values too.
+fn check_evaluator(name: &str) {
+    let golden = Golden::load(name);
+    let weights = golden.graph.layers.iter().map(|layer| {
+        let name = &golden.graph.params[layer.weight].name;
+        dequantize(&quantize(&golden.parameters.tensors[name].data, 8).unwrap())
+    });
+    let mut twin = Evaluator {
+        graph: &golden.graph,
+        parameters: &golden.parameters,
+        weights: weights.collect(),
+        training: false,
+    };
+    let x = wide(golden.images("input"));
+    let fuse = |g: &[f64]| -> Vec<f64> {
+        x.iter().zip(g).map(|(x, g)| (x + g).clamp(-1.0, 1.0)).collect()
+    };
+    let mut outputs = Worst::new(OUTPUT);
+    let output = fuse(twin.forward(&x).output());
+    outputs.take("output.eval", golden.images("output.eval"), &output);
+    twin.training = true;
+    let values = twin.forward(&x);
+    let output = fuse(values.output());
+    outputs.take("output.train", golden.images("output.train"), &output);
+    let running = twin.running(&values);
+    let dy = wide(golden.images("upstream"));
+    let inside = |i: usize| (x[i] + values.output()[i]).abs() <= 1.0;
+    let dg: Vec<f64> = (0..dy.len()).map(|i| if inside(i) { dy[i] } else { 0.0 }).collect();
+    let gradients = twin.backward(&values, &dg).parameters;
+    let mut grads = Worst::new(GRADIENT);
+    let exempt = golden.biases_before_norms();
+    for (name, tensor) in &golden.file.tensors {
+        if let Some(name) = name.strip_prefix("after.") {
+            outputs.take(name, &tensor.data, &running[name]);
+        } else if let Some(name) = name.strip_prefix("grad.") {
+            if !exempt.iter().any(|(_, bias)| *bias == name) {
+                grads.take(name, &tensor.data, &gradients[name]);
+            }
+        }
+    }
+    outputs.report(&format!("{name} outputs, evaluator"));
+    grads.report(&format!("{name} gradients, evaluator"));
+}
+
+#[test]
+fn the_evaluator_is_the_reference_implementation_too() {
+    check_evaluator("ConvS");
+    check_evaluator("UNetS");
+}
+
 fn check(name: &str) {
     let golden = Golden::load(name);
     let exempt = golden.biases_before_norms();
     every_gpu(|gpu, on| {
         let mut outputs = Worst::new(OUTPUT);
-        outputs.take("output.eval", &golden.evaluated(gpu), golden.images("output.eval"));
+        outputs.take("output.eval", &golden.evaluated(gpu), &wide(golden.images("output.eval")));
         let (output, gradients, after) = golden.trained(gpu);
-        outputs.take("output.train", &output, golden.images("output.train"));
+        outputs.take("output.train", &output, &wide(golden.images("output.train")));
         let mut grads = Worst::new(GRADIENT);
         for (name, want) in &golden.file.tensors {
             if let Some(name) = name.strip_prefix("after.") {
                 let got = after.get(name, &want.shape).unwrap();
-                outputs.take(name, &got.data, &want.data);
+                outputs.take(name, &got.data, &wide(&want.data));
             } else if let Some(name) = name.strip_prefix("grad.") {
                 let got = &gradients.get(name, &want.shape).unwrap().data;
                 if let Some((weight, _)) = exempt.iter().find(|(_, bias)| *bias == name) {
@@ -158,7 +209,7 @@ fn check(name: &str) {
                     let bound = 1e-5 * norm(&wide(weight));
                     assert!(norm(&wide(got)) <= bound, "{name} on {on}: not zero");
                 } else {
-                    grads.take(name, got, &want.data);
+                    grads.take(name, got, &wide(&want.data));
                 }
             }
         }
