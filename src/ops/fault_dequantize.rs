@@ -186,7 +186,10 @@ mod tests {
             fold: None,
         };
         let ok = |layer, copies, clean| plan(layer, copies, clean, None, 0, 1, 2).map(|p| p.bytes);
-        assert_eq!(ok(layer, 2, 2).unwrap(), [1728, 4, 16, 18_432, 18_432, 128]);
+        assert_eq!(ok(layer, 2, 2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128]);
+        let folded = |fold| ok(Layer { fold: Some(fold), ..layer }, 1, 0);
+        assert_eq!(folded((2, 66)).unwrap()[3], 264);
+        assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());
         assert!(ok(layer, 0, 0).is_err());
         assert!(ok(layer, 2, 3).is_err());
         assert!(ok(Layer { index: 2, ..layer }, 1, 0).is_err());
