@@ -57,7 +57,7 @@ impl Golden {
         let x = tape.kept("images", SHAPE.bytes());
         let y = tape.kept("protected", SHAPE.bytes());
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Inference);
-        let g = compiler.forward(Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
+        let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
         assert_eq!((g.shape, g.copies), (SHAPE, 1));
         tape.push(ops::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
         let program = Program::build(gpu, &tape).unwrap();
@@ -75,12 +75,12 @@ impl Golden {
         let dy = tape.kept("upstream", SHAPE.bytes());
         let gradients = tape.import("gradients", &net.gradients);
         let mut compiler = net.compiler(gpu, &mut tape).unwrap();
-        let g = compiler.forward(Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
-        let dg = compiler.tape().transient("gradient of G", SHAPE.bytes());
-        compiler.tape().push(ops::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
+        let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
+        let dg = tape.transient("gradient of G", SHAPE.bytes());
+        tape.push(ops::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
         let plan = ops::fuse_clamp_grad::plan(SHAPE).unwrap();
-        compiler.tape().push(plan, &[dy, x, g.id, dg]).unwrap();
-        let dx = compiler.backward(dg, Some(gradients), false).unwrap();
+        tape.push(plan, &[dy, x, g.id, dg]).unwrap();
+        let dx = compiler.backward(&mut tape, dg, Some(gradients), false).unwrap();
         assert!(dx.is_none(), "nobody asked for the gradient of the images");
         let program = Program::build(gpu, &tape).unwrap();
         program.write(gpu, x, 0, &self.input("input"));

@@ -137,14 +137,15 @@ impl Frozen {
         let x = tape.kept("images", shape.bytes());
         let dy = tape.kept("gradient of the logits", rows.bytes());
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Frozen);
-        let y = compiler.forward(Value { id: x, shape, copies: 1 }).unwrap();
+        let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 }).unwrap();
         assert_eq!((y.shape, y.copies), (Nhwc::new(self.batch, 1, 1, CLASSES), copies));
-        let logits = kept(compiler.tape(), y.id, rows);
-        let dx = compiler.backward(dy, None, true).unwrap().unwrap();
+        let logits = kept(&mut tape, y.id, rows);
+        let dx = compiler.backward(&mut tape, dy, None, true).unwrap().unwrap();
         let dx = kept(&mut tape, dx, shape);
         let program = Program::build(gpu, &tape).unwrap();
         program.write(gpu, x, 0, &nhwc_from_nchw(&self.images, shape, f32::NAN));
         program.write(gpu, dy, 0, &pad_channels(&self.dlogits, CLASSES, f32::NAN));
+        assert!(injector.run(gpu, &SEEDS[1..]).is_err(), "a seed is missing");
         let run = |seeds: &[u64]| {
             injector.run(gpu, seeds).unwrap();
             program.run(gpu).unwrap();
@@ -176,8 +177,10 @@ impl Frozen {
         let mut tape = Tape::new();
         let x = tape.kept("images", shape.bytes());
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Inference);
-        let y = compiler.forward(Value { id: x, shape, copies: 1 }).unwrap();
+        let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 }).unwrap();
         let rows = Nhwc::new(y.copies * self.batch, 1, 1, CLASSES);
+        let refused = compiler.backward(&mut tape, y.id, None, true).unwrap_err();
+        assert!(refused.to_string().contains("inference"), "{refused}");
         let logits = kept(&mut tape, y.id, rows);
         let program = Program::build(gpu, &tape).unwrap();
         program.write(gpu, x, 0, &nhwc_from_nchw(&self.images, shape, f32::NAN));
@@ -234,9 +237,9 @@ fn check_training(name: &str, normalised: bool, batch: u32, of_images: bool) {
         let dy = tape.kept("gradient of the logits", rows.bytes());
         let gradients = tape.import("gradients", &net.gradients);
         let mut compiler = net.compiler(gpu, &mut tape).unwrap();
-        let y = compiler.forward(Value { id: x, shape, copies: 1 }).unwrap();
-        let logits = kept(compiler.tape(), y.id, rows);
-        let dx = compiler.backward(dy, Some(gradients), of_images).unwrap();
+        let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 }).unwrap();
+        let logits = kept(&mut tape, y.id, rows);
+        let dx = compiler.backward(&mut tape, dy, Some(gradients), of_images).unwrap();
         assert_eq!(dx.is_some(), of_images);
         let dx = dx.map(|dx| kept(&mut tape, dx, shape));
         let program = Program::build(gpu, &tape).unwrap();

@@ -169,11 +169,6 @@ impl<'a> Compiler<'a> {
         Self { gpu, tape, graph, mode, layers, vectors, running, values, saved, done, unused }
     }
 
-    /// The tape, for what comes between the passes: a loss, another network.
-    pub fn tape(&mut self) -> &mut Tape {
-        self.tape
-    }
-
     /// Appends the forward pass from the images to the output.
     ///
     /// # Errors
