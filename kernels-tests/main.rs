@@ -10,8 +10,11 @@
 
 mod conformance;
 mod data;
+mod evaluator;
 mod faults;
 mod files;
+mod golden;
 mod gradients;
 mod gradients_norm;
+mod networks;
 mod optimizers;

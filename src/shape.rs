@@ -209,6 +209,29 @@ pub fn unpad_channels(padded: &[f32], c: u32) -> Vec<f32> {
     padded.chunks(stride).flat_map(|pixel| &pixel[..c as usize]).copied().collect()
 }
 
+/// Images in PyTorch's order `[N, C, H, W]` as they lie in memory: `[N, H, W, C]`, channels padded to a
+/// multiple of 4 with `fill`.
+#[must_use]
+pub fn nhwc_from_nchw(values: &[f32], shape: Nhwc, fill: f32) -> Vec<f32> {
+    let (c, plane) = (shape.c as usize, (shape.h * shape.w) as usize);
+    let pixel =
+        |i: usize| (0..c).map(move |channel| i / plane * c * plane + channel * plane + i % plane);
+    let dense: Vec<f32> =
+        (0..shape.pixels() as usize).flat_map(pixel).map(|at| values[at]).collect();
+    pad_channels(&dense, shape.c, fill)
+}
+
+/// Images from memory in PyTorch's order; the inverse of [`nhwc_from_nchw`].
+#[must_use]
+pub fn nchw_from_nhwc(padded: &[f32], shape: Nhwc) -> Vec<f32> {
+    let (c, stride) = (shape.c as usize, shape.c.next_multiple_of(4) as usize);
+    let plane = (shape.h * shape.w) as usize;
+    let image = |pixels: &[f32]| -> Vec<f32> {
+        (0..c * plane).map(|i| pixels[i % plane * stride + i / plane]).collect()
+    };
+    padded.chunks(plane * stride).take(shape.n as usize).flat_map(image).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +252,16 @@ mod tests {
         let padded = pad_channels(&x, 3, 0.0);
         assert_eq!(padded, [1.0, 2.0, 3.0, 0.0, 4.0, 5.0, 6.0, 0.0]);
         assert_eq!(unpad_channels(&padded, 3), x);
+    }
+
+    #[test]
+    fn pytorch_order_round_trips() {
+        let shape = Nhwc::new(2, 1, 2, 3);
+        let nchw: Vec<f32> = (0..12u8).map(f32::from).collect();
+        let nhwc = nhwc_from_nchw(&nchw, shape, -1.0);
+        assert_eq!(nhwc[..8], [0.0, 2.0, 4.0, -1.0, 1.0, 3.0, 5.0, -1.0]);
+        assert_eq!(nhwc[8..], [6.0, 8.0, 10.0, -1.0, 7.0, 9.0, 11.0, -1.0]);
+        assert_eq!(nchw_from_nhwc(&nhwc, shape), nchw);
     }
 
     #[test]

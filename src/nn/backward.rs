@@ -6,7 +6,7 @@ use super::{
     graph::NodeId,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     gpu::{BufferId, Tape},
     ops::{self, conv2d::Fusion},
     shape::Nhwc,
@@ -21,7 +21,8 @@ impl Compiler<'_> {
     /// the images if it is wanted: of all copies together, where they share the images.
     ///
     /// # Errors
-    /// Shapes do not fit.
+    /// Shapes do not fit, nothing was kept for a gradient ([`Mode::Inference`]), or training has no
+    /// buffer of gradients.
     pub fn backward(
         &mut self,
         tape: &mut Tape,
@@ -41,6 +42,13 @@ impl Compiler<'_> {
         gradients: Option<BufferId>,
         want_input: bool,
     ) -> Result<Option<BufferId>> {
+        let name = &self.graph.name;
+        if self.mode == Mode::Inference {
+            return Err(Error::Shape(format!("{name} keeps nothing for gradients in inference")));
+        }
+        if self.mode == Mode::Training && gradients.is_none() {
+            return Err(Error::Shape(format!("{name} trains without a buffer of gradients")));
+        }
         let mut grads = Gradients(vec![None; self.graph.nodes.len()]);
         grads.0[self.graph.output()] = Some(dy);
         for saved in std::mem::take(&mut self.saved).into_iter().rev() {

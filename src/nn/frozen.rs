@@ -6,7 +6,7 @@ use super::{
     graph::{EPS, Graph, Op},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     fault::{self, Faults, Flips, Quantized},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
@@ -202,8 +202,11 @@ impl Injector {
     /// Fills the copies with the maps of `seeds`, one per copy (those of clean copies do not matter).
     ///
     /// # Errors
-    /// The device failed.
+    /// Not one seed per copy; the device failed.
     pub fn run(&self, gpu: &Gpu, seeds: &[u64]) -> Result<()> {
+        if seeds.len() != self.copies as usize {
+            return Err(Error::Shape(format!("{} seeds of {} copies", seeds.len(), self.copies)));
+        }
         let words: Vec<[u32; 2]> = seeds.iter().map(|&s| [s as u32, (s >> 32) as u32]).collect();
         self.program.write(gpu, self.seeds, 0, &words);
         self.program.run(gpu)
