@@ -14,4 +14,8 @@ mod faults;
 mod files;
 mod gradients;
 mod gradients_norm;
+mod interface;
+mod layers;
 mod optimizers;
+mod shaders;
+mod translate;
