@@ -7,6 +7,7 @@ pub mod cli;
 pub mod conformance;
 pub mod data;
 pub mod error;
+pub mod eval;
 pub mod fault;
 pub mod files;
 mod font;
@@ -19,5 +20,6 @@ pub mod ops;
 pub mod reference;
 pub mod report;
 pub mod shape;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,8 +1,10 @@
 //! What the binary does: parse, run, report.
 
 pub mod data;
+pub mod gpu;
 mod interrupt;
 mod output;
+pub mod pretrain;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,8 @@ struct Cli {
 enum Command {
     /// Data sets: list, fetch, check, show
     Data(data::DataArgs),
+    /// Train a base network with quantised weights
+    Pretrain(pretrain::PretrainArgs),
 }
 
 /// Parses the command line, runs it, and gives the exit code.
@@ -28,6 +32,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Data(args) => data::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    gpu::BufferId,
+    gpu::{BufferId, Tape},
     ops::{self, conv2d::Fusion},
     shape::Nhwc,
 };
@@ -23,6 +23,19 @@ impl Compiler<'_> {
     /// # Errors
     /// Shapes do not fit.
     pub fn backward(
+        &mut self,
+        tape: &mut Tape,
+        dy: BufferId,
+        gradients: Option<BufferId>,
+        want_input: bool,
+    ) -> Result<Option<BufferId>> {
+        std::mem::swap(&mut self.tape, tape);
+        let input = self.run_backward(dy, gradients, want_input);
+        std::mem::swap(&mut self.tape, tape);
+        input
+    }
+
+    fn run_backward(
         &mut self,
         dy: BufferId,
         gradients: Option<BufferId>,

@@ -137,7 +137,8 @@ pub(super) enum Saved {
 #[derive(Debug)]
 pub struct Compiler<'a> {
     pub(super) gpu: &'a Gpu,
-    pub(super) tape: &'a mut Tape,
+    /// The tape while it is being written to; empty in between.
+    pub(super) tape: Tape,
     pub(super) graph: &'a Graph,
     pub(super) mode: Mode,
     pub(super) layers: Layers,
@@ -151,11 +152,11 @@ pub struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// A compiler for `graph`, writing to `tape`. `running` holds a buffer per batch norm in training
+    /// A compiler for `graph` onto `tape`. `running` holds a buffer per batch norm in training
     /// mode and is empty otherwise.
     pub fn new(
         gpu: &'a Gpu,
-        tape: &'a mut Tape,
+        tape: &mut Tape,
         graph: &'a Graph,
         mode: Mode,
         layers: Layers,
@@ -164,7 +165,7 @@ impl<'a> Compiler<'a> {
     ) -> Self {
         let unused = [tape.kept("unused input", 16), tape.kept("unused output", 16)];
         let (values, done) = (vec![None; graph.nodes.len()], vec![false; graph.nodes.len()]);
-        let saved = Vec::new();
+        let (saved, tape) = (Vec::new(), Tape::new());
         Self { gpu, tape, graph, mode, layers, vectors, running, values, saved, done, unused }
     }
 
@@ -172,7 +173,14 @@ impl<'a> Compiler<'a> {
     ///
     /// # Errors
     /// The graph cannot run in this mode, or shapes do not fit.
-    pub fn forward(&mut self, images: Value) -> Result<Value> {
+    pub fn forward(&mut self, tape: &mut Tape, images: Value) -> Result<Value> {
+        std::mem::swap(&mut self.tape, tape);
+        let output = self.run_forward(images);
+        std::mem::swap(&mut self.tape, tape);
+        output
+    }
+
+    fn run_forward(&mut self, images: Value) -> Result<Value> {
         self.set(self.graph.input(), images);
         for node in 1..self.graph.nodes.len() {
             if !self.done[node] {

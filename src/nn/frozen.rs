@@ -115,7 +115,7 @@ impl FrozenNet {
     }
 
     /// A compiler of this network onto a tape, in [`Mode::Frozen`] or [`Mode::Inference`].
-    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &'a mut Tape, mode: Mode) -> Compiler<'a> {
+    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape, mode: Mode) -> Compiler<'a> {
         let import = |tape: &mut Tape, buffers: &[Buffer]| -> Vec<BufferId> {
             buffers.iter().map(|b| tape.import("weights", b)).collect()
         };

@@ -4,11 +4,13 @@ mod backward;
 mod compile;
 mod frozen;
 mod graph;
+mod images;
 mod parameters;
 mod trainable;
 
 pub use compile::{Compiler, Layers, Mode, Value, Vectors};
 pub use frozen::{FrozenNet, Injector};
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
+pub use images::{Batch, DeviceImages, Pick};
 pub use parameters::{Offsets, initialise};
 pub use trainable::TrainableNet;

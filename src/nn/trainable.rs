@@ -67,7 +67,7 @@ impl TrainableNet {
     ///
     /// # Errors
     /// Shapes do not fit.
-    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &'a mut Tape) -> Result<Compiler<'a>> {
+    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape) -> Result<Compiler<'a>> {
         let parameters = tape.import("parameters", &self.parameters);
         let layers = self.quantised(tape, parameters)?;
         let at = |param: usize| self.offsets.at(param);

@@ -1,0 +1,46 @@
+//! `nf-gpu pretrain`.
+
+use super::{gpu::GpuArgs, interrupt, output};
+use crate::{
+    error::Result,
+    report::{Console, Event, JsonLines, Sink, Tee, console::Verbosity},
+    train::{PretrainConfig, pretrain},
+};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `nf-gpu pretrain`.
+#[derive(Args, Debug)]
+pub struct PretrainArgs {
+    #[command(flatten)]
+    config: PretrainConfig,
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// Also write every step's numbers to this file, a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// No progress and no messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Trains a base network.
+///
+/// # Errors
+/// Those of [`pretrain`].
+pub fn run(args: &PretrainArgs) -> Result<()> {
+    args.config.checked()?;
+    interrupt::watch();
+    let gpu = args.gpu.open(args.quiet)?;
+    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let mut console = Console::stderr(verbosity);
+    let mut lines = args.metrics.as_ref().map(JsonLines::create).transpose()?;
+    let mut sinks: Vec<&mut dyn Sink> = vec![&mut console];
+    if let Some(lines) = &mut lines {
+        sinks.push(lines);
+    }
+    let mut tee = Tee(sinks);
+    let accuracy = pretrain(&gpu, &args.config, &mut tee, &interrupt::pressed)?;
+    tee.event(&Event::Note(format!("written to {}", args.config.out.display())))?;
+    output::print(&format!("accuracy on the test set: {accuracy:.2} %\n"))
+}

@@ -1,0 +1,110 @@
+//! A data set on the device as u8, and batches of it made there.
+
+use super::compile::Value;
+use crate::{
+    data::ImageSet,
+    error::Result,
+    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    ops::image_batch,
+    shape::Nhwc,
+};
+
+/// Images of a data set on the device, in as many buffers as its binding limit asks for.
+#[derive(Debug)]
+pub struct DeviceImages {
+    shards: Vec<Shard>,
+    height: u32,
+    width: u32,
+    /// Class of each image.
+    pub labels: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    buffer: Buffer,
+    first: u32,
+    count: u32,
+}
+
+/// One image of a batch: which, how far the crop is moved, and whether it is mirrored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pick {
+    /// Index in the data set.
+    pub index: u32,
+    /// Rows that the crop is moved down.
+    pub dy: i32,
+    /// Columns that the crop is moved right.
+    pub dx: i32,
+    /// Mirrored left to right.
+    pub flip: bool,
+}
+
+impl DeviceImages {
+    /// Uploads a data set.
+    ///
+    /// # Errors
+    /// No memory is left on the device.
+    pub fn upload(gpu: &Gpu, set: &ImageSet) -> Result<Self> {
+        let bytes = set.height as usize * set.width as usize * 3;
+        let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
+        let most = (limit as usize / bytes).max(1);
+        let mut shards = Vec::new();
+        for (i, chunk) in set.pixels.chunks(most * bytes).enumerate() {
+            let buffer = Buffer::with(gpu, "images", chunk)?;
+            let (first, count) = ((i * most) as u32, (chunk.len() / bytes) as u32);
+            shards.push(Shard { buffer, first, count });
+        }
+        let labels = set.labels.iter().map(|&l| u32::from(l)).collect();
+        Ok(Self { shards, height: set.height, width: set.width, labels })
+    }
+
+    /// Images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Appends the making of a batch of `n` images in [-1, 1].
+    ///
+    /// # Errors
+    /// A shape past 32-bit indices.
+    pub fn batch(&self, tape: &mut Tape, n: u32) -> Result<Batch> {
+        let shape = Nhwc::new(n, self.height, self.width, 3);
+        let picks = tape.kept("picks", u64::from(n) * 8);
+        let labels = tape.kept("labels", u64::from(n) * 4);
+        let id = tape.kept("images", shape.bytes());
+        for shard in &self.shards {
+            let pixels = tape.import("images", &shard.buffer);
+            let plan = image_batch::plan(n, self.height, self.width, shard.first, shard.count)?;
+            tape.push(plan, &[pixels, picks, id])?;
+        }
+        Ok(Batch { images: Value { id, shape, copies: 1 }, labels, picks })
+    }
+}
+
+/// A batch on a tape.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// The images, in [-1, 1].
+    pub images: Value,
+    /// Their classes, u32.
+    pub labels: BufferId,
+    picks: BufferId,
+}
+
+impl Batch {
+    /// Chooses the images of the next run.
+    pub fn choose(&self, gpu: &Gpu, program: &Program, images: &DeviceImages, picks: &[Pick]) {
+        let words: Vec<[u32; 2]> =
+            picks.iter().map(|p| [p.index, image_batch::shift(p.dy, p.dx, p.flip)]).collect();
+        let labels: Vec<u32> = picks.iter().map(|p| images.labels[p.index as usize]).collect();
+        program.write(gpu, self.picks, 0, &words);
+        program.write(gpu, self.labels, 0, &labels);
+    }
+}

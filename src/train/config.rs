@@ -1,0 +1,286 @@
+//! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
+
+use crate::{
+    error::{Error, Result},
+    fault::{FaultModel, Faults, Maps, check_seed},
+};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How the learning rate moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// The reference code's: times 0.96 after every 500 steps.
+    Reference,
+    /// Half a cosine down to 0, after a linear warm-up over a twentieth of the run.
+    Cosine,
+    /// As it is.
+    Constant,
+}
+
+impl Schedule {
+    /// Learning rate of a step (counted from 0) of `steps`.
+    #[must_use]
+    pub fn rate(self, base: f64, step: u64, steps: u64) -> f64 {
+        let (at, all) = (step as f64, steps.max(1) as f64);
+        match self {
+            Self::Constant => base,
+            Self::Reference => base * 0.96f64.powf((step / 500) as f64),
+            Self::Cosine => {
+                let warm = (all / 20.0).max(1.0);
+                let rise = ((at + 1.0) / warm).min(1.0);
+                base * rise * 0.5 * (1.0 + (std::f64::consts::PI * at / all).cos())
+            }
+        }
+    }
+}
+
+/// What happens to training images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augment {
+    /// As the reference code: crops moved by up to 4 pixels, mirrored half of the time.
+    Reference,
+    /// Nothing.
+    None,
+}
+
+/// Settings that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// A few minutes on two cores without a GPU: what the quickstart uses.
+    Quick,
+}
+
+/// Settings of `nf-gpu train`.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Weights of the base network
+    #[arg(long, value_name = "FILE", required_unless_present = "resume", default_value = "")]
+    pub base: PathBuf,
+    /// Name of the base network, where its file does not say
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Mean of the base's input per channel, of values in [0,1] (default: the file's)
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
+    pub input_mean: Option<Vec<f32>>,
+    /// Standard deviation of the base's input per channel
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
+    pub input_std: Option<Vec<f32>>,
+    /// Data set (default: the one that the base was trained on)
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Where data sets are
+    #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
+    pub data_dir: PathBuf,
+    /// Generator: ConvS, UNetS
+    #[arg(long, value_name = "NAME", default_value = "ConvS")]
+    pub generator: String,
+    /// What faulty cells do: flip, stuck-at
+    #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
+    pub faults: String,
+    /// Probability that a cell is faulty (0.01 is one per cent)
+    #[arg(long, value_name = "P", default_value_t = 0.01)]
+    pub ber: f64,
+    /// One chip: the fault map of this seed at every step (default: fresh maps)
+    #[arg(long, value_name = "SEED")]
+    pub chip: Option<u64>,
+    /// Bits per stored weight, 2 to 8
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    pub precision: u32,
+    /// Perturbed copies of the base per step; a chip has one
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub copies: u32,
+    /// Weight of the perturbed copies' loss
+    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    pub lambda: f64,
+    /// Passes over the training set
+    #[arg(long, value_name = "N", default_value_t = 150, conflicts_with = "steps")]
+    pub epochs: u64,
+    /// Steps, instead of epochs
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub batch_size: u32,
+    /// Learning rate of Adam
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pub lr: f64,
+    /// How the learning rate moves
+    #[arg(long, value_enum, default_value = "reference")]
+    pub schedule: Schedule,
+    /// What happens to training images
+    #[arg(long, value_enum, default_value = "reference")]
+    pub augment: Augment,
+    /// Steps between evaluations on held-out training images (default: an epoch)
+    #[arg(long, value_name = "N")]
+    pub eval_every: Option<u64>,
+    /// Steps between checkpoints (default: an epoch)
+    #[arg(long, value_name = "N")]
+    pub checkpoint_every: Option<u64>,
+    /// Folder of the run
+    #[arg(long, value_name = "DIR", default_value = "runs/train")]
+    pub out: PathBuf,
+    /// Goes on with a run that was interrupted; its own settings hold
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
+    pub resume: Option<PathBuf>,
+    /// Settings that belong together; flags given beside it win
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// Test images of the final table
+    #[arg(long, value_name = "N")]
+    pub images: Option<usize>,
+    /// Seed of everything random but the chip
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl TrainConfig {
+    /// The fault model and rate.
+    ///
+    /// # Errors
+    /// An unknown model, or a rate that is not one.
+    pub fn fault_model(&self) -> Result<Faults> {
+        Faults::new(self.faults.parse::<FaultModel>()?, self.ber)
+    }
+
+    /// Where fault maps come from.
+    ///
+    /// # Errors
+    /// A seed above the largest one.
+    pub fn maps(&self) -> Result<Maps> {
+        check_seed("--seed", self.seed)?;
+        Ok(match self.chip {
+            Some(chip) => Maps::Chip(check_seed("--chip", chip)?),
+            None => Maps::Fresh { run_seed: self.seed },
+        })
+    }
+
+    /// Perturbed copies of a step: a chip has one map, so one copy is all of them.
+    #[must_use]
+    pub fn perturbed_copies(&self) -> u32 {
+        if self.chip.is_some() { 1 } else { self.copies }
+    }
+
+    /// Refuses values that mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the flag.
+    pub fn checked(&self) -> Result<()> {
+        self.fault_model()?;
+        self.maps()?;
+        positive("--copies", self.copies.into())?;
+        positive("--batch-size", self.batch_size.into())?;
+        positive("--steps", self.steps.unwrap_or(1))?;
+        positive("--epochs", self.epochs)?;
+        positive("--eval-every", self.eval_every.unwrap_or(1))?;
+        positive("--checkpoint-every", self.checkpoint_every.unwrap_or(1))?;
+        real("--lr", self.lr)?;
+        real("--lambda", self.lambda)?;
+        precision(self.precision)
+    }
+}
+
+/// Settings of `nf-gpu pretrain`.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct PretrainConfig {
+    /// Network: vgg-small, resnet20
+    #[arg(long, value_name = "NAME")]
+    pub model: String,
+    /// Data set
+    #[arg(long, value_name = "NAME")]
+    pub dataset: String,
+    /// Where data sets are
+    #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
+    pub data_dir: PathBuf,
+    /// Weights file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Passes over the training set
+    #[arg(long, value_name = "N", default_value_t = 30, conflicts_with = "steps")]
+    pub epochs: u64,
+    /// Steps, instead of epochs
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub batch_size: u32,
+    /// Learning rate of SGD
+    #[arg(long, value_name = "RATE", default_value_t = 0.05)]
+    pub lr: f64,
+    /// Momentum of SGD
+    #[arg(long, value_name = "X", default_value_t = 0.9)]
+    pub momentum: f64,
+    /// Weight decay
+    #[arg(long, value_name = "X", default_value_t = 5e-4)]
+    pub weight_decay: f64,
+    /// How the learning rate moves
+    #[arg(long, value_enum, default_value = "cosine")]
+    pub schedule: Schedule,
+    /// What happens to training images
+    #[arg(long, value_enum, default_value = "reference")]
+    pub augment: Augment,
+    /// Bits per weight, 2 to 8
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    pub precision: u32,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl PretrainConfig {
+    /// Refuses values that mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the flag.
+    pub fn checked(&self) -> Result<()> {
+        positive("--batch-size", self.batch_size.into())?;
+        positive("--steps", self.steps.unwrap_or(1))?;
+        positive("--epochs", self.epochs)?;
+        real("--lr", self.lr)?;
+        real("--momentum", self.momentum)?;
+        real("--weight-decay", self.weight_decay)?;
+        precision(self.precision)
+    }
+}
+
+fn positive(flag: &str, value: u64) -> Result<()> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(Error::argument(flag, "0 means nothing to do", "give a number from 1 up"))
+}
+
+fn real(flag: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::argument(flag, format!("{value} makes no sense"), "give a number from 0 up"))
+}
+
+fn precision(bits: u32) -> Result<()> {
+    if (2..=8).contains(&bits) {
+        return Ok(());
+    }
+    Err(Error::argument("--precision", format!("{bits} bits are not stored"), "give 2 to 8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_start_and_end_where_they_should() {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(near(Schedule::Reference.rate(1.0, 499, 0), 1.0));
+        assert!(near(Schedule::Reference.rate(1.0, 500, 0), 0.96));
+        assert!(near(Schedule::Constant.rate(0.3, 77, 100), 0.3));
+        assert!(Schedule::Cosine.rate(1.0, 0, 1000) < 0.05);
+        assert!(Schedule::Cosine.rate(1.0, 50, 1000) > 0.99);
+        assert!(Schedule::Cosine.rate(1.0, 999, 1000) < 1e-4);
+    }
+}

@@ -1,0 +1,206 @@
+//! `nf-gpu pretrain`: quantisation-aware training of a base network.
+
+use super::{
+    config::{Augment, PretrainConfig},
+    sampler::Sampler,
+    supervised::Supervised,
+};
+use crate::{
+    data::{self, Split},
+    error::{Error, Result},
+    eval::Evaluator,
+    files::{FORMAT, Weights},
+    gpu::Gpu,
+    models,
+    nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
+    report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
+};
+use std::time::Instant;
+
+/// Images of an evaluation batch.
+const EVAL_BATCH: u32 = 100;
+/// Test images of the evaluation after each epoch; the last one sees all.
+const GLANCE: usize = 2000;
+
+/// Trains a base network and writes it to `config.out`. `stop` is asked after every step.
+///
+/// # Errors
+/// Bad settings, a data set that is not there, a loss that is not finite, no memory, a file that
+/// cannot be written, or [`Error::Interrupted`] (what was reached is written then too).
+pub fn pretrain(
+    gpu: &Gpu,
+    config: &PretrainConfig,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<f64> {
+    config.checked()?;
+    let train = data::open(&config.dataset, &config.data_dir, Split::Train)?;
+    let test = data::open(&config.dataset, &config.data_dir, Split::Test)?;
+    let graph = models::base(&config.model, train.classes, None)?;
+    let net =
+        TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?;
+    let images = DeviceImages::upload(gpu, &train)?;
+    let n = config.batch_size;
+    let mut program = Supervised::new(gpu, &net, &images, n, config.momentum, config.weight_decay)?;
+    let mirror = config.augment == Augment::Reference && mirrors(&config.dataset);
+    let mut sampler = Sampler::new(images.len(), n, config.seed, config.augment, mirror);
+    let per_epoch = sampler.steps_per_epoch();
+    let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+    sink.event(&Event::Started(Started {
+        title: format!("pretraining {} on {}", graph.name, config.dataset),
+        adapter: gpu.report().line(),
+        plan: plan_lines(&graph, program.program()),
+        steps,
+        done: 0,
+    }))?;
+    let started = Instant::now();
+    let mut last = (Instant::now(), 0);
+    let report_every = (steps / 200).clamp(1, 20);
+    for step in 0..steps {
+        let lr = config.schedule.rate(config.lr, step, steps);
+        program.step(gpu, &images, &sampler.batch(step), lr)?;
+        let done = step + 1;
+        let epoch = step / per_epoch + 1;
+        if done % report_every == 0 || done == steps {
+            let totals = program.totals(gpu)?;
+            if !totals.loss.is_finite() {
+                return Err(Error::NotFinite { what: "loss".into(), step: done });
+            }
+            let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
+            last = (Instant::now(), done);
+            sink.event(&Event::Step(Step {
+                step: done,
+                steps,
+                epoch,
+                loss_clean: totals.loss,
+                loss_perturbed: None,
+                lr,
+                images_per_s: f64::from(n) / seconds,
+                step_ms: seconds * 1e3,
+                flip_rate: None,
+                seconds_left: seconds * (steps - done) as f64,
+            }))?;
+        }
+        let stopped = stop();
+        if done.is_multiple_of(per_epoch) && done < steps || stopped {
+            let weights = net.weights(gpu)?;
+            let accuracy =
+                accuracy(gpu, &graph, &weights, config.precision, &test.clone().take(GLANCE))?;
+            sink.event(&Event::Evaluated(Evaluated {
+                step: done,
+                epoch,
+                accuracy: Some(accuracy),
+                split: "test".into(),
+                ..Evaluated::default()
+            }))?;
+            save(gpu, config, weights, accuracy, done)?;
+            last = (Instant::now(), done);
+        }
+        if stopped {
+            let outcome = Outcome::Interrupted;
+            finish(sink, config, outcome, done, started)?;
+            return Err(Error::Interrupted);
+        }
+    }
+    let weights = net.weights(gpu)?;
+    let accuracy = accuracy(gpu, &graph, &weights, config.precision, &test)?;
+    sink.event(&Event::Evaluated(Evaluated {
+        step: steps,
+        epoch: steps.div_ceil(per_epoch),
+        accuracy: Some(accuracy),
+        split: "test".into(),
+        ..Evaluated::default()
+    }))?;
+    save(gpu, config, weights, accuracy, steps)?;
+    finish(sink, config, Outcome::Complete, steps, started)?;
+    Ok(accuracy)
+}
+
+/// Whether a mirrored image still belongs to its class.
+pub(super) fn mirrors(dataset: &str) -> bool {
+    !dataset.starts_with("gtsrb")
+}
+
+/// What is about to run, in a few lines.
+pub(super) fn plan_lines(graph: &Graph, program: &crate::gpu::Program) -> Vec<String> {
+    let [shared, unshared, kept] = program.memory().map(|bytes| bytes / (1 << 20));
+    vec![
+        format!(
+            "{}: {} parameters, {:.1} million multiply-adds an image",
+            graph.name,
+            graph.parameter_count(),
+            graph.macs() as f64 / 1e6
+        ),
+        format!(
+            "{} dispatches a step; {shared} MiB for activations ({unshared} without sharing), \
+             {kept} MiB kept",
+            program.dispatches()
+        ),
+    ]
+}
+
+/// Accuracy in per cent of the quantised network, fault-free.
+fn accuracy(
+    gpu: &Gpu,
+    graph: &Graph,
+    weights: &Weights,
+    bits: u32,
+    set: &data::ImageSet,
+) -> Result<f64> {
+    let frozen = FrozenNet::new(gpu, graph, weights, bits, 1)?;
+    frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
+    let images = DeviceImages::upload(gpu, set)?;
+    let n = EVAL_BATCH.min(images.len() as u32);
+    let right =
+        Evaluator::new(gpu, &frozen, None, &images, n)?.run(gpu, &images, |_, _, _| true)?;
+    Ok(right[0] as f64 * 100.0 / images.len() as f64)
+}
+
+fn save(
+    gpu: &Gpu,
+    config: &PretrainConfig,
+    mut weights: Weights,
+    accuracy: f64,
+    steps: u64,
+) -> Result<()> {
+    let command = format!(
+        "nf-gpu pretrain --model {} --dataset {} --steps {steps} --batch-size {} --lr {} \
+         --weight-decay {} --seed {}",
+        config.model,
+        config.dataset,
+        config.batch_size,
+        config.lr,
+        config.weight_decay,
+        config.seed
+    );
+    for (key, value) in [
+        ("format", FORMAT.to_owned()),
+        ("model", config.model.to_lowercase()),
+        ("dataset", config.dataset.clone()),
+        ("precision", config.precision.to_string()),
+        ("input", "[-1,1]".to_owned()),
+        ("command", command),
+        ("seed", config.seed.to_string()),
+        ("adapter", gpu.report().line()),
+        ("commit", env!("NF_COMMIT").to_owned()),
+        ("accuracy", format!("{accuracy:.2}")),
+    ] {
+        weights.metadata.insert(key.to_owned(), value);
+    }
+    weights.save(&config.out)
+}
+
+fn finish(
+    sink: &mut dyn Sink,
+    config: &PretrainConfig,
+    outcome: Outcome,
+    step: u64,
+    started: Instant,
+) -> Result<()> {
+    sink.event(&Event::Finished(Finished {
+        outcome,
+        step,
+        seconds: started.elapsed().as_secs_f64(),
+        files: vec![config.out.clone()],
+    }))
+}

@@ -1,0 +1,91 @@
+//! Which images make up each step's batch: shuffled epochs, random crops and mirrors, from a seed.
+
+use super::config::Augment;
+use crate::nn::Pick;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+
+/// Pixels that a random crop may move an image, as the reference code pads.
+const CROP: i32 = 4;
+
+/// Batches of a training set. Step s of a seed is the same batch for ever, so that a resumed run goes
+/// on exactly.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    len: usize,
+    batch: usize,
+    seed: u64,
+    augment: Augment,
+    mirror: bool,
+    epoch: Option<u64>,
+    order: Vec<u32>,
+}
+
+impl Sampler {
+    /// Batches of `batch` out of `len` images; `mirror` allows left-right flips.
+    #[must_use]
+    pub fn new(len: usize, batch: u32, seed: u64, augment: Augment, mirror: bool) -> Self {
+        let order = (0..len as u32).collect();
+        Self { len, batch: batch as usize, seed, augment, mirror, epoch: None, order }
+    }
+
+    /// Whole batches per epoch; what is left of the set waits for the next shuffle.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        (self.len / self.batch).max(1) as u64
+    }
+
+    /// The batch of a step, counted from 0.
+    pub fn batch(&mut self, step: u64) -> Vec<Pick> {
+        let epoch = step / self.steps_per_epoch();
+        if self.epoch != Some(epoch) {
+            self.order = (0..self.len as u32).collect();
+            self.order.shuffle(&mut StdRng::seed_from_u64(mix(self.seed, epoch)));
+            self.epoch = Some(epoch);
+        }
+        let mut random = StdRng::seed_from_u64(mix(!self.seed, step));
+        let first = (step % self.steps_per_epoch()) as usize * self.batch;
+        let mut pick = |i: usize| {
+            let index = self.order[(first + i) % self.len];
+            match self.augment {
+                Augment::None => Pick { index, ..Pick::default() },
+                Augment::Reference => Pick {
+                    index,
+                    dy: random.random_range(-CROP..=CROP),
+                    dx: random.random_range(-CROP..=CROP),
+                    flip: self.mirror && random.random(),
+                },
+            }
+        };
+        (0..self.batch).map(&mut pick).collect()
+    }
+}
+
+/// Two numbers into one seed (the finaliser of splitmix64).
+fn mix(a: u64, b: u64) -> u64 {
+    let mut z = a.wrapping_add(b.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn an_epoch_meets_every_image_once_and_steps_replay() {
+        let mut sampler = Sampler::new(40, 8, 7, Augment::Reference, true);
+        let steps: Vec<Vec<Pick>> = (0..10).map(|s| sampler.batch(s)).collect();
+        for epoch in steps.chunks(5) {
+            let seen: BTreeSet<u32> = epoch.iter().flatten().map(|p| p.index).collect();
+            assert_eq!(seen.len(), 40);
+        }
+        assert_ne!(steps[0], steps[5], "two epochs alike");
+        let mut resumed = Sampler::new(40, 8, 7, Augment::Reference, true);
+        assert_eq!(resumed.batch(7), steps[7]);
+        assert!(steps.iter().flatten().any(|p| p.flip) && steps.iter().flatten().any(|p| !p.flip));
+        let plain = Sampler::new(40, 8, 7, Augment::None, true).batch(0);
+        assert!(plain.iter().all(|p| *p == Pick { index: p.index, ..Pick::default() }));
+    }
+}

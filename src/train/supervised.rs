@@ -1,0 +1,102 @@
+//! One step of ordinary training: forward, cross-entropy, backward, SGD, as one program.
+
+use crate::{
+    error::Result,
+    gpu::{BufferId, Gpu, Program, Tape},
+    nn::{Batch, DeviceImages, Pick, TrainableNet},
+    ops,
+};
+
+/// The program of a step.
+#[derive(Debug)]
+pub struct Supervised {
+    program: Program,
+    batch: Batch,
+    schedule: BufferId,
+    totals: BufferId,
+    seen: u64,
+}
+
+/// Loss and hits since they were last asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Mean cross-entropy.
+    pub loss: f32,
+    /// Share of right answers, in [0, 1].
+    pub accuracy: f64,
+}
+
+impl Supervised {
+    /// Compiles a step of `net` on batches of `n`.
+    ///
+    /// # Errors
+    /// Shapes do not fit, or no memory is left.
+    pub fn new(
+        gpu: &Gpu,
+        net: &TrainableNet,
+        images: &DeviceImages,
+        n: u32,
+        momentum: f64,
+        weight_decay: f64,
+    ) -> Result<Self> {
+        let mut tape = Tape::new();
+        let batch = images.batch(&mut tape, n)?;
+        let weights = tape.kept("loss weights", 4);
+        let schedule = tape.kept("schedule", 16);
+        let totals = tape.kept("loss totals", 8);
+        let gradients = tape.import("gradients", &net.gradients);
+        let parameters = tape.import("parameters", &net.parameters);
+        let velocity = tape.import("velocity", &net.first);
+        let mut compiler = net.compiler(gpu, &mut tape)?;
+        let y = compiler.forward(&mut tape, batch.images)?;
+        let plan = ops::softmax_cross_entropy::plan(1, n, y.shape.c)?;
+        let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
+        let row_loss = tape.transient("losses", plan.bytes[4]);
+        let correct = tape.transient("hits", plan.bytes[5]);
+        tape.push(plan, &[y.id, batch.labels, weights, dlogits, row_loss, correct])?;
+        tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+        compiler.backward(&mut tape, dlogits, Some(gradients), false)?;
+        let plan = ops::sgd::plan(net.offsets.len, momentum, weight_decay)?;
+        tape.push(plan, &[schedule, gradients, parameters, velocity])?;
+        let program = Program::build(gpu, &tape)?;
+        program.write(gpu, weights, 0, &[1.0 / n as f32]);
+        Ok(Self { program, batch, schedule, totals, seen: 0 })
+    }
+
+    /// Runs a step on the chosen images at a learning rate, without waiting for it.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn step(
+        &mut self,
+        gpu: &Gpu,
+        images: &DeviceImages,
+        picks: &[Pick],
+        lr: f64,
+    ) -> Result<()> {
+        self.batch.choose(gpu, &self.program, images, picks);
+        self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0]);
+        self.seen += picks.len() as u64;
+        self.program.run(gpu)
+    }
+
+    /// Means since the last call. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn totals(&mut self, gpu: &Gpu) -> Result<Totals> {
+        let words: Vec<u32> = self.program.read(gpu, self.totals)?;
+        self.program.write(gpu, self.totals, 0, &[0u32; 2]);
+        let images = std::mem::take(&mut self.seen).max(1) as f64;
+        Ok(Totals {
+            loss: (f64::from(f32::from_bits(words[0])) / images) as f32,
+            accuracy: f64::from(words[1]) / images,
+        })
+    }
+
+    /// The compiled program, for profiles.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+}
