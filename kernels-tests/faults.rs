@@ -11,15 +11,10 @@ const STORED: u32 = 0x8001_ff7f;
 /// The cells of the rows of the page's table with so many columns, without its two header lines.
 fn table(columns: usize) -> Vec<Vec<&'static str>> {
     let rows = PAGE.lines().filter(|line| line.starts_with('|'));
-    rows.map(|line| {
-        line.trim_matches('|')
-            .split('|')
-            .map(str::trim)
-            .collect::<Vec<_>>()
-    })
-    .filter(|row| row.len() == columns)
-    .skip(2)
-    .collect()
+    rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>())
+        .filter(|row| row.len() == columns)
+        .skip(2)
+        .collect()
 }
 
 #[test]
@@ -32,10 +27,7 @@ fn the_page_and_the_code_agree_on_every_map() {
         let (layer, word): (u32, u32) = (row[1].parse().unwrap(), row[2].parse().unwrap());
         let ber: f64 = row[3].parse().unwrap();
         let reads = FaultModel::ALL.map(|model| {
-            STORED
-                ^ Faults::new(model, ber)
-                    .unwrap()
-                    .xor_mask(word, layer, STORED, seed)
+            STORED ^ Faults::new(model, ber).unwrap().xor_mask(word, layer, STORED, seed)
         });
         let ours = [
             threshold(ber),
@@ -44,10 +36,8 @@ fn the_page_and_the_code_agree_on_every_map() {
             reads[0],
             reads[1],
         ];
-        let page: Vec<u64> = row[4..]
-            .iter()
-            .map(|cell| u64::from_str_radix(cell, 16).unwrap())
-            .collect();
+        let page: Vec<u64> =
+            row[4..].iter().map(|cell| u64::from_str_radix(cell, 16).unwrap()).collect();
         assert_eq!(ours.map(u64::from).as_slice(), page, "{row:?}");
     }
 }
@@ -73,14 +63,7 @@ fn a_second_implementation_prints_the_pages_tables() {
             return;
         }
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        PAGE.ends_with(&printed),
-        "docs/fault-format.md does not end with\n{printed}"
-    );
+    assert!(PAGE.ends_with(&printed), "docs/fault-format.md does not end with\n{printed}");
 }

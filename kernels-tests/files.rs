@@ -1,4 +1,5 @@
-//! Files as a user meets them: PyTorch's, cut off ones, and a disk that is full.
+//! Files as a user meets them: PyTorch's, those with the wrong content, and a disk that is full.
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,9 @@ fn shared(name: &str) -> Option<PathBuf> {
 
 #[test]
 fn weights_of_the_reference_implementation_load() {
-    let Some(path) = shared("golden/generators/ConvS.safetensors") else { return };
+    let Some(path) = shared("golden/generators/ConvS.safetensors") else {
+        return;
+    };
     let weights = Weights::load(path).unwrap();
     let tensor = weights.get("param.conv1_1.weight", &[32, 3, 3, 3]).unwrap();
     assert_eq!(tensor.data.len(), 864);
@@ -30,7 +33,9 @@ fn weights_of_the_reference_implementation_load() {
 
 #[test]
 fn a_network_with_an_input_that_it_only_describes_asks_for_numbers() {
-    let Some(path) = shared("models/resnet20-cifar10.safetensors") else { return };
+    let Some(path) = shared("models/resnet20-cifar10.safetensors") else {
+        return;
+    };
     let weights = Weights::load(path).unwrap();
     assert_eq!(weights.meta("model"), Some("resnet20"));
     weights.get("conv1.weight", &[16, 3, 3, 3]).unwrap();
@@ -40,14 +45,18 @@ fn a_network_with_an_input_that_it_only_describes_asks_for_numbers() {
 
 #[test]
 fn integers_are_for_those_who_ask_for_them() {
-    let Some(path) = shared("golden/faults/seed7_ber0.005.safetensors") else { return };
+    let Some(path) = shared("golden/faults/seed7_ber0.005.safetensors") else {
+        return;
+    };
     assert!(matches!(Weights::load(&path), Err(Error::Format { .. })));
     let (tensors, metadata) = safetensors::load(&path).unwrap();
     assert_eq!(metadata["seed"], "7");
     let map = &tensors["stuck_at_1"];
     assert_eq!((map.shape.as_slice(), map.dtype), (&[8192, 16][..], safetensors::Dtype::U8));
 
-    let Some(path) = shared("golden/eopm/ConvS_resnet18.safetensors") else { return };
+    let Some(path) = shared("golden/eopm/ConvS_resnet18.safetensors") else {
+        return;
+    };
     let (tensors, _) = safetensors::load(path).unwrap();
     let labels = tensors["labels"].to_i32().unwrap();
     assert!(labels.iter().all(|label| (0..10).contains(label)), "{labels:?}");
@@ -60,7 +69,7 @@ struct SmallDisk(tempfile::TempDir);
 #[cfg(target_os = "linux")]
 impl SmallDisk {
     fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().ok()?;
         let arguments = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
         let mounted =
             std::process::Command::new("mount").args(arguments).arg(folder.path()).output();
@@ -82,7 +91,9 @@ impl Drop for SmallDisk {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_the_old_weights_and_no_litter() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     let path = disk.0.path().join("generator.safetensors");
     let mut weights = Weights::default();
     weights.insert("w", &[1000], vec![0.5; 1000]);

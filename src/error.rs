@@ -21,10 +21,7 @@ pub enum Error {
         found: Vec<String>,
     },
     /// `--require-gpu` was given and only software adapters are there.
-    #[error(
-        "a hardware GPU is required; found only software adapters: {}",
-        list(found)
-    )]
+    #[error("a hardware GPU is required; found only software adapters: {}", list(found))]
     OnlySoftware {
         /// The software adapters.
         found: Vec<String>,
@@ -130,18 +127,12 @@ pub enum Error {
 impl Error {
     /// `cannot read PATH` with the system's reason.
     pub fn read(path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::Read {
-            path: path.as_ref().to_owned(),
-            source,
-        }
+        Self::Read { path: path.as_ref().to_owned(), source }
     }
 
     /// `cannot write PATH` with the system's reason.
     pub fn write(path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::Write {
-            path: path.as_ref().to_owned(),
-            source,
-        }
+        Self::Write { path: path.as_ref().to_owned(), source }
     }
 
     /// A file that is not what it should be.
@@ -150,11 +141,7 @@ impl Error {
         what: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self::Format {
-            path: path.as_ref().to_owned(),
-            what: what.into(),
-            hint: hint.into(),
-        }
+        Self::Format { path: path.as_ref().to_owned(), what: what.into(), hint: hint.into() }
     }
 
     /// A flag's value that means nothing.
@@ -163,11 +150,7 @@ impl Error {
         what: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self::Argument {
-            flag: flag.into(),
-            what: what.into(),
-            hint: hint.into(),
-        }
+        Self::Argument { flag: flag.into(), what: what.into(), hint: hint.into() }
     }
 
     /// A name that is not in the list of known names.
@@ -177,11 +160,7 @@ impl Error {
         known: impl IntoIterator<Item = S>,
     ) -> Self {
         let known = known.into_iter().map(|k| k.to_string()).collect();
-        Self::Unknown {
-            kind,
-            name: name.into(),
-            known,
-        }
+        Self::Unknown { kind, name: name.into(), known }
     }
 
     /// What to try next, when there is something to try.
@@ -261,11 +240,7 @@ pub fn report(error: &Error) -> String {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        "none".into()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 /// The known name nearest to a mistyped one, if it is near at all (a third of its letters).

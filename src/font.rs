@@ -10,6 +10,7 @@ pub(crate) fn family() -> &'static str {
     REGISTERED.get_or_init(|| {
         // The embedded font parses (the contact sheet's test draws with it); nothing to report.
         let _ = register_font("dejavu", FontStyle::Normal, dejavu::sans::regular());
+        let _ = register_font("dejavu", FontStyle::Bold, dejavu::sans::bold());
     });
     "dejavu"
 }

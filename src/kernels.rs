@@ -30,6 +30,7 @@ macro_rules! for_each_kernel {
             gather2d,
             image_batch,
             loss_totals,
+            mask_gradient,
             max_pool,
             max_pool_grad,
             quantize,

@@ -13,6 +13,8 @@ mod font;
 pub mod gpu;
 pub mod kernel;
 mod kernels;
+pub mod models;
+pub mod nn;
 pub mod ops;
 pub mod reference;
 pub mod report;

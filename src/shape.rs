@@ -124,11 +124,7 @@ impl Rsck {
     /// The same weights with the roles of input and output exchanged.
     #[must_use]
     pub fn transposed(self) -> Self {
-        Self {
-            c: self.k,
-            k: self.c,
-            ..self
-        }
+        Self { c: self.k, k: self.c, ..self }
     }
 }
 
@@ -153,11 +149,7 @@ impl Window {
     /// A square window.
     #[must_use]
     pub fn square(kernel: u32, stride: u32, padding: u32) -> Self {
-        Self {
-            kernel: [kernel, kernel],
-            stride,
-            padding,
-        }
+        Self { kernel: [kernel, kernel], stride, padding }
     }
 
     /// Height and width after a convolution or pool: `(H + 2 padding - R) / stride + 1`.
@@ -166,16 +158,11 @@ impl Window {
     /// The window does not fit into the padded image, or the stride is 0.
     pub fn output(self, h: u32, w: u32) -> Result<[u32; 2]> {
         let side = |extent: u32, kernel: u32| {
-            (extent + 2 * self.padding)
-                .checked_sub(kernel)?
-                .checked_div(self.stride)
-                .map(|q| q + 1)
+            (extent + 2 * self.padding).checked_sub(kernel)?.checked_div(self.stride).map(|q| q + 1)
         };
         match (side(h, self.kernel[0]), side(w, self.kernel[1])) {
             (Some(h), Some(w)) => Ok([h, w]),
-            _ => Err(Error::Shape(format!(
-                "a window of {self} does not fit an image of {h}x{w}"
-            ))),
+            _ => Err(Error::Shape(format!("a window of {self} does not fit an image of {h}x{w}"))),
         }
     }
 
@@ -199,11 +186,7 @@ impl Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [r, s] = self.kernel;
-        write!(
-            f,
-            "{r}x{s}, stride {}, padding {}",
-            self.stride, self.padding
-        )
+        write!(f, "{r}x{s}, stride {}, padding {}", self.stride, self.padding)
     }
 }
 
@@ -223,11 +206,7 @@ pub fn pad_channels(values: &[f32], c: u32, fill: f32) -> Vec<f32> {
 #[must_use]
 pub fn unpad_channels(padded: &[f32], c: u32) -> Vec<f32> {
     let stride = c.next_multiple_of(4) as usize;
-    padded
-        .chunks(stride)
-        .flat_map(|pixel| &pixel[..c as usize])
-        .copied()
-        .collect()
+    padded.chunks(stride).flat_map(|pixel| &pixel[..c as usize]).copied().collect()
 }
 
 #[cfg(test)]
@@ -238,14 +217,8 @@ mod tests {
     fn windows_follow_pytorch() {
         assert_eq!(Window::square(3, 1, 1).output(32, 32).unwrap(), [32, 32]);
         assert_eq!(Window::square(3, 2, 1).output(7, 5).unwrap(), [4, 3]);
-        assert_eq!(
-            Window::square(4, 2, 1).transposed_output(4, 4).unwrap(),
-            [8, 8]
-        );
-        assert_eq!(
-            Window::square(2, 2, 1).transposed_output(4, 8).unwrap(),
-            [6, 14]
-        );
+        assert_eq!(Window::square(4, 2, 1).transposed_output(4, 4).unwrap(), [8, 8]);
+        assert_eq!(Window::square(2, 2, 1).transposed_output(4, 8).unwrap(), [6, 14]);
         assert!(Window::square(5, 1, 0).output(4, 9).is_err());
         assert!(Window::square(2, 0, 0).output(4, 4).is_err());
     }

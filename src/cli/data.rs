@@ -1,8 +1,5 @@
 //! `nf-gpu data`: list, fetch, check and show data sets.
-#![expect(
-    clippy::print_stderr,
-    reason = "progress and messages go to the terminal"
-)]
+#![expect(clippy::print_stderr, reason = "progress and messages go to the terminal")]
 
 use std::{
     io::{self, IsTerminal},
@@ -95,19 +92,11 @@ struct Common {
 pub fn run(args: &DataArgs) -> Result<()> {
     match &args.command {
         DataCommand::List(common) => list(common),
-        DataCommand::Fetch {
-            name,
-            quiet,
-            common,
-        } => fetch(name, *quiet, common),
+        DataCommand::Fetch { name, quiet, common } => fetch(name, *quiet, common),
         DataCommand::Check { name, common } => check(name, common),
-        DataCommand::Show {
-            name,
-            out,
-            split,
-            columns,
-            common,
-        } => show(name, out, *split, *columns, common),
+        DataCommand::Show { name, out, split, columns, common } => {
+            show(name, out, *split, *columns, common)
+        }
     }
 }
 
@@ -186,10 +175,7 @@ struct Console {
 
 impl Console {
     fn new(quiet: bool) -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-            quiet,
-        }
+        Self { bar: ProgressBar::hidden(), quiet }
     }
 
     fn show(&self, event: &FetchEvent<'_>) {
@@ -256,9 +242,7 @@ fn check(name: &str, common: &Common) -> Result<()> {
             "train": counts.first(), "test": counts.get(1),
         }))?;
     } else {
-        let lines = checks
-            .iter()
-            .map(|c| format!("{}: {}\n", c.path.display(), c.describe()));
+        let lines = checks.iter().map(|c| format!("{}: {}\n", c.path.display(), c.describe()));
         let mut text: String = lines.collect();
         if let [train, test] = &counts[..] {
             text += &format!("\n{:<14}{:>8}{:>8}\n", "class", "train", "test");
@@ -289,12 +273,7 @@ fn show(name: &str, out: &Path, split: Split, columns: u32, common: &Common) -> 
     let sheet = contact_sheet::draw(&set, columns)?;
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
-        .write_image(
-            &sheet,
-            sheet.width(),
-            sheet.height(),
-            ExtendedColorType::Rgb8,
-        )
+        .write_image(&sheet, sheet.width(), sheet.height(), ExtendedColorType::Rgb8)
         .map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))?;
     files::atomic::write(out, &png)?;
     if common.json {

@@ -76,9 +76,7 @@ impl Random {
 
     /// `len` whole numbers in [-max, max], as f32.
     pub fn integers(&mut self, len: usize, max: u32) -> Vec<f32> {
-        (0..len)
-            .map(|_| (f64::from(self.bits() % (2 * max + 1)) - f64::from(max)) as f32)
-            .collect()
+        (0..len).map(|_| (f64::from(self.bits() % (2 * max + 1)) - f64::from(max)) as f32).collect()
     }
 
     /// One number below `end`.

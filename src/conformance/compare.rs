@@ -20,10 +20,7 @@ impl Want {
     /// f32 values without padding; `bound` gives each value's absolute bound.
     pub fn flat(values: &[f64], bound: impl Fn(f64) -> f64) -> Self {
         let bounds = values.iter().map(|&v| bound(v)).collect();
-        Self::Floats {
-            values: values.to_vec(),
-            bounds,
-        }
+        Self::Floats { values: values.to_vec(), bounds }
     }
 
     /// f32 values without padding and their bounds.
@@ -47,10 +44,7 @@ impl Want {
     /// Values `[pixels, c]` with a bound each; the padding lanes must be exactly 0.
     #[must_use]
     pub fn channels_bounded(values: &[f64], bounds: &[f64], c: u32) -> Self {
-        Self::Floats {
-            values: pad(values, c),
-            bounds: pad(bounds, c),
-        }
+        Self::Floats { values: pad(values, c), bounds: pad(bounds, c) }
     }
 
     /// Words of 32 bits in the buffer.
@@ -74,21 +68,10 @@ impl Want {
     /// The first element that is wrong, and how many are.
     pub fn compare(&self, got: &[u32]) -> Result<(), Mismatch> {
         if got.len() != self.len() {
-            let (got, want) = (
-                format!("{} words", got.len()),
-                format!("{} words", self.len()),
-            );
-            return Err(Mismatch {
-                at: 0,
-                wrong: 1,
-                of: self.len(),
-                got,
-                want,
-            });
+            let (got, want) = (format!("{} words", got.len()), format!("{} words", self.len()));
+            return Err(Mismatch { at: 0, wrong: 1, of: self.len(), got, want });
         }
-        let wrong: Vec<usize> = (0..got.len())
-            .filter(|&i| !self.admits(i, got[i]))
-            .collect();
+        let wrong: Vec<usize> = (0..got.len()).filter(|&i| !self.admits(i, got[i])).collect();
         let Some(&at) = wrong.first() else {
             return Ok(());
         };
@@ -99,13 +82,7 @@ impl Want {
             ),
             Self::Words(words) => (format!("{:#010x}", got[at]), format!("{:#010x}", words[at])),
         };
-        Err(Mismatch {
-            at,
-            wrong: wrong.len(),
-            of: self.len(),
-            got,
-            want,
-        })
+        Err(Mismatch { at, wrong: wrong.len(), of: self.len(), got, want })
     }
 
     /// Whether word `i` may be `got`. NaN satisfies no bound.
@@ -147,17 +124,8 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            at,
-            wrong,
-            of,
-            got,
-            want,
-        } = self;
-        write!(
-            f,
-            "{wrong} of {of} wrong; first at [{at}]: got {got}, want {want}"
-        )
+        let Self { at, wrong, of, got, want } = self;
+        write!(f, "{wrong} of {of} wrong; first at [{at}]: got {got}, want {want}")
     }
 }
 
@@ -177,16 +145,8 @@ mod tests {
             let e = want.compare(&bits(got)).unwrap_err();
             assert_eq!((e.at, e.wrong), (at, 1));
         }
-        assert!(
-            Want::flat(&[f64::INFINITY], |_| f64::INFINITY)
-                .compare(&[0])
-                .is_err()
-        );
-        assert!(
-            Want::exact(&[1.0])
-                .compare(&[1.0f32.to_bits() + 1])
-                .is_err()
-        );
+        assert!(Want::flat(&[f64::INFINITY], |_| f64::INFINITY).compare(&[0]).is_err());
+        assert!(Want::exact(&[1.0]).compare(&[1.0f32.to_bits() + 1]).is_err());
         assert!(Want::Words(vec![1, 2]).compare(&[1]).is_err());
     }
 
@@ -195,9 +155,6 @@ mod tests {
         let want = Want::channels(&[0.0, 1.0, 2.0], 3, |_| 1e-3);
         let bits = |v: [f32; 4]| v.map(f32::to_bits);
         assert!(want.compare(&bits([5e-4, 1.0, 2.0, 0.0])).is_ok());
-        assert_eq!(
-            want.compare(&bits([0.0, 1.0, 2.0, 1e-9])).unwrap_err().at,
-            3
-        );
+        assert_eq!(want.compare(&bits([0.0, 1.0, 2.0, 1e-9])).unwrap_err().at, 3);
     }
 }

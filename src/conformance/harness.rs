@@ -46,11 +46,7 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
     }
     for ((data, (name, access)), &bytes) in case.data.iter().zip(names).zip(&case.plan.bytes) {
         let contents = contents(data);
-        let guard = if *access == Access::ReadWrite {
-            GUARD.len() * 4
-        } else {
-            0
-        };
+        let guard = if *access == Access::ReadWrite { GUARD.len() * 4 } else { 0 };
         if contents.len() as u64 != bytes {
             return Err(Error::Shape(format!(
                 "{} {}: {name} is planned with {bytes} bytes, the case has {}",
@@ -121,9 +117,7 @@ impl Gpu {
     pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
         let most = self.limits().max_compute_invocations_per_workgroup;
         if workgroup > most {
-            return Some(format!(
-                "workgroups of {workgroup}: the adapter allows {most}"
-            ));
+            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
         }
         match variant.requires {
             Requires::Nothing => None,

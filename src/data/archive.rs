@@ -67,19 +67,14 @@ impl Archive {
                 }
                 continue;
             }
-            let found = File::open(part)
-                .and_then(md5_of)
-                .map_err(|e| Error::read(part, e))?;
+            let found = File::open(part).and_then(md5_of).map_err(|e| Error::read(part, e))?;
             if found == self.md5 {
                 return Ok(());
             }
             // Bytes of an earlier call may be of another file: once more from the start.
             fs::remove_file(part).map_err(|e| Error::write(part, e))?;
             if fresh || attempt == ATTEMPTS {
-                return Err(failed(format!(
-                    "it came with MD5 {found}, not {}",
-                    self.md5
-                )));
+                return Err(failed(format!("it came with MD5 {found}, not {}", self.md5)));
             }
             fresh = true;
         }
@@ -140,13 +135,7 @@ enum End {
 }
 
 fn content_length<T>(response: &Response<T>) -> Option<u64> {
-    response
-        .headers()
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn length(part: &Path) -> Result<u64> {
@@ -181,11 +170,7 @@ pub(super) fn unpack(archive: &Path, target: &mut Target, progress: Progress<'_>
 }
 
 fn failed(message: String) -> Error {
-    Error::Fetch {
-        what: SOURCE.into(),
-        message,
-        hint: "check the network connection".into(),
-    }
+    Error::Fetch { what: SOURCE.into(), message, hint: "check the network connection".into() }
 }
 
 #[cfg(test)]

@@ -95,11 +95,7 @@ pub fn info(name: &str) -> Result<&'static DatasetInfo> {
 /// [`Error::Unknown`] for the name; [`Error::Format`] when files are missing (the hint says how
 /// to fetch them), truncated, or hold a label that is no class; [`Error::Read`].
 pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
-    if info(name)?.embedded {
-        sample::open(split)
-    } else {
-        cifar10::open(dir, split)
-    }
+    if info(name)?.embedded { sample::open(split) } else { cifar10::open(dir, split) }
 }
 
 /// Brings the files of a data set into `dir`, checked; files that are there and right are kept.
@@ -128,11 +124,7 @@ pub fn fetch(
 /// [`Error::Unknown`] for the name; [`Error::Read`]. What is wrong with a file is in its
 /// [`FileCheck`], not an error.
 pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
-    if info(name)?.embedded {
-        Ok(sample::check())
-    } else {
-        cifar10::check(dir)
-    }
+    if info(name)?.embedded { Ok(sample::check()) } else { cifar10::check(dir) }
 }
 
 /// Whether every file of a data set is there with the right size: a quick look, while [`check`]

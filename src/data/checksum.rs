@@ -51,12 +51,7 @@ impl FileCheck {
     /// [`Error::Read`] when something is there and cannot be read.
     pub fn of(path: PathBuf, bytes: u64, md5: &'static str) -> Result<Self> {
         let state = state(&path, bytes, md5).map_err(|e| Error::read(&path, e))?;
-        Ok(Self {
-            path,
-            bytes,
-            md5,
-            state,
-        })
+        Ok(Self { path, bytes, md5, state })
     }
 
     /// True when size and checksum are right.
@@ -90,11 +85,7 @@ fn state(path: &Path, bytes: u64, md5: &str) -> io::Result<FileState> {
         return Ok(FileState::WrongSize { found });
     }
     let found = md5_of(file)?;
-    Ok(if found == md5 {
-        FileState::Right
-    } else {
-        FileState::WrongSum { found }
-    })
+    Ok(if found == md5 { FileState::Right } else { FileState::WrongSum { found } })
 }
 
 /// MD5 of everything that `from` yields, as hexadecimal digits.

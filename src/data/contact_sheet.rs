@@ -72,14 +72,10 @@ fn write_names(sheet: &mut RgbImage, set: &ImageSet, cell_h: u32) -> Result<()> 
     let line = FONT_SIZE as i32 + 4;
     for (class, (name, count)) in set.class_names.iter().zip(counts).enumerate() {
         let middle = (class as u32 * cell_h + GAP / 2 + cell_h / 2) as i32;
-        for (text, y) in [
-            (name.clone(), middle - line),
-            (count.to_string(), middle + 2),
-        ] {
+        for (text, y) in [(name.clone(), middle - line), (count.to_string(), middle + 2)] {
             area.draw_text(&text, &style, (10, y))
                 .map_err(|e| Error::Shape(format!("cannot draw {text:?}: {e}")))?;
         }
     }
-    area.present()
-        .map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))
+    area.present().map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))
 }

@@ -42,9 +42,5 @@ pub(super) type Progress<'a> = &'a mut dyn FnMut(FetchEvent<'_>) -> bool;
 
 /// Passes an event on; a `false` becomes [`Error::Interrupted`].
 pub(super) fn tell(progress: Progress<'_>, event: FetchEvent<'_>) -> Result<()> {
-    if progress(event) {
-        Ok(())
-    } else {
-        Err(Error::Interrupted)
-    }
+    if progress(event) { Ok(()) } else { Err(Error::Interrupted) }
 }

@@ -32,10 +32,8 @@ pub fn read(path: &Path, mut from: impl Read, dims: u8) -> Result<Idx> {
         std::io::ErrorKind::UnexpectedEof => bad("the file ends within its header".into()),
         _ => Error::read(path, e),
     })?;
-    let words: Vec<u32> = head
-        .chunks_exact(4)
-        .map(|c| u32::from_be_bytes([c[0], c[1], c[2], c[3]]))
-        .collect();
+    let words: Vec<u32> =
+        head.chunks_exact(4).map(|c| u32::from_be_bytes([c[0], c[1], c[2], c[3]])).collect();
     if words[0] != want {
         return Err(bad(format!(
             "not an idx file of {dims}-dimensional bytes: magic number {:#010x}, not {want:#010x}",
@@ -50,14 +48,11 @@ pub fn read(path: &Path, mut from: impl Read, dims: u8) -> Result<Idx> {
         .ok_or_else(|| bad(format!("the header claims {dims:?} values: too many")))?;
     let mut data = Vec::new();
     // One byte more than expected tells a file that goes on.
-    from.take(len + 1)
-        .read_to_end(&mut data)
-        .map_err(|e| Error::read(path, e))?;
+    from.take(len + 1).read_to_end(&mut data).map_err(|e| Error::read(path, e))?;
     match (data.len() as u64).cmp(&len) {
-        std::cmp::Ordering::Less => Err(bad(format!(
-            "the file is truncated: {} of {len} values ({dims:?})",
-            data.len()
-        ))),
+        std::cmp::Ordering::Less => {
+            Err(bad(format!("the file is truncated: {} of {len} values ({dims:?})", data.len())))
+        }
         std::cmp::Ordering::Greater => Err(bad(format!("bytes after the last of {len} values"))),
         std::cmp::Ordering::Equal => Ok(Idx { dims, data }),
     }

@@ -115,11 +115,7 @@ impl ImageSet {
     fn split_off(&mut self, at: usize) -> Self {
         let pixels = self.pixels.split_off(at * self.image_len());
         let labels = self.labels.split_off(at);
-        Self {
-            pixels,
-            labels,
-            ..self.empty()
-        }
+        Self { pixels, labels, ..self.empty() }
     }
 
     fn empty(&self) -> Self {
@@ -157,26 +153,17 @@ mod tests {
         assert_eq!(set().class_counts(), [2, 2, 1]);
 
         let first = set().take(2);
-        assert_eq!(
-            (first.len(), &first.pixels[6..], first.labels[1]),
-            (2, &[1; 6][..], 1)
-        );
+        assert_eq!((first.len(), &first.pixels[6..], first.labels[1]), (2, &[1; 6][..], 1));
         assert_eq!(set().take(9), set());
 
         let mut head = set();
         let tail = head.split_off_tail(2);
         assert_eq!((head.len(), head.pixels.len()), (3, 18));
-        assert_eq!(
-            (tail.image(0), &tail.labels[..]),
-            (&[3; 6][..], &[0, 1][..])
-        );
+        assert_eq!((tail.image(0), &tail.labels[..]), (&[3; 6][..], &[0, 1][..]));
         assert!(set().split_off_tail(9) == set());
 
         let chosen = set().select(&[4, 0, 4]);
-        assert_eq!(
-            (chosen.image(0), &chosen.labels[..]),
-            (&[4; 6][..], &[1, 0, 1][..])
-        );
+        assert_eq!((chosen.image(0), &chosen.labels[..]), (&[4; 6][..], &[1, 0, 1][..]));
         assert_eq!(chosen.class_names, set().class_names);
     }
 }

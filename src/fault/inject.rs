@@ -20,10 +20,7 @@ impl Flips {
         for (bit, count) in per_bit.iter_mut().enumerate() {
             *count = u64::from((mask & 0x0101_0101 << bit).count_ones());
         }
-        Self {
-            total: u64::from(mask.count_ones()),
-            per_bit,
-        }
+        Self { total: u64::from(mask.count_ones()), per_bit }
     }
 }
 
@@ -40,10 +37,7 @@ impl From<[u32; 8]> for Flips {
     /// Counts per bit position, as the kernel writes them.
     fn from(counts: [u32; 8]) -> Self {
         let per_bit = counts.map(u64::from);
-        Self {
-            total: per_bit.iter().sum(),
-            per_bit,
-        }
+        Self { total: per_bit.iter().sum(), per_bit }
     }
 }
 
@@ -85,21 +79,12 @@ mod tests {
                         per_bit[cell % 8] += u64::from((a ^ b) >> cell & 1);
                     }
                 }
-                assert_eq!(
-                    flips,
-                    Flips {
-                        total: per_bit.iter().sum(),
-                        per_bit
-                    }
-                );
+                assert_eq!(flips, Flips { total: per_bit.iter().sum(), per_bit });
                 assert!(len < 100 || flips.total > 0);
             }
         }
         let none = Faults::new(FaultModel::Flip, 0.0).unwrap();
-        assert_eq!(
-            inject(&layer(9, 8), none, 0, 1),
-            (layer(9, 8), Flips::default())
-        );
+        assert_eq!(inject(&layer(9, 8), none, 0, 1), (layer(9, 8), Flips::default()));
     }
 
     #[test]
@@ -115,17 +100,11 @@ mod tests {
                 let (p, n) = (faults.flip_rate(), 3.0 * 60_000.0);
                 let error = |n: f64| 4.0 * (p * (1.0 - p) / n).sqrt();
                 let cells = n * f64::from(bits);
-                assert!(
-                    (flips.total as f64 / cells - p).abs() < error(cells),
-                    "{model} {bits}"
-                );
+                assert!((flips.total as f64 / cells - p).abs() < error(cells), "{model} {bits}");
                 for (bit, &count) in flips.per_bit.iter().enumerate() {
                     let stored = (bit as u32) < bits;
                     let rate = count as f64 / n;
-                    assert!(
-                        stored && (rate - p).abs() < error(n) || count == 0,
-                        "{model} {bit}"
-                    );
+                    assert!(stored && (rate - p).abs() < error(n) || count == 0, "{model} {bit}");
                     assert_eq!(count > 0, stored);
                 }
             }

@@ -65,10 +65,7 @@ mod tests {
     fn uniforms(seed: u64, layer: u32, word: u32) -> [u32; 32] {
         let mut u = [0; 32];
         for block in 0..8 {
-            for (lane, bits) in draw(seed, [word, layer, block, CELLS])
-                .into_iter()
-                .enumerate()
-            {
+            for (lane, bits) in draw(seed, [word, layer, block, CELLS]).into_iter().enumerate() {
                 for (j, u) in u.iter_mut().enumerate() {
                     *u |= (bits >> j & 1) << (31 - (4 * block + lane as u32));
                 }
@@ -83,34 +80,17 @@ mod tests {
             let u = uniforms(SEED, 3, word);
             // At a uniform itself, one below and one above: the last bit decides.
             let near = [u[5], u[5].saturating_add(1), u[31], u[31].saturating_sub(1)];
-            for t in [0, 1, 42_949_672, 1 << 31, 3 << 30, 0x7fff_ffff, u32::MAX]
-                .iter()
-                .chain(&near)
+            for t in [0, 1, 42_949_672, 1 << 31, 3 << 30, 0x7fff_ffff, u32::MAX].iter().chain(&near)
             {
                 let want = (0..32).filter(|&j| u[j] < *t).fold(0u32, |m, j| m | 1 << j);
-                assert_eq!(
-                    faulty_cells(SEED, 3, word, *t),
-                    want,
-                    "word {word}, threshold {t}"
-                );
+                assert_eq!(faulty_cells(SEED, 3, word, *t), want, "word {word}, threshold {t}");
             }
         }
     }
 
     #[test]
     fn masks_are_nested_as_the_rate_grows() {
-        let rates = [
-            1e-5,
-            1e-4,
-            0.001,
-            0.005,
-            0.01,
-            0.0100001,
-            0.1,
-            0.5,
-            0.9,
-            1.0 - 1e-12,
-        ];
+        let rates = [1e-5, 1e-4, 0.001, 0.005, 0.01, 0.0100001, 0.1, 0.5, 0.9, 1.0 - 1e-12];
         for word in 0..500 {
             let masks = rates.map(|ber| faulty_cells(SEED, 0, word, threshold(ber)));
             for pair in masks.windows(2) {
@@ -148,16 +128,10 @@ mod tests {
             let error = (ber * (1.0 - ber) / trials).sqrt();
             for (j, &hits) in hits.iter().enumerate() {
                 let rate = hits as f64 / trials;
-                assert!(
-                    (rate - ber).abs() < 4.5 * error,
-                    "cell {j}: {rate}, asked {ber}"
-                );
+                assert!((rate - ber).abs() < 4.5 * error, "cell {j}: {rate}, asked {ber}");
             }
             let rate = hits.iter().sum::<u64>() as f64 / trials / 32.0;
-            assert!(
-                (rate - ber).abs() < 4.0 * error / 32f64.sqrt(),
-                "{rate}, asked {ber}"
-            );
+            assert!((rate - ber).abs() < 4.0 * error / 32f64.sqrt(), "{rate}, asked {ber}");
         }
     }
 
@@ -165,9 +139,7 @@ mod tests {
     #[test]
     fn seeds_layers_words_and_streams_are_independent() {
         let map = |seed: u64, layer, from: u32| -> Vec<u32> {
-            (from..from + 5_000)
-                .map(|w| faulty_cells(seed, layer, w, threshold(0.1)))
-                .collect()
+            (from..from + 5_000).map(|w| faulty_cells(seed, layer, w, threshold(0.1))).collect()
         };
         let polarity: Vec<u32> = (0..5_000).map(|w| polarity(1, 0, w)).collect();
         let first = map(1, 0, 0);
@@ -179,17 +151,10 @@ mod tests {
             (polarity, 0.5),
         ];
         for (i, (other, rate)) in others.iter().enumerate() {
-            let both: u32 = first
-                .iter()
-                .zip(other)
-                .map(|(a, b)| (a & b).count_ones())
-                .sum();
+            let both: u32 = first.iter().zip(other).map(|(a, b)| (a & b).count_ones()).sum();
             let (p, n): (f64, f64) = (0.1 * rate, 160_000.0);
             let error = (p * (1.0 - p) / n).sqrt();
-            assert!(
-                (f64::from(both) / n - p).abs() < 4.0 * error,
-                "pair {i}: {both}"
-            );
+            assert!((f64::from(both) / n - p).abs() < 4.0 * error, "pair {i}: {both}");
         }
     }
 }

@@ -106,10 +106,7 @@ mod tests {
             assert_eq!(model.to_string().parse::<FaultModel>().unwrap(), model);
         }
         let e = "stuckat".parse::<FaultModel>().unwrap_err();
-        assert_eq!(
-            e.hint().unwrap(),
-            "did you mean stuck-at? known: flip, stuck-at"
-        );
+        assert_eq!(e.hint().unwrap(), "did you mean stuck-at? known: flip, stuck-at");
     }
 
     #[test]

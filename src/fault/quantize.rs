@@ -53,29 +53,16 @@ pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
     let mut words = vec![0u32; weights.len().div_ceil(4)];
     for (i, w) in weights.iter().enumerate() {
         // Among subnormals the scale is coarse and a quotient passes `most`; 0 / 0 is no number.
-        let q = if scale > 0.0 {
-            (w / scale).round_ties_even().clamp(-most, most)
-        } else {
-            0.0
-        };
+        let q = if scale > 0.0 { (w / scale).round_ties_even().clamp(-most, most) } else { 0.0 };
         words[i / 4] |= ((q as i32).cast_unsigned() & field) << (8 * (i % 4));
     }
-    Ok(Quantized {
-        words,
-        scale,
-        len: weights.len(),
-        bits,
-    })
+    Ok(Quantized { words, scale, len: weights.len(), bits })
 }
 
 /// The weights as the network sees them: `q scale`, one rounding.
 #[must_use]
 pub fn dequantize(layer: &Quantized) -> Vec<f32> {
-    layer
-        .steps()
-        .into_iter()
-        .map(|q| q as f32 * layer.scale)
-        .collect()
+    layer.steps().into_iter().map(|q| q as f32 * layer.scale).collect()
 }
 
 /// Checks a precision.
@@ -102,10 +89,8 @@ mod tests {
         for bits in 2..=8 {
             let most = ((1 << (bits - 1)) - 1) as f32;
             // A step of 1/8: quotients and ties are exact.
-            let w: Vec<f32> = [most, -most, 0.5, -0.5, 0.4999, 0.0, -0.0]
-                .iter()
-                .map(|q| q / 8.0)
-                .collect();
+            let w: Vec<f32> =
+                [most, -most, 0.5, -0.5, 0.4999, 0.0, -0.0].iter().map(|q| q / 8.0).collect();
             let q = quantize(&w, bits).unwrap();
             assert_eq!((q.scale, q.len, q.words.len()), (0.125, 7, 2));
             assert_eq!(q.steps(), [most as i32, -most as i32, 0, 0, 0, 0, 0]);
@@ -122,10 +107,7 @@ mod tests {
         assert_eq!(dequantize(&q), [127.0, -1.0, 2.0, -127.0, 3.0]);
         // Four bits: the upper half of each byte stays 0, and the sign comes back.
         let q = quantize(&[7.0, -1.0, -7.0], 4).unwrap();
-        assert_eq!(
-            (q.words.as_slice(), q.stored_bits(0)),
-            (&[0x0009_0f07][..], 0x000f_0f0f)
-        );
+        assert_eq!((q.words.as_slice(), q.stored_bits(0)), (&[0x0009_0f07][..], 0x000f_0f0f));
         assert_eq!(dequantize(&q), [7.0, -1.0, -7.0]);
     }
 
@@ -133,16 +115,9 @@ mod tests {
     fn every_stored_pattern_is_sign_extended() {
         for bits in 2..=8u32 {
             let patterns: Vec<u32> = (0..1 << bits).collect();
-            let words = patterns
-                .chunks(4)
-                .map(|c| c.iter().rev().fold(0, |w, p| w << 8 | p))
-                .collect();
-            let q = Quantized {
-                words,
-                scale: 1.0,
-                len: patterns.len(),
-                bits,
-            };
+            let words =
+                patterns.chunks(4).map(|c| c.iter().rev().fold(0, |w, p| w << 8 | p)).collect();
+            let q = Quantized { words, scale: 1.0, len: patterns.len(), bits };
             let half = 1 << (bits - 1);
             for (p, q) in (0..).zip(q.steps()) {
                 assert_eq!(q, if p < half { p } else { p - 2 * half });

@@ -83,9 +83,6 @@ mod tests {
         assert_eq!(Maps::Chip(7).seed(3, 1), 7);
         assert_eq!(Maps::Fresh { run_seed: 7 }.seed(3, 1), step_seed(7, 3, 1));
         assert_eq!(check_seed("--chip", MAX_SEED).unwrap(), MAX_SEED);
-        assert_eq!(
-            check_seed("--chip", MAX_SEED + 1).unwrap_err().exit_code(),
-            2
-        );
+        assert_eq!(check_seed("--chip", MAX_SEED + 1).unwrap_err().exit_code(), 2);
     }
 }

@@ -38,10 +38,7 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&target) {
         Ok(there) if there.is_dir() => {
-            return Err(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "it is a folder",
-            ));
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
         Ok(there) if !there.is_file() => {
             let mut out = BufWriter::new(File::options().write(true).open(&target)?);
@@ -115,10 +112,7 @@ mod tests {
             Err(io::ErrorKind::StorageFull.into())
         })
         .unwrap_err();
-        assert!(
-            matches!(&error, Error::Write { path: p, .. } if *p == path),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Write { path: p, .. } if *p == path), "{error}");
         assert!(error.hint().unwrap().contains("disk is full"));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.bin"]);
@@ -167,12 +161,7 @@ mod tests {
     fn a_device_is_written_in_place_and_may_be_full() {
         use std::os::unix::fs::FileTypeExt;
         write("/dev/null", b"gone").unwrap();
-        assert!(
-            fs::metadata("/dev/null")
-                .unwrap()
-                .file_type()
-                .is_char_device()
-        );
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
         let error = write("/dev/full", b"too much").unwrap_err();
         assert!(error.hint().unwrap().contains("disk is full"), "{error}");
     }

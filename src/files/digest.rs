@@ -55,9 +55,6 @@ mod tests {
         std::fs::write(&path, vec![b'a'; 1_000_000]).unwrap();
         assert_eq!(sha256(&path).unwrap(), MILLION);
         assert_eq!(sha256_of(b"abc"), ABC);
-        assert!(matches!(
-            sha256(folder.path().join("no")),
-            Err(Error::Read { .. })
-        ));
+        assert!(matches!(sha256(folder.path().join("no")), Err(Error::Read { .. })));
     }
 }

@@ -30,9 +30,7 @@ impl Weights {
     ///
     /// [`Error::Format`] for text that is no `T`.
     pub fn meta_as<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
-        self.meta(key)
-            .map(|text| text.trim().parse().map_err(|_| self.odd(key, text)))
-            .transpose()
+        self.meta(key).map(|text| text.trim().parse().map_err(|_| self.odd(key, text))).transpose()
     }
 
     /// The finite numbers under a metadata key: `0.485,0.456,0.406`, or a JSON list of them.
@@ -45,17 +43,10 @@ impl Weights {
             return Ok(None);
         };
         let inner = text.trim();
-        let inner = inner
-            .strip_prefix('[')
-            .and_then(|t| t.strip_suffix(']'))
-            .unwrap_or(inner);
-        let numbers = inner
-            .split(',')
-            .map(|n| n.trim().parse().ok().filter(|v: &f32| v.is_finite()));
-        numbers
-            .collect::<Option<Vec<f32>>>()
-            .map(Some)
-            .ok_or_else(|| self.odd(key, text))
+        let inner = inner.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(inner);
+        let numbers =
+            inner.split(',').map(|n| n.trim().parse().ok().filter(|v: &f32| v.is_finite()));
+        numbers.collect::<Option<Vec<f32>>>().map(Some).ok_or_else(|| self.odd(key, text))
     }
 
     /// How the network wants its input; `None` means values in [-1, 1] as they are.
@@ -121,26 +112,14 @@ mod tests {
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Weights {
-        let metadata = pairs
-            .iter()
-            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
-            .collect();
-        Weights {
-            metadata,
-            ..Weights::default()
-        }
+        let metadata = pairs.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        Weights { metadata, ..Weights::default() }
     }
 
     #[test]
     fn lists_come_in_two_spellings() {
-        for text in [
-            "0.485,0.456,0.406",
-            "[0.485, 0.456, 0.406]",
-            " 0.485 ,0.456, 0.406",
-        ] {
-            let list = with(&[("input_mean", text)])
-                .meta_list("input_mean")
-                .unwrap();
+        for text in ["0.485,0.456,0.406", "[0.485, 0.456, 0.406]", " 0.485 ,0.456, 0.406"] {
+            let list = with(&[("input_mean", text)]).meta_list("input_mean").unwrap();
             assert_eq!(list, Some(vec![0.485, 0.456, 0.406]), "{text}");
         }
         for text in ["", "[", "0.4;0.5", "0.4,,0.5", "nan", "0.4,inf", "[[1]]"] {
@@ -151,10 +130,7 @@ mod tests {
 
     #[test]
     fn normalisation_is_both_numbers_or_an_error() {
-        let n = Normalisation {
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-        };
+        let n = Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
         let mut weights = with(&[]);
         weights.set_normalisation(Some(n));
         assert_eq!(weights.normalisation().unwrap(), Some(n));

@@ -23,10 +23,7 @@ pub struct Array<T> {
 /// [`Error::Read`]; [`Error::Format`] for another type or order, and for a damaged file.
 pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
     let array = load(path.as_ref(), "<f4", "float32")?;
-    Ok(Array {
-        shape: array.shape,
-        data: convert(&array.data, f32::from_le_bytes),
-    })
+    Ok(Array { shape: array.shape, data: convert(&array.data, f32::from_le_bytes) })
 }
 
 /// Reads an array of i32.
@@ -36,10 +33,7 @@ pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
 /// As [`load_f32`].
 pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
     let array = load(path.as_ref(), "<i4", "int32")?;
-    Ok(Array {
-        shape: array.shape,
-        data: convert(&array.data, i32::from_le_bytes),
-    })
+    Ok(Array { shape: array.shape, data: convert(&array.data, i32::from_le_bytes) })
 }
 
 /// Writes an array of f32, whole or not at all.
@@ -48,13 +42,7 @@ pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
 ///
 /// [`Error::Shape`] for data that do not fill the shape; [`Error::Write`].
 pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()> {
-    save(
-        path.as_ref(),
-        "<f4",
-        shape,
-        data.len(),
-        data.iter().flat_map(|v| v.to_le_bytes()),
-    )
+    save(path.as_ref(), "<f4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
 }
 
 /// Writes an array of i32, whole or not at all.
@@ -63,13 +51,7 @@ pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result
 ///
 /// As [`save_f32`].
 pub fn save_i32(path: impl AsRef<Path>, shape: &[usize], data: &[i32]) -> Result<()> {
-    save(
-        path.as_ref(),
-        "<i4",
-        shape,
-        data.len(),
-        data.iter().flat_map(|v| v.to_le_bytes()),
-    )
+    save(path.as_ref(), "<i4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
 }
 
 fn convert<T>(bytes: &[u8], from: fn([u8; 4]) -> T) -> Vec<T> {
@@ -83,10 +65,7 @@ fn load(path: &Path, descr: &str, dtype: &str) -> Result<Array<u8>> {
     if !bytes.starts_with(MAGIC) {
         return Err(match read::recognise(&bytes) {
             Some((kind, hint)) => bad(format!("it is not a .npy file but {kind}"), hint.into()),
-            None => bad(
-                "it is not a .npy file".into(),
-                "save it with np.save".into(),
-            ),
+            None => bad("it is not a .npy file".into(), "save it with np.save".into()),
         });
     }
     let damaged = || bad("its .npy header is damaged".into(), again());
@@ -96,19 +75,12 @@ fn load(path: &Path, descr: &str, dtype: &str) -> Result<Array<u8>> {
         Some(&[2 | 3, _, a, b, c, d]) => (12, u32::from_le_bytes([a, b, c, d]) as usize),
         _ => return Err(damaged()),
     };
-    let header = start
-        .checked_add(length)
-        .and_then(|end| bytes.get(start..end));
-    let header = header
-        .and_then(|h| str::from_utf8(h).ok())
-        .ok_or_else(damaged)?;
+    let header = start.checked_add(length).and_then(|end| bytes.get(start..end));
+    let header = header.and_then(|h| str::from_utf8(h).ok()).ok_or_else(damaged)?;
     let (found, fortran, shape) = parse_header(header).ok_or_else(damaged)?;
     if found != descr {
         let hint = format!("save it with np.save(path, x.astype(np.{dtype}))");
-        return Err(bad(
-            format!("its elements are '{found}', expected '{descr}'"),
-            hint,
-        ));
+        return Err(bad(format!("its elements are '{found}', expected '{descr}'"), hint));
     }
     if fortran && shape.len() > 1 {
         let hint = "save it with np.save(path, np.ascontiguousarray(x))";
@@ -118,25 +90,16 @@ fn load(path: &Path, descr: &str, dtype: &str) -> Result<Array<u8>> {
     let needs = shape.iter().try_fold(4usize, |n, &d| n.checked_mul(d));
     if needs != Some(data.len()) {
         let there = data.len();
-        return Err(bad(
-            format!("its shape {shape:?} does not fit its {there} bytes"),
-            again(),
-        ));
+        return Err(bad(format!("its shape {shape:?} does not fit its {there} bytes"), again()));
     }
-    Ok(Array {
-        shape,
-        data: data.to_vec(),
-    })
+    Ok(Array { shape, data: data.to_vec() })
 }
 
 /// `descr`, `fortran_order` and `shape` of the Python dictionary in a header.
 fn parse_header(header: &str) -> Option<(&str, bool, Vec<usize>)> {
     let value = |key: &str| {
         let at = header.find(&format!("'{key}'"))? + key.len() + 2;
-        header[at..]
-            .trim_start()
-            .strip_prefix(':')
-            .map(str::trim_start)
+        header[at..].trim_start().strip_prefix(':').map(str::trim_start)
     };
     let descr = value("descr")?.strip_prefix('\'')?.split('\'').next()?;
     let order = value("fortran_order")?;
@@ -146,11 +109,7 @@ fn parse_header(header: &str) -> Option<(&str, bool, Vec<usize>)> {
     }
     let (shape, _) = value("shape")?.strip_prefix('(')?.split_once(')')?;
     let extents = shape.split(',').map(str::trim).filter(|d| !d.is_empty());
-    Some((
-        descr,
-        fortran,
-        extents.map(|d| d.parse().ok()).collect::<Option<_>>()?,
-    ))
+    Some((descr, fortran, extents.map(|d| d.parse().ok()).collect::<Option<_>>()?))
 }
 
 fn save(
@@ -161,19 +120,14 @@ fn save(
     bytes: impl Iterator<Item = u8>,
 ) -> Result<()> {
     if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
-        return Err(Error::Shape(format!(
-            "{len} elements do not fill {shape:?}"
-        )));
+        return Err(Error::Shape(format!("{len} elements do not fill {shape:?}")));
     }
     let mut extents = String::new();
     for extent in shape {
         extents += &format!("{extent}, ");
     }
-    let extents = if shape.len() == 1 {
-        extents.trim_end()
-    } else {
-        extents.trim_end_matches(", ")
-    };
+    let extents =
+        if shape.len() == 1 { extents.trim_end() } else { extents.trim_end_matches(", ") };
     let mut header =
         format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
     // The data begin at a multiple of 64; the header ends with a newline.
@@ -211,24 +165,15 @@ mod tests {
             assert_eq!(load_f32(&path).unwrap(), Array { shape, data });
         }
         save_i32(&path, &[], &[-7]).unwrap();
-        assert_eq!(
-            load_i32(&path).unwrap(),
-            Array {
-                shape: vec![],
-                data: vec![-7]
-            }
-        );
+        assert_eq!(load_i32(&path).unwrap(), Array { shape: vec![], data: vec![-7] });
         save_f32(&path, &[0, 3], &[]).unwrap();
         assert_eq!(load_f32(&path).unwrap().shape, [0, 3]);
 
         // What numpy 2.4 writes for np.save(path, np.array([1, 2], np.int32)).
         let mut wanted = b"\x93NUMPY\x01\0v\0".to_vec();
         wanted.extend(
-            format!(
-                "{:<117}\n",
-                "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }"
-            )
-            .bytes(),
+            format!("{:<117}\n", "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }")
+                .bytes(),
         );
         wanted.extend([1, 0, 0, 0, 2, 0, 0, 0]);
         save_i32(&path, &[2], &[1, 2]).unwrap();
@@ -238,36 +183,11 @@ mod tests {
     #[test]
     fn what_is_refused_says_what_to_type_in_python() {
         for (header, data, word, hint) in [
-            (
-                "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }",
-                8,
-                "'<f8'",
-                "float32",
-            ),
-            (
-                "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }",
-                4,
-                "'>f4'",
-                "float32",
-            ),
-            (
-                "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }",
-                8,
-                "Fortran",
-                "asc",
-            ),
-            (
-                "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
-                8,
-                "8 bytes",
-                "again",
-            ),
-            (
-                "{'descr': '<f4', 'fortran_order': False, 'shape': (3,",
-                8,
-                "damaged",
-                "again",
-            ),
+            ("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8, "'<f8'", "float32"),
+            ("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }", 4, "'>f4'", "float32"),
+            ("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", 8, "Fortran", "asc"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 8, "8 bytes", "again"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3,", 8, "damaged", "again"),
             (
                 "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }",
                 0,
@@ -280,17 +200,8 @@ mod tests {
             assert!(error.to_string().contains(word), "{error}");
             assert!(error.hint().unwrap().contains(hint), "{error}");
         }
-        let labels = file(
-            "{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }",
-            &[0; 8],
-        );
-        assert!(
-            load_i32(labels.path())
-                .unwrap_err()
-                .hint()
-                .unwrap()
-                .contains("np.int32")
-        );
+        let labels = file("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
+        assert!(load_i32(labels.path()).unwrap_err().hint().unwrap().contains("np.int32"));
     }
 
     #[test]
@@ -301,14 +212,8 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for end in 0..bytes.len() {
             std::fs::write(&path, &bytes[..end]).unwrap();
-            assert!(
-                matches!(load_f32(&path), Err(Error::Format { .. })),
-                "{end}"
-            );
+            assert!(matches!(load_f32(&path), Err(Error::Format { .. })), "{end}");
         }
-        assert!(matches!(
-            save_f32(&path, &[3], &[1.0]),
-            Err(Error::Shape(_))
-        ));
+        assert!(matches!(save_f32(&path, &[3], &[1.0]), Err(Error::Shape(_))));
     }
 }

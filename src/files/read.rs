@@ -12,40 +12,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut file = File::open(path).map_err(|e| Error::read(path, e))?;
     let there = file.metadata().map_err(|e| Error::read(path, e))?;
     if there.is_dir() {
-        return Err(Error::format(
-            path,
-            "it is a folder, not a file",
-            "name the file inside it",
-        ));
+        return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
     }
     if !there.is_file() {
-        return Err(Error::format(
-            path,
-            "it is not a regular file",
-            "copy it to a file first",
-        ));
+        return Err(Error::format(path, "it is not a regular file", "copy it to a file first"));
     }
     if there.len() > LIMIT {
-        let what = format!(
-            "its {} bytes are more than the {LIMIT} that are read",
-            there.len()
-        );
-        return Err(Error::format(
-            path,
-            what,
-            "check that it is the file you meant",
-        ));
+        let what = format!("its {} bytes are more than the {LIMIT} that are read", there.len());
+        return Err(Error::format(path, what, "check that it is the file you meant"));
     }
     if there.len() == 0 {
-        return Err(Error::format(
-            path,
-            "it is empty",
-            "write, copy or download it again",
-        ));
+        return Err(Error::format(path, "it is empty", "write, copy or download it again"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(there.len()).unwrap_or(0));
-    file.read_to_end(&mut bytes)
-        .map_err(|e| Error::read(path, e))?;
+    file.read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
     Ok(bytes)
 }
 
@@ -54,11 +34,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const CONVERT: &str = "convert it in Python: safetensors.torch.save_file(\
         {k: v.contiguous() for k, v in model.state_dict().items()}, 'weights.safetensors')";
     let begins = |with: &[u8]| bytes.starts_with(with);
-    let text: String = bytes
-        .iter()
-        .take(64)
-        .map(|&b| char::from(b).to_ascii_lowercase())
-        .collect();
+    let text: String = bytes.iter().take(64).map(|&b| char::from(b).to_ascii_lowercase()).collect();
     Some(if begins(b"PK\x03\x04") || begins(b"\x80\x02") {
         ("a PyTorch checkpoint (or another zip or pickle)", CONVERT)
     } else if begins(b"\x93NUMPY") {
@@ -70,15 +46,9 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     } else if text.starts_with("version https://git-lfs") {
         ("a Git LFS pointer", "fetch the file itself: git lfs pull")
     } else if text.trim_start().starts_with("<!doctype") || text.trim_start().starts_with("<html") {
-        (
-            "a web page",
-            "the download went wrong: fetch the file itself",
-        )
+        ("a web page", "the download went wrong: fetch the file itself")
     } else if bytes.get(8) == Some(&b'{') {
-        (
-            "safetensors",
-            "pass it where a safetensors file is expected",
-        )
+        ("safetensors", "pass it where a safetensors file is expected")
     } else {
         return None;
     })

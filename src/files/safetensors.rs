@@ -27,21 +27,13 @@ impl Raw {
     #[must_use]
     pub fn f32(shape: &[usize], data: &[f32]) -> Self {
         let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Self {
-            dtype: Dtype::F32,
-            shape: shape.to_vec(),
-            bytes,
-        }
+        Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
     }
 
     /// A tensor of u8.
     #[must_use]
     pub fn u8(shape: &[usize], data: &[u8]) -> Self {
-        Self {
-            dtype: Dtype::U8,
-            shape: shape.to_vec(),
-            bytes: data.to_vec(),
-        }
+        Self { dtype: Dtype::U8, shape: shape.to_vec(), bytes: data.to_vec() }
     }
 
     /// The elements of an F32 tensor, or of an F16, BF16 or F64 one rounded to f32.
@@ -50,13 +42,10 @@ impl Raw {
         let b = &self.bytes;
         Some(match self.dtype {
             Dtype::F32 => chunks(b).map(f32::from_le_bytes).collect(),
-            Dtype::F16 => chunks(b)
-                .map(u16::from_le_bytes)
-                .map(f32_from_f16)
-                .collect(),
-            Dtype::BF16 => chunks(b)
-                .map(|c| f32::from_bits(u32::from(u16::from_le_bytes(c)) << 16))
-                .collect(),
+            Dtype::F16 => chunks(b).map(u16::from_le_bytes).map(f32_from_f16).collect(),
+            Dtype::BF16 => {
+                chunks(b).map(|c| f32::from_bits(u32::from(u16::from_le_bytes(c)) << 16)).collect()
+            }
             Dtype::F64 => chunks(b).map(|c| f64::from_le_bytes(c) as f32).collect(),
             _ => return None,
         })
@@ -98,22 +87,10 @@ pub fn parse(bytes: &[u8], name: impl AsRef<Path>) -> Result<Contents> {
         .iter()
         .map(|(name, view)| {
             let (dtype, shape) = (view.dtype(), view.shape().to_vec());
-            (
-                name.to_owned(),
-                Raw {
-                    dtype,
-                    shape,
-                    bytes: view.data().to_vec(),
-                },
-            )
+            (name.to_owned(), Raw { dtype, shape, bytes: view.data().to_vec() })
         })
         .collect();
-    let metadata = header
-        .metadata()
-        .clone()
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
     Ok((tensors, metadata))
 }
 
@@ -122,17 +99,12 @@ fn refusal(name: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
     if bytes.is_empty() {
         return Error::format(name, "it is empty", AGAIN);
     }
-    let length = bytes
-        .first_chunk()
-        .map_or(u64::MAX, |n| u64::from_le_bytes(*n));
+    let length = bytes.first_chunk().map_or(u64::MAX, |n| u64::from_le_bytes(*n));
     let there = bytes.len() as u64;
     if bytes.get(8) != Some(&b'{') {
         let (what, hint) = match read::recognise(bytes) {
             Some((kind, hint)) => (format!("it is not a safetensors file but {kind}"), hint),
-            None => (
-                "it is not a safetensors file".into(),
-                "check that it is the file you meant",
-            ),
+            None => ("it is not a safetensors file".into(), "check that it is the file you meant"),
         };
         return Error::format(name, what, hint);
     }
@@ -150,11 +122,7 @@ fn refusal(name: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
         let what = format!("it is cut off: {there} bytes of at least {promised}");
         Error::format(name, what, AGAIN)
     } else {
-        Error::format(
-            name,
-            format!("it is a damaged safetensors file: {error}"),
-            AGAIN,
-        )
+        Error::format(name, format!("it is a damaged safetensors file: {error}"), AGAIN)
     }
 }
 
@@ -172,9 +140,7 @@ pub fn save(
     atomic::write_with(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        order
-            .iter()
-            .try_for_each(|tensor| out.write_all(&tensor.bytes))
+        order.iter().try_for_each(|tensor| out.write_all(&tensor.bytes))
     })
 }
 
@@ -191,10 +157,8 @@ fn header<'a>(
     let mut entries = serde_json::Map::new();
     let mut start = 0;
     for (name, tensor) in &order {
-        let bits: Option<usize> = tensor
-            .shape
-            .iter()
-            .try_fold(tensor.dtype.bitsize(), |n, &d| n.checked_mul(d));
+        let bits: Option<usize> =
+            tensor.shape.iter().try_fold(tensor.dtype.bitsize(), |n, &d| n.checked_mul(d));
         if bits != tensor.bytes.len().checked_mul(8) || name.as_str() == "__metadata__" {
             let (dtype, shape, found) = (tensor.dtype, &tensor.shape, tensor.bytes.len());
             return Err(Error::Shape(format!(
@@ -241,19 +205,11 @@ mod tests {
     fn sample() -> Contents {
         let tensors = BTreeMap::from([
             ("a.u8".to_owned(), Raw::u8(&[3], &[1, 2, 3])),
-            (
-                "b.f32".to_owned(),
-                Raw::f32(&[2, 2], &[1.0, -2.5, f32::MIN_POSITIVE, 3e38]),
-            ),
+            ("b.f32".to_owned(), Raw::f32(&[2, 2], &[1.0, -2.5, f32::MIN_POSITIVE, 3e38])),
             ("c.scalar".to_owned(), Raw::f32(&[], &[7.0])),
             ("d.empty".to_owned(), Raw::f32(&[0, 4], &[])),
         ]);
-        let metadata = [
-            ("seed", "1"),
-            ("command", "a \"b\" \n"),
-            ("model", "x"),
-            ("b", "y"),
-        ];
+        let metadata = [("seed", "1"), ("command", "a \"b\" \n"), ("model", "x"), ("b", "y")];
         (tensors, metadata.map(|(k, v)| (k.into(), v.into())).into())
     }
 
@@ -286,20 +242,14 @@ mod tests {
             }
         }
         let longer = [&bytes[..], &[0]].concat();
-        assert!(
-            parse(&longer, "w")
-                .unwrap_err()
-                .to_string()
-                .contains("damaged")
-        );
+        assert!(parse(&longer, "w").unwrap_err().to_string().contains("damaged"));
     }
 
     #[test]
     fn a_header_that_promises_the_moon_is_refused_without_allocating() {
-        for (shape, end) in [
-            ("[4294967296,4294967296]", "16"),
-            ("[1000000000000]", "4000000000000"),
-        ] {
+        for (shape, end) in
+            [("[4294967296,4294967296]", "16"), ("[1000000000000]", "4000000000000")]
+        {
             let header =
                 format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
             let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
@@ -332,10 +282,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let wrong = BTreeMap::from([("w".to_owned(), Raw::f32(&[3], &[1.0, 2.0]))]);
-        assert!(matches!(
-            save(&path, &wrong, &BTreeMap::new()),
-            Err(Error::Shape(_))
-        ));
+        assert!(matches!(save(&path, &wrong, &BTreeMap::new()), Err(Error::Shape(_))));
         assert!(!path.exists());
     }
 
@@ -353,24 +300,12 @@ mod tests {
             (0xfc00, f32::NEG_INFINITY),
         ];
         for (bits, value) in cases {
-            assert_eq!(
-                f32_from_f16(bits).to_bits(),
-                f32::to_bits(value),
-                "{bits:#x}"
-            );
+            assert_eq!(f32_from_f16(bits).to_bits(), f32::to_bits(value), "{bits:#x}");
         }
         assert!(f32_from_f16(0x7e00).is_nan());
-        let bf16 = Raw {
-            dtype: Dtype::BF16,
-            shape: vec![1],
-            bytes: vec![0xc0, 0x3f],
-        };
+        let bf16 = Raw { dtype: Dtype::BF16, shape: vec![1], bytes: vec![0xc0, 0x3f] };
         assert_eq!(bf16.to_f32().unwrap(), [1.5]);
-        let f64 = Raw {
-            dtype: Dtype::F64,
-            shape: vec![1],
-            bytes: 0.1f64.to_le_bytes().to_vec(),
-        };
+        let f64 = Raw { dtype: Dtype::F64, shape: vec![1], bytes: 0.1f64.to_le_bytes().to_vec() };
         assert_eq!(f64.to_f32().unwrap(), [0.1]);
     }
 }

@@ -59,10 +59,7 @@ impl Weights {
             let Some(data) = tensor.to_f32() else {
                 return Err(Error::format(
                     origin,
-                    format!(
-                        "tensor {name} is {}; weights are floating-point",
-                        tensor.dtype
-                    ),
+                    format!("tensor {name} is {}; weights are floating-point", tensor.dtype),
                     "check that it is the weights file that you meant, not a fault map or data",
                 ));
             };
@@ -73,19 +70,9 @@ impl Weights {
                     "the training that made it diverged: train again with a lower --lr",
                 ));
             }
-            tensors.insert(
-                name,
-                Tensor {
-                    shape: tensor.shape,
-                    data,
-                },
-            );
+            tensors.insert(name, Tensor { shape: tensor.shape, data });
         }
-        Ok(Self {
-            tensors,
-            metadata,
-            origin: origin.to_owned(),
-        })
+        Ok(Self { tensors, metadata, origin: origin.to_owned() })
     }
 
     /// Writes a file, whole or not at all; the same weights give the same bytes.
@@ -95,11 +82,7 @@ impl Weights {
     /// [`Error::Shape`] for a tensor whose length is not that of its shape; [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
-        let tensors = self
-            .tensors
-            .iter()
-            .map(|(name, t)| (name.clone(), raw(t)))
-            .collect();
+        let tensors = self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect();
         safetensors::save(path, &tensors, &self.metadata)
     }
 
@@ -115,11 +98,7 @@ impl Weights {
             let near = crate::error::closest(name, &names).map_or_else(
                 || self.model_hint(),
                 |near| {
-                    format!(
-                        "the nearest is {near} {:?}; {}",
-                        self.shape(near),
-                        self.model_hint()
-                    )
+                    format!("the nearest is {near} {:?}; {}", self.shape(near), self.model_hint())
                 },
             );
             let what = format!("it has no tensor {name} {expected:?}");
@@ -134,13 +113,7 @@ impl Weights {
 
     /// Adds a tensor, or replaces it.
     pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], data: Vec<f32>) {
-        self.tensors.insert(
-            name.into(),
-            Tensor {
-                shape: shape.to_vec(),
-                data,
-            },
-        );
+        self.tensors.insert(name.into(), Tensor { shape: shape.to_vec(), data });
     }
 
     fn shape(&self, name: &str) -> &[usize] {
@@ -148,11 +121,7 @@ impl Weights {
     }
 
     pub(super) fn name(&self) -> &Path {
-        if self.origin.as_os_str().is_empty() {
-            Path::new("weights")
-        } else {
-            &self.origin
-        }
+        if self.origin.as_os_str().is_empty() { Path::new("weights") } else { &self.origin }
     }
 
     fn model_hint(&self) -> String {
@@ -182,52 +151,27 @@ mod tests {
         sample().save(&path).unwrap();
         let back = Weights::load(&path).unwrap();
         assert_eq!(back.origin, path);
-        assert_eq!(
-            Weights {
-                origin: PathBuf::new(),
-                ..back.clone()
-            },
-            sample()
-        );
+        assert_eq!(Weights { origin: PathBuf::new(), ..back.clone() }, sample());
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(Weights::load_bytes(&bytes, &path).unwrap(), back);
     }
 
     #[test]
     fn get_says_what_is_there_instead() {
-        let weights = Weights {
-            origin: "w.st".into(),
-            ..sample()
-        };
+        let weights = Weights { origin: "w.st".into(), ..sample() };
         assert_eq!(weights.get("bn1.bias", &[2]).unwrap().data, [0.0, 1e-8]);
         let error = weights.get("bn1.bias", &[4]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "w.st: tensor bn1.bias is [2], expected [4]"
-        );
+        assert_eq!(error.to_string(), "w.st: tensor bn1.bias is [2], expected [4]");
         assert!(error.hint().unwrap().contains("resnet20"));
         let error = weights.get("bn1.bia", &[2]).unwrap_err();
         assert_eq!(error.to_string(), "w.st: it has no tensor bn1.bia [2]");
-        assert!(
-            error
-                .hint()
-                .unwrap()
-                .contains("the nearest is bn1.bias [2]")
-        );
+        assert!(error.hint().unwrap().contains("the nearest is bn1.bias [2]"));
     }
 
     #[test]
     fn counters_are_skipped_and_other_integers_refused() {
-        let counter = Raw {
-            dtype: Dtype::I64,
-            shape: vec![],
-            bytes: vec![0; 8],
-        };
-        let half = Raw {
-            dtype: Dtype::F16,
-            shape: vec![1],
-            bytes: vec![0, 0x3c],
-        };
+        let counter = Raw { dtype: Dtype::I64, shape: vec![], bytes: vec![0; 8] };
+        let half = Raw { dtype: Dtype::F16, shape: vec![1], bytes: vec![0, 0x3c] };
         let mut raw = BTreeMap::from([
             ("bn1.num_batches_tracked".to_owned(), counter),
             ("w".to_owned(), half),
@@ -245,10 +189,7 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let raw = BTreeMap::from([("w".to_owned(), Raw::f32(&[2], &[1.0, bad]))]);
             let error = Weights::from_raw((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
-            assert!(
-                error.to_string().contains("element 1 of tensor w"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("element 1 of tensor w"), "{error}");
         }
     }
 }

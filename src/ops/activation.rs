@@ -52,15 +52,8 @@ crate::kernel! {
 /// A shape past 32-bit indices.
 pub fn plan(shape: Nhwc, act: Activation) -> Result<Plan> {
     let shape = shape.checked()?;
-    let params = ActivationParams {
-        vec4s: shape.vec4s(),
-        c: shape.c,
-    };
-    let plan = Plan::new(
-        &KERNEL,
-        &params,
-        Grid::Items(u64::from(shape.vec4s())),
-        vec![shape.bytes(); 2],
-    );
+    let params = ActivationParams { vec4s: shape.vec4s(), c: shape.c };
+    let plan =
+        Plan::new(&KERNEL, &params, Grid::Items(u64::from(shape.vec4s())), vec![shape.bytes(); 2]);
     Ok(plan.with("ACTIVATION", act.code()))
 }

@@ -157,9 +157,7 @@ pub fn plan(
     // Three calls of Philox per word, ten rounds of about thirty operations each.
     let flops = if faults.is_some() { 1000 } else { 50 } * copies64 * u64::from(words);
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(flops);
-    Ok(plan
-        .with("FAULTS", u32::from(faults.is_some()))
-        .with("FOLD", u32::from(fold.is_some())))
+    Ok(plan.with("FAULTS", u32::from(faults.is_some())).with("FOLD", u32::from(fold.is_some())))
 }
 
 /// f32 elements of all copies in one layout, padding included.
@@ -180,7 +178,13 @@ mod tests {
 
     #[test]
     fn a_wrong_layer_copy_scale_or_rate_is_refused() {
-        let layer = Layer { shape: Rsck::new(3, 3, 3, 64), order: Order::OutIn, index: 1, bits: 8 };
+        let layer = Layer {
+            shape: Rsck::new(3, 3, 3, 64),
+            order: Order::OutIn,
+            index: 1,
+            bits: 8,
+            fold: None,
+        };
         let ok = |layer, copies, clean| plan(layer, copies, clean, None, 0, 1, 2).map(|p| p.bytes);
         assert_eq!(ok(layer, 2, 2).unwrap(), [1728, 4, 16, 18_432, 18_432, 128]);
         assert!(ok(layer, 0, 0).is_err());

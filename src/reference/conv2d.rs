@@ -72,7 +72,7 @@ fn padded_weights(w: &[f32], shape: Rsck) -> Vec<f32> {
 }
 
 /// Mask words of values `[pixels, C]`: bit set where positive.
-fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
+pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     let (c, c4) = (shape.c as usize, shape.c4() as usize);
     let mut words = vec![0; (mask_bytes(shape, 1) / 4) as usize];
     for (i, &v) in values.iter().enumerate() {

@@ -71,7 +71,9 @@ pub fn cases() -> Result<Vec<Case>> {
         (layer(2, 2, 8, 6, InOut, 0, 4), 1, 0, None),
         (layer(3, 1, 4, 8, OutIn, 1, 8), 2, 2, faults(Flip, 0.5)?),
     ];
-    list.into_iter().map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults)).collect()
+    list.into_iter()
+        .map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults))
+        .collect()
 }
 
 fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) -> Result<Case> {
@@ -91,7 +93,8 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
         seeds.push([lo, hi]);
         let mut read = stored.clone();
         if let Some(faults) = faults.filter(|_| copy >= clean_copies) {
-            let (faulty, flips) = inject(&stored, faults, index, u64::from(lo) | u64::from(hi) << 32);
+            let (faulty, flips) =
+                inject(&stored, faults, index, u64::from(lo) | u64::from(hi) << 32);
             read = faulty;
             let at = ((copy * layers + index) * 8) as usize;
             for (count, flips) in after[at..].iter_mut().zip(flips.per_bit) {

@@ -27,16 +27,9 @@ fn quantize(w: &[f32], scale: f32, bits: u32) -> Vec<u32> {
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for (i, (len, bits)) in (0..).zip([
-        (1, 8),
-        (2, 7),
-        (3, 6),
-        (4, 2),
-        (5, 3),
-        (255, 4),
-        (1_021, 5),
-        (1_030, 8),
-    ]) {
+    for (i, (len, bits)) in
+        (0..).zip([(1, 8), (2, 7), (3, 6), (4, 2), (5, 3), (255, 4), (1_021, 5), (1_030, 8)])
+    {
         let mut random = Random::new(i);
         let scale = (1.0 / most(bits)) as f32;
         // WGSL's division may cross a tie within 3 ULP of it: such a weight becomes 0.

@@ -1,20 +1,18 @@
 //! A picture in memory to draw on with an embedded font: no system fonts, the same everywhere.
 
-use std::{io::Cursor, path::Path, sync::Once};
+use std::{io::Cursor, path::Path};
 
 use image::{ImageFormat, RgbImage};
 use plotters::{
     coord::Shift,
     prelude::*,
-    style::{
-        register_font,
-        text_anchor::{HPos, Pos, VPos},
-    },
+    style::text_anchor::{HPos, Pos, VPos},
 };
 
 use crate::{
     error::{Error, Result},
     files::atomic,
+    font,
 };
 
 /// What `plotters` draws on.
@@ -33,8 +31,6 @@ pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 /// Right.
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x82, 0x5f);
 
-const FAMILY: &str = "DejaVu Sans";
-
 /// A white RGB picture.
 pub(super) struct Canvas {
     pub(super) width: u32,
@@ -44,17 +40,7 @@ pub(super) struct Canvas {
 
 impl Canvas {
     pub(super) fn new(width: u32, height: u32) -> Self {
-        static FONTS: Once = Once::new();
-        FONTS.call_once(|| {
-            // Both parse: they are part of the program, and a test draws with them.
-            let _ = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
-            let _ = register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold());
-        });
-        Self {
-            width,
-            height,
-            pixels: vec![255; 3 * width as usize * height as usize],
-        }
+        Self { width, height, pixels: vec![255; 3 * width as usize * height as usize] }
     }
 
     /// Draws with `draw` on the whole picture.
@@ -82,11 +68,7 @@ impl Canvas {
                 }
             }
         }
-        Self {
-            width,
-            height,
-            pixels,
-        }
+        Self { width, height, pixels }
     }
 
     /// Writes a PNG, whole or not at all.
@@ -99,9 +81,7 @@ impl Canvas {
 pub(super) fn save_png(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Result<()> {
     let Some(picture) = RgbImage::from_raw(width, height, rgb.to_vec()) else {
         let there = rgb.len();
-        return Err(Error::Shape(format!(
-            "{there} bytes are no picture of {width}x{height}"
-        )));
+        return Err(Error::Shape(format!("{there} bytes are no picture of {width}x{height}")));
     };
     let mut png = Cursor::new(Vec::new());
     picture
@@ -112,12 +92,12 @@ pub(super) fn save_png(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Resu
 
 /// Text of a height in pixels.
 pub(super) fn text(size: f64, colour: RGBColor) -> TextStyle<'static> {
-    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal).color(&colour)
+    FontDesc::new(FontFamily::Name(font::family()), size, FontStyle::Normal).color(&colour)
 }
 
 /// Bold text of a height in pixels.
 pub(super) fn bold(size: f64, colour: RGBColor) -> TextStyle<'static> {
-    FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Bold).color(&colour)
+    FontDesc::new(FontFamily::Name(font::family()), size, FontStyle::Bold).color(&colour)
 }
 
 /// The text with its middle at the point where it is drawn.

@@ -54,13 +54,7 @@ impl Console {
     /// Plain lines, those about steps at least `every` apart.
     #[must_use]
     pub fn lines(out: Box<dyn Write + Send>, verbosity: Verbosity, every: Duration) -> Self {
-        Self {
-            out,
-            bar: None,
-            verbosity,
-            every,
-            last: None,
-        }
+        Self { out, bar: None, verbosity, every, last: None }
     }
 
     fn say(&mut self, line: &str) {
@@ -78,16 +72,17 @@ impl Console {
         if let Some(bar) = &self.bar {
             bar.set_length(s.steps);
             bar.set_position(s.step);
-            bar.set_message(step_message(s));
+            // The end of the line goes where the terminal is narrow: what matters comes first.
+            let left = duration(s.seconds_left);
+            bar.set_message(format!("{left} left  {}", step_message(s)));
             return;
         }
         let due = self.last.is_none_or(|last| last.elapsed() >= self.every);
         if due || s.step == s.steps {
             self.last = Some(Instant::now());
+            let (position, left) = (format!("{}/{}", s.step, s.steps), duration(s.seconds_left));
             self.say(&format!(
-                "step {}/{} (epoch {})  {}",
-                s.step,
-                s.steps,
+                "step {position} (epoch {})  {}  {left} left",
                 s.epoch,
                 step_message(s)
             ));
@@ -95,14 +90,14 @@ impl Console {
     }
 
     fn started(&mut self, s: &Started) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(s.steps);
+            bar.set_position(s.done);
+        }
         self.say(&s.title);
         self.say(&format!("adapter: {}", s.adapter));
         for line in &s.plan {
             self.say(&format!("  {line}"));
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_length(s.steps);
-            bar.set_position(s.done);
         }
     }
 
@@ -114,11 +109,7 @@ impl Console {
             Outcome::Complete => "done",
             Outcome::Interrupted => "interrupted",
         };
-        self.say(&format!(
-            "{how} after {} steps in {}",
-            f.step,
-            duration(f.seconds)
-        ));
+        self.say(&format!("{how} after {} steps in {}", f.step, duration(f.seconds)));
         for file in &f.files {
             self.say(&format!("  {}", file.display()));
         }
@@ -153,9 +144,9 @@ impl Drop for Console {
 
 fn bar(target: ProgressDrawTarget, colour: bool) -> ProgressBar {
     let template = if colour {
-        "{pos}/{len} {bar:24.cyan/blue} {msg}"
+        "{pos}/{len} {bar:20.cyan/blue} {wide_msg}"
     } else {
-        "{pos}/{len} {bar:24} {msg}"
+        "{pos}/{len} {bar:20} {wide_msg}"
     };
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -171,8 +162,7 @@ fn step_message(s: &Step) -> String {
     if let Some(rate) = s.flip_rate {
         text += &format!("  flips {}", percent(100.0 * rate));
     }
-    text += &format!("  {:.0} images/s, {:.0} ms/step", s.images_per_s, s.step_ms);
-    text + &format!("  {} left", duration(s.seconds_left))
+    text + &format!("  {:.0} images/s, {:.0} ms/step", s.images_per_s, s.step_ms)
 }
 
 fn evaluation(e: &Evaluated) -> String {
@@ -289,11 +279,7 @@ mod tests {
             step(3),
             Event::Evaluated(evaluated),
             Event::Checkpoint("runs/x/checkpoint.safetensors".into()),
-            Event::Finished(Finished {
-                step: 3,
-                seconds: 9.3,
-                ..Finished::default()
-            }),
+            Event::Finished(Finished { step: 3, seconds: 9.3, ..Finished::default() }),
         ]
     }
 

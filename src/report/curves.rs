@@ -41,10 +41,7 @@ pub fn save(path: impl AsRef<Path>, events: &[Event]) -> Result<()> {
 ///
 /// [`Error::Read`] and [`Error::Format`] for `metrics`; [`Error::Write`] for `path`.
 pub fn save_from(path: impl AsRef<Path>, metrics: impl AsRef<Path>) -> Result<()> {
-    let events: Vec<_> = jsonl::load(metrics)?
-        .into_iter()
-        .filter_map(|line| line.event)
-        .collect();
+    let events: Vec<_> = jsonl::load(metrics)?.into_iter().filter_map(|line| line.event).collect();
     save(path, &events)
 }
 
@@ -57,10 +54,7 @@ fn draw(events: &[Event]) -> std::result::Result<Canvas, String> {
             _ => {}
         }
     }
-    let ends = steps
-        .iter()
-        .map(|s| s.step)
-        .chain(evaluations.iter().map(|e| e.step));
+    let ends = steps.iter().map(|s| s.step).chain(evaluations.iter().map(|e| e.step));
     // At least ten, or the axis would name the same step twice.
     let last = ends.max().unwrap_or(0).max(10) as f64;
     let mut canvas = Canvas::new(S * SIZE.0, S * SIZE.1);
@@ -104,26 +98,14 @@ struct Line {
 fn losses(steps: &[&Step]) -> Panel {
     let mut lines = Vec::new();
     let mut line = |name, colour, value: fn(&Step) -> Option<f32>| {
-        let points = steps
-            .iter()
-            .filter_map(|s| Some((s.step as f64, f64::from(value(s)?))));
+        let points = steps.iter().filter_map(|s| Some((s.step as f64, f64::from(value(s)?))));
         let points: Vec<_> = points.filter(|p| p.1.is_finite()).collect();
         let group = points.len() / POINTS;
         if group > 1 {
-            lines.push(Line {
-                name,
-                colour,
-                stroke: Stroke::Pale,
-                points: thinned(&points),
-            });
+            lines.push(Line { name, colour, stroke: Stroke::Pale, points: thinned(&points) });
         }
         let points = averaged(&points, group);
-        lines.push(Line {
-            name,
-            colour,
-            stroke: Stroke::Solid,
-            points,
-        });
+        lines.push(Line { name, colour, stroke: Stroke::Solid, points });
     };
     line("clean network", BLUE, |s| Some(s.loss_clean));
     line("under bit errors", VERMILLION, |s| s.loss_perturbed);
@@ -131,121 +113,55 @@ fn losses(steps: &[&Step]) -> Panel {
     // The averages decide the range: a single spike must not flatten the rest.
     let averages = lines.iter().filter(|l| l.stroke == Stroke::Solid);
     let values = || averages.clone().flat_map(|l| l.points.iter().map(|p| p.1));
-    let (low, high) = (
-        values().fold(f64::MAX, f64::min),
-        values().fold(0.0, f64::max),
-    );
+    let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
     let high = if high > 0.0 { 1.1 * high } else { 1.0 };
-    let low = if low > 0.5 * high && low < high {
-        2.0 * low - high
-    } else {
-        0.0
-    };
-    Panel {
-        title: "Loss",
-        y: "cross-entropy",
-        digits: 2,
-        low,
-        high,
-        lines,
-    }
+    let low = if low > 0.5 * high && low < high { 2.0 * low - high } else { 0.0 };
+    Panel { title: "Loss", y: "cross-entropy", digits: 2, low, high, lines }
 }
 
 fn accuracies(evaluations: &[&Evaluated]) -> Panel {
     let points = |value: fn(&Evaluated) -> Option<f64>| -> Vec<(f64, f64)> {
-        evaluations
-            .iter()
-            .filter_map(|e| Some((e.step as f64, value(e)?)))
-            .collect()
+        evaluations.iter().filter_map(|e| Some((e.step as f64, value(e)?))).collect()
     };
     let (clean, perturbed) = (points(|e| e.accuracy), points(|e| e.perturbed));
     let (clean_nf, perturbed_nf) = (points(|e| e.accuracy_nf), points(|e| e.perturbed_nf));
     let generator = !clean_nf.is_empty() || !perturbed_nf.is_empty();
     // Without a generator CA and PA are what changes; with one they are what to compare with, and
     // hold for all steps although they are measured once.
-    let stroke = if generator {
-        Stroke::Dashed
-    } else {
-        Stroke::Dotted
-    };
+    let stroke = if generator { Stroke::Dashed } else { Stroke::Dotted };
     let mut lines = vec![
-        Line {
-            name: "CA",
-            colour: BLUE,
-            stroke,
-            points: clean,
-        },
-        Line {
-            name: "PA",
-            colour: VERMILLION,
-            stroke,
-            points: perturbed,
-        },
-        Line {
-            name: "CA(NF)",
-            colour: BLUE,
-            stroke: Stroke::Dotted,
-            points: clean_nf,
-        },
-        Line {
-            name: "PA(NF)",
-            colour: VERMILLION,
-            stroke: Stroke::Dotted,
-            points: perturbed_nf,
-        },
+        Line { name: "CA", colour: BLUE, stroke, points: clean },
+        Line { name: "PA", colour: VERMILLION, stroke, points: perturbed },
+        Line { name: "CA(NF)", colour: BLUE, stroke: Stroke::Dotted, points: clean_nf },
+        Line { name: "PA(NF)", colour: VERMILLION, stroke: Stroke::Dotted, points: perturbed_nf },
     ];
     lines.retain(|line| !line.points.is_empty());
     let values = || lines.iter().flat_map(|l| l.points.iter().map(|p| p.1));
-    let low = (values().fold(100.0, f64::min) / 10.0 - 0.5)
-        .floor()
-        .max(0.0)
-        * 10.0;
+    let low = (values().fold(100.0, f64::min) / 10.0 - 0.5).floor().max(0.0) * 10.0;
     let high = (values().fold(0.0, f64::max) / 10.0 + 0.3).ceil().min(10.0) * 10.0;
-    let (low, high) = if low < high {
-        (low, high)
-    } else {
-        (0.0, 100.0)
-    };
-    Panel {
-        title: "Accuracy",
-        y: "accuracy (%)",
-        digits: 0,
-        low,
-        high,
-        lines,
-    }
+    let (low, high) = if low < high { (low, high) } else { (0.0, 100.0) };
+    Panel { title: "Accuracy", y: "accuracy (%)", digits: 0, low, high, lines }
 }
 
 /// Means of `group` points each.
 fn averaged(points: &[(f64, f64)], group: usize) -> Vec<(f64, f64)> {
     let mean = |chunk: &[(f64, f64)]| {
         let n = chunk.len() as f64;
-        (
-            chunk.iter().map(|p| p.0).sum::<f64>() / n,
-            chunk.iter().map(|p| p.1).sum::<f64>() / n,
-        )
+        (chunk.iter().map(|p| p.0).sum::<f64>() / n, chunk.iter().map(|p| p.1).sum::<f64>() / n)
     };
     points.chunks(group.max(1)).map(mean).collect()
 }
 
 /// At most a few thousand of the points: more cannot be told apart.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    points
-        .iter()
-        .copied()
-        .step_by((points.len() / 2000).max(1))
-        .collect()
+    points.iter().copied().step_by((points.len() / 2000).max(1)).collect()
 }
 
 fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
     let s = f64::from(S);
     let (width, height) = area.dim_in_pixel();
     let px = |v: u32| (v * S) as i32;
-    area.draw(&Text::new(
-        panel.title,
-        (px(68), px(14)),
-        bold(20.0 * s, INK),
-    ))?;
+    area.draw(&Text::new(panel.title, (px(68), px(14)), bold(20.0 * s, INK)))?;
     legend(area, panel, (px(68), px(48)))?;
     let mut chart = ChartBuilder::on(area)
         .margin_top(66 * S)
@@ -281,11 +197,8 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
             }
             Stroke::Solid | Stroke::Dotted => {
                 // A single point has no line: without a dot it would not be seen.
-                let dot = if line.stroke == Stroke::Dotted || points.len() == 1 {
-                    4 * S
-                } else {
-                    0
-                };
+                let dot =
+                    if line.stroke == Stroke::Dotted || points.len() == 1 { 4 * S } else { 0 };
                 let style = line.colour.filled().stroke_width(2 * S);
                 chart.draw_series(LineSeries::new(points, style).point_size(dot))?;
             }
@@ -299,11 +212,7 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
     }
     if panel.lines.is_empty() {
         let middle = ((width / 2) as i32 + px(26), (height / 2) as i32);
-        area.draw(&Text::new(
-            "nothing measured yet",
-            middle,
-            centred(&text(15.0 * s, FRAME)),
-        ))?;
+        area.draw(&Text::new("nothing measured yet", middle, centred(&text(15.0 * s, FRAME))))?;
     }
     Ok(())
 }
@@ -361,11 +270,7 @@ mod tests {
     }
 
     fn has(canvas: &Canvas, colour: RGBColor) -> bool {
-        canvas
-            .pixels
-            .as_chunks()
-            .0
-            .contains(&[colour.0, colour.1, colour.2])
+        canvas.pixels.as_chunks().0.contains(&[colour.0, colour.1, colour.2])
     }
 
     #[test]
@@ -387,23 +292,12 @@ mod tests {
 
     #[test]
     fn odd_runs_are_drawn_too() {
-        let nan = Step {
-            step: 2,
-            loss_clean: f32::NAN,
-            ..Step::default()
-        };
-        let zero = Evaluated {
-            accuracy: Some(0.0),
-            perturbed: Some(100.0),
-            ..Evaluated::default()
-        };
-        for events in [
-            vec![],
-            run(1),
-            run(20_000),
-            vec![Event::Step(nan)],
-            vec![Event::Evaluated(zero)],
-        ] {
+        let nan = Step { step: 2, loss_clean: f32::NAN, ..Step::default() };
+        let zero =
+            Evaluated { accuracy: Some(0.0), perturbed: Some(100.0), ..Evaluated::default() };
+        for events in
+            [vec![], run(1), run(20_000), vec![Event::Step(nan)], vec![Event::Evaluated(zero)]]
+        {
             draw(&events).unwrap();
         }
         assert!(!has(&draw(&[]).unwrap(), BLUE));
@@ -411,21 +305,11 @@ mod tests {
 
     #[test]
     fn without_a_generator_ca_is_a_curve_and_not_a_baseline() {
-        let pretraining = Evaluated {
-            accuracy: Some(50.0),
-            ..Evaluated::default()
-        };
+        let pretraining = Evaluated { accuracy: Some(50.0), ..Evaluated::default() };
         let lines = accuracies(&[&pretraining]).lines;
         assert!(lines.len() == 1 && lines[0].stroke == Stroke::Dotted);
-        let training = Evaluated {
-            accuracy_nf: Some(40.0),
-            ..pretraining
-        };
-        let strokes: Vec<_> = accuracies(&[&training])
-            .lines
-            .iter()
-            .map(|l| l.stroke)
-            .collect();
+        let training = Evaluated { accuracy_nf: Some(40.0), ..pretraining };
+        let strokes: Vec<_> = accuracies(&[&training]).lines.iter().map(|l| l.stroke).collect();
         assert!(strokes == [Stroke::Dashed, Stroke::Dotted]);
     }
 

@@ -122,15 +122,7 @@ impl Perturbed {
         let accuracy_nf = accuracy_nf.map(Spread::of);
         let recovery = accuracy_nf.as_ref().map(|nf| nf.mean - accuracy.mean);
         let (faults, seeds) = (faults.into(), seeds.to_vec());
-        Self {
-            faults,
-            ber,
-            seeds,
-            accuracy,
-            accuracy_nf,
-            recovery,
-            flipped_bits,
-        }
+        Self { faults, ber, seeds, accuracy, accuracy_nf, recovery, flipped_bits }
     }
 }
 
@@ -152,11 +144,7 @@ impl Spread {
         let n = each.len().max(1) as f64;
         let mean = each.iter().sum::<f64>() / n;
         let variance = each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-        Self {
-            mean,
-            std: variance.sqrt(),
-            each: each.to_vec(),
-        }
+        Self { mean, std: variance.sqrt(), each: each.to_vec() }
     }
 }
 
@@ -176,16 +164,8 @@ impl FlippedBits {
     #[must_use]
     pub fn new(cells: u64, each: &[u64], per_bit: &[u64]) -> Self {
         let all = cells as f64 * each.len() as f64;
-        let mean_rate = if all > 0.0 {
-            each.iter().sum::<u64>() as f64 / all
-        } else {
-            0.0
-        };
-        Self {
-            mean_rate,
-            each: each.to_vec(),
-            per_bit: per_bit.to_vec(),
-        }
+        let mean_rate = if all > 0.0 { each.iter().sum::<u64>() as f64 / all } else { 0.0 };
+        Self { mean_rate, each: each.to_vec(), per_bit: per_bit.to_vec() }
     }
 }
 
@@ -252,30 +232,13 @@ pub(crate) fn sample() -> Evaluation {
     let text = str::to_owned;
     Evaluation {
         version: VERSION,
-        adapter: Adapter {
-            name: text("a"),
-            backend: text("Vulkan"),
-            driver: text("d 1"),
-        },
+        adapter: Adapter { name: text("a"), backend: text("Vulkan"), driver: text("d 1") },
         commit: text("abc"),
-        base: Base {
-            model: text("resnet18"),
-            file_sha256: text("00"),
-        },
-        dataset: Dataset {
-            name: text("cifar10"),
-            split: text("test"),
-            images: 10_000,
-        },
+        base: Base { model: text("resnet18"), file_sha256: text("00") },
+        dataset: Dataset { name: text("cifar10"), split: text("test"), images: 10_000 },
         precision: 8,
-        clean: Clean {
-            accuracy: 92.6,
-            accuracy_nf: Some(89.8),
-        },
-        generator: Some(Generator {
-            name: text("ConvL"),
-            file_sha256: text("11"),
-        }),
+        clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8) },
+        generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
         perturbed: vec![Perturbed::new(
             "stuck-at",
             0.01,
@@ -284,9 +247,7 @@ pub(crate) fn sample() -> Evaluation {
             Some(&[80.0, 90.0]),
             flips,
         )],
-        energy: Some(Energy {
-            saving_percent: 19.0,
-        }),
+        energy: Some(Energy { saving_percent: 19.0 }),
     }
 }
 
@@ -321,14 +282,8 @@ mod tests {
     fn without_a_generator_its_fields_are_absent() {
         let mut e = sample();
         (e.generator, e.energy, e.clean.accuracy_nf) = (None, None, None);
-        e.perturbed = vec![Perturbed::new(
-            "flip",
-            0.01,
-            &[1],
-            &[50.0],
-            None,
-            FlippedBits::default(),
-        )];
+        e.perturbed =
+            vec![Perturbed::new("flip", 0.01, &[1], &[50.0], None, FlippedBits::default())];
         let text = Document::new(vec![e]).to_json();
         for absent in ["_nf", "generator", "recovery", "energy", "null"] {
             assert!(!text.contains(absent), "{absent} in {text}");
@@ -346,10 +301,7 @@ mod tests {
 
     #[test]
     fn the_deviation_is_the_populations_and_a_per_cent_is_short() {
-        assert_eq!(
-            Spread::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).std,
-            2.0
-        );
+        assert_eq!(Spread::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).std, 2.0);
         assert_eq!((Spread::of(&[]).mean, Spread::of(&[]).std), (0.0, 0.0));
         assert_eq!(percent(9173, 10_000).to_string(), "91.73");
         assert_eq!(percent(0, 0), 0.0);

@@ -137,10 +137,7 @@ pub struct Tee<'a>(pub Vec<&'a mut dyn Sink>);
 impl Sink for Tee<'_> {
     /// Tells every listener, also after one failed, and returns the first error.
     fn event(&mut self, event: &Event) -> Result<()> {
-        self.0
-            .iter_mut()
-            .map(|sink| sink.event(event))
-            .fold(Ok(()), Result::and)
+        self.0.iter_mut().map(|sink| sink.event(event)).fold(Ok(()), Result::and)
     }
 }
 

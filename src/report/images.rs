@@ -47,11 +47,7 @@ impl<'a> Image<'a> {
                 "{there} values are no image [3, {height}, {width}]"
             )));
         }
-        Ok(Self {
-            height,
-            width,
-            pixels,
-        })
+        Ok(Self { height, width, pixels })
     }
 
     /// Red, green, blue of a pixel.
@@ -95,9 +91,7 @@ pub fn save_grid(path: impl AsRef<Path>, examples: &[Example<'_>]) -> Result<()>
 /// [`Error::Write`].
 pub fn save(path: impl AsRef<Path>, image: Image<'_>) -> Result<()> {
     let pixels = (0..image.height).flat_map(|y| (0..image.width).map(move |x| (y, x)));
-    let rgb: Vec<u8> = pixels
-        .flat_map(|(y, x)| image.rgb(y, x).map(byte))
-        .collect();
+    let rgb: Vec<u8> = pixels.flat_map(|(y, x)| image.rgb(y, x).map(byte)).collect();
     let (width, height) = (int(image.width)?, int(image.height)?);
     save_png(path.as_ref(), width, height, &rgb)
 }
@@ -119,39 +113,25 @@ fn same_size(a: Image<'_>, b: Image<'_>) -> Result<()> {
         return Ok(());
     }
     let (ah, aw, bh, bw) = (a.height, a.width, b.height, b.width);
-    Err(Error::Shape(format!(
-        "images [3, {ah}, {aw}] and [3, {bh}, {bw}] differ in size"
-    )))
+    Err(Error::Shape(format!("images [3, {ah}, {aw}] and [3, {bh}, {bw}] differ in size")))
 }
 
 fn amplified(a: Image<'_>, b: Image<'_>, factor: u32) -> Vec<f32> {
     // A difference lies in [-2, 2]; half of it in [-1, 1].
-    a.pixels
-        .iter()
-        .zip(b.pixels)
-        .map(|(a, b)| (b - a) / 2.0 * factor as f32)
-        .collect()
+    a.pixels.iter().zip(b.pixels).map(|(a, b)| (b - a) / 2.0 * factor as f32).collect()
 }
 
 fn amplification(pairs: &[(Image<'_>, Image<'_>)]) -> u32 {
     let mut differences: Vec<f32> = pairs
         .iter()
-        .flat_map(|(a, b)| {
-            a.pixels
-                .iter()
-                .zip(b.pixels)
-                .map(|(a, b)| (b - a).abs() / 2.0)
-        })
+        .flat_map(|(a, b)| a.pixels.iter().zip(b.pixels).map(|(a, b)| (b - a).abs() / 2.0))
         .collect();
     let rank = differences.len() * 99 / 100;
     if rank >= differences.len() {
         return 1;
     }
     let (_, &mut high, _) = differences.select_nth_unstable_by(rank, f32::total_cmp);
-    [50, 20, 10, 5, 2]
-        .into_iter()
-        .find(|&f| high * f as f32 <= 1.0)
-        .unwrap_or(1)
+    [50, 20, 10, 5, 2].into_iter().find(|&f| high * f as f32 <= 1.0).unwrap_or(1)
 }
 
 /// A value in [-1, 1] as a byte; `as` clamps what is outside, and makes NaN black.
@@ -166,38 +146,25 @@ fn int<T: TryFrom<usize>>(v: usize) -> Result<T> {
 /// Outer: the examples do not fit together; inner: the drawing failed.
 fn grid(examples: &[Example<'_>]) -> Result<std::result::Result<Canvas, String>> {
     let Some(first) = examples.first().map(|e| e.original) else {
-        return Err(Error::Shape(
-            "a picture of examples needs an example".into(),
-        ));
+        return Err(Error::Shape("a picture of examples needs an example".into()));
     };
     for example in examples {
         same_size(first, example.original)?;
         same_size(first, example.transformed)?;
     }
     let layout = Layout::new(first, examples.len());
-    let pairs: Vec<_> = examples
-        .iter()
-        .map(|e| (e.original, e.transformed))
-        .collect();
+    let pairs: Vec<_> = examples.iter().map(|e| (e.original, e.transformed)).collect();
     let factor = amplification(&pairs);
     let mut canvas = Canvas::new(int(S * layout.width)?, int(S * layout.height)?);
     for (i, example) in examples.iter().enumerate() {
         let difference = amplified(example.original, example.transformed, factor);
-        let images = [
-            example.original,
-            example.transformed,
-            Image {
-                pixels: &difference,
-                ..first
-            },
-        ];
+        let images =
+            [example.original, example.transformed, Image { pixels: &difference, ..first }];
         for (row, image) in images.into_iter().enumerate() {
             layout.blit(&mut canvas, image, layout.image(i, row));
         }
     }
-    Ok(canvas
-        .draw(|area| layout.annotate(area, examples, factor))
-        .map(|()| canvas.halved()))
+    Ok(canvas.draw(|area| layout.annotate(area, examples, factor)).map(|()| canvas.halved()))
 }
 
 /// Where things are, in pixels.
@@ -222,23 +189,13 @@ impl Layout {
         let band = LINE + 3 * step_y + 2 * LINE + 2 * GAP;
         let (columns, bands) = (examples.min(COLUMNS), examples.div_ceil(COLUMNS));
         let (width, height) = (MARGIN + columns * step_x + GAP, GAP + bands * band);
-        Self {
-            scale,
-            step_x,
-            step_y,
-            band,
-            width,
-            height,
-        }
+        Self { scale, step_x, step_y, band, width, height }
     }
 
     /// Top left of an image.
     fn image(&self, example: usize, row: usize) -> (usize, usize) {
         let (band, column) = (example / COLUMNS, example % COLUMNS);
-        (
-            MARGIN + column * self.step_x,
-            GAP + band * self.band + LINE + row * self.step_y,
-        )
+        (MARGIN + column * self.step_x, GAP + band * self.band + LINE + row * self.step_y)
     }
 
     /// Copies an image, every pixel enlarged to a square.
@@ -268,20 +225,13 @@ impl Layout {
             let top = first / COLUMNS * self.band;
             let name = |y: usize, words: &str| {
                 let style = flush_right(&text(14.0 * S as f64, INK));
-                area.draw(&Text::new(
-                    words.to_owned(),
-                    at(MARGIN - 12, top + y),
-                    style,
-                ))
+                area.draw(&Text::new(words.to_owned(), at(MARGIN - 12, top + y), style))
             };
             name(GAP + LINE / 2 - 2, "class")?;
             name(side(0), "original")?;
             name(side(1), "transformed")?;
             name(side(2), &format!("difference ×{factor}"))?;
-            if examples
-                .iter()
-                .any(|e| e.before.is_some() || e.after.is_some())
-            {
+            if examples.iter().any(|e| e.before.is_some() || e.after.is_some()) {
                 name(below + LINE / 2 - 2, "under faults")?;
                 name(below + LINE + LINE / 2 - 2, "with NeuralFuse")?;
             }
@@ -315,16 +265,9 @@ impl Layout {
 fn fitted(words: &str, width: usize, colour: RGBColor) -> TextStyle<'static> {
     let styles = [13.0, 12.0, 11.0, 10.0, 9.0].map(|size| bold(size * S as f64, colour));
     let fits = |style: &TextStyle<'_>| {
-        style
-            .font
-            .box_size(words)
-            .is_ok_and(|(w, _)| w as usize <= S * width)
+        style.font.box_size(words).is_ok_and(|(w, _)| w as usize <= S * width)
     };
-    styles
-        .iter()
-        .find(|s| fits(s))
-        .unwrap_or(&styles[4])
-        .clone()
+    styles.iter().find(|s| fits(s)).unwrap_or(&styles[4]).clone()
 }
 
 #[cfg(test)]
@@ -333,9 +276,7 @@ mod tests {
 
     fn picture(seed: usize) -> Vec<f32> {
         let at = |i: usize| ((i % 32) as f32 / 16.0 - 1.0) * ((i / 32 % 32) as f32 / 31.0);
-        (0..3072)
-            .map(|i| (at(i) + (seed * (i / 1024)) as f32 * 0.1).clamp(-1.0, 1.0))
-            .collect()
+        (0..3072).map(|i| (at(i) + (seed * (i / 1024)) as f32 * 0.1).clamp(-1.0, 1.0)).collect()
     }
 
     fn pair(seed: usize) -> (Vec<f32>, Vec<f32>) {
@@ -366,10 +307,7 @@ mod tests {
         save_grid(&path, &examples).unwrap();
         let png = image::open(&path).unwrap().into_rgb8();
         let layout = Layout::new(examples[0].original, 12);
-        assert_eq!(
-            png.dimensions(),
-            (layout.width as u32, layout.height as u32)
-        );
+        assert_eq!(png.dimensions(), (layout.width as u32, layout.height as u32));
         let factor = 10;
         for i in [0, 11] {
             for (row, pixel) in [(0, 0), (0, 31), (1, 5), (2, 9)] {
@@ -392,14 +330,7 @@ mod tests {
     fn a_difference_is_amplified_by_a_round_number_that_fits() {
         let zeros = [0.0; 12];
         let zero = Image::new(2, 2, &zeros).unwrap();
-        for (d, factor) in [
-            (0.0, 50),
-            (0.03, 50),
-            (0.15, 10),
-            (0.5, 2),
-            (1.2, 1),
-            (2.0, 1),
-        ] {
+        for (d, factor) in [(0.0, 50), (0.03, 50), (0.15, 10), (0.5, 2), (1.2, 1), (2.0, 1)] {
             let pixels = [d; 12];
             let (shown, found) = difference(zero, Image::new(2, 2, &pixels).unwrap()).unwrap();
             assert_eq!(found, factor, "{d}");
@@ -424,17 +355,9 @@ mod tests {
         assert!(matches!(Image::new(2, 3, &a), Err(Error::Shape(_))));
         let (a, b) = (Image::new(2, 2, &a).unwrap(), Image::new(3, 3, &b).unwrap());
         assert!(matches!(difference(a, b), Err(Error::Shape(_))));
-        let example = Example {
-            original: a,
-            transformed: b,
-            label: None,
-            before: None,
-            after: None,
-        };
-        assert!(matches!(
-            save_grid("never.png", &[example]),
-            Err(Error::Shape(_))
-        ));
+        let example =
+            Example { original: a, transformed: b, label: None, before: None, after: None };
+        assert!(matches!(save_grid("never.png", &[example]), Err(Error::Shape(_))));
         assert!(matches!(save_grid("never.png", &[]), Err(Error::Shape(_))));
     }
 }

@@ -45,11 +45,7 @@ impl Line {
         };
         object.insert("event".into(), kind.into());
         object.insert("time".into(), time.into());
-        Some(Self {
-            time,
-            event: Some(event.clone()),
-            object,
-        })
+        Some(Self { time, event: Some(event.clone()), object })
     }
 
     /// Reads a line.
@@ -60,25 +56,15 @@ impl Line {
     /// when a field that a step or evaluation must have is missing.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let object: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let kind = object
-            .get("event")
-            .and_then(Value::as_str)
-            .ok_or("it has no \"event\"")?;
-        let time = object
-            .get("time")
-            .and_then(Value::as_f64)
-            .ok_or("it has no \"time\"")?;
+        let kind = object.get("event").and_then(Value::as_str).ok_or("it has no \"event\"")?;
+        let time = object.get("time").and_then(Value::as_f64).ok_or("it has no \"time\"")?;
         let value = || Value::Object(object.clone());
         let event = match kind {
             "step" => serde_json::from_value(value()).map(|e| Some(Event::Step(e))),
             "evaluation" => serde_json::from_value(value()).map(|e| Some(Event::Evaluated(e))),
             _ => Ok(None),
         };
-        Ok(Self {
-            time,
-            event: event.map_err(|e| e.to_string())?,
-            object,
-        })
+        Ok(Self { time, event: event.map_err(|e| e.to_string())?, object })
     }
 
     fn text(&self) -> String {
@@ -108,11 +94,7 @@ impl JsonLines {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::create(path).map_err(|e| Error::write(path, e))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            end: 0,
-        })
+        Ok(Self { path: path.to_owned(), file, end: 0 })
     }
 
     /// Goes on with a file, after `step`: lines of later steps go (they will be done again), and
@@ -133,18 +115,9 @@ impl JsonLines {
             .map(Line::text)
             .collect();
         atomic::write(path, &kept)?;
-        let mut file = File::options()
-            .write(true)
-            .open(path)
-            .map_err(|e| Error::write(path, e))?;
-        let end = file
-            .seek(SeekFrom::End(0))
-            .map_err(|e| Error::write(path, e))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            end,
-        })
+        let mut file = File::options().write(true).open(path).map_err(|e| Error::write(path, e))?;
+        let end = file.seek(SeekFrom::End(0)).map_err(|e| Error::write(path, e))?;
+        Ok(Self { path: path.to_owned(), file, end })
     }
 
     fn append(&mut self, line: &str) -> std::io::Result<()> {
@@ -162,15 +135,11 @@ impl JsonLines {
 
 impl Sink for JsonLines {
     fn event(&mut self, event: &Event) -> Result<()> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Milliseconds, and no digits that mean nothing.
         let time = now.as_millis() as f64 / 1e3;
         match Line::new(time, event) {
-            Some(line) => self
-                .append(&line.text())
-                .map_err(|e| Error::write(&self.path, e)),
+            Some(line) => self.append(&line.text()).map_err(|e| Error::write(&self.path, e)),
             None => Ok(()),
         }
     }
@@ -189,10 +158,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Vec<Line>> {
         .map_err(|e| Error::read(path, e))?;
     let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
     let text = String::from_utf8_lossy(&bytes[..whole]);
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
             Line::parse(line).map_err(|what| {
@@ -209,14 +175,7 @@ mod tests {
     use crate::report::event::{Evaluated, Step};
 
     fn step(step: u64) -> Event {
-        Event::Step(Step {
-            step,
-            steps: 9,
-            epoch: 1,
-            loss_clean: 0.1,
-            lr: 5e-3,
-            ..Step::default()
-        })
+        Event::Step(Step { step, steps: 9, epoch: 1, loss_clean: 0.1, lr: 5e-3, ..Step::default() })
     }
 
     #[test]
@@ -240,10 +199,7 @@ mod tests {
         assert_eq!(back, [events[0].clone(), events[2].clone()]);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
-        assert!(
-            !text.contains("perturbed"),
-            "what was not measured is absent: {text}"
-        );
+        assert!(!text.contains("perturbed"), "what was not measured is absent: {text}");
     }
 
     #[test]
@@ -253,23 +209,15 @@ mod tests {
         for text in [known, unknown] {
             assert_eq!(Line::parse(text).unwrap().text().trim_end(), text);
         }
-        assert!(matches!(
-            Line::parse(known).unwrap().event,
-            Some(Event::Evaluated(_))
-        ));
+        assert!(matches!(Line::parse(known).unwrap().event, Some(Event::Evaluated(_))));
         assert_eq!(Line::parse(unknown).unwrap().event, None);
     }
 
     #[test]
     fn a_loss_that_is_nan_stays_nan() {
-        let event = Event::Step(Step {
-            loss_clean: f32::NAN,
-            ..Step::default()
-        });
+        let event = Event::Step(Step { loss_clean: f32::NAN, ..Step::default() });
         let text = Line::new(1.0, &event).unwrap().text();
-        let Some(Event::Step(back)) = Line::parse(&text).unwrap().event else {
-            panic!("{text}")
-        };
+        let Some(Event::Step(back)) = Line::parse(&text).unwrap().event else { panic!("{text}") };
         assert!(back.loss_clean.is_nan());
     }
 
@@ -285,11 +233,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut lines = JsonLines::resume(&path, 3).unwrap();
         lines.event(&step(4)).unwrap();
-        let steps: Vec<_> = load(&path)
-            .unwrap()
-            .iter()
-            .map(|l| l.step().unwrap())
-            .collect();
+        let steps: Vec<_> = load(&path).unwrap().iter().map(|l| l.step().unwrap()).collect();
         assert_eq!(steps, [1, 2, 3, 4]);
     }
 
@@ -297,12 +241,7 @@ mod tests {
     fn a_damaged_line_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        for bad in [
-            "no json",
-            "[]",
-            r#"{"time":1}"#,
-            r#"{"event":"step","time":1,"step":"x"}"#,
-        ] {
+        for bad in ["no json", "[]", r#"{"time":1}"#, r#"{"event":"step","time":1,"step":"x"}"#] {
             std::fs::write(&path, format!("{{\"event\":\"x\",\"time\":1}}\n{bad}\n")).unwrap();
             let error = load(&path).unwrap_err();
             assert!(error.to_string().contains("line 2 is damaged"), "{error}");
@@ -312,10 +251,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error() {
-        let error = JsonLines::create("/dev/full")
-            .unwrap()
-            .event(&step(1))
-            .unwrap_err();
+        let error = JsonLines::create("/dev/full").unwrap().event(&step(1)).unwrap_err();
         assert!(error.hint().unwrap().contains("disk is full"), "{error}");
     }
 }

@@ -14,10 +14,7 @@ pub struct Table {
 impl Table {
     /// A table without rows.
     pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            header: header.into_iter().map(Into::into).collect(),
-            rows: Vec::new(),
-        }
+        Self { header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; missing cells stay empty, and cells without a header are kept.
@@ -36,9 +33,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.lines().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| {
-            self.lines()
-                .map(|row| row.get(c).map_or(0, |cell| cell.chars().count()))
-                .max()
+            self.lines().map(|row| row.get(c).map_or(0, |cell| cell.chars().count())).max()
         };
         let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
         for (i, row) in self.lines().enumerate() {
@@ -88,19 +83,11 @@ fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
         0 | 1 => format!("{:.1}", s.mean),
         _ => format!("{:.1} ± {:.1}", s.mean, s.std),
     };
-    let mut cells = vec![
-        p.faults.clone(),
-        p.ber.to_string(),
-        p.seeds.len().to_string(),
-    ];
+    let mut cells = vec![p.faults.clone(), p.ber.to_string(), p.seeds.len().to_string()];
     cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
     if nf {
         let unknown = || "?".to_owned();
-        cells.push(
-            e.clean
-                .accuracy_nf
-                .map_or_else(unknown, |a| format!("{a:.1}")),
-        );
+        cells.push(e.clean.accuracy_nf.map_or_else(unknown, |a| format!("{a:.1}")));
         cells.push(p.accuracy_nf.as_ref().map_or_else(unknown, spread));
         cells.push(p.recovery.map_or_else(unknown, |r| format!("{r:+.1}")));
     }
@@ -116,10 +103,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_by_characters() {
         let mut table = Table::new(["name", "value"]);
-        table
-            .row(["a", "1.0 ± 0.5"])
-            .row(["longer", "2"])
-            .row(["x"]);
+        table.row(["a", "1.0 ± 0.5"]).row(["longer", "2"]).row(["x"]);
         let wanted = "\
 name        value
 ──────  ─────────
@@ -142,18 +126,12 @@ stuck-at  0.01     2  92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0       0.500
         assert_eq!(evaluation(&e).to_string(), wanted);
 
         e.generator = None;
-        e.clean = Clean {
-            accuracy: 92.6,
-            accuracy_nf: None,
-        };
+        e.clean = Clean { accuracy: 92.6, accuracy_nf: None };
         let one = Perturbed::new("flip", 0.01, &[7], &[40.0], None, FlippedBits::default());
         e.perturbed = vec![one];
         let text = evaluation(&e).to_string();
         assert!(!text.contains("NF") && !text.contains("RP"), "{text}");
-        assert!(
-            text.contains("flip    0.01     1  92.6  40.0       0.000 %"),
-            "{text}"
-        );
+        assert!(text.contains("flip    0.01     1  92.6  40.0       0.000 %"), "{text}");
 
         e.perturbed.clear();
         assert!(evaluation(&e).to_string().contains("92.6"));

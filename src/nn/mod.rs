@@ -1,0 +1,14 @@
+//! Networks as data, and the one compiler that turns them into dispatches.
+
+mod backward;
+mod compile;
+mod frozen;
+mod graph;
+mod parameters;
+mod trainable;
+
+pub use compile::{Compiler, Layers, Mode, Value, Vectors};
+pub use frozen::{FrozenNet, Injector};
+pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
+pub use parameters::{Offsets, initialise};
+pub use trainable::TrainableNet;

@@ -1,0 +1,148 @@
+//! A network in training: parameters, gradients, optimiser state and running statistics on the device.
+
+use super::{
+    compile::{Compiler, Layers, Mode, Vectors},
+    graph::Graph,
+    parameters::Offsets,
+};
+use crate::{
+    error::Result,
+    files::Weights,
+    gpu::{Buffer, BufferId, Gpu, Tape},
+    ops::{self, fault_dequantize},
+    shape::{pad_channels, unpad_channels},
+};
+
+/// Parameters of a network on a device, shared by the programs that train it.
+#[derive(Debug)]
+pub struct TrainableNet {
+    /// The network.
+    pub graph: Graph,
+    /// Where each parameter lies.
+    pub offsets: Offsets,
+    /// All trainable parameters, flat, PyTorch order.
+    pub parameters: Buffer,
+    /// Their gradients.
+    pub gradients: Buffer,
+    /// First optimiser state: Adam's mean of gradients, SGD's velocity.
+    pub first: Buffer,
+    /// Second optimiser state: Adam's mean of squared gradients.
+    pub second: Buffer,
+    running: Vec<Buffer>,
+    bits: u32,
+}
+
+impl TrainableNet {
+    /// Puts a network on the device; its weights are fake-quantised to `bits` in every pass.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape; no memory is left.
+    pub fn new(gpu: &Gpu, graph: &Graph, weights: &Weights, bits: u32) -> Result<Self> {
+        let offsets = Offsets::of(graph);
+        let flat = offsets.flatten(graph, weights)?;
+        let bytes = u64::from(offsets.len) * 4;
+        let mut running = Vec::new();
+        for norm in &graph.norms {
+            let mut values = Vec::new();
+            for param in [norm.mean(), norm.var()] {
+                let param = &graph.params[param];
+                let data = &weights.get(&param.name, &param.shape)?.data;
+                values.extend(pad_channels(data, norm.c, 0.0));
+            }
+            running.push(Buffer::with(gpu, "running statistics", &values)?);
+        }
+        Ok(Self {
+            graph: graph.clone(),
+            offsets,
+            parameters: Buffer::with(gpu, "parameters", &flat)?,
+            gradients: Buffer::new(gpu, "gradients", bytes)?,
+            first: Buffer::new(gpu, "optimiser state 1", bytes)?,
+            second: Buffer::new(gpu, "optimiser state 2", bytes)?,
+            running,
+            bits,
+        })
+    }
+
+    /// Appends the fake quantisation of every layer and returns a compiler in [`Mode::Training`].
+    ///
+    /// # Errors
+    /// Shapes do not fit.
+    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &'a mut Tape) -> Result<Compiler<'a>> {
+        let parameters = tape.import("parameters", &self.parameters);
+        let layers = self.quantised(tape, parameters)?;
+        let at = |param: usize| self.offsets.at(param);
+        let vectors = Vectors {
+            buffer: parameters,
+            len: self.offsets.len,
+            scale: vec![None; self.graph.layers.len()],
+            shift: self.graph.layers.iter().map(|l| l.bias.map(at)).collect(),
+            norm: self.graph.norms.iter().map(|n| [at(n.gamma), at(n.beta())]).collect(),
+            weight: self.graph.layers.iter().map(|l| at(l.weight)).collect(),
+        };
+        let running = self.running.iter().map(|b| tape.import("running", b)).collect();
+        Ok(Compiler::new(gpu, tape, &self.graph, Mode::Training, layers, vectors, running))
+    }
+
+    fn quantised(&self, tape: &mut Tape, parameters: BufferId) -> Result<Layers> {
+        let count = self.graph.layers.len() as u32;
+        let scales = tape.kept("scales", u64::from(count) * 4);
+        let (seeds, flips) =
+            (tape.kept("no seeds", 16), tape.kept("no flips", u64::from(count) * 32));
+        let unused = tape.kept("no fold", 16);
+        let (mut w, mut wt) = (Vec::new(), Vec::new());
+        for (layer, i) in self.graph.layers.iter().zip(0..) {
+            let (offset, len) = (self.offsets.at(layer.weight), layer.shape.len());
+            let total = self.offsets.len;
+            let plan = ops::absmax::plan(offset, len, total, i, count, self.bits)?;
+            tape.push(plan, &[parameters, scales])?;
+            let plan = ops::quantize::plan(offset, len, total, i, count, self.bits)?;
+            let packed = tape.transient("stored weights", plan.bytes[2]);
+            tape.push(plan, &[parameters, scales, packed])?;
+            let stored = fault_dequantize::Layer {
+                shape: layer.shape,
+                order: layer.order,
+                index: i,
+                bits: self.bits,
+                fold: None,
+            };
+            let plan = fault_dequantize::plan(stored, 1, 1, None, i, count, count)?;
+            w.push(tape.transient("w", plan.bytes[4]));
+            wt.push(tape.transient("wt", plan.bytes[5]));
+            let (w, wt) = (w[i as usize], wt[i as usize]);
+            tape.push(plan, &[packed, scales, seeds, unused, w, wt, flips])?;
+        }
+        Ok(Layers { w, wt, copies: 1 })
+    }
+
+    /// Parameters and running statistics as they stand. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn weights(&self, gpu: &Gpu) -> Result<Weights> {
+        let flat: Vec<f32> = self.parameters.read(gpu)?;
+        let mut weights = self.named(&flat);
+        for (norm, buffer) in self.graph.norms.iter().zip(&self.running) {
+            let values: Vec<f32> = buffer.read(gpu)?;
+            let half = norm.c.next_multiple_of(4) as usize;
+            for (param, values) in [norm.mean(), norm.var()].into_iter().zip(values.chunks(half)) {
+                let param = &self.graph.params[param];
+                weights.insert(param.name.clone(), &param.shape, unpad_channels(values, norm.c));
+            }
+        }
+        Ok(weights)
+    }
+
+    /// A flat buffer (parameters or gradients) by name.
+    #[must_use]
+    pub fn named(&self, flat: &[f32]) -> Weights {
+        let mut weights = Weights::default();
+        for (i, param) in self.graph.params.iter().enumerate() {
+            if self.graph.norms.iter().any(|n| n.mean() == i || n.var() == i) {
+                continue;
+            }
+            let data = flat[self.offsets.at(i) as usize..][..param.len()].to_vec();
+            weights.insert(param.name.clone(), &param.shape, data);
+        }
+        weights
+    }
+}
