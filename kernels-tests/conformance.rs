@@ -9,7 +9,10 @@ use nf_gpu::{
 fn adapters() -> Vec<AdapterReport> {
     let only = std::env::var("NF_ADAPTER").ok();
     let wanted = |a: &AdapterReport| {
-        only.as_ref().is_none_or(|o| a.index.to_string() == *o || a.line().contains(o.as_str()))
+        only.as_ref().is_none_or(|only| match only.parse::<usize>() {
+            Ok(index) => a.index == index,
+            Err(_) => a.line().contains(only.as_str()),
+        })
     };
     let adapters: Vec<_> = gpu::list().into_iter().filter(wanted).collect();
     assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver (scripts/driver.sh)");
