@@ -46,7 +46,7 @@ mutants *names:
 
 # Lower every shader to SPIR-V, MSL, HLSL and GLSL, as the tests do.
 shaders:
-    cargo test --release --test kernels interface
+    cargo test --release --test kernels translate -- --nocapture
 
 # First run for a newcomer: driver, build, data, training, pictures.
 quickstart *args:

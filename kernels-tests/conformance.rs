@@ -1,21 +1,33 @@
 //! Every kernel, every variant, every workgroup size, every case, on every adapter at hand.
+//! `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER=0` (or part of a name) to adapters.
 use nf_gpu::{
-    conformance::{Outcome, run_suite},
-    gpu::{self, AdapterChoice, Gpu},
+    conformance::{Outcome, run_case, run_suite},
+    gpu::{self, AdapterChoice, AdapterReport, Gpu},
     reference::SUITES,
 };
 
+fn adapters() -> Vec<AdapterReport> {
+    let only = std::env::var("NF_ADAPTER").ok();
+    let wanted = |a: &AdapterReport| {
+        only.as_ref().is_none_or(|o| a.index.to_string() == *o || a.line().contains(o.as_str()))
+    };
+    let adapters: Vec<_> = gpu::list().into_iter().filter(wanted).collect();
+    assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver (scripts/driver.sh)");
+    adapters
+}
+
+fn open(adapter: &AdapterReport) -> Gpu {
+    println!("{}", adapter.line());
+    let index = Some(adapter.index.to_string());
+    Gpu::open(&AdapterChoice { adapter: index, ..Default::default() }).unwrap()
+}
+
 #[test]
 fn every_kernel_matches_its_twin_on_every_adapter() {
-    let adapters = gpu::list();
-    assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver (scripts/driver.sh)");
     let only = std::env::var("NF_KERNEL").ok();
     let mut wrong = Vec::new();
-    for adapter in &adapters {
-        println!("{}", adapter.line());
-        let choice =
-            AdapterChoice { adapter: Some(adapter.index.to_string()), ..Default::default() };
-        let gpu = Gpu::open(&choice).unwrap();
+    for adapter in &adapters() {
+        let gpu = open(adapter);
         for suite in SUITES {
             if only.as_ref().is_some_and(|k| k != suite.kernel.name) {
                 continue;
@@ -37,4 +49,32 @@ fn every_kernel_matches_its_twin_on_every_adapter() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What the harness says of the first case of `add` when the kernel computes `more` groups of
+/// channels than it should.
+fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
+    let suite = SUITES.iter().find(|s| s.kernel.name == "add").unwrap();
+    let mut case = (suite.cases)().unwrap().swap_remove(0);
+    let at = suite.kernel.params.iter().find(|f| f.name == "vec4s").unwrap().offset;
+    let vec4s: &mut [u8] = &mut case.plan.params[at..at + 4];
+    let changed =
+        u32::from_ne_bytes((&*vec4s).try_into().unwrap()).checked_add_signed(more).unwrap();
+    vec4s.copy_from_slice(&changed.to_ne_bytes());
+    let variant = &suite.kernel.variants[0];
+    run_case(gpu, &case, variant, variant.workgroups[0]).unwrap()
+}
+
+#[test]
+fn the_harness_sees_an_element_not_written_and_one_too_many() {
+    for adapter in &adapters() {
+        let gpu = open(adapter);
+        assert_eq!(outcome_of_add(&gpu, 0), Outcome::Ok);
+        let says = |more, what: &str| match outcome_of_add(&gpu, more) {
+            Outcome::Wrong(message) => assert!(message.contains(what), "{message}"),
+            other => panic!("{more} elements more: {other:?}"),
+        };
+        says(-1, "got NaN");
+        says(1, "wrote past its end");
+    }
 }

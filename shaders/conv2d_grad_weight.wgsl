@@ -1,11 +1,11 @@
 // Weight gradient of a convolution, in partial sums over chunks of pixels: plain WGSL.
 //
 //   partial[j,r,s,c,k] = sum over pixels (n,oy,ox) of chunk j of
-//                        x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
+//                    x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
 //
 // Grid:    one invocation per (4 output channels, 4 input channels of a tap, chunk).
 // Twin:    src/reference/conv2d_grad_weight.rs
-// Source:  PyTorch conv2d's gradient. A transposed convolution's is the same with x and dy exchanged.
+// Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 @compute @workgroup_size(WG_SIZE)
 fn main(

@@ -1,7 +1,7 @@
-// Weight gradient of a convolution, in partial sums over chunks of pixels: subgroups of eight lanes.
+// Weight gradient of a convolution, in partial sums over chunks of pixels: subgroups of eight.
 //
 //   partial[j,r,s,c,k] = sum over pixels (n,oy,ox) of chunk j of
-//                        x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
+//                    x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
 //
 // A subgroup computes 4 row groups (16 rows) x 32 output channels. For two pixels at a time, lane i
 // loads row group i % 4 of pixel i / 4; broadcasts bring the 32 values to the lanes, each of which
@@ -9,7 +9,7 @@
 //
 // Grid:    one workgroup of one subgroup per (32 output channels, 4 row groups, chunk).
 // Twin:    src/reference/conv2d_grad_weight.rs
-// Source:  PyTorch conv2d's gradient. A transposed convolution's is the same with x and dy exchanged.
+// Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 // Four rows of one row group, from the lane that holds it.
 fn outer(v: vec4<f32>, d: vec4<f32>, t: mat4x4<f32>) -> mat4x4<f32> {

@@ -2,7 +2,7 @@
 //
 //   y[n,oy,ox,k] = act(scale[k] * sum_{r,s,c} x[n,iy,ix,c] w[r,s,c,k] + shift[k] + residual)
 //
-// A subgroup computes 16 pixels x 32 output channels: lane i loads pixels i and i + 8 (one divergent
+// A subgroup computes 16 pixels x 32 output channels: lane i loads pixels i and i + 8 (a divergent
 // vec4 load each) and holds channels 4 i .. 4 i + 3 of all 16; values of pixels reach the other
 // lanes by broadcast, which costs 1-2 cycles on llvmpipe where a load costs 50.
 //

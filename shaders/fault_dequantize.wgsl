@@ -3,7 +3,7 @@
 //   w = scale * sign_extend(stored ^ mask),  mask = cells                       (flip)
 //                                            mask = cells & (stored ^ polarity) (stuck-at)
 //
-// The cells of each copy are drawn from its seed (docs/fault-format.md); masks cover stored bits only.
+// The cells of each copy are drawn from its seed (docs/fault-format.md); only stored bits flip.
 //
 // Grid:    per copy one invocation for each stored word, then one for each padding element.
 // Twin:    src/reference/fault_dequantize.rs
@@ -28,7 +28,7 @@ struct FaultDequantizeParams {
 
 @group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
 @group(0) @binding(1) var<storage, read> packed: array<u32>;               // [ceil(K C R S / 4)]
-@group(0) @binding(2) var<storage, read> scales: array<f32>;               // one per quantised tensor
+@group(0) @binding(2) var<storage, read> scales: array<f32>;               // one per tensor
 @group(0) @binding(3) var<storage, read> seeds: array<vec2<u32>>;          // [copies] lo, hi
 @group(0) @binding(4) var<storage, read> affine: array<f32>;               // batch-norm scales
 @group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
@@ -82,7 +82,8 @@ fn flipped(copy: u32, word: u32, stored: u32, weights: u32) -> u32 {
     if params.stuck_at != 0u && mask != 0u {
         mask &= stored ^ polarity(seeds[copy], params.layer, word);
     }
-    return mask & (((1u << params.bits) - 1u) * 0x01010101u) & (0xffffffffu >> (32u - 8u * weights));
+    let cells = ((1u << params.bits) - 1u) * 0x01010101u;
+    return mask & cells & (0xffffffffu >> (32u - 8u * weights));
 }
 
 // Writes the weights of a word.

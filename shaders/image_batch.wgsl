@@ -2,7 +2,7 @@
 //
 //   y[i, r, c] = 2 u / 255 - 1     u = image[r + dy, (flip ? W - 1 - c : c) + dx], 0 outside
 //
-// A pick is the image's index in the set and dy + 128 | (dx + 128) << 8 | flip << 16. `pixels` holds
+// A pick is the image's index in the set and dy + 128 | (dx + 128) << 8 | flip << 16. `pixels` is
 // a shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
 // alone, so that one dispatch per shard fills a batch.
 //

@@ -75,7 +75,7 @@ fn main(
 
     var sum = 0.0; // of all classes but the label
     for (var c4 = column; c4 < end; c4 += params.span) {
-        let e = exp(logits[row * c4s + c4] - largest);
+        let e = exp(logits[row * c4s + c4] - largest); // of <= 0
         let i = vec4<u32>(0u, 1u, 2u, 3u) + 4u * c4;
         let counted = real_lanes(c4, params.classes) & (i != vec4<u32>(label));
         sum += dot(select(vec4<f32>(0.0), e, counted), vec4<f32>(1.0));
@@ -90,11 +90,11 @@ fn main(
     workgroupBarrier();
     let others = sums[first];
     let own = logits[row * c4s + label / 4u][label % 4u] - largest;
-    let all = others + exp(own);
+    let all = others + exp(own); // of <= 0
 
     let weight = weights[row / params.n];
     for (var c4 = column; c4 < end; c4 += params.span) {
-        let p = exp(logits[row * c4s + c4] - largest) / all;
+        let p = exp(logits[row * c4s + c4] - largest) / all; // of <= 0
         let i = vec4<u32>(0u, 1u, 2u, 3u) + 4u * c4;
         let d = select(p, vec4<f32>(-others / all), i == vec4<u32>(label));
         dlogits[row * c4s + c4] = mask_lanes(weight * d, c4, params.classes);

@@ -1,6 +1,6 @@
 // Sums a weight gradient's partial results and files it in PyTorch's order.
 //
-//   gradients[offset + i] = sum_j partial[j, r, s, c, k],  i = index of (k, c, r, s) or (c, k, r, s)
+//   gradients[offset + i] = sum_j partial[j, r, s, c, k], i = index of (k, c, r, s) or (c, k, r, s)
 //
 // Grid:    one invocation per weight.
 // Twin:    src/reference/weight_gradient.rs

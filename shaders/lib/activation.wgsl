@@ -2,7 +2,7 @@
 
 override ACTIVATION: u32 = 0u;
 
-// tanh as 1 - 2 / (exp(2 v) + 1): WGSL allows its own tanh an error of 1e-5, and some drivers return
+// tanh as 1 - 2 / (exp(2 v) + 1): WGSL allows its own tanh an error of 1e-5, and some drivers give
 // NaN for large arguments. tanh(15) differs from 1 by 2e-13, far below f32.
 fn activate(v: vec4<f32>) -> vec4<f32> {
     if ACTIVATION == 1u {

@@ -30,7 +30,7 @@ struct Conv2dParams {
 @group(0) @binding(0) var<uniform> params: Conv2dParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;        // [x_copies, N, H, W, C]
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;        // [copies, R, S, C, K]
-@group(0) @binding(3) var<storage, read> affine: array<f32>;         // scales and shifts, at offsets
+@group(0) @binding(3) var<storage, read> affine: array<f32>;         // scales and shifts by offset
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>; // like y
 @group(0) @binding(5) var<storage, read> mask_in: array<u32>;        // [x_copies, ceil(NHW/8), C/4]
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;  // [copies, N, OH, OW, K]

@@ -1,8 +1,8 @@
 // What the variants of conv2d_grad_weight share: interface and the walk over pixels.
 //
 // The result has a row per (tap, input channel) and a column per output channel; rows are taken in
-// groups of four channels, m = (r * S + s) * ceil(C / 4) + c4. The pixels are cut into chunks of whole
-// image rows: chunk j holds rows [j * chunk_rows, (j + 1) * chunk_rows) of the N * OH rows of dy.
+// groups of four channels, m = (r * S + s) * ceil(C / 4) + c4. The pixels are cut into chunks of
+// whole image rows: chunk j holds rows [j * chunk_rows, (j + 1) * chunk_rows) of dy's N * OH rows.
 
 struct Conv2dGradWeightParams {
     images: u32,     // N

@@ -14,7 +14,8 @@ fn multiply_high(a: u32, b: u32) -> u32 {
 fn philox_round(c: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     let high0 = multiply_high(0xD2511F53u, c.x);
     let high1 = multiply_high(0xCD9E8D57u, c.z);
-    return vec4<u32>(high1 ^ c.y ^ key.x, 0xCD9E8D57u * c.z, high0 ^ c.w ^ key.y, 0xD2511F53u * c.x);
+    let low = vec2<u32>(0xD2511F53u * c.x, 0xCD9E8D57u * c.z);
+    return vec4<u32>(high1 ^ c.y ^ key.x, low.y, high0 ^ c.w ^ key.y, low.x);
 }
 
 fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {

@@ -1,14 +1,19 @@
 //! What the binary does: parse, run, report.
 
+pub mod bench;
 pub mod data;
+pub mod devices;
+pub mod eval;
 pub mod gpu;
 mod interrupt;
 mod output;
 pub mod pretrain;
+pub mod train;
+pub mod transform;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 /// NeuralFuse on any GPU.
 #[derive(Parser)]
@@ -20,17 +25,53 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Adapters, what matters of them, and which one would be used
+    #[command(after_help = "Example: nf-gpu devices")]
+    Devices(devices::DevicesArgs),
+    /// Time the convolution kernels on this adapter
+    #[command(after_help = "Example: nf-gpu bench --out report.json")]
+    Bench(bench::BenchArgs),
     /// Data sets: list, fetch, check, show
     Data(data::DataArgs),
     /// Train a base network with quantised weights
+    #[command(
+        after_help = "Example: nf-gpu pretrain --model vgg-small --dataset cifar10 --out base.safetensors"
+    )]
     Pretrain(pretrain::PretrainArgs),
+    /// Train a NeuralFuse generator in front of a faulty base network
+    #[command(after_help = "Example: nf-gpu train --base models/vgg-small-cifar10.safetensors \
+                      --generator ConvS --ber 0.01 --chip 1 --out runs/chip1")]
+    Train(Box<train::TrainArgs>),
+    /// Accuracy with clean and with faulty weights, alone and behind generators
+    #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
+                      --ber 0.01,0.005 --seeds 50000..50010")]
+    Eval(eval::EvalArgs),
+    /// What a generator does to images: original, transformed, difference
+    #[command(
+        after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
+    )]
+    Transform(transform::TransformArgs),
 }
 
 /// Parses the command line, runs it, and gives the exit code.
 #[must_use]
 #[expect(clippy::print_stderr, reason = "errors go to the terminal")]
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let result = match cli.command {
+        Command::Bench(args) => bench::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Train(args) => {
+            // The flags as typed: a preset fills in only the others.
+            let typed = matches.subcommand_matches("train");
+            typed.map_or(Ok(()), |typed| train::run(&args, typed))
+        }
+        Command::Eval(args) => eval::run(&args),
+        Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
     };

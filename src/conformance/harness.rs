@@ -4,7 +4,7 @@ use super::{Case, Data};
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, Program, Tape},
-    kernel::{Access, Requires, Variant},
+    kernel::{Access, Variant},
     reference::Suite,
 };
 
@@ -108,24 +108,5 @@ fn contents(data: &Data) -> Vec<u8> {
     match data {
         Data::Input(bytes) | Data::InOut(bytes, _) => bytes.clone(),
         Data::Output(want) => bytemuck::cast_slice(&vec![POISON; want.len()]).to_vec(),
-    }
-}
-
-impl Gpu {
-    /// Why a variant cannot run here at a workgroup size, if it cannot.
-    #[must_use]
-    pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
-        let most = self.limits().max_compute_invocations_per_workgroup;
-        if workgroup > most {
-            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
-        }
-        match variant.requires {
-            Requires::Nothing => None,
-            Requires::Subgroup(lanes) if self.subgroup() == Some(lanes) => None,
-            Requires::Subgroup(lanes) => Some(match self.subgroup() {
-                Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
-                None => format!("subgroups of exactly {lanes} lanes"),
-            }),
-        }
     }
 }

@@ -1,5 +1,9 @@
 //! Accuracy of a frozen network, alone or behind a generator, for all its copies at once.
 
+mod measure;
+
+pub use measure::{Measurement, PerturbedMeasurement, Request, measure};
+
 use crate::{
     error::{Error, Result},
     gpu::{BufferId, Gpu, Program, Tape},
@@ -116,4 +120,31 @@ pub fn argmax(row: &[f32]) -> usize {
         }
     }
     best
+}
+
+/// Images as they are and as a generator makes them, `[N, H, W, 3]` in [-1, 1] each.
+///
+/// # Errors
+/// Shapes do not fit, or the device failed.
+pub fn fuse_images(
+    gpu: &Gpu,
+    generator: &FrozenNet,
+    images: &DeviceImages,
+) -> Result<[Vec<f32>; 2]> {
+    let n = images.len() as u32;
+    let mut tape = Tape::new();
+    let batch = images.batch(&mut tape, n)?;
+    let x = batch.images;
+    let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
+    let g = compiler.forward(&mut tape, x)?;
+    let fused = tape.kept("fused images", x.shape.bytes());
+    tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+    let program = Program::build(gpu, &tape)?;
+    let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
+    batch.choose(gpu, &program, images, &picks);
+    program.run(gpu)?;
+    Ok([
+        unpad_channels(&program.read(gpu, x.id)?, 3),
+        unpad_channels(&program.read(gpu, fused)?, 3),
+    ])
 }

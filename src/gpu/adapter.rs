@@ -79,6 +79,14 @@ pub fn list() -> Vec<AdapterReport> {
     enumerate().1.into_iter().map(|(_, report)| report).collect()
 }
 
+/// The adapter that [`super::Gpu::open`] would use.
+///
+/// # Errors
+/// None fits, or only software where a GPU is required.
+pub fn would_use(choice: &AdapterChoice) -> Result<AdapterReport> {
+    choose(enumerate().1, choice).map(|(_, report)| report)
+}
+
 pub(super) type Found = (wgpu::Adapter, AdapterReport);
 
 pub(super) fn enumerate() -> (wgpu::Instance, Vec<Found>) {

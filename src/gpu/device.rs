@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Access, KernelDesc, Plan, Variant},
+    kernel::{Access, KernelDesc, Plan, Requires, Variant},
 };
 use std::{
     collections::HashMap,
@@ -102,6 +102,23 @@ impl Gpu {
     /// Prefers a variant of a kernel over the default order (`--kernel-variant`).
     pub fn prefer(&mut self, kernel: &'static str, variant: &'static str) {
         self.preferred.insert(kernel, variant);
+    }
+
+    /// Why a variant cannot run here at a workgroup size, if it cannot.
+    #[must_use]
+    pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
+        let most = self.limits().max_compute_invocations_per_workgroup;
+        if workgroup > most {
+            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
+        }
+        match variant.requires {
+            Requires::Nothing => None,
+            Requires::Subgroup(lanes) if self.subgroup() == Some(lanes) => None,
+            Requires::Subgroup(lanes) => Some(match self.subgroup() {
+                Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
+                None => format!("subgroups of exactly {lanes} lanes"),
+            }),
+        }
     }
 
     /// The variant and workgroup size to use for a plan here: what the user prefers, else what the

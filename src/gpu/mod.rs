@@ -7,7 +7,7 @@ mod program;
 mod tape;
 mod trusted;
 
-pub use adapter::{AdapterChoice, AdapterReport, BackendName, list};
+pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
 pub use device::Gpu;
 pub use program::{Buffer, Program};
 pub use tape::{BufferId, Tape};

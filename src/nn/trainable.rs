@@ -2,7 +2,7 @@
 
 use super::{
     compile::{Compiler, Layers, Mode, Vectors},
-    graph::Graph,
+    graph::{Graph, Norm},
     parameters::Offsets,
 };
 use crate::{
@@ -43,12 +43,7 @@ impl TrainableNet {
         let bytes = u64::from(offsets.len) * 4;
         let mut running = Vec::new();
         for norm in &graph.norms {
-            let mut values = Vec::new();
-            for param in [norm.mean(), norm.var()] {
-                let param = &graph.params[param];
-                let data = &weights.get(&param.name, &param.shape)?.data;
-                values.extend(pad_channels(data, norm.c, 0.0));
-            }
+            let values = running_values(graph, *norm, weights)?;
             running.push(Buffer::with(gpu, "running statistics", &values)?);
         }
         Ok(Self {
@@ -132,6 +127,18 @@ impl TrainableNet {
         Ok(weights)
     }
 
+    /// Puts parameters and running statistics back, as [`Self::weights`] gave them.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    pub fn restore(&self, gpu: &Gpu, weights: &Weights) -> Result<()> {
+        self.parameters.write(gpu, 0, &self.offsets.flatten(&self.graph, weights)?);
+        for (norm, buffer) in self.graph.norms.iter().zip(&self.running) {
+            buffer.write(gpu, 0, &running_values(&self.graph, *norm, weights)?);
+        }
+        Ok(())
+    }
+
     /// A flat buffer (parameters or gradients) by name.
     #[must_use]
     pub fn named(&self, flat: &[f32]) -> Weights {
@@ -145,4 +152,15 @@ impl TrainableNet {
         }
         weights
     }
+}
+
+/// Running mean and variance of a batch norm, padded.
+fn running_values(graph: &Graph, norm: Norm, weights: &Weights) -> Result<Vec<f32>> {
+    let mut values = Vec::new();
+    for param in [norm.mean(), norm.var()] {
+        let param = &graph.params[param];
+        let data = &weights.get(&param.name, &param.shape)?.data;
+        values.extend(pad_channels(data, norm.c, 0.0));
+    }
+    Ok(values)
 }

@@ -44,8 +44,8 @@ crate::kernel! {
 /// Shape of the pooled image.
 ///
 /// # Errors
-/// The window does not fit, its padding is more than half of it, or it has more than about 65,000
-/// taps (some drivers cut longer loops off).
+/// The window does not fit, is empty, is padded by more than half of it, or has more than about
+/// 65,000 taps (some drivers cut longer loops off).
 pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     let [rows, columns] = window.kernel.map(u64::from);
     // The turns of both loops, their last tests included.

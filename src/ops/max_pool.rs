@@ -41,7 +41,7 @@ crate::kernel! {
 /// Shape of the pooled image.
 ///
 /// # Errors
-/// The window does not fit, its padding is more than half of it, or it has more than 256 taps.
+/// The window does not fit, is empty, is padded by more than half of it, or has more than 256 taps.
 pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     let [rows, columns] = window.kernel;
     if rows.checked_mul(columns).is_none_or(|taps| taps > 256) {
@@ -55,8 +55,8 @@ pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
 pub(super) fn pooled(x: Nhwc, window: Window) -> Result<Nhwc> {
     let x = x.checked()?;
     let [rows, columns] = window.kernel;
-    if window.padding > rows.min(columns) / 2 {
-        let what = format!("pooling {x} by {window}: padding may be half of the kernel at most");
+    if rows.min(columns) == 0 || window.padding > rows.min(columns) / 2 {
+        let what = format!("pooling {x} by {window}: an empty window, or padding past half of it");
         return Err(Error::Shape(what));
     }
     let [h, w] = window.output(x.h, x.w)?;
@@ -93,13 +93,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_that_miss_the_image_or_a_byte_are_refused() {
+    fn windows_that_miss_the_image_are_refused() {
         let x = Nhwc::new(2, 16, 17, 3);
         assert_eq!(output(x, Window::square(3, 2, 1)).unwrap(), Nhwc::new(2, 8, 9, 3));
         assert_eq!(output(x, Window::square(16, 1, 0)).unwrap(), Nhwc::new(2, 1, 2, 3));
         for window in [
             Window::square(17, 1, 0),
-            Window { kernel: [1, 257], stride: 1, padding: 0 },
             Window::square(2, 0, 0),
             Window::square(3, 1, 2),
             Window::square(0, 1, 0),
@@ -108,6 +107,14 @@ mod tests {
             let refused = plan(x, window).unwrap_err().to_string();
             assert!(refused.contains("16x17") || refused.contains("h=16 w=17"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_tap_fits_a_byte() {
+        let x = Nhwc::new(1, 1, 300, 3);
+        let line = |s| Window { kernel: [1, s], stride: 1, padding: 0 };
+        assert_eq!(output(x, line(256)).unwrap(), Nhwc::new(1, 1, 45, 3));
+        assert!(output(x, line(257)).is_err());
     }
 
     #[test]

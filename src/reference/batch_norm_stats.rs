@@ -91,6 +91,10 @@ pub fn cases() -> Result<Vec<Case>> {
     let shape = Nhwc::new(2, 13, 11, 5);
     let offset = random.floats(len(shape)).iter().map(|v| 1000.0 + v).collect();
     push(" mean 1000", shape, offset, false)?;
+    // Constant channels: nothing but the rounding of the sum, which the second pass must take back.
+    let shape = Nhwc::new(1, 15, 17, 40);
+    let constants: Vec<f32> = random.floats(40).iter().map(|v| 700.0 + 300.0 * v).collect();
+    push(" constant", shape, constants.repeat(15 * 17), false)?;
     // Every other pixel is the negative of the one before: mean 0, and M2 a sum of whole numbers.
     let shape = Nhwc::new(3, 10, 10, 6);
     let half = random.integers(len(shape) / 2, 9);

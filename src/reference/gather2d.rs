@@ -11,7 +11,7 @@ use crate::{
 /// Index `i` of y seen in x, if it is whole and below `extent`.
 fn source(i: u32, mul: u32, div: u32, offset: i32, extent: u32) -> Option<u32> {
     let numerator = i64::from(i) * i64::from(mul) + i64::from(offset);
-    let quotient = numerator.checked_div_euclid(i64::from(div))?;
+    let quotient = numerator / i64::from(div);
     let whole = quotient * i64::from(div) == numerator;
     u32::try_from(quotient).ok().filter(|&q| whole && q < extent)
 }

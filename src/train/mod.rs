@@ -1,13 +1,21 @@
 //! Training: base networks with quantised weights, and NeuralFuse generators in front of faulty ones.
 
+mod base;
 mod config;
 mod eopm;
+mod folder;
+mod fuse;
 mod pretrain;
 mod sampler;
+mod showcase;
 mod supervised;
 
+pub use base::{BaseHints, BaseNet};
 pub use config::{Augment, Preset, PretrainConfig, Schedule, TrainConfig};
 pub use eopm::Eopm;
+pub use folder::RunFolder;
+pub use fuse::{document, train};
 pub use pretrain::pretrain;
 pub use sampler::Sampler;
+pub use showcase::{planar, save as save_showcase};
 pub use supervised::Supervised;

@@ -1,0 +1,173 @@
+//! Modules use only what lies below them, and `unsafe` stays in one file.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Bottom first; the modules of one row may use each other.
+const LAYERS: &[&[&str]] = &[
+    &["error"],
+    &["shape"],
+    &["kernel", "kernels"],
+    &["font", "files"],
+    &["gpu"],
+    &["fault"],
+    &["ops"],
+    &["conformance", "reference"],
+    &["nn"],
+    &["models"],
+    &["data"],
+    &["report"], // events and how they are shown: those who train and evaluate send them
+    &["train"],
+    &["eval"],
+    &["bench"],
+    &["cli"],
+];
+
+/// What a module must not use although it lies below.
+const APART: &[(&str, &[&str])] = &[
+    ("gpu", &["shape", "files", "font"]),
+    ("fault", &["gpu", "kernel"]),
+    ("ops", &["gpu", "files", "font"]), // plans are made without a GPU
+    ("data", &["gpu", "kernel", "ops", "nn", "models", "reference", "conformance"]),
+    ("report", &["gpu", "kernel", "ops", "nn", "models", "reference", "conformance"]),
+];
+
+/// The only file that may say `unsafe`.
+const UNSAFE: &str = "src/gpu/trusted.rs";
+
+/// Files longer than this are named in the output, no more.
+const LINES: usize = 300;
+
+fn rank(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
+}
+
+/// What is wrong with module `own` using `used`.
+fn objection(own: &str, used: &str) -> Option<String> {
+    let (Some(here), Some(there)) = (rank(own), rank(used)) else {
+        return Some(format!("{own} or {used} is in no layer"));
+    };
+    if there > here {
+        return Some(format!("{own} uses {used}, which lies above it"));
+    }
+    let apart = APART.iter().any(|(module, not)| *module == own && not.contains(&used));
+    apart.then(|| format!("{own} must not use {used}"))
+}
+
+/// Modules that a Rust file names after `crate::`, one by one or in braces.
+fn used(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    for after in text.split("crate::").skip(1) {
+        let Some(list) = after.strip_prefix('{') else {
+            let name: String = word(after);
+            // Macros are `kernel`'s and `kernels`', which all may use.
+            if !after[name.len()..].starts_with('!') {
+                found.push(name);
+            }
+            continue;
+        };
+        let (mut depth, mut start) = (0, true);
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && !c.is_whitespace() => {
+                    found.push(word(&list[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    // `crate::Error` and `crate::Result` come from `error`.
+    let upper = |name: &String| name.starts_with(char::is_uppercase);
+    found.iter().map(|name| if upper(name) { "error".into() } else { name.clone() }).collect()
+}
+
+/// The code of a file without its comments.
+fn code(text: &str) -> String {
+    let line = |l: &str| l.split_once("//").map_or(l, |(code, _)| code).to_owned();
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn says(code: &str, word: &str) -> bool {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == word)
+}
+
+/// Every Rust file below a folder, with its path in the repository.
+fn files(folder: &Path, found: &mut Vec<(String, PathBuf)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push((path.to_string_lossy().replace('\\', "/"), path));
+        }
+    }
+}
+
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    files(Path::new("src"), &mut found);
+    found.into_iter().map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn modules_use_only_what_lies_below() {
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        let own = name.strip_prefix("src/").unwrap().split('/').next().unwrap();
+        let own = own.trim_end_matches(".rs");
+        if own == "lib" || own == "main" {
+            continue;
+        }
+        let code = code(&text);
+        if name.matches('/').count() < 3 && says(&code, "super") && code.contains("super::super") {
+            wrong.push(format!("{name}: super::super hides what it uses"));
+        }
+        for used in used(&code) {
+            wrong.extend(objection(own, &used).map(|e| format!("{name}: {e}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stays_in_one_file() {
+    let sources = sources();
+    let with: Vec<&str> = sources
+        .iter()
+        .filter(|(_, text)| says(&code(text), "unsafe") || says(&code(text), "unsafe_code"))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(with, [UNSAFE]);
+}
+
+#[test]
+fn long_files_are_named() {
+    for (name, text) in sources() {
+        let lines = text.lines().count();
+        if lines > LINES {
+            println!("note: {name} has {lines} lines, more than {LINES}");
+        }
+    }
+}
+
+#[test]
+fn the_arrows_can_fail() {
+    let text = "use crate::{\n    error::{Error, Result},\n    gpu::Gpu,\n};\nfn f() -> crate::Result<()> {\n\
+                crate::params! {} nf(crate::ops::add::plan) }";
+    assert_eq!(used(text), ["error", "gpu", "error", "ops"]);
+    for (own, bad) in [("gpu", "ops"), ("ops", "gpu"), ("fault", "gpu"), ("nn", "nowhere")] {
+        assert!(objection(own, bad).is_some(), "{own} {bad}");
+    }
+    for (own, good) in [("nn", "gpu"), ("reference", "conformance"), ("gpu", "gpu")] {
+        assert_eq!(objection(own, good), None);
+    }
+    assert!(says("unsafe { f() }", "unsafe") && !says("unsafely", "unsafe"));
+    assert!(!says(&code("x // unsafe"), "unsafe"));
+}

@@ -1,0 +1,95 @@
+//! What the tests of shaders share: parsing, validation, overrides, and the constants that cases use.
+use naga::{
+    Module,
+    back::{PipelineConstants, pipeline_constants::process_overrides},
+    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+};
+use nf_gpu::{
+    kernel::{KernelDesc, Requires, Variant},
+    ops::KERNELS,
+    reference::SUITES,
+};
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Override constants of one case, as bits so that sets of them can be compared.
+pub(crate) type Constants = Vec<(&'static str, u64)>;
+
+/// Different sets of them.
+pub(crate) type Sets = BTreeSet<Constants>;
+
+/// Every variant of every kernel.
+pub(crate) fn variants() -> impl Iterator<Item = (&'static KernelDesc, &'static Variant)> {
+    KERNELS.iter().flat_map(|&k| k.variants.iter().map(move |v| (k, v)))
+}
+
+pub(crate) fn parse(name: &str, wgsl: &str) -> Module {
+    naga::front::wgsl::parse_str(wgsl)
+        .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(wgsl, name)))
+}
+
+/// The capabilities that the adapter features behind `requires` grant, and no others.
+pub(crate) fn capabilities(requires: Requires) -> Capabilities {
+    match requires {
+        Requires::Nothing => Capabilities::empty(),
+        Requires::Subgroup(_) => Capabilities::SUBGROUP,
+    }
+}
+
+pub(crate) fn validate(
+    module: &Module,
+    requires: Requires,
+) -> Result<ModuleInfo, Box<naga::WithSpan<naga::valid::ValidationError>>> {
+    Validator::new(ValidationFlags::all(), capabilities(requires))
+        .validate(module)
+        .map_err(Box::new)
+}
+
+/// A variant's module, valid.
+pub(crate) fn module(variant: &Variant) -> (Module, ModuleInfo) {
+    let module = parse(variant.stem, variant.wgsl);
+    let info = validate(&module, variant.requires)
+        .unwrap_or_else(|e| panic!("{}: {}", variant.stem, e.emit_to_string(variant.wgsl)));
+    (module, info)
+}
+
+/// The module with its overrides replaced, as pipeline creation does it.
+pub(crate) fn resolve(
+    (module, info): &(Module, ModuleInfo),
+    constants: &Constants,
+    workgroup: u32,
+) -> Result<(Module, ModuleInfo), String> {
+    let mut values = PipelineConstants::default();
+    values.insert("WG_SIZE".into(), f64::from(workgroup));
+    values.extend(constants.iter().map(|&(name, bits)| (name.into(), f64::from_bits(bits))));
+    let (module, info) = process_overrides(module, info, None, &values)
+        .map_err(|e| format!("{e} ({constants:?} at {workgroup})"))?;
+    Ok((module.into_owned(), info.into_owned()))
+}
+
+/// The different override constants that the cases of a kernel set.
+pub(crate) fn constants(kernel: &KernelDesc) -> Sets {
+    let suite = SUITES.iter().find(|s| s.kernel.name == kernel.name).expect("a suite per kernel");
+    let cases = (suite.cases)().unwrap();
+    let bits = |plan: &nf_gpu::kernel::Plan| {
+        plan.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect()
+    };
+    cases.iter().map(|case| bits(&case.plan)).collect()
+}
+
+/// Stems of the `.wgsl` files directly in a folder, which they are named by: `add`, `lib/grid`.
+pub(crate) fn stems(folder: &str) -> BTreeSet<String> {
+    fs::read_dir(Path::new("shaders").join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
+        .map(|path| {
+            let stem = path.with_extension("");
+            stem.strip_prefix("shaders").unwrap().to_string_lossy().replace('\\', "/")
+        })
+        .collect()
+}
+
+/// The text of a shader file, by stem.
+pub(crate) fn file(stem: &str) -> String {
+    fs::read_to_string(format!("shaders/{stem}.wgsl")).unwrap()
+}

@@ -1,0 +1,84 @@
+//! `nf-gpu devices`.
+
+use super::{gpu::GpuArgs, output};
+use crate::{
+    error::Result,
+    gpu::{self, AdapterReport},
+    report::Table,
+};
+use clap::Args;
+use serde_json::json;
+
+/// Arguments of `nf-gpu devices`.
+#[derive(Args, Debug)]
+pub struct DevicesArgs {
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists adapters, what matters of them, and which one would be used.
+///
+/// # Errors
+/// No adapter is there, or none fits the choice.
+pub fn run(args: &DevicesArgs) -> Result<()> {
+    let adapters = gpu::list();
+    let chosen = gpu::would_use(&args.gpu.choice());
+    if args.json {
+        let used = chosen.as_ref().ok().map(|r| r.index);
+        output::print_json(&json!({ "adapters": adapters, "used": used }))?;
+        return chosen.map(drop);
+    }
+    if !adapters.is_empty() {
+        output::print(&table(&adapters, chosen.as_ref().ok()).to_string())?;
+    }
+    let chosen = chosen?;
+    let why = match (chosen.is_software(), args.gpu.adapter.is_some() || args.gpu.backend.is_some())
+    {
+        (_, true) => "it fits --adapter and --backend",
+        (true, _) => "there is no hardware adapter; a software one is slow",
+        (false, _) => "hardware comes before software, discrete before integrated",
+    };
+    output::print(&format!("\nused: {} {}: {why}\n", chosen.index, chosen.line()))
+}
+
+fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {
+    let mut table = Table::new([
+        "",
+        "",
+        "adapter",
+        "backend",
+        "kind",
+        "driver",
+        "f16",
+        "subgroup",
+        "coop. matrix",
+        "timestamps",
+        "binding MiB",
+    ]);
+    let yes = |on: bool| if on { "yes" } else { "-" }.to_owned();
+    for a in adapters {
+        let mark = if chosen.is_some_and(|c| c.index == a.index) { "*" } else { "" };
+        let subgroup = match a.subgroup {
+            None => "-".to_owned(),
+            Some([least, most]) if least == most => least.to_string(),
+            Some([least, most]) => format!("{least}-{most}"),
+        };
+        table.row([
+            mark.to_owned(),
+            a.index.to_string(),
+            a.name.clone(),
+            a.backend.clone(),
+            a.kind.to_owned(),
+            a.driver.clone(),
+            yes(a.f16),
+            subgroup,
+            yes(a.cooperative_matrix),
+            yes(a.timestamps),
+            (a.max_binding_bytes >> 20).to_string(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,72 @@
+//! `nf-gpu train`.
+
+use super::{gpu::GpuArgs, interrupt, output};
+use crate::{
+    error::Result,
+    report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
+    train::{Preset, Schedule, TrainConfig, train},
+};
+use clap::{ArgMatches, Args, parser::ValueSource};
+
+/// Arguments of `nf-gpu train`.
+#[derive(Args, Debug)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    config: TrainConfig,
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// Print the final evaluation as one JSON document
+    #[arg(long)]
+    json: bool,
+    /// No progress and no messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Trains a NeuralFuse generator. `typed` tells which flags the user gave: those win over a preset.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
+    let mut config = args.config.clone();
+    if let Some(preset) = config.preset {
+        apply(preset, &mut config, &|flag| {
+            typed.value_source(flag) == Some(ValueSource::CommandLine)
+        });
+    }
+    if config.resume.is_none() {
+        config.checked()?;
+    }
+    interrupt::watch();
+    let gpu = args.gpu.open(args.quiet)?;
+    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let mut console = Console::stderr(verbosity);
+    let sinks: Vec<&mut dyn Sink> = vec![&mut console];
+    let evaluation = train(&gpu, &config, &mut Tee(sinks), &interrupt::pressed)?;
+    if args.json {
+        return output::print(&Document::new(vec![evaluation]).to_json());
+    }
+    output::print(&table::evaluation(&evaluation).to_string())
+}
+
+/// Fills in a preset where the user typed nothing.
+fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) {
+    let Preset::Quick = preset;
+    let mut set = |flag: &str, value: &mut dyn FnMut(&mut TrainConfig)| {
+        if !typed(flag) {
+            value(config);
+        }
+    };
+    set("generator", &mut |c| c.generator = "UNetS".into());
+    // Half of the stuck cells change their bit: about one per cent of all bits flip.
+    set("ber", &mut |c| c.ber = 0.02);
+    set("batch_size", &mut |c| c.batch_size = 64);
+    if !typed("epochs") {
+        set("steps", &mut |c| c.steps = Some(200));
+    }
+    set("lr", &mut |c| c.lr = 5e-3);
+    set("schedule", &mut |c| c.schedule = Schedule::Cosine);
+    set("eval_every", &mut |c| c.eval_every = Some(100));
+    set("checkpoint_every", &mut |c| c.checkpoint_every = Some(100));
+    set("images", &mut |c| c.images = Some(2000));
+}

@@ -1,0 +1,97 @@
+//! `nf-gpu transform`: what a generator does to an image.
+
+use super::{gpu::GpuArgs, output};
+use crate::{
+    data::{ImageSet, Split},
+    error::{Error, Result},
+    eval::fuse_images,
+    files::Weights,
+    models,
+    nn::{DeviceImages, FrozenNet},
+    report::images::{self, Image},
+    train::planar,
+};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `nf-gpu transform`.
+#[derive(Args, Debug)]
+pub struct TransformArgs {
+    /// Weights of the generator
+    #[arg(long, value_name = "FILE")]
+    generator: PathBuf,
+    /// PNG, JPEG or PPM images; they are resized to 32x32
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Folder for NAME.original.png, NAME.transformed.png and NAME.difference.png
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// No messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Side of the images that the generators are trained for.
+const SIDE: u32 = 32;
+
+/// Writes original, transformed and difference of each image.
+///
+/// # Errors
+/// Files that cannot be read or written.
+pub fn run(args: &TransformArgs) -> Result<()> {
+    let weights = Weights::load(&args.generator)?;
+    let Some(name) = weights.meta("model") else {
+        let hint = "give a file that `nf-gpu train` wrote";
+        let what = "the file does not say which generator it holds";
+        return Err(Error::format(&args.generator, what, hint));
+    };
+    let graph = models::generator(name, SIDE)?;
+    graph.check(&weights)?;
+    let mut pixels = Vec::new();
+    for path in &args.images {
+        pixels.extend(read(path)?);
+    }
+    let set = ImageSet {
+        name: "images".into(),
+        split: Split::Test,
+        height: SIDE,
+        width: SIDE,
+        classes: 1,
+        class_names: vec!["image".into()],
+        labels: vec![0; args.images.len()],
+        pixels,
+    };
+    let gpu = args.gpu.open(args.quiet)?;
+    let images = DeviceImages::upload(&gpu, &set)?;
+    let net = FrozenNet::new(&gpu, &graph, &weights, 8, 1)?;
+    net.injector(&gpu, 1, None)?.run(&gpu, &[0])?;
+    let [originals, fused] = fuse_images(&gpu, &net, &images)?;
+    let (originals, fused) = (planar(&originals, set.len()), planar(&fused, set.len()));
+    std::fs::create_dir_all(&args.out_dir).map_err(|e| Error::write(&args.out_dir, e))?;
+    let side = SIDE as usize;
+    for (path, (original, fused)) in args.images.iter().zip(originals.iter().zip(&fused)) {
+        let stem = path.file_stem().map_or_else(|| "image".into(), |s| s.to_string_lossy());
+        let file = |kind: &str| args.out_dir.join(format!("{stem}.{kind}.png"));
+        let (original, fused) = (Image::new(side, side, original)?, Image::new(side, side, fused)?);
+        let (difference, factor) = images::difference(original, fused)?;
+        images::save(file("original"), original)?;
+        images::save(file("transformed"), fused)?;
+        images::save(file("difference"), Image::new(side, side, &difference)?)?;
+        let line = format!("{} (difference times {factor})\n", file("transformed").display());
+        output::print(&line)?;
+    }
+    Ok(())
+}
+
+/// An image file as u8 planes `[3, 32, 32]`.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+    let image = image::load_from_memory(&bytes).map_err(|e| {
+        Error::format(path, format!("not an image: {e}"), "give a PNG, JPEG or PPM file")
+    })?;
+    let filter = image::imageops::FilterType::Triangle;
+    let image = image.resize_exact(SIDE, SIDE, filter).to_rgb8();
+    Ok((0..3).flat_map(|c| image.as_raw().iter().skip(c).step_by(3)).copied().collect())
+}

@@ -1,0 +1,84 @@
+//! A base network from a file: which one it is, what input it expects, which data it knows.
+
+use crate::{
+    error::{Error, Result},
+    files::{Normalisation, Weights, sha256},
+    models,
+    nn::Graph,
+};
+use std::path::Path;
+
+/// A base network with its weights.
+#[derive(Debug)]
+pub struct BaseNet {
+    /// The network.
+    pub graph: Graph,
+    /// Its weights.
+    pub weights: Weights,
+    /// Name of the network.
+    pub model: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// What the command line says about a base network where its file does not.
+#[derive(Clone, Debug, Default)]
+pub struct BaseHints {
+    /// `--model`
+    pub model: Option<String>,
+    /// `--input-mean`
+    pub mean: Option<Vec<f32>>,
+    /// `--input-std`
+    pub std: Option<Vec<f32>>,
+}
+
+impl BaseNet {
+    /// Loads a weights file for data of `classes` classes.
+    ///
+    /// # Errors
+    /// No such file, no weights file, an unknown network, or tensors of another network.
+    pub fn load(path: &Path, hints: &BaseHints, classes: u32) -> Result<Self> {
+        let weights = Weights::load(path)?;
+        let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
+        let Some(model) = model else {
+            let hint = format!("name it with --model: {}", models::BASES.join(", "));
+            return Err(Error::format(path, "the file does not say which network it holds", hint));
+        };
+        let three = |flag: &str, values: &[f32]| match values {
+            &[r, g, b] if values.iter().all(|v| v.is_finite()) => Ok([r, g, b]),
+            _ => Err(Error::argument(flag, "three numbers are needed", "as in 0.485,0.456,0.406")),
+        };
+        let normalisation = match (&hints.mean, &hints.std) {
+            (Some(mean), Some(std)) => {
+                let (mean, std) = (three("--input-mean", mean)?, three("--input-std", std)?);
+                if std.iter().any(|&s| s <= 0.0) {
+                    let hint = "standard deviations are positive";
+                    return Err(Error::argument("--input-std", format!("{std:?}"), hint));
+                }
+                Some((mean, std))
+            }
+            (None, None) => weights.normalisation()?.map(|Normalisation { mean, std }| (mean, std)),
+            _ => {
+                let hint = "give both --input-mean and --input-std";
+                return Err(Error::argument("--input-mean", "only one of the two is given", hint));
+            }
+        };
+        let graph = models::base(&model, classes, normalisation)?;
+        graph.check(&weights)?;
+        Ok(Self { graph, weights, model, sha256: sha256(path)? })
+    }
+
+    /// The data set that the network was trained on, by its file, unless another is named.
+    ///
+    /// # Errors
+    /// Neither says.
+    pub fn dataset(path: &Path, named: Option<&str>) -> Result<String> {
+        if let Some(name) = named {
+            return Ok(name.to_owned());
+        }
+        let weights = Weights::load(path)?;
+        weights.meta("dataset").map(str::to_owned).ok_or_else(|| {
+            Error::format(path, "the file does not name a data set", "name it with --dataset")
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! The folder of a run: settings, checkpoint, results.
+
+use super::config::TrainConfig;
+use crate::{
+    error::{Error, Result},
+    files::{Weights, atomic},
+    gpu::Gpu,
+    nn::TrainableNet,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Names of a run's files.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run.
+    ///
+    /// # Errors
+    /// A run is there already, or the folder cannot be made.
+    pub fn create(root: &Path, config: &TrainConfig) -> Result<Self> {
+        let folder = Self { root: root.to_owned() };
+        if folder.config().exists() {
+            return Err(Error::argument(
+                "--out",
+                format!("{} holds a run already", root.display()),
+                format!("choose another folder, or go on with it: --resume {}", root.display()),
+            ));
+        }
+        fs::create_dir_all(root).map_err(|e| Error::write(root, e))?;
+        let text = toml::to_string_pretty(config)
+            .map_err(|e| Error::write(folder.config(), std::io::Error::other(e)))?;
+        let header = format!("# nf-gpu {} ({})\n", env!("CARGO_PKG_VERSION"), env!("NF_COMMIT"));
+        atomic::write(folder.config(), header + &text)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run that was interrupted, with its settings.
+    ///
+    /// # Errors
+    /// No run is there, or its settings cannot be read.
+    pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
+        let folder = Self { root: root.to_owned() };
+        let path = folder.config();
+        let text = fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+        let config = toml::from_str(&text).map_err(|e| {
+            Error::format(&path, e.to_string(), "it was written by another version: start anew")
+        })?;
+        Ok((folder, config))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Settings.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.file("config.toml")
+    }
+
+    /// Numbers of every step and evaluation.
+    #[must_use]
+    pub fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+
+    /// What a resumed run starts from.
+    #[must_use]
+    pub fn checkpoint(&self) -> PathBuf {
+        self.file("checkpoint.safetensors")
+    }
+
+    /// The checkpoint's step, for people.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.file("state.json")
+    }
+
+    /// The trained generator.
+    #[must_use]
+    pub fn generator(&self) -> PathBuf {
+        self.file("generator.safetensors")
+    }
+
+    /// The final table as JSON.
+    #[must_use]
+    pub fn eval(&self) -> PathBuf {
+        self.file("eval.json")
+    }
+
+    /// Loss and accuracy over the steps.
+    #[must_use]
+    pub fn curves(&self) -> PathBuf {
+        self.file("curves.png")
+    }
+
+    /// Images before and after the generator.
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.file("images.png")
+    }
+
+    /// Writes a checkpoint: parameters, statistics, optimiser state, step. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed, or the file cannot be written (an older checkpoint then stays).
+    pub fn save(&self, gpu: &Gpu, net: &TrainableNet, step: u64, identity: &str) -> Result<()> {
+        let mut weights = net.weights(gpu)?;
+        let len = net.offsets.len as usize;
+        for (name, buffer) in [(FIRST, &net.first), (SECOND, &net.second)] {
+            let mut values: Vec<f32> = buffer.read(gpu)?;
+            values.truncate(len);
+            weights.insert(name, &[len], values);
+        }
+        let mut note = |key: &str, value: String| weights.metadata.insert(key.to_owned(), value);
+        note("step", step.to_string());
+        note("identity", identity.to_owned());
+        weights.save(self.checkpoint())?;
+        let state = serde_json::json!({
+            "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
+            "adapter": gpu.report().line(),
+            "random": "images and fault maps of a step follow from the seed and the step",
+        });
+        atomic::write(self.state(), format!("{state:#}\n"))
+    }
+
+    /// Puts a checkpoint back; returns its step. `identity` says what the run depends on: a
+    /// checkpoint of something else is refused.
+    ///
+    /// # Errors
+    /// No checkpoint, a broken one, or one of another run.
+    pub fn restore(&self, gpu: &Gpu, net: &TrainableNet, identity: &str) -> Result<u64> {
+        let path = self.checkpoint();
+        let weights = Weights::load(&path)?;
+        if weights.meta("identity") != Some(identity) {
+            return Err(Error::format(
+                &path,
+                format!(
+                    "it is of another run: it says {:?}, this run is {identity:?}",
+                    weights.meta("identity").unwrap_or("nothing")
+                ),
+                "use the base network, the generator and the adapter of that run",
+            ));
+        }
+        let len = net.offsets.len as usize;
+        net.restore(gpu, &weights)?;
+        for (name, buffer) in [(FIRST, &net.first), (SECOND, &net.second)] {
+            buffer.write(gpu, 0, &weights.get(name, &[len])?.data);
+        }
+        weights
+            .meta_as("step")?
+            .ok_or_else(|| Error::format(&path, "it does not say its step", "start the run anew"))
+    }
+}
+
+const FIRST: &str = "optimiser.first";
+const SECOND: &str = "optimiser.second";

@@ -1,0 +1,364 @@
+//! `nf-gpu train`: a NeuralFuse generator in front of a faulty base network.
+
+use super::{
+    base::{BaseHints, BaseNet},
+    config::{Augment, TrainConfig},
+    eopm::Eopm,
+    folder::RunFolder,
+    pretrain::{mirrors, plan_lines},
+    sampler::Sampler,
+    showcase,
+};
+use crate::{
+    data::{self, ImageSet, Split},
+    error::{Error, Result},
+    eval::{self, Measurement, Request},
+    fault::{Faults, Maps},
+    files::{FORMAT, Weights, sha256},
+    gpu::Gpu,
+    models,
+    nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
+    report::{
+        Evaluated, Event, Finished, JsonLines, Outcome, Sink, Started, Step, Tee, curves,
+        eval_json::{self, Evaluation},
+    },
+};
+use std::time::Instant;
+
+/// Training images held out for the evaluations during training.
+const HELD_OUT: usize = 1000;
+/// Images of an evaluation batch.
+const EVAL_BATCH: u32 = 100;
+/// Seeds of the final table without a chip: the paper's.
+const EVAL_SEEDS: std::ops::Range<u64> = 50_000..50_010;
+
+/// A run with everything it needs.
+struct Run<'a> {
+    gpu: &'a Gpu,
+    config: &'a TrainConfig,
+    folder: RunFolder,
+    base: BaseNet,
+    graph: Graph,
+    net: TrainableNet,
+    dataset: String,
+    faults: Faults,
+    maps: Maps,
+}
+
+/// Trains a generator as `config` says and evaluates it; everything goes to the run's folder.
+/// `stop` is asked after every step.
+///
+/// # Errors
+/// Bad settings or files, a loss that is not finite, no memory, a file that cannot be written, or
+/// [`Error::Interrupted`] after a checkpoint.
+pub fn train(
+    gpu: &Gpu,
+    config: &TrainConfig,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<Evaluation> {
+    let resumed = config.resume.as_ref().map(|root| RunFolder::open(root)).transpose()?;
+    let config = resumed.as_ref().map_or(config, |(_, saved)| saved);
+    config.checked()?;
+    let dataset = BaseNet::dataset(&config.base, config.dataset.as_deref())?;
+    let mut train_set = data::open(&dataset, &config.data_dir, Split::Train)?;
+    let test_set = data::open(&dataset, &config.data_dir, Split::Test)?;
+    let hints = BaseHints {
+        model: config.model.clone(),
+        mean: config.input_mean.clone(),
+        std: config.input_std.clone(),
+    };
+    let base = BaseNet::load(&config.base, &hints, train_set.classes)?;
+    let graph = models::generator(&config.generator, train_set.height)?;
+    let net = TrainableNet::new(gpu, &graph, &initialise(&graph, false, config.seed), 8)?;
+    let (faults, maps) = (config.fault_model()?, config.maps()?);
+    let folder = match &resumed {
+        Some((folder, _)) => folder.clone(),
+        None => {
+            let saved = TrainConfig { dataset: Some(dataset.clone()), ..config.clone() };
+            RunFolder::create(&config.out, &saved)?
+        }
+    };
+    let mut run = Run { gpu, config, folder, base, graph, net, dataset, faults, maps };
+    let done = match resumed {
+        Some(_) => run.folder.restore(gpu, &run.net, &run.identity())?,
+        None => 0,
+    };
+    let mut lines = JsonLines::resume(run.folder.metrics(), done)?;
+    let mut tee = Tee(vec![sink, &mut lines]);
+    let held_out = train_set.split_off_tail(HELD_OUT.min(train_set.len() / 10));
+    let seconds = run.steps(&train_set, &held_out, done, &mut tee, stop)?;
+    run.finish(&test_set, seconds, &mut tee, stop)
+}
+
+impl Run<'_> {
+    /// What a checkpoint depends on.
+    fn identity(&self) -> String {
+        format!(
+            "{} for {} ({}) on {}",
+            self.graph.name,
+            self.base.model,
+            &self.base.sha256[..12],
+            self.gpu.report().line()
+        )
+    }
+
+    /// Runs the training steps from `done` on.
+    fn steps(
+        &mut self,
+        train_set: &ImageSet,
+        held_out: &ImageSet,
+        done: u64,
+        sink: &mut dyn Sink,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64> {
+        let (gpu, config) = (self.gpu, self.config);
+        let copies = 1 + config.perturbed_copies();
+        let base =
+            FrozenNet::new(gpu, &self.base.graph, &self.base.weights, config.precision, copies)?;
+        let images = DeviceImages::upload(gpu, train_set)?;
+        let n = config.batch_size;
+        let mut program =
+            Eopm::new(gpu, &self.net, &base, &images, n, self.faults, self.maps, config.lambda)?;
+        let mirror = config.augment == Augment::Reference && mirrors(&self.dataset);
+        let mut sampler = Sampler::new(images.len(), n, config.seed, config.augment, mirror);
+        let per_epoch = sampler.steps_per_epoch();
+        let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        let chip = config.chip.map_or("a fresh map a step".into(), |c| format!("chip {c}"));
+        let mut plan = plan_lines(&self.graph, program.program());
+        plan.push(format!("faults: {} at a rate of {}, {chip}", config.faults, config.ber));
+        sink.event(&Event::Started(Started {
+            title: format!(
+                "training {} in front of {} on {}",
+                self.graph.name, self.base.model, self.dataset
+            ),
+            adapter: gpu.report().line(),
+            plan,
+            steps,
+            done,
+        }))?;
+        let stored_bits = self.base.graph.faultable_weights() * u64::from(config.precision);
+        let started = Instant::now();
+        let mut last = (Instant::now(), done);
+        let report_every = (steps / 500).clamp(1, 10);
+        for step in done..steps {
+            let lr = config.schedule.rate(config.lr, step, steps);
+            program.step(gpu, &images, &sampler.batch(step), step, lr)?;
+            let done = step + 1;
+            let epoch = step / per_epoch + 1;
+            if done.is_multiple_of(report_every) || done == steps {
+                let losses = program.losses(gpu)?;
+                if !(losses.clean.is_finite() && losses.perturbed.is_finite()) {
+                    return Err(Error::NotFinite { what: "loss".into(), step: done });
+                }
+                let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
+                last = (Instant::now(), done);
+                sink.event(&Event::Step(Step {
+                    step: done,
+                    steps,
+                    epoch,
+                    loss_clean: losses.clean,
+                    loss_perturbed: Some(losses.perturbed),
+                    lr,
+                    images_per_s: f64::from(n) / seconds,
+                    step_ms: seconds * 1e3,
+                    flip_rate: Some(program.flip_rate(gpu, stored_bits)?),
+                    seconds_left: seconds * (steps - done) as f64,
+                }))?;
+            }
+            let stopped = stop();
+            if done.is_multiple_of(config.eval_every.unwrap_or(per_epoch))
+                && done < steps
+                && !stopped
+            {
+                self.glance(held_out, done, epoch, sink)?;
+                last = (Instant::now(), done);
+            }
+            if done.is_multiple_of(config.checkpoint_every.unwrap_or(per_epoch)) && done < steps
+                || stopped
+            {
+                self.folder.save(gpu, &self.net, done, &self.identity())?;
+                sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
+                last = (Instant::now(), done);
+            }
+            if stopped {
+                let seconds = started.elapsed().as_secs_f64();
+                let files = vec![self.folder.checkpoint()];
+                let outcome = Outcome::Interrupted;
+                sink.event(&Event::Finished(Finished { outcome, step: done, seconds, files }))?;
+                return Err(Error::Interrupted);
+            }
+        }
+        self.folder.save(gpu, &self.net, steps, &self.identity())?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+
+    /// Accuracies on held-out training images, during training.
+    fn glance(&self, set: &ImageSet, step: u64, epoch: u64, sink: &mut dyn Sink) -> Result<()> {
+        let weights = self.net.weights(self.gpu)?;
+        // One seed is a glance; a chip's is its own.
+        let seeds = [self.config.chip.unwrap_or(EVAL_SEEDS.start)];
+        let m = self.measure(&weights, set, &seeds, &|| false)?;
+        let mean = |each: &[f64]| each.iter().sum::<f64>() / each.len().max(1) as f64;
+        sink.event(&Event::Evaluated(Evaluated {
+            step,
+            epoch,
+            accuracy: Some(m.clean),
+            accuracy_nf: m.clean_nf,
+            perturbed: m.perturbed.first().map(|p| mean(&p.accuracy)),
+            perturbed_nf: m.perturbed.first().map(|p| mean(&p.accuracy_nf)),
+            split: "held-out".into(),
+        }))
+    }
+
+    fn measure(
+        &self,
+        weights: &Weights,
+        set: &ImageSet,
+        seeds: &[u64],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Measurement> {
+        let request = Request {
+            base: (&self.base.graph, &self.base.weights),
+            generator: Some((&self.graph, weights)),
+            set,
+            precision: self.config.precision,
+            faults: &[self.faults],
+            seeds,
+            batch: EVAL_BATCH,
+            keep_logits: false,
+        };
+        eval::measure(self.gpu, &request, |_, _| !stop())
+    }
+
+    /// The generator's file, the final table, the pictures.
+    fn finish(
+        &self,
+        test_set: &ImageSet,
+        seconds: f64,
+        sink: &mut dyn Sink,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Evaluation> {
+        let mut weights = self.net.weights(self.gpu)?;
+        let config = self.config;
+        for (key, value) in [
+            ("format", FORMAT.to_owned()),
+            ("model", self.graph.name.clone()),
+            ("dataset", self.dataset.clone()),
+            ("precision", "8".to_owned()),
+            ("input", "[-1,1]".to_owned()),
+            ("base", self.base.model.clone()),
+            ("base_sha256", self.base.sha256.clone()),
+            ("faults", config.faults.clone()),
+            ("ber", config.ber.to_string()),
+            ("chip", config.chip.map_or("none".into(), |c| c.to_string())),
+            ("seed", config.seed.to_string()),
+            ("adapter", self.gpu.report().line()),
+            ("commit", env!("NF_COMMIT").to_owned()),
+        ] {
+            weights.metadata.insert(key.to_owned(), value);
+        }
+        weights.save(self.folder.generator())?;
+        let images = config.images.unwrap_or(test_set.len());
+        let test_set = test_set.clone().take(images);
+        let seeds: Vec<u64> = config.chip.map_or(EVAL_SEEDS.collect(), |chip| vec![chip]);
+        sink.event(&Event::Note(format!("evaluating on {} test images", test_set.len())))?;
+        let m = self.measure(&weights, &test_set, &seeds, stop)?;
+        let mean = |each: &[f64]| each.iter().sum::<f64>() / each.len().max(1) as f64;
+        let steps = config.steps.unwrap_or(0);
+        sink.event(&Event::Evaluated(Evaluated {
+            step: steps,
+            epoch: 1,
+            accuracy: Some(m.clean),
+            accuracy_nf: m.clean_nf,
+            perturbed: m.perturbed.first().map(|p| mean(&p.accuracy)),
+            perturbed_nf: m.perturbed.first().map(|p| mean(&p.accuracy_nf)),
+            split: "test".into(),
+        }))?;
+        let evaluation = document(
+            self.gpu,
+            &self.base,
+            Some((&self.graph.name, &sha256(self.folder.generator())?)),
+            &test_set,
+            config.precision,
+            &seeds,
+            &m,
+        );
+        let document = eval_json::Document::new(vec![evaluation.clone()]);
+        document.save(self.folder.eval())?;
+        curves::save_from(self.folder.curves(), self.folder.metrics())?;
+        showcase::save(
+            self.gpu,
+            &self.base,
+            (&self.graph, &weights),
+            &test_set,
+            config.precision,
+            self.faults,
+            seeds[0],
+            &self.folder.images(),
+        )?;
+        sink.event(&Event::Finished(Finished {
+            outcome: Outcome::Complete,
+            step: steps,
+            seconds,
+            files: vec![
+                self.folder.generator(),
+                self.folder.eval(),
+                self.folder.curves(),
+                self.folder.images(),
+            ],
+        }))?;
+        Ok(evaluation)
+    }
+}
+
+/// The document of an evaluation.
+#[must_use]
+pub fn document(
+    gpu: &Gpu,
+    base: &BaseNet,
+    generator: Option<(&str, &str)>,
+    set: &ImageSet,
+    precision: u32,
+    seeds: &[u64],
+    m: &Measurement,
+) -> Evaluation {
+    let report = gpu.report();
+    let cells = base.graph.faultable_weights() * u64::from(precision);
+    let perturbed = m.perturbed.iter().map(|p| {
+        let each: Vec<u64> = p.flips.iter().map(|l| l.iter().map(|f| f.total).sum()).collect();
+        let mut per_bit = [0; 8];
+        for flips in p.flips.iter().flatten() {
+            for (sum, count) in per_bit.iter_mut().zip(flips.per_bit) {
+                *sum += count;
+            }
+        }
+        let flipped = eval_json::FlippedBits::new(cells, &each, &per_bit[..precision as usize]);
+        let nf = generator.map(|_| p.accuracy_nf.as_slice());
+        let (faults, ber) = (p.faults.model.to_string(), p.faults.ber);
+        eval_json::Perturbed::new(faults, ber, seeds, &p.accuracy, nf, flipped)
+    });
+    Evaluation {
+        version: eval_json::VERSION,
+        adapter: eval_json::Adapter {
+            name: report.name.clone(),
+            backend: report.backend.clone(),
+            driver: report.driver.clone(),
+        },
+        commit: env!("NF_COMMIT").to_owned(),
+        base: eval_json::Base { model: base.model.clone(), file_sha256: base.sha256.clone() },
+        dataset: eval_json::Dataset {
+            name: set.name.clone(),
+            split: "test".into(),
+            images: set.len() as u64,
+        },
+        precision,
+        clean: eval_json::Clean { accuracy: m.clean, accuracy_nf: m.clean_nf },
+        generator: generator.map(|(name, file_sha256)| eval_json::Generator {
+            name: name.to_owned(),
+            file_sha256: file_sha256.to_owned(),
+        }),
+        perturbed: perturbed.collect(),
+        energy: None,
+    }
+}
