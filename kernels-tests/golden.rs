@@ -122,11 +122,11 @@ impl Worst {
 
     fn take(&mut self, tensor: &str, got: &[f32], want: &[f64]) {
         let error = relative_l2(got, want);
-        // Not `>`: NaN must not pass.
-        if !(error <= self.bound) {
+        // NaN must not pass.
+        if error.is_nan() || error > self.bound {
             self.wrong.push(format!("{tensor}: {error:.1e}"));
         }
-        if !(error <= self.error) {
+        if error.is_nan() || error > self.error {
             (self.error, self.tensor) = (error, tensor.to_owned());
         }
     }
@@ -172,10 +172,10 @@ fn check_evaluator(name: &str) {
     for (name, tensor) in &golden.file.tensors {
         if let Some(name) = name.strip_prefix("after.") {
             outputs.take(name, &tensor.data, &running[name]);
-        } else if let Some(name) = name.strip_prefix("grad.") {
-            if !exempt.iter().any(|(_, bias)| *bias == name) {
-                grads.take(name, &tensor.data, &gradients[name]);
-            }
+        } else if let Some(name) = name.strip_prefix("grad.")
+            && !exempt.iter().any(|(_, bias)| *bias == name)
+        {
+            grads.take(name, &tensor.data, &gradients[name]);
         }
     }
     outputs.report(&format!("{name} outputs, evaluator"));

@@ -3,6 +3,7 @@
 //! `kernel` and `shape` describe work without a GPU; `gpu` runs it; `ops` holds one file per kernel,
 //! `reference` its CPU twin, `conformance` what compares the two.
 
+pub mod bench;
 pub mod cli;
 pub mod conformance;
 pub mod data;

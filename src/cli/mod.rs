@@ -1,5 +1,7 @@
 //! What the binary does: parse, run, report.
 
+pub mod bench;
+pub mod conform;
 pub mod data;
 pub mod devices;
 pub mod eval;
@@ -27,6 +29,12 @@ enum Command {
     /// Adapters, what matters of them, and which one would be used
     #[command(after_help = "Example: nf-gpu devices")]
     Devices(devices::DevicesArgs),
+    /// Time the convolution kernels on this adapter
+    #[command(after_help = "Example: nf-gpu bench --out report.json")]
+    Bench(bench::BenchArgs),
+    /// Compare every kernel with its CPU twin on this machine's adapters
+    #[command(after_help = "Example: nf-gpu conform --all-adapters")]
+    Conform(conform::ConformArgs),
     /// Data sets: list, fetch, check, show
     Data(data::DataArgs),
     /// Train a base network with quantised weights
@@ -59,6 +67,8 @@ pub fn run() -> ExitCode {
         Err(error) => error.exit(),
     };
     let result = match cli.command {
+        Command::Bench(args) => bench::run(&args),
+        Command::Conform(args) => conform::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Train(args) => {
             // The flags as typed: a preset fills in only the others.

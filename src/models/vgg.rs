@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A VGG for machines without a GPU: 32, pool, 64, pool, 128, 128, global average pool, linear; 20
-/// million multiply-adds for a 32x32 image, a thirtieth of ResNet18's.
+/// million multiply-adds for a 32x32 image, a thirtieth of `ResNet18`'s.
 pub(super) fn vgg_small(g: &mut Graph, images: NodeId, classes: u32) -> Result<()> {
     let mut x = images;
     for (i, (k, pool)) in [(32, true), (64, true), (128, false), (128, false)].iter().enumerate() {

@@ -52,9 +52,10 @@ impl Offsets {
 
 /// First values of a network.
 ///
-/// Base networks (`kaiming`): convolutions from N(0, 2 / fan_out), linear weights from N(0, 0.01),
-/// biases 0, as the reference code sets them. Generators: PyTorch's defaults, weights and biases
-/// uniform in `+-1 / sqrt(fan_in)` (for a transposed convolution PyTorch counts its output channels).
+/// Base networks (`kaiming`): convolutions from `N(0, 2 / fan_out)`, linear weights from
+/// `N(0, 0.01^2)`, biases 0, as the reference code sets them. Generators: PyTorch's defaults,
+/// weights and biases uniform in `+-1 / sqrt(fan_in)` (for a transposed convolution PyTorch counts
+/// its output channels).
 /// Batch norms start as the identity.
 #[must_use]
 pub fn initialise(graph: &Graph, kaiming: bool, seed: u64) -> Weights {

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Everything worth measuring on a machine with a GPU, into one folder of JSON and pictures. Needs
+# only the release binary, so it also runs where there is no Rust:
+#   scripts/gpu-host.sh BINARY OUT [DATA_DIR]
+# DATA_DIR holds cifar-10-batches-bin (else the embedded sample is used). Order: conformance first,
+# then times, then training that fills the rest.
+set -euo pipefail
+[ $# -ge 2 ] || { echo "usage: $0 BINARY OUT [DATA_DIR]" >&2; exit 2; }
+nf=$1 out=$2 data=${3-datasets/cache}
+root=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$out"
+export NODEVICE_SELECT=1
+
+"$nf" devices --json >"$out/devices.json"
+"$nf" conform --json >"$out/conform.json" || echo "conformance failed: see $out/conform.json" >&2
+"$nf" bench --out "$out/bench.json" --quiet
+
+dataset=cifar10
+"$nf" data check cifar10 --data-dir "$data" >/dev/null 2>&1 || dataset=fashion-sample
+case $dataset in
+    cifar10) base=$root/models/vgg-small-cifar10.safetensors ;;
+    *) base=$root/models/vgg-small-fashion.safetensors ;;
+esac
+for chip in 1 2 3 4 5; do
+    rm -rf "$out/chip$chip"
+    "$nf" train --preset quick --base "$base" --dataset "$dataset" --data-dir "$data" \
+        --chip "$chip" --out "$out/chip$chip" --json >"$out/chip$chip.json"
+done
