@@ -4,12 +4,13 @@ use super::{Case, Data};
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, Program, Tape},
-    kernel::{Access, Variant},
+    kernel::Variant,
     reference::Suite,
 };
 
-/// Appended to every writable binding, inside it: outside, bounds checks would hide an overrun.
-const GUARD: [u32; 16] = [0xDEAD_BEEF; 16];
+/// Appended to every binding, inside it: outside, bounds checks would hide an overrun. NaN, so that
+/// what is read there shows even where it is multiplied by 0.
+const GUARD: [u32; 16] = [0x7FC0_BEEF; 16];
 /// A NaN, so that an element that was not written satisfies no bound.
 const POISON: u32 = 0x7FC0_DEAD;
 
@@ -44,9 +45,8 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
             case.data.len()
         )));
     }
-    for ((data, (name, access)), &bytes) in case.data.iter().zip(names).zip(&case.plan.bytes) {
+    for ((data, (name, _)), &bytes) in case.data.iter().zip(names).zip(&case.plan.bytes) {
         let contents = contents(data);
-        let guard = if *access == Access::ReadWrite { GUARD.len() * 4 } else { 0 };
         if contents.len() as u64 != bytes {
             return Err(Error::Shape(format!(
                 "{} {}: {name} is planned with {bytes} bytes, the case has {}",
@@ -55,15 +55,13 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
                 contents.len()
             )));
         }
-        ids.push(tape.kept(name, (contents.len() + guard) as u64));
+        ids.push(tape.kept(name, (contents.len() + GUARD.len() * 4) as u64));
     }
     tape.push_as(case.plan.clone(), &ids, variant.name, workgroup)?;
     let program = Program::build(gpu, &tape)?;
-    for (data, (&id, (_, access))) in case.data.iter().zip(ids.iter().zip(names)) {
+    for (data, &id) in case.data.iter().zip(&ids) {
         let mut bytes = contents(data);
-        if *access == Access::ReadWrite {
-            bytes.extend_from_slice(bytemuck::cast_slice(&GUARD));
-        }
+        bytes.extend_from_slice(bytemuck::cast_slice(&GUARD));
         program.write(gpu, id, 0, &bytes);
     }
     program.run(gpu)?;
