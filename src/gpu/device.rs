@@ -151,6 +151,15 @@ impl Gpu {
         self.check(doing)
     }
 
+    /// Waits for one submission and what was submitted before it.
+    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: None };
+        match self.device.poll(wait) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Error::DeviceLost { message: e.to_string() }),
+        }
+    }
+
     /// Turns what the driver complained about since the last call into an error.
     ///
     /// # Errors

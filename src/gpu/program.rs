@@ -10,7 +10,10 @@ use crate::{
     error::{Error, Result},
     kernel::{self, Plan, Variant},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 use std::time::{Duration, Instant};
 
 /// A buffer on the device. Cloning shares it.
@@ -118,6 +121,8 @@ pub struct Program {
     kept_bytes: u64,
     /// Nanoseconds that a billion operations took when last measured.
     pace: AtomicU64,
+    /// Last submission of the run before.
+    in_flight: Mutex<Option<wgpu::SubmissionIndex>>,
 }
 
 impl Program {
@@ -177,7 +182,8 @@ impl Program {
         }
         gpu.check("prepare a program")?;
         let arena_bytes = (arena.slots.iter().sum(), unshared);
-        Ok(Self { steps, buffers, arena_bytes, kept_bytes, pace: AtomicU64::new(0) })
+        let (pace, in_flight) = (AtomicU64::new(0), Mutex::default());
+        Ok(Self { steps, buffers, arena_bytes, kept_bytes, pace, in_flight })
     }
 
     /// Submits one run and returns without waiting, except to keep at most two runs in flight.
@@ -193,17 +199,25 @@ impl Program {
             ns => SUBMIT_BUDGET.as_nanos() as u64 * 1_000_000_000 / ns.max(1),
         };
         let started = Instant::now();
+        let mut submitted = None;
         let (mut first, mut flops) = (0, 0);
         for i in 0..self.steps.len() {
             flops += self.steps[i].flops();
             let next = self.steps.get(i + 1).map_or(u64::MAX, Step::flops);
             if flops.saturating_add(next) > per_submit {
-                self.submit(gpu, &self.steps[first..=i]);
+                submitted = Some(self.submit(gpu, &self.steps[first..=i]));
                 (first, flops) = (i + 1, 0);
             }
         }
         if first < self.steps.len() {
-            self.submit(gpu, &self.steps[first..]);
+            submitted = Some(self.submit(gpu, &self.steps[first..]));
+        }
+        let before = {
+            let mut last = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *last, submitted)
+        };
+        if before.is_some() {
+            gpu.wait_for(before)?;
         }
         if pace == 0 {
             gpu.wait("run a program")?;
@@ -214,7 +228,7 @@ impl Program {
         gpu.check("run a program")
     }
 
-    fn submit(&self, gpu: &Gpu, steps: &[Step]) {
+    fn submit(&self, gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut at = 0;
@@ -232,7 +246,7 @@ impl Program {
                 at += 1;
             }
         }
-        gpu.queue.submit([encoder.finish()]);
+        gpu.queue.submit([encoder.finish()])
     }
 
     /// Runs each step alone and waits: (kernel and variant, operations, seconds) per dispatch.
