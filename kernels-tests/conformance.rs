@@ -3,7 +3,7 @@
 use nf_gpu::{
     conformance::{Outcome, run_case, run_suite},
     gpu::{self, AdapterChoice, AdapterReport, Gpu},
-    reference::SUITES,
+    reference::{SUITES, Suite},
 };
 
 fn adapters() -> Vec<AdapterReport> {
@@ -25,31 +25,39 @@ fn open(adapter: &AdapterReport) -> Gpu {
     Gpu::open(&AdapterChoice { adapter: index, ..Default::default() }).unwrap()
 }
 
+/// Runs every suite that is wanted; what is wrong goes to `wrong`.
+fn run(gpu: &Gpu, wanted: impl Fn(&Suite) -> bool, wrong: &mut Vec<String>) {
+    let on = &gpu.report().name;
+    for suite in SUITES.iter().filter(|&s| wanted(s)) {
+        let name = suite.kernel.name;
+        let (mut ok, mut unsupported) = (0, 0);
+        run_suite(gpu, suite, |variant, workgroup, case, outcome| match outcome {
+            Outcome::Ok => ok += 1,
+            Outcome::Unsupported(_) => unsupported += 1,
+            Outcome::Wrong(what) => {
+                let at = format!("{name} {} @{workgroup} {} on {on}", variant.name, case.label);
+                wrong.push(format!("{at}: {what}"));
+            }
+        })
+        .unwrap();
+        println!("  {name}: {ok} ok, {unsupported} unsupported");
+        assert!(ok > 0 || !wrong.is_empty(), "{name} ran nowhere");
+    }
+}
+
 #[test]
 fn every_kernel_matches_its_twin_on_every_adapter() {
     let only = std::env::var("NF_KERNEL").ok();
+    let named = |s: &Suite| only.as_ref().is_none_or(|k| k == s.kernel.name);
     let mut wrong = Vec::new();
     for adapter in &adapters() {
-        let gpu = open(adapter);
-        for suite in SUITES {
-            if only.as_ref().is_some_and(|k| k != suite.kernel.name) {
-                continue;
-            }
-            let (mut ok, mut unsupported) = (0, 0);
-            run_suite(&gpu, suite, |variant, workgroup, case, outcome| match outcome {
-                Outcome::Ok => ok += 1,
-                Outcome::Unsupported(_) => unsupported += 1,
-                Outcome::Wrong(what) => {
-                    let name = suite.kernel.name;
-                    let on = &adapter.name;
-                    let at = format!("{name} {} @{workgroup} {} on {on}", variant.name, case.label);
-                    wrong.push(format!("{at}: {what}"));
-                }
-            })
-            .unwrap();
-            println!("  {}: {ok} ok, {unsupported} unsupported", suite.kernel.name);
-            assert!(ok > 0 || !wrong.is_empty(), "{} ran nowhere", suite.kernel.name);
-        }
+        let mut gpu = open(adapter);
+        run(&gpu, named, &mut wrong);
+        // Trusted variants must not need that trust.
+        println!("  with run-time checks:");
+        gpu.check_shaders();
+        let trusted = |s: &Suite| named(s) && s.kernel.variants.iter().any(|v| v.trusted);
+        run(&gpu, trusted, &mut wrong);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -23,6 +23,7 @@ pub struct Gpu {
     pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
     cache: Option<wgpu::PipelineCache>,
     preferred: HashMap<&'static str, &'static str>,
+    checked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +76,8 @@ impl Gpu {
         });
         let cache = trusted::pipeline_cache(&device, &adapter);
         let (pipelines, preferred) = (Mutex::default(), HashMap::new());
-        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred })
+        let checked = false;
+        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred, checked })
     }
 
     /// The adapter, as reports name it.
@@ -102,6 +104,12 @@ impl Gpu {
     /// Prefers a variant of a kernel over the default order (`--kernel-variant`).
     pub fn prefer(&mut self, kernel: &'static str, variant: &'static str) {
         self.preferred.insert(kernel, variant);
+    }
+
+    /// Compiles trusted variants with run-time checks too: to prove them before they are trusted.
+    pub fn check_shaders(&mut self) {
+        self.checked = true;
+        lock(&self.pipelines).clear();
     }
 
     /// Why a variant cannot run here at a workgroup size, if it cannot.
@@ -219,7 +227,7 @@ impl Gpu {
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let layout = self.layout(plan.kernel);
-        let module = trusted::shader(&self.device, variant);
+        let module = trusted::shader(&self.device, variant, self.checked);
         let mut constants = plan.constants.clone();
         constants.push(("WG_SIZE", f64::from(workgroup)));
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {

@@ -6,20 +6,24 @@
 
 use crate::kernel::Variant;
 
-/// Compiles a shader without the driver's run-time checks.
-pub(super) fn shader(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
+/// Compiles a shader, without run-time checks where the variant is trusted and not `checked`.
+pub(super) fn shader(
+    device: &wgpu::Device,
+    variant: &Variant,
+    checked: bool,
+) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(variant.stem),
         source: wgpu::ShaderSource::Wgsl(variant.wgsl.into()),
     };
-    if variant.trusted {
+    if variant.trusted && !checked {
         let checks = wgpu::ShaderRuntimeChecks {
             bounds_checks: false,
             force_loop_bounding: false,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
         // SAFETY: a variant is marked trusted only when its conformance cases, which include every
-        // tail of its tiles, pass with the checks on and with guard words around its outputs; its
+        // tail of its tiles, pass with the checks on and with guard words behind its bindings; its
         // loops count up to sizes that `plan` has checked.
         unsafe { device.create_shader_module_trusted(descriptor, checks) }
     } else {
