@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    gpu::{Gpu, Program, Tape},
+    gpu::{Clock, Gpu, Program, Tape},
     kernel::Plan,
     ops::{
         self,
@@ -26,7 +26,9 @@ pub struct Timing {
     pub flops: u64,
     /// Dispatches in the median.
     pub samples: usize,
-    /// Milliseconds of one dispatch, submit to idle: median, and first and third quartile.
+    /// Where the times come from.
+    pub clock: Clock,
+    /// Milliseconds of one dispatch: median.
     pub median_ms: f64,
     /// First quartile.
     pub lower_ms: f64,
@@ -55,7 +57,7 @@ pub fn convolution(gpu: &Gpu) -> Result<Vec<Timing>> {
     cases.into_iter().map(|(case, plan)| time(gpu, case, &shape, &plan)).collect()
 }
 
-/// Times one plan on buffers of zeros: repeated dispatches, each from submission to idle.
+/// Times one plan on buffers of zeros: repeated dispatches, each alone.
 fn time(gpu: &Gpu, case: &str, shape: &str, plan: &Plan) -> Result<Timing> {
     let mut tape = Tape::new();
     let buffers: Vec<_> = plan.bytes.iter().map(|&bytes| tape.kept("bench", bytes)).collect();
@@ -64,11 +66,12 @@ fn time(gpu: &Gpu, case: &str, shape: &str, plan: &Plan) -> Result<Timing> {
     program.run(gpu)?; // compiles, and measures the program's pace
     gpu.wait("warm up")?;
     let (mut times, started) = (Vec::new(), Instant::now());
+    let mut clock = Clock::SubmitToIdle;
     while times.len() < 5 || started.elapsed() < BUDGET {
-        let from = Instant::now();
-        program.run(gpu)?;
-        gpu.wait("time a kernel")?;
-        times.push(from.elapsed().as_secs_f64() * 1e3);
+        for step in program.profile(gpu)? {
+            times.push(step.seconds * 1e3);
+            clock = step.clock;
+        }
     }
     times.sort_by(f64::total_cmp);
     let at = |part: usize| times[(times.len() - 1) * part / 4];
@@ -78,6 +81,7 @@ fn time(gpu: &Gpu, case: &str, shape: &str, plan: &Plan) -> Result<Timing> {
         variant: gpu.choose(plan)?.0.name,
         flops: plan.flops,
         samples: times.len(),
+        clock,
         median_ms: at(2),
         lower_ms: at(1),
         upper_ms: at(3),

@@ -32,7 +32,6 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let report = json!({
         "adapter": gpu.report(),
         "commit": env!("NF_COMMIT"),
-        "clock": "submit to idle, host clock",
         "cases": timings,
     });
     if let Some(path) = &args.out {
@@ -41,7 +40,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.json {
         return output::print_json(&report);
     }
-    let mut table = Table::new(["case", "variant", "median ms", "quartiles", "GFLOP/s"]);
+    let mut table = Table::new(["case", "variant", "median ms", "quartiles", "GFLOP/s", "clock"]);
     for t in &timings {
         table.row([
             t.case.clone(),
@@ -49,6 +48,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             format!("{:.2}", t.median_ms),
             format!("{:.2}-{:.2}", t.lower_ms, t.upper_ms),
             format!("{:.1}", t.gflops),
+            format!("{:?}", t.clock),
         ]);
     }
     let first = timings.first().map(|t| t.shape.as_str()).unwrap_or_default();

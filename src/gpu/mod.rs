@@ -3,11 +3,13 @@
 mod adapter;
 mod arena;
 mod device;
+mod profile;
 mod program;
 mod tape;
 mod trusted;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
 pub use device::Gpu;
+pub use profile::{Clock, StepTime};
 pub use program::{Buffer, Program};
 pub use tape::{BufferId, Tape};

@@ -100,7 +100,7 @@ const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
 
 /// One recorded step.
 #[derive(Debug)]
-enum Step {
+pub(super) enum Step {
     Dispatch {
         pipeline: Pipeline,
         group: wgpu::BindGroup,
@@ -249,23 +249,31 @@ impl Program {
         gpu.queue.submit([encoder.finish()])
     }
 
-    /// Runs each step alone and waits: (kernel and variant, operations, seconds) per dispatch.
-    /// Submit-to-idle times, so short dispatches carry the submission's overhead.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<(String, u64, f64)>> {
-        let mut times = Vec::new();
-        for step in &self.steps {
-            gpu.wait("profile a program")?;
-            let started = Instant::now();
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Submits one step, with timestamps around it if there are queries for them.
+    pub(super) fn submit_timed(&self, gpu: &Gpu, step: &Step, queries: Option<&wgpu::QuerySet>) {
+        let Step::Dispatch { pipeline, group, groups, .. } = step else {
             self.submit(gpu, std::slice::from_ref(step));
-            gpu.wait("profile a program")?;
-            if let Step::Dispatch { name, flops, .. } = step {
-                times.push((name.clone(), *flops, started.elapsed().as_secs_f64()));
-            }
-        }
-        Ok(times)
+            return;
+        };
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: None,
+            timestamp_writes: queries.map(|query_set| wgpu::ComputePassTimestampWrites {
+                query_set,
+                beginning_of_pass_write_index: Some(0),
+                end_of_pass_write_index: Some(1),
+            }),
+        });
+        pass.set_pipeline(&pipeline.pipeline);
+        pass.set_bind_group(0, group, &[]);
+        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        drop(pass);
+        gpu.queue.submit([encoder.finish()]);
     }
 
     /// Writes into a buffer of the tape at a byte offset (a multiple of 4).

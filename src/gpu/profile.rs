@@ -1,0 +1,101 @@
+//! Time of each step of a program: GPU timestamps where the adapter has them, else submit to idle.
+
+use super::{device::Gpu, program::Program, program::Step};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::time::Instant;
+
+/// Which clock a time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The GPU's timestamps around the dispatch.
+    GpuTimestamps,
+    /// The host's, from submission to idle: carries the submission's overhead.
+    SubmitToIdle,
+}
+
+/// Time of one dispatch.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTime {
+    /// Kernel and variant.
+    pub name: String,
+    /// Operations, as its plan states them.
+    pub flops: u64,
+    /// Seconds.
+    pub seconds: f64,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// Two timestamps and the buffers that bring them back.
+struct Stopwatch {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    /// Nanoseconds per tick.
+    period: f64,
+}
+
+impl Stopwatch {
+    fn new(gpu: &Gpu) -> Result<Option<Self>> {
+        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(None);
+        }
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("stopwatch"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = gpu.create_buffer("stopwatch", 16, usage)?;
+        let period = f64::from(gpu.queue.get_timestamp_period());
+        Ok(Some(Self { queries, resolved, period }))
+    }
+}
+
+impl Program {
+    /// Runs each dispatch alone and times it.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        let stopwatch = Stopwatch::new(gpu)?;
+        let mut times = Vec::new();
+        for step in self.steps() {
+            gpu.wait("profile a program")?;
+            let started = Instant::now();
+            self.submit_timed(gpu, step, stopwatch.as_ref().map(|s| &s.queries));
+            gpu.wait("profile a program")?;
+            let host = started.elapsed().as_secs_f64();
+            let Step::Dispatch { name, flops, .. } = step else { continue };
+            let on_gpu = stopwatch.as_ref().map(|s| read(gpu, s)).transpose()?.flatten();
+            times.push(StepTime {
+                name: name.clone(),
+                flops: *flops,
+                seconds: on_gpu.unwrap_or(host),
+                clock: if on_gpu.is_some() { Clock::GpuTimestamps } else { Clock::SubmitToIdle },
+            });
+        }
+        Ok(times)
+    }
+}
+
+/// Seconds between the two timestamps; `None` where a driver gives none (Metal on macOS 26 has been
+/// seen to return zeros).
+fn read(gpu: &Gpu, stopwatch: &Stopwatch) -> Result<Option<f64>> {
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+    let back = gpu.create_buffer("stopwatch readback", 16, usage)?;
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.resolve_query_set(&stopwatch.queries, 0..2, &stopwatch.resolved, 0);
+    encoder.copy_buffer_to_buffer(&stopwatch.resolved, 0, &back, 0, 16);
+    gpu.queue.submit([encoder.finish()]);
+    back.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+    gpu.wait("read timestamps")?;
+    let view = back
+        .slice(..)
+        .get_mapped_range()
+        .map_err(|e| Error::Gpu { doing: "read timestamps".into(), message: e.to_string() })?;
+    let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
+    let elapsed = ticks[1].saturating_sub(ticks[0]);
+    Ok((elapsed > 0).then(|| elapsed as f64 * stopwatch.period * 1e-9))
+}
