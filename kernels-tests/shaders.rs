@@ -68,7 +68,7 @@ pub(crate) fn resolve(
 
 /// The different override constants that the cases of a kernel set.
 pub(crate) fn constants(kernel: &KernelDesc) -> Sets {
-    let suite = SUITES.iter().find(|s| s.kernel.name == kernel.name).expect("a suite per kernel");
+    let suite = SUITES.iter().find(|s| s.kernel.name == kernel.name).unwrap();
     let cases = (suite.cases)().unwrap();
     let bits = |plan: &nf_gpu::kernel::Plan| {
         plan.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect()
