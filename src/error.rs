@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// No adapter answers to the name, index or backend asked for.
-    #[error("no GPU adapter matches {wanted}; found {}", list(found))]
+    #[error("{}", no_adapter(wanted, found))]
     NoAdapter {
         /// What was asked for, in words.
         wanted: String,
@@ -196,6 +196,7 @@ impl Error {
             Self::Read { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => "check the path; nothing is there".into(),
                 io::ErrorKind::PermissionDenied => "check the permissions of the file".into(),
+                io::ErrorKind::IsADirectory => "it is a folder: give a file".into(),
                 _ => return None,
             },
             Self::Write { source, .. } => match source.kind() {
@@ -203,6 +204,10 @@ impl Error {
                     "the disk is full: free some space, or write elsewhere".into()
                 }
                 io::ErrorKind::NotFound => "the folder does not exist: create it first".into(),
+                io::ErrorKind::IsADirectory => "give the name of a file in it".into(),
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    "a file is where a folder should be: choose another name".into()
+                }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     "choose a folder that you may write to".into()
                 }
@@ -239,17 +244,28 @@ pub fn report(error: &Error) -> String {
     text
 }
 
+fn no_adapter(wanted: &str, found: &[String]) -> String {
+    match found {
+        [] => "no GPU adapter was found, not even a software one".into(),
+        _ => format!("no GPU adapter matches {wanted}; found {}", list(found)),
+    }
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-/// The known name nearest to a mistyped one, if it is near at all (a third of its letters).
+/// The known name nearest to a mistyped one, if it is near at all (a third of its letters, or cut
+/// short).
 pub(crate) fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .iter()
         .map(|k| (distance(&name, &k.to_lowercase()), k.as_str()))
-        .filter(|&(d, k)| d * 3 <= k.len().max(name.len()) + 2)
+        .filter(|&(d, k)| {
+            let begun = name.len() > 2 && k.to_lowercase().starts_with(&name);
+            begun || d * 3 <= k.len().max(name.len()) + 2
+        })
         .min()
         .map(|(_, k)| k)
 }
@@ -284,6 +300,8 @@ mod tests {
         let e = Error::unknown("model", "quux", ["vgg-small", "resnet20"]);
         assert_eq!(e.hint().unwrap(), "known: vgg-small, resnet20");
         assert_eq!(e.exit_code(), 2);
+        let e = Error::unknown("model", "VGG", ["vgg-small", "resnet20"]);
+        assert_eq!(e.hint().unwrap(), "did you mean vgg-small? known: vgg-small, resnet20");
     }
 
     #[test]

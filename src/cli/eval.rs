@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     eval::{Measurement, Request, measure},
     fault::{FaultModel, Faults, check_seed},
-    files::{Weights, npy, sha256},
+    files::{Weights, atomic, npy, sha256},
     models,
     nn::Graph,
     report::{eval_json::Document, table},
@@ -49,10 +49,21 @@ pub struct EvalArgs {
     #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
     faults: String,
     /// Probabilities that a cell is faulty, as in 0.01,0.005
-    #[arg(long, value_name = "P,...", value_delimiter = ',', default_value = "0.01")]
+    #[arg(
+        long,
+        value_name = "P,...",
+        value_delimiter = ',',
+        default_value = "0.01",
+        allow_negative_numbers = true
+    )]
     ber: Vec<f64>,
     /// Seeds of the fault maps: a number, a list, or a half-open range
-    #[arg(long, value_name = "A..B", default_value = "50000..50010")]
+    #[arg(
+        long,
+        value_name = "A..B",
+        default_value = "50000..50010",
+        allow_negative_numbers = true
+    )]
     seeds: String,
     /// Bits per stored weight, 2 to 8
     #[arg(long, value_name = "BITS", default_value_t = 8)]
@@ -90,6 +101,9 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if args.logits.is_some() && args.generator.len() > 1 {
         let hint = "evaluate one generator at a time";
         return Err(Error::argument("--logits", "several generators share one file", hint));
+    }
+    if let Some(path) = &args.logits {
+        atomic::check(path)?;
     }
     let dataset = BaseNet::dataset(&args.base, args.dataset.as_deref())?;
     let mut set = data::open(&dataset, &args.data_dir, Split::Test)?;

@@ -34,12 +34,38 @@ pub fn write_with(
     replace(path, fill).map_err(|e| Error::write(path, e))
 }
 
+/// Whether [`write`] could write `path`, found out before the work that makes its contents. Leaves
+/// nothing behind and an existing file as it is.
+///
+/// # Errors
+///
+/// [`Error::Write`] with `path`: a folder is there, or its folder is missing or takes no files.
+pub fn check(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let tried = match fs::metadata(&target) {
+        Ok(there) if there.is_dir() => Err(is_a_folder()),
+        Ok(there) if !there.is_file() => Ok(()),
+        _ => temporary().tempfile_in(folder_of(&target)).map(drop),
+    };
+    tried.map_err(|e| Error::write(path, e))
+}
+
+fn is_a_folder() -> io::Error {
+    io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")
+}
+
+/// A temporary file's name, which says whose it is.
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".nf-gpu-").suffix(".part");
+    builder
+}
+
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&target) {
-        Ok(there) if there.is_dir() => {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
-        }
+        Ok(there) if there.is_dir() => return Err(is_a_folder()),
         Ok(there) if !there.is_file() => {
             let mut out = BufWriter::new(File::options().write(true).open(&target)?);
             fill(&mut out)?;
@@ -48,8 +74,7 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         _ => {}
     }
     let folder = folder_of(&target);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".nf-gpu-").suffix(".part");
+    let mut builder = temporary();
     #[cfg(unix)]
     {
         // A temporary file is private by default; this one becomes a file for everybody (the
@@ -99,6 +124,22 @@ mod tests {
         write(&path, b"old, and longer").unwrap();
         write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_check_says_what_a_write_would_say_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        check(&path).unwrap();
+        assert!(names(folder.path()).is_empty());
+        write(&path, b"old").unwrap();
+        check(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        for wrong in [folder.path(), &folder.path().join("no/a.bin"), &path.join("a.bin")] {
+            let says = |e: Error| e.hint().unwrap();
+            assert_eq!(says(check(wrong).unwrap_err()), says(write(wrong, b"").unwrap_err()));
+        }
         assert_eq!(names(folder.path()), ["a.bin"]);
     }
 

@@ -4,7 +4,10 @@ use crate::{
     error::{Error, Result},
     fault::{FaultModel, Faults, Maps, check_seed},
 };
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -59,16 +62,24 @@ pub enum Preset {
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// Weights of the base network
-    #[arg(long, value_name = "FILE", required_unless_present = "resume", default_value = "")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "resume",
+        // A path that may be empty: with --resume the saved settings name the file.
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        default_value = "",
+        hide_default_value = true
+    )]
     pub base: PathBuf,
     /// Name of the base network, where its file does not say
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Mean of the base's input per channel, of values in [0,1] (default: the file's)
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     pub input_mean: Option<Vec<f32>>,
     /// Standard deviation of the base's input per channel
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 3)]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     pub input_std: Option<Vec<f32>>,
     /// Data set (default: the one that the base was trained on)
     #[arg(long, value_name = "NAME")]
@@ -83,7 +94,7 @@ pub struct TrainConfig {
     #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
     pub faults: String,
     /// Probability that a cell is faulty (0.01 is one per cent)
-    #[arg(long, value_name = "P", default_value_t = 0.01)]
+    #[arg(long, value_name = "P", default_value_t = 0.01, allow_negative_numbers = true)]
     pub ber: f64,
     /// One chip: the fault map of this seed at every step (default: fresh maps)
     #[arg(long, value_name = "SEED")]
@@ -95,7 +106,7 @@ pub struct TrainConfig {
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub copies: u32,
     /// Weight of the perturbed copies' loss
-    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    #[arg(long, value_name = "X", default_value_t = 5.0, allow_negative_numbers = true)]
     pub lambda: f64,
     /// Passes over the training set
     #[arg(long, value_name = "N", default_value_t = 150, conflicts_with = "steps")]
@@ -107,7 +118,7 @@ pub struct TrainConfig {
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub batch_size: u32,
     /// Learning rate of Adam
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true)]
     pub lr: f64,
     /// How the learning rate moves
     #[arg(long, value_enum, default_value = "reference")]
@@ -179,6 +190,7 @@ impl TrainConfig {
         positive("--epochs", self.epochs)?;
         positive("--eval-every", self.eval_every.unwrap_or(1))?;
         positive("--checkpoint-every", self.checkpoint_every.unwrap_or(1))?;
+        positive("--images", self.images.unwrap_or(1) as u64)?;
         real("--lr", self.lr)?;
         real("--lambda", self.lambda)?;
         precision(self.precision)
@@ -210,13 +222,13 @@ pub struct PretrainConfig {
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub batch_size: u32,
     /// Learning rate of SGD
-    #[arg(long, value_name = "RATE", default_value_t = 0.05)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.05, allow_negative_numbers = true)]
     pub lr: f64,
     /// Momentum of SGD
-    #[arg(long, value_name = "X", default_value_t = 0.9)]
+    #[arg(long, value_name = "X", default_value_t = 0.9, allow_negative_numbers = true)]
     pub momentum: f64,
     /// Weight decay
-    #[arg(long, value_name = "X", default_value_t = 5e-4)]
+    #[arg(long, value_name = "X", default_value_t = 5e-4, allow_negative_numbers = true)]
     pub weight_decay: f64,
     /// How the learning rate moves
     #[arg(long, value_enum, default_value = "cosine")]

@@ -19,13 +19,15 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run.
+    /// Makes the folder of a new run. One that did not get to its first step may be there: a run
+    /// that failed for want of memory is tried again with other settings.
     ///
     /// # Errors
     /// A run is there already, or the folder cannot be made.
     pub fn create(root: &Path, config: &TrainConfig) -> Result<Self> {
         let folder = Self { root: root.to_owned() };
-        if folder.config().exists() {
+        let begun = fs::metadata(folder.metrics()).is_ok_and(|m| m.len() > 0);
+        if begun || folder.checkpoint().exists() {
             return Err(Error::argument(
                 "--out",
                 format!("{} holds a run already", root.display()),
@@ -130,13 +132,17 @@ impl RunFolder {
         atomic::write(self.state(), format!("{state:#}\n"))
     }
 
-    /// Puts a checkpoint back; returns its step. `identity` says what the run depends on: a
+    /// Puts a checkpoint back; returns its step, 0 for a run that ended before its first checkpoint
+    /// and so begins again. `identity` says what the run depends on: a
     /// checkpoint of something else is refused.
     ///
     /// # Errors
-    /// No checkpoint, a broken one, or one of another run.
+    /// A broken checkpoint, or one of another run.
     pub fn restore(&self, gpu: &Gpu, net: &TrainableNet, identity: &str) -> Result<u64> {
         let path = self.checkpoint();
+        if !path.exists() {
+            return Ok(0);
+        }
         let weights = Weights::load(&path)?;
         if weights.meta("identity") != Some(identity) {
             return Err(Error::format(

@@ -87,8 +87,15 @@ pub fn train(
     let mut lines = JsonLines::resume(run.folder.metrics(), done)?;
     let mut tee = Tee(vec![sink, &mut lines]);
     let held_out = train_set.split_off_tail(HELD_OUT.min(train_set.len() / 10));
-    let seconds = run.steps(&train_set, &held_out, done, &mut tee, stop)?;
-    run.finish(&test_set, seconds, &mut tee, stop)
+    let trained = run.steps(&train_set, &held_out, done, &mut tee, stop)?;
+    run.finish(&test_set, trained, &mut tee, stop)
+}
+
+/// How far the training came, and how long it took.
+struct Trained {
+    steps: u64,
+    epochs: u64,
+    seconds: f64,
 }
 
 impl Run<'_> {
@@ -111,7 +118,7 @@ impl Run<'_> {
         done: u64,
         sink: &mut dyn Sink,
         stop: &dyn Fn() -> bool,
-    ) -> Result<f64> {
+    ) -> Result<Trained> {
         let (gpu, config) = (self.gpu, self.config);
         let copies = 1 + config.perturbed_copies();
         let base =
@@ -190,7 +197,8 @@ impl Run<'_> {
             }
         }
         self.folder.save(gpu, &self.net, steps, &self.identity())?;
-        Ok(started.elapsed().as_secs_f64())
+        let (epochs, seconds) = (steps.div_ceil(per_epoch), started.elapsed().as_secs_f64());
+        Ok(Trained { steps, epochs, seconds })
     }
 
     /// Accuracies on held-out training images, during training.
@@ -235,7 +243,7 @@ impl Run<'_> {
     fn finish(
         &self,
         test_set: &ImageSet,
-        seconds: f64,
+        trained: Trained,
         sink: &mut dyn Sink,
         stop: &dyn Fn() -> bool,
     ) -> Result<Evaluation> {
@@ -265,10 +273,9 @@ impl Run<'_> {
         sink.event(&Event::Note(format!("evaluating on {} test images", test_set.len())))?;
         let m = self.measure(&weights, &test_set, &seeds, stop)?;
         let mean = |each: &[f64]| each.iter().sum::<f64>() / each.len().max(1) as f64;
-        let steps = config.steps.unwrap_or(0);
         sink.event(&Event::Evaluated(Evaluated {
-            step: steps,
-            epoch: 1,
+            step: trained.steps,
+            epoch: trained.epochs,
             accuracy: Some(m.clean),
             accuracy_nf: m.clean_nf,
             perturbed: m.perturbed.first().map(|p| mean(&p.accuracy)),
@@ -299,8 +306,8 @@ impl Run<'_> {
         )?;
         sink.event(&Event::Finished(Finished {
             outcome: Outcome::Complete,
-            step: steps,
-            seconds,
+            step: trained.steps,
+            seconds: trained.seconds,
             files: vec![
                 self.folder.generator(),
                 self.folder.eval(),

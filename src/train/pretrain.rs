@@ -9,7 +9,7 @@ use crate::{
     data::{self, Split},
     error::{Error, Result},
     eval::Evaluator,
-    files::{FORMAT, Weights},
+    files::{FORMAT, Weights, atomic},
     gpu::Gpu,
     models,
     nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
@@ -34,6 +34,8 @@ pub fn pretrain(
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
     config.checked()?;
+    // Hours of training must not end at a folder that is not there.
+    atomic::check(&config.out)?;
     let train = data::open(&config.dataset, &config.data_dir, Split::Train)?;
     let test = data::open(&config.dataset, &config.data_dir, Split::Test)?;
     let graph = models::base(&config.model, train.classes, None)?;
