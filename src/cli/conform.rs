@@ -43,10 +43,8 @@ struct Row {
 /// [`Error::Gpu`] when a result is wrong, after the table.
 pub fn run(args: &ConformArgs) -> Result<()> {
     let known = SUITES.iter().map(|s| s.kernel.name);
-    if let Some(name) = &args.kernel {
-        if !known.clone().any(|k| k == name) {
-            return Err(Error::unknown("kernel", name, known));
-        }
+    if let Some(name) = args.kernel.as_ref().filter(|&n| !known.clone().any(|k| k == n)) {
+        return Err(Error::unknown("kernel", name, known));
     }
     let choices: Vec<AdapterChoice> = if args.all_adapters {
         let each = |index: usize| AdapterChoice {

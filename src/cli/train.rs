@@ -62,7 +62,7 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
     set("ber", &mut |c| c.ber = 0.02);
     set("batch_size", &mut |c| c.batch_size = 64);
     if !typed("epochs") {
-        set("steps", &mut |c| c.steps = Some(200));
+        set("steps", &mut |c| c.steps = Some(250));
     }
     set("lr", &mut |c| c.lr = 5e-3);
     set("schedule", &mut |c| c.schedule = Schedule::Cosine);

@@ -97,5 +97,5 @@ fn read(gpu: &Gpu, stopwatch: &Stopwatch) -> Result<Option<f64>> {
         .map_err(|e| Error::Gpu { doing: "read timestamps".into(), message: e.to_string() })?;
     let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
     let elapsed = ticks[1].saturating_sub(ticks[0]);
-    Ok((elapsed > 0).then(|| elapsed as f64 * stopwatch.period * 1e-9))
+    Ok((elapsed > 0).then_some(elapsed as f64 * stopwatch.period * 1e-9))
 }

@@ -92,6 +92,7 @@ pub fn train(
 }
 
 /// How far the training came, and how long it took.
+#[derive(Clone, Copy, Debug)]
 struct Trained {
     steps: u64,
     epochs: u64,
