@@ -6,6 +6,7 @@
     reason = "tests print what they ran on and fail by panicking, helpers outside #[test] too"
 )]
 
+mod cli;
 mod conformance;
 mod data;
 mod evaluator;

@@ -52,6 +52,12 @@ pub enum Error {
         /// Name of the adapter.
         adapter: String,
     },
+    /// More elements than 32-bit indices reach.
+    #[error("{what} would have more than 2^32 elements")]
+    TooManyElements {
+        /// What has them.
+        what: String,
+    },
     /// Shapes that do not fit together.
     #[error("{0}")]
     Shape(String),
@@ -185,7 +191,9 @@ impl Error {
                 "a smaller --batch-size makes shorter dispatches; otherwise update the driver"
                     .into()
             }
-            Self::BufferTooLarge { .. } => "lower --batch-size or --copies".into(),
+            Self::BufferTooLarge { .. } | Self::TooManyElements { .. } => {
+                "lower --batch-size or --copies".into()
+            }
             Self::Argument { hint, .. } | Self::Format { hint, .. } | Self::Fetch { hint, .. } => {
                 hint.clone()
             }
@@ -194,7 +202,9 @@ impl Error {
                 None => format!("known: {}", known.join(", ")),
             },
             Self::Read { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => "check the path; nothing is there".into(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    "check the path; nothing is there".into()
+                }
                 io::ErrorKind::PermissionDenied => "check the permissions of the file".into(),
                 io::ErrorKind::IsADirectory => "it is a folder: give a file".into(),
                 _ => return None,

@@ -52,7 +52,7 @@ impl Nhwc {
     /// Checks that every index fits the 32 bits of WGSL.
     ///
     /// # Errors
-    /// [`Error::Shape`] when it does not, or when an extent is 0.
+    /// [`Error::TooManyElements`] when it does not, [`Error::Shape`] when an extent is 0.
     pub fn checked(self) -> Result<Self> {
         let len = [self.n, self.h, self.w, self.c4() * 4]
             .iter()
@@ -60,7 +60,7 @@ impl Nhwc {
         match len {
             Some(len) if len > 0 => Ok(self),
             Some(_) => Err(Error::Shape(format!("{self} is empty"))),
-            None => Err(Error::Shape(format!("{self} has more than 2^32 elements"))),
+            None => Err(Error::TooManyElements { what: self.to_string() }),
         }
     }
 

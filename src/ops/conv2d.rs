@@ -195,9 +195,12 @@ impl Conv2d {
                 self.window
             )));
         }
-        if self.copies == 0 || u64::from(self.copies) * self.y.bytes().max(self.x.bytes()) > 1 << 34
-        {
-            return Err(Error::Shape(format!("{} copies of {} are too many", self.copies, self.y)));
+        if self.copies == 0 {
+            return Err(Error::Shape(format!("no copies of {}", self.y)));
+        }
+        if u64::from(self.copies) * self.y.bytes().max(self.x.bytes()) > 1 << 34 {
+            let what = format!("{} copies of {}", self.copies, self.y);
+            return Err(Error::TooManyElements { what });
         }
         Ok(())
     }

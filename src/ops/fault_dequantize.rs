@@ -168,7 +168,7 @@ fn elements(shape: Rsck, copies: u32) -> Result<u64> {
     match factors.into_iter().try_fold(1u32, |product, n| product.checked_mul(n?)) {
         Some(0) => Err(Error::Shape(format!("weights {shape} are empty"))),
         Some(n) => Ok(n.into()),
-        None => Err(Error::Shape(format!("{copies} copies of weights {shape} pass 2^32 elements"))),
+        None => Err(Error::TooManyElements { what: format!("{copies} copies of weights {shape}") }),
     }
 }
 

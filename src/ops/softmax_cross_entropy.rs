@@ -49,7 +49,8 @@ pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
     let params = SoftmaxCrossEntropyParams { rows, n, classes, span };
     let lanes = u64::from(rows) * u64::from(span);
     if lanes > u64::from(u32::MAX) {
-        return Err(Error::Shape(format!("{rows} rows of {classes} classes are too many")));
+        let what = format!("{rows} rows of {classes} classes");
+        return Err(Error::TooManyElements { what });
     }
     let [rows, n, copies] = [rows, n, copies].map(|len| u64::from(len) * 4);
     let bytes = vec![logits.bytes(), n, copies, logits.bytes(), rows, rows];

@@ -47,7 +47,7 @@ pub fn plan(rows: u32, row_len: u32, len: u32, offset: u32, out_len: u32) -> Res
         return Err(Error::Shape(format!("{}, at {offset} does not fit {out_len}", what())));
     }
     if rows.checked_mul(row_len).is_none() {
-        return Err(Error::Shape(format!("{}: more than 2^32 elements", what())));
+        return Err(Error::TooManyElements { what: what() });
     }
     let used4s = len.div_ceil(4);
     // Many rows: lanes share them; few rows: lanes take columns.

@@ -1,0 +1,135 @@
+//! The binary as a user runs it: what it refuses, its main job in small, Ctrl-C, and the same
+//! answers on every adapter.
+mod adapters;
+mod interrupt;
+mod job;
+mod mount;
+mod refusals;
+mod storage;
+
+use nf_gpu::{
+    files::{FORMAT, Weights},
+    models,
+    nn::initialise,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// A folder to work in, with `base.safetensors` in it: a vgg-small with random weights.
+struct Place {
+    dir: TempDir,
+}
+
+/// How a run of the binary ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// The weights that [`initialise`] gives a base network, said to be of `fashion-sample`.
+fn random_base(model: &str, seed: u64) -> Weights {
+    let graph = models::base(model, 10, None).unwrap();
+    let mut weights = initialise(&graph, true, seed);
+    for (key, value) in [("format", FORMAT), ("model", model), ("dataset", "fashion-sample")] {
+        weights.metadata.insert(key.into(), value.into());
+    }
+    weights
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        random_base("vgg-small", 1).save(dir.path().join("base.safetensors")).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The binary, in this folder.
+    fn nf(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nf-gpu"));
+        command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
+        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            // Mesa's device_select layer looks for Wayland and prints an error of its own.
+            command.env("NODEVICE_SELECT", "1");
+        }
+        command
+    }
+
+    fn run(&self, line: &str) -> Ended {
+        Ended::of(&mut self.nf(line))
+    }
+
+    /// Every file under this folder and its size.
+    fn files(&self) -> Vec<(PathBuf, u64)> {
+        let mut files = Vec::new();
+        walk(self.dir.path(), &mut files);
+        files.sort();
+        files
+    }
+}
+
+fn walk(folder: &Path, files: &mut Vec<(PathBuf, u64)>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        files.push((entry.path(), entry.metadata().unwrap().len()));
+        if entry.file_type().unwrap().is_dir() {
+            files.pop();
+            walk(&entry.path(), files);
+        }
+    }
+}
+
+impl Ended {
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// It succeeded; gives stdout.
+    fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self.stdout
+    }
+
+    /// It failed with this exit code, and its last two lines are the one error and its hint, with
+    /// all of `says` in them.
+    fn refused(&self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let errors = lines.iter().filter(|line| line.to_lowercase().contains("error")).count();
+        let hints = lines.iter().filter(|line| line.contains("hint:")).count();
+        assert_eq!((errors, hints), (1, 1), "{self:?}");
+        let [.., error, hint] = lines[..] else { panic!("{self:?}") };
+        assert!(error.starts_with("error: ") && hint.starts_with("  hint: "), "{self:?}");
+        self.no_panic();
+        for part in says {
+            assert!([error, hint].join("\n").contains(part), "no {part:?} in {self:?}");
+        }
+    }
+
+    /// The argument parser refused it.
+    fn no_usage(&self, says: &str) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.stderr.starts_with("error: ") && self.stderr.contains(says), "{self:?}");
+        assert!(self.stderr.contains("--help"), "{self:?}");
+        self.no_panic();
+    }
+
+    fn no_panic(&self) {
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        assert_eq!(self.stdout, "");
+    }
+}

@@ -1,0 +1,93 @@
+//! Ctrl-C, and runs that go on as if nothing had happened.
+#![cfg(unix)]
+use super::{Ended, Place};
+use nf_gpu::files::Weights;
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+const STEPS: usize = 30;
+
+/// Starts `line`, presses Ctrl-C when it has written its first checkpoint, and waits for its end.
+fn interrupted(place: &Place, line: &str, run: &str) -> Ended {
+    let mut child = place.nf(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let state = place.path(run).join("state.json");
+    let began = Instant::now();
+    while !state.exists() && child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint");
+        thread::sleep(Duration::from_millis(2));
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success(), "{:?}", child.wait_with_output());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// An interrupted and resumed run gives the generator of one that was left alone.
+fn resumes(maps: &str) {
+    let place = Place::new();
+    let line = format!(
+        "train --base base.safetensors --steps {STEPS} --batch-size 2 --augment reference --seed 9 \
+         --checkpoint-every 1 --images 10 {maps} --out"
+    );
+    let ended = interrupted(&place, &format!("{line} stopped"), "stopped");
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.stderr.ends_with("error: interrupted\n"), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    let steps = || -> Vec<u64> {
+        let lines = fs::read_to_string(place.path("stopped/metrics.jsonl")).unwrap();
+        let value = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+        let lines = lines.lines().map(value).filter(|v| v["event"] == "step");
+        lines.map(|v| v["step"].as_u64().unwrap()).collect()
+    };
+    let done = steps().len();
+    assert!((1..STEPS).contains(&done), "stopped after {done} steps");
+    let checkpoint = Weights::load(place.path("stopped/checkpoint.safetensors")).unwrap();
+    assert_eq!(checkpoint.meta("step"), Some(done.to_string().as_str()));
+    assert!(!place.path("stopped/generator.safetensors").exists());
+
+    place.run("train --resume stopped").done();
+    assert_eq!(steps(), (1..=STEPS as u64).collect::<Vec<_>>());
+    place.run(&format!("{line} whole")).done();
+    let generator =
+        |run: &str| Weights::load(place.path(run).join("generator.safetensors")).unwrap();
+    let (resumed, whole) = (generator("stopped"), generator("whole"));
+    assert_eq!(resumed.metadata, whole.metadata);
+    for (name, tensor) in &whole.tensors {
+        let bits = |data: &[f32]| data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&resumed.tensors[name].data), bits(&tensor.data), "{name}");
+    }
+    let eval = |run: &str| fs::read_to_string(place.path(run).join("eval.json")).unwrap();
+    assert_eq!(eval("stopped"), eval("whole"));
+
+    // The checkpoint of another base is refused, and the run stays as it is.
+    super::random_base("vgg-small", 2).save(place.path("base.safetensors")).unwrap();
+    let before = place.files();
+    place.run("train --resume stopped").refused(1, &["another run", "use the base network"]);
+    assert_eq!(place.files(), before);
+}
+
+#[test]
+fn a_resumed_run_for_one_chip_is_the_same_bit_for_bit() {
+    resumes("--chip 3");
+}
+
+#[test]
+fn a_resumed_run_with_fresh_maps_is_the_same_bit_for_bit() {
+    resumes("--copies 2 --ber 0.02");
+}
+
+#[test]
+fn an_interrupted_pretraining_keeps_what_it_reached() {
+    let place = Place::new();
+    let line = "pretrain --model vgg-small --dataset fashion-sample --steps 100000 --batch-size 2 \
+                --out b.safetensors --metrics run/state.json";
+    fs::create_dir(place.path("run")).unwrap();
+    let ended = interrupted(&place, line, "run");
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(Weights::load(place.path("b.safetensors")).unwrap().meta("accuracy").is_some());
+}

@@ -1,0 +1,153 @@
+//! The main job in small, and what its files hold.
+use super::Place;
+use nf_gpu::{
+    files::{Weights, npy},
+    report::eval_json::{Document, Evaluation},
+};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn one(text: &str) -> Evaluation {
+    let Document::One(evaluation) = serde_json::from_str(text).unwrap() else {
+        panic!("several evaluations: {text}")
+    };
+    *evaluation
+}
+
+/// Width and height of a PNG that can be decoded.
+fn png(path: &Path) -> (u32, u32) {
+    let image = image::load_from_memory(&fs::read(path).unwrap()).unwrap();
+    (image.width(), image.height())
+}
+
+#[test]
+fn train_eval_and_transform_agree() {
+    let place = Place::new();
+    let table = place
+        .run(
+            "train --base base.safetensors --dataset fashion-sample --steps 3 --batch-size 8 \
+             --chip 1 --images 50 --out run",
+        )
+        .done();
+    assert!(table.contains("CA(NF)") && table.contains("stuck-at"), "{table}");
+    let read = |name: &str| fs::read_to_string(place.path("run").join(name)).unwrap();
+    assert!(read("config.toml").contains("batch_size = 8"));
+    let state = json(&read("state.json"));
+    assert_eq!(
+        (&state["step"], &state["checkpoint"]),
+        (&3.into(), &"checkpoint.safetensors".into())
+    );
+    let lines: Vec<Value> = read("metrics.jsonl").lines().map(json).collect();
+    let of = |kind: &str| -> Vec<&Value> { lines.iter().filter(|l| l["event"] == kind).collect() };
+    let steps: Vec<u64> = of("step").iter().map(|l| l["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 2, 3]);
+    for line in of("step") {
+        assert!(line["loss_clean"].as_f64().unwrap() > 0.0 && line["time"].is_f64(), "{line}");
+    }
+    let [evaluated] = of("evaluation")[..] else { panic!("{lines:?}") };
+    assert_eq!((&evaluated["step"], &evaluated["split"]), (&3.into(), &"test".into()));
+    let generator = Weights::load(place.path("run/generator.safetensors")).unwrap();
+    assert_eq!((generator.meta("model"), generator.meta("chip")), (Some("ConvS"), Some("1")));
+    let checkpoint = Weights::load(place.path("run/checkpoint.safetensors")).unwrap();
+    for (name, tensor) in &generator.tensors {
+        assert_eq!(checkpoint.tensors.get(name), Some(tensor), "{name}");
+    }
+    for picture in ["curves.png", "images.png"] {
+        let (w, h) = png(&place.path("run").join(picture));
+        assert!(w > 100 && h > 60, "{picture} is {w} x {h}");
+    }
+
+    let trained = one(&read("eval.json"));
+    assert_eq!((trained.version, trained.precision, trained.energy.is_none()), (1, 8, true));
+    assert_eq!((trained.dataset.images, trained.dataset.name.as_str()), (50, "fashion-sample"));
+    assert_eq!(trained.generator.as_ref().unwrap().name, "ConvS");
+    let [chip] = &trained.perturbed[..] else { panic!("{trained:?}") };
+    assert_eq!((chip.faults.as_str(), chip.ber, &chip.seeds[..]), ("stuck-at", 0.01, &[1][..]));
+    let accuracy_nf = chip.accuracy_nf.as_ref().unwrap();
+    assert_eq!(chip.recovery, Some(accuracy_nf.mean - chip.accuracy.mean));
+    assert!((0.003..0.007).contains(&chip.flipped_bits.mean_rate), "{chip:?}");
+    let flipped: u64 = chip.flipped_bits.per_bit.iter().sum();
+    assert_eq!((chip.flipped_bits.per_bit.len(), flipped), (8, chip.flipped_bits.each[0]));
+
+    let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 50";
+    let again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
+    assert_eq!(again, trained);
+
+    let two = format!("{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --json --batch-size 20");
+    let more = one(&place.run(&two).done());
+    assert_eq!((more.clean.clone(), more.perturbed.len()), (trained.clean.clone(), 2));
+    let each = &more.perturbed[0].accuracy_nf.as_ref().unwrap().each;
+    assert_eq!((each.len(), each[0]), (3, accuracy_nf.mean));
+    let logits = npy::load_f32(place.path("l.npy")).unwrap();
+    assert_eq!(logits.shape, [6, 50, 10]);
+    assert!(logits.data.iter().all(|v| v.is_finite()));
+
+    let pair = format!("{eval} --generator run/generator.safetensors --seeds 1 --json");
+    let document = json(&place.run(&pair).done());
+    let runs = document["runs"].as_array().unwrap();
+    assert_eq!((runs.len(), &runs[0]), (2, &serde_json::to_value(&trained).unwrap()));
+
+    let transform = "transform --generator run/generator.safetensors run/images.png --out-dir out";
+    place.run(transform).done();
+    let mut pictures: Vec<_> = fs::read_dir(place.path("out"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pictures.sort();
+    assert_eq!(
+        pictures,
+        ["images.difference.png", "images.original.png", "images.transformed.png"]
+    );
+    let pixels = |kind| fs::read(place.path(&format!("out/images.{kind}.png"))).unwrap();
+    assert_ne!(pixels("original"), pixels("transformed"));
+    for name in &pictures {
+        assert_eq!(png(&place.path("out").join(name)), (32, 32), "{name}");
+    }
+    let transform = "transform --generator run/generator.safetensors --out-dir out2";
+    for (image, says) in [
+        ("run/config.toml", ["not an image", "PNG"]),
+        ("run", ["cannot read run", "it is a folder"]),
+        ("none.png", ["cannot read none.png", "check the path"]),
+    ] {
+        place.run(&format!("{transform} {image}")).refused(1, &says);
+    }
+    assert!(!place.path("out2").exists());
+}
+
+#[test]
+fn a_pretrained_base_says_how_it_was_made() {
+    let place = Place::new();
+    let line = "pretrain --model vgg-small --dataset fashion-sample --steps 1 --batch-size 4 \
+                --precision 6 --seed 3 --out b.safetensors --metrics m.jsonl --quiet";
+    let ended = place.run(line);
+    assert_eq!(ended.stderr, "");
+    let printed = ended.done();
+    let base = Weights::load(place.path("b.safetensors")).unwrap();
+    let accuracy = base.meta("accuracy").unwrap();
+    assert_eq!(printed, format!("accuracy on the test set: {accuracy} %\n"));
+    let said = ["model", "dataset", "precision", "seed"].map(|key| base.meta(key).unwrap());
+    assert_eq!(said, ["vgg-small", "fashion-sample", "6", "3"]);
+    assert_eq!(fs::read_to_string(place.path("m.jsonl")).unwrap().lines().count(), 2);
+    let line = "eval --base b.safetensors --seeds 1 --ber 0 --precision 6 --json";
+    let evaluation = one(&place.run(line).done());
+    assert_eq!(format!("{:.2}", evaluation.clean.accuracy), accuracy);
+    assert_eq!(evaluation.perturbed[0].accuracy.each, [evaluation.clean.accuracy]);
+    assert!(evaluation.generator.is_none() && evaluation.clean.accuracy_nf.is_none());
+}
+
+#[test]
+fn devices_says_one_document() {
+    let place = Place::new();
+    let document = json(&place.run("devices --json").done());
+    let adapters = document["adapters"].as_array().unwrap();
+    assert_eq!((&document["used"], adapters.len()), (&0.into(), nf_gpu::gpu::list().len()));
+    let table = place.run("devices").done();
+    for adapter in adapters {
+        assert!(table.contains(adapter["name"].as_str().unwrap()), "{table}");
+    }
+    assert!(table.contains("\nused: 0 "), "{table}");
+}

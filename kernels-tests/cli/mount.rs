@@ -1,0 +1,38 @@
+//! Small and read-only disks, where the tests may mount them (Linux, as root).
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// A file system in memory; goes with the value.
+pub(super) struct Mount {
+    at: PathBuf,
+}
+
+impl Mount {
+    /// Mounts one on the folder `at`, or says why the test is skipped.
+    pub(super) fn tmpfs(at: &Path, options: &str) -> Option<Self> {
+        if mount(at, options) {
+            return Some(Self { at: at.to_owned() });
+        }
+        eprintln!("skipped: this needs a file system of its own, and mounting one is not allowed");
+        None
+    }
+
+    /// Changes its options.
+    pub(super) fn remount(&self, options: &str) {
+        assert!(mount(&self.at, &format!("remount,{options}")));
+    }
+}
+
+fn mount(at: &Path, options: &str) -> bool {
+    let mut command = Command::new("mount");
+    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}

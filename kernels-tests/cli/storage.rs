@@ -1,0 +1,116 @@
+//! Folders that are full, read-only, missing or taken: one error, and nothing half-written.
+use super::{Place, mount::Mount};
+use std::{fs, path::Path};
+
+const TRAIN: &str = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 10";
+const PRETRAIN: &str =
+    "pretrain --model vgg-small --dataset fashion-sample --steps 1 --batch-size 2";
+
+fn names(folder: &Path) -> Vec<String> {
+    let name = |e: std::io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn training_on_a_full_disk_ends_clean_and_goes_on_when_there_is_room() {
+    let place = Place::new();
+    let disk = place.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let Some(mount) = Mount::tmpfs(&disk, "size=64k") else { return };
+    let full = ["cannot write", "the disk is full"];
+    place.run(&format!("{TRAIN} --out disk/run")).refused(1, &full);
+    // The settings and the steps are whole; of the checkpoint, which did not fit, nothing is left.
+    let run = disk.join("run");
+    assert_eq!(names(&run), ["config.toml", "metrics.jsonl"]);
+    for line in fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+
+    fs::write(disk.join("kept.safetensors"), "old").unwrap();
+    place.run(&format!("{PRETRAIN} --out disk/kept.safetensors")).refused(1, &full);
+    place.run(&format!("{PRETRAIN} --out disk/new.safetensors")).refused(1, &full);
+    assert_eq!(names(&disk), ["kept.safetensors", "run"]);
+    assert_eq!(fs::read(disk.join("kept.safetensors")).unwrap(), b"old");
+
+    mount.remount("size=16m");
+    place.run("train --resume disk/run").done();
+    assert!(run.join("eval.json").exists());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_device_that_is_always_full() {
+    let place = Place::new();
+    place
+        .run(&format!("{PRETRAIN} --out /dev/full"))
+        .refused(1, &["/dev/full", "the disk is full"]);
+    let logits = "eval --base base.safetensors --images 2 --seeds 1 --logits /dev/full";
+    place.run(logits).refused(1, &["/dev/full", "the disk is full"]);
+}
+
+#[test]
+fn a_folder_that_takes_no_files() {
+    let place = Place::new();
+    let fixed = place.path("fixed");
+    fs::create_dir(&fixed).unwrap();
+    // Root may write to any folder, but not to a read-only disk.
+    let mut permissions = fs::metadata(&fixed).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&fixed, permissions).unwrap();
+    let _mount = if fs::write(fixed.join("probe"), "").is_ok() {
+        let Some(mount) = Mount::tmpfs(&fixed, "ro") else { return };
+        Some(mount)
+    } else {
+        None
+    };
+    let says = ["cannot write fixed/", "a folder that you may write to"];
+    for line in [
+        &format!("{TRAIN} --out fixed/run"),
+        &format!("{PRETRAIN} --out fixed/base.safetensors"),
+        "eval --base base.safetensors --logits fixed/l.npy",
+        "data show fashion-sample --out fixed/sheet.png",
+    ] {
+        let ended = place.run(line);
+        ended.refused(1, &says);
+        assert!(!ended.stderr.contains("step 1"), "found out after the work: {ended:?}");
+    }
+    assert!(names(&fixed).is_empty());
+}
+
+#[test]
+fn an_output_that_cannot_be_is_refused_before_the_work() {
+    let place = Place::new();
+    let create = "create it first";
+    fs::create_dir(place.path("folder")).unwrap();
+    let before = place.files();
+    for (line, says) in [
+        (&*format!("{PRETRAIN} --out none/base.safetensors"), ["none", create]),
+        (&format!("{PRETRAIN} --out folder"), ["it is a folder", "a file in it"]),
+        ("eval --base base.safetensors --logits none/l.npy", ["none", create]),
+        (&format!("{TRAIN} --out base.safetensors"), ["base.safetensors", "another name"]),
+        (&format!("{TRAIN} --out base.safetensors/run"), ["base.safetensors", "another name"]),
+    ] {
+        let ended = place.run(line);
+        ended.refused(1, &says);
+        assert!(!ended.stderr.contains("step 1"), "found out after the work: {ended:?}");
+        assert_eq!(place.files(), before);
+    }
+}
+
+#[test]
+fn a_run_is_not_overwritten_but_one_that_never_began_is() {
+    let place = Place::new();
+    // No adapter has the memory for these batches: the runs end before their first step.
+    for batch in ["100000", "100000000"] {
+        let huge = TRAIN.replace("--batch-size 2", &format!("--batch-size {batch}"));
+        place.run(&format!("{huge} --out run")).refused(1, &["lower --batch-size"]);
+    }
+    let input = "--input-mean 0.3,0.3,0.3 --input-std 0.5,0.5,0.5 --generator unets";
+    place.run(&format!("{TRAIN} {input} --out run")).done();
+    let before = place.files();
+    let says = ["run holds a run already", "--resume run"];
+    place.run(&format!("{TRAIN} --out run --seed 5")).refused(2, &says);
+    assert_eq!(place.files(), before);
+}
