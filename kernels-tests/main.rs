@@ -1,6 +1,7 @@
 //! The conformance suite of the kernels, and the tests of the whole.
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::panic,
     reason = "tests print what they ran on and fail by panicking, helpers outside #[test] too"
