@@ -34,7 +34,7 @@ pub fn write_with(
     replace(path, fill).map_err(|e| Error::write(path, e))
 }
 
-/// Whether [`write`] could write `path`, found out before the work that makes its contents. Leaves
+/// Whether [`write()`] could write `path`, found out before the work that makes its contents. Leaves
 /// nothing behind and an existing file as it is.
 ///
 /// # Errors

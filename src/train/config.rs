@@ -75,7 +75,7 @@ pub struct TrainConfig {
     /// Name of the base network, where its file does not say
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Mean of the base's input per channel, of values in [0,1] (default: the file's)
+    /// Mean of the base's input per channel, of values from 0 to 1 (default: the file's)
     #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     pub input_mean: Option<Vec<f32>>,
     /// Standard deviation of the base's input per channel
