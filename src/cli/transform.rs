@@ -49,6 +49,13 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     };
     let graph = models::generator(name, SIDE)?;
     graph.check(&weights)?;
+    let stem = |path: &Path| path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let mut stems: Vec<_> = args.images.iter().map(|p| stem(p)).collect();
+    stems.sort();
+    if let Some(twice) = stems.windows(2).find(|pair| pair[0] == pair[1]) {
+        let what = format!("two are called {}", twice[0].as_deref().unwrap_or_default());
+        return Err(Error::argument("IMAGE", what, "one at a time, into folders of their own"));
+    }
     let mut pixels = Vec::new();
     for path in &args.images {
         pixels.extend(read(path)?);
@@ -65,14 +72,14 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     };
     let gpu = args.gpu.open(args.quiet)?;
     let images = DeviceImages::upload(&gpu, &set)?;
-    let net = FrozenNet::new(&gpu, &graph, &weights, 8, 1)?;
+    let net = FrozenNet::new(&gpu, &graph, &weights, models::GENERATOR_BITS, 1)?;
     net.injector(&gpu, 1, None)?.run(&gpu, &[0])?;
     let [originals, fused] = fuse_images(&gpu, &net, &images)?;
     let (originals, fused) = (planar(&originals, set.len()), planar(&fused, set.len()));
     std::fs::create_dir_all(&args.out_dir).map_err(|e| Error::write(&args.out_dir, e))?;
     let side = SIDE as usize;
     for (path, (original, fused)) in args.images.iter().zip(originals.iter().zip(&fused)) {
-        let stem = path.file_stem().map_or_else(|| "image".into(), |s| s.to_string_lossy());
+        let stem = stem(path).unwrap_or_else(|| "image".into());
         let file = |kind: &str| args.out_dir.join(format!("{stem}.{kind}.png"));
         let (original, fused) = (Image::new(side, side, original)?, Image::new(side, side, fused)?);
         let (difference, factor) = images::difference(original, fused)?;

@@ -7,6 +7,7 @@ use crate::{
     fault::{Faults, Flips},
     files::Weights,
     gpu::Gpu,
+    models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph},
 };
 
@@ -19,7 +20,7 @@ pub struct Request<'a> {
     pub generator: Option<(&'a Graph, &'a Weights)>,
     /// Images with labels.
     pub set: &'a ImageSet,
-    /// Bits per stored weight.
+    /// Bits per stored weight of the base network.
     pub precision: u32,
     /// Fault models with their rates.
     pub faults: &'a [Faults],
@@ -79,7 +80,7 @@ pub fn measure(
     let n = batch.min(images.len() as u32);
     let fuse = generator
         .map(|(graph, weights)| -> Result<FrozenNet> {
-            let net = FrozenNet::new(gpu, graph, weights, precision, 1)?;
+            let net = FrozenNet::new(gpu, graph, weights, GENERATOR_BITS, 1)?;
             net.injector(gpu, 1, None)?.run(gpu, &[0])?;
             Ok(net)
         })

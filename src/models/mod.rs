@@ -11,6 +11,9 @@ use crate::{
 
 /// Names of the generators.
 pub const GENERATORS: &[&str] = &["ConvS", "UNetS"];
+/// Bits of a generator's weights: 8 as in the paper, whatever the base network's precision is. They
+/// are never faulty.
+pub const GENERATOR_BITS: u32 = 8;
 /// Names of the base networks.
 pub const BASES: &[&str] = &["vgg-small", "resnet20"];
 

@@ -70,7 +70,12 @@ pub fn train(
     };
     let base = BaseNet::load(&config.base, &hints, train_set.classes)?;
     let graph = models::generator(&config.generator, train_set.height)?;
-    let net = TrainableNet::new(gpu, &graph, &initialise(&graph, false, config.seed), 8)?;
+    let net = TrainableNet::new(
+        gpu,
+        &graph,
+        &initialise(&graph, false, config.seed),
+        models::GENERATOR_BITS,
+    )?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
     let folder = match &resumed {
         Some((folder, _)) => folder.clone(),
@@ -254,7 +259,7 @@ impl Run<'_> {
             ("format", FORMAT.to_owned()),
             ("model", self.graph.name.clone()),
             ("dataset", self.dataset.clone()),
-            ("precision", "8".to_owned()),
+            ("precision", models::GENERATOR_BITS.to_string()),
             ("input", "[-1,1]".to_owned()),
             ("base", self.base.model.clone()),
             ("base_sha256", self.base.sha256.clone()),

@@ -9,6 +9,7 @@ use crate::{
     fault::Faults,
     files::Weights,
     gpu::Gpu,
+    models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph},
     report::images::{Example, Image, save_grid},
 };
@@ -39,7 +40,7 @@ pub fn save(
     chosen.truncate(EXAMPLES);
     let set = set.select(&chosen);
     let images = DeviceImages::upload(gpu, &set)?;
-    let fuse = FrozenNet::new(gpu, generator.0, generator.1, 8, 1)?;
+    let fuse = FrozenNet::new(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?;
     fuse.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let faulty = FrozenNet::new(gpu, &base.graph, &base.weights, precision, 1)?;
     faulty.injector(gpu, 0, Some(faults))?.run(gpu, &[seed])?;
