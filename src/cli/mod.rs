@@ -5,6 +5,7 @@ pub mod conform;
 pub mod data;
 pub mod devices;
 pub mod eval;
+pub mod forward;
 pub mod gpu;
 mod interrupt;
 mod output;
@@ -50,6 +51,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
     Eval(eval::EvalArgs),
+    /// Run a network on a tensor, with gradients on request: the door for comparing with PyTorch
+    #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
+                      --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
+    Forward(Box<forward::ForwardArgs>),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -76,6 +81,7 @@ pub fn run() -> ExitCode {
             typed.map_or(Ok(()), |typed| train::run(&args, typed))
         }
         Command::Eval(args) => eval::run(&args),
+        Command::Forward(args) => forward::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),

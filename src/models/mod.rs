@@ -6,6 +6,7 @@ mod vgg;
 
 use crate::{
     error::{Error, Result},
+    files::Weights,
     nn::Graph,
 };
 
@@ -64,6 +65,38 @@ pub fn base(
     Ok(graph)
 }
 
+/// The network's name as it is written here (case does not matter), base or generator.
+///
+/// # Errors
+/// Unknown name.
+pub fn known(name: &str) -> Result<&'static str> {
+    let all = || BASES.iter().chain(GENERATORS);
+    let known = all().find(|known| known.eq_ignore_ascii_case(name));
+    known.copied().ok_or_else(|| Error::unknown("model", name, all()))
+}
+
+/// Whether a generator has this name (case does not matter).
+#[must_use]
+pub fn is_generator(name: &str) -> bool {
+    GENERATORS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Classes that the last layer of a base network's weights tells apart.
+///
+/// # Errors
+/// Unknown name, or no such layer in the file.
+pub fn classes(name: &str, weights: &Weights) -> Result<u32> {
+    let graph = base(name, 1, None)?;
+    let last = graph.layers.last().map(|layer| &graph.params[layer.weight]);
+    let Some(last) = last else { return Err(Error::Shape(format!("{name} has no layers"))) };
+    let there = weights.tensors.get(&last.name).map_or(&[][..], |tensor| &tensor.shape);
+    match there.first().map(|&classes| u32::try_from(classes)) {
+        Some(Ok(classes)) if classes > 0 && there[1..] == last.shape[1..] => Ok(classes),
+        // Says which tensor is missing, or both shapes.
+        _ => weights.get(&last.name, &last.shape).map(|_| 1),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +108,20 @@ mod tests {
         let unet_s = generator("UNetS", 32).unwrap();
         assert_eq!((unet_s.parameter_count(), unet_s.macs()), (121_195, 9_191_424));
         assert_eq!(base("resnet20", 10, None).unwrap().faultable_weights() * 8, 2_146_688);
+    }
+
+    #[test]
+    fn classes_are_counted_in_the_last_layer() {
+        let graph = base("resnet20", 43, None).unwrap();
+        let mut weights = crate::nn::initialise(&graph, true, 1);
+        assert_eq!(classes("resnet20", &weights).unwrap(), 43);
+        let error = classes("vgg-small", &weights).unwrap_err().to_string();
+        assert!(error.contains("no tensor classifier.weight"), "{error}");
+        weights.insert("linear.weight", &[43, 65], vec![0.0; 43 * 65]);
+        let error = classes("resnet20", &weights).unwrap_err().to_string();
+        assert!(error.contains("linear.weight is [43, 65]"), "{error}");
+        weights.insert("linear.weight", &[0, 64], Vec::new());
+        assert!(classes("resnet20", &weights).is_err());
     }
 
     #[test]
