@@ -7,6 +7,7 @@ pub mod devices;
 pub mod eval;
 pub mod forward;
 pub mod gpu;
+pub mod import;
 mod interrupt;
 mod output;
 pub mod pretrain;
@@ -55,6 +56,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
     Forward(Box<forward::ForwardArgs>),
+    /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file
+    #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
+                      --dataset cifar10 --out base.safetensors")]
+    Import(import::ImportArgs),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -82,6 +87,7 @@ pub fn run() -> ExitCode {
         }
         Command::Eval(args) => eval::run(&args),
         Command::Forward(args) => forward::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
