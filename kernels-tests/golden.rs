@@ -17,18 +17,18 @@ use std::path::Path;
 
 const SHAPE: Nhwc = Nhwc { n: 2, h: 32, w: 32, c: 3 };
 /// Relative L2 errors that f32 kernels must keep to (`kernels-tests/golden/README.md`).
-const OUTPUT: f64 = 1e-5;
-const GRADIENT: f64 = 2e-4;
+pub(super) const OUTPUT: f64 = 1e-5;
+pub(super) const GRADIENT: f64 = 2e-4;
 
 /// One file of golden values.
-struct Golden {
-    graph: Graph,
-    file: Weights,
-    parameters: Weights,
+pub(super) struct Golden {
+    pub(super) graph: Graph,
+    pub(super) file: Weights,
+    pub(super) parameters: Weights,
 }
 
 impl Golden {
-    fn load(name: &str) -> Self {
+    pub(super) fn load(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(format!("kernels-tests/golden/{name}.safetensors"));
         let file = Weights::load(path).unwrap();
@@ -92,7 +92,7 @@ impl Golden {
     }
 
     /// Weights and bias of every layer whose output only a batch norm reads.
-    fn biases_before_norms(&self) -> Vec<(&str, &str)> {
+    pub(super) fn biases_before_norms(&self) -> Vec<(&str, &str)> {
         use nf_gpu::nn::Op;
         let graph = &self.graph;
         let is_norm = |&n: &usize| matches!(graph.nodes[n].op, Op::BatchNorm(_));
@@ -108,7 +108,7 @@ impl Golden {
 }
 
 /// The largest relative error of its tensors, and which they are.
-struct Worst {
+pub(super) struct Worst {
     bound: f64,
     error: f64,
     tensor: String,
@@ -116,11 +116,11 @@ struct Worst {
 }
 
 impl Worst {
-    fn new(bound: f64) -> Self {
+    pub(super) fn new(bound: f64) -> Self {
         Self { bound, error: 0.0, tensor: String::new(), wrong: Vec::new() }
     }
 
-    fn take(&mut self, tensor: &str, got: &[f32], want: &[f64]) {
+    pub(super) fn take(&mut self, tensor: &str, got: &[f32], want: &[f64]) {
         let error = relative_l2(got, want);
         // NaN must not pass.
         if error.is_nan() || error > self.bound {
@@ -132,7 +132,7 @@ impl Worst {
     }
 
     #[track_caller]
-    fn report(&self, what: &str) {
+    pub(super) fn report(&self, what: &str) {
         println!("{what}: {:.1e} ({}), bound {:.0e}", self.error, self.tensor, self.bound);
         assert!(self.wrong.is_empty(), "{what}: {:#?}", self.wrong);
     }
