@@ -77,6 +77,47 @@ fn check_generator(name: &str) {
     grads.report(&format!("forward {name} gradients"));
 }
 
+/// The gradient of the images, along `x` and through `G`, against f64 on the CPU.
+fn check_input_gradient(name: &str, training: bool) {
+    const SHAPE: [usize; 4] = [1, 3, 32, 32];
+    let (place, golden) = (Place::new(), Golden::load(name));
+    golden.parameters.save(place.path("g.safetensors")).unwrap();
+    let graph = &golden.graph;
+    let layer = |i| dequantize(&quantize(layer_weights(graph, &golden.parameters, i), 8).unwrap());
+    let weights = (0..graph.layers.len()).map(layer).collect();
+    let net = Evaluator { graph, parameters: &golden.parameters, weights, training };
+    let mut random = Random::new(9);
+    let (x, values) = quiet_images(&mut random, 3 * 32 * 32, std::slice::from_ref(&net));
+    let upstream = random.floats(x.len());
+    let inside = |i: usize| (f64::from(x[i]) + values[0].output()[i]).abs() <= 1.0;
+    let dg = |i: usize| if inside(i) { f64::from(upstream[i]) } else { 0.0 };
+    let dg: Vec<f64> = (0..x.len()).map(dg).collect();
+    assert!(dg.contains(&0.0), "nothing is clamped");
+    let through = net.backward(&values[0], &dg).images;
+    let want: Vec<f64> = dg.iter().zip(through).map(|(along, through)| along + through).collect();
+    npy::save_f32(place.path("x.npy"), &SHAPE, &x).unwrap();
+    npy::save_f32(place.path("u.npy"), &SHAPE, &upstream).unwrap();
+    let mode = if training { "train" } else { "eval" };
+    let line = format!(
+        "forward --model {name} --weights g.safetensors --input x.npy --output y.npy --upstream \
+         u.npy --grads g --mode {mode}"
+    );
+    place.run(&line).done();
+    let gradients = Weights::load(place.path("g")).unwrap();
+    assert_eq!(gradients.tensors.len() > 1, training, "parameters have gradients in training only");
+    let error = relative_l2(&gradients.get("grad.input", &SHAPE).unwrap().data, &want);
+    println!("{name} {mode}: {error:.1e}");
+    assert!(error < GRADIENT, "{name} {mode}: {error:.1e}");
+}
+
+#[test]
+fn generators_have_a_gradient_of_the_images() {
+    for name in ["ConvS", "UNetS"] {
+        check_input_gradient(name, false);
+        check_input_gradient(name, true);
+    }
+}
+
 #[test]
 fn generators_are_the_reference_implementations() {
     check_generator("ConvS");

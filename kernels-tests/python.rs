@@ -3,6 +3,7 @@
 use nf_gpu::models;
 use std::{
     env,
+    io::{self, Write as _},
     path::Path,
     process::{Command, Stdio},
 };
@@ -17,9 +18,10 @@ fn pytorch_and_nf_gpu_agree() {
             env::var_os("NF_PYTHON").is_none(),
             "NF_PYTHON={python} cannot import numpy, safetensors and torch"
         );
-        eprintln!(
-            "skipped: PyTorch is not there (NF_PYTHON=... names a Python with torch, safetensors, numpy)"
-        );
+        // Straight to stderr, where the test runner does not hide it.
+        let why =
+            "skipped: no PyTorch; NF_PYTHON names a Python with torch, safetensors and numpy\n";
+        io::stderr().write_all(why.as_bytes()).unwrap();
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/test_nf_gpu_torch.py");
