@@ -41,7 +41,10 @@ impl BaseNet {
         let weights = Weights::load(path)?;
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
-            let hint = format!("name it with --model: {}", models::BASES.join(", "));
+            let hint = format!(
+                "name it with --model: {}",
+                models::BASES.iter().map(|b| b.name).collect::<Vec<_>>().join(", ")
+            );
             return Err(Error::format(path, "the file does not say which network it holds", hint));
         };
         let three = |flag: &str, values: &[f32]| match values {
