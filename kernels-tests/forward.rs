@@ -6,7 +6,7 @@ mod refusals;
 use super::{
     cli::Place,
     evaluator::{Evaluator, norm, relative_l2, wide},
-    golden::{GRADIENT, Golden, OUTPUT, Worst},
+    golden::{GRADIENT, Golden, OUTPUT, Worst, biases_before_norms},
     networks::{layer_weights, quiet_images, weights},
 };
 use nf_gpu::{
@@ -53,7 +53,7 @@ fn check_generator(name: &str) {
 
     let gradients = Weights::load(place.path("grads.safetensors")).unwrap();
     let after = Weights::load(place.path("after.safetensors")).unwrap();
-    let exempt = golden.biases_before_norms();
+    let exempt = biases_before_norms(&golden.graph);
     let (mut grads, mut seen) = (Worst::new(GRADIENT), 0);
     for (name, want) in &golden.file.tensors {
         if name.starts_with("after.") {
@@ -137,7 +137,7 @@ fn check_base(name: &str, faulty: bool) {
     let mut flipped = 0;
     let mut layer = |i: usize| {
         let stored = quantize(layer_weights(&graph, &weights, i), BITS).unwrap();
-        let (read, flips) = inject(&stored, faults, i as u32, 77);
+        let (read, flips) = inject(&stored, &faults.map(77).unwrap(), i as u32);
         flipped += flips.total;
         dequantize(if faulty { &read } else { &stored })
     };

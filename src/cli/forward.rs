@@ -263,8 +263,7 @@ impl ForwardArgs {
             return models::known(name).map(str::to_owned);
         }
         let weights = Weights::load(&self.weights)?;
-        let all: Vec<&str> = [models::BASES, models::GENERATORS].concat();
-        named(None, &weights, &self.weights, "--model", &all)
+        named(None, &weights, &self.weights, "--model", &models::names())
     }
 
     fn check_places(&self) -> Result<()> {

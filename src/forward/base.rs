@@ -1,6 +1,6 @@
 //! A base network on a user's images: logits, loss, gradient of the images.
 
-use super::{Images, Loss, dot, keep, same_length};
+use super::{Batch, Images, Loss, copy, dot, parts, same_length};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
@@ -8,7 +8,7 @@ use crate::{
     gpu::{Gpu, Program, Tape},
     nn::{FrozenNet, Graph, Mode, Value},
     ops,
-    shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw, pad_channels, unpad_channels},
+    shape::Nhwc,
 };
 
 /// What to compute with a base network.
@@ -62,47 +62,62 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         None => {}
     }
 
-    let net = FrozenNet::new(gpu, graph, weights, precision, 1)?;
+    let parts = parts(gpu, &[(graph, 1)], shape.n);
+    let net = if gradient {
+        FrozenNet::new(gpu, graph, weights, precision, 1)?
+    } else {
+        FrozenNet::for_inference(gpu, graph, weights, precision, 1)?
+    };
     let injector = net.injector(gpu, u32::from(faults.is_none()), faults.map(|(f, _)| f))?;
     injector.run(gpu, &[faults.map_or(0, |(_, seed)| seed)])?;
 
     let mut tape = Tape::new();
-    let x = tape.kept("images", shape.bytes());
-    let mode = if gradient { Mode::Frozen } else { Mode::Inference };
-    let mut compiler = net.compiler(gpu, &mut tape, mode);
-    let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 })?;
-    let logits = keep(&mut tape, "logits", y)?;
-    let dlogits = tape.kept("gradient of the logits", y.shape.bytes());
-    let labels = tape.kept("labels", u64::from(shape.n) * 4);
-    let weights = tape.kept("loss weights", 4);
+    let row = Nhwc::new(shape.n, 1, 1, classes);
+    let x = Batch::kept(&mut tape, "images", shape, &parts);
+    let dx = gradient.then(|| Batch::kept(&mut tape, "gradient", shape, &parts));
+    let logits = Batch::kept(&mut tape, "logits", row, &parts);
+    let dlogits = Batch::kept(&mut tape, "gradient of the logits", row, &parts);
     let totals = tape.kept("loss totals", 8);
-    if let Some(Loss::CrossEntropy(_)) = loss {
-        let plan = ops::softmax_cross_entropy::plan(1, shape.n, classes)?;
-        let row_loss = tape.transient("losses", plan.bytes[4]);
-        let correct = tape.transient("hits", plan.bytes[5]);
-        tape.push(plan, &[y.id, labels, weights, dlogits, row_loss, correct])?;
-        tape.push(ops::loss_totals::plan(1, shape.n)?, &[row_loss, correct, totals])?;
+    let factor = tape.kept("loss weight", 4);
+    let mut labels = Vec::new();
+    let mode = if gradient { Mode::Frozen } else { Mode::Inference };
+    for (i, images) in x.values().into_iter().enumerate() {
+        let n = images.shape.n;
+        let mut compiler = net.compiler(gpu, &mut tape, mode);
+        let y = compiler.forward(&mut tape, images)?;
+        copy(&mut tape, y, logits.ids()[i])?;
+        let dy = dlogits.ids()[i];
+        if let Some(Loss::CrossEntropy(_)) = loss {
+            let of_part = tape.kept("labels", u64::from(n) * 4);
+            labels.push(of_part);
+            let plan = ops::softmax_cross_entropy::plan(1, n, classes)?;
+            let row_loss = tape.transient("losses", plan.bytes[4]);
+            let correct = tape.transient("hits", plan.bytes[5]);
+            tape.push(plan, &[y.id, of_part, factor, dy, row_loss, correct])?;
+            tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+        }
+        if let Some(dx) = &dx
+            && let Some(id) = compiler.backward(&mut tape, dy, None, true)?
+        {
+            copy(&mut tape, Value { id, ..images }, dx.ids()[i])?;
+        }
     }
-    let dx = if gradient { compiler.backward(&mut tape, dlogits, None, true)? } else { None };
-    let dx =
-        dx.map(|id| keep(&mut tape, "gradient", Value { id, shape, copies: 1 })).transpose()?;
 
     let program = Program::build(gpu, &tape)?;
-    program.write(gpu, x, 0, &nhwc_from_nchw(images.data, shape, 0.0));
+    x.write(gpu, &program, images.data);
     match loss {
         Some(Loss::CrossEntropy(classes)) => {
-            program.write(gpu, labels, 0, classes);
-            program.write(gpu, weights, 0, &[1.0 / shape.n as f32]);
+            for (part, of_part) in parts.iter().zip(labels) {
+                program.write(gpu, of_part, 0, part.of(classes, 1));
+            }
+            program.write(gpu, factor, 0, &[1.0 / shape.n as f32]);
         }
-        Some(Loss::Upstream(upstream)) => {
-            program.write(gpu, dlogits, 0, &pad_channels(upstream, classes, 0.0));
-        }
+        Some(Loss::Upstream(upstream)) => dlogits.write(gpu, &program, upstream),
         None => {}
     }
     program.run(gpu)?;
 
-    let rows = shape.n as usize * 4 * Nhwc::new(1, 1, 1, classes).c4() as usize;
-    let logits = unpad_channels(&program.read::<f32>(gpu, logits)?[..rows], classes);
+    let logits = logits.read(gpu, &program)?;
     let loss = match loss {
         None => None,
         Some(Loss::CrossEntropy(_)) => {
@@ -111,8 +126,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         }
         Some(Loss::Upstream(upstream)) => Some(dot(&logits, upstream)),
     };
-    let read = |id| -> Result<Vec<f32>> { Ok(nchw_from_nhwc(&program.read(gpu, id)?, shape)) };
-    let input_gradient = dx.map(read).transpose()?;
+    let input_gradient = dx.map(|dx| dx.read(gpu, &program)).transpose()?;
     let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
     Ok(BasePass { logits, classes, loss, input_gradient, flips })
 }

@@ -4,7 +4,7 @@
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
 //! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3).
 
-use super::{Images, base::check_labels};
+use super::{Batch, Images, base::check_labels, parts};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
@@ -13,7 +13,6 @@ use crate::{
     models::GENERATOR_BITS,
     nn::{FrozenNet, Graph, Mode, TrainableNet, Value},
     ops,
-    shape::nhwc_from_nchw,
 };
 
 /// Buffers of a step that the host writes or reads.
@@ -27,8 +26,17 @@ pub struct EopmBuffers {
     pub gradients: BufferId,
 }
 
+/// Some images of a batch and their classes, u32 `[n]`.
+#[derive(Clone, Copy, Debug)]
+pub struct EopmPart {
+    /// The images.
+    pub images: Value,
+    /// Their classes.
+    pub labels: BufferId,
+}
+
 /// Appends forward and backward of a step: `generator` in front of `base`, whose first copy is
-/// clean, on `images` with their classes (u32 `[n]`).
+/// clean, on a batch in parts. The generator sees the whole batch; the base one part at a time.
 ///
 /// # Errors
 /// Shapes do not fit.
@@ -37,34 +45,40 @@ pub fn eopm_tape(
     tape: &mut Tape,
     generator: &TrainableNet,
     base: &FrozenNet,
-    images: Value,
-    labels: BufferId,
+    parts: &[EopmPart],
 ) -> Result<EopmBuffers> {
-    let (copies, x) = (base.copies(), images);
-    let n = x.shape.n;
+    let copies = base.copies();
     let weights = tape.kept("loss weights", u64::from(copies) * 4);
     let totals = tape.kept("loss totals", u64::from(copies) * 8);
     let gradients = tape.import("gradients", &generator.gradients);
 
     let mut fuse = generator.compiler(gpu, tape)?;
-    let g = fuse.forward(tape, x)?;
-    let fused = tape.transient("fused images", x.shape.bytes());
-    tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+    let images: Vec<Value> = parts.iter().map(|part| part.images).collect();
+    let g = fuse.forward_parts(tape, &images)?;
+    let mut dg = Vec::new();
+    for (EopmPart { images: x, labels }, g) in parts.iter().zip(g) {
+        let n = x.shape.n;
+        let fused = tape.transient("fused images", x.shape.bytes());
+        tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
 
-    let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
-    let y = frozen.forward(tape, Value { id: fused, ..x })?;
-    let plan = ops::softmax_cross_entropy::plan(copies, n, y.shape.c)?;
-    let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-    let row_loss = tape.transient("losses", plan.bytes[4]);
-    let correct = tape.transient("hits", plan.bytes[5]);
-    tape.push(plan, &[y.id, labels, weights, dlogits, row_loss, correct])?;
-    tape.push(ops::loss_totals::plan(copies, n)?, &[row_loss, correct, totals])?;
+        let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
+        let y = frozen.forward(tape, Value { id: fused, ..*x })?;
+        let plan = ops::softmax_cross_entropy::plan(copies, n, y.shape.c)?;
+        let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
+        let row_loss = tape.transient("losses", plan.bytes[4]);
+        let correct = tape.transient("hits", plan.bytes[5]);
+        tape.push(plan, &[y.id, *labels, weights, dlogits, row_loss, correct])?;
+        tape.push(ops::loss_totals::plan(copies, n)?, &[row_loss, correct, totals])?;
 
-    if let Some(dfused) = frozen.backward(tape, dlogits, None, true)? {
-        let dg = tape.transient("gradient of G", x.shape.bytes());
-        tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dfused, x.id, g.id, dg])?;
-        fuse.backward(tape, dg, Some(gradients), false)?;
+        let Some(dfused) = frozen.backward(tape, dlogits, None, true)? else {
+            let what = format!("{} does not depend on its images", base.graph.name);
+            return Err(Error::Shape(what));
+        };
+        let masked = tape.transient("gradient of G", x.shape.bytes());
+        tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dfused, x.id, g.id, masked])?;
+        dg.push(masked);
     }
+    fuse.backward_parts(tape, &dg, Some(gradients), false)?;
     Ok(EopmBuffers { weights, totals, gradients })
 }
 
@@ -135,14 +149,20 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     let of_copies: Vec<u64> = [0].iter().chain(seeds).copied().collect();
     injector.run(gpu, &of_copies)?;
 
+    let parts = parts(gpu, &[(generator.0, 1), (base.0, 1 + perturbed)], shape.n);
     let mut tape = Tape::new();
-    let x = tape.kept("images", shape.bytes());
-    let classes = tape.kept("labels", u64::from(shape.n) * 4);
-    let value = Value { id: x, shape, copies: 1 };
-    let step = eopm_tape(gpu, &mut tape, &net, &frozen, value, classes)?;
+    let x = Batch::kept(&mut tape, "images", shape, &parts);
+    let mut of_parts = Vec::new();
+    for images in x.values() {
+        let labels = tape.kept("labels", u64::from(images.shape.n) * 4);
+        of_parts.push(EopmPart { images, labels });
+    }
+    let step = eopm_tape(gpu, &mut tape, &net, &frozen, &of_parts)?;
     let program = Program::build(gpu, &tape)?;
-    program.write(gpu, x, 0, &nhwc_from_nchw(images.data, shape, 0.0));
-    program.write(gpu, classes, 0, labels);
+    x.write(gpu, &program, images.data);
+    for (part, EopmPart { labels: classes, .. }) in parts.iter().zip(&of_parts) {
+        program.write(gpu, *classes, 0, part.of(labels, 1));
+    }
     program.write(gpu, step.weights, 0, &loss_weights(shape.n, perturbed, lambda));
     program.run(gpu)?;
 

@@ -4,7 +4,7 @@
 use crate::{
     error::Result,
     fault::{Faults, Maps},
-    forward::{eopm_tape, loss_weights},
+    forward::{EopmPart, eopm_tape, loss_weights},
     gpu::{BufferId, Gpu, Program, Tape},
     nn::{Batch, DeviceImages, FrozenNet, Injector, Pick, TrainableNet},
     ops,
@@ -58,7 +58,8 @@ impl Eopm {
         let perturbed = base.copies() - 1;
         let mut tape = Tape::new();
         let batch = images.batch(&mut tape, n)?;
-        let step = eopm_tape(gpu, &mut tape, generator, base, batch.images, batch.labels)?;
+        let whole = EopmPart { images: batch.images, labels: batch.labels };
+        let step = eopm_tape(gpu, &mut tape, generator, base, &[whole])?;
         let schedule = tape.kept("schedule", 16);
         let parameters = tape.import("parameters", &generator.parameters);
         let first = tape.import("mean of gradients", &generator.first);
