@@ -29,7 +29,7 @@ const SEEDS: [u64; 3] = [0, 50_000, (7 << 32) | 3];
 const MARGIN: f64 = 3e-6;
 
 /// Random weights, with batch norms that are not the identity.
-fn weights(graph: &Graph, seed: u32) -> Weights {
+pub(super) fn weights(graph: &Graph, seed: u32) -> Weights {
     let mut weights = initialise(graph, true, u64::from(seed));
     let mut random = Random::new(seed);
     for param in &graph.params {
@@ -50,12 +50,12 @@ fn weights(graph: &Graph, seed: u32) -> Weights {
     weights
 }
 
-fn layer_weights<'a>(graph: &Graph, weights: &'a Weights, layer: usize) -> &'a [f32] {
+pub(super) fn layer_weights<'a>(graph: &Graph, weights: &'a Weights, layer: usize) -> &'a [f32] {
     &weights.tensors[&graph.params[graph.layers[layer].weight].name].data
 }
 
 /// Draws images until one stays away from the kinks in every evaluator.
-fn quiet_images(
+pub(super) fn quiet_images(
     random: &mut Random,
     len: usize,
     nets: &[Evaluator<'_>],

@@ -1,5 +1,6 @@
 //! Networks as data, and the one compiler that turns them into dispatches.
 
+mod adopt;
 mod compiler;
 mod frozen;
 mod graph;
