@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod forward;
 mod golden;
+mod golden_bases;
 mod gradients;
 mod gradients_norm;
 mod interface;

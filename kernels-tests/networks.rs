@@ -37,6 +37,8 @@ pub(super) fn weights(graph: &Graph, seed: u32) -> Weights {
         for v in &mut tensor.data {
             let p = random.float();
             match param.role {
+                // Linear layers start almost at zero, and a chain of them has no gradient to speak of.
+                Role::Weight if param.shape.len() == 2 => *v *= 5.0,
                 Role::Weight => {}
                 Role::Gamma => *v = 0.7 + 0.2 * p,
                 Role::RunningVar => *v = 1.0 + 0.3 * p * p,

@@ -25,8 +25,8 @@ fn pytorch_and_nf_gpu_agree() {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/test_nf_gpu_torch.py");
-    let side = |name: &str| models::base_info(name).map_or(0, |base| base.side);
-    let names: Vec<&str> = models::names().into_iter().filter(|name| side(name) == 32).collect();
+    let names: Vec<&str> =
+        models::BASES.iter().filter(|base| base.side == 32).map(|base| base.name).collect();
     let done = Command::new(&python)
         .arg(script)
         .arg(env!("CARGO_BIN_EXE_nf-gpu"))

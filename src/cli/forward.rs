@@ -263,7 +263,8 @@ impl ForwardArgs {
             return models::known(name).map(str::to_owned);
         }
         let weights = Weights::load(&self.weights)?;
-        named(None, &weights, &self.weights, "--model", &models::names())
+        let all = [&models::base_names()[..], models::GENERATORS].concat();
+        named(None, &weights, &self.weights, "--model", &all)
     }
 
     fn check_places(&self) -> Result<()> {

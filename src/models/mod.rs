@@ -94,6 +94,12 @@ pub fn generator(name: &str, side: u32) -> Result<Graph> {
     Ok(graph)
 }
 
+/// Names of the base networks.
+#[must_use]
+pub fn base_names() -> Vec<&'static str> {
+    BASES.iter().map(|b| b.name).collect()
+}
+
 /// The entry of a base network's name (case does not matter).
 ///
 /// # Errors
@@ -148,20 +154,14 @@ pub fn base(
     Ok(graph)
 }
 
-/// Names of all networks: bases, then generators.
-#[must_use]
-pub fn names() -> Vec<&'static str> {
-    BASES.iter().map(|base| base.name).chain(GENERATORS.iter().copied()).collect()
-}
-
 /// The network's name as it is written here (case does not matter), base or generator.
 ///
 /// # Errors
 /// Unknown name.
 pub fn known(name: &str) -> Result<&'static str> {
-    let all = names();
-    let known = all.iter().find(|known| known.eq_ignore_ascii_case(name));
-    known.copied().ok_or_else(|| Error::unknown("model", name, &all))
+    let all = || BASES.iter().map(|b| b.name).chain(GENERATORS.iter().copied());
+    let known = all().find(|known| known.eq_ignore_ascii_case(name));
+    known.ok_or_else(|| Error::unknown("model", name, all()))
 }
 
 /// Whether a generator has this name (case does not matter).
@@ -170,18 +170,18 @@ pub fn is_generator(name: &str) -> bool {
     GENERATORS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Classes that the weights of a base network tell apart: rows of its last layer.
+/// Classes that the last layer of a base network's weights tells apart.
 ///
 /// # Errors
-/// Unknown name, or the file has no such layer.
-pub fn classes_of(name: &str, weights: &Weights) -> Result<u32> {
+/// Unknown name, or no such layer in the file.
+pub fn classes(name: &str, weights: &Weights) -> Result<u32> {
     let graph = base(name, 1, None)?;
     let last = graph.layers.last().map(|layer| &graph.params[layer.weight]);
-    let Some(last) = last else { return Err(Error::Shape(format!("{name} has no layer"))) };
-    let rows = weights.tensors.get(&last.name).and_then(|t| t.shape.first().copied());
-    match rows.map(u32::try_from) {
-        Some(Ok(rows)) => Ok(rows),
-        // `get` says what is there instead.
+    let Some(last) = last else { return Err(Error::Shape(format!("{name} has no layers"))) };
+    let there = weights.tensors.get(&last.name).map_or(&[][..], |tensor| &tensor.shape);
+    match there.first().map(|&classes| u32::try_from(classes)) {
+        Some(Ok(classes)) if classes > 0 && there[1..] == last.shape[1..] => Ok(classes),
+        // Says which tensor is missing, or both shapes.
         _ => weights.get(&last.name, &last.shape).map(|_| 1),
     }
 }
@@ -251,12 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_the_rows_of_the_last_layer() {
-        let mut weights = Weights::default();
-        weights.insert("fc.weight", &[37, 512], vec![0.0; 37 * 512]);
-        assert_eq!(classes_of("ResNet18-224", &weights).unwrap(), 37);
-        let e = classes_of("vgg16", &weights).unwrap_err();
-        assert!(e.to_string().contains("classifier.weight"), "{e}");
+    fn classes_are_counted_in_the_last_layer() {
+        let graph = base("resnet20", 43, None).unwrap();
+        let mut weights = crate::nn::initialise(&graph, true, 1);
+        assert_eq!(classes("resnet20", &weights).unwrap(), 43);
+        let error = classes("vgg-small", &weights).unwrap_err().to_string();
+        assert!(error.contains("no tensor classifier.weight"), "{error}");
+        weights.insert("linear.weight", &[43, 65], vec![0.0; 43 * 65]);
+        let error = classes("resnet20", &weights).unwrap_err().to_string();
+        assert!(error.contains("linear.weight is [43, 65]"), "{error}");
+        weights.insert("linear.weight", &[0, 64], Vec::new());
+        assert!(classes("resnet20", &weights).is_err());
     }
 
     #[test]

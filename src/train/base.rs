@@ -82,12 +82,11 @@ impl BaseNet {
         let weights = Weights::load(path)?;
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
-            let names: Vec<_> = models::BASES.iter().map(|b| b.name).collect();
-            let hint = format!("name it with --model: {}", names.join(", "));
+            let hint = format!("name it with --model: {}", models::base_names().join(", "));
             return Err(Error::format(path, "the file does not say which network it holds", hint));
         };
         let normalisation = hints.normalisation(&weights)?.map(|n| (n.mean, n.std));
-        let classes = classes.map_or_else(|| models::classes_of(&model, &weights), Ok)?;
+        let classes = classes.map_or_else(|| models::classes(&model, &weights), Ok)?;
         let graph = models::base(&model, classes, normalisation)?;
         graph.check(&weights)?;
         let model = graph.name.clone();
