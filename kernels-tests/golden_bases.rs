@@ -85,6 +85,7 @@ fn check_base(name: &str) {
                 images: Images::new(&SHAPE, images).unwrap(),
                 loss: Some(Loss::CrossEntropy(&labels)),
                 gradient: true,
+                micro_batch: None,
             };
             let pass = forward::base(gpu, &request).unwrap();
             let want = |what: &str, shape: &[usize]| {
@@ -147,6 +148,7 @@ fn check_eopm(generator: &str, base: &str) {
             lambda: file.meta_as("lambda").unwrap().unwrap(),
             images: Images::new(&SHAPE, &file.get("input", &SHAPE).unwrap().data).unwrap(),
             labels: &labels,
+            micro_batch: None,
         };
         let pass = forward::eopm(gpu, &request).unwrap();
         let mut losses = Worst::new(LOGITS);

@@ -28,6 +28,9 @@ pub struct BaseRequest<'a> {
     pub loss: Option<Loss<'a>>,
     /// Whether to compute the gradient of the loss with respect to the images.
     pub gradient: bool,
+    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
+    /// comes out is the same: batch norm in training sees the whole batch.
+    pub micro_batch: Option<u32>,
 }
 
 /// What a base network made of images.
@@ -50,7 +53,7 @@ pub struct BasePass {
 /// # Errors
 /// Shapes or labels that do not fit, a gradient without a loss, no memory, or the device failed.
 pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
-    let BaseRequest { graph, weights, precision, faults, images, loss, gradient } = *request;
+    let BaseRequest { graph, weights, precision, faults, images, loss, gradient, .. } = *request;
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     let shape = images.shape;
     let [classes, ..] = graph.nodes[graph.output()].chw;
@@ -62,7 +65,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         None => {}
     }
 
-    let parts = parts(gpu, &[(graph, 1)], shape.n);
+    let parts = parts(gpu, &[(graph, 1)], shape.n, request.micro_batch);
     let net = if gradient {
         FrozenNet::new(gpu, graph, weights, precision, 1)?
     } else {

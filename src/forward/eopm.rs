@@ -110,6 +110,9 @@ pub struct EopmRequest<'a> {
     pub images: Images<'a>,
     /// Their classes.
     pub labels: &'a [u32],
+    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
+    /// comes out is the same: batch norm in training sees the whole batch.
+    pub micro_batch: Option<u32>,
 }
 
 /// Losses and gradients of a step.
@@ -132,7 +135,7 @@ pub struct EopmPass {
 /// # Errors
 /// Shapes or labels that do not fit, no seeds, no memory, or the device failed.
 pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
-    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, labels } =
+    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, labels, .. } =
         *request;
     let shape = images.shape;
     for graph in [generator.0, base.0] {
@@ -149,7 +152,8 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     let of_copies: Vec<u64> = [0].iter().chain(seeds).copied().collect();
     injector.run(gpu, &of_copies)?;
 
-    let parts = parts(gpu, &[(generator.0, 1), (base.0, 1 + perturbed)], shape.n);
+    let parts =
+        parts(gpu, &[(generator.0, 1), (base.0, 1 + perturbed)], shape.n, request.micro_batch);
     let mut tape = Tape::new();
     let x = Batch::kept(&mut tape, "images", shape, &parts);
     let mut of_parts = Vec::new();

@@ -26,6 +26,9 @@ pub struct GeneratorRequest<'a> {
     pub upstream: Option<&'a [f32]>,
     /// Whether to compute gradients of the loss.
     pub gradient: bool,
+    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
+    /// comes out is the same: batch norm in training sees the whole batch.
+    pub micro_batch: Option<u32>,
 }
 
 /// What a generator made of images.
@@ -48,14 +51,14 @@ pub struct GeneratorPass {
 /// # Errors
 /// Shapes that do not fit, a gradient without an upstream, no memory, or the device failed.
 pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorPass> {
-    let GeneratorRequest { graph, weights, training, images, upstream, gradient } = *request;
+    let GeneratorRequest { graph, weights, training, images, upstream, gradient, .. } = *request;
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     match upstream {
         Some(upstream) => same_length("upstream", upstream.len(), images.data.len())?,
         None if gradient => return Err(Error::Shape("a gradient needs an upstream".into())),
         None => {}
     }
-    let parts = parts(gpu, &[(graph, 1)], images.n());
+    let parts = parts(gpu, &[(graph, 1)], images.n(), request.micro_batch);
     let mut tape = Tape::new();
     let buffers = Buffers::kept(&mut tape, images.shape, &parts);
     if training {

@@ -82,9 +82,9 @@ impl Part {
     }
 }
 
-/// A batch of `n` in as few parts as let the values of every network's nodes fit one binding; each
-/// network comes with its copies.
-fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32) -> Vec<Part> {
+/// A batch of `n` in as few parts as let the values of every network's nodes fit one binding, of
+/// `micro_batch` images at most if it is given; each network comes with its copies.
+fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32, micro_batch: Option<u32>) -> Vec<Part> {
     let bytes = |graph: &Graph| {
         let nodes = (0..graph.nodes.len()).map(|node| graph.shape(node, 1).bytes());
         nodes.max().unwrap_or(1)
@@ -92,7 +92,8 @@ fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32) -> Vec<Part> {
     let image = networks.iter().map(|&(graph, copies)| bytes(graph) * u64::from(copies)).max();
     let limits = gpu.limits();
     let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST);
-    split(n, most / image.unwrap_or(1).max(1))
+    let fits = most / image.unwrap_or(1).max(1);
+    split(n, micro_batch.map_or(fits, |asked| fits.min(u64::from(asked))))
 }
 
 /// Parts of about the same size, each of `most` images at most (of one, where that is 0).
