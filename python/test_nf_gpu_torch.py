@@ -465,7 +465,8 @@ class Files(Case):
 
     def test_the_command_line(self):
         module = randomise(BASES["vgg-small"](10), 10)
-        torch.save({"state_dict": module.state_dict()}, self.path("c.pt"))
+        state = {f"module._orig_mod.{name}": value for name, value in module.state_dict().items()}
+        torch.save({"state_dict": state}, self.path("c.pt"))
         numbers = ["--input-mean", "0.5,0.25,0.125", "--input-std", "0.5,0.5,0.5"]
         script = [sys.executable, nf_gpu_torch.__file__, "convert", "c.pt", "c.safetensors"]
         script += ["--model", "vgg-small", "--dataset", "cifar10", *numbers]
@@ -474,9 +475,10 @@ class Files(Case):
         self.same_bits(state, values(module))
         self.assertEqual(metadata["dataset"], "cifar10")
         self.assertEqual(metadata["input_mean"], "0.5,0.25,0.125")
+        self.assertEqual(metadata["input"], "mean 0.5,0.25,0.125 std 0.5,0.5,0.5")
 
     def test_what_is_no_state_dict_is_refused(self):
-        torch.save({"weights": module_list()}, self.path("a.pt"))
+        torch.save({"weights": [torch.zeros(2), torch.ones(2)]}, self.path("a.pt"))
         with self.assertRaisesRegex(ValueError, "no state dict in it, only .'weights'"):
             nf_gpu_torch.convert(self.path("a.pt"), self.path("a.safetensors"), "vgg-small")
         torch.save(nn.Linear(2, 2), self.path("b.pt"))
@@ -484,6 +486,8 @@ class Files(Case):
             nf_gpu_torch.convert(self.path("b.pt"), self.path("b.safetensors"), "vgg-small")
         with self.assertRaisesRegex(ValueError, "belong together"):
             nf_gpu_torch.save_weights(self.path("c.safetensors"), {}, "vgg-small", mean=(1, 1, 1))
+        with self.assertRaises(TypeError):  # of safetensors, half-way
+            nf_gpu_torch.save_weights(self.path("d.safetensors"), {}, model=5)
         self.assertEqual(sorted(os.listdir(self.folder)), ["a.pt", "b.pt"])
 
     def test_quantisation(self):
@@ -494,10 +498,6 @@ class Files(Case):
         self.assertTrue(torch.equal(weight.grad, torch.arange(5.0)))
         self.assertTrue(torch.equal(fake_quantize(torch.zeros(3)), torch.zeros(3)))
         self.assertEqual(len(fake_quantize(torch.linspace(-1, 1, 99), 2).unique()), 3)
-
-
-def module_list():
-    return [torch.zeros(2), torch.ones(2)]
 
 
 def main():
