@@ -1,14 +1,13 @@
 //! A base network on a user's images: logits, loss, gradient of the images.
 
-use super::{Images, Loss, dot, keep, same_length};
+use super::{Images, Loss, dot, keep, read_parts, same_length, write_parts};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
     gpu::{Gpu, Program, Tape},
-    nn::{FrozenNet, Graph, Mode, Value},
+    nn::{Cut, FrozenNet, Graph, Mode, Value, fit},
     ops,
-    shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw, pad_channels, unpad_channels},
 };
 
 /// What to compute with a base network.
@@ -28,10 +27,12 @@ pub struct BaseRequest<'a> {
     pub loss: Option<Loss<'a>>,
     /// Whether to compute the gradient of the loss with respect to the images.
     pub gradient: bool,
+    /// Images that run together; by default as many as fit.
+    pub micro_batch: Option<u32>,
 }
 
 /// What a base network made of images.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BasePass {
     /// Logits `[N, classes]`.
     pub logits: Vec<f32>,
@@ -43,6 +44,8 @@ pub struct BasePass {
     pub input_gradient: Option<Vec<f32>>,
     /// Bits that read differently, per faultable layer; all zero without faults.
     pub flips: Vec<Flips>,
+    /// How the batch was cut to fit the adapter.
+    pub cut: Cut,
 }
 
 /// Runs a base network (batch norm with its running statistics) on images.
@@ -50,7 +53,8 @@ pub struct BasePass {
 /// # Errors
 /// Shapes or labels that do not fit, a gradient without a loss, no memory, or the device failed.
 pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
-    let BaseRequest { graph, weights, precision, faults, images, loss, gradient } = *request;
+    let BaseRequest { graph, weights, precision, faults, images, loss, .. } = *request;
+    let (gradient, micro_batch) = (request.gradient, request.micro_batch);
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     let shape = images.shape;
     let [classes, ..] = graph.nodes[graph.output()].chw;
@@ -62,59 +66,75 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         None => {}
     }
 
-    let net = FrozenNet::new(gpu, graph, weights, precision, 1)?;
+    let make = if gradient { FrozenNet::new } else { FrozenNet::for_inference };
+    let net = make(gpu, graph, weights, precision, 1)?;
     let injector = net.injector(gpu, u32::from(faults.is_none()), faults.map(|(f, _)| f))?;
     injector.run(gpu, &[faults.map_or(0, |(_, seed)| seed)])?;
+    let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
+    let mut pass = fit(gpu, shape.n, 1, &[(graph, 1)], micro_batch, |cut| run(gpu, request, &net, cut))?;
+    pass.flips = flips;
+    Ok(pass)
+}
 
+/// Part after part in one program: each takes the memory of the one before.
+fn run(gpu: &Gpu, request: &BaseRequest<'_>, net: &FrozenNet, cut: &Cut) -> Result<BasePass> {
+    let BaseRequest { graph, images, loss, gradient, .. } = *request;
+    let n = images.shape.n;
+    let [classes, ..] = graph.nodes[graph.output()].chw;
     let mut tape = Tape::new();
-    let x = tape.kept("images", shape.bytes());
+    let (x, labels) = images.parts(&mut tape, cut);
     let mode = if gradient { Mode::Frozen } else { Mode::Inference };
-    let mut compiler = net.compiler(gpu, &mut tape, mode);
-    let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 })?;
-    let logits = keep(&mut tape, "logits", y)?;
-    let dlogits = tape.kept("gradient of the logits", y.shape.bytes());
-    let labels = tape.kept("labels", u64::from(shape.n) * 4);
     let weights = tape.kept("loss weights", 4);
     let totals = tape.kept("loss totals", 8);
-    if let Some(Loss::CrossEntropy(_)) = loss {
-        let plan = ops::softmax_cross_entropy::plan(1, shape.n, classes)?;
-        let row_loss = tape.transient("losses", plan.bytes[4]);
-        let correct = tape.transient("hits", plan.bytes[5]);
-        tape.push(plan, &[y.id, labels, weights, dlogits, row_loss, correct])?;
-        tape.push(ops::loss_totals::plan(1, shape.n)?, &[row_loss, correct, totals])?;
+    let (mut logits, mut dlogits, mut dx) = (Vec::new(), Vec::new(), Vec::new());
+    for (&x, &labels) in x.iter().zip(&labels) {
+        let mut compiler = net.compiler(gpu, &mut tape, mode);
+        let y = compiler.forward(&mut tape, x)?;
+        logits.push(Value { id: keep(&mut tape, "logits", y)?, ..y });
+        let dy = tape.kept("gradient of the logits", y.shape.bytes());
+        dlogits.push(Value { id: dy, ..y });
+        if let Some(Loss::CrossEntropy(_)) = loss {
+            let plan = ops::softmax_cross_entropy::plan(1, x.shape.n, classes)?;
+            let row_loss = tape.transient("losses", plan.bytes[4]);
+            let correct = tape.transient("hits", plan.bytes[5]);
+            tape.push(plan, &[y.id, labels, weights, dy, row_loss, correct])?;
+            tape.push(ops::loss_totals::plan(1, x.shape.n)?, &[row_loss, correct, totals])?;
+        }
+        if gradient && let Some(id) = compiler.backward(&mut tape, dy, None, true)? {
+            let value = Value { id, ..x };
+            dx.push(Value { id: keep(&mut tape, "gradient", value)?, ..x });
+        }
     }
-    let dx = if gradient { compiler.backward(&mut tape, dlogits, None, true)? } else { None };
-    let dx =
-        dx.map(|id| keep(&mut tape, "gradient", Value { id, shape, copies: 1 })).transpose()?;
 
     let program = Program::build(gpu, &tape)?;
-    program.write(gpu, x, 0, &nhwc_from_nchw(images.data, shape, 0.0));
+    images.write(gpu, &program, &x);
     match loss {
         Some(Loss::CrossEntropy(classes)) => {
-            program.write(gpu, labels, 0, classes);
-            program.write(gpu, weights, 0, &[1.0 / shape.n as f32]);
+            let mut rest = classes;
+            for (x, &id) in x.iter().zip(&labels) {
+                let (own, others) = rest.split_at(x.shape.n as usize);
+                program.write(gpu, id, 0, own);
+                rest = others;
+            }
+            program.write(gpu, weights, 0, &[1.0 / n as f32]);
         }
-        Some(Loss::Upstream(upstream)) => {
-            program.write(gpu, dlogits, 0, &pad_channels(upstream, classes, 0.0));
-        }
+        Some(Loss::Upstream(upstream)) => write_parts(gpu, &program, &dlogits, upstream),
         None => {}
     }
     program.run(gpu)?;
 
-    let rows = shape.n as usize * 4 * Nhwc::new(1, 1, 1, classes).c4() as usize;
-    let logits = unpad_channels(&program.read::<f32>(gpu, logits)?[..rows], classes);
+    let logits = read_parts(gpu, &program, &logits)?;
     let loss = match loss {
         None => None,
         Some(Loss::CrossEntropy(_)) => {
             let sum: Vec<f32> = program.read(gpu, totals)?;
-            Some(f64::from(sum[0]) / f64::from(shape.n))
+            Some(f64::from(sum[0]) / f64::from(n))
         }
         Some(Loss::Upstream(upstream)) => Some(dot(&logits, upstream)),
     };
-    let read = |id| -> Result<Vec<f32>> { Ok(nchw_from_nhwc(&program.read(gpu, id)?, shape)) };
-    let input_gradient = dx.map(read).transpose()?;
-    let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
-    Ok(BasePass { logits, classes, loss, input_gradient, flips })
+    let input_gradient = gradient.then(|| read_parts(gpu, &program, &dx)).transpose()?;
+    let cut = cut.clone();
+    Ok(BasePass { logits, classes, loss, input_gradient, flips: Vec::new(), cut })
 }
 
 /// One label an image, each a class.

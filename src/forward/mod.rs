@@ -6,15 +6,15 @@ mod eopm;
 mod generator;
 
 pub use base::{BasePass, BaseRequest, base};
-pub use eopm::{EopmBuffers, EopmPass, EopmRequest, eopm, eopm_tape, loss_weights};
+pub use eopm::{EopmPass, EopmRequest, EopmStep, EopmTape, eopm};
 pub use generator::{GeneratorPass, GeneratorRequest, generator};
 
 use crate::{
     error::{Error, Result},
-    gpu::{BufferId, Tape},
-    nn::Value,
+    gpu::{BufferId, Gpu, Program, Tape},
+    nn::{Cut, Value},
     ops,
-    shape::Nhwc,
+    shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 
 /// Images `[N, 3, side, side]` in [-1, 1], in PyTorch's order (NCHW).
@@ -46,6 +46,21 @@ impl<'a> Images<'a> {
         self.shape.n
     }
 
+    /// Buffers for the parts of a cut, and for their classes (u32).
+    fn parts(self, tape: &mut Tape, cut: &Cut) -> (Vec<Value>, Vec<BufferId>) {
+        let part = |&n: &u32| {
+            let shape = Nhwc { n, ..self.shape };
+            let id = tape.kept("images", shape.bytes());
+            (Value { id, shape, copies: 1 }, tape.kept("labels", u64::from(n) * 4))
+        };
+        cut.parts.iter().map(part).unzip()
+    }
+
+    /// Writes the images into their parts.
+    fn write(self, gpu: &Gpu, program: &Program, parts: &[Value]) {
+        write_parts(gpu, program, parts, self.data);
+    }
+
     /// Rows, and columns, of an image.
     #[must_use]
     pub fn side(self) -> u32 {
@@ -72,6 +87,26 @@ pub enum Loss<'a> {
     CrossEntropy(&'a [u32]),
     /// `sum(output * upstream)`; as many numbers as the output has, in its order.
     Upstream(&'a [f32]),
+}
+
+/// Writes NCHW values into the parts of a batch.
+fn write_parts(gpu: &Gpu, program: &Program, parts: &[Value], values: &[f32]) {
+    let mut rest = values;
+    for part in parts {
+        let len = part.shape.pixels() * part.shape.c;
+        let (own, others) = rest.split_at(len as usize);
+        program.write(gpu, part.id, 0, &nhwc_from_nchw(own, part.shape, 0.0));
+        rest = others;
+    }
+}
+
+/// NCHW values from the parts of a batch, one buffer each.
+fn read_parts(gpu: &Gpu, program: &Program, parts: &[Value]) -> Result<Vec<f32>> {
+    let mut values = Vec::new();
+    for part in parts {
+        values.extend(nchw_from_nhwc(&program.read(gpu, part.id)?, part.shape));
+    }
+    Ok(values)
 }
 
 /// `sum(a * b)` in f64.
