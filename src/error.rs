@@ -52,6 +52,16 @@ pub enum Error {
         /// Name of the adapter.
         adapter: String,
     },
+    /// The adapter has no memory left.
+    #[error("no memory is left on {adapter} for {what}, {bytes} bytes")]
+    OutOfMemory {
+        /// What the memory was for.
+        what: String,
+        /// Bytes asked for.
+        bytes: u64,
+        /// Name of the adapter.
+        adapter: String,
+    },
     /// More elements than 32-bit indices reach.
     #[error("{what} would have more than 2^32 elements")]
     TooManyElements {
@@ -191,8 +201,12 @@ impl Error {
                 "a smaller --batch-size makes shorter dispatches; otherwise update the driver"
                     .into()
             }
-            Self::BufferTooLarge { .. } | Self::TooManyElements { .. } => {
-                "lower --batch-size or --copies".into()
+            Self::BufferTooLarge { .. }
+            | Self::OutOfMemory { .. }
+            | Self::TooManyElements { .. } => {
+                "lower --batch-size, --micro-batch or --copies; `nf-gpu train --dry-run` shows \
+                 what needs how much"
+                    .into()
             }
             Self::Argument { hint, .. } | Self::Format { hint, .. } | Self::Fetch { hint, .. } => {
                 hint.clone()
@@ -226,6 +240,15 @@ impl Error {
             Self::NotFinite { .. } => "lower --lr".into(),
             Self::Shape(_) | Self::Interrupted => return None,
         })
+    }
+
+    /// Whether a smaller piece of the same work may fit.
+    #[must_use]
+    pub fn is_size(&self) -> bool {
+        matches!(
+            self,
+            Self::BufferTooLarge { .. } | Self::OutOfMemory { .. } | Self::TooManyElements { .. }
+        )
     }
 
     /// Exit status of the command line: 2 for a mistake in what was typed, 130 for Ctrl-C, else 1.

@@ -37,8 +37,8 @@ impl Evaluator {
         n: u32,
     ) -> Result<Self> {
         let mut tape = Tape::new();
-        let batch = images.batch(&mut tape, n)?;
-        let mut x = batch.images;
+        let batch = images.batch(&mut tape, &[n])?;
+        let mut x = batch.images()[0];
         if let Some(generator) = generator {
             let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
             let g = compiler.forward(&mut tape, x)?;
@@ -133,8 +133,8 @@ pub fn fuse_images(
 ) -> Result<[Vec<f32>; 2]> {
     let n = images.len() as u32;
     let mut tape = Tape::new();
-    let batch = images.batch(&mut tape, n)?;
-    let x = batch.images;
+    let batch = images.batch(&mut tape, &[n])?;
+    let x = batch.images()[0];
     let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
     let g = compiler.forward(&mut tape, x)?;
     let fused = tape.kept("fused images", x.shape.bytes());

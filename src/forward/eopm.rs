@@ -4,88 +4,238 @@
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
 //! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3).
 
-use super::{Batch, Images, base::check_labels, parts};
+use super::{Images, base::check_labels};
 use crate::{
     error::{Error, Result},
-    fault::{Faults, Flips},
+    fault::{FaultMap, Faults, Flips, inject, quantize},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, Tape},
+    gpu::{Buffer, BufferId, Gpu, Program, Tape},
     models::GENERATOR_BITS,
-    nn::{FrozenNet, Graph, Mode, TrainableNet, Value},
+    nn::{Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, fit},
     ops,
 };
 
-/// Buffers of a step that the host writes or reads.
-#[derive(Clone, Copy, Debug)]
-pub struct EopmBuffers {
-    /// f32 `[copies]`: the factor of each copy's gradient, see [`loss_weights`].
-    pub weights: BufferId,
-    /// u32 `[copies, 2]`: bits of the f32 sum of losses, and hits; they add up over the runs.
-    pub totals: BufferId,
+/// A step on a tape: forward and backward, in three sections if the copies come in groups: the
+/// generator forward; the base network, once per group; the generator backward, which is still open.
+#[derive(Clone, Debug)]
+pub struct EopmTape {
     /// The gradient of every generator parameter, flat.
     pub gradients: BufferId,
+    weights: BufferId,
+    totals: BufferId,
+    cut: Cut,
+    /// Copies in all, the clean one among them.
+    copies: u32,
 }
 
-/// Some images of a batch and their classes, u32 `[n]`.
-#[derive(Clone, Copy, Debug)]
-pub struct EopmPart {
-    /// The images.
-    pub images: Value,
-    /// Their classes.
-    pub labels: BufferId,
-}
+impl EopmTape {
+    /// Appends a step to a tape that makes the `images` and their classes (u32), in the parts of
+    /// `cut`: `generator` in front of `base`, which has as many copies as a group. The copies are
+    /// `copies` in all; the first is clean.
+    ///
+    /// # Errors
+    /// Shapes do not fit.
+    #[expect(clippy::too_many_arguments, reason = "a step has that many parts; all differ in type")]
+    pub fn append(
+        gpu: &Gpu,
+        tape: &mut Tape,
+        generator: &TrainableNet,
+        base: &FrozenNet,
+        images: &[Value],
+        labels: &[BufferId],
+        cut: &Cut,
+        copies: u32,
+    ) -> Result<Self> {
+        let n: u32 = cut.parts.iter().sum();
+        let together = base.copies();
+        let weights = tape.kept("loss weights", u64::from(together) * 4);
+        let totals = tape.kept("loss totals", u64::from(together) * 8);
+        let gradients = tape.import("gradients", &generator.gradients);
+        let grouped = cut.groups > 1;
 
-/// Appends forward and backward of a step: `generator` in front of `base`, whose first copy is
-/// clean, on a batch in parts. The generator sees the whole batch; the base one part at a time.
-///
-/// # Errors
-/// Shapes do not fit.
-pub fn eopm_tape(
-    gpu: &Gpu,
-    tape: &mut Tape,
-    generator: &TrainableNet,
-    base: &FrozenNet,
-    parts: &[EopmPart],
-) -> Result<EopmBuffers> {
-    let copies = base.copies();
-    let weights = tape.kept("loss weights", u64::from(copies) * 4);
-    let totals = tape.kept("loss totals", u64::from(copies) * 8);
-    let gradients = tape.import("gradients", &generator.gradients);
-
-    let mut fuse = generator.compiler(gpu, tape)?;
-    let images: Vec<Value> = parts.iter().map(|part| part.images).collect();
-    let g = fuse.forward_parts(tape, &images)?;
-    let mut dg = Vec::new();
-    for (EopmPart { images: x, labels }, g) in parts.iter().zip(g) {
-        let n = x.shape.n;
-        let fused = tape.transient("fused images", x.shape.bytes());
-        tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
-
-        let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
-        let y = frozen.forward(tape, Value { id: fused, ..*x })?;
-        let plan = ops::softmax_cross_entropy::plan(copies, n, y.shape.c)?;
-        let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-        let row_loss = tape.transient("losses", plan.bytes[4]);
-        let correct = tape.transient("hits", plan.bytes[5]);
-        tape.push(plan, &[y.id, *labels, weights, dlogits, row_loss, correct])?;
-        tape.push(ops::loss_totals::plan(copies, n)?, &[row_loss, correct, totals])?;
-
-        let Some(dfused) = frozen.backward(tape, dlogits, None, true)? else {
-            let what = format!("{} does not depend on its images", base.graph.name);
-            return Err(Error::Shape(what));
-        };
-        let masked = tape.transient("gradient of G", x.shape.bytes());
-        tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dfused, x.id, g.id, masked])?;
-        dg.push(masked);
+        let mut fuse = generator.compiler(gpu, tape)?;
+        let g = fuse.forward_parts(tape, images)?;
+        let mut fused = Vec::new();
+        for (x, g) in images.iter().zip(&g) {
+            let id = tape.transient("fused images", x.shape.bytes());
+            tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
+            fused.push(Value { id, ..*x });
+        }
+        // The sum over the groups so far.
+        let mut sums = Vec::new();
+        if grouped {
+            for x in images {
+                let sum = tape.transient("gradient of the fused images", x.shape.bytes());
+                tape.clear(sum);
+                sums.push(sum);
+            }
+            tape.section();
+        }
+        let mut dfused = Vec::new();
+        for (i, (&x, &labels)) in fused.iter().zip(labels).enumerate() {
+            let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
+            let y = frozen.forward(tape, x)?;
+            let plan = ops::softmax_cross_entropy::plan(together, x.shape.n, y.shape.c)?;
+            let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
+            let row_loss = tape.transient("losses", plan.bytes[4]);
+            let correct = tape.transient("hits", plan.bytes[5]);
+            tape.push(plan, &[y.id, labels, weights, dlogits, row_loss, correct])?;
+            let plan = ops::loss_totals::plan(together, x.shape.n)?;
+            tape.push(plan, &[row_loss, correct, totals])?;
+            let Some(mut d) = frozen.backward(tape, dlogits, None, true)? else { continue };
+            if let Some(&sum) = sums.get(i) {
+                let next = tape.transient("sum over groups", x.shape.bytes());
+                tape.push(ops::add::plan(x.shape)?, &[sum, d, next])?;
+                tape.copy(next, sum, 0, x.shape.bytes())?;
+                d = sum;
+            }
+            dfused.push(d);
+        }
+        if grouped {
+            tape.section();
+        }
+        let mut dg = Vec::new();
+        for ((x, g), d) in images.iter().zip(&g).zip(dfused) {
+            let id = tape.transient("gradient of G", x.shape.bytes());
+            tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[d, x.id, g.id, id])?;
+            dg.push(id);
+        }
+        debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");
+        fuse.backward_parts(tape, &dg, Some(gradients), false)?;
+        Ok(Self { gradients, weights, totals, cut: cut.clone(), copies })
     }
-    fuse.backward_parts(tape, &dg, Some(gradients), false)?;
-    Ok(EopmBuffers { weights, totals, gradients })
+}
+
+/// A step that can run: its program, and those that draw faults.
+#[derive(Debug)]
+pub struct EopmStep {
+    program: Program,
+    tape: EopmTape,
+    /// Of the group with the clean copy, and of the others.
+    injectors: [Injector; 2],
+    /// u32 `[groups, copies of a group, 2]`: bits of the f32 sum of losses, and hits; they add up
+    /// over the runs.
+    totals: Buffer,
+    /// Factor of each copy's gradient.
+    factors: Vec<f32>,
+}
+
+impl EopmStep {
+    /// Makes a tape run whose loss weighs the perturbed copies with `lambda`.
+    ///
+    /// # Errors
+    /// No memory is left, or the rate of the faults is none.
+    pub fn new(
+        gpu: &Gpu,
+        tape: &Tape,
+        step: EopmTape,
+        base: &FrozenNet,
+        faults: Faults,
+        lambda: f64,
+    ) -> Result<Self> {
+        let n = step.cut.parts.iter().sum();
+        let slots = step.cut.groups * base.copies();
+        let mut factors = loss_weights(n, step.copies - 1, lambda);
+        // Copies that only fill the last group count for nothing.
+        factors.resize(slots as usize, 0.0);
+        Ok(Self {
+            program: Program::build(gpu, tape)?,
+            injectors: [base.injector(gpu, 1, Some(faults))?, base.injector(gpu, 0, Some(faults))?],
+            totals: Buffer::new(gpu, "loss totals", u64::from(slots) * 8)?,
+            factors,
+            tape: step,
+        })
+    }
+
+    /// Runs the step with the maps of `seeds`, one per perturbed copy, without waiting for it. Without
+    /// seeds the maps of the last run stay, if all copies run together.
+    ///
+    /// # Errors
+    /// Not one seed per copy; the device failed.
+    pub fn run(&self, gpu: &Gpu, seeds: Option<&[u64]>) -> Result<()> {
+        let cut = &self.tape.cut;
+        if seeds.is_some_and(|seeds| seeds.len() + 1 != self.tape.copies as usize)
+            || seeds.is_none() && cut.groups > 1
+        {
+            return Err(Error::Shape(format!("seeds for {} copies", self.tape.copies)));
+        }
+        let together = cut.copies as usize;
+        let slots: Vec<u64> = seeds.map_or_else(Vec::new, |seeds| {
+            let mut slots = vec![0];
+            slots.extend(seeds);
+            slots.resize(self.factors.len(), *seeds.last().unwrap_or(&0));
+            slots
+        });
+        if cut.groups == 1 {
+            if seeds.is_some() {
+                self.injectors[0].run(gpu, &slots)?;
+            }
+            self.program.write(gpu, self.tape.weights, 0, &self.factors);
+            return self.program.run(gpu);
+        }
+        self.program.run_section(gpu, 0)?;
+        for (group, (seeds, factors)) in
+            slots.chunks(together).zip(self.factors.chunks(together)).enumerate()
+        {
+            self.injectors[usize::from(group > 0)].run(gpu, seeds)?;
+            self.program.write(gpu, self.tape.weights, 0, factors);
+            let (at, bytes) = (group as u64 * together as u64 * 8, together as u64 * 8);
+            let Some(totals) = self.program.buffer(self.tape.totals) else { continue };
+            Program::copy(gpu, (&self.totals, at), (totals, 0), bytes);
+            self.program.run_section(gpu, 1)?;
+            Program::copy(gpu, (totals, 0), (&self.totals, at), bytes);
+        }
+        self.program.run_section(gpu, 2)
+    }
+
+    /// Sums of the losses of each copy since they were last cleared. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn losses(&self, gpu: &Gpu) -> Result<Vec<f64>> {
+        let words: Vec<f32> = self.totals_buffer().read(gpu)?;
+        let sums = words.chunks(2).map(|copy| f64::from(copy[0]));
+        Ok(sums.take(self.tape.copies as usize).collect())
+    }
+
+    /// Sets the sums of the losses to 0.
+    pub fn clear_losses(&self, gpu: &Gpu) {
+        self.totals_buffer().write(gpu, 0, &vec![0u32; 2 * self.factors.len()]);
+    }
+
+    fn totals_buffer(&self) -> &Buffer {
+        let own = self.program.buffer(self.tape.totals).filter(|_| self.tape.cut.groups == 1);
+        own.unwrap_or(&self.totals)
+    }
+
+    /// Bits that the maps of the last run flipped, per layer, in the copies of the first group that are
+    /// not clean (of the last group if the clean copy is alone in the first). Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
+        if self.tape.cut.copies == 1 {
+            return self.injectors[1].flips(gpu);
+        }
+        Ok(self.injectors[0].flips(gpu)?.split_off(1))
+    }
+
+    /// The program, for its buffers and for profiles.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// How the step is cut.
+    #[must_use]
+    pub fn cut(&self) -> &Cut {
+        &self.tape.cut
+    }
 }
 
 /// Factors of the copies' gradients for batches of `n`: mean cross-entropy of the clean copy, `lambda`
 /// times the mean over the `perturbed` ones.
-#[must_use]
-pub fn loss_weights(n: u32, perturbed: u32, lambda: f64) -> Vec<f32> {
+fn loss_weights(n: u32, perturbed: u32, lambda: f64) -> Vec<f32> {
     let mut factors = vec![(lambda / f64::from(perturbed * n)) as f32; perturbed as usize + 1];
     factors[0] = 1.0 / n as f32;
     factors
@@ -110,13 +260,12 @@ pub struct EopmRequest<'a> {
     pub images: Images<'a>,
     /// Their classes.
     pub labels: &'a [u32],
-    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
-    /// comes out is the same: batch norm in training sees the whole batch.
+    /// Images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
 }
 
 /// Losses and gradients of a step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EopmPass {
     /// Mean cross-entropy of the clean network.
     pub clean: f64,
@@ -128,6 +277,8 @@ pub struct EopmPass {
     pub gradients: Weights,
     /// Bits that read differently, per seed and faultable layer.
     pub flips: Vec<Vec<Flips>>,
+    /// How it was cut to fit the adapter.
+    pub cut: Cut,
 }
 
 /// Runs one EOPM step without the update.
@@ -137,6 +288,7 @@ pub struct EopmPass {
 pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     let EopmRequest { generator, base, precision, faults, seeds, lambda, images, labels, .. } =
         *request;
+    let micro_batch = request.micro_batch;
     let shape = images.shape;
     for graph in [generator.0, base.0] {
         images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
@@ -147,38 +299,42 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         return Err(Error::Shape("a step needs the seed of at least one perturbed copy".into()));
     }
     let net = TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?;
-    let frozen = FrozenNet::new(gpu, base.0, base.1, precision, 1 + perturbed)?;
-    let injector = frozen.injector(gpu, 1, Some(faults))?;
-    let of_copies: Vec<u64> = [0].iter().chain(seeds).copied().collect();
-    injector.run(gpu, &of_copies)?;
+    let copies = 1 + perturbed;
+    let nets = [(generator.0, 1), (base.0, copies)];
+    let pass = fit(gpu, shape.n, copies, &nets, micro_batch, |cut| {
+        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?;
+        let mut tape = Tape::new();
+        let (x, classes) = images.parts(&mut tape, cut);
+        let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &x, &classes, cut, copies)?;
+        let step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
+        images.write(gpu, step.program(), &x);
+        let mut rest = labels;
+        for (part, &id) in x.iter().zip(&classes) {
+            let (own, others) = rest.split_at(part.shape.n as usize);
+            step.program().write(gpu, id, 0, own);
+            rest = others;
+        }
+        step.run(gpu, Some(seeds))?;
+        let mut losses = step.losses(gpu)?.into_iter().map(|sum| sum / f64::from(shape.n));
+        let clean = losses.next().unwrap_or(f64::NAN);
+        let faulty: Vec<f64> = losses.collect();
+        let loss = clean + lambda * faulty.iter().sum::<f64>() / f64::from(perturbed);
+        let gradients = net.named(&net.gradients.read::<f32>(gpu)?);
+        Ok(EopmPass { clean, faulty, loss, gradients, flips: Vec::new(), cut: cut.clone() })
+    })?;
+    let flips = seeds.iter().map(|&seed| flips_of(base, precision, faults.map(seed)?));
+    Ok(EopmPass { flips: flips.collect::<Result<_>>()?, ..pass })
+}
 
-    let parts =
-        parts(gpu, &[(generator.0, 1), (base.0, 1 + perturbed)], shape.n, request.micro_batch);
-    let mut tape = Tape::new();
-    let x = Batch::kept(&mut tape, "images", shape, &parts);
-    let mut of_parts = Vec::new();
-    for images in x.values() {
-        let labels = tape.kept("labels", u64::from(images.shape.n) * 4);
-        of_parts.push(EopmPart { images, labels });
-    }
-    let step = eopm_tape(gpu, &mut tape, &net, &frozen, &of_parts)?;
-    let program = Program::build(gpu, &tape)?;
-    x.write(gpu, &program, images.data);
-    for (part, EopmPart { labels: classes, .. }) in parts.iter().zip(&of_parts) {
-        program.write(gpu, *classes, 0, part.of(labels, 1));
-    }
-    program.write(gpu, step.weights, 0, &loss_weights(shape.n, perturbed, lambda));
-    program.run(gpu)?;
-
-    let totals: Vec<f32> = program.read(gpu, step.totals)?;
-    let losses = totals.chunks(2).take(of_copies.len());
-    let mut losses = losses.map(|copy| f64::from(copy[0]) / f64::from(shape.n));
-    let clean = losses.next().unwrap_or(f64::NAN);
-    let faulty: Vec<f64> = losses.collect();
-    let loss = clean + lambda * faulty.iter().sum::<f64>() / f64::from(perturbed);
-    let gradients = net.named(&net.gradients.read::<f32>(gpu)?);
-    let flips = injector.flips(gpu)?.split_off(1);
-    Ok(EopmPass { clean, faulty, loss, gradients, flips })
+/// Bits that a map flips in each layer, counted on the host.
+fn flips_of(base: (&Graph, &Weights), bits: u32, map: FaultMap) -> Result<Vec<Flips>> {
+    let layers = base.0.layers.iter().zip(0..);
+    let flips = layers.map(|(layer, i)| {
+        let param = &base.0.params[layer.weight];
+        let stored = quantize(&base.1.get(&param.name, &param.shape)?.data, bits)?;
+        Ok(inject(&stored, &map, i).1)
+    });
+    flips.collect()
 }
 
 #[cfg(test)]

@@ -205,10 +205,10 @@ impl Gpu {
         };
         let buffer = self.device.create_buffer(&descriptor);
         match pollster::block_on(scope.pop()) {
-            Some(error) => Err(Error::Gpu {
-                doing: format!("allocate {bytes} bytes for {label}"),
-                message: error.to_string(),
-            }),
+            Some(_) => {
+                let (what, adapter) = (label.to_owned(), self.report.name.clone());
+                Err(Error::OutOfMemory { what, bytes, adapter })
+            }
             None => Ok(buffer),
         }
     }

@@ -346,6 +346,14 @@ impl Program {
         self.buffers[id.0].as_ref().map_or_else(|| Ok(Vec::new()), |buffer| buffer.read(gpu))
     }
 
+    /// Copies bytes between buffers, as work of its own between runs.
+    pub fn copy(gpu: &Gpu, from: (&Buffer, u64), to: (&Buffer, u64), bytes: u64) {
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&from.0.raw, from.1, &to.0.raw, to.1, bytes);
+        gpu.queue.submit([encoder.finish()]);
+    }
+
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
     #[must_use]
     pub fn buffer(&self, id: BufferId) -> Option<&Buffer> {

@@ -418,6 +418,12 @@ impl Graph {
         self.nodes.iter().any(|node| matches!(node.op, Op::Dropout(_)))
     }
 
+    /// Bytes of the largest value of one image.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        (0..self.nodes.len()).map(|node| self.shape(node, 1).bytes()).max().unwrap_or(0)
+    }
+
     /// Trainable elements.
     #[must_use]
     pub fn parameter_count(&self) -> usize {

@@ -70,11 +70,16 @@ impl DeviceImages {
         self.labels.is_empty()
     }
 
-    /// Appends the making of a batch of `n` images in [-1, 1].
+    /// Appends the making of a batch of images in [-1, 1], in parts of so many images each.
     ///
     /// # Errors
     /// A shape past 32-bit indices.
-    pub fn batch(&self, tape: &mut Tape, n: u32) -> Result<Batch> {
+    pub fn batch(&self, tape: &mut Tape, parts: &[u32]) -> Result<Batch> {
+        let part = |&n: &u32| self.part(tape, n);
+        Ok(Batch { parts: parts.iter().map(part).collect::<Result<_>>()? })
+    }
+
+    fn part(&self, tape: &mut Tape, n: u32) -> Result<Part> {
         let shape = Nhwc::new(n, self.height, self.width, 3);
         let picks = tape.kept("picks", u64::from(n) * 8);
         let labels = tape.kept("labels", u64::from(n) * 4);
@@ -84,27 +89,47 @@ impl DeviceImages {
             let plan = image_batch::plan(n, self.height, self.width, shard.first, shard.count)?;
             tape.push(plan, &[pixels, picks, id])?;
         }
-        Ok(Batch { images: Value { id, shape, copies: 1 }, labels, picks })
+        Ok(Part { images: Value { id, shape, copies: 1 }, labels, picks })
     }
 }
 
 /// A batch on a tape.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
-    /// The images, in [-1, 1].
-    pub images: Value,
-    /// Their classes, u32.
-    pub labels: BufferId,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    images: Value,
+    labels: BufferId,
     picks: BufferId,
 }
 
 impl Batch {
+    /// The images of each part, in [-1, 1].
+    #[must_use]
+    pub fn images(&self) -> Vec<Value> {
+        self.parts.iter().map(|part| part.images).collect()
+    }
+
+    /// The classes of each part, u32.
+    #[must_use]
+    pub fn labels(&self) -> Vec<BufferId> {
+        self.parts.iter().map(|part| part.labels).collect()
+    }
+
     /// Chooses the images of the next run.
     pub fn choose(&self, gpu: &Gpu, program: &Program, images: &DeviceImages, picks: &[Pick]) {
-        let words: Vec<[u32; 2]> =
-            picks.iter().map(|p| [p.index, image_batch::shift(p.dy, p.dx, p.flip)]).collect();
-        let labels: Vec<u32> = picks.iter().map(|p| images.labels[p.index as usize]).collect();
-        program.write(gpu, self.picks, 0, &words);
-        program.write(gpu, self.labels, 0, &labels);
+        let mut rest = picks;
+        for part in &self.parts {
+            let (own, others) = rest.split_at(rest.len().min(part.images.shape.n as usize));
+            rest = others;
+            let words: Vec<[u32; 2]> =
+                own.iter().map(|p| [p.index, image_batch::shift(p.dy, p.dx, p.flip)]).collect();
+            let labels: Vec<u32> = own.iter().map(|p| images.labels[p.index as usize]).collect();
+            program.write(gpu, part.picks, 0, &words);
+            program.write(gpu, part.labels, 0, &labels);
+        }
     }
 }

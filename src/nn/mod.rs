@@ -2,6 +2,7 @@
 
 mod adopt;
 mod compiler;
+mod cut;
 mod frozen;
 mod graph;
 mod images;
@@ -9,6 +10,7 @@ mod parameters;
 mod trainable;
 
 pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
+pub use cut::{Cut, fit};
 pub use frozen::{FrozenNet, Injector};
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
 pub use images::{Batch, DeviceImages, Pick};

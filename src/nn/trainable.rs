@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    fault::step_seed,
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Tape},
     ops::{
@@ -122,6 +123,12 @@ impl TrainableNet {
             slices.push(vec![Slice { first: 0, k: layer.shape.k, w, wt: Some(wt) }]);
         }
         Ok(Layers { slices, copies: 1 })
+    }
+
+    /// Chooses what the dropout of the next run drops: a draw of its own for every run and step.
+    pub fn seed_dropout(&self, gpu: &Gpu, run_seed: u64, step: u64) {
+        let seed = step_seed(run_seed, step, u32::MAX);
+        self.seed.write(gpu, 0, &[seed as u32, (seed >> 32) as u32]);
     }
 
     /// Parameters and running statistics as they stand. Waits for the device.

@@ -117,6 +117,9 @@ pub struct TrainConfig {
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub batch_size: u32,
+    /// Images that run together; the result is that of the whole batch (default: as many as fit)
+    #[arg(long, value_name = "auto|N", value_parser = micro_batch, default_value = "auto")]
+    pub micro_batch: MicroBatch,
     /// Learning rate of Adam
     #[arg(long, value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true)]
     pub lr: f64,
@@ -221,6 +224,9 @@ pub struct PretrainConfig {
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub batch_size: u32,
+    /// Images that run together; the result is that of the whole batch (default: as many as fit)
+    #[arg(long, value_name = "auto|N", value_parser = micro_batch, default_value = "auto")]
+    pub micro_batch: MicroBatch,
     /// Learning rate of SGD
     #[arg(long, value_name = "RATE", default_value_t = 0.05, allow_negative_numbers = true)]
     pub lr: f64,
@@ -257,6 +263,21 @@ impl PretrainConfig {
         real("--momentum", self.momentum)?;
         real("--weight-decay", self.weight_decay)?;
         precision(self.precision)
+    }
+}
+
+/// Images of a part of a batch; none: as many as fit the adapter.
+pub type MicroBatch = Option<u32>;
+
+/// `auto`, or a number from 1 up.
+///
+/// # Errors
+/// Anything else.
+pub fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(None),
+        Ok(n @ 1..) => Ok(Some(n)),
+        _ => Err("give auto, or a number of images from 1 up".into()),
     }
 }
 

@@ -1,12 +1,13 @@
 //! One EOPM step with its update as one program: a batch made on the GPU, the tape of
-//! [`eopm_tape`], Adam.
+//! [`EopmTape`], Adam.
 
 use crate::{
     error::Result,
     fault::{Faults, Maps},
-    forward::{EopmPart, eopm_tape, loss_weights},
+    files::Weights,
+    forward::{EopmStep, EopmTape},
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, DeviceImages, FrozenNet, Injector, Pick, TrainableNet},
+    nn::{Batch, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
     ops,
 };
 
@@ -18,15 +19,41 @@ const EPS: f64 = 1e-8;
 /// The programs of a step.
 #[derive(Debug)]
 pub struct Eopm {
-    program: Program,
-    injector: Injector,
+    step: EopmStep,
     batch: Batch,
     schedule: BufferId,
-    totals: BufferId,
     maps: Maps,
     perturbed: u32,
     injected: bool,
     seen: u64,
+}
+
+/// What a step computes.
+#[derive(Clone, Copy, Debug)]
+pub struct EopmSettings<'a> {
+    /// The base network and its weights.
+    pub base: (&'a Graph, &'a Weights),
+    /// Bits per stored weight of the base network.
+    pub precision: u32,
+    /// Perturbed copies.
+    pub perturbed: u32,
+    /// Their faults.
+    pub faults: Faults,
+    /// Their maps.
+    pub maps: Maps,
+    /// Weight of their mean loss.
+    pub lambda: f64,
+    /// Images of a batch.
+    pub batch: u32,
+    /// Images of a part of it; by default as many as fit.
+    pub micro_batch: Option<u32>,
+}
+
+/// A step on a tape, and what the host writes for it.
+struct Parts {
+    batch: Batch,
+    schedule: BufferId,
+    eopm: EopmTape,
 }
 
 /// Mean losses since they were last asked for.
@@ -39,40 +66,51 @@ pub struct Losses {
 }
 
 impl Eopm {
-    /// Compiles a step of `generator` in front of `base`, whose first copy stays clean and whose
-    /// others get the faults of `maps`, on batches of `n`.
+    /// Compiles a step of `generator` in front of copies of a base network, cut so that it fits the
+    /// adapter.
     ///
     /// # Errors
     /// Shapes do not fit, or no memory is left.
-    #[expect(clippy::too_many_arguments, reason = "a step has that many parts; all differ in type")]
     pub fn new(
         gpu: &Gpu,
         generator: &TrainableNet,
-        base: &FrozenNet,
         images: &DeviceImages,
-        n: u32,
-        faults: Faults,
-        maps: Maps,
-        lambda: f64,
+        settings: &EopmSettings<'_>,
     ) -> Result<Self> {
-        let perturbed = base.copies() - 1;
+        let EopmSettings { base, perturbed, faults, maps, lambda, .. } = *settings;
+        let nets = [(&generator.graph, 1), (base.0, 1 + perturbed)];
+        let (n, micro_batch) = (settings.batch, settings.micro_batch);
+        fit(gpu, n, 1 + perturbed, &nets, micro_batch, |cut| {
+            let (tape, frozen, step) = Self::tape(gpu, generator, images, settings, cut)?;
+            let Parts { batch, schedule, eopm } = step;
+            let step = EopmStep::new(gpu, &tape, eopm, &frozen, faults, lambda)?;
+            Ok(Self { step, batch, schedule, maps, perturbed, injected: false, seen: 0 })
+        })
+    }
+
+    /// The tape of a step, for one cut of it.
+    fn tape(
+        gpu: &Gpu,
+        generator: &TrainableNet,
+        images: &DeviceImages,
+        settings: &EopmSettings<'_>,
+        cut: &Cut,
+    ) -> Result<(Tape, FrozenNet, Parts)> {
+        let EopmSettings { base, precision, perturbed, .. } = *settings;
+        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?;
         let mut tape = Tape::new();
-        let batch = images.batch(&mut tape, n)?;
-        let whole = EopmPart { images: batch.images, labels: batch.labels };
-        let step = eopm_tape(gpu, &mut tape, generator, base, &[whole])?;
+        let batch = images.batch(&mut tape, &cut.parts)?;
+        let (x, labels) = (batch.images(), batch.labels());
+        let copies = 1 + perturbed;
+        let eopm =
+            EopmTape::append(gpu, &mut tape, generator, &frozen, &x, &labels, cut, copies)?;
         let schedule = tape.kept("schedule", 16);
         let parameters = tape.import("parameters", &generator.parameters);
         let first = tape.import("mean of gradients", &generator.first);
         let second = tape.import("mean of squared gradients", &generator.second);
         let plan = ops::adam::plan(generator.offsets.len, BETAS[0], BETAS[1], EPS)?;
-        tape.push(plan, &[schedule, step.gradients, parameters, first, second])?;
-
-        let program = Program::build(gpu, &tape)?;
-        program.write(gpu, step.weights, 0, &loss_weights(n, perturbed, lambda));
-        let injector = base.injector(gpu, 1, Some(faults))?;
-        let (injected, seen) = (false, 0);
-        let totals = step.totals;
-        Ok(Self { program, injector, batch, schedule, totals, maps, perturbed, injected, seen })
+        tape.push(plan, &[schedule, eopm.gradients, parameters, first, second])?;
+        Ok((tape, frozen, Parts { batch, schedule, eopm }))
     }
 
     /// Runs step `step` (counted from 0) on the chosen images, without waiting for it.
@@ -87,17 +125,17 @@ impl Eopm {
         step: u64,
         lr: f64,
     ) -> Result<()> {
-        // A chip's map does not change: once is enough.
-        if !self.injected || matches!(self.maps, Maps::Fresh { .. }) {
-            let seeds: Vec<u64> = (0..=self.perturbed).map(|i| self.maps.seed(step, i)).collect();
-            self.injector.run(gpu, &seeds)?;
-            self.injected = true;
-        }
-        self.batch.choose(gpu, &self.program, images, picks);
+        let program = self.step.program();
+        self.batch.choose(gpu, program, images, picks);
         let schedule = ops::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, 1.0);
-        self.program.write(gpu, self.schedule, 0, &schedule);
+        program.write(gpu, self.schedule, 0, &schedule);
         self.seen += picks.len() as u64;
-        self.program.run(gpu)
+        // A chip's map does not change: once is enough, where all copies stay on the device.
+        let stays = matches!(self.maps, Maps::Chip(_)) && self.step.cut().groups == 1;
+        let seeds: Vec<u64> = (1..=self.perturbed).map(|i| self.maps.seed(step, i)).collect();
+        self.step.run(gpu, Some(&seeds[..]).filter(|_| !(self.injected && stays)))?;
+        self.injected = true;
+        Ok(())
     }
 
     /// Mean losses since the last call. Waits for the device.
@@ -105,10 +143,9 @@ impl Eopm {
     /// # Errors
     /// The device failed.
     pub fn losses(&mut self, gpu: &Gpu) -> Result<Losses> {
-        let words: Vec<u32> = self.program.read(gpu, self.totals)?;
-        self.program.write(gpu, self.totals, 0, &vec![0u32; 2 * (self.perturbed as usize + 1)]);
+        let sums = self.step.losses(gpu)?;
+        self.step.clear_losses(gpu);
         let images = std::mem::take(&mut self.seen).max(1) as f64;
-        let sums: Vec<f64> = words.chunks(2).map(|w| f64::from(f32::from_bits(w[0]))).collect();
         let copies = self.perturbed as usize;
         let perturbed: f64 = sums[1..=copies].iter().sum();
         Ok(Losses {
@@ -123,14 +160,20 @@ impl Eopm {
     /// # Errors
     /// The device failed.
     pub fn flip_rate(&self, gpu: &Gpu, stored_bits: u64) -> Result<f64> {
-        let flips = self.injector.flips(gpu)?;
+        let flips = self.step.flips(gpu)?;
         let flipped: u64 = flips.iter().flatten().map(|f| f.total).sum();
-        Ok(flipped as f64 / (stored_bits * u64::from(self.perturbed)) as f64)
+        Ok(flipped as f64 / (stored_bits * flips.len() as u64).max(1) as f64)
     }
 
     /// The compiled program, for profiles.
     #[must_use]
     pub fn program(&self) -> &Program {
-        &self.program
+        self.step.program()
+    }
+
+    /// How the step is cut to fit the adapter.
+    #[must_use]
+    pub fn cut(&self) -> &Cut {
+        self.step.cut()
     }
 }

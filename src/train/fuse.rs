@@ -3,7 +3,7 @@
 use super::{
     base::{BaseHints, BaseNet},
     config::{Augment, TrainConfig},
-    eopm::Eopm,
+    eopm::{Eopm, EopmSettings},
     folder::RunFolder,
     pretrain::{mirrors, plan_lines},
     sampler::Sampler,
@@ -17,7 +17,7 @@ use crate::{
     files::{FORMAT, Weights, sha256},
     gpu::Gpu,
     models,
-    nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
+    nn::{DeviceImages, Graph, TrainableNet, initialise},
     report::{
         Evaluated, Event, Finished, JsonLines, Outcome, Sink, Started, Step, Tee, curves,
         eval_json::{self, Evaluation},
@@ -126,19 +126,25 @@ impl Run<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Result<Trained> {
         let (gpu, config) = (self.gpu, self.config);
-        let copies = 1 + config.perturbed_copies();
-        let base =
-            FrozenNet::new(gpu, &self.base.graph, &self.base.weights, config.precision, copies)?;
         let images = DeviceImages::upload(gpu, train_set)?;
         let n = config.batch_size;
-        let mut program =
-            Eopm::new(gpu, &self.net, &base, &images, n, self.faults, self.maps, config.lambda)?;
+        let settings = EopmSettings {
+            base: (&self.base.graph, &self.base.weights),
+            precision: config.precision,
+            perturbed: config.perturbed_copies(),
+            faults: self.faults,
+            maps: self.maps,
+            lambda: config.lambda,
+            batch: n,
+            micro_batch: config.micro_batch,
+        };
+        let mut program = Eopm::new(gpu, &self.net, &images, &settings)?;
         let mirror = config.augment == Augment::Reference && mirrors(&self.dataset);
         let mut sampler = Sampler::new(images.len(), n, config.seed, config.augment, mirror);
         let per_epoch = sampler.steps_per_epoch();
         let steps = config.steps.unwrap_or(config.epochs * per_epoch);
         let chip = config.chip.map_or("a fresh map a step".into(), |c| format!("chip {c}"));
-        let mut plan = plan_lines(&self.graph, program.program());
+        let mut plan = plan_lines(&self.graph, program.program(), program.cut());
         plan.push(format!("faults: {} at a rate of {}, {chip}", config.faults, config.ber));
         sink.event(&Event::Started(Started {
             title: format!(

@@ -10,9 +10,9 @@ use crate::{
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
-    gpu::Gpu,
+    gpu::{Gpu, Program},
     models,
-    nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
+    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
 };
 use std::time::Instant;
@@ -43,7 +43,8 @@ pub fn pretrain(
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?;
     let images = DeviceImages::upload(gpu, &train)?;
     let n = config.batch_size;
-    let mut program = Supervised::new(gpu, &net, &images, n, config.momentum, config.weight_decay)?;
+    let optimiser = (config.momentum, config.weight_decay);
+    let mut program = Supervised::new(gpu, &net, &images, n, config.micro_batch, optimiser)?;
     let mirror = config.augment == Augment::Reference && mirrors(&config.dataset);
     let mut sampler = Sampler::new(images.len(), n, config.seed, config.augment, mirror);
     let per_epoch = sampler.steps_per_epoch();
@@ -51,7 +52,7 @@ pub fn pretrain(
     sink.event(&Event::Started(Started {
         title: format!("pretraining {} on {}", graph.name, config.dataset),
         adapter: gpu.report().line(),
-        plan: plan_lines(&graph, program.program()),
+        plan: plan_lines(&graph, program.program(), program.cut()),
         steps,
         done: 0,
     }))?;
@@ -60,7 +61,7 @@ pub fn pretrain(
     let report_every = (steps / 200).clamp(1, 20);
     for step in 0..steps {
         let lr = config.schedule.rate(config.lr, step, steps);
-        program.step(gpu, &images, &sampler.batch(step), lr)?;
+        program.step(gpu, &net, &images, &sampler.batch(step), (config.seed, step), lr)?;
         let done = step + 1;
         let epoch = step / per_epoch + 1;
         if done % report_every == 0 || done == steps {
@@ -124,7 +125,7 @@ pub(super) fn mirrors(dataset: &str) -> bool {
 }
 
 /// What is about to run, in a few lines.
-pub(super) fn plan_lines(graph: &Graph, program: &crate::gpu::Program) -> Vec<String> {
+pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
     let [shared, unshared, kept] = program.memory().map(|bytes| bytes / (1 << 20));
     vec![
         format!(
@@ -135,8 +136,9 @@ pub(super) fn plan_lines(graph: &Graph, program: &crate::gpu::Program) -> Vec<St
         ),
         format!(
             "{} dispatches a step; {shared} MiB for activations ({unshared} without sharing), \
-             {kept} MiB kept",
-            program.dispatches()
+             {kept} MiB kept; {}",
+            program.dispatches(),
+            cut.describe()
         ),
     ]
 }

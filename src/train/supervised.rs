@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, DeviceImages, Pick, TrainableNet},
+    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet, fit},
     ops,
 };
 
@@ -15,6 +15,7 @@ pub struct Supervised {
     schedule: BufferId,
     totals: BufferId,
     seen: u64,
+    cut: Cut,
 }
 
 /// Loss and hits since they were last asked for.
@@ -27,7 +28,8 @@ pub struct Totals {
 }
 
 impl Supervised {
-    /// Compiles a step of `net` on batches of `n`.
+    /// Compiles a step of `net` on batches of `n`, in parts of `micro_batch` (by default as many as
+    /// fit); `optimiser` is momentum and weight decay.
     ///
     /// # Errors
     /// Shapes do not fit, or no memory is left.
@@ -36,11 +38,23 @@ impl Supervised {
         net: &TrainableNet,
         images: &DeviceImages,
         n: u32,
-        momentum: f64,
-        weight_decay: f64,
+        micro_batch: Option<u32>,
+        optimiser: (f64, f64),
     ) -> Result<Self> {
+        let net_of = [(&net.graph, 1)];
+        fit(gpu, n, 1, &net_of, micro_batch, |cut| Self::build(gpu, net, images, cut, optimiser))
+    }
+
+    fn build(
+        gpu: &Gpu,
+        net: &TrainableNet,
+        images: &DeviceImages,
+        cut: &Cut,
+        optimiser: (f64, f64),
+    ) -> Result<Self> {
+        let n: u32 = cut.parts.iter().sum();
         let mut tape = Tape::new();
-        let batch = images.batch(&mut tape, n)?;
+        let batch = images.batch(&mut tape, &cut.parts)?;
         let weights = tape.kept("loss weights", 4);
         let schedule = tape.kept("schedule", 16);
         let totals = tape.kept("loss totals", 8);
@@ -48,33 +62,47 @@ impl Supervised {
         let parameters = tape.import("parameters", &net.parameters);
         let velocity = tape.import("velocity", &net.first);
         let mut compiler = net.compiler(gpu, &mut tape)?;
-        let y = compiler.forward(&mut tape, batch.images)?;
-        let plan = ops::softmax_cross_entropy::plan(1, n, y.shape.c)?;
-        let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-        let row_loss = tape.transient("losses", plan.bytes[4]);
-        let correct = tape.transient("hits", plan.bytes[5]);
-        tape.push(plan, &[y.id, batch.labels, weights, dlogits, row_loss, correct])?;
-        tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
-        compiler.backward(&mut tape, dlogits, Some(gradients), false)?;
-        let plan = ops::sgd::plan(net.offsets.len, momentum, weight_decay)?;
+        let outputs = compiler.forward_parts(&mut tape, &batch.images())?;
+        let mut dlogits = Vec::new();
+        for (y, labels) in outputs.iter().zip(batch.labels()) {
+            let plan = ops::softmax_cross_entropy::plan(1, y.shape.n, y.shape.c)?;
+            let dy = tape.transient("gradient of the logits", plan.bytes[3]);
+            let row_loss = tape.transient("losses", plan.bytes[4]);
+            let correct = tape.transient("hits", plan.bytes[5]);
+            tape.push(plan, &[y.id, labels, weights, dy, row_loss, correct])?;
+            let plan = ops::loss_totals::plan(1, y.shape.n)?;
+            tape.push(plan, &[row_loss, correct, totals])?;
+            dlogits.push(dy);
+        }
+        compiler.backward_parts(&mut tape, &dlogits, Some(gradients), false)?;
+        let plan = ops::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
         program.write(gpu, weights, 0, &[1.0 / n as f32]);
-        Ok(Self { program, batch, schedule, totals, seen: 0 })
+        Ok(Self { program, batch, schedule, totals, seen: 0, cut: cut.clone() })
     }
 
-    /// Runs a step on the chosen images at a learning rate, without waiting for it.
+    /// How the step is cut to fit the adapter.
+    #[must_use]
+    pub fn cut(&self) -> &Cut {
+        &self.cut
+    }
+
+    /// Runs step `step` of the run `seed` on the chosen images at a learning rate, without waiting for it.
     ///
     /// # Errors
     /// The device failed.
     pub fn step(
         &mut self,
         gpu: &Gpu,
+        net: &TrainableNet,
         images: &DeviceImages,
         picks: &[Pick],
+        (seed, step): (u64, u64),
         lr: f64,
     ) -> Result<()> {
         self.batch.choose(gpu, &self.program, images, picks);
+        net.seed_dropout(gpu, seed, step);
         self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0]);
         self.seen += picks.len() as u64;
         self.program.run(gpu)

@@ -1,0 +1,128 @@
+//! How a step is cut so that it fits an adapter: a batch into parts, copies of a network into groups.
+
+use super::graph::Graph;
+use crate::{
+    error::Result,
+    gpu::Gpu,
+};
+
+/// A batch in parts and copies in groups. The result is that of the whole: gradients add up, and batch
+/// norm in training sees all parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Images of each part.
+    pub parts: Vec<u32>,
+    /// Copies of the frozen network that run together.
+    pub copies: u32,
+    /// Groups of so many copies; the last may have fewer.
+    pub groups: u32,
+}
+
+impl Cut {
+    /// Parts of at most `most` images, as even as can be.
+    #[must_use]
+    pub fn new(n: u32, most: u32, copies: u32, together: u32) -> Self {
+        let count = n.div_ceil(most.max(1));
+        let even = n.div_ceil(count.max(1)).max(1);
+        let parts = (0..n).step_by(even as usize).map(|first| even.min(n - first)).collect();
+        let groups = copies.div_ceil(together.max(1));
+        Self { parts, copies: copies.div_ceil(groups.max(1)), groups }
+    }
+
+    /// Half of the images together, then half of the copies.
+    fn smaller(&self, copies: u32) -> Option<Self> {
+        let (n, most) = (self.parts.iter().sum(), self.parts.iter().copied().max()?);
+        match (most, self.copies) {
+            (2.., _) => Some(Self::new(n, most / 2, copies, self.copies)),
+            (_, 2..) => Some(Self::new(n, 1, copies, self.copies / 2)),
+            _ => None,
+        }
+    }
+
+    /// What it says, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let images = match &self.parts[..] {
+            [all] => format!("{all} images at once"),
+            parts => format!("{} parts of {} images", parts.len(), parts[0]),
+        };
+        match self.groups {
+            1 => images,
+            groups => format!("{images}, {groups} groups of {} copies", self.copies),
+        }
+    }
+}
+
+/// Builds something for a batch of `n` images, cut so that every tensor of `nets` (with the copies that
+/// each has) fits one binding, and further as long as the adapter runs out of memory. With
+/// `micro_batch` parts have so many images, come what may.
+///
+/// # Errors
+/// Those of `build`, and what does not fit one image and one copy at a time.
+pub fn fit<T>(
+    gpu: &Gpu,
+    n: u32,
+    copies: u32,
+    nets: &[(&Graph, u32)],
+    micro_batch: Option<u32>,
+    mut build: impl FnMut(&Cut) -> Result<T>,
+) -> Result<T> {
+    let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
+    let mut together = copies;
+    // Copies together while one image of each fits.
+    let image = |together: u32| {
+        let of = |&(graph, copies): &(&Graph, u32)| graph.largest() * u64::from(copies.min(together));
+        nets.iter().map(of).max().unwrap_or(1).max(1)
+    };
+    while together > 1 && image(together) > limit {
+        together = together.div_ceil(2);
+    }
+    let most = u32::try_from(limit / image(together)).unwrap_or(u32::MAX).clamp(1, n.max(1));
+    let mut cut = Cut::new(n, micro_batch.unwrap_or(most), copies, together);
+    loop {
+        let error = match build(&cut) {
+            Ok(built) => return Ok(built),
+            Err(error) => error,
+        };
+        let next = cut.smaller(copies).filter(|_| micro_batch.is_none() && error.is_size());
+        match next {
+            Some(next) => cut = next,
+            None => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_even_and_whole() {
+        let cut = |n, most, copies, together| Cut::new(n, most, copies, together);
+        assert_eq!(cut(256, 256, 11, 11), Cut { parts: vec![256], copies: 11, groups: 1 });
+        assert_eq!(cut(256, 46, 11, 5).parts, [43, 43, 43, 43, 43, 41]);
+        assert_eq!((cut(8, 8, 11, 5).copies, cut(8, 8, 11, 5).groups), (4, 3));
+        assert_eq!(cut(7, 2, 1, 1).parts, [2, 2, 2, 1]);
+        for n in 1..40 {
+            for most in 1..9 {
+                let parts = cut(n, most, 3, 2).parts;
+                assert!(parts.iter().sum::<u32>() == n && parts.iter().all(|&p| p <= most && p > 0));
+            }
+        }
+    }
+
+    #[test]
+    fn getting_smaller_ends_with_one_image_and_one_copy() {
+        let mut cut = Cut::new(100, 100, 11, 11);
+        let mut steps = 0;
+        while let Some(next) = cut.smaller(11) {
+            let size = |c: &Cut| u64::from(c.parts[0]) * u64::from(c.copies);
+            assert!(next.groups * next.copies >= 11 && next.parts.iter().sum::<u32>() == 100);
+            assert!(size(&next) != size(&cut), "{next:?}");
+            cut = next;
+            steps += 1;
+            assert!(steps < 100, "it does not end");
+        }
+        assert_eq!((cut.parts[0], cut.copies), (1, 1));
+    }
+}
