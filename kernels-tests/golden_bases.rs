@@ -90,6 +90,7 @@ fn check_base(name: &str) {
                 images: Images::new(&SHAPE, images).unwrap(),
                 loss: Some(Loss::CrossEntropy(&labels)),
                 gradient: true,
+                micro_batch: None,
             };
             let pass = forward::base(gpu, &request).unwrap();
             let want = |what: &str, shape: &[usize]| {
@@ -168,6 +169,7 @@ fn check_eopm(generator: &str, base: &str) {
             lambda: file.meta_as("lambda").unwrap().unwrap(),
             images: Images::new(&images.shape, &images.data).unwrap(),
             labels: &labels,
+            micro_batch: None,
         };
         let pass = forward::eopm(gpu, &request).unwrap();
         let mut losses = Worst::new(LOGITS);

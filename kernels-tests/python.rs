@@ -25,19 +25,13 @@ fn pytorch_and_nf_gpu_agree() {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/test_nf_gpu_torch.py");
+    let names: Vec<&str> =
+        models::BASES.iter().filter(|base| base.side == 32).map(|base| base.name).collect();
     let done = Command::new(&python)
         .arg(script)
         .arg(env!("CARGO_BIN_EXE_nf-gpu"))
         .args(["--generators", &models::GENERATORS.join(",")])
-        .args([
-            "--bases",
-            &models::BASES
-                .iter()
-                .filter(|b| b.side == 32)
-                .map(|b| b.name)
-                .collect::<Vec<_>>()
-                .join(","),
-        ])
+        .args(["--bases", &names.join(",")])
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();

@@ -67,7 +67,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return functional.conv_transpose2d(x, weight, self.bias, self.stride, self.padding)
 
 
-# The six generators of NeuralFuse (arXiv 2306.16869), with the names of its reference code.
+# The six generators of NeuralFuse (arXiv 2306.16869), with the names of its reference code, and its
+# baseline of one learned image.
 
 _CHAINS = {
     "ConvL": "conv1_1:32 conv1_2:32 max conv2_1:64 conv2_2:64 max conv3_1:128 conv3_2:128 max "
@@ -79,7 +80,7 @@ _CHAINS = {
     "DeConvS": "conv1_1:32 max conv2_1:64 max conv3_1:64 max dconv4_1:64 dconv5_1:32 dconv6_1:3",
 }
 _UNETS = {"UNetL": 16, "UNetS": 8}
-GENERATORS = (*_CHAINS, *_UNETS)
+GENERATORS = (*_CHAINS, *_UNETS, "UIP")
 
 
 class _Fuse(nn.Module):
@@ -181,16 +182,30 @@ class _UNet(_Fuse):
         return self.outc(self.up3(self.up2(x, x2), x1))
 
 
-def generator(name, bits=8):
+class _Uip(_Fuse):
+    """UIP: one learned image, never quantised, for every input."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.uip = nn.Parameter(torch.zeros(3, side, side))
+
+    def perturbation(self, _):
+        return torch.tanh(self.uip)
+
+
+def generator(name, bits=8, side=32):
     """The generator of this name, new, computing `clamp(x + G(x), -1, 1)`.
 
     Images are `[N, 3, H, W]` in [-1, 1], sides divisible by 8. Weights are fake-quantised to `bits`
-    in every pass, in `eval()` too; nf-gpu always uses 8. `bits=None` leaves them in float32.
+    in every pass, in `eval()` too; nf-gpu always uses 8. `bits=None` leaves them in float32. Only UIP
+    is made for images of one `side`.
     """
     if name in _CHAINS:
         module = _Chain(_CHAINS[name])
     elif name in _UNETS:
         module = _UNet(_UNETS[name])
+    elif name == "UIP":
+        module = _Uip(side)
     else:
         raise ValueError(f"unknown generator {name!r}; known: {', '.join(GENERATORS)}")
     for layer in module.modules():
@@ -222,7 +237,8 @@ def load_generator(path, bits=8):
     state, metadata = read_weights(path)
     if "model" not in metadata:
         raise ValueError(f"{path} does not say which generator it holds")
-    return load_state(generator(metadata["model"], bits), state)
+    side = state["uip"].shape[-1] if "uip" in state else 32
+    return load_state(generator(metadata["model"], bits, side), state)
 
 
 def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):

@@ -129,6 +129,7 @@ fn flags_that_do_not_go_together() {
             ("--ber 0.01 --faults flap", 2, &["unknown fault model", "did you mean flip?"]),
             ("--ber 0.01 --seed 9223372036854775808", 2, &["--seed", "larger seeds"]),
             ("--precision 9", 2, &["--precision", "2 to 8"]),
+            ("--micro-batch 0", 2, &["--micro-batch: 0 images", "leave it out"]),
             ("--input-mean 1,1,1", 2, &["give both"]),
             ("--seeds 1,2", 2, &["--seeds: it belongs to --eopm"]),
             ("--lambda 1", 2, &["--lambda: it belongs to --eopm"]),
@@ -209,8 +210,12 @@ fn names_and_weights_that_nothing_has() {
         &place,
         "forward",
         &[
-            (&format!("--model vgg --weights base.safetensors {rest}"), 2, &["did you mean vgg-"]),
-            (&format!("--model ConvX --weights g.safetensors {rest}"), 2, &["did you mean ConvS"]),
+            (
+                &format!("--model vgg-smal --weights base.safetensors {rest}"),
+                2,
+                &["did you mean vgg-small"],
+            ),
+            (&format!("--model ConvX --weights g.safetensors {rest}"), 2, &["did you mean Conv"]),
             (&format!("--weights g.safetensors {rest}"), 1, &["does not say which", "--model: "]),
             (&format!("--model ConvS --weights no.st {rest}"), 1, &["no.st", "check the path"]),
             (

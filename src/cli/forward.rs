@@ -83,6 +83,9 @@ pub struct ForwardArgs {
     /// With --eopm: weight of the perturbed copies' mean loss (default: 5)
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
+    /// Images computed at once, at most (default: as many as fit the adapter); the result is the same
+    #[arg(long, value_name = "N")]
+    micro_batch: Option<u32>,
     #[command(flatten)]
     gpu: GpuArgs,
     /// Print one JSON document
@@ -153,6 +156,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
             images: Images::new(&input.shape, &input.data)?,
             loss,
             gradient: args.grads.is_some(),
+            micro_batch: args.micro_batch,
         },
     )?;
     let shape = [n, classes as usize];
@@ -193,6 +197,7 @@ fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
             images: Images::new(&input.shape, &input.data)?,
             upstream: upstream.as_deref(),
             gradient: args.grads.is_some(),
+            micro_batch: args.micro_batch,
         },
     )?;
     npy::save_f32(out, &input.shape, &pass.images)?;
@@ -243,6 +248,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
             lambda,
             images: Images::new(&input.shape, &input.data)?,
             labels: &labels,
+            micro_batch: args.micro_batch,
         },
     )?;
     args.save_gradients(prefixed("grad", pass.gradients), &graph.name)?;

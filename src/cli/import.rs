@@ -50,7 +50,7 @@ pub struct ImportArgs {
     quiet: bool,
 }
 
-/// Generators have the same tensors for images of every size; this one is asked for.
+/// Most networks have the same tensors for images of every size; this one is asked for.
 const SIDE: u32 = 32;
 
 /// Imports weights.
@@ -85,8 +85,11 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     };
     check_bits(precision)?;
     let (weights, prefix) = graph.without_prefix(weights);
-    let graph =
-        if generator { graph } else { models::base(model, classes(&graph, &weights), None)? };
+    let graph = if generator {
+        models::generator(model, side(&graph, &weights))?
+    } else {
+        models::base(model, classes(&graph, &weights), None)?
+    };
     let mut weights = graph.adopt(weights)?;
     for (key, value) in [
         ("format", Some(FORMAT.to_owned())),
@@ -137,6 +140,13 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         "dropped_prefix": prefix,
         "notes": notes,
     }))
+}
+
+/// Side of the images that a generator's file is for, which only a learned image tells.
+fn side(graph: &Graph, weights: &Weights) -> u32 {
+    let image = graph.learned().and_then(|i| weights.tensors.get(&graph.params[i].name));
+    let side = image.and_then(|image| u32::try_from(*image.shape.last()?).ok());
+    side.filter(|side| *side > 0 && side.is_multiple_of(8)).unwrap_or(SIDE)
 }
 
 /// Rows of the last layer's weights; ten where there are none, for the message that says so.

@@ -1,6 +1,6 @@
 //! A generator on a user's images: `clamp(x + G(x), -1, 1)`, gradients, running statistics.
 
-use super::{Images, dot, keep, same_length};
+use super::{Batch, Images, Part, copy, dot, parts, same_length};
 use crate::{
     error::{Error, Result},
     files::Weights,
@@ -8,7 +8,7 @@ use crate::{
     models::GENERATOR_BITS,
     nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value},
     ops,
-    shape::{nchw_from_nhwc, nhwc_from_nchw},
+    shape::Nhwc,
 };
 
 /// What to compute with a generator.
@@ -26,6 +26,9 @@ pub struct GeneratorRequest<'a> {
     pub upstream: Option<&'a [f32]>,
     /// Whether to compute gradients of the loss.
     pub gradient: bool,
+    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
+    /// comes out is the same: batch norm in training sees the whole batch.
+    pub micro_batch: Option<u32>,
 }
 
 /// What a generator made of images.
@@ -48,19 +51,23 @@ pub struct GeneratorPass {
 /// # Errors
 /// Shapes that do not fit, a gradient without an upstream, no memory, or the device failed.
 pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorPass> {
-    let GeneratorRequest { graph, weights, training, images, upstream, gradient } = *request;
+    let GeneratorRequest { graph, weights, training, images, upstream, gradient, .. } = *request;
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     match upstream {
         Some(upstream) => same_length("upstream", upstream.len(), images.data.len())?,
         None if gradient => return Err(Error::Shape("a gradient needs an upstream".into())),
         None => {}
     }
+    let parts = parts(gpu, &[(graph, 1)], images.n(), request.micro_batch);
     let mut tape = Tape::new();
+    let buffers = Buffers::kept(&mut tape, images.shape, &parts);
     if training {
         let net = TrainableNet::new(gpu, graph, weights, GENERATOR_BITS)?;
         let gradients = tape.import("gradients", &net.gradients);
         let compiler = net.compiler(gpu, &mut tape)?;
-        let mut pass = run(gpu, request, compiler, tape, Some(gradients))?;
+        // All parts at once: batch norm needs the statistics of the whole batch.
+        push(&mut tape, compiler, &buffers.whole(), gradient, Some(gradients))?;
+        let mut pass = run(gpu, &tape, request, &buffers)?;
         if gradient {
             pass.gradients = Some(net.named(&net.gradients.read::<f32>(gpu)?));
         }
@@ -69,54 +76,103 @@ pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorP
         pass.after = Some(after);
         Ok(pass)
     } else {
-        let net = FrozenNet::new(gpu, graph, weights, GENERATOR_BITS, 1)?;
+        let (net, mode) = if gradient {
+            (FrozenNet::new(gpu, graph, weights, GENERATOR_BITS, 1)?, Mode::Frozen)
+        } else {
+            (FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?, Mode::Inference)
+        };
         net.injector(gpu, 1, None)?.run(gpu, &[0])?;
-        let mode = if gradient { Mode::Frozen } else { Mode::Inference };
-        let compiler = net.compiler(gpu, &mut tape, mode);
-        run(gpu, request, compiler, tape, None)
+        for buffers in buffers.whole().chunks(1) {
+            let compiler = net.compiler(gpu, &mut tape, mode);
+            push(&mut tape, compiler, buffers, gradient, None)?;
+        }
+        run(gpu, &tape, request, &buffers)
     }
+}
+
+/// What the host writes and reads.
+struct Buffers {
+    x: Batch,
+    y: Batch,
+    dy: Batch,
+    dx: Batch,
+}
+
+/// The same of one part.
+#[derive(Clone, Copy)]
+struct OfPart {
+    x: Value,
+    y: BufferId,
+    dy: BufferId,
+    dx: BufferId,
+}
+
+impl Buffers {
+    fn kept(tape: &mut Tape, shape: Nhwc, parts: &[Part]) -> Self {
+        let mut batch = |label: &str| Batch::kept(tape, label, shape, parts);
+        let (x, y) = (batch("images"), batch("protected images"));
+        Self { x, y, dy: batch("upstream"), dx: batch("gradient") }
+    }
+
+    fn whole(&self) -> Vec<OfPart> {
+        let others = self.y.ids().into_iter().zip(self.dy.ids()).zip(self.dx.ids());
+        let of_part = |(x, ((y, dy), dx))| OfPart { x, y, dy, dx };
+        self.x.values().into_iter().zip(others).map(of_part).collect()
+    }
+}
+
+/// Appends forward, and backward if the `gradient` is wanted.
+fn push(
+    tape: &mut Tape,
+    mut compiler: Compiler<'_>,
+    parts: &[OfPart],
+    gradient: bool,
+    gradients: Option<BufferId>,
+) -> Result<()> {
+    let images: Vec<Value> = parts.iter().map(|part| part.x).collect();
+    let g = compiler.forward_parts(tape, &images)?;
+    for (part, g) in parts.iter().zip(&g) {
+        tape.push(ops::fuse_clamp::plan(part.x.shape)?, &[part.x.id, g.id, part.y])?;
+    }
+    if !gradient {
+        return Ok(());
+    }
+    let mut dg = Vec::new();
+    for (part, g) in parts.iter().zip(&g) {
+        let shape = part.x.shape;
+        let masked = tape.transient("gradient of G", shape.bytes());
+        tape.push(ops::fuse_clamp_grad::plan(shape)?, &[part.dy, part.x.id, g.id, masked])?;
+        dg.push(masked);
+    }
+    let through = compiler.backward_parts(tape, &dg, gradients, true)?;
+    for (i, part) in parts.iter().enumerate() {
+        // x reaches the output directly and through G; a learned image knows no x.
+        match &through {
+            Some(through) => {
+                tape.push(ops::add::plan(part.x.shape)?, &[dg[i], through[i], part.dx])?;
+            }
+            None => copy(tape, Value { id: dg[i], ..part.x }, part.dx)?,
+        }
+    }
+    Ok(())
 }
 
 fn run(
     gpu: &Gpu,
+    tape: &Tape,
     request: &GeneratorRequest<'_>,
-    mut compiler: Compiler<'_>,
-    mut tape: Tape,
-    gradients: Option<BufferId>,
+    buffers: &Buffers,
 ) -> Result<GeneratorPass> {
-    let shape = request.images.shape;
-    let value = |id| Value { id, shape, copies: 1 };
-    let x = tape.kept("images", shape.bytes());
-    let y = tape.kept("protected images", shape.bytes());
-    let dy = tape.kept("upstream", shape.bytes());
-    let g = compiler.forward(&mut tape, value(x))?;
-    tape.push(ops::fuse_clamp::plan(shape)?, &[x, g.id, y])?;
-    let mut dx = None;
-    if request.gradient {
-        // x reaches the output directly and through G.
-        let dg = tape.transient("gradient of G", shape.bytes());
-        tape.push(ops::fuse_clamp_grad::plan(shape)?, &[dy, x, g.id, dg])?;
-        let direct = keep(&mut tape, "gradient along x", value(dg))?;
-        let through = compiler.backward(&mut tape, dg, gradients, true)?;
-        dx = Some(match through {
-            None => direct,
-            Some(id) => {
-                let sum = tape.kept("gradient", shape.bytes());
-                tape.push(ops::add::plan(shape)?, &[direct, id, sum])?;
-                sum
-            }
-        });
-    }
-    let program = Program::build(gpu, &tape)?;
-    program.write(gpu, x, 0, &nhwc_from_nchw(request.images.data, shape, 0.0));
+    let program = Program::build(gpu, tape)?;
+    buffers.x.write(gpu, &program, request.images.data);
     if let Some(upstream) = request.upstream {
-        program.write(gpu, dy, 0, &nhwc_from_nchw(upstream, shape, 0.0));
+        buffers.dy.write(gpu, &program, upstream);
     }
     program.run(gpu)?;
-    let read = |id| -> Result<Vec<f32>> { Ok(nchw_from_nhwc(&program.read(gpu, id)?, shape)) };
-    let images = read(y)?;
+    let images = buffers.y.read(gpu, &program)?;
     let loss = request.upstream.map(|upstream| dot(&images, upstream));
-    let input_gradient = dx.map(read).transpose()?;
+    let dx = request.gradient.then(|| buffers.dx.read(gpu, &program));
+    let input_gradient = dx.transpose()?;
     Ok(GeneratorPass { images, loss, input_gradient, gradients: None, after: None })
 }
 

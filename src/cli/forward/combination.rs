@@ -18,6 +18,10 @@ fn refuse(flags: &[(&str, bool)], what: &str, hint: &str) -> Result<()> {
 impl ForwardArgs {
     /// What can be said before any file is read.
     pub(super) fn check_combination(&self) -> Result<()> {
+        if self.micro_batch == Some(0) {
+            let hint = "leave it out for as many images as fit";
+            return Err(Error::argument("--micro-batch", "0 images are none", hint));
+        }
         if self.eopm {
             return self.check_eopm();
         }
