@@ -1,5 +1,6 @@
 //! `nf-gpu forward` and `nf-gpu import` as a user runs them: the values, and what they refuse.
 mod eopm;
+mod groups;
 mod import;
 mod parts;
 mod refusals;

@@ -170,7 +170,6 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("precision".into(), json!(precision));
     report.insert("output".into(), json!({"file": out, "shape": shape}));
     report.insert("loss".into(), json!(pass.loss));
-    report.insert("computed".into(), json!(pass.cut.describe()));
     if let Some((faults, seed)) = faults {
         let seen = describe(faults, &[seed], &[pass.flips]);
         report.insert("faults".into(), seen);
@@ -217,7 +216,6 @@ fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
     report.insert("precision".into(), json!(models::GENERATOR_BITS));
     report.insert("output".into(), json!({"file": out, "shape": input.shape}));
     report.insert("loss".into(), json!(pass.loss));
-    report.insert("computed".into(), json!(pass.cut.describe()));
     Ok(report)
 }
 
@@ -262,7 +260,6 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("faults".into(), describe(faults, &seeds, &pass.flips));
     report.insert("losses".into(), json!(losses));
     report.insert("loss".into(), json!(pass.loss));
-    report.insert("computed".into(), json!(pass.cut.describe()));
     Ok(report)
 }
 

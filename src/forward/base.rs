@@ -1,13 +1,14 @@
 //! A base network on a user's images: logits, loss, gradient of the images.
 
-use super::{Images, Loss, dot, keep, read_parts, same_length, write_parts};
+use super::{Batch, Images, Loss, copy, dot, parts, same_length};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
     gpu::{Gpu, Program, Tape},
-    nn::{Cut, FrozenNet, Graph, Mode, Value, fit},
+    nn::{FrozenNet, Graph, Mode, Value},
     ops,
+    shape::Nhwc,
 };
 
 /// What to compute with a base network.
@@ -27,12 +28,13 @@ pub struct BaseRequest<'a> {
     pub loss: Option<Loss<'a>>,
     /// Whether to compute the gradient of the loss with respect to the images.
     pub gradient: bool,
-    /// Images that run together; by default as many as fit.
+    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
+    /// comes out is the same: batch norm in training sees the whole batch.
     pub micro_batch: Option<u32>,
 }
 
 /// What a base network made of images.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BasePass {
     /// Logits `[N, classes]`.
     pub logits: Vec<f32>,
@@ -44,8 +46,6 @@ pub struct BasePass {
     pub input_gradient: Option<Vec<f32>>,
     /// Bits that read differently, per faultable layer; all zero without faults.
     pub flips: Vec<Flips>,
-    /// How the batch was cut to fit the adapter.
-    pub cut: Cut,
 }
 
 /// Runs a base network (batch norm with its running statistics) on images.
@@ -53,8 +53,7 @@ pub struct BasePass {
 /// # Errors
 /// Shapes or labels that do not fit, a gradient without a loss, no memory, or the device failed.
 pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
-    let BaseRequest { graph, weights, precision, faults, images, loss, .. } = *request;
-    let (gradient, micro_batch) = (request.gradient, request.micro_batch);
+    let BaseRequest { graph, weights, precision, faults, images, loss, gradient, .. } = *request;
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     let shape = images.shape;
     let [classes, ..] = graph.nodes[graph.output()].chw;
@@ -66,76 +65,73 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         None => {}
     }
 
-    let make = if gradient { FrozenNet::new } else { FrozenNet::for_inference };
-    let net = make(gpu, graph, weights, precision, 1)?;
+    let parts = parts(gpu, &[(graph, 1)], shape.n, request.micro_batch);
+    let net = if gradient {
+        FrozenNet::new(gpu, graph, weights, precision, 1)?
+    } else {
+        FrozenNet::for_inference(gpu, graph, weights, precision, 1)?
+    };
     let injector = net.injector(gpu, u32::from(faults.is_none()), faults.map(|(f, _)| f))?;
     injector.run(gpu, &[faults.map_or(0, |(_, seed)| seed)])?;
-    let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
-    let mut pass =
-        fit(gpu, shape.n, 1, &[(graph, 1)], micro_batch, |cut| run(gpu, request, &net, cut))?;
-    pass.flips = flips;
-    Ok(pass)
-}
 
-/// Part after part in one program: each takes the memory of the one before.
-fn run(gpu: &Gpu, request: &BaseRequest<'_>, net: &FrozenNet, cut: &Cut) -> Result<BasePass> {
-    let BaseRequest { graph, images, loss, gradient, .. } = *request;
-    let n = images.shape.n;
-    let [classes, ..] = graph.nodes[graph.output()].chw;
     let mut tape = Tape::new();
-    let (x, labels) = images.parts(&mut tape, cut);
-    let mode = if gradient { Mode::Frozen } else { Mode::Inference };
-    let weights = tape.kept("loss weights", 4);
+    let row = Nhwc::new(shape.n, 1, 1, classes);
+    let x = Batch::kept(&mut tape, "images", shape, &parts);
+    let dx = gradient.then(|| Batch::kept(&mut tape, "gradient", shape, &parts));
+    let logits = Batch::kept(&mut tape, "logits", row, &parts);
+    let dlogits = Batch::kept(&mut tape, "gradient of the logits", row, &parts);
     let totals = tape.kept("loss totals", 8);
-    let (mut logits, mut dlogits, mut dx) = (Vec::new(), Vec::new(), Vec::new());
-    for (&x, &labels) in x.iter().zip(&labels) {
+    let factor = tape.kept("loss weight", 4);
+    let mut labels = Vec::new();
+    let mode = if gradient { Mode::Frozen } else { Mode::Inference };
+    for (i, images) in x.values().into_iter().enumerate() {
+        let n = images.shape.n;
         let mut compiler = net.compiler(gpu, &mut tape, mode);
-        let y = compiler.forward(&mut tape, x)?;
-        logits.push(Value { id: keep(&mut tape, "logits", y)?, ..y });
-        let dy = tape.kept("gradient of the logits", y.shape.bytes());
-        dlogits.push(Value { id: dy, ..y });
+        let y = compiler.forward(&mut tape, images)?;
+        copy(&mut tape, y, logits.ids()[i])?;
+        let dy = dlogits.ids()[i];
         if let Some(Loss::CrossEntropy(_)) = loss {
-            let plan = ops::softmax_cross_entropy::plan(1, x.shape.n, classes)?;
+            let of_part = tape.kept("labels", u64::from(n) * 4);
+            labels.push(of_part);
+            let plan = ops::softmax_cross_entropy::plan(1, n, classes)?;
             let row_loss = tape.transient("losses", plan.bytes[4]);
             let correct = tape.transient("hits", plan.bytes[5]);
-            tape.push(plan, &[y.id, labels, weights, dy, row_loss, correct])?;
-            tape.push(ops::loss_totals::plan(1, x.shape.n)?, &[row_loss, correct, totals])?;
+            tape.push(plan, &[y.id, of_part, factor, dy, row_loss, correct])?;
+            tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
         }
-        if gradient && let Some(id) = compiler.backward(&mut tape, dy, None, true)? {
-            let value = Value { id, ..x };
-            dx.push(Value { id: keep(&mut tape, "gradient", value)?, ..x });
+        if let Some(dx) = &dx
+            && let Some(id) = compiler.backward(&mut tape, dy, None, true)?
+        {
+            copy(&mut tape, Value { id, ..images }, dx.ids()[i])?;
         }
     }
 
     let program = Program::build(gpu, &tape)?;
-    images.write(gpu, &program, &x);
+    x.write(gpu, &program, images.data);
     match loss {
         Some(Loss::CrossEntropy(classes)) => {
-            let mut rest = classes;
-            for (x, &id) in x.iter().zip(&labels) {
-                let (own, others) = rest.split_at(x.shape.n as usize);
-                program.write(gpu, id, 0, own);
-                rest = others;
+            for (part, of_part) in parts.iter().zip(labels) {
+                program.write(gpu, of_part, 0, part.of(classes, 1));
             }
-            program.write(gpu, weights, 0, &[1.0 / n as f32]);
+            program.write(gpu, factor, 0, &[1.0 / shape.n as f32]);
         }
-        Some(Loss::Upstream(upstream)) => write_parts(gpu, &program, &dlogits, upstream),
+        Some(Loss::Upstream(upstream)) => dlogits.write(gpu, &program, upstream),
         None => {}
     }
     program.run(gpu)?;
 
-    let logits = read_parts(gpu, &program, &logits)?;
+    let logits = logits.read(gpu, &program)?;
     let loss = match loss {
         None => None,
         Some(Loss::CrossEntropy(_)) => {
             let sum: Vec<f32> = program.read(gpu, totals)?;
-            Some(f64::from(sum[0]) / f64::from(n))
+            Some(f64::from(sum[0]) / f64::from(shape.n))
         }
         Some(Loss::Upstream(upstream)) => Some(dot(&logits, upstream)),
     };
-    let input_gradient = gradient.then(|| read_parts(gpu, &program, &dx)).transpose()?;
-    let cut = cut.clone();
-    Ok(BasePass { logits, classes, loss, input_gradient, flips: Vec::new(), cut })
+    let input_gradient = dx.map(|dx| dx.read(gpu, &program)).transpose()?;
+    let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
+    Ok(BasePass { logits, classes, loss, input_gradient, flips })
 }
 
 /// One label an image, each a class.

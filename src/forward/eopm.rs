@@ -4,7 +4,7 @@
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
 //! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3).
 
-use super::{Images, base::check_labels};
+use super::{Batch, Images, base::check_labels, parts_of};
 use crate::{
     error::{Error, Result},
     fault::{FaultMap, Faults, Flips, inject, quantize},
@@ -304,15 +304,17 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     let pass = fit(gpu, shape.n, copies, &nets, micro_batch, |cut| {
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?;
         let mut tape = Tape::new();
-        let (x, classes) = images.parts(&mut tape, cut);
-        let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &x, &classes, cut, copies)?;
+        let parts = parts_of(cut);
+        let x = Batch::kept(&mut tape, "images", shape, &parts);
+        let label = |&n: &u32| tape.kept("labels", u64::from(n) * 4);
+        let classes: Vec<BufferId> = cut.parts.iter().map(label).collect();
+        let values = x.values();
+        let step =
+            EopmTape::append(gpu, &mut tape, &net, &frozen, &values, &classes, cut, copies)?;
         let step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
-        images.write(gpu, step.program(), &x);
-        let mut rest = labels;
-        for (part, &id) in x.iter().zip(&classes) {
-            let (own, others) = rest.split_at(part.shape.n as usize);
-            step.program().write(gpu, id, 0, own);
-            rest = others;
+        x.write(gpu, step.program(), images.data);
+        for (part, &id) in parts.iter().zip(&classes) {
+            step.program().write(gpu, id, 0, part.of(labels, 1));
         }
         step.run(gpu, Some(seeds))?;
         let mut losses = step.losses(gpu)?.into_iter().map(|sum| sum / f64::from(shape.n));

@@ -1,13 +1,14 @@
 //! A generator on a user's images: `clamp(x + G(x), -1, 1)`, gradients, running statistics.
 
-use super::{Images, dot, keep, read_parts, same_length, write_parts};
+use super::{Batch, Images, Part, copy, dot, parts, same_length};
 use crate::{
     error::{Error, Result},
     files::Weights,
     gpu::{BufferId, Gpu, Program, Tape},
     models::GENERATOR_BITS,
-    nn::{Compiler, Cut, FrozenNet, Graph, Mode, TrainableNet, Value, fit},
+    nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value},
     ops,
+    shape::Nhwc,
 };
 
 /// What to compute with a generator.
@@ -25,12 +26,13 @@ pub struct GeneratorRequest<'a> {
     pub upstream: Option<&'a [f32]>,
     /// Whether to compute gradients of the loss.
     pub gradient: bool,
-    /// Images that run together; by default as many as fit.
+    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
+    /// comes out is the same: batch norm in training sees the whole batch.
     pub micro_batch: Option<u32>,
 }
 
 /// What a generator made of images.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GeneratorPass {
     /// `clamp(x + G(x), -1, 1)`, `[N, 3, H, W]`.
     pub images: Vec<f32>,
@@ -42,8 +44,6 @@ pub struct GeneratorPass {
     pub gradients: Option<Weights>,
     /// In training the running statistics after this pass, by name.
     pub after: Option<Weights>,
-    /// How the batch was cut to fit the adapter.
-    pub cut: Cut,
 }
 
 /// Runs a generator on images.
@@ -58,112 +58,122 @@ pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorP
         None if gradient => return Err(Error::Shape("a gradient needs an upstream".into())),
         None => {}
     }
-    let nets = [(graph, 1)];
+    let parts = parts(gpu, &[(graph, 1)], images.n(), request.micro_batch);
+    let mut tape = Tape::new();
+    let buffers = Buffers::kept(&mut tape, images.shape, &parts);
     if training {
         let net = TrainableNet::new(gpu, graph, weights, GENERATOR_BITS)?;
-        let mut pass = fit(gpu, images.n(), 1, &nets, request.micro_batch, |cut| {
-            let mut tape = Tape::new();
-            let gradients = tape.import("gradients", &net.gradients);
-            let (x, _) = images.parts(&mut tape, cut);
-            let compiler = net.compiler(gpu, &mut tape)?;
-            // All parts at once: batch norm needs the statistics of the whole batch.
-            let parts = push(&mut tape, compiler, &x, gradient, Some(gradients))?;
-            run(gpu, &tape, request, &parts, cut)
-        })?;
+        let gradients = tape.import("gradients", &net.gradients);
+        let compiler = net.compiler(gpu, &mut tape)?;
+        // All parts at once: batch norm needs the statistics of the whole batch.
+        push(&mut tape, compiler, &buffers.whole(), gradient, Some(gradients))?;
+        let mut pass = run(gpu, &tape, request, &buffers)?;
         if gradient {
             pass.gradients = Some(net.named(&net.gradients.read::<f32>(gpu)?));
         }
         let mut after = net.weights(gpu)?;
         after.tensors.retain(|name, _| is_running(graph, name));
         pass.after = Some(after);
-        return Ok(pass);
-    }
-    let make = if gradient { FrozenNet::new } else { FrozenNet::for_inference };
-    let mode = if gradient { Mode::Frozen } else { Mode::Inference };
-    let net = make(gpu, graph, weights, GENERATOR_BITS, 1)?;
-    net.injector(gpu, 1, None)?.run(gpu, &[0])?;
-    fit(gpu, images.n(), 1, &nets, request.micro_batch, |cut| {
-        let mut tape = Tape::new();
-        let (x, _) = images.parts(&mut tape, cut);
-        let mut parts = Vec::new();
-        for x in x.chunks(1) {
+        Ok(pass)
+    } else {
+        let (net, mode) = if gradient {
+            (FrozenNet::new(gpu, graph, weights, GENERATOR_BITS, 1)?, Mode::Frozen)
+        } else {
+            (FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?, Mode::Inference)
+        };
+        net.injector(gpu, 1, None)?.run(gpu, &[0])?;
+        for buffers in buffers.whole().chunks(1) {
             let compiler = net.compiler(gpu, &mut tape, mode);
-            parts.extend(push(&mut tape, compiler, x, gradient, None)?);
+            push(&mut tape, compiler, buffers, gradient, None)?;
         }
-        run(gpu, &tape, request, &parts, cut)
-    })
+        run(gpu, &tape, request, &buffers)
+    }
 }
 
-/// What the host writes and reads of one part.
+/// What the host writes and reads.
+struct Buffers {
+    x: Batch,
+    y: Batch,
+    dy: Batch,
+    dx: Batch,
+}
+
+/// The same of one part.
 #[derive(Clone, Copy)]
-struct Part {
+struct OfPart {
     x: Value,
-    y: Value,
-    dy: Value,
-    dx: Option<Value>,
+    y: BufferId,
+    dy: BufferId,
+    dx: BufferId,
+}
+
+impl Buffers {
+    fn kept(tape: &mut Tape, shape: Nhwc, parts: &[Part]) -> Self {
+        let mut batch = |label: &str| Batch::kept(tape, label, shape, parts);
+        let (x, y) = (batch("images"), batch("protected images"));
+        Self { x, y, dy: batch("upstream"), dx: batch("gradient") }
+    }
+
+    fn whole(&self) -> Vec<OfPart> {
+        let others = self.y.ids().into_iter().zip(self.dy.ids()).zip(self.dx.ids());
+        let of_part = |(x, ((y, dy), dx))| OfPart { x, y, dy, dx };
+        self.x.values().into_iter().zip(others).map(of_part).collect()
+    }
 }
 
 /// Appends forward, and backward if the `gradient` is wanted.
 fn push(
     tape: &mut Tape,
     mut compiler: Compiler<'_>,
-    images: &[Value],
+    parts: &[OfPart],
     gradient: bool,
     gradients: Option<BufferId>,
-) -> Result<Vec<Part>> {
-    let g = compiler.forward_parts(tape, images)?;
-    let mut parts = Vec::new();
-    for (&x, g) in images.iter().zip(&g) {
-        let mut kept = |label: &str| Value { id: tape.kept(label, x.shape.bytes()), ..x };
-        let (y, dy) = (kept("protected images"), kept("upstream"));
-        tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, y.id])?;
-        parts.push(Part { x, y, dy, dx: None });
+) -> Result<()> {
+    let images: Vec<Value> = parts.iter().map(|part| part.x).collect();
+    let g = compiler.forward_parts(tape, &images)?;
+    for (part, g) in parts.iter().zip(&g) {
+        tape.push(ops::fuse_clamp::plan(part.x.shape)?, &[part.x.id, g.id, part.y])?;
     }
     if !gradient {
-        return Ok(parts);
+        return Ok(());
     }
     let mut dg = Vec::new();
-    for (Part { x, dy, .. }, g) in parts.iter().zip(&g) {
-        let masked = tape.transient("gradient of G", x.shape.bytes());
-        tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dy.id, x.id, g.id, masked])?;
+    for (part, g) in parts.iter().zip(&g) {
+        let shape = part.x.shape;
+        let masked = tape.transient("gradient of G", shape.bytes());
+        tape.push(ops::fuse_clamp_grad::plan(shape)?, &[part.dy, part.x.id, g.id, masked])?;
         dg.push(masked);
     }
     let through = compiler.backward_parts(tape, &dg, gradients, true)?;
-    for (i, part) in parts.iter_mut().enumerate() {
-        let shape = part.x.shape;
+    for (i, part) in parts.iter().enumerate() {
         // x reaches the output directly and through G; a learned image knows no x.
-        let id = match &through {
+        match &through {
             Some(through) => {
-                let sum = tape.kept("gradient", shape.bytes());
-                tape.push(ops::add::plan(shape)?, &[dg[i], through[i], sum])?;
-                sum
+                tape.push(ops::add::plan(part.x.shape)?, &[dg[i], through[i], part.dx])?;
             }
-            None => keep(tape, "gradient", Value { id: dg[i], ..part.x })?,
-        };
-        part.dx = Some(Value { id, ..part.x });
+            None => copy(tape, Value { id: dg[i], ..part.x }, part.dx)?,
+        }
     }
-    Ok(parts)
+    Ok(())
 }
 
 fn run(
     gpu: &Gpu,
     tape: &Tape,
     request: &GeneratorRequest<'_>,
-    parts: &[Part],
-    cut: &Cut,
+    buffers: &Buffers,
 ) -> Result<GeneratorPass> {
     let program = Program::build(gpu, tape)?;
-    let all = |of: fn(&Part) -> Option<Value>| parts.iter().filter_map(of).collect::<Vec<_>>();
-    request.images.write(gpu, &program, &all(|part| Some(part.x)));
+    buffers.x.write(gpu, &program, request.images.data);
     if let Some(upstream) = request.upstream {
-        write_parts(gpu, &program, &all(|part| Some(part.dy)), upstream);
+        buffers.dy.write(gpu, &program, upstream);
     }
     program.run(gpu)?;
-    let images = read_parts(gpu, &program, &all(|part| Some(part.y)))?;
+    let images = buffers.y.read(gpu, &program)?;
     let loss = request.upstream.map(|upstream| dot(&images, upstream));
-    let dx = request.gradient.then(|| read_parts(gpu, &program, &all(|part| part.dx)));
-    let (input_gradient, cut) = (dx.transpose()?, cut.clone());
-    Ok(GeneratorPass { images, loss, input_gradient, gradients: None, after: None, cut })
+    let dx = request.gradient.then(|| buffers.dx.read(gpu, &program));
+    let input_gradient = dx.transpose()?;
+    Ok(GeneratorPass { images, loss, input_gradient, gradients: None, after: None })
 }
 
 fn is_running(graph: &Graph, name: &str) -> bool {

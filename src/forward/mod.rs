@@ -12,10 +12,13 @@ pub use generator::{GeneratorPass, GeneratorRequest, generator};
 use crate::{
     error::{Error, Result},
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Cut, Value},
-    ops,
+    nn::{Cut, Graph, Value},
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
+
+/// Bytes that a node's value may have, where the adapter allows more: a batch of large images would
+/// otherwise fill the memory.
+const LARGEST: u64 = 256 << 20;
 
 /// Images `[N, 3, side, side]` in [-1, 1], in PyTorch's order (NCHW).
 #[derive(Clone, Copy, Debug)]
@@ -46,28 +49,13 @@ impl<'a> Images<'a> {
         self.shape.n
     }
 
-    /// Buffers for the parts of a cut, and for their classes (u32).
-    fn parts(self, tape: &mut Tape, cut: &Cut) -> (Vec<Value>, Vec<BufferId>) {
-        let part = |&n: &u32| {
-            let shape = Nhwc { n, ..self.shape };
-            let id = tape.kept("images", shape.bytes());
-            (Value { id, shape, copies: 1 }, tape.kept("labels", u64::from(n) * 4))
-        };
-        cut.parts.iter().map(part).unzip()
-    }
-
-    /// Writes the images into their parts.
-    fn write(self, gpu: &Gpu, program: &Program, parts: &[Value]) {
-        write_parts(gpu, program, parts, self.data);
-    }
-
     /// Rows, and columns, of an image.
     #[must_use]
     pub fn side(self) -> u32 {
         self.shape.h
     }
 
-    /// `NotFit` unless a network of this input `[C, H, W]` takes them.
+    /// An error unless a network of this input `[C, H, W]` takes them.
     fn fit(self, name: &str, chw: [u32; 3]) -> Result<()> {
         let Nhwc { h, w, c, .. } = self.shape;
         if chw == [c, h, w] {
@@ -80,6 +68,92 @@ impl<'a> Images<'a> {
     }
 }
 
+/// Some images of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    first: u32,
+    n: u32,
+}
+
+impl Part {
+    /// This part of a tensor whose rows, one an image, have `row` numbers.
+    fn of<T>(self, data: &[T], row: usize) -> &[T] {
+        &data[self.first as usize * row..][..self.n as usize * row]
+    }
+}
+
+/// A batch of `n` in as few parts as let the values of every network's nodes fit one binding, of
+/// `micro_batch` images at most if it is given; each network comes with its copies.
+fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32, micro_batch: Option<u32>) -> Vec<Part> {
+    let image = networks.iter().map(|&(graph, copies)| graph.largest() * u64::from(copies)).max();
+    let limits = gpu.limits();
+    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST);
+    let fits = u32::try_from(most / image.unwrap_or(1).max(1)).unwrap_or(u32::MAX);
+    parts_of(&Cut::new(n, micro_batch.map_or(fits, |asked| fits.min(asked)), 1, 1))
+}
+
+/// The parts of a cut, one behind the other.
+fn parts_of(cut: &Cut) -> Vec<Part> {
+    let mut first = 0;
+    let part = |&n: &u32| {
+        first += n;
+        Part { first: first - n, n }
+    };
+    cut.parts.iter().map(part).collect()
+}
+
+/// Images on a tape, a buffer a part.
+#[derive(Clone, Debug)]
+struct Batch {
+    shape: Nhwc,
+    parts: Vec<(Part, BufferId)>,
+}
+
+impl Batch {
+    /// Declares a kept buffer for each part of a batch of this shape.
+    fn kept(tape: &mut Tape, label: &str, shape: Nhwc, parts: &[Part]) -> Self {
+        let buffer = |part: &Part| {
+            let bytes = Nhwc { n: part.n, ..shape }.bytes();
+            (*part, tape.kept(label, bytes))
+        };
+        Self { shape, parts: parts.iter().map(buffer).collect() }
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let value = |&(part, id): &(Part, BufferId)| Value {
+            id,
+            shape: Nhwc { n: part.n, ..self.shape },
+            copies: 1,
+        };
+        self.parts.iter().map(value).collect()
+    }
+
+    fn ids(&self) -> Vec<BufferId> {
+        self.parts.iter().map(|&(_, id)| id).collect()
+    }
+
+    /// Writes a tensor in PyTorch's order.
+    fn write(&self, gpu: &Gpu, program: &Program, nchw: &[f32]) {
+        let Nhwc { h, w, c, .. } = self.shape;
+        for &(part, id) in &self.parts {
+            let shape = Nhwc { n: part.n, ..self.shape };
+            let data = part.of(nchw, (h * w * c) as usize);
+            program.write(gpu, id, 0, &nhwc_from_nchw(data, shape, 0.0));
+        }
+    }
+
+    /// Reads a tensor into PyTorch's order.
+    fn read(&self, gpu: &Gpu, program: &Program) -> Result<Vec<f32>> {
+        let mut nchw = Vec::new();
+        for &(part, id) in &self.parts {
+            let shape = Nhwc { n: part.n, ..self.shape };
+            let padded: Vec<f32> = program.read(gpu, id)?;
+            nchw.extend(nchw_from_nhwc(&padded[..shape.vec4s() as usize * 4], shape));
+        }
+        Ok(nchw)
+    }
+}
+
 /// A scalar made of the output, whose gradient is asked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Loss<'a> {
@@ -87,26 +161,6 @@ pub enum Loss<'a> {
     CrossEntropy(&'a [u32]),
     /// `sum(output * upstream)`; as many numbers as the output has, in its order.
     Upstream(&'a [f32]),
-}
-
-/// Writes NCHW values into the parts of a batch.
-fn write_parts(gpu: &Gpu, program: &Program, parts: &[Value], values: &[f32]) {
-    let mut rest = values;
-    for part in parts {
-        let len = part.shape.pixels() * part.shape.c;
-        let (own, others) = rest.split_at(len as usize);
-        program.write(gpu, part.id, 0, &nhwc_from_nchw(own, part.shape, 0.0));
-        rest = others;
-    }
-}
-
-/// NCHW values from the parts of a batch, one buffer each.
-fn read_parts(gpu: &Gpu, program: &Program, parts: &[Value]) -> Result<Vec<f32>> {
-    let mut values = Vec::new();
-    for part in parts {
-        values.extend(nchw_from_nhwc(&program.read(gpu, part.id)?, part.shape));
-    }
-    Ok(values)
 }
 
 /// `sum(a * b)` in f64.
@@ -122,18 +176,22 @@ fn same_length(what: &str, has: usize, needs: usize) -> Result<()> {
     Err(Error::Shape(format!("{what}: {has} numbers, expected {needs}")))
 }
 
-/// Appends a copy of a transient value that outlives the run.
-fn keep(tape: &mut Tape, label: &str, value: Value) -> Result<BufferId> {
-    let whole = Nhwc { n: value.shape.n * value.copies, ..value.shape };
-    let kept = tape.kept(label, whole.bytes());
-    let same = ops::gather2d::Gather::channels(0);
-    tape.push(ops::gather2d::plan(whole, whole, same)?, &[value.id, kept])?;
-    Ok(kept)
+/// Appends a copy of a transient value to a buffer that outlives the run.
+fn copy(tape: &mut Tape, value: Value, to: BufferId) -> Result<()> {
+    tape.copy(value.id, to, 0, Nhwc { n: value.shape.n * value.copies, ..value.shape }.bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_the_whole() {
+        let parts = parts_of(&Cut::new(10, 3, 1, 1));
+        let data: Vec<u32> = (0..20).collect();
+        let all: Vec<u32> = parts.iter().flat_map(|part| part.of(&data, 2)).copied().collect();
+        assert!(all == data && parts.len() == 4);
+    }
 
     #[test]
     fn only_square_colour_images_are_images() {

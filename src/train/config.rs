@@ -153,6 +153,9 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
+/// Perturbed copies of a step, at most.
+const MAX_COPIES: u32 = 1000;
+
 impl TrainConfig {
     /// The fault model and rate.
     ///
@@ -188,6 +191,10 @@ impl TrainConfig {
         self.fault_model()?;
         self.maps()?;
         positive("--copies", self.copies.into())?;
+        if self.copies > MAX_COPIES {
+            let what = format!("{} copies", self.copies);
+            return Err(Error::argument("--copies", what, "the paper has 10; 1000 is the most"));
+        }
         positive("--batch-size", self.batch_size.into())?;
         positive("--steps", self.steps.unwrap_or(1))?;
         positive("--epochs", self.epochs)?;
@@ -267,18 +274,30 @@ impl PretrainConfig {
 }
 
 /// Images of a part of a batch; none: as many as fit the adapter.
-pub type MicroBatch = Option<u32>;
+pub(super) type MicroBatch = Option<u32>;
 
 /// `auto`, or a number from 1 up.
 ///
 /// # Errors
 /// Anything else.
-pub fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String> {
+pub(super) fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String> {
     match text.parse() {
         _ if text == "auto" => Ok(None),
         Ok(n @ 1..) => Ok(Some(n)),
         _ => Err("give auto, or a number of images from 1 up".into()),
     }
+}
+
+/// Refuses a batch that the training images do not fill.
+///
+/// # Errors
+/// [`Error::Argument`].
+pub(super) fn batch_of(batch_size: u32, images: usize) -> Result<()> {
+    if batch_size as usize <= images {
+        return Ok(());
+    }
+    let what = format!("{batch_size} images a batch; there are {images} to train on");
+    Err(Error::argument("--batch-size", what, "give a smaller batch"))
 }
 
 fn positive(flag: &str, value: u64) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{
     base::{BaseHints, BaseNet},
-    config::{Augment, TrainConfig},
+    config::{Augment, TrainConfig, batch_of},
     eopm::{Eopm, EopmSettings},
     folder::RunFolder,
     pretrain::{mirrors, plan_lines},
@@ -63,6 +63,7 @@ pub fn train(
     let dataset = BaseNet::dataset(&config.base, config.dataset.as_deref())?;
     let mut train_set = data::open(&dataset, &config.data_dir, Split::Train)?;
     let test_set = data::open(&dataset, &config.data_dir, Split::Test)?;
+    batch_of(config.batch_size, train_set.len())?;
     let hints = BaseHints {
         model: config.model.clone(),
         mean: config.input_mean.clone(),

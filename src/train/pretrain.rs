@@ -1,7 +1,7 @@
 //! `nf-gpu pretrain`: quantisation-aware training of a base network.
 
 use super::{
-    config::{Augment, PretrainConfig},
+    config::{Augment, PretrainConfig, batch_of},
     sampler::Sampler,
     supervised::Supervised,
 };
@@ -38,6 +38,7 @@ pub fn pretrain(
     atomic::check(&config.out)?;
     let train = data::open(&config.dataset, &config.data_dir, Split::Train)?;
     let test = data::open(&config.dataset, &config.data_dir, Split::Test)?;
+    batch_of(config.batch_size, train.len())?;
     let graph = models::base(&config.model, train.classes, None)?;
     let net =
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?;
