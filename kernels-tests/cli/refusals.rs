@@ -107,7 +107,7 @@ fn names_that_nothing_has() {
     refuses(
         &place,
         &[
-            ("eval --base base.safetensors --model vgg", 2, &["did you mean vgg-small?"]),
+            ("eval --base base.safetensors --model vgg", 2, &["did you mean vgg11?"]),
             (&pretrain("resnet2", "fashion-sample"), 2, &["did you mean resnet20?"]),
             (&pretrain("vgg-small", "cifar"), 2, &["did you mean cifar10?"]),
             (
