@@ -262,10 +262,14 @@ fn check(name: &str, common: &Common) -> Result<()> {
 }
 
 fn file_json(check: &FileCheck) -> Value {
-    json!({
-        "path": check.path, "bytes": check.bytes, "md5": check.md5,
+    let mut json = json!({
+        "path": check.path, "bytes": check.bytes,
         "ok": check.is_right(), "state": check.describe(),
-    })
+    });
+    if let Some(sum) = check.sum {
+        json[sum.method().to_lowercase().replace('-', "")] = sum.digits().into();
+    }
+    json
 }
 
 fn show(name: &str, out: &Path, split: Split, columns: u32, common: &Common) -> Result<()> {

@@ -4,77 +4,25 @@ use std::path::Path;
 
 use super::{
     checksum::FileCheck,
-    cifar10,
-    fetch::FetchEvent,
+    cifar10::CIFAR10,
+    cifar100::CIFAR100,
+    dataset::{Dataset, DatasetInfo},
+    fetch::{self, FetchEvent, Means},
+    gtsrb::GTSRB,
     image_set::{ImageSet, Split},
-    sample,
+    mnist, sample,
 };
 use crate::error::{Error, Result};
 
 /// Where fetched files go unless something else is said, relative to the current folder.
 pub const DEFAULT_DIR: &str = "datasets/cache";
 
-/// What is known of a data set before any file is read.
-#[derive(Clone, Debug, serde::Serialize)]
-#[non_exhaustive]
-pub struct DatasetInfo {
-    /// The name that [`open`] takes.
-    pub name: &'static str,
-    /// One line: what it is.
-    pub title: &'static str,
-    /// Number of training images.
-    pub train_images: u32,
-    /// Number of test images.
-    pub test_images: u32,
-    /// Rows of an image.
-    pub height: u32,
-    /// Columns of an image.
-    pub width: u32,
-    /// Number of classes.
-    pub classes: u32,
-    /// Class names, in the order of the labels.
-    pub class_names: &'static [&'static str],
-    /// Licence, in words.
-    pub licence: &'static str,
-    /// Home page.
-    pub source: &'static str,
-    /// Bytes on disk, or in the program when embedded.
-    pub bytes: u64,
-    /// True when the data set is in the program and needs no files.
-    pub embedded: bool,
-}
+static KNOWN: [&Dataset; 6] =
+    [&CIFAR10, &CIFAR100, &GTSRB, &mnist::FASHION, &mnist::DIGITS, &sample::SAMPLE];
 
-impl DatasetInfo {
-    /// Number of images of a split.
-    #[must_use]
-    pub fn images(&self, split: Split) -> u32 {
-        match split {
-            Split::Train => self.train_images,
-            Split::Test => self.test_images,
-        }
-    }
-
-    /// Puts pixels `[N][3][H][W]` and labels `[N]` under this data set's name and classes.
-    pub(super) fn image_set(&self, split: Split, pixels: Vec<u8>, labels: Vec<u8>) -> ImageSet {
-        ImageSet {
-            name: self.name.into(),
-            split,
-            height: self.height,
-            width: self.width,
-            classes: self.classes,
-            class_names: self.class_names.iter().map(ToString::to_string).collect(),
-            pixels,
-            labels,
-        }
-    }
-}
-
-static KNOWN: [DatasetInfo; 2] = [cifar10::INFO, sample::INFO];
-
-/// Every data set that [`open`] takes.
-#[must_use]
-pub fn known() -> &'static [DatasetInfo] {
-    &KNOWN
+/// Every data set that [`open`] takes by name.
+pub fn known() -> impl Iterator<Item = &'static DatasetInfo> {
+    KNOWN.iter().map(|d| &d.info)
 }
 
 /// The data set of that name.
@@ -83,11 +31,15 @@ pub fn known() -> &'static [DatasetInfo] {
 ///
 /// [`Error::Unknown`] with the nearest known name.
 pub fn info(name: &str) -> Result<&'static DatasetInfo> {
-    let unknown = || Error::unknown("dataset", name, KNOWN.iter().map(|i| i.name));
-    KNOWN.iter().find(|i| i.name == name).ok_or_else(unknown)
+    Ok(&dataset(name)?.info)
 }
 
-/// Opens a data set by name (`cifar10`, `fashion-sample`) from the files under `dir`
+fn dataset(name: &str) -> Result<&'static Dataset> {
+    let unknown = || Error::unknown("dataset", name, known().map(|i| i.name));
+    KNOWN.iter().find(|d| d.info.name == name).copied().ok_or_else(unknown)
+}
+
+/// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`
 /// ([`DEFAULT_DIR`] unless the user says otherwise; an embedded data set looks at no files).
 ///
 /// # Errors
@@ -95,7 +47,7 @@ pub fn info(name: &str) -> Result<&'static DatasetInfo> {
 /// [`Error::Unknown`] for the name; [`Error::Format`] when files are missing (the hint says how
 /// to fetch them), truncated, or hold a label that is no class; [`Error::Read`].
 pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
-    if info(name)?.embedded { sample::open(split) } else { cifar10::open(dir, split) }
+    (dataset(name)?.open)(dir, split)
 }
 
 /// Brings the files of a data set into `dir`, checked; files that are there and right are kept.
@@ -111,20 +63,21 @@ pub fn fetch(
     dir: &Path,
     progress: &mut dyn FnMut(FetchEvent<'_>) -> bool,
 ) -> Result<()> {
-    if info(name)?.embedded {
+    let set = dataset(name)?;
+    if set.info.embedded {
         return Ok(());
     }
-    cifar10::fetch(dir, &cifar10::Sources::default(), progress)
+    fetch::fetch(name, set.files, &(set.sources)(), &Means::default(), dir, progress)
 }
 
-/// Checks every file of a data set by size and MD5.
+/// Checks every file of a data set by size and checksum.
 ///
 /// # Errors
 ///
 /// [`Error::Unknown`] for the name; [`Error::Read`]. What is wrong with a file is in its
 /// [`FileCheck`], not an error.
 pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
-    if info(name)?.embedded { Ok(sample::check()) } else { cifar10::check(dir) }
+    (dataset(name)?.check)(dir)
 }
 
 /// Whether every file of a data set is there with the right size: a quick look, while [`check`]
@@ -134,5 +87,5 @@ pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
 ///
 /// [`Error::Unknown`] for the name.
 pub fn is_here(name: &str, dir: &Path) -> Result<bool> {
-    Ok(info(name)?.embedded || cifar10::is_here(dir))
+    Ok((dataset(name)?.is_here)(dir))
 }
