@@ -8,6 +8,7 @@ use super::{
     cifar100::CIFAR100,
     dataset::{Dataset, DatasetInfo},
     fetch::{self, FetchEvent, Means},
+    folder,
     gtsrb::GTSRB,
     image_set::{ImageSet, Split},
     mnist, sample,
@@ -35,22 +36,104 @@ pub fn info(name: &str) -> Result<&'static DatasetInfo> {
 }
 
 fn dataset(name: &str) -> Result<&'static Dataset> {
-    let unknown = || Error::unknown("dataset", name, known().map(|i| i.name));
-    KNOWN.iter().find(|d| d.info.name == name).copied().ok_or_else(unknown)
+    if let Some(found) = KNOWN.iter().find(|d| d.info.name == name) {
+        return Ok(found);
+    }
+    if name.contains(['/', '\\']) {
+        let hint = "give a folder of class folders (PATH/train/CLASS/IMAGE), or a name that \
+                    `nf-gpu data list` shows";
+        return Err(Error::argument("dataset", format!("there is no folder {name}"), hint));
+    }
+    Err(Error::unknown("dataset", name, known().map(|i| i.name)))
+}
+
+/// Whether `name` names a folder of the user's: it is not the name of a known data set, and a
+/// folder is there.
+#[must_use]
+pub fn is_folder(name: &str) -> bool {
+    known().all(|info| info.name != name) && Path::new(name).is_dir()
 }
 
 /// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`
-/// ([`DEFAULT_DIR`] unless the user says otherwise; an embedded data set looks at no files).
+/// ([`DEFAULT_DIR`] unless the user says otherwise; an embedded data set looks at no files), or a
+/// folder of class folders with all its images at 32x32.
 ///
 /// # Errors
 ///
-/// [`Error::Unknown`] for the name; [`Error::Format`] when files are missing (the hint says how
-/// to fetch them), truncated, or hold a label that is no class; [`Error::Read`].
+/// As [`open_sized`].
 pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
-    (dataset(name)?.open)(dir, split)
+    open_sized(name, dir, split, 32)
 }
 
-/// Brings the files of a data set into `dir`, checked; files that are there and right are kept.
+/// Opens a data set whose images are to be `side x side`: a named set must be so, the images of a
+/// folder of class folders (`name` is its path) are resized, as torchvision's `Resize((side, side))`
+/// does it. A folder's images are decoded anew at each call, on all cores.
+///
+/// # Errors
+///
+/// [`Error::Unknown`] for the name; [`Error::Argument`] for the side; [`Error::Format`] when files
+/// are missing (the hint says how to fetch them), truncated, or hold a label that is no class, and
+/// when a folder's classes or images are not as they should be; [`Error::Read`].
+pub fn open_sized(name: &str, dir: &Path, split: Split, side: u32) -> Result<ImageSet> {
+    if is_folder(name) {
+        return folder::open(Path::new(name), split, side);
+    }
+    let set = sided(name, side)?;
+    (set.open)(dir, split)
+}
+
+/// At least `n` images of each class, or all where there are fewer, and how many there are of each:
+/// for a look at a data set. Of a folder, only `n` of each class are decoded.
+///
+/// # Errors
+///
+/// As [`open_sized`].
+pub fn preview(
+    name: &str,
+    dir: &Path,
+    split: Split,
+    side: u32,
+    n: usize,
+) -> Result<(ImageSet, Vec<usize>)> {
+    if is_folder(name) {
+        let scan = folder::Scan::of(Path::new(name), split)?;
+        return Ok((folder::open_some(&scan, n, side)?, scan.class_counts()));
+    }
+    let set = open_sized(name, dir, split, side)?;
+    let counts = set.class_counts();
+    Ok((set, counts))
+}
+
+/// Class names and the number of images of each class. A folder's images are counted, not read.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn contents(name: &str, dir: &Path, split: Split) -> Result<(Vec<String>, Vec<usize>)> {
+    if is_folder(name) {
+        let scan = folder::Scan::of(Path::new(name), split)?;
+        let counts = scan.class_counts();
+        return Ok((scan.classes, counts));
+    }
+    let set = (dataset(name)?.open)(dir, split)?;
+    let counts = set.class_counts();
+    Ok((set.class_names, counts))
+}
+
+/// The data set of that name, if its images are `side x side`.
+fn sided(name: &str, side: u32) -> Result<&'static Dataset> {
+    let set = dataset(name)?;
+    let (h, w) = (set.info.height, set.info.width);
+    if (h, w) != (side, side) {
+        let what = format!("the images of {name} are {h}x{w}, not {side}x{side}");
+        let hint = format!("use images of {h}x{w}, or a folder of class folders, which gives any");
+        return Err(Error::argument("dataset", what, hint));
+    }
+    Ok(set)
+}
+
+/// Brings the files of a data set into `dir`, checked; files that are there and right are kept. An
+/// embedded data set and a folder need nothing.
 /// `progress` is told what happens and stops the work by answering `false`.
 ///
 /// # Errors
@@ -63,6 +146,9 @@ pub fn fetch(
     dir: &Path,
     progress: &mut dyn FnMut(FetchEvent<'_>) -> bool,
 ) -> Result<()> {
+    if is_folder(name) {
+        return Ok(());
+    }
     let set = dataset(name)?;
     if set.info.embedded {
         return Ok(());
@@ -70,13 +156,17 @@ pub fn fetch(
     fetch::fetch(name, set.files, &(set.sources)(), &Means::default(), dir, progress)
 }
 
-/// Checks every file of a data set by size and checksum.
+/// Checks every file of a data set by size and checksum, or by reading it where it has none.
 ///
 /// # Errors
 ///
-/// [`Error::Unknown`] for the name; [`Error::Read`]. What is wrong with a file is in its
+/// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
+/// [`Error::Read`]. What is wrong with a file is in its
 /// [`FileCheck`], not an error.
 pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
+    if is_folder(name) {
+        return folder::check(Path::new(name));
+    }
     (dataset(name)?.check)(dir)
 }
 
@@ -87,5 +177,5 @@ pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
 ///
 /// [`Error::Unknown`] for the name.
 pub fn is_here(name: &str, dir: &Path) -> Result<bool> {
-    Ok((dataset(name)?.is_here)(dir))
+    Ok(is_folder(name) || (dataset(name)?.is_here)(dir))
 }

@@ -16,7 +16,6 @@ use super::{
     image_set::{ImageSet, Split},
     parallel,
     records::{Layout, Records},
-    resize::Planes,
 };
 use crate::error::{Error, Result};
 use archives::Signs;
@@ -112,19 +111,22 @@ fn from_archives(folder: &Path, split: Split) -> Result<ImageSet> {
     if let Some(set) = ImageCache::open(&path, &origin).and_then(|c| whole(&c, split).ok()) {
         return Ok(set);
     }
-    let images = parallel::map(
-        signs.list.len(),
+    let bytes = 3 * (SIDE * SIDE) as usize;
+    let mut pixels = vec![0; signs.list.len() * bytes];
+    parallel::fill(
+        &mut pixels,
+        bytes,
         || signs.tree.clone(),
-        |tree, i| {
+        |tree, i, out| {
             let name = &signs.list[i].0;
-            decode::bytes(&tree.path(name), &tree.read(name)?)?.resized(SIDE, SIDE)
+            decode::bytes(&tree.path(name), &tree.read(name)?)?.resize_into(SIDE, out)
         },
     )?;
     // A cache that cannot be written costs time at the next opening, no more.
     let _ = ImageCache::write(&path, &origin, |cache| {
-        signs.list.iter().zip(&images).try_for_each(|((_, label), image)| cache.add(*label, image))
+        let mut images = signs.list.iter().zip(pixels.chunks_exact(bytes));
+        images.try_for_each(|((_, label), image)| cache.add(*label, (SIDE, SIDE), image))
     });
-    let pixels = images.into_iter().flat_map(|image: Planes| image.pixels).collect();
     let labels = signs.list.iter().map(|(_, label)| *label).collect();
     Ok(INFO.image_set(split, pixels, labels))
 }

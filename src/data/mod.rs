@@ -1,7 +1,8 @@
 //! Data sets: images as bytes in memory, from files that are fetched and checked.
 //!
 //! Knows shapes and files, not GPUs. `catalog` holds the names; a data set is one file beside it
-//! (`cifar10`, `mnist`, `sample`).
+//! (`cifar10`, `gtsrb`, `mnist`, ...), a declaration of files, checksums and sources. `folder` reads
+//! any folder of class folders.
 
 mod catalog;
 mod checksum;
@@ -11,6 +12,7 @@ pub mod contact_sheet;
 mod dataset;
 mod decode;
 mod fetch;
+mod folder;
 mod gtsrb;
 pub mod idx;
 mod image_cache;
@@ -23,9 +25,12 @@ mod records;
 mod resize;
 mod sample;
 
-pub use catalog::{DEFAULT_DIR, check, fetch, info, is_here, known, open};
+pub use catalog::{
+    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized, preview,
+};
 pub use checksum::{FileCheck, FileState, Sum};
 pub use dataset::DatasetInfo;
 pub use fetch::FetchEvent;
+pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};
 pub use resize::CropArea;

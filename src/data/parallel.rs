@@ -1,7 +1,10 @@
 //! The same work for many items on all cores.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -23,18 +26,40 @@ pub(super) fn map<S, T: Send>(
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let next = AtomicUsize::new(0);
+    each(n, 0..n, state, |state, i, _| work(state, i))
+}
+
+/// Lets `work` fill each piece of `size` bytes of `out`, by its number.
+///
+/// # Errors
+///
+/// Those of `work`; of several that of the lowest number.
+pub(super) fn fill<S>(
+    out: &mut [u8],
+    size: usize,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, &mut [u8]) -> Result<()> + Sync,
+) -> Result<()> {
+    let n = out.len() / size;
+    each(n, out.chunks_exact_mut(size), state, work).map(drop)
+}
+
+fn each<S, X, T: Send>(
+    n: usize,
+    items: impl Iterator<Item = X> + Send,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, X) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let items = Mutex::new(items.enumerate());
     let failed = AtomicBool::new(false);
     let worker = || {
         let mut state = state();
         let mut done = Vec::new();
-        // Numbers are taken in order: when one fails, all below it are done or being done.
+        // Items are taken in order: when one fails, all before it are done or being done.
         while !failed.load(Ordering::Relaxed) {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n {
-                break;
-            }
-            let result = work(&mut state, i);
+            let item = items.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((i, item)) = item else { break };
+            let result = work(&mut state, i, item);
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
             done.push((i, result));
         }
@@ -72,5 +97,23 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(map(1000, || (), fails).unwrap_err().to_string(), "37");
         }
+    }
+
+    #[test]
+    fn every_piece_is_filled_with_its_number() {
+        let mut out = vec![9; 300];
+        fill(
+            &mut out,
+            3,
+            || (),
+            |(), i, piece| {
+                piece.fill(i as u8);
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert!((0..300).all(|i| usize::from(out[i]) == i / 3));
+        let e = fill(&mut out, 3, || (), |(), i, _| Err(Error::Shape(i.to_string())));
+        assert_eq!(e.unwrap_err().to_string(), "0");
     }
 }

@@ -29,16 +29,17 @@ pub(super) struct Planes {
 }
 
 impl Planes {
-    /// All of it.
-    pub(super) fn area(&self) -> CropArea {
-        CropArea { top: 0, left: 0, height: self.height, width: self.width }
-    }
-
     /// The whole image at `height x width`.
     pub(super) fn resized(&self, height: u32, width: u32) -> Result<Self> {
         let mut pixels = vec![0; 3 * height as usize * width as usize];
-        crop_resize(&self.pixels, (self.height, self.width), self.area(), height, &mut pixels)?;
+        self.resize_into(height, &mut pixels)?;
         Ok(Self { height, width, pixels })
+    }
+
+    /// Fills `out` `[3][height][...]` with the whole image.
+    pub(super) fn resize_into(&self, height: u32, out: &mut [u8]) -> Result<()> {
+        let all = CropArea { top: 0, left: 0, height: self.height, width: self.width };
+        crop_resize(&self.pixels, (self.height, self.width), all, height, out)
     }
 }
 
