@@ -20,20 +20,20 @@ use std::{
 use tempfile::TempDir;
 
 /// A folder to work in, with `base.safetensors` in it: a vgg-small with random weights.
-struct Place {
+pub(super) struct Place {
     dir: TempDir,
 }
 
 /// How a run of the binary ended.
 #[derive(Debug)]
-struct Ended {
+pub(super) struct Ended {
     code: Option<i32>,
     stdout: String,
-    stderr: String,
+    pub(super) stderr: String,
 }
 
 /// The weights that [`initialise`] gives a base network, said to be of `fashion-sample`.
-fn random_base(model: &str, seed: u64) -> Weights {
+pub(super) fn random_base(model: &str, seed: u64) -> Weights {
     let graph = models::base(model, 10, None).unwrap();
     let mut weights = initialise(&graph, true, seed);
     for (key, value) in [("format", FORMAT), ("model", model), ("dataset", "fashion-sample")] {
@@ -43,13 +43,13 @@ fn random_base(model: &str, seed: u64) -> Weights {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         random_base("vgg-small", 1).save(dir.path().join("base.safetensors")).unwrap();
         Self { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -64,12 +64,12 @@ impl Place {
         command
     }
 
-    fn run(&self, line: &str) -> Ended {
+    pub(super) fn run(&self, line: &str) -> Ended {
         Ended::of(&mut self.nf(line))
     }
 
     /// Every file under this folder and its size.
-    fn files(&self) -> Vec<(PathBuf, u64)> {
+    pub(super) fn files(&self) -> Vec<(PathBuf, u64)> {
         let mut files = Vec::new();
         walk(self.dir.path(), &mut files);
         files.sort();
@@ -99,14 +99,14 @@ impl Ended {
     }
 
     /// It succeeded; gives stdout.
-    fn done(self) -> String {
+    pub(super) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self.stdout
     }
 
     /// It failed with this exit code, and its last two lines are the one error and its hint, with
     /// all of `says` in them.
-    fn refused(&self, code: i32, says: &[&str]) {
+    pub(super) fn refused(&self, code: i32, says: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         let lines: Vec<&str> = self.stderr.lines().collect();
         let errors = lines.iter().filter(|line| line.to_lowercase().contains("error")).count();
@@ -121,7 +121,7 @@ impl Ended {
     }
 
     /// The argument parser refused it.
-    fn no_usage(&self, says: &str) {
+    pub(super) fn no_usage(&self, says: &str) {
         assert_eq!(self.code, Some(2), "{self:?}");
         assert!(self.stderr.starts_with("error: ") && self.stderr.contains(says), "{self:?}");
         assert!(self.stderr.contains("--help"), "{self:?}");

@@ -97,6 +97,8 @@ impl Evaluator<'_> {
                 let plane = self.plane_under(node);
                 x.chunks(plane).map(|p| p.iter().sum::<f64>() / plane as f64).collect()
             }
+            Op::Dropout(p) => self.dropped(node, *p, x),
+            Op::LearnedImage(param) => self.parameter(*param).repeat(values.n),
             Op::Add => x.iter().zip(&values.nodes[inputs[1]]).map(|(a, b)| a + b).collect(),
             Op::MaxPool(_) | Op::Upsample(_) | Op::Concat | Op::Gather(_) => self
                 .picks(node, values)
@@ -104,6 +106,17 @@ impl Evaluator<'_> {
                 .map(|pick| pick.map_or(0.0, |(input, at)| values.nodes[inputs[input]][at]))
                 .collect(),
         }
+    }
+
+    /// Values (or gradients) behind a dropout of 1x1 pixels; the seed is 0.
+    fn dropped(&self, node: NodeId, p: f32, x: &[f64]) -> Vec<f64> {
+        if !self.training {
+            return x.to_vec();
+        }
+        assert_eq!(self.chw(node)[1..], [1, 1], "only behind fully connected layers");
+        let kept = nf_gpu::reference::dropout::kept(x.len(), 0, node as u32, p, [0, 0]);
+        let scale = 1.0 / (1.0 - f64::from(p));
+        x.iter().zip(kept).map(|(x, keep)| if keep { x * scale } else { 0.0 }).collect()
     }
 
     /// Pixels of the image that a global average pool reduces to one.

@@ -26,8 +26,9 @@ fn the_page_and_the_code_agree_on_every_map() {
         let seed: u64 = row[0].parse().unwrap();
         let (layer, word): (u32, u32) = (row[1].parse().unwrap(), row[2].parse().unwrap());
         let ber: f64 = row[3].parse().unwrap();
-        let reads = FaultModel::ALL.map(|model| {
-            STORED ^ Faults::new(model, ber).unwrap().xor_mask(word, layer, STORED, seed)
+        let reads = [FaultModel::Flip, FaultModel::StuckAt].map(|model| {
+            STORED
+                ^ Faults::new(model, ber).unwrap().map(seed).unwrap().xor_mask(word, layer, STORED)
         });
         let ours = [
             threshold(ber),

@@ -1,44 +1,77 @@
 //! The generators against values that the public reference implementation computed
 //! (`kernels-tests/golden/README.md`), on every adapter.
+#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 use super::{
     evaluator::{Evaluator, norm, relative_l2, wide},
     gradients_norm::every_gpu,
 };
 use nf_gpu::{
     fault::{dequantize, quantize},
-    files::Weights,
+    files::{Weights, safetensors::{self, Dtype}},
     gpu::{Gpu, Program, Tape},
     models,
     nn::{FrozenNet, Graph, Mode, TrainableNet, Value},
     ops,
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const SHAPE: Nhwc = Nhwc { n: 2, h: 32, w: 32, c: 3 };
 /// Relative L2 errors that f32 kernels must keep to (`kernels-tests/golden/README.md`).
-const OUTPUT: f64 = 1e-5;
-const GRADIENT: f64 = 2e-4;
+pub(super) const OUTPUT: f64 = 1e-5;
+pub(super) const GRADIENT: f64 = 2e-4;
 
 /// One file of golden values.
-struct Golden {
-    graph: Graph,
-    file: Weights,
-    parameters: Weights,
+pub(super) struct Golden {
+    pub(super) graph: Graph,
+    pub(super) file: Weights,
+    pub(super) parameters: Weights,
+}
+
+/// A file of golden values: of this repository, or of the larger set beside it, which users do not
+/// have. `None`, said aloud, where it is in neither.
+pub(super) fn golden_file(folder: &str, name: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = root.join("kernels-tests/golden").join(name);
+    let beside = root.join("../shared/golden").join(folder).join(name);
+    let found = [here, beside].into_iter().find(|path| path.exists());
+    if found.is_none() {
+        eprintln!("skipped: golden values {name} are not part of this repository");
+    }
+    found
 }
 
 impl Golden {
-    fn load(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("kernels-tests/golden/{name}.safetensors"));
-        let file = Weights::load(path).unwrap();
+    pub(super) fn load(name: &str) -> Self {
+        Self::open(name, &golden_file("generators", &format!("{name}.safetensors")).unwrap())
+    }
+
+    fn open(name: &str, path: &Path) -> Self {
+        let file = Self::values(path);
+        let parameters = Self::parameters(&file);
+        Self { graph: models::generator(name, SHAPE.h).unwrap(), file, parameters }
+    }
+
+    /// The f32 tensors of a file.
+    pub(super) fn values(path: &Path) -> Weights {
+        let (mut raw, metadata) = safetensors::load(path).unwrap();
+        raw.retain(|_, tensor| tensor.dtype == Dtype::F32);
+        let mut file = Weights { metadata, origin: path.to_owned(), ..Weights::default() };
+        for (name, tensor) in raw {
+            file.insert(name, &tensor.shape, tensor.to_f32().unwrap());
+        }
+        file
+    }
+
+    /// A generator's parameters among them.
+    pub(super) fn parameters(file: &Weights) -> Weights {
         let mut parameters = Weights::default();
         for (name, tensor) in &file.tensors {
             if let Some(name) = name.strip_prefix("param.") {
                 parameters.tensors.insert(name.to_owned(), tensor.clone());
             }
         }
-        Self { graph: models::generator(name, SHAPE.h).unwrap(), file, parameters }
+        parameters
     }
 
     fn images(&self, name: &str) -> &[f32] {
@@ -90,25 +123,25 @@ impl Golden {
         let gradients = net.named(&net.gradients.read::<f32>(gpu).unwrap());
         (output, gradients, net.weights(gpu).unwrap())
     }
+}
 
-    /// Weights and bias of every layer whose output only a batch norm reads.
-    fn biases_before_norms(&self) -> Vec<(&str, &str)> {
-        use nf_gpu::nn::Op;
-        let graph = &self.graph;
-        let is_norm = |&n: &usize| matches!(graph.nodes[n].op, Op::BatchNorm(_));
-        let layers = graph.nodes.iter().zip(0..).filter_map(|(node, i)| match node.op {
-            Op::Conv { layer, .. } if graph.sole_consumer(i).filter(is_norm).is_some() => {
-                Some(graph.layers[layer])
-            }
-            _ => None,
-        });
-        let name = |i: usize| graph.params[i].name.as_str();
-        layers.filter_map(|l| Some((name(l.weight), name(l.bias?)))).collect()
-    }
+/// Weights and bias of every layer whose output only a batch norm reads: the bias has a gradient of
+/// zero in training.
+pub(super) fn biases_before_norms(graph: &Graph) -> Vec<(&str, &str)> {
+    use nf_gpu::nn::Op;
+    let is_norm = |&n: &usize| matches!(graph.nodes[n].op, Op::BatchNorm(_));
+    let layers = graph.nodes.iter().zip(0..).filter_map(|(node, i)| match node.op {
+        Op::Conv { layer, .. } if graph.sole_consumer(i).filter(is_norm).is_some() => {
+            Some(graph.layers[layer])
+        }
+        _ => None,
+    });
+    let name = |i: usize| graph.params[i].name.as_str();
+    layers.filter_map(|l| Some((name(l.weight), name(l.bias?)))).collect()
 }
 
 /// The largest relative error of its tensors, and which they are.
-struct Worst {
+pub(super) struct Worst {
     bound: f64,
     error: f64,
     tensor: String,
@@ -116,11 +149,11 @@ struct Worst {
 }
 
 impl Worst {
-    fn new(bound: f64) -> Self {
+    pub(super) fn new(bound: f64) -> Self {
         Self { bound, error: 0.0, tensor: String::new(), wrong: Vec::new() }
     }
 
-    fn take(&mut self, tensor: &str, got: &[f32], want: &[f64]) {
+    pub(super) fn take(&mut self, tensor: &str, got: &[f32], want: &[f64]) {
         let error = relative_l2(got, want);
         // NaN must not pass.
         if error.is_nan() || error > self.bound {
@@ -132,7 +165,7 @@ impl Worst {
     }
 
     #[track_caller]
-    fn report(&self, what: &str) {
+    pub(super) fn report(&self, what: &str) {
         println!("{what}: {:.1e} ({}), bound {:.0e}", self.error, self.tensor, self.bound);
         assert!(self.wrong.is_empty(), "{what}: {:#?}", self.wrong);
     }
@@ -168,7 +201,7 @@ fn check_evaluator(name: &str) {
     let dg: Vec<f64> = (0..dy.len()).map(|i| if inside(i) { dy[i] } else { 0.0 }).collect();
     let gradients = twin.backward(&values, &dg).parameters;
     let mut grads = Worst::new(GRADIENT);
-    let exempt = golden.biases_before_norms();
+    let exempt = biases_before_norms(&golden.graph);
     for (name, tensor) in &golden.file.tensors {
         if let Some(name) = name.strip_prefix("after.") {
             outputs.take(name, &tensor.data, &running[name]);
@@ -186,11 +219,13 @@ fn check_evaluator(name: &str) {
 fn the_evaluator_is_the_reference_implementation_too() {
     check_evaluator("ConvS");
     check_evaluator("UNetS");
+    check_evaluator("DeConvS");
 }
 
 fn check(name: &str) {
-    let golden = Golden::load(name);
-    let exempt = golden.biases_before_norms();
+    let Some(path) = golden_file("generators", &format!("{name}.safetensors")) else { return };
+    let golden = Golden::open(name, &path);
+    let exempt = biases_before_norms(&golden.graph);
     every_gpu(|gpu, on| {
         let mut outputs = Worst::new(OUTPUT);
         outputs.take("output.eval", &golden.evaluated(gpu), &wide(golden.images("output.eval")));
@@ -226,4 +261,24 @@ fn conv_s_is_the_reference_implementations() {
 #[test]
 fn unet_s_is_the_reference_implementations() {
     check("UNetS");
+}
+
+#[test]
+fn deconv_s_is_the_reference_implementations() {
+    check("DeConvS");
+}
+
+#[test]
+fn conv_l_is_the_reference_implementations() {
+    check("ConvL");
+}
+
+#[test]
+fn deconv_l_is_the_reference_implementations() {
+    check("DeConvL");
+}
+
+#[test]
+fn unet_l_is_the_reference_implementations() {
+    check("UNetL");
 }

@@ -184,7 +184,7 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let [y_id, dx_id, eval_id] = ["y", "dx", "y eval"].map(|name| bench.buffer(name, padded(&x)));
 
     bench.push(batch_norm_stats::plan(shape).unwrap(), &[x_id, partial_id]);
-    let plan = batch_norm_finish::plan(shape, chunks, EPS as f32, 0.1).unwrap();
+    let plan = batch_norm_finish::plan(shape, shape, EPS as f32, 0.1).unwrap();
     bench.push(plan, &[partial_id, running_id, stats_id]);
     let plan = batch_norm_apply::plan(shape, act, at_gamma, at_beta, total).unwrap();
     bench.push(plan, &[x_id, stats_id, parameters_id, y_id]);
@@ -192,7 +192,7 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     bench.push(plan, &[dy_id, y_id, x_id, stats_id, partial_id]);
     let plan = batch_norm_grad_finish::plan(shape, chunks, at_gamma, at_beta, total).unwrap();
     bench.push(plan, &[partial_id, sums_id, gradients_id]);
-    let plan = batch_norm_grad::plan(shape, act, at_gamma, total).unwrap();
+    let plan = batch_norm_grad::plan(shape, shape.pixels(), act, at_gamma, total).unwrap();
     bench.push(plan, &[dy_id, y_id, x_id, stats_id, sums_id, parameters_id, dx_id]);
     let plan =
         batch_norm_apply::plan_running(shape, act, at_gamma, at_beta, total, EPS as f32).unwrap();

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["models"],
     &["report"], // events and how they are shown: those who train and evaluate send them
     &["eval"],
+    &["forward"],
     &["train"], // evaluates on the way
     &["bench"],
     &["cli"],

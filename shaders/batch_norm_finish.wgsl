@@ -1,4 +1,5 @@
-// Batch norm, forward 2 of 3: merge the chunks, normalisers and running statistics.
+// Batch norm, forward 2 of 3: merge the chunks of all parts of the batch; normalisers, running
+// statistics.
 //
 //   mean    = sum_k n_k mean_k / n
 //   M2      = sum_k (M2_k + n_k (mean_k - mean)^2)
@@ -12,9 +13,11 @@
 //          torch.nn.BatchNorm2d: biased variance to normalise, unbiased into running_var.
 
 struct BatchNormFinishParams {
-    pixels: u32, // N H W, at least 2
-    c: u32,      // channels without padding
-    chunk: u32,  // pixels per chunk; the last may have fewer
+    pixels: u32,      // N H W, at least 2
+    c: u32,           // channels without padding
+    part: u32,        // pixels of a part of the batch; the last part may have fewer
+    chunk: u32,       // pixels per chunk; the last of a part may have fewer
+    part_chunks: u32, // chunks of a full part
     chunks: u32,
     eps: f32,
     momentum: f32,
@@ -26,6 +29,14 @@ struct BatchNormFinishParams {
 @group(0) @binding(3) var<storage, read_write> stats: array<vec4<f32>>;   // [2, C]: mean, inv_std
 
 override WG_SIZE: u32 = 64u;
+
+// Pixels of chunk k.
+fn pixels_of(k: u32) -> f32 {
+    let part = k / params.part_chunks;
+    let before = (k - part * params.part_chunks) * params.chunk;
+    let here = min(params.part, params.pixels - part * params.part);
+    return f32(min(params.chunk, here - before));
+}
 
 @compute @workgroup_size(WG_SIZE)
 fn main(
@@ -41,14 +52,14 @@ fn main(
     let first = partial[c4];
     var sum = vec4<f32>(0.0);
     for (var k = lane; k < params.chunks; k += WG_SIZE) {
-        let n_k = f32(min(params.chunk, params.pixels - k * params.chunk));
+        let n_k = pixels_of(k);
         sum += n_k * (partial[2u * k * c4s + c4] - first);
     }
     let mean = first + sum_over_lanes(sum, lane, 1u) / n;
 
     var squares = vec4<f32>(0.0);
     for (var k = lane; k < params.chunks; k += WG_SIZE) {
-        let n_k = f32(min(params.chunk, params.pixels - k * params.chunk));
+        let n_k = pixels_of(k);
         let d = partial[2u * k * c4s + c4] - mean;
         squares += partial[(2u * k + 1u) * c4s + c4] + n_k * d * d;
     }

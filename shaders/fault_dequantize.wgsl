@@ -2,8 +2,11 @@
 //
 //   w = scale * sign_extend(stored ^ mask),  mask = cells                       (flip)
 //                                            mask = cells & (stored ^ polarity) (stuck-at)
+//                     mask = (ones & ~stored) | (zeros & stored)                (a map of cells)
 //
-// The cells of each copy are drawn from its seed (docs/fault-format.md); only stored bits flip.
+// The cells of each copy are drawn from its seed (docs/fault-format.md), or come as a map of the
+// memory: 8192 rows of 16 bytes, of which the word i of a layer reads row (i / 64) mod 8192, bytes
+// 4 (i mod 4) on, as the reference code has it. Only stored bits flip.
 //
 // Grid:    per copy one invocation for each stored word, then one for each padding element.
 // Twin:    src/reference/fault_dequantize.rs
@@ -24,6 +27,8 @@ struct FaultDequantizeParams {
     threshold: u32,    // a cell is faulty with probability threshold / 2^32
     stuck_at: u32,     // 0: faulty cells flip; 1: they read their polarity
     fold: u32,         // offset in `affine` of the scale of output channel 0
+    first_word: u32,   // index in the layer of the first word here
+    map_words: u32,    // words of a map of cells, per copy
 }
 
 @group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
@@ -34,12 +39,16 @@ struct FaultDequantizeParams {
 @group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
 @group(0) @binding(6) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
 @group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
+@group(0) @binding(8) var<storage, read> map: array<u32>; // [copies, 2, words]: stuck at 1, at 0
 
 override WG_SIZE: u32 = 64u;
 override FAULTS: u32 = 1u; // 0: dequantise only
 // 1: wt is multiplied by the scale that a frozen batch norm applies behind the layer, so that the
 // input gradient needs no pass for it.
 override FOLD: u32 = 0u;
+// 0: wt is not written; 1: [copies, R, S, K, C]; 2: [copies, K, R S C], for fully connected layers.
+override TRANSPOSED: u32 = 1u;
+override MAPPED: u32 = 0u; // 1: the cells come from `map`
 
 // Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 WG_SIZE each.
 var<workgroup> pairs: array<atomic<u32>, 4>;
@@ -54,7 +63,11 @@ fn put(copy: u32, tap: u32, c: u32, k: u32, value: f32) {
     if FOLD != 0u {
         folded *= affine[params.fold + min(k, params.k - 1u)];
     }
-    wt[plane + k * cp + c] = folded;
+    if TRANSPOSED == 1u {
+        wt[plane + k * cp + c] = folded;
+    } else if TRANSPOSED == 2u {
+        wt[((copy * kp + k) * params.taps + tap) * cp + c] = folded;
+    }
 }
 
 fn padded(channels: u32) -> u32 {
@@ -78,9 +91,16 @@ fn flipped(copy: u32, word: u32, stored: u32, weights: u32) -> u32 {
     if copy < params.clean_copies {
         return 0u;
     }
-    var mask = faulty_cells(seeds[copy], params.layer, word, params.threshold);
-    if params.stuck_at != 0u && mask != 0u {
-        mask &= stored ^ polarity(seeds[copy], params.layer, word);
+    let index = params.first_word + word;
+    var mask = 0u;
+    if MAPPED != 0u {
+        let at = 2u * copy * params.map_words + index / 64u * 4u % params.map_words + index % 4u;
+        mask = (map[at] & ~stored) | (map[at + params.map_words] & stored);
+    } else {
+        mask = faulty_cells(seeds[copy], params.layer, index, params.threshold);
+        if params.stuck_at != 0u && mask != 0u {
+            mask &= stored ^ polarity(seeds[copy], params.layer, index);
+        }
     }
     let cells = ((1u << params.bits) - 1u) * 0x01010101u;
     return mask & cells & (0xffffffffu >> (32u - 8u * weights));

@@ -12,6 +12,7 @@ pub mod eval;
 pub mod fault;
 pub mod files;
 mod font;
+pub mod forward;
 pub mod gpu;
 pub mod kernel;
 mod kernels;

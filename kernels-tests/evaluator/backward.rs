@@ -47,6 +47,14 @@ impl Evaluator<'_> {
                 let plane = self.plane_under(node);
                 (0..x.len()).map(|i| dy[i / plane] / plane as f64).collect()
             }
+            Op::Dropout(p) => self.dropped(node, *p, dy),
+            Op::LearnedImage(param) => {
+                let len = self.len(node);
+                let sum = |i: usize| dy.iter().skip(i).step_by(len).sum();
+                let name = self.graph.params[*param].name.clone();
+                parameters.insert(name, (0..len).map(sum).collect());
+                vec![0.0; x.len()]
+            }
             Op::Add => return inputs.iter().map(|&input| (input, dy.to_vec())).collect(),
             Op::MaxPool(_) | Op::Upsample(_) | Op::Concat | Op::Gather(_) => {
                 let mut dxs: Vec<_> = inputs

@@ -20,7 +20,12 @@ impl Meeting {
     pub(super) fn of(evaluator: &Evaluator<'_>, node: NodeId, n: usize) -> Self {
         let (layer, window, transposed) = match evaluator.graph.nodes[node].op {
             Op::Conv { layer, window, transposed } => (layer, window, transposed),
-            Op::Linear { layer } => (layer, Window::square(1, 1, 0), false),
+            Op::Linear { layer } => {
+                // As large as the image.
+                let [_, h, w] = evaluator.chw(evaluator.graph.nodes[node].inputs[0]);
+                let kernel = [h as u32, w as u32];
+                (layer, Window { kernel, stride: 1, padding: 0 }, false)
+            }
             _ => unreachable!("{node} has no weights"),
         };
         let (x, y) = (evaluator.chw(evaluator.graph.nodes[node].inputs[0]), evaluator.chw(node));

@@ -5,7 +5,9 @@ pub mod conform;
 pub mod data;
 pub mod devices;
 pub mod eval;
+pub mod forward;
 pub mod gpu;
+pub mod import;
 mod interrupt;
 mod output;
 pub mod pretrain;
@@ -50,6 +52,14 @@ enum Command {
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
     Eval(eval::EvalArgs),
+    /// Run a network on a tensor, with gradients on request: the door for comparing with PyTorch
+    #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
+                      --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
+    Forward(Box<forward::ForwardArgs>),
+    /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file
+    #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
+                      --dataset cifar10 --out base.safetensors")]
+    Import(import::ImportArgs),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -76,6 +86,8 @@ pub fn run() -> ExitCode {
             typed.map_or(Ok(()), |typed| train::run(&args, typed))
         }
         Command::Eval(args) => eval::run(&args),
+        Command::Forward(args) => forward::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),

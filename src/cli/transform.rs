@@ -72,7 +72,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     };
     let gpu = args.gpu.open(args.quiet)?;
     let images = DeviceImages::upload(&gpu, &set)?;
-    let net = FrozenNet::new(&gpu, &graph, &weights, models::GENERATOR_BITS, 1)?;
+    let net = FrozenNet::for_inference(&gpu, &graph, &weights, models::GENERATOR_BITS, 1)?;
     net.injector(&gpu, 1, None)?.run(&gpu, &[0])?;
     let [originals, fused] = fuse_images(&gpu, &net, &images)?;
     let (originals, fused) = (planar(&originals, set.len()), planar(&fused, set.len()));

@@ -80,7 +80,7 @@ pub fn measure(
     let n = batch.min(images.len() as u32);
     let fuse = generator
         .map(|(graph, weights)| -> Result<FrozenNet> {
-            let net = FrozenNet::new(gpu, graph, weights, GENERATOR_BITS, 1)?;
+            let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?;
             net.injector(gpu, 1, None)?.run(gpu, &[0])?;
             Ok(net)
         })
@@ -99,7 +99,7 @@ pub fn measure(
     let percent = |right: u64| right as f64 * 100.0 / images.len() as f64;
     let mut out = Measurement::default();
 
-    let clean = FrozenNet::new(gpu, base.0, base.1, precision, 1)?;
+    let clean = FrozenNet::for_inference(gpu, base.0, base.1, precision, 1)?;
     clean.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let run = Evaluator::new(gpu, &clean, None, &images, n)?;
     out.clean = percent(run.run(gpu, &images, |copy, _, _| count(copy))?[0]);
@@ -111,7 +111,7 @@ pub fn measure(
         return Ok(out);
     }
     let copies = seeds.len().min(COPIES);
-    let faulty = FrozenNet::new(gpu, base.0, base.1, precision, copies as u32)?;
+    let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?;
     let alone = Evaluator::new(gpu, &faulty, None, &images, n)?;
     let behind = fuse
         .as_ref()

@@ -1,6 +1,6 @@
 //! Faults applied to a stored layer on the host, and the record of what they changed.
 
-use super::{Faults, Quantized};
+use super::{FaultMap, Quantized};
 use std::ops::AddAssign;
 
 /// Bits that read differently.
@@ -41,14 +41,25 @@ impl From<[u32; 8]> for Flips {
     }
 }
 
-/// The layer as it reads with the faults of `seed`; `index` counts all faultable layers in
+/// The layer as it reads with the faults of a map; `index` counts all faultable layers in
 /// `state_dict` order.
 #[must_use]
-pub fn inject(layer: &Quantized, faults: Faults, index: u32, seed: u64) -> (Quantized, Flips) {
+pub fn inject(layer: &Quantized, map: &FaultMap, index: u32) -> (Quantized, Flips) {
+    inject_from(layer, map, index, 0)
+}
+
+/// The same for a part of a layer whose first word is word `first_word` of the layer.
+#[must_use]
+pub fn inject_from(
+    layer: &Quantized,
+    map: &FaultMap,
+    index: u32,
+    first_word: u32,
+) -> (Quantized, Flips) {
     let mut faulty = layer.clone();
     let mut flips = Flips::default();
     for (i, word) in faulty.words.iter_mut().enumerate() {
-        let mask = faults.xor_mask(i as u32, index, *word, seed) & layer.stored_bits(i);
+        let mask = map.xor_mask(first_word + i as u32, index, *word) & layer.stored_bits(i);
         *word ^= mask;
         flips += Flips::of(mask);
     }
@@ -58,7 +69,7 @@ pub fn inject(layer: &Quantized, faults: Faults, index: u32, seed: u64) -> (Quan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{FaultModel, quantize};
+    use crate::fault::{FaultModel, Faults, quantize};
 
     fn layer(len: usize, bits: u32) -> Quantized {
         let w: Vec<f32> = (0..len).map(|i| (i as f32 * 0.7).sin()).collect();
@@ -71,7 +82,7 @@ mod tests {
             let clean = layer(len, bits);
             for model in FaultModel::ALL {
                 let faults = Faults::new(model, 0.4).unwrap();
-                let (faulty, flips) = inject(&clean, faults, 1, 77);
+                let (faulty, flips) = inject(&clean, &faults.map(77).unwrap(), 1);
                 let mut per_bit = [0; 8];
                 for (i, (a, b)) in clean.words.iter().zip(&faulty.words).enumerate() {
                     assert_eq!((a ^ b) & !clean.stored_bits(i), 0);
@@ -84,18 +95,20 @@ mod tests {
             }
         }
         let none = Faults::new(FaultModel::Flip, 0.0).unwrap();
-        assert_eq!(inject(&layer(9, 8), none, 0, 1), (layer(9, 8), Flips::default()));
+        let none = none.map(1).unwrap();
+        assert_eq!(inject(&layer(9, 8), &none, 0), (layer(9, 8), Flips::default()));
     }
 
     #[test]
     fn the_effective_rate_is_the_models_and_no_bit_is_favoured() {
         for bits in [8, 4] {
             let clean = layer(60_000, bits);
-            for model in FaultModel::ALL {
+            // The reference's map repeats its rows: its counts are no binomial's.
+            for model in [FaultModel::Flip, FaultModel::StuckAt] {
                 let faults = Faults::new(model, 0.02).unwrap();
                 let mut flips = Flips::default();
                 for seed in 0..3 {
-                    flips += inject(&clean, faults, 0, seed).1;
+                    flips += inject(&clean, &faults.map(seed).unwrap(), 0).1;
                 }
                 let (p, n) = (faults.flip_rate(), 3.0 * 60_000.0);
                 let error = |n: f64| 4.0 * (p * (1.0 - p) / n).sqrt();

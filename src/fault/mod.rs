@@ -7,12 +7,14 @@ mod mask;
 mod model;
 mod philox;
 mod quantize;
+mod reference;
 mod seed;
 
-pub use inject::{Flips, inject};
+pub use inject::{Flips, inject, inject_from};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};
-pub use model::{FaultModel, Faults};
+pub use model::{FaultMap, FaultModel, Faults};
 pub use philox::philox4x32_10;
 pub(crate) use quantize::check_bits;
 pub use quantize::{Quantized, dequantize, quantize};
+pub use reference::{CELL_MAP_WORDS, CellMap};
 pub use seed::{MAX_SEED, Maps, check_seed, step_seed};

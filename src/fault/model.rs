@@ -1,7 +1,7 @@
 //! Fault models: what a faulty cell does to the bit stored in it. Every model becomes one mask to
 //! exclude-or with the stored word, so one kernel serves all.
 
-use super::mask;
+use super::{mask, reference::CellMap};
 use crate::error::{Error, Result};
 use std::{fmt, str::FromStr};
 
@@ -13,11 +13,14 @@ pub enum FaultModel {
     /// It reads 0 or 1, half of the cells each, whatever is stored: half of them change a bit in
     /// expectation.
     StuckAt,
+    /// As `StuckAt`, but the cells are those that the paper's code draws: one memory of 128 KiB whose
+    /// rows repeat 16 times, the same for every layer. For comparison with the paper's numbers.
+    Reference,
 }
 
 impl FaultModel {
     /// All models.
-    pub const ALL: [Self; 2] = [Self::Flip, Self::StuckAt];
+    pub const ALL: [Self; 3] = [Self::Flip, Self::StuckAt, Self::Reference];
 }
 
 impl fmt::Display for FaultModel {
@@ -25,6 +28,7 @@ impl fmt::Display for FaultModel {
         f.pad(match self {
             Self::Flip => "flip",
             Self::StuckAt => "stuck-at",
+            Self::Reference => "reference",
         })
     }
 }
@@ -73,17 +77,15 @@ impl Faults {
         ))
     }
 
-    /// The bits of one stored word that read differently.
+    /// The map of a seed.
     ///
-    /// `word` counts the packed words of faultable layer `layer`, `stored` is its contents. The
-    /// caller masks out what is not stored: bits past the precision, weights past the end.
-    #[must_use]
-    pub fn xor_mask(self, word: u32, layer: u32, stored: u32, seed: u64) -> u32 {
-        let faulty = mask::faulty_cells(seed, layer, word, mask::threshold(self.ber));
-        match self.model {
-            FaultModel::Flip => faulty,
-            FaultModel::StuckAt => faulty & (stored ^ mask::polarity(seed, layer, word)),
-        }
+    /// # Errors
+    /// A seed that the model has no map for.
+    pub fn map(self, seed: u64) -> Result<FaultMap> {
+        Ok(match self.model {
+            FaultModel::Flip | FaultModel::StuckAt => FaultMap::Drawn { faults: self, seed },
+            FaultModel::Reference => FaultMap::Cells(CellMap::reference(seed, self.ber)?),
+        })
     }
 
     /// Probability that a cell changes the bit stored in it.
@@ -91,7 +93,42 @@ impl Faults {
     pub fn flip_rate(self) -> f64 {
         match self.model {
             FaultModel::Flip => self.ber,
-            FaultModel::StuckAt => self.ber / 2.0,
+            FaultModel::StuckAt | FaultModel::Reference => self.ber / 2.0,
+        }
+    }
+}
+
+/// Which cells of one memory are faulty, and what they read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultMap {
+    /// Drawn cell by cell when asked for.
+    Drawn {
+        /// The model and its rate.
+        faults: Faults,
+        /// The seed of the draws.
+        seed: u64,
+    },
+    /// A list of all cells.
+    Cells(CellMap),
+}
+
+impl FaultMap {
+    /// The bits of one stored word that read differently.
+    ///
+    /// `word` counts the packed words of faultable layer `layer`, `stored` is its contents. The
+    /// caller masks out what is not stored: bits past the precision, weights past the end.
+    #[must_use]
+    pub fn xor_mask(&self, word: u32, layer: u32, stored: u32) -> u32 {
+        match self {
+            Self::Drawn { faults, seed } => {
+                let threshold = mask::threshold(faults.ber);
+                let faulty = mask::faulty_cells(*seed, layer, word, threshold);
+                match faults.model {
+                    FaultModel::StuckAt => faulty & (stored ^ mask::polarity(*seed, layer, word)),
+                    _ => faulty,
+                }
+            }
+            Self::Cells(cells) => cells.xor_mask(word, stored),
         }
     }
 }
@@ -106,7 +143,7 @@ mod tests {
             assert_eq!(model.to_string().parse::<FaultModel>().unwrap(), model);
         }
         let e = "stuckat".parse::<FaultModel>().unwrap_err();
-        assert_eq!(e.hint().unwrap(), "did you mean stuck-at? known: flip, stuck-at");
+        assert_eq!(e.hint().unwrap(), "did you mean stuck-at? known: flip, stuck-at, reference");
     }
 
     #[test]
@@ -125,14 +162,15 @@ mod tests {
     fn a_stuck_cell_reads_its_polarity_whatever_is_stored() {
         let faults = Faults::new(FaultModel::StuckAt, 0.2).unwrap();
         let flips = Faults::new(FaultModel::Flip, 0.2).unwrap();
+        let (stuck, flips) = (faults.map(9).unwrap(), flips.map(9).unwrap());
         for word in 0..100 {
-            let faulty = flips.xor_mask(word, 2, 0, 9);
+            let faulty = flips.xor_mask(word, 2, 0);
             let polarity = mask::polarity(9, 2, word);
             for stored in [0, u32::MAX, 0x1234_5678] {
-                let read = stored ^ faults.xor_mask(word, 2, stored, 9);
+                let read = stored ^ stuck.xor_mask(word, 2, stored);
                 assert_eq!(read & faulty, polarity & faulty);
                 assert_eq!(read & !faulty, stored & !faulty);
-                assert_eq!(flips.xor_mask(word, 2, stored, 9), faulty);
+                assert_eq!(flips.xor_mask(word, 2, stored), faulty);
             }
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// What a file that is not what we read probably is, and what to do about it.
 pub(super) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
-    const CONVERT: &str = "convert it in Python: safetensors.torch.save_file(\
+    const CONVERT: &str = "python/nf_gpu_torch.py convert makes it safetensors, or by hand: safetensors.torch.save_file(\
         {k: v.contiguous() for k, v in model.state_dict().items()}, 'weights.safetensors')";
     let begins = |with: &[u8]| bytes.starts_with(with);
     let text: String = bytes.iter().take(64).map(|&b| char::from(b).to_ascii_lowercase()).collect();

@@ -38,7 +38,7 @@ impl Weights {
     /// tensors of other types, and for values that are not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_raw(safetensors::load(path)?, path)
+        Self::from_contents(safetensors::load(path)?, path)
     }
 
     /// Reads the bytes of a file, such as embedded ones; `name` is what messages call them.
@@ -47,10 +47,15 @@ impl Weights {
     ///
     /// As [`Weights::load`].
     pub fn load_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self> {
-        Self::from_raw(safetensors::parse(bytes, &name)?, name.as_ref())
+        Self::from_contents(safetensors::parse(bytes, &name)?, name.as_ref())
     }
 
-    fn from_raw((raw, metadata): safetensors::Contents, origin: &Path) -> Result<Self> {
+    /// The weights in what [`safetensors::load`] gave; `origin` is the file, for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] as [`Weights::load`].
+    pub fn from_contents((raw, metadata): safetensors::Contents, origin: &Path) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         for (name, tensor) in raw {
             if matches!(tensor.dtype, Dtype::I64 | Dtype::U64) {
@@ -176,11 +181,12 @@ mod tests {
             ("bn1.num_batches_tracked".to_owned(), counter),
             ("w".to_owned(), half),
         ]);
-        let weights = Weights::from_raw((raw.clone(), BTreeMap::new()), Path::new("w")).unwrap();
+        let weights =
+            Weights::from_contents((raw.clone(), BTreeMap::new()), Path::new("w")).unwrap();
         assert_eq!(weights.tensors.keys().collect::<Vec<_>>(), ["w"]);
         assert_eq!(weights.get("w", &[1]).unwrap().data, [1.0]);
         raw.insert("map".into(), Raw::u8(&[1], &[1]));
-        let error = Weights::from_raw((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
+        let error = Weights::from_contents((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
         assert!(error.to_string().contains("tensor map is U8"), "{error}");
     }
 
@@ -188,7 +194,7 @@ mod tests {
     fn nan_is_refused() {
         for bad in [f32::NAN, f32::INFINITY] {
             let raw = BTreeMap::from([("w".to_owned(), Raw::f32(&[2], &[1.0, bad]))]);
-            let error = Weights::from_raw((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
+            let error = Weights::from_contents((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
             assert!(error.to_string().contains("element 1 of tensor w"), "{error}");
         }
     }

@@ -109,12 +109,20 @@ pub(super) enum Step {
         flops: u64,
     },
     Clear(wgpu::Buffer),
+    Copy {
+        from: wgpu::Buffer,
+        to: wgpu::Buffer,
+        offset: u64,
+        bytes: u64,
+    },
 }
 
 /// A tape that can run.
 #[derive(Debug)]
 pub struct Program {
     steps: Vec<Step>,
+    /// First step of each section after the first.
+    sections: Vec<usize>,
     buffers: Vec<Option<Buffer>>,
     /// Transient bytes allocated, and what they would be without sharing.
     arena_bytes: (u64, u64),
@@ -157,12 +165,21 @@ impl Program {
         }
         let uniforms = Uniforms::write(gpu, tape)?;
         let mut steps = Vec::new();
+        let mut sections = Vec::new();
         for (i, entry) in tape.entries.iter().enumerate() {
+            sections.extend(tape.sections.iter().filter(|&&at| at == i).map(|_| steps.len()));
             steps.push(match entry {
                 Entry::Clear(id) => match &buffers[id.0] {
                     Some(buffer) => Step::Clear(buffer.raw.clone()),
                     None => continue,
                 },
+                Entry::Copy { buffers: [from, to], offset, bytes } => {
+                    let (Some(from), Some(to)) = (&buffers[from.0], &buffers[to.0]) else {
+                        continue;
+                    };
+                    let (from, to) = (from.raw.clone(), to.raw.clone());
+                    Step::Copy { from, to, offset: *offset, bytes: *bytes }
+                }
                 Entry::Dispatch { plan, buffers: ids, fixed } => {
                     let (variant, workgroup) = select(gpu, plan, *fixed)?;
                     let pipeline = gpu.pipeline(plan, variant, workgroup)?;
@@ -183,7 +200,7 @@ impl Program {
         gpu.check("prepare a program")?;
         let arena_bytes = (arena.slots.iter().sum(), unshared);
         let (pace, in_flight) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self { steps, buffers, arena_bytes, kept_bytes, pace, in_flight })
+        Ok(Self { steps, sections, buffers, arena_bytes, kept_bytes, pace, in_flight })
     }
 
     /// Submits one run and returns without waiting, except to keep at most two runs in flight.
@@ -191,8 +208,28 @@ impl Program {
     /// # Errors
     /// The device failed.
     pub fn run(&self, gpu: &Gpu) -> Result<()> {
+        self.run_steps(gpu, &self.steps)
+    }
+
+    /// The same for one section of the tape, counted from 0.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; there is no such section.
+    pub fn run_section(&self, gpu: &Gpu, section: usize) -> Result<()> {
+        let bound = |i: usize| match i {
+            0 => Some(0),
+            i if i == self.sections.len() + 1 => Some(self.steps.len()),
+            i => self.sections.get(i - 1).copied(),
+        };
+        match (bound(section), bound(section + 1)) {
+            (Some(first), Some(end)) => self.run_steps(gpu, &self.steps[first..end]),
+            _ => Err(Error::Shape(format!("a program has no section {section}"))),
+        }
+    }
+
+    fn run_steps(&self, gpu: &Gpu, steps: &[Step]) -> Result<()> {
         let pace = self.pace.load(Ordering::Relaxed);
-        let total: u64 = self.steps.iter().map(Step::flops).sum();
+        let total: u64 = steps.iter().map(Step::flops).sum();
         // Before the first measurement: as if the adapter were a slow software one.
         let per_submit = match pace {
             0 => 2_000_000_000,
@@ -201,16 +238,16 @@ impl Program {
         let started = Instant::now();
         let mut submitted = None;
         let (mut first, mut flops) = (0, 0);
-        for i in 0..self.steps.len() {
-            flops += self.steps[i].flops();
-            let next = self.steps.get(i + 1).map_or(u64::MAX, Step::flops);
+        for i in 0..steps.len() {
+            flops += steps[i].flops();
+            let next = steps.get(i + 1).map_or(u64::MAX, Step::flops);
             if flops.saturating_add(next) > per_submit {
-                submitted = Some(self.submit(gpu, &self.steps[first..=i]));
+                submitted = Some(self.submit(gpu, &steps[first..=i]));
                 (first, flops) = (i + 1, 0);
             }
         }
-        if first < self.steps.len() {
-            submitted = Some(self.submit(gpu, &self.steps[first..]));
+        if first < steps.len() {
+            submitted = Some(self.submit(gpu, &steps[first..]));
         }
         let before = {
             let mut last = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,20 +270,32 @@ impl Program {
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut at = 0;
         while at < steps.len() {
-            if let Step::Clear(buffer) = &steps[at] {
-                encoder.clear_buffer(buffer, 0, None);
-                at += 1;
-                continue;
+            match &steps[at] {
+                Step::Clear(buffer) => encoder.clear_buffer(buffer, 0, None),
+                Step::Copy { from, to, offset, bytes } => {
+                    encoder.copy_buffer_to_buffer(from, 0, to, *offset, *bytes);
+                }
+                Step::Dispatch { .. } => {
+                    at += Self::pass(&mut encoder, &steps[at..]);
+                    continue;
+                }
             }
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            while let Some(Step::Dispatch { pipeline, group, groups, .. }) = steps.get(at) {
-                pass.set_pipeline(&pipeline.pipeline);
-                pass.set_bind_group(0, group, &[]);
-                pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-                at += 1;
-            }
+            at += 1;
         }
         gpu.queue.submit([encoder.finish()])
+    }
+
+    /// Encodes the dispatches that `steps` begins with as one pass; how many.
+    fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let mut count = 0;
+        while let Some(Step::Dispatch { pipeline, group, groups, .. }) = steps.get(count) {
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+            count += 1;
+        }
+        count
     }
 
     pub(super) fn steps(&self) -> &[Step] {
@@ -320,7 +369,7 @@ impl Step {
     fn flops(&self) -> u64 {
         match self {
             Self::Dispatch { flops, .. } => *flops,
-            Self::Clear(_) => 0,
+            Self::Clear(_) | Self::Copy { .. } => 0,
         }
     }
 }
@@ -349,7 +398,7 @@ impl Uniforms {
         let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
         for entry in &tape.entries {
             offsets.push(match entry {
-                Entry::Clear(_) => None,
+                Entry::Clear(_) | Entry::Copy { .. } => None,
                 Entry::Dispatch { plan, .. } => {
                     let offset = bytes.len();
                     bytes.extend_from_slice(&plan.params);

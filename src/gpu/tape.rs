@@ -37,6 +37,12 @@ pub(super) enum Entry {
         fixed: Option<(&'static str, u32)>,
     },
     Clear(BufferId),
+    /// Bytes of the first buffer, from its start, to an offset in the second.
+    Copy {
+        buffers: [BufferId; 2],
+        offset: u64,
+        bytes: u64,
+    },
 }
 
 impl Entry {
@@ -44,6 +50,7 @@ impl Entry {
         match self {
             Self::Dispatch { buffers, .. } => buffers,
             Self::Clear(buffer) => std::slice::from_ref(buffer),
+            Self::Copy { buffers, .. } => buffers,
         }
     }
 }
@@ -53,6 +60,8 @@ impl Entry {
 pub struct Tape {
     pub(super) buffers: Vec<Declared>,
     pub(super) entries: Vec<Entry>,
+    /// Entries at which a new section begins.
+    pub(super) sections: Vec<usize>,
 }
 
 impl Tape {
@@ -154,6 +163,34 @@ impl Tape {
         self.entries.push(Entry::Clear(buffer));
     }
 
+    /// Copies the first `bytes` of a buffer to an offset in another (both multiples of 4).
+    ///
+    /// # Errors
+    /// One of the two is too small, or they are one buffer.
+    pub fn copy(&mut self, from: BufferId, to: BufferId, offset: u64, bytes: u64) -> Result<()> {
+        let fits = self.bytes(from) >= bytes && self.bytes(to) >= offset + bytes;
+        if !fits || from == to || !(offset | bytes).is_multiple_of(4) {
+            return Err(Error::Shape(format!(
+                "cannot copy {bytes} bytes of {:?} to {offset} in {:?}",
+                self.buffers[from.0].label, self.buffers[to.0].label
+            )));
+        }
+        self.entries.push(Entry::Copy { buffers: [from, to], offset, bytes });
+        Ok(())
+    }
+
+    /// Begins a new section: [`super::Program::run_section`] runs sections one by one. A transient
+    /// that lives in one section alone holds nothing when the next one begins.
+    pub fn section(&mut self) {
+        self.sections.push(self.entries.len());
+    }
+
+    /// Bytes of the largest buffer, and what it is.
+    #[must_use]
+    pub fn largest(&self) -> Option<(u64, &str)> {
+        self.buffers.iter().map(|b| (b.bytes, b.label.as_str())).max_by_key(|b| b.0)
+    }
+
     /// Dispatches written down so far.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -173,7 +210,7 @@ impl Tape {
             .iter()
             .map(|entry| match entry {
                 Entry::Dispatch { plan, .. } => plan.flops,
-                Entry::Clear(_) => 0,
+                Entry::Clear(_) | Entry::Copy { .. } => 0,
             })
             .sum()
     }

@@ -10,53 +10,109 @@ use crate::{
 
 const CONV3: Window = Window { kernel: [3, 3], stride: 1, padding: 1 };
 const HALVE: Window = Window { kernel: [2, 2], stride: 2, padding: 0 };
+/// Transposed convolution that doubles an image.
+const DOUBLE: Window = Window { kernel: [4, 4], stride: 2, padding: 1 };
 
-/// `ConvS`: three halvings, three nearest-neighbour doublings, tanh.
-pub(super) fn conv_s(side: u32) -> Result<Graph> {
-    let mut g = Graph::new("ConvS", [3, side, side]);
-    let mut x = g.input();
-    for (i, k) in [(1, 32), (2, 64), (3, 64)] {
-        x = conv_norm_relu(&mut g, x, i, k)?;
-        x = g.max_pool(x, HALVE)?;
-    }
-    for (i, k) in [(4, 64), (5, 32), (6, 3)] {
-        x = conv_norm_relu(&mut g, x, i, k)?;
-        x = g.upsample(x, 2);
+/// Size of a generator: the paper's suffix L or S.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Large,
+    Small,
+}
+
+/// `ConvL`, `ConvS`: three halvings, three nearest-neighbour doublings, tanh.
+pub(super) fn conv(g: &mut Graph, size: Size) -> Result<()> {
+    let mut x = encoder(g, size)?;
+    // (layer, channels, doubled behind it)
+    let decoder: &[(&str, u32, bool)] = match size {
+        Size::Large => &[
+            ("4_1", 128, true),
+            ("4_2", 128, false),
+            ("5_1", 64, true),
+            ("5_2", 64, false),
+            ("6_1", 32, true),
+            ("6_2", 32, false),
+        ],
+        Size::Small => &[("4_1", 64, true), ("5_1", 32, true), ("6_1", 3, true)],
+    };
+    for &(layer, k, doubled) in decoder {
+        x = conv_norm_relu(g, x, layer, k)?;
+        if doubled {
+            x = g.upsample(x, 2);
+        }
     }
     x = g.conv(x, "convout", 3, CONV3, true)?;
     x = g.batch_norm(x, "bnout");
     g.tanh(x);
-    Ok(g)
+    Ok(())
 }
 
-fn conv_norm_relu(g: &mut Graph, x: NodeId, i: u32, k: u32) -> Result<NodeId> {
-    let x = g.conv(x, &format!("conv{i}_1"), k, CONV3, true)?;
-    let x = g.batch_norm(x, &format!("bn{i}_1"));
+/// `DeConvL`, `DeConvS`: three halvings, three transposed convolutions, tanh.
+pub(super) fn deconv(g: &mut Graph, size: Size) -> Result<()> {
+    let mut x = encoder(g, size)?;
+    if size == Size::Large {
+        x = conv_norm_relu(g, x, "_mid", 128)?;
+    }
+    for (layer, k) in [(4, 64), (5, 32)] {
+        x = g.conv_transpose(x, &format!("dconv{layer}_1"), k, DOUBLE, true)?;
+        x = g.batch_norm(x, &format!("bn{layer}_1"));
+        x = g.relu(x);
+        if size == Size::Large {
+            x = conv_norm_relu(g, x, &format!("{layer}_2"), k)?;
+        }
+    }
+    x = g.conv_transpose(x, "dconv6_1", 3, DOUBLE, true)?;
+    x = g.batch_norm(x, "bn6_1");
+    g.tanh(x);
+    Ok(())
+}
+
+/// The half that both families share: down to an eighth of the side.
+fn encoder(g: &mut Graph, size: Size) -> Result<NodeId> {
+    let (channels, convs) = match size {
+        Size::Large => ([32, 64, 128], 2),
+        Size::Small => ([32, 64, 64], 1),
+    };
+    let mut x = g.input();
+    for (level, k) in (1..).zip(channels) {
+        for i in 1..=convs {
+            x = conv_norm_relu(g, x, &format!("{level}_{i}"), k)?;
+        }
+        x = g.max_pool(x, HALVE)?;
+    }
+    Ok(x)
+}
+
+fn conv_norm_relu(g: &mut Graph, x: NodeId, layer: &str, k: u32) -> Result<NodeId> {
+    let x = g.conv(x, &format!("conv{layer}"), k, CONV3, true)?;
+    let x = g.batch_norm(x, &format!("bn{layer}"));
     Ok(g.relu(x))
 }
 
-/// `UNetS`: 8, 16, 32, 64 channels. The transposed convolutions have padding 1 and their output is
-/// padded with zeros back to twice the size, as the reference's quantised branch does.
-pub(super) fn unet_s(side: u32) -> Result<Graph> {
-    let mut g = Graph::new("UNetS", [3, side, side]);
-    let mut x = double_conv(&mut g, 0, "inc.double_conv", 8)?;
+/// `UNetL`: 16, 32, 64, 128 channels; `UNetS`: half of them. The transposed convolutions have padding
+/// 1 and their output is padded with zeros back to twice the size, as the reference's quantised
+/// branch does.
+pub(super) fn unet(g: &mut Graph, size: Size) -> Result<()> {
+    let c = if size == Size::Large { 16 } else { 8 };
+    let mut x = double_conv(g, 0, "inc.double_conv", c)?;
     let mut skips = vec![x];
-    for (i, k) in [(1, 16), (2, 32), (3, 64)] {
+    for i in 1..=3 {
         x = g.max_pool(x, HALVE)?;
-        x = double_conv(&mut g, x, &format!("down{i}.maxpool_conv.1.double_conv"), k)?;
+        x = double_conv(g, x, &format!("down{i}.maxpool_conv.1.double_conv"), c << i)?;
         skips.push(x);
     }
     skips.pop();
-    for (i, k) in [(1, 32), (2, 16), (3, 8)] {
+    for i in 1..=3 {
+        let k = c << (3 - i);
         x = g.conv_transpose(x, &format!("up{i}.up"), k, Window::square(2, 2, 1), true)?;
         x = g.pad(x, 1);
         if let Some(skip) = skips.pop() {
             x = g.concat(skip, x)?;
         }
-        x = double_conv(&mut g, x, &format!("up{i}.conv.double_conv"), k)?;
+        x = double_conv(g, x, &format!("up{i}.conv.double_conv"), k)?;
     }
     g.conv(x, "outc.conv", 3, Window::square(1, 1, 0), true)?;
-    Ok(g)
+    Ok(())
 }
 
 /// Two convolutions without bias, each with batch norm and ReLU.
@@ -67,4 +123,10 @@ fn double_conv(g: &mut Graph, mut x: NodeId, name: &str, k: u32) -> Result<NodeI
         x = g.relu(x);
     }
     Ok(x)
+}
+
+/// `UIP`, the paper's baseline: one learned image U for all inputs, `G(x) = tanh(U)`.
+pub(super) fn uip(g: &mut Graph) {
+    let u = g.learned_image("uip");
+    g.tanh(u);
 }

@@ -6,16 +6,70 @@ mod vgg;
 
 use crate::{
     error::{Error, Result},
+    files::Weights,
     nn::Graph,
 };
+use generators::Size;
+use resnet::{Block, Form};
 
-/// Names of the generators.
-pub const GENERATORS: &[&str] = &["ConvS", "UNetS"];
+/// Names of the generators: the paper's six, and its baseline of one learned image.
+pub const GENERATORS: &[&str] = &["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS", "UIP"];
 /// Bits of a generator's weights: 8 as in the paper, whatever the base network's precision is. They
 /// are never faulty.
 pub const GENERATOR_BITS: u32 = 8;
-/// Names of the base networks.
-pub const BASES: &[&str] = &["vgg-small", "resnet20"];
+
+/// A base network that can be named.
+#[derive(Clone, Copy, Debug)]
+pub struct BaseInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Rows and columns of its images.
+    pub side: u32,
+    /// One line: what it is.
+    pub title: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    VggSmall,
+    Vgg([u32; 5]),
+    ResnetCifar(u32),
+    Resnet(Block, [u32; 4]),
+    ResnetWithoutReluBehindSum(Block, [u32; 4]),
+}
+
+const fn entry(name: &'static str, side: u32, title: &'static str, kind: Kind) -> BaseInfo {
+    BaseInfo { name, side, title, kind }
+}
+
+const RESNET18: Kind = Kind::Resnet(Block::Basic, [2, 2, 2, 2]);
+const RESNET50: Kind = Kind::Resnet(Block::Bottleneck, [3, 4, 6, 3]);
+
+/// The base networks, smallest first.
+pub const BASES: &[BaseInfo] = &[
+    entry("vgg-small", 32, "four convolutions, for machines without a GPU", Kind::VggSmall),
+    entry("resnet20", 32, "CIFAR form, option-A shortcuts", Kind::ResnetCifar(3)),
+    entry("resnet32", 32, "CIFAR form, option-A shortcuts", Kind::ResnetCifar(5)),
+    entry("resnet44", 32, "CIFAR form, option-A shortcuts", Kind::ResnetCifar(7)),
+    entry("resnet56", 32, "CIFAR form, option-A shortcuts", Kind::ResnetCifar(9)),
+    entry("resnet18", 32, "the paper's, for 32x32 images", RESNET18),
+    entry("resnet50", 32, "the paper's, for 32x32 images", RESNET50),
+    entry("vgg11", 32, "the paper's, one linear layer", Kind::Vgg(vgg::VGG11)),
+    entry("vgg16", 32, "the paper's, one linear layer", Kind::Vgg(vgg::VGG16)),
+    entry("vgg19", 32, "the paper's, one linear layer", Kind::Vgg(vgg::VGG19)),
+    entry("resnet18-224", 224, "as in torchvision", RESNET18),
+    entry("resnet50-224", 224, "as in torchvision", RESNET50),
+    entry(
+        "resnet18-224-norelu",
+        224,
+        "without the ReLU behind the residual addition: the reference code's variant",
+        Kind::ResnetWithoutReluBehindSum(Block::Basic, [2, 2, 2, 2]),
+    ),
+    entry("vgg11-224", 224, "as in torchvision (vgg11_bn)", Kind::Vgg(vgg::VGG11)),
+    entry("vgg16-224", 224, "as in torchvision (vgg16_bn)", Kind::Vgg(vgg::VGG16)),
+    entry("vgg19-224", 224, "as in torchvision (vgg19_bn)", Kind::Vgg(vgg::VGG19)),
+];
 
 /// The NeuralFuse generator of a name (case does not matter), for `[3, side, side]` images.
 ///
@@ -26,28 +80,52 @@ pub fn generator(name: &str, side: u32) -> Result<Graph> {
         return Err(Error::Shape(format!("a generator needs sides divisible by 8, not {side}")));
     }
     let known = GENERATORS.iter().find(|k| k.eq_ignore_ascii_case(name));
+    let Some(&known) = known else { return Err(Error::unknown("generator", name, GENERATORS)) };
+    let mut graph = Graph::new(known, [3, side, side]);
     match known {
-        Some(&"ConvS") => generators::conv_s(side),
-        Some(_) => generators::unet_s(side),
-        None => Err(Error::unknown("generator", name, GENERATORS)),
+        "ConvL" => generators::conv(&mut graph, Size::Large)?,
+        "ConvS" => generators::conv(&mut graph, Size::Small)?,
+        "DeConvL" => generators::deconv(&mut graph, Size::Large)?,
+        "DeConvS" => generators::deconv(&mut graph, Size::Small)?,
+        "UNetL" => generators::unet(&mut graph, Size::Large)?,
+        "UNetS" => generators::unet(&mut graph, Size::Small)?,
+        _ => generators::uip(&mut graph),
     }
+    Ok(graph)
 }
 
-/// The base network of a name for `[3, 32, 32]` images.
+/// Names of the base networks.
+#[must_use]
+pub fn base_names() -> Vec<&'static str> {
+    BASES.iter().map(|b| b.name).collect()
+}
+
+/// The entry of a base network's name (case does not matter).
+///
+/// # Errors
+/// Unknown name.
+pub fn base_info(name: &str) -> Result<&'static BaseInfo> {
+    let unknown = || Error::unknown("model", name, BASES.iter().map(|b| b.name));
+    BASES.iter().find(|b| b.name.eq_ignore_ascii_case(name)).ok_or_else(unknown)
+}
+
+/// The base network of a name, for images of its side.
 ///
 /// `normalisation` is the mean and standard deviation (of values in [0, 1]) that it expects of its
 /// input; `None` if it takes [-1, 1] as it comes.
 ///
 /// # Errors
-/// Unknown name.
+/// Unknown name, or no class.
 pub fn base(
     name: &str,
     classes: u32,
     normalisation: Option<([f32; 3], [f32; 3])>,
 ) -> Result<Graph> {
-    let known = BASES.iter().find(|k| k.eq_ignore_ascii_case(name));
-    let Some(&known) = known else { return Err(Error::unknown("model", name, BASES)) };
-    let mut graph = Graph::new(known, [3, 32, 32]);
+    let info = base_info(name)?;
+    if classes == 0 {
+        return Err(Error::Shape(format!("{name} needs classes to tell apart")));
+    }
+    let mut graph = Graph::new(info.name, [3, info.side, info.side]);
     let images = match normalisation {
         None => graph.input(),
         // x in [-1, 1] is 2 t - 1; the network wants (t - mean) / std.
@@ -57,11 +135,55 @@ pub fn base(
             graph.affine(graph.input(), &scale, &shift)
         }
     };
-    match known {
-        "resnet20" => resnet::resnet20(&mut graph, images, classes)?,
-        _ => vgg::vgg_small(&mut graph, images, classes)?,
+    let g = &mut graph;
+    let large_images = info.side == 224;
+    let form =
+        |block, blocks, relu_behind_sum| Form { block, blocks, large_images, relu_behind_sum };
+    match info.kind {
+        Kind::VggSmall => vgg::vgg_small(g, images, classes)?,
+        Kind::Vgg(convs) if large_images => vgg::vgg_224(g, images, classes, convs)?,
+        Kind::Vgg(convs) => vgg::vgg(g, images, classes, convs)?,
+        Kind::ResnetCifar(blocks) => resnet::resnet_cifar(g, images, classes, blocks)?,
+        Kind::Resnet(block, blocks) => {
+            resnet::resnet(g, images, classes, form(block, blocks, true))?;
+        }
+        Kind::ResnetWithoutReluBehindSum(block, blocks) => {
+            resnet::resnet(g, images, classes, form(block, blocks, false))?;
+        }
     }
     Ok(graph)
+}
+
+/// The network's name as it is written here (case does not matter), base or generator.
+///
+/// # Errors
+/// Unknown name.
+pub fn known(name: &str) -> Result<&'static str> {
+    let all = || BASES.iter().map(|b| b.name).chain(GENERATORS.iter().copied());
+    let known = all().find(|known| known.eq_ignore_ascii_case(name));
+    known.ok_or_else(|| Error::unknown("model", name, all()))
+}
+
+/// Whether a generator has this name (case does not matter).
+#[must_use]
+pub fn is_generator(name: &str) -> bool {
+    GENERATORS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Classes that the last layer of a base network's weights tells apart.
+///
+/// # Errors
+/// Unknown name, or no such layer in the file.
+pub fn classes(name: &str, weights: &Weights) -> Result<u32> {
+    let graph = base(name, 1, None)?;
+    let last = graph.layers.last().map(|layer| &graph.params[layer.weight]);
+    let Some(last) = last else { return Err(Error::Shape(format!("{name} has no layers"))) };
+    let there = weights.tensors.get(&last.name).map_or(&[][..], |tensor| &tensor.shape);
+    match there.first().map(|&classes| u32::try_from(classes)) {
+        Some(Ok(classes)) if classes > 0 && there[1..] == last.shape[1..] => Ok(classes),
+        // Says which tensor is missing, or both shapes.
+        _ => weights.get(&last.name, &last.shape).map(|_| 1),
+    }
 }
 
 #[cfg(test)]
@@ -69,12 +191,77 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_the_papers() {
-        let conv_s = generator("convs", 32).unwrap();
-        assert_eq!((conv_s.parameter_count(), conv_s.macs()), (113_187, 10_036_224));
-        let unet_s = generator("UNetS", 32).unwrap();
-        assert_eq!((unet_s.parameter_count(), unet_s.macs()), (121_195, 9_191_424));
-        assert_eq!(base("resnet20", 10, None).unwrap().faultable_weights() * 8, 2_146_688);
+    fn generators_have_the_papers_counts() {
+        for (name, parameters, macs) in [
+            ("ConvL", 723_273, 79_626_240),
+            ("convs", 113_187, 10_036_224),
+            ("DeConvL", 647_785, 50_298_880),
+            ("DeConvS", 156_777, 11_501_568),
+            ("UNetL", 482_771, 36_274_176),
+            ("UNetS", 121_195, 9_191_424),
+            ("UIP", 3 * 32 * 32, 0),
+        ] {
+            let g = generator(name, 32).unwrap();
+            assert_eq!((g.parameter_count(), g.macs()), (parameters, macs), "{name}");
+            assert_eq!(g.nodes[g.output()].chw, [3, 32, 32], "{name}");
+            assert_eq!(generator(name, 224).unwrap().nodes[g.output()].chw, [3, 224, 224]);
+        }
+    }
+
+    /// Parameters, weights in faultable memory, multiply-adds, faultable layers: the reference code's
+    /// (its paper.md, 6.1), and the CIFAR ResNets' from He et al., table 6 (0.27 M to 0.85 M).
+    #[test]
+    fn bases_have_the_papers_counts() {
+        for (name, parameters, faultable, macs, layers) in [
+            ("resnet18", 11_173_962, 11_164_352, 555_422_720, 21),
+            ("resnet50", 23_520_842, 23_467_712, 1_297_829_888, 54),
+            ("vgg11", 9_231_114, 9_222_848, 152_769_536, 9),
+            ("vgg16", 14_728_266, 14_715_584, 313_201_664, 14),
+            ("vgg19", 20_040_522, 20_024_000, 398_136_320, 17),
+            ("resnet18-224", 11_181_642, 11_172_032, 1_813_566_464, 21),
+            ("resnet18-224-norelu", 11_181_642, 11_172_032, 1_813_566_464, 21),
+            ("resnet50-224", 23_528_522, 23_475_392, 4_087_156_736, 54),
+            ("vgg11-224", 128_812_810, 128_796_352, 7_605_035_008, 11),
+            ("vgg16-224", 134_309_962, 134_289_088, 15_466_209_280, 16),
+            ("vgg19-224", 139_622_218, 139_597_504, 19_628_007_424, 19),
+            ("resnet20", 269_722, 268_336, 40_551_808, 20),
+            ("resnet56", 853_018, 848_944, 125_485_696, 56),
+        ] {
+            let g = base(name, 10, None).unwrap();
+            let counts = (g.parameter_count(), g.faultable_weights(), g.macs(), g.layers.len());
+            assert_eq!(counts, (parameters, faultable, macs, layers), "{name}");
+            let relus = |g: &Graph| g.nodes.iter().filter(|n| n.op == crate::nn::Op::Relu).count();
+            if name == "resnet18-224-norelu" {
+                assert_eq!(relus(&g) + 8, relus(&base("resnet18-224", 10, None).unwrap()));
+            }
+        }
+        for (name, classes, parameters) in [
+            ("resnet18", 43, 11_190_891),
+            ("resnet18", 100, 11_220_132),
+            ("resnet50", 43, 23_588_459),
+            ("resnet50", 100, 23_705_252),
+            ("vgg11", 43, 9_248_043),
+            ("vgg11", 100, 9_277_284),
+            ("vgg16", 43, 14_745_195),
+            ("vgg16", 100, 14_774_436),
+        ] {
+            let g = base(name, classes, None).unwrap();
+            assert_eq!(g.parameter_count(), parameters, "{name}, {classes} classes");
+        }
+    }
+
+    #[test]
+    fn classes_are_counted_in_the_last_layer() {
+        let graph = base("resnet20", 43, None).unwrap();
+        let mut weights = crate::nn::initialise(&graph, true, 1);
+        assert_eq!(classes("resnet20", &weights).unwrap(), 43);
+        let error = classes("vgg-small", &weights).unwrap_err().to_string();
+        assert!(error.contains("no tensor classifier.weight"), "{error}");
+        weights.insert("linear.weight", &[43, 65], vec![0.0; 43 * 65]);
+        let error = classes("resnet20", &weights).unwrap_err().to_string();
+        assert!(error.contains("linear.weight is [43, 65]"), "{error}");
+        weights.insert("linear.weight", &[0, 64], Vec::new());
+        assert!(classes("resnet20", &weights).is_err());
     }
 
     #[test]
@@ -83,5 +270,6 @@ mod tests {
         assert!(e.hint().unwrap().contains("did you mean resnet20"), "{e:?}");
         assert!(generator("ConvX", 32).unwrap_err().hint().unwrap().contains("ConvS"));
         assert!(generator("ConvS", 30).is_err());
+        assert!(base("resnet18", 0, None).is_err());
     }
 }

@@ -2,34 +2,46 @@
 //! made on the GPU.
 
 use super::{
-    compile::{Compiler, Layers, Mode, Vectors},
-    graph::{EPS, Graph, Op},
+    compiler::{Compiler, Layers, Mode, Slice, TrainingState, Vectors},
+    graph::{EPS, Graph, Layer, Op},
 };
 use crate::{
     error::{Error, Result},
-    fault::{self, Faults, Flips, Quantized},
+    fault::{self, CELL_MAP_WORDS, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
-    ops::fault_dequantize,
+    ops::fault_dequantize::{self, Order, Transposed},
+    shape::Rsck,
 };
+
+/// Bytes of a map of cells on the device: those stuck at 1, then those stuck at 0.
+const MAP_BYTES: u64 = 8 * CELL_MAP_WORDS as u64;
 
 /// Quantised weights and folded vectors of a network on a device, and `copies` dequantised sets.
 #[derive(Debug)]
 pub struct FrozenNet {
     /// The network.
     pub graph: Graph,
-    /// Its quantised layers, as stored.
-    pub quantized: Vec<Quantized>,
+    /// Steps and bits of its quantised layers.
+    scales: Buffer,
     bits: u32,
     copies: u32,
-    packed: Vec<Buffer>,
-    scales: Buffer,
+    layers: Vec<Vec<StoredSlice>>,
     folded: Buffer,
     folded_len: u32,
     scale: Vec<Option<u32>>,
     shift: Vec<Option<u32>>,
-    w: Vec<Buffer>,
-    wt: Vec<Buffer>,
+    image: Option<u32>,
+}
+
+/// Some output channels of a layer, in buffers that the adapter can bind.
+#[derive(Debug)]
+struct StoredSlice {
+    first: u32,
+    k: u32,
+    packed: Buffer,
+    w: Buffer,
+    wt: Option<Buffer>,
 }
 
 impl FrozenNet {
@@ -37,7 +49,8 @@ impl FrozenNet {
     /// sets, which an [`Injector`] fills.
     ///
     /// # Errors
-    /// A tensor is missing, has another shape or is not finite; no memory is left.
+    /// A tensor is missing, has another shape or is not finite; a layer is too large even a few
+    /// channels at a time; no memory is left.
     pub fn new(
         gpu: &Gpu,
         graph: &Graph,
@@ -45,23 +58,209 @@ impl FrozenNet {
         bits: u32,
         copies: u32,
     ) -> Result<Self> {
+        Self::sliced(gpu, graph, weights, bits, copies, true, largest_binding(gpu))
+    }
+
+    /// The same without what input gradients need, in half of the memory: only for
+    /// [`Mode::Inference`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_inference(
+        gpu: &Gpu,
+        graph: &Graph,
+        weights: &Weights,
+        bits: u32,
+        copies: u32,
+    ) -> Result<Self> {
+        Self::sliced(gpu, graph, weights, bits, copies, false, largest_binding(gpu))
+    }
+
+    /// The same with layers cut into slices of output channels, each of which takes `largest` bytes at
+    /// most (or four channels); `gradients`: as [`Self::new`], or as [`Self::for_inference`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn sliced(
+        gpu: &Gpu,
+        graph: &Graph,
+        weights: &Weights,
+        bits: u32,
+        copies: u32,
+        gradients: bool,
+        largest: u64,
+    ) -> Result<Self> {
         graph.check(weights)?;
+        let (mut layers, mut scales) = (Vec::new(), Vec::new());
+        for layer in &graph.layers {
+            let param = &graph.params[layer.weight];
+            let stored = fault::quantize(&weights.get(&param.name, &param.shape)?.data, bits)?;
+            scales.push(stored.scale);
+            let mut slices = Vec::new();
+            for (first, k) in slices_of(layer, copies, largest) {
+                let shape = Rsck { k, ..layer.shape };
+                let bytes = shape.bytes() * u64::from(copies);
+                let words =
+                    first_word(layer, first) as usize..first_word(layer, first + k) as usize;
+                let packed = format!("{} stored", param.name);
+                let wt = gradients
+                    .then(|| Buffer::new(gpu, &format!("{} transposed", param.name), bytes));
+                slices.push(StoredSlice {
+                    first,
+                    k,
+                    packed: Buffer::with(gpu, &packed, &stored.words[words])?,
+                    w: Buffer::new(gpu, &param.name, bytes)?,
+                    wt: wt.transpose()?,
+                });
+            }
+            layers.push(slices);
+        }
+        let Folded { values, scale, shift, image } = Folded::of(graph, weights)?;
+        Ok(Self {
+            graph: graph.clone(),
+            scales: Buffer::with(gpu, "scales", &scales)?,
+            bits,
+            copies,
+            layers,
+            folded: Buffer::with(gpu, "folded batch norm", &values)?,
+            folded_len: values.len() as u32,
+            scale,
+            shift,
+            image,
+        })
+    }
+
+    /// Sets of weights.
+    #[must_use]
+    pub fn copies(&self) -> u32 {
+        self.copies
+    }
+
+    /// Bytes on the device: stored words and dequantised copies.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let of = |s: &StoredSlice| {
+            s.packed.bytes() + s.w.bytes() + s.wt.as_ref().map_or(0, Buffer::bytes)
+        };
+        self.layers.iter().flatten().map(of).sum()
+    }
+
+    /// A compiler of this network onto a tape, in [`Mode::Frozen`] or [`Mode::Inference`].
+    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape, mode: Mode) -> Compiler<'a> {
+        let slice = |tape: &mut Tape, s: &StoredSlice| Slice {
+            first: s.first,
+            k: s.k,
+            w: tape.import("weights", &s.w),
+            wt: s.wt.as_ref().map(|wt| tape.import("transposed weights", wt)),
+        };
+        let slices =
+            self.layers.iter().map(|l| l.iter().map(|s| slice(tape, s)).collect()).collect();
+        let layers = Layers { slices, copies: self.copies };
+        let vectors = Vectors {
+            buffer: tape.import("folded batch norm", &self.folded),
+            len: self.folded_len,
+            scale: self.scale.clone(),
+            shift: self.shift.clone(),
+            image: self.image,
+            norm: Vec::new(),
+            weight: Vec::new(),
+        };
+        let state = TrainingState::default();
+        Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state)
+    }
+
+    /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
+    ///
+    /// # Errors
+    /// The fault rate is no rate, or no memory is left.
+    pub fn injector(
+        &self,
+        gpu: &Gpu,
+        clean_copies: u32,
+        faults: Option<Faults>,
+    ) -> Result<Injector> {
+        let mut tape = Tape::new();
+        let count = self.graph.layers.len() as u32;
+        let scales = tape.import("scales", &self.scales);
+        let folded = tape.import("folded batch norm", &self.folded);
+        let seeds = tape.kept("seeds", u64::from(self.copies) * 8);
+        let flips = tape.kept("flips", u64::from(self.copies * count) * 32);
+        let mapped = faults.filter(|f| f.model == FaultModel::Reference);
+        let map_bytes = mapped.map_or(16, |_| u64::from(self.copies) * MAP_BYTES);
+        let map = tape.kept("map of cells", map_bytes);
+        tape.clear(flips);
+        for (i, (layer, slices)) in (0..).zip(self.graph.layers.iter().zip(&self.layers)) {
+            for slice in slices {
+                let stored = fault_dequantize::Layer {
+                    shape: Rsck { k: slice.k, ..layer.shape },
+                    order: layer.order,
+                    index: i,
+                    bits: self.bits,
+                    fold: self.scale[i as usize].map(|o| (o + slice.first, self.folded_len)),
+                    first_word: first_word(layer, slice.first),
+                    transposed: match &slice.wt {
+                        None => Transposed::Absent,
+                        Some(_) if self.graph.is_linear(i as usize) => Transposed::Flat,
+                        Some(_) => Transposed::PerTap,
+                    },
+                };
+                let (copies, clean) = (self.copies, clean_copies);
+                let plan = fault_dequantize::plan(stored, copies, clean, faults, i, count, count)?;
+                let packed = tape.import("stored weights", &slice.packed);
+                let w = tape.import("w", &slice.w);
+                let wt = match &slice.wt {
+                    Some(wt) => tape.import("wt", wt),
+                    None => tape.transient("no wt", 16),
+                };
+                tape.push(plan, &[packed, scales, seeds, folded, w, wt, flips, map])?;
+            }
+        }
+        let program = Program::build(gpu, &tape)?;
+        let maps = mapped.map(|faults| Maps { buffer: map, clean_copies, faults });
+        Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count })
+    }
+}
+
+/// Bytes that one binding can have.
+fn largest_binding(gpu: &Gpu) -> u64 {
+    gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size)
+}
+
+/// Word at which the output channel `k` of a layer begins.
+fn first_word(layer: &Layer, k: u32) -> u32 {
+    (layer.shape.len() / layer.shape.k * k).div_ceil(4)
+}
+
+/// How the output channels of a layer are cut so that its copies fit one binding: first and number of
+/// each slice.
+fn slices_of(layer: &Layer, copies: u32, largest: u64) -> Vec<(u32, u32)> {
+    let k = layer.shape.k;
+    let whole = layer.shape.bytes() * u64::from(copies);
+    if whole <= largest || layer.order == Order::InOut {
+        return vec![(0, k)];
+    }
+    // Slices of whole tiles of the convolution kernel: 32 channels.
+    let four = Rsck { k: 4, ..layer.shape }.bytes() * u64::from(copies);
+    let most = (largest / four.max(1) * 4).max(4) as u32;
+    let most = if most > 32 { most / 32 * 32 } else { most };
+    (0..k).step_by(most as usize).map(|first| (first, most.min(k - first))).collect()
+}
+
+/// Batch norm and biases as a scale and a shift per output channel, and a learned image.
+struct Folded {
+    values: Vec<f32>,
+    scale: Vec<Option<u32>>,
+    shift: Vec<Option<u32>>,
+    image: Option<u32>,
+}
+
+impl Folded {
+    fn of(graph: &Graph, weights: &Weights) -> Result<Self> {
         let data = |param: usize| -> Result<&[f32]> {
             let param = &graph.params[param];
             Ok(&weights.get(&param.name, &param.shape)?.data)
         };
-        let (mut quantized, mut packed, mut w, mut wt) = (vec![], vec![], vec![], vec![]);
-        for layer in &graph.layers {
-            let stored = fault::quantize(data(layer.weight)?, bits)?;
-            let name = &graph.params[layer.weight].name;
-            packed.push(Buffer::with(gpu, &format!("{name} stored"), &stored.words)?);
-            let bytes = layer.shape.bytes() * u64::from(copies);
-            w.push(Buffer::new(gpu, name, bytes)?);
-            wt.push(Buffer::new(gpu, &format!("{name} transposed"), bytes)?);
-            quantized.push(stored);
-        }
-        let scales: Vec<f32> = quantized.iter().map(|q| q.scale).collect();
-        let (mut folded, mut scale, mut shift) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut values, mut scale, mut shift) = (Vec::new(), Vec::new(), Vec::new());
         for (index, layer) in graph.layers.iter().enumerate() {
             let k = layer.shape.k as usize;
             let bias = layer.bias.map(data).transpose()?;
@@ -84,94 +283,19 @@ impl FrozenNet {
                     offsets[i] = (f64::from(beta[i]) + centred * factor) as f32;
                 }
             }
-            scale.push(norm.map(|_| folded.len() as u32));
+            scale.push(norm.map(|_| values.len() as u32));
             if norm.is_some() {
-                folded.extend(factors);
+                values.extend(factors);
             }
-            shift.push(Some(folded.len() as u32));
-            folded.extend(offsets);
+            shift.push(Some(values.len() as u32));
+            values.extend(offsets);
         }
-        let folded_len = folded.len() as u32;
-        Ok(Self {
-            graph: graph.clone(),
-            quantized,
-            bits,
-            copies,
-            packed,
-            scales: Buffer::with(gpu, "scales", &scales)?,
-            folded: Buffer::with(gpu, "folded batch norm", &folded)?,
-            folded_len,
-            scale,
-            shift,
-            w,
-            wt,
-        })
-    }
-
-    /// Sets of weights.
-    #[must_use]
-    pub fn copies(&self) -> u32 {
-        self.copies
-    }
-
-    /// A compiler of this network onto a tape, in [`Mode::Frozen`] or [`Mode::Inference`].
-    pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape, mode: Mode) -> Compiler<'a> {
-        let import = |tape: &mut Tape, buffers: &[Buffer]| -> Vec<BufferId> {
-            buffers.iter().map(|b| tape.import("weights", b)).collect()
-        };
-        let (w, wt) = (import(tape, &self.w), import(tape, &self.wt));
-        let layers = Layers { w, wt, copies: self.copies };
-        let vectors = Vectors {
-            buffer: tape.import("folded batch norm", &self.folded),
-            len: self.folded_len,
-            scale: self.scale.clone(),
-            shift: self.shift.clone(),
-            norm: Vec::new(),
-            weight: Vec::new(),
-        };
-        Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, Vec::new())
-    }
-
-    /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
-    ///
-    /// # Errors
-    /// The fault rate is no rate, or no memory is left.
-    pub fn injector(
-        &self,
-        gpu: &Gpu,
-        clean_copies: u32,
-        faults: Option<Faults>,
-    ) -> Result<Injector> {
-        let mut tape = Tape::new();
-        let count = self.graph.layers.len() as u32;
-        let scales = tape.import("scales", &self.scales);
-        let folded = tape.import("folded batch norm", &self.folded);
-        let seeds = tape.kept("seeds", u64::from(self.copies) * 8);
-        let flips = tape.kept("flips", u64::from(self.copies * count) * 32);
-        tape.clear(flips);
-        for (i, layer) in self.graph.layers.iter().enumerate() {
-            let stored = fault_dequantize::Layer {
-                shape: layer.shape,
-                order: layer.order,
-                index: i as u32,
-                bits: self.bits,
-                fold: self.scale[i].map(|offset| (offset, self.folded_len)),
-            };
-            let plan = fault_dequantize::plan(
-                stored,
-                self.copies,
-                clean_copies,
-                faults,
-                i as u32,
-                count,
-                count,
-            )?;
-            let packed = tape.import("stored weights", &self.packed[i]);
-            let (w, wt) = (tape.import("w", &self.w[i]), tape.import("wt", &self.wt[i]));
-            tape.push(plan, &[packed, scales, seeds, folded, w, wt, flips])?;
+        let mut image = None;
+        if let Some(param) = graph.learned() {
+            image = Some(values.len() as u32);
+            values.extend(data(param)?);
         }
-        let program = Program::build(gpu, &tape)?;
-        Ok(Injector { program, seeds, flips, copies: self.copies, layers: count })
+        Ok(Self { values, scale, shift, image })
     }
 }
 
@@ -194,8 +318,17 @@ pub struct Injector {
     program: Program,
     seeds: BufferId,
     flips: BufferId,
+    maps: Option<Maps>,
     copies: u32,
     layers: u32,
+}
+
+/// Where maps of cells go that the host draws.
+#[derive(Debug)]
+struct Maps {
+    buffer: BufferId,
+    clean_copies: u32,
+    faults: Faults,
 }
 
 impl Injector {
@@ -209,6 +342,15 @@ impl Injector {
         }
         let words: Vec<[u32; 2]> = seeds.iter().map(|&s| [s as u32, (s >> 32) as u32]).collect();
         self.program.write(gpu, self.seeds, 0, &words);
+        if let Some(maps) = &self.maps {
+            let first = maps.clean_copies as usize;
+            for (copy, map) in (first as u64..).zip(drawn(maps.faults, &seeds[first..])?) {
+                let FaultMap::Cells(cells) = map else { continue };
+                let at = copy * MAP_BYTES;
+                self.program.write(gpu, maps.buffer, at, &cells.stuck_at_1);
+                self.program.write(gpu, maps.buffer, at + MAP_BYTES / 2, &cells.stuck_at_0);
+            }
+        }
         self.program.run(gpu)
     }
 
@@ -229,4 +371,14 @@ impl Injector {
             .collect();
         Ok(layers.chunks(self.layers as usize).map(<[Flips]>::to_vec).collect())
     }
+}
+
+/// The maps of several seeds, drawn at once: each takes some milliseconds.
+fn drawn(faults: Faults, seeds: &[u64]) -> Result<Vec<FaultMap>> {
+    std::thread::scope(|scope| {
+        let draws: Vec<_> =
+            seeds.iter().map(|&seed| scope.spawn(move || faults.map(seed))).collect();
+        let lost = || Error::Shape("a thread that draws faults died".into());
+        draws.into_iter().map(|draw| draw.join().map_err(|_| lost())?).collect()
+    })
 }

@@ -31,7 +31,7 @@ pub enum Op {
         /// Transposed.
         transposed: bool,
     },
-    /// A fully connected layer on 1x1 images.
+    /// A fully connected layer; on more than one pixel it is a convolution as large as the image.
     Linear {
         /// Index in [`Graph::layers`].
         layer: usize,
@@ -54,6 +54,10 @@ pub enum Op {
     Add,
     /// Padding, subsampling, channel shifts.
     Gather(Gather),
+    /// In training each value is 0 with this probability, and the others grow in proportion.
+    Dropout(f32),
+    /// One learned image for every input: index of its parameter.
+    LearnedImage(usize),
 }
 
 /// A node: an operation, its inputs and the shape of one image of its output.
@@ -82,6 +86,8 @@ pub enum Role {
     RunningMean,
     /// Running variance of a batch norm (a buffer, not trained).
     RunningVar,
+    /// A learned image: trained, never quantised.
+    Image,
 }
 
 /// A tensor of the `state_dict`.
@@ -281,17 +287,31 @@ impl Graph {
         Ok(self.push(Op::Conv { layer, window, transposed: true }, &[x], [k, oh, ow]))
     }
 
-    /// A fully connected layer with bias.
+    /// A fully connected layer with bias, on all pixels and channels of its input (in PyTorch's order:
+    /// the stored `[K, C H W]` is that of a convolution `[K, C, H, W]`).
     ///
     /// # Errors
-    /// The input is not 1x1 pixels.
+    /// More weights than 32-bit indices reach.
     pub fn linear(&mut self, x: NodeId, name: &str, k: u32) -> Result<NodeId> {
         let [c, h, w] = self.nodes[x].chw;
-        if [h, w] != [1, 1] {
-            return Err(Error::Shape(format!("{name} expects 1x1 pixels; its input has {h}x{w}")));
-        }
-        let layer = self.layer(name, Rsck::new(1, 1, c, k), Order::OutIn, &[k, c], true);
+        let inputs = [c, h, w].iter().try_fold(1u32, |product, &n| product.checked_mul(n));
+        let Some(inputs) = inputs.filter(|n| n.checked_mul(k).is_some()) else {
+            return Err(Error::TooManyElements { what: format!("{name} on {c}x{h}x{w}") });
+        };
+        let layer = self.layer(name, Rsck::new(h, w, c, k), Order::OutIn, &[k, inputs], true);
         Ok(self.push(Op::Linear { layer }, &[x], [k, 1, 1]))
+    }
+
+    /// Values are dropped with probability `p` in training; nothing happens otherwise.
+    pub fn dropout(&mut self, x: NodeId, p: f32) -> NodeId {
+        self.push(Op::Dropout(p), &[x], self.nodes[x].chw)
+    }
+
+    /// One learned image of the input's shape, the same for every input.
+    pub fn learned_image(&mut self, name: &str) -> NodeId {
+        let chw = self.nodes[self.input()].chw;
+        let param = self.param(name.to_owned(), &chw, Role::Image);
+        self.push(Op::LearnedImage(param), &[self.input()], chw)
     }
 
     /// Batch normalisation.
@@ -375,6 +395,27 @@ impl Graph {
         let [_, h, w] = self.nodes[x].chw;
         let gather = Gather { channel_offset: -before.cast_signed(), ..Gather::subsample(step) };
         self.push(Op::Gather(gather), &[x], [c, h.div_ceil(step), w.div_ceil(step)])
+    }
+
+    /// Whether a layer is fully connected.
+    #[must_use]
+    pub fn is_linear(&self, layer: usize) -> bool {
+        self.nodes.iter().any(|node| node.op == Op::Linear { layer })
+    }
+
+    /// The parameter that is a learned image, if there is one.
+    #[must_use]
+    pub fn learned(&self) -> Option<usize> {
+        self.nodes.iter().find_map(|node| match node.op {
+            Op::LearnedImage(param) => Some(param),
+            _ => None,
+        })
+    }
+
+    /// Whether training draws values to drop.
+    #[must_use]
+    pub fn has_dropout(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.op, Op::Dropout(_)))
     }
 
     /// Trainable elements.

@@ -1,6 +1,6 @@
 //! A data set on the device as u8, and batches of it made there.
 
-use super::compile::Value;
+use super::compiler::Value;
 use crate::{
     data::ImageSet,
     error::Result,

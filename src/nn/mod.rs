@@ -1,14 +1,14 @@
 //! Networks as data, and the one compiler that turns them into dispatches.
 
-mod backward;
-mod compile;
+mod adopt;
+mod compiler;
 mod frozen;
 mod graph;
 mod images;
 mod parameters;
 mod trainable;
 
-pub use compile::{Compiler, Layers, Mode, Value, Vectors};
+pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
 pub use frozen::{FrozenNet, Injector};
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
 pub use images::{Batch, DeviceImages, Pick};

@@ -56,7 +56,7 @@ impl Offsets {
 /// `N(0, 0.01^2)`, biases 0, as the reference code sets them. Generators: PyTorch's defaults,
 /// weights and biases uniform in `+-1 / sqrt(fan_in)` (for a transposed convolution PyTorch counts
 /// its output channels).
-/// Batch norms start as the identity.
+/// Batch norms start as the identity, a learned image as zeros.
 #[must_use]
 pub fn initialise(graph: &Graph, kaiming: bool, seed: u64) -> Weights {
     let mut random = StdRng::seed_from_u64(seed);
@@ -77,7 +77,7 @@ pub fn initialise(graph: &Graph, kaiming: bool, seed: u64) -> Weights {
         let mut draw = || -> f64 {
             match param.role {
                 Role::Gamma | Role::RunningVar => 1.0,
-                Role::Beta | Role::RunningMean => 0.0,
+                Role::Beta | Role::RunningMean | Role::Image => 0.0,
                 Role::Bias if kaiming => 0.0,
                 Role::Weight if kaiming && param.shape.len() == 2 => 0.01 * normal(&mut random),
                 Role::Weight if kaiming => {

@@ -1,7 +1,7 @@
 //! A network in training: parameters, gradients, optimiser state and running statistics on the device.
 
 use super::{
-    compile::{Compiler, Layers, Mode, Vectors},
+    compiler::{Compiler, Layers, Mode, Slice, TrainingState, Vectors},
     graph::{Graph, Norm},
     parameters::Offsets,
 };
@@ -9,7 +9,10 @@ use crate::{
     error::Result,
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Tape},
-    ops::{self, fault_dequantize},
+    ops::{
+        self,
+        fault_dequantize::{self, Transposed},
+    },
     shape::{pad_channels, unpad_channels},
 };
 
@@ -29,6 +32,8 @@ pub struct TrainableNet {
     /// Second optimiser state: Adam's mean of squared gradients.
     pub second: Buffer,
     running: Vec<Buffer>,
+    /// Seed of the step's dropout: lo, hi.
+    seed: Buffer,
     bits: u32,
 }
 
@@ -54,6 +59,7 @@ impl TrainableNet {
             first: Buffer::new(gpu, "optimiser state 1", bytes)?,
             second: Buffer::new(gpu, "optimiser state 2", bytes)?,
             running,
+            seed: Buffer::new(gpu, "seed of the dropout", 8)?,
             bits,
         })
     }
@@ -71,11 +77,14 @@ impl TrainableNet {
             len: self.offsets.len,
             scale: vec![None; self.graph.layers.len()],
             shift: self.graph.layers.iter().map(|l| l.bias.map(at)).collect(),
+            image: self.graph.learned().map(at),
             norm: self.graph.norms.iter().map(|n| [at(n.gamma), at(n.beta())]).collect(),
             weight: self.graph.layers.iter().map(|l| at(l.weight)).collect(),
         };
         let running = self.running.iter().map(|b| tape.import("running", b)).collect();
-        Ok(Compiler::new(gpu, tape, &self.graph, Mode::Training, layers, vectors, running))
+        let seed = tape.import("seed of the dropout", &self.seed);
+        let state = TrainingState { running, seed: Some(seed) };
+        Ok(Compiler::new(gpu, tape, &self.graph, Mode::Training, layers, vectors, state))
     }
 
     fn quantised(&self, tape: &mut Tape, parameters: BufferId) -> Result<Layers> {
@@ -83,8 +92,8 @@ impl TrainableNet {
         let scales = tape.kept("scales", u64::from(count) * 4);
         let (seeds, flips) =
             (tape.kept("no seeds", 16), tape.kept("no flips", u64::from(count) * 32));
-        let unused = tape.kept("no fold", 16);
-        let (mut w, mut wt) = (Vec::new(), Vec::new());
+        let (unused, map) = (tape.kept("no fold", 16), tape.kept("no map", 16));
+        let mut slices = Vec::new();
         for (layer, i) in self.graph.layers.iter().zip(0..) {
             let (offset, len) = (self.offsets.at(layer.weight), layer.shape.len());
             let total = self.offsets.len;
@@ -99,14 +108,20 @@ impl TrainableNet {
                 index: i,
                 bits: self.bits,
                 fold: None,
+                first_word: 0,
+                transposed: if self.graph.is_linear(i as usize) {
+                    Transposed::Flat
+                } else {
+                    Transposed::PerTap
+                },
             };
             let plan = fault_dequantize::plan(stored, 1, 1, None, i, count, count)?;
-            w.push(tape.transient("w", plan.bytes[4]));
-            wt.push(tape.transient("wt", plan.bytes[5]));
-            let (w, wt) = (w[i as usize], wt[i as usize]);
-            tape.push(plan, &[packed, scales, seeds, unused, w, wt, flips])?;
+            let w = tape.transient("w", plan.bytes[4]);
+            let wt = tape.transient("wt", plan.bytes[5]);
+            tape.push(plan, &[packed, scales, seeds, unused, w, wt, flips, map])?;
+            slices.push(vec![Slice { first: 0, k: layer.shape.k, w, wt: Some(wt) }]);
         }
-        Ok(Layers { w, wt, copies: 1 })
+        Ok(Layers { slices, copies: 1 })
     }
 
     /// Parameters and running statistics as they stand. Waits for the device.

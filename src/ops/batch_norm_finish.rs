@@ -14,8 +14,12 @@ crate::params! {
         pixels: u32,
         /// Channels without padding.
         c: u32,
+        /// Pixels of a full part.
+        part: u32,
         /// Pixels per chunk.
         chunk: u32,
+        /// Chunks of a full part.
+        part_chunks: u32,
         /// Chunks.
         chunks: u32,
         /// Added to the variance.
@@ -31,20 +35,21 @@ crate::kernel! {
     bindings: [("partial", Read), ("running", ReadWrite), ("stats", ReadWrite)],
 }
 
-/// Normalisers of the batch, and the running statistics brought up to date as PyTorch does it.
+/// Normalisers of a batch `x` that came in parts of the shape `part` (the last may have fewer images), and the running statistics brought up to date as PyTorch does it.
 ///
 /// Bindings: partial f32 `[chunks, 2, C4 * 4]` of [`super::batch_norm_stats`]; running f32
 /// `[2, C4 * 4]` (mean, variance), changed in place; stats f32 `[2, C4 * 4]` (mean,
 /// `1 / sqrt(variance + eps)`).
 ///
 /// # Errors
-/// A shape past 32-bit indices, other chunks than [`super::batch_norm_stats`] makes of it, or a
-/// single value per channel, which has no variance.
-pub fn plan(x: Nhwc, chunks: u32, eps: f32, momentum: f32) -> Result<Plan> {
-    let cut = Chunking::of(x)?;
-    if chunks != cut.chunks {
-        return Err(Error::Shape(format!("{chunks} chunks of {x}, which has {}", cut.chunks)));
+/// A shape past 32-bit indices, parts of other images, or a single value per channel, which has no
+/// variance.
+pub fn plan(x: Nhwc, part: Nhwc, eps: f32, momentum: f32) -> Result<Plan> {
+    let (x, cut) = (x.checked()?, Chunking::of(part)?);
+    if part.n > x.n || part != (Nhwc { n: part.n, ..x }) {
+        return Err(Error::Shape(format!("{part} is no part of {x}")));
     }
+    let chunks = chunking::chunks_of(x, part);
     if x.pixels() < 2 {
         return Err(Error::Shape(format!(
             "batch norm in training needs more than one value per channel; input is {x}"
@@ -53,7 +58,9 @@ pub fn plan(x: Nhwc, chunks: u32, eps: f32, momentum: f32) -> Result<Plan> {
     let params = BatchNormFinishParams {
         pixels: x.pixels(),
         c: x.c,
+        part: part.pixels(),
         chunk: cut.chunk,
+        part_chunks: cut.chunks,
         chunks,
         eps,
         momentum,

@@ -30,7 +30,8 @@ crate::kernel! {
     ],
 }
 
-/// `dx = gamma inv_std (dz - sum dz / M - xhat sum dz xhat / M)` with `dz = dy act'(y)`, M = N H W.
+/// `dx = gamma inv_std (dz - sum dz / M - xhat sum dz xhat / M)` with `dz = dy act'(y)` and M
+/// the `pixels` of the whole batch, of which x may be a part.
 ///
 /// Bindings: dy, y, x `[N, H, W, C]`; stats (mean, `inv_std`) and sums (of
 /// [`super::batch_norm_grad_finish`]) f32 `[2, C4 * 4]`; parameters f32 `[parameters_len]`; dx like
@@ -38,10 +39,16 @@ crate::kernel! {
 ///
 /// # Errors
 /// A shape past 32-bit indices, or gamma past the end of `parameters`.
-pub fn plan(x: Nhwc, act: Activation, gamma_offset: u32, parameters_len: u32) -> Result<Plan> {
+pub fn plan(
+    x: Nhwc,
+    pixels: u32,
+    act: Activation,
+    gamma_offset: u32,
+    parameters_len: u32,
+) -> Result<Plan> {
     let x = x.checked()?;
     fits("gamma", gamma_offset, x, parameters_len)?;
-    let params = BatchNormGradParams { vec4s: x.vec4s(), c: x.c, gamma_offset, pixels: x.pixels() };
+    let params = BatchNormGradParams { vec4s: x.vec4s(), c: x.c, gamma_offset, pixels };
     let vectors = chunking::partial_bytes(x, 1, 2);
     let parameters = u64::from(parameters_len) * 4;
     let bytes = vec![x.bytes(), x.bytes(), x.bytes(), vectors, vectors, parameters, x.bytes()];

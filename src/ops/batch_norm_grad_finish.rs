@@ -1,9 +1,6 @@
 //! Gradients of gamma and beta, `shaders/batch_norm_grad_finish.wgsl`.
 
-use super::{
-    batch_norm_apply::fits,
-    chunking::{self, Chunking},
-};
+use super::{batch_norm_apply::fits, chunking};
 use crate::{
     error::{Error, Result},
     kernel::{Grid, Plan},
@@ -37,8 +34,7 @@ crate::kernel! {
 /// `[parameters_len]`, changed only at gamma's and beta's places.
 ///
 /// # Errors
-/// A shape past 32-bit indices, other chunks than the shape has, or gamma or beta past the end of
-/// `gradients`.
+/// A shape past 32-bit indices, no chunk, or gamma or beta past the end of `gradients`.
 pub fn plan(
     x: Nhwc,
     chunks: u32,
@@ -46,9 +42,9 @@ pub fn plan(
     beta_offset: u32,
     parameters_len: u32,
 ) -> Result<Plan> {
-    let cut = Chunking::of(x)?;
-    if chunks != cut.chunks {
-        return Err(Error::Shape(format!("{chunks} chunks of {x}, which has {}", cut.chunks)));
+    let x = x.checked()?;
+    if chunks == 0 {
+        return Err(Error::Shape(format!("no chunk of {x}")));
     }
     fits("gamma", gamma_offset, x, parameters_len)?;
     fits("beta", beta_offset, x, parameters_len)?;

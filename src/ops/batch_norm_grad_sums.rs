@@ -46,7 +46,16 @@ pub fn chunks(x: Nhwc) -> u32 {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan(x: Nhwc, act: Activation) -> Result<Plan> {
-    let cut = Chunking::of(x)?;
+    plan_like(x, x, act)
+}
+
+/// The same for one part of a batch that comes in parts of the shape `part` (the last may have fewer
+/// images): chunks are as large as those of a full part.
+///
+/// # Errors
+/// A shape past 32-bit indices.
+pub fn plan_like(x: Nhwc, part: Nhwc, act: Activation) -> Result<Plan> {
+    let cut = Chunking::like(x, part)?;
     let params =
         BatchNormGradSumsParams { pixels: x.pixels(), c: x.c, chunk: cut.chunk, block: cut.block };
     let stats = chunking::partial_bytes(x, 1, 2);

@@ -33,6 +33,12 @@ pub fn chunks(x: Nhwc) -> u32 {
     chunking::chunks(x)
 }
 
+/// Chunks of a batch in parts: what [`plan_like`] writes for all of them.
+#[must_use]
+pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
+    chunking::chunks_of(whole, part)
+}
+
 /// Mean and sum of squared deviations of every chunk and channel.
 ///
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, 2, C4 * 4]` (mean, M2).
@@ -40,7 +46,16 @@ pub fn chunks(x: Nhwc) -> u32 {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan(x: Nhwc) -> Result<Plan> {
-    let cut = Chunking::of(x)?;
+    plan_like(x, x)
+}
+
+/// The same for one part of a batch that comes in parts of the shape `part` (the last may have fewer
+/// images): chunks are as large as those of a full part.
+///
+/// # Errors
+/// A shape past 32-bit indices.
+pub fn plan_like(x: Nhwc, part: Nhwc) -> Result<Plan> {
+    let cut = Chunking::like(x, part)?;
     let params =
         BatchNormStatsParams { pixels: x.pixels(), c: x.c, chunk: cut.chunk, block: cut.block };
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 2)];

@@ -38,6 +38,26 @@ impl Chunking {
         let chunks = x.pixels().div_ceil(chunk);
         Ok(Self { chunk, chunks, block, groups: u64::from(chunks) * u64::from(blocks) })
     }
+
+    /// The cut of one part of a batch: chunks as large as those of a full part.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn like(x: Nhwc, part: Nhwc) -> Result<Self> {
+        let (own, full) = (Self::of(x)?, Self::of(part)?);
+        let chunks = x.pixels().div_ceil(full.chunk);
+        let blocks = own.groups / u64::from(own.chunks);
+        Ok(Self { chunk: full.chunk, chunks, groups: u64::from(chunks) * blocks, ..own })
+    }
+}
+
+/// Chunks of a batch in parts of the shape `part`, the last of which may have fewer images: those of
+/// each part begin where the part does.
+pub(super) fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
+    let (full, rest) = (whole.n / part.n.max(1), whole.n % part.n.max(1));
+    let last = Nhwc { n: rest, ..part };
+    let of = |x: Nhwc| Chunking::like(x, part).map_or(0, |cut| cut.chunks);
+    full * of(part) + if rest > 0 { of(last) } else { 0 }
 }
 
 /// Chunks of a checked shape, and 0 for a shape that no plan accepts.

@@ -4,7 +4,7 @@
 use super::quantize::check_scale;
 use crate::{
     error::{Error, Result},
-    fault::{FaultModel, Faults, check_bits, threshold},
+    fault::{CELL_MAP_WORDS, FaultModel, Faults, check_bits, threshold},
     kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
     shape::Rsck,
 };
@@ -40,6 +40,10 @@ crate::params! {
         stuck_at: u32,
         /// Offset in `affine` of the scale that multiplies output channel 0 of wt.
         fold: u32,
+        /// Index in the layer of the first word here.
+        first_word: u32,
+        /// Words of a map of cells, per copy.
+        map_words: u32,
     }
 }
 
@@ -57,6 +61,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         ("w", Access::ReadWrite),
         ("wt", Access::ReadWrite),
         ("flips", Access::ReadWrite),
+        ("map", Access::Read),
     ],
     variants: &[Variant {
         name: "plain",
@@ -79,10 +84,21 @@ pub enum Order {
     InOut,
 }
 
-/// A stored layer.
+/// What is done for input gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transposed {
+    /// Nothing: wt is not touched.
+    Absent,
+    /// wt is `[copies, R, S, K, C]`.
+    PerTap,
+    /// wt is `[copies, K, R S C]`, as a fully connected layer on RxS pixels reads it.
+    Flat,
+}
+
+/// A stored layer, or the words of some of its output channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layer {
-    /// Its extents; a linear layer has R = S = 1.
+    /// Its extents; a linear layer on 1x1 pixels has R = S = 1.
     pub shape: Rsck,
     /// Order of the stored weights.
     pub order: Order,
@@ -93,6 +109,10 @@ pub struct Layer {
     /// Offset and length of a buffer of channel scales that multiply wt (a frozen batch norm's), so
     /// that the input gradient needs no pass for them.
     pub fold: Option<(u32, u32)>,
+    /// Index in the layer of the first word here.
+    pub first_word: u32,
+    /// The second layout.
+    pub transposed: Transposed,
 }
 
 /// Dequantises `copies` copies of a layer from one set of stored words, all but the first
@@ -111,7 +131,7 @@ pub fn plan(
     scales_len: u32,
     layers: u32,
 ) -> Result<Plan> {
-    let Layer { shape, order, index, bits, fold } = layer;
+    let Layer { shape, order, index, bits, fold, first_word, transposed } = layer;
     check_bits(bits)?;
     check_scale(scale_index, scales_len)?;
     let faults = faults.map(Faults::checked).transpose()?;
@@ -141,7 +161,10 @@ pub fn plan(
         threshold: faults.map_or(0, |f| threshold(f.ber)),
         stuck_at: u32::from(faults.is_some_and(|f| f.model == FaultModel::StuckAt)),
         fold: fold.map_or(0, |(offset, _)| offset),
+        first_word,
+        map_words: CELL_MAP_WORDS,
     };
+    let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
     let copies64 = u64::from(copies);
     let bytes = vec![
         4 * u64::from(words),
@@ -149,15 +172,25 @@ pub fn plan(
         8 * copies64,
         fold.map_or(16, |(_, len)| 4 * u64::from(len)),
         4 * elements,
-        4 * elements,
+        if transposed == Transposed::Absent { 16 } else { 4 * elements },
         32 * copies64 * u64::from(layers),
+        if mapped { 8 * u64::from(CELL_MAP_WORDS) * copies64 } else { 16 },
     ];
     let padding = shape.padded_len() - shape.len();
     let grid = Grid::Tiles([words + padding, copies, 1]);
     // Three calls of Philox per word, ten rounds of about thirty operations each.
     let flops = if faults.is_some() { 1000 } else { 50 } * copies64 * u64::from(words);
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(flops);
-    Ok(plan.with("FAULTS", u32::from(faults.is_some())).with("FOLD", u32::from(fold.is_some())))
+    let transposed = match transposed {
+        Transposed::Absent => 0,
+        Transposed::PerTap => 1,
+        Transposed::Flat => 2,
+    };
+    Ok(plan
+        .with("FAULTS", u32::from(faults.is_some()))
+        .with("FOLD", u32::from(fold.is_some()))
+        .with("TRANSPOSED", transposed)
+        .with("MAPPED", u32::from(mapped)))
 }
 
 /// f32 elements of all copies in one layout, padding included.
@@ -184,9 +217,13 @@ mod tests {
             index: 1,
             bits: 8,
             fold: None,
+            first_word: 0,
+            transposed: Transposed::PerTap,
         };
         let ok = |layer, copies, clean| plan(layer, copies, clean, None, 0, 1, 2).map(|p| p.bytes);
-        assert_eq!(ok(layer, 2, 2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128]);
+        assert_eq!(ok(layer, 2, 2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128, 16]);
+        let absent = Layer { transposed: Transposed::Absent, ..layer };
+        assert_eq!(ok(absent, 2, 2).unwrap()[5], 16);
         let folded = |fold| ok(Layer { fold: Some(fold), ..layer }, 1, 0);
         assert_eq!(folded((2, 66)).unwrap()[3], 264);
         assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());

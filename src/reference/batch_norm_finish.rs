@@ -45,12 +45,17 @@ pub fn normalisers(stats: &[[f64; 2]], n: f64, eps: f64) -> Vec<f64> {
     means.chain(stats.iter().map(|s| 1.0 / (s[1] / n + eps).sqrt())).collect()
 }
 
-fn case(shape: Nhwc, random: &mut Random, offset: f32) -> Result<Case> {
+fn case(shape: Nhwc, images: u32, random: &mut Random, offset: f32) -> Result<Case> {
     let (eps, momentum) = (1e-5, 0.1);
-    let cut = Chunking::of(shape)?;
     let (c, n) = (shape.c as usize, f64::from(shape.pixels()));
-    let sizes: Vec<u32> =
-        (0..cut.chunks).map(|k| cut.chunk.min(shape.pixels() - k * cut.chunk)).collect();
+    // The parts one after the other, each cut into chunks from its own start.
+    let part = Nhwc { n: images, ..shape };
+    let chunk = Chunking::of(part)?.chunk;
+    let mut sizes = Vec::new();
+    for first in (0..shape.n).step_by(images as usize) {
+        let pixels = Nhwc { n: images.min(shape.n - first), ..shape }.pixels();
+        sizes.extend((0..pixels).step_by(chunk as usize).map(|at| chunk.min(pixels - at)));
+    }
     let mut partial = Vec::new();
     for &size in &sizes {
         partial.extend(random.floats(c).iter().map(|v| v + offset));
@@ -89,8 +94,8 @@ fn case(shape: Nhwc, random: &mut Random, offset: f32) -> Result<Case> {
         [mean, variance]
     });
     Ok(Case {
-        label: format!("{shape} offset {offset}"),
-        plan: ops::batch_norm_finish::plan(shape, cut.chunks, eps, momentum)?,
+        label: format!("{shape} in parts of {images}, offset {offset}"),
+        plan: ops::batch_norm_finish::plan(shape, part, eps, momentum)?,
         data: vec![
             Data::input(&nan_padded(&partial, shape.c)),
             Data::in_out(
@@ -109,11 +114,13 @@ fn case(shape: Nhwc, random: &mut Random, offset: f32) -> Result<Case> {
 pub fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(3);
     let shapes = [
-        (Nhwc::new(1, 1, 2, 1), 0.0),
-        (Nhwc::new(1, 257, 1, 3), 0.0),
-        (Nhwc::new(5, 40, 40, 10), 0.0),
-        (Nhwc::new(1, 256, 300, 4), 0.0),
-        (Nhwc::new(5, 40, 40, 33), 1000.0),
+        (Nhwc::new(1, 1, 2, 1), 1, 0.0),
+        (Nhwc::new(1, 257, 1, 3), 1, 0.0),
+        (Nhwc::new(5, 40, 40, 10), 5, 0.0),
+        (Nhwc::new(1, 256, 300, 4), 1, 0.0),
+        (Nhwc::new(5, 40, 40, 33), 5, 1000.0),
+        (Nhwc::new(7, 20, 15, 5), 3, 0.0),
+        (Nhwc::new(6, 17, 16, 8), 2, 10.0),
     ];
-    shapes.into_iter().map(|(shape, offset)| case(shape, &mut random, offset)).collect()
+    shapes.into_iter().map(|(s, images, offset)| case(s, images, &mut random, offset)).collect()
 }

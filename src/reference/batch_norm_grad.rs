@@ -79,7 +79,7 @@ pub fn cases() -> Result<Vec<Case>> {
         data.push(Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)));
         cases.push(Case {
             label: format!("{shape} {act:?}{}", if whole { " integers" } else { "" }),
-            plan: ops::batch_norm_grad::plan(shape, act, 7, total)?,
+            plan: ops::batch_norm_grad::plan(shape, shape.pixels(), act, 7, total)?,
             data,
         });
     }

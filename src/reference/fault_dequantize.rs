@@ -3,10 +3,10 @@
 use crate::{
     conformance::{Case, Data, Random, Want},
     error::Result,
-    fault::{FaultModel, Faults, dequantize, inject, quantize},
+    fault::{CELL_MAP_WORDS, FaultMap, FaultModel, Faults, dequantize, inject_from, quantize},
     ops::{
         self,
-        fault_dequantize::{Layer, Order},
+        fault_dequantize::{Layer, Order, Transposed},
     },
     shape::Rsck,
 };
@@ -31,11 +31,17 @@ fn rsck(layer: Layer, stored: &[f32]) -> Vec<f64> {
     w
 }
 
-/// The same weights `[R, S, K, C]`.
-fn transpose(shape: Rsck, w: &[f64]) -> Vec<f64> {
+/// The same weights `[R, S, K, C]`, or `[K, R, S, C]` if `flat`.
+fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
     let (cp, kp) = (shape.c.next_multiple_of(4) as usize, shape.k.next_multiple_of(4) as usize);
-    let plane = |p: usize| (0..kp * cp).map(move |i| p * kp * cp + i % cp * kp + i / cp);
-    (0..w.len() / (cp * kp)).flat_map(plane).map(|from| w[from]).collect()
+    let taps = (shape.r * shape.s) as usize;
+    let mut wt = Vec::new();
+    for (slow, middle) in
+        (0..taps * kp).map(|i| if flat { (i % taps, i / taps) } else { (i / kp, i % kp) })
+    {
+        wt.extend((0..cp).map(|c| w[(slow * cp + c) * kp + middle]));
+    }
+    wt
 }
 
 /// Cases of [`ops::fault_dequantize`].
@@ -43,7 +49,7 @@ fn transpose(shape: Rsck, w: &[f64]) -> Vec<f64> {
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    use FaultModel::{Flip, StuckAt};
+    use FaultModel::{Flip, Reference, StuckAt};
     use Order::{InOut, OutIn};
     let layer = |r, s, c, k, order, index, bits| Layer {
         shape: Rsck::new(r, s, c, k),
@@ -52,7 +58,10 @@ pub fn cases() -> Result<Vec<Case>> {
         bits,
         // Every second layer has a batch norm behind it.
         fold: (index % 2 == 0).then_some((2, k + 5)),
+        first_word: 0,
+        transposed: Transposed::PerTap,
     };
+    let with = |transposed, first_word, layer| Layer { transposed, first_word, ..layer };
     let faults = |model, ber| Faults::new(model, ber).map(Some);
     let list = [
         (layer(1, 1, 1, 1, OutIn, 0, 8), 1, 0, faults(Flip, 0.5)?),
@@ -70,6 +79,20 @@ pub fn cases() -> Result<Vec<Case>> {
         (layer(3, 3, 3, 10, OutIn, 2, 8), 2, 0, None),
         (layer(2, 2, 8, 6, InOut, 0, 4), 1, 0, None),
         (layer(3, 1, 4, 8, OutIn, 1, 8), 2, 2, faults(Flip, 0.5)?),
+        (layer(3, 3, 3, 10, OutIn, 0, 8), 2, 1, faults(Reference, 0.3)?),
+        (layer(1, 1, 64, 33, OutIn, 3, 5), 3, 0, faults(Reference, 0.1)?),
+        // More than the map's 64 x 8192 words: the rows begin again.
+        (layer(1, 1, 1024, 2056, OutIn, 1, 8), 1, 0, faults(Reference, 0.01)?),
+        (with(Transposed::Flat, 0, layer(3, 2, 4, 6, OutIn, 2, 8)), 2, 0, faults(StuckAt, 0.2)?),
+        (with(Transposed::Absent, 0, layer(3, 3, 4, 6, OutIn, 2, 8)), 2, 0, faults(Flip, 0.2)?),
+        (with(Transposed::Flat, 36, layer(3, 3, 4, 6, OutIn, 2, 8)), 2, 1, faults(Flip, 0.2)?),
+        (with(Transposed::PerTap, 9, layer(3, 3, 1, 7, OutIn, 3, 4)), 1, 0, faults(StuckAt, 0.2)?),
+        (
+            with(Transposed::Absent, 300, layer(1, 1, 40, 9, OutIn, 3, 8)),
+            2,
+            0,
+            faults(Reference, 0.2)?,
+        ),
     ];
     list.into_iter()
         .map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults))
@@ -78,7 +101,7 @@ pub fn cases() -> Result<Vec<Case>> {
 
 fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
-    let Layer { shape, order, index, bits, fold } = layer;
+    let Layer { shape, order, index, bits, fold, first_word, transposed } = layer;
     let mut random = Random::new(shape.len() + bits);
     let stored = quantize(&random.floats(shape.len() as usize), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];
@@ -88,13 +111,20 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
     // Counts of earlier dispatches, to be added to.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();
+    let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
+    let mut maps: Vec<u32> = Vec::new();
     for copy in 0..copies {
-        let [lo, hi] = [random.bits(), random.bits()];
+        // The reference code's seeds are 32 bits.
+        let [lo, hi] = [random.bits(), if mapped { 0 } else { random.bits() }];
         seeds.push([lo, hi]);
         let mut read = stored.clone();
         if let Some(faults) = faults.filter(|_| copy >= clean_copies) {
-            let (faulty, flips) =
-                inject(&stored, faults, index, u64::from(lo) | u64::from(hi) << 32);
+            let map = faults.map(u64::from(lo) | u64::from(hi) << 32)?;
+            let (faulty, flips) = inject_from(&stored, &map, index, first_word);
+            if let FaultMap::Cells(cells) = map {
+                maps.resize(2 * (copy * CELL_MAP_WORDS) as usize, 0);
+                maps.extend(cells.stuck_at_1.iter().chain(&cells.stuck_at_0));
+            }
             read = faulty;
             let at = ((copy * layers + index) * 8) as usize;
             for (count, flips) in after[at..].iter_mut().zip(flips.per_bit) {
@@ -102,20 +132,32 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
             }
         }
         let copy = rsck(layer, &dequantize(&read));
-        let mut transposed = transpose(shape, &copy);
+        let flat = transposed == Transposed::Flat;
+        let mut transposed = transpose(shape, &copy, flat);
         if let Some((offset, _)) = fold {
             let row = shape.c.next_multiple_of(4) as usize;
             for (i, v) in transposed.iter_mut().enumerate() {
-                let k = (i / row) % shape.k.next_multiple_of(4) as usize;
+                let taps = if flat { (shape.r * shape.s) as usize } else { 1 };
+                let k = (i / row / taps) % shape.k.next_multiple_of(4) as usize;
                 *v *= f64::from(affine[offset as usize + k.min(shape.k as usize - 1)]);
             }
         }
-        wt.extend(transposed);
+        if layer.transposed != Transposed::Absent {
+            wt.extend(transposed);
+        }
         w.extend(copy);
+    }
+    // Bindings that are not used have 16 bytes.
+    let unused = wt.is_empty();
+    if maps.is_empty() {
+        maps.resize(if mapped { 2 * (copies * CELL_MAP_WORDS) as usize } else { 4 }, 0);
     }
     let what = faults.map_or("clean".into(), |f| format!("{} {}", f.model, f.ber));
     Ok(Case {
-        label: format!("{shape} {order:?} bits={bits} copies={copies}-{clean_copies} {what}"),
+        label: format!(
+            "{shape} {order:?} {transposed:?} bits={bits} copies={copies}-{clean_copies} \
+             word {first_word} {what}"
+        ),
         plan: ops::fault_dequantize::plan(
             layer,
             copies,
@@ -132,10 +174,15 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
             Data::input(&affine),
             Data::Output(Want::exact(&w)),
             // A folded scale is one more product, rounded once.
-            Data::Output(Want::flat(&wt, |v| {
-                if fold.is_some() { v.abs() * f64::from(f32::EPSILON) } else { 0.0 }
-            })),
+            if unused {
+                Data::in_out(&[5u32; 4], Want::Words(vec![5; 4]))
+            } else {
+                Data::Output(Want::flat(&wt, |v| {
+                    if fold.is_some() { v.abs() * f64::from(f32::EPSILON) } else { 0.0 }
+                }))
+            },
             Data::in_out(&before, Want::Words(after)),
+            Data::input(&maps),
         ],
     })
 }

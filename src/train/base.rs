@@ -32,39 +32,64 @@ pub struct BaseHints {
     pub std: Option<Vec<f32>>,
 }
 
-impl BaseNet {
-    /// Loads a weights file for data of `classes` classes.
+impl BaseHints {
+    /// The input that the network expects: what the flags say, else what its file says.
     ///
     /// # Errors
-    /// No such file, no weights file, an unknown network, or tensors of another network.
-    pub fn load(path: &Path, hints: &BaseHints, classes: u32) -> Result<Self> {
-        let weights = Weights::load(path)?;
-        let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
-        let Some(model) = model else {
-            let hint = format!("name it with --model: {}", models::BASES.join(", "));
-            return Err(Error::format(path, "the file does not say which network it holds", hint));
-        };
+    /// Half a pair of flags, not three numbers, a deviation that is not positive, or metadata that
+    /// nobody understands.
+    pub fn normalisation(&self, weights: &Weights) -> Result<Option<Normalisation>> {
         let three = |flag: &str, values: &[f32]| match values {
             &[r, g, b] if values.iter().all(|v| v.is_finite()) => Ok([r, g, b]),
             _ => Err(Error::argument(flag, "three numbers are needed", "as in 0.485,0.456,0.406")),
         };
-        let normalisation = match (&hints.mean, &hints.std) {
+        match (&self.mean, &self.std) {
             (Some(mean), Some(std)) => {
                 let (mean, std) = (three("--input-mean", mean)?, three("--input-std", std)?);
                 if std.iter().any(|&s| s <= 0.0) {
                     let hint = "standard deviations are positive";
                     return Err(Error::argument("--input-std", format!("{std:?}"), hint));
                 }
-                Some((mean, std))
+                Ok(Some(Normalisation { mean, std }))
             }
-            (None, None) => weights.normalisation()?.map(|Normalisation { mean, std }| (mean, std)),
+            (None, None) => weights.normalisation(),
             _ => {
                 let hint = "give both --input-mean and --input-std";
-                return Err(Error::argument("--input-mean", "only one of the two is given", hint));
+                Err(Error::argument("--input-mean", "only one of the two is given", hint))
             }
+        }
+    }
+}
+
+impl BaseNet {
+    /// Loads a weights file for data of `classes` classes.
+    ///
+    /// # Errors
+    /// No such file, no weights file, an unknown network, or tensors of another network.
+    pub fn load(path: &Path, hints: &BaseHints, classes: u32) -> Result<Self> {
+        Self::of(path, hints, Some(classes))
+    }
+
+    /// Loads a weights file; its last layer says how many classes there are.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_its_classes(path: &Path, hints: &BaseHints) -> Result<Self> {
+        Self::of(path, hints, None)
+    }
+
+    fn of(path: &Path, hints: &BaseHints, classes: Option<u32>) -> Result<Self> {
+        let weights = Weights::load(path)?;
+        let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
+        let Some(model) = model else {
+            let hint = format!("name it with --model: {}", models::base_names().join(", "));
+            return Err(Error::format(path, "the file does not say which network it holds", hint));
         };
+        let normalisation = hints.normalisation(&weights)?.map(|n| (n.mean, n.std));
+        let classes = classes.map_or_else(|| models::classes(&model, &weights), Ok)?;
         let graph = models::base(&model, classes, normalisation)?;
         graph.check(&weights)?;
+        let model = graph.name.clone();
         Ok(Self { graph, weights, model, sha256: sha256(path)? })
     }
 

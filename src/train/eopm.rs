@@ -1,14 +1,12 @@
-//! One EOPM step (expectation over perturbed models) as one program.
-//!
-//! `L = CE(M0(F(x))) + (lambda / P) sum_i CE(Mp_i(F(x)))`, `F(x) = clamp(x + G(x), -1, 1)`: the
-//! generator runs forward once and backward once; the clean network and all perturbed ones run as
-//! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3).
+//! One EOPM step with its update as one program: a batch made on the GPU, the tape of
+//! [`eopm_tape`], Adam.
 
 use crate::{
     error::Result,
     fault::{Faults, Maps},
+    forward::{eopm_tape, loss_weights},
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, DeviceImages, FrozenNet, Injector, Mode, Pick, TrainableNet},
+    nn::{Batch, DeviceImages, FrozenNet, Injector, Pick, TrainableNet},
     ops,
 };
 
@@ -57,46 +55,22 @@ impl Eopm {
         maps: Maps,
         lambda: f64,
     ) -> Result<Self> {
-        let (copies, perturbed) = (base.copies(), base.copies() - 1);
+        let perturbed = base.copies() - 1;
         let mut tape = Tape::new();
         let batch = images.batch(&mut tape, n)?;
-        let weights = tape.kept("loss weights", u64::from(copies) * 4);
+        let step = eopm_tape(gpu, &mut tape, generator, base, batch.images, batch.labels)?;
         let schedule = tape.kept("schedule", 16);
-        let totals = tape.kept("loss totals", u64::from(copies) * 8);
-        let gradients = tape.import("gradients", &generator.gradients);
         let parameters = tape.import("parameters", &generator.parameters);
         let first = tape.import("mean of gradients", &generator.first);
         let second = tape.import("mean of squared gradients", &generator.second);
-
-        let x = batch.images;
-        let mut fuse = generator.compiler(gpu, &mut tape)?;
-        let g = fuse.forward(&mut tape, x)?;
-        let fused = tape.transient("fused images", x.shape.bytes());
-        tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
-
-        let mut frozen = base.compiler(gpu, &mut tape, Mode::Frozen);
-        let y = frozen.forward(&mut tape, crate::nn::Value { id: fused, ..x })?;
-        let plan = ops::softmax_cross_entropy::plan(copies, n, y.shape.c)?;
-        let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-        let row_loss = tape.transient("losses", plan.bytes[4]);
-        let correct = tape.transient("hits", plan.bytes[5]);
-        tape.push(plan, &[y.id, batch.labels, weights, dlogits, row_loss, correct])?;
-        tape.push(ops::loss_totals::plan(copies, n)?, &[row_loss, correct, totals])?;
-
-        if let Some(dfused) = frozen.backward(&mut tape, dlogits, None, true)? {
-            let dg = tape.transient("gradient of G", x.shape.bytes());
-            tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dfused, x.id, g.id, dg])?;
-            fuse.backward(&mut tape, dg, Some(gradients), false)?;
-        }
         let plan = ops::adam::plan(generator.offsets.len, BETAS[0], BETAS[1], EPS)?;
-        tape.push(plan, &[schedule, gradients, parameters, first, second])?;
+        tape.push(plan, &[schedule, step.gradients, parameters, first, second])?;
 
         let program = Program::build(gpu, &tape)?;
-        let mut factors = vec![(lambda / f64::from(perturbed * n)) as f32; copies as usize];
-        factors[0] = 1.0 / n as f32;
-        program.write(gpu, weights, 0, &factors);
+        program.write(gpu, step.weights, 0, &loss_weights(n, perturbed, lambda));
         let injector = base.injector(gpu, 1, Some(faults))?;
         let (injected, seen) = (false, 0);
+        let totals = step.totals;
         Ok(Self { program, injector, batch, schedule, totals, maps, perturbed, injected, seen })
     }
 

@@ -149,7 +149,7 @@ fn accuracy(
     bits: u32,
     set: &data::ImageSet,
 ) -> Result<f64> {
-    let frozen = FrozenNet::new(gpu, graph, weights, bits, 1)?;
+    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?;
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let images = DeviceImages::upload(gpu, set)?;
     let n = EVAL_BATCH.min(images.len() as u32);

@@ -1,0 +1,199 @@
+//! Base networks, whole EOPM steps and fault maps against values that the public reference
+//! implementation computed (`kernels-tests/golden/README.md`), on every adapter.
+use super::{
+    evaluator::{norm, wide},
+    golden::{GRADIENT, Golden, Worst, biases_before_norms, golden_file},
+    gradients_norm::every_gpu,
+};
+use nf_gpu::{
+    fault::{CellMap, FaultModel, Faults},
+    files::{Weights, safetensors},
+    forward::{self, BaseRequest, EopmRequest, Images, Loss},
+    models,
+    nn::{Graph, Role},
+};
+
+/// Relative L2 errors that f32 kernels must keep to (`kernels-tests/golden/README.md`).
+const LOGITS: f64 = 5e-6;
+const INPUT_GRADIENT: f64 = 2e-5;
+const SHAPE: [usize; 4] = [2, 3, 32, 32];
+const BASES: [&str; 5] = ["resnet18", "resnet50", "vgg11", "vgg16", "vgg19"];
+
+/// The pseudo-random value i of tensor k, in [-1, 1).
+fn p(i: u32, k: u32) -> f64 {
+    let s = i
+        .wrapping_mul(747_796_405)
+        .wrapping_add(2_891_336_453)
+        .wrapping_add(k.wrapping_mul(2_654_435_769));
+    let w = ((s >> ((s >> 28) + 4)) ^ s).wrapping_mul(277_803_737);
+    f64::from((w >> 22) ^ w) / 2_147_483_648.0 - 1.0
+}
+
+/// The weights that the values were computed with: a rule over the `state_dict` in its order.
+fn weights(graph: &Graph) -> Weights {
+    let gain = if graph.name.starts_with("vgg") { 1.0 } else { 0.5 };
+    let mut weights = Weights::default();
+    for (param, k) in graph.params.iter().zip(1..) {
+        let fan_in: usize = param.shape.iter().skip(1).product();
+        let value = |i: u32| match param.role {
+            Role::Weight => (6.0 / fan_in as f64).sqrt() * p(i, k),
+            Role::Gamma => gain + 0.2 * p(i, k),
+            Role::RunningVar => 1.0 + 0.3 * p(i, k) * p(i, k),
+            Role::Bias | Role::Beta | Role::RunningMean | Role::Image => 0.1 * p(i, k),
+        };
+        let data = (0..param.len() as u32).map(|i| value(i) as f32).collect();
+        weights.insert(param.name.clone(), &param.shape, data);
+    }
+    weights
+}
+
+#[test]
+fn the_state_dicts_are_the_reference_implementations() {
+    let text = std::fs::read_to_string(golden_file("", "state_dicts.json").unwrap()).unwrap();
+    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for name in BASES {
+        let graph = models::base(name, 10, None).unwrap();
+        let ours: Vec<(String, Vec<usize>)> =
+            graph.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
+        let theirs: Vec<(String, Vec<usize>)> =
+            serde_json::from_value(all[name].clone()).unwrap();
+        assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+fn labels(file: &Weights) -> Vec<u32> {
+    let (raw, _) = safetensors::load(&file.origin).unwrap();
+    let bytes = raw["labels"].bytes.chunks_exact(4);
+    bytes.map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+fn check_base(name: &str) {
+    let graph = models::base(name, 10, None).unwrap();
+    let weights = weights(&graph);
+    let file = Golden::values(&golden_file("bases", &format!("{name}.safetensors")).unwrap());
+    let labels = labels(&file);
+    let seed: u64 = file.meta_as("seed").unwrap().unwrap();
+    let faults = Faults::new(FaultModel::Reference, file.meta_as("ber").unwrap().unwrap()).unwrap();
+    every_gpu(|gpu, on| {
+        for (prefix, faults) in [("", None), ("faulty.", Some((faults, seed)))] {
+            let images = &file.get("input", &SHAPE).unwrap().data;
+            let request = BaseRequest {
+                graph: &graph,
+                weights: &weights,
+                precision: 8,
+                faults,
+                images: Images::new(&SHAPE, images).unwrap(),
+                loss: Some(Loss::CrossEntropy(&labels)),
+                gradient: true,
+            };
+            let pass = forward::base(gpu, &request).unwrap();
+            let want = |what: &str, shape: &[usize]| {
+                wide(&file.get(&format!("{prefix}{what}"), shape).unwrap().data)
+            };
+            let mut outputs = Worst::new(LOGITS);
+            outputs.take("logits", &pass.logits, &want("logits", &[2, 10]));
+            outputs.take("loss", &[pass.loss.unwrap() as f32], &want("loss", &[1]));
+            outputs.report(&format!("{prefix}{name} on {on}"));
+            let mut gradient = Worst::new(INPUT_GRADIENT);
+            let got = pass.input_gradient.unwrap();
+            gradient.take("gradient", &got, &want("grad_input", &SHAPE));
+            gradient.report(&format!("{prefix}{name} on {on}"));
+        }
+    });
+}
+
+#[test]
+fn resnet18_is_the_reference_implementations() {
+    check_base("resnet18");
+}
+
+#[test]
+fn resnet50_is_the_reference_implementations() {
+    check_base("resnet50");
+}
+
+#[test]
+fn vgg11_is_the_reference_implementations() {
+    check_base("vgg11");
+}
+
+#[test]
+fn vgg16_is_the_reference_implementations() {
+    check_base("vgg16");
+}
+
+#[test]
+fn vgg19_is_the_reference_implementations() {
+    check_base("vgg19");
+}
+
+fn check_eopm(generator: &str, base: &str) {
+    let file = Golden::values(&golden_file("eopm", &format!("{generator}_{base}.safetensors")).unwrap());
+    let graph = models::generator(generator, 32).unwrap();
+    let parameters = Golden::parameters(&file);
+    let base = models::base(base, 10, None).unwrap();
+    let weights = weights(&base);
+    let labels = labels(&file);
+    let seeds: Vec<u64> = file.meta("seeds").unwrap().split(',').map(|s| s.parse().unwrap()).collect();
+    let ber = file.meta_as("ber").unwrap().unwrap();
+    let exempt = biases_before_norms(&graph);
+    every_gpu(|gpu, on| {
+        let request = EopmRequest {
+            generator: (&graph, &parameters),
+            base: (&base, &weights),
+            precision: 8,
+            faults: Faults::new(FaultModel::Reference, ber).unwrap(),
+            seeds: &seeds,
+            lambda: file.meta_as("lambda").unwrap().unwrap(),
+            images: Images::new(&SHAPE, &file.get("input", &SHAPE).unwrap().data).unwrap(),
+            labels: &labels,
+        };
+        let pass = forward::eopm(gpu, &request).unwrap();
+        let mut losses = Worst::new(LOGITS);
+        let got: Vec<f32> =
+            pass.faulty.iter().flat_map(|&faulty| [pass.clean as f32, faulty as f32]).collect();
+        losses.take("losses", &got, &wide(&file.get("losses", &[seeds.len(), 2]).unwrap().data));
+        losses.report(&format!("{generator} before {} on {on}", base.name));
+        let mut gradients = Worst::new(GRADIENT);
+        for (name, want) in &file.tensors {
+            let Some(name) = name.strip_prefix("grad.") else { continue };
+            let got = &pass.gradients.get(name, &want.shape).unwrap().data;
+            if let Some((weight, _)) = exempt.iter().find(|(_, bias)| *bias == name) {
+                let weight = &file.tensors[&format!("grad.{weight}")].data;
+                let bound = 1e-5 * norm(&wide(weight));
+                assert!(norm(&wide(got)) <= bound, "{name} on {on}: not zero");
+            } else {
+                gradients.take(name, got, &wide(&want.data));
+            }
+        }
+        gradients.report(&format!("{generator} before {} on {on}", base.name));
+    });
+}
+
+#[test]
+fn a_step_of_conv_s_before_resnet18_is_the_reference_implementations() {
+    check_eopm("ConvS", "resnet18");
+}
+
+#[test]
+fn a_step_of_unet_s_before_vgg11_is_the_reference_implementations() {
+    check_eopm("UNetS", "vgg11");
+}
+
+#[test]
+fn fault_maps_are_the_reference_implementations() {
+    for name in ["seed7_ber0.005", "seed50000_ber0.01"] {
+        let Some(path) = golden_file("faults", &format!("{name}.safetensors")) else { continue };
+        let (raw, metadata) = safetensors::load(&path).unwrap();
+        let map = CellMap::reference(
+            metadata["seed"].parse().unwrap(),
+            metadata["ber"].parse().unwrap(),
+        )
+        .unwrap();
+        for (name, ours) in [("stuck_at_1", &map.stuck_at_1), ("stuck_at_0", &map.stuck_at_0)] {
+            let bytes: Vec<u8> = ours.iter().flat_map(|word| word.to_le_bytes()).collect();
+            assert_eq!(raw[name].shape, [8192, 16]);
+            assert_eq!(raw[name].bytes, bytes, "{name} of {}", path.display());
+        }
+    }
+}

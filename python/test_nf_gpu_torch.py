@@ -1,0 +1,423 @@
+"""nf_gpu_torch.py and `nf-gpu forward|import` against PyTorch: python test_nf_gpu_torch.py PATH_TO_NF_GPU
+
+Random weights go PyTorch -> .pt -> file -> `nf-gpu import` -> file -> PyTorch and must come back bit for
+bit; outputs, losses, gradients and running statistics of `nf-gpu forward` must be PyTorch's.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy
+import torch
+from safetensors import safe_open
+from torch import nn
+from torch.nn import functional
+
+import nf_gpu_torch
+from nf_gpu_torch import Conv2d, fake_quantize
+
+# Relative L2 errors that float32 may make (kernels-tests/golden/README.md).
+OUTPUT = 1e-5
+GRADIENT = 2e-4
+
+flags = None  # of the command line
+worst = {"output": (0.0, "none"), "gradient": (0.0, "none")}
+
+
+# Base networks, plain, with the names of the reference code.
+
+
+class Linear(nn.Linear):
+    def forward(self, x):
+        return functional.linear(x, fake_quantize(self.weight), self.bias)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with `widen` times the channels."""
+
+    def __init__(self, c, k, stride, widen=None, option_a=False):
+        super().__init__()
+        out = k * (widen or 1)
+        shapes = [(c, k, 3, stride), (k, k, 3, 1)]
+        if widen:
+            shapes = [(c, k, 1, 1), (k, k, 3, stride), (k, out, 1, 1)]
+        self.count = len(shapes)
+        for i, (c_in, c_out, size, step) in enumerate(shapes, 1):
+            conv = Conv2d(c_in, c_out, size, step, padding=size // 2, bias=False)
+            setattr(self, f"conv{i}", conv)
+            setattr(self, f"bn{i}", nn.BatchNorm2d(c_out))
+        self.pad = (out - c) // 2 if option_a and stride > 1 else None
+        self.shortcut = nn.Sequential()
+        if not option_a and (stride > 1 or c != out):
+            self.shortcut = nn.Sequential(Conv2d(c, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = x
+        for i in range(1, self.count + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            y = torch.relu(y) if i < self.count else y
+        if self.pad is not None:
+            x = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        return torch.relu(y + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self, classes, blocks, channels, widen=None, option_a=False):
+        super().__init__()
+        c = channels[0]
+        self.conv1 = Conv2d(3, c, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(c)
+        self.stages = len(blocks)
+        for stage, (count, k) in enumerate(zip(blocks, channels), 1):
+            layers = []
+            for block in range(count):
+                stride = 2 if stage > 1 and block == 0 else 1
+                layers.append(Block(c, k, stride, widen, option_a))
+                c = k * (widen or 1)
+            setattr(self, f"layer{stage}", nn.Sequential(*layers))
+        self.linear = Linear(c, classes)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        for stage in range(1, self.stages + 1):
+            x = getattr(self, f"layer{stage}")(x)
+        return self.linear(x.mean((2, 3)))
+
+
+class Vgg(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        layers, c = [], 3
+        for k in channels:
+            if k == "max":
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [Conv2d(c, k, 3, padding=1), nn.BatchNorm2d(k), nn.ReLU()]
+                c = k
+        self.features = nn.Sequential(*layers)
+        self.classifier = Linear(c, classes)
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
+class VggSmall(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.features, c = nn.ModuleList(), 3
+        for k in (32, 64, 128, 128):
+            layer = nn.Module()
+            layer.conv, layer.bn = Conv2d(c, k, 3, padding=1, bias=False), nn.BatchNorm2d(k)
+            self.features.append(layer)
+            c = k
+        self.classifier = Linear(c, classes)
+
+    def forward(self, x):
+        for i, layer in enumerate(self.features):
+            x = torch.relu(layer.bn(layer.conv(x)))
+            x = functional.max_pool2d(x, 2) if i < 2 else x
+        return self.classifier(x.mean((2, 3)))
+
+
+def vgg(classes, *counts):
+    channels = zip((64, 128, 256, 512, 512), counts)
+    return Vgg(classes, [step for k, count in channels for step in [k] * count + ["max"]])
+
+
+def small_resnet(classes, n):
+    return ResNet(classes, [n] * 3, (16, 32, 64), option_a=True)
+
+
+WIDE = (64, 128, 256, 512)
+BASES = {
+    "vgg-small": VggSmall,
+    "resnet20": lambda classes: small_resnet(classes, 3),
+    "resnet32": lambda classes: small_resnet(classes, 5),
+    "resnet44": lambda classes: small_resnet(classes, 7),
+    "resnet56": lambda classes: small_resnet(classes, 9),
+    "resnet18": lambda classes: ResNet(classes, (2, 2, 2, 2), WIDE),
+    "resnet50": lambda classes: ResNet(classes, (3, 4, 6, 3), WIDE, widen=4),
+    "vgg11": lambda classes: vgg(classes, 1, 1, 2, 2, 2),
+    "vgg16": lambda classes: vgg(classes, 2, 2, 3, 3, 3),
+    "vgg19": lambda classes: vgg(classes, 2, 2, 4, 4, 4),
+}
+
+
+# What the tests share.
+
+
+def randomise(module, seed):
+    """Values that a trained network might have: nothing is 0 or 1, activations stay of order one."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                for tensor, centre, spread in (
+                    (layer.weight, 0.8, 0.2),
+                    (layer.bias, 0.0, 0.1),
+                    (layer.running_mean, 0.0, 0.1),
+                    (layer.running_var, 1.0, 0.3),
+                ):
+                    tensor.copy_(centre + spread * (2 * torch.rand(tensor.shape, generator=random) - 1))
+            elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                bound = (3 / layer.weight[0].numel()) ** 0.5
+                layer.weight.uniform_(-bound, bound, generator=random)
+                if layer.bias is not None:
+                    layer.bias.uniform_(-0.1, 0.1, generator=random)
+    return module
+
+
+def random_images(n, seed, side=32):
+    random = torch.Generator().manual_seed(seed)
+    return torch.rand((n, 3, side, side), generator=random) * 2 - 1
+
+
+def values(module):
+    state = module.state_dict().items()
+    return {name: tensor for name, tensor in state if not name.endswith("num_batches_tracked")}
+
+
+def read(path):
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run_nf_gpu(self, *arguments, succeeds=True):
+        """stdout of the binary, or stderr where it is to fail."""
+        command = [flags.binary, *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode == 0, succeeds, f"{command}\n{done.stderr}")
+        return done.stdout if succeeds else done.stderr
+
+    def save(self, **arrays):
+        for name, array in arrays.items():
+            numpy.save(self.path(f"{name}.npy"), numpy.ascontiguousarray(array))
+
+    def near(self, kind, what, got, want):
+        got, want = torch.as_tensor(got), torch.as_tensor(want).detach()
+        self.assertEqual(got.shape, want.shape, what)
+        error = ((got.double() - want.double()).norm() / want.double().norm()).item()
+        bound = {"output": OUTPUT, "gradient": GRADIENT}[kind]
+        self.assertLessEqual(error, bound, f"{what}: {kind}")  # false for NaN
+        worst[kind] = max(worst[kind], (error, what))
+
+    def same_bits(self, got, want):
+        self.assertEqual(sorted(got), sorted(want))
+        for name, tensor in want.items():
+            bits = got[name].view(torch.int32), tensor.view(torch.int32)
+            self.assertTrue(torch.equal(*bits), name)
+
+    def through_nf_gpu(self, module, model, wrap=lambda state: state, **about):
+        """.pt -> our file -> `nf-gpu import` -> file; gives the last one's path."""
+        torch.save(wrap(module.state_dict()), self.path("theirs.pt"))
+        nf_gpu_torch.convert(self.path("theirs.pt"), self.path("ours.safetensors"), model, **about)
+        self.run_nf_gpu("import", "ours.safetensors", "--model", model, "--out", "w.safetensors")
+        return self.path("w.safetensors")
+
+
+class Generators(Case):
+    def test_weights_come_back_bit_for_bit(self):
+        for model in flags.generators:
+            with self.subTest(model):
+                module = randomise(nf_gpu_torch.generator(model), 1)
+                path = self.through_nf_gpu(module, model)
+                self.same_bits(values(nf_gpu_torch.load_generator(path)), values(module))
+
+    def test_forward_and_gradients(self):
+        for model in flags.generators:
+            for side in (32, 64) if model == "ConvS" else (32,):
+                with self.subTest(model, side=side):
+                    self.check(model, side)
+
+    def check(self, model, side):
+        module = randomise(nf_gpu_torch.generator(model), 2)
+        path = self.through_nf_gpu(module, model)
+        x, upstream = random_images(3, 3, side), random_images(3, 4, side)
+        self.save(x=x, u=upstream)
+        for mode in ("eval", "train"):
+            what = f"{model} {side}x{side} {mode}"
+            more = ["--after", "after.safetensors"] if mode == "train" else []
+            report = self.run_nf_gpu(
+                "forward", "--model", model, "--weights", path, "--input", "x.npy", "--mode", mode,
+                "--output", "y.npy", "--upstream", "u.npy", "--grads", "g.safetensors", "--json", *more,
+            )  # fmt: skip
+            module.train(mode == "train").zero_grad()
+            leaf = x.clone().requires_grad_()
+            y = module(leaf)
+            loss = (y * upstream).sum()
+            loss.backward()
+            self.near("output", what, numpy.load(self.path("y.npy")), y)
+            self.assertAlmostEqual(json.loads(report)["loss"], loss.item(), delta=1e-3)
+            gradients = read(self.path("g.safetensors"))
+            self.near("gradient", f"{what} input", gradients.pop("grad.input"), leaf.grad)
+            if mode == "eval":
+                self.assertEqual(gradients, {})
+                continue
+            parameters = dict(module.named_parameters())
+            self.assertEqual(sorted(gradients), sorted(f"grad.{name}" for name in parameters))
+            for name, parameter in parameters.items():
+                got = gradients[f"grad.{name}"]
+                if self.before_norm(module, name):
+                    # Zero in theory, the norm takes the mean away; both have rounding noise.
+                    weight = parameters[name.replace(".bias", ".weight")].grad.norm()
+                    self.assertLessEqual(got.norm().item(), 1e-5 * weight.item(), f"{what} {name}")
+                else:
+                    self.near("gradient", f"{what} {name}", got, parameter.grad)
+            for name, tensor in values(module).items():
+                if "running" in name:
+                    got = read(self.path("after.safetensors"))[f"after.{name}"]
+                    self.near("output", f"{what} {name}", got, tensor)
+
+    @staticmethod
+    def before_norm(module, name):
+        """Whether it is the bias of a layer that a batch norm follows."""
+        owner, _, kind = name.rpartition(".")
+        layer = module.get_submodule(owner)
+        conv = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+        return conv and kind == "bias" and hasattr(module, "steps")
+
+
+class Bases(Case):
+    def test_weights_come_back_bit_for_bit(self):
+        for model in flags.bases:
+            with self.subTest(model):
+                module = randomise(BASES[model](10), 5)
+
+                def wrap(state):
+                    return {"epoch": 7, "model_state_dict": {f"module.{k}": v for k, v in state.items()}}
+
+                path = self.through_nf_gpu(module, model, wrap, dataset="cifar10")
+                self.same_bits(read(path), values(module))
+
+    def test_forward_and_gradients(self):
+        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        for i, model in enumerate(flags.bases):
+            # Every second one with a normalisation, and 43 classes.
+            about = {"mean": mean, "std": std} if i % 2 else {}
+            with self.subTest(model, **about):
+                self.check(model, 43 if i % 2 else 10, about)
+
+    def check(self, model, classes, about):
+        module = randomise(BASES[model](classes), 6).eval()
+        path = self.through_nf_gpu(module, model, **about)
+        x = random_images(4, 7)
+        labels = torch.tensor([0, 3, classes - 1, 5])
+        self.save(x=x, labels=labels.to(torch.int32))
+        report = self.run_nf_gpu(
+            "forward", "--model", model, "--weights", path, "--input", "x.npy", "--labels", "labels.npy",
+            "--output", "y.npy", "--grads", "g.safetensors", "--json",
+        )  # fmt: skip
+        leaf = x.clone().requires_grad_()
+        images = leaf
+        if about:
+            mean, std = (torch.tensor(about[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+            images = ((leaf + 1) / 2 - mean) / std
+        logits = module(images)
+        loss = functional.cross_entropy(logits, labels)
+        loss.backward()
+        self.near("output", model, numpy.load(self.path("y.npy")), logits)
+        self.near("output", f"{model} loss", json.loads(report)["loss"], loss)
+        gradients = read(self.path("g.safetensors"))
+        self.assertEqual(list(gradients), ["grad.input"])
+        self.near("gradient", f"{model} input", gradients["grad.input"], leaf.grad)
+
+
+class Files(Case):
+    def test_import_says_everything_that_is_wrong(self):
+        module = randomise(BASES["resnet20"](10), 8)
+        state = values(module)
+        state["linear.weight"] = state["linear.weight"][:, :60]
+        state["fc.weight"] = state["linear.bias"]
+        del state["linear.bias"]
+        torch.save(state, self.path("theirs.pt"))
+        nf_gpu_torch.convert(self.path("theirs.pt"), self.path("ours.safetensors"), "resnet20")
+        error = self.run_nf_gpu(
+            "import", "ours.safetensors", "--model", "resnet20", "--out", "w.safetensors", succeeds=False
+        )
+        for says in ("1 missing: linear.bias [10]", "linear.weight [10, 60]", "not known: fc.weight [10]"):
+            self.assertIn(says, error)
+        self.assertFalse(os.path.exists(self.path("w.safetensors")))
+
+    def test_files_of_another_library(self):
+        """safetensors.torch's own files, with a prefix and in half precision, are taken too."""
+        from safetensors.torch import save_file
+
+        module = randomise(BASES["vgg-small"](10), 9)
+        half = {f"model.{name}": tensor.half() for name, tensor in values(module).items()}
+        save_file(half, self.path("theirs.safetensors"), {"format": "pt"})
+        report = json.loads(self.run_nf_gpu(
+            "import", "theirs.safetensors", "--model", "vgg-small", "--out", "w.safetensors", "--json"
+        ))  # fmt: skip
+        self.assertEqual(report["dropped_prefix"], "model.")
+        self.assertEqual(report["metadata"]["format"], "nf-gpu-1")
+        want = {name: tensor.half().float() for name, tensor in values(module).items()}
+        self.same_bits(read(self.path("w.safetensors")), want)
+
+    def test_the_command_line(self):
+        module = randomise(BASES["vgg-small"](10), 10)
+        torch.save({"state_dict": module.state_dict()}, self.path("c.pt"))
+        numbers = ["--input-mean", "0.5,0.25,0.125", "--input-std", "0.5,0.5,0.5"]
+        script = [sys.executable, nf_gpu_torch.__file__, "convert", "c.pt", "c.safetensors"]
+        script += ["--model", "vgg-small", "--dataset", "cifar10", *numbers]
+        subprocess.run(script, cwd=self.folder, check=True, capture_output=True)
+        state, metadata = nf_gpu_torch.read_weights(self.path("c.safetensors"))
+        self.same_bits(state, values(module))
+        self.assertEqual(metadata["dataset"], "cifar10")
+        self.assertEqual(metadata["input_mean"], "0.5,0.25,0.125")
+
+    def test_what_is_no_state_dict_is_refused(self):
+        torch.save({"weights": module_list()}, self.path("a.pt"))
+        with self.assertRaisesRegex(ValueError, "no state dict in it, only .'weights'"):
+            nf_gpu_torch.convert(self.path("a.pt"), self.path("a.safetensors"), "vgg-small")
+        torch.save(nn.Linear(2, 2), self.path("b.pt"))
+        with self.assertRaisesRegex(ValueError, "save its state"):
+            nf_gpu_torch.convert(self.path("b.pt"), self.path("b.safetensors"), "vgg-small")
+        with self.assertRaisesRegex(ValueError, "belong together"):
+            nf_gpu_torch.save_weights(self.path("c.safetensors"), {}, "vgg-small", mean=(1, 1, 1))
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a.pt", "b.pt"])
+
+    def test_quantisation(self):
+        weight = torch.tensor([1.27, -0.005, 0.015, 0.0249, -1.27], requires_grad=True)
+        read_back = fake_quantize(weight)
+        self.assertTrue(torch.equal(read_back.sign(), torch.tensor([1.0, 0, 1, 1, -1])))
+        (read_back * torch.arange(5.0)).sum().backward()
+        self.assertTrue(torch.equal(weight.grad, torch.arange(5.0)))
+        self.assertTrue(torch.equal(fake_quantize(torch.zeros(3)), torch.zeros(3)))
+        self.assertEqual(len(fake_quantize(torch.linspace(-1, 1, 99), 2).unique()), 3)
+
+
+def module_list():
+    return [torch.zeros(2), torch.ones(2)]
+
+
+def main():
+    global flags
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("binary", type=os.path.abspath, help="the nf-gpu to test")
+    names = lambda text: text.split(",")  # noqa: E731
+    parser.add_argument("--generators", type=names, default=list(nf_gpu_torch.GENERATORS))
+    parser.add_argument("--bases", type=names, default=list(BASES))
+    flags = parser.parse_args()
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    for kind, (error, what) in worst.items():
+        print(f"worst {kind}: {error:.1e} ({what})")
+    sys.exit(not result.wasSuccessful())
+
+
+if __name__ == "__main__":
+    main()

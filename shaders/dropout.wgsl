@@ -1,0 +1,47 @@
+// Drops values at random, and their gradients by the same draw.
+//
+//   y[i] = draw_i < threshold ? 0 : scale x[i],  scale = 1 / (1 - p)
+//
+// The draw of value j (in [N, H, W, C] without padding, over the whole batch) is word j % 4 of
+// Philox4x32-10 with the step's seed as key and the counter (j / 4, layer, 0, "drop").
+//
+// Grid:    one invocation per group of four channels.
+// Twin:    src/reference/dropout.rs
+// Source:  Srivastava et al., JMLR 15, 2014, scaled in training as torch.nn.Dropout does.
+
+struct DropoutParams {
+    vec4s: u32,     // groups of four channels
+    c: u32,         // channels without padding
+    first: u32,     // value of the whole batch that is the first one here
+    layer: u32,     // tells the dropout layers of a network apart
+    threshold: u32, // p 2^32
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: DropoutParams;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [N, H, W, C]
+@group(0) @binding(2) var<storage, read> seed: array<vec2<u32>>;    // [1] lo, hi
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // like x
+
+override WG_SIZE: u32 = 64u;
+
+fn keeps(j: u32) -> bool {
+    let draw = philox4x32_10(vec4<u32>(j / 4u, params.layer, 0u, 0x64726f70u), seed[0]);
+    return draw[j % 4u] >= params.threshold;
+}
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * WG_SIZE + lane;
+    if i >= params.vec4s {
+        return;
+    }
+    let c4s = (params.c + 3u) / 4u;
+    let j = params.first + i / c4s * params.c + i % c4s * 4u;
+    let keep = vec4<bool>(keeps(j), keeps(j + 1u), keeps(j + 2u), keeps(j + 3u));
+    y[i] = mask_lanes(select(vec4<f32>(0.0), params.scale * x[i], keep), i % c4s, params.c);
+}

@@ -1,0 +1,381 @@
+//! `nf-gpu forward`: a known network on a tensor, and gradients on request.
+#![expect(clippy::print_stderr, reason = "messages for the user")]
+
+mod combination;
+pub(super) mod places;
+mod tensors;
+
+use super::{eval::parse_seeds, gpu::GpuArgs, output};
+use crate::{
+    error::{Error, Result},
+    fault::{FaultModel, Faults, Flips, check_seed},
+    files::{Weights, npy, sha256},
+    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, Loss},
+    gpu::Gpu,
+    models,
+    train::{BaseHints, BaseNet},
+};
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `nf-gpu forward`.
+#[derive(Args, Debug)]
+pub struct ForwardArgs {
+    /// Name of the network, base or generator, where its file does not say
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Weights of the network
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Images, a .npy file of float32 [N, 3, H, W] in [-1, 1]
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Output, a .npy file: logits [N, classes] of a base, images [N, 3, H, W] of a generator
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Class of each image, a .npy file of int32 [N]: the loss is the mean cross-entropy
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// A .npy file shaped like the output: the loss is sum(output * upstream)
+    #[arg(long, value_name = "FILE")]
+    upstream: Option<PathBuf>,
+    /// Batch norm of a generator: running statistics (eval) or those of the images (train)
+    #[arg(long, value_enum)]
+    mode: Option<PassMode>,
+    /// What faulty cells of a base do: flip, stuck-at (default with --ber: stuck-at)
+    #[arg(long, value_name = "MODEL")]
+    faults: Option<String>,
+    /// Probability that a cell is faulty, as in 0.01 (default: no faults)
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    ber: Option<f64>,
+    /// Seed of the fault map (default: 50000)
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Bits per stored weight of a base, 2 to 8 (default: 8)
+    #[arg(long, value_name = "BITS")]
+    precision: Option<u32>,
+    /// Write the loss's gradients to this file: grad.input, and grad.NAME of a training generator's
+    /// parameters
+    #[arg(long, value_name = "FILE")]
+    grads: Option<PathBuf>,
+    /// Write the running statistics after a --mode train pass to this file, as after.NAME
+    #[arg(long, value_name = "FILE")]
+    after: Option<PathBuf>,
+    /// Mean of a base's input per channel, of values from 0 to 1 (default: the file's)
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    input_mean: Option<Vec<f32>>,
+    /// Standard deviation of a base's input per channel
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    input_std: Option<Vec<f32>>,
+    /// One step of EOPM without the update: a generator in front of the base
+    #[arg(long)]
+    eopm: bool,
+    /// With --eopm: name of the generator, where its file does not say
+    #[arg(long, value_name = "NAME")]
+    generator: Option<String>,
+    /// With --eopm: weights of the generator
+    #[arg(long, value_name = "FILE")]
+    generator_weights: Option<PathBuf>,
+    /// With --eopm: seed of each perturbed copy's fault map, a list or a half-open range
+    #[arg(long, value_name = "A,B", allow_negative_numbers = true)]
+    seeds: Option<String>,
+    /// With --eopm: weight of the perturbed copies' mean loss (default: 5)
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lambda: Option<f64>,
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// No messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// How batch norm normalises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PassMode {
+    /// With the running statistics
+    Eval,
+    /// With the statistics of the images
+    Train,
+}
+
+/// Runs a network once.
+///
+/// # Errors
+/// Flags that do not go together, bad files, no memory, or the device failed.
+pub fn run(args: &ForwardArgs) -> Result<()> {
+    args.check_combination()?;
+    args.check_places()?;
+    let mut report = if args.eopm {
+        eopm(args)?
+    } else {
+        let model = args.model_name()?;
+        if models::is_generator(&model) {
+            args.check_generator()?;
+            generator(args, &model)?
+        } else {
+            args.check_base()?;
+            base(args)?
+        }
+    };
+    if !args.json {
+        return output::print(&text(&report));
+    }
+    report.insert("version".into(), json!(1));
+    report.insert("commit".into(), json!(env!("NF_COMMIT")));
+    output::print_json(&Value::Object(report))
+}
+
+fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
+    let net = args.base_net()?;
+    let [classes, ..] = net.graph.nodes[net.graph.output()].chw;
+    let input = tensors::images(&args.input, net.graph.nodes[net.graph.input()].chw[1])?;
+    let (n, out) = (input.shape[0], args.place(args.output.as_ref())?);
+    args.warn_of_range(&input.data);
+    let labels = args.labels.as_ref().map(|p| tensors::labels(p, n, classes)).transpose()?;
+    let upstream = args.upstream.as_ref();
+    let upstream = upstream.map(|p| tensors::upstream(p, &[n, classes as usize])).transpose()?;
+    let loss = labels.as_deref().map(Loss::CrossEntropy);
+    let loss = loss.or(upstream.as_deref().map(Loss::Upstream));
+    let faults = args.faults()?;
+    let precision = args.precision.unwrap_or(8);
+    let gpu = args.gpu.open(args.quiet)?;
+    let pass = forward::base(
+        &gpu,
+        &BaseRequest {
+            graph: &net.graph,
+            weights: &net.weights,
+            precision,
+            faults,
+            images: Images::new(&input.shape, &input.data)?,
+            loss,
+            gradient: args.grads.is_some(),
+        },
+    )?;
+    let shape = [n, classes as usize];
+    npy::save_f32(out, &shape, &pass.logits)?;
+    let mut gradients = Weights::default();
+    if let Some(gradient) = pass.input_gradient {
+        gradients.insert("grad.input", &input.shape, gradient);
+    }
+    args.save_gradients(gradients, &net.model)?;
+    let mut report = about(&gpu, &net.model, &net.sha256);
+    report.insert("precision".into(), json!(precision));
+    report.insert("output".into(), json!({"file": out, "shape": shape}));
+    report.insert("loss".into(), json!(pass.loss));
+    if let Some((faults, seed)) = faults {
+        let seen = describe(faults, &[seed], &[pass.flips]);
+        report.insert("faults".into(), seen);
+    }
+    Ok(report)
+}
+
+fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
+    let weights = Weights::load(&args.weights)?;
+    let input = tensors::generator_images(&args.input)?;
+    args.warn_of_range(&input.data);
+    let graph = models::generator(model, input.shape[2] as u32)?;
+    graph.check(&weights)?;
+    let out = args.place(args.output.as_ref())?;
+    let upstream = args.upstream.as_ref();
+    let upstream = upstream.map(|p| tensors::upstream(p, &input.shape)).transpose()?;
+    let training = args.mode == Some(PassMode::Train);
+    let gpu = args.gpu.open(args.quiet)?;
+    let pass = forward::generator(
+        &gpu,
+        &GeneratorRequest {
+            graph: &graph,
+            weights: &weights,
+            training,
+            images: Images::new(&input.shape, &input.data)?,
+            upstream: upstream.as_deref(),
+            gradient: args.grads.is_some(),
+        },
+    )?;
+    npy::save_f32(out, &input.shape, &pass.images)?;
+    let mut gradients = prefixed("grad", pass.gradients.unwrap_or_default());
+    if let Some(gradient) = pass.input_gradient {
+        gradients.insert("grad.input", &input.shape, gradient);
+    }
+    args.save_gradients(gradients, &graph.name)?;
+    if let (Some(path), Some(after)) = (&args.after, pass.after) {
+        let mut after = prefixed("after", after);
+        after.metadata.insert("model".into(), graph.name.clone());
+        after.save(path)?;
+    }
+    let mut report = about(&gpu, &graph.name, &sha256(&args.weights)?);
+    report.insert("mode".into(), json!(if training { "train" } else { "eval" }));
+    report.insert("precision".into(), json!(models::GENERATOR_BITS));
+    report.insert("output".into(), json!({"file": out, "shape": input.shape}));
+    report.insert("loss".into(), json!(pass.loss));
+    Ok(report)
+}
+
+fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
+    let net = args.base_net()?;
+    let [classes, ..] = net.graph.nodes[net.graph.output()].chw;
+    let input = tensors::images(&args.input, net.graph.nodes[net.graph.input()].chw[1])?;
+    args.warn_of_range(&input.data);
+    let path = args.place(args.generator_weights.as_ref())?;
+    let weights = Weights::load(path)?;
+    let name = named(args.generator.as_ref(), &weights, path, "--generator", models::GENERATORS)?;
+    let graph = models::generator(&name, input.shape[2] as u32)?;
+    graph.check(&weights)?;
+    let labels = tensors::labels(args.place(args.labels.as_ref())?, input.shape[0], classes)?;
+    let seeds = parse_seeds(args.seeds.as_deref().unwrap_or_default())?;
+    let Some((faults, _)) = args.faults()? else {
+        return Err(Error::argument("--eopm", "it needs --ber", "as in --ber 0.01"));
+    };
+    let lambda = args.lambda.unwrap_or(5.0);
+    let precision = args.precision.unwrap_or(8);
+    let gpu = args.gpu.open(args.quiet)?;
+    let pass = forward::eopm(
+        &gpu,
+        &EopmRequest {
+            generator: (&graph, &weights),
+            base: (&net.graph, &net.weights),
+            precision,
+            faults,
+            seeds: &seeds,
+            lambda,
+            images: Images::new(&input.shape, &input.data)?,
+            labels: &labels,
+        },
+    )?;
+    args.save_gradients(prefixed("grad", pass.gradients), &graph.name)?;
+    let mut report = about(&gpu, &net.model, &net.sha256);
+    let losses: Vec<[f64; 2]> = pass.faulty.iter().map(|&faulty| [pass.clean, faulty]).collect();
+    report.insert("generator".into(), json!({"name": graph.name, "file_sha256": sha256(path)?}));
+    report.insert("precision".into(), json!(precision));
+    report.insert("lambda".into(), json!(lambda));
+    report.insert("faults".into(), describe(faults, &seeds, &pass.flips));
+    report.insert("losses".into(), json!(losses));
+    report.insert("loss".into(), json!(pass.loss));
+    Ok(report)
+}
+
+impl ForwardArgs {
+    fn model_name(&self) -> Result<String> {
+        if let Some(name) = &self.model {
+            return models::known(name).map(str::to_owned);
+        }
+        let weights = Weights::load(&self.weights)?;
+        let all = [&models::base_names()[..], models::GENERATORS].concat();
+        named(None, &weights, &self.weights, "--model", &all)
+    }
+
+    fn check_places(&self) -> Result<()> {
+        places::check(
+            &[
+                ("--weights", Some(&self.weights)),
+                ("--input", Some(&self.input)),
+                ("--labels", self.labels.as_ref()),
+                ("--upstream", self.upstream.as_ref()),
+                ("--generator-weights", self.generator_weights.as_ref()),
+            ],
+            &[
+                ("--output", self.output.as_ref()),
+                ("--grads", self.grads.as_ref()),
+                ("--after", self.after.as_ref()),
+            ],
+        )
+    }
+
+    fn base_net(&self) -> Result<BaseNet> {
+        let hints = BaseHints {
+            model: self.model.clone(),
+            mean: self.input_mean.clone(),
+            std: self.input_std.clone(),
+        };
+        BaseNet::load_with_its_classes(&self.weights, &hints)
+    }
+
+    /// The faults of the base and the seed of their map.
+    fn faults(&self) -> Result<Option<(Faults, u64)>> {
+        let Some(ber) = self.ber else { return Ok(None) };
+        let model: FaultModel = self.faults.as_deref().unwrap_or("stuck-at").parse()?;
+        let seed = check_seed("--seed", self.seed.unwrap_or(50_000))?;
+        Ok(Some((Faults::new(model, ber)?, seed)))
+    }
+
+    fn save_gradients(&self, mut gradients: Weights, model: &str) -> Result<()> {
+        let Some(path) = &self.grads else { return Ok(()) };
+        gradients.metadata.insert("model".into(), model.to_owned());
+        gradients.metadata.insert("commit".into(), env!("NF_COMMIT").to_owned());
+        gradients.save(path)
+    }
+
+    /// Networks of the paper take [-1, 1]; bytes or normalised images are an easy mistake.
+    fn warn_of_range(&self, images: &[f32]) {
+        let largest = images.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        if largest > 1.0 && !self.quiet {
+            let file = self.input.display();
+            eprintln!("warning: {file} has values up to {largest}; networks expect [-1, 1]");
+        }
+    }
+}
+
+/// A network's name: as typed, else as its file says.
+fn named(
+    typed: Option<&String>,
+    weights: &Weights,
+    path: &Path,
+    flag: &str,
+    known: &[&str],
+) -> Result<String> {
+    typed.map(String::as_str).or_else(|| weights.meta("model")).map(str::to_owned).ok_or_else(
+        || {
+            let hint = format!("name it with {flag}: {}", known.join(", "));
+            Error::format(path, "the file does not say which network it holds", hint)
+        },
+    )
+}
+
+fn prefixed(prefix: &str, weights: Weights) -> Weights {
+    let tensors = weights.tensors.into_iter();
+    let tensors = tensors.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)).collect();
+    Weights { tensors, ..Weights::default() }
+}
+
+fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> {
+    let adapter = gpu.report();
+    let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
+    let fields = [
+        ("adapter", json!({"name": name, "backend": backend, "driver": driver})),
+        ("model", json!(model)),
+        ("weights_sha256", json!(sha256)),
+    ];
+    fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+}
+
+fn describe(faults: Faults, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
+    let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
+    json!({
+        "faults": faults.model.to_string(),
+        "ber": faults.ber,
+        "seeds": seeds,
+        "flipped_bits": flips.iter().map(total).collect::<Vec<_>>(),
+    })
+}
+
+/// The report as lines for people.
+fn text(report: &Map<String, Value>) -> String {
+    let mut lines = String::new();
+    if let Some(out) = report.get("output") {
+        let file = out["file"].as_str().unwrap_or_default();
+        lines += &format!("{file}: float32 {}\n", out["shape"]);
+    }
+    for (key, what) in [("faults", "flipped bits"), ("losses", "losses [clean, faulty]")] {
+        if let Some(value) = report.get(key) {
+            let value = value.get("flipped_bits").unwrap_or(value);
+            lines += &format!("{what}: {value}\n");
+        }
+    }
+    if let Some(loss) = report.get("loss").and_then(Value::as_f64) {
+        lines += &format!("loss: {loss:.9}\n");
+    }
+    lines
+}

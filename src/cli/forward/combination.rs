@@ -1,0 +1,127 @@
+//! Which flags of `nf-gpu forward` go together.
+
+use super::{ForwardArgs, PassMode};
+use crate::{
+    error::{Error, Result},
+    models::GENERATOR_BITS,
+};
+use std::path::PathBuf;
+
+/// The first flag of `flags` that is given is an error.
+fn refuse(flags: &[(&str, bool)], what: &str, hint: &str) -> Result<()> {
+    match flags.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Error::argument(*flag, what, hint)),
+    }
+}
+
+impl ForwardArgs {
+    /// What can be said before any file is read.
+    pub(super) fn check_combination(&self) -> Result<()> {
+        if self.eopm {
+            return self.check_eopm();
+        }
+        refuse(
+            &[
+                ("--generator", self.generator.is_some()),
+                ("--generator-weights", self.generator_weights.is_some()),
+                ("--seeds", self.seeds.is_some()),
+                ("--lambda", self.lambda.is_some()),
+            ],
+            "it belongs to --eopm",
+            "add --eopm, or leave it out; one network is named by --model and --weights",
+        )?;
+        if self.output.is_none() {
+            let hint = "as in --output y.npy";
+            return Err(Error::argument("--output", "nowhere to write the output", hint));
+        }
+        if self.labels.is_some() && self.upstream.is_some() {
+            let what = "it and --labels are two losses";
+            return Err(Error::argument("--upstream", what, "give one of them"));
+        }
+        if self.grads.is_some() && self.labels.is_none() && self.upstream.is_none() {
+            let hint = "add --labels (cross-entropy) or --upstream (sum(output * upstream))";
+            return Err(Error::argument("--grads", "there is no loss to differentiate", hint));
+        }
+        if self.ber.is_none() {
+            let given = [("--faults", self.faults.is_some()), ("--seed", self.seed.is_some())];
+            refuse(&given, "without --ber there are no faults", "add --ber, as in --ber 0.01")?;
+        }
+        if self.after.is_some() && self.mode != Some(PassMode::Train) {
+            let what = "running statistics change only in training";
+            return Err(Error::argument("--after", what, "add --mode train"));
+        }
+        Ok(())
+    }
+
+    fn check_eopm(&self) -> Result<()> {
+        refuse(
+            &[
+                ("--output", self.output.is_some()),
+                ("--upstream", self.upstream.is_some()),
+                ("--mode", self.mode.is_some()),
+                ("--after", self.after.is_some()),
+            ],
+            "it does not go with --eopm, which gives losses and --grads",
+            "leave it out",
+        )?;
+        refuse(
+            &[("--seed", self.seed.is_some())],
+            "--eopm has a map a perturbed copy",
+            "use --seeds, as in --seeds 11,12",
+        )?;
+        for (flag, given, example) in [
+            ("--generator-weights", self.generator_weights.is_some(), "generator.safetensors"),
+            ("--labels", self.labels.is_some(), "labels.npy"),
+            ("--ber", self.ber.is_some(), "0.01"),
+            ("--seeds", self.seeds.is_some(), "11,12"),
+        ] {
+            if !given {
+                let hint = format!("as in {flag} {example}");
+                return Err(Error::argument(flag, "--eopm needs it", hint));
+            }
+        }
+        if let Some(lambda) = self.lambda.filter(|l| !(l.is_finite() && *l >= 0.0)) {
+            let hint = "the paper's is 5";
+            return Err(Error::argument("--lambda", format!("{lambda} is no weight"), hint));
+        }
+        Ok(())
+    }
+
+    /// What a generator has no use for.
+    pub(super) fn check_generator(&self) -> Result<()> {
+        let precision = self.precision.is_some_and(|bits| bits != GENERATOR_BITS);
+        refuse(
+            &[("--labels", self.labels.is_some())],
+            "a generator's output are images, not logits",
+            "use --upstream for its loss, or --eopm for the loss of a base behind it",
+        )?;
+        refuse(
+            &[("--ber", self.ber.is_some())],
+            "a generator is free of faults, as in the paper",
+            "leave it out; faults are in the weights of a base",
+        )?;
+        let mean = self.input_mean.is_some() || self.input_std.is_some();
+        refuse(
+            &[("--input-mean", mean)],
+            "a generator takes images in [-1, 1]",
+            "leave it out; it is for base networks",
+        )?;
+        let what = "a generator's weights are stored in 8 bits, as in the paper";
+        refuse(&[("--precision", precision)], what, "leave it out")
+    }
+
+    /// What a base network has no use for.
+    pub(super) fn check_base(&self) -> Result<()> {
+        refuse(
+            &[("--mode", self.mode == Some(PassMode::Train))],
+            "a base network is frozen: its batch norm uses the running statistics",
+            "leave it out, or name a generator with --model",
+        )
+    }
+
+    /// A file that [`Self::check_combination`] asked for.
+    pub(super) fn place<'a>(&self, path: Option<&'a PathBuf>) -> Result<&'a PathBuf> {
+        path.ok_or_else(|| Error::argument("forward", "a file is missing", "see --help"))
+    }
+}

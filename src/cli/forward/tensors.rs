@@ -1,0 +1,87 @@
+//! The tensors that `nf-gpu forward` reads, checked.
+
+use crate::{
+    error::{Error, Result},
+    files::npy::{self, Array},
+};
+use std::path::Path;
+
+/// Images `[N, 3, side, side]` for a network that takes only these.
+pub(super) fn images(path: &Path, side: u32) -> Result<Array<f32>> {
+    let array = any_images(path, &format!("{side}, {side}"))?;
+    let [h, w] = [array.shape[2], array.shape[3]];
+    if [h, w] == [side as usize; 2] {
+        return Ok(array);
+    }
+    let what = format!("its images are {h}x{w}; the network takes {side}x{side}");
+    Err(Error::format(path, what, "resize them, or name the network of their size with --model"))
+}
+
+/// Images `[N, 3, side, side]` for a generator: any side that three halvings divide.
+pub(super) fn generator_images(path: &Path) -> Result<Array<f32>> {
+    let array = any_images(path, "side, side")?;
+    let [h, w] = [array.shape[2], array.shape[3]];
+    if h == w && h.is_multiple_of(8) && u32::try_from(h).is_ok() {
+        return Ok(array);
+    }
+    let what =
+        format!("its images are {h}x{w}; a generator takes squares of a side divisible by 8");
+    Err(Error::format(path, what, "crop, pad or resize them"))
+}
+
+fn any_images(path: &Path, sides: &str) -> Result<Array<f32>> {
+    let array = npy::load_f32(path)?;
+    match array.shape[..] {
+        [n, 3, h, w] if n > 0 && h > 0 && w > 0 => finite(path, array),
+        [0, 3, _, _] => Err(Error::format(path, "it holds no images", "give at least one")),
+        [_, _, _, 3] => {
+            let hint = "make it so in NumPy: x.transpose(0, 3, 1, 2)";
+            Err(shaped(path, &array.shape, &format!("[N, 3, {sides}]"), hint))
+        }
+        _ => {
+            let hint = "one image alone needs a first extent too: x[None]";
+            Err(shaped(path, &array.shape, &format!("[N, 3, {sides}]"), hint))
+        }
+    }
+}
+
+/// Labels `[n]`, each below `classes`.
+pub(super) fn labels(path: &Path, n: usize, classes: u32) -> Result<Vec<u32>> {
+    let array = npy::load_i32(path)?;
+    if array.shape != [n] {
+        return Err(shaped(path, &array.shape, &format!("[{n}]"), "one class an image"));
+    }
+    let class = |(i, &label): (usize, &i32)| match u32::try_from(label) {
+        Ok(class) if class < classes => Ok(class),
+        _ => {
+            let what = format!("label {label} of image {i} is no class");
+            let hint = format!("the network knows {classes} classes, counted from 0");
+            Err(Error::format(path, what, hint))
+        }
+    };
+    array.data.iter().enumerate().map(class).collect()
+}
+
+/// A tensor shaped like the output.
+pub(super) fn upstream(path: &Path, output: &[usize]) -> Result<Vec<f32>> {
+    let array = npy::load_f32(path)?;
+    if array.shape != output {
+        let hint = "it is shaped like the output";
+        return Err(shaped(path, &array.shape, &format!("{output:?}"), hint));
+    }
+    Ok(finite(path, array)?.data)
+}
+
+fn shaped(path: &Path, found: &[usize], expected: &str, hint: &str) -> Error {
+    Error::format(path, format!("its shape is {found:?}, expected {expected}"), hint)
+}
+
+fn finite(path: &Path, array: Array<f32>) -> Result<Array<f32>> {
+    match array.data.iter().position(|v| !v.is_finite()) {
+        None => Ok(array),
+        Some(i) => {
+            let what = format!("element {i} is {}, not a number to compute with", array.data[i]);
+            Err(Error::format(path, what, "look for it with np.isfinite(x).all()"))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `nf-gpu import`: weights from elsewhere, checked against a network and written as our file.
+#![expect(clippy::print_stderr, reason = "messages for the user")]
+
+use super::{forward::places, output};
+use crate::{
+    error::{Error, Result},
+    fault::check_bits,
+    files::{
+        FORMAT, Weights,
+        safetensors::{self, Dtype},
+        sha256,
+    },
+    models,
+    nn::Graph,
+    train::BaseHints,
+};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of `nf-gpu import`.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// A safetensors file with the names of a PyTorch `state_dict`
+    file: PathBuf,
+    /// Name of the network, base or generator
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Data set that the network was trained on
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+    /// Bits per stored weight that it was trained for, 2 to 8 (default: the file's, else 8)
+    #[arg(long, value_name = "BITS")]
+    precision: Option<u32>,
+    /// Mean of a base's input per channel, of values from 0 to 1 (default: the file's, else input
+    /// in [-1, 1])
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    input_mean: Option<Vec<f32>>,
+    /// Standard deviation of a base's input per channel
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    input_std: Option<Vec<f32>>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// No messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Generators have the same tensors for images of every size; this one is asked for.
+const SIDE: u32 = 32;
+
+/// Imports weights.
+///
+/// # Errors
+/// Bad arguments or files, or tensors of another network.
+pub fn run(args: &ImportArgs) -> Result<()> {
+    let model = models::known(&args.model)?;
+    places::check(&[("FILE", Some(&args.file))], &[("--out", Some(&args.out))])?;
+    let contents = safetensors::load(&args.file)?;
+    let of_type = |wanted: &[Dtype]| -> Vec<String> {
+        let tensors = contents.0.iter().filter(|(_, tensor)| wanted.contains(&tensor.dtype));
+        tensors.map(|(name, _)| name.clone()).collect()
+    };
+    let rounded = of_type(&[Dtype::F64]);
+    let integers = of_type(&[Dtype::I64, Dtype::U64]);
+    let weights = Weights::from_contents(contents, &args.file)?;
+    let generator = models::is_generator(model);
+    let normalised = args.input_mean.is_some() || args.input_std.is_some();
+    if generator && normalised {
+        let hint = "leave it out; it is for base networks";
+        return Err(Error::argument("--input-mean", "a generator takes images in [-1, 1]", hint));
+    }
+    let hints =
+        BaseHints { model: None, mean: args.input_mean.clone(), std: args.input_std.clone() };
+    let input = hints.normalisation(&weights)?;
+    let graph =
+        if generator { models::generator(model, SIDE)? } else { models::base(model, 1, None)? };
+    let precision = match args.precision {
+        Some(bits) => bits,
+        None => weights.meta_as("precision")?.unwrap_or(8),
+    };
+    check_bits(precision)?;
+    let (weights, prefix) = graph.without_prefix(weights);
+    let graph =
+        if generator { graph } else { models::base(model, classes(&graph, &weights), None)? };
+    let mut weights = graph.adopt(weights)?;
+    for (key, value) in [
+        ("format", Some(FORMAT.to_owned())),
+        ("model", Some(model.to_owned())),
+        ("dataset", args.dataset.clone()),
+        ("precision", Some(precision.to_string())),
+        ("imported_from", args.file.file_name().map(|name| name.to_string_lossy().into_owned())),
+        ("imported_by", Some(env!("NF_COMMIT").to_owned())),
+    ] {
+        if let Some(value) = value {
+            weights.metadata.insert(key.into(), value);
+        }
+    }
+    weights.set_normalisation(input);
+    weights.save(&args.out)?;
+
+    let mut notes = Vec::new();
+    if !prefix.is_empty() {
+        notes.push(format!("all names began with {prefix:?}, which is dropped"));
+    }
+    if !rounded.is_empty() {
+        notes.push(format!("{} tensors were float64 and are rounded to float32", rounded.len()));
+    }
+    if !integers.is_empty() {
+        let (count, first) = (integers.len(), &integers[0]);
+        notes.push(format!("{count} integers such as {first} are left out"));
+    }
+    if !args.quiet {
+        notes.iter().for_each(|note| eprintln!("{note}"));
+    }
+    let (tensors, numbers) = (graph.params.len(), graph.parameter_count());
+    if !args.json {
+        let out = args.out.display();
+        let text = format!("{out}: {model}, {tensors} tensors, {numbers} parameters\n");
+        return output::print(&text);
+    }
+    output::print_json(&json!({
+        "version": 1,
+        "commit": env!("NF_COMMIT"),
+        "file": args.out,
+        "file_sha256": sha256(&args.out)?,
+        "model": model,
+        "classes": if generator { None } else { Some(classes(&graph, &weights)) },
+        "tensors": tensors,
+        "parameters": numbers,
+        "faultable_weights": graph.faultable_weights(),
+        "metadata": weights.metadata,
+        "dropped_prefix": prefix,
+        "notes": notes,
+    }))
+}
+
+/// Rows of the last layer's weights; ten where there are none, for the message that says so.
+fn classes(graph: &Graph, weights: &Weights) -> u32 {
+    let last = graph.layers.last().map(|layer| &graph.params[layer.weight].name);
+    let rows = last.and_then(|name| weights.tensors.get(name)?.shape.first());
+    rows.and_then(|&rows| u32::try_from(rows).ok()).filter(|&rows| rows > 0).unwrap_or(10)
+}

@@ -1,0 +1,337 @@
+//! The backward pass: from the gradient of the output to those of the input and, in training, of
+//! every parameter.
+
+use super::{Compiler, Mode, Saved, Value};
+use crate::{
+    error::{Error, Result},
+    gpu::BufferId,
+    nn::graph::{NodeId, Op},
+    ops::{
+        self,
+        conv2d::{Conv2d, Fusion},
+        gather2d::Gather,
+        learned_image_grad::Into,
+    },
+};
+
+/// Gradients of node values so far, per part.
+struct Gradients(Vec<Option<Vec<BufferId>>>);
+
+impl Compiler<'_> {
+    pub(super) fn run_backward(
+        &mut self,
+        dy: &[BufferId],
+        gradients: Option<BufferId>,
+        want_input: bool,
+    ) -> Result<Option<Vec<BufferId>>> {
+        let name = &self.graph.name;
+        if self.mode == Mode::Inference {
+            return Err(Error::Shape(format!("{name} keeps nothing for gradients in inference")));
+        }
+        if self.mode == Mode::Training && gradients.is_none() {
+            return Err(Error::Shape(format!("{name} trains without a buffer of gradients")));
+        }
+        if dy.len() != self.parts(self.graph.output())?.len() {
+            return Err(Error::Shape(format!("{name}: {} parts of a gradient", dy.len())));
+        }
+        let mut grads = Gradients(vec![None; self.graph.nodes.len()]);
+        grads.0[self.graph.output()] = Some(dy.to_vec());
+        for saved in std::mem::take(&mut self.saved).into_iter().rev() {
+            self.undo(&saved, &mut grads, gradients, want_input)?;
+        }
+        Ok(grads.0[self.graph.input()].take())
+    }
+
+    /// Whether anybody wants the gradient of a node's value.
+    fn wanted(&self, node: NodeId, want_input: bool) -> bool {
+        let affine = matches!(self.graph.nodes[node].op, Op::Affine { .. });
+        want_input || !(node == self.graph.input() || affine)
+    }
+
+    fn undo(
+        &mut self,
+        saved: &Saved,
+        grads: &mut Gradients,
+        gradients: Option<BufferId>,
+        want_input: bool,
+    ) -> Result<()> {
+        match *saved {
+            Saved::Conv { .. } => self.undo_conv(saved, grads, gradients, want_input),
+            Saved::BatchNorm { x, out, .. } => {
+                let (Some(dy), Some(gradients)) = (grads.0[out].clone(), gradients) else {
+                    return Ok(());
+                };
+                let dx = self.undo_batch_norm(saved, &dy, gradients)?;
+                self.contribute(grads, x, dx)
+            }
+            Saved::Activation { x, out, act } => {
+                let outputs = self.parts(out)?;
+                self.undo_each(grads, x, out, |own, i, _, dy, dx| {
+                    let y = outputs[i];
+                    own.tape.push(ops::activation_grad::plan(y.whole(), act)?, &[dy, y.id, dx])
+                })
+            }
+            Saved::MaxPool { x, out, window, ref args } => {
+                self.undo_each(grads, x, out, |own, i, input, dy, dx| {
+                    let plan = ops::max_pool_grad::plan(input.whole(), window)?;
+                    own.tape.push(plan, &[dy, args[i], dx])
+                })
+            }
+            Saved::AvgPool { x, out, window } => {
+                self.undo_each(grads, x, out, |own, _, input, dy, dx| {
+                    let plan = ops::avg_pool_grad::plan(input.whole(), window)?;
+                    own.tape.push(plan, &[dy, dx])
+                })
+            }
+            Saved::Upsample { x, out, factor } => {
+                self.undo_each(grads, x, out, |own, _, input, dy, dx| {
+                    let plan = ops::upsample_nearest_grad::plan(input.whole(), factor)?;
+                    own.tape.push(plan, &[dy, dx])
+                })
+            }
+            Saved::Concat { a, b, out } => {
+                let first = self.graph.nodes[a].chw[0].cast_signed();
+                self.undo_gather(grads, a, out, Gather::channels(0))?;
+                self.undo_gather(grads, b, out, Gather::channels(first))
+            }
+            Saved::Add { a, b, out } => {
+                let Some(dy) = grads.0[out].clone() else { return Ok(()) };
+                self.contribute(grads, a, dy.clone())?;
+                self.contribute(grads, b, dy)
+            }
+            Saved::Same { x, out } => match grads.0[out].clone() {
+                Some(dy) => self.contribute(grads, x, dy),
+                None => Ok(()),
+            },
+            Saved::Gather { x, out, gather } => {
+                self.undo_gather(grads, x, out, gather.transposed())
+            }
+            Saved::Affine { x, out, scale, zeros } => {
+                if !want_input {
+                    return Ok(());
+                }
+                self.undo_each(grads, x, out, |own, _, input, dy, dx| {
+                    let plan = ops::channel_affine::plan(input.whole())?;
+                    own.tape.push(plan, &[dy, scale, zeros, dx])
+                })
+            }
+            Saved::Dropout { x, out, p } => {
+                let Some(seed) = self.state.seed else { return Ok(()) };
+                let mut first = 0;
+                self.undo_each(grads, x, out, |own, _, input, dy, dx| {
+                    let plan = own.dropout_plan(out, input.shape, p, first)?;
+                    first += input.shape.n;
+                    own.tape.push(plan, &[dy, seed, dx])
+                })
+            }
+            Saved::LearnedImage { out } => {
+                let (Some(dy), Some(gradients)) = (grads.0[out].clone(), gradients) else {
+                    return Ok(());
+                };
+                let offset = self.vectors.image.unwrap_or(0);
+                for (i, value) in self.parts(out)?.into_iter().enumerate() {
+                    let into = if i == 0 { Into::Place } else { Into::Sum };
+                    let len = self.vectors.len;
+                    let plan = ops::learned_image_grad::plan(value.shape, offset, len, into)?;
+                    self.tape.push(plan, &[dy[i], gradients])?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One dispatch per part from the gradient of `out` to that of `x`; `push` gets the part, the
+    /// value of x, dy and dx.
+    fn undo_each(
+        &mut self,
+        grads: &mut Gradients,
+        x: NodeId,
+        out: NodeId,
+        mut push: impl FnMut(&mut Self, usize, Value, BufferId, BufferId) -> Result<()>,
+    ) -> Result<()> {
+        let Some(dy) = grads.0[out].clone() else { return Ok(()) };
+        let mut dx = Vec::new();
+        for (i, input) in self.parts(x)?.into_iter().enumerate() {
+            let d = self.gradient_buffer(input);
+            push(self, i, input, dy[i], d)?;
+            dx.push(d);
+        }
+        self.contribute(grads, x, dx)
+    }
+
+    fn undo_gather(
+        &mut self,
+        grads: &mut Gradients,
+        x: NodeId,
+        out: NodeId,
+        gather: Gather,
+    ) -> Result<()> {
+        let outputs = self.parts(out)?;
+        self.undo_each(grads, x, out, |own, i, input, dy, dx| {
+            let plan = ops::gather2d::plan(outputs[i].whole(), input.whole(), gather)?;
+            own.tape.push(plan, &[dy, dx])
+        })
+    }
+
+    fn undo_conv(
+        &mut self,
+        saved: &Saved,
+        grads: &mut Gradients,
+        gradients: Option<BufferId>,
+        want_input: bool,
+    ) -> Result<()> {
+        let Saved::Conv { convs, layer, x, out, residual, masks, bias } = saved else {
+            return Ok(());
+        };
+        let Some(mut dy) = grads.0[*out].clone() else { return Ok(()) };
+        let mut masks = masks.clone();
+        if let Some(other) = *residual {
+            // The masked gradient itself flows on along the shortcut.
+            if let Some(mask) = masks.pop() {
+                let value = self.parts(*out)?[0];
+                let masked = self.gradient_buffer(value);
+                let plan = ops::mask_gradient::plan(value.shape, value.copies)?;
+                self.tape.push(plan, &[dy[0], mask, masked])?;
+                dy = vec![masked];
+            }
+            self.contribute(grads, other, dy.clone())?;
+        }
+        if let (Mode::Training, Some(gradients)) = (self.mode, gradients) {
+            self.weight_gradient(convs, *layer, *x, &dy, gradients)?;
+            if *bias {
+                self.bias_gradient(convs, *layer, &dy, gradients)?;
+            }
+        }
+        if !self.wanted(*x, want_input) {
+            return Ok(());
+        }
+        let mut sums = Vec::new();
+        for (part, input) in self.parts(*x)?.into_iter().enumerate() {
+            let earlier = grads.0[*x].as_ref().map(|parts| parts[part]);
+            sums.push(self.input_gradient(
+                convs[part],
+                *layer,
+                input,
+                dy[part],
+                &masks,
+                earlier,
+            )?);
+        }
+        grads.0[*x] = Some(sums);
+        Ok(())
+    }
+
+    /// Gradient of a layer's input, added to what it has `earlier`.
+    fn input_gradient(
+        &mut self,
+        conv: Conv2d,
+        layer: usize,
+        input: Value,
+        dy: BufferId,
+        masks: &[BufferId],
+        mut earlier: Option<BufferId>,
+    ) -> Result<BufferId> {
+        let slices = self.layers.slices[layer].clone();
+        let [unused_in, unused_out] = self.unused;
+        let copies = conv.copies;
+        let whole = |c: u32| crate::shape::Nhwc { n: conv.y.n * copies, ..conv.y.with_c(c) };
+        for (i, slice) in slices.iter().enumerate() {
+            let Some(wt) = slice.wt else {
+                let what = format!("{} was made without transposed weights", self.graph.name);
+                return Err(Error::Shape(what));
+            };
+            let part = Conv2d { y: conv.y.with_c(slice.k), ..conv };
+            let mut dy = dy;
+            if slices.len() > 1 {
+                let from = Gather::channels(slice.first.cast_signed());
+                let own = self.tape.transient("slice of a gradient", whole(slice.k).bytes());
+                let plan = ops::gather2d::plan(whole(conv.y.c), whole(slice.k), from)?;
+                self.tape.push(plan, &[dy, own])?;
+                dy = own;
+            }
+            let mask = masks.get(i).copied();
+            let fusion = Fusion {
+                mask_in: mask.is_some(),
+                residual: earlier.is_some(),
+                ..Fusion::default()
+            };
+            let dx = self.gradient_buffer(input);
+            let plan = ops::conv2d::plan(part.grad_input(), fusion)?;
+            let (sum, mask) = (earlier.unwrap_or(unused_in), mask.unwrap_or(unused_in));
+            self.tape.push(plan, &[dy, wt, unused_in, sum, mask, dx, unused_out])?;
+            earlier = Some(dx);
+        }
+        earlier.ok_or_else(|| Error::Shape("a layer without weights".into()))
+    }
+
+    fn weight_gradient(
+        &mut self,
+        convs: &[Conv2d],
+        layer: usize,
+        x: NodeId,
+        dy: &[BufferId],
+        gradients: BufferId,
+    ) -> Result<()> {
+        let inputs = self.parts(x)?;
+        let mut at = 0;
+        let plan = |input: Value| {
+            let (conv, dy) = (convs[at], dy[at]);
+            at += 1;
+            let bound = if conv.transposed { [dy, input.id] } else { [input.id, dy] };
+            Ok((ops::conv2d_grad_weight::plan(conv)?, bound.to_vec()))
+        };
+        let partial = self.partials("weight gradient", &inputs, plan)?;
+        let chunks = convs.iter().map(|&conv| ops::conv2d_grad_weight::chunks(conv)).sum();
+        // Rows of a partial result are the input channels, of a transposed convolution the output
+        // channels; PyTorch stores [K, C, R, S] and [C, K, R, S]: columns first in both. A fully
+        // connected layer's channels are its image's pixels and channels.
+        let shape = self.graph.layers[layer].shape;
+        let plan = ops::weight_gradient::plan(
+            if convs[0].transposed { shape.transposed() } else { shape },
+            chunks,
+            false,
+            self.vectors.weight[layer],
+            self.vectors.len,
+        )?;
+        self.tape.push(plan, &[partial, gradients])
+    }
+
+    fn bias_gradient(
+        &mut self,
+        convs: &[Conv2d],
+        layer: usize,
+        dy: &[BufferId],
+        gradients: BufferId,
+    ) -> Result<()> {
+        let Some(offset) = self.vectors.shift[layer] else { return Ok(()) };
+        let copies = 1;
+        let values: Vec<Value> =
+            convs.iter().zip(dy).map(|(c, &id)| Value { id, shape: c.y, copies }).collect();
+        let plan = |value: Value| Ok((ops::channel_sum::plan(value.shape)?, vec![value.id]));
+        let partial = self.partials("bias gradient", &values, plan)?;
+        let rows = convs.iter().map(|c| ops::channel_sum::chunks(c.y)).sum();
+        let y = convs[0].y;
+        let plan = ops::sum_partials::plan(rows, 4 * y.c4(), y.c, offset, self.vectors.len)?;
+        self.tape.push(plan, &[partial, gradients])
+    }
+
+    /// Adds a gradient to what a node has.
+    fn contribute(&mut self, grads: &mut Gradients, node: NodeId, dx: Vec<BufferId>) -> Result<()> {
+        let Some(earlier) = grads.0[node].take() else {
+            grads.0[node] = Some(dx);
+            return Ok(());
+        };
+        let mut sums = Vec::new();
+        for ((value, a), b) in self.parts(node)?.into_iter().zip(earlier).zip(dx) {
+            let sum = self.gradient_buffer(value);
+            self.tape.push(ops::add::plan(value.whole())?, &[a, b, sum])?;
+            sums.push(sum);
+        }
+        grads.0[node] = Some(sums);
+        Ok(())
+    }
+
+    pub(super) fn gradient_buffer(&mut self, value: Value) -> BufferId {
+        self.tape.transient("gradient", value.whole().bytes())
+    }
+}

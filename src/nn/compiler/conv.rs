@@ -1,0 +1,184 @@
+//! Convolutions and fully connected layers, forward, with what can be fused behind them.
+
+use super::{Compiler, Mode, Saved, Slice, Value};
+use crate::{
+    error::{Error, Result},
+    gpu::BufferId,
+    nn::graph::{NodeId, Op},
+    ops::{
+        self,
+        conv2d::{Conv2d, Fusion, mask_bytes},
+    },
+    shape::{Nhwc, Window},
+};
+
+/// What runs in one dispatch with a layer.
+struct Fused {
+    fusion: Fusion,
+    /// The node whose value comes out.
+    out: NodeId,
+    residual: Option<NodeId>,
+    /// Whether the shift is a bias that training must differentiate.
+    bias: bool,
+}
+
+impl Compiler<'_> {
+    /// The layer of a node, and the gather that it is on an input.
+    fn gather_of(&self, node: NodeId, x: Nhwc) -> Result<(usize, Conv2d)> {
+        let k = self.graph.nodes[node].chw[0];
+        match self.graph.nodes[node].op {
+            Op::Conv { layer, window, transposed: true } => {
+                Ok((layer, Conv2d::transposed(x, k, window)?))
+            }
+            Op::Conv { layer, window, .. } => Ok((layer, Conv2d::forward(x, k, window)?)),
+            Op::Linear { layer } => {
+                // Each image is one pixel of a row: its pixels and channels are the channels.
+                let c = if x.h * x.w == 1 { x.c } else { x.h * x.w * x.c };
+                if x.h * x.w > 1 && !x.c.is_multiple_of(4) {
+                    let what = format!("a fully connected layer on {x}: channels in fours");
+                    return Err(Error::Shape(what));
+                }
+                let row = Nhwc::new(1, 1, x.n, c);
+                Ok((layer, Conv2d::forward(row, k, Window::square(1, 1, 0))?))
+            }
+            _ => Err(Error::Shape(format!("node {node} is no layer"))),
+        }
+    }
+
+    pub(super) fn conv(&mut self, node: NodeId) -> Result<()> {
+        let x = self.graph.nodes[node].inputs[0];
+        let inputs = self.parts(x)?;
+        let (layer, _) = self.gather_of(node, inputs[0].shape)?;
+        let slices = self.layers.slices[layer].clone();
+        let fused = self.fuse(node, layer, slices.len());
+        self.done[node] = true;
+        let (mut convs, mut outputs, mut masks) = (Vec::new(), Vec::new(), Vec::new());
+        for (part, input) in inputs.into_iter().enumerate() {
+            let (_, mut conv) = self.gather_of(node, input.shape)?;
+            conv.copies = self.layers.copies;
+            conv.shared_input = input.copies == 1 && conv.copies > 1;
+            let mut results = Vec::new();
+            for slice in &slices {
+                let (y, mask) = self.conv_slice(part, input, conv, *slice, &fused)?;
+                results.push(y);
+                masks.extend(mask);
+            }
+            convs.push(conv);
+            outputs.push(self.join(&results)?);
+        }
+        let Fused { out, residual, bias, .. } = fused;
+        self.set(out, outputs);
+        self.saved.push(Saved::Conv { convs, layer, x, out, residual, masks, bias });
+        Ok(())
+    }
+
+    /// What can run in one dispatch with the layer of `node`.
+    fn fuse(&mut self, node: NodeId, layer: usize, slices: usize) -> Fused {
+        let graph = self.graph;
+        let vectors = &self.vectors;
+        let mut fusion = Fusion {
+            affine_len: vectors.len,
+            scale: vectors.scale[layer],
+            shift: vectors.shift[layer],
+            ..Fusion::default()
+        };
+        if fusion.scale.is_none() && fusion.shift.is_none() {
+            fusion.affine_len = 0;
+        }
+        let (mut out, mut residual) = (node, None);
+        let next =
+            graph.sole_consumer(out).filter(|&n| matches!(graph.nodes[n].op, Op::BatchNorm(_)));
+        let bias = next.is_none() && fusion.shift.is_some();
+        if self.mode != Mode::Training {
+            if let Some(norm) = next {
+                self.done[norm] = true;
+                out = norm;
+            }
+            // A residual would have to be sliced too.
+            if slices == 1
+                && let Some((sum, other)) = self.residual_behind(out, self.layers.copies)
+            {
+                self.done[sum] = true;
+                residual = Some(other);
+                fusion.residual = true;
+                out = sum;
+            }
+            // A transposed convolution records no signs: its ReLU runs by itself where they matter.
+            let transposed = matches!(graph.nodes[node].op, Op::Conv { transposed: true, .. });
+            let alone = transposed && self.mode == Mode::Frozen;
+            let next = graph.sole_consumer(out).filter(|&n| graph.nodes[n].op == Op::Relu);
+            if let Some(relu) = next.filter(|_| !alone) {
+                fusion.relu = true;
+                fusion.mask_out = self.mode == Mode::Frozen;
+                out = relu;
+            }
+        }
+        Fused { fusion, out, residual, bias }
+    }
+
+    /// The addition that alone reads `out`, if its other input is there already.
+    fn residual_behind(&self, out: NodeId, copies: u32) -> Option<(NodeId, NodeId)> {
+        let sum = self.graph.sole_consumer(out)?;
+        let node = &self.graph.nodes[sum];
+        if node.op != Op::Add {
+            return None;
+        }
+        let other = *node.inputs.iter().find(|&&input| input != out)?;
+        let value = self.values[other].as_ref()?.first()?;
+        (value.copies == copies).then_some((sum, other))
+    }
+
+    /// The output channels of one slice of the weights, and their sign bits if a gradient needs them.
+    fn conv_slice(
+        &mut self,
+        part: usize,
+        input: Value,
+        conv: Conv2d,
+        slice: Slice,
+        fused: &Fused,
+    ) -> Result<(Value, Option<BufferId>)> {
+        let shift = |offset: Option<u32>| offset.map(|o| o + slice.first);
+        let fusion = Fusion {
+            scale: shift(fused.fusion.scale),
+            shift: shift(fused.fusion.shift),
+            ..fused.fusion
+        };
+        let conv = Conv2d { y: conv.y.with_c(slice.k), ..conv };
+        let mut y = self.output(fused.out, input.shape.n, conv.copies);
+        if slice.k != y.shape.c {
+            y.shape.c = slice.k;
+            let bytes = y.whole().bytes();
+            y.id = self.tape.transient("slice of channels", bytes);
+        }
+        let mask = fusion
+            .mask_out
+            .then(|| self.tape.transient("ReLU mask", mask_bytes(conv.y, conv.copies)));
+        let [unused_in, unused_out] = self.unused;
+        let other = match fused.residual {
+            Some(other) => self.parts(other)?[part].id,
+            None => unused_in,
+        };
+        let affine = if fusion.affine_len > 0 { self.vectors.buffer } else { unused_in };
+        let mask_out = mask.unwrap_or(unused_out);
+        let bound = [input.id, slice.w, affine, other, unused_in, y.id, mask_out];
+        self.tape.push(ops::conv2d::plan(conv, fusion)?, &bound)?;
+        Ok((y, mask))
+    }
+
+    /// One tensor of all slices' channels.
+    fn join(&mut self, slices: &[Value]) -> Result<Value> {
+        let Some((&first, rest)) = slices.split_first() else {
+            return Err(Error::Shape("a layer without weights".into()));
+        };
+        let mut whole = first;
+        for slice in rest {
+            let shape = whole.shape.with_c(whole.shape.c + slice.shape.c);
+            let joined = Value { shape, ..whole };
+            let id = self.tape.transient("channels", joined.whole().bytes());
+            let plan = ops::concat_channels::plan(whole.whole(), slice.whole())?;
+            self.tape.push(plan, &[whole.id, slice.id, id])?;
+            whole = Value { id, ..joined };
+        }
+        Ok(whole)
+    }
+}

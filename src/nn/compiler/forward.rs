@@ -1,0 +1,187 @@
+//! The forward pass, node by node.
+
+use super::{Compiler, Mode, Saved, Value};
+use crate::{
+    error::{Error, Result},
+    gpu::{Buffer, BufferId},
+    nn::graph::{NodeId, Op},
+    ops::{self, activation::Activation},
+    shape::Nhwc,
+};
+
+impl Compiler<'_> {
+    pub(super) fn run_forward(&mut self, images: &[Value]) -> Result<Vec<Value>> {
+        self.set(self.graph.input(), images.to_vec());
+        for node in 1..self.graph.nodes.len() {
+            if !self.done[node] {
+                self.step(node)?;
+            }
+        }
+        self.parts(self.graph.output())
+    }
+
+    /// A transient buffer for a node's value.
+    pub(super) fn output(&mut self, node: NodeId, n: u32, copies: u32) -> Value {
+        let shape = self.graph.shape(node, n);
+        let label = format!("{} node {node}", self.graph.name);
+        let id = self.tape.transient(&label, shape.bytes() * u64::from(copies));
+        Value { id, shape, copies }
+    }
+
+    fn step(&mut self, node: NodeId) -> Result<()> {
+        let graph = self.graph;
+        let inputs = &graph.nodes[node].inputs;
+        let Some(&x) = inputs.first() else {
+            return Err(Error::Shape("a second input node".into()));
+        };
+        match &graph.nodes[node].op {
+            Op::Input => Err(Error::Shape("a second input node".into())),
+            Op::Conv { .. } | Op::Linear { .. } => self.conv(node),
+            Op::BatchNorm(norm) => self.batch_norm(node, *norm, x),
+            Op::Relu => self.activation(node, x, Activation::Relu),
+            Op::Tanh => self.activation(node, x, Activation::Tanh),
+            Op::MaxPool(window) => {
+                let mut args = Vec::new();
+                for (input, y) in self.io(node, x)? {
+                    let plan = ops::max_pool::plan(input.whole(), *window)?;
+                    let arg = self.tape.transient("pool arguments", plan.bytes[2]);
+                    self.tape.push(plan, &[input.id, y.id, arg])?;
+                    args.push(arg);
+                }
+                self.saved.push(Saved::MaxPool { x, out: node, window: *window, args });
+                Ok(())
+            }
+            Op::AvgPool(window) => {
+                for (input, y) in self.io(node, x)? {
+                    let plan = ops::avg_pool::plan(input.whole(), *window)?;
+                    self.tape.push(plan, &[input.id, y.id])?;
+                }
+                self.saved.push(Saved::AvgPool { x, out: node, window: *window });
+                Ok(())
+            }
+            Op::Upsample(factor) => {
+                for (input, y) in self.io(node, x)? {
+                    let plan = ops::upsample_nearest::plan(input.whole(), *factor)?;
+                    self.tape.push(plan, &[input.id, y.id])?;
+                }
+                self.saved.push(Saved::Upsample { x, out: node, factor: *factor });
+                Ok(())
+            }
+            Op::Concat => {
+                for (a, b, y) in self.two(node)? {
+                    let plan = ops::concat_channels::plan(a.whole(), b.whole())?;
+                    self.tape.push(plan, &[a.id, b.id, y.id])?;
+                }
+                self.saved.push(Saved::Concat { a: x, b: inputs[1], out: node });
+                Ok(())
+            }
+            Op::Add => {
+                for (a, b, y) in self.two(node)? {
+                    self.tape.push(ops::add::plan(a.whole())?, &[a.id, b.id, y.id])?;
+                }
+                self.saved.push(Saved::Add { a: x, b: inputs[1], out: node });
+                Ok(())
+            }
+            Op::Gather(gather) => {
+                for (input, y) in self.io(node, x)? {
+                    let plan = ops::gather2d::plan(input.whole(), y.whole(), *gather)?;
+                    self.tape.push(plan, &[input.id, y.id])?;
+                }
+                self.saved.push(Saved::Gather { x, out: node, gather: *gather });
+                Ok(())
+            }
+            Op::Affine { scale, shift } => {
+                let scale = self.constant("input scale", scale)?;
+                let zeros = self.constant("no shift", &vec![0.0; shift.len()])?;
+                let shift = self.constant("input shift", shift)?;
+                for (input, y) in self.io(node, x)? {
+                    let plan = ops::channel_affine::plan(input.whole())?;
+                    self.tape.push(plan, &[input.id, scale, shift, y.id])?;
+                }
+                self.saved.push(Saved::Affine { x, out: node, scale, zeros });
+                Ok(())
+            }
+            Op::Dropout(p) => self.dropout(node, x, *p),
+            Op::LearnedImage(_) => {
+                let Some(offset) = self.vectors.image else {
+                    return Err(Error::Shape(format!("{} has no learned image", graph.name)));
+                };
+                for (_, y) in self.io(node, x)? {
+                    let plan = ops::learned_image::plan(y.shape, offset, self.vectors.len)?;
+                    self.tape.push(plan, &[self.vectors.buffer, y.id])?;
+                }
+                self.saved.push(Saved::LearnedImage { out: node });
+                Ok(())
+            }
+        }
+    }
+
+    /// Input and output of a node with one input, or whose first input sets the copies, per part.
+    fn io(&mut self, node: NodeId, x: NodeId) -> Result<Vec<(Value, Value)>> {
+        let inputs = self.parts(x)?;
+        let outputs: Vec<Value> =
+            inputs.iter().map(|input| self.output(node, input.shape.n, input.copies)).collect();
+        self.set(node, outputs.clone());
+        Ok(inputs.into_iter().zip(outputs).collect())
+    }
+
+    /// Both inputs and the output of a node, per part.
+    fn two(&mut self, node: NodeId) -> Result<Vec<(Value, Value, Value)>> {
+        let [x, other] = [0, 1].map(|i| self.graph.nodes[node].inputs[i]);
+        let others = self.parts(other)?;
+        let mut all = Vec::new();
+        for ((a, y), b) in self.io(node, x)?.into_iter().zip(others) {
+            if a.copies != b.copies {
+                return Err(Error::Shape(format!(
+                    "{}: node {node} joins a faulty with a fault-free branch",
+                    self.graph.name
+                )));
+            }
+            all.push((a, b, y));
+        }
+        Ok(all)
+    }
+
+    fn constant(&mut self, label: &str, values: &[f32]) -> Result<BufferId> {
+        let mut padded = values.to_vec();
+        padded.resize(values.len().next_multiple_of(4), 0.0);
+        let buffer = Buffer::with(self.gpu, label, &padded)?;
+        Ok(self.tape.import(label, &buffer))
+    }
+
+    fn activation(&mut self, node: NodeId, x: NodeId, act: Activation) -> Result<()> {
+        for (input, y) in self.io(node, x)? {
+            self.tape.push(ops::activation::plan(input.whole(), act)?, &[input.id, y.id])?;
+        }
+        self.saved.push(Saved::Activation { x, out: node, act });
+        Ok(())
+    }
+
+    fn dropout(&mut self, node: NodeId, x: NodeId, p: f32) -> Result<()> {
+        let Some(seed) = self.state.seed.filter(|_| self.mode == Mode::Training) else {
+            self.set(node, self.parts(x)?);
+            self.saved.push(Saved::Same { x, out: node });
+            return Ok(());
+        };
+        let mut first = 0;
+        for (input, y) in self.io(node, x)? {
+            let plan = self.dropout_plan(node, input.shape, p, first)?;
+            self.tape.push(plan, &[input.id, seed, y.id])?;
+            first += input.shape.n;
+        }
+        self.saved.push(Saved::Dropout { x, out: node, p });
+        Ok(())
+    }
+
+    /// The same for the values and for their gradients.
+    pub(super) fn dropout_plan(
+        &self,
+        node: NodeId,
+        x: Nhwc,
+        p: f32,
+        first: u32,
+    ) -> Result<crate::kernel::Plan> {
+        let layer = u32::try_from(node).unwrap_or(u32::MAX);
+        ops::dropout::plan(x, p, layer, first)
+    }
+}

@@ -1,0 +1,213 @@
+//! The compiler: a graph becomes fused dispatches on a tape.
+//!
+//! A batch may come in *parts*, each small enough for one binding. In training every node runs for
+//! all parts before the next one does, so that batch norm sees the whole batch; a frozen network is
+//! compiled once per part, which needs the memory of one.
+
+mod backward;
+mod conv;
+mod forward;
+mod norm;
+mod saved;
+
+use super::graph::{Graph, NodeId};
+use crate::{
+    error::{Error, Result},
+    gpu::{BufferId, Gpu, Tape},
+    shape::Nhwc,
+};
+use saved::Saved;
+
+/// What the program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics in batch norm, gradients of every parameter.
+    Training,
+    /// Weights fixed: batch norm folded, ReLU signs and pool arguments kept for the input gradient.
+    Frozen,
+    /// Weights fixed, nothing kept.
+    Inference,
+}
+
+/// Dequantised weights of some output channels of a layer: all of them, unless they would not fit
+/// one binding.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    /// First output channel.
+    pub first: u32,
+    /// Output channels.
+    pub k: u32,
+    /// `[copies, R, S, C, k]`.
+    pub w: BufferId,
+    /// `[copies, R, S, k, C]`, for input gradients; a fully connected layer's is `[copies, k, R S C]`.
+    pub wt: Option<BufferId>,
+}
+
+/// Dequantised weights of every layer, `copies` sets of each.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// Slices of each layer.
+    pub slices: Vec<Vec<Slice>>,
+    /// Sets of weights.
+    pub copies: u32,
+}
+
+/// Where scales, shifts, biases, batch-norm parameters and learned images come from: one flat buffer
+/// and offsets.
+#[derive(Clone, Debug)]
+pub struct Vectors {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Its floats.
+    pub len: u32,
+    /// Frozen: scale behind each layer, where a batch norm follows.
+    pub scale: Vec<Option<u32>>,
+    /// Frozen: shift behind each layer. Training: its bias.
+    pub shift: Vec<Option<u32>>,
+    /// The learned image, if there is one.
+    pub image: Option<u32>,
+    /// Training: gamma and beta of each batch norm.
+    pub norm: Vec<[u32; 2]>,
+    /// Training: weights of each layer.
+    pub weight: Vec<u32>,
+}
+
+/// State that only training has.
+#[derive(Clone, Debug, Default)]
+pub struct TrainingState {
+    /// Running mean and variance per batch norm.
+    pub running: Vec<BufferId>,
+    /// Seed of the step's dropout.
+    pub seed: Option<BufferId>,
+}
+
+/// The value of a node on the tape: `copies` tensors of one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its buffer.
+    pub id: BufferId,
+    /// Shape of one copy.
+    pub shape: Nhwc,
+    /// Copies; 1 before the first layer with several sets of weights.
+    pub copies: u32,
+}
+
+impl Value {
+    /// All copies as one batch, for kernels that treat them alike.
+    fn whole(self) -> Nhwc {
+        Nhwc { n: self.shape.n * self.copies, ..self.shape }
+    }
+}
+
+/// Turns one graph into dispatches for one batch size.
+#[derive(Debug)]
+pub struct Compiler<'a> {
+    gpu: &'a Gpu,
+    /// The tape while it is being written to; empty in between.
+    tape: Tape,
+    graph: &'a Graph,
+    mode: Mode,
+    layers: Layers,
+    vectors: Vectors,
+    state: TrainingState,
+    /// Per node, the value of each part.
+    values: Vec<Option<Vec<Value>>>,
+    saved: Vec<Saved>,
+    done: Vec<bool>,
+    /// Stand-ins for bindings that a fusion leaves out: one to read, one to write.
+    unused: [BufferId; 2],
+}
+
+impl<'a> Compiler<'a> {
+    /// A compiler for `graph` onto `tape`. `state` is empty except in training mode.
+    pub fn new(
+        gpu: &'a Gpu,
+        tape: &mut Tape,
+        graph: &'a Graph,
+        mode: Mode,
+        layers: Layers,
+        vectors: Vectors,
+        state: TrainingState,
+    ) -> Self {
+        let unused = [tape.kept("unused input", 16), tape.kept("unused output", 16)];
+        let (values, done) = (vec![None; graph.nodes.len()], vec![false; graph.nodes.len()]);
+        let (saved, tape) = (Vec::new(), Tape::new());
+        Self { gpu, tape, graph, mode, layers, vectors, state, values, saved, done, unused }
+    }
+
+    /// Appends the forward pass from the images to the output.
+    ///
+    /// # Errors
+    /// The graph cannot run in this mode, or shapes do not fit.
+    pub fn forward(&mut self, tape: &mut Tape, images: Value) -> Result<Value> {
+        Ok(self.forward_parts(tape, &[images])?[0])
+    }
+
+    /// The same for a batch in parts.
+    ///
+    /// # Errors
+    /// As [`Self::forward`]; no part, or several parts of a network that does not train.
+    pub fn forward_parts(&mut self, tape: &mut Tape, images: &[Value]) -> Result<Vec<Value>> {
+        if images.is_empty() || images.len() > 1 && self.mode != Mode::Training {
+            let what = format!("{}: {} parts of a batch", self.graph.name, images.len());
+            return Err(Error::Shape(what));
+        }
+        std::mem::swap(&mut self.tape, tape);
+        let output = self.run_forward(images);
+        std::mem::swap(&mut self.tape, tape);
+        output
+    }
+
+    /// Appends the backward pass. `dy` is the gradient of the output, like its value; `gradients` the
+    /// flat buffer of parameter gradients (training) with its length in floats. Returns the gradient of
+    /// the images if it is wanted: of all copies together, where they share the images.
+    ///
+    /// # Errors
+    /// Shapes do not fit, nothing was kept for a gradient ([`Mode::Inference`]), or training has no
+    /// buffer of gradients.
+    pub fn backward(
+        &mut self,
+        tape: &mut Tape,
+        dy: BufferId,
+        gradients: Option<BufferId>,
+        want_input: bool,
+    ) -> Result<Option<BufferId>> {
+        let input = self.backward_parts(tape, &[dy], gradients, want_input)?;
+        Ok(input.map(|parts| parts[0]))
+    }
+
+    /// The same for a batch in parts.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    pub fn backward_parts(
+        &mut self,
+        tape: &mut Tape,
+        dy: &[BufferId],
+        gradients: Option<BufferId>,
+        want_input: bool,
+    ) -> Result<Option<Vec<BufferId>>> {
+        std::mem::swap(&mut self.tape, tape);
+        let input = self.run_backward(dy, gradients, want_input);
+        std::mem::swap(&mut self.tape, tape);
+        input
+    }
+
+    /// The parts of a node's value; nodes inside a fused step have none.
+    fn parts(&self, node: NodeId) -> Result<Vec<Value>> {
+        self.values[node]
+            .clone()
+            .ok_or_else(|| Error::Shape(format!("{}: node {node} was fused away", self.graph.name)))
+    }
+
+    fn set(&mut self, node: NodeId, parts: Vec<Value>) {
+        self.values[node] = Some(parts);
+        self.done[node] = true;
+    }
+
+    /// Images of the whole batch.
+    fn batch(&self) -> u32 {
+        let parts = self.values[self.graph.input()].iter().flatten();
+        parts.map(|part| part.shape.n).sum()
+    }
+}

@@ -1,0 +1,86 @@
+//! What the backward pass must know of a forward step.
+
+use super::super::graph::NodeId;
+use crate::{
+    gpu::BufferId,
+    ops::{activation::Activation, conv2d::Conv2d, gather2d::Gather},
+    shape::Window,
+};
+
+#[derive(Clone, Debug)]
+pub(super) enum Saved {
+    Conv {
+        /// Per part.
+        convs: Vec<Conv2d>,
+        layer: usize,
+        x: NodeId,
+        out: NodeId,
+        residual: Option<NodeId>,
+        /// Sign bits of each slice's outputs; empty without a ReLU. Frozen networks have one part.
+        masks: Vec<BufferId>,
+        bias: bool,
+    },
+    BatchNorm {
+        norm: usize,
+        x: NodeId,
+        out: NodeId,
+        act: Activation,
+        stats: BufferId,
+    },
+    Activation {
+        x: NodeId,
+        out: NodeId,
+        act: Activation,
+    },
+    MaxPool {
+        x: NodeId,
+        out: NodeId,
+        window: Window,
+        /// Per part.
+        args: Vec<BufferId>,
+    },
+    AvgPool {
+        x: NodeId,
+        out: NodeId,
+        window: Window,
+    },
+    Upsample {
+        x: NodeId,
+        out: NodeId,
+        factor: u32,
+    },
+    Concat {
+        a: NodeId,
+        b: NodeId,
+        out: NodeId,
+    },
+    Add {
+        a: NodeId,
+        b: NodeId,
+        out: NodeId,
+    },
+    Gather {
+        x: NodeId,
+        out: NodeId,
+        gather: Gather,
+    },
+    Affine {
+        x: NodeId,
+        out: NodeId,
+        scale: BufferId,
+        zeros: BufferId,
+    },
+    /// Output and input are one buffer: dropout outside training.
+    Same {
+        x: NodeId,
+        out: NodeId,
+    },
+    Dropout {
+        x: NodeId,
+        out: NodeId,
+        p: f32,
+    },
+    LearnedImage {
+        out: NodeId,
+    },
+}

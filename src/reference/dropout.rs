@@ -1,0 +1,58 @@
+//! Twin of `shaders/dropout.wgsl`.
+
+use super::numbers::EPS;
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    fault::philox4x32_10,
+    ops,
+    shape::Nhwc,
+};
+
+/// Which values stay; value 0 here is value `first` of the whole batch.
+#[must_use]
+pub fn kept(len: usize, first: u32, layer: u32, p: f32, seed: [u32; 2]) -> Vec<bool> {
+    let draw =
+        |j: u32| philox4x32_10([j / 4, layer, 0, ops::dropout::STREAM], seed)[j as usize % 4];
+    (0..len as u32)
+        .map(|i| f64::from(draw(first + i)) >= (f64::from(p) * 2f64.powi(32)).floor())
+        .collect()
+}
+
+/// Cases of [`ops::dropout`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut random = Random::new(33);
+    let mut cases = Vec::new();
+    for (shape, p, layer, first) in [
+        (Nhwc::new(1, 1, 1, 1), 0.5, 0, 0),
+        (Nhwc::new(3, 1, 1, 4096), 0.5, 1, 0),
+        (Nhwc::new(2, 3, 5, 10), 0.2, 7, 3),
+        (Nhwc::new(5, 2, 2, 3), 0.9, 0, 11),
+        (Nhwc::new(2, 2, 2, 6), 0.0, 0, 0),
+    ] {
+        let seed = [random.bits(), random.bits()];
+        let x = random.floats((shape.pixels() * shape.c) as usize);
+        let begin = first * shape.h * shape.w * shape.c;
+        let kept = kept(x.len(), begin, layer, p, seed);
+        let scale = 1.0 / (1.0 - f64::from(p));
+        let y: Vec<f64> = x
+            .iter()
+            .zip(kept)
+            .map(|(&x, keep)| if keep { f64::from(x) * scale } else { 0.0 })
+            .collect();
+        cases.push(Case {
+            label: format!("{shape} p {p} from image {first}"),
+            plan: ops::dropout::plan(shape, p, layer, first)?,
+            data: vec![
+                Data::input(&nan_padded(&x, shape.c)),
+                Data::input(&seed),
+                // The scale's subtraction and division, and the product.
+                Data::Output(Want::channels(&y, shape.c, |v| 2.0 * EPS * v.abs())),
+            ],
+        });
+    }
+    Ok(cases)
+}

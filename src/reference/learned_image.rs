@@ -1,0 +1,55 @@
+//! Twin of `shaders/learned_image.wgsl`.
+
+use super::{at, elements};
+use crate::{
+    conformance::{Case, Data, Random, Want},
+    error::Result,
+    ops,
+    shape::Nhwc,
+};
+
+/// Batches, where the image lies, and the parameters' number.
+pub(super) const PLACES: [(Nhwc, u32, u32); 4] = [
+    (Nhwc { n: 1, h: 1, w: 1, c: 1 }, 0, 1),
+    (Nhwc { n: 3, h: 5, w: 7, c: 3 }, 4, 120),
+    (Nhwc { n: 2, h: 32, w: 32, c: 3 }, 1, 3073),
+    (Nhwc { n: 67, h: 3, w: 2, c: 4 }, 0, 24),
+];
+
+/// Index of element `[_, h, w, c]` in an image `[C, H, W]`.
+pub(super) fn planar(shape: Nhwc, [_, h, w, c]: [u32; 4]) -> usize {
+    ((c * shape.h + h) * shape.w + w) as usize
+}
+
+/// The image for every slot, `[N, H, W, C]`.
+#[must_use]
+pub fn learned_image(image: &[f32], shape: Nhwc) -> Vec<f64> {
+    let mut y = vec![0.0; (shape.pixels() * shape.c) as usize];
+    for element in elements(shape) {
+        y[at(shape, element)] = f64::from(image[planar(shape, element)]);
+    }
+    y
+}
+
+/// Cases of [`ops::learned_image`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut random = Random::new(31);
+    PLACES
+        .iter()
+        .map(|&(shape, offset, len)| {
+            let parameters = random.floats(len as usize);
+            let y = learned_image(&parameters[offset as usize..], shape);
+            Ok(Case {
+                label: format!("{shape} at {offset}"),
+                plan: ops::learned_image::plan(shape, offset, len)?,
+                data: vec![
+                    Data::input(&parameters),
+                    Data::Output(Want::channels(&y, shape.c, |_| 0.0)),
+                ],
+            })
+        })
+        .collect()
+}
