@@ -196,6 +196,30 @@ fn the_contact_sheet_shows_classes_and_names() {
 }
 
 #[test]
+fn many_classes_stand_in_panels_of_the_same_height() {
+    // One white image of each of 101 classes: three panels of 34, the last one row short.
+    let set = data::ImageSet {
+        name: "many".into(),
+        split: Split::Train,
+        height: 224,
+        width: 224,
+        classes: 101,
+        class_names: (0..101).map(|i| i.to_string()).collect(),
+        pixels: vec![99; 101 * 3 * 224 * 224],
+        labels: (0..101).collect(),
+    };
+    let sheet = contact_sheet::draw(&set, 2).unwrap();
+    let panel = 170 + 2 * 132 + 4;
+    assert_eq!(sheet.dimensions(), (3 * panel, 34 * 132 + 4));
+    for class in 0..102 {
+        let (x, y) = (class / 34 * panel + 174 + 64, class % 34 * 132 + 4 + 64);
+        let shown = if class < 101 { 99 } else { 255 };
+        assert_eq!(sheet.get_pixel(x, y).0, [shown; 3], "class {class}");
+        assert_eq!(sheet.get_pixel(x + 132, y).0, [255; 3], "a second image of {class}");
+    }
+}
+
+#[test]
 fn show_writes_a_png_and_prints_one_json_document() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("sheet.png");

@@ -7,7 +7,10 @@ use super::{
 };
 use nf_gpu::{
     fault::{dequantize, quantize},
-    files::{Weights, safetensors::{self, Dtype}},
+    files::{
+        Weights,
+        safetensors::{self, Dtype},
+    },
     gpu::{Gpu, Program, Tape},
     models,
     nn::{FrozenNet, Graph, Mode, TrainableNet, Value},

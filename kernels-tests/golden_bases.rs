@@ -55,8 +55,7 @@ fn the_state_dicts_are_the_reference_implementations() {
         let graph = models::base(name, 10, None).unwrap();
         let ours: Vec<(String, Vec<usize>)> =
             graph.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
-        let theirs: Vec<(String, Vec<usize>)> =
-            serde_json::from_value(all[name].clone()).unwrap();
+        let theirs: Vec<(String, Vec<usize>)> = serde_json::from_value(all[name].clone()).unwrap();
         assert_eq!(ours, theirs, "{name}");
     }
 }
@@ -128,13 +127,15 @@ fn vgg19_is_the_reference_implementations() {
 }
 
 fn check_eopm(generator: &str, base: &str) {
-    let file = Golden::values(&golden_file("eopm", &format!("{generator}_{base}.safetensors")).unwrap());
+    let file =
+        Golden::values(&golden_file("eopm", &format!("{generator}_{base}.safetensors")).unwrap());
     let graph = models::generator(generator, 32).unwrap();
     let parameters = Golden::parameters(&file);
     let base = models::base(base, 10, None).unwrap();
     let weights = weights(&base);
     let labels = labels(&file);
-    let seeds: Vec<u64> = file.meta("seeds").unwrap().split(',').map(|s| s.parse().unwrap()).collect();
+    let seeds: Vec<u64> =
+        file.meta("seeds").unwrap().split(',').map(|s| s.parse().unwrap()).collect();
     let ber = file.meta_as("ber").unwrap().unwrap();
     let exempt = biases_before_norms(&graph);
     every_gpu(|gpu, on| {
@@ -185,11 +186,9 @@ fn fault_maps_are_the_reference_implementations() {
     for name in ["seed7_ber0.005", "seed50000_ber0.01"] {
         let Some(path) = golden_file("faults", &format!("{name}.safetensors")) else { continue };
         let (raw, metadata) = safetensors::load(&path).unwrap();
-        let map = CellMap::reference(
-            metadata["seed"].parse().unwrap(),
-            metadata["ber"].parse().unwrap(),
-        )
-        .unwrap();
+        let map =
+            CellMap::reference(metadata["seed"].parse().unwrap(), metadata["ber"].parse().unwrap())
+                .unwrap();
         for (name, ours) in [("stuck_at_1", &map.stuck_at_1), ("stuck_at_0", &map.stuck_at_0)] {
             let bytes: Vec<u8> = ours.iter().flat_map(|word| word.to_le_bytes()).collect();
             assert_eq!(raw[name].shape, [8192, 16]);

@@ -29,7 +29,15 @@ fn pytorch_and_nf_gpu_agree() {
         .arg(script)
         .arg(env!("CARGO_BIN_EXE_nf-gpu"))
         .args(["--generators", &models::GENERATORS.join(",")])
-        .args(["--bases", &models::BASES.iter().filter(|b| b.side == 32).map(|b| b.name).collect::<Vec<_>>().join(",")])
+        .args([
+            "--bases",
+            &models::BASES
+                .iter()
+                .filter(|b| b.side == 32)
+                .map(|b| b.name)
+                .collect::<Vec<_>>()
+                .join(","),
+        ])
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();

@@ -83,6 +83,8 @@ struct Layout {
     cell: (u32, u32),
     /// Width of a panel.
     panel: u32,
+    /// Classes in a panel.
+    rows: u32,
 }
 
 impl Layout {
@@ -100,18 +102,18 @@ impl Layout {
         let longest = set.class_names.iter().filter_map(|n| font.box_size(n).ok()).map(|b| b.0);
         let label = longest.max().unwrap_or(0) + 16;
         let label = label.clamp(LABEL_WIDTH.0, LABEL_WIDTH.1);
-        Self { label: label + GAP, image, cell, panel: label + columns * cell.0 + GAP }
+        let rows = set.classes.div_ceil(set.classes.div_ceil(ROWS).max(1)).max(1);
+        Self { label: label + GAP, image, cell, panel: label + columns * cell.0 + GAP, rows }
     }
 
     /// Columns and rows of the sheet.
     fn size(&self, classes: u32) -> (u32, u32) {
-        let panels = classes.div_ceil(ROWS).max(1);
-        (panels * self.panel, classes.div_ceil(panels) * self.cell.1 + GAP)
+        (classes.div_ceil(self.rows) * self.panel, self.rows * self.cell.1 + GAP)
     }
 
     /// Where a class's row begins: panels are filled one after the other.
     fn row(&self, class: u32) -> (u32, u32) {
-        (class / ROWS * self.panel, class % ROWS * self.cell.1 + GAP)
+        (class / self.rows * self.panel, class % self.rows * self.cell.1 + GAP)
     }
 
     /// Image `i` as it is drawn.

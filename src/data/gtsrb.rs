@@ -35,7 +35,7 @@ const INFO: DatasetInfo = DatasetInfo {
     width: SIDE,
     classes: 43,
     class_names: &CLASSES,
-    licence: "free to use; cite Stallkamp et al. 2012",
+    licence: "not known; cite Stallkamp et al. 2012",
     source: "https://benchmark.ini.rub.de/gtsrb_news.html",
     bytes: 276_294_756 + 88_978_620 + 99_620,
     embedded: false,

@@ -25,7 +25,7 @@ impl Console {
                 self.say(&format!("trying {source}"));
             }
             FetchEvent::Failed { source, reason } => {
-                self.say(&format!("{source} does not work: {reason}"));
+                self.say(&format!("{source} failed: {reason}"));
             }
             FetchEvent::Downloading { done, total } => self.advance(*done, *total),
             FetchEvent::Wrote { file } => self.say(&format!("wrote {file}")),
