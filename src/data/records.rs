@@ -119,3 +119,48 @@ pub(super) fn absent(info: &DatasetInfo, path: &Path, error: io::Error) -> Error
     );
     Error::format(path, format!("this file of {} is not there", info.name), hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::data::cifar10::CIFAR10;
+
+    fn read(path: &Path) -> Result<Records> {
+        let mut records = Records::default();
+        records.append(&CIFAR10.info, path, Layout::ONE, 2, "again")?;
+        Ok(records)
+    }
+
+    #[test]
+    fn a_packed_file_has_the_right_length_and_a_whole_packing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.bin.gz");
+        let record = |label: u8| [&[label][..], &[label * 20; PIXELS]].concat();
+        let two = [record(3), record(9)].concat();
+        let gz = |bytes: &[u8]| {
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(bytes).unwrap();
+            gz.finish().unwrap()
+        };
+        fs::write(&path, gz(&two)).unwrap();
+        let records = read(&path).unwrap();
+        assert_eq!((records.labels, records.pixels.len()), (vec![3, 9], 2 * PIXELS));
+        assert_eq!(records.pixels[PIXELS..], [180; PIXELS]);
+        let mut damaged = gz(&two);
+        let end = damaged.len();
+        damaged[end - 6] ^= 1; // its checksum
+        for (bytes, says) in [
+            (gz(&two[..two.len() - 1]), "truncated: 6145 bytes, not 6146"),
+            (gz(&[&two[..], &[0]].concat()), "it goes on after 2 records"),
+            (damaged, "damaged: "),
+            (gz(&two)[..end / 2].to_vec(), "damaged: "),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let e = read(&path).err().unwrap();
+            assert!(e.to_string().contains(says), "{e}");
+            assert_eq!(e.hint().unwrap(), "again");
+        }
+    }
+}
