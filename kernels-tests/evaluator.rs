@@ -29,7 +29,7 @@ pub(super) struct Evaluator<'a> {
 /// The value of every node.
 pub(super) struct Values {
     n: usize,
-    nodes: Vec<Vec<f64>>,
+    pub(super) nodes: Vec<Vec<f64>>,
 }
 
 impl Values {

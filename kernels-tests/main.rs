@@ -19,6 +19,7 @@ mod golden_bases;
 mod gradients;
 mod gradients_norm;
 mod interface;
+mod kinks;
 mod layers;
 mod networks;
 mod optimizers;

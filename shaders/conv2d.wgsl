@@ -6,6 +6,9 @@
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
 // 24 GB). lib/conv2d.wgsl tells which input pixel a tap reads.
 //
+// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one long
+// sum would turn signs that the ReLU behind it decides by.
+//
 // Grid:    one invocation per (4 channels, 8 pixels, class, copy), channels fastest.
 // Twin:    src/reference/conv2d.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
@@ -52,16 +55,20 @@ fn main(
                     let x2 = source_of(p2, offset, copy);
                     let x3 = source_of(p3, offset, copy);
                     var wb = ((copy * params.r + r) * params.s + s) * c4s * 4u * k4s + k4;
-                    for (var c4 = 0u; c4 < c4s; c4++) {
-                        let m = mat4x4<f32>(w[wb], w[wb + k4s], w[wb + 2u * k4s], w[wb + 3u * k4s]);
-                        let v = mat4x4<f32>(
-                            load_x(x0, c4),
-                            load_x(x1, c4),
-                            load_x(x2, c4),
-                            load_x(x3, c4),
-                        );
-                        a += m * v;
-                        wb += 4u * k4s;
+                    for (var block = 0u; block < c4s; block += BLOCK) {
+                        var b = mat4x4<f32>();
+                        for (var c4 = block; c4 < min(block + BLOCK, c4s); c4++) {
+                            let m = mat4x4<f32>(w[wb], w[wb + k4s], w[wb + 2u * k4s], w[wb + 3u * k4s]);
+                            let v = mat4x4<f32>(
+                                load_x(x0, c4),
+                                load_x(x1, c4),
+                                load_x(x2, c4),
+                                load_x(x3, c4),
+                            );
+                            b += m * v;
+                            wb += 4u * k4s;
+                        }
+                        a += b;
                     }
                 }
             }

@@ -6,6 +6,9 @@
 // vec4 load each) and holds channels 4 i .. 4 i + 3 of all 16; values of pixels reach the other
 // lanes by broadcast, which costs 1-2 cycles on llvmpipe where a load costs 50.
 //
+// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one long
+// sum would turn signs that the ReLU behind it decides by.
+//
 // Grid:    one workgroup of one subgroup per (32 channels, 16 pixels, class, copy).
 // Twin:    src/reference/conv2d.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
@@ -73,16 +76,22 @@ fn main(
                 let x0 = source_of(p0, offset, copy);
                 let x1 = source_of(p1, offset, copy);
                 let tap = ((copy * params.r + r) * params.s + s) * c4s * 4u;
-                for (var c4 = 0u; c4 < c4s; c4++) {
-                    let v0 = load_x(x0, c4);
-                    let v1 = load_x(x1, c4);
-                    let wb = (tap + c4 * 4u) * k4s + k4_read;
-                    let w0 = w[wb];
-                    let w1 = w[wb + k4s];
-                    let w2 = w[wb + 2u * k4s];
-                    let w3 = w[wb + 3u * k4s];
-                    t0 = outer(v0.w, w3, outer(v0.z, w2, outer(v0.y, w1, outer(v0.x, w0, t0))));
-                    t1 = outer(v1.w, w3, outer(v1.z, w2, outer(v1.y, w1, outer(v1.x, w0, t1))));
+                for (var block = 0u; block < c4s; block += BLOCK) {
+                    var b0 = Tile();
+                    var b1 = Tile();
+                    for (var c4 = block; c4 < min(block + BLOCK, c4s); c4++) {
+                        let v0 = load_x(x0, c4);
+                        let v1 = load_x(x1, c4);
+                        let wb = (tap + c4 * 4u) * k4s + k4_read;
+                        let w0 = w[wb];
+                        let w1 = w[wb + k4s];
+                        let w2 = w[wb + 2u * k4s];
+                        let w3 = w[wb + 3u * k4s];
+                        b0 = outer(v0.w, w3, outer(v0.z, w2, outer(v0.y, w1, outer(v0.x, w0, b0))));
+                        b1 = outer(v1.w, w3, outer(v1.z, w2, outer(v1.y, w1, outer(v1.x, w0, b1))));
+                    }
+                    t0 = Tile(t0.a + b0.a, t0.b + b0.b);
+                    t1 = Tile(t1.a + b1.a, t1.b + b1.b);
                 }
             }
         }

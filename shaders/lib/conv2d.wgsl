@@ -46,6 +46,9 @@ override RELU: u32 = 0u;
 override MASK_IN: u32 = 0u;
 override MASK_OUT: u32 = 0u;
 
+// Groups of four input channels in one partial sum.
+const BLOCK: u32 = 16u;
+
 struct Pixel {
     n: u32,
     y: u32, // in the class plane

@@ -1,0 +1,165 @@
+//! Gradients next to kinks. Where a ReLU's exact input is nearer to 0 than f32 can tell, either sign is
+//! right and the gradient jumps between them: a result past its bound is accepted only if turning a
+//! few such signs in the exact gradient brings it within the bound.
+use super::evaluator::{Evaluator, Values, norm, relative_l2, wide};
+use nf_gpu::{
+    fault::{FaultMap, dequantize, inject, quantize},
+    files::Weights,
+    nn::{Graph, NodeId, Op},
+};
+use std::collections::BTreeMap;
+
+/// Signs that may be turned.
+const MOST: usize = 4;
+
+/// A network with its exact values.
+struct Net<'a> {
+    twin: Evaluator<'a>,
+    values: Values,
+}
+
+impl<'a> Net<'a> {
+    fn new(
+        (graph, weights): (&'a Graph, &'a Weights),
+        map: Option<&FaultMap>,
+        training: bool,
+        images: &[f64],
+    ) -> Self {
+        let layers = graph.layers.iter().zip(0..).map(|(layer, i)| {
+            let name = &graph.params[layer.weight].name;
+            let stored = quantize(&weights.tensors[name].data, 8).unwrap();
+            dequantize(&map.map_or(stored.clone(), |map| inject(&stored, map, i).0))
+        });
+        let twin = Evaluator { graph, parameters: weights, weights: layers.collect(), training };
+        let values = twin.forward(images);
+        Self { twin, values }
+    }
+
+    /// Inputs of ReLUs within `distance` of 0, in root mean squares of their tensor, and how near.
+    fn kinks(&self, distance: f64) -> Vec<(f64, NodeId, usize)> {
+        let mut kinks = Vec::new();
+        for node in self.twin.graph.nodes.iter().filter(|node| node.op == Op::Relu) {
+            let x = &self.values.nodes[node.inputs[0]];
+            let rms = norm(x) / (x.len() as f64).sqrt();
+            let near = (0..x.len()).filter(|&i| x[i].abs() < distance * rms);
+            kinks.extend(near.map(|i| (x[i].abs() / rms, node.inputs[0], i)));
+        }
+        kinks
+    }
+}
+
+/// A loss over copies of a base network, behind a generator or not, and its exact gradient.
+pub(super) struct Exact<'a> {
+    generator: Option<Net<'a>>,
+    images: Vec<f64>,
+    copies: Vec<(Net<'a>, Vec<f64>)>,
+    /// Gradient of each copy's images.
+    dx: Vec<Vec<f64>>,
+}
+
+/// By name; `input` is that of the images, where there is no generator.
+type Gradients = BTreeMap<String, Vec<f64>>;
+
+impl<'a> Exact<'a> {
+    /// `maps` are the copies' faults with the weights of their mean cross-entropies.
+    pub(super) fn new(
+        generator: Option<(&'a Graph, &'a Weights)>,
+        base: (&'a Graph, &'a Weights),
+        maps: &[(Option<FaultMap>, f64)],
+        images: &[f32],
+        labels: &[u32],
+    ) -> Self {
+        let images = wide(images);
+        let generator = generator.map(|net| Net::new(net, None, true, &images));
+        let seen = match &generator {
+            None => images.clone(),
+            Some(net) => {
+                let g = net.values.output();
+                images.iter().zip(g).map(|(x, g)| (x + g).clamp(-1.0, 1.0)).collect()
+            }
+        };
+        let mut copies = Vec::new();
+        for (map, weight) in maps {
+            let net = Net::new(base, map.as_ref(), false, &seen);
+            let classes = net.values.output().len() / labels.len();
+            let rows = net.values.output().chunks(classes).zip(labels);
+            let dlogits = rows.flat_map(|(row, &label)| {
+                let sum: f64 = row.iter().map(|v| v.exp()).sum();
+                let wanted = |c: usize| f64::from(u8::from(c == label as usize));
+                let scale = weight / labels.len() as f64;
+                (0..classes).map(|c| (row[c].exp() / sum - wanted(c)) * scale).collect::<Vec<_>>()
+            });
+            let dlogits: Vec<f64> = dlogits.collect();
+            copies.push((net, dlogits));
+        }
+        let dx = copies.iter().map(|(net, dy)| net.twin.backward(&net.values, dy).images).collect();
+        Self { generator, images, copies, dx }
+    }
+
+    fn gradients(&self) -> Gradients {
+        let mut sum = vec![0.0; self.images.len()];
+        for dx in &self.dx {
+            sum.iter_mut().zip(dx).for_each(|(sum, d)| *sum += d);
+        }
+        let Some(net) = &self.generator else { return BTreeMap::from([("input".into(), sum)]) };
+        let inside = |i: usize| (self.images[i] + net.values.output()[i]).abs() <= 1.0;
+        let dg: Vec<f64> = (0..sum.len()).map(|i| if inside(i) { sum[i] } else { 0.0 }).collect();
+        net.twin.backward(&net.values, &dg).parameters
+    }
+
+    /// Turns one sign; net 0 is the generator, the copies follow.
+    fn turn(&mut self, (net, node, i): (usize, NodeId, usize)) {
+        if net == 0 {
+            if let Some(generator) = &mut self.generator {
+                generator.values.nodes[node][i] *= -1.0;
+            }
+        } else {
+            let (copy, dy) = &mut self.copies[net - 1];
+            copy.values.nodes[node][i] *= -1.0;
+            self.dx[net - 1] = copy.twin.backward(&copy.values, dy).images;
+        }
+    }
+
+    /// Demands that `got` has the exact gradients within `bound`, after turning a few signs of inputs
+    /// within `distance` of 0.
+    pub(super) fn explain(
+        &mut self,
+        got: &BTreeMap<String, Vec<f32>>,
+        bound: f64,
+        distance: f64,
+        what: &str,
+    ) {
+        let worst = |exact: &Gradients| {
+            let errors = got.iter().map(|(name, got)| relative_l2(got, &exact[name]));
+            errors.fold(0.0, f64::max)
+        };
+        let nets = self.generator.iter().chain(self.copies.iter().map(|(net, _)| net));
+        let first = usize::from(self.generator.is_none());
+        let mut kinks = Vec::new();
+        for (net, k) in nets.zip(first..) {
+            let of_net = net.kinks(distance).into_iter();
+            kinks.extend(of_net.map(|(distance, node, i)| (distance, (k, node, i))));
+        }
+        // The nearest are the likeliest.
+        kinks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut error = worst(&self.gradients());
+        println!("{what}: {error:.1e} from the exact gradient; {} signs in doubt", kinks.len());
+        let mut turned = Vec::new();
+        for (distance, kink) in kinks {
+            if error <= bound || turned.len() == MOST {
+                break;
+            }
+            self.turn(kink);
+            let after = worst(&self.gradients());
+            if after < error {
+                println!("{what}: turning {kink:?}, {distance:.1e} from 0, leaves {after:.1e}");
+                error = after;
+                turned.push(kink);
+            } else {
+                self.turn(kink);
+            }
+        }
+        turned.into_iter().for_each(|kink| self.turn(kink));
+        assert!(error <= bound, "{what}: {error:.1e}, bound {bound:.0e}, and no kink explains it");
+    }
+}
