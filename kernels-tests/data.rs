@@ -1,6 +1,7 @@
 //! Data sets through the public interface and the command line.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
+mod crops;
 mod folder;
 mod gtsrb;
 mod small;
