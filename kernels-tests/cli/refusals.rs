@@ -113,7 +113,7 @@ fn names_that_nothing_has() {
             (
                 "eval --base base.safetensors --dataset fashion",
                 2,
-                &["unknown dataset", "did you mean fashion-sample?"],
+                &["unknown dataset", "did you mean fashion-mnist?"],
             ),
             ("data check cifar-10", 2, &["did you mean cifar10?"]),
             (
