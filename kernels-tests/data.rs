@@ -1,6 +1,11 @@
 //! Data sets through the public interface and the command line.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
+mod crops;
+mod folder;
+mod gtsrb;
+mod small;
+
 use std::{
     fs,
     io::{Cursor, Seek, SeekFrom, Write},
@@ -135,10 +140,11 @@ fn an_unknown_name_comes_with_a_suggestion() {
         assert_eq!((out.status.code(), text(&out.stdout)), (Some(2), ""));
         assert_eq!(
             text(&out.stderr),
-            "error: unknown dataset \"cifar-10\"\n  hint: did you mean cifar10? known: cifar10, fashion-sample\n"
+            "error: unknown dataset \"cifar-10\"\n  hint: did you mean cifar10? known: cifar10, cifar100, gtsrb, \
+             fashion-mnist, mnist, fashion-sample\n"
         );
     }
-    assert!(matches!(data::info("mnist"), Err(Error::Unknown { .. })));
+    assert!(matches!(data::info("imagenet"), Err(Error::Unknown { .. })));
 }
 
 /// An idx stream: magic, sizes, values.
@@ -191,6 +197,30 @@ fn the_contact_sheet_shows_classes_and_names() {
 }
 
 #[test]
+fn many_classes_stand_in_panels_of_the_same_height() {
+    // One white image of each of 101 classes: three panels of 34, the last one row short.
+    let set = data::ImageSet {
+        name: "many".into(),
+        split: Split::Train,
+        height: 224,
+        width: 224,
+        classes: 101,
+        class_names: (0..101).map(|i| i.to_string()).collect(),
+        pixels: vec![99; 101 * 3 * 224 * 224],
+        labels: (0..101).collect(),
+    };
+    let sheet = contact_sheet::draw(&set, 2).unwrap();
+    let panel = 170 + 2 * 132 + 4;
+    assert_eq!(sheet.dimensions(), (3 * panel, 34 * 132 + 4));
+    for class in 0..102 {
+        let (x, y) = (class / 34 * panel + 174 + 64, class % 34 * 132 + 4 + 64);
+        let shown = if class < 101 { 99 } else { 255 };
+        assert_eq!(sheet.get_pixel(x, y).0, [shown; 3], "class {class}");
+        assert_eq!(sheet.get_pixel(x + 132, y).0, [255; 3], "a second image of {class}");
+    }
+}
+
+#[test]
 fn show_writes_a_png_and_prints_one_json_document() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("sheet.png");
@@ -208,10 +238,11 @@ fn list_and_check_need_no_network() {
     let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(json["datasets"][0]["name"], "cifar10");
     assert_eq!(json["datasets"][0]["available"], false);
-    assert_eq!(json["datasets"][1]["available"], true);
+    let sample = &json["datasets"][5];
+    assert_eq!((&sample["name"], &sample["available"]), (&"fashion-sample".into(), &true.into()));
     let sizes: u64 =
         data::check("fashion-sample", Path::new("")).unwrap().iter().map(|c| c.bytes).sum();
-    assert_eq!(json["datasets"][1]["bytes"], sizes);
+    assert_eq!(sample["bytes"], sizes);
 
     let ran = nf_gpu(&["data", "check", "fashion-sample"]);
     assert_eq!(ran.status.code(), Some(0));

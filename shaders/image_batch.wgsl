@@ -1,14 +1,17 @@
-// A batch of images from stored bytes: crop of the zero-padded image, then flip, to [-1, 1].
+// A batch of images from stored bytes: scaled about the middle and moved, cropped from its
+// zero-padded form, flipped, to [-1, 1].
 //
-//   y[i, r, c] = 2 u / 255 - 1     u = image[r + dy, (flip ? W - 1 - c : c) + dx], 0 outside
+//   y[i, r, c] = 2 u / 255 - 1     u = moved[r + dy, (flip ? W - 1 - c : c) + dx], 0 outside
+//   moved[r, c] = image[floor((r + 1/2 - H/2 - ty) / s + H/2), floor((c + 1/2 - W/2 - tx) / s + W/2)]
 //
-// A pick is the image's index in the set and dy + 128 | (dx + 128) << 8 | flip << 16. `pixels` is
-// a shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
+// A pick is the image's index in the set, dy + 128 | (dx + 128) << 8 | flip << 16, the 16-bit ty and
+// tx << 16, and 2^16 / s: whole numbers, so that every adapter takes the same pixels. `pixels` is a shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
 // alone, so that one dispatch per shard fills a batch.
 //
 // Grid:    one invocation per pixel of the batch.
 // Twin:    src/reference/image_batch.rs
-// Source:  torchvision: RandomCrop (padding), RandomHorizontalFlip, ToTensor, Normalize(.5, .5)
+// Source:  torchvision: RandomAffine (nearest), RandomCrop (padding), RandomHorizontalFlip, ToTensor,
+//          Normalize(.5, .5)
 
 struct ImageBatchParams {
     n: u32, // images in the batch
@@ -20,13 +23,22 @@ struct ImageBatchParams {
 
 @group(0) @binding(0) var<uniform> params: ImageBatchParams;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;        // [count, 3, H, W] of u8
-@group(0) @binding(2) var<storage, read> picks: array<vec2<u32>>;   // [N]: image, shift
+@group(0) @binding(2) var<storage, read> picks: array<vec4<u32>>;   // [N]: image, shift, move, scale
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, 3]
 
 override WG_SIZE: u32 = 64u;
 
 fn byte_at(i: u32) -> f32 {
     return f32(extractBits(pixels[i / 4u], 8u * (i % 4u), 8u));
+}
+
+// Row or column of the image that lies at `at` of the moved one; past the end if it is outside.
+fn unmoved(at: u32, size: u32, by: i32, inverse: u32) -> u32 {
+    if at >= size {
+        return size;
+    }
+    let doubled = 2 * i32(at) + 1 - i32(size) - 2 * by; // from the middle, in half pixels
+    return u32((doubled * i32(inverse) + i32(size << 16u)) >> 17u); // wraps where it is negative
 }
 
 @compute @workgroup_size(WG_SIZE)
@@ -49,8 +61,12 @@ fn main(
     let column = i % params.w;
     let flipped = select(column, params.w - 1u - column, extractBits(pick.y, 16u, 1u) == 1u);
     // Before the first row or column these wrap too, past the last one.
-    let source_row = row + extractBits(pick.y, 0u, 8u) - 128u;
-    let source_column = flipped + extractBits(pick.y, 8u, 8u) - 128u;
+    let moved_row = row + extractBits(pick.y, 0u, 8u) - 128u;
+    let moved_column = flipped + extractBits(pick.y, 8u, 8u) - 128u;
+    let down = extractBits(bitcast<i32>(pick.z), 0u, 16u);
+    let right = extractBits(bitcast<i32>(pick.z), 16u, 16u);
+    let source_row = unmoved(moved_row, params.h, down, pick.w);
+    let source_column = unmoved(moved_column, params.w, right, pick.w);
     var u = vec3<f32>(0.0);
     if source_row < params.h && source_column < params.w {
         let at = 3u * image * plane + source_row * params.w + source_column;

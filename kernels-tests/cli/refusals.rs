@@ -107,13 +107,13 @@ fn names_that_nothing_has() {
     refuses(
         &place,
         &[
-            ("eval --base base.safetensors --model vgg", 2, &["did you mean vgg-small?"]),
+            ("eval --base base.safetensors --model vgg", 2, &["did you mean vgg11?"]),
             (&pretrain("resnet2", "fashion-sample"), 2, &["did you mean resnet20?"]),
             (&pretrain("vgg-small", "cifar"), 2, &["did you mean cifar10?"]),
             (
                 "eval --base base.safetensors --dataset fashion",
                 2,
-                &["unknown dataset", "did you mean fashion-sample?"],
+                &["unknown dataset", "did you mean fashion-mnist?"],
             ),
             ("data check cifar-10", 2, &["did you mean cifar10?"]),
             (

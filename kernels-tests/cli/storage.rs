@@ -107,7 +107,7 @@ fn a_run_is_not_overwritten_but_one_that_never_began_is() {
     place.run(&format!("{chip} --out run")).refused(2, &["no map"]);
     for batch in ["100000", "100000000"] {
         let huge = TRAIN.replace("--batch-size 2", &format!("--batch-size {batch}"));
-        place.run(&format!("{huge} --out run")).refused(2, &["images to train on", "smaller"]);
+        place.run(&format!("{huge} --out run")).refused(2, &["to train on", "a smaller batch"]);
     }
     let input = "--input-mean 0.3,0.3,0.3 --input-std 0.5,0.5,0.5 --generator unets";
     place.run(&format!("{TRAIN} {input} --out run")).done();

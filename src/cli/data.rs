@@ -1,15 +1,14 @@
 //! `nf-gpu data`: list, fetch, check and show data sets.
-#![expect(clippy::print_stderr, reason = "progress and messages go to the terminal")]
 
-use std::{
-    io::{self, IsTerminal},
-    path::{Path, PathBuf},
-};
+mod console;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
+
+use console::Console;
 
 use super::{
     interrupt,
@@ -46,18 +45,22 @@ enum DataCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// Verify the files of a data set by their checksums and count its classes
-    #[command(after_help = "Example: nf-gpu data check cifar10")]
+    /// Verify the files of a data set and count its classes
+    ///
+    /// By their checksums where they have some; else every image is read, and the names of those
+    /// that cannot be read are listed.
+    #[command(after_help = "Examples: nf-gpu data check cifar10; nf-gpu data check my/photos")]
     Check {
-        /// Name of the data set
+        /// Name of the data set, or a folder with train/CLASS/IMAGE and test/CLASS/IMAGE
         name: String,
         #[command(flatten)]
         common: Common,
     },
     /// Draw a contact sheet: a row for each class
-    #[command(after_help = "Example: nf-gpu data show cifar10 --out sheet.png")]
+    #[command(after_help = "Examples: nf-gpu data show cifar10 --out sheet.png; \
+                            nf-gpu data show my/photos --side 224 --out sheet.png")]
     Show {
-        /// Name of the data set
+        /// Name of the data set, or a folder with train/CLASS/IMAGE and test/CLASS/IMAGE
         name: String,
         /// The PNG file to write
         #[arg(long, value_name = "FILE")]
@@ -68,6 +71,9 @@ enum DataCommand {
         /// Images in a row
         #[arg(long, value_name = "N", default_value_t = 12)]
         columns: u32,
+        /// Size of the images: 32 or 224. Named data sets have theirs
+        #[arg(long, value_name = "PIXELS", default_value_t = 32)]
+        side: u32,
         #[command(flatten)]
         common: Common,
     },
@@ -87,15 +93,15 @@ struct Common {
 ///
 /// # Errors
 ///
-/// Those of [`data::open`], [`data::fetch`] and [`data::check`]; [`Error::Format`] when a checked
+/// Those of [`data::open_sized`], [`data::fetch`] and [`data::check`]; [`Error::Format`] when a checked
 /// file is wrong; [`Error::Write`] for the contact sheet.
 pub fn run(args: &DataArgs) -> Result<()> {
     match &args.command {
         DataCommand::List(common) => list(common),
         DataCommand::Fetch { name, quiet, common } => fetch(name, *quiet, common),
         DataCommand::Check { name, common } => check(name, common),
-        DataCommand::Show { name, out, split, columns, common } => {
-            show(name, out, *split, *columns, common)
+        DataCommand::Show { name, out, split, columns, side, common } => {
+            show(name, out, *split, (*columns, *side), common)
         }
     }
 }
@@ -136,7 +142,7 @@ fn describe(info: &DatasetInfo, here: bool) -> String {
 }
 
 fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
-    let info = data::info(name)?;
+    let needs_nothing = data::is_folder(name) || data::info(name)?.embedded;
     interrupt::watch();
     let console = Console::new(quiet);
     let mut files = Vec::new();
@@ -151,141 +157,110 @@ fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
         console.show(&event);
         !interrupt::pressed()
     });
-    console.bar.finish_and_clear();
+    console.finish();
     fetched?;
     if common.json {
         return print_json(&json!({
-            "version": 1, "dataset": name, "dir": common.data_dir, "embedded": info.embedded,
+            "version": 1, "dataset": name, "dir": common.data_dir, "embedded": needs_nothing,
             "source": source, "files": files,
         }));
     }
     let dir = common.data_dir.display();
-    print(&match (info.embedded, source.as_str()) {
+    print(&match (needs_nothing, source.as_str()) {
+        (true, _) if data::is_folder(name) => {
+            format!("{name} is a folder of yours: there is nothing to fetch\n")
+        }
         (true, _) => format!("{name} is embedded: there is nothing to fetch\n"),
         (false, None) => format!("{name} was in {dir} already, verified\n"),
         (false, Some(source)) => format!("{name} is in {dir}, from {source}, verified\n"),
     })
 }
 
-/// Shows a fetch: a bar on a terminal, lines elsewhere, nothing when quiet.
-struct Console {
-    bar: ProgressBar,
-    quiet: bool,
-}
-
-impl Console {
-    fn new(quiet: bool) -> Self {
-        Self { bar: ProgressBar::hidden(), quiet }
-    }
-
-    fn show(&self, event: &FetchEvent<'_>) {
-        match event {
-            FetchEvent::Trying { source } => {
-                self.bar.reset();
-                self.say(&format!("trying {source}"));
-            }
-            FetchEvent::Failed { source, reason } => {
-                self.say(&format!("{source} does not work: {reason}"));
-            }
-            FetchEvent::Downloading { done, total } => self.advance(*done, *total),
-            FetchEvent::Wrote { file } => self.say(&format!("wrote {file}")),
-            FetchEvent::Kept { .. } => {}
-        }
-    }
-
-    fn say(&self, line: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
-        }
-    }
-
-    /// Draws the bar, from the first byte on. No colours: `NO_COLOR` has nothing to turn off.
-    fn advance(&self, done: u64, total: Option<u64>) {
-        if self.quiet || !io::stderr().is_terminal() {
-            return;
-        }
-        if self.bar.is_hidden() || self.bar.length() != total {
-            let template = match total {
-                Some(_) => {
-                    "{bar:32} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}"
-                }
-                None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style);
-            }
-            match total {
-                Some(total) => self.bar.set_length(total),
-                None => self.bar.unset_length(),
-            }
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        self.bar.set_position(done);
-    }
-}
-
 fn check(name: &str, common: &Common) -> Result<()> {
-    let info = data::info(name)?;
     let checks = data::check(name, &common.data_dir)?;
     let wrong = checks.iter().find(|c| !c.is_right());
+    let mut names = Vec::new();
     let mut counts = Vec::new();
-    if wrong.is_none() {
+    // The classes of a folder are known also when an image is damaged.
+    if wrong.is_none() || data::is_folder(name) {
         for split in [Split::Train, Split::Test] {
-            counts.push(data::open(name, &common.data_dir, split)?.class_counts());
+            let (classes, count) = data::contents(name, &common.data_dir, split)?;
+            names = classes;
+            counts.push(count);
         }
     }
     if common.json {
         print_json(&json!({
             "version": 1, "dataset": name, "ok": wrong.is_none(),
             "files": checks.iter().map(file_json).collect::<Vec<_>>(),
-            "class_names": info.class_names,
-            "train": counts.first(), "test": counts.get(1),
+            "class_names": names, "train": counts.first(), "test": counts.get(1),
         }))?;
     } else {
         let lines = checks.iter().map(|c| format!("{}: {}\n", c.path.display(), c.describe()));
         let mut text: String = lines.collect();
         if let [train, test] = &counts[..] {
-            text += &format!("\n{:<14}{:>8}{:>8}\n", "class", "train", "test");
-            for ((name, train), test) in info.class_names.iter().zip(train).zip(test) {
-                text += &format!("{name:<14}{train:>8}{test:>8}\n");
+            let wide = names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(14);
+            text += &format!("\n{:<wide$}{:>8}{:>8}\n", "class", "train", "test");
+            for ((name, train), test) in names.iter().zip(train).zip(test) {
+                text += &format!("{name:<wide$}{train:>8}{test:>8}\n");
             }
+            let sum = |counts: &[usize]| counts.iter().sum::<usize>();
+            text += &format!("{:<wide$}{:>8}{:>8}\n", "", sum(train), sum(test));
         }
         print(&text)?;
     }
-    match wrong {
-        None => Ok(()),
-        Some(c) => {
-            let hint = format!("run `nf-gpu data fetch {name}`: it brings what is not right");
-            Err(Error::format(&c.path, c.describe(), hint))
-        }
-    }
+    let Some(wrong) = wrong else {
+        return Ok(());
+    };
+    let hint = if data::is_folder(name) {
+        let n = checks.iter().filter(|c| !c.is_right() && !c.path.is_dir()).count();
+        format!("get {n} listed images again, or move them away")
+    } else {
+        format!("run `nf-gpu data fetch {name}`: it brings what is not right")
+    };
+    Err(Error::format(&wrong.path, wrong.describe(), hint))
 }
 
 fn file_json(check: &FileCheck) -> Value {
-    json!({
-        "path": check.path, "bytes": check.bytes, "md5": check.md5,
+    let mut json = json!({
+        "path": check.path, "bytes": check.bytes,
         "ok": check.is_right(), "state": check.describe(),
-    })
+    });
+    if let Some(sum) = check.sum {
+        json[sum.method().to_lowercase().replace('-', "")] = sum.digits().into();
+    }
+    json
 }
 
-fn show(name: &str, out: &Path, split: Split, columns: u32, common: &Common) -> Result<()> {
-    let set = data::open(name, &common.data_dir, split)?;
-    let sheet = contact_sheet::draw(&set, columns)?;
+fn show(
+    name: &str,
+    out: &Path,
+    split: Split,
+    (columns, side): (u32, u32),
+    common: &Common,
+) -> Result<()> {
+    // Named data sets have one size each: nobody has to say it.
+    let side = data::info(name).map_or(side, |info| info.width);
+    let (some, counts) = data::preview(name, &common.data_dir, split, side, columns as usize)?;
+    let class_names = &some.class_names;
+    let sheet = contact_sheet::draw_counted(&some, &counts, columns)?;
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
         .write_image(&sheet, sheet.width(), sheet.height(), ExtendedColorType::Rgb8)
         .map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))?;
     files::atomic::write(out, &png)?;
+    let images: usize = counts.iter().sum();
     if common.json {
         return print_json(&json!({
-            "version": 1, "dataset": name, "split": split, "images": set.len(), "out": out,
+            "version": 1, "dataset": name, "split": split, "images": images, "out": out,
             "width": sheet.width(), "height": sheet.height(),
-            "class_names": set.class_names, "class_counts": set.class_counts(),
+            "class_names": class_names, "class_counts": counts,
         }));
     }
-    let mut text = format!("{name}, {split}: {} images\n", set.len());
-    for (class, count) in set.class_names.iter().zip(set.class_counts()) {
-        text += &format!("{class:<14}{count:>8}\n");
+    let mut text = format!("{name}, {split}: {images} images\n");
+    let wide = class_names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(14);
+    for (class, count) in class_names.iter().zip(counts) {
+        text += &format!("{class:<wide$}{count:>8}\n");
     }
     print(&format!("{text}contact sheet: {}\n", out.display()))
 }

@@ -4,77 +4,26 @@ use std::path::Path;
 
 use super::{
     checksum::FileCheck,
-    cifar10,
-    fetch::FetchEvent,
+    cifar10::CIFAR10,
+    cifar100::CIFAR100,
+    dataset::{Dataset, DatasetInfo},
+    fetch::{self, FetchEvent, Means},
+    folder,
+    gtsrb::GTSRB,
     image_set::{ImageSet, Split},
-    sample,
+    mnist, sample,
 };
 use crate::error::{Error, Result};
 
 /// Where fetched files go unless something else is said, relative to the current folder.
 pub const DEFAULT_DIR: &str = "datasets/cache";
 
-/// What is known of a data set before any file is read.
-#[derive(Clone, Debug, serde::Serialize)]
-#[non_exhaustive]
-pub struct DatasetInfo {
-    /// The name that [`open`] takes.
-    pub name: &'static str,
-    /// One line: what it is.
-    pub title: &'static str,
-    /// Number of training images.
-    pub train_images: u32,
-    /// Number of test images.
-    pub test_images: u32,
-    /// Rows of an image.
-    pub height: u32,
-    /// Columns of an image.
-    pub width: u32,
-    /// Number of classes.
-    pub classes: u32,
-    /// Class names, in the order of the labels.
-    pub class_names: &'static [&'static str],
-    /// Licence, in words.
-    pub licence: &'static str,
-    /// Home page.
-    pub source: &'static str,
-    /// Bytes on disk, or in the program when embedded.
-    pub bytes: u64,
-    /// True when the data set is in the program and needs no files.
-    pub embedded: bool,
-}
+static KNOWN: [&Dataset; 6] =
+    [&CIFAR10, &CIFAR100, &GTSRB, &mnist::FASHION, &mnist::DIGITS, &sample::SAMPLE];
 
-impl DatasetInfo {
-    /// Number of images of a split.
-    #[must_use]
-    pub fn images(&self, split: Split) -> u32 {
-        match split {
-            Split::Train => self.train_images,
-            Split::Test => self.test_images,
-        }
-    }
-
-    /// Puts pixels `[N][3][H][W]` and labels `[N]` under this data set's name and classes.
-    pub(super) fn image_set(&self, split: Split, pixels: Vec<u8>, labels: Vec<u8>) -> ImageSet {
-        ImageSet {
-            name: self.name.into(),
-            split,
-            height: self.height,
-            width: self.width,
-            classes: self.classes,
-            class_names: self.class_names.iter().map(ToString::to_string).collect(),
-            pixels,
-            labels,
-        }
-    }
-}
-
-static KNOWN: [DatasetInfo; 2] = [cifar10::INFO, sample::INFO];
-
-/// Every data set that [`open`] takes.
-#[must_use]
-pub fn known() -> &'static [DatasetInfo] {
-    &KNOWN
+/// Every data set that [`open`] takes by name.
+pub fn known() -> impl Iterator<Item = &'static DatasetInfo> {
+    KNOWN.iter().map(|d| &d.info)
 }
 
 /// The data set of that name.
@@ -83,22 +32,108 @@ pub fn known() -> &'static [DatasetInfo] {
 ///
 /// [`Error::Unknown`] with the nearest known name.
 pub fn info(name: &str) -> Result<&'static DatasetInfo> {
-    let unknown = || Error::unknown("dataset", name, KNOWN.iter().map(|i| i.name));
-    KNOWN.iter().find(|i| i.name == name).ok_or_else(unknown)
+    Ok(&dataset(name)?.info)
 }
 
-/// Opens a data set by name (`cifar10`, `fashion-sample`) from the files under `dir`
-/// ([`DEFAULT_DIR`] unless the user says otherwise; an embedded data set looks at no files).
+fn dataset(name: &str) -> Result<&'static Dataset> {
+    if let Some(found) = KNOWN.iter().find(|d| d.info.name == name) {
+        return Ok(found);
+    }
+    if name.contains(['/', '\\']) {
+        let hint = "give a folder of class folders (PATH/train/CLASS/IMAGE), or a name that \
+                    `nf-gpu data list` shows";
+        return Err(Error::argument("dataset", format!("there is no folder {name}"), hint));
+    }
+    Err(Error::unknown("dataset", name, known().map(|i| i.name)))
+}
+
+/// Whether `name` names a folder of the user's: it is not the name of a known data set, and a
+/// folder is there.
+#[must_use]
+pub fn is_folder(name: &str) -> bool {
+    known().all(|info| info.name != name) && Path::new(name).is_dir()
+}
+
+/// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`
+/// ([`DEFAULT_DIR`] unless the user says otherwise; an embedded data set looks at no files), or a
+/// folder of class folders with all its images at 32x32.
 ///
 /// # Errors
 ///
-/// [`Error::Unknown`] for the name; [`Error::Format`] when files are missing (the hint says how
-/// to fetch them), truncated, or hold a label that is no class; [`Error::Read`].
+/// As [`open_sized`].
 pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
-    if info(name)?.embedded { sample::open(split) } else { cifar10::open(dir, split) }
+    open_sized(name, dir, split, 32)
 }
 
-/// Brings the files of a data set into `dir`, checked; files that are there and right are kept.
+/// Opens a data set whose images are to be `side x side`: a named set must be so, the images of a
+/// folder of class folders (`name` is its path) are resized, as torchvision's `Resize((side, side))`
+/// does it. A folder's images are decoded anew at each call, on all cores.
+///
+/// # Errors
+///
+/// [`Error::Unknown`] for the name; [`Error::Argument`] for the side; [`Error::Format`] when files
+/// are missing (the hint says how to fetch them), truncated, or hold a label that is no class, and
+/// when a folder's classes or images are not as they should be; [`Error::Read`].
+pub fn open_sized(name: &str, dir: &Path, split: Split, side: u32) -> Result<ImageSet> {
+    if is_folder(name) {
+        return folder::open(Path::new(name), split, side);
+    }
+    let set = sided(name, side)?;
+    (set.open)(dir, split)
+}
+
+/// At least `n` images of each class, or all where there are fewer, and how many there are of each:
+/// for a look at a data set. Of a folder, only `n` of each class are decoded.
+///
+/// # Errors
+///
+/// As [`open_sized`].
+pub fn preview(
+    name: &str,
+    dir: &Path,
+    split: Split,
+    side: u32,
+    n: usize,
+) -> Result<(ImageSet, Vec<usize>)> {
+    if is_folder(name) {
+        let scan = folder::Scan::of(Path::new(name), split)?;
+        return Ok((folder::open_some(&scan, n, side)?, scan.class_counts()));
+    }
+    let set = open_sized(name, dir, split, side)?;
+    let counts = set.class_counts();
+    Ok((set, counts))
+}
+
+/// Class names and the number of images of each class. A folder's images are counted, not read.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn contents(name: &str, dir: &Path, split: Split) -> Result<(Vec<String>, Vec<usize>)> {
+    if is_folder(name) {
+        let scan = folder::Scan::of(Path::new(name), split)?;
+        let counts = scan.class_counts();
+        return Ok((scan.classes, counts));
+    }
+    let set = (dataset(name)?.open)(dir, split)?;
+    let counts = set.class_counts();
+    Ok((set.class_names, counts))
+}
+
+/// The data set of that name, if its images are `side x side`.
+fn sided(name: &str, side: u32) -> Result<&'static Dataset> {
+    let set = dataset(name)?;
+    let (h, w) = (set.info.height, set.info.width);
+    if (h, w) != (side, side) {
+        let what = format!("the images of {name} are {h}x{w}, not {side}x{side}");
+        let hint = format!("use images of {h}x{w}, or a folder of class folders, which gives any");
+        return Err(Error::argument("dataset", what, hint));
+    }
+    Ok(set)
+}
+
+/// Brings the files of a data set into `dir`, checked; files that are there and right are kept. An
+/// embedded data set and a folder need nothing.
 /// `progress` is told what happens and stops the work by answering `false`.
 ///
 /// # Errors
@@ -111,20 +146,28 @@ pub fn fetch(
     dir: &Path,
     progress: &mut dyn FnMut(FetchEvent<'_>) -> bool,
 ) -> Result<()> {
-    if info(name)?.embedded {
+    if is_folder(name) {
         return Ok(());
     }
-    cifar10::fetch(dir, &cifar10::Sources::default(), progress)
+    let set = dataset(name)?;
+    if set.info.embedded {
+        return Ok(());
+    }
+    fetch::fetch(name, set.files, &(set.sources)(), &Means::default(), dir, progress)
 }
 
-/// Checks every file of a data set by size and MD5.
+/// Checks every file of a data set by size and checksum, or by reading it where it has none.
 ///
 /// # Errors
 ///
-/// [`Error::Unknown`] for the name; [`Error::Read`]. What is wrong with a file is in its
+/// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
+/// [`Error::Read`]. What is wrong with a file is in its
 /// [`FileCheck`], not an error.
 pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
-    if info(name)?.embedded { Ok(sample::check()) } else { cifar10::check(dir) }
+    if is_folder(name) {
+        return folder::check(Path::new(name));
+    }
+    (dataset(name)?.check)(dir)
 }
 
 /// Whether every file of a data set is there with the right size: a quick look, while [`check`]
@@ -134,5 +177,5 @@ pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
 ///
 /// [`Error::Unknown`] for the name.
 pub fn is_here(name: &str, dir: &Path) -> Result<bool> {
-    Ok(info(name)?.embedded || cifar10::is_here(dir))
+    Ok(is_folder(name) || (dataset(name)?.is_here)(dir))
 }

@@ -7,7 +7,10 @@ use plotters::{
     style::{Color, IntoFont, RGBColor},
 };
 
-use super::image_set::ImageSet;
+use super::{
+    image_set::ImageSet,
+    resize::{CropArea, crop_resize},
+};
 use crate::{
     error::{Error, Result},
     font,
@@ -15,65 +18,141 @@ use crate::{
 
 /// Pixels between two images.
 const GAP: u32 = 4;
-/// Pixels for the class names on the left.
-const LABEL_WIDTH: u32 = 170;
+/// Pixels for the class names on the left of their images, at least and at most.
+const LABEL_WIDTH: (u32, u32) = (170, 400);
 /// The shorter side of a drawn image is at least this.
 const MIN_SIDE: u32 = 64;
+/// Larger images are shrunk to this.
+const MAX_SIDE: u32 = 128;
+/// Classes below each other; more go into a second panel beside the first.
+const ROWS: u32 = 50;
+/// A picture of more pixels helps nobody.
+const MAX_PIXELS: u64 = 200 << 20;
 const BACKGROUND: Rgb<u8> = Rgb([255; 3]);
 const INK: RGBColor = RGBColor(30, 30, 30);
 const FONT_SIZE: u32 = 17;
 
-/// Draws up to `columns` images of every class, enlarged by a whole factor, and the class's name
-/// and number of images.
+/// Draws up to `columns` images of every class, enlarged by a whole factor or shrunk, and the class's
+/// name and number of images.
 ///
 /// # Errors
 ///
-/// [`Error::Argument`] for `columns` out of 1 to 100 and for a set of images too many or too
-/// large for one picture.
+/// [`Error::Argument`] for `columns` out of 1 to 100 and for more classes than fit into one picture.
 pub fn draw(set: &ImageSet, columns: u32) -> Result<RgbImage> {
+    draw_counted(set, &set.class_counts(), columns)
+}
+
+/// The same for some images of a larger set, whose class counts are given.
+///
+/// # Errors
+///
+/// As [`draw`].
+pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<RgbImage> {
     if !(1..=100).contains(&columns) {
         let what = format!("{columns} images in a row");
         return Err(Error::argument("--columns", what, "choose 1 to 100"));
     }
-    let zoom = MIN_SIDE.div_ceil(set.height.min(set.width).max(1));
-    let (cell_w, cell_h) = (set.width * zoom + GAP, set.height * zoom + GAP);
-    let width = LABEL_WIDTH + columns * cell_w + GAP;
-    let height = set.classes * cell_h + GAP;
+    let layout = Layout::new(set, columns);
+    let (width, height) = layout.size(set.classes);
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        let what = format!("a picture of {width}x{height} pixels for {} classes", set.classes);
+        return Err(Error::argument("--columns", what, "choose fewer images in a row"));
+    }
     let mut sheet = RgbImage::from_pixel(width, height, BACKGROUND);
     let mut drawn = vec![0; set.classes as usize];
     for (i, &label) in set.labels.iter().enumerate() {
         let column = &mut drawn[usize::from(label)];
         if *column < columns {
-            let x = LABEL_WIDTH + *column * cell_w + GAP;
-            let y = u32::from(label) * cell_h + GAP;
-            place(&mut sheet, set, i, zoom, (x, y));
+            let (x, y) = layout.row(label.into());
+            let x = x + layout.label + *column * layout.cell.0;
+            imageops::replace(&mut sheet, &layout.picture(set, i)?, x.into(), y.into());
             *column += 1;
         }
     }
-    write_names(&mut sheet, set, cell_h)?;
+    write_names(&mut sheet, set, counts, &layout)?;
     Ok(sheet)
 }
 
-/// Copies image `i` to `(x, y)`, `zoom` pixels for each of its own.
-fn place(sheet: &mut RgbImage, set: &ImageSet, i: usize, zoom: u32, (x, y): (u32, u32)) {
-    let (h, w) = (set.height as usize, set.width as usize);
-    let planes = set.image(i);
-    let image = RgbImage::from_fn(set.width * zoom, set.height * zoom, |px, py| {
-        let at = (py / zoom) as usize * w + (px / zoom) as usize;
-        Rgb([planes[at], planes[h * w + at], planes[2 * h * w + at]])
-    });
-    imageops::replace(sheet, &image, x.into(), y.into());
+/// Where things are, in pixels.
+struct Layout {
+    /// Width of the names.
+    label: u32,
+    /// Drawn columns and rows of an image.
+    image: (u32, u32),
+    /// The same with the gap.
+    cell: (u32, u32),
+    /// Width of a panel.
+    panel: u32,
+    /// Classes in a panel.
+    rows: u32,
 }
 
-fn write_names(sheet: &mut RgbImage, set: &ImageSet, cell_h: u32) -> Result<()> {
-    let (size, counts) = (sheet.dimensions(), set.class_counts());
+impl Layout {
+    fn new(set: &ImageSet, columns: u32) -> Self {
+        let (h, w) = (set.height.max(1), set.width.max(1));
+        let (longer, zoom) = (h.max(w), MIN_SIDE.div_ceil(h.min(w)));
+        let image = if longer * zoom > MAX_SIDE && zoom == 1 {
+            ((w * MAX_SIDE / longer).max(1), (h * MAX_SIDE / longer).max(1))
+        } else {
+            (w * zoom, h * zoom)
+        };
+        let cell = (image.0 + GAP, image.1 + GAP);
+        let font = (font::family(), FONT_SIZE).into_font();
+        // What cannot be measured is drawn over the images, not left out.
+        let longest = set.class_names.iter().filter_map(|n| font.box_size(n).ok()).map(|b| b.0);
+        let label = longest.max().unwrap_or(0) + 16;
+        let label = label.clamp(LABEL_WIDTH.0, LABEL_WIDTH.1);
+        let rows = set.classes.div_ceil(set.classes.div_ceil(ROWS).max(1)).max(1);
+        Self { label: label + GAP, image, cell, panel: label + columns * cell.0 + GAP, rows }
+    }
+
+    /// Columns and rows of the sheet.
+    fn size(&self, classes: u32) -> (u32, u32) {
+        (classes.div_ceil(self.rows) * self.panel, self.rows * self.cell.1 + GAP)
+    }
+
+    /// Where a class's row begins: panels are filled one after the other.
+    fn row(&self, class: u32) -> (u32, u32) {
+        (class / self.rows * self.panel, class % self.rows * self.cell.1 + GAP)
+    }
+
+    /// Image `i` as it is drawn.
+    fn picture(&self, set: &ImageSet, i: usize) -> Result<RgbImage> {
+        let (h, w) = (set.height, set.width);
+        let (columns, rows) = self.image;
+        let small;
+        let (planes, w, zoom) = if rows < h {
+            let all = CropArea { top: 0, left: 0, height: h, width: w };
+            let mut pixels = vec![0; 3 * (rows * columns) as usize];
+            crop_resize(set.image(i), (h, w), all, rows, &mut pixels)?;
+            small = pixels;
+            (&small[..], columns, 1)
+        } else {
+            (set.image(i), w, rows / h)
+        };
+        let plane = planes.len() / 3;
+        Ok(RgbImage::from_fn(columns, rows, |x, y| {
+            let at = (y / zoom) as usize * w as usize + (x / zoom) as usize;
+            Rgb([planes[at], planes[plane + at], planes[2 * plane + at]])
+        }))
+    }
+}
+
+fn write_names(
+    sheet: &mut RgbImage,
+    set: &ImageSet,
+    counts: &[usize],
+    layout: &Layout,
+) -> Result<()> {
+    let size = sheet.dimensions();
     let area = BitMapBackend::with_buffer(sheet, size).into_drawing_area();
     let style = (font::family(), FONT_SIZE).into_font().color(&INK.mix(1.0));
     let line = FONT_SIZE as i32 + 4;
     for (class, (name, count)) in set.class_names.iter().zip(counts).enumerate() {
-        let middle = (class as u32 * cell_h + GAP / 2 + cell_h / 2) as i32;
+        let (x, y) = layout.row(class as u32);
+        let middle = (y + layout.cell.1 / 2) as i32 - 2;
         for (text, y) in [(name.clone(), middle - line), (count.to_string(), middle + 2)] {
-            area.draw_text(&text, &style, (10, y))
+            area.draw_text(&text, &style, (x as i32 + 10, y))
                 .map_err(|e| Error::Shape(format!("cannot draw {text:?}: {e}")))?;
         }
     }

@@ -1,6 +1,9 @@
 //! The idx format of MNIST and its relatives: a magic number, dimensions, bytes.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use crate::error::{Error, Result};
 
@@ -22,15 +25,23 @@ pub struct Idx {
 /// # Errors
 ///
 /// [`Error::Format`] when the magic number is another one, the file ends early or goes on, or its
-/// sizes are out of all proportion; [`Error::Read`] when reading fails (a damaged gzip stream).
+/// sizes are out of all proportion, or its packing is damaged; [`Error::Read`] when the system
+/// cannot read it.
 /// Memory grows with the bytes that are there, not with what the header claims.
 pub fn read(path: &Path, mut from: impl Read, dims: u8) -> Result<Idx> {
     let bad = |what: String| Error::format(path, what, "get the file again: it is damaged");
+    // A damaged packing; other failures are the system's.
+    let unreadable = |e: io::Error| match e.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            bad(format!("damaged: {e}"))
+        }
+        _ => Error::read(path, e),
+    };
     let want = 0x800 | u32::from(dims);
     let mut head = vec![0; 4 * (usize::from(dims) + 1)];
     from.read_exact(&mut head).map_err(|e| match e.kind() {
-        std::io::ErrorKind::UnexpectedEof => bad("the file ends within its header".into()),
-        _ => Error::read(path, e),
+        io::ErrorKind::UnexpectedEof => bad("the file ends within its header".into()),
+        _ => unreadable(e),
     })?;
     let words: Vec<u32> =
         head.chunks_exact(4).map(|c| u32::from_be_bytes([c[0], c[1], c[2], c[3]])).collect();
@@ -48,7 +59,7 @@ pub fn read(path: &Path, mut from: impl Read, dims: u8) -> Result<Idx> {
         .ok_or_else(|| bad(format!("the header claims {dims:?} values: too many")))?;
     let mut data = Vec::new();
     // One byte more than expected tells a file that goes on.
-    from.take(len + 1).read_to_end(&mut data).map_err(|e| Error::read(path, e))?;
+    from.take(len + 1).read_to_end(&mut data).map_err(unreadable)?;
     match (data.len() as u64).cmp(&len) {
         std::cmp::Ordering::Less => {
             Err(bad(format!("the file is truncated: {} of {len} values ({dims:?})", data.len())))

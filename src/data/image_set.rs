@@ -39,7 +39,7 @@ pub struct ImageSet {
     /// `[N][3][H][W]`, values 0 to 255.
     pub pixels: Vec<u8>,
     /// `[N]`, the class of each image.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
 }
 
 impl ImageSet {

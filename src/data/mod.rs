@@ -1,21 +1,36 @@
 //! Data sets: images as bytes in memory, from files that are fetched and checked.
 //!
 //! Knows shapes and files, not GPUs. `catalog` holds the names; a data set is one file beside it
-//! (`cifar10`, `sample`).
+//! (`cifar10`, `gtsrb`, `mnist`, ...), a declaration of files, checksums and sources. `folder` reads
+//! any folder of class folders.
 
-mod archive;
 mod catalog;
 mod checksum;
 pub mod cifar10;
+mod cifar100;
 pub mod contact_sheet;
+mod dataset;
+mod decode;
 mod fetch;
+mod folder;
+mod gtsrb;
 pub mod idx;
+mod image_cache;
 mod image_set;
-mod npm;
+mod mnist;
+mod packed;
+mod parallel;
+mod positioned;
+mod records;
+mod resize;
 mod sample;
-mod target;
 
-pub use catalog::{DEFAULT_DIR, DatasetInfo, check, fetch, info, is_here, known, open};
-pub use checksum::{FileCheck, FileState};
+pub use catalog::{
+    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized, preview,
+};
+pub use checksum::{FileCheck, FileState, Sum};
+pub use dataset::DatasetInfo;
 pub use fetch::FetchEvent;
+pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};
+pub use resize::CropArea;

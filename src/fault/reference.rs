@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn seeds_that_numpy_does_not_take_are_refused() {
         assert!(CellMap::reference(u64::from(u32::MAX), 0.01).is_err());
-        let step = super::super::step_seed(1, 2, 3);
+        let step = crate::fault::step_seed(1, 2, 3);
         let folded = CellMap::reference(step % 30_001, 0.01).unwrap();
         assert_eq!(CellMap::reference(step, 0.01).unwrap(), folded);
     }

@@ -21,6 +21,15 @@ pub(super) fn assign(tape: &Tape) -> Arena {
             *span = Some((span.map_or(time, |(first, _)| first), time));
         }
     }
+    // What crosses into another section must survive as often as that section runs.
+    let section = |time: usize| tape.sections.partition_point(|&begin| begin <= time);
+    for (first, last) in life.iter_mut().flatten() {
+        let (from, to) = (section(*first), section(*last));
+        if from != to {
+            *first = from.checked_sub(1).map_or(0, |s| tape.sections[s]);
+            *last = tape.sections.get(to).map_or(tape.entries.len(), |&end| end) - 1;
+        }
+    }
     let mut order: Vec<usize> = (0..tape.buffers.len())
         .filter(|&b| matches!(tape.buffers[b].origin, Origin::Transient) && life[b].is_some())
         .collect();
@@ -51,6 +60,28 @@ pub(super) fn assign(tape: &Tape) -> Arena {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_crosses_into_a_section_lives_to_its_end() {
+        let mut tape = Tape::new();
+        let ids: Vec<_> = (0..4).map(|_| tape.transient("t", 64)).collect();
+        let [a, b, c, d] = ids[..] else { unreachable!() };
+        tape.clear(a);
+        tape.section();
+        // a is read, then b is made: in a second run of the section a must still be there.
+        tape.clear(a);
+        tape.clear(b);
+        tape.clear(c);
+        tape.section();
+        tape.clear(c);
+        tape.clear(d);
+        let slot = assign(&tape).slot_of;
+        assert_ne!(slot[a.0], slot[b.0]);
+        assert_ne!(slot[a.0], slot[c.0]);
+        assert_ne!(slot[b.0], slot[c.0]);
+        assert_ne!(slot[c.0], slot[d.0]);
+        assert!(slot[d.0] == slot[a.0] || slot[d.0] == slot[b.0], "nothing is shared");
+    }
 
     #[test]
     fn lives_that_overlap_never_share() {

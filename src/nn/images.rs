@@ -26,8 +26,9 @@ struct Shard {
     count: u32,
 }
 
-/// One image of a batch: which, how far the crop is moved, and whether it is mirrored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// One image of a batch: which, and how it is changed: scaled about its middle and moved, then cropped,
+/// then mirrored.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pick {
     /// Index in the data set.
     pub index: u32,
@@ -37,6 +38,26 @@ pub struct Pick {
     pub dx: i32,
     /// Mirrored left to right.
     pub flip: bool,
+    /// Rows that the image is moved down, before the crop.
+    pub down: i32,
+    /// Columns that the image is moved right.
+    pub right: i32,
+    /// Enlargement about the middle.
+    pub scale: f64,
+}
+
+impl Default for Pick {
+    /// The first image as it is.
+    fn default() -> Self {
+        Self { index: 0, dy: 0, dx: 0, flip: false, down: 0, right: 0, scale: 1.0 }
+    }
+}
+
+impl Pick {
+    fn words(&self) -> [u32; 4] {
+        let [moved, scale] = image_batch::motion(self.down, self.right, self.scale);
+        [self.index, image_batch::shift(self.dy, self.dx, self.flip), moved, scale]
+    }
 }
 
 impl DeviceImages {
@@ -81,7 +102,7 @@ impl DeviceImages {
 
     fn part(&self, tape: &mut Tape, n: u32) -> Result<Part> {
         let shape = Nhwc::new(n, self.height, self.width, 3);
-        let picks = tape.kept("picks", u64::from(n) * 8);
+        let picks = tape.kept("picks", u64::from(n) * 16);
         let labels = tape.kept("labels", u64::from(n) * 4);
         let id = tape.kept("images", shape.bytes());
         for shard in &self.shards {
@@ -125,8 +146,7 @@ impl Batch {
         for part in &self.parts {
             let (own, others) = rest.split_at(rest.len().min(part.images.shape.n as usize));
             rest = others;
-            let words: Vec<[u32; 2]> =
-                own.iter().map(|p| [p.index, image_batch::shift(p.dy, p.dx, p.flip)]).collect();
+            let words: Vec<[u32; 4]> = own.iter().map(Pick::words).collect();
             let labels: Vec<u32> = own.iter().map(|p| images.labels[p.index as usize]).collect();
             program.write(gpu, part.picks, 0, &words);
             program.write(gpu, part.labels, 0, &labels);

@@ -7,21 +7,32 @@ use crate::{
     ops,
 };
 
-/// One pick: image, shift down and right of the crop window, mirrored or not.
+/// One pick: image, shift down and right of the crop window, mirrored or not; before that, moved down
+/// and right and scaled.
 #[derive(Clone, Copy, Debug)]
 struct Pick {
     image: u32,
     dy: i32,
     dx: i32,
     flip: bool,
+    motion: (i32, i32, f64),
 }
 
 /// One plane `[h][w]` of an image, cropped from its zero-padded form and then mirrored.
 fn crop(plane: &[u8], w: usize, pick: Pick) -> Vec<u8> {
     let h = plane.len() / w;
+    let (down, right, scale) = pick.motion;
+    // The scale as a pick has it, in steps of 2^-16, and the middle of each pixel.
+    let inverse = (65_536.0 / scale).round() / 65_536.0;
+    let from = |at: i32, size: usize, by: i32| {
+        let middle = size as f64 / 2.0;
+        ((f64::from(at) + 0.5 - middle - f64::from(by)) * inverse + middle).floor() as i32
+    };
+    let inside = |r: i32, c: i32| (0..h as i32).contains(&r) && (0..w as i32).contains(&c);
     let pixel = |r: i32, c: i32| {
-        let inside = (0..h as i32).contains(&r) && (0..w as i32).contains(&c);
-        if inside { plane[r as usize * w + c as usize] } else { 0 }
+        let (row, column) = (from(r, h, down), from(c, w, right));
+        let there = inside(r, c) && inside(row, column);
+        if there { plane[row as usize * w + column as usize] } else { 0 }
     };
     let mut out = Vec::new();
     for r in 0..h as i32 {
@@ -52,7 +63,9 @@ fn case(
     let before = vec![untouched; picks.len() * plane * 4];
     let (mut y, mut bounds) = (Vec::new(), Vec::new());
     for &pick in picks {
+        let (down, right, scale) = pick.motion;
         pick_words.extend([pick.image, ops::image_batch::shift(pick.dy, pick.dx, pick.flip)]);
+        pick_words.extend(ops::image_batch::motion(down, right, scale));
         let Some(image) = pick.image.checked_sub(first).filter(|&i| i < count) else {
             y.resize(y.len() + plane * 4, f64::from(untouched));
             bounds.resize(y.len(), 0.0);
@@ -88,7 +101,8 @@ fn case(
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(14);
-    let pick = |image, dy, dx, flip| Pick { image, dy, dx, flip };
+    let pick = |image, dy, dx, flip| Pick { image, dy, dx, flip, motion: (0, 0, 1.0) };
+    let moved = |motion, pick| Pick { motion, ..pick };
     let plain = [pick(0, 0, 0, false)];
     let odd = [
         pick(9, 0, 0, false), // past the shard, which ends at 9
@@ -98,11 +112,16 @@ pub fn cases() -> Result<Vec<Case>> {
         pick(4, 1, 1, false), // before the shard
         pick(7, -128, 127, false),
         pick(5, 1, -1, true), // an image twice
+        moved((1, -2, 1.0), pick(5, 0, 0, false)),
+        moved((0, 0, 1.35), pick(6, 0, 0, false)),
+        moved((-1, 2, 0.65), pick(7, 1, 2, true)),
+        moved((700, -900, 0.125), pick(8, 0, 0, false)),
     ];
     let cifar: Vec<Pick> = (0..3)
         .map(|image| {
             let mut shift = || random.below(9) as i32 - 4;
-            pick(image, shift(), shift(), image == 1)
+            let motion = (shift() * 2, shift() * 2, 0.65 + 0.3 * f64::from(image));
+            moved(motion, pick(image, shift(), shift(), image == 1))
         })
         .collect();
     Ok(vec![

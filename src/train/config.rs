@@ -44,10 +44,37 @@ impl Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Augment {
-    /// As the reference code: crops moved by up to 4 pixels, mirrored half of the time.
+    /// As the reference code, but traffic signs are not mirrored: half of them would get a wrong label.
+    Safe,
+    /// As the reference code: crops moved by up to 4 pixels, mirrored half of the time; traffic signs
+    /// moved by up to 35 % and scaled by 0.65 to 1.35 before that; folders of images cropped at random.
     Reference,
     /// Nothing.
     None,
+}
+
+impl Augment {
+    /// What is done to the images of a data set.
+    #[must_use]
+    pub fn of(self, dataset: &str) -> Changes {
+        let signs = dataset == "gtsrb";
+        Changes {
+            crop: self != Self::None,
+            mirror: self == Self::Reference || self == Self::Safe && !signs,
+            scale: self != Self::None && signs,
+        }
+    }
+}
+
+/// What is done to training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The image moves by up to 4 pixels in either direction; zeros come in.
+    pub crop: bool,
+    /// Half of the images are mirrored.
+    pub mirror: bool,
+    /// The image moves by up to 35 % of its side, and is scaled by 0.65 to 1.35.
+    pub scale: bool,
 }
 
 /// Settings that belong together.
@@ -127,7 +154,7 @@ pub struct TrainConfig {
     #[arg(long, value_enum, default_value = "reference")]
     pub schedule: Schedule,
     /// What happens to training images
-    #[arg(long, value_enum, default_value = "reference")]
+    #[arg(long, value_enum, default_value = "safe")]
     pub augment: Augment,
     /// Steps between evaluations on held-out training images (default: an epoch)
     #[arg(long, value_name = "N")]
@@ -247,7 +274,7 @@ pub struct PretrainConfig {
     #[arg(long, value_enum, default_value = "cosine")]
     pub schedule: Schedule,
     /// What happens to training images
-    #[arg(long, value_enum, default_value = "reference")]
+    #[arg(long, value_enum, default_value = "safe")]
     pub augment: Augment,
     /// Bits per weight, 2 to 8
     #[arg(long, value_name = "BITS", default_value_t = 8)]

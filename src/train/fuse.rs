@@ -2,10 +2,10 @@
 
 use super::{
     base::{BaseHints, BaseNet},
-    config::{Augment, TrainConfig, batch_of},
+    config::{TrainConfig, batch_of},
     eopm::{Eopm, EopmSettings},
     folder::RunFolder,
-    pretrain::{mirrors, plan_lines},
+    pretrain::plan_lines,
     sampler::Sampler,
     showcase,
 };
@@ -140,8 +140,8 @@ impl Run<'_> {
             micro_batch: config.micro_batch,
         };
         let mut program = Eopm::new(gpu, &self.net, &images, &settings)?;
-        let mirror = config.augment == Augment::Reference && mirrors(&self.dataset);
-        let mut sampler = Sampler::new(images.len(), n, config.seed, config.augment, mirror);
+        let changes = config.augment.of(&self.dataset);
+        let mut sampler = Sampler::new(images.len(), n, config.seed, train_set.height, changes);
         let per_epoch = sampler.steps_per_epoch();
         let steps = config.steps.unwrap_or(config.epochs * per_epoch);
         let chip = config.chip.map_or("a fresh map a step".into(), |c| format!("chip {c}"));

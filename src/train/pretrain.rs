@@ -1,7 +1,7 @@
 //! `nf-gpu pretrain`: quantisation-aware training of a base network.
 
 use super::{
-    config::{Augment, PretrainConfig, batch_of},
+    config::{PretrainConfig, batch_of},
     sampler::Sampler,
     supervised::Supervised,
 };
@@ -46,8 +46,8 @@ pub fn pretrain(
     let n = config.batch_size;
     let optimiser = (config.momentum, config.weight_decay);
     let mut program = Supervised::new(gpu, &net, &images, n, config.micro_batch, optimiser)?;
-    let mirror = config.augment == Augment::Reference && mirrors(&config.dataset);
-    let mut sampler = Sampler::new(images.len(), n, config.seed, config.augment, mirror);
+    let changes = config.augment.of(&config.dataset);
+    let mut sampler = Sampler::new(images.len(), n, config.seed, train.height, changes);
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
     sink.event(&Event::Started(Started {
@@ -120,11 +120,6 @@ pub fn pretrain(
     Ok(accuracy)
 }
 
-/// Whether a mirrored image still belongs to its class.
-pub(super) fn mirrors(dataset: &str) -> bool {
-    !dataset.starts_with("gtsrb")
-}
-
 /// What is about to run, in a few lines.
 pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
     let [shared, unshared, kept] = program.memory().map(|bytes| bytes / (1 << 20));
@@ -170,12 +165,13 @@ fn save(
 ) -> Result<()> {
     let command = format!(
         "nf-gpu pretrain --model {} --dataset {} --steps {steps} --batch-size {} --lr {} \
-         --weight-decay {} --seed {}",
+         --weight-decay {} --augment {} --seed {}",
         config.model,
         config.dataset,
         config.batch_size,
         config.lr,
         config.weight_decay,
+        format!("{:?}", config.augment).to_lowercase(),
         config.seed
     );
     for (key, value) in [

@@ -1,11 +1,15 @@
 //! Which images make up each step's batch: shuffled epochs, random crops and mirrors, from a seed.
 
-use super::config::Augment;
+use super::config::Changes;
 use crate::nn::Pick;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 /// Pixels that a random crop may move an image, as the reference code pads.
 const CROP: i32 = 4;
+/// Share of its side that a traffic sign moves at most, as in the reference code.
+const MOVE: f64 = 0.35;
+/// How a traffic sign is scaled, as in the reference code.
+const SCALE: std::ops::Range<f64> = 0.65..1.35;
 
 /// Batches of a training set. Step s of a seed is the same batch for ever, so that a resumed run goes
 /// on exactly.
@@ -14,18 +18,18 @@ pub struct Sampler {
     len: usize,
     batch: usize,
     seed: u64,
-    augment: Augment,
-    mirror: bool,
+    side: u32,
+    changes: Changes,
     epoch: Option<u64>,
     order: Vec<u32>,
 }
 
 impl Sampler {
-    /// Batches of `batch` out of `len` images; `mirror` allows left-right flips.
+    /// Batches of `batch` out of `len` images of so many rows and columns, with these changes.
     #[must_use]
-    pub fn new(len: usize, batch: u32, seed: u64, augment: Augment, mirror: bool) -> Self {
+    pub fn new(len: usize, batch: u32, seed: u64, side: u32, changes: Changes) -> Self {
         let order = (0..len as u32).collect();
-        Self { len, batch: batch as usize, seed, augment, mirror, epoch: None, order }
+        Self { len, batch: batch as usize, seed, side, changes, epoch: None, order }
     }
 
     /// Whole batches per epoch; what is left of the set waits for the next shuffle.
@@ -45,16 +49,20 @@ impl Sampler {
         let mut random = StdRng::seed_from_u64(mix(!self.seed, step));
         let first = (step % self.steps_per_epoch()) as usize * self.batch;
         let mut pick = |i: usize| {
-            let index = self.order[(first + i) % self.len];
-            match self.augment {
-                Augment::None => Pick { index, ..Pick::default() },
-                Augment::Reference => Pick {
-                    index,
-                    dy: random.random_range(-CROP..=CROP),
-                    dx: random.random_range(-CROP..=CROP),
-                    flip: self.mirror && random.random(),
-                },
+            let mut pick = Pick { index: self.order[(first + i) % self.len], ..Pick::default() };
+            // In this order: a seed means the same batch for ever.
+            if self.changes.crop {
+                pick.dy = random.random_range(-CROP..=CROP);
+                pick.dx = random.random_range(-CROP..=CROP);
             }
+            pick.flip = self.changes.mirror && random.random();
+            if self.changes.scale {
+                let most = MOVE * f64::from(self.side);
+                let mut by = || (most * (2.0 * random.random::<f64>() - 1.0)).round() as i32;
+                (pick.right, pick.down) = (by(), by());
+                pick.scale = SCALE.start + (SCALE.end - SCALE.start) * random.random::<f64>();
+            }
+            pick
         };
         (0..self.batch).map(&mut pick).collect()
     }
@@ -71,21 +79,39 @@ fn mix(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::config::Augment;
     use std::collections::BTreeSet;
 
     #[test]
     fn an_epoch_meets_every_image_once_and_steps_replay() {
-        let mut sampler = Sampler::new(40, 8, 7, Augment::Reference, true);
+        let mut sampler = Sampler::new(40, 8, 7, 32, Augment::Reference.of("cifar10"));
         let steps: Vec<Vec<Pick>> = (0..10).map(|s| sampler.batch(s)).collect();
         for epoch in steps.chunks(5) {
             let seen: BTreeSet<u32> = epoch.iter().flatten().map(|p| p.index).collect();
             assert_eq!(seen.len(), 40);
         }
         assert_ne!(steps[0], steps[5], "two epochs alike");
-        let mut resumed = Sampler::new(40, 8, 7, Augment::Reference, true);
+        let mut resumed = Sampler::new(40, 8, 7, 32, Augment::Reference.of("cifar10"));
         assert_eq!(resumed.batch(7), steps[7]);
         assert!(steps.iter().flatten().any(|p| p.flip) && steps.iter().flatten().any(|p| !p.flip));
-        let plain = Sampler::new(40, 8, 7, Augment::None, true).batch(0);
+        let plain = Sampler::new(40, 8, 7, 32, Augment::None.of("gtsrb")).batch(0);
         assert!(plain.iter().all(|p| *p == Pick { index: p.index, ..Pick::default() }));
+    }
+
+    #[test]
+    fn traffic_signs_are_scaled_and_mirrored_only_as_the_reference_code_does() {
+        for (augment, mirrored) in [(Augment::Safe, false), (Augment::Reference, true)] {
+            let mut sampler = Sampler::new(400, 400, 7, 32, augment.of("gtsrb"));
+            let batch = sampler.batch(0);
+            assert_eq!(batch.iter().any(|p| p.flip), mirrored);
+            let most = batch.iter().map(|p| p.right.abs().max(p.down.abs())).max();
+            assert_eq!(most, Some(11));
+            let scales: Vec<f64> = batch.iter().map(|p| p.scale).collect();
+            let [least, most] = [f64::min, f64::max].map(|f| scales.iter().copied().reduce(f));
+            assert!((0.65..0.67).contains(&least.unwrap()) && (1.33..1.35).contains(&most.unwrap()));
+        }
+        let mut photos = Sampler::new(40, 40, 7, 32, Augment::Safe.of("cifar10"));
+        assert!(photos.batch(0).iter().all(|p| p.scale == 1.0 && p.right == 0));
+        assert!(photos.batch(0).iter().any(|p| p.flip));
     }
 }

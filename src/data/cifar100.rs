@@ -1,0 +1,93 @@
+//! CIFAR-100 in its official binary files: records of a coarse label, a fine label and 3 x 32 x 32
+//! pixels. The fine labels are the classes.
+
+use std::path::Path;
+
+use super::{
+    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
+    fetch::{Remote, Source, Way},
+    image_set::{ImageSet, Split},
+    records::{Layout, Records},
+};
+use crate::error::Result;
+
+const LAYOUT: Layout = Layout { labels: 2, class: 1 };
+const TRAIN: usize = 50_000;
+const TEST: usize = 10_000;
+
+const FILES: DataFiles = DataFiles {
+    folder: "cifar-100-binary",
+    list: &[
+        DataFile::md5("train.bin", LAYOUT.file(TRAIN), "6172c7755cfe09b2fe270c85cebc1b15"),
+        DataFile::md5("test.bin", LAYOUT.file(TEST), "4499cfba6c016c1be1438163640a0898"),
+    ],
+};
+
+const INFO: DatasetInfo = DatasetInfo {
+    name: "cifar100",
+    title: "CIFAR-100, 32x32 colour photographs, the 100 fine classes",
+    train_images: TRAIN as u32,
+    test_images: TEST as u32,
+    height: 32,
+    width: 32,
+    classes: 100,
+    class_names: &CLASSES,
+    licence: "none stated; cite Krizhevsky 2009",
+    source: "https://www.cs.toronto.edu/~kriz/cifar.html",
+    bytes: LAYOUT.file(TRAIN + TEST),
+    embedded: false,
+};
+
+pub(super) static CIFAR100: Dataset = Dataset {
+    info: INFO,
+    files: FILES,
+    sources,
+    open,
+    check: |dir| FILES.check(dir),
+    is_here: |dir| FILES.are_here(dir),
+};
+
+fn sources() -> Vec<Source> {
+    vec![Source {
+        words: "the official archive",
+        way: Way::TarGz(Remote::new(
+            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+            "03b5dce01913d631647c71ecec9e9cb8",
+        )),
+    }]
+}
+
+fn open(dir: &Path, split: Split) -> Result<ImageSet> {
+    let (name, n) = match split {
+        Split::Train => ("train.bin", TRAIN),
+        Split::Test => ("test.bin", TEST),
+    };
+    let mut records = Records::default();
+    records.append(&INFO, &FILES.path(dir, name), LAYOUT, n, &INFO.fetch_again())?;
+    Ok(INFO.image_set(split, records.pixels, records.labels))
+}
+
+/// The fine labels, in the order of `fine_label_names.txt` of the archive.
+#[rustfmt::skip] // five to a line, as the data set's home page groups them
+const CLASSES: [&str; 100] = [
+    "apple", "aquarium fish", "baby", "bear", "beaver",
+    "bed", "bee", "beetle", "bicycle", "bottle",
+    "bowl", "boy", "bridge", "bus", "butterfly",
+    "camel", "can", "castle", "caterpillar", "cattle",
+    "chair", "chimpanzee", "clock", "cloud", "cockroach",
+    "couch", "crab", "crocodile", "cup", "dinosaur",
+    "dolphin", "elephant", "flatfish", "forest", "fox",
+    "girl", "hamster", "house", "kangaroo", "keyboard",
+    "lamp", "lawn mower", "leopard", "lion", "lizard",
+    "lobster", "man", "maple tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak tree", "orange", "orchid",
+    "otter", "palm tree", "pear", "pickup truck", "pine tree",
+    "plain", "plate", "poppy", "porcupine", "possum",
+    "rabbit", "raccoon", "ray", "road", "rocket",
+    "rose", "sea", "seal", "shark", "shrew",
+    "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet pepper", "table",
+    "tank", "telephone", "television", "tiger", "tractor",
+    "train", "trout", "tulip", "turtle", "wardrobe",
+    "whale", "willow tree", "wolf", "woman", "worm",
+];

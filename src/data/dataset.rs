@@ -1,0 +1,129 @@
+//! What a data set declares: its name and classes, its files, where they come from.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    checksum::{FileCheck, Sum},
+    fetch::Source,
+    image_set::{ImageSet, Split},
+    packed,
+};
+use crate::error::Result;
+
+/// What is known of a data set before any file is read.
+#[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
+pub struct DatasetInfo {
+    /// The name that [`open`](super::open) takes.
+    pub name: &'static str,
+    /// One line: what it is.
+    pub title: &'static str,
+    /// Number of training images.
+    pub train_images: u32,
+    /// Number of test images.
+    pub test_images: u32,
+    /// Rows of an image.
+    pub height: u32,
+    /// Columns of an image.
+    pub width: u32,
+    /// Number of classes.
+    pub classes: u32,
+    /// Class names, in the order of the labels.
+    pub class_names: &'static [&'static str],
+    /// Licence, in words.
+    pub licence: &'static str,
+    /// Home page.
+    pub source: &'static str,
+    /// Bytes on disk, or in the program when embedded.
+    pub bytes: u64,
+    /// True when the data set is in the program and needs no files.
+    pub embedded: bool,
+}
+
+impl DatasetInfo {
+    /// Number of images of a split.
+    #[must_use]
+    pub fn images(&self, split: Split) -> u32 {
+        match split {
+            Split::Train => self.train_images,
+            Split::Test => self.test_images,
+        }
+    }
+
+    /// Puts pixels `[N][3][H][W]` and labels `[N]` under this data set's name and classes.
+    pub(super) fn image_set(&self, split: Split, pixels: Vec<u8>, labels: Vec<u16>) -> ImageSet {
+        ImageSet {
+            name: self.name.into(),
+            split,
+            height: self.height,
+            width: self.width,
+            classes: self.classes,
+            class_names: self.class_names.iter().map(ToString::to_string).collect(),
+            pixels,
+            labels,
+        }
+    }
+
+    /// What to do about a file that is not right.
+    pub(super) fn fetch_again(&self) -> String {
+        format!("run `nf-gpu data fetch {}`: it replaces files that are not right", self.name)
+    }
+}
+
+/// A data set: one of these in a file of its own, and one line in the catalogue.
+pub(super) struct Dataset {
+    pub(super) info: DatasetInfo,
+    /// What a fetch brings.
+    pub(super) files: DataFiles,
+    /// Where a fetch looks, in this order.
+    pub(super) sources: fn() -> Vec<Source>,
+    /// Reads a split from the files under the data folder.
+    pub(super) open: fn(&Path, Split) -> Result<ImageSet>,
+    /// Verifies every file under the data folder.
+    pub(super) check: fn(&Path) -> Result<Vec<FileCheck>>,
+    /// A quick look: are all files there?
+    pub(super) is_here: fn(&Path) -> bool,
+}
+
+/// The files of a data set, in one folder.
+#[derive(Clone, Copy)]
+pub(super) struct DataFiles {
+    /// Under the data folder.
+    pub(super) folder: &'static str,
+    pub(super) list: &'static [DataFile],
+}
+
+/// A file of a data set: what it is when unpacked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DataFile {
+    pub(super) name: &'static str,
+    pub(super) bytes: u64,
+    pub(super) sum: Sum,
+}
+
+impl DataFile {
+    pub(super) const fn md5(name: &'static str, bytes: u64, md5: &'static str) -> Self {
+        Self { name, bytes, sum: Sum::Md5(md5) }
+    }
+}
+
+impl DataFiles {
+    /// Where a file of that name is, or the same packed; where it should be when there is none.
+    pub(super) fn path(&self, dir: &Path, name: &str) -> PathBuf {
+        let path = dir.join(self.folder).join(name);
+        packed::find(&path).unwrap_or(path)
+    }
+
+    pub(super) fn check(&self, dir: &Path) -> Result<Vec<FileCheck>> {
+        let folder = dir.join(self.folder);
+        self.list.iter().map(|f| FileCheck::of(folder.join(f.name), f.bytes, f.sum)).collect()
+    }
+
+    /// True when every file is there, with the right size unless it is packed.
+    pub(super) fn are_here(&self, dir: &Path) -> bool {
+        self.list.iter().all(|f| {
+            let path = self.path(dir, f.name);
+            path.metadata().is_ok_and(|m| m.len() == f.bytes || packed::is_packed(&path))
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! Image files (JPEG, PNG, PPM) to planes of bytes, by what is in them, not by their names.
+
+use std::{
+    fmt::Display,
+    fs,
+    io::{BufReader, Cursor},
+    path::Path,
+};
+
+use image::{ImageFormat, ImageReader};
+
+use super::resize::Planes;
+use crate::error::{Error, Result};
+
+/// Endings of the files that count as images, in small letters.
+pub(super) const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "ppm"];
+
+/// Whether a file's name says that it is an image.
+pub(super) fn is_named_image(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
+}
+
+/// Reads an image file. Grey becomes three equal channels, transparency is dropped, and a camera's
+/// note on orientation is not followed: as PIL's `open(path).convert("RGB")`.
+///
+/// # Errors
+///
+/// [`Error::Format`] for what is no image or a damaged one; [`Error::Read`].
+pub(super) fn file(path: &Path) -> Result<Planes> {
+    bytes(path, &fs::read(path).map_err(|e| Error::read(path, e))?)
+}
+
+/// The same for bytes in memory; `path` names them in errors.
+pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
+    let reader = ImageReader::new(Cursor::new(bytes));
+    let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
+    // The decoder fills up what is missing of a JPEG with grey and says nothing.
+    if reader.format() == Some(ImageFormat::Jpeg) && !ends(bytes) {
+        return Err(damaged(path, &"the JPEG ends too early"));
+    }
+    let rgb = reader.decode().map_err(|e| damaged(path, &e))?.into_rgb8();
+    let (width, height) = rgb.dimensions();
+    let interleaved = rgb.into_raw();
+    let mut pixels = Vec::with_capacity(interleaved.len());
+    for channel in 0..3 {
+        pixels.extend(interleaved.iter().skip(channel).step_by(3));
+    }
+    Ok(Planes { height, width, pixels })
+}
+
+/// Rows and columns of an image file, without decoding it.
+pub(super) fn size(path: &Path) -> Result<(u32, u32)> {
+    let file = fs::File::open(path).map_err(|e| Error::read(path, e))?;
+    let reader = ImageReader::new(BufReader::new(file));
+    let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
+    let (width, height) = reader.into_dimensions().map_err(|e| damaged(path, &e))?;
+    Ok((height, width))
+}
+
+/// Whether a JPEG has its end marker after the start of its last scan. (A thumbnail in front has an
+/// end marker of its own; within a scan the marker cannot occur.)
+fn ends(jpeg: &[u8]) -> bool {
+    let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
+    last(0xd9) > last(0xda)
+}
+
+fn damaged(path: &Path, why: &dyn Display) -> Error {
+    Error::format(
+        path,
+        format!("not a readable image: {why}"),
+        "get the file again, or move it away; JPEG, PNG and PPM are read",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ExtendedColorType, ImageEncoder, codecs};
+
+    use super::*;
+
+    /// A 9x7 picture in every format that we read, and its interleaved pixels.
+    fn files() -> (Vec<u8>, Vec<(&'static str, Vec<u8>)>) {
+        let rgb: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 5 % 256) as u8).collect();
+        let (mut jpeg, mut png) = (Vec::new(), Vec::new());
+        let kind = ExtendedColorType::Rgb8;
+        codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100)
+            .write_image(&rgb, 9, 7, kind)
+            .unwrap();
+        codecs::png::PngEncoder::new(&mut png).write_image(&rgb, 9, 7, kind).unwrap();
+        let ppm = [b"P6 9 7 255\n", &rgb[..]].concat();
+        (rgb, vec![("ppm", ppm), ("png", png), ("jpeg", jpeg)])
+    }
+
+    #[test]
+    fn pixels_become_planes() {
+        let (rgb, files) = files();
+        for (name, file) in files {
+            let image = bytes(Path::new(name), &file).unwrap();
+            assert_eq!((image.height, image.width), (7, 9));
+            for (i, &got) in image.pixels.iter().enumerate() {
+                let want = rgb[i % 63 * 3 + i / 63];
+                let off = if name == "jpeg" { 60 } else { 0 };
+                assert!(got.abs_diff(want) <= off, "{name} {i}: {got}, not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_no_image_is_refused() {
+        for (name, file) in files().1 {
+            for keep in [0, 1, 10, file.len() / 2, file.len() - 20] {
+                let e = bytes(Path::new(name), &file[..keep]);
+                assert!(matches!(e, Err(Error::Format { .. })), "{name}: {keep} bytes did");
+            }
+        }
+        let e = bytes(Path::new("a/b.png"), b"some text").unwrap_err();
+        assert!(e.to_string().starts_with("a/b.png: not a readable image: "), "{e}");
+    }
+
+    #[test]
+    fn a_thumbnails_end_is_not_the_end() {
+        assert!(ends(b"\xff\xd8\xff\xd9 thumb \xff\xda scan \xff\xd9 rest"));
+        assert!(!ends(b"\xff\xd8\xff\xd9 thumb \xff\xda scan"));
+        assert!(!ends(b"\xff\xd8"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Making the cache of a folder data set.
+
+use std::{fs, path::Path};
+
+use super::scan::Scan;
+use crate::{
+    data::{
+        decode,
+        image_cache::{ImageCache, Origin},
+        parallel,
+        resize::Planes,
+    },
+    error::{Error, Result},
+};
+
+/// Images decoded between two writes to the cache, per thread: what is in memory at a time.
+const AT_ONCE: usize = 8;
+
+/// One thing that happened while a cache was opened or made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CacheEvent<'a> {
+    /// The cache was there and the images have not changed.
+    Kept {
+        /// The cache file.
+        path: &'a Path,
+    },
+    /// The cache will be made now.
+    Planned {
+        /// The cache file.
+        path: &'a Path,
+        /// Images that it will hold.
+        images: usize,
+        /// Bytes that it will need on the disk.
+        bytes: u64,
+    },
+    /// Images have been decoded and written.
+    Decoded {
+        /// So many.
+        done: usize,
+        /// Of so many.
+        total: usize,
+    },
+}
+
+pub(super) type Progress<'a> = &'a mut dyn FnMut(CacheEvent<'_>) -> bool;
+
+/// Passes an event on; a `false` becomes [`Error::Interrupted`].
+pub(super) fn tell(progress: Progress<'_>, event: CacheEvent<'_>) -> Result<()> {
+    if progress(event) { Ok(()) } else { Err(Error::Interrupted) }
+}
+
+/// A file name that tells sets, splits and sides apart, and sets of one name by their places.
+pub(super) fn cache_name(scan: &Scan, side: u32) -> String {
+    let place = fs::canonicalize(&scan.top).unwrap_or_else(|_| scan.top.clone());
+    let digest = crate::files::sha256_of(place.as_os_str().as_encoded_bytes());
+    format!("{}-{}-{side}-{}.cache", scan.name(), scan.split, &digest[..8])
+}
+
+/// Rows and columns in the cache of an image of `height x width`.
+fn shrunk((height, width): (u32, u32), longest: u32) -> (u32, u32) {
+    let shorter = height.min(width);
+    if shorter <= longest {
+        return (height, width);
+    }
+    // As torchvision's Resize(int): the longer side is cut off to whole pixels.
+    let scale = |side: u32| (u64::from(side) * u64::from(longest) / u64::from(shorter)) as u32;
+    (scale(height), scale(width))
+}
+
+pub(super) fn build(
+    scan: &Scan,
+    longest: u32,
+    file: &Path,
+    origin: &Origin,
+    progress: Progress<'_>,
+) -> Result<ImageCache> {
+    let total = scan.images.len();
+    let sizes =
+        parallel::map(total, || (), |(), i| Ok(shrunk(decode::size(&scan.path(i))?, longest)))?;
+    let bytes = sizes.iter().map(|&(h, w)| 3 * u64::from(h) * u64::from(w)).sum();
+    tell(progress, CacheEvent::Planned { path: file, images: total, bytes })?;
+    ImageCache::write(file, origin, |cache| {
+        let at_once = parallel::threads() * AT_ONCE;
+        for start in (0..total).step_by(at_once) {
+            let n = at_once.min(total - start);
+            let images: Vec<Planes> = parallel::map(
+                n,
+                || (),
+                |(), i| {
+                    let image = decode::file(&scan.path(start + i))?;
+                    let (height, width) = shrunk((image.height, image.width), longest);
+                    if (height, width) == (image.height, image.width) {
+                        return Ok(image);
+                    }
+                    image.resized(height, width)
+                },
+            )?;
+            for ((_, label), image) in scan.images[start..].iter().zip(&images) {
+                cache.add(*label, (image.height, image.width), &image.pixels)?;
+            }
+            tell(progress, CacheEvent::Decoded { done: start + n, total })?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_images_shrink_and_small_ones_stay() {
+        for (size, longest, want) in [
+            ((100, 120), 448, (100, 120)),
+            ((448, 9000), 448, (448, 9000)),
+            ((1000, 449), 448, (997, 448)),
+            ((4000, 6000), 448, (448, 672)),
+            ((65, 64), 64, (65, 64)),
+        ] {
+            assert_eq!(shrunk(size, longest), want);
+        }
+    }
+}

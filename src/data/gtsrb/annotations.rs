@@ -1,0 +1,78 @@
+//! The CSV files that say which class each image is.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
+
+/// File name and class of each line. `path` names the file in errors; classes are below `classes`.
+///
+/// # Errors
+///
+/// [`Error::Format`] for a file without the columns `Filename` and `ClassId`, a line with another
+/// number of fields, and a class that is none.
+pub(super) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<Vec<(String, u16)>> {
+    let wrong = |what: String| Error::format(path, what, AGAIN);
+    let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not a text: {e}")))?;
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let (_, header) = lines.next().ok_or_else(|| wrong("the file is empty".into()))?;
+    let columns: Vec<&str> =
+        header.trim_start_matches('\u{feff}').split(';').map(str::trim).collect();
+    let column = |name: &str| {
+        columns.iter().position(|c| *c == name).ok_or_else(|| {
+            wrong(format!("no column {name}; the columns are {}", columns.join(", ")))
+        })
+    };
+    let (file, class) = (column("Filename")?, column("ClassId")?);
+    lines
+        .map(|(i, line)| {
+            let fields: Vec<&str> = line.split(';').map(str::trim).collect();
+            let n = i + 1;
+            if fields.len() != columns.len() {
+                let (found, right) = (fields.len(), columns.len());
+                return Err(wrong(format!("line {n} has {found} fields, not {right}")));
+            }
+            let label = fields[class].parse().ok().filter(|&l: &u16| u32::from(l) < classes);
+            let label = label.ok_or_else(|| {
+                let (found, last) = (fields[class], classes - 1);
+                wrong(format!("line {n} has class {found}; classes are 0 to {last}"))
+            })?;
+            // A path out of the folder has no business in the file.
+            if fields[file].is_empty() || fields[file].contains(['/', '\\']) {
+                return Err(wrong(format!("line {n} names no file: {:?}", fields[file])));
+            }
+            Ok((fields[file].to_owned(), label))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId";
+
+    #[test]
+    fn names_and_classes_are_read_and_nonsense_is_named() {
+        let read = |text: &str| parse(Path::new("GT-x.csv"), text.as_bytes(), 43);
+        let good = read(&format!("{HEADER}\r\n1.ppm;2;3;0;0;1;1;42\r\n0.ppm;2;3;0;0;1;1;0\r\n"));
+        assert_eq!(good.unwrap(), [("1.ppm".to_owned(), 42), ("0.ppm".to_owned(), 0)]);
+        for (text, says) in [
+            (String::new(), "the file is empty"),
+            ("Filename;Width\n".into(), "no column ClassId; the columns are Filename, Width"),
+            ("File;ClassId\n".into(), "no column Filename"),
+            (format!("{HEADER}\n1.ppm;2;3\n"), "line 2 has 3 fields, not 8"),
+            (
+                format!("{HEADER}\n\n1.ppm;2;3;0;0;1;1;43\n"),
+                "line 3 has class 43; classes are 0 to 42",
+            ),
+            (format!("{HEADER}\n1.ppm;2;3;0;0;1;1;-1\n"), "class -1"),
+            (format!("{HEADER}\n../1.ppm;2;3;0;0;1;1;1\n"), "names no file"),
+        ] {
+            let e = read(&text).unwrap_err().to_string();
+            assert!(e.starts_with("GT-x.csv: ") && e.contains(says), "{e}");
+        }
+        assert!(parse(Path::new("x"), b"\xff\xfe", 43).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! Files in a folder or in a zip archive, read in place.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use zip::{ZipArchive, result::ZipError};
+
+use crate::{
+    data::positioned::SharedFile,
+    error::{Error, Result},
+};
+
+const AGAIN: &str = "get the archive again: run `nf-gpu data fetch gtsrb`";
+/// No file in the archives is larger (the largest image has 0.2 MB).
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A folder, on the disk or in an archive. Clones read at the same time.
+#[derive(Clone)]
+pub(super) enum Tree {
+    /// On the disk.
+    Folder(PathBuf),
+    /// The members of the archive at `path` that begin with `base`.
+    Zip { path: PathBuf, archive: ZipArchive<SharedFile>, base: String },
+}
+
+impl Tree {
+    /// The folder whose path ends in `folder` in an archive; the archive's top for "".
+    pub(super) fn zip(path: &Path, folder: &str) -> Result<Self> {
+        let file = File::open(path).and_then(SharedFile::new).map_err(|e| Error::read(path, e))?;
+        let archive = ZipArchive::new(file).map_err(|e| damaged(path, e))?;
+        let within = |name: &str| {
+            let at = name.find(folder)?;
+            Some(name[..at + folder.len()].to_owned())
+        };
+        let base = archive.file_names().find_map(within).ok_or_else(|| {
+            Error::format(path, format!("there is no {folder} in this archive"), AGAIN)
+        })?;
+        Ok(Self::Zip { path: path.into(), archive, base })
+    }
+
+    /// Where a file is, for messages.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Folder(root) => root.join(name),
+            Self::Zip { path, base, .. } => path.join(format!("{base}{name}")),
+        }
+    }
+
+    /// Names of all files that `wanted` says yes to, relative to the folder, with `/`, sorted.
+    pub(super) fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+        let mut names = match self {
+            Self::Folder(root) => below(root)?,
+            Self::Zip { archive, base, .. } => {
+                archive.file_names().filter_map(|n| n.strip_prefix(base)).map(Into::into).collect()
+            }
+        };
+        names.retain(|n: &String| wanted(n));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether there is a file of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(root) => root.join(name).is_file(),
+            Self::Zip { archive, base, .. } => {
+                archive.index_for_name(&format!("{base}{name}")).is_some()
+            }
+        }
+    }
+
+    /// The bytes of a file.
+    pub(super) fn read(&mut self, name: &str) -> Result<Vec<u8>> {
+        let shown = self.path(name);
+        match self {
+            Self::Folder(_) => fs::read(&shown).map_err(|e| Error::read(&shown, e)),
+            Self::Zip { archive, base, .. } => {
+                let member = archive.by_name(&format!("{base}{name}"));
+                let mut bytes = Vec::new();
+                member
+                    .map_err(|e| damaged(&shown, e))?
+                    .take(MAX_BYTES)
+                    .read_to_end(&mut bytes)
+                    .map_err(|e| damaged(&shown, ZipError::Io(e)))?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+fn damaged(path: &Path, error: ZipError) -> Error {
+    let what = format!("not a readable zip archive: {error}");
+    match error {
+        // Those of the system keep their hints.
+        ZipError::Io(e) if e.raw_os_error().is_some() => Error::read(path, e),
+        ZipError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            Error::format(path, "the archive is truncated", AGAIN)
+        }
+        _ => Error::format(path, what, AGAIN),
+    }
+}
+
+/// Names of the files in the class folders below `root`: two levels, as in the archives.
+fn below(root: &Path) -> Result<Vec<String>> {
+    let list = |folder: &Path| -> Result<Vec<(String, bool)>> {
+        let reading = |e| Error::read(folder, e);
+        fs::read_dir(folder)
+            .map_err(reading)?
+            .map(|entry| {
+                let entry = entry.map_err(reading)?;
+                let is_folder = entry.path().is_dir();
+                Ok((entry.file_name().to_string_lossy().into_owned(), is_folder))
+            })
+            .collect()
+    };
+    let mut names = Vec::new();
+    for (name, is_folder) in list(root)? {
+        if is_folder {
+            let inner = list(&root.join(&name))?;
+            names.extend(inner.iter().map(|(file, _)| format!("{name}/{file}")));
+        } else {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,214 @@
+//! Decoded images in one file on disk, which is used as long as the files they came from are the
+//! same.
+//!
+//! ```text
+//! magic | image 0 [3][h][w] | image 1 | ... | index, JSON | place and length of the index,
+//! its SHA-256 | magic
+//! ```
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use flate2::Crc;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::positioned;
+use crate::{
+    error::{Error, Result},
+    files::atomic,
+};
+
+const MAGIC: &[u8; 16] = b"nf-gpu images 1\n";
+/// Place and length of the index, its SHA-256, the magic.
+const FOOTER: usize = 8 + 8 + 32 + MAGIC.len();
+
+/// What tells that a file is another one than it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    /// Relative to the folder of the data set, with `/`.
+    pub(super) name: String,
+    bytes: u64,
+    /// Nanoseconds since 1970.
+    modified: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(name: String, path: &Path) -> Result<Self> {
+        let found = fs::metadata(path).map_err(|e| Error::read(path, e))?;
+        let modified = found.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let modified = modified.map_or(0, |t| t.as_nanos() as u64);
+        Ok(Self { name, bytes: found.len(), modified })
+    }
+}
+
+/// What a cache must be made from, and how, to be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// What was done to the images, with a version of the code that did it.
+    pub(super) recipe: String,
+    /// The files they came from.
+    pub(super) stamps: Vec<Stamp>,
+}
+
+/// One image of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) label: u16,
+    pub(super) height: u32,
+    pub(super) width: u32,
+    crc: u32,
+    /// Place in the file.
+    #[serde(skip)]
+    at: u64,
+}
+
+impl Entry {
+    fn bytes(&self) -> u64 {
+        3 * u64::from(self.height) * u64::from(self.width)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Index {
+    origin: Origin,
+    entries: Vec<Entry>,
+}
+
+/// An open cache file.
+#[derive(Debug)]
+pub(super) struct ImageCache {
+    path: PathBuf,
+    file: File,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl ImageCache {
+    /// Opens the cache, or gives `None` when there is none or it is stale, damaged or half there.
+    pub(super) fn open(path: &Path, origin: &Origin) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let end = length.checked_sub(FOOTER as u64)?;
+        let mut footer = [0; FOOTER];
+        positioned::read_exact(&file, &mut footer, end).ok()?;
+        let (place, rest) = footer.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
+        let (sum, magic) = rest.split_at(32);
+        let (place, size) = (u64::from_le_bytes(*place), u64::from_le_bytes(*size));
+        if magic != MAGIC || place.checked_add(size)? != end {
+            return None;
+        }
+        let mut json = vec![0; usize::try_from(size).ok()?];
+        positioned::read_exact(&file, &mut json, place).ok()?;
+        if Sha256::digest(&json).as_slice() != sum {
+            return None;
+        }
+        let mut index: Index = serde_json::from_slice(&json).ok()?;
+        let mut at = MAGIC.len() as u64;
+        for entry in &mut index.entries {
+            entry.at = at;
+            at += entry.bytes();
+        }
+        let usable = at == place && index.origin == *origin;
+        usable.then(|| Self { path: path.into(), file, entries: index.entries })
+    }
+
+    /// Writes a cache of the images that `fill` adds, all or nothing, and opens it.
+    pub(super) fn write(
+        path: &Path,
+        origin: &Origin,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<()>,
+    ) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+        }
+        let mut failed = None;
+        let written = atomic::write_with(path, |out| {
+            out.write_all(MAGIC)?;
+            let mut writer = Writer { out, entries: Vec::new(), at: MAGIC.len() as u64 };
+            match fill(&mut writer) {
+                // The disk's own error keeps its kind and becomes `Error::Write` below.
+                Err(Error::Write { source, .. }) => return Err(source),
+                Err(error) => {
+                    failed = Some(error);
+                    return Err(io::ErrorKind::Other.into());
+                }
+                Ok(()) => {}
+            }
+            let Writer { out, entries, at } = writer;
+            let json = serde_json::to_vec(&Index { origin: origin.clone(), entries })?;
+            out.write_all(&json)?;
+            out.write_all(&at.to_le_bytes())?;
+            out.write_all(&(json.len() as u64).to_le_bytes())?;
+            out.write_all(&Sha256::digest(&json))?;
+            out.write_all(MAGIC)
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        written?;
+        Self::open(path, origin).ok_or_else(|| {
+            Error::format(path, "the cache of decoded images changed while it was written", AGAIN)
+        })
+    }
+
+    /// Image `i`, `[3][height][width]` of its entry, in place of what `buffer` holds. Threads may
+    /// read at the same time.
+    pub(super) fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<()> {
+        let entry = self.entries.get(i).ok_or_else(|| {
+            Error::Shape(format!("there is no image {i} among {}", self.entries.len()))
+        })?;
+        buffer.resize(entry.bytes() as usize, 0);
+        positioned::read_exact(&self.file, buffer, entry.at)
+            .map_err(|e| Error::read(&self.path, e))?;
+        if crc(buffer) != entry.crc {
+            let what = format!("image {i} of this cache of decoded images is damaged");
+            return Err(Error::format(&self.path, what, AGAIN));
+        }
+        Ok(())
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+const AGAIN: &str = "delete this file: it is made again from the images";
+
+/// Takes the images of a new cache.
+pub(super) struct Writer<'a> {
+    out: &'a mut dyn Write,
+    entries: Vec<Entry>,
+    at: u64,
+}
+
+impl Writer<'_> {
+    /// Appends an image `[3][height][width]`.
+    pub(super) fn add(
+        &mut self,
+        label: u16,
+        (height, width): (u32, u32),
+        pixels: &[u8],
+    ) -> Result<()> {
+        self.out.write_all(pixels).map_err(|e| Error::write("", e))?;
+        let crc = crc(pixels);
+        let entry = Entry { label, height, width, crc, at: self.at };
+        self.at += entry.bytes();
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests;
