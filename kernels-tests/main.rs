@@ -25,4 +25,5 @@ mod networks;
 mod optimizers;
 mod python;
 mod shaders;
+mod streaming;
 mod translate;

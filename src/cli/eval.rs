@@ -105,8 +105,15 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if let Some(path) = &args.logits {
         atomic::check(path)?;
     }
-    let dataset = BaseNet::dataset(&args.base, args.dataset.as_deref())?;
-    let mut set = data::open(&dataset, &args.data_dir, Split::Test)?;
+    let hints = BaseHints {
+        model: args.model.clone(),
+        mean: args.input_mean.clone(),
+        std: args.input_std.clone(),
+    };
+    let base = BaseNet::load(&args.base, &hints)?;
+    let dataset = base.dataset(args.dataset.as_deref())?;
+    let mut set = data::open_sized(&dataset, &args.data_dir, Split::Test, base.side())?;
+    base.fits(&dataset, set.classes)?;
     if let Some(images) = args.images {
         if images == 0 || images > set.len() {
             let what = format!("{images} of {} test images", set.len());
@@ -114,12 +121,6 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         }
         set = set.take(images);
     }
-    let hints = BaseHints {
-        model: args.model.clone(),
-        mean: args.input_mean.clone(),
-        std: args.input_std.clone(),
-    };
-    let base = BaseNet::load(&args.base, &hints, set.classes)?;
     let generators =
         args.generator.iter().map(|p| load(p, set.height)).collect::<Result<Vec<_>>>()?;
     interrupt::watch();

@@ -296,7 +296,7 @@ impl ForwardArgs {
             mean: self.input_mean.clone(),
             std: self.input_std.clone(),
         };
-        BaseNet::load_with_its_classes(&self.weights, &hints)
+        BaseNet::load(&self.weights, &hints)
     }
 
     /// The faults of the base and the seed of their map.

@@ -4,9 +4,10 @@ use super::{gpu::GpuArgs, interrupt, output};
 use crate::{
     error::Result,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
-    train::{Preset, Schedule, TrainConfig, train},
+    train::{Preset, Schedule, TrainConfig, dry_run, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
+use serde_json::json;
 
 /// Arguments of `nf-gpu train`.
 #[derive(Args, Debug)]
@@ -39,6 +40,14 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     }
     interrupt::watch();
     let gpu = args.gpu.open(args.quiet)?;
+    if config.dry_run {
+        let plan = dry_run(&gpu, &config)?;
+        return if args.json {
+            output::print_json(&json!(plan))
+        } else {
+            output::print(&plan.to_string())
+        };
+    }
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let mut console = Console::stderr(verbosity);
     let sinks: Vec<&mut dyn Sink> = vec![&mut console];

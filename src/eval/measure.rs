@@ -8,7 +8,7 @@ use crate::{
     files::Weights,
     gpu::Gpu,
     models::GENERATOR_BITS,
-    nn::{DeviceImages, FrozenNet, Graph},
+    nn::{DeviceImages, FrozenNet, Graph, most_images},
 };
 
 /// What to measure.
@@ -60,8 +60,15 @@ pub struct PerturbedMeasurement {
     pub flips: Vec<Vec<Flips>>,
 }
 
-/// Sets of faulty weights that one pass over the images serves.
+/// Sets of faulty weights that one pass over the images serves, at most.
 const COPIES: usize = 4;
+/// Bytes that they may take together.
+const COPIES_BYTES: u64 = 1 << 30;
+
+fn copies_together(base: &Graph) -> usize {
+    let fit = COPIES_BYTES / (4 * base.faultable_weights()).max(1);
+    usize::try_from(fit).map_or(COPIES, |fit| fit.clamp(1, COPIES))
+}
 
 /// Measures; `progress(done, all)` counts passes over the images and stops with `false`.
 ///
@@ -77,7 +84,10 @@ pub fn measure(
         return Err(Error::Shape("there are no images to evaluate".into()));
     }
     let images = DeviceImages::upload(gpu, set)?;
-    let n = batch.min(images.len() as u32);
+    let copies = seeds.len().min(copies_together(base.0)).max(1);
+    let mut nets = vec![(base.0, copies as u32)];
+    nets.extend(generator.map(|(graph, _)| (graph, 1)));
+    let n = batch.min(images.len() as u32).min(most_images(gpu, &nets, u64::MAX)).max(1);
     let fuse = generator
         .map(|(graph, weights)| -> Result<FrozenNet> {
             let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?;
@@ -86,7 +96,7 @@ pub fn measure(
         })
         .transpose()?;
     let kinds = 1 + usize::from(fuse.is_some());
-    let groups = seeds.len().div_ceil(COPIES);
+    let groups = seeds.len().div_ceil(copies);
     let all = (1 + faults.len() * groups) * kinds * images.len();
     let mut done = 0;
     let mut count = |copy: usize| {
@@ -110,7 +120,6 @@ pub fn measure(
     if seeds.is_empty() || faults.is_empty() {
         return Ok(out);
     }
-    let copies = seeds.len().min(COPIES);
     let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?;
     let alone = Evaluator::new(gpu, &faulty, None, &images, n)?;
     let behind = fuse

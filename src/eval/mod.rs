@@ -66,7 +66,7 @@ impl Evaluator {
         let last = images.len() - 1;
         let pick = |i: usize| Pick { index: (first + i).min(last) as u32, ..Pick::default() };
         let picks: Vec<Pick> = (0..self.n as usize).map(pick).collect();
-        self.batch.choose(gpu, &self.program, images, &picks);
+        self.batch.choose(gpu, &self.program, images, &picks, &[])?;
         self.program.run(gpu)?;
         let padded: Vec<f32> = self.program.read(gpu, self.logits)?;
         let rows = (self.copies * self.n * self.classes.next_multiple_of(4)) as usize;
@@ -141,7 +141,7 @@ pub fn fuse_images(
     tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
     let program = Program::build(gpu, &tape)?;
     let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
-    batch.choose(gpu, &program, images, &picks);
+    batch.choose(gpu, &program, images, &picks, &[])?;
     program.run(gpu)?;
     Ok([
         unpad_channels(&program.read(gpu, x.id)?, 3),

@@ -12,7 +12,7 @@ pub use generator::{GeneratorPass, GeneratorRequest, generator};
 use crate::{
     error::{Error, Result},
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Cut, Graph, Value},
+    nn::{Cut, Graph, Value, most_images},
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 
@@ -85,10 +85,7 @@ impl Part {
 /// A batch of `n` in as few parts as let the values of every network's nodes fit one binding, of
 /// `micro_batch` images at most if it is given; each network comes with its copies.
 fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32, micro_batch: Option<u32>) -> Vec<Part> {
-    let image = networks.iter().map(|&(graph, copies)| graph.largest() * u64::from(copies)).max();
-    let limits = gpu.limits();
-    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST);
-    let fits = u32::try_from(most / image.unwrap_or(1).max(1)).unwrap_or(u32::MAX);
+    let fits = most_images(gpu, networks, LARGEST);
     parts_of(&Cut::new(n, micro_batch.map_or(fits, |asked| fits.min(asked)), 1, 1))
 }
 

@@ -1,6 +1,7 @@
 //! Lifetime-based memory plan: transients whose lives do not overlap share a buffer.
 
 use super::tape::{Origin, Tape};
+use std::collections::HashMap;
 
 /// Which memory each transient buffer of a tape gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +56,52 @@ pub(super) fn assign(tape: &Tape) -> Arena {
         arena.slot_of[buffer] = Some(slot);
     }
     arena
+}
+
+/// Memory that a tape needs on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapeMemory {
+    /// Bytes of transients, which share memory.
+    pub shared: u64,
+    /// Bytes that they would take without sharing.
+    pub unshared: u64,
+    /// Bytes of buffers of its own.
+    pub kept: u64,
+    /// Bytes of buffers that other programs use too.
+    pub imported: u64,
+    /// What the largest buffers hold, and their bytes, the largest first.
+    pub largest: Vec<(String, u64)>,
+}
+
+impl Tape {
+    /// The memory that this tape needs, without a device.
+    #[must_use]
+    pub fn memory(&self) -> TapeMemory {
+        let arena = assign(self);
+        let sum = |wanted: fn(&Origin) -> bool| -> u64 {
+            self.buffers.iter().filter(|b| wanted(&b.origin)).map(|b| b.bytes).sum()
+        };
+        // A buffer may be imported more than once.
+        let imported: HashMap<&wgpu::Buffer, u64> = self
+            .buffers
+            .iter()
+            .filter_map(|b| match &b.origin {
+                Origin::Imported(buffer) => Some((&buffer.raw, b.bytes)),
+                _ => None,
+            })
+            .collect();
+        let mut largest: Vec<(String, u64)> =
+            self.buffers.iter().map(|b| (b.label.clone(), b.bytes)).collect();
+        largest.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        largest.dedup();
+        TapeMemory {
+            shared: arena.slots.iter().sum(),
+            unshared: sum(|o| matches!(o, Origin::Transient)),
+            kept: sum(|o| matches!(o, Origin::Kept)),
+            imported: imported.values().sum(),
+            largest,
+        }
+    }
 }
 
 #[cfg(test)]

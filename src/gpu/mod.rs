@@ -8,6 +8,7 @@ mod program;
 mod tape;
 mod trusted;
 
+pub use arena::TapeMemory;
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
 pub use device::Gpu;
 pub use profile::{Clock, StepTime};

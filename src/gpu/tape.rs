@@ -185,12 +185,6 @@ impl Tape {
         self.sections.push(self.entries.len());
     }
 
-    /// Bytes of the largest buffer, and what it is.
-    #[must_use]
-    pub fn largest(&self) -> Option<(u64, &str)> {
-        self.buffers.iter().map(|b| (b.bytes, b.label.as_str())).max_by_key(|b| b.0)
-    }
-
     /// Dispatches written down so far.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -201,6 +195,19 @@ impl Tape {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Operations of the first three sections, as the plans state them.
+    #[must_use]
+    pub fn flops_of_sections(&self) -> [u64; 3] {
+        let mut sums = [0; 3];
+        for (i, entry) in self.entries.iter().enumerate() {
+            let section = self.sections.partition_point(|&begin| begin <= i);
+            if let (Entry::Dispatch { plan, .. }, Some(sum)) = (entry, sums.get_mut(section)) {
+                *sum += plan.flops;
+            }
+        }
+        sums
     }
 
     /// Operations of one run, as the plans state them.

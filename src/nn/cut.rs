@@ -29,6 +29,27 @@ impl Cut {
         Self { parts, copies: copies.div_ceil(groups.max(1)), groups }
     }
 
+    /// The cut that lets every tensor of `nets` (with the copies that each has) fit one binding, as far
+    /// as can be said before anything is built.
+    #[must_use]
+    pub fn that_fits(
+        gpu: &Gpu,
+        n: u32,
+        copies: u32,
+        nets: &[(&Graph, u32)],
+        micro_batch: Option<u32>,
+    ) -> Self {
+        let mut together = copies.max(1);
+        let most = |together: u32| {
+            let capped: Vec<_> = nets.iter().map(|&(g, copies)| (g, copies.min(together))).collect();
+            most_images(gpu, &capped, u64::MAX)
+        };
+        while together > 1 && most(together) == 0 {
+            together = together.div_ceil(2);
+        }
+        Self::new(n, micro_batch.unwrap_or_else(|| most(together).clamp(1, n.max(1))), copies, together)
+    }
+
     /// Half of the images together, then half of the copies.
     fn smaller(&self, copies: u32) -> Option<Self> {
         let (n, most) = (self.parts.iter().sum(), self.parts.iter().copied().max()?);
@@ -53,6 +74,16 @@ impl Cut {
     }
 }
 
+/// Images whose values in every network (with the copies that each has) fit one binding, of `largest`
+/// bytes at most.
+#[must_use]
+pub fn most_images(gpu: &Gpu, nets: &[(&Graph, u32)], largest: u64) -> u32 {
+    let limits = gpu.limits();
+    let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(largest);
+    let image = nets.iter().map(|&(graph, copies)| graph.largest() * u64::from(copies)).max();
+    u32::try_from(limit / image.unwrap_or(1).max(1)).unwrap_or(u32::MAX)
+}
+
 /// Builds something for a batch of `n` images, cut so that every tensor of `nets` (with the copies that
 /// each has) fits one binding, and further as long as the adapter runs out of memory. With
 /// `micro_batch` parts have so many images, come what may.
@@ -67,18 +98,7 @@ pub fn fit<T>(
     micro_batch: Option<u32>,
     mut build: impl FnMut(&Cut) -> Result<T>,
 ) -> Result<T> {
-    let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
-    let mut together = copies;
-    // Copies together while one image of each fits.
-    let image = |together: u32| {
-        let of = |&(graph, copies): &(&Graph, u32)| graph.largest() * u64::from(copies.min(together));
-        nets.iter().map(of).max().unwrap_or(1).max(1)
-    };
-    while together > 1 && image(together) > limit {
-        together = together.div_ceil(2);
-    }
-    let most = u32::try_from(limit / image(together)).unwrap_or(u32::MAX).clamp(1, n.max(1));
-    let mut cut = Cut::new(n, micro_batch.unwrap_or(most), copies, together);
+    let mut cut = Cut::that_fits(gpu, n, copies, nets, micro_batch);
     loop {
         let error = match build(&cut) {
             Ok(built) => return Ok(built),

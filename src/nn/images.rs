@@ -3,16 +3,18 @@
 use super::compiler::Value;
 use crate::{
     data::ImageSet,
-    error::Result,
+    error::{Error, Result},
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
     ops::image_batch,
     shape::Nhwc,
 };
 
-/// Images of a data set on the device, in as many buffers as its binding limit asks for.
+/// Images of a data set for a device: all of them on it, in as many buffers as its binding limit asks
+/// for, or streamed to it batch by batch.
 #[derive(Debug)]
 pub struct DeviceImages {
-    shards: Vec<Shard>,
+    /// `None`: streamed.
+    shards: Option<Vec<Shard>>,
     height: u32,
     width: u32,
     /// Class of each image.
@@ -75,8 +77,21 @@ impl DeviceImages {
             let (first, count) = ((i * most) as u32, (chunk.len() / bytes) as u32);
             shards.push(Shard { buffer, first, count });
         }
-        let labels = set.labels.iter().map(|&l| u32::from(l)).collect();
-        Ok(Self { shards, height: set.height, width: set.width, labels })
+        Ok(Self { shards: Some(shards), ..Self::streamed(set.height, set.width, &set.labels) })
+    }
+
+    /// A data set whose pixels come with each batch: one larger than the device's memory, or one that
+    /// the host makes anew.
+    #[must_use]
+    pub fn streamed(height: u32, width: u32, labels: &[u16]) -> Self {
+        let labels = labels.iter().map(|&l| u32::from(l)).collect();
+        Self { shards: None, height, width, labels }
+    }
+
+    /// Whether each batch must bring its pixels.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.shards.is_none()
     }
 
     /// Images.
@@ -105,12 +120,23 @@ impl DeviceImages {
         let picks = tape.kept("picks", u64::from(n) * 16);
         let labels = tape.kept("labels", u64::from(n) * 4);
         let id = tape.kept("images", shape.bytes());
-        for shard in &self.shards {
-            let pixels = tape.import("images", &shard.buffer);
-            let plan = image_batch::plan(n, self.height, self.width, shard.first, shard.count)?;
-            tape.push(plan, &[pixels, picks, id])?;
+        let mut pixels = None;
+        match &self.shards {
+            Some(shards) => {
+                for Shard { buffer, first, count } in shards {
+                    let from = tape.import("images", buffer);
+                    let plan = image_batch::plan(n, self.height, self.width, *first, *count)?;
+                    tape.push(plan, &[from, picks, id])?;
+                }
+            }
+            None => {
+                let plan = image_batch::plan(n, self.height, self.width, 0, n)?;
+                let from = tape.kept("streamed images", plan.bytes[0]);
+                tape.push(plan, &[from, picks, id])?;
+                pixels = Some(from);
+            }
         }
-        Ok(Part { images: Value { id, shape, copies: 1 }, labels, picks })
+        Ok(Part { images: Value { id, shape, copies: 1 }, labels, picks, pixels })
     }
 }
 
@@ -125,6 +151,8 @@ struct Part {
     images: Value,
     labels: BufferId,
     picks: BufferId,
+    /// Where streamed pixels go.
+    pixels: Option<BufferId>,
 }
 
 impl Batch {
@@ -140,16 +168,41 @@ impl Batch {
         self.parts.iter().map(|part| part.labels).collect()
     }
 
-    /// Chooses the images of the next run.
-    pub fn choose(&self, gpu: &Gpu, program: &Program, images: &DeviceImages, picks: &[Pick]) {
-        let mut rest = picks;
+    /// Chooses the images of the next run; of a streamed set with their pixels u8 `[n, 3, H, W]`, in the
+    /// order of `picks`.
+    ///
+    /// # Errors
+    /// Pixels of other images, or none for a streamed set.
+    pub fn choose(
+        &self,
+        gpu: &Gpu,
+        program: &Program,
+        images: &DeviceImages,
+        picks: &[Pick],
+        pixels: &[u8],
+    ) -> Result<()> {
+        let image = 3 * images.height as usize * images.width as usize;
+        let wanted = if images.is_streamed() { picks.len() * image } else { 0 };
+        if pixels.len() != wanted {
+            let what = format!("{} bytes of pixels, expected {wanted}", pixels.len());
+            return Err(Error::Shape(what));
+        }
+        let mut first = 0;
         for part in &self.parts {
-            let (own, others) = rest.split_at(rest.len().min(part.images.shape.n as usize));
-            rest = others;
-            let words: Vec<[u32; 4]> = own.iter().map(Pick::words).collect();
-            let labels: Vec<u32> = own.iter().map(|p| images.labels[p.index as usize]).collect();
+            let own = first..picks.len().min(first + part.images.shape.n as usize);
+            let mut words: Vec<[u32; 4]> = picks[own.clone()].iter().map(Pick::words).collect();
+            let label = |p: &Pick| images.labels[p.index as usize];
+            let labels: Vec<u32> = picks[own.clone()].iter().map(label).collect();
+            if let Some(to) = part.pixels {
+                for (word, slot) in words.iter_mut().zip(0..) {
+                    word[0] = slot;
+                }
+                program.write(gpu, to, 0, &pixels[own.start * image..own.end * image]);
+            }
             program.write(gpu, part.picks, 0, &words);
             program.write(gpu, part.labels, 0, &labels);
+            first = own.end;
         }
+        Ok(())
     }
 }

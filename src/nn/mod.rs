@@ -10,7 +10,7 @@ mod parameters;
 mod trainable;
 
 pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
-pub use cut::{Cut, fit};
+pub use cut::{Cut, fit, most_images};
 pub use frozen::{FrozenNet, Injector};
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
 pub use images::{Batch, DeviceImages, Pick};

@@ -62,23 +62,11 @@ impl BaseHints {
 }
 
 impl BaseNet {
-    /// Loads a weights file for data of `classes` classes.
-    ///
-    /// # Errors
-    /// No such file, no weights file, an unknown network, or tensors of another network.
-    pub fn load(path: &Path, hints: &BaseHints, classes: u32) -> Result<Self> {
-        Self::of(path, hints, Some(classes))
-    }
-
     /// Loads a weights file; its last layer says how many classes there are.
     ///
     /// # Errors
-    /// As [`Self::load`].
-    pub fn load_with_its_classes(path: &Path, hints: &BaseHints) -> Result<Self> {
-        Self::of(path, hints, None)
-    }
-
-    fn of(path: &Path, hints: &BaseHints, classes: Option<u32>) -> Result<Self> {
+    /// No such file, no weights file, an unknown network, or tensors of another network.
+    pub fn load(path: &Path, hints: &BaseHints) -> Result<Self> {
         let weights = Weights::load(path)?;
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
@@ -86,7 +74,7 @@ impl BaseNet {
             return Err(Error::format(path, "the file does not say which network it holds", hint));
         };
         let normalisation = hints.normalisation(&weights)?.map(|n| (n.mean, n.std));
-        let classes = classes.map_or_else(|| models::classes(&model, &weights), Ok)?;
+        let classes = models::classes(&model, &weights)?;
         let graph = models::base(&model, classes, normalisation)?;
         graph.check(&weights)?;
         let model = graph.name.clone();
@@ -97,13 +85,30 @@ impl BaseNet {
     ///
     /// # Errors
     /// Neither says.
-    pub fn dataset(path: &Path, named: Option<&str>) -> Result<String> {
-        if let Some(name) = named {
-            return Ok(name.to_owned());
-        }
-        let weights = Weights::load(path)?;
-        weights.meta("dataset").map(str::to_owned).ok_or_else(|| {
-            Error::format(path, "the file does not name a data set", "name it with --dataset")
+    pub fn dataset(&self, named: Option<&str>) -> Result<String> {
+        let known = named.or(self.weights.meta("dataset"));
+        known.map(str::to_owned).ok_or_else(|| {
+            let what = "the file does not name a data set";
+            Error::format(&self.weights.origin, what, "name it with --dataset")
         })
+    }
+
+    /// Rows and columns of the images that it takes.
+    #[must_use]
+    pub fn side(&self) -> u32 {
+        self.graph.nodes[self.graph.input()].chw[1]
+    }
+
+    /// Refuses a data set of another number of classes.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the file.
+    pub fn fits(&self, dataset: &str, classes: u32) -> Result<()> {
+        let own = self.graph.nodes[self.graph.output()].chw[0];
+        if own == classes {
+            return Ok(());
+        }
+        let what = format!("it tells {own} classes apart; {dataset} has {classes}");
+        Err(Error::format(&self.weights.origin, what, "name its data set with --dataset"))
     }
 }

@@ -1,5 +1,6 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
+use super::feed::TrainSet;
 use crate::{
     error::{Error, Result},
     fault::{FaultModel, Faults, Maps, check_seed},
@@ -63,6 +64,13 @@ impl Augment {
             mirror: self == Self::Reference || self == Self::Safe && !signs,
             scale: self != Self::None && signs,
         }
+    }
+}
+
+impl Changes {
+    /// What is left to do when a set's images come cropped at random already.
+    pub(super) fn of(self, set: &TrainSet) -> Self {
+        Self { crop: self.crop && matches!(set, TrainSet::Images(_)), ..self }
     }
 }
 
@@ -169,6 +177,10 @@ pub struct TrainConfig {
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
+    /// Print what a step would need, and what would not fit; nothing runs
+    #[arg(long, conflicts_with = "resume")]
+    #[serde(skip)]
+    pub dry_run: bool,
     /// Settings that belong together; flags given beside it win
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,

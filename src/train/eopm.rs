@@ -88,6 +88,20 @@ impl Eopm {
         })
     }
 
+    /// The tape of a step, to look at.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn planned(
+        gpu: &Gpu,
+        generator: &TrainableNet,
+        images: &DeviceImages,
+        settings: &EopmSettings<'_>,
+        cut: &Cut,
+    ) -> Result<Tape> {
+        Ok(Self::tape(gpu, generator, images, settings, cut)?.0)
+    }
+
     /// The tape of a step, for one cut of it.
     fn tape(
         gpu: &Gpu,
@@ -113,7 +127,8 @@ impl Eopm {
         Ok((tape, frozen, Parts { batch, schedule, eopm }))
     }
 
-    /// Runs step `step` (counted from 0) on the chosen images, without waiting for it.
+    /// Runs step `step` (counted from 0) on the chosen images, without waiting for it; a streamed set's
+    /// pixels come along.
     ///
     /// # Errors
     /// The device failed.
@@ -121,12 +136,12 @@ impl Eopm {
         &mut self,
         gpu: &Gpu,
         images: &DeviceImages,
-        picks: &[Pick],
+        (picks, pixels): (&[Pick], &[u8]),
         step: u64,
         lr: f64,
     ) -> Result<()> {
         let program = self.step.program();
-        self.batch.choose(gpu, program, images, picks);
+        self.batch.choose(gpu, program, images, picks, pixels)?;
         let schedule = ops::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, 1.0);
         program.write(gpu, self.schedule, 0, &schedule);
         self.seen += picks.len() as u64;

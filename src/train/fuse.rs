@@ -4,6 +4,7 @@ use super::{
     base::{BaseHints, BaseNet},
     config::{TrainConfig, batch_of},
     eopm::{Eopm, EopmSettings},
+    feed::{Feed, TrainSet, tell},
     folder::RunFolder,
     pretrain::plan_lines,
     sampler::Sampler,
@@ -17,7 +18,7 @@ use crate::{
     files::{FORMAT, Weights, sha256},
     gpu::Gpu,
     models,
-    nn::{DeviceImages, Graph, TrainableNet, initialise},
+    nn::{Graph, TrainableNet, initialise},
     report::{
         Evaluated, Event, Finished, JsonLines, Outcome, Sink, Started, Step, Tee, curves,
         eval_json::{self, Evaluation},
@@ -60,17 +61,20 @@ pub fn train(
     let resumed = config.resume.as_ref().map(|root| RunFolder::open(root)).transpose()?;
     let config = resumed.as_ref().map_or(config, |(_, saved)| saved);
     config.checked()?;
-    let dataset = BaseNet::dataset(&config.base, config.dataset.as_deref())?;
-    let mut train_set = data::open(&dataset, &config.data_dir, Split::Train)?;
-    let test_set = data::open(&dataset, &config.data_dir, Split::Test)?;
-    batch_of(config.batch_size, train_set.len())?;
     let hints = BaseHints {
         model: config.model.clone(),
         mean: config.input_mean.clone(),
         std: config.input_std.clone(),
     };
-    let base = BaseNet::load(&config.base, &hints, train_set.classes)?;
-    let graph = models::generator(&config.generator, train_set.height)?;
+    let base = BaseNet::load(&config.base, &hints)?;
+    let dataset = base.dataset(config.dataset.as_deref())?;
+    let changes = config.augment.of(&dataset);
+    let say = &mut |note| tell(sink, note, stop);
+    let mut train_set = TrainSet::open(&dataset, &config.data_dir, base.side(), changes, say)?;
+    base.fits(&dataset, train_set.classes())?;
+    let test_set = data::open_sized(&dataset, &config.data_dir, Split::Test, base.side())?;
+    batch_of(config.batch_size, train_set.len())?;
+    let graph = models::generator(&config.generator, base.side())?;
     let net = TrainableNet::new(
         gpu,
         &graph,
@@ -92,8 +96,8 @@ pub fn train(
     };
     let mut lines = JsonLines::resume(run.folder.metrics(), done)?;
     let mut tee = Tee(vec![sink, &mut lines]);
-    let held_out = train_set.split_off_tail(HELD_OUT.min(train_set.len() / 10));
-    let trained = run.steps(&train_set, &held_out, done, &mut tee, stop)?;
+    let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
+    let trained = run.steps(train_set, &held_out, done, &mut tee, stop)?;
     run.finish(&test_set, trained, &mut tee, stop)
 }
 
@@ -120,15 +124,19 @@ impl Run<'_> {
     /// Runs the training steps from `done` on.
     fn steps(
         &mut self,
-        train_set: &ImageSet,
+        train_set: TrainSet,
         held_out: &ImageSet,
         done: u64,
         sink: &mut dyn Sink,
         stop: &dyn Fn() -> bool,
     ) -> Result<Trained> {
         let (gpu, config) = (self.gpu, self.config);
-        let images = DeviceImages::upload(gpu, train_set)?;
         let n = config.batch_size;
+        let changes = config.augment.of(&self.dataset).of(&train_set);
+        let sampler = Sampler::new(train_set.len(), n, config.seed, train_set.side(), changes);
+        let per_epoch = sampler.steps_per_epoch();
+        let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        let mut feed = Feed::new(gpu, train_set, sampler, done..steps, config.seed)?;
         let settings = EopmSettings {
             base: (&self.base.graph, &self.base.weights),
             precision: config.precision,
@@ -139,11 +147,7 @@ impl Run<'_> {
             batch: n,
             micro_batch: config.micro_batch,
         };
-        let mut program = Eopm::new(gpu, &self.net, &images, &settings)?;
-        let changes = config.augment.of(&self.dataset);
-        let mut sampler = Sampler::new(images.len(), n, config.seed, train_set.height, changes);
-        let per_epoch = sampler.steps_per_epoch();
-        let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        let mut program = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
         let chip = config.chip.map_or("a fresh map a step".into(), |c| format!("chip {c}"));
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
         plan.push(format!("faults: {} at a rate of {}, {chip}", config.faults, config.ber));
@@ -164,7 +168,8 @@ impl Run<'_> {
         let report_every = (steps / 50).clamp(1, 10);
         for step in done..steps {
             let lr = config.schedule.rate(config.lr, step, steps);
-            program.step(gpu, &images, &sampler.batch(step), step, lr)?;
+            let (picks, pixels) = feed.batch(step)?;
+            program.step(gpu, &feed.images, (&picks, &pixels), step, lr)?;
             let done = step + 1;
             let epoch = step / per_epoch + 1;
             if done.is_multiple_of(report_every) || done == steps {

@@ -2,7 +2,9 @@
 
 mod base;
 mod config;
+mod dry_run;
 mod eopm;
+mod feed;
 mod folder;
 mod fuse;
 mod pretrain;
@@ -12,6 +14,7 @@ mod supervised;
 
 pub use base::{BaseHints, BaseNet};
 pub use config::{Augment, Preset, PretrainConfig, Schedule, TrainConfig};
+pub use dry_run::{DryRun, dry_run};
 pub use eopm::Eopm;
 pub use folder::RunFolder;
 pub use fuse::{document, train};

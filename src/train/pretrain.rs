@@ -2,6 +2,7 @@
 
 use super::{
     config::{PretrainConfig, batch_of},
+    feed::{Feed, TrainSet, tell},
     sampler::Sampler,
     supervised::Supervised,
 };
@@ -12,7 +13,7 @@ use crate::{
     files::{FORMAT, Weights, atomic},
     gpu::{Gpu, Program},
     models,
-    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, initialise},
+    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, initialise, most_images},
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
 };
 use std::time::Instant;
@@ -36,20 +37,22 @@ pub fn pretrain(
     config.checked()?;
     // Hours of training must not end at a folder that is not there.
     atomic::check(&config.out)?;
-    let train = data::open(&config.dataset, &config.data_dir, Split::Train)?;
-    let test = data::open(&config.dataset, &config.data_dir, Split::Test)?;
+    let side = models::base_info(&config.model)?.side;
+    let changes = config.augment.of(&config.dataset);
+    let (name, dir) = (&config.dataset, &config.data_dir);
+    let train = TrainSet::open(name, dir, side, changes, &mut |note| tell(sink, note, stop))?;
+    let test = data::open_sized(&config.dataset, &config.data_dir, Split::Test, side)?;
     batch_of(config.batch_size, train.len())?;
-    let graph = models::base(&config.model, train.classes, None)?;
+    let graph = models::base(&config.model, train.classes(), None)?;
     let net =
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?;
-    let images = DeviceImages::upload(gpu, &train)?;
     let n = config.batch_size;
-    let optimiser = (config.momentum, config.weight_decay);
-    let mut program = Supervised::new(gpu, &net, &images, n, config.micro_batch, optimiser)?;
-    let changes = config.augment.of(&config.dataset);
-    let mut sampler = Sampler::new(images.len(), n, config.seed, train.height, changes);
+    let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+    let mut feed = Feed::new(gpu, train, sampler, 0..steps, config.seed)?;
+    let optimiser = (config.momentum, config.weight_decay);
+    let mut program = Supervised::new(gpu, &net, &feed.images, n, config.micro_batch, optimiser)?;
     sink.event(&Event::Started(Started {
         title: format!("pretraining {} on {}", graph.name, config.dataset),
         adapter: gpu.report().line(),
@@ -62,7 +65,8 @@ pub fn pretrain(
     let report_every = (steps / 200).clamp(1, 20);
     for step in 0..steps {
         let lr = config.schedule.rate(config.lr, step, steps);
-        program.step(gpu, &net, &images, &sampler.batch(step), (config.seed, step), lr)?;
+        let (picks, pixels) = feed.batch(step)?;
+        program.step(gpu, &net, &feed.images, (&picks, &pixels), (config.seed, step), lr)?;
         let done = step + 1;
         let epoch = step / per_epoch + 1;
         if done % report_every == 0 || done == steps {
@@ -150,7 +154,8 @@ fn accuracy(
     let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?;
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let images = DeviceImages::upload(gpu, set)?;
-    let n = EVAL_BATCH.min(images.len() as u32);
+    let most = most_images(gpu, &[(graph, 1)], u64::MAX);
+    let n = EVAL_BATCH.min(images.len() as u32).min(most).max(1);
     let right =
         Evaluator::new(gpu, &frozen, None, &images, n)?.run(gpu, &images, |_, _, _| true)?;
     Ok(right[0] as f64 * 100.0 / images.len() as f64)

@@ -97,11 +97,11 @@ impl Supervised {
         gpu: &Gpu,
         net: &TrainableNet,
         images: &DeviceImages,
-        picks: &[Pick],
+        (picks, pixels): (&[Pick], &[u8]),
         (seed, step): (u64, u64),
         lr: f64,
     ) -> Result<()> {
-        self.batch.choose(gpu, &self.program, images, picks);
+        self.batch.choose(gpu, &self.program, images, picks, pixels)?;
         net.seed_dropout(gpu, seed, step);
         self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0]);
         self.seen += picks.len() as u64;

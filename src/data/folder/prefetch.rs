@@ -24,6 +24,12 @@ pub struct Prefetcher {
     workers: Vec<JoinHandle<()>>,
 }
 
+impl std::fmt::Debug for Prefetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Prefetcher of {} threads", self.workers.len())
+    }
+}
+
 struct Shared {
     state: Mutex<State>,
     /// Told when a batch is ready, there are no more, or a worker has panicked.

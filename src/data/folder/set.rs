@@ -179,17 +179,16 @@ impl FolderSet {
         crop_resize(buffer, size, area, self.side, out)
     }
 
-    /// Every image at `side x side`, whole. (From the cache: where an image was shrunk into it,
-    /// this is the second resizing, a grey level or two from resizing once.)
+    /// Images at `side x side`, whole, in this order.
     ///
     /// # Errors
     ///
     /// As [`crop_into`](Self::crop_into).
-    pub fn whole(&self) -> Result<ImageSet> {
+    pub fn select(&self, indices: &[u32]) -> Result<ImageSet> {
         let bytes = 3 * self.side as usize * self.side as usize;
-        let mut pixels = vec![0; self.len() * bytes];
+        let mut pixels = vec![0; indices.len() * bytes];
         parallel::fill(&mut pixels, bytes, Vec::new, |buffer, i, out| {
-            let index = i as u32;
+            let index = indices[i];
             self.crop_with(index, self.whole_area(index)?, out, buffer)
         })?;
         Ok(ImageSet {
@@ -200,8 +199,18 @@ impl FolderSet {
             classes: self.classes(),
             class_names: self.class_names.clone(),
             pixels,
-            labels: self.labels.clone(),
+            labels: indices.iter().map(|&i| self.labels[i as usize]).collect(),
         })
+    }
+
+    /// Every image at `side x side`, whole. (From the cache: where an image was shrunk into it,
+    /// this is the second resizing, a grey level or two from resizing once.)
+    ///
+    /// # Errors
+    ///
+    /// As [`crop_into`](Self::crop_into).
+    pub fn whole(&self) -> Result<ImageSet> {
+        self.select(&(0..self.len() as u32).collect::<Vec<_>>())
     }
 
     /// Says which image of the user's it was.

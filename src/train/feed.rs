@@ -1,0 +1,239 @@
+//! Where the images of each step come from: the device, the host's memory, or a folder's cache whose
+//! crops are made ahead of the GPU.
+
+use super::{config::Changes, sampler::Sampler};
+use crate::{
+    data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Split},
+    error::{Error, Result},
+    gpu::Gpu,
+    nn::{DeviceImages, Pick},
+    report::{Event, Sink},
+};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+/// Threads that make crops: decoding is done by then, and the GPU's driver needs cores too.
+const THREADS: usize = 4;
+/// Batches in the making.
+const DEPTH: usize = 4;
+
+/// The training images of a run, as they were opened.
+#[derive(Debug)]
+pub(super) enum TrainSet {
+    /// All in memory.
+    Images(ImageSet),
+    /// A folder of images, cropped anew for each use: these of them.
+    Folder(Arc<FolderSet>, Vec<u32>),
+}
+
+impl TrainSet {
+    /// Opens the training split of a data set for images of `side` rows and columns. `say` is told what
+    /// takes a while, and stops it with `false`.
+    ///
+    /// # Errors
+    /// The data set is not there, or not whole.
+    pub(super) fn open(
+        name: &str,
+        dir: &Path,
+        side: u32,
+        changes: Changes,
+        say: &mut dyn FnMut(String) -> bool,
+    ) -> Result<Self> {
+        if !(data::is_folder(name) && changes.crop) {
+            return Ok(Self::Images(data::open_sized(name, dir, Split::Train, side)?));
+        }
+        let set = FolderSet::open(Path::new(name), Split::Train, side, dir, &mut |event| {
+            let text = match event {
+                CacheEvent::Planned { path, images, bytes } => format!(
+                    "decoding {images} images into {} ({:.1} GB), once",
+                    path.display(),
+                    bytes as f64 / 1e9
+                ),
+                CacheEvent::Decoded { done, total } if done * 10 / total > (done - 1) * 10 / total => {
+                    format!("decoded {done} of {total} images")
+                }
+                CacheEvent::Kept { .. } | CacheEvent::Decoded { .. } => String::new(),
+            };
+            say(text)
+        })?;
+        let all = (0..set.len() as u32).collect();
+        Ok(Self::Folder(Arc::new(set), all))
+    }
+
+    /// Number of images.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Images(set) => set.len(),
+            Self::Folder(_, indices) => indices.len(),
+        }
+    }
+
+    /// Number of classes.
+    pub(super) fn classes(&self) -> u32 {
+        match self {
+            Self::Images(set) => set.classes,
+            Self::Folder(set, _) => set.classes(),
+        }
+    }
+
+    /// Rows and columns of an image.
+    pub(super) fn side(&self) -> u32 {
+        match self {
+            Self::Images(set) => set.height,
+            Self::Folder(set, _) => set.side(),
+        }
+    }
+
+    /// Takes `n` images away, to be evaluated on: the last ones, or every so many-th where the last ones
+    /// do not have all classes, because the set is in the order of its classes.
+    ///
+    /// # Errors
+    /// An image cannot be read.
+    pub(super) fn held_out(&mut self, n: usize) -> Result<ImageSet> {
+        let (len, classes) = (self.len(), self.classes() as usize);
+        let n = n.min(len);
+        match self {
+            Self::Images(set) => {
+                let tail: BTreeSet<u16> = set.labels[len - n..].iter().copied().collect();
+                if tail.len() == classes || n < classes {
+                    return Ok(set.split_off_tail(n));
+                }
+                let (held, rest) = spread(len, n);
+                let apart = set.select(&held);
+                *set = set.select(&rest);
+                Ok(apart)
+            }
+            Self::Folder(set, indices) => {
+                let (held, rest) = spread(len, n);
+                let apart = set.select(&held.iter().map(|&i| i as u32).collect::<Vec<_>>())?;
+                *indices = rest.into_iter().map(|i| i as u32).collect();
+                Ok(apart)
+            }
+        }
+    }
+}
+
+/// `n` of `len` indices, evenly spread, and the others.
+fn spread(len: usize, n: usize) -> (Vec<usize>, Vec<usize>) {
+    (0..len).partition(|i| (i + 1) * n / len.max(1) > i * n / len.max(1))
+}
+
+/// Passes on what a data set says while it is opened; whether it may go on.
+pub(super) fn tell(sink: &mut dyn Sink, note: String, stop: &dyn Fn() -> bool) -> bool {
+    (note.is_empty() || sink.event(&Event::Note(note)).is_ok()) && !stop()
+}
+
+/// Batches of a training set, from step `first` on.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) images: DeviceImages,
+    sampler: Sampler,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Device,
+    Memory(ImageSet),
+    Folder(Prefetcher),
+}
+
+impl Feed {
+    /// Puts a set on the device, or gets ready to stream it where the device has no room.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) fn new(
+        gpu: &Gpu,
+        set: TrainSet,
+        sampler: Sampler,
+        steps: std::ops::Range<u64>,
+        seed: u64,
+    ) -> Result<Self> {
+        let (images, source) = match set {
+            TrainSet::Images(set) => match DeviceImages::upload(gpu, &set) {
+                Ok(images) => (images, Source::Device),
+                Err(Error::OutOfMemory { .. }) => {
+                    (DeviceImages::streamed(set.height, set.width, &set.labels), Source::Memory(set))
+                }
+                Err(error) => return Err(error),
+            },
+            TrainSet::Folder(set, indices) => {
+                let labels: Vec<u16> = indices.iter().map(|&i| set.labels()[i as usize]).collect();
+                let images = DeviceImages::streamed(set.side(), set.side(), &labels);
+                let mut own = sampler.clone();
+                let crops = set.clone();
+                let batches = steps.map(move |step| {
+                    let picks = own.batch(step);
+                    let area = |(slot, pick): (usize, &Pick)| {
+                        let index = indices[pick.index as usize];
+                        let area = crops.random_area(index, crop_seed(seed, step, slot));
+                        // No area is no crop: the one who makes it says what is wrong.
+                        let none = CropArea { top: 0, left: 0, height: 0, width: 0 };
+                        (index, area.unwrap_or(none))
+                    };
+                    picks.iter().enumerate().map(area).collect()
+                });
+                (images, Source::Folder(Prefetcher::start(set, THREADS, DEPTH, batches)))
+            }
+        };
+        Ok(Self { images, sampler, source })
+    }
+
+    /// The picks of a step, and their pixels where they are streamed. Steps come one after the other.
+    ///
+    /// # Errors
+    /// An image cannot be read.
+    pub(super) fn batch(&mut self, step: u64) -> Result<(Vec<Pick>, Vec<u8>)> {
+        let picks = self.sampler.batch(step);
+        let pixels = match &mut self.source {
+            Source::Device => Vec::new(),
+            Source::Memory(set) => {
+                picks.iter().flat_map(|pick| set.image(pick.index as usize)).copied().collect()
+            }
+            Source::Folder(ahead) => ahead
+                .next()
+                .unwrap_or_else(|| Err(Error::Shape(format!("no batch for step {step}"))))?,
+        };
+        Ok((picks, pixels))
+    }
+}
+
+/// A seed of its own for every crop of a run.
+fn crop_seed(seed: u64, step: u64, slot: usize) -> u64 {
+    crate::fault::step_seed(!seed, step, slot as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_out_has_every_class_and_is_not_trained_on() {
+        let set = |labels: Vec<u16>| ImageSet {
+            name: "many".into(),
+            split: Split::Train,
+            height: 1,
+            width: 1,
+            classes: 4,
+            class_names: vec![String::new(); 4],
+            pixels: (0..labels.len()).flat_map(|i| [i as u8; 3]).collect(),
+            labels,
+        };
+        // In the order of classes, and mixed.
+        for (labels, tail) in [
+            ((0..100).map(|i| i / 25).collect::<Vec<u16>>(), false),
+            ((0..100).map(|i| i % 4).collect(), true),
+        ] {
+            let whole = set(labels);
+            let mut rest = TrainSet::Images(whole.clone());
+            let held = rest.held_out(10).unwrap();
+            let TrainSet::Images(rest) = rest else { unreachable!() };
+            assert_eq!((held.len(), rest.len()), (10, 90));
+            assert!(held.class_counts().iter().all(|&count| count > 0));
+            assert_eq!(held.image(9) == whole.image(99) && held.image(0) == whole.image(90), tail);
+            let mut all: Vec<&[u8]> = (0..10).map(|i| held.image(i)).collect();
+            all.extend((0..90).map(|i| rest.image(i)));
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 100, "an image twice");
+        }
+    }
+}
