@@ -35,7 +35,7 @@ impl<'a> Net<'a> {
         Self { twin, values }
     }
 
-    /// Inputs of ReLUs within `distance` of 0, in root mean squares of their tensor, and how near.
+    /// Inputs of rectifiers within `distance` of 0, in root mean squares of their tensor, and how near.
     fn kinks(&self, distance: f64) -> Vec<(f64, NodeId, usize)> {
         let mut kinks = Vec::new();
         for node in self.twin.graph.nodes.iter().filter(|node| node.op == Op::Relu) {

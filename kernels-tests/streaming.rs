@@ -15,8 +15,7 @@ fn streamed_batches_are_those_of_a_set_on_the_device() {
     let picks: Vec<Pick> = [(3, 1), (39, 0), (0, -2), (3, 4), (17, 0)]
         .map(|(index, dy)| Pick { index, dy, dx: -dy, flip: dy > 0, ..Pick::default() })
         .into();
-    let bytes: Vec<u8> =
-        picks.iter().flat_map(|p| set.image(p.index as usize)).copied().collect();
+    let bytes: Vec<u8> = picks.iter().flat_map(|p| set.image(p.index as usize)).copied().collect();
     every_gpu(|gpu, on| {
         let run = |images: &DeviceImages, pixels: &[u8]| -> Vec<Vec<u32>> {
             let mut tape = Tape::new();
@@ -68,7 +67,8 @@ fn a_folder_of_images_trains_and_is_evaluated() {
     let again = place.run(&pretrain.replace("base", "again"));
     assert!(!again.stderr.contains("decoding"), "the cache was not used: {}", again.stderr);
     again.done();
-    let files = ["base", "again"].map(|n| fs::read(place.path(&format!("{n}.safetensors"))).unwrap());
+    let files =
+        ["base", "again"].map(|n| fs::read(place.path(&format!("{n}.safetensors"))).unwrap());
     assert!(files[0] == files[1], "crops differ from run to run");
 
     place.run("train --base base.safetensors --data-dir cache --steps 2 --batch-size 8 --chip 3 --out run").done();

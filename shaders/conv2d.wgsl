@@ -6,8 +6,8 @@
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
 // 24 GB). lib/conv2d.wgsl tells which input pixel a tap reads.
 //
-// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one long
-// sum would turn signs that the ReLU behind it decides by.
+// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one
+// long sum would turn signs that the ReLU behind it decides by.
 //
 // Grid:    one invocation per (4 channels, 8 pixels, class, copy), channels fastest.
 // Twin:    src/reference/conv2d.rs
@@ -58,7 +58,12 @@ fn main(
                     for (var block = 0u; block < c4s; block += BLOCK) {
                         var b = mat4x4<f32>();
                         for (var c4 = block; c4 < min(block + BLOCK, c4s); c4++) {
-                            let m = mat4x4<f32>(w[wb], w[wb + k4s], w[wb + 2u * k4s], w[wb + 3u * k4s]);
+                            let m = mat4x4<f32>(
+                                w[wb],
+                                w[wb + k4s],
+                                w[wb + 2u * k4s],
+                                w[wb + 3u * k4s],
+                            );
                             let v = mat4x4<f32>(
                                 load_x(x0, c4),
                                 load_x(x1, c4),

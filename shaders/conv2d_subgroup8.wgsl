@@ -6,8 +6,8 @@
 // vec4 load each) and holds channels 4 i .. 4 i + 3 of all 16; values of pixels reach the other
 // lanes by broadcast, which costs 1-2 cycles on llvmpipe where a load costs 50.
 //
-// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one long
-// sum would turn signs that the ReLU behind it decides by.
+// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one
+// long sum would turn signs that the ReLU behind it decides by.
 //
 // Grid:    one workgroup of one subgroup per (32 channels, 16 pixels, class, copy).
 // Twin:    src/reference/conv2d.rs

@@ -2,16 +2,18 @@
 // zero-padded form, flipped, to [-1, 1].
 //
 //   y[i, r, c] = 2 u / 255 - 1     u = moved[r + dy, (flip ? W - 1 - c : c) + dx], 0 outside
-//   moved[r, c] = image[floor((r + 1/2 - H/2 - ty) / s + H/2), floor((c + 1/2 - W/2 - tx) / s + W/2)]
+//   moved[r, c] = image[from(r, H, ty), from(c, W, tx)]
+//   from(a, size, t) = floor((a + 1/2 - size/2 - t) / s + size/2)
 //
-// A pick is the image's index in the set, dy + 128 | (dx + 128) << 8 | flip << 16, the 16-bit ty and
-// tx << 16, and 2^16 / s: whole numbers, so that every adapter takes the same pixels. `pixels` is a shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
+// A pick is the index in the set, dy + 128 | (dx + 128) << 8 | flip << 16, the 16-bit ty and
+// tx << 16, and 2^16 / s: whole numbers, so that every adapter takes the same pixels. `pixels` is a
+// shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
 // alone, so that one dispatch per shard fills a batch.
 //
 // Grid:    one invocation per pixel of the batch.
 // Twin:    src/reference/image_batch.rs
-// Source:  torchvision: RandomAffine (nearest), RandomCrop (padding), RandomHorizontalFlip, ToTensor,
-//          Normalize(.5, .5)
+// Source:  torchvision: RandomAffine (nearest), RandomCrop (padding), RandomHorizontalFlip,
+//          ToTensor, Normalize(.5, .5)
 
 struct ImageBatchParams {
     n: u32, // images in the batch
@@ -23,7 +25,7 @@ struct ImageBatchParams {
 
 @group(0) @binding(0) var<uniform> params: ImageBatchParams;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;        // [count, 3, H, W] of u8
-@group(0) @binding(2) var<storage, read> picks: array<vec4<u32>>;   // [N]: image, shift, move, scale
+@group(0) @binding(2) var<storage, read> picks: array<vec4<u32>>;   // [N]: image, shift, move, 1/s
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, 3]
 
 override WG_SIZE: u32 = 64u;

@@ -43,7 +43,7 @@ fn weights_that_are_not_there_or_not_whole_or_of_another_network() {
             ("eval --base text.safetensors", 1, &["not a safetensors file"]),
             ("eval --base empty.safetensors", 1, &["it is empty"]),
             ("eval --base nan.safetensors", 1, &["classifier.bias is NaN", "--lr"]),
-            ("eval --base nameless.safetensors", 1, &["--dataset"]),
+            ("eval --base nameless.safetensors --model vgg-small", 1, &["--dataset"]),
             (
                 "eval --base nameless.safetensors --dataset fashion-sample",
                 1,
@@ -119,7 +119,7 @@ fn names_that_nothing_has() {
             (
                 "train --base base.safetensors --generator ConvX --out run",
                 2,
-                &["unknown generator", "did you mean ConvS?"],
+                &["unknown generator", "did you mean ConvL?"],
             ),
             (
                 "train --base base.safetensors --faults stuckat --out run",

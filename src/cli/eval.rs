@@ -45,7 +45,7 @@ pub struct EvalArgs {
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     data_dir: PathBuf,
-    /// What faulty cells do: flip, stuck-at
+    /// What faulty cells do: flip, stuck-at, reference (the map of the paper's code)
     #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
     faults: String,
     /// Probabilities that a cell is faulty, as in 0.01,0.005

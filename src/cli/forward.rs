@@ -43,7 +43,7 @@ pub struct ForwardArgs {
     /// Batch norm of a generator: running statistics (eval) or those of the images (train)
     #[arg(long, value_enum)]
     mode: Option<PassMode>,
-    /// What faulty cells of a base do: flip, stuck-at (default with --ber: stuck-at)
+    /// What faulty cells of a base do: flip, stuck-at, reference (default with --ber: stuck-at)
     #[arg(long, value_name = "MODEL")]
     faults: Option<String>,
     /// Probability that a cell is faulty, as in 0.01 (default: no faults)

@@ -309,8 +309,7 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let label = |&n: &u32| tape.kept("labels", u64::from(n) * 4);
         let classes: Vec<BufferId> = cut.parts.iter().map(label).collect();
         let values = x.values();
-        let step =
-            EopmTape::append(gpu, &mut tape, &net, &frozen, &values, &classes, cut, copies)?;
+        let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, &classes, cut, copies)?;
         let step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
         x.write(gpu, step.program(), images.data);
         for (part, &id) in parts.iter().zip(&classes) {
@@ -324,17 +323,17 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let gradients = net.named(&net.gradients.read::<f32>(gpu)?);
         Ok(EopmPass { clean, faulty, loss, gradients, flips: Vec::new(), cut: cut.clone() })
     })?;
-    let flips = seeds.iter().map(|&seed| flips_of(base, precision, faults.map(seed)?));
+    let flips = seeds.iter().map(|&seed| flips_of(base, precision, &faults.map(seed)?));
     Ok(EopmPass { flips: flips.collect::<Result<_>>()?, ..pass })
 }
 
 /// Bits that a map flips in each layer, counted on the host.
-fn flips_of(base: (&Graph, &Weights), bits: u32, map: FaultMap) -> Result<Vec<Flips>> {
+fn flips_of(base: (&Graph, &Weights), bits: u32, map: &FaultMap) -> Result<Vec<Flips>> {
     let layers = base.0.layers.iter().zip(0..);
     let flips = layers.map(|(layer, i)| {
         let param = &base.0.params[layer.weight];
         let stored = quantize(&base.1.get(&param.name, &param.shape)?.data, bits)?;
-        Ok(inject(&stored, &map, i).1)
+        Ok(inject(&stored, map, i).1)
     });
     flips.collect()
 }

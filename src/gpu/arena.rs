@@ -1,7 +1,9 @@
 //! Lifetime-based memory plan: transients whose lives do not overlap share a buffer.
 
-use super::tape::{Origin, Tape};
-use std::collections::HashMap;
+use super::{
+    program::Buffer,
+    tape::{Origin, Tape},
+};
 
 /// Which memory each transient buffer of a tape gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,14 +84,14 @@ impl Tape {
             self.buffers.iter().filter(|b| wanted(&b.origin)).map(|b| b.bytes).sum()
         };
         // A buffer may be imported more than once.
-        let imported: HashMap<&wgpu::Buffer, u64> = self
-            .buffers
-            .iter()
-            .filter_map(|b| match &b.origin {
-                Origin::Imported(buffer) => Some((&buffer.raw, b.bytes)),
-                _ => None,
-            })
-            .collect();
+        let mut imported: Vec<&Buffer> = Vec::new();
+        for declared in &self.buffers {
+            if let Origin::Imported(buffer) = &declared.origin
+                && imported.iter().all(|known| known.raw != buffer.raw)
+            {
+                imported.push(buffer);
+            }
+        }
         let mut largest: Vec<(String, u64)> =
             self.buffers.iter().map(|b| (b.label.clone(), b.bytes)).collect();
         largest.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -98,7 +100,7 @@ impl Tape {
             shared: arena.slots.iter().sum(),
             unshared: sum(|o| matches!(o, Origin::Transient)),
             kept: sum(|o| matches!(o, Origin::Kept)),
-            imported: imported.values().sum(),
+            imported: imported.iter().map(|buffer| buffer.bytes()).sum(),
             largest,
         }
     }

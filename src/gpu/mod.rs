@@ -8,8 +8,8 @@ mod program;
 mod tape;
 mod trusted;
 
-pub use arena::TapeMemory;
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
+pub use arena::TapeMemory;
 pub use device::Gpu;
 pub use profile::{Clock, StepTime};
 pub use program::{Buffer, Program};

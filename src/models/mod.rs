@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// Parameters, weights in faultable memory, multiply-adds, faultable layers: the reference code's
-    /// (its paper.md, 6.1), and the CIFAR ResNets' from He et al., table 6 (0.27 M to 0.85 M).
+    /// (its paper.md, 6.1), and those of the CIFAR form from He et al., table 6 (0.27 M to 0.85 M).
     #[test]
     fn bases_have_the_papers_counts() {
         for (name, parameters, faultable, macs, layers) in [

@@ -1,10 +1,7 @@
 //! How a step is cut so that it fits an adapter: a batch into parts, copies of a network into groups.
 
 use super::graph::Graph;
-use crate::{
-    error::Result,
-    gpu::Gpu,
-};
+use crate::{error::Result, gpu::Gpu};
 
 /// A batch in parts and copies in groups. The result is that of the whole: gradients add up, and batch
 /// norm in training sees all parts.
@@ -41,13 +38,19 @@ impl Cut {
     ) -> Self {
         let mut together = copies.max(1);
         let most = |together: u32| {
-            let capped: Vec<_> = nets.iter().map(|&(g, copies)| (g, copies.min(together))).collect();
+            let capped: Vec<_> =
+                nets.iter().map(|&(g, copies)| (g, copies.min(together))).collect();
             most_images(gpu, &capped, u64::MAX)
         };
         while together > 1 && most(together) == 0 {
             together = together.div_ceil(2);
         }
-        Self::new(n, micro_batch.unwrap_or_else(|| most(together).clamp(1, n.max(1))), copies, together)
+        Self::new(
+            n,
+            micro_batch.unwrap_or_else(|| most(together).clamp(1, n.max(1))),
+            copies,
+            together,
+        )
     }
 
     /// Half of the images together, then half of the copies.
@@ -126,7 +129,9 @@ mod tests {
         for n in 1..40 {
             for most in 1..9 {
                 let parts = cut(n, most, 3, 2).parts;
-                assert!(parts.iter().sum::<u32>() == n && parts.iter().all(|&p| p <= most && p > 0));
+                assert!(
+                    parts.iter().sum::<u32>() == n && parts.iter().all(|&p| p <= most && p > 0)
+                );
             }
         }
     }

@@ -91,7 +91,7 @@ pub enum Transposed {
     Absent,
     /// wt is `[copies, R, S, K, C]`.
     PerTap,
-    /// wt is `[copies, K, R S C]`, as a fully connected layer on RxS pixels reads it.
+    /// wt is `[copies, K, R S C]`, as a fully connected layer on R x S pixels reads it.
     Flat,
 }
 

@@ -39,7 +39,11 @@ crate::kernel! {
 pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
     let y = Nhwc::new(n, h, w, 3).checked()?;
     let shard = u64::from(count) * 3 * u64::from(h) * u64::from(w);
-    if h.max(w) > MAX_SIDE || shard == 0 || shard > u64::from(u32::MAX) || first.checked_add(count).is_none() {
+    if h.max(w) > MAX_SIDE
+        || shard == 0
+        || shard > u64::from(u32::MAX)
+        || first.checked_add(count).is_none()
+    {
         return Err(Error::Shape(format!("a shard of {count} images of {h}x{w} from {first}")));
     }
     let params = ImageBatchParams { n, h, w, first, count };

@@ -122,10 +122,10 @@ pub struct TrainConfig {
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
     pub data_dir: PathBuf,
-    /// Generator: ConvS, UNetS
+    /// Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP
     #[arg(long, value_name = "NAME", default_value = "ConvS")]
     pub generator: String,
-    /// What faulty cells do: flip, stuck-at
+    /// What faulty cells do: flip, stuck-at, reference (the map of the paper's code)
     #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
     pub faults: String,
     /// Probability that a cell is faulty (0.01 is one per cent)
@@ -249,11 +249,12 @@ impl TrainConfig {
 /// Settings of `nf-gpu pretrain`.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct PretrainConfig {
-    /// Network: vgg-small, resnet20
+    /// Network: vgg-small; resnet20, 32, 44, 56; the paper's resnet18, resnet50, vgg11, vgg16, vgg19, and
+    /// these for 224x224 images, as in resnet18-224
     #[arg(long, value_name = "NAME")]
     pub model: String,
-    /// Data set
-    #[arg(long, value_name = "NAME")]
+    /// Data set, or a folder of images (train/CLASS/IMAGE, test/CLASS/IMAGE)
+    #[arg(long, value_name = "NAME|DIR")]
     pub dataset: String,
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]

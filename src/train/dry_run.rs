@@ -143,7 +143,10 @@ impl fmt::Display for DryRun {
         for (what, net) in [("generator", &self.generator), ("base", &self.base)] {
             let (name, parameters) = (&net.name, net.parameters);
             let macs = net.macs as f64 / 1e6;
-            writeln!(f, "{what:<12}{name}: {parameters} parameters, {macs:.1} M multiply-adds an image")?;
+            writeln!(
+                f,
+                "{what:<12}{name}: {parameters} parameters, {macs:.1} M multiply-adds an image"
+            )?;
         }
         let images: u32 = self.parts.iter().sum();
         let most = self.parts.first().copied().unwrap_or(0);

@@ -116,8 +116,7 @@ impl Eopm {
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
         let copies = 1 + perturbed;
-        let eopm =
-            EopmTape::append(gpu, &mut tape, generator, &frozen, &x, &labels, cut, copies)?;
+        let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, &labels, cut, copies)?;
         let schedule = tape.kept("schedule", 16);
         let parameters = tape.import("parameters", &generator.parameters);
         let first = tape.import("mean of gradients", &generator.first);

@@ -48,7 +48,9 @@ impl TrainSet {
                     path.display(),
                     bytes as f64 / 1e9
                 ),
-                CacheEvent::Decoded { done, total } if done * 10 / total > (done - 1) * 10 / total => {
+                CacheEvent::Decoded { done, total }
+                    if done * 10 / total > (done - 1) * 10 / total =>
+                {
                     format!("decoded {done} of {total} images")
                 }
                 CacheEvent::Kept { .. } | CacheEvent::Decoded { .. } => String::new(),
@@ -152,9 +154,10 @@ impl Feed {
         let (images, source) = match set {
             TrainSet::Images(set) => match DeviceImages::upload(gpu, &set) {
                 Ok(images) => (images, Source::Device),
-                Err(Error::OutOfMemory { .. }) => {
-                    (DeviceImages::streamed(set.height, set.width, &set.labels), Source::Memory(set))
-                }
+                Err(Error::OutOfMemory { .. }) => (
+                    DeviceImages::streamed(set.height, set.width, &set.labels),
+                    Source::Memory(set),
+                ),
                 Err(error) => return Err(error),
             },
             TrainSet::Folder(set, indices) => {

@@ -108,7 +108,9 @@ mod tests {
             assert_eq!(most, Some(11));
             let scales: Vec<f64> = batch.iter().map(|p| p.scale).collect();
             let [least, most] = [f64::min, f64::max].map(|f| scales.iter().copied().reduce(f));
-            assert!((0.65..0.67).contains(&least.unwrap()) && (1.33..1.35).contains(&most.unwrap()));
+            assert!(
+                (0.65..0.67).contains(&least.unwrap()) && (1.33..1.35).contains(&most.unwrap())
+            );
         }
         let mut photos = Sampler::new(40, 40, 7, 32, Augment::Safe.of("cifar10"));
         assert!(photos.batch(0).iter().all(|p| p.scale == 1.0 && p.right == 0));
