@@ -26,3 +26,14 @@ for chip in 1 2 3 4 5; do
     "$nf" train --preset quick --base "$base" --dataset "$dataset" --data-dir "$data" \
         --chip "$chip" --out "$out/chip$chip" --json >"$out/chip$chip.json"
 done
+
+# The paper's own pair, for as many epochs as there is time for (its README: 300 each).
+[ "$dataset" = cifar10 ] || exit 0
+"$nf" pretrain --model resnet18 --dataset cifar10 --data-dir "$data" --epochs "${EPOCHS-5}" \
+    --out "$out/resnet18.safetensors"
+"$nf" eval --base "$out/resnet18.safetensors" --data-dir "$data" --faults reference \
+    --ber 0.01,0.005 --json >"$out/resnet18.json"
+"$nf" train --base "$out/resnet18.safetensors" --data-dir "$data" --generator ConvL \
+    --faults reference --dry-run --json >"$out/convl-plan.json"
+"$nf" train --base "$out/resnet18.safetensors" --data-dir "$data" --generator ConvL \
+    --faults reference --epochs 1 --out "$out/convl" --json >"$out/convl.json"

@@ -1,6 +1,7 @@
 //! Networks as data, and the one compiler that turns them into dispatches.
 
 mod adopt;
+mod build;
 mod compiler;
 mod cut;
 mod frozen;

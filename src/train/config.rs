@@ -122,8 +122,13 @@ pub struct TrainConfig {
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
     pub data_dir: PathBuf,
-    /// Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP
-    #[arg(long, value_name = "NAME", default_value = "ConvS")]
+    /// Name of the generator
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "ConvS",
+        help = "Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP"
+    )]
     pub generator: String,
     /// What faulty cells do: flip, stuck-at, reference (the map of the paper's code)
     #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
