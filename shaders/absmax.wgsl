@@ -18,8 +18,10 @@ struct AbsmaxParams {
 @group(0) @binding(2) var<storage, read_write> scales: array<f32>; // one per quantised tensor
 
 override WG_SIZE: u32 = 64u;
-// Independent loads per turn: they overlap, and the turns stay below 65,535.
+// Independent loads per turn overlap.
 const UNROLL: u32 = 8u;
+// Turns of the inner loop: both loops stay below 65,535, where some drivers end them.
+const TURNS: u32 = 1024u;
 
 var<workgroup> largest: array<u32, WG_SIZE>;
 
@@ -38,12 +40,16 @@ fn main(
         return;
     }
     var most = 0u;
-    for (var i = lane; i < params.len; i += UNROLL * WG_SIZE) {
-        let m0 = max(magnitude(i), magnitude(i + WG_SIZE));
-        let m1 = max(magnitude(i + 2u * WG_SIZE), magnitude(i + 3u * WG_SIZE));
-        let m2 = max(magnitude(i + 4u * WG_SIZE), magnitude(i + 5u * WG_SIZE));
-        let m3 = max(magnitude(i + 6u * WG_SIZE), magnitude(i + 7u * WG_SIZE));
-        most = max(most, max(max(m0, m1), max(m2, m3)));
+    let span = TURNS * UNROLL * WG_SIZE;
+    for (var start = 0u; start < params.len; start += span) {
+        let end = min(start + span, params.len);
+        for (var i = start + lane; i < end; i += UNROLL * WG_SIZE) {
+            let m0 = max(magnitude(i), magnitude(i + WG_SIZE));
+            let m1 = max(magnitude(i + 2u * WG_SIZE), magnitude(i + 3u * WG_SIZE));
+            let m2 = max(magnitude(i + 4u * WG_SIZE), magnitude(i + 5u * WG_SIZE));
+            let m3 = max(magnitude(i + 6u * WG_SIZE), magnitude(i + 7u * WG_SIZE));
+            most = max(most, max(max(m0, m1), max(m2, m3)));
+        }
     }
     largest[lane] = most;
     for (var half = WG_SIZE / 2u; half > 0u; half /= 2u) {

@@ -1,6 +1,8 @@
 // Sums a weight gradient's partial results and files it in PyTorch's order.
 //
-//   gradients[offset + i] = sum_j partial[j, r, s, c, k], i = index of (k, c, r, s) or (c, k, r, s)
+//   gradients[offset + i] (+)= sum_j partial[j, r, s, c, k]
+//
+// with i the index of (k, c, r, s), or of (c, k, r, s).
 //
 // Grid:    one invocation per weight.
 // Twin:    src/reference/weight_gradient.rs
@@ -14,6 +16,7 @@ struct WeightGradientParams {
     k: u32,           // channels out (columns of partial), without padding
     row_major_c: u32, // 1: the order is [C, K, R, S], else [K, C, R, S]
     offset: u32,      // of the tensor in gradients
+    accumulate: u32,  // 1: add to what is there, the sum of the parts of a batch before this one
 }
 
 @group(0) @binding(0) var<uniform> params: WeightGradientParams;
@@ -44,6 +47,9 @@ fn main(
     var sum = 0.0;
     for (var j = 0u; j < params.chunks; j++) {
         sum += partial[j * taps * rows * columns + at];
+    }
+    if params.accumulate == 1u {
+        sum += gradients[params.offset + i];
     }
     gradients[params.offset + i] = sum;
 }

@@ -65,9 +65,9 @@ pub struct EvalArgs {
         allow_negative_numbers = true
     )]
     seeds: String,
-    /// Bits per stored weight, 2 to 8
-    #[arg(long, value_name = "BITS", default_value_t = 8)]
-    precision: u32,
+    /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
+    #[arg(long, value_name = "BITS")]
+    precision: Option<u32>,
     /// The first N test images (default: all)
     #[arg(long, value_name = "N")]
     images: Option<usize>,
@@ -114,6 +114,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let dataset = base.dataset(args.dataset.as_deref())?;
     let mut set = data::open_sized(&dataset, &args.data_dir, Split::Test, base.side())?;
     base.fits(&dataset, set.classes)?;
+    let precision = base.precision(args.precision)?;
     if let Some(images) = args.images {
         if images == 0 || images > set.len() {
             let what = format!("{images} of {} test images", set.len());
@@ -131,7 +132,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             base: (&base.graph, &base.weights),
             generator: generator.map(|g| (&g.graph, &g.weights)),
             set: &set,
-            precision: args.precision,
+            precision,
             faults: &faults,
             seeds: &seeds,
             batch: args.batch_size,
@@ -149,7 +150,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             save_logits(path, &measured, seeds.len() * faults.len(), set.len())?;
         }
         let named = generator.map(|g| (g.graph.name.as_str(), g.sha256.as_str()));
-        runs.push(document(&gpu, &base, named, &set, args.precision, &seeds, &measured));
+        runs.push(document(&gpu, &base, named, &set, precision, &seeds, &measured));
     }
     if args.json {
         return output::print(&Document::new(runs).to_json());

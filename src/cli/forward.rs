@@ -144,7 +144,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let loss = labels.as_deref().map(Loss::CrossEntropy);
     let loss = loss.or(upstream.as_deref().map(Loss::Upstream));
     let faults = args.faults()?;
-    let precision = args.precision.unwrap_or(8);
+    let precision = net.precision(args.precision)?;
     let gpu = args.gpu.open(args.quiet)?;
     let pass = forward::base(
         &gpu,
@@ -235,7 +235,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
         return Err(Error::argument("--eopm", "it needs --ber", "as in --ber 0.01"));
     };
     let lambda = args.lambda.unwrap_or(5.0);
-    let precision = args.precision.unwrap_or(8);
+    let precision = net.precision(args.precision)?;
     let gpu = args.gpu.open(args.quiet)?;
     let pass = forward::eopm(
         &gpu,

@@ -26,15 +26,15 @@ pub struct TransformArgs {
     /// Folder for NAME.original.png, NAME.transformed.png and NAME.difference.png
     #[arg(long, value_name = "DIR")]
     out_dir: PathBuf,
+    /// Rows and columns that images are resized to, as the generator was trained for
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    side: u32,
     #[command(flatten)]
     gpu: GpuArgs,
     /// No messages
     #[arg(long)]
     quiet: bool,
 }
-
-/// Side of the images that the generators are trained for.
-const SIDE: u32 = 32;
 
 /// Writes original, transformed and difference of each image.
 ///
@@ -47,7 +47,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
         let what = "the file does not say which generator it holds";
         return Err(Error::format(&args.generator, what, hint));
     };
-    let graph = models::generator(name, SIDE)?;
+    let graph = models::generator(name, args.side)?;
     graph.check(&weights)?;
     let stem = |path: &Path| path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let mut stems: Vec<_> = args.images.iter().map(|p| stem(p)).collect();
@@ -58,13 +58,13 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     }
     let mut pixels = Vec::new();
     for path in &args.images {
-        pixels.extend(read(path)?);
+        pixels.extend(read(path, args.side)?);
     }
     let set = ImageSet {
         name: "images".into(),
         split: Split::Test,
-        height: SIDE,
-        width: SIDE,
+        height: args.side,
+        width: args.side,
         classes: 1,
         class_names: vec!["image".into()],
         labels: vec![0; args.images.len()],
@@ -77,7 +77,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     let [originals, fused] = fuse_images(&gpu, &net, &images)?;
     let (originals, fused) = (planar(&originals, set.len()), planar(&fused, set.len()));
     std::fs::create_dir_all(&args.out_dir).map_err(|e| Error::write(&args.out_dir, e))?;
-    let side = SIDE as usize;
+    let side = args.side as usize;
     for (path, (original, fused)) in args.images.iter().zip(originals.iter().zip(&fused)) {
         let stem = stem(path).unwrap_or_else(|| "image".into());
         let file = |kind: &str| args.out_dir.join(format!("{stem}.{kind}.png"));
@@ -92,13 +92,13 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     Ok(())
 }
 
-/// An image file as u8 planes `[3, 32, 32]`.
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// An image file as u8 planes `[3, side, side]`.
+fn read(path: &Path, side: u32) -> Result<Vec<u8>> {
     let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
     let image = image::load_from_memory(&bytes).map_err(|e| {
         Error::format(path, format!("not an image: {e}"), "give a PNG, JPEG or PPM file")
     })?;
     let filter = image::imageops::FilterType::Triangle;
-    let image = image.resize_exact(SIDE, SIDE, filter).to_rgb8();
+    let image = image.resize_exact(side, side, filter).to_rgb8();
     Ok((0..3).flat_map(|c| image.as_raw().iter().skip(c).step_by(3)).copied().collect())
 }

@@ -185,7 +185,13 @@ impl Tape {
         self.sections.push(self.entries.len());
     }
 
-    /// Dispatches written down so far.
+    /// Dispatches, without copies and clears.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry, Entry::Dispatch { .. })).count()
+    }
+
+    /// Entries written down so far.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()

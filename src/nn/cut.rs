@@ -45,20 +45,18 @@ impl Cut {
         while together > 1 && most(together) == 0 {
             together = together.div_ceil(2);
         }
-        Self::new(
-            n,
-            micro_batch.unwrap_or_else(|| most(together).clamp(1, n.max(1))),
-            copies,
-            together,
-        )
+        let fits = most(together).clamp(1, n.max(1));
+        let parts = micro_batch.map_or(fits, |asked| fits.min(asked));
+        Self::new(n, parts, copies, together)
     }
 
-    /// Half of the images together, then half of the copies.
+    /// Half of the copies together, whose weights and values take most of the memory, then half of the
+    /// images of a part.
     fn smaller(&self, copies: u32) -> Option<Self> {
         let (n, most) = (self.parts.iter().sum(), self.parts.iter().copied().max()?);
-        match (most, self.copies) {
-            (2.., _) => Some(Self::new(n, most / 2, copies, self.copies)),
-            (_, 2..) => Some(Self::new(n, 1, copies, self.copies / 2)),
+        match (self.copies, most) {
+            (2.., _) => Some(Self::new(n, most, copies, self.copies / 2)),
+            (_, 2..) => Some(Self::new(n, most / 2, copies, 1)),
             _ => None,
         }
     }
@@ -87,9 +85,9 @@ pub fn most_images(gpu: &Gpu, nets: &[(&Graph, u32)], largest: u64) -> u32 {
     u32::try_from(limit / image.unwrap_or(1).max(1)).unwrap_or(u32::MAX)
 }
 
-/// Builds something for a batch of `n` images, cut so that every tensor of `nets` (with the copies that
-/// each has) fits one binding, and further as long as the adapter runs out of memory. With
-/// `micro_batch` parts have so many images, come what may.
+/// Builds a step of frozen copies for a batch of `n` images, cut so that every tensor of `nets` (with the copies that
+/// each has) fits one binding, and further as long as the adapter runs out of memory. A part
+/// has `micro_batch` images at most.
 ///
 /// # Errors
 /// Those of `build`, and what does not fit one image and one copy at a time.
@@ -107,7 +105,7 @@ pub fn fit<T>(
             Ok(built) => return Ok(built),
             Err(error) => error,
         };
-        let next = cut.smaller(copies).filter(|_| micro_batch.is_none() && error.is_size());
+        let next = cut.smaller(copies).filter(|_| error.is_size());
         match next {
             Some(next) => cut = next,
             None => return Err(error),

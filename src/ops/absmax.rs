@@ -3,7 +3,7 @@
 use super::quantize;
 use crate::{
     error::{Error, Result},
-    kernel::{Grid, MAX_GROUPS, Plan},
+    kernel::{Grid, Plan},
 };
 
 crate::params! {
@@ -26,17 +26,17 @@ crate::kernel! {
     bindings: [("parameters", Read), ("scales", ReadWrite)],
 }
 
-/// Weights that 65,535 turns of the smallest workgroup cover, eight to a turn and invocation: a
-/// software adapter ends loops there.
-const MOST: u64 = MAX_GROUPS * 8 * 32;
+/// Weights at most: 65,535 turns of the outer loop with the smallest workgroup would reach further, but
+/// indices past the end must fit 32 bits too.
+const MOST: u64 = 1 << 31;
 
 /// `scales[index] = max|w| / (2^(bits - 1) - 1)` over `parameters[offset..offset + len]`.
 ///
 /// No other scale is touched.
 ///
 /// # Errors
-/// The tensor is empty, not inside the arena or longer than 16,776,960 weights; no such scale;
-/// not 2 to 8 bits.
+/// The tensor is empty, not inside the arena or longer than 2^31 weights; no such scale; not 2 to 8
+/// bits.
 pub fn plan(
     offset: u32,
     len: u32,
@@ -65,7 +65,7 @@ mod tests {
         assert!(plan(0, 0, 10, 0, 1, 8).is_err());
         assert!(plan(0, 4, 10, 3, 3, 8).is_err());
         assert!(plan(0, 4, 10, 0, 3, 9).is_err());
-        assert!(plan(0, 16_776_960, 1 << 30, 0, 1, 8).is_ok());
-        assert!(plan(0, 16_776_961, 1 << 30, 0, 1, 8).is_err());
+        assert!(plan(0, 1 << 31, u32::MAX, 0, 1, 8).is_ok());
+        assert!(plan(0, (1 << 31) + 1, u32::MAX, 0, 1, 8).is_err());
     }
 }

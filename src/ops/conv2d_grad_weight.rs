@@ -85,13 +85,18 @@ pub static KERNEL: KernelDesc = KernelDesc {
 /// Pixels that one partial result sums at most, about: long enough to pay for storing it, short
 /// enough for parallelism and for llvmpipe's limit of 65,535 loop turns.
 const CHUNK_PIXELS: u32 = 2048;
+/// Bytes of all partial results, at most, where that still leaves one: half of the smallest binding that
+/// WebGPU guarantees.
+const PARTIAL_BYTES: u64 = 64 << 20;
 
 /// Image rows of dy per partial result, and the number of partial results. Depends on the shape
 /// alone, so that sums have the same order on every adapter.
 fn chunking(conv: Conv2d) -> (u32, u32) {
     let small = if conv.transposed { conv.x } else { conv.y };
     let lines = small.n * small.h;
-    let rows = (CHUNK_PIXELS / small.w).clamp(1, lines);
+    let most =
+        (PARTIAL_BYTES / partial_shape(conv).bytes().max(1)).clamp(1, u64::from(lines)) as u32;
+    let rows = (CHUNK_PIXELS / small.w).max(lines.div_ceil(most)).clamp(1, lines);
     (rows, lines.div_ceil(rows))
 }
 

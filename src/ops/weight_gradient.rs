@@ -1,5 +1,6 @@
 //! Sum of a weight gradient's partial results, `shaders/weight_gradient.wgsl`.
 
+use super::learned_image_grad::Into;
 use crate::{
     error::{Error, Result},
     kernel::{Grid, Plan},
@@ -23,6 +24,8 @@ crate::params! {
         row_major_c: u32,
         /// First float of the tensor in the gradients.
         offset: u32,
+        /// Whether the sum is added to what is there.
+        accumulate: u32,
     }
 }
 
@@ -32,7 +35,8 @@ crate::kernel! {
     bindings: [("partial", Read), ("gradients", ReadWrite)],
 }
 
-/// Sums `chunks` partial results of shape `w` into the flat gradients at `offset`.
+/// Sums `chunks` partial results of shape `w` into the flat gradients at `offset`: in place of what is
+/// there, or added to it (the later parts of a batch).
 ///
 /// # Errors
 /// The tensor does not fit the gradients.
@@ -42,6 +46,7 @@ pub fn plan(
     row_major_c: bool,
     offset: u32,
     gradients_len: u32,
+    into: Into,
 ) -> Result<Plan> {
     if offset.checked_add(w.len()).is_none_or(|end| end > gradients_len) {
         return Err(Error::Shape(format!("{w} at {offset} is past {gradients_len} gradients")));
@@ -54,6 +59,7 @@ pub fn plan(
         k: w.k,
         row_major_c: u32::from(row_major_c),
         offset,
+        accumulate: u32::from(into == Into::Sum),
     };
     let bytes = vec![w.bytes() * u64::from(chunks), u64::from(gradients_len) * 4];
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(w.len())), bytes)

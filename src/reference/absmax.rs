@@ -29,6 +29,8 @@ pub fn cases() -> Result<Vec<Case>> {
         (2_049, 2_048, 8),
         (9_001, 0, 7),
         (9_001, 9_000, 6),
+        (600_001, 600_000, 8), // past the first turn of the outer loop
+        (600_001, 262_143, 8),
     ];
     for (i, (len, at, bits)) in (0..).zip(tensors) {
         let mut random = Random::new(i);

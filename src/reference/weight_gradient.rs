@@ -3,7 +3,7 @@
 use crate::{
     conformance::{Case, Data, Random, Want},
     error::Result,
-    ops,
+    ops::{self, learned_image_grad::Into},
     shape::Rsck,
 };
 
@@ -44,28 +44,37 @@ pub fn cases() -> Result<Vec<Case>> {
         (Rsck::new(3, 3, 16, 8), 17, true),
         MANY,
     ] {
-        for exact in [false, true] {
-            if (w, chunks, row_major_c) == MANY && !exact {
+        for (exact, into) in
+            [(false, Into::Place), (true, Into::Place), (false, Into::Sum), (true, Into::Sum)]
+        {
+            if (w, chunks, row_major_c) == MANY && (!exact || into == Into::Sum) {
                 continue;
             }
             let mut random = Random::new(w.len() + chunks);
             let len = (w.padded_len() * chunks) as usize;
             let partial = if exact { random.integers(len, 100) } else { random.floats(len) };
             let (offset, after) = (3, 6);
-            let before = random.floats((offset + w.len() + after) as usize);
+            let all = (offset + w.len() + after) as usize;
+            let before = if exact { random.integers(all, 100) } else { random.floats(all) };
             let mut want: Vec<f64> = before.iter().map(|&v| f64::from(v)).collect();
             let mut bounds = vec![0.0; want.len()];
             for (i, (value, size)) in
                 sum(w, chunks as usize, row_major_c, &partial).into_iter().enumerate()
             {
-                want[offset as usize + i] = value;
-                let error = f64::from(chunks) * f64::from(f32::EPSILON) * size;
+                let at = offset as usize + i;
+                let earlier = if into == Into::Sum { want[at] } else { 0.0 };
+                want[at] = earlier + value;
+                let error =
+                    f64::from(chunks + 1) * f64::from(f32::EPSILON) * (size + earlier.abs());
                 bounds[offset as usize + i] = if exact { 0.0 } else { error };
             }
             let total = offset + w.len() + after;
             cases.push(Case {
-                label: format!("{w} x{chunks} {}", if exact { "integers" } else { "floats" }),
-                plan: ops::weight_gradient::plan(w, chunks, row_major_c, offset, total)?,
+                label: format!(
+                    "{w} x{chunks} {into:?} {}",
+                    if exact { "integers" } else { "floats" }
+                ),
+                plan: ops::weight_gradient::plan(w, chunks, row_major_c, offset, total, into)?,
                 data: vec![
                     Data::input(&partial),
                     Data::in_out(&before, Want::bounded(want, bounds)),

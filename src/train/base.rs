@@ -93,6 +93,14 @@ impl BaseNet {
         })
     }
 
+    /// Bits per stored weight: as given, else what the file says, else 8.
+    ///
+    /// # Errors
+    /// The file says something that is no number of bits.
+    pub fn precision(&self, given: Option<u32>) -> Result<u32> {
+        Ok(given.or(self.weights.meta_as("precision")?).unwrap_or(8))
+    }
+
     /// Rows and columns of the images that it takes.
     #[must_use]
     pub fn side(&self) -> u32 {

@@ -45,7 +45,8 @@ impl Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Augment {
-    /// As the reference code, but traffic signs are not mirrored: half of them would get a wrong label.
+    /// As the reference code, but the signs of gtsrb and the digits of mnist are not mirrored: many would
+    /// get a wrong label.
     Safe,
     /// As the reference code: crops moved by up to 4 pixels, mirrored half of the time; traffic signs
     /// moved by up to 35 % and scaled by 0.65 to 1.35 before that; folders of images cropped at random.
@@ -59,9 +60,11 @@ impl Augment {
     #[must_use]
     pub fn of(self, dataset: &str) -> Changes {
         let signs = dataset == "gtsrb";
+        // Signs and digits change their meaning in a mirror.
+        let directed = signs || dataset == "mnist";
         Changes {
             crop: self != Self::None,
-            mirror: self == Self::Reference || self == Self::Safe && !signs,
+            mirror: self == Self::Reference || self == Self::Safe && !directed,
             scale: self != Self::None && signs,
         }
     }
@@ -139,9 +142,9 @@ pub struct TrainConfig {
     /// One chip: the fault map of this seed at every step (default: fresh maps)
     #[arg(long, value_name = "SEED")]
     pub chip: Option<u64>,
-    /// Bits per stored weight, 2 to 8
-    #[arg(long, value_name = "BITS", default_value_t = 8)]
-    pub precision: u32,
+    /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
+    #[arg(long, value_name = "BITS")]
+    pub precision: Option<u32>,
     /// Perturbed copies of the base per step; a chip has one
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub copies: u32,
@@ -157,7 +160,7 @@ pub struct TrainConfig {
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub batch_size: u32,
-    /// Images that run together; the result is that of the whole batch (default: as many as fit)
+    /// Images that run together, at most; the result is that of the whole batch
     #[arg(long, value_name = "auto|N", value_parser = micro_batch, default_value = "auto")]
     pub micro_batch: MicroBatch,
     /// Learning rate of Adam
@@ -247,7 +250,7 @@ impl TrainConfig {
         positive("--images", self.images.unwrap_or(1) as u64)?;
         real("--lr", self.lr)?;
         real("--lambda", self.lambda)?;
-        precision(self.precision)
+        precision(self.precision.unwrap_or(8))
     }
 }
 
@@ -276,7 +279,7 @@ pub struct PretrainConfig {
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub batch_size: u32,
-    /// Images that run together; the result is that of the whole batch (default: as many as fit)
+    /// Images that run together, at most; the result is that of the whole batch
     #[arg(long, value_name = "auto|N", value_parser = micro_batch, default_value = "auto")]
     pub micro_batch: MicroBatch,
     /// Learning rate of SGD

@@ -99,7 +99,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     let images = DeviceImages::streamed(base.side(), base.side(), &[]);
     let settings = EopmSettings {
         base: (&base.graph, &base.weights),
-        precision: config.precision,
+        precision: base.precision(config.precision)?,
         perturbed: config.perturbed_copies(),
         faults: config.fault_model()?,
         maps: config.maps()?,
@@ -125,7 +125,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         parts: cut.parts.clone(),
         copies_together: cut.copies,
         groups: cut.groups,
-        dispatches: tape.len(),
+        dispatches: tape.dispatches(),
         flops: forward + of_group * u64::from(cut.groups) + backward,
         activations: memory.shared,
         activations_unshared: memory.unshared,
@@ -158,6 +158,12 @@ impl fmt::Display for DryRun {
         let (shared, unshared) = (mib(self.activations), mib(self.activations_unshared));
         writeln!(f, "activations {shared} ({unshared} without sharing)")?;
         writeln!(f, "weights     {}; other buffers {}", mib(self.weights), mib(self.others))?;
+        let all = self.activations + self.weights + self.others;
+        writeln!(
+            f,
+            "in all      {}, and the training set; how much is free, no adapter tells",
+            mib(all)
+        )?;
         writeln!(f, "largest     (one binding holds {})", mib(self.binding_limit))?;
         for Sized { what, bytes } in &self.largest {
             writeln!(f, "  {:>12}  {what}", mib(*bytes))?;

@@ -11,6 +11,8 @@ use crate::{
 };
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
+/// Bytes of a training set that may stay on the device; a larger one is streamed.
+const RESIDENT: u64 = 8 << 30;
 /// Threads that make crops: decoding is done by then, and the GPU's driver needs cores too.
 const THREADS: usize = 4;
 /// Batches in the making.
@@ -41,6 +43,7 @@ impl TrainSet {
         if !(data::is_folder(name) && changes.crop) {
             return Ok(Self::Images(data::open_sized(name, dir, Split::Train, side)?));
         }
+        let mut told = 0;
         let set = FolderSet::open(Path::new(name), Split::Train, side, dir, &mut |event| {
             let text = match event {
                 CacheEvent::Planned { path, images, bytes } => format!(
@@ -48,9 +51,8 @@ impl TrainSet {
                     path.display(),
                     bytes as f64 / 1e9
                 ),
-                CacheEvent::Decoded { done, total }
-                    if done * 10 / total > (done - 1) * 10 / total =>
-                {
+                CacheEvent::Decoded { done, total } if done * 10 / total.max(1) > told => {
+                    told = done * 10 / total.max(1);
                     format!("decoded {done} of {total} images")
                 }
                 CacheEvent::Kept { .. } | CacheEvent::Decoded { .. } => String::new(),
@@ -96,7 +98,7 @@ impl TrainSet {
         match self {
             Self::Images(set) => {
                 let tail: BTreeSet<u16> = set.labels[len - n..].iter().copied().collect();
-                if tail.len() == classes || n < classes {
+                if tail.len() == classes {
                     return Ok(set.split_off_tail(n));
                 }
                 let (held, rest) = spread(len, n);
@@ -152,6 +154,9 @@ impl Feed {
         seed: u64,
     ) -> Result<Self> {
         let (images, source) = match set {
+            TrainSet::Images(set) if set.pixels.len() as u64 > RESIDENT => {
+                (DeviceImages::streamed(set.height, set.width, &set.labels), Source::Memory(set))
+            }
             TrainSet::Images(set) => match DeviceImages::upload(gpu, &set) {
                 Ok(images) => (images, Source::Device),
                 Err(Error::OutOfMemory { .. }) => (

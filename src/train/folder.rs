@@ -112,7 +112,14 @@ impl RunFolder {
     ///
     /// # Errors
     /// The device failed, or the file cannot be written (an older checkpoint then stays).
-    pub fn save(&self, gpu: &Gpu, net: &TrainableNet, step: u64, identity: &str) -> Result<()> {
+    pub fn save(
+        &self,
+        gpu: &Gpu,
+        net: &TrainableNet,
+        step: u64,
+        identity: &str,
+        cut: &str,
+    ) -> Result<()> {
         let mut weights = net.weights(gpu)?;
         let len = net.offsets.len as usize;
         for (name, buffer) in [(FIRST, &net.first), (SECOND, &net.second)] {
@@ -123,6 +130,8 @@ impl RunFolder {
         let mut note = |key: &str, value: String| weights.metadata.insert(key.to_owned(), value);
         note("step", step.to_string());
         note("identity", identity.to_owned());
+        note("cut", cut.to_owned());
+        note("commit", env!("NF_COMMIT").to_owned());
         weights.save(self.checkpoint())?;
         let state = serde_json::json!({
             "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
@@ -130,6 +139,39 @@ impl RunFolder {
             "random": "images and fault maps of a step follow from the seed and the step",
         });
         atomic::write(self.state(), format!("{state:#}\n"))
+    }
+
+    /// What the checkpoint's metadata says under a key.
+    fn says(&self, key: &str) -> Result<Option<String>> {
+        let path = self.checkpoint();
+        if !path.exists() {
+            return Ok(None);
+        }
+        Ok(Weights::load(&path)?.meta(key).map(str::to_owned))
+    }
+
+    /// The version of the program that wrote the checkpoint.
+    ///
+    /// # Errors
+    /// A broken checkpoint.
+    pub fn commit(&self) -> Result<Option<String>> {
+        self.says("commit")
+    }
+
+    /// Refuses to go on with steps that are cut in another way than before: sums would have another
+    /// order, and the rest of the run other bits.
+    ///
+    /// # Errors
+    /// [`Error::Format`]: they are.
+    pub fn same_cut(&self, cut: &str) -> Result<()> {
+        match self.says("cut")? {
+            Some(before) if before != cut => Err(Error::format(
+                self.checkpoint(),
+                format!("its steps ran in {before}; now they would run in {cut}"),
+                "free the adapter's memory, so that they run as before",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Puts a checkpoint back; returns its step, 0 for a run that ended before its first checkpoint

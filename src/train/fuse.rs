@@ -44,6 +44,7 @@ struct Run<'a> {
     dataset: String,
     faults: Faults,
     maps: Maps,
+    precision: u32,
 }
 
 /// Trains a generator as `config` says and evaluates it; everything goes to the run's folder.
@@ -73,6 +74,7 @@ pub fn train(
     let mut train_set = TrainSet::open(&dataset, &config.data_dir, base.side(), changes, say)?;
     base.fits(&dataset, train_set.classes())?;
     let test_set = data::open_sized(&dataset, &config.data_dir, Split::Test, base.side())?;
+    let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
     let graph = models::generator(&config.generator, base.side())?;
     let net = TrainableNet::new(
@@ -82,21 +84,22 @@ pub fn train(
         models::GENERATOR_BITS,
     )?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
+    let precision = base.precision(config.precision)?;
     let folder = match &resumed {
         Some((folder, _)) => folder.clone(),
         None => {
-            let saved = TrainConfig { dataset: Some(dataset.clone()), ..config.clone() };
+            let dataset = Some(dataset.clone());
+            let saved = TrainConfig { dataset, precision: Some(precision), ..config.clone() };
             RunFolder::create(&config.out, &saved)?
         }
     };
-    let mut run = Run { gpu, config, folder, base, graph, net, dataset, faults, maps };
+    let mut run = Run { gpu, config, folder, base, graph, net, dataset, faults, maps, precision };
     let done = match resumed {
-        Some(_) => run.folder.restore(gpu, &run.net, &run.identity())?,
+        Some(_) => run.restore(sink)?,
         None => 0,
     };
     let mut lines = JsonLines::resume(run.folder.metrics(), done)?;
     let mut tee = Tee(vec![sink, &mut lines]);
-    let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     let trained = run.steps(train_set, &held_out, done, &mut tee, stop)?;
     run.finish(&test_set, trained, &mut tee, stop)
 }
@@ -121,6 +124,19 @@ impl Run<'_> {
         )
     }
 
+    /// Puts the checkpoint back; says so if another version of the program wrote it.
+    fn restore(&self, sink: &mut dyn Sink) -> Result<u64> {
+        let done = self.folder.restore(self.gpu, &self.net, &self.identity())?;
+        let (then, now) = (self.folder.commit()?, env!("NF_COMMIT"));
+        if let Some(then) = then.filter(|then| then != now) {
+            let what = format!(
+                "commit {then} wrote the checkpoint, this is {now}: the rest may differ in last bits"
+            );
+            sink.event(&Event::Note(what))?;
+        }
+        Ok(done)
+    }
+
     /// Runs the training steps from `done` on.
     fn steps(
         &mut self,
@@ -139,7 +155,7 @@ impl Run<'_> {
         let mut feed = Feed::new(gpu, train_set, sampler, done..steps, config.seed)?;
         let settings = EopmSettings {
             base: (&self.base.graph, &self.base.weights),
-            precision: config.precision,
+            precision: self.precision,
             perturbed: config.perturbed_copies(),
             faults: self.faults,
             maps: self.maps,
@@ -148,6 +164,10 @@ impl Run<'_> {
             micro_batch: config.micro_batch,
         };
         let mut program = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
+        let cut = program.cut().describe();
+        if done > 0 {
+            self.folder.same_cut(&cut)?;
+        }
         let chip = config.chip.map_or("a fresh map a step".into(), |c| format!("chip {c}"));
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
         plan.push(format!("faults: {} at a rate of {}, {chip}", config.faults, config.ber));
@@ -161,7 +181,7 @@ impl Run<'_> {
             steps,
             done,
         }))?;
-        let stored_bits = self.base.graph.faultable_weights() * u64::from(config.precision);
+        let stored_bits = self.base.graph.faultable_weights() * u64::from(self.precision);
         let started = Instant::now();
         let mut last = (Instant::now(), done);
         // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
@@ -193,18 +213,20 @@ impl Run<'_> {
                 }))?;
             }
             let stopped = stop();
-            if done.is_multiple_of(config.eval_every.unwrap_or(per_epoch))
-                && done < steps
-                && !stopped
-            {
-                self.glance(held_out, done, epoch, sink)?;
-                last = (Instant::now(), done);
-            }
             if done.is_multiple_of(config.checkpoint_every.unwrap_or(per_epoch)) && done < steps
                 || stopped
             {
-                self.folder.save(gpu, &self.net, done, &self.identity())?;
+                self.folder.save(gpu, &self.net, done, &self.identity(), &cut)?;
                 sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
+                last = (Instant::now(), done);
+            }
+            // Behind the checkpoint: an evaluation that fails loses nothing.
+            if done.is_multiple_of(config.eval_every.unwrap_or(per_epoch))
+                && done < steps
+                && !stopped
+                && !held_out.is_empty()
+            {
+                self.glance(held_out, done, epoch, sink)?;
                 last = (Instant::now(), done);
             }
             if stopped {
@@ -215,7 +237,7 @@ impl Run<'_> {
                 return Err(Error::Interrupted);
             }
         }
-        self.folder.save(gpu, &self.net, steps, &self.identity())?;
+        self.folder.save(gpu, &self.net, steps, &self.identity(), &cut)?;
         let (epochs, seconds) = (steps.div_ceil(per_epoch), started.elapsed().as_secs_f64());
         Ok(Trained { steps, epochs, seconds })
     }
@@ -249,7 +271,7 @@ impl Run<'_> {
             base: (&self.base.graph, &self.base.weights),
             generator: Some((&self.graph, weights)),
             set,
-            precision: self.config.precision,
+            precision: self.precision,
             faults: &[self.faults],
             seeds,
             batch: EVAL_BATCH,
@@ -306,7 +328,7 @@ impl Run<'_> {
             &self.base,
             Some((&self.graph.name, &sha256(self.folder.generator())?)),
             &test_set,
-            config.precision,
+            self.precision,
             &seeds,
             &m,
         );
@@ -318,7 +340,7 @@ impl Run<'_> {
             &self.base,
             (&self.graph, &weights),
             &test_set,
-            config.precision,
+            self.precision,
             self.faults,
             seeds[0],
             &self.folder.images(),

@@ -92,6 +92,8 @@ pub fn pretrain(
         let stopped = stop();
         if done.is_multiple_of(per_epoch) && done < steps || stopped {
             let weights = net.weights(gpu)?;
+            // First the file: an evaluation that fails loses nothing.
+            save(gpu, config, weights.clone(), None, done)?;
             let accuracy =
                 accuracy(gpu, &graph, &weights, config.precision, &test.clone().take(GLANCE))?;
             sink.event(&Event::Evaluated(Evaluated {
@@ -101,7 +103,7 @@ pub fn pretrain(
                 split: "test".into(),
                 ..Evaluated::default()
             }))?;
-            save(gpu, config, weights, accuracy, done)?;
+            save(gpu, config, weights, Some(accuracy), done)?;
             last = (Instant::now(), done);
         }
         if stopped {
@@ -111,6 +113,7 @@ pub fn pretrain(
         }
     }
     let weights = net.weights(gpu)?;
+    save(gpu, config, weights.clone(), None, steps)?;
     let accuracy = accuracy(gpu, &graph, &weights, config.precision, &test)?;
     sink.event(&Event::Evaluated(Evaluated {
         step: steps,
@@ -119,7 +122,7 @@ pub fn pretrain(
         split: "test".into(),
         ..Evaluated::default()
     }))?;
-    save(gpu, config, weights, accuracy, steps)?;
+    save(gpu, config, weights, Some(accuracy), steps)?;
     finish(sink, config, Outcome::Complete, steps, started)?;
     Ok(accuracy)
 }
@@ -165,7 +168,7 @@ fn save(
     gpu: &Gpu,
     config: &PretrainConfig,
     mut weights: Weights,
-    accuracy: f64,
+    accuracy: Option<f64>,
     steps: u64,
 ) -> Result<()> {
     let command = format!(
@@ -189,9 +192,11 @@ fn save(
         ("seed", config.seed.to_string()),
         ("adapter", gpu.report().line()),
         ("commit", env!("NF_COMMIT").to_owned()),
-        ("accuracy", format!("{accuracy:.2}")),
     ] {
         weights.metadata.insert(key.to_owned(), value);
+    }
+    if let Some(accuracy) = accuracy {
+        weights.metadata.insert("accuracy".to_owned(), format!("{accuracy:.2}"));
     }
     weights.save(&config.out)
 }

@@ -40,9 +40,9 @@ pub fn save(
     chosen.truncate(EXAMPLES);
     let set = set.select(&chosen);
     let images = DeviceImages::upload(gpu, &set)?;
-    let fuse = FrozenNet::new(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?;
+    let fuse = FrozenNet::for_inference(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?;
     fuse.injector(gpu, 1, None)?.run(gpu, &[0])?;
-    let faulty = FrozenNet::new(gpu, &base.graph, &base.weights, precision, 1)?;
+    let faulty = FrozenNet::for_inference(gpu, &base.graph, &base.weights, precision, 1)?;
     faulty.injector(gpu, 0, Some(faults))?.run(gpu, &[seed])?;
     let n = set.len() as u32;
     let answers = |logits: &[f32]| -> Vec<usize> {

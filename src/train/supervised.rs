@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet, fit},
+    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet},
     ops,
 };
 
@@ -41,8 +41,9 @@ impl Supervised {
         micro_batch: Option<u32>,
         optimiser: (f64, f64),
     ) -> Result<Self> {
-        let net_of = [(&net.graph, 1)];
-        fit(gpu, n, 1, &net_of, micro_batch, |cut| Self::build(gpu, net, images, cut, optimiser))
+        // Smaller parts would fit a binding, but training keeps the values of all of them: no retry.
+        let cut = Cut::that_fits(gpu, n, 1, &[(&net.graph, 1)], micro_batch);
+        Self::build(gpu, net, images, &cut, optimiser)
     }
 
     fn build(

@@ -272,28 +272,29 @@ impl Compiler<'_> {
         dy: &[BufferId],
         gradients: BufferId,
     ) -> Result<()> {
-        let inputs = self.parts(x)?;
-        let mut at = 0;
-        let plan = |input: Value| {
-            let (conv, dy) = (convs[at], dy[at]);
-            at += 1;
-            let bound = if conv.transposed { [dy, input.id] } else { [input.id, dy] };
-            Ok((ops::conv2d_grad_weight::plan(conv)?, bound.to_vec()))
-        };
-        let partial = self.partials("weight gradient", &inputs, plan)?;
-        let chunks = convs.iter().map(|&conv| ops::conv2d_grad_weight::chunks(conv)).sum();
         // Rows of a partial result are the input channels, of a transposed convolution the output
         // channels; PyTorch stores [K, C, R, S] and [C, K, R, S]: columns first in both. A fully
         // connected layer's channels are its image's pixels and channels.
         let shape = self.graph.layers[layer].shape;
-        let plan = ops::weight_gradient::plan(
-            if convs[0].transposed { shape.transposed() } else { shape },
-            chunks,
-            false,
-            self.vectors.weight[layer],
-            self.vectors.len,
-        )?;
-        self.tape.push(plan, &[partial, gradients])
+        let shape = if convs[0].transposed { shape.transposed() } else { shape };
+        // Part by part: the partial results of a whole batch would outgrow a binding.
+        for (part, input) in self.parts(x)?.into_iter().enumerate() {
+            let conv = convs[part];
+            let plan = ops::conv2d_grad_weight::plan(conv)?;
+            let partial = self.tape.transient("weight gradient", plan.bytes[2]);
+            let (x, dy) = if conv.transposed { (dy[part], input.id) } else { (input.id, dy[part]) };
+            self.tape.push(plan, &[x, dy, partial])?;
+            let plan = ops::weight_gradient::plan(
+                shape,
+                ops::conv2d_grad_weight::chunks(conv),
+                false,
+                self.vectors.weight[layer],
+                self.vectors.len,
+                if part == 0 { Into::Place } else { Into::Sum },
+            )?;
+            self.tape.push(plan, &[partial, gradients])?;
+        }
+        Ok(())
     }
 
     fn bias_gradient(
