@@ -39,8 +39,8 @@ pub struct EvalArgs {
     /// Weights of a generator; several files give several tables
     #[arg(long, value_name = "FILE")]
     generator: Vec<PathBuf>,
-    /// Data set (default: the one that the base was trained on)
-    #[arg(long, value_name = "NAME")]
+    /// Data set, or a folder of images (default: the one that the base was trained on)
+    #[arg(long, value_name = "NAME|DIR")]
     dataset: Option<String>,
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]

@@ -1,7 +1,7 @@
 //! Lifetime-based memory plan: transients whose lives do not overlap share a buffer.
 
 use super::{
-    program::Buffer,
+    buffer::Buffer,
     tape::{Origin, Tape},
 };
 

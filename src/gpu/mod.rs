@@ -2,6 +2,7 @@
 
 mod adapter;
 mod arena;
+mod buffer;
 mod device;
 mod profile;
 mod program;
@@ -10,7 +11,8 @@ mod trusted;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
 pub use arena::TapeMemory;
+pub use buffer::Buffer;
 pub use device::Gpu;
 pub use profile::{Clock, StepTime};
-pub use program::{Buffer, Program};
+pub use program::Program;
 pub use tape::{BufferId, Tape};

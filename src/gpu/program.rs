@@ -3,6 +3,7 @@
 
 use super::{
     arena,
+    buffer::Buffer,
     device::{Gpu, Pipeline},
     tape::{BufferId, Entry, Origin, Tape},
 };
@@ -15,85 +16,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use std::time::{Duration, Instant};
-
-/// A buffer on the device. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Buffer {
-    pub(super) raw: wgpu::Buffer,
-    bytes: u64,
-}
-
-impl Buffer {
-    /// A buffer that several programs can import, of zeros at first.
-    ///
-    /// # Errors
-    /// Too large for the adapter, or no memory is left.
-    pub fn new(gpu: &Gpu, label: &str, bytes: u64) -> Result<Self> {
-        let bytes = bytes.next_multiple_of(4).max(16);
-        Ok(Self { raw: gpu.create_buffer(label, bytes, USAGE)?, bytes })
-    }
-
-    /// A buffer with contents.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn with<T: bytemuck::NoUninit>(gpu: &Gpu, label: &str, contents: &[T]) -> Result<Self> {
-        let contents: &[u8] = bytemuck::cast_slice(contents);
-        let buffer = Self::new(gpu, label, contents.len() as u64)?;
-        buffer.write(gpu, 0, contents);
-        Ok(buffer)
-    }
-
-    /// Size in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Writes at a byte offset (a multiple of 4), before the next submitted work.
-    pub fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, offset: u64, contents: &[T]) {
-        let contents: &[u8] = bytemuck::cast_slice(contents);
-        if contents.len().is_multiple_of(4) {
-            gpu.queue.write_buffer(&self.raw, offset, contents);
-        } else {
-            let mut padded = contents.to_vec();
-            padded.resize(contents.len().next_multiple_of(4), 0);
-            gpu.queue.write_buffer(&self.raw, offset, &padded);
-        }
-    }
-
-    /// Reads the whole buffer; waits for everything submitted before.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let back = gpu.create_buffer("readback", self.bytes, usage)?;
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&self.raw, 0, &back, 0, self.bytes);
-        gpu.queue.submit([encoder.finish()]);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        back.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            // The receiver waits below; it is gone only if waiting itself failed.
-            let _ = sender.send(result);
-        });
-        gpu.wait("read a buffer back")?;
-        let refused = |message: String| Error::Gpu { doing: "read a buffer back".into(), message };
-        match receiver.try_recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(refused(e.to_string())),
-            Err(e) => return Err(refused(e.to_string())),
-        }
-        let view = back.slice(..).get_mapped_range().map_err(|e| refused(e.to_string()))?;
-        // The mapping need not be aligned for T: copy element by element.
-        Ok(view.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
-    }
-}
-
-const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
-    .union(wgpu::BufferUsages::COPY_SRC)
-    .union(wgpu::BufferUsages::COPY_DST);
 
 /// Longest GPU time aimed at for one submission: a Windows watchdog bites at 2 s.
 const SUBMIT_BUDGET: Duration = Duration::from_millis(300);

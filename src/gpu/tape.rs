@@ -1,6 +1,6 @@
 //! A tape: the dispatches of a computation and the buffers between them, written down without a GPU.
 
-use super::program::Buffer;
+use super::buffer::Buffer;
 use crate::{
     error::{Error, Result},
     kernel::{Access, Plan},

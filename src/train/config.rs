@@ -119,8 +119,8 @@ pub struct TrainConfig {
     /// Standard deviation of the base's input per channel
     #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     pub input_std: Option<Vec<f32>>,
-    /// Data set (default: the one that the base was trained on)
-    #[arg(long, value_name = "NAME")]
+    /// Data set, or a folder of images (default: the one that the base was trained on)
+    #[arg(long, value_name = "NAME|DIR")]
     pub dataset: Option<String>,
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
