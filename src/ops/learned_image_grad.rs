@@ -1,6 +1,6 @@
 //! Gradient of a learned image, `shaders/learned_image_grad.wgsl`.
 
-use super::learned_image::check;
+use super::{accumulate::Accumulate, learned_image::check};
 use crate::{
     error::{Error, Result},
     kernel::{Grid, MAX_GROUPS, Plan},
@@ -29,28 +29,19 @@ crate::kernel! {
     bindings: [("dy", Read), ("gradients", ReadWrite)],
 }
 
-/// Whether a gradient replaces what its place holds, or is added to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Into {
-    /// Replaces it.
-    Place,
-    /// Is added to it.
-    Sum,
-}
-
 /// Sums dy over the batch into the image at `offset` of `gradients` (`[C, H, W]`).
 ///
 /// Bindings: dy `[N, H, W, C]`, gradients f32 `[parameters_len]`, changed only at the image's place.
 ///
 /// # Errors
 /// As [`super::learned_image::plan`], or 65,536 images and more.
-pub fn plan(dy: Nhwc, offset: u32, parameters_len: u32, into: Into) -> Result<Plan> {
+pub fn plan(dy: Nhwc, offset: u32, parameters_len: u32, into: Accumulate) -> Result<Plan> {
     check(dy, offset, parameters_len)?;
     if u64::from(dy.n) > MAX_GROUPS {
         return Err(Error::Shape(format!("{} images are too many for one loop", dy.n)));
     }
     let plane = dy.h * dy.w;
-    let accumulate = u32::from(into == Into::Sum);
+    let accumulate = u32::from(into == Accumulate::Add);
     let params = LearnedImageGradParams { n: dy.n, plane, c: dy.c, offset, accumulate };
     let bytes = vec![dy.bytes(), u64::from(parameters_len) * 4];
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(plane)), bytes).costing(dy.bytes() / 4))

@@ -10,4 +10,5 @@ macro_rules! declare {
     };
 }
 crate::for_each_kernel!(declare);
+pub mod accumulate;
 pub mod chunking;

@@ -1,6 +1,6 @@
 //! Sum of a weight gradient's partial results, `shaders/weight_gradient.wgsl`.
 
-use super::learned_image_grad::Into;
+use super::accumulate::Accumulate;
 use crate::{
     error::{Error, Result},
     kernel::{Grid, Plan},
@@ -46,7 +46,7 @@ pub fn plan(
     row_major_c: bool,
     offset: u32,
     gradients_len: u32,
-    into: Into,
+    into: Accumulate,
 ) -> Result<Plan> {
     if offset.checked_add(w.len()).is_none_or(|end| end > gradients_len) {
         return Err(Error::Shape(format!("{w} at {offset} is past {gradients_len} gradients")));
@@ -59,7 +59,7 @@ pub fn plan(
         k: w.k,
         row_major_c: u32::from(row_major_c),
         offset,
-        accumulate: u32::from(into == Into::Sum),
+        accumulate: u32::from(into == Accumulate::Add),
     };
     let bytes = vec![w.bytes() * u64::from(chunks), u64::from(gradients_len) * 4];
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(w.len())), bytes)

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
-    ops::{self, learned_image_grad::Into},
+    ops::{self, accumulate::Accumulate},
     shape::Nhwc,
 };
 
@@ -33,7 +33,9 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(32);
     let mut cases = Vec::new();
     for (shape, offset, len) in PLACES {
-        for (into, whole) in [(Into::Place, false), (Into::Sum, false), (Into::Sum, true)] {
+        for (into, whole) in
+            [(Accumulate::Replace, false), (Accumulate::Add, false), (Accumulate::Add, true)]
+        {
             let elements = (shape.pixels() * shape.c) as usize;
             let mut draw = |len: usize| {
                 if whole { random.integers(len, 99) } else { random.floats(len) }
@@ -44,7 +46,7 @@ pub fn cases() -> Result<Vec<Case>> {
             let mut bounds = vec![0.0; after.len()];
             for (i, (sum, magnitude)) in sums.iter().zip(&magnitudes).enumerate() {
                 let at = offset as usize + i;
-                let old = if into == Into::Sum { after[at] } else { 0.0 };
+                let old = if into == Accumulate::Add { after[at] } else { 0.0 };
                 after[at] = old + sum;
                 // One rounding per image, of the sum of magnitudes at most.
                 let roundings = EPS * (f64::from(shape.n) + 1.0);

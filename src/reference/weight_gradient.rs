@@ -3,7 +3,7 @@
 use crate::{
     conformance::{Case, Data, Random, Want},
     error::Result,
-    ops::{self, learned_image_grad::Into},
+    ops::{self, accumulate::Accumulate},
     shape::Rsck,
 };
 
@@ -44,10 +44,13 @@ pub fn cases() -> Result<Vec<Case>> {
         (Rsck::new(3, 3, 16, 8), 17, true),
         MANY,
     ] {
-        for (exact, into) in
-            [(false, Into::Place), (true, Into::Place), (false, Into::Sum), (true, Into::Sum)]
-        {
-            if (w, chunks, row_major_c) == MANY && (!exact || into == Into::Sum) {
+        for (exact, into) in [
+            (false, Accumulate::Replace),
+            (true, Accumulate::Replace),
+            (false, Accumulate::Add),
+            (true, Accumulate::Add),
+        ] {
+            if (w, chunks, row_major_c) == MANY && (!exact || into == Accumulate::Add) {
                 continue;
             }
             let mut random = Random::new(w.len() + chunks);
@@ -62,7 +65,7 @@ pub fn cases() -> Result<Vec<Case>> {
                 sum(w, chunks as usize, row_major_c, &partial).into_iter().enumerate()
             {
                 let at = offset as usize + i;
-                let earlier = if into == Into::Sum { want[at] } else { 0.0 };
+                let earlier = if into == Accumulate::Add { want[at] } else { 0.0 };
                 want[at] = earlier + value;
                 let error =
                     f64::from(chunks + 1) * f64::from(f32::EPSILON) * (size + earlier.abs());

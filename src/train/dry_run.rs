@@ -49,9 +49,9 @@ pub struct DryRun {
     /// Bytes of other buffers.
     pub others: u64,
     /// The largest buffers.
-    pub largest: Vec<Sized>,
+    pub largest: Vec<Need>,
     /// Buffers that one binding cannot hold: with these the run would stop before its first step.
-    pub too_large: Vec<Sized>,
+    pub too_large: Vec<Need>,
 }
 
 /// A network in numbers.
@@ -71,9 +71,9 @@ impl Network {
     }
 }
 
-/// A buffer.
+/// A buffer that the step needs.
 #[derive(Clone, Debug, Serialize)]
-pub struct Sized {
+pub struct Need {
     /// What it holds.
     pub what: String,
     /// Its bytes.
@@ -114,7 +114,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     let memory = tape.memory();
     let limits = gpu.limits();
     let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    let sized = |(what, bytes): &(String, u64)| Sized { what: what.clone(), bytes: *bytes };
+    let sized = |(what, bytes): &(String, u64)| Need { what: what.clone(), bytes: *bytes };
     let [forward, of_group, backward] = tape.flops_of_sections();
     Ok(DryRun {
         version: 1,
@@ -165,14 +165,14 @@ impl fmt::Display for DryRun {
             mib(all)
         )?;
         writeln!(f, "largest     (one binding holds {})", mib(self.binding_limit))?;
-        for Sized { what, bytes } in &self.largest {
+        for Need { what, bytes } in &self.largest {
             writeln!(f, "  {:>12}  {what}", mib(*bytes))?;
         }
         if self.too_large.is_empty() {
             return writeln!(f, "every buffer fits one binding");
         }
         writeln!(f, "would not fit one binding:")?;
-        for Sized { what, bytes } in &self.too_large {
+        for Need { what, bytes } in &self.too_large {
             writeln!(f, "  {:>12}  {what}", mib(*bytes))?;
         }
         Ok(())

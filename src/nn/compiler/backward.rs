@@ -8,9 +8,9 @@ use crate::{
     nn::graph::{NodeId, Op},
     ops::{
         self,
+        accumulate::Accumulate,
         conv2d::{Conv2d, Fusion},
         gather2d::Gather,
-        learned_image_grad::Into,
     },
 };
 
@@ -130,7 +130,7 @@ impl Compiler<'_> {
                 };
                 let offset = self.vectors.image.unwrap_or(0);
                 for (i, value) in self.parts(out)?.into_iter().enumerate() {
-                    let into = if i == 0 { Into::Place } else { Into::Sum };
+                    let into = Accumulate::of_part(i);
                     let len = self.vectors.len;
                     let plan = ops::learned_image_grad::plan(value.shape, offset, len, into)?;
                     self.tape.push(plan, &[dy[i], gradients])?;
@@ -290,7 +290,7 @@ impl Compiler<'_> {
                 false,
                 self.vectors.weight[layer],
                 self.vectors.len,
-                if part == 0 { Into::Place } else { Into::Sum },
+                Accumulate::of_part(part),
             )?;
             self.tape.push(plan, &[partial, gradients])?;
         }
