@@ -126,7 +126,7 @@ stuck-at  0.01     2  92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0       0.500
         assert_eq!(evaluation(&e).to_string(), wanted);
 
         e.generator = None;
-        e.clean = Clean { accuracy: 92.6, accuracy_nf: None };
+        e.clean = Clean { accuracy: 92.6, ..Clean::default() };
         let one = Perturbed::new("flip", 0.01, &[7], &[40.0], None, FlippedBits::default());
         e.perturbed = vec![one];
         let text = evaluation(&e).to_string();

@@ -399,14 +399,20 @@ pub fn document(
             name: set.name.clone(),
             split: "test".into(),
             images: set.len() as u64,
+            classes: Vec::new(),
         },
         precision,
-        clean: eval_json::Clean { accuracy: m.clean, accuracy_nf: m.clean_nf },
+        clean: eval_json::Clean {
+            accuracy: m.clean,
+            accuracy_nf: m.clean_nf,
+            ..eval_json::Clean::default()
+        },
         generator: generator.map(|(name, file_sha256)| eval_json::Generator {
             name: name.to_owned(),
             file_sha256: file_sha256.to_owned(),
         }),
         perturbed: perturbed.collect(),
         energy: None,
+        sensitivity: None,
     }
 }

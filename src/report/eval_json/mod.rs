@@ -1,5 +1,13 @@
 //! The document of `nf-gpu eval --json` (`cli.md`). Accuracies are per cent.
 
+mod perturbed;
+mod study;
+
+pub use perturbed::{
+    ClassCounts, FaultDetail, FlippedBits, LayerFlips, LotDetail, MapDetail, Perturbed, Spread,
+};
+pub use study::{Part, Protected, Sensitivity};
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -31,9 +39,12 @@ pub struct Evaluation {
     pub generator: Option<Generator>,
     /// Accuracies with faults, an entry per fault model and rate.
     pub perturbed: Vec<Perturbed>,
-    /// Energy, where it is known.
+    /// Energy at the first rate whose voltage is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<Energy>,
+    /// What single bits and layers contribute, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Sensitivity>,
 }
 
 /// The adapter that did the work.
@@ -74,6 +85,9 @@ pub struct Dataset {
     pub split: String,
     /// How many.
     pub images: u64,
+    /// Names of the classes, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
 }
 
 /// Accuracies without faults.
@@ -84,89 +98,12 @@ pub struct Clean {
     /// CA(NF).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_nf: Option<f64>,
-}
-
-/// Accuracies under one fault model at one rate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Perturbed {
-    /// The fault model, as `--faults` takes it.
-    pub faults: String,
-    /// Probability that a cell is faulty.
-    pub ber: f64,
-    /// A fault map each.
-    pub seeds: Vec<u64>,
-    /// PA.
-    pub accuracy: Spread,
-    /// PA(NF).
+    /// Answers per class, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy_nf: Option<Spread>,
-    /// RP = PA(NF) - PA, in percentage points.
+    pub classes: Option<ClassCounts>,
+    /// The same behind the generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recovery: Option<f64>,
-    /// Bits that the faults changed.
-    pub flipped_bits: FlippedBits,
-}
-
-impl Perturbed {
-    /// Puts an entry together; `accuracy` and `accuracy_nf` are per seed.
-    #[must_use]
-    pub fn new(
-        faults: impl Into<String>,
-        ber: f64,
-        seeds: &[u64],
-        accuracy: &[f64],
-        accuracy_nf: Option<&[f64]>,
-        flipped_bits: FlippedBits,
-    ) -> Self {
-        let accuracy = Spread::of(accuracy);
-        let accuracy_nf = accuracy_nf.map(Spread::of);
-        let recovery = accuracy_nf.as_ref().map(|nf| nf.mean - accuracy.mean);
-        let (faults, seeds) = (faults.into(), seeds.to_vec());
-        Self { faults, ber, seeds, accuracy, accuracy_nf, recovery, flipped_bits }
-    }
-}
-
-/// A value per seed, and their mean and standard deviation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// Mean; 0 without values.
-    pub mean: f64,
-    /// Population standard deviation (divided by n, as the paper's); 0 without values.
-    pub std: f64,
-    /// The values, in the order of the seeds.
-    pub each: Vec<f64>,
-}
-
-impl Spread {
-    /// Mean and population standard deviation of `each`.
-    #[must_use]
-    pub fn of(each: &[f64]) -> Self {
-        let n = each.len().max(1) as f64;
-        let mean = each.iter().sum::<f64>() / n;
-        let variance = each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-        Self { mean, std: variance.sqrt(), each: each.to_vec() }
-    }
-}
-
-/// Stored bits that the faults changed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FlippedBits {
-    /// Share of all stored bits, a mean over the seeds.
-    pub mean_rate: f64,
-    /// Number of them, per seed.
-    pub each: Vec<u64>,
-    /// Number of them at bit 0 (least significant), 1, ... of the stored weight, over all seeds.
-    pub per_bit: Vec<u64>,
-}
-
-impl FlippedBits {
-    /// From counts: `cells` stored bits in the network, changed ones per seed and per position.
-    #[must_use]
-    pub fn new(cells: u64, each: &[u64], per_bit: &[u64]) -> Self {
-        let all = cells as f64 * each.len() as f64;
-        let mean_rate = if all > 0.0 { each.iter().sum::<u64>() as f64 / all } else { 0.0 };
-        Self { mean_rate, each: each.to_vec(), per_bit: per_bit.to_vec() }
-    }
+    pub classes_nf: Option<ClassCounts>,
 }
 
 /// Energy of the memory accesses.
@@ -174,6 +111,18 @@ impl FlippedBits {
 pub struct Energy {
     /// Saved against running at the nominal voltage without a generator, in per cent.
     pub saving_percent: f64,
+    /// Supply voltage, relative to the lowest without errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voltage: Option<f64>,
+    /// Energy of an access at that voltage, relative to that at the nominal one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_per_access: Option<f64>,
+    /// Weight-memory accesses of the base network for one image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_accesses: Option<u64>,
+    /// Those of the generator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_accesses: Option<u64>,
 }
 
 /// The document: one evaluation, or one per generator.
@@ -235,9 +184,14 @@ pub(crate) fn sample() -> Evaluation {
         adapter: Adapter { name: text("a"), backend: text("Vulkan"), driver: text("d 1") },
         commit: text("abc"),
         base: Base { model: text("resnet18"), file_sha256: text("00") },
-        dataset: Dataset { name: text("cifar10"), split: text("test"), images: 10_000 },
+        dataset: Dataset {
+            name: text("cifar10"),
+            split: text("test"),
+            images: 10_000,
+            classes: Vec::new(),
+        },
         precision: 8,
-        clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8) },
+        clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8), ..Clean::default() },
         generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
         perturbed: vec![Perturbed::new(
             "stuck-at",
@@ -247,7 +201,8 @@ pub(crate) fn sample() -> Evaluation {
             Some(&[80.0, 90.0]),
             flips,
         )],
-        energy: Some(Energy { saving_percent: 19.0 }),
+        energy: Some(Energy { saving_percent: 19.0, ..Energy::default() }),
+        sensitivity: None,
     }
 }
 
@@ -266,8 +221,10 @@ mod tests {
             "clean": {"accuracy": 92.6, "accuracy_nf": 89.8},
             "generator": {"name": "ConvL", "file_sha256": "11"},
             "perturbed": [{"faults": "stuck-at", "ber": 0.01, "seeds": [50000, 50001],
-                "accuracy": {"mean": 40.0, "std": 10.0, "each": [30.0, 50.0]},
-                "accuracy_nf": {"mean": 85.0, "std": 5.0, "each": [80.0, 90.0]},
+                "accuracy": {"mean": 40.0, "std": 10.0, "interval": [0.0, 100.0],
+                    "each": [30.0, 50.0]},
+                "accuracy_nf": {"mean": 85.0, "std": 5.0, "interval": [21.47, 100.0],
+                    "each": [80.0, 90.0]},
                 "recovery": 45.0,
                 "flipped_bits": {"mean_rate": 0.005, "each": [4, 6],
                     "per_bit": [1, 2, 3, 4, 0, 0, 0, 0]}}],

@@ -1,0 +1,246 @@
+//! What was measured under one fault model at one rate: a value per fault map, and what they add up to.
+
+use serde::{Deserialize, Serialize};
+
+/// Accuracies under one fault model at one rate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Perturbed {
+    /// The fault model, as `--faults` takes it.
+    pub faults: String,
+    /// Probability that a cell is faulty. Of `asymmetric` the mean of its two rates; of a measured map
+    /// the share of its cells.
+    pub ber: f64,
+    /// What else describes the faults.
+    #[serde(flatten)]
+    pub detail: FaultDetail,
+    /// A fault map each; a measured map is one, of seed 0.
+    pub seeds: Vec<u64>,
+    /// PA.
+    pub accuracy: Spread,
+    /// PA(NF).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy_nf: Option<Spread>,
+    /// RP = PA(NF) - PA, in percentage points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<f64>,
+    /// Bits that the faults changed.
+    pub flipped_bits: FlippedBits,
+    /// Answers per class over all maps, on request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassCounts>,
+    /// The same behind the generator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes_nf: Option<ClassCounts>,
+    /// Energy, where the voltage of this rate is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<super::Energy>,
+}
+
+impl Perturbed {
+    /// Puts an entry together; `accuracy` and `accuracy_nf` are per seed.
+    #[must_use]
+    pub fn new(
+        faults: impl Into<String>,
+        ber: f64,
+        seeds: &[u64],
+        accuracy: &[f64],
+        accuracy_nf: Option<&[f64]>,
+        flipped_bits: FlippedBits,
+    ) -> Self {
+        let accuracy = Spread::of(accuracy);
+        let accuracy_nf = accuracy_nf.map(Spread::of);
+        let recovery = accuracy_nf.as_ref().map(|nf| nf.mean - accuracy.mean);
+        let (faults, seeds) = (faults.into(), seeds.to_vec());
+        Self {
+            faults,
+            ber,
+            seeds,
+            accuracy,
+            accuracy_nf,
+            recovery,
+            flipped_bits,
+            ..Self::default()
+        }
+    }
+}
+
+/// What describes faults beside their model and one rate; absent where it does not apply.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultDetail {
+    /// `asymmetric`: probability that a cell storing 0 reads 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ber01: Option<f64>,
+    /// `asymmetric`: probability that a cell storing 1 reads 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ber10: Option<f64>,
+    /// Bit positions that can fail, as `--bits` takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<String>,
+    /// Layers that can fail, as `--layers` takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<String>,
+    /// The lot that the chips are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot: Option<LotDetail>,
+    /// The measured map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapDetail>,
+}
+
+/// A lot of chips.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LotDetail {
+    /// Its seed.
+    pub seed: u64,
+    /// Share of the weak cells that all its chips have in common.
+    pub shared: f64,
+}
+
+/// A measured map.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapDetail {
+    /// Its file.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub file_sha256: String,
+    /// How weights lie on its cells: `linear` or `reference`.
+    pub mapping: String,
+}
+
+/// A value per seed, and what they say about the mean.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean; 0 without values.
+    pub mean: f64,
+    /// Population standard deviation (divided by n, as the paper's); 0 without values.
+    pub std: f64,
+    /// 95 % interval of the mean (Student's t, of the sample deviation), two digits, within 0 and 100;
+    /// absent for fewer than two values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// The values, in the order of the seeds.
+    pub each: Vec<f64>,
+}
+
+impl Spread {
+    /// Mean, population standard deviation and the interval of the mean of `each`, which are per cent.
+    #[must_use]
+    pub fn of(each: &[f64]) -> Self {
+        let n = each.len().max(1) as f64;
+        let mean = each.iter().sum::<f64>() / n;
+        let variance = each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        let interval = (each.len() > 1).then(|| {
+            // s / sqrt(n) of the sample deviation s is the population's over sqrt(n - 1).
+            let half = student_t(each.len() - 1) * (variance / (n - 1.0)).sqrt();
+            [mean - half, mean + half].map(|v| (v.clamp(0.0, 100.0) * 100.0).round() / 100.0)
+        });
+        Self { mean, std: variance.sqrt(), interval, each: each.to_vec() }
+    }
+}
+
+/// The 97.5 % point of Student's t with `df` degrees of freedom.
+fn student_t(df: usize) -> f64 {
+    // Exact ones, rounded, where the expansion below is off by more than 0.1 %.
+    const FEW: [f64; 6] = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469];
+    if let Some(&t) = FEW.get(df.wrapping_sub(1)) {
+        return t;
+    }
+    // Cornish-Fisher (Abramowitz and Stegun 26.7.5).
+    let (z, n) = (1.959_963_985f64, df as f64);
+    let terms = [
+        (z.powi(3) + z) / 4.0,
+        (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0,
+        (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0,
+    ];
+    z + terms[0] / n + terms[1] / n.powi(2) + terms[2] / n.powi(3)
+}
+
+/// Stored bits that the faults changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlippedBits {
+    /// Share of all stored bits, a mean over the seeds.
+    pub mean_rate: f64,
+    /// Number of them, per seed.
+    pub each: Vec<u64>,
+    /// Number of them at bit 0 (least significant), 1, ... of the stored weight, over all seeds.
+    pub per_bit: Vec<u64>,
+    /// Number of them per layer, over all seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_layer: Vec<LayerFlips>,
+}
+
+/// Changed bits of one layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerFlips {
+    /// Name of its weights.
+    pub name: String,
+    /// Bits that it stores.
+    pub stored_bits: u64,
+    /// Bits that the faults changed, over all seeds.
+    pub flips: u64,
+}
+
+impl FlippedBits {
+    /// From counts: `cells` stored bits in the network, changed ones per seed and per position.
+    #[must_use]
+    pub fn new(cells: u64, each: &[u64], per_bit: &[u64]) -> Self {
+        let all = cells as f64 * each.len() as f64;
+        let mean_rate = if all > 0.0 { each.iter().sum::<u64>() as f64 / all } else { 0.0 };
+        Self { mean_rate, each: each.to_vec(), per_bit: per_bit.to_vec(), per_layer: Vec::new() }
+    }
+}
+
+/// Answers per class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassCounts {
+    /// Accuracy of each class, in per cent.
+    pub accuracy: Vec<f64>,
+    /// `[class][answer]`: how often images of a class got an answer; on request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<u64>>,
+}
+
+impl ClassCounts {
+    /// From counts `[class][answer]`.
+    #[must_use]
+    pub fn new(confusion: Vec<Vec<u64>>) -> Self {
+        let accuracy = |(class, row): (usize, &Vec<u64>)| {
+            super::percent(row.get(class).copied().unwrap_or(0), row.iter().sum())
+        };
+        Self { accuracy: confusion.iter().enumerate().map(accuracy).collect(), confusion }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_students() {
+        // R: qt(0.975, c(1, 6, 7, 9, 19, 99, 1000)).
+        for (df, t) in [
+            (1, 12.7062),
+            (6, 2.4469),
+            (7, 2.3646),
+            (9, 2.2622),
+            (19, 2.0930),
+            (99, 1.9842),
+            (1000, 1.9623),
+        ] {
+            assert!((student_t(df) - t).abs() < 2e-3 * t, "{df}: {}", student_t(df));
+        }
+        // Mean 46, sample deviation 9.6609: 46 +- 2.2622 * 9.6609 / sqrt(10).
+        let each: Vec<f64> = [31, 36, 41, 44, 45, 47, 48, 52, 56, 60].map(f64::from).to_vec();
+        let [low, high] = Spread::of(&each).interval.unwrap();
+        let sample = (each.iter().map(|v| (v - 46.0f64).powi(2)).sum::<f64>() / 9.0).sqrt();
+        let half = 2.2622 * sample / 10f64.sqrt();
+        assert!((low - (46.0 - half)).abs() < 0.02 && (high - (46.0 + half)).abs() < 0.02);
+        assert_eq!((Spread::of(&[3.0]).interval, Spread::of(&[]).interval), (None, None));
+    }
+
+    #[test]
+    fn a_class_is_right_on_the_diagonal() {
+        let counts = ClassCounts::new(vec![vec![3, 1], vec![0, 0]]);
+        assert_eq!(counts.accuracy, [75.0, 0.0]);
+    }
+}
