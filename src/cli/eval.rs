@@ -111,10 +111,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     };
     let base = BaseNet::load(&args.base, &hints)?;
     let precision = base.precision(args.precision)?;
-    for faults in &faults {
-        faults.positions.stored(precision)?;
-        faults.layers.of(base.graph.layer_names())?;
-    }
+    faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
     let set = args.images(&base)?;
     let generators = args
         .generator

@@ -85,6 +85,7 @@ pub fn train(
     )?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
     let precision = base.precision(config.precision)?;
+    base.can_have(&faults, precision)?;
     let folder = match &resumed {
         Some((folder, _)) => folder.clone(),
         None => {
