@@ -10,7 +10,7 @@ use crate::{
     data,
     error::{Error, Result},
     files, models,
-    report::eval_json::{Evaluation, Perturbed, Spread, VERSION},
+    report::eval_json::{Evaluation, FaultDetail, Perturbed, Spread, VERSION},
 };
 
 /// A way to run the base network whose accuracy was measured.
@@ -20,14 +20,14 @@ pub struct Candidate {
     pub voltage: f64,
     /// Probability that a cell is faulty there.
     pub ber: f64,
-    /// The fault model that it was measured with; none at the nominal voltage.
+    /// The fault model that it was measured with (and the measured map); none at the nominal voltage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
     /// The generator in front, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
-    /// The file with the measurement.
-    pub file: String,
+    /// The files with the measurements.
+    pub files: Vec<String>,
     /// Mean accuracy in per cent.
     pub accuracy: f64,
     /// 95 % interval of the mean, where several fault maps were measured.
@@ -51,6 +51,9 @@ pub struct Unmeasured {
     /// The generator in front, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
+    /// A file that knows the generator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// What [`choose`] found. Positions are those in `candidates`.
@@ -98,8 +101,9 @@ pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
 
 /// Finds the operating point of least energy whose mean accuracy is at least `minimum` (per cent),
 /// among measured ones. The base's memory runs at the point's voltage, the generator's at the nominal
-/// one. `evaluations` are of one base network on one data set, each with the name of its file;
-/// `classes` is their number where the document and the name of the data set do not tell it.
+/// one. `evaluations` are of one base network on one data set under one fault model, each with the
+/// name of its file; fault maps of the same generator and rate are put together. `classes` is their
+/// number where neither the document nor the name of the data set tells it.
 ///
 /// # Errors
 /// Evaluations that cannot be compared, or of networks that are not known.
@@ -122,6 +126,7 @@ pub fn choose(
     for (file, evaluation) in evaluations {
         search.add(file, evaluation, info.side)?;
     }
+    search.one_fault_model()?;
     Ok(search.finish())
 }
 
@@ -155,19 +160,23 @@ fn count_classes(evaluation: &Evaluation, otherwise: u32) -> u32 {
 
 /// What stands in front of the base network.
 struct Front {
+    generator: Option<Cost>,
     /// Tells apart two generators of one name.
     file_sha256: String,
-    generator: Option<Cost>,
+    /// Where it was met first.
+    file: Option<String>,
 }
 
-/// A measured accuracy at an operating point; the front's position.
+/// Accuracies that were measured at an operating point.
 struct Measured<'a> {
-    front: usize,
     point: &'a OperatingPoint,
-    faults: Option<String>,
-    maps: usize,
-    accuracy: Spread,
-    file: String,
+    /// Position of the front.
+    front: usize,
+    /// Model and details; none without faults.
+    faults: Option<(String, FaultDetail)>,
+    /// The accuracy of each fault map, by its seed; the one without faults.
+    each: Vec<(u64, f64)>,
+    files: Vec<String>,
 }
 
 struct Search<'a> {
@@ -183,7 +192,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(points: &'a OperatingPoints, minimum: f64, base: Cost) -> Self {
-        let none = Front { file_sha256: String::new(), generator: None };
+        let none = Front { generator: None, file_sha256: String::new(), file: None };
         Self {
             points,
             minimum,
@@ -203,15 +212,14 @@ impl<'a> Search<'a> {
                 let known = |f: &Front| f.generator.is_some() && f.file_sha256 == g.file_sha256;
                 Some(match self.fronts.iter().position(known) {
                     Some(at) => at,
-                    None => self.front(&g.name, &g.file_sha256, side)?,
+                    None => self.front(&g.name, &g.file_sha256, side, file)?,
                 })
             }
         };
         if let Some(point) = self.points.at(0.0) {
-            let exact = |mean| Spread { mean, ..Spread::default() };
-            self.measure(point, None, 0, &exact(evaluation.clean.accuracy), file);
+            self.measure(point, None, 0, &[evaluation.clean.accuracy], file);
             if let (Some(front), Some(accuracy)) = (front, evaluation.clean.accuracy_nf) {
-                self.measure(point, None, front, &exact(accuracy), file);
+                self.measure(point, None, front, &[accuracy], file);
             }
         }
         for p in &evaluation.perturbed {
@@ -223,54 +231,92 @@ impl<'a> Search<'a> {
                 remember(&mut self.partial_rates, p.ber);
                 continue;
             }
-            self.measure(point, Some(p), 0, &p.accuracy, file);
+            let each = |spread: &Spread| match p.seeds.len() == spread.each.len() {
+                true if !p.seeds.is_empty() => Ok(spread.each.clone()),
+                _ => {
+                    let what = format!("BER {}: not one accuracy per seed", p.ber);
+                    Err(Error::format(file, what, "evaluate again with `nf-gpu eval --json`"))
+                }
+            };
+            self.measure(point, Some(p), 0, &each(&p.accuracy)?, file);
             if let (Some(front), Some(accuracy)) = (front, &p.accuracy_nf) {
-                self.measure(point, Some(p), front, accuracy, file);
+                self.measure(point, Some(p), front, &each(accuracy)?, file);
             }
         }
         Ok(())
     }
 
     /// Remembers a generator; its position.
-    fn front(&mut self, name: &str, file_sha256: &str, side: u32) -> Result<usize> {
+    fn front(&mut self, name: &str, sha256: &str, side: u32, file: &str) -> Result<usize> {
         let generator = Some(Cost::of(&models::generator(name, side)?));
-        self.fronts.push(Front { file_sha256: file_sha256.to_owned(), generator });
+        let (file_sha256, file) = (sha256.to_owned(), Some(file.to_owned()));
+        self.fronts.push(Front { generator, file_sha256, file });
         Ok(self.fronts.len() - 1)
     }
 
-    /// Remembers a measurement. Runs that differ in the generator hold the same ones without it.
+    /// Remembers accuracies, one per seed. Runs that differ in the generator hold the same ones without
+    /// it: a seed counts once.
     fn measure(
         &mut self,
         point: &'a OperatingPoint,
         perturbed: Option<&Perturbed>,
         front: usize,
-        accuracy: &Spread,
+        accuracies: &[f64],
         file: &str,
     ) {
-        let faults = perturbed.map(|p| p.faults.clone());
-        let twice = self.measured.iter().any(|m| {
-            (m.front, m.point.ber, &m.faults, &m.accuracy) == (front, point.ber, &faults, accuracy)
-        });
-        if !twice {
-            let maps = perturbed.map_or(0, |p| p.seeds.len());
-            let (accuracy, file) = (accuracy.clone(), file.to_owned());
-            self.measured.push(Measured { front, point, faults, maps, accuracy, file });
+        let faults = perturbed.map(|p| (p.faults.clone(), p.detail.clone()));
+        let seeds = perturbed.map_or(&[0][..], |p| &p.seeds);
+        let there = self
+            .measured
+            .iter()
+            .position(|m| m.front == front && m.point.ber == point.ber && m.faults == faults);
+        let at = there.unwrap_or(self.measured.len());
+        if there.is_none() {
+            let (each, files) = (Vec::new(), Vec::new());
+            self.measured.push(Measured { point, front, faults, each, files });
         }
+        let m = &mut self.measured[at];
+        for (&seed, &accuracy) in seeds.iter().zip(accuracies) {
+            if m.each.iter().all(|&(known, _)| known != seed) {
+                m.each.push((seed, accuracy));
+                if m.files.last().is_none_or(|last| last != file) {
+                    m.files.push(file.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Accuracies under different fault models are no alternatives of one memory.
+    fn one_fault_model(&self) -> Result<()> {
+        let mut models = self.measured.iter().filter_map(|m| m.faults.as_ref().map(|f| &f.0));
+        let Some(first) = models.next() else { return Ok(()) };
+        models.find(|model| *model != first).map_or(Ok(()), |other| {
+            let what = format!("some accuracies are under {first} faults, some under {other}");
+            let hint = "give evaluations under the fault model that your memory has";
+            Err(Error::argument("--min-accuracy", what, hint))
+        })
     }
 
     fn candidate(&self, m: Measured<'_>) -> Candidate {
         let generator = self.fronts[m.front].generator.as_ref();
+        let values: Vec<f64> = m.each.iter().map(|&(_, accuracy)| accuracy).collect();
+        let accuracy = Spread::of(&values);
+        let maps = if m.faults.is_some() { values.len() } else { 0 };
+        let faults = m.faults.map(|(model, detail)| match detail.map {
+            Some(map) => format!("{model} {}", map.file),
+            None => model,
+        });
         Candidate {
             voltage: m.point.voltage,
             ber: m.point.ber,
-            faults: m.faults,
+            faults,
             generator: generator.map(|g| g.name.clone()),
-            file: m.file,
-            accuracy: m.accuracy.mean,
-            interval: m.accuracy.interval,
-            maps: m.maps,
+            files: m.files,
+            accuracy: accuracy.mean,
+            interval: accuracy.interval,
+            maps,
             energy: self.base.energy(generator, m.point.energy_per_access),
-            accurate_enough: m.accuracy.mean >= self.minimum,
+            accurate_enough: accuracy.mean >= self.minimum,
         }
     }
 
@@ -285,6 +331,7 @@ impl<'a> Search<'a> {
                 voltage: p.voltage,
                 ber: p.ber,
                 generator: front.generator.as_ref().map(|g| g.name.clone()),
+                file: front.file.clone(),
             })
         });
         missing.collect()
@@ -321,3 +368,6 @@ fn remember(rates: &mut Vec<f64>, rate: f64) {
         rates.push(rate);
     }
 }
+
+#[cfg(test)]
+mod tests;

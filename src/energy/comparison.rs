@@ -293,9 +293,7 @@ mod tests {
         let all = compare(&published().unwrap()).unwrap();
         let [least, most] = fitting(&all, Quantity::EnergySaving, 30.605, &["vgg19", "ConvS"]);
         assert!(least < 30.605 && 30.605 < most && most - least < 0.02, "{least} to {most}");
-        println!("Table 2: {least} to {most}");
         let [least, most] = fitting(&all, Quantity::MacSaving, 30.6, &[""]);
-        println!("Table 8: {least} to {most}");
         assert!(least < 30.6 && 30.6 < most, "{least} to {most}");
     }
 

@@ -7,7 +7,7 @@ use crate::nn::{Graph, Node, NodeId, Op};
 ///
 /// A convolution counts its products and an addition per output with bias; batch norm 2 per value,
 /// ReLU and upsampling 1 per output, max-pooling 1 per input. Transposed convolutions are counted as if
-/// each *output* pixel met the whole kernel, `stride^2` times too many; those of the UNets in their
+/// each *output* pixel met the whole kernel, `stride^2` times too many; those of the U-nets in their
 /// un-quantised form, without padding. What the published code calls as functions is not counted:
 /// sums, the last average pool, the ReLU behind a ResNet's first layer; nor is tanh.
 /// [`Graph::macs`] has the true number.
