@@ -139,7 +139,8 @@ fn the_least_energy_for_an_accuracy() {
     let text = run(&place, "energy --min-accuracy 35 both.json").done();
     assert!(text.contains("0.83 Vnom (BER 0.01), no generator: 40.00 %, energy -30.6 %"), "{text}");
     let text = run(&place, "energy --min-accuracy 99 both.json").done();
-    let best = "No measured point reaches 99 %: the most accurate is 1 Vnom (BER 0), no generator, 92.60 %";
+    let best = "No measured point reaches 99 %: the most accurate is 1 Vnom (BER 0), \
+                no generator, 92.60 %";
     assert!(text.contains(best), "{text}");
     assert!(!text.contains("->"), "{text}");
 

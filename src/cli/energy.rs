@@ -1,5 +1,5 @@
-//! `nf-gpu energy`: what networks cost, what a lower voltage saves, and which voltage to choose. Needs
-//! no GPU.
+//! `nf-gpu energy`: what networks cost, what a lower voltage saves, and which voltage to choose.
+//! Needs no GPU.
 
 mod choice;
 mod table;
@@ -20,7 +20,11 @@ use std::path::PathBuf;
 #[group(skip)]
 pub struct EnergyArgs {
     /// Name of the base network
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["table", "min_accuracy", "evaluations"])]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present_any = ["table", "min_accuracy", "evaluations"]
+    )]
     base: Option<String>,
     /// Name of a generator in front of it; several give several rows
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -31,12 +35,16 @@ pub struct EnergyArgs {
     /// Classes of the base network, where no evaluation tells
     #[arg(long, value_name = "N", default_value_t = 10)]
     classes: u32,
-    /// Operating points of your memory (TOML): [[point]] with `voltage`, `ber` and `energy_per_access`.
-    /// One has ber = 0; voltages and energies are relative to it (default: the paper's)
+    /// Operating points of your memory (TOML): [[point]] with `voltage`, `ber` and
+    /// `energy_per_access`. One has ber = 0; voltages and energies are relative to it (default: the
+    /// paper's)
     #[arg(long, value_name = "FILE")]
     points: Option<PathBuf>,
     /// All networks and pairs, beside the numbers that the paper prints
-    #[arg(long, conflicts_with_all = ["base", "generator", "ber", "points", "min_accuracy", "classes"])]
+    #[arg(
+        long,
+        conflicts_with_all = ["base", "generator", "ber", "points", "min_accuracy", "classes"]
+    )]
     table: bool,
     /// The operating point of least energy with at least this mean accuracy, in per cent
     #[arg(

@@ -39,9 +39,9 @@ impl Cost {
         }
     }
 
-    /// Energy per image of this base network, its memory at a lower voltage, with a generator in front
-    /// whose memory stays at the nominal one; relative to the base alone at the nominal voltage.
-    /// `energy_per_access` is that of the lower voltage, relative to the nominal one.
+    /// Energy per image of this base network, its memory at a lower voltage, with a generator in
+    /// front whose memory stays at the nominal one; relative to the base alone at the nominal
+    /// voltage. `energy_per_access` is that of the lower voltage, relative to the nominal one.
     #[must_use]
     pub fn energy(&self, generator: Option<&Self>, energy_per_access: f64) -> f64 {
         energy_per_access + share(generator.map(|g| g.weight_accesses), self.weight_accesses)
@@ -53,8 +53,8 @@ impl Cost {
         100.0 * (1.0 - self.energy(generator, energy_per_access))
     }
 
-    /// Energy saved, in per cent, if it followed multiply-adds: the paper's equation 7. `macs` picks the
-    /// convention; the paper's is [`Cost::paper_macs`].
+    /// Energy saved, in per cent, if it followed multiply-adds: the paper's equation 7. `macs`
+    /// picks the convention; the paper's is [`Cost::paper_macs`].
     #[must_use]
     pub fn mac_saving(
         &self,
@@ -66,14 +66,15 @@ impl Cost {
     }
 
     /// Cycles that a generator in front adds, in per cent of this base network's. The paper's own
-    /// latencies (Table 9) are bound by launching layers on a GPU and say nothing of an accelerator.
+    /// latencies (Table 9) are bound by launching layers on a GPU and say nothing of an
+    /// accelerator.
     #[must_use]
     pub fn latency_overhead(&self, generator: &Self) -> f64 {
         100.0 * share(Some(generator.cycles), self.cycles)
     }
 
-    /// The paper's efficiency ratio (Table 3) of this generator: percentage points of accuracy that it
-    /// recovers, per million of its parameters.
+    /// The paper's efficiency ratio (Table 3) of this generator: percentage points of accuracy that
+    /// it recovers, per million of its parameters.
     #[must_use]
     pub fn efficiency_ratio(&self, recovery: f64) -> f64 {
         recovery / (self.parameters as f64 / 1e6)
@@ -85,8 +86,8 @@ fn share(generator: Option<u64>, base: u64) -> f64 {
     generator.map_or(0.0, |g| g as f64 / base as f64)
 }
 
-/// Energy of a base network whose memory has this BER, with or without a generator in front, as `eval`
-/// reports it; nothing where no operating point has this rate.
+/// Energy of a base network whose memory has this BER, with or without a generator in front, as
+/// `eval` reports it; nothing where no operating point has this rate.
 #[must_use]
 pub fn at_rate(
     base: &Graph,

@@ -6,10 +6,10 @@ use crate::nn::{Graph, Node, NodeId, Op};
 /// modules.
 ///
 /// A convolution counts its products and an addition per output with bias; batch norm 2 per value,
-/// ReLU and upsampling 1 per output, max-pooling 1 per input. Transposed convolutions are counted as if
-/// each *output* pixel met the whole kernel, `stride^2` times too many; those of the U-nets in their
-/// un-quantised form, without padding. What the published code calls as functions is not counted:
-/// sums, the last average pool, the ReLU behind a ResNet's first layer; nor is tanh.
+/// ReLU and upsampling 1 per output, max-pooling 1 per input. Transposed convolutions are counted
+/// as if each *output* pixel met the whole kernel, `stride^2` times too many; those of the U-nets
+/// in their un-quantised form, without padding. What the published code calls as functions is not
+/// counted: sums, the last average pool, the ReLU behind a ResNet's first layer; nor is tanh.
 /// [`Graph::macs`] has the true number.
 #[must_use]
 pub fn paper_macs(graph: &Graph) -> u64 {
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
     use crate::models;
 
-    /// Exact counts of the reference code's networks (its `paper.md`, 6.1); those of the VGGs for large
-    /// images without its pool from 7x7 to 7x7 pixels, 25,088 values, which we do not have.
+    /// Exact counts of the reference code's networks (its `paper.md`, 6.1); those of the VGGs for
+    /// large images without its pool from 7x7 to 7x7 pixels, 25,088 values, which we do not have.
     #[test]
     fn bases_are_counted_as_the_reference_code_is() {
         for (name, macs) in [

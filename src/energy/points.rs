@@ -46,7 +46,8 @@ struct File {
 }
 
 impl OperatingPoints {
-    /// The points that the paper gives: the nominal one, and 0.83 of the lowest voltage without errors.
+    /// The points that the paper gives: the nominal one, and 0.83 of the lowest voltage without
+    /// errors.
     ///
     /// # Errors
     /// None, as the tests show.
@@ -54,12 +55,12 @@ impl OperatingPoints {
         Self::parse(BUILT_IN, Path::new("src/energy/operating-points.toml"))
     }
 
-    /// A user's table (TOML). Voltages and energies may be in any unit: they are divided by those of
-    /// the nominal point, which has BER 0.
+    /// A user's table (TOML). Voltages and energies may be in any unit: they are divided by those
+    /// of the nominal point, which has BER 0.
     ///
     /// # Errors
-    /// The file cannot be read, is no such table, has a value that means nothing, a voltage or a BER
-    /// twice, or no nominal point.
+    /// The file cannot be read, is no such table, has a value that means nothing, a voltage or a
+    /// BER twice, or no nominal point.
     pub fn load(path: &Path) -> Result<Self> {
         let text = String::from_utf8(files::read_file(path)?)
             .map_err(|_| Error::format(path, "it is not text", HINT))?;

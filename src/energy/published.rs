@@ -74,8 +74,8 @@ pub fn published() -> Result<Published> {
     toml::from_str(TEXT).map_err(|e| Error::format(path, e.message(), "report this as a bug"))
 }
 
-/// A number printed with a unit, such as `557.14M`: its value, and half of its last digit (two digits
-/// behind the point, zeros left out).
+/// A number printed with a unit, such as `557.14M`: its value, and half of its last digit (two
+/// digits behind the point, zeros left out).
 pub(super) fn with_unit(printed: &str) -> Option<(f64, f64)> {
     let unit = match printed.chars().last()? {
         'M' => 1e6,

@@ -43,8 +43,8 @@ fn layers(graph: &Graph) -> impl Iterator<Item = Layer> {
 }
 
 /// Zero padding enlarges the image, and a last window that a stride leaves incomplete counts. A
-/// transposed convolution is a convolution of stride 1 on twice the image, enlarged by 2, with inputs
-/// and outputs exchanged.
+/// transposed convolution is a convolution of stride 1 on twice the image, enlarged by 2, with
+/// inputs and outputs exchanged.
 fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
     let (layer, pixels, transposed) = match node.op {
         Op::Conv { layer, window, transposed } => {

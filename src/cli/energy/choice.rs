@@ -39,8 +39,8 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
         }));
     }
     let mut text = table(&choice, args.evaluations.len() > 1).to_string();
-    text += "\nEnergy of the weight-memory accesses of one image; 1 is the base alone at the nominal \
-             voltage.\n\n";
+    text += "\nEnergy of the weight-memory accesses of one image; 1 is the base alone at the \
+             nominal voltage.\n\n";
     text += &verdict(&choice, minimum);
     text += &gaps(&choice, args.evaluations.len() > 1);
     text += &format!("Operating points: {}\n", points.source);

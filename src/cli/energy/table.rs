@@ -29,9 +29,9 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     let mut text = networks(&all).to_string();
     let printed = all.compared.iter().filter(|c| c.generator.is_none()).count();
     text += &format!(
-        "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times too high; \
-         true\nMACs are not. {printed} of these numbers are published; behind {MARK} stands one that \
-         differs.\n"
+        "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times too \
+         high; true\nMACs are not. {printed} of these numbers are published; behind {MARK} stands \
+         one that differs.\n"
     );
     for side in [32, 224] {
         let mut section = |title: &str, quantity, of_pair: OfPair<'_>| {
@@ -141,10 +141,11 @@ fn efficiency(all: &Comparison, paper: &Published) -> Table {
 
 /// Where the paper contradicts itself, or us.
 fn differences(all: &Comparison) -> String {
-    let agree = all.compared.len() - all.differences().count();
+    let printed = all.compared.len();
+    let agree = printed - all.differences().count();
     let mut text = format!(
-        "\n{agree} of {} printed numbers are ours within the rounding of what is printed. The others:\n",
-        all.compared.len()
+        "\n{agree} of {printed} printed numbers are ours within the rounding of what is printed. \
+         The others:\n"
     );
     for d in all.differences() {
         let generator = d.generator.as_ref().map_or(String::new(), |g| format!(" + {g}"));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::eval_json::{Document, FlippedBits, Generator, sample};
+use crate::report::eval_json::{Document, FlippedBits, Generator, Perturbed, sample};
 
 const CONV_L: f64 = 320_256.0 / 2_755_968.0;
 
