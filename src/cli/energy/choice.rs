@@ -103,10 +103,10 @@ fn verdict(choice: &Choice, minimum: f64) -> String {
         }
         _ => {}
     }
-    let groups = [
-        ("Without a generator", choice.chosen_without_generator),
-        ("With a generator", choice.chosen_with_generator),
-    ];
+    let mut groups = vec![("Without a generator", choice.chosen_without_generator)];
+    if choice.candidates.iter().any(|c| c.generator.is_some()) {
+        groups.push(("With a generator", choice.chosen_with_generator));
+    }
     for (title, group) in groups.into_iter().filter(|&(_, group)| group != choice.chosen) {
         let best = at(group).map_or_else(|| "no measured point reaches it".into(), line);
         text += &format!("{title}: {best}.\n");
