@@ -9,9 +9,11 @@ pub mod eval;
 pub mod forward;
 pub mod gpu;
 pub mod import;
+pub mod inject;
 mod interrupt;
 mod output;
 pub mod pretrain;
+mod seeds;
 pub mod train;
 pub mod transform;
 
@@ -52,7 +54,7 @@ enum Command {
     /// Accuracy with clean and with faulty weights, alone and behind generators
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
-    Eval(eval::EvalArgs),
+    Eval(Box<eval::EvalArgs>),
     /// What networks cost, what a lower voltage saves, and the least energy for an accuracy
     #[command(after_help = "Examples: nf-gpu energy --base resnet18 --generator ConvL; \
                       nf-gpu energy --table; nf-gpu energy --min-accuracy 85 runs/x/eval.json")]
@@ -65,6 +67,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
                       --dataset cifar10 --out base.safetensors")]
     Import(import::ImportArgs),
+    /// A faulty copy of a network, and the record to make it again
+    #[command(after_help = "Example: nf-gpu inject --base models/vgg-small-cifar10.safetensors \
+                      --faults stuck-at --ber 0.01 --seed 7 --out faulty.safetensors")]
+    Inject(Box<inject::InjectArgs>),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -94,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Inject(args) => inject::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
