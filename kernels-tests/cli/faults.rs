@@ -27,7 +27,7 @@ fn record(place: &Place, name: &str) -> FaultRecord {
 fn a_record_makes_the_same_faulty_file_again() {
     let place = Place::new();
     for (faults, rates) in [
-        ("--faults flip --ber 0.02 --bits 4-7 --layers !*conv1* --seed 9", "flip"),
+        ("--faults flip --ber 0.02 --bits 4-7 --layers !features.1.* --seed 9", "flip"),
         ("--faults asymmetric --ber01 0.03 --ber10 0.001 --precision 5", "asymmetric"),
         ("--lot 3 --shared 0.5 --chip 12", "stuck-at"),
         ("--faults reference --chip 7", "reference"),
@@ -51,14 +51,14 @@ fn a_record_makes_the_same_faulty_file_again() {
     }
     // Another seed is another chip, and what the flags leave out stays as it was.
     let line =
-        "inject --base base.safetensors --faults flip --ber 0.05 --bits 7 --layers conv* --json";
+        "inject --base base.safetensors --faults flip --ber 0.05 --bits 7 --layers features.* --json";
     let a: FaultRecord =
         serde_json::from_str(&place.run(&format!("{line} --seed 1 --out a.safetensors")).done())
             .unwrap();
     let b = place.run(&format!("{line} --seed 2 --out b.safetensors")).done();
     assert_ne!(a.file_sha256, serde_json::from_str::<FaultRecord>(&b).unwrap().file_sha256);
     assert_eq!(a.per_bit[..7], [0; 7]);
-    assert!(a.per_layer.iter().all(|l| l.name.starts_with("conv") == (l.flips > 0)), "{a:?}");
+    assert!(a.per_layer.iter().all(|l| l.name.starts_with("features") == (l.flips > 0)), "{a:?}");
 }
 
 #[test]
