@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["eval"],
     &["forward"],
     &["train"], // evaluates on the way
+    &["repro"], // trains and evaluates
     &["bench"],
     &["cli"],
 ];

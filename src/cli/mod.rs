@@ -11,6 +11,7 @@ pub mod import;
 mod interrupt;
 mod output;
 pub mod pretrain;
+pub mod repro;
 pub mod train;
 pub mod transform;
 
@@ -52,6 +53,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
     Eval(eval::EvalArgs),
+    /// Run the experiments of a table of the paper: our numbers beside the paper's
+    #[command(after_help = "Examples:\n  nf-gpu repro --list\n  nf-gpu repro cifar10 --smoke\n  \
+                      nf-gpu repro cifar10 --only 'resnet18/ConvL*' --epochs 5 --base-epochs 20")]
+    Repro(Box<repro::ReproArgs>),
     /// Run a network on a tensor, with gradients on request: the door for comparing with PyTorch
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
@@ -86,6 +91,7 @@ pub fn run() -> ExitCode {
             typed.map_or(Ok(()), |typed| train::run(&args, typed))
         }
         Command::Eval(args) => eval::run(&args),
+        Command::Repro(args) => repro::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Transform(args) => transform::run(&args),
