@@ -5,6 +5,7 @@ mod interrupt;
 mod job;
 mod mount;
 mod refusals;
+mod repro;
 mod storage;
 
 use nf_gpu::{

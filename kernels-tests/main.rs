@@ -24,6 +24,7 @@ mod layers;
 mod networks;
 mod optimizers;
 mod python;
+mod repro;
 mod shaders;
 mod streaming;
 mod translate;

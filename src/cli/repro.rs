@@ -170,8 +170,10 @@ fn cells(plan: &Plan) -> String {
     let mut text = String::new();
     for planned in &plan.cells {
         text += &planned.cell.id();
-        text +=
-            &planned.training.err().map_or(String::new(), |why| format!("  (cannot run: {why})"));
+        text += &planned
+            .training
+            .err()
+            .map_or(String::new(), |why| format!("  (cannot be run: {why})"));
         text += "\n";
     }
     text

@@ -100,7 +100,12 @@ pub fn run(
                 results.cells[i].fail(&error.to_string());
                 outcome.0.get_or_insert(error);
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if matches!(error, Error::Interrupted) {
+                    say(sink, "the same command goes on from here".into())?;
+                }
+                return Err(error);
+            }
         }
         queue.save(&mut results)?;
     }

@@ -23,8 +23,8 @@ pub struct Results {
     pub dataset: String,
     /// Random networks, one step: the numbers mean nothing.
     pub smoke: bool,
-    /// All cells of the paper's table are done, under the paper's settings.
-    pub full_reproduction: bool,
+    /// All cells of the table are measured, under the paper's settings, with base networks trained here.
+    pub complete: bool,
     /// How the settings differ from the paper's.
     pub deviations: Vec<String>,
     /// The pattern that chose the cells.
@@ -177,7 +177,7 @@ impl Results {
             title: plan.table.title.to_owned(),
             dataset: plan.dataset_name.clone(),
             smoke: settings.smoke,
-            full_reproduction: false,
+            complete: false,
             deviations: settings.deviations(),
             only: plan.only.clone(),
             settings: settings.clone(),
@@ -193,7 +193,8 @@ impl Results {
     pub(super) fn count(&mut self) {
         self.done = self.in_state(State::Done).count();
         let all = self.done == self.cells.len() && self.only.is_none();
-        self.full_reproduction = all && self.deviations.is_empty();
+        let own = self.bases.iter().all(|base| base.origin == "pretrained");
+        self.complete = all && own && self.deviations.is_empty();
     }
 
     /// The cells in a state.

@@ -134,7 +134,7 @@ impl Settings {
         let paper = Self::default();
         match self.steps {
             Some(steps) => {
-                line(format!("generators had {} ({EPOCHS} epochs)", many(steps, "step")))
+                line(format!("generators had {} ({EPOCHS} epochs)", many(steps, "step")));
             }
             None if self.epochs != EPOCHS => {
                 line(format!("generators had {} ({EPOCHS})", many(self.epochs, "epoch")));

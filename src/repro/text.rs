@@ -164,3 +164,88 @@ fn numbers(a: &Accuracies, signed: bool) -> [String; 5] {
     let rp = a.rp.map_or_else(String::new, |rp| format!("{rp:+.1}"));
     [plain(a.ca), spread(a.pa), plain(a.ca_nf), spread(a.pa_nf), rp]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        report::eval_json,
+        repro::{Plan, Settings, table},
+    };
+
+    fn results(settings: &Settings, only: &str) -> Results {
+        let plan = Plan::new(table("cifar10").unwrap(), Some(only), settings).unwrap();
+        Results::new(&plan, settings, "a GPU")
+    }
+
+    #[test]
+    fn our_numbers_stand_over_the_papers_and_the_difference() {
+        let mut results = results(&Settings::default(), "vgg16/DeConvL*");
+        results.cells[1].set(&eval_json::sample());
+        results.count();
+        let text = results.to_text();
+        let table = "\
+cell                               CA           PA  CA(NF)      PA(NF)     RP
+─────────────────────────────────────────────────────────────────────────────
+vgg16/DeConvL-ber0.01 (not run)
+  paper                          90.3   35.7 ± 7.9    89.7  85.5 ± 6.8  +49.8
+vgg16/DeConvL-ber0.005           92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0
+  paper                          90.3   66.6 ± 8.1    89.7  88.2 ± 1.0  +21.4
+  difference                     +2.3        -26.6    +0.1        -3.2  +23.6
+";
+        // The rule has gaps between the columns.
+        let plain: String = text.replace("─  ─", "────");
+        assert!(plain.contains(table), "{text}");
+        assert!(text.contains("1 of 2 cells are measured, 1 not run yet"), "{text}");
+        assert!(text.contains("adapter a GPU; commit"), "{text}");
+        assert!(
+            text.ends_with("the paper: RP is printed as 21.4; the difference is 21.6\n"),
+            "{text}"
+        );
+        let page = results.to_markdown();
+        assert!(page.contains("| difference | +2.3 | -26.6 | +0.1 | -3.2 | +23.6 |"), "{page}");
+        assert!(page.lines().all(|l| !l.starts_with('|') || l.matches('|').count() == 7), "{page}");
+    }
+
+    #[test]
+    fn nobody_may_mistake_a_shortened_run_for_the_papers() {
+        let warns = |settings: &Settings, says: &[&str]| {
+            let mut results = results(settings, "*");
+            for row in &mut results.cells {
+                row.set(&eval_json::sample());
+            }
+            results.only = None;
+            results.count();
+            for text in [results.to_text(), results.to_markdown()] {
+                for says in says {
+                    assert!(text.contains(says), "no {says:?} in {text}");
+                }
+                assert_eq!(text.contains("NOT the paper's settings"), !says.is_empty(), "{text}");
+            }
+            assert_eq!(results.complete, says.is_empty());
+        };
+        let paper = Settings::default();
+        warns(&paper, &[]);
+        warns(&paper.clone().smoke(), &["SMOKE RUN: these numbers mean nothing", "random weights"]);
+        warns(&Settings { epochs: 3, ..paper.clone() }, &["generators had 3 epochs (150)"]);
+        warns(&Settings { steps: Some(1), ..paper.clone() }, &["had 1 step (150 epochs)"]);
+        warns(&Settings { base_epochs: 9, ..paper.clone() }, &["base networks had 9 epochs (100)"]);
+        warns(&Settings { base_steps: Some(9), ..paper.clone() }, &["base networks had 9 steps"]);
+        warns(&Settings { images: Some(100), ..paper.clone() }, &["100 test images (all)"]);
+        warns(&Settings { seeds: vec![1], ..paper.clone() }, &["1 fault map (10)"]);
+        warns(&Settings { batch_size: Some(32), ..paper.clone() }, &["batches of 32 images (256"]);
+        warns(&Settings { faults: "flip".into(), ..paper }, &["faults: flip (reference)"]);
+    }
+
+    #[test]
+    fn the_same_remark_is_made_once() {
+        let settings = Settings::default();
+        let plan = Plan::new(table("transfer").unwrap(), None, &settings).unwrap();
+        let text = Results::new(&plan, &settings, "a GPU").to_text();
+        assert_eq!(text.matches("two base networks at once").count(), 1, "{text}");
+        assert!(
+            text.contains("(20 cells): its generator is trained on two base networks"),
+            "{text}"
+        );
+    }
+}
