@@ -134,27 +134,27 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     let origins: Vec<&str> = whole.results.bases.iter().map(|base| base.origin).collect();
     assert_eq!(origins, ["pretrained", "given"]);
 
-    // Stopped sooner or later, again and again.
+    // Stopped at these askings: within the pretraining, within the training, while it evaluates, and
+    // while the second cell is evaluated.
     let settings = place.settings("stopped");
-    let (mut stops, mut begun) = (0, Vec::new());
-    let stopped = loop {
-        let left = Cell::new(2 + 3 * stops);
-        let stop = || {
-            left.set(left.get() - 1);
-            left.get() < 0
-        };
+    let mut begun = Vec::new();
+    let stopped_after = |asked: usize| {
+        let left = Cell::new(asked);
+        let stop = || left.replace(left.get().saturating_sub(1)) == 0;
         let mut events: Vec<Event> = Vec::new();
         let outcome = run(&place.gpu, &plan, &settings, &mut events, &stop);
-        begun.extend(trained(&events));
-        match outcome {
-            Ok(outcome) => break outcome,
-            Err(Error::Interrupted) => stops += 1,
-            Err(other) => panic!("{other}"),
-        }
-        assert!(stops < 100, "it does not come to an end");
+        (outcome, trained(&events))
     };
-    // More trainings begun than there are: stopped within them.
-    assert!(begun.len() > 3, "{stops} stops, {begun:?}");
+    for asked in [2, 4, 4, 20, 300] {
+        let (outcome, titles) = stopped_after(asked);
+        assert!(matches!(outcome, Err(Error::Interrupted)), "after {asked}: {outcome:?}");
+        begun.extend(titles);
+    }
+    let (stopped, titles) = stopped_after(usize::MAX);
+    let stopped = stopped.unwrap();
+    begun.extend(titles);
+    let count = |title: &str| begun.iter().filter(|t| t.starts_with(title)).count();
+    assert_eq!((count("pretraining"), count("training")), (2, 4), "{begun:?}");
     for file in [
         "bases/vgg-small-fashion-sample.safetensors",
         "generators/vgg-small-fashion-sample-ConvS-ber0.015-lambda5-n2/generator.safetensors",
