@@ -224,7 +224,8 @@ impl Settings {
         (config.epochs, config.steps) = (self.epochs, self.steps);
         config.batch_size = self.batch(&training.base);
         (config.schedule, config.augment) = (Schedule::Reference, Augment::Reference);
-        config.images = self.images;
+        // In a smoke run the training's own table, of ten maps, takes as little as can be.
+        config.images = if self.smoke { Some(1) } else { self.images };
         config.seed = self.seed;
         Ok(config)
     }
