@@ -17,9 +17,9 @@ use std::{
 use tempfile::TempDir;
 
 /// The generator of `ResNet18` in front of itself, and of another network.
-const OWN: &str = "resnet18/ConvL-ber0.01-from-resnet18-ber0.015";
-const OTHER: &str = "resnet50/ConvL-ber0.01-from-resnet18-ber0.015";
-const LAST: &str = "vgg19/ConvL-ber0.01-from-vgg19-ber0.015";
+const OWN: &str = "resnet18/ConvL-ber0.005-from-resnet18-ber0.01";
+const OTHER: &str = "resnet50/ConvL-ber0.01-from-resnet18-ber0.01";
+const LAST: &str = "vgg19/ConvL-ber0.005-from-vgg19-ber0.01";
 
 /// Cells of a table with small networks in the place of the paper's, on the embedded images.
 fn plan(name: &str, ids: &[&str]) -> Plan {
@@ -134,7 +134,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     assert_eq!(origins, ["pretrained", "given"]);
 
     // Stopped at these askings: within the pretraining, within the training, while it evaluates, and
-    // while the second cell is evaluated.
+    // while a cell is evaluated.
     let settings = place.settings("stopped");
     let mut begun = Vec::new();
     let stopped_after = |asked: usize| {
@@ -156,7 +156,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     assert_eq!((count("pretraining"), count("training")), (2, 4), "{begun:?}");
     for file in [
         "bases/vgg-small-fashion-sample.safetensors",
-        "generators/vgg-small-fashion-sample-ConvS-ber0.015-lambda5-n2/generator.safetensors",
+        "generators/vgg-small-fashion-sample-ConvS-ber0.01-lambda5-n2/generator.safetensors",
     ] {
         let [a, b] =
             ["whole", "stopped"].map(|run| Weights::load(place.path(run).join(file)).unwrap());
