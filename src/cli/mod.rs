@@ -4,14 +4,17 @@ pub mod bench;
 pub mod conform;
 pub mod data;
 pub mod devices;
+pub mod energy;
 pub mod eval;
 pub mod forward;
 pub mod gpu;
 pub mod import;
+pub mod inject;
 mod interrupt;
 mod output;
 pub mod pretrain;
 pub mod repro;
+mod seeds;
 pub mod train;
 pub mod transform;
 
@@ -52,11 +55,15 @@ enum Command {
     /// Accuracy with clean and with faulty weights, alone and behind generators
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
-    Eval(eval::EvalArgs),
+    Eval(Box<eval::EvalArgs>),
     /// Run the experiments of a table of the paper: our numbers beside the paper's
     #[command(after_help = "Examples:\n  nf-gpu repro --list\n  nf-gpu repro cifar10 --smoke\n  \
                       nf-gpu repro cifar10 --only 'resnet18/ConvL*' --epochs 5 --base-epochs 20")]
     Repro(Box<repro::ReproArgs>),
+    /// What networks cost, what a lower voltage saves, and the least energy for an accuracy
+    #[command(after_help = "Examples: nf-gpu energy --base resnet18 --generator ConvL; \
+                      nf-gpu energy --table; nf-gpu energy --min-accuracy 85 runs/x/eval.json")]
+    Energy(energy::EnergyArgs),
     /// Run a network on a tensor, with gradients on request: the door for comparing with PyTorch
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
@@ -65,6 +72,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
                       --dataset cifar10 --out base.safetensors")]
     Import(import::ImportArgs),
+    /// A faulty copy of a network, and the record to make it again
+    #[command(after_help = "Example: nf-gpu inject --base models/vgg-small-cifar10.safetensors \
+                      --faults stuck-at --ber 0.01 --seed 7 --out faulty.safetensors")]
+    Inject(Box<inject::InjectArgs>),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -90,10 +101,12 @@ pub fn run() -> ExitCode {
             let typed = matches.subcommand_matches("train");
             typed.map_or(Ok(()), |typed| train::run(&args, typed))
         }
+        Command::Energy(args) => energy::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Repro(args) => repro::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Inject(args) => inject::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),

@@ -1,6 +1,6 @@
 //! `nf-gpu repro`.
 
-use super::{eval::parse_seeds, gpu::GpuArgs, interrupt, output};
+use super::{gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
 use crate::{
     data::{self, DEFAULT_DIR},
     error::{Error, Result},
@@ -61,7 +61,7 @@ pub struct ReproArgs {
     /// Seeds of the fault maps of evaluations (default: the paper's 50000..50010)
     #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
     seeds: Option<String>,
-    /// What faulty cells do: flip, stuck-at, reference (the map of the paper's code)
+    /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code)
     #[arg(long, value_name = "MODEL", default_value = "reference")]
     faults: String,
     /// End after so many hours, at a checkpoint; the same command goes on

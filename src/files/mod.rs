@@ -8,6 +8,7 @@ mod read;
 pub mod safetensors;
 mod weights;
 
+pub(crate) use read::read as read_file;
 pub use digest::{sha256, sha256_of};
 pub use metadata::{FORMAT, Normalisation};
 pub use weights::{Tensor, Weights};

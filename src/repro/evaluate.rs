@@ -4,13 +4,13 @@ use super::cell::{Accuracies, MeanStd};
 use crate::{
     data::ImageSet,
     error::Result,
-    eval::{Request, measure},
+    eval::{Details, Journal, Named, Request, Subject, document, measure},
     fault::Faults,
     files::{Weights, sha256},
     gpu::Gpu,
     models,
-    report::eval_json::{Evaluation, Spread},
-    train::{BaseNet, document},
+    report::eval_json::{Document, Evaluation, Spread},
+    train::BaseNet,
 };
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use std::path::Path;
 const BATCH: u32 = 100;
 
 /// What a cell asks of its evaluation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Conditions<'a> {
     /// Bits per stored weight of the base network.
     pub(super) bits: u32,
@@ -39,7 +39,7 @@ impl Conditions<'_> {
         let Some(p) = e.perturbed.first().filter(|_| e.perturbed.len() == 1) else {
             return Some(format!("{} rates there, 1 wanted", e.perturbed.len()));
         };
-        let Faults { model, ber } = self.faults;
+        let Faults { model, ber, .. } = &self.faults;
         differs("faults", p.faults.clone(), model.to_string())
             .or_else(|| differs("BER", p.ber.to_string(), ber.to_string()))
             .or_else(|| differs("bits", e.precision.to_string(), self.bits.to_string()))
@@ -48,33 +48,42 @@ impl Conditions<'_> {
     }
 }
 
-/// Measures a base network behind the generator in `generator`; `stop` ends it.
+/// Measures a base network behind the generator in a file, map by map, and writes the document to `out`;
+/// `stop` ends it, and what was measured until then is kept beside `out`.
 pub(super) fn evaluate(
     gpu: &Gpu,
-    base: &BaseNet,
-    generator: &Path,
-    set: &ImageSet,
+    (base, generator, set): (&BaseNet, &Path, &ImageSet),
     conditions: &Conditions<'_>,
+    out: &Path,
     stop: &dyn Fn() -> bool,
 ) -> Result<Evaluation> {
     let weights = Weights::load(generator)?;
     let graph = models::generator(weights.meta("model").unwrap_or_default(), base.side())?;
     graph.check(&weights)?;
-    let Conditions { bits, faults, seeds, .. } = *conditions;
-    let request = Request {
+    let Conditions { bits, faults, seeds, images } = conditions;
+    base.can_have(faults, *bits)?;
+    let generator = sha256(generator)?;
+    let subject = Subject {
         base: (&base.graph, &base.weights),
         generator: Some((&graph, &weights)),
+        generator_id: &generator,
         set,
-        precision: bits,
-        faults: &[faults],
-        seeds,
+        precision: *bits,
         batch: BATCH,
-        keep_logits: false,
     };
-    let measured = measure(gpu, &request, |_, _| !stop())?;
-    let named = Some((graph.name.as_str(), sha256(generator)?));
-    let named = named.as_ref().map(|(name, sha256)| (*name, sha256.as_str()));
-    Ok(document(gpu, base, named, set, bits, seeds, &measured))
+    let faults = std::slice::from_ref(faults);
+    let request = Request { subject, faults, seeds, keep_logits: false };
+    let (model, adapter) = (&base.sha256, gpu.report().line());
+    let identity = format!("repro: {model} at {bits} bits on {images} images on {adapter}");
+    let mut journal = Journal::open(out.with_extension("journal"), &identity)?;
+    let measured = measure(gpu, &request, &mut journal, &mut |_| !stop())?;
+    let base = Named { name: &base.model, sha256: &base.sha256 };
+    let behind = Some(Named { name: &graph.name, sha256: &generator });
+    let details = Details { classes: true, ..Details::default() };
+    let e = document(gpu, &request, base, behind, &measured, details);
+    Document::new(vec![e.clone()]).save(out)?;
+    journal.remove()?;
+    Ok(e)
 }
 
 /// The numbers of an evaluation as a table has them.

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
-    fault::Faults,
     files::{FORMAT, Weights, atomic},
     gpu::Gpu,
     models,
@@ -195,7 +194,7 @@ impl Queue<'_> {
     fn conditions(&self, planned: &PlannedCell) -> Result<Conditions<'_>> {
         Ok(Conditions {
             bits: planned.cell.bits,
-            faults: Faults::new(self.settings.faults.parse()?, planned.cell.ber)?,
+            faults: self.settings.faults(planned.cell.ber)?,
             seeds: &self.settings.seeds,
             images: self.set.len(),
         })
@@ -224,21 +223,17 @@ impl Queue<'_> {
             })?;
         }
         let conditions = self.conditions(planned)?;
-        let e = match self.artefacts.trained_evaluation(planned, training, &conditions) {
-            // What the training ended with is this cell.
-            Some(e) => e,
-            None => {
-                let what = format!("evaluating {} on {} images", planned.cell.id(), self.set.len());
-                say(sink, what)?;
-                let generator = self.artefacts.generator(training);
-                let base = self.load(planned.base)?;
-                evaluate(self.gpu, &base, &generator, &self.set, &conditions, self.stop)?
-            }
-        };
         let path = self.artefacts.evaluation(planned);
         path.parent().map_or(Ok(()), make_folder)?;
-        Document::new(vec![e.clone()]).save(path)?;
-        Ok(Ok(e))
+        if let Some(e) = self.artefacts.trained_evaluation(planned, training, &conditions) {
+            // What the training ended with is this cell.
+            Document::new(vec![e.clone()]).save(path)?;
+            return Ok(Ok(e));
+        }
+        say(sink, format!("evaluating {} on {} images", planned.cell.id(), self.set.len()))?;
+        let (base, generator) = (self.load(planned.base)?, self.artefacts.generator(training));
+        let subject = (&*base, &*generator, &self.set);
+        Ok(Ok(evaluate(self.gpu, subject, &conditions, &path, self.stop)?))
     }
 
     /// Makes a base network or a generator, unless it is there.

@@ -4,7 +4,7 @@ use super::plan::Training;
 use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
-    fault::{FaultModel, check_seed},
+    fault::{FaultModel, Faults, check_seed},
     train::{Augment, PretrainConfig, Schedule, TrainConfig},
 };
 use serde::Serialize;
@@ -96,7 +96,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Argument`] naming the flag, or an unknown fault model.
     pub fn checked(&self) -> Result<()> {
-        self.faults.parse::<FaultModel>()?;
+        self.faults(0.01)?;
         for &seed in &self.seeds {
             check_seed("--seeds", seed)?;
         }
@@ -122,6 +122,14 @@ impl Settings {
             return Err(Error::argument("--hours", format!("{hours} is no time"), hint));
         }
         Ok(())
+    }
+
+    /// The faults of a rate.
+    ///
+    /// # Errors
+    /// An unknown fault model, one without a rate, or a rate that is none.
+    pub(super) fn faults(&self, ber: f64) -> Result<Faults> {
+        Faults::new(self.faults.parse()?, ber)
     }
 
     /// How these settings differ from the paper's, which stand in brackets; nothing for a full
@@ -216,8 +224,8 @@ impl Settings {
         config.dataset = Some(dataset.to_owned());
         config.data_dir.clone_from(&self.data_dir);
         config.generator.clone_from(&training.generator);
-        config.faults.clone_from(&self.faults);
-        config.ber = training.ber;
+        config.faults.faults = Some(self.faults.clone());
+        config.ber = Some(training.ber);
         config.precision = Some(8);
         config.lambda = training.lambda;
         config.copies = if self.smoke { 1 } else { training.copies };

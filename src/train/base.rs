@@ -2,11 +2,15 @@
 
 use crate::{
     error::{Error, Result},
+    fault::Faults,
     files::{Normalisation, Weights, sha256},
     models,
     nn::Graph,
 };
 use std::path::Path;
+
+/// Key in the metadata of a file whose weights have faults already (`nf-gpu inject`).
+pub const INJECTED: &str = "injected";
 
 /// A base network with its weights.
 #[derive(Debug)]
@@ -68,6 +72,12 @@ impl BaseNet {
     /// No such file, no weights file, an unknown network, or tensors of another network.
     pub fn load(path: &Path, hints: &BaseHints) -> Result<Self> {
         let weights = Weights::load(path)?;
+        if let Some(faults) = weights.meta(INJECTED) {
+            let what = format!("its weights have faults already: {faults}");
+            let hint = "give the clean network, and the faults as flags; quantised a second time, \
+                        faulty weights would change";
+            return Err(Error::format(path, what, hint));
+        }
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
             let hint = format!("name it with --model: {}", models::base_names().join(", "));
@@ -99,6 +109,16 @@ impl BaseNet {
     /// The file says something that is no number of bits.
     pub fn precision(&self, given: Option<u32>) -> Result<u32> {
         Ok(given.or(self.weights.meta_as("precision")?).unwrap_or(8))
+    }
+
+    /// Refuses faults in no layer or no stored bit of this network.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the flag.
+    pub fn can_have(&self, faults: &Faults, precision: u32) -> Result<()> {
+        faults.positions.stored(precision)?;
+        faults.layers.of(self.graph.layer_names())?;
+        Ok(())
     }
 
     /// Rows and columns of the images that it takes.
