@@ -11,6 +11,7 @@ pub mod import;
 mod interrupt;
 mod output;
 pub mod pretrain;
+pub mod report;
 pub mod train;
 pub mod transform;
 
@@ -60,6 +61,9 @@ enum Command {
     #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
                       --dataset cifar10 --out base.safetensors")]
     Import(import::ImportArgs),
+    /// One HTML page of a run, or of several beside each other
+    #[command(after_help = "Example: nf-gpu report runs/chip1 runs/chip2 --out comparison.html")]
+    Report(report::ReportArgs),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -88,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),

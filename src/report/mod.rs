@@ -8,6 +8,7 @@ pub mod eval_json;
 pub mod event;
 pub mod images;
 pub mod jsonl;
+pub mod page;
 pub mod table;
 
 pub use console::Console;
