@@ -104,12 +104,12 @@ fn tiles(h: &mut Html, entry: &Entry<'_>, p: &Perturbed) {
     let flips = &p.flipped_bits;
     let each = flips.each.iter().sum::<u64>() / flips.each.len().max(1) as u64;
     let note = format!("{} in a fault map", words::count(each));
-    tile(h, "Stored bits that changed", None, &words::rate(flips.mean_rate), &note);
+    tile(h, "Stored bits that changed", None, &words::share(flips.mean_rate), &note);
     if let Some(energy) = entry.energy(p) {
         let voltage = energy.voltage.map(|v| format!("at {} Vmin", words::short(v)));
         let note = voltage.unwrap_or_else(|| "against nominal voltage".into());
         let saving = words::percent(energy.saving_percent);
-        tile(h, "Energy saved, weight memory", None, &saving, &note);
+        tile(h, "Energy of weight memory saved", None, &saving, &note);
     }
 }
 
@@ -167,7 +167,7 @@ fn best(c: &Condition<'_>) -> String {
                 1 => String::new(),
                 n => format!(", the best of {n}"),
             };
-            format!("{pa} → {to} with {}{of} ({gain} points)", entry.label)
+            format!("{pa} → {to} with {}{of} ({gain}\u{a0}points)", entry.label)
         }
         None => format!("{pa} without NeuralFuse"),
     }

@@ -52,7 +52,7 @@ fn facts(h: &mut Html, source: &Source) {
     }
     if let Some((from, to)) = source.times {
         let date = words::date(from).unwrap_or_default();
-        row("trained", format!("{date}, {} until the last entry", words::duration(to - from)));
+        row("trained", format!("{date}, for {}", words::duration(to - from)));
     }
     for (name, hash) in &source.files {
         row(&format!("file {name}"), format!("SHA-256 {hash}"));

@@ -1,94 +1,123 @@
 //! The table of results, and the values behind it.
 
+use std::fmt::Display;
+
 use super::{entry::Entry, html::Html, words};
 use crate::report::eval_json::{Perturbed, Spread};
 
+/// Which columns there are: those that say the same in every row are left out.
+#[derive(Clone, Copy)]
+struct Columns {
+    name: bool,
+    faults: bool,
+    nf: bool,
+    energy: bool,
+}
+
+impl Columns {
+    fn of(entries: &[Entry<'_>]) -> Self {
+        let all =
+            || entries.iter().flat_map(|e| e.evaluation.perturbed.iter().map(move |p| (e, p)));
+        let first = all().next().map(|(_, p)| words::faults(p));
+        Self {
+            name: entries.len() > 1,
+            faults: entries.len() == 1 || all().any(|(_, p)| Some(words::faults(p)) != first),
+            nf: entries.iter().any(Entry::has_generator),
+            energy: all().any(|(e, p)| e.energy(p).is_some()),
+        }
+    }
+
+    fn titles(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.name, "evaluation"),
+            (self.faults, "faults"),
+            (true, "BER"),
+            (true, "maps"),
+            (true, "CA"),
+            (true, "PA"),
+            (self.nf, "CA(NF)"),
+            (self.nf, "PA(NF)"),
+            (self.nf, "RP"),
+            (true, "bits changed"),
+            (self.energy, "energy saved"),
+        ];
+        all.into_iter().filter_map(|(there, title)| there.then_some(title))
+    }
+}
+
 /// Writes a row for each evaluation and rate, and below them every value of every fault map.
 pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
-    let nf = entries.iter().any(Entry::has_generator);
-    let energy =
-        entries.iter().any(|e| e.evaluation.perturbed.iter().any(|p| e.energy(p).is_some()));
-    let several = entries.len() > 1;
-    let mut head = vec!["faults", "BER", "maps", "CA", "PA"];
-    if nf {
-        head.extend(["CA(NF)", "PA(NF)", "RP"]);
-    }
-    head.push("bits changed");
-    if energy {
-        head.push("energy saved");
-    }
+    let columns = Columns::of(entries);
     h.element("div", &[("class", &"scroll")], |h| {
         h.element("table", &[("class", &"results")], |h| {
-            h.element("thead", &[], |h| {
-                h.element("tr", &[], |h| {
-                    for title in several.then_some("evaluation").iter().chain(&head) {
-                        h.leaf("th", &[("scope", &"col")], title);
-                    }
-                });
-            });
-            h.element("tbody", &[], |h| {
-                for entry in entries {
-                    rows(h, entry, several, nf, energy);
-                }
-            });
+            head(h, columns.titles());
+            for entry in entries {
+                h.element("tbody", &[], |h| rows(h, entry, columns));
+            }
         });
     });
-    let about = "Accuracies in per cent: mean ± population standard deviation over the fault maps, and \
-                 below it the 95 % interval of the mean (Student’s t). RP in percentage points.";
+    let all = entries.iter().flat_map(|e| &e.evaluation.perturbed).next();
+    let faults = all.filter(|_| !columns.faults).map(|p| format!("Faults: {}. ", words::faults(p)));
+    let about = format!(
+        "{}Accuracies in per cent: mean ± population standard deviation over the fault maps, and below \
+         it the 95 % interval of the mean (Student’s t). RP in percentage points.",
+        faults.unwrap_or_default()
+    );
     h.leaf("p", &[("class", &"note")], about);
+    if entries.iter().all(|e| e.evaluation.perturbed.is_empty()) {
+        return;
+    }
     h.element("details", &[], |h| {
         h.leaf("summary", &[], "Values of each fault map");
         for entry in entries {
             for p in &entry.evaluation.perturbed {
-                each(h, entry, p, several);
+                each(h, entry, p, columns.name);
             }
         }
     });
 }
 
-fn rows(h: &mut Html, entry: &Entry<'_>, several: bool, nf: bool, energy: bool) {
+fn head<'t>(h: &mut Html, titles: impl Iterator<Item = &'t str>) {
+    h.element("thead", &[], |h| {
+        h.element("tr", &[], |h| {
+            for title in titles {
+                h.leaf("th", &[("scope", &"col")], title);
+            }
+        });
+    });
+}
+
+/// The rows of an evaluation; one without faults has one.
+fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
     let e = entry.evaluation;
     let one = |v: Option<f64>| v.map_or_else(|| words::NONE.into(), |v| words::fixed(v, 1));
     let cell = |h: &mut Html, text: String| h.leaf("td", &[], text);
     let blank = || words::NONE.to_owned();
-    let name = |h: &mut Html, i: usize| {
-        if several {
-            // The name again in every row, for readers by ear; the eye needs it once.
-            let class = if i == 0 { "name" } else { "name again" };
-            h.leaf("th", &[("scope", &"row"), ("class", &class)], &entry.label);
-        }
-    };
-    for (i, p) in e.perturbed.iter().enumerate() {
-        let class = if i == 0 { "first" } else { "next" };
-        h.element("tr", &[("class", &class)], |h| {
-            name(h, i);
-            h.leaf("td", &[("class", &"words")], words::faults(p));
-            cell(h, words::rate(p.ber));
-            cell(h, p.seeds.len().to_string());
+    let n = e.perturbed.len().max(1);
+    let perturbed = e.perturbed.iter().map(Some).chain(e.perturbed.is_empty().then_some(None));
+    for (i, p) in perturbed.enumerate() {
+        h.element("tr", &[], |h| {
+            if columns.name && i == 0 {
+                let at: [(&str, &dyn Display); 2] = [("scope", &"rowgroup"), ("rowspan", &n)];
+                h.leaf("th", &at, &entry.label);
+            }
+            if columns.faults {
+                let faults = p.map_or_else(|| "none".into(), words::faults);
+                h.leaf("td", &[("class", &"words")], faults);
+            }
+            cell(h, p.map_or_else(blank, |p| words::rate(p.ber)));
+            cell(h, p.map_or(0, |p| p.seeds.len()).to_string());
             cell(h, one(Some(e.clean.accuracy)));
-            spread(h, Some(&p.accuracy), false);
-            if nf {
+            spread(h, p.map(|p| &p.accuracy), false);
+            if columns.nf {
                 cell(h, one(e.clean.accuracy_nf));
-                spread(h, p.accuracy_nf.as_ref(), true);
-                cell(h, p.recovery.map_or_else(blank, words::points));
+                spread(h, p.and_then(|p| p.accuracy_nf.as_ref()), true);
+                cell(h, p.and_then(|p| p.recovery).map_or_else(blank, words::points));
             }
-            cell(h, words::rate(p.flipped_bits.mean_rate));
-            if energy {
-                let saving = entry.energy(p).map(|e| words::percent(e.saving_percent));
-                cell(h, saving.unwrap_or_else(blank));
-            }
-        });
-    }
-    if e.perturbed.is_empty() {
-        h.element("tr", &[("class", &"first")], |h| {
-            name(h, 0);
-            h.leaf("td", &[("class", &"words")], "none");
-            let (ca, blanks) = (one(Some(e.clean.accuracy)), [blank(), "0".into()]);
-            let after = [one(e.clean.accuracy_nf), blank(), blank()];
-            let after = after.into_iter().filter(|_| nf);
-            let all = blanks.into_iter().chain([ca, blank()]).chain(after);
-            for text in all.chain([blank()]).chain(energy.then(blank)) {
-                cell(h, text);
+            cell(h, p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)));
+            if columns.energy {
+                let saving = p.and_then(|p| entry.energy(p));
+                cell(h, saving.map_or_else(blank, |e| words::percent(e.saving_percent)));
             }
         });
     }
@@ -112,21 +141,15 @@ fn each(h: &mut Html, entry: &Entry<'_>, p: &Perturbed, several: bool) {
     let name = if several { format!("{}, ", entry.label) } else { String::new() };
     let title = format!("{name}{} faulty cells, {}", words::rate(p.ber), words::faults(p));
     let nf = p.accuracy_nf.as_ref();
-    let mut head = vec!["seed", "PA (%)"];
+    let mut titles = vec!["seed", "PA (%)"];
     if nf.is_some() {
-        head.extend(["PA(NF) (%)", "RP (points)"]);
+        titles.extend(["PA(NF) (%)", "RP (points)"]);
     }
-    head.push("bits changed");
+    titles.push("bits changed");
     h.element("div", &[("class", &"scroll")], |h| {
         h.element("table", &[("class", &"each")], |h| {
             h.leaf("caption", &[], title);
-            h.element("thead", &[], |h| {
-                h.element("tr", &[], |h| {
-                    for title in head {
-                        h.leaf("th", &[("scope", &"col")], title);
-                    }
-                });
-            });
+            head(h, titles.into_iter());
             h.element("tbody", &[], |h| {
                 for (i, &pa) in p.accuracy.each.iter().enumerate() {
                     let seed = p.seeds.get(i).map_or_else(|| words::NONE.into(), u64::to_string);

@@ -166,16 +166,23 @@ fn classes(h: &mut Html, entries: &[Entry<'_>]) {
 
 fn sensitivity(h: &mut Html, entries: &[Entry<'_>]) {
     let all = || entries.iter().filter_map(|e| Some((e, e.evaluation.sensitivity.as_ref()?)));
-    let several = all().count() > 1;
-    for (i, (entry, s)) in all().enumerate() {
-        let with = if s.with_generator { "behind the generator" } else { "without a generator" };
+    let mut shown = Vec::new();
+    for (entry, s) in all() {
+        // Without the generator it is the base network's, whatever else was evaluated.
+        if shown.contains(&s) {
+            continue;
+        }
+        let (of, style) = match s.with_generator {
+            true => (entry.label.clone(), entry.style),
+            false => (format!("{} alone", entry.evaluation.base.model), Style::NEUTRAL),
+        };
         let maps = words::several(s.seeds.len(), "map", "maps");
-        let (rate, faults) = (words::rate(s.ber), &s.faults);
-        let title = format!("{}: {faults} at {rate}, {maps}, {with}", entry.label);
-        folded(h, several && i > 0, &title, true, |h| {
-            chart::sensitivity(h, s, entry.style);
+        let title = format!("{of}: {}, {} faulty cells, {maps}", s.faults, words::rate(s.ber));
+        folded(h, !shown.is_empty(), &title, true, |h| {
+            chart::sensitivity(h, s, style);
             chart::protection(h, s);
         });
+        shown.push(s);
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) fn rate(p: f64) -> String {
     format!("{}{NBSP}%", short(100.0 * p))
 }
 
+/// `1.003 %` of a share of bits.
+pub(crate) fn share(p: f64) -> String {
+    format!("{}{NBSP}%", fixed(100.0 * p, 3))
+}
+
 /// `+20.1` percentage points.
 pub(crate) fn points(v: f64) -> String {
     let text = fixed(v, 1);

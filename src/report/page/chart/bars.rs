@@ -7,7 +7,7 @@ use crate::report::{
         entry::Condition,
         figure::{Figure, Key},
         html::Html,
-        svg::{Anchor, Axis, Frame, Kind, Scale, Style, bar, marker, text, whisker},
+        svg::{Anchor, Frame, Kind, Scale, Style, bar, marker, text, whisker},
         words,
     },
 };
@@ -57,9 +57,10 @@ pub(crate) fn bars(h: &mut Html, conditions: &[Condition<'_>]) {
     let says = all().map(|r| format!("{}: {}", r.label, value(r))).collect::<Vec<_>>().join("; ");
     let about = "Grey is the base network alone, colour the same network behind NeuralFuse. What the \
                  solid bar lacks of the pale one is what the faults cost.";
-    let figure = Figure { title: "Accuracy".into(), about: about.into(), says, keys, size };
+    let figure =
+        Figure { title: "With and without faults".into(), about: about.into(), says, keys, size };
     figure.draw(h, |h| {
-        let axis = Axis { title: "accuracy (%)", ticks: 5 };
+        let axis = frame.x_axis("accuracy (%)", 5);
         frame.across(h, axis, true);
         let mut y = 0.0;
         for (name, rows) in &rows {

@@ -6,7 +6,7 @@ use crate::report::{
     page::{
         figure::{Figure, Key},
         html::Html,
-        svg::{Anchor, Axis, Frame, Kind, Scale, Style, line, marker, rule, text, width},
+        svg::{Anchor, Frame, Kind, Scale, Style, line, marker, rule, text, width},
         words,
     },
 };
@@ -87,7 +87,7 @@ pub(crate) fn classes(h: &mut Html, c: &PerClass<'_>) {
     let size = (FULL, inner + 52.0);
     let figure = Figure { title: "Accuracy by class".into(), about, says, keys, size };
     figure.draw(h, |h| {
-        frame.across(h, Axis { title: "accuracy (%)", ticks: 5 }, true);
+        frame.across(h, frame.x_axis("accuracy (%)", 5), true);
         for (i, (&k, name)) in shown.iter().zip(&names).enumerate() {
             let y = 16.0 + 24.0 * i as f64;
             text(h, (left - 10.0, y + 5.0), Anchor::End, "row", name);

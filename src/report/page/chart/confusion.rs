@@ -14,7 +14,7 @@ use crate::report::page::{
 const NUMBERED: usize = 12;
 const NAMED: usize = 45;
 /// Steps of the shading.
-const SHADES: usize = 10;
+const SHADES: usize = 20;
 
 /// Draws the matrices without and with the generator beside each other.
 pub(crate) fn confusion(h: &mut Html, c: &PerClass<'_>) {
@@ -79,7 +79,7 @@ fn shades(h: &mut Html, counts: &[Vec<u64>], (left, top): (f64, f64), cell: f64)
     let mut paths = vec![[String::new(), String::new()]; SHADES];
     for (k, row) in counts.iter().enumerate() {
         for answer in 0..counts.len() {
-            let shade = (share(row, answer) * SHADES as f64).ceil() as usize;
+            let shade = (share(row, answer) * SHADES as f64).round() as usize;
             let Some(shade) = shade.min(SHADES).checked_sub(1) else {
                 continue;
             };

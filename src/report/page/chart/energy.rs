@@ -5,7 +5,7 @@ use crate::report::page::{
     entry::{Entry, Sweep},
     figure::{Figure, Key},
     html::Html,
-    svg::{Anchor, Axis, Frame, Kind, Scale, Style, line, marker, text},
+    svg::{Frame, Kind, Labels, Scale, Style, line, marker},
     words,
 };
 
@@ -42,17 +42,22 @@ pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>]) 
     let y = Scale::linear(points().map(|p| p.1), [0.0, 100.0]);
     let frame = Frame::inside(size, x, y);
     let says = all.iter().map(in_words).collect::<Vec<_>>().join(". ");
-    let keys = all.iter().map(|s| Key::new(&s.label, s.style, Kind::Line)).collect();
+    let key = |s: &Series| {
+        let kind = if s.points.len() > 1 { Kind::Line } else { Kind::Dot };
+        Key::new(&s.label, s.style, kind)
+    };
+    let keys = all.iter().map(key).collect();
     let about = "Energy of the accesses to the weight memory: base network at the low voltage, generator \
                  at the nominal one; 100 % is the base network alone at the nominal voltage. Further up \
                  and to the left is better.";
     let title = "Accuracy against energy".into();
     let figure = Figure { title, about: about.into(), says, keys, size };
     figure.draw(h, |h| {
-        let x =
-            Axis { title: "energy of weight memory, relative to nominal voltage (%)", ticks: 8 };
-        frame.draw(h, x, Axis { title: "accuracy (%)", ticks: 6 });
+        let x = frame.x_axis("energy of weight memory, relative to nominal voltage (%)", 8);
+        frame.draw(h, x, frame.y_axis("accuracy (%)", 6));
         let named = points().count() <= NAMED;
+        let all_places: Vec<_> = points().map(|p| (frame.x(p.0), frame.y(p.1))).collect();
+        let mut labels = Labels::new(&frame, &all_places);
         for s in &all {
             let places: Vec<_> = s.points.iter().map(|p| (frame.x(p.0), frame.y(p.1))).collect();
             line(h, s.style, "thin", &places);
@@ -61,11 +66,7 @@ pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>]) 
                 let says = format!("{} {name}: {accuracy} at {energy} energy", s.label);
                 marker(h, s.style, *at, 5.5, &says);
                 if named && !name.is_empty() {
-                    // Inside the frame, also at its right edge.
-                    let right = at.0 > frame.right - 60.0;
-                    let (x, anchor) =
-                        if right { (at.0 - 9.0, Anchor::End) } else { (at.0 + 9.0, Anchor::Start) };
-                    text(h, (x, at.1 + 4.5), anchor, "small", name);
+                    labels.write(h, *at, name);
                 }
             }
         }

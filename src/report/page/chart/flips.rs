@@ -22,7 +22,7 @@ pub(crate) fn flips(h: &mut Html, p: &Perturbed, precision: u32) {
     let keys = || vec![Key::new("all stored bits", Style::NEUTRAL.light(), Kind::Stroke)];
     let note = |count: u64, rate: f64| {
         let each = (count as f64 / maps).round() as u64;
-        format!("{} %, {}", words::short(rate), words::count(each))
+        format!("{} %, {}", words::fixed(rate, 3), words::count(each))
     };
     h.element("div", &[("class", &"pair")], |h| {
         if per_position.is_finite() && !f.per_bit.is_empty() {
@@ -30,23 +30,23 @@ pub(crate) fn flips(h: &mut Html, p: &Perturbed, precision: u32) {
             let bits = f.per_bit.iter().enumerate().rev().map(|(bit, &count)| {
                 let value = 100.0 * count as f64 / maps / per_position;
                 let label = format!("bit {bit}{}", if bit == top { " (sign)" } else { "" });
-                Row { label, value, spread: None, note: note(count, value) }
+                Row { label, value, std: None, note: note(count, value) }
             });
             let title = "Changed bits by position".into();
             let about = "Share of the bits at that position of a stored weight, and their number in \
                          a fault map.";
             let figure = Figure { title, about: about.into(), keys: keys(), ..Figure::default() };
             let bits: Vec<_> = bits.collect();
-            rows(h, figure, "changed (%)", Style::of(0), &bits, Some(mean));
+            rows(h, figure, "changed (%)", Style::NEUTRAL, &bits, Some(mean));
         }
         let layers = f.per_layer.iter().map(|l| {
             let value = 100.0 * l.flips as f64 / maps / (l.stored_bits.max(1)) as f64;
-            Row { label: l.name.clone(), value, spread: None, note: note(l.flips, value) }
+            Row { label: l.name.clone(), value, std: None, note: note(l.flips, value) }
         });
         let layers: Vec<_> = layers.collect();
         let title = "Changed bits by layer".into();
         let about = "Share of the bits that the layer stores, and their number in a fault map.";
         let figure = Figure { title, about: about.into(), keys: keys(), ..Figure::default() };
-        rows(h, figure, "changed (%)", Style::of(0), &layers, Some(mean));
+        rows(h, figure, "changed (%)", Style::NEUTRAL, &layers, Some(mean));
     });
 }

@@ -22,6 +22,6 @@ pub(crate) use sweep::sweep;
 pub(crate) use training::{Run, training};
 
 /// Width and height of a chart that has another one beside it.
-const HALF: (f64, f64) = (540.0, 330.0);
+const HALF: (f64, f64) = (480.0, 310.0);
 /// Width of a chart that has the page's whole width.
 const FULL: f64 = 920.0;

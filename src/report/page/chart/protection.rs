@@ -6,7 +6,7 @@ use crate::report::{
     page::{
         figure::{Figure, Key},
         html::Html,
-        svg::{Anchor, Axis, Frame, Kind, Scale, Style, band, line, marker, text},
+        svg::{Frame, Kind, Labels, Scale, Style, band, line, marker},
         words,
     },
 };
@@ -51,8 +51,8 @@ pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
     let title = "What protection buys".into();
     let figure = Figure { title, about: about.into(), says, keys, size };
     figure.draw(h, |h| {
-        let x = Axis { title: "stored bits that are protected (%)", ticks: 8 };
-        frame.draw(h, x, Axis { title: "accuracy (%)", ticks: 6 });
+        let x = frame.x_axis("stored bits that are protected (%)", 8);
+        frame.draw(h, x, frame.y_axis("accuracy (%)", 6));
         let clean = frame.y(s.clean);
         line(h, Style::NEUTRAL, "thin", &[(frame.left, clean), (frame.right, clean)]);
         for c in &curves {
@@ -61,6 +61,9 @@ pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
             let around = around.map(|(x, s, _)| (frame.x(*x), ends(s)[0], ends(s)[1]));
             band(h, c.style, &around.collect::<Vec<_>>());
         }
+        let places = curves.iter().flat_map(|c| &c.points);
+        let places: Vec<_> = places.map(|p| (frame.x(p.0), frame.y(p.1.mean))).collect();
+        let mut labels = Labels::new(&frame, &places);
         for c in &curves {
             let points: Vec<_> = c.points.iter().map(|p| (p.0, p.1.mean)).collect();
             line(h, c.style, "", &frame.places(&points));
@@ -73,8 +76,7 @@ pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
                 let says = format!("{name}: {} % with {share} protected", words::spread(spread));
                 marker(h, c.style, at, 4.5, &says);
                 if (1..=NAMED).contains(&i) {
-                    let name = format!("+ {}", words::shortened(name, 24));
-                    text(h, (at.0 + 9.0, at.1 + 15.0), Anchor::Start, "small", name);
+                    labels.write(h, at, &format!("+ {}", words::shortened(name, 24)));
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::report::{
     page::{
         figure::Figure,
         html::Html,
-        svg::{Anchor, Axis, Frame, Scale, Style, bar, line, marker, text, whisker, width},
+        svg::{Anchor, Frame, Scale, Style, bar, line, text, whisker, width},
         words,
     },
 };
@@ -20,8 +20,8 @@ pub(super) struct Row {
     pub(super) label: String,
     /// Its length.
     pub(super) value: f64,
-    /// Standard deviation, and single values, where there are several.
-    pub(super) spread: Option<(f64, Vec<f64>)>,
+    /// Standard deviation, where there are several values.
+    pub(super) std: Option<f64>,
     /// What stands at its end.
     pub(super) note: String,
 }
@@ -29,10 +29,9 @@ pub(super) struct Row {
 impl Row {
     /// A bar for `from` less the accuracy: what faults cost.
     pub(super) fn loss(label: String, from: f64, accuracy: &Spread) -> Self {
-        let each: Vec<f64> = accuracy.each.iter().map(|v| from - v).collect();
         let value = from - accuracy.mean;
-        let spread = (each.len() > 1).then_some((accuracy.std, each));
-        Self { label, value, spread, note: words::fixed(value, 1) }
+        let std = (accuracy.each.len() > 1).then_some(accuracy.std);
+        Self { label, value, std, note: words::fixed(value, 1) }
     }
 }
 
@@ -59,7 +58,7 @@ pub(super) fn rows(
     let left = widest(&mut labels.iter(), 14.0) + 16.0;
     let right = HALF.0 - widest(&mut rows.iter().map(|r| &r.note), 13.0) - 18.0;
     let ends = rows.iter().flat_map(|r| {
-        let std = r.spread.as_ref().map_or(0.0, |s| s.0);
+        let std = r.std.unwrap_or(0.0);
         [r.value - std, r.value + std]
     });
     let x = Scale::linear(ends.chain([0.0]).chain(reference), [f64::NEG_INFINITY, f64::INFINITY]);
@@ -74,17 +73,14 @@ pub(super) fn rows(
     let says = rows.iter().map(|r| format!("{}: {}", r.label, r.note)).collect::<Vec<_>>();
     let figure = Figure { says: says.join("; "), size: (HALF.0, inner + 50.0), ..figure };
     figure.draw(h, |h| {
-        frame.across(h, Axis { title: unit, ticks: 5 }, true);
+        frame.across(h, frame.x_axis(unit, 5), true);
         for (i, (row, label)) in rows.iter().zip(&labels).enumerate() {
             let (top, says) = (4.0 + pitch * i as f64, format!("{}: {}", row.label, row.note));
             let middle = top + 0.5 * (pitch - 4.0);
             text(h, (left - 8.0, middle + 5.0), Anchor::End, "row", label);
             let ends = (frame.x(0.0), frame.x(row.value));
             bar(h, &style.colour(), ends, (top, pitch - 4.0), &says);
-            if let Some((std, each)) = &row.spread {
-                for &v in each.iter().filter(|v| v.is_finite()) {
-                    marker(h, Style::NEUTRAL, (frame.x(v), middle), 1.8, &words::fixed(v, 1));
-                }
+            if let Some(std) = row.std {
                 let ends = [row.value - std, row.value + std].map(|v| (frame.x(v), middle));
                 whisker(h, "", ends[0], ends[1]);
             }

@@ -5,7 +5,7 @@ use crate::report::page::{
     entry::Sweep,
     figure::{Figure, Key},
     html::Html,
-    svg::{Axis, Frame, Kind, Scale, Style, band, line, marker, whisker},
+    svg::{Axis, Frame, Kind, Scale, Style, band, line, marker, own_ticks, whisker},
     words,
 };
 
@@ -40,14 +40,21 @@ pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) 
     let about = match (spread, banded) {
         (false, _) => "One fault map for each point.",
         (_, true) => "Mean over the fault maps, and a band of one standard deviation around it.",
-        (_, false) => "Mean over the fault maps, and whiskers of one standard deviation.",
+        (_, false) => {
+            "Mean over the fault maps, and whiskers of one standard deviation; what is of the same rate \
+                       stands side by side."
+        }
     };
     let says = sweeps.iter().map(in_words).collect::<Vec<_>>().join(". ");
     let title = "Accuracy against faulty cells".into();
     let figure = Figure { title, about: about.into(), says, keys, size };
     figure.draw(h, |h| {
-        let x = Axis { title: "faulty cells (BER, %)", ticks: 8 };
-        frame.draw(h, x, Axis { title: "accuracy (%)", ticks: 6 });
+        let title = "faulty cells (BER, %)";
+        let x = match own_ticks(frame.x, &distinct) {
+            Some(ticks) => Axis { title, ticks },
+            None => frame.x_axis(title, 8),
+        };
+        frame.draw(h, x, frame.y_axis("accuracy (%)", 6));
         for &(accuracy, style) in clean.iter().filter(|c| c.0.is_finite()) {
             let y = frame.y(accuracy);
             line(h, style, "thin", &[(frame.left, y), (frame.right, y)]);
@@ -60,21 +67,27 @@ pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) 
             });
             band(h, s.style, &points.collect::<Vec<_>>());
         }
-        for s in sweeps {
-            curve(h, &frame, s, !banded);
+        // Side by side, or the whiskers would cover each other.
+        let narrowest = distinct.windows(2).map(|w| frame.x(w[1]) - frame.x(w[0]));
+        let pitch = (0.4 * narrowest.fold(f64::MAX, f64::min) / sweeps.len() as f64).min(6.0);
+        let middle = (sweeps.len() as f64 - 1.0) / 2.0;
+        for (i, s) in sweeps.iter().enumerate() {
+            let shift = if banded { 0.0 } else { (i as f64 - middle) * pitch };
+            curve(h, &frame, s, shift, !banded);
         }
     });
 }
 
-fn curve(h: &mut Html, frame: &Frame, s: &Sweep<'_>, whiskers: bool) {
+fn curve(h: &mut Html, frame: &Frame, s: &Sweep<'_>, shift: f64, whiskers: bool) {
     let points: Vec<_> = s.points.iter().map(|p| (100.0 * p.0, p.1.mean)).collect();
-    line(h, s.style, "", &frame.places(&points));
+    let places = frame.places(&points).into_iter().map(|(x, y)| (x + shift, y));
+    line(h, s.style, "", &places.collect::<Vec<_>>());
     for (rate, spread, _) in &s.points {
         let (x, mean) = (100.0 * rate, spread.mean);
         if !frame.x.has(x) || !mean.is_finite() {
             continue;
         }
-        let at = (frame.x(x), frame.y(mean));
+        let at = (frame.x(x) + shift, frame.y(mean));
         if whiskers && spread.each.len() > 1 {
             let ends = [mean - spread.std, mean + spread.std].map(|v| (at.0, frame.y(v)));
             whisker(h, &s.style.colour(), ends[0], ends[1]);

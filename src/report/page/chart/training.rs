@@ -7,7 +7,7 @@ use crate::report::{
     page::{
         figure::{Figure, Key},
         html::Html,
-        svg::{Axis, Frame, Kind, Scale, Style, line, marker},
+        svg::{Frame, Kind, Scale, Style, line, marker},
         words,
     },
 };
@@ -123,7 +123,7 @@ fn draw(
     let says = says.collect::<Vec<_>>().join(". ");
     let figure = Figure { title: title.into(), about: about.into(), says, keys, size: HALF };
     figure.draw(h, |h| {
-        frame.draw(h, Axis { title: "step", ticks: 6 }, Axis { title: unit, ticks: 6 });
+        frame.draw(h, frame.x_axis("step", 6), frame.y_axis(unit, 6));
         for (style, points) in single {
             line(h, Style { light: false, ..*style }, "pale", &frame.places(points));
         }

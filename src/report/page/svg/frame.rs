@@ -3,13 +3,13 @@
 use super::{Anchor, Scale, rule, text};
 use crate::report::page::html::{Html, Px};
 
-/// An axis: what it shows, and how many numbers stand at it.
-#[derive(Clone, Copy, Debug)]
+/// An axis: what it shows, and the numbers at it.
+#[derive(Clone, Debug)]
 pub(crate) struct Axis<'a> {
     /// Quantity and unit.
     pub(crate) title: &'a str,
-    /// About how many numbers.
-    pub(crate) ticks: usize,
+    /// Numbers, and their places.
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 /// Edges in units of the drawing, and the scales between them.
@@ -35,6 +35,16 @@ impl Frame {
         Self { left: 58.0, right: width - 16.0, top: 14.0, bottom: height - 50.0, x, y }
     }
 
+    /// The axis from left to right with about so many round numbers.
+    pub(crate) fn x_axis<'a>(&self, title: &'a str, ticks: usize) -> Axis<'a> {
+        Axis { title, ticks: self.x.ticks(ticks) }
+    }
+
+    /// The axis upwards with about so many round numbers.
+    pub(crate) fn y_axis<'a>(&self, title: &'a str, ticks: usize) -> Axis<'a> {
+        Axis { title, ticks: self.y.ticks(ticks) }
+    }
+
     /// Place of a value.
     pub(crate) fn x(&self, v: f64) -> f64 {
         self.left + (self.right - self.left) * self.x.at(v)
@@ -54,7 +64,7 @@ impl Frame {
     /// Grid lines, numbers and titles.
     pub(crate) fn draw(&self, h: &mut Html, x: Axis<'_>, y: Axis<'_>) {
         h.element("g", &[("class", &"axes")], |h| {
-            for (value, label) in self.y.ticks(y.ticks) {
+            for (value, label) in y.ticks {
                 let at = self.y(value);
                 rule(h, (self.left, at), (self.right, at), "grid");
                 text(h, (self.left - 8.0, at + 4.5), Anchor::End, "tick", label);
@@ -77,7 +87,7 @@ impl Frame {
 
     /// Numbers and title below; with lines through the whole chart for one of rows.
     pub(crate) fn across(&self, h: &mut Html, x: Axis<'_>, grid: bool) {
-        for (value, label) in self.x.ticks(x.ticks) {
+        for (value, label) in x.ticks {
             let at = self.x(value);
             let from = if grid { self.top } else { self.bottom };
             let class = if grid { "grid" } else { "base" };

@@ -2,12 +2,14 @@
 //! style sheet (`c0` to `c5`, `cn` for what is compared with), so that a page has a dark form.
 
 mod frame;
+mod labels;
 mod mark;
 mod scale;
 
 pub(crate) use frame::{Axis, Frame};
+pub(crate) use labels::Labels;
 pub(crate) use mark::{Kind, Style, band, bar, line, marker, whisker};
-pub(crate) use scale::Scale;
+pub(crate) use scale::{Scale, own_ticks};
 
 use std::fmt::Display;
 
@@ -50,14 +52,14 @@ pub(crate) fn rule(h: &mut Html, from: (f64, f64), to: (f64, f64), class: &str) 
     h.empty("line", &[("x1", &x1), ("y1", &y1), ("x2", &x2), ("y2", &y2), ("class", &class)]);
 }
 
-/// About the width of a text of this size in a sans-serif font.
+/// The width of a text of this size in a wide sans-serif font (`DejaVu` Sans): most are narrower.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     let em = |c: char| match c {
-        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' | '\u{a0}' => 0.29,
-        'f' | 't' | 'r' | '(' | ')' | '-' | 'I' => 0.37,
-        'm' | 'w' | 'M' | 'W' | '%' | '…' => 0.88,
-        'A'..='Z' | '_' | '+' | '±' | '−' | '–' => 0.66,
-        _ => 0.57,
+        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' | '\u{a0}' => 0.33,
+        'f' | 't' | 'r' | '(' | ')' | '-' | 'I' => 0.41,
+        'm' | 'w' | 'M' | 'W' | '%' | '…' => 0.96,
+        'A'..='Z' | '+' | '±' | '−' => 0.75,
+        _ => 0.64,
     };
     text.chars().map(em).sum::<f64>() * size
 }

@@ -31,7 +31,7 @@ impl Scale {
             return Self::Linear { low, high };
         };
         // One value needs room, too.
-        let room = if high > low { 0.04 * (high - low) } else { (0.1 * high.abs()).max(0.5) };
+        let room = if high > low { 0.0 } else { (0.1 * high.abs()).max(0.5) };
         let step = step((high - low + 2.0 * room) / 5.0);
         let low = (((low - room) / step).floor() * step).max(limits[0]);
         let high = (((high + room) / step).ceil() * step).min(limits[1]);
@@ -74,6 +74,15 @@ impl Scale {
             Self::Log { low, high } => log_ticks(low, high, wanted),
         }
     }
+}
+
+/// The values themselves as ticks of a scale, if they are few and far enough from each other;
+/// `values` rise.
+pub(crate) fn own_ticks(scale: Scale, values: &[f64]) -> Option<Vec<(f64, String)>> {
+    let apart = |w: &[f64]| scale.at(w[1]) - scale.at(w[0]) > 0.07;
+    let few = values.len() <= 8 && values.iter().all(|&v| scale.has(v));
+    (few && values.windows(2).all(apart))
+        .then(|| values.iter().map(|&v| (v, words::short(v))).collect())
 }
 
 fn extremes(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
