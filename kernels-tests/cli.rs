@@ -5,6 +5,7 @@ mod interrupt;
 mod job;
 mod mount;
 mod refusals;
+mod report;
 mod storage;
 
 use nf_gpu::{

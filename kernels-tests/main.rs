@@ -24,6 +24,7 @@ mod layers;
 mod networks;
 mod optimizers;
 mod python;
+mod report;
 mod shaders;
 mod streaming;
 mod translate;

@@ -24,6 +24,7 @@ const BLOCKS: &[&str] = &[
     "header",
     "html",
     "li",
+    "link",
     "main",
     "meta",
     "nav",

@@ -18,7 +18,7 @@ mod words;
 
 pub use source::Source;
 
-use std::path::Path;
+use std::{fmt::Display, path::Path};
 
 use html::Html;
 
@@ -50,6 +50,11 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
     h.element("html", &[("lang", &"en")], |h| {
         h.element("head", &[], |h| {
             h.empty("meta", &[("charset", &"utf-8")]);
+            // Nothing is run and nothing is fetched, whatever the files of a run say.
+            let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+            let policy: [(&str, &dyn Display); 2] =
+                [("http-equiv", &"Content-Security-Policy"), ("content", &policy)];
+            h.empty("meta", &policy);
             let view = "width=device-width, initial-scale=1";
             h.empty("meta", &[("name", &"viewport"), ("content", &view)]);
             h.empty("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);

@@ -69,11 +69,13 @@ pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
     }
     h.element("details", &[], |h| {
         h.leaf("summary", &[], "Values of each fault map");
-        for entry in entries {
-            for p in &entry.evaluation.perturbed {
-                each(h, entry, p, columns.name);
+        h.element("div", &[("class", &"tables")], |h| {
+            for entry in entries {
+                for p in &entry.evaluation.perturbed {
+                    each(h, entry, p, columns.name);
+                }
             }
-        }
+        });
     });
 }
 

@@ -97,7 +97,8 @@ fn images(h: &mut Html, sources: &[Source]) {
                 h.empty("img", &[("src", &data), ("alt", &alt)]);
             });
             let about = "The faulty network’s answers below: to the image as it is, and behind \
-                         NeuralFuse. The difference is amplified.";
+                         NeuralFuse. The difference is \
+                         enlarged by the factor beside it.";
             h.leaf("figcaption", &[], about);
         });
     }

@@ -12,14 +12,15 @@ use crate::report::page::{
 /// Bands of more lines would cover each other: they then have whiskers.
 const BANDS: usize = 3;
 
-/// Draws the curves, and CA without and with NeuralFuse as lines to compare with, if there are at
-/// least two rates.
+/// Draws the curves, and `clean` accuracies as lines to compare with, if a curve has at least two
+/// rates.
 pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) {
     let rates = || sweeps.iter().flat_map(|s| s.points.iter().map(|p| 100.0 * p.0));
     let mut distinct: Vec<f64> = rates().filter(|r| r.is_finite()).collect();
     distinct.sort_by(f64::total_cmp);
     distinct.dedup();
-    if distinct.len() < 2 {
+    let curves = sweeps.iter().any(|s| s.points.len() > 1);
+    if !curves || distinct.len() < 2 {
         return;
     }
     let values = sweeps.iter().flat_map(|s| &s.points).flat_map(|p| {

@@ -46,10 +46,17 @@ impl Scale {
         match extremes(positive) {
             Some((low, high)) if high >= 3.0 * low => {
                 // Room on both sides: a tenth of the way.
-                let room = (high / low).powf(0.06);
-                Self::Log { low: low / room, high: high * room }
+                let room = 10f64.powf(0.06 * (high.log10() - low.log10()));
+                let low = (low / room).max(f64::MIN_POSITIVE);
+                Self::Log { low, high: (high * room).min(f64::MAX) }
             }
-            _ => Self::linear(values, [0.0, f64::INFINITY]),
+            _ => match extremes(values) {
+                Some((low, high)) if low < high => {
+                    let room = 0.06 * (high - low);
+                    Self::Linear { low: (low - room).max(0.0), high: high + room }
+                }
+                one => Self::linear(one.map(|r| r.0), [0.0, f64::INFINITY]),
+            },
         }
     }
 
@@ -57,7 +64,7 @@ impl Scale {
     pub(crate) fn at(self, v: f64) -> f64 {
         let share = match self {
             Self::Linear { low, high } => (v - low) / (high - low),
-            Self::Log { low, high } => (v / low).ln() / (high / low).ln(),
+            Self::Log { low, high } => (v.ln() - low.ln()) / (high.ln() - low.ln()),
         };
         share.clamp(0.0, 1.0)
     }
@@ -174,7 +181,9 @@ mod tests {
 
     #[test]
     fn extreme_values_make_no_endless_axis() {
-        for values in [[1e300, -1e300], [1e16, 1e16 + 2.0], [1e-300, 2e-300], [5e-324, 0.0]] {
+        for values in
+            [[1e300, -1e300], [1e16, 1e16 + 2.0], [1e-300, 2e-300], [5e-324, 0.0], [5e-324, 1e300]]
+        {
             let scale = Scale::linear(values, [f64::NEG_INFINITY, f64::INFINITY]);
             assert!(scale.ticks(6).len() < 20, "{values:?}: {scale:?}");
             assert!(Scale::rates(values).ticks(6).len() < 20, "{values:?}");
