@@ -20,8 +20,8 @@ pub(super) fn find() -> Option<PathBuf> {
     all.into_iter().find(|program| program.is_file())
 }
 
-/// Opens a page, in a profile of its own.
-pub(super) fn open(browser: &Path, page: &Path) -> Seen {
+/// Opens a page, in a profile of its own; or what the browser says when it shows nothing.
+pub(super) fn open(browser: &Path, page: &Path) -> Result<Seen, String> {
     let profile = tempfile::tempdir().unwrap();
     let text = |name: &str| profile.path().join(name);
     let file = |name: &str| std::fs::File::create(text(name)).unwrap();
@@ -47,9 +47,11 @@ pub(super) fn open(browser: &Path, page: &Path) -> Seen {
         std::thread::sleep(Duration::from_millis(20));
     }
     let (dom, log) = (read(&text("dom")), read(&text("log")));
-    assert!(dom.contains("</html>"), "{} shows nothing: {log}", browser.display());
+    if !dom.contains("</html>") {
+        return Err(log);
+    }
     let complaints = log.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned);
-    Seen { dom, complaints: complaints.collect() }
+    Ok(Seen { dom, complaints: complaints.collect() })
 }
 
 fn read(path: &Path) -> String {
