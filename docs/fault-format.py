@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints the known answers of fault-format.md, from the text of that page and plain integers.
 
-Shares nothing with the program. `python3 fault-format.py` prints the two tables.
+Shares nothing with the program. `python3 fault-format.py` prints the tables.
 """
 
 MASK = 0xFFFFFFFF
@@ -20,17 +20,37 @@ def key(seed):
     return [seed & MASK, seed >> 32]
 
 
-def uniform(seed, layer, word, cell):
+def uniform(seed, layer, word, cell, stream=0):
     """The 32-bit uniform of one cell: bit 31 - d comes from draw d."""
     u = 0
     for d in range(32):
-        draws = philox4x32_10([word, layer, d // 4, 0], key(seed))
+        draws = philox4x32_10([word, layer, d // 4, stream], key(seed))
         u |= (draws[d % 4] >> cell & 1) << (31 - d)
     return u
 
 
 def cells(seed, layer, word, threshold):
     return sum((uniform(seed, layer, word, j) < threshold) << j for j in range(32))
+
+
+def of_lot(lot, layer, word, cut):
+    if cut == MASK:
+        return MASK
+    return sum((uniform(lot, layer, word, j, 2) < cut) << j for j in range(32))
+
+
+def asymmetric(seed, layer, word, ber01, ber10, lot=None, shared=0.0):
+    """Reads of STORED by a chip of a lot, or of none."""
+    follow = 0 if lot is None else of_lot(lot, layer, word, min(int(shared * 2**32), MASK))
+
+    def weak(ber):
+        own = cells(seed, layer, word, int(ber * 2**32))
+        if lot is None:
+            return own
+        return cells(lot, layer, word, int(ber * 2**32)) & follow | own & ~follow
+
+    mask = weak(ber01) & ~STORED | weak(ber10) & STORED
+    return follow, (STORED ^ mask) & MASK
 
 
 def polarity(seed, layer, word):
@@ -61,6 +81,17 @@ MAPS = [
     ((1 << 64) - 1, 2, 3, 0.1),
 ]
 
+# seed, layer, word, rate 0 to 1, rate 1 to 0, lot, its share
+DIRECTED = [
+    (0, 0, 0, 0.5, 0.1, None, 0.0),
+    (0, 0, 0, 0.1, 0.5, None, 0.0),
+    (50000, 3, 17, 0.3, 0.3, None, 0.0),
+    (0, 0, 0, 0.5, 0.1, 9, 0.5),
+    (1, 0, 0, 0.5, 0.1, 9, 0.5),
+    (1, 2, 5, 0.4, 0.2, 1 << 33, 0.9),
+    (1, 2, 5, 0.4, 0.2, 1 << 33, 1.0),
+]
+
 STEPS = [
     (0, 0, 0),
     (0, 0, 1),
@@ -80,6 +111,14 @@ def main():
         read = STORED & ~faulty | stuck & faulty
         words = " | ".join(f"{w:08x}" for w in (threshold, faulty, stuck, STORED ^ faulty, read))
         print(f"| {seed} | {layer} | {word} | {ber} | {words} |")
+    print()
+    print("| seed | layer | word | ber 0 to 1 | ber 1 to 0 | lot, shared | follow the lot | reads |")
+    print("|---|---|---|---|---|---|---|---|")
+    for seed, layer, word, ber01, ber10, lot, shared in DIRECTED:
+        follow, read = asymmetric(seed, layer, word, ber01, ber10, lot, shared)
+        of = f"{seed} | {layer} | {word} | {ber01} | {ber10}"
+        chips = "none" if lot is None else f"{lot}, {shared}"
+        print(f"| {of} | {chips} | {follow:08x} | {read:08x} |")
     print()
     print("| run seed | step | copy | map seed |")
     print("|---|---|---|---|")

@@ -1,7 +1,7 @@
 //! `docs/fault-format.md` against the code, and against a second implementation in plain integers.
 #![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 use nf_gpu::fault::{
-    FORMAT_VERSION, FaultModel, Faults, faulty_cells, polarity, step_seed, threshold,
+    FORMAT_VERSION, FaultModel, Faults, Lot, Place, faulty_cells, polarity, step_seed, threshold,
 };
 use std::process::Command;
 
@@ -28,7 +28,11 @@ fn the_page_and_the_code_agree_on_every_map() {
         let ber: f64 = row[3].parse().unwrap();
         let reads = [FaultModel::Flip, FaultModel::StuckAt].map(|model| {
             STORED
-                ^ Faults::new(model, ber).unwrap().map(seed).unwrap().xor_mask(word, layer, STORED)
+                ^ Faults::new(model, ber).unwrap().map(seed).unwrap().xor_mask(
+                    Place { layer, address: 0 },
+                    word,
+                    STORED,
+                )
         });
         let ours = [
             threshold(ber),
@@ -40,6 +44,25 @@ fn the_page_and_the_code_agree_on_every_map() {
         let page: Vec<u64> =
             row[4..].iter().map(|cell| u64::from_str_radix(cell, 16).unwrap()).collect();
         assert_eq!(ours.map(u64::from).as_slice(), page, "{row:?}");
+    }
+}
+
+#[test]
+fn the_page_and_the_code_agree_on_directed_faults_and_lots() {
+    let rows = table(8);
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        let seed: u64 = row[0].parse().unwrap();
+        let (layer, word): (u32, u32) = (row[1].parse().unwrap(), row[2].parse().unwrap());
+        let mut faults =
+            Faults::asymmetric(row[3].parse().unwrap(), row[4].parse().unwrap()).unwrap();
+        if let Some((lot, shared)) = row[5].split_once(", ") {
+            let lot = Lot::new(lot.parse().unwrap(), shared.parse().unwrap()).unwrap();
+            faults = faults.of_lot(lot).unwrap();
+        }
+        let map = faults.map(seed).unwrap();
+        let read = STORED ^ map.xor_mask(Place { layer, address: 0 }, word, STORED);
+        assert_eq!(format!("{read:08x}"), row[7], "{row:?}");
     }
 }
 

@@ -139,7 +139,7 @@ fn check_base(name: &str, faulty: bool) {
     let mut flipped = 0;
     let mut layer = |i: usize| {
         let stored = quantize(layer_weights(&graph, &weights, i), BITS).unwrap();
-        let (read, flips) = inject(&stored, &faults.map(77).unwrap(), i as u32);
+        let (read, flips) = inject(&stored, &faults.map(77).unwrap(), graph.places()[i]);
         flipped += flips.total;
         dequantize(if faulty { &read } else { &stored })
     };

@@ -80,7 +80,7 @@ fn check_base(name: &str) {
     let faults = Faults::new(FaultModel::Reference, file.meta_as("ber").unwrap().unwrap()).unwrap();
     let mut exact = [None, None];
     every_gpu(|gpu, on| {
-        for (prefix, faults) in [("", None), ("faulty.", Some((faults, seed)))] {
+        for (prefix, faults) in [("", None), ("faulty.", Some((&faults, seed)))] {
             let images = &file.get("input", &SHAPE).unwrap().data;
             let request = BaseRequest {
                 graph: &graph,
@@ -164,7 +164,7 @@ fn check_eopm(generator: &str, base: &str) {
             generator: (&graph, &parameters),
             base: (&base, &weights),
             precision: 8,
-            faults: Faults::new(FaultModel::Reference, ber).unwrap(),
+            faults: &Faults::new(FaultModel::Reference, ber).unwrap(),
             seeds: &seeds,
             lambda: file.meta_as("lambda").unwrap().unwrap(),
             images: Images::new(&images.shape, &images.data).unwrap(),

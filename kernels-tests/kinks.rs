@@ -25,10 +25,10 @@ impl<'a> Net<'a> {
         training: bool,
         images: &[f64],
     ) -> Self {
-        let layers = graph.layers.iter().zip(0..).map(|(layer, i)| {
+        let layers = graph.layers.iter().zip(graph.places()).map(|(layer, place)| {
             let name = &graph.params[layer.weight].name;
             let stored = quantize(&weights.tensors[name].data, 8).unwrap();
-            dequantize(&map.map_or(stored.clone(), |map| inject(&stored, map, i).0))
+            dequantize(&map.map_or(stored.clone(), |map| inject(&stored, map, place).0))
         });
         let twin = Evaluator { graph, parameters: weights, weights: layers.collect(), training };
         let values = twin.forward(images);

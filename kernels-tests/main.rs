@@ -11,6 +11,8 @@ mod cli;
 mod conformance;
 mod data;
 mod evaluator;
+mod fault_files;
+mod fault_rates;
 mod faults;
 mod files;
 mod forward;

@@ -102,7 +102,8 @@ impl Frozen {
             let mut of_copy = Vec::new();
             let layer = |layer: usize| {
                 let stored = quantize(layer_weights(&graph, &weights, layer), bits).unwrap();
-                let (faulty, flips) = inject(&stored, &faults.map(seed).unwrap(), layer as u32);
+                let (faulty, flips) =
+                    inject(&stored, &faults.map(seed).unwrap(), graph.places()[layer]);
                 of_copy.push(if copy == 0 { Flips::default() } else { flips });
                 dequantize(if copy == 0 { &stored } else { &faulty })
             };
@@ -148,7 +149,7 @@ impl Frozen {
 
     fn check_net(&self, gpu: &Gpu, net: &FrozenNet, what: &str) {
         let copies = SEEDS.len() as u32;
-        let injector = net.injector(gpu, 1, Some(self.faults)).unwrap();
+        let injector = net.injector(gpu, 1, Some(&self.faults)).unwrap();
         let shape = self.graph.shape(self.graph.input(), self.batch);
         let rows = Nhwc::new(copies * self.batch, 1, 1, CLASSES);
         let mut tape = Tape::new();

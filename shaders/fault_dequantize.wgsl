@@ -1,12 +1,17 @@
 // Stored weights as the network reads them: bit errors, sign extension, scale, both layouts.
 //
-//   w = scale * sign_extend(stored ^ mask),  mask = cells                       (flip)
-//                                            mask = cells & (stored ^ polarity) (stuck-at)
-//                     mask = (ones & ~stored) | (zeros & stored)                (a map of cells)
+//   w = scale * sign_extend(stored ^ mask),  mask = (to_1 & ~stored) | (to_0 & stored)
 //
-// The cells of each copy are drawn from its seed (docs/fault-format.md), or come as a map of the
-// memory: 8192 rows of 16 bytes, of which the word i of a layer reads row (i / 64) mod 8192, bytes
-// 4 (i mod 4) on, as the reference code has it. Only stored bits flip.
+//                     to_1                to_0
+//   flip              cells               cells
+//   stuck-at          cells & polarity    cells & ~polarity
+//   asymmetric        cells (rate 0->1)   cells (rate 1->0)
+//   a map of cells    stuck at 1          stuck at 0
+//
+// The cells of each copy are drawn from its seed (docs/fault-format.md), those that chips of a lot
+// share from the lot's. Or they come as a map of the memory, of which the word i of a layer reads
+// row (i / 64), word i mod 4 (the reference code's rows of 16 bytes), or the words lie one behind
+// another. Only stored bits of the chosen positions flip.
 //
 // Grid:    per copy one invocation for each stored word, then one for each padding element.
 // Twin:    src/reference/fault_dequantize.rs
@@ -24,11 +29,18 @@ struct FaultDequantizeParams {
     layers: u32,
     bits: u32,         // per weight, 2 to 8
     scale: u32,        // index into `scales`
+    cells: u32,        // of a word: bits that are stored and can fail
+    model: u32,        // FLIP, STUCK_AT, ASYMMETRIC
     threshold: u32,    // a cell is faulty with probability threshold / 2^32
-    stuck_at: u32,     // 0: faulty cells flip; 1: they read their polarity
+    threshold_10: u32, // the same for a stored 1, if asymmetric
+    lot_lo: u32,       // seed of the lot
+    lot_hi: u32,
+    lot_cut: u32,      // a cell follows the lot with probability lot_cut / 2^32
     fold: u32,         // offset in `affine` of the scale of output channel 0
     first_word: u32,   // index in the layer of the first word here
-    map_words: u32,    // words of a map of cells, per copy
+    map_words: u32,    // words of a map of cells
+    map_stride: u32,   // words from a copy's map to the next; 0: all copies have one
+    map_first: u32,    // word of the map where the layer begins
 }
 
 @group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
@@ -39,7 +51,7 @@ struct FaultDequantizeParams {
 @group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
 @group(0) @binding(6) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
 @group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
-@group(0) @binding(8) var<storage, read> map: array<u32>; // [copies, 2, words]: stuck at 1, at 0
+@group(0) @binding(8) var<storage, read> map: array<u32>; // [copies or 1, 2, words]: stuck at 1, 0
 
 override WG_SIZE: u32 = 64u;
 override FAULTS: u32 = 1u; // 0: dequantise only
@@ -48,7 +60,12 @@ override FAULTS: u32 = 1u; // 0: dequantise only
 override FOLD: u32 = 0u;
 // 0: wt is not written; 1: [copies, R, S, K, C]; 2: [copies, K, R S C], for fully connected layers.
 override TRANSPOSED: u32 = 1u;
-override MAPPED: u32 = 0u; // 1: the cells come from `map`
+// 1: the cells come from `map`, in the reference code's rows; 2: from `map`, one behind another.
+override MAPPED: u32 = 0u;
+override LOTS: u32 = 0u; // 1: some cells follow the lot
+
+const STUCK_AT = 1u;
+const ASYMMETRIC = 2u;
 
 // Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 WG_SIZE each.
 var<workgroup> pairs: array<atomic<u32>, 4>;
@@ -86,24 +103,62 @@ fn put_padding(copy: u32, i: u32, per_tap: u32) {
     }
 }
 
+// Where a word of the layer is in a map of cells.
+fn map_index(word: u32) -> u32 {
+    if MAPPED == 1u {
+        return word / 64u * 4u % params.map_words + word % 4u;
+    }
+    // Both summands are below map_words: compared before they are added, the sum cannot pass 2^32.
+    let at = word % params.map_words;
+    let left = params.map_words - params.map_first;
+    return select(at - left, at + params.map_first, at < left);
+}
+
+// Cells of the copy that are faulty, those of the lot in place of its own.
+fn weak(copy: u32, word: u32, of_lot: u32, threshold: u32) -> u32 {
+    let own = faulty_cells(seeds[copy], params.layer, word, threshold);
+    if LOTS == 0u {
+        return own;
+    }
+    let lot = vec2<u32>(params.lot_lo, params.lot_hi);
+    let theirs = faulty_cells(lot, params.layer, word, threshold);
+    return (theirs & of_lot) | (own & ~of_lot);
+}
+
+// What the copy's cells read when they are stuck.
+fn stuck(copy: u32, word: u32, of_lot: u32) -> u32 {
+    let own = polarity(seeds[copy], params.layer, word);
+    if LOTS == 0u {
+        return own;
+    }
+    let theirs = polarity(vec2<u32>(params.lot_lo, params.lot_hi), params.layer, word);
+    return (theirs & of_lot) | (own & ~of_lot);
+}
+
 // The flipped ones among the stored bits of a word.
-fn flipped(copy: u32, word: u32, stored: u32, weights: u32) -> u32 {
+fn flipped(copy: u32, item: u32, stored: u32, weights: u32) -> u32 {
     if copy < params.clean_copies {
         return 0u;
     }
-    let index = params.first_word + word;
+    let word = params.first_word + item;
     var mask = 0u;
     if MAPPED != 0u {
-        let at = 2u * copy * params.map_words + index / 64u * 4u % params.map_words + index % 4u;
+        let at = copy * params.map_stride + map_index(word);
         mask = (map[at] & ~stored) | (map[at + params.map_words] & stored);
     } else {
-        mask = faulty_cells(seeds[copy], params.layer, index, params.threshold);
-        if params.stuck_at != 0u && mask != 0u {
-            mask &= stored ^ polarity(seeds[copy], params.layer, index);
+        var of_lot = 0u;
+        if LOTS != 0u {
+            let lot = vec2<u32>(params.lot_lo, params.lot_hi);
+            of_lot = lot_cells(lot, params.layer, word, params.lot_cut);
+        }
+        mask = weak(copy, word, of_lot, params.threshold);
+        if params.model == STUCK_AT && mask != 0u {
+            mask &= stored ^ stuck(copy, word, of_lot);
+        } else if params.model == ASYMMETRIC {
+            mask = (mask & ~stored) | (weak(copy, word, of_lot, params.threshold_10) & stored);
         }
     }
-    let cells = ((1u << params.bits) - 1u) * 0x01010101u;
-    return mask & cells & (0xffffffffu >> (32u - 8u * weights));
+    return mask & params.cells & (0xffffffffu >> (32u - 8u * weights));
 }
 
 // Writes the weights of a word.

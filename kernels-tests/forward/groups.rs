@@ -28,7 +28,7 @@ fn copies_in_groups_are_the_copies_together() {
             generator: (&golden.graph, &golden.parameters),
             base: (&base, &weights),
             precision: 8,
-            faults,
+            faults: &faults,
             seeds: &SEEDS,
             lambda: 3.0,
             images: Images::new(&images.shape, &images.data).unwrap(),
@@ -52,7 +52,7 @@ fn copies_in_groups_are_the_copies_together() {
                 cut.parts.iter().map(|&n| tape.kept("labels", u64::from(n) * 4)).collect();
             let step =
                 EopmTape::append(gpu, &mut tape, &net, &frozen, &x, &labels, &cut, 5).unwrap();
-            let step = EopmStep::new(gpu, &tape, step, &frozen, faults, 3.0).unwrap();
+            let step = EopmStep::new(gpu, &tape, step, &frozen, &faults, 3.0).unwrap();
             let image = images.data.len() / 2;
             let mut first = 0;
             for (x, &id) in x.iter().zip(&labels) {

@@ -28,14 +28,19 @@ fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return c;
 }
 
-// The faulty ones of the 32 cells of one stored word: uniform < threshold, compared from the top
-// bit, all cells at once, until no cell is undecided or the threshold has only zeros left.
-fn faulty_cells(seed: vec2<u32>, layer: u32, word: u32, threshold: u32) -> u32 {
+// Streams of draws.
+const CELLS = 0u;
+const POLARITY = 1u;
+const LOT = 2u;
+
+// The ones of the 32 cells of one stored word with uniform < threshold, compared from the top bit,
+// all cells at once, until no cell is undecided or the threshold has only zeros left.
+fn cells_below(seed: vec2<u32>, layer: u32, word: u32, threshold: u32, stream: u32) -> u32 {
     var faulty = 0u;
     var undecided = 0xffffffffu;
     var rest = threshold;
     for (var block = 0u; block < 8u && undecided != 0u && rest != 0u; block++) {
-        let draws = philox4x32_10(vec4<u32>(word, layer, block, 0u), seed);
+        let draws = philox4x32_10(vec4<u32>(word, layer, block, stream), seed);
         // Where the threshold's bit is 1, cells with a 0 are below; where it is 0, with a 1 above.
         let d0 = select(0u, 0xffffffffu, (rest & 0x80000000u) != 0u);
         let d1 = select(0u, 0xffffffffu, (rest & 0x40000000u) != 0u);
@@ -54,7 +59,20 @@ fn faulty_cells(seed: vec2<u32>, layer: u32, word: u32, threshold: u32) -> u32 {
     return faulty;
 }
 
+// The faulty ones of the 32 cells.
+fn faulty_cells(seed: vec2<u32>, layer: u32, word: u32, threshold: u32) -> u32 {
+    return cells_below(seed, layer, word, threshold, CELLS);
+}
+
+// The ones of the 32 cells that follow their lot; the largest cut takes all.
+fn lot_cells(seed: vec2<u32>, layer: u32, word: u32, cut: u32) -> u32 {
+    if cut == 0xffffffffu {
+        return cut;
+    }
+    return cells_below(seed, layer, word, cut, LOT);
+}
+
 // What each of the 32 cells reads when it is stuck: bit set = 1.
 fn polarity(seed: vec2<u32>, layer: u32, word: u32) -> u32 {
-    return philox4x32_10(vec4<u32>(word, layer, 0u, 1u), seed).x;
+    return philox4x32_10(vec4<u32>(word, layer, 0u, POLARITY), seed).x;
 }

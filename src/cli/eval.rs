@@ -1,24 +1,29 @@
 //! `nf-gpu eval`.
 #![expect(clippy::print_stderr, reason = "messages for the user")]
 
-use super::{gpu::GpuArgs, interrupt, output};
+use super::{gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
 use crate::{
-    data::{self, DEFAULT_DIR, Split},
+    data::{self, DEFAULT_DIR, ImageSet, Split},
     error::{Error, Result},
-    eval::{Measurement, Request, measure},
-    fault::{FaultModel, Faults, check_seed},
+    eval::{
+        Details, Journal, Named, Request, Study, Subject, document, measure, passes, sensitivity,
+        study_maps,
+    },
     files::{Weights, atomic, npy, sha256},
+    gpu::Gpu,
     models,
     nn::Graph,
-    report::{eval_json::Document, table},
-    train::{BaseHints, BaseNet, document},
+    report::{
+        eval_json::{Document, Evaluation},
+        table,
+    },
+    train::{BaseHints, BaseNet, FaultArgs},
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::{
     io::{self, IsTerminal as _},
-    ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Arguments of `nf-gpu eval`.
@@ -45,26 +50,14 @@ pub struct EvalArgs {
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     data_dir: PathBuf,
-    /// What faulty cells do: flip, stuck-at, reference (the map of the paper's code)
-    #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
-    faults: String,
-    /// Probabilities that a cell is faulty, as in 0.01,0.005
-    #[arg(
-        long,
-        value_name = "P,...",
-        value_delimiter = ',',
-        default_value = "0.01",
-        allow_negative_numbers = true
-    )]
+    #[command(flatten)]
+    faults: FaultArgs,
+    /// Probabilities that a cell is faulty, as in 0.01,0.005 (default: 0.01)
+    #[arg(long, value_name = "P,...", value_delimiter = ',', allow_negative_numbers = true)]
     ber: Vec<f64>,
-    /// Seeds of the fault maps: a number, a list, or a half-open range
-    #[arg(
-        long,
-        value_name = "A..B",
-        default_value = "50000..50010",
-        allow_negative_numbers = true
-    )]
-    seeds: String,
+    /// Seeds of the fault maps: a number, a list, or a half-open range (default: 50000..50010)
+    #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
+    seeds: Option<String>,
     /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
     #[arg(long, value_name = "BITS")]
     precision: Option<u32>,
@@ -74,6 +67,22 @@ pub struct EvalArgs {
     /// Images per dispatch
     #[arg(long, value_name = "N", default_value_t = 100)]
     batch_size: u32,
+    /// Write the document of --json to this file; beside it a journal, from which the same command goes
+    /// on when it was interrupted or killed
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Accuracy of each class
+    #[arg(long)]
+    per_class: bool,
+    /// Confusion matrices
+    #[arg(long)]
+    confusion: bool,
+    /// Accuracy when only one bit position or one layer is faulty, at the first rate
+    #[arg(long)]
+    sensitivity: bool,
+    /// With the sensitivity study: protect the N worst bit positions and layers, one after another
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4")]
+    protect: Option<usize>,
     /// Write the logits `[seed, image, class]` of what was evaluated to this .npy file
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
@@ -92,68 +101,59 @@ pub struct EvalArgs {
 /// # Errors
 /// Bad arguments or files, no memory, or Ctrl-C.
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let model: FaultModel = args.faults.parse()?;
-    let faults = args.ber.iter().map(|&p| Faults::new(model, p)).collect::<Result<Vec<_>>>()?;
-    let seeds = parse_seeds(&args.seeds)?;
-    if args.batch_size == 0 {
-        return Err(Error::argument("--batch-size", "0 means nothing to do", "try 100"));
-    }
-    if args.logits.is_some() && args.generator.len() > 1 {
-        let hint = "evaluate one generator at a time";
-        return Err(Error::argument("--logits", "several generators share one file", hint));
-    }
-    if let Some(path) = &args.logits {
-        atomic::check(path)?;
-    }
+    let faults = args.faults.at_each(&args.ber)?;
+    let seeds = args.seeds()?;
+    args.check()?;
     let hints = BaseHints {
         model: args.model.clone(),
         mean: args.input_mean.clone(),
         std: args.input_std.clone(),
     };
     let base = BaseNet::load(&args.base, &hints)?;
-    let dataset = base.dataset(args.dataset.as_deref())?;
-    let mut set = data::open_sized(&dataset, &args.data_dir, Split::Test, base.side())?;
-    base.fits(&dataset, set.classes)?;
     let precision = base.precision(args.precision)?;
-    if let Some(images) = args.images {
-        if images == 0 || images > set.len() {
-            let what = format!("{images} of {} test images", set.len());
-            return Err(Error::argument("--images", what, "leave it out for all"));
-        }
-        set = set.take(images);
+    for faults in &faults {
+        faults.positions.stored(precision)?;
+        faults.layers.of(base.graph.layer_names())?;
     }
-    let generators =
-        args.generator.iter().map(|p| load(p, set.height)).collect::<Result<Vec<_>>>()?;
+    let set = args.images(&base)?;
+    let generators = args
+        .generator
+        .iter()
+        .map(|p| Generator::load(p, set.height))
+        .collect::<Result<Vec<_>>>()?;
     interrupt::watch();
     let gpu = args.gpu.open(args.quiet)?;
+    let mut journal = match &args.out {
+        Some(out) if args.logits.is_none() => {
+            let set = (set.name.as_str(), set.split, set.len());
+            Journal::open(journal_of(out), &identity(&gpu, &base, precision, set))?
+        }
+        _ => Journal::default(),
+    };
+    if !journal.is_empty() && !args.quiet {
+        eprintln!("going on: {} results are there", journal.len());
+    }
     let mut runs = Vec::new();
     for generator in generators.iter().map(Some).chain(generators.is_empty().then_some(None)) {
-        let request = Request {
+        let subject = Subject {
             base: (&base.graph, &base.weights),
             generator: generator.map(|g| (&g.graph, &g.weights)),
+            generator_id: generator.map_or("", |g| &g.sha256),
             set: &set,
             precision,
-            faults: &faults,
-            seeds: &seeds,
             batch: args.batch_size,
-            keep_logits: args.logits.is_some(),
         };
-        let bar = progress(args.quiet);
-        let measured = measure(&gpu, &request, |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-            !interrupt::pressed()
-        });
-        bar.finish_and_clear();
-        let measured = measured?;
-        if let Some(path) = &args.logits {
-            save_logits(path, &measured, seeds.len() * faults.len(), set.len())?;
-        }
-        let named = generator.map(|g| (g.graph.name.as_str(), g.sha256.as_str()));
-        runs.push(document(&gpu, &base, named, &set, precision, &seeds, &measured));
+        let keep_logits = args.logits.is_some();
+        let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
+        runs.push(args.measure(&gpu, &request, &base, generator, &mut journal)?);
+    }
+    let document = Document::new(runs.clone());
+    if let Some(out) = &args.out {
+        document.save(out)?;
+        journal.remove()?;
     }
     if args.json {
-        return output::print(&Document::new(runs).to_json());
+        return output::print(&document.to_json());
     }
     for run in &runs {
         if !args.quiet {
@@ -161,74 +161,145 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             eprintln!("{}, {name}, {} images", base.model, set.len());
         }
         output::print(&table::evaluation(run).to_string())?;
+        if let Some(study) = &run.sensitivity {
+            output::print(&format!("\n{}", table::sensitivity(study)))?;
+        }
+    }
+    if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
+        eprintln!("wrote {0}; a page of it: nf-gpu report {0}", out.display());
     }
     Ok(())
 }
 
-struct Loaded {
+impl EvalArgs {
+    fn check(&self) -> Result<()> {
+        if self.batch_size == 0 {
+            return Err(Error::argument("--batch-size", "0 means nothing to do", "try 100"));
+        }
+        if self.protect.is_some() && !self.sensitivity {
+            let what = "it orders bits and layers by their sensitivity";
+            return Err(Error::argument("--protect", what, "add --sensitivity"));
+        }
+        if self.logits.is_some() && self.generator.len() > 1 {
+            let hint = "evaluate one generator at a time";
+            return Err(Error::argument("--logits", "several generators share one file", hint));
+        }
+        [&self.logits, &self.out].into_iter().flatten().try_for_each(atomic::check)
+    }
+
+    /// Seeds of the maps: a chip has one.
+    fn seeds(&self) -> Result<Vec<u64>> {
+        match (self.faults.only_seed()?, &self.seeds) {
+            (Some(_), Some(_)) => {
+                let what = "one chip, or a measured map, has one map";
+                Err(Error::argument("--seeds", what, "leave out one of the two"))
+            }
+            (Some(seed), None) => Ok(vec![seed]),
+            (None, seeds) => parse_seeds(seeds.as_deref().unwrap_or("50000..50010")),
+        }
+    }
+
+    fn images(&self, base: &BaseNet) -> Result<ImageSet> {
+        let dataset = base.dataset(self.dataset.as_deref())?;
+        let set = data::open_sized(&dataset, &self.data_dir, Split::Test, base.side())?;
+        base.fits(&dataset, set.classes)?;
+        let Some(images) = self.images else { return Ok(set) };
+        if images == 0 || images > set.len() {
+            let what = format!("{images} of {} test images", set.len());
+            return Err(Error::argument("--images", what, "leave it out for all"));
+        }
+        Ok(set.take(images))
+    }
+
+    fn measure(
+        &self,
+        gpu: &Gpu,
+        request: &Request<'_>,
+        base: &BaseNet,
+        generator: Option<&Generator>,
+        journal: &mut Journal,
+    ) -> Result<Evaluation> {
+        let study = Study { protect: self.protect.unwrap_or(0) };
+        let images = request.subject.set.len();
+        let of_study = if self.sensitivity { study_maps(request, study) } else { 0 };
+        let bar = progress(self.quiet, passes(request) + of_study * images as u64);
+        let mut tick = |done| {
+            bar.inc(done);
+            !interrupt::pressed()
+        };
+        let measured = measure(gpu, request, journal, &mut tick)?;
+        if let Some(path) = &self.logits {
+            let (maps, classes) =
+                (request.seeds.len() * request.faults.len(), request.subject.set.classes);
+            npy::save_f32(path, &[maps, images, classes as usize], &measured.logits)?;
+        }
+        let named = Named { name: &base.model, sha256: &base.sha256 };
+        let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
+        let details = Details { classes: self.per_class, confusion: self.confusion };
+        let mut evaluation = document(gpu, request, named, behind, &measured, details);
+        if self.sensitivity {
+            evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
+        }
+        bar.finish_and_clear();
+        Ok(evaluation)
+    }
+}
+
+/// A generator from its file.
+struct Generator {
     graph: Graph,
     weights: Weights,
     sha256: String,
 }
 
-fn load(path: &PathBuf, side: u32) -> Result<Loaded> {
-    let weights = Weights::load(path)?;
-    let Some(name) = weights.meta("model") else {
-        let hint = "give a file that `nf-gpu train` wrote";
-        return Err(Error::format(path, "the file does not say which generator it holds", hint));
-    };
-    let graph = models::generator(name, side)?;
-    graph.check(&weights)?;
-    Ok(Loaded { graph, weights, sha256: sha256(path)? })
+impl Generator {
+    fn load(path: &Path, side: u32) -> Result<Self> {
+        let weights = Weights::load(path)?;
+        let Some(name) = weights.meta("model") else {
+            let hint = "give a file that `nf-gpu train` wrote";
+            let what = "the file does not say which generator it holds";
+            return Err(Error::format(path, what, hint));
+        };
+        let graph = models::generator(name, side)?;
+        graph.check(&weights)?;
+        Ok(Self { graph, weights, sha256: sha256(path)? })
+    }
 }
 
-fn progress(quiet: bool) -> ProgressBar {
+/// Where an evaluation keeps what it has measured until its document is whole.
+fn journal_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".journal");
+    name.into()
+}
+
+/// What results depend on beside the generator, the faults and the seed.
+fn identity(
+    gpu: &Gpu,
+    base: &BaseNet,
+    precision: u32,
+    (name, split, images): (&str, Split, usize),
+) -> String {
+    let (model, sha256) = (&base.model, &base.sha256[..16]);
+    let normalised = base.graph.nodes.get(1).map(|node| format!("{:?}", node.op));
+    let input = sha256_of_text(&normalised.unwrap_or_default());
+    format!(
+        "{model} {sha256} input {input} in {precision} bits on {images} {split} images of {name}, {}, \
+         commit {}",
+        gpu.report().line(),
+        env!("NF_COMMIT")
+    )
+}
+
+fn sha256_of_text(text: &str) -> String {
+    crate::files::sha256_of(text.as_bytes())[..8].to_owned()
+}
+
+fn progress(quiet: bool, images: u64) -> ProgressBar {
     let target = if quiet || !io::stderr().is_terminal() {
         ProgressDrawTarget::hidden()
     } else {
         ProgressDrawTarget::stderr()
     };
-    ProgressBar::with_draw_target(None, target)
-}
-
-fn save_logits(path: &PathBuf, m: &Measurement, maps: usize, images: usize) -> Result<()> {
-    npy::save_f32(path, &[maps, images, m.classes as usize], &m.logits)
-}
-
-/// `7`, `7,8` or `7..9` (half open).
-pub(super) fn parse_seeds(text: &str) -> Result<Vec<u64>> {
-    let wrong = || {
-        let hint = "as in 50000..50010 (the end is not included), 7 or 7,8";
-        Error::argument("--seeds", format!("{text:?} is no seed, list or range"), hint)
-    };
-    let number = |t: &str| t.trim().parse::<u64>().map_err(|_| wrong());
-    let seeds: Vec<u64> = match text.split_once("..") {
-        Some((first, end)) => {
-            let range: Range<u64> = number(first)?..number(end)?;
-            if range.is_empty() || range.end - range.start > 1_000_000 {
-                return Err(wrong());
-            }
-            range.collect()
-        }
-        None => text.split(',').map(number).collect::<Result<_>>()?,
-    };
-    for &seed in &seeds {
-        check_seed("--seeds", seed)?;
-    }
-    Ok(seeds)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_are_half_open_ranges_or_lists() {
-        assert_eq!(parse_seeds("5..8").unwrap(), [5, 6, 7]);
-        assert_eq!(parse_seeds("7").unwrap(), [7]);
-        assert_eq!(parse_seeds("7,1").unwrap(), [7, 1]);
-        for wrong in ["8..5", "a", "", "1..", "0..99999999", "-1"] {
-            assert_eq!(parse_seeds(wrong).unwrap_err().exit_code(), 2, "{wrong}");
-        }
-    }
+    ProgressBar::with_draw_target(Some(images), target)
 }

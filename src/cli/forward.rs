@@ -5,15 +5,15 @@ mod combination;
 pub(super) mod places;
 mod tensors;
 
-use super::{eval::parse_seeds, gpu::GpuArgs, output};
+use super::{gpu::GpuArgs, output, seeds::parse_seeds};
 use crate::{
     error::{Error, Result},
-    fault::{FaultModel, Faults, Flips, check_seed},
+    fault::{Faults, Flips, check_seed},
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, Loss},
     gpu::Gpu,
     models,
-    train::{BaseHints, BaseNet},
+    train::{BaseHints, BaseNet, FaultArgs},
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -43,9 +43,8 @@ pub struct ForwardArgs {
     /// Batch norm of a generator: running statistics (eval) or those of the images (train)
     #[arg(long, value_enum)]
     mode: Option<PassMode>,
-    /// What faulty cells of a base do: flip, stuck-at, reference (default with --ber: stuck-at)
-    #[arg(long, value_name = "MODEL")]
-    faults: Option<String>,
+    #[command(flatten)]
+    faults: FaultArgs,
     /// Probability that a cell is faulty, as in 0.01 (default: no faults)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     ber: Option<f64>,
@@ -152,7 +151,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
             graph: &net.graph,
             weights: &net.weights,
             precision,
-            faults,
+            faults: faults.as_ref().map(|(faults, seed)| (faults, *seed)),
             images: Images::new(&input.shape, &input.data)?,
             loss,
             gradient: args.grads.is_some(),
@@ -171,7 +170,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("output".into(), json!({"file": out, "shape": shape}));
     report.insert("loss".into(), json!(pass.loss));
     if let Some((faults, seed)) = faults {
-        let seen = describe(faults, &[seed], &[pass.flips]);
+        let seen = describe(&faults, &[seed], &[pass.flips]);
         report.insert("faults".into(), seen);
     }
     Ok(report)
@@ -243,7 +242,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
             generator: (&graph, &weights),
             base: (&net.graph, &net.weights),
             precision,
-            faults,
+            faults: &faults,
             seeds: &seeds,
             lambda,
             images: Images::new(&input.shape, &input.data)?,
@@ -257,7 +256,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("generator".into(), json!({"name": graph.name, "file_sha256": sha256(path)?}));
     report.insert("precision".into(), json!(precision));
     report.insert("lambda".into(), json!(lambda));
-    report.insert("faults".into(), describe(faults, &seeds, &pass.flips));
+    report.insert("faults".into(), describe(&faults, &seeds, &pass.flips));
     report.insert("losses".into(), json!(losses));
     report.insert("loss".into(), json!(pass.loss));
     Ok(report)
@@ -301,10 +300,12 @@ impl ForwardArgs {
 
     /// The faults of the base and the seed of their map.
     fn faults(&self) -> Result<Option<(Faults, u64)>> {
-        let Some(ber) = self.ber else { return Ok(None) };
-        let model: FaultModel = self.faults.as_deref().unwrap_or("stuck-at").parse()?;
+        if self.ber.is_none() && !self.faults.any() {
+            return Ok(None);
+        }
         let seed = check_seed("--seed", self.seed.unwrap_or(50_000))?;
-        Ok(Some((Faults::new(model, ber)?, seed)))
+        let seed = self.faults.only_seed()?.unwrap_or(seed);
+        Ok(Some((self.faults.at(self.ber)?, seed)))
     }
 
     fn save_gradients(&self, mut gradients: Weights, model: &str) -> Result<()> {
@@ -357,11 +358,11 @@ fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> {
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-fn describe(faults: Faults, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
+fn describe(faults: &Faults, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
     let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
     json!({
         "faults": faults.model.to_string(),
-        "ber": faults.ber,
+        "ber": faults.mean_ber(),
         "seeds": seeds,
         "flipped_bits": flips.iter().map(total).collect::<Vec<_>>(),
     })

@@ -8,10 +8,12 @@ pub mod eval;
 pub mod forward;
 pub mod gpu;
 pub mod import;
+pub mod inject;
 mod interrupt;
 mod output;
 pub mod pretrain;
 pub mod report;
+mod seeds;
 pub mod train;
 pub mod transform;
 
@@ -52,7 +54,7 @@ enum Command {
     /// Accuracy with clean and with faulty weights, alone and behind generators
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
-    Eval(eval::EvalArgs),
+    Eval(Box<eval::EvalArgs>),
     /// Run a network on a tensor, with gradients on request: the door for comparing with PyTorch
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
@@ -64,6 +66,10 @@ enum Command {
     /// One HTML page of a run, or of several beside each other
     #[command(after_help = "Example: nf-gpu report runs/chip1 runs/chip2 --out comparison.html")]
     Report(report::ReportArgs),
+    /// A faulty copy of a network, and the record to make it again
+    #[command(after_help = "Example: nf-gpu inject --base models/vgg-small-cifar10.safetensors \
+                      --faults stuck-at --ber 0.01 --seed 7 --out faulty.safetensors")]
+    Inject(Box<inject::InjectArgs>),
     /// What a generator does to images: original, transformed, difference
     #[command(
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
@@ -93,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Inject(args) => inject::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),

@@ -68,7 +68,7 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
     };
     set("generator", &mut |c| c.generator = "UNetS".into());
     // Half of the stuck cells change their bit: about one per cent of all bits flip.
-    set("ber", &mut |c| c.ber = 0.02);
+    set("ber", &mut |c| c.ber = Some(0.02));
     set("batch_size", &mut |c| c.batch_size = 64);
     if !typed("epochs") {
         set("steps", &mut |c| c.steps = Some(250));

@@ -1,33 +1,24 @@
-//! CA, PA, CA(NF) and PA(NF) of a network over fault models and seeds.
+//! CA, PA, CA(NF) and PA(NF) of a network over fault models, rates and seeds.
 
-use super::Evaluator;
+use super::{
+    Journal, Meter, OfMap, RESIDENT, Subject,
+    meter::{Answers, Kind, Tick},
+};
 use crate::{
-    data::ImageSet,
-    error::{Error, Result},
+    error::Result,
     fault::{Faults, Flips},
-    files::Weights,
     gpu::Gpu,
-    models::GENERATOR_BITS,
-    nn::{DeviceImages, FrozenNet, Graph, most_images},
 };
 
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The base network and its weights.
-    pub base: (&'a Graph, &'a Weights),
-    /// A generator in front of it.
-    pub generator: Option<(&'a Graph, &'a Weights)>,
-    /// Images with labels.
-    pub set: &'a ImageSet,
-    /// Bits per stored weight of the base network.
-    pub precision: u32,
-    /// Fault models with their rates.
+    /// The networks and the images.
+    pub subject: Subject<'a>,
+    /// Faults, at each of their rates.
     pub faults: &'a [Faults],
-    /// Seeds of the fault maps, the same for every model and rate.
+    /// Seeds of the fault maps, the same for all faults.
     pub seeds: &'a [u64],
-    /// Images per dispatch.
-    pub batch: u32,
     /// Keep the logits.
     pub keep_logits: bool,
 }
@@ -36,15 +27,14 @@ pub struct Request<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Measurement {
     /// CA.
-    pub clean: f64,
+    pub clean: Answers,
     /// CA(NF).
-    pub clean_nf: Option<f64>,
+    pub clean_nf: Option<Answers>,
     /// One per fault model and rate.
     pub perturbed: Vec<PerturbedMeasurement>,
-    /// Logits `[fault model][seed][image][class]` (behind the generator if there is one), flat.
+    /// Logits `[fault model][seed][image][class]` (behind the generator if there is one), flat, if they
+    /// were to be kept.
     pub logits: Vec<f32>,
-    /// Classes of a logit row.
-    pub classes: u32,
 }
 
 /// What came out under one fault model and rate.
@@ -52,111 +42,149 @@ pub struct Measurement {
 pub struct PerturbedMeasurement {
     /// The fault model and rate.
     pub faults: Faults,
+    /// A result per seed.
+    pub alone: Vec<OfMap>,
+    /// The same behind the generator; empty without one.
+    pub behind: Vec<OfMap>,
+}
+
+impl PerturbedMeasurement {
     /// PA per seed.
-    pub accuracy: Vec<f64>,
-    /// PA(NF) per seed.
-    pub accuracy_nf: Vec<f64>,
+    #[must_use]
+    pub fn accuracy(&self) -> Vec<f64> {
+        self.alone.iter().map(|m| m.answers.accuracy()).collect()
+    }
+
+    /// PA(NF) per seed; empty without a generator.
+    #[must_use]
+    pub fn accuracy_nf(&self) -> Vec<f64> {
+        self.behind.iter().map(|m| m.answers.accuracy()).collect()
+    }
+
     /// Bits that read differently, per seed and layer.
-    pub flips: Vec<Vec<Flips>>,
+    pub fn flips(&self) -> impl Iterator<Item = &Vec<Flips>> {
+        self.alone.iter().map(|m| &m.flips)
+    }
 }
 
-/// Sets of faulty weights that one pass over the images serves, at most.
-const COPIES: usize = 4;
-/// Bytes that they may take together.
-const COPIES_BYTES: u64 = 1 << 30;
-
-fn copies_together(base: &Graph) -> usize {
-    let fit = COPIES_BYTES / (4 * base.faultable_weights()).max(1);
-    usize::try_from(fit).map_or(COPIES, |fit| fit.clamp(1, COPIES))
+/// Images that pass through the networks for a request, all maps and kinds counted.
+#[must_use]
+pub fn passes(request: &Request<'_>) -> u64 {
+    let kinds = 1 + u64::from(request.subject.generator.is_some());
+    let maps = 1 + (request.faults.len() * request.seeds.len()) as u64;
+    maps * kinds * request.subject.set.len() as u64
 }
 
-/// Measures; `progress(done, all)` counts passes over the images and stops with `false`.
+/// Measures. `tick` is told how many images are done, those that the journal knows included, and stops
+/// the measurement with `false`; what was measured until then is in the journal. Logits are not: a
+/// request that keeps them measures anew.
 ///
 /// # Errors
-/// Shapes do not fit, no memory is left, the device failed, or [`Error::Interrupted`].
+/// Shapes do not fit, no memory is left, the device failed, the journal cannot be written, or
+/// [`crate::Error::Interrupted`].
 pub fn measure(
     gpu: &Gpu,
     request: &Request<'_>,
-    mut progress: impl FnMut(usize, usize) -> bool,
+    journal: &mut Journal,
+    tick: Tick<'_>,
 ) -> Result<Measurement> {
-    let Request { base, generator, set, precision, faults, seeds, batch, .. } = *request;
-    if set.is_empty() {
-        return Err(Error::Shape("there are no images to evaluate".into()));
+    let Request { subject, faults, seeds, keep_logits } = *request;
+    let mut lazy = Lazy::new(gpu, subject, seeds.len());
+    let last = if subject.generator.is_some() { Kind::Behind } else { Kind::Alone };
+    let mut out =
+        Measurement { clean: lazy.clean(Kind::Alone, journal, tick)?, ..Measurement::default() };
+    if last == Kind::Behind {
+        out.clean_nf = Some(lazy.clean(Kind::Behind, journal, tick)?);
     }
-    let images = DeviceImages::upload(gpu, set)?;
-    let copies = seeds.len().min(copies_together(base.0)).max(1);
-    let mut nets = vec![(base.0, copies as u32)];
-    nets.extend(generator.map(|(graph, _)| (graph, 1)));
-    let n = batch.min(images.len() as u32).min(most_images(gpu, &nets, u64::MAX)).max(1);
-    let fuse = generator
-        .map(|(graph, weights)| -> Result<FrozenNet> {
-            let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?;
-            net.injector(gpu, 1, None)?.run(gpu, &[0])?;
-            Ok(net)
-        })
-        .transpose()?;
-    let kinds = 1 + usize::from(fuse.is_some());
-    let groups = seeds.len().div_ceil(copies);
-    let all = (1 + faults.len() * groups) * kinds * images.len();
-    let mut done = 0;
-    let mut count = |copy: usize| {
-        if copy > 0 {
-            return true; // copies of one pass count once
-        }
-        done += 1;
-        progress(done, all)
-    };
-    let percent = |right: u64| right as f64 * 100.0 / images.len() as f64;
-    let mut out = Measurement::default();
-
-    let clean = FrozenNet::for_inference(gpu, base.0, base.1, precision, 1)?;
-    clean.injector(gpu, 1, None)?.run(gpu, &[0])?;
-    let run = Evaluator::new(gpu, &clean, None, &images, n)?;
-    out.clean = percent(run.run(gpu, &images, |copy, _, _| count(copy))?[0]);
-    if let Some(fuse) = &fuse {
-        let run = Evaluator::new(gpu, &clean, Some(fuse), &images, n)?;
-        out.clean_nf = Some(percent(run.run(gpu, &images, |copy, _, _| count(copy))?[0]));
+    for faults in faults {
+        let mut of = |kind| -> Result<Vec<OfMap>> {
+            let logits = (keep_logits && kind == last).then_some(&mut out.logits);
+            lazy.maps(kind, journal, (faults, seeds), logits, tick)
+        };
+        let alone = of(Kind::Alone)?;
+        let behind = if last == Kind::Behind { of(Kind::Behind)? } else { Vec::new() };
+        out.perturbed.push(PerturbedMeasurement { faults: faults.clone(), alone, behind });
     }
-    if seeds.is_empty() || faults.is_empty() {
-        return Ok(out);
-    }
-    let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?;
-    let alone = Evaluator::new(gpu, &faulty, None, &images, n)?;
-    let behind = fuse
-        .as_ref()
-        .map(|fuse| Evaluator::new(gpu, &faulty, Some(fuse), &images, n))
-        .transpose()?;
-    for &faults in faults {
-        let injector = faulty.injector(gpu, 0, Some(faults))?;
-        let (mut accuracy, mut accuracy_nf, mut flips) = (Vec::new(), Vec::new(), Vec::new());
-        for group in seeds.chunks(copies) {
-            // A short last group repeats its last seed; what comes of that is dropped.
-            let seed = |i: usize| group[i.min(group.len() - 1)];
-            injector.run(gpu, &(0..copies).map(seed).collect::<Vec<_>>())?;
-            flips.extend(injector.flips(gpu)?.into_iter().take(group.len()));
-            let mut kept: Vec<Vec<f32>> = vec![Vec::new(); group.len()];
-            let mut keep = |behind: bool, copy: usize, row: &[f32]| {
-                let wanted = request.keep_logits && behind == fuse.is_some();
-                if let Some(kept) = kept.get_mut(copy).filter(|_| wanted) {
-                    kept.extend_from_slice(row);
-                }
-            };
-            let right = alone.run(gpu, &images, |copy, _, row| {
-                keep(false, copy, row);
-                count(copy)
-            })?;
-            accuracy.extend(right.iter().take(group.len()).map(|&r| percent(r)));
-            if let Some(behind) = &behind {
-                let right = behind.run(gpu, &images, |copy, _, row| {
-                    keep(true, copy, row);
-                    count(copy)
-                })?;
-                accuracy_nf.extend(right.iter().take(group.len()).map(|&r| percent(r)));
-            }
-            out.logits.extend(kept.into_iter().flatten());
-        }
-        out.perturbed.push(PerturbedMeasurement { faults, accuracy, accuracy_nf, flips });
-    }
-    out.classes = set.classes;
     Ok(out)
+}
+
+/// A meter that is made when the journal does not know an answer.
+pub(super) struct Lazy<'a> {
+    gpu: &'a Gpu,
+    subject: Subject<'a>,
+    maps: usize,
+    meter: Option<Meter<'a>>,
+}
+
+impl<'a> Lazy<'a> {
+    /// For so many maps of one fault model and rate.
+    pub(super) fn new(gpu: &'a Gpu, subject: Subject<'a>, maps: usize) -> Self {
+        Self { gpu, subject, maps, meter: None }
+    }
+
+    fn meter(&mut self) -> Result<&Meter<'a>> {
+        let made = match self.meter.take() {
+            Some(meter) => meter,
+            None => Meter::new(self.gpu, self.subject, self.maps, RESIDENT)?,
+        };
+        Ok(self.meter.insert(made))
+    }
+
+    /// The name of a result in the journal. Networks alone have the same for every generator.
+    fn name(&self, kind: Kind, of: &str) -> String {
+        match kind {
+            Kind::Alone => format!("alone: {of}"),
+            Kind::Behind => format!("behind {}: {of}", self.subject.generator_id),
+        }
+    }
+
+    pub(super) fn clean(
+        &mut self,
+        kind: Kind,
+        journal: &mut Journal,
+        tick: Tick<'_>,
+    ) -> Result<Answers> {
+        let name = self.name(kind, "clean");
+        if let Some(known) = journal.get(&name) {
+            tick(self.subject.set.len() as u64);
+            return Ok(known.answers.clone());
+        }
+        let clean = self.meter()?.clean(kind, tick)?;
+        journal.put(name, clean.clone())?;
+        Ok(clean.answers)
+    }
+
+    pub(super) fn maps(
+        &mut self,
+        kind: Kind,
+        journal: &mut Journal,
+        (faults, seeds): (&Faults, &[u64]),
+        mut logits: Option<&mut Vec<f32>>,
+        tick: Tick<'_>,
+    ) -> Result<Vec<OfMap>> {
+        let measured = faults.profile.as_ref().map_or("", |profile| &profile.sha256);
+        let name = |seed| self.name(kind, &format!("{faults} {measured} seed {seed}"));
+        let names: Vec<String> = seeds.iter().map(name).collect();
+        let known = |name: &String| journal.get(name).filter(|_| logits.is_none()).cloned();
+        let mut maps: Vec<Option<OfMap>> = names.iter().map(known).collect();
+        tick((maps.iter().flatten().count() * self.subject.set.len()) as u64);
+        let open: Vec<usize> = (0..seeds.len()).filter(|&i| maps[i].is_none()).collect();
+        if open.is_empty() {
+            return Ok(maps.into_iter().flatten().collect());
+        }
+        let meter = self.meter()?;
+        for group in open.chunks(meter.together()) {
+            let of_group: Vec<u64> = group.iter().map(|&i| seeds[i]).collect();
+            let mut kept = logits.is_some().then(Vec::new);
+            let done = meter.maps(kind, faults, &of_group, kept.as_mut(), tick)?;
+            if let (Some(all), Some(kept)) = (&mut logits, kept) {
+                all.extend(kept.into_iter().flatten());
+            }
+            for (&i, of_map) in group.iter().zip(done) {
+                journal.put(names[i].clone(), of_map.clone())?;
+                maps[i] = Some(of_map);
+            }
+        }
+        Ok(maps.into_iter().flatten().collect())
+    }
 }

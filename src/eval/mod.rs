@@ -1,150 +1,16 @@
-//! Accuracy of a frozen network, alone or behind a generator, for all its copies at once.
+//! Accuracy of a frozen network, alone or behind a generator, under faults: for all copies that fit at
+//! once, map by map, with a journal to go on from.
 
+mod document;
+mod evaluator;
+mod journal;
 mod measure;
+mod meter;
+mod sensitivity;
 
-pub use measure::{Measurement, PerturbedMeasurement, Request, measure};
-
-use crate::{
-    error::{Error, Result},
-    gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, DeviceImages, FrozenNet, Mode, Pick},
-    ops,
-    shape::unpad_channels,
-};
-
-/// A program that computes logits of a batch for every copy of a base network.
-#[derive(Debug)]
-pub struct Evaluator {
-    program: Program,
-    batch: Batch,
-    logits: BufferId,
-    fused: BufferId,
-    n: u32,
-    copies: u32,
-    classes: u32,
-}
-
-impl Evaluator {
-    /// Compiles the evaluation of `base`, behind `generator` if there is one, in batches of `n`.
-    ///
-    /// # Errors
-    /// Shapes do not fit, or no memory is left.
-    pub fn new(
-        gpu: &Gpu,
-        base: &FrozenNet,
-        generator: Option<&FrozenNet>,
-        images: &DeviceImages,
-        n: u32,
-    ) -> Result<Self> {
-        let mut tape = Tape::new();
-        let batch = images.batch(&mut tape, &[n])?;
-        let mut x = batch.images()[0];
-        if let Some(generator) = generator {
-            let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
-            let g = compiler.forward(&mut tape, x)?;
-            let fused = tape.kept("fused images", x.shape.bytes());
-            tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
-            x.id = fused;
-        }
-        let y = base.compiler(gpu, &mut tape, Mode::Inference).forward(&mut tape, x)?;
-        let logits = tape.kept("logits", y.shape.bytes() * u64::from(y.copies));
-        // Logits must outlive the run: a copy, since the network's output is a transient.
-        let whole = crate::shape::Nhwc { n: y.shape.n * y.copies, ..y.shape };
-        let same = ops::gather2d::Gather::channels(0);
-        tape.push(ops::gather2d::plan(whole, whole, same)?, &[y.id, logits])?;
-        let program = Program::build(gpu, &tape)?;
-        let classes = y.shape.c;
-        Ok(Self { program, batch, logits, fused: x.id, n, copies: y.copies, classes })
-    }
-
-    /// Logits `[copies, n, classes]` of images `first ..` of the set; those past its end are of no
-    /// meaning.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn logits(&self, gpu: &Gpu, images: &DeviceImages, first: usize) -> Result<Vec<f32>> {
-        let last = images.len() - 1;
-        let pick = |i: usize| Pick { index: (first + i).min(last) as u32, ..Pick::default() };
-        let picks: Vec<Pick> = (0..self.n as usize).map(pick).collect();
-        self.batch.choose(gpu, &self.program, images, &picks, &[])?;
-        self.program.run(gpu)?;
-        let padded: Vec<f32> = self.program.read(gpu, self.logits)?;
-        let rows = (self.copies * self.n * self.classes.next_multiple_of(4)) as usize;
-        Ok(unpad_channels(&padded[..rows], self.classes))
-    }
-
-    /// The images that the base network saw in the last run, `[n, H, W, 3]` in [-1, 1].
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn seen(&self, gpu: &Gpu) -> Result<Vec<f32>> {
-        Ok(unpad_channels(&self.program.read(gpu, self.fused)?, 3))
-    }
-
-    /// Classifies the whole set; `each` gets `(copy, image, logits)` in batches, and stops the
-    /// evaluation with `false`. Returns the right answers per copy.
-    ///
-    /// # Errors
-    /// The device failed, or it was stopped.
-    pub fn run(
-        &self,
-        gpu: &Gpu,
-        images: &DeviceImages,
-        mut each: impl FnMut(usize, usize, &[f32]) -> bool,
-    ) -> Result<Vec<u64>> {
-        let (n, classes) = (self.n as usize, self.classes as usize);
-        let mut right = vec![0; self.copies as usize];
-        for first in (0..images.len()).step_by(n) {
-            let logits = self.logits(gpu, images, first)?;
-            for (copy, rows) in logits.chunks(n * classes).enumerate() {
-                for (i, row) in rows.chunks(classes).enumerate().take(images.len() - first) {
-                    let answer = argmax(row);
-                    right[copy] += u64::from(answer == images.labels[first + i] as usize);
-                    if !each(copy, first + i, row) {
-                        return Err(Error::Interrupted);
-                    }
-                }
-            }
-        }
-        Ok(right)
-    }
-}
-
-/// Index of the first largest value; a NaN is never it.
-#[must_use]
-pub fn argmax(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, &v) in row.iter().enumerate() {
-        if v > row[best] || row[best].is_nan() {
-            best = i;
-        }
-    }
-    best
-}
-
-/// Images as they are and as a generator makes them, `[N, H, W, 3]` in [-1, 1] each.
-///
-/// # Errors
-/// Shapes do not fit, or the device failed.
-pub fn fuse_images(
-    gpu: &Gpu,
-    generator: &FrozenNet,
-    images: &DeviceImages,
-) -> Result<[Vec<f32>; 2]> {
-    let n = images.len() as u32;
-    let mut tape = Tape::new();
-    let batch = images.batch(&mut tape, &[n])?;
-    let x = batch.images()[0];
-    let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
-    let g = compiler.forward(&mut tape, x)?;
-    let fused = tape.kept("fused images", x.shape.bytes());
-    tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
-    let program = Program::build(gpu, &tape)?;
-    let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
-    batch.choose(gpu, &program, images, &picks, &[])?;
-    program.run(gpu)?;
-    Ok([
-        unpad_channels(&program.read(gpu, x.id)?, 3),
-        unpad_channels(&program.read(gpu, fused)?, 3),
-    ])
-}
+pub use document::{Details, Named, detail, document};
+pub use evaluator::{Evaluator, argmax, fuse_images};
+pub use journal::Journal;
+pub use measure::{Measurement, PerturbedMeasurement, Request, measure, passes};
+pub use meter::{Answers, Kind, Meter, OfMap, RESIDENT, Subject, Tick};
+pub use sensitivity::{Study, sensitivity, study_maps};

@@ -1,10 +1,11 @@
 //! Faults applied to a stored layer on the host, and the record of what they changed.
 
-use super::{FaultMap, Quantized};
+use super::{FaultMap, Place, Quantized};
+use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 /// Bits that read differently.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flips {
     /// All of them.
     pub total: u64,
@@ -41,11 +42,11 @@ impl From<[u32; 8]> for Flips {
     }
 }
 
-/// The layer as it reads with the faults of a map; `index` counts all faultable layers in
-/// `state_dict` order.
+/// The layer as it reads with the faults of a map. Whether the layer is one that can fail is the
+/// caller's to ask ([`super::LayerChoice`]).
 #[must_use]
-pub fn inject(layer: &Quantized, map: &FaultMap, index: u32) -> (Quantized, Flips) {
-    inject_from(layer, map, index, 0)
+pub fn inject(layer: &Quantized, map: &FaultMap, place: Place) -> (Quantized, Flips) {
+    inject_from(layer, map, place, 0)
 }
 
 /// The same for a part of a layer whose first word is word `first_word` of the layer.
@@ -53,13 +54,13 @@ pub fn inject(layer: &Quantized, map: &FaultMap, index: u32) -> (Quantized, Flip
 pub fn inject_from(
     layer: &Quantized,
     map: &FaultMap,
-    index: u32,
+    place: Place,
     first_word: u32,
 ) -> (Quantized, Flips) {
     let mut faulty = layer.clone();
     let mut flips = Flips::default();
     for (i, word) in faulty.words.iter_mut().enumerate() {
-        let mask = map.xor_mask(first_word + i as u32, index, *word) & layer.stored_bits(i);
+        let mask = map.xor_mask(place, first_word + i as u32, *word) & layer.stored_bits(i);
         *word ^= mask;
         flips += Flips::of(mask);
     }
@@ -71,6 +72,10 @@ mod tests {
     use super::*;
     use crate::fault::{FaultModel, Faults, quantize};
 
+    fn at(layer: u32) -> Place {
+        Place { layer, address: 0 }
+    }
+
     fn layer(len: usize, bits: u32) -> Quantized {
         let w: Vec<f32> = (0..len).map(|i| (i as f32 * 0.7).sin()).collect();
         quantize(&w, bits).unwrap()
@@ -80,9 +85,9 @@ mod tests {
     fn the_record_counts_what_changed_and_nothing_else_changes() {
         for (len, bits) in [(1, 8), (2, 3), (4, 8), (5, 2), (1001, 5), (1003, 8)] {
             let clean = layer(len, bits);
-            for model in FaultModel::ALL {
+            for model in FaultModel::DRAWN {
                 let faults = Faults::new(model, 0.4).unwrap();
-                let (faulty, flips) = inject(&clean, &faults.map(77).unwrap(), 1);
+                let (faulty, flips) = inject(&clean, &faults.map(77).unwrap(), at(1));
                 let mut per_bit = [0; 8];
                 for (i, (a, b)) in clean.words.iter().zip(&faulty.words).enumerate() {
                     assert_eq!((a ^ b) & !clean.stored_bits(i), 0);
@@ -96,7 +101,7 @@ mod tests {
         }
         let none = Faults::new(FaultModel::Flip, 0.0).unwrap();
         let none = none.map(1).unwrap();
-        assert_eq!(inject(&layer(9, 8), &none, 0), (layer(9, 8), Flips::default()));
+        assert_eq!(inject(&layer(9, 8), &none, at(0)), (layer(9, 8), Flips::default()));
     }
 
     #[test]
@@ -104,13 +109,13 @@ mod tests {
         for bits in [8, 4] {
             let clean = layer(60_000, bits);
             // The reference's map repeats its rows: its counts are no binomial's.
-            for model in [FaultModel::Flip, FaultModel::StuckAt] {
+            for model in [FaultModel::Flip, FaultModel::StuckAt, FaultModel::Asymmetric] {
                 let faults = Faults::new(model, 0.02).unwrap();
                 let mut flips = Flips::default();
                 for seed in 0..3 {
-                    flips += inject(&clean, &faults.map(seed).unwrap(), 0).1;
+                    flips += inject(&clean, &faults.map(seed).unwrap(), at(0)).1;
                 }
-                let (p, n) = (faults.flip_rate(), 3.0 * 60_000.0);
+                let (p, n) = (faults.flip_rate(0.5), 3.0 * 60_000.0);
                 let error = |n: f64| 4.0 * (p * (1.0 - p) / n).sqrt();
                 let cells = n * f64::from(bits);
                 assert!((flips.total as f64 / cells - p).abs() < error(cells), "{model} {bits}");

@@ -7,6 +7,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const CELLS: u32 = 0;
 const POLARITY: u32 = 1;
+const LOT: u32 = 2;
 
 /// `floor(ber 2^32)`: a cell is faulty when its 32-bit uniform is below.
 ///
@@ -24,6 +25,18 @@ pub fn threshold(ber: f64) -> u32 {
 /// the caller masks them out.
 #[must_use]
 pub fn faulty_cells(seed: u64, layer: u32, word: u32, threshold: u32) -> u32 {
+    below(seed, [layer, word], threshold, CELLS)
+}
+
+/// The ones of the 32 cells that follow their lot: those whose uniform is below `cut`, all of them if
+/// it is the largest number.
+#[must_use]
+pub(super) fn lot_cells(lot_seed: u64, layer: u32, word: u32, cut: u32) -> u32 {
+    if cut == u32::MAX { u32::MAX } else { below(lot_seed, [layer, word], cut, LOT) }
+}
+
+/// The ones of the 32 cells whose uniform is below the threshold.
+fn below(seed: u64, [layer, word]: [u32; 2], threshold: u32, stream: u32) -> u32 {
     let (mut faulty, mut undecided) = (0, u32::MAX);
     let mut draws = [0; 4];
     for d in 0..32 {
@@ -32,7 +45,7 @@ pub fn faulty_cells(seed: u64, layer: u32, word: u32, threshold: u32) -> u32 {
             break;
         }
         if d % 4 == 0 {
-            draws = draw(seed, [word, layer, d / 4, CELLS]);
+            draws = draw(seed, [word, layer, d / 4, stream]);
         }
         let bits = draws[(d % 4) as usize];
         if (threshold << d) >> 31 == 1 {

@@ -2,19 +2,27 @@
 //! that say what a faulty cell does. Integers only; knows no GPU. `docs/fault-format.md` is the
 //! definition that the kernels and this module share.
 
+mod cells;
+mod faults;
 mod inject;
 mod mask;
 mod model;
 mod philox;
+mod profile;
 mod quantize;
 mod reference;
 mod seed;
+mod select;
 
+pub use cells::{CellMap, Mapping, Place};
+pub use faults::{FaultMap, Faults, FaultyCells};
 pub use inject::{Flips, inject, inject_from};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};
-pub use model::{FaultMap, FaultModel, Faults};
+pub use model::FaultModel;
 pub use philox::philox4x32_10;
+pub use profile::{Profile, load_map};
 pub(crate) use quantize::check_bits;
 pub use quantize::{Quantized, dequantize, quantize};
-pub use reference::{CELL_MAP_WORDS, CellMap};
+pub use reference::CELL_MAP_WORDS;
 pub use seed::{MAX_SEED, Maps, check_seed, step_seed};
+pub use select::{LayerChoice, Lot, Positions};

@@ -4,26 +4,15 @@
 //! What that code does, and why it is odd (16-fold repeated rows, layers that share one pattern),
 //! stands in `docs/fault-format.md`.
 
-use super::MAX_SEED;
+use super::{CellMap, MAX_SEED, Mapping, cells::ROW_WORDS};
 use crate::error::{Error, Result};
 use rand_mt::Mt;
 
 const ROWS: u32 = 8192;
-/// Words of four weights per row: 128 cells.
-const ROW_WORDS: u32 = 4;
 /// Words of a map: one of 32 cells each.
 pub const CELL_MAP_WORDS: u32 = ROWS * ROW_WORDS;
 /// Training steps of the reference code take their seeds from 0 to this.
 const LAST_TRAINING_SEED: u64 = 30_000;
-
-/// Cells of a memory that are stuck, a bit each; bit 8 b + j of a word is bit j of the row's byte b.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CellMap {
-    /// Cells that read 1, `[CELL_MAP_WORDS]`.
-    pub stuck_at_1: Vec<u32>,
-    /// Cells that read 0; none is in both.
-    pub stuck_at_0: Vec<u32>,
-}
 
 impl CellMap {
     /// The map that the reference code draws for a seed: a cell is faulty if the first uniform of seed
@@ -45,7 +34,8 @@ impl CellMap {
         };
         let mut faulty = Mt::new(seed);
         let mut polarity = Mt::new(seed + 1);
-        let mut map = Self { stuck_at_1: Vec::new(), stuck_at_0: Vec::new() };
+        let (stuck_at_1, stuck_at_0) = (Vec::new(), Vec::new());
+        let mut map = Self { stuck_at_1, stuck_at_0, mapping: Mapping::Reference };
         for _ in 0..CELL_MAP_WORDS {
             let (mut ones, mut zeros) = (0, 0);
             for cell in 0..32 {
@@ -58,14 +48,6 @@ impl CellMap {
             map.stuck_at_0.push(zeros);
         }
         Ok(map)
-    }
-
-    /// The bits of one stored word that read differently. Every layer begins at row 0, and each row
-    /// serves 64 words in a row, four at a time.
-    #[must_use]
-    pub fn xor_mask(&self, word: u32, stored: u32) -> u32 {
-        let at = (word / 64 % ROWS * ROW_WORDS + word % ROW_WORDS) as usize;
-        (self.stuck_at_1[at] & !stored) | (self.stuck_at_0[at] & stored)
     }
 }
 
@@ -110,8 +92,10 @@ mod tests {
         };
         for word in [0, 1, 3, 4, 63, 64, 100_000, 8192 * 64 - 1, 8192 * 64, 600_000] {
             for weight in 0..4 {
-                let ones = map.xor_mask(word, 0) >> (8 * weight) & 0xff;
-                let zeros = map.xor_mask(word, u32::MAX) >> (8 * weight) & 0xff;
+                // Every layer begins at row 0, wherever it comes.
+                let place = crate::fault::Place { layer: 3, address: 77 };
+                let cells = map.faulty(place, word);
+                let [ones, zeros] = [cells.to_1, cells.to_0].map(|c| c >> (8 * weight) & 0xff);
                 assert_eq!(ones, byte(&map.stuck_at_1, 4 * word + weight));
                 assert_eq!(zeros, byte(&map.stuck_at_0, 4 * word + weight));
             }

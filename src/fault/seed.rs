@@ -49,6 +49,15 @@ pub enum Maps {
 }
 
 impl Maps {
+    /// The maps in words.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Fresh { .. } => "fresh maps at every step".into(),
+            Self::Chip(seed) => format!("one chip (seed {seed})"),
+        }
+    }
+
     /// The seed of one copy's map at one step.
     #[must_use]
     pub fn seed(self, step: u64, copy: u32) -> u64 {

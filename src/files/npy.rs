@@ -22,7 +22,7 @@ pub struct Array<T> {
 ///
 /// [`Error::Read`]; [`Error::Format`] for another type or order, and for a damaged file.
 pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
-    let array = load(path.as_ref(), "<f4", "float32")?;
+    let array = load(path.as_ref(), &[("<f4", 4)], "float32")?.0;
     Ok(Array { shape: array.shape, data: convert(&array.data, f32::from_le_bytes) })
 }
 
@@ -32,8 +32,37 @@ pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
 ///
 /// As [`load_f32`].
 pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
-    let array = load(path.as_ref(), "<i4", "int32")?;
+    let array = load(path.as_ref(), &[("<i4", 4)], "int32")?.0;
     Ok(Array { shape: array.shape, data: convert(&array.data, i32::from_le_bytes) })
+}
+
+/// Reads an array of zeros and ones, in any of NumPy's usual types.
+///
+/// # Errors
+///
+/// As [`load_f32`]; [`Error::Format`] for another value.
+pub fn load_flags(path: impl AsRef<Path>) -> Result<Array<bool>> {
+    let path = path.as_ref();
+    let kinds =
+        [("|b1", 1), ("|u1", 1), ("|i1", 1), ("<i4", 4), ("<i8", 8), ("<f4", 4), ("<f8", 8)];
+    let (array, descr) = load(path, &kinds, "uint8")?;
+    let one: &[u8] = match descr {
+        "<i4" => &1i32.to_le_bytes(),
+        "<i8" => &1i64.to_le_bytes(),
+        "<f4" => &1f32.to_le_bytes(),
+        "<f8" => &1f64.to_le_bytes(),
+        _ => &[1],
+    };
+    let flag = |(i, bytes): (usize, &[u8])| match bytes {
+        b if b == one => Ok(true),
+        b if b.iter().all(|&b| b == 0) => Ok(false),
+        _ => {
+            let what = format!("element {i} is neither 0 nor 1");
+            Err(Error::format(path, what, "a map of cells has 1 for a faulty cell, else 0"))
+        }
+    };
+    let data = array.data.chunks(one.len()).enumerate().map(flag).collect::<Result<_>>()?;
+    Ok(Array { shape: array.shape, data })
 }
 
 /// Writes an array of f32, whole or not at all.
@@ -58,7 +87,9 @@ fn convert<T>(bytes: &[u8], from: fn([u8; 4]) -> T) -> Vec<T> {
     bytes.as_chunks().0.iter().copied().map(from).collect()
 }
 
-fn load(path: &Path, descr: &str, dtype: &str) -> Result<Array<u8>> {
+/// The bytes of an array of one of the `kinds` (type and its bytes), and which; `dtype` is what to
+/// save it as if it is none of them.
+fn load<'k>(path: &Path, kinds: &[(&'k str, usize)], dtype: &str) -> Result<(Array<u8>, &'k str)> {
     let bytes = read::read(path)?;
     let bad = |what: String, hint: String| Error::format(path, what, hint);
     let again = || "copy it again, or save it again with np.save".to_owned();
@@ -78,21 +109,23 @@ fn load(path: &Path, descr: &str, dtype: &str) -> Result<Array<u8>> {
     let header = start.checked_add(length).and_then(|end| bytes.get(start..end));
     let header = header.and_then(|h| str::from_utf8(h).ok()).ok_or_else(damaged)?;
     let (found, fortran, shape) = parse_header(header).ok_or_else(damaged)?;
-    if found != descr {
+    let Some(&(descr, size)) = kinds.iter().find(|(descr, _)| *descr == found) else {
         let hint = format!("save it with np.save(path, x.astype(np.{dtype}))");
-        return Err(bad(format!("its elements are '{found}', expected '{descr}'"), hint));
-    }
+        let expected: Vec<String> = kinds.iter().map(|(descr, _)| format!("'{descr}'")).collect();
+        let what = format!("its elements are '{found}', expected {}", expected.join(" or "));
+        return Err(bad(what, hint));
+    };
     if fortran && shape.len() > 1 {
         let hint = "save it with np.save(path, np.ascontiguousarray(x))";
         return Err(bad("it is in Fortran order".into(), hint.into()));
     }
     let data = &bytes[start + length..];
-    let needs = shape.iter().try_fold(4usize, |n, &d| n.checked_mul(d));
+    let needs = shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
     if needs != Some(data.len()) {
         let there = data.len();
         return Err(bad(format!("its shape {shape:?} does not fit its {there} bytes"), again()));
     }
-    Ok(Array { shape, data: data.to_vec() })
+    Ok((Array { shape, data: data.to_vec() }, descr))
 }
 
 /// `descr`, `fortran_order` and `shape` of the Python dictionary in a header.
@@ -202,6 +235,28 @@ mod tests {
         }
         let labels = file("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
         assert!(load_i32(labels.path()).unwrap_err().hint().unwrap().contains("np.int32"));
+    }
+
+    #[test]
+    fn zeros_and_ones_come_in_any_type() {
+        let flags = |descr: &str, data: &[u8]| {
+            let header =
+                format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2, 1), }}");
+            load_flags(file(&header, data).path())
+        };
+        let wanted = Array { shape: vec![2, 1], data: vec![true, false] };
+        assert_eq!(flags("|u1", &[1, 0]).unwrap(), wanted);
+        assert_eq!(flags("|b1", &[1, 0]).unwrap(), wanted);
+        let bytes = |one: &[u8]| [one, &vec![0; one.len()]].concat();
+        assert_eq!(flags("<i4", &bytes(&1i32.to_le_bytes())).unwrap(), wanted);
+        assert_eq!(flags("<i8", &bytes(&1i64.to_le_bytes())).unwrap(), wanted);
+        assert_eq!(flags("<f4", &bytes(&1f32.to_le_bytes())).unwrap(), wanted);
+        assert_eq!(flags("<f8", &bytes(&1f64.to_le_bytes())).unwrap(), wanted);
+        for (descr, data) in [("|u1", &[2, 0][..]), ("<f4", &bytes(&0.5f32.to_le_bytes()))] {
+            let e = flags(descr, data).unwrap_err().to_string();
+            assert!(e.contains("element 0 is neither 0 nor 1"), "{e}");
+        }
+        assert!(flags("<f2", &[0; 4]).unwrap_err().hint().unwrap().contains("np.uint8"));
     }
 
     #[test]

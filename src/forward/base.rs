@@ -21,7 +21,7 @@ pub struct BaseRequest<'a> {
     /// Bits per stored weight.
     pub precision: u32,
     /// Faults in the stored weights and the seed of their map.
-    pub faults: Option<(Faults, u64)>,
+    pub faults: Option<(&'a Faults, u64)>,
     /// The images.
     pub images: Images<'a>,
     /// The loss, if one is wanted.

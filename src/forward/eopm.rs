@@ -7,11 +7,11 @@
 use super::{Batch, Images, base::check_labels, parts_of};
 use crate::{
     error::{Error, Result},
-    fault::{FaultMap, Faults, Flips, inject, quantize},
+    fault::{Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
     models::GENERATOR_BITS,
-    nn::{Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, fit},
+    nn::{Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit},
     ops,
 };
 
@@ -130,7 +130,7 @@ impl EopmStep {
         tape: &Tape,
         step: EopmTape,
         base: &FrozenNet,
-        faults: Faults,
+        faults: &Faults,
         lambda: f64,
     ) -> Result<Self> {
         let n = step.cut.parts.iter().sum();
@@ -251,7 +251,7 @@ pub struct EopmRequest<'a> {
     /// Bits per stored weight of the base network.
     pub precision: u32,
     /// Faults of the perturbed copies.
-    pub faults: Faults,
+    pub faults: &'a Faults,
     /// The map of each perturbed copy.
     pub seeds: &'a [u64],
     /// Weight of the perturbed copies' mean loss.
@@ -323,19 +323,8 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let gradients = net.named(&net.gradients.read::<f32>(gpu)?);
         Ok(EopmPass { clean, faulty, loss, gradients, flips: Vec::new(), cut: cut.clone() })
     })?;
-    let flips = seeds.iter().map(|&seed| flips_of(base, precision, &faults.map(seed)?));
+    let flips = seeds.iter().map(|&seed| count_flips(base, precision, faults, seed));
     Ok(EopmPass { flips: flips.collect::<Result<_>>()?, ..pass })
-}
-
-/// Bits that a map flips in each layer, counted on the host.
-fn flips_of(base: (&Graph, &Weights), bits: u32, map: &FaultMap) -> Result<Vec<Flips>> {
-    let layers = base.0.layers.iter().zip(0..);
-    let flips = layers.map(|(layer, i)| {
-        let param = &base.0.params[layer.weight];
-        let stored = quantize(&base.1.get(&param.name, &param.shape)?.data, bits)?;
-        Ok(inject(&stored, map, i).1)
-    });
-    flips.collect()
 }
 
 #[cfg(test)]

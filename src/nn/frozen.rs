@@ -3,19 +3,17 @@
 
 use super::{
     compiler::{Compiler, Layers, Mode, Slice, TrainingState, Vectors},
+    faulty::stored_layers,
     graph::{EPS, Graph, Layer, Op},
 };
 use crate::{
     error::{Error, Result},
-    fault::{self, CELL_MAP_WORDS, FaultMap, FaultModel, Faults, Flips},
+    fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
     ops::fault_dequantize::{self, Order, Transposed},
     shape::Rsck,
 };
-
-/// Bytes of a map of cells on the device: those stuck at 1, then those stuck at 0.
-const MAP_BYTES: u64 = 8 * CELL_MAP_WORDS as u64;
 
 /// Quantised weights and folded vectors of a network on a device, and `copies` dequantised sets.
 #[derive(Debug)]
@@ -92,9 +90,8 @@ impl FrozenNet {
     ) -> Result<Self> {
         graph.check(weights)?;
         let (mut layers, mut scales) = (Vec::new(), Vec::new());
-        for layer in &graph.layers {
-            let param = &graph.params[layer.weight];
-            let stored = fault::quantize(&weights.get(&param.name, &param.shape)?.data, bits)?;
+        for (layer, stored) in graph.layers.iter().zip(stored_layers(graph, weights, bits)) {
+            let (param, stored) = (&graph.params[layer.weight], stored?);
             scales.push(stored.scale);
             let mut slices = Vec::new();
             for (first, k) in slices_of(layer, copies, largest) {
@@ -145,6 +142,50 @@ impl FrozenNet {
         self.layers.iter().flatten().map(of).sum()
     }
 
+    /// The dequantised weights of one copy, per layer in the order of the `state_dict` (PyTorch's
+    /// `[K, C, R, S]`, transposed convolutions `[C, K, R, S]`). Waits for the device.
+    ///
+    /// # Errors
+    /// There is no such copy, or the device failed.
+    pub fn read(&self, gpu: &Gpu, copy: u32) -> Result<Vec<Vec<f32>>> {
+        if copy >= self.copies {
+            return Err(Error::Shape(format!("copy {copy} of {}", self.copies)));
+        }
+        let layers = self.graph.layers.iter().zip(&self.layers);
+        layers.map(|(layer, slices)| self.read_layer(gpu, layer, slices, copy as usize)).collect()
+    }
+
+    fn read_layer(
+        &self,
+        gpu: &Gpu,
+        layer: &Layer,
+        slices: &[StoredSlice],
+        copy: usize,
+    ) -> Result<Vec<f32>> {
+        let [r, s, c, k] =
+            [layer.shape.r, layer.shape.s, layer.shape.c, layer.shape.k].map(|n| n as usize);
+        let mut out = vec![0.0; r * s * c * k];
+        for slice in slices {
+            let len = Rsck { k: slice.k, ..layer.shape }.padded_len() as usize;
+            let all: Vec<f32> = slice.w.read(gpu)?;
+            let w = &all[copy * len..][..len];
+            let (cp, kp) = (c.next_multiple_of(4), (slice.k as usize).next_multiple_of(4));
+            for tap in 0..r * s {
+                for ci in 0..c {
+                    for ki in 0..slice.k as usize {
+                        let k_of_layer = slice.first as usize + ki;
+                        let to = match layer.order {
+                            Order::OutIn => (k_of_layer * c + ci) * r * s + tap,
+                            Order::InOut => (ci * k + k_of_layer) * r * s + tap,
+                        };
+                        out[to] = w[(tap * cp + ci) * kp + ki];
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// A compiler of this network onto a tape, in [`Mode::Frozen`] or [`Mode::Inference`].
     pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape, mode: Mode) -> Compiler<'a> {
         let slice = |tape: &mut Tape, s: &StoredSlice| Slice {
@@ -172,29 +213,34 @@ impl FrozenNet {
     /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
     ///
     /// # Errors
-    /// The fault rate is no rate, or no memory is left.
+    /// Faults in no layer or bit of this network, or at no rate; no memory is left.
     pub fn injector(
         &self,
         gpu: &Gpu,
         clean_copies: u32,
-        faults: Option<Faults>,
+        faults: Option<&Faults>,
     ) -> Result<Injector> {
+        let chosen = match faults {
+            Some(faults) => faults.layers.of(self.graph.layer_names())?,
+            None => vec![false; self.layers.len()],
+        };
         let mut tape = Tape::new();
         let count = self.graph.layers.len() as u32;
         let scales = tape.import("scales", &self.scales);
         let folded = tape.import("folded batch norm", &self.folded);
         let seeds = tape.kept("seeds", u64::from(self.copies) * 8);
         let flips = tape.kept("flips", u64::from(self.copies * count) * 32);
-        let mapped = faults.filter(|f| f.model == FaultModel::Reference);
-        let map_bytes = mapped.map_or(16, |_| u64::from(self.copies) * MAP_BYTES);
-        let map = tape.kept("map of cells", map_bytes);
+        let mapped = faults.filter(|f| f.model == FaultModel::Reference || f.profile.is_some());
+        let mut map = None;
         tape.clear(flips);
-        for (i, (layer, slices)) in (0..).zip(self.graph.layers.iter().zip(&self.layers)) {
+        let layers = self.graph.layers.iter().zip(&self.layers).zip(self.graph.places());
+        for (i, ((layer, slices), place)) in (0..).zip(layers) {
+            let faults = faults.filter(|_| chosen[i as usize]);
             for slice in slices {
                 let stored = fault_dequantize::Layer {
                     shape: Rsck { k: slice.k, ..layer.shape },
                     order: layer.order,
-                    index: i,
+                    place,
                     bits: self.bits,
                     fold: self.scale[i as usize].map(|o| (o + slice.first, self.folded_len)),
                     first_word: first_word(layer, slice.first),
@@ -208,6 +254,14 @@ impl FrozenNet {
                 let plan = fault_dequantize::plan(stored, copies, clean, faults, i, count, count)?;
                 let packed = tape.import("stored weights", &slice.packed);
                 let w = tape.import("w", &slice.w);
+                let needs = plan.bytes[MAP];
+                let map = match map {
+                    Some(map) if mapped.is_some() && faults.is_some() => map,
+                    _ if mapped.is_some() && faults.is_some() => {
+                        *map.insert(tape.kept("map of cells", needs))
+                    }
+                    _ => tape.transient("no map", needs),
+                };
                 let wt = match &slice.wt {
                     Some(wt) => tape.import("wt", wt),
                     None => tape.transient("no wt", 16),
@@ -216,9 +270,28 @@ impl FrozenNet {
             }
         }
         let program = Program::build(gpu, &tape)?;
-        let maps = mapped.map(|faults| Maps { buffer: map, clean_copies, faults });
+        let maps = match (map, mapped) {
+            (Some(buffer), Some(Faults { profile: Some(map), .. })) => {
+                write_map(gpu, &program, buffer, &map.cells, 0);
+                None
+            }
+            (Some(buffer), Some(faults)) => {
+                Some(Maps { buffer, clean_copies, faults: faults.clone() })
+            }
+            _ => None,
+        };
         Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count })
     }
+}
+
+/// Which binding of the kernel has the map of cells.
+const MAP: usize = 7;
+
+/// Writes a map as that of copy `copy`.
+fn write_map(gpu: &Gpu, program: &Program, buffer: BufferId, map: &CellMap, copy: u64) {
+    let bytes = 4 * u64::from(map.words());
+    program.write(gpu, buffer, 2 * copy * bytes, &map.stuck_at_1);
+    program.write(gpu, buffer, (2 * copy + 1) * bytes, &map.stuck_at_0);
 }
 
 /// Bytes that one binding can have.
@@ -344,11 +417,10 @@ impl Injector {
         self.program.write(gpu, self.seeds, 0, &words);
         if let Some(maps) = &self.maps {
             let first = maps.clean_copies as usize;
-            for (copy, map) in (first as u64..).zip(drawn(maps.faults, &seeds[first..])?) {
-                let FaultMap::Cells(cells) = map else { continue };
-                let at = copy * MAP_BYTES;
-                self.program.write(gpu, maps.buffer, at, &cells.stuck_at_1);
-                self.program.write(gpu, maps.buffer, at + MAP_BYTES / 2, &cells.stuck_at_0);
+            for (copy, map) in (first as u64..).zip(drawn(&maps.faults, &seeds[first..])?) {
+                if let Some(cells) = map.cells() {
+                    write_map(gpu, &self.program, maps.buffer, cells, copy);
+                }
             }
         }
         self.program.run(gpu)
@@ -374,7 +446,7 @@ impl Injector {
 }
 
 /// The maps of several seeds, drawn at once: each takes some milliseconds.
-fn drawn(faults: Faults, seeds: &[u64]) -> Result<Vec<FaultMap>> {
+fn drawn(faults: &Faults, seeds: &[u64]) -> Result<Vec<FaultMap>> {
     std::thread::scope(|scope| {
         let draws: Vec<_> =
             seeds.iter().map(|&seed| scope.spawn(move || faults.map(seed))).collect();

@@ -2,6 +2,7 @@
 
 use crate::{
     error::Result,
+    fault::Place,
     files::Weights,
     ops::{fault_dequantize::Order, gather2d::Gather},
     shape::{Nhwc, Rsck, Window},
@@ -250,6 +251,17 @@ impl Graph {
     #[must_use]
     pub fn faultable_weights(&self) -> u64 {
         self.layers.iter().map(|l| u64::from(l.shape.len())).sum()
+    }
+
+    /// Where the stored words of each faultable layer are.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        Place::of_layers(self.layers.iter().map(|l| u64::from(l.shape.len())))
+    }
+
+    /// Names of the weights of the faultable layers.
+    pub fn layer_names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.layers.iter().map(|l| self.params[l.weight].name.as_str())
     }
 
     /// Multiply-adds of the convolutions and linear layers for one image.

@@ -4,6 +4,7 @@ mod adopt;
 mod build;
 mod compiler;
 mod cut;
+mod faulty;
 mod frozen;
 mod graph;
 mod images;
@@ -12,6 +13,7 @@ mod trainable;
 
 pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
 pub use cut::{Cut, fit, most_images};
+pub use faulty::{FaultyWeights, count_flips, faulty_weights, stored_layers};
 pub use frozen::{FrozenNet, Injector};
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
 pub use images::{Batch, DeviceImages, Pick};

@@ -95,7 +95,7 @@ impl TrainableNet {
             (tape.kept("no seeds", 16), tape.kept("no flips", u64::from(count) * 32));
         let (unused, map) = (tape.kept("no fold", 16), tape.kept("no map", 16));
         let mut slices = Vec::new();
-        for (layer, i) in self.graph.layers.iter().zip(0..) {
+        for ((layer, place), i) in self.graph.layers.iter().zip(self.graph.places()).zip(0..) {
             let (offset, len) = (self.offsets.at(layer.weight), layer.shape.len());
             let total = self.offsets.len;
             let plan = ops::absmax::plan(offset, len, total, i, count, self.bits)?;
@@ -106,7 +106,7 @@ impl TrainableNet {
             let stored = fault_dequantize::Layer {
                 shape: layer.shape,
                 order: layer.order,
-                index: i,
+                place,
                 bits: self.bits,
                 fold: None,
                 first_word: 0,

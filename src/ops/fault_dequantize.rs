@@ -4,7 +4,7 @@
 use super::quantize::check_scale;
 use crate::{
     error::{Error, Result},
-    fault::{CELL_MAP_WORDS, FaultModel, Faults, check_bits, threshold},
+    fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Place, check_bits, threshold},
     kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
     shape::Rsck,
 };
@@ -34,16 +34,30 @@ crate::params! {
         bits: u32,
         /// Index of the tensor among the scales.
         scale: u32,
+        /// Bits of a word that are stored and can fail.
+        cells: u32,
+        /// 0: faulty cells flip; 1: they read their polarity; 2: each direction has its rate.
+        model: u32,
         /// A cell is faulty with probability `threshold / 2^32`.
         threshold: u32,
-        /// 0: faulty cells flip; 1: they read their polarity.
-        stuck_at: u32,
+        /// The same for a cell that stores 1, where each direction has its rate.
+        threshold_10: u32,
+        /// Seed of the lot, low half.
+        lot_lo: u32,
+        /// Its high half.
+        lot_hi: u32,
+        /// A cell follows the lot with probability `lot_cut / 2^32`.
+        lot_cut: u32,
         /// Offset in `affine` of the scale that multiplies output channel 0 of wt.
         fold: u32,
         /// Index in the layer of the first word here.
         first_word: u32,
-        /// Words of a map of cells, per copy.
+        /// Words of a map of cells.
         map_words: u32,
+        /// Words from a copy's map to the next; 0: all copies have one.
+        map_stride: u32,
+        /// Word of the map where the layer begins.
+        map_first: u32,
     }
 }
 
@@ -102,8 +116,8 @@ pub struct Layer {
     pub shape: Rsck,
     /// Order of the stored weights.
     pub order: Order,
-    /// Index among all faultable layers, in `state_dict` order.
-    pub index: u32,
+    /// Which of all faultable layers it is, and where it is stored.
+    pub place: Place,
     /// Bits per weight, 2 to 8.
     pub bits: u32,
     /// Offset and length of a buffer of channel scales that multiply wt (a frozen batch norm's), so
@@ -126,15 +140,17 @@ pub fn plan(
     layer: Layer,
     copies: u32,
     clean_copies: u32,
-    faults: Option<Faults>,
+    faults: Option<&Faults>,
     scale_index: u32,
     scales_len: u32,
     layers: u32,
 ) -> Result<Plan> {
-    let Layer { shape, order, index, bits, fold, first_word, transposed } = layer;
+    let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let index = place.layer;
     check_bits(bits)?;
     check_scale(scale_index, scales_len)?;
-    let faults = faults.map(Faults::checked).transpose()?;
+    let drawn = faults.map(|faults| Drawn::of(faults, place, bits)).transpose()?;
+    let drawn = drawn.unwrap_or_default();
     if fold.is_some_and(|(offset, len)| offset.checked_add(shape.k).is_none_or(|end| end > len)) {
         return Err(Error::Shape(format!("{} channel scales are not there", shape.k)));
     }
@@ -158,13 +174,19 @@ pub fn plan(
         layers,
         bits,
         scale: scale_index,
-        threshold: faults.map_or(0, |f| threshold(f.ber)),
-        stuck_at: u32::from(faults.is_some_and(|f| f.model == FaultModel::StuckAt)),
+        cells: drawn.cells,
+        model: drawn.model,
+        threshold: drawn.thresholds[0],
+        threshold_10: drawn.thresholds[1],
+        lot_lo: drawn.lot as u32,
+        lot_hi: (drawn.lot >> 32) as u32,
+        lot_cut: drawn.lot_cut.unwrap_or(0),
         fold: fold.map_or(0, |(offset, _)| offset),
         first_word,
-        map_words: CELL_MAP_WORDS,
+        map_words: drawn.map_words,
+        map_stride: drawn.map_stride,
+        map_first: drawn.map_first,
     };
-    let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
     let copies64 = u64::from(copies);
     let bytes = vec![
         4 * u64::from(words),
@@ -174,7 +196,7 @@ pub fn plan(
         4 * elements,
         if transposed == Transposed::Absent { 16 } else { 4 * elements },
         32 * copies64 * u64::from(layers),
-        if mapped { 8 * u64::from(CELL_MAP_WORDS) * copies64 } else { 16 },
+        drawn.map_bytes(copies64),
     ];
     let padding = shape.padded_len() - shape.len();
     let grid = Grid::Tiles([words + padding, copies, 1]);
@@ -190,7 +212,59 @@ pub fn plan(
         .with("FAULTS", u32::from(faults.is_some()))
         .with("FOLD", u32::from(fold.is_some()))
         .with("TRANSPOSED", transposed)
-        .with("MAPPED", u32::from(mapped)))
+        .with("MAPPED", drawn.mapped)
+        .with("LOTS", u32::from(drawn.lot_cut.is_some())))
+}
+
+/// Faults as the kernel's parameters have them.
+#[derive(Default)]
+struct Drawn {
+    cells: u32,
+    model: u32,
+    thresholds: [u32; 2],
+    lot: u64,
+    lot_cut: Option<u32>,
+    /// 0: drawn; else the mapping.
+    mapped: u32,
+    map_words: u32,
+    map_stride: u32,
+    map_first: u32,
+}
+
+impl Drawn {
+    fn of(faults: &Faults, place: Place, bits: u32) -> Result<Self> {
+        let faulty = faults.checked()?;
+        let mut drawn = Self {
+            cells: faulty.positions.stored(bits)?,
+            thresholds: [threshold(faulty.ber), threshold(faulty.ber10)],
+            model: match faulty.model {
+                FaultModel::StuckAt => 1,
+                FaultModel::Asymmetric => 2,
+                FaultModel::Flip | FaultModel::Reference | FaultModel::Profile => 0,
+            },
+            ..Self::default()
+        };
+        if let Some(lot) = faulty.lot {
+            (drawn.lot, drawn.lot_cut) = (lot.seed, Some(lot.cut()));
+        }
+        if faulty.model == FaultModel::Reference {
+            (drawn.mapped, drawn.map_words) = (1, CELL_MAP_WORDS);
+            drawn.map_stride = 2 * CELL_MAP_WORDS;
+        }
+        if let Some(map) = faulty.profile.as_ref().map(|profile| &profile.cells) {
+            drawn.mapped = if map.mapping == Mapping::Reference { 1 } else { 2 };
+            drawn.map_words = map.words();
+            // The reference's layers begin at row 0, whatever this says.
+            drawn.map_first = map.index(Place { layer: 0, ..place }, 0) as u32;
+        }
+        Ok(drawn)
+    }
+
+    /// Bytes of the maps of cells.
+    fn map_bytes(&self, copies: u64) -> u64 {
+        let one = 8 * u64::from(self.map_words);
+        (if self.map_stride > 0 { one * copies } else { one }).max(16)
+    }
 }
 
 /// f32 elements of all copies in one layout, padding included.
@@ -208,13 +282,14 @@ fn elements(shape: Rsck, copies: u32) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Positions;
 
     #[test]
     fn a_wrong_layer_copy_scale_or_rate_is_refused() {
         let layer = Layer {
             shape: Rsck::new(3, 3, 3, 64),
             order: Order::OutIn,
-            index: 1,
+            place: Place { layer: 1, address: 432 },
             bits: 8,
             fold: None,
             first_word: 0,
@@ -229,12 +304,17 @@ mod tests {
         assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());
         assert!(ok(layer, 0, 0).is_err());
         assert!(ok(layer, 2, 3).is_err());
-        assert!(ok(Layer { index: 2, ..layer }, 1, 0).is_err());
+        assert!(ok(Layer { place: Place { layer: 2, address: 0 }, ..layer }, 1, 0).is_err());
         assert!(ok(Layer { bits: 1, ..layer }, 1, 0).is_err());
         assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 1, 0).is_err());
         assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 42, 0).is_err());
         assert!(plan(layer, 1, 0, None, 1, 1, 2).is_err());
-        let faults = Some(Faults { model: FaultModel::Flip, ber: 1.0 });
-        assert!(plan(layer, 1, 0, faults, 0, 1, 2).is_err());
+        let mut faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
+        assert!(plan(layer, 1, 0, Some(&faults), 0, 1, 2).is_ok());
+        let high = Positions::only(7);
+        let seven = Layer { bits: 7, ..layer };
+        assert!(plan(seven, 1, 0, Some(&faults.clone().in_bits(high)), 0, 1, 2).is_err());
+        faults.ber = 1.0;
+        assert!(plan(layer, 1, 0, Some(&faults), 0, 1, 2).is_err());
     }
 }

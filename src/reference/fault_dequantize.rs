@@ -3,7 +3,7 @@
 use crate::{
     conformance::{Case, Data, Random, Want},
     error::Result,
-    fault::{CELL_MAP_WORDS, FaultMap, FaultModel, Faults, dequantize, inject_from, quantize},
+    fault::{CellMap, FaultModel, Faults, Lot, Mapping, Place, dequantize, inject_from, quantize},
     ops::{
         self,
         fault_dequantize::{Layer, Order, Transposed},
@@ -49,12 +49,12 @@ fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    use FaultModel::{Flip, Reference, StuckAt};
+    use FaultModel::{Asymmetric, Flip, Reference, StuckAt};
     use Order::{InOut, OutIn};
     let layer = |r, s, c, k, order, index, bits| Layer {
         shape: Rsck::new(r, s, c, k),
         order,
-        index,
+        place: Place { layer: index, address: 1000 * index },
         bits,
         // Every second layer has a batch norm behind it.
         fold: (index % 2 == 0).then_some((2, k + 5)),
@@ -94,14 +94,45 @@ pub fn cases() -> Result<Vec<Case>> {
             faults(Reference, 0.2)?,
         ),
     ];
+    // Chips of a lot, rates per direction, chosen bits, measured maps.
+    let lot = |faults: Faults, shared| faults.of_lot(Lot::new(0x1_2345_6789, shared)?);
+    let drawn = |model| Faults::new(model, 0.2);
+    let measured = |words, mapping| Some(Faults::profile(measured(words, mapping)));
+    let more = [
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 3, 1, Some(lot(drawn(Flip)?, 0.5)?)),
+        (layer(3, 3, 5, 6, OutIn, 1, 6), 2, 0, Some(lot(drawn(StuckAt)?, 0.7)?)),
+        (layer(3, 3, 5, 6, OutIn, 1, 8), 2, 0, Some(lot(drawn(StuckAt)?, 1.0)?)),
+        (layer(3, 3, 5, 6, OutIn, 1, 8), 2, 0, Some(lot(Faults::asymmetric(0.3, 0.02)?, 0.5)?)),
+        (layer(3, 3, 16, 12, OutIn, 2, 8), 3, 1, Some(Faults::asymmetric(0.02, 0.3)?)),
+        (layer(2, 3, 4, 7, InOut, 1, 5), 2, 0, Some(Faults::asymmetric(0.5, 0.0)?)),
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Flip)?.in_bits("7".parse()?))),
+        (layer(3, 3, 5, 6, OutIn, 2, 4), 2, 0, Some(drawn(StuckAt)?.in_bits("0,3".parse()?))),
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Reference)?.in_bits("4-7".parse()?))),
+        (layer(3, 3, 16, 12, OutIn, 3, 8), 2, 1, measured(40, Mapping::Linear)),
+        (layer(3, 3, 16, 12, OutIn, 3, 7), 2, 0, measured(5000, Mapping::Linear)),
+        (with(Transposed::Absent, 90, layer(1, 1, 40, 9, OutIn, 6, 8)), 1, 0, {
+            measured(7, Mapping::Linear)
+        }),
+        (layer(3, 3, 64, 12, OutIn, 3, 8), 2, 0, measured(12, Mapping::Reference)),
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Asymmetric)?)),
+    ];
     list.into_iter()
+        .chain(more)
         .map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults))
         .collect()
 }
 
+/// A memory whose cells are faulty in all ways, one in eight each.
+fn measured(words: u32, mapping: Mapping) -> CellMap {
+    let mut random = Random::new(words);
+    let mut draw = || (0..words).map(|_| random.bits() & random.bits() & random.bits()).collect();
+    CellMap { stuck_at_1: draw(), stuck_at_0: draw(), mapping }
+}
+
 fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
-    let Layer { shape, order, index, bits, fold, first_word, transposed } = layer;
+    let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let index = place.layer;
     let mut random = Random::new(shape.len() + bits);
     let stored = quantize(&random.floats(shape.len() as usize), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];
@@ -111,6 +142,7 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
     // Counts of earlier dispatches, to be added to.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();
+    let faults = faults.as_ref();
     let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
     let mut maps: Vec<u32> = Vec::new();
     for copy in 0..copies {
@@ -120,9 +152,12 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
         let mut read = stored.clone();
         if let Some(faults) = faults.filter(|_| copy >= clean_copies) {
             let map = faults.map(u64::from(lo) | u64::from(hi) << 32)?;
-            let (faulty, flips) = inject_from(&stored, &map, index, first_word);
-            if let FaultMap::Cells(cells) = map {
-                maps.resize(2 * (copy * CELL_MAP_WORDS) as usize, 0);
+            let (faulty, flips) = inject_from(&stored, &map, place, first_word);
+            if let Some(cells) = map.cells() {
+                // A measured map is one for all copies.
+                let copy = if mapped { copy } else { 0 };
+                maps.truncate(2 * (copy * cells.words()) as usize);
+                maps.resize(2 * (copy * cells.words()) as usize, 0);
                 maps.extend(cells.stuck_at_1.iter().chain(&cells.stuck_at_0));
             }
             read = faulty;
@@ -149,24 +184,26 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
     }
     // Bindings that are not used have 16 bytes.
     let unused = wt.is_empty();
-    if maps.is_empty() {
-        maps.resize(if mapped { 2 * (copies * CELL_MAP_WORDS) as usize } else { 4 }, 0);
-    }
-    let what = faults.map_or("clean".into(), |f| format!("{} {}", f.model, f.ber));
+    let plan = ops::fault_dequantize::plan(
+        layer,
+        copies,
+        clean_copies,
+        faults,
+        scale_index,
+        scales_len,
+        layers,
+    )?;
+    maps.resize(plan.bytes[7] as usize / 4, 0);
+    let what = faults.map_or("clean".into(), |f| {
+        let lot = f.lot.map_or(String::new(), |lot| format!(" lot {}", lot.shared));
+        format!("{} {} {} in bits {}{lot}", f.model, f.ber, f.ber10, f.positions)
+    });
     Ok(Case {
         label: format!(
             "{shape} {order:?} {transposed:?} bits={bits} copies={copies}-{clean_copies} \
              word {first_word} {what}"
         ),
-        plan: ops::fault_dequantize::plan(
-            layer,
-            copies,
-            clean_copies,
-            faults,
-            scale_index,
-            scales_len,
-            layers,
-        )?,
+        plan,
         data: vec![
             Data::input(&stored.words),
             Data::input(&scales),

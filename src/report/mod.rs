@@ -6,6 +6,7 @@ pub mod console;
 pub mod curves;
 pub mod eval_json;
 pub mod event;
+pub mod fault_record;
 pub mod images;
 pub mod jsonl;
 pub mod page;

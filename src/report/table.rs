@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::eval_json::{Evaluation, Perturbed, Spread};
+use super::eval_json::{Evaluation, Perturbed, Sensitivity, Spread};
 
 /// Rows of cells under a header, aligned: the first column to the left, the others to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,11 +78,42 @@ pub fn evaluation(e: &Evaluation) -> Table {
     table
 }
 
-fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
-    let spread = |s: &Spread| match s.each.len() {
+/// The table of a sensitivity study: a row per bit position and layer that alone is faulty, then a row
+/// per one more protected. Accuracies in per cent, losses and gains in percentage points.
+#[must_use]
+pub fn sensitivity(s: &Sensitivity) -> Table {
+    let accuracy = if s.with_generator { "PA(NF)" } else { "PA" };
+    let mut table = Table::new(["faulty", "of all bits", accuracy, "change"]);
+    let all: u64 = s.layers.iter().map(|l| l.stored_bits).sum();
+    let share = |bits: f64| format!("{:.2} %", 100.0 * bits);
+    let cells = |name: String, of: f64, accuracy: &Spread, change: f64| {
+        [name, share(of), spread(accuracy), format!("{change:+.1}")]
+    };
+    let loss = s.everything.mean - s.clean;
+    table.row(cells("everything".into(), 1.0, &s.everything, loss));
+    for part in s.bits.iter().chain(&s.layers) {
+        let of = part.stored_bits as f64 / all.max(1) as f64;
+        table.row(cells(format!("only {}", part.name), of, &part.accuracy, -part.loss));
+    }
+    for steps in [&s.protected_bits, &s.protected_layers] {
+        for (i, step) in steps.iter().enumerate() {
+            let and = if i > 0 { "nor" } else { "not" };
+            let change = step.accuracy.mean - s.clean;
+            let name = format!("{and} {}", step.name);
+            table.row(cells(name, 1.0 - step.share, &step.accuracy, change));
+        }
+    }
+    table
+}
+
+fn spread(s: &Spread) -> String {
+    match s.each.len() {
         0 | 1 => format!("{:.1}", s.mean),
         _ => format!("{:.1} ± {:.1}", s.mean, s.std),
-    };
+    }
+}
+
+fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
     let mut cells = vec![p.faults.clone(), p.ber.to_string(), p.seeds.len().to_string()];
     cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
     if nf {

@@ -8,6 +8,9 @@ use crate::{
 };
 use std::path::Path;
 
+/// Key in the metadata of a file whose weights have faults already (`nf-gpu inject`).
+pub const INJECTED: &str = "injected";
+
 /// A base network with its weights.
 #[derive(Debug)]
 pub struct BaseNet {
@@ -68,6 +71,12 @@ impl BaseNet {
     /// No such file, no weights file, an unknown network, or tensors of another network.
     pub fn load(path: &Path, hints: &BaseHints) -> Result<Self> {
         let weights = Weights::load(path)?;
+        if let Some(faults) = weights.meta(INJECTED) {
+            let what = format!("its weights have faults already: {faults}");
+            let hint = "give the clean network, and the faults as flags; quantised a second time, \
+                        faulty weights would change";
+            return Err(Error::format(path, what, hint));
+        }
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
             let hint = format!("name it with --model: {}", models::base_names().join(", "));

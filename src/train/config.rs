@@ -1,9 +1,9 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
-use super::feed::TrainSet;
+use super::{faults::FaultArgs, feed::TrainSet};
 use crate::{
     error::{Error, Result},
-    fault::{FaultModel, Faults, Maps, check_seed},
+    fault::{Faults, Maps, check_seed},
 };
 use clap::{
     Args, ValueEnum,
@@ -133,15 +133,13 @@ pub struct TrainConfig {
         help = "Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP"
     )]
     pub generator: String,
-    /// What faulty cells do: flip, stuck-at, reference (the map of the paper's code)
-    #[arg(long, value_name = "MODEL", default_value = "stuck-at")]
-    pub faults: String,
-    /// Probability that a cell is faulty (0.01 is one per cent)
-    #[arg(long, value_name = "P", default_value_t = 0.01, allow_negative_numbers = true)]
-    pub ber: f64,
-    /// One chip: the fault map of this seed at every step (default: fresh maps)
-    #[arg(long, value_name = "SEED")]
-    pub chip: Option<u64>,
+    /// Which faults; without --chip or a measured map each step draws fresh ones
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub faults: FaultArgs,
+    /// Probability that a cell is faulty (default: 0.01, one per cent)
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub ber: Option<f64>,
     /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
     #[arg(long, value_name = "BITS")]
     pub precision: Option<u32>,
@@ -204,12 +202,12 @@ pub struct TrainConfig {
 const MAX_COPIES: u32 = 1000;
 
 impl TrainConfig {
-    /// The fault model and rate.
+    /// The faults that it trains for.
     ///
     /// # Errors
-    /// An unknown model, or a rate that is not one.
+    /// As [`FaultArgs::at`].
     pub fn fault_model(&self) -> Result<Faults> {
-        Faults::new(self.faults.parse::<FaultModel>()?, self.ber)
+        self.faults.at(self.ber)
     }
 
     /// Where fault maps come from.
@@ -218,16 +216,18 @@ impl TrainConfig {
     /// A seed above the largest one.
     pub fn maps(&self) -> Result<Maps> {
         check_seed("--seed", self.seed)?;
-        Ok(match self.chip {
-            Some(chip) => Maps::Chip(check_seed("--chip", chip)?),
+        Ok(match self.faults.only_seed()? {
+            Some(chip) => Maps::Chip(chip),
             None => Maps::Fresh { run_seed: self.seed },
         })
     }
 
     /// Perturbed copies of a step: a chip has one map, so one copy is all of them.
-    #[must_use]
-    pub fn perturbed_copies(&self) -> u32 {
-        if self.chip.is_some() { 1 } else { self.copies }
+    ///
+    /// # Errors
+    /// As [`Self::maps`].
+    pub fn perturbed_copies(&self) -> Result<u32> {
+        Ok(if matches!(self.maps()?, Maps::Chip(_)) { 1 } else { self.copies })
     }
 
     /// Refuses values that mean nothing.

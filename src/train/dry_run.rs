@@ -100,8 +100,8 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     let settings = EopmSettings {
         base: (&base.graph, &base.weights),
         precision: base.precision(config.precision)?,
-        perturbed: config.perturbed_copies(),
-        faults: config.fault_model()?,
+        perturbed: config.perturbed_copies()?,
+        faults: &config.fault_model()?,
         maps: config.maps()?,
         lambda: config.lambda,
         batch: config.batch_size,

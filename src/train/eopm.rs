@@ -38,7 +38,7 @@ pub struct EopmSettings<'a> {
     /// Perturbed copies.
     pub perturbed: u32,
     /// Their faults.
-    pub faults: Faults,
+    pub faults: &'a Faults,
     /// Their maps.
     pub maps: Maps,
     /// Weight of their mean loss.

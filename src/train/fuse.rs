@@ -13,7 +13,7 @@ use super::{
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
-    eval::{self, Measurement, Request},
+    eval::{self, Details, Journal, Measurement, Named, Request, Subject},
     fault::{Faults, Maps},
     files::{FORMAT, Weights, sha256},
     gpu::Gpu,
@@ -156,8 +156,8 @@ impl Run<'_> {
         let settings = EopmSettings {
             base: (&self.base.graph, &self.base.weights),
             precision: self.precision,
-            perturbed: config.perturbed_copies(),
-            faults: self.faults,
+            perturbed: config.perturbed_copies()?,
+            faults: &self.faults,
             maps: self.maps,
             lambda: config.lambda,
             batch: n,
@@ -168,9 +168,8 @@ impl Run<'_> {
         if done > 0 {
             self.folder.same_cut(&cut)?;
         }
-        let chip = config.chip.map_or("a fresh map a step".into(), |c| format!("chip {c}"));
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
-        plan.push(format!("faults: {} at a rate of {}, {chip}", config.faults, config.ber));
+        plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
         sink.event(&Event::Started(Started {
             title: format!(
                 "training {} in front of {} on {}",
@@ -246,18 +245,16 @@ impl Run<'_> {
     fn glance(&self, set: &ImageSet, step: u64, epoch: u64, sink: &mut dyn Sink) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
         // One seed is a glance; a chip's is its own.
-        let seeds = [self.config.chip.unwrap_or(EVAL_SEEDS.start)];
-        let m = self.measure(&weights, set, &seeds, &|| false)?;
-        let mean = |each: &[f64]| each.iter().sum::<f64>() / each.len().max(1) as f64;
-        sink.event(&Event::Evaluated(Evaluated {
-            step,
-            epoch,
-            accuracy: Some(m.clean),
-            accuracy_nf: m.clean_nf,
-            perturbed: m.perturbed.first().map(|p| mean(&p.accuracy)),
-            perturbed_nf: m.perturbed.first().map(|p| mean(&p.accuracy_nf)),
-            split: "held-out".into(),
-        }))
+        let m = self.measure(&weights, set, &self.eval_seeds()[..1], &|| false)?;
+        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, "held-out")))
+    }
+
+    /// Maps of the final table: the chip's own, or those of the paper.
+    fn eval_seeds(&self) -> Vec<u64> {
+        match self.maps {
+            Maps::Chip(seed) => vec![seed],
+            Maps::Fresh { .. } => EVAL_SEEDS.collect(),
+        }
     }
 
     fn measure(
@@ -267,17 +264,26 @@ impl Run<'_> {
         seeds: &[u64],
         stop: &dyn Fn() -> bool,
     ) -> Result<Measurement> {
-        let request = Request {
+        let request = self.request(weights, set, seeds);
+        eval::measure(self.gpu, &request, &mut Journal::default(), &mut |_| !stop())
+    }
+
+    fn request<'a>(
+        &'a self,
+        weights: &'a Weights,
+        set: &'a ImageSet,
+        seeds: &'a [u64],
+    ) -> Request<'a> {
+        let subject = Subject {
             base: (&self.base.graph, &self.base.weights),
             generator: Some((&self.graph, weights)),
+            generator_id: "",
             set,
             precision: self.precision,
-            faults: &[self.faults],
-            seeds,
             batch: EVAL_BATCH,
-            keep_logits: false,
         };
-        eval::measure(self.gpu, &request, |_, _| !stop())
+        let faults = std::slice::from_ref(&self.faults);
+        Request { subject, faults, seeds, keep_logits: false }
     }
 
     /// The generator's file, the final table, the pictures.
@@ -298,9 +304,9 @@ impl Run<'_> {
             ("input", "[-1,1]".to_owned()),
             ("base", self.base.model.clone()),
             ("base_sha256", self.base.sha256.clone()),
-            ("faults", config.faults.clone()),
-            ("ber", config.ber.to_string()),
-            ("chip", config.chip.map_or("none".into(), |c| c.to_string())),
+            ("faults", self.faults.model.to_string()),
+            ("ber", self.faults.ber.to_string()),
+            ("chip", config.faults.chip.clone().unwrap_or("none".into())),
             ("seed", config.seed.to_string()),
             ("adapter", self.gpu.report().line()),
             ("commit", env!("NF_COMMIT").to_owned()),
@@ -310,27 +316,18 @@ impl Run<'_> {
         weights.save(self.folder.generator())?;
         let images = config.images.unwrap_or(test_set.len());
         let test_set = test_set.clone().take(images);
-        let seeds: Vec<u64> = config.chip.map_or(EVAL_SEEDS.collect(), |chip| vec![chip]);
+        let seeds = self.eval_seeds();
         sink.event(&Event::Note(format!("evaluating on {} test images", test_set.len())))?;
         let m = self.measure(&weights, &test_set, &seeds, stop)?;
-        let mean = |each: &[f64]| each.iter().sum::<f64>() / each.len().max(1) as f64;
-        sink.event(&Event::Evaluated(Evaluated {
-            step: trained.steps,
-            epoch: trained.epochs,
-            accuracy: Some(m.clean),
-            accuracy_nf: m.clean_nf,
-            perturbed: m.perturbed.first().map(|p| mean(&p.accuracy)),
-            perturbed_nf: m.perturbed.first().map(|p| mean(&p.accuracy_nf)),
-            split: "test".into(),
-        }))?;
-        let evaluation = document(
+        sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
+        let sha256 = sha256(self.folder.generator())?;
+        let evaluation = eval::document(
             self.gpu,
-            &self.base,
-            Some((&self.graph.name, &sha256(self.folder.generator())?)),
-            &test_set,
-            self.precision,
-            &seeds,
+            &self.request(&weights, &test_set, &seeds),
+            Named { name: &self.base.model, sha256: &self.base.sha256 },
+            Some(Named { name: &self.graph.name, sha256: &sha256 }),
             &m,
+            Details { classes: true, ..Details::default() },
         );
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;
@@ -341,7 +338,7 @@ impl Run<'_> {
             (&self.graph, &weights),
             &test_set,
             self.precision,
-            self.faults,
+            &self.faults,
             seeds[0],
             &self.folder.images(),
         )?;
@@ -360,59 +357,16 @@ impl Run<'_> {
     }
 }
 
-/// The document of an evaluation.
-#[must_use]
-pub fn document(
-    gpu: &Gpu,
-    base: &BaseNet,
-    generator: Option<(&str, &str)>,
-    set: &ImageSet,
-    precision: u32,
-    seeds: &[u64],
-    m: &Measurement,
-) -> Evaluation {
-    let report = gpu.report();
-    let cells = base.graph.faultable_weights() * u64::from(precision);
-    let perturbed = m.perturbed.iter().map(|p| {
-        let each: Vec<u64> = p.flips.iter().map(|l| l.iter().map(|f| f.total).sum()).collect();
-        let mut per_bit = [0; 8];
-        for flips in p.flips.iter().flatten() {
-            for (sum, count) in per_bit.iter_mut().zip(flips.per_bit) {
-                *sum += count;
-            }
-        }
-        let flipped = eval_json::FlippedBits::new(cells, &each, &per_bit[..precision as usize]);
-        let nf = generator.map(|_| p.accuracy_nf.as_slice());
-        let (faults, ber) = (p.faults.model.to_string(), p.faults.ber);
-        eval_json::Perturbed::new(faults, ber, seeds, &p.accuracy, nf, flipped)
-    });
-    Evaluation {
-        version: eval_json::VERSION,
-        adapter: eval_json::Adapter {
-            name: report.name.clone(),
-            backend: report.backend.clone(),
-            driver: report.driver.clone(),
-        },
-        commit: env!("NF_COMMIT").to_owned(),
-        base: eval_json::Base { model: base.model.clone(), file_sha256: base.sha256.clone() },
-        dataset: eval_json::Dataset {
-            name: set.name.clone(),
-            split: "test".into(),
-            images: set.len() as u64,
-            classes: Vec::new(),
-        },
-        precision,
-        clean: eval_json::Clean {
-            accuracy: m.clean,
-            accuracy_nf: m.clean_nf,
-            ..eval_json::Clean::default()
-        },
-        generator: generator.map(|(name, file_sha256)| eval_json::Generator {
-            name: name.to_owned(),
-            file_sha256: file_sha256.to_owned(),
-        }),
-        perturbed: perturbed.collect(),
-        energy: None,
-        sensitivity: None,
+/// Mean accuracies of a measurement.
+fn evaluated(m: &Measurement, step: u64, epoch: u64, split: &str) -> Evaluated {
+    let mean = |each: Vec<f64>| each.iter().sum::<f64>() / each.len().max(1) as f64;
+    Evaluated {
+        step,
+        epoch,
+        accuracy: Some(m.clean.accuracy()),
+        accuracy_nf: m.clean_nf.as_ref().map(eval::Answers::accuracy),
+        perturbed: m.perturbed.first().map(|p| mean(p.accuracy())),
+        perturbed_nf: m.perturbed.first().map(|p| mean(p.accuracy_nf())),
+        split: split.into(),
     }
 }

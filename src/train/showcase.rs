@@ -29,7 +29,7 @@ pub fn save(
     generator: (&Graph, &Weights),
     set: &ImageSet,
     precision: u32,
-    faults: Faults,
+    faults: &Faults,
     seed: u64,
     path: &Path,
 ) -> Result<()> {
@@ -49,10 +49,10 @@ pub fn save(
         logits.chunks(set.classes as usize).map(argmax).collect()
     };
     let alone = Evaluator::new(gpu, &faulty, None, &images, n)?;
-    let before = answers(&alone.logits(gpu, &images, 0)?);
+    let before = answers(&alone.logits(gpu, (&images, &set), 0)?);
     let originals = planar(&alone.seen(gpu)?, set.len());
     let behind = Evaluator::new(gpu, &faulty, Some(&fuse), &images, n)?;
-    let after = answers(&behind.logits(gpu, &images, 0)?);
+    let after = answers(&behind.logits(gpu, (&images, &set), 0)?);
     let transformed = planar(&behind.seen(gpu)?, set.len());
     let (h, w) = (set.height as usize, set.width as usize);
     let name = |class: usize| set.class_names.get(class).cloned();

@@ -47,8 +47,8 @@ impl ForwardArgs {
             let hint = "add --labels (cross-entropy) or --upstream (sum(output * upstream))";
             return Err(Error::argument("--grads", "there is no loss to differentiate", hint));
         }
-        if self.ber.is_none() {
-            let given = [("--faults", self.faults.is_some()), ("--seed", self.seed.is_some())];
+        if self.ber.is_none() && !self.faults.any() {
+            let given = [("--seed", self.seed.is_some())];
             refuse(&given, "without --ber there are no faults", "add --ber, as in --ber 0.01")?;
         }
         if self.after.is_some() && self.mode != Some(PassMode::Train) {
@@ -77,7 +77,6 @@ impl ForwardArgs {
         for (flag, given, example) in [
             ("--generator-weights", self.generator_weights.is_some(), "generator.safetensors"),
             ("--labels", self.labels.is_some(), "labels.npy"),
-            ("--ber", self.ber.is_some(), "0.01"),
             ("--seeds", self.seeds.is_some(), "11,12"),
         ] {
             if !given {
@@ -101,7 +100,7 @@ impl ForwardArgs {
             "use --upstream for its loss, or --eopm for the loss of a base behind it",
         )?;
         refuse(
-            &[("--ber", self.ber.is_some())],
+            &[("--ber", self.ber.is_some() || self.faults.any())],
             "a generator is free of faults, as in the paper",
             "leave it out; faults are in the weights of a base",
         )?;

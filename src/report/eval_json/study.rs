@@ -26,7 +26,7 @@ pub struct Sensitivity {
     /// Bit positions protected one after another, the one that costs most first; all else is faulty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected_bits: Vec<Protected>,
-    /// Layers protected one after another, the one that costs most per stored bit first.
+    /// Layers protected one after another, the one that costs most first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected_layers: Vec<Protected>,
 }

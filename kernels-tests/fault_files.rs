@@ -1,0 +1,86 @@
+//! The same seed makes the same faulty network, byte for byte, on the host and on every adapter.
+#![expect(clippy::print_stderr, reason = "what a test covered is said")]
+use super::{cli::random_base, gradients_norm::every_gpu};
+use nf_gpu::{
+    fault::{FaultModel, Faults, Lot},
+    files::sha256_of,
+    models,
+    nn::{FrozenNet, Graph, faulty_weights},
+};
+
+/// Faults of every kind that is drawn from a seed.
+fn kinds() -> Vec<Faults> {
+    let mut all: Vec<Faults> =
+        FaultModel::DRAWN.into_iter().map(|model| Faults::new(model, 0.01).unwrap()).collect();
+    all.push(Faults::asymmetric(0.02, 0.001).unwrap());
+    let lot = Lot::new(8, 0.6).unwrap();
+    all.push(Faults::new(FaultModel::StuckAt, 0.01).unwrap().of_lot(lot).unwrap());
+    all
+}
+
+/// SHA-256 of the weights of all layers, in order.
+fn digest(layers: impl Iterator<Item = Vec<f32>>) -> String {
+    let bytes: Vec<u8> = layers.flatten().flat_map(f32::to_le_bytes).collect();
+    sha256_of(&bytes)
+}
+
+/// A network in one precision under one kind of faults.
+type Job = (Graph, u32, Faults, u64);
+
+/// Compares the host with every adapter.
+fn check(jobs: &[Job]) {
+    let of_host = |(graph, bits, faults, seed): &Job| {
+        let weights = random_base(&graph.name, 5);
+        let read = faulty_weights((graph, &weights), *bits, faults, *seed).unwrap();
+        let data = |name: &str| read.weights.tensors[name].data.clone();
+        let digest = digest(graph.layer_names().map(data));
+        (weights, read.flips, digest)
+    };
+    let wanted: Vec<_> = jobs.iter().map(of_host).collect();
+    every_gpu(|gpu, on| {
+        for ((graph, bits, faults, seed), (weights, flips, of_host)) in jobs.iter().zip(&wanted) {
+            let net = FrozenNet::for_inference(gpu, graph, weights, *bits, 1).unwrap();
+            let injector = net.injector(gpu, 0, Some(faults)).unwrap();
+            injector.run(gpu, &[*seed]).unwrap();
+            let what = format!("{} in {bits} bits, {faults}, on {on}", graph.name);
+            assert_eq!(injector.flips(gpu).unwrap(), [flips.clone()], "{what}");
+            assert_eq!(digest(net.read(gpu, 0).unwrap().into_iter()), *of_host, "{what}");
+        }
+    });
+}
+
+/// Every network for 32x32 images; each kind of faults in some precision, each precision in some
+/// network. `the_same_files_in_every_precision` (ignored: it takes minutes) has all of them.
+#[test]
+fn the_same_seed_makes_the_same_network_everywhere() {
+    let kinds = kinds();
+    let mut jobs = Vec::new();
+    for (i, info) in models::BASES.iter().filter(|info| info.side == 32).enumerate() {
+        let graph = models::base(info.name, 10, None).unwrap();
+        let small = graph.faultable_weights() < 1 << 20;
+        for (j, faults) in kinds.iter().enumerate() {
+            if small || j == i % kinds.len() {
+                jobs.push((
+                    graph.clone(),
+                    2 + ((i + j) % 7) as u32,
+                    faults.clone(),
+                    1000 + j as u64,
+                ));
+            }
+        }
+    }
+    check(&jobs);
+}
+
+#[test]
+#[ignore = "minutes: every network, also those for 224x224 images, in every precision"]
+fn the_same_files_in_every_precision() {
+    let kinds = kinds();
+    for (i, info) in models::BASES.iter().enumerate() {
+        let graph = models::base(info.name, 10, None).unwrap();
+        for bits in 2..=8 {
+            check(&[(graph.clone(), bits, kinds[(i + bits as usize) % kinds.len()].clone(), 7)]);
+        }
+        eprintln!("{}: the same in 2 to 8 bits on every adapter and the host", info.name);
+    }
+}

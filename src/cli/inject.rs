@@ -1,0 +1,250 @@
+//! `nf-gpu inject`: a faulty copy of a network, and the record to make it again.
+#![expect(clippy::print_stderr, reason = "messages for the user")]
+
+use super::{forward::places, gpu::GpuArgs, output};
+use crate::{
+    error::{Error, Result},
+    eval::detail,
+    fault::{FORMAT_VERSION, FaultModel, Faults, check_seed},
+    files::sha256,
+    nn::{FaultyWeights, FrozenNet, faulty_weights},
+    report::{
+        eval_json::Base,
+        fault_record::{self, FaultRecord, LayerRecord},
+    },
+    train::{BaseHints, BaseNet, FaultArgs, INJECTED},
+};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Seed without `--seed`.
+const SEED: u64 = 50_000;
+
+/// Arguments of `nf-gpu inject`.
+#[derive(Args, Debug)]
+pub struct InjectArgs {
+    /// Weights of the base network
+    #[arg(long, value_name = "FILE", required_unless_present = "replay")]
+    base: Option<PathBuf>,
+    /// Name of the base network, where its file does not say
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    #[command(flatten)]
+    faults: FaultArgs,
+    /// Probability that a cell is faulty (default: 0.01)
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    ber: Option<f64>,
+    /// Seed of the fault map (default: 50000)
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    seed: Option<u64>,
+    /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
+    #[arg(long, value_name = "BITS")]
+    precision: Option<u32>,
+    /// Make the faulty file of this record again
+    #[arg(long, value_name = "RECORD.json")]
+    replay: Option<PathBuf>,
+    /// The faulty network: its weights as they read, f32; the record goes beside it, as .json
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Also inject on the adapter, and compare bit for bit
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// Print the record
+    #[arg(long)]
+    json: bool,
+    /// No messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What is injected into what.
+struct Job {
+    base_file: PathBuf,
+    base: BaseNet,
+    precision: u32,
+    faults: Faults,
+    seed: u64,
+}
+
+/// Writes a faulty copy of a network.
+///
+/// # Errors
+/// Flags that do not go together, bad files, a record that does not fit them; the adapter's faults are
+/// not those of the host.
+pub fn run(args: &InjectArgs) -> Result<()> {
+    let record_file = args.out.with_extension("json");
+    let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
+    let job = match &replayed {
+        None => args.job()?,
+        Some(record) => args.replayed(record)?,
+    };
+    let (out, beside) = (Some(&args.out), Some(&record_file));
+    places::check(
+        &[("--base", Some(&job.base_file)), ("--replay", args.replay.as_ref())],
+        &[("--out", out), ("the record beside --out", beside)],
+    )?;
+    let network = (&job.base.graph, &job.base.weights);
+    let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
+    if args.verify {
+        args.verify(&job, &read)?;
+    }
+    // Neither adapter nor commit: the same faults give the same bytes.
+    let what = format!("{}, seed {}", job.faults, job.seed);
+    read.weights.metadata.insert(INJECTED.to_owned(), what);
+    read.weights.metadata.insert("precision".to_owned(), job.precision.to_string());
+    read.weights.save(&args.out)?;
+    let record = job.record(&read, &args.out)?;
+    record.save(&record_file)?;
+    if let Some(before) = replayed.filter(|before| before.file_sha256 != record.file_sha256) {
+        let what = format!(
+            "the file made again has SHA-256 {}, the record says {}",
+            record.file_sha256, before.file_sha256
+        );
+        let hint = format!("commit {} made the first; compare the two records", before.commit);
+        return Err(Error::format(&args.out, what, hint));
+    }
+    if args.json {
+        return output::print(&record.to_json());
+    }
+    output::print(&text(&record, &args.out, &record_file))
+}
+
+impl InjectArgs {
+    fn load(&self, file: &Path, model: Option<String>) -> Result<BaseNet> {
+        BaseNet::load(file, &BaseHints { model, ..BaseHints::default() })
+    }
+
+    fn job(&self) -> Result<Job> {
+        let faults = self.faults.at(self.ber)?;
+        let seed = match (self.faults.only_seed()?, self.seed) {
+            (Some(_), Some(_)) => {
+                let what = "one chip, or a measured map, has one map";
+                return Err(Error::argument("--seed", what, "leave out one of the two"));
+            }
+            (Some(seed), None) => seed,
+            (None, seed) => check_seed("--seed", seed.unwrap_or(SEED))?,
+        };
+        let Some(file) = self.base.clone() else {
+            return Err(Error::argument("--base", "there is no network", "name its weights file"));
+        };
+        let base = self.load(&file, self.model.clone())?;
+        let precision = base.precision(self.precision)?;
+        Ok(Job { base_file: file, base, precision, faults, seed })
+    }
+
+    /// The job of a record; `--base` may say where the network is now.
+    fn replayed(&self, record: &FaultRecord) -> Result<Job> {
+        let given = [
+            ("--ber", self.ber.is_some()),
+            ("--seed", self.seed.is_some()),
+            ("--precision", self.precision.is_some()),
+            ("--faults", self.faults.any()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            let what = "the record says which faults there are";
+            return Err(Error::argument(*flag, what, "leave it out, or leave out --replay"));
+        }
+        if record.fault_format != FORMAT_VERSION {
+            let what = format!("its fault maps are of format {}", record.fault_format);
+            let path = self.replay.clone().unwrap_or_default();
+            return Err(Error::format(path, what, format!("this program has {FORMAT_VERSION}")));
+        }
+        let file = self.base.clone().unwrap_or_else(|| record.base_file.clone().into());
+        let base = self.load(&file, Some(record.base.model.clone()))?;
+        if base.sha256 != record.base.file_sha256 {
+            let what = format!("its SHA-256 is not {}", record.base.file_sha256);
+            return Err(Error::format(&file, what, "name the record's network with --base"));
+        }
+        let (args, ber) = FaultArgs::of_record(record);
+        let faults = args.at(ber)?;
+        let sha256 = faults.profile.as_ref().map(|profile| profile.sha256.clone());
+        if let Some(map) =
+            record.detail.map.as_ref().filter(|m| Some(&m.file_sha256) != sha256.as_ref())
+        {
+            let what = format!("its SHA-256 is not {}", map.file_sha256);
+            return Err(Error::format(&map.file, what, "the measured map has changed"));
+        }
+        let precision = record.precision;
+        Ok(Job { base_file: file, base, precision, faults, seed: record.seed })
+    }
+
+    /// Compares with what the adapter makes of the same faults.
+    fn verify(&self, job: &Job, read: &FaultyWeights) -> Result<()> {
+        let gpu = self.gpu.open(self.quiet)?;
+        let (graph, weights) = (&job.base.graph, &job.base.weights);
+        let net = FrozenNet::for_inference(&gpu, graph, weights, job.precision, 1)?;
+        let injector = net.injector(&gpu, 0, Some(&job.faults))?;
+        injector.run(&gpu, &[job.seed])?;
+        let flips = injector.flips(&gpu)?.pop().unwrap_or_default();
+        let layers = graph.layers.iter().zip(net.read(&gpu, 0)?).zip(flips).zip(&read.flips);
+        for (((layer, on_gpu), counted), expected) in layers {
+            let param = &graph.params[layer.weight];
+            let host = &read.weights.get(&param.name, &param.shape)?.data;
+            let same = host.iter().zip(&on_gpu).all(|(a, b)| a.to_bits() == b.to_bits());
+            if !same || counted != *expected {
+                return Err(Error::Gpu {
+                    doing: "inject the same faults as the host".into(),
+                    message: format!("{} differs on {}", param.name, gpu.report().line()),
+                });
+            }
+        }
+        if !self.quiet {
+            eprintln!("the same bits on {}", gpu.report().line());
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    fn record(&self, read: &FaultyWeights, out: &Path) -> Result<FaultRecord> {
+        let graph = &self.base.graph;
+        let stored = |i: usize| u64::from(graph.layers[i].shape.len()) * u64::from(self.precision);
+        let layer = |(i, name): (usize, &str)| LayerRecord {
+            name: name.to_owned(),
+            stored_bits: stored(i),
+            faulty_cells: read.faulty_cells[i],
+            flips: read.flips[i].total,
+        };
+        let mut per_bit = vec![0; self.precision as usize];
+        for flips in &read.flips {
+            per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
+        }
+        Ok(FaultRecord {
+            version: fault_record::VERSION,
+            fault_format: FORMAT_VERSION,
+            base_file: self.base_file.display().to_string(),
+            base: Base { model: self.base.model.clone(), file_sha256: self.base.sha256.clone() },
+            precision: self.precision,
+            faults: self.faults.model.to_string(),
+            ber: self.faults.mean_ber(),
+            detail: detail(&self.faults),
+            seed: self.seed,
+            mapping: match (self.faults.model, &self.faults.profile) {
+                (FaultModel::Reference, _) => "reference".into(),
+                (_, Some(profile)) => profile.cells.mapping.to_string(),
+                _ => "drawn".into(),
+            },
+            stored_bits: (0..graph.layers.len()).map(stored).sum(),
+            faulty_cells: read.faulty_cells.iter().sum(),
+            flipped_bits: per_bit.iter().sum(),
+            per_bit,
+            per_layer: graph.layer_names().enumerate().map(layer).collect(),
+            file_sha256: sha256(out)?,
+            commit: env!("NF_COMMIT").to_owned(),
+        })
+    }
+}
+
+fn text(record: &FaultRecord, out: &Path, beside: &Path) -> String {
+    let FaultRecord { faulty_cells, flipped_bits, stored_bits, .. } = record;
+    let rate = 100.0 * *flipped_bits as f64 / (*stored_bits).max(1) as f64;
+    format!(
+        "{}: {} of {stored_bits} bits read differently ({rate:.3} %), {faulty_cells} cells are faulty\n\
+         {}: the record\n",
+        out.display(),
+        flipped_bits,
+        beside.display()
+    )
+}

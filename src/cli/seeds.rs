@@ -1,0 +1,45 @@
+//! Seeds as a user types them.
+
+use crate::{
+    error::{Error, Result},
+    fault::check_seed,
+};
+use std::ops::Range;
+
+/// `7`, `7,8` or `7..9` (half open).
+pub(super) fn parse_seeds(text: &str) -> Result<Vec<u64>> {
+    let wrong = || {
+        let hint = "as in 50000..50010 (the end is not included), 7 or 7,8";
+        Error::argument("--seeds", format!("{text:?} is no seed, list or range"), hint)
+    };
+    let number = |t: &str| t.trim().parse::<u64>().map_err(|_| wrong());
+    let seeds: Vec<u64> = match text.split_once("..") {
+        Some((first, end)) => {
+            let range: Range<u64> = number(first)?..number(end)?;
+            if range.is_empty() || range.end - range.start > 1_000_000 {
+                return Err(wrong());
+            }
+            range.collect()
+        }
+        None => text.split(',').map(number).collect::<Result<_>>()?,
+    };
+    for &seed in &seeds {
+        check_seed("--seeds", seed)?;
+    }
+    Ok(seeds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_half_open_ranges_or_lists() {
+        assert_eq!(parse_seeds("5..8").unwrap(), [5, 6, 7]);
+        assert_eq!(parse_seeds("7").unwrap(), [7]);
+        assert_eq!(parse_seeds("7,1").unwrap(), [7, 1]);
+        for wrong in ["8..5", "a", "", "1..", "0..99999999", "-1"] {
+            assert_eq!(parse_seeds(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+}

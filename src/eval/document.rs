@@ -1,0 +1,133 @@
+//! A measurement as the document of `nf-gpu eval --json`.
+
+use super::{Answers, Measurement, PerturbedMeasurement, Request};
+use crate::{
+    fault::{FaultModel, Faults, Flips, Positions},
+    gpu::Gpu,
+    report::eval_json::{
+        self, ClassCounts, Clean, Evaluation, FaultDetail, FlippedBits, LayerFlips, LotDetail,
+        MapDetail, Perturbed,
+    },
+};
+
+/// The name of a network and the SHA-256 of its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// The network, such as `resnet20` or `ConvS`.
+    pub name: &'a str,
+    /// Of its weights file.
+    pub sha256: &'a str,
+}
+
+/// What a document holds on request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details {
+    /// Accuracy per class.
+    pub classes: bool,
+    /// The whole confusion matrices.
+    pub confusion: bool,
+}
+
+/// The document of a measurement.
+#[must_use]
+pub fn document(
+    gpu: &Gpu,
+    request: &Request<'_>,
+    base: Named<'_>,
+    generator: Option<Named<'_>>,
+    m: &Measurement,
+    details: Details,
+) -> Evaluation {
+    let (report, set) = (gpu.report(), request.subject.set);
+    let perturbed = m.perturbed.iter().map(|p| perturbed(request, p, generator.is_some(), details));
+    let classes = |answers: &Answers| of_classes(answers, details);
+    Evaluation {
+        version: eval_json::VERSION,
+        adapter: eval_json::Adapter {
+            name: report.name.clone(),
+            backend: report.backend.clone(),
+            driver: report.driver.clone(),
+        },
+        commit: env!("NF_COMMIT").to_owned(),
+        base: eval_json::Base { model: base.name.to_owned(), file_sha256: base.sha256.to_owned() },
+        dataset: eval_json::Dataset {
+            name: set.name.clone(),
+            split: set.split.to_string(),
+            images: set.len() as u64,
+            classes: set.class_names.clone(),
+        },
+        precision: request.subject.precision,
+        clean: Clean {
+            accuracy: m.clean.accuracy(),
+            accuracy_nf: m.clean_nf.as_ref().map(Answers::accuracy),
+            classes: classes(&m.clean),
+            classes_nf: m.clean_nf.as_ref().and_then(classes),
+        },
+        generator: generator.map(|generator| eval_json::Generator {
+            name: generator.name.to_owned(),
+            file_sha256: generator.sha256.to_owned(),
+        }),
+        perturbed: perturbed.collect(),
+        energy: None,
+        sensitivity: None,
+    }
+}
+
+fn perturbed(
+    request: &Request<'_>,
+    p: &PerturbedMeasurement,
+    behind: bool,
+    details: Details,
+) -> Perturbed {
+    let (graph, bits) = (request.subject.base.0, request.subject.precision);
+    let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum();
+    let each: Vec<u64> = p.flips().map(total).collect();
+    let mut per_bit = [0; 8];
+    for flips in p.flips().flatten() {
+        per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
+    }
+    let layer = |(i, name): (usize, &str)| LayerFlips {
+        name: name.to_owned(),
+        stored_bits: u64::from(graph.layers[i].shape.len()) * u64::from(bits),
+        flips: p.flips().filter_map(|layers| layers.get(i)).map(|f| f.total).sum(),
+    };
+    let cells = graph.faultable_weights() * u64::from(bits);
+    let mut flipped = FlippedBits::new(cells, &each, &per_bit[..bits as usize]);
+    flipped.per_layer = graph.layer_names().enumerate().map(layer).collect();
+    let (accuracy, nf) = (p.accuracy(), p.accuracy_nf());
+    let nf = behind.then_some(&nf[..]);
+    let (faults, ber) = (p.faults.model.to_string(), p.faults.mean_ber());
+    let sum = |of: Vec<&Answers>| of_classes(&Answers::sum(of), details);
+    Perturbed {
+        detail: detail(&p.faults),
+        classes: sum(p.alone.iter().map(|m| &m.answers).collect()),
+        classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
+        ..Perturbed::new(faults, ber, request.seeds, &accuracy, nf, flipped)
+    }
+}
+
+fn of_classes(answers: &Answers, details: Details) -> Option<ClassCounts> {
+    let mut counts = ClassCounts::new(answers.0.clone());
+    if !details.confusion {
+        counts.confusion.clear();
+    }
+    (details.classes || details.confusion).then_some(counts)
+}
+
+/// What describes faults beside their model and one rate.
+#[must_use]
+pub fn detail(faults: &Faults) -> FaultDetail {
+    let directed = faults.model == FaultModel::Asymmetric;
+    FaultDetail {
+        ber01: directed.then_some(faults.ber),
+        ber10: directed.then_some(faults.ber10),
+        bits: (faults.positions != Positions::ALL).then(|| faults.positions.to_string()),
+        layers: (!faults.layers.is_all()).then(|| faults.layers.to_string()),
+        lot: faults.lot.map(|lot| LotDetail { seed: lot.seed, shared: lot.shared }),
+        map: faults.profile.as_ref().map(|profile| MapDetail {
+            file: profile.file.clone(),
+            file_sha256: profile.sha256.clone(),
+            mapping: profile.cells.mapping.to_string(),
+        }),
+    }
+}

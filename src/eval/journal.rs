@@ -1,0 +1,164 @@
+//! What an evaluation has measured so far, in a file that survives a crash: a line per fault map.
+
+use super::OfMap;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+/// Results by name; kept in a file, or only in memory.
+#[derive(Debug, Default)]
+pub struct Journal {
+    known: BTreeMap<String, OfMap>,
+    file: Option<(PathBuf, File)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    name: String,
+    #[serde(flatten)]
+    of_map: OfMap,
+}
+
+impl Journal {
+    /// Opens a journal, or begins one. `identity` says in one line what the results depend on: a
+    /// journal of something else is refused. A line that a crash cut off is dropped.
+    ///
+    /// # Errors
+    /// It is of another evaluation, or is no journal; it cannot be read or written.
+    pub fn open(path: impl AsRef<Path>, identity: &str) -> Result<Self> {
+        let path = path.as_ref();
+        let mut options = File::options();
+        let opened = options.read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = opened.map_err(|e| Error::write(path, e))?;
+        let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+        let hint = format!("remove {} to begin anew, or choose another --out", path.display());
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut lines = text[..whole].lines();
+        let mut known = BTreeMap::new();
+        if let Some(first) = lines.next() {
+            if first != identity {
+                let what = format!("it is of another evaluation: {first}, not {identity}");
+                return Err(Error::format(path, what, hint));
+            }
+            for (number, line) in (2..).zip(lines) {
+                let line: Line = serde_json::from_str(line).map_err(|e| {
+                    Error::format(path, format!("line {number} is damaged: {e}"), hint.clone())
+                })?;
+                known.insert(line.name, line.of_map);
+            }
+        }
+        file.set_len(whole as u64).map_err(|e| Error::write(path, e))?;
+        file.seek(SeekFrom::End(0)).map_err(|e| Error::write(path, e))?;
+        let mut journal = Self { known, file: Some((path.to_owned(), file)) };
+        if whole == 0 {
+            journal.append(&format!("{identity}\n"))?;
+        }
+        Ok(journal)
+    }
+
+    /// Results that it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// The result of this name, if it is known.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OfMap> {
+        self.known.get(name)
+    }
+
+    /// Keeps a result; when this returns it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn put(&mut self, name: String, of_map: OfMap) -> Result<()> {
+        if self.file.is_some() {
+            let line = Line { name, of_map };
+            // Cannot fail: text and numbers only.
+            self.append(&(serde_json::to_string(&line).unwrap_or_default() + "\n"))?;
+            self.known.insert(line.name, line.of_map);
+        } else {
+            self.known.insert(name, of_map);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str) -> Result<()> {
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+        written.map_err(|e| Error::write(&*path, e))
+    }
+
+    /// Removes the file: the evaluation is complete, its document written.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn remove(self) -> Result<()> {
+        let Some((path, file)) = self.file else { return Ok(()) };
+        drop(file);
+        std::fs::remove_file(&path).map_err(|e| Error::write(&path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{eval::Answers, fault::Flips};
+
+    fn result(n: u64) -> OfMap {
+        let answers = Answers(vec![vec![n, 1], vec![0, 2]]);
+        OfMap { answers, flips: vec![Flips::of(0x80)] }
+    }
+
+    #[test]
+    fn what_was_put_is_there_again_and_a_torn_line_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path, "a").unwrap();
+        journal.put("one".into(), result(1)).unwrap();
+        journal.put("two".into(), result(2)).unwrap();
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 1..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let journal = Journal::open(&path, "a").unwrap();
+            let lines = whole[..cut].iter().filter(|&&b| b == b'\n').count();
+            assert_eq!(journal.len(), lines.saturating_sub(1), "{cut}");
+        }
+        std::fs::write(&path, &whole).unwrap();
+        let mut journal = Journal::open(&path, "a").unwrap();
+        assert_eq!(journal.get("two"), Some(&result(2)));
+        journal.put("three".into(), result(3)).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path, "a").unwrap();
+        assert_eq!((journal.len(), journal.get("three")), (3, Some(&result(3))));
+        journal.remove().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_journal_of_something_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        drop(Journal::open(&path, "a").unwrap());
+        let e = Journal::open(&path, "b").unwrap_err();
+        assert!(
+            e.to_string().contains("another evaluation") && e.hint().unwrap().contains("--out")
+        );
+        std::fs::write(&path, "a\n{}\n").unwrap();
+        let e = Journal::open(&path, "a").unwrap_err();
+        assert!(e.to_string().contains("line 2 is damaged"), "{e}");
+    }
+}

@@ -1,0 +1,253 @@
+//! Runs a network over a set of images, clean and under one fault map after another.
+
+use super::{Evaluator, argmax};
+use crate::{
+    data::ImageSet,
+    error::{Error, Result},
+    fault::{Faults, Flips},
+    files::Weights,
+    gpu::Gpu,
+    models::GENERATOR_BITS,
+    nn::{DeviceImages, FrozenNet, Graph, most_images},
+};
+use serde::{Deserialize, Serialize};
+
+/// A set of images of more bytes than this is streamed to the device, batch by batch.
+pub const RESIDENT: u64 = 8 << 30;
+/// Sets of faulty weights that one pass over the images serves, at most.
+const COPIES: usize = 4;
+/// Bytes that they may take together.
+const COPIES_BYTES: u64 = 1 << 30;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The base network and its weights.
+    pub base: (&'a Graph, &'a Weights),
+    /// A generator in front of it.
+    pub generator: Option<(&'a Graph, &'a Weights)>,
+    /// What tells the generator from others in one journal, such as the SHA-256 of its file.
+    pub generator_id: &'a str,
+    /// Images with labels.
+    pub set: &'a ImageSet,
+    /// Bits per stored weight of the base network.
+    pub precision: u32,
+    /// Images per dispatch, at most.
+    pub batch: u32,
+}
+
+/// How often the images of a class got an answer: `[class][answer]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers(pub Vec<Vec<u64>>);
+
+impl Answers {
+    fn none(classes: u32) -> Self {
+        Self(vec![vec![0; classes as usize]; classes as usize])
+    }
+
+    fn count(&mut self, label: u32, answer: usize) {
+        if let Some(n) = self.0.get_mut(label as usize).and_then(|row| row.get_mut(answer)) {
+            *n += 1;
+        }
+    }
+
+    /// Accuracy in per cent; 0 without images.
+    #[must_use]
+    pub fn accuracy(&self) -> f64 {
+        let all: u64 = self.0.iter().flatten().sum();
+        let right: u64 = self.0.iter().enumerate().map(|(i, row)| row[i]).sum();
+        // The multiplication first: 9173 of 10,000 is then 91.73 and not 91.73000000000002.
+        100.0 * right as f64 / all.max(1) as f64
+    }
+
+    /// Sums of counts, class by class.
+    #[must_use]
+    pub fn sum<'a>(of: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum: Vec<Vec<u64>> = Vec::new();
+        for Self(rows) in of {
+            sum.resize(rows.len(), Vec::new());
+            for (sum, row) in sum.iter_mut().zip(rows) {
+                sum.resize(row.len(), 0);
+                sum.iter_mut().zip(row).for_each(|(sum, n)| *sum += n);
+            }
+        }
+        Self(sum)
+    }
+}
+
+/// What came out under one fault map, or without faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfMap {
+    /// Answers to all images.
+    pub answers: Answers,
+    /// Bits that read differently, per layer; none without faults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flips: Vec<Flips>,
+}
+
+/// Which of the two is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The base network alone.
+    Alone,
+    /// The base network behind the generator.
+    Behind,
+}
+
+/// Counts images done; `false` stops.
+pub type Tick<'a> = &'a mut dyn FnMut(u64) -> bool;
+
+/// A network on a device with all that is needed to measure it again and again.
+#[derive(Debug)]
+pub struct Meter<'a> {
+    gpu: &'a Gpu,
+    subject: Subject<'a>,
+    images: DeviceImages,
+    fuse: Option<FrozenNet>,
+    /// Room for copies with faults.
+    faulty: FrozenNet,
+    alone: Evaluator,
+    behind: Option<Evaluator>,
+    copies: usize,
+    batch: u32,
+}
+
+impl<'a> Meter<'a> {
+    /// Puts a network, and a generator if there is one, on the device, with room for as many faulty
+    /// copies as are of use for `maps` maps. A set of images of more than `resident` bytes is streamed.
+    ///
+    /// # Errors
+    /// There are no images; shapes do not fit; no memory is left.
+    pub fn new(gpu: &'a Gpu, subject: Subject<'a>, maps: usize, resident: u64) -> Result<Self> {
+        let Subject { base, generator, set, precision, batch, .. } = subject;
+        if set.is_empty() {
+            return Err(Error::Shape("there are no images to evaluate".into()));
+        }
+        let images = if set.pixels.len() as u64 > resident {
+            DeviceImages::streamed(set.height, set.width, &set.labels)
+        } else {
+            DeviceImages::upload(gpu, set)?
+        };
+        let fit = COPIES_BYTES / (4 * base.0.faultable_weights()).max(1);
+        let most = usize::try_from(fit).map_or(COPIES, |fit| fit.clamp(1, COPIES));
+        let copies = maps.clamp(1, most);
+        let mut nets = vec![(base.0, copies as u32)];
+        nets.extend(generator.map(|(graph, _)| (graph, 1)));
+        let batch = batch.min(set.len() as u32).min(most_images(gpu, &nets, u64::MAX)).max(1);
+        let fuse = generator
+            .map(|(graph, weights)| -> Result<FrozenNet> {
+                let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?;
+                net.injector(gpu, 1, None)?.run(gpu, &[0])?;
+                Ok(net)
+            })
+            .transpose()?;
+        let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?;
+        let alone = Evaluator::new(gpu, &faulty, None, &images, batch)?;
+        let behind = fuse
+            .as_ref()
+            .map(|fuse| Evaluator::new(gpu, &faulty, Some(fuse), &images, batch))
+            .transpose()?;
+        Ok(Self { gpu, subject, images, fuse, faulty, alone, behind, copies, batch })
+    }
+
+    /// Maps that run together.
+    #[must_use]
+    pub fn together(&self) -> usize {
+        self.copies
+    }
+
+    fn evaluator(&self, kind: Kind) -> Result<&Evaluator> {
+        match kind {
+            Kind::Alone => Ok(&self.alone),
+            Kind::Behind => {
+                self.behind.as_ref().ok_or_else(|| Error::Shape("there is no generator".into()))
+            }
+        }
+    }
+
+    /// Measures without faults.
+    ///
+    /// # Errors
+    /// There is no generator, the device failed, or it was stopped.
+    pub fn clean(&self, kind: Kind, tick: Tick<'_>) -> Result<OfMap> {
+        self.evaluator(kind)?;
+        // A program of its own: one copy is enough.
+        let Subject { base, precision, .. } = self.subject;
+        let clean = FrozenNet::for_inference(self.gpu, base.0, base.1, precision, 1)?;
+        clean.injector(self.gpu, 1, None)?.run(self.gpu, &[0])?;
+        let fuse = self.fuse.as_ref().filter(|_| kind == Kind::Behind);
+        let evaluator = Evaluator::new(self.gpu, &clean, fuse, &self.images, self.batch)?;
+        let answers = self.answers(&evaluator, 1, None, tick)?.pop().unwrap_or_default();
+        Ok(OfMap { answers, flips: Vec::new() })
+    }
+
+    /// Measures under the maps of as many seeds as run [`Self::together`], or fewer; keeps the logits
+    /// `[image][class]` of each map if `logits` is there.
+    ///
+    /// # Errors
+    /// Faults that this network cannot have, too many seeds, there is no generator, the device
+    /// failed, or it was stopped.
+    pub fn maps(
+        &self,
+        kind: Kind,
+        faults: &Faults,
+        seeds: &[u64],
+        logits: Option<&mut Vec<Vec<f32>>>,
+        tick: Tick<'_>,
+    ) -> Result<Vec<OfMap>> {
+        let (gpu, len) = (self.gpu, seeds.len());
+        if len == 0 || len > self.copies {
+            return Err(Error::Shape(format!("{len} maps in room for {}", self.copies)));
+        }
+        let evaluator = self.evaluator(kind)?;
+        let injector = self.faulty.injector(gpu, 0, Some(faults))?;
+        // Copies that are not needed repeat the last seed; what comes of them is dropped.
+        let seeds: Vec<u64> = (0..self.copies).map(|i| seeds[i.min(len - 1)]).collect();
+        injector.run(gpu, &seeds)?;
+        let answers = self.answers(evaluator, len, logits, tick)?;
+        let flips = injector.flips(gpu)?;
+        let of_map = |(answers, flips)| OfMap { answers, flips };
+        Ok(answers.into_iter().zip(flips).map(of_map).collect())
+    }
+
+    /// Answers of the first `copies` copies to all images.
+    fn answers(
+        &self,
+        of: &Evaluator,
+        copies: usize,
+        mut logits: Option<&mut Vec<Vec<f32>>>,
+        tick: Tick<'_>,
+    ) -> Result<Vec<Answers>> {
+        let mut answers = vec![Answers::none(self.subject.set.classes); copies];
+        if let Some(kept) = &mut logits {
+            kept.resize(copies, Vec::new());
+        }
+        of.run(self.gpu, (&self.images, self.subject.set), |copy, image, row| {
+            if let Some(answers) = answers.get_mut(copy) {
+                answers.count(self.images.labels[image], argmax(row));
+            }
+            if let Some(kept) = logits.as_mut().and_then(|kept| kept.get_mut(copy)) {
+                kept.extend_from_slice(row);
+            }
+            // Every copy that counts has seen the image when the last one has.
+            copy + 1 != copies || tick(copies as u64)
+        })?;
+        Ok(answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_add_up() {
+        let mut a = Answers::none(2);
+        (0..9173).for_each(|_| a.count(0, 0));
+        (0..827).for_each(|_| a.count(1, 0));
+        a.count(5, 0); // no such class: ignored
+        assert_eq!(a.accuracy().to_string(), "91.73");
+        assert_eq!(Answers::sum([&a, &a]).0, [[18_346, 0], [1654, 0]]);
+        assert_eq!(Answers::sum([]).accuracy(), 0.0);
+    }
+}

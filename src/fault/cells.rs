@@ -1,0 +1,131 @@
+//! A memory cell by cell: which are stuck, and how the weights of a network lie on it.
+
+use crate::error::{Error, Result};
+use std::{fmt, str::FromStr};
+
+/// Where a layer's stored words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Index among all faultable layers, in `state_dict` order.
+    pub layer: u32,
+    /// Words of the layers before it.
+    pub address: u32,
+}
+
+impl Place {
+    /// The places of layers of so many weights, one behind another; each begins with a new word.
+    #[must_use]
+    pub fn of_layers(weights: impl IntoIterator<Item = u64>) -> Vec<Self> {
+        let mut address = 0u32;
+        let place = |(layer, weights): (u32, u64)| {
+            let place = Self { layer, address };
+            // Addresses only matter modulo a memory's words: wrapping at 2^32 is as good as any.
+            address = address.wrapping_add(weights.div_ceil(4) as u32);
+            place
+        };
+        (0..).zip(weights).map(place).collect()
+    }
+}
+
+/// How weights lie on the cells of a memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mapping {
+    /// Word by word through the memory, layer behind layer, again from the start where it ends.
+    Linear,
+    /// As in the paper's code: every layer begins at row 0, and each row of 16 bytes serves 256 weights
+    /// in a row.
+    Reference,
+}
+
+impl fmt::Display for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Linear => "linear",
+            Self::Reference => "reference",
+        })
+    }
+}
+
+impl FromStr for Mapping {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let all = [Self::Linear, Self::Reference];
+        let found = all.into_iter().find(|m| m.to_string() == name);
+        found.ok_or_else(|| Error::unknown("mapping", name, all))
+    }
+}
+
+/// Words of a row of the reference code's memory: 128 cells.
+pub(super) const ROW_WORDS: u32 = 4;
+
+/// Cells of a memory that fail, a bit each; bit 8 b + j of a word is bit j of its byte b.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellMap {
+    /// Cells that read 1 whatever is stored.
+    pub stuck_at_1: Vec<u32>,
+    /// Cells that read 0. A cell in both lists reads the opposite of what is stored.
+    pub stuck_at_0: Vec<u32>,
+    /// How weights lie on them.
+    pub mapping: Mapping,
+}
+
+impl CellMap {
+    /// Words of the memory.
+    #[must_use]
+    pub fn words(&self) -> u32 {
+        self.stuck_at_1.len() as u32
+    }
+
+    /// Share of the cells that are faulty.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        let faulty = |(a, b): (&u32, &u32)| u64::from((a | b).count_ones());
+        let all: u64 = self.stuck_at_1.iter().zip(&self.stuck_at_0).map(faulty).sum();
+        all as f64 / (32 * self.stuck_at_1.len()).max(1) as f64
+    }
+
+    /// Where the word of a layer is in the memory.
+    #[must_use]
+    pub fn index(&self, place: Place, word: u32) -> usize {
+        let words = u64::from(self.words());
+        let at = match self.mapping {
+            Mapping::Linear => (u64::from(place.address) + u64::from(word)) % words,
+            Mapping::Reference => {
+                u64::from(word / 64 * ROW_WORDS) % words + u64::from(word % ROW_WORDS)
+            }
+        };
+        at as usize
+    }
+
+    /// The cells of a layer's stored word that fail.
+    pub(super) fn faulty(&self, place: Place, word: u32) -> super::FaultyCells {
+        let at = self.index(place, word);
+        super::FaultyCells { to_1: self.stuck_at_1[at], to_0: self.stuck_at_0[at] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_lie_behind_one_another_and_the_memory_begins_again() {
+        let places = Place::of_layers([8, 5, 1]);
+        assert_eq!(places.iter().map(|p| p.address).collect::<Vec<_>>(), [0, 2, 4]);
+        let words = |n: u32| (0..n).collect();
+        let map = CellMap { stuck_at_1: words(3), stuck_at_0: words(3), mapping: Mapping::Linear };
+        let index = |place, word| map.index(place, word);
+        assert_eq!([0, 1].map(|w| index(places[0], w)), [0, 1]);
+        assert_eq!([0, 1].map(|w| index(places[1], w)), [2, 0]);
+        assert_eq!(index(places[2], 0), 1);
+        let long = Place { layer: 9, address: u32::MAX };
+        assert_eq!(index(long, 2), ((u64::from(u32::MAX) + 2) % 3) as usize);
+    }
+
+    #[test]
+    fn the_share_counts_each_cell_once() {
+        let map = CellMap { stuck_at_1: vec![3], stuck_at_0: vec![6], mapping: Mapping::Linear };
+        assert_eq!(map.share(), 3.0 / 32.0);
+    }
+}

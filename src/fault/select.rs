@@ -1,0 +1,273 @@
+//! What faults are restricted to: bit positions, layers; and lots of chips.
+
+use super::{check_seed, mask};
+use crate::error::{Error, Result};
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// A set of bit positions of a stored weight, 0 (least significant) to 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Positions(u8);
+
+impl Positions {
+    /// All of them.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// One position.
+    #[must_use]
+    pub fn only(bit: u32) -> Self {
+        Self(1u8.checked_shl(bit).unwrap_or(0))
+    }
+
+    /// The others.
+    #[must_use]
+    pub fn others(self) -> Self {
+        Self(!self.0)
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(self, those: Self) -> Self {
+        Self(self.0 | those.0)
+    }
+
+    /// Whether a position is one of them.
+    #[must_use]
+    pub fn contains(self, bit: u32) -> bool {
+        self.0.checked_shr(bit).unwrap_or(0) & 1 == 1
+    }
+
+    /// The cells of a word of four weights that have these positions.
+    #[must_use]
+    pub fn word(self) -> u32 {
+        u32::from(self.0) * 0x0101_0101
+    }
+
+    /// The cells of these positions among those that `bits` bits per weight use.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: none.
+    pub fn stored(self, bits: u32) -> Result<u32> {
+        let cells = self.word() & (((1 << bits) - 1) * 0x0101_0101);
+        if cells != 0 {
+            return Ok(cells);
+        }
+        let what = format!("weights of {bits} bits have no bit {self}");
+        Err(Error::argument("--bits", what, format!("give positions from 0 to {}", bits - 1)))
+    }
+}
+
+impl fmt::Display for Positions {
+    /// As `--bits` takes it: `0-7`, `0,6-7`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut ranges = Vec::new();
+        let mut bit = 0;
+        while bit < 8 {
+            let len = (bit..8).take_while(|&b| self.contains(b)).count() as u32;
+            match len {
+                0 => {}
+                1 => ranges.push(bit.to_string()),
+                _ => ranges.push(format!("{bit}-{}", bit + len - 1)),
+            }
+            bit += len + 1;
+        }
+        f.pad(&ranges.join(","))
+    }
+}
+
+impl FromStr for Positions {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            let hint =
+                "as in 7, 0-3 or 0,6-7; bit 0 is the least significant, the highest the sign";
+            Error::argument("--bits", format!("{text:?} names no bits of a stored weight"), hint)
+        };
+        let bit = |t: &str| t.trim().parse().ok().filter(|&b: &u32| b < 8).ok_or_else(wrong);
+        let mut set = 0u8;
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (bit(first)?, bit(last)?);
+            if first > last {
+                return Err(wrong());
+            }
+            (first..=last).for_each(|bit| set |= 1 << bit);
+        }
+        Ok(Self(set))
+    }
+}
+
+/// Layers by the names of their weights: patterns with `*` and `?`, those after `!` excluded. Without a
+/// pattern, all layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayerChoice {
+    patterns: Arc<[String]>,
+}
+
+impl LayerChoice {
+    /// The layers of these names.
+    #[must_use]
+    pub fn only(names: &[&str]) -> Self {
+        Self { patterns: names.iter().map(|&n| n.to_owned()).collect() }
+    }
+
+    /// All layers but those of these names.
+    #[must_use]
+    pub fn without(names: &[&str]) -> Self {
+        Self { patterns: names.iter().map(|n| format!("!{n}")).collect() }
+    }
+
+    /// Whether all layers are meant.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Whether a layer is meant; its name is that of its weights, `.weight` may be left out.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        let short = name.strip_suffix(".weight").unwrap_or(name);
+        let fits = |pattern: &str| matches(pattern, name) || matches(pattern, short);
+        let (excluded, included): (Vec<_>, Vec<_>) =
+            self.patterns.iter().partition(|p| p.starts_with('!'));
+        let is_in = included.is_empty() || included.iter().any(|p| fits(p));
+        is_in && !excluded.iter().any(|p| fits(&p[1..]))
+    }
+
+    /// Which of these layers are meant.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: none of them, or a pattern that fits none, with the names there are.
+    pub fn of<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<bool>> {
+        let list = || names.clone().collect::<Vec<_>>().join(", ");
+        for pattern in self.patterns.iter() {
+            let only = Self { patterns: [pattern.trim_start_matches('!').to_owned()].into() };
+            if !names.clone().any(|name| only.contains(name)) {
+                let what = format!("no layer is called {:?}", only.to_string());
+                return Err(Error::argument("--layers", what, format!("layers: {}", list())));
+            }
+        }
+        let chosen: Vec<bool> = names.clone().map(|name| self.contains(name)).collect();
+        if chosen.contains(&true) {
+            return Ok(chosen);
+        }
+        let what = format!("{:?} leaves no layer", self.to_string());
+        Err(Error::argument("--layers", what, format!("layers: {}", list())))
+    }
+}
+
+impl fmt::Display for LayerChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.patterns.join(","))
+    }
+}
+
+impl FromStr for LayerChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let patterns: Arc<[String]> = text.split(',').map(|p| p.trim().to_owned()).collect();
+        if patterns.iter().any(|p| p.trim_start_matches('!').is_empty()) {
+            let hint = "as in 'layer1.*' or '!linear'; names are those of the weights file";
+            return Err(Error::argument("--layers", format!("{text:?} names no layer"), hint));
+        }
+        Ok(Self { patterns })
+    }
+}
+
+/// Whether a name fits a pattern: `*` is any run of characters, `?` any one.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return pattern.len() == name.len()
+            && pattern.bytes().zip(name.bytes()).all(|(p, n)| p == b'?' || p == n);
+    };
+    let fits = name.get(..before.len()).is_some_and(|start| matches(before, start));
+    fits && (before.len()..=name.len())
+        .any(|at| name.get(at..).is_some_and(|rest| matches(after, rest)))
+}
+
+/// Chips that have a part of their weak cells in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lot {
+    /// Seed of what they share.
+    pub seed: u64,
+    /// Share of the cells that follow the lot and not the chip, in [0, 1].
+    pub shared: f64,
+}
+
+impl Lot {
+    /// A lot.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a share outside [0, 1], or no seed of a user's.
+    pub fn new(seed: u64, shared: f64) -> Result<Self> {
+        check_seed("--lot", seed)?;
+        if (0.0..=1.0).contains(&shared) {
+            return Ok(Self { seed, shared });
+        }
+        let what = format!("{shared} is no share of the weak cells: 0 <= share <= 1");
+        Err(Error::argument("--shared", what, "0.5: chips of the lot share half of them"))
+    }
+
+    /// The threshold that selects its cells; the largest selects all (`docs/fault-format.md`).
+    #[must_use]
+    pub fn cut(self) -> u32 {
+        mask::threshold(self.shared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_ranges_and_lists() {
+        for (text, word) in [("0-7", 0xffff_ffff), ("7", 0x8080_8080), ("0,6-7", 0xc1c1_c1c1)] {
+            let positions: Positions = text.parse().unwrap();
+            assert_eq!((positions.word(), positions.to_string().as_str()), (word, text));
+        }
+        for wrong in ["", "8", "3-1", "a", "1-", "-1", "0-8", "1,,2"] {
+            assert_eq!(wrong.parse::<Positions>().unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        assert_eq!(Positions::only(3).others().to_string(), "0-2,4-7");
+        assert_eq!(Positions::only(0).and(Positions::only(2)).to_string(), "0,2");
+        assert_eq!(Positions::only(7).stored(8).unwrap(), 0x8080_8080);
+        assert!(Positions::only(7).stored(7).is_err());
+    }
+
+    #[test]
+    fn layers_are_chosen_by_patterns() {
+        let names =
+            ["conv1.weight", "layer1.0.conv1.weight", "layer1.1.conv2.weight", "linear.weight"];
+        let of = |text: &str| text.parse::<LayerChoice>().unwrap().of(names.into_iter());
+        assert_eq!(of("conv1").unwrap(), [true, false, false, false]);
+        assert_eq!(of("*conv1.weight").unwrap(), [true, true, false, false]);
+        assert_eq!(of("layer1.?.conv?").unwrap(), [false, true, true, false]);
+        assert_eq!(of("layer*,linear").unwrap(), [false, true, true, true]);
+        assert_eq!(of("!linear").unwrap(), [true, true, true, false]);
+        assert_eq!(of("layer1.*,!*conv2*").unwrap(), [false, true, false, false]);
+        assert!(LayerChoice::default().of(names.into_iter()).unwrap().iter().all(|&c| c));
+        for (text, says) in [("fc", "fc"), ("!fc", "fc"), ("linear,!linear", "leaves no layer")] {
+            let e = of(text).unwrap_err();
+            assert!(e.to_string().contains(says), "{e}");
+            assert!(e.hint().unwrap().contains("layer1.0.conv1.weight"));
+        }
+        for wrong in ["", "a,", "!"] {
+            assert!(wrong.parse::<LayerChoice>().is_err());
+        }
+        assert_eq!(
+            LayerChoice::only(&["a.b"]).of(["a.b", "ab"].into_iter()).unwrap(),
+            [true, false]
+        );
+        assert_eq!(LayerChoice::without(&["a"]).of(["a", "b"].into_iter()).unwrap(), [false, true]);
+    }
+
+    #[test]
+    fn a_share_is_between_nothing_and_all() {
+        assert_eq!(Lot::new(1, 0.5).unwrap().cut(), 1 << 31);
+        assert_eq!(Lot::new(1, 1.0).unwrap().cut(), u32::MAX);
+        for wrong in [-0.1, 1.1, f64::NAN] {
+            assert!(Lot::new(1, wrong).is_err());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Faults in the weights of a whole network on the host: what an [`super::Injector`] does on a GPU, bit
+//! for bit.
+
+use super::Graph;
+use crate::{
+    error::Result,
+    fault::{Faults, Flips, Quantized, dequantize, inject, quantize},
+    files::Weights,
+};
+
+/// A network's weights as it reads them, quantised to `bits` and with the faults of a seed; all other
+/// tensors as they are.
+#[derive(Clone, Debug)]
+pub struct FaultyWeights {
+    /// Every tensor; the metadata are those of the clean ones.
+    pub weights: Weights,
+    /// Bits that read differently, per faultable layer.
+    pub flips: Vec<Flips>,
+    /// Stored bits that are faulty, whether they read differently or not, per faultable layer.
+    pub faulty_cells: Vec<u64>,
+}
+
+/// Quantises the layers of a network one by one.
+///
+/// # Errors
+/// A tensor is missing, has another shape or is not finite; not 2 to 8 bits.
+pub fn stored_layers<'a>(
+    graph: &'a Graph,
+    weights: &'a Weights,
+    bits: u32,
+) -> impl Iterator<Item = Result<Quantized>> + 'a {
+    graph.layers.iter().map(move |layer| {
+        let param = &graph.params[layer.weight];
+        quantize(&weights.get(&param.name, &param.shape)?.data, bits)
+    })
+}
+
+/// Bits that the map of a seed changes in each layer of a network.
+///
+/// # Errors
+/// As [`faulty_weights`].
+pub fn count_flips(
+    (graph, weights): (&Graph, &Weights),
+    bits: u32,
+    faults: &Faults,
+    seed: u64,
+) -> Result<Vec<Flips>> {
+    let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
+    let layers = stored_layers(graph, weights, bits).zip(graph.places()).zip(chosen);
+    layers
+        .map(|((stored, place), chosen)| {
+            let stored = stored?;
+            Ok(if chosen { inject(&stored, &map, place).1 } else { Flips::default() })
+        })
+        .collect()
+}
+
+/// The weights with the faults of a seed.
+///
+/// # Errors
+/// A tensor is missing, has another shape or is not finite; not 2 to 8 bits, or none that can fail; no
+/// such layers; a seed without a map.
+pub fn faulty_weights(
+    (graph, weights): (&Graph, &Weights),
+    bits: u32,
+    faults: &Faults,
+    seed: u64,
+) -> Result<FaultyWeights> {
+    faults.checked()?.positions.stored(bits)?;
+    let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
+    let (mut read, mut flips, mut faulty_cells) = (weights.clone(), Vec::new(), Vec::new());
+    let layers = stored_layers(graph, weights, bits).zip(graph.places()).zip(chosen);
+    for (((stored, place), chosen), layer) in layers.zip(&graph.layers) {
+        let stored = stored?;
+        let (faulty, changed) =
+            if chosen { inject(&stored, &map, place) } else { (stored.clone(), Flips::default()) };
+        let cells = |i: usize| {
+            let cells = map.faulty(place, i as u32);
+            u64::from(((cells.to_1 | cells.to_0) & stored.stored_bits(i)).count_ones())
+        };
+        faulty_cells.push(if chosen { (0..stored.words.len()).map(cells).sum() } else { 0 });
+        flips.push(changed);
+        let param = &graph.params[layer.weight];
+        read.insert(param.name.clone(), &param.shape, dequantize(&faulty));
+    }
+    Ok(FaultyWeights { weights: read, flips, faulty_cells })
+}
