@@ -224,7 +224,7 @@ fn text_from_files_is_text_and_no_markup() {
     s.bits[0].name = EVIL.into();
     s.protected_bits[0].name = EVIL.into();
     let folder = tempfile::tempdir().unwrap();
-    let evil_toml = EVIL.replace('"', "").replace('\u{0}', "").replace('\'', "");
+    let evil_toml = EVIL.replace(['"', '\u{0}', '\''], "");
     fs::write(folder.path().join("config.toml"), format!("base = \"{evil_toml}\"")).unwrap();
     Document::new(vec![e.clone(), e]).save(folder.path().join("eval.json")).unwrap();
     let run = Source::load(folder.path()).unwrap();

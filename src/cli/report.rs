@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Arguments of `nf-gpu report`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// Folders of runs, or documents that `nf-gpu eval --json` wrote; several are compared
+    /// Folders of runs, or documents that `nf-gpu eval --out` wrote; several are compared
     #[arg(required = true, value_name = "RUN|FILE.json")]
     runs: Vec<PathBuf>,
     /// Page to write (default: report.html in the first run's folder; beside a document, with its name)

@@ -15,6 +15,7 @@ pub(super) fn train(config: &str) -> Option<String> {
             continue;
         }
         let value = match value {
+            toml::Value::Array(values) if values.is_empty() => continue,
             toml::Value::Array(values) => {
                 values.iter().map(plain).collect::<Option<Vec<_>>>()?.join(",")
             }
@@ -60,6 +61,7 @@ pub(super) fn eval(e: &Evaluation) -> Vec<String> {
             line.push(format!("--ber {}", rates.join(",")));
         }
         line.push(format!("--precision {} --images {}", e.precision, e.dataset.images));
+        line.extend(details(e));
         line.join(" \\\n  ")
     };
     groups.into_iter().map(line).collect()
@@ -67,6 +69,23 @@ pub(super) fn eval(e: &Evaluation) -> Vec<String> {
 
 fn file(name: &str) -> String {
     format!("{name}.safetensors")
+}
+
+/// The flags for what a document holds on request.
+fn details(e: &Evaluation) -> Option<String> {
+    let classes = || {
+        let perturbed = e.perturbed.iter().flat_map(|p| [&p.classes, &p.classes_nf]);
+        perturbed.chain([&e.clean.classes, &e.clean.classes_nf]).flatten()
+    };
+    let mut flags = Vec::new();
+    flags.extend(classes().next().map(|_| "--per-class".to_owned()));
+    flags.extend(classes().find(|c| !c.confusion.is_empty()).map(|_| "--confusion".to_owned()));
+    if let Some(s) = &e.sensitivity {
+        flags.push("--sensitivity".into());
+        let steps = s.protected_bits.len().max(s.protected_layers.len());
+        flags.extend((steps > 0).then(|| format!("--protect {steps}")));
+    }
+    (!flags.is_empty()).then(|| flags.join(" "))
 }
 
 /// The flags that make these fault maps, but for the rate.
@@ -79,7 +98,10 @@ fn faults(p: &Perturbed) -> Vec<String> {
     flags.extend(layers.as_ref().map(|l| format!("--layers {}", quoted(l))));
     flags.extend(lot.as_ref().map(|l| format!("--lot {} --shared {}", l.seed, l.shared)));
     match map {
-        Some(map) => flags.push(format!("--fault-map {}", quoted(&map.file))),
+        Some(map) => {
+            let (file, mapping) = (quoted(&map.file), quoted(&map.mapping));
+            flags.push(format!("--fault-map {file} --mapping {mapping}"));
+        }
         None => flags.push(format!("--seeds {}", words::seeds(&p.seeds))),
     }
     flags
@@ -103,12 +125,14 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::eval_json::{FlippedBits, LotDetail, sample};
+    use crate::report::eval_json::{
+        ClassCounts, FlippedBits, LotDetail, MapDetail, Protected, Sensitivity, sample,
+    };
 
     #[test]
     fn settings_become_flags_and_steps_replace_epochs() {
         let config = "base = \"my nets/a.safetensors\"\nber = 0.02\nchip = 1\nepochs = 150\nsteps = 60\n\
-                      input_mean = [0.5, 0.25]\nlambda = 5.0\nout = \"runs/it's\"\n";
+                      input_mean = [0.5, 0.25]\nfault_map = []\nlambda = 5.0\nout = \"runs/it's\"\n";
         let flags = train(config).unwrap();
         let wanted = "nf-gpu train --base 'my nets/a.safetensors' --ber 0.02 --chip 1 \
                       --input-mean 0.5,0.25 --lambda 5 --out 'runs/it'\\''s' --steps 60";
@@ -138,5 +162,15 @@ mod tests {
         assert!(lines[1].contains("--lot 3 --shared 0.5") && lines[1].contains("--ber 0.005 "));
         assert!(lines[2].contains("--ber01 0.01 --ber10 0.03 --seeds 1,3 --precision"));
         assert_eq!(lines.len(), 3);
+        e.perturbed.truncate(1);
+        e.perturbed[0].classes = Some(ClassCounts::new(vec![vec![1]]));
+        let map =
+            MapDetail { file: "a b.npy".into(), mapping: "linear".into(), ..MapDetail::default() };
+        e.perturbed[0].detail.map = Some(map);
+        let protected_bits = vec![Protected::default(); 4];
+        e.sensitivity = Some(Sensitivity { protected_bits, ..Sensitivity::default() });
+        let line = eval(&e)[0].replace(" \\\n ", "");
+        assert!(line.contains("--fault-map 'a b.npy' --mapping linear --precision"), "{line}");
+        assert!(line.ends_with("--per-class --confusion --sensitivity --protect 4"), "{line}");
     }
 }

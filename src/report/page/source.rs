@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    files::sha256,
+    files::sha256_of,
     report::{
         eval_json::{Evaluation, VERSION},
         event::Event,
@@ -56,7 +56,7 @@ impl Source {
         Self { name: name.into(), evaluations, ..Self::default() }
     }
 
-    /// Reads a run folder, or a document that `nf-gpu eval --json` wrote. Of a folder any file may
+    /// Reads a run folder, or a document that `nf-gpu eval --out` (or `--json`) wrote. Of a folder any file may
     /// be missing, as of a run that was interrupted.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Source {
     fn read(&mut self, path: &Path) -> Result<Option<Vec<u8>>> {
         match fs::read(path) {
             Ok(bytes) => {
-                self.files.push((name(path), sha256(path)?));
+                self.files.push((name(path), sha256_of(&bytes)));
                 Ok(Some(bytes))
             }
             Err(e) if self.folder && e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -172,7 +172,7 @@ fn no_run(root: &Path) -> Error {
 /// The evaluations of a document.
 fn evaluations(path: &Path, bytes: &[u8]) -> Result<Vec<Evaluation>> {
     let wrong = |what: String| {
-        Error::format(path, what, "give a run folder, or what `nf-gpu eval --json` wrote")
+        Error::format(path, what, "give a run folder, or what `nf-gpu eval --out` wrote")
     };
     // In two steps: an untagged document would not say what is wrong with it.
     let mut value: Value =
