@@ -161,6 +161,7 @@ mod tests {
         let limits = [0.0, 100.0];
         assert_eq!(Scale::linear([44.3, 80.7], limits), Scale::Linear { low: 40.0, high: 90.0 });
         assert_eq!(Scale::linear([1.0, 99.9], limits), Scale::Linear { low: 0.0, high: 100.0 });
+        assert_eq!(Scale::linear([44.3, 51.9], limits), Scale::Linear { low: 44.0, high: 52.0 });
         let Scale::Linear { low, high } = Scale::linear([50.0], limits) else { panic!() };
         assert!(low < 50.0 && high > 50.0);
         assert_eq!(Scale::linear([f64::NAN], limits), Scale::Linear { low: 0.0, high: 100.0 });
