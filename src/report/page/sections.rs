@@ -174,7 +174,7 @@ fn sensitivity(h: &mut Html, entries: &[Entry<'_>]) {
             continue;
         }
         let (of, style) = match s.with_generator {
-            true => (entry.label.clone(), entry.style),
+            true => (format!("behind {}", entry.label), entry.style),
             false => (format!("{} alone", entry.evaluation.base.model), Style::NEUTRAL),
         };
         let maps = words::several(s.seeds.len(), "map", "maps");

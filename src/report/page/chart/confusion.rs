@@ -43,7 +43,8 @@ fn matrix(h: &mut Html, title: &str, c: &PerClass<'_>, counts: &[Vec<u64>]) {
         false => 10.0,
     };
     let (left, top) = (margin + 18.0, margin * 0.72 + 30.0);
-    let cell = ((HALF.0 - left - 30.0) / n.max(1) as f64).min(44.0);
+    // The names above lean over the right edge.
+    let cell = ((HALF.0 - left - (0.72 * margin).max(12.0)) / n.max(1) as f64).min(44.0);
     let side = cell * n as f64;
     let right = counts.iter().enumerate().map(|(k, row)| share(row, k)).sum::<f64>();
     let says = format!("On the mean over {n} classes, {} of the answers are right.", {

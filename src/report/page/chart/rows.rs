@@ -6,7 +6,7 @@ use crate::report::{
     page::{
         figure::Figure,
         html::Html,
-        svg::{Anchor, Frame, Scale, Style, bar, line, text, whisker, width},
+        svg::{Anchor, Frame, Scale, Style, bar, line, rule, text, whisker, width},
         words,
     },
 };
@@ -86,6 +86,8 @@ pub(super) fn rows(
             }
             text(h, (right + 10.0, middle + 4.5), Anchor::Start, "small", &row.note);
         }
+        let zero = frame.x(0.0);
+        rule(h, (zero, 0.0), (zero, inner), "base");
         if let Some(v) = reference.filter(|v| v.is_finite()) {
             let at = frame.x(v);
             line(h, Style::NEUTRAL.light(), "thin", &[(at, 0.0), (at, inner)]);

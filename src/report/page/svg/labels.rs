@@ -30,7 +30,7 @@ impl Labels {
     pub(crate) fn write(&mut self, h: &mut Html, (x, y): (f64, f64), name: &str) {
         let w = width(name, SIZE);
         let places = [
-            (x + 6.0, y + 17.0, Anchor::Start),
+            (x + 6.0, y + 18.0, Anchor::Start),
             (x + GAP, y + 4.5, Anchor::Start),
             (x - GAP, y + 4.5, Anchor::End),
             (x, y + GAP + 10.0, Anchor::Middle),
