@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["nn"],
     &["models"],
     &["report"], // events and how they are shown: those who train and evaluate send them
+    &["energy"], // fills in what reports say of energy
     &["eval"],
     &["forward"],
     &["train"], // evaluates on the way
@@ -31,6 +32,7 @@ const APART: &[(&str, &[&str])] = &[
     ("gpu", &["shape", "files", "font", "data"]),
     ("fault", &["gpu", "kernel", "data"]),
     ("ops", &["gpu", "files", "font", "data"]), // plans are made without a GPU
+    ("energy", &["gpu", "kernel", "ops", "fault", "reference", "conformance"]),
     ("report", &["gpu", "kernel", "ops", "nn", "models", "reference", "conformance"]),
 ];
 

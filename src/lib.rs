@@ -7,6 +7,7 @@ pub mod bench;
 pub mod cli;
 pub mod conformance;
 pub mod data;
+pub mod energy;
 pub mod error;
 pub mod eval;
 pub mod fault;

@@ -73,7 +73,8 @@ fn train_eval_and_transform_agree() {
     let flipped: u64 = chip.flipped_bits.per_bit.iter().sum();
     assert_eq!((chip.flipped_bits.per_bit.len(), flipped), (8, chip.flipped_bits.each[0]));
 
-    let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 50";
+    let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 50 \
+                --per-class";
     let again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
     assert_eq!(again, trained);
 

@@ -123,7 +123,7 @@ fn flags_that_do_not_go_together() {
             ("--after a", 2, &["--after: ", "add --mode train"]),
             ("--mode train", 2, &["--mode: a base network is frozen", "generator"]),
             ("--mode train --after a", 2, &["--mode: a base network is frozen"]),
-            ("--faults flip", 2, &["--faults: without --ber", "--ber 0.01"]),
+            ("--seed 3", 2, &["--seed: without --ber", "--ber 0.01"]),
             ("--seed 3", 2, &["--seed: without --ber"]),
             ("--ber 1", 2, &["--ber", "0.01 is one per cent"]),
             ("--ber 0.01 --faults flap", 2, &["unknown fault model", "did you mean flip?"]),

@@ -4,6 +4,7 @@
 use super::{gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
 use crate::{
     data::{self, DEFAULT_DIR, ImageSet, Split},
+    energy::OperatingPoints,
     error::{Error, Result},
     eval::{
         Details, Journal, Named, Request, Study, Subject, document, measure, passes, sensitivity,
@@ -71,6 +72,9 @@ pub struct EvalArgs {
     /// on when it was interrupted or killed
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Voltages, rates and energies of your memory (default: the paper's two; see `nf-gpu energy`)
+    #[arg(long, value_name = "FILE.toml")]
+    points: Option<PathBuf>,
     /// Accuracy of each class
     #[arg(long)]
     per_class: bool,
@@ -111,10 +115,11 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     };
     let base = BaseNet::load(&args.base, &hints)?;
     let precision = base.precision(args.precision)?;
-    for faults in &faults {
-        faults.positions.stored(precision)?;
-        faults.layers.of(base.graph.layer_names())?;
-    }
+    faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+    let points = match &args.points {
+        Some(file) => OperatingPoints::load(file)?,
+        None => OperatingPoints::built_in()?,
+    };
     let set = args.images(&base)?;
     let generators = args
         .generator
@@ -145,7 +150,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         };
         let keep_logits = args.logits.is_some();
         let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
-        runs.push(args.measure(&gpu, &request, &base, generator, &mut journal)?);
+        runs.push(args.measure(&gpu, &request, &base, generator, &points, &mut journal)?);
     }
     let document = Document::new(runs.clone());
     if let Some(out) = &args.out {
@@ -217,6 +222,7 @@ impl EvalArgs {
         request: &Request<'_>,
         base: &BaseNet,
         generator: Option<&Generator>,
+        points: &OperatingPoints,
         journal: &mut Journal,
     ) -> Result<Evaluation> {
         let study = Study { protect: self.protect.unwrap_or(0) };
@@ -235,7 +241,8 @@ impl EvalArgs {
         }
         let named = Named { name: &base.model, sha256: &base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
-        let details = Details { classes: self.per_class, confusion: self.confusion };
+        let (classes, confusion) = (self.per_class, self.confusion);
+        let details = Details { classes, confusion, points: Some(points) };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod conform;
 pub mod data;
 pub mod devices;
+pub mod energy;
 pub mod eval;
 pub mod forward;
 pub mod gpu;
@@ -55,6 +56,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
     Eval(Box<eval::EvalArgs>),
+    /// What networks cost, what a lower voltage saves, and the least energy for an accuracy
+    #[command(after_help = "Examples: nf-gpu energy --base resnet18 --generator ConvL; \
+                      nf-gpu energy --table; nf-gpu energy --min-accuracy 85 runs/x/eval.json")]
+    Energy(energy::EnergyArgs),
     /// Run a network on a tensor, with gradients on request: the door for comparing with PyTorch
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
@@ -95,6 +100,7 @@ pub fn run() -> ExitCode {
             let typed = matches.subcommand_matches("train");
             typed.map_or(Ok(()), |typed| train::run(&args, typed))
         }
+        Command::Energy(args) => energy::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),

@@ -2,6 +2,7 @@
 
 use super::{Answers, Measurement, PerturbedMeasurement, Request};
 use crate::{
+    energy::{self, OperatingPoints},
     fault::{FaultModel, Faults, Flips, Positions},
     gpu::Gpu,
     report::eval_json::{
@@ -21,11 +22,13 @@ pub struct Named<'a> {
 
 /// What a document holds on request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Details {
+pub struct Details<'a> {
     /// Accuracy per class.
     pub classes: bool,
     /// The whole confusion matrices.
     pub confusion: bool,
+    /// Voltages whose energy is known.
+    pub points: Option<&'a OperatingPoints>,
 }
 
 /// The document of a measurement.
@@ -36,10 +39,11 @@ pub fn document(
     base: Named<'_>,
     generator: Option<Named<'_>>,
     m: &Measurement,
-    details: Details,
+    details: Details<'_>,
 ) -> Evaluation {
     let (report, set) = (gpu.report(), request.subject.set);
-    let perturbed = m.perturbed.iter().map(|p| perturbed(request, p, generator.is_some(), details));
+    let of = |p| perturbed(request, p, generator.is_some(), details);
+    let perturbed = m.perturbed.iter().map(of).collect::<Vec<_>>();
     let classes = |answers: &Answers| of_classes(answers, details);
     Evaluation {
         version: eval_json::VERSION,
@@ -67,8 +71,8 @@ pub fn document(
             name: generator.name.to_owned(),
             file_sha256: generator.sha256.to_owned(),
         }),
-        perturbed: perturbed.collect(),
-        energy: None,
+        energy: perturbed.iter().find_map(|p: &Perturbed| p.energy.clone()),
+        perturbed,
         sensitivity: None,
     }
 }
@@ -77,9 +81,10 @@ fn perturbed(
     request: &Request<'_>,
     p: &PerturbedMeasurement,
     behind: bool,
-    details: Details,
+    details: Details<'_>,
 ) -> Perturbed {
     let (graph, bits) = (request.subject.base.0, request.subject.precision);
+    let generator = request.subject.generator.map(|(graph, _)| graph);
     let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum();
     let each: Vec<u64> = p.flips().map(total).collect();
     let mut per_bit = [0; 8];
@@ -101,12 +106,22 @@ fn perturbed(
     Perturbed {
         detail: detail(&p.faults),
         classes: sum(p.alone.iter().map(|m| &m.answers).collect()),
+        // Accesses are counted for weights of a byte each, all of which are at the low voltage.
+        energy: details
+            .points
+            .filter(|_| bits == 8 && everywhere(&p.faults))
+            .and_then(|points| energy::at_rate(graph, generator, ber, points)),
         classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
         ..Perturbed::new(faults, ber, request.seeds, &accuracy, nf, flipped)
     }
 }
 
-fn of_classes(answers: &Answers, details: Details) -> Option<ClassCounts> {
+/// Whether all bits of all layers can fail.
+fn everywhere(faults: &Faults) -> bool {
+    faults.positions == Positions::ALL && faults.layers.is_all()
+}
+
+fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {
     let mut counts = ClassCounts::new(answers.0.clone());
     if !details.confusion {
         counts.confusion.clear();

@@ -36,7 +36,7 @@ impl Profile {
     pub fn load<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>) -> Result<Self> {
         let cells = load_map(files, mapping)?;
         let name = |f: &P| f.as_ref().display().to_string();
-        let sums = files.iter().map(|f| sha256(f)).collect::<Result<Vec<_>>>()?;
+        let sums = files.iter().map(sha256).collect::<Result<Vec<_>>>()?;
         let file = files.iter().map(name).collect::<Vec<_>>().join(",");
         Ok(Self { cells, file, sha256: sums.join(",") })
     }
@@ -114,7 +114,7 @@ fn words(
     let Matrix { rows, row_bytes, .. } = *of;
     let mapping = mapping.unwrap_or(Mapping::Linear);
     let refuse = |what: String, hint: &str| Err(Error::format(file, what, hint));
-    if ones.is_empty() || ones.len() % 4 != 0 || ones.len() / 4 > u32::MAX as usize {
+    if ones.is_empty() || !ones.len().is_multiple_of(4) || ones.len() / 4 > u32::MAX as usize {
         let what = format!("{rows} rows of {row_bytes} bytes are no whole number of 32-bit words");
         return refuse(what, "a map covers 4 bytes or a multiple, below 16 GiB");
     }
@@ -156,7 +156,7 @@ fn stuck(file: &Path) -> Result<([Matrix; 2], Option<Mapping>)> {
 fn matrix(file: &Path) -> Result<Matrix> {
     let csv = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     let (rows, cells, flags) = if csv { comma_separated(file)? } else { array(file)? };
-    if cells == 0 || cells % 8 != 0 {
+    if cells == 0 || !cells.is_multiple_of(8) {
         let what = format!("its rows have {cells} cells");
         return Err(Error::format(file, what, "8 cells store a weight: give a multiple of 8"));
     }
@@ -237,8 +237,8 @@ mod tests {
         );
         assert_eq!(map.mapping, Mapping::Linear);
         let zeros_row = vec!["0"; 16].join(",");
-        let one = format!("0,0,0,0,0,0,0,1,{}\n{zeros_row}\n", vec!["0"; 8].join(","));
-        let zero = format!("{zeros_row}\n{},1,{}\n\n", vec!["0"; 8].join(","), ["0"; 7].join(","));
+        let one = format!("0,0,0,0,0,0,0,1,{}\n{zeros_row}\n", ["0"; 8].join(","));
+        let zero = format!("{zeros_row}\n{},1,{}\n\n", ["0"; 8].join(","), ["0"; 7].join(","));
         let pair = [write(&folder, "1.csv", &one), write(&folder, "0.csv", &zero)];
         assert_eq!(load_map(&pair, None).unwrap(), map);
         let mut header = b"\x93NUMPY\x01\0".to_vec();

@@ -138,16 +138,17 @@ impl LayerChoice {
     ///
     /// # Errors
     /// [`Error::Argument`]: none of them, or a pattern that fits none, with the names there are.
-    pub fn of<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<bool>> {
-        let list = || names.clone().collect::<Vec<_>>().join(", ");
+    pub fn of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<bool>> {
+        let names: Vec<&str> = names.into_iter().collect();
+        let list = || names.join(", ");
         for pattern in self.patterns.iter() {
             let only = Self { patterns: [pattern.trim_start_matches('!').to_owned()].into() };
-            if !names.clone().any(|name| only.contains(name)) {
+            if !names.iter().any(|name| only.contains(name)) {
                 let what = format!("no layer is called {:?}", only.to_string());
                 return Err(Error::argument("--layers", what, format!("layers: {}", list())));
             }
         }
-        let chosen: Vec<bool> = names.clone().map(|name| self.contains(name)).collect();
+        let chosen: Vec<bool> = names.iter().map(|name| self.contains(name)).collect();
         if chosen.contains(&true) {
             return Ok(chosen);
         }
@@ -239,14 +240,14 @@ mod tests {
     fn layers_are_chosen_by_patterns() {
         let names =
             ["conv1.weight", "layer1.0.conv1.weight", "layer1.1.conv2.weight", "linear.weight"];
-        let of = |text: &str| text.parse::<LayerChoice>().unwrap().of(names.into_iter());
+        let of = |text: &str| text.parse::<LayerChoice>().unwrap().of(names);
         assert_eq!(of("conv1").unwrap(), [true, false, false, false]);
         assert_eq!(of("*conv1.weight").unwrap(), [true, true, false, false]);
         assert_eq!(of("layer1.?.conv?").unwrap(), [false, true, true, false]);
         assert_eq!(of("layer*,linear").unwrap(), [false, true, true, true]);
         assert_eq!(of("!linear").unwrap(), [true, true, true, false]);
         assert_eq!(of("layer1.*,!*conv2*").unwrap(), [false, true, false, false]);
-        assert!(LayerChoice::default().of(names.into_iter()).unwrap().iter().all(|&c| c));
+        assert!(LayerChoice::default().of(names).unwrap().iter().all(|&c| c));
         for (text, says) in [("fc", "fc"), ("!fc", "fc"), ("linear,!linear", "leaves no layer")] {
             let e = of(text).unwrap_err();
             assert!(e.to_string().contains(says), "{e}");
@@ -255,11 +256,8 @@ mod tests {
         for wrong in ["", "a,", "!"] {
             assert!(wrong.parse::<LayerChoice>().is_err());
         }
-        assert_eq!(
-            LayerChoice::only(&["a.b"]).of(["a.b", "ab"].into_iter()).unwrap(),
-            [true, false]
-        );
-        assert_eq!(LayerChoice::without(&["a"]).of(["a", "b"].into_iter()).unwrap(), [false, true]);
+        assert_eq!(LayerChoice::only(&["a.b"]).of(["a.b", "ab"]).unwrap(), [true, false]);
+        assert_eq!(LayerChoice::without(&["a"]).of(["a", "b"]).unwrap(), [false, true]);
     }
 
     #[test]

@@ -10,4 +10,5 @@ mod weights;
 
 pub use digest::{sha256, sha256_of};
 pub use metadata::{FORMAT, Normalisation};
+pub(crate) use read::read as read_file;
 pub use weights::{Tensor, Weights};

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 const LIMIT: u64 = 4 << 30;
 
 /// The bytes of a regular file of at most 4 GiB.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut file = File::open(path).map_err(|e| Error::read(path, e))?;
     let there = file.metadata().map_err(|e| Error::read(path, e))?;
     if there.is_dir() {

@@ -118,7 +118,7 @@ pub fn cases() -> Result<Vec<Case>> {
     ];
     list.into_iter()
         .chain(more)
-        .map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults))
+        .map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults.as_ref()))
         .collect()
 }
 
@@ -129,7 +129,7 @@ fn measured(words: u32, mapping: Mapping) -> CellMap {
     CellMap { stuck_at_1: draw(), stuck_at_0: draw(), mapping }
 }
 
-fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) -> Result<Case> {
+fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<&Faults>) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
     let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
@@ -142,7 +142,6 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<Faults>) ->
     // Counts of earlier dispatches, to be added to.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();
-    let faults = faults.as_ref();
     let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
     let mut maps: Vec<u32> = Vec::new();
     for copy in 0..copies {

@@ -65,9 +65,18 @@ pub fn evaluation(e: &Evaluation) -> Table {
         header.extend(["CA(NF)", "PA(NF)", "RP"]);
     }
     header.push("flipped bits");
+    let energy = e.perturbed.iter().any(|p| p.energy.is_some());
+    if energy {
+        header.push("energy saved");
+    }
     let mut table = Table::new(header);
     for p in &e.perturbed {
-        table.row(row(e, p, nf));
+        let mut cells = row(e, p, nf);
+        if energy {
+            let saving = p.energy.as_ref().map(|energy| format!("{:.1} %", energy.saving_percent));
+            cells.push(saving.unwrap_or_default());
+        }
+        table.row(cells);
     }
     if e.perturbed.is_empty() {
         let mut cells = vec!["none".into(), String::new(), String::new()];

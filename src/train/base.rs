@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    fault::Faults,
     files::{Normalisation, Weights, sha256},
     models,
     nn::Graph,
@@ -108,6 +109,16 @@ impl BaseNet {
     /// The file says something that is no number of bits.
     pub fn precision(&self, given: Option<u32>) -> Result<u32> {
         Ok(given.or(self.weights.meta_as("precision")?).unwrap_or(8))
+    }
+
+    /// Refuses faults in no layer or no stored bit of this network.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the flag.
+    pub fn can_have(&self, faults: &Faults, precision: u32) -> Result<()> {
+        faults.positions.stored(precision)?;
+        faults.layers.of(self.graph.layer_names())?;
+        Ok(())
     }
 
     /// Rows and columns of the images that it takes.

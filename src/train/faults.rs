@@ -26,7 +26,7 @@ pub struct FaultArgs {
     /// asymmetric: probability that a cell storing 1 reads 0 (default: --ber)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub ber10: Option<f64>,
-    /// profile: the measured map: stuck_at_1 and stuck_at_0 in a safetensors file, a .npy or .csv
+    /// profile: the measured map: `stuck_at_1` and `stuck_at_0` in a safetensors file, a .npy or .csv
     /// matrix of faulty cells, or two: cells that read 1, cells that read 0
     #[arg(long, value_name = "FILE[,FILE]", value_delimiter = ',')]
     pub fault_map: Vec<PathBuf>,

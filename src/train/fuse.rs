@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     data::{self, ImageSet, Split},
+    energy::OperatingPoints,
     error::{Error, Result},
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
     fault::{Faults, Maps},
@@ -85,6 +86,7 @@ pub fn train(
     )?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
     let precision = base.precision(config.precision)?;
+    base.can_have(&faults, precision)?;
     let folder = match &resumed {
         Some((folder, _)) => folder.clone(),
         None => {
@@ -321,13 +323,14 @@ impl Run<'_> {
         let m = self.measure(&weights, &test_set, &seeds, stop)?;
         sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
         let sha256 = sha256(self.folder.generator())?;
+        let points = OperatingPoints::built_in()?;
         let evaluation = eval::document(
             self.gpu,
             &self.request(&weights, &test_set, &seeds),
             Named { name: &self.base.model, sha256: &self.base.sha256 },
             Some(Named { name: &self.graph.name, sha256: &sha256 }),
             &m,
-            Details { classes: true, ..Details::default() },
+            Details { classes: true, points: Some(&points), ..Details::default() },
         );
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;

@@ -160,8 +160,7 @@ fn accuracy(
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
     let n = EVAL_BATCH.min(images.len() as u32).min(most).max(1);
     let right =
-        Evaluator::new(gpu, &frozen, None, &images, n)?
-            .run(gpu, (&images, &set), |_, _, _| true)?;
+        Evaluator::new(gpu, &frozen, None, &images, n)?.run(gpu, (&images, set), |_, _, _| true)?;
     Ok(right[0] as f64 * 100.0 / images.len() as f64)
 }
 

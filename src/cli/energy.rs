@@ -1,0 +1,220 @@
+//! `nf-gpu energy`: what networks cost, what a lower voltage saves, and which voltage to choose.
+//! Needs no GPU.
+
+mod choice;
+mod table;
+
+use super::output;
+use crate::{
+    energy::{Cost, OperatingPoint, OperatingPoints},
+    error::{Error, Result},
+    models,
+    report::Table,
+};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Arguments of `nf-gpu energy`.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub struct EnergyArgs {
+    /// Name of the base network
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present_any = ["table", "min_accuracy", "evaluations"]
+    )]
+    base: Option<String>,
+    /// Name of a generator in front of it; several give several rows
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    generator: Vec<String>,
+    /// Rate of faulty cells whose voltage is to be used (default: every known one)
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    ber: Option<f64>,
+    /// Classes of the base network, where no evaluation tells
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    classes: u32,
+    /// Operating points of your memory (TOML): [[point]] with `voltage`, `ber` and
+    /// `energy_per_access`. One has ber = 0; voltages and energies are relative to it (default: the
+    /// paper's)
+    #[arg(long, value_name = "FILE")]
+    points: Option<PathBuf>,
+    /// All networks and pairs, beside the numbers that the paper prints
+    #[arg(
+        long,
+        conflicts_with_all = ["base", "generator", "ber", "points", "min_accuracy", "classes"]
+    )]
+    table: bool,
+    /// The operating point of least energy with at least this mean accuracy, in per cent
+    #[arg(
+        long,
+        value_name = "A",
+        conflicts_with_all = ["base", "generator", "ber"],
+        requires = "evaluations",
+        allow_negative_numbers = true
+    )]
+    min_accuracy: Option<f64>,
+    /// Documents of `nf-gpu eval --json` (or eval.json of runs) with measured accuracies
+    #[arg(value_name = "EVAL.json", requires = "min_accuracy")]
+    evaluations: Vec<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints energy, cost and choices.
+///
+/// # Errors
+/// Unknown names or rates, or files that are not what they should be.
+pub fn run(args: &EnergyArgs) -> Result<()> {
+    if args.classes == 0 {
+        return Err(Error::argument("--classes", "0 classes cannot be told apart", "try 10"));
+    }
+    if args.table {
+        return table::run(args.json);
+    }
+    let points = match &args.points {
+        Some(path) => OperatingPoints::load(path)?,
+        None => OperatingPoints::built_in()?,
+    };
+    match (args.min_accuracy, &args.base) {
+        (Some(minimum), _) => choice::run(args, &points, minimum),
+        (None, Some(base)) => pair(args, &points, base),
+        (None, None) => Err(Error::argument("--base", "no network was named", "try resnet18")),
+    }
+}
+
+/// One base network, alone and behind each generator that was named.
+fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
+    let info = models::base_info(base)?;
+    let base = Cost::of(&models::base(info.name, args.classes, None)?);
+    let generator = |name: &String| Ok(Cost::of(&models::generator(name, info.side)?));
+    let generators = args.generator.iter().map(generator).collect::<Result<Vec<_>>>()?;
+    let shown: Vec<&OperatingPoint> = match args.ber {
+        Some(ber) => vec![points.require(ber)?],
+        None => points.iter().filter(|p| p.ber > 0.0).collect(),
+    };
+    if args.json {
+        return output::print_json(&document(&base, &generators, &shown, points));
+    }
+    let mut text = costs(std::iter::once(&base).chain(&generators)).to_string();
+    let headers = [
+        "generator",
+        "V/Vnom",
+        "BER",
+        "energy/access",
+        "energy saved",
+        "by MACs",
+        "by true MACs",
+        "cycles added",
+    ];
+    let mut table = Table::new(headers);
+    for point in &shown {
+        for generator in fronts(&generators) {
+            let e = point.energy_per_access;
+            table.row([
+                generator.map_or("none", |g| &g.name).to_owned(),
+                short(point.voltage),
+                point.ber.to_string(),
+                short(e),
+                percent(base.energy_saving(generator, e)),
+                percent(base.mac_saving(generator, e, |c| c.paper_macs)),
+                percent(base.mac_saving(generator, e, |c| c.macs)),
+                generator.map_or(String::new(), |g| percent(base.latency_overhead(g))),
+            ]);
+        }
+    }
+    text += &format!("\n{table}\nOperating points: {}\n{NOTES}", points.source);
+    output::print(&text)
+}
+
+const NOTES: &str = "\
+Accesses are 64-bit reads of 8-bit weights, counted as SCALE-SIM does for an output-stationary
+array of 32x32; energy saved is the paper's equation 6, by MACs its equation 7. The paper counts
+transposed convolutions stride^2 times too high: true MACs do not. Cycles are SCALE-SIM's; the
+latencies of the paper's Table 9 were taken on a GPU, where launching layers takes the time.
+";
+
+/// No generator, then each.
+fn fronts(generators: &[Cost]) -> impl Iterator<Item = Option<&Cost>> {
+    std::iter::once(None).chain(generators.iter().map(Some))
+}
+
+fn document(
+    base: &Cost,
+    generators: &[Cost],
+    shown: &[&OperatingPoint],
+    points: &OperatingPoints,
+) -> Value {
+    let saving = |point: &OperatingPoint, generator: Option<&Cost>| {
+        let e = point.energy_per_access;
+        json!({
+            "generator": generator.map(|g| &g.name),
+            "voltage": point.voltage,
+            "ber": point.ber,
+            "energy_per_access": e,
+            "energy_saving_percent": base.energy_saving(generator, e),
+            "mac_saving_percent": base.mac_saving(generator, e, |c| c.paper_macs),
+            "true_mac_saving_percent": base.mac_saving(generator, e, |c| c.macs),
+            "latency_overhead_percent": generator.map(|g| base.latency_overhead(g)),
+        })
+    };
+    let savings = shown.iter().flat_map(|p| fronts(generators).map(move |g| saving(p, g)));
+    json!({
+        "version": 1,
+        "base": base,
+        "generators": generators,
+        "savings": savings.collect::<Vec<_>>(),
+        "points": points,
+    })
+}
+
+/// What networks cost, a row each.
+fn costs<'a>(networks: impl Iterator<Item = &'a Cost>) -> Table {
+    let headers =
+        ["network", "image", "parameters", "true MACs", "MACs (paper's)", "accesses", "cycles"];
+    let mut table = Table::new(headers);
+    for c in networks {
+        let mut row = vec![c.name.clone(), format!("{0}x{0}", c.side)];
+        row.extend([c.parameters, c.macs, c.paper_macs, c.weight_accesses, c.cycles].map(grouped));
+        table.row(row);
+    }
+    table
+}
+
+/// A count with a comma between thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.1} %")
+}
+
+/// At most five digits behind the point.
+fn short(value: f64) -> String {
+    let text = format!("{value:.5}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        let counts = [0, 999, 1000, 11_173_962].map(grouped);
+        assert_eq!(counts, ["0", "999", "1,000", "11,173,962"]);
+        assert_eq!([1.0, 0.83, 0.69395, 0.5 / 0.6].map(short), ["1", "0.83", "0.69395", "0.83333"]);
+        assert_eq!(short(0.0), "0");
+    }
+}

@@ -1,0 +1,149 @@
+//! `nf-gpu energy --min-accuracy A EVAL.json...`: the operating point of least energy.
+
+use super::{EnergyArgs, short};
+use crate::{
+    cli::output,
+    energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
+    error::{Error, Result},
+    report::Table,
+};
+use serde_json::json;
+
+pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> Result<()> {
+    if !(0.0..=100.0).contains(&minimum) || (minimum > 0.0 && minimum < 1.0) {
+        let hint = "accuracies are per cent: 90 is nine images of ten";
+        return Err(Error::argument("--min-accuracy", format!("{minimum} is no accuracy"), hint));
+    }
+    let mut evaluations = Vec::new();
+    for path in &args.evaluations {
+        let file = path.display().to_string();
+        evaluations.extend(read_evaluations(path)?.into_iter().map(|e| (file.clone(), e)));
+    }
+    let choice = choose(&evaluations, points, minimum, args.classes)?;
+    if args.json {
+        let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
+        return output::print_json(&json!({
+            "version": 1,
+            "min_accuracy": minimum,
+            "base": evaluations.first().map(|(_, e)| &e.base),
+            "dataset": evaluations.first().map(|(_, e)| &e.dataset),
+            "chosen": at(choice.chosen),
+            "chosen_without_generator": at(choice.chosen_without_generator),
+            "chosen_with_generator": at(choice.chosen_with_generator),
+            "most_accurate": at(choice.most_accurate),
+            "candidates": choice.candidates,
+            "unmeasured": choice.unmeasured,
+            "unknown_rates": choice.unknown_rates,
+            "partial_rates": choice.partial_rates,
+            "points": points,
+        }));
+    }
+    let mut text = table(&choice, args.evaluations.len() > 1).to_string();
+    text += "\nEnergy of the weight-memory accesses of one image; 1 is the base alone at the \
+             nominal voltage.\n\n";
+    text += &verdict(&choice, minimum);
+    text += &gaps(&choice, args.evaluations.len() > 1);
+    text += &format!("Operating points: {}\n", points.source);
+    output::print(&text)
+}
+
+fn table(choice: &Choice, files: bool) -> Table {
+    let mut headers =
+        vec!["", "V/Vnom", "BER", "faults", "generator", "accuracy", "95 % interval", "energy"];
+    headers.extend(files.then_some("file"));
+    let mut table = Table::new(headers);
+    for (at, c) in choice.candidates.iter().enumerate() {
+        let mark = match () {
+            () if choice.chosen == Some(at) => "->",
+            () if c.accurate_enough => "ok",
+            () => "",
+        };
+        let mut row = vec![
+            mark.to_owned(),
+            short(c.voltage),
+            c.ber.to_string(),
+            c.faults.clone().unwrap_or_default(),
+            c.generator.clone().unwrap_or_else(|| "none".into()),
+            format!("{:.2} %", c.accuracy),
+            interval(c),
+            format!("{:.4}", c.energy),
+        ];
+        row.extend(files.then(|| c.files.join(", ")));
+        table.row(row);
+    }
+    table
+}
+
+fn interval(c: &Candidate) -> String {
+    match (c.interval, c.maps) {
+        (Some([low, high]), _) => format!("{low:.2} to {high:.2}"),
+        (None, 0) => "exact".into(),
+        (None, _) => "one map".into(),
+    }
+}
+
+/// What was chosen, or what comes nearest.
+fn verdict(choice: &Choice, minimum: f64) -> String {
+    let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
+    let Some(chosen) = at(choice.chosen) else {
+        let best = at(choice.most_accurate).map_or("nothing was measured".into(), |c| {
+            format!("the most accurate is {}, {:.2} %", name(c), c.accuracy)
+        });
+        return format!("No measured point reaches {minimum} %: {best}.\n");
+    };
+    let mut text = format!("Least energy for at least {minimum} %: {}.\n", line(chosen));
+    match chosen.interval {
+        Some([low, _]) if low < minimum => {
+            text += &format!(
+                "  Its interval begins below {minimum} %: more fault maps would tell more.\n"
+            );
+        }
+        None if chosen.maps == 1 => {
+            text += "  One fault map says little of other chips.\n";
+        }
+        _ => {}
+    }
+    let mut groups = vec![("Without a generator", choice.chosen_without_generator)];
+    if choice.candidates.iter().any(|c| c.generator.is_some()) {
+        groups.push(("With a generator", choice.chosen_with_generator));
+    }
+    for (title, group) in groups.into_iter().filter(|&(_, group)| group != choice.chosen) {
+        let best = at(group).map_or_else(|| "no measured point reaches it".into(), line);
+        text += &format!("{title}: {best}.\n");
+    }
+    text
+}
+
+fn name(c: &Candidate) -> String {
+    let generator = c.generator.as_deref().map_or("no generator".into(), |g| format!("with {g}"));
+    format!("{} Vnom (BER {}), {generator}", short(c.voltage), c.ber)
+}
+
+fn line(c: &Candidate) -> String {
+    let percent = 100.0 * (c.energy - 1.0);
+    format!("{}: {:.2} %, energy {percent:+.1} %", name(c), c.accuracy)
+}
+
+/// What is not in the table, and why.
+fn gaps(choice: &Choice, files: bool) -> String {
+    let mut text = String::new();
+    for u in &choice.unmeasured {
+        let generator = match (&u.generator, &u.file) {
+            (Some(g), Some(file)) if files => format!("with {g} ({file})"),
+            (Some(g), _) => format!("with {g}"),
+            (None, _) => "no generator".into(),
+        };
+        let voltage = short(u.voltage);
+        text += &format!("Not measured: {voltage} Vnom (BER {}), {generator}.\n", u.ber);
+    }
+    let list = |rates: &[f64]| rates.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
+    if !choice.unknown_rates.is_empty() {
+        let rates = list(&choice.unknown_rates);
+        text += &format!("No voltage is known for the measured BER {rates}: see --points.\n");
+    }
+    if !choice.partial_rates.is_empty() {
+        let rates = list(&choice.partial_rates);
+        text += &format!("Left out, since only some bits or layers were faulty: BER {rates}.\n");
+    }
+    text
+}

@@ -1,0 +1,167 @@
+//! The operating point of least energy that is accurate enough, from measured accuracies.
+
+mod search;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Cost, OperatingPoints};
+use crate::{
+    data,
+    error::{Error, Result},
+    files, models,
+    report::eval_json::{Evaluation, VERSION},
+};
+use search::Search;
+
+/// A way to run the base network whose accuracy was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Supply voltage of the base's memory, relative to the nominal one.
+    pub voltage: f64,
+    /// Probability that a cell is faulty there.
+    pub ber: f64,
+    /// The fault model that it was measured with (and the measured map); none at the nominal
+    /// voltage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<String>,
+    /// The generator in front, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
+    /// The files with the measurements.
+    pub files: Vec<String>,
+    /// Mean accuracy in per cent.
+    pub accuracy: f64,
+    /// 95 % interval of the mean, where several fault maps were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// Fault maps measured; 0 at the nominal voltage, where the accuracy is exact.
+    pub maps: usize,
+    /// Energy of the memory accesses of one image, relative to the base alone at the nominal
+    /// voltage.
+    pub energy: f64,
+    /// The mean accuracy is at least the one asked for.
+    pub accurate_enough: bool,
+}
+
+/// A way to run the base network of which nothing was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unmeasured {
+    /// Supply voltage, relative to the nominal one.
+    pub voltage: f64,
+    /// Probability that a cell is faulty there.
+    pub ber: f64,
+    /// The generator in front, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
+    /// A file that knows the generator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// What [`choose`] found. Positions are those in `candidates`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Choice {
+    /// Every candidate, the least energy first; of equal energies the most accurate first.
+    pub candidates: Vec<Candidate>,
+    /// The one of least energy that is accurate enough.
+    pub chosen: Option<usize>,
+    /// The same among those without a generator.
+    pub chosen_without_generator: Option<usize>,
+    /// The same among those with a generator.
+    pub chosen_with_generator: Option<usize>,
+    /// The most accurate one.
+    pub most_accurate: Option<usize>,
+    /// Operating points without a measured accuracy. Nothing is interpolated.
+    pub unmeasured: Vec<Unmeasured>,
+    /// Measured rates that no operating point has.
+    pub unknown_rates: Vec<f64>,
+    /// Measured rates whose faults were kept to some bits or layers: they say nothing of a voltage.
+    pub partial_rates: Vec<f64>,
+}
+
+/// The evaluations in a document of `nf-gpu eval --json`.
+///
+/// # Errors
+/// The file cannot be read, or is no such document.
+pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
+    let wrong = |what: String| {
+        Error::format(path, what, "give a document of `nf-gpu eval --json`, or a run's eval.json")
+    };
+    let not = |e: serde_json::Error| wrong(format!("it is not an evaluation: {e}"));
+    let mut document: Value = serde_json::from_slice(&files::read_file(path)?).map_err(not)?;
+    // By hand: serde says of an untagged enum only that no variant fits.
+    let runs = match document.get_mut("runs").map(Value::take) {
+        Some(runs) => serde_json::from_value(runs).map_err(not)?,
+        None => vec![serde_json::from_value::<Evaluation>(document).map_err(not)?],
+    };
+    match runs.iter().find(|e| e.version != VERSION) {
+        Some(e) => Err(wrong(format!("version {} of the document, not {VERSION}", e.version))),
+        None if runs.is_empty() => Err(wrong("it holds no run".into())),
+        None => Ok(runs),
+    }
+}
+
+/// Finds the operating point of least energy whose mean accuracy is at least `minimum` (per cent),
+/// among measured ones. The base's memory runs at the point's voltage, the generator's at the
+/// nominal one. `evaluations` are of one base network on one data set under one fault model, each
+/// with the name of its file; fault maps of the same generator and rate are put together. `classes`
+/// is their number where neither the document nor the name of the data set tells it.
+///
+/// # Errors
+/// Evaluations that cannot be compared, or of networks that are not known.
+pub fn choose(
+    evaluations: &[(String, Evaluation)],
+    points: &OperatingPoints,
+    minimum: f64,
+    classes: u32,
+) -> Result<Choice> {
+    let Some((first, rest)) = evaluations.split_first() else {
+        let hint = "give the eval.json of a run, or what `nf-gpu eval --json` printed";
+        return Err(Error::argument("--min-accuracy", "no evaluation was given", hint));
+    };
+    for other in rest {
+        comparable(first, other)?;
+    }
+    let info = models::base_info(&first.1.base.model)?;
+    let base = Cost::of(&models::base(info.name, count_classes(&first.1, classes), None)?);
+    let mut search = Search::new(points, minimum, base);
+    for (file, evaluation) in evaluations {
+        search.add(file, evaluation, info.side)?;
+    }
+    search.one_fault_model()?;
+    Ok(search.finish())
+}
+
+/// Accuracies of different networks or images cannot be compared.
+fn comparable((a, one): &(String, Evaluation), (b, other): &(String, Evaluation)) -> Result<()> {
+    let what = match () {
+        () if one.base != other.base => "base networks",
+        () if one.dataset.name != other.dataset.name => "data sets",
+        () if (&one.dataset.split, one.dataset.images)
+            != (&other.dataset.split, other.dataset.images) =>
+        {
+            "images of the data set"
+        }
+        () if one.precision != other.precision => "precisions",
+        () => return Ok(()),
+    };
+    let files = if a == b { format!("runs of {a}") } else { format!("{a} and {b}") };
+    let hint = "give evaluations of one base network on the same images";
+    Err(Error::argument("--min-accuracy", format!("{files} are of different {what}"), hint))
+}
+
+/// Classes of the data set that was evaluated, `otherwise` if nothing tells.
+fn count_classes(evaluation: &Evaluation, otherwise: u32) -> u32 {
+    let named = u32::try_from(evaluation.dataset.classes.len()).unwrap_or(0);
+    match data::info(&evaluation.dataset.name) {
+        _ if named > 0 => named,
+        Ok(info) => info.classes,
+        Err(_) => otherwise,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Gathers measured accuracies by operating point and generator.
+
+use super::{Candidate, Choice, Unmeasured};
+use crate::{
+    energy::{Cost, OperatingPoint, OperatingPoints},
+    error::{Error, Result},
+    models,
+    report::eval_json::{Evaluation, FaultDetail, Perturbed, Spread},
+};
+
+/// What stands in front of the base network.
+struct Front {
+    generator: Option<Cost>,
+    /// Tells apart two generators of one name.
+    file_sha256: String,
+    /// Where it was met first.
+    file: Option<String>,
+}
+
+/// Accuracies that were measured at an operating point.
+struct Measured<'a> {
+    point: &'a OperatingPoint,
+    /// Position of the front.
+    front: usize,
+    /// Model and details; none without faults.
+    faults: Option<(String, FaultDetail)>,
+    /// The accuracy of each fault map, by its seed; the one without faults.
+    each: Vec<(u64, f64)>,
+    files: Vec<String>,
+}
+
+/// What was measured of one base network.
+pub(super) struct Search<'a> {
+    points: &'a OperatingPoints,
+    minimum: f64,
+    base: Cost,
+    /// The first is none.
+    fronts: Vec<Front>,
+    measured: Vec<Measured<'a>>,
+    unknown_rates: Vec<f64>,
+    partial_rates: Vec<f64>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(points: &'a OperatingPoints, minimum: f64, base: Cost) -> Self {
+        let none = Front { generator: None, file_sha256: String::new(), file: None };
+        Self {
+            points,
+            minimum,
+            base,
+            fronts: vec![none],
+            measured: Vec::new(),
+            unknown_rates: Vec::new(),
+            partial_rates: Vec::new(),
+        }
+    }
+
+    /// Takes what an evaluation measured.
+    pub(super) fn add(&mut self, file: &str, evaluation: &Evaluation, side: u32) -> Result<()> {
+        let front = match &evaluation.generator {
+            None => None,
+            Some(g) => {
+                let known = |f: &Front| f.generator.is_some() && f.file_sha256 == g.file_sha256;
+                Some(match self.fronts.iter().position(known) {
+                    Some(at) => at,
+                    None => self.front(&g.name, &g.file_sha256, side, file)?,
+                })
+            }
+        };
+        if let Some(point) = self.points.at(0.0) {
+            self.measure(point, None, 0, &[evaluation.clean.accuracy], file);
+            if let (Some(front), Some(accuracy)) = (front, evaluation.clean.accuracy_nf) {
+                self.measure(point, None, front, &[accuracy], file);
+            }
+        }
+        for p in &evaluation.perturbed {
+            let Some(point) = self.points.at(p.ber) else {
+                remember(&mut self.unknown_rates, p.ber);
+                continue;
+            };
+            if p.detail.bits.is_some() || p.detail.layers.is_some() {
+                remember(&mut self.partial_rates, p.ber);
+                continue;
+            }
+            let each = |spread: &Spread| match p.seeds.len() == spread.each.len() {
+                true if !p.seeds.is_empty() => Ok(spread.each.clone()),
+                _ => {
+                    let what = format!("BER {}: not one accuracy per seed", p.ber);
+                    Err(Error::format(file, what, "evaluate again with `nf-gpu eval --json`"))
+                }
+            };
+            self.measure(point, Some(p), 0, &each(&p.accuracy)?, file);
+            if let (Some(front), Some(accuracy)) = (front, &p.accuracy_nf) {
+                self.measure(point, Some(p), front, &each(accuracy)?, file);
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers a generator; its position.
+    fn front(&mut self, name: &str, sha256: &str, side: u32, file: &str) -> Result<usize> {
+        let generator = Some(Cost::of(&models::generator(name, side)?));
+        let (file_sha256, file) = (sha256.to_owned(), Some(file.to_owned()));
+        self.fronts.push(Front { generator, file_sha256, file });
+        Ok(self.fronts.len() - 1)
+    }
+
+    /// Remembers accuracies, one per seed. Runs that differ in the generator hold the same ones
+    /// without it: a seed counts once.
+    fn measure(
+        &mut self,
+        point: &'a OperatingPoint,
+        perturbed: Option<&Perturbed>,
+        front: usize,
+        accuracies: &[f64],
+        file: &str,
+    ) {
+        let faults = perturbed.map(|p| (p.faults.clone(), p.detail.clone()));
+        let seeds = perturbed.map_or(&[0][..], |p| &p.seeds);
+        let there = self
+            .measured
+            .iter()
+            .position(|m| m.front == front && m.point.ber == point.ber && m.faults == faults);
+        let at = there.unwrap_or(self.measured.len());
+        if there.is_none() {
+            let (each, files) = (Vec::new(), Vec::new());
+            self.measured.push(Measured { point, front, faults, each, files });
+        }
+        let m = &mut self.measured[at];
+        for (&seed, &accuracy) in seeds.iter().zip(accuracies) {
+            if m.each.iter().all(|&(known, _)| known != seed) {
+                m.each.push((seed, accuracy));
+                if m.files.last().is_none_or(|last| last != file) {
+                    m.files.push(file.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Accuracies under different fault models are no alternatives of one memory.
+    pub(super) fn one_fault_model(&self) -> Result<()> {
+        let mut models = self.measured.iter().filter_map(|m| m.faults.as_ref().map(|f| &f.0));
+        let Some(first) = models.next() else { return Ok(()) };
+        models.find(|model| *model != first).map_or(Ok(()), |other| {
+            let what = format!("some accuracies are under {first} faults, some under {other}");
+            let hint = "give evaluations under the fault model that your memory has";
+            Err(Error::argument("--min-accuracy", what, hint))
+        })
+    }
+
+    fn candidate(&self, m: Measured<'_>) -> Candidate {
+        let generator = self.fronts[m.front].generator.as_ref();
+        let values: Vec<f64> = m.each.iter().map(|&(_, accuracy)| accuracy).collect();
+        let accuracy = Spread::of(&values);
+        let maps = if m.faults.is_some() { values.len() } else { 0 };
+        let faults = m.faults.map(|(model, detail)| match detail.map {
+            Some(map) => format!("{model} {}", map.file),
+            None => model,
+        });
+        Candidate {
+            voltage: m.point.voltage,
+            ber: m.point.ber,
+            faults,
+            generator: generator.map(|g| g.name.clone()),
+            files: m.files,
+            accuracy: accuracy.mean,
+            interval: accuracy.interval,
+            maps,
+            energy: self.base.energy(generator, m.point.energy_per_access),
+            accurate_enough: accuracy.mean >= self.minimum,
+        }
+    }
+
+    /// Operating points at which a front was not measured.
+    fn unmeasured(&self) -> Vec<Unmeasured> {
+        let fronts = self.fronts.iter().enumerate();
+        let missing = fronts.flat_map(|(at, front)| {
+            let there = move |p: &&OperatingPoint| {
+                !self.measured.iter().any(|m| (m.front, m.point.ber) == (at, p.ber))
+            };
+            self.points.iter().filter(there).map(move |p| Unmeasured {
+                voltage: p.voltage,
+                ber: p.ber,
+                generator: front.generator.as_ref().map(|g| g.name.clone()),
+                file: front.file.clone(),
+            })
+        });
+        missing.collect()
+    }
+
+    pub(super) fn finish(mut self) -> Choice {
+        let unmeasured = self.unmeasured();
+        let measured = std::mem::take(&mut self.measured);
+        let mut candidates: Vec<_> = measured.into_iter().map(|m| self.candidate(m)).collect();
+        candidates
+            .sort_by(|a, b| a.energy.total_cmp(&b.energy).then(b.accuracy.total_cmp(&a.accuracy)));
+        let first = |with: fn(&Candidate) -> bool| {
+            candidates.iter().position(|c| c.accurate_enough && with(c))
+        };
+        let accuracy = |&at: &usize| candidates[at].accuracy;
+        Choice {
+            chosen: first(|_| true),
+            chosen_without_generator: first(|c| c.generator.is_none()),
+            chosen_with_generator: first(|c| c.generator.is_some()),
+            // Of equal ones `max_by` gives the last, so backwards the one of least energy.
+            most_accurate: (0..candidates.len())
+                .rev()
+                .max_by(|a, b| accuracy(a).total_cmp(&accuracy(b))),
+            unmeasured,
+            unknown_rates: self.unknown_rates,
+            partial_rates: self.partial_rates,
+            candidates,
+        }
+    }
+}
+
+fn remember(rates: &mut Vec<f64>, rate: f64) {
+    if !rates.contains(&rate) {
+        rates.push(rate);
+    }
+}

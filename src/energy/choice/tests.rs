@@ -1,0 +1,175 @@
+use super::*;
+use crate::report::eval_json::{Document, FlippedBits, Generator, Perturbed, sample};
+
+const CONV_L: f64 = 320_256.0 / 2_755_968.0;
+
+fn points() -> OperatingPoints {
+    OperatingPoints::built_in().unwrap()
+}
+
+fn run(evaluations: &[Evaluation], minimum: f64) -> Result<Choice> {
+    let named = |(i, e): (usize, &Evaluation)| (format!("{i}.json"), e.clone());
+    let named: Vec<_> = evaluations.iter().enumerate().map(named).collect();
+    choose(&named, &points(), minimum, 10)
+}
+
+/// (BER, generator, accuracy) of a candidate.
+fn brief(c: &Candidate) -> (f64, Option<&str>, f64) {
+    (c.ber, c.generator.as_deref(), c.accuracy)
+}
+
+/// [`sample`] is resnet18 with `ConvL`: clean 92.6 and 89.8, at BER 0.01 40 and 85 %.
+#[test]
+fn candidates_by_energy_and_the_least_that_reaches() {
+    let choice = run(&[sample()], 80.0).unwrap();
+    let found: Vec<_> = choice.candidates.iter().map(brief).collect();
+    assert_eq!(
+        found,
+        [
+            (0.01, None, 40.0),
+            (0.01, Some("ConvL"), 85.0),
+            (0.0, None, 92.6),
+            (0.0, Some("ConvL"), 89.8)
+        ]
+    );
+    let wanted = [0.69395, 0.69395 + CONV_L, 1.0, 1.0 + CONV_L];
+    for (c, energy) in choice.candidates.iter().zip(wanted) {
+        assert!((c.energy - energy).abs() < 1e-12, "{c:?}");
+    }
+    assert_eq!((choice.chosen, choice.chosen_with_generator), (Some(1), Some(1)));
+    assert_eq!((choice.chosen_without_generator, choice.most_accurate), (Some(2), Some(2)));
+    assert_eq!(choice.candidates[1].interval, Some([21.47, 100.0]));
+    assert_eq!((choice.candidates[1].maps, choice.candidates[2].maps), (2, 0));
+    assert!(choice.unmeasured.is_empty() && choice.unknown_rates.is_empty());
+
+    // The bound itself is enough.
+    assert_eq!(run(&[sample()], 85.0).unwrap().chosen, Some(1));
+    assert_eq!(run(&[sample()], 85.1).unwrap().chosen, Some(2));
+    assert_eq!(run(&[sample()], 30.0).unwrap().chosen, Some(0));
+    let none = run(&[sample()], 95.0).unwrap();
+    assert_eq!((none.chosen, none.most_accurate), (None, Some(2)));
+}
+
+#[test]
+fn what_was_not_measured_is_said_and_not_guessed() {
+    let mut e = sample();
+    e.perturbed[0].ber = 0.02;
+    let mut partial = e.perturbed[0].clone();
+    (partial.ber, partial.detail.bits) = (0.01, Some("7".into()));
+    e.perturbed.push(partial);
+    let choice = run(&[e], 80.0).unwrap();
+    assert_eq!((&choice.unknown_rates[..], &choice.partial_rates[..]), (&[0.02][..], &[0.01][..]));
+    let missing: Vec<_> =
+        choice.unmeasured.iter().map(|u| (u.ber, u.generator.as_deref())).collect();
+    assert_eq!(missing, [(0.01, None), (0.01, Some("ConvL"))]);
+    assert_eq!(choice.candidates.len(), 2);
+}
+
+#[test]
+fn maps_of_several_files_are_put_together_each_seed_once() {
+    let mut more = sample();
+    let flips = FlippedBits::default();
+    // Seed 50001 again, and a new one.
+    more.perturbed[0] = Perturbed::new(
+        "stuck-at",
+        0.01,
+        &[50_001, 50_002],
+        &[50.0, 70.0],
+        Some(&[90.0, 91.0]),
+        flips,
+    );
+    let choice = run(&[sample(), more], 80.0).unwrap();
+    assert_eq!(choice.candidates.len(), 4);
+    let low = &choice.candidates[0];
+    assert_eq!((low.accuracy, low.maps), (50.0, 3));
+    assert_eq!(low.files, ["0.json", "1.json"]);
+    assert_eq!(choice.candidates[1].accuracy, 87.0);
+    assert_eq!(choice.candidates[2].files, ["0.json"]);
+}
+
+#[test]
+fn generators_are_told_apart_by_their_files() {
+    let mut other = sample();
+    other.generator = Some(Generator { name: "ConvS".into(), file_sha256: "22".into() });
+    let mut same_name = sample();
+    same_name.generator = Some(Generator { name: "ConvL".into(), file_sha256: "33".into() });
+    same_name.perturbed.clear();
+    let choice = run(&[sample(), other, same_name], 80.0).unwrap();
+    // Four of ConvL and none, two of ConvS, one of the other ConvL.
+    assert_eq!(choice.candidates.len(), 7);
+    // ConvS is smaller.
+    assert_eq!(brief(&choice.candidates[choice.chosen.unwrap()]), (0.01, Some("ConvS"), 85.0));
+    let [missing] = &choice.unmeasured[..] else { panic!("{:?}", choice.unmeasured) };
+    assert_eq!((missing.ber, missing.file.as_deref()), (0.01, Some("2.json")));
+}
+
+type Change = fn(&mut Evaluation);
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let cases: &[(Change, &str)] = &[
+        (|e| e.base.file_sha256 = "ff".into(), "different base networks"),
+        (|e| e.dataset.name = "gtsrb".into(), "different data sets"),
+        (|e| e.dataset.images = 9, "different images"),
+        (|e| e.precision = 4, "different precisions"),
+        (|e| e.perturbed[0].faults = "flip".into(), "some accuracies are under stuck-at faults"),
+        (|e| e.generator.as_mut().unwrap().name = "ConvX".into(), "unknown generator"),
+    ];
+    for (change, says) in cases {
+        let mut other = sample();
+        other.generator = Some(Generator { name: "ConvL".into(), file_sha256: "22".into() });
+        change(&mut other);
+        let error = run(&[sample(), other], 80.0).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+    }
+    let mut odd = sample();
+    odd.perturbed[0].seeds.pop();
+    assert!(run(&[odd], 80.0).unwrap_err().to_string().contains("not one accuracy per seed"));
+    assert!(run(&[], 80.0).is_err());
+    let mut unknown = sample();
+    unknown.base.model = "resnet19".into();
+    assert!(run(&[unknown], 80.0).unwrap_err().hint().unwrap().contains("resnet18"));
+}
+
+/// The linear layer reads 512 * classes / 8 words.
+#[test]
+fn classes_are_those_of_the_data_set() {
+    let mut e = sample();
+    let energy = |e: &Evaluation| run(std::slice::from_ref(e), 0.0).unwrap().candidates[1].energy;
+    let shares = |classes: u64| 0.69395 + 320_256.0 / (2_755_968 + 64 * (classes - 10)) as f64;
+    assert!((energy(&e) - shares(10)).abs() < 1e-12);
+    e.dataset.name = "cifar100".into();
+    assert!((energy(&e) - shares(100)).abs() < 1e-12);
+    e.dataset.classes = vec![String::new(); 43];
+    assert!((energy(&e) - shares(43)).abs() < 1e-12);
+    (e.dataset.name, e.dataset.classes) = ("my/photos".into(), Vec::new());
+    assert!((energy(&e) - shares(10)).abs() < 1e-12);
+}
+
+#[test]
+fn documents_are_read_and_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eval.json");
+    for runs in [vec![sample()], vec![sample(), sample()]] {
+        Document::new(runs.clone()).save(&path).unwrap();
+        assert_eq!(read_evaluations(&path).unwrap(), runs);
+    }
+    let mut old = sample();
+    old.version = 0;
+    let old = Document::new(vec![old]).to_json();
+    for (text, says) in [
+        ("no", "not an evaluation: expected ident"),
+        ("{}", "missing field `version`"),
+        ("[]", "not an evaluation"),
+        ("{\"runs\": []}", "no run"),
+        ("{\"runs\": 3}", "not an evaluation"),
+        (&old, "version 0 of the document"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = read_evaluations(&path).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.hint().unwrap().contains("eval --json"), "{error}");
+    }
+    assert!(read_evaluations(&dir.path().join("none.json")).is_err());
+}

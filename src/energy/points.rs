@@ -1,0 +1,220 @@
+//! Operating points: supply voltages with their error rate and energy per access, as data.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    files,
+};
+
+const BUILT_IN: &str = include_str!("operating-points.toml");
+const HINT: &str = "a point is [[point]] with voltage = 0.83, ber = 0.01, \
+                    energy_per_access = 0.694 and, if you like, source = \"...\"";
+
+/// A supply voltage, and what it does to the weight memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatingPoint {
+    /// Supply voltage, relative to the nominal one.
+    pub voltage: f64,
+    /// Probability that a cell is faulty.
+    pub ber: f64,
+    /// Energy of an access, relative to that at the nominal voltage.
+    pub energy_per_access: f64,
+    /// Where the numbers are from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// A table of operating points, one of them nominal (BER 0): the highest voltage first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperatingPoints {
+    /// Where the table is from.
+    pub source: String,
+    points: Vec<OperatingPoint>,
+}
+
+/// The file: voltages and energies in whatever unit the user has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    source: Option<String>,
+    #[serde(default)]
+    point: Vec<OperatingPoint>,
+}
+
+impl OperatingPoints {
+    /// The points that the paper gives: the nominal one, and 0.83 of the lowest voltage without
+    /// errors.
+    ///
+    /// # Errors
+    /// None, as the tests show.
+    pub fn built_in() -> Result<Self> {
+        Self::parse(BUILT_IN, Path::new("src/energy/operating-points.toml"))
+    }
+
+    /// A user's table (TOML). Voltages and energies may be in any unit: they are divided by those
+    /// of the nominal point, which has BER 0.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no such table, has a value that means nothing, a voltage or a
+    /// BER twice, or no nominal point.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = String::from_utf8(files::read_file(path)?)
+            .map_err(|_| Error::format(path, "it is not text", HINT))?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self> {
+        let wrong = |what: String| Error::format(path, what, HINT);
+        let file: File = toml::from_str(text).map_err(|e| {
+            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            wrong(format!("line {line}: {}", e.message().replace('\n', " ")))
+        })?;
+        for (i, p) in (1..).zip(&file.point) {
+            if !(0.0..1.0).contains(&p.ber) {
+                let what = format!("the BER of point {i} is {}: a rate is 0 <= rate < 1", p.ber);
+                return Err(wrong(what));
+            }
+            for (name, value) in
+                [("voltage", p.voltage), ("energy_per_access", p.energy_per_access)]
+            {
+                if !(value > 0.0 && value.is_finite()) {
+                    return Err(wrong(format!("the {name} of point {i} is {value}: not above 0")));
+                }
+            }
+            for (j, q) in (1..i).zip(&file.point) {
+                let (what, value) = match () {
+                    () if same(p.voltage, q.voltage) => ("voltage", p.voltage),
+                    () if same(p.ber, q.ber) => ("BER", p.ber),
+                    () => continue,
+                };
+                return Err(wrong(format!("points {j} and {i} have the same {what}, {value}")));
+            }
+        }
+        let mut points = file.point;
+        let Some(nominal) = points.iter().find(|p| p.ber == 0.0).cloned() else {
+            return Err(wrong("no point is nominal: one must have ber = 0".into()));
+        };
+        for p in &mut points {
+            p.voltage /= nominal.voltage;
+            p.energy_per_access /= nominal.energy_per_access;
+        }
+        points.sort_by(|a, b| b.voltage.total_cmp(&a.voltage));
+        Ok(Self { source: file.source.unwrap_or_else(|| path.display().to_string()), points })
+    }
+
+    /// The points, the highest voltage first.
+    pub fn iter(&self) -> impl Iterator<Item = &OperatingPoint> {
+        self.points.iter()
+    }
+
+    /// The point of a BER, if it is in the table.
+    #[must_use]
+    pub fn at(&self, ber: f64) -> Option<&OperatingPoint> {
+        self.points.iter().find(|p| same(p.ber, ber))
+    }
+
+    /// The point of a BER that a user typed.
+    ///
+    /// # Errors
+    /// It is no rate, or the table does not have it; the hint names those that it has.
+    pub fn require(&self, ber: f64) -> Result<&OperatingPoint> {
+        if !(0.0..1.0).contains(&ber) {
+            let what = format!("{ber} is not a rate of faulty cells: 0 <= rate < 1");
+            return Err(Error::argument(
+                "--ber",
+                what,
+                "rates are probabilities: 0.01 is one per cent",
+            ));
+        }
+        self.at(ber).ok_or_else(|| {
+            let known: Vec<String> = self.points.iter().map(|p| p.ber.to_string()).collect();
+            let hint = format!(
+                "known: {}; give a table of your own with --points FILE.toml",
+                known.join(", ")
+            );
+            Error::argument("--ber", format!("no operating point has BER {ber}"), hint)
+        })
+    }
+}
+
+/// Whether two numbers that users wrote are the same.
+fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<OperatingPoints> {
+        OperatingPoints::parse(text, Path::new("mine.toml"))
+    }
+
+    fn point(voltage: &str, ber: &str, energy: &str) -> String {
+        format!("[[point]]\nvoltage = {voltage}\nber = {ber}\nenergy_per_access = {energy}\n")
+    }
+
+    #[test]
+    fn the_papers_points() {
+        let points = OperatingPoints::built_in().unwrap();
+        let low = points.at(0.01).unwrap();
+        assert_eq!((low.voltage, low.energy_per_access), (0.83, 0.69395));
+        assert_eq!(points.at(0.0).unwrap().energy_per_access, 1.0);
+        assert_eq!((points.iter().count(), points.at(0.005)), (2, None));
+        assert!(points.iter().all(|p| p.source.is_some()));
+    }
+
+    #[test]
+    fn units_are_the_users() {
+        let text =
+            point("0.5", "0.02", "3") + &point("0.8", "0", "12") + &point("0.7", "1e-3", "9");
+        let points = parse(&text).unwrap();
+        let voltages: Vec<f64> = points.iter().map(|p| p.voltage).collect();
+        assert_eq!(voltages, [1.0, 0.7 / 0.8, 0.5 / 0.8]);
+        assert_eq!(points.at(0.02).unwrap().energy_per_access, 0.25);
+        assert_eq!(points.source, "mine.toml");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let nominal = point("1.0", "0", "1");
+        for (text, says) in [
+            (String::new(), "no point is nominal"),
+            (point("0.9", "0.01", "1"), "no point is nominal"),
+            (nominal.clone() + &point("0.9", "1.0", "1"), "the BER of point 2 is 1"),
+            (nominal.clone() + &point("0.9", "-0.1", "1"), "the BER of point 2 is -0.1"),
+            (nominal.clone() + &point("0.9", "nan", "1"), "the BER of point 2 is NaN"),
+            (nominal.clone() + &point("0.9", "0.01", "0"), "energy_per_access of point 2 is 0"),
+            (nominal.clone() + &point("0.9", "0.01", "-1"), "energy_per_access of point 2 is -1"),
+            (nominal.clone() + &point("inf", "0.01", "1"), "the voltage of point 2 is inf"),
+            (nominal.clone() + &point("0.9", "0", "1"), "points 1 and 2 have the same BER, 0"),
+            (nominal.clone() + &point("1", "0.01", "1"), "points 1 and 2 have the same voltage, 1"),
+            (nominal.clone() + "volts = 1\n", "line 5: unknown field `volts`"),
+            (nominal.clone() + "[[points]]\n", "line 5: unknown field `points`"),
+            ("[[point]]\nvoltage = 1\nber = 0\n".into(), "missing field `energy_per_access`"),
+            ("voltage = [".into(), "line 1: "),
+            (point("\"high\"", "0", "1"), "line 2: invalid type: string"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.to_string().contains(says), "{error} does not say {says}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+            assert!(error.hint().unwrap().contains("energy_per_access = "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_is_not_there() {
+        let points = OperatingPoints::built_in().unwrap();
+        assert_eq!(points.require(0.01).unwrap().voltage, 0.83);
+        let error = points.require(0.005).unwrap_err();
+        assert!(error.hint().unwrap().starts_with("known: 0, 0.01; "), "{error:?}");
+        assert!(error.hint().unwrap().contains("--points"), "{error:?}");
+        for ber in [1.0, -0.1, f64::NAN] {
+            assert!(points.require(ber).unwrap_err().to_string().contains("not a rate"), "{ber}");
+        }
+    }
+}

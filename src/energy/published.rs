@@ -1,0 +1,118 @@
+//! What the paper prints about size, cost and energy, as data.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+const TEXT: &str = include_str!("published.toml");
+
+/// The paper's numbers (`src/energy/published.toml`). Lists are in the order of `generators`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Where they are from.
+    pub source: String,
+    /// The paper's generators.
+    pub generators: Vec<String>,
+    /// Energy saved per access, in per cent, that Table 2 was made with.
+    pub saving_per_access_table_2: f64,
+    /// The same of Table 8.
+    pub saving_per_access_table_8: f64,
+    pub(super) network: Vec<Network>,
+    /// Energy saving in per cent, by base network.
+    pub(super) table_2: BTreeMap<String, Vec<f64>>,
+    /// Saving by multiply-adds.
+    pub(super) table_8: BTreeMap<String, Vec<f64>>,
+    pub(super) recovery: Vec<Recovery>,
+    pub(super) explanation: Vec<Explanation>,
+}
+
+/// Size and cost of a network: Tables 6 and 7, and SCALE-SIM's cycles.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    pub(super) name: String,
+    pub(super) side: u32,
+    pub(super) parameters: u64,
+    /// As printed: `557.14M`.
+    pub(super) macs: String,
+    pub(super) weight_accesses: Option<u64>,
+    pub(super) cycles: Option<u64>,
+}
+
+/// Accuracies of one base at one rate (Table 12), and what follows from them (Table 3).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recovery {
+    pub(super) base: String,
+    pub(super) ber: f64,
+    pub(super) accuracy: f64,
+    pub(super) accuracy_nf: Vec<f64>,
+    pub(super) recovery: Vec<f64>,
+    pub(super) efficiency: Vec<f64>,
+}
+
+/// What is known about an entry that the others contradict.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Explanation {
+    pub(super) table: String,
+    pub(super) base: String,
+    pub(super) generator: String,
+    pub(super) ber: Option<f64>,
+    pub(super) text: String,
+}
+
+/// The paper's numbers.
+///
+/// # Errors
+/// None, as the tests show.
+pub fn published() -> Result<Published> {
+    let path = Path::new("src/energy/published.toml");
+    toml::from_str(TEXT).map_err(|e| Error::format(path, e.message(), "report this as a bug"))
+}
+
+/// A number printed with a unit, such as `557.14M`: its value, and half of its last digit (two
+/// digits behind the point, zeros left out).
+pub(super) fn with_unit(printed: &str) -> Option<(f64, f64)> {
+    let unit = match printed.chars().last()? {
+        'M' => 1e6,
+        'G' => 1e9,
+        _ => return None,
+    };
+    let value: f64 = printed[..printed.len() - 1].parse().ok()?;
+    Some((value * unit, 0.005 * unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::OperatingPoints;
+
+    #[test]
+    fn the_data_are_whole() {
+        let p = published().unwrap();
+        assert_eq!((p.network.len(), p.recovery.len(), p.generators.len()), (23, 10, 6));
+        for table in [&p.table_2, &p.table_8] {
+            assert_eq!(table.len(), 5);
+            assert!(table.values().all(|row| row.len() == 6));
+        }
+        for r in &p.recovery {
+            let lengths = [r.accuracy_nf.len(), r.recovery.len(), r.efficiency.len()];
+            assert_eq!(lengths, [6; 3], "{} {}", r.base, r.ber);
+        }
+        assert!(p.network.iter().all(|n| with_unit(&n.macs).is_some()));
+        // One constant, in two files for two purposes.
+        let point = OperatingPoints::built_in().unwrap().at(0.01).unwrap().energy_per_access;
+        assert!((100.0 * (1.0 - point) - p.saving_per_access_table_2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn printed_numbers_have_units() {
+        assert_eq!(with_unit("557.14M"), Some((557.14e6, 5e3)));
+        assert_eq!(with_unit("1.1G"), Some((1.1e9, 5e6)));
+        assert_eq!((with_unit("12"), with_unit(""), with_unit("xM")), (None, None, None));
+    }
+}

@@ -1,0 +1,109 @@
+//! What SCALE-SIM counts for one image on the paper's accelerator, an output-stationary array of
+//! 32 x 32: reads of weights and cycles. Closed forms, equal to its published reports.
+
+use crate::nn::{Graph, Node, NodeId, Op};
+
+/// Rows of the array (output pixels at once), and its columns (output channels at once).
+const SIDE: u64 = 32;
+/// 8-bit weights in one access of 64 bits.
+const WEIGHTS_PER_ACCESS: u64 = 8;
+
+/// A layer as SCALE-SIM's input files describe it.
+struct Layer {
+    /// Output pixels.
+    pixels: u64,
+    /// Weights that meet in one output value.
+    terms: u64,
+    /// Output channels.
+    channels: u64,
+}
+
+/// Accesses of 64 bits to the weight memory for one image: TWMA, the paper's section 4 and tables 6
+/// and 7, SCALE-SIM's `SRAM Filter Reads` divided by 8.
+///
+/// A layer reads all its weights once per 32 output pixels. Convolutions and linear layers count,
+/// with 8 bits a weight; a learned image (`UIP`) does not.
+#[must_use]
+pub fn weight_accesses(graph: &Graph) -> u64 {
+    let reads = |l: Layer| l.pixels.div_ceil(SIDE) * l.terms * l.channels;
+    layers(graph).map(reads).sum::<u64>().div_ceil(WEIGHTS_PER_ACCESS)
+}
+
+/// Cycles for one image, SCALE-SIM's `Total Cycles`: weights and pixels pass through the array in
+/// tiles of 32 x 32 outputs, one after another, and memory never stalls it.
+#[must_use]
+pub fn cycles(graph: &Graph) -> u64 {
+    let tiles = |l: &Layer| l.pixels.div_ceil(SIDE) * l.channels.div_ceil(SIDE);
+    // A tile needs a cycle per term, and 2 (32 - 1) until the last corner has begun.
+    layers(graph).map(|l| tiles(&l) * (l.terms + 2 * (SIDE - 1)) - 1).sum()
+}
+
+fn layers(graph: &Graph) -> impl Iterator<Item = Layer> {
+    graph.nodes.iter().enumerate().filter_map(|(id, node)| layer(graph, id, node))
+}
+
+/// Zero padding enlarges the image, and a last window that a stride leaves incomplete counts. A
+/// transposed convolution is a convolution of stride 1 on twice the image, enlarged by 2, with
+/// inputs and outputs exchanged.
+fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
+    let (layer, pixels, transposed) = match node.op {
+        Op::Conv { layer, window, transposed } => {
+            let [_, h, w] = graph.nodes[node.inputs[0]].chw.map(u64::from);
+            // The published input of the UNets' last layer, 1x1, is enlarged by 2 like those of its
+            // 3x3 convolutions; the layer itself has no padding.
+            let head = id == graph.output();
+            let padding = if head { 1 } else { u64::from(window.padding) };
+            let (stride, h, w) = match transposed {
+                true => (1, 2 * h + 2, 2 * w + 2),
+                false => (u64::from(window.stride), h + 2 * padding, w + 2 * padding),
+            };
+            let [r, s] = window.kernel.map(u64::from);
+            let windows = |image: u64, kernel: u64| {
+                (image + stride).saturating_sub(kernel).div_ceil(stride).max(1)
+            };
+            (layer, windows(h, r) * windows(w, s), transposed)
+        }
+        Op::Linear { layer } => (layer, 1, false),
+        _ => return None,
+    };
+    let shape = graph.layers[layer].shape;
+    let shape = if transposed { shape.transposed() } else { shape };
+    let [r, s, c, k] = [shape.r, shape.s, shape.c, shape.k].map(u64::from);
+    Some(Layer { pixels, terms: r * s * c, channels: k })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{models, shape::Window};
+
+    #[test]
+    fn one_layer_by_hand() {
+        // 34x34 padded, windows of 3x3 at stride 2: 16.5, so 17 x 17 pixels, 10 rows of the array.
+        let mut g = Graph::new("g", [3, 32, 32]);
+        let x = g.conv(0, "a", 40, Window::square(3, 2, 1), true).unwrap();
+        g.relu(x);
+        assert_eq!(weight_accesses(&g), 10 * 27 * 40 / 8);
+        assert_eq!(cycles(&g), 10 * 2 * (27 + 62) - 1);
+        // A linear layer reads each weight once, on any image.
+        let mut g = Graph::new("g", [3, 5, 7]);
+        g.linear(0, "a", 3).unwrap();
+        assert_eq!(weight_accesses(&g), (3 * 5 * 7 * 3u64).div_ceil(8));
+        assert_eq!(cycles(&g), 105 + 61);
+    }
+
+    #[test]
+    fn published_layers() {
+        // Cycles of UNetS's layers from SCALE-SIM's COMPUTE_REPORT.
+        let published = [
+            2847, 4287, 1071, 1647, 411, 699, 699, 1275, 1139, 1275, 699, 1259, 2799, 1647, 3289,
+            6591, 4287, 2589,
+        ];
+        let g = models::generator("UNetS", 32).unwrap();
+        let ours: Vec<u64> = layers(&g)
+            .map(|l| l.pixels.div_ceil(32) * l.channels.div_ceil(32) * (l.terms + 62) - 1)
+            .collect();
+        assert_eq!(ours, published);
+        assert_eq!(cycles(&g), published.iter().sum::<u64>());
+    }
+}
