@@ -7,6 +7,7 @@ mod interrupt;
 mod job;
 mod mount;
 mod refusals;
+mod report;
 mod repro;
 mod storage;
 

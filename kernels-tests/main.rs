@@ -26,6 +26,7 @@ mod layers;
 mod networks;
 mod optimizers;
 mod python;
+mod report;
 mod repro;
 mod shaders;
 mod streaming;

@@ -13,6 +13,7 @@ pub mod inject;
 mod interrupt;
 mod output;
 pub mod pretrain;
+pub mod report;
 pub mod repro;
 mod seeds;
 pub mod train;
@@ -72,6 +73,9 @@ enum Command {
     #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
                       --dataset cifar10 --out base.safetensors")]
     Import(import::ImportArgs),
+    /// One HTML page of a run, or of several beside each other
+    #[command(after_help = "Example: nf-gpu report runs/chip1 runs/chip2 --out comparison.html")]
+    Report(report::ReportArgs),
     /// A faulty copy of a network, and the record to make it again
     #[command(after_help = "Example: nf-gpu inject --base models/vgg-small-cifar10.safetensors \
                       --faults stuck-at --ber 0.01 --seed 7 --out faulty.safetensors")]
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Repro(args) => repro::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Inject(args) => inject::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),

@@ -144,7 +144,7 @@ fn accuracies(evaluations: &[&Evaluated]) -> Panel {
 }
 
 /// Means of `group` points each.
-fn averaged(points: &[(f64, f64)], group: usize) -> Vec<(f64, f64)> {
+pub(in crate::report) fn averaged(points: &[(f64, f64)], group: usize) -> Vec<(f64, f64)> {
     let mean = |chunk: &[(f64, f64)]| {
         let n = chunk.len() as f64;
         (chunk.iter().map(|p| p.0).sum::<f64>() / n, chunk.iter().map(|p| p.1).sum::<f64>() / n)

@@ -9,6 +9,7 @@ pub mod event;
 pub mod fault_record;
 pub mod images;
 pub mod jsonl;
+pub mod page;
 pub mod table;
 
 pub use console::Console;

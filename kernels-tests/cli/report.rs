@@ -1,0 +1,51 @@
+//! `nf-gpu report`: where the page goes, and what is refused.
+use super::Place;
+use crate::report::run_folder;
+use std::fs;
+
+#[test]
+fn pages_go_into_the_run_or_beside_the_document_or_where_they_are_told() {
+    let place = Place::new();
+    run_folder(&place.path("runs/a"));
+    run_folder(&place.path("runs/b"));
+    fs::copy(place.path("runs/a/eval.json"), place.path("x.json")).unwrap();
+    let page = |line: &str, at: &str| {
+        assert_eq!(place.run(line).done(), format!("{at}\n"));
+        fs::read_to_string(place.path(at)).unwrap()
+    };
+    assert!(page("report runs/a", "runs/a/report.html").contains("UNetS in front of resnet20"));
+    assert!(page("report x.json", "x.html").contains("UNetS in front of resnet20"));
+    let both = page("report runs/a runs/b x.json runs/a --out c.html --title T", "c.html");
+    assert!(both.contains("<h1>T</h1>") && both.contains("UNetS · x.json"));
+    assert_eq!(both.matches("<h3>a</h3>").count(), 2, "a picture and a block, each once");
+    assert!(page("report runs/b x.json", "runs/b/report.html").contains("Comparison of 2"));
+}
+
+#[test]
+fn what_is_no_run_is_refused_and_nothing_is_overwritten() {
+    let place = Place::new();
+    run_folder(&place.path("runs/a"));
+    fs::create_dir(place.path("empty")).unwrap();
+    fs::write(place.path("text.json"), "{").unwrap();
+    fs::write(place.path("other.json"), "{\"version\":1}").unwrap();
+    fs::create_dir(place.path("broken")).unwrap();
+    fs::write(place.path("broken/config.toml"), "=").unwrap();
+    let before = place.files();
+    for (line, code, says) in [
+        ("report none", 1, ["none", "check the path"]),
+        ("report empty", 1, ["no run is here", "nf-gpu train"]),
+        ("report runs", 1, ["no run is here", "runs/a"]),
+        ("report text.json", 1, ["it is not JSON", "nf-gpu eval --out"]),
+        ("report other.json", 1, ["it is no evaluation", "adapter"]),
+        ("report base.safetensors", 1, ["it is not JSON", "nf-gpu eval --out"]),
+        ("report broken", 1, ["config.toml", "restore"]),
+        ("report runs/a --out runs/a/eval.json", 2, ["is what the page is made of", ".html"]),
+        ("report runs/a --out none/x.html", 1, ["does not exist", "create it"]),
+        ("report runs/a --out empty", 1, ["it is a folder", "a file in it"]),
+    ] {
+        println!("nf-gpu {line}");
+        place.run(line).refused(code, &says);
+        assert_eq!(place.files(), before, "{line}");
+    }
+    place.run("report").no_usage("RUN|FILE.json");
+}

@@ -1,0 +1,111 @@
+//! Accuracy of each class, before and after.
+
+use super::FULL;
+use crate::report::{
+    eval_json::ClassCounts,
+    page::{
+        figure::{Figure, Key},
+        html::Html,
+        svg::{Anchor, Frame, Kind, Scale, Style, line, marker, rule, text, width},
+        words,
+    },
+};
+
+/// Classes that fit one chart; of more, those that change most are shown.
+const CLASSES: usize = 50;
+
+/// Accuracies of the classes, each list where it was measured.
+pub(crate) struct PerClass<'a> {
+    /// Names; missing ones are numbers.
+    pub(crate) names: &'a [String],
+    /// With faults.
+    pub(crate) bare: Option<&'a ClassCounts>,
+    /// With faults, behind the generator.
+    pub(crate) fused: Option<&'a ClassCounts>,
+    /// Without faults and generator.
+    pub(crate) clean: Option<&'a ClassCounts>,
+    /// The generator's colour.
+    pub(crate) style: Style,
+}
+
+impl PerClass<'_> {
+    /// Name of a class.
+    pub(crate) fn name(&self, class: usize) -> String {
+        self.names.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
+    fn value(list: Option<&ClassCounts>, class: usize) -> Option<f64> {
+        list.and_then(|l| l.accuracy.get(class)).copied().filter(|v| v.is_finite())
+    }
+
+    /// What a class gains, or has when there is nothing to compare it with.
+    fn change(&self, class: usize) -> f64 {
+        let [bare, fused] = [self.bare, self.fused].map(|l| Self::value(l, class).unwrap_or(0.0));
+        (fused - bare).abs()
+    }
+}
+
+/// Draws a row for each class: from its accuracy under faults to that behind the generator.
+pub(crate) fn classes(h: &mut Html, c: &PerClass<'_>) {
+    let lists = [c.bare, c.fused, c.clean];
+    let n = lists.iter().flatten().map(|l| l.accuracy.len()).max().unwrap_or(0);
+    let mut shown: Vec<usize> = (0..n).collect();
+    if shown.is_empty() {
+        return;
+    }
+    shown.sort_by(|&a, &b| c.change(b).total_cmp(&c.change(a)));
+    shown.truncate(CLASSES);
+    shown.sort_unstable();
+    let names: Vec<String> = shown.iter().map(|&k| words::shortened(&c.name(k), 28)).collect();
+    let left = names.iter().map(|t| width(t, 14.0)).fold(40.0, f64::max) + 20.0;
+    let inner = 8.0 + 24.0 * shown.len() as f64;
+    let x = Scale::Linear { low: 0.0, high: 100.0 };
+    let y = Scale::Linear { low: 0.0, high: 1.0 };
+    let frame = Frame { left, right: FULL - 170.0, top: 0.0, bottom: inner, x, y };
+    let grey = Style::NEUTRAL;
+    let series = [
+        (c.bare, "under faults (PA)", grey.light()),
+        (c.fused, "under faults, with NeuralFuse (PA(NF))", c.style),
+    ];
+    let there = series.iter().filter(|s| s.0.is_some());
+    let mut keys: Vec<Key> = there.map(|s| Key::new(s.1, s.2, Kind::Dot)).collect();
+    if c.clean.is_some() {
+        keys.push(Key::new("without faults (CA)", grey, Kind::Stroke));
+    }
+    let value =
+        |list, k| PerClass::value(list, k).map_or(words::NONE.into(), |v| words::fixed(v, 1));
+    let note = |k| match (c.bare, c.fused) {
+        (Some(_), Some(_)) => format!("{} → {} %", value(c.bare, k), value(c.fused, k)),
+        (bare, fused) => format!("{} %", value(bare.or(fused).or(c.clean), k)),
+    };
+    let says = shown.iter().map(|&k| format!("{}: {}", c.name(k), note(k)));
+    let says = says.collect::<Vec<_>>().join("; ");
+    let about = match n > shown.len() {
+        true => format!("The {} of {n} classes that change most.", shown.len()),
+        false => "Over all fault maps.".into(),
+    };
+    let size = (FULL, inner + 52.0);
+    let figure = Figure { title: "Accuracy by class".into(), about, says, keys, size };
+    figure.draw(h, |h| {
+        frame.across(h, frame.x_axis("accuracy (%)", 5), true);
+        for (i, (&k, name)) in shown.iter().zip(&names).enumerate() {
+            let y = 16.0 + 24.0 * i as f64;
+            text(h, (left - 10.0, y + 5.0), Anchor::End, "row", name);
+            let places = series.map(|s| PerClass::value(s.0, k).map(|v| frame.x(v)));
+            if let [Some(from), Some(to)] = places {
+                line(h, c.style, "thin", &[(from, y), (to, y)]);
+            }
+            if let Some(clean) = PerClass::value(c.clean, k) {
+                let x = frame.x(clean);
+                rule(h, (x, y - 9.0), (x, y + 9.0), "clean");
+            }
+            for (place, s) in places.iter().zip(&series) {
+                let says = format!("{}, {}: {} %", c.name(k), s.1, value(s.0, k));
+                if let Some(x) = place {
+                    marker(h, s.2, (*x, y), 5.5, &says);
+                }
+            }
+            text(h, (frame.right + 12.0, y + 5.0), Anchor::Start, "value", note(k));
+        }
+    });
+}

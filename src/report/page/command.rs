@@ -1,0 +1,176 @@
+//! The command that does it again, as far as the files tell.
+
+use std::path::Path;
+
+use super::words;
+use crate::report::eval_json::{Evaluation, FaultDetail, Perturbed};
+
+/// `nf-gpu train` with the settings of a `config.toml`: each is named after its flag.
+pub(super) fn train(config: &str) -> Option<String> {
+    let table: toml::Table = config.parse().ok()?;
+    let mut words = vec!["nf-gpu train".to_owned()];
+    for (key, value) in &table {
+        // Steps are instead of epochs; both are in the file.
+        if key == "epochs" && table.contains_key("steps") {
+            continue;
+        }
+        let value = match value {
+            toml::Value::Array(values) if values.is_empty() => continue,
+            toml::Value::Array(values) => {
+                values.iter().map(plain).collect::<Option<Vec<_>>>()?.join(",")
+            }
+            toml::Value::Boolean(true) => String::new(),
+            toml::Value::Boolean(false) => continue,
+            value => plain(value)?,
+        };
+        let flag = format!("--{}", key.replace('_', "-"));
+        words.push(if value.is_empty() { flag } else { format!("{flag} {}", quoted(&value)) });
+    }
+    Some(words.join(" \\\n  "))
+}
+
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(s) => Some(s.clone()),
+        toml::Value::Integer(i) => Some(i.to_string()),
+        toml::Value::Float(f) => Some(f.to_string()),
+        _ => None,
+    }
+}
+
+/// `nf-gpu eval` for each fault model of an evaluation; weights are known by their hash alone.
+pub(super) fn eval(e: &Evaluation) -> Vec<String> {
+    let mut groups: Vec<(Vec<String>, Vec<f64>)> = Vec::new();
+    for p in &e.perturbed {
+        let flags = faults(p);
+        match groups.iter_mut().find(|g| g.0 == flags) {
+            Some(group) => group.1.push(p.ber),
+            None => groups.push((flags, vec![p.ber])),
+        }
+    }
+    let line = |(flags, rates): (Vec<String>, Vec<f64>)| {
+        let mut line = vec![format!("nf-gpu eval --base {}", quoted(&file(&e.base.model)))];
+        line.extend(
+            e.generator.as_ref().map(|g| format!("--generator {}", quoted(&file(&g.name)))),
+        );
+        line.push(format!("--dataset {}", quoted(&e.dataset.name)));
+        let own = flags.iter().any(|f| f.starts_with("--ber01") || f.starts_with("--fault-map"));
+        line.extend(flags);
+        if !own {
+            let rates: Vec<String> = rates.iter().map(f64::to_string).collect();
+            line.push(format!("--ber {}", rates.join(",")));
+        }
+        line.push(format!("--precision {} --images {}", e.precision, e.dataset.images));
+        line.extend(details(e));
+        line.join(" \\\n  ")
+    };
+    groups.into_iter().map(line).collect()
+}
+
+fn file(name: &str) -> String {
+    format!("{name}.safetensors")
+}
+
+/// The flags for what a document holds on request.
+fn details(e: &Evaluation) -> Option<String> {
+    let classes = || {
+        let perturbed = e.perturbed.iter().flat_map(|p| [&p.classes, &p.classes_nf]);
+        perturbed.chain([&e.clean.classes, &e.clean.classes_nf]).flatten()
+    };
+    let mut flags = Vec::new();
+    flags.extend(classes().next().map(|_| "--per-class".to_owned()));
+    flags.extend(classes().find(|c| !c.confusion.is_empty()).map(|_| "--confusion".to_owned()));
+    if let Some(s) = &e.sensitivity {
+        flags.push("--sensitivity".into());
+        let steps = s.protected_bits.len().max(s.protected_layers.len());
+        flags.extend((steps > 0).then(|| format!("--protect {steps}")));
+    }
+    (!flags.is_empty()).then(|| flags.join(" "))
+}
+
+/// The flags that make these fault maps, but for the rate.
+fn faults(p: &Perturbed) -> Vec<String> {
+    let FaultDetail { ber01, ber10, bits, layers, lot, map } = &p.detail;
+    let mut flags = vec![format!("--faults {}", quoted(&p.faults))];
+    flags.extend(ber01.map(|r| format!("--ber01 {r}")));
+    flags.extend(ber10.map(|r| format!("--ber10 {r}")));
+    flags.extend(bits.as_ref().map(|b| format!("--bits {}", quoted(b))));
+    flags.extend(layers.as_ref().map(|l| format!("--layers {}", quoted(l))));
+    flags.extend(lot.as_ref().map(|l| format!("--lot {} --shared {}", l.seed, l.shared)));
+    match map {
+        Some(map) => {
+            let (file, mapping) = (quoted(&map.file), quoted(&map.mapping));
+            flags.push(format!("--fault-map {file} --mapping {mapping}"));
+        }
+        None => flags.push(format!("--seeds {}", words::seeds(&p.seeds))),
+    }
+    flags
+}
+
+/// The command that makes this page.
+pub(super) fn report<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
+    let paths: Vec<String> = paths.map(|p| quoted(&p.to_string_lossy())).collect();
+    format!("nf-gpu report {}", paths.join(" "))
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(safe) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::eval_json::{
+        ClassCounts, FlippedBits, LotDetail, MapDetail, Protected, Sensitivity, sample,
+    };
+
+    #[test]
+    fn settings_become_flags_and_steps_replace_epochs() {
+        let config = "base = \"my nets/a.safetensors\"\nber = 0.02\nchip = 1\nepochs = 150\nsteps = 60\n\
+                      input_mean = [0.5, 0.25]\nfault_map = []\nlambda = 5.0\nout = \"runs/it's\"\n";
+        let flags = train(config).unwrap();
+        let wanted = "nf-gpu train --base 'my nets/a.safetensors' --ber 0.02 --chip 1 \
+                      --input-mean 0.5,0.25 --lambda 5 --out 'runs/it'\\''s' --steps 60";
+        assert_eq!(flags.replace(" \\\n ", ""), wanted);
+        assert!(train("epochs = 3").unwrap().contains("--epochs 3"));
+        assert_eq!(train("no toml"), None);
+    }
+
+    #[test]
+    fn rates_of_the_same_faults_share_a_command() {
+        let mut e = sample();
+        let mut other = e.perturbed[0].clone();
+        other.ber = 0.005;
+        e.perturbed.push(other.clone());
+        other.detail.lot = Some(LotDetail { seed: 3, shared: 0.5 });
+        e.perturbed.push(other);
+        let flips = FlippedBits::default();
+        let mut asymmetric = Perturbed::new("asymmetric", 0.02, &[1, 3], &[1.0, 2.0], None, flips);
+        (asymmetric.detail.ber01, asymmetric.detail.ber10) = (Some(0.01), Some(0.03));
+        e.perturbed.push(asymmetric);
+        let lines: Vec<String> = eval(&e).iter().map(|l| l.replace(" \\\n ", "")).collect();
+        assert_eq!(
+            lines[0],
+            "nf-gpu eval --base resnet18.safetensors --generator ConvL.safetensors --dataset cifar10 \
+             --faults stuck-at --seeds 50000..50002 --ber 0.01,0.005 --precision 8 --images 10000"
+        );
+        assert!(lines[1].contains("--lot 3 --shared 0.5") && lines[1].contains("--ber 0.005 "));
+        assert!(lines[2].contains("--ber01 0.01 --ber10 0.03 --seeds 1,3 --precision"));
+        assert_eq!(lines.len(), 3);
+        e.perturbed.truncate(1);
+        e.perturbed[0].classes = Some(ClassCounts::new(vec![vec![1]]));
+        let map =
+            MapDetail { file: "a b.npy".into(), mapping: "linear".into(), ..MapDetail::default() };
+        e.perturbed[0].detail.map = Some(map);
+        let protected_bits = vec![Protected::default(); 4];
+        e.sensitivity = Some(Sensitivity { protected_bits, ..Sensitivity::default() });
+        let line = eval(&e)[0].replace(" \\\n ", "");
+        assert!(line.contains("--fault-map 'a b.npy' --mapping linear --precision"), "{line}");
+        assert!(line.ends_with("--per-class --confusion --sensitivity --protect 4"), "{line}");
+    }
+}

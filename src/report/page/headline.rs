@@ -1,0 +1,185 @@
+//! What came out, in plain words and a few large numbers.
+
+use super::{
+    entry::{Condition, Entry, conditions},
+    html::Html,
+    source::Source,
+    words,
+};
+use crate::report::{
+    eval_json::{Perturbed, Spread},
+    event::Event,
+};
+
+/// Conditions of a comparison that are told in words; the table has all.
+const TOLD: usize = 12;
+
+/// Writes the result of one evaluation, or the best of each condition of several.
+pub(super) fn headline(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
+    match entries {
+        [] => {}
+        [one] => single(h, one),
+        _ => comparison(h, entries),
+    }
+    for source in sources.iter().filter(|s| s.evaluations.is_empty()) {
+        unfinished(h, source);
+    }
+}
+
+fn single(h: &mut Html, entry: &Entry<'_>) {
+    let e = entry.evaluation;
+    let on = format!("{} on {}", e.base.model, e.dataset.name);
+    let Some((first, others)) = e.perturbed.split_first() else {
+        let with = e
+            .clean
+            .accuracy_nf
+            .map_or(String::new(), |nf| format!(", {} behind {}", words::percent(nf), entry.label));
+        let ca = words::percent(e.clean.accuracy);
+        h.leaf("p", &[("class", &"lead")], format!("{on}: {ca} without faults{with}."));
+        return;
+    };
+    h.leaf("p", &[("class", &"lead")], told(entry, first, &on));
+    h.element("div", &[("class", &"tiles")], |h| tiles(h, entry, first));
+    if !others.is_empty() {
+        h.element("ul", &[("class", &"others")], |h| {
+            for p in others {
+                h.leaf("li", &[], short(p));
+            }
+        });
+    }
+}
+
+/// The result at one rate as sentences.
+fn told(entry: &Entry<'_>, p: &Perturbed, on: &str) -> String {
+    let clean = &entry.evaluation.clean;
+    let [ca, pa] = [clean.accuracy, p.accuracy.mean].map(words::percent);
+    let maps = words::several(p.seeds.len(), "fault map", "fault maps");
+    let (rate, faults) = (words::rate(p.ber), words::faults(p));
+    let mut text = format!(
+        "With {rate} of the weight memory’s cells faulty ({faults}, {maps}), {on} falls from {ca} to {pa}."
+    );
+    if let Some(nf) = &p.accuracy_nf {
+        let (name, to) = (&entry.label, words::percent(nf.mean));
+        let gain = words::points(nf.mean - p.accuracy.mean);
+        text += &format!(" Behind {name} the same faulty network reaches {to}: {gain} points");
+        text += &match wins(&p.accuracy, nf) {
+            Some((wins, n)) => format!(", better on {wins} of {n} fault maps."),
+            None => ".".into(),
+        };
+    }
+    if let Some(nf) = clean.accuracy_nf {
+        let (nf, change) = (words::percent(nf), words::points(nf - clean.accuracy));
+        text += &format!(" Without faults it reaches {nf} ({change} points).");
+    }
+    if let Some(energy) = entry.energy(p).filter(|e| e.saving_percent.is_finite()) {
+        let saving = words::percent(energy.saving_percent);
+        text += &format!(" The weight memory takes {saving} less energy than at nominal voltage.");
+    }
+    text
+}
+
+/// On how many of several maps the generator helps.
+fn wins(bare: &Spread, nf: &Spread) -> Option<(usize, usize)> {
+    let n = nf.each.len();
+    if n < 2 || bare.each.len() != n {
+        return None;
+    }
+    Some((bare.each.iter().zip(&nf.each).filter(|(b, nf)| nf > b).count(), n))
+}
+
+fn tiles(h: &mut Html, entry: &Entry<'_>, p: &Perturbed) {
+    let clean = &entry.evaluation.clean;
+    let change = |from: f64, to: Option<f64>| match to {
+        Some(to) => {
+            let (number, change) = (words::percent(to), words::points(to - from));
+            (Some(words::percent(from)), number, format!("{change} points with NeuralFuse"))
+        }
+        None => (None, words::percent(from), String::new()),
+    };
+    let (from, to, note) = change(p.accuracy.mean, p.accuracy_nf.as_ref().map(|s| s.mean));
+    let title = format!("Accuracy at {} faulty cells", words::rate(p.ber));
+    tile(h, &title, from.as_deref(), &to, &note);
+    let (from, to, note) = change(clean.accuracy, clean.accuracy_nf);
+    tile(h, "Accuracy without faults", from.as_deref(), &to, &note);
+    let flips = &p.flipped_bits;
+    let each = flips.each.iter().sum::<u64>() / flips.each.len().max(1) as u64;
+    let note = format!("{} in a fault map", words::count(each));
+    tile(h, "Stored bits that changed", None, &words::share(flips.mean_rate), &note);
+    if let Some(energy) = entry.energy(p) {
+        let voltage = energy.voltage.map(|v| format!("at {} Vmin", words::short(v)));
+        let note = voltage.unwrap_or_else(|| "against nominal voltage".into());
+        let saving = words::percent(energy.saving_percent);
+        tile(h, "Energy of weight memory saved", None, &saving, &note);
+    }
+}
+
+fn tile(h: &mut Html, title: &str, from: Option<&str>, to: &str, note: &str) {
+    h.element("div", &[("class", &"tile")], |h| {
+        h.leaf("p", &[("class", &"what")], title);
+        h.element("p", &[("class", &"number")], |h| {
+            if let Some(from) = from {
+                h.leaf("span", &[("class", &"from")], format!("{from} →"));
+                h.text(" ");
+            }
+            h.leaf("strong", &[], to);
+        });
+        h.leaf("p", &[("class", &"note")], note);
+    });
+}
+
+fn short(p: &Perturbed) -> String {
+    let (rate, faults) = (words::rate(p.ber), words::faults(p));
+    let pa = words::percent(p.accuracy.mean);
+    match &p.accuracy_nf {
+        Some(nf) => {
+            let (to, gain) = (words::percent(nf.mean), words::points(nf.mean - p.accuracy.mean));
+            format!("At {rate} ({faults}): {pa} → {to}, {gain} points")
+        }
+        None => format!("At {rate} ({faults}): {pa}"),
+    }
+}
+
+fn comparison(h: &mut Html, entries: &[Entry<'_>]) {
+    let conditions = conditions(entries);
+    h.element("ul", &[("class", &"lead")], |h| {
+        for condition in conditions.iter().take(TOLD) {
+            h.element("li", &[], |h| {
+                h.leaf("span", &[("class", &"condition")], &condition.name);
+                h.text(" ");
+                h.leaf("span", &[], best(condition));
+            });
+        }
+    });
+    if conditions.len() > TOLD {
+        let more = format!("{} more in the table.", conditions.len() - TOLD);
+        h.leaf("p", &[("class", &"note")], more);
+    }
+}
+
+fn best(c: &Condition<'_>) -> String {
+    let bare = c.bare.first().map(|b| b.2.mean);
+    let pa = bare.map_or_else(|| words::NONE.into(), words::percent);
+    let best = c.fused.iter().max_by(|a, b| a.2.mean.total_cmp(&b.2.mean));
+    match best {
+        Some((entry, p, nf)) => {
+            let (to, gain) = (words::percent(nf.mean), words::points(nf.mean - p.accuracy.mean));
+            let of = match c.fused.len() {
+                1 => String::new(),
+                n => format!(", the best of {n}"),
+            };
+            format!("{pa} → {to} with {}{of} ({gain}\u{a0}points)", entry.label)
+        }
+        None => format!("{pa} without NeuralFuse"),
+    }
+}
+
+/// A run that was not evaluated: how far it came.
+fn unfinished(h: &mut Html, source: &Source) {
+    let last = source.events.iter().rev().find_map(|event| match event {
+        Event::Step(step) => Some(format!("it reached step {} of {}", step.step, step.steps)),
+        _ => None,
+    });
+    let far = last.unwrap_or_else(|| "no step was recorded".into());
+    let text = format!("{} has no eval.json: the run is not finished; {far}.", source.name);
+    h.leaf("p", &[("class", &"missing")], text);
+}

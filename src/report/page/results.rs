@@ -1,0 +1,174 @@
+//! The table of results, and the values behind it.
+
+use std::fmt::Display;
+
+use super::{entry::Entry, html::Html, words};
+use crate::report::eval_json::{Perturbed, Spread};
+
+/// Which columns there are: those that say the same in every row are left out.
+#[derive(Clone, Copy)]
+struct Columns {
+    name: bool,
+    faults: bool,
+    nf: bool,
+    energy: bool,
+}
+
+impl Columns {
+    fn of(entries: &[Entry<'_>]) -> Self {
+        let all =
+            || entries.iter().flat_map(|e| e.evaluation.perturbed.iter().map(move |p| (e, p)));
+        let first = all().next().map(|(_, p)| words::faults(p));
+        Self {
+            name: entries.len() > 1,
+            faults: entries.len() == 1 || all().any(|(_, p)| Some(words::faults(p)) != first),
+            nf: entries.iter().any(Entry::has_generator),
+            energy: all().any(|(e, p)| e.energy(p).is_some()),
+        }
+    }
+
+    fn titles(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.name, "evaluation"),
+            (self.faults, "faults"),
+            (true, "BER"),
+            (true, "maps"),
+            (true, "CA"),
+            (true, "PA"),
+            (self.nf, "CA(NF)"),
+            (self.nf, "PA(NF)"),
+            (self.nf, "RP"),
+            (true, "bits changed"),
+            (self.energy, "energy saved"),
+        ];
+        all.into_iter().filter_map(|(there, title)| there.then_some(title))
+    }
+}
+
+/// Writes a row for each evaluation and rate, and below them every value of every fault map.
+pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
+    let columns = Columns::of(entries);
+    h.element("div", &[("class", &"scroll")], |h| {
+        h.element("table", &[("class", &"results")], |h| {
+            head(h, columns.titles());
+            for entry in entries {
+                h.element("tbody", &[], |h| rows(h, entry, columns));
+            }
+        });
+    });
+    let all = entries.iter().flat_map(|e| &e.evaluation.perturbed).next();
+    let faults = all.filter(|_| !columns.faults).map(|p| format!("Faults: {}. ", words::faults(p)));
+    let about = format!(
+        "{}Accuracies in per cent: mean ± population standard deviation over the fault maps, and below \
+         it the 95 % interval of the mean (Student’s t). RP in percentage points.",
+        faults.unwrap_or_default()
+    );
+    h.leaf("p", &[("class", &"note")], about);
+    if entries.iter().all(|e| e.evaluation.perturbed.is_empty()) {
+        return;
+    }
+    h.element("details", &[], |h| {
+        h.leaf("summary", &[], "Values of each fault map");
+        h.element("div", &[("class", &"tables")], |h| {
+            for entry in entries {
+                for p in &entry.evaluation.perturbed {
+                    each(h, entry, p, columns.name);
+                }
+            }
+        });
+    });
+}
+
+fn head<'t>(h: &mut Html, titles: impl Iterator<Item = &'t str>) {
+    h.element("thead", &[], |h| {
+        h.element("tr", &[], |h| {
+            for title in titles {
+                h.leaf("th", &[("scope", &"col")], title);
+            }
+        });
+    });
+}
+
+/// The rows of an evaluation; one without faults has one.
+fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
+    let e = entry.evaluation;
+    let one = |v: Option<f64>| v.map_or_else(|| words::NONE.into(), |v| words::fixed(v, 1));
+    let cell = |h: &mut Html, text: String| h.leaf("td", &[], text);
+    let blank = || words::NONE.to_owned();
+    let n = e.perturbed.len().max(1);
+    let perturbed = e.perturbed.iter().map(Some).chain(e.perturbed.is_empty().then_some(None));
+    for (i, p) in perturbed.enumerate() {
+        h.element("tr", &[], |h| {
+            if columns.name && i == 0 {
+                let at: [(&str, &dyn Display); 2] = [("scope", &"rowgroup"), ("rowspan", &n)];
+                h.leaf("th", &at, &entry.label);
+            }
+            if columns.faults {
+                let faults = p.map_or_else(|| "none".into(), words::faults);
+                h.leaf("td", &[("class", &"words")], faults);
+            }
+            cell(h, p.map_or_else(blank, |p| words::rate(p.ber)));
+            cell(h, p.map_or(0, |p| p.seeds.len()).to_string());
+            cell(h, one(Some(e.clean.accuracy)));
+            spread(h, p.map(|p| &p.accuracy), false);
+            if columns.nf {
+                cell(h, one(e.clean.accuracy_nf));
+                spread(h, p.and_then(|p| p.accuracy_nf.as_ref()), true);
+                cell(h, p.and_then(|p| p.recovery).map_or_else(blank, words::points));
+            }
+            cell(h, p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)));
+            if columns.energy {
+                let saving = p.and_then(|p| entry.energy(p));
+                cell(h, saving.map_or_else(blank, |e| words::percent(e.saving_percent)));
+            }
+        });
+    }
+}
+
+fn spread(h: &mut Html, s: Option<&Spread>, strong: bool) {
+    h.element("td", &[], |h| {
+        let Some(s) = s else {
+            return h.text(words::NONE);
+        };
+        h.leaf(if strong { "strong" } else { "span" }, &[], words::spread(s));
+        if let Some(interval) = words::interval(s) {
+            h.empty("br", &[]);
+            h.leaf("small", &[], interval);
+        }
+    });
+}
+
+/// A row for each map.
+fn each(h: &mut Html, entry: &Entry<'_>, p: &Perturbed, several: bool) {
+    let name = if several { format!("{}, ", entry.label) } else { String::new() };
+    let title = format!("{name}{} faulty cells, {}", words::rate(p.ber), words::faults(p));
+    let nf = p.accuracy_nf.as_ref();
+    let mut titles = vec!["seed", "PA (%)"];
+    if nf.is_some() {
+        titles.extend(["PA(NF) (%)", "RP (points)"]);
+    }
+    titles.push("bits changed");
+    h.element("div", &[("class", &"scroll")], |h| {
+        h.element("table", &[("class", &"each")], |h| {
+            h.leaf("caption", &[], title);
+            head(h, titles.into_iter());
+            h.element("tbody", &[], |h| {
+                for (i, &pa) in p.accuracy.each.iter().enumerate() {
+                    let seed = p.seeds.get(i).map_or_else(|| words::NONE.into(), u64::to_string);
+                    h.element("tr", &[], |h| {
+                        h.leaf("th", &[("scope", &"row")], seed);
+                        h.leaf("td", &[], words::fixed(pa, 2));
+                        if let Some(nf) = nf {
+                            let nf = nf.each.get(i).copied().unwrap_or(f64::NAN);
+                            h.leaf("td", &[], words::fixed(nf, 2));
+                            h.leaf("td", &[], words::points(nf - pa));
+                        }
+                        let flips = p.flipped_bits.each.get(i).copied();
+                        let flips = flips.map_or_else(|| words::NONE.into(), words::count);
+                        h.leaf("td", &[], flips);
+                    });
+                }
+            });
+        });
+    });
+}

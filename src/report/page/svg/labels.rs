@@ -1,0 +1,88 @@
+//! Names beside points, where they cover neither each other nor other points.
+
+use super::{Anchor, Frame, text, width};
+use crate::report::page::html::Html;
+
+/// Size of the letters.
+const SIZE: f64 = 12.5;
+/// Distance from a point to its name.
+const GAP: f64 = 9.0;
+
+/// Left, top, right, bottom.
+type Area = [f64; 4];
+
+/// Places that are taken.
+#[derive(Debug)]
+pub(crate) struct Labels {
+    within: Area,
+    taken: Vec<Area>,
+}
+
+impl Labels {
+    /// Keeps names within a frame and off these points.
+    pub(crate) fn new(frame: &Frame, points: &[(f64, f64)]) -> Self {
+        let around = |&(x, y): &(f64, f64)| [x - 6.0, y - 6.0, x + 6.0, y + 6.0];
+        let within = [frame.left, frame.top - 12.0, frame.right, frame.bottom];
+        Self { within, taken: points.iter().map(around).collect() }
+    }
+
+    /// Writes a name beside its point; where all places are taken it is left out.
+    pub(crate) fn write(&mut self, h: &mut Html, (x, y): (f64, f64), name: &str) {
+        let w = width(name, SIZE);
+        let places = [
+            (x + 6.0, y + 18.0, Anchor::Start),
+            (x + GAP, y + 4.5, Anchor::Start),
+            (x - GAP, y + 4.5, Anchor::End),
+            (x, y + GAP + 10.0, Anchor::Middle),
+            (x, y - GAP, Anchor::Middle),
+        ];
+        for (x, base, anchor) in places {
+            let left = match anchor {
+                Anchor::Start => x,
+                Anchor::Middle => x - 0.5 * w,
+                Anchor::End => x - w,
+            };
+            let area = [left, base - 11.0, left + w, base + 3.0];
+            if self.free(area) {
+                self.taken.push(area);
+                return text(h, (x, base), anchor, "small halo", name);
+            }
+        }
+    }
+
+    fn free(&self, [left, top, right, bottom]: Area) -> bool {
+        let w = self.within;
+        let inside = left >= w[0] && top >= w[1] && right <= w[2] && bottom <= w[3];
+        let apart = |t: &Area| left > t[2] || right < t[0] || top > t[3] || bottom < t[1];
+        inside && self.taken.iter().all(apart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::page::svg::Scale;
+
+    #[test]
+    fn names_are_apart_and_within_or_left_out() {
+        let scale = Scale::Linear { low: 0.0, high: 1.0 };
+        let frame = Frame::inside((400.0, 300.0), scale, scale);
+        let points = [(200.0, 100.0), (205.0, 100.0), (210.0, 100.0), (380.0, 100.0)];
+        let mut labels = Labels::new(&frame, &points);
+        let mut h = Html::default();
+        for at in points {
+            labels.write(&mut h, at, "a longer name");
+        }
+        let names = &labels.taken[points.len()..];
+        assert!((2..=4).contains(&names.len()), "{names:?}");
+        for (i, a) in names.iter().enumerate() {
+            assert!(a[0] >= frame.left && a[2] <= frame.right, "{a:?}");
+            for b in &names[..i] {
+                assert!(a[0] > b[2] || a[2] < b[0] || a[1] > b[3] || a[3] < b[1], "{a:?} {b:?}");
+            }
+        }
+        let before = labels.taken.len();
+        labels.write(&mut h, (200.0, 100.0), &"x".repeat(100));
+        assert_eq!(labels.taken.len(), before, "no room");
+    }
+}

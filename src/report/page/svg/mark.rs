@@ -1,0 +1,202 @@
+//! What stands for data: lines, bands, bars, whiskers, dots.
+
+use std::fmt::Write;
+
+use super::rule;
+use crate::report::page::html::{Html, Px};
+
+/// Colours of the style sheet.
+const COLOURS: usize = 6;
+
+/// What a series looks like everywhere on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// Which series; none: what the others are compared with, in grey.
+    pub(crate) series: Option<usize>,
+    /// Lines are dashed and dots hollow.
+    pub(crate) light: bool,
+}
+
+/// The form of a series in a legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A line with a dot.
+    Line,
+    /// A line alone.
+    Stroke,
+    /// A bar.
+    Bar,
+    /// A wide, pale bar.
+    Pale,
+    /// A single dot.
+    Dot,
+    /// A small dot: one fault map.
+    Speck,
+    /// A whisker.
+    Whisker,
+}
+
+impl Style {
+    /// A series.
+    pub(crate) fn of(series: usize) -> Self {
+        Self { series: Some(series), light: false }
+    }
+
+    /// What the others are compared with.
+    pub(crate) const NEUTRAL: Self = Self { series: None, light: false };
+
+    /// The same, dashed and hollow.
+    pub(crate) fn light(self) -> Self {
+        Self { light: true, ..self }
+    }
+
+    /// Class of its colour.
+    pub(crate) fn colour(self) -> String {
+        self.series.map_or_else(|| "cn".into(), |i| format!("c{}", i % COLOURS))
+    }
+
+    fn stroke(self) -> String {
+        let dash = match self.series {
+            _ if self.light => " dashed",
+            // The colours begin again: another dash tells them apart.
+            Some(i) if i >= COLOURS => " dotted",
+            _ => "",
+        };
+        format!("line {}{dash}", self.colour())
+    }
+}
+
+/// A line through points, broken where they are not finite.
+pub(crate) fn line(h: &mut Html, style: Style, class: &str, points: &[(f64, f64)]) {
+    let d = path(points);
+    if !d.is_empty() {
+        let class = format!("{} {class}", style.stroke());
+        h.empty("path", &[("class", &class.trim_end()), ("d", &d)]);
+    }
+}
+
+fn path(points: &[(f64, f64)]) -> String {
+    let mut d = String::new();
+    let mut pen = 'M';
+    for &(x, y) in points {
+        if x.is_finite() && y.is_finite() {
+            let _ = write!(d, "{pen}{} {}", Px(x), Px(y));
+            pen = 'L';
+        } else {
+            pen = 'M';
+        }
+    }
+    d
+}
+
+/// The area between two lines, as `(x, low, high)`.
+pub(crate) fn band(h: &mut Html, style: Style, points: &[(f64, f64, f64)]) {
+    let finite = |p: &&(f64, f64, f64)| p.0.is_finite() && p.1.is_finite() && p.2.is_finite();
+    let there = points.iter().filter(finite);
+    let upper = there.clone().map(|p| (p.0, p.2));
+    let around: Vec<_> = upper.chain(there.rev().map(|p| (p.0, p.1))).collect();
+    if around.len() > 3 {
+        let class = format!("band {}", style.colour());
+        h.empty("path", &[("class", &class), ("d", &(path(&around) + "Z"))]);
+    }
+}
+
+/// A bar from `x0` to `x1`, with what it says when pointed at.
+pub(crate) fn bar(
+    h: &mut Html,
+    class: &str,
+    (x0, x1): (f64, f64),
+    (y, height): (f64, f64),
+    says: &str,
+) {
+    let (x, width) = (Px(x0.min(x1)), Px((x1 - x0).abs()));
+    let (y, height, class) = (Px(y), Px(height), format!("bar {class}"));
+    h.element(
+        "rect",
+        &[("class", &class), ("x", &x), ("y", &y), ("width", &width), ("height", &height)],
+        |h| h.leaf("title", &[], says),
+    );
+}
+
+/// A mean and its spread: from one end to the other, with caps.
+pub(crate) fn whisker(h: &mut Html, class: &str, from: (f64, f64), to: (f64, f64)) {
+    let along = (to.0 - from.0).abs() > (to.1 - from.1).abs();
+    let cap = |(x, y): (f64, f64)| match along {
+        true => ((x, y - 4.0), (x, y + 4.0)),
+        false => ((x - 4.0, y), (x + 4.0, y)),
+    };
+    let class = format!("whisker {class}");
+    h.element("g", &[("class", &class)], |h| {
+        for (from, to) in [(from, to), cap(from), cap(to)] {
+            rule(h, from, to, "w");
+        }
+    });
+}
+
+/// A dot in the form of its series, with what it says when pointed at.
+pub(crate) fn marker(h: &mut Html, style: Style, at: (f64, f64), radius: f64, says: &str) {
+    let class = format!("{} {}", if style.light { "hollow" } else { "dot" }, style.colour());
+    let (x, y, r) = (at.0, at.1, radius);
+    let corners: &[(f64, f64)] = match style.series.map(|i| i % COLOURS) {
+        None | Some(0) => {
+            let (x, y, r) = (Px(x), Px(y), Px(r));
+            let at: [(&str, &dyn std::fmt::Display); 4] =
+                [("class", &class), ("cx", &x), ("cy", &y), ("r", &r)];
+            return h.element("circle", &at, |h| h.leaf("title", &[], says));
+        }
+        Some(1) => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+        Some(2) => &[(0.0, -1.25), (1.15, 0.85), (-1.15, 0.85)],
+        Some(3) => &[(0.0, -1.3), (1.3, 0.0), (0.0, 1.3), (-1.3, 0.0)],
+        Some(4) => &[(0.0, 1.25), (1.15, -0.85), (-1.15, -0.85)],
+        Some(_) => &[
+            (-0.4, -1.2),
+            (0.4, -1.2),
+            (0.4, -0.4),
+            (1.2, -0.4),
+            (1.2, 0.4),
+            (0.4, 0.4),
+            (0.4, 1.2),
+            (-0.4, 1.2),
+            (-0.4, 0.4),
+            (-1.2, 0.4),
+            (-1.2, -0.4),
+            (-0.4, -0.4),
+        ],
+    };
+    let corners: Vec<_> = corners.iter().map(|c| (x + r * c.0, y + r * c.1)).collect();
+    h.element("path", &[("class", &class), ("d", &(path(&corners) + "Z"))], |h| {
+        h.leaf("title", &[], says);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_where_a_value_is_missing() {
+        let nan = f64::NAN;
+        let points = [(0.0, 1.0), (1.0, 2.0), (2.0, nan), (nan, 0.0), (3.0, 1.5)];
+        assert_eq!(path(&points), "M0 1L1 2M3 1.5");
+        assert_eq!(path(&[]), "");
+        let mut h = Html::default();
+        line(&mut h, Style::of(0), "", &[(nan, nan)]);
+        band(&mut h, Style::of(0), &[(0.0, 1.0, 2.0), (1.0, nan, 2.0)]);
+        assert_eq!(h.into_text(), "");
+    }
+
+    #[test]
+    fn series_differ_in_more_than_colour() {
+        let drawn = |i| {
+            let mut h = Html::default();
+            marker(&mut h, Style::of(i), (0.0, 0.0), 4.0, "");
+            h.into_text().replace(&format!("c{i}"), "")
+        };
+        let mut forms: Vec<_> = (0..COLOURS).map(drawn).collect();
+        forms.sort();
+        forms.dedup();
+        assert_eq!(forms.len(), COLOURS);
+        assert_ne!(Style::of(0).stroke(), Style::of(COLOURS).stroke());
+        assert_ne!(Style::of(0).stroke(), Style::of(0).light().stroke());
+    }
+}

@@ -1,0 +1,214 @@
+//! Numbers as a reader wants them.
+
+use crate::report::eval_json::{FaultDetail, Perturbed, Spread};
+
+/// Keeps a number and its unit on one line.
+const NBSP: char = '\u{a0}';
+/// What stands for a number that is not there.
+pub(crate) const NONE: &str = "–";
+
+/// A number with so many digits after the point, and a real minus sign.
+pub(crate) fn fixed(v: f64, digits: usize) -> String {
+    if !v.is_finite() {
+        return NONE.into();
+    }
+    let text = format!("{v:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|b| b == b'0' || b == b'.') => zero.into(),
+        Some(positive) => format!("−{positive}"),
+        None => text,
+    }
+}
+
+/// A number without digits that say nothing: four significant ones at most.
+pub(crate) fn short(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return fixed(v, 0);
+    }
+    let digits = (3 - v.abs().log10().floor() as i32).clamp(0, 12);
+    let text = fixed(v, digits as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').into(),
+        false => text,
+    }
+}
+
+/// `44.3 %` of a number of per cent.
+pub(crate) fn percent(v: f64) -> String {
+    format!("{}{NBSP}%", fixed(v, 1))
+}
+
+/// `0.35 %` of a probability.
+pub(crate) fn rate(p: f64) -> String {
+    format!("{}{NBSP}%", short(100.0 * p))
+}
+
+/// `1.003 %` of a share of bits.
+pub(crate) fn share(p: f64) -> String {
+    format!("{}{NBSP}%", fixed(100.0 * p, 3))
+}
+
+/// `+20.1` percentage points.
+pub(crate) fn points(v: f64) -> String {
+    let text = fixed(v, 1);
+    let zero = text.bytes().all(|b| b == b'0' || b == b'.');
+    if text.starts_with('−') || text == NONE || zero { text } else { format!("+{text}") }
+}
+
+/// `40.0 ± 10.0`; one value has no spread.
+pub(crate) fn spread(s: &Spread) -> String {
+    match s.each.len() {
+        0 | 1 => fixed(s.mean, 1),
+        _ => format!("{}{NBSP}±{NBSP}{}", fixed(s.mean, 1), fixed(s.std, 1)),
+    }
+}
+
+/// `38.1 to 41.9`, the 95 % interval of a mean.
+pub(crate) fn interval(s: &Spread) -> Option<String> {
+    let [low, high] = s.interval?;
+    Some(format!("{}{NBSP}to{NBSP}{}", fixed(low, 1), fixed(high, 1)))
+}
+
+/// `1,234,567`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// `one map` or `3 maps`.
+pub(crate) fn several(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("one{NBSP}{one}") } else { format!("{n}{NBSP}{many}") }
+}
+
+/// Seeds as `--seeds` takes them: `50000..50010`, or a list.
+pub(crate) fn seeds(seeds: &[u64]) -> String {
+    match seeds {
+        [] => NONE.into(),
+        [one] => one.to_string(),
+        [first, .., last] if seeds.windows(2).all(|w| w[0].checked_add(1) == Some(w[1])) => {
+            last.checked_add(1).map_or_else(|| list(seeds), |end| format!("{first}..{end}"))
+        }
+        _ => list(seeds),
+    }
+}
+
+fn list(seeds: &[u64]) -> String {
+    seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The fault model, and what restricts it.
+pub(crate) fn faults(p: &Perturbed) -> String {
+    let FaultDetail { ber01, ber10, bits, layers, lot, map } = &p.detail;
+    let mut text = p.faults.clone();
+    let mut add = |part: Option<String>| text.extend(part.iter().flat_map(|p| [", ", p]));
+    add(ber01.map(|r| format!("0→1 at {}", rate(r))));
+    add(ber10.map(|r| format!("1→0 at {}", rate(r))));
+    add(bits.as_ref().map(|b| format!("bits {b}")));
+    add(layers.as_ref().map(|l| format!("layers {l}")));
+    add(lot
+        .as_ref()
+        .map(|l| format!("lot {} with {} of the weak cells shared", l.seed, rate(l.shared))));
+    add(map.as_ref().map(|m| format!("map {} ({})", m.file, m.mapping)));
+    text
+}
+
+/// A date and time, `2026-01-31 12:05 UTC`, of Unix seconds.
+pub(crate) fn date(unix: f64) -> Option<String> {
+    // Until the year 9999: anything else is no date of a run.
+    if !(0.0..253_402_300_800.0).contains(&unix) {
+        return None;
+    }
+    let (days, seconds) = (unix as i64 / 86_400, unix as i64 % 86_400);
+    // Howard Hinnant's civil_from_days: years begin in March, 400 of them have 146,097 days.
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + era * 400 + next;
+    let (hour, minute) = (seconds / 3600, seconds / 60 % 60);
+    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"))
+}
+
+/// `2 h 05 min`, `3 min 20 s`, `45 s`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let s = seconds.max(0.0) as u64;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s}{NBSP}s"),
+        (0, m, s) => format!("{m}{NBSP}min {s:02}{NBSP}s"),
+        (h, m, _) => format!("{h}{NBSP}h {m:02}{NBSP}min"),
+    }
+}
+
+/// At most `most` characters of a text; the end tells names of layers apart, so the middle goes.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    let n = text.chars().count();
+    if n <= most {
+        return text.into();
+    }
+    let (head, tail) = (most / 3, most - most / 3 - 1);
+    let skip = n - tail;
+    text.chars().take(head).chain(['…']).chain(text.chars().skip(skip)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_signed() {
+        assert_eq!(percent(44.26), "44.3\u{a0}%");
+        assert_eq!(fixed(-0.04, 1), "0.0");
+        assert_eq!([points(20.1), points(-4.5), points(0.04)], ["+20.1", "−4.5", "0.0"]);
+        assert_eq!(points(f64::NAN), "–");
+        let rates = [0.01, 0.0035, 0.5, 1e-5, 0.012_345_6, 0.0].map(rate);
+        let wanted = ["1", "0.35", "50", "0.001", "1.235", "0"].map(|s| format!("{s}\u{a0}%"));
+        assert_eq!(rates, wanted);
+        assert_eq!([short(1234.5), short(10.0), short(100_000.0)], ["1234", "10", "100000"]);
+        assert_eq!(
+            [count(0), count(999), count(1000), count(12_345_678)],
+            ["0", "999", "1,000", "12,345,678"]
+        );
+    }
+
+    #[test]
+    fn seeds_are_ranges_where_they_can_be() {
+        assert_eq!(seeds(&[50_000, 50_001, 50_002]), "50000..50003");
+        assert_eq!(seeds(&[7]), "7");
+        assert_eq!(seeds(&[1, 3]), "1,3");
+        assert_eq!(seeds(&[u64::MAX - 1, u64::MAX]), "18446744073709551614,18446744073709551615");
+        assert_eq!(seeds(&[]), "–");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // `date -u -d @N`.
+        for (unix, wanted) in [
+            (0.0, "1970-01-01 00:00 UTC"),
+            (951_782_399.0, "2000-02-28 23:59 UTC"),
+            (951_782_400.5, "2000-02-29 00:00 UTC"),
+            (1_767_225_599.0, "2025-12-31 23:59 UTC"),
+            (4_107_542_400.0, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(date(unix).unwrap(), wanted);
+        }
+        assert_eq!([date(-1.0), date(f64::NAN), date(1e300)], [None, None, None]);
+        assert_eq!(duration(3725.0), "1\u{a0}h 02\u{a0}min");
+        assert_eq!(duration(45.9), "45\u{a0}s");
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(shortened("layer4.1.conv2.weight", 21), "layer4.1.conv2.weight");
+        assert_eq!(shortened("abcdefghij", 7), "ab…ghij");
+    }
+}
