@@ -102,6 +102,18 @@ impl RunFolder {
         self.file("curves.png")
     }
 
+    /// The page of the run.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.file("report.html")
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Images before and after the generator.
     #[must_use]
     pub fn images(&self) -> PathBuf {
