@@ -27,13 +27,18 @@ for chip in 1 2 3 4 5; do
         --chip "$chip" --out "$out/chip$chip" --json >"$out/chip$chip.json"
 done
 
-# The paper's own pair, for as many epochs as there is time for (its README: 300 each).
+# The paper's own pair, for as many epochs as there is time for (its README: 300 each): the tables beside
+# the paper's, resumable by the same command.
 [ "$dataset" = cifar10 ] || exit 0
-"$nf" pretrain --model resnet18 --dataset cifar10 --data-dir "$data" --epochs "${EPOCHS-5}" \
-    --out "$out/resnet18.safetensors"
-"$nf" eval --base "$out/resnet18.safetensors" --data-dir "$data" --faults reference \
-    --ber 0.01,0.005 --json >"$out/resnet18.json"
-"$nf" train --base "$out/resnet18.safetensors" --data-dir "$data" --generator ConvL \
-    --faults reference --dry-run --json >"$out/convl-plan.json"
-"$nf" train --base "$out/resnet18.safetensors" --data-dir "$data" --generator ConvL \
-    --faults reference --epochs 1 --out "$out/convl" --json >"$out/convl.json"
+"$nf" repro cifar10 --only 'resnet18/ConvL*' --base-epochs "${EPOCHS-5}" --epochs 1 \
+    --hours "${HOURS-0.15}" --data-dir "$data" --out "$out/repro" --json >"$out/repro.json"
+base=$(find "$out/repro" -name 'resnet18*.safetensors' | head -n 1)
+[ -n "$base" ] || exit 0
+"$nf" train --base "$base" --data-dir "$data" --generator ConvL --faults reference --dry-run --json \
+    >"$out/convl-plan.json"
+"$nf" inject --base "$base" --ber 0.01 --seed 7 --verify --out "$out/faulty.safetensors" --json \
+    >"$out/inject.json"
+rm -f "$out/faulty.safetensors" # only its record is of interest
+"$nf" eval --base "$base" --data-dir "$data" --ber 0.02,0.01,0.005,0.002,0.001 --per-class \
+    --sensitivity --protect --seeds 50000..50003 --out "$out/sweep.json" --quiet
+"$nf" report "$out/sweep.json" "$out"/chip* --out "$out/report.html"
