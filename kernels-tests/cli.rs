@@ -8,6 +8,7 @@ mod job;
 mod mount;
 mod refusals;
 mod report;
+mod repro;
 mod storage;
 
 use nf_gpu::{

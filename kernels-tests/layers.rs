@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["eval"],
     &["forward"],
     &["train"], // evaluates on the way
+    &["repro"], // trains and evaluates
     &["bench"],
     &["cli"],
 ];

@@ -27,6 +27,7 @@ mod networks;
 mod optimizers;
 mod python;
 mod report;
+mod repro;
 mod shaders;
 mod streaming;
 mod translate;

@@ -22,6 +22,7 @@ pub mod nn;
 pub mod ops;
 pub mod reference;
 pub mod report;
+pub mod repro;
 pub mod shape;
 pub mod train;
 

@@ -50,8 +50,7 @@ fn a_record_makes_the_same_faulty_file_again() {
         fs::remove_file(place.path("b.json")).unwrap();
     }
     // Another seed is another chip, and what the flags leave out stays as it was.
-    let line =
-        "inject --base base.safetensors --faults flip --ber 0.05 --bits 7 --layers features.* --json";
+    let line = "inject --base base.safetensors --faults flip --ber 0.05 --bits 7 --layers features.* --json";
     let a: FaultRecord =
         serde_json::from_str(&place.run(&format!("{line} --seed 1 --out a.safetensors")).done())
             .unwrap();

@@ -113,7 +113,10 @@ pub fn run(args: &InjectArgs) -> Result<()> {
 
 impl InjectArgs {
     fn load(&self, file: &Path, model: Option<String>) -> Result<BaseNet> {
-        BaseNet::load(file, &BaseHints { model, ..BaseHints::default() })
+        // Which input it expects does not matter here: also where its file says it in a way that nobody
+        // understands.
+        let half = Some(vec![0.5; 3]);
+        BaseNet::load(file, &BaseHints { model, mean: half.clone(), std: half })
     }
 
     fn job(&self) -> Result<Job> {

@@ -14,6 +14,7 @@ mod interrupt;
 mod output;
 pub mod pretrain;
 pub mod report;
+pub mod repro;
 mod seeds;
 pub mod train;
 pub mod transform;
@@ -56,6 +57,10 @@ enum Command {
     #[command(after_help = "Example: nf-gpu eval --base models/vgg-small-cifar10.safetensors \
                       --ber 0.01,0.005 --seeds 50000..50010")]
     Eval(Box<eval::EvalArgs>),
+    /// Run the experiments of a table of the paper: our numbers beside the paper's
+    #[command(after_help = "Examples:\n  nf-gpu repro --list\n  nf-gpu repro cifar10 --smoke\n  \
+                      nf-gpu repro cifar10 --only 'resnet18/ConvL*' --epochs 5 --base-epochs 20")]
+    Repro(Box<repro::ReproArgs>),
     /// What networks cost, what a lower voltage saves, and the least energy for an accuracy
     #[command(after_help = "Examples: nf-gpu energy --base resnet18 --generator ConvL; \
                       nf-gpu energy --table; nf-gpu energy --min-accuracy 85 runs/x/eval.json")]
@@ -102,6 +107,7 @@ pub fn run() -> ExitCode {
         }
         Command::Energy(args) => energy::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Repro(args) => repro::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Report(args) => report::run(&args),

@@ -25,4 +25,5 @@ pub(crate) use quantize::check_bits;
 pub use quantize::{Quantized, dequantize, quantize};
 pub use reference::CELL_MAP_WORDS;
 pub use seed::{MAX_SEED, Maps, check_seed, step_seed};
+pub(crate) use select::matches;
 pub use select::{LayerChoice, Lot, Positions};

@@ -177,7 +177,7 @@ impl FromStr for LayerChoice {
 }
 
 /// Whether a name fits a pattern: `*` is any run of characters, `?` any one.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern.len() == name.len()
             && pattern.bytes().zip(name.bytes()).all(|(p, n)| p == b'?' || p == n);

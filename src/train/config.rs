@@ -6,11 +6,11 @@ use crate::{
     fault::{Faults, Maps, check_seed},
 };
 use clap::{
-    Args, ValueEnum,
+    Args, FromArgMatches, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// How the learning rate moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -201,7 +201,27 @@ pub struct TrainConfig {
 /// Perturbed copies of a step, at most.
 const MAX_COPIES: u32 = 1000;
 
+/// The settings that flags give; those that are not among them have their defaults.
+fn parsed<T: Args + FromArgMatches>(flags: impl IntoIterator<Item = OsString>) -> Result<T> {
+    let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags);
+    matches.and_then(|matches| T::from_arg_matches(&matches)).map_err(|e| {
+        let text = e.to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Error::argument("settings", what, "see `nf-gpu train --help` and `nf-gpu pretrain --help`")
+    })
+}
+
 impl TrainConfig {
+    /// The settings that flags of `nf-gpu train` give, as in `["--base", "b.safetensors"]`, which is the
+    /// one that must be there; all others have their defaults.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
+    pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        parsed(flags)
+    }
+
     /// The faults that it trains for.
     ///
     /// # Errors
@@ -300,12 +320,24 @@ pub struct PretrainConfig {
     /// Bits per weight, 2 to 8
     #[arg(long, value_name = "BITS", default_value_t = 8)]
     pub precision: u32,
+    /// Keep what was reached in this file at every epoch and at Ctrl-C, and go on from it if it is there
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
 
 impl PretrainConfig {
+    /// The settings that flags of `nf-gpu pretrain` give, of which `--model`, `--dataset` and `--out` must
+    /// be there; all others have their defaults.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
+    pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        parsed(flags)
+    }
+
     /// Refuses values that mean nothing.
     ///
     /// # Errors
@@ -372,6 +404,26 @@ fn precision(bits: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_without_flags_are_the_defaults() {
+        let flags = |flags: &[&str]| flags.iter().map(OsString::from).collect::<Vec<_>>();
+        let train = TrainConfig::from_flags(flags(&["--base", "b", "--ber", "0.005"])).unwrap();
+        assert_eq!((train.base.to_str(), train.ber), (Some("b"), Some(0.005)));
+        assert_eq!((train.copies, train.lambda, train.epochs, train.steps), (10, 5.0, 150, None));
+        assert_eq!((train.batch_size, train.lr, train.schedule), (256, 1e-3, Schedule::Reference));
+        train.checked().unwrap();
+        let base = ["--model", "vgg11", "--dataset", "cifar10", "--out", "b"];
+        let pretrain = PretrainConfig::from_flags(flags(&base)).unwrap();
+        assert_eq!((pretrain.model.as_str(), pretrain.momentum), ("vgg11", 0.9));
+        for wrong in [&["--base"][..], &["--bers", "1"], &[]] {
+            assert_eq!(
+                TrainConfig::from_flags(flags(wrong)).unwrap_err().exit_code(),
+                2,
+                "{wrong:?}"
+            );
+        }
+    }
 
     #[test]
     fn schedules_start_and_end_where_they_should() {

@@ -1,9 +1,9 @@
 //! The folder of a run: settings, checkpoint, results.
 
-use super::config::TrainConfig;
+use super::{checkpoint::Checkpoint, config::TrainConfig};
 use crate::{
     error::{Error, Result},
-    files::{Weights, atomic},
+    files::atomic,
     gpu::Gpu,
     nn::TrainableNet,
 };
@@ -102,6 +102,18 @@ impl RunFolder {
         self.file("curves.png")
     }
 
+    /// The page of the run.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.file("report.html")
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Images before and after the generator.
     #[must_use]
     pub fn images(&self) -> PathBuf {
@@ -120,19 +132,7 @@ impl RunFolder {
         identity: &str,
         cut: &str,
     ) -> Result<()> {
-        let mut weights = net.weights(gpu)?;
-        let len = net.offsets.len as usize;
-        for (name, buffer) in [(FIRST, &net.first), (SECOND, &net.second)] {
-            let mut values: Vec<f32> = buffer.read(gpu)?;
-            values.truncate(len);
-            weights.insert(name, &[len], values);
-        }
-        let mut note = |key: &str, value: String| weights.metadata.insert(key.to_owned(), value);
-        note("step", step.to_string());
-        note("identity", identity.to_owned());
-        note("cut", cut.to_owned());
-        note("commit", env!("NF_COMMIT").to_owned());
-        weights.save(self.checkpoint())?;
+        Checkpoint::at(self.checkpoint()).save(gpu, net, step, identity, cut)?;
         let state = serde_json::json!({
             "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
             "adapter": gpu.report().line(),
@@ -141,37 +141,20 @@ impl RunFolder {
         atomic::write(self.state(), format!("{state:#}\n"))
     }
 
-    /// What the checkpoint's metadata says under a key.
-    fn says(&self, key: &str) -> Result<Option<String>> {
-        let path = self.checkpoint();
-        if !path.exists() {
-            return Ok(None);
-        }
-        Ok(Weights::load(&path)?.meta(key).map(str::to_owned))
-    }
-
     /// The version of the program that wrote the checkpoint.
     ///
     /// # Errors
     /// A broken checkpoint.
     pub fn commit(&self) -> Result<Option<String>> {
-        self.says("commit")
+        Checkpoint::at(self.checkpoint()).commit()
     }
 
-    /// Refuses to go on with steps that are cut in another way than before: sums would have another
-    /// order, and the rest of the run other bits.
+    /// Refuses to go on with steps that are cut in another way than before.
     ///
     /// # Errors
     /// [`Error::Format`]: they are.
     pub fn same_cut(&self, cut: &str) -> Result<()> {
-        match self.says("cut")? {
-            Some(before) if before != cut => Err(Error::format(
-                self.checkpoint(),
-                format!("its steps ran in {before}; now they would run in {cut}"),
-                "free the adapter's memory, so that they run as before",
-            )),
-            _ => Ok(()),
-        }
+        Checkpoint::at(self.checkpoint()).same_cut(cut)
     }
 
     /// Puts a checkpoint back; returns its step, 0 for a run that ended before its first checkpoint
@@ -181,31 +164,6 @@ impl RunFolder {
     /// # Errors
     /// A broken checkpoint, or one of another run.
     pub fn restore(&self, gpu: &Gpu, net: &TrainableNet, identity: &str) -> Result<u64> {
-        let path = self.checkpoint();
-        if !path.exists() {
-            return Ok(0);
-        }
-        let weights = Weights::load(&path)?;
-        if weights.meta("identity") != Some(identity) {
-            return Err(Error::format(
-                &path,
-                format!(
-                    "it is of another run: it says {:?}, this run is {identity:?}",
-                    weights.meta("identity").unwrap_or("nothing")
-                ),
-                "use the base network, the generator and the adapter of that run",
-            ));
-        }
-        let len = net.offsets.len as usize;
-        net.restore(gpu, &weights)?;
-        for (name, buffer) in [(FIRST, &net.first), (SECOND, &net.second)] {
-            buffer.write(gpu, 0, &weights.get(name, &[len])?.data);
-        }
-        weights
-            .meta_as("step")?
-            .ok_or_else(|| Error::format(&path, "it does not say its step", "start the run anew"))
+        Checkpoint::at(self.checkpoint()).restore(gpu, net, identity)
     }
 }
-
-const FIRST: &str = "optimiser.first";
-const SECOND: &str = "optimiser.second";

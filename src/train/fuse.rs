@@ -23,6 +23,7 @@ use crate::{
     report::{
         Evaluated, Event, Finished, JsonLines, Outcome, Sink, Started, Step, Tee, curves,
         eval_json::{self, Evaluation},
+        page,
     },
 };
 use std::time::Instant;
@@ -345,6 +346,7 @@ impl Run<'_> {
             seeds[0],
             &self.folder.images(),
         )?;
+        page::save(self.folder.report(), &[page::Source::load(self.folder.root())?], None)?;
         sink.event(&Event::Finished(Finished {
             outcome: Outcome::Complete,
             step: trained.steps,
@@ -354,6 +356,7 @@ impl Run<'_> {
                 self.folder.eval(),
                 self.folder.curves(),
                 self.folder.images(),
+                self.folder.report(),
             ],
         }))?;
         Ok(evaluation)

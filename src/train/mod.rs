@@ -1,6 +1,7 @@
 //! Training: base networks with quantised weights, and NeuralFuse generators in front of faulty ones.
 
 mod base;
+mod checkpoint;
 mod config;
 mod dry_run;
 mod eopm;

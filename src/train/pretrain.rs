@@ -1,6 +1,7 @@
 //! `nf-gpu pretrain`: quantisation-aware training of a base network.
 
 use super::{
+    checkpoint::Checkpoint,
     config::{PretrainConfig, batch_of},
     feed::{Feed, TrainSet, tell},
     sampler::Sampler,
@@ -23,11 +24,13 @@ const EVAL_BATCH: u32 = 100;
 /// Test images of the evaluation after each epoch; the last one sees all.
 const GLANCE: usize = 2000;
 
-/// Trains a base network and writes it to `config.out`. `stop` is asked after every step.
+/// Trains a base network and writes it to `config.out`. `stop` is asked after every step. With
+/// `config.checkpoint` it goes on where an earlier call with the same settings was stopped.
 ///
 /// # Errors
 /// Bad settings, a data set that is not there, a loss that is not finite, no memory, a file that
-/// cannot be written, or [`Error::Interrupted`] (what was reached is written then too).
+/// cannot be written, a checkpoint of another run, or [`Error::Interrupted`] (what was reached is
+/// written then too).
 pub fn pretrain(
     gpu: &Gpu,
     config: &PretrainConfig,
@@ -37,6 +40,7 @@ pub fn pretrain(
     config.checked()?;
     // Hours of training must not end at a folder that is not there.
     atomic::check(&config.out)?;
+    config.checkpoint.as_ref().map_or(Ok(()), atomic::check)?;
     let side = models::base_info(&config.model)?.side;
     let changes = config.augment.of(&config.dataset);
     let (name, dir) = (&config.dataset, &config.data_dir);
@@ -50,20 +54,32 @@ pub fn pretrain(
     let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
-    let mut feed = Feed::new(gpu, train, sampler, 0..steps, config.seed)?;
+    let checkpoint = config.checkpoint.as_ref().map(Checkpoint::at);
+    let identity = identity(config, steps, &gpu.report().line());
+    let restored =
+        checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
+    let begun = restored.unwrap_or(0);
+    let mut feed = Feed::new(gpu, train, sampler, begun..steps, config.seed)?;
     let optimiser = (config.momentum, config.weight_decay);
     let mut program = Supervised::new(gpu, &net, &feed.images, n, config.micro_batch, optimiser)?;
+    let cut = program.cut().describe();
+    let keep = |step: u64| -> Result<()> {
+        checkpoint.as_ref().map_or(Ok(()), |file| file.save(gpu, &net, step, &identity, &cut))
+    };
+    if let Some(file) = checkpoint.as_ref().filter(|_| begun > 0) {
+        file.same_cut(&cut)?;
+    }
     sink.event(&Event::Started(Started {
         title: format!("pretraining {} on {}", graph.name, config.dataset),
         adapter: gpu.report().line(),
         plan: plan_lines(&graph, program.program(), program.cut()),
         steps,
-        done: 0,
+        done: begun,
     }))?;
     let started = Instant::now();
-    let mut last = (Instant::now(), 0);
+    let mut last = (Instant::now(), begun);
     let report_every = (steps / 200).clamp(1, 20);
-    for step in 0..steps {
+    for step in begun..steps {
         let lr = config.schedule.rate(config.lr, step, steps);
         let (picks, pixels) = feed.batch(step)?;
         program.step(gpu, &net, &feed.images, (&picks, &pixels), (config.seed, step), lr)?;
@@ -91,8 +107,9 @@ pub fn pretrain(
         }
         let stopped = stop();
         if done.is_multiple_of(per_epoch) && done < steps || stopped {
+            // First the files: an evaluation that fails loses nothing.
+            keep(done)?;
             let weights = net.weights(gpu)?;
-            // First the file: an evaluation that fails loses nothing.
             save(gpu, config, weights.clone(), None, done)?;
             let accuracy =
                 accuracy(gpu, &graph, &weights, config.precision, &test.clone().take(GLANCE))?;
@@ -112,6 +129,7 @@ pub fn pretrain(
             return Err(Error::Interrupted);
         }
     }
+    keep(steps)?;
     let weights = net.weights(gpu)?;
     save(gpu, config, weights.clone(), None, steps)?;
     let accuracy = accuracy(gpu, &graph, &weights, config.precision, &test)?;
@@ -125,6 +143,17 @@ pub fn pretrain(
     save(gpu, config, weights, Some(accuracy), steps)?;
     finish(sink, config, Outcome::Complete, steps, started)?;
     Ok(accuracy)
+}
+
+/// What a checkpoint depends on.
+fn identity(config: &PretrainConfig, steps: u64, adapter: &str) -> String {
+    let PretrainConfig { model, dataset, batch_size, lr, momentum, weight_decay, .. } = config;
+    let PretrainConfig { schedule, augment, precision, seed, .. } = config;
+    format!(
+        "{model} on {dataset}: {steps} steps of {batch_size} images at {lr} ({schedule:?}), momentum \
+         {momentum}, decay {weight_decay}, augmentation {augment:?}, {precision} bits, seed {seed}, on \
+         {adapter}"
+    )
 }
 
 /// What is about to run, in a few lines.

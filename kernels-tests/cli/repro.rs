@@ -1,0 +1,116 @@
+//! The paper's experiments in small: every base network and every generator once, with random weights.
+use super::{Ended, Place};
+use serde_json::Value;
+use std::{fs, time::Instant};
+
+fn results(place: &Place) -> Value {
+    serde_json::from_str(&fs::read_to_string(place.path("out/results.json")).unwrap()).unwrap()
+}
+
+/// The acceptance test: it must take less than three minutes on two cores without a GPU.
+#[test]
+fn every_base_and_every_generator_of_cifar10_once() {
+    let place = Place::new();
+    let began = Instant::now();
+    let smoke = "repro cifar10 --smoke --data-dir none --out out";
+    // Ctrl-C when the first cell is done, where there is one; then it goes on.
+    #[cfg(unix)]
+    {
+        let ended = stopped_at(&place, smoke, "out/cells/resnet18/ConvL-ber0.01/eval.json");
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert!(ended.stderr.contains("the same command goes on"), "{ended:?}");
+        let there = results(&place);
+        assert!((0..6).contains(&there["done"].as_u64().unwrap()), "{there}");
+    }
+    let ended = place.run(smoke);
+    if cfg!(unix) {
+        assert!(!ended.stderr.contains("cell 1 of 6"), "made again: {}", ended.stderr);
+    }
+    let table = ended.done();
+    println!("cifar10 --smoke in {:.0} s", began.elapsed().as_secs_f64());
+    assert!(table.contains("SMOKE RUN: these numbers mean nothing"), "{table}");
+    let found = results(&place);
+    assert_eq!((&found["done"], &found["complete"]), (&6.into(), &false.into()));
+    let cells = found["cells"].as_array().unwrap();
+    let names = |what: &str| {
+        let mut names: Vec<&str> = cells.iter().map(|c| c[what].as_str().unwrap()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    assert_eq!(names("base"), ["resnet18", "resnet50", "vgg11", "vgg16", "vgg19"]);
+    let generators = ["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS"];
+    assert_eq!(names("generator"), generators);
+    let (printed, number) = (&cells[0]["paper"], |v: &Value| v.as_f64().unwrap());
+    assert_eq!((number(&printed["ca"]), number(&printed["pa"]["std"])), (92.6, 12.4));
+    for cell in cells {
+        let less = number(&cell["ours"]["pa_nf"]["mean"]) - number(&cell["paper"]["pa_nf"]["mean"]);
+        assert_eq!(number(&cell["difference"]["pa_nf"]["mean"]), less, "{cell}");
+    }
+    let page = fs::read_to_string(place.path("out/results.md")).unwrap();
+    assert!(page.contains("SMOKE RUN") && page.contains("| resnet18/ConvL-ber0.01 |"), "{page}");
+
+    // The third time nothing is left to do, and the results are the same.
+    let again = place.run(&format!("{smoke} --json"));
+    assert!(!again.stderr.contains("cell ") && !again.stderr.contains("training"), "{again:?}");
+    assert_eq!(serde_json::from_str::<Value>(&again.done()).unwrap(), found);
+    let other = ["other settings", "faults", "another --out"];
+    place.run(&format!("{smoke} --faults flip")).refused(1, &other);
+    place
+        .run("repro lambda --smoke --data-dir none --out out")
+        .refused(2, &["--out", "the results of cifar10", "--artefacts"]);
+}
+
+/// Starts `line`, presses Ctrl-C when there is `file`, and waits for its end.
+#[cfg(unix)]
+fn stopped_at(place: &Place, line: &str, file: &str) -> Ended {
+    use std::{
+        process::{Command, Stdio},
+        thread,
+        time::Duration,
+    };
+    let mut child = place.nf(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while !place.path(file).exists() && child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(180), "no {file}");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success(), "{:?}", child.wait_with_output());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[test]
+fn tables_and_cells_are_listed() {
+    let place = Place::new();
+    let tables = place.run("repro --list").done();
+    assert!(tables.contains("cifar10") && tables.contains("Tables 25, 26"), "{tables}");
+    let cells = place.run("repro cifar10 --list --only *0.005").done();
+    assert_eq!(cells.lines().count(), 30);
+    assert!(cells.lines().any(|line| line == "vgg19/UNetS-ber0.005"), "{cells}");
+    let cells = place.run("repro transfer --list").done();
+    assert_eq!(cells.lines().filter(|line| line.contains("cannot be run")).count(), 20);
+}
+
+#[test]
+fn what_cannot_be_reproduced() {
+    let place = Place::new();
+    let here = place.files();
+    place.run("repro").no_usage("<TABLE>");
+    place.run("repro cifar10 --smoke --epochs 3").no_usage("--epochs");
+    for (line, code, says) in [
+        ("repro cifer10", 2, ["unknown table", "did you mean cifar10?"]),
+        ("repro cifar10 --data-dir none", 2, ["cifar10 is not in none", "data fetch cifar10"]),
+        ("repro imagenet10 --data-dir none", 2, ["no folder none/imagenet10", "train/CLASS/IMAGE"]),
+        ("repro uip --only resnet18/Conv*", 2, ["no cell of uip", "repro uip --list"]),
+        ("repro uip --smoke --faults flop", 2, ["unknown fault model", "did you mean flip?"]),
+        ("repro uip --seeds 8..5 --data-dir none", 2, ["--seeds", "50000..50010"]),
+        ("repro uip --steps 0 --data-dir none", 2, ["--steps: 0", "from 1 up"]),
+        ("repro uip --hours 0", 2, ["--hours: 0", "--hours 7.5"]),
+    ] {
+        place.run(line).refused(code, &says);
+    }
+    assert_eq!(place.files(), here);
+}

@@ -1,0 +1,222 @@
+//! `nf-gpu repro`.
+
+use super::{gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
+use crate::{
+    data::{self, DEFAULT_DIR},
+    error::{Error, Result},
+    report::{self, Console, Event, Sink, console::Verbosity},
+    repro::{self, Plan, Settings, State, TABLES, Table},
+};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `nf-gpu repro`.
+#[derive(Args, Debug)]
+pub struct ReproArgs {
+    /// The table (see --list)
+    #[arg(value_name = "TABLE", required_unless_present = "list")]
+    table: Option<String>,
+    /// List the tables, or the cells of TABLE; nothing runs
+    #[arg(long)]
+    list: bool,
+    /// Test the machinery: random base networks, two images, one copy, one step; each base network and each
+    /// generator once. The numbers mean nothing
+    #[arg(long, conflicts_with_all = ["epochs", "steps", "base_epochs", "base_steps", "images", "seeds",
+                                      "batch_size", "bases"])]
+    smoke: bool,
+    /// Only cells whose name matches, as in 'resnet18/ConvL*'
+    #[arg(long, value_name = "GLOB")]
+    only: Option<String>,
+    /// Folder of everything that comes out (default: runs/repro-TABLE)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Folder of base networks and generators, which several tables can share (default: that of --out)
+    #[arg(long, value_name = "DIR")]
+    artefacts: Option<PathBuf>,
+    /// Use the base networks DIR/MODEL-DATASET.safetensors that are there
+    #[arg(long, value_name = "DIR")]
+    bases: Option<PathBuf>,
+    /// Where data sets are (imagenet10: the folder of that name in it, with train/CLASS/IMAGE and
+    /// test/CLASS/IMAGE)
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    data_dir: PathBuf,
+    /// Passes over the training set for a generator (default: the paper's 150)
+    #[arg(long, value_name = "N", conflicts_with = "steps")]
+    epochs: Option<u64>,
+    /// Steps for a generator, instead of epochs
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Passes over the training set for a base network (default: 100, as the paper's code)
+    #[arg(long, value_name = "N", conflicts_with = "base_steps")]
+    base_epochs: Option<u64>,
+    /// Steps for a base network, instead of epochs
+    #[arg(long, value_name = "N")]
+    base_steps: Option<u64>,
+    /// Images per step, for generators and base networks (default: 256; imagenet10: 64 and 32)
+    #[arg(long, value_name = "N")]
+    batch_size: Option<u32>,
+    /// The first N test images (default: all)
+    #[arg(long, value_name = "N")]
+    images: Option<usize>,
+    /// Seeds of the fault maps of evaluations (default: the paper's 50000..50010)
+    #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
+    seeds: Option<String>,
+    /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code)
+    #[arg(long, value_name = "MODEL", default_value = "reference")]
+    faults: String,
+    /// End after so many hours, at a checkpoint; the same command goes on
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    hours: Option<f64>,
+    /// Seed of everything random in training
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    gpu: GpuArgs,
+    /// Print the results as one JSON document
+    #[arg(long)]
+    json: bool,
+    /// No progress and no messages
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Runs the experiments of a table, or lists them.
+///
+/// # Errors
+/// An unknown table, or those of [`repro::run`].
+pub fn run(args: &ReproArgs) -> Result<()> {
+    let Some(name) = &args.table else { return output::print(&tables()?) };
+    let table = repro::table(name)?;
+    let settings = args.settings(table)?;
+    settings.checked()?;
+    let plan = Plan::new(table, args.only.as_deref(), &settings)?;
+    if args.list {
+        return output::print(&cells(&plan));
+    }
+    is_there(&plan, &settings)?;
+    interrupt::watch();
+    let gpu = args.gpu.open(args.quiet)?;
+    let mut sink = PerTraining::new(args.quiet);
+    let outcome = repro::run(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;
+    let results = outcome.results;
+    if args.json {
+        output::print(&results.to_json())?;
+    } else {
+        output::print(&results.to_text())?;
+    }
+    if outcome.out_of_time {
+        let left = results.in_state(State::NotRun).count();
+        sink.event(&Event::Note(format!(
+            "the hours are used up; {left} cells are left: the same command goes on with them"
+        )))?;
+    }
+    let files = settings.out.join("results.json, results.md");
+    sink.event(&Event::Note(format!("written to {}", files.display())))?;
+    outcome.failure.map_or(Ok(()), Err)
+}
+
+impl ReproArgs {
+    fn settings(&self, table: &Table) -> Result<Settings> {
+        let paper = Settings::default();
+        let smoke = if self.smoke { "-smoke" } else { "" };
+        let own = || PathBuf::from(format!("runs/repro-{}{smoke}", table.name));
+        let out = self.out.clone().unwrap_or_else(own);
+        let settings = Settings {
+            artefacts: self.artefacts.clone().unwrap_or_else(|| out.clone()),
+            out,
+            bases: self.bases.clone(),
+            data_dir: self.data_dir.clone(),
+            faults: self.faults.clone(),
+            seeds: self.seeds.as_deref().map_or(Ok(paper.seeds), parse_seeds)?,
+            images: self.images,
+            epochs: self.epochs.unwrap_or(paper.epochs),
+            steps: self.steps,
+            base_epochs: self.base_epochs.unwrap_or(paper.base_epochs),
+            base_steps: self.base_steps,
+            batch_size: self.batch_size,
+            seed: self.seed,
+            hours: self.hours,
+            smoke: false,
+        };
+        Ok(if self.smoke { settings.smoke() } else { settings })
+    }
+}
+
+/// The tables and what they need.
+fn tables() -> Result<String> {
+    let width = TABLES.iter().map(|t| t.title.len()).max().unwrap_or(0);
+    let mut list = report::Table::new(["table", "data set", "cells", "bases", "trainings", ""]);
+    for table in TABLES {
+        let plan = Plan::new(table, None, &Settings::default())?;
+        let count = |n: usize| n.to_string();
+        list.row([
+            table.name.to_owned(),
+            table.dataset.to_owned(),
+            count(plan.cells.len()),
+            count(plan.bases.len()),
+            count(plan.trainings.len()),
+            // Padded: the table aligns it to the right.
+            format!("{:<width$}", table.title),
+        ]);
+    }
+    Ok(format!(
+        "{list}\nTables share base networks and generators with --artefacts. Not here: the paper's adversarial \
+         studies (Tables 25, 26).\n"
+    ))
+}
+
+/// The cells of a table.
+fn cells(plan: &Plan) -> String {
+    let mut text = String::new();
+    for planned in &plan.cells {
+        text += &planned.cell.id();
+        text += &planned
+            .training
+            .err()
+            .map_or(String::new(), |why| format!("  (cannot be run: {why})"));
+        text += "\n";
+    }
+    text
+}
+
+/// Refuses a data set that is not there before anything else, with how to get it.
+fn is_there(plan: &Plan, settings: &Settings) -> Result<()> {
+    let dir = &settings.data_dir;
+    if data::is_folder(&plan.dataset) {
+        return Ok(());
+    }
+    let (what, hint) = match data::info(&plan.dataset) {
+        Ok(info) if data::is_here(info.name, dir)? => return Ok(()),
+        Ok(info) => (
+            format!("{} is not in {}", info.name, dir.display()),
+            format!("run `nf-gpu data fetch {}`, or say where it is", info.name),
+        ),
+        Err(_) => (
+            format!("there is no folder {}", plan.dataset),
+            "put the images there, as train/CLASS/IMAGE and test/CLASS/IMAGE".to_owned(),
+        ),
+    };
+    Err(Error::argument("--data-dir", what, hint))
+}
+
+/// A console of its own for each training: with the end of one its progress bar goes.
+struct PerTraining {
+    verbosity: Verbosity,
+    console: Console,
+}
+
+impl PerTraining {
+    fn new(quiet: bool) -> Self {
+        let verbosity = if quiet { Verbosity::Quiet } else { Verbosity::Normal };
+        Self { verbosity, console: Console::stderr(verbosity) }
+    }
+}
+
+impl Sink for PerTraining {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        if matches!(event, Event::Started(_)) {
+            self.console = Console::stderr(self.verbosity);
+        }
+        self.console.event(event)
+    }
+}

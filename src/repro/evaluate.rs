@@ -1,0 +1,100 @@
+//! The evaluation of one cell.
+
+use super::cell::{Accuracies, MeanStd};
+use crate::{
+    data::ImageSet,
+    error::Result,
+    eval::{Details, Journal, Named, Request, Subject, document, measure},
+    fault::Faults,
+    files::{Weights, sha256},
+    gpu::Gpu,
+    models,
+    report::eval_json::{Document, Evaluation, Spread},
+    train::BaseNet,
+};
+use std::path::Path;
+
+/// Images of an evaluation batch.
+const BATCH: u32 = 100;
+
+/// What a cell asks of its evaluation.
+#[derive(Clone, Debug)]
+pub(super) struct Conditions<'a> {
+    /// Bits per stored weight of the base network.
+    pub(super) bits: u32,
+    /// The fault model and its rate.
+    pub(super) faults: Faults,
+    /// Seeds of the fault maps.
+    pub(super) seeds: &'a [u64],
+    /// Number of test images.
+    pub(super) images: usize,
+}
+
+impl Conditions<'_> {
+    /// What of an evaluation is not as asked for, such as `images 100 there, 10000 wanted`.
+    pub(super) fn missed_by(&self, e: &Evaluation) -> Option<String> {
+        let differs = |what: &str, there: String, wanted: String| {
+            (there != wanted).then(|| format!("{what} {there} there, {wanted} wanted"))
+        };
+        let Some(p) = e.perturbed.first().filter(|_| e.perturbed.len() == 1) else {
+            return Some(format!("{} rates there, 1 wanted", e.perturbed.len()));
+        };
+        let Faults { model, ber, .. } = &self.faults;
+        differs("faults", p.faults.clone(), model.to_string())
+            .or_else(|| differs("BER", p.ber.to_string(), ber.to_string()))
+            .or_else(|| differs("bits", e.precision.to_string(), self.bits.to_string()))
+            .or_else(|| differs("images", e.dataset.images.to_string(), self.images.to_string()))
+            .or_else(|| differs("seeds", format!("{:?}", p.seeds), format!("{:?}", self.seeds)))
+    }
+}
+
+/// Measures a base network behind the generator in a file, map by map, and writes the document to `out`;
+/// `stop` ends it, and what was measured until then is kept beside `out`.
+pub(super) fn evaluate(
+    gpu: &Gpu,
+    (base, generator, set): (&BaseNet, &Path, &ImageSet),
+    conditions: &Conditions<'_>,
+    out: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Result<Evaluation> {
+    let weights = Weights::load(generator)?;
+    let graph = models::generator(weights.meta("model").unwrap_or_default(), base.side())?;
+    graph.check(&weights)?;
+    let Conditions { bits, faults, seeds, images } = conditions;
+    base.can_have(faults, *bits)?;
+    let generator = sha256(generator)?;
+    let subject = Subject {
+        base: (&base.graph, &base.weights),
+        generator: Some((&graph, &weights)),
+        generator_id: &generator,
+        set,
+        precision: *bits,
+        batch: BATCH,
+    };
+    let faults = std::slice::from_ref(faults);
+    let request = Request { subject, faults, seeds, keep_logits: false };
+    let (model, adapter) = (&base.sha256, gpu.report().line());
+    let identity = format!("repro: {model} at {bits} bits on {images} images on {adapter}");
+    let mut journal = Journal::open(out.with_extension("journal"), &identity)?;
+    let measured = measure(gpu, &request, &mut journal, &mut |_| !stop())?;
+    let base = Named { name: &base.model, sha256: &base.sha256 };
+    let behind = Some(Named { name: &graph.name, sha256: &generator });
+    let details = Details { classes: true, ..Details::default() };
+    let e = document(gpu, &request, base, behind, &measured, details);
+    Document::new(vec![e.clone()]).save(out)?;
+    journal.remove()?;
+    Ok(e)
+}
+
+/// The numbers of an evaluation as a table has them.
+pub(super) fn accuracies(e: &Evaluation) -> Accuracies {
+    let spread = |s: &Spread| MeanStd { mean: s.mean, std: Some(s.std) };
+    let p = e.perturbed.first();
+    Accuracies {
+        ca: Some(e.clean.accuracy),
+        pa: p.map(|p| spread(&p.accuracy)),
+        ca_nf: e.clean.accuracy_nf,
+        pa_nf: p.and_then(|p| p.accuracy_nf.as_ref()).map(spread),
+        rp: p.and_then(|p| p.recovery),
+    }
+}

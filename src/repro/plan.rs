@@ -1,0 +1,286 @@
+//! What a table needs: which base networks, which generators, which evaluations.
+
+use super::{cell::Cell, settings::Settings, table::Table};
+use crate::{
+    data::{self, DatasetInfo},
+    error::{Error, Result},
+    fault::matches,
+    models,
+};
+use std::collections::BTreeSet;
+
+/// The data set of smoke runs where the real one is not there.
+const SAMPLE: &str = "fashion-sample";
+/// Side of the images of the folder that is no known data set.
+const IMAGENET10: &str = "imagenet10";
+
+/// Generators to be trained; cells of several tables share one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// The base network in front of which it is trained.
+    pub base: String,
+    /// The generator.
+    pub generator: String,
+    /// Probability of a faulty cell.
+    pub ber: f64,
+    /// Weight of the perturbed copies' loss.
+    pub lambda: f64,
+    /// Perturbed copies per step.
+    pub copies: u32,
+}
+
+/// A cell and what it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedCell {
+    /// The cell.
+    pub cell: Cell,
+    /// The base network that is evaluated: an index of [`Plan::bases`].
+    pub base: usize,
+    /// The generator in front: an index of [`Plan::trainings`]; or why it cannot be trained.
+    pub training: std::result::Result<usize, &'static str>,
+}
+
+/// What a table needs. Base networks and generators come once each, whoever uses them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The table.
+    pub table: &'static Table,
+    /// Its data set as training takes it: a name, or the path of a folder.
+    pub dataset: String,
+    /// The data set's name, for files and people.
+    pub dataset_name: String,
+    /// Base networks by model, in the order of their first use.
+    pub bases: Vec<String>,
+    /// Generators, in the order of their first use.
+    pub trainings: Vec<Training>,
+    /// Cells, in the paper's order.
+    pub cells: Vec<PlannedCell>,
+    /// The pattern that chose the cells.
+    pub only: Option<String>,
+}
+
+impl Plan {
+    /// Plans a table: all cells, or those whose names match `only` (`*` any text, `?` any character;
+    /// case does not matter). A smoke run takes as few of them as have every base network, generator,
+    /// lambda and precision once.
+    ///
+    /// # Errors
+    /// No cell matches, or a folder's name is not Unicode.
+    pub fn new(table: &'static Table, only: Option<&str>, settings: &Settings) -> Result<Self> {
+        let mut cells = table.cells()?;
+        if let Some(pattern) = only {
+            let lower = pattern.to_lowercase();
+            cells.retain(|cell| matches(&lower, &cell.id().to_lowercase()));
+            if cells.is_empty() {
+                let what = format!("no cell of {} matches {pattern:?}", table.name);
+                let hint = format!("`nf-gpu repro {} --list` names them", table.name);
+                return Err(Error::argument("--only", what, hint));
+            }
+        }
+        let (dataset, dataset_name) = dataset(table, settings)?;
+        if settings.smoke {
+            cells = few(cells);
+        }
+        let large = dataset_name == IMAGENET10;
+        let mut plan = Self {
+            table,
+            dataset,
+            dataset_name,
+            bases: Vec::new(),
+            trainings: Vec::new(),
+            cells: Vec::new(),
+            only: only.map(str::to_owned),
+        };
+        for cell in cells {
+            plan.add(cell, large, settings.smoke);
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, cell: Cell, large: bool, smoke: bool) {
+        let base = index(&mut self.bases, model(&cell.base, large));
+        let training = match &cell.sources[..] {
+            [source] => {
+                let training = Training {
+                    base: model(source, large),
+                    generator: cell.generator.clone(),
+                    ber: cell.train_ber,
+                    lambda: cell.lambda,
+                    copies: if smoke { 1 } else { cell.copies },
+                };
+                index(&mut self.bases, training.base.clone());
+                Ok(index(&mut self.trainings, training))
+            }
+            _ => Err("its generator is trained on two base networks at once, which `train` cannot"),
+        };
+        self.cells.push(PlannedCell { cell, base, training });
+    }
+
+    /// Rows and columns of the images.
+    ///
+    /// # Errors
+    /// None for a plan of known base networks.
+    pub fn side(&self) -> Result<u32> {
+        self.bases.first().map_or(Ok(32), |model| Ok(models::base_info(model)?.side))
+    }
+}
+
+/// Where the item is in the list, at its end if it was not there.
+fn index<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|known| *known == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
+}
+
+/// The network that the paper means: for ImageNet-10 the variants of its code.
+fn model(paper: &str, large: bool) -> String {
+    match paper {
+        "resnet18" if large => "resnet18-224-norelu".into(),
+        _ if large => format!("{paper}-224"),
+        _ => paper.to_owned(),
+    }
+}
+
+/// The data set as training takes it, and its name.
+fn dataset(table: &Table, settings: &Settings) -> Result<(String, String)> {
+    let name = table.dataset.to_owned();
+    let real = if name == IMAGENET10 {
+        let folder = settings.data_dir.join(&name);
+        let what = || Error::argument("--data-dir", "it is not Unicode", "rename the folder");
+        folder.to_str().ok_or_else(what)?.to_owned()
+    } else {
+        name.clone()
+    };
+    let here = data::is_folder(&real)
+        || data::known().any(|info: &DatasetInfo| info.name == real)
+            && data::is_here(&real, &settings.data_dir)?;
+    if settings.smoke && !here {
+        return Ok((SAMPLE.to_owned(), SAMPLE.to_owned()));
+    }
+    Ok((real, name))
+}
+
+/// As few cells as have every base network, generator, lambda and precision once: first those that are
+/// new in most ways.
+fn few(cells: Vec<Cell>) -> Vec<Cell> {
+    let traits = |cell: &Cell| -> BTreeSet<String> {
+        let bases = cell.sources.iter().chain([&cell.base]).map(|base| format!("base {base}"));
+        let others = [
+            format!("generator {}", cell.generator),
+            format!("lambda {}", cell.lambda),
+            format!("{} bits", cell.bits),
+        ];
+        bases.chain(others).collect()
+    };
+    let mut rest: Vec<Cell> = cells.into_iter().filter(|c| c.sources.len() == 1).collect();
+    let (mut seen, mut chosen) = (BTreeSet::new(), Vec::new());
+    loop {
+        let new = |cell: &Cell| traits(cell).difference(&seen).count();
+        // The first of those with most: max_by_key would take the last.
+        let best = (0..rest.len()).rev().max_by_key(|&i| new(&rest[i]));
+        let Some(best) = best.filter(|&i| new(&rest[i]) > 0) else { return chosen };
+        let cell = rest.remove(best);
+        seen.extend(traits(&cell));
+        chosen.push(cell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repro::{TABLES, table};
+
+    fn plan(name: &str, only: Option<&str>, settings: &Settings) -> Plan {
+        Plan::new(table(name).unwrap(), only, settings).unwrap()
+    }
+
+    #[test]
+    fn a_table_needs_so_much() {
+        let paper = Settings::default();
+        let counts = TABLES.iter().map(|t| {
+            let plan = plan(t.name, None, &paper);
+            let run = plan.cells.iter().filter(|c| c.training.is_ok()).count();
+            (t.name, (plan.bases.len(), plan.trainings.len(), run))
+        });
+        assert_eq!(
+            counts.collect::<Vec<_>>(),
+            [
+                ("cifar10", (5, 60, 60)),
+                ("gtsrb", (5, 60, 60)),
+                ("imagenet10", (5, 30, 30)),
+                ("cifar100", (5, 90, 90)),
+                // Two surrogates, two generators, trained at 1.5 % and at 1 %.
+                ("transfer", (5, 8, 76)),
+                ("transfer-gtsrb", (5, 8, 76)),
+                ("transfer-cifar100", (5, 8, 92)),
+                // Seven precisions share the generators trained for 8 bits.
+                ("precision", (2, 8, 56)),
+                ("precision-gtsrb", (2, 8, 56)),
+                ("precision-imagenet10", (2, 4, 28)),
+                ("lambda", (2, 10, 10)),
+                ("copies", (1, 10, 10)),
+                ("uip", (5, 10, 10)),
+            ]
+        );
+    }
+
+    #[test]
+    fn cells_of_several_tables_share_their_generators() {
+        let paper = Settings::default();
+        let all = plan("cifar10", None, &paper).trainings;
+        for (name, shared) in
+            [("precision", 8), ("transfer", 4), ("lambda", 2), ("copies", 2), ("uip", 0)]
+        {
+            let own = plan(name, None, &paper).trainings;
+            assert_eq!(own.iter().filter(|t| all.contains(t)).count(), shared, "{name}");
+        }
+        let large = plan("imagenet10", None, &paper);
+        assert_eq!(large.bases[0], "resnet18-224-norelu");
+        assert_eq!((large.bases[4].as_str(), large.side().unwrap()), ("vgg19-224", 224));
+    }
+
+    #[test]
+    fn a_smoke_run_has_everything_once() {
+        let smoke = Settings { data_dir: "nowhere".into(), ..Settings::default() }.smoke();
+        let names = |name: &str| -> Vec<String> {
+            plan(name, None, &smoke).cells.iter().map(|c| c.cell.id()).collect()
+        };
+        assert_eq!(
+            names("cifar10"),
+            [
+                "resnet18/ConvL-ber0.01",
+                "resnet50/ConvS-ber0.01",
+                "vgg11/DeConvL-ber0.01",
+                "vgg16/DeConvS-ber0.01",
+                "vgg19/UNetL-ber0.01",
+                "resnet18/UNetS-ber0.01",
+            ]
+        );
+        for t in TABLES {
+            let (few, all) = (plan(t.name, None, &smoke), table(t.name).unwrap().cells().unwrap());
+            assert_eq!((few.dataset.as_str(), few.side().unwrap()), ("fashion-sample", 32));
+            for cell in &all {
+                let has = |same: &dyn Fn(&Cell) -> bool| few.cells.iter().any(|c| same(&c.cell));
+                assert!(
+                    has(&|c| c.base == cell.base || c.sources.contains(&cell.base)),
+                    "{cell:?}"
+                );
+                assert!(has(&|c| c.generator == cell.generator), "{cell:?}");
+                assert!(has(&|c| c.lambda == cell.lambda) && has(&|c| c.bits == cell.bits));
+            }
+            assert!(few.cells.len() <= 10, "{}: {}", t.name, few.cells.len());
+        }
+    }
+
+    #[test]
+    fn only_some_cells() {
+        let paper = Settings::default();
+        let of = |only| plan("cifar10", Some(only), &paper);
+        let some = of("resnet18/ConvL*");
+        assert_eq!((some.bases.len(), some.trainings.len(), some.cells.len()), (1, 2, 2));
+        assert_eq!(of("VGG??/*0.005").cells.len(), 18);
+        let none = Plan::new(table("cifar10").unwrap(), Some("resnet20*"), &paper).unwrap_err();
+        assert_eq!(none.exit_code(), 2);
+    }
+}

@@ -1,0 +1,99 @@
+//! What an artefact was made with, and whether that is what is wanted now.
+
+use crate::{
+    error::{Error, Result},
+    files::atomic,
+};
+use serde::Serialize;
+use std::{fs, path::Path};
+use toml::{Table, Value};
+
+/// Settings that do not change what comes out: places, and what only costs time or memory.
+const OF_NO_MATTER: [&str; 10] = [
+    "base",
+    "out",
+    "data_dir",
+    "dataset", // the artefact's name says which; its folder may move
+    "checkpoint",
+    "micro_batch",
+    "eval_every",
+    "checkpoint_every",
+    "images",
+    "preset",
+];
+
+/// Settings as a table, in the order of their names.
+///
+/// # Errors
+/// [`Error::Shape`]: they cannot be written as TOML.
+pub(super) fn table(settings: &impl Serialize) -> Result<Table> {
+    Table::try_from(settings).map_err(|e| Error::Shape(format!("settings as TOML: {e}")))
+}
+
+/// Writes a recipe.
+///
+/// # Errors
+/// [`Error::Write`].
+pub(super) fn save(path: &Path, recipe: &Table) -> Result<()> {
+    atomic::write(path, format!("# nf-gpu repro ({})\n{recipe}", env!("NF_COMMIT")))
+}
+
+/// Refuses an artefact that was made in another way; `path` holds its recipe.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Format`] naming what differs.
+pub(super) fn check(path: &Path, wanted: &Table) -> Result<()> {
+    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    let hint = "use another --out (or --artefacts), or delete what was made before";
+    let there: Table = toml::from_str(&text)
+        .map_err(|e| Error::format(path, format!("no settings: {}", e.message()), hint))?;
+    let differences = differences(&there, wanted);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let what = format!("it was made under other settings: {}", differences.join("; "));
+    Err(Error::format(path, what, hint))
+}
+
+/// `epochs 3 there, 150 wanted`, for every setting that matters.
+fn differences(there: &Table, wanted: &Table) -> Vec<String> {
+    let say = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+    let mut names: Vec<&String> = there.keys().chain(wanted.keys()).collect();
+    names.sort();
+    names.dedup();
+    names.retain(|name| !OF_NO_MATTER.contains(&name.as_str()));
+    // With steps, epochs do not count.
+    if there.contains_key("steps") && wanted.contains_key("steps") {
+        names.retain(|name| *name != "epochs");
+    }
+    let differ = names.into_iter().filter(|&name| there.get(name) != wanted.get(name));
+    differ
+        .map(|name| {
+            format!("{name} {} there, {} wanted", say(there.get(name)), say(wanted.get(name)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_matters_must_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        let recipe = |text: &str| -> Table { toml::from_str(text).unwrap() };
+        save(&path, &recipe("epochs = 3\nlr = 0.1\nout = 'x'")).unwrap();
+        check(&path, &recipe("epochs = 3\nlr = 0.1\nout = 'elsewhere'\nimages = 5")).unwrap();
+        let error = check(&path, &recipe("epochs = 150\nlr = 0.1\nseed = 1")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.ends_with("epochs 3 there, 150 wanted; seed nothing there, 1 wanted"),
+            "{text}"
+        );
+        assert!(error.hint().unwrap().contains("another --out"));
+        save(&path, &recipe("epochs = 3\nsteps = 7")).unwrap();
+        check(&path, &recipe("epochs = 4\nsteps = 7")).unwrap();
+        assert!(check(&path, &recipe("epochs = 3")).is_err());
+    }
+}
