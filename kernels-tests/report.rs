@@ -168,7 +168,7 @@ fn a_full_document_has_every_section_and_chart() {
     one.perturbed.truncate(1);
     one.perturbed[0].energy = None;
     let text = page::page(&[Source::new("x.json", vec![one])], Some("A title & more"));
-    for absent in ["against faulty cells", "against energy", "nergy saved", "Energy of"] {
+    for absent in ["against faulty cells", "against energy", "energy saved", "Energy of"] {
         assert!(!text.contains(absent), "{absent}");
     }
     assert!(text.contains("<h1>A title &amp; more</h1>"));

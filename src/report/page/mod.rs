@@ -20,12 +20,16 @@ pub use source::Source;
 
 use std::{fmt::Display, path::Path};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use html::Html;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, Result},
     files::atomic,
 };
+
+const STYLE: &str = include_str!("style.css");
 
 /// Writes the page, whole or not at all. Without a `title` it is named after what it shows.
 ///
@@ -51,7 +55,7 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
         h.element("head", &[], |h| {
             h.empty("meta", &[("charset", &"utf-8")]);
             // Nothing is run and nothing is fetched, whatever the files of a run say.
-            let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+            let policy = policy();
             let policy: [(&str, &dyn Display); 2] =
                 [("http-equiv", &"Content-Security-Policy"), ("content", &policy)];
             h.empty("meta", &policy);
@@ -63,7 +67,7 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
             // No request of its own, not even for an icon.
             h.empty("link", &[("rel", &"icon"), ("href", &"data:,")]);
             h.leaf("title", &[], &title);
-            h.element("style", &[], |h| h.trusted(include_str!("style.css")));
+            h.element("style", &[], |h| h.trusted(STYLE));
         });
         h.element("body", &[], |h| {
             h.element("main", &[], |h| {
@@ -82,6 +86,14 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
         });
     });
     format!("<!DOCTYPE html>\n{}", h.into_text())
+}
+
+/// What a browser may do with the page: use its own style, known by its hash, and pictures in it.
+fn policy() -> String {
+    // A browser ends every line with a line feed, however the file was checked out.
+    let hash = Sha256::digest(STYLE.replace("\r\n", "\n"));
+    let hash = STANDARD.encode(hash);
+    format!("default-src 'none'; style-src 'sha256-{hash}'; img-src data:")
 }
 
 fn named(entries: &[entry::Entry<'_>], sources: &[Source]) -> String {

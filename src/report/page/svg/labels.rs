@@ -67,7 +67,7 @@ mod tests {
     fn names_are_apart_and_within_or_left_out() {
         let scale = Scale::Linear { low: 0.0, high: 1.0 };
         let frame = Frame::inside((400.0, 300.0), scale, scale);
-        let points = [(200.0, 100.0), (205.0, 100.0), (210.0, 100.0), (380.0, 100.0)];
+        let points = [(150.0, 100.0), (180.0, 100.0), (185.0, 100.0), (380.0, 100.0)];
         let mut labels = Labels::new(&frame, &points);
         let mut h = Html::default();
         for at in points {
@@ -82,7 +82,7 @@ mod tests {
             }
         }
         let before = labels.taken.len();
-        labels.write(&mut h, (200.0, 100.0), &"x".repeat(100));
+        labels.write(&mut h, (150.0, 100.0), &"x".repeat(100));
         assert_eq!(labels.taken.len(), before, "no room");
     }
 }
