@@ -1,7 +1,9 @@
 //! Effective rates of flipped bits over twenty chips: those of the theory, and no bit position favoured.
+#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 use super::cli::random_base;
 use nf_gpu::{
     fault::{FaultModel, Faults},
+    files::Weights,
     models,
     nn::{count_flips, stored_layers},
 };
@@ -61,6 +63,24 @@ fn every_models_effective_rate_is_its_theory_and_no_bit_is_favoured() {
                 );
             }
         }
+    }
+}
+
+/// Flips that were counted elsewhere, of a network that is not part of this repository.
+#[test]
+fn flips_of_the_shared_resnet20_are_those_counted_elsewhere() {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/models/resnet20-cifar10.safetensors");
+    if !std::path::Path::new(path).exists() {
+        eprintln!("skipped: the network is not part of this repository");
+        return;
+    }
+    let weights = Weights::load(path).unwrap();
+    let graph = models::base("resnet20", 10, None).unwrap();
+    for (seed, ber, flips) in [(7, 0.005, 5_401), (50_000, 0.01, 11_669)] {
+        let faults = Faults::new(FaultModel::Reference, ber).unwrap();
+        let counted = count_flips((&graph, &weights), 8, &faults, seed).unwrap();
+        assert_eq!(counted.iter().map(|f| f.total).sum::<u64>(), flips);
     }
 }
 

@@ -254,7 +254,7 @@ fn numbers_that_are_none_and_lists_that_are_short_break_nothing() {
             let energy = p.energy.as_mut().unwrap();
             (energy.saving_percent, energy.energy_per_access) = (value, Some(value));
             p.classes =
-                Some(ClassCounts { accuracy: vec![value], confusion: vec![vec![], vec![]] });
+                Some(ClassCounts { accuracy: vec![Some(value)], confusion: vec![vec![], vec![]] });
         }
         let s = e.sensitivity.as_mut().unwrap();
         (s.clean, s.ber) = (value, value);

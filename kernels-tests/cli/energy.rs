@@ -126,9 +126,9 @@ fn the_least_energy_for_an_accuracy() {
     let chosen = "-> 0.83 0.01 stuck-at ConvL 88.00 % 75.29 to 100.00 0.8102";
     assert_eq!(line(&text, "->", 0), chosen);
     for says in [
-        "Least energy for at least 85 %: 0.83 Vnom (BER 0.01), with ConvL: 88.00 %, energy -19.0 %",
+        "Least energy for at least 85 %: 0.83 Vmin (BER 0.01), with ConvL: 88.00 %, energy -19.0 %",
         "Its interval begins below 85 %",
-        "Without a generator: 1 Vnom (BER 0), no generator: 92.60 %, energy +0.0 %",
+        "Without a generator: 1 Vmin (BER 0), no generator: 92.60 %, energy +0.0 %",
         "No voltage is known for the measured BER 0.005: see --points",
     ] {
         assert!(text.contains(says), "no {says:?} in {text}");
@@ -137,9 +137,9 @@ fn the_least_energy_for_an_accuracy() {
 
     // Half the accuracy needs no generator; more than the best is said to be out of reach.
     let text = run(&place, "energy --min-accuracy 35 both.json").done();
-    assert!(text.contains("0.83 Vnom (BER 0.01), no generator: 40.00 %, energy -30.6 %"), "{text}");
+    assert!(text.contains("0.83 Vmin (BER 0.01), no generator: 40.00 %, energy -30.6 %"), "{text}");
     let text = run(&place, "energy --min-accuracy 99 both.json").done();
-    let best = "No measured point reaches 99 %: the most accurate is 1 Vnom (BER 0), \
+    let best = "No measured point reaches 99 %: the most accurate is 1 Vmin (BER 0), \
                 no generator, 92.60 %";
     assert!(text.contains(best), "{text}");
     assert!(!text.contains("->"), "{text}");
@@ -154,8 +154,8 @@ fn the_least_energy_for_an_accuracy() {
     fs::write(place.path("mine.toml"), MINE).unwrap();
     save("one.json", vec![large]);
     let text = run(&place, "energy --min-accuracy 85 --points mine.toml one.json both.json").done();
-    assert!(text.contains("Not measured: 0.75 Vnom (BER 0.02), no generator."), "{text}");
-    assert!(text.contains("Not measured: 0.75 Vnom (BER 0.02), with ConvS (both.json)."), "{text}");
+    assert!(text.contains("Not measured: 0.75 Vmin (BER 0.02), no generator."), "{text}");
+    assert!(text.contains("Not measured: 0.75 Vmin (BER 0.02), with ConvS (both.json)."), "{text}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn a_record_makes_the_same_faulty_file_again() {
         ("--faults asymmetric --ber01 0.03 --ber10 0.001 --precision 5", "asymmetric"),
         ("--lot 3 --shared 0.5 --chip 12", "stuck-at"),
         ("--faults reference --chip 7", "reference"),
+        ("--ber 0.023513175376122398 --seed 3", "stuck-at"),
     ] {
         let inject =
             format!("inject --base base.safetensors {faults} --verify --out a.safetensors");
@@ -65,9 +66,26 @@ fn what_cannot_be_injected_is_refused_and_nothing_is_written() {
     let place = Place::new();
     place.run("inject --base base.safetensors --out faulty.safetensors").done();
     fs::write(place.path("no.json"), "{}").unwrap();
+    fs::write(place.path("one.csv"), format!("1{}\n", ",0".repeat(31))).unwrap();
     let before = place.files();
     for (line, code, says) in [
         ("inject --base base.safetensors --out base.safetensors", 2, "already --base"),
+        ("eval --base base.safetensors --images 5 --out base.safetensors", 2, "already --base"),
+        ("eval --base base.safetensors --out x.json --logits x.json", 2, "already --logits"),
+        (
+            "eval --base base.safetensors --fault-map one.csv --out one.csv",
+            2,
+            "already --fault-map",
+        ),
+        (
+            "inject --base base.safetensors --fault-map one.csv --out one.csv",
+            2,
+            "already --fault-map",
+        ),
+        ("eval --base base.safetensors --seeds 1,1", 2, "no second one"),
+        ("eval --base base.safetensors --ber 0.1,0.1", 2, "twice"),
+        ("eval --base base.safetensors --precision 9", 2, "9 bits"),
+        ("eval --base base.safetensors --faults reference --seeds 4294967295", 2, "no map"),
         ("inject --base faulty.safetensors --out x.safetensors", 1, "faults already"),
         ("eval --base faulty.safetensors", 1, "faults already"),
         ("inject --replay no.json --out x.safetensors", 1, "no fault record"),
@@ -208,6 +226,20 @@ fn a_study_takes_the_faults_apart() {
     assert_eq!(first.accuracy, of(&format!("--bits {others}")).accuracy);
     assert_eq!(first.share, 0.125);
     assert!(s.protected_layers[0].share < s.protected_layers[1].share);
+    // Parts are only what can fail, and what is protected of them is the rest of them.
+    let some = "--bits 0,6-7 --layers !classifier";
+    let study = one(&place.run(&format!("{eval} {some} --sensitivity --protect 1")).done());
+    let s = study.sensitivity.unwrap();
+    assert_eq!(s.everything, of(some).accuracy);
+    let names: Vec<&str> = s.bits.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["bit 0", "bit 6", "bit 7"]);
+    assert!(s.layers.len() == 4 && s.layers.iter().all(|l| !l.name.contains("classifier")));
+    assert_eq!(s.bits[2].accuracy, of("--bits 7 --layers !classifier").accuracy);
+    let first = &s.protected_bits[0];
+    let left = ["0", "6", "7"].into_iter().filter(|b| !first.name.ends_with(b));
+    let left = left.collect::<Vec<_>>().join(",");
+    assert_eq!(first.accuracy, of(&format!("--bits {left} --layers !classifier")).accuracy);
+    assert!((first.share - 1.0 / 3.0).abs() < 1e-9);
     let table =
         place.run("eval --base base.safetensors --seeds 1 --images 20 --sensitivity --protect");
     let table = table.done();

@@ -64,7 +64,12 @@ fn resumes(maps: &str) {
     let eval = |run: &str| fs::read_to_string(place.path(run).join("eval.json")).unwrap();
     assert_eq!(eval("stopped"), eval("whole"));
 
-    // The checkpoint of another base is refused, and the run stays as it is.
+    // One of other faults is refused, and one of another base, and the run stays as it is.
+    let config = place.path("stopped/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("bits = \"0-6\"\n{text}")).unwrap();
+    place.run("train --resume stopped").refused(1, &["another run"]);
+    fs::write(&config, text).unwrap();
     super::random_base("vgg-small", 2).save(place.path("base.safetensors")).unwrap();
     let before = place.files();
     place.run("train --resume stopped").refused(1, &["another run", "use the base network"]);

@@ -62,7 +62,11 @@ fn train_eval_and_transform_agree() {
     }
 
     let trained = one(&read("eval.json"));
-    assert_eq!((trained.version, trained.precision, trained.energy.is_none()), (1, 8, true));
+    assert_eq!((trained.version, trained.precision), (1, 8));
+    // A rate of 0.01 has a known voltage.
+    let energy = trained.energy.as_ref().unwrap();
+    assert_eq!((energy.voltage, energy.saving_percent < 30.6), (Some(0.83), true));
+    assert!(fs::read_to_string(place.path("run/report.html")).unwrap().contains("<h1>"));
     assert_eq!((trained.dataset.images, trained.dataset.name.as_str()), (50, "fashion-sample"));
     assert_eq!(trained.generator.as_ref().unwrap().name, "ConvS");
     let [chip] = &trained.perturbed[..] else { panic!("{trained:?}") };

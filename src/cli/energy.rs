@@ -63,6 +63,9 @@ pub struct EnergyArgs {
     json: bool,
 }
 
+/// More than any data set has.
+const MOST_CLASSES: u32 = 1_000_000;
+
 /// Prints energy, cost and choices.
 ///
 /// # Errors
@@ -70,6 +73,11 @@ pub struct EnergyArgs {
 pub fn run(args: &EnergyArgs) -> Result<()> {
     if args.classes == 0 {
         return Err(Error::argument("--classes", "0 classes cannot be told apart", "try 10"));
+    }
+    if args.classes > MOST_CLASSES {
+        let what = format!("{} classes", args.classes);
+        let hint = format!("{MOST_CLASSES} are the most");
+        return Err(Error::argument("--classes", what, hint));
     }
     if args.table {
         return table::run(args.json);
@@ -101,7 +109,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
     let mut text = costs(std::iter::once(&base).chain(&generators)).to_string();
     let headers = [
         "generator",
-        "V/Vnom",
+        "V/Vmin",
         "BER",
         "energy/access",
         "energy saved",

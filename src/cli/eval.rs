@@ -1,7 +1,7 @@
 //! `nf-gpu eval`.
 #![expect(clippy::print_stderr, reason = "messages for the user")]
 
-use super::{gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
+use super::{forward::places, gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
 use crate::{
     data::{self, DEFAULT_DIR, ImageSet, Split},
     energy::OperatingPoints,
@@ -10,7 +10,7 @@ use crate::{
         Details, Journal, Named, Request, Study, Subject, document, measure, passes, sensitivity,
         study_maps,
     },
-    files::{Weights, atomic, npy, sha256},
+    files::{Weights, npy, sha256, sha256_of},
     gpu::Gpu,
     models,
     nn::Graph,
@@ -23,6 +23,7 @@ use crate::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::{
+    fs,
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
@@ -105,9 +106,12 @@ pub struct EvalArgs {
 /// # Errors
 /// Bad arguments or files, no memory, or Ctrl-C.
 pub fn run(args: &EvalArgs) -> Result<()> {
+    args.check()?;
     let faults = args.faults.at_each(&args.ber)?;
     let seeds = args.seeds()?;
-    args.check()?;
+    for faults in &faults {
+        seeds.iter().try_for_each(|&seed| faults.check_seed(seed))?;
+    }
     let hints = BaseHints {
         model: args.model.clone(),
         mean: args.input_mean.clone(),
@@ -129,9 +133,9 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     interrupt::watch();
     let gpu = args.gpu.open(args.quiet)?;
     let mut journal = match &args.out {
-        Some(out) if args.logits.is_none() => {
-            let set = (set.name.as_str(), set.split, set.len());
-            Journal::open(journal_of(out), &identity(&gpu, &base, precision, set))?
+        // Logits are not kept in it; a device such as /dev/null has no room beside it.
+        Some(out) if args.logits.is_none() && !is_device(out) => {
+            Journal::open(journal_of(out), &identity(&gpu, &base, precision, &set))?
         }
         _ => Journal::default(),
     };
@@ -150,7 +154,11 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         };
         let keep_logits = args.logits.is_some();
         let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
-        runs.push(args.measure(&gpu, &request, &base, generator, &points, &mut journal)?);
+        let measured = args.measure(&gpu, &request, &base, generator, &points, &mut journal);
+        if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
+            eprintln!("{} results are kept: the same command goes on", journal.len());
+        }
+        runs.push(measured?);
     }
     let document = Document::new(runs.clone());
     if let Some(out) = &args.out {
@@ -181,6 +189,11 @@ impl EvalArgs {
         if self.batch_size == 0 {
             return Err(Error::argument("--batch-size", "0 means nothing to do", "try 100"));
         }
+        let repeated = |i: usize| self.ber[..i].contains(&self.ber[i]);
+        if let Some(i) = (0..self.ber.len()).find(|&i| repeated(i)) {
+            let what = format!("{} is there twice", self.ber[i]);
+            return Err(Error::argument("--ber", what, "leave one out"));
+        }
         if self.protect.is_some() && !self.sensitivity {
             let what = "it orders bits and layers by their sensitivity";
             return Err(Error::argument("--protect", what, "add --sensitivity"));
@@ -189,7 +202,17 @@ impl EvalArgs {
             let hint = "evaluate one generator at a time";
             return Err(Error::argument("--logits", "several generators share one file", hint));
         }
-        [&self.logits, &self.out].into_iter().flatten().try_for_each(atomic::check)
+        let journal = self.out.as_deref().map(journal_of);
+        let maps = self.faults.map_files()?;
+        let mut inputs = vec![("--base", Some(&self.base)), ("--points", self.points.as_ref())];
+        inputs.extend(self.generator.iter().map(|file| ("--generator", Some(file))));
+        inputs.extend(maps.iter().map(|file| ("--fault-map", Some(file))));
+        let outputs = [
+            ("--logits", self.logits.as_ref()),
+            ("--out", self.out.as_ref()),
+            ("the journal of --out", journal.as_ref().filter(|file| file.exists())),
+        ];
+        places::check(&inputs, &outputs)
     }
 
     /// Seeds of the maps: a chip has one.
@@ -281,25 +304,26 @@ fn journal_of(out: &Path) -> PathBuf {
 }
 
 /// What results depend on beside the generator, the faults and the seed.
-fn identity(
-    gpu: &Gpu,
-    base: &BaseNet,
-    precision: u32,
-    (name, split, images): (&str, Split, usize),
-) -> String {
+fn identity(gpu: &Gpu, base: &BaseNet, precision: u32, set: &ImageSet) -> String {
     let (model, sha256) = (&base.model, &base.sha256[..16]);
     let normalised = base.graph.nodes.get(1).map(|node| format!("{:?}", node.op));
-    let input = sha256_of_text(&normalised.unwrap_or_default());
+    let input = &sha256_of(normalised.unwrap_or_default().as_bytes())[..8];
+    let labels: Vec<u8> = set.labels.iter().flat_map(|l| l.to_le_bytes()).collect();
+    let [pixels, labels] = [&set.pixels, &labels].map(|bytes| sha256_of(bytes));
+    let (images, split, name) = (set.len(), set.split, &set.name);
     format!(
-        "{model} {sha256} input {input} in {precision} bits on {images} {split} images of {name}, {}, \
-         commit {}",
+        "{model} {sha256} input {input} in {precision} bits on {images} {split} images of {name} \
+         ({} {}), {}, commit {}",
+        &pixels[..16],
+        &labels[..8],
         gpu.report().line(),
         env!("NF_COMMIT")
     )
 }
 
-fn sha256_of_text(text: &str) -> String {
-    crate::files::sha256_of(text.as_bytes())[..8].to_owned()
+/// Whether a path is there and is no file, such as `/dev/null`.
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| !m.is_file())
 }
 
 fn progress(quiet: bool, images: u64) -> ProgressBar {

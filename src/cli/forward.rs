@@ -8,6 +8,7 @@ mod tensors;
 use super::{gpu::GpuArgs, output, seeds::parse_seeds};
 use crate::{
     error::{Error, Result},
+    eval::detail,
     fault::{Faults, Flips, check_seed},
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, Loss},
@@ -273,14 +274,17 @@ impl ForwardArgs {
     }
 
     fn check_places(&self) -> Result<()> {
+        let maps = self.faults.map_files()?;
+        let mut inputs = vec![
+            ("--weights", Some(&self.weights)),
+            ("--input", Some(&self.input)),
+            ("--labels", self.labels.as_ref()),
+            ("--upstream", self.upstream.as_ref()),
+            ("--generator-weights", self.generator_weights.as_ref()),
+        ];
+        inputs.extend(maps.iter().map(|file| ("--fault-map", Some(file))));
         places::check(
-            &[
-                ("--weights", Some(&self.weights)),
-                ("--input", Some(&self.input)),
-                ("--labels", self.labels.as_ref()),
-                ("--upstream", self.upstream.as_ref()),
-                ("--generator-weights", self.generator_weights.as_ref()),
-            ],
+            &inputs,
             &[
                 ("--output", self.output.as_ref()),
                 ("--grads", self.grads.as_ref()),
@@ -303,8 +307,15 @@ impl ForwardArgs {
         if self.ber.is_none() && !self.faults.any() {
             return Ok(None);
         }
-        let seed = check_seed("--seed", self.seed.unwrap_or(50_000))?;
-        let seed = self.faults.only_seed()?.unwrap_or(seed);
+        let seed = match (self.faults.only_seed()?, self.seed.is_some() || self.eopm) {
+            (Some(_), true) => {
+                let flag = if self.eopm { "--seeds" } else { "--seed" };
+                let what = "one chip, or a measured map, has one map";
+                return Err(Error::argument(flag, what, "leave out one of the two"));
+            }
+            (Some(seed), false) => seed,
+            (None, _) => check_seed("--seed", self.seed.unwrap_or(50_000))?,
+        };
         Ok(Some((self.faults.at(self.ber)?, seed)))
     }
 
@@ -360,12 +371,17 @@ fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> {
 
 fn describe(faults: &Faults, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
     let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
-    json!({
+    let mut report = json!(detail(faults));
+    let own = json!({
         "faults": faults.model.to_string(),
         "ber": faults.mean_ber(),
         "seeds": seeds,
         "flipped_bits": flips.iter().map(total).collect::<Vec<_>>(),
-    })
+    });
+    if let (Value::Object(report), Value::Object(own)) = (&mut report, own) {
+        report.extend(own);
+    }
+    report
 }
 
 /// The report as lines for people.

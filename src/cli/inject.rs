@@ -5,8 +5,7 @@ use super::{forward::places, gpu::GpuArgs, output};
 use crate::{
     error::{Error, Result},
     eval::detail,
-    fault::{FORMAT_VERSION, FaultModel, Faults, check_seed},
-    files::sha256,
+    fault::{FORMAT_VERSION, FaultModel, Faults, check_bits, check_seed},
     nn::{FaultyWeights, FrozenNet, faulty_weights},
     report::{
         eval_json::Base,
@@ -15,7 +14,10 @@ use crate::{
     train::{BaseHints, BaseNet, FaultArgs, INJECTED},
 };
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Seed without `--seed`.
 const SEED: u64 = 50_000;
@@ -65,6 +67,8 @@ struct Job {
     base: BaseNet,
     precision: u32,
     faults: Faults,
+    /// Files of the measured map.
+    map_files: Vec<PathBuf>,
     seed: u64,
 }
 
@@ -81,10 +85,9 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         Some(record) => args.replayed(record)?,
     };
     let (out, beside) = (Some(&args.out), Some(&record_file));
-    places::check(
-        &[("--base", Some(&job.base_file)), ("--replay", args.replay.as_ref())],
-        &[("--out", out), ("the record beside --out", beside)],
-    )?;
+    let mut inputs = vec![("--base", Some(&job.base_file)), ("--replay", args.replay.as_ref())];
+    inputs.extend(job.map_files.iter().map(|file| ("--fault-map", Some(file))));
+    places::check(&inputs, &[("--out", out), ("the record beside --out", beside)])?;
     let network = (&job.base.graph, &job.base.weights);
     let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
     if args.verify {
@@ -94,17 +97,18 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     let what = format!("{}, seed {}", job.faults, job.seed);
     read.weights.metadata.insert(INJECTED.to_owned(), what);
     read.weights.metadata.insert("precision".to_owned(), job.precision.to_string());
-    read.weights.save(&args.out)?;
-    let record = job.record(&read, &args.out)?;
-    record.save(&record_file)?;
+    let record = job.record(&read)?;
     if let Some(before) = replayed.filter(|before| before.file_sha256 != record.file_sha256) {
         let what = format!(
             "the file made again has SHA-256 {}, the record says {}",
             record.file_sha256, before.file_sha256
         );
-        let hint = format!("commit {} made the first; compare the two records", before.commit);
-        return Err(Error::format(&args.out, what, hint));
+        let hint = format!("commit {} made it; nothing is written", before.commit);
+        let record = args.replay.clone().unwrap_or_default();
+        return Err(Error::format(record, what, hint));
     }
+    read.weights.save(&args.out)?;
+    record.save(&record_file)?;
     if args.json {
         return output::print(&record.to_json());
     }
@@ -134,16 +138,21 @@ impl InjectArgs {
         };
         let base = self.load(&file, self.model.clone())?;
         let precision = base.precision(self.precision)?;
-        Ok(Job { base_file: file, base, precision, faults, seed })
+        base.can_have(&faults, precision)?;
+        faults.check_seed(seed)?;
+        let map_files = self.faults.map_files()?;
+        Ok(Job { base_file: file, base, precision, faults, map_files, seed })
     }
 
-    /// The job of a record; `--base` may say where the network is now.
+    /// The job of a record; `--base` and `--fault-map` may say where the network and the measured map
+    /// are now.
     fn replayed(&self, record: &FaultRecord) -> Result<Job> {
         let given = [
             ("--ber", self.ber.is_some()),
             ("--seed", self.seed.is_some()),
             ("--precision", self.precision.is_some()),
-            ("--faults", self.faults.any()),
+            ("--model", self.model.is_some()),
+            ("--faults", FaultArgs { fault_map: Vec::new(), ..self.faults.clone() }.any()),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
             let what = "the record says which faults there are";
@@ -160,8 +169,11 @@ impl InjectArgs {
             let what = format!("its SHA-256 is not {}", record.base.file_sha256);
             return Err(Error::format(&file, what, "name the record's network with --base"));
         }
-        let (args, ber) = FaultArgs::of_record(record);
-        let faults = args.at(ber)?;
+        let (mut args, ber) = FaultArgs::of_record(record);
+        if !self.faults.fault_map.is_empty() {
+            args.fault_map = self.faults.fault_map.clone();
+        }
+        let mut faults = args.at(ber)?;
         let sha256 = faults.profile.as_ref().map(|profile| profile.sha256.clone());
         if let Some(map) =
             record.detail.map.as_ref().filter(|m| Some(&m.file_sha256) != sha256.as_ref())
@@ -169,8 +181,13 @@ impl InjectArgs {
             let what = format!("its SHA-256 is not {}", map.file_sha256);
             return Err(Error::format(&map.file, what, "the measured map has changed"));
         }
-        let precision = record.precision;
-        Ok(Job { base_file: file, base, precision, faults, seed: record.seed })
+        if let (Some(map), Some(profile)) = (&record.detail.map, &mut faults.profile) {
+            // The record made again is the record, wherever the map is now.
+            Arc::make_mut(profile).file.clone_from(&map.file);
+        }
+        let (precision, map_files) = (check_bits(record.precision)?, args.fault_map);
+        let seed = check_seed("seed", record.seed)?;
+        Ok(Job { base_file: file, base, precision, faults, map_files, seed })
     }
 
     /// Compares with what the adapter makes of the same faults.
@@ -201,7 +218,7 @@ impl InjectArgs {
 }
 
 impl Job {
-    fn record(&self, read: &FaultyWeights, out: &Path) -> Result<FaultRecord> {
+    fn record(&self, read: &FaultyWeights) -> Result<FaultRecord> {
         let graph = &self.base.graph;
         let stored = |i: usize| u64::from(graph.layers[i].shape.len()) * u64::from(self.precision);
         let layer = |(i, name): (usize, &str)| LayerRecord {
@@ -234,7 +251,7 @@ impl Job {
             flipped_bits: per_bit.iter().sum(),
             per_bit,
             per_layer: graph.layer_names().enumerate().map(layer).collect(),
-            file_sha256: sha256(out)?,
+            file_sha256: read.weights.sha256()?,
             commit: env!("NF_COMMIT").to_owned(),
         })
     }

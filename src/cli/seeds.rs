@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     fault::check_seed,
 };
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 /// `7`, `7,8` or `7..9` (half open).
 pub(super) fn parse_seeds(text: &str) -> Result<Vec<u64>> {
@@ -23,8 +23,12 @@ pub(super) fn parse_seeds(text: &str) -> Result<Vec<u64>> {
         }
         None => text.split(',').map(number).collect::<Result<_>>()?,
     };
+    let mut seen = BTreeSet::new();
     for &seed in &seeds {
-        check_seed("--seeds", seed)?;
+        if !seen.insert(check_seed("--seeds", seed)?) {
+            let what = format!("{seed} is there twice: the same chip is no second one");
+            return Err(Error::argument("--seeds", what, "leave one out"));
+        }
     }
     Ok(seeds)
 }
@@ -38,7 +42,7 @@ mod tests {
         assert_eq!(parse_seeds("5..8").unwrap(), [5, 6, 7]);
         assert_eq!(parse_seeds("7").unwrap(), [7]);
         assert_eq!(parse_seeds("7,1").unwrap(), [7, 1]);
-        for wrong in ["8..5", "a", "", "1..", "0..99999999", "-1"] {
+        for wrong in ["8..5", "a", "", "1..", "0..99999999", "-1", "1,2,1"] {
             assert_eq!(parse_seeds(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }

@@ -100,8 +100,21 @@ pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
     match runs.iter().find(|e| e.version != VERSION) {
         Some(e) => Err(wrong(format!("version {} of the document, not {VERSION}", e.version))),
         None if runs.is_empty() => Err(wrong("it holds no run".into())),
+        None if runs.iter().flat_map(accuracies).any(|a| !(0.0..=100.0).contains(&a)) => {
+            Err(wrong("it has an accuracy that is not from 0 to 100 per cent".into()))
+        }
         None => Ok(runs),
     }
+}
+
+/// Every accuracy of an evaluation, in per cent.
+fn accuracies(e: &Evaluation) -> Vec<f64> {
+    let clean = std::iter::once(e.clean.accuracy).chain(e.clean.accuracy_nf);
+    let faulty = e.perturbed.iter().flat_map(|p| {
+        let behind = p.accuracy_nf.iter().flat_map(|nf| &nf.each);
+        p.accuracy.each.iter().chain(behind).copied()
+    });
+    clean.chain(faulty).collect()
 }
 
 /// Finds the operating point of least energy whose mean accuracy is at least `minimum` (per cent),
@@ -124,6 +137,11 @@ pub fn choose(
     };
     for other in rest {
         comparable(first, other)?;
+    }
+    if first.1.precision != 8 {
+        let what = format!("{} is of weights of {} bits", first.0, first.1.precision);
+        let hint = "accesses are counted for weights of 8 bits: evaluate with --precision 8";
+        return Err(Error::argument("--min-accuracy", what, hint));
     }
     let info = models::base_info(&first.1.base.model)?;
     let base = Cost::of(&models::base(info.name, count_classes(&first.1, classes), None)?);

@@ -109,16 +109,18 @@ fn perturbed(
         // Accesses are counted for weights of a byte each, all of which are at the low voltage.
         energy: details
             .points
-            .filter(|_| bits == 8 && everywhere(&p.faults))
+            .filter(|_| bits == 8 && has_a_voltage(&p.faults))
             .and_then(|points| energy::at_rate(graph, generator, ber, points)),
         classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
         ..Perturbed::new(faults, ber, request.seeds, &accuracy, nf, flipped)
     }
 }
 
-/// Whether all bits of all layers can fail.
-fn everywhere(faults: &Faults) -> bool {
-    faults.positions == Positions::ALL && faults.layers.is_all()
+/// Whether the rate is that of a memory at one voltage: all bits of all layers can fail, in both
+/// directions alike. What a measured map was measured at is not known.
+fn has_a_voltage(faults: &Faults) -> bool {
+    let everywhere = faults.positions == Positions::ALL && faults.layers.is_all();
+    everywhere && faults.ber == faults.ber10 && faults.profile.is_none()
 }
 
 fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{Seek, SeekFrom, Write},
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -32,13 +32,18 @@ impl Journal {
     /// It is of another evaluation, or is no journal; it cannot be read or written.
     pub fn open(path: impl AsRef<Path>, identity: &str) -> Result<Self> {
         let path = path.as_ref();
-        let mut options = File::options();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = opened.map_err(|e| Error::write(path, e))?;
-        let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+        // Every write is at the end, also where two evaluations share a journal by mistake.
+        let opened = File::options().create(true).append(true).open(path);
+        let file = opened.map_err(|e| Error::write(path, e))?;
+        let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
         let hint = format!("remove {} to begin anew, or choose another --out", path.display());
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text[..whole].lines();
+        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+        let text = String::from_utf8_lossy(&bytes[..whole]);
+        // What a crash cut off is the beginning of a line of ours.
+        if whole == 0 && !identity.as_bytes().starts_with(&bytes) {
+            return Err(Error::format(path, "it is no journal of an evaluation", hint));
+        }
+        let mut lines = text.lines();
         let mut known = BTreeMap::new();
         if let Some(first) = lines.next() {
             if first != identity {
@@ -53,7 +58,6 @@ impl Journal {
             }
         }
         file.set_len(whole as u64).map_err(|e| Error::write(path, e))?;
-        file.seek(SeekFrom::End(0)).map_err(|e| Error::write(path, e))?;
         let mut journal = Self { known, file: Some((path.to_owned(), file)) };
         if whole == 0 {
             journal.append(&format!("{identity}\n"))?;
@@ -108,7 +112,11 @@ impl Journal {
     pub fn remove(self) -> Result<()> {
         let Some((path, file)) = self.file else { return Ok(()) };
         drop(file);
-        std::fs::remove_file(&path).map_err(|e| Error::write(&path, e))
+        match std::fs::remove_file(&path) {
+            // Another evaluation of the same was faster.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|e| Error::write(&path, e)),
+        }
     }
 }
 
@@ -157,6 +165,12 @@ mod tests {
         assert!(
             e.to_string().contains("another evaluation") && e.hint().unwrap().contains("--out")
         );
+        std::fs::write(&path, "notes").unwrap();
+        let e = Journal::open(&path, "a").unwrap_err();
+        assert!(e.to_string().contains("no journal"), "{e}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"notes");
+        std::fs::write(&path, b"a\n\xff\xfe").unwrap();
+        assert!(Journal::open(&path, "a").unwrap().is_empty());
         std::fs::write(&path, "a\n{}\n").unwrap();
         let e = Journal::open(&path, "a").unwrap_err();
         assert!(e.to_string().contains("line 2 is damaged"), "{e}");

@@ -162,8 +162,8 @@ impl<'a> Lazy<'a> {
         mut logits: Option<&mut Vec<f32>>,
         tick: Tick<'_>,
     ) -> Result<Vec<OfMap>> {
-        let measured = faults.profile.as_ref().map_or("", |profile| &profile.sha256);
-        let name = |seed| self.name(kind, &format!("{faults} {measured} seed {seed}"));
+        let identity = faults.identity();
+        let name = |seed| self.name(kind, &format!("{identity} seed {seed}"));
         let names: Vec<String> = seeds.iter().map(name).collect();
         let known = |name: &String| journal.get(name).filter(|_| logits.is_none()).cloned();
         let mut maps: Vec<Option<OfMap>> = names.iter().map(known).collect();

@@ -9,6 +9,7 @@ use crate::{
     gpu::Gpu,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
+    report::eval_json::percent,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +57,7 @@ impl Answers {
     pub fn accuracy(&self) -> f64 {
         let all: u64 = self.0.iter().flatten().sum();
         let right: u64 = self.0.iter().enumerate().map(|(i, row)| row[i]).sum();
-        // The multiplication first: 9173 of 10,000 is then 91.73 and not 91.73000000000002.
-        100.0 * right as f64 / all.max(1) as f64
+        percent(right, all)
     }
 
     /// Sums of counts, class by class.

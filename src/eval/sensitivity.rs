@@ -20,18 +20,41 @@ pub struct Study {
     pub protect: usize,
 }
 
+/// Bit positions and layers that can fail, of which a study makes parts.
+struct Parts<'a> {
+    bits: Vec<u32>,
+    layers: Vec<(&'a str, u64)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(request: &Request<'a>, faults: &Faults) -> Self {
+        let (graph, bits) = (request.subject.base.0, request.subject.precision);
+        let bits: Vec<u32> = (0..bits).filter(|&bit| faults.positions.contains(bit)).collect();
+        let count = bits.len() as u64;
+        let stored = graph.layers.iter().map(|l| u64::from(l.shape.len()) * count);
+        let layers =
+            graph.layer_names().zip(stored).filter(|(name, _)| faults.layers.contains(name));
+        Self { layers: layers.collect(), bits }
+    }
+
+    /// Steps of protection: at least one part stays faulty.
+    fn steps(&self, study: Study) -> [usize; 2] {
+        [self.bits.len(), self.layers.len()].map(|parts| study.protect.min(parts.saturating_sub(1)))
+    }
+}
+
 /// Fault maps that a study measures, all in all.
 #[must_use]
 pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
-    let bits = request.subject.precision as usize;
-    let layers = request.subject.base.0.layers.len();
-    let steps = study.protect.min(bits - 1) + study.protect.min(layers - 1);
-    ((1 + bits + layers + steps) * request.seeds.len()) as u64
+    let Some(faults) = request.faults.first() else { return 0 };
+    let parts = Parts::of(request, faults);
+    let steps: usize = parts.steps(study).iter().sum();
+    ((1 + parts.bits.len() + parts.layers.len() + steps) * request.seeds.len()) as u64
 }
 
 /// Measures a network under the first faults of a request with only one bit position or one layer
-/// faulty; behind the generator if there is one. The same maps each time: the cells of a bit are
-/// those that it has when all are faulty.
+/// faulty, of those that can fail; behind the generator if there is one. The same maps each time: the
+/// cells of a bit are those that it has when all are faulty.
 ///
 /// # Errors
 /// As [`super::measure`].
@@ -43,29 +66,27 @@ pub fn sensitivity(
     tick: Tick<'_>,
 ) -> Result<Option<Sensitivity>> {
     let Request { subject, faults: [faults, ..], seeds, .. } = *request else { return Ok(None) };
-    let (graph, bits) = (subject.base.0, subject.precision);
+    let parts = Parts::of(request, faults);
     let kind = if subject.generator.is_some() { Kind::Behind } else { Kind::Alone };
     let meter = Lazy::new(gpu, subject, seeds.len());
     let mut run = Runner { meter, kind, seeds, journal, tick };
     let clean = run.meter.clean(kind, run.journal, run.tick)?.accuracy();
     let everything = run.of(faults)?;
-    let names: Vec<&str> = graph.layer_names().collect();
-    let stored: Vec<u64> =
-        graph.layers.iter().map(|l| u64::from(l.shape.len()) * u64::from(bits)).collect();
-    let all: u64 = stored.iter().sum();
+    let all: u64 = parts.layers.iter().map(|(_, stored)| stored).sum();
     let part = |name: String, stored_bits, accuracy: Spread| {
         let loss = clean - accuracy.mean;
         Part { name, stored_bits, accuracy, loss }
     };
     let mut of_bits = Vec::new();
-    for bit in 0..bits {
+    for &bit in &parts.bits {
         let only = faults.clone().in_bits(Positions::only(bit));
-        of_bits.push(part(format!("bit {bit}"), all / u64::from(bits), run.of(&only)?));
+        let stored = all / parts.bits.len() as u64;
+        of_bits.push(part(format!("bit {bit}"), stored, run.of(&only)?));
     }
     let mut of_layers = Vec::new();
-    for (name, &stored) in names.iter().zip(&stored) {
+    for &(name, stored) in &parts.layers {
         let only = faults.clone().in_layers(LayerChoice::only(&[name]));
-        of_layers.push(part((*name).to_owned(), stored, run.of(&only)?));
+        of_layers.push(part(name.to_owned(), stored, run.of(&only)?));
     }
     let step = |parts: &[Part], chosen: &[usize], accuracy: Spread| Protected {
         name: chosen.last().map_or(String::new(), |&i| parts[i].name.clone()),
@@ -74,19 +95,21 @@ pub fn sensitivity(
         accuracy,
     };
     let (mut protected_bits, mut protected_layers) = (Vec::new(), Vec::new());
+    let [bits, layers] = parts.steps(study);
     let order = worst_first(&of_bits);
-    for count in 1..=study.protect.min(order.len() - 1) {
+    for count in 1..=bits {
         let chosen = &order[..count];
-        let none = Positions::ALL.others();
-        let hard = chosen.iter().fold(none, |set, &i| set.and(Positions::only(i as u32)));
-        let accuracy = run.of(&faults.clone().in_bits(hard.others()))?;
+        let weak = chosen
+            .iter()
+            .fold(faults.positions, |weak, &i| weak.among(Positions::only(parts.bits[i]).others()));
+        let accuracy = run.of(&faults.clone().in_bits(weak))?;
         protected_bits.push(step(&of_bits, chosen, accuracy));
     }
     let order = worst_first(&of_layers);
-    for count in 1..=study.protect.min(order.len() - 1) {
-        let chosen = &order[..count];
-        let hard: Vec<&str> = chosen.iter().map(|&i| names[i]).collect();
-        let accuracy = run.of(&faults.clone().in_layers(LayerChoice::without(&hard)))?;
+    for count in 1..=layers {
+        let (chosen, weak) = order.split_at(count);
+        let weak: Vec<&str> = weak.iter().map(|&i| parts.layers[i].0).collect();
+        let accuracy = run.of(&faults.clone().in_layers(LayerChoice::only(&weak)))?;
         protected_layers.push(step(&of_layers, chosen, accuracy));
     }
     Ok(Some(Sensitivity {

@@ -85,6 +85,14 @@ impl CellMap {
         all as f64 / (32 * self.stuck_at_1.len()).max(1) as f64
     }
 
+    /// Shares of the cells that read 1 where 0 is stored, and 0 where 1 is.
+    pub(super) fn shares(&self) -> [f64; 2] {
+        [&self.stuck_at_1, &self.stuck_at_0].map(|words| {
+            let set: u64 = words.iter().map(|w| u64::from(w.count_ones())).sum();
+            set as f64 / (32 * words.len()).max(1) as f64
+        })
+    }
+
     /// Where the word of a layer is in the memory.
     #[must_use]
     pub fn index(&self, place: Place, word: u32) -> usize {
@@ -126,6 +134,6 @@ mod tests {
     #[test]
     fn the_share_counts_each_cell_once() {
         let map = CellMap { stuck_at_1: vec![3], stuck_at_0: vec![6], mapping: Mapping::Linear };
-        assert_eq!(map.share(), 3.0 / 32.0);
+        assert_eq!((map.share(), map.shares()), (3.0 / 32.0, [2.0 / 32.0; 2]));
     }
 }

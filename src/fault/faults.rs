@@ -132,14 +132,46 @@ impl Faults {
         Ok(FaultMap { faults: self.clone(), seed, reference })
     }
 
-    /// Probability that a stored bit reads differently, where the model alone tells: of a position and
-    /// a layer that can fail; `ones` is the share of stored bits that are 1.
+    /// Everything that the map of a seed depends on, to the last bit, in one line; [`fmt::Display`] is
+    /// for people.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let Self { model, ber, ber10, positions, layers, lot, profile } = self;
+        let mut text = format!("{model} {ber:e} {ber10:e} bits {positions} layers {layers}");
+        if let Some(lot) = lot {
+            text += &format!(" lot {} {:e}", lot.seed, lot.shared);
+        }
+        if let Some(profile) = profile {
+            let cells = &profile.cells;
+            text += &format!(" map {} {} {}", cells.mapping, cells.words(), profile.sha256);
+        }
+        text
+    }
+
+    /// Refuses a seed that the model has no map for, without drawing it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`].
+    pub fn check_seed(&self, seed: u64) -> Result<()> {
+        if self.model == FaultModel::Reference {
+            CellMap::check_seed(seed).map(drop)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Probability that a stored bit of a position and a layer that can fail reads differently, where
+    /// the share of stored bits that are 1 is `ones`.
     #[must_use]
     pub fn flip_rate(&self, ones: f64) -> f64 {
-        match self.model {
-            FaultModel::Flip => self.ber,
-            FaultModel::Asymmetric => self.ber * (1.0 - ones) + self.ber10 * ones,
-            FaultModel::StuckAt | FaultModel::Reference | FaultModel::Profile => self.ber / 2.0,
+        match (self.model, &self.profile) {
+            (_, Some(profile)) => {
+                let [to_1, to_0] = profile.cells.shares();
+                to_1 * (1.0 - ones) + to_0 * ones
+            }
+            (FaultModel::Flip, _) => self.ber,
+            (FaultModel::Asymmetric, _) => self.ber * (1.0 - ones) + self.ber10 * ones,
+            _ => self.ber / 2.0,
         }
     }
 }
@@ -257,6 +289,8 @@ impl FaultyCells {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Mapping;
+    use std::collections::BTreeSet;
 
     fn at(layer: u32) -> Place {
         Place { layer, address: 0 }
@@ -316,6 +350,37 @@ mod tests {
                 assert_eq!(some.xor_mask(at(0), word, stored), wanted, "{model}");
             }
         }
+    }
+
+    #[test]
+    fn whatever_changes_a_map_changes_its_identity() {
+        let flip = || Faults::new(FaultModel::Flip, 0.1).unwrap();
+        let map =
+            |mapping, word| CellMap { stuck_at_1: vec![word; 4], stuck_at_0: vec![0; 4], mapping };
+        let of_file = |sha256: &str, mapping| {
+            Faults::profile(Profile { sha256: sha256.into(), ..map(mapping, 1).into() })
+        };
+        let all = [
+            flip(),
+            Faults::new(FaultModel::StuckAt, 0.1).unwrap(),
+            Faults::new(FaultModel::Flip, 0.1 + 1e-17 + f64::EPSILON).unwrap(),
+            Faults::asymmetric(0.1, 0.2).unwrap(),
+            Faults::asymmetric(0.2, 0.1).unwrap(),
+            flip().in_bits(Positions::only(1)),
+            flip().in_layers(LayerChoice::only(&["a"])),
+            flip().in_layers(LayerChoice::without(&["a"])),
+            flip().of_lot(Lot::new(1, 0.5).unwrap()).unwrap(),
+            flip().of_lot(Lot::new(1, 0.6).unwrap()).unwrap(),
+            flip().of_lot(Lot::new(2, 0.5).unwrap()).unwrap(),
+            of_file("a", Mapping::Linear),
+            of_file("a", Mapping::Reference),
+            of_file("b", Mapping::Linear),
+        ];
+        let different: BTreeSet<String> = all.iter().map(Faults::identity).collect();
+        assert_eq!(different.len(), all.len(), "{different:?}");
+        // What a measured map does to stored bits that are 1 in a quarter of the cases.
+        let rate = Faults::profile(map(Mapping::Linear, 3)).flip_rate(0.25);
+        assert!((rate - 2.0 / 32.0 * 0.75).abs() < 1e-12, "{rate}");
     }
 
     /// Chips of a lot agree in the cells that the lot shares, at the full rate each.

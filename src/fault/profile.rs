@@ -177,6 +177,8 @@ fn array(file: &Path) -> Result<(usize, usize, Vec<bool>)> {
 
 fn comma_separated(file: &Path) -> Result<(usize, usize, Vec<bool>)> {
     let text = fs::read_to_string(file).map_err(|e| Error::read(file, e))?;
+    // Spreadsheets begin their files with a byte-order mark.
+    let text = text.trim_start_matches('\u{feff}');
     let (mut rows, mut cells, mut flags) = (0, None, Vec::new());
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let before = flags.len();

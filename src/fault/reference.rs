@@ -15,6 +15,21 @@ pub const CELL_MAP_WORDS: u32 = ROWS * ROW_WORDS;
 const LAST_TRAINING_SEED: u64 = 30_000;
 
 impl CellMap {
+    /// The seed as the reference code would take it.
+    ///
+    /// # Errors
+    /// As [`Self::reference`].
+    pub(super) fn check_seed(seed: u64) -> Result<u32> {
+        let seed = if seed > MAX_SEED { seed % (LAST_TRAINING_SEED + 1) } else { seed };
+        u32::try_from(seed).ok().filter(|&s| s < u32::MAX).ok_or_else(|| {
+            Error::argument(
+                "--faults reference",
+                format!("seed {seed} has no map"),
+                "the reference code's seeds are below 4294967295",
+            )
+        })
+    }
+
     /// The map that the reference code draws for a seed: a cell is faulty if the first uniform of seed
     /// s is below `ber`, and reads 1 if the one of seed s + 1 is below a half.
     ///
@@ -24,14 +39,7 @@ impl CellMap {
     /// # Errors
     /// [`Error::Argument`] for a seed that NumPy does not take: 2^32 - 1 and above.
     pub fn reference(seed: u64, ber: f64) -> Result<Self> {
-        let seed = if seed > MAX_SEED { seed % (LAST_TRAINING_SEED + 1) } else { seed };
-        let Some(seed) = u32::try_from(seed).ok().filter(|&s| s < u32::MAX) else {
-            return Err(Error::argument(
-                "--faults reference",
-                format!("seed {seed} has no map"),
-                "the reference code's seeds are below 4294967295",
-            ));
-        };
+        let seed = Self::check_seed(seed)?;
         let mut faulty = Mt::new(seed);
         let mut polarity = Mt::new(seed + 1);
         let (stuck_at_1, stuck_at_0) = (Vec::new(), Vec::new());

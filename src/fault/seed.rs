@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 /// Largest seed a user may give: the upper half of the 64-bit seeds belongs to training steps.
 pub const MAX_SEED: u64 = (1 << 63) - 1;
 
-/// Last counter word of step seeds, where fault maps have their stream (0 or 1): "step" in ASCII.
+/// Last counter word of step seeds, where fault maps have their stream (0 to 2): "step" in ASCII.
 const STEP: u32 = 0x7374_6570;
 
 /// The seed of the map that perturbed copy `copy` gets at training step `step`.

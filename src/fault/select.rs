@@ -1,6 +1,6 @@
 //! What faults are restricted to: bit positions, layers; and lots of chips.
 
-use super::{check_seed, mask};
+use super::{check_bits, check_seed, mask};
 use crate::error::{Error, Result};
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -30,6 +30,12 @@ impl Positions {
         Self(self.0 | those.0)
     }
 
+    /// Those that are in both.
+    #[must_use]
+    pub fn among(self, those: Self) -> Self {
+        Self(self.0 & those.0)
+    }
+
     /// Whether a position is one of them.
     #[must_use]
     pub fn contains(self, bit: u32) -> bool {
@@ -47,6 +53,7 @@ impl Positions {
     /// # Errors
     /// [`Error::Argument`]: none.
     pub fn stored(self, bits: u32) -> Result<u32> {
+        check_bits(bits)?;
         let cells = self.word() & (((1 << bits) - 1) * 0x0101_0101);
         if cells != 0 {
             return Ok(cells);

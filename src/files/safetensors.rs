@@ -1,12 +1,16 @@
 //! Safetensors files of any element type: the container, checked, without an opinion on names.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::Path,
+};
 
 pub use ::safetensors::Dtype;
 use ::safetensors::{SafeTensorError, SafeTensors};
 use serde_json::json;
 
-use super::{atomic, read};
+use super::{atomic, digest::sha256_of, read};
 use crate::error::{Error, Result};
 
 const AGAIN: &str = "copy or download it again";
@@ -137,11 +141,28 @@ pub fn save(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     let (header, order) = header(tensors, metadata)?;
-    atomic::write_with(path, |out| {
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        order.iter().try_for_each(|tensor| out.write_all(&tensor.bytes))
-    })
+    atomic::write_with(path, |out| write(out, &header, &order))
+}
+
+/// SHA-256 of the file that [`save`] would write.
+///
+/// # Errors
+///
+/// [`Error::Shape`] as [`save`].
+pub fn sha256(
+    tensors: &BTreeMap<String, Raw>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<String> {
+    let (header, order) = header(tensors, metadata)?;
+    let mut bytes = Vec::new();
+    write(&mut bytes, &header, &order).map_err(|e| Error::Shape(e.to_string()))?;
+    Ok(sha256_of(&bytes))
+}
+
+fn write(out: &mut dyn Write, header: &[u8], order: &[&Raw]) -> io::Result<()> {
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(header)?;
+    order.iter().try_for_each(|tensor| out.write_all(&tensor.bytes))
 }
 
 /// The JSON header, padded to 8 bytes, and the tensors in the order of their bytes: widest

@@ -86,9 +86,21 @@ impl Weights {
     ///
     /// [`Error::Shape`] for a tensor whose length is not that of its shape; [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        safetensors::save(path, &self.raw(), &self.metadata)
+    }
+
+    /// SHA-256 of the file that [`Weights::save`] would write.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] as [`Weights::save`].
+    pub fn sha256(&self) -> Result<String> {
+        safetensors::sha256(&self.raw(), &self.metadata)
+    }
+
+    fn raw(&self) -> BTreeMap<String, Raw> {
         let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
-        let tensors = self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect();
-        safetensors::save(path, &tensors, &self.metadata)
+        self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
     }
 
     /// The tensor `name`, which must have the shape `expected`.

@@ -115,6 +115,22 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
     table
 }
 
+/// The fault model, and what it is restricted to.
+fn faults(p: &Perturbed) -> String {
+    let detail = &p.detail;
+    let mut text = p.faults.clone();
+    if let (Some(ber01), Some(ber10)) = (detail.ber01, detail.ber10) {
+        text += &format!(" {ber01}, {ber10}");
+    }
+    let mut say = |what: &str, value: Option<String>| {
+        text += &value.map_or(String::new(), |value| format!(" {what} {value}"));
+    };
+    say("bits", detail.bits.clone());
+    say("layers", detail.layers.clone());
+    say("lot", detail.lot.as_ref().map(|lot| format!("{} ({})", lot.seed, lot.shared)));
+    text
+}
+
 fn spread(s: &Spread) -> String {
     match s.each.len() {
         0 | 1 => format!("{:.1}", s.mean),
@@ -123,7 +139,9 @@ fn spread(s: &Spread) -> String {
 }
 
 fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
-    let mut cells = vec![p.faults.clone(), p.ber.to_string(), p.seeds.len().to_string()];
+    // Seven digits are more than anybody tells apart; 0.009000000000000001 is 0.009.
+    let ber = format!("{:.6e}", p.ber).parse::<f64>().unwrap_or(p.ber);
+    let mut cells = vec![faults(p), ber.to_string(), p.seeds.len().to_string()];
     cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
     if nf {
         let unknown = || "?".to_owned();

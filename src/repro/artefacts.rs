@@ -213,7 +213,9 @@ impl<'a> Artefacts<'a> {
         let path = self.evaluation(cell);
         let (Ok(training), true) = (cell.training, path.exists()) else { return Ok(None) };
         if !self.has_base(cell.base)? || !self.has_generator(training)? {
-            return Ok(None);
+            let what = "the base network or the generator that it is of is not there";
+            let hint = "name their folder with --artefacts, put them back, or delete this file";
+            return Err(Error::format(path, what, hint));
         }
         let e = evaluation(&path)?;
         let generator = e.generator.as_ref().map_or("", |g| &g.file_sha256);

@@ -3,6 +3,7 @@
 use super::cell::{Accuracies, MeanStd};
 use crate::{
     data::ImageSet,
+    energy::OperatingPoints,
     error::Result,
     eval::{Details, Journal, Named, Request, Subject, document, measure},
     fault::Faults,
@@ -79,7 +80,8 @@ pub(super) fn evaluate(
     let measured = measure(gpu, &request, &mut journal, &mut |_| !stop())?;
     let base = Named { name: &base.model, sha256: &base.sha256 };
     let behind = Some(Named { name: &graph.name, sha256: &generator });
-    let details = Details { classes: true, ..Details::default() };
+    let points = OperatingPoints::built_in()?;
+    let details = Details { classes: true, points: Some(&points), ..Details::default() };
     let e = document(gpu, &request, base, behind, &measured, details);
     Document::new(vec![e.clone()]).save(out)?;
     journal.remove()?;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// The data set of smoke runs where the real one is not there.
 const SAMPLE: &str = "fashion-sample";
 /// Side of the images of the folder that is no known data set.
-const IMAGENET10: &str = "imagenet10";
+pub(super) const IMAGENET10: &str = "imagenet10";
 
 /// Generators to be trained; cells of several tables share one.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,10 @@ impl Plan {
         let (dataset, dataset_name) = dataset(table, settings)?;
         if settings.smoke {
             cells = few(cells);
+            if cells.is_empty() {
+                let what = "none of these cells can be run: their generators have two bases";
+                return Err(Error::argument("--only", what, "choose others"));
+            }
         }
         let large = dataset_name == IMAGENET10;
         let mut plan = Self {

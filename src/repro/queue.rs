@@ -3,7 +3,7 @@
 use super::{
     artefacts::Artefacts,
     evaluate::{Conditions, evaluate},
-    plan::{Plan, PlannedCell},
+    plan::{IMAGENET10, Plan, PlannedCell},
     recipe,
     results::{Results, State},
     settings::Settings,
@@ -61,8 +61,11 @@ pub fn run(
     stop: &dyn Fn() -> bool,
 ) -> Result<Outcome> {
     settings.checked()?;
-    let deadline =
-        settings.hours.map(|hours| Instant::now() + Duration::from_secs_f64(hours * 3600.0));
+    // A time that no clock can tell is none.
+    let deadline = settings.hours.and_then(|hours| {
+        Instant::now().checked_add(Duration::try_from_secs_f64(hours * 3600.0).ok()?)
+    });
+    given_bases(plan, settings)?;
     let set = data::open_sized(&plan.dataset, &settings.data_dir, Split::Test, plan.side()?)?;
     let wanted = settings.images.unwrap_or(set.len());
     if wanted > set.len() {
@@ -81,6 +84,13 @@ pub fn run(
         failed: RefCell::default(),
     };
     let mut results = queue.found()?;
+    if plan.table.dataset == IMAGENET10 && !settings.smoke {
+        let (images, classes) = (queue.set.len(), queue.set.classes);
+        if settings.images.is_none() && (images, classes) != (500, 10) {
+            let what = format!("a test set of {images} images in {classes} classes (500 in 10)");
+            results.deviations.push(what);
+        }
+    }
     queue.save(&mut results)?;
     let mut outcome = (None, false);
     for (i, planned) in plan.cells.iter().enumerate() {
@@ -123,8 +133,26 @@ fn unmixed(plan: &Plan, settings: &Settings) -> Result<()> {
             let hint = "give each table a folder; with --artefacts they share networks";
             Err(Error::argument("--out", what, hint))
         }
+        Some(_) if there["smoke"] != settings.smoke || there["dataset"] != plan.dataset_name => {
+            let of = if there["smoke"] == true { "a smoke test" } else { "real networks" };
+            let (out, dataset) = (settings.out.display(), &there["dataset"]);
+            let what = format!("{out} holds the results of {of} on {dataset}");
+            Err(Error::argument("--out", what, "give this run a folder of its own"))
+        }
         _ => Ok(()),
     }
+}
+
+/// Refuses a folder of base networks that has none of the plan's.
+fn given_bases(plan: &Plan, settings: &Settings) -> Result<()> {
+    let Some(folder) = &settings.bases else { return Ok(()) };
+    let file = |model: &String| format!("{model}-{}.safetensors", plan.dataset_name);
+    let names: Vec<String> = plan.bases.iter().map(file).collect();
+    if names.iter().any(|name| folder.join(name).exists()) {
+        return Ok(());
+    }
+    let what = format!("{} has no base network of these cells", folder.display());
+    Err(Error::argument("--bases", what, format!("it must hold {}", names.join(" or "))))
 }
 
 /// Whether other cells may do although one failed so.

@@ -178,7 +178,17 @@ impl Results {
             dataset: plan.dataset_name.clone(),
             smoke: settings.smoke,
             complete: false,
-            deviations: settings.deviations(),
+            deviations: {
+                let mut all = settings.deviations();
+                if plan.cells.iter().any(|planned| planned.cell.bits < 8) {
+                    all.push(
+                        "below 8 bits faults act on two's complement (the paper's code forgets to \
+                         extend the sign)"
+                            .into(),
+                    );
+                }
+                all
+            },
             only: plan.only.clone(),
             settings: settings.clone(),
             adapter: adapter.to_owned(),

@@ -170,7 +170,11 @@ impl Settings {
             line(format!("evaluated on {} (all)", many(images as u64, "test image")));
         }
         if self.seeds != paper.seeds {
-            line(format!("evaluated on {} (10)", many(self.seeds.len() as u64, "fault map")));
+            let seeds: Vec<String> = self.seeds.iter().take(12).map(u64::to_string).collect();
+            let more = if self.seeds.len() > seeds.len() { ", ..." } else { "" };
+            let maps = many(self.seeds.len() as u64, "fault map");
+            let seeds = seeds.join(", ");
+            line(format!("evaluated on {maps}, seeds {seeds}{more} (50000 to 50009)"));
         }
         if self.faults != paper.faults {
             line(format!("faults: {} ({})", self.faults, paper.faults));

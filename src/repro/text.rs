@@ -232,7 +232,9 @@ vgg16/DeConvL-ber0.005           92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0
         warns(&Settings { base_epochs: 9, ..paper.clone() }, &["base networks had 9 epochs (100)"]);
         warns(&Settings { base_steps: Some(9), ..paper.clone() }, &["base networks had 9 steps"]);
         warns(&Settings { images: Some(100), ..paper.clone() }, &["100 test images (all)"]);
-        warns(&Settings { seeds: vec![1], ..paper.clone() }, &["1 fault map (10)"]);
+        warns(&Settings { seeds: vec![1], ..paper.clone() }, &["1 fault map, seeds 1 (50000 to"]);
+        let others = Settings { seeds: (1..11).collect(), ..paper.clone() };
+        warns(&others, &["10 fault maps, seeds 1, 2, 3"]);
         warns(&Settings { batch_size: Some(32), ..paper.clone() }, &["batches of 32 images (256"]);
         warns(&Settings { faults: "flip".into(), ..paper }, &["faults: flip (reference)"]);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    fault::Faults,
+    fault::{Faults, check_bits},
     files::{Normalisation, Weights, sha256},
     models,
     nn::Graph,
@@ -106,9 +106,9 @@ impl BaseNet {
     /// Bits per stored weight: as given, else what the file says, else 8.
     ///
     /// # Errors
-    /// The file says something that is no number of bits.
+    /// Not 2 to 8 bits, or the file says something that is no number.
     pub fn precision(&self, given: Option<u32>) -> Result<u32> {
-        Ok(given.or(self.weights.meta_as("precision")?).unwrap_or(8))
+        check_bits(given.or(self.weights.meta_as("precision")?).unwrap_or(8))
     }
 
     /// Refuses faults in no layer or no stored bit of this network.

@@ -222,6 +222,17 @@ impl TrainConfig {
         parsed(flags)
     }
 
+    /// These saved settings, with the files where `now` says that they are; if it names no base network,
+    /// where they were.
+    #[must_use]
+    pub(super) fn moved(self, now: &Self) -> Self {
+        if now.base.as_os_str().is_empty() {
+            return self;
+        }
+        let (base, data_dir) = (now.base.clone(), now.data_dir.clone());
+        Self { base, data_dir, dataset: now.dataset.clone().or(self.dataset), ..self }
+    }
+
     /// The faults that it trains for.
     ///
     /// # Errors

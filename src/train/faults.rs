@@ -97,12 +97,17 @@ impl FaultArgs {
     }
 
     /// Files of the measured map: those of `--fault-map`, or of `--chip` if that is no seed.
-    fn map_files(&self) -> Result<Vec<PathBuf>> {
-        let chip = self.chip.as_deref().filter(|chip| chip.parse::<u64>().is_err());
-        let Some(chip) = chip else { return Ok(self.fault_map.clone()) };
+    ///
+    /// # Errors
+    /// Both are given, or `--chip` is a number that is no seed.
+    pub fn map_files(&self) -> Result<Vec<PathBuf>> {
+        let Some(chip) = &self.chip else { return Ok(self.fault_map.clone()) };
         if !self.fault_map.is_empty() {
-            let what = "it and --fault-map are two measured maps";
+            let what = "it and --fault-map are two chips";
             return Err(Error::argument("--chip", what, "give one of them"));
+        }
+        if chip.parse::<u64>().is_ok() {
+            return Ok(Vec::new());
         }
         if chip.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'+') {
             let what = format!("{chip} is no seed");
@@ -258,6 +263,8 @@ mod tests {
         refused(&args(map), Some(0.1), "--ber");
         let two = |a: &mut FaultArgs| (a.chip, a.fault_map) = (Some("y".into()), vec!["x".into()]);
         refused(&args(two), None, "--chip");
+        let both = |a: &mut FaultArgs| (a.chip, a.fault_map) = (Some("7".into()), vec!["x".into()]);
+        refused(&args(both), None, "--chip");
         let drawn = |a: &mut FaultArgs| {
             map(a);
             a.faults = Some("flip".into());

@@ -26,6 +26,7 @@ use crate::{
         page,
     },
 };
+use serde_json::json;
 use std::time::Instant;
 
 /// Training images held out for the evaluations during training.
@@ -62,6 +63,7 @@ pub fn train(
     stop: &dyn Fn() -> bool,
 ) -> Result<Evaluation> {
     let resumed = config.resume.as_ref().map(|root| RunFolder::open(root)).transpose()?;
+    let resumed = resumed.map(|(folder, saved)| (folder, saved.moved(config)));
     let config = resumed.as_ref().map_or(config, |(_, saved)| saved);
     config.checked()?;
     let hints = BaseHints {
@@ -119,12 +121,23 @@ impl Run<'_> {
     /// What a checkpoint depends on.
     fn identity(&self) -> String {
         format!(
-            "{} for {} ({}) on {}",
+            "{} for {} ({}) under {}, {}, on {}",
             self.graph.name,
             self.base.model,
             &self.base.sha256[..12],
+            self.faults.identity(),
+            self.maps.describe(),
             self.gpu.report().line()
         )
+    }
+
+    /// The one chip that it trains for: a seed, or the file of a measured map.
+    fn chip(&self) -> String {
+        match (&self.faults.profile, self.maps) {
+            (Some(profile), _) => profile.file.clone(),
+            (None, Maps::Chip(seed)) => seed.to_string(),
+            (None, Maps::Fresh { .. }) => "none".into(),
+        }
     }
 
     /// Puts the checkpoint back; says so if another version of the program wrote it.
@@ -309,7 +322,10 @@ impl Run<'_> {
             ("base_sha256", self.base.sha256.clone()),
             ("faults", self.faults.model.to_string()),
             ("ber", self.faults.ber.to_string()),
-            ("chip", config.faults.chip.clone().unwrap_or("none".into())),
+            ("ber10", self.faults.ber10.to_string()),
+            // Bits, layers, lot, measured map.
+            ("fault_detail", json!(eval::detail(&self.faults)).to_string()),
+            ("chip", self.chip()),
             ("seed", config.seed.to_string()),
             ("adapter", self.gpu.report().line()),
             ("commit", env!("NF_COMMIT").to_owned()),

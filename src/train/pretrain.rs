@@ -111,8 +111,13 @@ pub fn pretrain(
             keep(done)?;
             let weights = net.weights(gpu)?;
             save(gpu, config, weights.clone(), None, done)?;
-            let accuracy =
-                accuracy(gpu, &graph, &weights, config.precision, &test.clone().take(GLANCE))?;
+            // A run that can go on ends at once; else this file is all that is left of it.
+            if stopped && config.checkpoint.is_some() {
+                finish(sink, config, Outcome::Interrupted, done, started)?;
+                return Err(Error::Interrupted);
+            }
+            let (glance, never) = (test.clone().take(GLANCE), &|| false);
+            let accuracy = accuracy(gpu, &graph, &weights, config.precision, &glance, never)?;
             sink.event(&Event::Evaluated(Evaluated {
                 step: done,
                 epoch,
@@ -124,15 +129,14 @@ pub fn pretrain(
             last = (Instant::now(), done);
         }
         if stopped {
-            let outcome = Outcome::Interrupted;
-            finish(sink, config, outcome, done, started)?;
+            finish(sink, config, Outcome::Interrupted, done, started)?;
             return Err(Error::Interrupted);
         }
     }
     keep(steps)?;
     let weights = net.weights(gpu)?;
     save(gpu, config, weights.clone(), None, steps)?;
-    let accuracy = accuracy(gpu, &graph, &weights, config.precision, &test)?;
+    let accuracy = accuracy(gpu, &graph, &weights, config.precision, &test, stop)?;
     sink.event(&Event::Evaluated(Evaluated {
         step: steps,
         epoch: steps.div_ceil(per_epoch),
@@ -182,14 +186,15 @@ fn accuracy(
     weights: &Weights,
     bits: u32,
     set: &data::ImageSet,
+    stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
     let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?;
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let images = DeviceImages::upload(gpu, set)?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
     let n = EVAL_BATCH.min(images.len() as u32).min(most).max(1);
-    let right =
-        Evaluator::new(gpu, &frozen, None, &images, n)?.run(gpu, (&images, set), |_, _, _| true)?;
+    let evaluator = Evaluator::new(gpu, &frozen, None, &images, n)?;
+    let right = evaluator.run(gpu, (&images, set), |_, _, _| !stop())?;
     Ok(right[0] as f64 * 100.0 / images.len() as f64)
 }
 

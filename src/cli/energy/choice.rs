@@ -49,7 +49,7 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
 
 fn table(choice: &Choice, files: bool) -> Table {
     let mut headers =
-        vec!["", "V/Vnom", "BER", "faults", "generator", "accuracy", "95 % interval", "energy"];
+        vec!["", "V/Vmin", "BER", "faults", "generator", "accuracy", "95 % interval", "energy"];
     headers.extend(files.then_some("file"));
     let mut table = Table::new(headers);
     for (at, c) in choice.candidates.iter().enumerate() {
@@ -116,7 +116,7 @@ fn verdict(choice: &Choice, minimum: f64) -> String {
 
 fn name(c: &Candidate) -> String {
     let generator = c.generator.as_deref().map_or("no generator".into(), |g| format!("with {g}"));
-    format!("{} Vnom (BER {}), {generator}", short(c.voltage), c.ber)
+    format!("{} Vmin (BER {}), {generator}", short(c.voltage), c.ber)
 }
 
 fn line(c: &Candidate) -> String {
@@ -134,7 +134,7 @@ fn gaps(choice: &Choice, files: bool) -> String {
             (None, _) => "no generator".into(),
         };
         let voltage = short(u.voltage);
-        text += &format!("Not measured: {voltage} Vnom (BER {}), {generator}.\n", u.ber);
+        text += &format!("Not measured: {voltage} Vmin (BER {}), {generator}.\n", u.ber);
     }
     let list = |rates: &[f64]| rates.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
     if !choice.unknown_rates.is_empty() {

@@ -38,16 +38,19 @@ pub(super) fn run(as_json: bool) -> Result<()> {
             text += &format!("\n{title}, images of {side}x{side}\n\n");
             text += &pairs(&all, side, quantity, of_pair).to_string();
         };
+        // The paper's tables are of 32x32 images.
+        let table = |n: u32| if side == 32 { format!(": Table {n}") } else { String::new() };
         section(
             &format!(
-                "Energy saved, in per cent, at BER 0.01 ({} per access): Table 2",
-                percent_of(energy)
+                "Energy saved, in per cent, at BER 0.01 ({} per access){}",
+                percent_of(energy),
+                table(2)
             ),
             Some(Quantity::EnergySaving),
             &|base, g| base.energy_saving(Some(g), energy),
         );
         section(
-            &format!("The same if energy followed MACs ({}): Table 8", percent_of(by_macs)),
+            &format!("The same if energy followed MACs ({}){}", percent_of(by_macs), table(8)),
             Some(Quantity::MacSaving),
             &|base, g| base.mac_saving(Some(g), by_macs, |c| c.paper_macs),
         );

@@ -77,6 +77,7 @@ impl ForwardArgs {
         for (flag, given, example) in [
             ("--generator-weights", self.generator_weights.is_some(), "generator.safetensors"),
             ("--labels", self.labels.is_some(), "labels.npy"),
+            ("--ber", self.ber.is_some() || self.faults.any(), "0.01"),
             ("--seeds", self.seeds.is_some(), "11,12"),
         ] {
             if !given {

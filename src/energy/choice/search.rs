@@ -137,15 +137,26 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Accuracies under different fault models are no alternatives of one memory.
+    /// Accuracies under different fault models are no alternatives of one memory, nor are those under
+    /// different maps, lots or directions at one operating point.
     pub(super) fn one_fault_model(&self) -> Result<()> {
         let mut models = self.measured.iter().filter_map(|m| m.faults.as_ref().map(|f| &f.0));
-        let Some(first) = models.next() else { return Ok(()) };
-        models.find(|model| *model != first).map_or(Ok(()), |other| {
+        let first = models.next();
+        if let Some((first, other)) = first.zip(models.find(|model| Some(*model) != first)) {
             let what = format!("some accuracies are under {first} faults, some under {other}");
             let hint = "give evaluations under the fault model that your memory has";
-            Err(Error::argument("--min-accuracy", what, hint))
-        })
+            return Err(Error::argument("--min-accuracy", what, hint));
+        }
+        for (i, m) in self.measured.iter().enumerate() {
+            let same = |n: &&Measured<'_>| n.front == m.front && n.point.ber == m.point.ber;
+            if self.measured[..i].iter().any(|n| same(&n)) {
+                let what = format!("there are different memories at a rate of {}", m.point.ber);
+                let hint = "give evaluations of one memory: one measured map, one lot, the same rates \
+                            in both directions";
+                return Err(Error::argument("--min-accuracy", what, hint));
+            }
+        }
+        Ok(())
     }
 
     fn candidate(&self, m: Measured<'_>) -> Candidate {

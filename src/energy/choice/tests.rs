@@ -114,6 +114,7 @@ fn what_cannot_be_compared_is_refused() {
         (|e| e.precision = 4, "different precisions"),
         (|e| e.perturbed[0].faults = "flip".into(), "some accuracies are under stuck-at faults"),
         (|e| e.generator.as_mut().unwrap().name = "ConvX".into(), "unknown generator"),
+        (|e| e.perturbed[0].detail.ber01 = Some(0.02), "different memories at a rate of 0.01"),
     ];
     for (change, says) in cases {
         let mut other = sample();
@@ -123,6 +124,8 @@ fn what_cannot_be_compared_is_refused() {
         assert!(error.to_string().contains(says), "{error}");
         assert!(error.hint().is_some(), "{error}");
     }
+    let four_bits = Evaluation { precision: 4, ..sample() };
+    assert!(run(&[four_bits], 80.0).unwrap_err().to_string().contains("weights of 4 bits"));
     let mut odd = sample();
     odd.perturbed[0].seeds.pop();
     assert!(run(&[odd], 80.0).unwrap_err().to_string().contains("not one accuracy per seed"));
@@ -158,6 +161,8 @@ fn documents_are_read_and_refused() {
     let mut old = sample();
     old.version = 0;
     let old = Document::new(vec![old]).to_json();
+    let mut wild = sample();
+    wild.perturbed[0].accuracy.each[0] = 900.0;
     for (text, says) in [
         ("no", "not an evaluation: expected ident"),
         ("{}", "missing field `version`"),
@@ -165,6 +170,7 @@ fn documents_are_read_and_refused() {
         ("{\"runs\": []}", "no run"),
         ("{\"runs\": 3}", "not an evaluation"),
         (&old, "version 0 of the document"),
+        (&Document::new(vec![wild]).to_json(), "not from 0 to 100"),
     ] {
         std::fs::write(&path, text).unwrap();
         let error = read_evaluations(&path).unwrap_err();

@@ -193,8 +193,8 @@ impl FlippedBits {
 /// Answers per class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassCounts {
-    /// Accuracy of each class, in per cent.
-    pub accuracy: Vec<f64>,
+    /// Accuracy of each class, in per cent; null for a class without images.
+    pub accuracy: Vec<Option<f64>>,
     /// `[class][answer]`: how often images of a class got an answer; on request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u64>>,
@@ -205,7 +205,8 @@ impl ClassCounts {
     #[must_use]
     pub fn new(confusion: Vec<Vec<u64>>) -> Self {
         let accuracy = |(class, row): (usize, &Vec<u64>)| {
-            super::percent(row.get(class).copied().unwrap_or(0), row.iter().sum())
+            let images = row.iter().sum();
+            (images > 0).then(|| super::percent(row.get(class).copied().unwrap_or(0), images))
         };
         Self { accuracy: confusion.iter().enumerate().map(accuracy).collect(), confusion }
     }
@@ -241,6 +242,6 @@ mod tests {
     #[test]
     fn a_class_is_right_on_the_diagonal() {
         let counts = ClassCounts::new(vec![vec![3, 1], vec![0, 0]]);
-        assert_eq!(counts.accuracy, [75.0, 0.0]);
+        assert_eq!(counts.accuracy, [Some(75.0), None]);
     }
 }

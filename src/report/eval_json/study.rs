@@ -19,9 +19,9 @@ pub struct Sensitivity {
     pub clean: f64,
     /// Accuracy with faults everywhere.
     pub everything: Spread,
-    /// Only one bit position faulty, from bit 0 (least significant) on.
+    /// Only one bit position faulty, from bit 0 (least significant) on, of those that can fail.
     pub bits: Vec<Part>,
-    /// Only one layer faulty, in `state_dict` order.
+    /// Only one layer faulty, in `state_dict` order, of those that can fail.
     pub layers: Vec<Part>,
     /// Bit positions protected one after another, the one that costs most first; all else is faulty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,7 +49,7 @@ pub struct Part {
 pub struct Protected {
     /// What is protected from this step on.
     pub name: String,
-    /// Share of all stored bits that is protected now, in [0, 1].
+    /// Share of all bits that could fail that is protected now, in [0, 1].
     pub share: f64,
     /// Accuracy with all of them protected.
     pub accuracy: Spread,

@@ -35,7 +35,7 @@ impl PerClass<'_> {
     }
 
     fn value(list: Option<&ClassCounts>, class: usize) -> Option<f64> {
-        list.and_then(|l| l.accuracy.get(class)).copied().filter(|v| v.is_finite())
+        list.and_then(|l| l.accuracy.get(class).copied().flatten()).filter(|v| v.is_finite())
     }
 
     /// What a class gains, or has when there is nothing to compare it with.
