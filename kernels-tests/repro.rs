@@ -2,6 +2,7 @@
 use super::cli::random_base;
 use nf_gpu::{
     Error,
+    data::{self, Split},
     files::Weights,
     gpu::{AdapterChoice, Gpu},
     report::Event,
@@ -144,7 +145,9 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
         let outcome = run(&place.gpu, &plan, &settings, &mut events, &stop);
         (outcome, trained(&events))
     };
-    for asked in [2, 4, 4, 20, 100] {
+    // The pretraining asks at every image of its last evaluation.
+    let images = data::open("fashion-sample", Path::new("none"), Split::Test).unwrap().len();
+    for asked in [2, 4 + images, 4, 20, 100] {
         let (outcome, titles) = stopped_after(asked);
         assert!(matches!(outcome, Err(Error::Interrupted)), "after {asked}: {outcome:?}");
         begun.extend(titles);
@@ -199,9 +202,17 @@ fn what_was_made_under_other_settings_is_refused() {
     refused(&Settings { images: Some(4), ..settings.clone() }, "images 8 there, 4 wanted");
     refused(&Settings { seeds: vec![1], ..settings.clone() }, "50009] there, [1] wanted");
     let elsewhere = Settings { bases: None, ..settings.clone() };
-    // Its own base network is to be trained, then: another one.
-    let (outcome, _) = place.run(&plan, &elsewhere);
-    assert!(outcome.unwrap_err().to_string().contains("in front of another"));
+    // Its own base network is to be trained, then; but the cell is measured, of one that is not there.
+    let (outcome, made) = place.run(&plan, &elsewhere);
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("is not there") && made.is_empty(), "{error}");
+    assert!(error.hint().unwrap().contains("--artefacts"));
+    let smoke = settings.clone().smoke();
+    let error = place.run(&plan, &smoke).0.unwrap_err();
+    assert!(error.to_string().contains("real networks on fashion-sample"), "{error}");
+    let typo = Settings { bases: Some("no such folder".into()), ..settings.clone() };
+    let error = place.run(&plan, &typo).0.unwrap_err();
+    assert!(error.to_string().contains("no base network of these cells"), "{error}");
     place.give("vgg-small", &random_base("vgg-small", 2));
     refused(&settings, "it was trained in front of another");
     let lambda = self::plan("lambda", &["resnet18/ConvL-ber0.01"]);

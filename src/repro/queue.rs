@@ -135,7 +135,8 @@ fn unmixed(plan: &Plan, settings: &Settings) -> Result<()> {
         }
         Some(_) if there["smoke"] != settings.smoke || there["dataset"] != plan.dataset_name => {
             let of = if there["smoke"] == true { "a smoke test" } else { "real networks" };
-            let (out, dataset) = (settings.out.display(), &there["dataset"]);
+            let dataset = there["dataset"].as_str().unwrap_or("another data set");
+            let out = settings.out.display();
             let what = format!("{out} holds the results of {of} on {dataset}");
             Err(Error::argument("--out", what, "give this run a folder of its own"))
         }
