@@ -5,6 +5,7 @@ mod build;
 mod compiler;
 mod cut;
 mod faulty;
+mod folded;
 mod frozen;
 mod graph;
 mod images;
