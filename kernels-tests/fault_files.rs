@@ -39,12 +39,24 @@ fn check(jobs: &[Job]) {
     let wanted: Vec<_> = jobs.iter().map(of_host).collect();
     every_gpu(|gpu, on| {
         for ((graph, bits, faults, seed), (weights, flips, of_host)) in jobs.iter().zip(&wanted) {
-            let net = FrozenNet::for_inference(gpu, graph, weights, *bits, 1).unwrap();
-            let injector = net.injector(gpu, 0, Some(faults)).unwrap();
-            injector.run(gpu, &[*seed]).unwrap();
-            let what = format!("{} in {bits} bits, {faults}, on {on}", graph.name);
-            assert_eq!(injector.flips(gpu).unwrap(), std::slice::from_ref(flips), "{what}");
-            assert_eq!(digest(net.read(gpu, 0).unwrap().into_iter()), *of_host, "{what}");
+            // Small networks also in slices of output channels, as layers that no binding holds.
+            let cuts = if graph.faultable_weights() < 1 << 20 {
+                &[u64::MAX, 20_000][..]
+            } else {
+                &[u64::MAX]
+            };
+            for &largest in cuts {
+                let net = match largest {
+                    u64::MAX => FrozenNet::for_inference(gpu, graph, weights, *bits, 1),
+                    _ => FrozenNet::sliced(gpu, graph, weights, *bits, 1, false, largest),
+                };
+                let net = net.unwrap();
+                let injector = net.injector(gpu, 0, Some(faults)).unwrap();
+                injector.run(gpu, &[*seed]).unwrap();
+                let what = format!("{} in {bits} bits, {faults}, on {on}, {largest}", graph.name);
+                assert_eq!(injector.flips(gpu).unwrap(), std::slice::from_ref(flips), "{what}");
+                assert_eq!(digest(net.read(gpu, 0).unwrap().into_iter()), *of_host, "{what}");
+            }
         }
     });
 }
