@@ -61,9 +61,15 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8",
             stem: "conv2d_subgroup8",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "lib/epilogue", "conv2d_subgroup8"),
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/conv2d",
+                "lib/epilogue",
+                "conv2d_subgroup8"
+            ),
             workgroups: &[8],
-            tile: |_| [8, 16, 1],
+            tile: |_| [8, 32, 1],
             requires: Requires::Subgroup(8),
             trusted: true,
         },
