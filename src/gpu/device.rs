@@ -2,6 +2,7 @@
 
 use super::{
     adapter::{self, AdapterChoice, AdapterReport},
+    profile::Watch,
     trusted,
 };
 use crate::{
@@ -24,6 +25,7 @@ pub struct Gpu {
     cache: Option<wgpu::PipelineCache>,
     preferred: HashMap<&'static str, &'static str>,
     checked: bool,
+    watch: Mutex<Option<Watch>>,
 }
 
 #[derive(Debug, Default)]
@@ -76,8 +78,8 @@ impl Gpu {
         });
         let cache = trusted::pipeline_cache(&device, &adapter);
         let (pipelines, preferred) = (Mutex::default(), HashMap::new());
-        let checked = false;
-        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred, checked })
+        let (checked, watch) = (false, Mutex::default());
+        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred, checked, watch })
     }
 
     /// The adapter, as reports name it.
@@ -146,6 +148,11 @@ impl Gpu {
             doing: format!("run {}", kernel.name),
             message: format!("{} can run none of its variants", self.report.name),
         })
+    }
+
+    /// What records the time of every compute pass, while there is such a thing.
+    pub(super) fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
+        lock(&self.watch)
     }
 
     /// Waits until everything submitted is done.

@@ -5,6 +5,7 @@ use super::{
     arena,
     buffer::Buffer,
     device::{Gpu, Pipeline},
+    profile::Watch,
     tape::{BufferId, Entry, Origin, Tape},
 };
 use crate::{
@@ -29,6 +30,7 @@ pub(super) enum Step {
         groups: [u32; 3],
         name: String,
         flops: u64,
+        bytes: u64,
     },
     Clear(wgpu::Buffer),
     Copy {
@@ -114,6 +116,7 @@ impl Program {
                         groups: kernel::fold(plan.groups(variant, workgroup))?,
                         name: format!("{} {}", plan.kernel.name, variant.name),
                         flops: plan.flops,
+                        bytes: plan.bytes.iter().sum(),
                         pipeline,
                     }
                 }
@@ -190,6 +193,7 @@ impl Program {
     fn submit(&self, gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut watch = gpu.watch();
         let mut at = 0;
         while at < steps.len() {
             match &steps[at] {
@@ -198,7 +202,7 @@ impl Program {
                     encoder.copy_buffer_to_buffer(from, 0, to, *offset, *bytes);
                 }
                 Step::Dispatch { .. } => {
-                    at += Self::pass(&mut encoder, &steps[at..]);
+                    at += Self::pass(&mut encoder, &steps[at..], watch.as_mut());
                     continue;
                 }
             }
@@ -208,8 +212,15 @@ impl Program {
     }
 
     /// Encodes the dispatches that `steps` begins with as one pass; how many.
-    fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    fn pass(
+        encoder: &mut wgpu::CommandEncoder,
+        steps: &[Step],
+        watch: Option<&mut Watch>,
+    ) -> usize {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: None,
+            timestamp_writes: watch.and_then(Watch::next_pass),
+        });
         let mut count = 0;
         while let Some(Step::Dispatch { pipeline, group, groups, .. }) = steps.get(count) {
             pass.set_pipeline(&pipeline.pipeline);
@@ -222,6 +233,11 @@ impl Program {
 
     pub(super) fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The section of a step.
+    pub(super) fn section_of(&self, step: usize) -> usize {
+        self.sections.partition_point(|&first| first <= step)
     }
 
     /// Submits one step, with timestamps around it if there are queries for them.

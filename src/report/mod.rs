@@ -1,6 +1,7 @@
 //! What a run says and leaves behind: events to the console and to JSON lines, curves, pictures,
 //! tables, and the JSON document of an evaluation. Knows numbers, not networks.
 
+pub mod bench_json;
 mod canvas;
 pub mod console;
 pub mod curves;

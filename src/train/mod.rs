@@ -17,7 +17,7 @@ mod supervised;
 pub use base::{BaseHints, BaseNet, INJECTED};
 pub use config::{Augment, Preset, PretrainConfig, Schedule, TrainConfig};
 pub use dry_run::{DryRun, dry_run};
-pub use eopm::Eopm;
+pub use eopm::{Eopm, EopmSettings};
 pub use faults::{DEFAULT_BER, FaultArgs};
 pub use folder::RunFolder;
 pub use fuse::train;
