@@ -1,7 +1,13 @@
 //! Times on the user's adapter: its own ceilings, kernels, whole steps. What `nf-gpu bench` measures.
 
+mod cases;
+mod ceilings;
+mod data;
 mod steps;
+mod time;
 
+pub use cases::{CaseSettings, cases, kernel_names};
+pub use ceilings::ceilings;
 pub use steps::{STEPS, StepSettings, step_names, steps};
 
 use crate::{
@@ -28,6 +34,16 @@ impl Effort {
     /// For a glance.
     pub const QUICK: Self =
         Self { kernel: Duration::from_millis(60), step: Duration::from_secs(1), samples: 2 };
+}
+
+/// The clock of several measurements, in one word.
+#[must_use]
+pub fn common_clock<'a>(mut clocks: impl Iterator<Item = &'a str>) -> String {
+    match clocks.next() {
+        None => String::new(),
+        Some(first) if clocks.all(|clock| clock == first) => first.into(),
+        Some(_) => "mixed".into(),
+    }
 }
 
 /// A report without measurements.

@@ -2,9 +2,13 @@
 
 use super::{gpu::GpuArgs, output};
 use crate::{
-    bench::{self, Effort, StepSettings},
-    error::Result,
-    report::{Table, bench_json::Step},
+    bench::{self, CaseSettings, Effort, StepSettings},
+    error::{Error, Result},
+    gpu::Gpu,
+    report::{
+        bench_json::{self, Report},
+        bench_view::{self, Comparison},
+    },
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -14,21 +18,37 @@ use std::path::PathBuf;
 pub struct BenchArgs {
     #[command(flatten)]
     gpu: GpuArgs,
-    /// Only these steps: a name or a glob, such as 'eopm/*'
+    /// Only this kernel (a name or a glob, such as 'conv2d*'), and no steps unless asked for
+    #[arg(long, value_name = "KERNEL")]
+    kernel: Option<String>,
+    /// Only steps, or those of a name or a glob, such as 'eopm/*'; beside kernels with --kernel
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "*")]
     steps: Option<String>,
-    /// Images of a step's batch (32 on a software adapter, else 256)
+    /// No steps
+    #[arg(long, conflicts_with = "steps")]
+    no_steps: bool,
+    /// Images of a batch (32 on a software adapter, else 256)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: Option<u32>,
     /// Perturbed copies of a step's base network (2 on a software adapter, else 10)
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=1000))]
     copies: Option<u32>,
-    /// Measure less
+    /// Small batches and few repeats: for a glance
     #[arg(long)]
     quick: bool,
     /// Write the report to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Draw every kernel under the measured roof
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
+    /// Compare reports instead of measuring; needs no GPU
+    #[arg(long, value_name = "FILE", num_args = 1..,
+          conflicts_with_all = ["kernel", "steps", "no_steps", "quick", "out", "batch_size", "copies"])]
+    compare: Vec<PathBuf>,
+    /// Draw the comparison
+    #[arg(long, value_name = "FILE.svg", requires = "compare")]
+    plot: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -37,70 +57,109 @@ pub struct BenchArgs {
     quiet: bool,
 }
 
-/// Measures what was asked for.
+/// Measures, or compares what was measured.
 ///
 /// # Errors
-/// The device failed, or the report cannot be written.
+/// Unknown kernels or steps, the device failed, or a file cannot be read or written.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    let plots = [("--plot", &args.plot), ("--roofline", &args.roofline)];
+    for (flag, path) in plots {
+        path.as_ref().map_or(Ok(()), |path| bench_view::check_ending(flag, path))?;
+    }
+    if !args.compare.is_empty() {
+        return compare(args);
+    }
+    // Before the GPU is opened: a mistyped name costs nothing.
+    let kernels = match (&args.kernel, &args.steps) {
+        (None, Some(_)) => Vec::new(),
+        (pattern, _) => bench::kernel_names(pattern.as_deref().unwrap_or("*"))?,
+    };
+    let steps = match (&args.steps, args.no_steps || args.kernel.is_some()) {
+        (Some(pattern), _) => bench::step_names(pattern)?,
+        (None, false) => bench::step_names("*")?,
+        (None, true) => Vec::new(),
+    };
+    if args.roofline.is_some() && kernels.is_empty() {
+        let what = "there are no kernels to draw";
+        return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
+    }
     let gpu = args.gpu.open(args.quiet)?;
-    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
-    let mut report = bench::empty_report(&gpu);
-    let names = bench::step_names(args.steps.as_deref().unwrap_or("*"))?;
-    let mut settings = StepSettings::of(&gpu);
-    settings.batch = args.batch_size.unwrap_or(settings.batch);
-    settings.copies = args.copies.unwrap_or(settings.copies);
-    report.steps = bench::steps(&gpu, &names, settings, effort, |step| {
-        if args.json { Ok(()) } else { output::print(&step_text(step)) }
-    })?;
+    let report = measure(args, &gpu, &kernels, &steps)?;
     if let Some(path) = &args.out {
         report.save(path)?;
+    }
+    if let Some(path) = &args.roofline {
+        bench_view::save_roofline(path, &report)?;
     }
     if args.json { output::print_json(&report.document()) } else { Ok(()) }
 }
 
-/// A step and where its time goes.
-fn step_text(step: &Step) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let copies = match step.copies {
-        0 => String::new(),
-        copies => format!(", {copies} perturbed copies"),
-    };
-    let mut text = format!("\n{}, batch {}{copies} ({})\n", step.name, step.batch, step.cut);
-    let times = &step.times;
-    text += &format!(
-        "wall {:.1} ms ({:.1} to {:.1}, {} steps), {:.0} images/s; GPU {:.1} ms in {} dispatches{}\n",
-        times.median_ms,
-        times.lower_ms,
-        times.upper_ms,
-        times.samples,
-        step.images_per_second,
-        step.gpu_ms,
-        step.dispatches,
-        step.busy.map_or(String::new(), |busy| format!(", busy {}", percent(busy))),
-    );
-    text += &format!(
-        "convolutions {:.2} GFLOP in {:.1} ms: {:.1} GFLOP/s; the rest {:.1} ms = {}, {:.3} of the \
-         convolutions at 30 GFLOP/s; faults {}\n",
-        step.conv_flops as f64 / 1e9,
-        step.conv_ms,
-        step.conv_gflops,
-        step.gpu_ms - step.conv_ms,
-        percent(step.rest_share),
-        step.rest_of_budget,
-        percent(step.fault_share),
-    );
-    let mut table =
-        Table::new(["kernel", "variant", "dispatches", "ms", "share", "GFLOP/s", "GB/s"]);
-    for k in &step.kernels {
-        table.row([
-            k.kernel.clone(),
-            k.variant.clone(),
-            k.dispatches.to_string(),
-            format!("{:.2}", k.ms),
-            percent(k.share),
-            format!("{:.1}", k.gflops),
-            format!("{:.1}", k.gb_s),
-        ]);
+/// Measures and prints what is done, unless one document is wanted.
+fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
+    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+    let mut report = bench::empty_report(gpu);
+    let print = |text: String| if args.json { Ok(()) } else { output::print(&text) };
+    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;
+    if !kernels.is_empty() {
+        report.ceilings = bench::ceilings(gpu, effort)?;
+        print(format!("\n{}", bench_view::ceilings(&report.ceilings)))?;
+        let mut settings = CaseSettings::of(gpu, args.quick);
+        settings.batch = args.batch_size.unwrap_or(settings.batch);
+        let each = |case: &bench_json::Case| {
+            progress(args, &bench_view::case_line(case));
+            Ok(())
+        };
+        let ceilings = &report.ceilings;
+        (report.cases, report.summary) =
+            bench::cases(gpu, kernels, settings, effort, ceilings, each)?;
+        print(format!("\n{}", bench_view::cases(&report.cases)))?;
+        print("* is what networks use here\n".into())?;
+        if !report.summary.is_empty() {
+            print(format!("\n{}", bench_view::summary(&report.summary)))?;
+        }
     }
-    text + &table.to_string()
+    let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
+    let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
+    report.clock = bench::common_clock(clocks);
+    if !steps.is_empty() {
+        let mut settings = StepSettings::of(gpu, args.quick);
+        settings.batch = args.batch_size.unwrap_or(settings.batch);
+        settings.copies = args.copies.unwrap_or(settings.copies);
+        report.steps = bench::steps(gpu, steps, settings, effort, |step| {
+            print(format!("\n{}", bench_view::step(step)))
+        })?;
+    }
+    Ok(report)
+}
+
+/// A line for those who wait at a terminal.
+#[expect(clippy::print_stderr, reason = "a message for the user")]
+fn progress(args: &BenchArgs, line: &str) {
+    use std::io::IsTerminal as _;
+    if !args.quiet && std::io::stderr().is_terminal() {
+        eprintln!("{line}");
+    }
+}
+
+/// Reads reports and shows them beside each other.
+fn compare(args: &BenchArgs) -> Result<()> {
+    let mut reports = Vec::new();
+    for path in &args.compare {
+        reports.push((path.clone(), bench_json::load(path)?));
+    }
+    if let Some(path) = &args.roofline {
+        let [(_, report)] = &reports[..] else {
+            let what = "several reports have several roofs";
+            return Err(Error::argument("--roofline", what, "give --compare one report"));
+        };
+        bench_view::save_roofline(path, report)?;
+    }
+    let comparison = Comparison::of(&reports);
+    if let Some(path) = &args.plot {
+        bench_view::save_comparison(path, &comparison)?;
+    }
+    if args.json {
+        return output::print_json(&serde_json::to_value(&comparison).unwrap_or_default());
+    }
+    output::print(&bench_view::compared(&comparison))
 }

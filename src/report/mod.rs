@@ -2,6 +2,7 @@
 //! tables, and the JSON document of an evaluation. Knows numbers, not networks.
 
 pub mod bench_json;
+pub mod bench_view;
 mod canvas;
 pub mod console;
 pub mod curves;

@@ -1,6 +1,7 @@
 //! The document of `nf-gpu bench --json` (`cli.md`, "Bench report").
 
 mod read;
+pub(crate) mod roof;
 mod times;
 
 pub use read::load;
@@ -27,7 +28,7 @@ pub struct Report {
     pub adapter: Adapter,
     /// Commit of the program.
     pub commit: String,
-    /// Clock of the kernels: `gpu-timestamps` or `submit-to-idle`.
+    /// Clock of ceilings and kernels: `gpu-timestamps`, `submit-to-idle`, or `mixed`.
     #[serde(default)]
     pub clock: String,
     /// What the adapter itself can do.
@@ -76,6 +77,8 @@ pub struct Ceiling {
     pub workgroup: u32,
     /// Operations, or bytes, of one dispatch.
     pub work: u64,
+    /// Where its times come from: `gpu-timestamps` or `submit-to-idle`.
+    pub clock: String,
     /// Times of one dispatch.
     #[serde(flatten)]
     pub times: Times,
@@ -104,6 +107,9 @@ pub struct Case {
     /// Bytes of all bindings.
     #[serde(default)]
     pub bytes: u64,
+    /// Where its times come from: `gpu-timestamps` or `submit-to-idle`.
+    #[serde(default)]
+    pub clock: String,
     /// Times of one dispatch.
     #[serde(flatten)]
     pub times: Times,
