@@ -1,6 +1,7 @@
 //! The binary as a user runs it: what it refuses, its main job in small, Ctrl-C, and the same
 //! answers on every adapter.
 mod adapters;
+mod bench;
 mod energy;
 mod faults;
 mod interrupt;

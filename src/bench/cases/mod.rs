@@ -99,6 +99,7 @@ pub fn cases(
                 workgroup,
                 chosen: is_chosen,
                 shape: spec.shape.clone(),
+                networks: spec.of.iter().map(|(name, _)| name.clone()).collect(),
                 flops: spec.plan.flops,
                 bytes,
                 clock: data::clock(clock),
@@ -141,7 +142,13 @@ impl Sums {
             let gflops = per_second(flops, ms);
             Summary { name, flops, gflops, share: fma.map(|fma| gflops / fma) }
         };
-        self.0.into_iter().map(summary).collect()
+        // The passes of a network one after the other.
+        let network =
+            |name: &str| name.split_once(' ').map_or(name, |(network, _)| network).to_owned();
+        let order: Vec<String> = self.0.iter().map(|sum| network(&sum.0)).collect();
+        let mut sums = self.0;
+        sums.sort_by_key(|sum| order.iter().position(|o| *o == network(&sum.0)));
+        sums.into_iter().map(summary).collect()
     }
 }
 

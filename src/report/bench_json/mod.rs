@@ -102,6 +102,9 @@ pub struct Case {
     pub chosen: bool,
     /// The shape, in words.
     pub shape: String,
+    /// The networks that have this layer; empty for a shape of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
     /// Operations of one dispatch.
     pub flops: u64,
     /// Bytes of all bindings.

@@ -44,14 +44,15 @@ impl Panel<'_> {
     }
 }
 
-/// Draws a comparison.
+/// Draws what at least two reports measured, without the single layers of networks.
 ///
 /// # Errors
-/// [`Error::Write`]; [`Error::Shape`] where the reports have no numbers.
+/// [`Error::Write`]; [`Error::Argument`] where the reports measured nothing in common.
 pub fn save(path: impl AsRef<Path>, comparison: &Comparison) -> Result<()> {
     let panels = panels(comparison);
     if panels.is_empty() {
-        return Err(Error::Shape("the reports hold no numbers to compare".into()));
+        let what = "the reports measured nothing in common: there is nothing to draw";
+        return Err(Error::argument("--plot", what, "leave it out to see the table"));
     }
     let reports = comparison.reports.len();
     let key = |(i, (name, about)): (usize, &(String, String))| {
@@ -77,7 +78,9 @@ fn panels(comparison: &Comparison) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for (title, rows) in comparison.sections() {
         let first = panels.len();
-        for row in rows {
+        // Layers are many and their sums say the same; a bar alone compares nothing.
+        let shared = |r: &&Row| r.values.iter().flatten().count() > 1 || r.values.len() == 1;
+        for row in rows.iter().filter(|r| !r.layer).filter(shared) {
             match panels[first..].iter_mut().find(|p| p.unit == row.unit) {
                 Some(panel) => panel.rows.push(row),
                 None => {
@@ -103,13 +106,6 @@ fn draw(h: &mut Html, panel: &Panel<'_>, reports: usize, top: f64) {
     let y = Scale::Linear { low: 0.0, high: 1.0 };
     let frame = Frame { left, right: WIDTH - 80.0, top: top + 36.0, bottom, x, y };
     frame.across(h, Axis { title: panel.unit, ticks: frame.x.ticks(6) }, true);
-    text(
-        h,
-        (f64::midpoint(frame.left, frame.right), bottom + 40.0),
-        Anchor::Middle,
-        "axis",
-        panel.unit,
-    );
     for (i, row) in panel.rows.iter().enumerate() {
         let from = top + 40.0 + group * i as f64;
         let middle = from + 0.5 * (group - GAP);

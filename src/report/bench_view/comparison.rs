@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::adapter;
-use crate::report::bench_json::{Case, Report, roof};
+use crate::report::bench_json::{Case, Report, per_second, roof};
 
 /// A number of one report.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -25,6 +25,8 @@ pub struct Row {
     pub shape: String,
     /// Unit of the numbers; more is better.
     pub unit: &'static str,
+    /// Whether it is one of many layers of networks whose sums are there, too.
+    pub layer: bool,
     /// A number per report.
     pub values: Vec<Option<Value>>,
 }
@@ -68,7 +70,8 @@ impl Comparison {
             }
             for case in report.cases.iter().filter(|c| c.chosen) {
                 let (unit, value) = number(case);
-                put(&mut made.kernels, n, i, (&case.case, &case.shape, unit), value);
+                let row = put(&mut made.kernels, n, i, (&case.case, &case.shape, unit), value);
+                row.layer = !case.networks.is_empty();
             }
             for s in &report.steps {
                 let per_second =
@@ -100,39 +103,36 @@ impl Comparison {
     }
 }
 
-/// The number that a case is compared by: bytes per second where memory bounds it, else operations.
+/// The number that a case is compared by: operations per second of convolutions and of drawing faults,
+/// bytes per second of all others. Whatever bounds it on one adapter, the unit is the same on all.
 fn number(case: &Case) -> (&'static str, Value) {
-    let memory = case.bound.as_deref() == Some("copy");
     let (unit, work) = match roof::arithmetic(&case.kernel, &case.variant) {
-        _ if memory => ("GB/s", case.bytes),
+        _ if case.case.starts_with("conv2d") => ("GFLOP/s", case.flops),
         "integer" => ("Gop/s", case.flops),
-        _ => ("GFLOP/s", case.flops),
+        _ => ("GB/s", case.bytes),
     };
-    let at = |ms: f64| crate::report::bench_json::per_second(work, ms);
+    let at = |ms: f64| per_second(work, ms);
     let times = &case.times;
     let quartiles = [at(times.upper_ms), at(times.lower_ms)];
     (unit, Value { median: at(times.median_ms), quartiles })
 }
 
 /// Puts a number of report `i` of `n` into its row.
-fn put(
-    rows: &mut Vec<Row>,
+fn put<'a>(
+    rows: &'a mut Vec<Row>,
     n: usize,
     i: usize,
     (what, shape, unit): (&str, &str, &'static str),
     value: Value,
-) {
-    let same = |r: &&mut Row| r.what == what && r.shape == shape && r.unit == unit;
-    let row = match rows.iter_mut().find(same) {
-        Some(row) => row,
-        None => {
-            let (what, shape) = (what.to_owned(), shape.to_owned());
-            rows.push(Row { what, shape, unit, values: vec![None; n] });
-            let last = rows.len() - 1;
-            &mut rows[last]
-        }
-    };
-    row.values[i] = Some(value);
+) -> &'a mut Row {
+    let same = |r: &Row| r.what == what && r.shape == shape && r.unit == unit;
+    let place = rows.iter().position(same).unwrap_or_else(|| {
+        let (what, shape) = (what.to_owned(), shape.to_owned());
+        rows.push(Row { what, shape, unit, layer: false, values: vec![None; n] });
+        rows.len() - 1
+    });
+    rows[place].values[i] = Some(value);
+    &mut rows[place]
 }
 
 /// File names without their ends; with folders where these are the same.
@@ -182,7 +182,7 @@ mod tests {
             (conv.unit, conv_of_a.median, conv_of_a.quartiles),
             ("GFLOP/s", 8.0, [4.0, 8.0])
         );
-        assert_eq!(conv.values[1], None);
+        assert!(conv.values[1].is_none() && !conv.layer);
         assert_eq!((add.unit, add.values[0].unwrap().median), ("GB/s", 2.0));
         assert_eq!(add.values[1].unwrap().median, 4.0);
         assert!(made.reports[1].1.contains("without a version") && made.reports[0].0 == "a");

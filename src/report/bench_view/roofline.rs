@@ -12,13 +12,15 @@ use crate::{
     report::{
         bench_json::{Case, Ceiling, Report},
         page::{
-            html::Html,
+            html::{Html, Px},
             svg::{Anchor, Axis, Frame, Labels, Scale, Style, line, marker, text},
         },
     },
 };
 
 const SIZE: (f64, f64) = (1000.0, 690.0);
+/// A kernel so many times below the lowest roof does too little to be of interest.
+const TOO_SHORT: f64 = 40.0;
 /// Left and right end of titles and legend.
 const ENDS: (f64, f64) = (20.0, 980.0);
 
@@ -53,12 +55,12 @@ fn place(case: &Case) -> Option<(f64, f64)> {
 /// Draws a report's kernels and ceilings.
 ///
 /// # Errors
-/// [`Error::Write`]; [`Error::Shape`] for a report without ceilings or kernels.
+/// [`Error::Write`]; [`Error::Argument`] for a report without ceilings or kernels.
 pub fn save(path: impl AsRef<Path>, report: &Report) -> Result<()> {
     let cases: Vec<&Case> = report.cases.iter().filter(|c| place(c).is_some()).collect();
     let Some(copy) = report.ceiling("copy").filter(|_| !cases.is_empty()) else {
         let what = "a roofline needs kernels and ceilings, and the report has none";
-        return Err(Error::Shape(what.into()));
+        return Err(Error::argument("--roofline", what, "measure anew: nf-gpu bench --no-steps"));
     };
     let flat: Vec<&Ceiling> = report.ceilings.iter().filter(|c| c.name != "copy").collect();
     let title = format!("Roofline of {}", report.adapter.name);
@@ -112,7 +114,10 @@ fn frame(cases: &[&Case], copy: f64, flat: &[&Ceiling], top: f64) -> Frame {
     let low = |values: &[f64]| values.iter().copied().fold(f64::MAX, f64::min);
     let high = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
     let x = Scale::Log { low: low(&xs).min(ridge) / 1.6, high: high(&xs).max(2.0 * ridge) * 1.6 };
-    let y = Scale::Log { low: low(&ys) / 1.8, high: high(&ys).max(most) * 1.8 };
+    // Kernels that hardly begin before they end would leave the others no room.
+    let begin = low(&xs).min(ridge);
+    let floor = low(&ys).max(copy * begin / TOO_SHORT);
+    let y = Scale::Log { low: floor / 1.8, high: high(&ys).max(most) * 1.8 };
     Frame { top, left: 70.0, ..Frame::inside(SIZE, x, y) }
 }
 
@@ -124,33 +129,54 @@ fn roofs(h: &mut Html, frame: &Frame, copy: f64, flat: &[&Ceiling]) {
     let most = flat.iter().map(|c| c.rate).fold(0.0, f64::max);
     let begin = low.max(floor / copy);
     let end = if most > 0.0 { (most / copy).min(high) } else { high };
-    let slope = [(begin, copy * begin), (end, copy * end)];
-    line(h, Style::NEUTRAL, "", &frame.places(&slope));
-    let at = frame
-        .places(&[(begin * (end / begin).powf(0.12), copy * begin * (end / begin).powf(0.12))]);
-    if let Some(&(x, y)) = at.first() {
-        let label = format!("copy {} GB/s", rate(copy));
-        text(h, (x - 10.0, y - 10.0), Anchor::Start, "under halo", label);
+    let slope = frame.places(&[(begin, copy * begin), (end, copy * end)]);
+    line(h, Style::NEUTRAL, "", &slope);
+    if let [from, to] = slope[..] {
+        along(h, from, to, &format!("copy {} GB/s", rate(copy)));
     }
+    let mut flat = flat.to_vec();
+    flat.sort_by(|a, b| b.rate.total_cmp(&a.rate));
+    let mut above = f64::NEG_INFINITY;
     for ceiling in flat {
         let from = (ceiling.rate / copy).clamp(low, high);
+        let y = frame.y(ceiling.rate);
         let ends = [(from, ceiling.rate), (high, ceiling.rate)];
         let style = if ceiling.rate < most { Style::NEUTRAL.light() } else { Style::NEUTRAL };
         line(h, style, "", &frame.places(&ends));
+        // Where two are close, the lower one's name stands below its line.
+        let base = if y - above < 20.0 { y + 15.0 } else { y - 7.0 };
+        above = base.max(y);
         let label = format!("{} {} {}", ceiling.name, rate(ceiling.rate), ceiling.unit);
-        let at = (frame.right - 4.0, frame.y(ceiling.rate) - 7.0);
-        text(h, at, Anchor::End, "under halo", label);
+        text(h, (frame.right - 4.0, base), Anchor::End, "under halo", label);
     }
+}
+
+/// A text above the middle of a rising line, turned with it.
+fn along(h: &mut Html, (x0, y0): (f64, f64), (x1, y1): (f64, f64), what: &str) {
+    let (x, y) = (f64::midpoint(x0, x1), f64::midpoint(y0, y1));
+    let degrees = (y1 - y0).atan2(x1 - x0).to_degrees();
+    let turn = format!("rotate({degrees:.2} {} {})", Px(x), Px(y));
+    let at: [(&str, &dyn std::fmt::Display); 5] = [
+        ("x", &Px(x)),
+        ("y", &Px(y - 8.0)),
+        ("text-anchor", &"middle"),
+        ("class", &"under halo"),
+        ("transform", &turn),
+    ];
+    h.leaf("text", &at, what);
 }
 
 /// Dots, those of variants that are not used behind the others; names where there is room.
 fn kernels(h: &mut Html, frame: &Frame, cases: &[&Case]) {
     let mut ordered = cases.to_vec();
     ordered.sort_by_key(|c| c.chosen);
+    let Scale::Log { low: floor, .. } = frame.y else { return };
+    let places = |c: &Case| {
+        let (x, y) = place(c)?;
+        (y > floor).then(|| (frame.x(x), frame.y(y)))
+    };
     for case in &ordered {
-        let Some(&at) = place(case).map(|p| frame.places(&[p])).unwrap_or_default().first() else {
-            continue;
-        };
+        let Some(at) = places(case) else { continue };
         let share =
             case.share.map_or(String::new(), |s| format!(", {:.0} % of the roof", 100.0 * s));
         let says = format!(
@@ -163,13 +189,52 @@ fn kernels(h: &mut Html, frame: &Frame, cases: &[&Case]) {
         );
         marker(h, style(case), at, if case.chosen { 5.0 } else { 3.5 }, &says);
     }
-    let places = |c: &&Case| place(c).map(|p| (frame.x(p.0), frame.y(p.1)));
-    let all: Vec<_> = ordered.iter().filter_map(places).collect();
+    let all: Vec<_> = ordered.iter().filter_map(|c| places(c)).collect();
     let mut labels = Labels::new(frame, &all);
     // One name a kernel, but each shape of a convolution is drawn: their family says what they are.
     for case in ordered.iter().filter(|c| c.chosen && !c.case.starts_with("conv2d")) {
         if let Some(at) = places(case) {
             labels.write(h, at, &case.case);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(role: &str, flops: u64, gflops: f64, chosen: bool) -> Case {
+        Case { case: role.into(), flops, bytes: 1000, gflops, chosen, ..Case::default() }
+    }
+
+    #[test]
+    fn every_kernel_has_a_mark_and_the_roof_a_name() {
+        let ceiling = |name: &str, rate, unit: &str| Ceiling {
+            name: name.into(),
+            unit: unit.into(),
+            rate,
+            ..Ceiling::default()
+        };
+        let report = Report {
+            ceilings: vec![ceiling("copy", 9.0, "GB/s"), ceiling("fma-f32", 170.0, "GFLOP/s")],
+            cases: vec![
+                case("conv2d forward", 90_000, 47.0, true),
+                case("conv2d forward", 90_000, 14.0, false),
+                case("add", 250, 2.0, true),
+                case("never ran", 0, 0.0, true),
+            ],
+            ..Report::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roof.svg");
+        save(&path, &report).unwrap();
+        let svg = std::fs::read_to_string(&path).unwrap();
+        for text in ["copy 9.00 GB/s", "fma-f32 170 GFLOP/s", ">add<", "47.0 GFLOP/s", "hollow"] {
+            assert!(svg.contains(text), "no {text} in {svg}");
+        }
+        assert!(!svg.contains("never ran") && !svg.contains("NaN") && !svg.contains("inf"));
+
+        let none = Report { ceilings: Vec::new(), ..report };
+        assert!(save(&path, &none).unwrap_err().to_string().contains("ceilings"));
     }
 }
