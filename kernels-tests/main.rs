@@ -32,3 +32,4 @@ mod repro;
 mod shaders;
 mod streaming;
 mod translate;
+mod winograd;

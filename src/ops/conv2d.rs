@@ -61,7 +61,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8",
             stem: "conv2d_subgroup8",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "conv2d_subgroup8"),
+            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "lib/epilogue", "conv2d_subgroup8"),
             workgroups: &[8],
             tile: |_| [8, 16, 1],
             requires: Requires::Subgroup(8),
@@ -70,7 +70,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "plain",
             stem: "conv2d",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "conv2d"),
+            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "lib/epilogue", "conv2d"),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 8 * workgroup, 1],
             requires: Requires::Nothing,
