@@ -31,3 +31,4 @@ mod repro;
 mod shaders;
 mod streaming;
 mod translate;
+mod tuning;

@@ -1,6 +1,6 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::GpuArgs, output};
+use super::{gpu::TunedArgs, output};
 use crate::{bench, error::Result, files::atomic, report::Table};
 use clap::Args;
 use serde_json::json;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
     /// Write the report to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

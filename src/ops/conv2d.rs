@@ -2,9 +2,13 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
+    kernel::{
+        Access, Class, Grid, KernelDesc, Params, Plan, Requires, Resize, Variant, WORKGROUPS,
+        bucket,
+    },
     shape::{Nhwc, Rsck, Window},
 };
+use std::sync::Arc;
 
 crate::params! {
     /// Uniform block of `shaders/conv2d*.wgsl`.
@@ -206,6 +210,63 @@ impl Conv2d {
     }
 }
 
+/// Window and shapes of a gather, its images and copies as size classes.
+pub(super) fn class_name(conv: Conv2d) -> String {
+    let Window { kernel: [r, s], stride, padding } = conv.window;
+    let (Nhwc { n, h, w, c }, y) = (conv.x, conv.y);
+    let kind = if conv.transposed { "transposed " } else { "" };
+    let mut name = format!("{kind}{r}x{s}s{stride}p{padding} {h}x{w}x{c}>{}x{}x{}", y.h, y.w, y.c);
+    name += &format!(" n{}", bucket(n));
+    if conv.copies > 1 {
+        name += &format!(" copies{}", bucket(conv.copies));
+    }
+    name
+}
+
+impl Conv2d {
+    /// The same gather for another number of images.
+    pub(super) fn of_images(self, n: u32) -> Self {
+        Self { x: Nhwc { n, ..self.x }, y: Nhwc { n, ..self.y }, ..self }
+    }
+}
+
+/// A gather with its fusion, to be planned for other numbers of images.
+#[derive(Debug)]
+struct Fused(Conv2d, Fusion);
+
+impl Resize for Fused {
+    fn with_images(&self, images: u32) -> Result<Plan> {
+        plan(self.0.of_images(images), self.1)
+    }
+}
+
+/// The class of a gather with its fusion.
+fn class(conv: Conv2d, fusion: Fusion) -> Class {
+    let mut name = class_name(conv);
+    for (on, word) in [
+        (conv.shared_input, "shared"),
+        (conv.sum_copies, "sum"),
+        (fusion.scale.is_some(), "scale"),
+        (fusion.shift.is_some(), "shift"),
+        (fusion.residual, "residual"),
+        (fusion.relu, "relu"),
+        (fusion.mask_out, "mask_out"),
+        (fusion.mask_in, "mask_in"),
+    ] {
+        if on {
+            name.push(' ');
+            name += word;
+        }
+    }
+    Class {
+        name,
+        words: &["mask_in", "mask_out"],
+        eps: f32::EPSILON.into(),
+        images: conv.x.n,
+        resize: Arc::new(Fused(conv, fusion)),
+    }
+}
+
 /// Bytes of the ReLU mask of `copies` outputs of shape `y`: four bits per group of four channels,
 /// eight pixels to a word.
 #[must_use]
@@ -270,7 +331,8 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("RELU", flag(fusion.relu))
         .with("MASK_IN", flag(fusion.mask_in))
         .with("MASK_OUT", flag(fusion.mask_out))
-        .costing(conv.flops());
+        .costing(conv.flops())
+        .classed(class(conv, fusion));
     // A subgroup holds 32 output channels: with a few channels most of its lanes would idle.
     if conv.y.c4() <= 2 {
         plan = plan.preferring("plain");

@@ -2,10 +2,13 @@
 
 use crate::{
     error::Result,
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
-    ops::conv2d::Conv2d,
+    kernel::{
+        Access, Class, Grid, KernelDesc, Params, Plan, Requires, Resize, Variant, WORKGROUPS,
+    },
+    ops::conv2d::{Conv2d, class_name},
     shape::Rsck,
 };
+use std::sync::Arc;
 
 crate::params! {
     /// Uniform block of `shaders/conv2d_grad_weight*.wgsl`.
@@ -113,6 +116,12 @@ pub fn partial_shape(conv: Conv2d) -> Rsck {
     if conv.transposed { conv.weights().transposed() } else { conv.weights() }
 }
 
+impl Resize for Conv2d {
+    fn with_images(&self, images: u32) -> Result<Plan> {
+        plan(self.of_images(images))
+    }
+}
+
 /// Plans the partial sums for the forward gather `conv`. Bindings x and dy are, for a transposed
 /// convolution, its output's gradient and its input.
 ///
@@ -141,6 +150,13 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     let partial = partial_shape(conv);
     let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
     let grid = Grid::Tiles([dy.c4(), r * s * x.c4(), chunks]);
-    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(conv.flops());
+    let class = Class {
+        name: class_name(conv),
+        words: &[],
+        eps: f32::EPSILON.into(),
+        images: conv.x.n,
+        resize: Arc::new(conv),
+    };
+    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(conv.flops()).classed(class);
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
 }
