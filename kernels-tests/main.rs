@@ -32,3 +32,4 @@ mod shaders;
 mod streaming;
 mod translate;
 mod tuning;
+mod winograd;

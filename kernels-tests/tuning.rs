@@ -6,7 +6,7 @@ use nf_gpu::{
         AdapterChoice, Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning,
         Words,
     },
-    kernel::{Access, Class, Grid, KernelDesc, Params, Plan, Requires, Resize, Variant, no_tile},
+    kernel::{Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, no_tile},
     ops::{
         self,
         conv2d::{Conv2d, Fusion},
@@ -80,11 +80,11 @@ static TWICE: KernelDesc = KernelDesc {
 };
 
 #[derive(Debug)]
-struct Twice;
+struct Twice(u32);
 
-impl Resize for Twice {
-    fn with_images(&self, images: u32) -> Result<Plan> {
-        Ok(twice(images))
+impl Less for Twice {
+    fn half(&self) -> Option<Result<Plan>> {
+        (self.0 > 1).then(|| Ok(twice(self.0.div_ceil(2))))
     }
 }
 
@@ -95,8 +95,7 @@ fn twice(images: u32) -> Plan {
         name: format!("n{images}"),
         words: &[],
         eps: f32::EPSILON.into(),
-        images,
-        resize: Arc::new(Twice),
+        less: Arc::new(Twice(images)),
     };
     let params = TwiceParams { len };
     Plan::new(&TWICE, &params, Grid::Items(len.into()), vec![bytes, bytes]).classed(class)
@@ -306,7 +305,30 @@ fn questions_are_stable_and_tell_shapes_apart() {
         ops::conv2d_grad_weight::plan(conv(16, 1)).unwrap().question().unwrap(),
         "conv2d_grad_weight 3x3s1p1 32x32x64>32x32x64 n16"
     );
+    // Products of matrices have one row.
+    let rows = |n| {
+        let [x, y] = [10, 20].map(|c| Nhwc::new(1, 1, n, c));
+        let window = Window::square(1, 1, 0);
+        question(Conv2d { x, y, window, ..conv(1, 16) }, none)
+    };
+    assert_eq!(rows(100), "conv2d 1x1s1p0 1x128x10>1x128x20 n1 copies16");
+    assert_eq!(rows(100), rows(128));
     assert!(ops::add::plan(Nhwc::new(1, 1, 1, 4)).unwrap().question().is_none());
+}
+
+#[test]
+fn plans_of_a_class_get_smaller_until_one_image_and_copy_are_left() {
+    let conv = Conv2d::forward(Nhwc::new(9, 8, 8, 4), 4, Window::square(3, 1, 1)).unwrap();
+    let conv = Conv2d { copies: 3, ..conv };
+    let mut plan = ops::conv2d::plan(conv, Fusion::default()).unwrap();
+    let (mut steps, constants) = (0, plan.constants.clone());
+    while let Some(half) = plan.class.as_ref().unwrap().less.half() {
+        let half = half.unwrap();
+        assert!(half.flops < plan.flops && half.constants == constants);
+        (plan, steps) = (half, steps + 1);
+    }
+    let one = Conv2d::forward(Nhwc::new(1, 8, 8, 4), 4, Window::square(3, 1, 1)).unwrap();
+    assert_eq!((steps, plan.flops), (6, one.flops()));
 }
 
 /// An algorithm as a job: `twice` once or in two dispatches, or something else.

@@ -159,19 +159,14 @@ pub struct Class {
     pub words: &'static [&'static str],
     /// Relative rounding of one operation of the arithmetic that the plan asks for.
     pub eps: f64,
-    /// Images of one copy.
-    pub images: u32,
-    /// Plans the same for another number of images, to measure on a few.
-    pub resize: Arc<dyn Resize>,
+    /// Plans less of the same, to measure on that.
+    pub less: Arc<dyn Less>,
 }
 
-/// Plans a computation for another number of images.
-pub trait Resize: Debug + Send + Sync {
-    /// The plan for so many images of a copy.
-    ///
-    /// # Errors
-    /// Those of the plan.
-    fn with_images(&self, images: u32) -> Result<Plan>;
+/// Plans about half of a computation: of its images, then of its copies.
+pub trait Less: Debug + Send + Sync {
+    /// The smaller plan, if there is one.
+    fn half(&self) -> Option<Result<Plan>>;
 }
 
 /// One use of a kernel, decided without a GPU.

@@ -43,6 +43,9 @@ macro_rules! for_each_kernel {
             upsample_nearest,
             upsample_nearest_grad,
             weight_gradient,
+            winograd_input,
+            winograd_output,
+            winograd_weights,
         }
     };
 }

@@ -310,18 +310,14 @@ fn name(variant: &Variant, workgroup: u32) -> String {
     format!("{}@{workgroup}", variant.name)
 }
 
-/// The plan for so many images that it stays within a size, or for one.
+/// So much of a plan that it stays within a size, if it can.
 fn shrunk(plan: &Plan, size: TrialSize) -> Result<Plan> {
-    let Some(class) = &plan.class else { return Ok(plan.clone()) };
-    let fits =
-        |plan: &Plan| plan.flops <= size.flops && plan.bytes.iter().sum::<u64>() <= size.bytes;
-    let mut images = class.images;
-    let mut smaller = plan.clone();
-    while images > 1 && !fits(&smaller) {
-        images = images.div_ceil(2);
-        smaller = class.resize.with_images(images)?;
+    let mut plan = plan.clone();
+    while plan.flops > size.flops || plan.bytes.iter().sum::<u64>() > size.bytes {
+        let Some(half) = plan.class.as_ref().and_then(|class| class.less.half()) else { break };
+        plan = half?;
     }
-    Ok(smaller)
+    Ok(plan)
 }
 
 /// The variant and workgroup size that a name means.

@@ -3,8 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernel::{
-        Access, Class, Grid, KernelDesc, Params, Plan, Requires, Resize, Variant, WORKGROUPS,
-        bucket,
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, WORKGROUPS, bucket,
     },
     shape::{Nhwc, Rsck, Window},
 };
@@ -65,7 +64,13 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8",
             stem: "conv2d_subgroup8",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "conv2d_subgroup8"),
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/conv2d",
+                "lib/epilogue",
+                "conv2d_subgroup8"
+            ),
             workgroups: &[8],
             tile: |_| [8, 16, 1],
             requires: Requires::Subgroup(8),
@@ -74,7 +79,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "plain",
             stem: "conv2d",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "conv2d"),
+            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "lib/epilogue", "conv2d"),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 8 * workgroup, 1],
             requires: Requires::Nothing,
@@ -213,10 +218,17 @@ impl Conv2d {
 /// Window and shapes of a gather, its images and copies as size classes.
 pub(super) fn class_name(conv: Conv2d) -> String {
     let Window { kernel: [r, s], stride, padding } = conv.window;
-    let (Nhwc { n, h, w, c }, y) = (conv.x, conv.y);
     let kind = if conv.transposed { "transposed " } else { "" };
-    let mut name = format!("{kind}{r}x{s}s{stride}p{padding} {h}x{w}x{c}>{}x{}x{}", y.h, y.w, y.c);
-    name += &format!(" n{}", bucket(n));
+    // The one row of a product of matrices is as long as the batch is large.
+    let product = conv.x.h == 1 && conv.y.h == 1;
+    let columns = |w: u32| if product { bucket(w) } else { w };
+    let image = |s: Nhwc| format!("{}x{}x{}", s.h, columns(s.w), s.c);
+    let mut name = format!(
+        "{kind}{r}x{s}s{stride}p{padding} {}>{} n{}",
+        image(conv.x),
+        image(conv.y),
+        bucket(conv.x.n)
+    );
     if conv.copies > 1 {
         name += &format!(" copies{}", bucket(conv.copies));
     }
@@ -224,19 +236,27 @@ pub(super) fn class_name(conv: Conv2d) -> String {
 }
 
 impl Conv2d {
-    /// The same gather for another number of images.
-    pub(super) fn of_images(self, n: u32) -> Self {
-        Self { x: Nhwc { n, ..self.x }, y: Nhwc { n, ..self.y }, ..self }
+    /// Half of the images, or of the copies of one image.
+    pub(super) fn half(self) -> Option<Self> {
+        let Self { x, y, copies, .. } = self;
+        match (x.n, copies) {
+            (2.., _) => {
+                let n = x.n.div_ceil(2);
+                Some(Self { x: Nhwc { n, ..x }, y: Nhwc { n, ..y }, ..self })
+            }
+            (_, 2..) => Some(Self { copies: copies.div_ceil(2), ..self }),
+            _ => None,
+        }
     }
 }
 
-/// A gather with its fusion, to be planned for other numbers of images.
+/// A gather with its fusion, to be planned smaller.
 #[derive(Debug)]
 struct Fused(Conv2d, Fusion);
 
-impl Resize for Fused {
-    fn with_images(&self, images: u32) -> Result<Plan> {
-        plan(self.0.of_images(images), self.1)
+impl Less for Fused {
+    fn half(&self) -> Option<Result<Plan>> {
+        self.0.half().map(|conv| plan(conv, self.1))
     }
 }
 
@@ -262,8 +282,7 @@ fn class(conv: Conv2d, fusion: Fusion) -> Class {
         name,
         words: &["mask_in", "mask_out"],
         eps: f32::EPSILON.into(),
-        images: conv.x.n,
-        resize: Arc::new(Fused(conv, fusion)),
+        less: Arc::new(Fused(conv, fusion)),
     }
 }
 

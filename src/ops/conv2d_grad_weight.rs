@@ -2,9 +2,7 @@
 
 use crate::{
     error::Result,
-    kernel::{
-        Access, Class, Grid, KernelDesc, Params, Plan, Requires, Resize, Variant, WORKGROUPS,
-    },
+    kernel::{Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, WORKGROUPS},
     ops::conv2d::{Conv2d, class_name},
     shape::Rsck,
 };
@@ -116,9 +114,13 @@ pub fn partial_shape(conv: Conv2d) -> Rsck {
     if conv.transposed { conv.weights().transposed() } else { conv.weights() }
 }
 
-impl Resize for Conv2d {
-    fn with_images(&self, images: u32) -> Result<Plan> {
-        plan(self.of_images(images))
+/// The gather that is differentiated, to be planned smaller.
+#[derive(Debug)]
+struct Forward(Conv2d);
+
+impl Less for Forward {
+    fn half(&self) -> Option<Result<Plan>> {
+        self.0.half().map(plan)
     }
 }
 
@@ -154,8 +156,7 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
         name: class_name(conv),
         words: &[],
         eps: f32::EPSILON.into(),
-        images: conv.x.n,
-        resize: Arc::new(conv),
+        less: Arc::new(Forward(conv)),
     };
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(conv.flops()).classed(class);
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })

@@ -85,7 +85,10 @@ pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
 }
 
 /// One case; `exact` draws small integers, whose sums f32 holds exactly.
-fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> {
+///
+/// # Errors
+/// The plan was refused.
+pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> {
     let mut random = Random::new(conv.x.vec4s() + conv.y.c);
     let mut draw = |len: usize| if exact { random.integers(len, 3) } else { random.floats(len) };
     let x_copies = if conv.shared_input { 1 } else { conv.copies } as usize;
