@@ -78,7 +78,7 @@ pub(super) struct Results {
     kinds: Vec<Words>,
     /// Additions behind one output.
     terms: f64,
-    /// Of the run on reals, which is warm.
+    /// Of the better of two warm runs.
     pub(super) seconds: f64,
 }
 
@@ -107,12 +107,15 @@ pub(super) fn results(gpu: &Gpu, job: &Job) -> Result<Results> {
         Ok((job.outputs.iter().map(read).collect::<Result<_>>()?, seconds))
     };
     let (integers, _) = run(Fill::Integers)?;
-    let (reals, seconds) = run(Fill::Reals)?;
+    let (_, first) = run(Fill::Reals)?;
+    let (reals, second) = run(Fill::Reals)?;
+    // One run may have met something else that the machine did.
+    let seconds = first.min(second);
     let kinds = job.outputs.iter().map(|&(_, words)| words).collect();
     Ok(Results { integers, reals, kinds, terms: job.terms(), seconds })
 }
 
-/// Median seconds of a few warm runs; after one run that took more than twice `best`, that one.
+/// Median seconds of a few warm runs; of two, where both took more than twice `best`.
 ///
 /// # Errors
 /// It does not compile or run.
@@ -121,8 +124,8 @@ pub(super) fn seconds(gpu: &Gpu, job: &Job, best: f64) -> Result<f64> {
     let program = Program::build(gpu, &job.tape)?;
     write_inputs(gpu, &program, job, Fill::Reals);
     once(gpu, &program)?;
-    let mut times = vec![once(gpu, &program)?];
-    while times[0] <= 2.0 * best && times.len() < RUNS {
+    let mut times = vec![once(gpu, &program)?, once(gpu, &program)?];
+    while times[0].min(times[1]) <= 2.0 * best && times.len() < RUNS {
         times.push(once(gpu, &program)?);
     }
     times.sort_by(f64::total_cmp);
