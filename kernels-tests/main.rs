@@ -32,4 +32,5 @@ mod repro;
 mod shaders;
 mod streaming;
 mod translate;
+mod tuning;
 mod winograd;

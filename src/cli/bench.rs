@@ -1,6 +1,6 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::GpuArgs, output};
+use super::{gpu::TunedArgs, output};
 use crate::{
     bench::{self, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
     /// Only this kernel (a name or a glob, such as 'conv2d*'), and no steps unless asked for
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<String>,

@@ -13,6 +13,7 @@ pub mod images;
 pub mod jsonl;
 pub mod page;
 pub mod table;
+pub mod trace;
 
 pub use console::Console;
 pub use event::{Evaluated, Event, Finished, Outcome, Sink, Started, Step, Tee};

@@ -10,6 +10,7 @@ mod feed;
 mod folder;
 mod fuse;
 mod pretrain;
+mod profile;
 mod sampler;
 mod showcase;
 mod supervised;

@@ -8,7 +8,7 @@ use super::Effort;
 use crate::{
     error::{Error, Result},
     fault,
-    gpu::{Gpu, StepTime},
+    gpu::{Clock, Gpu, StepTime},
     report::bench_json::{Step, Times},
 };
 use networks::{Alone, Eopm};
@@ -135,10 +135,15 @@ fn walls(gpu: &Gpu, repeated: &mut dyn Repeated, effort: Effort) -> Result<Vec<f
 /// Steps in a row for [`busy`].
 const ROW: usize = 4;
 
-/// Share of the time from the first to the last compute pass of a few steps that lies in some pass.
+/// Share of the time from the first to the last dispatch of a few steps in which some dispatch runs, by
+/// the GPU's timestamps; none without these.
 fn busy(gpu: &Gpu, repeated: &mut dyn Repeated) -> Result<Option<f64>> {
-    let row = || (0..ROW).try_for_each(|_| repeated.run(gpu));
-    Ok(covered(gpu.passes(row)?))
+    gpu.record()?;
+    let done = (0..ROW).try_for_each(|_| repeated.run(gpu));
+    let recording = gpu.recording()?;
+    done?;
+    let spans = recording.dispatches.iter().map(|d| [d.begin, d.begin + d.seconds]).collect();
+    Ok(covered(spans).filter(|_| recording.clock == Clock::GpuTimestamps))
 }
 
 /// Share of the time from the first begin to the last end that lies in some span.

@@ -178,8 +178,8 @@ pub struct Step {
     pub rest_of_budget: f64,
     /// Share of the GPU time that draws faults and dequantises weights.
     pub fault_share: f64,
-    /// Share of the time from the first to the last compute pass of several steps that lies in some
-    /// pass, by the GPU's timestamps.
+    /// Share of the time from the first to the last dispatch of several steps in a row in which some
+    /// dispatch runs, by the GPU's timestamps around each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<f64>,
     /// Where the GPU time goes, longest first.
