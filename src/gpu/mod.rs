@@ -3,16 +3,24 @@
 mod adapter;
 mod arena;
 mod buffer;
+mod choice;
+mod contest;
 mod device;
 mod profile;
 mod program;
+mod recorder;
 mod tape;
+mod trial;
 mod trusted;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
 pub use arena::TapeMemory;
 pub use buffer::Buffer;
+pub use choice::{Question, Recorded, Session};
+pub use contest::{TrialSize, Tuned, Tuning};
 pub use device::Gpu;
 pub use profile::{Clock, StepTime};
 pub use program::Program;
+pub use recorder::{Dispatched, HostSpan, Recording, Span};
 pub use tape::{BufferId, Tape};
+pub use trial::{Agreement, Job, Words};
