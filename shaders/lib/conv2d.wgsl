@@ -39,10 +39,6 @@ struct Conv2dParams {
 override WG_SIZE: u32 = 64u;
 override TRANSPOSED: u32 = 0u;
 override SUM_COPIES: u32 = 0u; // y has one copy: the sum over all copies of x and w
-override SCALE: u32 = 0u;
-override SHIFT: u32 = 0u;
-override RESIDUAL: u32 = 0u;
-override RELU: u32 = 0u;
 override MASK_IN: u32 = 0u;
 override MASK_OUT: u32 = 0u;
 
@@ -141,7 +137,7 @@ fn source_of(p: Pixel, offset: vec2<i32>, copy: u32) -> Source {
 
 // Four input channels of a pixel: 0 outside the image, in padding lanes, and where the ReLU behind
 // the layer whose gradient this is was off.
-fn load_x(source: Source, c4: u32) -> vec4<f32> {
+fn read_x(source: Source, c4: u32) -> vec4<f32> {
     var keep = real_lanes(c4, params.c) & vec4<bool>(source.inside);
     if MASK_IN == 1u {
         let bits = mask_in[source.mask + c4] >> source.shift;
@@ -150,35 +146,11 @@ fn load_x(source: Source, c4: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), x[source.at + c4], keep);
 }
 
-fn affine_at(offset: u32, k4: u32) -> vec4<f32> {
-    let last = params.k - 1u;
-    let k = vec4<u32>(4u * k4) + vec4<u32>(0u, 1u, 2u, 3u);
-    let i = vec4<u32>(offset) + min(k, vec4<u32>(last));
-    return vec4<f32>(affine[i.x], affine[i.y], affine[i.z], affine[i.w]);
+fn load_x(source: Source, c4: u32) -> vec4<f32> {
+    return operand(read_x(source, c4));
 }
 
-// The epilogue: scale, shift, residual, ReLU; returns what was stored. `at` indexes vec4s of y.
-fn store(at: u32, k4: u32, sum: vec4<f32>, scale: vec4<f32>, shift: vec4<f32>) -> vec4<f32> {
-    var v = sum;
-    if SCALE == 1u {
-        v = v * scale;
-    }
-    if SHIFT == 1u {
-        v = v + shift;
-    }
-    if RESIDUAL == 1u {
-        v = v + residual[at];
-    }
-    if RELU == 1u {
-        // Not max(): a NaN must stay one, to be found.
-        v = select(v, vec4<f32>(0.0), v < vec4<f32>(0.0));
-    }
-    v = mask_lanes(v, k4, params.k);
-    y[at] = v;
-    return v;
-}
-
-fn positive_bits(v: vec4<f32>) -> u32 {
-    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), v > vec4<f32>(0.0));
-    return bits.x | bits.y | bits.z | bits.w;
+// Four output channels of one input channel of a tap.
+fn load_w(at: u32) -> vec4<f32> {
+    return operand(w[at]);
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Access, KernelDesc, Plan, Requires, Variant},
+    kernel::{Access, KernelDesc, Plan, Variant},
 };
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ pub struct Gpu {
     troubles: Arc<Mutex<Troubles>>,
     pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
     cache: Option<wgpu::PipelineCache>,
-    preferred: HashMap<&'static str, &'static str>,
+    pub(super) preferred: HashMap<&'static str, &'static str>,
     checked: bool,
 }
 
@@ -51,11 +51,14 @@ impl Gpu {
         let (adapter, report) = adapter::choose(found, choice)?;
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::PIPELINE_CACHE;
+            | wgpu::Features::PIPELINE_CACHE
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("nf-gpu"),
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
+            experimental_features: trusted::experimental_features(),
             ..Default::default()
         };
         let (device, queue) =
@@ -110,42 +113,6 @@ impl Gpu {
     pub fn check_shaders(&mut self) {
         self.checked = true;
         lock(&self.pipelines).clear();
-    }
-
-    /// Why a variant cannot run here at a workgroup size, if it cannot.
-    #[must_use]
-    pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
-        let most = self.limits().max_compute_invocations_per_workgroup;
-        if workgroup > most {
-            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
-        }
-        match variant.requires {
-            Requires::Nothing => None,
-            Requires::Subgroup(lanes) if self.subgroup() == Some(lanes) => None,
-            Requires::Subgroup(lanes) => Some(match self.subgroup() {
-                Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
-                None => format!("subgroups of exactly {lanes} lanes"),
-            }),
-        }
-    }
-
-    /// The variant and workgroup size to use for a plan here: what the user prefers, else what the
-    /// shape favours, else the first that runs.
-    ///
-    /// # Errors
-    /// The adapter can run none of the variants.
-    pub fn choose(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
-        let runs = |v: &&'static Variant| {
-            v.workgroups.iter().find(|&&size| self.lacks(v, size).is_none()).map(|&size| (*v, size))
-        };
-        let kernel = plan.kernel;
-        let named = |name: Option<&str>| kernel.variants.iter().find(|v| Some(v.name) == name);
-        let user = named(self.preferred.get(kernel.name).copied());
-        let mut order = user.into_iter().chain(named(plan.variant)).chain(kernel.variants);
-        order.find_map(|v| runs(&v)).ok_or_else(|| Error::Gpu {
-            doing: format!("run {}", kernel.name),
-            message: format!("{} can run none of its variants", self.report.name),
-        })
     }
 
     /// Waits until everything submitted is done.

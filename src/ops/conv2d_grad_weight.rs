@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
     ops::conv2d::Conv2d,
     shape::Rsck,
 };
@@ -52,17 +52,38 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &[
         Variant {
+            name: "tile",
+            stem: "conv2d_grad_weight_tile",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/conv2d_grad_weight",
+                "lib/conv2d_grad_weight_tile",
+                "conv2d_grad_weight_tile"
+            ),
+            workgroups: &[256, 128],
+            tile: |workgroup| [16, workgroup / 8, 1],
+            requires: Requires::Nothing,
+            suits: Suits::Hardware,
+            only: None,
+            trusted: true,
+        },
+        Variant {
             name: "subgroup8",
             stem: "conv2d_grad_weight_subgroup8",
             wgsl: crate::wgsl!(
                 "lib/grid",
                 "lib/lanes",
+                "lib/operand",
                 "lib/conv2d_grad_weight",
                 "conv2d_grad_weight_subgroup8"
             ),
             workgroups: &[8],
             tile: |_| [8, 4, 1],
             requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: None,
             trusted: true,
         },
         Variant {
@@ -71,12 +92,15 @@ pub static KERNEL: KernelDesc = KernelDesc {
             wgsl: crate::wgsl!(
                 "lib/grid",
                 "lib/lanes",
+                "lib/operand",
                 "lib/conv2d_grad_weight",
                 "conv2d_grad_weight"
             ),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, workgroup, 1],
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: true,
         },
     ],
@@ -141,6 +165,8 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     let partial = partial_shape(conv);
     let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
     let grid = Grid::Tiles([dy.c4(), r * s * x.c4(), chunks]);
-    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(conv.flops());
+    let plan = Plan::new(&KERNEL, &params, grid, bytes)
+        .with("HALF", conv.operands.code())
+        .costing(conv.flops());
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
 }

@@ -12,3 +12,4 @@ macro_rules! declare {
 crate::for_each_kernel!(declare);
 pub mod accumulate;
 pub mod chunking;
+pub mod operands;
