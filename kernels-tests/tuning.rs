@@ -6,7 +6,9 @@ use nf_gpu::{
         AdapterChoice, Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning,
         Words,
     },
-    kernel::{Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, no_tile},
+    kernel::{
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, no_tile,
+    },
     ops::{
         self,
         conv2d::{Conv2d, Fusion},
@@ -49,6 +51,8 @@ macro_rules! variant {
             workgroups: &[64],
             tile: no_tile,
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: false,
         }
     };
