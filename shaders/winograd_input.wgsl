@@ -6,8 +6,7 @@
 //                                                 | 0 -1  1  0 |
 //                                                 | 0  1  0 -1 |
 //
-// The sum over channels is then 16 products of matrices, one for each p: conv2d with a window of
-// one pixel and 16 copies.
+// The sum over channels is then 16 products of matrices, one for each p (matmul.wgsl).
 //
 // Grid:    one invocation per (4 channels, tile of the images at hand, copy), channels fastest.
 // Twin:    src/reference/winograd_input.rs

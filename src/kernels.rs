@@ -37,6 +37,7 @@ macro_rules! for_each_kernel {
             learned_image_grad,
             loss_totals,
             mask_gradient,
+            matmul,
             max_pool,
             max_pool_grad,
             quantize,

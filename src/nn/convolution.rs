@@ -16,7 +16,7 @@ pub enum Algorithm {
     /// Every tap of every pixel: one dispatch of `conv2d`.
     Direct,
     /// Winograd's F(2x2, 3x3): 16 multiplications where the taps have 36. Transforms of input and
-    /// weights, 16 products of matrices (`conv2d` with one tap), a transform back.
+    /// weights, 16 products of matrices, a transform back.
     Winograd,
 }
 
@@ -90,9 +90,7 @@ fn append_winograd(
         let m = tape.transient("transformed sums", tiles.values(conv.y.c).bytes());
         let plan = ops::winograd_input::plan(tiles, fusion.mask_in)?;
         tape.push(plan, &[x, mask_in, v])?;
-        let plan = ops::conv2d::plan(tiles.product(), Fusion::default())?;
-        // Stand-ins: what the product leaves out, its transform reads or writes.
-        tape.push(plan, &[v, u, affine, residual, mask_in, m, mask_out])?;
+        tape.push(ops::matmul::plan(tiles.product())?, &[v, u, m])?;
         let plan = ops::winograd_output::plan(tiles, fusion)?;
         tape.push(plan, &[m, affine, residual, y, mask_out])?;
     }

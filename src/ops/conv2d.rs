@@ -72,7 +72,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "conv2d_subgroup8"
             ),
             workgroups: &[8],
-            tile: |_| [8, 16, 1],
+            tile: |_| [8, 32, 1],
             requires: Requires::Subgroup(8),
             trusted: true,
         },

@@ -1,6 +1,9 @@
 //! Winograd F(2x2, 3x3): which convolutions have such a form, and the images transformed at once.
 
-use super::conv2d::{Conv2d, mask_bytes};
+use super::{
+    conv2d::{Conv2d, mask_bytes},
+    matmul::Matmul,
+};
 use crate::{
     error::{Error, Result},
     shape::{Nhwc, Window},
@@ -87,10 +90,9 @@ impl Tiles {
 
     /// The sum over channels: a product of matrices per copy and value.
     #[must_use]
-    pub fn product(self) -> Conv2d {
-        let [x, y] = [self.conv.x.c, self.conv.y.c].map(|c| Nhwc::new(1, 1, self.tiles(), c));
-        let (window, copies) = (Window::square(1, 1, 0), VALUES * self.conv.copies);
-        Conv2d { x, y, window, transposed: false, copies, shared_input: false, sum_copies: false }
+    pub fn product(self) -> Matmul {
+        let batches = VALUES * self.conv.copies;
+        Matmul { rows: self.tiles(), c: self.conv.x.c, k: self.conv.y.c, batches }
     }
 
     /// Bytes of the ReLU masks of input and output, whole.
