@@ -1,6 +1,6 @@
 //! What an adapter can do at most, measured by kernels made for nothing else.
 
-use super::{Effort, data, time::Dispatch};
+use super::{Effort, data, time::Timed};
 use crate::{
     error::Result,
     gpu::Gpu,
@@ -93,7 +93,7 @@ fn ceiling(gpu: &Gpu, kind: &Kind, effort: Effort) -> Result<Option<Ceiling>> {
             if gpu.lacks(variant, workgroup).is_some() {
                 continue;
             }
-            let dispatch = Dispatch::new(gpu, &plan, (variant.name, workgroup))?;
+            let dispatch = Timed::dispatch(gpu, &plan, (variant.name, workgroup))?;
             let (times, clock) = dispatch.repeat(gpu, effort)?;
             let rate = per_second(&plan, times);
             if best.as_ref().is_none_or(|b| rate > b.rate) {
@@ -124,7 +124,7 @@ fn long_enough(gpu: &Gpu, kind: &Kind, variant: &'static Variant) -> Result<Opti
     let Some(&workgroup) = variant.workgroups.iter().find(runs) else { return Ok(None) };
     let (mut size, mut best) = (1, None);
     while let Some(plan) = (kind.plan)(gpu, size)? {
-        let dispatch = Dispatch::new(gpu, &plan, (variant.name, workgroup))?;
+        let dispatch = Timed::dispatch(gpu, &plan, (variant.name, workgroup))?;
         dispatch.once(gpu)?;
         let (seconds, _) = dispatch.once(gpu)?;
         best = Some(plan);

@@ -28,7 +28,8 @@ pub(super) fn contents(plan: &Plan, binding: usize) -> Vec<u32> {
     };
     if name == "picks" {
         let [moved, scale] = image_batch::motion(0, 0, 1.0);
-        let pick = |i: usize| [i as u32, image_batch::shift(1, -2, i.is_multiple_of(2)), moved, scale];
+        let pick =
+            |i: usize| [i as u32, image_batch::shift(1, -2, i.is_multiple_of(2)), moved, scale];
         return (0..len / 4).flat_map(pick).collect();
     }
     let block: Vec<u32> = (0..len.min(BLOCK)).map(|_| word()).collect();

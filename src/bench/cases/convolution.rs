@@ -80,25 +80,21 @@ impl Layer {
         let shape = shape(conv);
         let fused = if self.fused { ", fused" } else { "" };
         let roles = [
-            (format!("conv2d forward{fused}"), "forward", ops::conv2d::plan(conv, forward)?),
-            (
-                format!("conv2d input gradient{fused}"),
-                "input gradient",
-                ops::conv2d::plan(back, backward)?,
-            ),
-            (
-                "conv2d weight gradient".into(),
-                "weight gradient",
-                ops::conv2d_grad_weight::plan(conv)?,
-            ),
+            (format!("conv2d forward{fused}"), "forward", Some((conv, forward))),
+            (format!("conv2d input gradient{fused}"), "input gradient", Some((back, backward))),
+            ("conv2d weight gradient".into(), "weight gradient", None),
         ];
-        for (role, pass, plan) in roles {
+        for (role, pass, gather) in roles {
+            let plan = match gather {
+                Some((conv, fusion)) => ops::conv2d::plan(conv, fusion)?,
+                None => ops::conv2d_grad_weight::plan(conv)?,
+            };
             let network = |(name, times): &(String, u32)| (format!("{name} {pass}"), *times);
             let of: Vec<_> = self.of.iter().map(network).collect();
             // A weight gradient is the same whether what is around it was fused or not.
             match specs.iter_mut().find(|s| s.role == role && s.shape == shape) {
                 Some(there) => there.of.extend(of),
-                None => specs.push(Spec { role, shape: shape.clone(), plan, of }),
+                None => specs.push(Spec { role, shape: shape.clone(), plan, conv: gather, of }),
             }
         }
         Ok(())

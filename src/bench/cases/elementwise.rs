@@ -4,7 +4,13 @@ use super::Spec;
 use crate::{
     error::Result,
     kernel::Plan,
-    ops::{self, activation::Activation, gather2d::Gather},
+    ops::{
+        self,
+        activation::Activation,
+        conv2d::{Conv2d, Fusion},
+        gather2d::Gather,
+        winograd::Tiles,
+    },
     shape::{Nhwc, Window},
 };
 
@@ -18,6 +24,8 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
     let (relu, c) = (Activation::Relu, x.c);
     let rows = Nhwc::new(batch, 1, 1, 10);
     let chunks = ops::batch_norm_grad_sums::chunks(x);
+    let conv = Conv2d::forward(x, x.c, Window::square(3, 1, 1))?;
+    let tiles = Tiles::new(conv, 0, batch)?;
     let plans: Vec<(Nhwc, Plan)> = vec![
         (x, ops::activation::plan(x, relu)?),
         (x, ops::activation_grad::plan(x, relu)?),
@@ -38,6 +46,8 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, ops::gather2d::plan(x, Nhwc::new(batch, 16, 16, c), Gather::subsample(2))?),
         (small, ops::upsample_nearest::plan(small, 2)?),
         (small, ops::upsample_nearest_grad::plan(small, 2)?),
+        (x, ops::winograd_input::plan(tiles, false)?),
+        (x, ops::winograd_output::plan(tiles, Fusion::default())?),
         (images, ops::fuse_clamp::plan(images)?),
         (images, ops::fuse_clamp_grad::plan(images)?),
         (images, ops::image_batch::plan(batch, 32, 32, 0, batch)?),
@@ -48,6 +58,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         role: plan.kernel.name.into(),
         shape: shape.to_string(),
         plan,
+        conv: None,
         of: Vec::new(),
     };
     Ok(plans.into_iter().map(spec).collect())

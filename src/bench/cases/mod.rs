@@ -4,12 +4,17 @@ mod convolution;
 mod elementwise;
 mod weights;
 
-use super::{Effort, data, time::Dispatch};
+use super::{Effort, data, time::Timed};
 use crate::{
     error::{Error, Result},
     fault,
     gpu::Gpu,
     kernel::Plan,
+    nn::{Algorithm, Operands},
+    ops::{
+        conv2d::{Conv2d, Fusion},
+        winograd,
+    },
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
 };
 
@@ -19,6 +24,8 @@ struct Spec {
     role: String,
     shape: String,
     plan: Plan,
+    /// Of a convolution what it computes: there are other algorithms than one dispatch.
+    conv: Option<(Conv2d, Fusion)>,
     /// The networks that it belongs to, and how often they run it.
     of: Vec<(String, u32)>,
 }
@@ -76,28 +83,21 @@ pub fn cases(
     mut each: impl FnMut(&bench_json::Case) -> Result<()>,
 ) -> Result<(Vec<bench_json::Case>, Vec<Summary>)> {
     let (mut done, mut sums) = (Vec::new(), Sums::default());
-    for spec in specs(settings)?.iter().filter(|s| kernels.contains(&s.plan.kernel.name)) {
-        let chosen = gpu.choose(&spec.plan)?;
-        for variant in spec.plan.kernel.variants {
-            let own = |&&size: &&u32| gpu.lacks(variant, size).is_none();
-            let is_chosen = std::ptr::eq(variant, chosen.0);
-            let workgroup =
-                if is_chosen { Some(&chosen.1) } else { variant.workgroups.iter().find(own) };
-            let Some(&workgroup) = workgroup else { continue };
-            let fits =
-                spec.plan.bytes.iter().all(|&b| b <= gpu.limits().max_storage_buffer_binding_size);
-            if !fits {
-                continue;
-            }
-            let dispatch = Dispatch::new(gpu, &spec.plan, (variant.name, workgroup))?;
-            let (times, clock) = dispatch.repeat(gpu, effort)?;
+    let fits = |spec: &&Spec| {
+        let limits = gpu.limits();
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        kernels.contains(&spec.plan.kernel.name) && spec.plan.bytes.iter().all(|&b| b <= limit)
+    };
+    for spec in specs(settings)?.iter().filter(fits) {
+        for way in ways(gpu, spec)? {
+            let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
             let bytes = spec.plan.bytes.iter().sum();
             let mut case = bench_json::Case {
                 kernel: spec.plan.kernel.name.into(),
                 case: spec.role.clone(),
-                variant: variant.name.into(),
-                workgroup,
-                chosen: is_chosen,
+                variant: way.name.into(),
+                workgroup: way.workgroup,
+                chosen: way.chosen,
                 shape: spec.shape.clone(),
                 networks: spec.of.iter().map(|(name, _)| name.clone()).collect(),
                 flops: spec.plan.flops,
@@ -111,7 +111,7 @@ pub fn cases(
             };
             roof::place(&mut case, ceilings);
             each(&case)?;
-            if is_chosen {
+            if way.chosen {
                 sums.add(spec, times.median_ms);
             }
             done.push(case);
@@ -119,6 +119,51 @@ pub fn cases(
     }
     let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
     Ok((done, sums.summaries(fma)))
+}
+
+/// A way to compute a case.
+struct Way {
+    name: &'static str,
+    /// 0 for several dispatches.
+    workgroup: u32,
+    /// Whether networks compute it so on this adapter.
+    chosen: bool,
+}
+
+/// The name of the other algorithm among variants.
+const WINOGRAD: &str = "winograd";
+
+/// Every variant that runs here, and Winograd's algorithm where there is such a form.
+fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
+    let winograd = spec.conv.filter(|&(conv, _)| winograd::possible(conv));
+    let usual = spec.conv.map_or(Algorithm::Direct, |(conv, _)| Algorithm::usual(conv));
+    let (best, size) = gpu.choose(&spec.plan)?;
+    let mut ways = Vec::new();
+    for variant in spec.plan.kernel.variants {
+        let is_best = std::ptr::eq(variant, best);
+        let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
+        let own = if is_best { Some(&size) } else { variant.workgroups.iter().find(runs) };
+        let chosen = is_best && usual == Algorithm::Direct;
+        ways.extend(own.map(|&workgroup| Way { name: variant.name, workgroup, chosen }));
+    }
+    let chosen = usual == Algorithm::Winograd;
+    ways.extend(winograd.map(|_| Way { name: WINOGRAD, workgroup: 0, chosen }));
+    Ok(ways)
+}
+
+impl Way {
+    fn timed(&self, gpu: &Gpu, spec: &Spec) -> Result<Timed> {
+        let Some((conv, fusion)) = spec.conv.filter(|_| self.name == WINOGRAD) else {
+            return Timed::dispatch(gpu, &spec.plan, (self.name, self.workgroup));
+        };
+        Timed::of(gpu, &spec.plan, |tape, buffers| {
+            let &[x, w, affine, residual, mask_in, y, mask_out] = buffers else {
+                return Err(Error::Shape("conv2d has seven buffers".into()));
+            };
+            let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
+            Algorithm::Winograd.append(tape, conv, fusion, &operands)
+        })
+    }
 }
 
 /// Operations and milliseconds of whole networks, in the order in which they were met.
@@ -188,6 +233,7 @@ mod tests {
             role: String::new(),
             shape: String::new(),
             plan: plan.clone(),
+            conv: None,
             of: vec![("net".into(), times), ("all".into(), 1)],
         };
         let mut sums = Sums::default();

@@ -32,7 +32,7 @@ pub(super) fn specs() -> Result<Vec<Spec>> {
     };
     let mut specs = Vec::new();
     let mut push = |role: String, shape: String, plan: Plan| {
-        specs.push(Spec { role, shape, plan, of: Vec::new() });
+        specs.push(Spec { role, shape, plan, conv: None, of: Vec::new() });
     };
     for (what, faults) in [
         ("stuck-at 1 %", Some(Faults::new(FaultModel::StuckAt, 0.01)?)),
@@ -52,6 +52,7 @@ pub(super) fn specs() -> Result<Vec<Spec>> {
     let plan =
         ops::weight_gradient::plan(small, CHUNKS, false, 0, small.len(), Accumulate::Replace)?;
     push("weight_gradient".into(), format!("{parameters} of {CHUNKS} partial results"), plan);
+    push("winograd_weights".into(), parameters, ops::winograd_weights::plan(small, 1, false)?);
     let (rows, columns) = (1024, 128);
     let plan = ops::sum_partials::plan(rows, columns, columns, 0, columns)?;
     push("sum_partials".into(), format!("[{rows}, {columns}]"), plan);

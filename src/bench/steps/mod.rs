@@ -51,6 +51,8 @@ trait Repeated {
     fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>>;
     /// How it is cut to fit the adapter.
     fn cut(&self) -> String;
+    /// Operations of its convolutions and linear layers for one image, by their definition.
+    fn conv_flops(&self) -> u64;
 }
 
 /// The steps whose names the glob `pattern` fits.
@@ -105,7 +107,8 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
         profiles.push(repeated.profile(gpu)?);
     }
     let times = Times::of(&wall);
-    let mut step = breakdown::of(&breakdown::medians(&profiles));
+    let mut step =
+        breakdown::of(&breakdown::medians(&profiles), u64::from(batch) * repeated.conv_flops());
     step.name = name.to_owned();
     (step.batch, step.copies, step.cut) = (batch, copies, repeated.cut());
     step.images_per_second =

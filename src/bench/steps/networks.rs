@@ -7,7 +7,10 @@ use crate::{
     fault::{FaultModel, Faults, Maps},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
     models::{self, GENERATOR_BITS},
-    nn::{Cut, DeviceImages, FrozenNet, Mode, Pick, TrainableNet, Value, fit, initialise},
+    nn::{
+        Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
+        initialise,
+    },
     ops,
     shape::Nhwc,
     train::{self, EopmSettings},
@@ -35,9 +38,27 @@ fn image_set(side: u32, images: u32) -> ImageSet {
     }
 }
 
+/// Operations of a generator in training for one image: forward, weight gradients, and input gradients
+/// of all layers but those that read the images.
+fn training_flops(graph: &Graph) -> u64 {
+    let first = |n: &&Node| matches!(n.op, Op::Conv { .. }) && n.inputs.contains(&graph.input());
+    let first = graph.nodes.iter().filter(first).map(|node| {
+        let Op::Conv { layer, transposed, .. } = node.op else { return 0 };
+        let [_, h, w] = if transposed { graph.nodes[graph.input()].chw } else { node.chw };
+        u64::from(graph.layers[layer].shape.len()) * u64::from(h * w)
+    });
+    2 * (3 * graph.macs() - first.sum::<u64>())
+}
+
+/// Operations of `copies` of a frozen network for one image: forward and input gradients.
+fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
+    2 * 2 * u64::from(copies) * graph.macs()
+}
+
 /// A training step, its update included.
 pub(super) struct Eopm {
     program: train::Eopm,
+    conv_flops: u64,
     images: DeviceImages,
     picks: Vec<Pick>,
     step: u64,
@@ -70,7 +91,8 @@ impl Eopm {
         let program = train::Eopm::new(gpu, &generator, &images, &settings)?;
         let pick = |index| Pick { index, dy: 2, dx: -3, flip: index % 2 == 0, ..Pick::default() };
         let picks = (0..batch).map(pick).collect();
-        Ok(Self { program, images, picks, step: 0 })
+        let conv_flops = training_flops(&generator.graph) + frozen_flops(&base, 1 + copies);
+        Ok(Self { program, conv_flops, images, picks, step: 0 })
     }
 }
 
@@ -87,6 +109,10 @@ impl Repeated for Eopm {
 
     fn cut(&self) -> String {
         self.program.cut().describe()
+    }
+
+    fn conv_flops(&self) -> u64 {
+        self.conv_flops
     }
 }
 
@@ -118,6 +144,7 @@ impl Random {
 pub(super) struct Alone {
     program: Program,
     cut: Cut,
+    conv_flops: u64,
 }
 
 impl Alone {
@@ -145,7 +172,7 @@ impl Alone {
             let program = Program::build(gpu, &tape)?;
             images.write(gpu, &program);
             upstream.write(gpu, &program);
-            Ok(Self { program, cut: cut.clone() })
+            Ok(Self { program, cut: cut.clone(), conv_flops: training_flops(&graph) })
         })
     }
 
@@ -182,7 +209,7 @@ impl Alone {
                 let classes: Vec<u32> = (0..n).map(|i| i % CLASSES).collect();
                 program.write(gpu, id, 0, &classes);
             }
-            Ok(Self { program, cut: cut.clone() })
+            Ok(Self { program, cut: cut.clone(), conv_flops: frozen_flops(&graph, 1) })
         })
     }
 }
@@ -198,5 +225,9 @@ impl Repeated for Alone {
 
     fn cut(&self) -> String {
         self.cut.describe()
+    }
+
+    fn conv_flops(&self) -> u64 {
+        self.conv_flops
     }
 }

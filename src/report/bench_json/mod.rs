@@ -92,9 +92,10 @@ pub struct Case {
     pub kernel: String,
     /// What it computes here, such as `conv2d forward`.
     pub case: String,
-    /// Its variant.
+    /// Its variant, or `winograd` for that algorithm's dispatches in a row; its operations are counted
+    /// as those of the definition, too.
     pub variant: String,
-    /// Invocations of a workgroup.
+    /// Invocations of a workgroup; 0 for several dispatches.
     #[serde(default)]
     pub workgroup: u32,
     /// Whether networks use this variant here.
@@ -162,15 +163,16 @@ pub struct Step {
     pub images_per_second: f64,
     /// Dispatches.
     pub dispatches: u64,
-    /// Operations, as the kernels' plans state them.
+    /// Operations that run, as the kernels' plans state them.
     pub flops: u64,
-    /// Those of convolutions.
+    /// Operations of the convolutions and linear layers as they are defined, whatever algorithm computes
+    /// them: Winograd runs fewer.
     pub conv_flops: u64,
     /// Milliseconds of all dispatches, each timed alone.
     pub gpu_ms: f64,
-    /// Those of convolutions.
+    /// Those of convolutions, Winograd's transforms included.
     pub conv_ms: f64,
-    /// Operations per second of the convolutions, in billions.
+    /// `conv_flops` per second of `conv_ms`, in billions.
     pub conv_gflops: f64,
     /// Share of the GPU time that is not convolution.
     pub rest_share: f64,
