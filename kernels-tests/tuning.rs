@@ -12,6 +12,8 @@ use nf_gpu::{
     ops::{
         self,
         conv2d::{Conv2d, Fusion},
+        matmul::Matmul,
+        operands::Operands,
     },
     shape::{Nhwc, Window},
     tuning::{Choices, Place, Store},
@@ -158,7 +160,7 @@ fn only_right_ones_win(gpu: &Gpu, said: &Said) {
         let of: Vec<_> = lines.iter().filter(|l| l.contains(&format!("twice {name}@"))).collect();
         assert!(of.len() == 1 && of[0].contains(why) && of[0].starts_with("warning"), "{lines:?}");
     }
-    assert!(lines.iter().any(|l| l.starts_with("tuned 1 shapes in ")), "{lines:?}");
+    assert!(lines.iter().any(|l| l.starts_with("tuned 1 shape in ")), "{lines:?}");
     // Another shape, the same refusals: nothing new is said of them.
     build(gpu, &twice(32)).unwrap();
     let warnings = said.lock().unwrap().iter().filter(|l| l.starts_with("warning")).count();
@@ -278,15 +280,16 @@ fn variants_of_the_convolutions_agree_and_one_of_them_wins() {
         ops::conv2d::plan(conv, fusion).unwrap(),
         ops::conv2d::plan(conv.grad_input(), masked).unwrap(),
         ops::conv2d_grad_weight::plan(conv).unwrap(),
+        ops::matmul::plan(Matmul { rows: 77, c: 10, k: 43, batches: 5 }).unwrap(),
     ];
     for plan in &plans {
         build(&gpu, plan).unwrap();
     }
     let said = said.lock().unwrap();
     assert!(said.iter().all(|line| !line.starts_with("warning")), "{said:?}");
-    assert_eq!(gpu.choices().0.len(), 3);
+    assert_eq!(gpu.choices().0.len(), 4);
     if gpu.subgroup() == Some(8) || !gpu.report().is_software() {
-        assert_eq!(gpu.tuned().measured, 3);
+        assert_eq!(gpu.tuned().measured, 4);
     }
 }
 
@@ -330,6 +333,12 @@ fn questions_are_stable_and_tell_shapes_apart() {
     };
     assert_eq!(rows(100), "conv2d 1x1s1p0 1x128x10>1x128x20 n1 copies16");
     assert_eq!(rows(100), rows(128));
+    let half = Conv2d { operands: Operands::F16, ..conv(16, 1) };
+    assert_eq!(question(half, none), "conv2d 3x3s1p1 32x32x64>32x32x64 n16 f16");
+    let product = |rows| Matmul { rows, c: 16, k: 64, batches: 48 };
+    let question = |rows| ops::matmul::plan(product(rows)).unwrap().question().unwrap();
+    assert_eq!(question(1000), "matmul 1024x16>64 batches64");
+    assert_ne!(question(1000), question(1025));
     assert!(ops::add::plan(Nhwc::new(1, 1, 1, 4)).unwrap().question().is_none());
 }
 

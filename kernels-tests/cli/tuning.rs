@@ -100,7 +100,7 @@ fn variants_by_name() {
     let run = |flag: &str, out: &str| {
         place.run(&format!("{TRAIN} --steps 1 --out {out} --kernel-variant {flag}"))
     };
-    run("conv2d=plain,conv2d_grad_weight=plain", "plain").done();
+    run("conv2d=plain,conv2d_grad_weight=plain,matmul=plain", "plain").done();
     let choices = recorded(&place, "plain");
     assert!(choices.0.values().all(|choice| choice.starts_with("plain@")), "{choices:?}");
     assert!(!choices.0.is_empty());
@@ -119,7 +119,7 @@ fn variants_by_name() {
 #[test]
 fn a_resumed_run_keeps_the_variants_it_began_with() {
     let place = Place::new();
-    let other = "--kernel-variant conv2d=plain,conv2d_grad_weight=plain";
+    let other = "--kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain";
     let train = |steps: u32, out: &str| {
         place.run(&format!("{TRAIN} --steps {steps} --out {out} {other} --checkpoint-every 2"))
     };
@@ -165,7 +165,9 @@ fn a_pretraining_that_goes_on_keeps_its_variants() {
     let place = Place::new();
     let line = "pretrain --model vgg-small --dataset fashion-sample --steps 2 --batch-size 4 \
                 --seed 3 --out b.safetensors --checkpoint c.safetensors";
-    place.run(&format!("{line} --kernel-variant conv2d=plain,conv2d_grad_weight=plain")).done();
+    place
+        .run(&format!("{line} --kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain"))
+        .done();
     let again = place.run(line);
     assert!(again.stderr.contains("kernels: conv2d plain@64"), "{again:?}");
     again.done();

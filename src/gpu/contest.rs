@@ -172,7 +172,11 @@ impl Tuner {
     pub(super) fn report(&self, since: &Tuned) {
         let now = self.done();
         let (shapes, seconds) = (now.measured - since.measured, now.seconds - since.seconds);
-        let mut line = format!("tuned {shapes} shapes in {:.0} s", seconds.ceil());
+        let mut line = format!(
+            "tuned {shapes} shape{} in {:.0} s",
+            if shapes == 1 { "" } else { "s" },
+            seconds.ceil()
+        );
         if now.skipped > since.skipped {
             line += &format!(
                 "; {} keep their defaults, for the time was up: the next start goes on",

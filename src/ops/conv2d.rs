@@ -269,6 +269,9 @@ pub(super) fn class_name(conv: Conv2d) -> String {
     if conv.copies > 1 {
         name += &format!(" copies{}", bucket(conv.copies));
     }
+    if conv.operands == Operands::F16 {
+        name += " f16";
+    }
     name
 }
 
@@ -318,7 +321,7 @@ fn class(conv: Conv2d, fusion: Fusion) -> Class {
     Class {
         name,
         words: &["mask_in", "mask_out"],
-        eps: f32::EPSILON.into(),
+        eps: conv.operands.eps(),
         less: Arc::new(Fused(conv, fusion)),
     }
 }

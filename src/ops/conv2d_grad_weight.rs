@@ -181,7 +181,7 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     let class = Class {
         name: class_name(conv),
         words: &[],
-        eps: f32::EPSILON.into(),
+        eps: conv.operands.eps(),
         less: Arc::new(Forward(conv)),
     };
     let plan = Plan::new(&KERNEL, &params, grid, bytes)

@@ -2,9 +2,13 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
+    kernel::{
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, WORKGROUPS,
+        bucket,
+    },
     shape::{Nhwc, Rsck},
 };
+use std::sync::Arc;
 
 crate::params! {
     /// Uniform block of `shaders/matmul*.wgsl`.
@@ -70,6 +74,13 @@ pub struct Matmul {
     pub batches: u32,
 }
 
+impl Less for Matmul {
+    fn half(&self) -> Option<Result<Plan>> {
+        let batches = self.batches.div_ceil(2);
+        (batches < self.batches).then(|| plan(Self { batches, ..*self }))
+    }
+}
+
 /// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to fours.
 ///
 /// # Errors
@@ -86,7 +97,13 @@ pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     let bytes = vec![x.bytes(), weights * 4 * u64::from(batches), y.bytes()];
     let grid = Grid::Tiles([y.c4(), rows, batches]);
     let products = u64::from(rows) * u64::from(c) * u64::from(k) * u64::from(batches);
-    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(2 * products);
+    let class = Class {
+        name: format!("{}x{c}>{k} batches{}", bucket(rows), bucket(batches)),
+        words: &[],
+        eps: f32::EPSILON.into(),
+        less: Arc::new(Matmul { rows, c, k, batches }),
+    };
+    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(2 * products).classed(class);
     // A subgroup holds 32 columns: with a few of them most of its lanes would idle.
     Ok(if y.c4() <= 2 { plan.preferring("plain") } else { plan })
 }

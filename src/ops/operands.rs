@@ -20,4 +20,15 @@ impl Operands {
             Self::F16 => 1,
         }
     }
+
+    /// Relative rounding of one addition; every variant gets the same products. Matrix units may cut
+    /// where others round, always towards 0.
+    #[must_use]
+    pub fn eps(self) -> f64 {
+        f64::from(f32::EPSILON)
+            * match self {
+                Self::F32 => 1.0,
+                Self::F16 => 4.0,
+            }
+    }
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use std::{fs, path::Path};
 use toml::{Table, Value};
 
-/// Settings that do not change what comes out: places, and what only costs time or memory.
-const OF_NO_MATTER: [&str; 10] = [
+/// Settings that do not change what comes out but for last bits: places, and what only costs time or
+/// memory.
+const OF_NO_MATTER: [&str; 11] = [
     "base",
     "out",
     "data_dir",
@@ -19,6 +20,7 @@ const OF_NO_MATTER: [&str; 10] = [
     "eval_every",
     "checkpoint_every",
     "images",
+    "kernels", // what a run was computed with, noted among its settings
     "preset",
 ];
 
@@ -83,7 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");
         let recipe = |text: &str| -> Table { toml::from_str(text).unwrap() };
-        save(&path, &recipe("epochs = 3\nlr = 0.1\nout = 'x'")).unwrap();
+        save(&path, &recipe("epochs = 3\nlr = 0.1\nout = 'x'\n[kernels]\na = 'b'")).unwrap();
         check(&path, &recipe("epochs = 3\nlr = 0.1\nout = 'elsewhere'\nimages = 5")).unwrap();
         let error = check(&path, &recipe("epochs = 150\nlr = 0.1\nseed = 1")).unwrap_err();
         let text = error.to_string();
