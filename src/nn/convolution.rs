@@ -20,8 +20,9 @@ pub enum Algorithm {
     Winograd,
 }
 
-/// Transformed values of one dispatch, at most: they pass through the caches, not through memory.
-const WINOGRAD_BYTES: u64 = 16 << 20;
+/// Transformed values of one dispatch, at most: they should pass through the caches, not through
+/// memory.
+const WINOGRAD_BYTES: u64 = 8 << 20;
 /// Channels below which the transforms cost more than they save.
 const WINOGRAD_CHANNELS: u32 = 16;
 
