@@ -9,6 +9,7 @@
 
 mod cli;
 mod conformance;
+mod cooperative;
 mod data;
 mod evaluator;
 mod fault_files;
