@@ -10,4 +10,6 @@ cd "$(dirname "$0")"
 need_cargo
 if [ "${CI-}" = true ]; then settings=$(scripts/driver.sh --all); else settings=$(scripts/driver.sh); fi
 eval "$settings"
+# Tests that want measured kernels measure them.
+export NF_GPU_NO_TUNE=1
 cargo test --release "$@"

@@ -1,6 +1,7 @@
 //! The binary as a user runs it: what it refuses, its main job in small, Ctrl-C, and the same
 //! answers on every adapter.
 mod adapters;
+mod bench;
 mod energy;
 mod faults;
 mod interrupt;
@@ -10,6 +11,7 @@ mod refusals;
 mod report;
 mod repro;
 mod storage;
+mod tuning;
 
 use nf_gpu::{
     files::{FORMAT, Weights},
@@ -26,6 +28,8 @@ use tempfile::TempDir;
 /// A folder to work in, with `base.safetensors` in it: a vgg-small with random weights.
 pub(super) struct Place {
     dir: TempDir,
+    /// The user's cache folder, for this place alone.
+    cache: TempDir,
 }
 
 /// How a run of the binary ended.
@@ -48,9 +52,9 @@ pub(super) fn random_base(model: &str, seed: u64) -> Weights {
 
 impl Place {
     pub(super) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         random_base("vgg-small", 1).save(dir.path().join("base.safetensors")).unwrap();
-        Self { dir }
+        Self { dir, cache }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -61,11 +65,18 @@ impl Place {
     fn nf(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nf-gpu"));
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
+        // Tests neither fill the user's cache nor depend on what it holds.
+        command.env("XDG_CACHE_HOME", self.cache.path()).env("NF_GPU_NO_TUNE", "1");
         if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
             // Mesa's device_select layer looks for Wayland and prints an error of its own.
             command.env("NODEVICE_SELECT", "1");
         }
         command
+    }
+
+    /// The binary with measurements of kernels on, as users have it.
+    fn tuned(&self, line: &str) -> Ended {
+        Ended::of(self.nf(line).env_remove("NF_GPU_NO_TUNE"))
     }
 
     pub(super) fn run(&self, line: &str) -> Ended {

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["shape"],
     &["kernel", "kernels"],
     &["font", "files"],
-    &["data"],
+    &["data", "tuning"],
     &["gpu"],
     &["fault"],
     &["ops"],
@@ -30,7 +30,8 @@ const LAYERS: &[&[&str]] = &[
 /// What a module must not use although it lies below.
 const APART: &[(&str, &[&str])] = &[
     ("data", &["kernel"]),
-    ("gpu", &["shape", "files", "font", "data"]),
+    ("gpu", &["shape", "files", "font", "data"]), // it keeps nothing itself: `tuning` does
+    ("tuning", &["kernel", "data"]),
     ("fault", &["gpu", "kernel", "data"]),
     ("ops", &["gpu", "files", "font", "data"]), // plans are made without a GPU
     ("energy", &["gpu", "kernel", "ops", "fault", "reference", "conformance"]),

@@ -7,6 +7,7 @@
     reason = "tests print what they ran on and fail by panicking, helpers outside #[test] too"
 )]
 
+mod bench;
 mod cli;
 mod conformance;
 mod cooperative;
@@ -32,3 +33,5 @@ mod repro;
 mod shaders;
 mod streaming;
 mod translate;
+mod tuning;
+mod winograd;

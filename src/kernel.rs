@@ -1,6 +1,7 @@
 //! What the host must know of one WGSL kernel, and one planned use of it. No GPU in here.
 
 use crate::error::{Error, Result};
+use std::{fmt::Debug, sync::Arc};
 
 /// One field of a uniform block, as the host lays it out.
 #[derive(Debug, PartialEq, Eq)]
@@ -196,6 +197,25 @@ pub enum Grid {
 /// WebGPU's limit of workgroups along one dimension.
 pub const MAX_GROUPS: u64 = 65_535;
 
+/// What plans have in common that one measurement decides for: constants, window, channels, size.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// In words, within the kernel: `3x3s1p1 32x32x64>32x32x64 n16 relu`.
+    pub name: String,
+    /// Storage bindings that hold bits; the others hold floats.
+    pub words: &'static [&'static str],
+    /// Relative rounding of one operation of the arithmetic that the plan asks for.
+    pub eps: f64,
+    /// Plans less of the same, to measure on that.
+    pub less: Arc<dyn Less>,
+}
+
+/// Plans about half of a computation: of its images, then of its copies.
+pub trait Less: Debug + Send + Sync {
+    /// The smaller plan, if there is one.
+    fn half(&self) -> Option<Result<Plan>>;
+}
+
 /// One use of a kernel, decided without a GPU.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -213,6 +233,8 @@ pub struct Plan {
     pub variant: Option<&'static str>,
     /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
     pub flops: u64,
+    /// The class to measure variants for; none: the default is right for every shape.
+    pub class: Option<Class>,
 }
 
 impl Plan {
@@ -226,7 +248,8 @@ impl Plan {
         debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
         let flops = bytes.iter().sum::<u64>() / 4;
         let params = bytemuck::bytes_of(params).to_vec();
-        Self { kernel, params, constants: Vec::new(), grid, bytes, variant: None, flops }
+        let (constants, variant, class) = (Vec::new(), None, None);
+        Self { kernel, params, constants, grid, bytes, variant, flops, class }
     }
 
     /// The same plan with the override constant `name` set.
@@ -250,6 +273,19 @@ impl Plan {
         self
     }
 
+    /// The same plan with the class that it is measured in.
+    #[must_use]
+    pub fn classed(mut self, class: Class) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// The question which variant to use, if measuring can answer it: kernel and class.
+    #[must_use]
+    pub fn question(&self) -> Option<String> {
+        self.class.as_ref().map(|class| format!("{} {}", self.kernel.name, class.name))
+    }
+
     /// Workgroups of a variant at a workgroup size.
     #[must_use]
     pub fn groups(&self, variant: &Variant, workgroup: u32) -> u64 {
@@ -262,6 +298,12 @@ impl Plan {
             }
         }
     }
+}
+
+/// The size class of a number: the next power of two.
+#[must_use]
+pub fn bucket(n: u32) -> u32 {
+    n.max(1).checked_next_power_of_two().unwrap_or(1 << 31)
 }
 
 /// Folds a number of workgroups into two dimensions within [`MAX_GROUPS`]; WGSL undoes it with

@@ -19,6 +19,9 @@ macro_rules! for_each_kernel {
             batch_norm_grad_finish,
             batch_norm_grad_sums,
             batch_norm_stats,
+            bench_copy,
+            bench_fma,
+            bench_integer,
             channel_affine,
             channel_sum,
             concat_channels,
@@ -34,6 +37,7 @@ macro_rules! for_each_kernel {
             learned_image_grad,
             loss_totals,
             mask_gradient,
+            matmul,
             max_pool,
             max_pool_grad,
             quantize,
@@ -43,6 +47,9 @@ macro_rules! for_each_kernel {
             upsample_nearest,
             upsample_nearest_grad,
             weight_gradient,
+            winograd_input,
+            winograd_output,
+            winograd_weights,
         }
     };
 }

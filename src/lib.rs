@@ -25,5 +25,6 @@ pub mod report;
 pub mod repro;
 pub mod shape;
 pub mod train;
+pub mod tuning;
 
 pub use error::{Error, Result};

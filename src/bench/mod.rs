@@ -1,90 +1,59 @@
-//! Times of kernels on the user's adapter: what `nf-gpu bench` measures.
+//! Times on the user's adapter: its own ceilings, kernels, whole steps. What `nf-gpu bench` measures.
+
+mod cases;
+mod ceilings;
+mod data;
+mod steps;
+mod time;
+
+pub use cases::{CaseSettings, cases, kernel_names};
+pub use ceilings::ceilings;
+pub use steps::{STEPS, StepSettings, step_names, steps};
 
 use crate::{
-    error::Result,
-    gpu::{Clock, Gpu, Program, Tape},
-    kernel::Plan,
-    ops::{
-        self,
-        conv2d::{Conv2d, Fusion},
-    },
-    shape::{Nhwc, Window},
+    gpu::Gpu,
+    report::bench_json::{Adapter, Report, VERSION},
 };
-use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// One timed shape of one kernel.
-#[derive(Clone, Debug, Serialize)]
-pub struct Timing {
-    /// Kernel and role.
-    pub case: String,
-    /// Shape.
-    pub shape: String,
-    /// Variant that ran.
-    pub variant: &'static str,
-    /// Operations of one dispatch.
-    pub flops: u64,
-    /// Dispatches in the median.
+/// How long to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Time for the repeats of one kernel or ceiling.
+    pub kernel: Duration,
+    /// Time for the repeats of one step.
+    pub step: Duration,
+    /// Repeats at least.
     pub samples: usize,
-    /// Where the times come from.
-    pub clock: Clock,
-    /// Milliseconds of one dispatch: median.
-    pub median_ms: f64,
-    /// First quartile.
-    pub lower_ms: f64,
-    /// Third quartile.
-    pub upper_ms: f64,
-    /// Operations per second at the median, in billions.
-    pub gflops: f64,
 }
 
-/// Time spent on each case.
-const BUDGET: Duration = Duration::from_millis(1500);
-
-/// Convolution at N=16, C=K=64, 32x32, 3x3: forward, input gradient and weight gradient.
-///
-/// # Errors
-/// The device failed.
-pub fn convolution(gpu: &Gpu) -> Result<Vec<Timing>> {
-    let conv = Conv2d::forward(Nhwc::new(16, 32, 32, 64), 64, Window::square(3, 1, 1))?;
-    let none = Fusion::default();
-    let cases = [
-        ("conv2d forward", ops::conv2d::plan(conv, none)?),
-        ("conv2d input gradient", ops::conv2d::plan(conv.grad_input(), none)?),
-        ("conv2d weight gradient", ops::conv2d_grad_weight::plan(conv)?),
-    ];
-    let shape = format!("{} {}", conv.x, conv.weights());
-    cases.into_iter().map(|(case, plan)| time(gpu, case, &shape, &plan)).collect()
+impl Effort {
+    /// For numbers to keep.
+    pub const FULL: Self =
+        Self { kernel: Duration::from_millis(600), step: Duration::from_secs(10), samples: 5 };
+    /// For a glance.
+    pub const QUICK: Self =
+        Self { kernel: Duration::from_millis(60), step: Duration::from_secs(1), samples: 2 };
 }
 
-/// Times one plan on buffers of zeros: repeated dispatches, each alone.
-fn time(gpu: &Gpu, case: &str, shape: &str, plan: &Plan) -> Result<Timing> {
-    let mut tape = Tape::new();
-    let buffers: Vec<_> = plan.bytes.iter().map(|&bytes| tape.kept("bench", bytes)).collect();
-    tape.push(plan.clone(), &buffers)?;
-    let program = Program::build(gpu, &tape)?;
-    program.run(gpu)?; // compiles, and measures the program's pace
-    gpu.wait("warm up")?;
-    let (mut times, started) = (Vec::new(), Instant::now());
-    let mut clock = Clock::SubmitToIdle;
-    while times.len() < 5 || started.elapsed() < BUDGET {
-        for step in program.profile(gpu)? {
-            times.push(step.seconds * 1e3);
-            clock = step.clock;
-        }
+/// The clock of several measurements, in one word.
+#[must_use]
+pub fn common_clock<'a>(mut clocks: impl Iterator<Item = &'a str>) -> String {
+    match clocks.next() {
+        None => String::new(),
+        Some(first) if clocks.all(|clock| clock == first) => first.into(),
+        Some(_) => "mixed".into(),
     }
-    times.sort_by(f64::total_cmp);
-    let at = |part: usize| times[(times.len() - 1) * part / 4];
-    Ok(Timing {
-        case: case.to_owned(),
-        shape: shape.to_owned(),
-        variant: gpu.choose(plan)?.0.name,
-        flops: plan.flops,
-        samples: times.len(),
-        clock,
-        median_ms: at(2),
-        lower_ms: at(1),
-        upper_ms: at(3),
-        gflops: plan.flops as f64 / at(2) / 1e6,
-    })
+}
+
+/// A report without measurements.
+#[must_use]
+pub fn empty_report(gpu: &Gpu) -> Report {
+    let adapter = serde_json::to_value(gpu.report()).unwrap_or_default();
+    Report {
+        version: VERSION,
+        adapter: serde_json::from_value::<Adapter>(adapter).unwrap_or_default(),
+        commit: env!("NF_COMMIT").into(),
+        ..Report::default()
+    }
 }

@@ -1,19 +1,54 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::GpuArgs, output};
-use crate::{bench, error::Result, files::atomic, report::Table};
+use super::{gpu::TunedArgs, output};
+use crate::{
+    bench::{self, CaseSettings, Effort, StepSettings},
+    error::{Error, Result},
+    gpu::Gpu,
+    report::{
+        bench_json::{self, Report},
+        bench_view::{self, Comparison},
+    },
+};
 use clap::Args;
-use serde_json::json;
 use std::path::PathBuf;
 
 /// Arguments of `nf-gpu bench`.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
+    /// Only this kernel (a name or a glob, such as 'conv2d*'), and no steps unless asked for
+    #[arg(long, value_name = "KERNEL")]
+    kernel: Option<String>,
+    /// Only steps, or those of a name or a glob, such as 'eopm/*'; beside kernels with --kernel
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "*")]
+    steps: Option<String>,
+    /// No steps
+    #[arg(long, conflicts_with = "steps")]
+    no_steps: bool,
+    /// Images of a batch (32 on a software adapter, else 256)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: Option<u32>,
+    /// Perturbed copies of a step's base network (2 on a software adapter, else 10)
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    copies: Option<u32>,
+    /// Small batches and few repeats: for a glance
+    #[arg(long)]
+    quick: bool,
     /// Write the report to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Draw every kernel under the measured roof
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
+    /// Compare reports instead of measuring; needs no GPU
+    #[arg(long, value_name = "FILE", num_args = 1..,
+          conflicts_with_all = ["kernel", "steps", "no_steps", "quick", "out", "batch_size", "copies"])]
+    compare: Vec<PathBuf>,
+    /// Draw the comparison
+    #[arg(long, value_name = "FILE.svg", requires = "compare")]
+    plot: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -22,35 +57,109 @@ pub struct BenchArgs {
     quiet: bool,
 }
 
-/// Times the convolution kernels.
+/// Measures, or compares what was measured.
 ///
 /// # Errors
-/// The device failed, or the report cannot be written.
+/// Unknown kernels or steps, the device failed, or a file cannot be read or written.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    let plots = [("--plot", &args.plot), ("--roofline", &args.roofline)];
+    for (flag, path) in plots {
+        path.as_ref().map_or(Ok(()), |path| bench_view::check_ending(flag, path))?;
+    }
+    if !args.compare.is_empty() {
+        return compare(args);
+    }
+    // Before the GPU is opened: a mistyped name costs nothing.
+    let kernels = match (&args.kernel, &args.steps) {
+        (None, Some(_)) => Vec::new(),
+        (pattern, _) => bench::kernel_names(pattern.as_deref().unwrap_or("*"))?,
+    };
+    let steps = match (&args.steps, args.no_steps || args.kernel.is_some()) {
+        (Some(pattern), _) => bench::step_names(pattern)?,
+        (None, false) => bench::step_names("*")?,
+        (None, true) => Vec::new(),
+    };
+    if args.roofline.is_some() && kernels.is_empty() {
+        let what = "there are no kernels to draw";
+        return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
+    }
     let gpu = args.gpu.open(args.quiet)?;
-    let timings = bench::convolution(&gpu)?;
-    let report = json!({
-        "adapter": gpu.report(),
-        "commit": env!("NF_COMMIT"),
-        "cases": timings,
-    });
+    let report = measure(args, &gpu, &kernels, &steps)?;
     if let Some(path) = &args.out {
-        atomic::write(path, format!("{report:#}\n"))?;
+        report.save(path)?;
+    }
+    if let Some(path) = &args.roofline {
+        bench_view::save_roofline(path, &report)?;
+    }
+    if args.json { output::print_json(&report.document()) } else { Ok(()) }
+}
+
+/// Measures and prints what is done, unless one document is wanted.
+fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
+    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+    let mut report = bench::empty_report(gpu);
+    let print = |text: String| if args.json { Ok(()) } else { output::print(&text) };
+    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;
+    if !kernels.is_empty() {
+        report.ceilings = bench::ceilings(gpu, effort)?;
+        print(format!("\n{}", bench_view::ceilings(&report.ceilings)))?;
+        let mut settings = CaseSettings::of(gpu, args.quick);
+        settings.batch = args.batch_size.unwrap_or(settings.batch);
+        let each = |case: &bench_json::Case| {
+            progress(args, &bench_view::case_line(case));
+            Ok(())
+        };
+        let ceilings = &report.ceilings;
+        (report.cases, report.summary) =
+            bench::cases(gpu, kernels, settings, effort, ceilings, each)?;
+        print(format!("\n{}", bench_view::cases(&report.cases)))?;
+        print("* is what networks use here\n".into())?;
+        if !report.summary.is_empty() {
+            print(format!("\n{}", bench_view::summary(&report.summary)))?;
+        }
+    }
+    let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
+    let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
+    report.clock = bench::common_clock(clocks);
+    if !steps.is_empty() {
+        let mut settings = StepSettings::of(gpu, args.quick);
+        settings.batch = args.batch_size.unwrap_or(settings.batch);
+        settings.copies = args.copies.unwrap_or(settings.copies);
+        report.steps = bench::steps(gpu, steps, settings, effort, |step| {
+            print(format!("\n{}", bench_view::step(step)))
+        })?;
+    }
+    Ok(report)
+}
+
+/// A line for those who wait at a terminal.
+#[expect(clippy::print_stderr, reason = "a message for the user")]
+fn progress(args: &BenchArgs, line: &str) {
+    use std::io::IsTerminal as _;
+    if !args.quiet && std::io::stderr().is_terminal() {
+        eprintln!("{line}");
+    }
+}
+
+/// Reads reports and shows them beside each other.
+fn compare(args: &BenchArgs) -> Result<()> {
+    let mut reports = Vec::new();
+    for path in &args.compare {
+        reports.push((path.clone(), bench_json::load(path)?));
+    }
+    if let Some(path) = &args.roofline {
+        let [(_, report)] = &reports[..] else {
+            let what = "several reports have several roofs";
+            return Err(Error::argument("--roofline", what, "give --compare one report"));
+        };
+        bench_view::save_roofline(path, report)?;
+    }
+    let comparison = Comparison::of(&reports);
+    if let Some(path) = &args.plot {
+        bench_view::save_comparison(path, &comparison)?;
     }
     if args.json {
-        return output::print_json(&report);
+        return output::print_json(&serde_json::to_value(&comparison).unwrap_or_default());
     }
-    let mut table = Table::new(["case", "variant", "median ms", "quartiles", "GFLOP/s", "clock"]);
-    for t in &timings {
-        table.row([
-            t.case.clone(),
-            t.variant.to_owned(),
-            format!("{:.2}", t.median_ms),
-            format!("{:.2}-{:.2}", t.lower_ms, t.upper_ms),
-            format!("{:.1}", t.gflops),
-            format!("{:?}", t.clock),
-        ]);
-    }
-    let first = timings.first().map(|t| t.shape.as_str()).unwrap_or_default();
-    output::print(&format!("{}\n{first}\n{table}", gpu.report().line()))
+    output::print(&bench_view::compared(&comparison))
 }

@@ -5,6 +5,7 @@ use crate::{
     error::Result,
     gpu::{self, AdapterReport},
     report::Table,
+    tuning::Place,
 };
 use clap::Args;
 use serde_json::json;
@@ -28,7 +29,11 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     let chosen = gpu::would_use(&args.gpu.choice());
     if args.json {
         let used = chosen.as_ref().ok().map(|r| r.index);
-        output::print_json(&json!({ "adapters": adapters, "used": used }))?;
+        let tuning = chosen.as_ref().ok().and_then(|r| {
+            let (store, _) = Place::of_user()?.store(&r.line());
+            Some(json!({ "file": store.path(), "entries": store.len() }))
+        });
+        output::print_json(&json!({ "adapters": adapters, "used": used, "tuning": tuning }))?;
         return chosen.map(drop);
     }
     if !adapters.is_empty() {
@@ -41,7 +46,29 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         (true, _) => "there is no hardware adapter; a software one is slow",
         (false, _) => "hardware comes before software, discrete before integrated",
     };
-    output::print(&format!("\nused: {} {}: {why}\n", chosen.index, chosen.line()))
+    output::print(&format!(
+        "\nused: {} {}: {why}\n{}",
+        chosen.index,
+        chosen.line(),
+        tuning(&chosen)
+    ))
+}
+
+/// Where measurements of an adapter are kept, and how many there are.
+fn tuning(adapter: &AdapterReport) -> String {
+    let Some(place) = Place::of_user() else {
+        return "measured kernels: not kept, there is no cache folder\n".into();
+    };
+    let (store, problem) = place.store(&adapter.line());
+    let mut text = format!(
+        "measured kernels: {} shapes in {} (delete it to measure anew)\n",
+        store.len(),
+        place.tuning(&adapter.line()).display()
+    );
+    if let Some(problem) = problem {
+        text += &format!("  {problem}\n");
+    }
+    text
 }
 
 fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {

@@ -1,7 +1,7 @@
 //! `nf-gpu eval`.
 #![expect(clippy::print_stderr, reason = "messages for the user")]
 
-use super::{forward::places, gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
+use super::{forward::places, gpu::TunedArgs, interrupt, output, seeds::parse_seeds};
 use crate::{
     data::{self, DEFAULT_DIR, ImageSet, Split},
     energy::OperatingPoints,
@@ -92,7 +92,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,

@@ -5,7 +5,7 @@ mod combination;
 pub(super) mod places;
 mod tensors;
 
-use super::{gpu::GpuArgs, output, seeds::parse_seeds};
+use super::{gpu::ComputeArgs, output, seeds::parse_seeds};
 use crate::{
     error::{Error, Result},
     eval::detail,
@@ -87,7 +87,7 @@ pub struct ForwardArgs {
     #[arg(long, value_name = "N")]
     micro_batch: Option<u32>,
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: ComputeArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,

@@ -1,10 +1,15 @@
 //! Flags that choose the adapter, the same for every command that computes.
 
+use super::interrupt;
 use crate::{
-    error::Result,
-    gpu::{AdapterChoice, BackendName, Gpu},
+    error::{Error, Result},
+    gpu::{AdapterChoice, BackendName, Gpu, Tuning},
+    kernel::{KernelDesc, Variant},
+    ops,
+    tuning::{Place, Store},
 };
 use clap::Args;
+use std::time::Duration;
 
 /// Which adapter to use.
 #[derive(Args, Clone, Debug, Default)]
@@ -37,7 +42,7 @@ impl GpuArgs {
     /// No adapter fits.
     #[expect(clippy::print_stderr, reason = "a message for the user")]
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        let gpu = Gpu::open(&self.choice())?;
+        let gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
         if gpu.report().is_software() && !quiet {
             eprintln!(
                 "software adapter: {}; slow, a GPU's driver would be many times faster",
@@ -46,4 +51,108 @@ impl GpuArgs {
         }
         Ok(gpu)
     }
+}
+
+/// Which adapter to use, and which variants of kernels on it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ComputeArgs {
+    #[command(flatten)]
+    adapter: GpuArgs,
+    /// Use a variant of a kernel wherever it can run, as in conv2d=plain
+    #[arg(long, value_name = "KERNEL=VARIANT", value_delimiter = ',')]
+    kernel_variant: Vec<String>,
+}
+
+impl ComputeArgs {
+    /// Opens the adapter; kernels run as asked, else in their default variants.
+    ///
+    /// # Errors
+    /// No adapter fits, or it cannot run a variant that is asked for.
+    pub fn open(&self, quiet: bool) -> Result<Gpu> {
+        let preferred =
+            self.kernel_variant.iter().map(|text| variant(text)).collect::<Result<Vec<_>>>()?;
+        let mut gpu = self.adapter.open(quiet)?;
+        for (kernel, variant) in preferred {
+            can_run(&gpu, kernel, variant)?;
+            gpu.prefer(kernel.name, variant.name);
+        }
+        Ok(gpu)
+    }
+}
+
+/// The same for commands that run long enough to measure first which variants are fastest.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TunedArgs {
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Do not measure which variants of kernels are fastest here (`NF_GPU_NO_TUNE=1` says the same)
+    #[arg(long)]
+    no_tune: bool,
+}
+
+/// Time for measurements of one process, about.
+const TUNING_BUDGET: Duration = Duration::from_secs(60);
+
+impl TunedArgs {
+    /// Opens the adapter, with the user's file of measurements for it.
+    ///
+    /// # Errors
+    /// As [`ComputeArgs::open`].
+    #[expect(clippy::print_stderr, reason = "a message for the user")]
+    pub fn open(&self, quiet: bool) -> Result<Gpu> {
+        let mut gpu = self.compute.open(quiet)?;
+        let told = std::env::var_os("NF_GPU_NO_TUNE").is_some_and(|v| !v.is_empty() && v != "0");
+        if self.no_tune || told {
+            return Ok(gpu);
+        }
+        let adapter = gpu.report().line();
+        let (store, problem) = match Place::of_user() {
+            Some(place) => place.store(&adapter),
+            None => (Store::in_memory(), Some("measurements are not kept: no cache folder".into())),
+        };
+        let say = move |line: &str| {
+            if !quiet {
+                eprintln!("{line}");
+            }
+        };
+        if let Some(problem) = problem {
+            say(&problem);
+        }
+        let (say, stop) = (Box::new(say), interrupt::pressed);
+        gpu.tune(Tuning { store, budget: TUNING_BUDGET, say, stop });
+        Ok(gpu)
+    }
+}
+
+/// The kernel and the variant that `KERNEL=VARIANT` names.
+fn variant(text: &str) -> Result<(&'static KernelDesc, &'static Variant)> {
+    let tunable = || ops::KERNELS.iter().filter(|kernel| kernel.variants.len() > 1);
+    let Some((kernel, name)) = text.split_once('=') else {
+        let known: Vec<_> =
+            tunable().map(|k| format!("{}={}", k.name, k.variants[0].name)).collect();
+        let hint = format!("write KERNEL=VARIANT, as in {}", known.join(" or "));
+        return Err(Error::argument("--kernel-variant", format!("{text:?} has no ="), hint));
+    };
+    let found = ops::KERNELS.iter().find(|k| k.name == kernel);
+    let found = found.ok_or_else(|| Error::unknown("kernel", kernel, tunable().map(|k| k.name)))?;
+    let variant =
+        found.variants.iter().find(|v| v.name == name).ok_or_else(|| {
+            Error::unknown("variant", name, found.variants.iter().map(|v| v.name))
+        })?;
+    Ok((found, variant))
+}
+
+/// Refuses a variant that the adapter cannot run.
+fn can_run(gpu: &Gpu, kernel: &KernelDesc, variant: &Variant) -> Result<()> {
+    let lacks: Vec<_> = variant.workgroups.iter().map(|&size| gpu.lacks(variant, size)).collect();
+    let Some(Some(reason)) = lacks.iter().find(|_| lacks.iter().all(Option::is_some)) else {
+        return Ok(());
+    };
+    let runs = |v: &&Variant| v.workgroups.iter().any(|&size| gpu.lacks(v, size).is_none());
+    let others: Vec<&str> = kernel.variants.iter().filter(runs).map(|v| v.name).collect();
+    Err(Error::argument(
+        "--kernel-variant",
+        format!("{} {} needs {reason} ({})", kernel.name, variant.name, gpu.report().line()),
+        format!("this adapter runs {}", others.join(", ")),
+    ))
 }

@@ -36,9 +36,12 @@ enum Command {
     /// Adapters, what matters of them, and which one would be used
     #[command(after_help = "Example: nf-gpu devices")]
     Devices(devices::DevicesArgs),
-    /// Time the convolution kernels on this adapter
-    #[command(after_help = "Example: nf-gpu bench --out report.json")]
-    Bench(bench::BenchArgs),
+    /// Times of kernels and whole steps beside what the adapter can do; comparisons of reports
+    #[command(after_help = "Examples:\n  nf-gpu bench --out here.json --roofline here.svg\n  \
+                      nf-gpu bench --kernel 'conv2d*' --quick\n  \
+                      nf-gpu bench --steps 'eopm/*' --batch-size 64 --copies 4\n  \
+                      nf-gpu bench --compare here.json there.json --plot both.svg")]
+    Bench(Box<bench::BenchArgs>),
     /// Compare every kernel with its CPU twin on this machine's adapters
     #[command(after_help = "Example: nf-gpu conform --all-adapters")]
     Conform(conform::ConformArgs),

@@ -1,6 +1,6 @@
 //! `nf-gpu pretrain`.
 
-use super::{gpu::GpuArgs, interrupt, output};
+use super::{gpu::TunedArgs, interrupt, output};
 use crate::{
     error::Result,
     report::{Console, Event, JsonLines, Sink, Tee, console::Verbosity},
@@ -15,7 +15,7 @@ pub struct PretrainArgs {
     #[command(flatten)]
     config: PretrainConfig,
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
     /// Also write every step's numbers to this file, a JSON object a line
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! `nf-gpu repro`.
 
-use super::{gpu::GpuArgs, interrupt, output, seeds::parse_seeds};
+use super::{gpu::TunedArgs, interrupt, output, seeds::parse_seeds};
 use crate::{
     data::{self, DEFAULT_DIR},
     error::{Error, Result},
@@ -71,7 +71,7 @@ pub struct ReproArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,

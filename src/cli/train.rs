@@ -1,6 +1,6 @@
 //! `nf-gpu train`.
 
-use super::{gpu::GpuArgs, interrupt, output};
+use super::{gpu::TunedArgs, interrupt, output};
 use crate::{
     error::Result,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
@@ -15,7 +15,7 @@ pub struct TrainArgs {
     #[command(flatten)]
     config: TrainConfig,
     #[command(flatten)]
-    gpu: GpuArgs,
+    gpu: TunedArgs,
     /// Print the final evaluation as one JSON document
     #[arg(long)]
     json: bool,

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
-    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
     models::GENERATOR_BITS,
     nn::{Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit},
     ops,
@@ -186,6 +186,25 @@ impl EopmStep {
             Program::copy(gpu, (totals, 0), (&self.totals, at), bytes);
         }
         self.program.run_section(gpu, 2)
+    }
+
+    /// Times of all dispatches of a step, each run alone, with the maps of the last run: the drawing of
+    /// faults, then the tape's; what runs once per group is there once per group.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        let groups = self.tape.cut.groups;
+        let mut times = self.injectors[0].profile(gpu)?;
+        if groups > 1 {
+            let others = self.injectors[1].profile(gpu)?;
+            times.extend((1..groups).flat_map(|_| others.iter().cloned()));
+        }
+        for time in self.program.profile(gpu)? {
+            let runs = if groups > 1 && time.section == 1 { groups } else { 1 };
+            times.extend((0..runs).map(|_| time.clone()));
+        }
+        Ok(times)
     }
 
     /// Sums of the losses of each copy since they were last cleared. Waits for the device.

@@ -1,10 +1,7 @@
 //! Which variants an adapter can run, and in which order it tries them.
 
 use super::device::Gpu;
-use crate::{
-    error::{Error, Result},
-    kernel::{Plan, Requires, Variant},
-};
+use crate::kernel::{Plan, Requires, Variant};
 
 impl Gpu {
     /// Why a variant cannot run here at a workgroup size, if it cannot.
@@ -39,24 +36,5 @@ impl Gpu {
         all.retain(|v| v.serves(plan));
         all.sort_by_key(|v| Some(v.name) != plan.variant);
         all
-    }
-
-    /// The variant and workgroup size to use for a plan here: what the user prefers, else what the
-    /// shape favours, else the first that runs.
-    ///
-    /// # Errors
-    /// The adapter can run none of the variants.
-    pub fn choose(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
-        let runs = |v: &'static Variant| {
-            v.workgroups.iter().find(|&&size| self.lacks(v, size).is_none()).map(|&size| (v, size))
-        };
-        let kernel = plan.kernel;
-        let mut order = self.variants(plan);
-        let user = self.preferred.get(kernel.name).copied();
-        order.sort_by_key(|v| Some(v.name) != user);
-        order.into_iter().find_map(runs).ok_or_else(|| Error::Gpu {
-            doing: format!("run {}", kernel.name),
-            message: format!("{} can run none of its variants", self.report().name),
-        })
     }
 }

@@ -2,15 +2,21 @@
 
 use super::{
     adapter::{self, AdapterChoice, AdapterReport},
+    choice::Chooser,
+    recorder::Recorder,
     trusted,
 };
 use crate::{
     error::{Error, Result},
     kernel::{Access, KernelDesc, Plan, Variant},
+    tuning::{PipelineFile, Place},
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A device with everything that programs share. Cheap to pass by reference, safe to share.
@@ -21,9 +27,31 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     troubles: Arc<Mutex<Troubles>>,
     pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
-    cache: Option<wgpu::PipelineCache>,
-    pub(super) preferred: HashMap<&'static str, &'static str>,
+    cache: Option<Compiled>,
+    pub(super) chooser: Chooser,
+    pub(super) recorder: Mutex<Option<Recorder>>,
     checked: bool,
+}
+
+/// Compiled pipelines, in the driver's words.
+#[derive(Debug)]
+struct Compiled {
+    cache: wgpu::PipelineCache,
+    file: Option<PipelineFile>,
+    /// Whether anything was compiled that may be new.
+    compiled: AtomicBool,
+}
+
+impl Drop for Compiled {
+    /// A start that finds nothing compiled is only slower: errors of writing do not matter.
+    fn drop(&mut self) {
+        let (Some(file), true) = (&self.file, *self.compiled.get_mut()) else { return };
+        if let Some(data) = self.cache.get_data()
+            && file.load().as_ref() != Some(&data)
+        {
+            let _ = file.save(&data);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +75,14 @@ impl Gpu {
     /// # Errors
     /// No adapter fits, only software where a GPU is required, or the driver refuses a device.
     pub fn open(choice: &AdapterChoice) -> Result<Self> {
+        Self::open_at(choice, None)
+    }
+
+    /// The same; compiled pipelines are kept in the user's cache, where the driver lets them out.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
         let (_instance, found) = adapter::enumerate();
         let (adapter, report) = adapter::choose(found, choice)?;
         let wanted = wgpu::Features::SUBGROUP
@@ -77,10 +113,13 @@ impl Gpu {
                 lock(&seen).lost.get_or_insert(message);
             }
         });
-        let cache = trusted::pipeline_cache(&device, &adapter);
-        let (pipelines, preferred) = (Mutex::default(), HashMap::new());
-        let checked = false;
-        Ok(Self { report, device, queue, troubles, pipelines, cache, preferred, checked })
+        let file = place.map(|place| place.pipelines(&report.line()));
+        let kept = file.as_ref().and_then(PipelineFile::load);
+        let cache = trusted::pipeline_cache(&device, kept.as_deref());
+        let cache = cache.map(|cache| Compiled { cache, file, compiled: AtomicBool::new(false) });
+        let (pipelines, chooser) = (Mutex::default(), Chooser::default());
+        let (recorder, checked) = (Mutex::default(), false);
+        Ok(Self { report, device, queue, troubles, pipelines, cache, chooser, recorder, checked })
     }
 
     /// The adapter, as reports name it.
@@ -102,11 +141,6 @@ impl Gpu {
             Some([least, most]) if least == most => Some(least),
             _ => None,
         }
-    }
-
-    /// Prefers a variant of a kernel over the default order (`--kernel-variant`).
-    pub fn prefer(&mut self, kernel: &'static str, variant: &'static str) {
-        self.preferred.insert(kernel, variant);
     }
 
     /// Compiles trusted variants with run-time checks too: to prove them before they are trusted.
@@ -212,13 +246,16 @@ impl Gpu {
                 // No kernel reads workgroup memory that it did not write.
                 zero_initialize_workgroup_memory: false,
             },
-            cache: self.cache.as_ref(),
+            cache: self.cache.as_ref().map(|c| &c.cache),
         });
         if let Some(error) = pollster::block_on(scope.pop()) {
             return Err(Error::Gpu {
                 doing: format!("compile {} ({})", variant.stem, self.report.name),
                 message: error.to_string(),
             });
+        }
+        if let Some(cache) = &self.cache {
+            cache.compiled.store(true, Ordering::Relaxed);
         }
         let pipeline = Pipeline { pipeline, layout };
         lock(&self.pipelines).insert(key, pipeline.clone());
@@ -248,6 +285,6 @@ impl Gpu {
 }
 
 /// A poisoned lock only says that another thread panicked; what it guards stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

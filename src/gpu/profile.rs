@@ -20,8 +20,12 @@ pub enum Clock {
 pub struct StepTime {
     /// Kernel and variant.
     pub name: String,
+    /// Section of the tape.
+    pub section: usize,
     /// Operations, as its plan states them.
     pub flops: u64,
+    /// Bytes of its bindings, as its plan states them.
+    pub bytes: u64,
     /// Seconds.
     pub seconds: f64,
     /// Where the time comes from.
@@ -61,17 +65,19 @@ impl Program {
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         let stopwatch = Stopwatch::new(gpu)?;
         let mut times = Vec::new();
-        for step in self.steps() {
+        for (i, step) in self.steps().iter().enumerate() {
             gpu.wait("profile a program")?;
             let started = Instant::now();
             self.submit_timed(gpu, step, stopwatch.as_ref().map(|s| &s.queries));
             gpu.wait("profile a program")?;
             let host = started.elapsed().as_secs_f64();
-            let Step::Dispatch { name, flops, .. } = step else { continue };
+            let Step::Dispatch { name, flops, bytes, .. } = step else { continue };
             let on_gpu = stopwatch.as_ref().map(|s| read(gpu, s)).transpose()?.flatten();
             times.push(StepTime {
                 name: name.clone(),
+                section: self.section_of(i),
                 flops: *flops,
+                bytes: *bytes,
                 seconds: on_gpu.unwrap_or(host),
                 clock: if on_gpu.is_some() { Clock::GpuTimestamps } else { Clock::SubmitToIdle },
             });

@@ -28,7 +28,11 @@ pub(super) enum Step {
         group: wgpu::BindGroup,
         groups: [u32; 3],
         name: String,
+        /// Its class of shapes, if it has one.
+        shape: String,
         flops: u64,
+        /// Of all its bindings.
+        bytes: u64,
     },
     Clear(wgpu::Buffer),
     Copy {
@@ -61,6 +65,7 @@ impl Program {
     /// # Errors
     /// A buffer does not fit the adapter, a shader does not compile, or a variant cannot run here.
     pub fn build(gpu: &Gpu, tape: &Tape) -> Result<Self> {
+        gpu.settle(tape)?;
         let arena = arena::assign(tape);
         let slots = arena
             .slots
@@ -113,7 +118,9 @@ impl Program {
                         group,
                         groups: kernel::fold(plan.groups(variant, workgroup))?,
                         name: format!("{} {}", plan.kernel.name, variant.name),
+                        shape: plan.class.as_ref().map_or_else(String::new, |c| c.name.clone()),
                         flops: plan.flops,
+                        bytes: plan.bytes.iter().sum(),
                         pipeline,
                     }
                 }
@@ -164,18 +171,19 @@ impl Program {
             flops += steps[i].flops();
             let next = steps.get(i + 1).map_or(u64::MAX, Step::flops);
             if flops.saturating_add(next) > per_submit {
-                submitted = Some(self.submit(gpu, &steps[first..=i]));
+                submitted = Some(Self::submit(gpu, &steps[first..=i]));
                 (first, flops) = (i + 1, 0);
             }
         }
         if first < steps.len() {
-            submitted = Some(self.submit(gpu, &steps[first..]));
+            submitted = Some(Self::submit(gpu, &steps[first..]));
         }
         let before = {
             let mut last = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *last, submitted)
         };
         if before.is_some() {
+            let _span = gpu.span("wait for the run before");
             gpu.wait_for(before)?;
         }
         if pace == 0 {
@@ -187,49 +195,52 @@ impl Program {
         gpu.check("run a program")
     }
 
-    fn submit(&self, gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
+    fn submit(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
+        if let Some(submitted) = gpu.submit_recorded(steps) {
+            return submitted;
+        }
+        Self::submit_plain(gpu, steps)
+    }
+
+    pub(super) fn submit_plain(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut at = 0;
         while at < steps.len() {
-            match &steps[at] {
-                Step::Clear(buffer) => encoder.clear_buffer(buffer, 0, None),
-                Step::Copy { from, to, offset, bytes } => {
-                    encoder.copy_buffer_to_buffer(from, 0, to, *offset, *bytes);
-                }
-                Step::Dispatch { .. } => {
-                    at += Self::pass(&mut encoder, &steps[at..]);
-                    continue;
-                }
+            let dispatches = Self::pass(&mut encoder, &steps[at..]);
+            if dispatches == 0 {
+                steps[at].transfer(&mut encoder);
             }
-            at += 1;
+            at += dispatches.max(1);
         }
         gpu.queue.submit([encoder.finish()])
     }
 
     /// Encodes the dispatches that `steps` begins with as one pass; how many.
     fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        let mut count = 0;
-        while let Some(Step::Dispatch { pipeline, group, groups, .. }) = steps.get(count) {
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-            count += 1;
+        if !matches!(steps.first(), Some(Step::Dispatch { .. })) {
+            return 0;
         }
-        count
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let dispatches = steps.iter().take_while(|step| matches!(step, Step::Dispatch { .. }));
+        dispatches.map(|step| step.dispatch(&mut pass)).count()
     }
 
     pub(super) fn steps(&self) -> &[Step] {
         &self.steps
     }
 
+    /// The section of a step.
+    pub(super) fn section_of(&self, step: usize) -> usize {
+        self.sections.partition_point(|&first| first <= step)
+    }
+
     /// Submits one step, with timestamps around it if there are queries for them.
     pub(super) fn submit_timed(&self, gpu: &Gpu, step: &Step, queries: Option<&wgpu::QuerySet>) {
-        let Step::Dispatch { pipeline, group, groups, .. } = step else {
-            self.submit(gpu, std::slice::from_ref(step));
+        if !matches!(step, Step::Dispatch { .. }) {
+            Self::submit(gpu, std::slice::from_ref(step));
             return;
-        };
+        }
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -240,9 +251,7 @@ impl Program {
                 end_of_pass_write_index: Some(1),
             }),
         });
-        pass.set_pipeline(&pipeline.pipeline);
-        pass.set_bind_group(0, group, &[]);
-        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        step.dispatch(&mut pass);
         drop(pass);
         gpu.queue.submit([encoder.finish()]);
     }
@@ -296,6 +305,26 @@ impl Program {
 }
 
 impl Step {
+    /// Encodes a dispatch.
+    pub(super) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
+        if let Self::Dispatch { pipeline, group, groups, .. } = self {
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        }
+    }
+
+    /// Encodes a copy or a clear.
+    pub(super) fn transfer(&self, encoder: &mut wgpu::CommandEncoder) {
+        match self {
+            Self::Clear(buffer) => encoder.clear_buffer(buffer, 0, None),
+            Self::Copy { from, to, offset, bytes } => {
+                encoder.copy_buffer_to_buffer(from, 0, to, *offset, *bytes);
+            }
+            Self::Dispatch { .. } => {}
+        }
+    }
+
     fn flops(&self) -> u64 {
         match self {
             Self::Dispatch { flops, .. } => *flops,

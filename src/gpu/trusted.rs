@@ -39,17 +39,19 @@ pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
-/// A cache of compiled pipelines, empty at start, where the adapter has such a thing.
+/// A cache of compiled pipelines where the adapter has such a thing, with what an earlier one held.
+///
+/// `data` must be whole: what [`wgpu::PipelineCache::get_data`] gave, and a digest vouches for.
 pub(super) fn pipeline_cache(
     device: &wgpu::Device,
-    _adapter: &wgpu::Adapter,
+    data: Option<&[u8]>,
 ) -> Option<wgpu::PipelineCache> {
     if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
         return None;
     }
-    let descriptor =
-        wgpu::PipelineCacheDescriptor { label: Some("nf-gpu"), data: None, fallback: true };
-    // SAFETY: the call is unsafe because of `data`, which must come from an earlier cache; there is
-    // none here.
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("nf-gpu"), data, fallback: true };
+    // SAFETY: the call is unsafe because a driver need not check `data`. It comes from
+    // `PipelineFile::load`, which gives only bytes that match the SHA-256 written with them; the file
+    // is named by adapter, backend and driver, whose identity wgpu and Vulkan check again.
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }

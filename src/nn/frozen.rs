@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
-    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
     ops::fault_dequantize::{self, Order, Transposed},
     shape::Rsck,
 };
@@ -359,6 +359,14 @@ impl Injector {
             }
         }
         self.program.run(gpu)
+    }
+
+    /// Times of its dispatches, each run alone, with the maps of the last run.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        self.program.profile(gpu)
     }
 
     /// Bits that the last run flipped, per copy and layer. Waits for the device.

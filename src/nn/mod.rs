@@ -3,6 +3,7 @@
 mod adopt;
 mod build;
 mod compiler;
+mod convolution;
 mod cut;
 mod faulty;
 mod folded;
@@ -13,6 +14,7 @@ mod parameters;
 mod trainable;
 
 pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
+pub use convolution::{Algorithm, Operands};
 pub use cut::{Cut, fit, most_images};
 pub use faulty::{FaultyWeights, count_flips, faulty_weights, stored_layers};
 pub use frozen::{FrozenNet, Injector};

@@ -2,10 +2,13 @@
 
 use crate::{
     error::Result,
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
-    ops::conv2d::Conv2d,
+    kernel::{
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, WORKGROUPS,
+    },
+    ops::conv2d::{Conv2d, class_name},
     shape::Rsck,
 };
+use std::sync::Arc;
 
 crate::params! {
     /// Uniform block of `shaders/conv2d_grad_weight*.wgsl`.
@@ -179,6 +182,16 @@ pub fn partial_shape(conv: Conv2d) -> Rsck {
     if conv.transposed { conv.weights().transposed() } else { conv.weights() }
 }
 
+/// The gather that is differentiated, to be planned smaller.
+#[derive(Debug)]
+struct Forward(Conv2d);
+
+impl Less for Forward {
+    fn half(&self) -> Option<Result<Plan>> {
+        self.0.half().map(plan)
+    }
+}
+
 /// Plans the partial sums for the forward gather `conv`. Bindings x and dy are, for a transposed
 /// convolution, its output's gradient and its input.
 ///
@@ -207,8 +220,15 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     let partial = partial_shape(conv);
     let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
     let grid = Grid::Tiles([dy.c4(), r * s * x.c4(), chunks]);
+    let class = Class {
+        name: class_name(conv),
+        words: &[],
+        eps: f32::EPSILON.into(),
+        less: Arc::new(Forward(conv)),
+    };
     let plan = Plan::new(&KERNEL, &params, grid, bytes)
         .with("HALF", conv.operands.code())
-        .costing(conv.flops());
+        .costing(conv.flops())
+        .classed(class);
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
 }

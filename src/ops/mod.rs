@@ -13,3 +13,4 @@ crate::for_each_kernel!(declare);
 pub mod accumulate;
 pub mod chunking;
 pub mod operands;
+pub mod winograd;

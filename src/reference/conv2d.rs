@@ -63,8 +63,8 @@ fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<Sum> {
     y
 }
 
-/// Weights `[R S, C, K]` as they lie in memory: zeros in rows past C, NaN in columns past K.
-fn padded_weights(w: &[f32], shape: Rsck) -> Vec<f32> {
+/// Weights `[R S, C, K]` as they lie in memory: `past` in rows past C, NaN in columns past K.
+pub(super) fn padded_weights(w: &[f32], shape: Rsck, past: f32) -> Vec<f32> {
     let (c, k) = (shape.c as usize, shape.k as usize);
     let mut out = Vec::new();
     for tap in w.chunks(c * k) {
@@ -72,7 +72,7 @@ fn padded_weights(w: &[f32], shape: Rsck) -> Vec<f32> {
             out.extend(nan_padded(row, shape.k));
         }
         let missing = c.next_multiple_of(4) - c;
-        out.resize(out.len() + missing * k.next_multiple_of(4), 0.0);
+        out.resize(out.len() + missing * k.next_multiple_of(4), past);
     }
     out
 }
@@ -181,7 +181,8 @@ fn case_of(label: &str, conv: Conv2d, fusion: Fusion, kind: Values) -> Result<Ca
     let unused = [f32::NAN; 4];
     let pick = |wanted: bool, values: Vec<f32>| if wanted { values } else { unused.to_vec() };
     let padded_xs: Vec<f32> = xs.iter().flat_map(|x| nan_padded(x, conv.x.c)).collect();
-    let padded_ws: Vec<f32> = ws.iter().flat_map(|w| padded_weights(w, conv.weights())).collect();
+    let padded_ws: Vec<f32> =
+        ws.iter().flat_map(|w| padded_weights(w, conv.weights(), 0.0)).collect();
     let data = vec![
         Data::input(&padded_xs),
         Data::input(&padded_ws),

@@ -1,6 +1,8 @@
 //! What a run says and leaves behind: events to the console and to JSON lines, curves, pictures,
 //! tables, and the JSON document of an evaluation. Knows numbers, not networks.
 
+pub mod bench_json;
+pub mod bench_view;
 mod canvas;
 pub mod console;
 pub mod curves;
@@ -11,6 +13,7 @@ pub mod images;
 pub mod jsonl;
 pub mod page;
 pub mod table;
+pub mod trace;
 
 pub use console::Console;
 pub use event::{Evaluated, Event, Finished, Outcome, Sink, Started, Step, Tee};

@@ -5,6 +5,7 @@ use crate::{
     files::Weights,
     gpu::Gpu,
     nn::TrainableNet,
+    tuning::Choices,
 };
 use std::path::PathBuf;
 
@@ -46,6 +47,7 @@ impl Checkpoint {
         note("step", step.to_string());
         note("identity", identity.to_owned());
         note("cut", cut.to_owned());
+        note("kernels", serde_json::json!(gpu.choices()).to_string());
         note("commit", env!("NF_COMMIT").to_owned());
         weights.save(&self.path)
     }
@@ -64,6 +66,21 @@ impl Checkpoint {
     /// A broken checkpoint.
     pub(super) fn commit(&self) -> Result<Option<String>> {
         self.says("commit")
+    }
+
+    /// Whether it is there.
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// The variants of kernels that it was made with; none in a checkpoint that does not say.
+    ///
+    /// # Errors
+    /// A broken checkpoint.
+    pub(super) fn choices(&self) -> Result<Option<Choices>> {
+        let text = self.says("kernels")?;
+        let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
+        parsed.map_err(|e| Error::format(&self.path, e.to_string(), "start the run anew"))
     }
 
     /// Refuses to go on with steps that are cut in another way than before: sums would have another

@@ -187,6 +187,11 @@ pub struct TrainConfig {
     #[arg(long, conflicts_with = "resume")]
     #[serde(skip)]
     pub dry_run: bool,
+    /// Write a timeline of a few steps for Perfetto or Chrome tracing (default: OUT/trace.json)
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    #[serde(skip)]
+    pub profile: Option<PathBuf>,
     /// Settings that belong together; flags given beside it win
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,

@@ -6,7 +6,7 @@ use crate::{
     fault::{Faults, Maps},
     files::Weights,
     forward::{EopmStep, EopmTape},
-    gpu::{BufferId, Gpu, Program, Tape},
+    gpu::{BufferId, Gpu, Program, StepTime, Tape},
     nn::{Batch, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
     ops,
 };
@@ -179,7 +179,15 @@ impl Eopm {
         Ok(flipped as f64 / (stored_bits * flips.len() as u64).max(1) as f64)
     }
 
-    /// The compiled program, for profiles.
+    /// Times of all dispatches of a step, each run alone ([`EopmStep::profile`]).
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        self.step.profile(gpu)
+    }
+
+    /// The compiled program.
     #[must_use]
     pub fn program(&self) -> &Program {
         self.step.program()

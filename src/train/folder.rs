@@ -4,13 +4,30 @@ use super::{checkpoint::Checkpoint, config::TrainConfig};
 use crate::{
     error::{Error, Result},
     files::atomic,
-    gpu::Gpu,
+    gpu::{Gpu, Recorded},
     nn::TrainableNet,
+    tuning::Choices,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// The settings file: those of the run, then what was chosen for it.
+#[derive(Serialize)]
+struct Saved<'a> {
+    #[serde(flatten)]
+    config: &'a TrainConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernels: Option<&'a Choices>,
+}
+
+/// The second part of it.
+#[derive(Default, Deserialize)]
+struct Kernels {
+    kernels: Option<Choices>,
+}
 
 /// Names of a run's files.
 #[derive(Clone, Debug)]
@@ -35,11 +52,43 @@ impl RunFolder {
             ));
         }
         fs::create_dir_all(root).map_err(|e| Error::write(root, e))?;
-        let text = toml::to_string_pretty(config)
-            .map_err(|e| Error::write(folder.config(), std::io::Error::other(e)))?;
-        let header = format!("# nf-gpu {} ({})\n", env!("CARGO_PKG_VERSION"), env!("NF_COMMIT"));
-        atomic::write(folder.config(), header + &text)?;
+        folder.save_config(&Saved { config, kernels: None })?;
         Ok(folder)
+    }
+
+    fn save_config(&self, saved: &Saved<'_>) -> Result<()> {
+        let text = toml::to_string_pretty(saved)
+            .map_err(|e| Error::write(self.config(), std::io::Error::other(e)))?;
+        let header = format!("# nf-gpu {} ({})\n", env!("CARGO_PKG_VERSION"), env!("NF_COMMIT"));
+        atomic::write(self.config(), header + &text)
+    }
+
+    /// Adds to the settings which variants of kernels the run uses.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn note_choices(&self, choices: &Choices) -> Result<()> {
+        let (_, config) = Self::open(&self.root)?;
+        self.save_config(&Saved { config: &config, kernels: Some(choices) })
+    }
+
+    /// The variants of kernels that the run began with: those of its checkpoint, without one those
+    /// of its settings.
+    ///
+    /// # Errors
+    /// A broken checkpoint, or settings that cannot be read.
+    pub fn recorded(&self) -> Result<Recorded> {
+        let checkpoint = Checkpoint::at(self.checkpoint());
+        let choices = if checkpoint.exists() {
+            checkpoint.choices()?
+        } else {
+            let text =
+                fs::read_to_string(self.config()).map_err(|e| Error::read(self.config(), e))?;
+            // A run that did not get to its first step has chosen nothing yet.
+            let kernels = toml::from_str::<Kernels>(&text).unwrap_or_default().kernels;
+            Some(kernels.unwrap_or_default())
+        };
+        Ok(Recorded { choices, flag: "--resume" })
     }
 
     /// Opens the folder of a run that was interrupted, with its settings.
@@ -108,6 +157,12 @@ impl RunFolder {
         self.file("report.html")
     }
 
+    /// The timeline of `--profile`.
+    #[must_use]
+    pub fn trace(&self) -> PathBuf {
+        self.file("trace.json")
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -135,7 +190,7 @@ impl RunFolder {
         Checkpoint::at(self.checkpoint()).save(gpu, net, step, identity, cut)?;
         let state = serde_json::json!({
             "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
-            "adapter": gpu.report().line(),
+            "adapter": gpu.report().line(), "kernels": gpu.choices(),
             "random": "images and fault maps of a step follow from the seed and the step",
         });
         atomic::write(self.state(), format!("{state:#}\n"))

@@ -7,6 +7,7 @@ use super::{
     feed::{Feed, TrainSet, tell},
     folder::RunFolder,
     pretrain::plan_lines,
+    profile::Profiler,
     sampler::Sampler,
     showcase,
 };
@@ -62,10 +63,13 @@ pub fn train(
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<Evaluation> {
+    let profile = config.profile.clone();
     let resumed = config.resume.as_ref().map(|root| RunFolder::open(root)).transpose()?;
     let resumed = resumed.map(|(folder, saved)| (folder, saved.moved(config)));
     let config = resumed.as_ref().map_or(config, |(_, saved)| saved);
     config.checked()?;
+    let recorded = resumed.as_ref().map(|(folder, _)| folder.recorded()).transpose()?;
+    let _session = gpu.session(recorded);
     let hints = BaseHints {
         model: config.model.clone(),
         mean: config.input_mean.clone(),
@@ -105,7 +109,10 @@ pub fn train(
     };
     let mut lines = JsonLines::resume(run.folder.metrics(), done)?;
     let mut tee = Tee(vec![sink, &mut lines]);
-    let trained = run.steps(train_set, &held_out, done, &mut tee, stop)?;
+    let profile =
+        profile.map(|file| if file.as_os_str().is_empty() { run.folder.trace() } else { file });
+    let profiler = Profiler::new(profile)?;
+    let trained = run.steps(train_set, &held_out, done, profiler, &mut tee, stop)?;
     run.finish(&test_set, trained, &mut tee, stop)
 }
 
@@ -159,6 +166,7 @@ impl Run<'_> {
         train_set: TrainSet,
         held_out: &ImageSet,
         done: u64,
+        mut profiler: Profiler,
         sink: &mut dyn Sink,
         stop: &dyn Fn() -> bool,
     ) -> Result<Trained> {
@@ -186,6 +194,11 @@ impl Run<'_> {
         }
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
         plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
+        let choices = gpu.choices();
+        plan.push(format!("kernels: {}", choices.summary()));
+        if done == 0 {
+            self.folder.note_choices(&choices)?;
+        }
         sink.event(&Event::Started(Started {
             title: format!(
                 "training {} in front of {} on {}",
@@ -197,14 +210,18 @@ impl Run<'_> {
             done,
         }))?;
         let stored_bits = self.base.graph.faultable_weights() * u64::from(self.precision);
-        let started = Instant::now();
+        let (started, first) = (Instant::now(), done);
         let mut last = (Instant::now(), done);
         // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
         let report_every = (steps / 50).clamp(1, 10);
         for step in done..steps {
             let lr = config.schedule.rate(config.lr, step, steps);
+            profiler.before(gpu, step - first, steps - step)?;
+            let batch = gpu.span("prepare batch");
             let (picks, pixels) = feed.batch(step)?;
+            drop(batch);
             program.step(gpu, &feed.images, (&picks, &pixels), step, lr)?;
+            profiler.after(gpu, sink)?;
             let done = step + 1;
             let epoch = step / per_epoch + 1;
             if done.is_multiple_of(report_every) || done == steps {

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
-    gpu::{Gpu, Program},
+    gpu::{Gpu, Program, Recorded},
     models,
     nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, initialise, most_images},
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
@@ -55,6 +55,11 @@ pub fn pretrain(
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
     let checkpoint = config.checkpoint.as_ref().map(Checkpoint::at);
+    let recorded = match checkpoint.as_ref().filter(|file| file.exists()) {
+        Some(file) => Some(Recorded { choices: file.choices()?, flag: "--checkpoint" }),
+        None => None,
+    };
+    let _session = gpu.session(recorded);
     let identity = identity(config, steps, &gpu.report().line());
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
@@ -69,10 +74,12 @@ pub fn pretrain(
     if let Some(file) = checkpoint.as_ref().filter(|_| begun > 0) {
         file.same_cut(&cut)?;
     }
+    let mut plan = plan_lines(&graph, program.program(), program.cut());
+    plan.push(format!("kernels: {}", gpu.choices().summary()));
     sink.event(&Event::Started(Started {
         title: format!("pretraining {} on {}", graph.name, config.dataset),
         adapter: gpu.report().line(),
-        plan: plan_lines(&graph, program.program(), program.cut()),
+        plan,
         steps,
         done: begun,
     }))?;

@@ -5,7 +5,10 @@ use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
     gpu::BufferId,
-    nn::graph::{NodeId, Op},
+    nn::{
+        convolution::{Algorithm, Operands},
+        graph::{NodeId, Op},
+    },
     ops::{
         self,
         accumulate::Accumulate,
@@ -256,9 +259,17 @@ impl Compiler<'_> {
                 ..Fusion::default()
             };
             let dx = self.gradient_buffer(input);
-            let plan = ops::conv2d::plan(part.grad_input(), fusion)?;
-            let (sum, mask) = (earlier.unwrap_or(unused_in), mask.unwrap_or(unused_in));
-            self.tape.push(plan, &[dy, wt, unused_in, sum, mask, dx, unused_out])?;
+            let operands = Operands {
+                x: dy,
+                w: wt,
+                affine: unused_in,
+                residual: earlier.unwrap_or(unused_in),
+                mask_in: mask.unwrap_or(unused_in),
+                y: dx,
+                mask_out: unused_out,
+            };
+            let conv = part.grad_input();
+            Algorithm::usual(conv).append(&mut self.tape, conv, fusion, &operands)?;
             earlier = Some(dx);
         }
         earlier.ok_or_else(|| Error::Shape("a layer without weights".into()))

@@ -4,7 +4,10 @@ use super::{Compiler, Mode, Saved, Slice, Value};
 use crate::{
     error::{Error, Result},
     gpu::BufferId,
-    nn::graph::{NodeId, Op},
+    nn::{
+        convolution::{Algorithm, Operands},
+        graph::{NodeId, Op},
+    },
     ops::{
         self,
         conv2d::{Conv2d, Fusion, mask_bytes},
@@ -159,9 +162,16 @@ impl Compiler<'_> {
             None => unused_in,
         };
         let affine = if fusion.affine_len > 0 { self.vectors.buffer } else { unused_in };
-        let mask_out = mask.unwrap_or(unused_out);
-        let bound = [input.id, slice.w, affine, other, unused_in, y.id, mask_out];
-        self.tape.push(ops::conv2d::plan(conv, fusion)?, &bound)?;
+        let operands = Operands {
+            x: input.id,
+            w: slice.w,
+            affine,
+            residual: other,
+            mask_in: unused_in,
+            y: y.id,
+            mask_out: mask.unwrap_or(unused_out),
+        };
+        Algorithm::usual(conv).append(&mut self.tape, conv, fusion, &operands)?;
         Ok((y, mask))
     }
 

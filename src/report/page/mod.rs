@@ -8,13 +8,13 @@ mod command;
 mod entry;
 mod figure;
 mod headline;
-mod html;
+pub(super) mod html;
 mod provenance;
 mod results;
 mod sections;
 mod source;
-mod svg;
-mod words;
+pub(super) mod svg;
+pub(super) mod words;
 
 pub use source::Source;
 

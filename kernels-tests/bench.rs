@@ -1,0 +1,84 @@
+//! What `nf-gpu bench` measures is what it says: counts and shares, not times.
+use nf_gpu::{
+    bench::{self, CaseSettings, Effort, StepSettings},
+    gpu::{AdapterChoice, Gpu},
+    models,
+};
+use std::collections::BTreeSet;
+
+fn gpu() -> Gpu {
+    Gpu::open(&AdapterChoice::default()).unwrap()
+}
+
+#[test]
+fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
+    let gpu = gpu();
+    let (batch, copies) = (4, 2);
+    let settings = StepSettings { batch, copies };
+    let names = bench::step_names("*/ConvS*").unwrap();
+    let base = bench::step_names("base/resnet20").unwrap();
+    let names: Vec<_> = names.into_iter().chain(base).collect();
+    let steps = bench::steps(&gpu, &names, settings, Effort::QUICK, |_| Ok(())).unwrap();
+    let macs =
+        |name: &str| models::base(name, 10, None).or_else(|_| models::generator(name, 32)).unwrap();
+    let (base, generator) = (macs("resnet20").macs(), macs("ConvS"));
+    // Forward, weight gradients, and input gradients of all layers but the first.
+    let first = u64::from(generator.layers[0].shape.len()) * 32 * 32;
+    let training = 3 * generator.macs() - first;
+    // Forward and input gradient, no weight gradient; the clean network is one more copy.
+    let wanted = [u64::from(1 + copies) * 2 * base + training, training, 2 * base];
+    for (step, wanted) in steps.iter().zip(wanted) {
+        assert_eq!(step.conv_flops, 2 * u64::from(batch) * wanted, "{}", step.name);
+        // Winograd runs 16 multiplications for 36; nothing runs more than its definition.
+        let of = |name: &str| -> u64 {
+            step.kernels.iter().filter(|k| k.kernel == name).map(|k| k.flops).sum()
+        };
+        let gradients = of("conv2d_grad_weight");
+        let run = of("conv2d") + gradients;
+        assert!(run <= step.conv_flops && 36 * run >= 16 * step.conv_flops, "{}", step.name);
+        let trains = u64::from(step.name != "base/resnet20");
+        assert_eq!(gradients, trains * 2 * u64::from(batch) * generator.macs(), "{}", step.name);
+        let sum = |value: fn(&nf_gpu::report::bench_json::KernelShare) -> f64| -> f64 {
+            step.kernels.iter().map(value).sum()
+        };
+        assert!(
+            (sum(|k| k.share) - 1.0).abs() < 1e-9
+                && (sum(|k| k.ms) / step.gpu_ms - 1.0).abs() < 1e-9
+        );
+        assert_eq!(step.kernels.iter().map(|k| k.dispatches).sum::<u64>(), step.dispatches);
+        assert!(step.busy.is_none_or(|busy| busy > 0.0 && busy <= 1.0), "{:?}", step.busy);
+        let times = &step.times;
+        assert!(times.min_ms > 0.0 && times.lower_ms <= times.median_ms && times.samples > 1);
+        assert!(step.images_per_second > 0.0);
+    }
+    assert!(
+        steps[0].fault_share > 0.0 && steps[1].fault_share > 0.0 && steps[2].fault_share == 0.0
+    );
+}
+
+#[test]
+fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
+    let gpu = gpu();
+    let ceilings = bench::ceilings(&gpu, Effort::QUICK).unwrap();
+    for name in ["copy", "fma-f32", "integer"] {
+        let ceiling = ceilings.iter().find(|c| c.name == name).unwrap();
+        assert!(ceiling.rate > 0.0 && ceiling.rate.is_finite(), "{ceiling:?}");
+    }
+    let settings = CaseSettings { batch: 1 };
+    let kernels = bench::kernel_names("conv2d_grad_weight").unwrap();
+    let (cases, sums) =
+        bench::cases(&gpu, &kernels, settings, Effort::QUICK, &ceilings, |_| Ok(())).unwrap();
+    let variants = nf_gpu::ops::conv2d_grad_weight::KERNEL.variants;
+    let runs = variants.iter().filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
+    let runs: BTreeSet<&str> = runs.map(|v| v.name).collect();
+    let shapes: BTreeSet<&str> = cases.iter().map(|c| c.shape.as_str()).collect();
+    for shape in shapes {
+        let of: Vec<_> = cases.iter().filter(|c| c.shape == shape).collect();
+        let timed: BTreeSet<&str> = of.iter().map(|c| c.variant.as_str()).collect();
+        assert!(timed.is_subset(&runs) && !timed.is_empty(), "{shape}: {timed:?}");
+        assert_eq!(of.iter().filter(|c| c.chosen).count(), 1, "{shape}");
+        assert!(of.iter().all(|c| c.share.is_some_and(|s| s > 0.0) && c.gflops > 0.0), "{shape}");
+    }
+    assert!(sums.iter().any(|s| s.name == "resnet18 weight gradient"), "{sums:?}");
+    assert!(sums.iter().all(|s| s.share.is_some_and(|share| share > 0.0)), "{sums:?}");
+}

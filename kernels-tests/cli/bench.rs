@@ -1,0 +1,101 @@
+//! `nf-gpu bench`: what it writes, what it compares, what it refuses.
+use super::Place;
+use serde_json::Value;
+use std::fs;
+
+/// A report that is committed: one from before there were versions.
+const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks/llvmpipe-mesa-22.3.6.json");
+
+#[test]
+fn a_glance_at_one_kernel_is_a_whole_report() {
+    let place = Place::new();
+    let line = "bench --kernel add --quick --json --out r.json --roofline r.svg";
+    let printed: Value = serde_json::from_str(&place.run(line).done()).unwrap();
+    let written: Value =
+        serde_json::from_str(&fs::read_to_string(place.path("r.json")).unwrap()).unwrap();
+    assert_eq!(printed, written);
+    assert_eq!(printed["version"], 1);
+    assert!(printed["adapter"]["name"].is_string() && printed["adapter"]["driver"].is_string());
+    assert!(printed["adapter"]["max_binding_bytes"].is_u64());
+    assert!(printed["commit"].as_str().is_some_and(|c| !c.is_empty()));
+    assert!(
+        ["gpu-timestamps", "submit-to-idle", "mixed"].map(Value::from).contains(&printed["clock"])
+    );
+    let names = printed["ceilings"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap());
+    let names: Vec<_> = names.collect();
+    for name in ["copy", "fma-f32", "integer"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let cases = printed["cases"].as_array().unwrap();
+    assert!(!cases.is_empty() && cases.iter().all(|c| c["kernel"] == "add"));
+    for case in cases {
+        let times =
+            ["min_ms", "lower_ms", "median_ms", "upper_ms"].map(|t| case[t].as_f64().unwrap());
+        assert!(times.is_sorted() && times[0] > 0.0, "{case}");
+        assert!(case["bytes"].as_u64() > Some(0) && case["share"].as_f64() > Some(0.0), "{case}");
+    }
+    assert_eq!(printed["steps"], Value::Array(Vec::new()));
+    assert!(fs::read_to_string(place.path("r.svg")).unwrap().contains(">add<"));
+
+    // Two reports beside each other, one of them old; no GPU is there.
+    let mut command = place.nf(&format!("bench --compare r.json {OLD}"));
+    let alone = command.env("VK_DRIVER_FILES", "/nonexistent");
+    let text = super::Ended::of(alone.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent")).done();
+    for part in ["add", "conv2d forward", "without a version", "46.9"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let nothing = place.run(&format!("bench --compare r.json {OLD} --plot c.svg"));
+    nothing.refused(2, &["--plot", "nothing to draw"]);
+    assert!(!place.path("c.svg").exists());
+}
+
+#[test]
+fn reports_can_be_drawn_again() {
+    let place = Place::new();
+    fs::copy(OLD, place.path("a.json")).unwrap();
+    place.run(&format!("bench --compare a.json {OLD} --plot c.svg --json")).done();
+    let svg = fs::read_to_string(place.path("c.svg")).unwrap();
+    assert!(svg.contains("conv2d forward") && svg.contains("46.9"), "{svg}");
+    let none = place.run("bench --compare a.json --roofline r.svg");
+    none.refused(2, &["--roofline", "ceilings"]);
+}
+
+#[test]
+fn a_small_step_is_broken_down() {
+    let place = Place::new();
+    let line = "bench --steps generator/ConvS --quick --batch-size 2 --json";
+    let printed: Value = serde_json::from_str(&place.run(line).done()).unwrap();
+    let step = &printed["steps"][0];
+    assert_eq!((&step["name"], &step["batch"]), (&"generator/ConvS".into(), &2.into()));
+    assert!(step["kernels"].as_array().is_some_and(|k| k.len() > 5), "{step}");
+    assert!(printed["cases"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn mistakes_are_refused_before_anything_is_measured() {
+    let place = Place::new();
+    fs::write(place.path("text.json"), "not JSON").unwrap();
+    fs::write(place.path("eval.json"), r#"{"version": 1, "adapter": {}}"#).unwrap();
+    fs::write(place.path("new.json"), r#"{"version": 9, "adapter": {}, "cases": []}"#).unwrap();
+    for (line, code, says) in [
+        ("bench --kernel conv3d", 2, &["unknown kernel", "conv2d"][..]),
+        ("bench --steps eopm/ConvX", 2, &["unknown step", "eopm/ConvS/resnet20"]),
+        ("bench --roofline a.png", 2, &["--roofline", ".svg"]),
+        ("bench --steps --roofline a.svg", 2, &["no kernels to draw"]),
+        ("bench --compare text.json", 1, &["text.json", "not JSON", "nf-gpu bench --out"]),
+        ("bench --compare eval.json", 1, &["eval.json", "no bench report", "cases"]),
+        ("bench --compare new.json", 1, &["new.json", "version 9", "newer"]),
+        ("bench --compare missing.json", 1, &["missing.json"]),
+        ("bench --compare text.json --plot a.png", 2, &["--plot", ".svg"]),
+    ] {
+        place.run(line).refused(code, says);
+    }
+    for (line, says) in [
+        ("bench --plot a.svg", "--compare"),
+        ("bench --steps --no-steps", "--no-steps"),
+        ("bench --compare a.json --quick", "--quick"),
+        ("bench --batch-size 0", "--batch-size"),
+    ] {
+        place.run(line).no_usage(says);
+    }
+}

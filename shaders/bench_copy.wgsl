@@ -1,0 +1,30 @@
+// A copy: what the memory of an adapter gives and takes, for the ceilings of `nf-gpu bench`.
+//
+//   y[i] = x[i]
+//
+// Grid:    one invocation per 16 bytes.
+// Twin:    src/reference/bench_copy.rs
+// Source:  McCalpin, STREAM (1995), kernel Copy.
+
+struct BenchCopyParams {
+    vec4s: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: BenchCopyParams;
+@group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;       // [vec4s]
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>; // [vec4s]
+
+override WG_SIZE: u32 = 64u;
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * WG_SIZE + lane;
+    if i >= params.vec4s {
+        return;
+    }
+    y[i] = x[i];
+}

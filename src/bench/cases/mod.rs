@@ -1,0 +1,248 @@
+//! The kernels that networks spend their time in, at shapes of theirs.
+
+mod convolution;
+mod elementwise;
+mod weights;
+
+use super::{Effort, data, time::Timed};
+use crate::{
+    error::{Error, Result},
+    fault,
+    gpu::Gpu,
+    kernel::Plan,
+    nn::{Algorithm, Operands},
+    ops::{
+        conv2d::{Conv2d, Fusion},
+        winograd,
+    },
+    report::bench_json::{self, Ceiling, Summary, per_second, roof},
+};
+
+/// A plan to time.
+struct Spec {
+    /// What it computes, such as `conv2d forward`.
+    role: String,
+    shape: String,
+    plan: Plan,
+    /// Of a convolution what it computes: there are other algorithms than one dispatch.
+    conv: Option<(Conv2d, Fusion)>,
+    /// The networks that it belongs to, and how often they run it.
+    of: Vec<(String, u32)>,
+}
+
+/// How large the cases are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaseSettings {
+    /// Images of a batch.
+    pub batch: u32,
+}
+
+impl CaseSettings {
+    /// 32 images on a software adapter, else 256; a quarter of them for a glance.
+    #[must_use]
+    pub fn of(gpu: &Gpu, quick: bool) -> Self {
+        let batch = if gpu.report().is_software() { 32 } else { 256 };
+        Self { batch: if quick { batch / 4 } else { batch } }
+    }
+}
+
+fn specs(settings: CaseSettings) -> Result<Vec<Spec>> {
+    let mut specs = convolution::specs(settings.batch)?;
+    specs.extend(elementwise::specs(settings.batch)?);
+    specs.extend(weights::specs()?);
+    Ok(specs)
+}
+
+/// The kernels that have cases and that the glob `pattern` fits.
+///
+/// # Errors
+/// It fits none.
+pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
+    let mut all: Vec<_> =
+        specs(CaseSettings { batch: 1 })?.iter().map(|s| s.plan.kernel.name).collect();
+    all.sort_unstable();
+    all.dedup();
+    let fits: Vec<_> = all.iter().filter(|name| fault::matches(pattern, name)).copied().collect();
+    if fits.is_empty() {
+        return Err(Error::unknown("kernel", pattern, all));
+    }
+    Ok(fits)
+}
+
+/// Times the cases of these kernels with every variant that runs here; `each` hears of every one as it
+/// is done.
+///
+/// # Errors
+/// The device failed.
+pub fn cases(
+    gpu: &Gpu,
+    kernels: &[&str],
+    settings: CaseSettings,
+    effort: Effort,
+    ceilings: &[Ceiling],
+    mut each: impl FnMut(&bench_json::Case) -> Result<()>,
+) -> Result<(Vec<bench_json::Case>, Vec<Summary>)> {
+    let (mut done, mut sums) = (Vec::new(), Sums::default());
+    let fits = |spec: &&Spec| {
+        let limits = gpu.limits();
+        let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        kernels.contains(&spec.plan.kernel.name) && spec.plan.bytes.iter().all(|&b| b <= limit)
+    };
+    for spec in specs(settings)?.iter().filter(fits) {
+        for way in ways(gpu, spec)? {
+            let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
+            let bytes = spec.plan.bytes.iter().sum();
+            let mut case = bench_json::Case {
+                kernel: spec.plan.kernel.name.into(),
+                case: spec.role.clone(),
+                variant: way.name.into(),
+                workgroup: way.workgroup,
+                chosen: way.chosen,
+                shape: spec.shape.clone(),
+                networks: spec.of.iter().map(|(name, _)| name.clone()).collect(),
+                flops: spec.plan.flops,
+                bytes,
+                clock: data::clock(clock),
+                times,
+                gflops: times.rate(spec.plan.flops),
+                gb_s: times.rate(bytes),
+                share: None,
+                bound: None,
+            };
+            roof::place(&mut case, ceilings);
+            each(&case)?;
+            if way.chosen {
+                sums.add(spec, times.median_ms);
+            }
+            done.push(case);
+        }
+    }
+    let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
+    Ok((done, sums.summaries(fma)))
+}
+
+/// A way to compute a case.
+struct Way {
+    name: &'static str,
+    /// 0 for several dispatches.
+    workgroup: u32,
+    /// Whether networks compute it so on this adapter.
+    chosen: bool,
+}
+
+/// The name of the other algorithm among variants.
+const WINOGRAD: &str = "winograd";
+
+/// Every variant that runs here, and Winograd's algorithm where there is such a form.
+fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
+    let winograd = spec.conv.filter(|&(conv, _)| winograd::possible(conv));
+    let usual = spec.conv.map_or(Algorithm::Direct, |(conv, _)| Algorithm::usual(conv));
+    let (best, size) = gpu.choose(&spec.plan)?;
+    let mut ways = Vec::new();
+    for variant in spec.plan.kernel.variants {
+        let is_best = std::ptr::eq(variant, best);
+        let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
+        let own = if is_best { Some(&size) } else { variant.workgroups.iter().find(runs) };
+        let chosen = is_best && usual == Algorithm::Direct;
+        ways.extend(own.map(|&workgroup| Way { name: variant.name, workgroup, chosen }));
+    }
+    let chosen = usual == Algorithm::Winograd;
+    ways.extend(winograd.map(|_| Way { name: WINOGRAD, workgroup: 0, chosen }));
+    Ok(ways)
+}
+
+impl Way {
+    fn timed(&self, gpu: &Gpu, spec: &Spec) -> Result<Timed> {
+        let Some((conv, fusion)) = spec.conv.filter(|_| self.name == WINOGRAD) else {
+            return Timed::dispatch(gpu, &spec.plan, (self.name, self.workgroup));
+        };
+        Timed::of(gpu, &spec.plan, |tape, buffers| {
+            let &[x, w, affine, residual, mask_in, y, mask_out] = buffers else {
+                return Err(Error::Shape("conv2d has seven buffers".into()));
+            };
+            let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
+            Algorithm::Winograd.append(tape, conv, fusion, &operands)
+        })
+    }
+}
+
+/// Operations and milliseconds of whole networks, in the order in which they were met.
+#[derive(Default)]
+struct Sums(Vec<(String, u64, f64)>);
+
+impl Sums {
+    fn add(&mut self, spec: &Spec, ms: f64) {
+        for (network, times) in &spec.of {
+            let flops = spec.plan.flops * u64::from(*times);
+            let ms = ms * f64::from(*times);
+            match self.0.iter_mut().find(|sum| sum.0 == *network) {
+                Some(sum) => (sum.1, sum.2) = (sum.1 + flops, sum.2 + ms),
+                None => self.0.push((network.clone(), flops, ms)),
+            }
+        }
+    }
+
+    fn summaries(self, fma: Option<f64>) -> Vec<Summary> {
+        let summary = |(name, flops, ms): (String, u64, f64)| {
+            let gflops = per_second(flops, ms);
+            Summary { name, flops, gflops, share: fma.map(|fma| gflops / fma) }
+        };
+        // The passes of a network one after the other.
+        let network =
+            |name: &str| name.split_once(' ').map_or(name, |(network, _)| network).to_owned();
+        let order: Vec<String> = self.0.iter().map(|sum| network(&sum.0)).collect();
+        let mut sums = self.0;
+        sums.sort_by_key(|sum| order.iter().position(|o| *o == network(&sum.0)));
+        sums.into_iter().map(summary).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops;
+
+    #[test]
+    fn every_case_can_be_planned_and_filled_and_none_is_there_twice() {
+        let specs = specs(CaseSettings { batch: 2 }).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for spec in &specs {
+            let kernel = spec.plan.kernel;
+            assert!(
+                seen.insert(format!("{} {}", spec.role, spec.shape)),
+                "{} {}",
+                spec.role,
+                spec.shape
+            );
+            let begin = kernel.name.split("_grad_weight").next().unwrap();
+            assert!(spec.role.starts_with(begin), "{} of {}", spec.role, kernel.name);
+            assert!(spec.plan.flops > 0, "{}", spec.role);
+            for (i, &bytes) in spec.plan.bytes.iter().enumerate() {
+                let words = data::contents(&spec.plan, i);
+                assert_eq!(words.len() as u64, bytes / 4, "{}", spec.role);
+            }
+        }
+        assert!(kernel_names("conv2d*").unwrap().contains(&"conv2d_grad_weight"));
+        assert!(kernel_names("conv3d").unwrap_err().hint().unwrap().contains("conv2d"));
+    }
+
+    #[test]
+    fn a_network_is_the_sum_of_its_layers() {
+        let plan = ops::bench_copy::plan(1 << 10).unwrap().costing(3_000_000);
+        let spec = |times| Spec {
+            role: String::new(),
+            shape: String::new(),
+            plan: plan.clone(),
+            conv: None,
+            of: vec![("net".into(), times), ("all".into(), 1)],
+        };
+        let mut sums = Sums::default();
+        sums.add(&spec(2), 1.0);
+        sums.add(&spec(1), 4.0);
+        let summaries = sums.summaries(Some(3.0));
+        let net = &summaries[0];
+        assert_eq!((net.name.as_str(), net.flops), ("net", 9_000_000));
+        assert!((net.gflops - 1.5).abs() < 1e-12 && (net.share.unwrap() - 0.5).abs() < 1e-12);
+        assert_eq!(summaries[1].flops, 6_000_000);
+    }
+}

@@ -1,0 +1,137 @@
+//! What an adapter can do at most, measured by kernels made for nothing else.
+
+use super::{Effort, data, time::Timed};
+use crate::{
+    error::Result,
+    gpu::Gpu,
+    kernel::{Plan, Variant},
+    ops::{bench_copy, bench_fma, bench_integer},
+    report::bench_json::{Ceiling, Times},
+};
+
+/// Seconds that one dispatch should take: far more than it takes to start, far less than a watchdog
+/// allows.
+const LONG_ENOUGH: f64 = 0.02;
+
+/// A ceiling: its name and unit, the variants that reach for it, and the plan for a size.
+struct Kind {
+    name: &'static str,
+    unit: &'static str,
+    wants: fn(&Variant) -> bool,
+    /// The plan of so many units of work; none: more than can be planned.
+    plan: fn(&Gpu, u32) -> Result<Option<Plan>>,
+}
+
+/// Bytes of each of the two buffers of a copy: far more than caches hold.
+fn copy_bytes(gpu: &Gpu) -> u64 {
+    let limits = gpu.limits();
+    let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let wanted = if gpu.report().is_software() { 128 << 20 } else { 512 << 20 };
+    limit.min(wanted) / 16 * 16
+}
+
+/// Invocations that fill an adapter.
+fn invocations(gpu: &Gpu) -> u32 {
+    if gpu.report().is_software() { 1 << 14 } else { 1 << 20 }
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "copy",
+        unit: "GB/s",
+        wants: |_| true,
+        // A copy is as long as its buffers are.
+        plan: |gpu, size| match size {
+            1 => Ok(Some(bench_copy::plan((copy_bytes(gpu) / 16) as u32)?)),
+            _ => Ok(None),
+        },
+    },
+    Kind {
+        name: "fma-f32",
+        unit: "GFLOP/s",
+        wants: |v| v.name != "f16",
+        plan: |gpu, turns| match turns {
+            // 1 and a half: values stay finite, and neither 0 nor denormal.
+            1..=bench_fma::MOST_TURNS => {
+                Ok(Some(bench_fma::plan(invocations(gpu), turns, 1.0, 0.5)?))
+            }
+            _ => Ok(None),
+        },
+    },
+    Kind {
+        name: "integer",
+        unit: "Gop/s",
+        wants: |_| true,
+        plan: |gpu, turns| match turns {
+            1..=bench_integer::MOST_TURNS => {
+                Ok(Some(bench_integer::plan(invocations(gpu), turns)?))
+            }
+            _ => Ok(None),
+        },
+    },
+];
+
+/// Measures every ceiling that the adapter has.
+///
+/// # Errors
+/// The device failed.
+pub fn ceilings(gpu: &Gpu, effort: Effort) -> Result<Vec<Ceiling>> {
+    let mut found = Vec::new();
+    for kind in KINDS {
+        found.extend(ceiling(gpu, kind, effort)?);
+    }
+    Ok(found)
+}
+
+/// The best of all variants and workgroup sizes; none where no variant runs.
+fn ceiling(gpu: &Gpu, kind: &Kind, effort: Effort) -> Result<Option<Ceiling>> {
+    let Some(small) = (kind.plan)(gpu, 1)? else { return Ok(None) };
+    let mut best: Option<Ceiling> = None;
+    for variant in small.kernel.variants.iter().filter(|v| (kind.wants)(v)) {
+        let Some(plan) = long_enough(gpu, kind, variant)? else { continue };
+        for &workgroup in variant.workgroups {
+            if gpu.lacks(variant, workgroup).is_some() {
+                continue;
+            }
+            let dispatch = Timed::dispatch(gpu, &plan, (variant.name, workgroup))?;
+            let (times, clock) = dispatch.repeat(gpu, effort)?;
+            let rate = per_second(&plan, times);
+            if best.as_ref().is_none_or(|b| rate > b.rate) {
+                best = Some(Ceiling {
+                    name: kind.name.into(),
+                    unit: kind.unit.into(),
+                    rate,
+                    variant: variant.name.into(),
+                    workgroup,
+                    work: plan.flops,
+                    clock: data::clock(clock),
+                    times,
+                });
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// Billions per second at the fastest: what slows a repeat is not the adapter's.
+fn per_second(plan: &Plan, times: Times) -> f64 {
+    Times { median_ms: times.min_ms, ..times }.rate(plan.flops)
+}
+
+/// The plan whose dispatch takes [`LONG_ENOUGH`], or the longest that there is.
+fn long_enough(gpu: &Gpu, kind: &Kind, variant: &'static Variant) -> Result<Option<Plan>> {
+    let runs = |&&size: &&u32| gpu.lacks(variant, size).is_none();
+    let Some(&workgroup) = variant.workgroups.iter().find(runs) else { return Ok(None) };
+    let (mut size, mut best) = (1, None);
+    while let Some(plan) = (kind.plan)(gpu, size)? {
+        let dispatch = Timed::dispatch(gpu, &plan, (variant.name, workgroup))?;
+        dispatch.once(gpu)?;
+        let (seconds, _) = dispatch.once(gpu)?;
+        best = Some(plan);
+        if seconds >= LONG_ENOUGH {
+            break;
+        }
+        size *= 2;
+    }
+    Ok(best)
+}

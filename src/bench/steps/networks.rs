@@ -1,0 +1,233 @@
+//! The steps as programs, with random weights and images.
+
+use super::Repeated;
+use crate::{
+    data::{ImageSet, Split},
+    error::Result,
+    fault::{FaultModel, Faults, Maps},
+    gpu::{BufferId, Gpu, Program, StepTime, Tape},
+    models::{self, GENERATOR_BITS},
+    nn::{
+        Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
+        initialise,
+    },
+    ops,
+    shape::Nhwc,
+    train::{self, EopmSettings},
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+/// Classes of the base networks: CIFAR-10's.
+const CLASSES: u32 = 10;
+/// Rows and columns of a generator's images.
+const SIDE: u32 = 32;
+/// Bits of a base network's weights.
+const BASE_BITS: u32 = 8;
+
+fn image_set(side: u32, images: u32) -> ImageSet {
+    let mut random = StdRng::seed_from_u64(1);
+    ImageSet {
+        name: "random".into(),
+        split: Split::Train,
+        height: side,
+        width: side,
+        classes: CLASSES,
+        class_names: Vec::new(),
+        pixels: (0..images * 3 * side * side).map(|_| random.random()).collect(),
+        labels: (0..images).map(|i| (i % CLASSES) as u16).collect(),
+    }
+}
+
+/// Operations of a generator in training for one image: forward, weight gradients, and input gradients
+/// of all layers but those that read the images.
+fn training_flops(graph: &Graph) -> u64 {
+    let first = |n: &&Node| matches!(n.op, Op::Conv { .. }) && n.inputs.contains(&graph.input());
+    let first = graph.nodes.iter().filter(first).map(|node| {
+        let Op::Conv { layer, transposed, .. } = node.op else { return 0 };
+        let [_, h, w] = if transposed { graph.nodes[graph.input()].chw } else { node.chw };
+        u64::from(graph.layers[layer].shape.len()) * u64::from(h * w)
+    });
+    2 * (3 * graph.macs() - first.sum::<u64>())
+}
+
+/// Operations of `copies` of a frozen network for one image: forward and input gradients.
+fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
+    2 * 2 * u64::from(copies) * graph.macs()
+}
+
+/// A training step, its update included.
+pub(super) struct Eopm {
+    program: train::Eopm,
+    conv_flops: u64,
+    images: DeviceImages,
+    picks: Vec<Pick>,
+    step: u64,
+}
+
+impl Eopm {
+    pub(super) fn new(
+        gpu: &Gpu,
+        generator: &str,
+        base: &str,
+        batch: u32,
+        copies: u32,
+    ) -> Result<Self> {
+        let base = models::base(base, CLASSES, None)?;
+        let side = base.nodes[base.input()].chw[1];
+        let generator = models::generator(generator, side)?;
+        let weights = initialise(&generator, false, 1);
+        let generator = TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?;
+        let images = DeviceImages::upload(gpu, &image_set(side, batch))?;
+        let settings = EopmSettings {
+            base: (&base, &initialise(&base, true, 2)),
+            precision: BASE_BITS,
+            perturbed: copies,
+            faults: &Faults::new(FaultModel::StuckAt, 0.01)?,
+            maps: Maps::Fresh { run_seed: 3 },
+            lambda: 5.0,
+            batch,
+            micro_batch: None,
+        };
+        let program = train::Eopm::new(gpu, &generator, &images, &settings)?;
+        let pick = |index| Pick { index, dy: 2, dx: -3, flip: index % 2 == 0, ..Pick::default() };
+        let picks = (0..batch).map(pick).collect();
+        let conv_flops = training_flops(&generator.graph) + frozen_flops(&base, 1 + copies);
+        Ok(Self { program, conv_flops, images, picks, step: 0 })
+    }
+}
+
+impl Repeated for Eopm {
+    fn run(&mut self, gpu: &Gpu) -> Result<()> {
+        self.program.step(gpu, &self.images, (&self.picks, &[]), self.step, 1e-3)?;
+        self.step += 1;
+        Ok(())
+    }
+
+    fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        self.program.profile(gpu)
+    }
+
+    fn cut(&self) -> String {
+        self.program.cut().describe()
+    }
+
+    fn conv_flops(&self) -> u64 {
+        self.conv_flops
+    }
+}
+
+/// Kept buffers of random values in [-1, 1], one a part of a batch of colour images.
+struct Random {
+    parts: Vec<Value>,
+}
+
+impl Random {
+    fn new(tape: &mut Tape, side: u32, cut: &Cut) -> Self {
+        let mut part = |&n: &u32| {
+            let shape = Nhwc::new(n, side, side, 3);
+            Value { id: tape.kept("random images", shape.bytes()), shape, copies: 1 }
+        };
+        Self { parts: cut.parts.iter().map(&mut part).collect() }
+    }
+
+    fn write(&self, gpu: &Gpu, program: &Program) {
+        let mut random = StdRng::seed_from_u64(2);
+        for part in &self.parts {
+            let floats = part.shape.bytes() / 4;
+            let values: Vec<f32> = (0..floats).map(|_| random.random_range(-1.0..1.0)).collect();
+            program.write(gpu, part.id, 0, &values);
+        }
+    }
+}
+
+/// A network by itself.
+pub(super) struct Alone {
+    program: Program,
+    cut: Cut,
+    conv_flops: u64,
+}
+
+impl Alone {
+    /// A generator, forward and backward to its parameters.
+    pub(super) fn generator(gpu: &Gpu, name: &str, batch: u32) -> Result<Self> {
+        let graph = models::generator(name, SIDE)?;
+        let weights = initialise(&graph, false, 1);
+        let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?;
+        fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
+            let mut tape = Tape::new();
+            let (images, upstream) =
+                (Random::new(&mut tape, SIDE, cut), Random::new(&mut tape, SIDE, cut));
+            let gradients = tape.import("gradients", &net.gradients);
+            let mut compiler = net.compiler(gpu, &mut tape)?;
+            let outputs = compiler.forward_parts(&mut tape, &images.parts)?;
+            let mut masked = Vec::new();
+            for ((x, g), dy) in images.parts.iter().zip(&outputs).zip(&upstream.parts) {
+                let fused = tape.transient("fused images", x.shape.bytes());
+                tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+                let dg = tape.transient("gradient of G", x.shape.bytes());
+                tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dy.id, x.id, g.id, dg])?;
+                masked.push(dg);
+            }
+            compiler.backward_parts(&mut tape, &masked, Some(gradients), false)?;
+            let program = Program::build(gpu, &tape)?;
+            images.write(gpu, &program);
+            upstream.write(gpu, &program);
+            Ok(Self { program, cut: cut.clone(), conv_flops: training_flops(&graph) })
+        })
+    }
+
+    /// A frozen base network without faults, forward and back to its images.
+    pub(super) fn base(gpu: &Gpu, name: &str, batch: u32) -> Result<Self> {
+        let graph = models::base(name, CLASSES, None)?;
+        let side = graph.nodes[graph.input()].chw[1];
+        let net = FrozenNet::new(gpu, &graph, &initialise(&graph, true, 2), BASE_BITS, 1)?;
+        net.injector(gpu, 1, None)?.run(gpu, &[0])?;
+        fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
+            let mut tape = Tape::new();
+            let images = Random::new(&mut tape, side, cut);
+            let factor = tape.kept("loss weight", 4);
+            let totals = tape.kept("loss totals", 8);
+            let mut labels: Vec<(BufferId, u32)> = Vec::new();
+            for x in &images.parts {
+                let n = x.shape.n;
+                let mut compiler = net.compiler(gpu, &mut tape, Mode::Frozen);
+                let y = compiler.forward(&mut tape, *x)?;
+                let of_part = tape.kept("labels", u64::from(n) * 4);
+                labels.push((of_part, n));
+                let plan = ops::softmax_cross_entropy::plan(1, n, CLASSES)?;
+                let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
+                let row_loss = tape.transient("losses", plan.bytes[4]);
+                let correct = tape.transient("hits", plan.bytes[5]);
+                tape.push(plan, &[y.id, of_part, factor, dlogits, row_loss, correct])?;
+                tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+                compiler.backward(&mut tape, dlogits, None, true)?;
+            }
+            let program = Program::build(gpu, &tape)?;
+            images.write(gpu, &program);
+            program.write(gpu, factor, 0, &[1.0 / batch as f32]);
+            for (id, n) in labels {
+                let classes: Vec<u32> = (0..n).map(|i| i % CLASSES).collect();
+                program.write(gpu, id, 0, &classes);
+            }
+            Ok(Self { program, cut: cut.clone(), conv_flops: frozen_flops(&graph, 1) })
+        })
+    }
+}
+
+impl Repeated for Alone {
+    fn run(&mut self, gpu: &Gpu) -> Result<()> {
+        self.program.run(gpu)
+    }
+
+    fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        self.program.profile(gpu)
+    }
+
+    fn cut(&self) -> String {
+        self.cut.describe()
+    }
+
+    fn conv_flops(&self) -> u64 {
+        self.conv_flops
+    }
+}

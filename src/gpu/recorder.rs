@@ -1,0 +1,280 @@
+//! A recording of everything that runs: GPU time of each dispatch and what the host does meanwhile.
+//!
+//! While it is on, each dispatch is a pass of its own between two timestamps, all of a submission in one
+//! set of queries; nothing is read back before the end. Without timestamps each dispatch is submitted
+//! and waited for alone.
+
+use super::{
+    device::{Gpu, lock},
+    profile::Clock,
+    program::{Program, Step},
+};
+use crate::error::{Error, Result};
+use std::time::Instant;
+
+/// One dispatch of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatched {
+    /// Kernel and variant.
+    pub name: String,
+    /// Its class of shapes; empty for a kernel without one.
+    pub shape: String,
+    /// Operations, as its plan states them.
+    pub flops: u64,
+    /// Bytes of all its bindings.
+    pub bytes: u64,
+    /// Seconds from the begin of the recording.
+    pub begin: f64,
+    /// Its seconds.
+    pub seconds: f64,
+}
+
+/// Something that the host did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostSpan {
+    /// What.
+    pub name: &'static str,
+    /// Seconds from the begin of the recording.
+    pub begin: f64,
+    /// Its seconds.
+    pub seconds: f64,
+}
+
+/// What ran in a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Dispatches in order.
+    pub dispatches: Vec<Dispatched>,
+    /// What the host did.
+    pub host: Vec<HostSpan>,
+    /// Where the dispatches' times come from.
+    pub clock: Clock,
+    /// Seconds from begin to end.
+    pub seconds: f64,
+}
+
+/// A recording that is on.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    started: Instant,
+    submissions: Vec<Submission>,
+    host: Vec<HostSpan>,
+}
+
+/// The dispatches of one submission, and where their timestamps will be.
+#[derive(Debug)]
+struct Submission {
+    /// Host's seconds at which it was submitted.
+    at: f64,
+    /// Begins in the GPU's clock are filled in at the end.
+    dispatches: Vec<Dispatched>,
+    ticks: Option<wgpu::Buffer>,
+}
+
+/// Timestamps of a set: what every implementation allows.
+const QUERIES: usize = 4096;
+
+/// Something that the host does, until it is dropped.
+#[derive(Debug)]
+pub struct Span<'a> {
+    gpu: &'a Gpu,
+    name: &'static str,
+    began: Instant,
+}
+
+impl Drop for Span<'_> {
+    fn drop(&mut self) {
+        if let Some(recorder) = lock(&self.gpu.recorder).as_mut() {
+            // What began before the recording did is not of it.
+            if let Some(begin) = self.began.checked_duration_since(recorder.started) {
+                recorder.host.push(HostSpan {
+                    name: self.name,
+                    begin: begin.as_secs_f64(),
+                    seconds: self.began.elapsed().as_secs_f64(),
+                });
+            }
+        }
+    }
+}
+
+impl Gpu {
+    /// Begins a recording.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn record(&self) -> Result<()> {
+        self.wait("begin a recording")?;
+        let (submissions, host) = (Vec::new(), Vec::new());
+        *lock(&self.recorder) = Some(Recorder { started: Instant::now(), submissions, host });
+        Ok(())
+    }
+
+    /// Notes what the host does, if a recording is on.
+    #[must_use]
+    pub fn span(&self, name: &'static str) -> Span<'_> {
+        Span { gpu: self, name, began: Instant::now() }
+    }
+
+    /// Ends the recording. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed, or no recording is on.
+    pub fn recording(&self) -> Result<Recording> {
+        let waiting = self.span("wait for the GPU");
+        self.wait("end a recording")?;
+        drop(waiting);
+        let recorder = lock(&self.recorder).take();
+        let Some(Recorder { started, submissions, host }) = recorder else {
+            return Err(Error::Shape("no recording is on".into()));
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let stamped = submissions.iter().any(|s| s.ticks.is_some());
+        let clock = if stamped { Clock::GpuTimestamps } else { Clock::SubmitToIdle };
+        let period = f64::from(self.queue.get_timestamp_period()) * 1e-9;
+        let (mut all, mut ahead) = (Vec::new(), f64::NEG_INFINITY);
+        let mut origin = None;
+        for Submission { at, mut dispatches, ticks } in submissions {
+            if let Some(ticks) = ticks {
+                let ticks = self.ticks(&ticks)?;
+                for (dispatch, pair) in dispatches.iter_mut().zip(ticks.chunks_exact(2)) {
+                    let origin = *origin.get_or_insert(pair[0]);
+                    dispatch.begin = pair[0].wrapping_sub(origin) as i64 as f64 * period;
+                    dispatch.seconds = pair[1].saturating_sub(pair[0]) as f64 * period;
+                }
+                let begin = dispatches.first().map_or(f64::INFINITY, |d| d.begin);
+                ahead = ahead.max(at - begin);
+            }
+            all.extend(dispatches);
+        }
+        if stamped {
+            // The two clocks have no common zero; no work begins before it is submitted.
+            all.iter_mut().for_each(|dispatch| dispatch.begin += ahead);
+        }
+        Ok(Recording { dispatches: all, host, clock, seconds })
+    }
+
+    /// Submits with timestamps if a recording is on.
+    pub(super) fn submit_recorded(&self, steps: &[Step]) -> Option<wgpu::SubmissionIndex> {
+        let started = lock(&self.recorder).as_ref()?.started;
+        let span = self.span("encode and submit");
+        let mut last = None;
+        if self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            for steps in steps.chunks(QUERIES / 2) {
+                last = Some(self.submit_stamped(steps, started));
+            }
+        } else {
+            for step in steps {
+                last = Some(self.submit_alone(step, started));
+            }
+        }
+        drop(span);
+        last
+    }
+
+    fn submit_stamped(&self, steps: &[Step], started: Instant) -> wgpu::SubmissionIndex {
+        let dispatches: Vec<Dispatched> = steps.iter().filter_map(Step::dispatched).collect();
+        let count = 2 * u32::try_from(dispatches.len()).unwrap_or(u32::MAX);
+        let mut encoder =
+            self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let stamps = (count > 0).then(|| Stamps::new(&self.device, count));
+        let mut at = 0;
+        for step in steps {
+            let (Step::Dispatch { .. }, Some(stamps)) = (step, &stamps) else {
+                step.transfer(&mut encoder);
+                continue;
+            };
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &stamps.queries,
+                    beginning_of_pass_write_index: Some(at),
+                    end_of_pass_write_index: Some(at + 1),
+                }),
+            });
+            step.dispatch(&mut pass);
+            at += 2;
+        }
+        let ticks = stamps.map(|stamps| stamps.resolve(&mut encoder, count));
+        let begin = started.elapsed().as_secs_f64();
+        let submitted = self.queue.submit([encoder.finish()]);
+        self.submitted(Submission { at: begin, dispatches, ticks });
+        submitted
+    }
+
+    /// Submits one step when all before it is done, and waits for it.
+    fn submit_alone(&self, step: &Step, started: Instant) -> wgpu::SubmissionIndex {
+        let idle = wgpu::PollType::wait_indefinitely;
+        // A lost device says so at the next check.
+        let _ = self.device.poll(idle());
+        let begin = started.elapsed().as_secs_f64();
+        let submitted = Program::submit_plain(self, std::slice::from_ref(step));
+        let _ = self.device.poll(idle());
+        let seconds = started.elapsed().as_secs_f64() - begin;
+        let dispatches = step.dispatched().map(|d| Dispatched { begin, seconds, ..d });
+        let dispatches = dispatches.into_iter().collect();
+        self.submitted(Submission { at: begin, dispatches, ticks: None });
+        submitted
+    }
+
+    fn submitted(&self, submission: Submission) {
+        if let Some(recorder) = lock(&self.recorder).as_mut() {
+            recorder.submissions.push(submission);
+        }
+    }
+
+    fn ticks(&self, buffer: &wgpu::Buffer) -> Result<Vec<u64>> {
+        buffer.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        self.wait("read timestamps")?;
+        let view = buffer
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| Error::Gpu { doing: "read timestamps".into(), message: e.to_string() })?;
+        Ok(view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect())
+    }
+}
+
+impl Step {
+    /// What a recording says of it, if it is a dispatch.
+    fn dispatched(&self) -> Option<Dispatched> {
+        let Self::Dispatch { name, shape, flops, bytes, .. } = self else { return None };
+        let (name, shape) = (name.clone(), shape.clone());
+        let (flops, bytes) = (*flops, *bytes);
+        Some(Dispatched { name, shape, flops, bytes, begin: 0.0, seconds: 0.0 })
+    }
+}
+
+/// Timestamps of one submission.
+struct Stamps {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    back: wgpu::Buffer,
+}
+
+impl Stamps {
+    fn new(device: &wgpu::Device, count: u32) -> Self {
+        let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("recording"),
+            ty: wgpu::QueryType::Timestamp,
+            count,
+        });
+        let buffer = |usage| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("recording"),
+                size: u64::from(count) * 8,
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        use wgpu::BufferUsages as Usage;
+        let resolved = buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC);
+        let back = buffer(Usage::MAP_READ | Usage::COPY_DST);
+        Self { queries, resolved, back }
+    }
+
+    /// Brings the timestamps to a buffer that the host can read.
+    fn resolve(self, encoder: &mut wgpu::CommandEncoder, count: u32) -> wgpu::Buffer {
+        encoder.resolve_query_set(&self.queries, 0..count, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.back, 0, u64::from(count) * 8);
+        self.back
+    }
+}

@@ -1,0 +1,44 @@
+//! Philox on registers, for the integer ceiling of a benchmark; `shaders/bench_integer.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    kernel::{Grid, Plan},
+};
+
+crate::params! {
+    /// Uniform block of `shaders/bench_integer.wgsl`.
+    pub struct BenchIntegerParams {
+        /// Results.
+        len: u32,
+        /// Calls of Philox for each.
+        turns: u32,
+    }
+}
+
+crate::kernel! {
+    "bench_integer", BenchIntegerParams,
+    lib: ["lib/grid", "lib/philox"],
+    bindings: [("y", ReadWrite)],
+}
+
+/// 32-bit operations of one call of Philox as WGSL writes it: ten rounds of 10 products, 10 sums, 10
+/// shifts and masks of halves, and 6 of key and counter.
+pub const OPERATIONS: u64 = 360;
+
+/// Most turns of a loop that every driver completes.
+pub const MOST_TURNS: u32 = 65_535;
+
+/// `turns` calls of Philox for each of `len` counters.
+///
+/// Bindings: y u32 `[len, 4]`.
+///
+/// # Errors
+/// Nothing to do, or more turns than drivers complete.
+pub fn plan(len: u32, turns: u32) -> Result<Plan> {
+    if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
+        return Err(Error::Shape(format!("{turns} turns for {len} results")));
+    }
+    let params = BenchIntegerParams { len, turns };
+    let plan = Plan::new(&KERNEL, &params, Grid::Items(len.into()), vec![u64::from(len) * 16]);
+    Ok(plan.costing(u64::from(len) * u64::from(turns) * OPERATIONS))
+}

@@ -1,0 +1,113 @@
+//! Products of matrices, many at once: `shaders/matmul*.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
+    shape::{Nhwc, Rsck},
+};
+
+crate::params! {
+    /// Uniform block of `shaders/matmul*.wgsl`.
+    pub struct MatmulParams {
+        /// Rows of x and y.
+        rows: u32,
+        /// Columns of x and rows of w, without padding.
+        c: u32,
+        /// Columns of w and y, without padding.
+        k: u32,
+        /// Products.
+        batches: u32,
+    }
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "matmul",
+    params_name: MatmulParams::NAME,
+    params: MatmulParams::FIELDS,
+    bindings: &[
+        ("params", Access::Uniform),
+        ("x", Access::Read),
+        ("w", Access::Read),
+        ("y", Access::ReadWrite),
+    ],
+    variants: &[
+        Variant {
+            name: "subgroup8",
+            stem: "matmul_subgroup8",
+            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/matmul", "matmul_subgroup8"),
+            workgroups: &[8],
+            tile: |_| [8, 32, 1],
+            requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: None,
+            trusted: true,
+        },
+        Variant {
+            name: "plain",
+            stem: "matmul",
+            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/matmul", "matmul"),
+            workgroups: WORKGROUPS,
+            tile: |workgroup| [1, 4 * workgroup, 1],
+            requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
+            trusted: true,
+        },
+    ],
+};
+
+/// `batches` products of x `[rows, C]` and w `[C, K]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matmul {
+    /// Rows of x and y.
+    pub rows: u32,
+    /// Columns of x and rows of w.
+    pub c: u32,
+    /// Columns of w and y.
+    pub k: u32,
+    /// Products.
+    pub batches: u32,
+}
+
+/// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to fours.
+///
+/// # Errors
+/// An extent of 0, or indices past 32 bits.
+pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
+    let [x, y] = [c, k].map(|columns| Nhwc::new(batches, 1, rows, columns));
+    let (x, y) = (x.checked()?, y.checked()?);
+    let w = Rsck::new(1, 1, c, k);
+    let weights = u64::from(w.c.next_multiple_of(4)) * u64::from(w.k.next_multiple_of(4));
+    if weights * u64::from(batches) > u64::from(u32::MAX) {
+        return Err(Error::TooManyElements { what: format!("{batches} times {c} x {k} weights") });
+    }
+    let params = MatmulParams { rows, c, k, batches };
+    let bytes = vec![x.bytes(), weights * 4 * u64::from(batches), y.bytes()];
+    let grid = Grid::Tiles([y.c4(), rows, batches]);
+    let products = u64::from(rows) * u64::from(c) * u64::from(k) * u64::from(batches);
+    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(2 * products);
+    // A subgroup holds 32 columns: with a few of them most of its lanes would idle.
+    Ok(if y.c4() <= 2 { plan.preferring("plain") } else { plan })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_products_and_indices_past_32_bits_are_refused() {
+        let product = Matmul { rows: 3, c: 5, k: 7, batches: 2 };
+        assert_eq!(plan(product).unwrap().flops, 2 * 3 * 5 * 7 * 2);
+        for wrong in [
+            Matmul { rows: 0, ..product },
+            Matmul { c: 0, ..product },
+            Matmul { k: 0, ..product },
+            Matmul { batches: 0, ..product },
+            Matmul { rows: 1 << 31, ..product },
+            Matmul { c: 1 << 16, k: 1 << 15, rows: 1, ..product },
+        ] {
+            assert!(plan(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

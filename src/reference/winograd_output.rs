@@ -1,0 +1,134 @@
+//! Twin of `shaders/winograd_output.wgsl`.
+
+use super::{conv2d::mask_of, winograd_input::convolutions};
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops::{
+        self,
+        conv2d::{Conv2d, Fusion},
+        winograd::{Tiles, VALUES},
+    },
+};
+
+/// Winograd's A^T for F(2, 3).
+const A_T: [[f64; 4]; 2] = [[1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, -1.0]];
+
+/// Sums for the output pixels of the images at hand, `[count, H, W, K]`, from m `[16, tiles, K]` of
+/// one copy; and the sums of the terms' absolute values.
+#[must_use]
+pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (y, [rows, columns]) = (tiles.conv.y, tiles.grid());
+    let (mut values, mut sizes) = (Vec::new(), Vec::new());
+    for i in 0..tiles.count * y.h * y.w * y.c {
+        let (k, w, h, n) = (i % y.c, i / y.c % y.w, i / (y.c * y.w) % y.h, i / (y.c * y.w * y.h));
+        let tile = (n * rows + h / 2) * columns + w / 2;
+        let terms = (0..VALUES).map(|p| {
+            let value = m[((p * tiles.tiles() + tile) * y.c + k) as usize];
+            A_T[(h % 2) as usize][(p / 4) as usize]
+                * value
+                * A_T[(w % 2) as usize][(p % 4) as usize]
+        });
+        values.push(terms.clone().sum());
+        sizes.push(terms.map(f64::abs).sum());
+    }
+    (values, sizes)
+}
+
+/// What lies in images that a dispatch leaves alone: it must still lie there.
+const UNTOUCHED: f64 = 77.0;
+/// The same in words of a mask.
+const UNTOUCHED_WORD: u32 = 0x1357_9bdf;
+
+fn case((conv, first, count): (Conv2d, u32, u32), fusion: Fusion, exact: bool) -> Result<Case> {
+    let tiles = Tiles::new(conv, first, count)?;
+    let k = conv.y.c as usize;
+    let of_copy = (conv.y.pixels() * conv.y.c) as usize;
+    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+    let mut draw = |len: usize| -> Vec<f64> {
+        let values = if exact { random.integers(len, 3) } else { random.floats(len) };
+        values.into_iter().map(f64::from).collect()
+    };
+    let affine = draw(fusion.affine_len as usize);
+    let residual = draw(of_copy * conv.copies as usize);
+    let (mut ms, mut values, mut bounds, mut words) = (vec![], vec![], vec![], vec![]);
+    for copy in 0..conv.copies as usize {
+        let m = draw((VALUES * tiles.tiles()) as usize * k);
+        let (sums, sizes) = winograd_output(tiles, &m);
+        ms.extend(m);
+        let begin = (first * conv.y.h * conv.y.w) as usize * k;
+        let (mut of, mut bound) = (vec![UNTOUCHED; of_copy], vec![0.0; of_copy]);
+        for (i, (sum, size)) in sums.into_iter().zip(sizes).enumerate() {
+            let at =
+                |offset: Option<u32>, or: f64| offset.map_or(or, |o| affine[o as usize + i % k]);
+            let (scale, shift) = (at(fusion.scale, 1.0), at(fusion.shift, 0.0));
+            let other = residual[copy * of_copy + begin + i];
+            let extra = if fusion.residual { other } else { 0.0 };
+            let v = sum * scale + shift + extra;
+            of[begin + i] = if fusion.relu && v < 0.0 { 0.0 } else { v };
+            // Four additions on the way to each pixel, three steps of the epilogue.
+            let size = size * scale.abs() + shift.abs() + extra.abs();
+            bound[begin + i] = if exact { 0.0 } else { 8.0 * 6e-8 * size };
+        }
+        let mut mask = mask_of(&of, conv.y);
+        let end = begin / k / 8 + (tiles.count * conv.y.h * conv.y.w).div_ceil(8) as usize;
+        let c4 = conv.y.c4() as usize;
+        mask[..begin / k / 8 * c4].fill(UNTOUCHED_WORD);
+        mask[end * c4..].fill(UNTOUCHED_WORD);
+        words.extend(mask);
+        values.extend(of);
+        bounds.extend(bound);
+    }
+    let floats = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+    let before = vec![UNTOUCHED as f32; (conv.y.vec4s() * conv.copies * 4) as usize];
+    // Padding lanes of the images left alone keep what they held.
+    let Want::Floats { values: mut want, bounds } =
+        Want::channels_bounded(&values, &bounds, conv.y.c)
+    else {
+        unreachable!("channels are floats")
+    };
+    let lanes = conv.y.c.next_multiple_of(4) as usize;
+    let per_copy = conv.y.pixels() as usize * lanes;
+    let begin = (first * conv.y.h * conv.y.w) as usize * lanes;
+    let end = begin + (count * conv.y.h * conv.y.w) as usize * lanes;
+    for copy in want.chunks_mut(per_copy) {
+        copy[..begin].fill(UNTOUCHED);
+        copy[end..].fill(UNTOUCHED);
+    }
+    let unused = [f32::NAN; 4];
+    let pick = |wanted: bool, values: Vec<f32>| if wanted { values } else { unused.to_vec() };
+    Ok(Case {
+        label: format!("{} {first}+{count} {fusion:?} exact {exact}", conv.y),
+        plan: ops::winograd_output::plan(tiles, fusion)?,
+        data: vec![
+            Data::input(&nan_padded(&floats(&ms), conv.y.c)),
+            Data::input(&pick(fusion.affine_len > 0, floats(&affine))),
+            Data::input(&pick(fusion.residual, nan_padded(&floats(&residual), conv.y.c))),
+            Data::in_out(&before, Want::bounded(want, bounds)),
+            if fusion.mask_out {
+                Data::in_out(&vec![UNTOUCHED_WORD; words.len()], Want::Words(words))
+            } else {
+                Data::in_out(&[7u32; 4], Want::Words(vec![7; 4]))
+            },
+        ],
+    })
+}
+
+/// Cases of [`ops::winograd_output`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
+    let full = Fusion { residual: true, relu: true, ..affine };
+    let mut cases = Vec::new();
+    for conv in convolutions()? {
+        let mask_out = !conv.0.transposed;
+        cases.push(case(conv, none, true)?);
+        cases.push(case(conv, Fusion { mask_out, ..full }, true)?);
+        cases.push(case(conv, Fusion { scale: None, ..affine }, false)?);
+        cases.push(case(conv, Fusion { residual: true, ..none }, false)?);
+    }
+    Ok(cases)
+}

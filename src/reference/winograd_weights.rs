@@ -1,0 +1,75 @@
+//! Twin of `shaders/winograd_weights.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want, nan_padded},
+    error::Result,
+    ops::{self, winograd::VALUES},
+    shape::Rsck,
+};
+
+/// Winograd's G for F(2, 3).
+const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+
+/// Transformed weights `[16, C, K]` of w `[3, 3, C, K]`, and the sums of the terms' absolute values.
+#[must_use]
+pub fn winograd_weights(shape: Rsck, w: &[f64], flip: bool) -> (Vec<f64>, Vec<f64>) {
+    let of_tap = (shape.c * shape.k) as usize;
+    let (mut values, mut sizes) = (Vec::new(), Vec::new());
+    for p in 0..VALUES as usize {
+        for i in 0..of_tap {
+            let terms = (0..9).map(|tap| {
+                let g = w[if flip { 8 - tap } else { tap } * of_tap + i];
+                G[p / 4][tap / 3] * g * G[p % 4][tap % 3]
+            });
+            values.push(terms.clone().sum());
+            sizes.push(terms.map(f64::abs).sum());
+        }
+    }
+    (values, sizes)
+}
+
+/// Rows `[taps, C, K]` as they lie in memory, with `past` in the rows past C and `pad` beside them.
+fn rows(values: &[f64], shape: Rsck, past: f64) -> Vec<f64> {
+    let (c, k) = (shape.c as usize, shape.k as usize);
+    let missing = (c.next_multiple_of(4) - c) * k;
+    let tap = |tap: &[f64]| [tap, &vec![past; missing]].concat();
+    values.chunks(c * k).flat_map(tap).collect()
+}
+
+fn case(shape: Rsck, copies: u32, flip: bool, exact: bool) -> Result<Case> {
+    let mut random = Random::new(shape.len() + copies);
+    let (mut ws, mut values, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..copies {
+        let len = shape.len() as usize;
+        let w = if exact { random.integers(len, 3) } else { random.floats(len) };
+        let w: Vec<f64> = w.into_iter().map(f64::from).collect();
+        let (value, size) = winograd_weights(shape, &w, flip);
+        values.extend(rows(&value, shape, 0.0));
+        // Two additions along each axis; halving is exact.
+        let bound = |s: &f64| if exact { 0.0 } else { 4.0 * 6e-8 * s };
+        bounds.extend(rows(&size.iter().map(bound).collect::<Vec<_>>(), shape, 0.0));
+        ws.extend(rows(&w, shape, f64::NAN).into_iter().map(|v| v as f32));
+    }
+    Ok(Case {
+        label: format!("{copies} of {shape} flip {flip} exact {exact}"),
+        plan: ops::winograd_weights::plan(shape, copies, flip)?,
+        data: vec![
+            Data::input(&nan_padded(&ws, shape.k)),
+            Data::Output(Want::channels_bounded(&values, &bounds, shape.k)),
+        ],
+    })
+}
+
+/// Cases of [`ops::winograd_weights`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (c, k, copies) in [(1, 1, 1), (3, 10, 1), (8, 12, 3), (5, 33, 2)] {
+        for (flip, exact) in [(false, true), (true, true), (true, false)] {
+            cases.push(case(Rsck::new(3, 3, c, k), copies, flip, exact)?);
+        }
+    }
+    Ok(cases)
+}

@@ -1,0 +1,239 @@
+//! The document of `nf-gpu bench --json` (`cli.md`, "Bench report").
+
+mod read;
+pub(crate) mod roof;
+mod times;
+
+pub use read::load;
+pub use times::Times;
+pub(crate) use times::per_second;
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{error::Result, files::atomic};
+
+/// Version of the document.
+pub const VERSION: u32 = 1;
+
+/// What `nf-gpu bench` measured on one adapter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`VERSION`]; 0 for documents from before there were versions.
+    #[serde(default)]
+    pub version: u32,
+    /// Where it ran.
+    pub adapter: Adapter,
+    /// Commit of the program.
+    pub commit: String,
+    /// Clock of ceilings and kernels: `gpu-timestamps`, `submit-to-idle`, or `mixed`.
+    #[serde(default)]
+    pub clock: String,
+    /// What the adapter itself can do.
+    #[serde(default)]
+    pub ceilings: Vec<Ceiling>,
+    /// Kernels, one entry per shape and variant.
+    #[serde(default)]
+    pub cases: Vec<Case>,
+    /// Shares of the ceilings over many cases.
+    #[serde(default)]
+    pub summary: Vec<Summary>,
+    /// Whole steps.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+/// The adapter that did the work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Adapter {
+    /// Its name.
+    pub name: String,
+    /// Vulkan, Metal, DX12 or GL.
+    pub backend: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `software`, `other`.
+    #[serde(default)]
+    pub kind: String,
+    /// Features and limits, as `nf-gpu devices --json` names them.
+    #[serde(flatten)]
+    pub limits: BTreeMap<String, Value>,
+}
+
+/// A rate that the adapter reached on a kernel made for nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// `copy`, `fma-f32`, `fma-f16`, `integer`, `cooperative-matrix`.
+    pub name: String,
+    /// `GB/s`, `GFLOP/s` or `Gop/s`.
+    pub unit: String,
+    /// In that unit, at the fastest of the repeats.
+    pub rate: f64,
+    /// Variant of the kernel.
+    pub variant: String,
+    /// Invocations of a workgroup.
+    pub workgroup: u32,
+    /// Operations, or bytes, of one dispatch.
+    pub work: u64,
+    /// Where its times come from: `gpu-timestamps` or `submit-to-idle`.
+    pub clock: String,
+    /// Times of one dispatch.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// One timed shape of one kernel with one variant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// The kernel.
+    #[serde(default)]
+    pub kernel: String,
+    /// What it computes here, such as `conv2d forward`.
+    pub case: String,
+    /// Its variant, or `winograd` for that algorithm's dispatches in a row; its operations are counted
+    /// as those of the definition, too.
+    pub variant: String,
+    /// Invocations of a workgroup; 0 for several dispatches.
+    #[serde(default)]
+    pub workgroup: u32,
+    /// Whether networks use this variant here.
+    #[serde(default = "yes")]
+    pub chosen: bool,
+    /// The shape, in words.
+    pub shape: String,
+    /// The networks that have this layer; empty for a shape of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// Operations of one dispatch.
+    pub flops: u64,
+    /// Bytes of all bindings.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Where its times come from: `gpu-timestamps` or `submit-to-idle`.
+    #[serde(default)]
+    pub clock: String,
+    /// Times of one dispatch.
+    #[serde(flatten)]
+    pub times: Times,
+    /// Operations per second at the median, in billions.
+    pub gflops: f64,
+    /// Bytes per second at the median, in billions.
+    #[serde(default)]
+    pub gb_s: f64,
+    /// Of what the roof allows at this ratio of operations to bytes; more than 1 where the
+    /// bindings stay in the adapter's caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// What bounds it: the name of a ceiling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<String>,
+}
+
+/// The share of the ceiling of several cases, weighted by their operations.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Which cases.
+    pub name: String,
+    /// Operations of all.
+    pub flops: u64,
+    /// Operations per second over all, in billions.
+    pub gflops: f64,
+    /// Of the ceiling `fma-f32`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+/// One whole step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it is, such as `EOPM ConvS + resnet20`.
+    pub name: String,
+    /// Images of a batch.
+    pub batch: u32,
+    /// Perturbed copies of the base network.
+    pub copies: u32,
+    /// How it is cut to fit the adapter, in words.
+    pub cut: String,
+    /// Wall-clock times of one step among others, host work included.
+    #[serde(flatten)]
+    pub times: Times,
+    /// Images per second at the median.
+    pub images_per_second: f64,
+    /// Dispatches.
+    pub dispatches: u64,
+    /// Operations that run, as the kernels' plans state them.
+    pub flops: u64,
+    /// Operations of the convolutions and linear layers as they are defined, whatever algorithm computes
+    /// them: Winograd runs fewer.
+    pub conv_flops: u64,
+    /// Milliseconds of all dispatches, each timed alone.
+    pub gpu_ms: f64,
+    /// Those of convolutions, Winograd's transforms included.
+    pub conv_ms: f64,
+    /// `conv_flops` per second of `conv_ms`, in billions.
+    pub conv_gflops: f64,
+    /// Share of the GPU time that is not convolution.
+    pub rest_share: f64,
+    /// Seconds that are not convolution over (operations of convolutions / 30 GFLOP/s).
+    pub rest_of_budget: f64,
+    /// Share of the GPU time that draws faults and dequantises weights.
+    pub fault_share: f64,
+    /// Share of the time from the first to the last dispatch of several steps in a row in which some
+    /// dispatch runs, by the GPU's timestamps around each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<f64>,
+    /// Where the GPU time goes, longest first.
+    #[serde(default)]
+    pub kernels: Vec<KernelShare>,
+}
+
+/// The dispatches of one kernel with one variant in a step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KernelShare {
+    /// The kernel.
+    pub kernel: String,
+    /// Its variant.
+    pub variant: String,
+    /// How many.
+    pub dispatches: u64,
+    /// Milliseconds of all.
+    pub ms: f64,
+    /// Share of the step's GPU time.
+    pub share: f64,
+    /// Operations of all.
+    pub flops: u64,
+    /// Bytes of all bindings.
+    pub bytes: u64,
+    /// Operations per second, in billions.
+    pub gflops: f64,
+    /// Bytes per second, in billions.
+    pub gb_s: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Report {
+    /// Writes the document, whole or not at all.
+    ///
+    /// # Errors
+    /// [`crate::Error::Write`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        atomic::write(path.as_ref(), format!("{:#}\n", self.document()))
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The rate of a ceiling, if it was measured.
+    #[must_use]
+    pub fn ceiling(&self, name: &str) -> Option<f64> {
+        self.ceilings.iter().find(|c| c.name == name).map(|c| c.rate)
+    }
+}

@@ -1,0 +1,67 @@
+//! The roofline model: what a kernel can reach is bounded by arithmetic or by memory.
+
+use super::{Case, Ceiling};
+
+/// The ceiling of a kernel's arithmetic.
+#[must_use]
+pub(crate) fn arithmetic(kernel: &str, variant: &str) -> &'static str {
+    match kernel {
+        // Drawing faults is Philox.
+        "fault_dequantize" | "dropout" => "integer",
+        _ if variant.contains("coop") => "cooperative-matrix",
+        _ if variant.contains("f16") => "fma-f16",
+        _ => "fma-f32",
+    }
+}
+
+/// The most operations per second, in billions, at so many operations per byte, and whether memory is
+/// what bounds it.
+#[must_use]
+pub(crate) fn at(intensity: f64, copy: f64, arithmetic: f64) -> (f64, bool) {
+    let by_memory = copy * intensity;
+    (by_memory.min(arithmetic), by_memory < arithmetic)
+}
+
+/// Fills in what a case reached of its roof, where both ceilings are known.
+pub(crate) fn place(case: &mut Case, ceilings: &[Ceiling]) {
+    let rate = |name: &str| ceilings.iter().find(|c| c.name == name).map(|c| c.rate);
+    let own = arithmetic(&case.kernel, &case.variant);
+    let (Some(copy), Some(most)) = (rate("copy"), rate(own)) else { return };
+    if case.bytes == 0 || case.flops == 0 {
+        return;
+    }
+    let (roof, memory) = at(case.flops as f64 / case.bytes as f64, copy, most);
+    case.share = (roof > 0.0).then(|| case.gflops / roof);
+    case.bound = Some(if memory { "copy" } else { own }.to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ceiling(name: &str, rate: f64) -> Ceiling {
+        Ceiling { name: name.into(), rate, ..Ceiling::default() }
+    }
+
+    #[test]
+    fn the_lower_roof_counts() {
+        let ceilings = [ceiling("copy", 10.0), ceiling("fma-f32", 100.0), ceiling("integer", 8.0)];
+        let placed = |kernel: &str, flops, gflops| {
+            let kernel = kernel.to_owned();
+            let mut case = Case { kernel, flops, bytes: 1000, gflops, ..Case::default() };
+            place(&mut case, &ceilings);
+            (case.share.unwrap(), case.bound.unwrap())
+        };
+        // Two operations a byte: 20 at 10 GB/s. Fifty: the arithmetic's 100.
+        assert_eq!(placed("add", 2000, 5.0), (0.25, "copy".into()));
+        assert_eq!(placed("conv2d", 50_000, 25.0), (0.25, "fma-f32".into()));
+        assert_eq!(placed("fault_dequantize", 50_000, 2.0), (0.25, "integer".into()));
+    }
+
+    #[test]
+    fn without_ceilings_there_is_no_share() {
+        let mut case = Case { flops: 1, bytes: 1, gflops: 1.0, ..Case::default() };
+        place(&mut case, &[ceiling("copy", 10.0)]);
+        assert_eq!((case.share, case.bound), (None, None));
+    }
+}
