@@ -6,7 +6,9 @@ use nf_gpu::{
         AdapterChoice, Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning,
         Words,
     },
-    kernel::{Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, no_tile},
+    kernel::{
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, no_tile,
+    },
     ops::{
         self,
         conv2d::{Conv2d, Fusion},
@@ -49,6 +51,8 @@ macro_rules! variant {
             workgroups: &[64],
             tile: no_tile,
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: false,
         }
     };
@@ -109,7 +113,11 @@ fn gpu() -> Gpu {
 
 /// A device that measures, and what it says.
 fn tuned(store: Store) -> (Gpu, Said) {
-    let (mut gpu, said) = (gpu(), Said::default());
+    tuned_on(&AdapterChoice::default(), store)
+}
+
+fn tuned_on(choice: &AdapterChoice, store: Store) -> (Gpu, Said) {
+    let (mut gpu, said) = (Gpu::open(choice).unwrap(), Said::default());
     let heard = Arc::clone(&said);
     let say = Box::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
     gpu.tune(Tuning { store, budget: Duration::from_secs(300), say, stop: || false });
@@ -125,9 +133,18 @@ fn build(gpu: &Gpu, plan: &Plan) -> Result<Program> {
 
 #[test]
 fn only_a_candidate_that_is_right_wins_and_each_refusal_is_said_once() {
-    let (gpu, said) = tuned(Store::in_memory());
+    for adapter in nf_gpu::gpu::list() {
+        println!("{}", adapter.line());
+        let index = Some(adapter.index.to_string());
+        let choice = AdapterChoice { adapter: index, ..AdapterChoice::default() };
+        let (gpu, said) = tuned_on(&choice, Store::in_memory());
+        only_right_ones_win(&gpu, &said);
+    }
+}
+
+fn only_right_ones_win(gpu: &Gpu, said: &Said) {
     assert_eq!(gpu.choose(&twice(16)).unwrap().0.name, SLOW, "the default, before measuring");
-    build(&gpu, &twice(16)).unwrap();
+    build(gpu, &twice(16)).unwrap();
     assert_eq!(gpu.choose(&twice(16)).unwrap().0.name, "right");
     assert_eq!(gpu.choices().0["twice n16"], "right@64");
     let lines = said.lock().unwrap().clone();
@@ -143,7 +160,7 @@ fn only_a_candidate_that_is_right_wins_and_each_refusal_is_said_once() {
     }
     assert!(lines.iter().any(|l| l.starts_with("tuned 1 shapes in ")), "{lines:?}");
     // Another shape, the same refusals: nothing new is said of them.
-    build(&gpu, &twice(32)).unwrap();
+    build(gpu, &twice(32)).unwrap();
     let warnings = said.lock().unwrap().iter().filter(|l| l.starts_with("warning")).count();
     assert_eq!(warnings, 5);
     assert_eq!((gpu.tuned().measured, gpu.tuned().known), (2, 0));

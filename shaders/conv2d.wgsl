@@ -59,10 +59,10 @@ fn main(
                         var b = mat4x4<f32>();
                         for (var c4 = block; c4 < min(block + BLOCK, c4s); c4++) {
                             let m = mat4x4<f32>(
-                                w[wb],
-                                w[wb + k4s],
-                                w[wb + 2u * k4s],
-                                w[wb + 3u * k4s],
+                                load_w(wb),
+                                load_w(wb + k4s),
+                                load_w(wb + 2u * k4s),
+                                load_w(wb + 3u * k4s),
                             );
                             let v = mat4x4<f32>(
                                 load_x(x0, c4),

@@ -29,7 +29,7 @@ fn main(
         let line = line_of(row, y);
         for (var ox = 0u; ox < params.y_w; ox++) {
             let v = load_x(line, row, ox);
-            let d = mask_lanes(dy[(y * params.y_w + ox) * k4s + k4], k4, params.k);
+            let d = load_dy(y * params.y_w + ox, k4);
             sum += mat4x4<f32>(v.x * d, v.y * d, v.z * d, v.w * d);
         }
     }

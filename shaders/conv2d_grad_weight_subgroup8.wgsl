@@ -48,10 +48,10 @@ fn main(
         for (var ox = 0u; ox < params.y_w; ox += 2u) {
             let v = load_x(line, row, ox + ahead);
             let at = y * params.y_w + ox;
-            let d0 = mask_lanes(dy[at * k4s + k4_read], k4_read, params.k);
+            let d0 = load_dy(at, k4_read);
             // The second pixel of an odd row's end: x is 0 there, dy must be finite.
             let second = select(at, at + 1u, ox + 1u < params.y_w);
-            let d1 = mask_lanes(dy[second * k4s + k4_read], k4_read, params.k);
+            let d1 = load_dy(second, k4_read);
             t0 = outer(subgroupBroadcast(v, 4u), d1, outer(subgroupBroadcast(v, 0u), d0, t0));
             t1 = outer(subgroupBroadcast(v, 5u), d1, outer(subgroupBroadcast(v, 1u), d0, t1));
             t2 = outer(subgroupBroadcast(v, 6u), d1, outer(subgroupBroadcast(v, 2u), d0, t2));

@@ -93,10 +93,10 @@ fn main(
                         let v2 = load_x(x2, c4);
                         let v3 = load_x(x3, c4);
                         let wb = (tap + c4 * 4u) * k4s + k4_read;
-                        let w0 = w[wb];
-                        let w1 = w[wb + k4s];
-                        let w2 = w[wb + 2u * k4s];
-                        let w3 = w[wb + 3u * k4s];
+                        let w0 = load_w(wb);
+                        let w1 = load_w(wb + k4s);
+                        let w2 = load_w(wb + 2u * k4s);
+                        let w3 = load_w(wb + 3u * k4s);
                         b0 = outer(v0.w, w3, outer(v0.z, w2, outer(v0.y, w1, outer(v0.x, w0, b0))));
                         b1 = outer(v1.w, w3, outer(v1.z, w2, outer(v1.y, w1, outer(v1.x, w0, b1))));
                         b2 = outer(v2.w, w3, outer(v2.z, w2, outer(v2.y, w1, outer(v2.x, w0, b2))));

@@ -67,6 +67,20 @@ pub enum Requires {
     Nothing,
     /// Subgroup operations with exactly this many lanes, minimum and maximum alike.
     Subgroup(u32),
+    /// Square cooperative matrices of this size, f16 products summed in f32, in subgroups of any
+    /// number of lanes.
+    CooperativeMatrix(u32),
+}
+
+/// Which adapters a variant is the better choice for, before anything is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suits {
+    /// All.
+    Any,
+    /// GPUs.
+    Hardware,
+    /// Adapters that compute on the CPU, where workgroup memory and barriers only cost.
+    Software,
 }
 
 /// One way to compute a kernel: a shader file with its workgroup sizes.
@@ -84,6 +98,10 @@ pub struct Variant {
     pub tile: fn(u32) -> [u32; 3],
     /// What the adapter must have.
     pub requires: Requires,
+    /// Where it comes before the others.
+    pub suits: Suits,
+    /// It computes only what plans with this constant ask for; none: whatever the kernel does.
+    pub only: Option<(&'static str, u32)>,
     /// Compiled without bounds checks and loop bounding: only for hot kernels whose conformance
     /// cases pass with the checks on.
     pub trusted: bool,
@@ -100,8 +118,35 @@ pub struct KernelDesc {
     pub params: &'static [Field],
     /// Bindings in order; binding 0 is the uniform block.
     pub bindings: &'static [(&'static str, Access)],
-    /// Ways to compute it; the first that the adapter can run is the default.
+    /// Ways to compute it, the best first; [`Self::ordered`] says which is the default.
     pub variants: &'static [Variant],
+}
+
+impl Variant {
+    /// Whether it computes what a plan of its kernel asks for.
+    #[must_use]
+    pub fn serves(&self, plan: &Plan) -> bool {
+        self.only.is_none_or(|(name, value)| {
+            plan.constants
+                .iter()
+                .any(|&(n, v)| n == name && v.to_bits() == f64::from(value).to_bits())
+        })
+    }
+}
+
+impl KernelDesc {
+    /// The variants as one adapter should try them: those that suit it, then the others.
+    #[must_use]
+    pub fn ordered(&self, software: bool) -> Vec<&'static Variant> {
+        let suited = |v: &&Variant| match v.suits {
+            Suits::Any => true,
+            Suits::Hardware => !software,
+            Suits::Software => software,
+        };
+        let (mut first, others): (Vec<_>, Vec<_>) = self.variants.iter().partition(suited);
+        first.extend(others);
+        first
+    }
 }
 
 /// Workgroup sizes of elementwise kernels and reductions.
@@ -130,6 +175,8 @@ macro_rules! kernel {
                 workgroups: $crate::kernel::WORKGROUPS,
                 tile: $crate::kernel::no_tile,
                 requires: $crate::kernel::Requires::Nothing,
+                suits: $crate::kernel::Suits::Any,
+                only: None,
                 trusted: false,
             }],
         };

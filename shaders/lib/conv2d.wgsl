@@ -137,11 +137,20 @@ fn source_of(p: Pixel, offset: vec2<i32>, copy: u32) -> Source {
 
 // Four input channels of a pixel: 0 outside the image, in padding lanes, and where the ReLU behind
 // the layer whose gradient this is was off.
-fn load_x(source: Source, c4: u32) -> vec4<f32> {
+fn read_x(source: Source, c4: u32) -> vec4<f32> {
     var keep = real_lanes(c4, params.c) & vec4<bool>(source.inside);
     if MASK_IN == 1u {
         let bits = mask_in[source.mask + c4] >> source.shift;
         keep = keep & ((vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u));
     }
     return select(vec4<f32>(0.0), x[source.at + c4], keep);
+}
+
+fn load_x(source: Source, c4: u32) -> vec4<f32> {
+    return operand(read_x(source, c4));
+}
+
+// Four output channels of one input channel of a tap.
+fn load_w(at: u32) -> vec4<f32> {
+    return operand(w[at]);
 }

@@ -61,11 +61,24 @@ fn line_of(row: Row, line: u32) -> Line {
     return Line(inside, select(0u, first, inside));
 }
 
-fn load_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
+fn read_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
     let ix = i32(ox * params.stride + row.s) - i32(params.padding);
     let inside = line.inside && ox < params.y_w && ix >= 0 && ix < i32(params.x_w);
     let at = line.at + u32(select(0, ix, inside)) * ((params.c + 3u) / 4u);
     return select(vec4<f32>(0.0), x[at], real_lanes(row.c4, params.c) & vec4<bool>(inside));
+}
+
+fn load_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
+    return operand(read_x(line, row, ox));
+}
+
+// Four output channels of one of dy's pixels (n * OH + oy) * OW + ox.
+fn read_dy(pixel: u32, k4: u32) -> vec4<f32> {
+    return mask_lanes(dy[pixel * ((params.k + 3u) / 4u) + k4], k4, params.k);
+}
+
+fn load_dy(pixel: u32, k4: u32) -> vec4<f32> {
+    return operand(read_dy(pixel, k4));
 }
 
 fn store(chunk: u32, m: u32, k4: u32, rows: mat4x4<f32>) {

@@ -93,6 +93,8 @@ fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {
             Some([least, most]) if least == most => least.to_string(),
             Some([least, most]) => format!("{least}-{most}"),
         };
+        let sizes: Vec<String> = a.cooperative_matrix.iter().map(u32::to_string).collect();
+        let matrices = if sizes.is_empty() { "-".to_owned() } else { sizes.join(", ") };
         table.row([
             mark.to_owned(),
             a.index.to_string(),
@@ -102,7 +104,7 @@ fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {
             a.driver.clone(),
             yes(a.f16),
             subgroup,
-            yes(a.cooperative_matrix),
+            matrices,
             yes(a.timestamps),
             (a.max_binding_bytes >> 20).to_string(),
         ]);

@@ -45,8 +45,9 @@ pub struct AdapterReport {
     pub f16: bool,
     /// Smallest and largest subgroup, `None` without subgroup operations.
     pub subgroup: Option<[u32; 2]>,
-    /// Cooperative matrices (tensor cores).
-    pub cooperative_matrix: bool,
+    /// Sizes n of the cooperative matrices (tensor cores) n x n x n whose f16 products are summed in
+    /// f32; none where the adapter has other ones or none at all.
+    pub cooperative_matrix: Vec<u32>,
     /// GPU timestamps.
     pub timestamps: bool,
     /// Largest storage binding in bytes.
@@ -153,13 +154,35 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         },
         f16: features.contains(wgpu::Features::SHADER_F16),
         subgroup,
-        cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        cooperative_matrix: cooperative_matrices(adapter),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         max_buffer_bytes: limits.max_buffer_size,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,
     }
+}
+
+/// Sizes of the square cooperative matrices that multiply f16 and sum f32.
+fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
+    // Shaders that use them also need f16 and the number of their subgroup.
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP;
+    if !adapter.features().contains(needed) {
+        return Vec::new();
+    }
+    let mut sizes: Vec<u32> = adapter
+        .cooperative_matrix_properties()
+        .iter()
+        .filter(|p| p.m_size == p.n_size && p.m_size == p.k_size)
+        .filter(|p| p.ab_type == wgpu::CooperativeScalarType::F16)
+        .filter(|p| p.cr_type == wgpu::CooperativeScalarType::F32)
+        .map(|p| p.m_size)
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
 }
 
 /// The adapter that answers best to a choice.

@@ -91,23 +91,6 @@ impl Gpu {
         lock(&self.chooser.state).used.clone()
     }
 
-    /// Why a variant cannot run here at a workgroup size, if it cannot.
-    #[must_use]
-    pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
-        let most = self.limits().max_compute_invocations_per_workgroup;
-        if workgroup > most {
-            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
-        }
-        match variant.requires {
-            Requires::Nothing => None,
-            Requires::Subgroup(lanes) if self.subgroup() == Some(lanes) => None,
-            Requires::Subgroup(lanes) => Some(match self.subgroup() {
-                Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
-                None => format!("subgroups of exactly {lanes} lanes"),
-            }),
-        }
-    }
-
     /// The variant and workgroup size to use for a plan here: what the user prefers, else what the
     /// run has recorded, else what was measured, else what the shape favours, else the first that
     /// runs. Measures nothing.
@@ -153,11 +136,9 @@ impl Gpu {
 
     /// Without measurements and preferences.
     pub(super) fn default_of(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
-        let kernel = plan.kernel;
-        let favoured = kernel.variants.iter().find(|v| Some(v.name) == plan.variant);
-        let mut order = favoured.into_iter().chain(kernel.variants);
+        let mut order = self.variants(plan).into_iter();
         order.find_map(|v| self.first_size(v)).ok_or_else(|| Error::Gpu {
-            doing: format!("run {}", kernel.name),
+            doing: format!("run {}", plan.kernel.name),
             message: format!("{} can run none of its variants", self.report().name),
         })
     }
@@ -168,7 +149,8 @@ impl Gpu {
 
     fn preferred_variant(&self, plan: &Plan) -> Option<(&'static Variant, u32)> {
         let name = self.chooser.preferred.get(plan.kernel.name)?;
-        self.first_size(plan.kernel.variants.iter().find(|v| v.name == name)?)
+        let named = plan.kernel.variants.iter().find(|v| v.name == name)?;
+        self.first_size(named).filter(|_| named.serves(plan))
     }
 
     /// Decides for every plan of a tape that has a class, before its memory is taken.
@@ -237,7 +219,7 @@ impl Gpu {
     ) -> Vec<(&'static Variant, u32)> {
         let sizes = if self.report().is_software() { 1 } else { usize::MAX };
         let mut all = vec![default];
-        for variant in plan.kernel.variants {
+        for variant in self.variants(plan) {
             let runs = |&&size: &&u32| self.lacks(variant, size).is_none();
             let each = variant.workgroups.iter().filter(runs).take(sizes).map(|&s| (variant, s));
             all.extend(each.filter(|(v, s)| (v.name, *s) != (default.0.name, default.1)));

@@ -87,11 +87,14 @@ impl Gpu {
         let (adapter, report) = adapter::choose(found, choice)?;
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::PIPELINE_CACHE;
+            | wgpu::Features::PIPELINE_CACHE
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("nf-gpu"),
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
+            experimental_features: trusted::experimental_features(),
             ..Default::default()
         };
         let (device, queue) =

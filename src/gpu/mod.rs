@@ -1,5 +1,6 @@
 //! The only code that says `wgpu`: adapters, the device, pipelines, and programs of dispatches.
 
+mod ability;
 mod adapter;
 mod arena;
 mod buffer;

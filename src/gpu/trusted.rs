@@ -31,6 +31,14 @@ pub(super) fn shader(
     }
 }
 
+/// Leave to use what wgpu calls experimental: cooperative matrices.
+pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
+    // SAFETY: the caller promises to bear with bugs of such features, undefined behaviour included.
+    // Only variants that ask for cooperative matrices use one; each loads and stores whole matrices
+    // within workgroup memory that it declares, and is compared with its twin by conformance.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
+}
+
 /// A cache of compiled pipelines where the adapter has such a thing, with what an earlier one held.
 ///
 /// `data` must be whole: what [`wgpu::PipelineCache::get_data`] gave, and a digest vouches for.

@@ -2,7 +2,9 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS, no_tile},
+    kernel::{
+        Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS, no_tile,
+    },
 };
 
 crate::params! {
@@ -33,6 +35,8 @@ pub static KERNEL: KernelDesc = KernelDesc {
             workgroups: WORKGROUPS,
             tile: no_tile,
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: true,
         },
         Variant {
@@ -42,6 +46,8 @@ pub static KERNEL: KernelDesc = KernelDesc {
             workgroups: WORKGROUPS,
             tile: no_tile,
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: true,
         },
     ],

@@ -3,8 +3,10 @@
 use crate::{
     error::{Error, Result},
     kernel::{
-        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, WORKGROUPS, bucket,
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, WORKGROUPS,
+        bucket,
     },
+    ops::operands::Operands,
     shape::{Nhwc, Rsck, Window},
 };
 use std::sync::Arc;
@@ -62,11 +64,31 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &[
         Variant {
+            name: "tile",
+            stem: "conv2d_tile",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/conv2d",
+                "lib/epilogue",
+                "lib/conv2d_tile",
+                "conv2d_tile"
+            ),
+            workgroups: &[256, 128],
+            tile: |workgroup| [16, workgroup / 2, 1],
+            requires: Requires::Nothing,
+            suits: Suits::Hardware,
+            only: None,
+            trusted: true,
+        },
+        Variant {
             name: "subgroup8",
             stem: "conv2d_subgroup8",
             wgsl: crate::wgsl!(
                 "lib/grid",
                 "lib/lanes",
+                "lib/operand",
                 "lib/conv2d",
                 "lib/epilogue",
                 "conv2d_subgroup8"
@@ -74,15 +96,26 @@ pub static KERNEL: KernelDesc = KernelDesc {
             workgroups: &[8],
             tile: |_| [8, 32, 1],
             requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: None,
             trusted: true,
         },
         Variant {
             name: "plain",
             stem: "conv2d",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/conv2d", "lib/epilogue", "conv2d"),
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/conv2d",
+                "lib/epilogue",
+                "conv2d"
+            ),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 8 * workgroup, 1],
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: true,
         },
     ],
@@ -105,6 +138,8 @@ pub struct Conv2d {
     pub shared_input: bool,
     /// One output: the sum over the copies.
     pub sum_copies: bool,
+    /// Precision of inputs and weights.
+    pub operands: Operands,
 }
 
 /// What happens before and after the sum.
@@ -142,6 +177,7 @@ impl Conv2d {
             copies: 1,
             shared_input: false,
             sum_copies: false,
+            operands: Operands::F32,
         })
     }
 
@@ -160,6 +196,7 @@ impl Conv2d {
             copies: 1,
             shared_input: false,
             sum_copies: false,
+            operands: Operands::F32,
         })
     }
 
@@ -350,6 +387,7 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("RELU", flag(fusion.relu))
         .with("MASK_IN", flag(fusion.mask_in))
         .with("MASK_OUT", flag(fusion.mask_out))
+        .with("HALF", conv.operands.code())
         .costing(conv.flops())
         .classed(class(conv, fusion));
     // A subgroup holds 32 output channels: with a few channels most of its lanes would idle.

@@ -2,7 +2,9 @@
 
 use crate::{
     error::Result,
-    kernel::{Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Variant, WORKGROUPS},
+    kernel::{
+        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, WORKGROUPS,
+    },
     ops::conv2d::{Conv2d, class_name},
     shape::Rsck,
 };
@@ -53,17 +55,38 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &[
         Variant {
+            name: "tile",
+            stem: "conv2d_grad_weight_tile",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/conv2d_grad_weight",
+                "lib/conv2d_grad_weight_tile",
+                "conv2d_grad_weight_tile"
+            ),
+            workgroups: &[256, 128],
+            tile: |workgroup| [16, workgroup / 8, 1],
+            requires: Requires::Nothing,
+            suits: Suits::Hardware,
+            only: None,
+            trusted: true,
+        },
+        Variant {
             name: "subgroup8",
             stem: "conv2d_grad_weight_subgroup8",
             wgsl: crate::wgsl!(
                 "lib/grid",
                 "lib/lanes",
+                "lib/operand",
                 "lib/conv2d_grad_weight",
                 "conv2d_grad_weight_subgroup8"
             ),
             workgroups: &[8],
             tile: |_| [8, 4, 1],
             requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: None,
             trusted: true,
         },
         Variant {
@@ -72,12 +95,15 @@ pub static KERNEL: KernelDesc = KernelDesc {
             wgsl: crate::wgsl!(
                 "lib/grid",
                 "lib/lanes",
+                "lib/operand",
                 "lib/conv2d_grad_weight",
                 "conv2d_grad_weight"
             ),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, workgroup, 1],
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: true,
         },
     ],
@@ -158,6 +184,9 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
         eps: f32::EPSILON.into(),
         less: Arc::new(Forward(conv)),
     };
-    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(conv.flops()).classed(class);
+    let plan = Plan::new(&KERNEL, &params, grid, bytes)
+        .with("HALF", conv.operands.code())
+        .costing(conv.flops())
+        .classed(class);
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
 }

@@ -5,7 +5,7 @@ use super::quantize::check_scale;
 use crate::{
     error::{Error, Result},
     fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Place, check_bits, threshold},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
     shape::Rsck,
 };
 
@@ -85,6 +85,8 @@ pub static KERNEL: KernelDesc = KernelDesc {
         // A workgroup stays within one copy, so that it counts for one.
         tile: |workgroup| [workgroup, 1, 1],
         requires: Requires::Nothing,
+        suits: Suits::Any,
+        only: None,
         trusted: false,
     }],
 };

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant, WORKGROUPS},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
     shape::{Nhwc, Rsck},
 };
 
@@ -39,6 +39,8 @@ pub static KERNEL: KernelDesc = KernelDesc {
             workgroups: &[8],
             tile: |_| [8, 32, 1],
             requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: None,
             trusted: true,
         },
         Variant {
@@ -48,6 +50,8 @@ pub static KERNEL: KernelDesc = KernelDesc {
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 4 * workgroup, 1],
             requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
             trusted: true,
         },
     ],

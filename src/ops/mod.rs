@@ -12,4 +12,5 @@ macro_rules! declare {
 crate::for_each_kernel!(declare);
 pub mod accumulate;
 pub mod chunking;
+pub mod operands;
 pub mod winograd;

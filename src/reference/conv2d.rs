@@ -6,7 +6,9 @@ use crate::{
     ops::{
         self,
         conv2d::{Conv2d, Fusion, mask_bytes},
+        operands::Operands,
     },
+    reference::numbers,
     shape::{Nhwc, Rsck, Window},
 };
 
@@ -39,6 +41,10 @@ struct Sum {
 
 /// `y = x * w` of one copy, unpadded: x `[pixels, C]`, w `[R S, C, K]`.
 fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<Sum> {
+    let rounded = |values: &[f32]| -> Vec<f32> {
+        values.iter().map(|&v| numbers::operand(conv.operands, v)).collect()
+    };
+    let (x, w) = (rounded(x), rounded(w));
     let (c, k) = (conv.x.c as usize, conv.y.c as usize);
     let mut y = vec![Sum::default(); conv.y.pixels() as usize * k];
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
@@ -84,13 +90,49 @@ pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     words
 }
 
+/// What a case multiplies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// In [-1, 1).
+    Floats,
+    /// Small ones, whose sums f32 holds exactly.
+    Integers,
+    /// Of every size that f16 has, and beyond it at both ends.
+    Wide,
+}
+
+impl Values {
+    pub(super) fn draw(self, random: &mut Random, len: usize) -> Vec<f32> {
+        match self {
+            Self::Floats => random.floats(len),
+            Self::Integers => random.integers(len, 3),
+            Self::Wide => {
+                (0..len).map(|_| random.float() * 2f32.powi(random.below(47) as i32 - 28)).collect()
+            }
+        }
+    }
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Floats => "floats",
+            Self::Integers => "integers",
+            Self::Wide => "wide floats",
+        }
+    }
+}
+
 /// One case; `exact` draws small integers, whose sums f32 holds exactly.
 ///
 /// # Errors
 /// The plan was refused.
 pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> {
+    case_of(label, conv, fusion, if exact { Values::Integers } else { Values::Floats })
+}
+
+fn case_of(label: &str, conv: Conv2d, fusion: Fusion, kind: Values) -> Result<Case> {
+    let exact = kind == Values::Integers;
     let mut random = Random::new(conv.x.vec4s() + conv.y.c);
-    let mut draw = |len: usize| if exact { random.integers(len, 3) } else { random.floats(len) };
+    let mut draw = |len: usize| kind.draw(&mut random, len);
     let x_copies = if conv.shared_input { 1 } else { conv.copies } as usize;
     let y_copies = if conv.sum_copies { 1 } else { conv.copies } as usize;
     let x_len = (conv.x.pixels() * conv.x.c) as usize;
@@ -155,8 +197,9 @@ pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Ca
             Data::in_out(&[7u32; 4], Want::Words(vec![7; 4]))
         },
     ];
-    let kind = if exact { "integers" } else { "floats" };
-    Ok(Case { label: format!("{label} {} -> {} {kind}", conv.x, conv.y), plan, data })
+    let half = if conv.operands == Operands::F16 { " f16" } else { "" };
+    let label = format!("{label} {} -> {} {}{half}", conv.x, conv.y, kind.label());
+    Ok(Case { label, plan, data })
 }
 
 /// Cases of [`ops::conv2d`].
@@ -238,6 +281,106 @@ pub fn cases() -> Result<Vec<Case>> {
         ),
     ] {
         cases.push(case(label, conv, fusion, exact)?);
+    }
+    cases.extend(edges_of_tiles()?);
+    cases.extend(f16_operands()?);
+    Ok(cases)
+}
+
+/// One less and one more than tiles hold (32, 64 or 128 pixels, 64 channels, 16 channels a step, 64
+/// in a partial sum), odd primes, many copies of a matrix product.
+fn edges_of_tiles() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let product =
+        |pixels, c, k| Conv2d::forward(Nhwc::new(1, 1, pixels, c), k, Window::square(1, 1, 0));
+    let mut cases = Vec::new();
+    for (pixels, c, k) in [
+        (31, 15, 63),
+        (32, 16, 64),
+        (33, 17, 65),
+        (63, 63, 64),
+        (64, 64, 65),
+        (65, 65, 63),
+        (127, 67, 31),
+        (128, 5, 128),
+        (129, 12, 33),
+        (257, 130, 9),
+    ] {
+        cases.push(case("edge", product(pixels, c, k)?, none, true)?);
+    }
+    let conv = Conv2d::forward(Nhwc::new(3, 7, 13, 19), 67, Window::square(3, 1, 1))?;
+    let full = Fusion { relu: true, mask_out: true, residual: true, ..none };
+    for (label, conv, fusion) in [
+        ("edge", conv, full),
+        ("edge", conv.grad_input(), Fusion { mask_in: true, ..none }),
+        ("edge", Conv2d { copies: 2, shared_input: true, ..conv }.grad_input(), none),
+        (
+            "edge",
+            Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?,
+            Fusion { residual: true, ..none },
+        ),
+        ("copies", Conv2d { copies: 17, ..product(67, 12, 68)? }, none),
+        ("copies", Conv2d { copies: 32, ..product(9, 36, 20)? }, none),
+    ] {
+        cases.push(case(label, conv, fusion, true)?);
+        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+    }
+    Ok(cases)
+}
+
+/// Operands rounded to f16, in every use of the gather.
+fn f16_operands() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let half = |conv: Conv2d| Conv2d { operands: Operands::F16, ..conv };
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        let x = Nhwc::new(n, h, w, c);
+        Conv2d::forward(x, k, Window::square(kernel, stride, padding)).map(half)
+    };
+    let conv = forward(3, 7, 13, 19, 67, 3, 1, 1)?;
+    let strided = forward(2, 9, 8, 6, 34, 3, 2, 1)?;
+    let up = half(Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?);
+    let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
+    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let copies = Conv2d { copies: 3, ..conv };
+    let shared = Conv2d { copies: 2, shared_input: true, ..conv };
+    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let mut cases = Vec::new();
+    for (label, conv, fusion, kind) in [
+        // One product each, so that every size of operand counts in some result.
+        ("", forward(1, 1, 67, 1, 16, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(1, 1, 129, 1, 65, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(1, 1, 1, 1, 1, 1, 1, 0)?, none, Values::Floats),
+        ("", forward(2, 5, 7, 3, 10, 3, 1, 1)?, none, Values::Floats),
+        ("", forward(3, 4, 4, 36, 64, 3, 1, 1)?, none, Values::Floats),
+        ("", forward(1, 1, 257, 130, 9, 1, 1, 0)?, none, Values::Floats),
+        ("", conv, none, Values::Floats),
+        ("all", conv, full, Values::Integers),
+        ("all", copies, full, Values::Integers),
+        ("all", shared, full, Values::Integers),
+        ("affine", conv, affine, Values::Floats),
+        ("", up, none, Values::Floats),
+        ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
+        ("", up.grad_input(), none, Values::Floats),
+        ("", strided, none, Values::Floats),
+        ("", strided.grad_input(), none, Values::Floats),
+        ("mask", conv.grad_input(), gated, Values::Integers),
+        ("mask", copies.grad_input(), gated, Values::Floats),
+        ("sum", shared.grad_input(), gated, Values::Integers),
+        ("sum", shared.grad_input(), none, Values::Floats),
+        (
+            "copies",
+            Conv2d { copies: 17, ..forward(1, 1, 67, 12, 68, 1, 1, 0)? },
+            none,
+            Values::Integers,
+        ),
+        (
+            "copies",
+            Conv2d { copies: 16, ..forward(1, 1, 9, 36, 20, 1, 1, 0)? },
+            none,
+            Values::Floats,
+        ),
+    ] {
+        cases.push(case_of(label, conv, fusion, kind)?);
     }
     Ok(cases)
 }

@@ -1,6 +1,9 @@
 //! Twin of `shaders/conv2d_grad_weight*.wgsl`.
 
-use super::conv2d::meetings;
+use super::{
+    conv2d::{Values, meetings},
+    numbers,
+};
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -8,18 +11,18 @@ use crate::{
         self,
         conv2d::Conv2d,
         conv2d_grad_weight::{Conv2dGradWeightParams, chunks, partial_shape},
+        operands::Operands,
     },
     shape::{Nhwc, Window},
 };
 
 /// One case. The partial results are compared one by one; which pixels a chunk holds is read from the
 /// plan's parameters.
-fn case(conv: Conv2d, exact: bool) -> Result<Case> {
+fn case(conv: Conv2d, kind: Values) -> Result<Case> {
+    let exact = kind == Values::Integers;
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
     let mut random = Random::new(conv.x.vec4s() + conv.y.c);
-    let mut draw = |len: u32| {
-        if exact { random.integers(len as usize, 3) } else { random.floats(len as usize) }
-    };
+    let mut draw = |len: u32| kind.draw(&mut random, len as usize);
     let (x, dy) = (draw(large.pixels() * large.c), draw(small.pixels() * small.c));
     let plan = ops::conv2d_grad_weight::plan(conv)?;
     let params: Conv2dGradWeightParams = bytemuck::pod_read_unaligned(&plan.params);
@@ -30,11 +33,12 @@ fn case(conv: Conv2d, exact: bool) -> Result<Case> {
     let mut values = vec![0.0; part * chunks(conv) as usize];
     let mut sizes = values.clone();
     let mut terms = values.clone();
+    let operand = |v| f64::from(numbers::operand(conv.operands, v));
     meetings(large, small, conv.window, |from, tap, to| {
         let chunk = to / (params.chunk_rows * small.w) as usize;
         for ci in 0..c {
             for ki in 0..k {
-                let term = f64::from(x[from * c + ci]) * f64::from(dy[to * k + ki]);
+                let term = operand(x[from * c + ci]) * operand(dy[to * k + ki]);
                 let at = chunk * part + (tap * rows + ci) * columns + ki;
                 values[at] += term;
                 sizes[at] += term.abs();
@@ -46,9 +50,9 @@ fn case(conv: Conv2d, exact: bool) -> Result<Case> {
         if exact { 0.0 } else { (n + 1.0) * f64::from(f32::EPSILON) * size }
     };
     let bounds = sizes.iter().zip(&terms).map(error).collect();
-    let kind = if exact { "integers" } else { "floats" };
+    let half = if conv.operands == Operands::F16 { " f16" } else { "" };
     Ok(Case {
-        label: format!("{} -> {} {kind}", conv.x, conv.y),
+        label: format!("{} -> {} {}{half}", conv.x, conv.y, kind.label()),
         plan,
         data: vec![
             Data::input(&nan_padded(&x, large.c)),
@@ -82,8 +86,37 @@ pub fn cases() -> Result<Vec<Case>> {
         transposed(2, 4, 3, 5, 36, 4, 2, 1)?,
         transposed(1, 4, 4, 12, 6, 2, 2, 1)?,
     ] {
-        cases.push(case(conv, false)?);
-        cases.push(case(conv, true)?);
+        cases.push(case(conv, Values::Floats)?);
+        cases.push(case(conv, Values::Integers)?);
+    }
+    // One less and one more than tiles hold: 64 or 128 rows (channels of taps), 64 columns, 16
+    // pixels a step.
+    for (pixels, c, k) in
+        [(15, 63, 64), (16, 64, 65), (17, 65, 63), (33, 128, 12), (129, 131, 33), (7, 130, 67)]
+    {
+        cases.push(case(forward(1, 1, pixels, c, k, 1, 1, 0)?, Values::Integers)?);
+    }
+    for conv in [
+        forward(3, 7, 13, 19, 67, 3, 1, 1)?,
+        forward(2, 9, 1, 6, 12, 3, 1, 1)?,
+        transposed(3, 5, 7, 37, 71, 4, 2, 1)?,
+    ] {
+        cases.push(case(conv, Values::Integers)?);
+        cases.push(case(conv, Values::Floats)?);
+    }
+    for (conv, kind) in [
+        // One product each, so that every size of operand counts in some result.
+        (forward(1, 1, 1, 64, 65, 1, 1, 0)?, Values::Wide),
+        (forward(1, 1, 1, 67, 16, 1, 1, 0)?, Values::Wide),
+        (forward(1, 1, 1, 1, 1, 1, 1, 0)?, Values::Floats),
+        (forward(2, 5, 7, 3, 10, 3, 1, 1)?, Values::Floats),
+        (forward(3, 37, 25, 3, 9, 3, 1, 1)?, Values::Floats),
+        (forward(3, 7, 13, 19, 67, 3, 1, 1)?, Values::Floats),
+        (forward(3, 7, 13, 19, 67, 3, 1, 1)?, Values::Integers),
+        (forward(1, 9, 4, 10, 33, 3, 2, 1)?, Values::Floats),
+        (transposed(3, 5, 7, 37, 71, 4, 2, 1)?, Values::Floats),
+    ] {
+        cases.push(case(Conv2d { operands: Operands::F16, ..conv }, kind)?);
     }
     Ok(cases)
 }

@@ -1,0 +1,40 @@
+//! Which variants an adapter can run, and in which order it tries them.
+
+use super::device::Gpu;
+use crate::kernel::{Plan, Requires, Variant};
+
+impl Gpu {
+    /// Why a variant cannot run here at a workgroup size, if it cannot.
+    #[must_use]
+    pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
+        let most = self.limits().max_compute_invocations_per_workgroup;
+        if workgroup > most {
+            return Some(format!("workgroups of {workgroup}: the adapter allows {most}"));
+        }
+        match variant.requires {
+            Requires::Nothing => None,
+            Requires::Subgroup(lanes) if self.subgroup() == Some(lanes) => None,
+            Requires::Subgroup(lanes) => Some(match self.subgroup() {
+                Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
+                None => format!("subgroups of exactly {lanes} lanes"),
+            }),
+            Requires::CooperativeMatrix(size) => {
+                let report = self.report();
+                if report.cooperative_matrix.contains(&size) && report.f16 {
+                    return None;
+                }
+                Some(format!("cooperative matrices {size}x{size}x{size}, f16 summed in f32"))
+            }
+        }
+    }
+
+    /// The variants that compute what a plan asks for, in the order in which this adapter tries
+    /// them: what the shape favours, then what suits the adapter, then the others.
+    #[must_use]
+    pub fn variants(&self, plan: &Plan) -> Vec<&'static Variant> {
+        let mut all = plan.kernel.ordered(self.report().is_software());
+        all.retain(|v| v.serves(plan));
+        all.sort_by_key(|v| Some(v.name) != plan.variant);
+        all
+    }
+}
