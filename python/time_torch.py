@@ -105,13 +105,27 @@ class Base:
         return conv(x.mean((2, 3), keepdim=True)).flatten(1)
 
 
+def random_bits(words):
+    """A random bit for every bit of some int8 words, 64 of them a draw."""
+    n = words.numel()
+    bits = torch.randint(-(2**63), 2**63 - 1, (-(-n // 8),), device=words.device)
+    return bits.view(torch.uint8)[:n].view(words.shape)
+
+
 def draw(words, ber):
-    """Stuck cells of stored words: which read 1, which read 0."""
-    bits = torch.arange(8, device=words.device, dtype=torch.int32)
-    faulty = torch.rand((*words.shape, 8), device=words.device) < ber
-    faulty = (faulty.to(torch.int32) << bits).sum(-1)
-    polarity = torch.randint(0, 256, words.shape, device=words.device, dtype=torch.int32)
-    return (faulty & polarity).to(torch.uint8), (faulty & ~polarity).to(torch.uint8)
+    """Stuck cells of stored words: which read 1, which read 0.
+
+    Bit-sliced as in nf-gpu: a cell is faulty if its uniform number of 16 bits is below the rate's. The
+    numbers of all cells are compared at once, from the lowest bit to the highest.
+    """
+    threshold = round(ber * 2**16)
+    faulty = torch.zeros_like(words, dtype=torch.uint8)
+    for bit in range(16):
+        draws = random_bits(words)
+        # Below: a 0 where the threshold has a 1, or equal here and below further down.
+        faulty = ~draws | faulty if threshold >> bit & 1 else ~draws & faulty
+    polarity = random_bits(words)
+    return faulty & polarity, faulty & ~polarity
 
 
 def stick(words, cells):
