@@ -25,7 +25,7 @@ fn to_spirv(module: &Module, info: &ModuleInfo, requires: Requires, trusted: boo
     let options = spv::Options {
         lang_version: match requires {
             Requires::Nothing => (1, 0),
-            Requires::Subgroup(_) => (1, 3),
+            Requires::Subgroup(_) | Requires::Half => (1, 3),
             Requires::CooperativeMatrix(_) => (1, 6),
         },
         flags: spv::WriterFlags::empty(),
@@ -170,7 +170,7 @@ fn spirv_is_valid() {
     for (kernel, variant) in variants() {
         let environment = match variant.requires {
             Requires::Nothing => "vulkan1.0",
-            Requires::Subgroup(_) => "vulkan1.1",
+            Requires::Subgroup(_) | Requires::Half => "vulkan1.1",
             Requires::CooperativeMatrix(_) => "vulkan1.3",
         };
         let sets = constants(kernel);
