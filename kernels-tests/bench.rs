@@ -34,7 +34,7 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
             step.kernels.iter().filter(|k| k.kernel == name).map(|k| k.flops).sum()
         };
         let gradients = of("conv2d_grad_weight");
-        let run = of("conv2d") + gradients;
+        let run = of("conv2d") + of("matmul") + gradients;
         assert!(run <= step.conv_flops && 36 * run >= 16 * step.conv_flops, "{}", step.name);
         let trains = u64::from(step.name != "base/resnet20");
         assert_eq!(gradients, trains * 2 * u64::from(batch) * generator.macs(), "{}", step.name);
@@ -64,20 +64,20 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
         let ceiling = ceilings.iter().find(|c| c.name == name).unwrap();
         assert!(ceiling.rate > 0.0 && ceiling.rate.is_finite(), "{ceiling:?}");
     }
-    let settings = CaseSettings { batch: 1 };
+    let settings = CaseSettings { batch: 1, half: false };
     let kernels = bench::kernel_names("conv2d_grad_weight").unwrap();
     let (cases, sums) =
         bench::cases(&gpu, &kernels, settings, Effort::QUICK, &ceilings, |_| Ok(())).unwrap();
     let variants = nf_gpu::ops::conv2d_grad_weight::KERNEL.variants;
     let runs = variants.iter().filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
     let runs: BTreeSet<&str> = runs.map(|v| v.name).collect();
-    let shapes: BTreeSet<&str> = cases.iter().map(|c| c.shape.as_str()).collect();
-    for shape in shapes {
-        let of: Vec<_> = cases.iter().filter(|c| c.shape == shape).collect();
+    let places: BTreeSet<_> = cases.iter().map(|c| (&c.case, &c.shape)).collect();
+    for place in places {
+        let of: Vec<_> = cases.iter().filter(|c| (&c.case, &c.shape) == place).collect();
         let timed: BTreeSet<&str> = of.iter().map(|c| c.variant.as_str()).collect();
-        assert!(timed.is_subset(&runs) && !timed.is_empty(), "{shape}: {timed:?}");
-        assert_eq!(of.iter().filter(|c| c.chosen).count(), 1, "{shape}");
-        assert!(of.iter().all(|c| c.share.is_some_and(|s| s > 0.0) && c.gflops > 0.0), "{shape}");
+        assert!(timed.is_subset(&runs) && !timed.is_empty(), "{place:?}: {timed:?}");
+        assert_eq!(of.iter().filter(|c| c.chosen).count(), 1, "{place:?}");
+        assert!(of.iter().all(|c| c.share.is_some_and(|s| s > 0.0) && c.gflops > 0.0), "{place:?}");
     }
     assert!(sums.iter().any(|s| s.name == "resnet18 weight gradient"), "{sums:?}");
     assert!(sums.iter().all(|s| s.share.is_some_and(|share| share > 0.0)), "{sums:?}");

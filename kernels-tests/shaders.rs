@@ -32,6 +32,7 @@ pub(crate) fn capabilities(requires: Requires) -> Capabilities {
     match requires {
         Requires::Nothing => Capabilities::empty(),
         Requires::Subgroup(_) => Capabilities::SUBGROUP,
+        Requires::Half => Capabilities::SHADER_FLOAT16,
         Requires::CooperativeMatrix(_) => {
             Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX
         }

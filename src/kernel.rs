@@ -67,6 +67,8 @@ pub enum Requires {
     Nothing,
     /// Subgroup operations with exactly this many lanes, minimum and maximum alike.
     Subgroup(u32),
+    /// 16-bit floats.
+    Half,
     /// Square cooperative matrices of this size, f16 products summed in f32, in subgroups of any
     /// number of lanes.
     CooperativeMatrix(u32),

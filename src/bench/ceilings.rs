@@ -4,7 +4,7 @@ use super::{Effort, data, time::Timed};
 use crate::{
     error::Result,
     gpu::Gpu,
-    kernel::{Plan, Variant},
+    kernel::{Plan, Requires, Variant},
     ops::{bench_copy, bench_fma, bench_integer},
     report::bench_json::{Ceiling, Times},
 };
@@ -35,6 +35,14 @@ fn invocations(gpu: &Gpu) -> u32 {
     if gpu.report().is_software() { 1 << 14 } else { 1 << 20 }
 }
 
+fn fma(gpu: &Gpu, turns: u32) -> Result<Option<Plan>> {
+    match turns {
+        // 1 and a half: values stay finite, and neither 0 nor denormal.
+        1..=bench_fma::MOST_TURNS => Ok(Some(bench_fma::plan(invocations(gpu), turns, 1.0, 0.5)?)),
+        _ => Ok(None),
+    }
+}
+
 const KINDS: &[Kind] = &[
     Kind {
         name: "copy",
@@ -46,18 +54,8 @@ const KINDS: &[Kind] = &[
             _ => Ok(None),
         },
     },
-    Kind {
-        name: "fma-f32",
-        unit: "GFLOP/s",
-        wants: |v| v.name != "f16",
-        plan: |gpu, turns| match turns {
-            // 1 and a half: values stay finite, and neither 0 nor denormal.
-            1..=bench_fma::MOST_TURNS => {
-                Ok(Some(bench_fma::plan(invocations(gpu), turns, 1.0, 0.5)?))
-            }
-            _ => Ok(None),
-        },
-    },
+    Kind { name: "fma-f32", unit: "GFLOP/s", wants: |v| v.requires != Requires::Half, plan: fma },
+    Kind { name: "fma-f16", unit: "GFLOP/s", wants: |v| v.requires == Requires::Half, plan: fma },
     Kind {
         name: "integer",
         unit: "Gop/s",

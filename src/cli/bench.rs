@@ -96,7 +96,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 
 /// Measures and prints what is done, unless one document is wanted.
 fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
-    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+    let effort = if args.quick { Effort::QUICK } else { Effort::full(gpu) };
     let mut report = bench::empty_report(gpu);
     let print = |text: String| if args.json { Ok(()) } else { output::print(&text) };
     print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;

@@ -5,6 +5,7 @@ use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, BackendName, Gpu, Tuning},
     kernel::{KernelDesc, Variant},
+    nn::Algorithm,
     ops,
     tuning::{Place, Store},
 };
@@ -58,7 +59,8 @@ impl GpuArgs {
 pub struct ComputeArgs {
     #[command(flatten)]
     adapter: GpuArgs,
-    /// Use a variant of a kernel wherever it can run, as in conv2d=plain
+    /// Use a variant of a kernel wherever it can run, as in conv2d=plain, or an algorithm:
+    /// convolution=direct, convolution=winograd
     #[arg(long, value_name = "KERNEL=VARIANT", value_delimiter = ',')]
     kernel_variant: Vec<String>,
 }
@@ -69,12 +71,18 @@ impl ComputeArgs {
     /// # Errors
     /// No adapter fits, or it cannot run a variant that is asked for.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        let preferred =
-            self.kernel_variant.iter().map(|text| variant(text)).collect::<Result<Vec<_>>>()?;
+        let of_algorithm = |text: &&String| text.split('=').next() == Some(Algorithm::SUBJECT);
+        let algorithms = self.kernel_variant.iter().filter(of_algorithm);
+        let algorithms = algorithms.map(|text| algorithm(text)).collect::<Result<Vec<_>>>()?;
+        let variants = self.kernel_variant.iter().filter(|text| !of_algorithm(text));
+        let variants = variants.map(|text| variant(text)).collect::<Result<Vec<_>>>()?;
         let mut gpu = self.adapter.open(quiet)?;
-        for (kernel, variant) in preferred {
+        for (kernel, variant) in variants {
             can_run(&gpu, kernel, variant)?;
             gpu.prefer(kernel.name, variant.name);
+        }
+        for algorithm in algorithms {
+            gpu.prefer(Algorithm::SUBJECT, algorithm.name());
         }
         Ok(gpu)
     }
@@ -122,6 +130,14 @@ impl TunedArgs {
         gpu.tune(Tuning { store, budget: TUNING_BUDGET, say, stop });
         Ok(gpu)
     }
+}
+
+/// The algorithm that `convolution=NAME` names.
+fn algorithm(text: &str) -> Result<Algorithm> {
+    let name = text.split_once('=').map_or("", |(_, name)| name);
+    let all = [Algorithm::Winograd, Algorithm::Direct];
+    let found = all.into_iter().find(|a| a.name() == name);
+    found.ok_or_else(|| Error::unknown("algorithm", name, all.map(Algorithm::name)))
 }
 
 /// The kernel and the variant that `KERNEL=VARIANT` names.

@@ -18,6 +18,8 @@ impl Gpu {
                 Some(here) => format!("subgroups of {lanes}: the adapter's have {here}"),
                 None => format!("subgroups of exactly {lanes} lanes"),
             }),
+            Requires::Half if self.report().f16 => None,
+            Requires::Half => Some("16-bit floats".into()),
             Requires::CooperativeMatrix(size) => {
                 let report = self.report();
                 if report.cooperative_matrix.contains(&size) && report.f16 {

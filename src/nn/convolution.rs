@@ -1,11 +1,11 @@
 //! A convolution on a tape, by one of the algorithms that compute it.
 
 use crate::{
-    error::Result,
-    gpu::{BufferId, Tape},
+    error::{Error, Result},
+    gpu::{Agreement, BufferId, Gpu, Job, Question, Tape, Words},
     ops::{
         self,
-        conv2d::{Conv2d, Fusion},
+        conv2d::{Conv2d, Fusion, class_name},
         winograd::{self, Tiles},
     },
 };
@@ -20,8 +20,9 @@ pub enum Algorithm {
     Winograd,
 }
 
-/// Transformed values of one dispatch, at most: they pass through the caches, not through memory.
-const WINOGRAD_BYTES: u64 = 16 << 20;
+/// Transformed values of one dispatch, at most: they should pass through the caches, not through
+/// memory.
+const WINOGRAD_BYTES: u64 = 8 << 20;
 /// Channels below which the transforms cost more than they save.
 const WINOGRAD_CHANNELS: u32 = 16;
 
@@ -46,11 +47,74 @@ pub struct Operands {
 }
 
 impl Algorithm {
+    /// What the choice is about, as `--kernel-variant` names it.
+    pub const SUBJECT: &str = "convolution";
+
     /// What is fast on most adapters.
     #[must_use]
     pub fn usual(conv: Conv2d) -> Self {
         let wide = conv.x.c.min(conv.y.c) >= WINOGRAD_CHANNELS;
         if wide && winograd::possible(conv) { Self::Winograd } else { Self::Direct }
+    }
+
+    /// Its name in reports and in `--kernel-variant convolution=NAME`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Winograd => "winograd",
+        }
+    }
+
+    /// What the user prefers, a run has recorded, or is measured to be fast on this device; without
+    /// measurements the usual one.
+    ///
+    /// # Errors
+    /// A recorded choice cannot be kept, or the device failed.
+    pub fn choose(gpu: &Gpu, conv: Conv2d) -> Result<Self> {
+        if Self::usual(conv) == Self::Direct {
+            return Ok(Self::Direct);
+        }
+        let class = class_name(conv);
+        let question = Question {
+            subject: Self::SUBJECT,
+            class: &class,
+            candidates: &[Self::Winograd.name(), Self::Direct.name()],
+            kernels: &[
+                &ops::conv2d::KERNEL,
+                &ops::matmul::KERNEL,
+                &ops::winograd_input::KERNEL,
+                &ops::winograd_output::KERNEL,
+                &ops::winograd_weights::KERNEL,
+            ],
+            // Winograd's form has about seven times the terms of the plain sum.
+            agreement: Agreement { exact: true, eps: f32::EPSILON.into(), growth: 8.0 },
+        };
+        let chosen = gpu.decide(&question, |name, size| {
+            let mut conv = conv;
+            while conv.flops() > size.flops || conv.operand_bytes() > size.bytes {
+                let Some(half) = conv.half() else { break };
+                conv = half;
+            }
+            let direct = name == Self::Direct.name();
+            if direct { Self::Direct } else { Self::Winograd }.job(conv)
+        })?;
+        Ok(if chosen == Self::Direct.name() { Self::Direct } else { Self::Winograd })
+    }
+
+    /// The convolution alone, to be measured.
+    fn job(self, conv: Conv2d) -> Result<Job> {
+        let mut tape = Tape::new();
+        let plan = ops::conv2d::plan(conv, Fusion::default())?;
+        let ids: Vec<_> = plan.bytes.iter().map(|&bytes| tape.kept("operand", bytes)).collect();
+        let [x, w, affine, residual, mask_in, y, mask_out] = ids[..] else {
+            return Err(Error::Shape("conv2d has seven operands".into()));
+        };
+        let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
+        self.append(&mut tape, conv, Fusion::default(), &operands)?;
+        let (inputs, outputs) =
+            (vec![(x, Words::Floats), (w, Words::Floats)], vec![(y, Words::Floats)]);
+        Ok(Job { tape, inputs, outputs })
     }
 
     /// Appends the convolution to a tape.

@@ -40,6 +40,17 @@ pub static KERNEL: KernelDesc = KernelDesc {
             trusted: true,
         },
         Variant {
+            name: "half",
+            stem: "bench_fma_half",
+            wgsl: crate::wgsl!("lib/half", "lib/grid", "bench_fma_half"),
+            workgroups: WORKGROUPS,
+            tile: no_tile,
+            requires: Requires::Half,
+            suits: Suits::Hardware,
+            only: None,
+            trusted: true,
+        },
+        Variant {
             name: "pairs",
             stem: "bench_fma_pairs",
             wgsl: crate::wgsl!("lib/grid", "bench_fma_pairs"),

@@ -64,6 +64,50 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &[
         Variant {
+            name: "coop16",
+            stem: "conv2d_coop16",
+            wgsl: crate::wgsl!(
+                "lib/cooperative",
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/cooperative_tile",
+                "lib/conv2d",
+                "lib/epilogue",
+                "lib/conv2d_tile",
+                "lib/conv2d_coop",
+                "conv2d_coop16"
+            ),
+            workgroups: &[256],
+            tile: |_| [16, 128, 1],
+            requires: Requires::CooperativeMatrix(16),
+            suits: Suits::Hardware,
+            only: Some(("HALF", 1)),
+            trusted: true,
+        },
+        Variant {
+            name: "coop8",
+            stem: "conv2d_coop8",
+            wgsl: crate::wgsl!(
+                "lib/cooperative",
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/cooperative_tile",
+                "lib/conv2d",
+                "lib/epilogue",
+                "lib/conv2d_tile",
+                "lib/conv2d_coop",
+                "conv2d_coop8"
+            ),
+            workgroups: &[128],
+            tile: |_| [16, 64, 1],
+            requires: Requires::CooperativeMatrix(8),
+            suits: Suits::Hardware,
+            only: Some(("HALF", 1)),
+            trusted: true,
+        },
+        Variant {
             name: "tile",
             stem: "conv2d_tile",
             wgsl: crate::wgsl!(
@@ -253,7 +297,7 @@ impl Conv2d {
 }
 
 /// Window and shapes of a gather, its images and copies as size classes.
-pub(super) fn class_name(conv: Conv2d) -> String {
+pub(crate) fn class_name(conv: Conv2d) -> String {
     let Window { kernel: [r, s], stride, padding } = conv.window;
     let kind = if conv.transposed { "transposed " } else { "" };
     // The one row of a product of matrices is as long as the batch is large.
@@ -276,8 +320,14 @@ pub(super) fn class_name(conv: Conv2d) -> String {
 }
 
 impl Conv2d {
+    /// Bytes of x, w and y of all copies.
+    pub(crate) fn operand_bytes(self) -> u64 {
+        let one = self.x.bytes() + self.weights().bytes() + self.y.bytes();
+        one * u64::from(self.copies)
+    }
+
     /// Half of the images, or of the copies of one image.
-    pub(super) fn half(self) -> Option<Self> {
+    pub(crate) fn half(self) -> Option<Self> {
         let Self { x, y, copies, .. } = self;
         match (x.n, copies) {
             (2.., _) => {

@@ -38,7 +38,7 @@ crate::kernel! {
     bindings: [("x", Read), ("mask_in", Read), ("v", ReadWrite)],
 }
 
-/// Transforms the patches of some images; bindings x, mask_in (16 bytes if not `masked`), v.
+/// Transforms the patches of some images; bindings x, `mask_in` (16 bytes if not `masked`), v.
 ///
 /// # Errors
 /// Shapes past 32-bit indices.

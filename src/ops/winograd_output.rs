@@ -42,7 +42,7 @@ crate::kernel! {
     ],
 }
 
-/// Writes the output pixels of some images; bindings m, affine, residual, y, mask_out (16 bytes where
+/// Writes the output pixels of some images; bindings m, affine, residual, y, `mask_out` (16 bytes where
 /// the fusion leaves them out; its `mask_in` belongs to the input transform).
 ///
 /// # Errors

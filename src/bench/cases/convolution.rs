@@ -1,6 +1,6 @@
 //! Convolutions: the shape that peers publish, `resnet18`'s layers, and what generators have besides.
 
-use super::Spec;
+use super::{CaseSettings, Spec};
 use crate::{
     error::Result,
     models,
@@ -8,18 +8,27 @@ use crate::{
     ops::{
         self,
         conv2d::{Conv2d, Fusion},
+        operands::Operands,
     },
     shape::{Nhwc, Window},
 };
 
 /// Forward, input gradient and weight gradient of every convolution, once per shape.
-pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
+pub(super) fn specs(CaseSettings { batch, half }: CaseSettings) -> Result<Vec<Spec>> {
     let mut layers = Vec::new();
     let published = Conv2d::forward(Nhwc::new(16, 32, 32, 64), 64, Window::square(3, 1, 1))?;
-    layers.push(Layer { conv: published, fused: false, of: Vec::new() });
-    add(&mut layers, &models::base("resnet18", 10, None)?, batch, true)?;
+    for operands in [Operands::F32, Operands::F16] {
+        let conv = Conv2d { operands, ..published };
+        layers.push(Layer { conv, fused: false, of: Vec::new() });
+    }
+    let base = models::base("resnet18", 10, None)?;
+    add(&mut layers, &base, batch, Operands::F32, true)?;
     for generator in ["ConvL", "UNetS", "DeConvS"] {
-        add(&mut layers, &models::generator(generator, 32)?, batch, false)?;
+        let graph = models::generator(generator, 32)?;
+        add(&mut layers, &graph, batch, Operands::F32, false)?;
+    }
+    if half {
+        add(&mut layers, &base, batch, Operands::F16, true)?;
     }
     let mut specs = Vec::new();
     for layer in &layers {
@@ -36,7 +45,13 @@ struct Layer {
 }
 
 /// Adds the layers of a network, those of one shape together.
-fn add(layers: &mut Vec<Layer>, graph: &Graph, batch: u32, fused: bool) -> Result<()> {
+fn add(
+    layers: &mut Vec<Layer>,
+    graph: &Graph,
+    batch: u32,
+    operands: Operands,
+    fused: bool,
+) -> Result<()> {
     for node in &graph.nodes {
         let Op::Conv { window, transposed, .. } = node.op else { continue };
         let [c, h, w] = graph.nodes[node.inputs[0]].chw;
@@ -46,6 +61,7 @@ fn add(layers: &mut Vec<Layer>, graph: &Graph, batch: u32, fused: bool) -> Resul
         } else {
             Conv2d::forward(x, k, window)?
         };
+        let conv = Conv2d { operands, ..conv };
         let place = layers.iter().position(|l| l.conv == conv && l.fused == fused);
         let place = place.unwrap_or_else(|| {
             layers.push(Layer { conv, fused, of: Vec::new() });
@@ -89,6 +105,10 @@ impl Layer {
                 Some((conv, fusion)) => ops::conv2d::plan(conv, fusion)?,
                 None => ops::conv2d_grad_weight::plan(conv)?,
             };
+            let (role, pass) = match conv.operands {
+                Operands::F32 => (role, pass.to_owned()),
+                Operands::F16 => (format!("{role}, f16"), format!("{pass} f16")),
+            };
             let network = |(name, times): &(String, u32)| (format!("{name} {pass}"), *times);
             let of: Vec<_> = self.of.iter().map(network).collect();
             // A weight gradient is the same whether what is around it was fused or not.
@@ -121,9 +141,10 @@ mod tests {
             let graph =
                 models::base(name, 10, None).or_else(|_| models::generator(name, 32)).unwrap();
             let convs = graph.nodes.iter().filter(|n| matches!(n.op, Op::Conv { .. })).count();
-            for pass in ["forward", "input gradient", "weight gradient"] {
+            let passes = ["forward", "input gradient", "weight gradient", "forward f16"];
+            for pass in &passes[..if name == "resnet18" { 4 } else { 3 }] {
                 let wanted = format!("{name} {pass}");
-                let specs = specs(2).unwrap();
+                let specs = specs(CaseSettings { batch: 2, half: true }).unwrap();
                 let of = specs.iter().flat_map(|s| &s.of).filter(|(of, _)| *of == wanted);
                 assert_eq!(of.map(|(_, times)| *times as usize).sum::<usize>(), convs, "{wanted}");
             }

@@ -1,4 +1,4 @@
-//! What lies between convolutions, at the size of `resnet18`'s and `ConvL`'s first layers.
+//! What lies between convolutions, and Winograd's parts, at the size of `resnet18`'s and `ConvL`'s first layers.
 
 use super::Spec;
 use crate::{
@@ -47,6 +47,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (small, ops::upsample_nearest::plan(small, 2)?),
         (small, ops::upsample_nearest_grad::plan(small, 2)?),
         (x, ops::winograd_input::plan(tiles, false)?),
+        (x, ops::matmul::plan(tiles.product())?),
         (x, ops::winograd_output::plan(tiles, Fusion::default())?),
         (images, ops::fuse_clamp::plan(images)?),
         (images, ops::fuse_clamp_grad::plan(images)?),

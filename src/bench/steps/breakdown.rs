@@ -23,10 +23,10 @@ pub(super) fn medians(profiles: &[Vec<StepTime>]) -> Vec<StepTime> {
     first.iter().enumerate().map(with_median).collect()
 }
 
-/// Whether a kernel is (part of) a convolution's sum: its transforms count, the sum over the partial
-/// results of a weight gradient does not.
-pub(super) fn is_convolution(kernel: &str) -> bool {
-    kernel.starts_with("conv2d") || kernel.starts_with("winograd")
+/// Whether a kernel is (part of) a convolution: Winograd's transforms and products count, the sum over
+/// the partial results of a weight gradient does not.
+fn is_convolution(kernel: &str) -> bool {
+    ["conv2d", "matmul", "winograd"].iter().any(|begin| kernel.starts_with(begin))
 }
 
 /// The sums over a step's dispatches, whose convolutions have `conv_flops` operations; what they do not

@@ -269,7 +269,7 @@ impl Compiler<'_> {
                 mask_out: unused_out,
             };
             let conv = part.grad_input();
-            Algorithm::usual(conv).append(&mut self.tape, conv, fusion, &operands)?;
+            Algorithm::choose(self.gpu, conv)?.append(&mut self.tape, conv, fusion, &operands)?;
             earlier = Some(dx);
         }
         earlier.ok_or_else(|| Error::Shape("a layer without weights".into()))

@@ -171,7 +171,7 @@ impl Compiler<'_> {
             y: y.id,
             mask_out: mask.unwrap_or(unused_out),
         };
-        Algorithm::usual(conv).append(&mut self.tape, conv, fusion, &operands)?;
+        Algorithm::choose(self.gpu, conv)?.append(&mut self.tape, conv, fusion, &operands)?;
         Ok((y, mask))
     }
 

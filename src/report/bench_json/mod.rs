@@ -145,8 +145,9 @@ pub struct Summary {
     pub share: Option<f64>,
 }
 
-/// One whole step.
+/// One whole step. Other programs' steps have a name, a size and times, at least.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Step {
     /// What it is, such as `EOPM ConvS + resnet20`.
     pub name: String,

@@ -107,7 +107,7 @@ impl Comparison {
 /// bytes per second of all others. Whatever bounds it on one adapter, the unit is the same on all.
 fn number(case: &Case) -> (&'static str, Value) {
     let (unit, work) = match roof::arithmetic(&case.kernel, &case.variant) {
-        _ if case.case.starts_with("conv2d") => ("GFLOP/s", case.flops),
+        _ if case.case.starts_with("conv2d") || case.kernel == "matmul" => ("GFLOP/s", case.flops),
         "integer" => ("Gop/s", case.flops),
         _ => ("GB/s", case.bytes),
     };
