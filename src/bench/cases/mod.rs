@@ -139,7 +139,7 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
     let usual = spec.conv.map_or(Algorithm::Direct, |(conv, _)| Algorithm::usual(conv));
     let (best, size) = gpu.choose(&spec.plan)?;
     let mut ways = Vec::new();
-    for variant in spec.plan.kernel.variants {
+    for variant in spec.plan.kernel.variants.iter().filter(|v| v.serves(&spec.plan)) {
         let is_best = std::ptr::eq(variant, best);
         let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
         let own = if is_best { Some(&size) } else { variant.workgroups.iter().find(runs) };
