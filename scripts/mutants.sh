@@ -4,6 +4,7 @@
 #
 #   scripts/mutants.sh              all
 #   scripts/mutants.sh NAME...      those whose names hold one of these words
+#   MUTANTS=FILE scripts/mutants.sh another list
 #
 # Prints `caught N of M` and exits 1 unless N = M. Each mutant is built alone, so what fails is its
 # doing: only this package is rebuilt, unoptimised and incrementally. The dependencies are those of
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
 . scripts/common.sh
 
-list=scripts/mutants.tsv
+list=${MUTANTS:-scripts/mutants.tsv}
 tab=$'\t'
 need_cargo
 settings=$(scripts/driver.sh)

@@ -2,14 +2,16 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{
-        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, WORKGROUPS,
-        bucket,
-    },
+    kernel::{Access, Grid, KernelDesc, Params, Plan},
     ops::operands::Operands,
     shape::{Nhwc, Rsck, Window},
 };
-use std::sync::Arc;
+
+mod class;
+mod variants;
+
+use class::class;
+pub(crate) use class::class_name;
 
 crate::params! {
     /// Uniform block of `shaders/conv2d*.wgsl`.
@@ -62,107 +64,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         ("y", Access::ReadWrite),
         ("mask_out", Access::ReadWrite),
     ],
-    variants: &[
-        Variant {
-            name: "coop16",
-            stem: "conv2d_coop16",
-            wgsl: crate::wgsl!(
-                "lib/cooperative",
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/cooperative_tile",
-                "lib/conv2d",
-                "lib/epilogue",
-                "lib/conv2d_tile",
-                "lib/conv2d_coop",
-                "conv2d_coop16"
-            ),
-            workgroups: &[256],
-            tile: |_| [16, 128, 1],
-            requires: Requires::CooperativeMatrix(16),
-            suits: Suits::Hardware,
-            only: Some(("HALF", 1)),
-            trusted: true,
-        },
-        Variant {
-            name: "coop8",
-            stem: "conv2d_coop8",
-            wgsl: crate::wgsl!(
-                "lib/cooperative",
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/cooperative_tile",
-                "lib/conv2d",
-                "lib/epilogue",
-                "lib/conv2d_tile",
-                "lib/conv2d_coop",
-                "conv2d_coop8"
-            ),
-            workgroups: &[128],
-            tile: |_| [16, 64, 1],
-            requires: Requires::CooperativeMatrix(8),
-            suits: Suits::Hardware,
-            only: Some(("HALF", 1)),
-            trusted: true,
-        },
-        Variant {
-            name: "tile",
-            stem: "conv2d_tile",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d",
-                "lib/epilogue",
-                "lib/conv2d_tile",
-                "conv2d_tile"
-            ),
-            workgroups: &[256, 128],
-            tile: |workgroup| [16, workgroup / 2, 1],
-            requires: Requires::Nothing,
-            suits: Suits::Hardware,
-            only: None,
-            trusted: true,
-        },
-        Variant {
-            name: "subgroup8",
-            stem: "conv2d_subgroup8",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d",
-                "lib/epilogue",
-                "conv2d_subgroup8"
-            ),
-            workgroups: &[8],
-            tile: |_| [8, 32, 1],
-            requires: Requires::Subgroup(8),
-            suits: Suits::Software,
-            only: None,
-            trusted: true,
-        },
-        Variant {
-            name: "plain",
-            stem: "conv2d",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d",
-                "lib/epilogue",
-                "conv2d"
-            ),
-            workgroups: WORKGROUPS,
-            tile: |workgroup| [1, 8 * workgroup, 1],
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
-            trusted: true,
-        },
-    ],
+    variants: &variants::ALL,
 };
 
 /// One use of the gather: which pixels meet which.
@@ -296,86 +198,6 @@ impl Conv2d {
     }
 }
 
-/// Window and shapes of a gather, its images and copies as size classes.
-pub(crate) fn class_name(conv: Conv2d) -> String {
-    let Window { kernel: [r, s], stride, padding } = conv.window;
-    let kind = if conv.transposed { "transposed " } else { "" };
-    // The one row of a product of matrices is as long as the batch is large.
-    let product = conv.x.h == 1 && conv.y.h == 1;
-    let columns = |w: u32| if product { bucket(w) } else { w };
-    let image = |s: Nhwc| format!("{}x{}x{}", s.h, columns(s.w), s.c);
-    let mut name = format!(
-        "{kind}{r}x{s}s{stride}p{padding} {}>{} n{}",
-        image(conv.x),
-        image(conv.y),
-        bucket(conv.x.n)
-    );
-    if conv.copies > 1 {
-        name += &format!(" copies{}", bucket(conv.copies));
-    }
-    if conv.operands == Operands::F16 {
-        name += " f16";
-    }
-    name
-}
-
-impl Conv2d {
-    /// Bytes of x, w and y of all copies.
-    pub(crate) fn operand_bytes(self) -> u64 {
-        let one = self.x.bytes() + self.weights().bytes() + self.y.bytes();
-        one * u64::from(self.copies)
-    }
-
-    /// Half of the images, or of the copies of one image.
-    pub(crate) fn half(self) -> Option<Self> {
-        let Self { x, y, copies, .. } = self;
-        match (x.n, copies) {
-            (2.., _) => {
-                let n = x.n.div_ceil(2);
-                Some(Self { x: Nhwc { n, ..x }, y: Nhwc { n, ..y }, ..self })
-            }
-            (_, 2..) => Some(Self { copies: copies.div_ceil(2), ..self }),
-            _ => None,
-        }
-    }
-}
-
-/// A gather with its fusion, to be planned smaller.
-#[derive(Debug)]
-struct Fused(Conv2d, Fusion);
-
-impl Less for Fused {
-    fn half(&self) -> Option<Result<Plan>> {
-        self.0.half().map(|conv| plan(conv, self.1))
-    }
-}
-
-/// The class of a gather with its fusion.
-fn class(conv: Conv2d, fusion: Fusion) -> Class {
-    let mut name = class_name(conv);
-    for (on, word) in [
-        (conv.shared_input, "shared"),
-        (conv.sum_copies, "sum"),
-        (fusion.scale.is_some(), "scale"),
-        (fusion.shift.is_some(), "shift"),
-        (fusion.residual, "residual"),
-        (fusion.relu, "relu"),
-        (fusion.mask_out, "mask_out"),
-        (fusion.mask_in, "mask_in"),
-    ] {
-        if on {
-            name.push(' ');
-            name += word;
-        }
-    }
-    Class {
-        name,
-        words: &["mask_in", "mask_out"],
-        eps: conv.operands.eps(),
-        less: Arc::new(Fused(conv, fusion)),
-    }
-}
-
 /// Bytes of the ReLU mask of `copies` outputs of shape `y`: four bits per group of four channels,
 /// eight pixels to a word.
 #[must_use]
@@ -448,4 +270,30 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         plan = plan.preferring("plain");
     }
     Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_come_in_the_order_that_suits_the_adapter() {
+        let names = |software| KERNEL.ordered(software).iter().map(|v| v.name).collect::<Vec<_>>();
+        assert_eq!(names(false), ["coop16", "coop8", "tile", "plain", "subgroup8"]);
+        assert_eq!(names(true), ["subgroup8", "plain", "coop16", "coop8", "tile"]);
+    }
+
+    #[test]
+    fn cooperative_matrices_serve_rounded_operands_alone() {
+        let conv = Conv2d::forward(Nhwc::new(1, 4, 4, 8), 8, Window::square(3, 1, 1)).unwrap();
+        let none = Fusion::default();
+        let [f32, f16] = [Operands::F32, Operands::F16]
+            .map(|operands| plan(Conv2d { operands, ..conv }, none).unwrap());
+        for variant in KERNEL.variants {
+            assert!(variant.serves(&f16), "{}", variant.name);
+            assert_eq!(variant.serves(&f32), !variant.name.starts_with("coop"));
+        }
+        let class = |plan: &Plan| plan.class.as_ref().map(|class| class.name.clone()).unwrap();
+        assert_ne!(class(&f32), class(&f16), "one is not measured for the other");
+    }
 }
