@@ -10,6 +10,7 @@
 mod bench;
 mod cli;
 mod conformance;
+mod cooperative;
 mod data;
 mod evaluator;
 mod fault_files;

@@ -81,11 +81,15 @@ fn load_dy(pixel: u32, k4: u32) -> vec4<f32> {
     return operand(read_dy(pixel, k4));
 }
 
-fn store(chunk: u32, m: u32, k4: u32, rows: mat4x4<f32>) {
+// Row j of a row group.
+fn store_row(chunk: u32, m: u32, j: u32, k4: u32, v: vec4<f32>) {
     let k4s = (params.k + 3u) / 4u;
-    let at = (chunk * row_groups() + m) * 4u * k4s + k4;
-    partial[at] = mask_lanes(rows[0], k4, params.k);
-    partial[at + k4s] = mask_lanes(rows[1], k4, params.k);
-    partial[at + 2u * k4s] = mask_lanes(rows[2], k4, params.k);
-    partial[at + 3u * k4s] = mask_lanes(rows[3], k4, params.k);
+    partial[((chunk * row_groups() + m) * 4u + j) * k4s + k4] = mask_lanes(v, k4, params.k);
+}
+
+fn store(chunk: u32, m: u32, k4: u32, rows: mat4x4<f32>) {
+    store_row(chunk, m, 0u, k4, rows[0]);
+    store_row(chunk, m, 1u, k4, rows[1]);
+    store_row(chunk, m, 2u, k4, rows[2]);
+    store_row(chunk, m, 3u, k4, rows[3]);
 }

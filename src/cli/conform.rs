@@ -114,7 +114,12 @@ fn print(json: bool, rows: &[Row]) -> Result<()> {
     }
     let mut table = Table::new(["kernel", "variant", "adapter", "ok", "wrong", ""]);
     for r in rows {
-        let note = r.wrong.first().or(r.unsupported.as_ref()).cloned().unwrap_or_default();
+        let lacks = |why: &String| match r.ok {
+            0 => format!("not run: needs {why}"),
+            _ => format!("in part: needs {why}"),
+        };
+        let note = r.wrong.first().cloned().or(r.unsupported.as_ref().map(lacks));
+        let note = note.unwrap_or_default();
         table.row([
             r.kernel.to_owned(),
             r.variant.to_owned(),

@@ -64,6 +64,50 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &[
         Variant {
+            name: "coop16",
+            stem: "conv2d_coop16",
+            wgsl: crate::wgsl!(
+                "lib/cooperative",
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/cooperative_tile",
+                "lib/conv2d",
+                "lib/epilogue",
+                "lib/conv2d_tile",
+                "lib/conv2d_coop",
+                "conv2d_coop16"
+            ),
+            workgroups: &[256],
+            tile: |_| [16, 128, 1],
+            requires: Requires::CooperativeMatrix(16),
+            suits: Suits::Hardware,
+            only: Some(("HALF", 1)),
+            trusted: true,
+        },
+        Variant {
+            name: "coop8",
+            stem: "conv2d_coop8",
+            wgsl: crate::wgsl!(
+                "lib/cooperative",
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/cooperative_tile",
+                "lib/conv2d",
+                "lib/epilogue",
+                "lib/conv2d_tile",
+                "lib/conv2d_coop",
+                "conv2d_coop8"
+            ),
+            workgroups: &[128],
+            tile: |_| [16, 64, 1],
+            requires: Requires::CooperativeMatrix(8),
+            suits: Suits::Hardware,
+            only: Some(("HALF", 1)),
+            trusted: true,
+        },
+        Variant {
             name: "tile",
             stem: "conv2d_tile",
             wgsl: crate::wgsl!(
