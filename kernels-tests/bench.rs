@@ -3,8 +3,15 @@ use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
     gpu::{AdapterChoice, Gpu},
     models,
+    report::bench_json,
 };
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    env,
+    io::{self, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 fn gpu() -> Gpu {
     Gpu::open(&AdapterChoice::default()).unwrap()
@@ -38,7 +45,7 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
         assert!(run <= step.conv_flops && 36 * run >= 16 * step.conv_flops, "{}", step.name);
         let trains = u64::from(step.name != "base/resnet20");
         assert_eq!(gradients, trains * 2 * u64::from(batch) * generator.macs(), "{}", step.name);
-        let sum = |value: fn(&nf_gpu::report::bench_json::KernelShare) -> f64| -> f64 {
+        let sum = |value: fn(&bench_json::KernelShare) -> f64| -> f64 {
             step.kernels.iter().map(value).sum()
         };
         assert!(
@@ -81,4 +88,34 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     }
     assert!(sums.iter().any(|s| s.name == "resnet18 weight gradient"), "{sums:?}");
     assert!(sums.iter().all(|s| s.share.is_some_and(|share| share > 0.0)), "{sums:?}");
+}
+
+/// `python/time_torch.py` computes one gradient in both of its ways. Skipped where there is no PyTorch;
+/// `NF_PYTHON` names a Python.
+#[test]
+fn both_ways_of_the_pytorch_timings_give_one_gradient() {
+    let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
+    let mut probe = Command::new(&python);
+    probe.args(["-c", "import numpy, safetensors, torch"]).stderr(Stdio::null());
+    if !probe.status().is_ok_and(|status| status.success()) {
+        let why = "skipped: no PyTorch; NF_PYTHON names a Python that has it\n";
+        io::stderr().write_all(why.as_bytes()).unwrap();
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/time_torch.py");
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &str| {
+        let mut command = Command::new(&python);
+        command.arg(&script).args(arguments.split(' ')).current_dir(folder.path());
+        let done = command.env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let size = "--generator ConvS --base resnet20 --batch 2 --device cpu";
+    let printed = run(&format!("{size} --check"));
+    assert!(printed.contains("relative_difference"), "{printed}");
+    // Its reports are of our format.
+    run(&format!("{size} --ways ours --seconds 0 --samples 2 --out ."));
+    let report = bench_json::load(folder.path().join("torch-ours-f32.json")).unwrap();
+    assert_eq!((report.steps[0].name.as_str(), report.steps[0].batch), ("eopm/ConvS/resnet20", 2));
 }

@@ -22,6 +22,7 @@ macro_rules! for_each_kernel {
             bench_copy,
             bench_fma,
             bench_integer,
+            bench_matrix,
             channel_affine,
             channel_sum,
             concat_channels,

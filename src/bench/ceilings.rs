@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     gpu::Gpu,
     kernel::{Plan, Requires, Variant},
-    ops::{bench_copy, bench_fma, bench_integer},
+    ops::{bench_copy, bench_fma, bench_integer, bench_matrix},
     report::bench_json::{Ceiling, Times},
 };
 
@@ -56,6 +56,18 @@ const KINDS: &[Kind] = &[
     },
     Kind { name: "fma-f32", unit: "GFLOP/s", wants: |v| v.requires != Requires::Half, plan: fma },
     Kind { name: "fma-f16", unit: "GFLOP/s", wants: |v| v.requires == Requires::Half, plan: fma },
+    Kind {
+        name: "cooperative-matrix",
+        unit: "GFLOP/s",
+        wants: |v| matches!(v.requires, Requires::CooperativeMatrix(_)),
+        plan: |gpu, turns| match turns {
+            // A block fills a subgroup.
+            1..=bench_matrix::MOST_TURNS => {
+                Ok(Some(bench_matrix::plan(invocations(gpu) / 32, turns)?))
+            }
+            _ => Ok(None),
+        },
+    },
     Kind {
         name: "integer",
         unit: "Gop/s",
