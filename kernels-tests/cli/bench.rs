@@ -81,8 +81,8 @@ fn mistakes_are_refused_before_anything_is_measured() {
     for (line, code, says) in [
         ("bench --kernel conv3d", 2, &["unknown kernel", "conv2d"][..]),
         ("bench --steps eopm/ConvX", 2, &["unknown step", "eopm/ConvS/resnet20"]),
-        ("bench --roofline a.png", 2, &["--roofline", ".svg"]),
-        ("bench --steps --roofline a.svg", 2, &["no kernels to draw"]),
+        ("bench --kernel add --quick --roofline a.png", 2, &["--roofline", ".svg"]),
+        ("bench --steps base/resnet20 --quick --roofline a.svg", 2, &["no kernels to draw"]),
         ("bench --compare text.json", 1, &["text.json", "not JSON", "nf-gpu bench --out"]),
         ("bench --compare eval.json", 1, &["eval.json", "no bench report", "cases"]),
         ("bench --compare new.json", 1, &["new.json", "version 9", "newer"]),
