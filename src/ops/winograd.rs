@@ -3,6 +3,7 @@
 use super::{
     conv2d::{Conv2d, mask_bytes},
     matmul::Matmul,
+    operands::Operands,
 };
 use crate::{
     error::{Error, Result},
@@ -102,10 +103,11 @@ impl Tiles {
 }
 
 /// Whether a gather has the form: 3x3, stride 1, an even number of output columns, and each copy with
-/// input and output of its own.
+/// input and output of its own, in f32: its products are of other numbers than those that f16 rounds.
 #[must_use]
 pub fn possible(conv: Conv2d) -> bool {
     let Window { kernel, stride, padding } = conv.window;
     let alone = conv.copies == 1 || !conv.shared_input && !conv.sum_copies;
-    kernel == [3, 3] && stride == 1 && padding <= 2 && conv.y.w.is_multiple_of(2) && alone
+    let plain = conv.operands == Operands::F32 && alone;
+    kernel == [3, 3] && stride == 1 && padding <= 2 && conv.y.w.is_multiple_of(2) && plain
 }
