@@ -382,6 +382,7 @@ fn algorithms_are_decided_alike() {
         candidates,
         kernels: &KERNELS,
         agreement: Agreement { exact: true, eps: f32::EPSILON.into(), growth: 4.0 },
+        measured: true,
     };
     let all: &[&str] = &["direct", "wrong", "clever"];
     assert_eq!(gpu().decide(&question(all), algorithm).unwrap(), "direct");

@@ -100,13 +100,19 @@ fn variants_by_name() {
     let run = |flag: &str, out: &str| {
         place.run(&format!("{TRAIN} --steps 1 --out {out} --kernel-variant {flag}"))
     };
-    run("conv2d=plain,conv2d_grad_weight=plain,matmul=plain", "plain").done();
+    let all = "conv2d=plain,conv2d_grad_weight=plain,matmul=plain,convolution=direct";
+    run(all, "plain").done();
     let choices = recorded(&place, "plain");
-    assert!(choices.0.values().all(|choice| choice.starts_with("plain@")), "{choices:?}");
+    let asked = |(question, choice): (&String, &String)| {
+        let algorithm = question.starts_with("convolution ");
+        if algorithm { choice == "direct" } else { choice.starts_with("plain@") }
+    };
+    assert!(choices.0.iter().all(asked), "{choices:?}");
     assert!(!choices.0.is_empty());
     run("conv2d", "a").refused(2, &["--kernel-variant", "has no =", "conv2d="]);
     run("conv2=plain", "a").refused(2, &["unknown kernel", "did you mean conv2d?"]);
     run("conv2d=plan", "a").refused(2, &["unknown variant", "did you mean plain?"]);
+    run("convolution=winograt", "a").refused(2, &["algorithm", "did you mean winograd?"]);
     run("add=tile", "a").refused(2, &["unknown variant \"tile\"", "known: plain"]);
     let adapter = &gpu::list()[0];
     if adapter.subgroup == Some([8, 8]) {
@@ -119,7 +125,8 @@ fn variants_by_name() {
 #[test]
 fn a_resumed_run_keeps_the_variants_it_began_with() {
     let place = Place::new();
-    let other = "--kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain";
+    let other = "--kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain,\
+                 convolution=direct";
     let train = |steps: u32, out: &str| {
         place.run(&format!("{TRAIN} --steps {steps} --out {out} {other} --checkpoint-every 2"))
     };
@@ -128,8 +135,13 @@ fn a_resumed_run_keeps_the_variants_it_began_with() {
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     let table: BTreeMap<String, toml::Value> = toml::from_str(&config).unwrap();
     let state = json(&fs::read_to_string(place.path("run/state.json")).unwrap());
-    assert!(table["kernels"].as_table().unwrap().values().all(|v| v.as_str() == Some("plain@64")));
-    assert!(state["kernels"].as_object().unwrap().values().all(|v| v == "plain@64"));
+    let plain = |question: &String, choice: Option<&str>| {
+        choice == Some(if question.starts_with("convolution ") { "direct" } else { "plain@64" })
+    };
+    let kernels = table["kernels"].as_table().unwrap();
+    assert!(kernels.iter().all(|(question, v)| plain(question, v.as_str())), "{kernels:?}");
+    let kernels = state["kernels"].as_object().unwrap();
+    assert!(kernels.iter().all(|(question, v)| plain(question, v.as_str())), "{kernels:?}");
 
     // More steps, without the flag: still plain.
     let longer = config.replace("steps = 4", "steps = 6");

@@ -53,6 +53,9 @@ pub struct Question<'a> {
     pub kernels: &'a [&'static KernelDesc],
     /// How near to the first the others must come.
     pub agreement: Agreement,
+    /// Whether measurements may decide, where they are on; else the first, unless the user or the run
+    /// says otherwise.
+    pub measured: bool,
 }
 
 /// Recorded choices hold while this lives.
@@ -239,7 +242,7 @@ impl Gpu {
         question: &Question<'_>,
         job: impl Fn(&'static str, TrialSize) -> Result<Job>,
     ) -> Result<&'static str> {
-        let Question { subject, class, candidates, kernels, agreement } = *question;
+        let Question { subject, class, candidates, kernels, agreement, measured } = *question;
         let text = format!("{subject} {class}");
         let named = |name: &str| candidates.iter().copied().find(|&c| c == name);
         let preferred = self.chooser.preferred.get(subject).and_then(|name| named(name));
@@ -263,7 +266,9 @@ impl Gpu {
                 }
                 (Some(name), _) => name,
             };
-        } else if let Some(tuner) = self.tuner_for(subject, &text).filter(|_| used.is_none()) {
+        } else if let Some(tuner) =
+            self.tuner_for(subject, &text).filter(|_| measured && used.is_none())
+        {
             let job = &job;
             let contestant = |&name: &&'static str| Contestant {
                 name: name.to_owned(),
