@@ -118,7 +118,8 @@ fn frame(cases: &[&Case], copy: f64, flat: &[&Ceiling], top: f64) -> Frame {
     let begin = low(&xs).min(ridge);
     let floor = low(&ys).max(copy * begin / TOO_SHORT);
     let y = Scale::Log { low: floor / 1.8, high: high(&ys).max(most) * 1.8 };
-    Frame { top, left: 70.0, ..Frame::inside(SIZE, x, y) }
+    // Beside the right edge stand the names of the ceilings.
+    Frame { top, left: 70.0, right: SIZE.0 - 150.0, ..Frame::inside(SIZE, x, y) }
 }
 
 /// The slope that memory allows up to the highest flat part, and the flat parts.
@@ -136,18 +137,20 @@ fn roofs(h: &mut Html, frame: &Frame, copy: f64, flat: &[&Ceiling]) {
     }
     let mut flat = flat.to_vec();
     flat.sort_by(|a, b| b.rate.total_cmp(&a.rate));
-    let mut above = f64::NEG_INFINITY;
+    let mut lowest = f64::NEG_INFINITY;
     for ceiling in flat {
         let from = (ceiling.rate / copy).clamp(low, high);
         let y = frame.y(ceiling.rate);
         let ends = [(from, ceiling.rate), (high, ceiling.rate)];
         let style = if ceiling.rate < most { Style::NEUTRAL.light() } else { Style::NEUTRAL };
         line(h, style, "", &frame.places(&ends));
-        // Where two are close, the lower one's name stands below its line.
-        let base = if y - above < 20.0 { y + 15.0 } else { y - 7.0 };
-        above = base.max(y);
-        let label = format!("{} {} {}", ceiling.name, rate(ceiling.rate), ceiling.unit);
-        text(h, (frame.right - 4.0, base), Anchor::End, "under halo", label);
+        // Two lines beside the end of the line, below those of the one above it.
+        let base = (y - 3.0).max(lowest + 17.0);
+        lowest = base + 15.0;
+        let x = frame.right + 8.0;
+        text(h, (x, base), Anchor::Start, "under", &ceiling.name);
+        let value = format!("{} {}", rate(ceiling.rate), ceiling.unit);
+        text(h, (x, lowest), Anchor::Start, "under", value);
     }
 }
 
@@ -229,7 +232,9 @@ mod tests {
         let path = folder.path().join("roof.svg");
         save(&path, &report).unwrap();
         let svg = std::fs::read_to_string(&path).unwrap();
-        for text in ["copy 9.00 GB/s", "fma-f32 170 GFLOP/s", ">add<", "47.0 GFLOP/s", "hollow"] {
+        for text in
+            ["copy 9.00 GB/s", ">fma-f32<", "170 GFLOP/s", ">add<", "47.0 GFLOP/s", "hollow"]
+        {
             assert!(svg.contains(text), "no {text} in {svg}");
         }
         assert!(!svg.contains("never ran") && !svg.contains("NaN") && !svg.contains("inf"));
