@@ -12,7 +12,10 @@ use crate::{
     fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
-    ops::fault_dequantize::{self, Order, Transposed},
+    ops::{
+        fault_dequantize::{self, Order, Transposed},
+        operands::Operands,
+    },
     shape::Rsck,
 };
 
@@ -25,6 +28,7 @@ pub struct FrozenNet {
     scales: Buffer,
     bits: u32,
     copies: u32,
+    operands: Operands,
     layers: Vec<Vec<StoredSlice>>,
     folded: Buffer,
     folded_len: u32,
@@ -119,6 +123,7 @@ impl FrozenNet {
             scales: Buffer::with(gpu, "scales", &scales)?,
             bits,
             copies,
+            operands: Operands::F32,
             layers,
             folded: Buffer::with(gpu, "folded batch norm", &values)?,
             folded_len: values.len() as u32,
@@ -126,6 +131,18 @@ impl FrozenNet {
             shift,
             image,
         })
+    }
+
+    /// The same, computing with operands of products in another precision than f32.
+    #[must_use]
+    pub fn with_operands(self, operands: Operands) -> Self {
+        Self { operands, ..self }
+    }
+
+    /// Precision in which inputs, weights and gradients enter products.
+    #[must_use]
+    pub fn operands(&self) -> Operands {
+        self.operands
     }
 
     /// Sets of weights.
@@ -209,6 +226,7 @@ impl FrozenNet {
         };
         let state = TrainingState::default();
         Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state)
+            .with_operands(self.operands)
     }
 
     /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
