@@ -13,7 +13,13 @@
 // row (i / 64), word i mod 4 (the reference code's rows of 16 bytes), or the words lie one behind
 // another. Only stored bits of the chosen positions flip.
 //
-// Grid:    per copy one invocation for each stored word, then one for each padding element.
+// An invocation takes up to EACH words that follow each other in a stored row (all weights of one
+// output channel; the whole layer where rows do not end with a word), and its neighbours take the
+// same ones of the next rows: they write neighbouring elements of w, and the row's own neighbours
+// follow soon in wt. One after the other in stored order, every 4 bytes would touch a line of their
+// own.
+//
+// Grid:    per copy one invocation for each EACH words of a row, then one for each padding element.
 // Twin:    src/reference/fault_dequantize.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 3 (random bit errors in quantised weights).
 
@@ -23,8 +29,8 @@ struct FaultDequantizeParams {
     k: u32,            // channels out
     inner: u32,        // stored [outer, inner, R, S]: C, or K where `c_outer`
     c_outer: u32,      // 0: [K, C, R, S]; 1: [C, K, R, S]
-    copies: u32,
-    clean_copies: u32, // the first so many copies get no faults
+    copies: u32,       // in the dispatch
+    first_copy: u32,   // which they are
     layer: u32,        // among all faultable layers
     layers: u32,
     bits: u32,         // per weight, 2 to 8
@@ -38,6 +44,8 @@ struct FaultDequantizeParams {
     lot_cut: u32,      // a cell follows the lot with probability lot_cut / 2^32
     fold: u32,         // offset in `affine` of the scale of output channel 0
     first_word: u32,   // index in the layer of the first word here
+    rows: u32,         // of whole words, all alike
+    row_words: u32,    // 1 row: all words
     map_words: u32,    // words of a map of cells
     map_stride: u32,   // words from a copy's map to the next; 0: all copies have one
     map_first: u32,    // word of the map where the layer begins
@@ -66,8 +74,11 @@ override LOTS: u32 = 0u; // 1: some cells follow the lot
 
 const STUCK_AT = 1u;
 const ASYMMETRIC = 2u;
+const EACH = 8u;
+// Rows that neighbours take together: few enough that their lines stay in a cache.
+const TOGETHER = 64u;
 
-// Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 WG_SIZE each.
+// Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 EACH WG_SIZE each.
 var<workgroup> pairs: array<atomic<u32>, 4>;
 
 // Writes one weight, or a padding zero, into both layouts.
@@ -136,11 +147,8 @@ fn stuck(copy: u32, word: u32, of_lot: u32) -> u32 {
 }
 
 // The flipped ones among the stored bits of a word.
-fn flipped(copy: u32, item: u32, stored: u32, weights: u32) -> u32 {
-    if copy < params.clean_copies {
-        return 0u;
-    }
-    let word = params.first_word + item;
+fn flipped(copy: u32, index: u32, stored: u32, weights: u32) -> u32 {
+    let word = params.first_word + index;
     var mask = 0u;
     if MAPPED != 0u {
         let at = copy * params.map_stride + map_index(word);
@@ -161,27 +169,57 @@ fn flipped(copy: u32, item: u32, stored: u32, weights: u32) -> u32 {
     return mask & params.cells & (0xffffffffu >> (32u - 8u * weights));
 }
 
-// Writes the weights of a word.
-fn unpack(copy: u32, word: u32, stored: u32, weights: u32) {
+// Words of the layer, and where they are in it.
+struct Piece {
+    first: u32,
+    words: u32,
+}
+
+// The words of invocation `item`: blocks of TOGETHER rows, in each piece by piece, in each row by row.
+fn piece(item: u32, pieces: u32) -> Piece {
+    let block = item / (TOGETHER * pieces);
+    let rows = min(TOGETHER, params.rows - block * TOGETHER);
+    let rest = item - block * TOGETHER * pieces;
+    let from_row = rest / rows * EACH;
+    let row = block * TOGETHER + rest % rows;
+    return Piece(row * params.row_words + from_row, min(EACH, params.row_words - from_row));
+}
+
+// Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the even
+// nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
+fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     let unused = 32u - params.bits;
     let scale = scales[params.scale];
-    var tap = 4u * word % params.taps;
-    var inner = 4u * word / params.taps % params.inner;
-    var outer = 4u * word / params.taps / params.inner;
-    for (var j = 0u; j < weights; j++) {
-        let q = bitcast<i32>((stored >> (8u * j)) << unused) >> unused;
-        let c = select(inner, outer, params.c_outer != 0u);
-        put(copy, tap, c, inner + outer - c, f32(q) * scale);
-        tap += 1u;
-        if tap == params.taps {
-            tap = 0u;
-            inner += 1u;
+    let at = piece(item, pieces);
+    var tap = 4u * at.first % params.taps;
+    var inner = 4u * at.first / params.taps % params.inner;
+    var outer = 4u * at.first / params.taps / params.inner;
+    var counts = vec4<u32>();
+    for (var i = 0u; i < at.words; i++) {
+        let index = at.first + i;
+        let weights = min(len - 4u * index, 4u);
+        var stored = packed[index];
+        if FAULTS != 0u {
+            let mask = flipped(copy, index, stored, weights);
+            stored ^= mask;
+            counts += (vec4<u32>(mask) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(0x11111111u);
         }
-        if inner == params.inner {
-            inner = 0u;
-            outer += 1u;
+        for (var j = 0u; j < weights; j++) {
+            let q = bitcast<i32>((stored >> (8u * j)) << unused) >> unused;
+            let c = select(inner, outer, params.c_outer != 0u);
+            put(copy, tap, c, inner + outer - c, f32(q) * scale);
+            tap += 1u;
+            if tap == params.taps {
+                tap = 0u;
+                inner += 1u;
+            }
+            if inner == params.inner {
+                inner = 0u;
+                outer += 1u;
+            }
         }
     }
+    return counts;
 }
 
 @compute @workgroup_size(WG_SIZE)
@@ -191,13 +229,14 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let len = params.taps * params.c * params.k;
-    let words = (len + 3u) / 4u;
+    let pieces = (params.row_words + EACH - 1u) / EACH; // of a row
+    let unpacking = params.rows * pieces;
     let padding = padded(params.c) * padded(params.k) - params.c * params.k; // per tap
-    let items = words + params.taps * padding;
+    let items = unpacking + params.taps * padding;
     // A workgroup stays within one copy.
     let across = (items + WG_SIZE - 1u) / WG_SIZE;
-    let copy = group_index(group, groups) / across;
-    if copy >= params.copies {
+    let copy = params.first_copy + group_index(group, groups) / across;
+    if copy >= params.first_copy + params.copies {
         return;
     }
     let item = group_index(group, groups) % across * WG_SIZE + lane;
@@ -207,23 +246,18 @@ fn main(
         }
         workgroupBarrier();
     }
-    if item < words {
-        let weights = min(len - 4u * item, 4u);
-        var stored = packed[item];
-        if FAULTS != 0u {
-            let mask = flipped(copy, item, stored, weights);
-            stored ^= mask;
-            for (var bit = 0u; bit < 4u && mask != 0u; bit++) {
-                let pair = countOneBits(mask & (0x01010101u << bit))
-                    + (countOneBits(mask & (0x10101010u << bit)) << 16u);
-                if pair != 0u {
-                    atomicAdd(&pairs[bit], pair);
-                }
+    if item < unpacking {
+        let counts = unpack(copy, item, pieces, len);
+        for (var bit = 0u; bit < 4u && FAULTS != 0u; bit++) {
+            // The sum of the four bytes is in the topmost byte of the product.
+            let low = ((counts[bit] & 0x0f0f0f0fu) * 0x01010101u) >> 24u;
+            let high = (((counts[bit] >> 4u) & 0x0f0f0f0fu) * 0x01010101u) >> 24u;
+            if (low | high) != 0u {
+                atomicAdd(&pairs[bit], low | (high << 16u));
             }
         }
-        unpack(copy, item, stored, weights);
     } else if item < items {
-        put_padding(copy, item - words, padding);
+        put_padding(copy, item - unpacking, padding);
     }
     if FAULTS != 0u {
         workgroupBarrier();

@@ -219,7 +219,10 @@ impl EopmStep {
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         let groups = self.tape.cut.groups;
         let mut times = self.injectors[0].profile(gpu)?;
-        if groups > 1 {
+        if groups == 1 {
+            // What no map changes stays from step to step.
+            times.retain(|time| time.section > 0);
+        } else {
             let others = self.injectors[1].profile(gpu)?;
             times.extend((1..groups).flat_map(|_| others.iter().cloned()));
         }

@@ -18,6 +18,13 @@ use crate::{
     },
     shape::Rsck,
 };
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// Quantised weights and folded vectors of a network on a device, and `copies` dequantised sets.
 #[derive(Debug)]
@@ -35,6 +42,9 @@ pub struct FrozenNet {
     scale: Vec<Option<u32>>,
     shift: Vec<Option<u32>>,
     image: Option<u32>,
+    /// How many injectors there have been, and which of them ran last (from 1).
+    injectors: AtomicU64,
+    last_injector: Arc<AtomicU64>,
 }
 
 /// Some output channels of a layer, in buffers that the adapter can bind.
@@ -130,6 +140,8 @@ impl FrozenNet {
             scale,
             shift,
             image,
+            injectors: AtomicU64::new(0),
+            last_injector: Arc::default(),
         })
     }
 
@@ -232,64 +244,44 @@ impl FrozenNet {
     /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
     ///
     /// # Errors
-    /// Faults in no layer or bit of this network, or at no rate; no memory is left.
+    /// Faults in no layer or bit of this network, or at no rate; more clean copies than there are; no
+    /// memory is left.
     pub fn injector(
         &self,
         gpu: &Gpu,
         clean_copies: u32,
         faults: Option<&Faults>,
     ) -> Result<Injector> {
+        if clean_copies > self.copies {
+            let copies = self.copies;
+            return Err(Error::Shape(format!("{clean_copies} clean copies of {copies} copies")));
+        }
         let chosen = match faults {
             Some(faults) => faults.layers.of(self.graph.layer_names())?,
             None => vec![false; self.layers.len()],
         };
         let mut tape = Tape::new();
         let count = self.graph.layers.len() as u32;
-        let scales = tape.import("scales", &self.scales);
-        let folded = tape.import("folded batch norm", &self.folded);
-        let seeds = tape.kept("seeds", u64::from(self.copies) * 8);
-        let flips = tape.kept("flips", u64::from(self.copies * count) * 32);
-        let mapped = faults.filter(|f| f.model == FaultModel::Reference || f.profile.is_some());
+        let shared = Shared {
+            scales: tape.import("scales", &self.scales),
+            folded: tape.import("folded batch norm", &self.folded),
+            seeds: tape.kept("seeds", u64::from(self.copies) * 8),
+            flips: tape.kept("flips", u64::from(self.copies * count) * 32),
+        };
+        // What no map changes, then what each map does.
+        for (layer, &faulty) in chosen.iter().enumerate() {
+            let copies = if faulty { clean_copies } else { self.copies };
+            self.dequantize(&mut tape, layer, 0..copies, None, &shared, &mut None)?;
+        }
+        tape.section();
+        tape.clear(shared.flips);
         let mut map = None;
-        tape.clear(flips);
-        let layers = self.graph.layers.iter().zip(&self.layers).zip(self.graph.places());
-        for (i, ((layer, slices), place)) in (0..).zip(layers) {
-            let faults = faults.filter(|_| chosen[i as usize]);
-            for slice in slices {
-                let stored = fault_dequantize::Layer {
-                    shape: Rsck { k: slice.k, ..layer.shape },
-                    order: layer.order,
-                    place,
-                    bits: self.bits,
-                    fold: self.scale[i as usize].map(|o| (o + slice.first, self.folded_len)),
-                    first_word: first_word(layer, slice.first),
-                    transposed: match &slice.wt {
-                        None => Transposed::Absent,
-                        Some(_) if self.graph.is_linear(i as usize) => Transposed::Flat,
-                        Some(_) => Transposed::PerTap,
-                    },
-                };
-                let (copies, clean) = (self.copies, clean_copies);
-                let plan = fault_dequantize::plan(stored, copies, clean, faults, i, count, count)?;
-                let packed = tape.import("stored weights", &slice.packed);
-                let w = tape.import("w", &slice.w);
-                let needs = plan.bytes[MAP];
-                let map = match map {
-                    Some(map) if mapped.is_some() && faults.is_some() => map,
-                    _ if mapped.is_some() && faults.is_some() => {
-                        *map.insert(tape.kept("map of cells", needs))
-                    }
-                    _ => tape.transient("no map", needs),
-                };
-                let wt = match &slice.wt {
-                    Some(wt) => tape.import("wt", wt),
-                    None => tape.transient("no wt", 16),
-                };
-                tape.push(plan, &[packed, scales, seeds, folded, w, wt, flips, map])?;
-            }
+        for layer in (0..chosen.len()).filter(|&layer| chosen[layer]) {
+            let copies = clean_copies..self.copies;
+            self.dequantize(&mut tape, layer, copies, faults, &shared, &mut map)?;
         }
         let program = Program::build(gpu, &tape)?;
-        let maps = match (map, mapped) {
+        let maps = match (map, faults) {
             (Some(buffer), Some(Faults { profile: Some(map), .. })) => {
                 write_map(gpu, &program, buffer, &map.cells, 0);
                 None
@@ -299,8 +291,70 @@ impl FrozenNet {
             }
             _ => None,
         };
-        Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count })
+        let Shared { seeds, flips, .. } = shared;
+        let id = self.injectors.fetch_add(1, Ordering::Relaxed) + 1;
+        let last = Arc::clone(&self.last_injector);
+        Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count, id, last })
     }
+
+    /// Appends what fills some copies of a layer. `map` is the faults' map of cells, if they have one.
+    fn dequantize(
+        &self,
+        tape: &mut Tape,
+        layer: usize,
+        copies: Range<u32>,
+        faults: Option<&Faults>,
+        shared: &Shared,
+        map: &mut Option<BufferId>,
+    ) -> Result<()> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let (of, place) = (&self.graph.layers[layer], self.graph.places()[layer]);
+        let mapped =
+            faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
+        let count = self.graph.layers.len() as u32;
+        for slice in &self.layers[layer] {
+            let stored = fault_dequantize::Layer {
+                shape: Rsck { k: slice.k, ..of.shape },
+                order: of.order,
+                place,
+                bits: self.bits,
+                fold: self.scale[layer].map(|o| (o + slice.first, self.folded_len)),
+                first_word: first_word(of, slice.first),
+                transposed: match &slice.wt {
+                    None => Transposed::Absent,
+                    Some(_) if self.graph.is_linear(layer) => Transposed::Flat,
+                    Some(_) => Transposed::PerTap,
+                },
+            };
+            let (copies, index) = (copies.clone(), layer as u32);
+            let plan = fault_dequantize::plan(stored, copies, faults, index, count, count)?;
+            let packed = tape.import("stored weights", &slice.packed);
+            let w = tape.import("w", &slice.w);
+            let wt = match &slice.wt {
+                Some(wt) => tape.import("wt", wt),
+                None => tape.transient("no wt", 16),
+            };
+            let needs = plan.bytes[MAP];
+            let map = match map {
+                Some(map) => *map,
+                None if mapped => *map.insert(tape.kept("map of cells", needs)),
+                None => tape.transient("no map", needs),
+            };
+            let &Shared { scales, folded, seeds, flips } = shared;
+            tape.push(plan, &[packed, scales, seeds, folded, w, wt, flips, map])?;
+        }
+        Ok(())
+    }
+}
+
+/// Buffers of an injector's program that all layers share.
+struct Shared {
+    scales: BufferId,
+    folded: BufferId,
+    seeds: BufferId,
+    flips: BufferId,
 }
 
 /// Which binding of the kernel has the map of cells.
@@ -347,6 +401,9 @@ pub struct Injector {
     maps: Option<Maps>,
     copies: u32,
     layers: u32,
+    id: u64,
+    /// Whose clean copies the network holds: the injector that ran last.
+    last: Arc<AtomicU64>,
 }
 
 /// Where maps of cells go that the host draws.
@@ -376,10 +433,18 @@ impl Injector {
                 }
             }
         }
-        self.program.run(gpu)
+        // Clean copies and layers stay as they are from run to run, unless another injector of the
+        // network wrote over them.
+        if self.last.load(Ordering::Relaxed) != self.id {
+            self.last.store(0, Ordering::Relaxed);
+            self.program.run_section(gpu, 0)?;
+            self.last.store(self.id, Ordering::Relaxed);
+        }
+        self.program.run_section(gpu, 1)
     }
 
-    /// Times of its dispatches, each run alone, with the maps of the last run.
+    /// Times of its dispatches, each run alone, with the maps of the last run: section 0 is what runs
+    /// only if another injector of the network ran in between.
     ///
     /// # Errors
     /// The device failed.

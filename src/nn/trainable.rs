@@ -132,7 +132,7 @@ impl TrainableNet {
                     Transposed::PerTap
                 },
             };
-            let plan = fault_dequantize::plan(stored, 1, 1, None, i, count, count)?;
+            let plan = fault_dequantize::plan(stored, 0..1, None, i, count, count)?;
             let w = tape.transient("w", plan.bytes[4]);
             let wt = tape.transient("wt", plan.bytes[5]);
             tape.push(plan, &[packed, scales, seeds, unused, w, wt, flips, map])?;

@@ -8,6 +8,7 @@ use crate::{
     kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
     shape::Rsck,
 };
+use std::ops::Range;
 
 crate::params! {
     /// Uniform block of `shaders/fault_dequantize.wgsl`.
@@ -24,8 +25,8 @@ crate::params! {
         c_outer: u32,
         /// Copies in the dispatch.
         copies: u32,
-        /// The first so many copies get no faults.
-        clean_copies: u32,
+        /// Which they are: those before are left as they are.
+        first_copy: u32,
         /// Index among all faultable layers.
         layer: u32,
         /// All faultable layers.
@@ -52,6 +53,10 @@ crate::params! {
         fold: u32,
         /// Index in the layer of the first word here.
         first_word: u32,
+        /// Rows of whole words, all alike.
+        rows: u32,
+        /// Words of a row.
+        row_words: u32,
         /// Words of a map of cells.
         map_words: u32,
         /// Words from a copy's map to the next; 0: all copies have one.
@@ -90,6 +95,9 @@ pub static KERNEL: KernelDesc = KernelDesc {
         trusted: false,
     }],
 };
+
+/// Words that an invocation takes, as in the shader.
+const EACH: u32 = 8;
 
 /// Order of a layer's stored weights, as PyTorch has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,17 +139,16 @@ pub struct Layer {
     pub transposed: Transposed,
 }
 
-/// Dequantises `copies` copies of a layer from one set of stored words, all but the first
-/// `clean_copies` with the faults of their seeds; adds to `flips[copy, layer, bit]` the bits that
-/// read differently. Without `faults` no copy gets any, and `seeds` and `flips` are not touched.
+/// Dequantises `copies` (first and end, of the buffers') of a layer from one set of stored words, each
+/// with the faults of its seed; adds to `flips[copy, layer, bit]` the bits that read differently.
+/// Without `faults` none has any, and `seeds` and `flips` are not touched.
 ///
 /// # Errors
-/// An empty layer, or one whose copies pass 32-bit indices; more clean copies than copies; no such
-/// scale or layer; not 2 to 8 bits; a rate that is not one.
+/// An empty layer, or one whose copies pass 32-bit indices; no copies; no such scale or layer; not 2
+/// to 8 bits; a rate that is not one.
 pub fn plan(
     layer: Layer,
-    copies: u32,
-    clean_copies: u32,
+    copies: Range<u32>,
     faults: Option<&Faults>,
     scale_index: u32,
     scales_len: u32,
@@ -159,19 +166,23 @@ pub fn plan(
     if index >= layers {
         return Err(Error::Shape(format!("layer {index} is not one of {layers} layers")));
     }
-    if copies == 0 || clean_copies > copies {
-        return Err(Error::Shape(format!("{clean_copies} clean copies of {copies} copies")));
+    if copies.is_empty() {
+        return Err(Error::Shape(format!("copies {} to {} are none", copies.start, copies.end)));
     }
-    let elements = elements(shape, copies)?;
+    let elements = elements(shape, copies.end)?;
     let words = shape.len().div_ceil(4);
+    let outer = if order == Order::OutIn { shape.k } else { shape.c };
+    // Rows that end with a word; else all is one.
+    let whole = (shape.len() / outer).is_multiple_of(4);
+    let (rows, row_words) = if whole { (outer, words / outer) } else { (1, words) };
     let params = FaultDequantizeParams {
         taps: shape.r * shape.s,
         c: shape.c,
         k: shape.k,
         inner: if order == Order::OutIn { shape.c } else { shape.k },
         c_outer: u32::from(order == Order::InOut),
-        copies,
-        clean_copies,
+        copies: copies.end - copies.start,
+        first_copy: copies.start,
         layer: index,
         layers,
         bits,
@@ -185,11 +196,13 @@ pub fn plan(
         lot_cut: drawn.lot_cut.unwrap_or(0),
         fold: fold.map_or(0, |(offset, _)| offset),
         first_word,
+        rows,
+        row_words,
         map_words: drawn.map_words,
         map_stride: drawn.map_stride,
         map_first: drawn.map_first,
     };
-    let copies64 = u64::from(copies);
+    let copies64 = u64::from(copies.end);
     let bytes = vec![
         4 * u64::from(words),
         4 * u64::from(scales_len),
@@ -201,9 +214,10 @@ pub fn plan(
         drawn.map_bytes(copies64),
     ];
     let padding = shape.padded_len() - shape.len();
-    let grid = Grid::Tiles([words + padding, copies, 1]);
+    let grid = Grid::Tiles([rows * row_words.div_ceil(EACH) + padding, params.copies, 1]);
     // Three calls of Philox per word, ten rounds of about thirty operations each.
-    let flops = if faults.is_some() { 1000 } else { 50 } * copies64 * u64::from(words);
+    let per_word = if faults.is_some() { 1000 } else { 50 };
+    let flops = per_word * u64::from(params.copies) * u64::from(words);
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(flops);
     let transposed = match transposed {
         Transposed::Absent => 0,
@@ -297,26 +311,25 @@ mod tests {
             first_word: 0,
             transposed: Transposed::PerTap,
         };
-        let ok = |layer, copies, clean| plan(layer, copies, clean, None, 0, 1, 2).map(|p| p.bytes);
-        assert_eq!(ok(layer, 2, 2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128, 16]);
+        let ok = |layer, copies| plan(layer, copies, None, 0, 1, 2).map(|p| p.bytes);
+        assert_eq!(ok(layer, 0..2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128, 16]);
         let absent = Layer { transposed: Transposed::Absent, ..layer };
-        assert_eq!(ok(absent, 2, 2).unwrap()[5], 16);
-        let folded = |fold| ok(Layer { fold: Some(fold), ..layer }, 1, 0);
+        assert_eq!(ok(absent, 0..2).unwrap()[5], 16);
+        let folded = |fold| ok(Layer { fold: Some(fold), ..layer }, 0..1);
         assert_eq!(folded((2, 66)).unwrap()[3], 264);
         assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());
-        assert!(ok(layer, 0, 0).is_err());
-        assert!(ok(layer, 2, 3).is_err());
-        assert!(ok(Layer { place: Place { layer: 2, address: 0 }, ..layer }, 1, 0).is_err());
-        assert!(ok(Layer { bits: 1, ..layer }, 1, 0).is_err());
-        assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 1, 0).is_err());
-        assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 42, 0).is_err());
-        assert!(plan(layer, 1, 0, None, 1, 1, 2).is_err());
+        assert!(ok(layer, 0..0).is_err());
+        assert!(ok(Layer { place: Place { layer: 2, address: 0 }, ..layer }, 0..1).is_err());
+        assert!(ok(Layer { bits: 1, ..layer }, 0..1).is_err());
+        assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 0..1).is_err());
+        assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 0..42).is_err());
+        assert!(plan(layer, 0..1, None, 1, 1, 2).is_err());
         let mut faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
-        assert!(plan(layer, 1, 0, Some(&faults), 0, 1, 2).is_ok());
+        assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_ok());
         let high = Positions::only(7);
         let seven = Layer { bits: 7, ..layer };
-        assert!(plan(seven, 1, 0, Some(&faults.clone().in_bits(high)), 0, 1, 2).is_err());
+        assert!(plan(seven, 0..1, Some(&faults.clone().in_bits(high)), 0, 1, 2).is_err());
         faults.ber = 1.0;
-        assert!(plan(layer, 1, 0, Some(&faults), 0, 1, 2).is_err());
+        assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_err());
     }
 }

@@ -78,7 +78,7 @@ pub fn cases() -> Result<Vec<Case>> {
         (layer(3, 3, 5, 6, OutIn, 2, 7), 4, 0, faults(Flip, 0.0)?),
         (layer(3, 3, 3, 10, OutIn, 2, 8), 2, 0, None),
         (layer(2, 2, 8, 6, InOut, 0, 4), 1, 0, None),
-        (layer(3, 1, 4, 8, OutIn, 1, 8), 2, 2, faults(Flip, 0.5)?),
+        (layer(3, 1, 4, 8, OutIn, 1, 8), 4, 2, faults(Flip, 0.5)?),
         (layer(3, 3, 3, 10, OutIn, 0, 8), 2, 1, faults(Reference, 0.3)?),
         (layer(1, 1, 64, 33, OutIn, 3, 5), 3, 0, faults(Reference, 0.1)?),
         // More than the map's 64 x 8192 words: the rows begin again.
@@ -118,7 +118,7 @@ pub fn cases() -> Result<Vec<Case>> {
     ];
     list.into_iter()
         .chain(more)
-        .map(|(layer, copies, clean, faults)| case(layer, copies, clean, faults.as_ref()))
+        .map(|(layer, copies, first, faults)| case(layer, copies, first, faults.as_ref()))
         .collect()
 }
 
@@ -129,7 +129,8 @@ fn measured(words: u32, mapping: Mapping) -> CellMap {
     CellMap { stuck_at_1: draw(), stuck_at_0: draw(), mapping }
 }
 
-fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<&Faults>) -> Result<Case> {
+/// The copies `first..copies` of a layer; those before are to be left as they are.
+fn case(layer: Layer, copies: u32, first: u32, faults: Option<&Faults>) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
     let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
@@ -149,7 +150,7 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<&Faults>) -
         let [lo, hi] = [random.bits(), if mapped { 0 } else { random.bits() }];
         seeds.push([lo, hi]);
         let mut read = stored.clone();
-        if let Some(faults) = faults.filter(|_| copy >= clean_copies) {
+        if let Some(faults) = faults.filter(|_| copy >= first) {
             let map = faults.map(u64::from(lo) | u64::from(hi) << 32)?;
             let (faulty, flips) = inject_from(&stored, &map, place, first_word);
             if let Some(cells) = map.cells() {
@@ -181,12 +182,19 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<&Faults>) -
         }
         w.extend(copy);
     }
+    // The copies before, and what is to be overwritten.
+    let kept = (first * shape.padded_len()) as usize;
+    let mut old = vec![f32::NAN; w.len()];
+    old[..kept].fill(7.0);
+    w[..kept].fill(7.0);
     // Bindings that are not used have 16 bytes.
     let unused = wt.is_empty();
+    if !unused {
+        wt[..kept].fill(7.0);
+    }
     let plan = ops::fault_dequantize::plan(
         layer,
-        copies,
-        clean_copies,
+        first..copies,
         faults,
         scale_index,
         scales_len,
@@ -199,7 +207,7 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<&Faults>) -
     });
     Ok(Case {
         label: format!(
-            "{shape} {order:?} {transposed:?} bits={bits} copies={copies}-{clean_copies} \
+            "{shape} {order:?} {transposed:?} bits={bits} copies={first}..{copies} \
              word {first_word} {what}"
         ),
         plan,
@@ -208,14 +216,17 @@ fn case(layer: Layer, copies: u32, clean_copies: u32, faults: Option<&Faults>) -
             Data::input(&scales),
             Data::input(&seeds),
             Data::input(&affine),
-            Data::Output(Want::exact(&w)),
+            Data::in_out(&old, Want::exact(&w)),
             // A folded scale is one more product, rounded once.
             if unused {
                 Data::in_out(&[5u32; 4], Want::Words(vec![5; 4]))
             } else {
-                Data::Output(Want::flat(&wt, |v| {
-                    if fold.is_some() { v.abs() * f64::from(f32::EPSILON) } else { 0.0 }
-                }))
+                Data::in_out(
+                    &old,
+                    Want::flat(&wt, |v| {
+                        if fold.is_some() { v.abs() * f64::from(f32::EPSILON) } else { 0.0 }
+                    }),
+                )
             },
             Data::in_out(&before, Want::Words(after)),
             Data::input(&maps),

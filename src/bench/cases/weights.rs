@@ -13,8 +13,8 @@ use crate::{
     shape::Rsck,
 };
 
-/// Copies of a faulty layer: ten perturbed ones and the clean one.
-const COPIES: u32 = 11;
+/// Perturbed copies of a layer.
+const COPIES: u32 = 10;
 /// Partial results of a weight gradient: those of 32 images of 32x32 pixels.
 const CHUNKS: u32 = 16;
 
@@ -39,7 +39,7 @@ pub(super) fn specs() -> Result<Vec<Spec>> {
         ("flip 1 %", Some(Faults::new(FaultModel::Flip, 0.01)?)),
         ("no faults", None),
     ] {
-        let plan = fault_dequantize::plan(layer, COPIES, 1, faults.as_ref(), 0, 1, 1)?;
+        let plan = fault_dequantize::plan(layer, 0..COPIES, faults.as_ref(), 0, 1, 1)?;
         let shape = format!("{large} {COPIES} copies");
         push(format!("fault_dequantize {what}"), shape, plan);
     }
