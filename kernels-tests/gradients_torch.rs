@@ -64,7 +64,7 @@ impl Case<'_> {
         self.tensor(key).f32s().unwrap()
     }
 
-    fn images(&self, key: &str) -> (Nhwc, Vec<f32>) {
+    fn images(&self, key: &str) -> Images {
         self.tensor(key).images().unwrap()
     }
 
@@ -219,8 +219,10 @@ fn pools_are_pytorchs() {
     });
 }
 
+type Images = (Nhwc, Vec<f32>);
+
 /// Images, what comes of them, and the window.
-fn pool(case: Case<'_>) -> ((Nhwc, Vec<f32>), (Nhwc, Vec<f32>), Window) {
+fn pool(case: Case<'_>) -> (Images, Images, Window) {
     let [r, s, stride, padding] = case.numbers()[..] else { unreachable!("four numbers") };
     (case.images("x"), case.images("y"), Window { kernel: [r, s], stride, padding })
 }

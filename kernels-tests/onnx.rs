@@ -1,9 +1,10 @@
 //! Test vectors of a third party: the backend tests of ONNX, through our kernels, on every adapter
 //! and with every variant that it can run, at ONNX's own tolerance.
 //!
-//! `kernels-tests/onnx/small.zip` holds a part of them, unchanged. `scripts/onnx-cases.sh` fetches the
-//! wheel with all, and runs those: every case of it is run, or `kernels-tests/onnx/cases.txt` says
-//! why it is not. With `NF_ONNX_WRITE=1` it writes both files anew.
+//! `kernels-tests/onnx/small.zip` holds a part of them, unchanged (Apache-2.0, its text is inside; see
+//! `kernels-tests/onnx/README.md`). `scripts/onnx-cases.sh` fetches the wheel with all, and runs
+//! those: every case of it is run, or `kernels-tests/onnx/cases.txt` says why it is not. With
+//! `NF_ONNX_WRITE=1` it writes both files anew.
 #![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 mod archive;
 mod call;
