@@ -39,11 +39,18 @@ pub(crate) fn gather(
     engine.images(conv2d::plan(conv, fusion).unwrap(), bindings, conv.y)
 }
 
-/// Weights with input and output exchanged, tap by tap.
-fn exchanged(shape: Rsck, w: &[f32]) -> Vec<f32> {
-    let (c, k) = (shape.c as usize, shape.k as usize);
-    let tap = |tap: &[f32]| (0..c * k).map(|i| tap[i % c * k + i / c]).collect::<Vec<_>>();
-    w.chunks(c * k).flat_map(tap).collect()
+/// Weights with input and output exchanged, tap by tap and group by group: `[R, S, C / groups, K]`
+/// become `[R, S, K / groups, C]`.
+fn exchanged(shape: Rsck, groups: u32, w: &[f32]) -> Vec<f32> {
+    let (c, k, groups) = (shape.c as usize, shape.k as usize, groups as usize);
+    let turned = |tap: &[f32]| -> Vec<f32> {
+        let at = |i: usize| {
+            let (row, column) = (i / (c * groups), i % (c * groups));
+            tap[column % c * k + column / c * (k / groups) + row]
+        };
+        (0..c * k).map(at).collect()
+    };
+    w.chunks(c * k).flat_map(turned).collect()
 }
 
 /// Sum of products, in f64.
@@ -59,7 +66,8 @@ pub(crate) fn gradients(
     [x, w, dy]: [&[f32]; 3],
 ) -> (Vec<f32>, Vec<f32>) {
     // Weights that are exchanged are those of the gather back.
-    let dx = gather(engine, conv.grad_input(), dy, &exchanged(conv.weights(), w), None);
+    let dx =
+        gather(engine, conv.grad_input(), dy, &exchanged(conv.weights(), conv.groups, w), None);
     // Slides over the large image, whichever that is.
     let operands = [Binding::images(x, conv.x.c), Binding::images(dy, conv.y.c)];
     let [large, small] = if conv.transposed {
@@ -77,7 +85,7 @@ pub(crate) fn gradients(
     let dw = engine.floats(plan, vec![Binding::floats(&partial), Binding::Out]);
     let dw = Tensor::floats(&[shape.k, shape.c, shape.r, shape.s].map(|n| n as usize), dw);
     let (_, dw) = dw.weights(true).unwrap();
-    (dx, if conv.transposed { exchanged(shape, &dw) } else { dw })
+    (dx, if conv.transposed { exchanged(shape, conv.groups, &dw) } else { dw })
 }
 
 /// The gradients of the same convolution, with what comes of it as upstream gradient:
@@ -101,9 +109,6 @@ fn check_gradients(
 
 pub(super) fn conv(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (x, w) = (call.input(0), call.input(1));
-    if call.int("group", 1) != 1 {
-        return Err("groups".into());
-    }
     let sliding = Sliding::of(call, x, &w.dims[2..])?;
     let image = plane(x)?;
     let (window, around) = sliding.window(image, usize::MAX)?;
@@ -114,7 +119,8 @@ pub(super) fn conv(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tens
     let dims = [shape.n, shape.h, shape.w, shape.c].map(|n| n as usize);
     let (values, [h, w]) = surrounded(&values, dims, around, 0.0);
     let shape = Nhwc { h: h as u32, w: w as u32, ..shape };
-    let conv = Conv2d::forward(shape, rsck.k, window).unwrap();
+    let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation()?);
+    let conv = Conv2d::grouped(shape, rsck.k, window, groups, dilation).unwrap();
     // The input gradient of the transposed convolution is the same gather.
     let transposed = Conv2d { x: conv.y, y: conv.x, transposed: true, ..conv };
     assert_eq!(transposed.grad_input(), conv);
@@ -130,20 +136,16 @@ pub(super) fn conv(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tens
 
 pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (x, w) = (call.input(0), call.input(1));
-    if call.int("group", 1) != 1 {
-        return Err("groups".into());
-    }
     let sliding = Sliding::of(call, x, &w.dims[2..])?;
     let image = plane(x)?;
     let axes = x.dims.len() - 2;
     let extra = call.ints("output_padding").unwrap_or(vec![0; axes]);
     let extra = if axes == 1 { [0, extra[0]] } else { [extra[0], extra[1]] };
     let Sliding { kernel, strides, dilations, mut begin, mut end, .. } = sliding.clone();
-    if dilations != [1; 2] {
-        return Err("dilation".into());
-    }
+    let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation()?);
     // Rows and columns without padding, and how many there shall be.
-    let whole = [0, 1].map(|i| (image[i] - 1) * strides[i] + kernel[i] + extra[i]);
+    let whole =
+        [0, 1].map(|i| (image[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 + extra[i]);
     let auto = call.text("auto_pad", "NOTSET");
     let wanted = call.ints("output_shape").or_else(|| {
         auto.starts_with("SAME").then(|| (0..2).map(|i| image[i] * strides[i]).collect())
@@ -160,15 +162,19 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let stride = sliding.stride(image)?;
     let (shape, values) = x.images()?;
     let [c, k, ..] = w.dims[..] else { unreachable!("plane() took its images") };
-    let (_, weights) = w.reshaped(&[c, k, kernel[0], kernel[1]]).weights(false)?;
+    // `[C, K / groups, R, S]`: those of the convolution whose input gradient this is.
+    let (shape_back, weights) = w.reshaped(&[c, k, kernel[0], kernel[1]]).weights(true)?;
+    let weights = exchanged(shape_back, groups, &weights);
+    let k = k * groups as usize;
     // Paddings that are not one number are cut off afterwards.
     let one = begin == end && end[0] == end[1];
     let padding = if one { end[0] } else { 0 };
     let window = Window { kernel: kernel.map(|k| k as u32), stride, padding: padding as u32 };
     let [h, width] = whole.map(|n| (n - 2 * padding) as u32);
     let y = Nhwc::new(shape.n, h, width, k as u32);
-    let conv = Conv2d { y, ..Conv2d::transposed(shape, y.c, window).unwrap() };
-    let forward = Conv2d::forward(y, shape.c, window).unwrap();
+    let conv = Conv2d::grouped_transposed(shape, y.c, window, groups, dilation).unwrap();
+    let conv = Conv2d { y, ..conv };
+    let forward = Conv2d::grouped(y, shape.c, window, groups, dilation).unwrap();
     assert_eq!(forward.grad_input(), conv, "the input gradient of a convolution");
     let bias = call.optional(2).map(Tensor::f32s).transpose()?;
     let got = gather(engine, conv, &values, &weights, bias);

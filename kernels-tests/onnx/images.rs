@@ -23,6 +23,9 @@ fn global(x: &Tensor) -> Outcome<Window> {
 
 /// Images with their padding laid around them where the window's own will not do, and the window.
 fn prepared(sliding: &Sliding, x: &Tensor, fill: f32) -> Outcome<(Nhwc, Vec<f32>, Window)> {
+    if sliding.dilation()? != 1 {
+        return Err("pooling with dilation".into());
+    }
     let most = sliding.kernel[0].min(sliding.kernel[1]) / 2;
     let (window, around) = sliding.window(plane(x)?, most)?;
     let (shape, values) = x.images()?;

@@ -90,6 +90,16 @@ impl Sliding {
         }
     }
 
+    /// Pixels between taps, if one number says it: a single tap has any.
+    pub(super) fn dilation(&self) -> Outcome<u32> {
+        match (self.kernel, self.dilations) {
+            ([1, _], [_, columns]) => Ok(columns as u32),
+            ([_, 1], [rows, _]) => Ok(rows as u32),
+            (_, [rows, columns]) if rows == columns => Ok(rows as u32),
+            _ => Err("dilations that differ between rows and columns".into()),
+        }
+    }
+
     /// Outputs of a convolution or pool over an image.
     pub(super) fn outputs(&self, image: [usize; 2]) -> [usize; 2] {
         [0, 1].map(|i| {
@@ -105,9 +115,6 @@ impl Sliding {
         image: [usize; 2],
         most: usize,
     ) -> Outcome<(Window, [[usize; 2]; 2])> {
-        if self.dilations != [1; 2] {
-            return Err("dilation".into());
-        }
         let kernel = self.kernel.map(|k| k as u32);
         let stride = self.stride(self.outputs(image))?;
         let end = [0, 1].map(|i| self.end[i] + self.past[i]);
