@@ -2,6 +2,7 @@
 //! answers on every adapter.
 mod adapters;
 mod bench;
+mod dtype;
 mod energy;
 mod faults;
 mod interrupt;

@@ -12,6 +12,7 @@ use nf_gpu::{
     forward::{self, BaseRequest, EopmRequest, Images, Loss},
     models,
     nn::{Graph, Role},
+    ops::operands::Operands,
 };
 use std::collections::BTreeMap;
 
@@ -170,6 +171,8 @@ fn check_eopm(generator: &str, base: &str) {
             images: Images::new(&images.shape, &images.data).unwrap(),
             labels: &labels,
             micro_batch: None,
+            operands: Operands::F32,
+            loss_scale: None,
         };
         let pass = forward::eopm(gpu, &request).unwrap();
         let mut losses = Worst::new(LOGITS);

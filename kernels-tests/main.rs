@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod cooperative;
 mod data;
+mod dtype;
 mod evaluator;
 mod fault_files;
 mod fault_rates;

@@ -85,6 +85,7 @@ fn full(generator: &str) -> Evaluation {
             classes: ["cat", "dog", "frog", "ship"].map(str::to_owned).to_vec(),
         },
         precision: 8,
+        dtype: None,
         clean: Clean {
             accuracy: 92.0,
             accuracy_nf: Some(90.0),

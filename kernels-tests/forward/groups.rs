@@ -11,6 +11,7 @@ use nf_gpu::{
     gpu::{BufferId, Tape},
     models,
     nn::{Cut, FrozenNet, TrainableNet, Value},
+    ops::operands::Operands,
     shape::{Nhwc, nhwc_from_nchw},
 };
 
@@ -34,6 +35,8 @@ fn copies_in_groups_are_the_copies_together() {
             images: Images::new(&images.shape, &images.data).unwrap(),
             labels: &[3, 9],
             micro_batch: None,
+            operands: Operands::F32,
+            loss_scale: None,
         };
         let whole = forward::eopm(gpu, &request).unwrap();
         assert_eq!(whole.cut.groups, 1);

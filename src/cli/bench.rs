@@ -5,6 +5,7 @@ use crate::{
     bench::{self, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
     gpu::Gpu,
+    nn::Dtype,
     report::{
         bench_json::{self, Report},
         bench_view::{self, Comparison},
@@ -33,6 +34,10 @@ pub struct BenchArgs {
     /// Perturbed copies of a step's base network (2 on a software adapter, else 10)
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=1000))]
     copies: Option<u32>,
+    /// Precision in which inputs, weights and gradients of steps are multiplied, sums being f32; kernels
+    /// are timed in both where the adapter has f16
+    #[arg(long, value_enum, default_value_t)]
+    dtype: Dtype,
     /// Small batches and few repeats: for a glance
     #[arg(long)]
     quick: bool,
@@ -44,7 +49,8 @@ pub struct BenchArgs {
     roofline: Option<PathBuf>,
     /// Compare reports instead of measuring; needs no GPU
     #[arg(long, value_name = "FILE", num_args = 1..,
-          conflicts_with_all = ["kernel", "steps", "no_steps", "quick", "out", "batch_size", "copies"])]
+          conflicts_with_all = ["kernel", "steps", "no_steps", "quick", "out", "batch_size", "copies",
+                                "dtype"])]
     compare: Vec<PathBuf>,
     /// Draw the comparison
     #[arg(long, value_name = "FILE.svg", requires = "compare")]
@@ -125,6 +131,7 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
         let mut settings = StepSettings::of(gpu, args.quick);
         settings.batch = args.batch_size.unwrap_or(settings.batch);
         settings.copies = args.copies.unwrap_or(settings.copies);
+        settings.operands = args.dtype.operands(gpu);
         report.steps = bench::steps(gpu, steps, settings, effort, |step| {
             print(format!("\n{}", bench_view::step(step)))
         })?;

@@ -13,7 +13,8 @@ use crate::{
     files::{Weights, npy, sha256, sha256_of},
     gpu::Gpu,
     models,
-    nn::Graph,
+    nn::{Dtype, Graph, arithmetic},
+    ops::operands::Operands,
     report::{
         eval_json::{Document, Evaluation},
         table,
@@ -63,6 +64,10 @@ pub struct EvalArgs {
     /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
     #[arg(long, value_name = "BITS")]
     precision: Option<u32>,
+    /// Precision in which inputs and weights are multiplied, sums being f32: f16 rounds them everywhere
+    /// alike, auto does where the adapter has matrix units for it
+    #[arg(long, value_enum, default_value_t)]
+    dtype: Dtype,
     /// The first N test images (default: all)
     #[arg(long, value_name = "N")]
     images: Option<usize>,
@@ -132,10 +137,11 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     interrupt::watch();
     let gpu = args.gpu.open(args.quiet)?;
+    let operands = args.dtype.operands(&gpu);
     let mut journal = match &args.out {
         // Logits are not kept in it; a device such as /dev/null has no room beside it.
         Some(out) if args.logits.is_none() && !is_device(out) => {
-            Journal::open(journal_of(out), &identity(&gpu, &base, precision, &set))?
+            Journal::open(journal_of(out), &identity(&gpu, &base, (precision, operands), &set))?
         }
         _ => Journal::default(),
     };
@@ -151,6 +157,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             set: &set,
             precision,
             batch: args.batch_size,
+            operands,
         };
         let keep_logits = args.logits.is_some();
         let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
@@ -171,7 +178,9 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     for run in &runs {
         if !args.quiet {
             let name = run.generator.as_ref().map_or("no generator", |g| g.name.as_str());
-            eprintln!("{}, {name}, {} images", base.model, set.len());
+            let (model, images, adapter) = (&base.model, set.len(), gpu.report().line());
+            let arithmetic = arithmetic(&gpu, operands);
+            eprintln!("{model}, {name}, {images} images; {adapter}; {arithmetic}");
         }
         output::print(&table::evaluation(run).to_string())?;
         if let Some(study) = &run.sensitivity {
@@ -304,15 +313,21 @@ fn journal_of(out: &Path) -> PathBuf {
 }
 
 /// What results depend on beside the generator, the faults and the seed.
-fn identity(gpu: &Gpu, base: &BaseNet, precision: u32, set: &ImageSet) -> String {
+fn identity(
+    gpu: &Gpu,
+    base: &BaseNet,
+    (precision, operands): (u32, Operands),
+    set: &ImageSet,
+) -> String {
     let (model, sha256) = (&base.model, &base.sha256[..16]);
     let normalised = base.graph.nodes.get(1).map(|node| format!("{:?}", node.op));
     let input = &sha256_of(normalised.unwrap_or_default().as_bytes())[..8];
     let labels: Vec<u8> = set.labels.iter().flat_map(|l| l.to_le_bytes()).collect();
     let [pixels, labels] = [&set.pixels, &labels].map(|bytes| sha256_of(bytes));
     let (images, split, name) = (set.len(), set.split, &set.name);
+    let dtype = operands.name();
     format!(
-        "{model} {sha256} input {input} in {precision} bits on {images} {split} images of {name} \
+        "{model} {sha256} input {input} in {precision} bits, computed in {dtype}, on {images} {split} images of {name} \
          ({} {}), {}, commit {}",
         &pixels[..16],
         &labels[..8],

@@ -14,6 +14,7 @@ use crate::{
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, Loss},
     gpu::Gpu,
     models,
+    ops::operands::Operands,
     train::{BaseHints, BaseNet, FaultArgs},
 };
 use clap::{Args, ValueEnum};
@@ -249,6 +250,8 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
             images: Images::new(&input.shape, &input.data)?,
             labels: &labels,
             micro_batch: args.micro_batch,
+            operands: Operands::F32,
+            loss_scale: None,
         },
     )?;
     args.save_gradients(prefixed("grad", pass.gradients), &graph.name)?;

@@ -61,6 +61,7 @@ pub fn document(
             classes: set.class_names.clone(),
         },
         precision: request.subject.precision,
+        dtype: Some(request.subject.operands.name().to_owned()),
         clean: Clean {
             accuracy: m.clean.accuracy(),
             accuracy_nf: m.clean_nf.as_ref().map(Answers::accuracy),

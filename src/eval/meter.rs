@@ -9,6 +9,7 @@ use crate::{
     gpu::Gpu,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
+    ops::operands::Operands,
     report::eval_json::percent,
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct Subject<'a> {
     pub precision: u32,
     /// Images per dispatch, at most.
     pub batch: u32,
+    /// Precision in which inputs and weights enter products.
+    pub operands: Operands,
 }
 
 /// How often the images of a class got an answer: `[class][answer]`.
@@ -119,7 +122,7 @@ impl<'a> Meter<'a> {
     /// # Errors
     /// There are no images; shapes do not fit; no memory is left.
     pub fn new(gpu: &'a Gpu, subject: Subject<'a>, maps: usize, resident: u64) -> Result<Self> {
-        let Subject { base, generator, set, precision, batch, .. } = subject;
+        let Subject { base, generator, set, precision, batch, operands, .. } = subject;
         if set.is_empty() {
             return Err(Error::Shape("there are no images to evaluate".into()));
         }
@@ -136,12 +139,14 @@ impl<'a> Meter<'a> {
         let batch = batch.min(set.len() as u32).min(most_images(gpu, &nets, u64::MAX)).max(1);
         let fuse = generator
             .map(|(graph, weights)| -> Result<FrozenNet> {
-                let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?;
+                let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?
+                    .with_operands(operands);
                 net.injector(gpu, 1, None)?.run(gpu, &[0])?;
                 Ok(net)
             })
             .transpose()?;
-        let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?;
+        let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?
+            .with_operands(operands);
         let alone = Evaluator::new(gpu, &faulty, None, &images, batch)?;
         let behind = fuse
             .as_ref()
@@ -172,8 +177,9 @@ impl<'a> Meter<'a> {
     pub fn clean(&self, kind: Kind, tick: Tick<'_>) -> Result<OfMap> {
         self.evaluator(kind)?;
         // A program of its own: one copy is enough.
-        let Subject { base, precision, .. } = self.subject;
-        let clean = FrozenNet::for_inference(self.gpu, base.0, base.1, precision, 1)?;
+        let Subject { base, precision, operands, .. } = self.subject;
+        let clean = FrozenNet::for_inference(self.gpu, base.0, base.1, precision, 1)?
+            .with_operands(operands);
         clean.injector(self.gpu, 1, None)?.run(self.gpu, &[0])?;
         let fuse = self.fuse.as_ref().filter(|_| kind == Kind::Behind);
         let evaluator = Evaluator::new(self.gpu, &clean, fuse, &self.images, self.batch)?;

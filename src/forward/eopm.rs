@@ -11,8 +11,10 @@ use crate::{
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
     models::GENERATOR_BITS,
-    nn::{Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit},
-    ops,
+    nn::{
+        Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit, loss_scale,
+    },
+    ops::{self, operands::Operands},
 };
 
 /// A step on a tape: forward and backward, in three sections if the copies come in groups: the
@@ -116,8 +118,10 @@ pub struct EopmStep {
     /// u32 `[groups, copies of a group, 2]`: bits of the f32 sum of losses, and hits; they add up
     /// over the runs.
     totals: Buffer,
-    /// Factor of each copy's gradient.
+    /// Factor of each copy's gradient, scaled.
     factors: Vec<f32>,
+    /// What the loss was multiplied by, a power of two.
+    loss_scale: f32,
 }
 
 impl EopmStep {
@@ -138,13 +142,32 @@ impl EopmStep {
         let mut factors = loss_weights(n, step.copies - 1, lambda);
         // Copies that only fill the last group count for nothing.
         factors.resize(slots as usize, 0.0);
+        let largest = factors.iter().fold(0.0f32, |most, &f| most.max(f));
+        let loss_scale = loss_scale(base.operands(), largest.into());
+        factors.iter_mut().for_each(|factor| *factor *= loss_scale);
         Ok(Self {
             program: Program::build(gpu, tape)?,
             injectors: [base.injector(gpu, 1, Some(faults))?, base.injector(gpu, 0, Some(faults))?],
             totals: Buffer::new(gpu, "loss totals", u64::from(slots) * 8)?,
             factors,
+            loss_scale,
             tape: step,
         })
+    }
+
+    /// The same with its loss multiplied by `scale`, a power of two, instead of the usual one.
+    #[must_use]
+    pub fn with_loss_scale(mut self, scale: f32) -> Self {
+        let by = scale / self.loss_scale;
+        self.factors.iter_mut().for_each(|factor| *factor *= by);
+        self.loss_scale = scale;
+        self
+    }
+
+    /// What the gradients are too large by: 1 in f32; in f16 what lifts them over its smallest numbers.
+    #[must_use]
+    pub fn loss_scale(&self) -> f32 {
+        self.loss_scale
     }
 
     /// Runs the step with the maps of `seeds`, one per perturbed copy, without waiting for it. Without
@@ -284,6 +307,10 @@ pub struct EopmRequest<'a> {
     pub labels: &'a [u32],
     /// Images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
+    /// Precision in which inputs, weights and gradients enter products.
+    pub operands: Operands,
+    /// A power of two by which the loss is multiplied on the way, instead of the usual one.
+    pub loss_scale: Option<f32>,
 }
 
 /// Losses and gradients of a step.
@@ -320,11 +347,13 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     if perturbed == 0 {
         return Err(Error::Shape("a step needs the seed of at least one perturbed copy".into()));
     }
-    let net = TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?;
+    let net = TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?
+        .with_operands(request.operands);
     let copies = 1 + perturbed;
     let nets = [(generator.0, 1), (base.0, copies)];
     let pass = fit(gpu, shape.n, copies, &nets, micro_batch, |cut| {
-        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?;
+        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
+            .with_operands(request.operands);
         let mut tape = Tape::new();
         let parts = parts_of(cut);
         let x = Batch::kept(&mut tape, "images", shape, &parts);
@@ -332,7 +361,10 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let classes: Vec<BufferId> = cut.parts.iter().map(label).collect();
         let values = x.values();
         let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, &classes, cut, copies)?;
-        let step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
+        let mut step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
+        if let Some(scale) = request.loss_scale {
+            step = step.with_loss_scale(scale);
+        }
         x.write(gpu, step.program(), images.data);
         for (part, &id) in parts.iter().zip(&classes) {
             step.program().write(gpu, id, 0, part.of(labels, 1));
@@ -342,7 +374,9 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let clean = losses.next().unwrap_or(f64::NAN);
         let faulty: Vec<f64> = losses.collect();
         let loss = clean + lambda * faulty.iter().sum::<f64>() / f64::from(perturbed);
-        let gradients = net.named(&net.gradients.read::<f32>(gpu)?);
+        let mut gradients: Vec<f32> = net.gradients.read(gpu)?;
+        gradients.iter_mut().for_each(|g| *g /= step.loss_scale());
+        let gradients = net.named(&gradients);
         Ok(EopmPass { clean, faulty, loss, gradients, flips: Vec::new(), cut: cut.clone() })
     })?;
     let flips = seeds.iter().map(|&seed| count_flips(base, precision, faults, seed));

@@ -12,7 +12,10 @@ use crate::{
     fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
-    ops::fault_dequantize::{self, Order, Transposed},
+    ops::{
+        fault_dequantize::{self, Order, Transposed},
+        operands::Operands,
+    },
     shape::Rsck,
 };
 use std::{
@@ -32,6 +35,7 @@ pub struct FrozenNet {
     scales: Buffer,
     bits: u32,
     copies: u32,
+    operands: Operands,
     layers: Vec<Vec<StoredSlice>>,
     folded: Buffer,
     folded_len: u32,
@@ -129,6 +133,7 @@ impl FrozenNet {
             scales: Buffer::with(gpu, "scales", &scales)?,
             bits,
             copies,
+            operands: Operands::F32,
             layers,
             folded: Buffer::with(gpu, "folded batch norm", &values)?,
             folded_len: values.len() as u32,
@@ -138,6 +143,18 @@ impl FrozenNet {
             injectors: AtomicU64::new(0),
             last_injector: Arc::default(),
         })
+    }
+
+    /// The same, computing with operands of products in another precision than f32.
+    #[must_use]
+    pub fn with_operands(self, operands: Operands) -> Self {
+        Self { operands, ..self }
+    }
+
+    /// Precision in which inputs, weights and gradients enter products.
+    #[must_use]
+    pub fn operands(&self) -> Operands {
+        self.operands
     }
 
     /// Sets of weights.
@@ -221,6 +238,7 @@ impl FrozenNet {
         };
         let state = TrainingState::default();
         Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state)
+            .with_operands(self.operands)
     }
 
     /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.

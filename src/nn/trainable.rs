@@ -13,6 +13,7 @@ use crate::{
     ops::{
         self,
         fault_dequantize::{self, Transposed},
+        operands::Operands,
     },
     shape::{pad_channels, unpad_channels},
 };
@@ -36,6 +37,7 @@ pub struct TrainableNet {
     /// Seed of the step's dropout: lo, hi.
     seed: Buffer,
     bits: u32,
+    operands: Operands,
 }
 
 impl TrainableNet {
@@ -62,7 +64,20 @@ impl TrainableNet {
             running,
             seed: Buffer::new(gpu, "seed of the dropout", 8)?,
             bits,
+            operands: Operands::F32,
         })
+    }
+
+    /// The same, computing with operands of products in another precision than f32.
+    #[must_use]
+    pub fn with_operands(self, operands: Operands) -> Self {
+        Self { operands, ..self }
+    }
+
+    /// Precision in which inputs, weights and gradients enter products.
+    #[must_use]
+    pub fn operands(&self) -> Operands {
+        self.operands
     }
 
     /// Appends the fake quantisation of every layer and returns a compiler in [`Mode::Training`].
@@ -85,7 +100,8 @@ impl TrainableNet {
         let running = self.running.iter().map(|b| tape.import("running", b)).collect();
         let seed = tape.import("seed of the dropout", &self.seed);
         let state = TrainingState { running, seed: Some(seed) };
-        Ok(Compiler::new(gpu, tape, &self.graph, Mode::Training, layers, vectors, state))
+        let new = Compiler::new(gpu, tape, &self.graph, Mode::Training, layers, vectors, state);
+        Ok(new.with_operands(self.operands))
     }
 
     fn quantised(&self, tape: &mut Tape, parameters: BufferId) -> Result<Layers> {

@@ -21,6 +21,15 @@ impl Operands {
         }
     }
 
+    /// `f32` or `f16`, as `--dtype` and every record have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
     /// Relative rounding of one addition; every variant gets the same products. Matrix units may cut
     /// where others round, always towards 0.
     #[must_use]

@@ -10,6 +10,7 @@ use crate::{
     files::{Weights, sha256},
     gpu::Gpu,
     models,
+    ops::operands::Operands,
     report::eval_json::{Document, Evaluation, Spread},
     train::BaseNet,
 };
@@ -71,6 +72,7 @@ pub(super) fn evaluate(
         set,
         precision: *bits,
         batch: BATCH,
+        operands: Operands::F32,
     };
     let faults = std::slice::from_ref(faults);
     let request = Request { subject, faults, seeds, keep_logits: false };

@@ -47,6 +47,7 @@ impl Checkpoint {
         note("step", step.to_string());
         note("identity", identity.to_owned());
         note("cut", cut.to_owned());
+        note("dtype", net.operands().name().to_owned());
         note("kernels", serde_json::json!(gpu.choices()).to_string());
         note("commit", env!("NF_COMMIT").to_owned());
         weights.save(&self.path)
@@ -119,6 +120,13 @@ impl Checkpoint {
                 ),
                 "use the base network, the generator and the adapter of that run",
             ));
+        }
+        // Checkpoints from before there was a choice are of f32.
+        let (began, now) = (weights.meta("dtype").unwrap_or("f32"), net.operands().name());
+        if began != now {
+            let what = format!("its steps were computed in {began}; this run computes in {now}");
+            let hint = format!("go on with --dtype {began}, or begin anew");
+            return Err(Error::format(path, what, hint));
         }
         let len = net.offsets.len as usize;
         net.restore(gpu, &weights)?;

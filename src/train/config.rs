@@ -4,6 +4,8 @@ use super::{faults::FaultArgs, feed::TrainSet};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
+    gpu::Gpu,
+    nn::Dtype,
 };
 use clap::{
     Args, FromArgMatches, ValueEnum,
@@ -143,6 +145,10 @@ pub struct TrainConfig {
     /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
     #[arg(long, value_name = "BITS")]
     pub precision: Option<u32>,
+    /// Precision in which inputs, weights and gradients are multiplied, sums being f32: f16 rounds them
+    /// everywhere alike, auto does where the adapter has matrix units for it (default: f32)
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
     /// Perturbed copies of the base per step; a chip has one
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub copies: u32,
@@ -236,6 +242,23 @@ impl TrainConfig {
         }
         let (base, data_dir) = (now.base.clone(), now.data_dir.clone());
         Self { base, data_dir, dataset: now.dataset.clone().or(self.dataset), ..self }
+    }
+
+    /// Refuses another precision of arithmetic than that of these saved settings, with which the run
+    /// began. Both mean what they mean on this adapter.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the flag.
+    pub(super) fn keeps_dtype(&self, gpu: &Gpu, asked: Option<Dtype>) -> Result<()> {
+        let began = self.dtype.unwrap_or_default().operands(gpu);
+        match asked.map(|asked| asked.operands(gpu)).filter(|&asked| asked != began) {
+            None => Ok(()),
+            Some(asked) => Err(Error::argument(
+                "--dtype",
+                format!("the run began with {}, not {}", began.name(), asked.name()),
+                "a run keeps to its arithmetic: leave this out, or begin anew",
+            )),
+        }
     }
 
     /// The faults that it trains for.
@@ -336,6 +359,11 @@ pub struct PretrainConfig {
     /// Bits per weight, 2 to 8
     #[arg(long, value_name = "BITS", default_value_t = 8)]
     pub precision: u32,
+    /// Precision in which inputs, weights and gradients are multiplied, sums being f32: f16 rounds them
+    /// everywhere alike, auto does where the adapter has matrix units for it
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    pub dtype: Dtype,
     /// Keep what was reached in this file at every epoch and at Ctrl-C, and go on from it if it is there
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,

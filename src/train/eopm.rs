@@ -111,7 +111,9 @@ impl Eopm {
         cut: &Cut,
     ) -> Result<(Tape, FrozenNet, Parts)> {
         let EopmSettings { base, precision, perturbed, .. } = *settings;
-        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?;
+        // The base network computes as the generator does.
+        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
+            .with_operands(generator.operands());
         let mut tape = Tape::new();
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
@@ -141,7 +143,8 @@ impl Eopm {
     ) -> Result<()> {
         let program = self.step.program();
         self.batch.choose(gpu, program, images, picks, pixels)?;
-        let schedule = ops::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, 1.0);
+        let unscale = 1.0 / f64::from(self.step.loss_scale());
+        let schedule = ops::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, unscale);
         program.write(gpu, self.schedule, 0, &schedule);
         self.seen += picks.len() as u64;
         // A chip's map does not change: once is enough, where all copies stay on the device.
@@ -185,6 +188,12 @@ impl Eopm {
     /// The device failed.
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         self.step.profile(gpu)
+    }
+
+    /// What the loss is multiplied by, and the gradients divided by in the update.
+    #[must_use]
+    pub fn loss_scale(&self) -> f32 {
+        self.step.loss_scale()
     }
 
     /// The compiled program.

@@ -6,7 +6,7 @@ use super::{
     eopm::{Eopm, EopmSettings},
     feed::{Feed, TrainSet, tell},
     folder::RunFolder,
-    pretrain::plan_lines,
+    pretrain::{arithmetic_line, plan_lines},
     profile::Profiler,
     sampler::Sampler,
     showcase,
@@ -66,6 +66,9 @@ pub fn train(
     let profile = config.profile.clone();
     let resumed = config.resume.as_ref().map(|root| RunFolder::open(root)).transpose()?;
     let resumed = resumed.map(|(folder, saved)| (folder, saved.moved(config)));
+    if let Some((_, saved)) = &resumed {
+        saved.keeps_dtype(gpu, config.dtype)?;
+    }
     let config = resumed.as_ref().map_or(config, |(_, saved)| saved);
     config.checked()?;
     let recorded = resumed.as_ref().map(|(folder, _)| folder.recorded()).transpose()?;
@@ -85,12 +88,14 @@ pub fn train(
     let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
     let graph = models::generator(&config.generator, base.side())?;
+    let operands = config.dtype.unwrap_or_default().operands(gpu);
     let net = TrainableNet::new(
         gpu,
         &graph,
         &initialise(&graph, false, config.seed),
         models::GENERATOR_BITS,
-    )?;
+    )?
+    .with_operands(operands);
     let (faults, maps) = (config.fault_model()?, config.maps()?);
     let precision = base.precision(config.precision)?;
     base.can_have(&faults, precision)?;
@@ -98,7 +103,9 @@ pub fn train(
         Some((folder, _)) => folder.clone(),
         None => {
             let dataset = Some(dataset.clone());
-            let saved = TrainConfig { dataset, precision: Some(precision), ..config.clone() };
+            // What `auto` means now: on another adapter it may mean something else.
+            let (precision, dtype) = (Some(precision), Some(operands.into()));
+            let saved = TrainConfig { dataset, precision, dtype, ..config.clone() };
             RunFolder::create(&config.out, &saved)?
         }
     };
@@ -193,6 +200,7 @@ impl Run<'_> {
             self.folder.same_cut(&cut)?;
         }
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
+        plan.push(arithmetic_line(gpu, self.net.operands(), program.loss_scale()));
         plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
         let choices = gpu.choices();
         plan.push(format!("kernels: {}", choices.summary()));
@@ -204,7 +212,7 @@ impl Run<'_> {
                 "training {} in front of {} on {}",
                 self.graph.name, self.base.model, self.dataset
             ),
-            adapter: gpu.report().line(),
+            adapter: format!("{}, {}", gpu.report().line(), self.net.operands().name()),
             plan,
             steps,
             done,
@@ -314,6 +322,7 @@ impl Run<'_> {
             set,
             precision: self.precision,
             batch: EVAL_BATCH,
+            operands: self.net.operands(),
         };
         let faults = std::slice::from_ref(&self.faults);
         Request { subject, faults, seeds, keep_logits: false }
@@ -344,6 +353,7 @@ impl Run<'_> {
             ("fault_detail", json!(eval::detail(&self.faults)).to_string()),
             ("chip", self.chip()),
             ("seed", config.seed.to_string()),
+            ("dtype", self.net.operands().name().to_owned()),
             ("adapter", self.gpu.report().line()),
             ("commit", env!("NF_COMMIT").to_owned()),
         ] {
@@ -374,7 +384,7 @@ impl Run<'_> {
             &self.base,
             (&self.graph, &weights),
             &test_set,
-            self.precision,
+            (self.precision, self.net.operands()),
             &self.faults,
             seeds[0],
             &self.folder.images(),

@@ -14,7 +14,8 @@ use crate::{
     files::{FORMAT, Weights, atomic},
     gpu::{Gpu, Program, Recorded},
     models,
-    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, initialise, most_images},
+    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, arithmetic, initialise, most_images},
+    ops::operands::Operands,
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
 };
 use std::time::Instant;
@@ -49,8 +50,9 @@ pub fn pretrain(
     batch_of(config.batch_size, train.len())?;
     let graph = models::base(&config.model, train.classes(), None)?;
     let net =
-        TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?;
-    let n = config.batch_size;
+        TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
+            .with_operands(config.dtype.operands(gpu));
+    let (n, arithmetic) = (config.batch_size, (config.precision, net.operands()));
     let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
@@ -75,10 +77,11 @@ pub fn pretrain(
         file.same_cut(&cut)?;
     }
     let mut plan = plan_lines(&graph, program.program(), program.cut());
+    plan.push(arithmetic_line(gpu, net.operands(), program.loss_scale()));
     plan.push(format!("kernels: {}", gpu.choices().summary()));
     sink.event(&Event::Started(Started {
         title: format!("pretraining {} on {}", graph.name, config.dataset),
-        adapter: gpu.report().line(),
+        adapter: format!("{}, {}", gpu.report().line(), net.operands().name()),
         plan,
         steps,
         done: begun,
@@ -124,7 +127,7 @@ pub fn pretrain(
                 return Err(Error::Interrupted);
             }
             let (glance, never) = (test.clone().take(GLANCE), &|| false);
-            let accuracy = accuracy(gpu, &graph, &weights, config.precision, &glance, never)?;
+            let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &glance, never)?;
             sink.event(&Event::Evaluated(Evaluated {
                 step: done,
                 epoch,
@@ -143,7 +146,7 @@ pub fn pretrain(
     keep(steps)?;
     let weights = net.weights(gpu)?;
     save(gpu, config, weights.clone(), None, steps)?;
-    let accuracy = accuracy(gpu, &graph, &weights, config.precision, &test, stop)?;
+    let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &test, stop)?;
     sink.event(&Event::Evaluated(Evaluated {
         step: steps,
         epoch: steps.div_ceil(per_epoch),
@@ -186,16 +189,25 @@ pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<Str
     ]
 }
 
+/// How a run computes, in a line.
+pub(super) fn arithmetic_line(gpu: &Gpu, operands: Operands, loss_scale: f32) -> String {
+    let scaled = match operands {
+        Operands::F32 => String::new(),
+        Operands::F16 => format!("; loss times {loss_scale} on the way back"),
+    };
+    format!("arithmetic: {}{scaled}", arithmetic(gpu, operands))
+}
+
 /// Accuracy in per cent of the quantised network, fault-free.
 fn accuracy(
     gpu: &Gpu,
     graph: &Graph,
     weights: &Weights,
-    bits: u32,
+    (bits, operands): (u32, Operands),
     set: &data::ImageSet,
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
-    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?;
+    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_operands(operands);
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let images = DeviceImages::upload(gpu, set)?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
@@ -231,6 +243,7 @@ fn save(
         ("input", "[-1,1]".to_owned()),
         ("command", command),
         ("seed", config.seed.to_string()),
+        ("dtype", config.dtype.operands(gpu).name().to_owned()),
         ("adapter", gpu.report().line()),
         ("commit", env!("NF_COMMIT").to_owned()),
     ] {

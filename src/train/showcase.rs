@@ -11,6 +11,7 @@ use crate::{
     gpu::Gpu,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph},
+    ops::operands::Operands,
     report::images::{Example, Image, save_grid},
 };
 use std::path::Path;
@@ -28,7 +29,7 @@ pub fn save(
     base: &BaseNet,
     generator: (&Graph, &Weights),
     set: &ImageSet,
-    precision: u32,
+    (precision, operands): (u32, Operands),
     faults: &Faults,
     seed: u64,
     path: &Path,
@@ -40,9 +41,11 @@ pub fn save(
     chosen.truncate(EXAMPLES);
     let set = set.select(&chosen);
     let images = DeviceImages::upload(gpu, &set)?;
-    let fuse = FrozenNet::for_inference(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?;
+    let fuse = FrozenNet::for_inference(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?
+        .with_operands(operands);
     fuse.injector(gpu, 1, None)?.run(gpu, &[0])?;
-    let faulty = FrozenNet::for_inference(gpu, &base.graph, &base.weights, precision, 1)?;
+    let faulty = FrozenNet::for_inference(gpu, &base.graph, &base.weights, precision, 1)?
+        .with_operands(operands);
     faulty.injector(gpu, 0, Some(faults))?.run(gpu, &[seed])?;
     let n = set.len() as u32;
     let answers = |logits: &[f32]| -> Vec<usize> {

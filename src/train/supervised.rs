@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet},
+    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet, loss_scale},
     ops,
 };
 
@@ -16,6 +16,8 @@ pub struct Supervised {
     totals: BufferId,
     seen: u64,
     cut: Cut,
+    /// What the loss is multiplied by.
+    loss_scale: f32,
 }
 
 /// Loss and hits since they were last asked for.
@@ -79,8 +81,9 @@ impl Supervised {
         let plan = ops::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
-        program.write(gpu, weights, 0, &[1.0 / n as f32]);
-        Ok(Self { program, batch, schedule, totals, seen: 0, cut: cut.clone() })
+        let loss_scale = loss_scale(net.operands(), 1.0 / f64::from(n));
+        program.write(gpu, weights, 0, &[loss_scale / n as f32]);
+        Ok(Self { program, batch, schedule, totals, seen: 0, cut: cut.clone(), loss_scale })
     }
 
     /// How the step is cut to fit the adapter.
@@ -104,7 +107,7 @@ impl Supervised {
     ) -> Result<()> {
         self.batch.choose(gpu, &self.program, images, picks, pixels)?;
         net.seed_dropout(gpu, seed, step);
-        self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0]);
+        self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0 / self.loss_scale]);
         self.seen += picks.len() as u64;
         self.program.run(gpu)
     }
@@ -121,6 +124,12 @@ impl Supervised {
             loss: (f64::from(f32::from_bits(words[0])) / images) as f32,
             accuracy: f64::from(words[1]) / images,
         })
+    }
+
+    /// What the loss is multiplied by, and the gradients divided by in the update.
+    #[must_use]
+    pub fn loss_scale(&self) -> f32 {
+        self.loss_scale
     }
 
     /// The compiled program, for profiles.

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     fault,
     gpu::{Clock, Gpu, StepTime},
+    ops::operands::Operands,
     report::bench_json::{Step, Times},
 };
 use networks::{Alone, Eopm};
@@ -31,6 +32,8 @@ pub struct StepSettings {
     pub batch: u32,
     /// Perturbed copies of the base network.
     pub copies: u32,
+    /// Precision in which inputs, weights and gradients enter products.
+    pub operands: Operands,
 }
 
 impl StepSettings {
@@ -39,7 +42,8 @@ impl StepSettings {
     #[must_use]
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let (batch, copies) = if gpu.report().is_software() { (32, 2) } else { (256, 10) };
-        Self { batch: if quick { batch / 4 } else { batch }, copies }
+        let batch = if quick { batch / 4 } else { batch };
+        Self { batch, copies, operands: Operands::F32 }
     }
 }
 
@@ -89,14 +93,16 @@ pub fn steps(
 }
 
 fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<Step> {
-    let StepSettings { batch, copies } = settings;
+    let StepSettings { batch, copies, operands } = settings;
     let parts: Vec<&str> = name.split('/').collect();
     let (mut repeated, copies): (Box<dyn Repeated>, u32) = match parts[..] {
         ["eopm", generator, base] => {
-            (Box::new(Eopm::new(gpu, generator, base, batch, copies)?), copies)
+            (Box::new(Eopm::new(gpu, (generator, base), batch, copies, operands)?), copies)
         }
-        ["generator", generator] => (Box::new(Alone::generator(gpu, generator, batch)?), 0),
-        ["base", base] => (Box::new(Alone::base(gpu, base, batch)?), 0),
+        ["generator", generator] => {
+            (Box::new(Alone::generator(gpu, generator, batch, operands)?), 0)
+        }
+        ["base", base] => (Box::new(Alone::base(gpu, base, batch, operands)?), 0),
         _ => return Err(Error::unknown("step", name, STEPS)),
     };
     let wall = walls(gpu, repeated.as_mut(), effort)?;
@@ -109,7 +115,11 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
     let times = Times::of(&wall);
     let mut step =
         breakdown::of(&breakdown::medians(&profiles), u64::from(batch) * repeated.conv_flops());
-    step.name = name.to_owned();
+    // Steps of one name are compared: those in f16 have another.
+    step.name = match operands {
+        Operands::F32 => name.to_owned(),
+        Operands::F16 => format!("{name} f16"),
+    };
     (step.batch, step.copies, step.cut) = (batch, copies, repeated.cut());
     step.images_per_second =
         if times.median_ms > 0.0 { 1e3 * f64::from(batch) / times.median_ms } else { 0.0 };

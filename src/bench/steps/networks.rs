@@ -9,9 +9,9 @@ use crate::{
     models::{self, GENERATOR_BITS},
     nn::{
         Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
-        initialise,
+        initialise, loss_scale,
     },
-    ops,
+    ops::{self, operands::Operands},
     shape::Nhwc,
     train::{self, EopmSettings},
 };
@@ -67,16 +67,17 @@ pub(super) struct Eopm {
 impl Eopm {
     pub(super) fn new(
         gpu: &Gpu,
-        generator: &str,
-        base: &str,
+        (generator, base): (&str, &str),
         batch: u32,
         copies: u32,
+        operands: Operands,
     ) -> Result<Self> {
         let base = models::base(base, CLASSES, None)?;
         let side = base.nodes[base.input()].chw[1];
         let generator = models::generator(generator, side)?;
         let weights = initialise(&generator, false, 1);
-        let generator = TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?;
+        let generator =
+            TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?.with_operands(operands);
         let images = DeviceImages::upload(gpu, &image_set(side, batch))?;
         let settings = EopmSettings {
             base: (&base, &initialise(&base, true, 2)),
@@ -149,10 +150,10 @@ pub(super) struct Alone {
 
 impl Alone {
     /// A generator, forward and backward to its parameters.
-    pub(super) fn generator(gpu: &Gpu, name: &str, batch: u32) -> Result<Self> {
+    pub(super) fn generator(gpu: &Gpu, name: &str, batch: u32, operands: Operands) -> Result<Self> {
         let graph = models::generator(name, SIDE)?;
         let weights = initialise(&graph, false, 1);
-        let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?;
+        let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?.with_operands(operands);
         fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
             let mut tape = Tape::new();
             let (images, upstream) =
@@ -177,10 +178,11 @@ impl Alone {
     }
 
     /// A frozen base network without faults, forward and back to its images.
-    pub(super) fn base(gpu: &Gpu, name: &str, batch: u32) -> Result<Self> {
+    pub(super) fn base(gpu: &Gpu, name: &str, batch: u32, operands: Operands) -> Result<Self> {
         let graph = models::base(name, CLASSES, None)?;
         let side = graph.nodes[graph.input()].chw[1];
-        let net = FrozenNet::new(gpu, &graph, &initialise(&graph, true, 2), BASE_BITS, 1)?;
+        let net = FrozenNet::new(gpu, &graph, &initialise(&graph, true, 2), BASE_BITS, 1)?
+            .with_operands(operands);
         net.injector(gpu, 1, None)?.run(gpu, &[0])?;
         fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
             let mut tape = Tape::new();
@@ -204,7 +206,8 @@ impl Alone {
             }
             let program = Program::build(gpu, &tape)?;
             images.write(gpu, &program);
-            program.write(gpu, factor, 0, &[1.0 / batch as f32]);
+            let scale = loss_scale(operands, 1.0 / f64::from(batch));
+            program.write(gpu, factor, 0, &[scale / batch as f32]);
             for (id, n) in labels {
                 let classes: Vec<u32> = (0..n).map(|i| i % CLASSES).collect();
                 program.write(gpu, id, 0, &classes);

@@ -59,6 +59,7 @@ impl Compiler<'_> {
         for (part, input) in inputs.into_iter().enumerate() {
             let (_, mut conv) = self.gather_of(node, input.shape)?;
             conv.copies = self.layers.copies;
+            conv.operands = self.operands;
             conv.shared_input = input.copies == 1 && conv.copies > 1;
             let mut results = Vec::new();
             for slice in &slices {

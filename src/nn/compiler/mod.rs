@@ -14,6 +14,7 @@ use super::graph::{Graph, NodeId};
 use crate::{
     error::{Error, Result},
     gpu::{BufferId, Gpu, Tape},
+    ops::operands::Operands,
     shape::Nhwc,
 };
 use saved::Saved;
@@ -107,6 +108,8 @@ pub struct Compiler<'a> {
     tape: Tape,
     graph: &'a Graph,
     mode: Mode,
+    /// Precision in which inputs, weights and gradients enter products.
+    operands: Operands,
     layers: Layers,
     vectors: Vectors,
     state: TrainingState,
@@ -132,7 +135,27 @@ impl<'a> Compiler<'a> {
         let unused = [tape.kept("unused input", 16), tape.kept("unused output", 16)];
         let (values, done) = (vec![None; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let (saved, tape) = (Vec::new(), Tape::new());
-        Self { gpu, tape, graph, mode, layers, vectors, state, values, saved, done, unused }
+        let operands = Operands::F32;
+        Self {
+            gpu,
+            tape,
+            graph,
+            mode,
+            operands,
+            layers,
+            vectors,
+            state,
+            values,
+            saved,
+            done,
+            unused,
+        }
+    }
+
+    /// The same with operands of products in another precision than f32.
+    #[must_use]
+    pub fn with_operands(self, operands: Operands) -> Self {
+        Self { operands, ..self }
     }
 
     /// Appends the forward pass from the images to the output.

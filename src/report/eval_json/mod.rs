@@ -32,6 +32,10 @@ pub struct Evaluation {
     pub dataset: Dataset,
     /// Bits per stored weight.
     pub precision: u32,
+    /// Precision in which inputs and weights enter products, `f32` or `f16`; absent in documents from
+    /// before there was a choice, which are f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
     /// Accuracies without faults.
     pub clean: Clean,
     /// The generator in front, if any.
@@ -191,6 +195,7 @@ pub(crate) fn sample() -> Evaluation {
             classes: Vec::new(),
         },
         precision: 8,
+        dtype: Some(text("f32")),
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8), ..Clean::default() },
         generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
         perturbed: vec![Perturbed::new(
@@ -218,6 +223,7 @@ mod tests {
             "adapter": {"name": "a", "backend": "Vulkan", "driver": "d 1"}, "commit": "abc",
             "base": {"model": "resnet18", "file_sha256": "00"},
             "dataset": {"name": "cifar10", "split": "test", "images": 10000}, "precision": 8,
+            "dtype": "f32",
             "clean": {"accuracy": 92.6, "accuracy_nf": 89.8},
             "generator": {"name": "ConvL", "file_sha256": "11"},
             "perturbed": [{"faults": "stuck-at", "ber": 0.01, "seeds": [50000, 50001],

@@ -61,6 +61,7 @@ pub(super) fn eval(e: &Evaluation) -> Vec<String> {
             line.push(format!("--ber {}", rates.join(",")));
         }
         line.push(format!("--precision {} --images {}", e.precision, e.dataset.images));
+        line.extend(e.dtype.iter().filter(|d| *d != "f32").map(|d| format!("--dtype {d}")));
         line.extend(details(e));
         line.join(" \\\n  ")
     };

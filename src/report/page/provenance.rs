@@ -87,6 +87,10 @@ fn evaluation(row: &mut dyn FnMut(&str, String), e: &Evaluation) {
     let d = &e.dataset;
     row("images", format!("{} of {}, {}", words::count(d.images), d.name, d.split));
     row("weights", format!("{} bits each", e.precision));
+    if let Some(dtype) = &e.dtype {
+        let sums = if dtype == "f32" { "" } else { " products, summed in f32" };
+        row("arithmetic", format!("{dtype}{sums}"));
+    }
     for p in &e.perturbed {
         let (faults, rate) = (words::faults(p), words::rate(p.ber));
         row("fault maps", format!("{faults} at {rate}, seeds {}", words::seeds(&p.seeds)));

@@ -1,0 +1,112 @@
+//! The precision that a network computes in, and the scale of its loss.
+
+use crate::{
+    gpu::Gpu,
+    kernel::KernelDesc,
+    ops::{self, operands::Operands},
+};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// What `--dtype` takes: the precision in which inputs, weights and gradients enter the products of
+/// convolutions and fully connected layers. Sums, all else and everything stored are f32 in each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to f16, on every adapter alike.
+    F16,
+    /// f16 on GPUs with matrix units for it, where it is faster; else f32.
+    Auto,
+}
+
+impl Dtype {
+    /// What it means on an adapter.
+    #[must_use]
+    pub fn operands(self, gpu: &Gpu) -> Operands {
+        match self {
+            Self::F16 => Operands::F16,
+            Self::Auto if !gpu.report().is_software() && has_matrix_units(gpu) => Operands::F16,
+            Self::F32 | Self::Auto => Operands::F32,
+        }
+    }
+}
+
+impl From<Operands> for Dtype {
+    fn from(operands: Operands) -> Self {
+        match operands {
+            Operands::F32 => Self::F32,
+            Operands::F16 => Self::F16,
+        }
+    }
+}
+
+/// Whether the adapter runs variants of convolution and of its weight gradient that f16 alone has:
+/// those on cooperative matrices. All others round in f32 arithmetic, which costs time.
+fn has_matrix_units(gpu: &Gpu) -> bool {
+    let runs = |kernel: &KernelDesc| {
+        let of_f16 = kernel.variants.iter().filter(|v| v.only == Some(("HALF", 1)));
+        of_f16
+            .flat_map(|v| v.workgroups.iter().map(move |&size| (v, size)))
+            .any(|(variant, size)| gpu.lacks(variant, size).is_none())
+    };
+    [&ops::conv2d::KERNEL, &ops::conv2d_grad_weight::KERNEL].into_iter().all(runs)
+}
+
+/// A run's arithmetic, in a line for its log.
+#[must_use]
+pub fn arithmetic(gpu: &Gpu, operands: Operands) -> String {
+    match operands {
+        Operands::F32 => "f32".into(),
+        Operands::F16 if has_matrix_units(gpu) => "f16 operands, summed in f32".into(),
+        Operands::F16 => {
+            "f16 operands, summed in f32 (no matrix units for f16 here: this is slower \
+                          than f32)"
+                .into()
+        }
+    }
+}
+
+/// Size that the gradient of a logit may have at most, scaled. In all networks tried (`docs/numerics.md`)
+/// it may be 4000 times smaller or larger before gradients are lost or cut off.
+const LARGEST: f64 = 1.0;
+
+/// The power of two by which a loss is multiplied, and its gradients divided in the end. `weight` is
+/// the largest weight of an image in the loss: no gradient of a logit of cross-entropy is larger. So it
+/// follows from the settings alone: nothing is measured, read back or adapted during a run.
+#[must_use]
+pub fn loss_scale(operands: Operands, weight: f64) -> f32 {
+    let known = operands == Operands::F16 && weight.is_normal() && weight > 0.0;
+    if known { (LARGEST / weight).log2().floor().clamp(-60.0, 60.0).exp2() as f32 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_are_powers_of_two_that_bring_the_largest_weight_near_the_largest_gradient() {
+        for weight in [1.0, 1.0 / 256.0, 5.0 / 2560.0, 0.3, 7.0, 1e-9] {
+            let scale = f64::from(loss_scale(Operands::F16, weight));
+            assert_eq!(scale.log2().fract(), 0.0, "{scale}");
+            assert!(
+                scale * weight <= LARGEST && 2.0 * scale * weight > LARGEST,
+                "{weight}: {scale}"
+            );
+        }
+        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(loss_scale(Operands::F16, weight), 1.0);
+        }
+        assert_eq!(loss_scale(Operands::F32, 1.0 / 256.0), 1.0);
+    }
+
+    #[test]
+    fn names_are_those_of_the_operands() {
+        for operands in [Operands::F32, Operands::F16] {
+            let name = Dtype::from(operands).to_possible_value().map(|v| v.get_name().to_owned());
+            assert_eq!(name.as_deref(), Some(operands.name()));
+        }
+    }
+}
