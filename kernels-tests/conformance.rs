@@ -6,7 +6,8 @@ use nf_gpu::{
     reference::{SUITES, Suite},
 };
 
-fn adapters() -> Vec<AdapterReport> {
+/// Adapters to test on: all, or those of `NF_ADAPTER`.
+pub(super) fn adapters() -> Vec<AdapterReport> {
     let only = std::env::var("NF_ADAPTER").ok();
     let wanted = |a: &AdapterReport| {
         only.as_ref().is_none_or(|only| match only.parse::<usize>() {
@@ -19,7 +20,8 @@ fn adapters() -> Vec<AdapterReport> {
     adapters
 }
 
-fn open(adapter: &AdapterReport) -> Gpu {
+/// Opens one of them and names it.
+pub(super) fn open(adapter: &AdapterReport) -> Gpu {
     println!("{}", adapter.line());
     let index = Some(adapter.index.to_string());
     Gpu::open(&AdapterChoice { adapter: index, ..Default::default() }).unwrap()

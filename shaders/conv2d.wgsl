@@ -6,12 +6,43 @@
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
 // 24 GB). lib/conv2d.wgsl tells which input pixel a tap reads.
 //
+// With GENERAL a tap lies DILATION pixels from the next, and each of GROUPS groups of output
+// channels sums over its own input channels, which are as many rows of w.
+//
 // Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one
 // long sum would turn signs that the ReLU behind it decides by.
 //
 // Grid:    one invocation per (4 channels, 8 pixels, class, copy), channels fastest.
 // Twin:    src/reference/conv2d.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
+
+// How far all taps (r, s) of a class reach, times the step that a transposed one divides by.
+fn general_reach(tap: vec2<u32>, class_yx: vec2<u32>) -> vec2<i32> {
+    let taps = vec2<i32>(tap * DILATION);
+    let padding = vec2<i32>(i32(params.padding));
+    return select(taps - padding, vec2<i32>(class_yx) + padding - taps, TRANSPOSED == 1u);
+}
+
+// One tap's sum for one pixel: four output channels may belong to different groups.
+fn general_tap(source: Source, tap: u32, k4: u32) -> vec4<f32> {
+    let rows = params.c / GROUPS;
+    let k4s = (params.k + 3u) / 4u;
+    let k = min(vec4<u32>(4u * k4) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.k - 1u));
+    let first = k / (params.k / GROUPS) * rows;
+    let wb = tap * ((rows + 3u) / 4u * 4u) * k4s + k4;
+    var sum = vec4<f32>(0.0);
+    for (var row = 0u; row < rows; row++) {
+        let c = first + row;
+        let v = vec4<f32>(
+            load_x(source, c.x / 4u)[c.x % 4u],
+            load_x(source, c.y / 4u)[c.y % 4u],
+            load_x(source, c.z / 4u)[c.z % 4u],
+            load_x(source, c.w / 4u)[c.w % 4u],
+        );
+        sum += v * load_w(wb + row * k4s);
+    }
+    return sum;
+}
 
 @compute @workgroup_size(WG_SIZE)
 fn main(
@@ -49,7 +80,23 @@ fn main(
         for (var copy = first_copy; copy < end_copy; copy++) {
             for (var r = first_tap(class_yx.x); r < params.r; r += tap_step()) {
                 for (var s = first_tap(class_yx.y); s < params.s; s += tap_step()) {
-                    let offset = vec2<i32>(tap_offset(r, class_yx.x), tap_offset(s, class_yx.y));
+                    var offset = vec2<i32>(tap_offset(r, class_yx.x), tap_offset(s, class_yx.y));
+                    if GENERAL == 1u {
+                        let reach = general_reach(vec2<u32>(r, s), class_yx);
+                        let step = select(1, i32(params.stride), TRANSPOSED == 1u);
+                        if any(reach % vec2<i32>(step) != vec2<i32>(0)) {
+                            continue;
+                        }
+                        offset = reach / vec2<i32>(step);
+                        let tap = (copy * params.r + r) * params.s + s;
+                        a += mat4x4<f32>(
+                            general_tap(source_of(p0, offset, copy), tap, k4),
+                            general_tap(source_of(p1, offset, copy), tap, k4),
+                            general_tap(source_of(p2, offset, copy), tap, k4),
+                            general_tap(source_of(p3, offset, copy), tap, k4),
+                        );
+                        continue;
+                    }
                     let x0 = source_of(p0, offset, copy);
                     let x1 = source_of(p1, offset, copy);
                     let x2 = source_of(p2, offset, copy);

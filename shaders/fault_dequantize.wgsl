@@ -175,7 +175,8 @@ struct Piece {
     words: u32,
 }
 
-// The words of invocation `item`: blocks of TOGETHER rows, in each piece by piece, in each row by row.
+// The words of invocation `item`: blocks of TOGETHER rows, in each of them piece by piece, and in
+// each of these row by row.
 fn piece(item: u32, pieces: u32) -> Piece {
     let block = item / (TOGETHER * pieces);
     let rows = min(TOGETHER, params.rows - block * TOGETHER);
@@ -185,8 +186,8 @@ fn piece(item: u32, pieces: u32) -> Piece {
     return Piece(row * params.row_words + from_row, min(EACH, params.row_words - from_row));
 }
 
-// Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the even
-// nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
+// Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the
+// even nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
 fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     let unused = 32u - params.bits;
     let scale = scales[params.scale];

@@ -41,6 +41,10 @@ override TRANSPOSED: u32 = 0u;
 override SUM_COPIES: u32 = 0u; // y has one copy: the sum over all copies of x and w
 override MASK_IN: u32 = 0u;
 override MASK_OUT: u32 = 0u;
+// 1: groups of channels, or taps apart, which the plain variant alone computes.
+override GENERAL: u32 = 0u;
+override GROUPS: u32 = 1u;
+override DILATION: u32 = 1u; // pixels from one tap to the next
 
 // Groups of four input channels in one partial sum.
 const BLOCK: u32 = 16u;
@@ -101,11 +105,12 @@ fn target_of(p: Pixel, class_yx: vec2<u32>) -> u32 {
 
 // First tap of a class along one axis; taps step by `tap_step()`.
 fn first_tap(class_at: u32) -> u32 {
-    return select(0u, (class_at + params.padding) % params.stride, TRANSPOSED == 1u);
+    let transposed = TRANSPOSED == 1u && GENERAL == 0u;
+    return select(0u, (class_at + params.padding) % params.stride, transposed);
 }
 
 fn tap_step() -> u32 {
-    return select(1u, params.stride, TRANSPOSED == 1u);
+    return select(1u, params.stride, TRANSPOSED == 1u && GENERAL == 0u);
 }
 
 // Where tap r reads along one axis: pixel * tap_scale() + tap_offset().

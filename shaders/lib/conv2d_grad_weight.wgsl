@@ -26,6 +26,10 @@ struct Conv2dGradWeightParams {
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>; // [chunks, R, S, C, K]
 
 override WG_SIZE: u32 = 64u;
+// 1: groups of channels, or taps apart, which the plain variant alone computes.
+override GENERAL: u32 = 0u;
+override GROUPS: u32 = 1u; // rows are the input channels of one group
+override DILATION: u32 = 1u; // pixels from one tap to the next
 
 // The source of one row group: its tap and channels.
 struct Row {
@@ -36,11 +40,11 @@ struct Row {
 }
 
 fn row_groups() -> u32 {
-    return params.r * params.s * ((params.c + 3u) / 4u);
+    return params.r * params.s * ((params.c / GROUPS + 3u) / 4u);
 }
 
 fn row_at(m: u32) -> Row {
-    let c4s = (params.c + 3u) / 4u;
+    let c4s = (params.c / GROUPS + 3u) / 4u;
     let tap = m / c4s;
     return Row(m < row_groups(), tap / params.s, tap % params.s, m % c4s);
 }

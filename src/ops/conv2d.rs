@@ -86,6 +86,10 @@ pub struct Conv2d {
     pub sum_copies: bool,
     /// Precision of inputs and weights.
     pub operands: Operands,
+    /// Groups of channels, which convolve each for itself.
+    pub groups: u32,
+    /// Pixels from one tap to the next.
+    pub dilation: u32,
 }
 
 /// What happens before and after the sum.
@@ -124,6 +128,8 @@ impl Conv2d {
             shared_input: false,
             sum_copies: false,
             operands: Operands::F32,
+            groups: 1,
+            dilation: 1,
         })
     }
 
@@ -143,7 +149,47 @@ impl Conv2d {
             shared_input: false,
             sum_copies: false,
             operands: Operands::F32,
+            groups: 1,
+            dilation: 1,
         })
+    }
+
+    /// A convolution in groups of channels, with taps apart.
+    ///
+    /// # Errors
+    /// The window does not fit, or the groups do not divide the channels.
+    pub fn grouped(x: Nhwc, k: u32, window: Window, groups: u32, dilation: u32) -> Result<Self> {
+        let conv = Self::forward(x, k, spread(window, dilation)?)?;
+        Self { window, groups, dilation, ..conv }.with_whole_groups()
+    }
+
+    /// A transposed convolution in groups of channels, with taps apart.
+    ///
+    /// # Errors
+    /// Nothing is left of the image, or the groups do not divide the channels.
+    pub fn grouped_transposed(
+        x: Nhwc,
+        k: u32,
+        window: Window,
+        groups: u32,
+        dilation: u32,
+    ) -> Result<Self> {
+        let conv = Self::transposed(x, k, spread(window, dilation)?)?;
+        Self { window, groups, dilation, ..conv }.with_whole_groups()
+    }
+
+    fn with_whole_groups(self) -> Result<Self> {
+        let Self { x, y, groups, .. } = self;
+        if groups > 0 && x.c.is_multiple_of(groups) && y.c.is_multiple_of(groups) {
+            return Ok(self);
+        }
+        Err(Error::Shape(format!("{groups} groups do not divide the channels of {x} and {y}")))
+    }
+
+    /// Whether it has groups or dilation, which the variant `plain` alone computes.
+    #[must_use]
+    pub fn is_general(self) -> bool {
+        (self.groups, self.dilation) != (1, 1)
     }
 
     /// The gather that turns the output's gradient into the input's; it reads the transposed weights.
@@ -160,11 +206,11 @@ impl Conv2d {
         }
     }
 
-    /// Weights of one copy as this gather reads them.
+    /// Weights of one copy as this gather reads them: rows are the input channels of one group.
     #[must_use]
     pub fn weights(self) -> Rsck {
         let [r, s] = self.window.kernel;
-        Rsck::new(r, s, self.x.c, self.y.c)
+        Rsck::new(r, s, self.x.c / self.groups, self.y.c)
     }
 
     /// Multiply-adds count as two operations; taps outside the image count too.
@@ -172,15 +218,22 @@ impl Conv2d {
     pub fn flops(self) -> u64 {
         let [r, s] = self.window.kernel;
         let small = if self.transposed { self.x } else { self.y };
-        let pairs = u64::from(self.x.c) * u64::from(self.y.c) * u64::from(self.copies);
+        let pairs =
+            u64::from(self.x.c / self.groups) * u64::from(self.y.c) * u64::from(self.copies);
         2 * u64::from(small.pixels()) * u64::from(r * s) * pairs
     }
 
-    fn checked(self) -> Result<()> {
+    /// Checks that shapes, window and groups agree.
+    pub(crate) fn checked(self) -> Result<()> {
         self.x.checked()?;
         self.y.checked()?;
         let (small, large) = if self.transposed { (self.x, self.y) } else { (self.y, self.x) };
-        let fits = self.window.output(large.h, large.w)? == [small.h, small.w];
+        self.with_whole_groups()?;
+        if self.is_general() && self.operands == Operands::F16 {
+            return Err(Error::Shape("groups and dilation are computed in f32 alone".into()));
+        }
+        let window = spread(self.window, self.dilation)?;
+        let fits = window.output(large.h, large.w)? == [small.h, small.w];
         if !fits || self.x.n != self.y.n {
             return Err(Error::Shape(format!(
                 "a window of {} does not take {large} to {small}",
@@ -195,6 +248,15 @@ impl Conv2d {
             return Err(Error::TooManyElements { what });
         }
         Ok(())
+    }
+}
+
+/// The window that covers the same pixels as one with taps apart.
+fn spread(window: Window, dilation: u32) -> Result<Window> {
+    let reach = |taps: u32| taps.checked_sub(1)?.checked_mul(dilation)?.checked_add(1);
+    match window.kernel.map(reach) {
+        [Some(r), Some(s)] if dilation > 0 => Ok(Window { kernel: [r, s], ..window }),
+        _ => Err(Error::Shape(format!("a window of {window} with dilation {dilation}"))),
     }
 }
 
@@ -263,8 +325,12 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("MASK_IN", flag(fusion.mask_in))
         .with("MASK_OUT", flag(fusion.mask_out))
         .with("HALF", conv.operands.code())
+        .with("GENERAL", flag(conv.is_general()))
         .costing(conv.flops())
         .classed(class(conv, fusion));
+    if conv.is_general() {
+        plan = plan.with("GROUPS", conv.groups).with("DILATION", conv.dilation);
+    }
     // A subgroup holds 32 output channels: with a few channels most of its lanes would idle.
     if conv.y.c4() <= 2 {
         plan = plan.preferring("plain");
@@ -295,5 +361,23 @@ mod tests {
         }
         let class = |plan: &Plan| plan.class.as_ref().map(|class| class.name.clone()).unwrap();
         assert_ne!(class(&f32), class(&f16), "one is not measured for the other");
+    }
+
+    #[test]
+    fn groups_and_dilation_are_for_plain_alone() {
+        let (x, window) = (Nhwc::new(1, 8, 8, 8), Window::square(3, 1, 2));
+        for (groups, dilation) in [(2, 1), (1, 2), (8, 2)] {
+            let conv = Conv2d::grouped(x, 16, window, groups, dilation).unwrap();
+            let plan = plan(conv, Fusion::default()).unwrap();
+            let serves = KERNEL.variants.iter().filter(|v| v.serves(&plan)).map(|v| v.name);
+            assert_eq!(serves.collect::<Vec<_>>(), ["plain"]);
+            assert!(!crate::ops::winograd::possible(conv));
+            let half = Conv2d { operands: Operands::F16, ..conv };
+            assert!(super::plan(half, Fusion::default()).is_err());
+        }
+        assert!(Conv2d::grouped(x, 16, window, 3, 1).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 0, 1).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 1, 0).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 1, 9).is_err());
     }
 }

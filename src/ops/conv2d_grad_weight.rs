@@ -111,7 +111,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             tile: |workgroup| [16, workgroup / 8, 1],
             requires: Requires::Nothing,
             suits: Suits::Hardware,
-            only: None,
+            only: Some(("GENERAL", 0)),
             trusted: true,
         },
         Variant {
@@ -128,7 +128,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             tile: |_| [8, 4, 1],
             requires: Requires::Subgroup(8),
             suits: Suits::Software,
-            only: None,
+            only: Some(("GENERAL", 0)),
             trusted: true,
         },
         Variant {
@@ -176,10 +176,12 @@ pub fn chunks(conv: Conv2d) -> u32 {
 }
 
 /// Shape of one partial result: rows are the channels of the image that the taps slide over (the
-/// input of a convolution, the output of a transposed one).
+/// input of a convolution, the output of a transposed one) in one group.
 #[must_use]
 pub fn partial_shape(conv: Conv2d) -> Rsck {
-    if conv.transposed { conv.weights().transposed() } else { conv.weights() }
+    let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
+    let [r, s] = conv.window.kernel;
+    Rsck::new(r, s, large.c / conv.groups, small.c)
 }
 
 /// The gather that is differentiated, to be planned smaller.
@@ -196,10 +198,10 @@ impl Less for Forward {
 /// convolution, its output's gradient and its input.
 ///
 /// # Errors
-/// Shapes past 32-bit indices.
+/// Shapes that do not fit, or past 32-bit indices.
 pub fn plan(conv: Conv2d) -> Result<Plan> {
     let (x, dy) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
-    let (x, dy) = (x.checked()?, dy.checked()?);
+    conv.checked()?;
     let (chunk_rows, chunks) = chunking(conv);
     let [r, s] = conv.window.kernel;
     let params = Conv2dGradWeightParams {
@@ -219,16 +221,20 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     };
     let partial = partial_shape(conv);
     let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
-    let grid = Grid::Tiles([dy.c4(), r * s * x.c4(), chunks]);
+    let grid = Grid::Tiles([dy.c4(), r * s * partial.c.div_ceil(4), chunks]);
     let class = Class {
         name: class_name(conv),
         words: &[],
         eps: conv.operands.eps(),
         less: Arc::new(Forward(conv)),
     };
-    let plan = Plan::new(&KERNEL, &params, grid, bytes)
+    let mut plan = Plan::new(&KERNEL, &params, grid, bytes)
         .with("HALF", conv.operands.code())
+        .with("GENERAL", u32::from(conv.is_general()))
         .costing(conv.flops())
         .classed(class);
+    if conv.is_general() {
+        plan = plan.with("GROUPS", conv.groups).with("DILATION", conv.dilation);
+    }
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
 }

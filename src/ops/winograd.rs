@@ -108,6 +108,6 @@ impl Tiles {
 pub fn possible(conv: Conv2d) -> bool {
     let Window { kernel, stride, padding } = conv.window;
     let alone = conv.copies == 1 || !conv.shared_input && !conv.sum_copies;
-    let plain = conv.operands == Operands::F32 && alone;
+    let plain = conv.operands == Operands::F32 && alone && !conv.is_general();
     kernel == [3, 3] && stride == 1 && padding <= 2 && conv.y.w.is_multiple_of(2) && plain
 }

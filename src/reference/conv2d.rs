@@ -3,6 +3,7 @@
 mod cases;
 
 pub use cases::cases;
+pub(super) use cases::general;
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
@@ -17,14 +18,21 @@ use crate::{
 };
 
 /// Calls `f(large, tap, small)` for every pair of pixels that a window joins: pixel indices into the
-/// image it slides over and into the image of its positions, and the tap `r * S + s`.
-pub fn meetings(large: Nhwc, small: Nhwc, window: Window, mut f: impl FnMut(usize, usize, usize)) {
+/// image it slides over and into the image of its positions, and the tap `r * S + s`. Taps are
+/// `dilation` pixels apart.
+pub fn meetings(
+    large: Nhwc,
+    small: Nhwc,
+    window: Window,
+    dilation: u32,
+    mut f: impl FnMut(usize, usize, usize),
+) {
     let [rows, columns] = window.kernel;
     for n in 0..small.n {
         for (oy, ox) in (0..small.h).flat_map(|oy| (0..small.w).map(move |ox| (oy, ox))) {
             for (r, s) in (0..rows).flat_map(|r| (0..columns).map(move |s| (r, s))) {
-                let iy = i64::from(oy * window.stride + r) - i64::from(window.padding);
-                let ix = i64::from(ox * window.stride + s) - i64::from(window.padding);
+                let iy = i64::from(oy * window.stride + r * dilation) - i64::from(window.padding);
+                let ix = i64::from(ox * window.stride + s * dilation) - i64::from(window.padding);
                 if (0..i64::from(large.h)).contains(&iy) && (0..i64::from(large.w)).contains(&ix) {
                     let at = (i64::from(n * large.h) + iy) * i64::from(large.w) + ix;
                     let small_at = (n * small.h + oy) * small.w + ox;
@@ -43,7 +51,7 @@ struct Sum {
     terms: f64,
 }
 
-/// `y = x * w` of one copy, unpadded: x `[pixels, C]`, w `[R S, C, K]`.
+/// `y = x * w` of one copy, unpadded: x `[pixels, C]`, w `[R S, C / groups, K]`.
 fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<Sum> {
     let rounded = |values: &[f32]| -> Vec<f32> {
         values.iter().map(|&v| numbers::operand(conv.operands, v)).collect()
@@ -52,11 +60,13 @@ fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<Sum> {
     let (c, k) = (conv.x.c as usize, conv.y.c as usize);
     let mut y = vec![Sum::default(); conv.y.pixels() as usize * k];
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
-    meetings(large, small, conv.window, |large, tap, small| {
+    let (rows, columns) = (c / conv.groups as usize, k / conv.groups as usize);
+    meetings(large, small, conv.window, conv.dilation, |large, tap, small| {
         let (from, to) = if conv.transposed { (small, large) } else { (large, small) };
-        for ci in 0..c {
+        for ci in 0..rows {
             for ki in 0..k {
-                let term = f64::from(x[from * c + ci]) * f64::from(w[(tap * c + ci) * k + ki]);
+                let at = from * c + ki / columns * rows + ci;
+                let term = f64::from(x[at]) * f64::from(w[(tap * rows + ci) * k + ki]);
                 let sum = &mut y[to * k + ki];
                 sum.value += term;
                 sum.size += term.abs();
@@ -131,6 +141,14 @@ fn wide_float(random: &mut Random) -> f32 {
         1 => (random.below(1024) as f32 + 0.5) * 2f32.powi(-24),
         _ => v,
     }
+}
+
+/// Groups and dilation, where there are any.
+pub(super) fn general_label(conv: Conv2d) -> String {
+    if !conv.is_general() {
+        return String::new();
+    }
+    format!(" groups {} dilation {}", conv.groups, conv.dilation)
 }
 
 /// One case; `exact` draws small integers, whose sums f32 holds exactly.
@@ -210,6 +228,7 @@ fn case_of(label: &str, conv: Conv2d, fusion: Fusion, kind: Values) -> Result<Ca
         },
     ];
     let half = if conv.operands == Operands::F16 { " f16" } else { "" };
-    let label = format!("{label} {} -> {} {}{half}", conv.x, conv.y, kind.label());
+    let general = general_label(conv);
+    let label = format!("{label} {} -> {} {}{half}{general}", conv.x, conv.y, kind.label());
     Ok(Case { label, plan, data })
 }

@@ -1,7 +1,7 @@
 //! Twin of `shaders/conv2d_grad_weight*.wgsl`.
 
 use super::{
-    conv2d::{Values, meetings},
+    conv2d::{Values, general, general_label, meetings},
     numbers,
 };
 use crate::{
@@ -28,17 +28,19 @@ fn case(conv: Conv2d, kind: Values) -> Result<Case> {
     let params: Conv2dGradWeightParams = bytemuck::pod_read_unaligned(&plan.params);
     let shape = partial_shape(conv);
     let (c, k) = (large.c as usize, small.c as usize);
-    let (rows, columns) = (c.next_multiple_of(4), k.next_multiple_of(4));
+    let (in_group, of_group) = (c / conv.groups as usize, k / conv.groups as usize);
+    let (rows, columns) = (in_group.next_multiple_of(4), k.next_multiple_of(4));
     let part = shape.padded_len() as usize;
     let mut values = vec![0.0; part * chunks(conv) as usize];
     let mut sizes = values.clone();
     let mut terms = values.clone();
     let operand = |v| f64::from(numbers::operand(conv.operands, v));
-    meetings(large, small, conv.window, |from, tap, to| {
+    meetings(large, small, conv.window, conv.dilation, |from, tap, to| {
         let chunk = to / (params.chunk_rows * small.w) as usize;
-        for ci in 0..c {
+        for ci in 0..in_group {
             for ki in 0..k {
-                let term = operand(x[from * c + ci]) * operand(dy[to * k + ki]);
+                let term =
+                    operand(x[from * c + ki / of_group * in_group + ci]) * operand(dy[to * k + ki]);
                 let at = chunk * part + (tap * rows + ci) * columns + ki;
                 values[at] += term;
                 sizes[at] += term.abs();
@@ -52,7 +54,7 @@ fn case(conv: Conv2d, kind: Values) -> Result<Case> {
     let bounds = sizes.iter().zip(&terms).map(error).collect();
     let half = if conv.operands == Operands::F16 { " f16" } else { "" };
     Ok(Case {
-        label: format!("{} -> {} {}{half}", conv.x, conv.y, kind.label()),
+        label: format!("{} -> {} {}{half}{}", conv.x, conv.y, kind.label(), general_label(conv)),
         plan,
         data: vec![
             Data::input(&nan_padded(&x, large.c)),
@@ -86,6 +88,10 @@ pub fn cases() -> Result<Vec<Case>> {
         transposed(2, 4, 3, 5, 36, 4, 2, 1)?,
         transposed(1, 4, 4, 12, 6, 2, 2, 1)?,
     ] {
+        cases.push(case(conv, Values::Floats)?);
+        cases.push(case(conv, Values::Integers)?);
+    }
+    for conv in general()? {
         cases.push(case(conv, Values::Floats)?);
         cases.push(case(conv, Values::Integers)?);
     }

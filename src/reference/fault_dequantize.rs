@@ -192,14 +192,8 @@ fn case(layer: Layer, copies: u32, first: u32, faults: Option<&Faults>) -> Resul
     if !unused {
         wt[..kept].fill(7.0);
     }
-    let plan = ops::fault_dequantize::plan(
-        layer,
-        first..copies,
-        faults,
-        scale_index,
-        scales_len,
-        layers,
-    )?;
+    let plan =
+        ops::fault_dequantize::plan(layer, first..copies, faults, scale_index, scales_len, layers)?;
     maps.resize(plan.bytes[7] as usize / 4, 0);
     let what = faults.map_or("clean".into(), |f| {
         let lot = f.lot.map_or(String::new(), |lot| format!(" lot {}", lot.shared));

@@ -26,6 +26,9 @@ pub(crate) fn class_name(conv: Conv2d) -> String {
     if conv.copies > 1 {
         name += &format!(" copies{}", bucket(conv.copies));
     }
+    if conv.is_general() {
+        name += &format!(" groups{} dilation{}", conv.groups, conv.dilation);
+    }
     if conv.operands == Operands::F16 {
         name += " f16";
     }

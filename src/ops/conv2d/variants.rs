@@ -63,7 +63,7 @@ pub(super) static ALL: [Variant; 5] = [
         tile: |workgroup| [16, workgroup / 2, 1],
         requires: Requires::Nothing,
         suits: Suits::Hardware,
-        only: None,
+        only: Some(("GENERAL", 0)),
         trusted: true,
     },
     Variant {
@@ -81,7 +81,7 @@ pub(super) static ALL: [Variant; 5] = [
         tile: |_| [8, 32, 1],
         requires: Requires::Subgroup(8),
         suits: Suits::Software,
-        only: None,
+        only: Some(("GENERAL", 0)),
         trusted: true,
     },
     Variant {

@@ -93,6 +93,17 @@ pub fn cases() -> Result<Vec<Case>> {
     }
     cases.extend(edges_of_tiles()?);
     cases.extend(f16_operands()?);
+    for conv in general()? {
+        for exact in [false, true] {
+            cases.push(case("", conv, none, exact)?);
+            cases.push(case("", conv.grad_input(), none, exact)?);
+        }
+    }
+    let grouped = Conv2d::grouped(Nhwc::new(2, 5, 7, 6), 10, Window::square(3, 1, 2), 2, 2)?;
+    let copies = Conv2d { copies: 3, ..grouped };
+    cases.push(case("all", copies, full, true)?);
+    let gated = Fusion { mask_in: true, ..none };
+    cases.push(case("mask", copies.grad_input(), gated, true)?);
     Ok(cases)
 }
 
@@ -135,6 +146,25 @@ fn edges_of_tiles() -> Result<Vec<Case>> {
         cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
     }
     Ok(cases)
+}
+
+/// Groups and dilation, alone and together: groups that end inside a vec4, one channel each, several
+/// outputs to an input, a stride that shares a factor with the dilation and one that does not.
+pub(in crate::reference) fn general() -> Result<Vec<Conv2d>> {
+    let x = Nhwc::new(2, 9, 8, 6);
+    let up = Nhwc::new(2, 4, 3, 10);
+    let window = Window::square;
+    Ok(vec![
+        Conv2d::grouped(x, 9, window(3, 1, 1), 3, 1)?,
+        Conv2d::grouped(x, 6, window(3, 2, 1), 6, 1)?,
+        Conv2d::grouped(x, 12, window(3, 1, 2), 6, 2)?,
+        Conv2d::grouped(x, 5, window(3, 2, 2), 1, 2)?,
+        Conv2d::grouped(x, 4, Window { kernel: [2, 4], stride: 2, padding: 1 }, 2, 2)?,
+        Conv2d::grouped(Nhwc::new(1, 11, 10, 43), 43, window(3, 3, 1), 43, 2)?,
+        Conv2d::grouped_transposed(up, 6, window(4, 2, 1), 2, 1)?,
+        Conv2d::grouped_transposed(up, 7, window(3, 2, 1), 1, 2)?,
+        Conv2d::grouped_transposed(up, 15, window(3, 3, 2), 5, 2)?,
+    ])
 }
 
 /// Operands rounded to f16, in every use of the gather.
