@@ -68,7 +68,13 @@ fn differences(there: &Table, wanted: &Table) -> Vec<String> {
     if there.contains_key("steps") && wanted.contains_key("steps") {
         names.retain(|name| *name != "epochs");
     }
-    let differ = names.into_iter().filter(|&name| there.get(name) != wanted.get(name));
+    // What says nothing of its precision is of f32.
+    let f32 = Value::from("f32");
+    let value = |of: &Table, name: &str| match of.get(name) {
+        None if name == "dtype" => Some(f32.clone()),
+        value => value.cloned(),
+    };
+    let differ = names.into_iter().filter(|&name| value(there, name) != value(wanted, name));
     differ
         .map(|name| {
             format!("{name} {} there, {} wanted", say(there.get(name)), say(wanted.get(name)))
