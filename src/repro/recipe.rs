@@ -103,5 +103,16 @@ mod tests {
         save(&path, &recipe("epochs = 3\nsteps = 7")).unwrap();
         check(&path, &recipe("epochs = 4\nsteps = 7")).unwrap();
         assert!(check(&path, &recipe("epochs = 3")).is_err());
+        let (silent, single, half) =
+            ("seed = 1", "seed = 1\ndtype = 'f32'", "seed = 1\ndtype = 'f16'");
+        for (there, wanted, same) in [
+            (silent, single, true),
+            (single, silent, true),
+            (half, silent, false),
+            (silent, half, false),
+        ] {
+            save(&path, &recipe(there)).unwrap();
+            assert_eq!(check(&path, &recipe(wanted)).is_ok(), same, "{there}, {wanted}");
+        }
     }
 }
