@@ -4,8 +4,10 @@ use super::{
     base::{BaseHints, BaseNet},
     config::{TrainConfig, batch_of},
     eopm::{Eopm, EopmSettings},
+    every::{Due, Every},
     feed::{Feed, TrainSet, tell},
     folder::RunFolder,
+    identity::Identity,
     pretrain::{arithmetic_line, plan_lines},
     profile::Profiler,
     sampler::Sampler,
@@ -24,7 +26,7 @@ use crate::{
     report::{
         Evaluated, Event, Finished, JsonLines, Outcome, Sink, Started, Step, Tee, curves,
         eval_json::{self, Evaluation},
-        page,
+        jsonl, page,
     },
 };
 use serde_json::json;
@@ -32,6 +34,8 @@ use std::time::Instant;
 
 /// Training images held out for the evaluations during training.
 const HELD_OUT: usize = 1000;
+/// What metrics call them.
+const HELD_OUT_SPLIT: &str = "held-out";
 /// Images of an evaluation batch.
 const EVAL_BATCH: u32 = 100;
 /// Seeds of the final table without a chip: the paper's.
@@ -64,7 +68,7 @@ pub fn train(
     stop: &dyn Fn() -> bool,
 ) -> Result<Evaluation> {
     let profile = config.profile.clone();
-    let resumed = config.resume.as_ref().map(|root| RunFolder::open(root)).transpose()?;
+    let resumed = config.resume.as_ref().map(|root| RunFolder::resume(root)).transpose()?;
     let resumed = resumed.map(|(folder, saved)| (folder, saved.moved(config)));
     if let Some((_, saved)) = &resumed {
         saved.keeps_dtype(gpu, config.dtype)?;
@@ -133,16 +137,13 @@ struct Trained {
 
 impl Run<'_> {
     /// What a checkpoint depends on.
-    fn identity(&self) -> String {
-        format!(
-            "{} for {} ({}) under {}, {}, on {}",
-            self.graph.name,
-            self.base.model,
-            &self.base.sha256[..12],
-            self.faults.identity(),
-            self.maps.describe(),
-            self.gpu.report().line()
-        )
+    fn identity(&self) -> Identity {
+        Identity::of(self.config, &self.config.free())
+            .with("base network", format!("{} ({})", self.base.model, &self.base.sha256[..12]))
+            .with("faults", self.faults.identity())
+            .with("fault maps", self.maps.describe())
+            .with("precision", self.precision)
+            .with("adapter", self.gpu.report().line())
     }
 
     /// The one chip that it trains for: a seed, or the file of a measured map.
@@ -157,6 +158,10 @@ impl Run<'_> {
     /// Puts the checkpoint back; says so if another version of the program wrote it.
     fn restore(&self, sink: &mut dyn Sink) -> Result<u64> {
         let done = self.folder.restore(self.gpu, &self.net, &self.identity())?;
+        if let Some(damage) = self.folder.damage()? {
+            let what = format!("{damage}; going on from the checkpoint before it, of step {done}");
+            sink.event(&Event::Note(what))?;
+        }
         let (then, now) = (self.folder.commit()?, env!("NF_COMMIT"));
         if let Some(then) = then.filter(|then| then != now) {
             let what = format!(
@@ -222,6 +227,15 @@ impl Run<'_> {
         let mut last = (Instant::now(), done);
         // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
         let report_every = (steps / 50).clamp(1, 10);
+        let mut checkpoint = Due::new(config.checkpoint_every.unwrap_or(Every::Steps(per_epoch)));
+        let glance_at = |done: u64| {
+            let due = done.is_multiple_of(config.eval_every.unwrap_or(per_epoch));
+            due && done < steps && !held_out.is_empty()
+        };
+        // The run may have ended between a checkpoint and the evaluation behind it.
+        if done > 0 && glance_at(done) && !self.has_glance(done)? {
+            self.glance(held_out, done, done.div_ceil(per_epoch), sink)?;
+        }
         for step in done..steps {
             let lr = config.schedule.rate(config.lr, step, steps);
             profiler.before(gpu, step - first, steps - step)?;
@@ -253,19 +267,13 @@ impl Run<'_> {
                 }))?;
             }
             let stopped = stop();
-            if done.is_multiple_of(config.checkpoint_every.unwrap_or(per_epoch)) && done < steps
-                || stopped
-            {
+            if checkpoint.after(done) && done < steps || stopped {
                 self.folder.save(gpu, &self.net, done, &self.identity(), &cut)?;
                 sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
                 last = (Instant::now(), done);
             }
             // Behind the checkpoint: an evaluation that fails loses nothing.
-            if done.is_multiple_of(config.eval_every.unwrap_or(per_epoch))
-                && done < steps
-                && !stopped
-                && !held_out.is_empty()
-            {
+            if glance_at(done) && !stopped {
                 self.glance(held_out, done, epoch, sink)?;
                 last = (Instant::now(), done);
             }
@@ -282,12 +290,20 @@ impl Run<'_> {
         Ok(Trained { steps, epochs, seconds })
     }
 
+    /// Whether the accuracies on held-out images after `step` are among the metrics.
+    fn has_glance(&self, step: u64) -> Result<bool> {
+        let lines = jsonl::load(self.folder.metrics())?;
+        Ok(lines.iter().any(|line| {
+            matches!(&line.event, Some(Event::Evaluated(e)) if e.step == step && e.split == HELD_OUT_SPLIT)
+        }))
+    }
+
     /// Accuracies on held-out training images, during training.
     fn glance(&self, set: &ImageSet, step: u64, epoch: u64, sink: &mut dyn Sink) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
         // One seed is a glance; a chip's is its own.
         let m = self.measure(&weights, set, &self.eval_seeds()[..1], &|| false)?;
-        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, "held-out")))
+        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 
     /// Maps of the final table: the chip's own, or those of the paper.
