@@ -84,7 +84,7 @@ fn the_harness_sees_an_element_not_written_and_one_too_many() {
         let gpu = open(adapter);
         assert_eq!(outcome_of_add(&gpu, 0), Outcome::Ok);
         let says = |more, what: &str| match outcome_of_add(&gpu, more) {
-            Outcome::Wrong(message) => assert!(message.contains(what), "{message}"),
+            Outcome::Wrong(wrong) => assert!(wrong.what.contains(what), "{wrong}"),
             other => panic!("{more} elements more: {other:?}"),
         };
         says(-1, "got NaN");

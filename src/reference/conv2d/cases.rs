@@ -2,7 +2,7 @@
 
 use super::{Values, case, case_of};
 use crate::{
-    conformance::Case,
+    conformance::{Case, Random},
     error::Result,
     ops::{
         conv2d::{Conv2d, Fusion},
@@ -219,7 +219,8 @@ fn f16_operands() -> Result<Vec<Case>> {
             Values::Floats,
         ),
     ] {
-        cases.push(case_of(label, conv, fusion, kind)?);
+        let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+        cases.push(case_of(label, conv, fusion, kind, &mut random)?);
     }
     Ok(cases)
 }
