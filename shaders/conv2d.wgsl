@@ -84,10 +84,12 @@ fn main(
                     if GENERAL == 1u {
                         let reach = general_reach(vec2<u32>(r, s), class_yx);
                         let step = select(1, i32(params.stride), TRANSPOSED == 1u);
-                        if any(reach % vec2<i32>(step) != vec2<i32>(0)) {
+                        // Not by %, which GLSL leaves undefined where reach is negative.
+                        let source = reach / vec2<i32>(step);
+                        if any(source * vec2<i32>(step) != reach) {
                             continue;
                         }
-                        offset = reach / vec2<i32>(step);
+                        offset = source;
                         let tap = (copy * params.r + r) * params.s + s;
                         a += mat4x4<f32>(
                             general_tap(source_of(p0, offset, copy), tap, k4),

@@ -72,8 +72,6 @@ override TRANSPOSED: u32 = 1u;
 override MAPPED: u32 = 0u;
 override LOTS: u32 = 0u; // 1: some cells follow the lot
 
-const STUCK_AT = 1u;
-const ASYMMETRIC = 2u;
 const EACH = 8u;
 // Rows that neighbours take together: few enough that their lines stay in a cache.
 const TOGETHER = 64u;
@@ -114,68 +112,14 @@ fn put_padding(copy: u32, i: u32, per_tap: u32) {
     }
 }
 
-// Where a word of the layer is in a map of cells.
-fn map_index(word: u32) -> u32 {
-    if MAPPED == 1u {
-        return word / 64u * 4u % params.map_words + word % 4u;
-    }
-    // Both summands are below map_words: compared before they are added, the sum cannot pass 2^32.
-    let at = word % params.map_words;
-    let left = params.map_words - params.map_first;
-    return select(at - left, at + params.map_first, at < left);
-}
-
-// Cells of the copy that are faulty, those of the lot in place of its own.
-fn weak(copy: u32, word: u32, of_lot: u32, threshold: u32) -> u32 {
-    let own = faulty_cells(seeds[copy], params.layer, word, threshold);
-    if LOTS == 0u {
-        return own;
-    }
-    let lot = vec2<u32>(params.lot_lo, params.lot_hi);
-    let theirs = faulty_cells(lot, params.layer, word, threshold);
-    return (theirs & of_lot) | (own & ~of_lot);
-}
-
-// What the copy's cells read when they are stuck.
-fn stuck(copy: u32, word: u32, of_lot: u32) -> u32 {
-    let own = polarity(seeds[copy], params.layer, word);
-    if LOTS == 0u {
-        return own;
-    }
-    let theirs = polarity(vec2<u32>(params.lot_lo, params.lot_hi), params.layer, word);
-    return (theirs & of_lot) | (own & ~of_lot);
-}
-
-// The flipped ones among the stored bits of a word.
-fn flipped(copy: u32, index: u32, stored: u32, weights: u32) -> u32 {
-    let word = params.first_word + index;
-    var mask = 0u;
-    if MAPPED != 0u {
-        let at = copy * params.map_stride + map_index(word);
-        mask = (map[at] & ~stored) | (map[at + params.map_words] & stored);
-    } else {
-        var of_lot = 0u;
-        if LOTS != 0u {
-            let lot = vec2<u32>(params.lot_lo, params.lot_hi);
-            of_lot = lot_cells(lot, params.layer, word, params.lot_cut);
-        }
-        mask = weak(copy, word, of_lot, params.threshold);
-        if params.model == STUCK_AT && mask != 0u {
-            mask &= stored ^ stuck(copy, word, of_lot);
-        } else if params.model == ASYMMETRIC {
-            mask = (mask & ~stored) | (weak(copy, word, of_lot, params.threshold_10) & stored);
-        }
-    }
-    return mask & params.cells & (0xffffffffu >> (32u - 8u * weights));
-}
-
 // Words of the layer, and where they are in it.
 struct Piece {
     first: u32,
     words: u32,
 }
 
-// The words of invocation `item`: blocks of TOGETHER rows, in each piece by piece, in each row by row.
+// The words of invocation `item`: blocks of TOGETHER rows, in each of them piece by piece, and in
+// each of these row by row.
 fn piece(item: u32, pieces: u32) -> Piece {
     let block = item / (TOGETHER * pieces);
     let rows = min(TOGETHER, params.rows - block * TOGETHER);
@@ -185,8 +129,8 @@ fn piece(item: u32, pieces: u32) -> Piece {
     return Piece(row * params.row_words + from_row, min(EACH, params.row_words - from_row));
 }
 
-// Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the even
-// nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
+// Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the
+// even nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
 fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     let unused = 32u - params.bits;
     let scale = scales[params.scale];

@@ -28,7 +28,7 @@ impl Dtype {
     pub fn operands(self, gpu: &Gpu) -> Operands {
         match self {
             Self::F16 => Operands::F16,
-            Self::Auto if !gpu.report().is_software() && has_matrix_units(gpu) => Operands::F16,
+            Self::Auto if is_faster(gpu) => Operands::F16,
             Self::F32 | Self::Auto => Operands::F32,
         }
     }
@@ -43,9 +43,10 @@ impl From<Operands> for Dtype {
     }
 }
 
-/// Whether the adapter runs variants of convolution and of its weight gradient that f16 alone has:
-/// those on cooperative matrices. All others round in f32 arithmetic, which costs time.
-fn has_matrix_units(gpu: &Gpu) -> bool {
+/// Whether f16 is the faster one: hardware runs the variants of convolution and of its weight gradient
+/// that f16 alone has, those on cooperative matrices. All others round in f32 arithmetic, which costs
+/// time, and software adapters have no matrix units.
+fn is_faster(gpu: &Gpu) -> bool {
     let runs = |kernel: &KernelDesc| {
         let of_f16 = kernel.variants.iter().filter(|v| v.only == Some(("HALF", 1)));
         of_f16
@@ -53,6 +54,7 @@ fn has_matrix_units(gpu: &Gpu) -> bool {
             .any(|(variant, size)| gpu.lacks(variant, size).is_none())
     };
     [&ops::conv2d::KERNEL, &ops::conv2d_grad_weight::KERNEL].into_iter().all(runs)
+        && !gpu.report().is_software()
 }
 
 /// A run's arithmetic, in a line for its log.
@@ -60,11 +62,9 @@ fn has_matrix_units(gpu: &Gpu) -> bool {
 pub fn arithmetic(gpu: &Gpu, operands: Operands) -> String {
     match operands {
         Operands::F32 => "f32".into(),
-        Operands::F16 if has_matrix_units(gpu) => "f16 operands, summed in f32".into(),
+        Operands::F16 if is_faster(gpu) => "f16 operands, summed in f32".into(),
         Operands::F16 => {
-            "f16 operands, summed in f32 (no matrix units for f16 here: this is slower \
-                          than f32)"
-                .into()
+            "f16 operands, summed in f32 (slower here than f32: `auto` would take that)".into()
         }
     }
 }

@@ -85,7 +85,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
     variants: &[Variant {
         name: "plain",
         stem: "fault_dequantize",
-        wgsl: crate::wgsl!("lib/grid", "lib/philox", "fault_dequantize"),
+        wgsl: crate::wgsl!("lib/grid", "lib/philox", "lib/flipped", "fault_dequantize"),
         workgroups: WORKGROUPS,
         // A workgroup stays within one copy, so that it counts for one.
         tile: |workgroup| [workgroup, 1, 1],

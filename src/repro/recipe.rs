@@ -68,7 +68,13 @@ fn differences(there: &Table, wanted: &Table) -> Vec<String> {
     if there.contains_key("steps") && wanted.contains_key("steps") {
         names.retain(|name| *name != "epochs");
     }
-    let differ = names.into_iter().filter(|&name| there.get(name) != wanted.get(name));
+    // What says nothing of its precision is of f32.
+    let f32 = Value::from("f32");
+    let value = |of: &Table, name: &str| match of.get(name) {
+        None if name == "dtype" => Some(f32.clone()),
+        value => value.cloned(),
+    };
+    let differ = names.into_iter().filter(|&name| value(there, name) != value(wanted, name));
     differ
         .map(|name| {
             format!("{name} {} there, {} wanted", say(there.get(name)), say(wanted.get(name)))
@@ -97,5 +103,16 @@ mod tests {
         save(&path, &recipe("epochs = 3\nsteps = 7")).unwrap();
         check(&path, &recipe("epochs = 4\nsteps = 7")).unwrap();
         assert!(check(&path, &recipe("epochs = 3")).is_err());
+        let (silent, single, half) =
+            ("seed = 1", "seed = 1\ndtype = 'f32'", "seed = 1\ndtype = 'f16'");
+        for (there, wanted, same) in [
+            (silent, single, true),
+            (single, silent, true),
+            (half, silent, false),
+            (silent, half, false),
+        ] {
+            save(&path, &recipe(there)).unwrap();
+            assert_eq!(check(&path, &recipe(wanted)).is_ok(), same, "{there}, {wanted}");
+        }
     }
 }

@@ -1,0 +1,60 @@
+// Which bits of a stored word read differently in a copy: for kernels with the parameters of
+// fault_dequantize.wgsl, its bindings `seeds` and `map`, and lib/philox.wgsl.
+
+const STUCK_AT = 1u;
+const ASYMMETRIC = 2u;
+
+// Where a word of the layer is in a map of cells.
+fn map_index(word: u32) -> u32 {
+    if MAPPED == 1u {
+        return word / 64u * 4u % params.map_words + word % 4u;
+    }
+    // Both summands are below map_words: compared before they are added, the sum cannot pass 2^32.
+    let at = word % params.map_words;
+    let left = params.map_words - params.map_first;
+    return select(at - left, at + params.map_first, at < left);
+}
+
+// Cells of the copy that are faulty, those of the lot in place of its own.
+fn weak(copy: u32, word: u32, of_lot: u32, threshold: u32) -> u32 {
+    let own = faulty_cells(seeds[copy], params.layer, word, threshold);
+    if LOTS == 0u {
+        return own;
+    }
+    let lot = vec2<u32>(params.lot_lo, params.lot_hi);
+    let theirs = faulty_cells(lot, params.layer, word, threshold);
+    return (theirs & of_lot) | (own & ~of_lot);
+}
+
+// What the copy's cells read when they are stuck.
+fn stuck(copy: u32, word: u32, of_lot: u32) -> u32 {
+    let own = polarity(seeds[copy], params.layer, word);
+    if LOTS == 0u {
+        return own;
+    }
+    let theirs = polarity(vec2<u32>(params.lot_lo, params.lot_hi), params.layer, word);
+    return (theirs & of_lot) | (own & ~of_lot);
+}
+
+// The flipped ones among the stored bits of a word.
+fn flipped(copy: u32, index: u32, stored: u32, weights: u32) -> u32 {
+    let word = params.first_word + index;
+    var mask = 0u;
+    if MAPPED != 0u {
+        let at = copy * params.map_stride + map_index(word);
+        mask = (map[at] & ~stored) | (map[at + params.map_words] & stored);
+    } else {
+        var of_lot = 0u;
+        if LOTS != 0u {
+            let lot = vec2<u32>(params.lot_lo, params.lot_hi);
+            of_lot = lot_cells(lot, params.layer, word, params.lot_cut);
+        }
+        mask = weak(copy, word, of_lot, params.threshold);
+        if params.model == STUCK_AT && mask != 0u {
+            mask &= stored ^ stuck(copy, word, of_lot);
+        } else if params.model == ASYMMETRIC {
+            mask = (mask & ~stored) | (weak(copy, word, of_lot, params.threshold_10) & stored);
+        }
+    }
+    return mask & params.cells & (0xffffffffu >> (32u - 8u * weights));
+}
