@@ -1,26 +1,9 @@
 //! A survey for machines: one JSON document, and the support matrix as CSV.
 
-use super::{Failure, Row, Survey};
+use super::{Row, Survey};
 use serde_json::{Value, json};
 
 impl Row {
-    /// Why it is not simply ok, in words.
-    #[must_use]
-    pub fn note(&self, survey: &Survey) -> Option<String> {
-        let known = |(failure, quirk): &(Failure, usize)| {
-            let quirk = survey.quirks.get(*quirk)?;
-            Some(format!("{} ({}): {}", quirk.reason, quirk.link, failure.case))
-        };
-        let wrong = |failure: &Failure| {
-            format!("{} at {}: {}", failure.case, failure.workgroup, failure.what)
-        };
-        let lacks = |why: &String| format!("needs {why}");
-        let first = self.first_wrong.as_ref().map(wrong);
-        first
-            .or_else(|| self.first_known.as_ref().and_then(known))
-            .or_else(|| self.lacks.as_ref().map(lacks))
-    }
-
     fn json(&self, survey: &Survey) -> Value {
         json!({
             "adapter": self.adapter,
@@ -70,7 +53,7 @@ impl Survey {
         json!({
             "version": 1,
             "commit": commit,
-            "complete": self.complete,
+            "all_cases": self.complete(),
             "adapters": self.adapters,
             "results": self.rows.iter().map(|row| row.json(self)).collect::<Vec<_>>(),
             "stale_quirks": self.stale(),

@@ -67,7 +67,7 @@ impl fmt::Display for Wrong {
 /// The GPU failed; a wrong result is an [`Outcome`].
 pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Result<Outcome> {
     if let Some(reason) = gpu.lacks(variant, workgroup) {
-        return Ok(Outcome::Unsupported(reason));
+        return Ok(Outcome::Unsupported(format!("needs {reason}")));
     }
     let mut tape = Tape::new();
     let mut ids = Vec::new();
@@ -122,8 +122,8 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
     Ok(Outcome::Ok)
 }
 
-/// Runs all cases of a kernel with every variant that serves them, at every workgroup size; `each` hears of every one
-/// as (variant, workgroup size, case, outcome).
+/// Runs all cases of a kernel with every variant that serves them, at every workgroup size; `each`
+/// hears of every one as (variant, workgroup size, case, outcome).
 ///
 /// # Errors
 /// The GPU failed, or a case is inconsistent.

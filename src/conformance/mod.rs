@@ -8,6 +8,7 @@ mod document;
 mod draw;
 mod harness;
 mod quirks;
+mod row;
 mod run;
 mod survey;
 
@@ -17,5 +18,6 @@ pub use compare::{Mismatch, Want};
 pub use draw::Draw;
 pub use harness::{Outcome, Wrong, run_case, run_suite};
 pub use quirks::Quirk;
-pub use run::{What, run};
-pub use survey::{Failure, Row, Status, Survey, Use};
+pub use row::{Failure, Row, Status, Use};
+pub use run::{Listener, News, What, run};
+pub use survey::Survey;

@@ -6,11 +6,10 @@ use crate::{
     gpu::AdapterReport,
 };
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// The list that the program carries.
 const LIST: &str = include_str!("quirks.toml");
-/// Its name in messages.
-const NAME: &str = "src/conformance/quirks.toml";
 
 /// Cases that fail on an adapter although the kernel is right. Every pattern is a glob.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -49,22 +48,25 @@ struct List {
 }
 
 impl Quirk {
+    /// Where the list that the program carries lies in its repository.
+    pub const FILE: &str = "src/conformance/quirks.toml";
+
     /// The list that the program carries.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn known() -> Result<Vec<Self>> {
-        Self::parse(NAME, LIST)
+        Self::parse(Self::FILE, LIST)
     }
 
-    /// A list in the form of `quirks.toml`; `name` is its file.
+    /// A list in the form of `quirks.toml`; `file` names it in messages.
     ///
     /// # Errors
     /// [`Error::Format`]: not such a list, or one without a reason or a link.
-    pub fn parse(name: &str, text: &str) -> Result<Vec<Self>> {
+    pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Vec<Self>> {
         let hint = "every [[quirk]] has adapter, driver, kernel, reason and link, and may have \
                     backend, variant and case";
-        let wrong = |what: String| Error::format(name, what.trim().to_owned(), hint);
+        let wrong = |what: String| Error::format(&file, what.trim().to_owned(), hint);
         let list: List = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
         for quirk in &list.quirk {
             for (field, value) in [("reason", &quirk.reason), ("link", &quirk.link)] {

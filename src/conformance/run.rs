@@ -1,6 +1,6 @@
 //! Runs cases on adapters for a survey: those of the suites, or drawn ones.
 
-use super::{Case, Draw, Outcome, Random, Survey, Use, Wrong, run_case};
+use super::{Case, Draw, Failure, Outcome, Random, Survey, Use, Wrong, run_case};
 use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, Gpu},
@@ -14,8 +14,8 @@ use std::time::Instant;
 pub enum What {
     /// All of the suites, at every workgroup size.
     Suites,
-    /// Drawn ones until then, one after the other for every kernel; every variant at one workgroup
-    /// size.
+    /// Drawn ones until then; kernels take turns, with as many draws each as they have variants.
+    /// Every variant runs at one workgroup size.
     Drawn {
         /// Of the sequence.
         seed: u32,
@@ -26,88 +26,96 @@ pub enum What {
     Replay(Draw),
 }
 
+/// What is told while cases run.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    /// A case is about to run: its kernel and label.
+    Case(&'a str),
+    /// The first one of a variant is wrong.
+    Wrong(&'a Use<'a>, &'a Failure),
+}
+
+/// Hears the news; with an error it ends everything.
+pub type Listener<'a> = &'a mut dyn FnMut(&Survey, News<'_>) -> Result<()>;
+
+/// Drawn cases on a device: after these another one is opened, and with the old one go its compiled
+/// pipelines, of which every new shape may need its own.
+const DRAWS_OF_A_DEVICE: usize = 500;
+
 /// An adapter while cases run on it.
 struct Runner<'a> {
     choice: &'a AdapterChoice,
     gpu: Gpu,
     survey: &'a mut Survey,
+    listener: Listener<'a>,
 }
 
-/// Runs cases of `suites` on an adapter and takes down what became of them; `each` hears of every case
-/// before it runs and may end it all with an error.
+/// Runs cases of `suites` on an adapter and takes down what became of them.
 ///
 /// # Errors
-/// The adapter cannot be opened, a case is inconsistent, or what `each` returns. What the driver
-/// refuses is a wrong result.
+/// The adapter cannot be opened, a case is inconsistent, or what `listener` returns. What the driver
+/// refuses to compute is a wrong result.
 pub fn run(
     survey: &mut Survey,
     choice: &AdapterChoice,
     suites: &[&Suite],
     what: What,
-    each: &mut dyn FnMut(&str, &Survey) -> Result<()>,
+    listener: Listener<'_>,
 ) -> Result<()> {
-    survey.complete = false;
     let gpu = Gpu::open(choice)?;
-    survey.begin(gpu.report().clone(), suites.iter().map(|s| s.kernel));
-    let mut runner = Runner { choice, gpu, survey };
+    survey.begin(gpu.report().clone(), suites);
+    let mut runner = Runner { choice, gpu, survey, listener };
     match what {
         What::Suites => {
             for suite in suites {
-                let cases = (suite.cases)()?;
-                runner.all(&cases, None, each)?;
+                for case in (suite.cases)()? {
+                    runner.at_every_size(&case, None)?;
+                }
             }
+            runner.survey.end();
         }
         What::Replay(draw) => {
             for suite in suites {
-                runner.all(&[draw.case(suite)?], Some(draw), each)?;
+                runner.at_every_size(&draw.case(suite)?, Some(draw))?;
             }
         }
         What::Drawn { seed, until } => {
             let mut random = Random::new(seed);
-            'all: loop {
-                for suite in suites {
-                    if Instant::now() >= until {
-                        break 'all;
-                    }
-                    runner.drawn(suite, random.bits(), each)?;
+            let turns = || suites.iter().flat_map(|s| s.kernel.variants.iter().map(move |_| *s));
+            let draws = std::iter::repeat_with(turns).flatten().enumerate();
+            for (i, suite) in draws.take_while(|_| Instant::now() < until) {
+                if (i + 1).is_multiple_of(DRAWS_OF_A_DEVICE) {
+                    runner.gpu = Gpu::open(choice)?;
                 }
+                runner.drawn(suite, random.bits())?;
             }
         }
     }
-    survey.complete = true;
     Ok(())
 }
 
 impl Runner<'_> {
-    /// Every case with every variant that serves it, at every workgroup size.
-    fn all(
-        &mut self,
-        cases: &[Case],
-        draw: Option<Draw>,
-        each: &mut dyn FnMut(&str, &Survey) -> Result<()>,
-    ) -> Result<()> {
-        for case in cases {
-            let kernel = case.plan.kernel;
-            each(kernel.name, self.survey)?;
-            for variant in kernel.variants.iter().filter(|v| v.serves(&case.plan)) {
-                for &workgroup in variant.workgroups {
-                    self.one(case, variant, workgroup, draw)?;
-                }
+    fn tell(&mut self, case: &str) -> Result<()> {
+        (self.listener)(self.survey, News::Case(case))
+    }
+
+    /// Every variant that serves a case, at every workgroup size.
+    fn at_every_size(&mut self, case: &Case, draw: Option<Draw>) -> Result<()> {
+        let kernel = case.plan.kernel.name;
+        self.tell(&format!("{kernel} {}", case.label.trim()))?;
+        for variant in case.plan.kernel.variants.iter().filter(|v| v.serves(&case.plan)) {
+            for &workgroup in variant.workgroups {
+                self.one(case, variant, workgroup, draw)?;
             }
         }
         Ok(())
     }
 
     /// A drawn case, every variant at a workgroup size that the seed decides on.
-    fn drawn(
-        &mut self,
-        suite: &Suite,
-        seed: u32,
-        each: &mut dyn FnMut(&str, &Survey) -> Result<()>,
-    ) -> Result<()> {
+    fn drawn(&mut self, suite: &Suite, seed: u32) -> Result<()> {
         let draw = Draw { kernel: suite.kernel.name, seed };
-        each(&draw.to_string(), self.survey)?;
         let case = draw.case(suite)?;
+        self.tell(&case.label)?;
         let mut random = Random::new(!seed);
         for variant in suite.kernel.variants {
             let workgroup = random.of(variant.workgroups);
@@ -143,7 +151,8 @@ impl Runner<'_> {
             case: &case.label,
             replay: draw.map(|draw| draw.to_string()),
         };
-        self.survey.record(&of, &outcome);
-        Ok(())
+        self.survey
+            .record(&of, &outcome)
+            .map_or(Ok(()), |failure| (self.listener)(self.survey, News::Wrong(&of, &failure)))
     }
 }

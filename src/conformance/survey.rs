@@ -1,130 +1,10 @@
 //! What holds where: kernel x variant x adapter, and what is wrong first.
 
-use super::{Mismatch, Outcome, Quirk, Wrong};
+use super::{Failure, Outcome, Quirk, Row, Use};
 use crate::{
     gpu::AdapterReport,
-    kernel::{KernelDesc, Variant},
-    reference::SUITES,
+    reference::{SUITES, Suite},
 };
-use serde::Serialize;
-
-/// Whether a variant computes on an adapter what the CPU computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// In every case, at every workgroup size.
-    Ok,
-    /// In every case that ran; the others ask for what the adapter lacks.
-    Part,
-    /// Not in some case.
-    Wrong,
-    /// Not in some case, for a reason that is known.
-    Known,
-    /// The adapter lacks what it needs.
-    Unsupported,
-    /// No case was run.
-    NotRun,
-}
-
-impl Status {
-    /// As tables and documents say it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Part => "ok in part",
-            Self::Wrong => "wrong",
-            Self::Known => "known",
-            Self::Unsupported => "unsupported",
-            Self::NotRun => "not run",
-        }
-    }
-}
-
-/// One use of a variant on an adapter.
-#[derive(Clone, Debug)]
-pub struct Use<'a> {
-    /// The kernel's name.
-    pub kernel: &'static str,
-    /// The variant's.
-    pub variant: &'static str,
-    /// Workgroup size.
-    pub workgroup: u32,
-    /// The case's label.
-    pub case: &'a str,
-    /// How to draw the case again, if it was drawn.
-    pub replay: Option<String>,
-}
-
-/// A case that gave something wrong.
-#[derive(Clone, Debug, Serialize)]
-pub struct Failure {
-    /// Its label.
-    pub case: String,
-    /// Workgroup size.
-    pub workgroup: u32,
-    /// The kernel's name of the wrong buffer, if there is one.
-    pub binding: Option<String>,
-    /// The first wrong element, if there is one.
-    pub element: Option<Mismatch>,
-    /// All of it in words.
-    pub what: String,
-    /// What to give to `--replay`, if the case was drawn.
-    pub replay: Option<String>,
-}
-
-impl Failure {
-    fn of(of: &Use<'_>, wrong: &Wrong) -> Self {
-        Self {
-            case: of.case.trim().to_owned(),
-            workgroup: of.workgroup,
-            binding: wrong.binding.clone(),
-            element: wrong.mismatch.clone(),
-            what: wrong.what.clone(),
-            replay: of.replay.clone(),
-        }
-    }
-}
-
-/// One variant on one adapter.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// Which of the survey's adapters.
-    pub adapter: usize,
-    /// The kernel's name.
-    pub kernel: &'static str,
-    /// The variant's.
-    pub variant: &'static str,
-    /// Cases that held.
-    pub ok: usize,
-    /// That did not.
-    pub wrong: usize,
-    /// That did not, as a quirk says.
-    pub known: usize,
-    /// That the adapter cannot run.
-    pub unsupported: usize,
-    /// What the adapter lacks, in words.
-    pub lacks: Option<String>,
-    /// The first that is wrong.
-    pub first_wrong: Option<Failure>,
-    /// The first that is known, and the quirk's number.
-    pub first_known: Option<(Failure, usize)>,
-}
-
-impl Row {
-    /// What to say of it in a word.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        match self {
-            Self { wrong: 1.., .. } => Status::Wrong,
-            Self { known: 1.., .. } => Status::Known,
-            Self { ok: 1.., unsupported: 1.., .. } => Status::Part,
-            Self { ok: 1.., .. } => Status::Ok,
-            Self { unsupported: 1.., .. } => Status::Unsupported,
-            _ => Status::NotRun,
-        }
-    }
-}
 
 /// Everything that was found out.
 #[derive(Clone, Debug, Default)]
@@ -135,10 +15,10 @@ pub struct Survey {
     pub rows: Vec<Row>,
     /// Known mistakes.
     pub quirks: Vec<Quirk>,
-    /// Whether everything asked for was run.
-    pub complete: bool,
     /// Of every quirk the cases that held and those that did not.
     tried: Vec<[usize; 2]>,
+    /// Adapters on which all cases of the suites were run.
+    ended: usize,
 }
 
 impl Survey {
@@ -149,41 +29,38 @@ impl Survey {
     }
 
     /// Begins with an adapter: every variant of these kernels is not run yet.
-    pub fn begin<'a>(
-        &mut self,
-        adapter: AdapterReport,
-        kernels: impl Iterator<Item = &'a KernelDesc>,
-    ) {
-        let row = |(kernel, variant): (&KernelDesc, &Variant)| Row {
-            adapter: self.adapters.len(),
-            kernel: kernel.name,
-            variant: variant.name,
-            ok: 0,
-            wrong: 0,
-            known: 0,
-            unsupported: 0,
-            lacks: None,
-            first_wrong: None,
-            first_known: None,
-        };
-        self.rows.extend(kernels.flat_map(|k| k.variants.iter().map(move |v| (k, v))).map(row));
+    pub fn begin(&mut self, adapter: AdapterReport, suites: &[&Suite]) {
+        let index = self.adapters.len();
+        let variants = suites.iter().flat_map(|s| s.kernel.variants.iter().map(|v| (s.kernel, v)));
+        self.rows.extend(variants.map(|(kernel, variant)| Row::new(index, kernel, variant)));
         self.adapters.push(adapter);
     }
 
-    /// Takes down what became of a use on the adapter that was begun last.
-    pub fn record(&mut self, of: &Use<'_>, outcome: &Outcome) {
-        let last = self.adapters.len().saturating_sub(1);
-        let (Some(adapter), Some(row)) = (
-            self.adapters.get(last),
-            self.rows
-                .iter_mut()
-                .find(|r| r.adapter == last && r.kernel == of.kernel && r.variant == of.variant),
-        ) else {
-            return;
-        };
+    /// An adapter that cannot be opened: nothing is run there.
+    pub fn refuse(&mut self, adapter: AdapterReport, suites: &[&Suite], why: &str) {
+        let first = self.rows.len();
+        self.begin(adapter, suites);
+        for row in &mut self.rows[first..] {
+            row.lacks = Some(why.to_owned());
+        }
+    }
+
+    /// All cases of the suites were run on the adapter that was begun last.
+    pub fn end(&mut self) {
+        self.ended += 1;
+    }
+
+    /// Takes down what became of a use on the adapter that was begun last. A variant's first wrong
+    /// one is given back.
+    pub fn record(&mut self, of: &Use<'_>, outcome: &Outcome) -> Option<Failure> {
+        let last = self.adapters.len().checked_sub(1)?;
+        let adapter = &self.adapters[last];
         let covers =
             |q: &Quirk| q.is_of(adapter) && q.covers(of.kernel, of.variant, of.case.trim());
         let quirk = self.quirks.iter().position(covers);
+        let is_its =
+            |r: &&mut Row| (r.adapter, r.kernel, r.variant) == (last, of.kernel, of.variant);
+        let row = self.rows.iter_mut().find(is_its)?;
         match (outcome, quirk) {
             (Outcome::Ok, quirk) => {
                 row.ok += 1;
@@ -198,13 +75,17 @@ impl Survey {
             }
             (Outcome::Wrong(wrong), None) => {
                 row.wrong += 1;
-                row.first_wrong.get_or_insert_with(|| Failure::of(of, wrong));
+                if row.first_wrong.is_none() {
+                    row.first_wrong = Some(Failure::of(of, wrong));
+                    return row.first_wrong.clone();
+                }
             }
             (Outcome::Unsupported(why), _) => {
                 row.unsupported += 1;
                 row.lacks.get_or_insert_with(|| why.clone());
             }
         }
+        None
     }
 
     /// Cases that are wrong, the known ones left out.
@@ -219,24 +100,35 @@ impl Survey {
         self.rows.iter().find_map(|row| Some((row, row.first_wrong.as_ref()?)))
     }
 
-    /// Quirks of which every case holds on an adapter that they name: they are no more. One whose
-    /// kernels were not all run, or that was cut short, is not judged.
+    /// Whether all cases of the suites were run, on every adapter.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.ended == self.adapters.len()
+    }
+
+    /// Quirks of which every case holds on an adapter that they name: they are no more. One of which
+    /// not all kernels or not all cases were run is not judged.
     #[must_use]
     pub fn stale(&self) -> Vec<&Quirk> {
+        if !self.complete() {
+            return Vec::new();
+        }
         let ran = |quirk: &Quirk| {
             let mut named = SUITES.iter().filter(|s| quirk.names(s.kernel.name));
             named.all(|s| self.rows.iter().any(|row| row.kernel == s.kernel.name))
         };
         let each = self.quirks.iter().zip(&self.tried);
         let stale = each.filter(|&(quirk, &[held, failed])| held > 0 && failed == 0 && ran(quirk));
-        if self.complete { stale.map(|(quirk, _)| quirk).collect() } else { Vec::new() }
+        stale.map(|(quirk, _)| quirk).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::ops;
+    use super::{
+        super::{Status, Wrong},
+        *,
+    };
 
     fn adapter() -> AdapterReport {
         AdapterReport {
@@ -256,6 +148,11 @@ mod tests {
         }
     }
 
+    /// `adam` and `add`, in the order of the list.
+    fn suites() -> Vec<&'static Suite> {
+        SUITES.iter().filter(|s| ["add", "adam"].contains(&s.kernel.name)).collect()
+    }
+
     fn surveyed(quirk: Option<&str>, outcomes: &[(&str, Outcome)]) -> Survey {
         let quirk = quirk.map(|case| Quirk {
             adapter: "Test*".into(),
@@ -268,12 +165,12 @@ mod tests {
             link: "somewhere".into(),
         });
         let mut survey = Survey::new(quirk.into_iter().collect());
-        survey.begin(adapter(), [&ops::add::KERNEL, &ops::adam::KERNEL].into_iter());
+        survey.begin(adapter(), &suites());
         for (case, outcome) in outcomes {
             let (kernel, variant) = ("add", "plain");
             survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
         }
-        survey.complete = true;
+        survey.end();
         survey
     }
 
@@ -285,8 +182,8 @@ mod tests {
     fn what_was_not_run_or_is_unsupported_is_not_ok() {
         let status = |outcomes: &[(&str, Outcome)]| {
             let survey = surveyed(None, outcomes);
-            assert_eq!(survey.rows[1].status(), Status::NotRun);
-            survey.rows[0].status()
+            assert_eq!(survey.rows[0].status(), Status::NotRun);
+            survey.rows[1].status()
         };
         let lacks = || Outcome::Unsupported("f16".into());
         assert_eq!(status(&[]), Status::NotRun);
@@ -294,21 +191,35 @@ mod tests {
         assert_eq!(status(&[("a", lacks())]), Status::Unsupported);
         assert_eq!(status(&[("a", Outcome::Ok), ("b", lacks())]), Status::Part);
         assert_eq!(status(&[("a", wrong()), ("b", Outcome::Ok)]), Status::Wrong);
+        let mut survey = Survey::default();
+        survey.refuse(adapter(), &suites(), "no device");
+        let row = &survey.rows[0];
+        assert_eq!((row.status(), row.lacks.as_deref()), (Status::NotRun, Some("no device")));
+    }
+
+    #[test]
+    fn the_first_wrong_of_a_variant_is_news() {
+        let mut survey = surveyed(None, &[("a", Outcome::Ok)]);
+        let of = |case| Use { kernel: "add", variant: "plain", workgroup: 64, case, replay: None };
+        assert!(survey.record(&of("a"), &Outcome::Ok).is_none());
+        assert_eq!(survey.record(&of("b"), &wrong()).unwrap().case, "b");
+        assert!(survey.record(&of("c"), &wrong()).is_none());
+        assert_eq!((survey.wrong(), survey.first_wrong().unwrap().1.case.as_str()), (2, "b"));
     }
 
     #[test]
     fn a_quirk_makes_its_cases_known_and_fails_when_they_hold() {
         let survey = surveyed(Some("a*"), &[("a1", wrong()), ("a2", Outcome::Ok)]);
-        assert_eq!((survey.rows[0].status(), survey.wrong()), (Status::Known, 0));
+        assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Known, 0));
         assert!(survey.stale().is_empty());
         // Another case is as wrong as without it.
         let survey = surveyed(Some("a*"), &[("a1", wrong()), ("b", wrong())]);
-        assert_eq!((survey.rows[0].status(), survey.wrong()), (Status::Wrong, 1));
+        assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Wrong, 1));
         let held = [("a1", Outcome::Ok), ("b", Outcome::Ok)];
         let mut survey = surveyed(Some("a*"), &held);
         assert_eq!(survey.stale().len(), 1);
-        survey.complete = false;
-        assert!(survey.stale().is_empty(), "cut short");
+        survey.begin(adapter(), &suites());
+        assert!(survey.stale().is_empty(), "cut short on the next adapter");
         // Nothing of it was run, or its kernels in part.
         assert!(surveyed(Some("c"), &held).stale().is_empty());
         let mut survey = surveyed(Some("a*"), &held);

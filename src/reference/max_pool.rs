@@ -26,7 +26,9 @@ pub(super) fn pools() -> [(Nhwc, Window); 8] {
 /// Images of at most some thousand values, and a window that fits them.
 pub(super) fn draw(random: &mut Random) -> (Nhwc, Window) {
     let shape = random.images(10_000);
-    (shape, random.window(shape.h, shape.w))
+    let window = random.window(shape.h, shape.w);
+    let [r, s] = window.kernel;
+    (shape, Window { padding: window.padding.min(r.min(s) / 2), ..window })
 }
 
 /// Row and column of x that tap `(r, s)` of window `(i, j)` meets, if it lies inside the image.
