@@ -200,6 +200,59 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::{Outcome, Use, Wrong, adapter_for_tests};
+
+    /// A survey of `add` on an adapter that is nowhere.
+    fn surveyed(quirks: Vec<Quirk>, outcome: &Outcome) -> Survey {
+        let mut survey = Survey::new(quirks);
+        survey.begin(adapter_for_tests("Test 9"), &suites("add").unwrap());
+        let (kernel, variant, case) = ("add", "plain", "n=1");
+        survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
+        survey.end();
+        survey
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_all_is_right() {
+        let wrong = Outcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() });
+        let lacks = Outcome::Unsupported("needs wings".into());
+        let list = "[[quirk]]\nadapter = \"*\"\ndriver = \"*\"\nkernel = \"add\"\n\
+                    reason = \"r\"\nlink = \"l\"\n";
+        let quirks = || Quirk::parse("q", list).unwrap();
+        let of = |quirks, outcome| verdict(&surveyed(quirks, outcome), None, Ok(()));
+        assert!(of(Vec::new(), &Outcome::Ok).is_ok() && of(quirks(), &wrong).is_ok());
+        for (ended, says) in [
+            (of(Vec::new(), &wrong), "add plain: n=1: bad"),
+            (of(Vec::new(), &lacks), "needs wings"),
+            (of(quirks(), &Outcome::Ok), Quirk::FILE),
+            // What is wrong is said although the end was early.
+            (verdict(&surveyed(Vec::new(), &wrong), None, Err(Error::Interrupted)), "bad"),
+        ] {
+            let error = ended.unwrap_err();
+            assert!(error.to_string().contains(says) && error.exit_code() == 1, "{error}");
+        }
+        let survey = surveyed(Vec::new(), &Outcome::Ok);
+        let ended = verdict(&survey, None, Err(Error::Interrupted));
+        assert!(matches!(ended, Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn the_matrix_has_a_column_per_adapter_and_reasons_below() {
+        let lacks = Outcome::Unsupported("needs wings".into());
+        let mut survey = surveyed(Vec::new(), &lacks);
+        survey.refuse(adapter_for_tests("Test 8"), &suites("add").unwrap(), "no device");
+        let text = matrix::text(&survey);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("[0] Test 9") && lines[1].starts_with("[1] Test 8"), "{text}");
+        for part in [
+            "add plain  unsupported  not run",
+            "[0] unsupported: needs wings\n    add plain",
+            "[1] not run: no device\n    add plain",
+            "[0] 0 cases; variants: 1 unsupported",
+        ] {
+            assert!(text.contains(part), "no {part:?} in\n{text}");
+        }
+    }
 
     #[test]
     fn durations_have_units() {

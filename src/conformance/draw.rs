@@ -69,13 +69,16 @@ mod tests {
     #[test]
     fn every_kernel_draws_the_same_case_from_the_same_seed() {
         for suite in SUITES {
-            for seed in 0..20 {
+            for seed in 0..60 {
                 let draw = Draw { kernel: suite.kernel.name, seed };
-                let [one, two] = [draw.case(suite).unwrap(), draw.case(suite).unwrap()];
-                assert_eq!(format!("{one:?}"), format!("{two:?}"), "{draw}");
-                assert_eq!(one.plan.kernel.name, suite.kernel.name);
-                let words: u64 = one.plan.bytes.iter().sum::<u64>() / 4;
+                let case = draw.case(suite).unwrap();
+                assert_eq!(case.plan.kernel.name, suite.kernel.name);
+                let words: u64 = case.plan.bytes.iter().sum::<u64>() / 4;
                 assert!(words < 4_000_000, "{draw}: {words} words take long");
+                if seed < 3 {
+                    let again = draw.case(suite).unwrap();
+                    assert_eq!(format!("{case:?}"), format!("{again:?}"), "{draw}");
+                }
             }
         }
     }

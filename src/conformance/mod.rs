@@ -21,3 +21,6 @@ pub use quirks::Quirk;
 pub use row::{Failure, Row, Status, Use};
 pub use run::{Listener, News, What, run};
 pub use survey::Survey;
+
+#[cfg(test)]
+pub(crate) use survey::tests::adapter as adapter_for_tests;

@@ -66,8 +66,11 @@ impl Quirk {
     pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Vec<Self>> {
         let hint = "every [[quirk]] has adapter, driver, kernel, reason and link, and may have \
                     backend, variant and case";
-        let wrong = |what: String| Error::format(&file, what.trim().to_owned(), hint);
-        let list: List = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        let wrong = |what: String| Error::format(&file, what, hint);
+        let list: List = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            wrong(format!("line {}: {}", before.matches('\n').count() + 1, e.message()))
+        })?;
         for quirk in &list.quirk {
             for (field, value) in [("reason", &quirk.reason), ("link", &quirk.link)] {
                 if value.trim().is_empty() {
@@ -114,9 +117,9 @@ mod tests {
         assert!(quirk.covers("conv2d", "tile", "any") && !quirk.covers("add", "plain", "any"));
         assert!(quirk.names("conv2d_grad_weight"));
         for (bad, says) in [
-            (good.replace("link = \"l\"", ""), "link"),
+            (good.replace("link = \"l\"", ""), "line 1: missing field `link`"),
             (good.replace("\"r\"", "\" \""), "no reason"),
-            (good.replace("driver", "drivers"), "drivers"),
+            (good.replace("driver", "drivers"), "line 3: unknown field `drivers`"),
             (good.replace("[[quirk]]", "[[quirks]]"), "quirks"),
         ] {
             let error = Quirk::parse("q", &bad).unwrap_err();

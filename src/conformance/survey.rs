@@ -124,16 +124,17 @@ impl Survey {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{
         super::{Status, Wrong},
         *,
     };
 
-    fn adapter() -> AdapterReport {
+    /// An adapter that is nowhere.
+    pub(crate) fn adapter(name: &str) -> AdapterReport {
         AdapterReport {
             index: 0,
-            name: "Test 9".into(),
+            name: name.into(),
             backend: "vulkan".into(),
             driver: "drv 1.2".into(),
             kind: "software",
@@ -165,7 +166,7 @@ mod tests {
             link: "somewhere".into(),
         });
         let mut survey = Survey::new(quirk.into_iter().collect());
-        survey.begin(adapter(), &suites());
+        survey.begin(adapter("Test 9"), &suites());
         for (case, outcome) in outcomes {
             let (kernel, variant) = ("add", "plain");
             survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
@@ -192,7 +193,7 @@ mod tests {
         assert_eq!(status(&[("a", Outcome::Ok), ("b", lacks())]), Status::Part);
         assert_eq!(status(&[("a", wrong()), ("b", Outcome::Ok)]), Status::Wrong);
         let mut survey = Survey::default();
-        survey.refuse(adapter(), &suites(), "no device");
+        survey.refuse(adapter("Test 9"), &suites(), "no device");
         let row = &survey.rows[0];
         assert_eq!((row.status(), row.lacks.as_deref()), (Status::NotRun, Some("no device")));
     }
@@ -218,7 +219,7 @@ mod tests {
         let held = [("a1", Outcome::Ok), ("b", Outcome::Ok)];
         let mut survey = surveyed(Some("a*"), &held);
         assert_eq!(survey.stale().len(), 1);
-        survey.begin(adapter(), &suites());
+        survey.begin(adapter("Test 9"), &suites());
         assert!(survey.stale().is_empty(), "cut short on the next adapter");
         // Nothing of it was run, or its kernels in part.
         assert!(surveyed(Some("c"), &held).stale().is_empty());

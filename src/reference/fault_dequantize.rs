@@ -148,8 +148,9 @@ pub fn random(random: &mut Random) -> Result<Case> {
         3 => Some(Faults::new(Reference, ber)?),
         4 => Some(Faults::asymmetric(asymmetric.0, asymmetric.1)?),
         _ => {
-            let mapping = random.of(&[Mapping::Linear, Mapping::Reference]);
-            Some(Faults::profile(measured(random.length(5_000), mapping)))
+            // The reference code's mapping has rows of 4 words.
+            let (rows, mapping) = random.of(&[(1, Mapping::Linear), (4, Mapping::Reference)]);
+            Some(Faults::profile(measured(random.length(5_000 / rows) * rows, mapping)))
         }
     };
     let drawn = |f: &Faults| matches!(f.model, Flip | StuckAt);

@@ -63,6 +63,8 @@ pub fn convolutions() -> Result<Vec<(Conv2d, u32, u32)>> {
         (of(1, 7, 8, 6, 7, 0)?, 0, 1),
         (of(1, 6, 4, 7, 3, 2)?.grad_input(), 0, 1),
         (copies(3, of(5, 2, 2, 8, 12, 1)?), 2, 3),
+        // Images that end inside a word of the mask, with others behind them.
+        (of(3, 3, 6, 5, 7, 1)?, 0, 2),
         (copies(2, of(2, 4, 6, 9, 4, 1)?.grad_input()), 0, 2),
     ])
 }
