@@ -27,6 +27,7 @@ mod gradients_torch;
 mod interface;
 mod kinks;
 mod layers;
+mod lints;
 mod networks;
 mod onnx;
 mod optimizers;
