@@ -100,6 +100,29 @@ fn barriers_that_only_some_reach_are_found() {
         let put = "fn put(to: ptr<function, u32>, v: u32) { *to = v; }";
         assert!(found(put, good).is_empty(), "{good}: {:?}", found(put, good));
     }
+    // Subgroups may go their own ways, their invocations may not.
+    let apart = |condition: &str| {
+        let text = format!(
+            "enable wgpu_cooperative_matrix;
+            var<workgroup> tile: array<f32, 64>;
+            @compute @workgroup_size(64) fn main(
+                @builtin(subgroup_id) subgroup: u32,
+                @builtin(subgroup_invocation_id) lane: u32,
+            ) {{
+                if {condition} {{
+                    tile[0] = f32(subgroupAdd(lane));
+                    let c = coopLoad<coop_mat8x8<f32, C>>(&tile[0], 8u);
+                    coopStore(c, &tile[0], 8u);
+                }}
+            }}"
+        );
+        uniform::reached_by_some(&parse("apart", &text)).into_iter().collect::<Vec<_>>()
+    };
+    assert!(apart("subgroup == 0u").is_empty());
+    assert_eq!(
+        apart("lane == 0u"),
+        ["a cooperative operation in main", "a subgroup operation in main"]
+    );
     // naga does not find them itself: else this lint could go.
     let bad = shader("", "if lane < 32u { workgroupBarrier(); }");
     assert!(validate(&bad, Requires::Nothing).is_ok());

@@ -36,6 +36,7 @@ mod report;
 mod repro;
 mod shaders;
 mod streaming;
+mod tint;
 mod translate;
 mod tuning;
 mod winograd;

@@ -108,10 +108,12 @@ fn sources(
             continue;
         }
         let expression = &function.expressions[value];
-        rest.extend(operands(expression));
-        if let Expression::Load { pointer } = *expression
-            && let Root::Local(local) = root(function, pointer)
-        {
+        let Expression::Load { pointer } = *expression else {
+            rest.extend(operands(expression));
+            continue;
+        };
+        // What lies in memory at a counter's place is no counter.
+        if let Root::Local(local) = root(function, pointer) {
             rest.extend(stores.iter().filter(|(to, _)| *to == local).map(|(_, value)| value));
         }
     }

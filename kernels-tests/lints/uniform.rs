@@ -1,20 +1,30 @@
-//! Barriers and operations of whole subgroups must be reached by all invocations of a workgroup or by
-//! none. WGSL demands it and Tint checks it; naga does not (gfx-rs/naga #1744).
+//! Barriers must be reached by all invocations of a workgroup or by none, and operations of a subgroup
+//! by all of the subgroup. WGSL demands it and Tint checks it; naga does not (gfx-rs/naga #1744).
 use super::flow::{Lint, Place, Root, root, run, space};
 use naga::{
     AddressSpace, Binding, BuiltIn, Expression, Handle, Module, Statement, StorageAccess, TypeInner,
 };
 use std::collections::BTreeSet;
 
-/// What only some invocations of a workgroup may reach, each with its function.
+/// What only some invocations may reach that must reach it together, each with its function.
 pub(super) fn reached_by_some(module: &Module) -> BTreeSet<String> {
-    let mut lint = Uniform::default();
-    run(module, &mut lint);
-    lint.found
+    let of = |scope| {
+        let mut lint = Uniform { scope, found: BTreeSet::new() };
+        run(module, &mut lint);
+        lint.found
+    };
+    &of(Scope::Workgroup) | &of(Scope::Subgroup)
 }
 
-#[derive(Default)]
+/// Who must stay together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Workgroup,
+    Subgroup,
+}
+
 struct Uniform {
+    scope: Scope,
     found: BTreeSet<String>,
 }
 
@@ -23,18 +33,21 @@ impl Uniform {
         let function = at.function.name.as_deref().unwrap_or("main");
         self.found.insert(format!("{what} in {function}"));
     }
-}
 
-/// The same for all invocations of a workgroup.
-fn is_shared(binding: Option<&Binding>) -> bool {
-    let shared = [
-        BuiltIn::WorkGroupId,
-        BuiltIn::NumWorkGroups,
-        BuiltIn::WorkGroupSize,
-        BuiltIn::SubgroupSize,
-        BuiltIn::NumSubgroups,
-    ];
-    matches!(binding, Some(Binding::BuiltIn(builtin)) if shared.contains(builtin))
+    /// The same for all who must stay together.
+    fn is_shared(&self, binding: Option<&Binding>) -> bool {
+        let mut shared = vec![
+            BuiltIn::WorkGroupId,
+            BuiltIn::NumWorkGroups,
+            BuiltIn::WorkGroupSize,
+            BuiltIn::SubgroupSize,
+            BuiltIn::NumSubgroups,
+        ];
+        if self.scope == Scope::Subgroup {
+            shared.push(BuiltIn::SubgroupId);
+        }
+        matches!(binding, Some(Binding::BuiltIn(builtin)) if shared.contains(builtin))
+    }
 }
 
 /// Whether memory may hold another value for each invocation, or at each time that one looks.
@@ -64,7 +77,7 @@ impl Lint for Uniform {
         match at.function.expressions[expression] {
             Expression::FunctionArgument(i) => {
                 let binding = at.function.arguments[i as usize].binding.as_ref();
-                at.handle.is_none() && !is_shared(binding)
+                at.handle.is_none() && !self.is_shared(binding)
             }
             Expression::Load { pointer } => differs(at, pointer),
             Expression::AtomicResult { .. }
@@ -83,22 +96,24 @@ impl Lint for Uniform {
             at.function.expressions[expression],
             Expression::CooperativeLoad { .. } | Expression::CooperativeMultiplyAdd { .. }
         );
-        if control && of_subgroup {
+        if control && of_subgroup && self.scope == Scope::Subgroup {
             self.report(at, "a cooperative operation");
         }
     }
 
     fn statement(&mut self, at: &Place<'_>, statement: &Statement, control: bool) {
-        let what = match statement {
-            Statement::ControlBarrier(_) => "a barrier",
-            Statement::WorkGroupUniformLoad { .. } => "a workgroupUniformLoad",
+        let (what, scope) = match statement {
+            Statement::ControlBarrier(_) => ("a barrier", Scope::Workgroup),
+            Statement::WorkGroupUniformLoad { .. } => ("a workgroupUniformLoad", Scope::Workgroup),
             Statement::SubgroupBallot { .. }
             | Statement::SubgroupGather { .. }
-            | Statement::SubgroupCollectiveOperation { .. } => "a subgroup operation",
-            Statement::CooperativeStore { .. } => "a cooperative operation",
+            | Statement::SubgroupCollectiveOperation { .. } => {
+                ("a subgroup operation", Scope::Subgroup)
+            }
+            Statement::CooperativeStore { .. } => ("a cooperative operation", Scope::Subgroup),
             _ => return,
         };
-        if control {
+        if control && scope == self.scope {
             self.report(at, what);
         }
     }
