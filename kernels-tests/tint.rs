@@ -63,7 +63,7 @@ fn tint_accepts_every_shader() {
     let mut node = Command::new("node");
     let output = node.arg("scripts/tint/check.mjs").arg(folder).arg(file.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success(), "{}: {said}", output.status);
     let answer: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|e| panic!("{e}: {} {said}", String::from_utf8_lossy(&output.stdout)));
     let mut refused = answer["refused"].as_object().unwrap().clone();
