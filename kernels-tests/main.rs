@@ -36,5 +36,6 @@ mod repro;
 mod shaders;
 mod streaming;
 mod translate;
+mod trouble;
 mod tuning;
 mod winograd;

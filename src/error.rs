@@ -40,6 +40,14 @@ pub enum Error {
         /// The driver's words.
         message: String,
     },
+    /// An adapter that was there is not any more.
+    #[error("the adapter {adapter} is gone; there is now {}", list(found))]
+    AdapterGone {
+        /// What it was.
+        adapter: String,
+        /// Adapters that are there.
+        found: Vec<String>,
+    },
     /// A buffer is larger than the adapter can bind or hold.
     #[error("{what} needs {needs} bytes in one buffer; {adapter} allows {limit}")]
     BufferTooLarge {
@@ -199,6 +207,11 @@ impl Error {
                 .into(),
             Self::DeviceLost { .. } => {
                 "a smaller --batch-size makes shorter dispatches; otherwise update the driver"
+                    .into()
+            }
+            Self::AdapterGone { .. } => {
+                "plug it in again, or restart its driver; `nf-gpu devices` shows what is there. What \
+                 was computed is in the last checkpoint: go on with --resume"
                     .into()
             }
             Self::BufferTooLarge { .. }

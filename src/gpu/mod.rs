@@ -10,8 +10,10 @@ mod device;
 mod profile;
 mod program;
 mod recorder;
+mod sabotage;
 mod tape;
 mod trial;
+mod trouble;
 mod trusted;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
@@ -23,5 +25,6 @@ pub use device::Gpu;
 pub use profile::{Clock, StepTime};
 pub use program::Program;
 pub use recorder::{Dispatched, HostSpan, Recording, Span};
+pub use sabotage::{Mishap, Point, Sabotage};
 pub use tape::{BufferId, Tape};
 pub use trial::{Agreement, Job, Words};

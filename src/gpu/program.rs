@@ -214,7 +214,7 @@ impl Program {
             }
             at += dispatches.max(1);
         }
-        gpu.queue.submit([encoder.finish()])
+        gpu.submit(encoder)
     }
 
     /// Encodes the dispatches that `steps` begins with as one pass; how many.
@@ -254,7 +254,7 @@ impl Program {
         });
         step.dispatch(&mut pass);
         drop(pass);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.submit(encoder);
     }
 
     /// Writes into a buffer of the tape at a byte offset (a multiple of 4).
@@ -283,7 +283,7 @@ impl Program {
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&from.0.raw, from.1, &to.0.raw, to.1, bytes);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.submit(encoder);
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.

@@ -4,6 +4,7 @@ use super::{
     checkpoint::Checkpoint,
     config::{PretrainConfig, batch_of},
     feed::{Feed, TrainSet, tell},
+    recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
     supervised::Supervised,
 };
@@ -26,15 +27,28 @@ const EVAL_BATCH: u32 = 100;
 const GLANCE: usize = 2000;
 
 /// Trains a base network and writes it to `config.out`. `stop` is asked after every step. With
-/// `config.checkpoint` it goes on where an earlier call with the same settings was stopped.
+/// `config.checkpoint` it goes on where an earlier call with the same settings was stopped, and where
+/// it was when the device is lost on the way; without one it begins again then.
 ///
 /// # Errors
-/// Bad settings, a data set that is not there, a loss that is not finite, no memory, a file that
-/// cannot be written, a checkpoint of another run, or [`Error::Interrupted`] (what was reached is
-/// written then too).
+/// Bad settings, a data set that is not there, a number that is not finite, no memory, a device that is
+/// lost again and again, a file that cannot be written, a checkpoint of another run, or
+/// [`Error::Interrupted`] (what was reached is written then too).
 pub fn pretrain(
     gpu: &Gpu,
     config: &PretrainConfig,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<f64> {
+    keep_going(gpu, config.max_recoveries, sink, |gpu, setback, sink| {
+        attempt(gpu, config, setback, sink, stop).map(Attempt::Done)
+    })
+}
+
+fn attempt(
+    gpu: &Gpu,
+    config: &PretrainConfig,
+    setback: Option<&Setback>,
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
@@ -66,6 +80,7 @@ pub fn pretrain(
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
     let begun = restored.unwrap_or(0);
+    setback.map_or(Ok(()), |setback| sink.event(&recovered(setback, begun)))?;
     let mut feed = Feed::new(gpu, train, sampler, begun..steps, config.seed)?;
     let optimiser = (config.momentum, config.weight_decay);
     let mut program = Supervised::new(gpu, &net, &feed.images, n, config.micro_batch, optimiser)?;

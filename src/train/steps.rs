@@ -1,0 +1,134 @@
+//! The steps of a run: batches, updates, reports, checkpoints.
+
+use super::{
+    eopm::{Eopm, EopmSettings},
+    feed::{Feed, TrainSet},
+    fuse::{Run, Trained},
+    pretrain::{arithmetic_line, plan_lines},
+    profile::Profiler,
+    recovery::Attempt,
+    sampler::Sampler,
+};
+use crate::{
+    data::ImageSet,
+    error::{Error, Result},
+    report::{Event, Finished, Outcome, Sink, Started, Step},
+};
+use std::time::Instant;
+
+impl Run<'_> {
+    /// Runs the training steps from `done` on.
+    pub(super) fn steps(
+        &mut self,
+        train_set: TrainSet,
+        held_out: &ImageSet,
+        done: u64,
+        mut profiler: Profiler,
+        sink: &mut dyn Sink,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Attempt<Trained>> {
+        let (gpu, config) = (self.gpu, self.config);
+        let n = config.batch_size;
+        let changes = config.augment.of(&self.dataset).of(&train_set);
+        let sampler = Sampler::new(train_set.len(), n, config.seed, train_set.side(), changes);
+        let per_epoch = sampler.steps_per_epoch();
+        let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        let mut feed = Feed::new(gpu, train_set, sampler, done..steps, config.seed)?;
+        let settings = EopmSettings {
+            base: (&self.base.graph, &self.base.weights),
+            precision: self.precision,
+            perturbed: config.perturbed_copies()?,
+            faults: &self.faults,
+            maps: self.maps,
+            lambda: config.lambda,
+            batch: n,
+            micro_batch: config.micro_batch,
+        };
+        let mut program = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
+        let cut = program.cut().describe();
+        if done > 0 {
+            self.folder.same_cut(&cut)?;
+        }
+        let mut plan = plan_lines(&self.graph, program.program(), program.cut());
+        plan.push(arithmetic_line(gpu, self.net.operands(), program.loss_scale()));
+        plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
+        let choices = gpu.choices();
+        plan.push(format!("kernels: {}", choices.summary()));
+        if done == 0 {
+            self.folder.note_choices(&choices)?;
+        }
+        sink.event(&Event::Started(Started {
+            title: format!(
+                "training {} in front of {} on {}",
+                self.graph.name, self.base.model, self.dataset
+            ),
+            adapter: format!("{}, {}", gpu.report().line(), self.net.operands().name()),
+            plan,
+            steps,
+            done,
+        }))?;
+        let stored_bits = self.base.graph.faultable_weights() * u64::from(self.precision);
+        let (started, first) = (Instant::now(), done);
+        let mut last = (Instant::now(), done);
+        // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
+        let report_every = (steps / 50).clamp(1, 10);
+        for step in done..steps {
+            let lr = config.schedule.rate(config.lr, step, steps) * self.history.rate(step);
+            profiler.before(gpu, step - first, steps - step)?;
+            let batch = gpu.span("prepare batch");
+            let (picks, pixels) = feed.batch(step)?;
+            drop(batch);
+            program.step(gpu, &feed.images, (&picks, &pixels), step, lr)?;
+            profiler.after(gpu, sink)?;
+            let done = step + 1;
+            let epoch = step / per_epoch + 1;
+            if done.is_multiple_of(report_every) || done == steps {
+                let losses = program.losses(gpu)?;
+                if !(losses.clean.is_finite() && losses.perturbed.is_finite()) {
+                    return Err(Error::NotFinite { what: "loss".into(), step: done });
+                }
+                let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
+                last = (Instant::now(), done);
+                sink.event(&Event::Step(Step {
+                    step: done,
+                    steps,
+                    epoch,
+                    loss_clean: losses.clean,
+                    loss_perturbed: Some(losses.perturbed),
+                    lr,
+                    images_per_s: f64::from(n) / seconds,
+                    step_ms: seconds * 1e3,
+                    flip_rate: Some(program.flip_rate(gpu, stored_bits)?),
+                    seconds_left: seconds * (steps - done) as f64,
+                }))?;
+            }
+            let stopped = stop();
+            if done.is_multiple_of(config.checkpoint_every.unwrap_or(per_epoch)) && done < steps
+                || stopped
+            {
+                self.folder.save(gpu, &self.net, done, &self.identity(), &cut)?;
+                sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
+                last = (Instant::now(), done);
+            }
+            // Behind the checkpoint: an evaluation that fails loses nothing.
+            if done.is_multiple_of(config.eval_every.unwrap_or(per_epoch))
+                && done < steps
+                && !stopped
+                && !held_out.is_empty()
+            {
+                self.glance(held_out, done, epoch, sink)?;
+                last = (Instant::now(), done);
+            }
+            if stopped {
+                let seconds = started.elapsed().as_secs_f64();
+                let files = vec![self.folder.checkpoint()];
+                let outcome = Outcome::Interrupted;
+                sink.event(&Event::Finished(Finished { outcome, step: done, seconds, files }))?;
+                return Err(Error::Interrupted);
+            }
+        }
+        self.folder.save(gpu, &self.net, steps, &self.identity(), &cut)?;
+        let (epochs, seconds) = (steps.div_ceil(per_epoch), started.elapsed().as_secs_f64());
+        Ok(Attempt::Done(Trained { steps, epochs, seconds }))
+    }
+}
