@@ -7,6 +7,7 @@ mod energy;
 mod faults;
 mod interrupt;
 mod job;
+mod kill;
 mod mount;
 mod refusals;
 mod report;
@@ -22,7 +23,9 @@ use nf_gpu::{
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -90,6 +93,15 @@ impl Place {
         walk(self.dir.path(), &mut files);
         files.sort();
         files
+    }
+}
+
+/// Waits until a file is there, or the process has ended.
+pub(super) fn wait_for(file: &Path, child: &mut Child) {
+    let began = Instant::now();
+    while !file.exists() && child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no {}", file.display());
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

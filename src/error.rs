@@ -115,6 +115,14 @@ pub enum Error {
         /// The system's words.
         source: io::Error,
     },
+    /// Another process works there.
+    #[error("{} is in use by another nf-gpu{}", path.display(), of_process(*process))]
+    Busy {
+        /// The file or folder.
+        path: PathBuf,
+        /// The other process, where it can be told.
+        process: Option<u32>,
+    },
     /// A file is not what it should be.
     #[error("{}: {what}", path.display())]
     Format {
@@ -250,6 +258,9 @@ impl Error {
                 }
                 _ => return None,
             },
+            Self::Busy { .. } => {
+                "wait until it has ended, or stop it, or use another folder".into()
+            }
             Self::NotFinite { .. } => "lower --lr".into(),
             Self::Shape(_) | Self::Interrupted => return None,
         })
@@ -295,6 +306,10 @@ fn no_adapter(wanted: &str, found: &[String]) -> String {
         [] => "no GPU adapter was found, not even a software one".into(),
         _ => format!("no GPU adapter matches {wanted}; found {}", list(found)),
     }
+}
+
+fn of_process(id: Option<u32>) -> String {
+    id.map_or(String::new(), |id| format!(" (process {id})"))
 }
 
 fn list(names: &[String]) -> String {

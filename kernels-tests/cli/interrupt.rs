@@ -1,27 +1,25 @@
 //! Ctrl-C, and runs that go on as if nothing had happened.
 #![cfg(unix)]
-use super::{Ended, Place};
+use super::{Ended, Place, wait_for};
 use nf_gpu::files::Weights;
 use std::{
     fs,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Child, Command, Stdio},
 };
 
 const STEPS: usize = 30;
 
+/// Sends a signal.
+fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "{signal}");
+}
+
 /// Starts `line`, presses Ctrl-C when it has written its first checkpoint, and waits for its end.
 fn interrupted(place: &Place, line: &str, run: &str) -> Ended {
     let mut child = place.nf(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let state = place.path(run).join("state.json");
-    let began = Instant::now();
-    while !state.exists() && child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint");
-        thread::sleep(Duration::from_millis(2));
-    }
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success(), "{:?}", child.wait_with_output());
+    wait_for(&place.path(run).join("state.json"), &mut child);
+    send("-INT", &child);
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
@@ -64,15 +62,18 @@ fn resumes(maps: &str) {
     let eval = |run: &str| fs::read_to_string(place.path(run).join("eval.json")).unwrap();
     assert_eq!(eval("stopped"), eval("whole"));
 
-    // One of other faults is refused, and one of another base, and the run stays as it is.
+    // One of other faults is refused, and one of other settings or of another base, and the run stays as
+    // it is.
     let config = place.path("stopped/config.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("bits = \"0-6\"\n{text}")).unwrap();
-    place.run("train --resume stopped").refused(1, &["another run"]);
+    place.run("train --resume stopped").refused(1, &["another run", "faults was", "bits 0-6"]);
+    fs::write(&config, text.replace("lr = 0.001", "lr = 0.25")).unwrap();
+    place.run("train --resume stopped").refused(1, &["another run: lr was 0.001, now 0.25"]);
     fs::write(&config, text).unwrap();
     super::random_base("vgg-small", 2).save(place.path("base.safetensors")).unwrap();
     let before = place.files();
-    place.run("train --resume stopped").refused(1, &["another run", "use the base network"]);
+    place.run("train --resume stopped").refused(1, &["another run: base network was vgg-small"]);
     assert_eq!(place.files(), before);
 }
 
@@ -95,4 +96,32 @@ fn an_interrupted_pretraining_keeps_what_it_reached() {
     let ended = interrupted(&place, line, "run");
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(Weights::load(place.path("b.safetensors")).unwrap().meta("accuracy").is_some());
+}
+
+#[test]
+fn a_polite_kill_is_an_interruption_and_a_second_ctrl_c_leaves_at_once() {
+    let place = Place::new();
+    let line = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 \
+                --checkpoint-every 1 --out";
+    let start = |run: &str| {
+        let mut child = place.nf(&format!("{line} {run}")).stderr(Stdio::null()).spawn().unwrap();
+        wait_for(&place.path(run).join("state.json"), &mut child);
+        child
+    };
+    let mut child = start("polite");
+    send("-TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let checkpoint = Weights::load(place.path("polite/checkpoint.safetensors")).unwrap();
+    let state = fs::read_to_string(place.path("polite/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!(Some(&*state["step"].to_string()), checkpoint.meta("step"));
+
+    // The first one is waited for, or two would be one.
+    let mut child = start("hasty");
+    send("-INT", &child);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    if child.try_wait().unwrap().is_none() {
+        send("-INT", &child);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }

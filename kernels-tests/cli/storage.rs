@@ -1,6 +1,6 @@
 //! Folders that are full, read-only, missing or taken: one error, and nothing half-written.
-use super::{Place, mount::Mount};
-use std::{fs, path::Path};
+use super::{Ended, Place, mount::Mount, wait_for};
+use std::{fs, path::Path, process::Stdio};
 
 const TRAIN: &str = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 10";
 const PRETRAIN: &str =
@@ -23,7 +23,7 @@ fn training_on_a_full_disk_ends_clean_and_goes_on_when_there_is_room() {
     place.run(&format!("{TRAIN} --out disk/run")).refused(1, &full);
     // The settings and the steps are whole; of the checkpoint, which did not fit, nothing is left.
     let run = disk.join("run");
-    assert_eq!(names(&run), ["config.toml", "metrics.jsonl"]);
+    assert_eq!(names(&run), [".lock", "config.toml", "metrics.jsonl"]);
     for line in fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
@@ -115,4 +115,42 @@ fn a_run_is_not_overwritten_but_one_that_never_began_is() {
     let says = ["run holds a run already", "--resume run"];
     place.run(&format!("{TRAIN} --out run --seed 5")).refused(2, &says);
     assert_eq!(place.files(), before);
+}
+
+#[test]
+fn a_folder_that_goes_away_during_the_run_is_an_error_that_says_so() {
+    let place = Place::new();
+    let mut child = place
+        .nf("train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --checkpoint-every 1 \
+             --out run")
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&place.path("run/state.json"), &mut child);
+    // The run may put a file into the folder while it is being removed.
+    while fs::remove_dir_all(place.path("run")).is_err() {}
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let ended = Ended { code: output.status.code(), stdout: String::new(), stderr };
+    ended.refused(1, &["cannot write", "the folder does not exist"]);
+    assert!(!place.path("run").exists());
+}
+
+#[test]
+fn a_run_that_is_going_on_is_left_alone() {
+    let place = Place::new();
+    let mut child = place
+        .nf("train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --checkpoint-every 1 \
+             --out run")
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&place.path("run/state.json"), &mut child);
+    let who = format!("process {}", child.id());
+    place.run("train --resume run").refused(1, &["run is in use", &who, "wait until it has ended"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(place.path("run/checkpoint.safetensors").exists());
 }

@@ -4,7 +4,7 @@ use super::{gpu::TunedArgs, interrupt, output};
 use crate::{
     error::Result,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
-    train::{Preset, Schedule, TrainConfig, dry_run, train},
+    train::{Every, Preset, Schedule, TrainConfig, dry_run, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
 use serde_json::json;
@@ -76,6 +76,6 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
     set("lr", &mut |c| c.lr = 5e-3);
     set("schedule", &mut |c| c.schedule = Schedule::Cosine);
     set("eval_every", &mut |c| c.eval_every = Some(100));
-    set("checkpoint_every", &mut |c| c.checkpoint_every = Some(100));
+    set("checkpoint_every", &mut |c| c.checkpoint_every = Some(Every::Steps(100)));
     set("images", &mut |c| c.images = Some(2000));
 }

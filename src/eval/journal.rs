@@ -1,7 +1,10 @@
 //! What an evaluation has measured so far, in a file that survives a crash: a line per fault map.
 
 use super::OfMap;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    files::lock,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -29,12 +32,13 @@ impl Journal {
     /// journal of something else is refused. A line that a crash cut off is dropped.
     ///
     /// # Errors
-    /// It is of another evaluation, or is no journal; it cannot be read or written.
+    /// It is of another evaluation, or is no journal; another process writes to it
+    /// ([`Error::Busy`]); it cannot be read or written.
     pub fn open(path: impl AsRef<Path>, identity: &str) -> Result<Self> {
         let path = path.as_ref();
-        // Every write is at the end, also where two evaluations share a journal by mistake.
         let opened = File::options().create(true).append(true).open(path);
         let file = opened.map_err(|e| Error::write(path, e))?;
+        lock(&file, path)?;
         let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
         let hint = format!("remove {} to begin anew, or choose another --out", path.display());
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
@@ -113,7 +117,7 @@ impl Journal {
         let Some((path, file)) = self.file else { return Ok(()) };
         drop(file);
         match std::fs::remove_file(&path) {
-            // Another evaluation of the same was faster.
+            // Somebody was faster.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|e| Error::write(&path, e)),
         }
@@ -154,6 +158,16 @@ mod tests {
         assert_eq!((journal.len(), journal.get("three")), (3, Some(&result(3))));
         journal.remove().unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_journal_is_of_one_evaluation_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let first = Journal::open(&path, "a").unwrap();
+        assert!(matches!(Journal::open(&path, "a"), Err(Error::Busy { .. })));
+        drop(first);
+        Journal::open(&path, "a").unwrap();
     }
 
     #[test]

@@ -31,7 +31,36 @@ pub fn write_with(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let path = path.as_ref();
-    replace(path, fill).map_err(|e| Error::write(path, e))
+    replace(path, None, fill).map_err(|e| Error::write(path, e))
+}
+
+/// [`write_with`], and the file that was there stays as `previous`, in the same folder. At every moment
+/// one of the two is there, whole.
+///
+/// # Errors
+///
+/// As [`write_with`]; both files are then as they were.
+pub fn write_keeping(
+    path: impl AsRef<Path>,
+    previous: impl AsRef<Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let path = path.as_ref();
+    replace(path, Some(previous.as_ref()), fill).map_err(|e| Error::write(path, e))
+}
+
+/// Removes the temporary files that processes left in `folder` when they were killed. Only for a folder
+/// that nobody else writes to now: see [`super::Lock`].
+pub(crate) fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            // One that stays does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether [`write()`] could write `path`, found out before the work that makes its contents. Leaves
@@ -55,14 +84,22 @@ fn is_a_folder() -> io::Error {
     io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")
 }
 
+/// How names of temporary files begin and end.
+const PREFIX: &str = ".nf-gpu-";
+const SUFFIX: &str = ".part";
+
 /// A temporary file's name, which says whose it is.
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".nf-gpu-").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     builder
 }
 
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn replace(
+    path: &Path,
+    previous: Option<&Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&target) {
         Ok(there) if there.is_dir() => return Err(is_a_folder()),
@@ -89,11 +126,24 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
     out.flush()?;
     drop(out);
     temporary.as_file().sync_all()?;
+    if let Some(previous) = previous.filter(|_| target.exists()) {
+        keep(&target, previous)?;
+    }
     temporary.persist(&target).map_err(|e| e.error)?;
     // The rename itself reaches the disk with the folder; not every file system can do this.
     #[cfg(unix)]
     let _ = File::open(&folder).and_then(|f| f.sync_all());
     Ok(())
+}
+
+/// Gives the file at `target` the name `previous` too, in place of what has it.
+fn keep(target: &Path, previous: &Path) -> io::Result<()> {
+    match fs::remove_file(previous) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    // Where a file cannot have two names, it has the new one alone for a moment.
+    fs::hard_link(target, previous).or_else(|_| fs::rename(target, previous))
 }
 
 /// The folder that `path` is in, `.` for a bare name.
@@ -157,6 +207,34 @@ mod tests {
         assert!(error.hint().unwrap().contains("disk is full"));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn the_file_before_is_kept_and_a_failure_changes_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, previous) = (folder.path().join("a.bin"), folder.path().join("b.bin"));
+        let put = |bytes: &'static [u8]| {
+            write_keeping(&path, &previous, |out| out.write_all(bytes)).unwrap();
+        };
+        put(b"1");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+        put(b"2");
+        put(b"3");
+        let read = || (fs::read(&path).unwrap(), fs::read(&previous).unwrap());
+        assert_eq!(read(), (b"3".to_vec(), b"2".to_vec()));
+        write_keeping(&path, &previous, |_| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert_eq!(read(), (b"3".to_vec(), b"2".to_vec()));
+        assert_eq!(names(folder.path()), ["a.bin", "b.bin"]);
+    }
+
+    #[test]
+    fn a_sweep_removes_temporary_files_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".nf-gpu-a1.part", "a.part", ".nf-gpu-", "state.json"] {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        sweep(folder.path());
+        assert_eq!(names(folder.path()), [".nf-gpu-", "a.part", "state.json"]);
     }
 
     #[test]

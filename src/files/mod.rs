@@ -2,6 +2,7 @@
 
 pub mod atomic;
 mod digest;
+mod lock;
 mod metadata;
 pub mod npy;
 mod read;
@@ -9,6 +10,7 @@ pub mod safetensors;
 mod weights;
 
 pub use digest::{sha256, sha256_of};
+pub use lock::{Lock, lock};
 pub use metadata::{FORMAT, Normalisation};
 pub(crate) use read::read as read_file;
 pub use weights::{Tensor, Weights};

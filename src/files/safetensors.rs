@@ -144,6 +144,21 @@ pub fn save(
     atomic::write_with(path, |out| write(out, &header, &order))
 }
 
+/// As [`save`]; the file that was there stays as `previous`.
+///
+/// # Errors
+///
+/// As [`save`]; both files are then as they were.
+pub fn save_keeping(
+    path: impl AsRef<Path>,
+    previous: impl AsRef<Path>,
+    tensors: &BTreeMap<String, Raw>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let (header, order) = header(tensors, metadata)?;
+    atomic::write_keeping(path, previous, |out| write(out, &header, &order))
+}
+
 /// SHA-256 of the file that [`save`] would write.
 ///
 /// # Errors

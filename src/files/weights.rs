@@ -8,6 +8,9 @@ use std::{
 use super::safetensors::{self, Dtype, Raw};
 use crate::error::{Error, Result};
 
+/// Where the metadata has the digest.
+const SEAL: &str = "sha256";
+
 /// Tensors by name with PyTorch shapes, and the metadata of a weights file (`cli.md`, "Files").
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
@@ -98,6 +101,45 @@ impl Weights {
         safetensors::sha256(&self.raw(), &self.metadata)
     }
 
+    /// As [`Weights::save`]; the file that was there stays as `previous`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::save`]; both files are then as they were.
+    pub fn save_keeping(&self, path: impl AsRef<Path>, previous: impl AsRef<Path>) -> Result<()> {
+        safetensors::save_keeping(path, previous, &self.raw(), &self.metadata)
+    }
+
+    /// Notes in the metadata the SHA-256 of the file without this note, for [`Weights::unseal`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] as [`Weights::save`].
+    pub fn seal(&mut self) -> Result<()> {
+        self.metadata.remove(SEAL);
+        let sum = self.sha256()?;
+        self.metadata.insert(SEAL.to_owned(), sum);
+        Ok(())
+    }
+
+    /// Checks what [`Weights::seal`] noted, and removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`]: there is no note, or the weights or the metadata are not those that it is of.
+    pub fn unseal(&mut self) -> Result<()> {
+        let noted = self.metadata.remove(SEAL);
+        let sum = self.sha256()?;
+        if noted.as_ref() == Some(&sum) {
+            return Ok(());
+        }
+        let what = match noted {
+            Some(noted) => format!("it is damaged: its contents have SHA-256 {sum}, not {noted}"),
+            None => "it is damaged: the SHA-256 of its contents is missing".to_owned(),
+        };
+        Err(Error::format(self.name(), what, "use a copy of it, or begin anew"))
+    }
+
     fn raw(&self) -> BTreeMap<String, Raw> {
         let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
         self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
@@ -171,6 +213,26 @@ mod tests {
         assert_eq!(Weights { origin: PathBuf::new(), ..back.clone() }, sample());
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(Weights::load_bytes(&bytes, &path).unwrap(), back);
+    }
+
+    #[test]
+    fn a_seal_holds_until_anything_changes() {
+        let mut sealed = sample();
+        assert!(sealed.clone().unseal().unwrap_err().to_string().contains("missing"));
+        sealed.seal().unwrap();
+        let mut back = sealed.clone();
+        back.unseal().unwrap();
+        assert_eq!(back, sample());
+        let changes: [fn(&mut Weights); 3] = [
+            |w| w.tensors.get_mut("bn1.bias").unwrap().data[0] = -0.0,
+            |w| w.metadata.insert("model".into(), "resnet32".into()).map_or((), drop),
+            |w| drop(w.tensors.remove("bn1.bias")),
+        ];
+        for change in changes {
+            let mut changed = sealed.clone();
+            change(&mut changed);
+            assert!(changed.unseal().unwrap_err().to_string().contains("damaged"));
+        }
     }
 
     #[test]

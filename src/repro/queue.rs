@@ -11,7 +11,7 @@ use super::{
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
-    files::{FORMAT, Weights, atomic},
+    files::{FORMAT, Lock, Weights, atomic},
     gpu::Gpu,
     models,
     nn::initialise,
@@ -25,7 +25,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -73,6 +73,7 @@ pub fn run(
         return Err(Error::argument("--images", what, "leave it out for all"));
     }
     unmixed(plan, settings)?;
+    let _locks = claimed(settings)?;
     let queue = Queue {
         gpu,
         plan,
@@ -120,6 +121,17 @@ pub fn run(
     }
     let (failure, out_of_time) = outcome;
     Ok(Outcome { results, out_of_time, failure })
+}
+
+/// The folders of results and of artefacts, for this process alone.
+fn claimed(settings: &Settings) -> Result<Vec<Lock>> {
+    let mut folders = vec![&settings.out, &settings.artefacts];
+    folders.dedup();
+    let lock = |folder: &PathBuf| {
+        make_folder(folder)?;
+        Lock::take(folder.join(".lock"), folder)
+    };
+    folders.into_iter().map(lock).collect()
 }
 
 /// Refuses a folder with the results of another table.

@@ -3,26 +3,11 @@
 use crate::{
     error::{Error, Result},
     files::atomic,
+    train::OF_NO_MATTER,
 };
 use serde::Serialize;
 use std::{fs, path::Path};
 use toml::{Table, Value};
-
-/// Settings that do not change what comes out but for last bits: places, and what only costs time or
-/// memory.
-const OF_NO_MATTER: [&str; 11] = [
-    "base",
-    "out",
-    "data_dir",
-    "dataset", // the artefact's name says which; its folder may move
-    "checkpoint",
-    "micro_batch",
-    "eval_every",
-    "checkpoint_every",
-    "images",
-    "kernels", // what a run was computed with, noted among its settings
-    "preset",
-];
 
 /// Settings as a table, in the order of their names.
 ///
@@ -63,7 +48,8 @@ fn differences(there: &Table, wanted: &Table) -> Vec<String> {
     let mut names: Vec<&String> = there.keys().chain(wanted.keys()).collect();
     names.sort();
     names.dedup();
-    names.retain(|name| !OF_NO_MATTER.contains(&name.as_str()));
+    // `kernels` is what a run was computed with, noted among its settings.
+    names.retain(|name| name.as_str() != "kernels" && !OF_NO_MATTER.contains(&name.as_str()));
     // With steps, epochs do not count.
     if there.contains_key("steps") && wanted.contains_key("steps") {
         names.retain(|name| *name != "epochs");

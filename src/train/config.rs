@@ -1,6 +1,6 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
-use super::{faults::FaultArgs, feed::TrainSet, recovery::OnNan};
+use super::{every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
@@ -179,9 +179,9 @@ pub struct TrainConfig {
     /// Steps between evaluations on held-out training images (default: an epoch)
     #[arg(long, value_name = "N")]
     pub eval_every: Option<u64>,
-    /// Steps between checkpoints (default: an epoch)
-    #[arg(long, value_name = "N")]
-    pub checkpoint_every: Option<u64>,
+    /// Steps or time between checkpoints, as in 100, 90s, 15m, 2h (default: an epoch)
+    #[arg(long, value_name = "N|DURATION")]
+    pub checkpoint_every: Option<Every>,
     /// Folder of the run
     #[arg(long, value_name = "DIR", default_value = "runs/train")]
     pub out: PathBuf,
@@ -224,6 +224,23 @@ pub struct TrainConfig {
 
 /// Times that a run goes on after the device was lost.
 const RECOVERIES: u32 = 3;
+/// Settings of either training that do not change what comes out but for last bits: places, and what only
+/// costs time or memory.
+pub(crate) const OF_NO_MATTER: &[&str] = &[
+    "base",
+    "out",
+    "data_dir",
+    "dataset", // its folder may move
+    "checkpoint",
+    "micro_batch",
+    "eval_every",
+    "checkpoint_every",
+    "images",
+    "on_nan",
+    "verify_every",
+    "preset",
+];
+
 /// Perturbed copies of a step, at most.
 const MAX_COPIES: u32 = 1000;
 
@@ -304,6 +321,34 @@ impl TrainConfig {
         Ok(if matches!(self.maps()?, Maps::Chip(_)) { 1 } else { self.copies })
     }
 
+    /// Names of the settings that a checkpoint's run and the one that goes on with it need not have in
+    /// common.
+    pub(super) fn free(&self) -> Vec<&'static str> {
+        // What is checked by itself: the base network and its input, the arithmetic, the faults, whose
+        // files may move.
+        let checked = [
+            "model",
+            "dtype",
+            "precision",
+            "ber",
+            "ber01",
+            "ber10",
+            "fault_map",
+            "mapping",
+            "chip",
+            "lot",
+            "shared",
+            "bits",
+            "layers",
+        ];
+        // Only a cosine knows the end of the run: others can be prolonged.
+        let length: &[&str] = match self.schedule {
+            Schedule::Cosine => &[],
+            Schedule::Reference | Schedule::Constant => &["steps", "epochs"],
+        };
+        [OF_NO_MATTER, &checked, length].concat()
+    }
+
     /// Refuses values that mean nothing.
     ///
     /// # Errors
@@ -320,7 +365,6 @@ impl TrainConfig {
         positive("--steps", self.steps.unwrap_or(1))?;
         positive("--epochs", self.epochs)?;
         positive("--eval-every", self.eval_every.unwrap_or(1))?;
-        positive("--checkpoint-every", self.checkpoint_every.unwrap_or(1))?;
         positive("--verify-every", self.verify_every.unwrap_or(1))?;
         positive("--images", self.images.unwrap_or(1) as u64)?;
         real("--lr", self.lr)?;

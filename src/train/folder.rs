@@ -1,9 +1,9 @@
 //! The folder of a run: settings, checkpoint, results.
 
-use super::{checkpoint::Checkpoint, config::TrainConfig};
+use super::{checkpoint::Checkpoint, config::TrainConfig, identity::Identity};
 use crate::{
     error::{Error, Result},
-    files::atomic,
+    files::{Lock, atomic},
     gpu::{Gpu, Recorded},
     nn::TrainableNet,
     tuning::Choices,
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The settings file: those of the run, then what was chosen for it.
@@ -33,6 +34,8 @@ struct Kernels {
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     root: PathBuf,
+    /// Of a run that is going on here.
+    lock: Option<Arc<Lock>>,
 }
 
 impl RunFolder {
@@ -40,20 +43,48 @@ impl RunFolder {
     /// that failed for want of memory is tried again with other settings.
     ///
     /// # Errors
-    /// A run is there already, or the folder cannot be made.
+    /// A run is there already, or going on; the folder cannot be made.
     pub fn create(root: &Path, config: &TrainConfig) -> Result<Self> {
-        let folder = Self { root: root.to_owned() };
-        let begun = fs::metadata(folder.metrics()).is_ok_and(|m| m.len() > 0);
-        if begun || folder.checkpoint().exists() {
-            return Err(Error::argument(
-                "--out",
-                format!("{} holds a run already", root.display()),
-                format!("choose another folder, or go on with it: --resume {}", root.display()),
-            ));
-        }
+        let folder = Self { root: root.to_owned(), lock: None };
+        folder.is_free()?;
         fs::create_dir_all(root).map_err(|e| Error::write(root, e))?;
+        let folder = folder.claimed()?;
+        // Another one may have begun and ended in between.
+        folder.is_free()?;
         folder.save_config(&Saved { config, kernels: None })?;
         Ok(folder)
+    }
+
+    fn is_free(&self) -> Result<()> {
+        let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
+        if !begun && !Checkpoint::at(self.checkpoint()).exists() {
+            return Ok(());
+        }
+        let root = self.root.display();
+        Err(Error::argument(
+            "--out",
+            format!("{root} holds a run already"),
+            format!("choose another folder, or go on with it: --resume {root}"),
+        ))
+    }
+
+    /// This folder, for this process alone, without what an earlier one left when it was killed.
+    fn claimed(mut self) -> Result<Self> {
+        self.lock = Some(Arc::new(Lock::take(self.file(".lock"), &self.root)?));
+        atomic::sweep(&self.root);
+        Ok(self)
+    }
+
+    /// Goes on with a run that was interrupted: its folder, for this process alone, and its settings.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`Error::Busy`]: the run is going on.
+    pub fn resume(root: &Path) -> Result<(Self, TrainConfig)> {
+        // Without a run no lock is left there either.
+        let (folder, _) = Self::open(root)?;
+        let folder = folder.claimed()?;
+        let (_, config) = Self::open(root)?;
+        Ok((folder, config))
     }
 
     fn save_config(&self, saved: &Saved<'_>) -> Result<()> {
@@ -91,12 +122,12 @@ impl RunFolder {
         Ok(Recorded { choices, flag: "--resume" })
     }
 
-    /// Opens the folder of a run that was interrupted, with its settings.
+    /// Opens the folder of a run to look at, with its settings.
     ///
     /// # Errors
     /// No run is there, or its settings cannot be read.
     pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
-        let folder = Self { root: root.to_owned() };
+        let folder = Self { root: root.to_owned(), lock: None };
         let path = folder.config();
         let text = fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
         let config = toml::from_str(&text).map_err(|e| {
@@ -179,12 +210,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// The device failed, or the file cannot be written (an older checkpoint then stays).
-    pub fn save(
+    pub(super) fn save(
         &self,
         gpu: &Gpu,
         net: &TrainableNet,
         step: u64,
-        identity: &str,
+        identity: &Identity,
         cut: &str,
     ) -> Result<()> {
         Checkpoint::at(self.checkpoint()).save(gpu, net, step, identity, cut)?;
@@ -197,11 +228,19 @@ impl RunFolder {
         atomic::write(self.state(), format!("{state:#}\n"))
     }
 
+    /// What is wrong with the last checkpoint, where the run goes on from the one before it.
+    ///
+    /// # Errors
+    /// A broken checkpoint, and no older one.
+    pub(super) fn damage(&self) -> Result<Option<String>> {
+        Checkpoint::at(self.checkpoint()).damage()
+    }
+
     /// The version of the program that wrote the checkpoint.
     ///
     /// # Errors
     /// A broken checkpoint.
-    pub fn commit(&self) -> Result<Option<String>> {
+    pub(super) fn commit(&self) -> Result<Option<String>> {
         Checkpoint::at(self.checkpoint()).commit()
     }
 
@@ -209,7 +248,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Format`]: they are.
-    pub fn same_cut(&self, cut: &str) -> Result<()> {
+    pub(super) fn same_cut(&self, cut: &str) -> Result<()> {
         Checkpoint::at(self.checkpoint()).same_cut(cut)
     }
 
@@ -219,7 +258,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// A broken checkpoint, or one of another run.
-    pub fn restore(&self, gpu: &Gpu, net: &TrainableNet, identity: &str) -> Result<u64> {
+    pub(super) fn restore(
+        &self,
+        gpu: &Gpu,
+        net: &TrainableNet,
+        identity: &Identity,
+    ) -> Result<u64> {
         Checkpoint::at(self.checkpoint()).restore(gpu, net, identity)
     }
 }

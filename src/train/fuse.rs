@@ -5,6 +5,7 @@ use super::{
     config::{TrainConfig, batch_of},
     feed::{TrainSet, tell},
     folder::RunFolder,
+    identity::Identity,
     profile::Profiler,
     recovery::{Attempt, History, Setback, keep_going},
 };
@@ -66,7 +67,7 @@ fn attempt(
     stop: &dyn Fn() -> bool,
 ) -> Result<Attempt<Evaluation>> {
     let profile = config.profile.clone();
-    let resumed = begun.as_ref().map(|root| RunFolder::open(root)).transpose()?;
+    let resumed = begun.as_ref().map(|root| RunFolder::resume(root)).transpose()?;
     let resumed = resumed.map(|(folder, saved)| (folder, saved.moved(config)));
     if let Some((_, saved)) = &resumed {
         saved.keeps_dtype(gpu, config.dtype)?;
@@ -146,21 +147,22 @@ pub(super) struct Trained {
 
 impl Run<'_> {
     /// What a checkpoint depends on.
-    pub(super) fn identity(&self) -> String {
-        format!(
-            "{} for {} ({}) under {}, {}, on {}",
-            self.graph.name,
-            self.base.model,
-            &self.base.sha256[..12],
-            self.faults.identity(),
-            self.maps.describe(),
-            self.gpu.report().line()
-        )
+    pub(super) fn identity(&self) -> Identity {
+        Identity::of(self.config, &self.config.free())
+            .with("base network", format!("{} ({})", self.base.model, &self.base.sha256[..12]))
+            .with("faults", self.faults.identity())
+            .with("fault maps", self.maps.describe())
+            .with("precision", self.precision)
+            .with("adapter", self.gpu.report().line())
     }
 
     /// Puts the checkpoint back; says so if another version of the program wrote it.
     fn restore(&self, sink: &mut dyn Sink) -> Result<u64> {
         let done = self.folder.restore(self.gpu, &self.net, &self.identity())?;
+        if let Some(damage) = self.folder.damage()? {
+            let what = format!("{damage}; going on from the checkpoint before it, of step {done}");
+            sink.event(&Event::Note(what))?;
+        }
         let (then, now) = (self.folder.commit()?, env!("NF_COMMIT"));
         if let Some(then) = then.filter(|then| then != now) {
             let what = format!(

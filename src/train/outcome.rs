@@ -13,11 +13,14 @@ use crate::{
     files::{FORMAT, Weights, sha256},
     models,
     report::{
-        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json, eval_json::Evaluation, page,
+        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json, eval_json::Evaluation, jsonl,
+        page,
     },
 };
 use serde_json::json;
 
+/// What metrics call held-out images.
+const HELD_OUT_SPLIT: &str = "held-out";
 /// Images of an evaluation batch.
 const EVAL_BATCH: u32 = 100;
 /// Seeds of the final table without a chip: the paper's.
@@ -33,6 +36,13 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the accuracies on held-out images after `step` are among the metrics.
+    pub(super) fn has_glance(&self, step: u64) -> Result<bool> {
+        let lines = jsonl::load(self.folder.metrics())?;
+        let there = |e: &Evaluated| e.step == step && e.split == HELD_OUT_SPLIT;
+        Ok(lines.iter().any(|line| matches!(&line.event, Some(Event::Evaluated(e)) if there(e))))
+    }
+
     /// Accuracies on held-out training images, during training.
     pub(super) fn glance(
         &self,
@@ -44,7 +54,7 @@ impl Run<'_> {
         let weights = self.net.weights(self.gpu)?;
         // One seed is a glance; a chip's is its own.
         let m = self.measure(&weights, set, &self.eval_seeds()[..1], &|| false)?;
-        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, "held-out")))
+        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 
     /// Maps of the final table: the chip's own, or those of the paper.

@@ -2,8 +2,9 @@
 
 use super::{
     checkpoint::Checkpoint,
-    config::{PretrainConfig, batch_of},
+    config::{OF_NO_MATTER, PretrainConfig, batch_of},
     feed::{Feed, TrainSet, tell},
+    identity::Identity,
     recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
     supervised::Supervised,
@@ -71,6 +72,7 @@ fn attempt(
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
     let checkpoint = config.checkpoint.as_ref().map(Checkpoint::at);
+    let _lock = checkpoint.as_ref().map(Checkpoint::lock).transpose()?;
     let recorded = match checkpoint.as_ref().filter(|file| file.exists()) {
         Some(file) => Some(Recorded { choices: file.choices()?, flag: "--checkpoint" }),
         None => None,
@@ -80,6 +82,10 @@ fn attempt(
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
     let begun = restored.unwrap_or(0);
+    if let Some(damage) = checkpoint.as_ref().map_or(Ok(None), Checkpoint::damage)? {
+        let what = format!("{damage}; going on from the checkpoint before it, of step {begun}");
+        sink.event(&Event::Note(what))?;
+    }
     setback.map_or(Ok(()), |setback| sink.event(&recovered(setback, begun)))?;
     let mut feed = Feed::new(gpu, train, sampler, begun..steps, config.seed)?;
     let optimiser = (config.momentum, config.weight_decay);
@@ -175,14 +181,11 @@ fn attempt(
 }
 
 /// What a checkpoint depends on.
-fn identity(config: &PretrainConfig, steps: u64, adapter: &str) -> String {
-    let PretrainConfig { model, dataset, batch_size, lr, momentum, weight_decay, .. } = config;
-    let PretrainConfig { schedule, augment, precision, seed, .. } = config;
-    format!(
-        "{model} on {dataset}: {steps} steps of {batch_size} images at {lr} ({schedule:?}), momentum \
-         {momentum}, decay {weight_decay}, augmentation {augment:?}, {precision} bits, seed {seed}, on \
-         {adapter}"
-    )
+fn identity(config: &PretrainConfig, steps: u64, adapter: &str) -> Identity {
+    // The arithmetic is checked by itself; the steps are what the epochs come to.
+    let free = [OF_NO_MATTER, &["dtype", "epochs"]].concat();
+    let named = Identity::of(config, &free).with("dataset", config.dataset.as_str());
+    named.with("steps", steps).with("adapter", adapter)
 }
 
 /// What is about to run, in a few lines.

@@ -2,6 +2,7 @@
 
 use super::{
     eopm::{Eopm, EopmSettings},
+    every::{Due, Every},
     feed::{Feed, TrainSet},
     fuse::{Run, Trained},
     pretrain::{arithmetic_line, plan_lines},
@@ -72,6 +73,15 @@ impl Run<'_> {
         let mut last = (Instant::now(), done);
         // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
         let report_every = (steps / 50).clamp(1, 10);
+        let mut checkpoint = Due::new(config.checkpoint_every.unwrap_or(Every::Steps(per_epoch)));
+        let glance_at = |done: u64| {
+            let due = done.is_multiple_of(config.eval_every.unwrap_or(per_epoch));
+            due && done < steps && !held_out.is_empty()
+        };
+        // The run may have ended between a checkpoint and the evaluation behind it.
+        if done > 0 && glance_at(done) && !self.has_glance(done)? {
+            self.glance(held_out, done, done.div_ceil(per_epoch), sink)?;
+        }
         for step in done..steps {
             let lr = config.schedule.rate(config.lr, step, steps) * self.history.rate(step);
             profiler.before(gpu, step - first, steps - step)?;
@@ -103,19 +113,13 @@ impl Run<'_> {
                 }))?;
             }
             let stopped = stop();
-            if done.is_multiple_of(config.checkpoint_every.unwrap_or(per_epoch)) && done < steps
-                || stopped
-            {
+            if checkpoint.after(done) && done < steps || stopped {
                 self.folder.save(gpu, &self.net, done, &self.identity(), &cut)?;
                 sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
                 last = (Instant::now(), done);
             }
             // Behind the checkpoint: an evaluation that fails loses nothing.
-            if done.is_multiple_of(config.eval_every.unwrap_or(per_epoch))
-                && done < steps
-                && !stopped
-                && !held_out.is_empty()
-            {
+            if glance_at(done) && !stopped {
                 self.glance(held_out, done, epoch, sink)?;
                 last = (Instant::now(), done);
             }

@@ -1,0 +1,132 @@
+//! A run that is killed at any moment goes on as if nothing had happened.
+#![cfg(unix)]
+use super::Place;
+use nf_gpu::{fault::philox4x32_10, files::Weights};
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The run: a checkpoint after every step, so that many moments are those of a checkpoint.
+const LINE: &str = "train --base base.safetensors --steps 12 --batch-size 2 --copies 2 --ber 0.02 --seed 9 \
+                    --checkpoint-every 1 --eval-every 5 --images 10";
+/// How often it is killed here; `NF_GPU_KILLS=50` for more.
+const KILLS: u32 = 12;
+
+/// Tensors of a weights file as bits, by name.
+fn bits(path: &Path) -> Vec<(String, Vec<u32>)> {
+    let weights = Weights::load(path).unwrap();
+    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
+    weights.tensors.into_iter().map(|(name, t)| (name, bits(t.data))).collect()
+}
+
+/// Steps and evaluations of a run, without their times.
+fn metrics(run: &Path) -> Vec<String> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let timeless = |line: &str| {
+        let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+        line.retain(|key, _| {
+            !["time", "images_per_s", "step_ms", "seconds_left"].contains(&&**key)
+        });
+        serde_json::to_string(&line).unwrap()
+    };
+    text.lines().map(timeless).collect()
+}
+
+#[test]
+fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
+    let kills = std::env::var("NF_GPU_KILLS").map_or(KILLS, |n| n.parse().unwrap());
+    let place = Place::new();
+    let began = Instant::now();
+    place.run(&format!("{LINE} --out whole")).done();
+    let length = began.elapsed();
+    let whole = place.path("whole");
+    let (weights, lines) = (bits(&whole.join("generator.safetensors")), metrics(&whole));
+
+    let mut random =
+        (0..).map(|i| f64::from(philox4x32_10([i, 0, 0, 0], [50, 0])[0]) / 2f64.powi(32));
+    let (mut killed, mut finished) = (0, 0);
+    while killed < kills || finished == 0 {
+        let run = format!("run{finished}");
+        let begun = place.path(&run).join("config.toml").exists();
+        let mut child = place
+            .nf(&if begun {
+                format!("train --resume {run}")
+            } else {
+                format!("{LINE} --out {run}")
+            })
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let moment = length.mul_f64(random.next().unwrap());
+        let began = Instant::now();
+        while killed < kills && began.elapsed() < moment && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if killed < kills && child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+            continue;
+        }
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "after {killed} kills: {stderr}");
+        let run = place.path(&run);
+        assert!(weights == bits(&run.join("generator.safetensors")), "after {killed} kills");
+        assert_eq!(metrics(&run), lines, "after {killed} kills");
+        let part = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".part");
+        let left = fs::read_dir(&run).unwrap().filter(|e| part(&e.as_ref().unwrap().file_name()));
+        assert_eq!(left.count(), 0, "temporary files are left after {killed} kills");
+        finished += 1;
+    }
+    eprintln!(
+        "{killed} kills, {finished} runs went on to their ends, {length:?} each without kills"
+    );
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
+    let place = Place::new();
+    let steps = |n: u32| LINE.replace("--steps 12", &format!("--steps {n}"));
+    place.run(&format!("{} --out whole", steps(6))).done();
+    place.run(&format!("{} --out run", steps(5))).done();
+    let run = place.path("run");
+    let (last, previous) =
+        (run.join("checkpoint.safetensors"), run.join("checkpoint-previous.safetensors"));
+    let step = |path: &Path| Weights::load(path).unwrap().meta("step").unwrap().to_owned();
+    assert_eq!((step(&last), step(&previous)), ("5".into(), "4".into()));
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    fs::write(run.join("config.toml"), config.replace("steps = 5", "steps = 6")).unwrap();
+    let whole = fs::read(&last).unwrap();
+    let mut flipped = whole.clone();
+    // In the middle of the numbers, where nothing but the digest can notice.
+    let at = flipped.len() / 2;
+    flipped[at] ^= 1;
+    for (i, damaged) in [&flipped[..], &whole[..whole.len() - 1], &[]].into_iter().enumerate() {
+        let copy = format!("copy{i}");
+        fs::create_dir(place.path(&copy)).unwrap();
+        for name in ["config.toml", "metrics.jsonl", "checkpoint-previous.safetensors"] {
+            fs::copy(run.join(name), place.path(&copy).join(name)).unwrap();
+        }
+        fs::write(place.path(&copy).join("checkpoint.safetensors"), damaged).unwrap();
+        let ended = place.run(&format!("train --resume {copy}"));
+        let says = "going on from the checkpoint before it, of step 4";
+        assert!(ended.stderr.contains(says), "{ended:?}");
+        ended.done();
+        let of = |run: &str| bits(&place.path(run).join("generator.safetensors"));
+        assert!(of(&copy) == of("whole"), "{i}");
+    }
+    // Both are damaged: an error, and nothing is lost.
+    fs::write(&last, &flipped).unwrap();
+    fs::write(&previous, &flipped).unwrap();
+    let before = place.files();
+    place
+        .run("train --resume run")
+        .refused(1, &["checkpoint.safetensors: it is damaged", "SHA-256"]);
+    assert_eq!(place.files(), before);
+}
