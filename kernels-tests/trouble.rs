@@ -37,7 +37,7 @@ impl Ran {
 fn run(place: &Place, out: &str, more: &str, sabotage: Sabotage) -> Ran {
     let out = place.path(out);
     let line = format!(
-        "--base {} --generator ConvS --steps 2 --batch-size 2 --copies 1 --ber 0.02 --seed 5 \
+        "--base {} --generator ConvS --steps 2 --batch-size 2 --chip 3 --ber 0.02 --seed 5 \
          --checkpoint-every 1 --eval-every 1000 --images 2 --out {} {more}",
         place.path("base.safetensors").display(),
         out.display()

@@ -7,6 +7,7 @@ mod buffer;
 mod choice;
 mod contest;
 mod device;
+mod inspect;
 mod profile;
 mod program;
 mod recorder;

@@ -16,9 +16,11 @@ mod pretrain;
 mod profile;
 mod recovery;
 mod sampler;
+mod sentinel;
 mod showcase;
 mod steps;
 mod supervised;
+mod verify;
 
 pub use base::{BaseHints, BaseNet, INJECTED};
 pub(crate) use config::OF_NO_MATTER;

@@ -7,6 +7,7 @@ use super::{
     identity::Identity,
     recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
+    sentinel::{Sentinel, not_finite},
     supervised::Supervised,
 };
 use crate::{
@@ -110,34 +111,49 @@ fn attempt(
     let started = Instant::now();
     let mut last = (Instant::now(), begun);
     let report_every = (steps / 200).clamp(1, 20);
+    let mut sentinel = Sentinel::new(gpu, &net, begun)?;
+    let rate = |step| config.schedule.rate(config.lr, step, steps);
     for step in begun..steps {
-        let lr = config.schedule.rate(config.lr, step, steps);
+        let lr = rate(step);
         let (picks, pixels) = feed.batch(step)?;
         program.step(gpu, &net, &feed.images, (&picks, &pixels), (config.seed, step), lr)?;
         let done = step + 1;
         let epoch = step / per_epoch + 1;
-        if done % report_every == 0 || done == steps {
-            let totals = program.totals(gpu)?;
-            if !totals.loss.is_finite() {
-                return Err(Error::NotFinite { what: "loss".into(), step: done });
-            }
-            let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
-            last = (Instant::now(), done);
-            sink.event(&Event::Step(Step {
-                step: done,
-                steps,
-                epoch,
-                loss_clean: totals.loss,
-                loss_perturbed: None,
-                lr,
-                images_per_s: f64::from(n) / seconds,
-                step_ms: seconds * 1e3,
-                flip_rate: None,
-                seconds_left: seconds * (steps - done) as f64,
-            }))?;
-        }
+        let report = done % report_every == 0 || done == steps;
         let stopped = stop();
-        if done.is_multiple_of(per_epoch) && done < steps || stopped {
+        let keeps = done.is_multiple_of(per_epoch) && done < steps || stopped;
+        if report || keeps {
+            let totals = report.then(|| program.totals(gpu)).transpose()?;
+            let bad = totals.filter(|totals| !totals.loss.is_finite()).map(|_| "loss");
+            if let Some(bad) = bad.map_or_else(|| sentinel.check(gpu), |bad| Ok(Some(bad)))? {
+                let blamed = sentinel.blame(gpu, done, &mut |step, run| {
+                    feed.rewind(step);
+                    let (picks, pixels) = feed.batch(step)?;
+                    let (batch, of) = ((&picks[..], &pixels[..]), (config.seed, step));
+                    program.step_by(gpu, &net, &feed.images, batch, of, rate(step), run)?;
+                    Ok(program.totals(gpu)?.loss.is_finite())
+                })?;
+                return Err(not_finite(bad, blamed));
+            }
+            sentinel.keep(gpu, done)?;
+            if let Some(totals) = totals {
+                let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
+                last = (Instant::now(), done);
+                sink.event(&Event::Step(Step {
+                    step: done,
+                    steps,
+                    epoch,
+                    loss_clean: totals.loss,
+                    loss_perturbed: None,
+                    lr,
+                    images_per_s: f64::from(n) / seconds,
+                    step_ms: seconds * 1e3,
+                    flip_rate: None,
+                    seconds_left: seconds * (steps - done) as f64,
+                }))?;
+            }
+        }
+        if keeps {
             // First the files: an evaluation that fails loses nothing.
             keep(done)?;
             let weights = net.weights(gpu)?;

@@ -7,12 +7,15 @@ use super::{
     fuse::{Run, Trained},
     pretrain::{arithmetic_line, plan_lines},
     profile::Profiler,
-    recovery::Attempt,
+    recovery::{Attempt, OnNan},
     sampler::Sampler,
+    sentinel::{Sentinel, not_finite},
+    verify::Check,
 };
 use crate::{
     data::ImageSet,
     error::{Error, Result},
+    gpu::Program,
     report::{Event, Finished, Outcome, Sink, Started, Step},
 };
 use std::time::Instant;
@@ -82,38 +85,75 @@ impl Run<'_> {
         if done > 0 && glance_at(done) && !self.has_glance(done)? {
             self.glance(held_out, done, done.div_ceil(per_epoch), sink)?;
         }
+        let convolutions = match config.verify_every {
+            Some(_) => program.convolutions().to_vec(),
+            None => Vec::new(),
+        };
+        let mut sentinel = Sentinel::new(gpu, &self.net, done)?;
+        let history = &self.history;
+        let rate = |step| config.schedule.rate(config.lr, step, steps) * history.rate(step);
         for step in done..steps {
-            let lr = config.schedule.rate(config.lr, step, steps) * self.history.rate(step);
+            let lr = rate(step);
             profiler.before(gpu, step - first, steps - step)?;
             let batch = gpu.span("prepare batch");
             let (picks, pixels) = feed.batch(step)?;
             drop(batch);
-            program.step(gpu, &feed.images, (&picks, &pixels), step, lr)?;
+            let check = match config.verify_every {
+                Some(every) if (step + 1).is_multiple_of(every) => {
+                    Check::draw(&convolutions, config.seed, step)
+                }
+                _ => None,
+            };
+            let batch = (&picks[..], &pixels[..]);
+            match check {
+                Some(mut check) => {
+                    let run = &mut |program: &Program, entries| check.run(gpu, program, entries);
+                    program.step_by(gpu, &feed.images, batch, step, lr, run)?;
+                }
+                None => program.step(gpu, &feed.images, batch, step, lr)?,
+            }
             profiler.after(gpu, sink)?;
             let done = step + 1;
             let epoch = step / per_epoch + 1;
-            if done.is_multiple_of(report_every) || done == steps {
-                let losses = program.losses(gpu)?;
-                if !(losses.clean.is_finite() && losses.perturbed.is_finite()) {
-                    return Err(Error::NotFinite { what: "loss".into(), step: done });
-                }
-                let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
-                last = (Instant::now(), done);
-                sink.event(&Event::Step(Step {
-                    step: done,
-                    steps,
-                    epoch,
-                    loss_clean: losses.clean,
-                    loss_perturbed: Some(losses.perturbed),
-                    lr,
-                    images_per_s: f64::from(n) / seconds,
-                    step_ms: seconds * 1e3,
-                    flip_rate: Some(program.flip_rate(gpu, stored_bits)?),
-                    seconds_left: seconds * (steps - done) as f64,
-                }))?;
-            }
+            let report = done.is_multiple_of(report_every) || done == steps;
             let stopped = stop();
-            if checkpoint.after(done) && done < steps || stopped {
+            let save = checkpoint.after(done) && done < steps || stopped;
+            if report || save {
+                let losses = report.then(|| program.losses(gpu)).transpose()?;
+                let bad = losses.filter(|losses| !losses.are_finite()).map(|_| "loss");
+                if let Some(bad) = bad.map_or_else(|| sentinel.check(gpu), |bad| Ok(Some(bad)))? {
+                    let blamed = sentinel.blame(gpu, done, &mut |step, run| {
+                        feed.rewind(step);
+                        let (picks, pixels) = feed.batch(step)?;
+                        let batch = (&picks[..], &pixels[..]);
+                        program.step_by(gpu, &feed.images, batch, step, rate(step), run)?;
+                        Ok(program.losses(gpu)?.are_finite())
+                    })?;
+                    let error = not_finite(bad, blamed);
+                    return match config.on_nan {
+                        OnNan::Stop => Err(error),
+                        OnNan::Rollback => Ok(Attempt::RollBack(error)),
+                    };
+                }
+                sentinel.keep(gpu, done)?;
+                if let Some(losses) = losses {
+                    let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
+                    last = (Instant::now(), done);
+                    sink.event(&Event::Step(Step {
+                        step: done,
+                        steps,
+                        epoch,
+                        loss_clean: losses.clean,
+                        loss_perturbed: Some(losses.perturbed),
+                        lr,
+                        images_per_s: f64::from(n) / seconds,
+                        step_ms: seconds * 1e3,
+                        flip_rate: Some(program.flip_rate(gpu, stored_bits)?),
+                        seconds_left: seconds * (steps - done) as f64,
+                    }))?;
+                }
+            }
+            if save {
                 self.folder.save(gpu, &self.net, done, &self.identity(), &cut)?;
                 sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
                 last = (Instant::now(), done);
