@@ -1,10 +1,13 @@
 //! What becomes of a run when the device is lost, no memory is left, numbers go wrong or the GPU
 //! computes something else: each made to happen on purpose, at every point where it can.
 use super::cli::Place;
+use crate::shaders::{module, variants};
+use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
 use nf_gpu::{
     Error,
     files::Weights,
     gpu::{AdapterChoice, Gpu, Mishap, Point, Sabotage},
+    kernel::WORDS,
     report::{Event, Recovered},
     train::{TrainConfig, train},
 };
@@ -76,11 +79,10 @@ fn a_device_lost_at_any_point_changes_nothing() {
     let uses = points.map(|point| whole.sabotage.seen(point));
     println!("{} buffers, {} submissions, {} mappings", uses[0], uses[1], uses[2]);
     let began = Instant::now();
-    let limit = std::env::var("NF_TROUBLE_LIMIT").map_or(u64::MAX, |v| v.parse().unwrap());
     let jobs: Vec<(Point, u64)> = points
         .into_iter()
         .zip(uses)
-        .flat_map(|(point, uses)| (0..uses.min(limit)).map(move |nth| (point, nth)))
+        .flat_map(|(point, uses)| (0..uses).map(move |nth| (point, nth)))
         .collect();
     let next = AtomicUsize::new(0);
     let one = |&(point, nth): &(Point, u64)| {
@@ -106,4 +108,159 @@ fn a_device_lost_at_any_point_changes_nothing() {
         }
     });
     println!("{} losses in {:.0} s", jobs.len(), began.elapsed().as_secs_f64());
+}
+
+#[test]
+fn without_memory_steps_get_smaller_or_the_error_says_for_what() {
+    let place = Place::new();
+    let whole = run(&place, "whole", "", never());
+    let usual = files(&place.path("whole"));
+    let buffers = whole.sabotage.seen(Point::Buffer);
+    let (mut done, mut refused) = (0, 0);
+    for nth in (0..buffers).step_by(9) {
+        let out = format!("memory{nth}");
+        let ran =
+            run(&place, &out, "", Sabotage::new(Mishap::OutOfMemory, Point::Buffer, nth, false));
+        match ran.result {
+            Ok(_) => done += 1,
+            Err(Error::OutOfMemory { bytes, ref what, .. }) => {
+                assert!(bytes > 0 && !what.is_empty(), "{out}");
+                refused += 1;
+            }
+            Err(other) => panic!("{out}: {other}"),
+        }
+        let left = files(&place.path(&out));
+        assert!(left.is_subset(&usual), "{out}: {left:?}");
+    }
+    assert!(done > 0 && refused > 0, "{done} done, {refused} refused");
+}
+
+#[test]
+fn what_cannot_be_recovered_ends_with_what_to_try() {
+    let place = Place::new();
+    let ran = run(&place, "gone", "", Sabotage::new(Mishap::Vanish, Point::Submit, 9, false));
+    let error = ran.result.unwrap_err();
+    assert!(matches!(error, Error::AdapterGone { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("--resume"), "{error}");
+    for (most, more) in [(3, ""), (1, "--max-recoveries 1"), (0, "--max-recoveries 0")] {
+        let sabotage = Sabotage::new(Mishap::Lose, Point::Submit, 9, true);
+        let ran = run(&place, &format!("again{most}"), more, sabotage);
+        let error = ran.result.as_ref().unwrap_err();
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+        let notes = ran.events.iter();
+        let notes = notes.filter(|e| matches!(e, Event::Note(n) if n.contains("was lost")));
+        assert_eq!((ran.sabotage.struck() > most, notes.count() as u64), (true, most), "{error}");
+    }
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_named_with_the_layer_that_made_it() {
+    let place = Place::new();
+    let ran = run(&place, "lr", "--lr 1e30 --schedule constant", never());
+    let Err(Error::NotFinite { step, place: Some(at), .. }) = ran.result else {
+        panic!("{:?}", ran.events)
+    };
+    println!("step {step}: {at}");
+    assert!(step <= 2 && (at.contains("of ConvS") || at.contains("update")), "{at}");
+    // Where half of it is still too much, going back ends too.
+    let ran = run(&place, "back", "--lr 1e30 --schedule constant --on-nan rollback", never());
+    assert!(matches!(ran.result, Err(Error::NotFinite { .. })), "{:?}", ran.events);
+    let factors: Vec<f64> = ran.recoveries().iter().map(|r| r.lr_factor).collect();
+    assert_eq!(factors, [0.5; 3]);
+    let checkpoint = Weights::load(place.path("back/checkpoint.safetensors"));
+    for tensor in checkpoint.iter().flat_map(|weights| weights.tensors.values()) {
+        assert!(tensor.data.iter().all(|v| v.is_finite()), "a checkpoint that is not finite");
+    }
+}
+
+#[test]
+fn a_parameter_that_is_poisoned_is_found_and_the_run_goes_back() {
+    let place = Place::new();
+    let submits = run(&place, "whole", "", never()).sabotage.seen(Point::Submit);
+    let (mut stopped, mut back) = (0, 0);
+    for nth in (0..submits).step_by(5) {
+        let poison =
+            || Sabotage::new(Mishap::Poison("parameters".into()), Point::Submit, nth, false);
+        let Err(error) = run(&place, &format!("stop{nth}"), "", poison()).result else { continue };
+        // Behind the last look, when the weights are quantised to be evaluated.
+        if error.to_string().contains("is NaN and cannot be quantised") {
+            continue;
+        }
+        assert!(matches!(error, Error::NotFinite { .. }), "{nth}: {error}");
+        stopped += 1;
+        let ran = run(&place, &format!("back{nth}"), "--on-nan rollback", poison());
+        let weights = ran.result.unwrap();
+        assert!(weights.tensors.values().all(|t| t.data.iter().all(|v| v.is_finite())), "{nth}");
+        back += ran
+            .events
+            .iter()
+            .filter(|e| matches!(e, Event::Recovered(r) if r.lr_factor == 0.5))
+            .count();
+    }
+    println!("{stopped} stopped, {back} went back");
+    assert!(stopped > 0 && back == stopped, "{stopped} {back}");
+}
+
+#[test]
+fn a_layer_computed_again_agrees_and_damage_is_found() {
+    let place = Place::new();
+    let plain = run(&place, "plain", "", never()).result.unwrap();
+    let checked = run(&place, "checked", "--verify-every 1", never());
+    assert_eq!(bits(&checked.result.unwrap()), bits(&plain), "to look changes nothing");
+    let mut found = Vec::new();
+    for nth in 0..checked.sabotage.seen(Point::Map).min(16) {
+        let flip = Sabotage::new(Mishap::Flip, Point::Map, nth, false);
+        match run(&place, &format!("flip{nth}"), "--verify-every 1", flip).result {
+            Err(error @ Error::WrongResult { .. }) => found.push(error.to_string()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    println!("{found:#?}");
+    assert!(found.len() >= 2, "{found:?}");
+    assert!(
+        found.iter().all(|e| e.contains("the GPU computed") && e.contains("step ")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn many_layers_computed_again_agree_on_every_adapter() {
+    let place = Place::new();
+    let line = format!(
+        "--base {} --generator UNetS --steps 12 --batch-size 3 --copies 2 --ber 0.02 --seed 7 \
+         --verify-every 1 --images 2 --eval-every 1000 --micro-batch 2 --out",
+        place.path("base.safetensors").display()
+    );
+    super::gradients_norm::every_gpu(|gpu, on| {
+        let out = place.path(&gpu.report().index.to_string());
+        let flags = line.split_whitespace().map(Into::into).chain([out.into_os_string()]);
+        let config = TrainConfig::from_flags(flags).unwrap();
+        train(gpu, &config, &mut Vec::new(), &|| false).unwrap_or_else(|e| panic!("{on}: {e}"));
+    });
+}
+
+#[test]
+fn bindings_that_hold_bits_are_those_that_the_shaders_say() {
+    for (kernel, variant) in variants().filter(|(k, _)| !k.name.starts_with("bench")) {
+        let (parsed, _) = module(variant);
+        for (_, global) in parsed.global_variables.iter() {
+            let AddressSpace::Storage { access } = global.space else { continue };
+            if !access.contains(StorageAccess::STORE) {
+                continue;
+            }
+            let mut inner = &parsed.types[global.ty].inner;
+            let bits = loop {
+                match *inner {
+                    TypeInner::Array { base, .. } => inner = &parsed.types[base].inner,
+                    TypeInner::Scalar(s) | TypeInner::Atomic(s) => {
+                        break s.kind == ScalarKind::Uint;
+                    }
+                    TypeInner::Vector { scalar, .. } => break scalar.kind == ScalarKind::Uint,
+                    ref other => panic!("{other:?}"),
+                }
+            };
+            let name = global.name.as_deref().unwrap();
+            assert_eq!(WORDS.contains(&name), bits, "{}: {name}", kernel.name);
+        }
+    }
 }

@@ -169,7 +169,6 @@ fn case_of(label: &str, conv: Conv2d, fusion: Fusion, kind: Values) -> Result<Ca
     let y_copies = if conv.sum_copies { 1 } else { conv.copies } as usize;
     let x_len = (conv.x.pixels() * conv.x.c) as usize;
     let y_len = (conv.y.pixels() * conv.y.c) as usize;
-    let k = conv.y.c as usize;
     let xs: Vec<Vec<f32>> = (0..x_copies).map(|_| draw(x_len)).collect();
     let ws: Vec<Vec<f32>> = (0..conv.copies).map(|_| draw(conv.weights().len() as usize)).collect();
     let affine = draw(fusion.affine_len as usize);
