@@ -40,7 +40,7 @@ impl Ran {
 fn run(place: &Place, out: &str, more: &str, sabotage: Sabotage) -> Ran {
     let out = place.path(out);
     let line = format!(
-        "--base {} --generator ConvS --steps 2 --batch-size 2 --chip 3 --ber 0.02 --seed 5 \
+        "--base {} --steps 2 --batch-size 2 --chip 3 --ber 0.02 --seed 5 \
          --checkpoint-every 1 --eval-every 1000 --images 2 --out {} {more}",
         place.path("base.safetensors").display(),
         out.display()
@@ -72,8 +72,19 @@ fn bits(weights: &Weights) -> Vec<(&String, Vec<u32>)> {
 
 #[test]
 fn a_device_lost_at_any_point_changes_nothing() {
+    lose_everywhere("UIP", 1);
+}
+
+#[test]
+fn a_device_lost_at_some_points_changes_nothing_of_a_larger_network() {
+    lose_everywhere("ConvS", 9);
+}
+
+/// Loses the device before every `each`-th buffer, submission and mapping of a run, one a run.
+fn lose_everywhere(generator: &str, each: usize) {
     let place = Place::new();
-    let whole = run(&place, "whole", "", never());
+    let more = format!("--generator {generator}");
+    let whole = run(&place, "whole", &more, never());
     let (wanted, usual) = (whole.result.unwrap(), files(&place.path("whole")));
     let points = [Point::Buffer, Point::Submit, Point::Map];
     let uses = points.map(|point| whole.sabotage.seen(point));
@@ -82,12 +93,12 @@ fn a_device_lost_at_any_point_changes_nothing() {
     let jobs: Vec<(Point, u64)> = points
         .into_iter()
         .zip(uses)
-        .flat_map(|(point, uses)| (0..uses).map(move |nth| (point, nth)))
+        .flat_map(|(point, uses)| (0..uses).step_by(each).map(move |nth| (point, nth)))
         .collect();
     let next = AtomicUsize::new(0);
     let one = |&(point, nth): &(Point, u64)| {
         let out = format!("{point:?}{nth}");
-        let ran = run(&place, &out, "", Sabotage::new(Mishap::Lose, point, nth, false));
+        let ran = run(&place, &out, &more, Sabotage::new(Mishap::Lose, point, nth, false));
         assert_eq!(ran.sabotage.struck(), 1, "{out}");
         let got = ran.result.as_ref().unwrap_or_else(|e| panic!("{out}: {e}"));
         assert_eq!(bits(got), bits(&wanted), "{out}");
