@@ -14,6 +14,7 @@ mod refusals;
 mod report;
 mod repro;
 mod storage;
+mod trouble;
 mod tuning;
 
 use nf_gpu::{

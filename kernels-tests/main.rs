@@ -38,5 +38,6 @@ mod shaders;
 mod streaming;
 mod tint;
 mod translate;
+mod trouble;
 mod tuning;
 mod winograd;

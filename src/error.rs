@@ -40,6 +40,14 @@ pub enum Error {
         /// The driver's words.
         message: String,
     },
+    /// An adapter that was there is not any more.
+    #[error("the adapter {adapter} is gone; there is now {}", list(found))]
+    AdapterGone {
+        /// What it was.
+        adapter: String,
+        /// Adapters that are there.
+        found: Vec<String>,
+    },
     /// A buffer is larger than the adapter can bind or hold.
     #[error("{what} needs {needs} bytes in one buffer; {adapter} allows {limit}")]
     BufferTooLarge {
@@ -136,12 +144,31 @@ pub enum Error {
         hint: String,
     },
     /// Training produced a number that is not finite.
-    #[error("the {what} is not finite at step {step}")]
+    #[error("the {what} is not finite at step {step}{}", first_seen(place.as_deref()))]
     NotFinite {
         /// Which number.
         what: String,
         /// At which step.
         step: u64,
+        /// The first layer that produced one, in words, where that is known.
+        place: Option<String>,
+    },
+    /// The GPU computed something else than the CPU.
+    #[error(
+        "the GPU computed {got} where the CPU computes {want}: {layer}, at [n, h, w, c] = {at:?}, \
+         step {step}"
+    )]
+    WrongResult {
+        /// Network, layer and pass.
+        layer: String,
+        /// The step.
+        step: u64,
+        /// Image, row, column and channel.
+        at: [u32; 4],
+        /// The GPU's value.
+        got: String,
+        /// The CPU's, with the largest distance from it that rounding explains.
+        want: String,
     },
     /// Ctrl-C.
     #[error("interrupted")]
@@ -209,6 +236,11 @@ impl Error {
                 "a smaller --batch-size makes shorter dispatches; otherwise update the driver"
                     .into()
             }
+            Self::AdapterGone { .. } => {
+                "plug it in again, or restart its driver; `nf-gpu devices` shows what is there. What \
+                 was computed is in the last checkpoint: go on with --resume"
+                    .into()
+            }
             Self::BufferTooLarge { .. }
             | Self::OutOfMemory { .. }
             | Self::TooManyElements { .. } => {
@@ -248,7 +280,15 @@ impl Error {
             Self::Busy { .. } => {
                 "wait until it has ended, or stop it, or use another folder".into()
             }
-            Self::NotFinite { .. } => "lower --lr".into(),
+            Self::NotFinite { .. } => {
+                "lower --lr; `train --on-nan rollback` does so by itself, from the last checkpoint"
+                    .into()
+            }
+            Self::WrongResult { .. } => {
+                "do not trust this adapter: run `nf-gpu conform`, check its memory and clocks; the last \
+                 checkpoint is from before"
+                    .into()
+            }
             Self::Shape(_) | Self::Interrupted => return None,
         })
     }
@@ -286,6 +326,10 @@ pub fn report(error: &Error) -> String {
         text += &format!("\n  hint: {hint}");
     }
     text
+}
+
+fn first_seen(place: Option<&str>) -> String {
+    place.map_or_else(String::new, |place| format!(": first seen in {place}"))
 }
 
 fn no_adapter(wanted: &str, found: &[String]) -> String {

@@ -60,6 +60,9 @@ pub enum Access {
     ReadWrite,
 }
 
+/// Names of the bindings that kernels write words of bits to; all others hold floats.
+pub const WORDS: &[&str] = &["arg", "correct", "flips", "found", "mask_out", "packed", "totals"];
+
 /// What an adapter must have for a variant to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requires {

@@ -41,6 +41,7 @@ macro_rules! for_each_kernel {
             matmul,
             max_pool,
             max_pool_grad,
+            non_finite,
             quantize,
             sgd,
             softmax_cross_entropy,

@@ -10,7 +10,10 @@ use crate::{
     tuning::{Place, Store},
 };
 use clap::Args;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+/// The environment variable with a mishap for tests, as in `lose@submit:17`.
+const TROUBLE: &str = "NF_GPU_TROUBLE";
 
 /// Which adapter to use.
 #[derive(Args, Clone, Debug, Default)]
@@ -43,7 +46,11 @@ impl GpuArgs {
     /// No adapter fits.
     #[expect(clippy::print_stderr, reason = "a message for the user")]
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        let gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
+        let mut gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
+        // Tests let things go wrong, to see what becomes of them.
+        if let Some(trouble) = std::env::var_os(TROUBLE).filter(|text| !text.is_empty()) {
+            gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));
+        }
         if gpu.report().is_software() && !quiet {
             eprintln!(
                 "software adapter: {}; slow, a GPU's driver would be many times faster",

@@ -12,10 +12,12 @@ use crate::{
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
     models::GENERATOR_BITS,
     nn::{
-        Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit, loss_scale,
+        Convolution, Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit,
+        loss_scale,
     },
     ops::{self, operands::Operands},
 };
+use std::ops::Range;
 
 /// A step on a tape: forward and backward, in three sections if the copies come in groups: the
 /// generator forward; the base network, once per group; the generator backward, which is still open.
@@ -28,6 +30,8 @@ pub struct EopmTape {
     cut: Cut,
     /// Copies in all, the clean one among them.
     copies: u32,
+    /// The convolutions of both networks.
+    convolutions: Vec<Convolution>,
 }
 
 impl EopmTape {
@@ -58,6 +62,7 @@ impl EopmTape {
         let mut fuse = generator.compiler(gpu, tape)?;
         let g = fuse.forward_parts(tape, images)?;
         let mut fused = Vec::new();
+        tape.mark("F(x) = clamp(x + G(x))");
         for (x, g) in images.iter().zip(&g) {
             let id = tape.transient("fused images", x.shape.bytes());
             tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
@@ -73,10 +78,11 @@ impl EopmTape {
             }
             tape.section();
         }
-        let mut dfused = Vec::new();
+        let (mut dfused, mut convolutions) = (Vec::new(), Vec::new());
         for (i, (&x, &labels)) in fused.iter().zip(labels).enumerate() {
             let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
             let y = frozen.forward(tape, x)?;
+            tape.mark("the losses");
             let plan = ops::softmax_cross_entropy::plan(together, x.shape.n, y.shape.c)?;
             let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
             let row_loss = tape.transient("losses", plan.bytes[4]);
@@ -84,7 +90,9 @@ impl EopmTape {
             tape.push(plan, &[y.id, labels, weights, dlogits, row_loss, correct])?;
             let plan = ops::loss_totals::plan(together, x.shape.n)?;
             tape.push(plan, &[row_loss, correct, totals])?;
-            let Some(mut d) = frozen.backward(tape, dlogits, None, true)? else { continue };
+            let d = frozen.backward(tape, dlogits, None, true)?;
+            convolutions.extend_from_slice(frozen.convolutions());
+            let Some(mut d) = d else { continue };
             if let Some(&sum) = sums.get(i) {
                 let next = tape.transient("sum over groups", x.shape.bytes());
                 tape.push(ops::add::plan(x.shape)?, &[sum, d, next])?;
@@ -97,6 +105,7 @@ impl EopmTape {
             tape.section();
         }
         let mut dg = Vec::new();
+        tape.mark("the gradient of G(x)");
         for ((x, g), d) in images.iter().zip(&g).zip(dfused) {
             let id = tape.transient("gradient of G", x.shape.bytes());
             tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[d, x.id, g.id, id])?;
@@ -104,7 +113,8 @@ impl EopmTape {
         }
         debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");
         fuse.backward_parts(tape, &dg, Some(gradients), false)?;
-        Ok(Self { gradients, weights, totals, cut: cut.clone(), copies })
+        convolutions.extend_from_slice(fuse.convolutions());
+        Ok(Self { gradients, weights, totals, cut: cut.clone(), copies, convolutions })
     }
 }
 
@@ -176,6 +186,20 @@ impl EopmStep {
     /// # Errors
     /// Not one seed per copy; the device failed.
     pub fn run(&self, gpu: &Gpu, seeds: Option<&[u64]>) -> Result<()> {
+        self.run_by(gpu, seeds, &mut |program, entries| program.run_range(gpu, entries))
+    }
+
+    /// The same, with `run` to run the entries of the tape: all of them, in order, in one or several
+    /// calls.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and those of `run`.
+    pub fn run_by(
+        &self,
+        gpu: &Gpu,
+        seeds: Option<&[u64]>,
+        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
+    ) -> Result<()> {
         let cut = &self.tape.cut;
         if seeds.is_some_and(|seeds| seeds.len() + 1 != self.tape.copies as usize)
             || seeds.is_none() && cut.groups > 1
@@ -194,9 +218,9 @@ impl EopmStep {
                 self.injectors[0].run(gpu, &slots)?;
             }
             self.program.write(gpu, self.tape.weights, 0, &self.factors);
-            return self.program.run(gpu);
+            return run(&self.program, self.program.entries());
         }
-        self.program.run_section(gpu, 0)?;
+        run(&self.program, self.program.section(0)?)?;
         for (group, (seeds, factors)) in
             slots.chunks(together).zip(self.factors.chunks(together)).enumerate()
         {
@@ -205,10 +229,10 @@ impl EopmStep {
             let (at, bytes) = (group as u64 * together as u64 * 8, together as u64 * 8);
             let Some(totals) = self.program.buffer(self.tape.totals) else { continue };
             Program::copy(gpu, (&self.totals, at), (totals, 0), bytes);
-            self.program.run_section(gpu, 1)?;
+            run(&self.program, self.program.section(1)?)?;
             Program::copy(gpu, (totals, 0), (&self.totals, at), bytes);
         }
-        self.program.run_section(gpu, 2)
+        run(&self.program, self.program.section(2)?)
     }
 
     /// Times of all dispatches of a step, each run alone, with the maps of the last run: the drawing of
@@ -269,6 +293,12 @@ impl EopmStep {
     #[must_use]
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// The convolutions of the tape.
+    #[must_use]
+    pub fn convolutions(&self) -> &[Convolution] {
+        &self.tape.convolutions
     }
 
     /// How the step is cut.

@@ -1,6 +1,6 @@
 //! Memory on the device that several programs can use, written and read by the host.
 
-use super::device::Gpu;
+use super::{device::Gpu, sabotage};
 use crate::error::{Error, Result};
 
 /// A buffer on the device. Cloning shares it.
@@ -54,28 +54,55 @@ impl Buffer {
     /// # Errors
     /// The device failed.
     pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
+        self.read_part(gpu, 0, self.bytes)
+    }
+
+    /// Reads so many bytes from an offset on (both multiples of 4).
+    ///
+    /// # Errors
+    /// It has fewer bytes, or the device failed.
+    pub fn read_part<T: bytemuck::AnyBitPattern>(
+        &self,
+        gpu: &Gpu,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Vec<T>> {
+        if offset.checked_add(bytes).is_none_or(|end| end > self.bytes) {
+            let what = format!("{bytes} bytes at {offset} of a buffer of {}", self.bytes);
+            return Err(Error::Shape(what));
+        }
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let back = gpu.create_buffer("readback", self.bytes, usage)?;
+        let back = gpu.create_buffer("readback", bytes, usage)?;
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&self.raw, 0, &back, 0, self.bytes);
-        gpu.queue.submit([encoder.finish()]);
+        encoder.copy_buffer_to_buffer(&self.raw, offset, &back, 0, bytes);
+        gpu.submit(encoder);
+        let damaged = gpu.before_map();
         let (sender, receiver) = std::sync::mpsc::channel();
         back.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver waits below; it is gone only if waiting itself failed.
             let _ = sender.send(result);
         });
         gpu.wait("read a buffer back")?;
-        let refused = |message: String| Error::Gpu { doing: "read a buffer back".into(), message };
+        let refused = |message: String| gpu.refused("read a buffer back", message);
         match receiver.try_recv() {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(refused(e.to_string())),
             Err(e) => return Err(refused(e.to_string())),
         }
         let view = back.slice(..).get_mapped_range().map_err(|e| refused(e.to_string()))?;
-        // The mapping need not be aligned for T: copy element by element.
-        Ok(view.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
+        if damaged {
+            let mut bytes = view.to_vec();
+            sabotage::flip(&mut bytes);
+            return Ok(elements(&bytes));
+        }
+        Ok(elements(&view))
     }
+}
+
+/// The mapping need not be aligned for T: copy element by element.
+fn elements<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> Vec<T> {
+    bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
 }
 
 const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE

@@ -12,7 +12,10 @@ use crate::{
     kernel::{KernelDesc, Plan, Requires, Variant},
     tuning::{Choices, sources},
 };
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 /// What decides on this device.
 #[derive(Debug, Default)]
@@ -20,7 +23,19 @@ pub(super) struct Chooser {
     /// Variant or algorithm by kernel or subject: `--kernel-variant`.
     preferred: BTreeMap<String, String>,
     state: Mutex<State>,
-    pub(super) tuner: Option<Tuner>,
+    pub(super) tuner: Option<Arc<Tuner>>,
+}
+
+impl Chooser {
+    /// What decides on the same adapter opened again: the same preferences and measurements; what a run
+    /// has chosen so far is told again when it goes on.
+    pub(super) fn heir(&self) -> Self {
+        Self {
+            preferred: self.preferred.clone(),
+            state: Mutex::default(),
+            tuner: self.tuner.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +88,7 @@ impl Drop for Session<'_> {
 impl Gpu {
     /// Measures candidates from now on, with what was measured before.
     pub fn tune(&mut self, tuning: Tuning) {
-        self.chooser.tuner = Some(Tuner::new(tuning));
+        self.chooser.tuner = Some(Arc::new(Tuner::new(tuning)));
     }
 
     /// Uses a variant of a kernel, or an algorithm, wherever it can run (`--kernel-variant`).
@@ -170,7 +185,7 @@ impl Gpu {
                 measured |= self.settle_plan(plan, &question)?;
             }
         }
-        if let Some(tuner) = self.chooser.tuner.as_ref().filter(|_| measured) {
+        if let Some(tuner) = self.chooser.tuner.as_deref().filter(|_| measured) {
             tuner.save();
             tuner.report(&before);
         }
@@ -209,7 +224,7 @@ impl Gpu {
         let free = state.recorded.as_ref().is_none_or(|recorded| {
             recorded.choices.as_ref().is_some_and(|choices| !choices.0.contains_key(question))
         });
-        let tuner = self.chooser.tuner.as_ref();
+        let tuner = self.chooser.tuner.as_deref();
         tuner.filter(|_| free && !self.chooser.preferred.contains_key(subject))
     }
 

@@ -270,6 +270,6 @@ impl Gpu {
     /// What measuring candidates has cost so far; nothing where it is off.
     #[must_use]
     pub fn tuned(&self) -> Tuned {
-        self.chooser.tuner.as_ref().map(Tuner::done).unwrap_or_default()
+        self.chooser.tuner.as_deref().map(Tuner::done).unwrap_or_default()
     }
 }

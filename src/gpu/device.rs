@@ -4,6 +4,8 @@ use super::{
     adapter::{self, AdapterChoice, AdapterReport},
     choice::Chooser,
     recorder::Recorder,
+    sabotage::Sabotage,
+    trouble::Troubles,
     trusted,
 };
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -23,14 +25,20 @@ use std::{
 #[derive(Debug)]
 pub struct Gpu {
     report: AdapterReport,
+    /// What it was opened with, to open it again.
+    pub(super) choice: AdapterChoice,
+    pub(super) place: Option<Place>,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    troubles: Arc<Mutex<Troubles>>,
+    pub(super) troubles: Arc<Mutex<Troubles>>,
+    /// The device that was opened when this one was lost.
+    pub(super) successor: OnceLock<Box<Self>>,
+    pub(super) sabotage: Option<Arc<Sabotage>>,
     pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
     cache: Option<Compiled>,
     pub(super) chooser: Chooser,
     pub(super) recorder: Mutex<Option<Recorder>>,
-    checked: bool,
+    pub(super) checked: bool,
 }
 
 /// Compiled pipelines, in the driver's words.
@@ -52,12 +60,6 @@ impl Drop for Compiled {
             let _ = file.save(&data);
         }
     }
-}
-
-#[derive(Debug, Default)]
-struct Troubles {
-    error: Option<String>,
-    lost: Option<String>,
 }
 
 type PipelineKey = (&'static str, &'static str, u32, Vec<(&'static str, u64)>);
@@ -102,24 +104,28 @@ impl Gpu {
                 doing: format!("open {}", report.name),
                 message: e.to_string(),
             })?;
-        let troubles = Arc::new(Mutex::new(Troubles::default()));
-        let seen = Arc::clone(&troubles);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            lock(&seen).error.get_or_insert_with(|| error.to_string());
-        }));
-        let seen = Arc::clone(&troubles);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                lock(&seen).lost.get_or_insert(message);
-            }
-        });
+        let troubles = Troubles::of(&device);
         let file = place.map(|place| place.pipelines(&report.line()));
         let kept = file.as_ref().and_then(PipelineFile::load);
         let cache = trusted::pipeline_cache(&device, kept.as_deref());
         let cache = cache.map(|cache| Compiled { cache, file, compiled: AtomicBool::new(false) });
         let (pipelines, chooser) = (Mutex::default(), Chooser::default());
         let (recorder, checked) = (Mutex::default(), false);
-        Ok(Self { report, device, queue, troubles, pipelines, cache, chooser, recorder, checked })
+        Ok(Self {
+            report,
+            choice: choice.clone(),
+            place: place.cloned(),
+            device,
+            queue,
+            troubles,
+            successor: OnceLock::new(),
+            sabotage: None,
+            pipelines,
+            cache,
+            chooser,
+            recorder,
+            checked,
+        })
     }
 
     /// The adapter, as reports name it.
@@ -149,41 +155,6 @@ impl Gpu {
         lock(&self.pipelines).clear();
     }
 
-    /// Waits until everything submitted is done.
-    ///
-    /// # Errors
-    /// The device was lost or reported an error.
-    pub fn wait(&self, doing: &str) -> Result<()> {
-        if let Err(e) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
-            return Err(Error::DeviceLost { message: e.to_string() });
-        }
-        self.check(doing)
-    }
-
-    /// Waits for one submission and what was submitted before it.
-    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: None };
-        match self.device.poll(wait) {
-            Ok(_) => Ok(()),
-            Err(e) => Err(Error::DeviceLost { message: e.to_string() }),
-        }
-    }
-
-    /// Turns what the driver complained about since the last call into an error.
-    ///
-    /// # Errors
-    /// The device was lost or reported an error.
-    pub fn check(&self, doing: &str) -> Result<()> {
-        let mut troubles = lock(&self.troubles);
-        if let Some(message) = troubles.lost.clone() {
-            return Err(Error::DeviceLost { message });
-        }
-        match troubles.error.take() {
-            Some(message) => Err(Error::Gpu { doing: doing.to_owned(), message }),
-            None => Ok(()),
-        }
-    }
-
     /// Creates a buffer within the adapter's limits.
     pub(super) fn create_buffer(
         &self,
@@ -197,6 +168,13 @@ impl Gpu {
             let (what, adapter) = (label.to_owned(), self.report.name.clone());
             return Err(Error::BufferTooLarge { what, needs: bytes, limit, adapter });
         }
+        let full = || {
+            let (what, adapter) = (label.to_owned(), self.report.name.clone());
+            Error::OutOfMemory { what, bytes, adapter }
+        };
+        if self.before_buffer() {
+            return Err(full());
+        }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let descriptor = wgpu::BufferDescriptor {
             label: Some(label),
@@ -206,11 +184,11 @@ impl Gpu {
         };
         let buffer = self.device.create_buffer(&descriptor);
         match pollster::block_on(scope.pop()) {
-            Some(_) => {
-                let (what, adapter) = (label.to_owned(), self.report.name.clone());
-                Err(Error::OutOfMemory { what, bytes, adapter })
+            Some(_) => Err(full()),
+            None => {
+                self.made(label, &buffer);
+                Ok(buffer)
             }
-            None => Ok(buffer),
         }
     }
 
@@ -249,10 +227,8 @@ impl Gpu {
             cache: self.cache.as_ref().map(|c| &c.cache),
         });
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(Error::Gpu {
-                doing: format!("compile {} ({})", variant.stem, self.report.name),
-                message: error.to_string(),
-            });
+            let doing = format!("compile {} ({})", variant.stem, self.report.name);
+            return Err(self.refused(&doing, error.to_string()));
         }
         if let Some(cache) = &self.cache {
             cache.compiled.store(true, Ordering::Relaxed);

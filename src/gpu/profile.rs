@@ -94,7 +94,8 @@ fn read(gpu: &Gpu, stopwatch: &Stopwatch) -> Result<Option<f64>> {
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.resolve_query_set(&stopwatch.queries, 0..2, &stopwatch.resolved, 0);
     encoder.copy_buffer_to_buffer(&stopwatch.resolved, 0, &back, 0, 16);
-    gpu.queue.submit([encoder.finish()]);
+    gpu.submit(encoder);
+    gpu.before_map();
     back.slice(..).map_async(wgpu::MapMode::Read, |_| {});
     gpu.wait("read timestamps")?;
     let view = back

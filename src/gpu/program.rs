@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{self, Plan, Variant},
+    kernel::{self, Access, Plan, Variant},
 };
+use std::ops::Range;
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -33,6 +34,8 @@ pub(super) enum Step {
         flops: u64,
         /// Of all its bindings.
         bytes: u64,
+        /// The floats that it writes, with their bytes.
+        writes: Vec<(Buffer, u64)>,
     },
     Clear(wgpu::Buffer),
     Copy {
@@ -49,6 +52,10 @@ pub struct Program {
     steps: Vec<Step>,
     /// First step of each section after the first.
     sections: Vec<usize>,
+    /// What the steps from one on compute, as [`Tape::mark`] said.
+    pub(super) marks: Vec<(usize, String)>,
+    /// Transients that a step is the first to use, with their bytes.
+    pub(super) fresh: Vec<Vec<(Buffer, u64)>>,
     buffers: Vec<Option<Buffer>>,
     /// Transient bytes allocated, and what they would be without sharing.
     arena_bytes: (u64, u64),
@@ -93,16 +100,17 @@ impl Program {
         let uniforms = Uniforms::write(gpu, tape)?;
         let mut steps = Vec::new();
         let mut sections = Vec::new();
+        let unused = || Error::Shape("a buffer that is used has no memory".into());
         for (i, entry) in tape.entries.iter().enumerate() {
             sections.extend(tape.sections.iter().filter(|&&at| at == i).map(|_| steps.len()));
             steps.push(match entry {
                 Entry::Clear(id) => match &buffers[id.0] {
                     Some(buffer) => Step::Clear(buffer.raw.clone()),
-                    None => continue,
+                    None => return Err(unused()),
                 },
                 Entry::Copy { buffers: [from, to], offset, bytes } => {
                     let (Some(from), Some(to)) = (&buffers[from.0], &buffers[to.0]) else {
-                        continue;
+                        return Err(unused());
                     };
                     let (from, to) = (from.raw.clone(), to.raw.clone());
                     Step::Copy { from, to, offset: *offset, bytes: *bytes }
@@ -121,6 +129,7 @@ impl Program {
                         shape: plan.class.as_ref().map_or_else(String::new, |c| c.name.clone()),
                         flops: plan.flops,
                         bytes: plan.bytes.iter().sum(),
+                        writes: writes(plan, &bound),
                         pipeline,
                     }
                 }
@@ -129,7 +138,18 @@ impl Program {
         gpu.check("prepare a program")?;
         let arena_bytes = (arena.slots.iter().sum(), unshared);
         let (pace, in_flight) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self { steps, sections, buffers, arena_bytes, kept_bytes, pace, in_flight })
+        let (marks, fresh) = (tape.marks.clone(), fresh(tape, &buffers));
+        Ok(Self {
+            steps,
+            sections,
+            marks,
+            fresh,
+            buffers,
+            arena_bytes,
+            kept_bytes,
+            pace,
+            in_flight,
+        })
     }
 
     /// Submits one run and returns without waiting, except to keep at most two runs in flight.
@@ -145,15 +165,40 @@ impl Program {
     /// # Errors
     /// As [`Self::run`]; there is no such section.
     pub fn run_section(&self, gpu: &Gpu, section: usize) -> Result<()> {
+        self.run_range(gpu, self.section(section)?)
+    }
+
+    /// The entries of the tape in one of its sections, counted from 0.
+    ///
+    /// # Errors
+    /// There is no such section.
+    pub fn section(&self, section: usize) -> Result<Range<usize>> {
         let bound = |i: usize| match i {
             0 => Some(0),
             i if i == self.sections.len() + 1 => Some(self.steps.len()),
             i => self.sections.get(i - 1).copied(),
         };
         match (bound(section), bound(section + 1)) {
-            (Some(first), Some(end)) => self.run_steps(gpu, &self.steps[first..end]),
+            (Some(first), Some(end)) => Ok(first..end),
             _ => Err(Error::Shape(format!("a program has no section {section}"))),
         }
+    }
+
+    /// All entries of the tape.
+    #[must_use]
+    pub fn entries(&self) -> Range<usize> {
+        0..self.steps.len()
+    }
+
+    /// Runs some entries of the tape: the same as running all, if the others run before and after.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; there are no such entries.
+    pub fn run_range(&self, gpu: &Gpu, entries: Range<usize>) -> Result<()> {
+        let steps = self.steps.get(entries.clone());
+        let steps =
+            steps.ok_or_else(|| Error::Shape(format!("a program has no entries {entries:?}")))?;
+        self.run_steps(gpu, steps)
     }
 
     fn run_steps(&self, gpu: &Gpu, steps: &[Step]) -> Result<()> {
@@ -214,7 +259,7 @@ impl Program {
             }
             at += dispatches.max(1);
         }
-        gpu.queue.submit([encoder.finish()])
+        gpu.submit(encoder)
     }
 
     /// Encodes the dispatches that `steps` begins with as one pass; how many.
@@ -254,7 +299,7 @@ impl Program {
         });
         step.dispatch(&mut pass);
         drop(pass);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.submit(encoder);
     }
 
     /// Writes into a buffer of the tape at a byte offset (a multiple of 4).
@@ -283,7 +328,7 @@ impl Program {
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&from.0.raw, from.1, &to.0.raw, to.1, bytes);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.submit(encoder);
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
@@ -384,6 +429,35 @@ impl Uniforms {
             size: std::num::NonZeroU64::new(size),
         })
     }
+}
+
+/// The floats that a dispatch writes.
+fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
+    let storage = plan.kernel.bindings[1..].iter().zip(bound).zip(&plan.bytes);
+    storage
+        .filter(|(((name, access), _), _)| {
+            *access == Access::ReadWrite && !kernel::WORDS.contains(name)
+        })
+        .map(|((_, buffer), &bytes)| ((*buffer).clone(), bytes))
+        .collect()
+}
+
+/// Per entry, the transients that it is the first to use.
+fn fresh(tape: &Tape, buffers: &[Option<Buffer>]) -> Vec<Vec<(Buffer, u64)>> {
+    let mut seen = vec![false; tape.buffers.len()];
+    let mut first_used = |entry: &Entry| -> Vec<(Buffer, u64)> {
+        let mut fresh = Vec::new();
+        for id in entry.buffers() {
+            let declared = &tape.buffers[id.0];
+            if !std::mem::replace(&mut seen[id.0], true)
+                && matches!(declared.origin, Origin::Transient)
+            {
+                fresh.extend(buffers[id.0].clone().map(|buffer| (buffer, declared.bytes)));
+            }
+        }
+        fresh
+    };
+    tape.entries.iter().map(&mut first_used).collect()
 }
 
 fn bind(

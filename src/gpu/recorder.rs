@@ -196,19 +196,18 @@ impl Gpu {
         }
         let ticks = stamps.map(|stamps| stamps.resolve(&mut encoder, count));
         let begin = started.elapsed().as_secs_f64();
-        let submitted = self.queue.submit([encoder.finish()]);
+        let submitted = self.submit(encoder);
         self.submitted(Submission { at: begin, dispatches, ticks });
         submitted
     }
 
     /// Submits one step when all before it is done, and waits for it.
     fn submit_alone(&self, step: &Step, started: Instant) -> wgpu::SubmissionIndex {
-        let idle = wgpu::PollType::wait_indefinitely;
         // A lost device says so at the next check.
-        let _ = self.device.poll(idle());
+        let _ = self.wait_for(None);
         let begin = started.elapsed().as_secs_f64();
         let submitted = Program::submit_plain(self, std::slice::from_ref(step));
-        let _ = self.device.poll(idle());
+        let _ = self.wait_for(None);
         let seconds = started.elapsed().as_secs_f64() - begin;
         let dispatches = step.dispatched().map(|d| Dispatched { begin, seconds, ..d });
         let dispatches = dispatches.into_iter().collect();
@@ -223,6 +222,7 @@ impl Gpu {
     }
 
     fn ticks(&self, buffer: &wgpu::Buffer) -> Result<Vec<u64>> {
+        self.before_map();
         buffer.slice(..).map_async(wgpu::MapMode::Read, |_| {});
         self.wait("read timestamps")?;
         let view = buffer

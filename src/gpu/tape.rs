@@ -62,6 +62,8 @@ pub struct Tape {
     pub(super) entries: Vec<Entry>,
     /// Entries at which a new section begins.
     pub(super) sections: Vec<usize>,
+    /// Entries at which something begins, and what.
+    pub(super) marks: Vec<(usize, String)>,
 }
 
 impl Tape {
@@ -183,6 +185,11 @@ impl Tape {
     /// that lives in one section alone holds nothing when the next one begins.
     pub fn section(&mut self) {
         self.sections.push(self.entries.len());
+    }
+
+    /// Says what the entries from here on compute, for people.
+    pub fn mark(&mut self, what: impl Into<String>) {
+        self.marks.push((self.entries.len(), what.into()));
     }
 
     /// Dispatches, without copies and clears.

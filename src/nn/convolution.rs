@@ -9,6 +9,7 @@ use crate::{
         winograd::{self, Tiles},
     },
 };
+use std::ops::Range;
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,23 @@ pub struct Operands {
     pub y: BufferId,
     /// Signs of the ReLU, like y.
     pub mask_out: BufferId,
+}
+
+/// A convolution on a tape, with what it takes to compute it again elsewhere.
+#[derive(Clone, Debug)]
+pub struct Convolution {
+    /// Network, layer and pass, for people.
+    pub name: String,
+    /// Its entries of the tape.
+    pub entries: Range<usize>,
+    /// How they compute it.
+    pub algorithm: Algorithm,
+    /// Which pixels meet which.
+    pub conv: Conv2d,
+    /// What is fused with it.
+    pub fusion: Fusion,
+    /// Its buffers.
+    pub operands: Operands,
 }
 
 impl Algorithm {

@@ -264,6 +264,22 @@ impl Graph {
         self.layers.iter().map(|l| self.params[l.weight].name.as_str())
     }
 
+    /// What a node is called: the name of its layer in the `state_dict`, else what it does.
+    #[must_use]
+    pub fn name_of(&self, node: NodeId) -> String {
+        let of = |param: usize| self.params[param].name.trim_end_matches(".weight").to_owned();
+        match &self.nodes[node].op {
+            Op::Conv { layer, .. } | Op::Linear { layer } => of(self.layers[*layer].weight),
+            Op::BatchNorm(norm) => of(self.norms[*norm].gamma),
+            Op::LearnedImage(param) => of(*param),
+            op => {
+                let op = format!("{op:?}").to_lowercase();
+                let word = op.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+                format!("node {node} ({word})")
+            }
+        }
+    }
+
     /// Multiply-adds of the convolutions and linear layers for one image.
     #[must_use]
     pub fn macs(&self) -> u64 {

@@ -15,7 +15,7 @@ mod parameters;
 mod trainable;
 
 pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
-pub use convolution::{Algorithm, Operands};
+pub use convolution::{Algorithm, Convolution, Operands};
 pub use cut::{Cut, fit, most_images};
 pub use dtype::{Dtype, arithmetic, loss_scale};
 pub use faulty::{FaultyWeights, count_flips, faulty_weights, stored_layers};

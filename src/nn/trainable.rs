@@ -114,6 +114,8 @@ impl TrainableNet {
         for ((layer, place), i) in self.graph.layers.iter().zip(self.graph.places()).zip(0..) {
             let (offset, len) = (self.offsets.at(layer.weight), layer.shape.len());
             let total = self.offsets.len;
+            let name = &self.graph.params[layer.weight].name;
+            tape.mark(format!("{name} of {}, quantisation", self.graph.name));
             let plan = ops::absmax::plan(offset, len, total, i, count, self.bits)?;
             tape.push(plan, &[parameters, scales])?;
             let plan = ops::quantize::plan(offset, len, total, i, count, self.bits)?;
@@ -139,6 +141,17 @@ impl TrainableNet {
             slices.push(vec![Slice { first: 0, k: layer.shape.k, w, wt: Some(wt) }]);
         }
         Ok(Layers { slices, copies: 1 })
+    }
+
+    /// Everything that training changes, with what it is: parameters, the optimiser's state, running
+    /// statistics.
+    pub fn state(&self) -> impl Iterator<Item = (&'static str, &Buffer)> {
+        let own = [
+            ("parameter", &self.parameters),
+            ("gradient", &self.first),
+            ("square of a gradient", &self.second),
+        ];
+        own.into_iter().chain(self.running.iter().map(|buffer| ("running statistic", buffer)))
     }
 
     /// Chooses what the dropout of the next run drops: a draw of its own for every run and step.

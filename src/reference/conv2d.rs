@@ -1,10 +1,12 @@
 //! Twin of `shaders/conv2d*.wgsl`, and the one definition of which element meets which.
 
 mod cases;
+mod expected;
 mod random;
 
 pub use cases::cases;
 pub(super) use cases::general;
+pub use expected::{Expected, Operands, expected};
 pub(super) use random::draw;
 pub use random::random;
 
@@ -14,7 +16,7 @@ use crate::{
     ops::{
         self,
         conv2d::{Conv2d, Fusion, mask_bytes},
-        operands::Operands,
+        operands,
     },
     reference::numbers,
     shape::{Nhwc, Rsck, Window},
@@ -182,7 +184,6 @@ fn case_of(
     let y_copies = if conv.sum_copies { 1 } else { conv.copies } as usize;
     let x_len = (conv.x.pixels() * conv.x.c) as usize;
     let y_len = (conv.y.pixels() * conv.y.c) as usize;
-    let k = conv.y.c as usize;
     let xs: Vec<Vec<f32>> = (0..x_copies).map(|_| draw(x_len)).collect();
     let ws: Vec<Vec<f32>> = (0..conv.copies).map(|_| draw(conv.weights().len() as usize)).collect();
     let affine = draw(fusion.affine_len as usize);
@@ -190,35 +191,10 @@ fn case_of(
     let gates: Vec<Vec<f64>> =
         (0..x_copies).map(|_| draw(x_len).iter().map(|&v| f64::from(v)).collect()).collect();
 
-    let mut sums = vec![Sum::default(); y_len * y_copies];
-    for copy in 0..conv.copies as usize {
-        let mut input = xs[copy % x_copies].clone();
-        if fusion.mask_in {
-            for (v, gate) in input.iter_mut().zip(&gates[copy % x_copies]) {
-                *v = if *gate > 0.0 { *v } else { 0.0 };
-            }
-        }
-        let first = if conv.sum_copies { 0 } else { copy * y_len };
-        for (sum, term) in sums[first..].iter_mut().zip(gather(conv, &input, &ws[copy])) {
-            sum.value += term.value;
-            sum.size += term.size;
-            sum.terms += term.terms;
-        }
-    }
-    let (mut values, mut bounds) = (Vec::new(), Vec::new());
-    for (i, sum) in sums.iter().enumerate() {
-        let at = |offset: Option<u32>, or: f64| {
-            offset.map_or(or, |o| f64::from(affine[o as usize + i % k]))
-        };
-        let (scale, shift) = (at(fusion.scale, 1.0), at(fusion.shift, 0.0));
-        let extra = if fusion.residual { f64::from(residual[i]) } else { 0.0 };
-        let v = sum.value * scale + shift + extra;
-        values.push(if fusion.relu && v < 0.0 { 0.0 } else { v });
-        // Each of the sum's terms and of the epilogue's three steps may round once.
-        let size = sum.size * scale.abs() + shift.abs() + extra.abs();
-        let error = (sum.terms + 4.0) * f64::from(f32::EPSILON) * size;
-        bounds.push(if exact { 0.0 } else { error });
-    }
+    let read = Operands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
+    let wanted = expected(conv, fusion, &read);
+    let values: Vec<f64> = wanted.iter().map(|w| w.value).collect();
+    let bounds: Vec<f64> = wanted.iter().map(|w| if exact { 0.0 } else { w.bound }).collect();
     let masks = |values: &[Vec<f64>], shape: Nhwc| -> Vec<u32> {
         values.iter().flat_map(|v| mask_of(v, shape)).collect()
     };
@@ -242,7 +218,7 @@ fn case_of(
             Data::in_out(&[7u32; 4], Want::words(vec![7; 4]))
         },
     ];
-    let half = if conv.operands == Operands::F16 { " f16" } else { "" };
+    let half = if conv.operands == operands::Operands::F16 { " f16" } else { "" };
     let general = general_label(conv);
     let label = format!("{label} {} -> {} {}{half}{general}", conv.x, conv.y, kind.label());
     Ok(Case { label, plan, data })

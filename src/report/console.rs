@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::event::{Evaluated, Event, Finished, Outcome, Sink, Started, Step};
+use super::event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step};
 use crate::error::Result;
 
 /// Time between two plain lines about steps.
@@ -127,6 +127,7 @@ impl Sink for Console {
             Event::Evaluated(e) => self.say(&evaluation(e)),
             Event::Note(text) => self.say(text),
             Event::Checkpoint(path) => self.say(&checkpoint(path)),
+            Event::Recovered(r) => self.say(&recovery(r)),
             Event::Finished(f) => self.finished(f),
         }
         Ok(())
@@ -183,6 +184,14 @@ fn evaluation(e: &Evaluated) -> String {
 
 fn checkpoint(path: &Path) -> String {
     format!("checkpoint: {}", path.display())
+}
+
+fn recovery(r: &Recovered) -> String {
+    let slower = match r.lr_factor {
+        1.0 => String::new(),
+        factor => format!(", at {factor} times the learning rate"),
+    };
+    format!("recovery {}: {}; going on after step {}{slower}", r.recovery, r.reason, r.step)
 }
 
 /// Per cent with three significant digits.

@@ -19,6 +19,8 @@ pub enum Event {
     Note(String),
     /// A checkpoint was written to this file.
     Checkpoint(PathBuf),
+    /// The run goes on after a setback, from its last checkpoint.
+    Recovered(Recovered),
     /// The run is over.
     Finished(Finished),
 }
@@ -87,6 +89,19 @@ pub struct Evaluated {
     pub perturbed_nf: Option<f64>,
     /// Images that were looked at: `held-out`, `test`.
     pub split: String,
+}
+
+/// How a run goes on after a setback.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Steps done that it goes on from.
+    pub step: u64,
+    /// Which of its setbacks, from 1.
+    pub recovery: u32,
+    /// What happened.
+    pub reason: String,
+    /// What the learning rate is multiplied by from here on.
+    pub lr_factor: f64,
 }
 
 /// How a run ended.

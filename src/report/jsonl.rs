@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one JSON object per step or evaluation.
+//! `metrics.jsonl`: one JSON object per step, evaluation or recovery.
 //!
 //! ```json
 //! {"epoch":1,"event":"step","loss_clean":0.9,"lr":0.005,"step":1,"time":1770000000.25,...}
@@ -25,19 +25,20 @@ use crate::{
 pub struct Line {
     /// Unix time in seconds.
     pub time: f64,
-    /// Step or evaluation; `None` for kinds that this version does not know.
+    /// Step, evaluation or recovery; `None` for kinds that this version does not know.
     pub event: Option<Event>,
     /// The whole object.
     pub object: Map<String, Value>,
 }
 
 impl Line {
-    /// The line for a step or evaluation; other events have none.
+    /// The line for a step, an evaluation or a recovery; other events have none.
     #[must_use]
     pub fn new(time: f64, event: &Event) -> Option<Self> {
         let (kind, value) = match event {
             Event::Step(step) => ("step", serde_json::to_value(step)),
             Event::Evaluated(evaluated) => ("evaluation", serde_json::to_value(evaluated)),
+            Event::Recovered(recovered) => ("recovery", serde_json::to_value(recovered)),
             _ => return None,
         };
         let Ok(Value::Object(mut object)) = value else {
@@ -62,6 +63,7 @@ impl Line {
         let event = match kind {
             "step" => serde_json::from_value(value()).map(|e| Some(Event::Step(e))),
             "evaluation" => serde_json::from_value(value()).map(|e| Some(Event::Evaluated(e))),
+            "recovery" => serde_json::from_value(value()).map(|e| Some(Event::Recovered(e))),
             _ => Ok(None),
         };
         Ok(Self { time, event: event.map_err(|e| e.to_string())?, object })
@@ -143,6 +145,10 @@ impl Sink for JsonLines {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Milliseconds, and no digits that mean nothing.
         let time = now.as_millis() as f64 / 1e3;
+        if let Event::Recovered(recovered) = event {
+            // What it does again stands there once.
+            *self = Self::resume(&self.path, recovered.step)?;
+        }
         match Line::new(time, event) {
             Some(line) => self.append(&line.text()).map_err(|e| Error::write(&self.path, e)),
             None => Ok(()),

@@ -16,6 +16,6 @@ pub mod table;
 pub mod trace;
 
 pub use console::Console;
-pub use event::{Evaluated, Event, Finished, Outcome, Sink, Started, Step, Tee};
+pub use event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step, Tee};
 pub use jsonl::JsonLines;
 pub use table::Table;

@@ -274,7 +274,7 @@ impl Queue<'_> {
         say(sink, format!("evaluating {} on {} images", planned.cell.id(), self.set.len()))?;
         let (base, generator) = (self.load(planned.base)?, self.artefacts.generator(training));
         let subject = (&*base, &*generator, &self.set);
-        Ok(Ok(evaluate(self.gpu, subject, &conditions, &path, self.stop)?))
+        Ok(Ok(evaluate(self.gpu.latest(), subject, &conditions, &path, self.stop)?))
     }
 
     /// Makes a base network or a generator, unless it is there.

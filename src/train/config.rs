@@ -1,6 +1,6 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
-use super::{every::Every, faults::FaultArgs, feed::TrainSet};
+use super::{every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
@@ -198,6 +198,19 @@ pub struct TrainConfig {
           value_parser = OsStringValueParser::new().map(PathBuf::from))]
     #[serde(skip)]
     pub profile: Option<PathBuf>,
+    /// Times that the run goes on from its last checkpoint after the GPU was lost or numbers went wrong
+    #[arg(long, value_name = "N", default_value_t = RECOVERIES)]
+    #[serde(skip)]
+    pub max_recoveries: u32,
+    /// When a loss, a parameter or a gradient is not finite any more: stop, or go back to the last
+    /// checkpoint and on at half the learning rate
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    pub on_nan: OnNan,
+    /// Compute a convolution of every N-th step again on the CPU, from the GPU's own inputs, and stop
+    /// where they differ
+    #[arg(long, value_name = "N")]
+    pub verify_every: Option<u64>,
     /// Settings that belong together; flags given beside it win
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
@@ -209,6 +222,8 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
+/// Times that a run goes on after the device was lost.
+const RECOVERIES: u32 = 3;
 /// Settings of either training that do not change what comes out but for last bits: places, and what only
 /// costs time or memory.
 pub(crate) const OF_NO_MATTER: &[&str] = &[
@@ -221,6 +236,8 @@ pub(crate) const OF_NO_MATTER: &[&str] = &[
     "eval_every",
     "checkpoint_every",
     "images",
+    "on_nan",
+    "verify_every",
     "preset",
 ];
 
@@ -348,6 +365,7 @@ impl TrainConfig {
         positive("--steps", self.steps.unwrap_or(1))?;
         positive("--epochs", self.epochs)?;
         positive("--eval-every", self.eval_every.unwrap_or(1))?;
+        positive("--verify-every", self.verify_every.unwrap_or(1))?;
         positive("--images", self.images.unwrap_or(1) as u64)?;
         real("--lr", self.lr)?;
         real("--lambda", self.lambda)?;
@@ -409,6 +427,10 @@ pub struct PretrainConfig {
     /// Keep what was reached in this file at every epoch and at Ctrl-C, and go on from it if it is there
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
+    /// Times that the run goes on after the GPU was lost, from its checkpoint if it keeps one
+    #[arg(long, value_name = "N", default_value_t = RECOVERIES)]
+    #[serde(skip)]
+    pub max_recoveries: u32,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

@@ -7,9 +7,10 @@ use crate::{
     files::Weights,
     forward::{EopmStep, EopmTape},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
-    nn::{Batch, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
+    nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
     ops,
 };
+use std::ops::Range;
 
 /// Adam's coefficients in the reference code.
 const BETAS: [f64; 2] = [0.5, 0.999];
@@ -65,6 +66,14 @@ pub struct Losses {
     pub perturbed: f32,
 }
 
+impl Losses {
+    /// Whether both are numbers that go on.
+    #[must_use]
+    pub fn are_finite(self) -> bool {
+        self.clean.is_finite() && self.perturbed.is_finite()
+    }
+}
+
 impl Eopm {
     /// Compiles a step of `generator` in front of copies of a base network, cut so that it fits the
     /// adapter.
@@ -115,10 +124,12 @@ impl Eopm {
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
             .with_operands(generator.operands());
         let mut tape = Tape::new();
+        tape.mark("the images");
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
         let copies = 1 + perturbed;
         let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, &labels, cut, copies)?;
+        tape.mark("the update");
         let schedule = tape.kept("schedule", 16);
         let parameters = tape.import("parameters", &generator.parameters);
         let first = tape.import("mean of gradients", &generator.first);
@@ -141,6 +152,23 @@ impl Eopm {
         step: u64,
         lr: f64,
     ) -> Result<()> {
+        let run = &mut |program: &Program, entries| program.run_range(gpu, entries);
+        self.step_by(gpu, images, (picks, pixels), step, lr, run)
+    }
+
+    /// The same, with `run` to run the tape ([`EopmStep::run_by`]).
+    ///
+    /// # Errors
+    /// As [`Self::step`], and those of `run`.
+    pub fn step_by(
+        &mut self,
+        gpu: &Gpu,
+        images: &DeviceImages,
+        (picks, pixels): (&[Pick], &[u8]),
+        step: u64,
+        lr: f64,
+        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
+    ) -> Result<()> {
         let program = self.step.program();
         self.batch.choose(gpu, program, images, picks, pixels)?;
         let unscale = 1.0 / f64::from(self.step.loss_scale());
@@ -150,7 +178,8 @@ impl Eopm {
         // A chip's map does not change: once is enough, where all copies stay on the device.
         let stays = matches!(self.maps, Maps::Chip(_)) && self.step.cut().groups == 1;
         let seeds: Vec<u64> = (1..=self.perturbed).map(|i| self.maps.seed(step, i)).collect();
-        self.step.run(gpu, Some(&seeds[..]).filter(|_| !(self.injected && stays)))?;
+        let seeds = Some(&seeds[..]).filter(|_| !(self.injected && stays));
+        self.step.run_by(gpu, seeds, run)?;
         self.injected = true;
         Ok(())
     }
@@ -194,6 +223,12 @@ impl Eopm {
     #[must_use]
     pub fn loss_scale(&self) -> f32 {
         self.step.loss_scale()
+    }
+
+    /// The convolutions of the step's tape.
+    #[must_use]
+    pub fn convolutions(&self) -> &[Convolution] {
+        self.step.convolutions()
     }
 
     /// The compiled program.

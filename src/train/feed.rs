@@ -138,7 +138,16 @@ pub(super) struct Feed {
 enum Source {
     Device,
     Memory(ImageSet),
-    Folder(Prefetcher),
+    Folder { ahead: Prefetcher, restart: Restart },
+}
+
+/// Begins to make the batches of a folder anew, from a step on.
+struct Restart(Box<dyn Fn(u64) -> Prefetcher>);
+
+impl std::fmt::Debug for Restart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Restart")
+    }
 }
 
 impl Feed {
@@ -168,23 +177,34 @@ impl Feed {
             TrainSet::Folder(set, indices) => {
                 let labels: Vec<u16> = indices.iter().map(|&i| set.labels()[i as usize]).collect();
                 let images = DeviceImages::streamed(set.side(), set.side(), &labels);
-                let mut own = sampler.clone();
-                let crops = set.clone();
-                let batches = steps.map(move |step| {
-                    let picks = own.batch(step);
-                    let area = |(slot, pick): (usize, &Pick)| {
-                        let index = indices[pick.index as usize];
-                        let area = crops.random_area(index, crop_seed(seed, step, slot));
-                        // No area is no crop: the one who makes it says what is wrong.
-                        let none = CropArea { top: 0, left: 0, height: 0, width: 0 };
-                        (index, area.unwrap_or(none))
-                    };
-                    picks.iter().enumerate().map(area).collect()
-                });
-                (images, Source::Folder(Prefetcher::start(set, THREADS, DEPTH, batches)))
+                let (own, last) = (sampler.clone(), steps.end);
+                let restart = move |first: u64| {
+                    let (mut own, crops, indices) = (own.clone(), set.clone(), indices.clone());
+                    let batches = (first..last).map(move |step| {
+                        let picks = own.batch(step);
+                        let area = |(slot, pick): (usize, &Pick)| {
+                            let index = indices[pick.index as usize];
+                            let area = crops.random_area(index, crop_seed(seed, step, slot));
+                            // No area is no crop: the one who makes it says what is wrong.
+                            let none = CropArea { top: 0, left: 0, height: 0, width: 0 };
+                            (index, area.unwrap_or(none))
+                        };
+                        picks.iter().enumerate().map(area).collect()
+                    });
+                    Prefetcher::start(set.clone(), THREADS, DEPTH, batches)
+                };
+                let ahead = restart(steps.start);
+                (images, Source::Folder { ahead, restart: Restart(Box::new(restart)) })
             }
         };
         Ok(Self { images, sampler, source })
+    }
+
+    /// Goes back: the next batch is that of an earlier step.
+    pub(super) fn rewind(&mut self, step: u64) {
+        if let Source::Folder { ahead, restart } = &mut self.source {
+            *ahead = restart.0(step);
+        }
     }
 
     /// The picks of a step, and their pixels where they are streamed. Steps come one after the other.
@@ -198,7 +218,7 @@ impl Feed {
             Source::Memory(set) => {
                 picks.iter().flat_map(|pick| set.image(pick.index as usize)).copied().collect()
             }
-            Source::Folder(ahead) => ahead
+            Source::Folder { ahead, .. } => ahead
                 .next()
                 .unwrap_or_else(|| Err(Error::Shape(format!("no batch for step {step}"))))?,
         };

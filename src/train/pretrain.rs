@@ -5,7 +5,9 @@ use super::{
     config::{OF_NO_MATTER, PretrainConfig, batch_of},
     feed::{Feed, TrainSet, tell},
     identity::Identity,
+    recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
+    sentinel::{Sentinel, not_finite},
     supervised::Supervised,
 };
 use crate::{
@@ -27,15 +29,28 @@ const EVAL_BATCH: u32 = 100;
 const GLANCE: usize = 2000;
 
 /// Trains a base network and writes it to `config.out`. `stop` is asked after every step. With
-/// `config.checkpoint` it goes on where an earlier call with the same settings was stopped.
+/// `config.checkpoint` it goes on where an earlier call with the same settings was stopped, and where
+/// it was when the device is lost on the way; without one it begins again then.
 ///
 /// # Errors
-/// Bad settings, a data set that is not there, a loss that is not finite, no memory, a file that
-/// cannot be written, a checkpoint of another run, or [`Error::Interrupted`] (what was reached is
-/// written then too).
+/// Bad settings, a data set that is not there, a number that is not finite, no memory, a device that is
+/// lost again and again, a file that cannot be written, a checkpoint of another run, or
+/// [`Error::Interrupted`] (what was reached is written then too).
 pub fn pretrain(
     gpu: &Gpu,
     config: &PretrainConfig,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<f64> {
+    keep_going(gpu, config.max_recoveries, sink, |gpu, setback, sink| {
+        attempt(gpu, config, setback, sink, stop).map(Attempt::Done)
+    })
+}
+
+fn attempt(
+    gpu: &Gpu,
+    config: &PretrainConfig,
+    setback: Option<&Setback>,
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
@@ -72,6 +87,7 @@ pub fn pretrain(
         let what = format!("{damage}; going on from the checkpoint before it, of step {begun}");
         sink.event(&Event::Note(what))?;
     }
+    setback.map_or(Ok(()), |setback| sink.event(&recovered(setback, begun)))?;
     let mut feed = Feed::new(gpu, train, sampler, begun..steps, config.seed)?;
     let optimiser = (config.momentum, config.weight_decay);
     let mut program = Supervised::new(gpu, &net, &feed.images, n, config.micro_batch, optimiser)?;
@@ -95,34 +111,49 @@ pub fn pretrain(
     let started = Instant::now();
     let mut last = (Instant::now(), begun);
     let report_every = (steps / 200).clamp(1, 20);
+    let mut sentinel = Sentinel::new(gpu, &net, begun)?;
+    let rate = |step| config.schedule.rate(config.lr, step, steps);
     for step in begun..steps {
-        let lr = config.schedule.rate(config.lr, step, steps);
+        let lr = rate(step);
         let (picks, pixels) = feed.batch(step)?;
         program.step(gpu, &net, &feed.images, (&picks, &pixels), (config.seed, step), lr)?;
         let done = step + 1;
         let epoch = step / per_epoch + 1;
-        if done % report_every == 0 || done == steps {
-            let totals = program.totals(gpu)?;
-            if !totals.loss.is_finite() {
-                return Err(Error::NotFinite { what: "loss".into(), step: done });
-            }
-            let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
-            last = (Instant::now(), done);
-            sink.event(&Event::Step(Step {
-                step: done,
-                steps,
-                epoch,
-                loss_clean: totals.loss,
-                loss_perturbed: None,
-                lr,
-                images_per_s: f64::from(n) / seconds,
-                step_ms: seconds * 1e3,
-                flip_rate: None,
-                seconds_left: seconds * (steps - done) as f64,
-            }))?;
-        }
+        let report = done % report_every == 0 || done == steps;
         let stopped = stop();
-        if done.is_multiple_of(per_epoch) && done < steps || stopped {
+        let keeps = done.is_multiple_of(per_epoch) && done < steps || stopped;
+        if report || keeps {
+            let totals = report.then(|| program.totals(gpu)).transpose()?;
+            let bad = totals.filter(|totals| !totals.loss.is_finite()).map(|_| "loss");
+            if let Some(bad) = bad.map_or_else(|| sentinel.check(gpu), |bad| Ok(Some(bad)))? {
+                let blamed = sentinel.blame(gpu, done, &mut |step, run| {
+                    feed.rewind(step);
+                    let (picks, pixels) = feed.batch(step)?;
+                    let (batch, of) = ((&picks[..], &pixels[..]), (config.seed, step));
+                    program.step_by(gpu, &net, &feed.images, batch, of, rate(step), run)?;
+                    Ok(program.totals(gpu)?.loss.is_finite())
+                })?;
+                return Err(not_finite(bad, blamed));
+            }
+            sentinel.keep(gpu, done)?;
+            if let Some(totals) = totals {
+                let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
+                last = (Instant::now(), done);
+                sink.event(&Event::Step(Step {
+                    step: done,
+                    steps,
+                    epoch,
+                    loss_clean: totals.loss,
+                    loss_perturbed: None,
+                    lr,
+                    images_per_s: f64::from(n) / seconds,
+                    step_ms: seconds * 1e3,
+                    flip_rate: None,
+                    seconds_left: seconds * (steps - done) as f64,
+                }))?;
+            }
+        }
+        if keeps {
             // First the files: an evaluation that fails loses nothing.
             keep(done)?;
             let weights = net.weights(gpu)?;

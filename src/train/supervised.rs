@@ -6,6 +6,7 @@ use crate::{
     nn::{Batch, Cut, DeviceImages, Pick, TrainableNet, loss_scale},
     ops,
 };
+use std::ops::Range;
 
 /// The program of a step.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl Supervised {
         let outputs = compiler.forward_parts(&mut tape, &batch.images())?;
         let mut dlogits = Vec::new();
         for (y, labels) in outputs.iter().zip(batch.labels()) {
+            tape.mark("the losses");
             let plan = ops::softmax_cross_entropy::plan(1, y.shape.n, y.shape.c)?;
             let dy = tape.transient("gradient of the logits", plan.bytes[3]);
             let row_loss = tape.transient("losses", plan.bytes[4]);
@@ -78,6 +80,7 @@ impl Supervised {
             dlogits.push(dy);
         }
         compiler.backward_parts(&mut tape, &dlogits, Some(gradients), false)?;
+        tape.mark("the update");
         let plan = ops::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
@@ -105,11 +108,30 @@ impl Supervised {
         (seed, step): (u64, u64),
         lr: f64,
     ) -> Result<()> {
+        let run = &mut |program: &Program, entries| program.run_range(gpu, entries);
+        self.step_by(gpu, net, images, (picks, pixels), (seed, step), lr, run)
+    }
+
+    /// The same, with `run` to run the tape.
+    ///
+    /// # Errors
+    /// As [`Self::step`], and those of `run`.
+    #[expect(clippy::too_many_arguments, reason = "a step needs that much; all differ in type")]
+    pub fn step_by(
+        &mut self,
+        gpu: &Gpu,
+        net: &TrainableNet,
+        images: &DeviceImages,
+        (picks, pixels): (&[Pick], &[u8]),
+        (seed, step): (u64, u64),
+        lr: f64,
+        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
+    ) -> Result<()> {
         self.batch.choose(gpu, &self.program, images, picks, pixels)?;
         net.seed_dropout(gpu, seed, step);
         self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0 / self.loss_scale]);
         self.seen += picks.len() as u64;
-        self.program.run(gpu)
+        run(&self.program, self.program.entries())
     }
 
     /// Means since the last call. Waits for the device.

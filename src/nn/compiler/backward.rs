@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     gpu::BufferId,
     nn::{
-        convolution::{Algorithm, Operands},
+        convolution::Operands,
         graph::{NodeId, Op},
     },
     ops::{
@@ -40,6 +40,7 @@ impl Compiler<'_> {
         let mut grads = Gradients(vec![None; self.graph.nodes.len()]);
         grads.0[self.graph.output()] = Some(dy.to_vec());
         for saved in std::mem::take(&mut self.saved).into_iter().rev() {
+            self.mark(saved.node(self.graph), "backward");
             self.undo(&saved, &mut grads, gradients, want_input)?;
         }
         Ok(grads.0[self.graph.input()].take())
@@ -269,7 +270,7 @@ impl Compiler<'_> {
                 mask_out: unused_out,
             };
             let conv = part.grad_input();
-            Algorithm::choose(self.gpu, conv)?.append(&mut self.tape, conv, fusion, &operands)?;
+            self.convolve(conv, fusion, &operands)?;
             earlier = Some(dx);
         }
         earlier.ok_or_else(|| Error::Shape("a layer without weights".into()))

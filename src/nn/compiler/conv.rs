@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     gpu::BufferId,
     nn::{
-        convolution::{Algorithm, Operands},
+        convolution::Operands,
         graph::{NodeId, Op},
     },
     ops::{
@@ -172,7 +172,7 @@ impl Compiler<'_> {
             y: y.id,
             mask_out: mask.unwrap_or(unused_out),
         };
-        Algorithm::choose(self.gpu, conv)?.append(&mut self.tape, conv, fusion, &operands)?;
+        self.convolve(conv, fusion, &operands)?;
         Ok((y, mask))
     }
 

@@ -14,6 +14,7 @@ impl Compiler<'_> {
         self.set(self.graph.input(), images.to_vec());
         for node in 1..self.graph.nodes.len() {
             if !self.done[node] {
+                self.mark(node, "forward");
                 self.step(node)?;
             }
         }

@@ -10,11 +10,17 @@ mod forward;
 mod norm;
 mod saved;
 
-use super::graph::{Graph, NodeId};
+use super::{
+    convolution::{Algorithm, Convolution, Operands},
+    graph::{Graph, NodeId},
+};
 use crate::{
     error::{Error, Result},
     gpu::{BufferId, Gpu, Tape},
-    ops::operands::Operands,
+    ops::{
+        conv2d::{Conv2d, Fusion},
+        operands,
+    },
     shape::Nhwc,
 };
 use saved::Saved;
@@ -109,7 +115,7 @@ pub struct Compiler<'a> {
     graph: &'a Graph,
     mode: Mode,
     /// Precision in which inputs, weights and gradients enter products.
-    operands: Operands,
+    operands: operands::Operands,
     layers: Layers,
     vectors: Vectors,
     state: TrainingState,
@@ -119,6 +125,9 @@ pub struct Compiler<'a> {
     done: Vec<bool>,
     /// Stand-ins for bindings that a fusion leaves out: one to read, one to write.
     unused: [BufferId; 2],
+    /// What the entries that are appended now compute.
+    place: String,
+    convolutions: Vec<Convolution>,
 }
 
 impl<'a> Compiler<'a> {
@@ -135,7 +144,7 @@ impl<'a> Compiler<'a> {
         let unused = [tape.kept("unused input", 16), tape.kept("unused output", 16)];
         let (values, done) = (vec![None; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let (saved, tape) = (Vec::new(), Tape::new());
-        let operands = Operands::F32;
+        let operands = operands::Operands::F32;
         Self {
             gpu,
             tape,
@@ -149,12 +158,14 @@ impl<'a> Compiler<'a> {
             saved,
             done,
             unused,
+            place: String::new(),
+            convolutions: Vec::new(),
         }
     }
 
     /// The same with operands of products in another precision than f32.
     #[must_use]
-    pub fn with_operands(self, operands: Operands) -> Self {
+    pub fn with_operands(self, operands: operands::Operands) -> Self {
         Self { operands, ..self }
     }
 
@@ -221,6 +232,29 @@ impl<'a> Compiler<'a> {
         self.values[node]
             .clone()
             .ok_or_else(|| Error::Shape(format!("{}: node {node} was fused away", self.graph.name)))
+    }
+
+    /// Says what the next entries of the tape compute.
+    fn mark(&mut self, node: NodeId, pass: &str) {
+        let (network, layer) = (&self.graph.name, self.graph.name_of(node));
+        self.place = format!("{layer} of {network}, {pass}");
+        self.tape.mark(self.place.clone());
+    }
+
+    /// Appends a convolution by the algorithm that is best here.
+    fn convolve(&mut self, conv: Conv2d, fusion: Fusion, operands: &Operands) -> Result<()> {
+        let (first, algorithm) = (self.tape.len(), Algorithm::choose(self.gpu, conv)?);
+        algorithm.append(&mut self.tape, conv, fusion, operands)?;
+        let (entries, operands) = (first..self.tape.len(), *operands);
+        let name = self.place.clone();
+        self.convolutions.push(Convolution { name, entries, algorithm, conv, fusion, operands });
+        Ok(())
+    }
+
+    /// The convolutions that it appended.
+    #[must_use]
+    pub fn convolutions(&self) -> &[Convolution] {
+        &self.convolutions
     }
 
     fn set(&mut self, node: NodeId, parts: Vec<Value>) {

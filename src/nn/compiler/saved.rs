@@ -1,6 +1,6 @@
 //! What the backward pass must know of a forward step.
 
-use super::super::graph::NodeId;
+use super::super::graph::{Graph, NodeId, Op};
 use crate::{
     gpu::BufferId,
     ops::{activation::Activation, conv2d::Conv2d, gather2d::Gather},
@@ -83,4 +83,30 @@ pub(super) enum Saved {
     LearnedImage {
         out: NodeId,
     },
+}
+
+impl Saved {
+    /// The node that it undoes: of several that run as one, the layer.
+    pub(super) fn node(&self, graph: &Graph) -> NodeId {
+        let of =
+            |op: &dyn Fn(&Op) -> bool, or| graph.nodes.iter().position(|n| op(&n.op)).unwrap_or(or);
+        match *self {
+            Self::Conv { layer: own, out, .. } => of(
+                &|op| matches!(*op, Op::Conv { layer, .. } | Op::Linear { layer } if layer == own),
+                out,
+            ),
+            Self::BatchNorm { norm, out, .. } => of(&|op| *op == Op::BatchNorm(norm), out),
+            Self::Activation { out, .. }
+            | Self::MaxPool { out, .. }
+            | Self::AvgPool { out, .. }
+            | Self::Upsample { out, .. }
+            | Self::Concat { out, .. }
+            | Self::Add { out, .. }
+            | Self::Gather { out, .. }
+            | Self::Affine { out, .. }
+            | Self::Same { out, .. }
+            | Self::Dropout { out, .. }
+            | Self::LearnedImage { out } => out,
+        }
+    }
 }

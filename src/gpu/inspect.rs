@@ -1,0 +1,46 @@
+//! A program under the magnifying glass: entry by entry, with a look at what each wrote.
+
+use super::{
+    buffer::Buffer,
+    device::Gpu,
+    program::{Program, Step},
+};
+use crate::error::Result;
+use std::ops::Range;
+
+impl Program {
+    /// Runs some entries of the tape one by one. `look` gets where each stands, and the floats that it
+    /// wrote with their bytes; what it did not write of a transient is 0. Slow: for faults.
+    ///
+    /// # Errors
+    /// Those of `look`; the device failed.
+    pub fn run_each(
+        &self,
+        gpu: &Gpu,
+        entries: Range<usize>,
+        look: &mut dyn FnMut(&str, &Buffer, u64) -> Result<()>,
+    ) -> Result<()> {
+        for entry in entries {
+            if !self.fresh[entry].is_empty() {
+                let mut encoder =
+                    gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                for (buffer, bytes) in &self.fresh[entry] {
+                    encoder.clear_buffer(&buffer.raw, 0, Some(*bytes));
+                }
+                gpu.submit(encoder);
+            }
+            self.run_range(gpu, entry..entry + 1)?;
+            if let Step::Dispatch { name, writes, .. } = &self.steps()[entry] {
+                let place = format!("{} ({name})", self.place(entry));
+                writes.iter().try_for_each(|(buffer, bytes)| look(&place, buffer, *bytes))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last mark before an entry said.
+    fn place(&self, entry: usize) -> &str {
+        let marks = self.marks.partition_point(|&(at, _)| at <= entry);
+        self.marks[..marks].last().map_or("the step", |(_, what)| what)
+    }
+}

@@ -1,0 +1,192 @@
+//! A device that fails: noticing it, saying so in our errors, opening it again.
+
+use super::{
+    adapter::AdapterChoice,
+    device::{Gpu, lock},
+    sabotage::Sabotage,
+};
+use crate::error::{Error, Result};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+/// Time after which a GPU that has not finished its work hangs: a step of many submissions may wait for
+/// another before it, each of less than a second. A software adapter only ever computes.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Pauses before the device is opened again: a driver that resets is away for a moment.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
+/// What a driver complained about.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    error: Option<String>,
+    lost: Option<String>,
+    /// Work never came back: to wait for it again would hang.
+    hung: bool,
+}
+
+impl Troubles {
+    /// Hears what a device has to say from here on.
+    pub(super) fn of(device: &wgpu::Device) -> Arc<Mutex<Self>> {
+        let troubles = Arc::new(Mutex::new(Self::default()));
+        let seen = Arc::clone(&troubles);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&seen).error.get_or_insert_with(|| error.to_string());
+        }));
+        let seen = Arc::clone(&troubles);
+        device.set_device_lost_callback(move |reason, message| {
+            let destroyed = reason == wgpu::DeviceLostReason::Destroyed;
+            let message = if destroyed { "it was destroyed".into() } else { message };
+            lock(&seen).lost.get_or_insert(message);
+        });
+        troubles
+    }
+}
+
+impl Gpu {
+    /// Waits until everything submitted is done.
+    ///
+    /// # Errors
+    /// The device was lost or reported an error.
+    pub fn wait(&self, doing: &str) -> Result<()> {
+        self.wait_for(None)?;
+        self.check(doing)
+    }
+
+    /// Waits for one submission and what was submitted before it, or for everything.
+    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        if lock(&self.troubles).hung {
+            return self.check("wait for it");
+        }
+        let timeout = (!self.report().is_software()).then_some(PATIENCE);
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout };
+        // wgpu panics where the driver says, while it is waited for, that the device is lost.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
+        let message = match polled {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(wgpu::PollError::Timeout)) => {
+                lock(&self.troubles).hung = true;
+                format!("its work did not come back in {} s", PATIENCE.as_secs())
+            }
+            // Work that was refused cannot be waited for: the refusal says why.
+            Ok(Err(e)) => {
+                self.check("run a program")?;
+                e.to_string()
+            }
+            Err(_) => "the driver gave up while it was waited for".into(),
+        };
+        let message = lock(&self.troubles).lost.get_or_insert(message).clone();
+        Err(Error::DeviceLost { message })
+    }
+
+    /// Turns what the driver complained about since the last call into an error.
+    ///
+    /// # Errors
+    /// The device was lost or reported an error.
+    pub fn check(&self, doing: &str) -> Result<()> {
+        let mut troubles = lock(&self.troubles);
+        if let Some(message) = troubles.lost.clone() {
+            return Err(Error::DeviceLost { message });
+        }
+        match troubles.error.take() {
+            Some(message) => {
+                drop(troubles);
+                Err(self.refused(doing, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The error of something that the device refused: its loss, if that is the reason.
+    pub(super) fn refused(&self, doing: &str, message: String) -> Error {
+        match self.lost() {
+            Some(message) => Error::DeviceLost { message },
+            None => Error::Gpu { doing: doing.to_owned(), message },
+        }
+    }
+
+    /// Why the device is lost, if it is. Waits for what was submitted: before that nobody knows.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        if lock(&self.troubles).lost.is_none() {
+            // A failure is noted where it is looked for below.
+            let _ = self.wait_for(None);
+        }
+        lock(&self.troubles).lost.clone()
+    }
+
+    /// The adapter opened again after its device was lost, with the same preferences. It lives as long
+    /// as this one; opened once, it is the same for everybody who asks.
+    ///
+    /// # Errors
+    /// [`Error::AdapterGone`]: it is not there any more; or the driver refuses another device.
+    pub fn reopen(&self) -> Result<&Self> {
+        if let Some(next) = self.successor.get() {
+            return Ok(next);
+        }
+        let mut last = None;
+        for pause in PAUSES {
+            if self.sabotage.is_none() {
+                thread::sleep(pause);
+            }
+            match self.again() {
+                Ok(next) => return Ok(self.successor.get_or_init(|| Box::new(next))),
+                Err(error) => last = Some(error),
+            }
+        }
+        let adapter = self.report().line();
+        Err(match last {
+            Some(Error::NoAdapter { found, .. } | Error::OnlySoftware { found }) => {
+                Error::AdapterGone { adapter, found }
+            }
+            Some(error) => error,
+            None => Error::AdapterGone { adapter, found: Vec::new() },
+        })
+    }
+
+    fn again(&self) -> Result<Self> {
+        if self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
+            return Err(Error::NoAdapter { wanted: self.report().line(), found: Vec::new() });
+        }
+        // The same adapter: on another one the run would be another.
+        let choice = AdapterChoice { adapter: Some(self.report().line()), ..self.choice.clone() };
+        let mut next = Self::open_at(&choice, self.place.as_ref())?;
+        next.chooser = self.chooser.heir();
+        next.checked = self.checked;
+        next.sabotage.clone_from(&self.sabotage);
+        Ok(next)
+    }
+
+    /// This device, or the one that was opened last in its place.
+    #[must_use]
+    pub fn latest(&self) -> &Self {
+        let mut gpu = self;
+        while let Some(next) = gpu.successor.get() {
+            gpu = next;
+        }
+        gpu
+    }
+
+    /// Lets something go wrong: for tests.
+    pub fn sabotage(&mut self, sabotage: Arc<Sabotage>) {
+        self.sabotage = Some(sabotage);
+    }
+}
+
+impl Drop for Gpu {
+    /// To give a device back, its work is waited for: that of one that hangs never ends.
+    fn drop(&mut self) {
+        if lock(&self.troubles).hung {
+            std::mem::forget((self.queue.clone(), self.device.clone()));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Twin of `shaders/non_finite.wgsl`.
+
+use crate::{
+    conformance::{Case, Data, Random, Want},
+    error::Result,
+    ops::{self, non_finite::NONE},
+};
+
+/// Index of the first value that is not finite.
+fn first(values: &[f32]) -> Option<usize> {
+    values.iter().position(|v| !v.is_finite())
+}
+
+/// Cases of [`ops::non_finite`]: every kind of value that is not finite, and those next to them.
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let negative = f32::from_bits(0xffc0_0001);
+    let mut cases = Vec::new();
+    for (len, bad) in [
+        (1, vec![]),
+        (1, vec![(0, f32::NAN)]),
+        (3, vec![(2, f32::INFINITY)]),
+        (64, vec![(63, f32::NEG_INFINITY)]),
+        (257, vec![(256, negative), (255, f32::from_bits(0x7f80_0001))]),
+        (1000, vec![]),
+        (1000, vec![(999, f32::NAN), (17, f32::INFINITY), (600, f32::NAN)]),
+    ] {
+        for before in [NONE, 5] {
+            cases.push(case(len, &bad, before, &mut Random::new(len))?);
+        }
+    }
+    Ok(cases)
+}
+
+/// A case of a random length.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(20_000);
+    let kinds = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+    let bad: Vec<(usize, f32)> =
+        (0..random.below(4)).map(|_| (random.below(len) as usize, random.of(&kinds))).collect();
+    let before = random.of(&[NONE, 5]);
+    case(len, &bad, before, random)
+}
+
+/// Finite values, the edges of f32 among them, but for those at the places of `bad`.
+fn case(len: u32, bad: &[(usize, f32)], before: u32, random: &mut Random) -> Result<Case> {
+    let mut values = random.floats(len as usize);
+    for (i, edge) in [f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-40, -0.0].iter().enumerate() {
+        if let Some(value) = values.get_mut(i * 7) {
+            *value = *edge;
+        }
+    }
+    for &(at, value) in bad {
+        values[at] = value;
+    }
+    let found = first(&values).map_or(NONE, |i| i as u32).min(before);
+    let after = Want::words(vec![77, found, 88]);
+    Ok(Case {
+        label: format!("len={len} {} not finite, before {before}", bad.len()),
+        plan: ops::non_finite::plan(len, 1, 3)?,
+        data: vec![Data::input(&values), Data::in_out(&[77u32, before, 88], after)],
+    })
+}

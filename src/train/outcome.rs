@@ -1,0 +1,188 @@
+//! What a run reached: accuracies on the way, and its files at the end.
+
+use super::{
+    fuse::{Run, Trained},
+    showcase,
+};
+use crate::{
+    data::ImageSet,
+    energy::OperatingPoints,
+    error::Result,
+    eval::{self, Details, Journal, Measurement, Named, Request, Subject},
+    fault::Maps,
+    files::{FORMAT, Weights, sha256},
+    models,
+    report::{
+        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json, eval_json::Evaluation, jsonl,
+        page,
+    },
+};
+use serde_json::json;
+
+/// What metrics call held-out images.
+const HELD_OUT_SPLIT: &str = "held-out";
+/// Images of an evaluation batch.
+const EVAL_BATCH: u32 = 100;
+/// Seeds of the final table without a chip: the paper's.
+const EVAL_SEEDS: std::ops::Range<u64> = 50_000..50_010;
+
+impl Run<'_> {
+    /// The one chip that it trains for: a seed, or the file of a measured map.
+    fn chip(&self) -> String {
+        match (&self.faults.profile, self.maps) {
+            (Some(profile), _) => profile.file.clone(),
+            (None, Maps::Chip(seed)) => seed.to_string(),
+            (None, Maps::Fresh { .. }) => "none".into(),
+        }
+    }
+
+    /// Whether the accuracies on held-out images after `step` are among the metrics.
+    pub(super) fn has_glance(&self, step: u64) -> Result<bool> {
+        let lines = jsonl::load(self.folder.metrics())?;
+        let there = |e: &Evaluated| e.step == step && e.split == HELD_OUT_SPLIT;
+        Ok(lines.iter().any(|line| matches!(&line.event, Some(Event::Evaluated(e)) if there(e))))
+    }
+
+    /// Accuracies on held-out training images, during training.
+    pub(super) fn glance(
+        &self,
+        set: &ImageSet,
+        step: u64,
+        epoch: u64,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let weights = self.net.weights(self.gpu)?;
+        // One seed is a glance; a chip's is its own.
+        let m = self.measure(&weights, set, &self.eval_seeds()[..1], &|| false)?;
+        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
+    }
+
+    /// Maps of the final table: the chip's own, or those of the paper.
+    fn eval_seeds(&self) -> Vec<u64> {
+        match self.maps {
+            Maps::Chip(seed) => vec![seed],
+            Maps::Fresh { .. } => EVAL_SEEDS.collect(),
+        }
+    }
+
+    fn measure(
+        &self,
+        weights: &Weights,
+        set: &ImageSet,
+        seeds: &[u64],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Measurement> {
+        let request = self.request(weights, set, seeds);
+        eval::measure(self.gpu, &request, &mut Journal::default(), &mut |_| !stop())
+    }
+
+    fn request<'a>(
+        &'a self,
+        weights: &'a Weights,
+        set: &'a ImageSet,
+        seeds: &'a [u64],
+    ) -> Request<'a> {
+        let subject = Subject {
+            base: (&self.base.graph, &self.base.weights),
+            generator: Some((&self.graph, weights)),
+            generator_id: "",
+            set,
+            precision: self.precision,
+            batch: EVAL_BATCH,
+            operands: self.net.operands(),
+        };
+        let faults = std::slice::from_ref(&self.faults);
+        Request { subject, faults, seeds, keep_logits: false }
+    }
+
+    /// The generator's file, the final table, the pictures.
+    pub(super) fn finish(
+        &self,
+        test_set: &ImageSet,
+        trained: Trained,
+        sink: &mut dyn Sink,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Evaluation> {
+        let mut weights = self.net.weights(self.gpu)?;
+        let config = self.config;
+        for (key, value) in [
+            ("format", FORMAT.to_owned()),
+            ("model", self.graph.name.clone()),
+            ("dataset", self.dataset.clone()),
+            ("precision", models::GENERATOR_BITS.to_string()),
+            ("input", "[-1,1]".to_owned()),
+            ("base", self.base.model.clone()),
+            ("base_sha256", self.base.sha256.clone()),
+            ("faults", self.faults.model.to_string()),
+            ("ber", self.faults.ber.to_string()),
+            ("ber10", self.faults.ber10.to_string()),
+            // Bits, layers, lot, measured map.
+            ("fault_detail", json!(eval::detail(&self.faults)).to_string()),
+            ("chip", self.chip()),
+            ("seed", config.seed.to_string()),
+            ("dtype", self.net.operands().name().to_owned()),
+            ("adapter", self.gpu.report().line()),
+            ("commit", env!("NF_COMMIT").to_owned()),
+        ] {
+            weights.metadata.insert(key.to_owned(), value);
+        }
+        weights.save(self.folder.generator())?;
+        let images = config.images.unwrap_or(test_set.len());
+        let test_set = test_set.clone().take(images);
+        let seeds = self.eval_seeds();
+        sink.event(&Event::Note(format!("evaluating on {} test images", test_set.len())))?;
+        let m = self.measure(&weights, &test_set, &seeds, stop)?;
+        sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
+        let sha256 = sha256(self.folder.generator())?;
+        let points = OperatingPoints::built_in()?;
+        let evaluation = eval::document(
+            self.gpu,
+            &self.request(&weights, &test_set, &seeds),
+            Named { name: &self.base.model, sha256: &self.base.sha256 },
+            Some(Named { name: &self.graph.name, sha256: &sha256 }),
+            &m,
+            Details { classes: true, points: Some(&points), ..Details::default() },
+        );
+        let document = eval_json::Document::new(vec![evaluation.clone()]);
+        document.save(self.folder.eval())?;
+        curves::save_from(self.folder.curves(), self.folder.metrics())?;
+        showcase::save(
+            self.gpu,
+            &self.base,
+            (&self.graph, &weights),
+            &test_set,
+            (self.precision, self.net.operands()),
+            &self.faults,
+            seeds[0],
+            &self.folder.images(),
+        )?;
+        page::save(self.folder.report(), &[page::Source::load(self.folder.root())?], None)?;
+        sink.event(&Event::Finished(Finished {
+            outcome: Outcome::Complete,
+            step: trained.steps,
+            seconds: trained.seconds,
+            files: vec![
+                self.folder.generator(),
+                self.folder.eval(),
+                self.folder.curves(),
+                self.folder.images(),
+                self.folder.report(),
+            ],
+        }))?;
+        Ok(evaluation)
+    }
+}
+
+/// Mean accuracies of a measurement.
+fn evaluated(m: &Measurement, step: u64, epoch: u64, split: &str) -> Evaluated {
+    let mean = |each: Vec<f64>| each.iter().sum::<f64>() / each.len().max(1) as f64;
+    Evaluated {
+        step,
+        epoch,
+        accuracy: Some(m.clean.accuracy()),
+        accuracy_nf: m.clean_nf.as_ref().map(eval::Answers::accuracy),
+        perturbed: m.perturbed.first().map(|p| mean(p.accuracy())),
+        perturbed_nf: m.perturbed.first().map(|p| mean(p.accuracy_nf())),
+        split: split.into(),
+    }
+}

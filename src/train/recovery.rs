@@ -1,0 +1,189 @@
+//! A run that goes on: on the device opened again where it was lost, from the last checkpoint where its
+//! numbers went wrong.
+
+use crate::{
+    error::{Error, Result},
+    files::atomic,
+    gpu::Gpu,
+    report::{Event, Recovered, Sink},
+};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// What to do when numbers are not finite any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNan {
+    /// The run ends with an error; its last checkpoint is from before.
+    #[default]
+    Stop,
+    /// It goes on from its last checkpoint, at half the learning rate.
+    Rollback,
+}
+
+/// What a learning rate is multiplied by when a run goes back.
+const SLOWER: f64 = 0.5;
+
+/// How an attempt to train ended, if not by an error that ends the run.
+#[derive(Debug)]
+pub(super) enum Attempt<T> {
+    /// It is done.
+    Done(T),
+    /// Its numbers went wrong, and it shall go back.
+    RollBack(Error),
+}
+
+/// Why there is another attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Setback {
+    /// How many there were in this process, this one included.
+    count: u32,
+    reason: String,
+    lr_factor: f64,
+}
+
+/// Calls `attempt` until it is done or fails for good; again after the device was lost (it is opened
+/// again then), or when it shall go back: `most` times in all.
+///
+/// # Errors
+/// The last attempt's; [`Error::AdapterGone`].
+pub(super) fn keep_going<T>(
+    gpu: &Gpu,
+    most: u32,
+    sink: &mut dyn Sink,
+    mut attempt: impl FnMut(&Gpu, Option<&Setback>, &mut dyn Sink) -> Result<Attempt<T>>,
+) -> Result<T> {
+    let mut gpu = gpu.latest();
+    let mut setback: Option<Setback> = None;
+    loop {
+        let ended = attempt(gpu, setback.as_ref(), sink);
+        let count = setback.as_ref().map_or(0, |s| s.count) + 1;
+        let (reason, lr_factor) = match ended {
+            Ok(Attempt::Done(done)) => return Ok(done),
+            Ok(Attempt::RollBack(error)) if count > most => return Err(error),
+            Ok(Attempt::RollBack(error)) => (error.to_string(), SLOWER),
+            Err(error) => {
+                let Some(message) = loss(gpu, &error) else { return Err(error) };
+                if count > most {
+                    let message = match most {
+                        0 => message,
+                        _ => format!("{message}; it had been opened again {most} times"),
+                    };
+                    return Err(Error::DeviceLost { message });
+                }
+                let line = gpu.report().line();
+                let what = format!(
+                    "the GPU device was lost: {message}; opening {line} again ({count} of {most})"
+                );
+                sink.event(&Event::Note(what))?;
+                gpu = gpu.reopen()?;
+                (format!("the GPU device was lost: {message}"), 1.0)
+            }
+        };
+        setback = Some(Setback { count, reason, lr_factor });
+    }
+}
+
+/// Why the device was lost, if that is what is behind an error.
+fn loss(gpu: &Gpu, error: &Error) -> Option<String> {
+    match error {
+        Error::DeviceLost { message } => Some(message.clone()),
+        // What a driver says of a device that it has lost may be anything.
+        Error::Gpu { .. } | Error::OutOfMemory { .. } | Error::NotFinite { .. } => gpu.lost(),
+        _ => None,
+    }
+}
+
+/// The setbacks of a run, kept in a file of its folder: learning rates of a run that goes on follow
+/// from it.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    path: PathBuf,
+    all: Vec<Recovered>,
+}
+
+impl History {
+    fn path(root: &Path) -> PathBuf {
+        root.join("recoveries.json")
+    }
+
+    /// Of a new run: none; a file of an earlier one in the folder goes.
+    ///
+    /// # Errors
+    /// The file is there to stay.
+    pub(super) fn begin(root: &Path) -> Result<Self> {
+        let path = Self::path(root);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::write(&path, e)),
+            _ => Ok(Self { path, all: Vec::new() }),
+        }
+    }
+
+    /// Of a run that goes on.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(super) fn load(root: &Path) -> Result<Self> {
+        let path = Self::path(root);
+        let all = match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map_err(|e| {
+                let hint = "delete it: the run goes on, at its full learning rate";
+                Error::format(&path, e.to_string(), hint)
+            })?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(Error::read(&path, e)),
+        };
+        Ok(Self { path, all })
+    }
+
+    /// Notes that the run goes on at a step after a setback, before it does.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn add(&mut self, setback: &Setback, step: u64) -> Result<Recovered> {
+        let Setback { reason, lr_factor, .. } = setback.clone();
+        let recovery = self.all.last().map_or(0, |last| last.recovery) + 1;
+        let recovered = Recovered { step, recovery, reason, lr_factor };
+        self.all.push(recovered.clone());
+        let text = serde_json::to_string_pretty(&self.all)
+            .map_err(|e| Error::write(&self.path, io::Error::other(e)))?;
+        atomic::write(&self.path, text + "\n")?;
+        Ok(recovered)
+    }
+
+    /// What the learning rate of a step is multiplied by.
+    pub(super) fn rate(&self, step: u64) -> f64 {
+        self.all.iter().filter(|r| r.step <= step).map(|r| r.lr_factor).product()
+    }
+}
+
+/// A setback of something that keeps no history.
+pub(super) fn recovered(setback: &Setback, step: u64) -> Event {
+    let Setback { count, reason, lr_factor } = setback.clone();
+    Event::Recovered(Recovered { step, recovery: count, reason, lr_factor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learning_rates_follow_from_where_a_run_went_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::begin(folder.path()).unwrap();
+        assert_eq!(history.rate(1000), 1.0);
+        let back = |lr_factor| Setback { count: 1, reason: "x".into(), lr_factor };
+        history.add(&back(SLOWER), 10).unwrap();
+        history.add(&back(1.0), 15).unwrap();
+        let last = history.add(&back(SLOWER), 20).unwrap();
+        assert_eq!(last.recovery, 3);
+        let history = History::load(folder.path()).unwrap();
+        assert_eq!([9, 10, 19, 20].map(|step| history.rate(step)), [1.0, 0.5, 0.5, 0.25]);
+        assert_eq!(History::begin(folder.path()).unwrap().rate(20), 1.0);
+        assert_eq!(History::load(folder.path()).unwrap().rate(20), 1.0);
+    }
+}

@@ -1,0 +1,158 @@
+//! Whether the numbers of a training are still finite, and where they ceased to be.
+//!
+//! Once an optimiser's state or a running statistic is not finite it stays so, so that a look every few
+//! steps misses nothing, and costs a step nothing: a loss alone would not do, for `clamp` makes any number
+//! of a NaN. The state of the last good look is kept on the device; from there the few steps since are
+//! done again, to see in which entry of the tape the first bad number comes up.
+
+use crate::{
+    error::{Error, Result},
+    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    nn::TrainableNet,
+    ops::non_finite::{self, NONE},
+};
+use std::ops::Range;
+
+/// Looks at the state of a network in training.
+#[derive(Debug)]
+pub(super) struct Sentinel {
+    look: Program,
+    found: BufferId,
+    names: Vec<&'static str>,
+    /// Programs that keep the state and put it back; none where the device has no room for a second one.
+    kept: Option<[Program; 2]>,
+    /// Steps done when it was kept.
+    since: u64,
+}
+
+impl Sentinel {
+    /// One for a network as it stands after `step` steps.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) fn new(gpu: &Gpu, net: &TrainableNet, step: u64) -> Result<Self> {
+        let (names, buffers): (Vec<_>, Vec<_>) = net.state().unzip();
+        let slots = u32::try_from(buffers.len()).unwrap_or(u32::MAX);
+        let mut tape = Tape::new();
+        let found = tape.kept("not finite", u64::from(slots) * 4);
+        for (&buffer, slot) in buffers.iter().zip(0..) {
+            append(&mut tape, buffer, buffer.bytes(), (found, slot, slots))?;
+        }
+        let look = Program::build(gpu, &tape)?;
+        look.write(gpu, found, 0, &vec![NONE; slots as usize]);
+        let kept = match keeper(gpu, &buffers) {
+            Ok(programs) => Some(programs),
+            Err(error) if error.is_size() => None,
+            Err(error) => return Err(error),
+        };
+        let mut sentinel = Self { look, found, names, kept, since: step };
+        sentinel.keep(gpu, step)?;
+        Ok(sentinel)
+    }
+
+    /// What is not finite, if anything. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) fn check(&self, gpu: &Gpu) -> Result<Option<&'static str>> {
+        self.look.run(gpu)?;
+        let found: Vec<u32> = self.look.read(gpu, self.found)?;
+        self.look.write(gpu, self.found, 0, &vec![NONE; self.names.len()]);
+        Ok(self.names.iter().zip(found).find(|&(_, at)| at != NONE).map(|(&name, _)| name))
+    }
+
+    /// Keeps the state, which is good after `step` steps.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) fn keep(&mut self, gpu: &Gpu, step: u64) -> Result<()> {
+        self.since = step;
+        self.kept.as_ref().map_or(Ok(()), |[keep, _]| keep.run(gpu))
+    }
+
+    /// Does the steps since the last good look again, up to `end`, and says which gives the first number
+    /// that is not finite, and where. `step` does one step, with the function that runs the tape, and says
+    /// whether its losses are finite.
+    ///
+    /// # Errors
+    /// Those of `step`; the device failed.
+    pub(super) fn blame(
+        &mut self,
+        gpu: &Gpu,
+        end: u64,
+        step: &mut dyn FnMut(u64, Run<'_>) -> Result<bool>,
+    ) -> Result<(u64, Option<String>)> {
+        if self.kept.is_none() {
+            return Ok((end, None));
+        }
+        for at in self.since..end {
+            self.restore(gpu)?;
+            let fine = step(at, &mut |program, entries| program.run_range(gpu, entries))?;
+            if fine && self.check(gpu)?.is_none() {
+                self.keep(gpu, at + 1)?;
+                continue;
+            }
+            self.restore(gpu)?;
+            let mut first = None;
+            step(at, &mut |program, entries| {
+                program.run_each(gpu, entries, &mut |place, buffer, bytes| {
+                    if first.is_none() && !is_finite(gpu, buffer, bytes)? {
+                        first = Some(place.to_owned());
+                    }
+                    Ok(())
+                })
+            })?;
+            return Ok((at + 1, first));
+        }
+        let elsewhere = "nothing when the steps were done again: it came from elsewhere, perhaps from \
+                         the adapter's memory";
+        Ok((end, Some(elsewhere.into())))
+    }
+
+    fn restore(&self, gpu: &Gpu) -> Result<()> {
+        self.kept.as_ref().map_or(Ok(()), |[_, back]| back.run(gpu))
+    }
+}
+
+/// Runs entries of a tape.
+pub(super) type Run<'a> = &'a mut dyn FnMut(&Program, Range<usize>) -> Result<()>;
+
+/// The error of a number that is not finite at `(step, place)`.
+pub(super) fn not_finite(what: &str, (step, place): (u64, Option<String>)) -> Error {
+    Error::NotFinite { what: what.to_owned(), step, place }
+}
+
+/// Whether the first bytes of a buffer hold finite floats only.
+fn is_finite(gpu: &Gpu, buffer: &Buffer, bytes: u64) -> Result<bool> {
+    let mut tape = Tape::new();
+    let found = tape.kept("not finite", 4);
+    append(&mut tape, buffer, bytes, (found, 0, 1))?;
+    let program = Program::build(gpu, &tape)?;
+    program.write(gpu, found, 0, &[NONE]);
+    program.run(gpu)?;
+    Ok(program.read::<u32>(gpu, found)?[0] == NONE)
+}
+
+fn append(
+    tape: &mut Tape,
+    buffer: &Buffer,
+    bytes: u64,
+    (found, slot, slots): (BufferId, u32, u32),
+) -> Result<()> {
+    let values = tape.import("values", buffer);
+    let len = u32::try_from(bytes / 4).unwrap_or(u32::MAX);
+    tape.push(non_finite::plan(len, slot, slots)?, &[values, found])
+}
+
+/// Programs that copy buffers to others of the same sizes, and back.
+fn keeper(gpu: &Gpu, buffers: &[&Buffer]) -> Result<[Program; 2]> {
+    let [mut keep, mut back] = [Tape::new(), Tape::new()];
+    for buffer in buffers {
+        let other = Buffer::new(gpu, "state of the last good step", buffer.bytes())?;
+        for (tape, [from, to]) in [(&mut keep, [*buffer, &other]), (&mut back, [&other, *buffer])] {
+            let (from, to) = (tape.import("from", from), tape.import("to", to));
+            tape.copy(from, to, 0, buffer.bytes())?;
+        }
+    }
+    Ok([Program::build(gpu, &keep)?, Program::build(gpu, &back)?])
+}
