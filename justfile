@@ -48,6 +48,10 @@ mutants *names:
 shaders:
     cargo test --release --test kernels translate -- --nocapture
 
+# Every shader through Tint, Chromium's WGSL compiler (an npm package of 130 MB).
+tint:
+    scripts/tint.sh
+
 # First run for a newcomer: driver, build, data, training, pictures.
 quickstart *args:
     ./quickstart.sh {{args}}

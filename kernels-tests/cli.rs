@@ -2,6 +2,7 @@
 //! answers on every adapter.
 mod adapters;
 mod bench;
+mod conform;
 mod dtype;
 mod energy;
 mod faults;

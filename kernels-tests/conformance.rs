@@ -1,10 +1,14 @@
 //! Every kernel, every variant, every workgroup size, every case, on every adapter at hand.
 //! `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER=0` (or part of a name) to adapters.
 use nf_gpu::{
-    conformance::{Outcome, run_case, run_suite},
+    conformance::{
+        self, Case, News, Outcome, Quirk, Random, Status, Survey, What, run_case, run_suite,
+    },
+    error::{Error, Result},
     gpu::{self, AdapterChoice, AdapterReport, Gpu},
     reference::{SUITES, Suite},
 };
+use std::time::{Duration, Instant};
 
 /// Adapters to test on: all, or those of `NF_ADAPTER`.
 pub(super) fn adapters() -> Vec<AdapterReport> {
@@ -64,16 +68,24 @@ fn every_kernel_matches_its_twin_on_every_adapter() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What the harness says of the first case of `add` when the kernel computes `more` groups of
-/// channels than it should.
-fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
-    let suite = SUITES.iter().find(|s| s.kernel.name == "add").unwrap();
-    let mut case = (suite.cases)().unwrap().swap_remove(0);
-    let at = suite.kernel.params.iter().find(|f| f.name == "vec4s").unwrap().offset;
+fn suite(name: &str) -> &'static Suite {
+    SUITES.iter().find(|s| s.kernel.name == name).unwrap()
+}
+
+/// Lets a case of `add` compute `more` groups of channels than it should.
+fn resize_add(case: &mut Case, more: i32) {
+    let at = case.plan.kernel.params.iter().find(|f| f.name == "vec4s").unwrap().offset;
     let vec4s: &mut [u8] = &mut case.plan.params[at..at + 4];
     let changed =
         u32::from_ne_bytes((&*vec4s).try_into().unwrap()).checked_add_signed(more).unwrap();
     vec4s.copy_from_slice(&changed.to_ne_bytes());
+}
+
+/// What the harness says of the first case of such an `add`.
+fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
+    let suite = suite("add");
+    let mut case = (suite.cases)().unwrap().swap_remove(0);
+    resize_add(&mut case, more);
     let variant = &suite.kernel.variants[0];
     run_case(gpu, &case, variant, variant.workgroups[0]).unwrap()
 }
@@ -84,10 +96,129 @@ fn the_harness_sees_an_element_not_written_and_one_too_many() {
         let gpu = open(adapter);
         assert_eq!(outcome_of_add(&gpu, 0), Outcome::Ok);
         let says = |more, what: &str| match outcome_of_add(&gpu, more) {
-            Outcome::Wrong(message) => assert!(message.contains(what), "{message}"),
+            Outcome::Wrong(wrong) => assert!(wrong.what.contains(what), "{wrong}"),
             other => panic!("{more} elements more: {other:?}"),
         };
         says(-1, "got NaN");
         says(1, "wrote past its end");
     }
+}
+
+/// Cases of an `add` that leaves out the last channels.
+fn short_cases() -> Result<Vec<Case>> {
+    let mut cases = (suite("add").cases)()?;
+    cases.iter_mut().for_each(|case| resize_add(case, -1));
+    Ok(cases)
+}
+
+fn short_random(random: &mut Random) -> Result<Case> {
+    let mut case = (suite("add").random)(random)?;
+    resize_add(&mut case, -1);
+    Ok(case)
+}
+
+fn short_add() -> Suite {
+    Suite { kernel: suite("add").kernel, cases: short_cases, random: short_random }
+}
+
+/// Runs suites on an adapter; the survey, and the first cases of variants that were news for being
+/// wrong.
+fn surveyed(
+    adapter: &AdapterReport,
+    quirks: Vec<Quirk>,
+    suites: &[&Suite],
+    what: What,
+) -> (Survey, Vec<String>) {
+    let index = Some(adapter.index.to_string());
+    let choice = AdapterChoice { adapter: index, ..AdapterChoice::default() };
+    let (mut survey, mut wrong) = (Survey::new(quirks), Vec::new());
+    let mut listener = |_: &Survey, news: News<'_>| {
+        if let News::Wrong(_, failure) = news {
+            wrong.push(failure.case.clone());
+        }
+        Ok(())
+    };
+    conformance::run(&mut survey, &choice, suites, what, &mut listener).unwrap();
+    (survey, wrong)
+}
+
+#[test]
+fn a_survey_says_where_the_first_wrong_element_lies() {
+    for adapter in &adapters() {
+        let suites = [&short_add(), suite("absmax")];
+        let (survey, wrong) = surveyed(adapter, Vec::new(), &suites, What::Suites);
+        let [add, absmax] = &survey.rows[..] else { panic!("{survey:?}") };
+        assert_eq!((add.status(), absmax.status()), (Status::Wrong, Status::Ok));
+        let first = add.first_wrong.as_ref().unwrap();
+        assert_eq!((wrong, first.binding.as_deref()), (vec![first.case.clone()], Some("y")));
+        let element = first.element.as_ref().unwrap();
+        assert!(element.got.contains("NaN") && element.want.contains("+-"), "{element:?}");
+        assert!(element.place.as_ref().unwrap().starts_with("n="), "{element:?}");
+        assert!(first.replay.is_none());
+
+        let csv = survey.csv("abc");
+        let line = csv.lines().find(|line| line.starts_with("add,")).unwrap();
+        for part in [&adapter.name, "wrong", "NaN", &first.case, "abc"] {
+            assert!(line.contains(part), "no {part} in {line}");
+        }
+        let json = survey.json("abc");
+        assert_eq!(json["results"][0]["first_wrong"]["element"]["got"], element.got.as_str());
+        assert_eq!(
+            (&json["results"][1]["status"], &json["all_cases"]),
+            (&"ok".into(), &true.into())
+        );
+    }
+}
+
+#[test]
+fn a_known_mistake_is_no_failure_until_it_is_gone() {
+    let adapter = &adapters()[0];
+    let list = format!(
+        "[[quirk]]\nadapter = \"{}\"\ndriver = \"*\"\nkernel = \"add\"\n\
+         reason = \"forgets channels\"\nlink = \"https://example.org/1\"\n",
+        adapter.name
+    );
+    let quirks = || Quirk::parse("quirks", &list).unwrap();
+    let (survey, wrong) = surveyed(adapter, quirks(), &[&short_add()], What::Suites);
+    assert_eq!((survey.rows[0].status(), survey.wrong()), (Status::Known, 0));
+    assert!(wrong.is_empty() && survey.stale().is_empty());
+    let note = survey.rows[0].note(&survey).unwrap();
+    assert!(note.contains("forgets channels (https://example.org/1)"), "{note}");
+
+    let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], What::Suites);
+    assert_eq!((survey.rows[0].status(), survey.stale().len()), (Status::Ok, 1));
+    // A few drawn cases say nothing of all.
+    let until = Instant::now() + Duration::from_millis(50);
+    let drawn = What::Drawn { seed: 1, until };
+    assert!(surveyed(adapter, quirks(), &[suite("add")], drawn).0.stale().is_empty());
+}
+
+#[test]
+fn a_drawn_failure_can_be_run_again() {
+    for adapter in &adapters() {
+        let until = Instant::now() + Duration::from_millis(200);
+        let drawn = What::Drawn { seed: 3, until };
+        let (survey, _) = surveyed(adapter, Vec::new(), &[&short_add()], drawn);
+        let first = survey.rows[0].first_wrong.clone().unwrap();
+        assert!(survey.rows[0].wrong > 1 && survey.rows[0].ok == 0, "{survey:?}");
+        let draw = first.replay.as_ref().unwrap().parse().unwrap();
+        let (again, _) = surveyed(adapter, Vec::new(), &[&short_add()], What::Replay(draw));
+        let again = again.rows[0].first_wrong.clone().unwrap();
+        assert_eq!((&again.element, &again.case), (&first.element, &first.case));
+        let (right, _) = surveyed(adapter, Vec::new(), &[suite("add")], What::Replay(draw));
+        let sizes = suite("add").kernel.variants[0].workgroups.len();
+        assert_eq!((right.rows[0].status(), right.rows[0].ok), (Status::Ok, sizes));
+    }
+}
+
+#[test]
+fn a_listener_can_end_it() {
+    let choice =
+        AdapterChoice { adapter: Some(adapters()[0].index.to_string()), ..Default::default() };
+    let mut survey = Survey::default();
+    let mut listener = |_: &Survey, _: News<'_>| Err(Error::Interrupted);
+    let suites = [suite("add")];
+    let ended = conformance::run(&mut survey, &choice, &suites, What::Suites, &mut listener);
+    assert!(matches!(ended, Err(Error::Interrupted)));
+    assert!(!survey.complete() && survey.rows[0].status() == Status::NotRun);
 }

@@ -7,7 +7,7 @@ use nf_gpu::{
     ops::KERNELS,
     reference::SUITES,
 };
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 /// WebGPU's least limits, which every adapter has.
 const WORKGROUP_BYTES: u32 = 16_384;
@@ -146,22 +146,6 @@ fn every_override_is_set_by_cases_and_resolves_at_every_workgroup_size() {
 fn workgroup_bytes(module: &Module) -> u32 {
     let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
     shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum()
-}
-
-#[test]
-fn shaders_say_their_grid_their_twin_and_their_source() {
-    for (kernel, variant) in variants() {
-        let text = file(variant.stem);
-        let header: Vec<&str> = text.lines().take_while(|l| l.starts_with("//")).collect();
-        let label = |name: &str| {
-            let line = header.iter().find_map(|l| l.strip_prefix("// ")?.strip_prefix(name));
-            line.unwrap_or_else(|| panic!("{}: no {name} in its header", variant.stem)).trim()
-        };
-        assert!(!label("Grid:").is_empty() && !label("Source:").is_empty(), "{}", variant.stem);
-        let twin = label("Twin:");
-        assert_eq!(twin, format!("src/reference/{}.rs", kernel.name));
-        assert!(Path::new(twin).exists(), "{twin}");
-    }
 }
 
 /// What is wrong with the form of a shader file.

@@ -1,18 +1,19 @@
 //! Every shader through every translator that wgpu has (SPIR-V, MSL, HLSL, GLSL), with the constants
-//! and workgroup sizes that it runs with, and lints for what only some driver would notice.
+//! and workgroup sizes that it runs with.
 #![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 
-use crate::shaders::{
-    capabilities, constants, file, module, parse, resolve, stems, validate, variants,
+use crate::{
+    lints::declared_twice,
+    shaders::{capabilities, constants, module, resolve, variants},
 };
 use naga::{
-    Module, ShaderStage, TypeInner,
+    Module, ShaderStage,
     back::{glsl, hlsl, msl, spv},
     proc::{BoundsCheckPolicies, BoundsCheckPolicy},
-    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+    valid::{ModuleInfo, ValidationFlags, Validator},
 };
 use nf_gpu::kernel::{Requires, Variant};
-use std::{collections::HashSet, fmt::Write, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 /// As the device compiles a variant: a trusted one without checks.
 fn policies(trusted: bool) -> BoundsCheckPolicies {
@@ -37,7 +38,8 @@ fn to_spirv(module: &Module, info: &ModuleInfo, requires: Requires, trusted: boo
     spv::write_vec(module, info, &options, None).unwrap()
 }
 
-fn to_msl(module: &Module, info: &ModuleInfo, trusted: bool) -> String {
+/// MSL 2.4.
+pub(super) fn to_msl(module: &Module, info: &ModuleInfo, trusted: bool) -> String {
     let options = msl::Options {
         lang_version: (2, 4),
         fake_missing_bindings: true,
@@ -49,9 +51,13 @@ fn to_msl(module: &Module, info: &ModuleInfo, trusted: bool) -> String {
     msl::write_string(module, info, &options, &msl::PipelineOptions::default()).unwrap().0
 }
 
-fn to_hlsl(module: &Module, info: &ModuleInfo, trusted: bool) -> String {
+/// HLSL of shader model 6.0, which has subgroups, or of 6.2, the first that has 16-bit floats.
+fn to_hlsl(module: &Module, info: &ModuleInfo, requires: Requires, trusted: bool) -> String {
     let options = hlsl::Options {
-        shader_model: hlsl::ShaderModel::V6_0,
+        shader_model: match requires {
+            Requires::Half => hlsl::ShaderModel::V6_2,
+            _ => hlsl::ShaderModel::V6_0,
+        },
         fake_missing_bindings: true,
         restrict_indexing: !trusted,
         force_loop_bounding: !trusted,
@@ -64,6 +70,7 @@ fn to_hlsl(module: &Module, info: &ModuleInfo, trusted: bool) -> String {
     text
 }
 
+/// GLSL ES 3.1.
 fn to_glsl(module: &Module, info: &ModuleInfo, trusted: bool) -> String {
     let options = glsl::Options {
         version: glsl::Version::new_gles(310),
@@ -113,9 +120,9 @@ fn every_shader_translates_for_every_backend() {
                 bytes[1] += metal.len();
             }
             if has_hlsl(variant.requires) {
-                bytes[2] += to_hlsl(&module, &info, variant.trusted).len();
+                bytes[2] += to_hlsl(&module, &info, variant.requires, variant.trusted).len();
             }
-            if variant.requires == Requires::Nothing {
+            if has_glsl(variant.requires) {
                 bytes[3] += to_glsl(&module, &info, variant.trusted).len();
             }
         }
@@ -123,6 +130,7 @@ fn every_shader_translates_for_every_backend() {
         println!("{}: SPIR-V {spirv}, MSL {metal}, HLSL {hlsl}, GLSL {glsl} bytes", variant.stem);
         assert!(spirv > 0 && (metal > 0) == has_msl(variant.requires));
         assert_eq!(hlsl > 0, has_hlsl(variant.requires));
+        assert_eq!(glsl > 0, has_glsl(variant.requires));
     }
 }
 
@@ -134,6 +142,29 @@ fn has_msl(requires: Requires) -> bool {
 /// Direct3D has no cooperative matrices.
 fn has_hlsl(requires: Requires) -> bool {
     !matches!(requires, Requires::CooperativeMatrix(_))
+}
+
+/// OpenGL ES has no 16-bit floats, so wgpu offers none there.
+fn has_glsl(requires: Requires) -> bool {
+    matches!(requires, Requires::Nothing | Requires::Subgroup(_))
+}
+
+#[test]
+fn backends_can_do_what_the_shaders_translated_for_them_need() {
+    for (_, variant) in variants() {
+        let (module, _) = module(variant);
+        for (name, translates, has) in [
+            ("SPIR-V", true, spv::supported_capabilities()),
+            ("MSL", has_msl(variant.requires), msl::supported_capabilities()),
+            ("HLSL", has_hlsl(variant.requires), hlsl::supported_capabilities()),
+            ("GLSL", has_glsl(variant.requires), glsl::supported_capabilities()),
+        ] {
+            // Of what the adapter has, no more than the backend can write.
+            let has = has & capabilities(variant.requires);
+            let verdict = Validator::new(ValidationFlags::all(), has).validate(&module);
+            assert!(verdict.is_ok() || !translates, "{name} of {}: {verdict:?}", variant.stem);
+        }
+    }
 }
 
 #[test]
@@ -198,130 +229,4 @@ fn spirv_is_valid() {
             assert!(spirv_val(broken, environment, folder.path()).unwrap().is_err());
         }
     }
-}
-
-/// Names that a block of MSL declares more than once. naga writes a declaration per line.
-fn declared_twice(text: &str) -> Vec<String> {
-    let mut scopes = vec![HashSet::new()];
-    let mut twice = Vec::new();
-    for line in text.lines() {
-        let line = line.trim();
-        let open = line.matches('{').count();
-        let close = line.matches('}').count();
-        if line.starts_with('}') {
-            scopes.pop();
-        }
-        let scope = scopes.last_mut().unwrap();
-        if let Some(name) = declares(line).filter(|&name| !scope.insert(name.to_owned())) {
-            twice.push(name.to_owned());
-        }
-        let pops = usize::from(line.starts_with('}'));
-        for _ in close..open + pops {
-            scopes.push(HashSet::new());
-        }
-        for _ in open + pops..close {
-            scopes.pop();
-        }
-    }
-    assert_eq!(scopes.len(), 1, "braces");
-    twice
-}
-
-/// The name that a line of MSL declares: `type name;` or `type name = value;`.
-fn declares(line: &str) -> Option<&str> {
-    let left = line.strip_suffix(';')?;
-    let left =
-        left.split_once(" = ").map_or(left, |(left, _)| left).trim_end_matches("= {}").trim();
-    let (ty, name) = left.rsplit_once(' ')?;
-    let statement = ["return", "using", "struct", "typedef", "case", "goto"];
-    let word = |s: &str| s.chars().all(|c| c.is_alphanumeric() || c == '_');
-    let plain = !name.is_empty() && word(name.trim_start_matches('&'));
-    let ty_first = ty.split(' ').next().unwrap_or_default();
-    let is_type = ty.chars().all(|c| c.is_alphanumeric() || "_:<>&*, ".contains(c));
-    (plain && is_type && !statement.contains(&ty_first)).then(|| name.trim_start_matches('&'))
-}
-
-/// Atomic types that are not integers: not portable, and their sums have no fixed order.
-fn float_atomics(module: &Module) -> usize {
-    let float = |inner: &TypeInner| matches!(inner, TypeInner::Atomic(scalar) if scalar.kind == naga::ScalarKind::Float);
-    module.types.iter().filter(|(_, ty)| float(&ty.inner)).count()
-}
-
-/// Calls of functions that overflow, or return NaN for large arguments on some drivers, without
-/// `clamp` or `min` in the argument or a comment `of <= 0` behind it.
-fn unclamped(wgsl: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for line in wgsl.lines() {
-        let (code, comment) = line.split_once("//").unwrap_or((line, ""));
-        for function in ["exp", "exp2", "tanh", "sinh", "cosh"] {
-            let call = format!("{function}(");
-            for (at, _) in code.match_indices(&call) {
-                let before = code[..at].chars().next_back();
-                if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-                    continue;
-                }
-                let argument = argument(&code[at + call.len()..]);
-                let bounded = ["clamp(", "min("].iter().any(|b| argument.contains(b));
-                if !bounded && !comment.contains("of <= 0") {
-                    found.push(format!("{call}{argument})"));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// The text up to the parenthesis that closes a call.
-fn argument(after: &str) -> &str {
-    let mut depth = 0;
-    let end = after.char_indices().find(|&(_, c)| {
-        depth += i32::from(c == '(') - i32::from(c == ')');
-        depth < 0
-    });
-    &after[..end.map_or(after.len(), |(at, _)| at)]
-}
-
-#[test]
-fn no_shader_needs_what_only_some_drivers_do() {
-    for (_, variant) in variants() {
-        assert_eq!(float_atomics(&module(variant).0), 0, "{}", variant.stem);
-    }
-    for stem in stems("").union(&stems("lib")) {
-        let found = unclamped(&file(stem));
-        assert!(found.is_empty(), "shaders/{stem}.wgsl: {}", found.join(", "));
-    }
-}
-
-#[test]
-fn the_lints_can_fail() {
-    // naga 30 names the reinterpreted operand of dot4I8Packed once per use (gfx-rs/wgpu #9540).
-    let dot = "@group(0) @binding(0) var<storage, read_write> y: array<i32>;
-        @compute @workgroup_size(1) fn main() {
-            let x = u32(y[1]);
-            y[0] = dot4I8Packed(x, x);
-        }";
-    let dot = parse("dot", dot);
-    let info = validate(&dot, Requires::Nothing).unwrap();
-    let twice = declared_twice(&to_msl(&dot, &info, false));
-    assert_eq!(twice.len(), 1, "naga no longer declares it twice: drop this lint? {twice:?}");
-    assert!(twice[0].starts_with("reinterpreted_"));
-    assert!(
-        declared_twice("{\nint a = 1;\n{\nint a = 2;\n}\nif (b) {\nreturn a;\n}\n}").is_empty()
-    );
-    assert_eq!(declared_twice("{\nmetal::float4 a = {};\na = b;\nint& a = c;\n}"), ["a"]);
-
-    let atomic = parse("atomic", "var<workgroup> a: atomic<f32>; fn f() { atomicStore(&a, 1.0); }");
-    assert_eq!(float_atomics(&atomic), 1);
-    let none = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&atomic);
-    assert!(none.is_err(), "float atomics need no capability");
-    assert!(!capabilities(Requires::Subgroup(8)).contains(Capabilities::SHADER_FLOAT32_ATOMIC));
-
-    let mut bad = String::new();
-    for call in ["exp(x)", "2.0 + tanh(f(x) * 2.0)", "exp2(x) + clamp(x, 0.0, 1.0)"] {
-        writeln!(bad, "let y = {call};").unwrap();
-    }
-    assert_eq!(unclamped(&bad), ["exp(x)", "tanh(f(x) * 2.0)", "exp2(x)"]);
-    let good =
-        "let a = exp(min(x, 8.0)); // fine\nlet b = exp(x - most); // of <= 0\nmy_exp(x) // exp(x)";
-    assert!(unclamped(good).is_empty());
 }

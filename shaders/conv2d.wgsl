@@ -23,25 +23,44 @@ fn general_reach(tap: vec2<u32>, class_yx: vec2<u32>) -> vec2<i32> {
     return select(taps - padding, vec2<i32>(class_yx) + padding - taps, TRANSPOSED == 1u);
 }
 
-// One tap's sum for one pixel: four output channels may belong to different groups.
-fn general_tap(source: Source, tap: u32, k4: u32) -> vec4<f32> {
+// One tap's sums for four pixels: four output channels may belong to different groups.
+fn grouped_tap(
+    x0: Source,
+    x1: Source,
+    x2: Source,
+    x3: Source,
+    tap: u32,
+    k4: u32,
+) -> mat4x4<f32> {
     let rows = params.c / GROUPS;
     let k4s = (params.k + 3u) / 4u;
     let k = min(vec4<u32>(4u * k4) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.k - 1u));
     let first = k / (params.k / GROUPS) * rows;
     let wb = tap * ((rows + 3u) / 4u * 4u) * k4s + k4;
-    var sum = vec4<f32>(0.0);
+    var sums = mat4x4<f32>();
+    // The pixels in one loop: llvmpipe of Mesa 22 ends all loops of an invocation after 65,535 turns
+    // together.
     for (var row = 0u; row < rows; row++) {
         let c = first + row;
-        let v = vec4<f32>(
-            load_x(source, c.x / 4u)[c.x % 4u],
-            load_x(source, c.y / 4u)[c.y % 4u],
-            load_x(source, c.z / 4u)[c.z % 4u],
-            load_x(source, c.w / 4u)[c.w % 4u],
+        let v = load_w(wb + row * k4s);
+        sums += mat4x4<f32>(
+            v * channels(x0, c),
+            v * channels(x1, c),
+            v * channels(x2, c),
+            v * channels(x3, c),
         );
-        sum += v * load_w(wb + row * k4s);
     }
-    return sum;
+    return sums;
+}
+
+// Four channels of a pixel.
+fn channels(source: Source, c: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(
+        load_x(source, c.x / 4u)[c.x % 4u],
+        load_x(source, c.y / 4u)[c.y % 4u],
+        load_x(source, c.z / 4u)[c.z % 4u],
+        load_x(source, c.w / 4u)[c.w % 4u],
+    );
 }
 
 @compute @workgroup_size(WG_SIZE)
@@ -90,20 +109,17 @@ fn main(
                             continue;
                         }
                         offset = source;
-                        let tap = (copy * params.r + r) * params.s + s;
-                        a += mat4x4<f32>(
-                            general_tap(source_of(p0, offset, copy), tap, k4),
-                            general_tap(source_of(p1, offset, copy), tap, k4),
-                            general_tap(source_of(p2, offset, copy), tap, k4),
-                            general_tap(source_of(p3, offset, copy), tap, k4),
-                        );
-                        continue;
                     }
                     let x0 = source_of(p0, offset, copy);
                     let x1 = source_of(p1, offset, copy);
                     let x2 = source_of(p2, offset, copy);
                     let x3 = source_of(p3, offset, copy);
-                    var wb = ((copy * params.r + r) * params.s + s) * c4s * 4u * k4s + k4;
+                    let tap = (copy * params.r + r) * params.s + s;
+                    if GROUPS > 1u {
+                        a += grouped_tap(x0, x1, x2, x3, tap, k4);
+                        continue;
+                    }
+                    var wb = tap * c4s * 4u * k4s + k4;
                     for (var block = 0u; block < c4s; block += BLOCK) {
                         var b = mat4x4<f32>();
                         for (var c4 = block; c4 < min(block + BLOCK, c4s); c4++) {

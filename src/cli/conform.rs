@@ -1,133 +1,266 @@
 //! `nf-gpu conform`: the kernels' conformance cases on the user's adapters.
 
-use super::{gpu::GpuArgs, output};
+mod matrix;
+mod progress;
+
+use super::{gpu::GpuArgs, interrupt, output};
 use crate::{
-    conformance::{Outcome, run_suite},
+    conformance::{self, Draw, Quirk, Survey, What},
     error::{Error, Result},
-    gpu::{self, AdapterChoice, Gpu},
-    reference::SUITES,
-    report::Table,
+    fault::matches,
+    gpu::{self, AdapterChoice, AdapterReport},
+    reference::{SUITES, Suite},
 };
 use clap::Args;
-use serde_json::json;
+use progress::Progress;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
 
 /// Arguments of `nf-gpu conform`.
 #[derive(Args, Debug)]
 pub struct ConformArgs {
-    /// Only this kernel
-    #[arg(long, value_name = "KERNEL")]
+    /// Only this kernel (a name or a glob, such as 'conv2d*')
+    #[arg(long, value_name = "KERNEL", conflicts_with = "replay")]
     kernel: Option<String>,
     /// On every adapter of this machine
-    #[arg(long, conflicts_with_all = ["adapter", "backend"])]
+    #[arg(long, conflicts_with_all = ["adapter", "backend", "require_gpu"])]
     all_adapters: bool,
     #[command(flatten)]
     gpu: GpuArgs,
+    /// Draw cases of random shapes and values for so long on each adapter, such as 90s, 10m or 2h,
+    /// instead of the fixed ones
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    stress: Option<Duration>,
+    /// Seed of the sequence of drawn cases (default: from the clock)
+    #[arg(long, value_name = "N", requires = "stress")]
+    seed: Option<u32>,
+    /// Run one drawn case again, as a failure of --stress names it
+    #[arg(long, value_name = "KERNEL:SEED", conflicts_with = "stress")]
+    replay: Option<String>,
+    /// Known mistakes of drivers, instead of the list in the program
+    #[arg(long, value_name = "FILE.toml")]
+    quirks: Option<PathBuf>,
     /// Print one JSON document
-    #[arg(long)]
+    #[arg(long, conflicts_with = "csv")]
     json: bool,
+    /// Print the support matrix as CSV: a line per kernel, variant and adapter
+    #[arg(long)]
+    csv: bool,
+    /// No messages
+    #[arg(long)]
+    quiet: bool,
 }
 
-/// Counts of one kernel's variant on one adapter.
-struct Row {
-    adapter: String,
-    kernel: &'static str,
-    variant: &'static str,
-    ok: usize,
-    unsupported: Option<String>,
-    wrong: Vec<String>,
-}
-
-/// Runs every case of every kernel and variant against its CPU twin.
+/// Runs every case of every kernel and variant, or drawn ones, against its CPU twin.
 ///
 /// # Errors
-/// [`Error::Gpu`] when a result is wrong, after the table.
+/// [`Error::Gpu`] when a result is wrong, [`Error::Format`] when a known mistake is none any more,
+/// both after the table; the adapter cannot be opened.
 pub fn run(args: &ConformArgs) -> Result<()> {
-    let known = SUITES.iter().map(|s| s.kernel.name);
-    if let Some(name) = args.kernel.as_ref().filter(|&n| !known.clone().any(|k| k == n)) {
-        return Err(Error::unknown("kernel", name, known));
-    }
-    let choices: Vec<AdapterChoice> = if args.all_adapters {
-        let each = |index: usize| AdapterChoice {
-            adapter: Some(index.to_string()),
-            ..AdapterChoice::default()
-        };
-        gpu::list().iter().map(|a| each(a.index)).collect()
-    } else {
-        vec![args.gpu.choice()]
+    let draw: Option<Draw> = args.replay.as_deref().map(str::parse).transpose()?;
+    let suites = match draw {
+        Some(draw) => SUITES.iter().filter(|s| s.kernel.name == draw.kernel).collect(),
+        None => suites(args.kernel.as_deref().unwrap_or("*"))?,
     };
-    if choices.is_empty() {
+    let quirks = args.quirks.as_deref().map_or_else(Quirk::known, load_quirks)?;
+    let adapters = if args.all_adapters { gpu::list() } else { Vec::new() };
+    if args.all_adapters && adapters.is_empty() {
         return Err(Error::NoAdapter { wanted: "any adapter".into(), found: Vec::new() });
     }
-    let mut rows: Vec<Row> = Vec::new();
-    for choice in &choices {
-        let gpu = Gpu::open(choice)?;
-        for suite in SUITES {
-            if args.kernel.as_ref().is_some_and(|k| k != suite.kernel.name) {
-                continue;
-            }
-            let from = rows.len();
-            rows.extend(suite.kernel.variants.iter().map(|v| Row {
-                adapter: gpu.report().line(),
-                kernel: suite.kernel.name,
-                variant: v.name,
-                ok: 0,
-                unsupported: None,
-                wrong: Vec::new(),
-            }));
-            let rows = &mut rows[from..];
-            run_suite(&gpu, suite, |variant, workgroup, case, outcome| {
-                let Some(row) = rows.iter_mut().find(|r| r.variant == variant.name) else { return };
-                match outcome {
-                    Outcome::Ok => row.ok += 1,
-                    Outcome::Unsupported(why) => row.unsupported = Some(why.clone()),
-                    Outcome::Wrong(what) => {
-                        row.wrong.push(format!("{} at {workgroup}: {what}", case.label));
-                    }
-                }
-            })?;
-        }
+    interrupt::watch();
+    let mut survey = Survey::new(quirks);
+    let job = Job { args, suites, draw, seed: args.seed.unwrap_or_else(clock) };
+    let outcome = if args.all_adapters {
+        adapters.into_iter().try_for_each(|adapter| job.on_listed(&mut survey, adapter))
+    } else {
+        job.on(&mut survey, &args.gpu.choice())
+    };
+    if !survey.adapters.is_empty() {
+        job.print(&survey)?;
     }
-    print(args.json, &rows)?;
-    let wrong: usize = rows.iter().map(|r| r.wrong.len()).sum();
-    if wrong == 0 {
-        return Ok(());
-    }
-    let first = rows.iter().find(|r| !r.wrong.is_empty());
-    let message = first.map_or_else(String::new, |r| {
-        format!("{wrong} cases are wrong, the first of {} {}: {}", r.kernel, r.variant, r.wrong[0])
-    });
-    Err(Error::Gpu { doing: "compute what the CPU computes".into(), message })
+    verdict(&survey, args.quirks.as_deref(), outcome)
 }
 
-fn print(json: bool, rows: &[Row]) -> Result<()> {
-    if json {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|r| {
-                json!({
-                    "adapter": r.adapter, "kernel": r.kernel, "variant": r.variant, "ok": r.ok,
-                    "wrong": r.wrong, "unsupported": r.unsupported,
-                })
-            })
-            .collect();
-        return output::print_json(&json!({ "commit": env!("NF_COMMIT"), "results": rows }));
-    }
-    let mut table = Table::new(["kernel", "variant", "adapter", "ok", "wrong", ""]);
-    for r in rows {
-        let lacks = |why: &String| match r.ok {
-            0 => format!("not run: needs {why}"),
-            _ => format!("in part: needs {why}"),
+/// The same on every adapter.
+struct Job<'a> {
+    args: &'a ConformArgs,
+    suites: Vec<&'static Suite>,
+    draw: Option<Draw>,
+    /// Of the drawn cases.
+    seed: u32,
+}
+
+impl Job<'_> {
+    fn on(&self, survey: &mut Survey, choice: &AdapterChoice) -> Result<()> {
+        let what = match (self.draw, self.args.stress) {
+            (Some(draw), _) => What::Replay(draw),
+            // A time that no clock reaches is as good as one that a clock just reaches.
+            (None, Some(time)) => What::Drawn {
+                seed: self.seed,
+                until: Instant::now() + time.min(Duration::from_secs(1 << 31)),
+            },
+            (None, None) => What::Suites,
         };
-        let note = r.wrong.first().cloned().or(r.unsupported.as_ref().map(lacks));
-        let note = note.unwrap_or_default();
-        table.row([
-            r.kernel.to_owned(),
-            r.variant.to_owned(),
-            r.adapter.clone(),
-            r.ok.to_string(),
-            r.wrong.len().to_string(),
-            note,
-        ]);
+        let progress = Progress::new(self.args.quiet);
+        conformance::run(survey, choice, &self.suites, what, &mut |survey, news| {
+            progress.show(survey, news);
+            if interrupt::pressed() { Err(Error::Interrupted) } else { Ok(()) }
+        })
     }
-    output::print(&table.to_string())
+
+    /// One of all adapters; that it cannot be opened does not keep the others from their turn.
+    fn on_listed(&self, survey: &mut Survey, adapter: AdapterReport) -> Result<()> {
+        let index = Some(adapter.index.to_string());
+        let begun = survey.adapters.len();
+        match self.on(survey, &AdapterChoice { adapter: index, ..AdapterChoice::default() }) {
+            Err(error) if survey.adapters.len() == begun => {
+                survey.refuse(adapter, &self.suites, &error.to_string());
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn print(&self, survey: &Survey) -> Result<()> {
+        let stress = self.args.stress.map(|_| self.seed);
+        let commit = env!("NF_COMMIT");
+        if self.args.csv {
+            return output::print(&survey.csv(commit));
+        }
+        if self.args.json {
+            let mut document = survey.json(commit);
+            document["stress_seed"] = stress.into();
+            return output::print_json(&document);
+        }
+        let seed = stress.map(|seed| format!("\ndrawn with --seed {seed}\n")).unwrap_or_default();
+        output::print(&format!("{}{seed}", matrix::text(survey)))
+    }
+}
+
+/// What the exit code says: nothing wrong, no list of known mistakes out of date.
+fn verdict(survey: &Survey, quirks: Option<&Path>, outcome: Result<()>) -> Result<()> {
+    let failed =
+        |message| Err(Error::Gpu { doing: "compute what the CPU computes".into(), message });
+    if let Some((row, failure)) = survey.first_wrong() {
+        let (wrong, kernel, variant) = (survey.wrong(), row.kernel, row.variant);
+        let what = format!("{}: {}", failure.case, failure.what);
+        return failed(format!("{wrong} wrong, the first of {kernel} {variant}: {what}"));
+    }
+    outcome?;
+    let ran = survey.rows.iter().map(|row| row.ok + row.known).sum::<usize>();
+    if ran == 0 {
+        let why = survey.rows.iter().find_map(|row| row.lacks.as_deref());
+        return failed(format!("no case could be run: {}", why.unwrap_or("there was no time")));
+    }
+    if let Some(quirk) = survey.stale().first() {
+        let Quirk { kernel, variant, adapter, reason, .. } = quirk;
+        let what = format!("{kernel} {variant} on {adapter} is right now, but listed: {reason}");
+        let file = quirks.unwrap_or(Path::new(Quirk::FILE));
+        return Err(Error::format(file, what, "take it out of the list"));
+    }
+    Ok(())
+}
+
+/// The suites of kernels whose name fits.
+fn suites(pattern: &str) -> Result<Vec<&'static Suite>> {
+    let fits: Vec<_> = SUITES.iter().filter(|s| matches(pattern, s.kernel.name)).collect();
+    if fits.is_empty() {
+        return Err(Error::unknown("kernel", pattern, SUITES.iter().map(|s| s.kernel.name)));
+    }
+    Ok(fits)
+}
+
+fn load_quirks(path: &Path) -> Result<Vec<Quirk>> {
+    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    Quirk::parse(path, &text)
+}
+
+/// A seed that differs from run to run.
+fn clock() -> u32 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.subsec_nanos() ^ now.as_secs() as u32)
+}
+
+/// A number of seconds, minutes or hours: `90`, `90s`, `1.5m`, `2h`.
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3600.0),
+        _ => (text, 1.0),
+    };
+    let seconds = number.parse::<f64>().ok().filter(|n| *n > 0.0);
+    let time = seconds.and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
+    time.ok_or_else(|| "a time above 0, such as 90s, 10m or 2h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{Outcome, Use, Wrong, adapter_for_tests};
+
+    /// A survey of `add` on an adapter that is nowhere.
+    fn surveyed(quirks: Vec<Quirk>, outcome: &Outcome) -> Survey {
+        let mut survey = Survey::new(quirks);
+        survey.begin(adapter_for_tests("Test 9"), &suites("add").unwrap());
+        let (kernel, variant, case) = ("add", "plain", "n=1");
+        survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
+        survey.end();
+        survey
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_all_is_right() {
+        let wrong = Outcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() });
+        let lacks = Outcome::Unsupported("needs wings".into());
+        let list = "[[quirk]]\nadapter = \"*\"\ndriver = \"*\"\nkernel = \"add\"\n\
+                    reason = \"r\"\nlink = \"l\"\n";
+        let quirks = || Quirk::parse("q", list).unwrap();
+        let of = |quirks, outcome| verdict(&surveyed(quirks, outcome), None, Ok(()));
+        assert!(of(Vec::new(), &Outcome::Ok).is_ok() && of(quirks(), &wrong).is_ok());
+        for (ended, says) in [
+            (of(Vec::new(), &wrong), "add plain: n=1: bad"),
+            (of(Vec::new(), &lacks), "needs wings"),
+            (of(quirks(), &Outcome::Ok), Quirk::FILE),
+            // What is wrong is said although the end was early.
+            (verdict(&surveyed(Vec::new(), &wrong), None, Err(Error::Interrupted)), "bad"),
+        ] {
+            let error = ended.unwrap_err();
+            assert!(error.to_string().contains(says) && error.exit_code() == 1, "{error}");
+        }
+        let survey = surveyed(Vec::new(), &Outcome::Ok);
+        let ended = verdict(&survey, None, Err(Error::Interrupted));
+        assert!(matches!(ended, Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn the_matrix_has_a_column_per_adapter_and_reasons_below() {
+        let lacks = Outcome::Unsupported("needs wings".into());
+        let mut survey = surveyed(Vec::new(), &lacks);
+        survey.refuse(adapter_for_tests("Test 8"), &suites("add").unwrap(), "no device");
+        let text = matrix::text(&survey);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("[0] Test 9") && lines[1].starts_with("[1] Test 8"), "{text}");
+        for part in [
+            "add plain  unsupported  not run",
+            "[0] unsupported: needs wings\n    add plain",
+            "[1] not run: no device\n    add plain",
+            "[0] 0 cases; variants: 1 unsupported",
+        ] {
+            assert!(text.contains(part), "no {part:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "m", "0", "-1s", "ten", "5 d", "nan", "infh", "1e300h", "5µ"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! One case of one kernel: a plan, its inputs and what must come out.
 
 use super::Want;
-use crate::{kernel::Plan, shape::pad_channels};
+use crate::{
+    kernel::Plan,
+    shape::{Nhwc, Window, pad_channels},
+};
 
 /// One use of a kernel with known results.
 #[derive(Clone, Debug)]
@@ -82,5 +85,55 @@ impl Random {
     /// One number below `end`.
     pub fn below(&mut self, end: u32) -> u32 {
         self.bits() % end
+    }
+
+    /// One number from `first` to `last`.
+    pub fn between(&mut self, first: u32, last: u32) -> u32 {
+        first + self.below(last - first + 1)
+    }
+
+    /// One of several; there is one at least.
+    pub fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len() as u32) as usize]
+    }
+
+    /// Heads or tails.
+    pub fn flag(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    /// A length from 1 to `most`, often one at which tiles, vectors or workgroups begin or end.
+    pub fn length(&mut self, most: u32) -> u32 {
+        const EDGES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+        let edge = (self.of(&EDGES) + self.below(3)).saturating_sub(1).max(1);
+        let any = self.between(1, most.max(1));
+        if edge <= most && self.below(4) > 0 { edge } else { any }
+    }
+
+    /// Images of at most `most` values: edges along one axis are bought with the others.
+    pub fn images(&mut self, most: u32) -> Nhwc {
+        let mut extents = [1; 4];
+        let mut left = most;
+        // Each axis has its turn to come first and be long.
+        let first = self.below(4) as usize;
+        for turn in 0..4 {
+            let axis = (first + turn) % 4;
+            extents[axis] = self.length(left.min(260));
+            left /= extents[axis];
+        }
+        let [n, h, w, c] = extents;
+        Nhwc::new(n, h, w, c)
+    }
+
+    /// A sliding window that fits images of h x w, from those that networks use and a few others.
+    pub fn window(&mut self, h: u32, w: u32) -> Window {
+        const KERNELS: [[u32; 2]; 8] =
+            [[1, 1], [2, 2], [3, 3], [3, 3], [4, 4], [5, 5], [2, 3], [1, 3]];
+        let kernel = self.of(&KERNELS);
+        let stride = self.of(&[1, 1, 2, 2, 3]);
+        let padding = self.below(kernel[0].min(kernel[1]).div_ceil(2) + 1);
+        let padding = padding.min(kernel[0].min(kernel[1]) - 1);
+        let window = Window { kernel, stride, padding };
+        if window.output(h, w).is_ok() { window } else { Window::square(1, stride, 0) }
     }
 }

@@ -1,10 +1,18 @@
 //! Comparison element by element, and never a mean: one wrong element is a wrong kernel.
 
+use super::Axes;
+use serde::Serialize;
 use std::fmt;
 
 /// What a buffer must hold.
 #[derive(Clone, Debug)]
-pub enum Want {
+pub struct Want {
+    values: Values,
+    axes: Option<Axes>,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
     /// f32 values, each within its own absolute bound; a bound of 0 asks for the exact value.
     Floats {
         /// Exact results of the twin.
@@ -20,13 +28,25 @@ impl Want {
     /// f32 values without padding; `bound` gives each value's absolute bound.
     pub fn flat(values: &[f64], bound: impl Fn(f64) -> f64) -> Self {
         let bounds = values.iter().map(|&v| bound(v)).collect();
-        Self::Floats { values: values.to_vec(), bounds }
+        Self::bounded(values.to_vec(), bounds)
+    }
+
+    /// 32-bit words, exactly.
+    #[must_use]
+    pub fn words(words: Vec<u32>) -> Self {
+        Self { values: Values::Words(words), axes: None }
     }
 
     /// f32 values without padding and their bounds.
     #[must_use]
     pub fn bounded(values: Vec<f64>, bounds: Vec<f64>) -> Self {
-        Self::Floats { values, bounds }
+        Self { values: Values::Floats { values, bounds }, axes: None }
+    }
+
+    /// The same with names for its elements.
+    #[must_use]
+    pub fn of(self, axes: impl Into<Axes>) -> Self {
+        Self { axes: Some(axes.into()), ..self }
     }
 
     /// f32 values that must come out exactly (sums of small integers, copies).
@@ -35,24 +55,34 @@ impl Want {
         Self::flat(values, |_| 0.0)
     }
 
-    /// Values `[pixels, c]`; the padding lanes must be exactly 0.
-    pub fn channels(values: &[f64], c: u32, bound: impl Fn(f64) -> f64) -> Self {
+    /// Values whose fastest axis is padded; the padding lanes must be exactly 0.
+    pub fn channels(values: &[f64], axes: impl Into<Axes>, bound: impl Fn(f64) -> f64) -> Self {
         let bounds: Vec<f64> = values.iter().map(|&v| bound(v)).collect();
-        Self::channels_bounded(values, &bounds, c)
+        Self::channels_bounded(values, &bounds, axes)
     }
 
-    /// Values `[pixels, c]` with a bound each; the padding lanes must be exactly 0.
+    /// Values whose fastest axis is padded, with a bound each; the padding lanes must be exactly 0.
     #[must_use]
-    pub fn channels_bounded(values: &[f64], bounds: &[f64], c: u32) -> Self {
-        Self::Floats { values: pad(values, c), bounds: pad(bounds, c) }
+    pub fn channels_bounded(values: &[f64], bounds: &[f64], axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        let c = axes.last();
+        Self::bounded(pad(values, c), pad(bounds, c)).of(axes)
+    }
+
+    /// The floats wanted, to change them; none where words are wanted.
+    pub fn floats_mut(&mut self) -> &mut [f64] {
+        match &mut self.values {
+            Values::Floats { values, .. } => values,
+            Values::Words(_) => &mut [],
+        }
     }
 
     /// Words of 32 bits in the buffer.
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Self::Floats { values, .. } => values.len(),
-            Self::Words(words) => words.len(),
+        match &self.values {
+            Values::Floats { values, .. } => values.len(),
+            Values::Words(words) => words.len(),
         }
     }
 
@@ -62,6 +92,12 @@ impl Want {
         self.len() == 0
     }
 
+    /// Whether the axes, if any, are those of a buffer as long.
+    #[must_use]
+    pub fn fits_its_axes(&self) -> bool {
+        self.axes.as_ref().is_none_or(|axes| axes.fit(self.len()))
+    }
+
     /// Compares a buffer's words with what is wanted.
     ///
     /// # Errors
@@ -69,27 +105,29 @@ impl Want {
     pub fn compare(&self, got: &[u32]) -> Result<(), Mismatch> {
         if got.len() != self.len() {
             let (got, want) = (format!("{} words", got.len()), format!("{} words", self.len()));
-            return Err(Mismatch { at: 0, wrong: 1, of: self.len(), got, want });
+            let (at, place) = (0, None);
+            return Err(Mismatch { at, place, wrong: 1, of: self.len(), got, want });
         }
         let wrong: Vec<usize> = (0..got.len()).filter(|&i| !self.admits(i, got[i])).collect();
         let Some(&at) = wrong.first() else {
             return Ok(());
         };
-        let (got, want) = match self {
-            Self::Floats { values, bounds } => (
+        let (got, want) = match &self.values {
+            Values::Floats { values, bounds } => (
                 format!("{:e}", f32::from_bits(got[at])),
                 format!("{:e} +- {:.1e}", values[at], bounds[at]),
             ),
-            Self::Words(words) => (format!("{:#010x}", got[at]), format!("{:#010x}", words[at])),
+            Values::Words(words) => (format!("{:#010x}", got[at]), format!("{:#010x}", words[at])),
         };
-        Err(Mismatch { at, wrong: wrong.len(), of: self.len(), got, want })
+        let place = self.axes.as_ref().map(|axes| axes.name(at, self.len()));
+        Err(Mismatch { at, place, wrong: wrong.len(), of: self.len(), got, want })
     }
 
     /// Whether word `i` may be `got`. NaN satisfies no bound.
     fn admits(&self, i: usize, got: u32) -> bool {
-        match self {
-            Self::Words(words) => words[i] == got,
-            Self::Floats { values, bounds } => {
+        match &self.values {
+            Values::Words(words) => words[i] == got,
+            Values::Floats { values, bounds } => {
                 let got = f64::from(f32::from_bits(got));
                 got == values[i] || (got - values[i]).abs() <= bounds[i] && values[i].is_finite()
             }
@@ -108,10 +146,12 @@ fn pad(values: &[f64], c: u32) -> Vec<f64> {
 }
 
 /// The first wrong element of a buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
     /// Its index in 32-bit words.
     pub at: usize,
+    /// Its coordinate, where the buffer's axes are known: `n=0 h=3 w=2 c=5`.
+    pub place: Option<String>,
     /// How many are wrong.
     pub wrong: usize,
     /// Of how many.
@@ -124,8 +164,9 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, wrong, of, got, want } = self;
-        write!(f, "{wrong} of {of} wrong; first at [{at}]: got {got}, want {want}")
+        let Self { at, place, wrong, of, got, want } = self;
+        let place = place.as_ref().map_or(String::new(), |place| format!(" {place}"));
+        write!(f, "{wrong} of {of} wrong; first at [{at}]{place}: got {got}, want {want}")
     }
 }
 
@@ -147,14 +188,20 @@ mod tests {
         }
         assert!(Want::flat(&[f64::INFINITY], |_| f64::INFINITY).compare(&[0]).is_err());
         assert!(Want::exact(&[1.0]).compare(&[1.0f32.to_bits() + 1]).is_err());
-        assert!(Want::Words(vec![1, 2]).compare(&[1]).is_err());
+        assert!(Want::words(vec![1, 2]).compare(&[1]).is_err());
     }
 
     #[test]
     fn padding_lanes_must_be_zero_and_values_near_zero_keep_their_bound() {
-        let want = Want::channels(&[0.0, 1.0, 2.0], 3, |_| 1e-3);
+        let want = Want::channels(&[0.0, 1.0, 2.0], 3u32, |_| 1e-3);
+        assert!(want.fits_its_axes() && !want.clone().of(5).fits_its_axes());
         let bits = |v: [f32; 4]| v.map(f32::to_bits);
         assert!(want.compare(&bits([5e-4, 1.0, 2.0, 0.0])).is_ok());
-        assert_eq!(want.compare(&bits([0.0, 1.0, 2.0, 1e-9])).unwrap_err().at, 3);
+        let wrong = want.compare(&bits([0.0, 1.0, 2.0, 1e-9])).unwrap_err();
+        assert_eq!((wrong.at, wrong.place.as_deref()), (3, Some("c=3 (padding)")));
+        assert_eq!(
+            wrong.to_string(),
+            "1 of 4 wrong; first at [3] c=3 (padding): got 1e-9, want 0e0 +- 0.0e0"
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! Runs cases on an adapter, with poisoned outputs and guard words.
 
-use super::{Case, Data};
+use super::{Case, Data, Mismatch};
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, Program, Tape},
     kernel::Variant,
     reference::Suite,
 };
+use serde::Serialize;
+use std::fmt;
 
 /// Appended to every binding, inside it: outside, bounds checks would hide an overrun. NaN, so that
 /// what is read there shows even where it is multiplied by 0.
@@ -19,10 +21,44 @@ const POISON: u32 = 0x7FC0_DEAD;
 pub enum Outcome {
     /// Every element within its bound.
     Ok,
-    /// The message names binding, element and values.
-    Wrong(String),
+    /// A result is not what it must be.
+    Wrong(Wrong),
     /// The adapter lacks what the variant needs.
     Unsupported(String),
+}
+
+/// What was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wrong {
+    /// The kernel's name of the buffer; none where nothing was computed.
+    pub binding: Option<String>,
+    /// The first element and how many; none where it is the whole that is wrong.
+    pub mismatch: Option<Mismatch>,
+    /// The same in words.
+    pub what: String,
+}
+
+impl Wrong {
+    fn of(binding: &str, mismatch: Mismatch) -> Self {
+        let what = format!("{binding}: {mismatch}");
+        Self { binding: Some(binding.into()), mismatch: Some(mismatch), what }
+    }
+
+    fn past_the_end(binding: &str) -> Self {
+        let what = format!("{binding}: wrote past its end");
+        Self { binding: Some(binding.into()), mismatch: None, what }
+    }
+
+    /// The driver refused what it should do.
+    pub(super) fn refused(error: &Error) -> Self {
+        Self { binding: None, mismatch: None, what: error.to_string() }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
 }
 
 /// Runs one case with a variant at a workgroup size.
@@ -31,7 +67,7 @@ pub enum Outcome {
 /// The GPU failed; a wrong result is an [`Outcome`].
 pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Result<Outcome> {
     if let Some(reason) = gpu.lacks(variant, workgroup) {
-        return Ok(Outcome::Unsupported(reason));
+        return Ok(Outcome::Unsupported(format!("needs {reason}")));
     }
     let mut tape = Tape::new();
     let mut ids = Vec::new();
@@ -55,6 +91,12 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
                 contents.len()
             )));
         }
+        if let Data::Output(want) | Data::InOut(_, want) = data
+            && !want.fits_its_axes()
+        {
+            let case = format!("{} {}", case.plan.kernel.name, case.label);
+            return Err(Error::Shape(format!("{case}: the axes of {name} are not its own")));
+        }
         ids.push(tape.kept(name, (contents.len() + GUARD.len() * 4) as u64));
     }
     tape.push_as(case.plan.clone(), &ids, variant.name, workgroup)?;
@@ -71,17 +113,17 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
         };
         let words: Vec<u32> = program.read(gpu, id)?;
         if words[want.len()..] != GUARD {
-            return Ok(Outcome::Wrong(format!("{name}: wrote past its end")));
+            return Ok(Outcome::Wrong(Wrong::past_the_end(name)));
         }
         if let Err(mismatch) = want.compare(&words[..want.len()]) {
-            return Ok(Outcome::Wrong(format!("{name}: {mismatch}")));
+            return Ok(Outcome::Wrong(Wrong::of(name, mismatch)));
         }
     }
     Ok(Outcome::Ok)
 }
 
-/// Runs all cases of a kernel with every variant that serves them, at every workgroup size; `each` hears of every one
-/// as (variant, workgroup size, case, outcome).
+/// Runs all cases of a kernel with every variant that serves them, at every workgroup size; `each`
+/// hears of every one as (variant, workgroup size, case, outcome).
 ///
 /// # Errors
 /// The GPU failed, or a case is inconsistent.

@@ -1,9 +1,26 @@
-//! Kernel conformance: what a case is, how results are compared, and how one runs on an adapter.
+//! Kernel conformance: what a case is, how results are compared, how one runs on an adapter, and what
+//! holds on which.
 
+mod axes;
 mod case;
 mod compare;
+mod document;
+mod draw;
 mod harness;
+mod quirks;
+mod row;
+mod run;
+mod survey;
 
+pub use axes::Axes;
 pub use case::{Case, Data, Random, nan_padded};
 pub use compare::{Mismatch, Want};
-pub use harness::{Outcome, run_case, run_suite};
+pub use draw::Draw;
+pub use harness::{Outcome, Wrong, run_case, run_suite};
+pub use quirks::Quirk;
+pub use row::{Failure, Row, Status, Use};
+pub use run::{Listener, News, What, run};
+pub use survey::Survey;
+
+#[cfg(test)]
+pub(crate) use survey::tests::adapter as adapter_for_tests;

@@ -125,7 +125,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "conv2d_grad_weight_subgroup8"
             ),
             workgroups: &[8],
-            tile: |_| [8, 4, 1],
+            tile: |_| [8, 8, 1],
             requires: Requires::Subgroup(8),
             suits: Suits::Software,
             only: Some(("GENERAL", 0)),

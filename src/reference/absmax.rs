@@ -33,13 +33,34 @@ pub fn cases() -> Result<Vec<Case>> {
         (600_001, 262_143, 8),
     ];
     for (i, (len, at, bits)) in (0..).zip(tensors) {
-        let mut random = Random::new(i);
-        let mut w = random.floats(len);
-        w[at] = if i % 2 == 0 { -3.7 } else { 1.000_1 };
-        cases.push(case(&format!("len={len} largest at {at} bits={bits}"), &w, bits)?);
+        let largest = if i % 2 == 0 { -3.7 } else { 1.000_1 };
+        cases.push(with_largest(len, at, largest, bits, &mut Random::new(i))?);
     }
     cases.push(case("zeros", &[0.0, -0.0, 0.0, 0.0, 0.0], 8)?);
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(20_000);
+    let at = random.below(len) as usize;
+    let largest = random.of(&[-3.7, 1.000_1, 2.0]);
+    with_largest(len as usize, at, largest, random.between(2, 8), random)
+}
+
+fn with_largest(
+    len: usize,
+    at: usize,
+    largest: f32,
+    bits: u32,
+    random: &mut Random,
+) -> Result<Case> {
+    let mut w = random.floats(len);
+    w[at] = largest;
+    case(&format!("len={len} largest at {at} bits={bits}"), &w, bits)
 }
 
 /// One tensor inside an arena whose other parameters are NaN and must not be seen.

@@ -30,6 +30,27 @@ pub(super) fn tanh_bound(x: f32) -> f64 {
     EPS * ((1.0 - y * y) / 2.0 * (3.0 + 4.0 * x.abs()) + 3.5 * (1.0 - y) + y.abs() + EPS) + 2e-13
 }
 
+fn case(shape: Nhwc, act: Activation, random: &mut Random) -> Result<Case> {
+    let len = (shape.pixels() * shape.c) as usize;
+    let mut x: Vec<f32> = random.floats(len).iter().map(|x| 4.0 * x).collect();
+    // Beyond the clamp of tanh, and at the kink of ReLU.
+    let special = [0.0, -0.0, 20.0, -20.0, 1e30, -1e30, 1e-20];
+    for (x, value) in x.iter_mut().skip(1).step_by(3).zip(special) {
+        *x = value;
+    }
+    let y: Vec<f64> = x.iter().map(|&x| activation(x, act)).collect();
+    let bound = |&x| if act == Activation::Tanh { tanh_bound(x) } else { 0.0 };
+    let bounds: Vec<f64> = x.iter().map(bound).collect();
+    Ok(Case {
+        label: format!("{act:?} {shape}"),
+        plan: ops::activation::plan(shape, act)?,
+        data: vec![
+            Data::input(&nan_padded(&x, shape.c)),
+            Data::Output(Want::channels_bounded(&y, &bounds, shape)),
+        ],
+    })
+}
+
 /// Cases of [`ops::activation`].
 ///
 /// # Errors
@@ -43,26 +64,17 @@ pub fn cases() -> Result<Vec<Case>> {
         Nhwc::new(3, 8, 8, 64),
     ] {
         for act in [Activation::None, Activation::Relu, Activation::Tanh] {
-            let mut random = Random::new(2);
-            let len = (shape.pixels() * shape.c) as usize;
-            let mut x: Vec<f32> = random.floats(len).iter().map(|x| 4.0 * x).collect();
-            // Beyond the clamp of tanh, and at the kink of ReLU.
-            let special = [0.0, -0.0, 20.0, -20.0, 1e30, -1e30, 1e-20];
-            for (x, value) in x.iter_mut().skip(1).step_by(3).zip(special) {
-                *x = value;
-            }
-            let y: Vec<f64> = x.iter().map(|&x| activation(x, act)).collect();
-            let bound = |&x| if act == Activation::Tanh { tanh_bound(x) } else { 0.0 };
-            let bounds: Vec<f64> = x.iter().map(bound).collect();
-            cases.push(Case {
-                label: format!("{act:?} {shape}"),
-                plan: ops::activation::plan(shape, act)?,
-                data: vec![
-                    Data::input(&nan_padded(&x, shape.c)),
-                    Data::Output(Want::channels_bounded(&y, &bounds, shape.c)),
-                ],
-            });
+            cases.push(case(shape, act, &mut Random::new(2))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let act = random.of(&[Activation::None, Activation::Relu, Activation::Tanh]);
+    case(random.images(20_000), act, random)
 }

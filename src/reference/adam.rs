@@ -37,6 +37,44 @@ fn bounds(schedule: [f64; 4], gradient: f64, before: [f64; 3]) -> [f64; 3] {
     [EPS * w.abs() + step_error, m_error, 5.0 * EPS * v_new.max(v)]
 }
 
+fn case(len: usize, t: u64, scale: f64, random: &mut Random) -> Result<Case> {
+    let schedule = ops::adam::schedule(1e-3, HYPER[0], HYPER[1], t, scale);
+    let gradients = random.floats(len);
+    let w = random.floats(len);
+    // The first step starts from zeros.
+    let past = if t == 1 { 0.0 } else { 1.0 };
+    let m: Vec<f32> = random.floats(len).iter().map(|m| past * m).collect();
+    let v: Vec<f32> = random.floats(len).iter().map(|v| past * v * v).collect();
+    let exact: [f64; 4] = schedule.map(f64::from);
+    let (mut after, mut limits) = ([vec![], vec![], vec![]], [vec![], vec![], vec![]]);
+    for i in 0..len {
+        let before = [w[i], m[i], v[i]].map(f64::from);
+        let gradient = f64::from(gradients[i]);
+        let (value, bound) =
+            (step(exact, HYPER, gradient, before), bounds(exact, gradient, before));
+        for k in 0..3 {
+            after[k].push(value[k]);
+            limits[k].push(bound[k]);
+        }
+    }
+    let mut data = vec![Data::input(&schedule), Data::input(&gradients)];
+    for ((before, after), limits) in [w, m, v].iter().zip(after).zip(limits) {
+        data.push(Data::in_out(before, Want::bounded(after, limits)));
+    }
+    let [beta1, beta2, eps] = HYPER;
+    let plan = ops::adam::plan(len as u32, beta1, beta2, eps)?;
+    Ok(Case { label: format!("{len} at step {t}, scale {scale}"), plan, data })
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (len, t) = (random.length(20_000) as usize, random.of(&[1, 2, 9, 500, 100_000]));
+    case(len, t, random.of(&[1.0, 0.25, 1.0 / 1024.0]), random)
+}
+
 /// Cases of [`ops::adam`].
 ///
 /// # Errors
@@ -45,32 +83,7 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     let mut random = Random::new(12);
     for (len, t, scale) in [(1, 1, 1.0), (257, 1, 1.0), (1000, 7, 0.25), (3, 100_000, 1.0)] {
-        let schedule = ops::adam::schedule(1e-3, HYPER[0], HYPER[1], t, scale);
-        let gradients = random.floats(len);
-        let w = random.floats(len);
-        // The first step starts from zeros.
-        let past = if t == 1 { 0.0 } else { 1.0 };
-        let m: Vec<f32> = random.floats(len).iter().map(|m| past * m).collect();
-        let v: Vec<f32> = random.floats(len).iter().map(|v| past * v * v).collect();
-        let exact: [f64; 4] = schedule.map(f64::from);
-        let (mut after, mut limits) = ([vec![], vec![], vec![]], [vec![], vec![], vec![]]);
-        for i in 0..len {
-            let before = [w[i], m[i], v[i]].map(f64::from);
-            let gradient = f64::from(gradients[i]);
-            let (value, bound) =
-                (step(exact, HYPER, gradient, before), bounds(exact, gradient, before));
-            for k in 0..3 {
-                after[k].push(value[k]);
-                limits[k].push(bound[k]);
-            }
-        }
-        let mut data = vec![Data::input(&schedule), Data::input(&gradients)];
-        for ((before, after), limits) in [w, m, v].iter().zip(after).zip(limits) {
-            data.push(Data::in_out(before, Want::bounded(after, limits)));
-        }
-        let [beta1, beta2, eps] = HYPER;
-        let plan = ops::adam::plan(len as u32, beta1, beta2, eps)?;
-        cases.push(Case { label: format!("{len} at step {t}, scale {scale}"), plan, data });
+        cases.push(case(len, t, scale, &mut random)?);
     }
     // A zero gradient with no past must leave the parameter alone, not make it 0 / 0.
     let w = [0.5f32, -2.0, 3.0];

@@ -39,6 +39,23 @@ pub(super) fn bounds(absolute: &[f64], window: Window, whole: bool) -> Vec<f64> 
     absolute.iter().map(|sum| eps * sum).collect()
 }
 
+fn case(shape: Nhwc, window: Window, whole: bool, random: &mut Random) -> Result<Case> {
+    let y = ops::avg_pool::output(shape, window)?;
+    let len = (shape.pixels() * shape.c) as usize;
+    let x = if whole { random.integers(len, 99) } else { random.floats(len) };
+    let absolute: Vec<f32> = x.iter().map(|x| x.abs()).collect();
+    let bounds = bounds(&avg_pool(&absolute, shape, window, y), window, whole);
+    let means = avg_pool(&x, shape, window, y);
+    Ok(Case {
+        label: format!("{shape} by {window}{}", if whole { ", whole numbers" } else { "" }),
+        plan: ops::avg_pool::plan(shape, window)?,
+        data: vec![
+            Data::input(&nan_padded(&x, shape.c)),
+            Data::Output(Want::channels_bounded(&means, &bounds, y)),
+        ],
+    })
+}
+
 /// Cases of [`ops::avg_pool`].
 ///
 /// # Errors
@@ -47,22 +64,17 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (shape, window) in max_pool::pools() {
         for whole in [false, true] {
-            let mut random = Random::new(6);
-            let y = ops::avg_pool::output(shape, window)?;
-            let len = (shape.pixels() * shape.c) as usize;
-            let x = if whole { random.integers(len, 99) } else { random.floats(len) };
-            let absolute: Vec<f32> = x.iter().map(|x| x.abs()).collect();
-            let bounds = bounds(&avg_pool(&absolute, shape, window, y), window, whole);
-            let means = avg_pool(&x, shape, window, y);
-            cases.push(Case {
-                label: format!("{shape} by {window}{}", if whole { ", whole numbers" } else { "" }),
-                plan: ops::avg_pool::plan(shape, window)?,
-                data: vec![
-                    Data::input(&nan_padded(&x, shape.c)),
-                    Data::Output(Want::channels_bounded(&means, &bounds, y.c)),
-                ],
-            });
+            cases.push(case(shape, window, whole, &mut Random::new(6))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, window) = max_pool::draw(random);
+    case(shape, window, random.flag(), random)
 }

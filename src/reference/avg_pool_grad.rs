@@ -25,6 +25,24 @@ pub fn avg_pool_grad(dy: &[f32], x: Nhwc, window: Window, y: Nhwc) -> Vec<f64> {
     dx
 }
 
+fn case(shape: Nhwc, window: Window, whole: bool, random: &mut Random) -> Result<Case> {
+    let y = ops::avg_pool::output(shape, window)?;
+    let len = (y.pixels() * y.c) as usize;
+    let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
+    let absolute: Vec<f32> = dy.iter().map(|dy| dy.abs()).collect();
+    let absolute = avg_pool_grad(&absolute, shape, window, y);
+    let bounds = avg_pool::bounds(&absolute, window, whole);
+    let dx = avg_pool_grad(&dy, shape, window, y);
+    Ok(Case {
+        label: format!("{shape} by {window}{}", if whole { ", whole numbers" } else { "" }),
+        plan: ops::avg_pool_grad::plan(shape, window)?,
+        data: vec![
+            Data::input(&nan_padded(&dy, y.c)),
+            Data::Output(Want::channels_bounded(&dx, &bounds, shape)),
+        ],
+    })
+}
+
 /// Cases of [`ops::avg_pool_grad`].
 ///
 /// # Errors
@@ -33,23 +51,17 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (shape, window) in max_pool::pools() {
         for whole in [false, true] {
-            let mut random = Random::new(7);
-            let y = ops::avg_pool::output(shape, window)?;
-            let len = (y.pixels() * y.c) as usize;
-            let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
-            let absolute: Vec<f32> = dy.iter().map(|dy| dy.abs()).collect();
-            let absolute = avg_pool_grad(&absolute, shape, window, y);
-            let bounds = avg_pool::bounds(&absolute, window, whole);
-            let dx = avg_pool_grad(&dy, shape, window, y);
-            cases.push(Case {
-                label: format!("{shape} by {window}{}", if whole { ", whole numbers" } else { "" }),
-                plan: ops::avg_pool_grad::plan(shape, window)?,
-                data: vec![
-                    Data::input(&nan_padded(&dy, y.c)),
-                    Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)),
-                ],
-            });
+            cases.push(case(shape, window, whole, &mut Random::new(7))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, window) = max_pool::draw(random);
+    case(shape, window, random.flag(), random)
 }

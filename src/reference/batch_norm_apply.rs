@@ -84,7 +84,7 @@ fn case(shape: Nhwc, act: Activation, kind: Kind, random: &mut Random) -> Result
             Data::input(&nan_padded(&x, shape.c)),
             Data::input(&nan_padded(&stats, shape.c)),
             Data::input(&arena(&gamma, &beta, offsets, total)),
-            Data::Output(Want::channels_bounded(&y, &bounds, shape.c)),
+            Data::Output(Want::channels_bounded(&y, &bounds, shape)),
         ],
     })
 }
@@ -103,4 +103,17 @@ pub fn cases() -> Result<Vec<Case>> {
         (Nhwc::new(3, 5, 7, 33), Activation::Relu, Kind::Integers),
     ];
     shapes.into_iter().map(|(shape, act, kind)| case(shape, act, kind, &mut random)).collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let shape = random.images(20_000);
+    let kind = random.of(&[Kind::Floats, Kind::Running, Kind::Integers]);
+    // Integers are exact where no tanh follows.
+    let acts = [Activation::None, Activation::Relu, Activation::Tanh];
+    let act = random.of(if kind == Kind::Integers { &acts[..2] } else { &acts });
+    case(shape, act, kind, random)
 }

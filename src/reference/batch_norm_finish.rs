@@ -124,3 +124,15 @@ pub fn cases() -> Result<Vec<Case>> {
     ];
     shapes.into_iter().map(|(s, images, offset)| case(s, images, &mut random, offset)).collect()
 }
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let shape = random.images(60_000);
+    // Two pixels at least: the unbiased variance divides by one less.
+    let shape = if shape.pixels() == 1 { Nhwc { w: 2, ..shape } } else { shape };
+    let images = random.between(1, shape.n);
+    case(shape, images, random, [0.0, 10.0, 1000.0][images as usize % 3])
+}

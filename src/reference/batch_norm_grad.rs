@@ -42,46 +42,56 @@ fn each(
     (0..of.dy.len()).map(element).collect()
 }
 
+fn case(shape: Nhwc, act: Activation, whole: bool, random: &mut Random) -> Result<Case> {
+    let c = shape.c as usize;
+    let [dy, y, x, stats] = inputs(shape, whole, random);
+    let (gamma, sums): (Vec<f32>, Vec<f32>) = if whole {
+        // Sums that the pixels divide.
+        let sums = random.integers(2 * c, 4).iter().map(|v| v * shape.pixels() as f32).collect();
+        (random.integers(c, 9), sums)
+    } else {
+        (random.floats(c), random.floats(2 * c).iter().map(|v| v * 20.0).collect())
+    };
+    let [wdy, wy, wx, wstats, wsums, wgamma] =
+        [&dy, &y, &x, &stats, &sums, &gamma].map(|v| wide(v));
+    let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
+    let dx = grad(&of, &wsums, &wgamma);
+    let mut bounds = bounds(&of, &wsums, &wgamma);
+    if whole {
+        bounds.fill(0.0);
+    }
+    let mut data: Vec<Data> =
+        [dy, y, x, stats, sums].iter().map(|v| Data::input(&nan_padded(v, shape.c))).collect();
+    let total = shape.c + 9;
+    data.push(Data::input(&arena(&gamma, &[], [7, 0], total)));
+    data.push(Data::Output(Want::channels_bounded(&dx, &bounds, shape)));
+    Ok(Case {
+        label: format!("{shape} {act:?}{}", if whole { " integers" } else { "" }),
+        plan: ops::batch_norm_grad::plan(shape, shape.pixels(), act, 7, total)?,
+        data,
+    })
+}
+
 /// Cases of [`ops::batch_norm_grad`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
     let mut random = Random::new(7);
-    for (shape, act, whole) in [
+    let shapes = [
         (Nhwc::new(1, 1, 2, 1), Activation::None, false),
         (Nhwc::new(2, 3, 5, 3), Activation::Relu, false),
         (Nhwc::new(1, 9, 7, 10), Activation::Tanh, false),
         (Nhwc::new(4, 4, 4, 33), Activation::Relu, true),
-    ] {
-        let c = shape.c as usize;
-        let [dy, y, x, stats] = inputs(shape, whole, &mut random);
-        let (gamma, sums): (Vec<f32>, Vec<f32>) = if whole {
-            // Sums that 64 pixels divide.
-            let sums = random.integers(2 * c, 4).iter().map(|v| v * 64.0).collect();
-            (random.integers(c, 9), sums)
-        } else {
-            (random.floats(c), random.floats(2 * c).iter().map(|v| v * 20.0).collect())
-        };
-        let [wdy, wy, wx, wstats, wsums, wgamma] =
-            [&dy, &y, &x, &stats, &sums, &gamma].map(|v| wide(v));
-        let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
-        let dx = grad(&of, &wsums, &wgamma);
-        let mut bounds = bounds(&of, &wsums, &wgamma);
-        if whole {
-            bounds.fill(0.0);
-        }
-        let mut data: Vec<Data> =
-            [dy, y, x, stats, sums].iter().map(|v| Data::input(&nan_padded(v, shape.c))).collect();
-        let total = shape.c + 9;
-        data.push(Data::input(&arena(&gamma, &[], [7, 0], total)));
-        data.push(Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)));
-        cases.push(Case {
-            label: format!("{shape} {act:?}{}", if whole { " integers" } else { "" }),
-            plan: ops::batch_norm_grad::plan(shape, shape.pixels(), act, 7, total)?,
-            data,
-        });
-    }
-    Ok(cases)
+    ];
+    shapes.into_iter().map(|(shape, act, whole)| case(shape, act, whole, &mut random)).collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let act = random.of(&[Activation::None, Activation::Relu, Activation::Tanh]);
+    case(random.images(20_000), act, false, random)
 }

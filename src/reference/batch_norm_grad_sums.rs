@@ -84,35 +84,47 @@ pub(super) fn inputs(shape: Nhwc, whole: bool, random: &mut Random) -> [Vec<f32>
     [draw(len), draw(len), draw(len), [draw(c), inv_std].concat()]
 }
 
+fn case(shape: Nhwc, act: Activation, whole: bool, random: &mut Random) -> Result<Case> {
+    let [dy, y, x, stats] = inputs(shape, whole, random);
+    let [wdy, wy, wx, wstats] = [&dy, &y, &x, &stats].map(|v| wide(v));
+    let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
+    let [sums, mut bounds] = partial(&of, Chunking::of(shape)?.chunk);
+    if whole {
+        bounds.fill(0.0);
+    }
+    let mut data: Vec<Data> =
+        [dy, y, x, stats].iter().map(|v| Data::input(&nan_padded(v, shape.c))).collect();
+    data.push(Data::Output(Want::channels_bounded(&sums, &bounds, shape.c)));
+    Ok(Case {
+        label: format!("{shape} {act:?}{}", if whole { " integers" } else { "" }),
+        plan: ops::batch_norm_grad_sums::plan(shape, act)?,
+        data,
+    })
+}
+
 /// Cases of [`ops::batch_norm_grad_sums`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
     let mut random = Random::new(5);
-    for (shape, act, whole) in [
+    let shapes = [
         (Nhwc::new(1, 1, 1, 1), Activation::None, false),
         (Nhwc::new(2, 3, 5, 3), Activation::Relu, false),
         (Nhwc::new(1, 17, 31, 10), Activation::Tanh, false),
         (Nhwc::new(1, 257, 1, 33), Activation::Relu, false),
         (Nhwc::new(3, 10, 10, 6), Activation::Relu, true),
-    ] {
-        let [dy, y, x, stats] = inputs(shape, whole, &mut random);
-        let [wdy, wy, wx, wstats] = [&dy, &y, &x, &stats].map(|v| wide(v));
-        let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
-        let [sums, mut bounds] = partial(&of, Chunking::of(shape)?.chunk);
-        if whole {
-            bounds.fill(0.0);
-        }
-        let mut data: Vec<Data> =
-            [dy, y, x, stats].iter().map(|v| Data::input(&nan_padded(v, shape.c))).collect();
-        data.push(Data::Output(Want::channels_bounded(&sums, &bounds, shape.c)));
-        cases.push(Case {
-            label: format!("{shape} {act:?}{}", if whole { " integers" } else { "" }),
-            plan: ops::batch_norm_grad_sums::plan(shape, act)?,
-            data,
-        });
-    }
-    Ok(cases)
+    ];
+    shapes.into_iter().map(|(shape, act, whole)| case(shape, act, whole, &mut random)).collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let act = random.of(&[Activation::None, Activation::Relu, Activation::Tanh]);
+    // Whole numbers are exact where no tanh is in the way.
+    let whole = act != Activation::Tanh && random.flag();
+    case(random.images(40_000), act, whole, random)
 }

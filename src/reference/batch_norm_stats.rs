@@ -57,6 +57,32 @@ fn bounds(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     out
 }
 
+fn case(label: &str, shape: Nhwc, values: &[f32], exact: bool) -> Result<Case> {
+    let (x, chunk) = (wide(values), Chunking::of(shape)?.chunk);
+    let partial = partial(&x, shape.c, chunk);
+    let bounds = if exact { vec![0.0; partial.len()] } else { bounds(&x, shape.c, chunk) };
+    Ok(Case {
+        label: format!("{shape}{label}"),
+        plan: ops::batch_norm_stats::plan(shape)?,
+        data: vec![
+            Data::input(&nan_padded(values, shape.c)),
+            Data::Output(Want::channels_bounded(&partial, &bounds, shape.c)),
+        ],
+    })
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let shape = random.images(40_000);
+    let offset = random.of(&[0.0, 1.0, 1000.0]);
+    let values = random.floats((shape.pixels() * shape.c) as usize);
+    let values: Vec<f32> = values.iter().map(|v| v + offset).collect();
+    case(&format!(" mean {offset}"), shape, &values, false)
+}
+
 /// Cases of [`ops::batch_norm_stats`].
 ///
 /// # Errors
@@ -65,17 +91,7 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     let mut random = Random::new(2);
     let mut push = |label: &str, shape: Nhwc, values: Vec<f32>, exact: bool| {
-        let (x, chunk) = (wide(&values), Chunking::of(shape)?.chunk);
-        let partial = partial(&x, shape.c, chunk);
-        let bounds = if exact { vec![0.0; partial.len()] } else { bounds(&x, shape.c, chunk) };
-        cases.push(Case {
-            label: format!("{shape}{label}"),
-            plan: ops::batch_norm_stats::plan(shape)?,
-            data: vec![
-                Data::input(&nan_padded(&values, shape.c)),
-                Data::Output(Want::channels_bounded(&partial, &bounds, shape.c)),
-            ],
-        });
+        cases.push(case(label, shape, &values, exact)?);
         Ok::<_, crate::Error>(())
     };
     let len = |shape: Nhwc| (shape.pixels() * shape.c) as usize;

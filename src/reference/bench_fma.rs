@@ -1,7 +1,7 @@
 //! Twin of `shaders/bench_fma*.wgsl`.
 
 use crate::{
-    conformance::{Case, Data, Want},
+    conformance::{Case, Data, Random, Want},
     error::Result,
     ops::bench_fma::{self, CHAINS, STEPS},
 };
@@ -15,22 +15,34 @@ fn sum(i: u32, lane: u32, turns: u32, factor: f64, step: f64) -> f64 {
     (0..CHAINS).map(chain).sum()
 }
 
+fn case(len: u32, turns: u32, factor: f32, step: f32) -> Result<Case> {
+    let value = |j: u32| sum(j / 4, j % 4, turns, factor.into(), step.into());
+    let values: Vec<f64> = (0..4 * len).map(value).collect();
+    Ok(Case {
+        label: format!("{len} results, {turns} turns of a * {factor} + {step}"),
+        plan: bench_fma::plan(len, turns, factor, step)?,
+        data: vec![Data::Output(Want::exact(&values))],
+    })
+}
+
 /// Cases of [`bench_fma`]: whole numbers so small that even 16 bits hold them exactly.
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let case = |(len, turns, factor, step): (u32, u32, f32, f32)| {
-        let value = |j: u32| sum(j / 4, j % 4, turns, factor.into(), step.into());
-        let values: Vec<f64> = (0..4 * len).map(value).collect();
-        Ok(Case {
-            label: format!("{len} results, {turns} turns of a * {factor} + {step}"),
-            plan: bench_fma::plan(len, turns, factor, step)?,
-            data: vec![Data::Output(Want::exact(&values))],
-        })
-    };
     [(1, 1, 1.0, 1.0), (65, 2, 1.0, 2.0), (300, 3, -1.0, 5.0), (7, 1, 0.0, 3.0)]
         .into_iter()
-        .map(case)
+        .map(|(len, turns, factor, step)| case(len, turns, factor, step))
         .collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(300);
+    let (turns, factor, step) =
+        random.of(&[(1, 1.0, 1.0), (2, 1.0, 2.0), (3, -1.0, 5.0), (1, 0.0, 3.0)]);
+    case(len, turns, factor, step)
 }

@@ -1,25 +1,34 @@
 //! Twin of `shaders/bench_integer.wgsl`.
 
 use crate::{
-    conformance::{Case, Data, Want},
+    conformance::{Case, Data, Random, Want},
     error::Result,
     fault::philox4x32_10,
     ops,
 };
+
+fn case(len: u32, turns: u32) -> Result<Case> {
+    let result = |i: u32| (0..turns).fold([i, 0, 0, 0], |c, _| philox4x32_10(c, [7, 9]));
+    let words: Vec<u32> = (0..len).flat_map(result).collect();
+    Ok(Case {
+        label: format!("{len} results after {turns} turns"),
+        plan: ops::bench_integer::plan(len, turns)?,
+        data: vec![Data::Output(Want::words(words))],
+    })
+}
 
 /// Cases of [`ops::bench_integer`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let case = |(len, turns): (u32, u32)| {
-        let result = |i: u32| (0..turns).fold([i, 0, 0, 0], |c, _| philox4x32_10(c, [7, 9]));
-        let words: Vec<u32> = (0..len).flat_map(result).collect();
-        Ok(Case {
-            label: format!("{len} results after {turns} turns"),
-            plan: ops::bench_integer::plan(len, turns)?,
-            data: vec![Data::Output(Want::Words(words))],
-        })
-    };
-    [(1, 1), (65, 3), (1000, 17)].into_iter().map(case).collect()
+    [(1, 1), (65, 3), (1000, 17)].into_iter().map(|(len, turns)| case(len, turns)).collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    case(random.length(2_000), random.between(1, 20))
 }

@@ -2,13 +2,16 @@
 
 mod cases;
 mod expected;
+mod random;
 
 pub use cases::cases;
 pub(super) use cases::general;
 pub use expected::{Expected, Operands, expected};
+pub(super) use random::draw;
+pub use random::random;
 
 use crate::{
-    conformance::{Case, Data, Random, Want, nan_padded},
+    conformance::{Axes, Case, Data, Random, Want, nan_padded},
     error::Result,
     ops::{
         self,
@@ -106,6 +109,11 @@ pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     words
 }
 
+/// Words of a mask: eight pixels of four channels each.
+pub(super) fn mask_axes(shape: Nhwc) -> Axes {
+    Axes::new("octet", &[("c4", shape.c4())])
+}
+
 /// What a case multiplies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Values {
@@ -158,13 +166,20 @@ pub(super) fn general_label(conv: Conv2d) -> String {
 /// # Errors
 /// The plan was refused.
 pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> {
-    case_of(label, conv, fusion, if exact { Values::Integers } else { Values::Floats })
+    let kind = if exact { Values::Integers } else { Values::Floats };
+    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+    case_of(label, conv, fusion, kind, &mut random)
 }
 
-fn case_of(label: &str, conv: Conv2d, fusion: Fusion, kind: Values) -> Result<Case> {
+fn case_of(
+    label: &str,
+    conv: Conv2d,
+    fusion: Fusion,
+    kind: Values,
+    random: &mut Random,
+) -> Result<Case> {
     let exact = kind == Values::Integers;
-    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
-    let mut draw = |len: usize| kind.draw(&mut random, len);
+    let mut draw = |len: usize| kind.draw(random, len);
     let x_copies = if conv.shared_input { 1 } else { conv.copies } as usize;
     let y_copies = if conv.sum_copies { 1 } else { conv.copies } as usize;
     let x_len = (conv.x.pixels() * conv.x.c) as usize;
@@ -195,12 +210,12 @@ fn case_of(label: &str, conv: Conv2d, fusion: Fusion, kind: Values) -> Result<Ca
         Data::input(&pick(fusion.affine_len > 0, affine)),
         Data::input(&pick(fusion.residual, nan_padded(&residual, conv.y.c))),
         if fusion.mask_in { Data::input(&masks(&gates, conv.x)) } else { Data::input(&[0u32; 4]) },
-        Data::Output(Want::channels_bounded(&values, &bounds, conv.y.c)),
+        Data::Output(Want::channels_bounded(&values, &bounds, conv.y)),
         if fusion.mask_out {
             let copies: Vec<Vec<f64>> = values.chunks(y_len).map(<[f64]>::to_vec).collect();
-            Data::Output(Want::Words(masks(&copies, conv.y)))
+            Data::Output(Want::words(masks(&copies, conv.y)).of(mask_axes(conv.y)))
         } else {
-            Data::in_out(&[7u32; 4], Want::Words(vec![7; 4]))
+            Data::in_out(&[7u32; 4], Want::words(vec![7; 4]))
         },
     ];
     let half = if conv.operands == operands::Operands::F16 { " f16" } else { "" };

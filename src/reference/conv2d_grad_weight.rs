@@ -1,11 +1,11 @@
 //! Twin of `shaders/conv2d_grad_weight*.wgsl`.
 
 use super::{
-    conv2d::{Values, general, general_label, meetings},
+    conv2d::{self, Values, general, general_label, meetings},
     numbers,
 };
 use crate::{
-    conformance::{Case, Data, Random, Want, nan_padded},
+    conformance::{Axes, Case, Data, Random, Want, nan_padded},
     error::Result,
     ops::{
         self,
@@ -19,10 +19,13 @@ use crate::{
 /// One case. The partial results are compared one by one; which pixels a chunk holds is read from the
 /// plan's parameters.
 fn case(conv: Conv2d, kind: Values) -> Result<Case> {
+    case_of(conv, kind, &mut Random::new(conv.x.vec4s() + conv.y.c))
+}
+
+fn case_of(conv: Conv2d, kind: Values, random: &mut Random) -> Result<Case> {
     let exact = kind == Values::Integers;
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
-    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
-    let mut draw = |len: u32| kind.draw(&mut random, len as usize);
+    let mut draw = |len: u32| kind.draw(random, len as usize);
     let (x, dy) = (draw(large.pixels() * large.c), draw(small.pixels() * small.c));
     let plan = ops::conv2d_grad_weight::plan(conv)?;
     let params: Conv2dGradWeightParams = bytemuck::pod_read_unaligned(&plan.params);
@@ -59,7 +62,7 @@ fn case(conv: Conv2d, kind: Values) -> Result<Case> {
         data: vec![
             Data::input(&nan_padded(&x, large.c)),
             Data::input(&nan_padded(&dy, small.c)),
-            Data::Output(Want::bounded(values, bounds)),
+            Data::Output(Want::bounded(values, bounds).of(Axes::from(shape).per("chunk"))),
         ],
     })
 }
@@ -125,4 +128,14 @@ pub fn cases() -> Result<Vec<Case>> {
         cases.push(case(Conv2d { operands: Operands::F16, ..conv }, kind)?);
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let conv = Conv2d { copies: 1, ..conv2d::draw(random)? };
+    let kind = random.of(&[Values::Floats, Values::Integers]);
+    case_of(conv, kind, random)
 }

@@ -3,7 +3,10 @@
 use crate::{
     conformance::{Case, Data, Random, Want},
     error::Result,
-    fault::{CellMap, FaultModel, Faults, Lot, Mapping, Place, dequantize, inject_from, quantize},
+    fault::{
+        CellMap, FaultModel, Faults, Lot, Mapping, Place, Positions, dequantize, inject_from,
+        quantize,
+    },
     ops::{
         self,
         fault_dequantize::{Layer, Order, Transposed},
@@ -118,8 +121,59 @@ pub fn cases() -> Result<Vec<Case>> {
     ];
     list.into_iter()
         .chain(more)
-        .map(|(layer, copies, first, faults)| case(layer, copies, first, faults.as_ref()))
+        .map(|(layer, copies, first, faults)| {
+            let mut random = Random::new(layer.shape.len() + layer.bits);
+            case(layer, copies, first, faults.as_ref(), &mut random)
+        })
         .collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    use FaultModel::{Flip, Reference, StuckAt};
+    let (r, s, c) = (random.between(1, 4), random.between(1, 4), random.length(70));
+    let k = random.length((12_000 / (r * s * c)).clamp(1, 130));
+    let shape = Rsck::new(r, s, c, k);
+    let bits = random.between(2, 8);
+    let index = random.below(7);
+    let ber = random.of(&[0.0, 0.01, 0.2, 0.999]);
+    let asymmetric = random.of(&[(0.3, 0.02), (0.0, 0.5), (0.01, 0.01)]);
+    let faults = match random.below(6) {
+        0 => None,
+        1 => Some(Faults::new(Flip, ber)?),
+        2 => Some(Faults::new(StuckAt, ber)?),
+        3 => Some(Faults::new(Reference, ber)?),
+        4 => Some(Faults::asymmetric(asymmetric.0, asymmetric.1)?),
+        _ => {
+            // The reference code's mapping has rows of 4 words.
+            let (rows, mapping) = random.of(&[(1, Mapping::Linear), (4, Mapping::Reference)]);
+            Some(Faults::profile(measured(random.length(5_000 / rows) * rows, mapping)))
+        }
+    };
+    let drawn = |f: &Faults| matches!(f.model, Flip | StuckAt);
+    let faults = match faults {
+        Some(faults) if drawn(&faults) && random.flag() => {
+            Some(faults.of_lot(Lot::new(0x1_2345_6789, random.of(&[0.0, 0.5, 1.0]))?)?)
+        }
+        Some(faults) if random.below(3) == 0 => {
+            Some(faults.in_bits(Positions::only(random.below(bits))))
+        }
+        other => other,
+    };
+    let layer = Layer {
+        shape,
+        order: random.of(&[Order::OutIn, Order::InOut]),
+        place: Place { layer: index, address: random.below(9_000) },
+        bits,
+        fold: random.flag().then_some((2, k + 5)),
+        first_word: random.of(&[0, 0, 9, 300]),
+        transposed: random.of(&[Transposed::Absent, Transposed::PerTap, Transposed::Flat]),
+    };
+    let copies = random.length(5);
+    case(layer, copies, random.below(copies), faults.as_ref(), random)
 }
 
 /// A memory whose cells are faulty in all ways, one in eight each.
@@ -130,11 +184,16 @@ fn measured(words: u32, mapping: Mapping) -> CellMap {
 }
 
 /// The copies `first..copies` of a layer; those before are to be left as they are.
-fn case(layer: Layer, copies: u32, first: u32, faults: Option<&Faults>) -> Result<Case> {
+fn case(
+    layer: Layer,
+    copies: u32,
+    first: u32,
+    faults: Option<&Faults>,
+    random: &mut Random,
+) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
     let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
-    let mut random = Random::new(shape.len() + bits);
     let stored = quantize(&random.floats(shape.len() as usize), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];
     scales[scale_index as usize] = stored.scale;
@@ -210,19 +269,18 @@ fn case(layer: Layer, copies: u32, first: u32, faults: Option<&Faults>) -> Resul
             Data::input(&scales),
             Data::input(&seeds),
             Data::input(&affine),
-            Data::in_out(&old, Want::exact(&w)),
+            Data::in_out(&old, Want::exact(&w).of(shape)),
             // A folded scale is one more product, rounded once.
             if unused {
-                Data::in_out(&[5u32; 4], Want::Words(vec![5; 4]))
+                Data::in_out(&[5u32; 4], Want::words(vec![5; 4]))
             } else {
-                Data::in_out(
-                    &old,
-                    Want::flat(&wt, |v| {
-                        if fold.is_some() { v.abs() * f64::from(f32::EPSILON) } else { 0.0 }
-                    }),
-                )
+                let eps = if fold.is_some() { f64::from(f32::EPSILON) } else { 0.0 };
+                let want = Want::flat(&wt, |v| v.abs() * eps);
+                let per_tap = layer.transposed == Transposed::PerTap;
+                let want = if per_tap { want.of(shape.transposed()) } else { want };
+                Data::in_out(&old, want)
             },
-            Data::in_out(&before, Want::Words(after)),
+            Data::in_out(&before, Want::words(after)),
             Data::input(&maps),
         ],
     })

@@ -28,6 +28,24 @@ pub(super) fn exact_pair(random: &mut Random, len: usize) -> (Vec<f32>, Vec<f32>
     (x, g)
 }
 
+fn case(shape: Nhwc, exact: bool, random: &mut Random) -> Result<Case> {
+    let len = (shape.pixels() * shape.c) as usize;
+    let (x, g) =
+        if exact { exact_pair(random, len) } else { (random.floats(len), random.floats(len)) };
+    let y: Vec<f64> = x.iter().zip(&g).map(|(&x, &g)| fuse_clamp(x, g)).collect();
+    // One rounding of the sum; the clamp adds none.
+    let eps = if exact { 0.0 } else { f64::from(f32::EPSILON) };
+    Ok(Case {
+        label: format!("{shape}{}", if exact { ", exact" } else { "" }),
+        plan: ops::fuse_clamp::plan(shape)?,
+        data: vec![
+            Data::input(&nan_padded(&x, shape.c)),
+            Data::input(&nan_padded(&g, shape.c)),
+            Data::Output(Want::channels(&y, shape, |y| eps * y.abs())),
+        ],
+    })
+}
+
 /// Cases of [`ops::fuse_clamp`].
 ///
 /// # Errors
@@ -41,26 +59,16 @@ pub fn cases() -> Result<Vec<Case>> {
         Nhwc::new(3, 8, 8, 64),
     ] {
         for exact in [false, true] {
-            let mut random = Random::new(12);
-            let len = (shape.pixels() * shape.c) as usize;
-            let (x, g) = if exact {
-                exact_pair(&mut random, len)
-            } else {
-                (random.floats(len), random.floats(len))
-            };
-            let y: Vec<f64> = x.iter().zip(&g).map(|(&x, &g)| fuse_clamp(x, g)).collect();
-            // One rounding of the sum; the clamp adds none.
-            let eps = if exact { 0.0 } else { f64::from(f32::EPSILON) };
-            cases.push(Case {
-                label: format!("{shape}{}", if exact { ", exact" } else { "" }),
-                plan: ops::fuse_clamp::plan(shape)?,
-                data: vec![
-                    Data::input(&nan_padded(&x, shape.c)),
-                    Data::input(&nan_padded(&g, shape.c)),
-                    Data::Output(Want::channels(&y, shape.c, |y| eps * y.abs())),
-                ],
-            });
+            cases.push(case(shape, exact, &mut Random::new(12))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    case(random.images(20_000), random.flag(), random)
 }

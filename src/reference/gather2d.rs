@@ -52,23 +52,46 @@ pub fn gathers() -> Vec<(Nhwc, Nhwc, Gather)> {
     ]
 }
 
+fn case(from: Nhwc, to: Nhwc, gather: Gather, random: &mut Random) -> Result<Case> {
+    let x = random.floats((from.pixels() * from.c) as usize);
+    let y = gather2d(&x, from, to, gather);
+    Ok(Case {
+        label: format!("{from} to {to}, {gather:?}"),
+        plan: ops::gather2d::plan(from, to, gather)?,
+        data: vec![
+            Data::input(&nan_padded(&x, from.c)),
+            Data::Output(Want::channels(&y, to, |_| 0.0)),
+        ],
+    })
+}
+
 /// Cases of [`ops::gather2d`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
-    for (from, to, gather) in gathers() {
-        let x = Random::new(11).floats((from.pixels() * from.c) as usize);
-        let y = gather2d(&x, from, to, gather);
-        cases.push(Case {
-            label: format!("{from} to {to}, {gather:?}"),
-            plan: ops::gather2d::plan(from, to, gather)?,
-            data: vec![
-                Data::input(&nan_padded(&x, from.c)),
-                Data::Output(Want::channels(&y, to.c, |_| 0.0)),
-            ],
-        });
+    gathers()
+        .into_iter()
+        .map(|(from, to, gather)| case(from, to, gather, &mut Random::new(11)))
+        .collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (from, mut to) = (random.images(10_000), random.images(20_000));
+    to.n = from.n;
+    let offset = |random: &mut Random, most: u32| random.below(2 * most + 1) as i32 - most as i32;
+    let gather = Gather {
+        mul: random.between(1, 3),
+        div: random.between(1, 3),
+        offset: offset(random, from.h.max(from.w)),
+        channel_offset: offset(random, from.c),
+    };
+    if to.pixels() > 20_000 {
+        to = from;
     }
-    Ok(cases)
+    case(from, to, gather, random)
 }

@@ -5,6 +5,7 @@ use crate::{
     conformance::{Case, Data, Random, Want},
     error::Result,
     ops,
+    shape::Nhwc,
 };
 
 /// One pick: image, shift down and right of the crop window, mirrored or not; before that, moved down
@@ -54,6 +55,7 @@ fn case(
     random: &mut Random,
 ) -> Result<Case> {
     let plane = h * w;
+    let shape = Nhwc::new(picks.len() as u32, h as u32, w as u32, 3);
     let mut bytes: Vec<u8> =
         (0..count as usize * 3 * plane).map(|_| random.below(256) as u8).collect();
     // What fills the last word must not be taken for a pixel.
@@ -90,7 +92,7 @@ fn case(
         data: vec![
             Data::input(&bytes),
             Data::input(&pick_words),
-            Data::in_out(&before, Want::bounded(y, bounds)),
+            Data::in_out(&before, Want::bounded(y, bounds).of(shape)),
         ],
     })
 }
@@ -129,4 +131,23 @@ pub fn cases() -> Result<Vec<Case>> {
         case(5, 7, 5, 4, &odd, &mut random)?,
         case(32, 32, 0, 3, &cifar, &mut random)?,
     ])
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (h, w) = (random.length(33), random.length(33));
+    let (first, count) = (random.below(40), random.length(8));
+    let pick = |random: &mut Random| {
+        let mut shift = |most: u32| random.below(2 * most + 1) as i32 - most as i32;
+        let (dy, dx, down, right) = (shift(4), shift(4), shift(9), shift(9));
+        // A few lie outside the shard.
+        let image = (first + random.below(count + 2)).saturating_sub(1);
+        let scale = random.of(&[1.0, 1.0, 0.65, 1.35, 0.125]);
+        Pick { image, dy, dx, flip: random.flag(), motion: (down, right, scale) }
+    };
+    let picks: Vec<Pick> = (0..random.length(17)).map(|_| pick(random)).collect();
+    case(h as usize, w as usize, first, count, &picks, random)
 }

@@ -31,25 +31,38 @@ pub fn learned_image(image: &[f32], shape: Nhwc) -> Vec<f64> {
     y
 }
 
+fn case(shape: Nhwc, offset: u32, len: u32, random: &mut Random) -> Result<Case> {
+    let parameters = random.floats(len as usize);
+    let y = learned_image(&parameters[offset as usize..], shape);
+    Ok(Case {
+        label: format!("{shape} at {offset}"),
+        plan: ops::learned_image::plan(shape, offset, len)?,
+        data: vec![Data::input(&parameters), Data::Output(Want::channels(&y, shape, |_| 0.0))],
+    })
+}
+
+/// A batch of at most four channels, where the image lies, and the parameters' number.
+pub(super) fn draw(random: &mut Random) -> (Nhwc, u32, u32) {
+    let shape = random.images(10_000);
+    let shape = shape.with_c((shape.c - 1) % 4 + 1);
+    let (before, after) = (random.below(9), random.below(9));
+    (shape, before, before + shape.h * shape.w * shape.c + after)
+}
+
 /// Cases of [`ops::learned_image`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(31);
-    PLACES
-        .iter()
-        .map(|&(shape, offset, len)| {
-            let parameters = random.floats(len as usize);
-            let y = learned_image(&parameters[offset as usize..], shape);
-            Ok(Case {
-                label: format!("{shape} at {offset}"),
-                plan: ops::learned_image::plan(shape, offset, len)?,
-                data: vec![
-                    Data::input(&parameters),
-                    Data::Output(Want::channels(&y, shape.c, |_| 0.0)),
-                ],
-            })
-        })
-        .collect()
+    PLACES.iter().map(|&(shape, offset, len)| case(shape, offset, len, &mut random)).collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, offset, len) = draw(random);
+    case(shape, offset, len, random)
 }

@@ -8,39 +8,48 @@ use crate::{
     shape::Nhwc,
 };
 
+fn case(shape: Nhwc, copies: u32, random: &mut Random) -> Result<Case> {
+    let (mut dys, mut masks, mut want) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..copies {
+        let len = (shape.pixels() * shape.c) as usize;
+        let gate: Vec<f64> = random.floats(len).into_iter().map(f64::from).collect();
+        let dy = random.floats(len);
+        want.extend(dy.iter().zip(&gate).map(|(&v, &g)| if g > 0.0 { f64::from(v) } else { 0.0 }));
+        dys.extend(nan_padded(&dy, shape.c));
+        masks.extend(mask_of(&gate, shape));
+    }
+    Ok(Case {
+        label: format!("{shape} x{copies}"),
+        plan: ops::mask_gradient::plan(shape, copies)?,
+        data: vec![
+            Data::input(&dys),
+            Data::input(&masks),
+            Data::Output(Want::channels(&want, shape, |_| 0.0)),
+        ],
+    })
+}
+
 /// Cases of [`ops::mask_gradient`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
-    for (shape, copies) in [
+    [
         (Nhwc::new(1, 1, 1, 1), 1),
         (Nhwc::new(2, 3, 5, 3), 2),
         (Nhwc::new(1, 7, 9, 10), 3),
         (Nhwc::new(2, 4, 4, 16), 1),
-    ] {
-        let mut random = Random::new(shape.vec4s());
-        let (mut dys, mut masks, mut want) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..copies {
-            let len = (shape.pixels() * shape.c) as usize;
-            let gate: Vec<f64> = random.floats(len).into_iter().map(f64::from).collect();
-            let dy = random.floats(len);
-            want.extend(
-                dy.iter().zip(&gate).map(|(&v, &g)| if g > 0.0 { f64::from(v) } else { 0.0 }),
-            );
-            dys.extend(nan_padded(&dy, shape.c));
-            masks.extend(mask_of(&gate, shape));
-        }
-        cases.push(Case {
-            label: format!("{shape} x{copies}"),
-            plan: ops::mask_gradient::plan(shape, copies)?,
-            data: vec![
-                Data::input(&dys),
-                Data::input(&masks),
-                Data::Output(Want::channels(&want, shape.c, |_| 0.0)),
-            ],
-        });
-    }
-    Ok(cases)
+    ]
+    .into_iter()
+    .map(|(shape, copies)| case(shape, copies, &mut Random::new(shape.vec4s())))
+    .collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let copies = random.length(17);
+    case(random.images(20_000 / copies), copies, random)
 }

@@ -20,9 +20,8 @@ pub fn matmul(x: &[f32], w: &[f32], c: usize, k: usize) -> (Vec<f64>, Vec<f64>) 
     (sums(|v| v), sums(f64::abs))
 }
 
-fn case(product: Matmul, exact: bool) -> Result<Case> {
+fn case(product: Matmul, exact: bool, random: &mut Random) -> Result<Case> {
     let Matmul { rows, c, k, batches } = product;
-    let mut random = Random::new(rows + c + k);
     let mut draw = |len: usize| if exact { random.integers(len, 3) } else { random.floats(len) };
     let (mut xs, mut ws, mut values, mut bounds) = (vec![], vec![], vec![], vec![]);
     for _ in 0..batches {
@@ -63,8 +62,19 @@ pub fn cases() -> Result<Vec<Case>> {
         (129, 64, 36, 1),
     ] {
         for exact in [true, false] {
-            cases.push(case(Matmul { rows, c, k, batches }, exact)?);
+            let product = Matmul { rows, c, k, batches };
+            cases.push(case(product, exact, &mut Random::new(rows + c + k))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (rows, c, k) = (random.length(260), random.length(140), random.length(140));
+    let most = (1_000_000 / (rows * c * k)).clamp(1, 33);
+    case(Matmul { rows, c, k, batches: random.length(most) }, random.flag(), random)
 }

@@ -2,7 +2,7 @@
 
 use super::{at, elements};
 use crate::{
-    conformance::{Case, Data, Random, Want, nan_padded},
+    conformance::{Axes, Case, Data, Random, Want, nan_padded},
     error::Result,
     ops,
     shape::{Nhwc, Window, pad_channels},
@@ -21,6 +21,14 @@ pub(super) fn pools() -> [(Nhwc, Window); 8] {
         (Nhwc::new(1, 5, 9, 6), oblong(2, 4, 1, 1)),
         (Nhwc::new(2, 17, 16, 16), Window::square(2, 2, 1)),
     ]
+}
+
+/// Images of at most some thousand values, and a window that fits them.
+pub(super) fn draw(random: &mut Random) -> (Nhwc, Window) {
+    let shape = random.images(10_000);
+    let window = random.window(shape.h, shape.w);
+    let [r, s] = window.kernel;
+    (shape, Window { padding: window.padding.min(r.min(s) / 2), ..window })
 }
 
 /// Row and column of x that tap `(r, s)` of window `(i, j)` meets, if it lies inside the image.
@@ -67,11 +75,34 @@ fn case(label: &str, x: &[f32], shape: Nhwc, window: Window) -> Result<Case> {
         plan: ops::max_pool::plan(shape, window)?,
         data: vec![
             Data::input(&nan_padded(x, shape.c)),
-            Data::Output(Want::Words(words)),
-            Data::Output(Want::Words(pack(&taps, y.c))),
+            Data::Output(Want::words(words).of(y)),
+            Data::Output(Want::words(pack(&taps, y.c)).of(Axes::new("pixel", &[("c4", y.c4())]))),
         ],
     })
 }
+
+/// What the windows choose among.
+#[derive(Clone, Copy)]
+enum Values {
+    /// All negative: a zero of the padding would win.
+    Negative,
+    Ties,
+    /// NaN and infinities.
+    Special,
+}
+
+fn drawn(values: Values, shape: Nhwc, window: Window, random: &mut Random) -> Result<Case> {
+    let len = (shape.pixels() * shape.c) as usize;
+    let special = [f32::NEG_INFINITY, f32::NAN, 1.0, f32::NEG_INFINITY, f32::INFINITY, -1.0];
+    let (label, x): (_, Vec<f32>) = match values {
+        Values::Negative => ("negative", random.floats(len).iter().map(|x| x - 2.0).collect()),
+        Values::Ties => ("ties", random.integers(len, 1).iter().map(|x| x + 2.0).collect()),
+        Values::Special => ("special", (0..len).map(|_| random.of(&special)).collect()),
+    };
+    case(label, &x, shape, window)
+}
+
+const VALUES: [Values; 3] = [Values::Negative, Values::Ties, Values::Special];
 
 /// Cases of [`ops::max_pool`].
 ///
@@ -81,15 +112,19 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (shape, window) in pools() {
         let mut random = Random::new(4);
-        let len = (shape.pixels() * shape.c) as usize;
-        // All negative: a zero of the padding would win.
-        let negative: Vec<f32> = random.floats(len).iter().map(|x| x - 2.0).collect();
-        cases.push(case("negative", &negative, shape, window)?);
-        let ties: Vec<f32> = random.integers(len, 1).iter().map(|x| x + 2.0).collect();
-        cases.push(case("ties", &ties, shape, window)?);
-        let special = [f32::NEG_INFINITY, f32::NAN, 1.0, f32::NEG_INFINITY, f32::INFINITY, -1.0];
-        let special: Vec<f32> = (0..len).map(|_| special[random.below(6) as usize]).collect();
-        cases.push(case("special", &special, shape, window)?);
+        for values in VALUES {
+            cases.push(drawn(values, shape, window, &mut random)?);
+        }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, window) = draw(random);
+    let values = random.of(&VALUES);
+    drawn(values, shape, window, random)
 }

@@ -26,6 +26,28 @@ pub fn max_pool_grad(
     (dx, absolute)
 }
 
+fn case(shape: Nhwc, window: Window, whole: bool, random: &mut Random) -> Result<Case> {
+    let y = ops::max_pool::output(shape, window)?;
+    let x = random.floats((shape.pixels() * shape.c) as usize);
+    let (_, taps) = max_pool::max_pool(&x, shape, window, y);
+    let len = (y.pixels() * y.c) as usize;
+    let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
+    let (dx, absolute) = max_pool_grad(&dy, &taps, (shape, window, y));
+    // No more terms than taps; whole numbers must be exact.
+    let terms = f64::from(window.kernel[0] * window.kernel[1]);
+    let eps = if whole { 0.0 } else { terms * f64::from(f32::EPSILON) };
+    let bounds: Vec<f64> = absolute.iter().map(|sum| eps * sum).collect();
+    Ok(Case {
+        label: format!("{shape} by {window}{}", if whole { ", exact" } else { "" }),
+        plan: ops::max_pool_grad::plan(shape, window)?,
+        data: vec![
+            Data::input(&nan_padded(&dy, y.c)),
+            Data::input(&max_pool::pack(&taps, y.c)),
+            Data::Output(Want::channels_bounded(&dx, &bounds, shape)),
+        ],
+    })
+}
+
 /// Cases of [`ops::max_pool_grad`].
 ///
 /// # Errors
@@ -34,27 +56,17 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (shape, window) in max_pool::pools() {
         for whole in [false, true] {
-            let mut random = Random::new(5);
-            let y = ops::max_pool::output(shape, window)?;
-            let x = random.floats((shape.pixels() * shape.c) as usize);
-            let (_, taps) = max_pool::max_pool(&x, shape, window, y);
-            let len = (y.pixels() * y.c) as usize;
-            let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
-            let (dx, absolute) = max_pool_grad(&dy, &taps, (shape, window, y));
-            // No more terms than taps; whole numbers must be exact.
-            let terms = f64::from(window.kernel[0] * window.kernel[1]);
-            let eps = if whole { 0.0 } else { terms * f64::from(f32::EPSILON) };
-            let bounds: Vec<f64> = absolute.iter().map(|sum| eps * sum).collect();
-            cases.push(Case {
-                label: format!("{shape} by {window}{}", if whole { ", exact" } else { "" }),
-                plan: ops::max_pool_grad::plan(shape, window)?,
-                data: vec![
-                    Data::input(&nan_padded(&dy, y.c)),
-                    Data::input(&max_pool::pack(&taps, y.c)),
-                    Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)),
-                ],
-            });
+            cases.push(case(shape, window, whole, &mut Random::new(5))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, window) = max_pool::draw(random);
+    case(shape, window, random.flag(), random)
 }

@@ -2,7 +2,12 @@
 //!
 //! A twin shares no code with its kernel, only the definition in the shader's header.
 
-use crate::{conformance::Case, error::Result, kernel::KernelDesc, shape::Nhwc};
+use crate::{
+    conformance::{Case, Random},
+    error::Result,
+    kernel::KernelDesc,
+    shape::Nhwc,
+};
 
 /// A kernel and the function that makes its conformance cases.
 pub struct Suite {
@@ -10,6 +15,8 @@ pub struct Suite {
     pub kernel: &'static KernelDesc,
     /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes.
     pub cases: fn() -> Result<Vec<Case>>,
+    /// A case of a random shape with random values, small enough to take milliseconds.
+    pub random: fn(&mut Random) -> Result<Case>,
 }
 
 /// Where element `[n, h, w, c]` of an array without channel padding lies.
@@ -29,7 +36,11 @@ macro_rules! declare {
         $(pub mod $name;)+
         /// The cases of every kernel, in the order of `src/kernels.rs`.
         pub static SUITES: &[Suite] =
-            &[$(Suite { kernel: &crate::ops::$name::KERNEL, cases: $name::cases }),+];
+            &[$(Suite {
+                kernel: &crate::ops::$name::KERNEL,
+                cases: $name::cases,
+                random: $name::random,
+            }),+];
     };
 }
 crate::for_each_kernel!(declare);

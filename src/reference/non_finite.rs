@@ -38,7 +38,7 @@ pub fn cases() -> Result<Vec<Case>> {
         }
         for before in [NONE, 5] {
             let found = first(&values).map_or(NONE, |i| i as u32).min(before);
-            let after = Want::Words(vec![77, found, 88]);
+            let after = Want::words(vec![77, found, 88]);
             cases.push(Case {
                 label: format!("len={len} {} not finite, before {before}", bad.len()),
                 plan: ops::non_finite::plan(len, 1, 3)?,
@@ -47,4 +47,24 @@ pub fn cases() -> Result<Vec<Case>> {
         }
     }
     Ok(cases)
+}
+
+/// A case of a random length, with one value in a hundred not finite.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(700);
+    let mut values = random.floats(len as usize);
+    for value in &mut values {
+        if random.below(100) == 0 {
+            *value = f32::NAN;
+        }
+    }
+    let found = first(&values).map_or(NONE, |i| i as u32);
+    Ok(Case {
+        label: format!("len={len} random"),
+        plan: ops::non_finite::plan(len, 0, 1)?,
+        data: vec![Data::input(&values), Data::in_out(&[NONE], Want::words(vec![found]))],
+    })
 }

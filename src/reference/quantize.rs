@@ -30,18 +30,7 @@ pub fn cases() -> Result<Vec<Case>> {
     for (i, (len, bits)) in
         (0..).zip([(1, 8), (2, 7), (3, 6), (4, 2), (5, 3), (255, 4), (1_021, 5), (1_030, 8)])
     {
-        let mut random = Random::new(i);
-        let scale = (1.0 / most(bits)) as f32;
-        // WGSL's division may cross a tie within 3 ULP of it: such a weight becomes 0.
-        let w: Vec<f32> = (0..len)
-            .map(|_| {
-                let w = random.float();
-                let x = f64::from(w / scale);
-                let tie = (x - x.floor() - 0.5).abs();
-                if tie < 4.0 * f64::from(f32::EPSILON) * x.abs() { 0.0 } else { w }
-            })
-            .collect();
-        cases.push(case(&format!("len={len} bits={bits}"), &w, scale, bits)?);
+        cases.push(between_steps(len, bits, &mut Random::new(i))?);
     }
     for bits in 2..=8 {
         // Every half step and beyond the range, with a power of two as scale: quotients are exact.
@@ -51,6 +40,30 @@ pub fn cases() -> Result<Vec<Case>> {
     }
     cases.push(case("zeros", &[0.0; 7], 0.0, 8)?);
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(8_000);
+    between_steps(len as usize, random.between(2, 8), random)
+}
+
+/// Weights that no admissible division takes to another step.
+fn between_steps(len: usize, bits: u32, random: &mut Random) -> Result<Case> {
+    let scale = (1.0 / most(bits)) as f32;
+    // WGSL's division may cross a tie within 3 ULP of it: such a weight becomes 0.
+    let w: Vec<f32> = (0..len)
+        .map(|_| {
+            let w = random.float();
+            let x = f64::from(w / scale);
+            let tie = (x - x.floor() - 0.5).abs();
+            if tie < 4.0 * f64::from(f32::EPSILON) * x.abs() { 0.0 } else { w }
+        })
+        .collect();
+    case(&format!("len={len} bits={bits}"), &w, scale, bits)
 }
 
 /// One tensor inside an arena whose other parameters, and the other scales, are NaN.
@@ -64,7 +77,7 @@ fn case(label: &str, w: &[f32], scale: f32, bits: u32) -> Result<Case> {
         data: vec![
             Data::input(&arena),
             Data::input(&[f32::NAN, f32::NAN, scale, f32::NAN]),
-            Data::Output(Want::Words(quantize(w, scale, bits))),
+            Data::Output(Want::words(quantize(w, scale, bits))),
         ],
     })
 }

@@ -91,7 +91,7 @@ fn case(
             Data::input(&weights),
             Data::Output(Want::channels_bounded(&dlogits, &d_bounds, classes)),
             Data::Output(Want::bounded(losses, l_bounds)),
-            Data::Output(Want::Words(correct)),
+            Data::Output(Want::words(correct)),
         ],
     })
 }
@@ -127,4 +127,21 @@ pub fn cases() -> Result<Vec<Case>> {
         cases.push(case(1, n, classes, " ties", &logits, &mut random)?);
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (copies, classes) = (random.length(9), random.length(300));
+    let n = random.length((20_000 / (copies * classes)).max(1));
+    let len = (copies * n * classes) as usize;
+    if random.below(4) == 0 {
+        let logits = random.integers(len, 1);
+        return case(copies, n, classes, " ties", &logits, random);
+    }
+    let (scale, offset) = random.of(&[(4.0, 0.0), (60.0, 0.0), (4.0, 30_000.0), (4.0, -30_000.0)]);
+    let logits: Vec<f32> = random.floats(len).iter().map(|v| v * scale + offset).collect();
+    case(copies, n, classes, "", &logits, random)
 }

@@ -26,23 +26,39 @@ pub fn upsample_nearest(x: &[f32], shape: Nhwc, factor: u32) -> Vec<f64> {
     elements(y).map(|to| f64::from(x[at(shape, small(to))])).collect()
 }
 
+/// A small image and a factor.
+pub(super) fn draw(random: &mut Random) -> (Nhwc, u32) {
+    let factor = random.between(1, 7);
+    (random.images(20_000 / (factor * factor)), factor)
+}
+
+fn case(shape: Nhwc, factor: u32, random: &mut Random) -> Result<Case> {
+    let x = random.floats((shape.pixels() * shape.c) as usize);
+    let y = upsample_nearest(&x, shape, factor);
+    let large = ops::upsample_nearest::output(shape, factor)?;
+    Ok(Case {
+        label: format!("{shape} by {factor}"),
+        plan: ops::upsample_nearest::plan(shape, factor)?,
+        data: vec![
+            Data::input(&nan_padded(&x, shape.c)),
+            Data::Output(Want::channels(&y, large, |_| 0.0)),
+        ],
+    })
+}
+
 /// Cases of [`ops::upsample_nearest`].
 ///
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
-    for (shape, factor) in SIZES {
-        let x = Random::new(8).floats((shape.pixels() * shape.c) as usize);
-        let y = upsample_nearest(&x, shape, factor);
-        cases.push(Case {
-            label: format!("{shape} by {factor}"),
-            plan: ops::upsample_nearest::plan(shape, factor)?,
-            data: vec![
-                Data::input(&nan_padded(&x, shape.c)),
-                Data::Output(Want::channels(&y, shape.c, |_| 0.0)),
-            ],
-        });
-    }
-    Ok(cases)
+    SIZES.into_iter().map(|(shape, factor)| case(shape, factor, &mut Random::new(8))).collect()
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, factor) = draw(random);
+    case(shape, factor, random)
 }

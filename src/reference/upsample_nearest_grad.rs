@@ -1,6 +1,9 @@
 //! Twin of `shaders/upsample_nearest_grad.wgsl`.
 
-use super::{at, elements, upsample_nearest::SIZES};
+use super::{
+    at, elements,
+    upsample_nearest::{SIZES, draw},
+};
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -21,6 +24,26 @@ pub fn upsample_nearest_grad(dy: &[f32], x: Nhwc, factor: u32) -> Vec<f64> {
     elements(x).map(block).collect()
 }
 
+fn case(shape: Nhwc, factor: u32, whole: bool, random: &mut Random) -> Result<Case> {
+    let terms = factor * factor;
+    let len = (shape.pixels() * shape.c * terms) as usize;
+    let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
+    let absolute: Vec<f32> = dy.iter().map(|dy| dy.abs()).collect();
+    // A sum of factor^2 terms; whole numbers must be exact.
+    let eps = if whole { 0.0 } else { f64::from(terms) * f64::from(f32::EPSILON) };
+    let absolute = upsample_nearest_grad(&absolute, shape, factor);
+    let bounds: Vec<f64> = absolute.iter().map(|sum| eps * sum).collect();
+    let dx = upsample_nearest_grad(&dy, shape, factor);
+    Ok(Case {
+        label: format!("{shape} by {factor}{}", if whole { ", exact" } else { "" }),
+        plan: ops::upsample_nearest_grad::plan(shape, factor)?,
+        data: vec![
+            Data::input(&nan_padded(&dy, shape.c)),
+            Data::Output(Want::channels_bounded(&dx, &bounds, shape)),
+        ],
+    })
+}
+
 /// Cases of [`ops::upsample_nearest_grad`].
 ///
 /// # Errors
@@ -29,25 +52,19 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (shape, factor) in SIZES {
         for whole in [false, true] {
-            let mut random = Random::new(9);
-            let terms = factor * factor;
-            let len = (shape.pixels() * shape.c * terms) as usize;
-            let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
-            let absolute: Vec<f32> = dy.iter().map(|dy| dy.abs()).collect();
-            // A sum of factor^2 terms; whole numbers must be exact.
-            let eps = if whole { 0.0 } else { f64::from(terms) * f64::from(f32::EPSILON) };
-            let absolute = upsample_nearest_grad(&absolute, shape, factor);
-            let bounds: Vec<f64> = absolute.iter().map(|sum| eps * sum).collect();
-            let dx = upsample_nearest_grad(&dy, shape, factor);
-            cases.push(Case {
-                label: format!("{shape} by {factor}{}", if whole { ", exact" } else { "" }),
-                plan: ops::upsample_nearest_grad::plan(shape, factor)?,
-                data: vec![
-                    Data::input(&nan_padded(&dy, shape.c)),
-                    Data::Output(Want::channels_bounded(&dx, &bounds, shape.c)),
-                ],
-            });
+            cases.push(case(shape, factor, whole, &mut Random::new(9))?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (shape, factor) = draw(random);
+    // The twin looks for the rows of each block among all.
+    let shape = Nhwc { h: shape.h.min(40), ..shape };
+    case(shape, factor, random.flag(), random)
 }

@@ -31,6 +31,35 @@ fn sum(w: Rsck, chunks: usize, row_major_c: bool, partial: &[f32]) -> Vec<(f64, 
 /// suites that has so many: here a workgroup costs least.
 const MANY: (Rsck, u32, bool) = (Rsck { r: 1, s: 1, c: 1_449, k: 1_448 }, 1, false);
 
+fn case(
+    (w, chunks, row_major_c): (Rsck, u32, bool),
+    exact: bool,
+    into: Accumulate,
+    random: &mut Random,
+) -> Result<Case> {
+    let len = (w.padded_len() * chunks) as usize;
+    let partial = if exact { random.integers(len, 100) } else { random.floats(len) };
+    let (offset, after) = (3, 6);
+    let all = (offset + w.len() + after) as usize;
+    let before = if exact { random.integers(all, 100) } else { random.floats(all) };
+    let mut want: Vec<f64> = before.iter().map(|&v| f64::from(v)).collect();
+    let mut bounds = vec![0.0; want.len()];
+    for (i, (value, size)) in sum(w, chunks as usize, row_major_c, &partial).into_iter().enumerate()
+    {
+        let at = offset as usize + i;
+        let earlier = if into == Accumulate::Add { want[at] } else { 0.0 };
+        want[at] = earlier + value;
+        let error = f64::from(chunks + 1) * f64::from(f32::EPSILON) * (size + earlier.abs());
+        bounds[offset as usize + i] = if exact { 0.0 } else { error };
+    }
+    let total = offset + w.len() + after;
+    Ok(Case {
+        label: format!("{w} x{chunks} {into:?} {}", if exact { "integers" } else { "floats" }),
+        plan: ops::weight_gradient::plan(w, chunks, row_major_c, offset, total, into)?,
+        data: vec![Data::input(&partial), Data::in_out(&before, Want::bounded(want, bounds))],
+    })
+}
+
 /// Cases of [`ops::weight_gradient`].
 ///
 /// # Errors
@@ -54,36 +83,20 @@ pub fn cases() -> Result<Vec<Case>> {
                 continue;
             }
             let mut random = Random::new(w.len() + chunks);
-            let len = (w.padded_len() * chunks) as usize;
-            let partial = if exact { random.integers(len, 100) } else { random.floats(len) };
-            let (offset, after) = (3, 6);
-            let all = (offset + w.len() + after) as usize;
-            let before = if exact { random.integers(all, 100) } else { random.floats(all) };
-            let mut want: Vec<f64> = before.iter().map(|&v| f64::from(v)).collect();
-            let mut bounds = vec![0.0; want.len()];
-            for (i, (value, size)) in
-                sum(w, chunks as usize, row_major_c, &partial).into_iter().enumerate()
-            {
-                let at = offset as usize + i;
-                let earlier = if into == Accumulate::Add { want[at] } else { 0.0 };
-                want[at] = earlier + value;
-                let error =
-                    f64::from(chunks + 1) * f64::from(f32::EPSILON) * (size + earlier.abs());
-                bounds[offset as usize + i] = if exact { 0.0 } else { error };
-            }
-            let total = offset + w.len() + after;
-            cases.push(Case {
-                label: format!(
-                    "{w} x{chunks} {into:?} {}",
-                    if exact { "integers" } else { "floats" }
-                ),
-                plan: ops::weight_gradient::plan(w, chunks, row_major_c, offset, total, into)?,
-                data: vec![
-                    Data::input(&partial),
-                    Data::in_out(&before, Want::bounded(want, bounds)),
-                ],
-            });
+            cases.push(case((w, chunks, row_major_c), exact, into, &mut random)?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (r, s, c) = (random.between(1, 5), random.between(1, 5), random.length(140));
+    let k = random.length((20_000 / (r * s * c)).clamp(1, 140));
+    let chunks = random.length((100_000 / (r * s * (c + 3) * (k + 3))).clamp(1, 40));
+    let into = random.of(&[Accumulate::Replace, Accumulate::Add]);
+    case((Rsck::new(r, s, c, k), chunks, random.flag()), random.flag(), into, random)
 }

@@ -63,14 +63,39 @@ pub fn convolutions() -> Result<Vec<(Conv2d, u32, u32)>> {
         (of(1, 7, 8, 6, 7, 0)?, 0, 1),
         (of(1, 6, 4, 7, 3, 2)?.grad_input(), 0, 1),
         (copies(3, of(5, 2, 2, 8, 12, 1)?), 2, 3),
+        // Images that end inside a word of the mask, with others behind them.
+        (of(3, 3, 6, 5, 7, 1)?, 0, 2),
         (copies(2, of(2, 4, 6, 9, 4, 1)?.grad_input()), 0, 2),
     ])
 }
 
-fn case((conv, first, count): (Conv2d, u32, u32), masked: bool, exact: bool) -> Result<Case> {
+/// One of them drawn.
+///
+/// # Errors
+/// A window that does not fit.
+pub(super) fn draw(random: &mut Random) -> Result<(Conv2d, u32, u32)> {
+    let (c, k, copies) = (random.length(70), random.length(70), random.length(3));
+    let most = 20_000 / (c.max(k) * copies);
+    // Padding of 0 and 2 changes the extents by two, which keeps an even number of columns.
+    let (h, w) = (random.between(3, 9), 2 * random.between(2, (most / 18).clamp(2, 20)));
+    let n = random.length((most / (h * w)).clamp(1, 9));
+    let conv = Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(3, 1, random.below(3)))?;
+    let conv = if random.flag() { conv.grad_input() } else { conv };
+    // Images begin with a word of the mask.
+    let pixels = conv.y.h * conv.y.w;
+    let firsts: Vec<u32> = (0..n).filter(|first| (first * pixels).is_multiple_of(8)).collect();
+    let first = random.of(&firsts);
+    Ok((Conv2d { copies, ..conv }, first, random.between(1, n - first)))
+}
+
+fn case(
+    (conv, first, count): (Conv2d, u32, u32),
+    masked: bool,
+    exact: bool,
+    random: &mut Random,
+) -> Result<Case> {
     let tiles = Tiles::new(conv, first, count)?;
     let len = (conv.x.pixels() * conv.x.c) as usize;
-    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
     let mut draw = |len: usize| if exact { random.integers(len, 3) } else { random.floats(len) };
     let (mut xs, mut masks) = (Vec::new(), Vec::new());
     let (mut values, mut bounds) = (Vec::new(), Vec::new());
@@ -92,7 +117,7 @@ fn case((conv, first, count): (Conv2d, u32, u32), masked: bool, exact: bool) -> 
         data: vec![
             Data::input(&xs),
             if masked { Data::input(&masks) } else { Data::input(&[0u32; 4]) },
-            Data::Output(Want::channels_bounded(&values, &bounds, conv.x.c)),
+            Data::Output(Want::channels_bounded(&values, &bounds, tiles.values(conv.x.c))),
         ],
     })
 }
@@ -105,8 +130,17 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for conv in convolutions()? {
         for (masked, exact) in [(false, true), (true, true), (conv.0.transposed, false)] {
-            cases.push(case(conv, masked, exact)?);
+            let mut random = Random::new(conv.0.x.vec4s() + conv.0.y.c);
+            cases.push(case(conv, masked, exact, &mut random)?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    case(draw(random)?, random.flag(), random.flag(), random)
 }

@@ -1,6 +1,9 @@
 //! Twin of `shaders/winograd_output.wgsl`.
 
-use super::{conv2d::mask_of, winograd_input::convolutions};
+use super::{
+    conv2d::{mask_axes, mask_of},
+    winograd_input::{convolutions, draw},
+};
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -40,11 +43,15 @@ const UNTOUCHED: f64 = 77.0;
 /// The same in words of a mask.
 const UNTOUCHED_WORD: u32 = 0x1357_9bdf;
 
-fn case((conv, first, count): (Conv2d, u32, u32), fusion: Fusion, exact: bool) -> Result<Case> {
+fn case(
+    (conv, first, count): (Conv2d, u32, u32),
+    fusion: Fusion,
+    exact: bool,
+    random: &mut Random,
+) -> Result<Case> {
     let tiles = Tiles::new(conv, first, count)?;
     let k = conv.y.c as usize;
     let of_copy = (conv.y.pixels() * conv.y.c) as usize;
-    let mut random = Random::new(conv.x.vec4s() + conv.y.c);
     let mut draw = |len: usize| -> Vec<f64> {
         let values = if exact { random.integers(len, 3) } else { random.floats(len) };
         values.into_iter().map(f64::from).collect()
@@ -70,7 +77,11 @@ fn case((conv, first, count): (Conv2d, u32, u32), fusion: Fusion, exact: bool) -
             let size = size * scale.abs() + shift.abs() + extra.abs();
             bound[begin + i] = if exact { 0.0 } else { 8.0 * 6e-8 * size };
         }
-        let mut mask = mask_of(&of, conv.y);
+        // Bits of the last word past the images at hand are 0: the next images begin with a word.
+        let here = begin..begin + (count * conv.y.h * conv.y.w) as usize * k;
+        let mut positive = vec![0.0; of_copy];
+        positive[here.clone()].copy_from_slice(&of[here]);
+        let mut mask = mask_of(&positive, conv.y);
         let end = begin / k / 8 + (tiles.count * conv.y.h * conv.y.w).div_ceil(8) as usize;
         let c4 = conv.y.c4() as usize;
         mask[..begin / k / 8 * c4].fill(UNTOUCHED_WORD);
@@ -82,16 +93,12 @@ fn case((conv, first, count): (Conv2d, u32, u32), fusion: Fusion, exact: bool) -
     let floats = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let before = vec![UNTOUCHED as f32; (conv.y.vec4s() * conv.copies * 4) as usize];
     // Padding lanes of the images left alone keep what they held.
-    let Want::Floats { values: mut want, bounds } =
-        Want::channels_bounded(&values, &bounds, conv.y.c)
-    else {
-        unreachable!("channels are floats")
-    };
+    let mut want = Want::channels_bounded(&values, &bounds, conv.y);
     let lanes = conv.y.c.next_multiple_of(4) as usize;
     let per_copy = conv.y.pixels() as usize * lanes;
     let begin = (first * conv.y.h * conv.y.w) as usize * lanes;
     let end = begin + (count * conv.y.h * conv.y.w) as usize * lanes;
-    for copy in want.chunks_mut(per_copy) {
+    for copy in want.floats_mut().chunks_mut(per_copy) {
         copy[..begin].fill(UNTOUCHED);
         copy[end..].fill(UNTOUCHED);
     }
@@ -104,11 +111,14 @@ fn case((conv, first, count): (Conv2d, u32, u32), fusion: Fusion, exact: bool) -
             Data::input(&nan_padded(&floats(&ms), conv.y.c)),
             Data::input(&pick(fusion.affine_len > 0, floats(&affine))),
             Data::input(&pick(fusion.residual, nan_padded(&floats(&residual), conv.y.c))),
-            Data::in_out(&before, Want::bounded(want, bounds)),
+            Data::in_out(&before, want),
             if fusion.mask_out {
-                Data::in_out(&vec![UNTOUCHED_WORD; words.len()], Want::Words(words))
+                Data::in_out(
+                    &vec![UNTOUCHED_WORD; words.len()],
+                    Want::words(words).of(mask_axes(conv.y)),
+                )
             } else {
-                Data::in_out(&[7u32; 4], Want::Words(vec![7; 4]))
+                Data::in_out(&[7u32; 4], Want::words(vec![7; 4]))
             },
         ],
     })
@@ -119,16 +129,38 @@ fn case((conv, first, count): (Conv2d, u32, u32), fusion: Fusion, exact: bool) -
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
-    let none = Fusion::default();
-    let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
-    let full = Fusion { residual: true, relu: true, ..affine };
+    let [none, affine, full] = fusions();
     let mut cases = Vec::new();
     for conv in convolutions()? {
         let mask_out = !conv.0.transposed;
-        cases.push(case(conv, none, true)?);
-        cases.push(case(conv, Fusion { mask_out, ..full }, true)?);
-        cases.push(case(conv, Fusion { scale: None, ..affine }, false)?);
-        cases.push(case(conv, Fusion { residual: true, ..none }, false)?);
+        for (fusion, exact) in [
+            (none, true),
+            (Fusion { mask_out, ..full }, true),
+            (Fusion { scale: None, ..affine }, false),
+            (Fusion { residual: true, ..none }, false),
+        ] {
+            let mut random = Random::new(conv.0.x.vec4s() + conv.0.y.c);
+            cases.push(case(conv, fusion, exact, &mut random)?);
+        }
     }
     Ok(cases)
+}
+
+fn fusions() -> [Fusion; 3] {
+    let none = Fusion::default();
+    let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
+    [none, affine, Fusion { residual: true, relu: true, ..affine }]
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let conv = draw(random)?;
+    let fusion = random.of(&fusions());
+    let exact = random.flag();
+    // A float sum near 0 may be rounded to either side of it, and with it the mask's bit.
+    let mask_out = exact && !conv.0.transposed && random.flag();
+    case(conv, Fusion { mask_out, ..fusion }, exact, random)
 }

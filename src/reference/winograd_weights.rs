@@ -36,8 +36,7 @@ fn rows(values: &[f64], shape: Rsck, past: f64) -> Vec<f64> {
     values.chunks(c * k).flat_map(tap).collect()
 }
 
-fn case(shape: Rsck, copies: u32, flip: bool, exact: bool) -> Result<Case> {
-    let mut random = Random::new(shape.len() + copies);
+fn case(shape: Rsck, copies: u32, flip: bool, exact: bool, random: &mut Random) -> Result<Case> {
     let (mut ws, mut values, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..copies {
         let len = shape.len() as usize;
@@ -68,8 +67,20 @@ pub fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (c, k, copies) in [(1, 1, 1), (3, 10, 1), (8, 12, 3), (5, 33, 2)] {
         for (flip, exact) in [(false, true), (true, true), (true, false)] {
-            cases.push(case(Rsck::new(3, 3, c, k), copies, flip, exact)?);
+            let shape = Rsck::new(3, 3, c, k);
+            let mut random = Random::new(shape.len() + copies);
+            cases.push(case(shape, copies, flip, exact, &mut random)?);
         }
     }
     Ok(cases)
+}
+
+/// A case of a random shape.
+///
+/// # Errors
+/// A plan was refused.
+pub fn random(random: &mut Random) -> Result<Case> {
+    let (c, k) = (random.length(70), random.length(70));
+    let copies = random.length((10_000 / (c * k)).clamp(1, 9));
+    case(Rsck::new(3, 3, c, k), copies, random.flag(), random.flag(), random)
 }

@@ -73,6 +73,10 @@ impl Line {
         serde_json::to_string(&self.object).unwrap_or_default() + "\n"
     }
 
+    fn is_final(&self) -> bool {
+        matches!(&self.event, Some(Event::Evaluated(e)) if e.split == "test")
+    }
+
     fn step(&self) -> Option<u64> {
         self.object.get("step").and_then(Value::as_u64)
     }
@@ -99,8 +103,9 @@ impl JsonLines {
         Ok(Self { path: path.to_owned(), file, end: 0 })
     }
 
-    /// Goes on with a file, after `step`: lines of later steps go (they will be done again), and
-    /// so does the half line that a crash may leave at the end. A missing file is started.
+    /// Goes on with a file, after `step`: lines of later steps go (they will be done again), and so do
+    /// evaluations of the `test` split, with which a run ends, and the half line that a crash may leave
+    /// at the end. A missing file is started.
     ///
     /// # Errors
     ///
@@ -113,7 +118,7 @@ impl JsonLines {
         let lines = load(path)?;
         let kept: String = lines
             .iter()
-            .filter(|line| line.step().is_none_or(|s| s <= step))
+            .filter(|line| line.step().is_none_or(|s| s <= step) && !line.is_final())
             .map(Line::text)
             .collect();
         atomic::write(path, &kept)?;
@@ -228,11 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn resume_drops_later_steps_and_a_torn_line() {
+    fn resume_drops_later_steps_the_last_evaluation_and_a_torn_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let mut lines = JsonLines::create(&path).unwrap();
+        let last =
+            Event::Evaluated(Evaluated { step: 3, split: "test".into(), ..Evaluated::default() });
         (1..=5).for_each(|s| lines.event(&step(s)).unwrap());
+        lines.event(&last).unwrap();
         drop(lines);
         let mut text = std::fs::read_to_string(&path).unwrap();
         text += r#"{"event":"step","st"#;

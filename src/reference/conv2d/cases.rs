@@ -2,7 +2,7 @@
 
 use super::{Values, case, case_of};
 use crate::{
-    conformance::Case,
+    conformance::{Case, Random},
     error::Result,
     ops::{
         conv2d::{Conv2d, Fusion},
@@ -104,6 +104,11 @@ pub fn cases() -> Result<Vec<Case>> {
     cases.push(case("all", copies, full, true)?);
     let gated = Fusion { mask_in: true, ..none };
     cases.push(case("mask", copies.grad_input(), gated, true)?);
+    // A long sum: llvmpipe of Mesa 22 allows an invocation 65,535 turns of all its loops.
+    let up = Nhwc::new(1, 5, 1, 4);
+    let long = Conv2d::grouped_transposed(up, 128, Window::square(3, 1, 0), 2, 2)?;
+    let long = Conv2d { copies: 17, shared_input: true, ..long };
+    cases.push(case("long sum", long.grad_input(), none, true)?);
     Ok(cases)
 }
 
@@ -219,7 +224,8 @@ fn f16_operands() -> Result<Vec<Case>> {
             Values::Floats,
         ),
     ] {
-        cases.push(case_of(label, conv, fusion, kind)?);
+        let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+        cases.push(case_of(label, conv, fusion, kind, &mut random)?);
     }
     Ok(cases)
 }

@@ -1,0 +1,94 @@
+//! The support matrix for people: a row per variant, a column per adapter, the reasons below.
+
+use crate::{
+    conformance::{Row, Status, Survey},
+    report::Table,
+};
+
+/// The matrix with the adapters above it and what is to be said of its cells below.
+pub(super) fn text(survey: &Survey) -> String {
+    let mut text = String::new();
+    for (i, adapter) in survey.adapters.iter().enumerate() {
+        text += &format!("[{i}] {}\n", adapter.line());
+    }
+    text.push('\n');
+    text += &table(survey).to_string();
+    text.push('\n');
+    for i in 0..survey.adapters.len() {
+        text += &notes(survey, i);
+        text += &summary(survey, i);
+    }
+    for quirk in survey.stale() {
+        text += &format!(
+            "known mistake that is none any more: {} {} on {}: {}\n",
+            quirk.kernel, quirk.variant, quirk.adapter, quirk.reason
+        );
+    }
+    text
+}
+
+fn of(survey: &Survey, adapter: usize) -> impl Iterator<Item = &Row> {
+    survey.rows.iter().filter(move |row| row.adapter == adapter)
+}
+
+fn table(survey: &Survey) -> Table {
+    let columns = (0..survey.adapters.len()).map(|i| format!("[{i}]"));
+    let mut table = Table::new(["kernel".to_owned()].into_iter().chain(columns));
+    for first in of(survey, 0) {
+        let is_it = |row: &&Row| (row.kernel, row.variant) == (first.kernel, first.variant);
+        let cells = survey.rows.iter().filter(is_it).map(cell);
+        table.row([name(first)].into_iter().chain(cells));
+    }
+    table
+}
+
+fn name(row: &Row) -> String {
+    format!("{} {}", row.kernel, row.variant)
+}
+
+/// Status and the number of cases that it speaks of.
+fn cell(row: &Row) -> String {
+    let status = row.status();
+    let number = match status {
+        Status::Ok | Status::Part => row.ok,
+        Status::Wrong => row.wrong,
+        Status::Known => row.known,
+        Status::Unsupported | Status::NotRun => return status.name().into(),
+    };
+    format!("{} {number}", status.name())
+}
+
+/// Reasons, each with the variants of which it holds: many lack the same.
+fn notes(survey: &Survey, adapter: usize) -> String {
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    for row in of(survey, adapter) {
+        let Some(note) = row.note(survey) else { continue };
+        let note = format!("{}: {note}", row.status().name());
+        match notes.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, names)) => names.push(name(row)),
+            None => notes.push((note, vec![name(row)])),
+        }
+    }
+    let line = |(note, names): &(String, Vec<String>)| {
+        format!("[{adapter}] {note}\n    {}\n", names.join(", "))
+    };
+    notes.iter().map(line).collect()
+}
+
+/// How many variants there are of every status.
+fn summary(survey: &Survey, adapter: usize) -> String {
+    const ALL: [Status; 6] = [
+        Status::Ok,
+        Status::Part,
+        Status::Wrong,
+        Status::Known,
+        Status::Unsupported,
+        Status::NotRun,
+    ];
+    let count = |status| of(survey, adapter).filter(|row| row.status() == status).count();
+    let counts = ALL.map(|status| (count(status), status.name()));
+    let some = counts.iter().filter(|(n, _)| *n > 0);
+    let words: Vec<String> = some.map(|(n, name)| format!("{n} {name}")).collect();
+    let cases: usize = of(survey, adapter).map(|row| row.ok + row.wrong + row.known).sum();
+    format!("[{adapter}] {cases} cases; variants: {}\n", words.join(", "))
+}

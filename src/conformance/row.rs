@@ -1,0 +1,152 @@
+//! One variant on one adapter: what holds, and what is wrong first.
+
+use super::{Mismatch, Survey, Wrong};
+use crate::kernel::{KernelDesc, Variant};
+use serde::Serialize;
+
+/// Whether a variant computes on an adapter what the CPU computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// In every case, at every workgroup size.
+    Ok,
+    /// In every case that ran; the others ask for what the adapter lacks.
+    Part,
+    /// Not in some case.
+    Wrong,
+    /// Not in some case, for a reason that is known.
+    Known,
+    /// The adapter lacks what it needs.
+    Unsupported,
+    /// No case was run.
+    NotRun,
+}
+
+impl Status {
+    /// As tables and documents say it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Part => "ok in part",
+            Self::Wrong => "wrong",
+            Self::Known => "known",
+            Self::Unsupported => "unsupported",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+/// One use of a variant on an adapter.
+#[derive(Clone, Debug)]
+pub struct Use<'a> {
+    /// The kernel's name.
+    pub kernel: &'static str,
+    /// The variant's.
+    pub variant: &'static str,
+    /// Workgroup size.
+    pub workgroup: u32,
+    /// The case's label.
+    pub case: &'a str,
+    /// How to draw the case again, if it was drawn.
+    pub replay: Option<String>,
+}
+
+/// A case that gave something wrong.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// Its label.
+    pub case: String,
+    /// Workgroup size.
+    pub workgroup: u32,
+    /// The kernel's name of the wrong buffer, if there is one.
+    pub binding: Option<String>,
+    /// The first wrong element, if there is one.
+    pub element: Option<Mismatch>,
+    /// All of it in words.
+    pub what: String,
+    /// What to give to `--replay`, if the case was drawn.
+    pub replay: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn of(of: &Use<'_>, wrong: &Wrong) -> Self {
+        Self {
+            case: of.case.trim().to_owned(),
+            workgroup: of.workgroup,
+            binding: wrong.binding.clone(),
+            element: wrong.mismatch.clone(),
+            what: wrong.what.clone(),
+            replay: of.replay.clone(),
+        }
+    }
+}
+
+/// One variant on one adapter.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Which of the survey's adapters.
+    pub adapter: usize,
+    /// The kernel's name.
+    pub kernel: &'static str,
+    /// The variant's.
+    pub variant: &'static str,
+    /// Cases that held.
+    pub ok: usize,
+    /// That did not.
+    pub wrong: usize,
+    /// That did not, as a quirk says.
+    pub known: usize,
+    /// That the adapter cannot run.
+    pub unsupported: usize,
+    /// What the adapter lacks, in words, or why it cannot be opened.
+    pub lacks: Option<String>,
+    /// The first that is wrong.
+    pub first_wrong: Option<Failure>,
+    /// The first that is known, and the quirk's number.
+    pub first_known: Option<(Failure, usize)>,
+}
+
+impl Row {
+    pub(super) fn new(adapter: usize, kernel: &KernelDesc, variant: &Variant) -> Self {
+        Self {
+            adapter,
+            kernel: kernel.name,
+            variant: variant.name,
+            ok: 0,
+            wrong: 0,
+            known: 0,
+            unsupported: 0,
+            lacks: None,
+            first_wrong: None,
+            first_known: None,
+        }
+    }
+
+    /// What to say of it in a word.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self { wrong: 1.., .. } => Status::Wrong,
+            Self { known: 1.., .. } => Status::Known,
+            Self { ok: 1.., unsupported: 1.., .. } => Status::Part,
+            Self { ok: 1.., .. } => Status::Ok,
+            Self { unsupported: 1.., .. } => Status::Unsupported,
+            _ => Status::NotRun,
+        }
+    }
+
+    /// Why it is not simply ok, in words.
+    #[must_use]
+    pub fn note(&self, survey: &Survey) -> Option<String> {
+        let known = |(failure, quirk): &(Failure, usize)| {
+            let quirk = survey.quirks.get(*quirk)?;
+            Some(format!("{} ({}): {}", quirk.reason, quirk.link, failure.case))
+        };
+        let wrong = |failure: &Failure| {
+            format!("{} at {}: {}", failure.case, failure.workgroup, failure.what)
+        };
+        let first = self.first_wrong.as_ref().map(wrong);
+        first.or_else(|| self.first_known.as_ref().and_then(known)).or_else(|| self.lacks.clone())
+    }
+}

@@ -1,0 +1,230 @@
+//! What holds where: kernel x variant x adapter, and what is wrong first.
+
+use super::{Failure, Outcome, Quirk, Row, Use};
+use crate::{
+    gpu::AdapterReport,
+    reference::{SUITES, Suite},
+};
+
+/// Everything that was found out.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Adapters that were asked.
+    pub adapters: Vec<AdapterReport>,
+    /// Every variant on every adapter.
+    pub rows: Vec<Row>,
+    /// Known mistakes.
+    pub quirks: Vec<Quirk>,
+    /// Of every quirk the cases that held and those that did not.
+    tried: Vec<[usize; 2]>,
+    /// Adapters on which all cases of the suites were run.
+    ended: usize,
+}
+
+impl Survey {
+    /// An empty one.
+    #[must_use]
+    pub fn new(quirks: Vec<Quirk>) -> Self {
+        Self { tried: vec![[0; 2]; quirks.len()], quirks, ..Self::default() }
+    }
+
+    /// Begins with an adapter: every variant of these kernels is not run yet.
+    pub fn begin(&mut self, adapter: AdapterReport, suites: &[&Suite]) {
+        let index = self.adapters.len();
+        let variants = suites.iter().flat_map(|s| s.kernel.variants.iter().map(|v| (s.kernel, v)));
+        self.rows.extend(variants.map(|(kernel, variant)| Row::new(index, kernel, variant)));
+        self.adapters.push(adapter);
+    }
+
+    /// An adapter that cannot be opened: nothing is run there.
+    pub fn refuse(&mut self, adapter: AdapterReport, suites: &[&Suite], why: &str) {
+        let first = self.rows.len();
+        self.begin(adapter, suites);
+        for row in &mut self.rows[first..] {
+            row.lacks = Some(why.to_owned());
+        }
+    }
+
+    /// All cases of the suites were run on the adapter that was begun last.
+    pub fn end(&mut self) {
+        self.ended += 1;
+    }
+
+    /// Takes down what became of a use on the adapter that was begun last. A variant's first wrong
+    /// one is given back.
+    pub fn record(&mut self, of: &Use<'_>, outcome: &Outcome) -> Option<Failure> {
+        let last = self.adapters.len().checked_sub(1)?;
+        let adapter = &self.adapters[last];
+        let covers =
+            |q: &Quirk| q.is_of(adapter) && q.covers(of.kernel, of.variant, of.case.trim());
+        let quirk = self.quirks.iter().position(covers);
+        let is_its =
+            |r: &&mut Row| (r.adapter, r.kernel, r.variant) == (last, of.kernel, of.variant);
+        let row = self.rows.iter_mut().find(is_its)?;
+        match (outcome, quirk) {
+            (Outcome::Ok, quirk) => {
+                row.ok += 1;
+                if let Some(quirk) = quirk {
+                    self.tried[quirk][0] += 1;
+                }
+            }
+            (Outcome::Wrong(wrong), Some(quirk)) => {
+                row.known += 1;
+                self.tried[quirk][1] += 1;
+                row.first_known.get_or_insert_with(|| (Failure::of(of, wrong), quirk));
+            }
+            (Outcome::Wrong(wrong), None) => {
+                row.wrong += 1;
+                if row.first_wrong.is_none() {
+                    row.first_wrong = Some(Failure::of(of, wrong));
+                    return row.first_wrong.clone();
+                }
+            }
+            (Outcome::Unsupported(why), _) => {
+                row.unsupported += 1;
+                row.lacks.get_or_insert_with(|| why.clone());
+            }
+        }
+        None
+    }
+
+    /// Cases that are wrong, the known ones left out.
+    #[must_use]
+    pub fn wrong(&self) -> usize {
+        self.rows.iter().map(|row| row.wrong).sum()
+    }
+
+    /// The first variant that is wrong.
+    #[must_use]
+    pub fn first_wrong(&self) -> Option<(&Row, &Failure)> {
+        self.rows.iter().find_map(|row| Some((row, row.first_wrong.as_ref()?)))
+    }
+
+    /// Whether all cases of the suites were run, on every adapter.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.ended == self.adapters.len()
+    }
+
+    /// Quirks of which every case holds on an adapter that they name: they are no more. One of which
+    /// not all kernels or not all cases were run is not judged.
+    #[must_use]
+    pub fn stale(&self) -> Vec<&Quirk> {
+        if !self.complete() {
+            return Vec::new();
+        }
+        let ran = |quirk: &Quirk| {
+            let mut named = SUITES.iter().filter(|s| quirk.names(s.kernel.name));
+            named.all(|s| self.rows.iter().any(|row| row.kernel == s.kernel.name))
+        };
+        let each = self.quirks.iter().zip(&self.tried);
+        let stale = each.filter(|&(quirk, &[held, failed])| held > 0 && failed == 0 && ran(quirk));
+        stale.map(|(quirk, _)| quirk).collect()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{
+        super::{Status, Wrong},
+        *,
+    };
+
+    /// An adapter that is nowhere.
+    pub(crate) fn adapter(name: &str) -> AdapterReport {
+        AdapterReport {
+            index: 0,
+            name: name.into(),
+            backend: "vulkan".into(),
+            driver: "drv 1.2".into(),
+            kind: "software",
+            f16: false,
+            subgroup: None,
+            cooperative_matrix: Vec::new(),
+            timestamps: false,
+            max_binding_bytes: 0,
+            max_buffer_bytes: 0,
+            workgroup_bytes: 0,
+            max_invocations: 0,
+        }
+    }
+
+    /// `adam` and `add`, in the order of the list.
+    fn suites() -> Vec<&'static Suite> {
+        SUITES.iter().filter(|s| ["add", "adam"].contains(&s.kernel.name)).collect()
+    }
+
+    fn surveyed(quirk: Option<&str>, outcomes: &[(&str, Outcome)]) -> Survey {
+        let quirk = quirk.map(|case| Quirk {
+            adapter: "Test*".into(),
+            driver: "drv 1.*".into(),
+            backend: "vulkan".into(),
+            kernel: "add".into(),
+            variant: "*".into(),
+            case: case.into(),
+            reason: "rounds wrongly".into(),
+            link: "somewhere".into(),
+        });
+        let mut survey = Survey::new(quirk.into_iter().collect());
+        survey.begin(adapter("Test 9"), &suites());
+        for (case, outcome) in outcomes {
+            let (kernel, variant) = ("add", "plain");
+            survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
+        }
+        survey.end();
+        survey
+    }
+
+    fn wrong() -> Outcome {
+        Outcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() })
+    }
+
+    #[test]
+    fn what_was_not_run_or_is_unsupported_is_not_ok() {
+        let status = |outcomes: &[(&str, Outcome)]| {
+            let survey = surveyed(None, outcomes);
+            assert_eq!(survey.rows[0].status(), Status::NotRun);
+            survey.rows[1].status()
+        };
+        let lacks = || Outcome::Unsupported("f16".into());
+        assert_eq!(status(&[]), Status::NotRun);
+        assert_eq!(status(&[("a", Outcome::Ok)]), Status::Ok);
+        assert_eq!(status(&[("a", lacks())]), Status::Unsupported);
+        assert_eq!(status(&[("a", Outcome::Ok), ("b", lacks())]), Status::Part);
+        assert_eq!(status(&[("a", wrong()), ("b", Outcome::Ok)]), Status::Wrong);
+        let mut survey = Survey::default();
+        survey.refuse(adapter("Test 9"), &suites(), "no device");
+        let row = &survey.rows[0];
+        assert_eq!((row.status(), row.lacks.as_deref()), (Status::NotRun, Some("no device")));
+    }
+
+    #[test]
+    fn the_first_wrong_of_a_variant_is_news() {
+        let mut survey = surveyed(None, &[("a", Outcome::Ok)]);
+        let of = |case| Use { kernel: "add", variant: "plain", workgroup: 64, case, replay: None };
+        assert!(survey.record(&of("a"), &Outcome::Ok).is_none());
+        assert_eq!(survey.record(&of("b"), &wrong()).unwrap().case, "b");
+        assert!(survey.record(&of("c"), &wrong()).is_none());
+        assert_eq!((survey.wrong(), survey.first_wrong().unwrap().1.case.as_str()), (2, "b"));
+    }
+
+    #[test]
+    fn a_quirk_makes_its_cases_known_and_fails_when_they_hold() {
+        let survey = surveyed(Some("a*"), &[("a1", wrong()), ("a2", Outcome::Ok)]);
+        assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Known, 0));
+        assert!(survey.stale().is_empty());
+        // Another case is as wrong as without it.
+        let survey = surveyed(Some("a*"), &[("a1", wrong()), ("b", wrong())]);
+        assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Wrong, 1));
+        let held = [("a1", Outcome::Ok), ("b", Outcome::Ok)];
+        let mut survey = surveyed(Some("a*"), &held);
+        assert_eq!(survey.stale().len(), 1);
+        survey.begin(adapter("Test 9"), &suites());
+        assert!(survey.stale().is_empty(), "cut short on the next adapter");
+        // Nothing of it was run, or its kernels in part.
+        assert!(surveyed(Some("c"), &held).stale().is_empty());
+        let mut survey = surveyed(Some("a*"), &held);
+        survey.quirks[0].kernel = "a*".into();
+        assert!(survey.stale().is_empty());
+    }
+}
