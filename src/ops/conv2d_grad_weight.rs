@@ -125,6 +125,23 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "conv2d_grad_weight_subgroup8"
             ),
             workgroups: &[8],
+            tile: |_| [8, 4, 1],
+            requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: Some(("GENERAL", 0)),
+            trusted: true,
+        },
+        Variant {
+            name: "subgroup8_wide",
+            stem: "conv2d_grad_weight_subgroup8_wide",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/operand",
+                "lib/conv2d_grad_weight",
+                "conv2d_grad_weight_subgroup8_wide"
+            ),
+            workgroups: &[8],
             tile: |_| [8, 8, 1],
             requires: Requires::Subgroup(8),
             suits: Suits::Software,
