@@ -1,0 +1,157 @@
+//! Bytes from nowhere into every parser of the library: what the fuzz targets and the property tests
+//! share. The first byte chooses among the parsers of a family; whatever they say is right, as long as
+//! they say it.
+use nf_gpu::{
+    data::entries,
+    energy::{self, OperatingPoints},
+    eval::Journal,
+    fault,
+    files::{Weights, npy, safetensors},
+    report::{
+        bench_json, bench_view,
+        fault_record::FaultRecord,
+        jsonl,
+        page::{self, Source},
+    },
+    train::{PretrainConfig, TrainConfig},
+};
+use std::{fs, path::PathBuf};
+use tempfile::TempDir;
+
+/// A family of parsers: its name, which is the fuzz target's, and its entry.
+pub type Family = (&'static str, fn(&[u8]));
+
+/// All families.
+pub const FAMILIES: [Family; 8] = [
+    ("weights", weights),
+    ("npy", arrays),
+    ("faultmap", fault_maps),
+    ("records", records),
+    ("images", images),
+    ("toml", settings),
+    ("json", documents),
+    ("archives", archives),
+];
+
+pub fn weights(bytes: &[u8]) {
+    if let Ok((tensors, _)) = safetensors::parse(bytes, "w") {
+        tensors.values().for_each(|t| drop((t.to_f32(), t.to_i32())));
+    }
+    if let Ok(mut weights) = Weights::load_bytes(bytes, "w") {
+        let _ = weights.normalisation();
+        let _ = weights.meta_as::<u64>("seed");
+        let _ = weights.get("conv1.weight", &[2, 1, 1, 1]);
+        let _ = weights.unseal();
+    }
+}
+
+pub fn arrays(bytes: &[u8]) {
+    let _ = npy::parse_f32(bytes, "x.npy");
+    let _ = npy::parse_flags(bytes, "x.npy");
+}
+
+pub fn fault_maps(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    let name = ["x.csv", "x.npy", "x.safetensors"][usize::from(kind % 3)];
+    let (_folder, path) = file(name, bytes);
+    let _ = fault::load_map(&[path], None);
+}
+
+pub fn records(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    let _ = match kind % 8 {
+        0 => entries::idx_file(bytes, 1),
+        1 => entries::idx_file(bytes, 3),
+        2 => entries::records(bytes, "bin"),
+        3 => entries::records(bytes, "bin.gz"),
+        4 => entries::packed(bytes, "xz"),
+        5 => entries::packed(bytes, "gz"),
+        6 => entries::annotations(bytes),
+        _ => entries::cache(bytes),
+    };
+}
+
+pub fn images(bytes: &[u8]) {
+    let _ = entries::image(bytes);
+    let _ = entries::sheet(bytes);
+}
+
+pub fn settings(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    let text = String::from_utf8_lossy(bytes);
+    match kind % 3 {
+        0 => {
+            let (_folder, path) = file("points.toml", bytes);
+            let _ = OperatingPoints::load(&path);
+        }
+        1 => {
+            let _ = toml::from_str::<TrainConfig>(&text);
+            let _ = toml::from_str::<PretrainConfig>(&text);
+        }
+        _ => {
+            let (folder, _) = file("config.toml", bytes);
+            shown(&folder);
+        }
+    }
+}
+
+pub fn documents(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    match kind % 6 {
+        0 => {
+            let (folder, path) = file("eval.json", bytes);
+            let _ = energy::read_evaluations(&path);
+            shown(&folder);
+        }
+        1 => {
+            let (_folder, path) = file("bench.json", bytes);
+            let Ok(report) = bench_json::load(&path) else { return };
+            let reports = [(path.clone(), report.clone()), (path, report)];
+            let compared = bench_view::Comparison::of(&reports);
+            drop((bench_view::compared(&compared), bench_view::cases(&reports[0].1.cases)));
+            let out = reports[0].0.with_extension("svg");
+            let _ = bench_view::save_comparison(&out, &compared);
+            let _ = bench_view::save_roofline(&out, &reports[0].1);
+        }
+        2 => {
+            let (_folder, path) = file("record.json", bytes);
+            let _ = FaultRecord::load(&path);
+        }
+        3 => {
+            let (folder, path) = file("metrics.jsonl", bytes);
+            let _ = jsonl::load(path);
+            shown(&folder);
+        }
+        4 => {
+            let (_folder, path) = file("journal", bytes);
+            let _ = Journal::open(path, "a");
+        }
+        _ => {
+            let (folder, _) = file("state.json", bytes);
+            fs::write(folder.path().join("config.toml"), "").unwrap();
+            shown(&folder);
+        }
+    }
+}
+
+pub fn archives(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    let _ = match kind % 2 {
+        0 => entries::zip(bytes),
+        _ => entries::package(bytes),
+    };
+}
+
+/// The page of a run.
+fn shown(folder: &TempDir) {
+    if let Ok(source) = Source::load(folder.path()) {
+        drop(page::page(&[source], None));
+    }
+}
+
+fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
