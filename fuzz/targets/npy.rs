@@ -3,4 +3,6 @@
 #[allow(dead_code, reason = "each target is of one family")]
 mod parsers;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::arrays(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    parsers::arrays(bytes);
+});

@@ -18,8 +18,9 @@ use nf_gpu::{
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
-/// A family of parsers: its name, which is the fuzz target's, and its entry.
-pub type Family = (&'static str, fn(&[u8]));
+/// A family of parsers: its name, which is the fuzz target's, and its entry, which says whether one of
+/// them took the bytes.
+pub type Family = (&'static str, fn(&[u8]) -> bool);
 
 /// All families.
 pub const FAMILIES: [Family; 8] = [
@@ -33,33 +34,32 @@ pub const FAMILIES: [Family; 8] = [
     ("archives", archives),
 ];
 
-pub fn weights(bytes: &[u8]) {
+pub fn weights(bytes: &[u8]) -> bool {
     if let Ok((tensors, _)) = safetensors::parse(bytes, "w") {
         tensors.values().for_each(|t| drop((t.to_f32(), t.to_i32())));
     }
-    if let Ok(mut weights) = Weights::load_bytes(bytes, "w") {
-        let _ = weights.normalisation();
-        let _ = weights.meta_as::<u64>("seed");
-        let _ = weights.get("conv1.weight", &[2, 1, 1, 1]);
-        let _ = weights.unseal();
-    }
+    let Ok(mut weights) = Weights::load_bytes(bytes, "w") else { return false };
+    let _ = weights.normalisation();
+    let _ = weights.meta_as::<u64>("seed");
+    let _ = weights.get("conv1.weight", &[2, 1, 1, 1]);
+    let _ = weights.unseal();
+    true
 }
 
-pub fn arrays(bytes: &[u8]) {
-    let _ = npy::parse_f32(bytes, "x.npy");
-    let _ = npy::parse_flags(bytes, "x.npy");
+pub fn arrays(bytes: &[u8]) -> bool {
+    npy::parse_f32(bytes, "x.npy").is_ok() | npy::parse_flags(bytes, "x.npy").is_ok()
 }
 
-pub fn fault_maps(bytes: &[u8]) {
-    let Some((kind, bytes)) = bytes.split_first() else { return };
+pub fn fault_maps(bytes: &[u8]) -> bool {
+    let Some((kind, bytes)) = bytes.split_first() else { return false };
     let name = ["x.csv", "x.npy", "x.safetensors"][usize::from(kind % 3)];
     let (_folder, path) = file(name, bytes);
-    let _ = fault::load_map(&[path], None);
+    fault::load_map(&[path], None).is_ok()
 }
 
-pub fn records(bytes: &[u8]) {
-    let Some((kind, bytes)) = bytes.split_first() else { return };
-    let _ = match kind % 8 {
+pub fn records(bytes: &[u8]) -> bool {
+    let Some((kind, bytes)) = bytes.split_first() else { return false };
+    let read = match kind % 8 {
         0 => entries::idx_file(bytes, 1),
         1 => entries::idx_file(bytes, 3),
         2 => entries::records(bytes, "bin"),
@@ -67,86 +67,82 @@ pub fn records(bytes: &[u8]) {
         4 => entries::packed(bytes, "xz"),
         5 => entries::packed(bytes, "gz"),
         6 => entries::annotations(bytes),
-        _ => entries::cache(bytes),
+        _ => return entries::cache(bytes).is_ok_and(|is_one| is_one),
     };
+    read.is_ok()
 }
 
-pub fn images(bytes: &[u8]) {
-    let _ = entries::image(bytes);
-    let _ = entries::sheet(bytes);
+pub fn images(bytes: &[u8]) -> bool {
+    entries::image(bytes).is_ok() | entries::sheet(bytes).is_ok()
 }
 
-pub fn settings(bytes: &[u8]) {
-    let Some((kind, bytes)) = bytes.split_first() else { return };
+pub fn settings(bytes: &[u8]) -> bool {
+    let Some((kind, bytes)) = bytes.split_first() else { return false };
     let text = String::from_utf8_lossy(bytes);
     match kind % 3 {
         0 => {
             let (_folder, path) = file("points.toml", bytes);
-            let _ = OperatingPoints::load(&path);
+            OperatingPoints::load(&path).is_ok()
         }
         1 => {
-            let _ = toml::from_str::<TrainConfig>(&text);
-            let _ = toml::from_str::<PretrainConfig>(&text);
+            let training = toml::from_str::<TrainConfig>(&text).is_ok();
+            training | toml::from_str::<PretrainConfig>(&text).is_ok()
         }
-        _ => {
-            let (folder, _) = file("config.toml", bytes);
-            shown(&folder);
-        }
+        _ => shown(&file("config.toml", bytes).0),
     }
 }
 
-pub fn documents(bytes: &[u8]) {
-    let Some((kind, bytes)) = bytes.split_first() else { return };
+pub fn documents(bytes: &[u8]) -> bool {
+    let Some((kind, bytes)) = bytes.split_first() else { return false };
     match kind % 6 {
         0 => {
             let (folder, path) = file("eval.json", bytes);
-            let _ = energy::read_evaluations(&path);
-            shown(&folder);
+            energy::read_evaluations(&path).is_ok() | shown(&folder)
         }
         1 => {
             let (_folder, path) = file("bench.json", bytes);
-            let Ok(report) = bench_json::load(&path) else { return };
+            let Ok(report) = bench_json::load(&path) else { return false };
             let reports = [(path.clone(), report.clone()), (path, report)];
             let compared = bench_view::Comparison::of(&reports);
             drop((bench_view::compared(&compared), bench_view::cases(&reports[0].1.cases)));
             let out = reports[0].0.with_extension("svg");
             let _ = bench_view::save_comparison(&out, &compared);
             let _ = bench_view::save_roofline(&out, &reports[0].1);
+            true
         }
         2 => {
             let (_folder, path) = file("record.json", bytes);
-            let _ = FaultRecord::load(&path);
+            FaultRecord::load(&path).is_ok()
         }
         3 => {
             let (folder, path) = file("metrics.jsonl", bytes);
-            let _ = jsonl::load(path);
-            shown(&folder);
+            jsonl::load(path).is_ok() & shown(&folder)
         }
         4 => {
             let (_folder, path) = file("journal", bytes);
-            let _ = Journal::open(path, "a");
+            Journal::open(path, "a").is_ok()
         }
         _ => {
             let (folder, _) = file("state.json", bytes);
             fs::write(folder.path().join("config.toml"), "").unwrap();
-            shown(&folder);
+            shown(&folder)
         }
     }
 }
 
-pub fn archives(bytes: &[u8]) {
-    let Some((kind, bytes)) = bytes.split_first() else { return };
-    let _ = match kind % 2 {
+pub fn archives(bytes: &[u8]) -> bool {
+    let Some((kind, bytes)) = bytes.split_first() else { return false };
+    let read = match kind % 2 {
         0 => entries::zip(bytes),
         _ => entries::package(bytes),
     };
+    read.is_ok()
 }
 
-/// The page of a run.
-fn shown(folder: &TempDir) {
-    if let Ok(source) = Source::load(folder.path()) {
-        drop(page::page(&[source], None));
-    }
+/// Makes the page of a run, if it is one.
+fn shown(folder: &TempDir) -> bool {
+    let source = Source::load(folder.path());
+    source.map(|source| drop(page::page(&[source], None))).is_ok()
 }
 
 fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {

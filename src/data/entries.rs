@@ -75,15 +75,16 @@ pub fn packed(bytes: &[u8], ending: &str) -> Result<()> {
     read.map(drop).map_err(|e| Error::read(&path, e))
 }
 
-/// A cache of decoded images, with every image in it.
+/// A cache of decoded images, with every image in it; `false` for what is none.
 ///
 /// # Errors
-/// An image is damaged; there is no error where the file is no cache.
-pub fn cache(bytes: &[u8]) -> Result<()> {
+/// An image is damaged.
+pub fn cache(bytes: &[u8]) -> Result<bool> {
     let (_folder, path) = file(bytes, "cache")?;
-    let Some(cache) = ImageCache::open(&path, &origin()) else { return Ok(()) };
+    let Some(cache) = ImageCache::open(&path, &origin()) else { return Ok(false) };
     let mut image = Vec::new();
-    (0..cache.entries.len()).try_for_each(|i| cache.read(i, &mut image))
+    (0..cache.entries.len()).try_for_each(|i| cache.read(i, &mut image))?;
+    Ok(true)
 }
 
 /// What [`cache`] reads without complaint: one image of 1x2.
