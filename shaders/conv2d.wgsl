@@ -38,8 +38,8 @@ fn grouped_tap(
     let first = k / (params.k / GROUPS) * rows;
     let wb = tap * ((rows + 3u) / 4u * 4u) * k4s + k4;
     var sums = mat4x4<f32>();
-    // The pixels in one loop: llvmpipe of Mesa 22 ends all loops of an invocation after 65,535 turns
-    // together.
+    // The pixels in one loop: llvmpipe of Mesa 22 ends an invocation's loops after 65,535 turns of
+    // all of them.
     for (var row = 0u; row < rows; row++) {
         let c = first + row;
         let v = load_w(wb + row * k4s);

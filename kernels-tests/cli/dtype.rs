@@ -76,6 +76,7 @@ fn a_run_from_before_there_was_a_choice_is_of_f32() {
     fs::write(&config, text.replace("dtype = \"f32\"\n", "")).unwrap();
     let mut checkpoint = Weights::load(place.path("run/checkpoint.safetensors")).unwrap();
     checkpoint.metadata.remove("dtype");
+    checkpoint.seal().unwrap();
     checkpoint.save(place.path("run/checkpoint.safetensors")).unwrap();
     place.run("train --resume run --dtype f16").refused(2, &["the run began with f32, not f16"]);
     place.run("train --resume run").done();

@@ -165,13 +165,15 @@ fn numbers_that_mean_nothing() {
     ] {
         refuses(&place, &[(&format!("{eval} {flags}"), 2, &[says])]);
     }
+    for every in ["0", "0s", "3d", "soon"] {
+        place.run(&format!("{train} --checkpoint-every {every}")).no_usage("90s, 15m, 2h");
+    }
     for (flags, says) in [
         ("--steps 0", "--steps: 0"),
         ("--epochs 0", "--epochs: 0"),
         ("--images 0", "--images: 0"),
         ("--copies 0", "--copies: 0"),
         ("--batch-size 0", "--batch-size: 0"),
-        ("--checkpoint-every 0", "--checkpoint-every: 0"),
         ("--lr nan", "--lr: NaN"),
         ("--lr -1", "--lr: -1"),
         ("--lambda inf", "--lambda: inf"),

@@ -160,6 +160,7 @@ fn a_resumed_run_keeps_the_variants_it_began_with() {
     let mut checkpoint = Weights::load(&file).unwrap();
     let kernels = checkpoint.meta("kernels").unwrap().replace("plain@64", "gone@64");
     checkpoint.metadata.insert("kernels".into(), kernels);
+    checkpoint.seal().unwrap();
     checkpoint.save(&file).unwrap();
     let refused = place.run("train --resume run");
     assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -187,6 +188,7 @@ fn a_pretraining_that_goes_on_keeps_its_variants() {
     let mut checkpoint = Weights::load(&file).unwrap();
     let kernels = checkpoint.meta("kernels").unwrap().replace("plain@64", "plain@7");
     checkpoint.metadata.insert("kernels".into(), kernels);
+    checkpoint.seal().unwrap();
     checkpoint.save(&file).unwrap();
     let refused = place.run(line);
     assert!(refused.stderr.contains("--checkpoint: the run began with"), "{refused:?}");
@@ -209,7 +211,9 @@ fn a_profile_shows_every_dispatch_and_changes_nothing() {
     let complete = |track: &str| -> Vec<&Value> {
         events.iter().filter(|e| e["ph"] == "X" && e["cat"] == track).collect()
     };
-    let on_gpu = complete("GPU");
+    // Looks at the numbers are between steps.
+    let look = |e: &&Value| e["name"].as_str().is_some_and(|name| name.starts_with("non_finite"));
+    let on_gpu: Vec<&Value> = complete("GPU").into_iter().filter(|e| !look(e)).collect();
     // A chip's faults are drawn once, before the recording.
     assert_eq!(on_gpu.len(), 2 * per_step);
     let mut end = 0.0;

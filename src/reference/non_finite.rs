@@ -27,42 +27,44 @@ pub fn cases() -> Result<Vec<Case>> {
         (1000, vec![]),
         (1000, vec![(999, f32::NAN), (17, f32::INFINITY), (600, f32::NAN)]),
     ] {
+        let mut values = Random::new(len).floats(len as usize);
+        for (i, edge) in [f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-40, -0.0].iter().enumerate() {
+            if let Some(value) = values.get_mut(i * 7) {
+                *value = *edge;
+            }
+        }
+        for &(at, value) in &bad {
+            values[at] = value;
+        }
         for before in [NONE, 5] {
-            cases.push(case(len, &bad, before, &mut Random::new(len))?);
+            let found = first(&values).map_or(NONE, |i| i as u32).min(before);
+            let after = Want::words(vec![77, found, 88]);
+            cases.push(Case {
+                label: format!("len={len} {} not finite, before {before}", bad.len()),
+                plan: ops::non_finite::plan(len, 1, 3)?,
+                data: vec![Data::input(&values), Data::in_out(&[77u32, before, 88], after)],
+            });
         }
     }
     Ok(cases)
 }
 
-/// A case of a random length.
+/// A case of a random length, with one value in a hundred not finite.
 ///
 /// # Errors
 /// A plan was refused.
 pub fn random(random: &mut Random) -> Result<Case> {
-    let len = random.length(20_000);
-    let kinds = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
-    let bad: Vec<(usize, f32)> =
-        (0..random.below(4)).map(|_| (random.below(len) as usize, random.of(&kinds))).collect();
-    let before = random.of(&[NONE, 5]);
-    case(len, &bad, before, random)
-}
-
-/// Finite values, the edges of f32 among them, but for those at the places of `bad`.
-fn case(len: u32, bad: &[(usize, f32)], before: u32, random: &mut Random) -> Result<Case> {
+    let len = random.length(700);
     let mut values = random.floats(len as usize);
-    for (i, edge) in [f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-40, -0.0].iter().enumerate() {
-        if let Some(value) = values.get_mut(i * 7) {
-            *value = *edge;
+    for value in &mut values {
+        if random.below(100) == 0 {
+            *value = f32::NAN;
         }
     }
-    for &(at, value) in bad {
-        values[at] = value;
-    }
-    let found = first(&values).map_or(NONE, |i| i as u32).min(before);
-    let after = Want::words(vec![77, found, 88]);
+    let found = first(&values).map_or(NONE, |i| i as u32);
     Ok(Case {
-        label: format!("len={len} {} not finite, before {before}", bad.len()),
-        plan: ops::non_finite::plan(len, 1, 3)?,
-        data: vec![Data::input(&values), Data::in_out(&[77u32, before, 88], after)],
+        label: format!("len={len} random"),
+        plan: ops::non_finite::plan(len, 0, 1)?,
+        data: vec![Data::input(&values), Data::in_out(&[NONE], Want::words(vec![found]))],
     })
 }

@@ -19,7 +19,7 @@ use crate::{
         Event, Sink,
         eval_json::{Document, Evaluation},
     },
-    train::{BaseHints, BaseNet, pretrain, train},
+    train::{BaseHints, BaseNet, pretrain, remove_checkpoint, train},
 };
 use std::{
     cell::RefCell,
@@ -300,7 +300,7 @@ impl Queue<'_> {
         let done = files.training();
         fs::rename(&done, &files.weights).map_err(|e| Error::write(&files.weights, e))?;
         // Of no use any more, and three times as large; that it stays is no harm.
-        let _ = fs::remove_file(files.checkpoint());
+        remove_checkpoint(&files.checkpoint());
         Ok(())
     }
 

@@ -8,7 +8,10 @@ use crate::{
     nn::TrainableNet,
     tuning::Choices,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Names of the optimiser's state in the file.
 const FIRST: &str = "optimiser.first";
@@ -43,8 +46,12 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Busy`]: another one has it. [`Error::Write`].
     pub(super) fn lock(&self) -> Result<Lock> {
+        Lock::take(self.lock_file(), &self.path)
+    }
+
+    fn lock_file(&self) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        Lock::take(self.path.with_file_name(format!(".{name}.lock")), &self.path)
+        self.path.with_file_name(format!(".{name}.lock"))
     }
 
     /// Writes it: parameters, statistics, optimiser state, step. Waits for the device. The last one is
@@ -186,6 +193,15 @@ impl Checkpoint {
             buffer.write(gpu, 0, &tensor.data);
         }
         Ok(step)
+    }
+}
+
+/// Removes the checkpoint at `path` and what belongs to it, where nobody works with it any more.
+pub(crate) fn remove(path: &Path) {
+    let checkpoint = Checkpoint::at(path);
+    for file in [&checkpoint.path, &checkpoint.previous, &checkpoint.lock_file()] {
+        // One that stays does no harm.
+        let _ = fs::remove_file(file);
     }
 }
 

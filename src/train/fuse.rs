@@ -44,7 +44,7 @@ pub(super) struct Run<'a> {
 ///
 /// # Errors
 /// Bad settings or files, a number that is not finite, no memory, a device that is lost again and
-/// again, a file that cannot be written, or [`Error::Interrupted`] after a checkpoint.
+/// again, a file that cannot be written, or [`crate::Error::Interrupted`] after a checkpoint.
 pub fn train(
     gpu: &Gpu,
     config: &TrainConfig,

@@ -23,6 +23,7 @@ mod supervised;
 mod verify;
 
 pub use base::{BaseHints, BaseNet, INJECTED};
+pub(crate) use checkpoint::remove as remove_checkpoint;
 pub(crate) use config::OF_NO_MATTER;
 pub use config::{Augment, Preset, PretrainConfig, Schedule, TrainConfig};
 pub use dry_run::{DryRun, dry_run};
