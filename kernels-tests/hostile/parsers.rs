@@ -20,10 +20,10 @@ use tempfile::TempDir;
 
 /// A family of parsers: its name, which is the fuzz target's, and its entry, which says whether one of
 /// them took the bytes.
-pub type Family = (&'static str, fn(&[u8]) -> bool);
+pub(crate) type Family = (&'static str, fn(&[u8]) -> bool);
 
 /// All families.
-pub const FAMILIES: [Family; 8] = [
+pub(crate) const FAMILIES: [Family; 8] = [
     ("weights", weights),
     ("npy", arrays),
     ("faultmap", fault_maps),
@@ -34,7 +34,10 @@ pub const FAMILIES: [Family; 8] = [
     ("archives", archives),
 ];
 
-pub fn weights(bytes: &[u8]) -> bool {
+/// Adapter in the sample of `state.json`.
+const ADAPTER: &str = "llvmpipe";
+
+pub(crate) fn weights(bytes: &[u8]) -> bool {
     if let Ok((tensors, _)) = safetensors::parse(bytes, "w") {
         tensors.values().for_each(|t| drop((t.to_f32(), t.to_i32())));
     }
@@ -46,18 +49,18 @@ pub fn weights(bytes: &[u8]) -> bool {
     true
 }
 
-pub fn arrays(bytes: &[u8]) -> bool {
+pub(crate) fn arrays(bytes: &[u8]) -> bool {
     npy::parse_f32(bytes, "x.npy").is_ok() | npy::parse_flags(bytes, "x.npy").is_ok()
 }
 
-pub fn fault_maps(bytes: &[u8]) -> bool {
+pub(crate) fn fault_maps(bytes: &[u8]) -> bool {
     let Some((kind, bytes)) = bytes.split_first() else { return false };
     let name = ["x.csv", "x.npy", "x.safetensors"][usize::from(kind % 3)];
     let (_folder, path) = file(name, bytes);
     fault::load_map(&[path], None).is_ok()
 }
 
-pub fn records(bytes: &[u8]) -> bool {
+pub(crate) fn records(bytes: &[u8]) -> bool {
     let Some((kind, bytes)) = bytes.split_first() else { return false };
     let read = match kind % 8 {
         0 => entries::idx_file(bytes, 1),
@@ -72,11 +75,11 @@ pub fn records(bytes: &[u8]) -> bool {
     read.is_ok()
 }
 
-pub fn images(bytes: &[u8]) -> bool {
+pub(crate) fn images(bytes: &[u8]) -> bool {
     entries::image(bytes).is_ok() | entries::sheet(bytes).is_ok()
 }
 
-pub fn settings(bytes: &[u8]) -> bool {
+pub(crate) fn settings(bytes: &[u8]) -> bool {
     let Some((kind, bytes)) = bytes.split_first() else { return false };
     let text = String::from_utf8_lossy(bytes);
     match kind % 3 {
@@ -92,7 +95,7 @@ pub fn settings(bytes: &[u8]) -> bool {
     }
 }
 
-pub fn documents(bytes: &[u8]) -> bool {
+pub(crate) fn documents(bytes: &[u8]) -> bool {
     let Some((kind, bytes)) = bytes.split_first() else { return false };
     match kind % 6 {
         0 => {
@@ -125,12 +128,13 @@ pub fn documents(bytes: &[u8]) -> bool {
         _ => {
             let (folder, _) = file("state.json", bytes);
             fs::write(folder.path().join("config.toml"), "").unwrap();
-            shown(&folder)
+            let source = Source::load(folder.path()).unwrap();
+            page::page(&[source], None).contains(ADAPTER)
         }
     }
 }
 
-pub fn archives(bytes: &[u8]) -> bool {
+pub(crate) fn archives(bytes: &[u8]) -> bool {
     let Some((kind, bytes)) = bytes.split_first() else { return false };
     let read = match kind % 2 {
         0 => entries::zip(bytes),

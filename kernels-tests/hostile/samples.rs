@@ -5,6 +5,7 @@ use lzma_rust2::{XzOptions, XzWriter};
 use nf_gpu::{
     data::entries,
     files::{Weights, npy, safetensors},
+    report::{Evaluated, Event, Step, jsonl::Line},
 };
 use std::{
     collections::BTreeMap,
@@ -26,13 +27,6 @@ pub(crate) struct Sample {
 pub(crate) const CSV: &str = "0,0,0,0,0,0,0,1\n0,0,1,0,0,0,0,0\n0,0,0,0,0,0,0,0\n1,0,0,0,0,0,0,0\n";
 pub(crate) const POINTS: &str = "source = \"mine\"\n[[point]]\nvoltage = 0.8\nber = 0\n\
     energy_per_access = 10\n[[point]]\nvoltage = 0.6\nber = 0.01\nenergy_per_access = 5\n";
-pub(crate) const METRICS: &str = concat!(
-    r#"{"event":"step","time":1.5,"step":1,"steps":2,"epoch":0,"loss":2.5,"loss_clean":1.0,"#,
-    r#""loss_faulty":1.5,"lr":0.01,"images_per_second":10.0}"#,
-    "\n",
-    r#"{"event":"evaluation","time":2.5,"step":2,"split":"validation","accuracy":50.0}"#,
-    "\n"
-);
 const CONFIG: &str =
     "base = \"b.safetensors\"\ngenerator = \"ConvS\"\nber = 0.01\nseeds = [1, 2]\n";
 const JOURNAL: &str = "a\n{\"name\":\"x\",\"answers\":[[1,2],[3,4]],\"flips\":[]}\n";
@@ -128,6 +122,18 @@ pub(crate) fn bench() -> Vec<u8> {
     include_bytes!("../cli/bench-without-version.json").to_vec()
 }
 
+fn metrics() -> Vec<u8> {
+    let step = Step { step: 1, steps: 2, loss_perturbed: Some(1.5), ..Step::default() };
+    let evaluated = Evaluated { step: 2, split: "held-out".into(), ..Evaluated::default() };
+    [Event::Step(step), Event::Evaluated(evaluated)]
+        .iter()
+        .flat_map(|event| {
+            let line = Line::new(1.5, event).unwrap();
+            [serde_json::to_vec(&line.object).unwrap(), b"\n".to_vec()].concat()
+        })
+        .collect()
+}
+
 fn idx(dims: &[u32]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dims.len() as u8];
     bytes.extend(dims.iter().flat_map(|d| d.to_be_bytes()));
@@ -161,7 +167,7 @@ pub(crate) fn all() -> Vec<Sample> {
         ("config.toml", "toml", Some(2), CONFIG.into()),
         ("eval.json", "json", Some(0), evaluations()),
         ("bench report", "json", Some(1), bench()),
-        ("metrics.jsonl", "json", Some(3), METRICS.into()),
+        ("metrics.jsonl", "json", Some(3), metrics()),
         ("journal", "json", Some(4), JOURNAL.into()),
         ("state.json", "json", Some(5), b"{\"step\":1,\"adapter\":\"llvmpipe\"}".to_vec()),
         ("zip", "archives", Some(0), zip(&[("a/b.csv", SIGNS.as_bytes()), ("a/c", b"abc")])),

@@ -36,7 +36,9 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = BufReader::with_capacity(1 << 16, File::open(path)?);
     Ok(match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(file))),
-        Some("xz") => Box::new(BufReader::with_capacity(1 << 16, XzReader::new_mem_limit(file, true, MEMORY))),
+        Some("xz") => {
+            Box::new(BufReader::with_capacity(1 << 16, XzReader::new_mem_limit(file, true, MEMORY)))
+        }
         _ => Box::new(file),
     })
 }
