@@ -24,6 +24,7 @@ mod golden_bases;
 mod gradients;
 mod gradients_norm;
 mod gradients_torch;
+mod hostile;
 mod interface;
 mod kinks;
 mod layers;

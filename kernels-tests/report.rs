@@ -68,7 +68,7 @@ fn sensitivity() -> Sensitivity {
 }
 
 /// An evaluation with every part that a document can have.
-fn full(generator: &str) -> Evaluation {
+pub(super) fn full(generator: &str) -> Evaluation {
     Evaluation {
         version: VERSION,
         adapter: Adapter {

@@ -2,7 +2,7 @@
 
 use super::{gpu::GpuArgs, output};
 use crate::{
-    data::{ImageSet, Split},
+    data::{self, ImageSet, Split},
     error::{Error, Result},
     eval::fuse_images,
     files::Weights,
@@ -94,10 +94,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
 
 /// An image file as u8 planes `[3, side, side]`.
 fn read(path: &Path, side: u32) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
-    let image = image::load_from_memory(&bytes).map_err(|e| {
-        Error::format(path, format!("not an image: {e}"), "give a PNG, JPEG or PPM file")
-    })?;
+    let image = data::load_image(path)?;
     let filter = image::imageops::FilterType::Triangle;
     let image = image.resize_exact(side, side, filter).to_rgb8();
     Ok((0..3).flat_map(|c| image.as_raw().iter().skip(c).step_by(3)).copied().collect())

@@ -3,17 +3,28 @@
 use std::{
     fmt::Display,
     fs,
-    io::{BufReader, Cursor},
+    io::{BufRead, BufReader, Cursor, Seek},
     path::Path,
 };
 
-use image::{ImageFormat, ImageReader};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
 use super::resize::Planes;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    files::read_file,
+};
 
 /// Endings of the files that count as images, in small letters.
 pub(super) const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "ppm"];
+
+/// Rows or columns of the largest image that is read.
+const MAX_SIDE: u32 = 1 << 16;
+/// Pixels of the largest image that is read, 67 million. A few kilobytes of PNG can claim, and unpack
+/// to, a thousand times as much.
+const MAX_PIXELS: u64 = 1 << 26;
+/// Bytes that a decoder may take: an image of so many pixels with transparency.
+const MAX_DECODED: u64 = 4 * MAX_PIXELS;
 
 /// Whether a file's name says that it is an image.
 pub(super) fn is_named_image(path: &Path) -> bool {
@@ -28,18 +39,12 @@ pub(super) fn is_named_image(path: &Path) -> bool {
 ///
 /// [`Error::Format`] for what is no image or a damaged one; [`Error::Read`].
 pub(super) fn file(path: &Path) -> Result<Planes> {
-    bytes(path, &fs::read(path).map_err(|e| Error::read(path, e))?)
+    bytes(path, &read_file(path)?)
 }
 
 /// The same for bytes in memory; `path` names them in errors.
 pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
-    let reader = ImageReader::new(Cursor::new(bytes));
-    let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
-    // The decoder fills up what is missing of a JPEG with grey and says nothing.
-    if reader.format() == Some(ImageFormat::Jpeg) && !ends(bytes) {
-        return Err(damaged(path, &"the JPEG ends too early"));
-    }
-    let rgb = reader.decode().map_err(|e| damaged(path, &e))?.into_rgb8();
+    let rgb = image(path, bytes)?.into_rgb8();
     let (width, height) = rgb.dimensions();
     let interleaved = rgb.into_raw();
     let mut pixels = Vec::with_capacity(interleaved.len());
@@ -49,12 +54,50 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
     Ok(Planes { height, width, pixels })
 }
 
+/// An image file as it is, with its own channels.
+///
+/// # Errors
+///
+/// As [`file()`].
+pub(crate) fn load(path: &Path) -> Result<DynamicImage> {
+    image(path, &read_file(path)?)
+}
+
+/// An image as its file has it; `path` names it in errors.
+///
+/// # Errors
+///
+/// As [`file()`].
+fn image(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
+    // The sizes first: a decoder checks its own limits late.
+    dimensions(path, Cursor::new(bytes))?;
+    let mut reader = ImageReader::new(Cursor::new(bytes));
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
+    // The decoder fills up what is missing of a JPEG with grey and says nothing.
+    if reader.format() == Some(ImageFormat::Jpeg) && !ends(bytes) {
+        return Err(damaged(path, &"the JPEG ends too early"));
+    }
+    reader.decode().map_err(|e| damaged(path, &e))
+}
+
 /// Rows and columns of an image file, without decoding it.
 pub(super) fn size(path: &Path) -> Result<(u32, u32)> {
     let file = fs::File::open(path).map_err(|e| Error::read(path, e))?;
-    let reader = ImageReader::new(BufReader::new(file));
+    dimensions(path, BufReader::new(file))
+}
+
+fn dimensions(path: &Path, from: impl BufRead + Seek) -> Result<(u32, u32)> {
+    let reader = ImageReader::new(from);
     let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
     let (width, height) = reader.into_dimensions().map_err(|e| damaged(path, &e))?;
+    let pixels = u64::from(width) * u64::from(height);
+    if width.max(height) > MAX_SIDE || pixels > MAX_PIXELS {
+        let what = format!("{width}x{height} pixels are more than the {MAX_PIXELS} that are read");
+        return Err(damaged(path, &what));
+    }
     Ok((height, width))
 }
 
@@ -116,6 +159,28 @@ mod tests {
         }
         let e = bytes(Path::new("a/b.png"), b"some text").unwrap_err();
         assert!(e.to_string().starts_with("a/b.png: not a readable image: "), "{e}");
+    }
+
+    #[test]
+    fn an_image_that_claims_to_be_huge_is_refused_before_it_is_unpacked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        for (width, height) in [(100_000_000, 1), (1, 65_537), (8193, 8193)] {
+            // All that a decoder sees before the pixels.
+            let mut png = Vec::new();
+            codecs::png::PngEncoder::new(&mut png)
+                .write_image(&[0], 1, 1, ExtendedColorType::L8)
+                .unwrap();
+            let head = [&b"IHDR"[..], &u32::to_be_bytes(width), &u32::to_be_bytes(height)].concat();
+            png[12..24].copy_from_slice(&head);
+            let mut crc = flate2::Crc::new();
+            crc.update(&png[12..29]);
+            png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+            fs::write(&path, &png).unwrap();
+            for e in [file(&path).unwrap_err(), size(&path).unwrap_err()] {
+                assert!(e.to_string().contains("that are read"), "{width}x{height}: {e}");
+            }
+        }
     }
 
     #[test]

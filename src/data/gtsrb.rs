@@ -1,9 +1,9 @@
 //! GTSRB, the German Traffic Sign Recognition Benchmark: from ready 32x32 records, or from the
 //! official archives as they are downloaded or unpacked.
 
-mod annotations;
+pub(super) mod annotations;
 mod archives;
-mod tree;
+pub(super) mod tree;
 
 use std::path::{Path, PathBuf};
 

@@ -7,8 +7,9 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// Larger files than this are not read: 4 GiB, 60,000 times the images of any idx data set here.
-const MAX_BYTES: u64 = 1 << 32;
+/// Larger files than this are not read: 256 MiB, five times the images of any idx data set here. A
+/// packed file of a few kilobytes can hold as much.
+const MAX_BYTES: u64 = 1 << 28;
 
 /// Unsigned bytes with up to four dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -69,7 +69,8 @@ pub(super) struct Entry {
 
 impl Entry {
     fn bytes(&self) -> u64 {
-        3 * u64::from(self.height) * u64::from(self.width)
+        // A file may claim any size: more than all there is, then, and not little after an overflow.
+        (u64::from(self.height) * u64::from(self.width)).saturating_mul(3)
     }
 }
 
@@ -111,7 +112,7 @@ impl ImageCache {
         let mut at = MAGIC.len() as u64;
         for entry in &mut index.entries {
             entry.at = at;
-            at += entry.bytes();
+            at = at.checked_add(entry.bytes())?;
         }
         let usable = at == place && index.origin == *origin;
         usable.then(|| Self { path: path.into(), file, entries: index.entries })

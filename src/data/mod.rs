@@ -11,6 +11,8 @@ mod cifar100;
 pub mod contact_sheet;
 mod dataset;
 mod decode;
+#[doc(hidden)]
+pub mod entries;
 mod fetch;
 mod folder;
 mod gtsrb;
@@ -30,6 +32,7 @@ pub use catalog::{
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use dataset::DatasetInfo;
+pub(crate) use decode::load as load_image;
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};

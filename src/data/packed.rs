@@ -9,6 +9,9 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
+/// KiB that unpacking may take: more than xz's strongest setting needs. A header can ask for 4 GiB.
+const MEMORY: u32 = 128 << 10;
+
 /// What a packed file's name ends in, after the name of what is in it.
 const PACKINGS: [&str; 2] = ["gz", "xz"];
 
@@ -33,7 +36,9 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = BufReader::with_capacity(1 << 16, File::open(path)?);
     Ok(match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(file))),
-        Some("xz") => Box::new(BufReader::with_capacity(1 << 16, XzReader::new(file, true))),
+        Some("xz") => {
+            Box::new(BufReader::with_capacity(1 << 16, XzReader::new_mem_limit(file, true, MEMORY)))
+        }
         _ => Box::new(file),
     })
 }

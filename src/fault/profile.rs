@@ -4,12 +4,12 @@ use super::{CellMap, Mapping};
 use crate::{
     error::{Error, Result},
     files::{
-        npy,
+        npy, read_text,
         safetensors::{self, Dtype},
         sha256,
     },
 };
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// A measured map and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +176,7 @@ fn array(file: &Path) -> Result<(usize, usize, Vec<bool>)> {
 }
 
 fn comma_separated(file: &Path) -> Result<(usize, usize, Vec<bool>)> {
-    let text = fs::read_to_string(file).map_err(|e| Error::read(file, e))?;
+    let text = read_text(file)?;
     // Spreadsheets begin their files with a byte-order mark.
     let text = text.trim_start_matches('\u{feff}');
     let (mut rows, mut cells, mut flags) = (0, None, Vec::new());
@@ -207,7 +207,7 @@ fn comma_separated(file: &Path) -> Result<(usize, usize, Vec<bool>)> {
 mod tests {
     use super::*;
     use crate::{fault::Place, files::safetensors::Raw};
-    use std::{collections::BTreeMap, path::PathBuf};
+    use std::{collections::BTreeMap, fs, path::PathBuf};
     use tempfile::TempDir;
 
     fn save(folder: &TempDir, ones: &Raw, zeros: &Raw, mapping: Option<&str>) -> PathBuf {

@@ -22,7 +22,17 @@ pub struct Array<T> {
 ///
 /// [`Error::Read`]; [`Error::Format`] for another type or order, and for a damaged file.
 pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
-    let array = load(path.as_ref(), &[("<f4", 4)], "float32")?.0;
+    let path = path.as_ref();
+    parse_f32(&read::read(path)?, path)
+}
+
+/// Reads what [`load_f32`] reads from memory; `name` is what messages call it.
+///
+/// # Errors
+///
+/// As [`load_f32`].
+pub fn parse_f32(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<f32>> {
+    let array = parse(bytes, name.as_ref(), &[("<f4", 4)], "float32")?.0;
     Ok(Array { shape: array.shape, data: convert(&array.data, f32::from_le_bytes) })
 }
 
@@ -32,7 +42,8 @@ pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
 ///
 /// As [`load_f32`].
 pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
-    let array = load(path.as_ref(), &[("<i4", 4)], "int32")?.0;
+    let path = path.as_ref();
+    let array = parse(&read::read(path)?, path, &[("<i4", 4)], "int32")?.0;
     Ok(Array { shape: array.shape, data: convert(&array.data, i32::from_le_bytes) })
 }
 
@@ -43,9 +54,19 @@ pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
 /// As [`load_f32`]; [`Error::Format`] for another value.
 pub fn load_flags(path: impl AsRef<Path>) -> Result<Array<bool>> {
     let path = path.as_ref();
+    parse_flags(&read::read(path)?, path)
+}
+
+/// Reads what [`load_flags`] reads from memory; `name` is what messages call it.
+///
+/// # Errors
+///
+/// As [`load_flags`].
+pub fn parse_flags(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<bool>> {
+    let path = name.as_ref();
     let kinds =
         [("|b1", 1), ("|u1", 1), ("|i1", 1), ("<i4", 4), ("<i8", 8), ("<f4", 4), ("<f8", 8)];
-    let (array, descr) = load(path, &kinds, "uint8")?;
+    let (array, descr) = parse(bytes, path, &kinds, "uint8")?;
     let one: &[u8] = match descr {
         "<i4" => &1i32.to_le_bytes(),
         "<i8" => &1i64.to_le_bytes(),
@@ -89,12 +110,16 @@ fn convert<T>(bytes: &[u8], from: fn([u8; 4]) -> T) -> Vec<T> {
 
 /// The bytes of an array of one of the `kinds` (type and its bytes), and which; `dtype` is what to
 /// save it as if it is none of them.
-fn load<'k>(path: &Path, kinds: &[(&'k str, usize)], dtype: &str) -> Result<(Array<u8>, &'k str)> {
-    let bytes = read::read(path)?;
+fn parse<'k>(
+    bytes: &[u8],
+    path: &Path,
+    kinds: &[(&'k str, usize)],
+    dtype: &str,
+) -> Result<(Array<u8>, &'k str)> {
     let bad = |what: String, hint: String| Error::format(path, what, hint);
     let again = || "copy it again, or save it again with np.save".to_owned();
     if !bytes.starts_with(MAGIC) {
-        return Err(match read::recognise(&bytes) {
+        return Err(match read::recognise(bytes) {
             Some((kind, hint)) => bad(format!("it is not a .npy file but {kind}"), hint.into()),
             None => bad("it is not a .npy file".into(), "save it with np.save".into()),
         });

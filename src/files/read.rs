@@ -9,7 +9,7 @@ const LIMIT: u64 = 4 << 30;
 
 /// The bytes of a regular file of at most 4 GiB.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
     let there = file.metadata().map_err(|e| Error::read(path, e))?;
     if there.is_dir() {
         return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
@@ -25,8 +25,28 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         return Err(Error::format(path, "it is empty", "write, copy or download it again"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(there.len()).unwrap_or(0));
-    file.read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
+    // A file that grows meanwhile ends somewhere too.
+    file.take(LIMIT).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
     Ok(bytes)
+}
+
+/// Largest text that is read: the metrics of some million steps.
+const TEXT_LIMIT: u64 = 1 << 30;
+
+/// The text of a regular file of at most 1 GiB; it may be empty.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let there = std::fs::metadata(path).map_err(|e| Error::read(path, e))?;
+    if there.is_file() && there.len() == 0 {
+        return Ok(String::new());
+    }
+    if there.len() > TEXT_LIMIT {
+        let what = format!("its {} bytes are more than the {TEXT_LIMIT} of a text", there.len());
+        return Err(Error::format(path, what, "check that it is the file you meant"));
+    }
+    String::from_utf8(read(path)?).map_err(|e| {
+        let what = format!("it is not text: byte {} is no UTF-8", e.utf8_error().valid_up_to());
+        Error::format(path, what, "check that it is the file you meant")
+    })
 }
 
 /// What a file that is not what we read probably is, and what to do about it.

@@ -74,7 +74,7 @@ impl FaultRecord {
     /// # Errors
     /// [`Error::Read`]; [`Error::Format`] for what is no record, or one of another version.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+        let text = crate::files::read_text(path)?;
         let hint = "give the .json that `nf-gpu inject` wrote beside a faulty file";
         let record: Self = serde_json::from_str(&text)
             .map_err(|e| Error::format(path, format!("it is no fault record: {e}"), hint))?;

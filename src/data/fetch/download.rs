@@ -137,13 +137,15 @@ pub(super) fn unpack(archive: &Path, target: &mut Target, progress: Progress<'_>
     let folder = target.folder.file_name().map(Path::new).unwrap_or(Path::new("")).to_owned();
     let file = File::open(archive).map_err(|e| Error::read(archive, e))?;
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-    for entry in tar.entries().map_err(|e| damaged(&e))? {
+    // Raw: headers that give long names would be read into memory, however long they say they are.
+    for entry in tar.entries().map_err(|e| damaged(&e))?.raw(true) {
         let mut entry = entry.map_err(|e| damaged(&e))?;
         let path = entry.path().map_err(|e| damaged(&e))?.into_owned();
         let Some(name) = path.strip_prefix(&folder).ok().and_then(Path::to_str) else {
             continue;
         };
-        if target.wanted(name).is_none_or(|file| file.bytes != entry.size()) {
+        let is_file = entry.header().entry_type().is_file();
+        if !is_file || target.wanted(name).is_none_or(|file| file.bytes != entry.size()) {
             continue;
         }
         let mut bytes = Vec::new();
@@ -153,11 +155,12 @@ pub(super) fn unpack(archive: &Path, target: &mut Target, progress: Progress<'_>
     Ok(())
 }
 
-/// A gzipped download, unpacked.
-pub(super) fn gunzip(part: &Path) -> Result<Vec<u8>> {
+/// A gzipped download, unpacked: of a longer one than `right` bytes the first bytes, one too many.
+pub(super) fn gunzip(part: &Path, right: u64) -> Result<Vec<u8>> {
     let file = File::open(part).map_err(|e| Error::read(part, e))?;
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(BufReader::new(file)).read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
+    let unpacked = MultiGzDecoder::new(BufReader::new(file));
+    unpacked.take(right.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
     Ok(bytes)
 }
 

@@ -9,6 +9,7 @@ use std::{
     borrow::Cow,
     ffi::OsString,
     fs,
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -182,7 +183,8 @@ impl Way {
                     let part = target.folder.join(file.remote.part());
                     file.remote.download(&part, means.patience, progress)?;
                     if file.gzipped {
-                        let bytes = download::gunzip(&part)?;
+                        let right = target.wanted(file.name).map_or(0, |wanted| wanted.bytes);
+                        let bytes = download::gunzip(&part, right)?;
                         target.install(file.name, &bytes, progress)?;
                         fs::remove_file(&part).map_err(|e| Error::write(&part, e))?;
                     } else {
@@ -207,8 +209,7 @@ impl Way {
 
 /// Takes the files out of a folder of this system.
 fn installed(folder: &Path, target: &mut Target, progress: Progress<'_>) -> Result<()> {
-    let wanted: Vec<&str> = target.wanted.iter().map(|f| f.name).collect();
-    for name in wanted {
+    for (name, right) in target.wanted.iter().map(|f| (f.name, f.bytes)).collect::<Vec<_>>() {
         let Some(path): Option<PathBuf> = packed::find(&folder.join(name)) else {
             return Err(Error::Fetch {
                 what: name.into(),
@@ -218,7 +219,7 @@ fn installed(folder: &Path, target: &mut Target, progress: Progress<'_>) -> Resu
         };
         let mut bytes = Vec::new();
         packed::open(&path)
-            .and_then(|mut from| from.read_to_end(&mut bytes))
+            .and_then(|from| from.take(right.saturating_add(1)).read_to_end(&mut bytes))
             .map_err(|e| Error::read(&path, e))?;
         target.install(name, &bytes, progress)?;
     }

@@ -170,7 +170,7 @@ pub(in crate::data) fn install(
 }
 
 /// Calls `each` with name and bytes of those files in the package that are `wanted`.
-pub(super) fn members(
+pub(in crate::data) fn members(
     package: &Path,
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, Vec<u8>) -> Result<()>,
@@ -178,13 +178,15 @@ pub(super) fn members(
     let damaged = |e: io::Error| failed(format!("the package is damaged: {e}"));
     let file = File::open(package).map_err(|e| Error::read(package, e))?;
     let mut archive = tar::Archive::new(GzDecoder::new(io::BufReader::new(file)));
-    for entry in archive.entries().map_err(damaged)? {
+    // Raw: headers that give long names would be read into memory, however long they say they are.
+    for entry in archive.entries().map_err(damaged)?.raw(true) {
         let entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
         let Some(name) = path.strip_prefix("package").ok().and_then(Path::to_str) else {
             continue;
         };
-        if entry.size() > MAX_MEMBER || !wanted(name) {
+        let is_file = entry.header().entry_type().is_file();
+        if !is_file || entry.size() > MAX_MEMBER || !wanted(name) {
             continue;
         }
         let mut bytes = Vec::new();

@@ -74,7 +74,7 @@ fn labels(name: &str, json: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Record bytes (label, then planes) from a sheet with one image per row, RGB by pixel.
-fn records(name: &str, png: &[u8], labels: &[u8]) -> Result<Vec<u8>> {
+pub(in crate::data) fn records(name: &str, png: &[u8], labels: &[u8]) -> Result<Vec<u8>> {
     let bad = |e: image::ImageError| failed(format!("{name} in the package: {e}"));
     let decoder = PngDecoder::new(Cursor::new(png)).map_err(bad)?;
     let size = decoder.dimensions();

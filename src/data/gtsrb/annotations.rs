@@ -6,13 +6,17 @@ use crate::error::{Error, Result};
 
 const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
 
+/// Lines that are read: three times the images of the data set. Every line costs memory for an image, and
+/// a small archive can hold millions that name the same one.
+const MAX_LINES: usize = 1 << 17;
+
 /// File name and class of each line. `path` names the file in errors; classes are below `classes`.
 ///
 /// # Errors
 ///
 /// [`Error::Format`] for a file without the columns `Filename` and `ClassId`, a line with another
 /// number of fields, and a class that is none.
-pub(super) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<Vec<(String, u16)>> {
+pub(in crate::data) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<Vec<(String, u16)>> {
     let wrong = |what: String| Error::format(path, what, AGAIN);
     let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not a text: {e}")))?;
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -25,6 +29,9 @@ pub(super) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<Vec<(Strin
         })
     };
     let (file, class) = (column("Filename")?, column("ClassId")?);
+    if lines.clone().nth(MAX_LINES).is_some() {
+        return Err(wrong(format!("it lists more than {MAX_LINES} images")));
+    }
     lines
         .map(|(i, line)| {
             let fields: Vec<&str> = line.split(';').map(str::trim).collect();
@@ -74,5 +81,8 @@ mod tests {
             assert!(e.starts_with("GT-x.csv: ") && e.contains(says), "{e}");
         }
         assert!(parse(Path::new("x"), b"\xff\xfe", 43).is_err());
+        let lines = |n: usize| read(&format!("{HEADER}\n{}", "a;;;;;;;1\n".repeat(n)));
+        assert_eq!(lines(MAX_LINES).unwrap().len(), MAX_LINES);
+        assert!(lines(MAX_LINES + 1).unwrap_err().to_string().contains("more than 131072 images"));
     }
 }

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// A folder, on the disk or in an archive. Clones read at the same time.
 #[derive(Clone)]
-pub(super) enum Tree {
+pub(in crate::data) enum Tree {
     /// On the disk.
     Folder(PathBuf),
     /// The members of the archive at `path` that begin with `base`.
@@ -28,7 +28,7 @@ pub(super) enum Tree {
 
 impl Tree {
     /// The folder whose path ends in `folder` in an archive; the archive's top for "".
-    pub(super) fn zip(path: &Path, folder: &str) -> Result<Self> {
+    pub(in crate::data) fn zip(path: &Path, folder: &str) -> Result<Self> {
         let file = File::open(path).and_then(SharedFile::new).map_err(|e| Error::read(path, e))?;
         let archive = ZipArchive::new(file).map_err(|e| damaged(path, e))?;
         let within = |name: &str| {
@@ -50,7 +50,7 @@ impl Tree {
     }
 
     /// Names of all files that `wanted` says yes to, relative to the folder, with `/`, sorted.
-    pub(super) fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    pub(in crate::data) fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut names = match self {
             Self::Folder(root) => below(root)?,
             Self::Zip { archive, base, .. } => {
@@ -73,7 +73,7 @@ impl Tree {
     }
 
     /// The bytes of a file.
-    pub(super) fn read(&mut self, name: &str) -> Result<Vec<u8>> {
+    pub(in crate::data) fn read(&mut self, name: &str) -> Result<Vec<u8>> {
         let shown = self.path(name);
         match self {
             Self::Folder(_) => fs::read(&shown).map_err(|e| Error::read(&shown, e)),

@@ -1,11 +1,14 @@
 //! Reports that others wrote.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::{Report, VERSION};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    files::read_text,
+};
 
 const HINT: &str = "make one with `nf-gpu bench --out FILE`";
 
@@ -16,7 +19,7 @@ const HINT: &str = "make one with `nf-gpu bench --out FILE`";
 /// [`Error::Read`]; [`Error::Format`] for what is no report, or one of a later version.
 pub fn load(path: impl AsRef<Path>) -> Result<Report> {
     let path = path.as_ref();
-    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    let text = read_text(path)?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|e| Error::format(path, format!("it is not JSON: {e}"), HINT))?;
     let version = match value.get("version") {
