@@ -18,7 +18,7 @@ fmt:
 fmt-check:
     git ls-files -co --exclude-standard '*.rs' | xargs rustfmt --edition 2024 --check
 
-# Clippy, spelling, shell scripts: the last two where the tools are installed.
+# Clippy; spelling, shell scripts and licences where the tools are installed.
 lint:
     cargo clippy --release --all-targets -- -D warnings
     @scripts/lint.sh

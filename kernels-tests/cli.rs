@@ -6,6 +6,7 @@ mod conform;
 mod dtype;
 mod energy;
 mod faults;
+mod hostile;
 mod interrupt;
 mod job;
 mod kill;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Spelling and shell scripts. Both tools are optional on a developer's machine; .ci/run brings them.
+# Spelling, shell scripts, and licences and sources of the dependencies. The tools are optional on a
+# developer's machine; .ci/run brings them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
@@ -17,4 +18,9 @@ if command -v typos >/dev/null; then
     typos
 else
     say "note: typos is not installed, so spelling was not checked (pip install typos)"
+fi
+if command -v cargo-deny >/dev/null; then
+    cargo deny --log-level error check bans licenses sources
+else
+    say "note: cargo-deny is not installed, so licences were not checked (cargo install --locked cargo-deny)"
 fi
