@@ -59,7 +59,7 @@ mod tests {
     fn read(text: &str) -> Result<Report> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bench.json");
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         load(&path)
     }
 
