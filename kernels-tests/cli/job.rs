@@ -114,8 +114,8 @@ fn train_eval_and_transform_agree() {
     }
     let transform = "transform --generator run/generator.safetensors --out-dir out2";
     for (image, says) in [
-        ("run/config.toml", ["not an image", "PNG"]),
-        ("run", ["cannot read run", "it is a folder"]),
+        ("run/config.toml", ["not a readable image", "PNG"]),
+        ("run", ["run: it is a folder", "name the file inside it"]),
         ("none.png", ["cannot read none.png", "check the path"]),
     ] {
         place.run(&format!("{transform} {image}")).refused(1, &says);

@@ -69,17 +69,17 @@ pub(crate) fn load(path: &Path) -> Result<DynamicImage> {
 ///
 /// As [`file()`].
 fn image(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
-    // The sizes first: a decoder checks its own limits late.
+    // The decoder fills up what is missing of a JPEG with grey and says nothing.
+    if image::guess_format(bytes).ok() == Some(ImageFormat::Jpeg) && !ends(bytes) {
+        return Err(damaged(path, &"the JPEG ends too early"));
+    }
+    // The sizes before the rest: a decoder checks its own limits late.
     dimensions(path, Cursor::new(bytes))?;
     let mut reader = ImageReader::new(Cursor::new(bytes));
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
     let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
-    // The decoder fills up what is missing of a JPEG with grey and says nothing.
-    if reader.format() == Some(ImageFormat::Jpeg) && !ends(bytes) {
-        return Err(damaged(path, &"the JPEG ends too early"));
-    }
     reader.decode().map_err(|e| damaged(path, &e))
 }
 
