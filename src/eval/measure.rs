@@ -5,7 +5,7 @@ use super::{
     meter::{Answers, Kind, Tick},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     fault::{Faults, Flips},
     gpu::Gpu,
 };
@@ -81,7 +81,7 @@ pub fn passes(request: &Request<'_>) -> u64 {
 ///
 /// # Errors
 /// Shapes do not fit, no memory is left, the device failed, the journal cannot be written, or
-/// [`crate::Error::Interrupted`].
+/// [`Error::Interrupted`].
 pub fn measure(
     gpu: &Gpu,
     request: &Request<'_>,
@@ -106,6 +106,33 @@ pub fn measure(
         out.perturbed.push(PerturbedMeasurement { faults: faults.clone(), alone, behind });
     }
     Ok(out)
+}
+
+/// Runs the first batch of all that [`measure`] runs, and keeps nothing of it: memory that is not there
+/// is missed now, and what is taken once (pipelines, the driver's pools) is taken.
+///
+/// # Errors
+/// Shapes do not fit, no memory is left, or the device failed.
+pub fn rehearse(gpu: &Gpu, request: &Request<'_>) -> Result<()> {
+    let Request { subject, faults, seeds, .. } = *request;
+    let meter = Meter::new(gpu, subject, seeds.len(), RESIDENT)?;
+    let behind = subject.generator.map(|_| Kind::Behind);
+    for kind in [Kind::Alone].into_iter().chain(behind) {
+        first_batch(meter.clean(kind, &mut |_| false))?;
+        for faults in faults {
+            let seeds = &seeds[..seeds.len().min(meter.together())];
+            first_batch(meter.maps(kind, faults, seeds, None, &mut |_| false))?;
+        }
+    }
+    Ok(())
+}
+
+/// What stops at the first batch is interrupted, and was meant to be.
+fn first_batch<T>(stopped: Result<T>) -> Result<()> {
+    match stopped {
+        Err(Error::Interrupted) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// A meter that is made when the journal does not know an answer.

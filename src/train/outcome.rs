@@ -57,6 +57,13 @@ impl Run<'_> {
         sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 
+    /// Runs the first batch of a [`Self::glance`] before the first step: what it lacks is missed before
+    /// hours of training, not behind them, and the run's memory is that of its first minute.
+    pub(super) fn rehearse_glance(&self, set: &ImageSet) -> Result<()> {
+        let weights = self.net.weights(self.gpu)?;
+        eval::rehearse(self.gpu, &self.request(&weights, set, &self.eval_seeds()[..1]))
+    }
+
     /// Maps of the final table: the chip's own, or those of the paper.
     fn eval_seeds(&self) -> Vec<u64> {
         match self.maps {

@@ -71,16 +71,19 @@ impl Run<'_> {
             steps,
             done,
         }))?;
+        let glance_at = |done: u64| {
+            let due = done.is_multiple_of(config.eval_every.unwrap_or(per_epoch));
+            due && done < steps && !held_out.is_empty()
+        };
+        if (done + 1..steps).any(glance_at) {
+            self.rehearse_glance(held_out)?;
+        }
         let stored_bits = self.base.graph.faultable_weights() * u64::from(self.precision);
         let (started, first) = (Instant::now(), done);
         let mut last = (Instant::now(), done);
         // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
         let report_every = (steps / 50).clamp(1, 10);
         let mut checkpoint = Due::new(config.checkpoint_every.unwrap_or(Every::Steps(per_epoch)));
-        let glance_at = |done: u64| {
-            let due = done.is_multiple_of(config.eval_every.unwrap_or(per_epoch));
-            due && done < steps && !held_out.is_empty()
-        };
         // The run may have ended between a checkpoint and the evaluation behind it.
         if done > 0 && glance_at(done) && !self.has_glance(done)? {
             self.glance(held_out, done, done.div_ceil(per_epoch), sink)?;
