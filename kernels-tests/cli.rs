@@ -14,6 +14,7 @@ mod mount;
 mod refusals;
 mod report;
 mod repro;
+mod soak;
 mod storage;
 mod trouble;
 mod tuning;

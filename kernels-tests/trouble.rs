@@ -1,5 +1,7 @@
 //! What becomes of a run when the device is lost, no memory is left, numbers go wrong or the GPU
 //! computes something else: each made to happen on purpose, at every point where it can.
+mod again;
+
 use super::cli::Place;
 use crate::shaders::{module, variants};
 use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};

@@ -138,6 +138,7 @@ pub(super) mod tests {
             backend: "vulkan".into(),
             driver: "drv 1.2".into(),
             kind: "software",
+            cpu: None,
             f16: false,
             subgroup: None,
             cooperative_matrix: Vec::new(),

@@ -1,5 +1,6 @@
 //! Which adapters are there, and which one to use: hardware first, software last, never by accident.
 
+use super::cpu;
 use crate::error::{Error, Result};
 use serde::Serialize;
 
@@ -41,6 +42,9 @@ pub struct AdapterReport {
     pub driver: String,
     /// `discrete`, `integrated`, `virtual`, `software`, `other`.
     pub kind: &'static str,
+    /// The processor that a software adapter computes on, and its widest vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
     /// 16-bit floats in shaders.
     pub f16: bool,
     /// Smallest and largest subgroup, `None` without subgroup operations.
@@ -67,10 +71,12 @@ impl AdapterReport {
         self.kind == "software"
     }
 
-    /// `name (backend, driver)`.
+    /// `name (backend, driver)`, of a software adapter with ` on ` its processor: what was measured on
+    /// one, or rounded by one, is not another's.
     #[must_use]
     pub fn line(&self) -> String {
-        format!("{} ({}, {})", self.name, self.backend, self.driver)
+        let on = self.cpu.as_ref().map(|cpu| format!(" on {cpu}")).unwrap_or_default();
+        format!("{} ({}, {}){on}", self.name, self.backend, self.driver)
     }
 }
 
@@ -152,6 +158,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
             wgpu::DeviceType::Cpu => "software",
             wgpu::DeviceType::Other => "other",
         },
+        cpu: (info.device_type == wgpu::DeviceType::Cpu).then(cpu::describe),
         f16: features.contains(wgpu::Features::SHADER_F16),
         subgroup,
         cooperative_matrix: cooperative_matrices(adapter),

@@ -6,6 +6,7 @@ mod arena;
 mod buffer;
 mod choice;
 mod contest;
+mod cpu;
 mod device;
 mod inspect;
 mod profile;

@@ -29,6 +29,8 @@ pub enum Mishap {
     Lose,
     /// The device is destroyed, and its adapter is not found again.
     Vanish,
+    /// What was submitted does not come back: the next wait for it takes too long.
+    Hang,
     /// A buffer finds no memory left; elsewhere nothing.
     OutOfMemory,
     /// A NaN is written into the first word of the buffer with this label that was made last.
@@ -48,6 +50,7 @@ pub struct Sabotage {
     seen: [AtomicU64; 3],
     struck: AtomicU64,
     gone: AtomicBool,
+    hangs: AtomicBool,
     target: Mutex<Option<wgpu::Buffer>>,
 }
 
@@ -55,8 +58,8 @@ impl Sabotage {
     /// A mishap before the `nth` use of a point; with `ever` before all later ones too.
     #[must_use]
     pub fn new(mishap: Mishap, point: Point, nth: u64, ever: bool) -> Self {
-        let (seen, struck, gone, target) = Default::default();
-        Self { mishap, point, nth, ever, seen, struck, gone, target }
+        let (seen, struck, gone, hangs, target) = Default::default();
+        Self { mishap, point, nth, ever, seen, struck, gone, hangs, target }
     }
 
     /// How often a point was used so far.
@@ -91,7 +94,7 @@ impl FromStr for Sabotage {
     type Err = Error;
 
     /// `MISHAP@POINT:N`, as in `lose@submit:17`, with `+` behind it for all later uses too; mishaps are
-    /// lose, vanish, memory, flip, poison=LABEL; points are buffer, submit, map.
+    /// lose, vanish, hang, memory, flip, poison=LABEL; points are buffer, submit, map.
     fn from_str(text: &str) -> Result<Self> {
         let parsed = || -> Option<Self> {
             let (mishap, rest) = text.split_once('@')?;
@@ -99,6 +102,7 @@ impl FromStr for Sabotage {
             let mishap = match mishap {
                 "lose" => Mishap::Lose,
                 "vanish" => Mishap::Vanish,
+                "hang" => Mishap::Hang,
                 "memory" => Mishap::OutOfMemory,
                 "flip" => Mishap::Flip,
                 _ => Mishap::Poison(mishap.strip_prefix("poison=")?.to_owned()),
@@ -139,6 +143,11 @@ impl Gpu {
         self.queue.submit([encoder.finish()])
     }
 
+    /// Whether the wait that begins now is one that takes too long.
+    pub(super) fn hangs_now(&self) -> bool {
+        self.sabotage.as_ref().is_some_and(|s| s.hangs.swap(false, Ordering::Relaxed))
+    }
+
     /// Before a buffer is mapped; whether what is read shall be damaged.
     pub(super) fn before_map(&self) -> bool {
         self.mishap(Point::Map) == Some(&Mishap::Flip)
@@ -153,6 +162,7 @@ impl Gpu {
                 sabotage.gone.store(true, Ordering::Relaxed);
                 self.device.destroy();
             }
+            Mishap::Hang => sabotage.hangs.store(true, Ordering::Relaxed),
             Mishap::Poison(_) => {
                 if let Some(buffer) = &*lock(&sabotage.target) {
                     self.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&f32::NAN));

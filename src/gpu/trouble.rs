@@ -70,7 +70,10 @@ impl Gpu {
         let timeout = (!self.report().is_software()).then_some(PATIENCE);
         let wait = wgpu::PollType::Wait { submission_index: submission, timeout };
         // wgpu panics where the driver says, while it is waited for, that the device is lost.
-        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(wait)));
+        let polled = match self.hangs_now() {
+            true => Ok(Err(wgpu::PollError::Timeout)),
+            false => catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))),
+        };
         let message = match polled {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(wgpu::PollError::Timeout)) => {

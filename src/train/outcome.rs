@@ -57,7 +57,7 @@ impl Run<'_> {
         sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 
-    /// Runs the first batch of a [`Self::glance`] before the first step: what it lacks is missed before
+    /// Runs the first batch of a [`Self::glance`] behind the first step: what it lacks is missed before
     /// hours of training, not behind them, and the run's memory is that of its first minute.
     pub(super) fn rehearse_glance(&self, set: &ImageSet) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
