@@ -47,11 +47,23 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         (false, _) => "hardware comes before software, discrete before integrated",
     };
     output::print(&format!(
-        "\nused: {} {}: {why}\n{}",
+        "\nused: {} {}: {why}\n{}{}",
         chosen.index,
         chosen.line(),
+        if slow_loads(&chosen) { SLOW_LOADS } else { "" },
         tuning(&chosen)
     ))
+}
+
+/// A step of `bench --steps 'eopm/ConvS/*'` took 3.66 s on Mesa 22.3.6, 1.10 s on 26.1.6.
+const SLOW_LOADS: &str = "hint: without AVX-512 this Mesa reads memory slowly; that of \
+                          scripts/newer-llvmpipe.sh takes a third of the time\n";
+
+/// Whether llvmpipe puts every value that it loads into its vector by way of the stack, where the store
+/// cannot be forwarded to the load behind it: Mesa 22.3 does, unless AVX-512 inserts into registers.
+fn slow_loads(adapter: &AdapterReport) -> bool {
+    let avx2 = adapter.cpu.as_ref().is_some_and(|cpu| cpu.ends_with(", AVX2"));
+    avx2 && adapter.name.starts_with("llvmpipe") && adapter.driver.contains("Mesa 22.")
 }
 
 /// Where measurements of an adapter are kept, and how many there are.
