@@ -28,8 +28,8 @@ fn waiting() -> Result<Vec<Case>> {
 }
 
 /// A kernel as it is, or with the text of one variant changed, at the variants' default workgroup
-/// sizes. The program makes a pipeline by the names of kernel and variant: a device of its own, which
-/// every survey opens, compiles the text that is meant.
+/// sizes. A device keeps pipelines by the names of kernel and variant, so a changed text needs one of
+/// its own: every survey opens one.
 fn kernel_with(kernel: &KernelDesc, changed: Option<(&str, String)>) -> &'static KernelDesc {
     let mut variants: Vec<_> =
         kernel.variants.iter().map(|v| Variant { workgroups: &v.workgroups[..1], ..*v }).collect();
@@ -43,7 +43,7 @@ fn kernel_with(kernel: &KernelDesc, changed: Option<(&str, String)>) -> &'static
 }
 
 /// The survey of some kernels with these cases, and how many cases it ran. It ends early with the
-/// case in which `until`, a variant, was wrong.
+/// case in which `until`, a variant, was wrong, or which the adapter cannot run with it.
 fn survey(
     adapter: &AdapterReport,
     kernels: Vec<(&'static KernelDesc, Vec<Case>)>,
@@ -59,7 +59,10 @@ fn survey(
     WAITING.set(theirs.collect());
     let mut ran = 0;
     let mut listener = |survey: &Survey, news: News<'_>| {
-        let over = |row: &Row| until == Some(row.variant) && row.status() == Status::Wrong;
+        let over = |row: &Row| {
+            until == Some(row.variant)
+                && matches!(row.status(), Status::Wrong | Status::Unsupported)
+        };
         match news {
             News::Case(_) if survey.rows.iter().any(over) => return Err(Error::Interrupted),
             News::Case(_) => ran += 1,
