@@ -35,6 +35,7 @@ mod optimizers;
 mod python;
 mod report;
 mod repro;
+mod shader_mutants;
 mod shaders;
 mod streaming;
 mod tint;
