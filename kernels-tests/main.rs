@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod browser;
 mod cli;
 mod conformance;
 mod cooperative;
@@ -42,4 +43,5 @@ mod tint;
 mod translate;
 mod trouble;
 mod tuning;
+mod web;
 mod winograd;

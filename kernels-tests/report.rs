@@ -1,7 +1,7 @@
 //! The page of a run: whole, self-contained, and without complaints from a browser.
-mod browser;
 mod markup;
 
+use super::browser;
 use markup::Markup;
 use nf_gpu::report::{
     eval_json::{

@@ -8,6 +8,7 @@ use crate::{
     conformance::{self, Draw, Quirk, Survey, What},
     error::{Error, Result},
     fault::matches,
+    files::atomic,
     gpu::{self, AdapterChoice, AdapterReport},
     reference::{SUITES, Suite},
 };
@@ -40,6 +41,11 @@ pub struct ConformArgs {
     /// Run one drawn case again, as a failure of --stress names it
     #[arg(long, value_name = "KERNEL:SEED", conflicts_with = "stress")]
     replay: Option<String>,
+    /// Write a page that runs the cases in a browser with WebGPU, instead of running them here
+    #[arg(long, value_name = "FILE.html", conflicts_with_all = [
+        "all_adapters", "adapter", "backend", "require_gpu", "stress", "replay", "quirks", "json", "csv",
+    ])]
+    web: Option<PathBuf>,
     /// Known mistakes of drivers, instead of the list in the program
     #[arg(long, value_name = "FILE.toml")]
     quirks: Option<PathBuf>,
@@ -65,6 +71,10 @@ pub fn run(args: &ConformArgs) -> Result<()> {
         Some(draw) => SUITES.iter().filter(|s| s.kernel.name == draw.kernel).collect(),
         None => suites(args.kernel.as_deref().unwrap_or("*"))?,
     };
+    if let Some(file) = &args.web {
+        atomic::check(file)?;
+        return atomic::write(file, conformance::web_page(&suites, env!("NF_COMMIT"))?);
+    }
     let quirks = args.quirks.as_deref().map_or_else(Quirk::known, load_quirks)?;
     let adapters = if args.all_adapters { gpu::list() } else { Vec::new() };
     if args.all_adapters && adapters.is_empty() {

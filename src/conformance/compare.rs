@@ -2,6 +2,7 @@
 
 use super::Axes;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::fmt;
 
 /// What a buffer must hold.
@@ -121,6 +122,21 @@ impl Want {
         };
         let place = self.axes.as_ref().map(|axes| axes.name(at, self.len()));
         Err(Mismatch { at, place, wrong: wrong.len(), of: self.len(), got, want })
+    }
+
+    /// Length, and values with bounds or words, for a page that compares them; numbers as `text` of
+    /// their bytes, little-endian.
+    pub(super) fn for_web(&self, text: impl Fn(&[u8]) -> String) -> Value {
+        let of = |numbers: &[f64]| {
+            text(&numbers.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+        };
+        let bytes = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+        match &self.values {
+            Values::Words(words) => json!({ "length": words.len(), "words": text(&bytes(words)) }),
+            Values::Floats { values, bounds } => {
+                json!({ "length": values.len(), "values": of(values), "bounds": of(bounds) })
+            }
+        }
     }
 
     /// Whether word `i` may be `got`. NaN satisfies no bound.

@@ -11,6 +11,7 @@ mod quirks;
 mod row;
 mod run;
 mod survey;
+mod web;
 
 pub use axes::Axes;
 pub use case::{Case, Data, Random, nan_padded};
@@ -21,6 +22,7 @@ pub use quirks::Quirk;
 pub use row::{Failure, Row, Status, Use};
 pub use run::{Listener, News, What, run};
 pub use survey::Survey;
+pub use web::page as web_page;
 
 #[cfg(test)]
 pub(crate) use survey::tests::adapter as adapter_for_tests;
