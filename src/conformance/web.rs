@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 /// The page; a line of it stands for the cases.
 const PAGE: &str = include_str!("web/page.html");
 const PLACE: &str = "{{suites}}";
-/// Contents of the cases of a kernel, about: those of the least work come first.
-const BYTES_OF_A_KERNEL: usize = 64 << 10;
+/// Contents of a kernel's cases, for each of its variants: those of the least work come first.
+const BYTES_OF_A_VARIANT: usize = 64 << 10;
 
 /// The page that runs suites, or of a large one its smallest cases.
 ///
@@ -36,7 +36,9 @@ fn kernel(suite: &Suite) -> Result<Value> {
         *filled += size;
         Some(*filled)
     });
-    let n = filled.take_while(|&filled| filled <= BYTES_OF_A_KERNEL).count();
+    let n = filled
+        .take_while(|&filled| filled <= BYTES_OF_A_VARIANT * suite.kernel.variants.len())
+        .count();
     cases.truncate(n.max(1));
     let KernelDesc { name, bindings, variants, .. } = suite.kernel;
     let access = |&(_, access): &(&str, Access)| match access {
