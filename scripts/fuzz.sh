@@ -24,6 +24,8 @@ if [ $# = 0 ]; then IFS=$'\n' read -r -d '' -a targets <<<"$known" || true; fi
 for target in "${targets[@]}"; do
     grep -qxF -- "$target" <<<"$known" || die "no target is called $target" "targets: ${known//$'\n'/, }" 2
 done
+# Some parsers take a file, not bytes: in memory it costs little.
+if [ -d /dev/shm ]; then export TMPDIR=/dev/shm; fi
 corpus=${CORPUS:-fuzz/corpus}
 mkdir -p "$corpus"
 corpus=$(cd "$corpus" && pwd)
