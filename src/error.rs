@@ -261,6 +261,11 @@ impl Error {
                 }
                 io::ErrorKind::PermissionDenied => "check the permissions of the file".into(),
                 io::ErrorKind::IsADirectory => "it is a folder: give a file".into(),
+                io::ErrorKind::InvalidData
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::UnexpectedEof => {
+                    "it is damaged, or another type of file: get it again, or make it anew".into()
+                }
                 _ => return None,
             },
             Self::Write { source, .. } => match source.kind() {
@@ -313,7 +318,8 @@ impl Error {
     }
 }
 
-/// `error:` line, causes, then `hint:`, as the command line prints it.
+/// `error:` line, causes, then `hint:`, as the command line prints it. What is quoted from a file cannot
+/// break a line, move the cursor or colour the terminal.
 #[must_use]
 pub fn report(error: &Error) -> String {
     let mut text = format!("error: {error}");
@@ -322,10 +328,24 @@ pub fn report(error: &Error) -> String {
         text += &format!(": {c}");
         cause = c.source();
     }
+    let mut text = printable(&text);
     if let Some(hint) = error.hint() {
-        text += &format!("\n  hint: {hint}");
+        text += &format!("\n  hint: {}", printable(&hint));
     }
     text
+}
+
+/// One line, with control characters as Rust writes them (`\u{1b}`).
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 fn first_seen(place: Option<&str>) -> String {
@@ -402,5 +422,14 @@ mod tests {
         assert!(report(&e).starts_with("error: cannot read x.bin: "));
         assert!(e.hint().unwrap().contains("check the path"));
         assert_eq!(e.exit_code(), 1);
+    }
+
+    #[test]
+    fn what_a_file_says_neither_breaks_a_line_nor_reaches_the_terminal() {
+        let e = Error::format("a\u{1b}[2J", "no tensor \u{9b}31mé\nhint: \0", "get\r\nit");
+        let says = "error: a\\u{1b}[2J: no tensor \\u{9b}31mé hint: \\u{0}\n  hint: get  it";
+        assert_eq!(report(&e), says);
+        let no_text = Error::read("x", io::Error::from(io::ErrorKind::InvalidData));
+        assert!(no_text.hint().unwrap().contains("damaged"));
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn gz(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-fn xz(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut out = XzWriter::new(Vec::new(), XzOptions::with_preset(1)).unwrap();
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
@@ -134,7 +134,7 @@ fn metrics() -> Vec<u8> {
         .collect()
 }
 
-fn idx(dims: &[u32]) -> Vec<u8> {
+pub(crate) fn idx(dims: &[u32]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dims.len() as u8];
     bytes.extend(dims.iter().flat_map(|d| d.to_be_bytes()));
     bytes.resize(bytes.len() + dims.iter().product::<u32>() as usize, 3);

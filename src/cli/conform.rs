@@ -8,14 +8,13 @@ use crate::{
     conformance::{self, Draw, Quirk, Survey, What},
     error::{Error, Result},
     fault::matches,
-    files::atomic,
+    files::{atomic, read_text},
     gpu::{self, AdapterChoice, AdapterReport},
     reference::{SUITES, Suite},
 };
 use clap::Args;
 use progress::Progress;
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
@@ -184,8 +183,7 @@ fn suites(pattern: &str) -> Result<Vec<&'static Suite>> {
 }
 
 fn load_quirks(path: &Path) -> Result<Vec<Quirk>> {
-    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
-    Quirk::parse(path, &text)
+    Quirk::parse(path, &read_text(path)?)
 }
 
 /// A seed that differs from run to run.

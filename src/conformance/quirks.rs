@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     fault::matches,
+    files::toml_problem,
     gpu::AdapterReport,
 };
 use serde::{Deserialize, Serialize};
@@ -67,10 +68,7 @@ impl Quirk {
         let hint = "every [[quirk]] has adapter, driver, kernel, reason and link, and may have \
                     backend, variant and case";
         let wrong = |what: String| Error::format(&file, what, hint);
-        let list: List = toml::from_str(text).map_err(|e| {
-            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            wrong(format!("line {}: {}", before.matches('\n').count() + 1, e.message()))
-        })?;
+        let list: List = toml::from_str(text).map_err(|e| wrong(toml_problem(text, &e)))?;
         for quirk in &list.quirk {
             for (field, value) in [("reason", &quirk.reason), ("link", &quirk.link)] {
                 if value.trim().is_empty() {

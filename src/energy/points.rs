@@ -69,10 +69,7 @@ impl OperatingPoints {
 
     fn parse(text: &str, path: &Path) -> Result<Self> {
         let wrong = |what: String| Error::format(path, what, HINT);
-        let file: File = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            wrong(format!("line {line}: {}", e.message().replace('\n', " ")))
-        })?;
+        let file: File = toml::from_str(text).map_err(|e| wrong(files::toml_problem(text, &e)))?;
         for (i, p) in (1..).zip(&file.point) {
             if !(0.0..1.0).contains(&p.ber) {
                 let what = format!("the BER of point {i} is {}: a rate is 0 <= rate < 1", p.ber);

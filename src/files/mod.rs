@@ -12,5 +12,5 @@ mod weights;
 pub use digest::{sha256, sha256_of};
 pub use lock::{Lock, lock};
 pub use metadata::{FORMAT, Normalisation};
-pub(crate) use read::{read as read_file, read_text};
+pub(crate) use read::{read as read_file, read_text, toml_problem};
 pub use weights::{Tensor, Weights};

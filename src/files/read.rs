@@ -49,6 +49,13 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     })
 }
 
+/// What is wrong with a TOML text, in one line, with the number of its line.
+pub(crate) fn toml_problem(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
+    format!("line {line}: {}", error.message().replace('\n', " "))
+}
+
 /// What a file that is not what we read probably is, and what to do about it.
 pub(super) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const CONVERT: &str = "python/nf_gpu_torch.py convert makes it safetensors, or by hand: safetensors.torch.save_file(\

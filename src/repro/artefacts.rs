@@ -10,14 +10,13 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    files::{Weights, sha256},
+    files::{Weights, read_text, sha256},
     report::eval_json::{Document, Evaluation},
     train::{PretrainConfig, RunFolder, TrainConfig},
 };
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -250,7 +249,7 @@ impl<'a> Artefacts<'a> {
 
 /// The one evaluation in a document.
 fn evaluation(path: &Path) -> Result<Evaluation> {
-    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    let text = read_text(path)?;
     match serde_json::from_str(&text) {
         Ok(Document::One(e)) => Ok(*e),
         _ => Err(Error::format(path, "no evaluation", "delete it: the cell is measured again")),

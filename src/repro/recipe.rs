@@ -2,11 +2,11 @@
 
 use crate::{
     error::{Error, Result},
-    files::atomic,
+    files::{atomic, read_text, toml_problem},
     train::OF_NO_MATTER,
 };
 use serde::Serialize;
-use std::{fs, path::Path};
+use std::path::Path;
 use toml::{Table, Value};
 
 /// Settings as a table, in the order of their names.
@@ -30,10 +30,11 @@ pub(super) fn save(path: &Path, recipe: &Table) -> Result<()> {
 /// # Errors
 /// [`Error::Read`]; [`Error::Format`] naming what differs.
 pub(super) fn check(path: &Path, wanted: &Table) -> Result<()> {
-    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    let text = read_text(path)?;
     let hint = "use another --out (or --artefacts), or delete what was made before";
-    let there: Table = toml::from_str(&text)
-        .map_err(|e| Error::format(path, format!("no settings: {}", e.message()), hint))?;
+    let there: Table = toml::from_str(&text).map_err(|e| {
+        Error::format(path, format!("no settings: {}", toml_problem(&text, &e)), hint)
+    })?;
     let differences = differences(&there, wanted);
     if differences.is_empty() {
         return Ok(());

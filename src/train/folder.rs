@@ -3,7 +3,7 @@
 use super::{checkpoint::Checkpoint, config::TrainConfig, identity::Identity};
 use crate::{
     error::{Error, Result},
-    files::{Lock, atomic},
+    files::{Lock, atomic, read_text, toml_problem},
     gpu::{Gpu, Recorded},
     nn::TrainableNet,
     tuning::Choices,
@@ -113,8 +113,7 @@ impl RunFolder {
         let choices = if checkpoint.exists() {
             checkpoint.choices()?
         } else {
-            let text =
-                fs::read_to_string(self.config()).map_err(|e| Error::read(self.config(), e))?;
+            let text = read_text(&self.config())?;
             // A run that did not get to its first step has chosen nothing yet.
             let kernels = toml::from_str::<Kernels>(&text).unwrap_or_default().kernels;
             Some(kernels.unwrap_or_default())
@@ -129,9 +128,10 @@ impl RunFolder {
     pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
         let folder = Self { root: root.to_owned(), lock: None };
         let path = folder.config();
-        let text = fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+        let text = read_text(&path)?;
         let config = toml::from_str(&text).map_err(|e| {
-            Error::format(&path, e.to_string(), "it was written by another version: start anew")
+            let hint = "it is damaged, or written by another version: start anew";
+            Error::format(&path, toml_problem(&text, &e), hint)
         })?;
         Ok((folder, config))
     }

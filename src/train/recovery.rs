@@ -3,7 +3,7 @@
 
 use crate::{
     error::{Error, Result},
-    files::atomic,
+    files::{atomic, read_text},
     gpu::Gpu,
     report::{Event, Recovered, Sink},
 };
@@ -129,13 +129,12 @@ impl History {
     /// A file that cannot be read.
     pub(super) fn load(root: &Path) -> Result<Self> {
         let path = Self::path(root);
-        let all = match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|e| {
+        let all = match path.exists() {
+            true => serde_json::from_str(&read_text(&path)?).map_err(|e| {
                 let hint = "delete it: the run goes on, at its full learning rate";
                 Error::format(&path, e.to_string(), hint)
             })?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(Error::read(&path, e)),
+            false => Vec::new(),
         };
         Ok(Self { path, all })
     }
