@@ -266,7 +266,8 @@ impl Error {
                 | io::ErrorKind::UnexpectedEof => {
                     "it is damaged, or another type of file: get it again, or make it anew".into()
                 }
-                _ => return None,
+                io::ErrorKind::InvalidFilename => "the name is too long, or none".into(),
+                _ => "check the path, and the disk that it is on".into(),
             },
             Self::Write { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -431,5 +432,7 @@ mod tests {
         assert_eq!(report(&e), says);
         let no_text = Error::read("x", io::Error::from(io::ErrorKind::InvalidData));
         assert!(no_text.hint().unwrap().contains("damaged"));
+        // Every file that cannot be read has a hint: a record may name one that no disk can have.
+        assert!(Error::read("x", io::Error::other("?")).hint().is_some());
     }
 }

@@ -9,7 +9,8 @@ use crate::hostile::{
     mutate::{Mutator, copies},
     parsers,
 };
-use readers::{Broken, READERS, Reader};
+use nf_gpu::train::TrainConfig;
+use readers::{Broken, READERS, RESUME, Reader};
 use std::{
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -92,6 +93,9 @@ fn broken(place: &Place, number: usize, reader: &Reader, n: u64) -> Option<Figur
             files::copy(&place.path("run-whole"), &place.path("run"));
         }
         let copy = Mutator::new(seed << 8 | number as u64).copy(&bytes, 0);
+        if reader.line == RESUME && longer(&copy) {
+            continue;
+        }
         fs::write(&file, &copy).unwrap();
         let watched = run(place, reader, &line);
         figures.peak = figures.peak.max(watched.peak);
@@ -107,6 +111,12 @@ fn broken(place: &Place, number: usize, reader: &Reader, n: u64) -> Option<Figur
     }
     fs::write(&file, &bytes).unwrap();
     Some(figures)
+}
+
+/// Whether these are settings of a run that goes on for longer than a test may.
+fn longer(copy: &[u8]) -> bool {
+    let config = toml::from_str::<TrainConfig>(&String::from_utf8_lossy(copy));
+    config.is_ok_and(|config| config.steps.is_none_or(|steps| steps > 2))
 }
 
 /// Keeps a copy that something is wrong with; says where.

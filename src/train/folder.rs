@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use toml::Table;
 
 /// The settings file: those of the run, then what was chosen for it.
 #[derive(Serialize)]
@@ -128,11 +129,7 @@ impl RunFolder {
     pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
         let folder = Self { root: root.to_owned(), lock: None };
         let path = folder.config();
-        let text = read_text(&path)?;
-        let config = toml::from_str(&text).map_err(|e| {
-            let hint = "it is damaged, or written by another version: start anew";
-            Error::format(&path, toml_problem(&text, &e), hint)
-        })?;
+        let config = settings(&path, &read_text(&path)?)?;
         Ok((folder, config))
     }
 
@@ -265,5 +262,42 @@ impl RunFolder {
         identity: &Identity,
     ) -> Result<u64> {
         Checkpoint::at(self.checkpoint()).restore(gpu, net, identity)
+    }
+}
+
+/// Settings as a run's file has them. A name that is none is refused: the setting that it was would be
+/// at its default, and the run go on as another, for 150 epochs perhaps.
+fn settings(path: &Path, text: &str) -> Result<TrainConfig> {
+    let wrong = |what: String| {
+        Error::format(path, what, "it is damaged, or written by another version: start anew")
+    };
+    let config: TrainConfig = toml::from_str(text).map_err(|e| wrong(toml_problem(text, &e)))?;
+    let there: Table = toml::from_str(text).map_err(|e| wrong(toml_problem(text, &e)))?;
+    let known = Table::try_from(&config).map_err(|e| wrong(e.to_string()))?;
+    let odd = there.keys().find(|name| *name != "kernels" && !known.contains_key(*name));
+    odd.map_or(Ok(config), |name| Err(wrong(format!("no setting is called {name:?}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_by_another_name_is_refused() {
+        let path = Path::new("config.toml");
+        let flags = "--base b --steps 2 --seed 7".split(' ').map(Into::into);
+        let config = TrainConfig::from_flags(flags).unwrap();
+        let choices = Choices::default();
+        let saved = Saved { config: &config, kernels: Some(&choices) };
+        let text = toml::to_string_pretty(&saved).unwrap();
+        let read = settings(path, &text).unwrap();
+        assert_eq!((read.steps, read.seed), (Some(2), 7));
+        for (broken, says) in [
+            (text.replace("steps", "ste0s"), "no setting is called \"ste0s\""),
+            (text.replace("seed = 7", "seed = x"), "line "),
+        ] {
+            let e = settings(path, &broken).unwrap_err();
+            assert!(e.to_string().contains(says) && !e.to_string().contains('\n'), "{e}");
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Reader {
     }
 }
 
-const RESUME: &str = "train --resume run";
+pub(super) const RESUME: &str = "train --resume run";
 const REPORT: &str = "report run --out page.html";
 const FORWARD: &str = "forward --weights base.safetensors --input x.npy --output o.npy --labels y.npy \
                        --grads g.safetensors";

@@ -3,6 +3,7 @@ use super::super::Ended;
 use std::{
     fs::{self, File},
     io::{Read, Seek},
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -31,8 +32,9 @@ pub(super) fn watched(command: &mut Command) -> Watched {
     let began = Instant::now();
     let mut child = command.spawn().unwrap();
     let mut peak = 0;
+    let name = Path::new(command.get_program()).file_name().unwrap().to_string_lossy().into_owned();
     let status = loop {
-        peak = peak.max(most_memory(child.id()).unwrap_or(0));
+        peak = peak.max(most_memory(child.id(), &name).unwrap_or(0));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
@@ -47,9 +49,14 @@ pub(super) fn watched(command: &mut Command) -> Watched {
     Watched { ended, took, peak }
 }
 
-/// The high-water mark of a process's resident memory, in KiB. It is gone with the process.
-fn most_memory(process: u32) -> Option<u64> {
+/// The high-water mark of a process's resident memory, in KiB. It is gone with the process; and until the
+/// process has the program's name, it has the memory of this one, from which it came.
+fn most_memory(process: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let has = status.lines().find_map(|line| line.strip_prefix("Name:"))?.trim();
+    if !name.starts_with(has) {
+        return None;
+    }
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
