@@ -86,7 +86,7 @@ pub(crate) fn answer(browser: &Path, page: &str) -> Result<String, String> {
     let mut answer = None;
     while answer.is_none() && begun.elapsed() < PATIENCE && child.try_wait().unwrap().is_none() {
         match server.accept() {
-            Ok((stream, _)) => answer = serve(stream, page),
+            Ok((stream, _)) => answer = serve(&stream, page),
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
@@ -97,9 +97,9 @@ pub(crate) fn answer(browser: &Path, page: &str) -> Result<String, String> {
 }
 
 /// One request: what was posted, or the page to whoever asks for something.
-fn serve(stream: TcpStream, page: &str) -> Option<String> {
+fn serve(mut stream: &TcpStream, page: &str) -> Option<String> {
     stream.set_nonblocking(false).unwrap();
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let (mut first, mut length) = (String::new(), 0);
     reader.read_line(&mut first).ok()?;
     loop {
@@ -118,7 +118,7 @@ fn serve(stream: TcpStream, page: &str) -> Option<String> {
     let posted = first.starts_with("POST");
     let page = if first.starts_with("GET /?") { page } else { "" };
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close";
-    write!(&stream, "{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len()).ok()?;
+    write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len()).ok()?;
     posted.then(|| String::from_utf8(body).unwrap())
 }
 

@@ -51,7 +51,7 @@ fn kernel(suite: &Suite) -> Result<Value> {
         "bindings": bindings.iter().map(access).collect::<Vec<_>>(),
         "names": bindings.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
         "all_cases": of,
-        "variants": variants.iter().map(|variant| of_variant(variant)).collect::<Vec<_>>(),
+        "variants": variants.iter().map(of_variant).collect::<Vec<_>>(),
         "cases": cases.iter().map(|case| of_case(suite.kernel, case)).collect::<Result<Vec<_>>>()?,
     }))
 }
