@@ -196,7 +196,7 @@ fn a_known_mistake_is_no_failure_until_it_is_gone() {
 #[test]
 fn a_drawn_failure_can_be_run_again() {
     for adapter in &adapters() {
-        let until = Instant::now() + Duration::from_millis(200);
+        let until = Instant::now() + Duration::from_secs(2);
         let drawn = What::Drawn { seed: 3, until };
         let (survey, _) = surveyed(adapter, Vec::new(), &[&short_add()], drawn);
         let first = survey.rows[0].first_wrong.clone().unwrap();

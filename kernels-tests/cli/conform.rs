@@ -40,12 +40,12 @@ fn the_matrix_has_every_variant_and_says_what_is_missing() {
 #[test]
 fn drawn_cases_come_from_a_seed_and_one_can_be_run_again() {
     let place = Place::new();
-    let line = "conform --kernel add --stress 0.3s --seed 5 --json";
+    let line = "conform --kernel add --stress 3s --seed 5 --json";
     let drawn = json(&place, line);
     let row = &drawn["results"][0];
     assert_eq!((&row["status"], &drawn["stress_seed"]), (&"ok".into(), &5.into()));
     assert!(row["ok"].as_u64() > Some(3), "{row}");
-    let text = place.run("conform --kernel add --stress 0.1s --seed 6").done();
+    let text = place.run("conform --kernel add --stress 2s --seed 6").done();
     assert!(text.contains("drawn with --seed 6"), "{text}");
     let again = json(&place, "conform --replay add:77 --json");
     assert_eq!(again["results"].as_array().unwrap().len(), 1);
