@@ -129,7 +129,7 @@ impl History {
     /// A file that cannot be read.
     pub(super) fn load(root: &Path) -> Result<Self> {
         let path = Self::path(root);
-        let all = match path.exists() {
+        let all = match path.try_exists().map_err(|e| Error::read(&path, e))? {
             true => serde_json::from_str(&read_text(&path)?).map_err(|e| {
                 let hint = "delete it: the run goes on, at its full learning rate";
                 Error::format(&path, e.to_string(), hint)

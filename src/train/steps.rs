@@ -160,7 +160,7 @@ impl Run<'_> {
                 last = (Instant::now(), done);
             }
             // A software adapter has the memory of a step only when there was one.
-            if glances && step == first {
+            if glances && step == first && !stopped {
                 self.rehearse_glance(held_out)?;
                 last = (Instant::now(), done);
             }
