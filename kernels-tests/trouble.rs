@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -40,6 +40,15 @@ impl Ran {
 
 /// Two steps of a tiny generator in front of a tiny network, with a checkpoint after each.
 fn run(place: &Place, out: &str, more: &str, sabotage: Sabotage) -> Ran {
+    run_on(&mut open(), place, out, more, sabotage)
+}
+
+fn open() -> Gpu {
+    Gpu::open(&AdapterChoice::default()).unwrap()
+}
+
+/// The same on a device that may have run it before.
+fn run_on(gpu: &mut Gpu, place: &Place, out: &str, more: &str, sabotage: Sabotage) -> Ran {
     let out = place.path(out);
     let line = format!(
         "--base {} --steps 2 --batch-size 2 --chip 3 --ber 0.02 --seed 5 \
@@ -48,11 +57,10 @@ fn run(place: &Place, out: &str, more: &str, sabotage: Sabotage) -> Ran {
         out.display()
     );
     let config = TrainConfig::from_flags(line.split_whitespace().map(Into::into)).unwrap();
-    let mut gpu = Gpu::open(&AdapterChoice::default()).unwrap();
     let sabotage = Arc::new(sabotage);
     gpu.sabotage(Arc::clone(&sabotage));
     let mut events: Vec<Event> = Vec::new();
-    let result = train(&gpu, &config, &mut events, &|| false)
+    let result = train(gpu, &config, &mut events, &|| false)
         .and_then(|_| Weights::load(out.join("generator.safetensors")));
     Ran { result, events, sabotage }
 }
@@ -74,53 +82,67 @@ fn bits(weights: &Weights) -> Vec<(&String, Vec<u32>)> {
 
 #[test]
 fn a_device_lost_at_any_point_changes_nothing() {
-    lose_everywhere("UIP", 1);
+    lose_everywhere("UIP", 1, Next::Successor);
 }
 
 #[test]
 fn a_device_lost_at_some_points_changes_nothing_of_a_larger_network() {
-    lose_everywhere("ConvS", 9);
+    lose_everywhere("ConvS", 9, Next::Fresh);
 }
 
-/// Loses the device before every `each`-th buffer, submission and mapping of a run, one a run.
-fn lose_everywhere(generator: &str, each: usize) {
+/// What the next run of a sweep gets.
+#[derive(Clone, Copy, PartialEq)]
+enum Next {
+    /// A device that has compiled nothing: it can be lost while it does.
+    Fresh,
+    /// The one that was opened when the last was lost: it must be as good as new, again and again.
+    Successor,
+}
+
+/// Loses the device before every `each`-th buffer, submission and mapping of a run, one a run, until a
+/// run ends before it gets to the next: how it cuts its submissions follows from their times.
+fn lose_everywhere(generator: &str, each: u64, then: Next) {
     let place = Place::new();
     let more = format!("--generator {generator}");
     let whole = run(&place, "whole", &more, never());
     let (wanted, usual) = (whole.result.unwrap(), files(&place.path("whole")));
-    let points = [Point::Buffer, Point::Submit, Point::Map];
-    let uses = points.map(|point| whole.sabotage.seen(point));
-    println!("{} buffers, {} submissions, {} mappings", uses[0], uses[1], uses[2]);
     let began = Instant::now();
-    let jobs: Vec<(Point, u64)> = points
-        .into_iter()
-        .zip(uses)
-        .flat_map(|(point, uses)| (0..uses).step_by(each).map(move |nth| (point, nth)))
-        .collect();
-    let next = AtomicUsize::new(0);
-    let one = |&(point, nth): &(Point, u64)| {
+    let one = |gpu: &mut Gpu, point, nth| -> bool {
         let out = format!("{point:?}{nth}");
-        let ran = run(&place, &out, &more, Sabotage::new(Mishap::Lose, point, nth, false));
-        assert_eq!(ran.sabotage.struck(), 1, "{out}");
+        let ran = run_on(gpu, &place, &out, &more, Sabotage::new(Mishap::Lose, point, nth, false));
         let got = ran.result.as_ref().unwrap_or_else(|e| panic!("{out}: {e}"));
         assert_eq!(bits(got), bits(&wanted), "{out}");
-        let [recovered] = ran.recoveries()[..] else { panic!("{out}: {:?}", ran.events) };
-        assert!(recovered.reason.contains("device was lost"), "{out}: {recovered:?}");
         let mut left = files(&place.path(&out));
-        assert!(left.remove(Path::new("recoveries.json")), "{out}: {left:?}");
+        let struck = ran.sabotage.struck() == 1;
+        if struck {
+            let [recovered] = ran.recoveries()[..] else { panic!("{out}: {:?}", ran.events) };
+            assert!(recovered.reason.contains("device was lost"), "{out}: {recovered:?}");
+            assert!(left.remove(Path::new("recoveries.json")), "{out}: {left:?}");
+        } else {
+            assert!(ran.recoveries().is_empty(), "{out}: {:?}", ran.events);
+            assert!(ran.sabotage.seen(point) <= nth, "{out} was passed over");
+        }
         assert_eq!(left, usual, "{out}");
         fs::remove_dir_all(place.path(&out)).unwrap();
+        struck
     };
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    one(job);
-                }
-            });
-        }
-    });
-    println!("{} losses in {:.0} s", jobs.len(), began.elapsed().as_secs_f64());
+    for point in [Point::Buffer, Point::Submit, Point::Map] {
+        let (next, losses) = (AtomicU64::new(0), AtomicU64::new(0));
+        let sweep = || {
+            let mut gpu = open();
+            while one(&mut gpu, point, next.fetch_add(each, Ordering::Relaxed)) {
+                losses.fetch_add(1, Ordering::Relaxed);
+                gpu = if then == Next::Fresh { open() } else { gpu.into_latest() };
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(sweep);
+            scope.spawn(sweep);
+        });
+        let (losses, seconds) = (losses.into_inner(), began.elapsed().as_secs_f64());
+        println!("{point:?}: {losses} losses, {seconds:.0} s since the first");
+        assert!(losses > 0, "{point:?}");
+    }
 }
 
 #[test]

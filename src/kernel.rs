@@ -163,10 +163,11 @@ pub fn no_tile(_workgroup: u32) -> [u32; 3] {
     [1, 1, 1]
 }
 
-/// Declares the usual kernel: one variant, `shaders/<name>.wgsl`, four workgroup sizes.
+/// Declares the usual kernel: one variant, `shaders/<name>.wgsl`, four workgroup sizes; compiled with
+/// run-time checks unless it says `trusted: true`.
 #[macro_export]
 macro_rules! kernel {
-    ($name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(,)?) => {
+    ($name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(, trusted: $trusted:literal)? $(,)?) => {
         /// The kernel's interface and its variants.
         pub static KERNEL: $crate::kernel::KernelDesc = $crate::kernel::KernelDesc {
             name: $name,
@@ -182,7 +183,7 @@ macro_rules! kernel {
                 requires: $crate::kernel::Requires::Nothing,
                 suits: $crate::kernel::Suits::Any,
                 only: None,
-                trusted: false,
+                trusted: false $(|| $trusted)?,
             }],
         };
     };

@@ -77,6 +77,14 @@ impl CellMap {
         self.stuck_at_1.len() as u32
     }
 
+    /// Whether every word that [`Self::index`] names is in both lists.
+    pub(super) fn is_whole(&self) -> bool {
+        let words = self.stuck_at_1.len();
+        let row = if self.mapping == Mapping::Reference { ROW_WORDS as usize } else { 1 };
+        let countable = u32::try_from(words).is_ok_and(|words| words > 0);
+        countable && words.is_multiple_of(row) && words == self.stuck_at_0.len()
+    }
+
     /// Share of the cells that are faulty.
     #[must_use]
     pub fn share(&self) -> f64 {

@@ -111,6 +111,11 @@ impl Faults {
             let hint = "give it with --fault-map, and --faults profile";
             return Err(Error::argument("--fault-map", "faults and measured map do not fit", hint));
         }
+        if self.profile.as_ref().is_some_and(|profile| !profile.cells.is_whole()) {
+            let hint = "give as many words stuck at 1 as at 0, and whole rows of 4 words to the \
+                        reference mapping";
+            return Err(Error::argument("--fault-map", "a map that is not whole", hint));
+        }
         Ok(self)
     }
 
@@ -123,9 +128,9 @@ impl Faults {
     /// The map of a seed; that of a measured map is the same for all.
     ///
     /// # Errors
-    /// A seed that the model has no map for.
+    /// A seed that the model has no map for; as [`Self::checked`].
     pub fn map(&self, seed: u64) -> Result<FaultMap> {
-        let reference = match self.model {
+        let reference = match self.checked()?.model {
             FaultModel::Reference => Some(Arc::new(CellMap::reference(seed, self.ber)?)),
             _ => None,
         };
@@ -350,6 +355,26 @@ mod tests {
                 assert_eq!(some.xor_mask(at(0), word, stored), wanted, "{model}");
             }
         }
+    }
+
+    #[test]
+    fn a_map_with_words_missing_is_refused() {
+        let of = |ones: usize, zeros: usize, mapping| {
+            let (stuck_at_1, stuck_at_0) = (vec![0; ones], vec![0; zeros]);
+            let cells = CellMap { stuck_at_1, stuck_at_0, mapping };
+            Faults::profile(Profile::from(cells))
+        };
+        for (ones, zeros, mapping) in [
+            (0, 0, Mapping::Linear),
+            (3, 2, Mapping::Linear),
+            (2, 3, Mapping::Linear),
+            (6, 6, Mapping::Reference),
+        ] {
+            let faults = of(ones, zeros, mapping);
+            assert!(faults.checked().is_err() && faults.map(0).is_err(), "{ones} {zeros}");
+        }
+        assert!(of(6, 6, Mapping::Linear).map(0).is_ok());
+        assert!(of(8, 8, Mapping::Reference).map(0).is_ok());
     }
 
     #[test]

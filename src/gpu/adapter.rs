@@ -71,6 +71,17 @@ impl AdapterReport {
         self.kind == "software"
     }
 
+    /// Where it is found again.
+    pub(super) fn backends(&self) -> wgpu::Backends {
+        match self.backend.as_str() {
+            "vulkan" => wgpu::Backends::VULKAN,
+            "metal" => wgpu::Backends::METAL,
+            "dx12" => wgpu::Backends::DX12,
+            "gl" => wgpu::Backends::GL,
+            _ => BACKENDS,
+        }
+    }
+
     /// `name (backend, driver)`, of a software adapter with ` on ` its processor: what was measured on
     /// one, or rounded by one, is not another's.
     #[must_use]
@@ -80,10 +91,16 @@ impl AdapterReport {
     }
 }
 
+/// The backends that we compute with.
+pub(super) const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN
+    .union(wgpu::Backends::METAL)
+    .union(wgpu::Backends::DX12)
+    .union(wgpu::Backends::GL);
+
 /// Every adapter of every backend, best first.
 #[must_use]
 pub fn list() -> Vec<AdapterReport> {
-    enumerate().1.into_iter().map(|(_, report)| report).collect()
+    enumerate(BACKENDS).1.into_iter().map(|(_, report)| report).collect()
 }
 
 /// The adapter that [`super::Gpu::open`] would use.
@@ -91,15 +108,14 @@ pub fn list() -> Vec<AdapterReport> {
 /// # Errors
 /// None fits, or only software where a GPU is required.
 pub fn would_use(choice: &AdapterChoice) -> Result<AdapterReport> {
-    choose(enumerate().1, choice).map(|(_, report)| report)
+    choose(enumerate(BACKENDS).1, choice).map(|(_, report)| report)
 }
 
 pub(super) type Found = (wgpu::Adapter, AdapterReport);
 
-pub(super) fn enumerate() -> (wgpu::Instance, Vec<Found>) {
+pub(super) fn enumerate(backends: wgpu::Backends) -> (wgpu::Instance, Vec<Found>) {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends =
-        wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
+    descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));

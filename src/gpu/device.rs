@@ -24,7 +24,7 @@ use std::{
 /// A device with everything that programs share. Cheap to pass by reference, safe to share.
 #[derive(Debug)]
 pub struct Gpu {
-    report: AdapterReport,
+    pub(super) report: AdapterReport,
     /// What it was opened with, to open it again.
     pub(super) choice: AdapterChoice,
     pub(super) place: Option<Place>,
@@ -34,6 +34,8 @@ pub struct Gpu {
     /// The device that was opened when this one was lost.
     pub(super) successor: OnceLock<Box<Self>>,
     pub(super) sabotage: Option<Arc<Sabotage>>,
+    /// Shaders by the stems of their variants: parsed once for all the constants they get.
+    shaders: Mutex<HashMap<&'static str, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
     cache: Option<Compiled>,
     pub(super) chooser: Chooser,
@@ -85,7 +87,16 @@ impl Gpu {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
-        let (_instance, found) = adapter::enumerate();
+        Self::open_among(adapter::BACKENDS, choice, place)
+    }
+
+    /// The same among the adapters of some backends.
+    pub(super) fn open_among(
+        backends: wgpu::Backends,
+        choice: &AdapterChoice,
+        place: Option<&Place>,
+    ) -> Result<Self> {
+        let (_instance, found) = adapter::enumerate(backends);
         let (adapter, report) = adapter::choose(found, choice)?;
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
@@ -109,7 +120,7 @@ impl Gpu {
         let kept = file.as_ref().and_then(PipelineFile::load);
         let cache = trusted::pipeline_cache(&device, kept.as_deref());
         let cache = cache.map(|cache| Compiled { cache, file, compiled: AtomicBool::new(false) });
-        let (pipelines, chooser) = (Mutex::default(), Chooser::default());
+        let (shaders, pipelines, chooser) = Default::default();
         let (recorder, checked) = (Mutex::default(), false);
         Ok(Self {
             report,
@@ -120,6 +131,7 @@ impl Gpu {
             troubles,
             successor: OnceLock::new(),
             sabotage: None,
+            shaders,
             pipelines,
             cache,
             chooser,
@@ -152,6 +164,7 @@ impl Gpu {
     /// Compiles trusted variants with run-time checks too: to prove them before they are trusted.
     pub fn check_shaders(&mut self) {
         self.checked = true;
+        lock(&self.shaders).clear();
         lock(&self.pipelines).clear();
     }
 
@@ -206,7 +219,8 @@ impl Gpu {
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let layout = self.layout(plan.kernel);
-        let module = trusted::shader(&self.device, variant, self.checked);
+        let known = lock(&self.shaders).get(variant.stem).cloned();
+        let module = known.unwrap_or_else(|| trusted::shader(&self.device, variant, self.checked));
         let mut constants = plan.constants.clone();
         constants.push(("WG_SIZE", f64::from(workgroup)));
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -233,6 +247,7 @@ impl Gpu {
         if let Some(cache) = &self.cache {
             cache.compiled.store(true, Ordering::Relaxed);
         }
+        lock(&self.shaders).insert(variant.stem, module);
         let pipeline = Pipeline { pipeline, layout };
         lock(&self.pipelines).insert(key, pipeline.clone());
         Ok(pipeline)

@@ -162,7 +162,10 @@ impl Gpu {
         }
         // The same adapter: on another one the run would be another.
         let choice = AdapterChoice { adapter: Some(self.report().line()), ..self.choice.clone() };
-        let mut next = Self::open_at(&choice, self.place.as_ref())?;
+        // Other backends' drivers need not be woken for it.
+        let backends = self.report.backends();
+        let mut next = Self::open_among(backends, &choice, self.place.as_ref())?;
+        next.report.index = self.report.index;
         next.chooser = self.chooser.heir();
         next.checked = self.checked;
         next.sabotage.clone_from(&self.sabotage);
@@ -177,6 +180,15 @@ impl Gpu {
             gpu = next;
         }
         gpu
+    }
+
+    /// That device for itself: those that were lost before it are given back.
+    #[must_use]
+    pub fn into_latest(mut self) -> Self {
+        while let Some(next) = self.successor.take() {
+            self = *next;
+        }
+        self
     }
 
     /// Lets something go wrong: for tests.

@@ -19,6 +19,7 @@ crate::kernel! {
     "bench_integer", BenchIntegerParams,
     lib: ["lib/grid", "lib/philox"],
     bindings: [("y", ReadWrite)],
+    trusted: true,
 }
 
 /// 32-bit operations of one call of Philox as WGSL writes it: ten rounds of 10 products, 10 sums, 10

@@ -28,6 +28,7 @@ crate::kernel! {
     "dropout", DropoutParams,
     lib: ["lib/grid", "lib/lanes", "lib/philox"],
     bindings: [("x", Read), ("seed", Read), ("y", ReadWrite)],
+    trusted: true,
 }
 
 /// Last counter word of dropout's draws: "drop" in ASCII, so that they are none of a fault map's.

@@ -92,7 +92,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         requires: Requires::Nothing,
         suits: Suits::Any,
         only: None,
-        trusted: false,
+        trusted: true,
     }],
 };
 
@@ -226,7 +226,7 @@ pub fn plan(
     };
     Ok(plan
         .with("FAULTS", u32::from(faults.is_some()))
-        .with("FOLD", u32::from(fold.is_some()))
+        .with("FOLD", u32::from(fold.is_some() && transposed > 0))
         .with("TRANSPOSED", transposed)
         .with("MAPPED", drawn.mapped)
         .with("LOTS", u32::from(drawn.lot_cut.is_some())))
