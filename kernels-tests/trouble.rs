@@ -106,6 +106,7 @@ fn lose_everywhere(generator: &str, each: u64, then: Next) {
     let more = format!("--generator {generator}");
     let whole = run(&place, "whole", &more, never());
     let (wanted, usual) = (whole.result.unwrap(), files(&place.path("whole")));
+    let counted = whole.sabotage;
     let began = Instant::now();
     let one = |gpu: &mut Gpu, point, nth| -> bool {
         let out = format!("{point:?}{nth}");
@@ -141,7 +142,12 @@ fn lose_everywhere(generator: &str, each: u64, then: Next) {
         });
         let (losses, seconds) = (losses.into_inner(), began.elapsed().as_secs_f64());
         println!("{point:?}: {losses} losses, {seconds:.0} s since the first");
-        assert!(losses > 0, "{point:?}");
+        let all = counted.seen(point).div_ceil(each);
+        let timed = point == Point::Submit;
+        assert!(
+            if timed { 2 * losses > all } else { losses == all },
+            "{point:?}: {losses} of {all}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! A device that fails: noticing it, saying so in our errors, opening it again.
 
 use super::{
-    adapter::AdapterChoice,
+    adapter::{self, AdapterChoice, AdapterReport},
     device::{Gpu, lock},
     sabotage::Sabotage,
 };
@@ -147,12 +147,16 @@ impl Gpu {
             }
         }
         let adapter = self.report().line();
+        // It was sought among those of its own backend.
+        let found = || match self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
+            true => Vec::new(),
+            false => adapter::list().iter().map(AdapterReport::line).collect(),
+        };
         Err(match last {
-            Some(Error::NoAdapter { found, .. } | Error::OnlySoftware { found }) => {
-                Error::AdapterGone { adapter, found }
+            Some(Error::NoAdapter { .. } | Error::OnlySoftware { .. }) | None => {
+                Error::AdapterGone { adapter, found: found() }
             }
             Some(error) => error,
-            None => Error::AdapterGone { adapter, found: Vec::new() },
         })
     }
 
@@ -165,6 +169,7 @@ impl Gpu {
         // Other backends' drivers need not be woken for it.
         let backends = self.report.backends();
         let mut next = Self::open_among(backends, &choice, self.place.as_ref())?;
+        // Its place in the list of all.
         next.report.index = self.report.index;
         next.chooser = self.chooser.heir();
         next.checked = self.checked;

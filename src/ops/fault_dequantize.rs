@@ -98,6 +98,10 @@ pub static KERNEL: KernelDesc = KernelDesc {
 
 /// Words that an invocation takes, as in the shader.
 const EACH: u32 = 8;
+/// Rows that neighbours take together, as in the shader.
+const TOGETHER: u32 = 64;
+/// More than a workgroup has invocations.
+const MOST_LANES: u32 = 1024;
 
 /// Order of a layer's stored weights, as PyTorch has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,8 +217,13 @@ pub fn plan(
         32 * copies64 * u64::from(layers),
         drawn.map_bytes(copies64),
     ];
-    let padding = shape.padded_len() - shape.len();
-    let grid = Grid::Tiles([rows * row_words.div_ceil(EACH) + padding, params.copies, 1]);
+    let pieces = row_words.div_ceil(EACH);
+    let items = rows * pieces + (shape.padded_len() - shape.len());
+    // The shader counts these in 32 bits, and runs without checks.
+    if pieces.checked_mul(TOGETHER).is_none() || items.checked_add(MOST_LANES).is_none() {
+        return Err(Error::TooManyElements { what: format!("weights {shape}") });
+    }
+    let grid = Grid::Tiles([items, params.copies, 1]);
     // Three calls of Philox per word, ten rounds of about thirty operations each.
     let per_word = if faults.is_some() { 1000 } else { 50 };
     let flops = per_word * u64::from(params.copies) * u64::from(words);
@@ -323,6 +332,8 @@ mod tests {
         assert!(ok(Layer { bits: 1, ..layer }, 0..1).is_err());
         assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 0..1).is_err());
         assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 0..42).is_err());
+        let one_row = |k| ok(Layer { shape: Rsck::new(1, 1, 3, k), ..layer }, 0..1);
+        assert!(one_row(2 << 28).is_ok() && one_row(3 << 28).is_err());
         assert!(plan(layer, 0..1, None, 1, 1, 2).is_err());
         let mut faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
         assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_ok());
