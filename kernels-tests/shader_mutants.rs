@@ -28,8 +28,8 @@ fn waiting() -> Result<Vec<Case>> {
 }
 
 /// A kernel as it is, or with the text of one variant changed, at the variants' default workgroup
-/// sizes. A device keeps pipelines by the names of kernel and variant and shaders by their stems, so a changed text needs one of
-/// its own: every survey opens one.
+/// sizes. A device keeps pipelines by the names of kernel and variant, and shaders by their stems, so
+/// a changed text needs one of its own: every survey opens one.
 fn kernel_with(kernel: &KernelDesc, changed: Option<(&str, String)>) -> &'static KernelDesc {
     let mut variants: Vec<_> =
         kernel.variants.iter().map(|v| Variant { workgroups: &v.workgroups[..1], ..*v }).collect();

@@ -19,8 +19,8 @@ fn philox_round(c: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return vec4<u32>(p1.y ^ c.y ^ key.x, p1.x, p0.y ^ c.w ^ key.y, p0.x);
 }
 
-// Mesa unrolls the loop where a variant is trusted: written out, the rounds of every call would be
-// compiled even where a constant says that it is never made.
+// A loop, which a driver can unroll where the variant is trusted and the loop has no second bound:
+// written out, the rounds of every call would be compiled even where a constant rules it out.
 fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     var c = counter;
     var k = key;
