@@ -11,28 +11,6 @@
 // Twin:    src/reference/winograd_output.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 
-struct WinogradOutputParams {
-    images: u32,       // N of one copy
-    y_h: u32,
-    y_w: u32,
-    k: u32,            // channels of y, without padding
-    copies: u32,
-    first: u32,        // of the images at hand
-    count: u32,        // of them
-    scale_offset: u32, // of the first channel's scale in `affine`
-    shift_offset: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: WinogradOutputParams;
-@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;        // [copies, 16, tiles, K]
-@group(0) @binding(2) var<storage, read> affine: array<f32>;         // scales and shifts by offset
-@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>; // like y
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [copies, N, H, W, K]
-@group(0) @binding(5) var<storage, read_write> mask_out: array<u32>; // [copies, ceil(NHW/8), K/4]
-
-override WG_SIZE: u32 = 64u;
-override MASK_OUT: u32 = 0u;
-
 // One column of a tile, summed over its rows for output row 0 or 1; `at` is that column's value in
 // the first of the three rows that count.
 fn rows(at: u32, step: u32, sign: f32) -> vec4<f32> {

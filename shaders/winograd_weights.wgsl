@@ -9,29 +9,11 @@
 // Twin:    src/reference/winograd_weights.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 
-struct WinogradWeightsParams {
-    c: u32,      // input channels, without padding
-    k: u32,      // output channels, without padding
-    copies: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: WinogradWeightsParams;
-@group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;       // [copies, 3, 3, C, K]
-@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>; // [copies, 16, C, K]
-
-override WG_SIZE: u32 = 64u;
-override FLIP: u32 = 0u;
-
 // A column of taps, transformed: four rows of four output channels.
-fn column(s: u32, at: u32, step: u32) -> mat4x4<f32> {
-    let tap = at + select(s, 8u - s, FLIP == 1u) * step;
-    let row = select(3u * step, 0u - 3u * step, FLIP == 1u); // wraps round, on purpose
-    let g0 = w[tap];
-    let g1 = w[tap + row];
-    let g2 = w[tap + 2u * row];
-    let even = 0.5 * (g0 + g2);
-    let odd = 0.5 * g1;
-    return mat4x4<f32>(g0, even + odd, even - odd, g2);
+fn column(g: mat3x4<f32>) -> mat4x4<f32> {
+    let even = 0.5 * (g[0] + g[2]);
+    let odd = 0.5 * g[1];
+    return mat4x4<f32>(g[0], even + odd, even - odd, g[2]);
 }
 
 @compute @workgroup_size(WG_SIZE)
@@ -51,9 +33,9 @@ fn main(
     }
     let step = rows * k4s;
     let first = copy * 9u * step + c * k4s + k4;
-    let m0 = column(0u, first, step);
-    let m1 = column(1u, first, step);
-    let m2 = column(2u, first, step);
+    let m0 = column(taps(0u, first, step));
+    let m1 = column(taps(1u, first, step));
+    let m2 = column(taps(2u, first, step));
     let even = 0.5 * (m0 + m2);
     let odd = 0.5 * m1;
     let p1 = even + odd;
@@ -66,8 +48,4 @@ fn main(
         u[at + 3u * step] = keep(m2[r], c, k4);
         at += 4u * step;
     }
-}
-
-fn keep(g: vec4<f32>, c: u32, k4: u32) -> vec4<f32> {
-    return select(vec4<f32>(0.0), mask_lanes(g, k4, params.k), c < params.c);
 }

@@ -67,7 +67,7 @@ pub struct ComputeArgs {
     #[command(flatten)]
     adapter: GpuArgs,
     /// Use a variant of a kernel wherever it can run, as in conv2d=plain, or an algorithm:
-    /// convolution=direct, convolution=winograd
+    /// convolution=direct, convolution=winograd or convolution=winograd4
     #[arg(long, value_name = "KERNEL=VARIANT", value_delimiter = ',')]
     kernel_variant: Vec<String>,
 }
@@ -142,9 +142,8 @@ impl TunedArgs {
 /// The algorithm that `convolution=NAME` names.
 fn algorithm(text: &str) -> Result<Algorithm> {
     let name = text.split_once('=').map_or("", |(_, name)| name);
-    let all = [Algorithm::Winograd, Algorithm::Direct];
-    let found = all.into_iter().find(|a| a.name() == name);
-    found.ok_or_else(|| Error::unknown("algorithm", name, all.map(Algorithm::name)))
+    let found = Algorithm::ALL.into_iter().find(|a| a.name() == name);
+    found.ok_or_else(|| Error::unknown("algorithm", name, Algorithm::ALL.map(Algorithm::name)))
 }
 
 /// The kernel and the variant that `KERNEL=VARIANT` names.

@@ -6,7 +6,7 @@ use crate::{
     ops::{
         self,
         conv2d::{Conv2d, Fusion, class_name},
-        winograd::{self, Tiles},
+        winograd::{Form, Tiles},
     },
 };
 use std::ops::Range;
@@ -16,9 +16,9 @@ use std::ops::Range;
 pub enum Algorithm {
     /// Every tap of every pixel: one dispatch of `conv2d`.
     Direct,
-    /// Winograd's F(2x2, 3x3): 16 multiplications where the taps have 36. Transforms of input and
-    /// weights, 16 products of matrices, a transform back.
-    Winograd,
+    /// One of Winograd's forms: transforms of input and weights, a product of matrices for each
+    /// transformed value, a transform back.
+    Winograd(Form),
 }
 
 /// Transformed values of one dispatch, at most: they should pass through the caches, not through
@@ -68,11 +68,31 @@ impl Algorithm {
     /// What the choice is about, as `--kernel-variant` names it.
     pub const SUBJECT: &str = "convolution";
 
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::Winograd(Form::F2), Self::Winograd(Form::F4)];
+
+    /// Whether a convolution can be computed so.
+    #[must_use]
+    pub fn fits(self, conv: Conv2d) -> bool {
+        match self {
+            Self::Direct => true,
+            Self::Winograd(form) => form.fits(conv),
+        }
+    }
+
     /// What is fast on most adapters.
     #[must_use]
     pub fn usual(conv: Conv2d) -> Self {
-        let wide = conv.x.c.min(conv.y.c) >= WINOGRAD_CHANNELS;
-        if wide && winograd::possible(conv) { Self::Winograd } else { Self::Direct }
+        if conv.x.c.min(conv.y.c) < WINOGRAD_CHANNELS {
+            return Self::Direct;
+        }
+        // Multiplications for four outputs in a row and four in a column, whole tiles.
+        let products = |form: Form| {
+            let tiles = |extent: u32| u64::from(extent.div_ceil(form.outputs()));
+            tiles(conv.y.h) * tiles(conv.y.w) * u64::from(form.values())
+        };
+        let fits = [Form::F4, Form::F2].into_iter().filter(|form| form.fits(conv));
+        fits.min_by_key(|&form| products(form)).map_or(Self::Direct, Self::Winograd)
     }
 
     /// Its name in reports and in `--kernel-variant convolution=NAME`.
@@ -80,7 +100,8 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
-            Self::Winograd => "winograd",
+            Self::Winograd(Form::F2) => "winograd",
+            Self::Winograd(Form::F4) => "winograd4",
         }
     }
 
@@ -90,23 +111,37 @@ impl Algorithm {
     /// # Errors
     /// A recorded choice cannot be kept, or the device failed.
     pub fn choose(gpu: &Gpu, conv: Conv2d) -> Result<Self> {
-        if Self::usual(conv) == Self::Direct {
+        let usual = Self::usual(conv);
+        if usual == Self::Direct {
             return Ok(Self::Direct);
         }
+        let others = Self::ALL.into_iter().filter(|&a| a != usual && a.fits(conv));
+        let candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
+        let names: Vec<_> = candidates.iter().map(|a| a.name()).collect();
+        // What F(4x4, 3x3) makes of whole numbers is not whole.
+        let exact = !candidates.contains(&Self::Winograd(Form::F4));
         let class = class_name(conv);
         let question = Question {
             subject: Self::SUBJECT,
             class: &class,
-            candidates: &[Self::Winograd.name(), Self::Direct.name()],
+            candidates: &names,
             kernels: &[
                 &ops::conv2d::KERNEL,
                 &ops::matmul::KERNEL,
                 &ops::winograd_input::KERNEL,
                 &ops::winograd_output::KERNEL,
                 &ops::winograd_weights::KERNEL,
+                &ops::winograd4_input::KERNEL,
+                &ops::winograd4_output::KERNEL,
+                &ops::winograd4_weights::KERNEL,
             ],
-            // Winograd's form has about seven times the terms of the plain sum.
-            agreement: Agreement { exact: true, eps: f32::EPSILON.into(), growth: 8.0 },
+            // F(2x2, 3x3) has about seven times the terms of the plain sum, and the other form rounds
+            // three times as much (docs/numerics.md).
+            agreement: Agreement {
+                exact,
+                eps: f32::EPSILON.into(),
+                growth: if exact { 8.0 } else { 24.0 },
+            },
             // What is usual was measured on software adapters, in whole steps; there a trial of a few
             // milliseconds says less.
             measured: !gpu.report().is_software(),
@@ -117,10 +152,14 @@ impl Algorithm {
                 let Some(half) = conv.half() else { break };
                 conv = half;
             }
-            let direct = name == Self::Direct.name();
-            if direct { Self::Direct } else { Self::Winograd }.job(conv)
+            Self::named(name).job(conv)
         })?;
-        Ok(if chosen == Self::Direct.name() { Self::Direct } else { Self::Winograd })
+        Ok(Self::named(chosen))
+    }
+
+    /// The one with a name that [`Self::name`] gave.
+    fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|a| a.name() == name).unwrap_or(Self::Direct)
     }
 
     /// The convolution alone, to be measured.
@@ -155,7 +194,7 @@ impl Algorithm {
                 let bound = [x, w, affine, residual, mask_in, y, mask_out];
                 tape.push(ops::conv2d::plan(conv, fusion)?, &bound)
             }
-            Self::Winograd => append_winograd(tape, conv, fusion, operands),
+            Self::Winograd(form) => append_winograd(tape, conv, form, fusion, operands),
         }
     }
 }
@@ -163,14 +202,16 @@ impl Algorithm {
 fn append_winograd(
     tape: &mut Tape,
     conv: Conv2d,
+    form: Form,
     fusion: Fusion,
     operands: &Operands,
 ) -> Result<()> {
     let Operands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
     let (shape, copies) = (conv.weights(), conv.copies);
-    let u = tape.transient("transformed weights", ops::winograd_weights::bytes(shape, copies));
-    tape.push(ops::winograd_weights::plan(shape, copies, conv.transposed)?, &[w, u])?;
-    for tiles in Tiles::cover(conv, WINOGRAD_BYTES)? {
+    let u =
+        tape.transient("transformed weights", ops::winograd_weights::bytes(shape, form, copies));
+    tape.push(ops::winograd_weights::plan(shape, form, copies, conv.transposed)?, &[w, u])?;
+    for tiles in Tiles::cover(conv, form, WINOGRAD_BYTES)? {
         let v = tape.transient("transformed input", tiles.values(conv.x.c).bytes());
         let m = tape.transient("transformed sums", tiles.values(conv.y.c).bytes());
         let plan = ops::winograd_input::plan(tiles, fusion.mask_in)?;

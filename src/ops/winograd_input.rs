@@ -1,13 +1,16 @@
-//! Winograd's input transform, `shaders/winograd_input.wgsl`.
+//! Winograd's input transforms, `shaders/winograd*_input.wgsl`.
 
-use super::winograd::Tiles;
+use super::{
+    winograd::{Form, Tiles},
+    winograd4_input,
+};
 use crate::{
     error::Result,
     kernel::{Grid, Plan},
 };
 
 crate::params! {
-    /// Uniform block of `shaders/winograd_input.wgsl`.
+    /// Uniform block of `shaders/lib/winograd_input.wgsl`.
     pub struct WinogradInputParams {
         /// Images of one copy.
         images: u32,
@@ -34,7 +37,7 @@ crate::params! {
 
 crate::kernel! {
     "winograd_input", WinogradInputParams,
-    lib: ["lib/grid", "lib/lanes"],
+    lib: ["lib/grid", "lib/lanes", "lib/winograd_input"],
     bindings: [("x", Read), ("mask_in", Read), ("v", ReadWrite)],
 }
 
@@ -61,7 +64,11 @@ pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
     let mask = if masked { tiles.masks()[0] } else { 16 };
     let v = tiles.values(x.c).checked()?.bytes();
     let bytes = vec![x.bytes() * u64::from(conv.copies), mask, v];
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(items), bytes);
-    // 32 additions of four channels.
-    Ok(plan.with("MASK_IN", f64::from(u8::from(masked))).costing(items * 128))
+    let (kernel, operations) = match tiles.form {
+        Form::F2 => (&KERNEL, 32),
+        Form::F4 => (&winograd4_input::KERNEL, 12 * 22),
+    };
+    // Operations on four channels.
+    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes).costing(items * 4 * operations);
+    Ok(plan.with("MASK_IN", f64::from(u8::from(masked))))
 }

@@ -1,13 +1,17 @@
-//! Winograd's output transform and the convolution's epilogue, `shaders/winograd_output.wgsl`.
+//! Winograd's output transforms and the convolution's epilogue, `shaders/winograd*_output.wgsl`.
 
-use super::{conv2d::Fusion, winograd::Tiles};
+use super::{
+    conv2d::Fusion,
+    winograd::{Form, Tiles},
+    winograd4_output,
+};
 use crate::{
     error::{Error, Result},
     kernel::{Grid, Plan},
 };
 
 crate::params! {
-    /// Uniform block of `shaders/winograd_output.wgsl`.
+    /// Uniform block of `shaders/lib/winograd_output.wgsl`.
     pub struct WinogradOutputParams {
         /// Images of one copy.
         images: u32,
@@ -32,7 +36,7 @@ crate::params! {
 
 crate::kernel! {
     "winograd_output", WinogradOutputParams,
-    lib: ["lib/grid", "lib/lanes", "lib/epilogue"],
+    lib: ["lib/grid", "lib/lanes", "lib/winograd_output", "lib/epilogue"],
     bindings: [
         ("m", Read),
         ("affine", Read),
@@ -73,15 +77,29 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         y_bytes,
         optional(fusion.mask_out, tiles.masks()[1]),
     ];
-    let octets = u64::from((tiles.count * y.h * y.w).div_ceil(8));
-    let items = octets * u64::from(y.c4()) * u64::from(conv.copies);
+    let of_four = u64::from(y.c4()) * u64::from(conv.copies);
+    // Operations on four channels: the transform's, and eight of the epilogue for a pixel.
+    let (kernel, of_items, operations) = match tiles.form {
+        // 12 additions for two pixels.
+        Form::F2 => (&KERNEL, (tiles.count * y.h * y.w).div_ceil(8), 4 * 12 + 8 * 8),
+        Form::F4 => (&winograd4_output::KERNEL, tiles.tiles() / across(y.w), across(y.w) * (10 * 13 + 16 * 8)),
+    };
+    let items = u64::from(of_items) * of_four;
     let flag = |on: bool| f64::from(u8::from(on));
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(items), bytes)
+    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes)
         .with("SCALE", flag(fusion.scale.is_some()))
         .with("SHIFT", flag(fusion.shift.is_some()))
         .with("RESIDUAL", flag(fusion.residual))
         .with("RELU", flag(fusion.relu))
         .with("MASK_OUT", flag(fusion.mask_out));
-    // 12 additions of four channels for two pixels, and the epilogue.
-    Ok(plan.costing(items * 4 * (12 * 4 + 8 * 4)))
+    let plan = match tiles.form {
+        Form::F2 => plan,
+        Form::F4 => plan.with("ACROSS", across(y.w)),
+    };
+    Ok(plan.costing(items * 4 * u64::from(operations)))
+}
+
+/// Tiles of F(4x4, 3x3) beside each other that one invocation takes, for whole words of the mask.
+fn across(columns: u32) -> u32 {
+    if columns == 4 { 1 } else { 2 }
 }

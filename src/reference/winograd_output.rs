@@ -1,4 +1,4 @@
-//! Twin of `shaders/winograd_output.wgsl`.
+//! Twin of `shaders/winograd_output.wgsl` and of `winograd4_output.wgsl`.
 
 use super::{
     conv2d::{mask_axes, mask_of},
@@ -10,14 +10,28 @@ use crate::{
     ops::{
         self,
         conv2d::{Conv2d, Fusion},
-        winograd::{Tiles, VALUES},
+        winograd::{Form, Tiles},
     },
 };
 
 /// Winograd's A^T for F(2, 3).
 const A_T: [[f64; 4]; 2] = [[1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, -1.0]];
+/// The same for F(4, 3): powers of the points 0, 3/4, -3/4, 3/2 and -3/2, and infinity's.
+const A_T4: [[f64; 6]; 4] = [
+    [1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
+    [0.0, 0.75, -0.75, 1.5, -1.5, 0.0],
+    [0.0, 0.5625, 0.5625, 2.25, 2.25, 0.0],
+    [0.0, 0.421875, -0.421875, 3.375, -3.375, 1.0],
+];
 
-/// Sums for the output pixels of the images at hand, `[count, H, W, K]`, from m `[16, tiles, K]` of
+fn a_t(form: Form, row: u32, column: u32) -> f64 {
+    match form {
+        Form::F2 => A_T[row as usize][column as usize],
+        Form::F4 => A_T4[row as usize][column as usize],
+    }
+}
+
+/// Sums for the output pixels of the images at hand, `[count, H, W, K]`, from m `[values, tiles, K]` of
 /// one copy; and the sums of the terms' absolute values.
 #[must_use]
 pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -25,12 +39,11 @@ pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (mut values, mut sizes) = (Vec::new(), Vec::new());
     for i in 0..tiles.count * y.h * y.w * y.c {
         let (k, w, h, n) = (i % y.c, i / y.c % y.w, i / (y.c * y.w) % y.h, i / (y.c * y.w * y.h));
-        let tile = (n * rows + h / 2) * columns + w / 2;
-        let terms = (0..VALUES).map(|p| {
+        let (form, side, size) = (tiles.form, tiles.form.side(), tiles.form.outputs());
+        let tile = (n * rows + h / size) * columns + w / size;
+        let terms = (0..form.values()).map(|p| {
             let value = m[((p * tiles.tiles() + tile) * y.c + k) as usize];
-            A_T[(h % 2) as usize][(p / 4) as usize]
-                * value
-                * A_T[(w % 2) as usize][(p % 4) as usize]
+            a_t(form, h % size, p / side) * value * a_t(form, w % size, p % side)
         });
         values.push(terms.clone().sum());
         sizes.push(terms.map(f64::abs).sum());
@@ -44,12 +57,13 @@ const UNTOUCHED: f64 = 77.0;
 const UNTOUCHED_WORD: u32 = 0x1357_9bdf;
 
 fn case(
+    form: Form,
     (conv, first, count): (Conv2d, u32, u32),
     fusion: Fusion,
     exact: bool,
     random: &mut Random,
 ) -> Result<Case> {
-    let tiles = Tiles::new(conv, first, count)?;
+    let tiles = Tiles::new(conv, form, first, count)?;
     let k = conv.y.c as usize;
     let of_copy = (conv.y.pixels() * conv.y.c) as usize;
     let mut draw = |len: usize| -> Vec<f64> {
@@ -60,7 +74,7 @@ fn case(
     let residual = draw(of_copy * conv.copies as usize);
     let (mut ms, mut values, mut bounds, mut words) = (vec![], vec![], vec![], vec![]);
     for copy in 0..conv.copies as usize {
-        let m = draw((VALUES * tiles.tiles()) as usize * k);
+        let m = draw((form.values() * tiles.tiles()) as usize * k);
         let (sums, sizes) = winograd_output(tiles, &m);
         ms.extend(m);
         let begin = (first * conv.y.h * conv.y.w) as usize * k;
@@ -73,9 +87,14 @@ fn case(
             let extra = if fusion.residual { other } else { 0.0 };
             let v = sum * scale + shift + extra;
             of[begin + i] = if fusion.relu && v < 0.0 { 0.0 } else { v };
-            // Four additions on the way to each pixel, three steps of the epilogue.
+            // Four additions on the way to each pixel, or, of the larger form, three and a product
+            // along each axis; three steps of the epilogue.
+            let rounded = match form {
+                Form::F2 => 8.0,
+                Form::F4 => 12.0,
+            };
             let size = size * scale.abs() + shift.abs() + extra.abs();
-            bound[begin + i] = if exact { 0.0 } else { 8.0 * 6e-8 * size };
+            bound[begin + i] = if exact { 0.0 } else { rounded * 6e-8 * size };
         }
         // Bits of the last word past the images at hand are 0: the next images begin with a word.
         let here = begin..begin + (count * conv.y.h * conv.y.w) as usize * k;
@@ -129,9 +148,14 @@ fn case(
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
+    cases_of(Form::F2)
+}
+
+/// Cases of a form's transform.
+pub(super) fn cases_of(form: Form) -> Result<Vec<Case>> {
     let [none, affine, full] = fusions();
     let mut cases = Vec::new();
-    for conv in convolutions()? {
+    for conv in convolutions(form)? {
         let mask_out = !conv.0.transposed;
         for (fusion, exact) in [
             (none, true),
@@ -140,7 +164,7 @@ pub fn cases() -> Result<Vec<Case>> {
             (Fusion { residual: true, ..none }, false),
         ] {
             let mut random = Random::new(conv.0.x.vec4s() + conv.0.y.c);
-            cases.push(case(conv, fusion, exact, &mut random)?);
+            cases.push(case(form, conv, fusion, exact, &mut random)?);
         }
     }
     Ok(cases)
@@ -157,10 +181,15 @@ fn fusions() -> [Fusion; 3] {
 /// # Errors
 /// A plan was refused.
 pub fn random(random: &mut Random) -> Result<Case> {
-    let conv = draw(random)?;
+    random_of(Form::F2, random)
+}
+
+/// A case of a form's transform of a random shape.
+pub(super) fn random_of(form: Form, random: &mut Random) -> Result<Case> {
+    let conv = draw(form, random)?;
     let fusion = random.of(&fusions());
     let exact = random.flag();
     // A float sum near 0 may be rounded to either side of it, and with it the mask's bit.
     let mask_out = exact && !conv.0.transposed && random.flag();
-    case(conv, Fusion { mask_out, ..fusion }, exact, random)
+    case(form, conv, Fusion { mask_out, ..fusion }, exact, random)
 }

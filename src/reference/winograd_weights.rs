@@ -1,25 +1,43 @@
-//! Twin of `shaders/winograd_weights.wgsl`.
+//! Twin of `shaders/winograd_weights.wgsl` and of `winograd4_weights.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
-    ops::{self, winograd::VALUES},
+    ops::{self, winograd::Form},
     shape::Rsck,
 };
 
 /// Winograd's G for F(2, 3).
 const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+/// The same for F(4, 3), times 243: powers of the points 0, 3/4, -3/4, 3/2 and -3/2, each over the product
+/// of its distances from the others, and infinity's.
+const G4: [[f64; 3]; 6] = [
+    [192.0, 0.0, 0.0],
+    [-128.0, -96.0, -72.0],
+    [-128.0, 96.0, -72.0],
+    [32.0, 48.0, 72.0],
+    [32.0, -48.0, 72.0],
+    [0.0, 0.0, 243.0],
+];
 
-/// Transformed weights `[16, C, K]` of w `[3, 3, C, K]`, and the sums of the terms' absolute values.
+fn g(form: Form, row: usize, column: usize) -> f64 {
+    match form {
+        Form::F2 => G[row][column],
+        Form::F4 => G4[row][column] / 243.0,
+    }
+}
+
+/// Transformed weights `[values, C, K]` of w `[3, 3, C, K]`, and the sums of the terms' absolute values.
 #[must_use]
-pub fn winograd_weights(shape: Rsck, w: &[f64], flip: bool) -> (Vec<f64>, Vec<f64>) {
+pub fn winograd_weights(shape: Rsck, form: Form, w: &[f64], flip: bool) -> (Vec<f64>, Vec<f64>) {
     let of_tap = (shape.c * shape.k) as usize;
     let (mut values, mut sizes) = (Vec::new(), Vec::new());
-    for p in 0..VALUES as usize {
+    let side = form.side() as usize;
+    for p in 0..side * side {
         for i in 0..of_tap {
             let terms = (0..9).map(|tap| {
-                let g = w[if flip { 8 - tap } else { tap } * of_tap + i];
-                G[p / 4][tap / 3] * g * G[p % 4][tap % 3]
+                let w = w[if flip { 8 - tap } else { tap } * of_tap + i];
+                g(form, p / side, tap / 3) * w * g(form, p % side, tap % 3)
             });
             values.push(terms.clone().sum());
             sizes.push(terms.map(f64::abs).sum());
@@ -36,22 +54,35 @@ fn rows(values: &[f64], shape: Rsck, past: f64) -> Vec<f64> {
     values.chunks(c * k).flat_map(tap).collect()
 }
 
-fn case(shape: Rsck, copies: u32, flip: bool, exact: bool, random: &mut Random) -> Result<Case> {
+fn case(
+    form: Form,
+    (shape, copies): (Rsck, u32),
+    flip: bool,
+    whole: bool,
+    random: &mut Random,
+) -> Result<Case> {
+    // What F(4, 3) divides by is no power of two.
+    let exact = whole && form == Form::F2;
     let (mut ws, mut values, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..copies {
         let len = shape.len() as usize;
-        let w = if exact { random.integers(len, 3) } else { random.floats(len) };
+        let w = if whole { random.integers(len, 3) } else { random.floats(len) };
         let w: Vec<f64> = w.into_iter().map(f64::from).collect();
-        let (value, size) = winograd_weights(shape, &w, flip);
+        let (value, size) = winograd_weights(shape, form, &w, flip);
         values.extend(rows(&value, shape, 0.0));
-        // Two additions along each axis; halving is exact.
-        let bound = |s: &f64| if exact { 0.0 } else { 4.0 * 6e-8 * s };
+        // Two additions along each axis; halving is exact. The larger form rounds two constants, two
+        // products and one addition more.
+        let rounded = match form {
+            Form::F2 => 4.0,
+            Form::F4 => 10.0,
+        };
+        let bound = |s: &f64| if exact { 0.0 } else { rounded * 6e-8 * s };
         bounds.extend(rows(&size.iter().map(bound).collect::<Vec<_>>(), shape, 0.0));
         ws.extend(rows(&w, shape, f64::NAN).into_iter().map(|v| v as f32));
     }
     Ok(Case {
         label: format!("{copies} of {shape} flip {flip} exact {exact}"),
-        plan: ops::winograd_weights::plan(shape, copies, flip)?,
+        plan: ops::winograd_weights::plan(shape, form, copies, flip)?,
         data: vec![
             Data::input(&nan_padded(&ws, shape.k)),
             Data::Output(Want::channels_bounded(&values, &bounds, shape.k)),
@@ -64,12 +95,17 @@ fn case(shape: Rsck, copies: u32, flip: bool, exact: bool, random: &mut Random) 
 /// # Errors
 /// A plan was refused.
 pub fn cases() -> Result<Vec<Case>> {
+    cases_of(Form::F2)
+}
+
+/// Cases of a form's transform.
+pub(super) fn cases_of(form: Form) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (c, k, copies) in [(1, 1, 1), (3, 10, 1), (8, 12, 3), (5, 33, 2)] {
-        for (flip, exact) in [(false, true), (true, true), (true, false)] {
+        for (flip, whole) in [(false, true), (true, true), (true, false)] {
             let shape = Rsck::new(3, 3, c, k);
             let mut random = Random::new(shape.len() + copies);
-            cases.push(case(shape, copies, flip, exact, &mut random)?);
+            cases.push(case(form, (shape, copies), flip, whole, &mut random)?);
         }
     }
     Ok(cases)
@@ -80,7 +116,12 @@ pub fn cases() -> Result<Vec<Case>> {
 /// # Errors
 /// A plan was refused.
 pub fn random(random: &mut Random) -> Result<Case> {
+    random_of(Form::F2, random)
+}
+
+/// A case of a form's transform of a random shape.
+pub(super) fn random_of(form: Form, random: &mut Random) -> Result<Case> {
     let (c, k) = (random.length(70), random.length(70));
     let copies = random.length((10_000 / (c * k)).clamp(1, 9));
-    case(Rsck::new(3, 3, c, k), copies, random.flag(), random.flag(), random)
+    case(form, (Rsck::new(3, 3, c, k), copies), random.flag(), random.flag(), random)
 }

@@ -6,14 +6,23 @@ use crate::{
     fault::step_seed,
     gpu::{BufferId, Gpu, Program},
     nn::{Algorithm, Convolution},
-    ops::conv2d::{Conv2d, mask_bytes},
+    ops::{
+        conv2d::{Conv2d, mask_bytes},
+        winograd::Form,
+    },
     reference::conv2d::{Expected, Operands, expected},
     shape::{Nhwc, unpad_channels},
 };
 use std::ops::Range;
 
-/// What Winograd's form adds to the rounding of the plain sum: about seven times its terms.
-const WINOGRAD: f64 = 8.0;
+/// What a form of Winograd's adds to the rounding of the plain sum: about seven times its terms, or, with
+/// the larger tiles, up to 84 times (docs/numerics.md).
+fn growth(form: Form) -> f64 {
+    match form {
+        Form::F2 => 8.0,
+        Form::F4 => 84.0,
+    }
+}
 
 /// One image of one copy of one convolution in a step.
 pub(super) struct Check<'a> {
@@ -98,7 +107,7 @@ impl<'a> Check<'a> {
         let wanted = expected(one, *fusion, &read);
         Ok(match self.convolution.algorithm {
             Algorithm::Direct => wanted,
-            Algorithm::Winograd => widened(&wanted, one.y),
+            Algorithm::Winograd(form) => widened(&wanted, one.y, growth(form)),
         })
     }
 
@@ -155,7 +164,7 @@ fn gates_of(mask: &[f32], x: Nhwc, image: u32) -> Vec<f64> {
 }
 
 /// Bounds of Winograd's form: the terms of a whole tile, and of its neighbours, are in each output.
-fn widened(wanted: &[Expected], y: Nhwc) -> Vec<Expected> {
+fn widened(wanted: &[Expected], y: Nhwc, growth: f64) -> Vec<Expected> {
     let (h, w, c) = (y.h as usize, y.w as usize, y.c as usize);
     let near = |at: usize, end: usize| at.saturating_sub(3)..(at + 4).min(end);
     let each = |i: usize| {
@@ -163,7 +172,7 @@ fn widened(wanted: &[Expected], y: Nhwc) -> Vec<Expected> {
         let around =
             near(row, h).flat_map(|r| near(column, w).map(move |s| (r * w + s) * c + channel));
         let most = around.map(|j| wanted[j].bound).fold(0.0, f64::max);
-        Expected { bound: WINOGRAD * most, ..wanted[i] }
+        Expected { bound: growth * most, ..wanted[i] }
     };
     (0..wanted.len()).map(each).collect()
 }

@@ -9,7 +9,7 @@ use crate::{
         activation::Activation,
         conv2d::{Conv2d, Fusion},
         gather2d::Gather,
-        winograd::Tiles,
+        winograd::{Form, Tiles},
     },
     shape::{Nhwc, Window},
 };
@@ -25,7 +25,8 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
     let rows = Nhwc::new(batch, 1, 1, 10);
     let chunks = ops::batch_norm_grad_sums::chunks(x);
     let conv = Conv2d::forward(x, x.c, Window::square(3, 1, 1))?;
-    let tiles = Tiles::new(conv, 0, batch)?;
+    let [tiles, tiles4] = [Form::F2, Form::F4].map(|form| Tiles::new(conv, form, 0, batch));
+    let (tiles, tiles4) = (tiles?, tiles4?);
     let plans: Vec<(Nhwc, Plan)> = vec![
         (x, ops::activation::plan(x, relu)?),
         (x, ops::activation_grad::plan(x, relu)?),
@@ -49,6 +50,8 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, ops::winograd_input::plan(tiles, false)?),
         (x, ops::matmul::plan(tiles.product())?),
         (x, ops::winograd_output::plan(tiles, Fusion::default())?),
+        (x, ops::winograd_input::plan(tiles4, false)?),
+        (x, ops::winograd_output::plan(tiles4, Fusion::default())?),
         (images, ops::fuse_clamp::plan(images)?),
         (images, ops::fuse_clamp_grad::plan(images)?),
         (images, ops::image_batch::plan(batch, 32, 32, 0, batch)?),

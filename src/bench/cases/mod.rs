@@ -11,10 +11,7 @@ use crate::{
     gpu::Gpu,
     kernel::Plan,
     nn::{Algorithm, Operands},
-    ops::{
-        conv2d::{Conv2d, Fusion},
-        winograd,
-    },
+    ops::conv2d::{Conv2d, Fusion},
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
 };
 
@@ -128,6 +125,8 @@ pub fn cases(
 
 /// A way to compute a case.
 struct Way {
+    algorithm: Algorithm,
+    /// Of the variant, or of another algorithm than the direct one.
     name: &'static str,
     /// 0 for several dispatches.
     workgroup: u32,
@@ -135,12 +134,8 @@ struct Way {
     chosen: bool,
 }
 
-/// The name of the other algorithm among variants.
-const WINOGRAD: &str = "winograd";
-
-/// Every variant that runs here, and Winograd's algorithm where there is such a form.
+/// Every variant that runs here, and Winograd's forms where there are any.
 fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
-    let winograd = spec.conv.filter(|&(conv, _)| winograd::possible(conv));
     let usual = spec.conv.map_or(Algorithm::Direct, |(conv, _)| Algorithm::usual(conv));
     let (best, size) = gpu.choose(&spec.plan)?;
     let mut ways = Vec::new();
@@ -149,16 +144,23 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
         let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
         let own = if is_best { Some(&size) } else { variant.workgroups.iter().find(runs) };
         let chosen = is_best && usual == Algorithm::Direct;
-        ways.extend(own.map(|&workgroup| Way { name: variant.name, workgroup, chosen }));
+        let algorithm = Algorithm::Direct;
+        ways.extend(own.map(|&workgroup| Way { algorithm, name: variant.name, workgroup, chosen }));
     }
-    let chosen = usual == Algorithm::Winograd;
-    ways.extend(winograd.map(|_| Way { name: WINOGRAD, workgroup: 0, chosen }));
+    let fits =
+        |a: &Algorithm| *a != Algorithm::Direct && spec.conv.is_some_and(|(conv, _)| a.fits(conv));
+    ways.extend(Algorithm::ALL.into_iter().filter(fits).map(|algorithm| Way {
+        algorithm,
+        name: algorithm.name(),
+        workgroup: 0,
+        chosen: usual == algorithm,
+    }));
     Ok(ways)
 }
 
 impl Way {
     fn timed(&self, gpu: &Gpu, spec: &Spec) -> Result<Timed> {
-        let Some((conv, fusion)) = spec.conv.filter(|_| self.name == WINOGRAD) else {
+        let Some((conv, fusion)) = spec.conv.filter(|_| self.algorithm != Algorithm::Direct) else {
             return Timed::dispatch(gpu, &spec.plan, (self.name, self.workgroup));
         };
         Timed::of(gpu, &spec.plan, |tape, buffers| {
@@ -166,7 +168,7 @@ impl Way {
                 return Err(Error::Shape("conv2d has seven buffers".into()));
             };
             let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
-            Algorithm::Winograd.append(tape, conv, fusion, &operands)
+            self.algorithm.append(tape, conv, fusion, &operands)
         })
     }
 }

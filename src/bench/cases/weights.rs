@@ -9,6 +9,7 @@ use crate::{
         self,
         accumulate::Accumulate,
         fault_dequantize::{self, Order, Transposed},
+        winograd::Form,
     },
     shape::Rsck,
 };
@@ -52,7 +53,10 @@ pub(super) fn specs() -> Result<Vec<Spec>> {
     let plan =
         ops::weight_gradient::plan(small, CHUNKS, false, 0, small.len(), Accumulate::Replace)?;
     push("weight_gradient".into(), format!("{parameters} of {CHUNKS} partial results"), plan);
-    push("winograd_weights".into(), parameters, ops::winograd_weights::plan(small, 1, false)?);
+    for form in [Form::F2, Form::F4] {
+        let plan = ops::winograd_weights::plan(small, form, 1, false)?;
+        push(plan.kernel.name.into(), parameters.clone(), plan);
+    }
     let (rows, columns) = (1024, 128);
     let plan = ops::sum_partials::plan(rows, columns, columns, 0, columns)?;
     push("sum_partials".into(), format!("[{rows}, {columns}]"), plan);

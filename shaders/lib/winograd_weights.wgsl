@@ -1,0 +1,26 @@
+// What Winograd's weight transforms share: the interface, the order of the taps, and padding.
+
+struct WinogradWeightsParams {
+    c: u32,      // input channels, without padding
+    k: u32,      // output channels, without padding
+    copies: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: WinogradWeightsParams;
+@group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;       // [copies, 3, 3, C, K]
+@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>; // [copies, values, C, K]
+
+override WG_SIZE: u32 = 64u;
+override FLIP: u32 = 0u;
+
+// Taps of column s, or, FLIPped, of the last but s from the last row up; `at` is the first tap's.
+fn taps(s: u32, at: u32, step: u32) -> mat3x4<f32> {
+    let tap = at + select(s, 8u - s, FLIP == 1u) * step;
+    let row = select(3u * step, 0u - 3u * step, FLIP == 1u); // wraps round, on purpose
+    return mat3x4<f32>(w[tap], w[tap + row], w[tap + 2u * row]);
+}
+
+// Zero in the rows past C and the lanes past K.
+fn keep(g: vec4<f32>, c: u32, k4: u32) -> vec4<f32> {
+    return select(vec4<f32>(0.0), mask_lanes(g, k4, params.k), c < params.c);
+}

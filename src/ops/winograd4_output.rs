@@ -1,0 +1,16 @@
+//! F(4x4, 3x3)'s output transform, `shaders/winograd4_output.wgsl`; [`super::winograd_output::plan`] plans
+//! it.
+
+use super::winograd_output::WinogradOutputParams;
+
+crate::kernel! {
+    "winograd4_output", WinogradOutputParams,
+    lib: ["lib/grid", "lib/lanes", "lib/winograd4", "lib/winograd_output", "lib/epilogue"],
+    bindings: [
+        ("m", Read),
+        ("affine", Read),
+        ("residual", Read),
+        ("y", ReadWrite),
+        ("mask_out", ReadWrite),
+    ],
+}
