@@ -12,21 +12,87 @@
 //
 // The sum over channels is then 36 products of matrices, one for each p (matmul.wgsl).
 //
-// Grid:    one invocation per (4 channels, tile of the images at hand, copy), channels fastest.
+// One channel at a time: with four, the code is larger than a CPU's instruction cache, and a GPU
+// holds 144 values in registers.
+//
+// Grid:    one invocation per (channel, tile of the images at hand, copy), channels fastest.
 // Twin:    src/reference/winograd_input.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308; other
 //          points than theirs (1 and 2), which round twice as much: docs/numerics.md.
 
-const OUTPUTS = 4u;
+@group(0) @binding(1) var<storage, read> x: array<f32>;       // [copies, N, H, W, C]
+@group(0) @binding(3) var<storage, read_write> v: array<f32>; // [copies, 36, tiles, C]
 
-// B^T times six values of four channels.
+struct Tile {
+    copy: u32,
+    image: u32,  // over all copies
+    octets: u32, // first mask word of the copy, in octets
+    y: i32,      // of its first pixel
+    x: i32,
+    n: u32,      // image within the copy
+    c: u32,
+    at: u32,     // of its first value in v
+    step: u32,   // from one value to the next
+}
+
+fn tile_of(i: u32) -> Tile {
+    let lanes = (params.c + 3u) / 4u * 4u;
+    let of_image = params.tiles_h * params.tiles_w;
+    let tiles = params.count * of_image;
+    let c = i % lanes;
+    let t = (i / lanes) % tiles;
+    let copy = i / (lanes * tiles);
+    let n = params.first + t / of_image;
+    return Tile(
+        copy,
+        copy * params.images + n,
+        copy * ((params.images * params.x_h * params.x_w + 7u) / 8u),
+        4 * i32((t % of_image) / params.tiles_w) - i32(params.padding),
+        4 * i32(t % params.tiles_w) - i32(params.padding),
+        n,
+        c,
+        copy * 36u * tiles * lanes + t * lanes + c,
+        tiles * lanes,
+    );
+}
+
+// A pixel's value: 0 outside the image, in padding lanes, and where the ReLU behind the layer whose
+// gradient this is was off.
+fn load(tile: Tile, dy: i32, dx: i32) -> f32 {
+    let iy = tile.y + dy;
+    let ix = tile.x + dx;
+    let inside = iy >= 0 && iy < i32(params.x_h) && ix >= 0 && ix < i32(params.x_w);
+    let at = select(0u, u32(iy) * params.x_w + u32(ix), inside);
+    let area = params.x_h * params.x_w;
+    let c4s = (params.c + 3u) / 4u;
+    var keep = inside && tile.c < params.c;
+    if MASK_IN == 1u {
+        let pixel = tile.n * area + at;
+        let word = mask_in[(tile.octets + pixel / 8u) * c4s + tile.c / 4u];
+        keep = keep && ((word >> (4u * (pixel % 8u) + tile.c % 4u)) & 1u) == 1u;
+    }
+    return select(0.0, x[(tile.image * area + at) * (4u * c4s) + tile.c], keep);
+}
+
+
+// Six values along an axis of a tile.
+struct Six {
+    v0: f32,
+    v1: f32,
+    v2: f32,
+    v3: f32,
+    v4: f32,
+    v5: f32,
+}
+
+// B^T times six values.
 fn transformed(
-    d0: vec4<f32>,
-    d1: vec4<f32>,
-    d2: vec4<f32>,
-    d3: vec4<f32>,
-    d4: vec4<f32>,
-    d5: vec4<f32>,
+    d0: f32,
+    d1: f32,
+    d2: f32,
+    d3: f32,
+    d4: f32,
+    d5: f32,
 ) -> Six {
     let even_a = d4 - B2 * d2;
     let odd_a = A * (d3 - B2 * d1);
@@ -69,10 +135,10 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= tiles_at_hand() {
+    let tile = tile_of(i);
+    if tile.copy >= params.copies {
         return;
     }
-    let tile = tile_of(i);
     let c0 = column(tile, 0);
     let c1 = column(tile, 1);
     let c2 = column(tile, 2);

@@ -17,6 +17,16 @@
 const F: f32 = 2.0 * A2 * (A2 - B2);
 const H: f32 = 2.0 * B2 * (B2 - A2);
 
+// Six values along an axis of a tile, of four output channels each.
+struct Six {
+    v0: vec4<f32>,
+    v1: vec4<f32>,
+    v2: vec4<f32>,
+    v3: vec4<f32>,
+    v4: vec4<f32>,
+    v5: vec4<f32>,
+}
+
 // G times three values of four output channels.
 fn transformed(g: mat3x4<f32>) -> Six {
     let even_a = (g[0] + A2 * g[2]) * (1.0 / F);

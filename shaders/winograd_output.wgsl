@@ -11,6 +11,10 @@
 // Twin:    src/reference/winograd_output.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 
+@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;        // [copies, 16, tiles, K]
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>; // like y
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [copies, N, H, W, K]
+
 // One column of a tile, summed over its rows for output row 0 or 1; `at` is that column's value in
 // the first of the three rows that count.
 fn rows(at: u32, step: u32, sign: f32) -> vec4<f32> {

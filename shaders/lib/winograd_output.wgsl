@@ -1,4 +1,4 @@
-// What Winograd's output transforms share: the interface. lib/epilogue.wgsl comes behind it.
+// What Winograd's output transforms share of their interface.
 
 struct WinogradOutputParams {
     images: u32,       // N of one copy
@@ -13,10 +13,7 @@ struct WinogradOutputParams {
 }
 
 @group(0) @binding(0) var<uniform> params: WinogradOutputParams;
-@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;        // [copies, values, tiles, K]
 @group(0) @binding(2) var<storage, read> affine: array<f32>;         // scales and shifts by offset
-@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>; // like y
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [copies, N, H, W, K]
 @group(0) @binding(5) var<storage, read_write> mask_out: array<u32>; // [copies, ceil(NHW/8), K/4]
 
 override WG_SIZE: u32 = 64u;

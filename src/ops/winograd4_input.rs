@@ -4,6 +4,6 @@ use super::winograd_input::WinogradInputParams;
 
 crate::kernel! {
     "winograd4_input", WinogradInputParams,
-    lib: ["lib/grid", "lib/lanes", "lib/winograd4", "lib/winograd_input"],
+    lib: ["lib/grid", "lib/winograd4", "lib/winograd_input"],
     bindings: [("x", Read), ("mask_in", Read), ("v", ReadWrite)],
 }

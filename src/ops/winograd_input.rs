@@ -60,15 +60,16 @@ pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
         first: tiles.first,
         count: tiles.count,
     };
-    let items = u64::from(tiles.tiles()) * u64::from(x.c4()) * u64::from(conv.copies);
+    let of_tiles = u64::from(tiles.tiles()) * u64::from(x.c4()) * u64::from(conv.copies);
     let mask = if masked { tiles.masks()[0] } else { 16 };
     let v = tiles.values(x.c).checked()?.bytes();
     let bytes = vec![x.bytes() * u64::from(conv.copies), mask, v];
-    let (kernel, operations) = match tiles.form {
-        Form::F2 => (&KERNEL, 32),
-        Form::F4 => (&winograd4_input::KERNEL, 12 * 22),
+    // An invocation takes four channels or one; operations on one.
+    let (kernel, items, operations) = match tiles.form {
+        Form::F2 => (&KERNEL, of_tiles, 32),
+        Form::F4 => (&winograd4_input::KERNEL, 4 * of_tiles, 12 * 22),
     };
-    // Operations on four channels.
-    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes).costing(items * 4 * operations);
+    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes);
+    let plan = plan.costing(4 * of_tiles * operations);
     Ok(plan.with("MASK_IN", f64::from(u8::from(masked))))
 }

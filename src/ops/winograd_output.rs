@@ -77,14 +77,21 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         y_bytes,
         optional(fusion.mask_out, tiles.masks()[1]),
     ];
-    let of_four = u64::from(y.c4()) * u64::from(conv.copies);
-    // Operations on four channels: the transform's, and eight of the epilogue for a pixel.
-    let (kernel, of_items, operations) = match tiles.form {
-        // 12 additions for two pixels.
-        Form::F2 => (&KERNEL, (tiles.count * y.h * y.w).div_ceil(8), 4 * 12 + 8 * 8),
-        Form::F4 => (&winograd4_output::KERNEL, tiles.tiles() / across(y.w), across(y.w) * (10 * 13 + 16 * 8)),
+    let fours = u64::from(y.c4()) * u64::from(conv.copies);
+    // Operations on one channel: the transform's, and eight of the epilogue for a pixel.
+    let (kernel, items, operations) = match tiles.form {
+        // Eight pixels of four channels; 12 additions for two pixels.
+        Form::F2 => {
+            let octets = u64::from((tiles.count * y.h * y.w).div_ceil(8));
+            (&KERNEL, octets * fours, octets * (4 * 12 + 8 * 8))
+        }
+        // Tiles of one channel; 16 operations for each of six columns and four rows.
+        Form::F4 => {
+            let runs = u64::from(tiles.tiles() / across(y.w));
+            let operations = u64::from(tiles.tiles()) * (10 * 16 + 16 * 8);
+            (&winograd4_output::KERNEL, runs * 4 * fours, operations)
+        }
     };
-    let items = u64::from(of_items) * of_four;
     let flag = |on: bool| f64::from(u8::from(on));
     let plan = Plan::new(kernel, &params, Grid::Items(items), bytes)
         .with("SCALE", flag(fusion.scale.is_some()))
@@ -96,7 +103,7 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         Form::F2 => plan,
         Form::F4 => plan.with("ACROSS", across(y.w)),
     };
-    Ok(plan.costing(items * 4 * u64::from(operations)))
+    Ok(plan.costing(4 * fours * operations))
 }
 
 /// Tiles of F(4x4, 3x3) beside each other that one invocation takes, for whole words of the mask.
