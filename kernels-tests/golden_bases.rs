@@ -3,7 +3,7 @@
 use super::{
     evaluator::{norm, relative_l2, wide},
     golden::{GRADIENT, Golden, Worst, biases_before_norms, golden_file},
-    gradients_norm::every_gpu,
+    gradients_norm::every_rounding,
     kinks::Exact,
 };
 use nf_gpu::{
@@ -80,7 +80,7 @@ fn check_base(name: &str) {
     let seed: u64 = file.meta_as("seed").unwrap().unwrap();
     let faults = Faults::new(FaultModel::Reference, file.meta_as("ber").unwrap().unwrap()).unwrap();
     let mut exact = [None, None];
-    every_gpu(|gpu, on| {
+    every_rounding(|gpu, on, growth| {
         for (prefix, faults) in [("", None), ("faulty.", Some((&faults, seed)))] {
             let images = &file.get("input", &SHAPE).unwrap().data;
             let request = BaseRequest {
@@ -113,7 +113,7 @@ fn check_base(name: &str) {
                 exact.explain(
                     &got,
                     INPUT_GRADIENT,
-                    UNDECIDABLE,
+                    UNDECIDABLE * growth,
                     &format!("{prefix}{name} on {on}"),
                 );
             }
@@ -160,7 +160,7 @@ fn check_eopm(generator: &str, base: &str) {
     let images = &file.tensors["input"];
     let exempt = biases_before_norms(&graph);
     let mut exact = None;
-    every_gpu(|gpu, on| {
+    every_rounding(|gpu, on, growth| {
         let request = EopmRequest {
             generator: (&graph, &parameters),
             base: (&base, &weights),
@@ -205,7 +205,7 @@ fn check_eopm(generator: &str, base: &str) {
                 let generator = Some((&graph, &parameters));
                 Exact::new(generator, (&base, &weights), &maps, &images.data, &labels)
             });
-            exact.explain(&all, GRADIENT, UNDECIDABLE, &what);
+            exact.explain(&all, GRADIENT, UNDECIDABLE * growth, &what);
         }
     });
 }

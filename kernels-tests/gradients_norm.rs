@@ -120,6 +120,19 @@ pub(super) fn every_gpu(mut test: impl FnMut(&Gpu, &str)) {
     }
 }
 
+/// How much more Winograd's F(4x4, 3x3) rounds than F(2x2, 3x3) (`docs/numerics.md`).
+const LARGE_TILES: f64 = 3.0;
+
+/// As [`every_gpu`], and the first adapter again with Winograd's smaller tiles; the number says how much
+/// more than these the convolutions round.
+pub(super) fn every_rounding(mut test: impl FnMut(&Gpu, &str, f64)) {
+    every_gpu(|gpu, on| test(gpu, on, LARGE_TILES));
+    let mut gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    gpu.prefer("convolution", "winograd");
+    let on = format!("{} with tiles of 2x2", gpu.report().line());
+    test(&gpu, &on, 1.0);
+}
+
 /// A tape under construction with contents for its buffers.
 #[derive(Default)]
 struct Bench {

@@ -1,6 +1,7 @@
 //! Gradients next to kinks. Where a ReLU's exact input is nearer to 0 than f32 can tell, either sign is
-//! right and the gradient jumps between them: a result past its bound is accepted only if turning a
-//! few such signs in the exact gradient brings it within the bound.
+//! right, and where two values of a max pool are that near to each other, either is the maximum; the
+//! gradient jumps between them: a result past its bound is accepted only if turning a few such kinks in
+//! the exact gradient brings it within the bound.
 use super::evaluator::{Evaluator, Values, norm, relative_l2, wide};
 use nf_gpu::{
     fault::{FaultMap, dequantize, inject, quantize},
@@ -9,8 +10,17 @@ use nf_gpu::{
 };
 use std::collections::BTreeMap;
 
-/// Signs that may be turned.
+/// Kinks that may be turned.
 const MOST: usize = 4;
+
+/// What rounding may decide, in the values of a node.
+#[derive(Clone, Copy, Debug)]
+enum Kink {
+    /// The sign of a ReLU's input.
+    Sign(NodeId, usize),
+    /// Which of two inputs of a pool is its maximum.
+    Maximum(NodeId, usize, usize),
+}
 
 /// A network with its exact values.
 struct Net<'a> {
@@ -35,16 +45,31 @@ impl<'a> Net<'a> {
         Self { twin, values }
     }
 
-    /// Inputs of rectifiers within `distance` of 0, in root mean squares of their tensor, and how near.
-    fn kinks(&self, distance: f64) -> Vec<(f64, NodeId, usize)> {
+    /// Inputs of rectifiers within `distance` of 0 and of pools within it of the maximum, in root mean
+    /// squares of their tensor, and how near.
+    fn kinks(&self, distance: f64) -> Vec<(f64, Kink)> {
         let mut kinks = Vec::new();
-        for node in self.twin.graph.nodes.iter().filter(|node| node.op == Op::Relu) {
-            let x = &self.values.nodes[node.inputs[0]];
+        for (id, node) in self.twin.graph.nodes.iter().enumerate() {
+            let Some(&input) = node.inputs.first() else { continue };
+            let x = &self.values.nodes[input];
             let rms = norm(x) / (x.len() as f64).sqrt();
-            let near = (0..x.len()).filter(|&i| x[i].abs() < distance * rms);
-            kinks.extend(near.map(|i| (x[i].abs() / rms, node.inputs[0], i)));
+            if node.op == Op::Relu {
+                let near = (0..x.len()).filter(|&i| x[i].abs() < distance * rms);
+                kinks.extend(near.map(|i| (x[i].abs() / rms, Kink::Sign(input, i))));
+            }
+            let gaps = self.twin.pool_gaps(id, x).into_iter();
+            let near = gaps.filter(|(gap, ..)| *gap < distance * rms);
+            kinks.extend(near.map(|(gap, i, j)| (gap / rms, Kink::Maximum(input, i, j))));
         }
         kinks
+    }
+
+    /// To the other side of a kink, or back.
+    fn turn(&mut self, kink: Kink) {
+        match kink {
+            Kink::Sign(node, i) => self.values.nodes[node][i] *= -1.0,
+            Kink::Maximum(node, i, j) => self.values.nodes[node].swap(i, j),
+        }
     }
 }
 
@@ -107,21 +132,21 @@ impl<'a> Exact<'a> {
         net.twin.backward(&net.values, &dg).parameters
     }
 
-    /// Turns one sign; net 0 is the generator, the copies follow.
-    fn turn(&mut self, (net, node, i): (usize, NodeId, usize)) {
+    /// Turns one kink; net 0 is the generator, the copies follow.
+    fn turn(&mut self, (net, kink): (usize, Kink)) {
         if net == 0 {
             if let Some(generator) = &mut self.generator {
-                generator.values.nodes[node][i] *= -1.0;
+                generator.turn(kink);
             }
         } else {
             let (copy, dy) = &mut self.copies[net - 1];
-            copy.values.nodes[node][i] *= -1.0;
+            copy.turn(kink);
             self.dx[net - 1] = copy.twin.backward(&copy.values, dy).images;
         }
     }
 
-    /// Demands that `got` has the exact gradients within `bound`, after turning a few signs of inputs
-    /// within `distance` of 0.
+    /// Demands that `got` has the exact gradients within `bound`, after turning a few kinks within
+    /// `distance`.
     pub(super) fn explain(
         &mut self,
         got: &BTreeMap<String, Vec<f32>>,
@@ -138,12 +163,12 @@ impl<'a> Exact<'a> {
         let mut kinks = Vec::new();
         for (net, k) in nets.zip(first..) {
             let of_net = net.kinks(distance).into_iter();
-            kinks.extend(of_net.map(|(distance, node, i)| (distance, (k, node, i))));
+            kinks.extend(of_net.map(|(distance, kink)| (distance, (k, kink))));
         }
         // The nearest are the likeliest.
         kinks.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut error = worst(&self.gradients());
-        println!("{what}: {error:.1e} from the exact gradient; {} signs in doubt", kinks.len());
+        println!("{what}: {error:.1e} from the exact gradient; {} kinks in doubt", kinks.len());
         let mut turned = Vec::new();
         for (distance, kink) in kinks {
             if error <= bound || turned.len() == MOST {
@@ -151,9 +176,9 @@ impl<'a> Exact<'a> {
             }
             self.turn(kink);
             let after = worst(&self.gradients());
-            // A sign that f32 turned explains a good part of the error, not a trifle.
+            // A kink that f32 turned explains a good part of the error, not a trifle.
             if after < 0.8 * error {
-                println!("{what}: turning {kink:?}, {distance:.1e} from 0, leaves {after:.1e}");
+                println!("{what}: turning {kink:?}, {distance:.1e} away, leaves {after:.1e}");
                 error = after;
                 turned.push(kink);
             } else {

@@ -16,9 +16,9 @@
 // holds 144 values in registers.
 //
 // Grid:    one invocation per (channel, tile of the images at hand, copy), channels fastest.
-// Twin:    src/reference/winograd_input.rs
-// Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308; other
-//          points than theirs (1 and 2), which round twice as much: docs/numerics.md.
+// Twin:    src/reference/winograd4_input.rs
+// Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308;
+//          other points than theirs (1 and 2), which round twice as much: docs/numerics.md.
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;       // [copies, N, H, W, C]
 @group(0) @binding(3) var<storage, read_write> v: array<f32>; // [copies, 36, tiles, C]

@@ -9,15 +9,15 @@
 //
 // where m are the 36 values of the pixel's tile, [row, column] its place among the tile's 4 x 4.
 //
-// Each invocation owns eight consecutive pixels of a channel in four rows, two tiles beside each other,
-// or, where a row has four pixels (ACROSS 1), one tile: the words of a ReLU mask that four neighbours
-// write together. One channel at a time: with four, the code is larger than a CPU's instruction
-// cache, and a GPU holds as many values in registers.
+// Each invocation owns eight consecutive pixels of a channel in four rows, two tiles beside each
+// other, or, where a row has four pixels (ACROSS 1), one tile: the words of a ReLU mask that four
+// neighbours write together. One channel at a time: with four, the code is larger than a CPU's
+// instruction cache, and a GPU holds four times the values in registers.
 //
-// Grid:    one invocation per (channel, ACROSS tiles of the images at hand, copy), channels fastest.
-// Twin:    src/reference/winograd_output.rs
-// Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308; other
-//          points than theirs: docs/numerics.md.
+// Grid:    one invocation per (channel, ACROSS tiles of the images at hand, copy), channels fastest
+// Twin:    src/reference/winograd4_output.rs
+// Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308;
+//          other points than theirs: docs/numerics.md.
 
 @group(0) @binding(1) var<storage, read> m: array<f32>;        // [copies, 36, tiles, K]
 @group(0) @binding(3) var<storage, read> residual: array<f32>; // like y

@@ -4,15 +4,15 @@
 //
 //       | 1/(a^2 b^2)    0       0   |
 //       |    1/f        a/f    a^2/f |   f = 2 a^2 (a^2 - b^2), h = 2 b^2 (b^2 - a^2), a = 3/4,
-//   G = |    1/f       -a/f    a^2/f |   b = 3/2; g the 3 x 3 taps of (c, k), or, FLIPped, both axes
-//       |    1/h        b/h    b^2/h |   reversed (the gather of an input gradient)
+//   G = |    1/f       -a/f    a^2/f |   b = 3/2; g the 3 x 3 taps of (c, k), or, FLIPped, both
+//       |    1/h        b/h    b^2/h |   axes reversed (the gather of an input gradient)
 //       |    1/h       -b/h    b^2/h |
 //       |     0          0       1   |
 //
 // Grid:    one invocation per (4 output channels, input channel, copy), output channels fastest.
-// Twin:    src/reference/winograd_weights.rs
-// Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308; other
-//          points than theirs: docs/numerics.md.
+// Twin:    src/reference/winograd4_weights.rs
+// Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308;
+//          other points than theirs: docs/numerics.md.
 
 const F: f32 = 2.0 * A2 * (A2 - B2);
 const H: f32 = 2.0 * B2 * (B2 - A2);

@@ -1,9 +1,6 @@
 //! How far a forward pass stays away from kinks.
 use super::{Evaluator, Values, norm, places, window_taps};
-use nf_gpu::{
-    nn::{NodeId, Op},
-    shape::Window,
-};
+use nf_gpu::nn::{NodeId, Op};
 
 impl Evaluator<'_> {
     /// How near the forward pass comes to a kink: the smallest distance of a ReLU's input from 0 and
@@ -17,7 +14,10 @@ impl Evaluator<'_> {
             let rms = norm(x) / (x.len() as f64).sqrt();
             let nearest = match of.op {
                 Op::Relu => x.iter().map(|v| v.abs()).fold(f64::INFINITY, f64::min),
-                Op::MaxPool(window) => self.pool_gap(node, window, x),
+                Op::MaxPool(_) => {
+                    let gaps = self.pool_gaps(node, x);
+                    gaps.into_iter().map(|(gap, ..)| gap).fold(f64::INFINITY, f64::min)
+                }
                 _ => continue,
             };
             margin = margin.min(nearest / rms);
@@ -25,23 +25,28 @@ impl Evaluator<'_> {
         margin
     }
 
-    fn pool_gap(&self, node: NodeId, window: Window, x: &[f64]) -> f64 {
+    /// Of every window of a pool over x: how far the maximum is from the runner-up, and where the two
+    /// lie. Windows whose maximum is 0 are left out: zeros tie behind a ReLU, which lets no gradient
+    /// through for any of them.
+    pub(crate) fn pool_gaps(&self, node: NodeId, x: &[f64]) -> Vec<(f64, usize, usize)> {
+        let Op::MaxPool(window) = self.graph.nodes[node].op else { return Vec::new() };
         let [_, h, w] = self.chw(self.graph.nodes[node].inputs[0]);
         let [_, oh, ow] = self.chw(node);
-        let mut gap = f64::INFINITY;
-        for plane in x.chunks(h * w) {
+        let mut gaps = Vec::new();
+        for plane in (0..x.len()).step_by(h * w) {
             for (_, i, j) in places([1, oh, ow]) {
-                let mut of: Vec<f64> = window_taps(window, i as i64, j as i64)
+                let mut of: Vec<usize> = window_taps(window, i as i64, j as i64)
                     .filter(|&(i, j)| (0..h as i64).contains(&i) && (0..w as i64).contains(&j))
-                    .map(|(i, j)| plane[i as usize * w + j as usize])
+                    .map(|(i, j)| plane + i as usize * w + j as usize)
                     .collect();
-                of.sort_by(|a, b| b.total_cmp(a));
-                // Zeros tie behind a ReLU, which lets no gradient through for any of them.
-                if of[0] > 0.0 {
-                    gap = gap.min(of[0] - of[1]);
+                of.sort_by(|&a, &b| x[b].total_cmp(&x[a]));
+                if let [best, second, ..] = of[..]
+                    && x[best] > 0.0
+                {
+                    gaps.push((x[best] - x[second], best, second));
                 }
             }
         }
-        gap
+        gaps
     }
 }

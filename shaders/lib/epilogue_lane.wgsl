@@ -1,5 +1,5 @@
-// lib/epilogue.wgsl, one channel at a time. Joined after a kernel's interface: needs params.k, affine,
-// residual and y.
+// lib/epilogue.wgsl, one channel at a time. Joined after a kernel's interface: needs params.k,
+// affine, residual and y.
 
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;
