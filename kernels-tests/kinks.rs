@@ -169,21 +169,26 @@ impl<'a> Exact<'a> {
         kinks.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut error = worst(&self.gradients());
         println!("{what}: {error:.1e} from the exact gradient; {} kinks in doubt", kinks.len());
-        let mut turned = Vec::new();
-        for (distance, kink) in kinks {
-            if error <= bound || turned.len() == MOST {
-                break;
-            }
-            self.turn(kink);
-            let after = worst(&self.gradients());
-            // A kink that f32 turned explains a good part of the error, not a trifle.
-            if after < 0.8 * error {
-                println!("{what}: turning {kink:?}, {distance:.1e} away, leaves {after:.1e}");
-                error = after;
-                turned.push(kink);
-            } else {
+        let (mut turned, mut found) = (Vec::new(), true);
+        // Behind one that explains most of the error, others explain most of what is left.
+        while found {
+            found = false;
+            kinks.retain(|&(distance, kink)| {
+                if error <= bound || turned.len() == MOST {
+                    return true;
+                }
                 self.turn(kink);
-            }
+                let after = worst(&self.gradients());
+                // A kink that f32 turned explains a good part of the error, not a trifle.
+                if after < 0.8 * error {
+                    println!("{what}: turning {kink:?}, {distance:.1e} away, leaves {after:.1e}");
+                    (error, found) = (after, true);
+                    turned.push(kink);
+                    return false;
+                }
+                self.turn(kink);
+                true
+            });
         }
         turned.into_iter().for_each(|kink| self.turn(kink));
         assert!(error <= bound, "{what}: {error:.1e}, bound {bound:.0e}, and no kink explains it");
