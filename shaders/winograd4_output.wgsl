@@ -9,10 +9,10 @@
 //
 // where m are the 36 values of the pixel's tile, [row, column] its place among the tile's 4 x 4.
 //
-// Each invocation owns eight consecutive pixels of a channel in four rows, two tiles beside each
-// other, or, where a row has four pixels (ACROSS 1), one tile: the words of a ReLU mask that four
-// neighbours write together. One channel at a time: with four, the code is larger than a CPU's
-// instruction cache, and a GPU holds four times the values in registers.
+// Each invocation owns a tile of a channel, or two beside each other (ACROSS) where a ReLU mask is
+// recorded and a row is longer than four pixels: whole words of the mask, which four neighbours
+// write together. One channel at a time: with four, the code is larger than a CPU's instruction
+// cache, and a GPU holds four times the values in registers.
 //
 // Grid:    one invocation per (channel, ACROSS tiles of the images at hand, copy), channels fastest
 // Twin:    src/reference/winograd4_output.rs

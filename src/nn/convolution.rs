@@ -222,3 +222,24 @@ fn append_winograd(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::{Nhwc, Window};
+
+    #[test]
+    fn what_is_usual_multiplies_least() {
+        let of = |h, w, c, stride| {
+            let x = Nhwc::new(2, h, w, c);
+            Algorithm::usual(Conv2d::forward(x, 64, Window::square(3, stride, 1)).unwrap()).name()
+        };
+        assert_eq!([of(32, 32, 64, 1), of(4, 4, 512, 1), of(5, 8, 16, 1)], ["winograd4"; 3]);
+        // Rows of other lengths; tiles of which most would lie outside.
+        assert_eq!([of(28, 28, 64, 1), of(2, 2, 64, 1), of(2, 8, 64, 1)], ["winograd"; 3]);
+        assert_eq!([of(32, 32, 8, 1), of(32, 32, 64, 2), of(7, 7, 64, 1)], ["direct"; 3]);
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::named(algorithm.name()), algorithm);
+        }
+    }
+}

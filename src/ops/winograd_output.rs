@@ -77,6 +77,8 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         y_bytes,
         optional(fusion.mask_out, tiles.masks()[1]),
     ];
+    // Tiles of F(4x4, 3x3) beside each other that one invocation takes, for whole words of the mask.
+    let across = if fusion.mask_out && y.w != 4 { 2 } else { 1 };
     let fours = u64::from(y.c4()) * u64::from(conv.copies);
     // Operations on one channel: the transform's, and eight of the epilogue for a pixel.
     let (kernel, items, operations) = match tiles.form {
@@ -87,7 +89,7 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         }
         // Tiles of one channel; 16 operations for each of six columns and four rows.
         Form::F4 => {
-            let runs = u64::from(tiles.tiles() / across(y.w));
+            let runs = u64::from(tiles.tiles() / across);
             let operations = u64::from(tiles.tiles()) * (10 * 16 + 16 * 8);
             (&winograd4_output::KERNEL, runs * 4 * fours, operations)
         }
@@ -101,12 +103,7 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         .with("MASK_OUT", flag(fusion.mask_out));
     let plan = match tiles.form {
         Form::F2 => plan,
-        Form::F4 => plan.with("ACROSS", across(y.w)),
+        Form::F4 => plan.with("ACROSS", across),
     };
     Ok(plan.costing(4 * fours * operations))
-}
-
-/// Tiles of F(4x4, 3x3) beside each other that one invocation takes, for whole words of the mask.
-fn across(columns: u32) -> u32 {
-    if columns == 4 { 1 } else { 2 }
 }
