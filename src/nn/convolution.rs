@@ -80,9 +80,24 @@ impl Algorithm {
         }
     }
 
-    /// What is fast on most adapters.
+    /// What is fast on most adapters, if they can bind enough.
     #[must_use]
     pub fn usual(conv: Conv2d) -> Self {
+        Self::usual_within(conv, u64::MAX)
+    }
+
+    /// Whether an adapter that binds so many bytes at once can compute a convolution so: the
+    /// transformed weights of all copies lie in one buffer.
+    fn fits_within(self, conv: Conv2d, bytes: u64) -> bool {
+        let needs = |form| ops::winograd_weights::bytes(conv.weights(), form, conv.copies);
+        self.fits(conv)
+            && match self {
+                Self::Direct => true,
+                Self::Winograd(form) => needs(form) <= bytes,
+            }
+    }
+
+    fn usual_within(conv: Conv2d, bytes: u64) -> Self {
         if conv.x.c.min(conv.y.c) < WINOGRAD_CHANNELS {
             return Self::Direct;
         }
@@ -91,7 +106,9 @@ impl Algorithm {
             let tiles = |extent: u32| u64::from(extent.div_ceil(form.outputs()));
             tiles(conv.y.h) * tiles(conv.y.w) * u64::from(form.values())
         };
-        let fits = [Form::F4, Form::F2].into_iter().filter(|form| form.fits(conv));
+        let fits = [Form::F4, Form::F2]
+            .into_iter()
+            .filter(|&form| Self::Winograd(form).fits_within(conv, bytes));
         fits.min_by_key(|&form| products(form)).map_or(Self::Direct, Self::Winograd)
     }
 
@@ -111,11 +128,13 @@ impl Algorithm {
     /// # Errors
     /// A recorded choice cannot be kept, or the device failed.
     pub fn choose(gpu: &Gpu, conv: Conv2d) -> Result<Self> {
-        let usual = Self::usual(conv);
+        let limits = gpu.limits();
+        let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let usual = Self::usual_within(conv, bytes);
         if usual == Self::Direct {
             return Ok(Self::Direct);
         }
-        let others = Self::ALL.into_iter().filter(|&a| a != usual && a.fits(conv));
+        let others = Self::ALL.into_iter().filter(|&a| a != usual && a.fits_within(conv, bytes));
         let candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
         let names: Vec<_> = candidates.iter().map(|a| a.name()).collect();
         // What F(4x4, 3x3) makes of whole numbers is not whole.
@@ -238,6 +257,13 @@ mod tests {
         // Rows of other lengths; tiles of which most would lie outside.
         assert_eq!([of(28, 28, 64, 1), of(2, 2, 64, 1), of(2, 8, 64, 1)], ["winograd"; 3]);
         assert_eq!([of(32, 32, 8, 1), of(32, 32, 64, 2), of(7, 7, 64, 1)], ["direct"; 3]);
+        // Four copies of 36 MiB are more than 128, four of 16 MiB are not; nine are.
+        let copies = |copies| {
+            let x = Nhwc::new(1, 4, 4, 512);
+            let conv = Conv2d::forward(x, 512, Window::square(3, 1, 1)).unwrap();
+            Algorithm::usual_within(Conv2d { copies, ..conv }, 128 << 20).name()
+        };
+        assert_eq!([3, 4, 8, 9].map(copies), ["winograd4", "winograd", "winograd", "direct"]);
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::named(algorithm.name()), algorithm);
         }
