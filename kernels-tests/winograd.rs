@@ -3,7 +3,7 @@
 use super::gradients_norm::every_gpu;
 use nf_gpu::{
     conformance::{Data, Random, nan_padded},
-    gpu::{Gpu, Program, Tape},
+    gpu::{Gpu, Program, Recorded, Tape},
     nn::{Algorithm, Operands},
     ops::{
         conv2d::{Conv2d, Fusion},
@@ -151,6 +151,27 @@ fn a_form_that_does_not_exist_is_refused() {
     };
     assert_eq!([four(6, 6), four(5, 4), four(6, 12)], [false; 3]);
     assert_eq!([four(6, 4), four(5, 8), four(6, 24)], [true; 3]);
+}
+
+/// Three and four copies are of one class, and llvmpipe can bind the transformed weights of three.
+#[test]
+fn a_run_that_goes_on_keeps_the_form_of_every_number_of_copies() {
+    let conv = |copies| {
+        let conv = Conv2d::forward(Nhwc::new(1, 4, 4, 512), 512, Window::square(3, 1, 1)).unwrap();
+        Conv2d { copies, ..conv }
+    };
+    every_gpu(|gpu, on| {
+        let chosen = |order: &[u32]| -> Vec<(u32, Algorithm)> {
+            order.iter().map(|&n| (n, Algorithm::choose(gpu, conv(n)).unwrap())).collect()
+        };
+        let session = gpu.session(None);
+        let first = chosen(&[3, 4, 8, 9]);
+        assert_eq!(chosen(&[4, 3, 9, 8]), [first[1], first[0], first[3], first[2]], "{on}");
+        let choices = Some(gpu.choices());
+        drop(session);
+        let _session = gpu.session(Some(Recorded { choices, flag: "--resume" }));
+        assert_eq!(chosen(&[4, 3, 9, 8]), [first[1], first[0], first[3], first[2]], "{on}");
+    });
 }
 
 /// The relative L2 error of an algorithm, and the largest bound of `|error| / sum|terms|`, where the

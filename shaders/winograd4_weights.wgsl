@@ -49,27 +49,21 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    let k4s = (params.k + 3u) / 4u;
-    let rows = (params.c + 3u) / 4u * 4u;
-    let k4 = i % k4s;
-    let c = (i / k4s) % rows;
-    let copy = i / (k4s * rows);
-    if copy >= params.copies {
+    let own = place_of(group_index(group, groups) * WG_SIZE + lane, 36u);
+    if own.copy >= params.copies {
         return;
     }
-    let step = rows * k4s;
-    let first = copy * 9u * step + c * k4s + k4;
-    let c0 = transformed(taps(0u, first, step));
-    let c1 = transformed(taps(1u, first, step));
-    let c2 = transformed(taps(2u, first, step));
-    let at = copy * 36u * step + c * k4s + k4;
-    write(at, step, c, k4, mat3x4<f32>(c0.v0, c1.v0, c2.v0));
-    write(at + 6u * step, step, c, k4, mat3x4<f32>(c0.v1, c1.v1, c2.v1));
-    write(at + 12u * step, step, c, k4, mat3x4<f32>(c0.v2, c1.v2, c2.v2));
-    write(at + 18u * step, step, c, k4, mat3x4<f32>(c0.v3, c1.v3, c2.v3));
-    write(at + 24u * step, step, c, k4, mat3x4<f32>(c0.v4, c1.v4, c2.v4));
-    write(at + 30u * step, step, c, k4, mat3x4<f32>(c0.v5, c1.v5, c2.v5));
+    let step = own.step;
+    let c0 = transformed(taps(0u, own.first, step));
+    let c1 = transformed(taps(1u, own.first, step));
+    let c2 = transformed(taps(2u, own.first, step));
+    let at = own.at;
+    write(at, step, own.c, own.k4, mat3x4<f32>(c0.v0, c1.v0, c2.v0));
+    write(at + 6u * step, step, own.c, own.k4, mat3x4<f32>(c0.v1, c1.v1, c2.v1));
+    write(at + 12u * step, step, own.c, own.k4, mat3x4<f32>(c0.v2, c1.v2, c2.v2));
+    write(at + 18u * step, step, own.c, own.k4, mat3x4<f32>(c0.v3, c1.v3, c2.v3));
+    write(at + 24u * step, step, own.c, own.k4, mat3x4<f32>(c0.v4, c1.v4, c2.v4));
+    write(at + 30u * step, step, own.c, own.k4, mat3x4<f32>(c0.v5, c1.v5, c2.v5));
 }
 
 // A row of six values.

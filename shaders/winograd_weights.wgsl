@@ -22,30 +22,24 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    let k4s = (params.k + 3u) / 4u;
-    let rows = (params.c + 3u) / 4u * 4u;
-    let k4 = i % k4s;
-    let c = (i / k4s) % rows;
-    let copy = i / (k4s * rows);
-    if copy >= params.copies {
+    let own = place_of(group_index(group, groups) * WG_SIZE + lane, 16u);
+    if own.copy >= params.copies {
         return;
     }
-    let step = rows * k4s;
-    let first = copy * 9u * step + c * k4s + k4;
-    let m0 = column(taps(0u, first, step));
-    let m1 = column(taps(1u, first, step));
-    let m2 = column(taps(2u, first, step));
+    let step = own.step;
+    let m0 = column(taps(0u, own.first, step));
+    let m1 = column(taps(1u, own.first, step));
+    let m2 = column(taps(2u, own.first, step));
     let even = 0.5 * (m0 + m2);
     let odd = 0.5 * m1;
     let p1 = even + odd;
     let p2 = even - odd;
-    var at = copy * 16u * step + c * k4s + k4;
+    var at = own.at;
     for (var r = 0u; r < 4u; r++) {
-        u[at] = keep(m0[r], c, k4);
-        u[at + step] = keep(p1[r], c, k4);
-        u[at + 2u * step] = keep(p2[r], c, k4);
-        u[at + 3u * step] = keep(m2[r], c, k4);
+        u[at] = keep(m0[r], own.c, own.k4);
+        u[at + step] = keep(p1[r], own.c, own.k4);
+        u[at + 2u * step] = keep(p2[r], own.c, own.k4);
+        u[at + 3u * step] = keep(m2[r], own.c, own.k4);
         at += 4u * step;
     }
 }

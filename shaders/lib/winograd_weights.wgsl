@@ -13,6 +13,27 @@ struct WinogradWeightsParams {
 override WG_SIZE: u32 = 64u;
 override FLIP: u32 = 0u;
 
+// Where an invocation's weights lie.
+struct Place {
+    copy: u32,
+    c: u32,
+    k4: u32,
+    first: u32, // its first tap in w
+    at: u32,    // its first value in u
+    step: u32,  // from one tap or value to the next
+}
+
+fn place_of(i: u32, values: u32) -> Place {
+    let k4s = (params.k + 3u) / 4u;
+    let rows = (params.c + 3u) / 4u * 4u;
+    let k4 = i % k4s;
+    let c = (i / k4s) % rows;
+    let copy = i / (k4s * rows);
+    let step = rows * k4s;
+    let own = c * k4s + k4;
+    return Place(copy, c, k4, copy * 9u * step + own, copy * values * step + own, step);
+}
+
 // Taps of column s, or, FLIPped, of the last but s from the last row up; `at` is the first tap's.
 fn taps(s: u32, at: u32, step: u32) -> mat3x4<f32> {
     let tap = at + select(s, 8u - s, FLIP == 1u) * step;

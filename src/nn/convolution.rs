@@ -71,13 +71,17 @@ impl Algorithm {
     /// All that there are.
     pub const ALL: [Self; 3] = [Self::Direct, Self::Winograd(Form::F2), Self::Winograd(Form::F4)];
 
+    fn form(self) -> Option<Form> {
+        match self {
+            Self::Direct => None,
+            Self::Winograd(form) => Some(form),
+        }
+    }
+
     /// Whether a convolution can be computed so.
     #[must_use]
     pub fn fits(self, conv: Conv2d) -> bool {
-        match self {
-            Self::Direct => true,
-            Self::Winograd(form) => form.fits(conv),
-        }
+        self.form().is_none_or(|form| form.fits(conv))
     }
 
     /// What is fast on most adapters, if they can bind enough.
@@ -90,18 +94,14 @@ impl Algorithm {
     /// transformed weights of all copies lie in one buffer.
     fn fits_within(self, conv: Conv2d, bytes: u64) -> bool {
         let needs = |form| ops::winograd_weights::bytes(conv.weights(), form, conv.copies);
-        self.fits(conv)
-            && match self {
-                Self::Direct => true,
-                Self::Winograd(form) => needs(form) <= bytes,
-            }
+        self.fits(conv) && self.form().is_none_or(|form| needs(form) <= bytes)
     }
 
     fn usual_within(conv: Conv2d, bytes: u64) -> Self {
         if conv.x.c.min(conv.y.c) < WINOGRAD_CHANNELS {
             return Self::Direct;
         }
-        // Multiplications for four outputs in a row and four in a column, whole tiles.
+        // Multiplications for an image and a pair of channels: tiles past its edge count too.
         let products = |form: Form| {
             let tiles = |extent: u32| u64::from(extent.div_ceil(form.outputs()));
             tiles(conv.y.h) * tiles(conv.y.w) * u64::from(form.values())
@@ -137,9 +137,13 @@ impl Algorithm {
         let others = Self::ALL.into_iter().filter(|&a| a != usual && a.fits_within(conv, bytes));
         let candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
         let names: Vec<_> = candidates.iter().map(|a| a.name()).collect();
+        let forms = candidates.iter().filter_map(|algorithm| algorithm.form());
         // What F(4x4, 3x3) makes of whole numbers is not whole.
-        let exact = !candidates.contains(&Self::Winograd(Form::F4));
-        let class = class_name(conv);
+        let exact = forms.clone().all(|form| form == Form::F2);
+        let growth = forms.map(Form::growth).fold(1.0, f64::max);
+        // Copies of a class are a power of two at most; of them the adapter may bind some, not all.
+        let limited = if usual == Self::usual(conv) { "" } else { " of large weights" };
+        let class = class_name(conv) + limited;
         let question = Question {
             subject: Self::SUBJECT,
             class: &class,
@@ -154,13 +158,7 @@ impl Algorithm {
                 &ops::winograd4_output::KERNEL,
                 &ops::winograd4_weights::KERNEL,
             ],
-            // F(2x2, 3x3) has about seven times the terms of the plain sum, and the other form rounds
-            // three times as much (docs/numerics.md).
-            agreement: Agreement {
-                exact,
-                eps: f32::EPSILON.into(),
-                growth: if exact { 8.0 } else { 24.0 },
-            },
+            agreement: Agreement { exact, eps: f32::EPSILON.into(), growth },
             // What is usual was measured on software adapters, in whole steps; there a trial of a few
             // milliseconds says less.
             measured: !gpu.report().is_software(),

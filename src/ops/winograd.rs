@@ -42,6 +42,16 @@ impl Form {
         self.side() * self.side()
     }
 
+    /// How much more than the plain sum it may round: F(2x2, 3x3) has about seven times its terms, the
+    /// larger tiles round three times as much (`docs/numerics.md`).
+    #[must_use]
+    pub const fn growth(self) -> f64 {
+        match self {
+            Self::F2 => 8.0,
+            Self::F4 => 24.0,
+        }
+    }
+
     /// Whether a gather has the form: 3x3, stride 1, rows in which every word of a ReLU mask, eight
     /// pixels, is of tiles that one invocation can take, and each copy with input and output of its
     /// own, in f32: the products are of other numbers than those that f16 rounds.

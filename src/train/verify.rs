@@ -6,23 +6,11 @@ use crate::{
     fault::step_seed,
     gpu::{BufferId, Gpu, Program},
     nn::{Algorithm, Convolution},
-    ops::{
-        conv2d::{Conv2d, mask_bytes},
-        winograd::Form,
-    },
+    ops::conv2d::{Conv2d, mask_bytes},
     reference::conv2d::{Expected, Operands, expected},
     shape::{Nhwc, unpad_channels},
 };
 use std::ops::Range;
-
-/// What a form of Winograd's adds to the rounding of the plain sum: about seven times its terms, or, with
-/// the larger tiles, up to 84 times (docs/numerics.md).
-fn growth(form: Form) -> f64 {
-    match form {
-        Form::F2 => 8.0,
-        Form::F4 => 84.0,
-    }
-}
 
 /// One image of one copy of one convolution in a step.
 pub(super) struct Check<'a> {
@@ -107,7 +95,7 @@ impl<'a> Check<'a> {
         let wanted = expected(one, *fusion, &read);
         Ok(match self.convolution.algorithm {
             Algorithm::Direct => wanted,
-            Algorithm::Winograd(form) => widened(&wanted, one.y, growth(form)),
+            Algorithm::Winograd(form) => widened(&wanted, one.y, form.growth()),
         })
     }
 
