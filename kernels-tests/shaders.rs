@@ -33,6 +33,7 @@ pub(crate) fn capabilities(requires: Requires) -> Capabilities {
         Requires::Nothing => Capabilities::empty(),
         Requires::Subgroup(_) => Capabilities::SUBGROUP,
         Requires::Half => Capabilities::SHADER_FLOAT16,
+        Requires::Int64 => Capabilities::SHADER_INT64,
         Requires::CooperativeMatrix(_) => {
             Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX
         }

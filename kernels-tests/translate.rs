@@ -25,7 +25,7 @@ fn policies(trusted: bool) -> BoundsCheckPolicies {
 fn to_spirv(module: &Module, info: &ModuleInfo, requires: Requires, trusted: bool) -> Vec<u32> {
     let options = spv::Options {
         lang_version: match requires {
-            Requires::Nothing | Requires::Half => (1, 0),
+            Requires::Nothing | Requires::Half | Requires::Int64 => (1, 0),
             Requires::Subgroup(_) => (1, 3),
             Requires::CooperativeMatrix(_) => (1, 6),
         },
@@ -144,7 +144,7 @@ fn has_hlsl(requires: Requires) -> bool {
     !matches!(requires, Requires::CooperativeMatrix(_))
 }
 
-/// OpenGL ES has no 16-bit floats, so wgpu offers none there.
+/// OpenGL ES has no 16-bit floats and no 64-bit integers, so wgpu offers none there.
 fn has_glsl(requires: Requires) -> bool {
     matches!(requires, Requires::Nothing | Requires::Subgroup(_))
 }
@@ -200,7 +200,7 @@ fn spirv_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     for (kernel, variant) in variants() {
         let environment = match variant.requires {
-            Requires::Nothing | Requires::Half => "vulkan1.0",
+            Requires::Nothing | Requires::Half | Requires::Int64 => "vulkan1.0",
             Requires::Subgroup(_) => "vulkan1.1",
             Requires::CooperativeMatrix(_) => "vulkan1.3",
         };

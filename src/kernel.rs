@@ -72,6 +72,8 @@ pub enum Requires {
     Subgroup(u32),
     /// 16-bit floats.
     Half,
+    /// 64-bit integers.
+    Int64,
     /// Square cooperative matrices of this size, f16 products summed in f32, in subgroups of any
     /// number of lanes.
     CooperativeMatrix(u32),

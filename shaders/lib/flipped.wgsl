@@ -16,8 +16,8 @@ fn map_index(word: u32) -> u32 {
 }
 
 // Cells of the copy that are faulty, those of the lot in place of its own.
-fn weak(copy: u32, word: u32, of_lot: u32, threshold: u32) -> u32 {
-    let own = faulty_cells(seeds[copy], params.layer, word, threshold);
+fn weak(seed: vec2<u32>, word: u32, of_lot: u32, threshold: u32) -> u32 {
+    let own = faulty_cells(seed, params.layer, word, threshold);
     if LOTS == 0u {
         return own;
     }
@@ -27,8 +27,8 @@ fn weak(copy: u32, word: u32, of_lot: u32, threshold: u32) -> u32 {
 }
 
 // What the copy's cells read when they are stuck.
-fn stuck(copy: u32, word: u32, of_lot: u32) -> u32 {
-    let own = polarity(seeds[copy], params.layer, word);
+fn stuck(seed: vec2<u32>, word: u32, of_lot: u32) -> u32 {
+    let own = polarity(seed, params.layer, word);
     if LOTS == 0u {
         return own;
     }
@@ -37,7 +37,7 @@ fn stuck(copy: u32, word: u32, of_lot: u32) -> u32 {
 }
 
 // The flipped ones among the stored bits of a word.
-fn flipped(copy: u32, index: u32, stored: u32, weights: u32) -> u32 {
+fn flipped(copy: u32, seed: vec2<u32>, index: u32, stored: u32, weights: u32) -> u32 {
     let word = params.first_word + index;
     var mask = 0u;
     if MAPPED != 0u {
@@ -49,11 +49,11 @@ fn flipped(copy: u32, index: u32, stored: u32, weights: u32) -> u32 {
             let lot = vec2<u32>(params.lot_lo, params.lot_hi);
             of_lot = lot_cells(lot, params.layer, word, params.lot_cut);
         }
-        mask = weak(copy, word, of_lot, params.threshold);
+        mask = weak(seed, word, of_lot, params.threshold);
         if params.model == STUCK_AT && mask != 0u {
-            mask &= stored ^ stuck(copy, word, of_lot);
+            mask &= stored ^ stuck(seed, word, of_lot);
         } else if params.model == ASYMMETRIC {
-            mask = (mask & ~stored) | (weak(copy, word, of_lot, params.threshold_10) & stored);
+            mask = (mask & ~stored) | (weak(seed, word, of_lot, params.threshold_10) & stored);
         }
     }
     return mask & params.cells & (0xffffffffu >> (32u - 8u * weights));

@@ -61,6 +61,7 @@ fn of_variant(variant: &Variant) -> Value {
         Requires::Nothing => Value::Null,
         Requires::Half => json!({ "feature": "shader-f16" }),
         Requires::Subgroup(lanes) => json!({ "feature": "subgroups", "lanes": lanes }),
+        Requires::Int64 => json!({ "feature": "int64" }),
         Requires::CooperativeMatrix(_) => json!({ "feature": "cooperative-matrix" }),
     };
     json!({

@@ -20,6 +20,10 @@ impl Gpu {
             }),
             Requires::Half if self.report().f16 => None,
             Requires::Half => Some("16-bit floats".into()),
+            Requires::Int64 if self.device.features().contains(wgpu::Features::SHADER_INT64) => {
+                None
+            }
+            Requires::Int64 => Some("64-bit integers".into()),
             Requires::CooperativeMatrix(size) => {
                 let report = self.report();
                 if report.cooperative_matrix.contains(&size) && report.f16 {

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{Grid, Plan},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS, no_tile},
 };
 
 crate::params! {
@@ -15,14 +15,51 @@ crate::params! {
     }
 }
 
-crate::kernel! {
-    "bench_integer", BenchIntegerParams,
-    lib: ["lib/grid", "lib/philox"],
-    bindings: [("y", ReadWrite)],
-    trusted: true,
-}
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "bench_integer",
+    params_name: BenchIntegerParams::NAME,
+    params: BenchIntegerParams::FIELDS,
+    bindings: &[("params", Access::Uniform), ("y", Access::ReadWrite)],
+    variants: &[
+        Variant {
+            name: "int64",
+            stem: "bench_integer_int64",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/multiply_int64",
+                "lib/philox",
+                "lib/bench_integer",
+                "bench_integer_int64"
+            ),
+            workgroups: WORKGROUPS,
+            tile: no_tile,
+            requires: Requires::Int64,
+            suits: Suits::Any,
+            only: None,
+            trusted: true,
+        },
+        Variant {
+            name: "plain",
+            stem: "bench_integer",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/multiply",
+                "lib/philox",
+                "lib/bench_integer",
+                "bench_integer"
+            ),
+            workgroups: WORKGROUPS,
+            tile: no_tile,
+            requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
+            trusted: true,
+        },
+    ],
+};
 
-/// 32-bit operations of one call of Philox as WGSL writes it: ten rounds of 10 products, 10 sums, 10
+/// 32-bit operations of one call of Philox as WGSL of 32 bits writes it, for all variants: ten rounds of 10 products, 10 sums, 10
 /// shifts and masks of halves, and 6 of key and counter.
 pub const OPERATIONS: u64 = 360;
 

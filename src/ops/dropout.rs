@@ -26,7 +26,7 @@ crate::params! {
 
 crate::kernel! {
     "dropout", DropoutParams,
-    lib: ["lib/grid", "lib/lanes", "lib/philox"],
+    lib: ["lib/grid", "lib/lanes", "lib/multiply", "lib/philox"],
     bindings: [("x", Read), ("seed", Read), ("y", ReadWrite)],
     trusted: true,
 }

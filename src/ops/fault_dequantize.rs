@@ -82,19 +82,50 @@ pub static KERNEL: KernelDesc = KernelDesc {
         ("flips", Access::ReadWrite),
         ("map", Access::Read),
     ],
-    variants: &[Variant {
-        name: "plain",
-        stem: "fault_dequantize",
-        wgsl: crate::wgsl!("lib/grid", "lib/philox", "lib/flipped", "fault_dequantize"),
-        workgroups: WORKGROUPS,
-        // A workgroup stays within one copy, so that it counts for one.
-        tile: |workgroup| [workgroup, 1, 1],
-        requires: Requires::Nothing,
-        suits: Suits::Any,
-        only: None,
-        trusted: true,
-    }],
+    variants: &[
+        Variant {
+            name: "int64",
+            stem: "fault_dequantize_int64",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/multiply_int64",
+                "lib/philox",
+                "lib/flipped",
+                "lib/fault_dequantize",
+                "fault_dequantize_int64"
+            ),
+            workgroups: WORKGROUPS,
+            tile: within_a_copy,
+            requires: Requires::Int64,
+            suits: Suits::Any,
+            only: None,
+            trusted: true,
+        },
+        Variant {
+            name: "plain",
+            stem: "fault_dequantize",
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/multiply",
+                "lib/philox",
+                "lib/flipped",
+                "lib/fault_dequantize",
+                "fault_dequantize"
+            ),
+            workgroups: WORKGROUPS,
+            tile: within_a_copy,
+            requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
+            trusted: true,
+        },
+    ],
 };
+
+/// A workgroup stays within one copy, so that it counts for one.
+fn within_a_copy(workgroup: u32) -> [u32; 3] {
+    [workgroup, 1, 1]
+}
 
 /// Words that an invocation takes, as in the shader.
 const EACH: u32 = 8;

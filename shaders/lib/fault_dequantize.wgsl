@@ -1,0 +1,208 @@
+// Stored weights as the network reads them: bit errors, sign extension, scale, both layouts.
+//
+//   w = scale * sign_extend(stored ^ mask),  mask = (to_1 & ~stored) | (to_0 & stored)
+//
+//                     to_1                to_0
+//   flip              cells               cells
+//   stuck-at          cells & polarity    cells & ~polarity
+//   asymmetric        cells (rate 0->1)   cells (rate 1->0)
+//   a map of cells    stuck at 1          stuck at 0
+//
+// The cells of each copy are drawn from its seed (docs/fault-format.md), those that chips of a lot
+// share from the lot's. Or they come as a map of the memory, of which the word i of a layer reads
+// row (i / 64), word i mod 4 (the reference code's rows of 16 bytes), or the words lie one behind
+// another. Only stored bits of the chosen positions flip.
+//
+// An invocation takes up to EACH words that follow each other in a stored row (all weights of one
+// output channel; the whole layer where rows do not end with a word), and its neighbours take the
+// same ones of the next rows: they write neighbouring elements of w, and the row's own neighbours
+// follow soon in wt. One after the other in stored order, every 4 bytes would touch a line of their
+// own.
+
+struct FaultDequantizeParams {
+    taps: u32,         // R S
+    c: u32,            // channels in
+    k: u32,            // channels out
+    inner: u32,        // stored [outer, inner, R, S]: C, or K where `c_outer`
+    c_outer: u32,      // 0: [K, C, R, S]; 1: [C, K, R, S]
+    copies: u32,       // in the dispatch
+    first_copy: u32,   // which they are
+    layer: u32,        // among all faultable layers
+    layers: u32,
+    bits: u32,         // per weight, 2 to 8
+    scale: u32,        // index into `scales`
+    cells: u32,        // of a word: bits that are stored and can fail
+    model: u32,        // FLIP, STUCK_AT, ASYMMETRIC
+    threshold: u32,    // a cell is faulty with probability threshold / 2^32
+    threshold_10: u32, // the same for a stored 1, if asymmetric
+    lot_lo: u32,       // seed of the lot
+    lot_hi: u32,
+    lot_cut: u32,      // a cell follows the lot with probability lot_cut / 2^32
+    fold: u32,         // offset in `affine` of the scale of output channel 0
+    first_word: u32,   // index in the layer of the first word here
+    rows: u32,         // of whole words, all alike
+    row_words: u32,    // 1 row: all words
+    map_words: u32,    // words of a map of cells
+    map_stride: u32,   // words from a copy's map to the next; 0: all copies have one
+    map_first: u32,    // word of the map where the layer begins
+}
+
+@group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
+@group(0) @binding(1) var<storage, read> packed: array<u32>;               // [ceil(K C R S / 4)]
+@group(0) @binding(2) var<storage, read> scales: array<f32>;               // one per tensor
+@group(0) @binding(3) var<storage, read> seeds: array<vec2<u32>>;          // [copies] lo, hi
+@group(0) @binding(4) var<storage, read> affine: array<f32>;               // batch-norm scales
+@group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
+@group(0) @binding(6) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
+@group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
+@group(0) @binding(8) var<storage, read> map: array<u32>; // [copies or 1, 2, words]: stuck at 1, 0
+
+override WG_SIZE: u32 = 64u;
+override FAULTS: u32 = 1u; // 0: dequantise only
+// 1: wt is multiplied by the scale that a frozen batch norm applies behind the layer, so that the
+// input gradient needs no pass for it.
+override FOLD: u32 = 0u;
+// 0: wt is not written; 1: [copies, R, S, K, C]; 2: [copies, K, R S C], for fully connected layers.
+override TRANSPOSED: u32 = 1u;
+// 1: the cells come from `map`, in the reference code's rows; 2: from `map`, one behind another.
+override MAPPED: u32 = 0u;
+override LOTS: u32 = 0u; // 1: some cells follow the lot
+
+const EACH = 8u;
+// Rows that neighbours take together: few enough that their lines stay in a cache.
+const TOGETHER = 64u;
+
+// Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 EACH WG_SIZE each.
+var<workgroup> pairs: array<atomic<u32>, 4>;
+
+// Writes one weight, or a padding zero, into both layouts.
+fn put(copy: u32, tap: u32, c: u32, k: u32, value: f32) {
+    let cp = padded(params.c);
+    let kp = padded(params.k);
+    let plane = (copy * params.taps + tap) * cp * kp;
+    w[plane + c * kp + k] = value;
+    var folded = value;
+    if FOLD != 0u {
+        folded *= affine[params.fold + min(k, params.k - 1u)];
+    }
+    if TRANSPOSED == 1u {
+        wt[plane + k * cp + c] = folded;
+    } else if TRANSPOSED == 2u {
+        wt[((copy * kp + k) * params.taps + tap) * cp + c] = folded;
+    }
+}
+
+fn padded(channels: u32) -> u32 {
+    return (channels + 3u) / 4u * 4u;
+}
+
+// Zero in the `i`-th padding element: per tap the columns K.. of rows ..C, then whole rows C.. .
+fn put_padding(copy: u32, i: u32, per_tap: u32) {
+    let kp = padded(params.k);
+    let beside = params.c * (kp - params.k);
+    let j = i % per_tap;
+    if j < beside {
+        put(copy, i / per_tap, j / (kp - params.k), params.k + j % (kp - params.k), 0.0);
+    } else {
+        put(copy, i / per_tap, params.c + (j - beside) / kp, (j - beside) % kp, 0.0);
+    }
+}
+
+// Words of the layer, and where they are in it.
+struct Piece {
+    first: u32,
+    words: u32,
+}
+
+// The words of invocation `item`: blocks of TOGETHER rows, in each of them piece by piece, and in
+// each of these row by row.
+fn piece(item: u32, pieces: u32) -> Piece {
+    let block = item / (TOGETHER * pieces);
+    let rows = min(TOGETHER, params.rows - block * TOGETHER);
+    let rest = item - block * TOGETHER * pieces;
+    let from_row = rest / rows * EACH;
+    let row = block * TOGETHER + rest % rows;
+    return Piece(row * params.row_words + from_row, min(EACH, params.row_words - from_row));
+}
+
+// Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the
+// even nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
+fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
+    let unused = 32u - params.bits;
+    let scale = scales[params.scale];
+    let at = piece(item, pieces);
+    var tap = 4u * at.first % params.taps;
+    var inner = 4u * at.first / params.taps % params.inner;
+    var outer = 4u * at.first / params.taps / params.inner;
+    var counts = vec4<u32>();
+    let seed = seeds[copy];
+    for (var i = 0u; i < at.words; i++) {
+        let index = at.first + i;
+        let weights = min(len - 4u * index, 4u);
+        var stored = packed[index];
+        if FAULTS != 0u {
+            let mask = flipped(copy, seed, index, stored, weights);
+            stored ^= mask;
+            counts += (vec4<u32>(mask) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(0x11111111u);
+        }
+        for (var j = 0u; j < weights; j++) {
+            let q = bitcast<i32>((stored >> (8u * j)) << unused) >> unused;
+            let c = select(inner, outer, params.c_outer != 0u);
+            put(copy, tap, c, inner + outer - c, f32(q) * scale);
+            tap += 1u;
+            if tap == params.taps {
+                tap = 0u;
+                inner += 1u;
+            }
+            if inner == params.inner {
+                inner = 0u;
+                outer += 1u;
+            }
+        }
+    }
+    return counts;
+}
+
+// What one invocation does.
+fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
+    let len = params.taps * params.c * params.k;
+    let pieces = (params.row_words + EACH - 1u) / EACH; // of a row
+    let unpacking = params.rows * pieces;
+    let padding = padded(params.c) * padded(params.k) - params.c * params.k; // per tap
+    let items = unpacking + params.taps * padding;
+    // A workgroup stays within one copy.
+    let across = (items + WG_SIZE - 1u) / WG_SIZE;
+    let copy = params.first_copy + group_index(group, groups) / across;
+    if copy >= params.first_copy + params.copies {
+        return;
+    }
+    let item = group_index(group, groups) % across * WG_SIZE + lane;
+    if FAULTS != 0u {
+        if lane < 4u {
+            atomicStore(&pairs[lane], 0u);
+        }
+        workgroupBarrier();
+    }
+    if item < unpacking {
+        let counts = unpack(copy, item, pieces, len);
+        for (var bit = 0u; bit < 4u && FAULTS != 0u; bit++) {
+            // The sum of the four bytes is in the topmost byte of the product.
+            let low = ((counts[bit] & 0x0f0f0f0fu) * 0x01010101u) >> 24u;
+            let high = (((counts[bit] >> 4u) & 0x0f0f0f0fu) * 0x01010101u) >> 24u;
+            if (low | high) != 0u {
+                atomicAdd(&pairs[bit], low | (high << 16u));
+            }
+        }
+    } else if item < items {
+        put_padding(copy, item - unpacking, padding);
+    }
+    if FAULTS != 0u {
+        workgroupBarrier();
+        if lane < 8u {
+            let count = (atomicLoad(&pairs[lane % 4u]) >> (16u * (lane / 4u))) & 0xffffu;
+            if count != 0u {
+                atomicAdd(&flips[(copy * params.layers + params.layer) * 8u + lane], count);
+            }
+        }
+    }
+}
