@@ -40,11 +40,14 @@ fn metrics(run: &Path) -> Vec<String> {
 fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
     let kills = std::env::var("NF_GPU_KILLS").map_or(KILLS, |n| n.parse().unwrap());
     let place = Place::new();
-    let began = Instant::now();
     place.run(&format!("{LINE} --out whole")).done();
-    let length = began.elapsed();
     let whole = place.path("whole");
     let (weights, lines) = (bits(&whole.join("generator.safetensors")), metrics(&whole));
+    // The first run compiles for all: by its time, most others would end before they are killed.
+    let began = Instant::now();
+    place.run(&format!("{LINE} --out again")).done();
+    let mut length = began.elapsed();
+    assert!(weights == bits(&place.path("again").join("generator.safetensors")));
 
     let mut random =
         (0..).map(|i| f64::from(philox4x32_10([i, 0, 0, 0], [50, 0])[0]) / 2f64.powi(32));
@@ -74,6 +77,9 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
             continue;
         }
         let output = child.wait_with_output().unwrap();
+        if !begun {
+            length = length.min(began.elapsed());
+        }
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "after {killed} kills: {stderr}");
         let run = place.path(&run);

@@ -1,4 +1,4 @@
-// Stored weights as the network reads them: bit errors, sign extension, scale, both layouts.
+// What the variants of fault_dequantize share: all but how lib/philox.wgsl multiplies.
 //
 //   w = scale * sign_extend(stored ^ mask),  mask = (to_1 & ~stored) | (to_0 & stored)
 //
