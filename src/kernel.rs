@@ -130,6 +130,23 @@ pub struct KernelDesc {
 }
 
 impl Variant {
+    /// The usual one, of the shader `stem`: plain WGSL for every adapter, no tiles, workgroups as of
+    /// elementwise kernels, compiled with run-time checks. Others say what differs.
+    #[must_use]
+    pub const fn usual(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
+        Self {
+            name,
+            stem,
+            wgsl,
+            workgroups: WORKGROUPS,
+            tile: no_tile,
+            requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
+            trusted: false,
+        }
+    }
+
     /// Whether it computes what a plan of its kernel asks for.
     #[must_use]
     pub fn serves(&self, plan: &Plan) -> bool {
@@ -177,15 +194,8 @@ macro_rules! kernel {
             params: <$params as $crate::kernel::Params>::FIELDS,
             bindings: &[("params", $crate::kernel::Access::Uniform), $(($b, $crate::kernel::Access::$a)),+],
             variants: &[$crate::kernel::Variant {
-                name: "plain",
-                stem: $name,
-                wgsl: $crate::wgsl!($($lib,)* $name),
-                workgroups: $crate::kernel::WORKGROUPS,
-                tile: $crate::kernel::no_tile,
-                requires: $crate::kernel::Requires::Nothing,
-                suits: $crate::kernel::Suits::Any,
-                only: None,
                 trusted: false $(|| $trusted)?,
+                ..$crate::kernel::Variant::usual("plain", $name, $crate::wgsl!($($lib,)* $name))
             }],
         };
     };

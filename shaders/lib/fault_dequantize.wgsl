@@ -135,7 +135,11 @@ fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     var inner = 4u * at.first / params.taps % params.inner;
     var outer = 4u * at.first / params.taps / params.inner;
     var counts = vec4<u32>();
-    let seed = seeds[copy];
+    // Once: for all that a compiler knows, the stores below could change it.
+    var seed = vec2<u32>();
+    if FAULTS != 0u && MAPPED == 0u {
+        seed = seeds[copy];
+    }
     for (var i = 0u; i < at.words; i++) {
         let index = at.first + i;
         let weights = min(len - 4u * index, 4u);

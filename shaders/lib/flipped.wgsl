@@ -1,5 +1,5 @@
-// Which bits of a stored word read differently in a copy: for kernels with the parameters of
-// fault_dequantize.wgsl, its bindings `seeds` and `map`, and lib/philox.wgsl.
+// Which bits of a stored word read differently in a copy: for lib/fault_dequantize.wgsl,
+// of whose parameters and map it reads, behind lib/philox.wgsl.
 
 const STUCK_AT = 1u;
 const ASYMMETRIC = 2u;

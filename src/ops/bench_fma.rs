@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernel::{
-        Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS, no_tile,
+        Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant,
     },
 };
 
@@ -29,37 +29,26 @@ pub static KERNEL: KernelDesc = KernelDesc {
     bindings: &[("params", Access::Uniform), ("y", Access::ReadWrite)],
     variants: &[
         Variant {
-            name: "plain",
-            stem: "bench_fma",
-            wgsl: crate::wgsl!("lib/grid", "bench_fma"),
-            workgroups: WORKGROUPS,
-            tile: no_tile,
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
             trusted: true,
+            ..Variant::usual("plain", "bench_fma", crate::wgsl!("lib/grid", "bench_fma"))
         },
         Variant {
-            name: "half",
-            stem: "bench_fma_half",
-            wgsl: crate::wgsl!("lib/half", "lib/grid", "bench_fma_half"),
-            workgroups: WORKGROUPS,
-            tile: no_tile,
             requires: Requires::Half,
             suits: Suits::Hardware,
-            only: None,
             trusted: true,
+            ..Variant::usual(
+                "half",
+                "bench_fma_half",
+                crate::wgsl!("lib/half", "lib/grid", "bench_fma_half"),
+            )
         },
         Variant {
-            name: "pairs",
-            stem: "bench_fma_pairs",
-            wgsl: crate::wgsl!("lib/grid", "bench_fma_pairs"),
-            workgroups: WORKGROUPS,
-            tile: no_tile,
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
             trusted: true,
+            ..Variant::usual(
+                "pairs",
+                "bench_fma_pairs",
+                crate::wgsl!("lib/grid", "bench_fma_pairs"),
+            )
         },
     ],
 };

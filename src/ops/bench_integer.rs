@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS, no_tile},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant},
 };
 
 crate::params! {
@@ -23,44 +23,32 @@ pub static KERNEL: KernelDesc = KernelDesc {
     bindings: &[("params", Access::Uniform), ("y", Access::ReadWrite)],
     variants: &[
         Variant {
-            name: "int64",
-            stem: "bench_integer_int64",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/multiply_int64",
-                "lib/philox",
-                "lib/bench_integer",
-                "bench_integer_int64"
-            ),
-            workgroups: WORKGROUPS,
-            tile: no_tile,
             requires: Requires::Int64,
-            suits: Suits::Any,
-            only: None,
             trusted: true,
+            ..Variant::usual(
+                "int64",
+                "bench_integer_int64",
+                crate::wgsl!(
+                    "lib/grid", "lib/multiply_int64", "lib/philox", "lib/bench_integer",
+                    "bench_integer_int64"
+                ),
+            )
         },
         Variant {
-            name: "plain",
-            stem: "bench_integer",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/multiply",
-                "lib/philox",
-                "lib/bench_integer",
-                "bench_integer"
-            ),
-            workgroups: WORKGROUPS,
-            tile: no_tile,
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
             trusted: true,
+            ..Variant::usual(
+                "plain",
+                "bench_integer",
+                crate::wgsl!(
+                    "lib/grid", "lib/multiply", "lib/philox", "lib/bench_integer", "bench_integer"
+                ),
+            )
         },
     ],
 };
 
-/// 32-bit operations of one call of Philox as WGSL of 32 bits writes it, for all variants: ten rounds of 10 products, 10 sums, 10
-/// shifts and masks of halves, and 6 of key and counter.
+/// 32-bit operations of one call of Philox as the variant `plain` writes it, for all of them: ten rounds
+/// of 10 products, 10 sums, 10 shifts and masks of halves, and 6 of key and counter.
 pub const OPERATIONS: u64 = 360;
 
 /// Most turns of a loop that every driver completes.

@@ -5,7 +5,7 @@ use super::quantize::check_scale;
 use crate::{
     error::{Error, Result},
     fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Place, check_bits, threshold},
-    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant, WORKGROUPS},
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Variant},
     shape::Rsck,
 };
 use std::ops::Range;
@@ -84,40 +84,29 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &[
         Variant {
-            name: "int64",
-            stem: "fault_dequantize_int64",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/multiply_int64",
-                "lib/philox",
-                "lib/flipped",
-                "lib/fault_dequantize",
-                "fault_dequantize_int64"
-            ),
-            workgroups: WORKGROUPS,
             tile: within_a_copy,
             requires: Requires::Int64,
-            suits: Suits::Any,
-            only: None,
             trusted: true,
+            ..Variant::usual(
+                "int64",
+                "fault_dequantize_int64",
+                crate::wgsl!(
+                    "lib/grid", "lib/multiply_int64", "lib/philox", "lib/flipped",
+                    "lib/fault_dequantize", "fault_dequantize_int64"
+                ),
+            )
         },
         Variant {
-            name: "plain",
-            stem: "fault_dequantize",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/multiply",
-                "lib/philox",
-                "lib/flipped",
-                "lib/fault_dequantize",
-                "fault_dequantize"
-            ),
-            workgroups: WORKGROUPS,
             tile: within_a_copy,
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
             trusted: true,
+            ..Variant::usual(
+                "plain",
+                "fault_dequantize",
+                crate::wgsl!(
+                    "lib/grid", "lib/multiply", "lib/philox", "lib/flipped",
+                    "lib/fault_dequantize", "fault_dequantize"
+                ),
+            )
         },
     ],
 };
