@@ -2,9 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    kernel::{
-        Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant,
-    },
+    kernel::{Access, Grid, KernelDesc, Params, Plan, Requires, Suits, Variant},
 };
 
 crate::params! {

@@ -29,7 +29,10 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "int64",
                 "bench_integer_int64",
                 crate::wgsl!(
-                    "lib/grid", "lib/multiply_int64", "lib/philox", "lib/bench_integer",
+                    "lib/grid",
+                    "lib/multiply_int64",
+                    "lib/philox",
+                    "lib/bench_integer",
                     "bench_integer_int64"
                 ),
             )
@@ -40,7 +43,11 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "plain",
                 "bench_integer",
                 crate::wgsl!(
-                    "lib/grid", "lib/multiply", "lib/philox", "lib/bench_integer", "bench_integer"
+                    "lib/grid",
+                    "lib/multiply",
+                    "lib/philox",
+                    "lib/bench_integer",
+                    "bench_integer"
                 ),
             )
         },

@@ -91,8 +91,12 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "int64",
                 "fault_dequantize_int64",
                 crate::wgsl!(
-                    "lib/grid", "lib/multiply_int64", "lib/philox", "lib/flipped",
-                    "lib/fault_dequantize", "fault_dequantize_int64"
+                    "lib/grid",
+                    "lib/multiply_int64",
+                    "lib/philox",
+                    "lib/flipped",
+                    "lib/fault_dequantize",
+                    "fault_dequantize_int64"
                 ),
             )
         },
@@ -103,8 +107,12 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "plain",
                 "fault_dequantize",
                 crate::wgsl!(
-                    "lib/grid", "lib/multiply", "lib/philox", "lib/flipped",
-                    "lib/fault_dequantize", "fault_dequantize"
+                    "lib/grid",
+                    "lib/multiply",
+                    "lib/philox",
+                    "lib/flipped",
+                    "lib/fault_dequantize",
+                    "fault_dequantize"
                 ),
             )
         },
