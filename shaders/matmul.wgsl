@@ -27,16 +27,18 @@ fn main(
     // Rows past the end repeat the last one and are not stored.
     let rows = min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u));
     let at = (vec4<u32>(batch * params.rows) + rows) * c4s;
-    var wb = batch * c4s * 4u * k4s + k4;
+    let panel = panel_of(k4, 4u * c4s, k4s);
+    let width = panel.width;
+    var wb = batch * c4s * 4u * k4s + panel.at;
     var sums = mat4x4<f32>(); // a row of y per column
     for (var c4 = 0u; c4 < c4s; c4++) {
         let real = real_lanes(c4, params.c);
         let zero = vec4<f32>(0.0);
         let m = mat4x4<f32>(
             w[wb],
-            select(zero, w[wb + k4s], real.y),
-            select(zero, w[wb + 2u * k4s], real.z),
-            select(zero, w[wb + 3u * k4s], real.w),
+            select(zero, w[wb + width], real.y),
+            select(zero, w[wb + 2u * width], real.z),
+            select(zero, w[wb + 3u * width], real.w),
         );
         sums += m * mat4x4<f32>(
             mask_lanes(x[at.x + c4], c4, params.c),
@@ -44,7 +46,7 @@ fn main(
             mask_lanes(x[at.z + c4], c4, params.c),
             mask_lanes(x[at.w + c4], c4, params.c),
         );
-        wb += 4u * k4s;
+        wb += 4u * width;
     }
     for (var j = 0u; j < min(4u, params.rows - row); j++) {
         y[(batch * params.rows + row + j) * k4s + k4] = mask_lanes(sums[j], k4, params.k);

@@ -67,14 +67,16 @@ fn main(
     var t1 = Tile();
     var t2 = Tile();
     var t3 = Tile();
-    var wb = batch * c4s * 4u * k4s + k4_read;
+    let panel = panel_of(k4_read, 4u * c4s, k4s);
+    let width = panel.width;
+    var wb = batch * c4s * 4u * k4s + panel.at;
     for (var c4 = 0u; c4 < params.c / 4u; c4++) {
-        let m = mat4x4<f32>(w[wb], w[wb + k4s], w[wb + 2u * k4s], w[wb + 3u * k4s]);
+        let m = mat4x4<f32>(w[wb], w[wb + width], w[wb + 2u * width], w[wb + 3u * width]);
         t0 = outer4(x[x0 + c4], m, t0);
         t1 = outer4(x[x1 + c4], m, t1);
         t2 = outer4(x[x2 + c4], m, t2);
         t3 = outer4(x[x3 + c4], m, t3);
-        wb += 4u * k4s;
+        wb += 4u * width;
     }
     if params.c % 4u != 0u {
         let c4 = c4s - 1u;
@@ -82,8 +84,8 @@ fn main(
         let zero = vec4<f32>(0.0);
         let m = mat4x4<f32>(
             w[wb],
-            select(zero, w[wb + k4s], real.y),
-            select(zero, w[wb + 2u * k4s], real.z),
+            select(zero, w[wb + width], real.y),
+            select(zero, w[wb + 2u * width], real.z),
             zero,
         );
         t0 = outer4(mask_lanes(x[x0 + c4], c4, params.c), m, t0);

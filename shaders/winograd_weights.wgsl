@@ -5,7 +5,7 @@
 //                                                 | 1/2 -1/2  1/2 |   reversed (the gather of an
 //                                                 | 0    0    1   |   input gradient)
 //
-// Grid:    one invocation per (4 output channels, input channel, copy), output channels fastest.
+// Grid:    one invocation per (4 output channels, input channel, copy), in place_of's order.
 // Twin:    src/reference/winograd_weights.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 

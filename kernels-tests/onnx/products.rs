@@ -9,7 +9,7 @@ use super::{
 use nf_gpu::{
     ops::{
         conv2d::Conv2d,
-        matmul::{self, Matmul},
+        matmul::{self, Matmul, panels},
     },
     shape::{Nhwc, Rsck, Window},
 };
@@ -61,7 +61,8 @@ pub(super) fn product(
     });
     let weights: Vec<f32> = w
         .chunks(c * k)
-        .flat_map(|w| padded_weights(Rsck::new(1, 1, c as u32, k as u32), w))
+        .map(|w| padded_weights(Rsck::new(1, 1, c as u32, k as u32), w))
+        .flat_map(|w| panels(&w, k.next_multiple_of(4)))
         .collect();
     let bindings = vec![Binding::images(x, c as u32), Binding::floats(&weights), Binding::Out];
     let y = Nhwc::new(batches as u32, 1, rows as u32, k as u32);

@@ -8,7 +8,7 @@ struct WinogradWeightsParams {
 
 @group(0) @binding(0) var<uniform> params: WinogradWeightsParams;
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;       // [copies, 3, 3, C, K]
-@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>; // [copies, values, C, K]
+@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>; // [copies, values, C, K] in panels
 
 override WG_SIZE: u32 = 64u;
 override FLIP: u32 = 0u;
@@ -23,15 +23,21 @@ struct Place {
     step: u32,  // from one tap or value to the next
 }
 
+// Four rows of a panel, then four of the next: runs of memory, both in w and in u.
 fn place_of(i: u32, values: u32) -> Place {
     let k4s = (params.k + 3u) / 4u;
     let rows = (params.c + 3u) / 4u * 4u;
-    let k4 = i % k4s;
-    let c = (i / k4s) % rows;
-    let copy = i / (k4s * rows);
     let step = rows * k4s;
-    let own = c * k4s + k4;
-    return Place(copy, c, k4, copy * 9u * step + own, copy * values * step + own, step);
+    let copy = i / step;
+    let four = i % step / (4u * k4s) * 4u; // first row
+    let first = i % (4u * k4s) / (4u * PANEL) * PANEL;
+    let width = min(PANEL, k4s - first);
+    let own = i % (4u * k4s) - 4u * first;
+    let c = four + own / width;
+    let k4 = first + own % width;
+    let panel = panel_of(k4, rows, k4s);
+    let tap = copy * 9u * step + c * k4s + k4;
+    return Place(copy, c, k4, tap, copy * values * step + panel.at + c * panel.width, step);
 }
 
 // Taps of column s, or, FLIPped, of the last but s from the last row up; `at` is the first tap's.

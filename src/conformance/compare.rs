@@ -70,6 +70,15 @@ impl Want {
         Self::bounded(pad(values, c), pad(bounds, c)).of(axes)
     }
 
+    /// The same elements in another order, for which there are no names.
+    #[must_use]
+    pub fn reordered(mut self, order: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+        if let Values::Floats { values, bounds } = &mut self.values {
+            (*values, *bounds) = (order(values), order(bounds));
+        }
+        Self { axes: None, ..self }
+    }
+
     /// The floats wanted, to change them; none where words are wanted.
     pub fn floats_mut(&mut self) -> &mut [f64] {
         match &mut self.values {

@@ -39,7 +39,13 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8",
             stem: "matmul_subgroup8",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/matmul", "matmul_subgroup8"),
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/panels",
+                "lib/matmul",
+                "matmul_subgroup8"
+            ),
             workgroups: &[8],
             tile: |_| [8, 32, 1],
             requires: Requires::Subgroup(8),
@@ -50,7 +56,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "plain",
             stem: "matmul",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/matmul", "matmul"),
+            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/panels", "lib/matmul", "matmul"),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 4 * workgroup, 1],
             requires: Requires::Nothing,
@@ -81,7 +87,8 @@ impl Less for Matmul {
     }
 }
 
-/// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to fours.
+/// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to fours, and w in
+/// [`panels`].
 ///
 /// # Errors
 /// An extent of 0, or indices past 32 bits.
@@ -108,9 +115,36 @@ pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     Ok(if y.c4() <= 2 { plan.preferring("plain") } else { plan })
 }
 
+/// Columns of a panel.
+const PANEL: usize = 32;
+
+/// A matrix `[rows, columns]` as it is bound as w, and as the weight transforms write it: panels of 32
+/// columns, one behind another, each `[rows, 32]`; the last has the columns left. `columns` with their
+/// padding.
+///
+/// # Panics
+/// The matrix has no whole rows.
+#[must_use]
+pub fn panels<T: Copy>(matrix: &[T], columns: usize) -> Vec<T> {
+    assert!(columns > 0 && matrix.len().is_multiple_of(columns), "whole rows of {columns}");
+    let panel = |first: usize| {
+        let end = columns.min(first + PANEL);
+        matrix.chunks(columns).flat_map(move |row| row[first..end].iter().copied())
+    };
+    (0..columns).step_by(PANEL).flat_map(panel).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panel_lies_behind_another() {
+        let matrix: Vec<usize> = (0..2 * 36).collect();
+        let (first, last): (Vec<usize>, Vec<usize>) = matrix.iter().partition(|&i| i % 36 < 32);
+        assert_eq!(panels(&matrix, 36), [first, last].concat());
+        assert_eq!(panels(&matrix, 8), matrix);
+    }
 
     #[test]
     fn empty_products_and_indices_past_32_bits_are_refused() {

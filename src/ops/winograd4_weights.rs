@@ -5,6 +5,6 @@ use super::winograd_weights::WinogradWeightsParams;
 
 crate::kernel! {
     "winograd4_weights", WinogradWeightsParams,
-    lib: ["lib/grid", "lib/lanes", "lib/winograd4", "lib/winograd_weights"],
+    lib: ["lib/grid", "lib/lanes", "lib/panels", "lib/winograd4", "lib/winograd_weights"],
     bindings: [("w", Read), ("u", ReadWrite)],
 }

@@ -21,7 +21,7 @@ crate::params! {
 
 crate::kernel! {
     "winograd_weights", WinogradWeightsParams,
-    lib: ["lib/grid", "lib/lanes", "lib/winograd_weights"],
+    lib: ["lib/grid", "lib/lanes", "lib/panels", "lib/winograd_weights"],
     bindings: [("w", Read), ("u", ReadWrite)],
 }
 

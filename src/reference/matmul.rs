@@ -4,7 +4,10 @@ use super::conv2d::padded_weights;
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
-    ops::{self, matmul::Matmul},
+    ops::{
+        self,
+        matmul::{Matmul, panels},
+    },
     shape::Rsck,
 };
 
@@ -32,7 +35,8 @@ fn case(product: Matmul, exact: bool, random: &mut Random) -> Result<Case> {
         let bound = |s: &f64| if exact { 0.0 } else { f64::from(c) * f64::from(f32::EPSILON) * s };
         bounds.extend(size.iter().map(bound));
         xs.extend(nan_padded(&x, c));
-        ws.extend(padded_weights(&w, Rsck::new(1, 1, c, k), f32::NAN));
+        let padded = padded_weights(&w, Rsck::new(1, 1, c, k), f32::NAN);
+        ws.extend(panels(&padded, k.next_multiple_of(4) as usize));
     }
     Ok(Case {
         label: format!("{batches} of [{rows}, {c}] x [{c}, {k}] exact {exact}"),

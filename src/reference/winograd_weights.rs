@@ -3,7 +3,7 @@
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
-    ops::{self, winograd::Form},
+    ops::{self, matmul::panels, winograd::Form},
     shape::Rsck,
 };
 
@@ -80,12 +80,15 @@ fn case(
         bounds.extend(rows(&size.iter().map(bound).collect::<Vec<_>>(), shape, 0.0));
         ws.extend(rows(&w, shape, f64::NAN).into_iter().map(|v| v as f32));
     }
+    let lanes = shape.k.next_multiple_of(4) as usize;
+    let of_value = shape.c.next_multiple_of(4) as usize * lanes;
+    let in_panels = |u: &[f64]| u.chunks(of_value).flat_map(|u| panels(u, lanes)).collect();
     Ok(Case {
         label: format!("{copies} of {shape} flip {flip} exact {exact}"),
         plan: ops::winograd_weights::plan(shape, form, copies, flip)?,
         data: vec![
             Data::input(&nan_padded(&ws, shape.k)),
-            Data::Output(Want::channels_bounded(&values, &bounds, shape.k)),
+            Data::Output(Want::channels_bounded(&values, &bounds, shape.k).reordered(in_panels)),
         ],
     })
 }

@@ -1,4 +1,5 @@
-//! What lies between convolutions, and Winograd's parts, at the size of `resnet18`'s and `ConvL`'s first layers.
+//! What lies between convolutions, and Winograd's parts, at the size of `resnet18`'s and `ConvL`'s first layers;
+//! products of matrices at that of `resnet18`'s last layers too, whose weights are 36 MiB.
 
 use super::Spec;
 use crate::{
@@ -27,6 +28,9 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
     let conv = Conv2d::forward(x, x.c, Window::square(3, 1, 1))?;
     let [tiles, tiles4] = [Form::F2, Form::F4].map(|form| Tiles::new(conv, form, 0, batch));
     let (tiles, tiles4) = (tiles?, tiles4?);
+    let last = Nhwc::new(batch, 4, 4, 512);
+    let last_conv = Conv2d::forward(last, last.c, Window::square(3, 1, 1))?;
+    let last_tiles = Tiles::new(last_conv, Form::F4, 0, batch)?;
     let plans: Vec<(Nhwc, Plan)> = vec![
         (x, ops::activation::plan(x, relu)?),
         (x, ops::activation_grad::plan(x, relu)?),
@@ -49,6 +53,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (small, ops::upsample_nearest_grad::plan(small, 2)?),
         (x, ops::winograd_input::plan(tiles, false)?),
         (x, ops::matmul::plan(tiles.product())?),
+        (last, ops::matmul::plan(last_tiles.product())?),
         (x, ops::winograd_output::plan(tiles, Fusion::default())?),
         (x, ops::winograd_input::plan(tiles4, false)?),
         (x, ops::winograd_output::plan(tiles4, Fusion::default())?),
