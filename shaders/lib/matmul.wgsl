@@ -9,7 +9,7 @@ struct MatmulParams {
 
 @group(0) @binding(0) var<uniform> params: MatmulParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [batches, rows, C]
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;       // [batches, C, K], in panels
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;       // [batches, C, K]: panels
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [batches, rows, K]
 
 override WG_SIZE: u32 = 64u;

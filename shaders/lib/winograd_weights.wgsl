@@ -1,4 +1,5 @@
-// What Winograd's weight transforms share: the interface, the order of the taps, and padding.
+// What Winograd's weight transforms share: the interface, the order of the taps, and padding. Each
+// of the values in u is a matrix in panels (panels.wgsl).
 
 struct WinogradWeightsParams {
     c: u32,      // input channels, without padding
@@ -8,7 +9,7 @@ struct WinogradWeightsParams {
 
 @group(0) @binding(0) var<uniform> params: WinogradWeightsParams;
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;       // [copies, 3, 3, C, K]
-@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>; // [copies, values, C, K] in panels
+@group(0) @binding(2) var<storage, read_write> u: array<vec4<f32>>; // [copies, values, C, K]
 
 override WG_SIZE: u32 = 64u;
 override FLIP: u32 = 0u;
