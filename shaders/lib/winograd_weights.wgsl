@@ -24,21 +24,22 @@ struct Place {
     step: u32,  // from one tap or value to the next
 }
 
-// Four rows of a panel, then four of the next: runs of memory, both in w and in u.
+// Four rows of a panel, then the same rows of the next: neither w nor u is visited in pieces that
+// lie far apart.
 fn place_of(i: u32, values: u32) -> Place {
     let k4s = (params.k + 3u) / 4u;
     let rows = (params.c + 3u) / 4u * 4u;
     let step = rows * k4s;
     let copy = i / step;
-    let four = i % step / (4u * k4s) * 4u; // first row
-    let first = i % (4u * k4s) / (4u * PANEL) * PANEL;
-    let width = min(PANEL, k4s - first);
-    let own = i % (4u * k4s) - 4u * first;
-    let c = four + own / width;
-    let k4 = first + own % width;
-    let panel = panel_of(k4, rows, k4s);
-    let tap = copy * 9u * step + c * k4s + k4;
-    return Place(copy, c, k4, tap, copy * values * step + panel.at + c * panel.width, step);
+    let row = i % step / (4u * k4s) * 4u; // first of the four
+    let in_rows = i % (4u * k4s);
+    let column = in_rows / (4u * PANEL) * PANEL; // first of the panel
+    let panel = panel_of(column, rows, k4s);
+    let own = in_rows - 4u * column;
+    let c = row + own / panel.width;
+    let k4 = column + own % panel.width;
+    let at = copy * values * step + panel.at + row * panel.width + own;
+    return Place(copy, c, k4, copy * 9u * step + c * k4s + k4, at, step);
 }
 
 // Taps of column s, or, FLIPped, of the last but s from the last row up; `at` is the first tap's.

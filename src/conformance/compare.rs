@@ -70,7 +70,7 @@ impl Want {
         Self::bounded(pad(values, c), pad(bounds, c)).of(axes)
     }
 
-    /// The same elements in another order, for which there are no names.
+    /// The same floats in another order, for which there are no names.
     #[must_use]
     pub fn reordered(mut self, order: impl Fn(&[f64]) -> Vec<f64>) -> Self {
         if let Values::Floats { values, bounds } = &mut self.values {

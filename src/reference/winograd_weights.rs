@@ -104,7 +104,7 @@ pub fn cases() -> Result<Vec<Case>> {
 /// Cases of a form's transform.
 pub(super) fn cases_of(form: Form) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for (c, k, copies) in [(1, 1, 1), (3, 10, 1), (8, 12, 3), (5, 33, 2)] {
+    for (c, k, copies) in [(1, 1, 1), (3, 10, 1), (8, 12, 3), (5, 33, 2), (5, 70, 1)] {
         for (flip, whole) in [(false, true), (true, true), (true, false)] {
             let shape = Rsck::new(3, 3, c, k);
             let mut random = Random::new(shape.len() + copies);
