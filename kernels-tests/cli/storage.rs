@@ -89,6 +89,8 @@ fn an_output_that_cannot_be_is_refused_before_the_work() {
         (&*format!("{PRETRAIN} --out none/base.safetensors"), ["none", create]),
         (&format!("{PRETRAIN} --out folder"), ["it is a folder", "a file in it"]),
         ("eval --base base.safetensors --logits none/l.npy", ["none", create]),
+        ("bench --kernel add --quick --out none/b.json", ["none", create]),
+        ("bench --kernel add --quick --roofline none/b.svg", ["none", create]),
         (&format!("{TRAIN} --out base.safetensors"), ["base.safetensors", "another name"]),
         (&format!("{TRAIN} --out base.safetensors/run"), ["base.safetensors", "another name"]),
     ] {

@@ -4,6 +4,7 @@ use super::{gpu::TunedArgs, output};
 use crate::{
     bench::{self, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
+    files::atomic,
     gpu::Gpu,
     nn::Dtype,
     report::{
@@ -89,6 +90,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let what = "there are no kernels to draw";
         return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
     }
+    // What takes minutes to measure must not be lost for want of a folder.
+    [&args.out, &args.roofline].into_iter().flatten().try_for_each(atomic::check)?;
     let gpu = args.gpu.open(args.quiet)?;
     let report = measure(args, &gpu, &kernels, &steps)?;
     if let Some(path) = &args.out {
