@@ -2,6 +2,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::panic,
     reason = "tests print what they ran on and fail by panicking, helpers outside #[test] too"

@@ -1,6 +1,6 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::TunedArgs, output};
+use super::{gpu::TunedArgs, terminal};
 use crate::{
     bench::{self, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
@@ -100,14 +100,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if let Some(path) = &args.roofline {
         bench_view::save_roofline(path, &report)?;
     }
-    if args.json { output::print_json(&report.document()) } else { Ok(()) }
+    if args.json { terminal::print_json(&report.document()) } else { Ok(()) }
 }
 
 /// Measures and prints what is done, unless one document is wanted.
 fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
     let effort = if args.quick { Effort::QUICK } else { Effort::full(gpu) };
     let mut report = bench::empty_report(gpu);
-    let print = |text: String| if args.json { Ok(()) } else { output::print(&text) };
+    let print = |text: String| if args.json { Ok(()) } else { terminal::print(&text) };
     print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
@@ -143,11 +143,9 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
 }
 
 /// A line for those who wait at a terminal.
-#[expect(clippy::print_stderr, reason = "a message for the user")]
 fn progress(args: &BenchArgs, line: &str) {
-    use std::io::IsTerminal as _;
-    if !args.quiet && std::io::stderr().is_terminal() {
-        eprintln!("{line}");
+    if !args.quiet && terminal::is_watched() {
+        terminal::say(line);
     }
 }
 
@@ -169,7 +167,7 @@ fn compare(args: &BenchArgs) -> Result<()> {
         bench_view::save_comparison(path, &comparison)?;
     }
     if args.json {
-        return output::print_json(&serde_json::to_value(&comparison).unwrap_or_default());
+        return terminal::print_json(&serde_json::to_value(&comparison).unwrap_or_default());
     }
-    output::print(&bench_view::compared(&comparison))
+    terminal::print(&bench_view::compared(&comparison))
 }

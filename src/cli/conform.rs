@@ -3,7 +3,7 @@
 mod matrix;
 mod progress;
 
-use super::{gpu::GpuArgs, interrupt, output};
+use super::{gpu::GpuArgs, interrupt, terminal};
 use crate::{
     conformance::{self, Draw, Quirk, Survey, What},
     error::{Error, Result},
@@ -137,15 +137,15 @@ impl Job<'_> {
         let stress = self.args.stress.map(|_| self.seed);
         let commit = env!("NF_COMMIT");
         if self.args.csv {
-            return output::print(&survey.csv(commit));
+            return terminal::print(&survey.csv(commit));
         }
         if self.args.json {
             let mut document = survey.json(commit);
             document["stress_seed"] = stress.into();
-            return output::print_json(&document);
+            return terminal::print_json(&document);
         }
         let seed = stress.map(|seed| format!("\ndrawn with --seed {seed}\n")).unwrap_or_default();
-        output::print(&format!("{}{seed}", matrix::text(survey)))
+        terminal::print(&format!("{}{seed}", matrix::text(survey)))
     }
 }
 

@@ -12,7 +12,7 @@ use console::Console;
 
 use super::{
     interrupt,
-    output::{print, print_json},
+    terminal::{print, print_json},
 };
 use crate::{
     data::{self, DatasetInfo, FetchEvent, FileCheck, Split, contact_sheet},

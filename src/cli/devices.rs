@@ -1,6 +1,6 @@
 //! `nf-gpu devices`.
 
-use super::{gpu::GpuArgs, output};
+use super::{gpu::GpuArgs, terminal};
 use crate::{
     error::Result,
     gpu::{self, AdapterReport},
@@ -33,11 +33,11 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
             let (store, _) = Place::of_user()?.store(&r.line());
             Some(json!({ "file": store.path(), "entries": store.len() }))
         });
-        output::print_json(&json!({ "adapters": adapters, "used": used, "tuning": tuning }))?;
+        terminal::print_json(&json!({ "adapters": adapters, "used": used, "tuning": tuning }))?;
         return chosen.map(drop);
     }
     if !adapters.is_empty() {
-        output::print(&table(&adapters, chosen.as_ref().ok()).to_string())?;
+        terminal::print(&table(&adapters, chosen.as_ref().ok()).to_string())?;
     }
     let chosen = chosen?;
     let why = match (chosen.is_software(), args.gpu.adapter.is_some() || args.gpu.backend.is_some())
@@ -46,7 +46,7 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         (true, _) => "there is no hardware adapter; a software one is slow",
         (false, _) => "hardware comes before software, discrete before integrated",
     };
-    output::print(&format!(
+    terminal::print(&format!(
         "\nused: {} {}: {why}\n{}{}",
         chosen.index,
         chosen.line(),

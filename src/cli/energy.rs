@@ -4,7 +4,7 @@
 mod choice;
 mod table;
 
-use super::output;
+use super::terminal;
 use crate::{
     energy::{Cost, OperatingPoint, OperatingPoints},
     error::{Error, Result},
@@ -104,7 +104,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
         None => points.iter().filter(|p| p.ber > 0.0).collect(),
     };
     if args.json {
-        return output::print_json(&document(&base, &generators, &shown, points));
+        return terminal::print_json(&document(&base, &generators, &shown, points));
     }
     let mut text = costs(std::iter::once(&base).chain(&generators)).to_string();
     let headers = [
@@ -134,7 +134,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
         }
     }
     text += &format!("\n{table}\nOperating points: {}\n{NOTES}", points.source);
-    output::print(&text)
+    terminal::print(&text)
 }
 
 const NOTES: &str = "\

@@ -1,7 +1,6 @@
 //! `nf-gpu eval`.
-#![expect(clippy::print_stderr, reason = "messages for the user")]
 
-use super::{forward::places, gpu::TunedArgs, interrupt, output, seeds::parse_seeds};
+use super::{gpu::TunedArgs, interrupt, places, seeds::parse_seeds, terminal};
 use crate::{
     data::{self, DEFAULT_DIR, ImageSet, Split},
     energy::OperatingPoints,
@@ -22,10 +21,9 @@ use crate::{
     train::{BaseHints, BaseNet, FaultArgs},
 };
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::ProgressBar;
 use std::{
     fs,
-    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -146,7 +144,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         _ => Journal::default(),
     };
     if !journal.is_empty() && !args.quiet {
-        eprintln!("going on: {} results are there", journal.len());
+        terminal::say(&format!("going on: {} results are there", journal.len()));
     }
     let mut runs = Vec::new();
     for generator in generators.iter().map(Some).chain(generators.is_empty().then_some(None)) {
@@ -163,7 +161,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
         let measured = args.measure(&gpu, &request, &base, generator, &points, &mut journal);
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
-            eprintln!("{} results are kept: the same command goes on", journal.len());
+            terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
         runs.push(measured?);
     }
@@ -173,22 +171,22 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         journal.remove()?;
     }
     if args.json {
-        return output::print(&document.to_json());
+        return terminal::print(&document.to_json());
     }
     for run in &runs {
         if !args.quiet {
             let name = run.generator.as_ref().map_or("no generator", |g| g.name.as_str());
             let (model, images, adapter) = (&base.model, set.len(), gpu.report().line());
             let arithmetic = arithmetic(&gpu, operands);
-            eprintln!("{model}, {name}, {images} images; {adapter}; {arithmetic}");
+            terminal::say(&format!("{model}, {name}, {images} images; {adapter}; {arithmetic}"));
         }
-        output::print(&table::evaluation(run).to_string())?;
+        terminal::print(&table::evaluation(run).to_string())?;
         if let Some(study) = &run.sensitivity {
-            output::print(&format!("\n{}", table::sensitivity(study)))?;
+            terminal::print(&format!("\n{}", table::sensitivity(study)))?;
         }
     }
     if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
-        eprintln!("wrote {0}; a page of it: nf-gpu report {0}", out.display());
+        terminal::say(&format!("wrote {0}; a page of it: nf-gpu report {0}", out.display()));
     }
     Ok(())
 }
@@ -342,10 +340,5 @@ fn is_device(path: &Path) -> bool {
 }
 
 fn progress(quiet: bool, images: u64) -> ProgressBar {
-    let target = if quiet || !io::stderr().is_terminal() {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr()
-    };
-    ProgressBar::with_draw_target(Some(images), target)
+    ProgressBar::with_draw_target(Some(images), terminal::draw_target(!quiet))
 }

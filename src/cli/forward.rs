@@ -1,11 +1,9 @@
 //! `nf-gpu forward`: a known network on a tensor, and gradients on request.
-#![expect(clippy::print_stderr, reason = "messages for the user")]
 
 mod combination;
-pub(super) mod places;
 mod tensors;
 
-use super::{gpu::ComputeArgs, output, seeds::parse_seeds};
+use super::{gpu::ComputeArgs, places, seeds::parse_seeds, terminal};
 use crate::{
     error::{Error, Result},
     eval::detail,
@@ -126,11 +124,11 @@ pub fn run(args: &ForwardArgs) -> Result<()> {
         }
     };
     if !args.json {
-        return output::print(&text(&report));
+        return terminal::print(&text(&report));
     }
     report.insert("version".into(), json!(1));
     report.insert("commit".into(), json!(env!("NF_COMMIT")));
-    output::print_json(&Value::Object(report))
+    terminal::print_json(&Value::Object(report))
 }
 
 fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
@@ -334,7 +332,9 @@ impl ForwardArgs {
         let largest = images.iter().fold(0.0f32, |most, v| most.max(v.abs()));
         if largest > 1.0 && !self.quiet {
             let file = self.input.display();
-            eprintln!("warning: {file} has values up to {largest}; networks expect [-1, 1]");
+            terminal::say(&format!(
+                "warning: {file} has values up to {largest}; networks expect [-1, 1]"
+            ));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Flags that choose the adapter, the same for every command that computes.
 
 use super::interrupt;
+use super::terminal;
 use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, BackendName, Gpu, Tuning},
@@ -44,7 +45,6 @@ impl GpuArgs {
     ///
     /// # Errors
     /// No adapter fits.
-    #[expect(clippy::print_stderr, reason = "a message for the user")]
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let mut gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
         // Tests let things go wrong, to see what becomes of them.
@@ -52,10 +52,10 @@ impl GpuArgs {
             gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));
         }
         if gpu.report().is_software() && !quiet {
-            eprintln!(
+            terminal::say(&format!(
                 "software adapter: {}; slow, a GPU's driver would be many times faster",
                 gpu.report().line()
-            );
+            ));
         }
         Ok(gpu)
     }
@@ -113,7 +113,6 @@ impl TunedArgs {
     ///
     /// # Errors
     /// As [`ComputeArgs::open`].
-    #[expect(clippy::print_stderr, reason = "a message for the user")]
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let mut gpu = self.compute.open(quiet)?;
         let told = std::env::var_os("NF_GPU_NO_TUNE").is_some_and(|v| !v.is_empty() && v != "0");
@@ -127,7 +126,7 @@ impl TunedArgs {
         };
         let say = move |line: &str| {
             if !quiet {
-                eprintln!("{line}");
+                terminal::say(line);
             }
         };
         if let Some(problem) = problem {

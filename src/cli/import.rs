@@ -1,7 +1,6 @@
 //! `nf-gpu import`: weights from elsewhere, checked against a network and written as our file.
-#![expect(clippy::print_stderr, reason = "messages for the user")]
 
-use super::{forward::places, output};
+use super::{places, terminal};
 use crate::{
     error::{Error, Result},
     fault::check_bits,
@@ -118,15 +117,15 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         notes.push(format!("{count} integers such as {first} are left out"));
     }
     if !args.quiet {
-        notes.iter().for_each(|note| eprintln!("{note}"));
+        notes.iter().for_each(|note| terminal::say(note));
     }
     let (tensors, numbers) = (graph.params.len(), graph.parameter_count());
     if !args.json {
         let out = args.out.display();
         let text = format!("{out}: {model}, {tensors} tensors, {numbers} parameters\n");
-        return output::print(&text);
+        return terminal::print(&text);
     }
-    output::print_json(&json!({
+    terminal::print_json(&json!({
         "version": 1,
         "commit": env!("NF_COMMIT"),
         "file": args.out,

@@ -1,7 +1,6 @@
 //! `nf-gpu inject`: a faulty copy of a network, and the record to make it again.
-#![expect(clippy::print_stderr, reason = "messages for the user")]
 
-use super::{forward::places, gpu::GpuArgs, output};
+use super::{gpu::GpuArgs, places, terminal};
 use crate::{
     error::{Error, Result},
     eval::detail,
@@ -110,9 +109,9 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     read.weights.save(&args.out)?;
     record.save(&record_file)?;
     if args.json {
-        return output::print(&record.to_json());
+        return terminal::print(&record.to_json());
     }
-    output::print(&text(&record, &args.out, &record_file))
+    terminal::print(&text(&record, &args.out, &record_file))
 }
 
 impl InjectArgs {
@@ -211,7 +210,7 @@ impl InjectArgs {
             }
         }
         if !self.quiet {
-            eprintln!("the same bits on {}", gpu.report().line());
+            terminal::say(&format!("the same bits on {}", gpu.report().line()));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ pub mod gpu;
 pub mod import;
 pub mod inject;
 mod interrupt;
-mod output;
+mod places;
 pub mod pretrain;
 pub mod report;
 pub mod repro;
@@ -19,6 +19,7 @@ mod seeds;
 pub mod train;
 pub mod transform;
 
+use crate::report::terminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -92,7 +93,6 @@ enum Command {
 
 /// Parses the command line, runs it, and gives the exit code.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "errors go to the terminal")]
 pub fn run() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
@@ -122,7 +122,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", crate::error::report(&error));
+            terminal::say(&crate::error::report(&error));
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,6 +1,6 @@
 //! `nf-gpu pretrain`.
 
-use super::{gpu::TunedArgs, interrupt, output};
+use super::{gpu::TunedArgs, interrupt, terminal};
 use crate::{
     error::Result,
     report::{Console, Event, JsonLines, Sink, Tee, console::Verbosity},
@@ -42,5 +42,5 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
     let mut tee = Tee(sinks);
     let accuracy = pretrain(&gpu, &args.config, &mut tee, &interrupt::pressed)?;
     tee.event(&Event::Note(format!("written to {}", args.config.out.display())))?;
-    output::print(&format!("accuracy on the test set: {accuracy:.2} %\n"))
+    terminal::print(&format!("accuracy on the test set: {accuracy:.2} %\n"))
 }

@@ -1,6 +1,6 @@
 //! `nf-gpu report`: a page of one run, or of several beside each other.
 
-use super::output;
+use super::terminal;
 use crate::{
     error::Result,
     files::atomic,
@@ -39,5 +39,5 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     let out = args.out.clone().or(beside).unwrap_or_else(|| "report.html".into());
     atomic::check(&out)?;
     page::save(&out, &sources, args.title.as_deref())?;
-    output::print(&format!("{}\n", out.display()))
+    terminal::print(&format!("{}\n", out.display()))
 }

@@ -1,6 +1,6 @@
 //! `nf-gpu repro`.
 
-use super::{gpu::TunedArgs, interrupt, output, seeds::parse_seeds};
+use super::{gpu::TunedArgs, interrupt, seeds::parse_seeds, terminal};
 use crate::{
     data::{self, DEFAULT_DIR},
     error::{Error, Result},
@@ -85,13 +85,13 @@ pub struct ReproArgs {
 /// # Errors
 /// An unknown table, or those of [`repro::run`].
 pub fn run(args: &ReproArgs) -> Result<()> {
-    let Some(name) = &args.table else { return output::print(&tables()?) };
+    let Some(name) = &args.table else { return terminal::print(&tables()?) };
     let table = repro::table(name)?;
     let settings = args.settings(table)?;
     settings.checked()?;
     let plan = Plan::new(table, args.only.as_deref(), &settings)?;
     if args.list {
-        return output::print(&cells(&plan));
+        return terminal::print(&cells(&plan));
     }
     is_there(&plan, &settings)?;
     interrupt::watch();
@@ -100,9 +100,9 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     let outcome = repro::run(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;
     let results = outcome.results;
     if args.json {
-        output::print(&results.to_json())?;
+        terminal::print(&results.to_json())?;
     } else {
-        output::print(&results.to_text())?;
+        terminal::print(&results.to_text())?;
     }
     if outcome.out_of_time {
         let left = results.in_state(State::NotRun).count();

@@ -1,6 +1,6 @@
 //! `nf-gpu train`.
 
-use super::{gpu::TunedArgs, interrupt, output};
+use super::{gpu::TunedArgs, interrupt, terminal};
 use crate::{
     error::Result,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
@@ -43,9 +43,9 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     if config.dry_run {
         let plan = dry_run(&gpu, &config)?;
         return if args.json {
-            output::print_json(&json!(plan))
+            terminal::print_json(&json!(plan))
         } else {
-            output::print(&plan.to_string())
+            terminal::print(&plan.to_string())
         };
     }
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
@@ -53,9 +53,9 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     let sinks: Vec<&mut dyn Sink> = vec![&mut console];
     let evaluation = train(&gpu, &config, &mut Tee(sinks), &interrupt::pressed)?;
     if args.json {
-        return output::print(&Document::new(vec![evaluation]).to_json());
+        return terminal::print(&Document::new(vec![evaluation]).to_json());
     }
-    output::print(&table::evaluation(&evaluation).to_string())
+    terminal::print(&table::evaluation(&evaluation).to_string())
 }
 
 /// Fills in a preset where the user typed nothing.

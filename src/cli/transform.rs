@@ -1,6 +1,6 @@
 //! `nf-gpu transform`: what a generator does to an image.
 
-use super::{gpu::GpuArgs, output};
+use super::{gpu::GpuArgs, terminal};
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
@@ -87,7 +87,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
         images::save(file("transformed"), fused)?;
         images::save(file("difference"), Image::new(side, side, &difference)?)?;
         let line = format!("{} (difference times {factor})\n", file("transformed").display());
-        output::print(&line)?;
+        terminal::print(&line)?;
     }
     Ok(())
 }

@@ -2,14 +2,17 @@
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::Write,
     path::Path,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step};
+use super::{
+    event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step},
+    terminal,
+};
 use crate::error::Result;
 
 /// Time between two plain lines about steps.
@@ -41,12 +44,12 @@ impl Console {
     /// set.
     #[must_use]
     pub fn stderr(verbosity: Verbosity) -> Self {
-        let terminal = io::stderr().is_terminal() && verbosity == Verbosity::Normal;
-        let bar = terminal.then(|| {
+        let shown = terminal::is_watched() && verbosity == Verbosity::Normal;
+        let bar = shown.then(|| {
             let colour = env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            bar(ProgressDrawTarget::stderr_with_hz(10), colour)
+            bar(terminal::draw_target(true), colour)
         });
-        let mut console = Self::lines(Box::new(io::stderr()), verbosity, EVERY);
+        let mut console = Self::lines(terminal::stderr(), verbosity, EVERY);
         console.bar = bar;
         console
     }
@@ -228,6 +231,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use std::io;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

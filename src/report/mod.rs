@@ -13,6 +13,7 @@ pub mod images;
 pub mod jsonl;
 pub mod page;
 pub mod table;
+pub(crate) mod terminal;
 pub mod trace;
 
 pub use console::Console;

@@ -1,9 +1,8 @@
 //! What `nf-gpu conform` shows while it works.
-#![expect(clippy::print_stderr, reason = "progress goes to the terminal")]
 
+use crate::cli::terminal;
 use crate::conformance::{News, Survey};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal as _};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// A line with the case at hand on a terminal, so that a driver that hangs or crashes leaves its name
 /// there; and everywhere a line for each variant that is wrong, at once.
@@ -14,10 +13,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        let shown = !quiet && io::stderr().is_terminal();
-        let target =
-            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let line = ProgressBar::with_draw_target(None, target);
+        let line = ProgressBar::with_draw_target(None, terminal::draw_target(!quiet));
         if let Ok(style) = ProgressStyle::with_template("{elapsed} {wide_msg}") {
             line.set_style(style);
         }
@@ -37,7 +33,7 @@ impl Progress {
                     "wrong: {} {} at {}: {case}: {what}",
                     of.kernel, of.variant, of.workgroup
                 );
-                self.line.suspend(|| eprintln!("{text}"));
+                self.line.suspend(|| terminal::say(&text));
             }
             News::Wrong(..) => {}
         }

@@ -1,11 +1,8 @@
 //! What a fetch shows while it works.
-#![expect(clippy::print_stderr, reason = "progress and messages go to the terminal")]
 
-use std::io::{self, IsTerminal};
+use indicatif::{ProgressBar, ProgressStyle};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use crate::data::FetchEvent;
+use crate::{cli::terminal, data::FetchEvent};
 
 /// Shows a fetch: a bar on a terminal, lines elsewhere, nothing when quiet.
 pub(super) struct Console {
@@ -35,13 +32,13 @@ impl Console {
 
     fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| terminal::say(line));
         }
     }
 
     /// Draws the bar, from the first byte on. No colours: `NO_COLOR` has nothing to turn off.
     fn advance(&self, done: u64, total: Option<u64>) {
-        if self.quiet || !io::stderr().is_terminal() {
+        if self.quiet || !terminal::is_watched() {
             return;
         }
         if self.bar.is_hidden() || self.bar.length() != total {
@@ -58,7 +55,7 @@ impl Console {
                 Some(total) => self.bar.set_length(total),
                 None => self.bar.unset_length(),
             }
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.bar.set_draw_target(terminal::draw_target(true));
         }
         self.bar.set_position(done);
     }

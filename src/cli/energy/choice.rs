@@ -2,7 +2,7 @@
 
 use super::{EnergyArgs, short};
 use crate::{
-    cli::output,
+    cli::terminal,
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
     error::{Error, Result},
     report::Table,
@@ -22,7 +22,7 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
     let choice = choose(&evaluations, points, minimum, args.classes)?;
     if args.json {
         let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
-        return output::print_json(&json!({
+        return terminal::print_json(&json!({
             "version": 1,
             "min_accuracy": minimum,
             "base": evaluations.first().map(|(_, e)| &e.base),
@@ -44,7 +44,7 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
     text += &verdict(&choice, minimum);
     text += &gaps(&choice, args.evaluations.len() > 1);
     text += &format!("Operating points: {}\n", points.source);
-    output::print(&text)
+    terminal::print(&text)
 }
 
 fn table(choice: &Choice, files: bool) -> Table {

@@ -2,7 +2,7 @@
 
 use super::grouped;
 use crate::{
-    cli::output,
+    cli::terminal,
     energy::{
         Compared, Comparison, Cost, OperatingPoints, Published, Quantity, compare, published,
     },
@@ -24,7 +24,7 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     let energy = OperatingPoints::built_in()?.require(0.01)?.energy_per_access;
     let by_macs = 1.0 - paper.saving_per_access_table_8 / 100.0;
     if as_json {
-        return output::print_json(&document(&all, [energy, by_macs], &paper));
+        return terminal::print_json(&document(&all, [energy, by_macs], &paper));
     }
     let mut text = networks(&all).to_string();
     let printed = all.compared.iter().filter(|c| c.generator.is_none()).count();
@@ -66,7 +66,7 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     text += &efficiency(&all, &paper).to_string();
     text += &differences(&all);
     text += &format!("\nPrinted numbers: {}\n", paper.source);
-    output::print(&text)
+    terminal::print(&text)
 }
 
 /// What is saved of an access.

@@ -16,7 +16,7 @@ type Named<'a> = (&'static str, Option<&'a PathBuf>);
 ///
 /// # Errors
 /// [`Error::Argument`] naming the two flags; [`Error::Write`].
-pub(in crate::cli) fn check(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Result<()> {
+pub(crate) fn check(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Result<()> {
     for (i, &(flag, path)) in outputs.iter().enumerate() {
         let Some(path) = path else { continue };
         for &(other, taken) in inputs.iter().chain(&outputs[..i]) {
