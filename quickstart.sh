@@ -1,22 +1,63 @@
 #!/usr/bin/env bash
-# From a bare clone to a network that works again on a faulty chip: finds or installs a driver,
-# builds, fetches CIFAR-10, trains a NeuralFuse for one chip, prints the table and the pictures.
+# From a bare clone to a network that works again on a faulty chip: brings Rust, a C compiler and a
+# driver where they are missing, builds, fetches CIFAR-10, trains a NeuralFuse for one chip, prints
+# the table and the pictures.
 #
-#   ./quickstart.sh                  the second time: evaluates what the first has trained
+#   ./quickstart.sh                  the second time: evaluates what the first has trained; after an
+#                                    interruption: goes on where it stopped
 #   ./quickstart.sh --chip 2         arguments go to `nf-gpu train` (see `nf-gpu train --help`)
+#   ./quickstart.sh --chip map.npy   a measured map of your chip
+#   ./quickstart.sh --no-install     says what is missing instead of installing it
 set -euo pipefail
+here=$PWD
 cd "$(dirname "$0")"
+# shellcheck source=scripts/common.sh
 . scripts/common.sh
 
+# The arguments for `nf-gpu train`. Files that they name are where the user is, which may be elsewhere.
 out=runs/quickstart
-nf() { cargo run --release --quiet -- "$@"; }
+arguments=()
+file_of() {
+    if [ "$here" != "$PWD" ] && [ -e "$here/$1" ]; then echo "$here/$1"; else echo "$1"; fi
+}
+for argument; do
+    case $argument in
+        --no-install) export NF_NO_INSTALL=1 ;;
+        -h | --help)
+            sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"
+            exit
+            ;;
+        --out | --out=* | --resume | --resume=*)
+            die "the quickstart writes to $out and goes on from there by itself" \
+                "leave out ${argument%%=*}, or use nf-gpu train" 2
+            ;;
+        --*=*) arguments+=("${argument%%=*}=$(file_of "${argument#*=}")") ;;
+        -*) arguments+=("$argument") ;;
+        *) arguments+=("$(file_of "$argument")") ;;
+    esac
+done
+set -- ${arguments[@]+"${arguments[@]}"}
 
-# saved KEY: a setting of the run in $out, as its config.toml has it.
-saved() {
-    sed -n -E "s/^$1 *= *\"?([^\"]*)\"? *\$/\1/p" "$out/config.toml" | head -n 1
+# given FLAG: whether it is among the arguments.
+given() {
+    local argument
+    for argument in ${arguments[@]+"${arguments[@]}"}; do
+        case $argument in "$1" | "$1="*) return 0 ;; esac
+    done
+    return 1
 }
 
-if [ $# -gt 0 ] && [ -e "$out/generator.safetensors" ]; then
+nf() { cargo run --release --quiet -- "$@"; }
+
+# saved KEY: a setting of the run in $out, as its config.toml has it, or nothing.
+saved() {
+    sed -n -E "s/^$1 = [\"']?([^\"']*)[\"']?\$/\1/p" "$out/config.toml" | head -n 1
+}
+
+# The page is the last file that a training writes.
+trained=false
+if [ -e "$out/report.html" ] && [ -e "$out/generator.safetensors" ]; then trained=true; fi
+if $trained && [ $# -gt 0 ]; then
     die "$out holds a trained generator" "rm -r $out, then $0 $* trains another" 2
 fi
 
@@ -28,44 +69,60 @@ eval "$settings"
 phase "build"
 cargo build --release
 
-if [ -e "$out/generator.safetensors" ]; then
+if $trained; then
     phase "evaluate $out/generator.safetensors"
-    chip=$(saved chip)
-    nf eval --base "$(saved base)" --generator "$out/generator.safetensors" \
-        --dataset "$(saved dataset)" --faults "$(saved faults)" --ber "$(saved ber)" \
-        --seeds "$chip..$((chip + 1))" --images 2000
-    again=true
+    # Which chip, which faults and how many: the generator's file says it. As many images as then.
+    set -- --generator "$out/generator.safetensors"
+    for setting in base model dataset data_dir; do
+        if [ -n "$(saved $setting)" ]; then set -- "--${setting/_/-}" "$(saved $setting)" "$@"; fi
+    done
+    images=$(sed -n 's/^ *"images": *\([0-9]*\).*/\1/p' "$out/eval.json" | head -n 1)
+    nf eval "$@" ${images:+--images "$images"}
+elif [ -e "$out/config.toml" ]; then
+    phase "train, going on with $out"
+    nf train --resume "$out" "$@" || {
+        status=$?
+        if [ "$status" != 130 ]; then say "to begin anew: rm -r $out, then $0 $*"; fi
+        exit "$status"
+    }
 else
-    phase "data"
-    status=0
-    nf data fetch cifar10 || status=$?
-    if [ "$status" = 0 ]; then
-        dataset=cifar10 base=models/vgg-small-cifar10.safetensors
-    elif [ "$status" = 130 ]; then
-        exit 130 # Ctrl-C
+    if given --base || given --dataset; then
+        set -- --out "$out" "$@"
     else
-        say "CIFAR-10 cannot be fetched here: going on with the images that the program brings" \
-            "along, Fashion-MNIST (fashion-sample)"
-        dataset=fashion-sample base=models/vgg-small-fashion.safetensors
+        phase "data"
+        status=0
+        nf data fetch cifar10 || status=$?
+        if [ "$status" = 0 ]; then
+            dataset=cifar10 base=models/vgg-small-cifar10.safetensors
+        elif [ "$status" -gt 128 ]; then
+            exit "$status" # Ctrl-C
+        else
+            say "CIFAR-10 cannot be fetched here: going on with the images that the program brings" \
+                "along, Fashion-MNIST (fashion-sample)"
+            dataset=fashion-sample base=models/vgg-small-fashion.safetensors
+        fi
+        set -- --base "$base" --dataset "$dataset" --out "$out" "$@"
     fi
+    for one_chip in --chip --lot --fault-map; do
+        if given "$one_chip"; then chosen=true; fi
+    done
+    if ! ${chosen-false}; then set -- --chip 1 "$@"; fi
+    if ! given --preset; then set -- --preset quick "$@"; fi
 
     phase "train"
-    rm -rf "$out" # of a run that was interrupted
-    case " $*" in
-        *" --chip"*) ;;
-        *) set -- --chip 1 "$@" ;;
-    esac
-    nf train --preset quick --base "$base" --dataset "$dataset" --out "$out" "$@"
-    again=false
+    nf train "$@"
 fi
 
 phase ""
 say "=== done in $(duration $SECONDS)"
 say ""
-say "  $out/images.png   what NeuralFuse does to images: original, transformed, difference"
-say "  $out/curves.png   loss and accuracy over the training steps"
-say "  $out/eval.json    the table above, for programs"
-if $again; then
+# shown FILE TEXT: a line about a file that is there (with --dry-run none is).
+shown() { if [ -e "$out/$1" ]; then say "  $(printf '%-31s %s' "$out/$1" "$2")"; fi; }
+shown images.png "what NeuralFuse does to images: original, transformed, difference"
+shown curves.png "loss and accuracy over the training steps"
+shown report.html "all of it as a page"
+shown eval.json "the table above, for programs"
+if $trained; then
     say ""
     say "trained earlier; to train again: rm -r $out, then $0"
 fi

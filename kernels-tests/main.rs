@@ -37,6 +37,7 @@ mod optimizers;
 mod python;
 mod report;
 mod repro;
+mod scripts;
 mod shader_mutants;
 mod shaders;
 mod streaming;

@@ -22,21 +22,123 @@ phase() {
     if [ -n "$phase_name" ]; then say "=== $phase_name"; fi
 }
 
-# cargo, recent enough, and a linker.
-need_cargo() {
-    local need have
-    command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
-    command -v cargo >/dev/null ||
-        die "cargo is not installed" "get Rust from https://rustup.rs, then run this again"
-    need=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml)
-    have=$(cargo --version | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
-    [ "${have:-$need}" -ge "$need" ] ||
-        die "Rust 1.$have is too old; 1.$need is needed" "rustup update stable (https://rustup.rs)"
+# With --no-install the scripts say what is missing instead of bringing it.
+may_install() { [ -z "${NF_NO_INSTALL-}" ]; }
+
+# The minor version of Rust that the package needs.
+rust_needed() { sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml; }
+
+# The minor version of the cargo that runs, or nothing: rustup's cargo is there before any toolchain is.
+rust_version() { cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p'; }
+
+rust_is_new_enough() {
+    local have
+    have=$(rust_version)
+    [ -n "$have" ] && [ "$have" -ge "$(rust_needed)" ]
+}
+
+# The stable toolchain through a rustup that is there, for the scripts alone: which toolchain is the
+# user's default stays as it is, unless there is none.
+rust_by_rustup() {
+    rustup toolchain install stable --profile minimal >&2 || return
+    rustup default >/dev/null 2>&1 || rustup default stable >&2 || return
+    export RUSTUP_TOOLCHAIN=stable
+    # A cargo of the distribution may come first on the path.
+    rust_is_new_enough || PATH=$cargo_bin:$PATH
+}
+
+# rustup's own installer, into the user's home folder; files of the shell stay as they are.
+rust_by_installer() {
+    local installer status=0
+    if ! command -v curl >/dev/null && ! command -v wget >/dev/null; then
+        has_apt && say "no curl: installing it (apt-get)" && apt_install curl ca-certificates || return
+    fi
+    installer=$(mktemp)
+    # Fetched whole before any of it runs.
+    if command -v curl >/dev/null; then
+        curl --proto '=https' --tlsv1.2 -sSf -o "$installer" https://sh.rustup.rs || status=$?
+    else
+        wget -q -O "$installer" https://sh.rustup.rs || status=$?
+    fi
+    if [ "$status" = 0 ]; then
+        # (-y would else stop at a Rust of the distribution, which stays.)
+        RUSTUP_INIT_SKIP_PATH_CHECK=yes sh "$installer" -y --profile minimal --no-modify-path >&2 ||
+            status=$?
+    fi
+    rm -f "$installer"
+    PATH=$cargo_bin:$PATH
+    return "$status"
+}
+
+# Rust, recent enough: brought for the user where it is missing or too old.
+need_rust() {
+    local what hint
+    cargo_bin=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+    command -v cargo >/dev/null || PATH=$PATH:$cargo_bin
+    if rust_is_new_enough; then return; fi
+
+    what="Rust is not installed"
+    hint="get it from https://rustup.rs (or let this script do it: without --no-install)"
+    if [ -n "$(rust_version)" ]; then
+        what="Rust 1.$(rust_version) is too old; 1.$(rust_needed) is needed"
+        hint="rustup update stable (https://rustup.rs), or let this script do it: without --no-install"
+    fi
+    may_install || die "$what" "$hint"
+
+    hint="get Rust from https://rustup.rs, then run this again"
+    if command -v rustup >/dev/null; then
+        say "$what: installing the stable toolchain (rustup)"
+        rust_by_rustup || die "$what, and rustup could not install it" "$hint"
+    elif ! command -v cargo >/dev/null && has_apt && apt_has rustup; then
+        say "$what: installing rustup (apt-get), then the stable toolchain"
+        { apt_install rustup && rust_by_rustup; } ||
+            die "$what, and rustup could not install it" "$hint"
+    else
+        say "$what: installing it into ${cargo_bin%/bin} (https://rustup.rs)"
+        rust_by_installer || die "$what, and its installer failed" "$hint"
+        say "Rust is in $cargo_bin; to use it yourself, put that on your PATH"
+    fi
+    hash -r
+    rust_is_new_enough ||
+        die "Rust 1.$(rust_version) is still the one that is found; 1.$(rust_needed) is needed" "$hint"
+}
+
+# A C compiler, with which Rust links and which two of the dependencies are written for.
+need_compiler() {
     case $(uname -s) in
-        Linux) command -v cc >/dev/null ||
-            die "no linker (cc)" "Debian/Ubuntu: apt-get install build-essential" ;;
-        Darwin) command -v cc >/dev/null || die "no linker (cc)" "xcode-select --install" ;;
+        Linux)
+            if command -v cc >/dev/null; then return; fi
+            if has_apt; then
+                say "no C compiler: installing gcc and libc6-dev (apt-get)"
+                if apt_install gcc libc6-dev && command -v cc >/dev/null; then return; fi
+            fi
+            die "there is no C compiler (cc)" "$(compiler_advice)"
+            ;;
+        Darwin) command -v cc >/dev/null || die "there is no C compiler (cc)" "xcode-select --install" ;;
     esac
+}
+
+# What this distribution calls a C compiler.
+compiler_advice() {
+    case " $(distribution) " in
+        *debian* | *ubuntu*) echo "sudo apt-get install build-essential" ;;
+        *fedora* | *rhel*) echo "sudo dnf install gcc" ;;
+        *arch*) echo "sudo pacman -S base-devel" ;;
+        *suse*) echo "sudo zypper install gcc" ;;
+        *alpine*) echo "sudo apk add build-base" ;;
+        *) echo "install gcc or clang" ;;
+    esac
+}
+
+# The names of the Linux distribution and of those that it is like.
+distribution() {
+    if [ -r /etc/os-release ]; then (. /etc/os-release && echo "${ID-} ${ID_LIKE-}"); fi
+}
+
+# What a build needs.
+need_cargo() {
+    need_rust
+    need_compiler
 }
 
 # as_root COMMAND...: runs it as root, if that can be done without asking.
@@ -47,15 +149,27 @@ can_be_root() {
     [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
 }
 
-has_apt() { [ -e /etc/debian_version ] && command -v apt-get >/dev/null && can_be_root; }
+# Whether packages may and can be installed with apt-get.
+has_apt() {
+    may_install && [ -e /etc/debian_version ] && command -v apt-get >/dev/null && can_be_root
+}
+
+# apt_has PACKAGE: whether the distribution has it. A fresh container has no lists of packages yet.
+apt_has() {
+    apt-cache show "$1" >/dev/null 2>&1 || {
+        as_root apt-get update >/dev/null 2>&1 && apt-cache show "$1" >/dev/null 2>&1
+    }
+}
 
 # apt_install PACKAGE...: quiet when it works.
 apt_install() {
     local log status=0
     log=$(mktemp)
     local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@")
-    # The second try is for a machine whose package lists are old or were never fetched.
+    # The second try is for a machine whose package lists are old or were never fetched, or where an
+    # installation was interrupted.
     as_root "${install[@]}" >"$log" 2>&1 || {
+        as_root dpkg --configure -a >>"$log" 2>&1 || true
         as_root apt-get update >>"$log" 2>&1 && as_root "${install[@]}" >>"$log" 2>&1
     } || status=$?
     if [ "$status" != 0 ]; then tail -n 5 "$log" >&2; fi

@@ -4,8 +4,8 @@
 #   eval "$(scripts/driver.sh)"         a driver at all: what a user needs
 #   eval "$(scripts/driver.sh --all)"   and the other software adapters: what the tests run on
 #
-# Installs packages on Debian and Ubuntu only, and only what is missing; elsewhere says what to
-# install. A driver that is there is left alone. Messages go to stderr; stdout holds the settings
+# Installs packages on Debian and Ubuntu only, and only what is missing; elsewhere, and with
+# NF_NO_INSTALL set, says what to install. A driver that is there is left alone. Messages go to stderr; stdout holds the settings
 # that the caller needs, as `export` lines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,9 +39,7 @@ has_vulkan() {
 
 # The names of the packages on distributions that this script does not install on.
 advice() {
-    local id=
-    if [ -r /etc/os-release ]; then id=$(. /etc/os-release && echo "${ID-} ${ID_LIKE-}"); fi
-    case " $id " in
+    case " $(distribution) " in
         *debian* | *ubuntu*) echo "sudo apt-get install mesa-vulkan-drivers libvulkan1" ;;
         *fedora* | *rhel*) echo "sudo dnf install mesa-vulkan-drivers vulkan-loader" ;;
         *arch*) echo "sudo pacman -S vulkan-icd-loader and your GPU's driver (vulkan-radeon," \

@@ -1,0 +1,52 @@
+//! The shell scripts that a newcomer runs, with stand-ins for the programs that they call: what they bring
+//! when it is missing, and a quickstart that is interrupted, run twice, or run from elsewhere.
+#![cfg(unix)]
+mod installers;
+mod quickstart;
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// The repository.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// How a script ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn of(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+/// Writes a program of shell commands.
+fn program(path: &Path, commands: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{commands}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Links to programs of this system, so that a path of one folder has these and no others.
+fn link(folder: &Path, names: &[&str]) {
+    fs::create_dir_all(folder).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for name in names {
+        let found = std::env::split_paths(&path).map(|p| p.join(name)).find(|p| p.is_file());
+        symlink(found.unwrap_or_else(|| panic!("no {name}")), folder.join(name)).unwrap();
+    }
+}

@@ -1,0 +1,141 @@
+//! `./quickstart.sh` itself in a clone of the few files that it needs, with the binary of these tests behind
+//! a stand-in for cargo: nothing is built, and nothing is fetched.
+use super::{Ended, ROOT, program};
+use serde_json::Value;
+use std::{fs, path::Path, path::PathBuf, process::Command};
+use tempfile::TempDir;
+
+/// The stand-in: `$T/interrupt-PHASE` lets that phase end once as Ctrl-C does, training behind its first
+/// checkpoint. TERM, for shells let what they start in the background ignore Ctrl-C.
+const CARGO: &str = r#"interrupted() { [ -e "$T/interrupt-$1" ] && rm "$T/interrupt-$1"; }
+case $* in
+--version) echo "cargo 1.999.0 (stand-in)" ;;
+build*) if interrupted build; then exit 130; fi ;;
+*"-- data fetch "*) if interrupted data; then exit 130; else exit 1; fi ;;
+*"-- train "*) shift 4
+    if ! interrupted train; then exec "$NF" "$@"; fi
+    "$NF" "$@" &
+    while kill -0 $! 2>/dev/null && [ ! -e runs/quickstart/state.json ]; do sleep 0.02; done
+    kill -TERM $!; wait $! ;;
+*) shift 4; exec "$NF" "$@" ;;
+esac"#;
+
+/// A clone.
+struct Clone(TempDir);
+
+impl Clone {
+    fn new() -> Self {
+        let clone = Self(tempfile::tempdir().unwrap());
+        for file in [
+            "quickstart.sh",
+            "Cargo.toml",
+            "scripts/common.sh",
+            "scripts/driver.sh",
+            "models/vgg-small-fashion.safetensors",
+        ] {
+            let to = clone.path("clone").join(file);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(Path::new(ROOT).join(file), to).unwrap();
+        }
+        program(&clone.path("bin/cargo"), CARGO);
+        clone
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A file of the run.
+    fn run(&self, name: &str) -> PathBuf {
+        self.path("clone/runs/quickstart").join(name)
+    }
+
+    fn quickstart(&self, from: &str, arguments: &str) -> Ended {
+        let mut script = Command::new(self.path("clone/quickstart.sh"));
+        script.args(arguments.split_whitespace()).current_dir(self.path(from));
+        let path = std::env::var_os("PATH").unwrap();
+        let folders = [self.path("bin")].into_iter().chain(std::env::split_paths(&path));
+        script.env("PATH", std::env::join_paths(folders).unwrap()).env("T", self.0.path());
+        script.env("NF", env!("CARGO_BIN_EXE_nf-gpu")).env("NF_GPU_NO_TUNE", "1");
+        script.env_remove("CARGO_TARGET_DIR");
+        Ended::of(&mut script)
+    }
+
+    fn interrupts(&self, phase: &str, arguments: &str) {
+        let flag = self.path(&format!("interrupt-{phase}"));
+        fs::write(&flag, "").unwrap();
+        let ended = self.quickstart("clone", arguments);
+        assert_eq!(ended.code, Some(130), "{phase}: {ended:?}");
+        assert!(!flag.exists(), "{phase} was not reached: {ended:?}");
+    }
+}
+
+/// The last line of the table.
+fn row(ended: &Ended) -> String {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn interrupted_in_each_phase_and_run_again() {
+    let clone = Clone::new();
+    let small = "--steps 6 --batch-size 2 --images 20 --checkpoint-every 1 --eval-every 6";
+    clone.interrupts("build", small);
+    clone.interrupts("data", small);
+    assert!(!clone.run("config.toml").exists());
+    clone.interrupts("train", small);
+    assert!(clone.run("checkpoint.safetensors").exists());
+    let steps = || {
+        let lines = fs::read_to_string(clone.run("metrics.jsonl")).unwrap();
+        lines.lines().filter(|line| line.contains("\"step\"") && line.contains("loss")).count()
+    };
+    assert!((1..6).contains(&steps()), "{} steps", steps());
+
+    // The second time goes on with what is there.
+    let trained = clone.quickstart("clone", "");
+    let first = row(&trained);
+    assert!(trained.stderr.contains("going on with runs/quickstart"), "{trained:?}");
+    assert_eq!(steps(), 6);
+    for name in ["images.png", "curves.png", "report.html", "eval.json"] {
+        assert!(clone.run(name).exists(), "no {name}");
+        assert!(trained.stderr.contains(&format!("runs/quickstart/{name}")), "{trained:?}");
+    }
+
+    // The third time evaluates: the same chip, faults and images give the same numbers.
+    let again = clone.quickstart("clone", "");
+    assert!(row(&again).starts_with(&first), "{first:?} and then {again:?}");
+    let other = clone.quickstart("clone", "--chip 2");
+    assert_eq!(other.code, Some(2), "{other:?}");
+    assert!(other.stderr.contains("hint: rm -r runs/quickstart, then "), "{other:?}");
+}
+
+#[test]
+fn a_measured_map_lies_where_the_user_is() {
+    let clone = Clone::new();
+    fs::create_dir(clone.path("lab")).unwrap();
+    let line =
+        |row: usize| (0..512).map(move |c| if (c * 31 + row * 17) % 50 == 0 { "1" } else { "0" });
+    let csv: Vec<String> =
+        (0..256).map(|row| line(row).collect::<Vec<_>>().join(",") + "\n").collect();
+    fs::write(clone.path("lab/map.csv"), csv.concat()).unwrap();
+    let small = "--steps 1 --batch-size 2 --images 20 --chip map.csv";
+    let trained = clone.quickstart("lab", small);
+    let first = row(&trained);
+    let record: Value = serde_json::from_slice(&fs::read(clone.run("eval.json")).unwrap()).unwrap();
+    assert_eq!(record["perturbed"][0]["faults"], "profile", "{record:#}");
+    let again = clone.quickstart("lab", "");
+    assert!(row(&again).starts_with(&first), "{first:?} and then {again:?}");
+}
+
+#[test]
+fn what_the_script_decides_itself_is_not_for_arguments() {
+    let clone = Clone::new();
+    for flag in ["--out elsewhere", "--resume=runs/x"] {
+        let ended = clone.quickstart("clone", flag);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("error: the quickstart writes to runs/quickstart"));
+    }
+    let help = clone.quickstart("clone", "--help");
+    assert_eq!((help.code, &*help.stderr), (Some(0), ""), "{help:?}");
+    assert!(help.stdout.contains("./quickstart.sh --chip map.npy"), "{help:?}");
+}
