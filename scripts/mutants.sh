@@ -32,6 +32,7 @@ export CARGO_TARGET_DIR=$scratch
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 # of this package: its dependencies have their own level
 export CARGO_PROFILE_RELEASE_INCREMENTAL=true
 export CARGO_TERM_COLOR=never
+export NF_GPU_ALL=1 # every test counts, at its full size
 # Conformance on one adapter is enough to see a mutant, and three times as fast as on all.
 export NF_ADAPTER="${NF_ADAPTER-0}"
 
@@ -83,7 +84,7 @@ run() {
     if ! (cd "$tree" && cargo test --release "${arguments[@]}" --no-run) >"$log" 2>&1; then
         echo "does not build"
     elif (cd "$tree" && "${settings[@]}" ${limit[@]+"${limit[@]}"} \
-        cargo test --release "${arguments[@]}") >"$log" 2>&1; then
+        cargo test --release "${arguments[@]}" -- --include-ignored) >"$log" 2>&1; then
         if grep -qE '^test result: ok\. [1-9]' "$log"; then echo passed; else echo "ran no test"; fi
     elif grep -qE '^test result: FAILED' "$log"; then
         echo failed
