@@ -7,7 +7,7 @@ default:
     @just --list
 
 # What CI runs.
-ci: fmt-check lint test doc
+ci: fmt-check lint (test "--all") doc
 
 # Kernel modules are declared by a macro, which `cargo fmt` does not follow.
 # Format all Rust files.
@@ -23,7 +23,7 @@ lint:
     cargo clippy --release --all-targets -- -D warnings
     @scripts/lint.sh
 
-# All tests, or those named: `just test --test kernels conv2d`.
+# Tests that run in minutes, or those named: `just test --test kernels conv2d`; `--all` first for all.
 test *args:
     ./test.sh {{args}}
 

@@ -1,14 +1,35 @@
 #!/usr/bin/env bash
-# All tests: makes sure of a driver, then `cargo test --release`. Arguments go to cargo test:
+# Tests that run in minutes: makes sure of a driver, then `cargo test --release`. They prove every kernel and
+# variant on the adapters of this machine, and every command once. Arguments go to cargo test:
 #   ./test.sh --lib fault          ./test.sh --test kernels conv2d
-# The tests need an adapter (a software one will do) and fail where there is none. With CI=true
-# llvmpipe, OpenGL and SwiftShader are installed too, so that every kernel runs on three adapters.
+# The tests need an adapter (a software one will do) and fail where there is none.
+#
+#   ./test.sh --all [ARGS]   what CI runs: also the tests that are marked as slow, everything on every adapter,
+#                            and llvmpipe, OpenGL and SwiftShader are installed where they can be
+#   ./test.sh --no-install   says what is missing instead of installing it
 set -euo pipefail
 cd "$(dirname "$0")"
 . scripts/common.sh
 
+all=false
+while :; do
+    case ${1-} in
+        --all) all=true ;;
+        --no-install) export NF_NO_INSTALL=1 ;;
+        *) break ;;
+    esac
+    shift
+done
+
 need_cargo
-if [ "${CI-}" = true ]; then settings=$(scripts/driver.sh --all); else settings=$(scripts/driver.sh); fi
+if $all; then
+    settings=$(scripts/driver.sh --all)
+    export NF_GPU_ALL=1 # the sizes: kernels-tests/extent.rs
+    case " $* " in *" -- "*) ;; *) set -- "$@" -- ;; esac
+    set -- "$@" --include-ignored
+else
+    settings=$(scripts/driver.sh)
+fi
 eval "$settings"
 # Tests that want measured kernels measure them.
 export NF_GPU_NO_TUNE=1

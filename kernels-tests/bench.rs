@@ -94,6 +94,7 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
 /// `python/time_torch.py` computes one gradient in both of its ways. Skipped where there is no PyTorch;
 /// `NF_PYTHON` names a Python.
 #[test]
+#[ignore = "in ./test.sh --all: wants PyTorch"]
 fn both_ways_of_the_pytorch_timings_give_one_gradient() {
     let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
     let mut probe = Command::new(&python);

@@ -1,35 +1,15 @@
 //! Every kernel, every variant, every workgroup size, every case, on every adapter at hand.
-//! `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER=0` (or part of a name) to adapters.
+//! `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER` to adapters.
+use super::extent::{adapters_in_sight, open};
 use nf_gpu::{
     conformance::{
         self, Case, News, Outcome, Quirk, Random, Status, Survey, What, run_case, run_suite,
     },
     error::{Error, Result},
-    gpu::{self, AdapterChoice, AdapterReport, Gpu},
+    gpu::{AdapterChoice, AdapterReport, Gpu},
     reference::{SUITES, Suite},
 };
 use std::time::{Duration, Instant};
-
-/// Adapters to test on: all, or those of `NF_ADAPTER`.
-pub(super) fn adapters() -> Vec<AdapterReport> {
-    let only = std::env::var("NF_ADAPTER").ok();
-    let wanted = |a: &AdapterReport| {
-        only.as_ref().is_none_or(|only| match only.parse::<usize>() {
-            Ok(index) => a.index == index,
-            Err(_) => a.line().contains(only.as_str()),
-        })
-    };
-    let adapters: Vec<_> = gpu::list().into_iter().filter(wanted).collect();
-    assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver (scripts/driver.sh)");
-    adapters
-}
-
-/// Opens one of them and names it.
-pub(super) fn open(adapter: &AdapterReport) -> Gpu {
-    println!("{}", adapter.line());
-    let index = Some(adapter.index.to_string());
-    Gpu::open(&AdapterChoice { adapter: index, ..Default::default() }).unwrap()
-}
 
 /// Runs every suite that is wanted; what is wrong goes to `wrong`.
 fn run(gpu: &Gpu, wanted: impl Fn(&Suite) -> bool, wrong: &mut Vec<String>) {
@@ -56,7 +36,7 @@ fn every_kernel_matches_its_twin_on_every_adapter() {
     let only = std::env::var("NF_KERNEL").ok();
     let named = |s: &Suite| only.as_ref().is_none_or(|k| k == s.kernel.name);
     let mut wrong = Vec::new();
-    for adapter in &adapters() {
+    for adapter in &adapters_in_sight() {
         let mut gpu = open(adapter);
         run(&gpu, named, &mut wrong);
         // Trusted variants must not need that trust.
@@ -92,7 +72,7 @@ fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
 
 #[test]
 fn the_harness_sees_an_element_not_written_and_one_too_many() {
-    for adapter in &adapters() {
+    for adapter in &adapters_in_sight() {
         let gpu = open(adapter);
         assert_eq!(outcome_of_add(&gpu, 0), Outcome::Ok);
         let says = |more, what: &str| match outcome_of_add(&gpu, more) {
@@ -144,7 +124,7 @@ fn surveyed(
 
 #[test]
 fn a_survey_says_where_the_first_wrong_element_lies() {
-    for adapter in &adapters() {
+    for adapter in &adapters_in_sight() {
         let suites = [&short_add(), suite("absmax")];
         let (survey, wrong) = surveyed(adapter, Vec::new(), &suites, What::Suites);
         let [add, absmax] = &survey.rows[..] else { panic!("{survey:?}") };
@@ -172,7 +152,7 @@ fn a_survey_says_where_the_first_wrong_element_lies() {
 
 #[test]
 fn a_known_mistake_is_no_failure_until_it_is_gone() {
-    let adapter = &adapters()[0];
+    let adapter = &adapters_in_sight()[0];
     let list = format!(
         "[[quirk]]\nadapter = \"{}\"\ndriver = \"*\"\nkernel = \"add\"\n\
          reason = \"forgets channels\"\nlink = \"https://example.org/1\"\n",
@@ -195,7 +175,7 @@ fn a_known_mistake_is_no_failure_until_it_is_gone() {
 
 #[test]
 fn a_drawn_failure_can_be_run_again() {
-    for adapter in &adapters() {
+    for adapter in &adapters_in_sight() {
         let until = Instant::now() + Duration::from_secs(2);
         let drawn = What::Drawn { seed: 3, until };
         let (survey, _) = surveyed(adapter, Vec::new(), &[&short_add()], drawn);
@@ -213,8 +193,10 @@ fn a_drawn_failure_can_be_run_again() {
 
 #[test]
 fn a_listener_can_end_it() {
-    let choice =
-        AdapterChoice { adapter: Some(adapters()[0].index.to_string()), ..Default::default() };
+    let choice = AdapterChoice {
+        adapter: Some(adapters_in_sight()[0].index.to_string()),
+        ..Default::default()
+    };
     let mut survey = Survey::default();
     let mut listener = |_: &Survey, _: News<'_>| Err(Error::Interrupted);
     let suites = [suite("add")];

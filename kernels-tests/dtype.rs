@@ -2,7 +2,7 @@
 //! the scale of the loss is for.
 use super::{
     evaluator::{relative_l2, wide},
-    gradients_norm::every_gpu,
+    extent::every_gpu,
 };
 use nf_gpu::{
     conformance::Random,

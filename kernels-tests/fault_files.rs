@@ -1,6 +1,6 @@
 //! The same seed makes the same faulty network, byte for byte, on the host and on every adapter.
 #![expect(clippy::print_stderr, reason = "what a test covered is said")]
-use super::{cli::random_base, gradients_norm::every_gpu};
+use super::{cli::random_base, extent::every_gpu};
 use nf_gpu::{
     fault::{FaultModel, Faults, Lot},
     files::sha256_of,

@@ -1,8 +1,9 @@
 //! Batch norm and the loss as wholes: central differences of the CPU twins, and batch norm's six
 //! kernels in a row on every adapter.
+use super::extent::{adapters, every_gpu, open};
 use nf_gpu::{
     conformance::Random,
-    gpu::{self, AdapterChoice, BufferId, Gpu, Program, Tape},
+    gpu::{BufferId, Gpu, Program, Tape},
     kernel::Plan,
     ops::{
         activation::Activation, batch_norm_apply, batch_norm_finish, batch_norm_grad,
@@ -109,17 +110,6 @@ fn softmax_cross_entropy_matches_central_differences() {
     }
 }
 
-/// Runs a test on every adapter.
-pub(super) fn every_gpu(mut test: impl FnMut(&Gpu, &str)) {
-    let adapters = gpu::list();
-    assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver");
-    for adapter in adapters {
-        let choice =
-            AdapterChoice { adapter: Some(adapter.index.to_string()), ..Default::default() };
-        test(&Gpu::open(&choice).unwrap(), &adapter.line());
-    }
-}
-
 /// How much more Winograd's F(4x4, 3x3) rounds than F(2x2, 3x3) (`docs/numerics.md`).
 const LARGE_TILES: f64 = 3.0;
 
@@ -127,7 +117,7 @@ const LARGE_TILES: f64 = 3.0;
 /// more than these the convolutions round.
 pub(super) fn every_rounding(mut test: impl FnMut(&Gpu, &str, f64)) {
     every_gpu(|gpu, on| test(gpu, on, LARGE_TILES));
-    let mut gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let mut gpu = open(&adapters()[0]);
     gpu.prefer("convolution", "winograd");
     let on = format!("{} with tiles of 2x2", gpu.report().line());
     test(&gpu, &on, 1.0);

@@ -2,7 +2,7 @@
 //! adapter and with every variant: `kernels-tests/torch.safetensors`, which
 //! `python/gradient_vectors.py` makes.
 use super::{
-    conformance::{adapters, open},
+    extent::{adapters, open},
     onnx::{
         convolution::{gather, gradients},
         engine::{Binding, Engine, floats_of, unpadded},

@@ -3,7 +3,8 @@ pub(crate) mod mutate;
 pub(crate) mod parsers;
 pub(crate) mod samples;
 
-use mutate::{Mutator, copies};
+use crate::extent::drawn;
+use mutate::Mutator;
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Copies of each file without `NF_GPU_MUTANTS`.
-const USUAL: u64 = 200;
+/// Copies of each file without `NF_GPU_MUTANTS`, and with `--all`.
+const COPIES: (u64, u64) = (25, 200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn entry(family: &str) -> fn(&[u8]) -> bool {
@@ -32,7 +33,7 @@ fn every_sample_is_valid_and_every_family_has_one() {
 
 #[test]
 fn no_copy_makes_a_parser_panic_or_hang() {
-    let n = copies(USUAL);
+    let n = drawn("NF_GPU_MUTANTS", COPIES.0, COPIES.1);
     for (number, sample) in samples::all().iter().enumerate() {
         let (parse, mut accepted) = (entry(sample.family), 0);
         let first_chooses = !matches!(sample.family, "weights" | "npy" | "images");

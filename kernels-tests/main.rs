@@ -16,6 +16,7 @@ mod cooperative;
 mod data;
 mod dtype;
 mod evaluator;
+mod extent;
 mod fault_files;
 mod fault_rates;
 mod faults;

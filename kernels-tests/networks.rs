@@ -3,8 +3,8 @@
 //! parameters).
 use super::{
     evaluator::{Evaluator, Values, norm, relative_l2, wide},
+    extent::every_gpu,
     golden::biases_before_norms,
-    gradients_norm::every_gpu,
 };
 use nf_gpu::{
     conformance::Random,

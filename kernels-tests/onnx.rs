@@ -21,7 +21,7 @@ pub(super) mod tensor;
 mod window;
 mod words;
 
-use super::conformance::{adapters, open};
+use super::extent::{adapters, open};
 use archive::{Archive, Case};
 use engine::Engine;
 use nf_gpu::{files::sha256, gpu::Gpu};

@@ -1,5 +1,5 @@
 //! Ten steps of each optimiser on every adapter, against recurrences written another way in f64.
-use super::gradients_norm::every_gpu;
+use super::extent::every_gpu;
 use nf_gpu::{
     conformance::Random,
     gpu::{Gpu, Program, Tape},

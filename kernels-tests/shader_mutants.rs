@@ -4,7 +4,7 @@
 //! `NF_KERNEL` and `NF_ADAPTER` as in `conformance`; without the latter, the first adapter.
 mod list;
 
-use crate::conformance::adapters;
+use crate::extent::adapters_in_sight;
 use list::Mutants;
 use nf_gpu::{
     conformance::{self, Case, News, Quirk, Row, Status, Survey, What},
@@ -164,7 +164,7 @@ fn every_mutant(adapter: &AdapterReport, mutants: &Mutants, wrong: &mut Vec<Stri
 fn the_survey_names_the_variant_of_which_one_constant_is_changed() {
     let mutants = Mutants::parse(&fs::read_to_string(LIST).unwrap()).unwrap();
     let mut wrong = mutants.strangers();
-    let adapters = adapters();
+    let adapters = adapters_in_sight();
     let named = std::env::var_os("NF_ADAPTER").is_some();
     for adapter in &adapters[..if named { adapters.len() } else { 1 }] {
         println!("{}", adapter.line());
@@ -177,7 +177,7 @@ fn the_survey_names_the_variant_of_which_one_constant_is_changed() {
 fn add_with(list: &str) -> std::result::Result<Verdict, String> {
     let suite = SUITES.iter().find(|s| s.kernel.name == "add").unwrap();
     let of = (suite.kernel, &suite.kernel.variants[0]);
-    verdict(&adapters()[0], &Mutants::parse(list)?, of, &cases_of(suite))
+    verdict(&adapters_in_sight()[0], &Mutants::parse(list)?, of, &cases_of(suite))
 }
 
 #[test]

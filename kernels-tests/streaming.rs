@@ -1,6 +1,6 @@
 //! Batches whose pixels are streamed are those of a set that lies on the device, and a folder of
 //! images trains through the binary.
-use super::{cli::Place, gradients_norm::every_gpu};
+use super::{cli::Place, extent::every_gpu};
 use image::{Rgb, RgbImage};
 use nf_gpu::{
     data::{self, Split},

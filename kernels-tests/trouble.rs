@@ -81,11 +81,13 @@ fn bits(weights: &Weights) -> Vec<(&String, Vec<u32>)> {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a run for every buffer, submission and mapping of one"]
 fn a_device_lost_at_any_point_changes_nothing() {
     lose_everywhere("UIP", 1, Next::Successor);
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: dozens of runs"]
 fn a_device_lost_at_some_points_changes_nothing_of_a_larger_network() {
     lose_everywhere("ConvS", 9, Next::Fresh);
 }
@@ -277,7 +279,7 @@ fn many_layers_computed_again_agree_on_every_adapter() {
          --verify-every 1 --images 2 --eval-every 1000 --micro-batch 2 --out",
         place.path("base.safetensors").display()
     );
-    super::gradients_norm::every_gpu(|gpu, on| {
+    super::extent::every_gpu(|gpu, on| {
         let out = place.path(&gpu.report().index.to_string());
         let flags = line.split_whitespace().map(Into::into).chain([out.into_os_string()]);
         let config = TrainConfig::from_flags(flags).unwrap();

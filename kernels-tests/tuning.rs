@@ -1,5 +1,6 @@
 //! Measuring which variant is fastest: only candidates that are right may win, what is known is not
 //! measured again, and a run keeps what it began with.
+use super::extent::adapters;
 use nf_gpu::{
     error::{Error, Result},
     gpu::{
@@ -135,7 +136,7 @@ fn build(gpu: &Gpu, plan: &Plan) -> Result<Program> {
 
 #[test]
 fn only_a_candidate_that_is_right_wins_and_each_refusal_is_said_once() {
-    for adapter in nf_gpu::gpu::list() {
+    for adapter in adapters() {
         println!("{}", adapter.line());
         let index = Some(adapter.index.to_string());
         let choice = AdapterChoice { adapter: index, ..AdapterChoice::default() };

@@ -49,6 +49,7 @@ fn rows(answer: &str) -> BTreeMap<String, (String, String)> {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: wants Chromium, which takes minutes"]
 fn a_browser_finds_every_variant_right_and_a_changed_one_wrong() {
     let Some(browser) = browser::find() else {
         return eprintln!("skipped: neither chromium nor google-chrome is on PATH");

@@ -1,6 +1,6 @@
 //! Winograd's forms, whole: their dispatches on a tape compute what the convolution's twin says, on
 //! every adapter; of small integers F(2x2, 3x3) exactly that, and F(4x4, 3x3) to rounding.
-use super::gradients_norm::every_gpu;
+use super::extent::every_gpu;
 use nf_gpu::{
     conformance::{Data, Random, nan_padded},
     gpu::{Gpu, Program, Recorded, Tape},

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Spelling, shell scripts, and licences and sources of the dependencies. The tools are optional on a
-# developer's machine; .ci/run brings them.
+# Lists of mutants, spelling, shell scripts, and licences and sources of the dependencies. The tools are
+# optional on a developer's machine; .ci/run brings them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
@@ -8,6 +8,9 @@ cd "$(dirname "$0")/.."
 
 scripts=(quickstart.sh test.sh .ci/run scripts/*.sh)
 for script in "${scripts[@]}"; do bash -n "$script"; done
+
+scripts/mutants.sh --check
+MUTANTS=scripts/mutants-cooperative.tsv scripts/mutants.sh --check
 
 if command -v shellcheck >/dev/null; then
     shellcheck -x "${scripts[@]}"

@@ -5,6 +5,7 @@
 #   scripts/mutants.sh              all
 #   scripts/mutants.sh NAME...      those whose names hold one of these words
 #   MUTANTS=FILE scripts/mutants.sh another list
+#   scripts/mutants.sh --check      builds nothing: does every row still apply to its file?
 #
 # Prints `caught N of M` and exits 1 unless N = M. Each mutant is built alone, so what fails is its
 # doing: only this package is rebuilt, unoptimised and incrementally. The dependencies are those of
@@ -16,28 +17,9 @@ cd "$(dirname "$0")/.."
 
 list=${MUTANTS:-scripts/mutants.tsv}
 tab=$'\t'
-need_cargo
-settings=$(scripts/driver.sh)
-eval "$settings"
-
-target=$(cd "${CARGO_TARGET_DIR:-target}" 2>/dev/null && pwd) ||
-    die "nothing is built yet" "cargo test --release --no-run"
-scratch=$target/mutants
-tree=$scratch/tree
-log=$scratch/log
-mkdir -p "$tree"
-[ -e "$scratch/release" ] || cp -a "$target/release" "$scratch/release"
-
-export CARGO_TARGET_DIR=$scratch
-export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 # of this package: its dependencies have their own level
-export CARGO_PROFILE_RELEASE_INCREMENTAL=true
-export CARGO_TERM_COLOR=never
-# Conformance on one adapter is enough to see a mutant, and three times as fast as on all.
-export NF_ADAPTER="${NF_ADAPTER-0}"
-
-# A mutant may loop for ever.
-limit=()
-if command -v timeout >/dev/null; then limit=(timeout 600); fi
+rows=$(grep -vE '^(#|$)' "$list")
+names=$(cut -f 1 <<<"$rows" | awk '!seen[$0]++')
+chosen() { awk -F "$tab" -v name="$1" '$1 == name' <<<"$rows"; }
 
 # copy [FILE...]: the working tree as it is (or these files of it) into the copy.
 copy() {
@@ -69,6 +51,71 @@ replace() {
         }' "$1" >"$scratch/new" && cat "$scratch/new" >"$1"
 }
 
+# apply NAME: breaks the copy as the rows of this mutant say; names files to which one does not apply.
+apply() {
+    local file old new
+    while IFS=$tab read -r _ _ file old new; do
+        if [ -z "$new" ] || [ "$old" = "$new" ] || { [ "$old" = - ] && [ -e "$file" ]; }; then
+            echo "$file"
+        elif [ "$old" != - ]; then
+            replace "$tree/$file" "$old" "$new" 2>/dev/null || echo "$file"
+        else
+            mkdir -p "$(dirname "$tree/$file")"
+            printf '%b' "$new" >"$tree/$file"
+        fi
+    done <<<"$(chosen "$1")"
+}
+
+# restore NAME: the copy's files as they are here.
+restore() {
+    local file
+    chosen "$1" | cut -f 3 | while IFS= read -r file; do
+        if [ -e "$file" ]; then copy "$file"; else rm -f "${tree:?}/$file"; fi
+    done
+}
+
+if [ "${1-}" = --check ]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    tree=$scratch/tree
+    mkdir "$tree"
+    stale=0
+    for name in $names; do
+        restore "$name"
+        missed=$(apply "$name")
+        if [ -n "$missed" ]; then say "$list: $name does not apply exactly once to $missed" && stale=1; fi
+    done
+    exit "$stale"
+fi
+
+if [ $# -gt 0 ]; then
+    names=$(grep -E "$(IFS='|' && echo "$*")" <<<"$names") || die "no mutant is named so" "see $list"
+fi
+
+need_cargo
+settings=$(scripts/driver.sh)
+eval "$settings"
+
+target=$(cd "${CARGO_TARGET_DIR:-target}" 2>/dev/null && pwd) ||
+    die "nothing is built yet" "cargo test --release --no-run"
+scratch=$target/mutants
+tree=$scratch/tree
+log=$scratch/log
+mkdir -p "$tree"
+[ -e "$scratch/release" ] || cp -a "$target/release" "$scratch/release"
+
+export CARGO_TARGET_DIR=$scratch
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=0 # of this package: its dependencies have their own level
+export CARGO_PROFILE_RELEASE_INCREMENTAL=true
+export CARGO_TERM_COLOR=never
+export NF_GPU_ALL=1 # every test counts, at its full size
+# Conformance on one adapter is enough to see a mutant, and three times as fast as on all.
+export NF_ADAPTER="${NF_ADAPTER-0}"
+
+# A mutant may loop for ever.
+limit=()
+if command -v timeout >/dev/null; then limit=(timeout 600); fi
+
 # run TEST: the test's verdict on the copy: passed, failed, or why it has none.
 run() {
     local -a arguments=() words
@@ -83,7 +130,7 @@ run() {
     if ! (cd "$tree" && cargo test --release "${arguments[@]}" --no-run) >"$log" 2>&1; then
         echo "does not build"
     elif (cd "$tree" && "${settings[@]}" ${limit[@]+"${limit[@]}"} \
-        cargo test --release "${arguments[@]}") >"$log" 2>&1; then
+        cargo test --release "${arguments[@]}" -- --include-ignored) >"$log" 2>&1; then
         if grep -qE '^test result: ok\. [1-9]' "$log"; then echo passed; else echo "ran no test"; fi
     elif grep -qE '^test result: FAILED' "$log"; then
         echo failed
@@ -91,13 +138,6 @@ run() {
         echo "crashed" # or hung; both count as failed
     fi
 }
-
-rows=$(grep -vE '^(#|$)' "$list")
-names=$(cut -f 1 <<<"$rows" | awk '!seen[$0]++')
-if [ $# -gt 0 ]; then
-    names=$(grep -E "$(IFS='|' && echo "$*")" <<<"$names") || die "no mutant is named so" "see $list"
-fi
-chosen() { awk -F "$tab" -v name="$1" '$1 == name' <<<"$rows"; }
 
 copy
 say "=== the tests as they are"
@@ -113,25 +153,16 @@ done <<<"$baseline"
 caught=0 all=0
 for name in $names; do
     all=$((all + 1))
-    verdict='' files=() test=$(chosen "$name" | cut -f 2 | head -n 1)
-    while IFS=$tab read -r _ _ file old new; do
-        files+=("$file")
-        if [ "$old" = - ]; then
-            mkdir -p "$(dirname "$tree/$file")"
-            printf '%b' "$new" >"$tree/$file"
-        else
-            replace "$tree/$file" "$old" "$new" || verdict="out of date: $file"
-        fi
-    done <<<"$(chosen "$name")"
+    test=$(chosen "$name" | cut -f 2 | head -n 1)
+    missed=$(apply "$name")
+    verdict=${missed:+out of date: $missed}
     verdict=${verdict:-$(run "$test")}
     case $verdict in
         failed | crashed) caught=$((caught + 1)) && echo "caught    $name" ;;
         passed) echo "SURVIVED  $name ($test)" ;;
         *) echo "UNTESTED  $name ($verdict)" ;;
     esac
-    for file in "${files[@]}"; do
-        if [ -e "$file" ]; then copy "$file"; else rm -f "${tree:?}/$file"; fi
-    done
+    restore "$name"
 done
 echo "caught $caught of $all"
 [ "$caught" = "$all" ]

@@ -21,4 +21,4 @@ ls "$folder"/onnx-*.whl >/dev/null 2>&1 ||
         -r kernels-tests/onnx/requirements.txt
 NF_ONNX_WHEEL=$(ls "$folder"/onnx-*.whl)
 export NF_ONNX_WHEEL
-exec ./test.sh --test kernels onnx "$@" -- --nocapture
+exec ./test.sh --all --test kernels onnx "$@" -- --nocapture

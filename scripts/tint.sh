@@ -27,4 +27,4 @@ if [ "${1-}" = --install ]; then
     printf '%s\n' "$folder"
     exit
 fi
-NF_TINT=$folder exec ./test.sh --test kernels tint "$@" -- --nocapture
+NF_TINT=$folder exec ./test.sh --all --test kernels tint "$@" -- --nocapture

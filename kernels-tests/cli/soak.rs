@@ -101,6 +101,7 @@ fn soak(place: &Place, seconds: u64) -> Vec<Moment> {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a run that must be long"]
 fn a_long_run_takes_the_memory_of_its_tenth_step() {
     let seconds = std::env::var("NF_GPU_SOAK").map_or(SECONDS, |s| s.parse().unwrap());
     let place = Place::new();

@@ -2,8 +2,8 @@
 use super::super::{
     cli::random_base,
     evaluator::{relative_l2, wide},
+    extent::every_gpu,
     golden::Golden,
-    gradients_norm::every_gpu,
 };
 use nf_gpu::{
     fault::{FaultModel, Faults},

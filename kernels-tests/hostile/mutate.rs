@@ -83,8 +83,3 @@ impl Mutator {
         }
     }
 }
-
-/// How many copies of each file: `NF_GPU_MUTANTS`, else so many.
-pub(crate) fn copies(usual: u64) -> u64 {
-    std::env::var("NF_GPU_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
-}
