@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     models,
     report::Table,
+    words,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -185,23 +186,12 @@ fn costs<'a>(networks: impl Iterator<Item = &'a Cost>) -> Table {
     let mut table = Table::new(headers);
     for c in networks {
         let mut row = vec![c.name.clone(), format!("{0}x{0}", c.side)];
-        row.extend([c.parameters, c.macs, c.paper_macs, c.weight_accesses, c.cycles].map(grouped));
+        row.extend(
+            [c.parameters, c.macs, c.paper_macs, c.weight_accesses, c.cycles].map(words::count),
+        );
         table.row(row);
     }
     table
-}
-
-/// A count with a comma between thousands.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn percent(value: f64) -> String {
@@ -220,8 +210,6 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        let counts = [0, 999, 1000, 11_173_962].map(grouped);
-        assert_eq!(counts, ["0", "999", "1,000", "11,173,962"]);
         assert_eq!([1.0, 0.83, 0.69395, 0.5 / 0.6].map(short), ["1", "0.83", "0.69395", "0.83333"]);
         assert_eq!(short(0.0), "0");
     }

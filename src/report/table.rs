@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::eval_json::{Evaluation, Perturbed, Sensitivity, Spread};
+use crate::words;
 
 /// Rows of cells under a header, aligned: the first column to the left, the others to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
     let accuracy = if s.with_generator { "PA(NF)" } else { "PA" };
     let mut table = Table::new(["faulty", "of all bits", accuracy, "change"]);
     let all: u64 = s.layers.iter().map(|l| l.stored_bits).sum();
-    let share = |bits: f64| format!("{:.2} %", 100.0 * bits);
+    let share = |bits: f64| words::share(bits, 2);
     let cells = |name: String, of: f64, accuracy: &Spread, change: f64| {
         [name, share(of), spread(accuracy), format!("{change:+.1}")]
     };
@@ -149,7 +150,7 @@ fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
         cells.push(p.accuracy_nf.as_ref().map_or_else(unknown, spread));
         cells.push(p.recovery.map_or_else(unknown, |r| format!("{r:+.1}")));
     }
-    cells.push(format!("{:.3} %", 100.0 * p.flipped_bits.mean_rate));
+    cells.push(words::share(p.flipped_bits.mean_rate, 3));
     cells
 }
 
@@ -189,7 +190,7 @@ stuck-at  0.01     2  92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0       0.500
         e.perturbed = vec![one];
         let text = evaluation(&e).to_string();
         assert!(!text.contains("NF") && !text.contains("RP"), "{text}");
-        assert!(text.contains("flip    0.01     1  92.6  40.0       0.000 %"), "{text}");
+        assert!(text.contains("flip    0.01     1  92.6  40.0           0 %"), "{text}");
 
         e.perturbed.clear();
         assert!(evaluation(&e).to_string().contains("92.6"));
