@@ -25,6 +25,13 @@ pub fn percents(v: f64, digits: usize) -> String {
     format!("{v:.0$}", digits.max(significant))
 }
 
+/// A rate without the digits that nobody tells apart: seven are left, and 0.009000000000000001 is 0.009.
+#[must_use]
+pub fn rate(p: f64) -> String {
+    let short = format!("{p:.6e}").parse::<f64>().unwrap_or(p);
+    if short != 0.0 && short < 1e-6 { format!("{short:e}") } else { short.to_string() }
+}
+
 /// A count with a comma between thousands: `11,173,962`.
 #[must_use]
 pub fn count(n: u64) -> String {
@@ -61,6 +68,8 @@ mod tests {
         }
         let short = [0.125, 0.0123, 0.0004].map(|p| share(p, 1));
         assert_eq!(short, ["12.5 %", "1.23 %", "0.0400 %"]);
+        let rates = [0.01, 0.009_000_000_000_000_001, 0.020_129_388_069, 0.0, 3e-10].map(rate);
+        assert_eq!(rates, ["0.01", "0.009", "0.02012939", "0", "3e-10"]);
         let counts = [0, 999, 1000, 11_173_962].map(count);
         assert_eq!(counts, ["0", "999", "1,000", "11,173,962"]);
     }

@@ -33,6 +33,10 @@ pub struct EnergyArgs {
     /// Rate of faulty cells whose voltage is to be used (default: every known one)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     ber: Option<f64>,
+    /// Voltage of one of the operating points, in their unit: the one to be used, or where the faults of
+    /// the evaluations are of (default: that of their rate)
+    #[arg(long, value_name = "V", conflicts_with_all = ["ber", "table"], allow_negative_numbers = true)]
+    voltage: Option<f64>,
     /// Classes of the base network, where no evaluation tells
     #[arg(long, value_name = "N", default_value_t = 10)]
     classes: u32,
@@ -100,9 +104,10 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
     let base = Cost::of(&models::base(info.name, args.classes, None)?);
     let generator = |name: &String| Ok(Cost::of(&models::generator(name, info.side)?));
     let generators = args.generator.iter().map(generator).collect::<Result<Vec<_>>>()?;
-    let shown: Vec<&OperatingPoint> = match args.ber {
-        Some(ber) => vec![points.require(ber)?],
-        None => points.iter().filter(|p| p.ber > 0.0).collect(),
+    let shown: Vec<&OperatingPoint> = match (args.ber, args.voltage) {
+        (Some(ber), _) => vec![points.require(ber)?],
+        (None, Some(voltage)) => vec![points.require_voltage(voltage)?],
+        (None, None) => points.iter().filter(|p| p.ber > 0.0).collect(),
     };
     if args.json {
         return terminal::print_json(&document(&base, &generators, &shown, points));

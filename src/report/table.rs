@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::eval_json::{Evaluation, Perturbed, Sensitivity, Spread};
+use super::eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread};
 use crate::words;
 
 /// Rows of cells under a header, aligned: the first column to the left, the others to the right.
@@ -117,9 +117,9 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
 }
 
 /// The fault model, and what it is restricted to.
-fn faults(p: &Perturbed) -> String {
-    let detail = &p.detail;
-    let mut text = p.faults.clone();
+#[must_use]
+pub fn faults(model: &str, detail: &FaultDetail) -> String {
+    let mut text = model.to_owned();
     if let (Some(ber01), Some(ber10)) = (detail.ber01, detail.ber10) {
         text += &format!(" {ber01}, {ber10}");
     }
@@ -140,9 +140,8 @@ fn spread(s: &Spread) -> String {
 }
 
 fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
-    // Seven digits are more than anybody tells apart; 0.009000000000000001 is 0.009.
-    let ber = format!("{:.6e}", p.ber).parse::<f64>().unwrap_or(p.ber);
-    let mut cells = vec![faults(p), ber.to_string(), p.seeds.len().to_string()];
+    let mut cells = vec![faults(&p.faults, &p.detail), words::rate(p.ber)];
+    cells.push(p.seeds.len().to_string());
     cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
     if nf {
         let unknown = || "?".to_owned();
