@@ -7,7 +7,7 @@ use std::{
 /// Bottom first; the modules of one row may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["shape"],
+    &["shape", "words"],
     &["kernel", "kernels"],
     &["font", "files"],
     &["data", "tuning"],

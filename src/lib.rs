@@ -26,5 +26,6 @@ pub mod repro;
 pub mod shape;
 pub mod train;
 pub mod tuning;
+pub mod words;
 
 pub use error::{Error, Result};

@@ -86,6 +86,32 @@ fn a_table_of_the_users() {
     );
 }
 
+/// A voltage is found by a rate that is within a hundredth of the table's, or is said in the table's unit.
+#[test]
+fn a_rate_or_the_user_says_the_voltage() {
+    let place = Place::new();
+    fs::write(place.path("mine.toml"), MINE).unwrap();
+    let saving = |flags: &str| {
+        let line = format!("energy --base vgg11 --points mine.toml {flags} --json");
+        json(&place, &line)["savings"][0]["energy_saving_percent"].clone()
+    };
+    for flags in ["--ber 0.02012938806908417", "--ber 0.0199", "--voltage 0.6"] {
+        assert_eq!(saving(flags), 50.0, "{flags}");
+    }
+    let mut e = evaluation("ConvL", &[(0.020_129_388_069_084_17, 40.0, 88.0)]);
+    let save = |e: &Evaluation| Document::new(vec![e.clone()]).save(place.path("x.json")).unwrap();
+    save(&e);
+    let choose = "energy --min-accuracy 85 --points mine.toml x.json";
+    let text = run(&place, choose).done();
+    assert!(text.contains("0.75 Vmin (BER 0.02012939), with ConvL: 88.00 %"), "{text}");
+    e.perturbed[0].ber = 0.03;
+    save(&e);
+    let text = run(&place, choose).done();
+    assert!(text.contains("for the measured BER 0.03: see --points and --voltage"), "{text}");
+    let text = run(&place, &format!("{choose} --voltage 0.6")).done();
+    assert!(text.contains("0.75 Vmin (BER 0.03), with ConvL: 88.00 %"), "{text}");
+}
+
 fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
     let text = str::to_owned;
     let perturbed = rates.iter().map(|&(ber, alone, behind)| {
@@ -180,6 +206,12 @@ fn what_it_refuses() {
         ),
         ("energy --base resnet18 --ber 1", 2, &["not a rate", "0.01 is one per cent"]),
         ("energy --base resnet18 --ber -0.01", 2, &["not a rate"]),
+        (
+            "energy --base resnet18 --voltage 0.75",
+            2,
+            &["--voltage: no operating point has voltage 0.75", "known: 1, 0.83", "--points"],
+        ),
+        ("energy --min-accuracy 80 a.json --voltage 2", 2, &["no operating point has voltage 2"]),
         ("energy --base resnet18 --classes 0", 2, &["--classes"]),
         ("energy --base resnet18 --points none.toml", 1, &["none.toml", "check the path"]),
         (
@@ -206,6 +238,7 @@ fn what_it_refuses() {
     for (line, says) in [
         ("energy", "--base"),
         ("energy --table --base resnet18", "cannot be used with"),
+        ("energy --base resnet18 --ber 0.01 --voltage 0.83", "cannot be used with"),
         ("energy --min-accuracy 80", "EVAL.json"),
         ("energy a.json", "--min-accuracy"),
         ("energy --min-accuracy 80 --base resnet18 a.json", "cannot be used with"),

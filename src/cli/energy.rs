@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     models,
     report::Table,
+    words,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -32,6 +33,10 @@ pub struct EnergyArgs {
     /// Rate of faulty cells whose voltage is to be used (default: every known one)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     ber: Option<f64>,
+    /// Voltage of one of the operating points, in their unit: the one to be used, or where the faults of
+    /// the evaluations are of (default: that of their rate)
+    #[arg(long, value_name = "V", conflicts_with_all = ["ber", "table"], allow_negative_numbers = true)]
+    voltage: Option<f64>,
     /// Classes of the base network, where no evaluation tells
     #[arg(long, value_name = "N", default_value_t = 10)]
     classes: u32,
@@ -99,9 +104,10 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
     let base = Cost::of(&models::base(info.name, args.classes, None)?);
     let generator = |name: &String| Ok(Cost::of(&models::generator(name, info.side)?));
     let generators = args.generator.iter().map(generator).collect::<Result<Vec<_>>>()?;
-    let shown: Vec<&OperatingPoint> = match args.ber {
-        Some(ber) => vec![points.require(ber)?],
-        None => points.iter().filter(|p| p.ber > 0.0).collect(),
+    let shown: Vec<&OperatingPoint> = match (args.ber, args.voltage) {
+        (Some(ber), _) => vec![points.require(ber)?],
+        (None, Some(voltage)) => vec![points.require_voltage(voltage)?],
+        (None, None) => points.iter().filter(|p| p.ber > 0.0).collect(),
     };
     if args.json {
         return terminal::print_json(&document(&base, &generators, &shown, points));
@@ -185,23 +191,12 @@ fn costs<'a>(networks: impl Iterator<Item = &'a Cost>) -> Table {
     let mut table = Table::new(headers);
     for c in networks {
         let mut row = vec![c.name.clone(), format!("{0}x{0}", c.side)];
-        row.extend([c.parameters, c.macs, c.paper_macs, c.weight_accesses, c.cycles].map(grouped));
+        row.extend(
+            [c.parameters, c.macs, c.paper_macs, c.weight_accesses, c.cycles].map(words::count),
+        );
         table.row(row);
     }
     table
-}
-
-/// A count with a comma between thousands.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn percent(value: f64) -> String {
@@ -220,8 +215,6 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        let counts = [0, 999, 1000, 11_173_962].map(grouped);
-        assert_eq!(counts, ["0", "999", "1,000", "11,173,962"]);
         assert_eq!([1.0, 0.83, 0.69395, 0.5 / 0.6].map(short), ["1", "0.83", "0.69395", "0.83333"]);
         assert_eq!(short(0.0), "0");
     }

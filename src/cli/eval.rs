@@ -3,12 +3,13 @@
 use super::{gpu::TunedArgs, interrupt, places, seeds::parse_seeds, terminal};
 use crate::{
     data::{self, DEFAULT_DIR, ImageSet, Split},
-    energy::OperatingPoints,
+    energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     eval::{
         Details, Journal, Named, Request, Study, Subject, document, measure, passes, sensitivity,
         study_maps,
     },
+    fault::Faults,
     files::{Weights, npy, sha256, sha256_of},
     gpu::Gpu,
     models,
@@ -19,6 +20,7 @@ use crate::{
         table,
     },
     train::{BaseHints, BaseNet, FaultArgs},
+    words,
 };
 use clap::Args;
 use indicatif::ProgressBar;
@@ -79,6 +81,10 @@ pub struct EvalArgs {
     /// Voltages, rates and energies of your memory (default: the paper's two; see `nf-gpu energy`)
     #[arg(long, value_name = "FILE.toml")]
     points: Option<PathBuf>,
+    /// Voltage of one of these points, in their unit, at which the memory has the faults: of a measured
+    /// map, say (default: that of the nearest rate, within 1 %)
+    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    voltage: Option<f64>,
     /// Accuracy of each class
     #[arg(long)]
     per_class: bool,
@@ -127,6 +133,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         Some(file) => OperatingPoints::load(file)?,
         None => OperatingPoints::built_in()?,
     };
+    let voltage = args.voltage(&points, &faults, precision)?;
     let set = args.images(&base)?;
     let generators = args
         .generator
@@ -159,7 +166,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         };
         let keep_logits = args.logits.is_some();
         let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
-        let measured = args.measure(&gpu, &request, &base, generator, &points, &mut journal);
+        let voltages = (&points, voltage);
+        let measured = args.measure(&gpu, &request, &base, generator, voltages, &mut journal);
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
@@ -234,6 +242,35 @@ impl EvalArgs {
         }
     }
 
+    /// The operating point of `--voltage`.
+    fn voltage<'a>(
+        &self,
+        points: &'a OperatingPoints,
+        faults: &[Faults],
+        precision: u32,
+    ) -> Result<Option<&'a OperatingPoint>> {
+        let Some(voltage) = self.voltage else { return Ok(None) };
+        let point = points.require_voltage(voltage)?;
+        let refuse = |what: String, hint| Err(Error::argument("--voltage", what, hint));
+        let [faults] = faults else {
+            let what = format!("one voltage for {} rates", faults.len());
+            return refuse(what, "evaluate one rate at a time, or leave it to --points");
+        };
+        if precision != 8 {
+            let what = format!("the weights have {precision} bits");
+            return refuse(what, "accesses are counted for weights of 8 bits: use --precision 8");
+        }
+        let ber = faults.mean_ber();
+        if !same_rate(ber, point.ber) && !self.quiet {
+            let [here, there] = [ber, point.ber].map(words::rate);
+            let of = &points.source;
+            terminal::say(&format!(
+                "note: {of} says BER {there} at this voltage; here it is {here}"
+            ));
+        }
+        Ok(Some(point))
+    }
+
     fn images(&self, base: &BaseNet) -> Result<ImageSet> {
         let dataset = base.dataset(self.dataset.as_deref())?;
         let set = data::open_sized(&dataset, &self.data_dir, Split::Test, base.side())?;
@@ -252,7 +289,7 @@ impl EvalArgs {
         request: &Request<'_>,
         base: &BaseNet,
         generator: Option<&Generator>,
-        points: &OperatingPoints,
+        (points, voltage): (&OperatingPoints, Option<&OperatingPoint>),
         journal: &mut Journal,
     ) -> Result<Evaluation> {
         let study = Study { protect: self.protect.unwrap_or(0) };
@@ -272,7 +309,7 @@ impl EvalArgs {
         let named = Named { name: &base.model, sha256: &base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
         let (classes, confusion) = (self.per_class, self.confusion);
-        let details = Details { classes, confusion, points: Some(points) };
+        let details = Details { classes, confusion, points: Some(points), voltage };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;

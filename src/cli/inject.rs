@@ -11,6 +11,7 @@ use crate::{
         fault_record::{self, FaultRecord, LayerRecord},
     },
     train::{BaseHints, BaseNet, FaultArgs, INJECTED},
+    words,
 };
 use clap::Args;
 use std::{
@@ -258,9 +259,9 @@ impl Job {
 
 fn text(record: &FaultRecord, out: &Path, beside: &Path) -> String {
     let FaultRecord { faulty_cells, flipped_bits, stored_bits, .. } = record;
-    let rate = 100.0 * *flipped_bits as f64 / (*stored_bits).max(1) as f64;
+    let rate = words::share(*flipped_bits as f64 / (*stored_bits).max(1) as f64, 3);
     format!(
-        "{}: {} of {stored_bits} bits read differently ({rate:.3} %), {faulty_cells} cells are faulty\n\
+        "{}: {} of {stored_bits} bits read differently ({rate}), {faulty_cells} cells are faulty\n\
          {}: the record\n",
         out.display(),
         flipped_bits,

@@ -33,7 +33,7 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     if let Some(preset) = config.preset {
         apply(preset, &mut config, &|flag| {
             typed.value_source(flag) == Some(ValueSource::CommandLine)
-        });
+        })?;
     }
     if config.resume.is_none() {
         config.checked()?;
@@ -58,17 +58,23 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     terminal::print(&table::evaluation(&evaluation).to_string())
 }
 
-/// Fills in a preset where the user typed nothing.
-fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) {
+/// Fills in a preset where the user typed nothing, and nothing that contradicts it.
+///
+/// # Errors
+/// Faults that there are not.
+fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) -> Result<()> {
     let Preset::Quick = preset;
+    let takes_rate = config.faults.takes_rate()?;
     let mut set = |flag: &str, value: &mut dyn FnMut(&mut TrainConfig)| {
         if !typed(flag) {
             value(config);
         }
     };
     set("generator", &mut |c| c.generator = "UNetS".into());
-    // Half of the stuck cells change their bit: about one per cent of all bits flip.
-    set("ber", &mut |c| c.ber = Some(0.02));
+    if takes_rate {
+        // Half of the stuck cells change their bit: about one per cent of all bits flip.
+        set("ber", &mut |c| c.ber = Some(0.02));
+    }
     set("batch_size", &mut |c| c.batch_size = 64);
     if !typed("epochs") {
         set("steps", &mut |c| c.steps = Some(250));
@@ -78,4 +84,63 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
     set("eval_every", &mut |c| c.eval_every = Some(100));
     set("checkpoint_every", &mut |c| c.checkpoint_every = Some(Every::Steps(100)));
     set("images", &mut |c| c.images = Some(2000));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches};
+    use std::fs;
+
+    /// The settings of `train --base b --preset quick` with these flags, as the command has them.
+    fn quick(flags: &str) -> Result<TrainConfig> {
+        let command = TrainArgs::augment_args(Command::new("train").no_binary_name(true));
+        let line = format!("--base b.safetensors --preset quick {flags}");
+        let typed = command.try_get_matches_from(line.split_whitespace()).unwrap();
+        let mut config = TrainArgs::from_arg_matches(&typed).unwrap().config;
+        let is_typed = |flag: &str| typed.value_source(flag) == Some(ValueSource::CommandLine);
+        apply(Preset::Quick, &mut config, &is_typed)?;
+        config.checked()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn a_preset_contradicts_nothing_that_was_typed() {
+        let folder = tempfile::tempdir().unwrap();
+        let map = folder.path().join("map.csv");
+        fs::write(&map, format!("1{}\n", ",0".repeat(31))).unwrap();
+        let map = map.display();
+        for (flags, ber) in [
+            (String::new(), Some(0.02)),
+            ("--chip 1".into(), Some(0.02)),
+            (format!("--chip {map}"), None),
+            (format!("--fault-map {map}"), None),
+            (format!("--fault-map {map} --mapping linear --bits 7"), None),
+            (format!("--faults profile --fault-map {map}"), None),
+            (format!("--faults profile --chip {map}"), None),
+            ("--faults asymmetric --ber01 0.03 --ber10 0.001".into(), None),
+            ("--faults asymmetric --ber01 0.03".into(), Some(0.02)),
+            ("--faults asymmetric --ber10 0.03".into(), Some(0.02)),
+            ("--faults asymmetric".into(), Some(0.02)),
+            ("--faults asymmetric --ber 0.3".into(), Some(0.3)),
+            ("--faults flip --chip 2".into(), Some(0.02)),
+            ("--faults reference".into(), Some(0.02)),
+            ("--lot 3 --shared 0.5 --layers features.*".into(), Some(0.02)),
+            ("--ber 0.01".into(), Some(0.01)),
+        ] {
+            let config = quick(&flags).unwrap_or_else(|e| panic!("{flags}: {e}"));
+            assert_eq!((config.ber, config.steps), (ber, Some(250)), "{flags}");
+            assert_eq!((config.generator.as_str(), config.images), ("UNetS", Some(2000)));
+        }
+        let typed = quick("--epochs 3 --generator ConvL --batch-size 8 --images 20").unwrap();
+        assert_eq!((typed.steps, typed.epochs, typed.batch_size), (None, 3, 8));
+        assert_eq!((typed.generator.as_str(), typed.images), ("ConvL", Some(20)));
+        assert_eq!(quick("--steps 7").unwrap().steps, Some(7));
+        let saved = quick("--resume run").unwrap();
+        assert_eq!(saved.resume, Some("run".into()));
+        // What was typed wrongly is said of what was typed.
+        let both = quick(&format!("--chip {map} --ber 0.01")).unwrap_err().to_string();
+        assert!(both.starts_with("--ber: "), "{both}");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Cost, OperatingPoints};
+use super::{Cost, OperatingPoint, OperatingPoints};
 use crate::{
     data,
     error::{Error, Result},
@@ -21,7 +21,7 @@ use search::Search;
 pub struct Candidate {
     /// Supply voltage of the base's memory, relative to the nominal one.
     pub voltage: f64,
-    /// Probability that a cell is faulty there.
+    /// Probability that a cell was faulty where the accuracy was measured.
     pub ber: f64,
     /// The fault model that it was measured with (and the measured map); none at the nominal
     /// voltage.
@@ -76,7 +76,7 @@ pub struct Choice {
     pub most_accurate: Option<usize>,
     /// Operating points without a measured accuracy. Nothing is interpolated.
     pub unmeasured: Vec<Unmeasured>,
-    /// Measured rates that no operating point has.
+    /// Measured rates that are those of no operating point.
     pub unknown_rates: Vec<f64>,
     /// Measured rates whose faults were kept to some bits or layers: they say nothing of a voltage.
     pub partial_rates: Vec<f64>,
@@ -121,13 +121,14 @@ fn accuracies(e: &Evaluation) -> Vec<f64> {
 /// among measured ones. The base's memory runs at the point's voltage, the generator's at the
 /// nominal one. `evaluations` are of one base network on one data set under one fault model, each
 /// with the name of its file; fault maps of the same generator and rate are put together. `classes`
-/// is their number where neither the document nor the name of the data set tells it.
+/// is their number where neither the document nor the name of the data set tells it. A rate is that of
+/// the nearest point within 1 %, unless the evaluation says a voltage, or `at` says one for all.
 ///
 /// # Errors
 /// Evaluations that cannot be compared, or of networks that are not known.
 pub fn choose(
     evaluations: &[(String, Evaluation)],
-    points: &OperatingPoints,
+    (points, at): (&OperatingPoints, Option<&OperatingPoint>),
     minimum: f64,
     classes: u32,
 ) -> Result<Choice> {
@@ -145,7 +146,7 @@ pub fn choose(
     }
     let info = models::base_info(&first.1.base.model)?;
     let base = Cost::of(&models::base(info.name, count_classes(&first.1, classes), None)?);
-    let mut search = Search::new(points, minimum, base);
+    let mut search = Search::new(points, at, minimum, base);
     for (file, evaluation) in evaluations {
         search.add(file, evaluation, info.side)?;
     }

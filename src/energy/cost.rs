@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{cycles, paper_macs, points::OperatingPoints, weight_accesses};
+use super::{cycles, paper_macs, points::OperatingPoint, weight_accesses};
 use crate::{nn::Graph, report::eval_json::Energy};
 
 /// What one image costs in one network.
@@ -86,50 +86,44 @@ fn share(generator: Option<u64>, base: u64) -> f64 {
     generator.map_or(0.0, |g| g as f64 / base as f64)
 }
 
-/// Energy of a base network whose memory has this BER, with or without a generator in front, as
-/// `eval` reports it; nothing where no operating point has this rate.
+/// Energy of a base network whose memory is at this operating point, with or without a generator in
+/// front, as `eval` reports it.
 #[must_use]
-pub fn at_rate(
-    base: &Graph,
-    generator: Option<&Graph>,
-    ber: f64,
-    points: &OperatingPoints,
-) -> Option<Energy> {
-    let point = points.at(ber)?;
+pub fn at_point(base: &Graph, generator: Option<&Graph>, point: &OperatingPoint) -> Energy {
     let (base, generator) = (Cost::of(base), generator.map(Cost::of));
-    Some(Energy {
+    Energy {
         saving_percent: base.energy_saving(generator.as_ref(), point.energy_per_access),
         voltage: Some(point.voltage),
         energy_per_access: Some(point.energy_per_access),
         base_accesses: Some(base.weight_accesses),
         generator_accesses: generator.map(|g| g.weight_accesses),
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models;
+    use crate::{energy::OperatingPoints, models};
 
     #[test]
     fn what_eval_reports() {
         let base = models::base("resnet18", 10, None).unwrap();
         let generator = models::generator("ConvL", 32).unwrap();
         let points = OperatingPoints::built_in().unwrap();
-        let energy = at_rate(&base, Some(&generator), 0.01, &points).unwrap();
+        let low = points.at(0.01).unwrap();
+        let energy = at_point(&base, Some(&generator), low);
         let wanted = 100.0 * (1.0 - 0.69395 - 320_256.0 / 2_755_968.0);
         assert!((energy.saving_percent - wanted).abs() < 1e-9, "{energy:?}");
         assert_eq!((energy.voltage, energy.energy_per_access), (Some(0.83), Some(0.69395)));
         assert_eq!(energy.base_accesses, Some(2_755_968));
         assert_eq!(energy.generator_accesses, Some(320_256));
 
-        let alone = at_rate(&base, None, 0.01, &points).unwrap();
+        let alone = at_point(&base, None, low);
         assert!((alone.saving_percent - 30.605).abs() < 1e-9, "{alone:?}");
         assert_eq!(alone.generator_accesses, None);
         // At the nominal voltage a generator only costs.
-        let nominal = at_rate(&base, Some(&generator), 0.0, &points).unwrap();
+        let nominal = at_point(&base, Some(&generator), points.at(0.0).unwrap());
         assert!((nominal.saving_percent + 100.0 * 320_256.0 / 2_755_968.0).abs() < 1e-9);
-        assert_eq!(at_rate(&base, None, 0.005, &points), None);
     }
 
     #[test]

@@ -12,8 +12,8 @@ mod systolic;
 
 pub use choice::{Candidate, Choice, Unmeasured, choose, read_evaluations};
 pub use comparison::{Compared, Comparison, Quantity, compare};
-pub use cost::{Cost, at_rate};
+pub use cost::{Cost, at_point};
 pub use macs::paper_macs;
-pub use points::{OperatingPoint, OperatingPoints};
+pub use points::{OperatingPoint, OperatingPoints, same_rate};
 pub use published::{Published, published};
 pub use systolic::{cycles, weight_accesses};

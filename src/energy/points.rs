@@ -29,12 +29,18 @@ pub struct OperatingPoint {
 }
 
 /// A table of operating points, one of them nominal (BER 0): the highest voltage first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OperatingPoints {
     /// Where the table is from.
     pub source: String,
+    /// Voltage of the nominal point, in the table's unit.
+    pub nominal_voltage: f64,
     points: Vec<OperatingPoint>,
 }
+
+/// Rates that differ by less, relative to the one that was measured, are those of one voltage: the cells
+/// of a measured map are as many as there happen to be.
+const NEAR: f64 = 0.01;
 
 /// The file: voltages and energies in whatever unit the user has.
 #[derive(Deserialize)]
@@ -100,7 +106,8 @@ impl OperatingPoints {
             p.energy_per_access /= nominal.energy_per_access;
         }
         points.sort_by(|a, b| b.voltage.total_cmp(&a.voltage));
-        Ok(Self { source: file.source.unwrap_or_else(|| path.display().to_string()), points })
+        let source = file.source.unwrap_or_else(|| path.display().to_string());
+        Ok(Self { source, nominal_voltage: nominal.voltage, points })
     }
 
     /// The points, the highest voltage first.
@@ -108,13 +115,41 @@ impl OperatingPoints {
         self.points.iter()
     }
 
-    /// The point of a BER, if it is in the table.
+    /// The point of a BER, if the table has one within 1 % of it: the nearest. Without faults that is the
+    /// nominal one alone.
     #[must_use]
     pub fn at(&self, ber: f64) -> Option<&OperatingPoint> {
-        self.points.iter().find(|p| same(p.ber, ber))
+        let distance = |p: &OperatingPoint| (p.ber - ber).abs();
+        let near = self.points.iter().filter(|p| distance(p) <= NEAR * ber);
+        near.min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
 
-    /// The point of a BER that a user typed.
+    /// The point of a voltage relative to the nominal one, if it is in the table.
+    #[must_use]
+    pub fn at_voltage(&self, voltage: f64) -> Option<&OperatingPoint> {
+        self.points.iter().find(|p| same(p.voltage, voltage))
+    }
+
+    /// The point of a voltage that a user typed, in the table's unit. Nothing is interpolated: how a
+    /// memory behaves between two points nobody has measured.
+    ///
+    /// # Errors
+    /// The table does not have it; the hint names those that it has.
+    pub fn require_voltage(&self, voltage: f64) -> Result<&OperatingPoint> {
+        self.at_voltage(voltage / self.nominal_voltage).ok_or_else(|| {
+            // Without the last bits of a division and a multiplication.
+            let given = |p: &OperatingPoint| (p.voltage * self.nominal_voltage * 1e9).round() / 1e9;
+            let known: Vec<String> = self.points.iter().map(|p| given(p).to_string()).collect();
+            let hint = format!(
+                "known: {} ({}); give a table of your own with --points FILE.toml",
+                known.join(", "),
+                self.source
+            );
+            Error::argument("--voltage", format!("no operating point has voltage {voltage}"), hint)
+        })
+    }
+
+    /// The point of a BER that a user typed, as [`Self::at`].
     ///
     /// # Errors
     /// It is no rate, or the table does not have it; the hint names those that it has.
@@ -136,6 +171,12 @@ impl OperatingPoints {
             Error::argument("--ber", format!("no operating point has BER {ber}"), hint)
         })
     }
+}
+
+/// Whether two rates are those of one voltage.
+#[must_use]
+pub fn same_rate(a: f64, b: f64) -> bool {
+    (a - b).abs() <= NEAR * a.max(b)
 }
 
 /// Whether two numbers that users wrote are the same.
@@ -174,6 +215,41 @@ mod tests {
         assert_eq!(voltages, [1.0, 0.7 / 0.8, 0.5 / 0.8]);
         assert_eq!(points.at(0.02).unwrap().energy_per_access, 0.25);
         assert_eq!(points.source, "mine.toml");
+    }
+
+    /// A measured map has the rate that it has, not the one that was written down.
+    #[test]
+    fn a_rate_meets_the_nearest_point_within_a_hundredth() {
+        let points = |rates: &[&str]| {
+            let text = |(i, ber): (usize, &&str)| point(&format!("0.{}", 9 - i), ber, "1");
+            let low: String = rates.iter().enumerate().map(text).collect();
+            parse(&(point("1", "0", "1") + &low)).unwrap()
+        };
+        let one = points(&["0.0201"]);
+        let met = |ber: f64| one.at(ber).map(|p| p.ber);
+        assert_eq!(met(0.020_129_388_069_084_17), Some(0.0201));
+        assert_eq!([met(0.0203), met(0.0199), met(0.020_31)], [Some(0.0201), None, None]);
+        assert_eq!([met(0.0), met(1e-300), met(f64::NAN)], [Some(0.0), None, None]);
+        let two = points(&["0.02", "0.0201", "0.0202"]);
+        for (ber, nearest) in [(0.020_04, 0.02), (0.020_06, 0.0201), (0.0203, 0.0202)] {
+            assert_eq!(two.at(ber).map(|p| p.ber), Some(nearest), "{ber}");
+        }
+        assert_eq!(two.require(0.020_129).unwrap().ber, 0.0201);
+        assert!(same_rate(0.01, 0.010_05) && same_rate(0.0, 0.0));
+        assert!(!same_rate(0.01, 0.0102) && !same_rate(0.0, 1e-9));
+    }
+
+    #[test]
+    fn a_voltage_is_one_of_the_tables_in_its_unit() {
+        let text = point("0.8", "0", "1") + &point("0.56", "0.01", "1");
+        let points = parse(&text).unwrap();
+        assert_eq!(points.require_voltage(0.56).unwrap().ber, 0.01);
+        assert_eq!(points.at_voltage(0.56 / 0.8).unwrap().ber, 0.01);
+        for wrong in [0.6, 0.7, 0.0, -0.56, f64::NAN, f64::INFINITY] {
+            let error = points.require_voltage(wrong).unwrap_err();
+            assert!(error.hint().unwrap().starts_with("known: 0.8, 0.56 (mine.toml); "), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
     }
 
     #[test]

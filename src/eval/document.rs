@@ -2,7 +2,7 @@
 
 use super::{Answers, Measurement, PerturbedMeasurement, Request};
 use crate::{
-    energy::{self, OperatingPoints},
+    energy::{self, OperatingPoint, OperatingPoints},
     fault::{FaultModel, Faults, Flips, Positions},
     gpu::Gpu,
     report::eval_json::{
@@ -29,6 +29,8 @@ pub struct Details<'a> {
     pub confusion: bool,
     /// Voltages whose energy is known.
     pub points: Option<&'a OperatingPoints>,
+    /// The one of them that the faults are of, where it is known and not looked up by their rate.
+    pub voltage: Option<&'a OperatingPoint>,
 }
 
 /// The document of a measurement.
@@ -104,24 +106,25 @@ fn perturbed(
     let nf = behind.then_some(&nf[..]);
     let (faults, ber) = (p.faults.model.to_string(), p.faults.mean_ber());
     let sum = |of: Vec<&Answers>| of_classes(&Answers::sum(of), details);
+    let by_rate =
+        || details.points.filter(|_| has_a_voltage(&p.faults)).and_then(|points| points.at(ber));
+    let point = details.voltage.or_else(by_rate);
     Perturbed {
         detail: detail(&p.faults),
+        voltage: details.voltage.map(|point| point.voltage),
         classes: sum(p.alone.iter().map(|m| &m.answers).collect()),
         // Accesses are counted for weights of a byte each, all of which are at the low voltage.
-        energy: details
-            .points
-            .filter(|_| bits == 8 && has_a_voltage(&p.faults))
-            .and_then(|points| energy::at_rate(graph, generator, ber, points)),
+        energy: point.filter(|_| bits == 8).map(|point| energy::at_point(graph, generator, point)),
         classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
         ..Perturbed::new(faults, ber, request.seeds, &accuracy, nf, flipped)
     }
 }
 
 /// Whether the rate is that of a memory at one voltage: all bits of all layers can fail, in both
-/// directions alike. What a measured map was measured at is not known.
+/// directions alike.
 fn has_a_voltage(faults: &Faults) -> bool {
     let everywhere = faults.positions == Positions::ALL && faults.layers.is_all();
-    everywhere && faults.ber == faults.ber10 && faults.profile.is_none()
+    everywhere && energy::same_rate(faults.ber, faults.ber10)
 }
 
 fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {

@@ -2,7 +2,10 @@
 //! of it. Every model becomes one mask to exclude-or with the stored word, so one kernel serves all.
 
 use super::{CellMap, FaultModel, LayerChoice, Lot, Place, Positions, Profile, mask};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    words,
+};
 use std::{fmt, sync::Arc};
 
 /// Which cells of a memory fail, and how.
@@ -29,13 +32,14 @@ impl Faults {
     /// Faults of a model at a rate, everywhere; asymmetric ones at the same rate in both directions.
     ///
     /// # Errors
-    /// [`Error::Argument`] unless 0 <= ber < 1; a measured map has no rate (see [`Self::profile`]).
+    /// [`Error::Argument`] unless 0 <= ber < 1, or for a rate so small that it would draw no cell; a
+    /// measured map has no rate (see [`Self::profile`]).
     pub fn new(model: FaultModel, ber: f64) -> Result<Self> {
         if model == FaultModel::Profile {
             let hint = "give it with --fault-map";
             return Err(Error::argument("--faults profile", "there is no measured map", hint));
         }
-        check_rate("--ber", ber)?;
+        check_rate("--ber", ber, model)?;
         Ok(Self {
             model,
             ber,
@@ -50,10 +54,10 @@ impl Faults {
     /// Asymmetric faults: a stored 0 reads 1 with probability `ber01`, a stored 1 reads 0 with `ber10`.
     ///
     /// # Errors
-    /// [`Error::Argument`] unless both are in [0, 1).
+    /// [`Error::Argument`] for what [`Self::new`] refuses.
     pub fn asymmetric(ber01: f64, ber10: f64) -> Result<Self> {
-        check_rate("--ber01", ber01)?;
-        check_rate("--ber10", ber10)?;
+        check_rate("--ber01", ber01, FaultModel::Asymmetric)?;
+        check_rate("--ber10", ber10, FaultModel::Asymmetric)?;
         Ok(Self { ber10, ..Self::new(FaultModel::Asymmetric, ber01)? })
     }
 
@@ -104,8 +108,8 @@ impl Faults {
     pub fn checked(&self) -> Result<&Self> {
         // A measured map may be faulty everywhere.
         if self.model != FaultModel::Profile {
-            check_rate("--ber", self.ber)?;
-            check_rate("--ber10", self.ber10)?;
+            check_rate("--ber", self.ber, self.model)?;
+            check_rate("--ber10", self.ber10, self.model)?;
         }
         if (self.model == FaultModel::Profile) != self.profile.is_some() {
             let hint = "give it with --fault-map, and --faults profile";
@@ -188,7 +192,7 @@ impl fmt::Display for Faults {
             FaultModel::Asymmetric => {
                 write!(f, " at rates of {} (0 to 1) and {} (1 to 0)", self.ber, self.ber10)?;
             }
-            FaultModel::Profile => write!(f, " of {:.3} % of the cells", 100.0 * self.ber)?,
+            FaultModel::Profile => write!(f, " of {} of the cells", words::share(self.ber, 3))?,
             _ => write!(f, " at a rate of {}", self.ber)?,
         }
         if self.positions != Positions::ALL {
@@ -204,16 +208,21 @@ impl fmt::Display for Faults {
     }
 }
 
-fn check_rate(flag: &str, ber: f64) -> Result<()> {
-    if (0.0..1.0).contains(&ber) {
-        return Ok(());
+fn check_rate(flag: &str, ber: f64, model: FaultModel) -> Result<()> {
+    if !(0.0..1.0).contains(&ber) {
+        let what = format!("{ber} is not a rate of faulty cells: 0 <= rate < 1");
+        return Err(Error::argument(flag, what, "rates are probabilities: 0.01 is one per cent"));
     }
-    Err(Error::argument(
-        flag,
-        format!("{ber} is not a rate of faulty cells: 0 <= rate < 1"),
-        "rates are probabilities: 0.01 is one per cent",
-    ))
+    // The reference code compares with 53 bits.
+    if model != FaultModel::Reference && mask::draws_nothing(ber) {
+        let what = format!("a rate of {ber:?} draws no cell: the smallest that does is {LEAST}");
+        return Err(Error::argument(flag, what, "0 is a memory without faults"));
+    }
+    Ok(())
 }
+
+/// The smallest rate that draws cells, 2^-32, in words.
+pub(super) const LEAST: &str = "2.33e-10";
 
 /// Which cells of one memory are faulty, and what they read.
 #[derive(Clone, Debug, PartialEq)]
@@ -303,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_probability_below_one() {
-        for ber in [0.0, 1e-12, 0.01, 0.999_999] {
+        for ber in [0.0, 2.33e-10, 0.01, 0.999_999] {
             assert!(Faults::new(FaultModel::Flip, ber).is_ok(), "{ber}");
         }
         for ber in [1.0, 5.0, -1e-9, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -313,6 +322,31 @@ mod tests {
             assert!(Faults::asymmetric(0.1, ber).is_err() && Faults::asymmetric(ber, 0.1).is_err());
         }
         assert!(Faults::new(FaultModel::Profile, 0.1).is_err());
+    }
+
+    /// Uniforms have 32 bits: a smaller rate would be a memory without faults, without a word.
+    #[test]
+    fn a_rate_that_draws_nothing_is_refused() {
+        for ber in [1e-12, 2.328e-10, f64::MIN_POSITIVE] {
+            for refused in [
+                Faults::new(FaultModel::StuckAt, ber),
+                Faults::asymmetric(ber, 0.1),
+                Faults::asymmetric(0.1, ber),
+            ] {
+                let e = refused.unwrap_err();
+                assert!(e.to_string().contains("draws no cell"), "{e}");
+                assert_eq!(e.exit_code(), 2);
+            }
+            let mut faults = Faults::new(FaultModel::Flip, 0.1).unwrap();
+            faults.ber10 = ber;
+            assert!(faults.checked().is_err());
+            assert!(Faults::new(FaultModel::Reference, ber).is_ok(), "it has 53 bits");
+            let e = Lot::new(1, ber).unwrap_err();
+            assert!(e.to_string().starts_with("--shared: ") && e.exit_code() == 2, "{e}");
+        }
+        let least: f64 = LEAST.parse().unwrap();
+        assert_eq!((mask::threshold(least), mask::threshold(0.999 * least)), (1, 0));
+        assert!(Faults::asymmetric(0.0, 0.1).is_ok() && Lot::new(1, 0.0).is_ok());
     }
 
     #[test]

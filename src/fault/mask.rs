@@ -18,6 +18,11 @@ pub fn threshold(ber: f64) -> u32 {
     (ber * 4_294_967_296.0) as u32
 }
 
+/// Whether a rate, or a share, is above 0 but so small that no uniform is below it.
+pub(super) fn draws_nothing(p: f64) -> bool {
+    p > 0.0 && threshold(p) == 0
+}
+
 /// The faulty ones of the 32 cells of one stored word (cell = 8 weight + bit).
 ///
 /// `layer` counts all faultable layers in `state_dict` order, `word` the packed words of the layer.

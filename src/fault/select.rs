@@ -1,6 +1,6 @@
 //! What faults are restricted to: bit positions, layers; and lots of chips.
 
-use super::{check_bits, check_seed, mask};
+use super::{check_bits, check_seed, faults::LEAST, mask};
 use crate::error::{Error, Result};
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -210,6 +210,15 @@ impl Lot {
     /// [`Error::Argument`]: a share outside [0, 1], or no seed of a user's.
     pub fn new(seed: u64, shared: f64) -> Result<Self> {
         check_seed("--lot", seed)?;
+        if mask::draws_nothing(shared) {
+            let what =
+                format!("a part of {shared:?} is no cell: the smallest that is one is {LEAST}");
+            return Err(Error::argument(
+                "--shared",
+                what,
+                "0 is chips that have nothing in common",
+            ));
+        }
         if (0.0..=1.0).contains(&shared) {
             return Ok(Self { seed, shared });
         }

@@ -13,7 +13,7 @@ use super::{
     event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step},
     terminal,
 };
-use crate::error::Result;
+use crate::{error::Result, words};
 
 /// Time between two plain lines about steps.
 const EVERY: Duration = Duration::from_secs(5);
@@ -164,7 +164,7 @@ fn step_message(s: &Step) -> String {
         text += &format!(" clean, {loss:.3} perturbed");
     }
     if let Some(rate) = s.flip_rate {
-        text += &format!("  flips {}", percent(100.0 * rate));
+        text += &format!("  flips {}", words::share(rate, 1));
     }
     text + &format!("  {:.0} images/s, {:.0} ms/step", s.images_per_s, s.step_ms)
 }
@@ -195,18 +195,6 @@ fn recovery(r: &Recovered) -> String {
         factor => format!(", at {factor} times the learning rate"),
     };
     format!("recovery {}: {}; going on after step {}{slower}", r.recovery, r.reason, r.step)
-}
-
-/// Per cent with three significant digits.
-fn percent(value: f64) -> String {
-    let digits = if value >= 10.0 {
-        1
-    } else if value >= 1.0 {
-        2
-    } else {
-        3
-    };
-    format!("{value:.digits$} %")
 }
 
 /// Seconds as a person says them: `42 s`, `3 min 05 s`, `2 h 07 min`.

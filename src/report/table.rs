@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::eval_json::{Evaluation, Perturbed, Sensitivity, Spread};
+use super::eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread};
+use crate::words;
 
 /// Rows of cells under a header, aligned: the first column to the left, the others to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
     let accuracy = if s.with_generator { "PA(NF)" } else { "PA" };
     let mut table = Table::new(["faulty", "of all bits", accuracy, "change"]);
     let all: u64 = s.layers.iter().map(|l| l.stored_bits).sum();
-    let share = |bits: f64| format!("{:.2} %", 100.0 * bits);
+    let share = |bits: f64| words::share(bits, 2);
     let cells = |name: String, of: f64, accuracy: &Spread, change: f64| {
         [name, share(of), spread(accuracy), format!("{change:+.1}")]
     };
@@ -116,9 +117,9 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
 }
 
 /// The fault model, and what it is restricted to.
-fn faults(p: &Perturbed) -> String {
-    let detail = &p.detail;
-    let mut text = p.faults.clone();
+#[must_use]
+pub fn faults(model: &str, detail: &FaultDetail) -> String {
+    let mut text = model.to_owned();
     if let (Some(ber01), Some(ber10)) = (detail.ber01, detail.ber10) {
         text += &format!(" {ber01}, {ber10}");
     }
@@ -139,9 +140,8 @@ fn spread(s: &Spread) -> String {
 }
 
 fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
-    // Seven digits are more than anybody tells apart; 0.009000000000000001 is 0.009.
-    let ber = format!("{:.6e}", p.ber).parse::<f64>().unwrap_or(p.ber);
-    let mut cells = vec![faults(p), ber.to_string(), p.seeds.len().to_string()];
+    let mut cells = vec![faults(&p.faults, &p.detail), words::rate(p.ber)];
+    cells.push(p.seeds.len().to_string());
     cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
     if nf {
         let unknown = || "?".to_owned();
@@ -149,7 +149,7 @@ fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
         cells.push(p.accuracy_nf.as_ref().map_or_else(unknown, spread));
         cells.push(p.recovery.map_or_else(unknown, |r| format!("{r:+.1}")));
     }
-    cells.push(format!("{:.3} %", 100.0 * p.flipped_bits.mean_rate));
+    cells.push(words::share(p.flipped_bits.mean_rate, 3));
     cells
 }
 
@@ -189,7 +189,7 @@ stuck-at  0.01     2  92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0       0.500
         e.perturbed = vec![one];
         let text = evaluation(&e).to_string();
         assert!(!text.contains("NF") && !text.contains("RP"), "{text}");
-        assert!(text.contains("flip    0.01     1  92.6  40.0       0.000 %"), "{text}");
+        assert!(text.contains("flip    0.01     1  92.6  40.0           0 %"), "{text}");
 
         e.perturbed.clear();
         assert!(evaluation(&e).to_string().contains("92.6"));

@@ -129,6 +129,19 @@ impl FaultArgs {
         }
     }
 
+    /// Whether there is a rate left for `--ber` to say: a measured map, and a rate per direction, are
+    /// their own.
+    ///
+    /// # Errors
+    /// As [`Self::model`].
+    pub fn takes_rate(&self) -> Result<bool> {
+        Ok(match self.model()? {
+            FaultModel::Profile => false,
+            FaultModel::Asymmetric => self.ber01.is_none() || self.ber10.is_none(),
+            _ => true,
+        })
+    }
+
     /// The one map of `--chip` or of a measured memory, if there is only one: its seed.
     ///
     /// # Errors
@@ -173,7 +186,7 @@ impl FaultArgs {
                 Faults::profile(Profile::load(&files, mapping)?)
             }
             FaultModel::Asymmetric => {
-                let both = self.ber01.is_some() && self.ber10.is_some();
+                let both = !self.takes_rate()?;
                 refuse("--ber", ber.is_some() && both, "--ber01 and --ber10 are both rates")?;
                 let rate = |of: Option<f64>| of.or(ber).unwrap_or(DEFAULT_BER);
                 Faults::asymmetric(rate(self.ber01), rate(self.ber10))?

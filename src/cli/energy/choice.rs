@@ -6,6 +6,7 @@ use crate::{
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
     error::{Error, Result},
     report::Table,
+    words,
 };
 use serde_json::json;
 
@@ -19,7 +20,8 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
         let file = path.display().to_string();
         evaluations.extend(read_evaluations(path)?.into_iter().map(|e| (file.clone(), e)));
     }
-    let choice = choose(&evaluations, points, minimum, args.classes)?;
+    let at = args.voltage.map(|voltage| points.require_voltage(voltage)).transpose()?;
+    let choice = choose(&evaluations, (points, at), minimum, args.classes)?;
     if args.json {
         let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
         return terminal::print_json(&json!({
@@ -61,7 +63,7 @@ fn table(choice: &Choice, files: bool) -> Table {
         let mut row = vec![
             mark.to_owned(),
             short(c.voltage),
-            c.ber.to_string(),
+            words::rate(c.ber),
             c.faults.clone().unwrap_or_default(),
             c.generator.clone().unwrap_or_else(|| "none".into()),
             format!("{:.2} %", c.accuracy),
@@ -116,7 +118,7 @@ fn verdict(choice: &Choice, minimum: f64) -> String {
 
 fn name(c: &Candidate) -> String {
     let generator = c.generator.as_deref().map_or("no generator".into(), |g| format!("with {g}"));
-    format!("{} Vmin (BER {}), {generator}", short(c.voltage), c.ber)
+    format!("{} Vmin (BER {}), {generator}", short(c.voltage), words::rate(c.ber))
 }
 
 fn line(c: &Candidate) -> String {
@@ -136,10 +138,12 @@ fn gaps(choice: &Choice, files: bool) -> String {
         let voltage = short(u.voltage);
         text += &format!("Not measured: {voltage} Vmin (BER {}), {generator}.\n", u.ber);
     }
-    let list = |rates: &[f64]| rates.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
+    let list = |rates: &[f64]| rates.iter().map(|&p| words::rate(p)).collect::<Vec<_>>().join(", ");
     if !choice.unknown_rates.is_empty() {
         let rates = list(&choice.unknown_rates);
-        text += &format!("No voltage is known for the measured BER {rates}: see --points.\n");
+        text += &format!(
+            "No voltage is known for the measured BER {rates}: see --points and --voltage.\n"
+        );
     }
     if !choice.partial_rates.is_empty() {
         let rates = list(&choice.partial_rates);

@@ -1,6 +1,5 @@
 //! `nf-gpu energy --table`: every network and pair beside what the paper prints.
 
-use super::grouped;
 use crate::{
     cli::terminal,
     energy::{
@@ -9,6 +8,7 @@ use crate::{
     error::Result,
     models,
     report::Table,
+    words,
 };
 use serde_json::{Value, json};
 
@@ -87,13 +87,13 @@ fn networks(all: &Comparison) -> Table {
     let mut table = Table::new(headers);
     for c in &all.networks {
         let count = |quantity, count| {
-            cell(grouped(count), all.entry(quantity, (&c.name, c.side), None, None))
+            cell(words::count(count), all.entry(quantity, (&c.name, c.side), None, None))
         };
         table.row([
             c.name.clone(),
             format!("{0}x{0}", c.side),
             count(Quantity::Parameters, c.parameters),
-            grouped(c.macs),
+            words::count(c.macs),
             count(Quantity::PaperMacs, c.paper_macs),
             count(Quantity::WeightAccesses, c.weight_accesses),
             count(Quantity::Cycles, c.cycles),

@@ -5,7 +5,10 @@ use crate::{
     energy::{Cost, OperatingPoint, OperatingPoints},
     error::{Error, Result},
     models,
-    report::eval_json::{Evaluation, FaultDetail, Perturbed, Spread},
+    report::{
+        eval_json::{Evaluation, FaultDetail, Perturbed, Spread},
+        table,
+    },
 };
 
 /// What stands in front of the base network.
@@ -18,8 +21,11 @@ struct Front {
 }
 
 /// Accuracies that were measured at an operating point.
+#[derive(Clone)]
 struct Measured<'a> {
     point: &'a OperatingPoint,
+    /// Probability that a cell was faulty: the point's, or near it.
+    ber: f64,
     /// Position of the front.
     front: usize,
     /// Model and details; none without faults.
@@ -32,6 +38,8 @@ struct Measured<'a> {
 /// What was measured of one base network.
 pub(super) struct Search<'a> {
     points: &'a OperatingPoints,
+    /// Where all faults are of, if the user says so.
+    at: Option<&'a OperatingPoint>,
     minimum: f64,
     base: Cost,
     /// The first is none.
@@ -42,10 +50,16 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(points: &'a OperatingPoints, minimum: f64, base: Cost) -> Self {
+    pub(super) fn new(
+        points: &'a OperatingPoints,
+        at: Option<&'a OperatingPoint>,
+        minimum: f64,
+        base: Cost,
+    ) -> Self {
         let none = Front { generator: None, file_sha256: String::new(), file: None };
         Self {
             points,
+            at,
             minimum,
             base,
             fronts: vec![none],
@@ -74,11 +88,17 @@ impl<'a> Search<'a> {
             }
         }
         for p in &evaluation.perturbed {
-            let Some(point) = self.points.at(p.ber) else {
+            // What a user says of the voltage wins over what the rate says.
+            let said = self.at.is_some() || p.voltage.is_some();
+            let of_file = || match p.voltage {
+                Some(voltage) => self.points.at_voltage(voltage),
+                None => self.points.at(p.ber),
+            };
+            let Some(point) = self.at.or_else(of_file) else {
                 remember(&mut self.unknown_rates, p.ber);
                 continue;
             };
-            if p.detail.bits.is_some() || p.detail.layers.is_some() {
+            if !said && (p.detail.bits.is_some() || p.detail.layers.is_some()) {
                 remember(&mut self.partial_rates, p.ber);
                 continue;
             }
@@ -117,16 +137,28 @@ impl<'a> Search<'a> {
     ) {
         let faults = perturbed.map(|p| (p.faults.clone(), p.detail.clone()));
         let seeds = perturbed.map_or(&[0][..], |p| &p.seeds);
-        let there = self
-            .measured
-            .iter()
-            .position(|m| m.front == front && m.point.ber == point.ber && m.faults == faults);
-        let at = there.unwrap_or(self.measured.len());
-        if there.is_none() {
-            let (each, files) = (Vec::new(), Vec::new());
-            self.measured.push(Measured { point, front, faults, each, files });
-        }
+        let ber = perturbed.map_or(0.0, |p| p.ber);
+        let of_point =
+            |m: &Measured<'_>| m.front == front && m.point == point && m.faults == faults;
+        let new =
+            Measured { point, ber, front, faults: faults.clone(), each: vec![], files: vec![] };
+        let at = match self.measured.iter().position(of_point) {
+            Some(at) => at,
+            None => {
+                self.measured.push(new.clone());
+                self.measured.len() - 1
+            }
+        };
         let m = &mut self.measured[at];
+        if m.ber != ber {
+            // Of two rates near one point's the nearer is the point's.
+            let nearer = (ber - point.ber).abs() < (m.ber - point.ber).abs();
+            remember(&mut self.unknown_rates, if nearer { m.ber } else { ber });
+            if !nearer {
+                return;
+            }
+            *m = new;
+        }
         for (&seed, &accuracy) in seeds.iter().zip(accuracies) {
             if m.each.iter().all(|&(known, _)| known != seed) {
                 m.each.push((seed, accuracy));
@@ -148,7 +180,7 @@ impl<'a> Search<'a> {
             return Err(Error::argument("--min-accuracy", what, hint));
         }
         for (i, m) in self.measured.iter().enumerate() {
-            let same = |n: &&Measured<'_>| n.front == m.front && n.point.ber == m.point.ber;
+            let same = |n: &&Measured<'_>| n.front == m.front && n.point == m.point;
             if self.measured[..i].iter().any(|n| same(&n)) {
                 let what = format!("there are different memories at a rate of {}", m.point.ber);
                 let hint = "give evaluations of one memory: one measured map, one lot, the same rates \
@@ -164,13 +196,13 @@ impl<'a> Search<'a> {
         let values: Vec<f64> = m.each.iter().map(|&(_, accuracy)| accuracy).collect();
         let accuracy = Spread::of(&values);
         let maps = if m.faults.is_some() { values.len() } else { 0 };
-        let faults = m.faults.map(|(model, detail)| match detail.map {
-            Some(map) => format!("{model} {}", map.file),
-            None => model,
+        let faults = m.faults.map(|(model, detail)| {
+            let map = detail.map.as_ref().map_or(String::new(), |map| format!(" {}", map.file));
+            table::faults(&model, &detail) + &map
         });
         Candidate {
             voltage: m.point.voltage,
-            ber: m.point.ber,
+            ber: m.ber,
             faults,
             generator: generator.map(|g| g.name.clone()),
             files: m.files,
@@ -187,7 +219,7 @@ impl<'a> Search<'a> {
         let fronts = self.fronts.iter().enumerate();
         let missing = fronts.flat_map(|(at, front)| {
             let there = move |p: &&OperatingPoint| {
-                !self.measured.iter().any(|m| (m.front, m.point.ber) == (at, p.ber))
+                !self.measured.iter().any(|m| (m.front, m.point) == (at, *p))
             };
             self.points.iter().filter(there).map(move |p| Unmeasured {
                 voltage: p.voltage,

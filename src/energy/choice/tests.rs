@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::eval_json::{Document, FlippedBits, Generator, Perturbed, sample};
+use crate::report::eval_json::{Document, FlippedBits, Generator, MapDetail, Perturbed, sample};
 
 const CONV_L: f64 = 320_256.0 / 2_755_968.0;
 
@@ -10,7 +10,7 @@ fn points() -> OperatingPoints {
 fn run(evaluations: &[Evaluation], minimum: f64) -> Result<Choice> {
     let named = |(i, e): (usize, &Evaluation)| (format!("{i}.json"), e.clone());
     let named: Vec<_> = evaluations.iter().enumerate().map(named).collect();
-    choose(&named, &points(), minimum, 10)
+    choose(&named, (&points(), None), minimum, 10)
 }
 
 /// (BER, generator, accuracy) of a candidate.
@@ -63,6 +63,43 @@ fn what_was_not_measured_is_said_and_not_guessed() {
         choice.unmeasured.iter().map(|u| (u.ber, u.generator.as_deref())).collect();
     assert_eq!(missing, [(0.01, None), (0.01, Some("ConvL"))]);
     assert_eq!(choice.candidates.len(), 2);
+}
+
+/// A measured map has the rate that it has: a hundredth beside a point's it is still the point's.
+#[test]
+fn a_voltage_comes_from_the_nearest_rate_or_from_the_user() {
+    let of_map = |ber: f64| {
+        let mut e = sample();
+        e.perturbed[0].ber = ber;
+        e.perturbed[0].faults = "profile".into();
+        e.perturbed[0].detail.map =
+            Some(MapDetail { file: "chip.npy".into(), ..MapDetail::default() });
+        e
+    };
+    let near = run(&[of_map(0.010_064)], 80.0).unwrap();
+    let chosen = &near.candidates[near.chosen.unwrap()];
+    assert_eq!((chosen.voltage, chosen.ber), (0.83, 0.010_064));
+    assert_eq!(chosen.faults.as_deref(), Some("profile chip.npy"));
+    assert!(near.unknown_rates.is_empty() && near.unmeasured.is_empty());
+    // Two rates near one point are not two measurements of one memory.
+    let mut both = sample();
+    let mut further = both.perturbed[0].clone();
+    further.ber = 0.010_05;
+    both.perturbed.insert(0, further);
+    let nearer = run(&[both], 80.0).unwrap();
+    assert_eq!((&nearer.unknown_rates[..], nearer.candidates[0].ber), (&[0.010_05][..], 0.01));
+    assert_eq!(nearer.candidates[0].maps, 2);
+    // Another rate has a voltage only where somebody says so: in the document, or now.
+    let far = of_map(0.03);
+    assert_eq!(run(std::slice::from_ref(&far), 80.0).unwrap().unknown_rates, [0.03]);
+    let mut said = far.clone();
+    said.perturbed[0].voltage = Some(0.83);
+    let said = run(&[said], 80.0).unwrap();
+    assert_eq!((said.candidates[1].voltage, said.candidates[1].ber), (0.83, 0.03));
+    let points = points();
+    let at = points.require_voltage(0.83).unwrap();
+    let now = choose(&[("x".into(), far)], (&points, Some(at)), 80.0, 10).unwrap();
+    assert_eq!(now.candidates[1].voltage, 0.83);
 }
 
 #[test]

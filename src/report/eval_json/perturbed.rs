@@ -31,7 +31,10 @@ pub struct Perturbed {
     /// The same behind the generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes_nf: Option<ClassCounts>,
-    /// Energy, where the voltage of this rate is known.
+    /// Supply voltage, relative to the nominal one, where the user said at which it was (`--voltage`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voltage: Option<f64>,
+    /// Energy, where the voltage is known: said, or that of this rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<super::Energy>,
 }

@@ -43,9 +43,15 @@ pub(crate) fn rate(p: f64) -> String {
     format!("{}{NBSP}%", short(100.0 * p))
 }
 
+/// A part in per cent, which is 0 only where it is nothing: at least so many digits after the point.
+pub(crate) fn part(v: f64, digits: usize) -> String {
+    let number = if v.is_finite() { crate::words::percents(v, digits) } else { NONE.into() };
+    format!("{number}{NBSP}%")
+}
+
 /// `1.003 %` of a share of bits.
 pub(crate) fn share(p: f64) -> String {
-    format!("{}{NBSP}%", fixed(100.0 * p, 3))
+    part(100.0 * p, 3)
 }
 
 /// `+20.1` percentage points.
@@ -69,18 +75,7 @@ pub(crate) fn interval(s: &Spread) -> Option<String> {
     Some(format!("{}{NBSP}to{NBSP}{}", fixed(low, 1), fixed(high, 1)))
 }
 
-/// `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(c);
-    }
-    text
-}
+pub(crate) use crate::words::count;
 
 /// `one map` or `3 maps`.
 pub(crate) fn several(n: usize, one: &str, many: &str) -> String {
@@ -174,10 +169,9 @@ mod tests {
         let wanted = ["1", "0.35", "50", "0.001", "1.235", "0"].map(|s| format!("{s}\u{a0}%"));
         assert_eq!(rates, wanted);
         assert_eq!([short(1234.5), short(10.0), short(100_000.0)], ["1234", "10", "100000"]);
-        assert_eq!(
-            [count(0), count(999), count(1000), count(12_345_678)],
-            ["0", "999", "1,000", "12,345,678"]
-        );
+        let shares = [0.010_034, 0.000_003_1, 0.0].map(share);
+        assert_eq!(shares, ["1.003", "0.000310", "0"].map(|s| format!("{s}\u{a0}%")));
+        assert_eq!(share(f64::NAN), "–\u{a0}%");
     }
 
     #[test]

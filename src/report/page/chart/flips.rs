@@ -22,7 +22,7 @@ pub(crate) fn flips(h: &mut Html, p: &Perturbed, precision: u32) {
     let keys = || vec![Key::new("all stored bits", Style::NEUTRAL.light(), Kind::Stroke)];
     let note = |count: u64, rate: f64| {
         let each = (count as f64 / maps).round() as u64;
-        format!("{} %, {}", words::fixed(rate, 3), words::count(each))
+        format!("{}, {}", words::part(rate, 3), words::count(each))
     };
     h.element("div", &[("class", &"pair")], |h| {
         if per_position.is_finite() && !f.per_bit.is_empty() {

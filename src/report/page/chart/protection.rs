@@ -72,7 +72,7 @@ pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
                     continue;
                 }
                 let at = (frame.x(*share), frame.y(spread.mean));
-                let share = words::percent(*share);
+                let share = words::part(*share, 1);
                 let says = format!("{name}: {} % with {share} protected", words::spread(spread));
                 marker(h, c.style, at, 4.5, &says);
                 if (1..=NAMED).contains(&i) {
@@ -96,7 +96,7 @@ fn curve<'a>(
 
 fn in_words(c: &Curve<'_>) -> String {
     let points = c.points.iter().map(|(share, s, name)| {
-        format!("{} % with {name} ({}) protected", words::spread(s), words::percent(*share))
+        format!("{} % with {name} ({}) protected", words::spread(s), words::part(*share, 1))
     });
     format!("{}: {}", c.label, points.collect::<Vec<_>>().join(", "))
 }
