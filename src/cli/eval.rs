@@ -1,8 +1,12 @@
 //! `nf-gpu eval`.
 
-use super::{gpu::TunedArgs, interrupt, places, seeds::parse_seeds, terminal};
+mod generators;
+mod journal;
+mod setup;
+
+use super::{gpu::TunedArgs, interrupt, places, terminal};
 use crate::{
-    data::{self, DEFAULT_DIR, ImageSet, Split},
+    data::DEFAULT_DIR,
     energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     eval::{
@@ -10,24 +14,22 @@ use crate::{
         study_maps,
     },
     fault::Faults,
-    files::{Weights, npy, sha256, sha256_of},
+    files::npy,
     gpu::Gpu,
-    models,
-    nn::{Dtype, Graph, arithmetic},
-    ops::operands::Operands,
+    nn::{Dtype, arithmetic},
     report::{
         eval_json::{Document, Evaluation},
         table,
     },
-    train::{BaseHints, BaseNet, FaultArgs},
+    train::FaultArgs,
     words,
 };
 use clap::Args;
+use generators::Generator;
 use indicatif::ProgressBar;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use journal::{identity, is_device, journal_of};
+use setup::Setup;
+use std::path::PathBuf;
 
 /// Arguments of `nf-gpu eval`.
 #[derive(Args, Debug)]
@@ -47,15 +49,20 @@ pub struct EvalArgs {
     /// Weights of a generator; several files give several tables
     #[arg(long, value_name = "FILE")]
     generator: Vec<PathBuf>,
-    /// Data set, or a folder of images (default: the one that the base was trained on)
+    /// Data set, or a folder of images (default: the one that the generator and the base were trained on)
     #[arg(long, value_name = "NAME|DIR")]
     dataset: Option<String>,
+    /// Evaluate although the classes of the data set are not those of the base: labels are taken by number
+    /// where they are not found by name
+    #[arg(long)]
+    allow_mismatch: bool,
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     data_dir: PathBuf,
     #[command(flatten)]
     faults: FaultArgs,
-    /// Probabilities that a cell is faulty, as in 0.01,0.005 (default: 0.01)
+    /// Probabilities that a cell is faulty, as in 0.01,0.005 (default: the rate that the generator was
+    /// trained for, as its chip, faults, bits and layers; without one 0.01)
     #[arg(long, value_name = "P,...", value_delimiter = ',', allow_negative_numbers = true)]
     ber: Vec<f64>,
     /// Seeds of the fault maps: a number, a list, or a half-open range (default: 50000..50010)
@@ -68,7 +75,7 @@ pub struct EvalArgs {
     /// alike, auto does where the adapter has matrix units for it
     #[arg(long, value_enum, default_value_t)]
     dtype: Dtype,
-    /// The first N test images (default: all)
+    /// So many test images (default: all): of a named set the first ones, of a folder images at even distances
     #[arg(long, value_name = "N")]
     images: Option<usize>,
     /// Images per dispatch
@@ -116,37 +123,24 @@ pub struct EvalArgs {
 /// Bad arguments or files, no memory, or Ctrl-C.
 pub fn run(args: &EvalArgs) -> Result<()> {
     args.check()?;
-    let faults = args.faults.at_each(&args.ber)?;
-    let seeds = args.seeds()?;
-    for faults in &faults {
-        seeds.iter().try_for_each(|&seed| faults.check_seed(seed))?;
-    }
-    let hints = BaseHints {
-        model: args.model.clone(),
-        mean: args.input_mean.clone(),
-        std: args.input_std.clone(),
-    };
-    let base = BaseNet::load(&args.base, &hints)?;
-    let precision = base.precision(args.precision)?;
-    faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+    let setup = Setup::of(args)?;
+    args.places(&setup)?;
+    let Setup { base, generators, set, faults, seeds, precision, .. } = &setup;
     let points = match &args.points {
         Some(file) => OperatingPoints::load(file)?,
         None => OperatingPoints::built_in()?,
     };
-    let voltage = args.voltage(&points, &faults, precision)?;
-    let set = args.images(&base)?;
-    let generators = args
-        .generator
-        .iter()
-        .map(|p| Generator::load(p, set.height))
-        .collect::<Result<Vec<_>>>()?;
+    if !args.quiet {
+        setup.notes.iter().for_each(|note| terminal::say(note));
+    }
+    let voltage = args.voltage(&points, faults, *precision)?;
     interrupt::watch();
     let gpu = args.gpu.open(args.quiet)?;
     let operands = args.dtype.operands(&gpu);
     let mut journal = match &args.out {
         // Logits are not kept in it; a device such as /dev/null has no room beside it.
         Some(out) if args.logits.is_none() && !is_device(out) => {
-            Journal::open(journal_of(out), &identity(&gpu, &base, (precision, operands), &set))?
+            Journal::open(journal_of(out), &identity(&gpu, &setup, operands))?
         }
         _ => Journal::default(),
     };
@@ -159,15 +153,15 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             base: (&base.graph, &base.weights),
             generator: generator.map(|g| (&g.graph, &g.weights)),
             generator_id: generator.map_or("", |g| &g.sha256),
-            set: &set,
-            precision,
+            set,
+            precision: *precision,
             batch: args.batch_size,
             operands,
         };
         let keep_logits = args.logits.is_some();
-        let request = Request { subject, faults: &faults, seeds: &seeds, keep_logits };
+        let request = Request { subject, faults, seeds, keep_logits };
         let voltages = (&points, voltage);
-        let measured = args.measure(&gpu, &request, &base, generator, voltages, &mut journal);
+        let measured = args.measure(&gpu, &request, &setup, generator, voltages, &mut journal);
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
@@ -181,12 +175,16 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if args.json {
         return terminal::print(&document.to_json());
     }
-    for run in &runs {
+    for (i, run) in runs.iter().enumerate() {
+        let name = generators.get(i).map_or("no generator", |g| g.label.as_str());
         if !args.quiet {
-            let name = run.generator.as_ref().map_or("no generator", |g| g.name.as_str());
-            let (model, images, adapter) = (&base.model, set.len(), gpu.report().line());
+            let (model, images, adapter) = (&base.model, set.images(), gpu.report().line());
             let arithmetic = arithmetic(&gpu, operands);
-            terminal::say(&format!("{model}, {name}, {images} images; {adapter}; {arithmetic}"));
+            terminal::say(&format!("{model}, {name}, {images}; {adapter}; {arithmetic}"));
+        }
+        // Of several tables each says which one it is, also where stdout goes elsewhere.
+        if runs.len() > 1 {
+            terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
         }
         terminal::print(&table::evaluation(run).to_string())?;
         if let Some(study) = &run.sensitivity {
@@ -217,29 +215,21 @@ impl EvalArgs {
             let hint = "evaluate one generator at a time";
             return Err(Error::argument("--logits", "several generators share one file", hint));
         }
+        Ok(())
+    }
+
+    /// No output replaces an input or another output.
+    fn places(&self, setup: &Setup) -> Result<()> {
         let journal = self.out.as_deref().map(journal_of);
-        let maps = self.faults.map_files()?;
         let mut inputs = vec![("--base", Some(&self.base)), ("--points", self.points.as_ref())];
         inputs.extend(self.generator.iter().map(|file| ("--generator", Some(file))));
-        inputs.extend(maps.iter().map(|file| ("--fault-map", Some(file))));
+        inputs.extend(setup.maps.iter().map(|file| ("--fault-map", Some(file))));
         let outputs = [
             ("--logits", self.logits.as_ref()),
             ("--out", self.out.as_ref()),
             ("the journal of --out", journal.as_ref().filter(|file| file.exists())),
         ];
         places::check(&inputs, &outputs)
-    }
-
-    /// Seeds of the maps: a chip has one.
-    fn seeds(&self) -> Result<Vec<u64>> {
-        match (self.faults.only_seed()?, &self.seeds) {
-            (Some(_), Some(_)) => {
-                let what = "one chip, or a measured map, has one map";
-                Err(Error::argument("--seeds", what, "leave out one of the two"))
-            }
-            (Some(seed), None) => Ok(vec![seed]),
-            (None, seeds) => parse_seeds(seeds.as_deref().unwrap_or("50000..50010")),
-        }
     }
 
     /// The operating point of `--voltage`.
@@ -271,23 +261,11 @@ impl EvalArgs {
         Ok(Some(point))
     }
 
-    fn images(&self, base: &BaseNet) -> Result<ImageSet> {
-        let dataset = base.dataset(self.dataset.as_deref())?;
-        let set = data::open_sized(&dataset, &self.data_dir, Split::Test, base.side())?;
-        base.fits(&dataset, set.classes)?;
-        let Some(images) = self.images else { return Ok(set) };
-        if images == 0 || images > set.len() {
-            let what = format!("{images} of {} test images", set.len());
-            return Err(Error::argument("--images", what, "leave it out for all"));
-        }
-        Ok(set.take(images))
-    }
-
     fn measure(
         &self,
         gpu: &Gpu,
         request: &Request<'_>,
-        base: &BaseNet,
+        setup: &Setup,
         generator: Option<&Generator>,
         (points, voltage): (&OperatingPoints, Option<&OperatingPoint>),
         journal: &mut Journal,
@@ -302,78 +280,25 @@ impl EvalArgs {
         };
         let measured = measure(gpu, request, journal, &mut tick)?;
         if let Some(path) = &self.logits {
-            let (maps, classes) =
-                (request.seeds.len() * request.faults.len(), request.subject.set.classes);
+            let maps = request.seeds.len() * request.faults.len();
+            let classes = setup.base.outputs();
             npy::save_f32(path, &[maps, images, classes as usize], &measured.logits)?;
         }
+        let base = &setup.base;
         let named = Named { name: &base.model, sha256: &base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
         let (classes, confusion) = (self.per_class, self.confusion);
         let details = Details { classes, confusion, points: Some(points), voltage };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
+        if let (Some(of), Some(generator)) = (&mut evaluation.generator, generator) {
+            of.file = Some(generator.path.display().to_string());
+        }
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }
         bar.finish_and_clear();
         Ok(evaluation)
     }
-}
-
-/// A generator from its file.
-struct Generator {
-    graph: Graph,
-    weights: Weights,
-    sha256: String,
-}
-
-impl Generator {
-    fn load(path: &Path, side: u32) -> Result<Self> {
-        let weights = Weights::load(path)?;
-        let Some(name) = weights.meta("model") else {
-            let hint = "give a file that `nf-gpu train` wrote";
-            let what = "the file does not say which generator it holds";
-            return Err(Error::format(path, what, hint));
-        };
-        let graph = models::generator(name, side)?;
-        graph.check(&weights)?;
-        Ok(Self { graph, weights, sha256: sha256(path)? })
-    }
-}
-
-/// Where an evaluation keeps what it has measured until its document is whole.
-fn journal_of(out: &Path) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
-    name.push(".journal");
-    name.into()
-}
-
-/// What results depend on beside the generator, the faults and the seed.
-fn identity(
-    gpu: &Gpu,
-    base: &BaseNet,
-    (precision, operands): (u32, Operands),
-    set: &ImageSet,
-) -> String {
-    let (model, sha256) = (&base.model, &base.sha256[..16]);
-    let normalised = base.graph.nodes.get(1).map(|node| format!("{:?}", node.op));
-    let input = &sha256_of(normalised.unwrap_or_default().as_bytes())[..8];
-    let labels: Vec<u8> = set.labels.iter().flat_map(|l| l.to_le_bytes()).collect();
-    let [pixels, labels] = [&set.pixels, &labels].map(|bytes| sha256_of(bytes));
-    let (images, split, name) = (set.len(), set.split, &set.name);
-    let dtype = operands.name();
-    format!(
-        "{model} {sha256} input {input} in {precision} bits, computed in {dtype}, on {images} {split} images of {name} \
-         ({} {}), {}, commit {}",
-        &pixels[..16],
-        &labels[..8],
-        gpu.report().line(),
-        env!("NF_COMMIT")
-    )
-}
-
-/// Whether a path is there and is no file, such as `/dev/null`.
-fn is_device(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|m| !m.is_file())
 }
 
 fn progress(quiet: bool, images: u64) -> ProgressBar {

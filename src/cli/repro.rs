@@ -55,7 +55,11 @@ pub struct ReproArgs {
     /// Images per step, for generators and base networks (default: 256; imagenet10: 64 and 32)
     #[arg(long, value_name = "N")]
     batch_size: Option<u32>,
-    /// The first N test images (default: all)
+    /// Use --bases although their classes are not those of the data set: labels are taken by number where
+    /// they are not found by name
+    #[arg(long)]
+    allow_mismatch: bool,
+    /// So many test images (default: all): the first ones, of a folder images at even distances
     #[arg(long, value_name = "N")]
     images: Option<usize>,
     /// Seeds of the fault maps of evaluations (default: the paper's 50000..50010)
@@ -128,6 +132,7 @@ impl ReproArgs {
             data_dir: self.data_dir.clone(),
             faults: self.faults.clone(),
             seeds: self.seeds.as_deref().map_or(Ok(paper.seeds), parse_seeds)?,
+            allow_mismatch: self.allow_mismatch,
             images: self.images,
             epochs: self.epochs.unwrap_or(paper.epochs),
             steps: self.steps,

@@ -4,7 +4,7 @@ use super::{gpu::TunedArgs, interrupt, terminal};
 use crate::{
     error::Result,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
-    train::{Every, Preset, Schedule, TrainConfig, dry_run, train},
+    train::{Every, Preset, Schedule, TrainConfig, dry_run, given, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
 use serde_json::json;
@@ -29,7 +29,7 @@ pub struct TrainArgs {
 /// # Errors
 /// Those of [`train`].
 pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
-    let mut config = args.config.clone();
+    let mut config = TrainConfig { given: given(typed), ..args.config.clone() };
     if let Some(preset) = config.preset {
         apply(preset, &mut config, &|flag| {
             typed.value_source(flag) == Some(ValueSource::CommandLine)

@@ -69,6 +69,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
         class_names: vec!["image".into()],
         labels: vec![0; args.images.len()],
         pixels,
+        subset: None,
     };
     let gpu = args.gpu.open(args.quiet)?;
     let images = DeviceImages::upload(&gpu, &set)?;

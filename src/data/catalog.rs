@@ -12,6 +12,7 @@ use super::{
     gtsrb::GTSRB,
     image_set::{ImageSet, Split},
     mnist, sample,
+    subset::{Wanted, Which},
 };
 use crate::error::{Error, Result};
 
@@ -75,11 +76,41 @@ pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
 /// are missing (the hint says how to fetch them), truncated, or hold a label that is no class, and
 /// when a folder's classes or images are not as they should be; [`Error::Read`].
 pub fn open_sized(name: &str, dir: &Path, split: Split, side: u32) -> Result<ImageSet> {
+    open_some(name, dir, split, side, Wanted::All)
+}
+
+/// The same with so many of the images: of a named set the first ones, of a folder images at even
+/// distances ([`Which`]); a folder's other images are not read.
+///
+/// # Errors
+///
+/// As [`open_sized`]; [`Error::Argument`] for more images than there are, and for none.
+pub fn open_some(
+    name: &str,
+    dir: &Path,
+    split: Split,
+    side: u32,
+    wanted: Wanted,
+) -> Result<ImageSet> {
     if is_folder(name) {
-        return folder::open(Path::new(name), split, side);
+        return folder::open(Path::new(name), split, side, wanted);
     }
-    let set = sided(name, side)?;
-    (set.open)(dir, split)
+    let set = (sided(name, side)?.open)(dir, split)?;
+    let n = wanted.of(set.len())?;
+    Ok(set.some(Which::First, n))
+}
+
+/// The names of the classes, in the order of the labels. No image is read.
+///
+/// # Errors
+///
+/// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
+/// [`Error::Read`].
+pub fn class_names(name: &str) -> Result<Vec<String>> {
+    if is_folder(name) {
+        return Ok(folder::Scan::of(Path::new(name), Split::Test)?.classes);
+    }
+    Ok(info(name)?.class_names.iter().map(ToString::to_string).collect())
 }
 
 /// At least `n` images of each class, or all where there are fewer, and how many there are of each:

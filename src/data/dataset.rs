@@ -61,6 +61,7 @@ impl DatasetInfo {
             class_names: self.class_names.iter().map(ToString::to_string).collect(),
             pixels,
             labels,
+            subset: None,
         }
     }
 

@@ -19,6 +19,7 @@ use super::{
     decode,
     image_set::{ImageSet, Split},
     parallel,
+    subset::{Subset, Wanted, Which},
 };
 use crate::error::{Error, Result};
 
@@ -33,11 +34,13 @@ pub(super) fn check_side(side: u32) -> Result<()> {
     Err(Error::argument("--side", format!("images of {side}x{side}"), "choose 32 or 224"))
 }
 
-/// Every image of a split, resized to `side x side`.
-pub(super) fn open(path: &Path, split: Split, side: u32) -> Result<ImageSet> {
+/// Images of a split, resized to `side x side`; those that are not wanted are not read.
+pub(super) fn open(path: &Path, split: Split, side: u32, wanted: Wanted) -> Result<ImageSet> {
     let scan = Scan::of(path, split)?;
-    let all: Vec<usize> = (0..scan.images.len()).collect();
-    decode_some(&scan, &all, side)
+    let len = scan.images.len();
+    let n = wanted.of(len)?;
+    let set = decode_some(&scan, &Which::Spread.indices(n, len), side)?;
+    Ok(ImageSet { subset: Subset::new(Which::Spread, n, len), ..set })
 }
 
 /// The first `n` images of each class, resized to `side x side`.
@@ -73,6 +76,7 @@ fn decode_some(scan: &Scan, some: &[usize], side: u32) -> Result<ImageSet> {
         class_names: scan.classes.clone(),
         pixels,
         labels: some.iter().map(|&i| scan.images[i].1).collect(),
+        subset: None,
     })
 }
 

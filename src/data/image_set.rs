@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::subset::Subset;
+
 /// Which part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,6 +42,8 @@ pub struct ImageSet {
     pub pixels: Vec<u8>,
     /// `[N]`, the class of each image.
     pub labels: Vec<u16>,
+    /// Which images of the split these are, where they are not all.
+    pub subset: Option<Subset>,
 }
 
 impl ImageSet {
@@ -124,6 +128,7 @@ impl ImageSet {
             class_names: self.class_names.clone(),
             pixels: Vec::new(),
             labels: Vec::new(),
+            subset: None,
             ..*self
         }
     }
@@ -144,6 +149,7 @@ mod tests {
             class_names: ["a", "b", "c"].map(String::from).into(),
             pixels: (0..5).flat_map(|i| [i; 6]).collect(),
             labels: vec![0, 1, 2, 0, 1],
+            subset: None,
         }
     }
 

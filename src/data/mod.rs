@@ -8,6 +8,7 @@ mod catalog;
 mod checksum;
 pub mod cifar10;
 mod cifar100;
+mod classes;
 pub mod contact_sheet;
 mod dataset;
 mod decode;
@@ -26,14 +27,19 @@ mod positioned;
 mod records;
 mod resize;
 mod sample;
+mod subset;
 
 pub use catalog::{
-    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized, preview,
+    DEFAULT_DIR, check, class_names, contents, fetch, info, is_folder, is_here, known, open,
+    open_sized, open_some, preview,
 };
 pub use checksum::{FileCheck, FileState, Sum};
+pub use classes::{are_by_number, are_numbered, find as find_classes};
 pub use dataset::DatasetInfo;
 pub(crate) use decode::load as load_image;
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};
 pub use resize::CropArea;
+pub(crate) use subset::spread;
+pub use subset::{Subset, Wanted, Which};

@@ -159,11 +159,7 @@ fn comparable((a, one): &(String, Evaluation), (b, other): &(String, Evaluation)
     let what = match () {
         () if one.base != other.base => "base networks",
         () if one.dataset.name != other.dataset.name => "data sets",
-        () if (&one.dataset.split, one.dataset.images)
-            != (&other.dataset.split, other.dataset.images) =>
-        {
-            "images of the data set"
-        }
+        () if one.dataset.which() != other.dataset.which() => "images of the data set",
         () if one.precision != other.precision => "precisions",
         () => return Ok(()),
     };

@@ -60,6 +60,7 @@ pub fn document(
             name: set.name.clone(),
             split: set.split.to_string(),
             images: set.len() as u64,
+            subset: set.subset,
             classes: set.class_names.clone(),
         },
         precision: request.subject.precision,
@@ -73,6 +74,7 @@ pub fn document(
         generator: generator.map(|generator| eval_json::Generator {
             name: generator.name.to_owned(),
             file_sha256: generator.sha256.to_owned(),
+            file: None,
         }),
         energy: perturbed.iter().find_map(|p: &Perturbed| p.energy.clone()),
         perturbed,

@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// Value of the metadata key `format` in files that we write.
 pub const FORMAT: &str = "nf-gpu-1";
 
+/// Metadata key of the class names, a JSON list.
+const CLASS_NAMES: &str = "class_names";
+
 /// What a base network expects of its input: `(v - mean) / std` per channel, v in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalisation {
@@ -96,6 +99,21 @@ impl Weights {
         set("input_std", std);
     }
 
+    /// Names of the classes that the network was trained to tell apart, in the order of its outputs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] for text that is no JSON list of names.
+    pub fn class_names(&self) -> Result<Option<Vec<String>>> {
+        let parsed = |text| serde_json::from_str(text).map_err(|_| self.odd(CLASS_NAMES, text));
+        self.meta(CLASS_NAMES).map(parsed).transpose()
+    }
+
+    /// Records names of classes, as [`Weights::class_names`] reads them.
+    pub fn set_class_names(&mut self, names: &[String]) {
+        self.metadata.insert(CLASS_NAMES.into(), serde_json::json!(names).to_string());
+    }
+
     fn odd(&self, key: &str, text: &str) -> Error {
         let what = format!("its metadata {key} = {text} is not understood");
         let hint = if key.starts_with("input") {
@@ -147,6 +165,19 @@ mod tests {
         ] {
             let error = with(odd).normalisation().unwrap_err();
             assert!(error.hint().unwrap().contains("--input-mean"), "{error}");
+        }
+    }
+
+    #[test]
+    fn class_names_are_a_list_whatever_is_in_them() {
+        let names = ["T-shirt/top", "a, b", "\"", ""].map(str::to_owned);
+        let mut weights = with(&[]);
+        assert_eq!(weights.class_names().unwrap(), None);
+        weights.set_class_names(&names);
+        assert_eq!(weights.class_names().unwrap().unwrap(), names);
+        for odd in ["cat,dog", "[1, 2]", "{}", ""] {
+            let error = with(&[("class_names", odd)]).class_names().unwrap_err();
+            assert!(error.to_string().contains("class_names"), "{error}");
         }
     }
 

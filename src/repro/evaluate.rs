@@ -2,7 +2,7 @@
 
 use super::cell::{Accuracies, MeanStd};
 use crate::{
-    data::ImageSet,
+    data::{ImageSet, Subset, Which},
     energy::OperatingPoints,
     error::Result,
     eval::{Details, Journal, Named, Request, Subject, document, measure},
@@ -28,8 +28,8 @@ pub(super) struct Conditions<'a> {
     pub(super) faults: Faults,
     /// Seeds of the fault maps.
     pub(super) seeds: &'a [u64],
-    /// Number of test images.
-    pub(super) images: usize,
+    /// Number of test images, and which ones.
+    pub(super) images: (usize, Option<Subset>),
 }
 
 impl Conditions<'_> {
@@ -42,11 +42,20 @@ impl Conditions<'_> {
             return Some(format!("{} rates there, 1 wanted", e.perturbed.len()));
         };
         let Faults { model, ber, .. } = &self.faults;
+        let images = which(self.images.0 as u64, self.images.1);
         differs("faults", p.faults.clone(), model.to_string())
             .or_else(|| differs("BER", p.ber.to_string(), ber.to_string()))
             .or_else(|| differs("bits", e.precision.to_string(), self.bits.to_string()))
-            .or_else(|| differs("images", e.dataset.images.to_string(), self.images.to_string()))
+            .or_else(|| differs("images", which(e.dataset.images, e.dataset.subset), images))
             .or_else(|| differs("seeds", format!("{:?}", p.seeds), format!("{:?}", self.seeds)))
+    }
+}
+
+/// Images in words. The first ones are what a number meant before there were others.
+fn which(n: u64, subset: Option<Subset>) -> String {
+    match subset {
+        Some(Subset { which: Which::Spread, of }) => format!("{n} spread over {of}"),
+        _ => n.to_string(),
     }
 }
 
@@ -77,6 +86,7 @@ pub(super) fn evaluate(
     let faults = std::slice::from_ref(faults);
     let request = Request { subject, faults, seeds, keep_logits: false };
     let (model, adapter) = (&base.sha256, gpu.report().line());
+    let images = which(images.0 as u64, images.1);
     let identity = format!("repro: {model} at {bits} bits on {images} images on {adapter}");
     let mut journal = Journal::open(out.with_extension("journal"), &identity)?;
     let measured = measure(gpu, &request, &mut journal, &mut |_| !stop())?;

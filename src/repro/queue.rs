@@ -19,7 +19,7 @@ use crate::{
         Event, Sink,
         eval_json::{Document, Evaluation},
     },
-    train::{BaseHints, BaseNet, pretrain, remove_checkpoint, train},
+    train::{BaseHints, BaseNet, Mismatch, pretrain, remove_checkpoint, train},
 };
 use std::{
     cell::RefCell,
@@ -66,12 +66,8 @@ pub fn run(
         Instant::now().checked_add(Duration::try_from_secs_f64(hours * 3600.0).ok()?)
     });
     given_bases(plan, settings)?;
-    let set = data::open_sized(&plan.dataset, &settings.data_dir, Split::Test, plan.side()?)?;
-    let wanted = settings.images.unwrap_or(set.len());
-    if wanted > set.len() {
-        let what = format!("{wanted} of {} test images", set.len());
-        return Err(Error::argument("--images", what, "leave it out for all"));
-    }
+    let (dir, side, wanted) = (&settings.data_dir, plan.side()?, settings.images.into());
+    let set = data::open_some(&plan.dataset, dir, Split::Test, side, wanted)?;
     unmixed(plan, settings)?;
     let _locks = claimed(settings)?;
     let queue = Queue {
@@ -79,7 +75,7 @@ pub fn run(
         plan,
         settings,
         artefacts: Artefacts::new(plan, settings),
-        set: set.take(wanted),
+        set,
         stop: &|| stop() || deadline.is_some_and(|end| Instant::now() >= end),
         base: RefCell::default(),
         failed: RefCell::default(),
@@ -237,7 +233,7 @@ impl Queue<'_> {
             bits: planned.cell.bits,
             faults: self.settings.faults(planned.cell.ber)?,
             seeds: &self.settings.seeds,
-            images: self.set.len(),
+            images: (self.set.len(), self.set.subset),
         })
     }
 
@@ -271,9 +267,14 @@ impl Queue<'_> {
             Document::new(vec![e.clone()]).save(path)?;
             return Ok(Ok(e));
         }
-        say(sink, format!("evaluating {} on {} images", planned.cell.id(), self.set.len()))?;
+        say(sink, format!("evaluating {} on {}", planned.cell.id(), self.set.images()))?;
         let (base, generator) = (self.load(planned.base)?, self.artefacts.generator(training));
-        let subject = (&*base, &*generator, &self.set);
+        let mismatch = Mismatch::allowed(self.settings.allow_mismatch);
+        let (labelling, mut set) =
+            (base.labelling(&self.plan.dataset, mismatch)?, self.set.clone());
+        labelling.apply(&mut set);
+        labelling.note().map_or(Ok(()), |note| say(sink, note.to_owned()))?;
+        let subject = (&*base, &*generator, &set);
         Ok(Ok(evaluate(self.gpu.latest(), subject, &conditions, &path, self.stop)?))
     }
 
@@ -333,7 +334,6 @@ impl Queue<'_> {
         }
         let hints = BaseHints { model: Some(self.plan.bases[i].clone()), ..BaseHints::default() };
         let base = Rc::new(BaseNet::load(&self.artefacts.base(i).weights, &hints)?);
-        base.fits(&self.plan.dataset_name, self.set.classes)?;
         *self.base.borrow_mut() = Some((i, base.clone()));
         Ok(base)
     }

@@ -33,7 +33,9 @@ pub struct Settings {
     pub faults: String,
     /// Seeds of the fault maps of the evaluations.
     pub seeds: Vec<u64>,
-    /// The first so many test images; all by default.
+    /// Base networks may have other classes than the data set.
+    pub allow_mismatch: bool,
+    /// So many test images, of a folder at even distances, else the first ones; all by default.
     pub images: Option<usize>,
     /// Passes over the training set for a generator.
     pub epochs: u64,
@@ -62,6 +64,7 @@ impl Default for Settings {
             data_dir: PathBuf::from(DEFAULT_DIR),
             faults: FaultModel::Reference.to_string(),
             seeds: SEEDS.collect(),
+            allow_mismatch: false,
             images: None,
             epochs: EPOCHS,
             steps: None,
@@ -239,6 +242,7 @@ impl Settings {
         // In a smoke run the training's own table, of ten maps, takes as little as can be.
         config.images = if self.smoke { Some(1) } else { self.images };
         config.seed = self.seed;
+        config.allow_mismatch = self.allow_mismatch;
         Ok(config)
     }
 }

@@ -1,6 +1,7 @@
 //! A base network from a file: which one it is, what input it expects, which data it knows.
 
 use crate::{
+    data,
     error::{Error, Result},
     fault::{Faults, check_bits},
     files::{Normalisation, Weights, sha256},
@@ -121,22 +122,35 @@ impl BaseNet {
         Ok(())
     }
 
+    /// Names of the classes that it tells apart, in the order of its outputs: those of its file, or those of
+    /// the known data set that its file names.
+    ///
+    /// # Errors
+    /// Names that nobody understands, or more or fewer than it has outputs.
+    pub fn class_names(&self) -> Result<Option<Vec<String>>> {
+        let of_dataset = || {
+            let info = data::info(self.weights.meta("dataset")?).ok()?;
+            Some(info.class_names.iter().map(ToString::to_string).collect::<Vec<_>>())
+                // The data set that an imported file was given may be another.
+                .filter(|names| names.len() == self.outputs() as usize)
+        };
+        let Some(names) = self.weights.class_names()? else { return Ok(of_dataset()) };
+        if names.len() == self.outputs() as usize {
+            return Ok(Some(names));
+        }
+        let what = format!("it names {} classes and tells {} apart", names.len(), self.outputs());
+        Err(Error::format(&self.weights.origin, what, "correct its metadata class_names"))
+    }
+
+    /// Classes that it tells apart.
+    #[must_use]
+    pub fn outputs(&self) -> u32 {
+        self.graph.nodes[self.graph.output()].chw[0]
+    }
+
     /// Rows and columns of the images that it takes.
     #[must_use]
     pub fn side(&self) -> u32 {
         self.graph.nodes[self.graph.input()].chw[1]
-    }
-
-    /// Refuses a data set of another number of classes.
-    ///
-    /// # Errors
-    /// [`Error::Format`] naming the file.
-    pub fn fits(&self, dataset: &str, classes: u32) -> Result<()> {
-        let own = self.graph.nodes[self.graph.output()].chw[0];
-        if own == classes {
-            return Ok(());
-        }
-        let what = format!("it tells {own} classes apart; {dataset} has {classes}");
-        Err(Error::format(&self.weights.origin, what, "name its data set with --dataset"))
     }
 }

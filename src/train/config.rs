@@ -2,14 +2,15 @@
 
 use super::{every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan};
 use crate::{
+    data::Wanted,
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
-    gpu::Gpu,
     nn::Dtype,
 };
 use clap::{
-    Args, FromArgMatches, ValueEnum,
+    ArgMatches, Args, FromArgMatches, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser as _},
+    parser::ValueSource,
 };
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf};
@@ -214,12 +215,22 @@ pub struct TrainConfig {
     /// Settings that belong together; flags given beside it win
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
-    /// Test images of the final table
+    /// Test images of the final table (default: all): of a named set the first ones, of a folder images at
+    /// even distances
     #[arg(long, value_name = "N")]
     pub images: Option<usize>,
+    /// Train although the classes of the data set are not those of the base network: labels are taken by
+    /// number where they are not found by name
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_mismatch: bool,
     /// Seed of everything random but the chip
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Names of the settings that the user gave: beside `resume` they must be those of the run
+    #[arg(skip)]
+    #[serde(skip)]
+    pub given: Vec<String>,
 }
 
 /// Times that a run goes on after the device was lost.
@@ -236,6 +247,7 @@ pub(crate) const OF_NO_MATTER: &[&str] = &[
     "eval_every",
     "checkpoint_every",
     "images",
+    "allow_mismatch", // what comes of it is checked by itself
     "on_nan",
     "verify_every",
     "preset",
@@ -245,14 +257,26 @@ pub(crate) const OF_NO_MATTER: &[&str] = &[
 const MAX_COPIES: u32 = 1000;
 
 /// The settings that flags give; those that are not among them have their defaults.
-fn parsed<T: Args + FromArgMatches>(flags: impl IntoIterator<Item = OsString>) -> Result<T> {
+fn parsed<T: Args + FromArgMatches>(
+    flags: impl IntoIterator<Item = OsString>,
+) -> Result<(T, ArgMatches)> {
     let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
     let matches = command.try_get_matches_from(flags);
-    matches.and_then(|matches| T::from_arg_matches(&matches)).map_err(|e| {
+    matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches))).map_err(|e| {
         let text = e.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         Error::argument("settings", what, "see `nf-gpu train --help` and `nf-gpu pretrain --help`")
     })
+}
+
+/// Names of what the user typed, with underscores, among the arguments of a command.
+#[must_use]
+pub fn given(matches: &ArgMatches) -> Vec<String> {
+    let typed = |id: &&clap::Id| {
+        // A group of arguments has no source of its own.
+        matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+    };
+    matches.ids().filter(typed).map(|id| id.as_str().to_owned()).collect()
 }
 
 impl TrainConfig {
@@ -262,35 +286,9 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        parsed(flags)
-    }
-
-    /// These saved settings, with the files where `now` says that they are; if it names no base network,
-    /// where they were.
-    #[must_use]
-    pub(super) fn moved(self, now: &Self) -> Self {
-        if now.base.as_os_str().is_empty() {
-            return self;
-        }
-        let (base, data_dir) = (now.base.clone(), now.data_dir.clone());
-        Self { base, data_dir, dataset: now.dataset.clone().or(self.dataset), ..self }
-    }
-
-    /// Refuses another precision of arithmetic than that of these saved settings, with which the run
-    /// began. Both mean what they mean on this adapter.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the flag.
-    pub(super) fn keeps_dtype(&self, gpu: &Gpu, asked: Option<Dtype>) -> Result<()> {
-        let began = self.dtype.unwrap_or_default().operands(gpu);
-        match asked.map(|asked| asked.operands(gpu)).filter(|&asked| asked != began) {
-            None => Ok(()),
-            Some(asked) => Err(Error::argument(
-                "--dtype",
-                format!("the run began with {}, not {}", began.name(), asked.name()),
-                "a run keeps to its arithmetic: leave this out, or begin anew",
-            )),
-        }
+        let (mut config, matches) = parsed::<Self>(flags)?;
+        config.given = given(&matches);
+        Ok(config)
     }
 
     /// The faults that it trains for.
@@ -299,6 +297,15 @@ impl TrainConfig {
     /// As [`FaultArgs::at`].
     pub fn fault_model(&self) -> Result<Faults> {
         self.faults.at(self.ber)
+    }
+
+    /// Test images of the final table. A preset's number is a bound: it does not know the data set.
+    pub(super) fn test_images(&self) -> Wanted {
+        let of_preset = self.preset.is_some() && self.given.iter().all(|name| name != "images");
+        match self.images {
+            Some(images) if of_preset => Wanted::AtMost(images),
+            images => images.into(),
+        }
     }
 
     /// Where fault maps come from.
@@ -443,7 +450,7 @@ impl PretrainConfig {
     /// # Errors
     /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        parsed(flags)
+        Ok(parsed(flags)?.0)
     }
 
     /// Refuses values that mean nothing.

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     fault::{FaultModel, Faults, LayerChoice, Lot, Mapping, Positions, Profile, check_seed},
-    report::fault_record::FaultRecord,
+    report::{eval_json::FaultDetail, fault_record::FaultRecord},
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub const DEFAULT_BER: f64 = 0.01;
 
 /// What fails, but for its rate.
-#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FaultArgs {
     /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code),
@@ -54,11 +54,16 @@ impl FaultArgs {
     /// The flags, and the rate, of the faults in a record.
     #[must_use]
     pub fn of_record(record: &FaultRecord) -> (Self, Option<f64>) {
-        let detail = &record.detail;
+        Self::of_document(&record.faults, record.ber, &record.detail)
+    }
+
+    /// The flags, and the rate, of faults that a document describes.
+    #[must_use]
+    pub fn of_document(model: &str, ber: f64, detail: &FaultDetail) -> (Self, Option<f64>) {
         let map = detail.map.as_ref();
         let files = map.map_or("", |map| &map.file).split(',').filter(|f| !f.is_empty());
         let args = Self {
-            faults: Some(record.faults.clone()),
+            faults: Some(model.to_owned()),
             ber01: detail.ber01,
             ber10: detail.ber10,
             fault_map: files.map(PathBuf::from).collect(),
@@ -71,7 +76,7 @@ impl FaultArgs {
         };
         // A measured map, and a rate per direction, are their own rates.
         let own = map.is_some() || detail.ber01.is_some();
-        (args, (!own).then_some(record.ber))
+        (args, (!own).then_some(ber))
     }
 
     /// Whether any of the flags is given.

@@ -1,7 +1,7 @@
 //! Where the images of each step come from: the device, the host's memory, or a folder's cache whose
 //! crops are made ahead of the GPU.
 
-use super::{config::Changes, sampler::Sampler};
+use super::{config::Changes, labelling::Labelling, sampler::Sampler};
 use crate::{
     data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Split},
     error::{Error, Result},
@@ -24,7 +24,7 @@ pub(super) enum TrainSet {
     /// All in memory.
     Images(ImageSet),
     /// A folder of images, cropped anew for each use: these of them.
-    Folder(Arc<FolderSet>, Vec<u32>),
+    Folder(FolderSet, Vec<u32>),
 }
 
 impl TrainSet {
@@ -60,7 +60,7 @@ impl TrainSet {
             say(text)
         })?;
         let all = (0..set.len() as u32).collect();
-        Ok(Self::Folder(Arc::new(set), all))
+        Ok(Self::Folder(set, all))
     }
 
     /// Number of images.
@@ -76,6 +76,14 @@ impl TrainSet {
         match self {
             Self::Images(set) => set.classes,
             Self::Folder(set, _) => set.classes(),
+        }
+    }
+
+    /// Gives the images the labels of a base network.
+    pub(super) fn relabel(&mut self, labelling: &Labelling) {
+        match self {
+            Self::Images(set) => labelling.apply(set),
+            Self::Folder(set, _) => set.relabel(labelling.names(), |label| labelling.of(label)),
         }
     }
 
@@ -101,24 +109,19 @@ impl TrainSet {
                 if tail.len() == classes {
                     return Ok(set.split_off_tail(n));
                 }
-                let (held, rest) = spread(len, n);
+                let (held, rest) = data::spread(n, len);
                 let apart = set.select(&held);
                 *set = set.select(&rest);
                 Ok(apart)
             }
             Self::Folder(set, indices) => {
-                let (held, rest) = spread(len, n);
+                let (held, rest) = data::spread(n, len);
                 let apart = set.select(&held.iter().map(|&i| i as u32).collect::<Vec<_>>())?;
                 *indices = rest.into_iter().map(|i| i as u32).collect();
                 Ok(apart)
             }
         }
     }
-}
-
-/// `n` of `len` indices, evenly spread, and the others.
-fn spread(len: usize, n: usize) -> (Vec<usize>, Vec<usize>) {
-    (0..len).partition(|i| (i + 1) * n / len.max(1) > i * n / len.max(1))
 }
 
 /// Passes on what a data set says while it is opened; whether it may go on.
@@ -177,7 +180,7 @@ impl Feed {
             TrainSet::Folder(set, indices) => {
                 let labels: Vec<u16> = indices.iter().map(|&i| set.labels()[i as usize]).collect();
                 let images = DeviceImages::streamed(set.side(), set.side(), &labels);
-                let (own, last) = (sampler.clone(), steps.end);
+                let (own, last, set) = (sampler.clone(), steps.end, Arc::new(set));
                 let restart = move |first: u64| {
                     let (mut own, crops, indices) = (own.clone(), set.clone(), indices.clone());
                     let batches = (first..last).map(move |step| {
@@ -246,6 +249,7 @@ mod tests {
             class_names: vec![String::new(); 4],
             pixels: (0..labels.len()).flat_map(|i| [i as u8; 3]).collect(),
             labels,
+            subset: None,
         };
         // In the order of classes, and mixed.
         for (labels, tail) in [

@@ -95,6 +95,15 @@ impl RunFolder {
         atomic::write(self.config(), header + &text)
     }
 
+    /// Writes other settings: those with which the run goes on.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub(super) fn note_settings(&self, config: &TrainConfig) -> Result<()> {
+        let kernels = kernels(&read_text(&self.config())?);
+        self.save_config(&Saved { config, kernels: kernels.as_ref() })
+    }
+
     /// Adds to the settings which variants of kernels the run uses.
     ///
     /// # Errors
@@ -114,10 +123,7 @@ impl RunFolder {
         let choices = if checkpoint.exists() {
             checkpoint.choices()?
         } else {
-            let text = read_text(&self.config())?;
-            // A run that did not get to its first step has chosen nothing yet.
-            let kernels = toml::from_str::<Kernels>(&text).unwrap_or_default().kernels;
-            Some(kernels.unwrap_or_default())
+            Some(kernels(&read_text(&self.config())?).unwrap_or_default())
         };
         Ok(Recorded { choices, flag: "--resume" })
     }
@@ -263,6 +269,11 @@ impl RunFolder {
     ) -> Result<u64> {
         Checkpoint::at(self.checkpoint()).restore(gpu, net, identity)
     }
+}
+
+/// The variants of kernels in a run's settings. A run that did not get to its first step has chosen none yet.
+fn kernels(text: &str) -> Option<Choices> {
+    toml::from_str::<Kernels>(text).unwrap_or_default().kernels
 }
 
 /// Settings as a run's file has them. A name that is none is refused: the setting that it was would be

@@ -6,12 +6,14 @@ use super::{
     feed::{TrainSet, tell},
     folder::RunFolder,
     identity::Identity,
+    labelling::{Labelling, Mismatch},
     profile::Profiler,
     recovery::{Attempt, History, Setback, keep_going},
+    resume::{Resumed, goes_on},
 };
 use crate::{
     data::{self, Split},
-    error::Result,
+    error::{Error, Result},
     fault::{Faults, Maps},
     gpu::Gpu,
     models,
@@ -28,10 +30,13 @@ pub(super) struct Run<'a> {
     pub(super) gpu: &'a Gpu,
     pub(super) config: &'a TrainConfig,
     pub(super) folder: RunFolder,
+    /// Whether its settings are others than when it began.
+    pub(super) changed: bool,
     pub(super) base: BaseNet,
     pub(super) graph: Graph,
     pub(super) net: TrainableNet,
     pub(super) dataset: String,
+    pub(super) labelling: Labelling,
     pub(super) faults: Faults,
     pub(super) maps: Maps,
     pub(super) precision: u32,
@@ -68,13 +73,10 @@ fn attempt(
 ) -> Result<Attempt<Evaluation>> {
     let profile = config.profile.clone();
     let resumed = begun.as_ref().map(|root| RunFolder::resume(root)).transpose()?;
-    let resumed = resumed.map(|(folder, saved)| (folder, saved.moved(config)));
-    if let Some((_, saved)) = &resumed {
-        saved.keeps_dtype(gpu, config.dtype)?;
-    }
-    let config = resumed.as_ref().map_or(config, |(_, saved)| saved);
+    let resumed = resumed.map(|(folder, saved)| goes_on(gpu, folder, saved, config)).transpose()?;
+    let config = resumed.as_ref().map_or(config, |resumed| &resumed.config);
     config.checked()?;
-    let recorded = resumed.as_ref().map(|(folder, _)| folder.recorded()).transpose()?;
+    let recorded = resumed.as_ref().map(|resumed| resumed.folder.recorded()).transpose()?;
     let _session = gpu.session(recorded);
     let hints = BaseHints {
         model: config.model.clone(),
@@ -83,11 +85,18 @@ fn attempt(
     };
     let base = BaseNet::load(&config.base, &hints)?;
     let dataset = base.dataset(config.dataset.as_deref())?;
+    let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
     let changes = config.augment.of(&dataset);
     let say = &mut |note| tell(sink, note, stop);
     let mut train_set = TrainSet::open(&dataset, &config.data_dir, base.side(), changes, say)?;
-    base.fits(&dataset, train_set.classes())?;
-    let test_set = data::open_sized(&dataset, &config.data_dir, Split::Test, base.side())?;
+    let (data_dir, side, wanted) = (&config.data_dir, base.side(), config.test_images());
+    let mut test_set = data::open_some(&dataset, data_dir, Split::Test, side, wanted)?;
+    trainable(&base, &dataset, train_set.classes())?;
+    train_set.relabel(&labelling);
+    labelling.apply(&mut test_set);
+    if let Some(note) = labelling.note() {
+        sink.event(&Event::Note(note.to_owned()))?;
+    }
     let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
     let graph = models::generator(&config.generator, base.side())?;
@@ -103,7 +112,7 @@ fn attempt(
     let precision = base.precision(config.precision)?;
     base.can_have(&faults, precision)?;
     let (folder, history) = match &resumed {
-        Some((folder, _)) => (folder.clone(), History::load(folder.root())?),
+        Some(Resumed { folder, .. }) => (folder.clone(), History::load(folder.root())?),
         None => {
             let dataset = Some(dataset.clone());
             // What `auto` means now: on another adapter it may mean something else.
@@ -115,9 +124,22 @@ fn attempt(
             (folder, history)
         }
     };
-    let mut run =
-        Run { gpu, config, folder, base, graph, net, dataset, faults, maps, precision, history };
-    let done = match resumed {
+    let mut run = Run {
+        gpu,
+        config,
+        folder,
+        base,
+        graph,
+        net,
+        changed: resumed.as_ref().is_some_and(|resumed| resumed.changed),
+        dataset,
+        labelling,
+        faults,
+        maps,
+        precision,
+        history,
+    };
+    let done = match &resumed {
         Some(_) => run.restore(sink)?,
         None => 0,
     };
@@ -137,6 +159,16 @@ fn attempt(
     run.finish(&test_set, trained, &mut tee, stop).map(Attempt::Done)
 }
 
+/// Refuses labels that no output of the base network stands for: there is no loss of them.
+fn trainable(base: &BaseNet, dataset: &str, classes: u32) -> Result<()> {
+    if classes <= base.outputs() {
+        return Ok(());
+    }
+    let what = format!("it tells {} classes apart; {dataset} has {classes}", base.outputs());
+    let hint = "name its data set with --dataset: it cannot learn more classes than it has";
+    Err(Error::format(&base.weights.origin, what, hint))
+}
+
 /// How far the training came, and how long it took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trained {
@@ -149,6 +181,7 @@ impl Run<'_> {
     /// What a checkpoint depends on.
     pub(super) fn identity(&self) -> Identity {
         Identity::of(self.config, &self.config.free())
+            .with_any("class order", self.labelling.order())
             .with("base network", format!("{} ({})", self.base.model, &self.base.sha256[..12]))
             .with("faults", self.faults.identity())
             .with("fault maps", self.maps.describe())

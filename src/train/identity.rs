@@ -31,6 +31,15 @@ impl Identity {
         self
     }
 
+    /// With one more fact, where there is one.
+    #[must_use]
+    pub(super) fn with_any(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// The facts as one line of JSON.
     #[must_use]
     pub(super) fn text(&self) -> String {

@@ -2,10 +2,10 @@
 
 use super::{
     fuse::{Run, Trained},
-    showcase,
+    showcase, trained_for,
 };
 use crate::{
-    data::ImageSet,
+    data::{ImageSet, Which},
     energy::OperatingPoints,
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
@@ -17,7 +17,6 @@ use crate::{
         page,
     },
 };
-use serde_json::json;
 
 /// What metrics call held-out images.
 const HELD_OUT_SPLIT: &str = "held-out";
@@ -27,15 +26,6 @@ const EVAL_BATCH: u32 = 100;
 const EVAL_SEEDS: std::ops::Range<u64> = 50_000..50_010;
 
 impl Run<'_> {
-    /// The one chip that it trains for: a seed, or the file of a measured map.
-    fn chip(&self) -> String {
-        match (&self.faults.profile, self.maps) {
-            (Some(profile), _) => profile.file.clone(),
-            (None, Maps::Chip(seed)) => seed.to_string(),
-            (None, Maps::Fresh { .. }) => "none".into(),
-        }
-    }
-
     /// Whether the accuracies on held-out images after `step` are among the metrics.
     pub(super) fn has_glance(&self, step: u64) -> Result<bool> {
         let lines = jsonl::load(self.folder.metrics())?;
@@ -115,17 +105,8 @@ impl Run<'_> {
         for (key, value) in [
             ("format", FORMAT.to_owned()),
             ("model", self.graph.name.clone()),
-            ("dataset", self.dataset.clone()),
             ("precision", models::GENERATOR_BITS.to_string()),
             ("input", "[-1,1]".to_owned()),
-            ("base", self.base.model.clone()),
-            ("base_sha256", self.base.sha256.clone()),
-            ("faults", self.faults.model.to_string()),
-            ("ber", self.faults.ber.to_string()),
-            ("ber10", self.faults.ber10.to_string()),
-            // Bits, layers, lot, measured map.
-            ("fault_detail", json!(eval::detail(&self.faults)).to_string()),
-            ("chip", self.chip()),
             ("seed", config.seed.to_string()),
             ("dtype", self.net.operands().name().to_owned()),
             ("adapter", self.gpu.report().line()),
@@ -133,18 +114,17 @@ impl Run<'_> {
         ] {
             weights.metadata.insert(key.to_owned(), value);
         }
+        trained_for::note(self, &mut weights);
         weights.save(self.folder.generator())?;
-        let images = config.images.unwrap_or(test_set.len());
-        let test_set = test_set.clone().take(images);
         let seeds = self.eval_seeds();
-        sink.event(&Event::Note(format!("evaluating on {} test images", test_set.len())))?;
-        let m = self.measure(&weights, &test_set, &seeds, stop)?;
+        sink.event(&Event::Note(format!("evaluating on {}", test_set.images())))?;
+        let m = self.measure(&weights, test_set, &seeds, stop)?;
         sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;
         let evaluation = eval::document(
             self.gpu,
-            &self.request(&weights, &test_set, &seeds),
+            &self.request(&weights, test_set, &seeds),
             Named { name: &self.base.model, sha256: &self.base.sha256 },
             Some(Named { name: &self.graph.name, sha256: &sha256 }),
             &m,
@@ -157,7 +137,7 @@ impl Run<'_> {
             self.gpu,
             &self.base,
             (&self.graph, &weights),
-            &test_set,
+            (test_set, Which::of(&self.dataset)),
             (self.precision, self.net.operands()),
             &self.faults,
             seeds[0],

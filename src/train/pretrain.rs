@@ -5,13 +5,14 @@ use super::{
     config::{OF_NO_MATTER, PretrainConfig, batch_of},
     feed::{Feed, TrainSet, tell},
     identity::Identity,
+    labelling::class_order,
     recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
     sentinel::{Sentinel, not_finite},
     supervised::Supervised,
 };
 use crate::{
-    data::{self, Split},
+    data::{self, Split, Which},
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
@@ -63,6 +64,7 @@ fn attempt(
     let (name, dir) = (&config.dataset, &config.data_dir);
     let train = TrainSet::open(name, dir, side, changes, &mut |note| tell(sink, note, stop))?;
     let test = data::open_sized(&config.dataset, &config.data_dir, Split::Test, side)?;
+    let classes = &test.class_names;
     batch_of(config.batch_size, train.len())?;
     let graph = models::base(&config.model, train.classes(), None)?;
     let net =
@@ -79,7 +81,7 @@ fn attempt(
         None => None,
     };
     let _session = gpu.session(recorded);
-    let identity = identity(config, steps, &gpu.report().line());
+    let identity = identity(config, steps, classes, &gpu.report().line());
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
     let begun = restored.unwrap_or(0);
@@ -157,13 +159,14 @@ fn attempt(
             // First the files: an evaluation that fails loses nothing.
             keep(done)?;
             let weights = net.weights(gpu)?;
-            save(gpu, config, weights.clone(), None, done)?;
+            save(gpu, config, weights.clone(), classes, None, done)?;
             // A run that can go on ends at once; else this file is all that is left of it.
             if stopped && config.checkpoint.is_some() {
                 finish(sink, config, Outcome::Interrupted, done, started)?;
                 return Err(Error::Interrupted);
             }
-            let (glance, never) = (test.clone().take(GLANCE), &|| false);
+            let glance = test.clone().some(Which::of(&config.dataset), GLANCE);
+            let never = &|| false;
             let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &glance, never)?;
             sink.event(&Event::Evaluated(Evaluated {
                 step: done,
@@ -172,7 +175,7 @@ fn attempt(
                 split: "test".into(),
                 ..Evaluated::default()
             }))?;
-            save(gpu, config, weights, Some(accuracy), done)?;
+            save(gpu, config, weights, classes, Some(accuracy), done)?;
             last = (Instant::now(), done);
         }
         if stopped {
@@ -182,7 +185,7 @@ fn attempt(
     }
     keep(steps)?;
     let weights = net.weights(gpu)?;
-    save(gpu, config, weights.clone(), None, steps)?;
+    save(gpu, config, weights.clone(), classes, None, steps)?;
     let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &test, stop)?;
     sink.event(&Event::Evaluated(Evaluated {
         step: steps,
@@ -191,17 +194,18 @@ fn attempt(
         split: "test".into(),
         ..Evaluated::default()
     }))?;
-    save(gpu, config, weights, Some(accuracy), steps)?;
+    save(gpu, config, weights, classes, Some(accuracy), steps)?;
     finish(sink, config, Outcome::Complete, steps, started)?;
     Ok(accuracy)
 }
 
 /// What a checkpoint depends on.
-fn identity(config: &PretrainConfig, steps: u64, adapter: &str) -> Identity {
+fn identity(config: &PretrainConfig, steps: u64, classes: &[String], adapter: &str) -> Identity {
     // The arithmetic is checked by itself; the steps are what the epochs come to.
     let free = [OF_NO_MATTER, &["dtype", "epochs"]].concat();
     let named = Identity::of(config, &free).with("dataset", config.dataset.as_str());
-    named.with("steps", steps).with("adapter", adapter)
+    let order = class_order(&config.dataset, classes);
+    named.with("steps", steps).with("adapter", adapter).with_any("class order", order)
 }
 
 /// What is about to run, in a few lines.
@@ -255,6 +259,7 @@ fn save(
     gpu: &Gpu,
     config: &PretrainConfig,
     mut weights: Weights,
+    classes: &[String],
     accuracy: Option<f64>,
     steps: u64,
 ) -> Result<()> {
@@ -283,6 +288,7 @@ fn save(
     ] {
         weights.metadata.insert(key.to_owned(), value);
     }
+    weights.set_class_names(classes);
     if let Some(accuracy) = accuracy {
         weights.metadata.insert("accuracy".to_owned(), format!("{accuracy:.2}"));
     }

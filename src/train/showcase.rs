@@ -3,7 +3,7 @@
 
 use super::base::BaseNet;
 use crate::{
-    data::ImageSet,
+    data::{ImageSet, Which},
     error::Result,
     eval::{Evaluator, argmax},
     fault::Faults,
@@ -19,7 +19,8 @@ use std::path::Path;
 /// Columns of the grid.
 const EXAMPLES: usize = 10;
 
-/// Draws the first image of each of ten classes (or the first ten images).
+/// Draws the first image of each of ten classes; where there are fewer, more images of the set, which its
+/// data set `which` chooses.
 ///
 /// # Errors
 /// The device failed, or the file cannot be written.
@@ -28,18 +29,13 @@ pub fn save(
     gpu: &Gpu,
     base: &BaseNet,
     generator: (&Graph, &Weights),
-    set: &ImageSet,
+    (set, which): (&ImageSet, Which),
     (precision, operands): (u32, Operands),
     faults: &Faults,
     seed: u64,
     path: &Path,
 ) -> Result<()> {
-    let mut chosen: Vec<usize> = (0..set.classes)
-        .filter_map(|class| set.labels.iter().position(|&l| u32::from(l) == class))
-        .collect();
-    chosen.extend(0..set.len());
-    chosen.truncate(EXAMPLES);
-    let set = set.select(&chosen);
+    let set = set.select(&examples(set, which));
     let images = DeviceImages::upload(gpu, &set)?;
     let fuse = FrozenNet::for_inference(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?
         .with_operands(operands);
@@ -70,6 +66,18 @@ pub fn save(
         });
     }
     save_grid(path, &examples)
+}
+
+/// An image of each class, as far as there is room, and others where there is more.
+fn examples(set: &ImageSet, which: Which) -> Vec<usize> {
+    let mut chosen: Vec<usize> = (0..set.classes)
+        .filter_map(|class| set.labels.iter().position(|&l| u32::from(l) == class))
+        .take(EXAMPLES)
+        .collect();
+    let others: Vec<usize> = (0..set.len()).filter(|i| !chosen.contains(i)).collect();
+    let more = which.indices(EXAMPLES - chosen.len(), others.len());
+    chosen.extend(more.into_iter().map(|i| others[i]));
+    chosen
 }
 
 /// Images `[n, H, W, 3]` as `n` planar ones `[3, H, W]`.

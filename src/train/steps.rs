@@ -37,6 +37,13 @@ impl Run<'_> {
         let sampler = Sampler::new(train_set.len(), n, config.seed, train_set.side(), changes);
         let per_epoch = sampler.steps_per_epoch();
         let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        if steps < done {
+            let what = format!("{steps} steps in all; the run has done {done}");
+            return Err(Error::argument("--steps", what, "give at least as many"));
+        }
+        if self.changed {
+            self.folder.note_settings(config)?;
+        }
         let mut feed = Feed::new(gpu, train_set, sampler, done..steps, config.seed)?;
         let settings = EopmSettings {
             base: (&self.base.graph, &self.base.weights),

@@ -35,6 +35,7 @@ fn image_set(side: u32, images: u32) -> ImageSet {
         class_names: Vec::new(),
         pixels: (0..images * 3 * side * side).map(|_| random.random()).collect(),
         labels: (0..images).map(|i| (i % CLASSES) as u16).collect(),
+        subset: None,
     }
 }
 

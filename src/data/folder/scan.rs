@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    data::{decode, image_set::Split},
+    data::{classes, decode, image_set::Split},
     error::{Error, Result},
 };
 
@@ -23,7 +23,7 @@ pub(in crate::data) struct Scan {
     pub(in crate::data) split: Split,
     /// The split's folder.
     pub(in crate::data) root: PathBuf,
-    /// Names of the class folders, sorted.
+    /// Names of the class folders, in the order of their labels.
     pub(in crate::data) classes: Vec<String>,
     /// Path relative to `root`, with `/`, and class: by class, then by path.
     pub(in crate::data) images: Vec<(String, u16)>,
@@ -115,7 +115,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>> {
     Ok(all)
 }
 
-/// Names of the class folders, sorted.
+/// Names of the class folders, in the order of their labels.
 fn classes(root: &Path) -> Result<Vec<String>> {
     let mut classes = Vec::new();
     for (name, path, is_folder) in entries(root)? {
@@ -128,7 +128,7 @@ fn classes(root: &Path) -> Result<Vec<String>> {
     if classes.is_empty() {
         return Err(Error::format(root, "there is no class folder in it", LAYOUT));
     }
-    classes.sort_unstable();
+    classes::sort(&mut classes);
     Ok(classes)
 }
 

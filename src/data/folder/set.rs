@@ -117,6 +117,12 @@ impl FolderSet {
         &self.class_names
     }
 
+    /// Gives the classes other names and numbers: a label becomes what `of` says.
+    pub(crate) fn relabel(&mut self, names: &[String], of: impl Fn(u16) -> u16) {
+        self.labels.iter_mut().for_each(|label| *label = of(*label));
+        self.class_names = names.to_vec();
+    }
+
     /// The cache file.
     #[must_use]
     pub fn cache_path(&self) -> &Path {
@@ -200,6 +206,7 @@ impl FolderSet {
             class_names: self.class_names.clone(),
             pixels,
             labels: indices.iter().map(|&i| self.labels[i as usize]).collect(),
+            subset: None,
         })
     }
 

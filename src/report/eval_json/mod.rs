@@ -12,7 +12,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Result, files::atomic};
+use crate::{
+    data::{Subset, Which},
+    error::Result,
+    files::atomic,
+};
 
 /// Version of the document.
 pub const VERSION: u32 = 1;
@@ -78,6 +82,9 @@ pub struct Generator {
     pub name: String,
     /// SHA-256 of its file.
     pub file_sha256: String,
+    /// Its file, as it was named to `nf-gpu eval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// The images that were classified.
@@ -89,9 +96,28 @@ pub struct Dataset {
     pub split: String,
     /// How many.
     pub images: u64,
+    /// Which of the split, where they are not all; absent in documents from before, which hold the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<Subset>,
     /// Names of the classes, where they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+}
+
+impl Dataset {
+    /// Which images of a data set: the split, how many, and whether they are spread over it. Documents that
+    /// agree in it are of the same images.
+    #[must_use]
+    pub fn which(&self) -> (&str, u64, bool) {
+        let spread = self.subset.is_some_and(|subset| subset.which == Which::Spread);
+        (&self.split, self.images, spread)
+    }
+
+    /// The same in words; `count` writes the numbers.
+    #[must_use]
+    pub fn words(&self, count: impl Fn(u64) -> String) -> String {
+        Subset::words(self.subset, self.images, &self.split, count)
+    }
 }
 
 /// Accuracies without faults.
@@ -192,12 +218,17 @@ pub(crate) fn sample() -> Evaluation {
             name: text("cifar10"),
             split: text("test"),
             images: 10_000,
+            subset: None,
             classes: Vec::new(),
         },
         precision: 8,
         dtype: Some(text("f32")),
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8), ..Clean::default() },
-        generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
+        generator: Some(Generator {
+            name: text("ConvL"),
+            file_sha256: text("11"),
+            ..Generator::default()
+        }),
         perturbed: vec![Perturbed::new(
             "stuck-at",
             0.01,

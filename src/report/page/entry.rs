@@ -27,10 +27,18 @@ pub(super) fn entries(sources: &[Source]) -> Vec<Entry<'_>> {
             let own = of(source, evaluation);
             all.iter().any(|(s, e)| of(s, e) != own).then_some(own)
         };
+        // Several generators of one name in one document: only their files tell them apart.
+        let file = |e: &Evaluation| e.generator.as_ref().and_then(|g| g.file.clone());
+        let namesake = source
+            .evaluations
+            .iter()
+            .any(|e| generator(e) == generator(evaluation) && file(e) != file(evaluation));
         let parts = [
             Some(generator(evaluation)),
+            file(evaluation).filter(|_| namesake),
             differs(&|_, e| e.base.model.clone()),
             differs(&|_, e| e.dataset.name.clone()),
+            differs(&|_, e| images(e)),
             differs(&|_, e| format!("{} bits", e.precision)),
             differs(&|s, _| s.name.clone()),
         ];
@@ -49,6 +57,11 @@ pub(super) fn entries(sources: &[Source]) -> Vec<Entry<'_>> {
 
 fn generator(e: &Evaluation) -> String {
     e.generator.as_ref().map_or_else(|| "no generator".into(), |g| g.name.clone())
+}
+
+/// Which images, in words.
+pub(super) fn images(e: &Evaluation) -> String {
+    e.dataset.words(words::count)
 }
 
 impl Entry<'_> {
@@ -81,12 +94,11 @@ pub(super) struct Condition<'a> {
 fn key(e: &Evaluation, p: &Perturbed) -> String {
     let (b, d) = (&e.base, &e.dataset);
     format!(
-        "{}/{} {}/{}/{} {} {} {} {:?}",
+        "{}/{} {}/{:?} {} {} {} {:?}",
         b.model,
         b.file_sha256,
         d.name,
-        d.split,
-        d.images,
+        d.which(),
         e.precision,
         words::faults(p),
         p.ber,
@@ -134,6 +146,7 @@ fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> 
     let parts = [
         differs(&|e, _| e.base.model.clone()),
         differs(&|e, _| e.dataset.name.clone()),
+        differs(&|e, _| images(e)),
         differs(&|e, _| format!("{} bits", e.precision)),
         Some(format!("{} faulty cells", words::rate(p.ber))),
         Some(words::faults(p)),
@@ -211,7 +224,8 @@ mod tests {
     use crate::report::eval_json::{FlippedBits, Generator, sample};
 
     fn other(name: &str) -> Evaluation {
-        let generator = Some(Generator { name: name.into(), file_sha256: "22".into() });
+        let (name, file_sha256) = (name.into(), "22".into());
+        let generator = Some(Generator { name, file_sha256, file: None });
         Evaluation { generator, ..sample() }
     }
 

@@ -1,7 +1,7 @@
 //! What came out, in plain words and a few large numbers.
 
 use super::{
-    entry::{Condition, Entry, conditions},
+    entry::{self, Condition, Entry, conditions},
     html::Html,
     source::Source,
     words,
@@ -141,6 +141,9 @@ fn short(p: &Perturbed) -> String {
 
 fn comparison(h: &mut Html, entries: &[Entry<'_>]) {
     let conditions = conditions(entries);
+    if let Some(text) = different_images(entries) {
+        h.leaf("p", &[("class", &"missing")], text);
+    }
     h.element("ul", &[("class", &"lead")], |h| {
         for condition in conditions.iter().take(TOLD) {
             h.element("li", &[], |h| {
@@ -154,6 +157,29 @@ fn comparison(h: &mut Html, entries: &[Entry<'_>]) {
         let more = format!("{} more in the table.", conditions.len() - TOLD);
         h.leaf("p", &[("class", &"note")], more);
     }
+}
+
+/// What a reader must know who compares accuracies of different images.
+fn different_images(entries: &[Entry<'_>]) -> Option<String> {
+    let mut all: Vec<String> = Vec::new();
+    for e in entries.iter().map(|entry| entry.evaluation) {
+        let images = format!("{} of {}", entry::images(e), e.dataset.name);
+        if !all.contains(&images) {
+            all.push(images);
+        }
+    }
+    let fewest = entries.iter().map(|entry| entry.evaluation.dataset.images).min()?;
+    // Of a share of one half, which has the largest one.
+    let error = 50.0 / (fewest.max(1) as f64).sqrt();
+    (all.len() > 1).then(|| {
+        format!(
+            "These evaluations are not of the same images: {}. An accuracy on {} images has a standard \
+             error of up to {} points.",
+            all.join("; "),
+            words::count(fewest),
+            words::fixed(error, 1)
+        )
+    })
 }
 
 fn best(c: &Condition<'_>) -> String {

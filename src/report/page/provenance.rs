@@ -1,6 +1,6 @@
 //! Where every number comes from: adapter, files, seeds, settings, commands.
 
-use super::{command, html::Html, source::Source, words};
+use super::{command, entry, html::Html, source::Source, words};
 use crate::report::eval_json::Evaluation;
 
 /// Writes a block for each source.
@@ -84,8 +84,7 @@ fn evaluation(row: &mut dyn FnMut(&str, String), e: &Evaluation) {
     if let Some(g) = &e.generator {
         row("generator", format!("{}, SHA-256 {}", g.name, g.file_sha256));
     }
-    let d = &e.dataset;
-    row("images", format!("{} of {}, {}", words::count(d.images), d.name, d.split));
+    row("images", format!("{} of {}", entry::images(e), e.dataset.name));
     row("weights", format!("{} bits each", e.precision));
     if let Some(dtype) = &e.dtype {
         let sums = if dtype == "f32" { "" } else { " products, summed in f32" };

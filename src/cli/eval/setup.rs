@@ -1,0 +1,166 @@
+//! What is evaluated and under which faults: what the flags say, and where they say nothing, what the
+//! generators were trained for.
+
+use super::{
+    EvalArgs,
+    generators::{Generator, GeneratorFile, tell_apart},
+};
+use crate::{
+    cli::seeds::parse_seeds,
+    data::{self, ImageSet, Split},
+    error::{Error, Result},
+    fault::Faults,
+    files::sha256,
+    train::{Asked, BaseHints, BaseNet, Mismatch, TrainedFor},
+};
+use std::path::PathBuf;
+
+/// An evaluation, ready to run.
+pub(super) struct Setup {
+    pub(super) base: BaseNet,
+    pub(super) generators: Vec<Generator>,
+    pub(super) set: ImageSet,
+    /// At each of their rates.
+    pub(super) faults: Vec<Faults>,
+    pub(super) seeds: Vec<u64>,
+    /// Bits per stored weight.
+    pub(super) precision: u32,
+    /// Files of a measured map.
+    pub(super) maps: Vec<PathBuf>,
+    /// What the user should know, a line each.
+    pub(super) notes: Vec<String>,
+}
+
+impl Setup {
+    /// Reads the networks and the images that the flags name.
+    pub(super) fn of(args: &EvalArgs) -> Result<Self> {
+        let files = args.generator.iter().map(|path| GeneratorFile::load(path));
+        let files = files.collect::<Result<Vec<_>>>()?;
+        let own = sha256(&args.base)?;
+        let for_it: Vec<&TrainedFor> = files
+            .iter()
+            .filter_map(|file| file.trained.as_ref().filter(|t| t.is_for(&own) == Some(true)))
+            .collect();
+        let base = BaseNet::load(&args.base, &hints(args, &for_it))?;
+        let dataset = dataset(args, &base, &for_it, &files)?;
+        let mut notes = files.iter().filter_map(|file| other_base(file, &own)).collect::<Vec<_>>();
+        let asked = asked(args, &base, &own, &files, &mut notes)?;
+        let maps = asked.faults.map_files()?;
+        let faults = asked.faults.at_each(&asked.bers)?;
+        let seeds = seeds(&asked)?;
+        for faults in &faults {
+            seeds.iter().try_for_each(|&seed| faults.check_seed(seed))?;
+        }
+        let precision = base.precision(asked.precision)?;
+        faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+        let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
+        let (side, wanted) = (base.side(), args.images.into());
+        let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;
+        labelling.apply(&mut set);
+        notes.extend(labelling.note().map(str::to_owned));
+        let networks = files.into_iter().map(|file| file.network(set.height));
+        let mut generators = networks.collect::<Result<Vec<_>>>()?;
+        tell_apart(&mut generators);
+        notes.dedup();
+        Ok(Self { base, generators, set, faults, seeds, precision, maps, notes })
+    }
+}
+
+/// What the flags say of the base network, and where they say nothing, what training was told of it.
+fn hints(args: &EvalArgs, for_it: &[&TrainedFor]) -> BaseHints {
+    let given = args.input_mean.is_some() || args.input_std.is_some();
+    let input = for_it.iter().find_map(|trained| trained.input.clone()).filter(|_| !given);
+    let (mean, std) = match input {
+        Some([mean, std]) => (Some(mean), Some(std)),
+        None => (args.input_mean.clone(), args.input_std.clone()),
+    };
+    let known = for_it.iter().find_map(|trained| trained.base.as_ref().map(|(model, _)| model));
+    BaseHints { model: args.model.as_ref().or(known).cloned(), mean, std }
+}
+
+/// The data set: the flag's, that of generators for this network, the network's own, or, where nobody
+/// knows better, that of any generator.
+fn dataset(
+    args: &EvalArgs,
+    base: &BaseNet,
+    for_it: &[&TrainedFor],
+    files: &[GeneratorFile],
+) -> Result<String> {
+    let of = |trained: &TrainedFor| trained.dataset.clone();
+    let mut own: Vec<String> = for_it.iter().filter_map(|trained| of(trained)).collect();
+    own.dedup();
+    if let (None, [one, other, ..]) = (&args.dataset, &own[..]) {
+        let what = format!("one was trained on {one}, another on {other}");
+        return Err(Error::argument("--generator", what, "name a data set with --dataset"));
+    }
+    let any = || files.iter().find_map(|file| file.trained.as_ref().and_then(of));
+    let base_knows = base.weights.meta("dataset").is_some();
+    let named = args.dataset.clone().or(own.pop()).or_else(|| any().filter(|_| !base_knows));
+    base.dataset(named.as_deref())
+}
+
+/// The one line about a generator of another network: to try it here is an experiment.
+fn other_base(file: &GeneratorFile, own: &str) -> Option<String> {
+    let (model, sha256) = file.trained.as_ref()?.base.as_ref()?;
+    (sha256 != own).then(|| {
+        let (path, sha256) = (file.path.display(), sha256.get(..12).unwrap_or(sha256));
+        format!("{path} was trained in front of another base network, {model} ({sha256})")
+    })
+}
+
+/// Under which faults: what the flags say, else what all generators agree on.
+fn asked(
+    args: &EvalArgs,
+    base: &BaseNet,
+    own: &str,
+    files: &[GeneratorFile],
+    notes: &mut Vec<String>,
+) -> Result<Asked> {
+    let (faults, bers) = (args.faults.clone(), args.ber.clone());
+    let flags = Asked { faults, bers, seeds: args.seeds.clone(), precision: args.precision };
+    let mut agreed: Option<(Asked, &GeneratorFile)> = None;
+    for file in files {
+        let Some(mut trained) = file.trained.clone() else { continue };
+        if trained.is_for(own) == Some(false) && base.weights.meta("precision").is_some() {
+            trained.asked.precision = None;
+        }
+        let mut all = flags.or(&trained.asked)?;
+        let path = file.path.display();
+        let as_trained = all == trained.asked;
+        let words = trained.asked.words();
+        notes.push(match as_trained {
+            true => format!("{path} was trained for {words}, and is evaluated so"),
+            false => format!("{path} was trained for {words}; with these flags: {}", all.words()),
+        });
+        if !all.faults.fault_map.is_empty()
+            && all.faults.fault_map == trained.asked.faults.fault_map
+        {
+            all.faults.fault_map = trained.located(&file.path)?.asked.faults.fault_map;
+        }
+        match &agreed {
+            Some((first, other)) if *first != all => {
+                let (one, two) = (first.words(), all.words());
+                let what =
+                    format!("{} was trained for {one}; {path} for {two}", other.path.display());
+                let hint = "evaluate one at a time, or decide: --faults, --chip, --ber, --seeds, --bits, \
+                            --layers, --precision";
+                return Err(Error::argument("--generator", what, hint));
+            }
+            Some(_) => {}
+            None => agreed = Some((all, file)),
+        }
+    }
+    Ok(agreed.map_or(flags, |(all, _)| all))
+}
+
+/// Seeds of the maps: a chip has one.
+fn seeds(asked: &Asked) -> Result<Vec<u64>> {
+    match (asked.faults.only_seed()?, &asked.seeds) {
+        (Some(_), Some(_)) => {
+            let what = "one chip, or a measured map, has one map";
+            Err(Error::argument("--seeds", what, "leave out one of the two"))
+        }
+        (Some(seed), None) => Ok(vec![seed]),
+        (None, seeds) => parse_seeds(seeds.as_deref().unwrap_or("50000..50010")),
+    }
+}

@@ -1,0 +1,163 @@
+//! Which output of a base network is which class of a data set.
+
+use super::base::BaseNet;
+use crate::{
+    data::{self, ImageSet},
+    error::{Error, Result},
+};
+
+/// What happens where the classes of a data set are not those of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It is an error: every number that came of it would be wrong.
+    Refused,
+    /// The user insists: what is not found by name is taken by number.
+    Allowed,
+}
+
+impl Mismatch {
+    /// What `--allow-mismatch` says.
+    #[must_use]
+    pub fn allowed(given: bool) -> Self {
+        if given { Self::Allowed } else { Self::Refused }
+    }
+}
+
+/// The classes of a data set as a base network has them.
+#[derive(Clone, Debug)]
+pub struct Labelling {
+    /// For each class of the data set the output of the network, where they differ.
+    outputs: Option<Vec<u16>>,
+    names: Vec<String>,
+    note: Option<String>,
+    order: Option<&'static str>,
+}
+
+impl Labelling {
+    /// Names of the classes, in the order of the network's outputs.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What the user should know of it, in a line.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// The output that a label of the data set becomes.
+    pub(super) fn of(&self, label: u16) -> u16 {
+        let outputs = self.outputs.as_ref();
+        outputs.and_then(|outputs| outputs.get(usize::from(label)).copied()).unwrap_or(label)
+    }
+
+    /// Gives images the labels of the network.
+    pub fn apply(&self, set: &mut ImageSet) {
+        set.labels.iter_mut().for_each(|label| *label = self.of(*label));
+        set.class_names.clone_from(&self.names);
+        set.classes = self.names.len() as u32;
+    }
+
+    /// How the classes are ordered, as [`class_order`].
+    pub(super) fn order(&self) -> Option<&'static str> {
+        self.outputs.as_ref().map_or(self.order, |_| Some("that of the base network"))
+    }
+}
+
+/// How the classes of a data set are ordered, where it is not by the bytes of their names: earlier versions
+/// knew no other order, and their checkpoints say nothing of it.
+pub(super) fn class_order(dataset: &str, names: &[String]) -> Option<&'static str> {
+    (!is_known(dataset) && data::are_by_number(names)).then_some("by number")
+}
+
+impl BaseNet {
+    /// Finds the classes of a data set, by name where both name them, among those of this network.
+    ///
+    /// # Errors
+    /// Other classes, or another number of them, unless the mismatch is allowed; as
+    /// [`data::class_names`] and [`Self::class_names`].
+    pub fn labelling(&self, dataset: &str, mismatch: Mismatch) -> Result<Labelling> {
+        let names = data::class_names(dataset)?;
+        let own = self.class_names()?;
+        let found = own.as_ref().and_then(|own| data::find_classes(&names, own));
+        let fits = names.len() == self.outputs() as usize;
+        let order = class_order(dataset, &names);
+        let file = self.weights.origin.display();
+        let as_they_are = |note| Labelling { outputs: None, names: names.clone(), note, order };
+        match (&own, found) {
+            (Some(_), Some(found)) if fits && found.iter().copied().eq(0..names.len() as u16) => {
+                Ok(as_they_are(None))
+            }
+            (Some(own), Some(found)) if fits || mismatch == Mismatch::Allowed => {
+                let how = if fits { "in another order" } else { "among others" };
+                let note =
+                    format!("the classes of {dataset} are mapped by name: {file} has them {how}");
+                let mut names_of = own.clone();
+                for (&output, name) in found.iter().zip(&names) {
+                    names_of[usize::from(output)].clone_from(name);
+                }
+                let outputs = Some(found);
+                Ok(Labelling { outputs, names: names_of, note: Some(note), order })
+            }
+            (None, _) if fits => Ok(as_they_are(order.map(|_| {
+                format!(
+                    "{file} does not name its classes: those of {dataset} are taken by number \
+                     ({}, ...), not in the order of PyTorch's ImageFolder",
+                    names[..names.len().min(3)].join(", ")
+                )
+            }))),
+            (Some(own), None) if fits && self.are_labels(dataset, &names, own) => {
+                let note = format!(
+                    "the classes of {dataset} and of {file} are taken for each other by number: {} is {}, ...",
+                    names[0], own[0]
+                );
+                let numbers = if data::are_numbered(own) { &names } else { own };
+                Ok(Labelling { names: numbers.clone(), ..as_they_are(Some(note)) })
+            }
+            _ if mismatch == Mismatch::Refused => Err(self.other_classes(dataset, &names, own)),
+            _ => {
+                let note = format!(
+                    "the classes of {dataset} are not those of {file}: labels are taken by number"
+                );
+                let more = own.unwrap_or_default().into_iter().chain((0..).map(|i| i.to_string()));
+                let more = more.enumerate().take(self.outputs() as usize).skip(names.len());
+                let names = names.iter().cloned().chain(more.map(|(_, name)| name)).collect();
+                Ok(Labelling { names, ..as_they_are(Some(note)) })
+            }
+        }
+    }
+
+    /// Whether one of the two names its classes by nothing but their labels: folders called 0, 1, 2, ...
+    /// The other has a known order then: it is the network's, or the known data set's.
+    fn are_labels(&self, dataset: &str, names: &[String], own: &[String]) -> bool {
+        let trained_on = self.weights.meta("dataset").unwrap_or_default();
+        match is_known(dataset) {
+            true => !is_known(trained_on) && data::are_numbered(own),
+            false => data::are_numbered(names),
+        }
+    }
+
+    fn other_classes(&self, dataset: &str, names: &[String], own: Option<Vec<String>>) -> Error {
+        let some = |names: &[String]| {
+            let more = if names.len() > 3 { ", ..." } else { "" };
+            format!("{}{more}", names[..names.len().min(3)].join(", "))
+        };
+        let what = match own {
+            Some(own) if own.len() == names.len() => {
+                format!("its classes are {}; those of {dataset} are {}", some(&own), some(names))
+            }
+            _ => {
+                let (own, count) = (self.outputs(), names.len());
+                format!("it tells {own} classes apart; {dataset} has {count}")
+            }
+        };
+        let hint = "name its data set with --dataset, or insist with --allow-mismatch: labels are then \
+                    taken by number";
+        Error::format(&self.weights.origin, what, hint)
+    }
+}
+
+fn is_known(dataset: &str) -> bool {
+    data::info(dataset).is_ok()
+}

@@ -1,0 +1,210 @@
+//! Flags beside `--resume`: what a run that goes on follows, and what contradicts it.
+
+use super::{
+    config::{Schedule, TrainConfig},
+    folder::RunFolder,
+};
+use crate::{
+    data,
+    error::{Error, Result},
+    gpu::Gpu,
+};
+use serde_json::{Map, Value};
+use std::{fs, path::Path};
+
+/// Settings that together are the faults.
+const FAULTS: &[&str] = &[
+    "faults",
+    "ber",
+    "ber01",
+    "ber10",
+    "fault_map",
+    "mapping",
+    "chip",
+    "lot",
+    "shared",
+    "bits",
+    "layers",
+];
+
+/// A run that goes on.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    pub(super) folder: RunFolder,
+    pub(super) config: TrainConfig,
+    /// Whether these are not the settings in the folder.
+    pub(super) changed: bool,
+}
+
+/// The run in a folder with its `saved` settings, and with those that were given beside `--resume` where
+/// it can follow them.
+///
+/// # Errors
+/// [`Error::Argument`] naming a flag that contradicts the run, and both values.
+pub(super) fn goes_on(
+    gpu: &Gpu,
+    folder: RunFolder,
+    saved: TrainConfig,
+    now: &TrainConfig,
+) -> Result<Resumed> {
+    keeps_dtype(gpu, &saved, now)?;
+    let mut config = TrainConfig { given: now.given.clone(), ..saved.clone() };
+    if now.resume.is_some() {
+        follow(&mut config, &saved, now, folder.root())?;
+    }
+    moved(&mut config, now);
+    let changed = settings(&config) != settings(&saved);
+    Ok(Resumed { folder, config, changed })
+}
+
+/// Settings by name, as `config.toml` has them.
+fn settings(config: &TrainConfig) -> Map<String, Value> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(all)) => all,
+        // Settings are a struct of texts and numbers.
+        _ => Map::new(),
+    }
+}
+
+/// Takes over what may change, and refuses what may not.
+fn follow(
+    config: &mut TrainConfig,
+    saved: &TrainConfig,
+    now: &TrainConfig,
+    root: &Path,
+) -> Result<()> {
+    let [then, wanted] = [saved, now].map(settings);
+    let prolongs = saved.schedule != Schedule::Cosine;
+    let mut faults = None;
+    for name in now.given.iter().filter(|name| wanted.contains_key(*name)) {
+        let (then, wanted) = (then.get(name), wanted.get(name));
+        match name.as_str() {
+            // What changes no step.
+            "eval_every" => config.eval_every = now.eval_every,
+            "checkpoint_every" => config.checkpoint_every = now.checkpoint_every,
+            "on_nan" => config.on_nan = now.on_nan,
+            "verify_every" => config.verify_every = now.verify_every,
+            "images" => config.images = now.images,
+            // The length of the run: only a cosine knows it before the end.
+            "steps" if prolongs || now.steps == saved.steps => config.steps = now.steps,
+            "epochs" if prolongs || saved.steps.is_none() && now.epochs == saved.epochs => {
+                (config.steps, config.epochs) = (None, now.epochs);
+            }
+            "steps" | "epochs" => return Err(contradiction(name, then, wanted)),
+            // What the checkpoint is compared with is the network, the arithmetic and the labels.
+            "model" => config.model.clone_from(&now.model),
+            "allow_mismatch" => config.allow_mismatch = now.allow_mismatch,
+            "dtype" | "base" | "data_dir" => {}
+            "dataset" if may_have_moved(saved, now) => {}
+            "out" if is_same(&now.out, root) => {}
+            "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
+            of_faults if FAULTS.contains(&of_faults) => {
+                if then != wanted {
+                    faults.get_or_insert_with(|| contradiction(name, then, wanted));
+                }
+            }
+            _ if then == wanted => {}
+            _ => return Err(contradiction(name, then, wanted)),
+        }
+    }
+    match faults {
+        Some(error) => same_faults(config, now, error),
+        None => Ok(()),
+    }
+}
+
+/// Takes over flags of faults that are spelt in another way than those of the run and mean the same: the
+/// default, say, or the measured map in another place.
+fn same_faults(config: &mut TrainConfig, now: &TrainConfig, other: Error) -> Result<()> {
+    let (mut asked, wanted) = (settings(config), settings(now));
+    for &name in FAULTS.iter().filter(|&name| now.given.iter().any(|given| given == name)) {
+        // The map has one place, whichever of the two flags named it before.
+        for place in ["chip", "fault_map"].iter().filter(|_| ["chip", "fault_map"].contains(&name))
+        {
+            asked.remove(*place);
+        }
+        asked.extend(wanted.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
+    let asked: TrainConfig = serde_json::from_value(Value::Object(asked))
+        .map_err(|e| Error::Shape(format!("settings: {e}")))?;
+    let is_map = |config: &TrainConfig| Ok(!config.faults.map_files()?.is_empty());
+    let what = |config: &TrainConfig| -> Result<(String, String)> {
+        Ok((config.fault_model()?.identity(), config.maps()?.describe()))
+    };
+    let same = match what(config) {
+        Ok(began) => what(&asked)? == began,
+        // The map is not where it was: whether this one is the same, the checkpoint says.
+        Err(_) => is_map(config)? && is_map(&asked)?,
+    };
+    if !same {
+        return Err(other);
+    }
+    (config.faults, config.ber) = (asked.faults, asked.ber);
+    Ok(())
+}
+
+/// A folder of images may be elsewhere now; a data set by its name is what it is.
+fn may_have_moved(saved: &TrainConfig, now: &TrainConfig) -> bool {
+    let is_known = |config: &TrainConfig| {
+        config.dataset.as_deref().is_some_and(|name| data::info(name).is_ok())
+    };
+    saved.dataset == now.dataset || !is_known(saved) && !is_known(now)
+}
+
+/// Names the files where they are now: those that were given, or those of a caller that gives whole
+/// settings.
+fn moved(config: &mut TrainConfig, now: &TrainConfig) {
+    let whole = now.given.is_empty() && !now.base.as_os_str().is_empty();
+    let is_given = |name: &str| whole || now.given.iter().any(|given| given == name);
+    if is_given("base") {
+        config.base.clone_from(&now.base);
+    }
+    if is_given("data_dir") {
+        config.data_dir.clone_from(&now.data_dir);
+    }
+    if is_given("dataset") && now.dataset.is_some() {
+        config.dataset.clone_from(&now.dataset);
+    }
+}
+
+/// Refuses another precision of arithmetic than that with which the run began. Both mean what they mean on
+/// this adapter.
+fn keeps_dtype(gpu: &Gpu, saved: &TrainConfig, now: &TrainConfig) -> Result<()> {
+    let began = saved.dtype.unwrap_or_default().operands(gpu);
+    match now.dtype.map(|asked| asked.operands(gpu)).filter(|&asked| asked != began) {
+        None => Ok(()),
+        Some(asked) => Err(Error::argument(
+            "--dtype",
+            format!("the run began with {}, not {}", began.name(), asked.name()),
+            "a run keeps to its arithmetic: leave this out, or begin anew",
+        )),
+    }
+}
+
+fn contradiction(name: &str, then: Option<&Value>, wanted: Option<&Value>) -> Error {
+    let flag = format!("--{}", name.replace('_', "-"));
+    let say = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Array(all)) if all.is_empty() => None,
+        Some(value) => Some(value.to_string()),
+    };
+    let (then, wanted) = (say(then), say(wanted).unwrap_or_default());
+    let what = match then {
+        Some(then) => format!("the run began with {then}, not {wanted}"),
+        None => format!("the run began without it, not with {wanted}"),
+    };
+    let hint = match name {
+        "steps" | "epochs" => {
+            "a cosine ends with its run: leave it out, or begin anew in another --out"
+        }
+        _ => "a run keeps to its settings: leave it out, or begin anew in another --out",
+    };
+    Error::argument(flag, what, hint)
+}
+
+/// Whether two paths are one place.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    real(a) == real(b)
+}

@@ -1,0 +1,221 @@
+//! What a generator was trained for, in the metadata of its file: the base network and its data, and the
+//! faults under which it is to be evaluated where nobody says otherwise.
+
+use super::{faults::FaultArgs, fuse::Run};
+use crate::{
+    error::{Error, Result},
+    eval,
+    fault::{FaultModel, Maps},
+    files::{Weights, sha256},
+    report::eval_json::FaultDetail,
+};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Notes in the metadata of its weights what a run trains its generator for.
+pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
+    let (faults, config) = (&run.faults, run.config);
+    let chip = match (&faults.profile, run.maps) {
+        (Some(profile), _) => profile.file.clone(),
+        (None, Maps::Chip(seed)) => seed.to_string(),
+        (None, Maps::Fresh { .. }) => "none".into(),
+    };
+    let list = |numbers: &Vec<f32>| json!(numbers).to_string();
+    for (key, value) in [
+        ("dataset", Some(run.dataset.clone())),
+        ("base", Some(run.base.model.clone())),
+        ("base_sha256", Some(run.base.sha256.clone())),
+        ("base_precision", Some(run.precision.to_string())),
+        ("base_input_mean", config.input_mean.as_ref().map(list)),
+        ("base_input_std", config.input_std.as_ref().map(list)),
+        ("faults", Some(faults.model.to_string())),
+        ("ber", Some(faults.ber.to_string())),
+        ("ber10", Some(faults.ber10.to_string())),
+        // Bits, layers, lot, measured map.
+        ("fault_detail", Some(json!(eval::detail(faults)).to_string())),
+        ("chip", Some(chip)),
+    ] {
+        weights.metadata.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    weights.set_class_names(run.labelling.names());
+}
+
+/// What a generator was trained for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedFor {
+    /// Model of the base network, and SHA-256 of its file.
+    pub base: Option<(String, String)>,
+    /// The data set: a name, or the path that a folder had.
+    pub dataset: Option<String>,
+    /// Mean and deviation of the base network's input, where flags gave them.
+    pub input: Option<[Vec<f32>; 2]>,
+    /// The faults, their rate and the precision of the base network.
+    pub asked: Asked,
+    /// SHA-256 of the files of a measured map.
+    map_sha256: Vec<String>,
+}
+
+/// Under which faults a network is evaluated, as flags say it: what is not said is open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// All but the rates.
+    pub faults: FaultArgs,
+    /// Rates.
+    pub bers: Vec<f64>,
+    /// Seeds of fault maps.
+    pub seeds: Option<String>,
+    /// Bits per stored weight of the base network.
+    pub precision: Option<u32>,
+}
+
+impl TrainedFor {
+    /// Reads what `nf-gpu train` noted; none for a generator from elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Format`]: metadata that nobody understands.
+    pub fn read(weights: &Weights) -> Result<Option<Self>> {
+        let Some(model) = weights.meta("faults") else { return Ok(None) };
+        let odd = |key: &str| {
+            let what = format!("its metadata {key} is not understood");
+            Error::format(&weights.origin, what, "name what it says with flags of your own")
+        };
+        let detail = weights.meta("fault_detail").map(serde_json::from_str::<FaultDetail>);
+        let detail = detail.transpose().map_err(|_| odd("fault_detail"))?.unwrap_or_default();
+        model.parse::<FaultModel>().map_err(|_| odd("faults"))?;
+        let ber = weights.meta_as("ber")?.ok_or_else(|| odd("ber"))?;
+        let (mut faults, ber) = FaultArgs::of_document(model, ber, &detail);
+        if detail.map.is_none() {
+            faults.chip = weights.meta("chip").filter(|chip| *chip != "none").map(str::to_owned);
+        }
+        let pair = |a: Option<&str>, b: Option<&str>| Some((a?.to_owned(), b?.to_owned()));
+        let input = (weights.meta_list("base_input_mean")?, weights.meta_list("base_input_std")?);
+        let sums = detail.map.as_ref().map_or("", |map| &map.file_sha256);
+        Ok(Some(Self {
+            base: pair(weights.meta("base"), weights.meta("base_sha256")),
+            dataset: weights.meta("dataset").map(str::to_owned),
+            input: input.0.zip(input.1).map(|(mean, std)| [mean, std]),
+            map_sha256: sums.split(',').filter(|sum| !sum.is_empty()).map(str::to_owned).collect(),
+            asked: Asked {
+                faults,
+                bers: ber.into_iter().collect(),
+                seeds: None,
+                precision: weights.meta_as("base_precision")?,
+            },
+        }))
+    }
+
+    /// Whether it was trained in front of the network in a file of this SHA-256; not known of a generator
+    /// that does not say.
+    #[must_use]
+    pub fn is_for(&self, sha256: &str) -> Option<bool> {
+        self.base.as_ref().map(|(_, own)| own == sha256)
+    }
+
+    /// The measured map that it was trained for, where it is now: where it was, or beside the generator,
+    /// whose file is `file`.
+    ///
+    /// # Errors
+    /// [`Error::Format`]: it is gone, or is another one.
+    pub fn located(&self, file: &Path) -> Result<Self> {
+        let beside = file.parent().unwrap_or(Path::new(""));
+        let mut located = self.clone();
+        for (map, sum) in located.asked.faults.fault_map.iter_mut().zip(&self.map_sha256) {
+            let name = map.file_name().map(PathBuf::from).unwrap_or_default();
+            let places = [map.clone(), beside.join(&*map), beside.join(name)];
+            let there: Vec<&PathBuf> = places.iter().filter(|place| place.is_file()).collect();
+            let is_it = |place: &&&PathBuf| sha256(place).is_ok_and(|own| own == *sum);
+            match there.iter().find(is_it) {
+                Some(place) => map.clone_from(place),
+                None => {
+                    let what = match there.first() {
+                        Some(other) => format!(
+                            "it was trained for another measured map than {}: its SHA-256 was {sum}",
+                            other.display()
+                        ),
+                        None => format!(
+                            "the measured map that it was trained for is gone: {}",
+                            map.display()
+                        ),
+                    };
+                    let hint =
+                        "name the map with --fault-map, or other faults: --faults, --chip, --ber";
+                    return Err(Error::format(file, what, hint));
+                }
+            }
+        }
+        Ok(located)
+    }
+}
+
+impl Asked {
+    /// These flags, and where they say nothing what a generator was trained for. Flags that ask for drawn
+    /// chips (a rate, seeds, a chip's seed, a fault model) leave out the measured map of the other.
+    ///
+    /// # Errors
+    /// As [`FaultArgs::model`] and [`FaultArgs::map_files`].
+    pub fn or(&self, trained: &Self) -> Result<Self> {
+        let (flags, own) = (&self.faults, &trained.faults);
+        let mut all = self.clone();
+        all.precision = self.precision.or(trained.precision);
+        all.faults.bits = flags.bits.clone().or(own.bits.clone());
+        all.faults.layers = flags.layers.clone().or(own.layers.clone());
+        if !flags.map_files()?.is_empty() {
+            return Ok(all);
+        }
+        let is_map = flags.faults.is_none() || flags.model()? == FaultModel::Profile;
+        let rated = !self.bers.is_empty() || flags.ber01.or(flags.ber10).is_some();
+        let chips = self.seeds.is_some() || flags.chip.is_some() || flags.lot.is_some();
+        if !own.map_files()?.is_empty() {
+            if is_map && !rated && !chips {
+                all.faults.fault_map.clone_from(&own.fault_map);
+                all.faults.mapping = flags.mapping.clone().or(own.mapping.clone());
+            }
+            return Ok(all);
+        }
+        all.faults.faults = flags.faults.clone().or(own.faults.clone());
+        let model = all.faults.model()?;
+        if self.seeds.is_none() && flags.chip.is_none() {
+            all.faults.chip.clone_from(&own.chip);
+        }
+        let has_lots = !matches!(model, FaultModel::Reference | FaultModel::Profile);
+        if flags.lot.is_none() && has_lots {
+            (all.faults.lot, all.faults.shared) = (own.lot, own.shared);
+        }
+        if self.bers.is_empty() && model != FaultModel::Profile {
+            all.bers.clone_from(&trained.bers);
+            if model == FaultModel::Asymmetric {
+                all.faults.ber01 = flags.ber01.or(own.ber01);
+                all.faults.ber10 = flags.ber10.or(own.ber10);
+                if all.faults.ber01.is_some() && all.faults.ber10.is_some() {
+                    all.bers.clear();
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// These faults in words, such as `stuck-at, rate 0.02, chip 1, 8 bits`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let FaultArgs { faults, ber01, ber10, fault_map, chip, lot, shared, bits, layers, .. } =
+            &self.faults;
+        let mut words = Vec::new();
+        let mut say = |what: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("{what}{value}")));
+        };
+        let list = |all: Vec<String>| (!all.is_empty()).then(|| all.join(","));
+        let text = |number: &f64| number.to_string();
+        say("", faults.clone().filter(|_| fault_map.is_empty()));
+        say("measured map ", list(fault_map.iter().map(|f| f.display().to_string()).collect()));
+        say("rate ", list(self.bers.iter().map(text).collect()));
+        say("rate 0 to 1 ", ber01.as_ref().map(text));
+        say("rate 1 to 0 ", ber10.as_ref().map(text));
+        say("chip ", chip.clone());
+        say("seeds ", self.seeds.clone());
+        say("lot ", lot.zip(*shared).map(|(lot, shared)| format!("{lot} ({shared} shared)")));
+        say("bits ", bits.clone());
+        say("layers ", layers.clone());
+        say("", self.precision.map(|bits| format!("{bits}-bit weights")));
+        words.join(", ")
+    }
+}
