@@ -127,9 +127,9 @@ fn the_least_energy_for_an_accuracy() {
     let chosen = "-> 0.83 0.01 stuck-at ConvL 88.00 % 75.29 to 100.00 0.8102";
     assert_eq!(line(&text, "->", 0), chosen);
     for says in [
-        "Least energy for at least 85 %: 0.83 Vmin (BER 0.01), with ConvL: 88.00 %, energy -19.0 %",
+        "Least energy for at least 85 %: 0.83 Vmin (BER 0.01), with ConvL: 88.00 %, 19.0 % less energy",
         "Its interval begins below 85 %",
-        "Without a generator: 1 Vmin (BER 0), no generator: 92.60 %, energy +0.0 %",
+        "Without a generator: 1 Vmin (BER 0), no generator: 92.60 %, the energy of the nominal voltage",
         "No voltage is known for the measured BER 0.005: see --points",
     ] {
         assert!(text.contains(says), "no {says:?} in {text}");
@@ -138,7 +138,7 @@ fn the_least_energy_for_an_accuracy() {
 
     // Half the accuracy needs no generator; more than the best is said to be out of reach.
     let text = run(&place, "energy --min-accuracy 35 both.json").done();
-    assert!(text.contains("0.83 Vmin (BER 0.01), no generator: 40.00 %, energy -30.6 %"), "{text}");
+    assert!(text.contains("0.83 Vmin (BER 0.01), no generator: 40.00 %, 30.6 % less energy"), "{text}");
     let text = run(&place, "energy --min-accuracy 99 both.json").done();
     let best = "No measured point reaches 99 %: the most accurate is 1 Vmin (BER 0), \
                 no generator, 92.60 %";

@@ -9,7 +9,7 @@ use crate::{
     energy::{Cost, OperatingPoint, OperatingPoints},
     error::{Error, Result},
     models,
-    report::Table,
+    report::{Table, saving},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
         "V/Vmin",
         "BER",
         "energy/access",
-        "energy saved",
+        "energy",
         "by MACs",
         "by true MACs",
         "cycles added",
@@ -126,9 +126,9 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
                 short(point.voltage),
                 point.ber.to_string(),
                 short(e),
-                percent(base.energy_saving(generator, e)),
-                percent(base.mac_saving(generator, e, |c| c.paper_macs)),
-                percent(base.mac_saving(generator, e, |c| c.macs)),
+                saving::in_words(base.energy_saving(generator, e)),
+                saving::in_words(base.mac_saving(generator, e, |c| c.paper_macs)),
+                saving::in_words(base.mac_saving(generator, e, |c| c.macs)),
                 generator.map_or(String::new(), |g| percent(base.latency_overhead(g))),
             ]);
         }
@@ -138,10 +138,12 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
 }
 
 const NOTES: &str = "\
-Accesses are 64-bit reads of 8-bit weights, counted as SCALE-SIM does for an output-stationary
-array of 32x32; energy saved is the paper's equation 6, by MACs its equation 7. The paper counts
-transposed convolutions stride^2 times too high: true MACs do not. Cycles are SCALE-SIM's; the
-latencies of the paper's Table 9 were taken on a GPU, where launching layers takes the time.
+Accesses are 64-bit reads of 8-bit weights, counted as SCALE-SIM does for an
+output-stationary array of 32x32. Energy is compared with that of the base
+network alone at the nominal voltage: by accesses (the paper's equation 6) and
+by MACs (its equation 7). The paper counts transposed convolutions stride^2
+times too high: true MACs do not. Cycles are SCALE-SIM's; the latencies of the
+paper's Table 9 were taken on a GPU, where launching layers takes the time.
 ";
 
 /// No generator, then each.

@@ -15,7 +15,7 @@ use crate::{
     nn::{Dtype, Graph, arithmetic},
     ops::operands::Operands,
     report::{
-        eval_json::{Document, Evaluation},
+        eval_json::{Document, Evaluation, Given},
         table,
     },
     train::{BaseHints, BaseNet, FaultArgs},
@@ -274,6 +274,12 @@ impl EvalArgs {
         let (classes, confusion) = (self.per_class, self.confusion);
         let details = Details { classes, confusion, points: Some(points) };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
+        evaluation.given = Given {
+            base: Some(self.base.clone()),
+            generator: generator.map(|g| g.file.clone()),
+            dataset: Some(base.dataset(self.dataset.as_deref())?),
+            data_dir: Some(self.data_dir.clone()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
+        };
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }
@@ -284,6 +290,7 @@ impl EvalArgs {
 
 /// A generator from its file.
 struct Generator {
+    file: PathBuf,
     graph: Graph,
     weights: Weights,
     sha256: String,
@@ -299,7 +306,7 @@ impl Generator {
         };
         let graph = models::generator(name, side)?;
         graph.check(&weights)?;
-        Ok(Self { graph, weights, sha256: sha256(path)? })
+        Ok(Self { file: path.to_owned(), graph, weights, sha256: sha256(path)? })
     }
 }
 

@@ -75,6 +75,7 @@ pub fn document(
         energy: perturbed.iter().find_map(|p: &Perturbed| p.energy.clone()),
         perturbed,
         sensitivity: None,
+        given: eval_json::Given::default(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod fault_record;
 pub mod images;
 pub mod jsonl;
 pub mod page;
+pub mod saving;
 pub mod table;
 pub(crate) mod terminal;
 pub mod trace;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::eval_json::{Evaluation, Perturbed, Sensitivity, Spread};
+use super::{
+    eval_json::{Evaluation, Perturbed, Sensitivity, Spread},
+    saving,
+};
 
 /// Rows of cells under a header, aligned: the first column to the left, the others to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,13 +70,13 @@ pub fn evaluation(e: &Evaluation) -> Table {
     header.push("flipped bits");
     let energy = e.perturbed.iter().any(|p| p.energy.is_some());
     if energy {
-        header.push("energy saved");
+        header.push("energy");
     }
     let mut table = Table::new(header);
     for p in &e.perturbed {
         let mut cells = row(e, p, nf);
         if energy {
-            let saving = p.energy.as_ref().map(|energy| format!("{:.1} %", energy.saving_percent));
+            let saving = p.energy.as_ref().map(|energy| saving::in_words(energy.saving_percent));
             cells.push(saving.unwrap_or_default());
         }
         table.row(cells);

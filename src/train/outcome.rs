@@ -5,7 +5,7 @@ use super::{
     showcase,
 };
 use crate::{
-    data::ImageSet,
+    data::{DEFAULT_DIR, ImageSet},
     energy::OperatingPoints,
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
@@ -13,11 +13,13 @@ use crate::{
     files::{FORMAT, Weights, sha256},
     models,
     report::{
-        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json, eval_json::Evaluation, jsonl,
-        page,
+        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json,
+        eval_json::{Evaluation, Given},
+        jsonl, page,
     },
 };
 use serde_json::json;
+use std::path::Path;
 
 /// What metrics call held-out images.
 const HELD_OUT_SPLIT: &str = "held-out";
@@ -142,7 +144,7 @@ impl Run<'_> {
         sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;
-        let evaluation = eval::document(
+        let mut evaluation = eval::document(
             self.gpu,
             &self.request(&weights, &test_set, &seeds),
             Named { name: &self.base.model, sha256: &self.base.sha256 },
@@ -150,6 +152,12 @@ impl Run<'_> {
             &m,
             Details { classes: true, points: Some(&points), ..Details::default() },
         );
+        evaluation.given = Given {
+            base: Some(config.base.clone()),
+            generator: Some(self.folder.generator()),
+            dataset: Some(self.dataset.clone()),
+            data_dir: Some(config.data_dir.clone()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
+        };
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;
         curves::save_from(self.folder.curves(), self.folder.metrics())?;

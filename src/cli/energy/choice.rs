@@ -5,7 +5,7 @@ use crate::{
     cli::terminal,
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
     error::{Error, Result},
-    report::Table,
+    report::{Table, saving},
 };
 use serde_json::json;
 
@@ -120,8 +120,11 @@ fn name(c: &Candidate) -> String {
 }
 
 fn line(c: &Candidate) -> String {
-    let percent = 100.0 * (c.energy - 1.0);
-    format!("{}: {:.2} %, energy {percent:+.1} %", name(c), c.accuracy)
+    let energy = match saving::in_words(100.0 * (1.0 - c.energy)).as_str() {
+        "the same" => "the energy of the nominal voltage".into(),
+        saved => format!("{saved} energy"),
+    };
+    format!("{}: {:.2} %, {energy}", name(c), c.accuracy)
 }
 
 /// What is not in the table, and why.

@@ -61,6 +61,8 @@ pub(super) fn run(as_json: bool) -> Result<()> {
             base.latency_overhead(g)
         });
     }
+    text +=
+        "\nA negative number is no saving: the generator costs more than the low voltage saves.\n";
     text += "\nPoints recovered (the paper's RP, rounded to 0.1) per million parameters of the \
              generator,\nCIFAR-10: Table 3\n\n";
     text += &efficiency(&all, &paper).to_string();
