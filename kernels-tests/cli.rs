@@ -75,10 +75,6 @@ impl Place {
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
         // Tests neither fill the user's cache nor depend on what it holds.
         command.env("XDG_CACHE_HOME", self.cache.path()).env("NF_GPU_NO_TUNE", "1");
-        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // Mesa's device_select layer looks for Wayland and prints an error of its own.
-            command.env("NODEVICE_SELECT", "1");
-        }
         command
     }
 

@@ -106,12 +106,13 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
     if args.json {
         return terminal::print_json(&document(&base, &generators, &shown, points));
     }
-    let mut text = costs(std::iter::once(&base).chain(&generators)).to_string();
+    let width = terminal::columns();
+    let mut text = format!("{:width$}", costs(std::iter::once(&base).chain(&generators)));
     let headers = [
         "generator",
         "V/Vmin",
         "BER",
-        "energy/access",
+        "energy per access",
         "energy",
         "by MACs",
         "by true MACs",
@@ -133,7 +134,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
             ]);
         }
     }
-    text += &format!("\n{table}\nOperating points: {}\n{NOTES}", points.source);
+    text += &format!("\n{table:width$}\nOperating points: {}\n{NOTES}", points.source);
     terminal::print(&text)
 }
 

@@ -16,12 +16,12 @@ use crate::{
     ops::operands::Operands,
     report::{
         eval_json::{Document, Evaluation, Given},
+        progress::{Progress, Unit},
         table,
     },
     train::{BaseHints, BaseNet, FaultArgs},
 };
 use clap::Args;
-use indicatif::ProgressBar;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -180,9 +180,16 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             let arithmetic = arithmetic(&gpu, operands);
             terminal::say(&format!("{model}, {name}, {images} images; {adapter}; {arithmetic}"));
         }
-        terminal::print(&table::evaluation(run).to_string())?;
+        let width = terminal::columns();
+        terminal::print(&format!("{:width$}", table::evaluation(run)))?;
+        if args.per_class {
+            terminal::print(&format!("\n{}", table::per_class(run, width)))?;
+        }
+        if args.confusion {
+            terminal::print(&format!("\n{}", table::confusion(run, width)))?;
+        }
         if let Some(study) = &run.sensitivity {
-            terminal::print(&format!("\n{}", table::sensitivity(study)))?;
+            terminal::print(&format!("\n{:width$}", table::sensitivity(study)))?;
         }
     }
     if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
@@ -258,9 +265,10 @@ impl EvalArgs {
         let study = Study { protect: self.protect.unwrap_or(0) };
         let images = request.subject.set.len();
         let of_study = if self.sensitivity { study_maps(request, study) } else { 0 };
-        let bar = progress(self.quiet, passes(request) + of_study * images as u64);
+        let all = passes(request) + of_study * images as u64;
+        let progress = Progress::new(self.quiet, Unit::Many("images"), Some(all));
         let mut tick = |done| {
-            bar.inc(done);
+            progress.add(done);
             !interrupt::pressed()
         };
         let measured = measure(gpu, request, journal, &mut tick)?;
@@ -283,7 +291,6 @@ impl EvalArgs {
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }
-        bar.finish_and_clear();
         Ok(evaluation)
     }
 }
@@ -344,8 +351,4 @@ fn identity(
 /// Whether a path is there and is no file, such as `/dev/null`.
 fn is_device(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| !m.is_file())
-}
-
-fn progress(quiet: bool, images: u64) -> ProgressBar {
-    ProgressBar::with_draw_target(Some(images), terminal::draw_target(!quiet))
 }

@@ -55,7 +55,9 @@ impl Run<'_> {
     ) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
         // One seed is a glance; a chip's is its own.
-        let m = self.measure(&weights, set, &self.eval_seeds()[..1], &|| false)?;
+        let seeds = &self.eval_seeds()[..1];
+        let request = self.request(&weights, set, seeds);
+        let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, &|| false)?;
         sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 
@@ -72,17 +74,6 @@ impl Run<'_> {
             Maps::Chip(seed) => vec![seed],
             Maps::Fresh { .. } => EVAL_SEEDS.collect(),
         }
-    }
-
-    fn measure(
-        &self,
-        weights: &Weights,
-        set: &ImageSet,
-        seeds: &[u64],
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Measurement> {
-        let request = self.request(weights, set, seeds);
-        eval::measure(self.gpu, &request, &mut Journal::default(), &mut |_| !stop())
     }
 
     fn request<'a>(
@@ -140,7 +131,8 @@ impl Run<'_> {
         let test_set = test_set.clone().take(images);
         let seeds = self.eval_seeds();
         sink.event(&Event::Note(format!("evaluating on {} test images", test_set.len())))?;
-        let m = self.measure(&weights, &test_set, &seeds, stop)?;
+        let request = self.request(&weights, &test_set, &seeds);
+        let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, stop)?;
         sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;

@@ -38,7 +38,8 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
             "points": points,
         }));
     }
-    let mut text = table(&choice, args.evaluations.len() > 1).to_string();
+    let table = table(&choice, args.evaluations.len() > 1);
+    let mut text = format!("{table:0$}", terminal::columns());
     text += "\nEnergy of the weight-memory accesses of one image; 1 is the base alone at the \
              nominal voltage.\n\n";
     text += &verdict(&choice, minimum);
@@ -51,7 +52,7 @@ fn table(choice: &Choice, files: bool) -> Table {
     let mut headers =
         vec!["", "V/Vmin", "BER", "faults", "generator", "accuracy", "95 % interval", "energy"];
     headers.extend(files.then_some("file"));
-    let mut table = Table::new(headers);
+    let mut table = Table::new(headers).with_words(&[0, 3, 4, 8]);
     for (at, c) in choice.candidates.iter().enumerate() {
         let mark = match () {
             () if choice.chosen == Some(at) => "->",
