@@ -79,10 +79,6 @@ impl Place {
         if std::env::var_os("MESA_SHADER_CACHE_DIR").is_none() {
             command.env("MESA_SHADER_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"));
         }
-        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // Mesa's device_select layer looks for Wayland and prints an error of its own.
-            command.env("NODEVICE_SELECT", "1");
-        }
         command
     }
 

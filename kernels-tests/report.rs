@@ -6,8 +6,8 @@ use markup::Markup;
 use nf_gpu::report::{
     eval_json::{
         Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FaultDetail,
-        FlippedBits, Generator, LayerFlips, LotDetail, MapDetail, Part, Perturbed, Protected,
-        Sensitivity, Spread, VERSION,
+        FlippedBits, Generator, Given, LayerFlips, LotDetail, MapDetail, Part, Perturbed,
+        Protected, Sensitivity, Spread, VERSION,
     },
     page::{self, Source},
 };
@@ -93,10 +93,11 @@ pub(super) fn full(generator: &str) -> Evaluation {
             classes: Some(counts(90)),
             classes_nf: None,
         },
-        generator: Some(Generator { name: generator.into(), file_sha256: "11".into(), file: None }),
+        generator: Some(Generator { name: generator.into(), file_sha256: "11".into() }),
         perturbed: RATES.map(perturbed).to_vec(),
         energy: None,
         sensitivity: Some(sensitivity()),
+        given: Given::default(),
     }
 }
 
@@ -170,7 +171,7 @@ fn a_full_document_has_every_section_and_chart() {
     one.perturbed.truncate(1);
     one.perturbed[0].energy = None;
     let text = page::page(&[Source::new("x.json", vec![one])], Some("A title & more"));
-    for absent in ["against faulty cells", "against energy", "energy saved", "Energy of"] {
+    for absent in ["against faulty cells", "against energy", ">energy<", "Energy of"] {
         assert!(!text.contains(absent), "{absent}");
     }
     assert!(text.contains("<h1>A title &amp; more</h1>"));

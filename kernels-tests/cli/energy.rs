@@ -1,7 +1,8 @@
 //! `nf-gpu energy`, on a machine without any adapter.
 use super::{Ended, Place};
 use nf_gpu::report::eval_json::{
-    Adapter, Base, Clean, Dataset, Document, Evaluation, FlippedBits, Generator, Perturbed, VERSION,
+    Adapter, Base, Clean, Dataset, Document, Evaluation, FlippedBits, Generator, Given, Perturbed,
+    VERSION,
 };
 use serde_json::Value;
 use std::fs;
@@ -36,8 +37,14 @@ fn a_pair_as_the_paper_has_it() {
         line(&text, "resnet18", 0),
         "resnet18 32x32 11,173,962 555,422,720 557,143,040 2,755,968 731,049"
     );
-    assert_eq!(line(&text, "ConvL", 1), "ConvL 0.83 0.01 0.69395 19.0 % 16.2 % 16.3 % 13.9 %");
-    assert_eq!(line(&text, "none", 0), "none 0.83 0.01 0.69395 30.6 % 30.6 % 30.6 %");
+    assert_eq!(
+        line(&text, "ConvL", 1),
+        "ConvL 0.83 0.01 0.69395 19.0 % less 16.2 % less 16.3 % less 13.9 %"
+    );
+    assert_eq!(
+        line(&text, "none", 0),
+        "none 0.83 0.01 0.69395 30.6 % less 30.6 % less 30.6 % less"
+    );
     assert!(text.contains("Chandramoorthy"), "no source in {text}");
 
     let value = json(&place, "energy --base RESNET18 --generator unetl,convs --classes 43 --json");
@@ -137,11 +144,11 @@ fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
         generator: Some(Generator {
             name: text(generator),
             file_sha256: text(generator),
-            file: None,
         }),
         perturbed: perturbed.collect(),
         energy: None,
         sensitivity: None,
+        given: Given::default(),
     }
 }
 
@@ -158,9 +165,9 @@ fn the_least_energy_for_an_accuracy() {
     let chosen = "-> 0.83 0.01 stuck-at ConvL 88.00 % 75.29 to 100.00 0.8102";
     assert_eq!(line(&text, "->", 0), chosen);
     for says in [
-        "Least energy for at least 85 %: 0.83 Vmin (BER 0.01), with ConvL: 88.00 %, energy -19.0 %",
+        "Least energy for at least 85 %: 0.83 Vmin (BER 0.01), with ConvL: 88.00 %, 19.0 % less energy",
         "Its interval begins below 85 %",
-        "Without a generator: 1 Vmin (BER 0), no generator: 92.60 %, energy +0.0 %",
+        "Without a generator: 1 Vmin (BER 0), no generator: 92.60 %, the energy of the nominal voltage",
         "No voltage is known for the measured BER 0.005: see --points",
     ] {
         assert!(text.contains(says), "no {says:?} in {text}");
@@ -169,7 +176,10 @@ fn the_least_energy_for_an_accuracy() {
 
     // Half the accuracy needs no generator; more than the best is said to be out of reach.
     let text = run(&place, "energy --min-accuracy 35 both.json").done();
-    assert!(text.contains("0.83 Vmin (BER 0.01), no generator: 40.00 %, energy -30.6 %"), "{text}");
+    assert!(
+        text.contains("0.83 Vmin (BER 0.01), no generator: 40.00 %, 30.6 % less energy"),
+        "{text}"
+    );
     let text = run(&place, "energy --min-accuracy 99 both.json").done();
     let best = "No measured point reaches 99 %: the most accurate is 1 Vmin (BER 0), \
                 no generator, 92.60 %";

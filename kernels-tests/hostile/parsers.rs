@@ -107,7 +107,7 @@ pub(crate) fn documents(bytes: &[u8]) -> bool {
             let Ok(report) = bench_json::load(&path) else { return false };
             let reports = [(path.clone(), report.clone()), (path, report)];
             let compared = bench_view::Comparison::of(&reports);
-            drop((bench_view::compared(&compared), bench_view::cases(&reports[0].1.cases)));
+            drop((bench_view::compared(&compared, 80), bench_view::cases(&reports[0].1.cases, 80)));
             let out = reports[0].0.with_extension("svg");
             let _ = bench_view::save_comparison(&out, &compared);
             let _ = bench_view::save_roofline(&out, &reports[0].1);

@@ -6,9 +6,9 @@ mod data;
 mod steps;
 mod time;
 
-pub use cases::{CaseSettings, cases, kernel_names};
-pub use ceilings::ceilings;
-pub use steps::{STEPS, StepSettings, step_names, steps};
+pub use cases::{CaseSettings, Place, cases, kernel_names, place_again};
+pub use ceilings::{ceilings, ceilings_again};
+pub use steps::{GLANCE, STEPS, StepSettings, seconds_of_a_step, step_names, steps};
 
 use crate::{
     gpu::Gpu,
@@ -38,7 +38,7 @@ impl Effort {
 
     /// For a glance.
     pub const QUICK: Self =
-        Self { kernel: Duration::from_millis(60), step: Duration::from_secs(1), samples: 2 };
+        Self { kernel: Duration::from_millis(40), step: Duration::from_millis(500), samples: 2 };
 }
 
 /// The clock of several measurements, in one word.

@@ -2,18 +2,19 @@
 
 use super::{gpu::TunedArgs, terminal};
 use crate::{
-    bench::{self, CaseSettings, Effort, StepSettings},
+    bench::{self, CaseSettings, Effort, Place, StepSettings},
     error::{Error, Result},
     files::atomic,
     gpu::Gpu,
     nn::Dtype,
     report::{
-        bench_json::{self, Report},
+        bench_json::{self, Report, Settings},
         bench_view::{self, Comparison},
+        progress::{Progress, Unit},
     },
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Arguments of `nf-gpu bench`.
 #[derive(Args, Debug)]
@@ -39,7 +40,7 @@ pub struct BenchArgs {
     /// are timed in both where the adapter has f16
     #[arg(long, value_enum, default_value_t)]
     dtype: Dtype,
-    /// Small batches and few repeats: for a glance
+    /// A glance in half a minute: one case of each kernel and one step, small batches, few repeats
     #[arg(long)]
     quick: bool,
     /// Write the report to this file
@@ -83,6 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     };
     let steps = match (&args.steps, args.no_steps || args.kernel.is_some()) {
         (Some(pattern), _) => bench::step_names(pattern)?,
+        (None, false) if args.quick => vec![bench::GLANCE],
         (None, false) => bench::step_names("*")?,
         (None, true) => Vec::new(),
     };
@@ -106,46 +108,79 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 /// Measures and prints what is done, unless one document is wanted.
 fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
     let effort = if args.quick { Effort::QUICK } else { Effort::full(gpu) };
+    let (of_cases, of_steps) = args.sizes(gpu);
+    let width = terminal::columns();
     let mut report = bench::empty_report(gpu);
+    report.settings = Some(args.settings(effort, of_cases, of_steps));
     let print = |text: String| if args.json { Ok(()) } else { terminal::print(&text) };
     print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
-        print(format!("\n{}", bench_view::ceilings(&report.ceilings)))?;
-        let mut settings = CaseSettings::of(gpu, args.quick);
-        settings.batch = args.batch_size.unwrap_or(settings.batch);
-        let each = |case: &bench_json::Case| {
-            progress(args, &bench_view::case_line(case));
+        let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
+        let each = |case: &bench_json::Case, place: Place| {
+            progress.set(place.before as u64, Some(place.all as u64));
+            progress.doing(&bench_view::case_line(case));
             Ok(())
         };
         let ceilings = &report.ceilings;
         (report.cases, report.summary) =
-            bench::cases(gpu, kernels, settings, effort, ceilings, each)?;
-        print(format!("\n{}", bench_view::cases(&report.cases)))?;
+            bench::cases(gpu, kernels, of_cases, effort, ceilings, each)?;
+        drop(progress);
+        bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
+        bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
+        report.warnings.extend(report.ceilings.iter().filter_map(bench_json::Ceiling::doubt));
+        print(format!("\n{}", bench_view::ceilings(&report.ceilings, width)))?;
+        print(format!("\n{}", bench_view::cases(&report.cases, width)))?;
         print("* is what networks use here\n".into())?;
         if !report.summary.is_empty() {
-            print(format!("\n{}", bench_view::summary(&report.summary)))?;
+            print(format!("\n{}", bench_view::summary(&report.summary, width)))?;
+        }
+        report.warnings.iter().try_for_each(|doubt| print(format!("\nwarning: {doubt}\n")))?;
+        if args.json && !args.quiet {
+            report.warnings.iter().for_each(|doubt| terminal::say(&format!("warning: {doubt}")));
         }
     }
     let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
     let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
     report.clock = bench::common_clock(clocks);
     if !steps.is_empty() {
-        let mut settings = StepSettings::of(gpu, args.quick);
-        settings.batch = args.batch_size.unwrap_or(settings.batch);
-        settings.copies = args.copies.unwrap_or(settings.copies);
-        settings.operands = args.dtype.operands(gpu);
-        report.steps = bench::steps(gpu, steps, settings, effort, |step| {
-            print(format!("\n{}", bench_view::step(step)))
+        let progress = Progress::new(args.quiet, Unit::Many("steps"), Some(steps.len() as u64));
+        report.steps = bench::steps(gpu, steps, of_steps, effort, |step| {
+            progress.add(1);
+            progress.aside(|| print(format!("\n{}", bench_view::step(step, width))))
         })?;
     }
     Ok(report)
 }
 
-/// A line for those who wait at a terminal.
-fn progress(args: &BenchArgs, line: &str) {
-    if !args.quiet && terminal::is_watched() {
-        terminal::say(line);
+impl BenchArgs {
+    /// Sizes of kernels and of steps.
+    fn sizes(&self, gpu: &Gpu) -> (CaseSettings, StepSettings) {
+        let mut cases = CaseSettings::of(gpu, self.quick);
+        cases.batch = self.batch_size.unwrap_or(cases.batch);
+        // Who names kernels wants all that there is of them.
+        cases.glance = self.quick && self.kernel.is_none();
+        let mut steps = StepSettings::of(gpu, self.quick);
+        steps.batch = self.batch_size.unwrap_or(steps.batch);
+        steps.copies = self.copies.unwrap_or(steps.copies);
+        steps.operands = self.dtype.operands(gpu);
+        (cases, steps)
+    }
+
+    fn settings(&self, effort: Effort, cases: CaseSettings, steps: StepSettings) -> Settings {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Settings {
+            quick: self.quick,
+            kernel: self.kernel.clone(),
+            steps: self.steps.clone(),
+            batch_size: cases.batch,
+            step_batch_size: steps.batch,
+            copies: steps.copies,
+            dtype: steps.operands.name().to_owned(),
+            kernel_ms: ms(effort.kernel),
+            step_ms: ms(effort.step),
+            samples: effort.samples,
+        }
     }
 }
 
@@ -169,5 +204,5 @@ fn compare(args: &BenchArgs) -> Result<()> {
     if args.json {
         return terminal::print_json(&serde_json::to_value(&comparison).unwrap_or_default());
     }
-    terminal::print(&bench_view::compared(&comparison))
+    terminal::print(&bench_view::compared(&comparison, terminal::columns()))
 }

@@ -113,11 +113,19 @@ impl Job<'_> {
             },
             (None, None) => What::Suites,
         };
-        let progress = Progress::new(self.args.quiet);
+        let cases = self.cases(&what)?;
+        let mut progress = Progress::new(self.args.quiet, &what, cases);
         conformance::run(survey, choice, &self.suites, what, &mut |survey, news| {
             progress.show(survey, news);
             if interrupt::pressed() { Err(Error::Interrupted) } else { Ok(()) }
         })
+    }
+
+    /// Cases of an adapter, for those who wait.
+    fn cases(&self, what: &What) -> Result<u64> {
+        let counted = matches!(what, What::Suites) && !self.args.quiet;
+        let suites = self.suites.iter().filter(|_| counted);
+        suites.map(|suite| Ok((suite.cases)()?.len() as u64)).sum()
     }
 
     /// One of all adapters; that it cannot be opened does not keep the others from their turn.
@@ -145,7 +153,7 @@ impl Job<'_> {
             return terminal::print_json(&document);
         }
         let seed = stress.map(|seed| format!("\ndrawn with --seed {seed}\n")).unwrap_or_default();
-        terminal::print(&format!("{}{seed}", matrix::text(survey)))
+        terminal::print(&format!("{}{seed}", matrix::text(survey, terminal::columns())))
     }
 }
 
@@ -249,7 +257,7 @@ mod tests {
         let lacks = Outcome::Unsupported("needs wings".into());
         let mut survey = surveyed(Vec::new(), &lacks);
         survey.refuse(adapter_for_tests("Test 8"), &suites("add").unwrap(), "no device");
-        let text = matrix::text(&survey);
+        let text = matrix::text(&survey, 80);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("[0] Test 9") && lines[1].starts_with("[1] Test 8"), "{text}");
         for part in [

@@ -157,7 +157,7 @@ fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
         console.show(&event);
         !interrupt::pressed()
     });
-    console.finish();
+    drop(console);
     fetched?;
     if common.json {
         return print_json(&json!({

@@ -4,7 +4,7 @@ use super::{gpu::GpuArgs, terminal};
 use crate::{
     error::Result,
     gpu::{self, AdapterReport},
-    report::Table,
+    report::{Table, wrap::paragraph},
     tuning::Place,
 };
 use clap::Args;
@@ -37,7 +37,8 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         return chosen.map(drop);
     }
     if !adapters.is_empty() {
-        terminal::print(&table(&adapters, chosen.as_ref().ok()).to_string())?;
+        let table = table(&adapters, chosen.as_ref().ok());
+        terminal::print(&format!("{table:0$}", terminal::columns()))?;
     }
     let chosen = chosen?;
     let why = match (chosen.is_software(), args.gpu.adapter.is_some() || args.gpu.backend.is_some())
@@ -46,18 +47,16 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         (true, _) => "there is no hardware adapter; a software one is slow",
         (false, _) => "hardware comes before software, discrete before integrated",
     };
-    terminal::print(&format!(
-        "\nused: {} {}: {why}\n{}{}",
-        chosen.index,
-        chosen.line(),
-        if slow_loads(&chosen) { SLOW_LOADS } else { "" },
-        tuning(&chosen)
-    ))
+    let mut lines = vec![format!("used: {} {}: {why}", chosen.index, chosen.line())];
+    lines.extend(slow_loads(&chosen).then(|| SLOW_LOADS.to_owned()));
+    lines.extend(tuning(&chosen));
+    let lines = lines.iter().map(|line| paragraph(line, terminal::columns(), 2) + "\n");
+    terminal::print(&format!("\n{}", lines.collect::<String>()))
 }
 
 /// A step of `bench --steps 'eopm/ConvS/*'` took 3.66 s on Mesa 22.3.6, 1.10 s on 26.1.6.
 const SLOW_LOADS: &str = "hint: without AVX-512 this Mesa reads memory slowly; that of \
-                          scripts/newer-llvmpipe.sh takes a third of the time\n";
+                          scripts/newer-llvmpipe.sh takes a third of the time";
 
 /// Whether llvmpipe puts every value that it loads into its vector by way of the stack, where the store
 /// cannot be forwarded to the load behind it: Mesa 22.3 does, unless AVX-512 inserts into registers.
@@ -67,20 +66,17 @@ fn slow_loads(adapter: &AdapterReport) -> bool {
 }
 
 /// Where measurements of an adapter are kept, and how many there are.
-fn tuning(adapter: &AdapterReport) -> String {
+fn tuning(adapter: &AdapterReport) -> Vec<String> {
     let Some(place) = Place::of_user() else {
-        return "measured kernels: not kept, there is no cache folder\n".into();
+        return vec!["measured kernels: not kept, there is no cache folder".into()];
     };
     let (store, problem) = place.store(&adapter.line());
-    let mut text = format!(
-        "measured kernels: {} shapes in {} (delete it to measure anew)\n",
+    let line = format!(
+        "measured kernels: {} shapes in {} (delete it to measure anew)",
         store.len(),
         place.tuning(&adapter.line()).display()
     );
-    if let Some(problem) = problem {
-        text += &format!("  {problem}\n");
-    }
-    text
+    std::iter::once(line).chain(problem.map(|problem| format!("  {problem}"))).collect()
 }
 
 fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {
@@ -96,7 +92,8 @@ fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {
         "coop. matrix",
         "timestamps",
         "binding MiB",
-    ]);
+    ])
+    .with_words(&[0, 1, 2, 3, 4, 5]);
     let yes = |on: bool| if on { "yes" } else { "-" }.to_owned();
     for a in adapters {
         let mark = if chosen.is_some_and(|c| c.index == a.index) { "*" } else { "" };

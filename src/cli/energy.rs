@@ -9,7 +9,7 @@ use crate::{
     energy::{Cost, OperatingPoint, OperatingPoints},
     error::{Error, Result},
     models,
-    report::Table,
+    report::{Table, saving},
     words,
 };
 use clap::Args;
@@ -112,13 +112,14 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
     if args.json {
         return terminal::print_json(&document(&base, &generators, &shown, points));
     }
-    let mut text = costs(std::iter::once(&base).chain(&generators)).to_string();
+    let width = terminal::columns();
+    let mut text = format!("{:width$}", costs(std::iter::once(&base).chain(&generators)));
     let headers = [
         "generator",
         "V/Vmin",
         "BER",
-        "energy/access",
-        "energy saved",
+        "energy per access",
+        "energy",
         "by MACs",
         "by true MACs",
         "cycles added",
@@ -132,22 +133,24 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
                 short(point.voltage),
                 point.ber.to_string(),
                 short(e),
-                percent(base.energy_saving(generator, e)),
-                percent(base.mac_saving(generator, e, |c| c.paper_macs)),
-                percent(base.mac_saving(generator, e, |c| c.macs)),
+                saving::in_words(base.energy_saving(generator, e)),
+                saving::in_words(base.mac_saving(generator, e, |c| c.paper_macs)),
+                saving::in_words(base.mac_saving(generator, e, |c| c.macs)),
                 generator.map_or(String::new(), |g| percent(base.latency_overhead(g))),
             ]);
         }
     }
-    text += &format!("\n{table}\nOperating points: {}\n{NOTES}", points.source);
+    text += &format!("\n{table:width$}\nOperating points: {}\n{NOTES}", points.source);
     terminal::print(&text)
 }
 
 const NOTES: &str = "\
-Accesses are 64-bit reads of 8-bit weights, counted as SCALE-SIM does for an output-stationary
-array of 32x32; energy saved is the paper's equation 6, by MACs its equation 7. The paper counts
-transposed convolutions stride^2 times too high: true MACs do not. Cycles are SCALE-SIM's; the
-latencies of the paper's Table 9 were taken on a GPU, where launching layers takes the time.
+Accesses are 64-bit reads of 8-bit weights, counted as SCALE-SIM does for an
+output-stationary array of 32x32. Energy is compared with that of the base
+network alone at the nominal voltage: by accesses (the paper's equation 6) and
+by MACs (its equation 7). The paper counts transposed convolutions stride^2
+times too high: true MACs do not. Cycles are SCALE-SIM's; the latencies of the
+paper's Table 9 were taken on a GPU, where launching layers takes the time.
 ";
 
 /// No generator, then each.

@@ -18,7 +18,8 @@ use crate::{
     gpu::Gpu,
     nn::{Dtype, arithmetic},
     report::{
-        eval_json::{Document, Evaluation},
+        eval_json::{Document, Evaluation, Given},
+        progress::{Progress, Unit},
         table,
     },
     train::FaultArgs,
@@ -26,10 +27,9 @@ use crate::{
 };
 use clap::Args;
 use generators::Generator;
-use indicatif::ProgressBar;
 use journal::{identity, is_device, journal_of};
 use setup::Setup;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `nf-gpu eval`.
 #[derive(Args, Debug)]
@@ -186,9 +186,16 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         if runs.len() > 1 {
             terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
         }
-        terminal::print(&table::evaluation(run).to_string())?;
+        let width = terminal::columns();
+        terminal::print(&format!("{:width$}", table::evaluation(run)))?;
+        if args.per_class {
+            terminal::print(&format!("\n{}", table::per_class(run, width)))?;
+        }
+        if args.confusion {
+            terminal::print(&format!("\n{}", table::confusion(run, width)))?;
+        }
         if let Some(study) = &run.sensitivity {
-            terminal::print(&format!("\n{}", table::sensitivity(study)))?;
+            terminal::print(&format!("\n{:width$}", table::sensitivity(study)))?;
         }
     }
     if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
@@ -273,9 +280,10 @@ impl EvalArgs {
         let study = Study { protect: self.protect.unwrap_or(0) };
         let images = request.subject.set.len();
         let of_study = if self.sensitivity { study_maps(request, study) } else { 0 };
-        let bar = progress(self.quiet, passes(request) + of_study * images as u64);
+        let all = passes(request) + of_study * images as u64;
+        let progress = Progress::new(self.quiet, Unit::Many("images"), Some(all));
         let mut tick = |done| {
-            bar.inc(done);
+            progress.add(done);
             !interrupt::pressed()
         };
         let measured = measure(gpu, request, journal, &mut tick)?;
@@ -290,17 +298,15 @@ impl EvalArgs {
         let (classes, confusion) = (self.per_class, self.confusion);
         let details = Details { classes, confusion, points: Some(points), voltage };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
-        if let (Some(of), Some(generator)) = (&mut evaluation.generator, generator) {
-            of.file = Some(generator.path.display().to_string());
-        }
+        evaluation.given = Given {
+            base: Some(self.base.clone()),
+            generator: generator.map(|g| g.path.clone()),
+            dataset: Some(setup.dataset.clone()),
+            data_dir: Some(self.data_dir.clone()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
+        };
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }
-        bar.finish_and_clear();
         Ok(evaluation)
     }
-}
-
-fn progress(quiet: bool, images: u64) -> ProgressBar {
-    ProgressBar::with_draw_target(Some(images), terminal::draw_target(!quiet))
 }

@@ -94,6 +94,8 @@ enum Command {
 /// Parses the command line, runs it, and gives the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Before anything starts a thread.
+    crate::gpu::without_screen();
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

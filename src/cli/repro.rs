@@ -106,7 +106,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     if args.json {
         terminal::print(&results.to_json())?;
     } else {
-        terminal::print(&results.to_text())?;
+        terminal::print(&results.to_text(terminal::columns()))?;
     }
     if outcome.out_of_time {
         let left = results.in_state(State::NotRun).count();
@@ -149,8 +149,8 @@ impl ReproArgs {
 
 /// The tables and what they need.
 fn tables() -> Result<String> {
-    let width = TABLES.iter().map(|t| t.title.len()).max().unwrap_or(0);
-    let mut list = report::Table::new(["table", "data set", "cells", "bases", "trainings", ""]);
+    let header = ["table", "data set", "cells", "bases", "trainings", ""];
+    let mut list = report::Table::new(header).with_words(&[0, 1, 5]);
     for table in TABLES {
         let plan = Plan::new(table, None, &Settings::default())?;
         let count = |n: usize| n.to_string();
@@ -160,13 +160,13 @@ fn tables() -> Result<String> {
             count(plan.cells.len()),
             count(plan.bases.len()),
             count(plan.trainings.len()),
-            // Padded: the table aligns it to the right.
-            format!("{:<width$}", table.title),
+            table.title.to_owned(),
         ]);
     }
     Ok(format!(
-        "{list}\nTables share base networks and generators with --artefacts. Not here: the paper's adversarial \
-         studies (Tables 25, 26).\n"
+        "{list:0$}\nTables share base networks and generators with --artefacts. Not here: the paper's adversarial \
+         studies (Tables 25, 26).\n",
+        terminal::columns()
     ))
 }
 

@@ -2,7 +2,9 @@
 
 use super::{gpu::TunedArgs, interrupt, terminal};
 use crate::{
+    bench::{self, StepSettings},
     error::Result,
+    gpu::Gpu,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
     train::{Every, Preset, Schedule, TrainConfig, dry_run, given, train},
 };
@@ -41,12 +43,7 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     interrupt::watch();
     let gpu = args.gpu.open(args.quiet)?;
     if config.dry_run {
-        let plan = dry_run(&gpu, &config)?;
-        return if args.json {
-            terminal::print_json(&json!(plan))
-        } else {
-            terminal::print(&plan.to_string())
-        };
+        return print_plan(&gpu, &config, args);
     }
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let mut console = Console::stderr(verbosity);
@@ -55,7 +52,33 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     if args.json {
         return terminal::print(&Document::new(vec![evaluation]).to_json());
     }
-    terminal::print(&table::evaluation(&evaluation).to_string())
+    terminal::print(&format!("{:1$}", table::evaluation(&evaluation), terminal::columns()))
+}
+
+/// What a step needs, then how long it takes, for which one is run with random weights.
+fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
+    let mut plan = dry_run(gpu, config)?;
+    if !args.json {
+        terminal::print(&plan.to_string())?;
+    }
+    if plan.too_large.is_empty() {
+        let settings = StepSettings {
+            batch: plan.images_to_time(gpu.report().is_software()),
+            copies: config.perturbed_copies()?,
+            operands: config.dtype.unwrap_or_default().operands(gpu),
+        };
+        let names = (plan.generator.name.as_str(), plan.base.name.as_str());
+        match bench::seconds_of_a_step(gpu, names, settings) {
+            Ok(seconds) => plan.timed(settings.batch, seconds),
+            // The plan is right all the same, and says what would not fit.
+            Err(error) if error.is_size() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match args.json {
+        true => terminal::print_json(&json!(plan)),
+        false => terminal::print(&plan.time_line()),
+    }
 }
 
 /// Fills in a preset where the user typed nothing, and nothing that contradicts it.

@@ -74,11 +74,11 @@ pub fn document(
         generator: generator.map(|generator| eval_json::Generator {
             name: generator.name.to_owned(),
             file_sha256: generator.sha256.to_owned(),
-            file: None,
         }),
         energy: perturbed.iter().find_map(|p: &Perturbed| p.energy.clone()),
         perturbed,
         sensitivity: None,
+        given: eval_json::Given::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     gpu::Gpu,
+    report::{Evaluating, Event, Sink},
 };
 
 /// What to measure.
@@ -106,6 +107,29 @@ pub fn measure(
         out.perturbed.push(PerturbedMeasurement { faults: faults.clone(), alone, behind });
     }
     Ok(out)
+}
+
+/// [`measure`], with events about how far it is; `stop` ends it.
+///
+/// # Errors
+/// Those of [`measure`], and what the sink returns.
+pub fn measure_with(
+    gpu: &Gpu,
+    request: &Request<'_>,
+    journal: &mut Journal,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<Measurement> {
+    let mut now = Evaluating { done: 0, all: passes(request) };
+    let mut heard = sink.event(&Event::Evaluating(now));
+    let measured = measure(gpu, request, journal, &mut |more| {
+        now.done += more;
+        if heard.is_ok() {
+            heard = sink.event(&Event::Evaluating(now));
+        }
+        heard.is_ok() && !stop()
+    });
+    heard.and(measured)
 }
 
 /// Runs the first batch of all that [`measure`] runs, and keeps nothing of it: memory that is not there

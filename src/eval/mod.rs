@@ -11,6 +11,8 @@ mod sensitivity;
 pub use document::{Details, Named, detail, document};
 pub use evaluator::{Evaluator, argmax, fuse_images};
 pub use journal::Journal;
-pub use measure::{Measurement, PerturbedMeasurement, Request, measure, passes, rehearse};
+pub use measure::{
+    Measurement, PerturbedMeasurement, Request, measure, measure_with, passes, rehearse,
+};
 pub use meter::{Answers, Kind, Meter, OfMap, RESIDENT, Subject, Tick};
 pub use sensitivity::{Study, sensitivity, study_maps};

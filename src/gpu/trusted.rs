@@ -1,7 +1,7 @@
 //! The one file with `unsafe`: each use with its reason.
 #![expect(
     unsafe_code,
-    reason = "wgpu marks these calls unsafe; each says below why it is sound here"
+    reason = "wgpu and std mark these calls unsafe; each says below why it is sound here"
 )]
 
 use crate::kernel::Variant;
@@ -55,3 +55,27 @@ pub(super) fn pipeline_cache(
     // is named by adapter, backend and driver, whose identity wgpu and Vulkan check again.
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }
+
+/// Keeps Mesa from complaining, once for each adapter and device, that `XDG_RUNTIME_DIR` is not set, as in
+/// every container: its layer that orders devices asks Wayland which one draws the screen. It then asks in a
+/// folder that is not there, hears that nobody draws any, and does what it does without this; whatever else
+/// drivers have to say they still say.
+///
+/// For the beginning of a program: it does nothing where the environment has such a folder or names a
+/// Wayland, or where other threads run.
+#[cfg(target_os = "linux")]
+pub fn without_screen() {
+    use std::{env, fs, path::Path};
+    const FOLDER: &str = "XDG_RUNTIME_DIR";
+    let there = |name| env::var_os(name).is_some_and(|value| Path::new(&value).is_absolute());
+    let alone = fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1);
+    if alone && !there(FOLDER) && !there("WAYLAND_DISPLAY") {
+        // SAFETY: the call is unsafe because another thread could read the environment meanwhile, and this
+        // is the only thread of the process.
+        unsafe { env::set_var(FOLDER, "/nonexistent") };
+    }
+}
+
+/// Other systems have no such layer.
+#[cfg(not(target_os = "linux"))]
+pub fn without_screen() {}

@@ -1,22 +1,19 @@
 //! Events on a terminal: a progress bar; elsewhere: plain lines, not too many of them.
 
 use std::{
-    env,
     io::Write,
     path::Path,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::{
-    event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step},
+    event::{Evaluated, Evaluating, Event, Finished, Outcome, Recovered, Sink, Started, Step},
+    progress::{self, Pace, Unit},
     terminal,
 };
 use crate::{error::Result, words};
-
-/// Time between two plain lines about steps.
-const EVERY: Duration = Duration::from_secs(5);
 
 /// How much to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +34,8 @@ pub struct Console {
     verbosity: Verbosity,
     every: Duration,
     last: Option<Instant>,
+    /// Of the evaluation that is going on.
+    pace: Option<Pace>,
 }
 
 impl Console {
@@ -45,11 +44,8 @@ impl Console {
     #[must_use]
     pub fn stderr(verbosity: Verbosity) -> Self {
         let shown = terminal::is_watched() && verbosity == Verbosity::Normal;
-        let bar = shown.then(|| {
-            let colour = env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            bar(terminal::draw_target(true), colour)
-        });
-        let mut console = Self::lines(terminal::stderr(), verbosity, EVERY);
+        let bar = shown.then(|| progress::bar(terminal::draw_target(true), None));
+        let mut console = Self::lines(terminal::stderr(), verbosity, progress::EVERY);
         console.bar = bar;
         console
     }
@@ -57,7 +53,7 @@ impl Console {
     /// Plain lines, those about steps at least `every` apart.
     #[must_use]
     pub fn lines(out: Box<dyn Write + Send>, verbosity: Verbosity, every: Duration) -> Self {
-        Self { out, bar: None, verbosity, every, last: None }
+        Self { out, bar: None, verbosity, every, last: None, pace: None }
     }
 
     fn say(&mut self, line: &str) {
@@ -77,7 +73,7 @@ impl Console {
             bar.set_position(s.step);
             // The end of the line goes where the terminal is narrow: what matters comes first.
             let left = duration(s.seconds_left);
-            bar.set_message(format!("{left} left  {}", step_message(s)));
+            bar.set_message(format!("{left} left  {}/{}  {}", s.step, s.steps, step_message(s)));
             return;
         }
         let due = self.last.is_none_or(|last| last.elapsed() >= self.every);
@@ -101,6 +97,22 @@ impl Console {
         self.say(&format!("adapter: {}", s.adapter));
         for line in &s.plan {
             self.say(&format!("  {line}"));
+        }
+    }
+
+    /// A line about an evaluation now and then; the bar is that of the steps.
+    fn evaluating(&mut self, e: &Evaluating) {
+        let now = Instant::now();
+        if e.done == 0 {
+            self.pace = None;
+        }
+        let pace =
+            self.pace.get_or_insert_with(|| Pace::new(Unit::Many("images"), Some(e.all), now));
+        if let Some(line) = pace.at(now, e.done) {
+            self.say(&format!("evaluating: {line}"));
+        }
+        if e.done >= e.all {
+            self.pace = None;
         }
     }
 
@@ -128,6 +140,7 @@ impl Sink for Console {
             Event::Started(s) => self.started(s),
             Event::Step(s) => self.step(s),
             Event::Evaluated(e) => self.say(&evaluation(e)),
+            Event::Evaluating(e) => self.evaluating(e),
             Event::Note(text) => self.say(text),
             Event::Checkpoint(path) => self.say(&checkpoint(path)),
             Event::Recovered(r) => self.say(&recovery(r)),
@@ -144,18 +157,6 @@ impl Drop for Console {
             bar.finish_and_clear();
         }
     }
-}
-
-fn bar(target: ProgressDrawTarget, colour: bool) -> ProgressBar {
-    let template = if colour {
-        "{pos}/{len} {bar:20.cyan/blue} {wide_msg}"
-    } else {
-        "{pos}/{len} {bar:20} {wide_msg}"
-    };
-    let style = ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸─");
-    ProgressBar::with_draw_target(None, target).with_style(style)
 }
 
 fn step_message(s: &Step) -> String {

@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 pub const SIZE: (u32, u32) = (1200, 500);
 /// A loss curve has up to twice as many points: steps are averaged in groups.
 const POINTS: usize = 40;
+/// The images of the final evaluation, as events name them.
+const TEST: &str = "test";
+/// Radius of a ring.
+const RING: u32 = 5;
 /// The picture is drawn at twice its size and averaged.
 const S: u32 = 2;
 
@@ -24,7 +28,8 @@ type Drawn = std::result::Result<(), Box<dyn error::Error>>;
 ///
 /// Loss of the clean (blue) and the perturbed networks (vermillion) on the left; CA(NF) and PA(NF)
 /// on the right, over the dashed CA and PA without a generator. A run without generators shows CA
-/// and PA themselves.
+/// and PA themselves. What was measured on other images than the curves, as the final test is, stands by
+/// itself in rings: a line to it would show a change that no training made.
 ///
 /// # Errors
 ///
@@ -70,9 +75,8 @@ fn draw(events: &[Event]) -> std::result::Result<Canvas, String> {
 struct Panel {
     title: &'static str,
     y: &'static str,
-    /// Digits after the point at the y axis.
+    /// Digits after the point at the y axis, which begins at 0.
     digits: usize,
-    low: f64,
     high: f64,
     lines: Vec<Line>,
 }
@@ -86,6 +90,8 @@ enum Stroke {
     Dotted,
     /// What there is to compare with.
     Dashed,
+    /// Rings without a line: measured on other images than the curves.
+    Rings,
 }
 
 struct Line {
@@ -113,16 +119,21 @@ fn losses(steps: &[&Step]) -> Panel {
     // The averages decide the range: a single spike must not flatten the rest.
     let averages = lines.iter().filter(|l| l.stroke == Stroke::Solid);
     let values = || averages.clone().flat_map(|l| l.points.iter().map(|p| p.1));
-    let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
+    let high = values().fold(0.0, f64::max);
     let high = if high > 0.0 { 1.1 * high } else { 1.0 };
-    let low = if low > 0.5 * high && low < high { 2.0 * low - high } else { 0.0 };
-    Panel { title: "Loss", y: "cross-entropy", digits: 2, low, high, lines }
+    Panel { title: "Loss", y: "cross-entropy", digits: 2, high, lines }
 }
 
 fn accuracies(evaluations: &[&Evaluated]) -> Panel {
-    let points = |value: fn(&Evaluated) -> Option<f64>| -> Vec<(f64, f64)> {
-        evaluations.iter().filter_map(|e| Some((e.step as f64, value(e)?))).collect()
+    let (test, held_out): (Vec<&Evaluated>, Vec<&Evaluated>) =
+        evaluations.iter().partition(|e| e.split == TEST);
+    // A pretraining has no other curve than that on test images.
+    let (curve, test) = if held_out.is_empty() { (test, held_out) } else { (held_out, test) };
+    let of = |evaluations: &[&Evaluated], value: fn(&Evaluated) -> Option<f64>| {
+        let points = evaluations.iter().filter_map(|e| Some((e.step as f64, value(e)?)));
+        points.filter(|p| p.1.is_finite()).collect::<Vec<_>>()
     };
+    let points = |value| of(&curve, value);
     let (clean, perturbed) = (points(|e| e.accuracy), points(|e| e.perturbed));
     let (clean_nf, perturbed_nf) = (points(|e| e.accuracy_nf), points(|e| e.perturbed_nf));
     let generator = !clean_nf.is_empty() || !perturbed_nf.is_empty();
@@ -135,12 +146,19 @@ fn accuracies(evaluations: &[&Evaluated]) -> Panel {
         Line { name: "CA(NF)", colour: BLUE, stroke: Stroke::Dotted, points: clean_nf },
         Line { name: "PA(NF)", colour: VERMILLION, stroke: Stroke::Dotted, points: perturbed_nf },
     ];
+    // What the curves show, on the test images; what they are compared with only where it is a curve.
+    let ends: [(_, fn(&Evaluated) -> Option<f64>); 2] = match generator {
+        true => [(BLUE, |e| e.accuracy_nf), (VERMILLION, |e| e.perturbed_nf)],
+        false => [(BLUE, |e| e.accuracy), (VERMILLION, |e| e.perturbed)],
+    };
+    for (colour, value) in ends {
+        let points = of(&test, value);
+        lines.push(Line { name: TEST, colour, stroke: Stroke::Rings, points });
+    }
     lines.retain(|line| !line.points.is_empty());
-    let values = || lines.iter().flat_map(|l| l.points.iter().map(|p| p.1));
-    let low = (values().fold(100.0, f64::min) / 10.0 - 0.5).floor().max(0.0) * 10.0;
-    let high = (values().fold(0.0, f64::max) / 10.0 + 0.3).ceil().min(10.0) * 10.0;
-    let (low, high) = if low < high { (low, high) } else { (0.0, 100.0) };
-    Panel { title: "Accuracy", y: "accuracy (%)", digits: 0, low, high, lines }
+    let values = lines.iter().flat_map(|l| l.points.iter().map(|p| p.1));
+    let high = (values.fold(0.0, f64::max) / 10.0 + 0.3).ceil().min(10.0) * 10.0;
+    Panel { title: "Accuracy", y: "accuracy (%)", digits: 0, high, lines }
 }
 
 /// Means of `group` points each.
@@ -170,7 +188,7 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
         .margin_bottom(8 * S)
         .x_label_area_size(48 * S)
         .y_label_area_size(60 * S)
-        .build_cartesian_2d(0.0..last, panel.low..panel.high)?;
+        .build_cartesian_2d(0.0..last, 0.0..panel.high)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -187,7 +205,7 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
         .y_label_formatter(&|y| format!("{y:.*}", panel.digits))
         .draw()?;
     for line in &panel.lines {
-        let clamp = |&(x, y): &(f64, f64)| (x, y.clamp(panel.low, panel.high));
+        let clamp = |&(x, y): &(f64, f64)| (x, y.clamp(0.0, panel.high));
         let points: Vec<_> = line.points.iter().map(clamp).collect();
         match line.stroke {
             Stroke::Pale => {
@@ -208,6 +226,14 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
                 let ends = [(0.0, y), (last, y)];
                 chart.draw_series(DashedLineSeries::new(ends, 8 * S, 6 * S, style))?;
             }
+            Stroke::Rings => {
+                for at in points {
+                    // White inside, or the curve behind it would be taken for its own.
+                    chart.draw_series([Circle::new(at, RING * S, WHITE.filled())])?;
+                    let style = line.colour.stroke_width(2 * S);
+                    chart.draw_series([Circle::new(at, RING * S, style)])?;
+                }
+            }
         }
     }
     if panel.lines.is_empty() {
@@ -220,11 +246,21 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
 /// A sample of each line and its name, in a row: over the plot, where no curve can be.
 fn legend(area: &Area<'_>, panel: &Panel, (mut x, y): (i32, i32)) -> Drawn {
     let px = |v: u32| (v * S) as i32;
+    let mut names: Vec<&str> = Vec::new();
     for line in panel.lines.iter().filter(|l| l.stroke != Stroke::Pale) {
+        // One ring speaks for both colours.
+        if names.contains(&line.name) {
+            continue;
+        }
+        names.push(line.name);
         let (ends, style) = ([(x, y), (x + px(30), y)], line.colour.stroke_width(2 * S));
         match line.stroke {
             Stroke::Dashed => {
                 area.draw(&DashedPathElement::new(ends.to_vec(), 8 * S, 6 * S, style))?;
+            }
+            Stroke::Rings => {
+                let style = FRAME.stroke_width(2 * S);
+                area.draw(&Circle::new((x + px(15), y), RING * S, style))?;
             }
             _ => area.draw(&PathElement::new(ends.to_vec(), style))?,
         }
@@ -235,7 +271,7 @@ fn legend(area: &Area<'_>, panel: &Panel, (mut x, y): (i32, i32)) -> Drawn {
         let (width, _) = style.font.box_size(line.name)?;
         let at = (x + px(38) + (width / 2) as i32, y);
         area.draw(&Text::new(line.name, at, centred(&style)))?;
-        x = at.0 + (width / 2) as i32 + px(26);
+        x = at.0 + (width / 2) as i32 + px(20);
     }
     Ok(())
 }
@@ -311,6 +347,42 @@ mod tests {
         let training = Evaluated { accuracy_nf: Some(40.0), ..pretraining };
         let strokes: Vec<_> = accuracies(&[&training]).lines.iter().map(|l| l.stroke).collect();
         assert!(strokes == [Stroke::Dashed, Stroke::Dotted]);
+    }
+
+    #[test]
+    fn the_final_test_is_no_point_of_the_held_out_curves_and_the_axis_begins_at_0() {
+        let of = |step, split: &str, [ca, pa, ca_nf, pa_nf]: [f64; 4]| Evaluated {
+            step,
+            accuracy: Some(ca),
+            perturbed: Some(pa),
+            accuracy_nf: Some(ca_nf),
+            perturbed_nf: Some(pa_nf),
+            split: split.into(),
+            ..Evaluated::default()
+        };
+        let held_out = of(10, "held-out", [90.0, 70.0, 89.0, 85.0]);
+        let panel = accuracies(&[&held_out, &of(10, "test", [60.0, 40.0, 55.0, 50.0])]);
+        let points: Vec<_> = panel.lines.iter().map(|l| (l.name, l.points.as_slice())).collect();
+        let wanted: [(&str, &[(f64, f64)]); 6] = [
+            ("CA", &[(10.0, 90.0)]),
+            ("PA", &[(10.0, 70.0)]),
+            ("CA(NF)", &[(10.0, 89.0)]),
+            ("PA(NF)", &[(10.0, 85.0)]),
+            ("test", &[(10.0, 55.0)]),
+            ("test", &[(10.0, 50.0)]),
+        ];
+        assert_eq!(points, wanted);
+        assert!(panel.lines[4..].iter().all(|l| l.stroke == Stroke::Rings) && panel.high == 100.0);
+        // Between 0 and 50 nothing is measured, and it is drawn all the same.
+        let canvas = draw(&[Event::Evaluated(held_out)]).unwrap();
+        let row = |y: u32| {
+            let begin = 3 * (y * canvas.width + canvas.width / 2) as usize;
+            &canvas.pixels[begin..begin + 3 * (canvas.width / 2) as usize]
+        };
+        let has =
+            |y, colour: RGBColor| row(y).as_chunks().0.contains(&[colour.0, colour.1, colour.2]);
+        let lowest = (0..canvas.height).filter(|&y| has(y, VERMILLION)).max().unwrap();
+        assert!(lowest < canvas.height * 3 / 5, "70 % lies at {lowest} of {}", canvas.height);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Event {
     Step(Step),
     /// Accuracies were measured.
     Evaluated(Evaluated),
+    /// An evaluation is going on.
+    Evaluating(Evaluating),
     /// Something worth a line.
     Note(String),
     /// A checkpoint was written to this file.
@@ -66,6 +68,15 @@ pub struct Step {
     pub flip_rate: Option<f64>,
     /// Seconds until the last step, estimated.
     pub seconds_left: f64,
+}
+
+/// How far an evaluation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evaluating {
+    /// Images that have passed through the networks, all fault maps counted.
+    pub done: u64,
+    /// How many will.
+    pub all: u64,
 }
 
 /// Accuracies in per cent, each absent where it was not measured.

@@ -12,11 +12,16 @@ pub mod fault_record;
 pub mod images;
 pub mod jsonl;
 pub mod page;
+pub(crate) mod progress;
+pub mod saving;
 pub mod table;
 pub(crate) mod terminal;
 pub mod trace;
+pub(crate) mod wrap;
 
 pub use console::Console;
-pub use event::{Evaluated, Event, Finished, Outcome, Recovered, Sink, Started, Step, Tee};
+pub use event::{
+    Evaluated, Evaluating, Event, Finished, Outcome, Recovered, Sink, Started, Step, Tee,
+};
 pub use jsonl::JsonLines;
 pub use table::Table;

@@ -1,21 +1,32 @@
 //! Tables in plain text.
 
+mod classes;
+mod fold;
+
+pub use classes::{confusion, per_class};
+
 use std::fmt;
 
-use super::eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread};
+use super::{
+    eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread},
+    saving,
+};
 use crate::words;
 
-/// Rows of cells under a header, aligned: the first column to the left, the others to the right.
+/// Rows of cells under a header, aligned: words to the left, numbers to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// Columns of words.
+    words: Vec<usize>,
 }
 
 impl Table {
     /// A table without rows.
     pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
-        Self { header: header.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        let header = header.into_iter().map(Into::into).collect();
+        Self { header, rows: Vec::new(), words: vec![0] }
     }
 
     /// Adds a row; missing cells stay empty, and cells without a header are kept.
@@ -24,35 +35,35 @@ impl Table {
         self
     }
 
+    /// These columns hold words, from 0: they stand on the left, and are cut between words where lines are
+    /// short. Those before the first of numbers name a row. Without this it is the first column.
+    #[must_use]
+    pub fn with_words(mut self, columns: &[usize]) -> Self {
+        self.words = columns.to_vec();
+        self
+    }
+
+    fn is_text(&self, column: usize) -> bool {
+        self.words.contains(&column)
+    }
+
     fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
         std::iter::once(&self.header).chain(&self.rows)
+    }
+
+    /// The largest measure of the cells of each column.
+    fn widths(&self, measure: impl Fn(&str) -> usize) -> Vec<usize> {
+        let columns = self.lines().map(Vec::len).max().unwrap_or(0);
+        let cells = |c: usize| self.lines().filter_map(move |row| row.get(c));
+        (0..columns).map(|c| cells(c).map(|cell| measure(cell)).max().unwrap_or(0)).collect()
     }
 }
 
 impl fmt::Display for Table {
-    /// Header, rule, rows; a newline after each.
+    /// Header, rule, rows; a newline after each. With a width, as in `{table:80}`, lines are no longer than
+    /// that: headings and words then take several, and columns stand in blocks below each other.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.lines().map(Vec::len).max().unwrap_or(0);
-        let width = |c: usize| {
-            self.lines().map(|row| row.get(c).map_or(0, |cell| cell.chars().count())).max()
-        };
-        let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
-        for (i, row) in self.lines().enumerate() {
-            let mut line = String::new();
-            for (c, &width) in widths.iter().enumerate() {
-                let cell = row.get(c).map_or("", String::as_str);
-                line += &match c {
-                    0 => format!("{cell:<width$}"),
-                    _ => format!("  {cell:>width$}"),
-                };
-            }
-            writeln!(f, "{}", line.trim_end())?;
-            if i == 0 {
-                let rules: Vec<String> = widths.iter().map(|&w| "─".repeat(w)).collect();
-                writeln!(f, "{}", rules.join("  "))?;
-            }
-        }
-        Ok(())
+        f.write_str(&fold::fold(self, f.width()))
     }
 }
 
@@ -68,13 +79,13 @@ pub fn evaluation(e: &Evaluation) -> Table {
     header.push("flipped bits");
     let energy = e.perturbed.iter().any(|p| p.energy.is_some());
     if energy {
-        header.push("energy saved");
+        header.push("energy");
     }
     let mut table = Table::new(header);
     for p in &e.perturbed {
         let mut cells = row(e, p, nf);
         if energy {
-            let saving = p.energy.as_ref().map(|energy| format!("{:.1} %", energy.saving_percent));
+            let saving = p.energy.as_ref().map(|energy| saving::in_words(energy.saving_percent));
             cells.push(saving.unwrap_or_default());
         }
         table.row(cells);
@@ -116,6 +127,11 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
     table
 }
 
+/// The faults, and their rate.
+fn named(p: &Perturbed) -> (String, String) {
+    (faults(&p.faults, &p.detail), words::rate(p.ber))
+}
+
 /// The fault model, and what it is restricted to.
 #[must_use]
 pub fn faults(model: &str, detail: &FaultDetail) -> String {
@@ -140,8 +156,8 @@ fn spread(s: &Spread) -> String {
 }
 
 fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
-    let mut cells = vec![faults(&p.faults, &p.detail), words::rate(p.ber)];
-    cells.push(p.seeds.len().to_string());
+    let (faults, ber) = named(p);
+    let mut cells = vec![faults, ber, p.seeds.len().to_string()];
     cells.extend([format!("{:.1}", e.clean.accuracy), spread(&p.accuracy)]);
     if nf {
         let unknown = || "?".to_owned();

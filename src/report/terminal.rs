@@ -36,6 +36,17 @@ pub(crate) fn say(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
+/// Columns of a line where nothing tells how many there are.
+const COLUMNS: usize = 80;
+
+/// Characters that lines of a table should have on stdout: as many as the environment's COLUMNS says, else
+/// as the terminal has, else 80.
+pub(crate) fn columns() -> usize {
+    let named = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let own = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
+    named.filter(|&n| n > 0).or_else(own).filter(|&n| n > 0).unwrap_or(COLUMNS)
+}
+
 /// Whether a person reads stderr as it is written.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()

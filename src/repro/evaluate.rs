@@ -5,13 +5,16 @@ use crate::{
     data::{ImageSet, Subset, Which},
     energy::OperatingPoints,
     error::Result,
-    eval::{Details, Journal, Named, Request, Subject, document, measure},
+    eval::{Details, Journal, Named, Request, Subject, document, measure_with},
     fault::Faults,
     files::{Weights, sha256},
     gpu::Gpu,
     models,
     ops::operands::Operands,
-    report::eval_json::{Document, Evaluation, Spread},
+    report::{
+        Sink,
+        eval_json::{Document, Evaluation, Spread},
+    },
     train::BaseNet,
 };
 use std::path::Path;
@@ -66,7 +69,7 @@ pub(super) fn evaluate(
     (base, generator, set): (&BaseNet, &Path, &ImageSet),
     conditions: &Conditions<'_>,
     out: &Path,
-    stop: &dyn Fn() -> bool,
+    (sink, stop): (&mut dyn Sink, &dyn Fn() -> bool),
 ) -> Result<Evaluation> {
     let weights = Weights::load(generator)?;
     let graph = models::generator(weights.meta("model").unwrap_or_default(), base.side())?;
@@ -89,7 +92,7 @@ pub(super) fn evaluate(
     let images = which(images.0 as u64, images.1);
     let identity = format!("repro: {model} at {bits} bits on {images} images on {adapter}");
     let mut journal = Journal::open(out.with_extension("journal"), &identity)?;
-    let measured = measure(gpu, &request, &mut journal, &mut |_| !stop())?;
+    let measured = measure_with(gpu, &request, &mut journal, sink, stop)?;
     let base = Named { name: &base.model, sha256: &base.sha256 };
     let behind = Some(Named { name: &graph.name, sha256: &generator });
     let points = OperatingPoints::built_in()?;

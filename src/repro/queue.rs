@@ -95,7 +95,7 @@ pub fn run(
             continue;
         }
         match queue.cell(i, sink) {
-            Ok(Ok(e)) => results.cells[i].set(&e),
+            Ok(Ok(e)) => results.cells[i].set(&e, settings.smoke),
             Ok(Err(why)) => results.cells[i].fail(&why),
             Err(Error::Interrupted) if !stop() => {
                 outcome.1 = true;
@@ -211,7 +211,7 @@ impl Queue<'_> {
         }
         for (planned, row) in self.plan.cells.iter().zip(&mut results.cells) {
             if let Some(e) = self.artefacts.evaluated(planned, &self.conditions(planned)?)? {
-                row.set(&e);
+                row.set(&e, self.settings.smoke);
             }
         }
         Ok(results)
@@ -275,7 +275,7 @@ impl Queue<'_> {
         labelling.apply(&mut set);
         labelling.note().map_or(Ok(()), |note| say(sink, note.to_owned()))?;
         let subject = (&*base, &*generator, &set);
-        Ok(Ok(evaluate(self.gpu.latest(), subject, &conditions, &path, self.stop)?))
+        Ok(Ok(evaluate(self.gpu.latest(), subject, &conditions, &path, (sink, self.stop))?))
     }
 
     /// Makes a base network or a generator, unless it is there.

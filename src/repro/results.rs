@@ -104,7 +104,7 @@ pub struct Row {
     pub ours: Option<Accuracies>,
     /// The paper's.
     pub paper: Accuracies,
-    /// Ours less the paper's, in percentage points.
+    /// Ours less the paper's, in percentage points; absent in a smoke run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Accuracies>,
     /// Where the paper contradicts itself.
@@ -148,13 +148,13 @@ impl Row {
         }
     }
 
-    /// Notes what came out.
-    pub(super) fn set(&mut self, e: &Evaluation) {
+    /// Notes what came out. The numbers of a smoke run mean nothing, and are compared with nothing.
+    pub(super) fn set(&mut self, e: &Evaluation, smoke: bool) {
         let ours = accuracies(e);
         self.state = State::Done;
         self.why = None;
         self.ours = Some(ours);
-        self.difference = Some(ours.less(&self.paper));
+        self.difference = (!smoke).then(|| ours.less(&self.paper));
         self.evaluation = Some(PathBuf::from("cells").join(&self.id).join("eval.json"));
         self.adapter = Some(e.adapter.clone());
         self.commit = Some(e.commit.clone());

@@ -4,7 +4,7 @@ use super::{
     cell::{Accuracies, MeanStd},
     results::{Results, Row, State},
 };
-use crate::report;
+use crate::report::{self, wrap::paragraph};
 use std::fmt::Write as _;
 
 /// Columns of the table.
@@ -12,9 +12,9 @@ const HEADER: [&str; COLUMNS] = ["cell", "CA", "PA", "CA(NF)", "PA(NF)", "RP"];
 const COLUMNS: usize = 6;
 
 impl Results {
-    /// The table in plain text, under what it was made with.
+    /// The table in plain text, in lines of at most `width` characters, under what it was made with.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub fn to_text(&self, width: usize) -> String {
         let mut table = report::Table::new(HEADER);
         for row in &self.cells {
             for line in lines(row) {
@@ -23,11 +23,11 @@ impl Results {
         }
         let mut text = format!("repro {}: {}, {}\n", self.table, self.dataset, self.title);
         for line in self.remarks() {
-            text += &format!("{line}\n");
+            text += &format!("{}\n", paragraph(&line, width, 2));
         }
-        text += &format!("\n{table}");
+        text += &format!("\n{table:width$}");
         for line in self.notes() {
-            text += &format!("\n{line}");
+            text += &format!("\n{}", paragraph(&line, width, 2));
         }
         text.trim_end().to_owned() + "\n"
     }
@@ -131,16 +131,19 @@ impl Results {
     }
 }
 
-/// The lines of a cell: ours, the paper's, the difference.
+/// The lines of a cell: ours, the paper's, the difference; of a smoke run ours alone.
 fn lines(row: &Row) -> Vec<[String; COLUMNS]> {
     let line = |name: String, a: &Accuracies, signed| {
         let [ca, pa, ca_nf, pa_nf, rp] = numbers(a, signed);
         [name, ca, pa, ca_nf, pa_nf, rp]
     };
     let paper = line("  paper".into(), &row.paper, false);
-    if let (Some(ours), Some(difference)) = (&row.ours, &row.difference) {
-        let difference = line("  difference".into(), difference, true);
-        return vec![line(row.id.clone(), ours, false), paper, difference];
+    if let Some(ours) = &row.ours {
+        let mut lines = vec![line(row.id.clone(), ours, false)];
+        if let Some(difference) = &row.difference {
+            lines.extend([paper, line("  difference".into(), difference, true)]);
+        }
+        return lines;
     }
     let state = match row.state {
         State::Failed => "failed",
@@ -181,9 +184,9 @@ mod tests {
     #[test]
     fn our_numbers_stand_over_the_papers_and_the_difference() {
         let mut results = results(&Settings::default(), "vgg16/DeConvL*");
-        results.cells[1].set(&eval_json::sample());
+        results.cells[1].set(&eval_json::sample(), false);
         results.count();
-        let text = results.to_text();
+        let text = results.to_text(200);
         let table = "\
 cell                               CA           PA  CA(NF)      PA(NF)     RP
 ─────────────────────────────────────────────────────────────────────────────
@@ -212,16 +215,21 @@ vgg16/DeConvL-ber0.005           92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0
         let warns = |settings: &Settings, says: &[&str]| {
             let mut results = results(settings, "*");
             for row in &mut results.cells {
-                row.set(&eval_json::sample());
+                row.set(&eval_json::sample(), settings.smoke);
             }
             results.only = None;
             results.count();
-            for text in [results.to_text(), results.to_markdown()] {
+            for text in [results.to_text(200), results.to_markdown()] {
                 for says in says {
                     assert!(text.contains(says), "no {says:?} in {text}");
                 }
                 assert_eq!(text.contains("NOT the paper's settings"), !says.is_empty(), "{text}");
+                for compared in ["difference", "paper  ", "| paper"] {
+                    assert!(!settings.smoke || !text.contains(compared), "{compared} in {text}");
+                }
             }
+            let json: serde_json::Value = serde_json::from_str(&results.to_json()).unwrap();
+            assert_eq!(json["cells"][0]["difference"].is_null(), settings.smoke);
             assert_eq!(results.complete, says.is_empty());
         };
         let paper = Settings::default();
@@ -243,7 +251,7 @@ vgg16/DeConvL-ber0.005           92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0
     fn the_same_remark_is_made_once() {
         let settings = Settings::default();
         let plan = Plan::new(table("transfer").unwrap(), None, &settings).unwrap();
-        let text = Results::new(&plan, &settings, "a GPU").to_text();
+        let text = Results::new(&plan, &settings, "a GPU").to_text(200);
         assert_eq!(text.matches("two base networks at once").count(), 1, "{text}");
         assert!(
             text.contains("(20 cells): its generator is trained on two base networks"),

@@ -1,15 +1,18 @@
-//! `nf-gpu train --dry-run`: what a step would need, without running it.
+//! `nf-gpu train --dry-run`: what a step would need, without running the training.
 
 use super::{
     base::{BaseHints, BaseNet},
     config::TrainConfig,
     eopm::{Eopm, EopmSettings},
+    fuse::HELD_OUT,
 };
 use crate::{
+    data::{self, Split},
     error::Result,
     gpu::Gpu,
     models,
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
+    report::console::duration,
 };
 use serde::Serialize;
 use std::fmt;
@@ -52,6 +55,80 @@ pub struct DryRun {
     pub largest: Vec<Need>,
     /// Buffers that one binding cannot hold: with these the run would stop before its first step.
     pub too_large: Vec<Need>,
+    /// Steps of the run, where the number of training images is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// How long it would take, where that was estimated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Estimate>,
+}
+
+/// How long a run would take, estimated from a step of fewer images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Images of the step that was timed.
+    pub images_timed: u32,
+    /// Seconds of a step of the run.
+    pub seconds_per_step: f64,
+    /// Seconds of all steps, evaluations not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// Operations of a step that is timed on a software adapter: a second's work or two.
+const TIMED_FLOPS: u64 = 40_000_000_000;
+
+impl DryRun {
+    /// Images of a step that tells how long one of the run takes: on a GPU, which computes few images as
+    /// slowly as many, all of them; on a software adapter, whose time is that of the operations, as many as
+    /// are done soon.
+    #[must_use]
+    pub fn images_to_time(&self, software: bool) -> u32 {
+        let batch: u32 = self.parts.iter().sum();
+        let soon = u64::from(batch) * TIMED_FLOPS / self.flops.max(1);
+        if software { batch.min(u32::try_from(soon).unwrap_or(batch)).max(1) } else { batch }
+    }
+
+    /// Notes that a step of `images` took so many seconds.
+    pub fn timed(&mut self, images: u32, seconds: f64) {
+        let batch: u32 = self.parts.iter().sum();
+        let seconds_per_step = seconds * f64::from(batch) / f64::from(images.max(1));
+        let seconds = self.steps.map(|steps| steps as f64 * seconds_per_step);
+        self.time = Some(Estimate { images_timed: images, seconds_per_step, seconds });
+    }
+
+    /// What is known of the time, in a line.
+    #[must_use]
+    pub fn time_line(&self) -> String {
+        let Some(Estimate { images_timed, seconds_per_step, seconds }) = self.time else {
+            return "time        not estimated\n".into();
+        };
+        let all = self.steps.zip(seconds).map_or(String::new(), |(steps, seconds)| {
+            format!(", {} for {steps} steps without evaluations", duration(seconds))
+        });
+        let step = duration(seconds_per_step);
+        let how = match images_timed {
+            1 => "a step of one image".to_owned(),
+            n => format!("a step of {n} images"),
+        };
+        format!(
+            "time        about {step} a step{all}\n            (an estimate: {how} was timed)\n"
+        )
+    }
+}
+
+/// Steps of a run, if the number of its training images can be had without reading them.
+fn steps(config: &TrainConfig, base: &BaseNet) -> Option<u64> {
+    if config.steps.is_some() {
+        return config.steps;
+    }
+    let dataset = base.dataset(config.dataset.as_deref()).ok()?;
+    let images = match data::info(&dataset) {
+        Ok(info) => info.train_images as usize,
+        Err(_) => data::contents(&dataset, &config.data_dir, Split::Train).ok()?.1.iter().sum(),
+    };
+    let trained_on = images - HELD_OUT.min(images / 10);
+    Some(config.epochs * (trained_on as u64 / u64::from(config.batch_size.max(1))).max(1))
 }
 
 /// A network in numbers.
@@ -134,6 +211,8 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         others: memory.kept,
         largest: memory.largest.iter().take(LISTED).map(sized).collect(),
         too_large: memory.largest.iter().filter(|(_, bytes)| *bytes > limit).map(sized).collect(),
+        steps: steps(config, &base),
+        time: None,
     })
 }
 
@@ -177,5 +256,59 @@ impl fmt::Display for DryRun {
             writeln!(f, "  {:>12}  {what}", mib(*bytes))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(flops: u64, steps: Option<u64>) -> DryRun {
+        let net = || Network { name: "net".into(), parameters: 1, macs: 1 };
+        DryRun {
+            version: 1,
+            adapter: "a".into(),
+            binding_limit: 1,
+            generator: net(),
+            base: net(),
+            parts: vec![150, 106],
+            copies_together: 1,
+            groups: 1,
+            dispatches: 1,
+            flops,
+            activations: 1,
+            activations_unshared: 1,
+            weights: 1,
+            others: 1,
+            largest: Vec::new(),
+            too_large: Vec::new(),
+            steps,
+            time: None,
+        }
+    }
+
+    #[test]
+    fn a_software_adapter_times_as_many_images_as_are_done_soon() {
+        for (flops, images) in [(1, 256), (TIMED_FLOPS * 4, 64), (TIMED_FLOPS * 10_000, 1)] {
+            assert_eq!(plan(flops, None).images_to_time(true), images);
+            assert_eq!(plan(flops, None).images_to_time(false), 256);
+        }
+    }
+
+    #[test]
+    fn the_time_is_that_of_all_images_and_all_steps() {
+        let mut plan = plan(1, Some(100));
+        assert!(plan.time_line().contains("not estimated"));
+        plan.timed(64, 0.5);
+        let time = plan.time.unwrap();
+        assert_eq!((time.seconds_per_step, time.seconds), (2.0, Some(200.0)));
+        let line = plan.time_line();
+        for part in ["2.0 s a step", "3 min 20 s for 100 steps", "an estimate: a step of 64 images"]
+        {
+            assert!(line.contains(part), "{line}");
+        }
+        plan.steps = None;
+        plan.timed(1, 0.5);
+        assert!(plan.time_line().contains("2 min 08 s a step\n"), "{}", plan.time_line());
     }
 }

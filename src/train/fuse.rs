@@ -23,7 +23,7 @@ use crate::{
 use std::path::PathBuf;
 
 /// Training images held out for the evaluations during training.
-const HELD_OUT: usize = 1000;
+pub(super) const HELD_OUT: usize = 1000;
 
 /// A run with everything it needs.
 pub(super) struct Run<'a> {

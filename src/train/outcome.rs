@@ -5,7 +5,7 @@ use super::{
     showcase, trained_for,
 };
 use crate::{
-    data::{ImageSet, Which},
+    data::{DEFAULT_DIR, ImageSet, Which},
     energy::OperatingPoints,
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
@@ -13,10 +13,12 @@ use crate::{
     files::{FORMAT, Weights, sha256},
     models,
     report::{
-        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json, eval_json::Evaluation, jsonl,
-        page,
+        Evaluated, Event, Finished, Outcome, Sink, curves, eval_json,
+        eval_json::{Evaluation, Given},
+        jsonl, page,
     },
 };
+use std::path::Path;
 
 /// What metrics call held-out images.
 const HELD_OUT_SPLIT: &str = "held-out";
@@ -43,7 +45,9 @@ impl Run<'_> {
     ) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
         // One seed is a glance; a chip's is its own.
-        let m = self.measure(&weights, set, &self.eval_seeds()[..1], &|| false)?;
+        let seeds = &self.eval_seeds()[..1];
+        let request = self.request(&weights, set, seeds);
+        let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, &|| false)?;
         sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 
@@ -60,17 +64,6 @@ impl Run<'_> {
             Maps::Chip(seed) => vec![seed],
             Maps::Fresh { .. } => EVAL_SEEDS.collect(),
         }
-    }
-
-    fn measure(
-        &self,
-        weights: &Weights,
-        set: &ImageSet,
-        seeds: &[u64],
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Measurement> {
-        let request = self.request(weights, set, seeds);
-        eval::measure(self.gpu, &request, &mut Journal::default(), &mut |_| !stop())
     }
 
     fn request<'a>(
@@ -118,11 +111,12 @@ impl Run<'_> {
         weights.save(self.folder.generator())?;
         let seeds = self.eval_seeds();
         sink.event(&Event::Note(format!("evaluating on {}", test_set.images())))?;
-        let m = self.measure(&weights, test_set, &seeds, stop)?;
+        let request = self.request(&weights, test_set, &seeds);
+        let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, stop)?;
         sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;
-        let evaluation = eval::document(
+        let mut evaluation = eval::document(
             self.gpu,
             &self.request(&weights, test_set, &seeds),
             Named { name: &self.base.model, sha256: &self.base.sha256 },
@@ -130,6 +124,12 @@ impl Run<'_> {
             &m,
             Details { classes: true, points: Some(&points), ..Details::default() },
         );
+        evaluation.given = Given {
+            base: Some(config.base.clone()),
+            generator: Some(self.folder.generator()),
+            dataset: Some(self.dataset.clone()),
+            data_dir: Some(config.data_dir.clone()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
+        };
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;
         curves::save_from(self.folder.curves(), self.folder.metrics())?;

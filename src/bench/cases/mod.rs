@@ -14,6 +14,7 @@ use crate::{
     ops::conv2d::{Conv2d, Fusion},
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
 };
+use std::collections::BTreeSet;
 
 /// A plan to time.
 struct Spec {
@@ -34,6 +35,17 @@ pub struct CaseSettings {
     pub batch: u32,
     /// Also `resnet18`'s layers with operands rounded to f16.
     pub half: bool,
+    /// One case of each kernel, as networks use it, instead of all their layers and variants.
+    pub glance: bool,
+}
+
+/// Where among all cases one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Cases before it, however many variants they have.
+    pub before: usize,
+    /// How many there are.
+    pub all: usize,
 }
 
 impl CaseSettings {
@@ -44,7 +56,7 @@ impl CaseSettings {
         let batch = if software { 32 } else { 256 };
         // What rounds without hardware for it is only slower.
         let half = !software && gpu.report().f16;
-        Self { batch: if quick { batch / 4 } else { batch }, half }
+        Self { batch: if quick { batch / 4 } else { batch }, half, glance: false }
     }
 }
 
@@ -52,6 +64,12 @@ fn specs(settings: CaseSettings) -> Result<Vec<Spec>> {
     let mut specs = convolution::specs(settings)?;
     specs.extend(elementwise::specs(settings.batch)?);
     specs.extend(weights::specs()?);
+    if settings.glance {
+        let mut seen = BTreeSet::new();
+        specs.retain(|spec| seen.insert(spec.role.clone()));
+        // One layer says nothing of its whole network.
+        specs.iter_mut().for_each(|spec| spec.of.clear());
+    }
     Ok(specs)
 }
 
@@ -60,8 +78,10 @@ fn specs(settings: CaseSettings) -> Result<Vec<Spec>> {
 /// # Errors
 /// It fits none.
 pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
-    let mut all: Vec<_> =
-        specs(CaseSettings { batch: 1, half: true })?.iter().map(|s| s.plan.kernel.name).collect();
+    let mut all: Vec<_> = specs(CaseSettings { batch: 1, half: true, glance: false })?
+        .iter()
+        .map(|s| s.plan.kernel.name)
+        .collect();
     all.sort_unstable();
     all.dedup();
     let fits: Vec<_> = all.iter().filter(|name| fault::matches(pattern, name)).copied().collect();
@@ -82,7 +102,7 @@ pub fn cases(
     settings: CaseSettings,
     effort: Effort,
     ceilings: &[Ceiling],
-    mut each: impl FnMut(&bench_json::Case) -> Result<()>,
+    mut each: impl FnMut(&bench_json::Case, Place) -> Result<()>,
 ) -> Result<(Vec<bench_json::Case>, Vec<Summary>)> {
     let (mut done, mut sums) = (Vec::new(), Sums::default());
     let fits = |spec: &&Spec| {
@@ -90,8 +110,11 @@ pub fn cases(
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         kernels.contains(&spec.plan.kernel.name) && spec.plan.bytes.iter().all(|&b| b <= limit)
     };
-    for spec in specs(settings)?.iter().filter(fits) {
-        for way in ways(gpu, spec)? {
+    let specs = specs(settings)?;
+    let specs: Vec<&Spec> = specs.iter().filter(fits).collect();
+    for (before, &spec) in specs.iter().enumerate() {
+        let place = Place { before, all: specs.len() };
+        for way in ways(gpu, spec)?.iter().filter(|way| way.chosen || !settings.glance) {
             let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
             let bytes = spec.plan.bytes.iter().sum();
             let mut case = bench_json::Case {
@@ -112,7 +135,7 @@ pub fn cases(
                 bound: None,
             };
             roof::place(&mut case, ceilings);
-            each(&case)?;
+            each(&case, place)?;
             if way.chosen {
                 sums.add(spec, times.median_ms);
             }
@@ -121,6 +144,13 @@ pub fn cases(
     }
     let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
     Ok((done, sums.summaries(fma)))
+}
+
+/// What cases and networks reached of the ceilings, after these were measured again.
+pub fn place_again(cases: &mut [bench_json::Case], summary: &mut [Summary], ceilings: &[Ceiling]) {
+    cases.iter_mut().for_each(|case| roof::place(case, ceilings));
+    let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
+    summary.iter_mut().for_each(|sum| sum.share = fma.map(|fma| sum.gflops / fma));
 }
 
 /// A way to compute a case.
@@ -211,8 +241,8 @@ mod tests {
 
     #[test]
     fn every_case_can_be_planned_and_filled_and_none_is_there_twice() {
-        let specs = specs(CaseSettings { batch: 2, half: true }).unwrap();
-        let mut seen = std::collections::BTreeSet::new();
+        let specs = specs(CaseSettings { batch: 2, half: true, glance: false }).unwrap();
+        let mut seen = BTreeSet::new();
         for spec in &specs {
             let kernel = spec.plan.kernel;
             assert!(
@@ -231,6 +261,17 @@ mod tests {
         }
         assert!(kernel_names("conv2d*").unwrap().contains(&"conv2d_grad_weight"));
         assert!(kernel_names("conv3d").unwrap_err().hint().unwrap().contains("conv2d"));
+    }
+
+    #[test]
+    fn a_glance_has_a_case_of_every_kernel_and_few_of_any() {
+        let roles = |glance| -> Vec<String> {
+            let specs = specs(CaseSettings { batch: 2, half: true, glance }).unwrap();
+            specs.into_iter().map(|spec| spec.plan.kernel.name.to_owned()).collect()
+        };
+        let (all, some) = (roles(false), roles(true));
+        assert!(all.iter().all(|kernel| some.contains(kernel)), "{some:?}");
+        assert!(some.len() < 60 && all.len() > 120, "{} of {}", some.len(), all.len());
     }
 
     #[test]

@@ -2,20 +2,20 @@
 
 use crate::{
     conformance::{Row, Status, Survey},
-    report::Table,
+    report::{Table, wrap::paragraph},
 };
 
 /// The matrix with the adapters above it and what is to be said of its cells below.
-pub(super) fn text(survey: &Survey) -> String {
+pub(super) fn text(survey: &Survey, width: usize) -> String {
     let mut text = String::new();
     for (i, adapter) in survey.adapters.iter().enumerate() {
         text += &format!("[{i}] {}\n", adapter.line());
     }
     text.push('\n');
-    text += &table(survey).to_string();
+    text += &format!("{:width$}", table(survey));
     text.push('\n');
     for i in 0..survey.adapters.len() {
-        text += &notes(survey, i);
+        text += &notes(survey, i, width);
         text += &summary(survey, i);
     }
     for quirk in survey.stale() {
@@ -59,7 +59,7 @@ fn cell(row: &Row) -> String {
 }
 
 /// Reasons, each with the variants of which it holds: many lack the same.
-fn notes(survey: &Survey, adapter: usize) -> String {
+fn notes(survey: &Survey, adapter: usize, width: usize) -> String {
     let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     for row in of(survey, adapter) {
         let Some(note) = row.note(survey) else { continue };
@@ -70,7 +70,11 @@ fn notes(survey: &Survey, adapter: usize) -> String {
         }
     }
     let line = |(note, names): &(String, Vec<String>)| {
-        format!("[{adapter}] {note}\n    {}\n", names.join(", "))
+        let note = paragraph(&format!("[{adapter}] {note}"), width, 4);
+        format!(
+            "{note}\n    {}\n",
+            paragraph(&names.join(", "), width - 4, 0).replace('\n', "\n    ")
+        )
     };
     notes.iter().map(line).collect()
 }

@@ -5,7 +5,7 @@ use crate::{
     cli::terminal,
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
     error::{Error, Result},
-    report::Table,
+    report::{Table, saving},
     words,
 };
 use serde_json::json;
@@ -40,7 +40,8 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
             "points": points,
         }));
     }
-    let mut text = table(&choice, args.evaluations.len() > 1).to_string();
+    let table = table(&choice, args.evaluations.len() > 1);
+    let mut text = format!("{table:0$}", terminal::columns());
     text += "\nEnergy of the weight-memory accesses of one image; 1 is the base alone at the \
              nominal voltage.\n\n";
     text += &verdict(&choice, minimum);
@@ -53,7 +54,7 @@ fn table(choice: &Choice, files: bool) -> Table {
     let mut headers =
         vec!["", "V/Vmin", "BER", "faults", "generator", "accuracy", "95 % interval", "energy"];
     headers.extend(files.then_some("file"));
-    let mut table = Table::new(headers);
+    let mut table = Table::new(headers).with_words(&[0, 3, 4, 8]);
     for (at, c) in choice.candidates.iter().enumerate() {
         let mark = match () {
             () if choice.chosen == Some(at) => "->",
@@ -122,8 +123,11 @@ fn name(c: &Candidate) -> String {
 }
 
 fn line(c: &Candidate) -> String {
-    let percent = 100.0 * (c.energy - 1.0);
-    format!("{}: {:.2} %, energy {percent:+.1} %", name(c), c.accuracy)
+    let energy = match saving::in_words(100.0 * (1.0 - c.energy)).as_str() {
+        "the same" => "the energy of the nominal voltage".into(),
+        saved => format!("{saved} energy"),
+    };
+    format!("{}: {:.2} %, {energy}", name(c), c.accuracy)
 }
 
 /// What is not in the table, and why.

@@ -26,7 +26,8 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     if as_json {
         return terminal::print_json(&document(&all, [energy, by_macs], &paper));
     }
-    let mut text = networks(&all).to_string();
+    let width = terminal::columns();
+    let mut text = format!("{:width$}", networks(&all));
     let printed = all.compared.iter().filter(|c| c.generator.is_none()).count();
     text += &format!(
         "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times too \
@@ -36,7 +37,7 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     for side in [32, 224] {
         let mut section = |title: &str, quantity, of_pair: OfPair<'_>| {
             text += &format!("\n{title}, images of {side}x{side}\n\n");
-            text += &pairs(&all, side, quantity, of_pair).to_string();
+            text += &format!("{:width$}", pairs(&all, side, quantity, of_pair));
         };
         // The paper's tables are of 32x32 images.
         let table = |n: u32| if side == 32 { format!(": Table {n}") } else { String::new() };
@@ -61,9 +62,11 @@ pub(super) fn run(as_json: bool) -> Result<()> {
             base.latency_overhead(g)
         });
     }
+    text +=
+        "\nA negative number is no saving: the generator costs more than the low voltage saves.\n";
     text += "\nPoints recovered (the paper's RP, rounded to 0.1) per million parameters of the \
              generator,\nCIFAR-10: Table 3\n\n";
-    text += &efficiency(&all, &paper).to_string();
+    text += &format!("{:width$}", efficiency(&all, &paper));
     text += &differences(&all);
     text += &format!("\nPrinted numbers: {}\n", paper.source);
     terminal::print(&text)

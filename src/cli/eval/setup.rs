@@ -19,6 +19,8 @@ use std::path::PathBuf;
 pub(super) struct Setup {
     pub(super) base: BaseNet,
     pub(super) generators: Vec<Generator>,
+    /// The data set's name, or its folder.
+    pub(super) dataset: String,
     pub(super) set: ImageSet,
     /// At each of their rates.
     pub(super) faults: Vec<Faults>,
@@ -62,7 +64,7 @@ impl Setup {
         let mut generators = networks.collect::<Result<Vec<_>>>()?;
         tell_apart(&mut generators);
         notes.dedup();
-        Ok(Self { base, generators, set, faults, seeds, precision, maps, notes })
+        Ok(Self { base, generators, dataset, set, faults, seeds, precision, maps, notes })
     }
 }
 

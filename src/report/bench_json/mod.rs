@@ -2,9 +2,11 @@
 
 mod read;
 pub(crate) mod roof;
+mod settings;
 mod times;
 
 pub use read::load;
+pub use settings::Settings;
 pub use times::Times;
 pub(crate) use times::per_second;
 
@@ -43,6 +45,12 @@ pub struct Report {
     /// Whole steps.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// How it was measured; absent in documents from before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// What makes its numbers doubtful, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The adapter that did the work.
@@ -82,6 +90,9 @@ pub struct Ceiling {
     /// Times of one dispatch.
     #[serde(flatten)]
     pub times: Times,
+    /// The rate before the kernels were timed and the one behind them, of which `rate` is the better.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<f64>,
 }
 
 /// One timed shape of one kernel with one variant.

@@ -55,9 +55,10 @@ pub fn save(path: impl AsRef<Path>, comparison: &Comparison) -> Result<()> {
         return Err(Error::argument("--plot", what, "leave it out to see the table"));
     }
     let reports = comparison.reports.len();
-    let key = |(i, (name, about)): (usize, &(String, String))| {
-        let name = words::shortened(&format!("{name}: {about}"), 140);
-        Key { name, style: Style::of(i), sample: Sample::Bar }
+    let key = |(i, (name, about)): (usize, &(String, String))| Key {
+        name: format!("{name}: {about}"),
+        style: Style::of(i),
+        sample: Sample::Bar,
     };
     let keys: Vec<Key> = comparison.reports.iter().enumerate().map(key).collect();
     let top = 56.0 + drawing::legend_height(&keys, ENDS);

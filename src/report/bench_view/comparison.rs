@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::adapter;
-use crate::report::bench_json::{Case, Report, per_second, roof};
+use crate::report::bench_json::{Case, Report, Settings, per_second, roof};
 
 /// A number of one report.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -42,6 +42,9 @@ pub struct Comparison {
     pub kernels: Vec<Row>,
     /// Whole steps.
     pub steps: Vec<Row>,
+    /// What makes the comparison doubtful, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Comparison {
@@ -53,7 +56,9 @@ impl Comparison {
             let version = if r.version == 0 { ", a report without a version" } else { "" };
             format!("{}, commit {}{version}", adapter(&r.adapter), r.commit)
         };
+        let warnings = warnings(&names, reports);
         let mut made = Self {
+            warnings,
             reports: names.into_iter().zip(reports.iter().map(|(_, r)| about(r))).collect(),
             ..Self::default()
         };
@@ -115,6 +120,29 @@ fn number(case: &Case) -> (&'static str, Value) {
     let times = &case.times;
     let quartiles = [at(times.upper_ms), at(times.lower_ms)];
     (unit, Value { median: at(times.median_ms), quartiles })
+}
+
+/// What the reports say against themselves, and how they were measured differently.
+fn warnings(names: &[String], reports: &[(PathBuf, Report)]) -> Vec<String> {
+    let all = || names.iter().zip(reports.iter().map(|(_, report)| report));
+    let own = |(name, report): (&String, &Report)| {
+        report.warnings.iter().map(|doubt| format!("{name}: {doubt}")).collect::<Vec<_>>()
+    };
+    let mut warnings: Vec<String> = all().flat_map(own).collect();
+    let known = || all().filter_map(|(name, report)| Some((name, report.settings.as_ref()?)));
+    let Some((_, first)) = known().next() else { return warnings };
+    for (i, (what, value)) in first.comparable().iter().enumerate() {
+        let of = |settings: &Settings| settings.comparable()[i].1.clone();
+        if known().any(|(_, settings)| of(settings) != *value) {
+            let values: Vec<String> =
+                known().map(|(name, s)| format!("{} in {name}", of(s))).collect();
+            warnings.push(format!("measured differently, {what}: {}", values.join(", ")));
+        }
+    }
+    for (name, _) in all().filter(|(_, report)| report.settings.is_none()) {
+        warnings.push(format!("{name} does not say how it was measured"));
+    }
+    warnings
 }
 
 /// Puts a number of report `i` of `n` into its row.
@@ -188,6 +216,27 @@ mod tests {
         assert!(made.reports[1].1.contains("without a version") && made.reports[0].0 == "a");
         // No time is no speed, not an infinite one.
         assert_eq!(made.steps[0].values[0].unwrap().median, 0.0);
+    }
+
+    #[test]
+    fn reports_that_were_measured_differently_are_compared_with_a_warning() {
+        let with = |settings| Report { settings, ..report(Vec::new()) };
+        let full = Settings { batch_size: 32, ..Settings::default() };
+        let quick = Settings { quick: true, batch_size: 8, ..Settings::default() };
+        let of = |reports: &[Option<&Settings>]| {
+            let named = |(i, settings): (usize, &Option<&Settings>)| {
+                (PathBuf::from(format!("r{i}.json")), with(settings.cloned()))
+            };
+            Comparison::of(&reports.iter().enumerate().map(named).collect::<Vec<_>>()).warnings
+        };
+        assert!(of(&[Some(&full), Some(&full)]).is_empty() && of(&[None, None]).is_empty());
+        let warnings = of(&[Some(&full), Some(&quick)]).join("\n");
+        for says in ["effort: full in r0, --quick in r1", "batch of kernels: 32 in r0, 8 in r1"] {
+            assert!(warnings.contains(says), "{warnings}");
+        }
+        assert_eq!(of(&[None, Some(&full)]), ["r0 does not say how it was measured"]);
+        let doubtful = Report { warnings: vec!["noise".into()], ..with(None) };
+        assert_eq!(Comparison::of(&[("a.json".into(), doubtful)]).warnings, ["a: noise"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Kernels under the measured roof of their adapter: operations per second over operations per byte.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     adapter,
@@ -19,6 +19,9 @@ use crate::{
 };
 
 const SIZE: (f64, f64) = (1000.0, 690.0);
+/// Shapes of a convolution's pass that are drawn, those with most operations: marks of all layers of all
+/// networks would cover each other, and the report has them.
+const SHAPES: usize = 6;
 /// A kernel so many times below the lowest roof does too little to be of interest.
 const TOO_SHORT: f64 = 40.0;
 /// Left and right end of titles and legend.
@@ -41,15 +44,49 @@ fn family(case: &Case) -> usize {
         .unwrap_or(FAMILIES.len() - 1)
 }
 
-fn style(case: &Case) -> Style {
-    let style = Style::of(family(case));
-    if case.chosen { style } else { style.light() }
-}
-
 /// A kernel's place: operations per byte, billions of operations per second.
 fn place(case: &Case) -> Option<(f64, f64)> {
     let there = case.bytes > 0 && case.flops > 0 && case.gflops > 0.0;
     there.then(|| (case.flops as f64 / case.bytes as f64, case.gflops))
+}
+
+/// The cases that are drawn: as networks compute them, of each pass of a convolution the largest.
+fn drawn(report: &Report) -> Vec<&Case> {
+    let mut cases: Vec<&Case> =
+        report.cases.iter().filter(|c| c.chosen && place(c).is_some()).collect();
+    cases.sort_by_key(|c| std::cmp::Reverse(c.flops));
+    let mut passes: BTreeMap<(usize, bool), usize> = BTreeMap::new();
+    cases.retain(|case| {
+        let half = case.case.ends_with("f16");
+        let pass = passes.entry((family(case), half)).or_default();
+        *pass += 1;
+        !is_convolution(case) || *pass <= SHAPES
+    });
+    cases
+}
+
+fn is_convolution(case: &Case) -> bool {
+    case.case.starts_with("conv2d")
+}
+
+/// What stands beside a mark: the kernel, or of a convolution, whose pass the colour tells, window, channels
+/// and size, as in `3x3 64>128 16x16`.
+fn name(case: &Case) -> String {
+    if !is_convolution(case) {
+        return case.case.clone();
+    }
+    let field = |name: &str, n: usize| {
+        let fields = case.shape.split(['[', ']', ' ']);
+        fields.filter_map(|f| f.strip_prefix(name)?.strip_prefix('=')).nth(n)
+    };
+    let half = if case.case.ends_with("f16") { " f16" } else { "" };
+    match [field("r", 0), field("s", 0), field("c", 0), field("k", 0), field("h", 0), field("w", 0)]
+    {
+        [Some(r), Some(s), Some(c), Some(k), Some(h), Some(w)] => {
+            format!("{r}x{s} {c}>{k} {h}x{w}{half}")
+        }
+        _ => case.shape.clone() + half,
+    }
 }
 
 /// Draws a report's kernels and ceilings.
@@ -57,7 +94,7 @@ fn place(case: &Case) -> Option<(f64, f64)> {
 /// # Errors
 /// [`Error::Write`]; [`Error::Argument`] for a report without ceilings or kernels.
 pub fn save(path: impl AsRef<Path>, report: &Report) -> Result<()> {
-    let cases: Vec<&Case> = report.cases.iter().filter(|c| place(c).is_some()).collect();
+    let cases = drawn(report);
     let Some(copy) = report.ceiling("copy").filter(|_| !cases.is_empty()) else {
         let what = "a roofline needs kernels and ceilings, and the report has none";
         return Err(Error::argument("--roofline", what, "measure anew: nf-gpu bench --no-steps"));
@@ -73,9 +110,10 @@ pub fn save(path: impl AsRef<Path>, report: &Report) -> Result<()> {
             report.clock
         );
         text(h, (ENDS.0, 56.0), Anchor::Start, "under", under);
+        text(h, (ENDS.0, 75.0), Anchor::Start, "under", about(report, cases.len()));
         let keys = keys(&cases);
-        drawing::legend(h, &keys, ENDS, 66.0);
-        let top = 66.0 + drawing::legend_height(&keys, ENDS) + 14.0;
+        drawing::legend(h, &keys, ENDS, 85.0);
+        let top = 85.0 + drawing::legend_height(&keys, ENDS) + 14.0;
         let frame = frame(&cases, copy, &flat, top);
         let y = Axis { title: "billion operations per second", ticks: frame.y.ticks(12) };
         let x = Axis { title: "operations per byte of all bindings", ticks: frame.x.ticks(14) };
@@ -88,22 +126,26 @@ pub fn save(path: impl AsRef<Path>, report: &Report) -> Result<()> {
 fn keys(cases: &[&Case]) -> Vec<Key> {
     let there = |(i, _): &(usize, &(&str, &str))| cases.iter().any(|c| family(c) == *i);
     let families = FAMILIES.iter().enumerate().filter(there);
-    let mut keys: Vec<Key> = families
-        .map(|(i, (_, name))| Key {
-            name: (*name).to_owned(),
-            style: Style::of(i),
-            sample: Sample::Dot,
-        })
-        .collect();
-    if cases.iter().any(|c| !c.chosen) {
-        let style = Style::NEUTRAL.light();
-        keys.push(Key {
-            name: "hollow: variants not used here".into(),
-            style,
-            sample: Sample::Dot,
-        });
+    let key = |(i, (_, name)): (usize, &(&str, &str))| Key {
+        name: (*name).to_owned(),
+        style: Style::of(i),
+        sample: Sample::Dot,
+    };
+    families.map(key).collect()
+}
+
+/// What is drawn of all that was measured.
+fn about(report: &Report, drawn: usize) -> String {
+    let all = report.cases.len();
+    let mut text =
+        format!("{drawn} of {all} measurements: as networks compute, the largest shapes");
+    if report.settings.as_ref().is_some_and(|s| s.quick) {
+        text += "; --quick";
     }
-    keys
+    if !report.warnings.is_empty() {
+        text += "; DOUBTFUL: the machine was not at rest";
+    }
+    text
 }
 
 fn frame(cases: &[&Case], copy: f64, flat: &[&Ceiling], top: f64) -> Frame {
@@ -169,16 +211,14 @@ fn along(h: &mut Html, (x0, y0): (f64, f64), (x1, y1): (f64, f64), what: &str) {
     h.leaf("text", &at, what);
 }
 
-/// Dots, those of variants that are not used behind the others; names where there is room.
+/// Dots, and names where there is room: of those with most operations first.
 fn kernels(h: &mut Html, frame: &Frame, cases: &[&Case]) {
-    let mut ordered = cases.to_vec();
-    ordered.sort_by_key(|c| c.chosen);
     let Scale::Log { low: floor, .. } = frame.y else { return };
     let places = |c: &Case| {
         let (x, y) = place(c)?;
         (y > floor).then(|| (frame.x(x), frame.y(y)))
     };
-    for case in &ordered {
+    for case in cases {
         let Some(at) = places(case) else { continue };
         let share =
             case.share.map_or(String::new(), |s| format!(", {:.0} % of the roof", 100.0 * s));
@@ -190,14 +230,13 @@ fn kernels(h: &mut Html, frame: &Frame, cases: &[&Case]) {
             rate(case.gflops),
             rate(case.gb_s)
         );
-        marker(h, style(case), at, if case.chosen { 5.0 } else { 3.5 }, &says);
+        marker(h, Style::of(family(case)), at, 5.0, &says);
     }
-    let all: Vec<_> = ordered.iter().filter_map(|c| places(c)).collect();
+    let all: Vec<_> = cases.iter().filter_map(|c| places(c)).collect();
     let mut labels = Labels::new(frame, &all);
-    // One name a kernel, but each shape of a convolution is drawn: their family says what they are.
-    for case in ordered.iter().filter(|c| c.chosen && !c.case.starts_with("conv2d")) {
+    for case in cases {
         if let Some(at) = places(case) {
-            labels.write(h, at, &case.case);
+            labels.write(h, at, &name(case));
         }
     }
 }
@@ -233,11 +272,27 @@ mod tests {
         save(&path, &report).unwrap();
         let svg = std::fs::read_to_string(&path).unwrap();
         for text in
-            ["copy 9.00 GB/s", ">fma-f32<", "170 GFLOP/s", ">add<", "47.0 GFLOP/s", "hollow"]
+            ["copy 9.00 GB/s", ">fma-f32<", "170 GFLOP/s", ">add<", "47.0 GFLOP/s", "2 of 4 meas"]
         {
             assert!(svg.contains(text), "no {text} in {svg}");
         }
+        assert!(!svg.contains("14.0 GFLOP/s"), "a variant that is not used: {svg}");
         assert!(!svg.contains("never ran") && !svg.contains("NaN") && !svg.contains("inf"));
+
+        // Of many layers the largest are drawn, each with its name.
+        let layer = |i: u64| Case {
+            shape: format!("[n=1 h=8 w=8 c=64] [r=3 s=3 c=64 k={i}] stride 2 padding 1"),
+            ..case("conv2d weight gradient", 1000 << i, 0.1 * (1 << i) as f64, true)
+        };
+        let many = Report { cases: (0..9).map(layer).collect(), ..report.clone() };
+        save(&path, &many).unwrap();
+        let svg = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            svg.matches("GB/s, ").count() + svg.matches("0.000 GB/s<").count(),
+            SHAPES,
+            "{svg}"
+        );
+        assert!(svg.contains(">3x3 64&gt;8 8x8<") && !svg.contains("k=2]"), "{svg}");
 
         let none = Report { ceilings: Vec::new(), ..report };
         assert!(save(&path, &none).unwrap_err().to_string().contains("ceilings"));

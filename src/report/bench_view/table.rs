@@ -4,6 +4,7 @@ use super::{comparison::Comparison, rate};
 use crate::report::{
     Table,
     bench_json::{Case, Ceiling, Step, Summary},
+    wrap::paragraph,
 };
 
 fn percent(share: f64) -> String {
@@ -12,7 +13,7 @@ fn percent(share: f64) -> String {
 
 /// What the adapter can do at most.
 #[must_use]
-pub fn ceilings(ceilings: &[Ceiling]) -> String {
+pub fn ceilings(ceilings: &[Ceiling], width: usize) -> String {
     let mut table = Table::new(["ceiling", "rate", "variant", "median ms", "clock"]);
     for c in ceilings {
         table.row([
@@ -23,7 +24,7 @@ pub fn ceilings(ceilings: &[Ceiling]) -> String {
             c.clock.clone(),
         ]);
     }
-    table.to_string()
+    format!("{table:width$}")
 }
 
 /// A case in a line, for those who wait.
@@ -40,7 +41,7 @@ pub fn case_line(case: &Case) -> String {
 
 /// All cases; the variant that networks use is marked.
 #[must_use]
-pub fn cases(cases: &[Case]) -> String {
+pub fn cases(cases: &[Case], width: usize) -> String {
     let mut table = Table::new([
         "kernel",
         "shape",
@@ -51,7 +52,8 @@ pub fn cases(cases: &[Case]) -> String {
         "GB/s",
         "of the roof",
         "bound",
-    ]);
+    ])
+    .with_words(&[0, 1]);
     for c in cases {
         let mark = if c.chosen { "*" } else { " " };
         table.row([
@@ -66,12 +68,12 @@ pub fn cases(cases: &[Case]) -> String {
             c.bound.clone().unwrap_or_default(),
         ]);
     }
-    table.to_string()
+    format!("{table:width$}")
 }
 
 /// Whole networks' convolutions.
 #[must_use]
-pub fn summary(summary: &[Summary]) -> String {
+pub fn summary(summary: &[Summary], width: usize) -> String {
     let mut table = Table::new(["convolutions of", "GFLOP", "GFLOP/s", "of fma-f32"]);
     for s in summary {
         table.row([
@@ -81,12 +83,12 @@ pub fn summary(summary: &[Summary]) -> String {
             s.share.map(percent).unwrap_or_default(),
         ]);
     }
-    table.to_string()
+    format!("{table:width$}")
 }
 
 /// A step, and where its time goes.
 #[must_use]
-pub fn step(step: &Step) -> String {
+pub fn step(step: &Step, width: usize) -> String {
     let copies = match step.copies {
         0 => String::new(),
         copies => format!(", {copies} perturbed copies"),
@@ -116,7 +118,8 @@ pub fn step(step: &Step) -> String {
         percent(step.fault_share),
     );
     let mut table =
-        Table::new(["kernel", "variant", "dispatches", "ms", "share", "GFLOP/s", "GB/s"]);
+        Table::new(["kernel", "variant", "dispatches", "ms", "share", "GFLOP/s", "GB/s"])
+            .with_words(&[0, 1]);
     for k in &step.kernels {
         table.row([
             k.kernel.clone(),
@@ -128,27 +131,30 @@ pub fn step(step: &Step) -> String {
             rate(k.gb_s),
         ]);
     }
-    text + &table.to_string()
+    text + &format!("{table:width$}")
 }
 
 /// Reports beside each other.
 #[must_use]
-pub fn compared(comparison: &Comparison) -> String {
+pub fn compared(comparison: &Comparison, width: usize) -> String {
     let mut text = String::new();
     for (name, about) in &comparison.reports {
-        text += &format!("{name}: {about}\n");
+        text += &format!("{}\n", paragraph(&format!("{name}: {about}"), width, 2));
+    }
+    for warning in &comparison.warnings {
+        text += &format!("{}\n", paragraph(&format!("warning: {warning}"), width, 2));
     }
     let mut header = vec!["", "", "unit"];
     header.extend(comparison.reports.iter().map(|(name, _)| name.as_str()));
     for (title, rows) in comparison.sections() {
-        let mut table = Table::new(header.clone());
+        let mut table = Table::new(header.clone()).with_words(&[0, 1, 2]);
         for row in rows {
             let mut cells = vec![row.what.clone(), row.shape.clone(), row.unit.to_owned()];
             let values = row.values.iter();
             cells.extend(values.map(|v| v.map_or_else(|| "-".into(), |v| rate(v.median))));
             table.row(cells);
         }
-        text += &format!("\n{title}\n{table}");
+        text += &format!("\n{title}\n{table:width$}");
     }
     text
 }
@@ -172,7 +178,7 @@ mod tests {
             share: Some(0.5),
             ..Case::default()
         };
-        let text = cases(&[case("tile", true), case("plain", false)]);
+        let text = cases(&[case("tile", true), case("plain", false)], 200);
         assert!(text.contains("tile *") && !text.contains("plain *"), "{text}");
         assert!(text.contains("50.0 %"), "{text}");
     }

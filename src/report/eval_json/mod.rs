@@ -8,7 +8,7 @@ pub use perturbed::{
 };
 pub use study::{Part, Protected, Sensitivity};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,34 @@ pub struct Evaluation {
     /// What single bits and layers contribute, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
+    /// How the user named what was evaluated; empty in documents from before it was kept.
+    #[serde(default, skip_serializing_if = "Given::is_empty")]
+    pub given: Given,
+}
+
+/// Files and data as the user named them, seen from the folder where the program ran: what is needed to
+/// do it again. Whether they are still there, and still the same, is told by their SHA-256.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// File of the base network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<PathBuf>,
+    /// File of the generator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generator: Option<PathBuf>,
+    /// The data set: its name, or its folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    /// The folder of data sets, where it is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Given {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The adapter that did the work.
@@ -82,9 +110,6 @@ pub struct Generator {
     pub name: String,
     /// SHA-256 of its file.
     pub file_sha256: String,
-    /// Its file, as it was named to `nf-gpu eval`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
 }
 
 /// The images that were classified.
@@ -239,6 +264,7 @@ pub(crate) fn sample() -> Evaluation {
         )],
         energy: Some(Energy { saving_percent: 19.0, ..Energy::default() }),
         sensitivity: None,
+        given: Given::default(),
     }
 }
 

@@ -1,11 +1,19 @@
 //! The command that does it again, as far as the files tell.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::words;
-use crate::report::eval_json::{Evaluation, FaultDetail, Perturbed};
+use super::{source::Source, words};
+use crate::{
+    files,
+    report::eval_json::{Evaluation, FaultDetail, Given, Perturbed},
+};
 
-/// `nf-gpu train` with the settings of a `config.toml`: each is named after its flag.
+/// What stands for a file that is not known, or not there any more.
+const BASE: &str = "BASE.safetensors";
+const GENERATOR: &str = "GENERATOR.safetensors";
+
+/// `nf-gpu train` with the settings of a `config.toml`: each is named after its flag. The run's own folder
+/// is taken, so the command names one beside it.
 pub(super) fn train(config: &str) -> Option<String> {
     let table: toml::Table = config.parse().ok()?;
     let mut words = vec!["nf-gpu train".to_owned()];
@@ -15,6 +23,10 @@ pub(super) fn train(config: &str) -> Option<String> {
             continue;
         }
         let value = match value {
+            // What was measured to be fastest is no setting: the adapter tells it again.
+            toml::Value::Table(_) => continue,
+            toml::Value::String(text) if text.is_empty() => continue,
+            toml::Value::String(text) if key == "out" => beside(Path::new(text)),
             toml::Value::Array(values) if values.is_empty() => continue,
             toml::Value::Array(values) => {
                 values.iter().map(plain).collect::<Option<Vec<_>>>()?.join(",")
@@ -29,6 +41,15 @@ pub(super) fn train(config: &str) -> Option<String> {
     Some(words.join(" \\\n  "))
 }
 
+/// A folder of a name that is not taken, beside this one.
+fn beside(folder: &Path) -> String {
+    let folder = folder.to_string_lossy();
+    let folder = folder.trim_end_matches('/');
+    let free = |name: &String| !Path::new(name).exists();
+    let mut names = (2..).map(|i| format!("{folder}-{i}"));
+    names.find(free).unwrap_or_default()
+}
+
 fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(s) => Some(s.clone()),
@@ -38,8 +59,10 @@ fn plain(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// `nf-gpu eval` for each fault model of an evaluation; weights are known by their hash alone.
-pub(super) fn eval(e: &Evaluation) -> Vec<String> {
+/// `nf-gpu eval` for each fault model of an evaluation of `source`. Of files that are not known, or not
+/// the same any more, a name in capitals says what belongs there.
+pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
+    let found = Found::of(source, e);
     let mut groups: Vec<(Vec<String>, Vec<f64>)> = Vec::new();
     for p in &e.perturbed {
         let flags = faults(p);
@@ -49,11 +72,16 @@ pub(super) fn eval(e: &Evaluation) -> Vec<String> {
         }
     }
     let line = |(flags, rates): (Vec<String>, Vec<f64>)| {
-        let mut line = vec![format!("nf-gpu eval --base {}", quoted(&file(&e.base.model)))];
+        let Given { dataset, data_dir, .. } = &e.given;
+        let base = found.base.as_deref().unwrap_or(BASE);
+        let mut line = vec![format!("nf-gpu eval --base {base}")];
         line.extend(
-            e.generator.as_ref().map(|g| format!("--generator {}", quoted(&file(&g.name)))),
+            e.generator.as_ref().map(|_| {
+                format!("--generator {}", found.generator.as_deref().unwrap_or(GENERATOR))
+            }),
         );
-        line.push(format!("--dataset {}", quoted(&e.dataset.name)));
+        line.push(format!("--dataset {}", quoted(dataset.as_ref().unwrap_or(&e.dataset.name))));
+        line.extend(data_dir.iter().map(|dir| format!("--data-dir {}", path(dir))));
         let own = flags.iter().any(|f| f.starts_with("--ber01") || f.starts_with("--fault-map"));
         line.extend(flags);
         if !own {
@@ -68,8 +96,63 @@ pub(super) fn eval(e: &Evaluation) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-fn file(name: &str) -> String {
-    format!("{name}.safetensors")
+/// The files of an evaluation that are still there, for a shell.
+struct Found {
+    base: Option<String>,
+    generator: Option<String>,
+}
+
+impl Found {
+    /// Those that the evaluation names, or else the settings and the folder of its run.
+    fn of(source: &Source, e: &Evaluation) -> Self {
+        let config = source.config.as_deref().and_then(|text| text.parse::<toml::Table>().ok());
+        let base = config.as_ref().and_then(|c| c.get("base")?.as_str());
+        let base = [e.given.base.clone(), base.map(PathBuf::from)];
+        let own = source.folder.then(|| source.path.join("generator.safetensors"));
+        let generator = [e.given.generator.clone(), own];
+        let sha256 = e.generator.as_ref().map_or("", |g| &g.file_sha256);
+        Self { base: there(base, &e.base.file_sha256), generator: there(generator, sha256) }
+    }
+}
+
+/// The first of the files that has this SHA-256.
+fn there(files: [Option<PathBuf>; 2], sha256: &str) -> Option<String> {
+    let same = |file: &PathBuf| files::sha256(file).is_ok_and(|sum| sum == sha256);
+    files.into_iter().flatten().find(same).map(|file| path(&file))
+}
+
+/// What belongs where the command of an evaluation has a name in capitals.
+pub(super) fn missing(source: &Source, e: &Evaluation) -> Vec<String> {
+    let found = Found::of(source, e);
+    let mut lines = Vec::new();
+    let mut say = |name: &str, found: Option<&String>, of: &str, sha256: &str| {
+        if found.is_none() {
+            lines.push(format!("{name} stands for the {of} with SHA-256 {sha256}."));
+        }
+    };
+    say(BASE, found.base.as_ref(), &e.base.model, &e.base.file_sha256);
+    if let Some(g) = &e.generator {
+        say(GENERATOR, found.generator.as_ref(), &g.name, &g.file_sha256);
+    }
+    lines
+}
+
+/// Files that the settings of a training name and that are not there any more.
+pub(super) fn gone(config: &str) -> Vec<String> {
+    let table: toml::Table = config.parse().unwrap_or_default();
+    let values = ["base", "chip", "fault_map"].into_iter().filter_map(|key| table.get(key));
+    let files = values.flat_map(|value| match value {
+        toml::Value::Array(files) => files.clone(),
+        file => vec![file.clone()],
+    });
+    let files = files.filter_map(|file| file.as_str().map(str::to_owned));
+    // A chip is a seed, or a file.
+    let gone = files.filter(|file| file.parse::<u64>().is_err() && !Path::new(file).exists());
+    gone.map(|file| format!("{file} is not there any more.")).collect()
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 /// The flags for what a document holds on request.
@@ -110,7 +193,7 @@ fn faults(p: &Perturbed) -> Vec<String> {
 
 /// The command that makes this page.
 pub(super) fn report<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
-    let paths: Vec<String> = paths.map(|p| quoted(&p.to_string_lossy())).collect();
+    let paths: Vec<String> = paths.map(path).collect();
     format!("nf-gpu report {}", paths.join(" "))
 }
 
@@ -133,10 +216,11 @@ mod tests {
     #[test]
     fn settings_become_flags_and_steps_replace_epochs() {
         let config = "base = \"my nets/a.safetensors\"\nber = 0.02\nchip = 1\nepochs = 150\nsteps = 60\n\
-                      input_mean = [0.5, 0.25]\nfault_map = []\nlambda = 5.0\nout = \"runs/it's\"\n";
+                      input_mean = [0.5, 0.25]\nfault_map = []\nlambda = 5.0\nout = \"runs/it's\"\n\
+                      faults = \"\"\n[kernels]\n\"conv2d 3x3\" = \"plain@64\"\n";
         let flags = train(config).unwrap();
         let wanted = "nf-gpu train --base 'my nets/a.safetensors' --ber 0.02 --chip 1 \
-                      --input-mean 0.5,0.25 --lambda 5 --out 'runs/it'\\''s' --steps 60";
+                      --input-mean 0.5,0.25 --lambda 5 --out 'runs/it'\\''s-2' --steps 60";
         assert_eq!(flags.replace(" \\\n ", ""), wanted);
         assert!(train("epochs = 3").unwrap().contains("--epochs 3"));
         assert_eq!(train("no toml"), None);
@@ -154,10 +238,11 @@ mod tests {
         let mut asymmetric = Perturbed::new("asymmetric", 0.02, &[1, 3], &[1.0, 2.0], None, flips);
         (asymmetric.detail.ber01, asymmetric.detail.ber10) = (Some(0.01), Some(0.03));
         e.perturbed.push(asymmetric);
-        let lines: Vec<String> = eval(&e).iter().map(|l| l.replace(" \\\n ", "")).collect();
+        let none = Source::default();
+        let lines: Vec<String> = eval(&none, &e).iter().map(|l| l.replace(" \\\n ", "")).collect();
         assert_eq!(
             lines[0],
-            "nf-gpu eval --base resnet18.safetensors --generator ConvL.safetensors --dataset cifar10 \
+            "nf-gpu eval --base BASE.safetensors --generator GENERATOR.safetensors --dataset cifar10 \
              --faults stuck-at --seeds 50000..50002 --ber 0.01,0.005 --precision 8 --images 10000"
         );
         assert!(lines[1].contains("--lot 3 --shared 0.5") && lines[1].contains("--ber 0.005 "));
@@ -170,7 +255,7 @@ mod tests {
         e.perturbed[0].detail.map = Some(map);
         let protected_bits = vec![Protected::default(); 4];
         e.sensitivity = Some(Sensitivity { protected_bits, ..Sensitivity::default() });
-        let line = eval(&e)[0].replace(" \\\n ", "");
+        let line = eval(&none, &e)[0].replace(" \\\n ", "");
         assert!(line.contains("--fault-map 'a b.npy' --mapping linear --precision"), "{line}");
         assert!(line.ends_with("--per-class --confusion --sensitivity --protect 4"), "{line}");
     }

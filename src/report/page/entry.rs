@@ -28,7 +28,7 @@ pub(super) fn entries(sources: &[Source]) -> Vec<Entry<'_>> {
             all.iter().any(|(s, e)| of(s, e) != own).then_some(own)
         };
         // Several generators of one name in one document: only their files tell them apart.
-        let file = |e: &Evaluation| e.generator.as_ref().and_then(|g| g.file.clone());
+        let file = |e: &Evaluation| e.given.generator.as_ref().map(|g| g.display().to_string());
         let namesake = source
             .evaluations
             .iter()
@@ -225,7 +225,7 @@ mod tests {
 
     fn other(name: &str) -> Evaluation {
         let (name, file_sha256) = (name.into(), "22".into());
-        let generator = Some(Generator { name, file_sha256, file: None });
+        let generator = Some(Generator { name, file_sha256 });
         Evaluation { generator, ..sample() }
     }
 

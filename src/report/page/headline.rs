@@ -9,6 +9,7 @@ use super::{
 use crate::report::{
     eval_json::{Perturbed, Spread},
     event::Event,
+    saving,
 };
 
 /// Conditions of a comparison that are told in words; the table has all.
@@ -72,8 +73,13 @@ fn told(entry: &Entry<'_>, p: &Perturbed, on: &str) -> String {
         text += &format!(" Without faults it reaches {nf} ({change} points).");
     }
     if let Some(energy) = entry.energy(p).filter(|e| e.saving_percent.is_finite()) {
-        let saving = words::percent(energy.saving_percent);
-        text += &format!(" The weight memory takes {saving} less energy than at nominal voltage.");
+        text += &match saving::in_words(energy.saving_percent).as_str() {
+            "the same" => " The weight memory takes the same energy as at nominal voltage.".into(),
+            _ => {
+                let saving = words::saving(energy.saving_percent);
+                format!(" The weight memory takes {saving} energy than at nominal voltage.")
+            }
+        };
     }
     text
 }
@@ -107,9 +113,8 @@ fn tiles(h: &mut Html, entry: &Entry<'_>, p: &Perturbed) {
     tile(h, "Stored bits that changed", None, &words::share(flips.mean_rate), &note);
     if let Some(energy) = entry.energy(p) {
         let voltage = energy.voltage.map(|v| format!("at {} Vmin", words::short(v)));
-        let note = voltage.unwrap_or_else(|| "against nominal voltage".into());
-        let saving = words::percent(energy.saving_percent);
-        tile(h, "Energy of weight memory saved", None, &saving, &note);
+        let note = voltage.unwrap_or_else(|| "than at nominal voltage".into());
+        tile(h, "Energy of weight memory", None, &words::saving(energy.saving_percent), &note);
     }
 }
 

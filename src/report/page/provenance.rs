@@ -100,20 +100,28 @@ fn evaluation(row: &mut dyn FnMut(&str, String), e: &Evaluation) {
 }
 
 fn commands(h: &mut Html, source: &Source) {
-    let train = source.config.as_deref().and_then(command::train);
-    // A run's own evaluation is the end of its training.
-    let eval = source.evaluations.iter().filter(|_| train.is_none()).flat_map(command::eval);
-    let lines: Vec<String> = train.iter().cloned().chain(eval).collect();
-    if lines.is_empty() {
+    let note = |h: &mut Html, line: String| h.leaf("p", &[("class", &"note")], line);
+    let config = source.config.as_deref().unwrap_or_default();
+    if let Some(train) = command::train(config).filter(|_| !config.is_empty()) {
+        command(h, "The training again, into a new folder:", "command", &train);
+        command::gone(config).into_iter().for_each(|line| note(h, line));
+    }
+    let all = source.evaluations.iter();
+    let eval: Vec<String> = all.clone().flat_map(|e| command::eval(source, e)).collect();
+    if eval.is_empty() {
         return;
     }
-    let about = match train.is_some() {
-        true => "The settings again, as a command (into a new folder):",
-        false => "The evaluation again, with files that have the hashes above:",
-    };
+    command(h, "The evaluation again:", "evaluation", &eval.join("\n\n"));
+    let mut missing: Vec<String> = all.flat_map(|e| command::missing(source, e)).collect();
+    missing.sort();
+    missing.dedup();
+    missing.into_iter().for_each(|line| note(h, line));
+}
+
+fn command(h: &mut Html, about: &str, summary: &str, text: &str) {
     h.leaf("p", &[], about);
     h.element("details", &[("open", &"")], |h| {
-        h.leaf("summary", &[], "command");
-        h.leaf("pre", &[], lines.join("\n\n"));
+        h.leaf("summary", &[], summary);
+        h.leaf("pre", &[], text);
     });
 }

@@ -39,7 +39,7 @@ impl Columns {
             (self.nf, "PA(NF)"),
             (self.nf, "RP"),
             (true, "bits changed"),
-            (self.energy, "energy saved"),
+            (self.energy, "energy"),
         ];
         all.into_iter().filter_map(|(there, title)| there.then_some(title))
     }
@@ -119,7 +119,7 @@ fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
             cell(h, p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)));
             if columns.energy {
                 let saving = p.and_then(|p| entry.energy(p));
-                cell(h, saving.map_or_else(blank, |e| words::percent(e.saving_percent)));
+                cell(h, saving.map_or_else(blank, |e| words::saving(e.saving_percent)));
             }
         });
     }

@@ -1,6 +1,9 @@
 //! Numbers as a reader wants them.
 
-use crate::report::eval_json::{FaultDetail, Perturbed, Spread};
+use crate::report::{
+    eval_json::{FaultDetail, Perturbed, Spread},
+    saving,
+};
 
 /// Keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
@@ -36,6 +39,14 @@ pub(crate) fn short(v: f64) -> String {
 /// `44.3 %` of a number of per cent.
 pub(crate) fn percent(v: f64) -> String {
     format!("{}{NBSP}%", fixed(v, 1))
+}
+
+/// `19.0 % less` or `28.5 % more` energy, of a saving in per cent.
+pub(crate) fn saving(percent: f64) -> String {
+    match percent.is_finite() {
+        true => saving::in_words(percent).replace(' ', &NBSP.to_string()),
+        false => NONE.into(),
+    }
 }
 
 /// `0.35 %` of a probability.

@@ -39,7 +39,7 @@ pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>]) 
     let points = || all.iter().flat_map(|s| &s.points);
     let size = (FULL, 400.0);
     let x = Scale::linear(points().map(|p| p.0), [0.0, f64::INFINITY]);
-    let y = Scale::linear(points().map(|p| p.1), [0.0, 100.0]);
+    let y = Scale::accuracy(points().map(|p| p.1));
     let frame = Frame::inside(size, x, y);
     let says = all.iter().map(in_words).collect::<Vec<_>>().join(". ");
     let key = |s: &Series| {

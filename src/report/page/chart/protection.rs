@@ -35,7 +35,7 @@ pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
     let size = (FULL, 400.0);
     let values = curves.iter().flat_map(|c| &c.points).map(|p| p.1);
     let values = values.flat_map(|s| [s.mean - s.std, s.mean + s.std]).chain([s.clean]);
-    let y = Scale::linear(values, [0.0, 100.0]);
+    let y = Scale::accuracy(values);
     let most = curves.iter().flat_map(|c| &c.points).map(|p| p.0);
     let x = match Scale::linear(most.chain([0.0]), [0.0, 100.0]) {
         Scale::Linear { high, .. } => Scale::Linear { low: 0.0, high },

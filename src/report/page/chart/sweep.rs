@@ -28,8 +28,7 @@ pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) 
         [s.mean - s.std, s.mean + s.std]
     });
     let size = (FULL, 420.0);
-    let limits = [0.0, 100.0];
-    let y = Scale::linear(values.chain(clean.iter().map(|c| c.0)), limits);
+    let y = Scale::accuracy(values.chain(clean.iter().map(|c| c.0)));
     let frame = Frame::inside(size, Scale::rates(rates()), y);
     let mut keys: Vec<Key> =
         sweeps.iter().map(|s| Key::new(&s.label, s.style, Kind::Line)).collect();

@@ -68,8 +68,13 @@ fn losses(h: &mut Html, runs: &[Run<'_>]) {
     }
     curves.retain(|c| !c.points.is_empty());
     let about = "Cross-entropy on training images, averaged over neighbouring steps.";
-    let limits = [0.0, f64::INFINITY];
-    draw(h, ("Training loss", "cross-entropy", about), limits, &curves, &single);
+    draw(
+        h,
+        ("Training loss", "cross-entropy", about),
+        |v| Scale::linear(v, [0.0, f64::INFINITY]),
+        &curves,
+        &single,
+    );
 }
 
 fn accuracies(h: &mut Html, runs: &[Run<'_>]) {
@@ -92,7 +97,7 @@ fn accuracies(h: &mut Html, runs: &[Run<'_>]) {
     }
     curves.retain(|c| !c.points.is_empty());
     let about = "On training images that were held out, under one fault map.";
-    draw(h, ("Accuracy during training", "accuracy (%)", about), [0.0, 100.0], &curves, &[]);
+    draw(h, ("Accuracy during training", "accuracy (%)", about), Scale::accuracy, &curves, &[]);
 }
 
 type Single = (Style, Vec<(f64, f64)>);
@@ -100,7 +105,7 @@ type Single = (Style, Vec<(f64, f64)>);
 fn draw(
     h: &mut Html,
     (title, unit, about): (&str, &str, &str),
-    limits: [f64; 2],
+    scale: fn(Vec<f64>) -> Scale,
     curves: &[Curve],
     single: &[Single],
 ) {
@@ -110,7 +115,7 @@ fn draw(
     let points = || curves.iter().flat_map(|c| &c.points);
     let last = points().map(|p| p.0).fold(10.0, f64::max);
     // The averages decide the range: a single spike must not flatten the rest.
-    let y = Scale::linear(points().map(|p| p.1).chain((limits[1] > 100.0).then_some(0.0)), limits);
+    let y = scale(points().map(|p| p.1).chain([0.0]).collect());
     let frame = Frame::inside(HALF, Scale::Linear { low: 0.0, high: last }, y);
     let few = curves.iter().all(|c| c.points.len() <= POINTS / 2);
     let kind = if few { Kind::Line } else { Kind::Stroke };

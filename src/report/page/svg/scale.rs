@@ -38,6 +38,11 @@ impl Scale {
         if low < high { Self::Linear { low, high } } else { Self::Linear { low: 0.0, high: 1.0 } }
     }
 
+    /// The scale of accuracies in per cent: from 0, or a small difference would look like a collapse.
+    pub(crate) fn accuracy(values: impl IntoIterator<Item = f64>) -> Self {
+        Self::linear(values.into_iter().chain([0.0]), [0.0, 100.0])
+    }
+
     /// A scale for rates: logarithmic where they differ by ratios. Those that are not positive are
     /// then left out.
     pub(crate) fn rates(values: impl IntoIterator<Item = f64>) -> Self {
@@ -164,6 +169,8 @@ mod tests {
         assert_eq!(Scale::linear([44.3, 51.9], limits), Scale::Linear { low: 44.0, high: 52.0 });
         let Scale::Linear { low, high } = Scale::linear([50.0], limits) else { panic!() };
         assert!(low < 50.0 && high > 50.0);
+        assert_eq!(Scale::accuracy([84.3, 88.9]), Scale::Linear { low: 0.0, high: 100.0 });
+        assert_eq!(Scale::accuracy([f64::NAN, 9.3]), Scale::Linear { low: 0.0, high: 10.0 });
         assert_eq!(Scale::linear([f64::NAN], limits), Scale::Linear { low: 0.0, high: 100.0 });
         let unlimited = [0.0, f64::INFINITY];
         assert_eq!(Scale::linear([], unlimited), Scale::Linear { low: 0.0, high: 1.0 });

@@ -1,0 +1,193 @@
+//! How a table comes into lines of a given width.
+//!
+//! First headings take several lines, then columns of words do. Where that is not enough the columns stand
+//! in blocks below each other, each of which begins with the words that name its rows.
+
+use super::Table;
+use crate::report::wrap::{cut, longest_word};
+
+/// Characters between two columns.
+const GAP: usize = 2;
+/// A column of words is made no narrower: every word would be cut.
+const LEAST: usize = 10;
+
+/// The table in lines of at most `width` characters, as far as numbers, which are never cut, allow it; in
+/// one block of unbroken rows where `width` is none.
+pub(super) fn fold(table: &Table, width: Option<usize>) -> String {
+    let widths = table.widths(|cell| cell.chars().count());
+    let all: Vec<usize> = (0..widths.len()).collect();
+    let Some(width) = width.filter(|width| total(&widths) > *width) else {
+        return block(table, &all, &widths);
+    };
+    let widths = narrowed(table, &widths, width);
+    if total(&widths) <= width {
+        return block(table, &all, &widths);
+    }
+    let blocks = blocks(table, &widths, width);
+    let blocks: Vec<String> = blocks.iter().map(|(of, widths)| block(table, of, widths)).collect();
+    blocks.join("\n")
+}
+
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+}
+
+/// Widths of columns whose headings, and whose words if need be, take several lines.
+fn narrowed(table: &Table, natural: &[usize], width: usize) -> Vec<usize> {
+    let mut widths = natural.to_vec();
+    for (c, wide) in widths.iter_mut().enumerate().filter(|(c, _)| !table.is_text(*c)) {
+        let cells = table.rows.iter().filter_map(|row| row.get(c));
+        let cells = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        *wide = cells.max(table.header.get(c).map_or(0, |heading| longest_word(heading)));
+    }
+    let words: Vec<usize> = (0..widths.len()).filter(|&c| table.is_text(c)).collect();
+    cap(&mut widths, &words, width);
+    // Headings get back what is left.
+    for c in 0..widths.len() {
+        let spare = width.saturating_sub(total(&widths));
+        widths[c] += spare.min(natural[c] - widths[c]);
+    }
+    widths
+}
+
+/// Makes the widest of these columns narrower until all fit, or as narrow as they may be.
+fn cap(widths: &mut [usize], columns: &[usize], width: usize) {
+    while total(widths) > width {
+        let Some(&widest) = columns.iter().max_by_key(|&&c| widths[c]) else { return };
+        if widths[widest] <= LEAST {
+            return;
+        }
+        widths[widest] -= 1;
+    }
+}
+
+/// The columns of each block and their widths.
+fn blocks(table: &Table, widths: &[usize], width: usize) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let keys: Vec<usize> = (0..widths.len()).take_while(|&c| table.is_text(c)).collect();
+    let mut of_keys: Vec<usize> = keys.iter().map(|&c| widths[c]).collect();
+    let own: Vec<usize> = (0..keys.len()).collect();
+    // At least half of a line is for what the rows say.
+    cap(&mut of_keys, &own, width / 2);
+    let mut blocks: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
+    for c in keys.len()..widths.len() {
+        let fits = |taken: &[usize]| total(taken) + GAP + widths[c] <= width;
+        match blocks.last_mut() {
+            Some((columns, taken)) if fits(taken) => {
+                columns.push(c);
+                taken.push(widths[c]);
+            }
+            _ => {
+                let (mut columns, mut taken) = (keys.clone(), of_keys.clone());
+                columns.push(c);
+                taken.push(widths[c]);
+                blocks.push((columns, taken));
+            }
+        }
+    }
+    if blocks.is_empty() { vec![(keys, of_keys)] } else { blocks }
+}
+
+/// Header, rule and rows of some columns; a newline after each line.
+fn block(table: &Table, columns: &[usize], widths: &[usize]) -> String {
+    let mut text = String::new();
+    for (i, row) in table.lines().enumerate() {
+        let cells: Vec<Vec<String>> = columns
+            .iter()
+            .zip(widths)
+            .map(|(&c, &width)| cut(row.get(c).map_or("", String::as_str), width))
+            .collect();
+        let lines = cells.iter().map(Vec::len).max().unwrap_or(1);
+        for at in 0..lines {
+            let mut line = String::new();
+            for ((cell, &c), &width) in cells.iter().zip(columns).zip(widths) {
+                // A heading of several lines stands on the rule.
+                let skip = if i == 0 { lines - cell.len() } else { 0 };
+                let part = at.checked_sub(skip).and_then(|at| cell.get(at));
+                let part = part.map_or("", String::as_str);
+                if !line.is_empty() || c != columns[0] {
+                    line += &" ".repeat(GAP);
+                }
+                line += &match table.is_text(c) {
+                    true => format!("{part:<width$}"),
+                    false => format!("{part:>width$}"),
+                };
+            }
+            text += line.trim_end();
+            text.push('\n');
+        }
+        if i == 0 {
+            let rules: Vec<String> = widths.iter().map(|&w| "─".repeat(w)).collect();
+            text += &rules.join(&" ".repeat(GAP));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wide() -> Table {
+        let header = ["", "adapter", "driver", "shared memory", "f16"];
+        let mut table = Table::new(header).with_words(&[0, 1, 2]);
+        table.row([
+            "*",
+            "llvmpipe (LLVM 15.0.6, 256 bits)",
+            "Mesa 22.3.6 of Debian",
+            "32768",
+            "yes",
+        ]);
+        table.row(["", "a GPU", "1.2", "49152", "-"]);
+        table
+    }
+
+    fn widest(text: &str) -> usize {
+        text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn what_fits_is_not_touched() {
+        let text = fold(&wide(), None);
+        assert_eq!(fold(&wide(), Some(widest(&text))), text);
+        assert_eq!(text.lines().count(), 4);
+    }
+
+    #[test]
+    fn headings_and_words_take_several_lines_before_columns_do() {
+        let wanted = "\
+                                                 shared
+   adapter                 driver                memory  f16
+─  ──────────────────────  ────────────────────  ──────  ───
+*  llvmpipe (LLVM 15.0.6,  Mesa 22.3.6 of         32768  yes
+   256 bits)               Debian
+   a GPU                   1.2                    49152    -
+";
+        let text = fold(&wide(), Some(61));
+        assert_eq!(text.replace(' ', ""), wanted.replace(' ', ""));
+        assert!(widest(&text) <= 61, "{text}");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_stand_below_under_the_same_names() {
+        let mut table = Table::new(["class"].into_iter().chain(["1000.0"; 12]));
+        table.row(["cat"].into_iter().chain(["1"; 12])).row(["dog"].into_iter().chain(["2"; 12]));
+        for width in [20, 40, 80] {
+            let text = fold(&table, Some(width));
+            assert!(widest(&text) <= width, "{width}: {text}");
+            assert_eq!(text.matches("1000.0").count(), 12, "{text}");
+            assert_eq!(text.matches("cat").count(), text.matches("class").count(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_width_that_nothing_fits_and_tables_of_nothing_are_no_matter() {
+        for table in [wide(), Table::default(), Table::new([""; 3]), Table::new(["a".repeat(99)])] {
+            for width in [0, 1, 7] {
+                let text = fold(&table, Some(width));
+                let words = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
+                assert!(words(&text) >= words(&fold(&table, None)), "{width}: {text}");
+            }
+        }
+    }
+}
