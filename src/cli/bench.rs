@@ -1,10 +1,9 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::TunedArgs, terminal};
+use super::{gpu::TunedArgs, places::Places, terminal};
 use crate::{
     bench::{self, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
-    files::atomic,
     gpu::Gpu,
     nn::Dtype,
     report::{
@@ -73,6 +72,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     for (flag, path) in plots {
         path.as_ref().map_or(Ok(()), |path| bench_view::check_ending(flag, path))?;
     }
+    // What takes minutes to measure must not be lost for want of a folder.
+    Places::default()
+        .reads("--compare", &args.compare)
+        .writes("--out", &args.out)
+        .writes("--roofline", &args.roofline)
+        .writes("--plot", &args.plot)
+        .check()?;
     if !args.compare.is_empty() {
         return compare(args);
     }
@@ -90,28 +96,38 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let what = "there are no kernels to draw";
         return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
     }
-    // What takes minutes to measure must not be lost for want of a folder.
-    [&args.out, &args.roofline].into_iter().flatten().try_for_each(atomic::check)?;
     let gpu = args.gpu.open(args.quiet)?;
-    let report = measure(args, &gpu, &kernels, &steps)?;
+    let mut printed = Ok(());
+    let report = measure(args, &gpu, &kernels, &steps, &mut printed)?;
     if let Some(path) = &args.out {
         report.save(path)?;
     }
     if let Some(path) = &args.roofline {
         bench_view::save_roofline(path, &report)?;
     }
-    if args.json { terminal::print_json(&report.document()) } else { Ok(()) }
+    if args.json { terminal::print_json(&report.document()) } else { printed }
 }
 
-/// Measures and prints what is done, unless one document is wanted.
-fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
+/// Measures and prints what is done, unless one document is wanted. That something cannot be printed is
+/// left in `printed`: what takes minutes goes on, for the files.
+fn measure(
+    args: &BenchArgs,
+    gpu: &Gpu,
+    kernels: &[&str],
+    steps: &[&str],
+    printed: &mut Result<()>,
+) -> Result<Report> {
     let effort = if args.quick { Effort::QUICK } else { Effort::full(gpu) };
     let mut report = bench::empty_report(gpu);
-    let print = |text: String| if args.json { Ok(()) } else { terminal::print(&text) };
-    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;
+    let mut print = |text: String| {
+        if !args.json && printed.is_ok() {
+            *printed = terminal::print(&text);
+        }
+    };
+    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit));
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
-        print(format!("\n{}", bench_view::ceilings(&report.ceilings)))?;
+        print(format!("\n{}", bench_view::ceilings(&report.ceilings)));
         let mut settings = CaseSettings::of(gpu, args.quick);
         settings.batch = args.batch_size.unwrap_or(settings.batch);
         let each = |case: &bench_json::Case| {
@@ -121,10 +137,10 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
         let ceilings = &report.ceilings;
         (report.cases, report.summary) =
             bench::cases(gpu, kernels, settings, effort, ceilings, each)?;
-        print(format!("\n{}", bench_view::cases(&report.cases)))?;
-        print("* is what networks use here\n".into())?;
+        print(format!("\n{}", bench_view::cases(&report.cases)));
+        print("* is what networks use here\n".into());
         if !report.summary.is_empty() {
-            print(format!("\n{}", bench_view::summary(&report.summary)))?;
+            print(format!("\n{}", bench_view::summary(&report.summary)));
         }
     }
     let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
@@ -136,7 +152,8 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
         settings.copies = args.copies.unwrap_or(settings.copies);
         settings.operands = args.dtype.operands(gpu);
         report.steps = bench::steps(gpu, steps, settings, effort, |step| {
-            print(format!("\n{}", bench_view::step(step)))
+            print(format!("\n{}", bench_view::step(step)));
+            Ok(())
         })?;
     }
     Ok(report)

@@ -1,6 +1,6 @@
 //! `nf-gpu eval`.
 
-use super::{gpu::TunedArgs, interrupt, places, seeds::parse_seeds, terminal};
+use super::{gpu::TunedArgs, interrupt, places::Places, seeds::parse_seeds, terminal};
 use crate::{
     data::{self, DEFAULT_DIR, ImageSet, Split},
     energy::OperatingPoints,
@@ -121,6 +121,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         std: args.input_std.clone(),
     };
     let base = BaseNet::load(&args.base, &hints)?;
+    args.check_places(&base)?;
     let precision = base.precision(args.precision)?;
     faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
     let points = match &args.points {
@@ -133,7 +134,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         .iter()
         .map(|p| Generator::load(p, set.height))
         .collect::<Result<Vec<_>>>()?;
-    interrupt::watch();
+    interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let operands = args.dtype.operands(&gpu);
     let mut journal = match &args.out {
@@ -147,6 +148,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         terminal::say(&format!("going on: {} results are there", journal.len()));
     }
     let mut runs = Vec::new();
+    // A file that cannot be written loses nothing of what can be written elsewhere.
+    let mut written = Ok(());
     for generator in generators.iter().map(Some).chain(generators.is_empty().then_some(None)) {
         let subject = Subject {
             base: (&base.graph, &base.weights),
@@ -163,28 +166,23 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
-        runs.push(measured?);
+        let (evaluation, logits) = measured?;
+        written = written.and(logits);
+        runs.push(evaluation);
     }
     let document = Document::new(runs.clone());
     if let Some(out) = &args.out {
-        document.save(out)?;
-        journal.remove()?;
+        written = written.and(document.save(out).and_then(|()| journal.remove()));
     }
     if args.json {
-        return terminal::print(&document.to_json());
+        return written.and(terminal::print(&document.to_json()));
     }
-    for run in &runs {
-        if !args.quiet {
-            let name = run.generator.as_ref().map_or("no generator", |g| g.name.as_str());
-            let (model, images, adapter) = (&base.model, set.len(), gpu.report().line());
-            let arithmetic = arithmetic(&gpu, operands);
-            terminal::say(&format!("{model}, {name}, {images} images; {adapter}; {arithmetic}"));
-        }
-        terminal::print(&table::evaluation(run).to_string())?;
-        if let Some(study) = &run.sensitivity {
-            terminal::print(&format!("\n{}", table::sensitivity(study)))?;
-        }
-    }
+    let about = |generator: &str| {
+        let (model, images, adapter) = (&base.model, set.len(), gpu.report().line());
+        let arithmetic = arithmetic(&gpu, operands);
+        format!("{model}, {generator}, {images} images; {adapter}; {arithmetic}")
+    };
+    written.and(args.print(&runs, about))?;
     if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
         terminal::say(&format!("wrote {0}; a page of it: nf-gpu report {0}", out.display()));
     }
@@ -209,17 +207,23 @@ impl EvalArgs {
             let hint = "evaluate one generator at a time";
             return Err(Error::argument("--logits", "several generators share one file", hint));
         }
+        Ok(())
+    }
+
+    /// No file is written over another one, nor into the data set.
+    fn check_places(&self, base: &BaseNet) -> Result<()> {
+        let dataset = base.dataset(self.dataset.as_deref())?;
         let journal = self.out.as_deref().map(journal_of);
-        let maps = self.faults.map_files()?;
-        let mut inputs = vec![("--base", Some(&self.base)), ("--points", self.points.as_ref())];
-        inputs.extend(self.generator.iter().map(|file| ("--generator", Some(file))));
-        inputs.extend(maps.iter().map(|file| ("--fault-map", Some(file))));
-        let outputs = [
-            ("--logits", self.logits.as_ref()),
-            ("--out", self.out.as_ref()),
-            ("the journal of --out", journal.as_ref().filter(|file| file.exists())),
-        ];
-        places::check(&inputs, &outputs)
+        Places::default()
+            .reads("--base", [&self.base])
+            .reads("--generator", &self.generator)
+            .reads("--points", &self.points)
+            .reads("--fault-map", self.faults.map_files()?)
+            .reads("--dataset", data::places(&dataset, &self.data_dir))
+            .writes("--logits", &self.logits)
+            .writes("--out", &self.out)
+            .makes("the journal of --out", journal)
+            .check()
     }
 
     /// Seeds of the maps: a chip has one.
@@ -246,6 +250,22 @@ impl EvalArgs {
         Ok(set.take(images))
     }
 
+    /// Prints the tables, each below what `about` says of its generator.
+    fn print(&self, runs: &[Evaluation], about: impl Fn(&str) -> String) -> Result<()> {
+        for run in runs {
+            if !self.quiet {
+                let name = run.generator.as_ref().map_or("no generator", |g| g.name.as_str());
+                terminal::say(&about(name));
+            }
+            terminal::print(&table::evaluation(run).to_string())?;
+            if let Some(study) = &run.sensitivity {
+                terminal::print(&format!("\n{}", table::sensitivity(study)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was measured, and what became of the logits' file.
     fn measure(
         &self,
         gpu: &Gpu,
@@ -254,7 +274,7 @@ impl EvalArgs {
         generator: Option<&Generator>,
         points: &OperatingPoints,
         journal: &mut Journal,
-    ) -> Result<Evaluation> {
+    ) -> Result<(Evaluation, Result<()>)> {
         let study = Study { protect: self.protect.unwrap_or(0) };
         let images = request.subject.set.len();
         let of_study = if self.sensitivity { study_maps(request, study) } else { 0 };
@@ -264,11 +284,11 @@ impl EvalArgs {
             !interrupt::pressed()
         };
         let measured = measure(gpu, request, journal, &mut tick)?;
-        if let Some(path) = &self.logits {
+        let saved = self.logits.as_ref().map_or(Ok(()), |path| {
             let (maps, classes) =
                 (request.seeds.len() * request.faults.len(), request.subject.set.classes);
-            npy::save_f32(path, &[maps, images, classes as usize], &measured.logits)?;
-        }
+            npy::save_f32(path, &[maps, images, classes as usize], &measured.logits)
+        });
         let named = Named { name: &base.model, sha256: &base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
         let (classes, confusion) = (self.per_class, self.confusion);
@@ -278,7 +298,7 @@ impl EvalArgs {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }
         bar.finish_and_clear();
-        Ok(evaluation)
+        Ok((evaluation, saved))
     }
 }
 

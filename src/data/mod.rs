@@ -28,11 +28,12 @@ mod resize;
 mod sample;
 
 pub use catalog::{
-    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized, preview,
+    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized, places,
+    preview,
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use dataset::DatasetInfo;
-pub(crate) use decode::load as load_image;
+pub(crate) use decode::{load as load_image, size as image_size};
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};

@@ -1,6 +1,8 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
-use super::{every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan};
+use super::{
+    checkpoint::Checkpoint, every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan,
+};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
@@ -268,7 +270,7 @@ impl TrainConfig {
     /// These saved settings, with the files where `now` says that they are; if it names no base network,
     /// where they were.
     #[must_use]
-    pub(super) fn moved(self, now: &Self) -> Self {
+    pub fn moved(self, now: &Self) -> Self {
         if now.base.as_os_str().is_empty() {
             return self;
         }
@@ -444,6 +446,12 @@ impl PretrainConfig {
     /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         parsed(flags)
+    }
+
+    /// The files that its checkpoint consists of; none without one.
+    #[must_use]
+    pub fn checkpoint_files(&self) -> Vec<PathBuf> {
+        self.checkpoint.iter().flat_map(|file| Checkpoint::at(file).files()).collect()
     }
 
     /// Refuses values that mean nothing.

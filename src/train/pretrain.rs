@@ -163,8 +163,16 @@ fn attempt(
                 finish(sink, config, Outcome::Interrupted, done, started)?;
                 return Err(Error::Interrupted);
             }
-            let (glance, never) = (test.clone().take(GLANCE), &|| false);
-            let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &glance, never)?;
+            let glance = test.clone().take(GLANCE);
+            // The accuracy of a file that is all that is left is waited for.
+            let enough = || !stopped && stop();
+            let accuracy = match accuracy(gpu, &graph, &weights, arithmetic, &glance, &enough) {
+                Err(Error::Interrupted) => {
+                    finish(sink, config, Outcome::Interrupted, done, started)?;
+                    return Err(Error::Interrupted);
+                }
+                accuracy => accuracy?,
+            };
             sink.event(&Event::Evaluated(Evaluated {
                 step: done,
                 epoch,
