@@ -141,10 +141,7 @@ fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
         precision: 8,
         dtype: None,
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(90.0), ..Clean::default() },
-        generator: Some(Generator {
-            name: text(generator),
-            file_sha256: text(generator),
-        }),
+        generator: Some(Generator { name: text(generator), file_sha256: text(generator) }),
         perturbed: perturbed.collect(),
         energy: None,
         sensitivity: None,

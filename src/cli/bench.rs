@@ -1,10 +1,9 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::TunedArgs, terminal};
+use super::{gpu::TunedArgs, places::Places, terminal};
 use crate::{
     bench::{self, CaseSettings, Effort, Place, StepSettings},
     error::{Error, Result},
-    files::atomic,
     gpu::Gpu,
     nn::Dtype,
     report::{
@@ -74,6 +73,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     for (flag, path) in plots {
         path.as_ref().map_or(Ok(()), |path| bench_view::check_ending(flag, path))?;
     }
+    // What takes minutes to measure must not be lost for want of a folder.
+    Places::default()
+        .reads("--compare", &args.compare)
+        .writes("--out", &args.out)
+        .writes("--roofline", &args.roofline)
+        .writes("--plot", &args.plot)
+        .check()?;
     if !args.compare.is_empty() {
         return compare(args);
     }
@@ -92,28 +98,38 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let what = "there are no kernels to draw";
         return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
     }
-    // What takes minutes to measure must not be lost for want of a folder.
-    [&args.out, &args.roofline].into_iter().flatten().try_for_each(atomic::check)?;
     let gpu = args.gpu.open(args.quiet)?;
-    let report = measure(args, &gpu, &kernels, &steps)?;
+    let mut printed = Ok(());
+    let report = measure(args, &gpu, &kernels, &steps, &mut printed)?;
     if let Some(path) = &args.out {
         report.save(path)?;
     }
     if let Some(path) = &args.roofline {
         bench_view::save_roofline(path, &report)?;
     }
-    if args.json { terminal::print_json(&report.document()) } else { Ok(()) }
+    if args.json { terminal::print_json(&report.document()) } else { printed }
 }
 
-/// Measures and prints what is done, unless one document is wanted.
-fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Result<Report> {
+/// Measures and prints what is done, unless one document is wanted. That something cannot be printed is
+/// left in `printed`: what takes minutes goes on, for the files.
+fn measure(
+    args: &BenchArgs,
+    gpu: &Gpu,
+    kernels: &[&str],
+    steps: &[&str],
+    printed: &mut Result<()>,
+) -> Result<Report> {
     let effort = if args.quick { Effort::QUICK } else { Effort::full(gpu) };
     let (of_cases, of_steps) = args.sizes(gpu);
     let width = terminal::columns();
     let mut report = bench::empty_report(gpu);
     report.settings = Some(args.settings(effort, of_cases, of_steps));
-    let print = |text: String| if args.json { Ok(()) } else { terminal::print(&text) };
-    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit))?;
+    let mut print = |text: String| {
+        if !args.json && printed.is_ok() {
+            *printed = terminal::print(&text);
+        }
+    };
+    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit));
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
         let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
@@ -129,13 +145,13 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
         bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
         bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
         report.warnings.extend(report.ceilings.iter().filter_map(bench_json::Ceiling::doubt));
-        print(format!("\n{}", bench_view::ceilings(&report.ceilings, width)))?;
-        print(format!("\n{}", bench_view::cases(&report.cases, width)))?;
-        print("* is what networks use here\n".into())?;
+        print(format!("\n{}", bench_view::ceilings(&report.ceilings, width)));
+        print(format!("\n{}", bench_view::cases(&report.cases, width)));
+        print("* is what networks use here\n".into());
         if !report.summary.is_empty() {
-            print(format!("\n{}", bench_view::summary(&report.summary, width)))?;
+            print(format!("\n{}", bench_view::summary(&report.summary, width)));
         }
-        report.warnings.iter().try_for_each(|doubt| print(format!("\nwarning: {doubt}\n")))?;
+        report.warnings.iter().for_each(|doubt| print(format!("\nwarning: {doubt}\n")));
         if args.json && !args.quiet {
             report.warnings.iter().for_each(|doubt| terminal::say(&format!("warning: {doubt}")));
         }
@@ -147,7 +163,8 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
         let progress = Progress::new(args.quiet, Unit::Many("steps"), Some(steps.len() as u64));
         report.steps = bench::steps(gpu, steps, of_steps, effort, |step| {
             progress.add(1);
-            progress.aside(|| print(format!("\n{}", bench_view::step(step, width))))
+            progress.aside(|| print(format!("\n{}", bench_view::step(step, width))));
+            Ok(())
         })?;
     }
     Ok(report)

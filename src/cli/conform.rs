@@ -3,7 +3,7 @@
 mod matrix;
 mod progress;
 
-use super::{gpu::GpuArgs, interrupt, terminal};
+use super::{gpu::GpuArgs, interrupt, places::Places, terminal};
 use crate::{
     conformance::{self, Draw, Quirk, Survey, What},
     error::{Error, Result},
@@ -71,7 +71,7 @@ pub fn run(args: &ConformArgs) -> Result<()> {
         None => suites(args.kernel.as_deref().unwrap_or("*"))?,
     };
     if let Some(file) = &args.web {
-        atomic::check(file)?;
+        Places::default().writes("--web", [file]).check()?;
         return atomic::write(file, conformance::web_page(&suites, env!("NF_COMMIT"))?);
     }
     let quirks = args.quirks.as_deref().map_or_else(Quirk::known, load_quirks)?;
@@ -79,7 +79,7 @@ pub fn run(args: &ConformArgs) -> Result<()> {
     if args.all_adapters && adapters.is_empty() {
         return Err(Error::NoAdapter { wanted: "any adapter".into(), found: Vec::new() });
     }
-    interrupt::watch();
+    interrupt::watch(args.quiet);
     let mut survey = Survey::new(quirks);
     let job = Job { args, suites, draw, seed: args.seed.unwrap_or_else(clock) };
     let outcome = if args.all_adapters {
@@ -87,10 +87,8 @@ pub fn run(args: &ConformArgs) -> Result<()> {
     } else {
         job.on(&mut survey, &args.gpu.choice())
     };
-    if !survey.adapters.is_empty() {
-        job.print(&survey)?;
-    }
-    verdict(&survey, args.quirks.as_deref(), outcome)
+    let printed = if survey.adapters.is_empty() { Ok(()) } else { job.print(&survey) };
+    verdict(&survey, args.quirks.as_deref(), outcome).and(printed)
 }
 
 /// The same on every adapter.
@@ -216,12 +214,12 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::{Outcome, Use, Wrong, adapter_for_tests};
+    use crate::conformance::{Outcome, Use, Wrong};
 
     /// A survey of `add` on an adapter that is nowhere.
     fn surveyed(quirks: Vec<Quirk>, outcome: &Outcome) -> Survey {
         let mut survey = Survey::new(quirks);
-        survey.begin(adapter_for_tests("Test 9"), &suites("add").unwrap());
+        survey.begin(AdapterReport::for_tests("Test 9"), &suites("add").unwrap());
         let (kernel, variant, case) = ("add", "plain", "n=1");
         survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
         survey.end();
@@ -256,7 +254,7 @@ mod tests {
     fn the_matrix_has_a_column_per_adapter_and_reasons_below() {
         let lacks = Outcome::Unsupported("needs wings".into());
         let mut survey = surveyed(Vec::new(), &lacks);
-        survey.refuse(adapter_for_tests("Test 8"), &suites("add").unwrap(), "no device");
+        survey.refuse(AdapterReport::for_tests("Test 8"), &suites("add").unwrap(), "no device");
         let text = matrix::text(&survey, 80);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("[0] Test 9") && lines[1].starts_with("[1] Test 8"), "{text}");

@@ -12,6 +12,7 @@ use console::Console;
 
 use super::{
     interrupt,
+    places::Places,
     terminal::{print, print_json},
 };
 use crate::{
@@ -143,7 +144,7 @@ fn describe(info: &DatasetInfo, here: bool) -> String {
 
 fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
     let needs_nothing = data::is_folder(name) || data::info(name)?.embedded;
-    interrupt::watch();
+    interrupt::watch(quiet);
     let console = Console::new(quiet);
     let mut files = Vec::new();
     let mut source = Value::Null;
@@ -239,6 +240,10 @@ fn show(
     (columns, side): (u32, u32),
     common: &Common,
 ) -> Result<()> {
+    Places::default()
+        .reads("NAME", data::places(name, &common.data_dir))
+        .writes("--out", [out])
+        .check()?;
     // Named data sets have one size each: nobody has to say it.
     let side = data::info(name).map_or(side, |info| info.width);
     let (some, counts) = data::preview(name, &common.data_dir, split, side, columns as usize)?;

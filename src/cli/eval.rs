@@ -4,9 +4,9 @@ mod generators;
 mod journal;
 mod setup;
 
-use super::{gpu::TunedArgs, interrupt, places, terminal};
+use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
 use crate::{
-    data::DEFAULT_DIR,
+    data::{self, DEFAULT_DIR},
     energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     eval::{
@@ -134,7 +134,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         setup.notes.iter().for_each(|note| terminal::say(note));
     }
     let voltage = args.voltage(&points, faults, *precision)?;
-    interrupt::watch();
+    interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let operands = args.dtype.operands(&gpu);
     let mut journal = match &args.out {
@@ -148,6 +148,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         terminal::say(&format!("going on: {} results are there", journal.len()));
     }
     let mut runs = Vec::new();
+    // A file that cannot be written loses nothing of what can be written elsewhere.
+    let mut written = Ok(());
     for generator in generators.iter().map(Some).chain(generators.is_empty().then_some(None)) {
         let subject = Subject {
             base: (&base.graph, &base.weights),
@@ -165,39 +167,23 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
-        runs.push(measured?);
+        let (evaluation, logits) = measured?;
+        written = written.and(logits);
+        runs.push(evaluation);
     }
     let document = Document::new(runs.clone());
     if let Some(out) = &args.out {
-        document.save(out)?;
-        journal.remove()?;
+        written = written.and(document.save(out).and_then(|()| journal.remove()));
     }
     if args.json {
-        return terminal::print(&document.to_json());
+        return written.and(terminal::print(&document.to_json()));
     }
-    for (i, run) in runs.iter().enumerate() {
-        let name = generators.get(i).map_or("no generator", |g| g.label.as_str());
-        if !args.quiet {
-            let (model, images, adapter) = (&base.model, set.images(), gpu.report().line());
-            let arithmetic = arithmetic(&gpu, operands);
-            terminal::say(&format!("{model}, {name}, {images}; {adapter}; {arithmetic}"));
-        }
-        // Of several tables each says which one it is, also where stdout goes elsewhere.
-        if runs.len() > 1 {
-            terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
-        }
-        let width = terminal::columns();
-        terminal::print(&format!("{:width$}", table::evaluation(run)))?;
-        if args.per_class {
-            terminal::print(&format!("\n{}", table::per_class(run, width)))?;
-        }
-        if args.confusion {
-            terminal::print(&format!("\n{}", table::confusion(run, width)))?;
-        }
-        if let Some(study) = &run.sensitivity {
-            terminal::print(&format!("\n{:width$}", table::sensitivity(study)))?;
-        }
-    }
+    let about = |generator: &str| {
+        let (model, images, adapter) = (&base.model, set.images(), gpu.report().line());
+        let arithmetic = arithmetic(&gpu, operands);
+        format!("{model}, {generator}, {images}; {adapter}; {arithmetic}")
+    };
+    written.and(args.print(&runs, generators, about))?;
     if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
         terminal::say(&format!("wrote {0}; a page of it: nf-gpu report {0}", out.display()));
     }
@@ -225,18 +211,19 @@ impl EvalArgs {
         Ok(())
     }
 
-    /// No output replaces an input or another output.
+    /// No file is written over another one, nor into the data set.
     fn places(&self, setup: &Setup) -> Result<()> {
         let journal = self.out.as_deref().map(journal_of);
-        let mut inputs = vec![("--base", Some(&self.base)), ("--points", self.points.as_ref())];
-        inputs.extend(self.generator.iter().map(|file| ("--generator", Some(file))));
-        inputs.extend(setup.maps.iter().map(|file| ("--fault-map", Some(file))));
-        let outputs = [
-            ("--logits", self.logits.as_ref()),
-            ("--out", self.out.as_ref()),
-            ("the journal of --out", journal.as_ref().filter(|file| file.exists())),
-        ];
-        places::check(&inputs, &outputs)
+        Places::default()
+            .reads("--base", [&self.base])
+            .reads("--generator", &self.generator)
+            .reads("--points", &self.points)
+            .reads("--fault-map", &setup.maps)
+            .reads("--dataset", data::places(&setup.dataset, &self.data_dir))
+            .writes("--logits", &self.logits)
+            .writes("--out", &self.out)
+            .makes("the journal of --out", journal)
+            .check()
     }
 
     /// The operating point of `--voltage`.
@@ -268,6 +255,38 @@ impl EvalArgs {
         Ok(Some(point))
     }
 
+    /// Prints the tables, each below what `about` says of its generator.
+    fn print(
+        &self,
+        runs: &[Evaluation],
+        generators: &[Generator],
+        about: impl Fn(&str) -> String,
+    ) -> Result<()> {
+        let width = terminal::columns();
+        for (i, run) in runs.iter().enumerate() {
+            let name = generators.get(i).map_or("no generator", |g| g.label.as_str());
+            if !self.quiet {
+                terminal::say(&about(name));
+            }
+            // Of several tables each says which one it is, also where stdout goes elsewhere.
+            if runs.len() > 1 {
+                terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
+            }
+            terminal::print(&format!("{:width$}", table::evaluation(run)))?;
+            if self.per_class {
+                terminal::print(&format!("\n{}", table::per_class(run, width)))?;
+            }
+            if self.confusion {
+                terminal::print(&format!("\n{}", table::confusion(run, width)))?;
+            }
+            if let Some(study) = &run.sensitivity {
+                terminal::print(&format!("\n{:width$}", table::sensitivity(study)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was measured, and what became of the logits' file.
     fn measure(
         &self,
         gpu: &Gpu,
@@ -276,7 +295,7 @@ impl EvalArgs {
         generator: Option<&Generator>,
         (points, voltage): (&OperatingPoints, Option<&OperatingPoint>),
         journal: &mut Journal,
-    ) -> Result<Evaluation> {
+    ) -> Result<(Evaluation, Result<()>)> {
         let study = Study { protect: self.protect.unwrap_or(0) };
         let images = request.subject.set.len();
         let of_study = if self.sensitivity { study_maps(request, study) } else { 0 };
@@ -287,11 +306,11 @@ impl EvalArgs {
             !interrupt::pressed()
         };
         let measured = measure(gpu, request, journal, &mut tick)?;
-        if let Some(path) = &self.logits {
+        let saved = self.logits.as_ref().map_or(Ok(()), |path| {
             let maps = request.seeds.len() * request.faults.len();
             let classes = setup.base.outputs();
-            npy::save_f32(path, &[maps, images, classes as usize], &measured.logits)?;
-        }
+            npy::save_f32(path, &[maps, images, classes as usize], &measured.logits)
+        });
         let base = &setup.base;
         let named = Named { name: &base.model, sha256: &base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
@@ -307,6 +326,6 @@ impl EvalArgs {
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }
-        Ok(evaluation)
+        Ok((evaluation, saved))
     }
 }

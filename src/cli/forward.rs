@@ -3,7 +3,7 @@
 mod combination;
 mod tensors;
 
-use super::{gpu::ComputeArgs, places, seeds::parse_seeds, terminal};
+use super::{gpu::ComputeArgs, places::Places, seeds::parse_seeds, terminal};
 use crate::{
     error::{Error, Result},
     eval::detail,
@@ -275,23 +275,17 @@ impl ForwardArgs {
     }
 
     fn check_places(&self) -> Result<()> {
-        let maps = self.faults.map_files()?;
-        let mut inputs = vec![
-            ("--weights", Some(&self.weights)),
-            ("--input", Some(&self.input)),
-            ("--labels", self.labels.as_ref()),
-            ("--upstream", self.upstream.as_ref()),
-            ("--generator-weights", self.generator_weights.as_ref()),
-        ];
-        inputs.extend(maps.iter().map(|file| ("--fault-map", Some(file))));
-        places::check(
-            &inputs,
-            &[
-                ("--output", self.output.as_ref()),
-                ("--grads", self.grads.as_ref()),
-                ("--after", self.after.as_ref()),
-            ],
-        )
+        Places::default()
+            .reads("--weights", [&self.weights])
+            .reads("--input", [&self.input])
+            .reads("--labels", &self.labels)
+            .reads("--upstream", &self.upstream)
+            .reads("--generator-weights", &self.generator_weights)
+            .reads("--fault-map", self.faults.map_files()?)
+            .writes("--output", &self.output)
+            .writes("--grads", &self.grads)
+            .writes("--after", &self.after)
+            .check()
     }
 
     fn base_net(&self) -> Result<BaseNet> {

@@ -1,6 +1,6 @@
 //! `nf-gpu import`: weights from elsewhere, checked against a network and written as our file.
 
-use super::{places, terminal};
+use super::{places::Places, terminal};
 use crate::{
     error::{Error, Result},
     fault::check_bits,
@@ -58,7 +58,7 @@ const SIDE: u32 = 32;
 /// Bad arguments or files, or tensors of another network.
 pub fn run(args: &ImportArgs) -> Result<()> {
     let model = models::known(&args.model)?;
-    places::check(&[("FILE", Some(&args.file))], &[("--out", Some(&args.out))])?;
+    Places::default().reads("FILE", [&args.file]).writes("--out", [&args.out]).check()?;
     let contents = safetensors::load(&args.file)?;
     let of_type = |wanted: &[Dtype]| -> Vec<String> {
         let tensors = contents.0.iter().filter(|(_, tensor)| wanted.contains(&tensor.dtype));

@@ -1,6 +1,6 @@
 //! `nf-gpu inject`: a faulty copy of a network, and the record to make it again.
 
-use super::{gpu::GpuArgs, places, terminal};
+use super::{gpu::GpuArgs, places::Places, terminal};
 use crate::{
     error::{Error, Result},
     eval::detail,
@@ -84,10 +84,13 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         None => args.job()?,
         Some(record) => args.replayed(record)?,
     };
-    let (out, beside) = (Some(&args.out), Some(&record_file));
-    let mut inputs = vec![("--base", Some(&job.base_file)), ("--replay", args.replay.as_ref())];
-    inputs.extend(job.map_files.iter().map(|file| ("--fault-map", Some(file))));
-    places::check(&inputs, &[("--out", out), ("the record beside --out", beside)])?;
+    Places::default()
+        .reads("--base", [&job.base_file])
+        .reads("--replay", &args.replay)
+        .reads("--fault-map", &job.map_files)
+        .writes("--out", [&args.out])
+        .writes("the record beside --out", [&record_file])
+        .check()?;
     let network = (&job.base.graph, &job.base.weights);
     let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
     if args.verify {

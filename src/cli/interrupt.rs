@@ -1,26 +1,188 @@
-//! Ctrl-C: the first asks for an orderly end, the second ends at once.
+//! Signals that ask the program to end.
+//!
+//! A command that has something to keep ends in order: it asks [`pressed`] between its steps. Every other
+//! one ends at once, as does each for whom the same signal comes again about a second later: people
+//! repeat Ctrl-C when they lose patience, while tmux, `timeout`, systemd and batch systems send several
+//! signals at once and mean one request.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, Ordering},
+use super::terminal;
+use crate::files::atomic;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
+static REQUESTS: Mutex<Requests> = Mutex::new(Requests::NONE);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Catches Ctrl-C from here on; more calls do nothing.
-pub(crate) fn watch() {
-    static WATCHING: OnceLock<()> = OnceLock::new();
-    WATCHING.get_or_init(|| {
-        // Without a handler Ctrl-C ends the program at once: worse, and still right.
-        let _ = ctrlc::set_handler(|| {
-            if INTERRUPTED.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
-    });
+/// Signals of one kind that are closer together than this are one.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Exit code of a program that was asked to end.
+const CODE: i32 = 130;
+
+/// Catches the signals from here on; those that were ignored when the program began stay ignored.
+/// More calls do nothing.
+pub(crate) fn catch() {
+    static CAUGHT: OnceLock<()> = OnceLock::new();
+    // Without a handler a signal ends the program at once: worse, and still right.
+    CAUGHT.get_or_init(|| system::catch().unwrap_or_default());
 }
 
-/// Whether Ctrl-C has been pressed.
+/// The command that runs asks [`pressed`] from here on, and ends in order. A person who waits for that is
+/// told, unless `quiet`.
+pub(crate) fn watch(quiet: bool) {
+    let mut requests = lock();
+    requests.orderly = true;
+    requests.tells = !quiet && terminal::is_watched();
+}
+
+/// Whether a signal has asked the program to end.
 pub(crate) fn pressed() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Requests> {
+    REQUESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hears of a signal, of a kind with the number `signal`.
+fn hear(signal: i32, again: Again) {
+    let first = !INTERRUPTED.swap(true, Ordering::Relaxed);
+    let mut requests = lock();
+    if requests.leave(signal, again, Instant::now()) {
+        // Neither destructors nor what libraries registered for the end: a driver may be in the middle of
+        // something that they would wait for.
+        atomic::abandon();
+        system::exit(CODE);
+    }
+    if first && requests.tells {
+        // On a line of its own: a terminal has just shown ^C, behind a progress bar perhaps.
+        terminal::say("\nending, with what is done kept; the same again leaves at once");
+    }
+}
+
+/// What it means that a signal comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// Whoever sends it has lost patience.
+    Impatience,
+    /// Nothing: the system repeats it.
+    Nothing,
+}
+
+/// What has been asked so far.
+#[derive(Debug)]
+struct Requests {
+    /// Whether the command ends in order.
+    orderly: bool,
+    /// Whether somebody reads that it does.
+    tells: bool,
+    /// When each signal came first.
+    first: BTreeMap<i32, Instant>,
+}
+
+impl Requests {
+    const NONE: Self = Self { orderly: false, tells: false, first: BTreeMap::new() };
+
+    /// Whether a signal that comes at `now` ends the program at once.
+    fn leave(&mut self, signal: i32, again: Again, now: Instant) -> bool {
+        let first = *self.first.entry(signal).or_insert(now);
+        let impatient = again == Again::Impatience && now.duration_since(first) >= PATIENCE;
+        !self.orderly || impatient
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use super::{Again, hear};
+    use signal_hook::{consts::signal, iterator::Signals, low_level};
+    use std::{collections::BTreeMap, io, process, thread};
+
+    /// Ctrl-C, a polite kill, a terminal that goes; then what batch systems announce the end of a job's
+    /// time with, as in Slurm's `--signal=USR1@120` and the soft limits of Grid Engine. The system repeats
+    /// the last one every second.
+    const ENDS: [(i32, Again); 6] = [
+        (signal::SIGINT, Again::Impatience),
+        (signal::SIGTERM, Again::Impatience),
+        (signal::SIGHUP, Again::Impatience),
+        (signal::SIGUSR1, Again::Nothing),
+        (signal::SIGUSR2, Again::Nothing),
+        (signal::SIGXCPU, Again::Nothing),
+    ];
+
+    pub(super) fn catch() -> io::Result<()> {
+        let ignored = ignored();
+        let ends = ENDS.into_iter().filter(|(signal, _)| ignored >> (signal - 1) & 1 == 0);
+        let ends: BTreeMap<i32, Again> = ends.collect();
+        let mut signals = Signals::new(ends.keys())?;
+        let listen = move || signals.forever().for_each(|signal| hear(signal, ends[&signal]));
+        thread::Builder::new().name("signals".into()).spawn(listen).map(drop)
+    }
+
+    pub(super) fn exit(code: i32) -> ! {
+        low_level::exit(code)
+    }
+
+    /// Signals that are ignored, bit n - 1 for number n: by `nohup`, or by a shell without job control
+    /// for what it runs in the background. None where the system does not tell.
+    fn ignored() -> u128 {
+        let text = if cfg!(target_os = "linux") {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::to_owned)
+        } else {
+            let pid = process::id().to_string();
+            let told = process::Command::new("ps").args(["-o", "sigignore=", "-p", &pid]).output();
+            told.ok().map(|told| String::from_utf8_lossy(&told.stdout).into_owned())
+        };
+        text.and_then(|text| u128::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use super::{Again, hear};
+
+    pub(super) fn catch() -> Result<(), ctrlc::Error> {
+        ctrlc::set_handler(|| hear(0, Again::Impatience))
+    }
+
+    pub(super) fn exit(code: i32) -> ! {
+        std::process::exit(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of signals at so many milliseconds, in kinds 1 and 2 or, repeated by the system, 3: the place of
+    /// the one at which the program leaves at once.
+    fn left_at(orderly: bool, signals: &[(u64, i32)]) -> Option<usize> {
+        let (mut requests, began) = (Requests { orderly, ..Requests::NONE }, Instant::now());
+        signals.iter().position(|&(at, signal)| {
+            let again = if signal == 3 { Again::Nothing } else { Again::Impatience };
+            requests.leave(signal, again, began + Duration::from_millis(at))
+        })
+    }
+
+    #[test]
+    fn only_the_same_signal_a_second_later_is_impatience() {
+        for (signals, left) in [
+            (&[(0, 1)][..], None),
+            (&[(0, 1), (1, 1), (400, 1), (999, 1)], None),
+            (&[(0, 1), (999, 1), (1000, 1)], Some(2)),
+            (&[(0, 1), (0, 2)], None),
+            (&[(0, 1), (5000, 2)], None),
+            (&[(0, 1), (5000, 2), (5500, 2), (6000, 2)], Some(3)),
+            (&[(0, 1), (5000, 2), (5500, 1)], Some(2)),
+            (&[(0, 3), (1000, 3), (90_000, 3)], None),
+        ] {
+            assert_eq!(left_at(true, signals), left, "{signals:?}");
+            assert_eq!(left_at(false, signals), Some(0), "{signals:?}");
+        }
+    }
 }

@@ -19,10 +19,10 @@ mod seeds;
 pub mod train;
 pub mod transform;
 
-use crate::report::terminal;
+use crate::{error::Result, report::terminal};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 /// NeuralFuse on any GPU.
 #[derive(Parser)]
@@ -96,12 +96,32 @@ enum Command {
 pub fn run() -> ExitCode {
     // Before anything starts a thread.
     crate::gpu::without_screen();
-    let matches = Cli::command().get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
-    let result = match cli.command {
+    interrupt::catch();
+    let parsed = Cli::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches).map(|cli| (cli, matches)));
+    match parsed {
+        Ok((cli, matches)) => exit(dispatch(cli.command, &matches), ExitCode::SUCCESS),
+        Err(told) => {
+            let code = u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+            exit(terminal::print_usage(&told), code)
+        }
+    }
+}
+
+/// The exit code of what ended well with `done`, or why it did not, which is said.
+fn exit(result: Result<()>, done: ExitCode) -> ExitCode {
+    match result {
+        Ok(()) => done,
+        Err(error) => {
+            terminal::say(&crate::error::report(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
+    match command {
         Command::Bench(args) => bench::run(&args),
         Command::Conform(args) => conform::run(&args),
         Command::Devices(args) => devices::run(&args),
@@ -120,12 +140,5 @@ pub fn run() -> ExitCode {
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::say(&crate::error::report(&error));
-            ExitCode::from(error.exit_code())
-        }
     }
 }

@@ -1,53 +1,132 @@
-//! Where a command reads and writes: no file twice, and all writable before the work.
+//! Where a command reads and writes: no output replaces an input or another output, and all can be written
+//! before the work.
+
+mod spot;
 
 use crate::{
     error::{Error, Result},
     files::atomic,
 };
+use spot::{Id, Key, Spot};
 use std::{
-    fs,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-/// A flag and the file it names, if it is given.
-type Named<'a> = (&'static str, Option<&'a PathBuf>);
+/// A flag, or what else its user calls it, and a file or folder that it names.
+type Named = (&'static str, PathBuf);
 
-/// No output replaces an input or another output, and all can be written.
-///
-/// # Errors
-/// [`Error::Argument`] naming the two flags; [`Error::Write`].
-pub(crate) fn check(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Result<()> {
-    for (i, &(flag, path)) in outputs.iter().enumerate() {
-        let Some(path) = path else { continue };
-        for &(other, taken) in inputs.iter().chain(&outputs[..i]) {
-            if taken.is_some_and(|taken| same(path, taken)) {
-                let what = format!("{} is already {other}", path.display());
-                return Err(Error::argument(flag, what, "give it a file of its own"));
+/// What a command reads and writes.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    inputs: Vec<Named>,
+    outputs: Vec<Named>,
+    made: Vec<Named>,
+}
+
+/// Paths behind a flag: of one that may be missing, of several, of none.
+fn named<P: AsRef<Path>>(
+    flag: &'static str,
+    paths: impl IntoIterator<Item = P>,
+) -> impl Iterator<Item = Named> {
+    paths.into_iter().map(move |path| (flag, path.as_ref().to_owned()))
+}
+
+impl Places {
+    /// Files that are read, and folders all of whose files are.
+    pub(crate) fn reads<P: AsRef<Path>>(
+        mut self,
+        flag: &'static str,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Self {
+        self.inputs.extend(named(flag, paths));
+        self
+    }
+
+    /// Files that are written.
+    pub(crate) fn writes<P: AsRef<Path>>(
+        mut self,
+        flag: &'static str,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Self {
+        self.outputs.extend(named(flag, paths));
+        self
+    }
+
+    /// Files and folders that are written where a folder may have to be made first.
+    pub(crate) fn makes<P: AsRef<Path>>(
+        mut self,
+        flag: &'static str,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Self {
+        self.made.extend(named(flag, paths));
+        self
+    }
+
+    /// No output replaces an input or another output, and all can be written.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the two flags; [`Error::Write`].
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut taken = Taken::default();
+        for (flag, path) in &self.inputs {
+            if path.is_dir() {
+                taken.folders.extend(spot::id(path).map(|id| (id, (*flag, path.as_path()))));
+            } else {
+                taken.files.extend(Spot::of(path).map(|spot| (spot.key, *flag)));
             }
         }
+        self.outputs
+            .iter()
+            .chain(&self.made)
+            .try_for_each(|(flag, path)| taken.take(flag, path))?;
+        self.outputs.iter().try_for_each(|(_, path)| atomic::check(path))
     }
-    outputs.iter().filter_map(|(_, path)| *path).try_for_each(atomic::check)
 }
 
-/// Whether writing one file would change the other. A device such as `/dev/null` keeps nothing.
-fn same(a: &Path, b: &Path) -> bool {
-    let device = |path: &Path| fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());
-    !device(a) && real(a) == real(b)
+/// What is read or written already.
+#[derive(Default)]
+struct Taken<'a> {
+    files: BTreeMap<Key, &'static str>,
+    /// The same without regard to case.
+    folded: BTreeMap<Key, &'static str>,
+    folders: BTreeMap<Id, (&'static str, &'a Path)>,
 }
 
-/// The path without links and dots; of a file that is not there yet, its folder's.
-fn real(path: &Path) -> PathBuf {
-    if let Ok(path) = fs::canonicalize(path) {
-        return path;
+impl Taken<'_> {
+    fn take(&mut self, flag: &'static str, path: &Path) -> Result<()> {
+        // A device such as `/dev/null` keeps nothing.
+        let Some(spot) = Spot::of(path) else { return Ok(()) };
+        let refuse = |what: String| Err(Error::argument(flag, what, "give it a place of its own"));
+        let above = || spot.folders().find_map(|folder| self.folders.get(&spot::id(folder)?));
+        if let Some((other, folder)) = above() {
+            let (path, folder) = (path.display(), folder.display());
+            return refuse(format!("{path} lies in {folder}, whose files {other} reads"));
+        }
+        let folded = spot.folded();
+        let same = self.files.get(&spot.key).copied();
+        let alike = self.folded.get(&folded).copied().filter(|_| spot.ignores_case());
+        match same.or(alike) {
+            Some(other) if other == flag => {
+                return refuse(format!("two files would be {}", path.display()));
+            }
+            Some(other) => return refuse(format!("{} is already {other}", path.display())),
+            None => {}
+        }
+        self.files.insert(spot.key, flag);
+        self.folded.insert(folded, flag);
+        Ok(())
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
-    folder.join(path.file_name().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    fn says(places: &Places) -> String {
+        places.check().unwrap_err().to_string()
+    }
 
     #[test]
     fn one_file_has_many_names() {
@@ -55,27 +134,56 @@ mod tests {
         let file = |name: &str| folder.path().join(name);
         fs::write(file("x"), "").unwrap();
         fs::create_dir(file("d")).unwrap();
-        let taken = file("x");
-        for name in ["x", "./x", "d/../x"] {
-            let error = check(&[("--input", Some(&taken))], &[("--output", Some(&file(name)))]);
-            let error = error.unwrap_err().to_string();
-            assert!(error.starts_with("--output: ") && error.ends_with("already --input"));
-        }
-        let (new, again) = (file("y"), file("d/../y"));
-        let error = check(&[], &[("--output", Some(&new)), ("--grads", Some(&again))]);
-        assert!(error.unwrap_err().to_string().contains("already --output"));
-        let other = file("z");
-        let outputs = [("--output", Some(&new)), ("--grads", Some(&other)), ("--after", None)];
-        check(&[("--input", Some(&taken))], &outputs).unwrap();
-        let missing = file("no/y");
-        assert!(matches!(check(&[], &[("--output", Some(&missing))]), Err(Error::Write { .. })));
+        let reads = || Places::default().reads("--input", [file("x")]);
+        let mut names = vec!["x", "./x", "d/../x"];
         #[cfg(unix)]
         {
-            let null = PathBuf::from("/dev/null");
-            check(&[], &[("--output", Some(&null)), ("--grads", Some(&null))]).unwrap();
             std::os::unix::fs::symlink(file("x"), file("link")).unwrap();
-            let link = file("link");
-            assert!(check(&[("--input", Some(&taken))], &[("--output", Some(&link))]).is_err());
+            std::os::unix::fs::symlink(folder.path(), file("d/up")).unwrap();
+            names.extend(["link", "d/up/x", "d/up/d/up/link"]);
         }
+        fs::hard_link(file("x"), file("hard")).unwrap();
+        names.push("hard");
+        for name in names {
+            let error = says(&reads().writes("--output", [file(name)]));
+            assert!(
+                error.starts_with("--output: ") && error.ends_with("already --input"),
+                "{error}"
+            );
+            let error = says(&reads().makes("--out", [file(name)]));
+            assert!(error.ends_with("already --input"), "{error}");
+        }
+        for name in ["d/../y", "./y"] {
+            let both = Places::default().writes("--output", [file("y")]);
+            assert!(says(&both.writes("--grads", [file(name)])).contains("already --output"));
+        }
+        let twice = Places::default().makes("--out", [file("no/y"), file("no/../no/y")]);
+        assert!(says(&twice).contains("two files would be"));
+        let apart = [file("y"), file("z"), file("d/x")];
+        reads().writes("--output", apart).writes("--after", None::<PathBuf>).check().unwrap();
+        reads().makes("--out", [file("no/x"), file("no/d/x")]).check().unwrap();
+        let missing = Places::default().writes("--output", [file("no/y")]);
+        assert!(matches!(missing.check(), Err(Error::Write { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_is_read_takes_no_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        fs::create_dir_all(file("set/train/a")).unwrap();
+        let reads = || Places::default().reads("--dataset", [file("set/train")]);
+        for name in ["set/train/a/x.png", "set/train/x", "set/train/b/c/x", "set/train"] {
+            let error = says(&reads().makes("--out", [file(name)]));
+            assert!(error.contains("whose files --dataset reads"), "{name}: {error}");
+        }
+        reads().makes("--out", [file("set/x"), file("x"), file("set/trains/x")]).check().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_keeps_nothing_may_be_named_twice() {
+        let null = || [PathBuf::from("/dev/null")];
+        Places::default().reads("--a", null()).writes("--b", null()).check().unwrap();
+        Places::default().writes("--a", null()).writes("--b", null()).check().unwrap();
     }
 }

@@ -1,7 +1,8 @@
 //! `nf-gpu pretrain`.
 
-use super::{gpu::TunedArgs, interrupt, terminal};
+use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
 use crate::{
+    data,
     error::Result,
     report::{Console, Event, JsonLines, Sink, Tee, console::Verbosity},
     train::{PretrainConfig, pretrain},
@@ -30,7 +31,14 @@ pub struct PretrainArgs {
 /// Those of [`pretrain`].
 pub fn run(args: &PretrainArgs) -> Result<()> {
     args.config.checked()?;
-    interrupt::watch();
+    let config = &args.config;
+    Places::default()
+        .reads("--dataset", data::places(&config.dataset, &config.data_dir))
+        .writes("--out", [&config.out])
+        .writes("--checkpoint", config.checkpoint_files())
+        .writes("--metrics", &args.metrics)
+        .check()?;
+    interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let mut console = Console::stderr(verbosity);
@@ -40,7 +48,7 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
         sinks.push(lines);
     }
     let mut tee = Tee(sinks);
-    let accuracy = pretrain(&gpu, &args.config, &mut tee, &interrupt::pressed)?;
-    tee.event(&Event::Note(format!("written to {}", args.config.out.display())))?;
+    let accuracy = pretrain(&gpu, config, &mut tee, &interrupt::pressed)?;
+    tee.event(&Event::Note(format!("written to {}", config.out.display())))?;
     terminal::print(&format!("accuracy on the test set: {accuracy:.2} %\n"))
 }

@@ -1,10 +1,10 @@
 //! `nf-gpu report`: a page of one run, or of several beside each other.
 
-use super::terminal;
+use super::{places::Places, terminal};
 use crate::{
     error::Result,
-    files::atomic,
     report::page::{self, Source},
+    train::RunFolder,
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -37,7 +37,14 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     let sources = paths.into_iter().map(Source::load).collect::<Result<Vec<_>>>()?;
     let beside = sources.first().map(Source::page);
     let out = args.out.clone().or(beside).unwrap_or_else(|| "report.html".into());
-    atomic::check(&out)?;
+    let mut places = Places::default();
+    for run in &args.runs {
+        let mut files = if run.is_dir() { RunFolder::files(run) } else { vec![run.clone()] };
+        // Not read: a page has its place in the folder of a run.
+        files.retain(|file| *file != RunFolder::page(run));
+        places = places.reads("RUN", files);
+    }
+    places.writes(if args.out.is_some() { "--out" } else { "the page" }, [&out]).check()?;
     page::save(&out, &sources, args.title.as_deref())?;
     terminal::print(&format!("{}\n", out.display()))
 }

@@ -1,6 +1,6 @@
 //! `nf-gpu repro`.
 
-use super::{gpu::TunedArgs, interrupt, seeds::parse_seeds, terminal};
+use super::{gpu::TunedArgs, interrupt, places::Places, seeds::parse_seeds, terminal};
 use crate::{
     data::{self, DEFAULT_DIR},
     error::{Error, Result},
@@ -98,7 +98,12 @@ pub fn run(args: &ReproArgs) -> Result<()> {
         return terminal::print(&cells(&plan));
     }
     is_there(&plan, &settings)?;
-    interrupt::watch();
+    // They may be one folder.
+    for (flag, folder) in [("--out", &settings.out), ("--artefacts", &settings.artefacts)] {
+        let read = data::places(&plan.dataset, &settings.data_dir);
+        Places::default().reads("the data set", read).makes(flag, [folder]).check()?;
+    }
+    interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let mut sink = PerTraining::new(args.quiet);
     let outcome = repro::run(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;

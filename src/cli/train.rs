@@ -1,12 +1,14 @@
 //! `nf-gpu train`.
 
-use super::{gpu::TunedArgs, interrupt, terminal};
+use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
 use crate::{
     bench::{self, StepSettings},
+    data,
     error::Result,
+    files::Weights,
     gpu::Gpu,
     report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
-    train::{Every, Preset, Schedule, TrainConfig, dry_run, given, train},
+    train::{Every, Preset, RunFolder, Schedule, TrainConfig, dry_run, given, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
 use serde_json::json;
@@ -40,7 +42,8 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     if config.resume.is_none() {
         config.checked()?;
     }
-    interrupt::watch();
+    check_places(&config)?;
+    interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     if config.dry_run {
         return print_plan(&gpu, &config, args);
@@ -79,6 +82,25 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
         true => terminal::print_json(&json!(plan)),
         false => terminal::print(&plan.time_line()),
     }
+}
+
+/// The files of the run replace nothing that it reads.
+fn check_places(config: &TrainConfig) -> Result<()> {
+    let (root, resumed) = match &config.resume {
+        Some(root) => (root, Some(RunFolder::open(root)?.1.moved(config))),
+        None => (&config.out, None),
+    };
+    let run = resumed.as_ref().unwrap_or(config);
+    let of_base = || Weights::load(&run.base).ok()?.meta("dataset").map(str::to_owned);
+    let dataset = run.dataset.clone().or_else(of_base);
+    let profile = config.profile.iter().filter(|file| !file.as_os_str().is_empty());
+    Places::default()
+        .reads("--base", [&run.base])
+        .reads("--fault-map", run.faults.map_files()?)
+        .reads("--dataset", dataset.map_or_else(Vec::new, |d| data::places(&d, &run.data_dir)))
+        .makes("a file of the run", RunFolder::files(root))
+        .makes("--profile", profile)
+        .check()
 }
 
 /// Fills in a preset where the user typed nothing, and nothing that contradicts it.

@@ -1,13 +1,13 @@
 //! `nf-gpu transform`: what a generator does to an image.
 
-use super::{gpu::GpuArgs, terminal};
+use super::{gpu::GpuArgs, interrupt, places::Places, terminal};
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
     eval::fuse_images,
     files::Weights,
     models,
-    nn::{DeviceImages, FrozenNet},
+    nn::{DeviceImages, FrozenNet, most_images},
     report::images::{self, Image},
     train::planar,
 };
@@ -36,10 +36,13 @@ pub struct TransformArgs {
     quiet: bool,
 }
 
+/// Images that are computed together, at most: a Ctrl-C waits for them.
+const TOGETHER: u32 = 16;
+
 /// Writes original, transformed and difference of each image.
 ///
 /// # Errors
-/// Files that cannot be read or written.
+/// Files that cannot be read or written; two images of one name; an output that is an input; Ctrl-C.
 pub fn run(args: &TransformArgs) -> Result<()> {
     let weights = Weights::load(&args.generator)?;
     let Some(name) = weights.meta("model") else {
@@ -49,48 +52,105 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     };
     let graph = models::generator(name, args.side)?;
     graph.check(&weights)?;
-    let stem = |path: &Path| path.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let mut stems: Vec<_> = args.images.iter().map(|p| stem(p)).collect();
-    stems.sort();
-    if let Some(twice) = stems.windows(2).find(|pair| pair[0] == pair[1]) {
-        let what = format!("two are called {}", twice[0].as_deref().unwrap_or_default());
-        return Err(Error::argument("IMAGE", what, "one at a time, into folders of their own"));
-    }
-    let mut pixels = Vec::new();
-    for path in &args.images {
-        pixels.extend(read(path, args.side)?);
-    }
-    let set = ImageSet {
-        name: "images".into(),
-        split: Split::Test,
-        height: args.side,
-        width: args.side,
-        classes: 1,
-        class_names: vec!["image".into()],
-        labels: vec![0; args.images.len()],
-        pixels,
-        subset: None,
-    };
+    args.check_images()?;
     let gpu = args.gpu.open(args.quiet)?;
-    let images = DeviceImages::upload(&gpu, &set)?;
+    interrupt::watch(args.quiet);
     let net = FrozenNet::for_inference(&gpu, &graph, &weights, models::GENERATOR_BITS, 1)?;
     net.injector(&gpu, 1, None)?.run(&gpu, &[0])?;
-    let [originals, fused] = fuse_images(&gpu, &net, &images)?;
-    let (originals, fused) = (planar(&originals, set.len()), planar(&fused, set.len()));
-    std::fs::create_dir_all(&args.out_dir).map_err(|e| Error::write(&args.out_dir, e))?;
-    let side = args.side as usize;
-    for (path, (original, fused)) in args.images.iter().zip(originals.iter().zip(&fused)) {
-        let stem = stem(path).unwrap_or_else(|| "image".into());
-        let file = |kind: &str| args.out_dir.join(format!("{stem}.{kind}.png"));
+    let mut together = most_images(&gpu, &[(&graph, 1)], u64::MAX).clamp(1, TOGETHER) as usize;
+    let mut printed = Ok(());
+    let mut left = &args.images[..];
+    while !left.is_empty() {
+        if interrupt::pressed() {
+            return Err(Error::Interrupted);
+        }
+        let part = &left[..together.min(left.len())];
+        let images = DeviceImages::upload(&gpu, &args.read(part)?)?;
+        let fused = match fuse_images(&gpu, &net, &images) {
+            Err(error) if error.is_size() && together > 1 => {
+                together /= 2;
+                continue;
+            }
+            Err(error) if error.is_size() => {
+                let hint = "give a smaller one, as the generator was trained for";
+                return Err(Error::argument("--side", error.to_string(), hint));
+            }
+            fused => fused?.map(|images| planar(&images, part.len())),
+        };
+        std::fs::create_dir_all(&args.out_dir).map_err(|e| Error::write(&args.out_dir, e))?;
+        let [originals, transformed] = &fused;
+        for (path, images) in part.iter().zip(originals.iter().zip(transformed)) {
+            let line = args.save(path, images)?;
+            // What cannot be printed is written all the same.
+            printed = printed.and(terminal::print(&line));
+        }
+        left = &left[part.len()..];
+    }
+    printed
+}
+
+impl TransformArgs {
+    /// Each image has a name of its own and can be read, by what stands at its beginning; no picture
+    /// that is written replaces one.
+    fn check_images(&self) -> Result<()> {
+        let mut stems: Vec<_> = self.images.iter().map(|path| stem(path)).collect();
+        stems.sort();
+        if let Some(twice) = stems.windows(2).find(|pair| pair[0] == pair[1]) {
+            let what = format!("two are called {}", twice[0]);
+            return Err(Error::argument("IMAGE", what, "one at a time, into folders of their own"));
+        }
+        Places::default()
+            .reads("IMAGE", &self.images)
+            .reads("--generator", [&self.generator])
+            .makes("--out-dir", self.images.iter().flat_map(|path| self.pictures(path)))
+            .check()?;
+        // A pipe can be read once only.
+        let files = self.images.iter().filter(|path| !is_pipe(path));
+        files.into_iter().try_for_each(|path| data::image_size(path).map(drop))
+    }
+
+    /// Where original, transformed and difference of an image go.
+    fn pictures(&self, image: &Path) -> [PathBuf; 3] {
+        let stem = stem(image);
+        ["original", "transformed", "difference"]
+            .map(|kind| self.out_dir.join(format!("{stem}.{kind}.png")))
+    }
+
+    fn read(&self, paths: &[PathBuf]) -> Result<ImageSet> {
+        let pixels = paths.iter().map(|path| read(path, self.side)).collect::<Result<Vec<_>>>()?;
+        Ok(ImageSet {
+            name: "images".into(),
+            split: Split::Test,
+            height: self.side,
+            width: self.side,
+            classes: 1,
+            class_names: vec!["image".into()],
+            labels: vec![0; paths.len()],
+            subset: None,
+            pixels: pixels.concat(),
+        })
+    }
+
+    /// Writes the pictures of an image; returns the line that says so.
+    fn save(&self, path: &Path, (original, fused): (&Vec<f32>, &Vec<f32>)) -> Result<String> {
+        let side = self.side as usize;
         let (original, fused) = (Image::new(side, side, original)?, Image::new(side, side, fused)?);
         let (difference, factor) = images::difference(original, fused)?;
-        images::save(file("original"), original)?;
-        images::save(file("transformed"), fused)?;
-        images::save(file("difference"), Image::new(side, side, &difference)?)?;
-        let line = format!("{} (difference times {factor})\n", file("transformed").display());
-        terminal::print(&line)?;
+        let pictures = [original, fused, Image::new(side, side, &difference)?];
+        let files = self.pictures(path);
+        files.iter().zip(pictures).try_for_each(|(file, picture)| images::save(file, picture))?;
+        Ok(format!("{} (difference times {factor})\n", files[1].display()))
     }
-    Ok(())
+}
+
+/// The name of an image without its ending.
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Whether a path is there and is neither a file nor a folder.
+fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// An image file as u8 planes `[3, side, side]`.

@@ -23,6 +23,3 @@ pub use row::{Failure, Row, Status, Use};
 pub use run::{Listener, News, What, run};
 pub use survey::Survey;
 pub use web::page as web_page;
-
-#[cfg(test)]
-pub(crate) use survey::tests::adapter as adapter_for_tests;

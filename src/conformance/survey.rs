@@ -124,31 +124,11 @@ impl Survey {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::{
         super::{Status, Wrong},
         *,
     };
-
-    /// An adapter that is nowhere.
-    pub(crate) fn adapter(name: &str) -> AdapterReport {
-        AdapterReport {
-            index: 0,
-            name: name.into(),
-            backend: "vulkan".into(),
-            driver: "drv 1.2".into(),
-            kind: "software",
-            cpu: None,
-            f16: false,
-            subgroup: None,
-            cooperative_matrix: Vec::new(),
-            timestamps: false,
-            max_binding_bytes: 0,
-            max_buffer_bytes: 0,
-            workgroup_bytes: 0,
-            max_invocations: 0,
-        }
-    }
 
     /// `adam` and `add`, in the order of the list.
     fn suites() -> Vec<&'static Suite> {
@@ -167,7 +147,7 @@ pub(super) mod tests {
             link: "somewhere".into(),
         });
         let mut survey = Survey::new(quirk.into_iter().collect());
-        survey.begin(adapter("Test 9"), &suites());
+        survey.begin(AdapterReport::for_tests("Test 9"), &suites());
         for (case, outcome) in outcomes {
             let (kernel, variant) = ("add", "plain");
             survey.record(&Use { kernel, variant, workgroup: 64, case, replay: None }, outcome);
@@ -194,7 +174,7 @@ pub(super) mod tests {
         assert_eq!(status(&[("a", Outcome::Ok), ("b", lacks())]), Status::Part);
         assert_eq!(status(&[("a", wrong()), ("b", Outcome::Ok)]), Status::Wrong);
         let mut survey = Survey::default();
-        survey.refuse(adapter("Test 9"), &suites(), "no device");
+        survey.refuse(AdapterReport::for_tests("Test 9"), &suites(), "no device");
         let row = &survey.rows[0];
         assert_eq!((row.status(), row.lacks.as_deref()), (Status::NotRun, Some("no device")));
     }
@@ -220,7 +200,7 @@ pub(super) mod tests {
         let held = [("a1", Outcome::Ok), ("b", Outcome::Ok)];
         let mut survey = surveyed(Some("a*"), &held);
         assert_eq!(survey.stale().len(), 1);
-        survey.begin(adapter("Test 9"), &suites());
+        survey.begin(AdapterReport::for_tests("Test 9"), &suites());
         assert!(survey.stale().is_empty(), "cut short on the next adapter");
         // Nothing of it was run, or its kernels in part.
         assert!(surveyed(Some("c"), &held).stale().is_empty());

@@ -1,6 +1,9 @@
 //! The data sets by name.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     checksum::FileCheck,
@@ -53,6 +56,23 @@ fn dataset(name: &str) -> Result<&'static Dataset> {
 #[must_use]
 pub fn is_folder(name: &str) -> bool {
     known().all(|info| info.name != name) && Path::new(name).is_dir()
+}
+
+/// Files and folders that a data set is read from, whatever lies in these: of a folder, what is called
+/// after a split, as its lists of images are too.
+#[must_use]
+pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
+    let path = Path::new(name);
+    if let Some(set) = KNOWN.iter().find(|set| set.info.name == name) {
+        return if set.info.embedded { Vec::new() } else { vec![dir.join(set.files.folder)] };
+    }
+    let Ok(entries) = fs::read_dir(path) else { return vec![path.to_owned()] };
+    let of_split = |path: &PathBuf| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let list = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        ["train", "test", "val"].contains(&&*stem) && (list || path.is_dir())
+    };
+    entries.flatten().map(|entry| entry.path()).filter(of_split).collect()
 }
 
 /// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`

@@ -84,7 +84,11 @@ fn image(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
 }
 
 /// Rows and columns of an image file, without decoding it.
-pub(super) fn size(path: &Path) -> Result<(u32, u32)> {
+///
+/// # Errors
+///
+/// As [`file()`], of what stands at its beginning.
+pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
     let file = fs::File::open(path).map_err(|e| Error::read(path, e))?;
     dimensions(path, BufReader::new(file))
 }

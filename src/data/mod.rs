@@ -31,12 +31,12 @@ mod subset;
 
 pub use catalog::{
     DEFAULT_DIR, check, class_names, contents, fetch, info, is_folder, is_here, known, open,
-    open_sized, open_some, preview,
+    open_sized, open_some, places, preview,
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use classes::{are_by_number, are_numbered, find as find_classes};
 pub use dataset::DatasetInfo;
-pub(crate) use decode::load as load_image;
+pub(crate) use decode::{load as load_image, size as image_size};
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use crate::error::{Error, Result};
@@ -47,6 +48,19 @@ pub fn write_keeping(
 ) -> Result<()> {
     let path = path.as_ref();
     replace(path, Some(previous.as_ref()), fill).map_err(|e| Error::write(path, e))
+}
+
+/// Temporary files that are being written.
+static BEGUN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn begun<T>(change: impl FnOnce(&mut Vec<PathBuf>) -> T) -> T {
+    change(&mut BEGUN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Removes the temporary files that are being written: the process ends now, and nobody else would.
+pub(crate) fn abandon() {
+    // One that has just got its name is not there any more; one that stays does no harm.
+    begun(|paths| paths.drain(..).for_each(|path| drop(fs::remove_file(path))));
 }
 
 /// Removes the temporary files that processes left in `folder` when they were killed. Only for a folder
@@ -121,6 +135,7 @@ fn replace(
         builder.permissions(old.unwrap_or_else(|_| fs::Permissions::from_mode(0o666)));
     }
     let temporary = builder.tempfile_in(&folder)?;
+    let _begun = Begun::note(temporary.path());
     let mut out = BufWriter::with_capacity(1 << 16, temporary.as_file());
     fill(&mut out)?;
     out.flush()?;
@@ -134,6 +149,22 @@ fn replace(
     #[cfg(unix)]
     let _ = File::open(&folder).and_then(|f| f.sync_all());
     Ok(())
+}
+
+/// A temporary file that is to go if the process ends meanwhile.
+struct Begun(PathBuf);
+
+impl Begun {
+    fn note(path: &Path) -> Self {
+        begun(|paths| paths.push(path.to_owned()));
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        begun(|paths| paths.retain(|path| *path != self.0));
+    }
 }
 
 /// Gives the file at `target` the name `previous` too, in place of what has it.

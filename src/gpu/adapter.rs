@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
 pub struct AdapterChoice {
-    /// Index in the list, or part of a name (without regard to case).
+    /// Index in the list, or part of a name or of a PCI bus id (without regard to case).
     pub adapter: Option<String>,
     /// Only this backend.
     pub backend: Option<BackendName>,
@@ -42,6 +42,12 @@ pub struct AdapterReport {
     pub driver: String,
     /// `discrete`, `integrated`, `virtual`, `software`, `other`.
     pub kind: &'static str,
+    /// Where it is plugged in, as in `0000:01:00.0`; empty where the driver does not say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pci_bus_id: String,
+    /// Which one it is of those that all the above is the same of, and how many these are.
+    #[serde(skip)]
+    pub(super) twin: Twin,
     /// The processor that a software adapter computes on, and its widest vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
@@ -64,7 +70,39 @@ pub struct AdapterReport {
     pub max_invocations: u32,
 }
 
+/// One of several that look the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Twin {
+    /// Counted from 0, in the order in which the driver lists them.
+    nth: usize,
+    /// So many there are.
+    of: usize,
+}
+
 impl AdapterReport {
+    /// An adapter that is nowhere.
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str) -> Self {
+        Self {
+            index: 0,
+            name: name.into(),
+            backend: "vulkan".into(),
+            driver: "drv 1.2".into(),
+            kind: "software",
+            pci_bus_id: String::new(),
+            twin: Twin::default(),
+            cpu: None,
+            f16: false,
+            subgroup: None,
+            cooperative_matrix: Vec::new(),
+            timestamps: false,
+            max_binding_bytes: 0,
+            max_buffer_bytes: 0,
+            workgroup_bytes: 0,
+            max_invocations: 0,
+        }
+    }
+
     /// Whether it computes on the CPU.
     #[must_use]
     pub fn is_software(&self) -> bool {
@@ -80,6 +118,11 @@ impl AdapterReport {
             "gl" => wgpu::Backends::GL,
             _ => BACKENDS,
         }
+    }
+
+    /// Whether it is another one, or the same again.
+    fn looks_like(&self, other: &Self) -> bool {
+        self.line() == other.line() && self.pci_bus_id == other.pci_bus_id
     }
 
     /// `name (backend, driver)`, of a software adapter with ` on ` its processor: what was measured on
@@ -129,11 +172,18 @@ pub(super) fn enumerate(backends: wgpu::Backends) -> (wgpu::Instance, Vec<Found>
         })
         .collect();
     adapters.sort_by_key(|a| rank(&a.get_info()));
-    let found = adapters.into_iter().enumerate().map(|(i, a)| {
-        let report = describe(i, &a);
-        (a, report)
-    });
-    (instance, found.collect())
+    let mut reports: Vec<_> = adapters.iter().enumerate().map(|(i, a)| describe(i, a)).collect();
+    count_twins(&mut reports);
+    (instance, adapters.into_iter().zip(reports).collect())
+}
+
+/// Fills in which of those that look the same each one is.
+fn count_twins(reports: &mut [AdapterReport]) {
+    for i in 0..reports.len() {
+        let alike =
+            |some: &[AdapterReport]| some.iter().filter(|r| r.looks_like(&reports[i])).count();
+        reports[i].twin = Twin { nth: alike(&reports[..i]), of: alike(reports) };
+    }
 }
 
 /// Hardware before software; among equals Vulkan, Metal and DX12 before GL.
@@ -174,6 +224,8 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
             wgpu::DeviceType::Cpu => "software",
             wgpu::DeviceType::Other => "other",
         },
+        pci_bus_id: info.device_pci_bus_id.clone(),
+        twin: Twin::default(),
         cpu: (info.device_type == wgpu::DeviceType::Cpu).then(cpu::describe),
         f16: features.contains(wgpu::Features::SHADER_F16),
         subgroup,
@@ -222,7 +274,9 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
             choice.backend.is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
         let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
             Ok(index) => report.index == index,
-            Err(_) => report.line().to_lowercase().contains(&wanted.to_lowercase()),
+            Err(_) => [report.line(), report.pci_bus_id.clone()]
+                .iter()
+                .any(|text| text.to_lowercase().contains(&wanted.to_lowercase())),
         });
         backend && name
     };
@@ -233,5 +287,56 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
         }
         Some(found) => Ok(found),
         None => Err(Error::NoAdapter { wanted, found: names }),
+    }
+}
+
+/// The adapter that had this report before: a run goes on where it began, not on another one that looks
+/// the same.
+///
+/// # Errors
+/// [`Error::NoAdapter`]: it is not there, or one of those that look the same is gone and nobody can say
+/// which.
+pub(super) fn find_again(found: Vec<Found>, before: &AdapterReport) -> Result<Found> {
+    let names = found.iter().map(|(_, report)| report.line()).collect();
+    let same = found.into_iter().find(|(_, report)| is_same(report, before));
+    same.ok_or_else(|| Error::NoAdapter { wanted: before.line(), found: names })
+}
+
+fn is_same(report: &AdapterReport, before: &AdapterReport) -> bool {
+    report.looks_like(before) && report.twin == before.twin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adapters of these names at these places.
+    fn adapters(of: &[(&str, &str)]) -> Vec<AdapterReport> {
+        let report = |&(name, bus): &(&str, &str)| AdapterReport {
+            pci_bus_id: bus.into(),
+            ..AdapterReport::for_tests(name)
+        };
+        let mut reports: Vec<_> = of.iter().map(report).collect();
+        count_twins(&mut reports);
+        reports
+    }
+
+    #[test]
+    fn the_same_adapter_is_found_again() {
+        let again = |now: &[(&str, &str)], before: &AdapterReport| {
+            adapters(now).iter().position(|report| is_same(report, before))
+        };
+        let (a, b, other) = (("gpu", "0000:01:00.0"), ("gpu", "0000:02:00.0"), ("old gpu", ""));
+        let placed = adapters(&[a, b, other]);
+        assert_eq!(again(&[a, b, other], &placed[1]), Some(1));
+        // The driver may list them in another order, and one may be gone.
+        assert_eq!(again(&[b, other, a], &placed[1]), Some(0));
+        assert_eq!(again(&[b], &placed[1]), Some(0));
+        assert_eq!(again(&[a, other], &placed[1]), None);
+        let (twin, others) = (("gpu", ""), adapters(&[("gpu", ""), other, ("gpu", "")]));
+        assert_eq!(again(&[twin, twin], &others[2]), Some(1));
+        assert_eq!(again(&[other, twin, twin], &others[0]), Some(1));
+        assert_eq!(again(&[twin], &others[0]), None);
+        assert_eq!(others[2].twin, Twin { nth: 1, of: 2 });
     }
 }

@@ -25,8 +25,6 @@ use std::{
 #[derive(Debug)]
 pub struct Gpu {
     pub(super) report: AdapterReport,
-    /// What it was opened with, to open it again.
-    pub(super) choice: AdapterChoice,
     pub(super) place: Option<Place>,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
@@ -87,17 +85,15 @@ impl Gpu {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
-        Self::open_among(adapter::BACKENDS, choice, place)
+        let (_instance, found) = adapter::enumerate(adapter::BACKENDS);
+        Self::open_found(adapter::choose(found, choice)?, place)
     }
 
-    /// The same among the adapters of some backends.
-    pub(super) fn open_among(
-        backends: wgpu::Backends,
-        choice: &AdapterChoice,
+    /// The same with an adapter that is found.
+    pub(super) fn open_found(
+        (adapter, report): adapter::Found,
         place: Option<&Place>,
     ) -> Result<Self> {
-        let (_instance, found) = adapter::enumerate(backends);
-        let (adapter, report) = adapter::choose(found, choice)?;
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE
@@ -125,7 +121,6 @@ impl Gpu {
         let (recorder, checked) = (Mutex::default(), false);
         Ok(Self {
             report,
-            choice: choice.clone(),
             place: place.cloned(),
             device,
             queue,

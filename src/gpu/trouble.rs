@@ -1,7 +1,7 @@
 //! A device that fails: noticing it, saying so in our errors, opening it again.
 
 use super::{
-    adapter::{self, AdapterChoice, AdapterReport},
+    adapter::{self, AdapterReport},
     device::{Gpu, lock},
     sabotage::Sabotage,
 };
@@ -164,11 +164,10 @@ impl Gpu {
         if self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
             return Err(Error::NoAdapter { wanted: self.report().line(), found: Vec::new() });
         }
-        // The same adapter: on another one the run would be another.
-        let choice = AdapterChoice { adapter: Some(self.report().line()), ..self.choice.clone() };
         // Other backends' drivers need not be woken for it.
-        let backends = self.report.backends();
-        let mut next = Self::open_among(backends, &choice, self.place.as_ref())?;
+        let (_instance, found) = adapter::enumerate(self.report.backends());
+        let found = adapter::find_again(found, self.report())?;
+        let mut next = Self::open_found(found, self.place.as_ref())?;
         // Its place in the list of all.
         next.report.index = self.report.index;
         next.chooser = self.chooser.heir();

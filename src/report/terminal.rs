@@ -16,10 +16,25 @@ use std::io::{self, IsTerminal as _, Write};
 /// [`Error::Write`] when stdout takes no more, such as a file on a full disk.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of something written to stdout.
+fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::write("standard output", e)),
         _ => Ok(()),
     }
+}
+
+/// Writes what the argument parser has to say: help that was asked for to stdout, why it refuses the
+/// arguments to stderr.
+///
+/// # Errors
+/// Those of [`print`], for help.
+pub(crate) fn print_usage(told: &clap::Error) -> Result<()> {
+    let written = told.print();
+    if told.use_stderr() { Ok(()) } else { printed(written.and_then(|()| io::stdout().flush())) }
 }
 
 /// Writes one JSON document and a line end to stdout.

@@ -49,6 +49,11 @@ impl Checkpoint {
         Lock::take(self.lock_file(), &self.path)
     }
 
+    /// The files that it consists of.
+    pub(super) fn files(&self) -> [PathBuf; 3] {
+        [self.path.clone(), self.previous.clone(), self.lock_file()]
+    }
+
     fn lock_file(&self) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         self.path.with_file_name(format!(".{name}.lock"))
@@ -199,7 +204,7 @@ impl Checkpoint {
 /// Removes the checkpoint at `path` and what belongs to it, where nobody works with it any more.
 pub(crate) fn remove(path: &Path) {
     let checkpoint = Checkpoint::at(path);
-    for file in [&checkpoint.path, &checkpoint.previous, &checkpoint.lock_file()] {
+    for file in checkpoint.files() {
         // One that stays does no harm.
         let _ = fs::remove_file(file);
     }

@@ -1,6 +1,8 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
-use super::{every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan};
+use super::{
+    checkpoint::Checkpoint, every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan,
+};
 use crate::{
     data::Wanted,
     error::{Error, Result},
@@ -452,6 +454,12 @@ impl PretrainConfig {
     /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         Ok(parsed(flags)?.0)
+    }
+
+    /// The files that its checkpoint consists of; none without one.
+    #[must_use]
+    pub fn checkpoint_files(&self) -> Vec<PathBuf> {
+        self.checkpoint.iter().flat_map(|file| Checkpoint::at(file).files()).collect()
     }
 
     /// Refuses values that mean nothing.

@@ -1,6 +1,6 @@
 //! The folder of a run: settings, checkpoint, results.
 
-use super::{checkpoint::Checkpoint, config::TrainConfig, identity::Identity};
+use super::{checkpoint::Checkpoint, config::TrainConfig, identity::Identity, recovery::History};
 use crate::{
     error::{Error, Result},
     files::{Lock, atomic, read_text, toml_problem},
@@ -30,6 +30,9 @@ struct Saved<'a> {
 struct Kernels {
     kernels: Option<Choices>,
 }
+
+/// What keeps other processes away.
+const LOCK: &str = ".lock";
 
 /// Names of a run's files.
 #[derive(Clone, Debug)]
@@ -71,7 +74,7 @@ impl RunFolder {
 
     /// This folder, for this process alone, without what an earlier one left when it was killed.
     fn claimed(mut self) -> Result<Self> {
-        self.lock = Some(Arc::new(Lock::take(self.file(".lock"), &self.root)?));
+        self.lock = Some(Arc::new(Lock::take(self.file(LOCK), &self.root)?));
         atomic::sweep(&self.root);
         Ok(self)
     }
@@ -137,6 +140,32 @@ impl RunFolder {
         let path = folder.config();
         let config = settings(&path, &read_text(&path)?)?;
         Ok((folder, config))
+    }
+
+    /// The files that a run writes into its folder.
+    #[must_use]
+    pub fn files(root: &Path) -> Vec<PathBuf> {
+        let folder = Self { root: root.to_owned(), lock: None };
+        let mut files = vec![
+            folder.file(LOCK),
+            folder.config(),
+            folder.metrics(),
+            folder.state(),
+            History::path(root),
+            folder.generator(),
+            folder.eval(),
+            folder.curves(),
+            folder.images(),
+            folder.report(),
+        ];
+        files.extend(Checkpoint::at(folder.checkpoint()).files());
+        files
+    }
+
+    /// The page of the run in a folder.
+    #[must_use]
+    pub fn page(root: &Path) -> PathBuf {
+        Self { root: root.to_owned(), lock: None }.report()
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -35,19 +35,20 @@ impl Run<'_> {
         Ok(lines.iter().any(|line| matches!(&line.event, Some(Event::Evaluated(e)) if there(e))))
     }
 
-    /// Accuracies on held-out training images, during training.
+    /// Accuracies on held-out training images, during training; `stop` is asked after every batch.
     pub(super) fn glance(
         &self,
         set: &ImageSet,
         step: u64,
         epoch: u64,
         sink: &mut dyn Sink,
+        stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
         // One seed is a glance; a chip's is its own.
         let seeds = &self.eval_seeds()[..1];
         let request = self.request(&weights, set, seeds);
-        let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, &|| false)?;
+        let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, stop)?;
         sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
     }
 

@@ -166,8 +166,15 @@ fn attempt(
                 return Err(Error::Interrupted);
             }
             let glance = test.clone().some(Which::of(&config.dataset), GLANCE);
-            let never = &|| false;
-            let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &glance, never)?;
+            // The accuracy of a file that is all that is left is waited for.
+            let enough = || !stopped && stop();
+            let accuracy = match accuracy(gpu, &graph, &weights, arithmetic, &glance, &enough) {
+                Err(Error::Interrupted) => {
+                    finish(sink, config, Outcome::Interrupted, done, started)?;
+                    return Err(Error::Interrupted);
+                }
+                accuracy => accuracy?,
+            };
             sink.event(&Event::Evaluated(Evaluated {
                 step: done,
                 epoch,

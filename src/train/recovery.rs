@@ -107,7 +107,8 @@ pub(super) struct History {
 }
 
 impl History {
-    fn path(root: &Path) -> PathBuf {
+    /// Its file.
+    pub(super) fn path(root: &Path) -> PathBuf {
         root.join("recoveries.json")
     }
 

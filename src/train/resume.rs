@@ -52,7 +52,7 @@ pub(super) fn goes_on(
     if now.resume.is_some() {
         follow(&mut config, &saved, now, folder.root())?;
     }
-    moved(&mut config, now);
+    let config = config.moved(now);
     let changed = settings(&config) != settings(&saved);
     Ok(Resumed { folder, config, changed })
 }
@@ -151,19 +151,23 @@ fn may_have_moved(saved: &TrainConfig, now: &TrainConfig) -> bool {
     saved.dataset == now.dataset || !is_known(saved) && !is_known(now)
 }
 
-/// Names the files where they are now: those that were given, or those of a caller that gives whole
-/// settings.
-fn moved(config: &mut TrainConfig, now: &TrainConfig) {
-    let whole = now.given.is_empty() && !now.base.as_os_str().is_empty();
-    let is_given = |name: &str| whole || now.given.iter().any(|given| given == name);
-    if is_given("base") {
-        config.base.clone_from(&now.base);
-    }
-    if is_given("data_dir") {
-        config.data_dir.clone_from(&now.data_dir);
-    }
-    if is_given("dataset") && now.dataset.is_some() {
-        config.dataset.clone_from(&now.dataset);
+impl TrainConfig {
+    /// These saved settings, with the files where they are now: those that were given, or those of a caller
+    /// that gives whole settings.
+    #[must_use]
+    pub fn moved(mut self, now: &Self) -> Self {
+        let whole = now.given.is_empty() && !now.base.as_os_str().is_empty();
+        let is_given = |name: &str| whole || now.given.iter().any(|given| given == name);
+        if is_given("base") {
+            self.base.clone_from(&now.base);
+        }
+        if is_given("data_dir") {
+            self.data_dir.clone_from(&now.data_dir);
+        }
+        if is_given("dataset") && now.dataset.is_some() {
+            self.dataset.clone_from(&now.dataset);
+        }
+        self
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     files::Weights,
     gpu::Gpu,
     models::GENERATOR_BITS,
-    nn::{DeviceImages, FrozenNet, Graph},
+    nn::{DeviceImages, FrozenNet, Graph, most_images},
     ops::operands::Operands,
     report::images::{Example, Image, save_grid},
 };
@@ -43,16 +43,22 @@ pub fn save(
     let faulty = FrozenNet::for_inference(gpu, &base.graph, &base.weights, precision, 1)?
         .with_operands(operands);
     faulty.injector(gpu, 0, Some(faults))?.run(gpu, &[seed])?;
-    let n = set.len() as u32;
-    let answers = |logits: &[f32]| -> Vec<usize> {
-        logits.chunks(set.classes as usize).map(argmax).collect()
+    let most =
+        most_images(gpu, &[generator, (&base.graph, &base.weights)].map(|(g, _)| (g, 1)), u64::MAX);
+    let n = most.clamp(1, set.len() as u32);
+    // What the network answers, and the images that it saw.
+    let seen = |generator| -> Result<(Vec<usize>, Vec<Vec<f32>>)> {
+        let evaluator = Evaluator::new(gpu, &faulty, generator, &images, n)?;
+        let (mut answers, mut pictures) = (Vec::new(), Vec::new());
+        for first in (0..set.len()).step_by(n as usize) {
+            let logits = evaluator.logits(gpu, (&images, &set), first)?;
+            answers.extend(logits.chunks(set.classes as usize).map(argmax));
+            pictures.extend(planar(&evaluator.seen(gpu)?, n as usize));
+        }
+        Ok((answers, pictures))
     };
-    let alone = Evaluator::new(gpu, &faulty, None, &images, n)?;
-    let before = answers(&alone.logits(gpu, (&images, &set), 0)?);
-    let originals = planar(&alone.seen(gpu)?, set.len());
-    let behind = Evaluator::new(gpu, &faulty, Some(&fuse), &images, n)?;
-    let after = answers(&behind.logits(gpu, (&images, &set), 0)?);
-    let transformed = planar(&behind.seen(gpu)?, set.len());
+    let (before, originals) = seen(None)?;
+    let (after, transformed) = seen(Some(&fuse))?;
     let (h, w) = (set.height as usize, set.width as usize);
     let name = |class: usize| set.class_names.get(class).cloned();
     let mut examples = Vec::new();

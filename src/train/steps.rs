@@ -91,7 +91,7 @@ impl Run<'_> {
         let mut checkpoint = Due::new(config.checkpoint_every.unwrap_or(Every::Steps(per_epoch)));
         // The run may have ended between a checkpoint and the evaluation behind it.
         if done > 0 && glance_at(done) && !self.has_glance(done)? {
-            self.glance(held_out, done, done.div_ceil(per_epoch), sink)?;
+            self.glance(held_out, done, done.div_ceil(per_epoch), sink, stop)?;
         }
         let convolutions = match config.verify_every {
             Some(_) => program.convolutions().to_vec(),
@@ -124,7 +124,7 @@ impl Run<'_> {
             let done = step + 1;
             let epoch = step / per_epoch + 1;
             let report = done.is_multiple_of(report_every) || done == steps;
-            let stopped = stop();
+            let mut stopped = stop();
             let save = checkpoint.after(done) && done < steps || stopped;
             if report || save {
                 let losses = report.then(|| program.losses(gpu)).transpose()?;
@@ -161,9 +161,12 @@ impl Run<'_> {
                     }))?;
                 }
             }
-            if save {
+            let keep = |sink: &mut dyn Sink| {
                 self.folder.save(gpu, &self.net, done, &self.identity(), &cut)?;
-                sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
+                sink.event(&Event::Checkpoint(self.folder.checkpoint()))
+            };
+            if save {
+                keep(sink)?;
                 last = (Instant::now(), done);
             }
             // A software adapter has the memory of a step only when there was one.
@@ -173,7 +176,14 @@ impl Run<'_> {
             }
             // Behind the checkpoint: an evaluation that fails loses nothing.
             if glance_at(done) && !stopped {
-                self.glance(held_out, done, epoch, sink)?;
+                match self.glance(held_out, done, epoch, sink, stop) {
+                    // Whoever asks has little time, perhaps: a run that goes on from here looks again.
+                    Err(Error::Interrupted) => stopped = true,
+                    looked => looked?,
+                }
+                if stopped && !save {
+                    keep(sink)?;
+                }
                 last = (Instant::now(), done);
             }
             if stopped {

@@ -1,0 +1,83 @@
+//! One place on the disk, however it is spelt.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+/// What tells a file or folder from all others.
+#[cfg(unix)]
+pub(super) type Id = (u64, u64);
+#[cfg(not(unix))]
+pub(super) type Id = PathBuf;
+
+/// The identity of something that is there: links of both kinds and mounts give it further names.
+pub(super) fn id(path: &Path) -> Option<Id> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).ok().map(|there| (there.dev(), there.ino()))
+    }
+    #[cfg(not(unix))]
+    fs::canonicalize(path).ok()
+}
+
+/// What tells a place from all others: the last thing on its way that is there, and the names behind it.
+pub(super) type Key = (Id, Vec<OsString>);
+
+/// A place that is there, or will be.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    pub(super) key: Key,
+    /// The part that is there, without links and dots.
+    there: PathBuf,
+}
+
+impl Spot {
+    /// None for a device or a pipe, and where nothing of the path can be looked at.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            return None;
+        }
+        let (mut at, mut rest) = (path, Vec::new());
+        let there = loop {
+            // A bare name lies here.
+            let here = if at.as_os_str().is_empty() { Path::new(".") } else { at };
+            if let Ok(there) = fs::canonicalize(here) {
+                break there;
+            }
+            rest.push(at.components().next_back()?);
+            at = at.parent()?;
+        };
+        let mut names: Vec<OsString> = Vec::new();
+        for part in rest.into_iter().rev() {
+            match part {
+                Component::ParentDir => drop(names.pop()),
+                name => names.push(name.as_os_str().to_owned()),
+            }
+        }
+        Some(Self { key: (id(&there)?, names), there })
+    }
+
+    /// Folders that it lies in, and itself where it is there.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.there.ancestors()
+    }
+
+    /// The key that all spellings in large and small letters have in common.
+    pub(super) fn folded(&self) -> Key {
+        let lower = |name: &OsString| name.to_string_lossy().to_lowercase().into();
+        (self.key.0.clone(), self.key.1.iter().map(lower).collect())
+    }
+
+    /// Whether large and small letters are the same where it will be.
+    pub(super) fn ignores_case(&self) -> bool {
+        let mut probe = tempfile::Builder::new();
+        let probe = probe.prefix(".nf-gpu-").suffix(".part").tempfile_in(&self.there);
+        probe.is_ok_and(|probe| {
+            let name = probe.path().file_name().unwrap_or_default().to_string_lossy();
+            probe.path().with_file_name(name.to_uppercase()).exists()
+        })
+    }
+}
