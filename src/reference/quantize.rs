@@ -15,7 +15,11 @@ fn most(bits: u32) -> f64 {
 fn quantize(w: &[f32], scale: f32, bits: u32) -> Vec<u32> {
     let byte = |w: f32| {
         let q = f64::from(w) / f64::from(scale);
-        let q = if scale == 0.0 { 0.0 } else { q.round_ties_even().clamp(-most(bits), most(bits)) };
+        let q = if scale == 0.0 || !scale.is_finite() {
+            0.0
+        } else {
+            q.round_ties_even().clamp(-most(bits), most(bits))
+        };
         (q as i32).cast_unsigned() & ((1 << bits) - 1)
     };
     w.chunks(4).map(|four| four.iter().rev().fold(0, |word, &w| word << 8 | byte(w))).collect()

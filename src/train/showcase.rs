@@ -52,10 +52,13 @@ pub fn save(
         logits.chunks(set.classes as usize).map(argmax).collect()
     };
     let alone = Evaluator::new(gpu, &faulty, None, &images, n)?;
-    let before = answers(&alone.logits(gpu, (&images, &set), 0)?);
+    let name = |_| format!("{}, {faults}, seed {seed}", base.graph.name);
+    let before = answers(&alone.logits(gpu, (&images, &set), 0, &name)?);
     let originals = planar(&alone.seen(gpu)?, set.len());
     let behind = Evaluator::new(gpu, &faulty, Some(&fuse), &images, n)?;
-    let after = answers(&behind.logits(gpu, (&images, &set), 0)?);
+    let name =
+        |_| format!("{} behind {}, {faults}, seed {seed}", base.graph.name, generator.0.name);
+    let after = answers(&behind.logits(gpu, (&images, &set), 0, &name)?);
     let transformed = planar(&behind.seen(gpu)?, set.len());
     let (h, w) = (set.height as usize, set.width as usize);
     let name = |class: usize| set.class_names.get(class).cloned();
