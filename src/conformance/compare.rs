@@ -162,7 +162,7 @@ impl Want {
                     return value.is_nan() && got != POISON;
                 }
                 let near = bound.is_finite() && (value - values[i]).abs() <= bound;
-                value == values[i] || near && values[i].is_finite()
+                value == values[i] || near
             }
         }
     }

@@ -36,6 +36,10 @@ pub fn cases() -> Result<Vec<Case>> {
     {
         cases.push(between_steps(len, bits, &mut Random::new(i))?);
     }
+    for scale in [f32::NAN, f32::INFINITY] {
+        let w = [1.0, f32::NAN, -2.0, 0.0, f32::INFINITY, f32::NEG_INFINITY];
+        cases.push(case(&format!("scale {scale}"), &w, scale, 8)?);
+    }
     for bits in 2..=8 {
         // Every half step and beyond the range, with a power of two as scale: quotients are exact.
         let half_steps = 2 * most(bits) as i32 + 6;
