@@ -302,7 +302,7 @@ impl Error {
             }
             Self::NotFiniteOutput { .. } => {
                 "weights or input are too large for float32 there: check the file that the layer is of, \
-                 and --input-mean and --input-std. Nothing was written"
+                 and --input-mean and --input-std"
                     .into()
             }
             Self::WrongResult { .. } => {

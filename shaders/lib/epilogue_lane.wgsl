@@ -1,5 +1,5 @@
 // lib/epilogue.wgsl, one channel at a time. Joined after a kernel's interface: needs params.k,
-// affine, residual and y. NaN as in lib/special.wgsl.
+// affine, residual and y, and lib/special.wgsl.
 
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;
@@ -10,9 +10,6 @@ override RELU: u32 = 0u;
 fn affine_at(offset: u32, k: u32) -> f32 {
     return affine[offset + min(k, params.k - 1u)];
 }
-
-// See lib/special.wgsl.
-const BELOW_ZERO: i32 = -8388608;
 
 // The epilogue: scale, shift, residual, ReLU; returns whether the gradient of ReLU passes there.
 fn store(at: u32, k: u32, sum: f32, scale: f32, shift: f32) -> bool {

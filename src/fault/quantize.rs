@@ -49,12 +49,12 @@ pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
         )));
     }
     let most = f32::from(((1u16 << (bits - 1)) - 1).cast_signed());
-    let scale = weights.iter().fold(0f32, |m, w| m.max(w.abs())) / most;
+    let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
+    let scale = largest / most;
     if !(scale * (most + 1.0)).is_finite() {
         return Err(Error::Shape(format!(
-            "weights up to {:e} are too large: with a flipped bit one may be {:e} in {bits} bits, which \
-             float32 does not hold",
-            f64::from(scale) * f64::from(most),
+            "weights up to {largest:e} are too large: with a flipped bit one may be {:.3e} in {bits} bits, \
+             which float32 does not hold",
             f64::from(scale) * f64::from(-most - 1.0),
         )));
     }
