@@ -1,6 +1,6 @@
 // Gradient of ReLU or tanh, from the output: the input need not be kept.
 //
-//   dx[i] = dy[i] act'(x[i]),  relu' = 1 where y > 0 else 0,  tanh' = 1 - y^2
+//   dx[i] = dy[i] act'(x[i]),  relu' = 0 where y <= 0 else 1,  tanh' = 1 - y^2
 //
 // Grid:    one invocation per group of four channels.
 // Twin:    src/reference/activation_grad.rs
@@ -28,6 +28,5 @@ fn main(
     if i >= params.vec4s {
         return;
     }
-    let gradient = dy[i] * activation_slope(y[i]);
-    dx[i] = mask_lanes(gradient, i % ((params.c + 3u) / 4u), params.c);
+    dx[i] = mask_lanes(activate_back(dy[i], y[i]), i % ((params.c + 3u) / 4u), params.c);
 }

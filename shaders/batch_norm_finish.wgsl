@@ -48,8 +48,9 @@ fn main(
     let c4 = group_index(group, groups);
     let n = f32(params.pixels);
 
-    // Means are merged as distances from the first one, so that a large common offset cancels.
-    let first = partial[c4];
+    // Means are merged as distances from the first one, so that a large common offset cancels; not
+    // from an infinity, of which only NaN is a distance.
+    let first = choose(vec4<f32>(0.0), partial[c4], is_finite(partial[c4]));
     var sum = vec4<f32>(0.0);
     for (var k = lane; k < params.chunks; k += WG_SIZE) {
         let n_k = pixels_of(k);

@@ -41,7 +41,7 @@ fn main(
     let n = f32(params.pixels);
     let inv_std = stats[c4s + c4];
     let xhat = (x[i] - stats[c4]) * inv_std;
-    let dz = dy[i] * activation_slope(y[i]);
+    let dz = activate_back(dy[i], y[i]);
     let centred = dz - sums[c4] / n - xhat * (sums[c4s + c4] / n);
     let gamma = parameters4(params.gamma_offset, c4, params.c);
     dx[i] = mask_lanes(gamma * inv_std * centred, c4, params.c);

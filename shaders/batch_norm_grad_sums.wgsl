@@ -38,7 +38,7 @@ fn main(
     var sum_dz_xhat = vec4<f32>(0.0);
     for (var p = k.first; p < k.end; p += k.step) {
         let i = p * c4s + k.c4;
-        let dz = dy[i] * activation_slope(y[i]);
+        let dz = activate_back(dy[i], y[i]);
         sum_dz += dz;
         sum_dz_xhat += dz * ((x[i] - mean) * inv_std);
     }

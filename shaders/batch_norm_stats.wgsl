@@ -52,9 +52,11 @@ fn main(
 
     if k.writes {
         let at = 2u * k.index * c4s + k.c4;
-        partial[at] = mask_lanes(mean + deviations / n, k.c4, params.c);
+        // An infinite mean is right as it is; its deviations are no numbers.
+        let corrected = choose(mean, mean + deviations / n, is_finite(mean));
+        partial[at] = mask_lanes(corrected, k.c4, params.c);
         // Rounding must not make it negative: a constant channel has M2 = 0.
-        let m2 = max(squares - deviations * deviations / n, vec4<f32>(0.0));
+        let m2 = relu(squares - deviations * deviations / n);
         partial[at + c4s] = mask_lanes(m2, k.c4, params.c);
     }
 }

@@ -1,6 +1,8 @@
 // Drops values at random, and their gradients by the same draw.
 //
-//   y[i] = draw_i < threshold ? 0 : scale x[i],  scale = 1 / (1 - p)
+//   y[i] = x[i] * (draw_i < threshold ? 0 : scale),  scale = 1 / (1 - p)
+//
+// A product, as in PyTorch: a dropped NaN or infinity is NaN.
 //
 // The draw of value j (in [N, H, W, C] without padding, over the whole batch) is word j % 4 of
 // Philox4x32-10 with the step's seed as key and the counter (j / 4, layer, 0, "drop").
@@ -43,5 +45,6 @@ fn main(
     let c4s = (params.c + 3u) / 4u;
     let j = params.first + i / c4s * params.c + i % c4s * 4u;
     let keep = vec4<bool>(keeps(j), keeps(j + 1u), keeps(j + 2u), keeps(j + 3u));
-    y[i] = mask_lanes(select(vec4<f32>(0.0), params.scale * x[i], keep), i % c4s, params.c);
+    let factor = select(vec4<f32>(0.0), vec4<f32>(params.scale), keep);
+    y[i] = mask_lanes(x[i] * factor, i % c4s, params.c);
 }

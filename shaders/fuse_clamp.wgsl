@@ -28,9 +28,9 @@ fn main(
     if i >= params.vec4s {
         return;
     }
-    let one = vec4<f32>(1.0);
     let v = x[i] + g[i];
-    // Not clamp(): it may turn a NaN into a number and hide it.
-    let low = select(v, -one, v < -one);
-    y[i] = mask_lanes(select(low, one, v > one), i % ((params.c + 3u) / 4u), params.c);
+    let sign = bitcast<vec4<u32>>(v) & vec4<u32>(0x80000000u);
+    let limit = bitcast<vec4<f32>>(sign | vec4<u32>(0x3f800000u)); // 1 with the sign of v
+    let limited = choose(limit, v, within_one(v) | is_nan(v));
+    y[i] = mask_lanes(limited, i % ((params.c + 3u) / 4u), params.c);
 }

@@ -29,8 +29,6 @@ fn main(
     if i >= params.vec4s {
         return;
     }
-    let one = vec4<f32>(1.0);
-    let v = x[i] + g[i];
-    let gradient = select(vec4<f32>(0.0), dy[i], (v >= -one) & (v <= one));
+    let gradient = choose(vec4<f32>(0.0), dy[i], within_one(x[i] + g[i]));
     dg[i] = mask_lanes(gradient, i % ((params.c + 3u) / 4u), params.c);
 }

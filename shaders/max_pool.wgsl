@@ -27,11 +27,6 @@ struct MaxPoolParams {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [N, OH, OW, C]
 @group(0) @binding(3) var<storage, read_write> arg: array<u32>;     // [N, OH, OW, C / 4]
 
-// A comparison with itself may be optimised away; the bits may not.
-fn is_nan(v: vec4<f32>) -> vec4<bool> {
-    return (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-}
-
 override WG_SIZE: u32 = 64u;
 
 @compute @workgroup_size(WG_SIZE)
@@ -59,8 +54,9 @@ fn main(
         let line = to.n * params.h + u32(top + i32(r));
         for (var s = first.y; s < end_column; s++) {
             let v = x[(line * params.w + u32(left + i32(s))) * c4s + to.c4];
-            let wins = (v > best) | is_nan(v) | vec4<bool>(all(vec2<u32>(r, s) == first));
-            best = select(best, v, wins);
+            let larger = (v > best) & !is_nan(best);
+            let wins = larger | is_nan(v) | vec4<bool>(all(vec2<u32>(r, s) == first));
+            best = choose(best, v, wins);
             tap = select(tap, vec4<u32>(r * params.columns + s), wins);
         }
     }

@@ -1,6 +1,8 @@
 // Symmetric quantisation of one tensor, four weights to a word.
 //
-//   q[i] = clamp(round_half_even(w[i] / scale), -m, m),  m = 2^(bits-1) - 1;  q = 0 if scale = 0
+//   q[i] = clamp(round_half_even(w[i] / scale), -m, m),  m = 2^(bits-1) - 1
+//
+// q = 0 where the scale is 0, infinite or NaN: times a scale that is not finite, 0 is NaN.
 //
 // The division may be off by 2.5 ULP (WGSL) and move a weight next to a tie by one step.
 //
@@ -37,7 +39,9 @@ fn main(
     let most = f32(field >> 1u);
     let weights = min(params.len - 4u * word, 4u);
     var stored = 0u;
-    if scale != 0.0 {
+    // A comparison of bits: see lib/special.wgsl. A scale has no sign.
+    let finite = bitcast<u32>(scale) < 0x7f800000u;
+    if finite && scale != 0.0 {
         for (var j = 0u; j < weights; j++) {
             let q = round(parameters[params.offset + 4u * word + j] / scale);
             stored |= (bitcast<u32>(i32(clamp(q, -most, most))) & field) << (8u * j);

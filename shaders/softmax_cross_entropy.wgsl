@@ -5,7 +5,8 @@
 //   dlogits[i] = weight (p[i] - [i = label])
 //
 // Row r is image r mod n of copy r / n. The label's own exponential is kept out of the sum until
-// the end: p - 1 would cancel where the network is sure, others / all does not.
+// the end: p - 1 would cancel where the network is sure, others / all does not. As in PyTorch, a NaN
+// is larger than every number, and it or an infinity as the largest logit makes all of its row NaN.
 //
 // Grid:    `span` lanes per row.
 // Twin:    src/reference/softmax_cross_entropy.rs
@@ -27,11 +28,19 @@ struct SoftmaxCrossEntropyParams {
 @group(0) @binding(6) var<storage, read_write> correct: array<u32>;       // [rows]
 
 override WG_SIZE: u32 = 64u;
-const LOWEST: f32 = -3.4028234e38;
 
-var<workgroup> best: array<f32, WG_SIZE>;
+var<workgroup> best: array<u32, WG_SIZE>; // ranks
 var<workgroup> best_at: array<u32, WG_SIZE>;
 var<workgroup> sums: array<f32, WG_SIZE>;
+
+// The order of numbers as integers, above 0; NaN is the largest (lib/special.wgsl says why in
+// integers). 0 and -0 are equal.
+fn rank(v: vec4<f32>) -> vec4<u32> {
+    let bits = bitcast<vec4<u32>>(v);
+    let size = bits & vec4<u32>(0x7fffffffu);
+    let zero = vec4<u32>(0x80000000u);
+    return select(select(zero + size, zero - size, bits >= zero), vec4<u32>(0xffffffffu), is_nan(v));
+}
 
 @compute @workgroup_size(WG_SIZE)
 fn main(
@@ -45,13 +54,14 @@ fn main(
     let end = select(0u, c4s, row < params.rows);
     let label = labels[row % params.n];
 
-    var top = LOWEST;
+    var top = 0u;
     var top_at = params.classes;
     for (var c4 = column; c4 < end; c4 += params.span) {
-        let l = select(vec4<f32>(LOWEST), logits[row * c4s + c4], real_lanes(c4, params.classes));
+        let ranks = rank(logits[row * c4s + c4]);
+        let real = select(vec4<u32>(0u), ranks, real_lanes(c4, params.classes));
         for (var i = 0u; i < 4u; i++) {
-            if l[i] > top {
-                top = l[i];
+            if real[i] > top {
+                top = real[i];
                 top_at = 4u * c4 + i;
             }
         }
@@ -71,7 +81,11 @@ fn main(
     }
     workgroupBarrier();
     let first = lane - column;
-    let largest = best[first];
+    let largest_at = min(best_at[first], params.classes - 1u);
+    let largest = logits[row * c4s + largest_at / 4u][largest_at % 4u];
+    let bits = bitcast<u32>(largest);
+    let broken = (bits & 0x7f800000u) == 0x7f800000u;
+    let nan = bitcast<f32>(bits | 0x7fc00000u); // where it is broken
 
     var sum = 0.0; // of all classes but the label
     for (var c4 = column; c4 < end; c4 += params.span) {
@@ -96,11 +110,13 @@ fn main(
     for (var c4 = column; c4 < end; c4 += params.span) {
         let p = exp(logits[row * c4s + c4] - largest) / all; // of <= 0
         let i = vec4<u32>(0u, 1u, 2u, 3u) + 4u * c4;
-        let d = select(p, vec4<f32>(-others / all), i == vec4<u32>(label));
-        dlogits[row * c4s + c4] = mask_lanes(weight * d, c4, params.classes);
+        let d = weight * select(p, vec4<f32>(-others / all), i == vec4<u32>(label));
+        let carried = choose(d, vec4<f32>(nan), vec4<bool>(broken));
+        dlogits[row * c4s + c4] = mask_lanes(carried, c4, params.classes);
     }
     if column == 0u && row < params.rows {
-        row_loss[row] = log(all) - own;
+        let loss = bitcast<u32>(log(all) - own);
+        row_loss[row] = bitcast<f32>(select(loss, bitcast<u32>(nan), broken));
         correct[row] = u32(best_at[lane] == label);
     }
 }

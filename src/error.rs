@@ -153,6 +153,16 @@ pub enum Error {
         /// The first layer that produced one, in words, where that is known.
         place: Option<String>,
     },
+    /// What a network made of a user's input is not finite.
+    #[error("{what} is {value}{}", first_seen(place.as_deref()))]
+    NotFiniteOutput {
+        /// Which number of which output, and of which network.
+        what: String,
+        /// The number.
+        value: f32,
+        /// The first layer that produced one, in words, where that is known.
+        place: Option<String>,
+    },
     /// The GPU computed something else than the CPU.
     #[error(
         "the GPU computed {got} where the CPU computes {want}: {layer}, at [n, h, w, c] = {at:?}, \
@@ -288,6 +298,11 @@ impl Error {
             }
             Self::NotFinite { .. } => {
                 "lower --lr; `train --on-nan rollback` does so by itself, from the last checkpoint"
+                    .into()
+            }
+            Self::NotFiniteOutput { .. } => {
+                "weights or input are too large for float32 there: check the file that the layer is of, \
+                 and --input-mean and --input-std"
                     .into()
             }
             Self::WrongResult { .. } => {

@@ -1,4 +1,5 @@
 // Activations, chosen by an override constant: 0 none, 1 ReLU, 2 tanh (src/ops/activation.rs).
+// Joined behind lib/special.wgsl.
 
 override ACTIVATION: u32 = 0u;
 
@@ -6,22 +7,23 @@ override ACTIVATION: u32 = 0u;
 // NaN for large arguments. tanh(15) differs from 1 by 2e-13, far below f32.
 fn activate(v: vec4<f32>) -> vec4<f32> {
     if ACTIVATION == 1u {
-        return select(v, vec4<f32>(0.0), v <= vec4<f32>(0.0)); // NaN stays NaN
+        return relu(v);
     }
     if ACTIVATION == 2u {
         let e = exp(2.0 * clamp(v, vec4<f32>(-15.0), vec4<f32>(15.0)));
-        return 1.0 - 2.0 / (e + 1.0);
+        return choose(1.0 - 2.0 / (e + 1.0), v, is_nan(v)); // clamp makes a number of it
     }
     return v;
 }
 
-// The derivative, from the activation's output.
-fn activation_slope(y: vec4<f32>) -> vec4<f32> {
+// The gradient of the input from that of the output, dy, and the output, y. What ReLU stops is 0,
+// whatever it was.
+fn activate_back(dy: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     if ACTIVATION == 1u {
-        return select(vec4<f32>(0.0), vec4<f32>(1.0), y > vec4<f32>(0.0));
+        return choose(vec4<f32>(0.0), dy, passes(y));
     }
     if ACTIVATION == 2u {
-        return 1.0 - y * y;
+        return dy * (1.0 - y * y);
     }
-    return vec4<f32>(1.0);
+    return dy;
 }

@@ -1,5 +1,6 @@
 // What runs behind a convolution's sum, whatever computed it: scale, shift, residual, ReLU, and the
-// bits of its mask. Joined after a kernel's interface: needs params.k, affine, residual and y.
+// bits of its mask. Joined after a kernel's interface and lib/special.wgsl: needs params.k, affine,
+// residual and y.
 
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;
@@ -26,15 +27,15 @@ fn store(at: u32, k4: u32, sum: vec4<f32>, scale: vec4<f32>, shift: vec4<f32>) -
         v = v + residual[at];
     }
     if RELU == 1u {
-        // Not max(): a NaN must stay one, to be found.
-        v = select(v, vec4<f32>(0.0), v < vec4<f32>(0.0));
+        v = relu(v);
     }
     v = mask_lanes(v, k4, params.k);
     y[at] = v;
     return v;
 }
 
+// Bits of the mask: where ReLU's gradient passes.
 fn positive_bits(v: vec4<f32>) -> u32 {
-    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), v > vec4<f32>(0.0));
+    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), passes(v));
     return bits.x | bits.y | bits.z | bits.w;
 }

@@ -1,5 +1,5 @@
 // lib/epilogue.wgsl, one channel at a time. Joined after a kernel's interface: needs params.k,
-// affine, residual and y.
+// affine, residual and y, and lib/special.wgsl.
 
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;
@@ -11,7 +11,7 @@ fn affine_at(offset: u32, k: u32) -> f32 {
     return affine[offset + min(k, params.k - 1u)];
 }
 
-// The epilogue: scale, shift, residual, ReLU; returns whether what was stored is positive.
+// The epilogue: scale, shift, residual, ReLU; returns whether the gradient of ReLU passes there.
 fn store(at: u32, k: u32, sum: f32, scale: f32, shift: f32) -> bool {
     var v = sum;
     if SCALE == 1u {
@@ -23,11 +23,10 @@ fn store(at: u32, k: u32, sum: f32, scale: f32, shift: f32) -> bool {
     if RESIDUAL == 1u {
         v = v + residual[at];
     }
+    var bits = bitcast<i32>(select(0.0, v, k < params.k));
     if RELU == 1u {
-        // Not max(): a NaN must stay one, to be found.
-        v = select(v, 0.0, v < 0.0);
+        bits = select(bits, 0, bits <= BELOW_ZERO);
     }
-    v = select(0.0, v, k < params.k);
-    y[at] = v;
-    return v > 0.0;
+    y[at] = bitcast<f32>(bits);
+    return bits > BELOW_ZERO && bits != 0;
 }

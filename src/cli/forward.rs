@@ -31,7 +31,8 @@ pub struct ForwardArgs {
     /// Images, a .npy file of float32 [N, 3, H, W] in [-1, 1]
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Output, a .npy file: logits [N, classes] of a base, images [N, 3, H, W] of a generator
+    /// Output, a .npy file: logits [N, classes] of a base, images [N, 3, H, W] of a generator; not
+    /// written if a number of it is not finite
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Class of each image, a .npy file of int32 [N]: the loss is the mean cross-entropy
@@ -104,10 +105,11 @@ enum PassMode {
     Train,
 }
 
-/// Runs a network once.
+/// Runs a network once. Nothing is written where a number of an output is not finite.
 ///
 /// # Errors
-/// Flags that do not go together, bad files, no memory, or the device failed.
+/// Flags that do not go together, bad files, no memory, the device failed, or
+/// [`Error::NotFiniteOutput`].
 pub fn run(args: &ForwardArgs) -> Result<()> {
     args.check_combination()?;
     args.check_places()?;

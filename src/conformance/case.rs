@@ -50,19 +50,48 @@ pub fn nan_padded(values: &[f32], c: u32) -> Vec<f32> {
 /// A small generator of its own (PCG output function over a counter), so that a seed means the same
 /// case for ever.
 #[derive(Clone, Debug)]
-pub struct Random(u32);
+pub struct Random {
+    state: u32,
+    special: bool,
+}
 
 impl Random {
     /// A stream of its own per seed.
     #[must_use]
     pub fn new(seed: u32) -> Self {
-        Self(seed.wrapping_mul(2_654_435_769))
+        Self { state: seed.wrapping_mul(2_654_435_769), special: false }
+    }
+
+    /// One that puts some NaN and infinities among the values of [`Self::floats`] and
+    /// [`Self::integers`]: one or more, but so few that sums over parts of them stay finite.
+    #[must_use]
+    pub fn special(seed: u32) -> Self {
+        Self { special: true, ..Self::new(seed) }
+    }
+
+    /// What is drawn without NaN and infinities, for operands that have none: weights are checked when
+    /// they are loaded, and whether one that is infinite meets the zeros around an image is not defined.
+    pub fn ordinary<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> T {
+        let special = std::mem::take(&mut self.special);
+        let drawn = draw(self);
+        self.special = special;
+        drawn
+    }
+
+    fn with_specials(&mut self, mut values: Vec<f32>) -> Vec<f32> {
+        if self.special && !values.is_empty() {
+            for _ in 0..(values.len() / 8).clamp(1, 12) {
+                let at = self.below(values.len() as u32) as usize;
+                values[at] = self.of(&[f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
+            }
+        }
+        values
     }
 
     /// 32 random bits.
     pub fn bits(&mut self) -> u32 {
-        self.0 = self.0.wrapping_add(1);
-        let s = self.0.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        self.state = self.state.wrapping_add(1);
+        let s = self.state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
         let w = ((s >> ((s >> 28) + 4)) ^ s).wrapping_mul(277_803_737);
         (w >> 22) ^ w
     }
@@ -74,12 +103,15 @@ impl Random {
 
     /// `len` values in [-1, 1).
     pub fn floats(&mut self, len: usize) -> Vec<f32> {
-        (0..len).map(|_| self.float()).collect()
+        let values = (0..len).map(|_| self.float()).collect();
+        self.with_specials(values)
     }
 
     /// `len` whole numbers in [-max, max], as f32.
     pub fn integers(&mut self, len: usize, max: u32) -> Vec<f32> {
-        (0..len).map(|_| (f64::from(self.bits() % (2 * max + 1)) - f64::from(max)) as f32).collect()
+        let one = |bits: u32| (f64::from(bits % (2 * max + 1)) - f64::from(max)) as f32;
+        let values = (0..len).map(|_| one(self.bits())).collect();
+        self.with_specials(values)
     }
 
     /// One number below `end`.

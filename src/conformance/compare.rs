@@ -5,6 +5,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
 
+/// A NaN that no kernel makes: what was not written is told from one that was computed.
+pub(super) const POISON: u32 = 0x7FC0_DEAD;
+
 /// What a buffer must hold.
 #[derive(Clone, Debug)]
 pub struct Want {
@@ -14,7 +17,8 @@ pub struct Want {
 
 #[derive(Clone, Debug)]
 enum Values {
-    /// f32 values, each within its own absolute bound; a bound of 0 asks for the exact value.
+    /// f32 values, each within its own absolute bound; a bound of 0 asks for the exact value, and so does
+    /// one that is not finite. An infinity is itself alone, and every NaN but poison is NaN.
     Floats {
         /// Exact results of the twin.
         values: Vec<f64>,
@@ -148,13 +152,17 @@ impl Want {
         }
     }
 
-    /// Whether word `i` may be `got`. NaN satisfies no bound.
+    /// Whether word `i` may be `got`. NaN satisfies no bound, and only NaN may be where one is wanted.
     fn admits(&self, i: usize, got: u32) -> bool {
         match &self.values {
             Values::Words(words) => words[i] == got,
             Values::Floats { values, bounds } => {
-                let got = f64::from(f32::from_bits(got));
-                got == values[i] || (got - values[i]).abs() <= bounds[i] && values[i].is_finite()
+                let (value, bound) = (f64::from(f32::from_bits(got)), bounds[i]);
+                if values[i].is_nan() {
+                    return value.is_nan() && got != POISON;
+                }
+                let near = bound.is_finite() && (value - values[i]).abs() <= bound;
+                value == values[i] || near
             }
         }
     }
@@ -214,6 +222,25 @@ mod tests {
         assert!(Want::flat(&[f64::INFINITY], |_| f64::INFINITY).compare(&[0]).is_err());
         assert!(Want::exact(&[1.0]).compare(&[1.0f32.to_bits() + 1]).is_err());
         assert!(Want::words(vec![1, 2]).compare(&[1]).is_err());
+    }
+
+    #[test]
+    fn infinities_are_themselves_and_nan_is_nan_unless_nobody_wrote_it() {
+        let want =
+            Want::flat(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0], |_| f64::INFINITY);
+        let bits = |v: [f32; 4]| v.map(f32::to_bits);
+        let [nan, inf] = [f32::NAN, f32::INFINITY];
+        assert!(want.compare(&bits([nan, inf, -inf, 0.0])).is_ok());
+        assert!(want.compare(&bits([-nan, inf, -inf, -0.0])).is_ok());
+        for (at, bad) in
+            [(0, inf), (0, 1.0), (1, -inf), (1, f32::MAX), (2, nan), (3, 1.0), (3, nan)]
+        {
+            let mut got = [nan, inf, -inf, 0.0];
+            got[at] = bad;
+            assert_eq!(want.compare(&bits(got)).unwrap_err().at, at, "{bad}");
+        }
+        let unwritten = [POISON, inf.to_bits(), (-inf).to_bits(), 0];
+        assert_eq!(want.compare(&unwritten).unwrap_err().at, 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Runs cases on an adapter, with poisoned outputs and guard words.
 
-use super::{Case, Data, Mismatch};
+use super::{Case, Data, Mismatch, compare::POISON};
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, Program, Tape},
@@ -13,8 +13,6 @@ use std::fmt;
 /// Appended to every binding, inside it: outside, bounds checks would hide an overrun. NaN, so that
 /// what is read there shows even where it is multiplied by 0.
 const GUARD: [u32; 16] = [0x7FC0_BEEF; 16];
-/// A NaN, so that an element that was not written satisfies no bound.
-const POISON: u32 = 0x7FC0_DEAD;
 
 /// What became of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -104,6 +104,13 @@ impl OperatingPoints {
         for p in &mut points {
             p.voltage /= nominal.voltage;
             p.energy_per_access /= nominal.energy_per_access;
+            if ![p.voltage, p.energy_per_access].iter().all(|v| v.is_normal()) {
+                let what = format!(
+                    "what the point of BER {} has over the nominal one is no number",
+                    p.ber
+                );
+                return Err(wrong(what));
+            }
         }
         points.sort_by(|a, b| b.voltage.total_cmp(&a.voltage));
         let source = file.source.unwrap_or_else(|| path.display().to_string());

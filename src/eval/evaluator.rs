@@ -4,7 +4,7 @@ use crate::{
     data::ImageSet,
     error::{Error, Result},
     gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Batch, DeviceImages, FrozenNet, Mode, Pick},
+    nn::{Batch, DeviceImages, FrozenNet, Mode, Pick, check_finite, first_not_finite},
     ops,
     shape::unpad_channels,
 };
@@ -55,15 +55,17 @@ impl Evaluator {
     }
 
     /// Logits `[copies, n, classes]` of images `first ..` of `set`, of which `images` are those on the
-    /// device; those past its end are of no meaning.
+    /// device; those past its end are of no meaning. `name` says which network a copy is.
     ///
     /// # Errors
-    /// The device failed.
+    /// The device failed; [`Error::NotFiniteOutput`] for a logit that is infinite or NaN, which would
+    /// count as an answer otherwise.
     pub fn logits(
         &self,
         gpu: &Gpu,
         (images, set): (&DeviceImages, &ImageSet),
         first: usize,
+        name: &dyn Fn(usize) -> String,
     ) -> Result<Vec<f32>> {
         let last = images.len() - 1;
         let pick = |i: usize| Pick { index: (first + i).min(last) as u32, ..Pick::default() };
@@ -76,7 +78,18 @@ impl Evaluator {
         self.program.run(gpu)?;
         let padded: Vec<f32> = self.program.read(gpu, self.logits)?;
         let rows = (self.copies * self.n * self.classes.next_multiple_of(4)) as usize;
-        Ok(unpad_channels(&padded[..rows], self.classes))
+        let logits = unpad_channels(&padded[..rows], self.classes);
+        let classes = self.classes as usize;
+        for (row, of_image) in logits.chunks(classes).enumerate() {
+            let (copy, image) = (row / self.n as usize, (first + row % self.n as usize).min(last));
+            if of_image.iter().all(|v| v.is_finite()) {
+                continue;
+            }
+            let network = format!("{}, image {image} of {}", name(copy), set.name);
+            let place = || first_not_finite(gpu, &self.program, self.program.entries());
+            check_finite([&network, "logits"], &[classes], of_image, place)?;
+        }
+        Ok(logits)
     }
 
     /// The images that the base network saw in the last run, `[n, H, W, 3]` in [-1, 1].
@@ -88,20 +101,21 @@ impl Evaluator {
     }
 
     /// Classifies the whole set; `each` gets `(copy, image, logits)` in batches, and stops the
-    /// evaluation with `false`. Returns the right answers per copy.
+    /// evaluation with `false`. `name` says which network a copy is. Returns the right answers per copy.
     ///
     /// # Errors
-    /// The device failed, or it was stopped.
+    /// As [`Self::logits`], or it was stopped.
     pub fn run(
         &self,
         gpu: &Gpu,
         (images, set): (&DeviceImages, &ImageSet),
+        name: &dyn Fn(usize) -> String,
         mut each: impl FnMut(usize, usize, &[f32]) -> bool,
     ) -> Result<Vec<u64>> {
         let (n, classes) = (self.n as usize, self.classes as usize);
         let mut right = vec![0; self.copies as usize];
         for first in (0..images.len()).step_by(n) {
-            let logits = self.logits(gpu, (images, set), first)?;
+            let logits = self.logits(gpu, (images, set), first, name)?;
             for (copy, rows) in logits.chunks(n * classes).enumerate() {
                 for (i, row) in rows.chunks(classes).enumerate().take(images.len() - first) {
                     let answer = argmax(row);
@@ -116,12 +130,12 @@ impl Evaluator {
     }
 }
 
-/// Index of the first largest value; a NaN is never it.
+/// Index of the first largest value; as in PyTorch the first NaN is larger than everything.
 #[must_use]
 pub fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (i, &v) in row.iter().enumerate() {
-        if v > row[best] || row[best].is_nan() {
+        if v > row[best] || v.is_nan() && !row[best].is_nan() {
             best = i;
         }
     }
@@ -131,7 +145,7 @@ pub fn argmax(row: &[f32]) -> usize {
 /// Images as they are and as a generator makes them, `[N, H, W, 3]` in [-1, 1] each.
 ///
 /// # Errors
-/// Shapes do not fit, or the device failed.
+/// Shapes do not fit, the device failed, or [`Error::NotFiniteOutput`].
 pub fn fuse_images(
     gpu: &Gpu,
     generator: &FrozenNet,
@@ -149,8 +163,10 @@ pub fn fuse_images(
     let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
     batch.choose(gpu, &program, images, &picks, &[])?;
     program.run(gpu)?;
-    Ok([
-        unpad_channels(&program.read(gpu, x.id)?, 3),
-        unpad_channels(&program.read(gpu, fused)?, 3),
-    ])
+    let [originals, fused] =
+        [program.read(gpu, x.id)?, program.read(gpu, fused)?].map(|v| unpad_channels(&v, 3));
+    let shape = [n, x.shape.h, x.shape.w, 3].map(|extent| extent as usize);
+    let place = || first_not_finite(gpu, &program, program.entries());
+    check_finite([&generator.graph.name, "transformed images"], &shape, &fused, place)?;
+    Ok([originals, fused])
 }

@@ -173,7 +173,7 @@ impl<'a> Meter<'a> {
     /// Measures without faults.
     ///
     /// # Errors
-    /// There is no generator, the device failed, or it was stopped.
+    /// There is no generator, a logit is not finite, the device failed, or it was stopped.
     pub fn clean(&self, kind: Kind, tick: Tick<'_>) -> Result<OfMap> {
         self.evaluator(kind)?;
         // A program of its own: one copy is enough.
@@ -183,7 +183,8 @@ impl<'a> Meter<'a> {
         clean.injector(self.gpu, 1, None)?.run(self.gpu, &[0])?;
         let fuse = self.fuse.as_ref().filter(|_| kind == Kind::Behind);
         let evaluator = Evaluator::new(self.gpu, &clean, fuse, &self.images, self.batch)?;
-        let answers = self.answers(&evaluator, 1, None, tick)?.pop().unwrap_or_default();
+        let name = |_| self.name(kind, "without faults");
+        let answers = self.answers(&evaluator, (1, &name), None, tick)?.pop().unwrap_or_default();
         Ok(OfMap { answers, flips: Vec::new() })
     }
 
@@ -191,8 +192,8 @@ impl<'a> Meter<'a> {
     /// `[image][class]` of each map if `logits` is there.
     ///
     /// # Errors
-    /// Faults that this network cannot have, too many seeds, there is no generator, the device
-    /// failed, or it was stopped.
+    /// Faults that this network cannot have, too many seeds, there is no generator, a logit is not
+    /// finite, the device failed, or it was stopped.
     pub fn maps(
         &self,
         kind: Kind,
@@ -210,17 +211,27 @@ impl<'a> Meter<'a> {
         // Copies that are not needed repeat the last seed; what comes of them is dropped.
         let seeds: Vec<u64> = (0..self.copies).map(|i| seeds[i.min(len - 1)]).collect();
         injector.run(gpu, &seeds)?;
-        let answers = self.answers(evaluator, len, logits, tick)?;
+        let name = |copy: usize| self.name(kind, &format!("{faults}, seed {}", seeds[copy]));
+        let answers = self.answers(evaluator, (len, &name), logits, tick)?;
         let flips = injector.flips(gpu)?;
         let of_map = |(answers, flips)| OfMap { answers, flips };
         Ok(answers.into_iter().zip(flips).map(of_map).collect())
     }
 
-    /// Answers of the first `copies` copies to all images.
+    /// What is measured, in words, for messages.
+    fn name(&self, kind: Kind, faults: &str) -> String {
+        let base = &self.subject.base.0.name;
+        match self.subject.generator.filter(|_| kind == Kind::Behind) {
+            Some((generator, _)) => format!("{base} behind {}, {faults}", generator.name),
+            None => format!("{base}, {faults}"),
+        }
+    }
+
+    /// Answers of the first `copies` copies to all images; `name` is that of a copy.
     fn answers(
         &self,
         of: &Evaluator,
-        copies: usize,
+        (copies, name): (usize, &dyn Fn(usize) -> String),
         mut logits: Option<&mut Vec<Vec<f32>>>,
         tick: Tick<'_>,
     ) -> Result<Vec<Answers>> {
@@ -228,7 +239,7 @@ impl<'a> Meter<'a> {
         if let Some(kept) = &mut logits {
             kept.resize(copies, Vec::new());
         }
-        of.run(self.gpu, (&self.images, self.subject.set), |copy, image, row| {
+        of.run(self.gpu, (&self.images, self.subject.set), name, |copy, image, row| {
             if let Some(answers) = answers.get_mut(copy) {
                 answers.count(self.images.labels[image], argmax(row));
             }

@@ -38,7 +38,8 @@ impl Quantized {
 /// Quantises a tensor: `scale = max|w| / (2^(bits - 1) - 1)`, `q = round_half_even(w / scale)`.
 ///
 /// # Errors
-/// [`Error::Argument`] unless 2 <= bits <= 8; [`Error::Shape`] for a weight that is not finite.
+/// [`Error::Argument`] unless 2 <= bits <= 8; [`Error::Shape`] for a weight that is not finite, and for
+/// weights so large that one with a flipped sign bit, `-2^(bits - 1)` steps, would not be.
 pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
     check_bits(bits)?;
     if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
@@ -48,7 +49,15 @@ pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
         )));
     }
     let most = f32::from(((1u16 << (bits - 1)) - 1).cast_signed());
-    let scale = weights.iter().fold(0f32, |m, w| m.max(w.abs())) / most;
+    let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
+    let scale = largest / most;
+    if !(scale * (most + 1.0)).is_finite() {
+        return Err(Error::Shape(format!(
+            "weights up to {largest:e} are too large: with a flipped bit one may be {:.3e} in {bits} bits, \
+             which float32 does not hold",
+            f64::from(scale) * f64::from(-most - 1.0),
+        )));
+    }
     let field = (1u32 << bits) - 1;
     let mut words = vec![0u32; weights.len().div_ceil(4)];
     for (i, w) in weights.iter().enumerate() {
@@ -137,6 +146,16 @@ mod tests {
         }
         for bits in [0, 1, 9, 32] {
             assert_eq!(quantize(&[1.0], bits).unwrap_err().exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_step_of_every_pattern_is_finite() {
+        for (bits, largest) in [(8, f32::MAX / 128.0 * 127.0), (2, f32::MAX / 2.0)] {
+            let fits = quantize(&[largest * 0.999, 0.0], bits).unwrap();
+            assert!((fits.scale * -((1 << (bits - 1)) as f32)).is_finite());
+            let error = quantize(&[0.0, -largest * 1.001], bits).unwrap_err().to_string();
+            assert!(error.contains("too large") && error.contains("e38"), "{error}");
         }
     }
 

@@ -55,6 +55,11 @@ impl Raw {
         })
     }
 
+    /// An element of an F64 tensor as it is.
+    pub(super) fn f64_at(&self, i: usize) -> Option<f64> {
+        (self.dtype == Dtype::F64).then(|| chunks(&self.bytes).nth(i).map(f64::from_le_bytes))?
+    }
+
     /// The elements of an I32 tensor.
     #[must_use]
     pub fn to_i32(&self) -> Option<Vec<i32>> {

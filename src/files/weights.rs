@@ -72,11 +72,18 @@ impl Weights {
                 ));
             };
             if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-                return Err(Error::format(
-                    origin,
-                    format!("element {i} of tensor {name} is {}", data[i]),
-                    "the training that made it diverged: train again with a lower --lr",
-                ));
+                let (was, hint) = match tensor.f64_at(i).filter(|was| was.is_finite()) {
+                    Some(was) => (
+                        format!("{was:e}, too large for float32"),
+                        "networks compute in float32: check what the tensor is, and export it anew",
+                    ),
+                    None => (
+                        data[i].to_string(),
+                        "the training that made it diverged: train again with a lower --lr",
+                    ),
+                };
+                let what = format!("element {i} of tensor {name} is {was}");
+                return Err(Error::format(origin, what, hint));
             }
             tensors.insert(name, Tensor { shape: tensor.shape, data });
         }
@@ -179,7 +186,8 @@ impl Weights {
         self.tensors.get(name).map_or(&[], |t| &t.shape)
     }
 
-    pub(super) fn name(&self) -> &Path {
+    /// What messages call the file that they are from.
+    pub(crate) fn name(&self) -> &Path {
         if self.origin.as_os_str().is_empty() { Path::new("weights") } else { &self.origin }
     }
 

@@ -1,12 +1,12 @@
 //! A base network on a user's images: logits, loss, gradient of the images.
 
-use super::{Batch, Images, Loss, copy, dot, parts, same_length};
+use super::{Batch, INPUT_GRADIENT, Images, Loss, bad, copy, dot, nchw, parts, same_length};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
     gpu::{Gpu, Program, Tape},
-    nn::{FrozenNet, Graph, Mode, Value},
+    nn::{FrozenNet, Graph, Mode, Value, check_finite, first_not_finite},
     ops,
     shape::Nhwc,
 };
@@ -51,7 +51,8 @@ pub struct BasePass {
 /// Runs a base network (batch norm with its running statistics) on images.
 ///
 /// # Errors
-/// Shapes or labels that do not fit, a gradient without a loss, no memory, or the device failed.
+/// Shapes or labels that do not fit, a gradient without a loss, no memory, the device failed, or
+/// [`Error::NotFiniteOutput`].
 pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let BaseRequest { graph, weights, precision, faults, images, loss, gradient, .. } = *request;
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
@@ -130,6 +131,13 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         Some(Loss::Upstream(upstream)) => Some(dot(&logits, upstream)),
     };
     let input_gradient = dx.map(|dx| dx.read(gpu, &program)).transpose()?;
+    let place = || first_not_finite(gpu, &program, program.entries());
+    let check = |what: &str, shape: &[usize], data: &[f32]| {
+        check_finite([&graph.name, what], shape, data, place)
+    };
+    check("logits", &[shape.n as usize, classes as usize], &logits)?;
+    check("the loss", &[], bad(loss).as_slice())?;
+    check(INPUT_GRADIENT, &nchw(shape), input_gradient.as_deref().unwrap_or(&[]))?;
     let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
     Ok(BasePass { logits, classes, loss, input_gradient, flips })
 }

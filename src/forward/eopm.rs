@@ -4,7 +4,7 @@
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
 //! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3).
 
-use super::{Batch, Images, base::check_labels, parts_of};
+use super::{Batch, Images, bad, base::check_labels, parts_of};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
@@ -12,8 +12,8 @@ use crate::{
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
     models::GENERATOR_BITS,
     nn::{
-        Convolution, Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, count_flips, fit,
-        loss_scale,
+        Convolution, Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, check_finite,
+        count_flips, first_not_finite, fit, loss_scale,
     },
     ops::{self, operands::Operands},
 };
@@ -363,7 +363,8 @@ pub struct EopmPass {
 /// Runs one EOPM step without the update.
 ///
 /// # Errors
-/// Shapes or labels that do not fit, no seeds, no memory, or the device failed.
+/// Shapes or labels that do not fit, no seeds, no memory, the device failed, or
+/// [`Error::NotFiniteOutput`].
 pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     let EopmRequest { generator, base, precision, faults, seeds, lambda, images, labels, .. } =
         *request;
@@ -407,6 +408,27 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let mut gradients: Vec<f32> = net.gradients.read(gpu)?;
         gradients.iter_mut().for_each(|g| *g /= step.loss_scale());
         let gradients = net.named(&gradients);
+        let place = || {
+            let mut first = None;
+            step.run_by(gpu, Some(seeds), &mut |program, entries| {
+                let here = first_not_finite(gpu, program, entries)?;
+                first = first.take().or(here);
+                Ok(())
+            })?;
+            Ok(first)
+        };
+        let check = |network: &str, what: &str, shape: &[usize], data: &[f32]| {
+            check_finite([network, what], shape, data, place)
+        };
+        let maps = seeds.iter().map(|seed| format!("seed {seed}"));
+        let maps = std::iter::once("without faults".to_owned()).chain(maps);
+        for (map, &loss) in maps.zip(std::iter::once(&clean).chain(&faulty)) {
+            let network = format!("{}, {map}", base.0.name);
+            check(&network, "the loss", &[], bad(Some(loss)).as_slice())?;
+        }
+        for (name, tensor) in &gradients.tensors {
+            check(&generator.0.name, &format!("grad.{name}"), &tensor.shape, &tensor.data)?;
+        }
         Ok(EopmPass { clean, faulty, loss, gradients, flips: Vec::new(), cut: cut.clone() })
     })?;
     let flips = seeds.iter().map(|&seed| count_flips(base, precision, faults, seed));

@@ -1,12 +1,12 @@
 //! A generator on a user's images: `clamp(x + G(x), -1, 1)`, gradients, running statistics.
 
-use super::{Batch, Images, Part, copy, dot, parts, same_length};
+use super::{Batch, INPUT_GRADIENT, Images, Part, bad, copy, dot, nchw, parts, same_length};
 use crate::{
     error::{Error, Result},
     files::Weights,
     gpu::{BufferId, Gpu, Program, Tape},
     models::GENERATOR_BITS,
-    nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value},
+    nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value, check_finite, first_not_finite},
     ops,
     shape::Nhwc,
 };
@@ -49,7 +49,8 @@ pub struct GeneratorPass {
 /// Runs a generator on images.
 ///
 /// # Errors
-/// Shapes that do not fit, a gradient without an upstream, no memory, or the device failed.
+/// Shapes that do not fit, a gradient without an upstream, no memory, the device failed, or
+/// [`Error::NotFiniteOutput`].
 pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorPass> {
     let GeneratorRequest { graph, weights, training, images, upstream, gradient, .. } = *request;
     images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
@@ -67,14 +68,7 @@ pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorP
         let compiler = net.compiler(gpu, &mut tape)?;
         // All parts at once: batch norm needs the statistics of the whole batch.
         push(&mut tape, compiler, &buffers.whole(), gradient, Some(gradients))?;
-        let mut pass = run(gpu, &tape, request, &buffers)?;
-        if gradient {
-            pass.gradients = Some(net.named(&net.gradients.read::<f32>(gpu)?));
-        }
-        let mut after = net.weights(gpu)?;
-        after.tensors.retain(|name, _| is_running(graph, name));
-        pass.after = Some(after);
-        Ok(pass)
+        run(gpu, &tape, request, &buffers, Some(&net))
     } else {
         let (net, mode) = if gradient {
             (FrozenNet::new(gpu, graph, weights, GENERATOR_BITS, 1)?, Mode::Frozen)
@@ -86,7 +80,7 @@ pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorP
             let compiler = net.compiler(gpu, &mut tape, mode);
             push(&mut tape, compiler, buffers, gradient, None)?;
         }
-        run(gpu, &tape, request, &buffers)
+        run(gpu, &tape, request, &buffers, None)
     }
 }
 
@@ -162,18 +156,42 @@ fn run(
     tape: &Tape,
     request: &GeneratorRequest<'_>,
     buffers: &Buffers,
+    trained: Option<&TrainableNet>,
 ) -> Result<GeneratorPass> {
+    let GeneratorRequest { graph, gradient, upstream, .. } = *request;
     let program = Program::build(gpu, tape)?;
     buffers.x.write(gpu, &program, request.images.data);
-    if let Some(upstream) = request.upstream {
+    if let Some(upstream) = upstream {
         buffers.dy.write(gpu, &program, upstream);
     }
     program.run(gpu)?;
     let images = buffers.y.read(gpu, &program)?;
-    let loss = request.upstream.map(|upstream| dot(&images, upstream));
-    let dx = request.gradient.then(|| buffers.dx.read(gpu, &program));
+    let loss = upstream.map(|upstream| dot(&images, upstream));
+    let dx = gradient.then(|| buffers.dx.read(gpu, &program));
     let input_gradient = dx.transpose()?;
-    Ok(GeneratorPass { images, loss, input_gradient, gradients: None, after: None })
+    let of_parameters = |net: &TrainableNet| Ok(net.named(&net.gradients.read::<f32>(gpu)?));
+    let gradients = trained.filter(|_| gradient).map(of_parameters).transpose()?;
+    let running = |net: &TrainableNet| -> Result<Weights> {
+        let mut after = net.weights(gpu)?;
+        after.tensors.retain(|name, _| is_running(graph, name));
+        Ok(after)
+    };
+    let after = trained.map(running).transpose()?;
+
+    let place = || first_not_finite(gpu, &program, program.entries());
+    let check = |what: &str, shape: &[usize], data: &[f32]| {
+        check_finite([&graph.name, what], shape, data, place)
+    };
+    let shape = nchw(request.images.shape);
+    check("images", &shape, &images)?;
+    check("the loss", &[], bad(loss).as_slice())?;
+    check(INPUT_GRADIENT, &shape, input_gradient.as_deref().unwrap_or(&[]))?;
+    for (kind, weights) in [("grad", &gradients), ("after", &after)] {
+        for (name, tensor) in weights.iter().flat_map(|weights| &weights.tensors) {
+            check(&format!("{kind}.{name}"), &tensor.shape, &tensor.data)?;
+        }
+    }
+    Ok(GeneratorPass { images, loss, input_gradient, gradients, after })
 }
 
 fn is_running(graph: &Graph, name: &str) -> bool {

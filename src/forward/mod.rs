@@ -165,6 +165,19 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
+/// What messages call the gradient of the images.
+const INPUT_GRADIENT: &str = "grad.input";
+
+/// A loss that is no number to go on with.
+fn bad(loss: Option<f64>) -> Option<f32> {
+    loss.filter(|loss| !loss.is_finite()).map(|loss| loss as f32)
+}
+
+/// Extents of images in PyTorch's order.
+fn nchw(shape: Nhwc) -> [usize; 4] {
+    [shape.n, shape.c, shape.h, shape.w].map(|extent| extent as usize)
+}
+
 /// As many numbers as there must be.
 fn same_length(what: &str, has: usize, needs: usize) -> Result<()> {
     if has == needs {

@@ -115,7 +115,7 @@ pub fn base_info(name: &str) -> Result<&'static BaseInfo> {
 /// input; `None` if it takes [-1, 1] as it comes.
 ///
 /// # Errors
-/// Unknown name, or no class.
+/// Unknown name, no class, or a normalisation that makes infinities.
 pub fn base(
     name: &str,
     classes: u32,
@@ -132,6 +132,12 @@ pub fn base(
         Some((mean, std)) => {
             let scale = std.map(|s| 0.5 / s);
             let shift = [0, 1, 2].map(|i| (0.5 - mean[i]) / std[i]);
+            if !scale.iter().chain(&shift).all(|v| v.is_finite()) {
+                let what = format!("an input normalised by {mean:?} and {std:?} is not finite");
+                let hint = "means and deviations of values from 0 to 1, as in 0.485,0.456,0.406 and \
+                            0.229,0.224,0.225";
+                return Err(Error::argument("--input-std", what, hint));
+            }
             graph.affine(graph.input(), &scale, &shift)
         }
     };

@@ -5,7 +5,6 @@ use crate::{
     error::{Error, Result},
     files::Weights,
 };
-use std::path::Path;
 
 /// Names of each kind that an error lists.
 const LISTED: usize = 6;
@@ -27,7 +26,8 @@ impl Graph {
     /// The weights, if they are exactly this network's tensors; counters of batches are dropped.
     ///
     /// # Errors
-    /// [`Error::Format`] listing what is missing, what has another shape and what nobody asked for.
+    /// [`Error::Format`] listing what is missing, what has another shape and what nobody asked for; a
+    /// value that the network cannot have, as [`Graph::check`].
     pub fn adopt(&self, mut weights: Weights) -> Result<Weights> {
         let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
         let mut tensors = std::mem::take(&mut weights.tensors);
@@ -48,6 +48,7 @@ impl Graph {
         let wrong: Vec<String> =
             kinds.iter().filter(|(_, names)| !names.is_empty()).map(listed).collect();
         if wrong.is_empty() {
+            self.check(&weights)?;
             return Ok(weights);
         }
         let what = format!("these are not the tensors of {}: {}", self.name, wrong.join("; "));
@@ -55,9 +56,7 @@ impl Graph {
             Some(model) => format!("the file says that it holds {model}: check --model"),
             None => "check --model, or rename the tensors in Python before saving them".into(),
         };
-        let origin = &weights.origin;
-        let origin = if origin.as_os_str().is_empty() { Path::new("weights") } else { origin };
-        Err(Error::format(origin, what, hint))
+        Err(Error::format(weights.name(), what, hint))
     }
 
     /// The prefix, empty or with a dot at its end, under which most of the parameters are found.

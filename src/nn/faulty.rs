@@ -3,7 +3,7 @@
 
 use super::Graph;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     fault::{Faults, Flips, Quantized, dequantize, inject, quantize},
     files::Weights,
 };
@@ -23,7 +23,7 @@ pub struct FaultyWeights {
 /// Quantises the layers of a network one by one.
 ///
 /// # Errors
-/// A tensor is missing, has another shape or is not finite; not 2 to 8 bits.
+/// A tensor is missing, has another shape, or values that cannot be quantised; not 2 to 8 bits.
 pub fn stored_layers<'a>(
     graph: &'a Graph,
     weights: &'a Weights,
@@ -31,7 +31,14 @@ pub fn stored_layers<'a>(
 ) -> impl Iterator<Item = Result<Quantized>> + 'a {
     graph.layers.iter().map(move |layer| {
         let param = &graph.params[layer.weight];
-        quantize(&weights.get(&param.name, &param.shape)?.data, bits)
+        quantize(&weights.get(&param.name, &param.shape)?.data, bits).map_err(|error| match error {
+            Error::Shape(what) => {
+                let hint =
+                    "such weights are no trained ones: check the file, and what its tensors are";
+                Error::format(weights.name(), format!("tensor {}: {what}", param.name), hint)
+            }
+            other => other,
+        })
     })
 }
 

@@ -1,7 +1,10 @@
 //! Batch norm of a frozen network, folded into what follows its convolutions.
 
 use super::graph::{EPS, Graph, Op};
-use crate::{error::Result, files::Weights};
+use crate::{
+    error::{Error, Result},
+    files::Weights,
+};
 
 /// Batch norm and biases as a scale and a shift per output channel, and a learned image.
 pub(super) struct Folded {
@@ -38,6 +41,17 @@ impl Folded {
                     factors[i] = factor as f32;
                     let centred = f64::from(offsets[i]) - f64::from(mean[i]);
                     offsets[i] = (f64::from(beta[i]) + centred * factor) as f32;
+                    if !(factors[i].is_finite() && offsets[i].is_finite()) {
+                        let name = &graph.params[norm.gamma].name;
+                        let what = format!(
+                            "channel {i} of the batch norm of {name} multiplies by {factor:e} and adds \
+                             {:e}, too large for float32",
+                            f64::from(beta[i]) + centred * factor
+                        );
+                        let hint = "such values are no trained ones: check the file, and what its \
+                                    tensors are";
+                        return Err(Error::format(weights.name(), what, hint));
+                    }
                 }
             }
             scale.push(norm.map(|_| values.len() as u32));

@@ -1,7 +1,7 @@
 //! A network is data: nodes in the order they run, parameters in `state_dict` order. No GPU.
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     fault::Place,
     files::Weights,
     ops::{fault_dequantize::Order, gather2d::Gather},
@@ -294,13 +294,23 @@ impl Graph {
         self.nodes.iter().map(macs).sum()
     }
 
-    /// Checks that a file has every tensor of this network in its shape.
+    /// Checks that a file has every tensor of this network in its shape, with values that it can have.
     ///
     /// # Errors
-    /// The first tensor that is missing or has another shape.
+    /// The first tensor that is missing or has another shape, or a running variance below 0.
     pub fn check(&self, weights: &Weights) -> Result<()> {
         for param in &self.params {
-            weights.get(&param.name, &param.shape)?;
+            let tensor = weights.get(&param.name, &param.shape)?;
+            let negative = tensor.data.iter().position(|&v| v < 0.0);
+            if let (Role::RunningVar, Some(i)) = (param.role, negative) {
+                let what = format!(
+                    "element {i} of tensor {} is {}: a variance is never negative",
+                    param.name, tensor.data[i]
+                );
+                let hint = "the file is damaged, or the tensor is another than its name says: export \
+                            the network anew";
+                return Err(Error::format(weights.name(), what, hint));
+            }
         }
         Ok(())
     }

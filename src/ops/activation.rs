@@ -42,7 +42,7 @@ crate::params! {
 
 crate::kernel! {
     "activation", ActivationParams,
-    lib: ["lib/grid", "lib/lanes", "lib/activation"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 

@@ -19,7 +19,7 @@ crate::params! {
 
 crate::kernel! {
     "activation_grad", ActivationGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/activation"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation"],
     bindings: [("dy", Read), ("y", Read), ("dx", ReadWrite)],
 }
 

@@ -25,7 +25,7 @@ crate::params! {
 
 crate::kernel! {
     "batch_norm_apply", BatchNormApplyParams,
-    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/activation"],
+    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
     bindings: [("x", Read), ("stats", Read), ("parameters", Read), ("y", ReadWrite)],
 }
 

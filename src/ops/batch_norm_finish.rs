@@ -31,7 +31,7 @@ crate::params! {
 
 crate::kernel! {
     "batch_norm_finish", BatchNormFinishParams,
-    lib: ["lib/grid", "lib/lanes", "lib/reduce"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/reduce"],
     bindings: [("partial", Read), ("running", ReadWrite), ("stats", ReadWrite)],
 }
 

@@ -23,7 +23,7 @@ crate::params! {
 
 crate::kernel! {
     "batch_norm_grad", BatchNormGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/activation"],
+    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
     bindings: [
         ("dy", Read), ("y", Read), ("x", Read), ("stats", Read), ("sums", Read),
         ("parameters", Read), ("dx", ReadWrite),

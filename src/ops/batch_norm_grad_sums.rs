@@ -26,7 +26,7 @@ crate::params! {
 
 crate::kernel! {
     "batch_norm_grad_sums", BatchNormGradSumsParams,
-    lib: ["lib/grid", "lib/lanes", "lib/activation", "lib/chunks", "lib/reduce"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation", "lib/chunks", "lib/reduce"],
     bindings: [
         ("dy", Read), ("y", Read), ("x", Read), ("stats", Read), ("partial", ReadWrite),
     ],

@@ -23,7 +23,7 @@ crate::params! {
 
 crate::kernel! {
     "batch_norm_stats", BatchNormStatsParams,
-    lib: ["lib/grid", "lib/lanes", "lib/chunks", "lib/reduce"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/chunks", "lib/reduce"],
     bindings: [("x", Read), ("partial", ReadWrite)],
 }
 

@@ -18,7 +18,7 @@ crate::params! {
 
 crate::kernel! {
     "fuse_clamp", FuseClampParams,
-    lib: ["lib/grid", "lib/lanes"],
+    lib: ["lib/grid", "lib/lanes", "lib/special"],
     bindings: [("x", Read), ("g", Read), ("y", ReadWrite)],
 }
 

@@ -18,7 +18,7 @@ crate::params! {
 
 crate::kernel! {
     "fuse_clamp_grad", FuseClampGradParams,
-    lib: ["lib/grid", "lib/lanes"],
+    lib: ["lib/grid", "lib/lanes", "lib/special"],
     bindings: [("dy", Read), ("x", Read), ("g", Read), ("dg", ReadWrite)],
 }
 

@@ -34,7 +34,7 @@ crate::params! {
 
 crate::kernel! {
     "max_pool", MaxPoolParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite), ("arg", ReadWrite)],
 }
 

@@ -5,7 +5,7 @@ use super::winograd_output::WinogradOutputParams;
 
 crate::kernel! {
     "winograd4_output", WinogradOutputParams,
-    lib: ["lib/grid", "lib/winograd4", "lib/winograd_output", "lib/epilogue_lane"],
+    lib: ["lib/grid", "lib/special", "lib/winograd4", "lib/winograd_output", "lib/epilogue_lane"],
     bindings: [
         ("m", Read),
         ("affine", Read),

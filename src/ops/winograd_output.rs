@@ -36,7 +36,7 @@ crate::params! {
 
 crate::kernel! {
     "winograd_output", WinogradOutputParams,
-    lib: ["lib/grid", "lib/lanes", "lib/winograd_output", "lib/epilogue"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/winograd_output", "lib/epilogue"],
     bindings: [
         ("m", Read),
         ("affine", Read),

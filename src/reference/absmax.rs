@@ -8,7 +8,9 @@ use crate::{
 
 /// The largest magnitude in steps of a symmetric grid.
 fn absmax(w: &[f32], bits: u32) -> f64 {
-    let most = w.iter().fold(0f64, |m, &w| m.max(f64::from(w).abs()));
+    // `f64::max` drops a NaN.
+    let larger = |m: f64, w: f64| if m >= w || m.is_nan() { m } else { w };
+    let most = w.iter().fold(0f64, |m, &w| larger(m, f64::from(w).abs()));
     most / (f64::from(1 << (bits - 1)) - 1.0)
 }
 

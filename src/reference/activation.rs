@@ -1,5 +1,6 @@
 //! Twin of `shaders/activation.wgsl`.
 
+use super::numbers::activate;
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -12,12 +13,7 @@ const EPS: f64 = f32::EPSILON as f64;
 /// The activation of one value.
 #[must_use]
 pub fn activation(x: f32, act: Activation) -> f64 {
-    let x = f64::from(x);
-    match act {
-        Activation::None => x,
-        Activation::Relu => x.max(0.0),
-        Activation::Tanh => x.tanh(),
-    }
+    activate(act, f64::from(x))
 }
 
 /// Bound on an f32 tanh computed as `1 - 2 / (E + 1)` with `E = exp(2 x)`. WGSL grants exp

@@ -1,5 +1,6 @@
 //! Twin of `shaders/activation_grad.wgsl`.
 
+use super::numbers::activate_back;
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -10,13 +11,7 @@ use crate::{
 /// The gradient of one value, from the output `y`.
 #[must_use]
 pub fn activation_grad(dy: f32, y: f32, act: Activation) -> f64 {
-    let (dy, y) = (f64::from(dy), f64::from(y));
-    match act {
-        Activation::None => dy,
-        Activation::Relu if y > 0.0 => dy,
-        Activation::Relu => 0.0,
-        Activation::Tanh => dy * (1.0 - y * y),
-    }
+    activate_back(act, f64::from(dy), f64::from(y))
 }
 
 fn case(shape: Nhwc, act: Activation, random: &mut Random) -> Result<Case> {

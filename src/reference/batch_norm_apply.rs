@@ -53,7 +53,7 @@ fn case(shape: Nhwc, act: Activation, kind: Kind, random: &mut Random) -> Result
         let mut whole = |len: usize| random.integers(len, 9);
         (whole(len), whole(c), powers, whole(c), whole(c))
     } else {
-        let scale: Vec<f32> = random.floats(c).iter().map(|v| v + 1.5).collect();
+        let scale: Vec<f32> = random.floats(c).iter().map(|v| (v + 1.5).abs()).collect();
         let mut any = |len: usize| random.floats(len);
         let x = any(len).iter().map(|v| 4.0 * v).collect();
         (x, any(c), scale, any(c), any(c))

@@ -59,7 +59,7 @@ fn case(shape: Nhwc, images: u32, random: &mut Random, offset: f32) -> Result<Ca
     let mut partial = Vec::new();
     for &size in &sizes {
         partial.extend(random.floats(c).iter().map(|v| v + offset));
-        partial.extend(random.floats(c).iter().map(|v| (v + 1.0) * size as f32));
+        partial.extend(random.floats(c).iter().map(|v| (v + 1.0).abs() * size as f32));
     }
     let mut running = random.floats(c);
     running.extend(random.floats(c).iter().map(|v| v + 2.0));
@@ -86,7 +86,8 @@ fn case(shape: Nhwc, images: u32, random: &mut Random, offset: f32) -> Result<Ca
     let m = f64::from(momentum);
     let after = rows(&|i, s| {
         let unbiased = s.m2 / (n - 1.0);
-        [before[i] + m * (s.mean - before[i]), before[c + i] + m * (unbiased - before[c + i])]
+        let keep = |row: f64, new: f64| (1.0 - m) * row + m * new;
+        [keep(before[i], s.mean), keep(before[c + i], unbiased)]
     });
     let after_bounds = rows(&|i, s| {
         let mean = 4.0 * EPS * (before[i].abs() + s.mean.abs()) + s.mean_bound;

@@ -3,7 +3,7 @@
 use super::{
     batch_norm_apply::arena,
     batch_norm_grad_sums::{Operands, inputs},
-    numbers::{EPS, slope_error, wide},
+    numbers::{EPS, scaled, slope_error, wide},
 };
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
@@ -21,7 +21,7 @@ pub fn grad(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
 /// Ten roundings (two of them divisions) of each of the three terms, and the slope's own error.
 fn bounds(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
     let error = |dz: f64, mean: f64, slant: f64, dy: f64| {
-        10.0 * EPS * (dz.abs() + mean.abs() + slant.abs()) + slope_error(of.act) * dy.abs()
+        10.0 * EPS * (dz.abs() + mean.abs() + slant.abs()) + scaled(slope_error(of.act), dy.abs())
     };
     each(of, sums, gamma, error).iter().map(|b| b.abs()).collect()
 }

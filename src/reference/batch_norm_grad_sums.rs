@@ -1,6 +1,6 @@
 //! Twin of `shaders/batch_norm_grad_sums.wgsl`.
 
-use super::numbers::{EPS, slope, slope_error, wide};
+use super::numbers::{EPS, activate_back, scaled, slope_error, wide};
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -33,7 +33,7 @@ impl Operands<'_> {
     /// `dy act'(y)` of element i.
     #[must_use]
     pub fn dz(&self, i: usize) -> f64 {
-        self.dy[i] * slope(self.act, self.y[i])
+        activate_back(self.act, self.dy[i], self.y[i])
     }
 
     /// `(x - mean) inv_std` of element i.
@@ -61,7 +61,7 @@ pub fn partial(of: &Operands<'_>, chunk: u32) -> [Vec<f64>; 2] {
                 sums.push(column(channel).map(|i| of.dz(i) * with(i)).sum());
                 let error = |i: usize| {
                     let roundings = (n + 6.0) * EPS * of.dz(i).abs();
-                    (roundings + of.dy[i].abs() * slope_error(of.act)) * with(i).abs()
+                    (roundings + scaled(slope_error(of.act), of.dy[i].abs())) * with(i).abs()
                 };
                 bounds.push(column(channel).map(error).sum());
             }

@@ -96,13 +96,13 @@ pub(super) fn padded_weights(w: &[f32], shape: Rsck, past: f32) -> Vec<f32> {
     out
 }
 
-/// Mask words of values `[pixels, C]`: bit set where positive.
+/// Mask words of values `[pixels, C]`: bit set where a gradient passes ReLU.
 pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     let (c, c4) = (shape.c as usize, shape.c4() as usize);
     let mut words = vec![0; (mask_bytes(shape, 1) / 4) as usize];
     for (i, &v) in values.iter().enumerate() {
         let (pixel, channel) = (i / c, i % c);
-        if v > 0.0 {
+        if numbers::passes(v) {
             words[pixel / 8 * c4 + channel / 4] |= 1 << (4 * (pixel % 8) + channel % 4);
         }
     }
@@ -179,13 +179,15 @@ fn case_of(
     random: &mut Random,
 ) -> Result<Case> {
     let exact = kind == Values::Integers;
-    let mut draw = |len: usize| kind.draw(random, len);
+    let weights = conv.weights().len() as usize;
     let x_copies = if conv.shared_input { 1 } else { conv.copies } as usize;
     let y_copies = if conv.sum_copies { 1 } else { conv.copies } as usize;
     let x_len = (conv.x.pixels() * conv.x.c) as usize;
     let y_len = (conv.y.pixels() * conv.y.c) as usize;
-    let xs: Vec<Vec<f32>> = (0..x_copies).map(|_| draw(x_len)).collect();
-    let ws: Vec<Vec<f32>> = (0..conv.copies).map(|_| draw(conv.weights().len() as usize)).collect();
+    let xs: Vec<Vec<f32>> = (0..x_copies).map(|_| kind.draw(random, x_len)).collect();
+    let weights = |_| random.ordinary(|random| kind.draw(random, weights));
+    let ws: Vec<Vec<f32>> = (0..conv.copies).map(weights).collect();
+    let mut draw = |len: usize| kind.draw(random, len);
     let affine = draw(fusion.affine_len as usize);
     let residual = draw(y_len * y_copies);
     let gates: Vec<Vec<f64>> =

@@ -25,8 +25,9 @@ fn case(conv: Conv2d, kind: Values) -> Result<Case> {
 fn case_of(conv: Conv2d, kind: Values, random: &mut Random) -> Result<Case> {
     let exact = kind == Values::Integers;
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
-    let mut draw = |len: u32| kind.draw(random, len as usize);
-    let (x, dy) = (draw(large.pixels() * large.c), draw(small.pixels() * small.c));
+    let [x_len, dy_len] = [large, small].map(|of| (of.pixels() * of.c) as usize);
+    let x = kind.draw(random, x_len);
+    let dy = random.ordinary(|random| kind.draw(random, dy_len));
     let plan = ops::conv2d_grad_weight::plan(conv)?;
     let params: Conv2dGradWeightParams = bytemuck::pod_read_unaligned(&plan.params);
     let shape = partial_shape(conv);

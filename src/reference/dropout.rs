@@ -28,7 +28,7 @@ fn case(shape: Nhwc, p: f32, layer: u32, first: u32, random: &mut Random) -> Res
     let y: Vec<f64> = x
         .iter()
         .zip(kept)
-        .map(|(&x, keep)| if keep { f64::from(x) * scale } else { 0.0 })
+        .map(|(&x, keep)| f64::from(x) * if keep { scale } else { 0.0 })
         .collect();
     Ok(Case {
         label: format!("{shape} p {p} from image {first}"),

@@ -194,11 +194,11 @@ fn case(
     let (scale_index, scales_len, layers) = (1, 3, 7);
     let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
-    let stored = quantize(&random.floats(shape.len() as usize), bits)?;
+    let stored = quantize(&random.ordinary(|r| r.floats(shape.len() as usize)), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];
     scales[scale_index as usize] = stored.scale;
     let (mut seeds, mut w, mut wt) = (Vec::new(), Vec::new(), Vec::new());
-    let affine = random.floats(fold.map_or(4, |(_, len)| len) as usize);
+    let affine = random.ordinary(|r| r.floats(fold.map_or(4, |(_, len)| len) as usize));
     // Counts of earlier dispatches, to be added to.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();

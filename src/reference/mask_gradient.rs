@@ -4,7 +4,7 @@ use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
     ops,
-    reference::conv2d::mask_of,
+    reference::{conv2d::mask_of, numbers::passes},
     shape::Nhwc,
 };
 
@@ -14,7 +14,9 @@ fn case(shape: Nhwc, copies: u32, random: &mut Random) -> Result<Case> {
         let len = (shape.pixels() * shape.c) as usize;
         let gate: Vec<f64> = random.floats(len).into_iter().map(f64::from).collect();
         let dy = random.floats(len);
-        want.extend(dy.iter().zip(&gate).map(|(&v, &g)| if g > 0.0 { f64::from(v) } else { 0.0 }));
+        want.extend(
+            dy.iter().zip(&gate).map(|(&v, &g)| if passes(g) { f64::from(v) } else { 0.0 }),
+        );
         dys.extend(nan_padded(&dy, shape.c));
         masks.extend(mask_of(&gate, shape));
     }

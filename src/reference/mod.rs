@@ -13,10 +13,26 @@ use crate::{
 pub struct Suite {
     /// The kernel.
     pub kernel: &'static KernelDesc,
-    /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes.
+    /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes, and
+    /// drawn ones with NaN and infinities among their values.
     pub cases: fn() -> Result<Vec<Case>>,
     /// A case of a random shape with random values, small enough to take milliseconds.
     pub random: fn(&mut Random) -> Result<Case>,
+}
+
+/// Drawn cases of a kernel with NaN and infinities.
+const SPECIALS: u32 = 4;
+
+/// The cases of a kernel, and drawn ones whose values are NaN or infinite here and there.
+fn with_specials(
+    mut cases: Vec<Case>,
+    random: fn(&mut Random) -> Result<Case>,
+) -> Result<Vec<Case>> {
+    for seed in 1..=SPECIALS {
+        let case = random(&mut Random::special(seed))?;
+        cases.push(Case { label: format!("{} special {seed}", case.label), ..case });
+    }
+    Ok(cases)
 }
 
 /// Where element `[n, h, w, c]` of an array without channel padding lies.
@@ -38,7 +54,7 @@ macro_rules! declare {
         pub static SUITES: &[Suite] =
             &[$(Suite {
                 kernel: &crate::ops::$name::KERNEL,
-                cases: $name::cases,
+                cases: || with_specials($name::cases()?, $name::random),
                 random: $name::random,
             }),+];
     };

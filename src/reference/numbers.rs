@@ -17,19 +17,32 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
 pub fn activate(act: Activation, z: f64) -> f64 {
     match act {
         Activation::None => z,
-        Activation::Relu => z.max(0.0),
+        Activation::Relu if z <= 0.0 => 0.0, // `max` would make a number of NaN
+        Activation::Relu => z,
         Activation::Tanh => z.tanh(),
     }
 }
 
-/// The activation's derivative where its output is `y`.
+/// Whether PyTorch lets a gradient through a ReLU whose input or output is `y`: also at NaN.
 #[must_use]
-pub fn slope(act: Activation, y: f64) -> f64 {
+pub fn passes(y: f64) -> bool {
+    y > 0.0 || y.is_nan()
+}
+
+/// The gradient of an activation's input, from that of its output `y`.
+#[must_use]
+pub fn activate_back(act: Activation, dy: f64, y: f64) -> f64 {
     match act {
-        Activation::None => 1.0,
-        Activation::Relu => f64::from(u8::from(y > 0.0)),
-        Activation::Tanh => 1.0 - y * y,
+        Activation::None => dy,
+        Activation::Relu if passes(y) => dy,
+        Activation::Relu => 0.0,
+        Activation::Tanh => dy * (1.0 - y * y),
     }
+}
+
+/// A term of a sum with small constant factors: one of 0 is no term, be the value infinite.
+pub(super) fn scaled(factor: f64, value: f64) -> f64 {
+    if factor == 0.0 { 0.0 } else { factor * value }
 }
 
 /// Largest error of a kernel's slope: tanh's `1 - y^2` cancels near 1, the others are exact.

@@ -15,7 +15,11 @@ fn most(bits: u32) -> f64 {
 fn quantize(w: &[f32], scale: f32, bits: u32) -> Vec<u32> {
     let byte = |w: f32| {
         let q = f64::from(w) / f64::from(scale);
-        let q = if scale == 0.0 { 0.0 } else { q.round_ties_even().clamp(-most(bits), most(bits)) };
+        let q = if scale == 0.0 || !scale.is_finite() {
+            0.0
+        } else {
+            q.round_ties_even().clamp(-most(bits), most(bits))
+        };
         (q as i32).cast_unsigned() & ((1 << bits) - 1)
     };
     w.chunks(4).map(|four| four.iter().rev().fold(0, |word, &w| word << 8 | byte(w))).collect()
@@ -31,6 +35,10 @@ pub fn cases() -> Result<Vec<Case>> {
         (0..).zip([(1, 8), (2, 7), (3, 6), (4, 2), (5, 3), (255, 4), (1_021, 5), (1_030, 8)])
     {
         cases.push(between_steps(len, bits, &mut Random::new(i))?);
+    }
+    for scale in [f32::NAN, f32::INFINITY] {
+        let w = [1.0, f32::NAN, -2.0, 0.0, f32::INFINITY, f32::NEG_INFINITY];
+        cases.push(case(&format!("scale {scale}"), &w, scale, 8)?);
     }
     for bits in 2..=8 {
         // Every half step and beyond the range, with a power of two as scale: quotients are exact.

@@ -21,25 +21,36 @@ pub struct Row {
 /// Loss, gradient and hit of one row of logits.
 #[must_use]
 pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let largest = largest(logits);
     let sum: f64 = logits.iter().map(|l| (l - largest).exp()).sum();
     let p = |i: usize| (logits[i] - largest).exp() / sum;
     let others: f64 = (0..logits.len()).filter(|&i| i != label).map(p).sum();
-    let gradient = |i: usize| if i == label { -others } else { p(i) };
+    let gradient = |i: usize| match () {
+        () if sum.is_nan() => f64::NAN, // of all classes, were there no others
+        () if i == label => -others,
+        () => p(i),
+    };
     Row {
         loss: sum.ln() + largest - logits[label],
         dlogits: (0..logits.len()).map(|i| weight * gradient(i)).collect(),
-        correct: logits.iter().position(|&l| l == largest) == Some(label),
+        correct: logits.iter().position(|&l| l == largest || l.is_nan()) == Some(label),
     }
+}
+
+/// The largest number, or the first NaN: `f64::max` would drop it.
+fn largest(logits: &[f64]) -> f64 {
+    let nan = logits.iter().copied().find(|l| l.is_nan());
+    nan.unwrap_or_else(|| logits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// Bounds of loss and gradient. `exp(d)` with d = l - max: WGSL allows 3 + 2 |d| ulp, and d itself
 /// is rounded: r = (4 + 3 |d|) eps. Sums of K terms add K eps, quotient and weight 4 eps. The
 /// logarithm may be off by 2^-21 near 1 and by 3 ulp elsewhere.
 fn bounds(logits: &[f64], label: usize, weight: f64) -> (f64, Vec<f64>) {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let largest = largest(logits);
     let e = |l: f64| (l - largest).exp();
-    let r = |l: f64| (4.0 + 3.0 * (l - largest).abs()) * EPS;
+    // The exponential of -infinity is 0 exactly.
+    let r = |l: f64| if e(l) == 0.0 { 0.0 } else { (4.0 + 3.0 * (l - largest).abs()) * EPS };
     let k = logits.len() as f64;
     let total = |skip: Option<usize>| {
         let kept =

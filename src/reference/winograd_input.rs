@@ -1,6 +1,10 @@
 //! Twin of `shaders/winograd_input.wgsl` and of `winograd4_input.wgsl`.
 
-use super::{at, conv2d::mask_of};
+use super::{
+    at,
+    conv2d::mask_of,
+    numbers::{passes, scaled},
+};
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -54,7 +58,7 @@ pub fn winograd_input(tiles: Tiles, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
                 };
                 let terms = (0..side * side).map(|ij| {
                     let (i, j) = (ij / side, ij % side);
-                    b_t(form, p / side, i) * pixel(i, j) * b_t(form, p % side, j)
+                    scaled(b_t(form, p / side, i) * b_t(form, p % side, j), pixel(i, j))
                 });
                 values.push(terms.clone().sum());
                 sizes.push(terms.map(f64::abs).sum());
@@ -143,7 +147,7 @@ fn case(
     for _ in 0..conv.copies {
         let x = draw(len);
         let gate: Vec<f64> = draw(len).into_iter().map(f64::from).collect();
-        let kept = |(&v, &g): (&f32, &f64)| if masked && g <= 0.0 { 0.0 } else { f64::from(v) };
+        let kept = |(&v, &g): (&f32, &f64)| if masked && !passes(g) { 0.0 } else { f64::from(v) };
         let kept: Vec<f64> = x.iter().zip(&gate).map(kept).collect();
         let (value, size) = winograd_input(tiles, &kept);
         values.extend(value);

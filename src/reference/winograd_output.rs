@@ -2,6 +2,7 @@
 
 use super::{
     conv2d::{mask_axes, mask_of},
+    numbers::scaled,
     winograd_input::{convolutions, draw},
 };
 use crate::{
@@ -43,7 +44,7 @@ pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let tile = (n * rows + h / size) * columns + w / size;
         let terms = (0..form.values()).map(|p| {
             let value = m[((p * tiles.tiles() + tile) * y.c + k) as usize];
-            a_t(form, h % size, p / side) * value * a_t(form, w % size, p % side)
+            scaled(a_t(form, h % size, p / side) * a_t(form, w % size, p % side), value)
         });
         values.push(terms.clone().sum());
         sizes.push(terms.map(f64::abs).sum());

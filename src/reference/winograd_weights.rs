@@ -1,5 +1,6 @@
 //! Twin of `shaders/winograd_weights.wgsl` and of `winograd4_weights.wgsl`.
 
+use super::numbers::scaled;
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},
     error::Result,
@@ -37,7 +38,7 @@ pub fn winograd_weights(shape: Rsck, form: Form, w: &[f64], flip: bool) -> (Vec<
         for i in 0..of_tap {
             let terms = (0..9).map(|tap| {
                 let w = w[if flip { 8 - tap } else { tap } * of_tap + i];
-                g(form, p / side, tap / 3) * w * g(form, p % side, tap % 3)
+                scaled(g(form, p / side, tap / 3) * g(form, p % side, tap % 3), w)
             });
             values.push(terms.clone().sum());
             sizes.push(terms.map(f64::abs).sum());

@@ -166,7 +166,8 @@ fn given_bases(plan: &Plan, settings: &Settings) -> Result<()> {
 
 /// Whether other cells may do although one failed so.
 fn of_the_cell(error: &Error) -> bool {
-    error.is_size() || matches!(error, Error::NotFinite { .. })
+    let diverged = matches!(error, Error::NotFinite { .. } | Error::NotFiniteOutput { .. });
+    error.is_size() || diverged
 }
 
 fn say(sink: &mut dyn Sink, text: String) -> Result<()> {

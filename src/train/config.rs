@@ -512,7 +512,8 @@ fn positive(flag: &str, value: u64) -> Result<()> {
 }
 
 fn real(flag: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value >= 0.0 {
+    // It is multiplied in f32: 1e300 would be infinite there.
+    if (value as f32).is_finite() && value >= 0.0 {
         return Ok(());
     }
     Err(Error::argument(flag, format!("{value} makes no sense"), "give a number from 0 up"))

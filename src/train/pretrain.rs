@@ -258,7 +258,8 @@ fn accuracy(
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
     let n = EVAL_BATCH.min(images.len() as u32).min(most).max(1);
     let evaluator = Evaluator::new(gpu, &frozen, None, &images, n)?;
-    let right = evaluator.run(gpu, (&images, set), |_, _, _| !stop())?;
+    let name = |_| graph.name.clone();
+    let right = evaluator.run(gpu, (&images, set), &name, |_, _, _| !stop())?;
     Ok(right[0] as f64 * 100.0 / images.len() as f64)
 }
 

@@ -93,7 +93,10 @@ fn loss(gpu: &Gpu, error: &Error) -> Option<String> {
     match error {
         Error::DeviceLost { message } => Some(message.clone()),
         // What a driver says of a device that it has lost may be anything.
-        Error::Gpu { .. } | Error::OutOfMemory { .. } | Error::NotFinite { .. } => gpu.lost(),
+        Error::Gpu { .. }
+        | Error::OutOfMemory { .. }
+        | Error::NotFinite { .. }
+        | Error::NotFiniteOutput { .. } => gpu.lost(),
         _ => None,
     }
 }

@@ -1,15 +1,15 @@
 //! Whether the numbers of a training are still finite, and where they ceased to be.
 //!
 //! Once an optimiser's state or a running statistic is not finite it stays so, so that a look every few
-//! steps misses nothing, and costs a step nothing: a loss alone would not do, for `clamp` makes any number
-//! of a NaN. The state of the last good look is kept on the device; from there the few steps since are
+//! steps misses nothing, and costs a step nothing: a loss alone would not do, for it is that of the
+//! parameters before the update. The state of the last good look is kept on the device; from there the few steps since are
 //! done again, to see in which entry of the tape the first bad number comes up.
 
 use crate::{
     error::{Error, Result},
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
-    nn::TrainableNet,
-    ops::non_finite::{self, NONE},
+    nn::{TrainableNet, append_look, first_not_finite},
+    ops::non_finite::NONE,
 };
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl Sentinel {
         let mut tape = Tape::new();
         let found = tape.kept("not finite", u64::from(slots) * 4);
         for (&buffer, slot) in buffers.iter().zip(0..) {
-            append(&mut tape, buffer, buffer.bytes(), (found, slot, slots))?;
+            append_look(&mut tape, buffer, buffer.bytes(), (found, slot, slots))?;
         }
         let look = Program::build(gpu, &tape)?;
         look.write(gpu, found, 0, &vec![NONE; slots as usize]);
@@ -95,12 +95,9 @@ impl Sentinel {
             self.restore(gpu)?;
             let mut first = None;
             step(at, &mut |program, entries| {
-                program.run_each(gpu, entries, &mut |place, buffer, bytes| {
-                    if first.is_none() && !is_finite(gpu, buffer, bytes)? {
-                        first = Some(place.to_owned());
-                    }
-                    Ok(())
-                })
+                let here = first_not_finite(gpu, program, entries)?;
+                first = first.take().or(here);
+                Ok(())
             })?;
             return Ok((at + 1, first));
         }
@@ -120,28 +117,6 @@ pub(super) type Run<'a> = &'a mut dyn FnMut(&Program, Range<usize>) -> Result<()
 /// The error of a number that is not finite at `(step, place)`.
 pub(super) fn not_finite(what: &str, (step, place): (u64, Option<String>)) -> Error {
     Error::NotFinite { what: what.to_owned(), step, place }
-}
-
-/// Whether the first bytes of a buffer hold finite floats only.
-fn is_finite(gpu: &Gpu, buffer: &Buffer, bytes: u64) -> Result<bool> {
-    let mut tape = Tape::new();
-    let found = tape.kept("not finite", 4);
-    append(&mut tape, buffer, bytes, (found, 0, 1))?;
-    let program = Program::build(gpu, &tape)?;
-    program.write(gpu, found, 0, &[NONE]);
-    program.run(gpu)?;
-    Ok(program.read::<u32>(gpu, found)?[0] == NONE)
-}
-
-fn append(
-    tape: &mut Tape,
-    buffer: &Buffer,
-    bytes: u64,
-    (found, slot, slots): (BufferId, u32, u32),
-) -> Result<()> {
-    let values = tape.import("values", buffer);
-    let len = u32::try_from(bytes / 4).unwrap_or(u32::MAX);
-    tape.push(non_finite::plan(len, slot, slots)?, &[values, found])
 }
 
 /// Programs that copy buffers to others of the same sizes, and back.

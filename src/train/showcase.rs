@@ -47,11 +47,13 @@ pub fn save(
         most_images(gpu, &[generator, (&base.graph, &base.weights)].map(|(g, _)| (g, 1)), u64::MAX);
     let n = most.clamp(1, set.len() as u32);
     // What the network answers, and the images that it saw.
-    let seen = |generator| -> Result<(Vec<usize>, Vec<Vec<f32>>)> {
+    let seen = |generator: Option<&FrozenNet>| -> Result<(Vec<usize>, Vec<Vec<f32>>)> {
+        let behind = generator.map_or(String::new(), |g| format!(" behind {}", g.graph.name));
+        let name = |_| format!("{}{behind}, {faults}, seed {seed}", base.graph.name);
         let evaluator = Evaluator::new(gpu, &faulty, generator, &images, n)?;
         let (mut answers, mut pictures) = (Vec::new(), Vec::new());
         for first in (0..set.len()).step_by(n as usize) {
-            let logits = evaluator.logits(gpu, (&images, &set), first)?;
+            let logits = evaluator.logits(gpu, (&images, &set), first, &name)?;
             answers.extend(logits.chunks(set.classes as usize).map(argmax));
             pictures.extend(planar(&evaluator.seen(gpu)?, n as usize));
         }

@@ -85,7 +85,7 @@ impl ForwardArgs {
                 return Err(Error::argument(flag, "--eopm needs it", hint));
             }
         }
-        if let Some(lambda) = self.lambda.filter(|l| !(l.is_finite() && *l >= 0.0)) {
+        if let Some(lambda) = self.lambda.filter(|l| !((*l as f32).is_finite() && *l >= 0.0)) {
             let hint = "the paper's is 5";
             return Err(Error::argument("--lambda", format!("{lambda} is no weight"), hint));
         }

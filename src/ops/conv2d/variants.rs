@@ -10,6 +10,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/cooperative",
             "lib/grid",
             "lib/lanes",
+            "lib/special",
             "lib/operand",
             "lib/cooperative_tile",
             "lib/conv2d",
@@ -32,6 +33,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/cooperative",
             "lib/grid",
             "lib/lanes",
+            "lib/special",
             "lib/operand",
             "lib/cooperative_tile",
             "lib/conv2d",
@@ -53,6 +55,7 @@ pub(super) static ALL: [Variant; 5] = [
         wgsl: crate::wgsl!(
             "lib/grid",
             "lib/lanes",
+            "lib/special",
             "lib/operand",
             "lib/conv2d",
             "lib/epilogue",
@@ -72,6 +75,7 @@ pub(super) static ALL: [Variant; 5] = [
         wgsl: crate::wgsl!(
             "lib/grid",
             "lib/lanes",
+            "lib/special",
             "lib/operand",
             "lib/conv2d",
             "lib/epilogue",
@@ -90,6 +94,7 @@ pub(super) static ALL: [Variant; 5] = [
         wgsl: crate::wgsl!(
             "lib/grid",
             "lib/lanes",
+            "lib/special",
             "lib/operand",
             "lib/conv2d",
             "lib/epilogue",

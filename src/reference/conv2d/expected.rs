@@ -2,7 +2,10 @@
 //! it: for the cases, and for layers of a training that are computed again.
 
 use super::{Sum, gather};
-use crate::ops::conv2d::{Conv2d, Fusion};
+use crate::{
+    ops::conv2d::{Conv2d, Fusion},
+    reference::numbers::passes,
+};
 
 /// What a convolution reads, without padding.
 pub struct Operands<'a> {
@@ -38,7 +41,7 @@ pub fn expected(conv: Conv2d, fusion: Fusion, operands: &Operands<'_>) -> Vec<Ex
         let mut input = xs[copy % xs.len()].clone();
         if fusion.mask_in {
             for (v, gate) in input.iter_mut().zip(&gates[copy % xs.len()]) {
-                *v = if *gate > 0.0 { *v } else { 0.0 };
+                *v = if passes(*gate) { *v } else { 0.0 };
             }
         }
         let first = if conv.sum_copies { 0 } else { copy * y_len };
