@@ -400,16 +400,20 @@ def _load(path, trusted):
         with allow(_harmless()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        if trusted:
-            raise ValueError(f"{path}: cannot be loaded: {error}") from error
+        with open(path, "rb") as file:
+            begin = file.read(4)
+        if trusted or not begin.startswith((b"PK", b"\x80")):
+            what = "cannot be loaded" if trusted else "it is no PyTorch checkpoint"
+            raise ValueError(f"{path}: {what}: {error}") from error
         try:
             with allow(_harmless()):
                 unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         except Exception:  # a newer function, for some formats only
             unsafe = []
         found = f"it holds {', '.join(sorted(unsafe)[:6])}" if unsafe else str(error).split("\n")[0]
+        found = "it is a TorchScript archive" if "TorchScript" in found else found
         raise ValueError(
-            f"{path}: cannot be loaded as weights only: {found}\n"
+            f"{path}: it cannot be loaded as weights only: {found}\n"
             "If it is your own, or of someone you trust, --trusted loads it: that can run any code in it. "
             "Better, save its state: torch.save(net.state_dict(), path)"
         ) from error
@@ -453,7 +457,8 @@ def find_states(value, path=""):
     if isinstance(value, nn.Module) or isinstance(value, _Absent) and "_modules" in vars(value):
         return {path: _state_of(value)}
     held, inner = _held(value), {}
-    own = [name for name, child in held.items() if _is_weight(child)]
+    named = not isinstance(value, (list, tuple))
+    own = [name for name, child in held.items() if named and _is_weight(child)]
     if not any("." in name for name in own):
         for name, child in held.items():
             inner.update(find_states(child, f"{path}.{name}" if path else name))
@@ -466,13 +471,23 @@ def _below(name, prefix):
     return name[len(prefix) :] if name.startswith(prefix) else None
 
 
-def find_state(checkpoint, prefix=None):
+def find_state(checkpoint, prefix=None, drop=()):
     """The state dict in what `torch.load` gave, wherever it lies, and the path to it.
 
     `prefix` chooses among several, by their paths (`ema`, `student.state_dict`) or by what their names
-    begin with. Without it a moving average beside the weights themselves is left alone.
+    begin with. Without it a moving average beside the weights themselves is left alone. `drop` are patterns of
+    names to leave out, with or without the path before them.
     """
     states = find_states(checkpoint)
+    for pattern in drop:
+        fits = lambda name: fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))  # noqa: B023, E731
+        kept = {
+            path: {n: t for n, t in state.items() if not fits(n) and not (path and fits(f"{path}.{n}"))}
+            for path, state in states.items()
+        }
+        if sum(map(len, kept.values())) == sum(map(len, states.values())):
+            raise ValueError(f"--drop {pattern}: no name fits it; it holds {_listed(checkpoint, states)}")
+        states = {path: state for path, state in kept.items() if state}
     # Statistics and data lie beside; a network's tensors have names with dots.
     named = {path: state for path, state in states.items() if any("." in name for name in state)}
     if not named and len(states) > 1:  # a dictionary a layer
@@ -544,15 +559,9 @@ def _renamed(name, pairs):
     return ".".join(done)
 
 
-def select(state, drop=(), rename=()):
-    """A state dict without the names that patterns fit, and with whole parts of names renamed (`A=B`)."""
-    state, pairs = dict(state), []
-    for pattern in drop:
-        fits = [name for name in state if fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))]
-        if not fits:
-            raise ValueError(f"--drop {pattern}: no name fits it; it holds {_firsts(state)}")
-        for name in fits:
-            del state[name]
+def renamed(state, rename):
+    """A state dict with whole parts of names, as they stand between dots, renamed: `A=B`, all at once."""
+    pairs = []
     for text in rename:
         a, equals, b = (part.strip(".") for part in text.partition("="))
         if not a or not equals:
@@ -607,12 +616,13 @@ def convert(checkpoint, out, model, *, prefix=None, drop=(), rename=(), trusted=
     """
     check_normalisation(about.get("mean"), about.get("std"))
     loaded = _load(checkpoint, trusted)
-    state, path = find_state(loaded, prefix)
+    state, path = find_state(loaded, prefix, drop)
     if path:
         others = [f"{n} ({_type(v)})" for n, v in _held(loaded).items() if n != path.split(".")[0]]
         left = f"; left out: {', '.join(others[:12])}" if others else ""
-        say(f"the state dict is taken from {path}{left}")
-    state, left = only_floats(select(state, drop, rename))
+        more = "; --prefix takes another" if len(find_states(loaded)) > 1 and not prefix else ""
+        say(f"the state dict is taken from {path}{left}{more}")
+    state, left = only_floats(renamed(state, rename))
     counters = [name for name in left if not name.endswith("num_batches_tracked")]
     if counters:
         names = ", ".join(counters[:6]) + (", ..." if len(counters) > 6 else "")
