@@ -3,13 +3,16 @@
 use super::{Graph, Tensors, names_of, select::holds};
 use crate::error::{Error, Result};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     path::Path,
 };
 
 /// Parts of names that wrappers put in: `DataParallel`, `torch.compile`, FSDP, activation checkpoints.
 const WRAPPERS: [&str; 4] =
     ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+
+/// Parts of a name, with wrappers, that are compared with the network's: a stranger's may have millions.
+const DEEPEST: usize = 24;
 
 /// Words in the name of a moving average of the weights.
 const AVERAGES: [&str; 4] = ["ema", "swa", "averaged", "shadow"];
@@ -37,7 +40,9 @@ pub(super) fn bare(
     let prefix = match (&plain[..], &copies[..]) {
         (&[one], _) | (&[], &[one]) => one.clone(),
         (&[], &[]) => String::new(),
-        _ => return Err(several(graph, &copies, origin)),
+        _ if most * 2 > graph.params.len() => return Err(several(graph, &copies, origin)),
+        // Another network, part of which has such names: the comparison says what is missing.
+        (_, others) => others.first().map_or_else(String::new, |first| (*first).clone()),
     };
     if !is_average(&prefix) {
         let before = names_of(&tensors);
@@ -70,24 +75,28 @@ pub(super) fn bare(
 
 /// The prefixes, empty or with a dot at their end, under which parameters are found, and how many.
 fn prefixes(graph: &Graph, tensors: &Tensors) -> BTreeMap<String, usize> {
-    let mut ends: HashMap<String, Vec<String>> = HashMap::new();
+    let wanted: HashSet<&str> = graph.params.iter().map(|param| param.name.as_str()).collect();
+    let mut found = BTreeMap::new();
     for name in tensors.keys() {
         let parts: Vec<&str> = name.split('.').collect();
-        for at in (0..parts.len()).filter(|&at| !WRAPPERS.contains(&parts[at])) {
-            let prefix = parts[..at].iter().map(|part| format!("{part}.")).collect();
-            ends.entry(wrapped(&parts[at..].join(".")).join(".")).or_default().push(prefix);
+        let begins = parts.len().saturating_sub(DEEPEST)..parts.len();
+        for at in begins.filter(|&at| !WRAPPERS.contains(&parts[at])) {
+            if wanted.contains(bare_parts(&parts[at..]).join(".").as_str()) {
+                let prefix: String = parts[..at].iter().flat_map(|part| [part, "."]).collect();
+                *found.entry(prefix).or_insert(0) += 1;
+            }
         }
-    }
-    let mut found = BTreeMap::new();
-    for prefix in graph.params.iter().filter_map(|param| ends.get(&param.name)).flatten() {
-        *found.entry(prefix.clone()).or_insert(0) += 1;
     }
     found
 }
 
 /// Parts of a name without those of wrappers.
+fn bare_parts<'a>(parts: &[&'a str]) -> Vec<&'a str> {
+    parts.iter().copied().filter(|part| !part.is_empty() && !WRAPPERS.contains(part)).collect()
+}
+
 fn wrapped(name: &str) -> Vec<&str> {
-    name.split('.').filter(|part| !part.is_empty() && !WRAPPERS.contains(part)).collect()
+    bare_parts(&name.split('.').collect::<Vec<_>>())
 }
 
 /// Whether a part of the name says that an average of weights is below it: `model_ema`.

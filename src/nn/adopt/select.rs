@@ -141,13 +141,9 @@ fn none(flag: &str, wanted: &str, names: &[String]) -> Error {
 /// First parts of names, each with the number of tensors below it: `student (65), teacher (65)`.
 pub(super) fn holds(names: &[String]) -> String {
     const LISTED: usize = 12;
-    let mut first: Vec<(&str, usize)> = Vec::new();
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for name in names {
-        let part = name.split('.').next().unwrap_or(name);
-        match first.iter_mut().find(|(known, _)| *known == part) {
-            Some((_, count)) => *count += 1,
-            None => first.push((part, 1)),
-        }
+        *first.entry(name.split('.').next().unwrap_or(name)).or_default() += 1;
     }
     let mut listed: Vec<String> = first
         .iter()
