@@ -54,14 +54,15 @@ pub(super) fn put_together(
         let name = &param.name;
         let (owner, last) = name.rsplit_once('.').unwrap_or(("", name));
         let beside = format!("{owner}.parametrizations.{last}");
-        if let Some(words) = tensors.get(name) {
+        if let Some(tensor) = tensors.get(name) {
             let step = tensors.get(&format!("{owner}.step_size")).and_then(scalar);
-            let words = (param.role == Role::Weight).then(|| words.to_f32()).flatten();
-            if let (Some(words), Some(step)) = (words, step.filter(|&step| step != 1.0))
+            if let Some(step) = step.filter(|&step| step != 1.0 && param.role == Role::Weight)
+                && let Some(words) = tensor.to_f32()
                 && whole_numbers(&words).is_some()
             {
                 let values: Vec<f32> = words.iter().map(|word| word * step).collect();
-                tensors.insert(name.clone(), Raw::f32(&param.shape, &values));
+                let product = Raw::f32(&tensor.shape, &values);
+                tensors.insert(name.clone(), product);
                 scaled += 1;
             }
             continue;
