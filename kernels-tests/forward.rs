@@ -1,4 +1,5 @@
 //! `nf-gpu forward` and `nf-gpu import` as a user runs them: the values, and what they refuse.
+mod doors;
 mod eopm;
 mod groups;
 mod import;

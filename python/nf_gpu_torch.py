@@ -10,9 +10,16 @@ Needs torch and safetensors, nothing else. One file: copy it to where you want i
 """
 
 import argparse
+import collections.abc
+import contextlib
+import datetime
+import fnmatch
 import os
+import pathlib
+import pickle
 import sys
 import tempfile
+import types
 
 import torch
 from safetensors import safe_open
@@ -29,10 +36,9 @@ FORMAT = "nf-gpu-1"
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(_, weight, bits):
+        # No `if`: exporters and compilers cannot follow a branch on a value. 0 / 0 is no number.
         scale = weight.abs().max() / (2 ** (bits - 1) - 1)
-        if scale == 0:
-            return torch.zeros_like(weight)
-        return torch.round(weight / scale) * scale
+        return torch.where(scale > 0, torch.round(weight / scale) * scale, torch.zeros_like(weight))
 
     @staticmethod
     def backward(_, gradient):
@@ -241,23 +247,50 @@ def load_generator(path, bits=8):
     return load_state(generator(metadata["model"], bits, side), state)
 
 
+def check_normalisation(mean, std):
+    """Refuses what values from 0 to 1 cannot have, with what was probably meant (as `nf-gpu` does)."""
+    if (mean is None) != (std is None):
+        raise ValueError("mean and std belong together")
+    if mean is None:
+        return
+    if not all(abs(m) < float("inf") for m in mean) or not all(0 < s < float("inf") for s in std):
+        raise ValueError(f"mean {mean} and std {std}: numbers are needed, and positive deviations")
+    texts = lambda numbers: ",".join(f"{number:.6g}" for number in numbers)  # noqa: E731
+    bytes_ = any(m > 1 for m in mean)
+    if bytes_ or any(s > 12 for s in std):  # 12: more than a reciprocal of an image set's deviation
+        what = "of bytes from 0 to 255, not of values from 0 to 1. Divided by 255 they are"
+        mean, std = [m / 255 if bytes_ else m for m in mean], [s / 255 if s >= 1 else s for s in std]
+    elif any(m < 0 for m in mean):
+        what = "not of values from 0 to 1. If they are of values from -1 to 1, then"
+        mean, std = [(m + 1) / 2 for m in mean], [s / 2 for s in std]
+    elif any(s > 1 for s in std):
+        what = "not of values from 0 to 1. If the deviations are what is multiplied with, then"
+        std = [1 / s if s > 1 else s for s in std]
+    elif any(s < 0.5 / 255 for s in std):
+        what = "less than half a grey level. If they were divided by 255 twice, then"
+        mean = mean if any(m > 1 / 255 for m in mean) else [m * 255 for m in mean]
+        std = [s * 255 for s in std]
+    else:
+        return
+    raise ValueError(f"mean and std are {what}: --input-mean {texts(mean)} --input-std {texts(std)}")
+
+
 def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):
     """Writes a state dict as a weights file of nf-gpu, whole or not at all.
 
     Floating-point tensors become float32; `num_batches_tracked` is left out. `mean` and `std` are
     what the network's input is normalised with, per channel, of values in [0, 1]; without them it
-    takes [-1, 1] as it comes.
+    takes [-1, 1] as it comes. `more` is further metadata, such as `precision="4"`.
     """
     tensors = {}
-    for name, tensor in strip_prefix(state).items():
+    for name, tensor in without_wrappers(state).items():
         if name.endswith("num_batches_tracked"):
             continue
         if not tensor.is_floating_point():
             raise ValueError(f"{name} is {tensor.dtype}; weights are floating-point")
         # A clone, since safetensors refuses tensors that share memory.
         tensors[name] = tensor.detach().to("cpu", torch.float32).contiguous().clone()
-    if (mean is None) != (std is None):
-        raise ValueError("mean and std belong together")
+    check_normalisation(mean, std)
     metadata = {"format": FORMAT, "model": model, "input": "[-1,1]", **more}
     if dataset is not None:
         metadata["dataset"] = dataset
@@ -278,42 +311,323 @@ def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):
     return tensors
 
 
-def strip_prefix(state):
-    """Without what DataParallel (`module.`) and torch.compile (`_orig_mod.`) put before all names."""
-    for prefix in ("module.", "_orig_mod."):
-        if state and all(name.startswith(prefix) for name in state):
-            return strip_prefix({name[len(prefix) :]: tensor for name, tensor in state.items()})
+# Other people's checkpoints. What stands in a file of tensors (other names, copies, pieces of weights)
+# is for `nf-gpu import`, which knows the networks; here is what only a pickle has.
+
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+AVERAGES = {"ema", "swa", "averaged", "shadow"}
+OBSERVERS = ("fake_quant", "activation_post_process")
+QUANTISED = (
+    "its weights are quantised ({}), and nf-gpu takes floats: convert the state_dict from before torch.ao's "
+    "convert(), or every weight dequantised; nf-gpu quantises them itself"
+)
+
+
+def without_wrappers(state):
+    """Without what DataParallel, torch.compile and FSDP put into names, unless two would become one."""
+    bare = lambda name: ".".join(part for part in name.split(".") if part not in WRAPPERS)  # noqa: E731
+    names = [bare(name) for name in state]
+    if len(set(names)) < len(names):
+        return dict(state)
+    return dict(zip(names, state.values()))
+
+
+class _Absent:
+    """Stands for an object whose class is not installed here: keeps what it held, and does nothing."""
+
+    def __new__(cls, *_, **__):
+        return object.__new__(cls)
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __setstate__(self, state):
+        for part in state if isinstance(state, tuple) else (state,):
+            self.__dict__.update(part if isinstance(part, dict) else {})
+
+    def __setitem__(self, key, value):
+        self.__dict__[str(key)] = value
+
+    def __call__(self, *_, **__):
+        return self
+
+    def append(self, value):
+        self[len(self.__dict__)] = value
+
+    def extend(self, values):
+        for value in values:
+            self.append(value)
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        try:
+            return super().find_class(module, name)
+        except (ImportError, AttributeError):
+            return type(name, (_Absent,), {"__module__": module})
+
+
+def _harmless():
+    """Types that lie beside weights and do nothing: namespaces, dates, paths, NumPy's numbers."""
+    known = [argparse.Namespace, types.SimpleNamespace, collections.defaultdict, collections.Counter]
+    known += [collections.deque, datetime.date, datetime.datetime, datetime.timedelta, datetime.timezone]
+    known += [pathlib.PurePosixPath, pathlib.PureWindowsPath, type(pathlib.Path())]
+    known += [set, frozenset, complex, range, slice, list, dict, tuple, int, float, str, bool]
+    try:
+        import numpy
+    except ImportError:
+        return known
+    # Both homes: that of NumPy 1 and that of NumPy 2, whichever wrote the file.
+    core = numpy.array(0.0).__reduce__()[0], numpy.float64(0).__reduce__()[0]
+    for function in core:
+        for home in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            known.append((function, f"{home}.{function.__name__}"))
+    numbers = "?bhilqBHILQefdFDSUM"
+    return known + [numpy.ndarray, numpy.dtype, *{type(numpy.dtype(code)) for code in numbers}]
+
+
+def _load(path, trusted):
+    """What is in a `.pt`, `.pth`, `.ckpt`, `.bin` or `.safetensors` file."""
+    with open(path, "rb") as file:
+        if file.read(9)[8:] == b"{":
+            return read_weights(path)[0]
+    try:
+        if trusted:
+            lenient = types.ModuleType("pickle")
+            lenient.__dict__.update(pickle.__dict__, Unpickler=_Unpickler)
+            return torch.load(path, map_location="cpu", weights_only=False, pickle_module=lenient)
+        allow = getattr(torch.serialization, "safe_globals", lambda _: contextlib.nullcontext())
+        with allow(_harmless()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        with open(path, "rb") as file:
+            begin = file.read(4)
+        if trusted or not begin.startswith((b"PK", b"\x80")):
+            what = "cannot be loaded" if trusted else "it is no PyTorch checkpoint"
+            raise ValueError(f"{path}: {what}: {error}") from error
+        try:
+            with allow(_harmless()):
+                unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        except Exception:  # a newer function, for some formats only
+            unsafe = []
+        found = f"it holds {', '.join(sorted(unsafe)[:6])}" if unsafe else str(error).split("\n")[0]
+        found = "it is a TorchScript archive" if "TorchScript" in found else found
+        raise ValueError(
+            f"{path}: it cannot be loaded as weights only: {found}\n"
+            "If it is your own, or of someone you trust, --trusted loads it: that can run any code in it. "
+            "Better, save its state: torch.save(net.state_dict(), path)"
+        ) from error
+
+
+def _state_of(module):
+    """The state dict of a module, also of one whose class is not installed here."""
+    if isinstance(module, nn.Module):
+        return module.state_dict()
+    held, state = vars(module), {}
+    hidden = held.get("_non_persistent_buffers_set") or ()
+    for kind in ("_parameters", "_buffers"):
+        for name, tensor in held.get(kind, {}).items():
+            if tensor is not None and name not in hidden:
+                state[name] = tensor
+    for name, child in held["_modules"].items():
+        if child is not None:
+            state.update({f"{name}.{key}": tensor for key, tensor in _state_of(child).items()})
     return state
 
 
-def find_state(checkpoint):
-    """The state dict in what `torch.load` gave: itself, or under one of the usual names."""
-
-    def is_state(value):
-        tensors = isinstance(value, dict) and value.values()
-        return bool(tensors) and all(isinstance(tensor, torch.Tensor) for tensor in tensors)
-
-    places = [checkpoint]
-    if isinstance(checkpoint, dict):
-        keys = ("model_state_dict", "state_dict", "model")
-        places += [checkpoint[key] for key in keys if key in checkpoint]
-    for place in places:
-        if is_state(place):
-            return place
-    found = list(checkpoint) if isinstance(checkpoint, dict) else type(checkpoint).__name__
-    raise ValueError(f"no state dict in it, only {found}; save it with torch.save(net.state_dict(), path)")
+def _held(value):
+    """What a container holds, by name; nothing for everything else, and for an optimiser."""
+    if isinstance(value, (argparse.Namespace, types.SimpleNamespace, _Absent)):
+        value = vars(value)
+    if isinstance(value, (list, tuple)):
+        value = dict(enumerate(value))
+    if not isinstance(value, collections.abc.Mapping) or {"state", "param_groups"} <= set(value):
+        return {}
+    return {str(key): child for key, child in value.items()}
 
 
-def convert(checkpoint, out, model, **about):
-    """A `.pt` file as a weights file of nf-gpu; `nf-gpu import` then checks it against the network."""
-    try:
-        loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"{checkpoint}: cannot be loaded as weights only: {error}\n"
-            "Where it holds a whole module, save its state: torch.save(net.state_dict(), path)"
-        ) from error
-    return save_weights(out, find_state(loaded), model, **about)
+def _is_weight(value):
+    return isinstance(value, torch.Tensor) and value.dim() > 0 and (
+        value.is_floating_point() or value.is_quantized
+    )  # fmt: skip
+
+
+def find_states(value, path=""):
+    """Every state dict in a checkpoint, by the path to it: `{"net": {...}, "ema.model": {...}}`."""
+    if isinstance(value, nn.Module) or isinstance(value, _Absent) and "_modules" in vars(value):
+        return {path: _state_of(value)}
+    held, inner = _held(value), {}
+    named = not isinstance(value, (list, tuple))
+    own = [name for name, child in held.items() if named and _is_weight(child)]
+    if not any("." in name for name in own):
+        for name, child in held.items():
+            inner.update(find_states(child, f"{path}.{name}" if path else name))
+    return inner or ({path: held} if own else {})
+
+
+def _below(name, prefix):
+    """What follows a prefix of whole parts; None without it."""
+    prefix = prefix.rstrip(".") + "."
+    return name[len(prefix) :] if name.startswith(prefix) else None
+
+
+def find_state(checkpoint, prefix=None, drop=()):
+    """The state dict in what `torch.load` gave, wherever it lies, and the path to it.
+
+    `prefix` chooses among several, by their paths (`ema`, `student.state_dict`) or by what their names
+    begin with. Without it a moving average beside the weights themselves is left alone. `drop` are patterns of
+    names to leave out, with or without the path before them.
+    """
+    states = find_states(checkpoint)
+    for pattern in drop:
+        fits = lambda name: fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))  # noqa: B023, E731
+        kept = {
+            path: {n: t for n, t in state.items() if not fits(n) and not (path and fits(f"{path}.{n}"))}
+            for path, state in states.items()
+        }
+        if sum(map(len, kept.values())) == sum(map(len, states.values())):
+            raise ValueError(f"--drop {pattern}: no name fits it; it holds {_listed(checkpoint, states)}")
+        states = {path: state for path, state in kept.items() if state}
+    # Statistics and data lie beside; a network's tensors have names with dots.
+    named = {path: state for path, state in states.items() if any("." in name for name in state)}
+    if not named and len(states) > 1:  # a dictionary a layer
+        joined = {f"{path}.{name}": tensor for path, state in states.items() for name, tensor in state.items()}
+        named = {"": joined}
+    states = named or states
+    if prefix:
+        chosen = {p: s for p, s in states.items() if p == prefix.rstrip(".") or _below(p, prefix)}
+        if not chosen:
+            for path, state in states.items():
+                rest = prefix if not path else _below(prefix.rstrip("."), path) or prefix
+                part = {_below(name, rest): tensor for name, tensor in state.items()}
+                part.pop(None, None)
+                if part:
+                    chosen[path] = part
+        if not chosen:
+            raise ValueError(f"nothing in it begins with {prefix}: it holds {_listed(checkpoint, states)}")
+        states = chosen
+    if len(states) > 1:
+        first = next(iter(states.values()))
+        plain = {p: s for p, s in states.items() if not AVERAGES & set(p.lower().replace(".", "_").split("_"))}
+        if all(_same(first, state) for state in states.values()):
+            states = dict([next(iter(states.items()))])
+        elif len(plain) == 1:
+            states = plain
+    if len(states) > 1:
+        raise ValueError(f"several state dicts in it: {_listed(checkpoint, states)}; choose one with --prefix")
+    for path, state in states.items():
+        return state, path
+    raise ValueError(
+        f"no state dict in it, only {_listed(checkpoint, {})}; save it with torch.save(net.state_dict(), path)"
+    )
+
+
+def _same(a, b):
+    equal = lambda x, y: torch.equal(x, y) if isinstance(x, torch.Tensor) else x is y  # noqa: E731
+    return a.keys() == b.keys() and all(equal(a[name], b[name]) for name in a)
+
+
+def _listed(checkpoint, states):
+    """What a checkpoint holds, in words: its state dicts, and the types of the rest."""
+    found = [f"{path or 'names'} ({len(state)} tensors: {_firsts(state)})" for path, state in states.items()]
+    tops = {path.split(".")[0] for path in states}
+    if "" not in states:
+        found += [f"{name} ({_type(child)})" for name, child in _held(checkpoint).items() if name not in tops]
+    return ", ".join(found[:20]) or _type(checkpoint)
+
+
+def _firsts(state):
+    counts = collections.Counter(name.split(".")[0] for name in state)
+    names = [f"{name} {count}" for name, count in counts.items()]
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def _type(value):
+    return f"torch.{type(value).__name__}" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def _renamed(name, pairs):
+    """The name with whole parts A called B wherever they stand, all at once."""
+    parts, done = name.split("."), []
+    while parts:
+        for a, b in pairs:
+            if parts[: len(a)] == a:
+                done, parts = done + b, parts[len(a) :]
+                break
+        else:
+            done.append(parts.pop(0))
+    return ".".join(done)
+
+
+def renamed(state, rename):
+    """A state dict with whole parts of names, as they stand between dots, renamed: `A=B`, all at once."""
+    pairs = []
+    for text in rename:
+        a, equals, b = (part.strip(".") for part in text.partition("="))
+        if not a or not equals:
+            raise ValueError(f"--rename {text}: not A=B, as in fc=linear")
+        pairs.append((a.split("."), b.split(".") if b else []))
+        if all(_renamed(name, pairs[-1:]) == name for name in state):
+            raise ValueError(f"--rename {text}: no name has the part {a}; it holds {_firsts(state)}")
+    names = [_renamed(name, pairs) for name in state]
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"--rename: several tensors would be called {', '.join(twice)}")
+    return dict(zip(names, state.values()))
+
+
+def only_floats(state):
+    """The floating-point tensors of a state dict, and the names of what was left out.
+
+    Counters and what observers of quantisation note are no weights; quantised weights are refused.
+    """
+    floats, left = {}, []
+    for name, value in state.items():
+        parts = name.split(".")
+        words = isinstance(value, torch.Tensor) and (value.is_quantized or "float8" in str(value.dtype))
+        if words or "_packed_params" in parts or parts[-1] in ("qweight", "qzeros", "SCB"):
+            raise ValueError(QUANTISED.format(f"{name} is {getattr(value, 'dtype', type(value).__name__)}"))
+        if not isinstance(value, torch.Tensor):
+            left.append(name)
+        elif value.is_floating_point():
+            floats[name] = value.to_dense() if value.layout != torch.strided else value
+        elif value.dtype == torch.bool and name.endswith("_mask"):
+            floats[name] = value.float()
+        elif value.numel() <= 1 or any(observer in name for observer in OBSERVERS):
+            left.append(name)
+        elif value.dtype in (torch.int8, torch.uint8):
+            raise ValueError(QUANTISED.format(f"{name} is {value.dtype}"))
+        elif value.dtype == torch.int64:
+            left.append(name)
+        else:
+            raise ValueError(f"{name} is {value.dtype}; weights are floating-point: --drop {name} leaves it out")
+    return floats, left
+
+
+def _say(line):
+    print(line, file=sys.stderr)
+
+
+def convert(checkpoint, out, model, *, prefix=None, drop=(), rename=(), trusted=False, say=_say, **about):
+    """A checkpoint as a weights file of nf-gpu; `nf-gpu import` then checks it against the network.
+
+    `prefix`, `drop` and `rename` are those of the command line; `trusted` loads pickles of any type, which
+    can run code. `say` gets a line for everything that was left out. `about` is for `save_weights`.
+    """
+    check_normalisation(about.get("mean"), about.get("std"))
+    loaded = _load(checkpoint, trusted)
+    state, path = find_state(loaded, prefix, drop)
+    if path:
+        others = [f"{n} ({_type(v)})" for n, v in _held(loaded).items() if n != path.split(".")[0]]
+        left = f"; left out: {', '.join(others[:12])}" if others else ""
+        more = "; --prefix takes another" if len(find_states(loaded)) > 1 and not prefix else ""
+        say(f"the state dict is taken from {path}{left}{more}")
+    state, left = only_floats(renamed(state, rename))
+    counters = [name for name in left if not name.endswith("num_batches_tracked")]
+    if counters:
+        names = ", ".join(counters[:6]) + (", ..." if len(counters) > 6 else "")
+        say(f"{len(counters)} entries that are no weights are left out: {names}")
+    return save_weights(out, state, model, **about)
 
 
 def main(arguments=None):
@@ -327,15 +641,22 @@ def main(arguments=None):
 
     parser = argparse.ArgumentParser(description="nf-gpu's files in PyTorch, and PyTorch's in nf-gpu.")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("convert", help="a .pt checkpoint as a weights file of nf-gpu")
+    command = commands.add_parser("convert", help="a checkpoint as a weights file of nf-gpu")
     command.add_argument("checkpoint", metavar="IN.pt")
     command.add_argument("out", metavar="OUT.safetensors")
     command.add_argument("--model", required=True, help="nf-gpu's name of the network")
     command.add_argument("--dataset", help="the data that it was trained on")
+    command.add_argument("--precision", choices=list("2345678"), help="bits per weight that it was trained for")
     command.add_argument("--input-mean", type=three, metavar="R,G,B", dest="mean")
     command.add_argument("--input-std", type=three, metavar="R,G,B", dest="std")
+    command.add_argument("--prefix", metavar="P", help="which of several state dicts, or what names begin with")
+    command.add_argument("--drop", action="append", default=[], metavar="GLOB", help="names to leave out")
+    command.add_argument("--rename", action="append", default=[], metavar="A=B", help="call the parts A of names B")
+    command.add_argument("--trusted", action="store_true", help="load any pickle: it can run code in the file")
     flags = vars(parser.parse_args(arguments))
     del flags["command"]
+    if flags["precision"] is None:
+        del flags["precision"]
     try:
         tensors = convert(**flags)
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 from unittest import mock
 
@@ -479,7 +480,7 @@ class Files(Case):
 
     def test_what_is_no_state_dict_is_refused(self):
         torch.save({"weights": [torch.zeros(2), torch.ones(2)]}, self.path("a.pt"))
-        with self.assertRaisesRegex(ValueError, "no state dict in it, only .'weights'"):
+        with self.assertRaisesRegex(ValueError, r"no state dict in it, only weights \(list\)"):
             nf_gpu_torch.convert(self.path("a.pt"), self.path("a.safetensors"), "vgg-small")
         torch.save(nn.Linear(2, 2), self.path("b.pt"))
         with self.assertRaisesRegex(ValueError, "save its state"):
@@ -489,6 +490,134 @@ class Files(Case):
         with self.assertRaises(TypeError):  # of safetensors, half-way
             nf_gpu_torch.save_weights(self.path("d.safetensors"), {}, model=5)
         self.assertEqual(sorted(os.listdir(self.folder)), ["a.pt", "b.pt"])
+
+    def take(self, checkpoint, succeeds=True, **how):
+        """What `convert` makes of a checkpoint, and its lines; or its refusal."""
+        torch.save(checkpoint, self.path("c.pt"))
+        lines = []
+        try:
+            state = nf_gpu_torch.convert(
+                self.path("c.pt"), self.path("c.safetensors"), "net", say=lines.append, **how
+            )
+        except ValueError as error:
+            self.assertFalse(succeeds, error)
+            return str(error)
+        self.assertTrue(succeeds, "it is taken")
+        return state, "\n".join(lines)
+
+    def test_state_dicts_are_found_wherever_they_lie(self):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        state = net.state_dict()
+        other = {name: tensor + 1 for name, tensor in state.items()}
+        named = lambda prefix: {f"{prefix}{name}": tensor for name, tensor in state.items()}  # noqa: E731
+        optimiser = torch.optim.Adam(net.parameters())
+        net(torch.rand(1, 3, 4, 4)).sum().backward()
+        optimiser.step()
+        state = net.state_dict()
+        beside = {
+            "acc": numpy.float64(95.1),
+            "history": {"loss": torch.rand(9), "at": numpy.arange(5)},
+            "args": argparse.Namespace(lr=numpy.float32(0.1)),
+            "optimizer": optimiser.state_dict(),
+            "rng": torch.get_rng_state(),
+            "epoch": 9,
+        }
+        keys = "state_dict model net model_state_dict model_state module ema params weights network"
+        for what, checkpoint in [
+            *((key, {**beside, key: state}) for key in keys.split()),
+            ("deep", {"a": {"model": {"state_dict": state}}}),
+            ("pair", (state, optimiser.state_dict())),
+            ("wrapped", {"state_dict": named("module._orig_mod.")}),
+            ("averages beside", {"model": state, "model_ema": other, "n": 3}),
+            ("the same twice", {"model": state, "state_dict": dict(state)}),
+            ("SWA", torch.optim.swa_utils.AveragedModel(net).state_dict()),
+            ("a dictionary a layer", {"0": {"weight": state["0.weight"], "bias": state["0.bias"]},
+                                      "1": {n[2:]: t for n, t in state.items() if n[0] == "1"}}),
+        ]:  # fmt: skip
+            with self.subTest(what):
+                taken, lines = self.take(checkpoint)
+                self.same_bits(taken, values(net))
+                if "acc" in checkpoint:
+                    self.assertIn("acc (float64)", lines)
+        both = {"student": state, "teacher": other, "epoch": 3}
+        for says in ("student (7 tensors", "teacher (7 tensors", "--prefix"):
+            self.assertIn(says, self.take(both, succeeds=False))
+        self.same_bits(self.take(both, prefix="student")[0], values(net))
+        self.same_bits(self.take(both, drop=["teacher.*"])[0], values(net))
+        self.assertIn("epoch (int)", self.take(both, succeeds=False, prefix="techer"))
+        flat = {**named("a."), **{f"b.{name}": tensor for name, tensor in other.items()}}
+        self.same_bits(self.take({"net": flat}, prefix="a")[0], values(net))
+        taken, _ = self.take(state, rename=["0=conv1", "1=bn1"], drop=["*running*"])
+        self.assertEqual(sorted(taken), ["bn1.bias", "bn1.weight", "conv1.bias", "conv1.weight"])
+        for how, says in [({"rename": ["fc=linear"]}, "no name has the part fc"), ({"drop": ["fc*"]}, "no name fits"),
+                          ({"rename": ["0=x", "1=x"]}, "several"), ({"rename": ["0"]}, "not A=B")]:  # fmt: skip
+            self.assertIn(says, self.take(state, succeeds=False, **how))
+
+    def test_pickles_of_ones_own(self):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3))
+        self.assertIn("--trusted", self.take({"net": net}, succeeds=False))
+        self.same_bits(self.take({"net": nn.DataParallel(net)}, trusted=True)[0], values(net))
+        # Of classes that are not installed where they are read.
+        library = types.ModuleType("nobodys_library")
+        library.Net = type("Net", (nn.Sequential,), {"__module__": library.__name__})
+        library.Config = type("Config", (), {"__module__": library.__name__})
+        with mock.patch.dict(sys.modules, {library.__name__: library}):
+            for name, checkpoint in [
+                ("config.pt", {"net": net.state_dict(), "config": library.Config()}),
+                ("whole.pt", library.Net(*net)),
+            ]:
+                torch.save(checkpoint, self.path(name))
+        for name in ("config.pt", "whole.pt"):
+            arguments = self.path(name), self.path("c.safetensors"), "net"
+            with self.assertRaisesRegex(ValueError, "nobodys_library"):
+                nf_gpu_torch.convert(*arguments)
+            self.same_bits(nf_gpu_torch.convert(*arguments, trusted=True), values(net))
+
+    def test_quantised_checkpoints_are_called_so(self):
+        words = torch.quantize_per_tensor(torch.rand(2, 3), 0.1, 0, torch.qint8)
+        for state in (
+            {"fc.weight": words, "fc.scale": torch.tensor(1.0)},
+            {"net": {"fc._packed_params._packed_params": (words, None), "conv.weight": torch.rand(1, 1)}},
+            {"fc.weight": torch.zeros(3, 3, dtype=torch.int8), "fc.SCB": torch.rand(3)},
+            {"fc.qweight": torch.zeros(3, 3, dtype=torch.int32), "fc.scales": torch.rand(3)},
+        ):
+            for says in ("quantised", "takes floats", "before torch.ao's convert()"):
+                self.assertIn(says, self.take(state, succeeds=False))
+        # Quantisation-aware training keeps the floats.
+        floats = {"fc.weight": torch.rand(2, 3), "fc.bias": torch.rand(2)}
+        watched = {"fc.weight_fake_quant.zero_point": torch.zeros(2, dtype=torch.int32), "n": torch.tensor(3)}
+        self.same_bits(self.take({**floats, **watched})[0], floats)
+
+    def test_a_normalisation_of_other_values_is_refused(self):
+        std = (0.229, 0.224, 0.225)
+        for mean, deviation, meant in [
+            ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7), "0.491373,0.482353,0.446667 --input-std 0.247059,0.243529,0.261569"),
+            ((103.939, 116.779, 123.68), (1.0, 1.0, 1.0), "0.407604,0.457957,0.48502 --input-std 0.00392157"),
+            ((-0.03, -0.088, -0.188), (0.458, 0.448, 0.45), "0.485,0.456,0.406 --input-std 0.229,0.224,0.225"),
+            ((0.485, 0.456, 0.406), [1 / s for s in std], "0.485,0.456,0.406 --input-std 0.229,0.224,0.225"),
+            ((0.5, 0.5, 0.5), [s / 255 for s in std], "0.5,0.5,0.5 --input-std 0.229,0.224,0.225"),
+        ]:  # fmt: skip
+            with self.assertRaisesRegex(ValueError, meant):
+                nf_gpu_torch.save_weights(self.path("w.safetensors"), {}, "net", mean=mean, std=deviation)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_exporters_follow_a_generator(self):
+        """torch.export and torch.compile take no branch on a value; the ONNX exporter is built on the former."""
+        for name in flags.generators:
+            module, x = randomise(nf_gpu_torch.generator(name), 11).eval(), random_images(2, torch.Generator())
+            with torch.no_grad():
+                want = module(x)
+                self.near("output", name, torch.export.export(module, (x,)).module()(x), want)
+                compiled = torch.compile(module, backend="eager", fullgraph=True)
+                self.near("output", name, compiled(x), want)
+        try:
+            import onnx  # noqa: F401
+            import onnxscript  # noqa: F401
+        except ImportError:
+            print("no onnx and onnxscript: torch.onnx.export is not tried", file=sys.stderr)
+            return
+        torch.onnx.export(module, (x,), self.path("g.onnx"), verbose=False)
+        self.assertGreater(os.path.getsize(self.path("g.onnx")), 0)
 
     def test_quantisation(self):
         weight = torch.tensor([1.27, -0.005, 0.015, 0.0249, -1.27], requires_grad=True)

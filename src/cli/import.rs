@@ -4,13 +4,9 @@ use super::{places::Places, terminal};
 use crate::{
     error::{Error, Result},
     fault::check_bits,
-    files::{
-        FORMAT, Weights,
-        safetensors::{self, Dtype},
-        sha256,
-    },
+    files::{FORMAT, Weights, safetensors, sha256},
     models,
-    nn::Graph,
+    nn::{Adopted, Graph, Rename, Selection, Stored},
     train::BaseHints,
 };
 use clap::Args;
@@ -31,7 +27,8 @@ pub struct ImportArgs {
     /// Data set that the network was trained on
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
-    /// Bits per stored weight that it was trained for, 2 to 8 (default: the file's, else 8)
+    /// Bits per stored weight that it was trained for, 2 to 8 (default: the file's, else those of the
+    /// grid that all weights lie on, else 8); given, weights on any grid are taken as they are
     #[arg(long, value_name = "BITS")]
     precision: Option<u32>,
     /// Mean of a base's input per channel, of values from 0 to 1 (default: the file's, else input
@@ -41,6 +38,17 @@ pub struct ImportArgs {
     /// Standard deviation of a base's input per channel
     #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     input_std: Option<Vec<f32>>,
+    /// Where the network's names begin in the file, such as `student`; what does not begin so is left
+    /// out
+    #[arg(long, value_name = "P")]
+    prefix: Option<String>,
+    /// Names of the file to leave out: `*` is any run of characters, `?` any one (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    drop: Vec<String>,
+    /// Call the whole parts A of names, as they stand between dots, B: `fc=linear` (repeatable; all at
+    /// once, behind --prefix)
+    #[arg(long, value_name = "A=B")]
+    rename: Vec<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -59,37 +67,33 @@ const SIDE: u32 = 32;
 pub fn run(args: &ImportArgs) -> Result<()> {
     let model = models::known(&args.model)?;
     Places::default().reads("FILE", [&args.file]).writes("--out", [&args.out]).check()?;
+    args.precision.map(check_bits).transpose()?;
     let contents = safetensors::load(&args.file)?;
-    let of_type = |wanted: &[Dtype]| -> Vec<String> {
-        let tensors = contents.0.iter().filter(|(_, tensor)| wanted.contains(&tensor.dtype));
-        tensors.map(|(name, _)| name.clone()).collect()
-    };
-    let rounded = of_type(&[Dtype::F64]);
-    let integers = of_type(&[Dtype::I64, Dtype::U64]);
-    let weights = Weights::from_contents(contents, &args.file)?;
     let generator = models::is_generator(model);
     let normalised = args.input_mean.is_some() || args.input_std.is_some();
     if generator && normalised {
         let hint = "leave it out; it is for base networks";
         return Err(Error::argument("--input-mean", "a generator takes images in [-1, 1]", hint));
     }
+    let selection = Selection {
+        drop: args.drop.clone(),
+        prefix: args.prefix.clone(),
+        rename: args.rename.iter().map(|text| text.parse()).collect::<Result<Vec<Rename>>>()?,
+    };
+    // One class will do: names do not depend on it.
+    let graph =
+        if generator { models::generator(model, SIDE)? } else { models::base(model, 1, None)? };
+    let Adopted { weights, prefix, mut notes } = graph.find(contents, &args.file, &selection)?;
     let hints =
         BaseHints { model: None, mean: args.input_mean.clone(), std: args.input_std.clone() };
     let input = hints.normalisation(&weights)?;
-    let graph =
-        if generator { models::generator(model, SIDE)? } else { models::base(model, 1, None)? };
-    let precision = match args.precision {
-        Some(bits) => bits,
-        None => weights.meta_as("precision")?.unwrap_or(8),
-    };
-    check_bits(precision)?;
-    let (weights, prefix) = graph.without_prefix(weights);
     let graph = if generator {
         models::generator(model, side(&graph, &weights))?
     } else {
         models::base(model, classes(&graph, &weights), None)?
     };
     let mut weights = graph.adopt(weights)?;
+    let precision = precision(args, &graph, &weights, generator, &mut notes)?;
     for (key, value) in [
         ("format", Some(FORMAT.to_owned())),
         ("model", Some(model.to_owned())),
@@ -105,17 +109,6 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     weights.set_normalisation(input);
     weights.save(&args.out)?;
 
-    let mut notes = Vec::new();
-    if !prefix.is_empty() {
-        notes.push(format!("all names began with {prefix:?}, which is dropped"));
-    }
-    if !rounded.is_empty() {
-        notes.push(format!("{} tensors were float64 and are rounded to float32", rounded.len()));
-    }
-    if !integers.is_empty() {
-        let (count, first) = (integers.len(), &integers[0]);
-        notes.push(format!("{count} integers such as {first} are left out"));
-    }
     if !args.quiet {
         notes.iter().for_each(|note| terminal::say(note));
     }
@@ -139,6 +132,39 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         "dropped_prefix": prefix,
         "notes": notes,
     }))
+}
+
+/// Bits per stored weight, and what is to be said about them.
+fn precision(
+    args: &ImportArgs,
+    graph: &Graph,
+    weights: &Weights,
+    generator: bool,
+    notes: &mut Vec<String>,
+) -> Result<u32> {
+    let stored = graph.stored(weights);
+    let said =
+        args.precision.map_or_else(|| weights.meta_as("precision"), |bits| Ok(Some(bits)))?;
+    let said = said.map(check_bits).transpose()?;
+    let again = |bits: u32| format!("{bits} bits quantise them again");
+    match &stored {
+        // Whoever gives the precision has decided.
+        Stored::Unusable(what, _) if args.precision.is_some() => notes.push(what.clone()),
+        Stored::Unusable(..) => stored.check(&args.file)?,
+        Stored::Words { bits } if said.is_some_and(|said| said != *bits) => notes
+            .push(format!("its weights lie on a {bits}-bit grid; {}", again(said.unwrap_or(8)))),
+        Stored::Words { bits } if !generator && said.is_none() => {
+            notes.push(format!("its weights lie on a {bits}-bit grid: precision {bits} is taken"));
+            return Ok(*bits);
+        }
+        Stored::Otherwise(what) => notes.push(format!("{what}; {}", again(said.unwrap_or(8)))),
+        Stored::Floats if !generator && said.is_none() => notes.push(
+            "it does not say its precision: 8 bits per weight are taken; --precision for another"
+                .into(),
+        ),
+        _ => {}
+    }
+    Ok(said.unwrap_or(8))
 }
 
 /// Side of the images that a generator's file is for, which only a learned image tells.

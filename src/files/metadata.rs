@@ -20,6 +20,63 @@ pub struct Normalisation {
     pub std: [f32; 3],
 }
 
+impl Normalisation {
+    /// A mean and a deviation that values from 0 to 1 can have, or what is wrong with them and what was
+    /// probably meant.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and a hint: numbers of 0 to 255 or of -1 to 1, reciprocals, divided twice.
+    pub fn of(mean: [f32; 3], std: [f32; 3]) -> std::result::Result<Self, (String, String)> {
+        let list = |v: [f32; 3]| v.map(|x| ((x * 1e6).round() / 1e6).to_string()).join(",");
+        let wrong = |what: &str, mean: [f32; 3], std: [f32; 3], of: &str| {
+            let (mean, std) = (list(mean), list(std));
+            Err((what.to_owned(), format!("{of}: --input-mean {mean} --input-std {std}")))
+        };
+        let any = |v: [f32; 3], bad: fn(f32) -> bool| v.into_iter().any(bad);
+        if any(mean, |m| !m.is_finite()) || any(std, |s| !s.is_finite() || s <= 0.0) {
+            let what = format!("{mean:?} and {std:?}");
+            return Err((
+                what,
+                "means and standard deviations are numbers, the latter positive".into(),
+            ));
+        }
+        // A deviation of exactly 1 is none; behind a mean of bytes it is one of bytes.
+        let bytes = any(mean, |m| m > 1.0);
+        if bytes || any(std, |s| s > LARGEST_MULTIPLE) {
+            let divided = |v: f32, divide: bool| if divide { v / 255.0 } else { v };
+            let mean = mean.map(|m| divided(m, bytes));
+            let std = std.map(|s| divided(s, s >= 1.0));
+            let what = "mean and deviation are of values from 0 to 1, not of bytes from 0 to 255";
+            return wrong(what, mean, std, "divided by 255 they are");
+        }
+        if any(mean, |m| m < 0.0) {
+            let what = "a mean below 0 is none of values from 0 to 1";
+            let (mean, std) = (mean.map(|m| (m + 1.0) / 2.0), std.map(|s| s / 2.0));
+            return wrong(what, mean, std, "if they are of values from -1 to 1, then");
+        }
+        if any(std, |s| s > 1.0) {
+            let what = "values from 0 to 1 do not deviate by more than 1";
+            return wrong(
+                what,
+                mean,
+                std.map(|s| if s > 1.0 { 1.0 / s } else { s }),
+                "if these are what is multiplied with, then",
+            );
+        }
+        if any(std, |s| s < 0.5 / 255.0) {
+            let what = "a deviation is less than half a grey level";
+            let times = |v: [f32; 3]| v.map(|x| x * 255.0);
+            let mean = if any(mean, |m| m > 1.0 / 255.0) { mean } else { times(mean) };
+            return wrong(what, mean, times(std), "if they were divided by 255 twice, then");
+        }
+        Ok(Self { mean, std })
+    }
+}
+
+/// Largest number that can be the reciprocal of an image set's deviation; above are those of bytes.
+const LARGEST_MULTIPLE: f32 = 12.0;
+
 impl Weights {
     /// The text under a metadata key.
     #[must_use]
@@ -56,7 +113,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for half a pair, for a deviation that is not positive, and for an
+    /// [`Error::Format`] for half a pair, for what values from 0 to 1 cannot have, and for an
     /// `input` that says something else than `[-1,1]` without the numbers to do it: guessing would
     /// give a network that runs and answers nonsense.
     pub fn normalisation(&self) -> Result<Option<Normalisation>> {
@@ -68,15 +125,18 @@ impl Weights {
             },
         };
         match (three("input_mean")?, three("input_std")?) {
-            (Some(mean), Some(std)) if std.iter().all(|&s| s > 0.0) => {
-                Ok(Some(Normalisation { mean, std }))
+            (Some(mean), Some(std)) => {
+                Normalisation::of(mean, std).map(Some).map_err(|(what, hint)| {
+                    let what = format!("its input_mean and input_std: {what}");
+                    Error::format(self.name(), what, hint)
+                })
             }
             (None, None) => match self.meta("input") {
                 None => Ok(None),
                 Some(text) if text.replace(' ', "") == "[-1,1]" => Ok(None),
                 Some(text) => Err(self.odd("input", text)),
             },
-            (_, Some(std)) => Err(self.odd("input_std", &format!("{std:?}"))),
+            (None, Some(std)) => Err(self.odd("input_std", &format!("{std:?}"))),
             (Some(mean), None) => Err(self.odd("input_mean", &format!("{mean:?}"))),
         }
     }
@@ -159,12 +219,71 @@ mod tests {
         for odd in [
             &[("input_mean", "1,2,3")][..],
             &[("input_std", "1,2,3")],
-            &[("input_mean", "1,2,3"), ("input_std", "1,0,3")],
+            &[("input_mean", "103,116,123"), ("input_std", "1,1,1")],
             &[("input_mean", "1,2"), ("input_std", "1,2")],
             &[("input", "x/255 normalised with mean 0.485")],
         ] {
             let error = with(odd).normalisation().unwrap_err();
             assert!(error.hint().unwrap().contains("--input-mean"), "{error}");
+        }
+        let zero = with(&[("input_mean", "0,0,0"), ("input_std", "1,0,1")]);
+        assert!(zero.normalisation().unwrap_err().hint().unwrap().contains("positive"));
+    }
+
+    #[test]
+    fn a_normalisation_of_other_values_is_refused_with_what_was_meant() {
+        let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        // Nothing, the whole range, a 0..255 network, and what data sets have.
+        for (mean, std) in [
+            ([0.0; 3], [1.0; 3]),
+            ([0.5; 3], [0.5; 3]),
+            ([103.939 / 255.0, 116.779 / 255.0, 123.68 / 255.0], [1.0 / 255.0; 3]),
+            (mean, std),
+            ([1.0; 3], [1.0; 3]),
+        ] {
+            assert_eq!(Normalisation::of(mean, std), Ok(Normalisation { mean, std }));
+        }
+        let times = |v: [f32; 3], by: f32| v.map(|x| x * by);
+        for (mean, std, meant) in [
+            (
+                [125.3, 123.0, 113.9],
+                [63.0, 62.1, 66.7],
+                "0.491373,0.482353,0.446667 --input-std 0.247059,0.243529,0.261569",
+            ),
+            (
+                [125.3, 123.0, 113.9],
+                [0.247, 0.2435, 0.2616],
+                "0.491373,0.482353,0.446667 --input-std 0.247,0.2435,0.2616",
+            ),
+            (
+                [0.4914, 0.4822, 0.4465],
+                [63.0, 62.1, 66.7],
+                "0.4914,0.4822,0.4465 --input-std 0.247059,0.243529,0.261569",
+            ),
+            (
+                [103.939, 116.779, 123.68],
+                [1.0; 3],
+                "0.407604,0.457957,0.48502 --input-std 0.003922,0.003922,0.003922",
+            ),
+            (
+                times(mean, 2.0).map(|m| m - 1.0),
+                times(std, 2.0),
+                "0.485,0.456,0.406 --input-std 0.229,0.224,0.225",
+            ),
+            (mean, std.map(|s| 1.0 / s), "0.485,0.456,0.406 --input-std 0.229,0.224,0.225"),
+            (
+                times(mean, 1.0 / 255.0),
+                times(std, 1.0 / 255.0),
+                "0.485,0.456,0.406 --input-std 0.229,0.224,0.225",
+            ),
+        ] {
+            let (_, hint) = Normalisation::of(mean, std).unwrap_err();
+            assert!(hint.ends_with(&format!("--input-mean {meant}")), "{mean:?}: {hint}");
+        }
+        for (mean, std) in
+            [([f32::NAN; 3], [1.0; 3]), ([0.0; 3], [0.0; 3]), ([0.0; 3], [f32::INFINITY; 3])]
+        {
+            assert!(Normalisation::of(mean, std).unwrap_err().1.contains("positive"));
         }
     }
 

@@ -1,29 +1,75 @@
-//! Foreign weights made ours: a prefix dropped, every tensor compared with the network.
+//! Foreign weights made ours: what the file calls its tensors, what tools left in it, and every tensor
+//! compared with the network.
 
-use super::graph::Graph;
+mod aliases;
+mod copies;
+mod select;
+mod wrapped;
+
+pub use select::{Rename, Selection};
+
+use super::graph::{Graph, Role};
 use crate::{
-    error::{Error, Result},
-    files::Weights,
+    error::{Error, Result, closest},
+    files::{
+        Weights,
+        safetensors::{Contents, Dtype, Raw},
+    },
 };
+use std::{collections::BTreeMap, path::Path};
 
 /// Names of each kind that an error lists.
-const LISTED: usize = 6;
+const LISTED: usize = 24;
+
+/// Longest name that is offered in place of a wrong one.
+const LONGEST: usize = 200;
+
+/// Tensors by name, of any type.
+type Tensors = BTreeMap<String, Raw>;
+
+/// Weights from elsewhere under a network's names.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// The network's tensors, and what else nobody could explain.
+    pub weights: Weights,
+    /// What all names began with; empty, or with a dot at its end.
+    pub prefix: String,
+    /// What was left out, renamed or put together, a line each.
+    pub notes: Vec<String>,
+}
 
 impl Graph {
-    /// The weights without the prefix that a wrapper such as `DataParallel` put before this network's
-    /// names (`module.`, `model.`), and that prefix; what has no prefix keeps its name.
-    #[must_use]
-    pub fn without_prefix(&self, mut weights: Weights) -> (Weights, String) {
-        let prefix = self.prefix(&weights);
+    /// Finds this network in what a file holds: prefixes and wrappers are dropped, other names for the
+    /// same tensor translated, weights that a tool keeps in pieces put together, and what is no weight
+    /// left out, wherever only one meaning is possible. [`Graph::adopt`] then compares the tensors.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a selection of nothing; [`Error::Format`]: several copies of the network,
+    /// quantised words instead of weights, values that are not finite.
+    pub fn find(
+        &self,
+        (tensors, metadata): Contents,
+        origin: &Path,
+        selection: &Selection,
+    ) -> Result<Adopted> {
+        let (tensors, mut notes) = selection.apply(tensors)?;
+        let (mut tensors, prefix) = copies::bare(self, tensors, origin, &mut notes)?;
         if !prefix.is_empty() {
-            let bare = |name: String| name.strip_prefix(&prefix).map(str::to_owned).unwrap_or(name);
-            let tensors = std::mem::take(&mut weights.tensors).into_iter();
-            weights.tensors = tensors.map(|(name, tensor)| (bare(name), tensor)).collect();
+            notes.insert(0, format!("all names began with {prefix:?}, which is dropped"));
         }
-        (weights, prefix)
+        aliases::rename(self, &mut tensors, &mut notes);
+        wrapped::put_together(self, &mut tensors, origin, &mut notes)?;
+        wrapped::leave_out(self, &mut tensors, &mut notes);
+        wrapped::refuse_quantised(self, &tensors, origin)?;
+        let rounded = tensors.values().filter(|tensor| tensor.dtype == Dtype::F64).count();
+        if rounded > 0 {
+            notes.push(format!("{rounded} tensors were float64 and are rounded to float32"));
+        }
+        let weights = Weights::from_contents((tensors, metadata), origin)?;
+        Ok(Adopted { weights, prefix, notes })
     }
 
-    /// The weights, if they are exactly this network's tensors; counters of batches are dropped.
+    /// The weights, if they are exactly this network's tensors.
     ///
     /// # Errors
     /// [`Error::Format`] listing what is missing, what has another shape and what nobody asked for; a
@@ -31,9 +77,10 @@ impl Graph {
     pub fn adopt(&self, mut weights: Weights) -> Result<Weights> {
         let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
         let mut tensors = std::mem::take(&mut weights.tensors);
+        let names: Vec<String> = tensors.keys().cloned().collect();
         for param in &self.params {
             match tensors.remove(&param.name) {
-                None => missing.push(format!("{} {:?}", param.name, param.shape)),
+                None => missing.push(param),
                 Some(tensor) if tensor.shape != param.shape => {
                     let (name, found, wants) = (&param.name, &tensor.shape, &param.shape);
                     misshapen.push(format!("{name} {found:?} instead of {wants:?}"));
@@ -41,10 +88,17 @@ impl Graph {
                 Some(tensor) => drop(weights.tensors.insert(param.name.clone(), tensor)),
             }
         }
-        // A counter may be stored as a float; nobody needs it.
-        let extra = tensors.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
-        let extra: Vec<_> = extra.map(|(name, t)| format!("{name} {:?}", t.shape)).collect();
-        let kinds = [("missing", missing), ("of another shape", misshapen), ("not known", extra)];
+        let extra: Vec<_> =
+            tensors.iter().map(|(name, t)| format!("{name} {:?}", t.shape)).collect();
+        // What is missing here may be there under a name that resembles it, with the same shape.
+        let alike = missing.iter().find_map(|param| {
+            let same = tensors.iter().filter(|(_, tensor)| tensor.shape == param.shape);
+            let names: Vec<String> = same.map(|(name, _)| name.clone()).collect();
+            Some((nearest(&param.name, &names)?, param.name.clone()))
+        });
+        let absent = missing.iter().map(|param| format!("{} {:?}", param.name, param.shape));
+        let kinds =
+            [("missing", absent.collect()), ("of another shape", misshapen), ("not known", extra)];
         let wrong: Vec<String> =
             kinds.iter().filter(|(_, names)| !names.is_empty()).map(listed).collect();
         if wrong.is_empty() {
@@ -52,30 +106,52 @@ impl Graph {
             return Ok(weights);
         }
         let what = format!("these are not the tensors of {}: {}", self.name, wrong.join("; "));
-        let hint = match weights.meta("model").filter(|model| *model != self.name) {
+        let mut hint = match weights.meta("model").filter(|model| *model != self.name) {
             Some(model) => format!("the file says that it holds {model}: check --model"),
-            None => "check --model, or rename the tensors in Python before saving them".into(),
+            None => "check --model".into(),
         };
+        if let Some((theirs, ours)) = alike {
+            let (from, to) = difference(&theirs, &ours);
+            hint +=
+                &format!("; the nearest of {ours} is {theirs}: nf-gpu import --rename {from}={to}");
+        } else if missing.len() * 2 > self.params.len() {
+            let holds = select::holds(&names);
+            hint +=
+                &format!("; it holds {holds}: nf-gpu import --prefix takes what lies below a name");
+        } else if !tensors.is_empty() {
+            hint += "; nf-gpu import --drop leaves out what is no part of the network, and --rename A=B renames";
+        }
         Err(Error::format(weights.name(), what, hint))
     }
+}
 
-    /// The prefix, empty or with a dot at its end, under which most of the parameters are found.
-    fn prefix(&self, weights: &Weights) -> String {
-        let found = |prefix: &str| {
-            let there = |name: &str| weights.tensors.contains_key(&format!("{prefix}{name}"));
-            self.params.iter().filter(|param| there(&param.name)).count()
-        };
-        let Some(first) = self.params.first() else { return String::new() };
-        let prefixes = weights.tensors.keys().filter_map(|name| name.strip_suffix(&first.name));
-        let mut best = ("", found(""));
-        for prefix in prefixes.filter(|prefix| prefix.ends_with('.')) {
-            let count = found(prefix);
-            if count > best.1 {
-                best = (prefix, count);
-            }
-        }
-        best.0.to_owned()
+fn names_of(tensors: &Tensors) -> Vec<String> {
+    tensors.keys().cloned().collect()
+}
+
+/// The name that resembles the wanted one most, or the beginning of one that does.
+fn nearest(wanted: &str, names: &[String]) -> Option<String> {
+    let depth = wanted.matches('.').count();
+    let start = |name: &String| {
+        let end = name.match_indices('.').nth(depth).map_or(name.len(), |(at, _)| at);
+        (end < LONGEST && name[..end].matches('.').count() == depth).then(|| name[..end].to_owned())
+    };
+    let mut same: Vec<String> = names.iter().filter_map(start).collect();
+    same.dedup();
+    closest(wanted, &same).map(str::to_owned)
+}
+
+/// Two names without the parts that both begin and end with.
+fn difference(from: &str, to: &str) -> (String, String) {
+    let (mut a, mut b): (Vec<&str>, Vec<&str>) =
+        (from.split('.').collect(), to.split('.').collect());
+    while a.len() > 1 && b.len() > 1 && a.last() == b.last() {
+        (a.pop(), b.pop());
     }
+    while a.len() > 1 && b.len() > 1 && a[0] == b[0] {
+        (a.remove(0), b.remove(0));
+    }
+    (a.join("."), b.join("."))
 }
 
 /// `2 missing: a, b`.
@@ -89,54 +165,4 @@ fn listed((kind, names): &(&str, Vec<String>)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{nn::initialise, shape::Window};
-
-    fn graph() -> Graph {
-        let mut g = Graph::new("net", [3, 4, 4]);
-        let x = g.conv(g.input(), "conv1", 2, Window::square(3, 1, 1), true).unwrap();
-        let x = g.batch_norm(x, "bn1");
-        let x = g.global_avg_pool(x);
-        g.linear(x, "linear", 10).unwrap();
-        g
-    }
-
-    fn renamed(weights: &Weights, name: impl Fn(&str) -> String) -> Weights {
-        let tensors = weights.tensors.iter().map(|(n, t)| (name(n), t.clone())).collect();
-        Weights { tensors, ..weights.clone() }
-    }
-
-    #[test]
-    fn prefixes_are_dropped_and_values_kept() {
-        let (graph, ours) = (graph(), initialise(&graph(), true, 3));
-        for prefix in ["", "module.", "model.", "module.model.", "net.conv1."] {
-            let mut theirs = renamed(&ours, |name| format!("{prefix}{name}"));
-            theirs.insert(format!("{prefix}bn1.num_batches_tracked"), &[], vec![7.0]);
-            let (bare, dropped) = graph.without_prefix(theirs);
-            assert_eq!(dropped, prefix);
-            assert_eq!(graph.adopt(bare).unwrap(), ours);
-        }
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        let graph = graph();
-        let mut theirs = initialise(&graph, true, 3);
-        theirs.tensors.remove("linear.bias");
-        theirs.insert("linear.weight", &[100, 2], vec![0.0; 200]);
-        theirs.insert("loss.scale", &[1], vec![0.0]);
-        let error = graph.adopt(theirs.clone()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "weights: these are not the tensors of net: 1 missing: linear.bias [10]; \
-             1 of another shape: linear.weight [100, 2] instead of [10, 2]; \
-             1 not known: loss.scale [1]"
-        );
-        assert!(error.hint().unwrap().starts_with("check --model"));
-        theirs.metadata.insert("model".into(), "resnet18".into());
-        assert!(graph.adopt(theirs).unwrap_err().hint().unwrap().contains("holds resnet18"));
-        let error = graph.adopt(Weights::default()).unwrap_err().to_string();
-        assert!(error.contains("8 missing: ") && error.ends_with(", ..."), "{error}");
-    }
-}
+mod tests;

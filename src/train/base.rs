@@ -6,7 +6,7 @@ use crate::{
     fault::{Faults, check_bits},
     files::{Normalisation, Weights, sha256},
     models,
-    nn::Graph,
+    nn::{Graph, Stored},
 };
 use std::path::Path;
 
@@ -41,7 +41,7 @@ impl BaseHints {
     /// The input that the network expects: what the flags say, else what its file says.
     ///
     /// # Errors
-    /// Half a pair of flags, not three numbers, a deviation that is not positive, or metadata that
+    /// Half a pair of flags, not three numbers, what values from 0 to 1 cannot have, or metadata that
     /// nobody understands.
     pub fn normalisation(&self, weights: &Weights) -> Result<Option<Normalisation>> {
         let three = |flag: &str, values: &[f32]| match values {
@@ -51,11 +51,8 @@ impl BaseHints {
         match (&self.mean, &self.std) {
             (Some(mean), Some(std)) => {
                 let (mean, std) = (three("--input-mean", mean)?, three("--input-std", std)?);
-                if std.iter().any(|&s| s <= 0.0) {
-                    let hint = "standard deviations are positive";
-                    return Err(Error::argument("--input-std", format!("{std:?}"), hint));
-                }
-                Ok(Some(Normalisation { mean, std }))
+                let checked = Normalisation::of(mean, std).map(Some);
+                checked.map_err(|(what, hint)| Error::argument("--input-mean", what, hint))
             }
             (None, None) => weights.normalisation(),
             _ => {
@@ -107,9 +104,24 @@ impl BaseNet {
     /// Bits per stored weight: as given, else what the file says, else 8.
     ///
     /// # Errors
-    /// Not 2 to 8 bits, or the file says something that is no number.
+    /// Not 2 to 8 bits, or the file says something that is no number. Where neither says it: weights that lie on
+    /// the grid of fewer bits, that have faults already or lack their scale ([`Stored`]).
     pub fn precision(&self, given: Option<u32>) -> Result<u32> {
-        check_bits(given.or(self.weights.meta_as("precision")?).unwrap_or(8))
+        if let Some(bits) = given.or(self.weights.meta_as("precision")?) {
+            return check_bits(bits);
+        }
+        let stored = self.graph.stored(&self.weights);
+        stored.check(&self.weights.origin)?;
+        match stored {
+            Stored::Words { bits } if bits < 8 => {
+                let what = format!(
+                    "its weights lie on a {bits}-bit grid, and it does not say its precision"
+                );
+                let hint = format!("give --precision {bits}; --precision 8 quantises them again");
+                Err(Error::format(&self.weights.origin, what, hint))
+            }
+            _ => Ok(8),
+        }
     }
 
     /// Refuses faults in no layer or no stored bit of this network.
