@@ -129,6 +129,11 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let base = BaseNet::load(&args.base, &hints)?;
     let precision = base.precision(args.precision)?;
     faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+    // Rates are many, the map is one.
+    let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
+    if !args.quiet {
+        remarks.iter().flatten().for_each(|line| terminal::say(line));
+    }
     let points = match &args.points {
         Some(file) => OperatingPoints::load(file)?,
         None => OperatingPoints::built_in()?,
@@ -222,6 +227,7 @@ impl EvalArgs {
         let mut inputs = vec![("--base", Some(&self.base)), ("--points", self.points.as_ref())];
         inputs.extend(self.generator.iter().map(|file| ("--generator", Some(file))));
         inputs.extend(maps.iter().map(|file| ("--fault-map", Some(file))));
+        inputs.push(("--layout", self.faults.layout.as_ref()));
         let outputs = [
             ("--logits", self.logits.as_ref()),
             ("--out", self.out.as_ref()),

@@ -334,6 +334,7 @@ impl TrainConfig {
             "ber01",
             "ber10",
             "fault_map",
+            "layout",
             "mapping",
             "chip",
             "lot",

@@ -124,7 +124,7 @@ impl Run<'_> {
             ("ber", self.faults.ber.to_string()),
             ("ber10", self.faults.ber10.to_string()),
             // Bits, layers, lot, measured map.
-            ("fault_detail", json!(eval::detail(&self.faults)).to_string()),
+            ("fault_detail", json!(eval::detail(&self.faults, &self.base.graph)).to_string()),
             ("chip", self.chip()),
             ("seed", config.seed.to_string()),
             ("dtype", self.net.operands().name().to_owned()),
