@@ -66,6 +66,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Whether a line has as many fields.
+    pub(super) fn fit(&self, fields: usize) -> bool {
+        self.count == fields
+    }
+
     /// Without a header.
     pub(super) const USUAL: Self = Self { row: 0, column: 1, value: Some(2), count: 3 };
 

@@ -100,7 +100,7 @@ fn what_is_no_map_is_refused() {
 }
 
 /// Row 1, column 9 reads 1; row 3, column 2 reads 0; rows of 16 cells.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 10] = [
     "row,column,value\n1,9,1\n3,2,0\n# rows: 4, columns: 16\n",
     "1,9,1\n3,2,0\n",
     "\u{feff}Row;Col;Stuck At\r\n1;9;1\r\n\r\n3;2;0\r\n",
@@ -110,6 +110,7 @@ const LISTS: [&str; 9] = [
     "\"row\",\"col\",\"stuck_at\"\n1.0,9.0,1.0\n3.0,2.0,0.0\n",
     "WL,BL,reads\n3,2,sa0\n1,9,sa1,\n",
     "row,column,value\n3,2,stuck-at-0\n1,9,stuck-at-1\n",
+    "# column row value\n9.000e+00 1.000e+00 1.000e+00\n2.000e+00 3.000e+00 0.000e+00\n",
 ];
 
 #[test]
@@ -174,7 +175,7 @@ fn a_memory_is_as_large_as_somebody_says() {
 fn what_is_no_list_is_refused_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     for (text, says) in [
-        ("row,column,value\n1,2,1\n1,3,0\n1,2,0\n", "row 1, column 2 reads 0 and 1: lines 4 and 2"),
+        ("row,column,value\n1,2,1\n1,3,0\n1,2,0\n", "row 1, column 2 reads 0 and 1: lines 2 and 4"),
         ("row,column,value\n1,2,7\n", "line 2 has \"7\" for what the cell reads"),
         ("row,column,value\n1,-2,1\n", "line 2 has \"-2\" for a column"),
         ("row,column,value\n1,2.5,1\n", "line 2 has \"2.5\" for a column"),

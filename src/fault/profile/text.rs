@@ -58,13 +58,20 @@ impl<'a> Lines<'a> {
         lines.filter(|(_, line)| !line.trim().is_empty())
     }
 
+    /// What the last comment above a line says, of those that say something.
+    fn comment_above<T>(&self, number: usize, says: impl Fn(&'a str) -> Option<T>) -> Option<T> {
+        let above = self.text.lines().take(number - 1).collect::<Vec<_>>();
+        let comments = above.into_iter().rev().filter_map(|line| line.trim().strip_prefix('#'));
+        comments.map(str::trim).find_map(says)
+    }
+
     /// The size of the memory that a comment gives, as in `# rows: 8192, columns: 128`.
     pub(super) fn size(&self) -> Size {
         let comments = self.text.lines().filter_map(|line| Some(line.split_once('#')?.1));
         let mut size = Size::default();
         for comment in comments {
             size.rows = size.rows.or(said(comment, &["rows", "words", "addresses"]));
-            size.columns = size.columns.or(said(comment, &["columns", "cols", "cells", "bits"]));
+            size.columns = size.columns.or(said(comment, &["columns", "cols", "bits"]));
         }
         size
     }
@@ -82,12 +89,16 @@ fn said(comment: &str, words: &[&str]) -> Option<u64> {
     })
 }
 
-/// A whole number as people and programs write it: `12`, `0x0c`, `12.0`.
+/// A whole number as people and programs write it: `12`, `0x0c`, `12.0`, `1.2e+01`.
 pub(super) fn whole_number(field: &str) -> Option<u64> {
-    match field.strip_prefix("0x").or(field.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => field.strip_suffix(".0").unwrap_or(field).parse().ok(),
+    if let Some(digits) = field.strip_prefix("0x").or(field.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16).ok();
     }
+    let float =
+        || Some(field).filter(|f| f.starts_with(|c: char| c.is_ascii_digit()))?.parse().ok();
+    // Above 2^53 a float says nothing of the last digit.
+    let whole = |v: &f64| v.fract() == 0.0 && *v < 9e15;
+    field.parse().ok().or_else(|| float().filter(whole).map(|v| v as u64))
 }
 
 /// Reads a matrix of zeros and ones, or a list of cells. A list says so: by a header, or, of three columns
@@ -105,6 +116,14 @@ pub(super) fn read(file: &Path, wanted: Size) -> Result<Cells> {
     if fields(first).any(|f| f.starts_with(char::is_alphabetic)) && !fields(first).any(is_number) {
         let columns = list::Columns::named(file, number, fields(first))?;
         return list::read(file, &lines, 1, columns, wanted);
+    }
+    // NumPy writes a header as a comment.
+    if let Some(columns) = lines.comment_above(number, |line| {
+        list::Columns::named(file, number, fields(line))
+            .ok()
+            .filter(|c| c.fit(fields(first).count()))
+    }) {
+        return list::read(file, &lines, 0, columns, wanted);
     }
     if fields(first).count() == 3 {
         let large = |field| bit(field).is_none() && whole_number(field).is_some();
