@@ -10,6 +10,7 @@ mod hostile;
 mod interrupt;
 mod job;
 mod kill;
+mod maps;
 mod mount;
 mod numbers;
 mod refusals;

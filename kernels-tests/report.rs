@@ -6,7 +6,7 @@ use markup::Markup;
 use nf_gpu::report::{
     eval_json::{
         Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FaultDetail,
-        FlippedBits, Generator, Given, LayerFlips, LotDetail, MapDetail, Part, Perturbed,
+        FlippedBits, Generator, Given, LayerFlips, LayoutDetail, LotDetail, MapDetail, Part, Perturbed,
         Protected, Sensitivity, Spread, VERSION,
     },
     page::{self, Source},
@@ -217,6 +217,8 @@ fn text_from_files_is_text_and_no_markup() {
                 file: EVIL.into(),
                 file_sha256: EVIL.into(),
                 mapping: EVIL.into(),
+                layout: Some(LayoutDetail { file: EVIL.into(), file_sha256: EVIL.into() }),
+                ..MapDetail::default()
             }),
             ..FaultDetail::default()
         };

@@ -25,6 +25,7 @@ pub(crate) struct Sample {
 }
 
 pub(crate) const CSV: &str = "0,0,0,0,0,0,0,1\n0,0,1,0,0,0,0,0\n0,0,0,0,0,0,0,0\n1,0,0,0,0,0,0,0\n";
+const LIST: &str = "# rows: 4, columns: 16\nrow,column,value\n1,9,1\n0x3,2,sa0\n";
 pub(crate) const POINTS: &str = "source = \"mine\"\n[[point]]\nvoltage = 0.8\nber = 0\n\
     energy_per_access = 10\n[[point]]\nvoltage = 0.6\nber = 0.01\nenergy_per_access = 5\n";
 const CONFIG: &str =
@@ -149,6 +150,7 @@ pub(crate) fn all() -> Vec<Sample> {
         ("safetensors", "weights", None, weights()),
         ("npy", "npy", None, array()),
         ("fault map csv", "faultmap", Some(0), CSV.into()),
+        ("fault map list", "faultmap", Some(0), LIST.into()),
         ("fault map npy", "faultmap", Some(1), array()),
         ("fault map safetensors", "faultmap", Some(2), fault_map()),
         ("idx labels", "records", Some(0), idx(&[5])),

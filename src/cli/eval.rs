@@ -219,6 +219,7 @@ impl EvalArgs {
             .reads("--generator", &self.generator)
             .reads("--points", &self.points)
             .reads("--fault-map", &setup.maps)
+            .reads("--layout", &self.faults.layout)
             .reads("--dataset", data::places(&setup.dataset, &self.data_dir))
             .writes("--logits", &self.logits)
             .writes("--out", &self.out)

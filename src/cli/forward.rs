@@ -12,6 +12,7 @@ use crate::{
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, Loss},
     gpu::Gpu,
     models,
+    nn::Graph,
     ops::operands::Operands,
     train::{BaseHints, BaseNet, FaultArgs},
 };
@@ -145,6 +146,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let loss = labels.as_deref().map(Loss::CrossEntropy);
     let loss = loss.or(upstream.as_deref().map(Loss::Upstream));
     let faults = args.faults()?;
+    args.remark(&net, faults.as_ref().map(|(faults, _)| faults))?;
     let precision = net.precision(args.precision)?;
     let gpu = args.gpu.open(args.quiet)?;
     let pass = forward::base(
@@ -172,7 +174,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("output".into(), json!({"file": out, "shape": shape}));
     report.insert("loss".into(), json!(pass.loss));
     if let Some((faults, seed)) = faults {
-        let seen = describe(&faults, &[seed], &[pass.flips]);
+        let seen = describe(&faults, &net.graph, &[seed], &[pass.flips]);
         report.insert("faults".into(), seen);
     }
     Ok(report)
@@ -235,6 +237,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let Some((faults, _)) = args.faults()? else {
         return Err(Error::argument("--eopm", "it needs --ber", "as in --ber 0.01"));
     };
+    args.remark(&net, Some(&faults))?;
     let lambda = args.lambda.unwrap_or(5.0);
     let precision = net.precision(args.precision)?;
     let gpu = args.gpu.open(args.quiet)?;
@@ -260,7 +263,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("generator".into(), json!({"name": graph.name, "file_sha256": sha256(path)?}));
     report.insert("precision".into(), json!(precision));
     report.insert("lambda".into(), json!(lambda));
-    report.insert("faults".into(), describe(&faults, &seeds, &pass.flips));
+    report.insert("faults".into(), describe(&faults, &net.graph, &seeds, &pass.flips));
     report.insert("losses".into(), json!(losses));
     report.insert("loss".into(), json!(pass.loss));
     Ok(report)
@@ -284,6 +287,7 @@ impl ForwardArgs {
             .reads("--upstream", &self.upstream)
             .reads("--generator-weights", &self.generator_weights)
             .reads("--fault-map", self.faults.map_files()?)
+            .reads("--layout", &self.faults.layout)
             .writes("--output", &self.output)
             .writes("--grads", &self.grads)
             .writes("--after", &self.after)
@@ -314,6 +318,15 @@ impl ForwardArgs {
             (None, _) => check_seed("--seed", self.seed.unwrap_or(50_000))?,
         };
         Ok(Some((self.faults.at(self.ber)?, seed)))
+    }
+
+    /// Says what there is to know of a measured map.
+    fn remark(&self, net: &BaseNet, faults: Option<&Faults>) -> Result<()> {
+        let lines = faults.map(|faults| net.graph.remarks(faults)).transpose()?;
+        if !self.quiet {
+            lines.iter().flatten().for_each(|line| terminal::say(line));
+        }
+        Ok(())
     }
 
     fn save_gradients(&self, mut gradients: Weights, model: &str) -> Result<()> {
@@ -368,9 +381,9 @@ fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> {
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-fn describe(faults: &Faults, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
+fn describe(faults: &Faults, network: &Graph, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
     let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
-    let mut report = json!(detail(faults));
+    let mut report = json!(detail(faults, network));
     let own = json!({
         "faults": faults.model.to_string(),
         "ber": faults.mean_ber(),

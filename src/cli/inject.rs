@@ -4,10 +4,10 @@ use super::{gpu::GpuArgs, places::Places, terminal};
 use crate::{
     error::{Error, Result},
     eval::detail,
-    fault::{FORMAT_VERSION, FaultModel, Faults, check_bits, check_seed},
+    fault::{FORMAT_VERSION, FaultModel, Faults, Profile, check_bits, check_seed},
     nn::{FaultyWeights, FrozenNet, faulty_weights},
     report::{
-        eval_json::Base,
+        eval_json::{Base, MapDetail},
         fault_record::{self, FaultRecord, LayerRecord},
     },
     train::{BaseHints, BaseNet, FaultArgs, INJECTED},
@@ -88,10 +88,14 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         .reads("--base", [&job.base_file])
         .reads("--replay", &args.replay)
         .reads("--fault-map", &job.map_files)
+        .reads("--layout", &args.faults.layout)
         .writes("--out", [&args.out])
         .writes("the record beside --out", [&record_file])
         .check()?;
     let network = (&job.base.graph, &job.base.weights);
+    if !args.quiet {
+        job.base.graph.remarks(&job.faults)?.iter().for_each(|line| terminal::say(line));
+    }
     let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
     if args.verify {
         args.verify(&job, &read)?;
@@ -155,7 +159,10 @@ impl InjectArgs {
             ("--seed", self.seed.is_some()),
             ("--precision", self.precision.is_some()),
             ("--model", self.model.is_some()),
-            ("--faults", FaultArgs { fault_map: Vec::new(), ..self.faults.clone() }.any()),
+            (
+                "--faults",
+                FaultArgs { fault_map: vec![], layout: None, ..self.faults.clone() }.any(),
+            ),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
             let what = "the record says which faults there are";
@@ -176,17 +183,10 @@ impl InjectArgs {
         if !self.faults.fault_map.is_empty() {
             args.fault_map = self.faults.fault_map.clone();
         }
+        args.layout = self.faults.layout.clone().or(args.layout);
         let mut faults = args.at(ber)?;
-        let sha256 = faults.profile.as_ref().map(|profile| profile.sha256.clone());
-        if let Some(map) =
-            record.detail.map.as_ref().filter(|m| Some(&m.file_sha256) != sha256.as_ref())
-        {
-            let what = format!("its SHA-256 is not {}", map.file_sha256);
-            return Err(Error::format(&map.file, what, "the measured map has changed"));
-        }
         if let (Some(map), Some(profile)) = (&record.detail.map, &mut faults.profile) {
-            // The record made again is the record, wherever the map is now.
-            Arc::make_mut(profile).file.clone_from(&map.file);
+            same_files(map, Arc::make_mut(profile))?;
         }
         let (precision, map_files) = (check_bits(record.precision)?, args.fault_map);
         let seed = check_seed("seed", record.seed)?;
@@ -220,6 +220,27 @@ impl InjectArgs {
     }
 }
 
+/// Refuses a measured map, or a layout, that is not the record's; the record made again is the record,
+/// wherever they are now.
+fn same_files(map: &MapDetail, profile: &mut Profile) -> Result<()> {
+    let changed = |file: &str, sha256: &str, what| {
+        Err(Error::format(file, format!("its SHA-256 is not {sha256}"), what))
+    };
+    if profile.sha256 != map.file_sha256 {
+        return changed(&map.file, &map.file_sha256, "the measured map has changed");
+    }
+    profile.file.clone_from(&map.file);
+    match (&mut profile.layout, &map.layout) {
+        (None, None) => Ok(()),
+        (Some(layout), Some(then)) if layout.sha256 == then.file_sha256 => {
+            layout.file.clone_from(&then.file);
+            Ok(())
+        }
+        (_, Some(then)) => changed(&then.file, &then.file_sha256, "the layout has changed"),
+        (Some(_), None) => Err(Error::argument("--layout", "the record has none", "leave it out")),
+    }
+}
+
 impl Job {
     fn record(&self, read: &FaultyWeights) -> Result<FaultRecord> {
         let graph = &self.base.graph;
@@ -242,7 +263,7 @@ impl Job {
             precision: self.precision,
             faults: self.faults.model.to_string(),
             ber: self.faults.mean_ber(),
-            detail: detail(&self.faults),
+            detail: detail(&self.faults, graph),
             seed: self.seed,
             mapping: match (self.faults.model, &self.faults.profile) {
                 (FaultModel::Reference, _) => "reference".into(),

@@ -97,6 +97,7 @@ fn check_places(config: &TrainConfig) -> Result<()> {
     Places::default()
         .reads("--base", [&run.base])
         .reads("--fault-map", run.faults.map_files()?)
+        .reads("--layout", &run.faults.layout)
         .reads("--dataset", dataset.map_or_else(Vec::new, |d| data::places(&d, &run.data_dir)))
         .makes("a file of the run", RunFolder::files(root))
         .makes("--profile", profile)

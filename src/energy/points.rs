@@ -188,7 +188,7 @@ pub fn same_rate(a: f64, b: f64) -> bool {
 
 /// Whether two numbers that users wrote are the same.
 fn same(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+    (a - b).abs() <= 1e-9 * a.abs().min(b.abs())
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use crate::{
     energy::{self, OperatingPoint, OperatingPoints},
     fault::{FaultModel, Faults, Flips, Positions},
     gpu::Gpu,
+    nn::Graph,
     report::eval_json::{
-        self, ClassCounts, Clean, Evaluation, FaultDetail, FlippedBits, LayerFlips, LotDetail,
-        MapDetail, Perturbed,
+        self, ClassCounts, Clean, Evaluation, FaultDetail, FlippedBits, LayerFlips, LayoutDetail,
+        LotDetail, MapDetail, Perturbed,
     },
 };
 
@@ -112,7 +113,7 @@ fn perturbed(
         || details.points.filter(|_| has_a_voltage(&p.faults)).and_then(|points| points.at(ber));
     let point = details.voltage.or_else(by_rate);
     Perturbed {
-        detail: detail(&p.faults),
+        detail: detail(&p.faults, graph),
         voltage: details.voltage.map(|point| point.voltage),
         classes: sum(p.alone.iter().map(|m| &m.answers).collect()),
         // Accesses are counted for weights of a byte each, all of which are at the low voltage.
@@ -137,9 +138,11 @@ fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {
     (details.classes || details.confusion).then_some(counts)
 }
 
-/// What describes faults beside their model and one rate.
+/// What describes faults in a network beside their model and one rate.
 #[must_use]
-pub fn detail(faults: &Faults) -> FaultDetail {
+pub fn detail(faults: &Faults, network: &Graph) -> FaultDetail {
+    // A layout that does not fit was refused long before there were results.
+    let reach = network.places_under(faults).ok().and_then(|(_, reach)| reach);
     let directed = faults.model == FaultModel::Asymmetric;
     FaultDetail {
         ber01: directed.then_some(faults.ber),
@@ -151,6 +154,12 @@ pub fn detail(faults: &Faults) -> FaultDetail {
             file: profile.file.clone(),
             file_sha256: profile.sha256.clone(),
             mapping: profile.cells.mapping.to_string(),
+            layout: profile.layout.as_ref().map(|layout| LayoutDetail {
+                file: layout.file.clone(),
+                file_sha256: layout.sha256.clone(),
+            }),
+            cells: Some(32 * u64::from(profile.cells.words())),
+            repeated: reach.and_then(|reach| profile.repeated(reach)),
         }),
     }
 }

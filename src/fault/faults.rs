@@ -153,6 +153,7 @@ impl Faults {
         if let Some(profile) = profile {
             let cells = &profile.cells;
             text += &format!(" map {} {} {}", cells.mapping, cells.words(), profile.sha256);
+            text.extend(profile.layout.iter().map(|layout| format!(" layout {}", layout.sha256)));
         }
         text
     }

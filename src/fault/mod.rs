@@ -22,7 +22,7 @@ pub use inject::{Flips, inject, inject_from};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};
 pub use model::FaultModel;
 pub use philox::philox4x32_10;
-pub use profile::{Profile, load_map};
+pub use profile::{Layout, Placed, Profile, load_map};
 pub(crate) use quantize::check_bits;
 pub use quantize::{Quantized, dequantize, quantize};
 pub use reference::CELL_MAP_WORDS;

@@ -53,7 +53,8 @@ pub fn count_flips(
     seed: u64,
 ) -> Result<Vec<Flips>> {
     let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
-    let layers = stored_layers(graph, weights, bits).zip(graph.places()).zip(chosen);
+    let (places, _) = graph.places_under(faults)?;
+    let layers = stored_layers(graph, weights, bits).zip(places).zip(chosen);
     layers
         .map(|((stored, place), chosen)| {
             let stored = stored?;
@@ -76,7 +77,8 @@ pub fn faulty_weights(
     faults.checked()?.positions.stored(bits)?;
     let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
     let (mut read, mut flips, mut faulty_cells) = (weights.clone(), Vec::new(), Vec::new());
-    let layers = stored_layers(graph, weights, bits).zip(graph.places()).zip(chosen);
+    let (places, _) = graph.places_under(faults)?;
+    let layers = stored_layers(graph, weights, bits).zip(places).zip(chosen);
     for (((stored, place), chosen), layer) in layers.zip(&graph.layers) {
         let stored = stored?;
         let (faulty, changed) =

@@ -310,7 +310,11 @@ impl FrozenNet {
         if copies.is_empty() {
             return Ok(());
         }
-        let (of, place) = (&self.graph.layers[layer], self.graph.places()[layer]);
+        let of = &self.graph.layers[layer];
+        let place = match faults {
+            Some(faults) => self.graph.places_under(faults)?.0[layer],
+            None => self.graph.places()[layer],
+        };
         let mapped =
             faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
         let count = self.graph.layers.len() as u32;

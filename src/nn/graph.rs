@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    fault::Place,
+    fault::{Faults, Place, Placed},
     files::Weights,
     ops::{fault_dequantize::Order, gather2d::Gather},
     shape::{Nhwc, Rsck, Window},
@@ -257,6 +257,34 @@ impl Graph {
     #[must_use]
     pub fn places(&self) -> Vec<Place> {
         Place::of_layers(self.layers.iter().map(|l| u64::from(l.shape.len())))
+    }
+
+    /// The same under faults, whose measured map may have a layout of its own; and the words of the map
+    /// that they reach to, if there is a map.
+    ///
+    /// # Errors
+    /// A layout that does not fit this network; faults in none of its layers.
+    pub fn places_under(&self, faults: &Faults) -> Result<(Vec<Place>, Option<u64>)> {
+        let Some(profile) = &faults.profile else { return Ok((self.places(), None)) };
+        let can_fail = faults.layers.of(self.layer_names())?;
+        let layers = self.layer_names().zip(&self.layers).zip(can_fail);
+        let layers = layers.map(|((name, layer), can_fail)| Placed {
+            name,
+            weights: layer.shape.len().into(),
+            can_fail,
+        });
+        let (places, reach) = profile.places(&layers.collect::<Vec<_>>())?;
+        Ok((places, Some(reach)))
+    }
+
+    /// What a user should know of the measured map of faults under this network, a line each.
+    ///
+    /// # Errors
+    /// As [`Self::places_under`].
+    pub fn remarks(&self, faults: &Faults) -> Result<Vec<String>> {
+        let (_, reach) = self.places_under(faults)?;
+        let of_map = faults.profile.as_ref().zip(reach);
+        Ok(of_map.map_or_else(Vec::new, |(profile, reach)| profile.remarks(reach)))
     }
 
     /// Names of the weights of the faultable layers.

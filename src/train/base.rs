@@ -131,6 +131,7 @@ impl BaseNet {
     pub fn can_have(&self, faults: &Faults, precision: u32) -> Result<()> {
         faults.positions.stored(precision)?;
         faults.layers.of(self.graph.layer_names())?;
+        self.graph.places_under(faults)?;
         Ok(())
     }
 

@@ -344,6 +344,7 @@ impl TrainConfig {
             "ber01",
             "ber10",
             "fault_map",
+            "layout",
             "mapping",
             "chip",
             "lot",

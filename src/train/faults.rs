@@ -27,12 +27,17 @@ pub struct FaultArgs {
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub ber10: Option<f64>,
     /// profile: the measured map: `stuck_at_1` and `stuck_at_0` in a safetensors file, a .npy or .csv
-    /// matrix of faulty cells, or two: cells that read 1, cells that read 0
+    /// matrix of faulty cells, or two: cells that read 1, cells that read 0; or a .csv list of faulty
+    /// cells under the line row,column,value
     #[arg(long, value_name = "FILE[,FILE]", value_delimiter = ',')]
     pub fault_map: Vec<PathBuf>,
     /// How weights lie on a measured map: linear or reference (default: what its file says, else linear)
     #[arg(long, value_name = "MAPPING")]
     pub mapping: Option<String>,
+    /// Where layers lie in a measured map, and its size (TOML): [[layer]] with `layer` and `address`, in
+    /// bytes; `rows`, `columns` (default: one layer behind another)
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
     /// One chip: the fault map of this seed, or the measured one of this file
     #[arg(long, value_name = "SEED|FILE")]
     pub chip: Option<String>,
@@ -68,6 +73,7 @@ impl FaultArgs {
             ber10: detail.ber10,
             fault_map: files.map(PathBuf::from).collect(),
             mapping: map.map(|map| map.mapping.clone()),
+            layout: map.and_then(|map| Some(PathBuf::from(&map.layout.as_ref()?.file))),
             chip: None,
             lot: detail.lot.as_ref().map(|lot| lot.seed),
             shared: detail.lot.as_ref().map(|lot| lot.shared),
@@ -86,6 +92,7 @@ impl FaultArgs {
             || self.ber01.or(self.ber10).or(self.shared).is_some()
             || !self.fault_map.is_empty()
             || self.mapping.is_some()
+            || self.layout.is_some()
             || self.chip.is_some()
             || self.lot.is_some()
             || self.bits.is_some()
@@ -178,6 +185,7 @@ impl FaultArgs {
             let what = "only profile faults are those of a measured map";
             refuse("--fault-map", !files.is_empty(), what)?;
             refuse("--mapping", self.mapping.is_some(), what)?;
+            refuse("--layout", self.layout.is_some(), "only a measured map has addresses")?;
         }
         let faults = match model {
             FaultModel::Profile => {
@@ -188,7 +196,7 @@ impl FaultArgs {
                     return Err(Error::argument("--faults profile", what, hint));
                 }
                 let mapping = self.mapping.as_deref().map(str::parse::<Mapping>).transpose()?;
-                Faults::profile(Profile::load(&files, mapping)?)
+                Faults::profile(Profile::load(&files, mapping, self.layout.as_deref())?)
             }
             FaultModel::Asymmetric => {
                 let both = !self.takes_rate()?;

@@ -63,6 +63,7 @@ impl Run<'_> {
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
         plan.push(arithmetic_line(gpu, self.net.operands(), program.loss_scale()));
         plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
+        plan.extend(self.base.graph.remarks(&self.faults)?);
         let choices = gpu.choices();
         plan.push(format!("kernels: {}", choices.summary()));
         if done == 0 {

@@ -32,7 +32,7 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("ber", Some(faults.ber.to_string())),
         ("ber10", Some(faults.ber10.to_string())),
         // Bits, layers, lot, measured map.
-        ("fault_detail", Some(json!(eval::detail(faults)).to_string())),
+        ("fault_detail", Some(json!(eval::detail(faults, &run.base.graph)).to_string())),
         ("chip", Some(chip)),
     ] {
         weights.metadata.extend(value.map(|value| (key.to_owned(), value)));

@@ -55,6 +55,9 @@ impl Setup {
         }
         let precision = base.precision(asked.precision)?;
         faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+        // Rates are many, the map is one.
+        let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
+        notes.extend(remarks.into_iter().flatten());
         let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
         let (side, wanted) = (base.side(), args.images.into());
         let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;

@@ -135,7 +135,7 @@ impl<'a> Search<'a> {
         accuracies: &[f64],
         file: &str,
     ) {
-        let faults = perturbed.map(|p| (p.faults.clone(), p.detail.clone()));
+        let faults = perturbed.map(|p| (p.faults.clone(), p.detail.memory()));
         let seeds = perturbed.map_or(&[0][..], |p| &p.seeds);
         let ber = perturbed.map_or(0.0, |p| p.ber);
         let of_point =

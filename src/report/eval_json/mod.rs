@@ -4,7 +4,8 @@ mod perturbed;
 mod study;
 
 pub use perturbed::{
-    ClassCounts, FaultDetail, FlippedBits, LayerFlips, LotDetail, MapDetail, Perturbed, Spread,
+    ClassCounts, FaultDetail, FlippedBits, LayerFlips, LayoutDetail, LotDetail, MapDetail,
+    Perturbed, Spread,
 };
 pub use study::{Part, Protected, Sensitivity};
 

@@ -100,7 +100,7 @@ pub struct LotDetail {
 }
 
 /// A measured map.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MapDetail {
     /// Its file.
     pub file: String,
@@ -108,6 +108,34 @@ pub struct MapDetail {
     pub file_sha256: String,
     /// How weights lie on its cells: `linear` or `reference`.
     pub mapping: String,
+    /// Where layers lie in it, if not one behind another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<LayoutDetail>,
+    /// Cells that it holds; absent in documents from before this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<u64>,
+    /// How often the weights go through it: above 1 it is repeated, below 1 a part of it is used. Absent
+    /// for the reference mapping, in which all layers lie over each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<f64>,
+}
+
+/// Where layers lie in a measured map.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayoutDetail {
+    /// Its file (`--layout`).
+    pub file: String,
+    /// SHA-256 of the file.
+    pub file_sha256: String,
+}
+
+impl FaultDetail {
+    /// What tells two memories apart: without what documents of earlier versions do not say.
+    #[must_use]
+    pub fn memory(&self) -> Self {
+        let map = self.map.clone().map(|map| MapDetail { cells: None, repeated: None, ..map });
+        Self { map, ..self.clone() }
+    }
 }
 
 /// A value per seed, and what they say about the mean.

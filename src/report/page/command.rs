@@ -185,6 +185,7 @@ fn faults(p: &Perturbed) -> Vec<String> {
         Some(map) => {
             let (file, mapping) = (quoted(&map.file), quoted(&map.mapping));
             flags.push(format!("--fault-map {file} --mapping {mapping}"));
+            flags.extend(map.layout.iter().map(|l| format!("--layout {}", quoted(&l.file))));
         }
         None => flags.push(format!("--seeds {}", words::seeds(&p.seeds))),
     }

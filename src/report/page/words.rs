@@ -122,6 +122,10 @@ pub(crate) fn faults(p: &Perturbed) -> String {
         .as_ref()
         .map(|l| format!("lot {} with {} of the weak cells shared", l.seed, rate(l.shared))));
     add(map.as_ref().map(|m| format!("map {} ({})", m.file, m.mapping)));
+    let of_map = map.as_ref();
+    add(of_map.and_then(|m| Some(format!("laid out by {}", m.layout.as_ref()?.file))));
+    let repeated = of_map.and_then(|m| m.repeated).filter(|&times| times > 1.0);
+    add(repeated.map(|times| format!("repeated {times:.2}{NBSP}times")));
     text
 }
 

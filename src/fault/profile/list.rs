@@ -1,0 +1,236 @@
+//! Lists of faulty cells, as memory testers write them: a row, a column, and what the cell reads.
+
+use super::{
+    Cells, Matrix, Size,
+    text::{Lines, bit, whole_number},
+};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// Most cells of a memory that a list describes: a short file must not ask for more memory than there is.
+const MOST_CELLS: u64 = 1 << 30;
+
+/// Names of columns, by what they say. An address is the row of a memory of one word a row, a bit is its
+/// column.
+const ROLES: [(Role, &[&str]); 3] = [
+    (
+        Role::Row,
+        &[
+            "row",
+            "address",
+            "addr",
+            "word",
+            "wordline",
+            "wl",
+            "row_address",
+            "row_addr",
+            "row_index",
+        ],
+    ),
+    (
+        Role::Column,
+        &[
+            "column",
+            "col",
+            "bit",
+            "cell",
+            "bitline",
+            "bl",
+            "column_address",
+            "col_index",
+            "bit_index",
+        ],
+    ),
+    (
+        Role::Value,
+        &["value", "stuck_at", "stuck", "stuck_value", "stuck_at_value", "stuckat", "reads", "val"],
+    ),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Row,
+    Column,
+    Value,
+}
+
+/// Which field of a line is what.
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    row: usize,
+    column: usize,
+    /// Without it a faulty cell reads the opposite of what is stored.
+    value: Option<usize>,
+    /// Fields of a line.
+    count: usize,
+}
+
+impl Columns {
+    /// Whether a line has as many fields.
+    pub(super) fn fit(&self, fields: usize) -> bool {
+        self.count == fields
+    }
+
+    /// Without a header.
+    pub(super) const USUAL: Self = Self { row: 0, column: 1, value: Some(2), count: 3 };
+
+    /// The columns that a header names.
+    pub(super) fn named<'a>(
+        file: &Path,
+        number: usize,
+        header: impl Iterator<Item = &'a str>,
+    ) -> Result<Self> {
+        let wrong = |what: String| {
+            let hint = "a list of faulty cells has the columns row (or address), column (or bit) and \
+                        value (what the cell reads, 0 or 1)";
+            Err(Error::format(file, format!("line {number} {what}"), hint))
+        };
+        let mut found: [Option<usize>; 3] = [None; 3];
+        let mut count = 0;
+        for (at, name) in header.enumerate() {
+            count = at + 1;
+            let plain = name.to_lowercase().replace([' ', '-', '.'], "_");
+            // pandas writes its index under no name.
+            if plain.is_empty() {
+                continue;
+            }
+            let Some((role, _)) = ROLES.iter().find(|(_, names)| names.contains(&plain.as_str()))
+            else {
+                return wrong(format!(
+                    "names a column {name:?}, which says nothing known of a cell"
+                ));
+            };
+            if found[*role as usize].replace(at).is_some() {
+                let role = format!("{role:?}").to_lowercase();
+                return wrong(format!("names the {role} twice"));
+            }
+        }
+        let [row, column, value] = found;
+        match (row, column) {
+            (Some(row), Some(column)) => Ok(Self { row, column, value, count }),
+            (None, _) => wrong("names no row".into()),
+            (_, None) => wrong("names no column of the row".into()),
+        }
+    }
+}
+
+/// A cell of the list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cell {
+    row: u32,
+    column: u32,
+    line: usize,
+    reads: Option<bool>,
+}
+
+/// Reads the cells behind the first `skip` lines. The memory has the size that the file's comments or
+/// `wanted` say; else it ends with its last faulty cells, in rows of a power of two.
+pub(super) fn read(
+    file: &Path,
+    lines: &Lines<'_>,
+    skip: usize,
+    columns: Columns,
+    wanted: Size,
+) -> Result<Cells> {
+    let cells =
+        lines.iter().skip(skip).map(|(line, text)| cell(file, (line, text), lines, columns));
+    let mut cells = cells.collect::<Result<Vec<_>>>()?;
+    cells.sort_unstable();
+    for pair in cells.windows(2) {
+        let [a, b] = [pair[0], pair[1]];
+        if (a.row, a.column) == (b.row, b.column) && a.reads != b.reads {
+            let what = format!(
+                "row {}, column {} reads 0 and 1: lines {} and {}",
+                a.row, a.column, a.line, b.line
+            );
+            return Err(Error::format(file, what, "a stuck cell reads one of the two"));
+        }
+    }
+    let said = lines.size();
+    said.agrees(file, wanted)?;
+    let said = Size { rows: said.rows.or(wanted.rows), columns: said.columns.or(wanted.columns) };
+    let (rows, row_cells) = extent(file, &cells, said)?;
+    let row_bytes = (row_cells / 8) as usize;
+    let blank =
+        || Matrix { rows: rows as usize, row_bytes, bytes: vec![0; rows as usize * row_bytes] };
+    let (mut ones, mut zeros) = (blank(), blank());
+    for Cell { row, column, reads, .. } in cells {
+        let (at, bit) = (row as usize * row_bytes + column as usize / 8, 1 << (column % 8));
+        let stuck = |at_this: bool| reads.is_none_or(|reads| reads == at_this);
+        if stuck(true) {
+            ones.bytes[at] |= bit;
+        }
+        if stuck(false) {
+            zeros.bytes[at] |= bit;
+        }
+    }
+    let assumed = said.rows.is_none() || said.columns.is_none();
+    let zeros = columns.value.map(|_| zeros);
+    Ok(Cells { size_assumed: assumed, ..Cells::of(ones, zeros) })
+}
+
+fn cell(
+    file: &Path,
+    (line, text): (usize, &str),
+    lines: &Lines<'_>,
+    columns: Columns,
+) -> Result<Cell> {
+    let wrong = |what: String, hint: &str| Error::format(file, format!("line {line} {what}"), hint);
+    let fields: Vec<&str> = lines.separator.split(text).collect();
+    if fields.len() != columns.count {
+        let what = format!("has {} fields, not {}", fields.len(), columns.count);
+        return Err(wrong(what, "each line is one faulty cell: row, column, value"));
+    }
+    let coordinate = |at: usize, what: &str| {
+        let number = whole_number(fields[at]).and_then(|n| u32::try_from(n).ok());
+        number.filter(|&n| n < u32::MAX).ok_or_else(|| {
+            let hint = "coordinates are whole numbers from 0, or hexadecimal as in 0x1f";
+            wrong(format!("has {:?} for a {what}", fields[at]), hint)
+        })
+    };
+    let reads = |at: usize| {
+        let field = fields[at].to_lowercase();
+        let short = field.strip_prefix("sa").or(field.strip_prefix("stuck-at-")).unwrap_or(&field);
+        bit(short).ok_or_else(|| {
+            let what = format!("has {:?} for what the cell reads, neither 0 nor 1", fields[at]);
+            wrong(
+                what,
+                "the columns are row, column, value; a header says so where they are others",
+            )
+        })
+    };
+    Ok(Cell {
+        row: coordinate(columns.row, "row")?,
+        column: coordinate(columns.column, "column")?,
+        line,
+        reads: columns.value.map(reads).transpose()?,
+    })
+}
+
+/// Rows, and cells of a row.
+fn extent(file: &Path, cells: &[Cell], said: Size) -> Result<(u64, u64)> {
+    let end = |of: fn(&Cell) -> u32| cells.iter().map(|c| u64::from(of(c)) + 1).max().unwrap_or(0);
+    let columns = said.columns.unwrap_or(end(|c| c.column).next_power_of_two().max(8));
+    let rows = said.rows.unwrap_or_else(|| {
+        // Of 8 cells it takes four to make whole words, of 16 two.
+        let together = 4 >> (columns / 8).trailing_zeros().min(2);
+        end(|c| c.row).max(1).next_multiple_of(together)
+    });
+    Matrix::check_row(file, columns as usize)?;
+    for cell in cells {
+        for (what, at, all) in [("row", cell.row, rows), ("column", cell.column, columns)] {
+            if u64::from(at) >= all {
+                let what = format!("line {}: {what} {at} of a memory of {all} {what}s", cell.line);
+                return Err(Error::format(file, what, "coordinates begin at 0"));
+            }
+        }
+    }
+    match rows.checked_mul(columns).filter(|&all| all <= MOST_CELLS) {
+        Some(_) => Ok((rows, columns)),
+        None => {
+            let what = format!("{rows} rows of {columns} cells are more than a list can describe");
+            let hint = format!("{MOST_CELLS} cells are the most; give larger ones as safetensors");
+            Err(Error::format(file, what, hint))
+        }
+    }
+}

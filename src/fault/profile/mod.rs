@@ -1,0 +1,282 @@
+//! Measured maps of a memory, from files.
+
+mod layout;
+mod list;
+mod matrix;
+mod text;
+
+pub use layout::{Layout, Placed};
+
+use super::{CellMap, Mapping, Place};
+use crate::{
+    error::{Error, Result},
+    files::{
+        npy,
+        safetensors::{self, Dtype},
+        sha256,
+    },
+    words,
+};
+use matrix::{Cells, Matrix, Size};
+use std::path::Path;
+
+/// A measured map and where it is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The map.
+    pub cells: CellMap,
+    /// Its file, or its files separated by a comma; empty when it was made here.
+    pub file: String,
+    /// Their SHA-256, in the same order.
+    pub sha256: String,
+    /// Where layers lie in it, if not one behind another.
+    pub layout: Option<Layout>,
+    /// Whether nothing says how large the memory is, so that it ends with the last cell of a list.
+    pub size_assumed: bool,
+}
+
+impl From<CellMap> for Profile {
+    fn from(cells: CellMap) -> Self {
+        let (file, sha256) = Default::default();
+        Self { cells, file, sha256, layout: None, size_assumed: false }
+    }
+}
+
+impl Profile {
+    /// Reads a map, as [`load_map`] does, with the layout of the network in it.
+    ///
+    /// # Errors
+    /// As [`load_map`] and [`Layout::load`]; a layout that does not go with the map.
+    pub fn load<P: AsRef<Path>>(
+        files: &[P],
+        mapping: Option<Mapping>,
+        layout: Option<&Path>,
+    ) -> Result<Self> {
+        let layout = layout.map(Layout::load).transpose()?;
+        let wanted = layout.as_ref().map_or(Size::default(), |layout| layout.size);
+        let (cells, size_assumed) = read(files, mapping, wanted)?;
+        let addressed = layout.as_ref().filter(|layout| layout.has_addresses());
+        if let Some(layout) = addressed.filter(|_| cells.mapping == Mapping::Reference) {
+            let what = "in the reference mapping every layer begins at row 0";
+            let hint = "use --mapping linear, or leave out the addresses";
+            return Err(Error::format(&layout.file, what, hint));
+        }
+        let name = |f: &P| f.as_ref().display().to_string();
+        let sums = files.iter().map(sha256).collect::<Result<Vec<_>>>()?;
+        let file = files.iter().map(name).collect::<Vec<_>>().join(",");
+        Ok(Self { cells, file, sha256: sums.join(","), layout, size_assumed })
+    }
+
+    /// Where the layers of a network are, and the words from the first byte to their end.
+    ///
+    /// # Errors
+    /// A layout that does not fit the network.
+    pub fn places(&self, network: &[Placed<'_>]) -> Result<(Vec<Place>, u64)> {
+        match self.layout.as_ref().filter(|layout| layout.has_addresses()) {
+            Some(layout) => layout.places(network),
+            None => {
+                let words = network.iter().map(|layer| layer.weights.div_ceil(4)).sum();
+                Ok((Place::of_layers(network.iter().map(|layer| layer.weights)), words))
+            }
+        }
+    }
+
+    /// How often weights go through the map, if they take so many words; below 1 where they do not reach
+    /// its end. Nothing of the reference mapping, in which all layers lie over each other.
+    #[must_use]
+    pub fn repeated(&self, needed: u64) -> Option<f64> {
+        let linear = self.cells.mapping == Mapping::Linear;
+        linear.then(|| needed as f64 / f64::from(self.cells.words().max(1)))
+    }
+
+    /// What a user should know of the map under a network that takes so many words, a line each.
+    #[must_use]
+    pub fn remarks(&self, needed: u64) -> Vec<String> {
+        let cells = |of: u64| words::count(32 * of);
+        let held = u64::from(self.cells.words());
+        let need = match &self.layout {
+            Some(layout) if layout.has_addresses() => "the layout reaches to cell",
+            _ => "the weights need",
+        };
+        let size = format!("the map holds {} cells; {need} {}", cells(held), cells(needed));
+        let mut lines = vec![match self.repeated(needed) {
+            None => format!(
+                "the map holds {} cells; as in the paper's code, every layer begins at its row 0, and a \
+                 row serves 256 weights",
+                cells(held)
+            ),
+            Some(times) if times > 1.0 => format!("{size}: it is repeated {times:.2} times"),
+            Some(_) => size,
+        }];
+        if self.size_assumed {
+            lines.push(format!(
+                "{} does not say how large the memory is: it ends here with the last faulty row and \
+                 column. A line '# rows: N, columns: N' says it",
+                self.file
+            ));
+        }
+        if self.cells.share() == 0.0 {
+            lines.push("the map has no faulty cell: nothing fails".into());
+        }
+        lines
+    }
+}
+
+/// Bytes of a row of the reference code's memory.
+const REFERENCE_ROW: usize = 16;
+
+/// Reads a measured map.
+///
+/// * One safetensors file: `stuck_at_1` and `stuck_at_0`, u8 `[rows, bytes]`, bit j of a byte = bit j
+///   of the stored weight. Its metadata may name the `mapping`.
+/// * Two `.npy` or `.csv` matrices `[rows, cells]` of 0 and 1: cells that read 1, then cells that read 0.
+/// * One such matrix: faulty cells, which read the opposite of what is stored.
+/// * A list of cells as text: `row,column,value`. Without values a list is as a matrix.
+///
+/// `mapping` is how weights lie on the cells; by default what the file says, else
+/// [`Mapping::Linear`].
+///
+/// # Errors
+/// A file that is no map; dimensions that differ or are no whole words; a cell that is stuck at both.
+pub fn load_map<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>) -> Result<CellMap> {
+    read(files, mapping, Size::default()).map(|(cells, _)| cells)
+}
+
+/// As [`load_map`], of a memory of the `wanted` size; and whether the size of the map is assumed.
+fn read<P: AsRef<Path>>(
+    files: &[P],
+    mapping: Option<Mapping>,
+    wanted: Size,
+) -> Result<(CellMap, bool)> {
+    let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();
+    let (pair, named, size_assumed) = match files[..] {
+        [file] if is_array(file) || is_text(file) => {
+            let Cells { ones, zeros, size_assumed } = cells(file, wanted)?;
+            match zeros {
+                Some(zeros) => ([ones, zeros], None, size_assumed),
+                None => {
+                    let map = words_of(file, &ones, mapping, wanted, &ones.bytes, &ones.bytes)?;
+                    return Ok((map, size_assumed));
+                }
+            }
+        }
+        [file] => {
+            let (pair, named) = stuck(file)?;
+            (pair, named, false)
+        }
+        [ones, zeros] if [ones, zeros].iter().all(|file| is_array(file) || is_text(file)) => {
+            let [a, b] = [cells(ones, wanted)?, cells(zeros, wanted)?];
+            if a.zeros.is_some() || b.zeros.is_some() {
+                let what = "a list says what each cell reads";
+                return Err(Error::format(ones, what, "give it alone, or leave out its values"));
+            }
+            ([a.ones, b.ones], None, a.size_assumed || b.size_assumed)
+        }
+        _ => {
+            let hint = "give one safetensors file, one .npy or .csv matrix of faulty cells, or two: \
+                        cells that read 1, then cells that read 0; or a list: row,column,value";
+            return Err(Error::argument("--fault-map", "these are not the files of a map", hint));
+        }
+    };
+    let [ones, zeros] = &pair;
+    let file = files[0];
+    if (ones.rows, ones.row_bytes) != (zeros.rows, zeros.row_bytes) {
+        let what = format!(
+            "cells that read 1 are {} rows of {} bytes, those that read 0 {} of {}",
+            ones.rows, ones.row_bytes, zeros.rows, zeros.row_bytes
+        );
+        let hint = "both must be of one memory; of a list '# rows: N, columns: N' says its size";
+        return Err(Error::format(file, what, hint));
+    }
+    if let Some(i) = ones.bytes.iter().zip(&zeros.bytes).position(|(a, b)| a & b != 0) {
+        let bit = (ones.bytes[i] & zeros.bytes[i]).trailing_zeros() as usize;
+        let (row, cell) = (i / ones.row_bytes, i % ones.row_bytes * 8 + bit);
+        let what = format!("cell {cell} of row {row} is stuck at 1 and at 0");
+        return Err(Error::format(file, what, "a cell can be in one of the two only"));
+    }
+    let map = words_of(file, ones, mapping.or(named), wanted, &ones.bytes, &zeros.bytes)?;
+    Ok((map, size_assumed))
+}
+
+fn has_extension(file: &Path, names: &[&str]) -> bool {
+    file.extension().is_some_and(|e| names.iter().any(|name| e.eq_ignore_ascii_case(name)))
+}
+
+fn is_array(file: &Path) -> bool {
+    has_extension(file, &["npy"])
+}
+
+fn is_text(file: &Path) -> bool {
+    has_extension(file, &["csv", "tsv", "txt"])
+}
+
+/// The cells of a file that is no safetensors.
+fn cells(file: &Path, wanted: Size) -> Result<Cells> {
+    if is_text(file) { text::read(file, wanted) } else { Ok(Cells::of(array(file)?, None)) }
+}
+
+/// Packs the bytes of a memory into words.
+fn words_of(
+    file: &Path,
+    of: &Matrix,
+    mapping: Option<Mapping>,
+    wanted: Size,
+    ones: &[u8],
+    zeros: &[u8],
+) -> Result<CellMap> {
+    let Matrix { rows, row_bytes, .. } = *of;
+    let mapping = mapping.unwrap_or(Mapping::Linear);
+    Size { rows: Some(rows as u64), columns: Some(8 * row_bytes as u64) }.agrees(file, wanted)?;
+    let refuse = |what: String, hint: &str| Err(Error::format(file, what, hint));
+    if ones.is_empty() || !ones.len().is_multiple_of(4) || ones.len() / 4 > u32::MAX as usize {
+        let what = format!("{rows} rows of {row_bytes} bytes are no whole number of 32-bit words");
+        return refuse(what, "a map covers 4 bytes or a multiple, below 16 GiB");
+    }
+    if mapping == Mapping::Reference && row_bytes != REFERENCE_ROW {
+        let what = format!("its rows have {row_bytes} bytes, those of the reference mapping 16");
+        return refuse(what, "use --mapping linear");
+    }
+    let pack = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
+    Ok(CellMap { stuck_at_1: pack(ones), stuck_at_0: pack(zeros), mapping })
+}
+
+/// The two matrices of a safetensors file, and the mapping that it names.
+fn stuck(file: &Path) -> Result<([Matrix; 2], Option<Mapping>)> {
+    let (tensors, metadata) = safetensors::load(file)?;
+    let hint = "a map has stuck_at_1 and stuck_at_0, u8 [rows, bytes], bit j of a byte = bit j of \
+                the stored weight";
+    let get = |name: &str| {
+        let Some(tensor) = tensors.get(name) else {
+            return Err(Error::format(file, format!("it has no tensor {name}"), hint));
+        };
+        match tensor.shape[..] {
+            [rows, row_bytes] if tensor.dtype == Dtype::U8 => {
+                Ok(Matrix { rows, row_bytes, bytes: tensor.bytes.clone() })
+            }
+            _ => {
+                let what = format!("{name} is {} {:?}", tensor.dtype, tensor.shape);
+                Err(Error::format(file, what, hint))
+            }
+        }
+    };
+    let mapping = metadata.get("mapping").map(|name| name.parse()).transpose();
+    let mapping = mapping.map_err(|e: Error| {
+        Error::format(file, e.to_string(), "its metadata may say linear or reference")
+    })?;
+    Ok(([get("stuck_at_1")?, get("stuck_at_0")?], mapping))
+}
+
+/// A `.npy` matrix of zeros and ones, a column per cell.
+fn array(file: &Path) -> Result<Matrix> {
+    let array = npy::load_flags(file)?;
+    match array.shape[..] {
+        [rows, cells] => Matrix::of_flags(file, [rows, cells], &array.data),
+        _ => {
+            let what = format!("its shape is {:?}", array.shape);
+            Err(Error::format(file, what, "a map is a matrix [rows, cells]"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
