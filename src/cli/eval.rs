@@ -236,6 +236,11 @@ impl EvalArgs {
 
     fn images(&self, base: &BaseNet) -> Result<ImageSet> {
         let dataset = base.dataset(self.dataset.as_deref())?;
+        if !self.quiet {
+            data::remarks(&dataset, Split::Test, base.side())?
+                .iter()
+                .for_each(|r| terminal::say(r));
+        }
         let set = data::open_sized(&dataset, &self.data_dir, Split::Test, base.side())?;
         base.fits(&dataset, set.classes)?;
         let Some(images) = self.images else { return Ok(set) };

@@ -58,7 +58,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
     }
     let mut pixels = Vec::new();
     for path in &args.images {
-        pixels.extend(read(path, args.side)?);
+        pixels.extend(data::load_image(path, args.side)?);
     }
     let set = ImageSet {
         name: "images".into(),
@@ -90,12 +90,4 @@ pub fn run(args: &TransformArgs) -> Result<()> {
         terminal::print(&line)?;
     }
     Ok(())
-}
-
-/// An image file as u8 planes `[3, side, side]`.
-fn read(path: &Path, side: u32) -> Result<Vec<u8>> {
-    let image = data::load_image(path)?;
-    let filter = image::imageops::FilterType::Triangle;
-    let image = image.resize_exact(side, side, filter).to_rgb8();
-    Ok((0..3).flat_map(|c| image.as_raw().iter().skip(c).step_by(3)).copied().collect())
 }

@@ -19,6 +19,8 @@ mod gtsrb;
 pub mod idx;
 mod image_cache;
 mod image_set;
+mod jpeg;
+mod litter;
 mod mnist;
 mod packed;
 mod parallel;
@@ -28,11 +30,12 @@ mod resize;
 mod sample;
 
 pub use catalog::{
-    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized, preview,
+    DEFAULT_DIR, check, contents, fetch, info, is_folder, is_here, known, open, open_sized,
+    preview, remarks,
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use dataset::DatasetInfo;
-pub(crate) use decode::load as load_image;
+pub(crate) use decode::sized as load_image;
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{INFO, annotations, tree::Tree};
+use super::{INFO, annotations, kaggle, tree::Tree};
 use crate::{
     data::{image_cache::Stamp, image_set::Split},
     error::{Error, Result},
@@ -32,14 +32,16 @@ impl Signs {
     /// Looks for the images under `folder`: unpacked, or in the archives as downloaded.
     pub(super) fn find(folder: &Path, split: Split) -> Result<Self> {
         let zip = folder.join(archive(split));
-        let (tree, mut sources) = match unpacked(folder, split) {
-            Some(path) => (Tree::Folder(path), Vec::new()),
-            None if zip.is_file() => (Tree::zip(&zip, images(split))?, vec![zip]),
-            None => return Err(nothing(folder, &zip, split)),
-        };
-        let list = match split {
-            Split::Train => training(tree.clone())?,
-            Split::Test => test(folder, &tree, &mut sources)?,
+        let (tree, list, mut sources) = match unpacked(folder, split) {
+            Some(path) => official(folder, split, Tree::Folder(path), Vec::new())?,
+            None if zip.is_file() => {
+                official(folder, split, Tree::zip(&zip, images(split))?, vec![zip])?
+            }
+            None => {
+                let place = kaggle::place(folder).ok_or_else(|| nothing(folder, &zip, split))?;
+                let (tree, list) = kaggle::images(&place, split)?;
+                (tree, list, if place.is_file() { vec![place] } else { Vec::new() })
+            }
         };
         if let Tree::Folder(_) = tree {
             sources.extend(list.iter().map(|(name, _)| tree.path(name)));
@@ -61,6 +63,20 @@ impl Signs {
         };
         self.sources.iter().map(|path| Stamp::of(name(path), path)).collect()
     }
+}
+
+/// What the official archives list, and the files that it comes from.
+fn official(
+    folder: &Path,
+    split: Split,
+    tree: Tree,
+    mut sources: Vec<PathBuf>,
+) -> Result<(Tree, Vec<(String, u16)>, Vec<PathBuf>)> {
+    let list = match split {
+        Split::Train => training(tree.clone())?,
+        Split::Test => test(folder, &tree, &mut sources)?,
+    };
+    Ok((tree, list, sources))
 }
 
 const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
@@ -86,9 +102,13 @@ fn unpacked(folder: &Path, split: Split) -> Option<PathBuf> {
     places.into_iter().map(|p| p.join(images(split))).find(|p| p.is_dir())
 }
 
-/// Whether the images of a split are there unpacked, with their classes.
+/// Whether the images of a split are there unpacked, with their classes, or in Kaggle's form, for which no
+/// checksums are known either.
 pub(super) fn is_unpacked(folder: &Path, split: Split) -> bool {
-    unpacked(folder, split).is_some() && (split == Split::Train || test_csv(folder).is_some())
+    let listed = || split == Split::Train || test_csv(folder).is_some();
+    let archived = || folder.join(archive(split)).is_file();
+    (unpacked(folder, split).is_some() && listed())
+        || (!archived() && kaggle::place(folder).is_some())
 }
 
 /// The training images: a CSV file in each class's folder.
