@@ -86,6 +86,7 @@ def jpegs():
     yield "thumbnail", jpeg(PICTURE, sampled("420"), head=segment(0xE1, b"Exif\0\0" + whole))
     yield "turned", jpeg(PICTURE, sampled("420"), head=segment(0xE1, b"Exif\0\0" + TURNED))
     yield "fill", whole.replace(b"\xff\xda", b"\xff\xff\xff\xda", 1)
+    yield "zeros-before-end", whole[:-2] + b"\0" * 20 + whole[-2:]
     yield "rubbish-before-scan", whole.replace(b"\xff\xda", b"abc\xff\xda", 1)
     for name, tail in {
         "film": b"\0\0\0\x18ftypmp42\xff\xda tail", "second": whole, "zeros": b"\0" * 100, "end": b"\xff\xd9",

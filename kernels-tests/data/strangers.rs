@@ -54,6 +54,8 @@ fn litter_is_passed_over_and_counted() {
     let line = "set, train: passed over 10 files and folders that systems leave behind: .* (2), ._* (1), \
                 .zone.identifier (1), @eaDir (2), Thumbs.db (1), __MACOSX (1), desktop.ini (1), ~ (1)\n";
     assert!(text(&ran.stdout).contains(line), "{}", text(&ran.stdout));
+    let line = "set, train: passed over, no images: readme.txt, cat/list.CSV\n";
+    assert!(text(&ran.stdout).contains(line), "{}", text(&ran.stdout));
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod prefetch;
 mod scan;
 mod set;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use build::CacheEvent;
 pub use prefetch::{Batch, Prefetcher};
@@ -41,8 +41,25 @@ pub(super) fn check_side(side: u32) -> Result<()> {
 /// they become much smaller or larger.
 pub(super) fn remarks(scan: &Scan, side: u32) -> Vec<String> {
     let of = format!("{}, {}: ", scan.name(), scan.split);
-    let lines = [scan.litter.line(), resized(scan, side)];
+    let lines = [scan.litter.line(), passed_over(scan), resized(scan, side)];
     lines.into_iter().flatten().map(|line| format!("{of}{line}")).collect()
+}
+
+/// A line on the lists and notes beside the images.
+fn passed_over(scan: &Scan) -> Option<String> {
+    let name = |path: &PathBuf| path.strip_prefix(&scan.root).unwrap_or(path).display().to_string();
+    let names: Vec<_> = scan.notes.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("passed over, no images: {}", some_of(&names)))
+}
+
+/// Names that a message lists; there may be thousands.
+const LISTED: usize = 10;
+
+/// Names separated by commas, not all of many.
+fn some_of(names: &[String]) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let listed = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{listed} and {more} more") } else { listed }
 }
 
 /// Images whose sizes are looked at for a remark.

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::some_of;
 use crate::{
     data::{image_set::Split, litter},
     error::{Error, Result},
@@ -32,7 +33,7 @@ pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
         let same = folders.iter().find(|f| f == name);
         same.or_else(|| folders.iter().find(|f| f.eq_ignore_ascii_case(name)))
     };
-    if let Some(found) = names(split).iter().find_map(|name| like(&name)) {
+    if let Some(found) = names(split).iter().find_map(like) {
         return Ok(top.join(found));
     }
     let wanted = match split {
@@ -50,11 +51,7 @@ pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
         }
         None => LAYOUT.into(),
     };
-    let there = match &folders[..] {
-        [] => "no folder".into(),
-        some if some.len() <= 5 => some.join(", "),
-        some => format!("{} and {} more", some[..5].join(", "), some.len() - 5),
-    };
+    let there = if folders.is_empty() { "no folder".into() } else { some_of(&folders) };
     let what = format!("there is no folder {wanted} in it; there is {there}");
     Err(Error::format(top, what, hint))
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{layout, listed};
+use super::{layout, listed, some_of};
 use crate::{
     data::{decode, image_set::Split, litter::Litter},
     error::{Error, Result},
@@ -14,8 +14,6 @@ use crate::{
 /// Folders within a class folder are looked into so far, and no farther: a link may lead in a
 /// circle.
 const DEPTH: u32 = 8;
-/// Names that an error lists; there may be thousands.
-const LISTED: usize = 10;
 
 /// The images of a split, not yet read.
 pub(in crate::data) struct Scan {
@@ -49,14 +47,11 @@ impl Scan {
         let scan = Self::look(top, split)?;
         let mut problems = scan.problems.iter();
         let Some(Problem { path, what, hint }) = problems.next() else { return Ok(scan) };
-        let others: Vec<_> = problems.filter(|p| p.what == *what).collect();
-        let named =
-            |p: &&Problem| p.path.strip_prefix(top).unwrap_or(&p.path).display().to_string();
-        let names: Vec<_> = others.iter().take(LISTED).map(named).collect();
-        let more = match others.len() {
-            0 => String::new(),
-            n if n <= LISTED => format!("; so it is with {}", names.join(", ")),
-            n => format!("; so it is with {} and {} more", names.join(", "), n - LISTED),
+        let named = |p: &Problem| p.path.strip_prefix(top).unwrap_or(&p.path).display().to_string();
+        let others: Vec<_> = problems.filter(|p| p.what == *what).map(named).collect();
+        let more = match &others[..] {
+            [] => String::new(),
+            others => format!("; so it is with {}", some_of(others)),
         };
         Err(Error::format(path, format!("{what}{more}"), hint))
     }
@@ -230,15 +225,12 @@ fn is_note(path: &Path) -> bool {
 fn same_classes(root: &Path, ours: &[String], other: &Path, theirs: &[String]) -> Result<()> {
     for (there, these, absent, those) in [(root, ours, other, theirs), (other, theirs, root, ours)]
     {
-        let missing: Vec<_> = these.iter().filter(|class| !those.contains(class)).collect();
+        let missing: Vec<_> =
+            these.iter().filter(|class| !those.contains(class)).cloned().collect();
         if let Some((class, others)) = missing.split_first() {
             let mut what = format!("there is no class {class} in {}", absent.display());
-            let names: Vec<_> = others.iter().take(LISTED).map(|name| name.as_str()).collect();
-            if !names.is_empty() {
-                what += &format!(", nor {}", names.join(", "));
-            }
-            if others.len() > LISTED {
-                what += &format!(" and {} more", others.len() - LISTED);
+            if !others.is_empty() {
+                what += &format!(", nor {}", some_of(others));
             }
             let hint = "every split has the same class folders: add the missing one, or remove it";
             return Err(Error::format(there.join(class), what, hint));

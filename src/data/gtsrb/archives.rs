@@ -17,12 +17,15 @@ pub(super) const CLASSES: &str = "GTSRB_Final_Test_GT.zip";
 /// What is in it.
 const TEST_CSV: &str = "GT-final_test.csv";
 
+/// Names of images in a tree, and their classes.
+pub(super) type List = Vec<(String, u16)>;
+
 /// The images of a split and their classes, not yet read.
 pub(super) struct Signs {
     /// Where they are.
     pub(super) tree: Tree,
     /// Name in the tree and class, by folder and line: in track order.
-    pub(super) list: Vec<(String, u16)>,
+    pub(super) list: List,
     /// The files whose change makes a copy of the images stale.
     sources: Vec<PathBuf>,
     folder: PathBuf,
@@ -32,15 +35,19 @@ impl Signs {
     /// Looks for the images under `folder`: unpacked, or in the archives as downloaded.
     pub(super) fn find(folder: &Path, split: Split) -> Result<Self> {
         let zip = folder.join(archive(split));
-        let (tree, list, mut sources) = match unpacked(folder, split) {
-            Some(path) => official(folder, split, Tree::Folder(path), Vec::new())?,
+        let mut sources = Vec::new();
+        let (tree, list) = match unpacked(folder, split) {
+            Some(path) => official(folder, split, Tree::Folder(path), &mut sources)?,
             None if zip.is_file() => {
-                official(folder, split, Tree::zip(&zip, images(split))?, vec![zip])?
+                let tree = Tree::zip(&zip, images(split))?;
+                sources.push(zip);
+                official(folder, split, tree, &mut sources)?
             }
             None => {
                 let place = kaggle::place(folder).ok_or_else(|| nothing(folder, &zip, split))?;
-                let (tree, list) = kaggle::images(&place, split)?;
-                (tree, list, if place.is_file() { vec![place] } else { Vec::new() })
+                let found = kaggle::images(&place, split)?;
+                sources.extend(place.is_file().then_some(place));
+                found
             }
         };
         if let Tree::Folder(_) = tree {
@@ -65,18 +72,18 @@ impl Signs {
     }
 }
 
-/// What the official archives list, and the files that it comes from.
+/// What the official archives list; the files that it comes from are added to `sources`.
 fn official(
     folder: &Path,
     split: Split,
     tree: Tree,
-    mut sources: Vec<PathBuf>,
-) -> Result<(Tree, Vec<(String, u16)>, Vec<PathBuf>)> {
+    sources: &mut Vec<PathBuf>,
+) -> Result<(Tree, List)> {
     let list = match split {
         Split::Train => training(tree.clone())?,
-        Split::Test => test(folder, &tree, &mut sources)?,
+        Split::Test => test(folder, &tree, sources)?,
     };
-    Ok((tree, list, sources))
+    Ok((tree, list))
 }
 
 const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
@@ -112,7 +119,7 @@ pub(super) fn is_unpacked(folder: &Path, split: Split) -> bool {
 }
 
 /// The training images: a CSV file in each class's folder.
-fn training(mut tree: Tree) -> Result<Vec<(String, u16)>> {
+fn training(mut tree: Tree) -> Result<List> {
     let csv = |name: &str| {
         name.split_once('/').is_some_and(|(_, f)| f.starts_with("GT-") && f.ends_with(".csv"))
     };
@@ -134,7 +141,7 @@ fn training(mut tree: Tree) -> Result<Vec<(String, u16)>> {
 }
 
 /// The test images, and one CSV file that is somewhere else.
-fn test(folder: &Path, tree: &Tree, sources: &mut Vec<PathBuf>) -> Result<Vec<(String, u16)>> {
+fn test(folder: &Path, tree: &Tree, sources: &mut Vec<PathBuf>) -> Result<List> {
     let csv = test_csv(folder).ok_or_else(|| {
         let what = "the classes of the test images are not there";
         let hint = format!("put {CLASSES} beside the images: run `nf-gpu data fetch gtsrb`");

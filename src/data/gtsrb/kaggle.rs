@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{INFO, annotations, tree::Tree};
+use super::{INFO, annotations, archives::List, tree::Tree};
 use crate::{
     data::{decode, image_set::Split, litter},
     error::{Error, Result},
@@ -31,7 +31,7 @@ pub(super) fn place(folder: &Path) -> Option<PathBuf> {
 /// # Errors
 ///
 /// [`Error::Format`]: an archive or a list is damaged, or an image is not there; [`Error::Read`].
-pub(super) fn images(place: &Path, split: Split) -> Result<(Tree, Vec<(String, u16)>)> {
+pub(super) fn images(place: &Path, split: Split) -> Result<(Tree, List)> {
     let folder = if split == Split::Train { "Train/" } else { "" };
     let mut tree =
         if place.is_file() { Tree::zip(place, folder)? } else { Tree::Folder(place.join(folder)) };
