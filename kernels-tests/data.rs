@@ -4,7 +4,9 @@
 mod crops;
 mod folder;
 mod gtsrb;
+mod pictures;
 mod small;
+mod strangers;
 
 use std::{
     fs,

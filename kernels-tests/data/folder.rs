@@ -27,15 +27,22 @@ pub(super) fn made() -> tempfile::TempDir {
         save(&dir.path().join("set").join(name), &picture(height, width, mark));
     };
     put("train/dog/b.png", 40, 50, 30);
-    put("train/cat/z.jpeg", 48, 48, 20);
     put("train/cat/a.ppm", 32, 32, 10);
     put("train/emu/more/c.PNG", 33, 100, 40);
-    put("test/dog/0.jpg", 60, 40, 60);
     put("test/cat/0.png", 32, 32, 50);
     put("test/emu/0.png", 20, 20, 70);
-    for (name, content) in [("train/readme.txt", "x"), ("train/cat/list.CSV", "y"), ("test/.x", "")]
-    {
-        fs::write(dir.path().join("set").join(name), content).unwrap();
+    // What `picture` draws, 48x48 with mark 20 and 60x40 with mark 60, as Pillow saves it.
+    let (cat, dog) = (include_bytes!("cat.jpeg"), include_bytes!("dog.jpg"));
+    for (name, content) in [
+        ("train/readme.txt", &b"x"[..]),
+        ("train/cat/list.CSV", b"y"),
+        ("test/.x", b""),
+        ("train/cat/z.jpeg", cat),
+        ("test/dog/0.jpg", dog),
+    ] {
+        let path = dir.path().join("set").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
     }
     dir
 }

@@ -74,12 +74,7 @@ pub(crate) fn png(width: u32, height: u32) -> Vec<u8> {
 }
 
 pub(crate) fn jpeg() -> Vec<u8> {
-    let mut out = Vec::new();
-    let rgb: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 5) as u8).collect();
-    codecs::jpeg::JpegEncoder::new(&mut out)
-        .write_image(&rgb, 9, 7, ExtendedColorType::Rgb8)
-        .unwrap();
-    out
+    include_bytes!("../data/small.jpg").to_vec()
 }
 
 pub(crate) fn ppm() -> Vec<u8> {

@@ -182,9 +182,11 @@ fn check(name: &str, common: &Common) -> Result<()> {
     let wrong = checks.iter().find(|c| !c.is_right());
     let mut names = Vec::new();
     let mut counts = Vec::new();
+    let mut remarks = Vec::new();
     // The classes of a folder are known also when an image is damaged.
     if wrong.is_none() || data::is_folder(name) {
         for split in [Split::Train, Split::Test] {
+            remarks.extend(data::remarks(name, split, 32)?);
             let (classes, count) = data::contents(name, &common.data_dir, split)?;
             names = classes;
             counts.push(count);
@@ -194,11 +196,12 @@ fn check(name: &str, common: &Common) -> Result<()> {
         print_json(&json!({
             "version": 1, "dataset": name, "ok": wrong.is_none(),
             "files": checks.iter().map(file_json).collect::<Vec<_>>(),
-            "class_names": names, "train": counts.first(), "test": counts.get(1),
+            "class_names": names, "train": counts.first(), "test": counts.get(1), "remarks": remarks,
         }))?;
     } else {
         let lines = checks.iter().map(|c| format!("{}: {}\n", c.path.display(), c.describe()));
         let mut text: String = lines.collect();
+        text.extend(remarks.iter().map(|remark| format!("{remark}\n")));
         if let [train, test] = &counts[..] {
             let wide = names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(14);
             text += &format!("\n{:<wide$}{:>8}{:>8}\n", "class", "train", "test");
@@ -248,6 +251,7 @@ fn show(
     let side = data::info(name).map_or(side, |info| info.width);
     let (some, counts) = data::preview(name, &common.data_dir, split, side, columns as usize)?;
     let class_names = &some.class_names;
+    let remarks = data::remarks(name, split, side)?;
     let sheet = contact_sheet::draw_counted(&some, &counts, columns)?;
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
@@ -259,10 +263,11 @@ fn show(
         return print_json(&json!({
             "version": 1, "dataset": name, "split": split, "images": images, "out": out,
             "width": sheet.width(), "height": sheet.height(),
-            "class_names": class_names, "class_counts": counts,
+            "class_names": class_names, "class_counts": counts, "remarks": remarks,
         }));
     }
     let mut text = format!("{name}, {split}: {images} images\n");
+    text.extend(remarks.iter().map(|remark| format!("{remark}\n")));
     let wide = class_names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(14);
     for (class, count) in class_names.iter().zip(counts) {
         text += &format!("{class:<wide$}{count:>8}\n");

@@ -117,7 +117,7 @@ impl TransformArgs {
     }
 
     fn read(&self, paths: &[PathBuf]) -> Result<ImageSet> {
-        let pixels = paths.iter().map(|path| read(path, self.side)).collect::<Result<Vec<_>>>()?;
+        let pixels = paths.iter().map(|path| data::load_image(path, self.side)).collect::<Result<Vec<_>>>()?;
         Ok(ImageSet {
             name: "images".into(),
             split: Split::Test,
@@ -151,12 +151,4 @@ fn stem(path: &Path) -> String {
 /// Whether a path is there and is neither a file nor a folder.
 fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
-}
-
-/// An image file as u8 planes `[3, side, side]`.
-fn read(path: &Path, side: u32) -> Result<Vec<u8>> {
-    let image = data::load_image(path)?;
-    let filter = image::imageops::FilterType::Triangle;
-    let image = image.resize_exact(side, side, filter).to_rgb8();
-    Ok((0..3).flat_map(|c| image.as_raw().iter().skip(c).step_by(3)).copied().collect())
 }

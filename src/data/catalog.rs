@@ -155,6 +155,20 @@ pub fn preview(
     Ok((set, counts))
 }
 
+/// What a user should know of a folder of images before they are used as `side x side`: a line each, such as
+/// what is passed over, or that images become much smaller. None of a named set.
+///
+/// # Errors
+///
+/// [`Error::Format`] and [`Error::Read`] when the folder is not as it should be.
+pub fn remarks(name: &str, split: Split, side: u32) -> Result<Vec<String>> {
+    if !is_folder(name) {
+        return Ok(Vec::new());
+    }
+    let scan = folder::Scan::look(Path::new(name), split)?;
+    Ok(folder::remarks(&scan, side))
+}
+
 /// Class names and the number of images of each class. A folder's images are counted, not read.
 ///
 /// # Errors
@@ -162,7 +176,8 @@ pub fn preview(
 /// As [`open`].
 pub fn contents(name: &str, dir: &Path, split: Split) -> Result<(Vec<String>, Vec<usize>)> {
     if is_folder(name) {
-        let scan = folder::Scan::of(Path::new(name), split)?;
+        // What is wrong with single files is for `check`, and for those who read them.
+        let scan = folder::Scan::look(Path::new(name), split)?;
         let counts = scan.class_counts();
         return Ok((scan.classes, counts));
     }

@@ -3,16 +3,16 @@
 use std::{
     fmt::Display,
     fs,
-    io::{BufRead, BufReader, Cursor, Seek},
+    io::{self, BufRead, BufReader, Cursor, ErrorKind, Seek},
     path::Path,
 };
 
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{ColorType, ImageFormat, ImageReader, Limits};
 
-use super::resize::Planes;
+use super::{jpeg, resize::Planes};
 use crate::{
     error::{Error, Result},
-    files::read_file,
+    files::{read_file, recognise},
 };
 
 /// Endings of the files that count as images, in small letters.
@@ -33,7 +33,8 @@ pub(super) fn is_named_image(path: &Path) -> bool {
 }
 
 /// Reads an image file. Grey becomes three equal channels, transparency is dropped, and a camera's
-/// note on orientation is not followed: as PIL's `open(path).convert("RGB")`.
+/// note on orientation is not followed: as PIL's `open(path).convert("RGB")`. (Grey of 16 bits keeps its
+/// upper 8, where PIL makes almost all of it white.)
 ///
 /// # Errors
 ///
@@ -42,45 +43,43 @@ pub(super) fn file(path: &Path) -> Result<Planes> {
     bytes(path, &read_file(path)?)
 }
 
-/// The same for bytes in memory; `path` names them in errors.
+/// An image file as planes `[3][side][side]`, resized as the images of a folder are.
+///
+/// # Errors
+///
+/// As [`file()`].
+pub(crate) fn sized(path: &Path, side: u32) -> Result<Vec<u8>> {
+    Ok(file(path)?.resized(side, side)?.pixels)
+}
+
+/// What [`file()`] reads, from bytes in memory; `path` names them in errors.
 pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
-    let rgb = image(path, bytes)?.into_rgb8();
-    let (width, height) = rgb.dimensions();
-    let interleaved = rgb.into_raw();
-    let mut pixels = Vec::with_capacity(interleaved.len());
-    for channel in 0..3 {
-        pixels.extend(interleaved.iter().skip(channel).step_by(3));
-    }
-    Ok(Planes { height, width, pixels })
-}
-
-/// An image file as it is, with its own channels.
-///
-/// # Errors
-///
-/// As [`file()`].
-pub(crate) fn load(path: &Path) -> Result<DynamicImage> {
-    image(path, &read_file(path)?)
-}
-
-/// An image as its file has it; `path` names it in errors.
-///
-/// # Errors
-///
-/// As [`file()`].
-fn image(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
-    // The decoder fills up what is missing of a JPEG with grey and says nothing.
-    if image::guess_format(bytes).ok() == Some(ImageFormat::Jpeg) && !ends(bytes) {
-        return Err(damaged(path, &"the JPEG ends too early"));
-    }
     // The sizes before the rest: a decoder checks its own limits late.
-    dimensions(path, Cursor::new(bytes))?;
+    let (height, width) = dimensions(path, Cursor::new(bytes))?;
+    if bytes.starts_with(&jpeg::SOI) {
+        return jpeg::decode(bytes, MAX_DECODED as usize).map_err(|e| of_jpeg(path, e));
+    }
     let mut reader = ImageReader::new(Cursor::new(bytes));
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
     let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
-    reader.decode().map_err(|e| damaged(path, &e))
+    let format = reader.format();
+    let image = reader.decode().map_err(|e| damaged(path, &e))?;
+    let interleaved = match image.color() {
+        // As PIL: of PNG's 16 bits the upper 8, where `into_rgb8` rounds.
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16
+            if format == Some(ImageFormat::Png) =>
+        {
+            image.into_rgb16().iter().map(|v| (v >> 8) as u8).collect()
+        }
+        _ => image.into_rgb8().into_raw(),
+    };
+    let mut pixels = Vec::with_capacity(interleaved.len());
+    for channel in 0..3 {
+        pixels.extend(interleaved.iter().skip(channel).step_by(3));
+    }
+    Ok(Planes { height, width, pixels })
 }
 
 /// Rows and columns of an image file, without decoding it.
@@ -93,10 +92,19 @@ pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
     dimensions(path, BufReader::new(file))
 }
 
-fn dimensions(path: &Path, from: impl BufRead + Seek) -> Result<(u32, u32)> {
-    let reader = ImageReader::new(from);
-    let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
-    let (width, height) = reader.into_dimensions().map_err(|e| damaged(path, &e))?;
+fn dimensions(path: &Path, mut from: impl BufRead + Seek) -> Result<(u32, u32)> {
+    let head = from.fill_buf().map_err(|e| Error::read(path, e))?;
+    let (height, width) = if head.starts_with(&jpeg::SOI) {
+        jpeg::size(from).map_err(|e| of_jpeg(path, e))?
+    } else {
+        if !matches!(image::guess_format(head), Ok(ImageFormat::Png | ImageFormat::Pnm)) {
+            return Err(other_file(path, head));
+        }
+        let reader = ImageReader::new(from);
+        let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
+        let (width, height) = reader.into_dimensions().map_err(|e| damaged(path, &e))?;
+        (height, width)
+    };
     let pixels = u64::from(width) * u64::from(height);
     if width.max(height) > MAX_SIDE || pixels > MAX_PIXELS {
         let what = format!("{width}x{height} pixels are more than the {MAX_PIXELS} that are read");
@@ -105,18 +113,32 @@ fn dimensions(path: &Path, from: impl BufRead + Seek) -> Result<(u32, u32)> {
     Ok((height, width))
 }
 
-/// Whether a JPEG has its end marker after the start of its last scan. (A thumbnail in front has an
-/// end marker of its own; within a scan the marker cannot occur.)
-fn ends(jpeg: &[u8]) -> bool {
-    let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
-    last(0xd9) > last(0xda)
+/// What a file is whose name says that it is an image; `head` is its beginning.
+fn other_file(path: &Path, head: &[u8]) -> Error {
+    let Some((kind, _)) = recognise(head) else {
+        return damaged(path, &"it is neither JPEG, PNG nor PPM");
+    };
+    let what = format!("not a readable image: it is {kind}, whatever its name says");
+    Error::format(
+        path,
+        what,
+        "JPEG, PNG and PPM are read: convert it to one of them, or move it away",
+    )
+}
+
+fn of_jpeg(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => damaged(path, &"the JPEG ends too early"),
+        ErrorKind::InvalidData => damaged(path, &error),
+        _ => Error::read(path, error),
+    }
 }
 
 fn damaged(path: &Path, why: &dyn Display) -> Error {
     Error::format(
         path,
         format!("not a readable image: {why}"),
-        "get the file again, or move it away; JPEG, PNG and PPM are read",
+        "get the file again, or save it again as a usual JPEG, PNG or PPM, or move it away",
     )
 }
 
@@ -129,11 +151,9 @@ mod tests {
     /// A 9x7 picture in every format that we read, and its interleaved pixels.
     fn files() -> (Vec<u8>, Vec<(&'static str, Vec<u8>)>) {
         let rgb: Vec<u8> = (0..9 * 7 * 3).map(|i| (i * 5 % 256) as u8).collect();
-        let (mut jpeg, mut png) = (Vec::new(), Vec::new());
+        let jpeg = include_bytes!("../../kernels-tests/data/small.jpg").to_vec();
+        let mut png = Vec::new();
         let kind = ExtendedColorType::Rgb8;
-        codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100)
-            .write_image(&rgb, 9, 7, kind)
-            .unwrap();
         codecs::png::PngEncoder::new(&mut png).write_image(&rgb, 9, 7, kind).unwrap();
         let ppm = [b"P6 9 7 255\n", &rgb[..]].concat();
         (rgb, vec![("ppm", ppm), ("png", png), ("jpeg", jpeg)])
@@ -185,12 +205,5 @@ mod tests {
                 assert!(e.to_string().contains("that are read"), "{width}x{height}: {e}");
             }
         }
-    }
-
-    #[test]
-    fn a_thumbnails_end_is_not_the_end() {
-        assert!(ends(b"\xff\xd8\xff\xd9 thumb \xff\xda scan \xff\xd9 rest"));
-        assert!(!ends(b"\xff\xd8\xff\xd9 thumb \xff\xda scan"));
-        assert!(!ends(b"\xff\xd8"));
     }
 }

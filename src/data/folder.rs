@@ -2,11 +2,13 @@
 
 mod build;
 mod crop;
+mod layout;
+mod listed;
 mod prefetch;
 mod scan;
 mod set;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use build::CacheEvent;
 pub use prefetch::{Batch, Prefetcher};
@@ -31,7 +33,50 @@ pub(super) fn check_side(side: u32) -> Result<()> {
     if SIDES.contains(&side) {
         return Ok(());
     }
-    Err(Error::argument("--side", format!("images of {side}x{side}"), "choose 32 or 224"))
+    let what = format!("images of {side}x{side}; the base networks take 32x32 or 224x224");
+    let hint = "choose 32 or 224, whatever size the files have: images are resized to it";
+    Err(Error::argument("--side", what, hint))
+}
+
+/// What a user should know of a split's folder before its images are used: what is passed over, and that
+/// they become much smaller or larger.
+pub(super) fn remarks(scan: &Scan, side: u32) -> Vec<String> {
+    let of = format!("{}, {}: ", scan.name(), scan.split);
+    let lines = [scan.litter.line(), passed_over(scan), resized(scan, side)];
+    lines.into_iter().flatten().map(|line| format!("{of}{line}")).collect()
+}
+
+/// A line on the lists and notes beside the images.
+fn passed_over(scan: &Scan) -> Option<String> {
+    let name = |path: &PathBuf| path.strip_prefix(&scan.root).unwrap_or(path).display().to_string();
+    let names: Vec<_> = scan.notes.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("passed over, no images: {}", some_of(&names)))
+}
+
+/// Names that a message lists; there may be thousands.
+const LISTED: usize = 10;
+
+/// Names separated by commas, not all of many.
+fn some_of(names: &[String]) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let listed = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{listed} and {more} more") } else { listed }
+}
+
+/// Images whose sizes are looked at for a remark.
+const LOOKED_AT: usize = 9;
+
+/// A line on resizing where a side changes by half or more, judged by the middle one of some images.
+fn resized(scan: &Scan, side: u32) -> Option<String> {
+    let n = scan.images.len();
+    let some = (0..n.min(LOOKED_AT)).map(|k| k * n / n.min(LOOKED_AT));
+    // An image that cannot be read is told when all are.
+    let mut sizes: Vec<_> = some.filter_map(|i| decode::size(&scan.path(i)).ok()).collect();
+    sizes.sort_unstable_by_key(|&(h, w)| u64::from(h) * u64::from(w));
+    let &(h, w) = sizes.get(sizes.len() / 2)?;
+    let much = |from: u32| 2 * from.max(side) >= 3 * from.min(side);
+    (much(h) || much(w))
+        .then(|| format!("images are resized from about {h}x{w} to {side}x{side} (rows x columns)"))
 }
 
 /// Images of a split, resized to `side x side`; those that are not wanted are not read.
@@ -84,7 +129,7 @@ fn decode_some(scan: &Scan, some: &[usize], side: u32) -> Result<ImageSet> {
 pub(super) fn check(path: &Path) -> Result<Vec<FileCheck>> {
     let mut checks = Vec::new();
     for split in [Split::Train, Split::Test] {
-        let scan = Scan::of(path, split)?;
+        let scan = Scan::look(path, split)?;
         let looked = parallel::map(
             scan.images.len(),
             || (),
@@ -100,13 +145,17 @@ pub(super) fn check(path: &Path) -> Result<Vec<FileCheck>> {
         )?;
         let bytes = looked.iter().map(|(bytes, _)| bytes).sum();
         let bad: Vec<_> = looked.into_iter().filter_map(|(_, bad)| bad).collect();
-        let state = if bad.is_empty() {
-            FileState::Right
-        } else {
-            let why = format!("{} of {} images cannot be read", bad.len(), scan.images.len());
-            FileState::Unreadable { why }
+        let why = match (bad.len(), scan.problems.len()) {
+            (0, 0) => None,
+            (0, n) => Some(format!("{n} files or folders are not as they should be")),
+            (n, _) => Some(format!("{n} of {} images cannot be read", scan.images.len())),
         };
+        let state = why.map_or(FileState::Right, |why| FileState::Unreadable { why });
         checks.push(FileCheck::looked_at(&scan.root, bytes, state));
+        checks.extend(scan.problems.into_iter().map(|problem| {
+            let state = FileState::Unreadable { why: problem.what };
+            FileCheck::looked_at(problem.path, 0, state)
+        }));
         checks.extend(
             bad.into_iter()
                 .map(|(path, why)| FileCheck::looked_at(path, 0, FileState::Unreadable { why })),

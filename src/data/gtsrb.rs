@@ -1,8 +1,9 @@
 //! GTSRB, the German Traffic Sign Recognition Benchmark: from ready 32x32 records, or from the
-//! official archives as they are downloaded or unpacked.
+//! official archives as they are downloaded or unpacked, or from Kaggle's copy.
 
 pub(super) mod annotations;
 mod archives;
+mod kaggle;
 pub(super) mod tree;
 
 use std::path::{Path, PathBuf};

@@ -20,6 +20,8 @@ mod gtsrb;
 pub mod idx;
 mod image_cache;
 mod image_set;
+mod jpeg;
+mod litter;
 mod mnist;
 mod packed;
 mod parallel;
@@ -31,12 +33,12 @@ mod subset;
 
 pub use catalog::{
     DEFAULT_DIR, check, class_names, contents, fetch, info, is_folder, is_here, known, open,
-    open_sized, open_some, places, preview,
+    open_sized, open_some, places, preview, remarks,
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use classes::{are_by_number, are_numbered, find as find_classes};
 pub use dataset::DatasetInfo;
-pub(crate) use decode::{load as load_image, size as image_size};
+pub(crate) use decode::{size as image_size, sized as load_image};
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
 pub use image_set::{ImageSet, Split};

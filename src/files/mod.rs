@@ -2,6 +2,7 @@
 
 pub mod atomic;
 mod digest;
+mod kind;
 mod lock;
 mod metadata;
 pub mod npy;
@@ -10,6 +11,7 @@ pub mod safetensors;
 mod weights;
 
 pub use digest::{sha256, sha256_of};
+pub(crate) use kind::recognise;
 pub use lock::{Lock, lock};
 pub use metadata::{FORMAT, Normalisation};
 pub(crate) use read::{read as read_file, read_text, toml_problem};

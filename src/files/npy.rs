@@ -1,11 +1,14 @@
 //! NumPy's `.npy`, as far as tensors on the command line need it: f32 and i32, C order.
 
+mod header;
+
 use std::path::Path;
 
 use super::{atomic, read};
 use crate::error::{Error, Result};
+use header::{Header, MAGIC};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+const AGAIN: &str = "copy it again, or save it again with np.save";
 
 /// An array of `T`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,58 +119,31 @@ fn parse<'k>(
     kinds: &[(&'k str, usize)],
     dtype: &str,
 ) -> Result<(Array<u8>, &'k str)> {
-    let bad = |what: String, hint: String| Error::format(path, what, hint);
-    let again = || "copy it again, or save it again with np.save".to_owned();
-    if !bytes.starts_with(MAGIC) {
-        return Err(match read::recognise(bytes) {
-            Some((kind, hint)) => bad(format!("it is not a .npy file but {kind}"), hint.into()),
-            None => bad("it is not a .npy file".into(), "save it with np.save".into()),
-        });
-    }
-    let damaged = || bad("its .npy header is damaged".into(), again());
-    // Version 1 counts the header in 2 bytes, 2 and 3 in 4.
-    let (start, length): (usize, usize) = match bytes.get(6..12) {
-        Some(&[1, _, a, b, ..]) => (10, usize::from(u16::from_le_bytes([a, b]))),
-        Some(&[2 | 3, _, a, b, c, d]) => (12, u32::from_le_bytes([a, b, c, d]) as usize),
-        _ => return Err(damaged()),
-    };
-    let header = start.checked_add(length).and_then(|end| bytes.get(start..end));
-    let header = header.and_then(|h| str::from_utf8(h).ok()).ok_or_else(damaged)?;
-    let (found, fortran, shape) = parse_header(header).ok_or_else(damaged)?;
+    let bad = |what: String, hint: &str| Error::format(path, what, hint);
+    let Header { descr: found, fortran, shape, data } = header::parse(bytes, path)?;
     let Some(&(descr, size)) = kinds.iter().find(|(descr, _)| *descr == found) else {
-        let hint = format!("save it with np.save(path, x.astype(np.{dtype}))");
+        let (what, hint) = header::describe(&found, dtype);
         let expected: Vec<String> = kinds.iter().map(|(descr, _)| format!("'{descr}'")).collect();
-        let what = format!("its elements are '{found}', expected {}", expected.join(" or "));
-        return Err(bad(what, hint));
+        let what = format!("its elements are {what}, expected {}", expected.join(" or "));
+        return Err(bad(what, &hint));
     };
     if fortran && shape.len() > 1 {
         let hint = "save it with np.save(path, np.ascontiguousarray(x))";
-        return Err(bad("it is in Fortran order".into(), hint.into()));
+        return Err(bad("it is in Fortran order".into(), hint));
     }
-    let data = &bytes[start + length..];
-    let needs = shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
-    if needs != Some(data.len()) {
-        let there = data.len();
-        return Err(bad(format!("its shape {shape:?} does not fit its {there} bytes"), again()));
+    let data = &bytes[data..];
+    let (needs, there) = (shape.iter().try_fold(size, |n, &d| n.checked_mul(d)), data.len());
+    if let Some(more) = needs.and_then(|needs| data.get(needs..)).filter(|more| !more.is_empty()) {
+        let second = more.starts_with(MAGIC);
+        let what = if second { "a second array follows the first" } else { "it goes on" };
+        let what = format!("{what}: its shape {shape:?} does not fit its {there} bytes");
+        return Err(bad(what, if second { "np.save each into a file of its own" } else { AGAIN }));
+    }
+    if needs != Some(there) {
+        let what = format!("it is cut off: its shape {shape:?} does not fit its {there} bytes");
+        return Err(bad(what, AGAIN));
     }
     Ok((Array { shape, data: data.to_vec() }, descr))
-}
-
-/// `descr`, `fortran_order` and `shape` of the Python dictionary in a header.
-fn parse_header(header: &str) -> Option<(&str, bool, Vec<usize>)> {
-    let value = |key: &str| {
-        let at = header.find(&format!("'{key}'"))? + key.len() + 2;
-        header[at..].trim_start().strip_prefix(':').map(str::trim_start)
-    };
-    let descr = value("descr")?.strip_prefix('\'')?.split('\'').next()?;
-    let order = value("fortran_order")?;
-    let fortran = order.starts_with("True");
-    if !fortran && !order.starts_with("False") {
-        return None;
-    }
-    let (shape, _) = value("shape")?.strip_prefix('(')?.split_once(')')?;
-    let extents = shape.split(',').map(str::trim).filter(|d| !d.is_empty());
-    Some((descr, fortran, extents.map(|d| d.parse().ok()).collect::<Option<_>>()?))
 }
 
 fn save(
@@ -257,6 +233,15 @@ mod tests {
             let error = load_f32(file.path()).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
             assert!(error.hint().unwrap().contains(hint), "{error}");
+        }
+        let whole = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }";
+        for (data, word) in [
+            (&[0; 3][..], "it is cut off"),
+            (&[0; 5], "it goes on"),
+            (b"\0\0\0\0\x93NUMPY\x01\0", "a second array follows"),
+        ] {
+            let error = load_f32(file(whole, data).path()).unwrap_err();
+            assert!(error.to_string().contains(word) && error.hint().is_some(), "{error}");
         }
         let labels = file("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", &[0; 8]);
         assert!(load_i32(labels.path()).unwrap_err().hint().unwrap().contains("np.int32"));

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
+use super::kind::recognise;
 use crate::error::{Error, Result};
 
 /// Largest file that is read whole: several times the largest network known here (574 MB).
@@ -44,8 +45,15 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
         return Err(Error::format(path, what, "check that it is the file you meant"));
     }
     String::from_utf8(read(path)?).map_err(|e| {
-        let what = format!("it is not text: byte {} is no UTF-8", e.utf8_error().valid_up_to());
-        Error::format(path, what, "check that it is the file you meant")
+        let at = e.utf8_error().valid_up_to();
+        let (what, hint) = match recognise(e.as_bytes()) {
+            Some((kind, hint)) => (format!("it is not text but {kind}"), hint),
+            None => {
+                let what = format!("it is not text: byte {at} is no UTF-8");
+                (what, "check that it is the file you meant")
+            }
+        };
+        Error::format(path, what, hint)
     })
 }
 
@@ -54,29 +62,4 @@ pub(crate) fn toml_problem(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = 1 + before.matches('\n').count();
     format!("line {line}: {}", error.message().replace('\n', " "))
-}
-
-/// What a file that is not what we read probably is, and what to do about it.
-pub(super) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
-    const CONVERT: &str = "python/nf_gpu_torch.py convert makes it safetensors, or by hand: safetensors.torch.save_file(\
-        {k: v.contiguous() for k, v in model.state_dict().items()}, 'weights.safetensors')";
-    let begins = |with: &[u8]| bytes.starts_with(with);
-    let text: String = bytes.iter().take(64).map(|&b| char::from(b).to_ascii_lowercase()).collect();
-    Some(if begins(b"PK\x03\x04") || begins(b"\x80\x02") {
-        ("a PyTorch checkpoint (or another zip or pickle)", CONVERT)
-    } else if begins(b"\x93NUMPY") {
-        ("a NumPy array", "pass it where a .npy file is expected")
-    } else if begins(b"\x89HDF") {
-        ("an HDF5 file", "convert it to safetensors")
-    } else if begins(b"\x1f\x8b") {
-        ("gzip data", "unpack it first: gunzip")
-    } else if text.starts_with("version https://git-lfs") {
-        ("a Git LFS pointer", "fetch the file itself: git lfs pull")
-    } else if text.trim_start().starts_with("<!doctype") || text.trim_start().starts_with("<html") {
-        ("a web page", "the download went wrong: fetch the file itself")
-    } else if bytes.get(8) == Some(&b'{') {
-        ("safetensors", "pass it where a safetensors file is expected")
-    } else {
-        return None;
-    })
 }

@@ -10,7 +10,7 @@ pub use ::safetensors::Dtype;
 use ::safetensors::{SafeTensorError, SafeTensors};
 use serde_json::json;
 
-use super::{atomic, digest::sha256_of, read};
+use super::{atomic, digest::sha256_of, kind::recognise, read};
 use crate::error::{Error, Result};
 
 const AGAIN: &str = "copy or download it again";
@@ -111,7 +111,7 @@ fn refusal(name: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
     let length = bytes.first_chunk().map_or(u64::MAX, |n| u64::from_le_bytes(*n));
     let there = bytes.len() as u64;
     if bytes.get(8) != Some(&b'{') {
-        let (what, hint) = match read::recognise(bytes) {
+        let (what, hint) = match recognise(bytes) {
             Some((kind, hint)) => (format!("it is not a safetensors file but {kind}"), hint),
             None => ("it is not a safetensors file".into(), "check that it is the file you meant"),
         };

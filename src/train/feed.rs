@@ -40,6 +40,11 @@ impl TrainSet {
         changes: Changes,
         say: &mut dyn FnMut(String) -> bool,
     ) -> Result<Self> {
+        for remark in data::remarks(name, Split::Train, side)? {
+            if !say(remark) {
+                return Err(Error::Interrupted);
+            }
+        }
         if !(data::is_folder(name) && changes.crop) {
             return Ok(Self::Images(data::open_sized(name, dir, Split::Train, side)?));
         }

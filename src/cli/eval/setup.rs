@@ -58,6 +58,7 @@ impl Setup {
         // Rates are many, the map is one.
         let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
         notes.extend(remarks.into_iter().flatten());
+        notes.extend(data::remarks(&dataset, Split::Test, base.side())?);
         let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
         let (side, wanted) = (base.side(), args.images.into());
         let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;

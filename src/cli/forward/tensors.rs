@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     files::npy::{self, Array},
+    models,
 };
 use std::path::Path;
 
@@ -14,7 +15,17 @@ pub(super) fn images(path: &Path, side: u32) -> Result<Array<f32>> {
         return Ok(array);
     }
     let what = format!("its images are {h}x{w}; the network takes {side}x{side}");
-    Err(Error::format(path, what, "resize them, or name the network of their size with --model"))
+    let fitting: Vec<_> = models::BASES.iter().filter(|b| [h, w] == [b.side as usize; 2]).collect();
+    let names: Vec<_> = fitting.iter().map(|base| base.name).collect();
+    let resize = format!(
+        "resize them, in PyTorch: F.interpolate(x, size=({side}, {side}), mode='bilinear', antialias=True)"
+    );
+    let hint = if names.is_empty() {
+        format!("{resize}; the base networks here take images of 32x32 or 224x224")
+    } else {
+        format!("{resize}; or use a network for {h}x{w}: {}", names.join(", "))
+    };
+    Err(Error::format(path, what, hint))
 }
 
 /// Images `[N, 3, side, side]` for a generator: any side that three halvings divide.

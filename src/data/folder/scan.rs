@@ -5,16 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{layout, listed, some_of};
 use crate::{
-    data::{classes, decode, image_set::Split},
+    data::{classes, decode, image_set::Split, litter::Litter},
     error::{Error, Result},
 };
 
 /// Folders within a class folder are looked into so far, and no farther: a link may lead in a
 /// circle.
 const DEPTH: u32 = 8;
-const LAYOUT: &str =
-    "a folder data set is PATH/train/CLASS/IMAGE and PATH/test/CLASS/IMAGE (or val for test)";
 
 /// The images of a split, not yet read.
 pub(in crate::data) struct Scan {
@@ -27,44 +26,93 @@ pub(in crate::data) struct Scan {
     pub(in crate::data) classes: Vec<String>,
     /// Path relative to `root`, with `/`, and class: by class, then by path.
     pub(in crate::data) images: Vec<(String, u16)>,
+    /// What systems leave behind, passed over.
+    pub(in crate::data) litter: Litter,
+    /// Lists and read-me files, passed over.
+    pub(in crate::data) notes: Vec<PathBuf>,
+    /// What is wrong: a file or folder each, with what to do about it.
+    pub(in crate::data) problems: Vec<Problem>,
+}
+
+/// A file or folder that is not as it should be.
+pub(in crate::data) struct Problem {
+    pub(in crate::data) path: PathBuf,
+    pub(in crate::data) what: String,
+    hint: String,
 }
 
 impl Scan {
     /// Looks through a split's folder, and at the class folders of the other split.
     pub(in crate::data) fn of(top: &Path, split: Split) -> Result<Self> {
-        let root = root(top, split).ok_or_else(|| {
-            let wanted = match split {
-                Split::Train => "train",
-                Split::Test => "test or val",
-            };
-            Error::format(top, format!("there is no folder {wanted} in it"), LAYOUT)
-        })?;
-        let classes = classes(&root)?;
+        let scan = Self::look(top, split)?;
+        let mut problems = scan.problems.iter();
+        let Some(Problem { path, what, hint }) = problems.next() else { return Ok(scan) };
+        let named = |p: &Problem| p.path.strip_prefix(top).unwrap_or(&p.path).display().to_string();
+        let others: Vec<_> = problems.filter(|p| p.what == *what).map(named).collect();
+        let more = match &others[..] {
+            [] => String::new(),
+            others => format!("; so it is with {}", some_of(others)),
+        };
+        Err(Error::format(path, format!("{what}{more}"), hint))
+    }
+
+    /// As [`Scan::of`]; problems with single files and folders are in `problems`.
+    ///
+    /// # Errors
+    ///
+    /// The folder is none of class folders, or its splits have other classes.
+    pub(in crate::data) fn look(top: &Path, split: Split) -> Result<Self> {
+        let root = layout::root(top, split)?;
+        let list = listed::file(top);
+        let mut scan = Self::at(top, split, root.clone());
+        if let (Split::Test, Some(list)) = (split, &list) {
+            let train = layout::root(top, Split::Train)?;
+            scan.classes = scan.classes(&train)?;
+            scan.images = listed::images(list, &root, &scan.classes)?;
+            return Ok(scan);
+        }
+        scan.classes = scan.classes(&root)?;
         let other = match split {
             Split::Train => Split::Test,
             Split::Test => Split::Train,
         };
-        if let Some(other) = self::root(top, other) {
-            same_classes(&root, &classes, &other, &self::classes(&other)?)?;
+        if let (Ok(other), None) = (layout::root(top, other), list) {
+            // What else is wrong there is told when that split is opened.
+            let theirs = Self::at(top, split, other.clone()).classes(&other)?;
+            same_classes(&root, &scan.classes, &other, &theirs)?;
         }
-        let mut images = Vec::new();
-        for (label, class) in classes.iter().enumerate() {
-            let label = u16::try_from(label)
-                .map_err(|_| Error::format(&root, "more than 65,536 class folders", LAYOUT))?;
+        for (label, class) in scan.classes.clone().iter().enumerate() {
+            let label = u16::try_from(label).map_err(|_| {
+                Error::format(&root, "more than 65,536 class folders", layout::LAYOUT)
+            })?;
             let folder = root.join(class);
             let mut found = Vec::new();
-            collect(&folder, class, DEPTH, &mut found)?;
+            scan.collect(&folder, class, DEPTH, &mut found)?;
             if found.is_empty() {
                 let hint = format!(
                     "put images ({}) into it, or remove the class from all splits",
                     decode::ENDINGS.join(", ")
                 );
-                return Err(Error::format(folder, "this class folder holds no image", hint));
+                scan.problem(folder, "this class folder holds no image", hint);
             }
             found.sort_unstable();
-            images.extend(found.into_iter().map(|name| (name, label)));
+            scan.images.extend(found.into_iter().map(|name| (name, label)));
         }
-        Ok(Self { top: top.into(), split, root, classes, images })
+        Ok(scan)
+    }
+
+    /// Nothing found yet.
+    fn at(top: &Path, split: Split, root: PathBuf) -> Self {
+        Self {
+            top: top.into(),
+            split,
+            root,
+            classes: Vec::new(),
+            images: Vec::new(),
+            litter: Litter::default(),
+            notes: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// The name of the data set: that of the folder.
@@ -86,82 +134,104 @@ impl Scan {
         }
         counts
     }
-}
 
-/// The folder of a split. Where both `test` and `val` are, `test` it is.
-fn root(top: &Path, split: Split) -> Option<PathBuf> {
-    let names: &[&str] = match split {
-        Split::Train => &["train"],
-        Split::Test => &["test", "val"],
-    };
-    names.iter().map(|name| top.join(name)).find(|path| path.is_dir())
-}
+    fn problem(&mut self, path: PathBuf, what: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem { path, what: what.into(), hint: hint.into() });
+    }
 
-/// What is in a folder: name, path, is it a folder. Hidden things are not there.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>> {
-    let reading = |e| Error::read(folder, e);
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).map_err(reading)? {
-        let path = entry.map_err(reading)?.path();
-        let name = path.file_name().unwrap_or_default();
-        let Some(name) = name.to_str().map(ToOwned::to_owned) else {
-            return Err(Error::format(&path, "its name is not valid UTF-8", "rename it"));
-        };
-        if !name.starts_with('.') {
-            let is_folder = path.is_dir();
-            all.push((name, path, is_folder));
+    /// What is in a folder: name, path, is it a folder. Litter is counted and left out.
+    fn entries(&mut self, folder: &Path) -> Result<Vec<(String, PathBuf, bool)>> {
+        let reading = |e| Error::read(folder, e);
+        let mut all = Vec::new();
+        for entry in fs::read_dir(folder).map_err(reading)? {
+            let path = entry.map_err(reading)?.path();
+            let name = path.file_name().unwrap_or_default();
+            let Some(name) = name.to_str().map(ToOwned::to_owned) else {
+                self.problem(path, "its name is not valid UTF-8", "rename it");
+                continue;
+            };
+            if !self.litter.takes(&name) {
+                let is_folder = path.is_dir();
+                all.push((name, path, is_folder));
+            }
         }
+        // By name, so that messages do not depend on the disk.
+        all.sort_unstable();
+        Ok(all)
     }
-    Ok(all)
-}
 
-/// Names of the class folders, in the order of their labels.
-fn classes(root: &Path) -> Result<Vec<String>> {
-    let mut classes = Vec::new();
-    for (name, path, is_folder) in entries(root)? {
-        if is_folder {
-            classes.push(name);
-        } else if !is_note(&path) {
-            return Err(Error::format(path, "a file among the class folders", LAYOUT));
+    /// Names of the class folders, in the order of their labels.
+    fn classes(&mut self, root: &Path) -> Result<Vec<String>> {
+        let mut classes = Vec::new();
+        for (name, path, is_folder) in self.entries(root)? {
+            if is_folder {
+                classes.push(name);
+            } else if is_note(&path) {
+                self.notes.push(path);
+            } else {
+                self.problem(path, "a file among the class folders", layout::LAYOUT);
+            }
         }
+        if classes.is_empty() {
+            return Err(Error::format(root, "there is no class folder in it", layout::LAYOUT));
+        }
+        classes::sort(&mut classes);
+        Ok(classes)
     }
-    if classes.is_empty() {
-        return Err(Error::format(root, "there is no class folder in it", LAYOUT));
-    }
-    classes::sort(&mut classes);
-    Ok(classes)
-}
 
-/// Appends the images in `folder` and below, by their paths relative to the split's folder.
-fn collect(folder: &Path, name: &str, depth: u32, images: &mut Vec<String>) -> Result<()> {
-    if depth == 0 {
-        return Err(Error::format(folder, "folders within folders without end", LAYOUT));
-    }
-    for (file, path, is_folder) in entries(folder)? {
-        let name = format!("{name}/{file}");
-        if is_folder {
-            collect(&path, &name, depth - 1, images)?;
-        } else if decode::is_named_image(&path) {
-            images.push(name);
-        } else if !is_note(&path) {
-            let hint = format!("move it away; images end in {}", decode::ENDINGS.join(", "));
-            return Err(Error::format(path, "not an image, in a class folder", hint));
+    /// Appends the images in `folder` and below, by their paths relative to the split's folder.
+    fn collect(
+        &mut self,
+        folder: &Path,
+        name: &str,
+        depth: u32,
+        images: &mut Vec<String>,
+    ) -> Result<()> {
+        if depth == 0 {
+            return Err(Error::format(
+                folder,
+                "folders within folders without end",
+                layout::LAYOUT,
+            ));
         }
+        for (file, path, is_folder) in self.entries(folder)? {
+            let name = format!("{name}/{file}");
+            if is_folder {
+                self.collect(&path, &name, depth - 1, images)?;
+            } else if decode::is_named_image(&path) {
+                images.push(name);
+            } else if is_note(&path) {
+                self.notes.push(path);
+            } else {
+                let hint = format!(
+                    "convert it, or move it away; images end in {}",
+                    decode::ENDINGS.join(", ")
+                );
+                self.problem(path, "not an image, in a class folder", hint);
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Lists and read-me files may lie beside images.
 fn is_note(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str());
-    ending.is_some_and(|e| e.eq_ignore_ascii_case("txt") || e.eq_ignore_ascii_case("csv"))
+    ending.is_some_and(|e| {
+        ["txt", "csv", "md", "json", "xml"].iter().any(|n| e.eq_ignore_ascii_case(n))
+    })
 }
 
 fn same_classes(root: &Path, ours: &[String], other: &Path, theirs: &[String]) -> Result<()> {
     for (there, these, absent, those) in [(root, ours, other, theirs), (other, theirs, root, ours)]
     {
-        if let Some(class) = these.iter().find(|class| !those.contains(class)) {
-            let what = format!("there is no class {class} in {}", absent.display());
+        let missing: Vec<_> =
+            these.iter().filter(|class| !those.contains(class)).cloned().collect();
+        if let Some((class, others)) = missing.split_first() {
+            let mut what = format!("there is no class {class} in {}", absent.display());
+            if !others.is_empty() {
+                what += &format!(", nor {}", some_of(others));
+            }
             let hint = "every split has the same class folders: add the missing one, or remove it";
             return Err(Error::format(there.join(class), what, hint));
         }

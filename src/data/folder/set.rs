@@ -60,7 +60,7 @@ impl FolderSet {
         };
         let stamps = (0..scan.images.len()).map(stamp).collect::<Result<_>>()?;
         let longest = 2 * side;
-        let recipe = format!("shorter side at most {longest}, bilinear with antialiasing, 1");
+        let recipe = format!("shorter side at most {longest}, bilinear with antialiasing, 2");
         let origin = Origin { recipe, stamps };
         let file = cache_dir.join(build::cache_name(&scan, side));
         let cache = match ImageCache::open(&file, &origin) {

@@ -10,31 +10,34 @@ const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data
 /// a small archive can hold millions that name the same one.
 const MAX_LINES: usize = 1 << 17;
 
-/// File name and class of each line. `path` names the file in errors; classes are below `classes`.
+/// File and class of each line: of the official files, whose fields are separated by `;`, and of Kaggle's,
+/// separated by `,`. `path` names the file in errors; classes are below `classes`.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] for a file without the columns `Filename` and `ClassId`, a line with another
-/// number of fields, and a class that is none.
+/// [`Error::Format`] for a file without the columns `Filename` (or `Path`) and `ClassId`, a line with
+/// another number of fields, a class that is none, and a path that leads out of the folder.
 pub(in crate::data) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<Vec<(String, u16)>> {
     let wrong = |what: String| Error::format(path, what, AGAIN);
     let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not a text: {e}")))?;
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (_, header) = lines.next().ok_or_else(|| wrong("the file is empty".into()))?;
+    let separator = if header.contains(';') { ';' } else { ',' };
     let columns: Vec<&str> =
-        header.trim_start_matches('\u{feff}').split(';').map(str::trim).collect();
+        header.trim_start_matches('\u{feff}').split(separator).map(str::trim).collect();
     let column = |name: &str| {
         columns.iter().position(|c| *c == name).ok_or_else(|| {
             wrong(format!("no column {name}; the columns are {}", columns.join(", ")))
         })
     };
-    let (file, class) = (column("Filename")?, column("ClassId")?);
+    let of_path = column("Path").ok();
+    let (file, class) = (of_path.map_or_else(|| column("Filename"), Ok)?, column("ClassId")?);
     if lines.clone().nth(MAX_LINES).is_some() {
         return Err(wrong(format!("it lists more than {MAX_LINES} images")));
     }
     lines
         .map(|(i, line)| {
-            let fields: Vec<&str> = line.split(';').map(str::trim).collect();
+            let fields: Vec<&str> = line.split(separator).map(str::trim).collect();
             let n = i + 1;
             if fields.len() != columns.len() {
                 let (found, right) = (fields.len(), columns.len());
@@ -46,7 +49,13 @@ pub(in crate::data) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<V
                 wrong(format!("line {n} has class {found}; classes are 0 to {last}"))
             })?;
             // A path out of the folder has no business in the file.
-            if fields[file].is_empty() || fields[file].contains(['/', '\\']) {
+            let name = fields[file];
+            let leads_out = if of_path.is_some() {
+                name.split('/').any(|part| matches!(part, "" | "." | ".."))
+            } else {
+                name.contains('/')
+            };
+            if name.is_empty() || leads_out || name.contains(['\\', ':']) {
                 return Err(wrong(format!("line {n} names no file: {:?}", fields[file])));
             }
             Ok((fields[file].to_owned(), label))
@@ -79,6 +88,13 @@ mod tests {
         ] {
             let e = read(&text).unwrap_err().to_string();
             assert!(e.starts_with("GT-x.csv: ") && e.contains(says), "{e}");
+        }
+        let kaggle = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\r\n";
+        let found = read(&format!("{kaggle}53,54,6,5,48,49,16,Test/00000.png\r\n")).unwrap();
+        assert_eq!(found, [("Test/00000.png".to_owned(), 16)]);
+        for path in ["../a.png", "Test/../../a.png", "/etc/a.png", "C:\\a.png", "Test//a.png", ""] {
+            let e = read(&format!("{kaggle}53,54,6,5,48,49,16,{path}\n")).unwrap_err();
+            assert!(e.to_string().contains("line 2 names no file"), "{path}: {e}");
         }
         assert!(parse(Path::new("x"), b"\xff\xfe", 43).is_err());
         let lines = |n: usize| read(&format!("{HEADER}\n{}", "a;;;;;;;1\n".repeat(n)));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{INFO, annotations, tree::Tree};
+use super::{INFO, annotations, kaggle, tree::Tree};
 use crate::{
     data::{image_cache::Stamp, image_set::Split},
     error::{Error, Result},
@@ -17,12 +17,15 @@ pub(super) const CLASSES: &str = "GTSRB_Final_Test_GT.zip";
 /// What is in it.
 const TEST_CSV: &str = "GT-final_test.csv";
 
+/// Names of images in a tree, and their classes.
+pub(super) type List = Vec<(String, u16)>;
+
 /// The images of a split and their classes, not yet read.
 pub(super) struct Signs {
     /// Where they are.
     pub(super) tree: Tree,
     /// Name in the tree and class, by folder and line: in track order.
-    pub(super) list: Vec<(String, u16)>,
+    pub(super) list: List,
     /// The files whose change makes a copy of the images stale.
     sources: Vec<PathBuf>,
     folder: PathBuf,
@@ -32,14 +35,20 @@ impl Signs {
     /// Looks for the images under `folder`: unpacked, or in the archives as downloaded.
     pub(super) fn find(folder: &Path, split: Split) -> Result<Self> {
         let zip = folder.join(archive(split));
-        let (tree, mut sources) = match unpacked(folder, split) {
-            Some(path) => (Tree::Folder(path), Vec::new()),
-            None if zip.is_file() => (Tree::zip(&zip, images(split))?, vec![zip]),
-            None => return Err(nothing(folder, &zip, split)),
-        };
-        let list = match split {
-            Split::Train => training(tree.clone())?,
-            Split::Test => test(folder, &tree, &mut sources)?,
+        let mut sources = Vec::new();
+        let (tree, list) = match unpacked(folder, split) {
+            Some(path) => official(folder, split, Tree::Folder(path), &mut sources)?,
+            None if zip.is_file() => {
+                let tree = Tree::zip(&zip, images(split))?;
+                sources.push(zip);
+                official(folder, split, tree, &mut sources)?
+            }
+            None => {
+                let place = kaggle::place(folder).ok_or_else(|| nothing(folder, &zip, split))?;
+                let found = kaggle::images(&place, split)?;
+                sources.extend(place.is_file().then_some(place));
+                found
+            }
         };
         if let Tree::Folder(_) = tree {
             sources.extend(list.iter().map(|(name, _)| tree.path(name)));
@@ -61,6 +70,20 @@ impl Signs {
         };
         self.sources.iter().map(|path| Stamp::of(name(path), path)).collect()
     }
+}
+
+/// What the official archives list; the files that it comes from are added to `sources`.
+fn official(
+    folder: &Path,
+    split: Split,
+    tree: Tree,
+    sources: &mut Vec<PathBuf>,
+) -> Result<(Tree, List)> {
+    let list = match split {
+        Split::Train => training(tree.clone())?,
+        Split::Test => test(folder, &tree, sources)?,
+    };
+    Ok((tree, list))
 }
 
 const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
@@ -86,13 +109,17 @@ fn unpacked(folder: &Path, split: Split) -> Option<PathBuf> {
     places.into_iter().map(|p| p.join(images(split))).find(|p| p.is_dir())
 }
 
-/// Whether the images of a split are there unpacked, with their classes.
+/// Whether the images of a split are there unpacked, with their classes, or in Kaggle's form, for which no
+/// checksums are known either.
 pub(super) fn is_unpacked(folder: &Path, split: Split) -> bool {
-    unpacked(folder, split).is_some() && (split == Split::Train || test_csv(folder).is_some())
+    let listed = || split == Split::Train || test_csv(folder).is_some();
+    let archived = || folder.join(archive(split)).is_file();
+    (unpacked(folder, split).is_some() && listed())
+        || (!archived() && kaggle::place(folder).is_some())
 }
 
 /// The training images: a CSV file in each class's folder.
-fn training(mut tree: Tree) -> Result<Vec<(String, u16)>> {
+fn training(mut tree: Tree) -> Result<List> {
     let csv = |name: &str| {
         name.split_once('/').is_some_and(|(_, f)| f.starts_with("GT-") && f.ends_with(".csv"))
     };
@@ -114,7 +141,7 @@ fn training(mut tree: Tree) -> Result<Vec<(String, u16)>> {
 }
 
 /// The test images, and one CSV file that is somewhere else.
-fn test(folder: &Path, tree: &Tree, sources: &mut Vec<PathBuf>) -> Result<Vec<(String, u16)>> {
+fn test(folder: &Path, tree: &Tree, sources: &mut Vec<PathBuf>) -> Result<List> {
     let csv = test_csv(folder).ok_or_else(|| {
         let what = "the classes of the test images are not there";
         let hint = format!("put {CLASSES} beside the images: run `nf-gpu data fetch gtsrb`");

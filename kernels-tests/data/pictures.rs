@@ -1,0 +1,101 @@
+//! Pictures of every kind against what PIL makes of them: `scripts/pictures.py` writes both. The archive here is
+//! what it wrote with Pillow 13.0, so that the comparison runs without Python too.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, Read, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use nf_gpu::data::entries;
+
+const ARCHIVE: &[u8] = include_bytes!("pictures.tar.xz");
+
+/// Grey levels between two right decoders of a JPEG. Y, Cb and Cr are each rounded after the inverse cosine
+/// transform, and may be one apart; blue is Y + 1.772 Cb, rounded again.
+const JPEG_LEVELS: u8 = 3;
+
+/// Compares every picture with its `.want` (PPM) or `.refused` (a word of the message): how many there were.
+fn compare(files: &BTreeMap<String, Vec<u8>>) -> usize {
+    let (mut problems, mut compared) = (Vec::new(), 0);
+    for (name, bytes) in files.iter().filter(|(name, _)| !is_expectation(name)) {
+        let expected = |kind: &str| files.get(&format!("{name}.{kind}"));
+        let read = entries::pixels(Path::new(name), bytes);
+        let problem = match (read, expected("want"), expected("refused")) {
+            (Ok((height, width, pixels)), Some(want), None) => {
+                differs(name, &format!("P6\n{width} {height}\n255\n"), &pixels, want)
+            }
+            (Err(e), None, Some(word)) => {
+                let (said, word) = (e.to_string(), std::str::from_utf8(word).unwrap());
+                (!said.contains(word) || !said.starts_with(name.as_str())).then_some(said)
+            }
+            (Ok(_), ..) => Some("it is read".into()),
+            (Err(e), ..) => Some(e.to_string()),
+        };
+        problems.extend(problem.map(|p| format!("{name}: {p}")));
+        compared += 1;
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    compared
+}
+
+fn is_expectation(name: &str) -> bool {
+    name.ends_with(".want") || name.ends_with(".refused")
+}
+
+/// Where planes differ from a PPM file with that header, if they do.
+fn differs(name: &str, header: &str, planes: &[u8], ppm: &[u8]) -> Option<String> {
+    let Some(want) = ppm.strip_prefix(header.as_bytes()) else {
+        return Some(format!("its size is not that of {header:?}"));
+    };
+    let levels = if name.ends_with(".jpg") { JPEG_LEVELS } else { 0 };
+    let n = planes.len() / 3;
+    let far = |&i: &usize| planes[i % 3 * n + i / 3].abs_diff(want[i]) > levels;
+    let wrong: Vec<usize> = (0..want.len()).filter(far).collect();
+    let first = wrong.first()?;
+    let (got, want) = (planes[first % 3 * n + first / 3], want[*first]);
+    let (count, pixel, channel) = (wrong.len(), first / 3, first % 3);
+    Some(format!("{count} values differ; pixel {pixel}, channel {channel} is {got}, not {want}"))
+}
+
+#[test]
+fn pictures_are_as_pil_reads_them() {
+    let unpacked = lzma_rust2::XzReader::new(ARCHIVE, true);
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(unpacked).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().to_str().unwrap().to_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        files.insert(name, bytes);
+    }
+    assert!(compare(&files) > 150, "{} files", files.len());
+}
+
+/// The same with the Pillow of the Python that `NF_PYTHON` names.
+#[test]
+#[ignore = "in ./test.sh --all: it needs Pillow"]
+fn pictures_are_as_this_machines_pil_reads_them() {
+    let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
+    let mut probe = Command::new(&python);
+    probe.args(["-c", "import PIL"]).stderr(Stdio::null());
+    if !probe.status().is_ok_and(|status| status.success()) {
+        // Straight to stderr, where the test runner does not hide it.
+        let why = "skipped: no Pillow; NF_PYTHON names a Python with it\n";
+        io::stderr().write_all(why.as_bytes()).unwrap();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/pictures.py");
+    let mut run = Command::new(&python);
+    run.args(["-W", "ignore"]).arg(script).arg(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let done = run.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let files = fs::read_dir(folder.path()).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
+    });
+    assert!(compare(&files.collect()) > 150);
+}

@@ -1,0 +1,72 @@
+//! Where the splits of a folder are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::some_of;
+use crate::{
+    data::{image_set::Split, litter},
+    error::{Error, Result},
+};
+
+pub(super) const LAYOUT: &str =
+    "a folder data set is PATH/train/CLASS/IMAGE and PATH/test/CLASS/IMAGE (or val for test)";
+
+/// Names that a split's folder may have, in any case; of several the first.
+fn names(split: Split) -> &'static [&'static str] {
+    match split {
+        Split::Train => &["train", "training"],
+        Split::Test => &["test", "testing", "val", "valid", "validation"],
+    }
+}
+
+/// The folder of a split. Where both `test` and `val` are, `test` it is, and `test` before `Test`.
+///
+/// # Errors
+///
+/// [`Error::Format`]: there is none; the message says what is there instead.
+pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
+    let folders = folders(top)?;
+    let like = |name: &&str| {
+        let same = folders.iter().find(|f| f == name);
+        same.or_else(|| folders.iter().find(|f| f.eq_ignore_ascii_case(name)))
+    };
+    if let Some(found) = names(split).iter().find_map(like) {
+        return Ok(top.join(found));
+    }
+    let wanted = match split {
+        Split::Train => "train",
+        Split::Test => "test or val",
+    };
+    let within = |folder: &&String| {
+        let inside = self::folders(&top.join(folder)).unwrap_or_default();
+        names(split).iter().any(|name| inside.iter().any(|f| f.eq_ignore_ascii_case(name)))
+    };
+    let hint = match folders.iter().find(within) {
+        Some(deeper) => format!("it is one folder deeper: give {}", top.join(deeper).display()),
+        None if split == Split::Test => {
+            format!("{LAYOUT}: put a part of each class's images, such as a fifth, into test/CLASS")
+        }
+        None => LAYOUT.into(),
+    };
+    let there = if folders.is_empty() { "no folder".into() } else { some_of(&folders) };
+    let what = format!("there is no folder {wanted} in it; there is {there}");
+    Err(Error::format(top, what, hint))
+}
+
+/// Names of the folders in a folder, sorted, without litter.
+pub(super) fn folders(top: &Path) -> Result<Vec<String>> {
+    let reading = |e| Error::read(top, e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(top).map_err(reading)? {
+        let path = entry.map_err(reading)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| path.is_dir() && litter::kind(name).is_none()) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
