@@ -10,14 +10,18 @@ mod hostile;
 mod interrupt;
 mod job;
 mod kill;
+mod messages;
 mod mount;
+mod places;
 mod refusals;
 mod report;
 mod repro;
 mod soak;
 mod storage;
+mod transform;
 mod trouble;
 mod tuning;
+mod twins;
 
 use nf_gpu::{
     files::{FORMAT, Weights},
@@ -80,6 +84,17 @@ impl Place {
             command.env("NODEVICE_SELECT", "1");
         }
         command
+    }
+
+    /// The binary, started by a shell that does `before` and whatever the line asks of it.
+    #[cfg(unix)]
+    fn shell(&self, before: &str, line: &str) -> Command {
+        let this = self.nf("");
+        let mut shell = Command::new("sh");
+        let line = format!("{before} exec {} {line}", env!("CARGO_BIN_EXE_nf-gpu"));
+        shell.args(["-c", &line]).current_dir(self.dir.path()).stdin(Stdio::null());
+        shell.envs(this.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
     }
 
     /// The binary with measurements of kernels on, as users have it.
