@@ -11,15 +11,19 @@ mod interrupt;
 mod job;
 mod kill;
 mod maps;
+mod messages;
 mod mount;
 mod numbers;
+mod places;
 mod refusals;
 mod report;
 mod repro;
 mod soak;
 mod storage;
+mod transform;
 mod trouble;
 mod tuning;
+mod twins;
 
 use nf_gpu::{
     files::{FORMAT, Weights},
@@ -82,6 +86,17 @@ impl Place {
             command.env("MESA_SHADER_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"));
         }
         command
+    }
+
+    /// The binary, started by a shell that does `before` and whatever the line asks of it.
+    #[cfg(unix)]
+    fn shell(&self, before: &str, line: &str) -> Command {
+        let this = self.nf("");
+        let mut shell = Command::new("sh");
+        let line = format!("{before} exec {} {line}", env!("CARGO_BIN_EXE_nf-gpu"));
+        shell.args(["-c", &line]).current_dir(self.dir.path()).stdin(Stdio::null());
+        shell.envs(this.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
     }
 
     /// The binary with measurements of kernels on, as users have it.

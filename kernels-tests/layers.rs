@@ -41,6 +41,31 @@ const APART: &[(&str, &[&str])] = &[
 /// The only file that may say `unsafe`.
 const UNSAFE: &str = "src/gpu/trusted.rs";
 
+/// The only file that may write to stdout and stderr, and what it takes to do so, or to be forgiven for it.
+const WRITES: &str = "src/report/terminal.rs";
+const WRITING: &[&str] = &[
+    "print!",
+    "println!",
+    "eprint!",
+    "eprintln!",
+    "dbg!",
+    "io::stdout",
+    "io::stderr",
+    "print_stdout",
+    "print_stderr",
+    "disallowed_methods",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/tty",
+    // They draw on stderr unless they are told otherwise.
+    "ProgressBar::new(",
+    "ProgressBar::new_spinner(",
+    "MultiProgress::new(",
+    "ProgressDrawTarget::std",
+    "ProgressDrawTarget::term",
+    "Term::std",
+];
+
 /// Files longer than this are named in the output, no more.
 const LINES: usize = 300;
 
@@ -150,6 +175,40 @@ fn unsafe_stays_in_one_file() {
         .map(|(name, _)| name.as_str())
         .collect();
     assert_eq!(with, [UNSAFE]);
+}
+
+/// Ways to write to stdout or stderr in the code of a file, comments aside.
+fn writing(text: &str) -> Vec<&'static str> {
+    // `use std::io::{self, stdout};` names them in a list.
+    let code: String = code(text).split_whitespace().collect();
+    let lists = code.split("io::{").skip(1).map(|list| list.split(';').next().unwrap_or_default());
+    let listed: Vec<&str> = lists.flat_map(|list| list.split(['{', '}', ','])).collect();
+    let mut found: Vec<&str> = WRITING.iter().filter(|way| code.contains(*way)).copied().collect();
+    found.extend(["stdout", "stderr"].iter().filter(|name| listed.contains(*name)));
+    found
+}
+
+#[test]
+fn only_one_file_writes_to_the_terminal() {
+    for (name, text) in sources() {
+        let found = writing(&text);
+        assert!(found.is_empty() || name == WRITES, "{name} has {found:?}: {WRITES} writes");
+        assert!(name != WRITES || !found.is_empty(), "{WRITES} writes nothing: is it still so?");
+    }
+    for bad in [
+        "println ! (\"x\")",
+        "std::io::stderr().lock()",
+        "use std::{io::{self, stdout}, fs};",
+        "#[expect(clippy::print_stderr, reason = \"r\")]",
+        "std::fs::write(\"/dev/stderr\", x)",
+    ] {
+        assert_eq!(writing(bad).len(), 1, "{bad}");
+    }
+    for good in
+        ["// println!(x)", "told.stdout", "use std::io::{self, Write};", "terminal::print(x)"]
+    {
+        assert!(writing(good).is_empty(), "{good}");
+    }
 }
 
 #[test]

@@ -1,8 +1,15 @@
 //! Ctrl-C, and runs that go on as if nothing had happened.
 #![cfg(unix)]
 use super::{Ended, Place, wait_for};
-use nf_gpu::files::Weights;
+use nf_gpu::{
+    Error,
+    files::Weights,
+    gpu::{AdapterChoice, Gpu},
+    report::{Event, Sink},
+    train::{TrainConfig, train},
+};
 use std::{
+    cell::Cell,
     fs,
     process::{Child, Command, Stdio},
 };
@@ -99,7 +106,7 @@ fn an_interrupted_pretraining_keeps_what_it_reached() {
 }
 
 #[test]
-fn a_polite_kill_is_an_interruption_and_a_second_ctrl_c_leaves_at_once() {
+fn a_polite_kill_is_an_interruption() {
     let place = Place::new();
     let line = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 \
                 --checkpoint-every 1 --out";
@@ -115,13 +122,136 @@ fn a_polite_kill_is_an_interruption_and_a_second_ctrl_c_leaves_at_once() {
     let state = fs::read_to_string(place.path("polite/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
     assert_eq!(Some(&*state["step"].to_string()), checkpoint.meta("step"));
+}
 
-    // The first one is waited for, or two would be one.
-    let mut child = start("hasty");
-    send("-INT", &child);
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    if child.try_wait().unwrap().is_none() {
-        send("-INT", &child);
+const ENDLESS: &str = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --images 10 \
+                       --checkpoint-every 100000 --quiet --out";
+
+/// Sends signals to a run in its first steps and waits for its end; only what they ask for makes a
+/// checkpoint.
+fn ended_by(place: &Place, run: &str, signals: &[&str]) {
+    let mut child = place.nf(&format!("{ENDLESS} {run}")).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&place.path(run).join("metrics.jsonl"), &mut child);
+    signals.iter().for_each(|signal| send(signal, &child));
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{signals:?}");
+    let checkpoint = Weights::load(place.path(run).join("checkpoint.safetensors"));
+    assert!(checkpoint.unwrap().meta("step").is_some(), "{signals:?}");
+}
+
+#[test]
+fn whatever_asks_a_run_to_end_leaves_a_checkpoint() {
+    let place = Place::new();
+    for (i, signals) in [
+        &["-HUP"][..],
+        // tmux and systemd; `timeout`; a batch system, also of a job that was stopped.
+        &["-HUP", "-TERM"],
+        &["-TERM", "-TERM", "-INT"],
+        &["-STOP", "-TERM", "-CONT"],
+        &["-USR1"],
+        &["-USR2", "-TERM"],
+        &["-XCPU", "-XCPU"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        ended_by(&place, &format!("run{i}"), signals);
     }
+}
+
+/// Hears of the first step.
+struct Heard<'a>(&'a Cell<bool>, Vec<Event>);
+
+impl Sink for Heard<'_> {
+    fn event(&mut self, event: &Event) -> nf_gpu::Result<()> {
+        self.0.set(self.0.get() || matches!(event, Event::Step(_)));
+        self.1.event(event)
+    }
+}
+
+#[test]
+fn an_evaluation_on_the_way_is_broken_off_and_looked_at_again() {
+    let place = Place::new();
+    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let config = |run: &str| {
+        let line = format!(
+            "--base {} --steps 2 --batch-size 2 --chip 3 --eval-every 1 --checkpoint-every 1000 --images 2 --out {}",
+            place.path("base.safetensors").display(),
+            place.path(run).display()
+        );
+        TrainConfig::from_flags(line.split_whitespace().map(Into::into)).unwrap()
+    };
+    let mut events: Vec<Event> = Vec::new();
+    train(&gpu, &config("whole"), &mut events, &|| false).unwrap();
+    let asked = Cell::new(false);
+    let mut heard = Heard(&asked, Vec::new());
+    let stopped = train(&gpu, &config("run"), &mut heard, &|| asked.get());
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+    assert!(!heard.1.iter().any(|event| matches!(event, Event::Evaluated(_))), "{:?}", heard.1);
+    let checkpoint = Weights::load(place.path("run/checkpoint.safetensors")).unwrap();
+    assert_eq!(checkpoint.meta("step"), Some("1"));
+
+    let again = TrainConfig { resume: Some(place.path("run")), ..config("run") };
+    train(&gpu, &again, &mut events, &|| false).unwrap();
+    let read = |run: &str, name: &str| fs::read(place.path(run).join(name)).unwrap();
+    assert!(read("run", "generator.safetensors") == read("whole", "generator.safetensors"));
+    let seen = |run: &str| -> Vec<_> {
+        let lines = nf_gpu::report::jsonl::load(place.path(run).join("metrics.jsonl")).unwrap();
+        let lines = lines.into_iter().filter_map(|line| line.event);
+        lines.filter(|event| matches!(event, Event::Evaluated(_))).collect()
+    };
+    assert_eq!(seen("run"), seen("whole"));
+    assert_eq!(seen("run").len(), 2);
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored() {
+    let place = Place::new();
+    let line = "train --base base.safetensors --steps 3 --batch-size 2 --chip 1 --images 10 --quiet --out run";
+    // As `nohup` does, and a shell without job control for what it runs in the background.
+    let mut child = place.shell("trap '' HUP INT;", line).stdout(Stdio::null()).spawn().unwrap();
+    wait_for(&place.path("run/metrics.jsonl"), &mut child);
+    ["-HUP", "-INT", "-HUP"].iter().for_each(|signal| send(signal, &child));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(place.path("run/generator.safetensors").exists());
+
+    let mut child = place.shell("trap '' HUP INT;", &format!("{ENDLESS} other")).spawn().unwrap();
+    wait_for(&place.path("other/metrics.jsonl"), &mut child);
+    ["-HUP", "-TERM"].iter().for_each(|signal| send(signal, &child));
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(place.path("other/checkpoint.safetensors").exists());
+}
+
+/// A pipe with a name, which whoever opens it waits at.
+fn fifo(place: &Place, name: &str) {
+    assert!(Command::new("mkfifo").arg(place.path(name)).status().unwrap().success());
+}
+
+#[test]
+fn the_same_signal_again_leaves_at_once() {
+    let place = Place::new();
+    fifo(&place, "out.json");
+    let line = "eval --base base.safetensors --images 2 --seeds 1 --logits l.npy --out out.json";
+    let mut child = place.nf(line).stderr(Stdio::null()).spawn().unwrap();
+    // What comes behind the logits is never written: nobody reads it.
+    wait_for(&place.path("l.npy"), &mut child);
+    send("-INT", &child);
+    // Part of what is promised is a time.
+    std::thread::sleep(std::time::Duration::from_millis(1050));
+    assert!(child.try_wait().unwrap().is_none());
+    send("-INT", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_command_with_nothing_to_keep_ends_at_once() {
+    let place = Place::new();
+    fifo(&place, "points.toml");
+    for signal in ["-INT", "-TERM", "-HUP", "-USR1"] {
+        let line = "energy --base resnet18 --points points.toml";
+        let mut child = place.nf(line).stderr(Stdio::null()).spawn().unwrap();
+        // Opens when the command has come so far, which reads then.
+        let _writer = fs::File::options().write(true).open(place.path("points.toml")).unwrap();
+        send(signal, &child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+    }
 }

@@ -97,7 +97,7 @@ impl Taken<'_> {
     fn take(&mut self, flag: &'static str, path: &Path) -> Result<()> {
         // A device such as `/dev/null` keeps nothing.
         let Some(spot) = Spot::of(path) else { return Ok(()) };
-        let refuse = |what: String| Err(Error::argument(flag, what, "give it a place of its own"));
+        let refuse = |what: String| Err(Error::argument(flag, what, "give it a file of its own"));
         let above = || spot.folders().find_map(|folder| self.folders.get(&spot::id(folder)?));
         if let Some((other, folder)) = above() {
             let (path, folder) = (path.display(), folder.display());

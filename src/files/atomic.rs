@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::error::{Error, Result};
@@ -50,17 +50,39 @@ pub fn write_keeping(
     replace(path, Some(previous.as_ref()), fill).map_err(|e| Error::write(path, e))
 }
 
-/// Temporary files that are being written.
-static BEGUN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn begun<T>(change: impl FnOnce(&mut Vec<PathBuf>) -> T) -> T {
-    change(&mut BEGUN.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
 /// Removes the temporary files that are being written: the process ends now, and nobody else would.
 pub(crate) fn abandon() {
-    // One that has just got its name is not there any more; one that stays does no harm.
-    begun(|paths| paths.drain(..).for_each(|path| drop(fs::remove_file(path))));
+    BEGUN.remove();
+}
+
+static BEGUN: Begun = Begun(Mutex::new(Vec::new()));
+
+/// Temporary files that are to go if the process ends before they have their names.
+struct Begun(Mutex<Vec<PathBuf>>);
+
+impl Begun {
+    fn paths(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes one, until what comes back is dropped.
+    fn note(&self, path: &Path) -> Noted<'_> {
+        self.paths().push(path.to_owned());
+        Noted(self, path.to_owned())
+    }
+
+    fn remove(&self) {
+        // One that has just got its name is not there any more; one that stays does no harm.
+        self.paths().drain(..).for_each(|path| drop(fs::remove_file(path)));
+    }
+}
+
+struct Noted<'a>(&'a Begun, PathBuf);
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.0.paths().retain(|path| *path != self.1);
+    }
 }
 
 /// Removes the temporary files that processes left in `folder` when they were killed. Only for a folder
@@ -135,7 +157,7 @@ fn replace(
         builder.permissions(old.unwrap_or_else(|_| fs::Permissions::from_mode(0o666)));
     }
     let temporary = builder.tempfile_in(&folder)?;
-    let _begun = Begun::note(temporary.path());
+    let _noted = BEGUN.note(temporary.path());
     let mut out = BufWriter::with_capacity(1 << 16, temporary.as_file());
     fill(&mut out)?;
     out.flush()?;
@@ -149,22 +171,6 @@ fn replace(
     #[cfg(unix)]
     let _ = File::open(&folder).and_then(|f| f.sync_all());
     Ok(())
-}
-
-/// A temporary file that is to go if the process ends meanwhile.
-struct Begun(PathBuf);
-
-impl Begun {
-    fn note(path: &Path) -> Self {
-        begun(|paths| paths.push(path.to_owned()));
-        Self(path.to_owned())
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        begun(|paths| paths.retain(|path| *path != self.0));
-    }
 }
 
 /// Gives the file at `target` the name `previous` too, in place of what has it.
@@ -266,6 +272,20 @@ mod tests {
         }
         sweep(folder.path());
         assert_eq!(names(folder.path()), [".nf-gpu-", "a.part", "state.json"]);
+    }
+
+    #[test]
+    fn what_is_half_written_goes_with_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let begun = Begun(Mutex::default());
+        for name in ["done", "half"] {
+            fs::write(path(name), b"").unwrap();
+        }
+        drop(begun.note(&path("done")));
+        let _half = begun.note(&path("half"));
+        begun.remove();
+        assert_eq!(names(folder.path()), ["done"]);
     }
 
     #[test]

@@ -1,0 +1,121 @@
+//! Messages and results that cannot be written: work goes on, files are written, exit codes stay.
+#![cfg(target_os = "linux")]
+use super::{Ended, Place};
+use std::{
+    fs::{self, File},
+    io::pipe,
+    process::{Command, Stdio},
+};
+
+const EVAL: &str = "eval --base base.safetensors --dataset fashion-sample --images 4 --seeds 1";
+
+/// A file on a disk that is always full.
+fn full() -> Stdio {
+    File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+/// A pipe whose reader has gone, as often as it is asked for.
+fn gone() -> impl Fn() -> Stdio {
+    let (_, writer) = pipe().unwrap();
+    move || writer.try_clone().unwrap().into()
+}
+
+fn ended(mut command: Command) -> Ended {
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+impl Place {
+    /// Runs a line with these two.
+    fn told(&self, line: &str, stdout: Stdio, stderr: Stdio) -> Ended {
+        let mut command = self.nf(line);
+        command.stdout(stdout).stderr(stderr);
+        ended(command)
+    }
+}
+
+#[test]
+fn messages_that_cannot_be_written_change_nothing() {
+    let place = Place::new();
+    let table = place.run(EVAL).done();
+    let gone = gone();
+    let train = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 2 --out";
+    for (i, stderr) in [&full as &dyn Fn() -> Stdio, &gone].iter().enumerate() {
+        assert_eq!(place.told(EVAL, Stdio::piped(), stderr()).done(), table);
+        place.told(&format!("{train} run{i}"), Stdio::piped(), stderr()).done();
+        assert!(place.path(&format!("run{i}/report.html")).exists());
+        // Errors keep their codes.
+        for (line, code) in [
+            ("eval --base none.safetensors", 1),
+            ("eval --base base.safetensors --images 0", 2),
+            ("eval --no-such-flag", 2),
+            ("", 2),
+        ] {
+            assert_eq!(place.told(line, Stdio::piped(), stderr()).code, Some(code), "{line}");
+        }
+    }
+    // A shell's `>&-`: nothing is there to write to.
+    for closed in ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        let line = format!("{EVAL} --out closed.json {closed}");
+        assert_eq!(ended(place.shell("", &line)).code, Some(0), "{closed}");
+        fs::remove_file(place.path("closed.json")).unwrap();
+    }
+}
+
+#[test]
+fn results_that_cannot_be_printed_are_in_their_files() {
+    let place = Place::new();
+    let gone = gone();
+    place.run(&format!("{EVAL} --out whole.json --logits whole.npy")).done();
+    let whole = |name: &str| fs::read(place.path(name)).unwrap();
+    for (name, out, code) in [("full", full as fn() -> Stdio, 1), ("null", Stdio::null, 0)] {
+        let line = format!("{EVAL} --out {name}.json --logits {name}.npy");
+        let ended = place.told(&line, out(), Stdio::piped());
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        for ending in ["json", "npy"] {
+            let [this, other] = [name, "whole"].map(|name| whole(&format!("{name}.{ending}")));
+            assert!(this == other, "{name}.{ending}");
+        }
+        assert!(!place.path(&format!("{name}.json.journal")).exists());
+    }
+    // `2>&1 | tee` that was killed, and `| head`: nobody wants more, and that is no error.
+    place.told(&format!("{EVAL} --out tee.json"), gone(), gone()).done();
+    assert!(whole("tee.json") == whole("whole.json"));
+
+    let generator = nf_gpu::models::generator("ConvS", 32).unwrap();
+    let mut weights = nf_gpu::nn::initialise(&generator, false, 1);
+    weights.metadata.insert("model".into(), "ConvS".into());
+    weights.save(place.path("g.safetensors")).unwrap();
+    for name in ["a.png", "b.png"] {
+        image::RgbImage::new(40, 40).save(place.path(name)).unwrap();
+    }
+    for (line, file) in [
+        (
+            "pretrain --model vgg-small --dataset fashion-sample --steps 1 --batch-size 2 --out p.safetensors",
+            "p.safetensors",
+        ),
+        ("inject --base base.safetensors --out faulty.safetensors", "faulty.json"),
+        ("inject --base base.safetensors --out faulty2.safetensors --json", "faulty2.json"),
+        ("import base.safetensors --model vgg-small --out i.safetensors", "i.safetensors"),
+        ("data show fashion-sample --out s.png", "s.png"),
+        ("report whole.json --out page.html", "page.html"),
+        ("transform --generator g.safetensors a.png b.png --out-dir .", "b.difference.png"),
+        ("bench --kernel add --quick --no-tune --out bench.json", "bench.json"),
+        ("repro cifar10 --list", ""),
+        ("devices", ""),
+        ("devices --json", ""),
+        ("data list", ""),
+        ("energy --table", ""),
+        ("energy --base resnet18 --json", ""),
+        ("--help", ""),
+        ("--version", ""),
+        ("help eval", ""),
+        ("data show --help", ""),
+    ] {
+        let ended = place.told(line, full(), Stdio::piped());
+        ended.refused(1, &["cannot write standard output", "the disk is full"]);
+        assert!(file.is_empty() || place.path(file).exists(), "{line}: no {file}");
+        assert_eq!(place.told(line, gone(), Stdio::piped()).code, Some(0), "{line}");
+    }
+}

@@ -1,0 +1,299 @@
+//! No command writes over what it reads, over another of its outputs, or into its data set.
+#![cfg(unix)]
+use super::Place;
+use nf_gpu::{models, nn::initialise};
+use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::PathBuf};
+
+/// A command that would run, what it reads, and what it writes beside that. `{}` in a flag's value is the
+/// path.
+struct Row {
+    line: &'static str,
+    reads: &'static [&'static str],
+    writes: &'static [&'static str],
+}
+
+const SET: &str = "set/train/a/x.png";
+
+const TABLE: &[Row] = &[
+    Row {
+        line: "bench",
+        reads: &["--compare bench.json"],
+        // Each needs --compare, or is no part of it.
+        writes: &["--plot {}.svg", "--roofline {}.svg"],
+    },
+    Row { line: "bench --kernel add", reads: &[], writes: &["--out {}.svg", "--roofline {}.svg"] },
+    Row { line: "data show set", reads: &[SET], writes: &["--out {}"] },
+    Row {
+        line: "pretrain --model vgg-small --dataset set --steps 1 --out new",
+        reads: &[SET],
+        writes: &["--checkpoint {}", "--metrics {}"],
+    },
+    Row {
+        line: "pretrain --model vgg-small --dataset set --steps 1",
+        reads: &[SET],
+        writes: &["--out {}", "--checkpoint {}", "--metrics {}"],
+    },
+    Row {
+        line: "train --steps 1 --out run --dataset set",
+        reads: &["--base base.safetensors", "--chip map.csv", SET],
+        writes: &["--profile {}"],
+    },
+    Row {
+        line: "eval --dataset set",
+        reads: &[
+            "--base base.safetensors",
+            "--generator g.safetensors",
+            "--points points.toml",
+            "--fault-map map.csv",
+            SET,
+        ],
+        writes: &["--logits {}", "--out {}"],
+    },
+    Row {
+        line: "forward",
+        reads: &["--weights base.safetensors", "--input x.npy", "--labels y.npy", "--chip map.csv"],
+        writes: &["--output {}", "--grads {}"],
+    },
+    Row {
+        line: "forward --mode train",
+        reads: &["--weights g.safetensors", "--input x.npy", "--upstream x.npy"],
+        writes: &["--output {}", "--grads {}", "--after {}"],
+    },
+    Row {
+        line: "forward --eopm --seeds 1 --ber 0.1 --weights base.safetensors --input x.npy --labels y.npy",
+        reads: &["--generator-weights g.safetensors"],
+        writes: &["--grads {}"],
+    },
+    Row { line: "import --model vgg-small", reads: &["base.safetensors"], writes: &["--out {}"] },
+    Row { line: "report", reads: &["eval.json"], writes: &["--out {}"] },
+    Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
+    Row {
+        line: "inject",
+        reads: &["--base base.safetensors", "--fault-map map.csv"],
+        writes: &["--out {}"],
+    },
+];
+
+/// Flags that name files or folders and need no row: `what` says why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("conform --quirks", "goes with no output"),
+    ("conform --web", "goes with no input"),
+    ("energy --points", "there is no output"),
+    ("data list --data-dir", "there is no output"),
+    ("data check --data-dir", "there is no output"),
+    ("data fetch --data-dir", "it is the output"),
+    ("data show --data-dir", "below, with the data set in it"),
+    ("pretrain --data-dir", "below, with the data set in it"),
+    ("train --data-dir", "below, with the data set in it"),
+    ("eval --data-dir", "below, with the data set in it"),
+    ("repro --data-dir", "below, with the data set in it"),
+    ("repro --out", "below: a folder"),
+    ("repro --artefacts", "below: a folder"),
+    ("repro --bases", "used as they are, also where the program would put its own"),
+    ("train --out", "below: a folder"),
+    ("train --resume", "below: a folder"),
+    ("train --fault-map", "as --chip"),
+    ("eval --chip", "as --fault-map"),
+    ("forward --fault-map", "as --chip"),
+    ("inject --chip", "as --fault-map"),
+    ("inject --replay", "below: it says what is read"),
+    ("transform --generator", "below: outputs have names of their own"),
+    ("transform --out-dir", "below: outputs have names of their own"),
+];
+
+/// A place with everything that the rows read.
+fn place() -> Place {
+    let place = Place::new();
+    let at = |name: &str| place.path(name);
+    let mut weights = initialise(&models::generator("ConvS", 32).unwrap(), false, 1);
+    weights.metadata.insert("model".into(), "ConvS".into());
+    weights.save(at("g.safetensors")).unwrap();
+    nf_gpu::files::npy::save_f32(at("x.npy"), &[1, 3, 32, 32], &[0.5; 3072]).unwrap();
+    nf_gpu::files::npy::save_i32(at("y.npy"), &[1], &[3]).unwrap();
+    for split in ["train", "test"] {
+        for class in 0..10 {
+            let folder = at(&format!("set/{split}/{}", char::from(b'a' + class)));
+            fs::create_dir_all(&folder).unwrap();
+            image::RgbImage::new(32, 32).save(folder.join("x.png")).unwrap();
+        }
+    }
+    fs::create_dir(at("begun")).unwrap();
+    fs::create_dir(at("links")).unwrap();
+    fs::write(at("map.csv"), format!("1{}\n", ",0".repeat(31))).unwrap();
+    for name in ["points.toml", "bench.json", "begun/config.toml"] {
+        fs::write(at(name), "").unwrap();
+    }
+    place.run("eval --base base.safetensors --images 2 --seeds 1 --out eval.json").done();
+    place
+}
+
+/// Every file with what it holds.
+fn contents(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+    place.files().into_iter().map(|(path, _)| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// The line is refused with these words, for an output that has no place of its own.
+fn refused(place: &Place, line: &str, says: &str) {
+    println!("nf-gpu {line}");
+    place.run(line).refused(2, &[says, "a file of its own"]);
+}
+
+#[test]
+fn no_output_replaces_an_input_or_another_output() {
+    let place = place();
+    let before = contents(&place);
+    let mut links = 0;
+    for Row { line, reads, writes } in TABLE {
+        // Those inputs that a flag or a place in the line has not named yet.
+        let given: Vec<&str> =
+            reads.iter().copied().filter(|r| *r != SET && !r.starts_with("begun")).collect();
+        let given = given.join(" ");
+        for (i, write) in writes.iter().enumerate() {
+            let flag = write.split(' ').next().unwrap();
+            for read in *reads {
+                let name = read.split(' ').next_back().unwrap();
+                links += 1;
+                let link = format!("links/{links}.svg");
+                // A second name of an image is no image of the set.
+                if links % 2 == 0 && *read != SET {
+                    fs::hard_link(place.path(name), place.path(&link)).unwrap();
+                } else {
+                    symlink(place.path(name), place.path(&link)).unwrap();
+                }
+                let line = format!("{line} {given} {}", write.replace("{}", &link));
+                refused(&place, &line, &format!("error: {flag}: {link} "));
+                fs::remove_file(place.path(&link)).unwrap();
+            }
+            for other in &writes[..i] {
+                let (one, two) =
+                    (other.replace("{}", "new.svg"), write.replace("{}", "links/../new.svg"));
+                refused(&place, &format!("{line} {given} {one} {two}"), "new.svg is already ");
+            }
+        }
+    }
+    assert!(links > 40, "{links} pairs");
+    assert!(contents(&place) == before, "files have changed");
+}
+
+#[test]
+fn every_flag_that_names_a_file_is_in_the_table() {
+    let place = Place::new();
+    let mut named = BTreeSet::new();
+    for command in [
+        "bench",
+        "conform",
+        "data check",
+        "data fetch",
+        "data list",
+        "data show",
+        "devices",
+        "energy",
+        "eval",
+        "forward",
+        "import",
+        "inject",
+        "pretrain",
+        "repro",
+        "report",
+        "train",
+        "transform",
+    ] {
+        let help = place.run(&format!("{command} --help")).done();
+        for line in help.lines().map(str::trim).filter(|line| line.starts_with("--")) {
+            let (flag, value) = line.split_once([' ', '[']).unwrap_or((line, ""));
+            let value = value.split(['>', ' ']).next().unwrap();
+            if ["FILE", "DIR", "IMAGE", "RECORD", "RUN"].iter().any(|word| value.contains(word)) {
+                named.insert(format!("{command} {flag}"));
+            }
+        }
+    }
+    let apart: BTreeSet<String> = ELSEWHERE.iter().map(|(flag, _)| (*flag).to_owned()).collect();
+    let stale: Vec<_> = apart.difference(&named).collect();
+    assert!(stale.is_empty(), "no command has {stale:?}");
+    let in_row = |row: &Row, command: &str, flag: &str| {
+        let all = [&[row.line], row.reads, row.writes].concat().join(" ");
+        row.line.starts_with(command) && all.split(' ').any(|word| word == flag)
+    };
+    for flag in named.difference(&apart) {
+        let (command, name) = flag.rsplit_once(' ').unwrap();
+        let found = TABLE.iter().any(|row| in_row(row, command, name));
+        assert!(found, "{flag} names a file: what may it replace, and what may replace it?");
+    }
+}
+
+#[test]
+fn files_with_names_of_their_own_replace_nothing() {
+    let place = place();
+    let copy = |from: &str, to: &str| {
+        let to = place.path(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(place.path(from), to).unwrap();
+    };
+    for name in
+        ["generator.safetensors", "checkpoint-previous.safetensors", "eval.json", "images.png"]
+    {
+        copy("base.safetensors", &format!("r/{name}"));
+    }
+    copy("base.safetensors", "x.json.journal");
+    copy("base.safetensors", "b.json");
+    copy("eval.json", "page.html");
+    fs::create_dir_all(place.path("data/cifar-10-batches-bin")).unwrap();
+    for name in ["a.png", "a.original.png"] {
+        copy(SET, name);
+    }
+    copy("g.safetensors", "a.difference.png");
+    let before = contents(&place);
+    let base = "--base base.safetensors";
+    for (line, says) in [
+        ("train --steps 1 --out r --base r/generator.safetensors", "already --base"),
+        ("train --steps 1 --out r --base r/checkpoint-previous.safetensors", "already --base"),
+        ("train --steps 1 --out r --base links/../r/eval.json", "already --base"),
+        ("train --steps 1 --out r --base r/images.png --dry-run", "already --base"),
+        (
+            &format!("train --steps 1 {base} --out r2 --profile r2/metrics.jsonl"),
+            "already a file of the run",
+        ),
+        (
+            &format!("train --steps 1 {base} --dataset set --out set/train/a"),
+            "whose files --dataset reads",
+        ),
+        (
+            &format!("train --steps 1 {base} --dataset ./links/../set --out set/test/new/run"),
+            "whose files",
+        ),
+        (
+            &format!("eval {base} --dataset set --logits set/test/b/x.npy"),
+            "whose files --dataset reads",
+        ),
+        ("eval --base x.json.journal --out x.json", "already --base"),
+        (
+            &format!(
+                "eval {base} --dataset cifar10 --data-dir data --out data/cifar-10-batches-bin/x"
+            ),
+            "whose files",
+        ),
+        ("inject --base b.json --out b.safetensors", "already --base"),
+        (&format!("inject {base} --out new.json"), "already --out"),
+        (
+            "pretrain --model vgg-small --dataset fashion-sample --checkpoint c.safetensors --out c-previous.safetensors",
+            "already --out",
+        ),
+        (
+            "pretrain --model vgg-small --dataset fashion-sample --out new --checkpoint c --metrics .c.lock",
+            "already --checkpoint",
+        ),
+        ("data show set --out set/train/a/new.png", "whose files NAME reads"),
+        ("report page.html", "already RUN"),
+        ("transform --generator g.safetensors a.png a.original.png --out-dir .", "already IMAGE"),
+        ("transform --generator a.difference.png a.png --out-dir links/..", "already --generator"),
+    ] {
+        refused(&place, line, says);
+    }
+    assert!(contents(&place) == before, "files have changed");
+    // What lies beside is nobody's.
+    place.run("data show set --out set/sheet.png").done();
+    place.run("report eval.json --out page.html").done();
+    place.run("report begun --out begun/report.html").done();
+    place.run("data show set --out train.png").done();
+    place.run("data show set --out train.png").done();
+}

@@ -1,0 +1,65 @@
+//! Pictures of what a generator does: as many as one likes, and none over an input.
+use super::Place;
+use nf_gpu::{models, nn::initialise};
+use std::fs;
+
+/// A place with the weights of a generator for images of `side`.
+fn place(side: u32) -> Place {
+    let place = Place::new();
+    let generator = models::generator("ConvS", side).unwrap();
+    let mut weights = initialise(&generator, false, 1);
+    weights.metadata.insert("model".into(), "ConvS".into());
+    weights.save(place.path("g.safetensors")).unwrap();
+    place
+}
+
+/// Writes a picture of its own for every name.
+fn draw(place: &Place, names: &[String]) {
+    for (i, name) in names.iter().enumerate() {
+        let at = |x: u32, y: u32| image::Rgb([(x * 5) as u8, (y * 5) as u8, (i * 11) as u8]);
+        image::RgbImage::from_fn(40, 40, at).save(place.path(name)).unwrap();
+    }
+}
+
+#[test]
+fn many_images_are_those_that_they_are_alone() {
+    let place = place(32);
+    let names: Vec<String> = (0..35).map(|i| format!("i{i}.png")).collect();
+    draw(&place, &names);
+    let line = "transform --generator g.safetensors --quiet --out-dir";
+    let printed = place.run(&format!("{line} all {}", names.join(" "))).done();
+    assert_eq!(printed.lines().count(), names.len());
+    // In the first part, at its end, behind it, at the end of all.
+    for i in [0, 15, 16, 34] {
+        place.run(&format!("{line} one i{i}.png")).done();
+        for kind in ["original", "transformed", "difference"] {
+            let picture =
+                |folder: &str| fs::read(place.path(&format!("{folder}/i{i}.{kind}.png"))).unwrap();
+            assert!(picture("all") == picture("one"), "{kind} of image {i}");
+        }
+    }
+    assert_eq!(fs::read_dir(place.path("all")).unwrap().count(), 3 * names.len());
+}
+
+#[test]
+fn images_that_do_not_fit_together_run_in_parts() {
+    let place = place(512);
+    // A binding of 128 MiB holds what four of them come to.
+    let names: Vec<String> = (0..5).map(|i| format!("i{i}.png")).collect();
+    draw(&place, &names);
+    let line = "transform --generator g.safetensors --side 512 --quiet --out-dir out";
+    place.run(&format!("{line} {}", names.join(" "))).done();
+    assert_eq!(fs::read_dir(place.path("out")).unwrap().count(), 3 * names.len());
+}
+
+#[test]
+fn an_image_that_cannot_be_read_is_named_before_any_work() {
+    let place = place(32);
+    draw(&place, &["a.png".into(), "c.png".into()]);
+    fs::write(place.path("b.png"), "no picture").unwrap();
+    let line = "transform --generator g.safetensors --adapter nowhere --out-dir out";
+    place.run(&format!("{line} a.png b.png c.png")).refused(1, &["b.png"]);
+    place.run(&format!("{line} a.png none.png c.png")).refused(1, &["none.png"]);
+    place.run(&format!("{line} a.png ./a.png")).refused(2, &["two are called a"]);
+    assert!(!place.path("out").exists());
+}
