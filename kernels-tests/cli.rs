@@ -7,6 +7,7 @@ mod dtype;
 mod energy;
 mod faults;
 mod hostile;
+mod identity;
 mod interrupt;
 mod job;
 mod kill;
@@ -14,8 +15,10 @@ mod mount;
 mod refusals;
 mod report;
 mod repro;
+mod resume;
 mod soak;
 mod storage;
+mod subsets;
 mod trouble;
 mod tuning;
 
