@@ -3,13 +3,16 @@ mod markup;
 
 use super::browser;
 use markup::Markup;
-use nf_gpu::report::{
-    eval_json::{
-        Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FaultDetail,
-        FlippedBits, Generator, Given, LayerFlips, LayoutDetail, LotDetail, MapDetail, Part, Perturbed,
-        Protected, Sensitivity, Spread, VERSION,
+use nf_gpu::{
+    data::{Subset, Which},
+    report::{
+        eval_json::{
+            Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FaultDetail,
+            FlippedBits, Generator, Given, LayerFlips, LayoutDetail, LotDetail, MapDetail, Part, Perturbed, Protected,
+            Sensitivity, Spread, VERSION,
+        },
+        page::{self, Source},
     },
-    page::{self, Source},
 };
 use std::{fs, path::Path};
 
@@ -129,6 +132,44 @@ fn every_page_is_well_formed_and_needs_nothing_else() {
         }
         assert_eq!(markup.of_name("h1").count(), 1, "{name}");
     }
+}
+
+#[test]
+fn a_comparison_of_different_images_says_so() {
+    let of = |images, which: Option<Which>| {
+        let mut e = full("UNetS");
+        e.dataset.images = images;
+        e.dataset.subset = which.map(|which| Subset { which, of: 10_000 });
+        e
+    };
+    let page = |a: Evaluation, b: Evaluation| {
+        let sources = [Source::new("a.json", vec![a]), Source::new("b.json", vec![b])];
+        page::page(&sources, None)
+    };
+    let whole = || of(10_000, None);
+    let text = page(whole(), of(200, Some(Which::Spread)));
+    for says in [
+        "These evaluations are not of the same images: cifar10: 10,000 test images; cifar10: 200 of \
+         10,000 test images, evenly spread.",
+        "An accuracy on 200 images has a standard error of up to 3.5 points.",
+        "UNetS · 200 of 10,000 test images, evenly spread · b.json",
+    ] {
+        assert!(text.contains(says), "no {says:?}");
+    }
+    // The first ones and as many others are not the same; older documents say nothing of the first ones.
+    let same = |a, b| !page(a, b).contains("not of the same images");
+    assert!(same(whole(), whole()));
+    assert!(same(of(200, Some(Which::First)), of(200, None)));
+    assert!(!same(of(200, Some(Which::First)), of(200, Some(Which::Spread))));
+    // Two generators of one name in one document are called by their files.
+    let named = |file: &str| {
+        let mut e = full("UNetS");
+        e.generator.as_mut().unwrap().file = Some(file.into());
+        e
+    };
+    let both = vec![named("a/generator.safetensors"), named("b/generator.safetensors")];
+    let text = page::page(&[Source::new("x.json", both)], None);
+    assert!(text.contains("UNetS · b/generator.safetensors") && !text.contains("UNetS #2"));
 }
 
 #[test]

@@ -79,7 +79,9 @@ fn train_eval_and_transform_agree() {
 
     let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 50 \
                 --per-class";
-    let again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
+    let mut again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
+    let file = again.generator.as_mut().and_then(|generator| generator.file.take());
+    assert_eq!(file.as_deref(), Some("run/generator.safetensors"));
     assert_eq!(again, trained);
 
     let two = format!("{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --json --batch-size 20");
@@ -94,7 +96,7 @@ fn train_eval_and_transform_agree() {
     let pair = format!("{eval} --generator run/generator.safetensors --seeds 1 --json");
     let document = json(&place.run(&pair).done());
     let runs = document["runs"].as_array().unwrap();
-    assert_eq!((runs.len(), &runs[0]), (2, &serde_json::to_value(&trained).unwrap()));
+    assert_eq!((runs.len(), &runs[0]["perturbed"]), (2, &json(&read("eval.json"))["perturbed"]));
 
     let transform = "transform --generator run/generator.safetensors run/images.png --out-dir out";
     place.run(transform).done();

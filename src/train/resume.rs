@@ -75,7 +75,7 @@ fn follow(
 ) -> Result<()> {
     let [then, wanted] = [saved, now].map(settings);
     let prolongs = saved.schedule != Schedule::Cosine;
-    let mut faults = None;
+    let mut faults = Vec::new();
     for name in now.given.iter().filter(|name| wanted.contains_key(*name)) {
         let (then, wanted) = (then.get(name), wanted.get(name));
         match name.as_str() {
@@ -98,49 +98,53 @@ fn follow(
             "dataset" if may_have_moved(saved, now) => {}
             "out" if is_same(&now.out, root) => {}
             "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
-            of_faults if FAULTS.contains(&of_faults) => {
-                if then != wanted {
-                    faults.get_or_insert_with(|| contradiction(name, then, wanted));
-                }
-            }
             _ if then == wanted => {}
+            of_faults if FAULTS.contains(&of_faults) => faults.push(of_faults),
             _ => return Err(contradiction(name, then, wanted)),
         }
     }
-    match faults {
-        Some(error) => same_faults(config, now, error),
-        None => Ok(()),
-    }
+    if faults.is_empty() { Ok(()) } else { follow_faults(config, now, &faults) }
 }
 
 /// Takes over flags of faults that are spelt in another way than those of the run and mean the same: the
 /// default, say, or the measured map in another place.
-fn same_faults(config: &mut TrainConfig, now: &TrainConfig, other: Error) -> Result<()> {
-    let (mut asked, wanted) = (settings(config), settings(now));
-    for &name in FAULTS.iter().filter(|&name| now.given.iter().any(|given| given == name)) {
-        // The map has one place, whichever of the two flags named it before.
-        for place in ["chip", "fault_map"].iter().filter(|_| ["chip", "fault_map"].contains(&name))
-        {
-            asked.remove(*place);
-        }
-        asked.extend(wanted.get(name).map(|value| (name.to_owned(), value.clone())));
-    }
-    let asked: TrainConfig = serde_json::from_value(Value::Object(asked))
-        .map_err(|e| Error::Shape(format!("settings: {e}")))?;
-    let is_map = |config: &TrainConfig| Ok(!config.faults.map_files()?.is_empty());
-    let what = |config: &TrainConfig| -> Result<(String, String)> {
-        Ok((config.fault_model()?.identity(), config.maps()?.describe()))
-    };
-    let same = match what(config) {
-        Ok(began) => what(&asked)? == began,
-        // The map is not where it was: whether this one is the same, the checkpoint says.
-        Err(_) => is_map(config)? && is_map(&asked)?,
-    };
-    if !same {
-        return Err(other);
+fn follow_faults(config: &mut TrainConfig, now: &TrainConfig, odd: &[&str]) -> Result<()> {
+    let asked = with(config, now, odd)?;
+    if !same_faults(config, &asked)? {
+        let alone =
+            |name: &&&str| with(config, now, &[**name]).and_then(|c| same_faults(config, &c));
+        let name = odd.iter().find(|name| matches!(alone(name), Ok(false))).or(odd.first());
+        let [then, wanted] = [&*config, now].map(settings);
+        let name = name.copied().unwrap_or("faults");
+        return Err(contradiction(name, then.get(name), wanted.get(name)));
     }
     (config.faults, config.ber) = (asked.faults, asked.ber);
     Ok(())
+}
+
+/// Settings with some of other ones.
+fn with(config: &TrainConfig, other: &TrainConfig, names: &[&str]) -> Result<TrainConfig> {
+    const MAP: [&str; 2] = ["chip", "fault_map"];
+    let (mut all, other) = (settings(config), settings(other));
+    // The map has one place, whichever of the two flags named it before.
+    if names.iter().any(|name| MAP.contains(name)) {
+        all.retain(|name, _| !MAP.contains(&name.as_str()));
+    }
+    all.extend(other.into_iter().filter(|(name, _)| names.contains(&name.as_str())));
+    serde_json::from_value(all.into()).map_err(|e| Error::Shape(format!("settings: {e}")))
+}
+
+/// Whether two settings mean the same faults. Where the measured map of a run is not where it was, any
+/// other may be it: the checkpoint knows its digest.
+fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
+    let meaning = |config: &TrainConfig| -> Result<_> {
+        Ok((config.fault_model()?.identity(), config.maps()?.describe()))
+    };
+    let is_map = |config: &TrainConfig| Ok(!config.faults.map_files()?.is_empty());
+    match meaning(began) {
+        Ok(began) => Ok(meaning(asked)? == began),
+        Err(_) => Ok(is_map(began)? && is_map(asked)?),
+    }
 }
 
 /// A folder of images may be elsewhere now; a data set by its name is what it is.

@@ -86,6 +86,10 @@ impl TrainedFor {
         let (mut faults, ber) = FaultArgs::of_document(model, ber, &detail);
         if detail.map.is_none() {
             faults.chip = weights.meta("chip").filter(|chip| *chip != "none").map(str::to_owned);
+            // No seed and no map: nobody knows which chip.
+            if faults.chip.is_some() && faults.chip_seed()?.is_none() {
+                return Err(odd("chip"));
+            }
         }
         let pair = |a: Option<&str>, b: Option<&str>| Some((a?.to_owned(), b?.to_owned()));
         let input = (weights.meta_list("base_input_mean")?, weights.meta_list("base_input_std")?);
@@ -219,3 +223,6 @@ impl Asked {
         words.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,11 +166,11 @@ fn comparison(h: &mut Html, entries: &[Entry<'_>]) {
 
 /// What a reader must know who compares accuracies of different images.
 fn different_images(entries: &[Entry<'_>]) -> Option<String> {
-    let mut all: Vec<String> = Vec::new();
+    let mut all = Vec::new();
     for e in entries.iter().map(|entry| entry.evaluation) {
-        let images = format!("{} of {}", entry::images(e), e.dataset.name);
-        if !all.contains(&images) {
-            all.push(images);
+        let which = (&e.dataset.name, e.dataset.which());
+        if all.iter().all(|(other, _)| *other != which) {
+            all.push((which, format!("{}: {}", e.dataset.name, entry::images(e))));
         }
     }
     let fewest = entries.iter().map(|entry| entry.evaluation.dataset.images).min()?;
@@ -180,7 +180,7 @@ fn different_images(entries: &[Entry<'_>]) -> Option<String> {
         format!(
             "These evaluations are not of the same images: {}. An accuracy on {} images has a standard \
              error of up to {} points.",
-            all.join("; "),
+            all.iter().map(|(_, images)| images.as_str()).collect::<Vec<_>>().join("; "),
             words::count(fewest),
             words::fixed(error, 1)
         )

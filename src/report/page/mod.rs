@@ -119,7 +119,7 @@ fn about(entries: &[entry::Entry<'_>]) -> String {
     };
     let parts = [
         common(&|e| e.evaluation.base.model.clone()).filter(|_| entries.len() > 1),
-        common(&|e| format!("{} of {}", entry::images(e.evaluation), e.evaluation.dataset.name)),
+        common(&|e| format!("{}: {}", e.evaluation.dataset.name, entry::images(e.evaluation))),
         common(&|e| format!("{}-bit weights", e.evaluation.precision)),
         common(&|e| e.evaluation.adapter.name.clone()),
     ];

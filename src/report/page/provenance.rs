@@ -84,7 +84,7 @@ fn evaluation(row: &mut dyn FnMut(&str, String), e: &Evaluation) {
     if let Some(g) = &e.generator {
         row("generator", format!("{}, SHA-256 {}", g.name, g.file_sha256));
     }
-    row("images", format!("{} of {}", entry::images(e), e.dataset.name));
+    row("images", format!("{}: {}", e.dataset.name, entry::images(e)));
     row("weights", format!("{} bits each", e.precision));
     if let Some(dtype) = &e.dtype {
         let sums = if dtype == "f32" { "" } else { " products, summed in f32" };

@@ -1,0 +1,252 @@
+//! Which classes are meant, and under which faults a generator is evaluated.
+use super::{Ended, Place};
+use nf_gpu::{
+    data::{self, Split},
+    files::Weights,
+    report::eval_json::{Document, Evaluation},
+};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// The class names of Fashion-MNIST as folders are called; in their own order the classes are others.
+const NAMES: [&str; 10] = [
+    "T-shirt_top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle_boot",
+];
+
+/// Writes four images of each class of the sample's splits as `PATH/SPLIT/CLASS/N.png`.
+pub(super) fn folder(path: &Path, name: impl Fn(usize) -> String) {
+    for split in [Split::Train, Split::Test] {
+        let set = data::open("fashion-sample", Path::new(""), split).unwrap();
+        for class in 0..10 {
+            let folder = path.join(split.to_string()).join(name(class));
+            fs::create_dir_all(&folder).unwrap();
+            let of_class = (0..set.len()).filter(|&i| usize::from(set.labels[i]) == class);
+            for (n, i) in of_class.take(4).enumerate() {
+                let grey = set.image(i)[..1024].to_vec();
+                let image = image::GrayImage::from_raw(32, 32, grey).unwrap();
+                image.save(folder.join(format!("{n}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+/// The one evaluation that a command with `--json` prints, and what it says beside.
+fn evaluated(ended: Ended) -> (Evaluation, String) {
+    let said = ended.stderr.clone();
+    let Document::One(evaluation) = serde_json::from_str(&ended.done()).unwrap() else { panic!() };
+    (*evaluation, said)
+}
+
+/// A measured map of 64 rows of 8 cells, some of them faulty.
+fn map(path: &Path, every: usize) {
+    let cell = |i: usize| if i.is_multiple_of(every) { "1" } else { "0" };
+    let row = |r: usize| (0..8).map(|c| cell(8 * r + c)).collect::<Vec<_>>().join(",") + "\n";
+    fs::write(path, (0..64).map(row).collect::<String>()).unwrap();
+}
+
+#[test]
+fn classes_are_found_by_name_whatever_the_folders_order() {
+    let place = Place::new();
+    folder(&place.path("names"), |class| NAMES[class].into());
+    folder(&place.path("numbers"), |class| format!("{class:05}"));
+    let eval = "eval --base base.safetensors --seeds 1 --per-class --confusion --json --dataset";
+    let (names, said) = evaluated(place.run(&format!("{eval} names")));
+    assert!(said.contains("the classes of names are mapped by name: base.safetensors"), "{said}");
+    let (numbers, said) = evaluated(place.run(&format!("{eval} numbers")));
+    assert!(said.contains("taken for each other by number: 00000 is T-shirt/top"), "{said}");
+    assert_eq!(names.clean, numbers.clean);
+    assert_eq!(names.perturbed, numbers.perturbed);
+    // Rows of the confusion matrix are the network's outputs, and so are their names.
+    assert_eq!(names.dataset.classes, NAMES);
+    assert_eq!(numbers.dataset.classes[9], "ankle boot");
+    // Training counts the same loss for the same images under either name.
+    let loss = |dataset: &str| -> f64 {
+        let out = format!("run-{dataset}");
+        let line = "train --base base.safetensors --steps 1 --batch-size 36 --images 10 --lr 0 --augment none";
+        place.run(&format!("{line} --chip 1 --dataset {dataset} --out {out} --quiet")).done();
+        let generator = Weights::load(place.path(&out).join("generator.safetensors")).unwrap();
+        let classes = generator.class_names().unwrap().unwrap();
+        assert_eq!(classes[1].to_lowercase(), "trouser", "{classes:?}");
+        let metrics = fs::read_to_string(place.path(&out).join("metrics.jsonl")).unwrap();
+        let mut lines = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.find_map(|line| line["loss_clean"].as_f64()).unwrap()
+    };
+    // All but rounding: the images of the batch, the same ones, come in another order.
+    let (a, b) = (loss("names"), loss("numbers"));
+    assert!((a - b).abs() < 1e-4 * a, "{a}, {b}");
+}
+
+#[test]
+fn other_classes_are_refused_until_somebody_insists() {
+    let place = Place::new();
+    folder(&place.path("others"), |class| match class {
+        0 => "tie".into(),
+        class => NAMES[class].into(),
+    });
+    folder(&place.path("few"), |class| NAMES[class].into());
+    for split in ["train", "test"] {
+        fs::remove_dir_all(place.path("few").join(split).join("Bag")).unwrap();
+    }
+    let eval = "eval --base base.safetensors --seeds 1 --images 5";
+    let train = "train --base base.safetensors --steps 1 --batch-size 4 --chip 1 --images 5";
+    let hint = "insist with --allow-mismatch";
+    for line in [eval, &format!("{train} --out run")] {
+        // Known sets are compared by what is known: none of their files is here.
+        for (dataset, says) in [
+            ("mnist", "those of mnist are 0, 1, 2, ..."),
+            ("cifar10", "its classes are T-shirt/top, trouser, pullover, ...; those of cifar10"),
+            ("cifar100", "it tells 10 classes apart; cifar100 has 100"),
+            ("others", "those of others are Ankle_boot"),
+            ("few", "it tells 10 classes apart; few has 9"),
+        ] {
+            let ended = place.run(&format!("{line} --dataset {dataset} --data-dir none"));
+            ended.refused(1, &[says, hint]);
+        }
+    }
+    for (dataset, says) in [("others", "labels are taken by number"), ("few", "mapped by name")] {
+        let line = format!("{eval} --dataset {dataset} --allow-mismatch --confusion --json");
+        let (evaluation, said) = evaluated(place.run(&line));
+        assert!(said.contains(says), "{said}");
+        assert_eq!(evaluation.dataset.classes.len(), 10);
+        let run =
+            place.run(&format!("{train} --dataset {dataset} --allow-mismatch --out {dataset}.run"));
+        run.done();
+    }
+    // What a base says of itself comes before what is known of its data set.
+    let mut base = Weights::load(place.path("base.safetensors")).unwrap();
+    base.set_class_names(
+        &NAMES.map(|name| if name == "T-shirt_top" { "tie" } else { name }.into()),
+    );
+    base.save(place.path("tie.safetensors")).unwrap();
+    place.run("eval --base tie.safetensors --seeds 1 --images 5 --dataset others").done();
+    base.set_class_names(&["a".into(), "b".into()]);
+    base.save(place.path("two.safetensors")).unwrap();
+    let says = ["it names 2 classes and tells 10 apart"];
+    place.run("eval --base two.safetensors --seeds 1 --images 5").refused(1, &says);
+}
+
+#[test]
+fn folders_of_numbers_are_in_their_order_for_every_command() {
+    let place = Place::new();
+    folder(&place.path("d"), |class| (class + 2).to_string());
+    let contents: Value = serde_json::from_str(&place.run("data check d --json").done()).unwrap();
+    let wanted: Vec<String> = (2..12).map(|class| class.to_string()).collect();
+    assert_eq!(contents["class_names"], Value::from(wanted.clone()));
+    let line = "pretrain --model vgg-small --dataset d --steps 1 --batch-size 4 --out b.safetensors --quiet";
+    place.run(line).done();
+    let base = Weights::load(place.path("b.safetensors")).unwrap();
+    assert_eq!(base.class_names().unwrap().unwrap(), wanted);
+    // A base that does not say what its outputs are may have them in another order.
+    let mut unnamed = base;
+    unnamed.metadata.remove("class_names");
+    unnamed.save(place.path("unnamed.safetensors")).unwrap();
+    let ended = place.run("eval --base unnamed.safetensors --seeds 1 --images 5");
+    assert!(ended.stderr.contains("taken by number (2, 3, 4, ...)"), "{}", ended.stderr);
+    let ended = place.run("eval --base b.safetensors --seeds 1 --images 5");
+    assert!(!ended.stderr.contains("by number"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_generator_is_evaluated_as_it_was_trained() {
+    let place = Place::new();
+    let train = "train --base base.safetensors --steps 1 --batch-size 4 --images 5 --quiet";
+    let run = |flags: &str, out: &str| -> Evaluation {
+        place.run(&format!("{train} {flags} --out {out}")).done();
+        let text = fs::read_to_string(place.path(out).join("eval.json")).unwrap();
+        let Document::One(evaluation) = serde_json::from_str(&text).unwrap() else { panic!() };
+        *evaluation
+    };
+    let eval = "eval --base base.safetensors --images 5 --per-class --json --generator";
+    let again = |flags: &str| {
+        let (mut evaluation, said) = evaluated(place.run(&format!("{eval} {flags}")));
+        if let Some(generator) = &mut evaluation.generator {
+            generator.file = None;
+        }
+        (evaluation, said)
+    };
+    let a = run(
+        "--chip 1 --ber 0.02 --precision 6 --bits 0-4 --layers !classifier* --lot 3 --shared 0.5",
+        "a",
+    );
+    let (same, said) = again("a/generator.safetensors");
+    assert_eq!(same, a);
+    let says = "was trained for stuck-at, rate 0.02, chip 1, lot 3 (0.5 shared), bits 0-4, \
+                layers !classifier*, 6-bit weights, and is evaluated so";
+    assert!(said.contains(says), "{said}");
+    // Flags decide, each for itself.
+    let (other, said) = again("a/generator.safetensors --chip 2 --ber 0.03,0.02");
+    let rates: Vec<f64> = other.perturbed.iter().map(|p| p.ber).collect();
+    assert_eq!(
+        (rates, &other.perturbed[0].seeds[..], other.precision),
+        (vec![0.03, 0.02], &[2][..], 6)
+    );
+    assert!(said.contains("with these flags: stuck-at, rate 0.03,0.02, chip 2"), "{said}");
+    let (other, _) = again("a/generator.safetensors --seeds 7..9");
+    assert_eq!((other.perturbed[0].seeds.len(), other.perturbed[0].ber), (2, 0.02));
+
+    // Rates per direction, and chips that are drawn anew.
+    let b = run("--faults asymmetric --ber01 0.01 --ber10 0.03 --copies 1", "b");
+    assert_eq!(again("b/generator.safetensors").0, b);
+
+    // Two that disagree share no table, unless flags decide; two of one name have two headings.
+    let both = "a/generator.safetensors --generator b/generator.safetensors";
+    let says = ["a/generator.safetensors was trained for stuck-at", "decide: --faults, --chip"];
+    place.run(&format!("{eval} {both}")).refused(2, &says);
+    let flags =
+        "--faults flip --ber 0.01 --chip 5 --precision 8 --bits 0-7 --layers * --lot 1 --shared 0";
+    let tables = place.run(&format!(
+        "{both} {flags}",
+        both = format_args!("{} {both}", eval.replace("--json ", ""))
+    ));
+    let tables = tables.done();
+    for heading in ["ConvS (a/generator.safetensors)\n", "ConvS (b/generator.safetensors)\n"] {
+        assert_eq!(tables.matches(heading).count(), 1, "{tables}");
+    }
+
+    // In front of another network it is an experiment, and said.
+    super::random_base("vgg-small", 2).save(place.path("base2.safetensors")).unwrap();
+    let line = "eval --base base2.safetensors --images 5 --generator a/generator.safetensors --precision 8";
+    let ended = place.run(line);
+    assert!(
+        ended.stderr.contains("trained in front of another base network, vgg-small"),
+        "{ended:?}"
+    );
+    ended.done();
+}
+
+#[test]
+fn a_measured_map_is_found_again_or_missed() {
+    let place = Place::new();
+    map(&place.path("map.csv"), 9);
+    let train = "train --base base.safetensors --steps 1 --batch-size 4 --images 5 --chip map.csv";
+    place.run(&format!("{train} --out run --quiet")).done();
+    let eval =
+        "eval --base base.safetensors --images 5 --json --generator run/generator.safetensors";
+    let (evaluation, said) = evaluated(place.run(eval));
+    assert_eq!(evaluation.perturbed[0].faults, "profile");
+    assert!(said.contains("measured map map.csv"), "{said}");
+    fs::rename(place.path("map.csv"), place.path("elsewhere.csv")).unwrap();
+    let gone = ["the measured map that it was trained for is gone: map.csv", "--fault-map"];
+    place.run(eval).refused(1, &gone);
+    map(&place.path("map.csv"), 7);
+    let other = ["trained for another measured map than map.csv", "--fault-map"];
+    place.run(eval).refused(1, &other);
+    // Flags decide: the same map where it is now, another one, or drawn chips.
+    let (same, _) = evaluated(place.run(&format!("{eval} --chip elsewhere.csv")));
+    assert_eq!(same.perturbed[0].accuracy, evaluation.perturbed[0].accuracy);
+    let (drawn, _) = evaluated(place.run(&format!("{eval} --ber 0.02 --seeds 1")));
+    assert_eq!((drawn.perturbed[0].faults.as_str(), drawn.perturbed[0].ber), ("stuck-at", 0.02));
+    // Beside the generator it is found too.
+    fs::rename(place.path("elsewhere.csv"), place.path("run/map.csv")).unwrap();
+    let (beside, _) = evaluated(place.run(eval));
+    assert_eq!(beside.perturbed[0].accuracy, evaluation.perturbed[0].accuracy);
+}
