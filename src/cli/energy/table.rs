@@ -87,7 +87,7 @@ fn cell(ours: String, entry: Option<&Compared>) -> String {
 
 fn networks(all: &Comparison) -> Table {
     let headers = ["network", "image", "parameters", "true MACs", "MACs", "accesses", "cycles"];
-    let mut table = Table::new(headers);
+    let mut table = Table::new(headers).named_by(2);
     for c in &all.networks {
         let count = |quantity, count| {
             cell(grouped(count), all.entry(quantity, (&c.name, c.side), None, None))
@@ -130,7 +130,7 @@ fn pairs(all: &Comparison, side: u32, quantity: Option<Quantity>, of_pair: OfPai
 
 fn efficiency(all: &Comparison, paper: &Published) -> Table {
     let generators = paper.generators.iter().map(String::as_str);
-    let mut table = Table::new(["base", "BER"].into_iter().chain(generators));
+    let mut table = Table::new(["base", "BER"].into_iter().chain(generators)).named_by(2);
     for base in of_side(all, 32).0 {
         for ber in [0.01, 0.005] {
             let entries = paper
