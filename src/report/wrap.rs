@@ -1,7 +1,7 @@
 //! Text in lines of at most so many characters.
 
 /// Where a long word may be cut, after one of these.
-const JOINTS: &str = "/-_.,:=@";
+const JOINTS: &str = "/-_=@";
 
 /// The text in lines of at most `width` characters, cut between words, or within one that is longer; one
 /// line of none.

@@ -8,7 +8,7 @@ use crate::{
     },
     error::Result,
     models,
-    report::Table,
+    report::{Table, wrap::paragraph},
 };
 use serde_json::{Value, json};
 
@@ -30,9 +30,9 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     let mut text = format!("{:width$}", networks(&all));
     let printed = all.compared.iter().filter(|c| c.generator.is_none()).count();
     text += &format!(
-        "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times too \
-         high; true\nMACs are not. {printed} of these numbers are published; behind {MARK} stands \
-         one that differs.\n"
+        "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times\n\
+         too high; true MACs are not. {printed} of these numbers are published; behind {MARK}\n\
+         stands one that differs.\n"
     );
     for side in [32, 224] {
         let mut section = |title: &str, quantity, of_pair: OfPair<'_>| {
@@ -63,12 +63,14 @@ pub(super) fn run(as_json: bool) -> Result<()> {
         });
     }
     text +=
-        "\nA negative number is no saving: the generator costs more than the low voltage saves.\n";
-    text += "\nPoints recovered (the paper's RP, rounded to 0.1) per million parameters of the \
-             generator,\nCIFAR-10: Table 3\n\n";
+        "\nA negative number is no saving: the generator costs more than the low voltage\nsaves.\n";
+    text += "\nPoints recovered (the paper's RP, rounded to 0.1) per million parameters of the\n\
+             generator, CIFAR-10: Table 3\n\n";
     text += &format!("{:width$}", efficiency(&all, &paper));
-    text += &differences(&all);
-    text += &format!("\nPrinted numbers: {}\n", paper.source);
+    let lines = differences(&all);
+    let lines = lines.lines().map(|line| paragraph(line, width, 4) + "\n");
+    text += &lines.collect::<String>();
+    text += &format!("\n{}\n", paragraph(&format!("Printed numbers: {}", paper.source), width, 2));
     terminal::print(&text)
 }
 
