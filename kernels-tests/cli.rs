@@ -11,6 +11,7 @@ mod interrupt;
 mod job;
 mod kill;
 mod mount;
+mod people;
 mod refusals;
 mod report;
 mod repro;
