@@ -36,7 +36,8 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     );
     for side in [32, 224] {
         let mut section = |title: &str, quantity, of_pair: OfPair<'_>| {
-            text += &format!("\n{title}, images of {side}x{side}\n\n");
+            let title = format!("{title}, images of {side}x{side}");
+            text += &format!("\n{}\n\n", paragraph(&title, width, 2));
             text += &format!("{:width$}", pairs(&all, side, quantity, of_pair));
         };
         // The paper's tables are of 32x32 images.
