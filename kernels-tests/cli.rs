@@ -15,6 +15,7 @@ mod maps;
 mod messages;
 mod mount;
 mod numbers;
+mod people;
 mod places;
 mod refusals;
 mod report;

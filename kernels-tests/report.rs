@@ -8,8 +8,8 @@ use nf_gpu::{
     report::{
         eval_json::{
             Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FaultDetail,
-            FlippedBits, Generator, Given, LayerFlips, LayoutDetail, LotDetail, MapDetail, Part, Perturbed, Protected,
-            Sensitivity, Spread, VERSION,
+            FlippedBits, Generator, Given, LayerFlips, LayoutDetail, LotDetail, MapDetail, Part,
+            Perturbed, Protected, Sensitivity, Spread, VERSION,
         },
         page::{self, Source},
     },
@@ -164,7 +164,7 @@ fn a_comparison_of_different_images_says_so() {
     // Two generators of one name in one document are called by their files.
     let named = |file: &str| {
         let mut e = full("UNetS");
-        e.generator.as_mut().unwrap().file = Some(file.into());
+        e.given.generator = Some(file.into());
         e
     };
     let both = vec![named("a/generator.safetensors"), named("b/generator.safetensors")];

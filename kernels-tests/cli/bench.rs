@@ -36,13 +36,23 @@ fn a_glance_at_one_kernel_is_a_whole_report() {
         assert!(case["bytes"].as_u64() > Some(0) && case["share"].as_f64() > Some(0.0), "{case}");
     }
     assert_eq!(printed["steps"], Value::Array(Vec::new()));
+    let settings = &printed["settings"];
+    assert_eq!((&settings["quick"], &settings["kernel"]), (&true.into(), &"add".into()));
+    assert!(settings["batch_size"].as_u64() > Some(0) && settings["samples"] == 2, "{settings}");
+    for ceiling in printed["ceilings"].as_array().unwrap() {
+        let rates: Vec<f64> =
+            ceiling["rates"].as_array().unwrap().iter().map(|r| r.as_f64().unwrap()).collect();
+        let best = rates.iter().copied().fold(0.0, f64::max);
+        assert_eq!((rates.len(), ceiling["rate"].as_f64()), (2, Some(best)), "{ceiling}");
+    }
     assert!(fs::read_to_string(place.path("r.svg")).unwrap().contains(">add<"));
 
     // Two reports beside each other, one of them old; no GPU is there.
     let mut command = place.nf(&format!("bench --compare r.json {OLD}"));
     let alone = command.env("VK_DRIVER_FILES", "/nonexistent");
     let text = super::Ended::of(alone.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent")).done();
-    for part in ["add", "conv2d forward", "without a version", "46.9"] {
+    let without = "bench-without-version does not say how it was measured";
+    for part in ["add", "conv2d forward", "without a version", "46.9", without] {
         assert!(text.contains(part), "no {part} in {text}");
     }
     let nothing = place.run(&format!("bench --compare r.json {OLD} --plot c.svg"));

@@ -79,9 +79,8 @@ fn train_eval_and_transform_agree() {
 
     let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 50 \
                 --per-class";
-    let mut again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
-    let file = again.generator.as_mut().and_then(|generator| generator.file.take());
-    assert_eq!(file.as_deref(), Some("run/generator.safetensors"));
+    let again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
+    assert_eq!(again.given.generator.as_deref(), Some(Path::new("run/generator.safetensors")));
     assert_eq!(again, trained);
 
     let two = format!("{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --json --batch-size 20");

@@ -44,10 +44,11 @@ fn every_base_and_every_generator_of_cifar10_once() {
     let (printed, number) = (&cells[0]["paper"], |v: &Value| v.as_f64().unwrap());
     assert_eq!((number(&printed["ca"]), number(&printed["pa"]["std"])), (92.6, 12.4));
     for cell in cells {
-        let less = number(&cell["ours"]["pa_nf"]["mean"]) - number(&cell["paper"]["pa_nf"]["mean"]);
-        assert_eq!(number(&cell["difference"]["pa_nf"]["mean"]), less, "{cell}");
+        assert!(cell["ours"]["pa_nf"]["mean"].is_number(), "{cell}");
+        assert!(cell["difference"].is_null(), "numbers that mean nothing are compared: {cell}");
     }
     let page = fs::read_to_string(place.path("out/results.md")).unwrap();
+    assert!(!page.contains("difference") && !table.contains("difference"), "{page}{table}");
     assert!(page.contains("SMOKE RUN") && page.contains("| resnet18/ConvL-ber0.01 |"), "{page}");
 
     // The third time nothing is left to do, and the results are the same.

@@ -93,7 +93,8 @@ fn table(adapters: &[AdapterReport], chosen: Option<&AdapterReport>) -> Table {
         "timestamps",
         "binding MiB",
     ])
-    .with_words(&[0, 1, 2, 3, 4, 5]);
+    .with_words(&[0, 1, 2, 3, 4, 5])
+    .named_by(2);
     let yes = |on: bool| if on { "yes" } else { "-" }.to_owned();
     for a in adapters {
         let mark = if chosen.is_some_and(|c| c.index == a.index) { "*" } else { "" };

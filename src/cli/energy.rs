@@ -9,7 +9,7 @@ use crate::{
     energy::{Cost, OperatingPoint, OperatingPoints},
     error::{Error, Result},
     models,
-    report::{Table, saving},
+    report::{Table, saving, wrap::paragraph},
     words,
 };
 use clap::Args;
@@ -124,7 +124,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
         "by true MACs",
         "cycles added",
     ];
-    let mut table = Table::new(headers);
+    let mut table = Table::new(headers).named_by(3);
     for point in &shown {
         for generator in fronts(&generators) {
             let e = point.energy_per_access;
@@ -140,8 +140,13 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
             ]);
         }
     }
-    text += &format!("\n{table:width$}\nOperating points: {}\n{NOTES}", points.source);
+    text += &format!("\n{table:width$}\n{}\n{NOTES}", source(points, width));
     terminal::print(&text)
+}
+
+/// Where operating points come from.
+fn source(points: &OperatingPoints, width: usize) -> String {
+    paragraph(&format!("Operating points: {}", points.source), width, 2)
 }
 
 const NOTES: &str = "\

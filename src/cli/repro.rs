@@ -4,7 +4,7 @@ use super::{gpu::TunedArgs, interrupt, places::Places, seeds::parse_seeds, termi
 use crate::{
     data::{self, DEFAULT_DIR},
     error::{Error, Result},
-    report::{self, Console, Event, Sink, console::Verbosity},
+    report::{self, Console, Event, Sink, console::Verbosity, wrap::paragraph},
     repro::{self, Plan, Settings, State, TABLES, Table},
 };
 use clap::Args;
@@ -168,11 +168,10 @@ fn tables() -> Result<String> {
             table.title.to_owned(),
         ]);
     }
-    Ok(format!(
-        "{list:0$}\nTables share base networks and generators with --artefacts. Not here: the paper's adversarial \
-         studies (Tables 25, 26).\n",
-        terminal::columns()
-    ))
+    let width = terminal::columns();
+    let about = "Tables share base networks and generators with --artefacts. Not here: the paper's \
+                 adversarial studies (Tables 25, 26).";
+    Ok(format!("{list:width$}\n{}\n", paragraph(about, width, 0)))
 }
 
 /// The cells of a table.

@@ -117,7 +117,10 @@ impl TransformArgs {
     }
 
     fn read(&self, paths: &[PathBuf]) -> Result<ImageSet> {
-        let pixels = paths.iter().map(|path| data::load_image(path, self.side)).collect::<Result<Vec<_>>>()?;
+        let pixels = paths
+            .iter()
+            .map(|path| data::load_image(path, self.side))
+            .collect::<Result<Vec<_>>>()?;
         Ok(ImageSet {
             name: "images".into(),
             split: Split::Test,

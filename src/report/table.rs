@@ -20,13 +20,15 @@ pub struct Table {
     rows: Vec<Vec<String>>,
     /// Columns of words.
     words: Vec<usize>,
+    /// Columns that name a row, from the first on.
+    names: usize,
 }
 
 impl Table {
     /// A table without rows.
     pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
         let header = header.into_iter().map(Into::into).collect();
-        Self { header, rows: Vec::new(), words: vec![0] }
+        Self { header, rows: Vec::new(), words: vec![0], names: 1 }
     }
 
     /// Adds a row; missing cells stay empty, and cells without a header are kept.
@@ -35,11 +37,19 @@ impl Table {
         self
     }
 
-    /// These columns hold words, from 0: they stand on the left, and are cut between words where lines are
-    /// short. Those before the first of numbers name a row. Without this it is the first column.
+    /// These columns hold words, counted from 0: they stand on the left, and are cut between words where
+    /// lines are short. Without this it is the first column.
     #[must_use]
     pub fn with_words(mut self, columns: &[usize]) -> Self {
         self.words = columns.to_vec();
+        self
+    }
+
+    /// So many columns, from the first on, name a row, and stand before its other columns wherever these go.
+    /// Without this it is the first column.
+    #[must_use]
+    pub fn named_by(mut self, columns: usize) -> Self {
+        self.names = columns;
         self
     }
 
@@ -81,7 +91,7 @@ pub fn evaluation(e: &Evaluation) -> Table {
     if energy {
         header.push("energy");
     }
-    let mut table = Table::new(header);
+    let mut table = Table::new(header).named_by(2);
     for p in &e.perturbed {
         let mut cells = row(e, p, nf);
         if energy {

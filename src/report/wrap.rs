@@ -1,7 +1,7 @@
 //! Text in lines of at most so many characters.
 
 /// Where a long word may be cut, after one of these.
-const JOINTS: &str = "/-_.,:=@";
+const JOINTS: &str = "/-_=@";
 
 /// The text in lines of at most `width` characters, cut between words, or within one that is longer; one
 /// line of none.
@@ -41,9 +41,11 @@ pub(crate) fn paragraph(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
-/// Characters of the longest word.
-pub(crate) fn longest_word(text: &str) -> usize {
-    text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0)
+/// Characters of the longest part that [`cut`] keeps whole in a line of that length.
+pub(crate) fn longest_part(text: &str) -> usize {
+    let parts =
+        text.split_whitespace().flat_map(|word| word.split_inclusive(|c| JOINTS.contains(c)));
+    parts.map(|part| part.chars().count()).max().unwrap_or(0)
 }
 
 /// A word in two, the first of at most `width` characters, behind a joint if there is one.
@@ -51,8 +53,7 @@ fn split(word: &str, width: usize) -> (&str, &str) {
     let at = |n: usize| word.char_indices().nth(n).map_or(word.len(), |(at, _)| at);
     let most = at(width);
     let joint = word[..most].rfind(|c| JOINTS.contains(c)).map(|joint| joint + 1);
-    // Where a joint leaves next to nothing on the line the cut is as good anywhere.
-    word.split_at(joint.filter(|&joint| joint >= at(width.div_ceil(3))).unwrap_or(most))
+    word.split_at(joint.unwrap_or(most))
 }
 
 fn push(lines: &mut Vec<String>, word: &str, width: usize) {

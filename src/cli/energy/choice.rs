@@ -1,6 +1,6 @@
 //! `nf-gpu energy --min-accuracy A EVAL.json...`: the operating point of least energy.
 
-use super::{EnergyArgs, short};
+use super::{EnergyArgs, short, source};
 use crate::{
     cli::terminal,
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
@@ -46,7 +46,7 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
              nominal voltage.\n\n";
     text += &verdict(&choice, minimum);
     text += &gaps(&choice, args.evaluations.len() > 1);
-    text += &format!("Operating points: {}\n", points.source);
+    text += &format!("{}\n", source(points, terminal::columns()));
     terminal::print(&text)
 }
 
@@ -54,7 +54,7 @@ fn table(choice: &Choice, files: bool) -> Table {
     let mut headers =
         vec!["", "V/Vmin", "BER", "faults", "generator", "accuracy", "95 % interval", "energy"];
     headers.extend(files.then_some("file"));
-    let mut table = Table::new(headers).with_words(&[0, 3, 4, 8]);
+    let mut table = Table::new(headers).with_words(&[0, 3, 4, 8]).named_by(5);
     for (at, c) in choice.candidates.iter().enumerate() {
         let mark = match () {
             () if choice.chosen == Some(at) => "->",

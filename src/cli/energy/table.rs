@@ -7,7 +7,7 @@ use crate::{
     },
     error::Result,
     models,
-    report::Table,
+    report::{Table, wrap::paragraph},
     words,
 };
 use serde_json::{Value, json};
@@ -30,13 +30,14 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     let mut text = format!("{:width$}", networks(&all));
     let printed = all.compared.iter().filter(|c| c.generator.is_none()).count();
     text += &format!(
-        "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times too \
-         high; true\nMACs are not. {printed} of these numbers are published; behind {MARK} stands \
-         one that differs.\n"
+        "\n10 classes. MACs are the paper's, with transposed convolutions stride^2 times\n\
+         too high; true MACs are not. {printed} of these numbers are published; behind {MARK}\n\
+         stands one that differs.\n"
     );
     for side in [32, 224] {
         let mut section = |title: &str, quantity, of_pair: OfPair<'_>| {
-            text += &format!("\n{title}, images of {side}x{side}\n\n");
+            let title = format!("{title}, images of {side}x{side}");
+            text += &format!("\n{}\n\n", paragraph(&title, width, 2));
             text += &format!("{:width$}", pairs(&all, side, quantity, of_pair));
         };
         // The paper's tables are of 32x32 images.
@@ -63,12 +64,14 @@ pub(super) fn run(as_json: bool) -> Result<()> {
         });
     }
     text +=
-        "\nA negative number is no saving: the generator costs more than the low voltage saves.\n";
-    text += "\nPoints recovered (the paper's RP, rounded to 0.1) per million parameters of the \
-             generator,\nCIFAR-10: Table 3\n\n";
+        "\nA negative number is no saving: the generator costs more than the low voltage\nsaves.\n";
+    text += "\nPoints recovered (the paper's RP, rounded to 0.1) per million parameters of the\n\
+             generator, CIFAR-10: Table 3\n\n";
     text += &format!("{:width$}", efficiency(&all, &paper));
-    text += &differences(&all);
-    text += &format!("\nPrinted numbers: {}\n", paper.source);
+    let lines = differences(&all);
+    let lines = lines.lines().map(|line| paragraph(line, width, 4) + "\n");
+    text += &lines.collect::<String>();
+    text += &format!("\n{}\n", paragraph(&format!("Printed numbers: {}", paper.source), width, 2));
     terminal::print(&text)
 }
 
@@ -87,7 +90,7 @@ fn cell(ours: String, entry: Option<&Compared>) -> String {
 
 fn networks(all: &Comparison) -> Table {
     let headers = ["network", "image", "parameters", "true MACs", "MACs", "accesses", "cycles"];
-    let mut table = Table::new(headers);
+    let mut table = Table::new(headers).named_by(2);
     for c in &all.networks {
         let count = |quantity, count| {
             cell(words::count(count), all.entry(quantity, (&c.name, c.side), None, None))
@@ -130,7 +133,7 @@ fn pairs(all: &Comparison, side: u32, quantity: Option<Quantity>, of_pair: OfPai
 
 fn efficiency(all: &Comparison, paper: &Published) -> Table {
     let generators = paper.generators.iter().map(String::as_str);
-    let mut table = Table::new(["base", "BER"].into_iter().chain(generators));
+    let mut table = Table::new(["base", "BER"].into_iter().chain(generators)).named_by(2);
     for base in of_side(all, 32).0 {
         for ber in [0.01, 0.005] {
             let entries = paper

@@ -53,7 +53,8 @@ pub fn cases(cases: &[Case], width: usize) -> String {
         "of the roof",
         "bound",
     ])
-    .with_words(&[0, 1]);
+    .with_words(&[0, 1])
+    .named_by(2);
     for c in cases {
         let mark = if c.chosen { "*" } else { " " };
         table.row([
@@ -119,7 +120,8 @@ pub fn step(step: &Step, width: usize) -> String {
     );
     let mut table =
         Table::new(["kernel", "variant", "dispatches", "ms", "share", "GFLOP/s", "GB/s"])
-            .with_words(&[0, 1]);
+            .with_words(&[0, 1])
+            .named_by(2);
     for k in &step.kernels {
         table.row([
             k.kernel.clone(),
@@ -147,7 +149,7 @@ pub fn compared(comparison: &Comparison, width: usize) -> String {
     let mut header = vec!["", "", "unit"];
     header.extend(comparison.reports.iter().map(|(name, _)| name.as_str()));
     for (title, rows) in comparison.sections() {
-        let mut table = Table::new(header.clone()).with_words(&[0, 1, 2]);
+        let mut table = Table::new(header.clone()).with_words(&[0, 1, 2]).named_by(3);
         for row in rows {
             let mut cells = vec![row.what.clone(), row.shape.clone(), row.unit.to_owned()];
             let values = row.values.iter();

@@ -93,7 +93,10 @@ fn head<'t>(h: &mut Html, titles: impl Iterator<Item = &'t str>) {
 fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
     let e = entry.evaluation;
     let one = |v: Option<f64>| v.map_or_else(|| words::NONE.into(), |v| words::fixed(v, 1));
-    let cell = |h: &mut Html, text: String| h.leaf("td", &[], text);
+    // On narrow screens each cell stands under its own title.
+    let cell = |h: &mut Html, title: &str, text: String| {
+        h.leaf("td", &[("data-title", &title)], text);
+    };
     let blank = || words::NONE.to_owned();
     let n = e.perturbed.len().max(1);
     let perturbed = e.perturbed.iter().map(Some).chain(e.perturbed.is_empty().then_some(None));
@@ -105,28 +108,32 @@ fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
             }
             if columns.faults {
                 let faults = p.map_or_else(|| "none".into(), words::faults);
-                h.leaf("td", &[("class", &"words")], faults);
+                h.leaf("td", &[("class", &"words"), ("data-title", &"faults")], faults);
             }
-            cell(h, p.map_or_else(blank, |p| words::rate(p.ber)));
-            cell(h, p.map_or(0, |p| p.seeds.len()).to_string());
-            cell(h, one(Some(e.clean.accuracy)));
-            spread(h, p.map(|p| &p.accuracy), false);
+            cell(h, "BER", p.map_or_else(blank, |p| words::rate(p.ber)));
+            cell(h, "maps", p.map_or(0, |p| p.seeds.len()).to_string());
+            cell(h, "CA", one(Some(e.clean.accuracy)));
+            spread(h, "PA", p.map(|p| &p.accuracy), false);
             if columns.nf {
-                cell(h, one(e.clean.accuracy_nf));
-                spread(h, p.and_then(|p| p.accuracy_nf.as_ref()), true);
-                cell(h, p.and_then(|p| p.recovery).map_or_else(blank, words::points));
+                cell(h, "CA(NF)", one(e.clean.accuracy_nf));
+                spread(h, "PA(NF)", p.and_then(|p| p.accuracy_nf.as_ref()), true);
+                cell(h, "RP", p.and_then(|p| p.recovery).map_or_else(blank, words::points));
             }
-            cell(h, p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)));
+            cell(
+                h,
+                "bits changed",
+                p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)),
+            );
             if columns.energy {
                 let saving = p.and_then(|p| entry.energy(p));
-                cell(h, saving.map_or_else(blank, |e| words::saving(e.saving_percent)));
+                cell(h, "energy", saving.map_or_else(blank, |e| words::saving(e.saving_percent)));
             }
         });
     }
 }
 
-fn spread(h: &mut Html, s: Option<&Spread>, strong: bool) {
-    h.element("td", &[], |h| {
+fn spread(h: &mut Html, title: &str, s: Option<&Spread>, strong: bool) {
+    h.element("td", &[("data-title", &title)], |h| {
         let Some(s) = s else {
             return h.text(words::NONE);
         };
