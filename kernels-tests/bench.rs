@@ -65,6 +65,7 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: times every variant at a large network's shapes"]
 fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     let gpu = gpu();
     let ceilings = bench::ceilings(&gpu, Effort::QUICK).unwrap();

@@ -75,6 +75,31 @@ impl Place {
         Self { dir, cache }
     }
 
+    /// One with a folder of images, `few`, of which its base network is said to be: ten classes, two
+    /// images of each to train on and two to test on. Where the embedded set would prove no more:
+    /// of that, two hundred are held out to be evaluated, and a thousand are there to test on.
+    pub(super) fn of_few_images() -> Self {
+        let place = Self::new();
+        for class in 0..10u8 {
+            for (i, split) in (0..).zip(["train", "train", "test", "test"]) {
+                let folder = place.path(&format!("few/{split}/{}", char::from(b'a' + class)));
+                fs::create_dir_all(&folder).unwrap();
+                let mut image = b"P6 32 32 255\n".to_vec();
+                image.extend((0..3072).map(|at: u32| 20 * class + (at * (at + i) % 53) as u8));
+                fs::write(folder.join(format!("{i}.ppm")), image).unwrap();
+            }
+        }
+        place.give_base(1);
+        place
+    }
+
+    /// Gives a place [of few images](Self::of_few_images) the base network of a seed.
+    pub(super) fn give_base(&self, seed: u64) {
+        let mut base = random_base("vgg-small", seed);
+        base.metadata.insert("dataset".into(), self.path("few").to_str().unwrap().into());
+        base.save(self.path("base.safetensors")).unwrap();
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -112,10 +137,12 @@ impl Place {
         Ended::of(&mut self.nf(line))
     }
 
-    /// Every file under this folder and its size.
+    /// Every file under this folder and its size, but for locks: they hold the number of a process,
+    /// which may have a digit more the next time.
     pub(super) fn files(&self) -> Vec<(PathBuf, u64)> {
         let mut files = Vec::new();
         walk(self.dir.path(), &mut files);
+        files.retain(|(file, _)| !file.ends_with(".lock"));
         files.sort();
         files
     }

@@ -1,31 +1,55 @@
-//! Every kernel, every variant, every workgroup size, every case, on every adapter at hand.
-//! `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER` to adapters.
-use super::extent::{adapters_in_sight, open};
+//! Every kernel, every variant, every case, on every adapter at hand; with `--all` or one kernel at
+//! every workgroup size. `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER` to adapters.
+use super::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
     conformance::{
         self, Case, News, Outcome, Quirk, Random, Status, Survey, What, run_case, run_suite,
     },
     error::{Error, Result},
     gpu::{AdapterChoice, AdapterReport, Gpu},
+    kernel::Variant,
     reference::{SUITES, Suite},
 };
 use std::time::{Duration, Instant};
 
+/// Whether this kernel is tested: all are, or the one of `NF_KERNEL`.
+fn named(suite: &Suite) -> bool {
+    std::env::var("NF_KERNEL").map_or(true, |only| only == suite.kernel.name)
+}
+
+/// Runs each case once with every variant that serves it, at the workgroup sizes in turn.
+fn run_in_turn(
+    gpu: &Gpu,
+    suite: &Suite,
+    mut each: impl FnMut(&Variant, u32, &Case, &Outcome),
+) -> Result<()> {
+    let cases = (suite.cases)()?;
+    for variant in suite.kernel.variants {
+        let served = cases.iter().filter(|case| variant.serves(&case.plan));
+        for (case, &workgroup) in served.zip(variant.workgroups.iter().cycle()) {
+            each(variant, workgroup, case, &run_case(gpu, case, variant, workgroup)?);
+        }
+    }
+    Ok(())
+}
+
 /// Runs every suite that is wanted; what is wrong goes to `wrong`.
 fn run(gpu: &Gpu, wanted: impl Fn(&Suite) -> bool, wrong: &mut Vec<String>) {
+    let every_size = extent::all() || std::env::var_os("NF_KERNEL").is_some();
     let on = &gpu.report().name;
     for suite in SUITES.iter().filter(|&s| wanted(s)) {
         let name = suite.kernel.name;
         let (mut ok, mut unsupported) = (0, 0);
-        run_suite(gpu, suite, |variant, workgroup, case, outcome| match outcome {
+        let each = |variant: &Variant, workgroup, case: &Case, outcome: &Outcome| match outcome {
             Outcome::Ok => ok += 1,
             Outcome::Unsupported(_) => unsupported += 1,
             Outcome::Wrong(what) => {
                 let at = format!("{name} {} @{workgroup} {} on {on}", variant.name, case.label);
                 wrong.push(format!("{at}: {what}"));
             }
-        })
-        .unwrap();
+        };
+        if every_size { run_suite(gpu, suite, each) } else { run_in_turn(gpu, suite, each) }
+            .unwrap();
         println!("  {name}: {ok} ok, {unsupported} unsupported");
         assert!(ok > 0 || !wrong.is_empty(), "{name} ran nowhere");
     }
@@ -33,14 +57,19 @@ fn run(gpu: &Gpu, wanted: impl Fn(&Suite) -> bool, wrong: &mut Vec<String>) {
 
 #[test]
 fn every_kernel_matches_its_twin_on_every_adapter() {
-    let only = std::env::var("NF_KERNEL").ok();
-    let named = |s: &Suite| only.as_ref().is_none_or(|k| k == s.kernel.name);
+    let mut wrong = Vec::new();
+    for adapter in &adapters_in_sight() {
+        run(&open(adapter), named, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "in ./test.sh --all: compiles every trusted variant once more"]
+fn trusted_variants_do_not_need_that_trust() {
     let mut wrong = Vec::new();
     for adapter in &adapters_in_sight() {
         let mut gpu = open(adapter);
-        run(&gpu, named, &mut wrong);
-        // Trusted variants must not need that trust.
-        println!("  with run-time checks:");
         gpu.check_shaders();
         let trusted = |s: &Suite| named(s) && s.kernel.variants.iter().any(|v| v.trusted);
         run(&gpu, trusted, &mut wrong);

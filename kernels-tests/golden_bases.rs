@@ -122,11 +122,13 @@ fn check_base(name: &str) {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a large network"]
 fn resnet18_is_the_reference_implementations() {
     check_base("resnet18");
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a large network"]
 fn resnet50_is_the_reference_implementations() {
     check_base("resnet50");
 }
@@ -137,11 +139,13 @@ fn vgg11_is_the_reference_implementations() {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a large network"]
 fn vgg16_is_the_reference_implementations() {
     check_base("vgg16");
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a large network"]
 fn vgg19_is_the_reference_implementations() {
     check_base("vgg19");
 }
@@ -212,11 +216,13 @@ fn check_eopm(generator: &str, base: &str) {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: large networks"]
 fn a_step_of_conv_s_before_resnet18_is_the_reference_implementations() {
     check_eopm("ConvS", "resnet18");
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: large networks"]
 fn a_step_of_unet_s_before_vgg11_is_the_reference_implementations() {
     check_eopm("UNetS", "vgg11");
 }

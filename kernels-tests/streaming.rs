@@ -52,6 +52,7 @@ fn photos(place: &Place) {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: two pretrainings to an accuracy of 100 %"]
 fn a_folder_of_images_trains_and_is_evaluated() {
     let place = Place::new();
     photos(&place);

@@ -154,6 +154,7 @@ fn lose_everywhere(generator: &str, each: u64, then: Next) {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: dozens of runs"]
 fn without_memory_steps_get_smaller_or_the_error_says_for_what() {
     let place = Place::new();
     let whole = run(&place, "whole", "", never());
@@ -272,6 +273,7 @@ fn a_layer_computed_again_agrees_and_damage_is_found() {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: many steps, each with a layer computed twice"]
 fn many_layers_computed_again_agree_on_every_adapter() {
     let place = Place::new();
     let line = format!(

@@ -14,7 +14,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-const STEPS: usize = 30;
+const STEPS: usize = 12;
 
 /// Sends a signal.
 fn send(signal: &str, child: &Child) {
@@ -34,10 +34,10 @@ fn interrupted(place: &Place, line: &str, run: &str) -> Ended {
 
 /// An interrupted and resumed run gives the generator of one that was left alone.
 fn resumes(maps: &str) {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let line = format!(
         "train --base base.safetensors --steps {STEPS} --batch-size 2 --augment reference --seed 9 \
-         --checkpoint-every 1 --images 10 {maps} --out"
+         --checkpoint-every 1 --images 4 {maps} --out"
     );
     let ended = interrupted(&place, &format!("{line} stopped"), "stopped");
     assert_eq!(ended.code, Some(130), "{ended:?}");
@@ -78,7 +78,7 @@ fn resumes(maps: &str) {
     fs::write(&config, text.replace("lr = 0.001", "lr = 0.25")).unwrap();
     place.run("train --resume stopped").refused(1, &["another run: lr was 0.001, now 0.25"]);
     fs::write(&config, text).unwrap();
-    super::random_base("vgg-small", 2).save(place.path("base.safetensors")).unwrap();
+    place.give_base(2);
     let before = place.files();
     place.run("train --resume stopped").refused(1, &["another run: base network was vgg-small"]);
     assert_eq!(place.files(), before);
@@ -107,7 +107,7 @@ fn an_interrupted_pretraining_keeps_what_it_reached() {
 
 #[test]
 fn a_polite_kill_is_an_interruption() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let line = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 \
                 --checkpoint-every 1 --out";
     let start = |run: &str| {

@@ -30,7 +30,7 @@ fn train_eval_and_transform_agree() {
     let table = place
         .run(
             "train --base base.safetensors --dataset fashion-sample --steps 3 --batch-size 8 \
-             --chip 1 --images 50 --out run",
+             --chip 1 --images 20 --out run",
         )
         .done();
     assert!(table.contains("CA(NF)") && table.contains("stuck-at"), "{table}");
@@ -67,7 +67,7 @@ fn train_eval_and_transform_agree() {
     let energy = trained.energy.as_ref().unwrap();
     assert_eq!((energy.voltage, energy.saving_percent < 30.6), (Some(0.83), true));
     assert!(fs::read_to_string(place.path("run/report.html")).unwrap().contains("<h1>"));
-    assert_eq!((trained.dataset.images, trained.dataset.name.as_str()), (50, "fashion-sample"));
+    assert_eq!((trained.dataset.images, trained.dataset.name.as_str()), (20, "fashion-sample"));
     assert_eq!(trained.generator.as_ref().unwrap().name, "ConvS");
     let [chip] = &trained.perturbed[..] else { panic!("{trained:?}") };
     assert_eq!((chip.faults.as_str(), chip.ber, &chip.seeds[..]), ("stuck-at", 0.01, &[1][..]));
@@ -77,19 +77,19 @@ fn train_eval_and_transform_agree() {
     let flipped: u64 = chip.flipped_bits.per_bit.iter().sum();
     assert_eq!((chip.flipped_bits.per_bit.len(), flipped), (8, chip.flipped_bits.each[0]));
 
-    let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 50 \
+    let eval = "eval --base base.safetensors --generator run/generator.safetensors --images 20 \
                 --per-class";
     let again = one(&place.run(&format!("{eval} --seeds 1 --json")).done());
     assert_eq!(again.given.generator.as_deref(), Some(Path::new("run/generator.safetensors")));
     assert_eq!(again, trained);
 
-    let two = format!("{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --json --batch-size 20");
+    let two = format!("{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --json --batch-size 8");
     let more = one(&place.run(&two).done());
     assert_eq!((more.clean.clone(), more.perturbed.len()), (trained.clean.clone(), 2));
     let each = &more.perturbed[0].accuracy_nf.as_ref().unwrap().each;
     assert_eq!((each.len(), each[0]), (3, accuracy_nf.mean));
     let logits = npy::load_f32(place.path("l.npy")).unwrap();
-    assert_eq!(logits.shape, [6, 50, 10]);
+    assert_eq!(logits.shape, [6, 20, 10]);
     assert!(logits.data.iter().all(|v| v.is_finite()));
 
     let pair = format!("{eval} --generator run/generator.safetensors --seeds 1 --json");

@@ -13,7 +13,7 @@ use std::{
 
 /// The run: a checkpoint after every step, so that many moments are those of a checkpoint.
 const LINE: &str = "train --base base.safetensors --steps 12 --batch-size 2 --copies 2 --ber 0.02 --seed 9 \
-                    --checkpoint-every 1 --eval-every 5 --images 10";
+                    --checkpoint-every 1 --eval-every 5 --images 4";
 /// How often it is killed here; `NF_GPU_KILLS=50` for more.
 const KILLS: u64 = 12;
 
@@ -41,7 +41,7 @@ fn metrics(run: &Path) -> Vec<String> {
 #[ignore = "in ./test.sh --all: a dozen kills, each of a run that begins anew"]
 fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
     let kills = drawn("NF_GPU_KILLS", KILLS, KILLS);
-    let place = Place::new();
+    let place = Place::of_few_images();
     place.run(&format!("{LINE} --out whole")).done();
     let whole = place.path("whole");
     let (weights, lines) = (bits(&whole.join("generator.safetensors")), metrics(&whole));
@@ -99,17 +99,17 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
 
 #[test]
 fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let steps = |n: u32| LINE.replace("--steps 12", &format!("--steps {n}"));
-    place.run(&format!("{} --out whole", steps(6))).done();
-    place.run(&format!("{} --out run", steps(5))).done();
+    place.run(&format!("{} --out whole", steps(3))).done();
+    place.run(&format!("{} --out run", steps(2))).done();
     let run = place.path("run");
     let (last, previous) =
         (run.join("checkpoint.safetensors"), run.join("checkpoint-previous.safetensors"));
     let step = |path: &Path| Weights::load(path).unwrap().meta("step").unwrap().to_owned();
-    assert_eq!((step(&last), step(&previous)), ("5".into(), "4".into()));
+    assert_eq!((step(&last), step(&previous)), ("2".into(), "1".into()));
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
-    fs::write(run.join("config.toml"), config.replace("steps = 5", "steps = 6")).unwrap();
+    fs::write(run.join("config.toml"), config.replace("steps = 2", "steps = 3")).unwrap();
     let whole = fs::read(&last).unwrap();
     let mut flipped = whole.clone();
     // In the middle of the numbers, where nothing but the digest can notice.
@@ -123,7 +123,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
         }
         fs::write(place.path(&copy).join("checkpoint.safetensors"), damaged).unwrap();
         let ended = place.run(&format!("train --resume {copy}"));
-        let says = "going on from the checkpoint before it, of step 4";
+        let says = "going on from the checkpoint before it, of step 1";
         assert!(ended.stderr.contains(says), "{ended:?}");
         ended.done();
         let of = |run: &str| bits(&place.path(run).join("generator.safetensors"));

@@ -104,7 +104,7 @@ fn soak(place: &Place, seconds: u64) -> Vec<Moment> {
 #[ignore = "in ./test.sh --all: a run that must be long"]
 fn a_long_run_takes_the_memory_of_its_tenth_step() {
     let seconds = std::env::var("NF_GPU_SOAK").map_or(SECONDS, |s| s.parse().unwrap());
-    let place = Place::new();
+    let place = Place::of_few_images();
     let moments = soak(&place, seconds);
     let (first, last) = (moments[0], moments[moments.len() - 1]);
     if let Some(file) = std::env::var_os("NF_GPU_SOAK_CSV") {

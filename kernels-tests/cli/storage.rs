@@ -3,8 +3,7 @@ use super::{Ended, Place, mount::Mount, wait_for};
 use std::{fs, path::Path, process::Stdio};
 
 const TRAIN: &str = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 10";
-const PRETRAIN: &str =
-    "pretrain --model vgg-small --dataset fashion-sample --steps 1 --batch-size 2";
+const PRETRAIN: &str = "pretrain --model vgg-small --steps 1 --batch-size 2 --dataset";
 
 fn names(folder: &Path) -> Vec<String> {
     let name = |e: std::io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
@@ -15,7 +14,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn training_on_a_full_disk_ends_clean_and_goes_on_when_there_is_room() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let disk = place.path("disk");
     fs::create_dir(&disk).unwrap();
     let Some(mount) = Mount::tmpfs(&disk, "size=64k") else { return };
@@ -29,8 +28,8 @@ fn training_on_a_full_disk_ends_clean_and_goes_on_when_there_is_room() {
     }
 
     fs::write(disk.join("kept.safetensors"), "old").unwrap();
-    place.run(&format!("{PRETRAIN} --out disk/kept.safetensors")).refused(1, &full);
-    place.run(&format!("{PRETRAIN} --out disk/new.safetensors")).refused(1, &full);
+    place.run(&format!("{PRETRAIN} few --out disk/kept.safetensors")).refused(1, &full);
+    place.run(&format!("{PRETRAIN} few --out disk/new.safetensors")).refused(1, &full);
     assert_eq!(names(&disk), ["kept.safetensors", "run"]);
     assert_eq!(fs::read(disk.join("kept.safetensors")).unwrap(), b"old");
 
@@ -42,9 +41,9 @@ fn training_on_a_full_disk_ends_clean_and_goes_on_when_there_is_room() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_device_that_is_always_full() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     place
-        .run(&format!("{PRETRAIN} --out /dev/full"))
+        .run(&format!("{PRETRAIN} few --out /dev/full"))
         .refused(1, &["/dev/full", "the disk is full"]);
     let logits = "eval --base base.safetensors --images 2 --seeds 1 --logits /dev/full";
     let ended = place.run(logits);
@@ -71,7 +70,7 @@ fn a_folder_that_takes_no_files() {
     let says = ["cannot write fixed/", "a folder that you may write to"];
     for line in [
         &format!("{TRAIN} --out fixed/run"),
-        &format!("{PRETRAIN} --out fixed/base.safetensors"),
+        &format!("{PRETRAIN} fashion-sample --out fixed/base.safetensors"),
         "eval --base base.safetensors --logits fixed/l.npy",
         "data show fashion-sample --out fixed/sheet.png",
     ] {
@@ -89,8 +88,8 @@ fn an_output_that_cannot_be_is_refused_before_the_work() {
     fs::create_dir(place.path("folder")).unwrap();
     let before = place.files();
     for (line, says) in [
-        (&*format!("{PRETRAIN} --out none/base.safetensors"), ["none", create]),
-        (&format!("{PRETRAIN} --out folder"), ["it is a folder", "a file in it"]),
+        (&*format!("{PRETRAIN} fashion-sample --out none/base.safetensors"), ["none", create]),
+        (&format!("{PRETRAIN} fashion-sample --out folder"), ["it is a folder", "a file in it"]),
         ("eval --base base.safetensors --logits none/l.npy", ["none", create]),
         ("bench --kernel add --quick --out none/b.json", ["none", create]),
         ("bench --kernel add --quick --roofline none/b.svg", ["none", create]),

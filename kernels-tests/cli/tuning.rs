@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 const TRAIN: &str = "train --base base.safetensors --dataset fashion-sample --batch-size 8 \
-                     --chip 1 --images 50";
+                     --chip 1 --images 20";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -175,8 +175,8 @@ fn a_resumed_run_keeps_the_variants_it_began_with() {
 
 #[test]
 fn a_pretraining_that_goes_on_keeps_its_variants() {
-    let place = Place::new();
-    let line = "pretrain --model vgg-small --dataset fashion-sample --steps 2 --batch-size 4 \
+    let place = Place::of_few_images();
+    let line = "pretrain --model vgg-small --dataset few --steps 2 --batch-size 4 \
                 --seed 3 --out b.safetensors --checkpoint c.safetensors";
     place
         .run(&format!("{line} --kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain"))
