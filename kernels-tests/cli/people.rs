@@ -51,7 +51,9 @@ fn classes_and_confusions_are_printed_as_tables() {
     let place = Place::new();
     let line = "eval --base base.safetensors --images 20 --seeds 1 --ber 0.01 --quiet";
     let text = place.run(&format!("{line} --per-class --confusion")).done();
-    for part in ["accuracy of each class", "PA 1: stuck-at, BER 0.01, one map", "a column per answer"] {
+    for part in
+        ["accuracy of each class", "PA 1: stuck-at, BER 0.01, one map", "a column per answer"]
+    {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
     // Three tables have a row for each class: accuracies, the clean matrix, that under faults.

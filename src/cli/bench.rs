@@ -11,6 +11,7 @@ use crate::{
         bench_json::{self, Report, Settings},
         bench_view::{self, Comparison},
         progress::{Progress, Unit},
+        wrap::paragraph,
     },
 };
 use clap::Args;
@@ -135,7 +136,9 @@ fn measure(args: &BenchArgs, gpu: &Gpu, kernels: &[&str], steps: &[&str]) -> Res
         if !report.summary.is_empty() {
             print(format!("\n{}", bench_view::summary(&report.summary, width)))?;
         }
-        report.warnings.iter().try_for_each(|doubt| print(format!("\nwarning: {doubt}\n")))?;
+        report.warnings.iter().try_for_each(|doubt| {
+            print(format!("\n{}\n", paragraph(&format!("warning: {doubt}"), width, 2)))
+        })?;
         if args.json && !args.quiet {
             report.warnings.iter().for_each(|doubt| terminal::say(&format!("warning: {doubt}")));
         }
