@@ -113,8 +113,9 @@ fn interrupted_in_each_phase_and_run_again() {
 fn a_measured_map_lies_where_the_user_is() {
     let clone = Clone::new();
     fs::create_dir(clone.path("lab")).unwrap();
-    let line =
-        |row: usize| (0..512).map(move |c| if (c * 31 + row * 17) % 50 == 0 { "1" } else { "0" });
+    let line = |row: usize| {
+        (0..512).map(move |c| if (c * 31 + row * 17).is_multiple_of(50) { "1" } else { "0" })
+    };
     let csv: Vec<String> =
         (0..256).map(|row| line(row).collect::<Vec<_>>().join(",") + "\n").collect();
     fs::write(clone.path("lab/map.csv"), csv.concat()).unwrap();

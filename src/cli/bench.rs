@@ -10,6 +10,7 @@ use crate::{
         bench_json::{self, Report, Settings},
         bench_view::{self, Comparison},
         progress::{Progress, Unit},
+        wrap::paragraph,
     },
 };
 use clap::Args;
@@ -151,7 +152,9 @@ fn measure(
         if !report.summary.is_empty() {
             print(format!("\n{}", bench_view::summary(&report.summary, width)));
         }
-        report.warnings.iter().for_each(|doubt| print(format!("\nwarning: {doubt}\n")));
+        report.warnings.iter().for_each(|doubt| {
+            print(format!("\n{}\n", paragraph(&format!("warning: {doubt}"), width, 2)));
+        });
         if args.json && !args.quiet {
             report.warnings.iter().for_each(|doubt| terminal::say(&format!("warning: {doubt}")));
         }

@@ -146,10 +146,12 @@ fn difference(from: &str, to: &str) -> (String, String) {
     let (mut a, mut b): (Vec<&str>, Vec<&str>) =
         (from.split('.').collect(), to.split('.').collect());
     while a.len() > 1 && b.len() > 1 && a.last() == b.last() {
-        (a.pop(), b.pop());
+        a.pop();
+        b.pop();
     }
     while a.len() > 1 && b.len() > 1 && a[0] == b[0] {
-        (a.remove(0), b.remove(0));
+        a.remove(0);
+        b.remove(0);
     }
     (a.join("."), b.join("."))
 }

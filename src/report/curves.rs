@@ -124,12 +124,15 @@ fn losses(steps: &[&Step]) -> Panel {
     Panel { title: "Loss", y: "cross-entropy", digits: 2, high, lines }
 }
 
+/// One of the numbers of an evaluation.
+type Measured = fn(&Evaluated) -> Option<f64>;
+
 fn accuracies(evaluations: &[&Evaluated]) -> Panel {
     let (test, held_out): (Vec<&Evaluated>, Vec<&Evaluated>) =
         evaluations.iter().partition(|e| e.split == TEST);
     // A pretraining has no other curve than that on test images.
     let (curve, test) = if held_out.is_empty() { (test, held_out) } else { (held_out, test) };
-    let of = |evaluations: &[&Evaluated], value: fn(&Evaluated) -> Option<f64>| {
+    let of = |evaluations: &[&Evaluated], value: Measured| {
         let points = evaluations.iter().filter_map(|e| Some((e.step as f64, value(e)?)));
         points.filter(|p| p.1.is_finite()).collect::<Vec<_>>()
     };
@@ -147,7 +150,7 @@ fn accuracies(evaluations: &[&Evaluated]) -> Panel {
         Line { name: "PA(NF)", colour: VERMILLION, stroke: Stroke::Dotted, points: perturbed_nf },
     ];
     // What the curves show, on the test images; what they are compared with only where it is a curve.
-    let ends: [(_, fn(&Evaluated) -> Option<f64>); 2] = match generator {
+    let ends: [(RGBColor, Measured); 2] = match generator {
         true => [(BLUE, |e| e.accuracy_nf), (VERMILLION, |e| e.perturbed_nf)],
         false => [(BLUE, |e| e.accuracy), (VERMILLION, |e| e.perturbed)],
     };

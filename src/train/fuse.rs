@@ -73,7 +73,8 @@ fn attempt(
 ) -> Result<Attempt<Evaluation>> {
     let profile = config.profile.clone();
     let resumed = begun.as_ref().map(|root| RunFolder::resume(root)).transpose()?;
-    let resumed = resumed.map(|(folder, saved)| goes_on(gpu, folder, saved, config)).transpose()?;
+    let resumed =
+        resumed.map(|(folder, saved)| goes_on(gpu, folder, &saved, config)).transpose()?;
     let config = resumed.as_ref().map_or(config, |resumed| &resumed.config);
     config.checked()?;
     let recorded = resumed.as_ref().map(|resumed| resumed.folder.recorded()).transpose()?;

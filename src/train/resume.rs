@@ -44,16 +44,16 @@ pub(super) struct Resumed {
 pub(super) fn goes_on(
     gpu: &Gpu,
     folder: RunFolder,
-    saved: TrainConfig,
+    saved: &TrainConfig,
     now: &TrainConfig,
 ) -> Result<Resumed> {
-    keeps_dtype(gpu, &saved, now)?;
+    keeps_dtype(gpu, saved, now)?;
     let mut config = TrainConfig { given: now.given.clone(), ..saved.clone() };
     if now.resume.is_some() {
-        follow(&mut config, &saved, now, folder.root())?;
+        follow(&mut config, saved, now, folder.root())?;
     }
     let config = config.moved(now);
-    let changed = settings(&config) != settings(&saved);
+    let changed = settings(&config) != settings(saved);
     Ok(Resumed { folder, config, changed })
 }
 

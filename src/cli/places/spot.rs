@@ -68,7 +68,7 @@ impl Spot {
     /// The key that all spellings in large and small letters have in common.
     pub(super) fn folded(&self) -> Key {
         let lower = |name: &OsString| name.to_string_lossy().to_lowercase().into();
-        (self.key.0.clone(), self.key.1.iter().map(lower).collect())
+        (self.key.0, self.key.1.iter().map(lower).collect())
     }
 
     /// Whether large and small letters are the same where it will be.

@@ -86,7 +86,7 @@ fn wrappers_inside_names_are_dropped() {
         }
         assert!(found(&graph, &theirs).0 == ours.tensors, "{with}");
     }
-    let mut twice = file(&ours, |name| name.to_owned());
+    let mut twice = file(&ours, str::to_owned);
     twice.insert("layer1.module.0.conv1.weight".into(), Raw::f32(&[1], &[1.0]));
     refused(&graph, &twice, &["layer1.0.conv1.weight", "--drop"]);
 }
@@ -156,7 +156,7 @@ fn other_names_of_the_same_tensor_are_translated() {
         ours.tensors
     );
     // Not where both are there.
-    let mut both = file(&ours, |name| name.to_owned());
+    let mut both = file(&ours, str::to_owned);
     both.insert("fc.weight".into(), Raw::f32(&[10, 2], &[0.0; 20]));
     refused(&small, &both, &["1 not known: fc.weight [10, 2]", "--drop"]);
 }
@@ -164,7 +164,7 @@ fn other_names_of_the_same_tensor_are_translated() {
 #[test]
 fn what_is_no_weight_is_left_out_and_said() {
     let (graph, ours) = (net(), initialise(&net(), true, 3));
-    let mut theirs = file(&ours, |name| name.to_owned());
+    let mut theirs = file(&ours, str::to_owned);
     for (name, tensor) in [
         ("n_averaged", integer(Dtype::I64, &[])),
         ("bn1.num_batches_tracked", integer(Dtype::I32, &[])),
@@ -222,7 +222,7 @@ fn weights_in_pieces_are_put_together() {
     }
     // Words with their scale beside them.
     let words: Vec<f32> = (0..weight.data.len()).map(|i| i as f32 - 20.0).collect();
-    let mut theirs = file(&ours, |name| name.to_owned());
+    let mut theirs = file(&ours, str::to_owned);
     theirs.insert(name.clone(), Raw::f32(&weight.shape, &words));
     theirs.insert("conv1.step_size".into(), Raw::f32(&[1], &[0.25]));
     let (tensors, notes) = found(&graph, &theirs);
@@ -250,7 +250,7 @@ fn quantised_words_are_called_so() {
         ("linear._packed_params._packed_params", integer(Dtype::U8, &[20]), false),
         ("linear.SCB", Raw::f32(&[10], &[1.0; 10]), false),
     ] {
-        let mut theirs = file(&ours, |name| name.to_owned());
+        let mut theirs = file(&ours, str::to_owned);
         if !keeps {
             theirs.remove("linear.weight");
         }

@@ -82,7 +82,7 @@ const LINE: f64 = 16.0;
 fn lines(text: &str, most: f64) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let gap = if lines.last().is_some_and(|line| line.is_empty()) { "" } else { " " };
+        let gap = if lines.last().is_some_and(String::is_empty) { "" } else { " " };
         let fits = |line: &str, more: &str| width(&format!("{line}{more}"), LETTERS) <= most;
         match lines.last_mut() {
             Some(line) if fits(line, &format!("{gap}{word}")) => {

@@ -250,11 +250,7 @@ pub(crate) fn sample() -> Evaluation {
         precision: 8,
         dtype: Some(text("f32")),
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8), ..Clean::default() },
-        generator: Some(Generator {
-            name: text("ConvL"),
-            file_sha256: text("11"),
-            ..Generator::default()
-        }),
+        generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
         perturbed: vec![Perturbed::new(
             "stuck-at",
             0.01,

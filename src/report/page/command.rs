@@ -23,8 +23,6 @@ pub(super) fn train(config: &str) -> Option<String> {
             continue;
         }
         let value = match value {
-            // What was measured to be fastest is no setting: the adapter tells it again.
-            toml::Value::Table(_) => continue,
             toml::Value::String(text) if text.is_empty() => continue,
             toml::Value::String(text) if key == "out" => beside(Path::new(text)),
             toml::Value::Array(values) if values.is_empty() => continue,
@@ -32,7 +30,8 @@ pub(super) fn train(config: &str) -> Option<String> {
                 values.iter().map(plain).collect::<Option<Vec<_>>>()?.join(",")
             }
             toml::Value::Boolean(true) => String::new(),
-            toml::Value::Boolean(false) => continue,
+            // Kernels that were measured to be fastest are no setting: the adapter tells them again.
+            toml::Value::Boolean(false) | toml::Value::Table(_) => continue,
             value => plain(value)?,
         };
         let flag = format!("--{}", key.replace('_', "-"));

@@ -70,9 +70,9 @@ fn blocks(table: &Table, widths: &[usize], width: usize) -> Vec<(Vec<usize>, Vec
     // At least half of a line is for what the rows say.
     cap(&mut of_names, &words, width / 2);
     let mut blocks: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
-    for c in names.len()..widths.len() {
+    for (c, &own) in widths.iter().enumerate().skip(names.len()) {
         let most = width.saturating_sub(total(&of_names) + GAP);
-        let wide = if table.is_text(c) { widths[c].min(most.max(LEAST)) } else { widths[c] };
+        let wide = if table.is_text(c) { own.min(most.max(LEAST)) } else { own };
         let fits = |taken: &[usize]| total(taken) + GAP + wide <= width;
         if blocks.last().is_none_or(|(_, taken)| !fits(taken)) {
             blocks.push((names.clone(), of_names.clone()));
