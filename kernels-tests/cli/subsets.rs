@@ -18,7 +18,7 @@ fn of_each_class(evaluation: &Evaluation) -> Vec<u64> {
 #[test]
 fn a_number_of_images_of_a_folder_is_spread_over_its_classes() {
     let place = Place::new();
-    folder(&place.path("d"), |class| class.to_string());
+    folder(&place.path("d"), 4, |class| class.to_string());
     let eval = "eval --base base.safetensors --seeds 1 --confusion --json --dataset";
     let subset = |which, of| Some(Subset { which, of });
     let ended = place.run(&format!("{eval} d --images 10"));

@@ -38,22 +38,25 @@ pub fn are_by_number(names: &[String]) -> bool {
     !names.is_sorted() && names.iter().all(|name| number(name).is_some())
 }
 
-/// For each of `names` the index of the same class in `own`: equal names, or names that differ in case, in
-/// spaces, underscores, hyphens, slashes and colons, or in leading zeros, which file systems and habits
-/// change. None if a name has no such class, or if it is not certain which.
+/// For each of `names` the index of the same class in `own`, where it is certain: equal names, or names that
+/// differ in case, in spaces, underscores, hyphens, slashes and colons, or in leading zeros, which file systems
+/// and habits change.
 #[must_use]
-pub fn find(names: &[String], own: &[String]) -> Option<Vec<u16>> {
-    found(names, own, |name| name.to_owned()).or_else(|| found(names, own, plain))
+pub fn find(names: &[String], own: &[String]) -> Vec<Option<u16>> {
+    let [exact, alike] =
+        [str::to_owned as fn(&str) -> String, plain].map(|spelt| found(names, own, spelt));
+    let count = |found: &[Option<u16>]| found.iter().flatten().count();
+    if count(&alike) > count(&exact) { alike } else { exact }
 }
 
-fn found(names: &[String], own: &[String], spelt: fn(&str) -> String) -> Option<Vec<u16>> {
-    let mut index = HashMap::new();
-    for (i, name) in own.iter().enumerate() {
-        if index.insert(spelt(name), u16::try_from(i).ok()?).is_some() {
-            return None;
-        }
+fn found(names: &[String], own: &[String], spelt: fn(&str) -> String) -> Vec<Option<u16>> {
+    let mut index: HashMap<String, u16> =
+        (0..=u16::MAX).zip(own).map(|(i, name)| (spelt(name), i)).collect();
+    // Spelt so, two of them would be one.
+    if index.len() < own.len() {
+        index.clear();
     }
-    // Taken out: a second name of the same class would not be found.
+    // Taken out: a second name of the same class is not found.
     names.iter().map(|name| index.remove(&spelt(name))).collect()
 }
 
@@ -116,6 +119,9 @@ mod tests {
 
     #[test]
     fn classes_are_found_by_name_where_it_is_certain() {
+        let find = |list: &[String], own: &[String]| -> Option<Vec<u16>> {
+            super::find(list, own).into_iter().collect()
+        };
         let own = names("T-shirt/top,ankle boot,bag,3");
         assert_eq!(find(&names("bag,T-shirt/top"), &own), Some(vec![2, 0]));
         let spelt = names("Ankle_boot,BAG,t-shirt_top,0003");
@@ -124,6 +130,8 @@ mod tests {
         for other in ["boot", "bag,Bag", "bags", "ankle boot (2)", "30", ""] {
             assert_eq!(find(&names(other), &own), None, "{other}");
         }
+        let some = super::find(&names("bag,tie,Ankle_boot,BAG"), &own);
+        assert_eq!(some, [Some(2), None, Some(1), None]);
         // What one list tells apart is not guessed at.
         assert_eq!(find(&names("a b,AB"), &names("AB,a b")), Some(vec![1, 0]));
         assert_eq!(find(&names("a_b"), &names("AB,a b")), None);

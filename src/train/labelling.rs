@@ -80,25 +80,21 @@ impl BaseNet {
     pub fn labelling(&self, dataset: &str, mismatch: Mismatch) -> Result<Labelling> {
         let names = data::class_names(dataset)?;
         let own = self.class_names()?;
-        let found = own.as_ref().and_then(|own| data::find_classes(&names, own));
+        let found = data::find_classes(&names, own.as_deref().unwrap_or_default());
+        let all: Option<Vec<u16>> = found.iter().copied().collect();
         let fits = names.len() == self.outputs() as usize;
         let order = class_order(dataset, &names);
         let file = self.weights.origin.display();
         let as_they_are = |note| Labelling { outputs: None, names: names.clone(), note, order };
-        match (&own, found) {
-            (Some(_), Some(found)) if fits && found.iter().copied().eq(0..names.len() as u16) => {
+        match (&own, all) {
+            (Some(_), Some(all)) if fits && all.iter().copied().eq(0..names.len() as u16) => {
                 Ok(as_they_are(None))
             }
-            (Some(own), Some(found)) if fits || mismatch == Mismatch::Allowed => {
-                let how = if fits { "in another order" } else { "among others" };
-                let note =
-                    format!("the classes of {dataset} are mapped by name: {file} has them {how}");
-                let mut names_of = own.clone();
-                for (&output, name) in found.iter().zip(&names) {
-                    names_of[usize::from(output)].clone_from(name);
-                }
-                let outputs = Some(found);
-                Ok(Labelling { outputs, names: names_of, note: Some(note), order })
+            (Some(own), Some(_)) if fits => {
+                let note = format!(
+                    "the classes of {dataset} are mapped by name: {file} has them in another order"
+                );
+                Ok(Labelling { note: Some(note), order, ..mapped(&names, own, &found) })
             }
             (None, _) if fits => Ok(as_they_are(order.map(|_| {
                 format!(
@@ -117,13 +113,15 @@ impl BaseNet {
             }
             _ if mismatch == Mismatch::Refused => Err(self.other_classes(dataset, &names, own)),
             _ => {
+                let same = found.iter().flatten().count();
                 let note = format!(
-                    "the classes of {dataset} are not those of {file}: labels are taken by number"
+                    "{same} of the {} classes of {dataset} are those of {file} by name; others are taken by \
+                     number",
+                    names.len()
                 );
-                let more = own.unwrap_or_default().into_iter().chain((0..).map(|i| i.to_string()));
-                let more = more.enumerate().take(self.outputs() as usize).skip(names.len());
-                let names = names.iter().cloned().chain(more.map(|(_, name)| name)).collect();
-                Ok(Labelling { names, ..as_they_are(Some(note)) })
+                let own =
+                    own.unwrap_or_else(|| (0..self.outputs()).map(|i| i.to_string()).collect());
+                Ok(Labelling { note: Some(note), order, ..mapped(&names, &own, &found) })
             }
         }
     }
@@ -153,11 +151,61 @@ impl BaseNet {
             }
         };
         let hint = "name its data set with --dataset, or insist with --allow-mismatch: labels are then \
-                    taken by number";
+                    taken by number where no name is the same";
         Error::format(&self.weights.origin, what, hint)
     }
 }
 
+/// Classes with the outputs that were found for them; the others have those that are left, in their order,
+/// and numbers behind them when there are too few.
+fn mapped(names: &[String], own: &[String], found: &[Option<u16>]) -> Labelling {
+    let mut left = (0..=u16::MAX).filter(|output| !found.contains(&Some(*output)));
+    let outputs: Vec<u16> =
+        found.iter().filter_map(|found| found.or_else(|| left.next())).collect();
+    let mut named = own.to_vec();
+    for (&output, name) in outputs.iter().zip(names) {
+        let output = usize::from(output);
+        named.resize(named.len().max(output + 1), String::new());
+        named[output].clone_from(name);
+    }
+    Labelling { outputs: Some(outputs), names: named, note: None, order: None }
+}
+
 fn is_known(dataset: &str) -> bool {
     data::info(dataset).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{config::Changes, feed::TrainSet};
+    use std::fs;
+
+    #[test]
+    fn a_training_set_has_the_labels_of_the_network_from_wherever_its_images_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"P6\n1 1\n255\nabc").unwrap();
+        };
+        for name in ["a/1.ppm", "b/1.ppm", "b/2.ppm"] {
+            file(&format!("train/{name}"));
+        }
+        let outputs = Some(vec![1, 0]);
+        let names = ["b", "a"].map(str::to_owned).to_vec();
+        let labelling = Labelling { outputs, names, note: None, order: None };
+        for crop in [false, true] {
+            let changes = Changes { crop, ..Changes::default() };
+            let name = folder.path().to_str().unwrap();
+            let mut set = TrainSet::open(name, folder.path(), 32, changes, &mut |_| true).unwrap();
+            assert_eq!(matches!(set, TrainSet::Folder(..)), crop);
+            set.relabel(&labelling);
+            let held = set.held_out(3).unwrap();
+            assert_eq!(
+                (&held.labels[..], &held.class_names[..]),
+                (&[1, 0, 0][..], labelling.names())
+            );
+        }
+    }
 }
