@@ -5,6 +5,7 @@ mod groups;
 mod import;
 mod parts;
 mod refusals;
+mod strangers;
 
 use super::{
     cli::Place,

@@ -52,7 +52,7 @@ const EOPM: &str = "forward --eopm --model vgg-small --weights base.safetensors 
                     --generator ConvS --generator-weights g.safetensors --labels labels.npy";
 
 /// Each ending of `start` is refused with the code and the words, and every file stays as it was.
-fn refuses(place: &Place, start: &str, cases: &[(&str, i32, &[&str])]) {
+pub(super) fn refuses(place: &Place, start: &str, cases: &[(&str, i32, &[&str])]) {
     let before = place.files();
     for (end, code, says) in cases {
         println!("nf-gpu {start} {end}");

@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Endings of the files that count as images, in small letters.
-pub(super) const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "ppm"];
+pub(super) const ENDINGS: [&str; 9] =
+    ["jpg", "jpeg", "png", "ppm", "jfif", "jpe", "pgm", "pbm", "pnm"];
 
 /// Rows or columns of the largest image that is read.
 const MAX_SIDE: u32 = 1 << 16;
