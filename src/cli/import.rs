@@ -3,7 +3,7 @@
 use super::{places, terminal};
 use crate::{
     error::{Error, Result},
-    fault::check_bits,
+    fault::{bit_grid, check_bits},
     files::{FORMAT, Weights, safetensors, sha256},
     models,
     nn::{Adopted, Graph, Rename, Selection, Stored},
@@ -151,10 +151,14 @@ fn precision(
         // Whoever gives the precision has decided.
         Stored::Unusable(what, _) if args.precision.is_some() => notes.push(what.clone()),
         Stored::Unusable(..) => stored.check(&args.file)?,
-        Stored::Words { bits } if said.is_some_and(|said| said != *bits) => notes
-            .push(format!("its weights lie on a {bits}-bit grid; {}", again(said.unwrap_or(8)))),
+        Stored::Words { bits } if said.is_some_and(|said| said != *bits) => notes.push(format!(
+            "its weights lie on {}; {}",
+            bit_grid(*bits),
+            again(said.unwrap_or(8))
+        )),
         Stored::Words { bits } if !generator && said.is_none() => {
-            notes.push(format!("its weights lie on a {bits}-bit grid: precision {bits} is taken"));
+            notes
+                .push(format!("its weights lie on {}: precision {bits} is taken", bit_grid(*bits)));
             return Ok(*bits);
         }
         Stored::Otherwise(what) => notes.push(format!("{what}; {}", again(said.unwrap_or(8)))),

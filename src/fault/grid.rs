@@ -74,6 +74,12 @@ impl Grid {
     }
 }
 
+/// `a 4-bit grid`, for messages.
+#[must_use]
+pub fn bit_grid(bits: u32) -> String {
+    format!("{} {bits}-bit grid", if bits == 8 { "an" } else { "a" })
+}
+
 /// The largest of the weights, where all of them are whole numbers and not only -1, 0 and 1: words
 /// without their scale. `None` for too few of them.
 #[must_use]

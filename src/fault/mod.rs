@@ -17,7 +17,7 @@ mod select;
 
 pub use cells::{CellMap, Mapping, Place};
 pub use faults::{FaultMap, Faults, FaultyCells};
-pub use grid::{Grid, whole_numbers};
+pub use grid::{Grid, bit_grid, whole_numbers};
 pub use inject::{Flips, inject, inject_from};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};
 pub use model::FaultModel;

@@ -4,7 +4,7 @@
 use super::graph::Graph;
 use crate::{
     error::{Error, Result},
-    fault::{Grid, whole_numbers},
+    fault::{Grid, bit_grid, whole_numbers},
     files::Weights,
     ops::fault_dequantize::Order,
 };
@@ -156,7 +156,8 @@ fn of_grids(grids: &[(&str, Grid)], count: usize) -> Stored {
             return Stored::Words { bits };
         }
         return Stored::Otherwise(format!(
-            "{parts}their weights lie on a {bits}-bit grid, the others' on none"
+            "{parts}their weights lie on {}, the others' on none",
+            bit_grid(bits)
         ));
     }
     if bits.iter().all(|bits| bits.is_some_and(|bits| bits > 2)) {
@@ -186,8 +187,9 @@ fn of_grids(grids: &[(&str, Grid)], count: usize) -> Stored {
         .map(|(name, grid)| format!("{name} from {} to {} steps", grid.least, grid.most))
         .collect();
     let what = format!(
-        "{parts}its weights lie on a {bits}-bit grid, but not as clean words do, which reach {reach} steps in every \
+        "{parts}its weights lie on {}, but not as clean words do, which reach {reach} steps in every \
          layer: {}",
+        bit_grid(bits),
         some(&odd, count)
     );
     let hint = format!(

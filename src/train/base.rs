@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    fault::{Faults, check_bits},
+    fault::{Faults, bit_grid, check_bits},
     files::{Normalisation, Weights, sha256},
     models,
     nn::{Graph, Stored},
@@ -114,7 +114,8 @@ impl BaseNet {
         match stored {
             Stored::Words { bits } if bits < 8 => {
                 let what = format!(
-                    "its weights lie on a {bits}-bit grid, and it does not say its precision"
+                    "its weights lie on {}, and it does not say its precision",
+                    bit_grid(bits)
                 );
                 let hint = format!("give --precision {bits}; --precision 8 quantises them again");
                 Err(Error::format(&self.weights.origin, what, hint))
