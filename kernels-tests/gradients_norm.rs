@@ -117,6 +117,18 @@ const LARGE_TILES: f64 = 3.0;
 /// more than these the convolutions round.
 pub(super) fn every_rounding(mut test: impl FnMut(&Gpu, &str, f64)) {
     every_gpu(|gpu, on| test(gpu, on, LARGE_TILES));
+    with_small_tiles(&mut test);
+}
+
+/// As [`every_rounding`], on the first adapter alone: what a large network would find on the others, the
+/// small ones find.
+pub(super) fn both_roundings(mut test: impl FnMut(&Gpu, &str, f64)) {
+    let gpu = open(&adapters()[0]);
+    test(&gpu, &gpu.report().line(), LARGE_TILES);
+    with_small_tiles(&mut test);
+}
+
+fn with_small_tiles(test: &mut impl FnMut(&Gpu, &str, f64)) {
     let mut gpu = open(&adapters()[0]);
     gpu.prefer("convolution", "winograd");
     let on = format!("{} with tiles of 2x2", gpu.report().line());

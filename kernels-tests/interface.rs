@@ -128,7 +128,7 @@ fn every_override_is_set_by_cases_and_resolves_at_every_workgroup_size() {
         assert_eq!(declared, set, "{}: overrides, and constants of the cases", variant.stem);
         for &workgroup in variant.workgroups {
             assert!(workgroup <= INVOCATIONS, "{}: workgroups of {workgroup}", variant.stem);
-            for constants in &sets {
+            for constants in sets {
                 let (resolved, _) = resolve(&parsed, constants, workgroup)
                     .unwrap_or_else(|e| panic!("{}: {e}", variant.stem));
                 assert_eq!(resolved.entry_points[0].workgroup_size, [workgroup, 1, 1]);

@@ -221,6 +221,25 @@ fn long_files_are_named() {
     }
 }
 
+/// `./test.sh --all` runs whatever is ignored: there is no third sort of tests.
+#[test]
+fn tests_that_are_left_out_say_where_they_run_and_why() {
+    let mut found = Vec::new();
+    for folder in ["src", "kernels-tests"] {
+        files(Path::new(folder), &mut found);
+    }
+    let mut slow = 0;
+    for (name, path) in found {
+        let text = fs::read_to_string(path).unwrap();
+        for line in text.lines().map(str::trim).filter(|line| line.starts_with("#[ignore")) {
+            let why = line.strip_prefix("#[ignore = \"in ./test.sh --all: ");
+            assert!(why.is_some_and(|why| why.len() > 5), "{name}: {line}");
+            slow += 1;
+        }
+    }
+    assert!(slow > 10, "{slow}: are they still found?");
+}
+
 #[test]
 fn the_arrows_can_fail() {
     let text = "use crate::{\n    error::{Error, Result},\n    gpu::Gpu,\n};\nfn f() -> crate::Result<()> {\n\

@@ -115,6 +115,7 @@ fn times(folder: &Path, found: &mut BTreeMap<PathBuf, SystemTime>) {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: a queue that is stopped at five moments"]
 fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     let (place, plan) = (Place::new(), plan("transfer", &[OWN, OTHER]));
     let (whole, made) = place.run(&plan, &place.settings("whole"));
@@ -237,6 +238,7 @@ fn tables_share_what_they_have_in_common() {
 }
 
 #[test]
+#[ignore = "in ./test.sh --all: two networks that are pretrained"]
 fn a_cell_that_fails_does_not_stop_the_others() {
     let (place, plan) = (Place::new(), plan("transfer", &[OWN, OTHER, LAST]));
     let mut broken = random_base("vgg-small", 1);

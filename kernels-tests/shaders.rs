@@ -5,11 +5,17 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 use nf_gpu::{
+    conformance::Case,
     kernel::{KernelDesc, Requires, Variant},
     ops::KERNELS,
-    reference::SUITES,
+    reference::{SUITES, Suite},
 };
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::LazyLock,
+};
 
 /// Override constants of one case, as bits so that sets of them can be compared.
 pub(crate) type Constants = Vec<(&'static str, u64)>;
@@ -71,14 +77,17 @@ pub(crate) fn resolve(
     Ok((module.into_owned(), info.into_owned()))
 }
 
-/// The different override constants that the cases of a kernel set.
-pub(crate) fn constants(kernel: &KernelDesc) -> Sets {
-    let suite = SUITES.iter().find(|s| s.kernel.name == kernel.name).unwrap();
-    let cases = (suite.cases)().unwrap();
-    let bits = |plan: &nf_gpu::kernel::Plan| {
-        plan.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect()
-    };
-    cases.iter().map(|case| bits(&case.plan)).collect()
+/// The different override constants that the cases of a kernel set. Cases come with what their twins
+/// compute, so they are made once for all tests of a process.
+pub(crate) fn constants(kernel: &KernelDesc) -> &'static Sets {
+    static ALL: LazyLock<BTreeMap<&str, Sets>> = LazyLock::new(|| {
+        let bits = |case: Case| {
+            case.plan.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect()
+        };
+        let sets = |suite: &Suite| (suite.cases)().unwrap().into_iter().map(bits).collect();
+        SUITES.iter().map(|suite| (suite.kernel.name, sets(suite))).collect()
+    });
+    &ALL[kernel.name]
 }
 
 /// Stems of the `.wgsl` files directly in a folder, which they are named by: `add`, `lib/grid`.

@@ -109,7 +109,7 @@ fn every_shader_translates_for_every_backend() {
     for (kernel, variant) in variants() {
         let sets = constants(kernel);
         let (mut count, mut bytes) = (0, [0; 4]);
-        for (workgroup, module, info) in resolved(variant, &sets) {
+        for (workgroup, module, info) in resolved(variant, sets) {
             count += 1;
             let spirv = to_spirv(&module, &info, variant.requires, variant.trusted);
             bytes[0] += 4 * spirv.len();
@@ -206,7 +206,7 @@ fn spirv_is_valid() {
         };
         let sets = constants(kernel);
         // The workgroup size only changes constants: one is enough.
-        for (workgroup, module, info) in resolved(variant, &sets) {
+        for (workgroup, module, info) in resolved(variant, sets) {
             if workgroup != variant.workgroups[0] {
                 continue;
             }

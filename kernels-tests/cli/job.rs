@@ -126,8 +126,8 @@ fn train_eval_and_transform_agree() {
 
 #[test]
 fn a_pretrained_base_says_how_it_was_made() {
-    let place = Place::new();
-    let line = "pretrain --model vgg-small --dataset fashion-sample --steps 1 --batch-size 4 \
+    let place = Place::of_few_images();
+    let line = "pretrain --model vgg-small --dataset few --steps 1 --batch-size 4 \
                 --precision 6 --seed 3 --out b.safetensors --metrics m.jsonl --quiet";
     let ended = place.run(line);
     assert_eq!(ended.stderr, "");
@@ -136,7 +136,7 @@ fn a_pretrained_base_says_how_it_was_made() {
     let accuracy = base.meta("accuracy").unwrap();
     assert_eq!(printed, format!("accuracy on the test set: {accuracy} %\n"));
     let said = ["model", "dataset", "precision", "seed"].map(|key| base.meta(key).unwrap());
-    assert_eq!(said, ["vgg-small", "fashion-sample", "6", "3"]);
+    assert_eq!(said, ["vgg-small", "few", "6", "3"]);
     assert_eq!(fs::read_to_string(place.path("m.jsonl")).unwrap().lines().count(), 2);
     let line = "eval --base b.safetensors --seeds 1 --ber 0 --precision 6 --json";
     let evaluation = one(&place.run(line).done());
