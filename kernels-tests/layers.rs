@@ -62,7 +62,7 @@ const WRITING: &[&str] = &[
     "ProgressBar::new_spinner(",
     "MultiProgress::new(",
     "ProgressDrawTarget::std",
-    "ProgressDrawTarget::term",
+    "ProgressDrawTarget::term(",
     "Term::std",
 ];
 
@@ -155,7 +155,11 @@ fn modules_use_only_what_lies_below() {
         if own == "lib" || own == "main" {
             continue;
         }
-        let code = code(&text);
+        // What tests compare with may lie above.
+        let code = code(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
+        if name.ends_with("/tests.rs") {
+            continue;
+        }
         if name.matches('/').count() < 3 && says(&code, "super") && code.contains("super::super") {
             wrong.push(format!("{name}: super::super hides what it uses"));
         }

@@ -544,7 +544,7 @@ class Files(Case):
             self.assertIn(says, self.take(both, succeeds=False))
         self.same_bits(self.take(both, prefix="student")[0], values(net))
         self.same_bits(self.take(both, drop=["teacher.*"])[0], values(net))
-        self.assertIn("epoch (int)", self.take(both, succeeds=False, prefix="techer"))
+        self.assertIn("epoch (int)", self.take(both, succeeds=False, prefix="studnt"))
         flat = {**named("a."), **{f"b.{name}": tensor for name, tensor in other.items()}}
         self.same_bits(self.take({"net": flat}, prefix="a")[0], values(net))
         taken, _ = self.take(state, rename=["0=conv1", "1=bn1"], drop=["*running*"])

@@ -5,8 +5,8 @@
 //   dlogits[i] = weight (p[i] - [i = label])
 //
 // Row r is image r mod n of copy r / n. The label's own exponential is kept out of the sum until
-// the end: p - 1 would cancel where the network is sure, others / all does not. As in PyTorch, a NaN
-// is larger than every number, and it or an infinity as the largest logit makes all of its row NaN.
+// the end: p - 1 would cancel where the network is sure, others / all does not. As in PyTorch, a
+// NaN is larger than every number; it, or an infinity as the largest logit, makes its row NaN.
 //
 // Grid:    `span` lanes per row.
 // Twin:    src/reference/softmax_cross_entropy.rs
@@ -39,7 +39,8 @@ fn rank(v: vec4<f32>) -> vec4<u32> {
     let bits = bitcast<vec4<u32>>(v);
     let size = bits & vec4<u32>(0x7fffffffu);
     let zero = vec4<u32>(0x80000000u);
-    return select(select(zero + size, zero - size, bits >= zero), vec4<u32>(0xffffffffu), is_nan(v));
+    let order = select(zero + size, zero - size, bits >= zero);
+    return select(order, vec4<u32>(0xffffffffu), is_nan(v));
 }
 
 @compute @workgroup_size(WG_SIZE)

@@ -65,7 +65,7 @@ fn a_pair_as_the_paper_has_it() {
 #[test]
 fn the_table_stands_beside_the_papers() {
     let place = Place::new();
-    let text = run(&place, "energy --table").done();
+    let text = Ended::of(place.nf("energy --table").env("COLUMNS", "200")).done();
     assert_eq!(line(&text, "vgg19", 1), "vgg19 20.3 29.3 ≠ 29.7 22.3 27.8 24.8 29.1");
     assert_eq!(line(&text, "vgg19", 2), "vgg19 10.4 28.0 14.4 25.0 20.2 28.0");
     assert_eq!(line(&text, "resnet18", 4), "resnet18 13.9 2.6 10.4 3.8 10.0 5.3");

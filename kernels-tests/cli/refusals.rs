@@ -85,15 +85,31 @@ fn a_data_set_that_is_not_there_or_not_whole() {
     refuses(
         &place,
         &[
-            ("eval --base base.safetensors --dataset cifar10", 1, &["is not there", fetch]),
-            ("train --base base.safetensors --dataset cifar10", 1, &["is not there", fetch]),
+            (
+                "eval --base base.safetensors --dataset cifar10 --allow-mismatch",
+                1,
+                &["is not there", fetch],
+            ),
+            (
+                "train --base base.safetensors --dataset cifar10 --allow-mismatch",
+                1,
+                &["is not there", fetch],
+            ),
             (
                 "pretrain --model vgg-small --dataset cifar10 --out b.safetensors",
                 1,
                 &["is not there", fetch],
             ),
-            ("eval --base base.safetensors --dataset cifar10 --data-dir cut", 1, &cut),
-            ("train --base base.safetensors --dataset cifar10 --data-dir cut", 1, &cut),
+            (
+                "eval --base base.safetensors --dataset cifar10 --allow-mismatch --data-dir cut",
+                1,
+                &cut,
+            ),
+            (
+                "train --base base.safetensors --dataset cifar10 --allow-mismatch --data-dir cut",
+                1,
+                &cut,
+            ),
         ],
     );
 }
@@ -156,7 +172,7 @@ fn numbers_that_mean_nothing() {
         &[(&format!("{eval} --seeds {}", 1u64 << 63), 2, &["--seeds", "larger seeds"])],
     );
     for (flags, says) in [
-        ("--images 0", "0 of 1000 test images"),
+        ("--images 0", "0 of 1000 images"),
         ("--images 1001", "1001 of 1000 test images"),
         ("--precision 9", "2 to 8"),
         ("--batch-size 0", "nothing to do"),

@@ -39,7 +39,7 @@ fn what_is_no_run_is_refused_and_nothing_is_overwritten() {
         ("report other.json", 1, ["it is no evaluation", "adapter"]),
         ("report base.safetensors", 1, ["it is not JSON", "nf-gpu eval --out"]),
         ("report broken", 1, ["config.toml", "restore"]),
-        ("report runs/a --out runs/a/eval.json", 2, ["is what the page is made of", ".html"]),
+        ("report runs/a --out runs/a/eval.json", 2, ["is already RUN", "of its own"]),
         ("report runs/a --out none/x.html", 1, ["does not exist", "create it"]),
         ("report runs/a --out empty", 1, ["it is a folder", "a file in it"]),
     ] {

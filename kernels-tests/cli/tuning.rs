@@ -1,5 +1,5 @@
 //! Measured kernels as a user meets them: the file, the flags, what a run records, the timeline.
-use super::Place;
+use super::{Ended, Place};
 use nf_gpu::{files::Weights, gpu, tuning::Choices};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::PathBuf};
@@ -55,7 +55,7 @@ fn the_first_run_measures_the_second_knows_and_both_say_what_they_use() {
     let generator = |run: &str| fs::read(place.path(run).join("generator.safetensors")).unwrap();
     assert_eq!(generator("first"), generator("second"));
 
-    let devices = place.run("devices").done();
+    let devices = Ended::of(place.nf("devices").env("COLUMNS", "400")).done();
     assert!(devices.contains(&format!("{entries} shapes in {}", file.display())), "{devices}");
     let document = json(&place.run("devices --json").done());
     assert_eq!(document["tuning"]["entries"], entries);

@@ -80,7 +80,11 @@ fn tensors_that_do_not_fit() {
             ("big.npy", 1, &["its images are 64x64; the network takes 32x32"]),
             ("nan.npy", 1, &["nan.npy: element 17 is NaN", "isfinite"]),
             ("inf.npy", 1, &["inf.npy: element 17 is inf"]),
-            ("f64.npy", 1, &["f64.npy: its elements are '<f8', expected '<f4'", "np.float32"]),
+            (
+                "f64.npy",
+                1,
+                &["f64.npy: its elements are '<f8' (float64), expected '<f4'", "np.float32"],
+            ),
             ("fortran.npy", 1, &["fortran.npy: it is in Fortran order", "ascontiguousarray"]),
             ("labels.npy", 1, &["'<i4', expected '<f4'"]),
             ("x.npy --labels x.npy", 1, &["x.npy: its elements are '<f4', expected '<i4'"]),

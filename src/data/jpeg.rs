@@ -106,7 +106,7 @@ impl Colours {
         }
     }
 
-    /// How libjpeg makes colours of the components (`default_decompress_parms`); none for grey.
+    /// How libjpeg makes colours of the components in its default settings; none for grey.
     fn transform(&self, components: &[u8]) -> Option<ColorTransform> {
         match (components, self.adobe) {
             ([_], _) => None,

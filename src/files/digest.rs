@@ -10,9 +10,12 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::Read`].
+/// [`Error::Read`]; [`Error::Format`] for a folder.
 pub fn sha256(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
+    if path.is_dir() {
+        return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
+    }
     let mut hasher = Sha256::new();
     File::open(path)
         .and_then(|mut file| {

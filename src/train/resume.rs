@@ -131,7 +131,13 @@ fn with(config: &TrainConfig, other: &TrainConfig, names: &[&str]) -> Result<Tra
         all.retain(|name, _| !MAP.contains(&name.as_str()));
     }
     all.extend(other.into_iter().filter(|(name, _)| names.contains(&name.as_str())));
-    serde_json::from_value(all.into()).map_err(|e| Error::Shape(format!("settings: {e}")))
+    let mut all: TrainConfig =
+        serde_json::from_value(all.into()).map_err(|e| Error::Shape(format!("settings: {e}")))?;
+    // A rate of the run is no flag that contradicts a measured map.
+    if !names.contains(&"ber") && !all.faults.takes_rate()? {
+        all.ber = None;
+    }
+    Ok(all)
 }
 
 /// Whether two settings mean the same faults. Where the measured map of a run is not where it was, any
