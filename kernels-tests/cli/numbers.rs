@@ -194,7 +194,11 @@ fn forward_and_transform_write_nothing_that_is_not_finite() {
                 1,
                 &["vgg-small: logits[0, 0] is ", " of vgg-small, forward"],
             ),
-            (generator, 1, &["ConvS: images[0, 0, 0, 0] is NaN: first seen in conv1_1 of ConvS"]),
+            (
+                generator,
+                1,
+                &["ConvS: images[0, 0, 0, 0] is NaN: first seen in conv", "_1 of ConvS, forward"],
+            ),
             (
                 &format!(
                     "{generator} --mode train --upstream u.npy --grads g.safetensors --after a.safetensors"

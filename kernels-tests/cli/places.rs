@@ -19,9 +19,9 @@ const TABLE: &[Row] = &[
         line: "bench",
         reads: &["--compare bench.json"],
         // Each needs --compare, or is no part of it.
-        writes: &["--plot {}.svg", "--roofline {}.svg"],
+        writes: &["--plot {}", "--roofline {}"],
     },
-    Row { line: "bench --kernel add", reads: &[], writes: &["--out {}.svg", "--roofline {}.svg"] },
+    Row { line: "bench --kernel add", reads: &[], writes: &["--out {}", "--roofline {}"] },
     Row { line: "data show set", reads: &[SET], writes: &["--out {}"] },
     Row {
         line: "pretrain --model vgg-small --dataset set --steps 1 --out new",
@@ -35,7 +35,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         line: "train --steps 1 --out run --dataset set",
-        reads: &["--base base.safetensors", "--chip map.csv", SET],
+        reads: &["--base base.safetensors", "--chip map.csv", "--layout layout.toml", SET],
         writes: &["--profile {}"],
     },
     Row {
@@ -52,7 +52,13 @@ const TABLE: &[Row] = &[
     },
     Row {
         line: "forward",
-        reads: &["--weights base.safetensors", "--input x.npy", "--labels y.npy", "--chip map.csv"],
+        reads: &[
+            "--weights base.safetensors",
+            "--input x.npy",
+            "--labels y.npy",
+            "--chip map.csv",
+            "--layout layout.toml",
+        ],
         writes: &["--output {}", "--grads {}"],
     },
     Row {
@@ -70,7 +76,7 @@ const TABLE: &[Row] = &[
     Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
     Row {
         line: "inject",
-        reads: &["--base base.safetensors", "--fault-map map.csv"],
+        reads: &["--base base.safetensors", "--fault-map map.csv", "--layout layout.toml"],
         writes: &["--out {}"],
     },
 ];
@@ -121,9 +127,18 @@ fn place() -> Place {
     fs::create_dir(at("begun")).unwrap();
     fs::create_dir(at("links")).unwrap();
     fs::write(at("map.csv"), format!("1{}\n", ",0".repeat(31))).unwrap();
-    for name in ["points.toml", "bench.json", "begun/config.toml", "layout.toml"] {
+    for name in ["points.toml", "bench.json", "begun/config.toml"] {
         fs::write(at(name), "").unwrap();
     }
+    let layer = |(name, address)| format!("[[layer]]\nlayer = \"{name}\"\naddress = {address}\n");
+    let layers = [
+        ("features.0.conv", 0),
+        ("features.1.conv", 864),
+        ("features.2.conv", 19_296),
+        ("features.3.conv", 93_024),
+        ("classifier", 240_480),
+    ];
+    fs::write(at("layout.toml"), layers.map(layer).concat()).unwrap();
     place.run("eval --base base.safetensors --images 2 --seeds 1 --out eval.json").done();
     place
 }

@@ -173,7 +173,7 @@ fn numbers_that_mean_nothing() {
     );
     for (flags, says) in [
         ("--images 0", "0 of 1000 images"),
-        ("--images 1001", "1001 of 1000 test images"),
+        ("--images 1001", "1001 of 1000 images"),
         ("--precision 9", "2 to 8"),
         ("--batch-size 0", "nothing to do"),
         ("--input-mean 0.5,0.5,0.5", "give both"),

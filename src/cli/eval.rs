@@ -124,7 +124,6 @@ pub struct EvalArgs {
 pub fn run(args: &EvalArgs) -> Result<()> {
     args.check()?;
     let setup = Setup::of(args)?;
-    args.places(&setup)?;
     let Setup { base, generators, set, faults, seeds, precision, .. } = &setup;
     let points = match &args.points {
         Some(file) => OperatingPoints::load(file)?,
@@ -212,15 +211,15 @@ impl EvalArgs {
     }
 
     /// No file is written over another one, nor into the data set.
-    fn places(&self, setup: &Setup) -> Result<()> {
+    fn places(&self, dataset: &str, maps: &[PathBuf]) -> Result<()> {
         let journal = self.out.as_deref().map(journal_of);
         Places::default()
             .reads("--base", [&self.base])
             .reads("--generator", &self.generator)
             .reads("--points", &self.points)
-            .reads("--fault-map", &setup.maps)
+            .reads("--fault-map", maps)
             .reads("--layout", &self.faults.layout)
-            .reads("--dataset", data::places(&setup.dataset, &self.data_dir))
+            .reads("--dataset", data::places(dataset, &self.data_dir))
             .writes("--logits", &self.logits)
             .writes("--out", &self.out)
             .makes("the journal of --out", journal)

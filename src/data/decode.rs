@@ -89,6 +89,9 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
 ///
 /// As [`file()`], of what stands at its beginning.
 pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
+    if path.is_dir() {
+        return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
+    }
     let file = fs::File::open(path).map_err(|e| Error::read(path, e))?;
     dimensions(path, BufReader::new(file))
 }

@@ -13,7 +13,6 @@ use crate::{
     files::sha256,
     train::{Asked, BaseHints, BaseNet, Mismatch, TrainedFor},
 };
-use std::path::PathBuf;
 
 /// An evaluation, ready to run.
 pub(super) struct Setup {
@@ -27,8 +26,6 @@ pub(super) struct Setup {
     pub(super) seeds: Vec<u64>,
     /// Bits per stored weight.
     pub(super) precision: u32,
-    /// Files of a measured map.
-    pub(super) maps: Vec<PathBuf>,
     /// What the user should know, a line each.
     pub(super) notes: Vec<String>,
 }
@@ -48,6 +45,7 @@ impl Setup {
         let mut notes = files.iter().filter_map(|file| other_base(file, &own)).collect::<Vec<_>>();
         let asked = asked(args, &base, &own, &files, &mut notes)?;
         let maps = asked.faults.map_files()?;
+        args.places(&dataset, &maps)?;
         let faults = asked.faults.at_each(&asked.bers)?;
         let seeds = seeds(&asked)?;
         for faults in &faults {
@@ -68,7 +66,7 @@ impl Setup {
         let mut generators = networks.collect::<Result<Vec<_>>>()?;
         tell_apart(&mut generators);
         notes.dedup();
-        Ok(Self { base, generators, dataset, set, faults, seeds, precision, maps, notes })
+        Ok(Self { base, generators, dataset, set, faults, seeds, precision, notes })
     }
 }
 
