@@ -182,9 +182,9 @@ fn forward_and_transform_write_nothing_that_is_not_finite() {
         ("huge.safetensors", random_base("vgg-small", 1), "features.0.conv.weight", &[3e38]),
         ("huge_g.safetensors", generator(), "conv1_1.weight", &[3e38]),
     ]);
-    image::RgbImage::from_pixel(32, 32, image::Rgb([200, 100, 50]))
-        .save(place.path("a.png"))
-        .unwrap();
+    // Its signs are those of the weights, so that sums of their products overflow.
+    let sign = |x, y| image::Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]);
+    image::RgbImage::from_fn(32, 32, sign).save(place.path("a.png")).unwrap();
     let generator = "forward --weights huge_g.safetensors --input x.npy --output o.npy";
     refuses(
         &place,

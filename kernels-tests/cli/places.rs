@@ -31,7 +31,7 @@ const TABLE: &[Row] = &[
     Row {
         line: "pretrain --model vgg-small --dataset set --steps 1",
         reads: &[SET],
-        writes: &["--out {}", "--checkpoint {}", "--metrics {}"],
+        writes: &["--out {}"],
     },
     Row {
         line: "train --steps 1 --out run --dataset set",
@@ -59,12 +59,22 @@ const TABLE: &[Row] = &[
             "--chip map.csv",
             "--layout layout.toml",
         ],
-        writes: &["--output {}", "--grads {}"],
+        writes: &["--output {}"],
+    },
+    Row {
+        line: "forward --output new.npy",
+        reads: &["--weights base.safetensors", "--input x.npy", "--labels y.npy"],
+        writes: &["--grads {}"],
     },
     Row {
         line: "forward --mode train",
         reads: &["--weights g.safetensors", "--input x.npy", "--upstream x.npy"],
-        writes: &["--output {}", "--grads {}", "--after {}"],
+        writes: &["--output {}"],
+    },
+    Row {
+        line: "forward --mode train --output new.npy",
+        reads: &["--weights g.safetensors", "--input x.npy", "--upstream x.npy"],
+        writes: &["--grads {}", "--after {}"],
     },
     Row {
         line: "forward --eopm --seeds 1 --ber 0.1 --weights base.safetensors --input x.npy --labels y.npy",
@@ -259,7 +269,7 @@ fn files_with_names_of_their_own_replace_nothing() {
     }
     copy("g.safetensors", "a.difference.png");
     let before = contents(&place);
-    let base = "--base base.safetensors --allow-mismatch";
+    let base = "--base base.safetensors";
     for (line, says) in [
         ("train --steps 1 --out r --base r/generator.safetensors", "already --base"),
         ("train --steps 1 --out r --base r/checkpoint-previous.safetensors", "already --base"),
@@ -270,25 +280,35 @@ fn files_with_names_of_their_own_replace_nothing() {
             "already a file of the run",
         ),
         (
-            &format!("train --steps 1 {base} --dataset set --out set/train/a"),
+            &format!("train --steps 1 {base} --allow-mismatch --dataset set --out set/train/a"),
             "whose files --dataset reads",
         ),
         (
-            &format!("train --steps 1 {base} --dataset ./links/../set --out set/test/new/run"),
+            &format!(
+                "train --steps 1 {base} --allow-mismatch --dataset ./links/../set --out set/test/new/run"
+            ),
             "whose files",
         ),
         (
-            &format!("eval {base} --dataset set --logits set/test/b/x.npy"),
+            &format!("eval {base} --allow-mismatch --dataset set --logits set/test/b/x.npy"),
             "whose files --dataset reads",
         ),
         ("eval --base x.json.journal --out x.json", "already --base"),
         (
             &format!(
-                "eval {base} --dataset cifar10 --data-dir data --out data/cifar-10-batches-bin/x"
+                "eval {base} --allow-mismatch --dataset cifar10 --data-dir data --out data/cifar-10-batches-bin/x"
             ),
             "whose files",
         ),
         ("inject --base b.json --out b.safetensors", "already --base"),
+        (
+            "pretrain --model vgg-small --dataset set --out new --checkpoint links/../new",
+            "new is already ",
+        ),
+        (
+            "pretrain --model vgg-small --dataset set --out new --metrics links/../new",
+            "new is already ",
+        ),
         (&format!("inject {base} --out new.json"), "already --out"),
         (
             "pretrain --model vgg-small --dataset fashion-sample --checkpoint c.safetensors --out c-previous.safetensors",

@@ -70,7 +70,7 @@ fn files_of_other_kinds_are_called_what_they_are_at_every_door() {
             ("--weights a.mat --output y.npy --input x.npy", 1, &["but a MATLAB file"]),
             (
                 "--weights base.safetensors --output y.npy --input x.npy --faults profile \
-                 --fault-map a.npz --ber 0.1",
+                 --fault-map a.npz",
                 1,
                 &[npz],
             ),
