@@ -34,7 +34,7 @@ pub struct FaultArgs {
     /// How weights lie on a measured map: linear or reference (default: what its file says, else linear)
     #[arg(long, value_name = "MAPPING")]
     pub mapping: Option<String>,
-    /// Where layers lie in a measured map, and its size (TOML): [[layer]] with `layer` and `address`, in
+    /// Where layers lie in a measured map, and its size (TOML): `[[layer]]` with `layer` and `address`, in
     /// bytes; `rows`, `columns` (default: one layer behind another)
     #[arg(long, value_name = "FILE")]
     pub layout: Option<PathBuf>,
