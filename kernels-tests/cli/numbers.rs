@@ -16,7 +16,7 @@ fn place(named: &[(&str, Weights, &str, &[f32])]) -> Place {
     for (file, network, tensor, values) in named {
         let mut weights = network.clone();
         let data = &mut weights.tensors.get_mut(*tensor).unwrap().data;
-        if let &[every] = values {
+        if let [every] = **values {
             // Of both signs: sums of infinities are NaN.
             data.iter_mut().enumerate().for_each(|(i, v)| *v = [every, -every][i % 2]);
         }

@@ -16,9 +16,8 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
 #[must_use]
 pub fn activate(act: Activation, z: f64) -> f64 {
     match act {
-        Activation::None => z,
         Activation::Relu if z <= 0.0 => 0.0, // `max` would make a number of NaN
-        Activation::Relu => z,
+        Activation::None | Activation::Relu => z,
         Activation::Tanh => z.tanh(),
     }
 }
