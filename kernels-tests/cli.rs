@@ -86,6 +86,23 @@ impl Place {
         command
     }
 
+    /// The binary, heeding all signals, also where the tests run behind `nohup` or in the background of
+    /// a script and have handed down that some are ignored.
+    #[cfg(unix)]
+    fn heeding(&self, line: &str) -> Command {
+        let this = self.nf(line);
+        let tried = Command::new("env").args(["--default-signal", "true"]).output();
+        if !tried.is_ok_and(|tried| tried.status.success()) {
+            // Only GNU's can.
+            return this;
+        }
+        let mut command = Command::new("env");
+        command.arg("--default-signal").arg(this.get_program()).args(this.get_args());
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command.envs(this.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
     /// The binary, started by a shell that does `before` and whatever the line asks of it.
     #[cfg(unix)]
     fn shell(&self, before: &str, line: &str) -> Command {

@@ -24,7 +24,8 @@ fn send(signal: &str, child: &Child) {
 
 /// Starts `line`, presses Ctrl-C when it has written its first checkpoint, and waits for its end.
 fn interrupted(place: &Place, line: &str, run: &str) -> Ended {
-    let mut child = place.nf(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        place.heeding(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for(&place.path(run).join("state.json"), &mut child);
     send("-INT", &child);
     let output = child.wait_with_output().unwrap();
@@ -111,7 +112,8 @@ fn a_polite_kill_is_an_interruption() {
     let line = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 \
                 --checkpoint-every 1 --out";
     let start = |run: &str| {
-        let mut child = place.nf(&format!("{line} {run}")).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            place.heeding(&format!("{line} {run}")).stderr(Stdio::null()).spawn().unwrap();
         wait_for(&place.path(run).join("state.json"), &mut child);
         child
     };
@@ -130,7 +132,8 @@ const ENDLESS: &str = "train --base base.safetensors --steps 100000 --batch-size
 /// Sends signals to a run in its first steps and waits for its end; only what they ask for makes a
 /// checkpoint.
 fn ended_by(place: &Place, run: &str, signals: &[&str]) {
-    let mut child = place.nf(&format!("{ENDLESS} {run}")).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        place.heeding(&format!("{ENDLESS} {run}")).stderr(Stdio::null()).spawn().unwrap();
     wait_for(&place.path(run).join("metrics.jsonl"), &mut child);
     signals.iter().for_each(|signal| send(signal, &child));
     assert_eq!(child.wait().unwrap().code(), Some(130), "{signals:?}");
@@ -231,7 +234,7 @@ fn the_same_signal_again_leaves_at_once() {
     let place = Place::new();
     fifo(&place, "out.json");
     let line = "eval --base base.safetensors --images 2 --seeds 1 --logits l.npy --out out.json";
-    let mut child = place.nf(line).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = place.heeding(line).stderr(Stdio::null()).spawn().unwrap();
     // What comes behind the logits is never written: nobody reads it.
     wait_for(&place.path("l.npy"), &mut child);
     send("-INT", &child);
@@ -248,7 +251,7 @@ fn a_command_with_nothing_to_keep_ends_at_once() {
     fifo(&place, "points.toml");
     for signal in ["-INT", "-TERM", "-HUP", "-USR1"] {
         let line = "energy --base resnet18 --points points.toml";
-        let mut child = place.nf(line).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = place.heeding(line).stderr(Stdio::null()).spawn().unwrap();
         // Opens when the command has come so far, which reads then.
         let _writer = fs::File::options().write(true).open(place.path("points.toml")).unwrap();
         send(signal, &child);
