@@ -10,7 +10,7 @@ use crate::files::atomic;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -45,7 +45,7 @@ pub(crate) fn pressed() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Requests> {
+fn lock() -> MutexGuard<'static, Requests> {
     REQUESTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -59,7 +59,10 @@ fn hear(signal: i32, again: Again) {
         atomic::abandon();
         system::exit(CODE);
     }
-    if first && requests.tells {
+    let tells = requests.tells;
+    // Not held while a terminal may be stopped.
+    drop(requests);
+    if first && tells {
         // On a line of its own: a terminal has just shown ^C, behind a progress bar perhaps.
         terminal::say("\nending, with what is done kept; the same again leaves at once");
     }
@@ -71,6 +74,7 @@ enum Again {
     /// Whoever sends it has lost patience.
     Impatience,
     /// Nothing: the system repeats it.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     Nothing,
 }
 

@@ -39,9 +39,10 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     let out = args.out.clone().or(beside).unwrap_or_else(|| "report.html".into());
     let mut places = Places::default();
     for run in &args.runs {
-        let mut files = if run.is_dir() { RunFolder::files(run) } else { vec![run.clone()] };
+        let folder = RunFolder::at(run);
+        let mut files = if run.is_dir() { folder.files() } else { vec![run.clone()] };
         // Not read: a page has its place in the folder of a run.
-        files.retain(|file| *file != RunFolder::page(run));
+        files.retain(|file| *file != folder.report());
         places = places.reads("RUN", files);
     }
     places.writes(if args.out.is_some() { "--out" } else { "the page" }, [&out]).check()?;

@@ -108,11 +108,8 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     let mut sink = PerTraining::new(args.quiet);
     let outcome = repro::run(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;
     let results = outcome.results;
-    if args.json {
-        terminal::print(&results.to_json())?;
-    } else {
-        terminal::print(&results.to_text(terminal::columns()))?;
-    }
+    let text = if args.json { results.to_json() } else { results.to_text(terminal::columns()) };
+    let printed = terminal::print(&text);
     if outcome.out_of_time {
         let left = results.in_state(State::NotRun).count();
         sink.event(&Event::Note(format!(
@@ -121,7 +118,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     }
     let files = settings.out.join("results.json, results.md");
     sink.event(&Event::Note(format!("written to {}", files.display())))?;
-    outcome.failure.map_or(Ok(()), Err)
+    outcome.failure.map_or(printed, Err)
 }
 
 impl ReproArgs {

@@ -93,13 +93,16 @@ fn check_places(config: &TrainConfig) -> Result<()> {
     let run = resumed.as_ref().unwrap_or(config);
     let of_base = || Weights::load(&run.base).ok()?.meta("dataset").map(str::to_owned);
     let dataset = run.dataset.clone().or_else(of_base);
-    let profile = config.profile.iter().filter(|file| !file.as_os_str().is_empty());
+    let folder = RunFolder::at(root);
+    let profile = config.profile.iter();
+    let profile =
+        profile.map(|file| if file.as_os_str().is_empty() { folder.trace() } else { file.clone() });
     Places::default()
         .reads("--base", [&run.base])
         .reads("--fault-map", run.faults.map_files()?)
         .reads("--layout", &run.faults.layout)
         .reads("--dataset", dataset.map_or_else(Vec::new, |d| data::places(&d, &run.data_dir)))
-        .makes("a file of the run", RunFolder::files(root))
+        .makes("a file of the run", folder.files())
         .makes("--profile", profile)
         .check()
 }

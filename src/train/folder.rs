@@ -49,7 +49,7 @@ impl RunFolder {
     /// # Errors
     /// A run is there already, or going on; the folder cannot be made.
     pub fn create(root: &Path, config: &TrainConfig) -> Result<Self> {
-        let folder = Self { root: root.to_owned(), lock: None };
+        let folder = Self::at(root);
         folder.is_free()?;
         fs::create_dir_all(root).map_err(|e| Error::write(root, e))?;
         let folder = folder.claimed()?;
@@ -136,36 +136,35 @@ impl RunFolder {
     /// # Errors
     /// No run is there, or its settings cannot be read.
     pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
-        let folder = Self { root: root.to_owned(), lock: None };
+        let folder = Self::at(root);
         let path = folder.config();
         let config = settings(&path, &read_text(&path)?)?;
         Ok((folder, config))
     }
 
-    /// The files that a run writes into its folder.
+    /// The folder of a run that may be there or not.
     #[must_use]
-    pub fn files(root: &Path) -> Vec<PathBuf> {
-        let folder = Self { root: root.to_owned(), lock: None };
-        let mut files = vec![
-            folder.file(LOCK),
-            folder.config(),
-            folder.metrics(),
-            folder.state(),
-            History::path(root),
-            folder.generator(),
-            folder.eval(),
-            folder.curves(),
-            folder.images(),
-            folder.report(),
-        ];
-        files.extend(Checkpoint::at(folder.checkpoint()).files());
-        files
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), lock: None }
     }
 
-    /// The page of the run in a folder.
+    /// The files that every run writes into its folder.
     #[must_use]
-    pub fn page(root: &Path) -> PathBuf {
-        Self { root: root.to_owned(), lock: None }.report()
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![
+            self.file(LOCK),
+            self.config(),
+            self.metrics(),
+            self.state(),
+            History::path(&self.root),
+            self.generator(),
+            self.eval(),
+            self.curves(),
+            self.images(),
+            self.report(),
+        ];
+        files.extend(Checkpoint::at(self.checkpoint()).files());
+        files
     }
 
     fn file(&self, name: &str) -> PathBuf {
