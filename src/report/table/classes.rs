@@ -1,15 +1,20 @@
 //! Accuracy of each class, and which class was taken for which.
 
 use super::{Table, named};
-use crate::report::eval_json::{ClassCounts, Evaluation};
+use crate::report::{
+    eval_json::{ClassCounts, Evaluation},
+    wrap::paragraph,
+};
 
 /// Classes whose confusions are shown as a matrix; of more, the most frequent confusions are listed.
 const MATRIX: usize = 50;
 /// Confusions of a class that are listed.
 const LISTED: usize = 5;
 
-/// What was counted per class under one condition: in words, alone, and behind the generator.
+/// What was counted per class under one condition: alone, and behind the generator.
 struct Counted<'a> {
+    /// 0 without faults, then the fault models and rates from 1.
+    number: usize,
     title: String,
     alone: Option<&'a ClassCounts>,
     behind: Option<&'a ClassCounts>,
@@ -18,15 +23,15 @@ struct Counted<'a> {
 /// Without faults, then under each fault model and rate.
 fn counted(e: &Evaluation) -> Vec<Counted<'_>> {
     let (alone, behind) = (e.clean.classes.as_ref(), e.clean.classes_nf.as_ref());
-    let clean = Counted { title: "without faults".into(), alone, behind };
-    let perturbed = e.perturbed.iter().map(|p| {
+    let clean = Counted { number: 0, title: "without faults".into(), alone, behind };
+    let perturbed = e.perturbed.iter().enumerate().map(|(i, p)| {
         let (alone, behind) = (p.classes.as_ref(), p.classes_nf.as_ref());
         let maps = match p.seeds.len() {
             1 => "one map".to_owned(),
             n => format!("{n} maps"),
         };
         let (faults, ber) = named(p);
-        Counted { title: format!("{faults}, BER {ber}, {maps}"), alone, behind }
+        Counted { number: i + 1, title: format!("{faults}, BER {ber}, {maps}"), alone, behind }
     });
     let there = |c: &Counted<'_>| c.alone.is_some() || c.behind.is_some();
     std::iter::once(clean).chain(perturbed).filter(there).collect()
@@ -47,9 +52,8 @@ pub fn per_class(e: &Evaluation, width: usize) -> String {
     let classes = counted.iter().flat_map(|c| [c.alone, c.behind]).flatten();
     let n = classes.map(|c| c.accuracy.len()).max().unwrap_or(0);
     let mut columns: Vec<(String, &ClassCounts)> = Vec::new();
-    for (i, c) in counted.iter().enumerate() {
-        // The first is without faults, the others have a number that the lines above explain.
-        let what = if c.title == "without faults" { "CA".into() } else { format!("PA {i}") };
+    for c in &counted {
+        let what = if c.number == 0 { "CA".into() } else { format!("PA {}", c.number) };
         columns.extend(c.alone.map(|counts| (what.clone(), counts)));
         columns.extend(c.behind.map(|counts| (what.replacen('A', "A(NF)", 1), counts)));
     }
@@ -57,8 +61,9 @@ pub fn per_class(e: &Evaluation, width: usize) -> String {
         return String::new();
     }
     let mut text = "accuracy of each class, in per cent\n".to_owned();
-    for (i, c) in counted.iter().enumerate().filter(|(_, c)| c.title != "without faults") {
-        text += &format!("PA {i}: {}\n", c.title);
+    for c in counted.iter().filter(|c| c.number > 0) {
+        text += &paragraph(&format!("PA {}: {}", c.number, c.title), width, 2);
+        text.push('\n');
     }
     let titles = columns.iter().map(|(title, _)| title.clone());
     let mut table = Table::new(std::iter::once("class".to_owned()).chain(titles));
@@ -88,7 +93,7 @@ pub fn confusion(e: &Evaluation, width: usize) -> String {
                 _ => (frequent(e, &counts.confusion), "the most frequent wrong answers"),
             };
             let title = format!("{}{behind}: {how}, in per cent of the class", c.title);
-            tables.push(format!("{title}\n{matrix:width$}"));
+            tables.push(format!("{}\n{matrix:width$}", paragraph(&title, width, 2)));
         }
     }
     tables.join("\n")
@@ -189,7 +194,8 @@ class      CA  CA(NF)  PA 1  PA(NF) 1
     fn a_matrix_has_the_answers_of_a_class_in_its_row() {
         let text = confusion(&evaluation(4), 80);
         let wanted = "\
-stuck-at, BER 0.01, 2 maps, behind the generator: a row per class, a column per answer, in per cent of the class
+stuck-at, BER 0.01, 2 maps, behind the generator: a row per class, a column per
+  answer, in per cent of the class
 class     0   1   2   3
 ───────  ──  ──  ──  ──
 0 name0  70  20  10   .
@@ -198,7 +204,7 @@ class     0   1   2   3
 3 name3  20  10   .  70
 ";
         assert!(text.ends_with(wanted), "{text}");
-        assert_eq!(text.matches("in per cent").count(), 4, "{text}");
+        assert_eq!(text.matches("per cent").count(), 4, "{text}");
     }
 
     #[test]
@@ -206,12 +212,9 @@ class     0   1   2   3
         for n in [2, 10, 43, 100, 1000] {
             let e = evaluation(n);
             for width in [40, 80, 200] {
-                let table = |text: String| -> usize {
-                    let rows = text.lines().filter(|l| !l.contains("in per cent"));
-                    rows.map(|line| line.chars().count()).max().unwrap()
-                };
-                assert!(table(per_class(&e, width)) <= width, "{n} in {width}");
-                assert!(table(confusion(&e, width)) <= width, "{n} in {width}");
+                let widest = |text: String| text.lines().map(|l| l.chars().count()).max().unwrap();
+                assert!(widest(per_class(&e, width)) <= width, "{n} in {width}");
+                assert!(widest(confusion(&e, width)) <= width, "{n} in {width}");
             }
             let last = format!("{} name{}", n - 1, n - 1);
             assert!(confusion(&e, 80).contains(&last) && per_class(&e, 80).contains(&last), "{n}");
