@@ -114,8 +114,44 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
     assert_eq!(trained.perturbed[0].flipped_bits, other.perturbed[0].flipped_bits);
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     assert!(config.contains("layout = \"other.toml\"") && !config.contains("ber ="), "{config}");
+    // Its generator is evaluated so without a word, and is made again so by the page's command.
+    let again = format!("{EVAL} --generator run/generator.safetensors");
+    let evaluated = one(&place.run(&again).done());
+    let counts =
+        |e: &Evaluation| (e.perturbed[0].flipped_bits.clone(), e.perturbed[0].accuracy_nf.clone());
+    assert_eq!(counts(&evaluated), counts(&trained));
+    assert_eq!(map(&evaluated).layout, map(&trained).layout);
+    // So it is where a flag names the same map, which may lie elsewhere by now; another map is another one.
+    fs::copy(place.path("list.csv"), place.path("moved.csv")).unwrap();
+    let moved = one(&place.run(&format!("{again} --chip moved.csv")).done());
+    assert_eq!(counts(&moved), counts(&trained));
+    let matrix = one(&place.run(&format!("{again} --chip matrix.csv")).done());
+    assert_eq!(map(&matrix).layout, None);
+    assert_eq!(matrix.perturbed[0].flipped_bits, plain.perturbed[0].flipped_bits);
+    // A layout may move, and then is found beside the generator, or is named.
+    fs::rename(place.path("other.toml"), place.path("run/other.toml")).unwrap();
+    assert_eq!(counts(&one(&place.run(&again).done())), counts(&trained));
+    fs::rename(place.path("run/other.toml"), place.path("moved.toml")).unwrap();
+    let gone =
+        ["the layout of the measured map that it was trained for is gone: other.toml", "--layout"];
+    place.run(&again).refused(1, &gone);
+    assert_eq!(
+        counts(&one(&place.run(&format!("{again} --layout moved.toml")).done())),
+        counts(&trained)
+    );
+    place.run("train --resume run --layout moved.toml").done();
+    // The run says from then on where it found them.
+    let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
+    assert!(config.contains("layout = \"moved.toml\""), "{config}");
+    // What a record names is not written over either.
+    fs::rename(place.path("moved.toml"), place.path("other.toml")).unwrap();
+    place.run("train --resume run --layout other.toml").done();
+    place.run("inject --replay x.json --out other.toml").refused(2, &["already --layout"]);
     // Another layout is another run, and another record.
     layout(&place, "other.toml", &[0, 1, 2, 3, 4], 4);
+    layout(&place, "another.toml", &[1, 0, 2, 3, 4], 0);
+    let began = "--layout: the run began with other.toml, not another.toml";
+    place.run("train --resume run --layout another.toml").refused(2, &[began]);
     place.run("train --resume run").refused(1, &["faults was"]);
     place.run("inject --replay x.json --out z.safetensors").refused(1, &["the layout has changed"]);
     // Only layers that can fail need an address.

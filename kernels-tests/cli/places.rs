@@ -155,7 +155,8 @@ fn place() -> Place {
 
 /// Every file with what it holds.
 fn contents(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
-    place.files().into_iter().map(|(path, _)| (path.clone(), fs::read(path).unwrap())).collect()
+    let files = place.files().into_iter().map(|(path, _)| path).filter(|path| path.is_file());
+    files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
 /// The line is refused with these words, for an output that has no place of its own.
@@ -264,6 +265,18 @@ fn files_with_names_of_their_own_replace_nothing() {
     copy("base.safetensors", "b.json");
     copy("eval.json", "page.html");
     fs::create_dir_all(place.path("data/cifar-10-batches-bin")).unwrap();
+    for part in ["Train", "Test"] {
+        fs::create_dir_all(place.path("kaggle").join(part)).unwrap();
+    }
+    fs::write(place.path("kaggle/Test.csv"), "").unwrap();
+    // Splits may have other names, and class folders may be links to elsewhere.
+    for (split, like) in [("training", "train"), ("Validation", "test")] {
+        fs::create_dir_all(place.path("other").join(split)).unwrap();
+        for class in ('a'..='j').map(|class| class.to_string()) {
+            let there = place.path("set").join(like).join(&class);
+            symlink(there, place.path("other").join(split).join(class)).unwrap();
+        }
+    }
     for name in ["a.png", "a.original.png"] {
         copy(SET, name);
     }
@@ -293,6 +306,18 @@ fn files_with_names_of_their_own_replace_nothing() {
             &format!("eval {base} --allow-mismatch --dataset set --logits set/test/b/x.npy"),
             "whose files --dataset reads",
         ),
+        (
+            &format!(
+                "eval {base} --allow-mismatch --dataset other --logits other/Validation/x.npy"
+            ),
+            "whose files --dataset reads",
+        ),
+        (
+            &format!("eval {base} --allow-mismatch --dataset other --logits set/train/c/x.npy"),
+            "whose files --dataset reads",
+        ),
+        ("data show gtsrb --data-dir kaggle --out kaggle/Train/x.png", "whose files"),
+        ("data show gtsrb --data-dir kaggle --out kaggle/Test.csv", "already"),
         ("eval --base x.json.journal --out x.json", "already --base"),
         (
             &format!(

@@ -129,6 +129,11 @@ fn a_long_run_takes_the_memory_of_its_tenth_step() {
     let lines = lines(&place.path("run"));
     let (noted, evaluated) = (steps_of(&lines, "step"), steps_of(&lines, "evaluation"));
     let end = *noted.last().unwrap();
-    let expected = |every: u64| (1..=end / every).map(|i| i * every).collect::<Vec<_>>();
-    assert_eq!((noted, evaluated), (expected(REPORT), expected(EVALUATE)));
+    let expected = |every: u64, end: u64| (1..=end / every).map(|i| i * every).collect::<Vec<_>>();
+    assert_eq!(noted, expected(REPORT, end));
+    // Ctrl-C may come between the last step and its evaluation, which is then left to whoever resumes.
+    assert!(
+        evaluated == expected(EVALUATE, end) || evaluated == expected(EVALUATE, end - 1),
+        "{evaluated:?} of {end} steps"
+    );
 }

@@ -233,6 +233,12 @@ fn the_command_line_takes_folders() {
         assert_eq!((sheet.width(), sheet.height()), (174 + 12 * cell, 3 * cell + 4));
     }
 
+    // What is wrong with a folder comes with what to do about it.
+    fs::rename(dir.path().join("set/train/emu/more/c.PNG"), dir.path().join("c.PNG")).unwrap();
+    let ran = nf_gpu(&["data", "check", &folder]);
+    assert!(text(&ran.stderr).contains("hint: put images ("), "{}", text(&ran.stderr));
+    fs::rename(dir.path().join("c.PNG"), dir.path().join("set/train/emu/more/c.PNG")).unwrap();
+
     cut(&dir.path().join("set/train/emu/more/c.PNG"));
     cut(&dir.path().join("set/test/dog/0.jpg"));
     let ran = nf_gpu(&["data", "check", &folder]);

@@ -217,8 +217,13 @@ fn check(name: &str, common: &Common) -> Result<()> {
         return Ok(());
     };
     let hint = if data::is_folder(name) {
-        let n = checks.iter().filter(|c| !c.is_right() && !c.path.is_dir()).count();
-        format!("get {n} listed images again, or move them away")
+        let known = checks.iter().find_map(|check| check.hint.clone());
+        let unread = |c: &&FileCheck| !c.is_right() && c.hint.is_none() && !c.path.is_dir();
+        match (checks.iter().filter(unread).count(), known) {
+            (0, Some(hint)) => hint,
+            (1, _) => "get the listed image again, or move it away".into(),
+            (n, _) => format!("get {n} listed images again, or move them away"),
+        }
     } else {
         format!("run `nf-gpu data fetch {name}`: it brings what is not right")
     };

@@ -22,14 +22,14 @@ use crate::{
         progress::{Progress, Unit},
         table,
     },
-    train::FaultArgs,
+    train::{BaseHints, FaultArgs},
     words,
 };
 use clap::Args;
 use generators::Generator;
-use journal::{identity, is_device, journal_of};
+use journal::{is_device, journal_of};
 use setup::Setup;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `nf-gpu eval`.
 #[derive(Args, Debug)]
@@ -124,22 +124,27 @@ pub struct EvalArgs {
 pub fn run(args: &EvalArgs) -> Result<()> {
     args.check()?;
     let setup = Setup::of(args)?;
-    let Setup { base, generators, set, faults, seeds, precision, .. } = &setup;
-    let points = match &args.points {
-        Some(file) => OperatingPoints::load(file)?,
-        None => OperatingPoints::built_in()?,
-    };
+    let Setup { base, generators, set, points, faults, seeds, precision, .. } = &setup;
     if !args.quiet {
         setup.notes.iter().for_each(|note| terminal::say(note));
     }
-    let voltage = args.voltage(&points, faults, *precision)?;
+    let voltage = args.voltage(points, faults, *precision)?;
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let operands = args.dtype.operands(&gpu);
+    let alone = Subject {
+        base: (&base.graph, &base.weights),
+        generator: None,
+        generator_id: "",
+        set,
+        precision: *precision,
+        batch: args.batch_size,
+        operands,
+    };
     let mut journal = match &args.out {
         // Logits are not kept in it; a device such as /dev/null has no room beside it.
         Some(out) if args.logits.is_none() && !is_device(out) => {
-            Journal::open(journal_of(out), &identity(&gpu, &setup, operands))?
+            Journal::open(journal_of(out), &alone.identity(&gpu, &base.sha256))?
         }
         _ => Journal::default(),
     };
@@ -151,17 +156,13 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let mut written = Ok(());
     for generator in generators.iter().map(Some).chain(generators.is_empty().then_some(None)) {
         let subject = Subject {
-            base: (&base.graph, &base.weights),
             generator: generator.map(|g| (&g.graph, &g.weights)),
             generator_id: generator.map_or("", |g| &g.sha256),
-            set,
-            precision: *precision,
-            batch: args.batch_size,
-            operands,
+            ..alone
         };
         let keep_logits = args.logits.is_some();
         let request = Request { subject, faults, seeds, keep_logits };
-        let voltages = (&points, voltage);
+        let voltages = (points, voltage);
         let measured = args.measure(&gpu, &request, &setup, generator, voltages, &mut journal);
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
@@ -211,19 +212,37 @@ impl EvalArgs {
     }
 
     /// No file is written over another one, nor into the data set.
-    fn places(&self, dataset: &str, maps: &[PathBuf]) -> Result<()> {
+    fn places(&self, dataset: &str, faults: &FaultArgs) -> Result<()> {
         let journal = self.out.as_deref().map(journal_of);
         Places::default()
             .reads("--base", [&self.base])
             .reads("--generator", &self.generator)
             .reads("--points", &self.points)
-            .reads("--fault-map", maps)
-            .reads("--layout", &self.faults.layout)
+            .reads_faults(faults)?
             .reads("--dataset", data::places(dataset, &self.data_dir))
             .writes("--logits", &self.logits)
             .writes("--out", &self.out)
             .makes("the journal of --out", journal)
             .check()
+    }
+
+    /// What a user would have to type again.
+    fn given(&self, setup: &Setup, generator: Option<&Generator>) -> Given {
+        let generator = generator.map(|g| &*g.path);
+        let given = Given::new(&self.base, generator, &setup.dataset, &self.data_dir);
+        let hints = BaseHints {
+            model: self.model.clone(),
+            mean: self.input_mean.clone(),
+            std: self.input_std.clone(),
+        };
+        hints
+            .note(given)
+            .with("--allow-mismatch", self.allow_mismatch.then(String::new))
+            .with("--points", self.points.as_ref().map(|file| file.display().to_string()))
+            .with("--voltage", self.voltage.map(|v| v.to_string()))
+            // Also all of them, where the generator was trained for some.
+            .with("--bits", self.faults.bits.clone())
+            .with("--layers", self.faults.layers.clone())
     }
 
     /// The operating point of `--voltage`.
@@ -317,12 +336,7 @@ impl EvalArgs {
         let (classes, confusion) = (self.per_class, self.confusion);
         let details = Details { classes, confusion, points: Some(points), voltage };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
-        evaluation.given = Given {
-            base: Some(self.base.clone()),
-            generator: generator.map(|g| g.path.clone()),
-            dataset: Some(setup.dataset.clone()),
-            data_dir: Some(self.data_dir.clone()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
-        };
+        evaluation.given = self.given(setup, generator);
         if self.sensitivity {
             evaluation.sensitivity = sensitivity(gpu, request, study, journal, &mut tick)?;
         }

@@ -286,8 +286,7 @@ impl ForwardArgs {
             .reads("--labels", &self.labels)
             .reads("--upstream", &self.upstream)
             .reads("--generator-weights", &self.generator_weights)
-            .reads("--fault-map", self.faults.map_files()?)
-            .reads("--layout", &self.faults.layout)
+            .reads_faults(&self.faults)?
             .writes("--output", &self.output)
             .writes("--grads", &self.grads)
             .writes("--after", &self.after)

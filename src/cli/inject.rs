@@ -67,8 +67,8 @@ struct Job {
     base: BaseNet,
     precision: u32,
     faults: Faults,
-    /// Files of the measured map.
-    map_files: Vec<PathBuf>,
+    /// What the faults were read from.
+    read_from: FaultArgs,
     seed: u64,
 }
 
@@ -87,8 +87,7 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     Places::default()
         .reads("--base", [&job.base_file])
         .reads("--replay", &args.replay)
-        .reads("--fault-map", &job.map_files)
-        .reads("--layout", &args.faults.layout)
+        .reads_faults(&job.read_from)?
         .writes("--out", [&args.out])
         .writes("the record beside --out", [&record_file])
         .check()?;
@@ -147,8 +146,8 @@ impl InjectArgs {
         let precision = base.precision(self.precision)?;
         base.can_have(&faults, precision)?;
         faults.check_seed(seed)?;
-        let map_files = self.faults.map_files()?;
-        Ok(Job { base_file: file, base, precision, faults, map_files, seed })
+        let read_from = self.faults.clone();
+        Ok(Job { base_file: file, base, precision, faults, read_from, seed })
     }
 
     /// The job of a record; `--base` and `--fault-map` may say where the network and the measured map
@@ -188,9 +187,8 @@ impl InjectArgs {
         if let (Some(map), Some(profile)) = (&record.detail.map, &mut faults.profile) {
             same_files(map, Arc::make_mut(profile))?;
         }
-        let (precision, map_files) = (check_bits(record.precision)?, args.fault_map);
-        let seed = check_seed("seed", record.seed)?;
-        Ok(Job { base_file: file, base, precision, faults, map_files, seed })
+        let (precision, seed) = (check_bits(record.precision)?, check_seed("seed", record.seed)?);
+        Ok(Job { base_file: file, base, precision, faults, read_from: args, seed })
     }
 
     /// Compares with what the adapter makes of the same faults.

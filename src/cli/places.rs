@@ -6,6 +6,7 @@ mod spot;
 use crate::{
     error::{Error, Result},
     files::atomic,
+    train::FaultArgs,
 };
 use spot::{Id, Key, Spot};
 use std::{
@@ -41,6 +42,14 @@ impl Places {
     ) -> Self {
         self.inputs.extend(named(flag, paths));
         self
+    }
+
+    /// Files that faults are read from.
+    ///
+    /// # Errors
+    /// As [`FaultArgs::map_files`].
+    pub(crate) fn reads_faults(self, faults: &FaultArgs) -> Result<Self> {
+        Ok(self.reads("--fault-map", faults.map_files()?).reads("--layout", &faults.layout))
     }
 
     /// Files that are written.

@@ -12,7 +12,7 @@ use super::{
     dataset::{Dataset, DatasetInfo},
     fetch::{self, FetchEvent, Means},
     folder,
-    gtsrb::GTSRB,
+    gtsrb::{self, GTSRB},
     image_set::{ImageSet, Split},
     mnist, sample,
     subset::{Wanted, Which},
@@ -59,20 +59,32 @@ pub fn is_folder(name: &str) -> bool {
 }
 
 /// Files and folders that a data set is read from, whatever lies in these: of a folder, what is called
-/// after a split, as its lists of images are too.
+/// after a split, as its lists of images are too, and folders elsewhere that its class folders link to.
 #[must_use]
 pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
     let path = Path::new(name);
     if let Some(set) = KNOWN.iter().find(|set| set.info.name == name) {
-        return if set.info.embedded { Vec::new() } else { vec![dir.join(set.files.folder)] };
+        if set.info.embedded {
+            return Vec::new();
+        }
+        let own = dir.join(set.files.folder);
+        // Kaggle's GTSRB may lie around the folder that it belongs into.
+        let around = if set.info.name == "gtsrb" { gtsrb::kaggle_parts(&own) } else { Vec::new() };
+        return [own].into_iter().chain(around).collect();
     }
     let Ok(entries) = fs::read_dir(path) else { return vec![path.to_owned()] };
     let of_split = |path: &PathBuf| {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let list = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        ["train", "test", "val"].contains(&&*stem) && (list || path.is_dir())
+        folder::is_of_split(&stem) && (list || path.is_dir())
     };
-    entries.flatten().map(|entry| entry.path()).filter(of_split).collect()
+    let mut places: Vec<_> = entries.flatten().map(|e| e.path()).filter(of_split).collect();
+    let linked = places.iter().filter_map(|split| fs::read_dir(split).ok()).flat_map(|classes| {
+        classes.flatten().map(|class| class.path()).filter(|class| class.is_symlink())
+    });
+    let linked: Vec<_> = linked.collect();
+    places.extend(linked);
+    places
 }
 
 /// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`

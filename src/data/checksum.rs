@@ -68,6 +68,8 @@ pub struct FileCheck {
     pub sum: Option<Sum>,
     /// What was found.
     pub state: FileState,
+    /// What to do about it, where that is not to get the file again.
+    pub hint: Option<String>,
 }
 
 /// What a check found.
@@ -104,12 +106,12 @@ impl FileCheck {
     pub fn of(path: PathBuf, bytes: u64, sum: Sum) -> Result<Self> {
         let path = packed::find(&path).unwrap_or(path);
         let state = state(&path, bytes, sum).map_err(|e| Error::read(&path, e))?;
-        Ok(Self { path, bytes, sum: Some(sum), state })
+        Ok(Self { path, bytes, sum: Some(sum), state, hint: None })
     }
 
     /// A file without a checksum whose content has been looked at.
     pub(super) fn looked_at(path: impl Into<PathBuf>, bytes: u64, state: FileState) -> Self {
-        Self { path: path.into(), bytes, sum: None, state }
+        Self { path: path.into(), bytes, sum: None, state, hint: None }
     }
 
     /// True when size and checksum are right.

@@ -60,7 +60,7 @@ pub fn idx_file(bytes: &[u8], dims: u8) -> Result<()> {
 /// # Errors
 /// It is none.
 pub fn annotations(bytes: &[u8]) -> Result<()> {
-    annotations::parse(Path::new(NAME), bytes, 43).map(drop)
+    annotations::parse(Path::new(NAME), bytes, 43, "").map(drop)
 }
 
 /// A file of two CIFAR-10 records; `ending` is what its name ends in: `bin`, `bin.gz`, `bin.xz`.

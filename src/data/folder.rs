@@ -14,6 +14,7 @@ pub use build::CacheEvent;
 pub use prefetch::{Batch, Prefetcher};
 pub use set::FolderSet;
 
+pub(super) use layout::is_of_split;
 pub(super) use scan::Scan;
 
 use super::{
@@ -154,7 +155,8 @@ pub(super) fn check(path: &Path) -> Result<Vec<FileCheck>> {
         checks.push(FileCheck::looked_at(&scan.root, bytes, state));
         checks.extend(scan.problems.into_iter().map(|problem| {
             let state = FileState::Unreadable { why: problem.what };
-            FileCheck::looked_at(problem.path, 0, state)
+            let check = FileCheck::looked_at(problem.path, 0, state);
+            FileCheck { hint: Some(problem.hint), ..check }
         }));
         checks.extend(
             bad.into_iter()

@@ -6,6 +6,8 @@ mod archives;
 mod kaggle;
 pub(super) mod tree;
 
+pub(super) use kaggle::parts as kaggle_parts;
+
 use std::path::{Path, PathBuf};
 
 use super::{

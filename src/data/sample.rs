@@ -95,6 +95,7 @@ fn check() -> Vec<FileCheck> {
             bytes: f.bytes.len() as u64,
             sum: Some(Sum::Md5(f.md5)),
             state,
+            hint: None,
         }
     };
     TRAIN.iter().chain(&TEST).map(file).collect()

@@ -5,7 +5,7 @@ use crate::{
     data::ImageSet,
     error::{Error, Result},
     fault::{Faults, Flips},
-    files::Weights,
+    files::{Weights, sha256_of},
     gpu::Gpu,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
@@ -38,6 +38,30 @@ pub struct Subject<'a> {
     pub batch: u32,
     /// Precision in which inputs and weights enter products.
     pub operands: Operands,
+}
+
+impl Subject<'_> {
+    /// What results depend on beside the generator, the faults and the seed; `base_sha256` is that of the base
+    /// network's file.
+    #[must_use]
+    pub fn identity(&self, gpu: &Gpu, base_sha256: &str) -> String {
+        let (base, set, bits) = (self.base.0, self.set, self.precision);
+        let normalised = base.nodes.get(1).map(|node| format!("{:?}", node.op));
+        let input = &sha256_of(normalised.unwrap_or_default().as_bytes())[..8];
+        let labels: Vec<u8> = set.labels.iter().flat_map(|l| l.to_le_bytes()).collect();
+        let [pixels, labels] = [&set.pixels, &labels].map(|bytes| sha256_of(bytes));
+        let (model, sha256) = (&base.name, base_sha256.get(..16).unwrap_or(base_sha256));
+        let (images, split, name) = (set.len(), set.split, &set.name);
+        let dtype = self.operands.name();
+        format!(
+            "{model} {sha256} input {input} in {bits} bits, computed in {dtype}, on {images} {split} images of \
+             {name} ({} {}), {}, commit {}",
+            &pixels[..16],
+            &labels[..8],
+            gpu.report().line(),
+            env!("NF_COMMIT")
+        )
+    }
 }
 
 /// How often the images of a class got an answer: `[class][answer]`.

@@ -59,7 +59,9 @@ const COLUMNS: usize = 80;
 pub(crate) fn columns() -> usize {
     let named = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
     let own = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
-    named.filter(|&n| n > 0).or_else(own).filter(|&n| n > 0).unwrap_or(COLUMNS)
+    let columns = named.filter(|&n| n > 0).or_else(own).filter(|&n| n > 0).unwrap_or(COLUMNS);
+    // The most that a width in a format may be.
+    columns.min(u16::MAX.into())
 }
 
 /// Whether a person reads stderr as it is written.

@@ -74,7 +74,7 @@ pub(super) fn evaluate(
     let weights = Weights::load(generator)?;
     let graph = models::generator(weights.meta("model").unwrap_or_default(), base.side())?;
     graph.check(&weights)?;
-    let Conditions { bits, faults, seeds, images } = conditions;
+    let Conditions { bits, faults, seeds, .. } = conditions;
     base.can_have(faults, *bits)?;
     let generator = sha256(generator)?;
     let subject = Subject {
@@ -88,9 +88,7 @@ pub(super) fn evaluate(
     };
     let faults = std::slice::from_ref(faults);
     let request = Request { subject, faults, seeds, keep_logits: false };
-    let (model, adapter) = (&base.sha256, gpu.report().line());
-    let images = which(images.0 as u64, images.1);
-    let identity = format!("repro: {model} at {bits} bits on {images} images on {adapter}");
+    let identity = subject.identity(gpu, &base.sha256);
     let mut journal = Journal::open(out.with_extension("journal"), &identity)?;
     let measured = measure_with(gpu, &request, &mut journal, sink, stop)?;
     let base = Named { name: &base.model, sha256: &base.sha256 };

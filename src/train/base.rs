@@ -7,6 +7,7 @@ use crate::{
     files::{Normalisation, Weights, sha256},
     models,
     nn::{Graph, Stored},
+    report::eval_json::Given,
 };
 use std::path::Path;
 
@@ -38,6 +39,18 @@ pub struct BaseHints {
 }
 
 impl BaseHints {
+    /// Notes these flags in a document.
+    pub(crate) fn note(&self, given: Given) -> Given {
+        let list = |numbers: &Option<Vec<f32>>| {
+            let numbers = numbers.as_ref()?.iter().map(f32::to_string);
+            Some(numbers.collect::<Vec<_>>().join(","))
+        };
+        given
+            .with("--model", self.model.clone())
+            .with("--input-mean", list(&self.mean))
+            .with("--input-std", list(&self.std))
+    }
+
     /// The input that the network expects: what the flags say, else what its file says.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
 use super::{
-    checkpoint::Checkpoint, every::Every, faults::FaultArgs, feed::TrainSet, recovery::OnNan,
+    base::BaseHints, checkpoint::Checkpoint, every::Every, faults::FaultArgs, feed::TrainSet,
+    recovery::OnNan,
 };
 use crate::{
     data::Wanted,
@@ -256,6 +257,23 @@ pub(crate) const OF_NO_MATTER: &[&str] = &[
     "preset",
 ];
 
+/// Settings that together are the faults: a checkpoint is compared with what they mean, for their files may
+/// move.
+pub(super) const FAULTS: &[&str] = &[
+    "faults",
+    "ber",
+    "ber01",
+    "ber10",
+    "fault_map",
+    "layout",
+    "mapping",
+    "chip",
+    "lot",
+    "shared",
+    "bits",
+    "layers",
+];
+
 /// Perturbed copies of a step, at most.
 const MAX_COPIES: u32 = 1000;
 
@@ -323,6 +341,16 @@ impl TrainConfig {
         })
     }
 
+    /// What the flags say of the base network.
+    #[must_use]
+    pub(crate) fn hints(&self) -> BaseHints {
+        BaseHints {
+            model: self.model.clone(),
+            mean: self.input_mean.clone(),
+            std: self.input_std.clone(),
+        }
+    }
+
     /// Perturbed copies of a step: a chip has one map, so one copy is all of them.
     ///
     /// # Errors
@@ -334,30 +362,14 @@ impl TrainConfig {
     /// Names of the settings that a checkpoint's run and the one that goes on with it need not have in
     /// common.
     pub(super) fn free(&self) -> Vec<&'static str> {
-        // What is checked by itself: the base network and its input, the arithmetic, the faults, whose
-        // files may move.
-        let checked = [
-            "model",
-            "dtype",
-            "precision",
-            "ber",
-            "ber01",
-            "ber10",
-            "fault_map",
-            "layout",
-            "mapping",
-            "chip",
-            "lot",
-            "shared",
-            "bits",
-            "layers",
-        ];
+        // What is checked by itself: the base network and its input, the arithmetic; and the faults.
+        let checked = &["model", "dtype", "precision"];
         // Only a cosine knows the end of the run: others can be prolonged.
         let length: &[&str] = match self.schedule {
             Schedule::Cosine => &[],
             Schedule::Reference | Schedule::Constant => &["steps", "epochs"],
         };
-        [OF_NO_MATTER, &checked, length].concat()
+        [OF_NO_MATTER, checked, FAULTS, length].concat()
     }
 
     /// Refuses values that mean nothing.

@@ -1,7 +1,7 @@
 //! `nf-gpu train --dry-run`: what a step would need, without running the training.
 
 use super::{
-    base::{BaseHints, BaseNet},
+    base::BaseNet,
     config::TrainConfig,
     eopm::{Eopm, EopmSettings},
     fuse::HELD_OUT,
@@ -164,12 +164,7 @@ pub struct Need {
 /// Bad settings or files, or the device has no memory for the weights.
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
-    let hints = BaseHints {
-        model: config.model.clone(),
-        mean: config.input_mean.clone(),
-        std: config.input_std.clone(),
-    };
-    let base = BaseNet::load(&config.base, &hints)?;
+    let base = BaseNet::load(&config.base, &config.hints())?;
     let graph = models::generator(&config.generator, base.side())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?

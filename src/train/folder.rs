@@ -59,7 +59,11 @@ impl RunFolder {
         Ok(folder)
     }
 
-    fn is_free(&self) -> Result<()> {
+    /// Refuses a folder that holds a run.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: it does.
+    pub(super) fn is_free(&self) -> Result<()> {
         let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
         if !begun && !Checkpoint::at(self.checkpoint()).exists() {
             return Ok(());

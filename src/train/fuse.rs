@@ -1,7 +1,7 @@
 //! `nf-gpu train`: a NeuralFuse generator in front of a faulty base network.
 
 use super::{
-    base::{BaseHints, BaseNet},
+    base::BaseNet,
     config::{TrainConfig, batch_of},
     feed::{TrainSet, tell},
     folder::RunFolder,
@@ -79,14 +79,17 @@ fn attempt(
     config.checked()?;
     let recorded = resumed.as_ref().map(|resumed| resumed.folder.recorded()).transpose()?;
     let _session = gpu.session(recorded);
-    let hints = BaseHints {
-        model: config.model.clone(),
-        mean: config.input_mean.clone(),
-        std: config.input_std.clone(),
-    };
-    let base = BaseNet::load(&config.base, &hints)?;
+    let base = BaseNet::load(&config.base, &config.hints())?;
     let dataset = base.dataset(config.dataset.as_deref())?;
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
+    // What can be refused is refused before the images are read, which may take an hour.
+    let graph = models::generator(&config.generator, base.side())?;
+    let (faults, maps) = (config.fault_model()?, config.maps()?);
+    let precision = base.precision(config.precision)?;
+    base.can_have(&faults, precision)?;
+    if resumed.is_none() {
+        RunFolder::at(&config.out).is_free()?;
+    }
     let changes = config.augment.of(&dataset);
     let say = &mut |note| tell(sink, note, stop);
     let mut train_set = TrainSet::open(&dataset, &config.data_dir, base.side(), changes, say)?;
@@ -100,7 +103,6 @@ fn attempt(
     }
     let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
-    let graph = models::generator(&config.generator, base.side())?;
     let operands = config.dtype.unwrap_or_default().operands(gpu);
     let net = TrainableNet::new(
         gpu,
@@ -109,9 +111,6 @@ fn attempt(
         models::GENERATOR_BITS,
     )?
     .with_operands(operands);
-    let (faults, maps) = (config.fault_model()?, config.maps()?);
-    let precision = base.precision(config.precision)?;
-    base.can_have(&faults, precision)?;
     let (folder, history) = match &resumed {
         Some(Resumed { folder, .. }) => (folder.clone(), History::load(folder.root())?),
         None => {

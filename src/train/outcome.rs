@@ -5,7 +5,7 @@ use super::{
     showcase, trained_for,
 };
 use crate::{
-    data::{DEFAULT_DIR, ImageSet, Which},
+    data::{ImageSet, Which},
     energy::OperatingPoints,
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
@@ -18,7 +18,6 @@ use crate::{
         jsonl, page,
     },
 };
-use std::path::Path;
 
 /// What metrics call held-out images.
 const HELD_OUT_SPLIT: &str = "held-out";
@@ -125,12 +124,12 @@ impl Run<'_> {
             &m,
             Details { classes: true, points: Some(&points), ..Details::default() },
         );
-        evaluation.given = Given {
-            base: Some(config.base.clone()),
-            generator: Some(self.folder.generator()),
-            dataset: Some(self.dataset.clone()),
-            data_dir: Some(config.data_dir.clone()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
-        };
+        let generator = self.folder.generator();
+        let given = Given::new(&config.base, Some(&generator), &self.dataset, &config.data_dir);
+        evaluation.given = config
+            .hints()
+            .note(given)
+            .with("--allow-mismatch", config.allow_mismatch.then(String::new));
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;
         curves::save_from(self.folder.curves(), self.folder.metrics())?;

@@ -1,7 +1,7 @@
 //! Flags beside `--resume`: what a run that goes on follows, and what contradicts it.
 
 use super::{
-    config::{Schedule, TrainConfig},
+    config::{FAULTS, Schedule, TrainConfig},
     folder::RunFolder,
 };
 use crate::{
@@ -11,21 +11,6 @@ use crate::{
 };
 use serde_json::{Map, Value};
 use std::{fs, path::Path};
-
-/// Settings that together are the faults.
-const FAULTS: &[&str] = &[
-    "faults",
-    "ber",
-    "ber01",
-    "ber10",
-    "fault_map",
-    "mapping",
-    "chip",
-    "lot",
-    "shared",
-    "bits",
-    "layers",
-];
 
 /// A run that goes on.
 #[derive(Debug)]

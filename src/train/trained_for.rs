@@ -53,6 +53,8 @@ pub struct TrainedFor {
     pub asked: Asked,
     /// SHA-256 of the files of a measured map.
     map_sha256: Vec<String>,
+    /// SHA-256 of the layout of that map.
+    layout_sha256: Option<String>,
 }
 
 /// Under which faults a network is evaluated, as flags say it: what is not said is open.
@@ -98,6 +100,10 @@ impl TrainedFor {
             base: pair(weights.meta("base"), weights.meta("base_sha256")),
             dataset: weights.meta("dataset").map(str::to_owned),
             input: input.0.zip(input.1).map(|(mean, std)| [mean, std]),
+            layout_sha256: detail
+                .map
+                .as_ref()
+                .and_then(|m| Some(m.layout.as_ref()?.file_sha256.clone())),
             map_sha256: sums.split(',').filter(|sum| !sum.is_empty()).map(str::to_owned).collect(),
             asked: Asked {
                 faults,
@@ -115,40 +121,51 @@ impl TrainedFor {
         self.base.as_ref().map(|(_, own)| own == sha256)
     }
 
-    /// The measured map that it was trained for, where it is now: where it was, or beside the generator,
-    /// whose file is `file`.
+    /// What it was trained for, with the files of the measured map (the map, and its layout) where they are
+    /// now: where they were, or beside the generator, whose file is `file`. How weights lie in the map is
+    /// left out where `flags` name another map.
     ///
     /// # Errors
-    /// [`Error::Format`]: it is gone, or is another one.
-    pub fn located(&self, file: &Path) -> Result<Self> {
-        let beside = file.parent().unwrap_or(Path::new(""));
+    /// [`Error::Format`]: one of those that `flags` leave to it is gone, or is another one.
+    /// [`Error::Read`]: a map that flags name.
+    pub fn located(&self, file: &Path, flags: &FaultArgs) -> Result<Self> {
         let mut located = self.clone();
-        for (map, sum) in located.asked.faults.fault_map.iter_mut().zip(&self.map_sha256) {
-            let name = map.file_name().map(PathBuf::from).unwrap_or_default();
-            let places = [map.clone(), beside.join(&*map), beside.join(name)];
-            let there: Vec<&PathBuf> = places.iter().filter(|place| place.is_file()).collect();
-            let is_it = |place: &&&PathBuf| sha256(place).is_ok_and(|own| own == *sum);
-            match there.iter().find(is_it) {
-                Some(place) => map.clone_from(place),
-                None => {
-                    let what = match there.first() {
-                        Some(other) => format!(
-                            "it was trained for another measured map than {}: its SHA-256 was {sum}",
-                            other.display()
-                        ),
-                        None => format!(
-                            "the measured map that it was trained for is gone: {}",
-                            map.display()
-                        ),
-                    };
-                    let hint =
-                        "name the map with --fault-map, or other faults: --faults, --chip, --ber";
-                    return Err(Error::format(file, what, hint));
-                }
+        let faults = &mut located.asked.faults;
+        let named = flags.map_files()?;
+        if named.is_empty() {
+            for (map, sum) in faults.fault_map.iter_mut().zip(&self.map_sha256) {
+                *map = locate(map, sum, file, "measured map", "--fault-map")?;
+            }
+        } else if named.iter().map(sha256).collect::<Result<Vec<_>>>()? != self.map_sha256 {
+            (faults.mapping, faults.layout) = (None, None);
+        }
+        if flags.layout.is_none() {
+            for (layout, sum) in faults.layout.iter_mut().zip(&self.layout_sha256) {
+                *layout = locate(layout, sum, file, "layout of the measured map", "--layout")?;
             }
         }
         Ok(located)
     }
+}
+
+/// Where the file of this SHA-256 is that a generator, in `file`, was trained for.
+fn locate(path: &Path, sum: &str, file: &Path, what: &str, flag: &str) -> Result<PathBuf> {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+    let places = [path.to_owned(), beside.join(path), beside.join(name)];
+    let there: Vec<&PathBuf> = places.iter().filter(|place| place.is_file()).collect();
+    if let Some(place) = there.iter().find(|p| sha256(p).is_ok_and(|own| own == sum)) {
+        return Ok((*place).clone());
+    }
+    let what = match there.first() {
+        Some(other) => {
+            let other = other.display();
+            format!("it was trained for another {what} than {other}: its SHA-256 was {sum}")
+        }
+        None => format!("the {what} that it was trained for is gone: {}", path.display()),
+    };
+    let hint = format!("name it with {flag}, or other faults: --faults, --chip, --ber");
+    Err(Error::format(file, what, hint))
 }
 
 impl Asked {
@@ -164,6 +181,8 @@ impl Asked {
         all.faults.bits = flags.bits.clone().or(own.bits.clone());
         all.faults.layers = flags.layers.clone().or(own.layers.clone());
         if !flags.map_files()?.is_empty() {
+            all.faults.mapping = flags.mapping.clone().or(own.mapping.clone());
+            all.faults.layout = flags.layout.clone().or(own.layout.clone());
             return Ok(all);
         }
         let is_map = flags.faults.is_none() || flags.model()? == FaultModel::Profile;
@@ -173,6 +192,7 @@ impl Asked {
             if is_map && !rated && !chips {
                 all.faults.fault_map.clone_from(&own.fault_map);
                 all.faults.mapping = flags.mapping.clone().or(own.mapping.clone());
+                all.faults.layout = flags.layout.clone().or(own.layout.clone());
             }
             return Ok(all);
         }
@@ -201,8 +221,19 @@ impl Asked {
     /// These faults in words, such as `stuck-at, rate 0.02, chip 1, 8 bits`.
     #[must_use]
     pub fn words(&self) -> String {
-        let FaultArgs { faults, ber01, ber10, fault_map, chip, lot, shared, bits, layers, .. } =
-            &self.faults;
+        let FaultArgs {
+            faults,
+            ber01,
+            ber10,
+            fault_map,
+            layout,
+            chip,
+            lot,
+            shared,
+            bits,
+            layers,
+            ..
+        } = &self.faults;
         let mut words = Vec::new();
         let mut say = |what: &str, value: Option<String>| {
             words.extend(value.map(|value| format!("{what}{value}")));
@@ -211,6 +242,7 @@ impl Asked {
         let text = |number: &f64| number.to_string();
         say("", faults.clone().filter(|_| fault_map.is_empty()));
         say("measured map ", list(fault_map.iter().map(|f| f.display().to_string()).collect()));
+        say("laid out by ", layout.as_ref().map(|file| file.display().to_string()));
         say("rate ", list(self.bers.iter().map(text).collect()));
         say("rate 0 to 1 ", ber01.as_ref().map(text));
         say("rate 1 to 0 ", ber10.as_ref().map(text));

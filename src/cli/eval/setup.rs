@@ -8,6 +8,7 @@ use super::{
 use crate::{
     cli::seeds::parse_seeds,
     data::{self, ImageSet, Split},
+    energy::OperatingPoints,
     error::{Error, Result},
     fault::Faults,
     files::sha256,
@@ -21,6 +22,8 @@ pub(super) struct Setup {
     /// The data set's name, or its folder.
     pub(super) dataset: String,
     pub(super) set: ImageSet,
+    /// What voltages do.
+    pub(super) points: OperatingPoints,
     /// At each of their rates.
     pub(super) faults: Vec<Faults>,
     pub(super) seeds: Vec<u64>,
@@ -44,8 +47,11 @@ impl Setup {
         let dataset = dataset(args, &base, &for_it, &files)?;
         let mut notes = files.iter().filter_map(|file| other_base(file, &own)).collect::<Vec<_>>();
         let asked = asked(args, &base, &own, &files, &mut notes)?;
-        let maps = asked.faults.map_files()?;
-        args.places(&dataset, &maps)?;
+        args.places(&dataset, &asked.faults)?;
+        let points = match &args.points {
+            Some(file) => OperatingPoints::load(file)?,
+            None => OperatingPoints::built_in()?,
+        };
         let faults = asked.faults.at_each(&asked.bers)?;
         let seeds = seeds(&asked)?;
         for faults in &faults {
@@ -59,14 +65,15 @@ impl Setup {
         notes.extend(data::remarks(&dataset, Split::Test, base.side())?);
         let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
         let (side, wanted) = (base.side(), args.images.into());
+        // What can be refused is refused before the images are read, which may take an hour.
+        let networks = files.into_iter().map(|file| file.network(side));
+        let mut generators = networks.collect::<Result<Vec<_>>>()?;
+        tell_apart(&mut generators);
         let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;
         labelling.apply(&mut set);
         notes.extend(labelling.note().map(str::to_owned));
-        let networks = files.into_iter().map(|file| file.network(set.height));
-        let mut generators = networks.collect::<Result<Vec<_>>>()?;
-        tell_apart(&mut generators);
         notes.dedup();
-        Ok(Self { base, generators, dataset, set, faults, seeds, precision, notes })
+        Ok(Self { base, generators, dataset, set, points, faults, seeds, precision, notes })
     }
 }
 
@@ -129,18 +136,16 @@ fn asked(
             trained.asked.precision = None;
         }
         let mut all = flags.or(&trained.asked)?;
-        let path = file.path.display();
+        let (path, words) = (file.path.display(), trained.asked.words());
+        if !all.faults.map_files()?.is_empty() {
+            trained = trained.located(&file.path, &flags.faults)?;
+            all = flags.or(&trained.asked)?;
+        }
         let as_trained = all == trained.asked;
-        let words = trained.asked.words();
         notes.push(match as_trained {
             true => format!("{path} was trained for {words}, and is evaluated so"),
             false => format!("{path} was trained for {words}; with these flags: {}", all.words()),
         });
-        if !all.faults.fault_map.is_empty()
-            && all.faults.fault_map == trained.asked.faults.fault_map
-        {
-            all.faults.fault_map = trained.located(&file.path)?.asked.faults.fault_map;
-        }
         match &agreed {
             Some((first, other)) if *first != all => {
                 let (one, two) = (first.words(), all.words());

@@ -22,6 +22,12 @@ fn names(split: Split) -> &'static [&'static str] {
     }
 }
 
+/// Whether a folder, or a list of images, of this name belongs to a split.
+pub(in crate::data) fn is_of_split(name: &str) -> bool {
+    let is_it = |split| names(split).iter().any(|of_split| of_split.eq_ignore_ascii_case(name));
+    is_it(Split::Train) || is_it(Split::Test)
+}
+
 /// The folder of a split. Where both `test` and `val` are, `test` it is, and `test` before `Test`.
 ///
 /// # Errors

@@ -24,12 +24,10 @@ pub(super) fn file(top: &Path) -> Option<PathBuf> {
 ///
 /// [`Error::Format`]: the list is none, or names a class or an image that is not there.
 pub(super) fn images(list: &Path, root: &Path, classes: &[String]) -> Result<Vec<(String, u16)>> {
-    let lines = annotations::parse(list, &read_file(list)?, u32::from(u16::MAX))?;
-    let wrong = |what: String| {
-        let hint = "the list has a column ClassId with the names of the folders in train, and a column \
-                    Path with the files in the test folder";
-        Error::format(list, what, hint)
-    };
+    let hint = "the list has a column ClassId with the names of the folders in train, and a column Path \
+                with the files in the test folder";
+    let lines = annotations::parse(list, &read_file(list)?, u32::from(u16::MAX), hint)?;
+    let wrong = |what: String| Error::format(list, what, hint);
     let image = |(file, number): (String, u16)| {
         let is_it = |class: &String| class.parse() == Ok(number);
         let label = classes.iter().position(is_it).and_then(|label| u16::try_from(label).ok());

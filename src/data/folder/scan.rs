@@ -38,7 +38,7 @@ pub(in crate::data) struct Scan {
 pub(in crate::data) struct Problem {
     pub(in crate::data) path: PathBuf,
     pub(in crate::data) what: String,
-    hint: String,
+    pub(in crate::data) hint: String,
 }
 
 impl Scan {

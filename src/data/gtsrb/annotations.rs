@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
+/// What to do about a list that an archive brought.
+pub(super) const AGAIN: &str =
+    "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
 
 /// Lines that are read: three times the images of the data set. Every line costs memory for an image, and
 /// a small archive can hold millions that name the same one.
@@ -17,8 +19,13 @@ const MAX_LINES: usize = 1 << 17;
 ///
 /// [`Error::Format`] for a file without the columns `Filename` (or `Path`) and `ClassId`, a line with
 /// another number of fields, a class that is none, and a path that leads out of the folder.
-pub(in crate::data) fn parse(path: &Path, text: &[u8], classes: u32) -> Result<Vec<(String, u16)>> {
-    let wrong = |what: String| Error::format(path, what, AGAIN);
+pub(in crate::data) fn parse(
+    path: &Path,
+    text: &[u8],
+    classes: u32,
+    hint: &str,
+) -> Result<Vec<(String, u16)>> {
+    let wrong = |what: String| Error::format(path, what, hint);
     let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not a text: {e}")))?;
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (_, header) = lines.next().ok_or_else(|| wrong("the file is empty".into()))?;
@@ -71,7 +78,7 @@ mod tests {
 
     #[test]
     fn names_and_classes_are_read_and_nonsense_is_named() {
-        let read = |text: &str| parse(Path::new("GT-x.csv"), text.as_bytes(), 43);
+        let read = |text: &str| parse(Path::new("GT-x.csv"), text.as_bytes(), 43, AGAIN);
         let good = read(&format!("{HEADER}\r\n1.ppm;2;3;0;0;1;1;42\r\n0.ppm;2;3;0;0;1;1;0\r\n"));
         assert_eq!(good.unwrap(), [("1.ppm".to_owned(), 42), ("0.ppm".to_owned(), 0)]);
         for (text, says) in [
@@ -96,7 +103,7 @@ mod tests {
             let e = read(&format!("{kaggle}53,54,6,5,48,49,16,{path}\n")).unwrap_err();
             assert!(e.to_string().contains("line 2 names no file"), "{path}: {e}");
         }
-        assert!(parse(Path::new("x"), b"\xff\xfe", 43).is_err());
+        assert!(parse(Path::new("x"), b"\xff\xfe", 43, AGAIN).is_err());
         let lines = |n: usize| read(&format!("{HEADER}\n{}", "a;;;;;;;1\n".repeat(n)));
         assert_eq!(lines(MAX_LINES).unwrap().len(), MAX_LINES);
         assert!(lines(MAX_LINES + 1).unwrap_err().to_string().contains("more than 131072 images"));

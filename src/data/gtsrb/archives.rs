@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{INFO, annotations, kaggle, tree::Tree};
+use super::{
+    INFO,
+    annotations::{self, AGAIN},
+    kaggle,
+    tree::Tree,
+};
 use crate::{
     data::{image_cache::Stamp, image_set::Split},
     error::{Error, Result},
@@ -86,8 +91,6 @@ fn official(
     Ok((tree, list))
 }
 
-const AGAIN: &str = "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
-
 fn archive(split: Split) -> &'static str {
     match split {
         Split::Train => TRAIN,
@@ -127,7 +130,7 @@ fn training(mut tree: Tree) -> Result<List> {
     for name in tree.names(csv)? {
         let path = tree.path(&name);
         let (class, _) = name.split_once('/').unwrap_or_default();
-        for (file, label) in annotations::parse(&path, &tree.read(&name)?, INFO.classes)? {
+        for (file, label) in annotations::parse(&path, &tree.read(&name)?, INFO.classes, AGAIN)? {
             if class.parse().is_ok_and(|folder: u16| folder != label) {
                 let what = format!("{file} has class {label}, and the folder is {class}");
                 return Err(Error::format(&path, what, AGAIN));
@@ -155,7 +158,7 @@ fn test(folder: &Path, tree: &Tree, sources: &mut Vec<PathBuf>) -> Result<List> 
     if !holder.has(TEST_CSV) {
         return Err(Error::format(&path, "this file is not in the archive", AGAIN));
     }
-    let list = annotations::parse(&path, &holder.read(TEST_CSV)?, INFO.classes)?;
+    let list = annotations::parse(&path, &holder.read(TEST_CSV)?, INFO.classes, AGAIN)?;
     list.iter().try_for_each(|(file, _)| present(tree, &path, file))?;
     sources.push(csv);
     Ok(list)

@@ -26,6 +26,15 @@ pub(super) fn place(folder: &Path) -> Option<PathBuf> {
         .or_else(|| around.clone().find_map(archives))
 }
 
+/// Files and folders that it consists of, where it is there.
+pub(in crate::data) fn parts(folder: &Path) -> Vec<PathBuf> {
+    match place(folder) {
+        None => Vec::new(),
+        Some(archive) if archive.is_file() => vec![archive],
+        Some(top) => ["Train", "Test", TEST_CSV].map(|part| top.join(part)).into(),
+    }
+}
+
 /// The images of a split, with their classes, by class and name for training, as listed for the test.
 ///
 /// # Errors
@@ -45,7 +54,8 @@ pub(super) fn images(place: &Path, split: Split) -> Result<(Tree, List)> {
         }
         Split::Test => {
             let path = tree.path(TEST_CSV);
-            let list = annotations::parse(&path, &tree.read(TEST_CSV)?, INFO.classes)?;
+            let list =
+                annotations::parse(&path, &tree.read(TEST_CSV)?, INFO.classes, annotations::AGAIN)?;
             if let Some((file, _)) = list.iter().find(|(file, _)| !tree.has(file)) {
                 let what = format!("it lists {file}, which is not there");
                 return Err(Error::format(path, what, "unpack the archive again"));

@@ -9,12 +9,15 @@ pub use perturbed::{
 };
 pub use study::{Part, Protected, Sensitivity};
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Subset, Which},
+    data::{DEFAULT_DIR, Subset, Which},
     error::Result,
     files::atomic,
 };
@@ -76,9 +79,35 @@ pub struct Given {
     /// The folder of data sets, where it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
+    /// Flags, and their values, of which nothing else in the document tells.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flags: BTreeMap<String, String>,
 }
 
 impl Given {
+    /// A base network, a generator, a data set and its folder; of the usual folder nothing is said.
+    pub(crate) fn new(
+        base: &Path,
+        generator: Option<&Path>,
+        dataset: &str,
+        data_dir: &Path,
+    ) -> Self {
+        Self {
+            base: Some(base.to_owned()),
+            generator: generator.map(Path::to_owned),
+            dataset: Some(dataset.to_owned()),
+            data_dir: Some(data_dir.to_owned()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
+            flags: BTreeMap::new(),
+        }
+    }
+
+    /// The same with a flag, where it was given.
+    #[must_use]
+    pub(crate) fn with(mut self, flag: &str, value: Option<String>) -> Self {
+        self.flags.extend(value.map(|value| (flag.to_owned(), value)));
+        self
+    }
+
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -131,12 +160,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Which images of a data set: the split, how many, and whether they are spread over it. Documents that
-    /// agree in it are of the same images.
+    /// Which images of a data set: the split, how many, and over how many they are spread, if they are.
+    /// Documents that agree in it are of the same images.
     #[must_use]
-    pub fn which(&self) -> (&str, u64, bool) {
-        let spread = self.subset.is_some_and(|subset| subset.which == Which::Spread);
-        (&self.split, self.images, spread)
+    pub fn which(&self) -> (&str, u64, Option<u64>) {
+        let spread = self.subset.filter(|subset| subset.which == Which::Spread);
+        (&self.split, self.images, spread.map(|subset| subset.of))
     }
 
     /// The same in words; `count` writes the numbers.

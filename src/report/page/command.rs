@@ -71,7 +71,7 @@ pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
         }
     }
     let line = |(flags, rates): (Vec<String>, Vec<f64>)| {
-        let Given { dataset, data_dir, .. } = &e.given;
+        let Given { dataset, data_dir, flags: given, .. } = &e.given;
         let base = found.base.as_deref().unwrap_or(BASE);
         let mut line = vec![format!("nf-gpu eval --base {base}")];
         line.extend(
@@ -81,6 +81,12 @@ pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
         );
         line.push(format!("--dataset {}", quoted(dataset.as_ref().unwrap_or(&e.dataset.name))));
         line.extend(data_dir.iter().map(|dir| format!("--data-dir {}", path(dir))));
+        let said = |flag: &str| flags.iter().any(|f| f.split(' ').next() == Some(flag));
+        let given = given.iter().filter(|(flag, _)| !said(flag));
+        line.extend(given.map(|(flag, value)| match &**value {
+            "" => flag.clone(),
+            value => format!("{flag} {}", quoted(value)),
+        }));
         let own = flags.iter().any(|f| f.starts_with("--ber01") || f.starts_with("--fault-map"));
         line.extend(flags);
         if !own {
@@ -139,7 +145,8 @@ pub(super) fn missing(source: &Source, e: &Evaluation) -> Vec<String> {
 /// Files that the settings of a training name and that are not there any more.
 pub(super) fn gone(config: &str) -> Vec<String> {
     let table: toml::Table = config.parse().unwrap_or_default();
-    let values = ["base", "chip", "fault_map"].into_iter().filter_map(|key| table.get(key));
+    let values =
+        ["base", "chip", "fault_map", "layout"].into_iter().filter_map(|key| table.get(key));
     let files = values.flat_map(|value| match value {
         toml::Value::Array(files) => files.clone(),
         file => vec![file.clone()],
@@ -249,6 +256,16 @@ mod tests {
         assert!(lines[2].contains("--ber01 0.01 --ber10 0.03 --seeds 1,3 --precision"));
         assert_eq!(lines.len(), 3);
         e.perturbed.truncate(1);
+        // What the document itself tells is not said twice.
+        e.perturbed[0].detail.bits = Some("7".into());
+        let given = [("--bits", "7"), ("--points", "my chip.toml"), ("--allow-mismatch", "")];
+        e.given.flags = given.map(|(flag, value)| (flag.to_owned(), value.to_owned())).into();
+        let line = eval(&none, &e).remove(0).replace(" \\\n ", "");
+        let said = "--dataset cifar10 --allow-mismatch --points 'my chip.toml' --faults stuck-at --bits 7 --seeds";
+        assert!(line.contains(said), "{line}");
+        e.perturbed[0].detail.bits = None;
+        assert!(eval(&none, &e)[0].contains("--bits 7"));
+        e.given.flags.clear();
         e.perturbed[0].classes = Some(ClassCounts::new(vec![vec![1]]));
         let map =
             MapDetail { file: "a b.npy".into(), mapping: "linear".into(), ..MapDetail::default() };
