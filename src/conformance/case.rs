@@ -63,7 +63,8 @@ impl Random {
     }
 
     /// One that puts some NaN and infinities among the values of [`Self::floats`] and
-    /// [`Self::integers`]: one or more, but so few that sums over parts of them stay finite.
+    /// [`Self::integers`]: at least one, and few enough that some sums over parts of the values stay
+    /// finite.
     #[must_use]
     pub fn special(seed: u32) -> Self {
         Self { special: true, ..Self::new(seed) }

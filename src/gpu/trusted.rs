@@ -56,10 +56,10 @@ pub(super) fn pipeline_cache(
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }
 
-/// Keeps Mesa from complaining, once for each adapter and device, that `XDG_RUNTIME_DIR` is not set, as in
-/// every container: its layer that orders devices asks Wayland which one draws the screen. It then asks in a
-/// folder that is not there, hears that nobody draws any, and does what it does without this; whatever else
-/// drivers have to say they still say.
+/// Keeps Mesa quiet about a screen that is not there. Where `XDG_RUNTIME_DIR` is not set, as in every
+/// container, its layer that orders devices prints an error for each device; given a folder that does not
+/// exist, it finds no screen either, orders the devices alike and says nothing. Other errors of drivers are
+/// printed as before.
 ///
 /// For the beginning of a program: it does nothing where the environment has such a folder or names a
 /// Wayland, or where other threads run.

@@ -54,7 +54,7 @@ impl Conditions<'_> {
     }
 }
 
-/// Images in words. The first ones are what a number meant before there were others.
+/// Images in words: a number alone means the first ones, in every document of ours.
 fn which(n: u64, subset: Option<Subset>) -> String {
     match subset {
         Some(Subset { which: Which::Spread, of }) => format!("{n} spread over {of}"),

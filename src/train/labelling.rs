@@ -28,8 +28,11 @@ impl Mismatch {
 pub struct Labelling {
     /// For each class of the data set the output of the network, where they differ.
     outputs: Option<Vec<u16>>,
+    /// Names of the classes, in the order of the network's outputs.
     names: Vec<String>,
+    /// What the user should know, if anything.
     note: Option<String>,
+    /// How the classes are ordered, where it is not by the bytes of their names: a checkpoint depends on it.
     order: Option<&'static str>,
 }
 

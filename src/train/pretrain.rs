@@ -210,6 +210,7 @@ fn attempt(
 fn identity(config: &PretrainConfig, steps: u64, classes: &[String], adapter: &str) -> Identity {
     // The arithmetic is checked by itself; the steps are what the epochs come to.
     let free = [OF_NO_MATTER, &["dtype", "epochs"]].concat();
+    // Nothing else tells one data set from another here, so its folder may not move.
     let named = Identity::of(config, &free).with("dataset", config.dataset.as_str());
     let order = class_order(&config.dataset, classes);
     named.with("steps", steps).with("adapter", adapter).with_any("class order", order)
