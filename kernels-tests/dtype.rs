@@ -2,11 +2,11 @@
 //! the scale of the loss is for.
 use super::{
     evaluator::{relative_l2, wide},
-    extent::every_gpu,
+    extent::{all, every_gpu},
 };
 use nf_gpu::{
     conformance::Random,
-    data::{self, ImageSet, Split},
+    data::{self, ImageSet, Split, Wanted},
     eval::{Answers, Journal, Measurement, Request, Subject, argmax, measure},
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, Images},
@@ -22,11 +22,12 @@ use std::path::Path;
 /// Half of the distance from 1 to the next f16: the relative error of one rounded operand, at most.
 const HALF_ULP: f64 = 1.0 / 2048.0;
 
-/// `vgg-small` as it comes with the repository, and its test images.
+/// `vgg-small` as it comes with the repository, and its test images: two hundred, with `--all` a thousand.
 fn fashion() -> (BaseNet, ImageSet) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/vgg-small-fashion.safetensors");
     let base = BaseNet::load(&file, &BaseHints::default()).unwrap();
-    let set = data::open_sized("fashion-sample", Path::new(""), Split::Test, 32).unwrap();
+    let wanted = if all() { Wanted::All } else { Wanted::Exactly(200) };
+    let set = data::open_some("fashion-sample", Path::new(""), Split::Test, 32, wanted).unwrap();
     (base, set)
 }
 
