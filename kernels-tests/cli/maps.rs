@@ -1,9 +1,9 @@
 //! Measured maps as chip engineers have them: lists of cells, layouts, voltages.
-use super::Place;
+use super::{Place, evaluation};
 use nf_gpu::{
     files::Weights,
     report::{
-        eval_json::{Document, Evaluation, MapDetail},
+        eval_json::{Evaluation, MapDetail},
         fault_record::FaultRecord,
     },
 };
@@ -20,11 +20,6 @@ const LAYERS: [(&str, u64); 5] = [
     ("features.3.conv", 147_456),
     ("classifier", 1280),
 ];
-
-fn one(text: &str) -> Evaluation {
-    let Document::One(evaluation) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
-    *evaluation
-}
 
 fn map(e: &Evaluation) -> &MapDetail {
     e.perturbed[0].detail.map.as_ref().unwrap()
@@ -67,7 +62,7 @@ fn a_list_is_the_chip_of_its_matrix_and_says_how_often_it_is_repeated() {
         let says =
             "the map holds 32,768 cells; the weights need 1,934,080: it is repeated 59.02 times";
         assert!(ended.stderr.contains(says), "{ended:?}");
-        one(&ended.done())
+        ended.evaluation()
     });
     assert_eq!(a.perturbed[0].flipped_bits, b.perturbed[0].flipped_bits);
     assert_eq!((map(&a).cells, map(&a).layout.is_none()), (Some(32_768), true));
@@ -86,9 +81,9 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
     memory(&place);
     layout(&place, "same.toml", &[0, 1, 2, 3, 4], 0);
     layout(&place, "other.toml", &[4, 2, 0, 3, 1], 64);
-    let plain = one(&place.run(&format!("{EVAL} --chip list.csv")).done());
+    let plain = place.run(&format!("{EVAL} --chip list.csv")).evaluation();
     let by =
-        |name: &str| one(&place.run(&format!("{EVAL} --chip list.csv --layout {name}")).done());
+        |name: &str| place.run(&format!("{EVAL} --chip list.csv --layout {name}")).evaluation();
     let (same, other) = (by("same.toml"), by("other.toml"));
     assert_eq!(same.perturbed[0].flipped_bits, plain.perturbed[0].flipped_bits);
     assert_eq!(map(&other).layout.as_ref().unwrap().file, "other.toml");
@@ -110,7 +105,7 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
                  --batch-size 2 --images 20 --generator ConvS --out run --json";
     let ended = place.run(train);
     assert!(ended.stderr.contains("the map holds 32,768 cells; the layout reaches"), "{ended:?}");
-    let trained = one(&ended.done());
+    let trained = ended.evaluation();
     assert_eq!(trained.perturbed[0].flipped_bits, other.perturbed[0].flipped_bits);
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     assert!(config.contains("layout = \"other.toml\"") && !config.contains("ber ="), "{config}");
@@ -134,7 +129,7 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
     fs::write(place.path("points.toml"), POINTS).unwrap();
     let eval = format!("{EVAL} --points points.toml");
     // One cell of 32 is 0.03125.
-    let by_rate = one(&place.run(&format!("{eval} --chip list.csv")).done());
+    let by_rate = place.run(&format!("{eval} --chip list.csv")).evaluation();
     let energy = by_rate.perturbed[0].energy.clone().unwrap();
     assert_eq!((energy.saving_percent, energy.voltage), (50.0, Some(0.6 / 0.8)));
     assert_eq!(by_rate.perturbed[0].voltage, None);
@@ -143,7 +138,7 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
     assert!(ended.stderr.contains(says), "{ended:?}");
     let said = ended.done();
     fs::write(place.path("said.json"), &said).unwrap();
-    let p = one(&said).perturbed.remove(0);
+    let p = evaluation(&said).perturbed.remove(0);
     assert_eq!((p.voltage, p.energy), (Some(0.6 / 0.8), Some(energy)));
     let choice = "energy --min-accuracy 0 said.json --points points.toml --json";
     let choice: serde_json::Value = serde_json::from_str(&place.run(choice).done()).unwrap();
