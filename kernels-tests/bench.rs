@@ -1,4 +1,5 @@
 //! What `nf-gpu bench` measures is what it says: counts and shares, not times.
+use crate::python::python_with_torch;
 use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
     gpu::{AdapterChoice, Gpu},
@@ -6,13 +7,7 @@ use nf_gpu::{
     ops::operands::Operands,
     report::bench_json,
 };
-use std::{
-    collections::BTreeSet,
-    env,
-    io::{self, Write as _},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 fn gpu() -> Gpu {
     Gpu::open(&AdapterChoice::default()).unwrap()
@@ -97,14 +92,7 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
 #[test]
 #[ignore = "in ./test.sh --all: wants PyTorch"]
 fn both_ways_of_the_pytorch_timings_give_one_gradient() {
-    let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
-    let mut probe = Command::new(&python);
-    probe.args(["-c", "import numpy, safetensors, torch"]).stderr(Stdio::null());
-    if !probe.status().is_ok_and(|status| status.success()) {
-        let why = "skipped: no PyTorch; NF_PYTHON names a Python that has it\n";
-        io::stderr().write_all(why.as_bytes()).unwrap();
-        return;
-    }
+    let Some(python) = python_with_torch() else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/time_torch.py");
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &str| {

@@ -33,15 +33,20 @@ use nf_gpu::{
     files::{FORMAT, Weights},
     models,
     nn::initialise,
+    report::eval_json::{Document, Evaluation},
 };
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// Longer than this nothing is waited for: a command that hangs fails its test.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder to work in, with `base.safetensors` in it: a vgg-small with random weights.
 pub(super) struct Place {
@@ -65,6 +70,13 @@ pub(super) fn random_base(model: &str, seed: u64) -> Weights {
     for (key, value) in [("format", FORMAT), ("model", model), ("dataset", "fashion-sample")] {
         weights.metadata.insert(key.into(), value.into());
     }
+    weights
+}
+
+/// The same of a generator, ConvS for images of `side`.
+pub(super) fn random_generator(side: u32) -> Weights {
+    let mut weights = initialise(&models::generator("ConvS", side).unwrap(), false, 1);
+    weights.metadata.insert("model".into(), "ConvS".into());
     weights
 }
 
@@ -154,6 +166,29 @@ impl Place {
         Ended::of(&mut self.nf(line))
     }
 
+    /// Starts a line, presses Ctrl-C when there is `file`, and waits for its end.
+    #[cfg(unix)]
+    fn interrupted(&self, line: &str, file: &str) -> Ended {
+        let mut command = self.heeding(line);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for(&self.path(file), &mut child);
+        // Of one that has ended by itself, what it said tells more.
+        if child.try_wait().unwrap().is_none() {
+            send("-INT", &child);
+        }
+        ended(child, line)
+    }
+
+    /// Runs each line; it must be refused with the code and the words, and leave every file as it was.
+    fn refuses(&self, cases: &[(&str, i32, &[&str])]) {
+        let before = self.files();
+        for (line, code, says) in cases {
+            println!("nf-gpu {line}");
+            self.run(line).refused(*code, says);
+            assert_eq!(self.files(), before, "{line}");
+        }
+    }
+
     /// Every file under this folder and its size, but for locks: they hold the number of a process,
     /// which may have a digit more the next time.
     pub(super) fn files(&self) -> Vec<(PathBuf, u64)> {
@@ -165,13 +200,55 @@ impl Place {
     }
 }
 
+/// Sends a signal.
+#[cfg(unix)]
+fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "{signal}");
+}
+
 /// Waits until a file is there, or the process has ended.
 pub(super) fn wait_for(file: &Path, child: &mut Child) {
+    until(&format!("no {}", file.display()), child, |_| file.exists());
+}
+
+/// Waits until something is so, or the process has ended. One that would go on for ever is ended when the
+/// test gives up.
+fn until(otherwise: &str, child: &mut Child, mut is_so: impl FnMut(&mut Child) -> bool) {
     let began = Instant::now();
-    while !file.exists() && child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(120), "no {}", file.display());
+    while child.try_wait().unwrap().is_none() && !is_so(child) {
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("{otherwise}");
+        }
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Waits for the end of a command, and takes what it wrote to pipes; `name` says which it was.
+fn ended(mut child: Child, name: &str) -> Ended {
+    // Beside each other: a full pipe would stop the command.
+    let (stdout, stderr) = (whole(child.stdout.take()), whole(child.stderr.take()));
+    until(&format!("nf-gpu {name} does not end"), &mut child, |_| false);
+    let code = child.wait().unwrap().code();
+    Ended { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Reads a pipe to its end; nothing where there is none.
+fn whole(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_string(&mut text).unwrap();
+        }
+        text
+    })
+}
+
+/// The one evaluation that a document holds.
+fn evaluation(text: &str) -> Evaluation {
+    let Document::One(evaluation) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
+    *evaluation
 }
 
 fn walk(folder: &Path, files: &mut Vec<(PathBuf, u64)>) {
@@ -199,6 +276,11 @@ impl Ended {
     pub(super) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self.stdout
+    }
+
+    /// It succeeded, and printed one evaluation, as `eval --json` does.
+    fn evaluation(self) -> Evaluation {
+        evaluation(&self.done())
     }
 
     /// It failed with this exit code, and its last two lines are the one error and its hint, with

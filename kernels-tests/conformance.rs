@@ -3,39 +3,27 @@
 use super::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
     conformance::{
-        self, Case, News, Outcome, Quirk, Random, Status, Survey, What, run_case, run_suite,
+        self, Case, News, Outcome, Quirk, Random, Sizes, Status, Survey, What, run_case, run_suite,
     },
     error::{Error, Result},
     gpu::{AdapterChoice, AdapterReport, Gpu},
     kernel::Variant,
     reference::{SUITES, Suite},
 };
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 /// Whether this kernel is tested: all are, or the one of `NF_KERNEL`.
 fn named(suite: &Suite) -> bool {
     std::env::var("NF_KERNEL").map_or(true, |only| only == suite.kernel.name)
 }
 
-/// Runs each case once with every variant that serves it, at the workgroup sizes in turn.
-fn run_in_turn(
-    gpu: &Gpu,
-    suite: &Suite,
-    mut each: impl FnMut(&Variant, u32, &Case, &Outcome),
-) -> Result<()> {
-    let cases = (suite.cases)()?;
-    for variant in suite.kernel.variants {
-        let served = cases.iter().filter(|case| variant.serves(&case.plan));
-        for (case, &workgroup) in served.zip(variant.workgroups.iter().cycle()) {
-            each(variant, workgroup, case, &run_case(gpu, case, variant, workgroup)?);
-        }
-    }
-    Ok(())
-}
-
 /// Runs every suite that is wanted; what is wrong goes to `wrong`.
 fn run(gpu: &Gpu, wanted: impl Fn(&Suite) -> bool, wrong: &mut Vec<String>) {
     let every_size = extent::all() || std::env::var_os("NF_KERNEL").is_some();
+    let sizes = if every_size { Sizes::Every } else { Sizes::InTurn };
     let on = &gpu.report().name;
     for suite in SUITES.iter().filter(|&s| wanted(s)) {
         let name = suite.kernel.name;
@@ -48,33 +36,71 @@ fn run(gpu: &Gpu, wanted: impl Fn(&Suite) -> bool, wrong: &mut Vec<String>) {
                 wrong.push(format!("{at}: {what}"));
             }
         };
-        if every_size { run_suite(gpu, suite, each) } else { run_in_turn(gpu, suite, each) }
-            .unwrap();
+        run_suite(gpu, suite, sizes, each).unwrap();
         println!("  {name}: {ok} ok, {unsupported} unsupported");
         assert!(ok > 0 || !wrong.is_empty(), "{name} ran nowhere");
     }
 }
 
-#[test]
-fn every_kernel_matches_its_twin_on_every_adapter() {
+/// Places in the list of adapters in sight. A test for each, so that adapters work beside each other.
+const FIRST: Range<usize> = 0..1;
+const SECOND: Range<usize> = 1..2;
+const OTHERS: Range<usize> = 2..usize::MAX;
+
+/// Runs the suites that are wanted on the adapters at these places, if there are any, each as `open` opens
+/// it.
+fn prove(places: &Range<usize>, open: fn(&AdapterReport) -> Gpu, wanted: fn(&Suite) -> bool) {
     let mut wrong = Vec::new();
-    for adapter in &adapters_in_sight() {
-        run(&open(adapter), named, &mut wrong);
+    for (place, adapter) in adapters_in_sight().iter().enumerate() {
+        if places.contains(&place) {
+            run(&open(adapter), wanted, &mut wrong);
+        }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
+fn every_kernel_matches_its_twin_on_the_first_adapter() {
+    prove(&FIRST, open, named);
+}
+
+#[test]
+fn every_kernel_matches_its_twin_on_the_second_adapter() {
+    prove(&SECOND, open, named);
+}
+
+#[test]
+fn every_kernel_matches_its_twin_on_the_other_adapters() {
+    prove(&OTHERS, open, named);
+}
+
+/// Opens an adapter on which trusted shaders are compiled with the checks of all others.
+fn open_distrusting(adapter: &AdapterReport) -> Gpu {
+    let mut gpu = open(adapter);
+    gpu.check_shaders();
+    gpu
+}
+
+fn trusted(suite: &Suite) -> bool {
+    named(suite) && suite.kernel.variants.iter().any(|v| v.trusted)
+}
+
+#[test]
 #[ignore = "in ./test.sh --all: compiles every trusted variant once more"]
-fn trusted_variants_do_not_need_that_trust() {
-    let mut wrong = Vec::new();
-    for adapter in &adapters_in_sight() {
-        let mut gpu = open(adapter);
-        gpu.check_shaders();
-        let trusted = |s: &Suite| named(s) && s.kernel.variants.iter().any(|v| v.trusted);
-        run(&gpu, trusted, &mut wrong);
-    }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+fn trusted_variants_do_not_need_that_trust_on_the_first_adapter() {
+    prove(&FIRST, open_distrusting, trusted);
+}
+
+#[test]
+#[ignore = "in ./test.sh --all: compiles every trusted variant once more"]
+fn trusted_variants_do_not_need_that_trust_on_the_second_adapter() {
+    prove(&SECOND, open_distrusting, trusted);
+}
+
+#[test]
+#[ignore = "in ./test.sh --all: compiles every trusted variant once more"]
+fn trusted_variants_do_not_need_that_trust_on_the_other_adapters() {
+    prove(&OTHERS, open_distrusting, trusted);
 }
 
 fn suite(name: &str) -> &'static Suite {
@@ -130,6 +156,14 @@ fn short_add() -> Suite {
     Suite { kernel: suite("add").kernel, cases: short_cases, random: short_random }
 }
 
+/// Cases that are drawn before whoever listens ends it.
+const DRAWS: usize = 8;
+
+/// Drawn cases, of which there are [`DRAWS`]: no test waits for a clock.
+fn drawn(seed: u32) -> What {
+    What::Drawn { seed, until: Instant::now() + Duration::from_secs(3600) }
+}
+
 /// Runs suites on an adapter; the survey, and the first cases of variants that were news for being
 /// wrong.
 fn surveyed(
@@ -140,14 +174,20 @@ fn surveyed(
 ) -> (Survey, Vec<String>) {
     let index = Some(adapter.index.to_string());
     let choice = AdapterChoice { adapter: index, ..AdapterChoice::default() };
-    let (mut survey, mut wrong) = (Survey::new(quirks), Vec::new());
+    let (mut survey, mut wrong, mut cases) = (Survey::new(quirks), Vec::new(), 0);
+    let endless = matches!(what, What::Drawn { .. });
     let mut listener = |_: &Survey, news: News<'_>| {
-        if let News::Wrong(_, failure) = news {
-            wrong.push(failure.case.clone());
+        match news {
+            News::Wrong(_, failure) => wrong.push(failure.case.clone()),
+            News::Case(_) if endless && cases == DRAWS => return Err(Error::Interrupted),
+            News::Case(_) => cases += 1,
         }
         Ok(())
     };
-    conformance::run(&mut survey, &choice, suites, what, &mut listener).unwrap();
+    match conformance::run(&mut survey, &choice, suites, what, &mut listener) {
+        Err(Error::Interrupted) => assert_eq!(cases, DRAWS),
+        ended => ended.unwrap(),
+    }
     (survey, wrong)
 }
 
@@ -197,17 +237,14 @@ fn a_known_mistake_is_no_failure_until_it_is_gone() {
     let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], What::Suites);
     assert_eq!((survey.rows[0].status(), survey.stale().len()), (Status::Ok, 1));
     // A few drawn cases say nothing of all.
-    let until = Instant::now() + Duration::from_millis(50);
-    let drawn = What::Drawn { seed: 1, until };
-    assert!(surveyed(adapter, quirks(), &[suite("add")], drawn).0.stale().is_empty());
+    let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], drawn(1));
+    assert!(survey.rows[0].ok > 1 && survey.stale().is_empty(), "{survey:?}");
 }
 
 #[test]
 fn a_drawn_failure_can_be_run_again() {
     for adapter in &adapters_in_sight() {
-        let until = Instant::now() + Duration::from_secs(2);
-        let drawn = What::Drawn { seed: 3, until };
-        let (survey, _) = surveyed(adapter, Vec::new(), &[&short_add()], drawn);
+        let (survey, _) = surveyed(adapter, Vec::new(), &[&short_add()], drawn(3));
         let first = survey.rows[0].first_wrong.clone().unwrap();
         assert!(survey.rows[0].wrong > 1 && survey.rows[0].ok == 0, "{survey:?}");
         let draw = first.replay.as_ref().unwrap().parse().unwrap();

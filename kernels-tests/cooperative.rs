@@ -1,8 +1,8 @@
 //! Variants with cooperative matrices of 16 on an adapter that has only those of 8: every operation
 //! on a matrix of 16 is written out as operations on its quarters, and the cases must still pass.
 //! Fetching, staging, regions and the way out are the variant's own; its instructions are not run.
-#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 
+use super::extent::skipped;
 use nf_gpu::{
     conformance::{Outcome, run_case},
     gpu::{self, AdapterChoice, Gpu},
@@ -73,7 +73,7 @@ fn in_quarters(kernel: &'static KernelDesc, variant: &Variant) -> &'static Kerne
 fn matrices_of_16_compute_the_same_from_quarters_of_8() {
     let adapters = gpu::list();
     let Some(adapter) = adapters.iter().find(|a| a.cooperative_matrix.contains(&8)) else {
-        eprintln!("skipped: no adapter with cooperative matrices of 8 (scripts/newer-llvmpipe.sh)");
+        skipped("no adapter with cooperative matrices of 8 (scripts/newer-llvmpipe.sh)");
         return;
     };
     let adapter = Some(adapter.index.to_string());

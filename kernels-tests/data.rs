@@ -1,5 +1,5 @@
 //! Data sets through the public interface and the command line.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod crops;
 mod folder;
@@ -8,6 +8,7 @@ mod pictures;
 mod small;
 mod strangers;
 
+use crate::extent::skipped;
 use std::{
     fs,
     io::{Cursor, Seek, SeekFrom, Write},
@@ -25,7 +26,7 @@ fn fetched() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(data::DEFAULT_DIR);
     let here = data::is_here("cifar10", &dir).unwrap();
     if !here {
-        eprintln!("skipped: no CIFAR-10 in {}; run `nf-gpu data fetch cifar10`", dir.display());
+        skipped(&format!("no CIFAR-10 in {}; run `nf-gpu data fetch cifar10`", dir.display()));
     }
     here.then_some(dir)
 }

@@ -5,10 +5,21 @@
 //! adapter too, and drawn suites draw as many cases as they are worth.
 //! `NF_ADAPTER=0` (or part of a name) restricts either to adapters.
 use nf_gpu::gpu::{self, AdapterChoice, AdapterReport, Gpu};
+use std::{
+    io::{self, Write as _},
+    thread,
+};
 
 /// Whether this is `./test.sh --all`.
 pub(crate) fn all() -> bool {
     std::env::var_os("NF_GPU_ALL").is_some_and(|v| !v.is_empty() && v != "0")
+}
+
+/// Says that the test at hand proves nothing, or less, here. Straight to stderr, where the test runner does
+/// not hide it: what was left out looks as green as what was proved.
+pub(crate) fn skipped(why: &str) {
+    let line = format!("skipped: {}: {why}\n", thread::current().name().unwrap_or("a test"));
+    io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// The adapters of this machine, or those of `NF_ADAPTER`: what every kernel and variant runs on.

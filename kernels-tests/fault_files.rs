@@ -2,7 +2,7 @@
 #![expect(clippy::print_stderr, reason = "what a test covered is said")]
 use super::{
     cli::random_base,
-    extent::{all, every_gpu},
+    extent::{all, every_gpu, skipped},
 };
 use nf_gpu::{
     fault::{FaultModel, Faults, Lot},
@@ -92,9 +92,7 @@ fn the_same_seed_makes_the_same_network_everywhere() {
 #[test]
 fn the_same_files_in_every_precision() {
     if std::env::var_os("NF_GPU_FAULT_FILES").is_none() {
-        eprintln!(
-            "skipped: every network in every precision, a quarter of an hour (NF_GPU_FAULT_FILES=1)"
-        );
+        skipped("every network in every precision, a quarter of an hour (NF_GPU_FAULT_FILES=1)");
         return;
     }
     let kinds = kinds();

@@ -1,6 +1,5 @@
 //! Effective rates of flipped bits over twenty chips: those of the theory, and no bit position favoured.
-#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
-use super::cli::random_base;
+use super::{cli::random_base, extent::skipped};
 use nf_gpu::{
     fault::{FaultModel, Faults},
     files::Weights,
@@ -72,7 +71,7 @@ fn flips_of_the_shared_resnet20_are_those_counted_elsewhere() {
     let path =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/models/resnet20-cifar10.safetensors");
     if !std::path::Path::new(path).exists() {
-        eprintln!("skipped: the network is not part of this repository");
+        skipped("the network is not part of this repository");
         return;
     }
     let weights = Weights::load(path).unwrap();

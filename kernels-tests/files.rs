@@ -1,6 +1,6 @@
 //! Files as a user meets them: PyTorch's, those with the wrong content, and a disk that is full.
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+use super::extent::skipped;
 use std::path::{Path, PathBuf};
 
 use nf_gpu::{
@@ -15,7 +15,7 @@ fn shared(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: ../shared/{name} is not there");
+    skipped(&format!("../shared/{name} is not there"));
     None
 }
 
@@ -76,7 +76,7 @@ impl SmallDisk {
         if mounted.is_ok_and(|o| o.status.success()) {
             return Some(Self(folder));
         }
-        eprintln!("skipped: a small file system cannot be mounted here");
+        skipped("a small file system cannot be mounted here");
         None
     }
 }

@@ -1,8 +1,8 @@
 //! The generators against values that the public reference implementation computed
 //! (`kernels-tests/golden/README.md`), on every adapter.
-#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 use super::{
     evaluator::{Evaluator, norm, relative_l2, wide},
+    extent::skipped,
     gradients_norm::every_rounding,
 };
 use nf_gpu::{
@@ -39,7 +39,7 @@ pub(super) fn golden_file(folder: &str, name: &str) -> Option<PathBuf> {
     let beside = root.join("../shared/golden").join(folder).join(name);
     let found = [here, beside].into_iter().find(|path| path.exists());
     if found.is_none() {
-        eprintln!("skipped: golden values {name} are not part of this repository");
+        skipped(&format!("golden values {name} are not part of this repository"));
     }
     found
 }

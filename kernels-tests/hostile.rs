@@ -3,7 +3,7 @@ pub(crate) mod mutate;
 pub(crate) mod parsers;
 pub(crate) mod samples;
 
-use crate::extent::drawn;
+use crate::extent::{drawn, skipped};
 use mutate::Mutator;
 use std::{
     fs,
@@ -57,7 +57,7 @@ fn the_seeds_of_the_fuzz_targets_are_the_samples() {
     let write = std::env::var_os("NF_GPU_SEEDS").is_some();
     if !write && !root.exists() {
         // The package has no fuzz folder.
-        println!("skipped: {} is not there", root.display());
+        skipped(&format!("{} is not there", root.display()));
         return;
     }
     for sample in samples::all() {

@@ -5,7 +5,6 @@
 //! `kernels-tests/onnx/README.md`). `scripts/onnx-cases.sh` fetches the wheel with all, and runs
 //! those: every case of it is run, or `kernels-tests/onnx/cases.txt` says why it is not. With
 //! `NF_ONNX_WRITE=1` it writes both files anew.
-#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 mod archive;
 mod call;
 pub(super) mod convolution;
@@ -21,7 +20,7 @@ pub(super) mod tensor;
 mod window;
 mod words;
 
-use super::extent::{adapters, open};
+use super::extent::{adapters, open, skipped};
 use archive::{Archive, Case};
 use engine::Engine;
 use nf_gpu::{files::sha256, gpu::Gpu};
@@ -159,7 +158,7 @@ fn the_cases_kept_here_pass_on_every_adapter() {
 #[test]
 fn every_case_of_the_wheel_is_run_or_listed() {
     let Ok(wheel) = std::env::var("NF_ONNX_WHEEL") else {
-        eprintln!("skipped: all cases of ONNX (scripts/onnx-cases.sh fetches and runs them)");
+        skipped("all cases of ONNX (scripts/onnx-cases.sh fetches and runs them)");
         return;
     };
     let pinned = fs::read_to_string(file("requirements.txt")).unwrap();

@@ -1,30 +1,37 @@
 //! `python/test_nf_gpu_torch.py`: weights to PyTorch and back bit for bit, outputs and gradients of
 //! `nf-gpu forward` against PyTorch's. Skipped where there is no PyTorch; `NF_PYTHON` names a Python.
+use crate::extent::skipped;
 use nf_gpu::models;
 use std::{
     env,
-    io::{self, Write as _},
     path::Path,
     process::{Command, Stdio},
 };
 
+/// A Python that has these modules: the one that `NF_PYTHON` names, else `python3`. Where it lacks them, that
+/// is said.
+pub(crate) fn python_with(modules: &str) -> Option<String> {
+    let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
+    let mut probe = Command::new(&python);
+    probe.args(["-c", &format!("import {modules}")]).stderr(Stdio::null());
+    let found = probe.status().is_ok_and(|status| status.success());
+    if !found {
+        skipped(&format!("{python} cannot import {modules}; NF_PYTHON names another Python"));
+    }
+    found.then_some(python)
+}
+
+/// One that has PyTorch. That of `NF_PYTHON` must have it.
+pub(crate) fn python_with_torch() -> Option<String> {
+    let python = python_with("numpy, safetensors, torch");
+    assert!(python.is_some() || env::var_os("NF_PYTHON").is_none(), "NF_PYTHON has no PyTorch");
+    python
+}
+
 #[test]
 #[ignore = "in ./test.sh --all: wants PyTorch, and runs every network"]
 fn pytorch_and_nf_gpu_agree() {
-    let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
-    let mut probe = Command::new(&python);
-    probe.args(["-c", "import numpy, safetensors, torch"]).stderr(Stdio::null());
-    if !probe.status().is_ok_and(|status| status.success()) {
-        assert!(
-            env::var_os("NF_PYTHON").is_none(),
-            "NF_PYTHON={python} cannot import numpy, safetensors and torch"
-        );
-        // Straight to stderr, where the test runner does not hide it.
-        let why =
-            "skipped: no PyTorch; NF_PYTHON names a Python with torch, safetensors and numpy\n";
-        io::stderr().write_all(why.as_bytes()).unwrap();
-        return;
-    }
+    let Some(python) = python_with_torch() else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/test_nf_gpu_torch.py");
     let names: Vec<&str> =
         models::BASES.iter().filter(|base| base.side == 32).map(|base| base.name).collect();

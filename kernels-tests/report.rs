@@ -1,7 +1,7 @@
 //! The page of a run: whole, self-contained, and without complaints from a browser.
 mod markup;
 
-use super::browser;
+use super::{browser, extent::skipped};
 use markup::Markup;
 use nf_gpu::{
     data::{Subset, Which},
@@ -401,7 +401,7 @@ fn a_run_folder_shows_its_training_pictures_settings_and_command() {
 #[test]
 fn a_browser_opens_it_without_a_complaint() {
     let Some(browser) = browser::find() else {
-        eprintln!("skipped: neither chromium nor google-chrome is on PATH");
+        skipped("neither chromium nor google-chrome is on PATH");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -412,7 +412,7 @@ fn a_browser_opens_it_without_a_complaint() {
     let seen = match browser::open(&browser, &broken) {
         Ok(seen) => seen,
         // Such as the stub of a package that is not installed.
-        Err(why) => return eprintln!("skipped: {} does not run here: {why}", browser.display()),
+        Err(why) => return skipped(&format!("{} does not run here: {why}", browser.display())),
     };
     assert!(!seen.complaints.is_empty(), "{browser:?} says nothing of a broken page");
 

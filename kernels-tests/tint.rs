@@ -1,5 +1,6 @@
 //! Tint, Chromium's compiler, accepts every shader too, with the constants and workgroup sizes that it
 //! runs with: `scripts/tint.sh`. `NF_TINT` names the folder with Dawn; without it nothing is tested.
+use crate::extent::skipped;
 use crate::shaders::{constants, variants};
 use nf_gpu::kernel::{Requires, Variant};
 use serde_json::{Map, Value, json};
@@ -32,7 +33,7 @@ fn dialect(variant: &Variant) -> Option<String> {
 #[ignore = "in ./test.sh --all: wants Tint, an npm package of 130 MB"]
 fn tint_accepts_every_shader() {
     let Some(folder) = std::env::var_os("NF_TINT") else {
-        eprintln!("skipped: no Tint (scripts/tint.sh brings it)");
+        skipped("no Tint (scripts/tint.sh brings it)");
         return;
     };
     let mut shaders = Vec::new();

@@ -1,6 +1,6 @@
 //! The page of `nf-gpu conform --web`: it holds every variant, and a browser with WebGPU finds them right, and
 //! a changed one wrong.
-use super::{browser, cli::Place};
+use super::{browser, cli::Place, extent::skipped};
 use nf_gpu::reference::SUITES;
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
@@ -52,12 +52,12 @@ fn rows(answer: &str) -> BTreeMap<String, (String, String)> {
 #[ignore = "in ./test.sh --all: wants Chromium, which takes minutes"]
 fn a_browser_finds_every_variant_right_and_a_changed_one_wrong() {
     let Some(browser) = browser::find() else {
-        return eprintln!("skipped: neither chromium nor google-chrome is on PATH");
+        return skipped("neither chromium nor google-chrome is on PATH");
     };
     let page = page(&std::env::var("NF_WEB").unwrap_or_else(|_| SOME.into()));
     let answer = match browser::answer(&browser, &page) {
         Ok(answer) if !answer.contains("has no WebGPU") => answer,
-        Ok(why) | Err(why) => return eprintln!("skipped: no WebGPU in {browser:?}: {why}"),
+        Ok(why) | Err(why) => return skipped(&format!("no WebGPU in {browser:?}: {why}")),
     };
     let right = rows(&answer);
     let of = |status: &str| right.values().filter(|(s, _)| s == status).count();

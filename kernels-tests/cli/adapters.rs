@@ -1,5 +1,6 @@
 //! The same evaluation on every adapter.
 use super::{Place, random_base};
+use crate::extent::skipped;
 use nf_gpu::{eval::argmax, files::npy, gpu, report::eval_json::Evaluation};
 
 const IMAGES: usize = 40;
@@ -17,7 +18,7 @@ fn answers(place: &Place, adapter: &str, flags: &str) -> Answers {
         "eval --base base.safetensors --images {IMAGES} --batch-size 20 --adapter {adapter} \
          --logits {adapter}.npy --json {flags}"
     );
-    let evaluation: Evaluation = serde_json::from_str(&place.run(&line).done()).unwrap();
+    let evaluation = place.run(&line).evaluation();
     let logits = npy::load_f32(place.path(&format!("{adapter}.npy"))).unwrap();
     let name = format!("{} {}", evaluation.adapter.name, evaluation.adapter.backend);
     let predictions = logits.data.chunks(10).map(argmax).collect();
@@ -43,10 +44,7 @@ fn every_adapter_flips_the_same_bits_and_answers_alike() {
     let adapters = gpu::list();
     assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver (scripts/driver.sh)");
     if adapters.len() == 1 {
-        eprintln!(
-            "skipped: one adapter alone, {}, has nothing to compare with",
-            adapters[0].line()
-        );
+        skipped(&format!("one adapter alone, {}, has nothing to compare with", adapters[0].line()));
     }
     for faults in ["stuck-at", "flip"] {
         let flags = format!("--faults {faults} --ber 0.01 --seeds 50000..50002");

@@ -88,8 +88,8 @@ fn mistakes_are_refused_before_anything_is_measured() {
     fs::write(place.path("text.json"), "not JSON").unwrap();
     fs::write(place.path("eval.json"), r#"{"version": 1, "adapter": {}}"#).unwrap();
     fs::write(place.path("new.json"), r#"{"version": 9, "adapter": {}, "cases": []}"#).unwrap();
-    for (line, code, says) in [
-        ("bench --kernel conv3d", 2, &["unknown kernel", "conv2d"][..]),
+    place.refuses(&[
+        ("bench --kernel conv3d", 2, &["unknown kernel", "conv2d"]),
         ("bench --steps eopm/ConvX", 2, &["unknown step", "eopm/ConvS/resnet20"]),
         ("bench --kernel add --quick --roofline a.png", 2, &["--roofline", ".svg"]),
         ("bench --steps base/resnet20 --quick --roofline a.svg", 2, &["no kernels to draw"]),
@@ -98,9 +98,7 @@ fn mistakes_are_refused_before_anything_is_measured() {
         ("bench --compare new.json", 1, &["new.json", "version 9", "newer"]),
         ("bench --compare missing.json", 1, &["missing.json"]),
         ("bench --compare text.json --plot a.png", 2, &["--plot", ".svg"]),
-    ] {
-        place.run(line).refused(code, says);
-    }
+    ]);
     for (line, says) in [
         ("bench --plot a.svg", "--compare"),
         ("bench --steps --no-steps", "--no-steps"),

@@ -1,23 +1,13 @@
 //! `inject` with its records, measured maps, and evaluations that are killed, restricted or taken apart.
-use super::Place;
+use super::{Place, ended, evaluation, until};
 use nf_gpu::{
     files::{Weights, sha256},
     report::{
-        eval_json::{Document, Evaluation, Perturbed},
+        eval_json::{Document, Perturbed},
         fault_record::FaultRecord,
     },
 };
-use std::{
-    fs,
-    process::Stdio,
-    thread,
-    time::{Duration, Instant},
-};
-
-fn one(text: &str) -> Evaluation {
-    let Document::One(evaluation) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
-    *evaluation
-}
+use std::{fs, process::Stdio};
 
 fn record(place: &Place, name: &str) -> FaultRecord {
     FaultRecord::load(&place.path(name)).unwrap()
@@ -67,58 +57,62 @@ fn what_cannot_be_injected_is_refused_and_nothing_is_written() {
     place.run("inject --base base.safetensors --out faulty.safetensors").done();
     fs::write(place.path("no.json"), "{}").unwrap();
     fs::write(place.path("one.csv"), format!("1{}\n", ",0".repeat(31))).unwrap();
-    let before = place.files();
-    for (line, code, says) in [
-        ("inject --base base.safetensors --out base.safetensors", 2, "already --base"),
-        ("eval --base base.safetensors --images 5 --out base.safetensors", 2, "already --base"),
-        ("eval --base base.safetensors --out x.json --logits x.json", 2, "already --logits"),
+    place.refuses(&[
+        ("inject --base base.safetensors --out base.safetensors", 2, &["already --base"]),
+        ("eval --base base.safetensors --images 5 --out base.safetensors", 2, &["already --base"]),
+        ("eval --base base.safetensors --out x.json --logits x.json", 2, &["already --logits"]),
         (
             "eval --base base.safetensors --fault-map one.csv --out one.csv",
             2,
-            "already --fault-map",
+            &["already --fault-map"],
         ),
         (
             "inject --base base.safetensors --fault-map one.csv --out one.csv",
             2,
-            "already --fault-map",
+            &["already --fault-map"],
         ),
-        ("eval --base base.safetensors --seeds 1,1", 2, "no second one"),
-        ("eval --base base.safetensors --ber 0.1,0.1", 2, "twice"),
-        ("eval --base base.safetensors --precision 9", 2, "9 bits"),
-        ("eval --base base.safetensors --faults reference --seeds 4294967295", 2, "no map"),
-        ("inject --base faulty.safetensors --out x.safetensors", 1, "faults already"),
-        ("eval --base faulty.safetensors", 1, "faults already"),
-        ("inject --replay no.json --out x.safetensors", 1, "no fault record"),
-        ("inject --replay faulty.json --ber 0.1 --out x.safetensors", 2, "--ber"),
-        ("inject --replay faulty.json --bits 3 --out x.safetensors", 2, "--faults"),
-        ("inject --replay faulty.json --base faulty.safetensors --out x.safetensors", 1, "already"),
-        ("inject --base base.safetensors --chip 1 --seed 2 --out x.safetensors", 2, "--seed"),
-        ("inject --base base.safetensors --ber 1 --out x.safetensors", 2, "one per cent"),
-        ("inject --base base.safetensors --ber 1e-12 --out x.safetensors", 2, "draws no cell"),
-        ("eval --base base.safetensors --ber 0.01,1e-12", 2, "--ber: a rate of 1e-12 draws"),
-        ("eval --base base.safetensors --faults asymmetric --ber01 1e-10", 2, "--ber01: a rate"),
-        ("train --base base.safetensors --ber 2e-10 --steps 1 --out run", 2, "draws no cell"),
+        ("eval --base base.safetensors --seeds 1,1", 2, &["no second one"]),
+        ("eval --base base.safetensors --ber 0.1,0.1", 2, &["twice"]),
+        ("eval --base base.safetensors --precision 9", 2, &["9 bits"]),
+        ("eval --base base.safetensors --faults reference --seeds 4294967295", 2, &["no map"]),
+        ("inject --base faulty.safetensors --out x.safetensors", 1, &["faults already"]),
+        ("eval --base faulty.safetensors", 1, &["faults already"]),
+        ("inject --replay no.json --out x.safetensors", 1, &["no fault record"]),
+        ("inject --replay faulty.json --ber 0.1 --out x.safetensors", 2, &["--ber"]),
+        ("inject --replay faulty.json --bits 3 --out x.safetensors", 2, &["--faults"]),
+        (
+            "inject --replay faulty.json --base faulty.safetensors --out x.safetensors",
+            1,
+            &["already"],
+        ),
+        ("inject --base base.safetensors --chip 1 --seed 2 --out x.safetensors", 2, &["--seed"]),
+        ("inject --base base.safetensors --ber 1 --out x.safetensors", 2, &["one per cent"]),
+        ("inject --base base.safetensors --ber 1e-12 --out x.safetensors", 2, &["draws no cell"]),
+        ("eval --base base.safetensors --ber 0.01,1e-12", 2, &["--ber: a rate of 1e-12 draws"]),
+        ("eval --base base.safetensors --faults asymmetric --ber01 1e-10", 2, &["--ber01: a rate"]),
+        ("train --base base.safetensors --ber 2e-10 --steps 1 --out run", 2, &["draws no cell"]),
         (
             "inject --base base.safetensors --lot 1 --shared 1e-11 --out x.safetensors",
             2,
-            "--shared",
+            &["--shared"],
         ),
-        ("inject --base base.safetensors --bits 8 --out x.safetensors", 2, "--bits"),
-        ("inject --base base.safetensors --bits 7 --precision 4 --out x.safetensors", 2, "bit 7"),
-        ("inject --base base.safetensors --layers fc* --out x.safetensors", 2, "layers: "),
-        ("inject --base base.safetensors --lot 1 --shared 2 --out x.safetensors", 2, "--shared"),
-        ("inject --base base.safetensors --out no/x.safetensors", 1, "cannot write"),
-        ("eval --base base.safetensors --chip 1 --seeds 1..3", 2, "--seeds"),
-        ("eval --base base.safetensors --protect", 2, "--sensitivity"),
-        ("eval --base base.safetensors --faults profile", 2, "--fault-map"),
-        ("eval --base base.safetensors --layers nothing", 2, "layers: "),
-        ("eval --base base.safetensors --fault-map base.safetensors", 1, "stuck_at_1"),
-        ("train --base base.safetensors --bits 9 --out run", 2, "--bits"),
-        ("train --base base.safetensors --layers nothing --steps 1 --out run", 2, "layers: "),
-    ] {
-        place.run(line).refused(code, &[says]);
-        assert_eq!(place.files(), before, "{line}");
-    }
+        ("inject --base base.safetensors --bits 8 --out x.safetensors", 2, &["--bits"]),
+        (
+            "inject --base base.safetensors --bits 7 --precision 4 --out x.safetensors",
+            2,
+            &["bit 7"],
+        ),
+        ("inject --base base.safetensors --layers fc* --out x.safetensors", 2, &["layers: "]),
+        ("inject --base base.safetensors --lot 1 --shared 2 --out x.safetensors", 2, &["--shared"]),
+        ("inject --base base.safetensors --out no/x.safetensors", 1, &["cannot write"]),
+        ("eval --base base.safetensors --chip 1 --seeds 1..3", 2, &["--seeds"]),
+        ("eval --base base.safetensors --protect", 2, &["--sensitivity"]),
+        ("eval --base base.safetensors --faults profile", 2, &["--fault-map"]),
+        ("eval --base base.safetensors --layers nothing", 2, &["layers: "]),
+        ("eval --base base.safetensors --fault-map base.safetensors", 1, &["stuck_at_1"]),
+        ("train --base base.safetensors --bits 9 --out run", 2, &["--bits"]),
+        ("train --base base.safetensors --layers nothing --steps 1 --out run", 2, &["layers: "]),
+    ]);
     place.run("inject --base base.safetensors --lot 1 --out x.safetensors").no_usage("--shared");
     // A record whose network has changed.
     super::random_base("vgg-small", 2).save(place.path("base.safetensors")).unwrap();
@@ -149,7 +143,7 @@ fn a_measured_map_is_the_chip_that_was_measured() {
     // Laid out word by word it is another chip, and one for both commands.
     let linear =
         place.run("eval --base base.safetensors --chip map.safetensors --images 20 --json");
-    let linear = one(&linear.done());
+    let linear = linear.evaluation();
     let chip = &linear.perturbed[0];
     assert_eq!((chip.faults.as_str(), &chip.seeds[..]), ("profile", &[0][..]));
     assert_eq!(chip.detail.map.as_ref().unwrap().mapping, "linear");
@@ -159,30 +153,42 @@ fn a_measured_map_is_the_chip_that_was_measured() {
     assert_ne!(flips, a.flipped_bits);
     let train = "train --base base.safetensors --chip map.safetensors --steps 2 --batch-size 2 \
                  --images 20 --generator ConvS --out run --json --quiet";
-    let trained = one(&place.run(train).done());
+    let trained = place.run(train).evaluation();
     assert_eq!(trained.perturbed[0].flipped_bits.each, [flips]);
+}
+
+/// The place's base network is one that was trained, so that few images tell faults apart.
+fn trained() -> Place {
+    let place = Place::new();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/vgg-small-fashion.safetensors");
+    fs::copy(model, place.path("base.safetensors")).unwrap();
+    place
 }
 
 #[test]
 fn a_killed_evaluation_goes_on_where_it_was() {
-    let place = Place::new();
-    let line = "eval --base base.safetensors --seeds 1..13 --ber 0.01,0.03 --per-class --confusion \
-                --batch-size 50 --out";
-    let mut child = place.nf(&format!("{line} x.json")).stderr(Stdio::null()).spawn().unwrap();
+    let place = trained();
+    let line = |seeds: &str, images: u32| {
+        format!(
+            "eval --base base.safetensors --seeds {seeds} --ber 0.01,0.03 --per-class --confusion \
+             --images {images} --batch-size 10 --out"
+        )
+    };
+    // More maps than anybody waits for: it is killed before its end, however late that is.
+    let long = line("1..1001", 20) + " x.json";
+    let mut child = place.nf(&long).stderr(Stdio::null()).spawn().unwrap();
     let journal = place.path("x.json.journal");
     let lines = || fs::read_to_string(&journal).map_or(0, |text| text.lines().count());
-    let began = Instant::now();
     // The identity, the clean network, the first maps.
-    while lines() < 6 && child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(120), "no journal");
-        thread::sleep(Duration::from_millis(2));
-    }
+    until("no journal", &mut child, |_| lines() >= 6);
     child.kill().unwrap(); // SIGKILL
-    child.wait().unwrap();
-    assert!(!place.path("x.json").exists(), "killed too late");
+    ended(child, &long);
+    assert!(!place.path("x.json").exists(), "it was not killed: there is nothing to go on with");
     let done = lines();
-    // Other images are another evaluation.
-    place.run(&format!("{line} x.json --images 10")).refused(1, &["another evaluation", "--out"]);
+    // Other images are another evaluation; other seeds are not.
+    let other = line("1..5", 10) + " x.json";
+    place.run(&other).refused(1, &["another evaluation", "--out"]);
+    let line = line("1..5", 20);
     let ended = place.run(&format!("{line} x.json"));
     let known = ended.stderr.lines().find_map(|l| l.strip_prefix("going on: ")).unwrap();
     let known: usize = known.split(' ').next().unwrap().parse().unwrap();
@@ -192,13 +198,13 @@ fn a_killed_evaluation_goes_on_where_it_was() {
     place.run(&format!("{line} whole.json")).done();
     let text = |name| fs::read_to_string(place.path(name)).unwrap();
     assert_eq!(text("x.json"), text("whole.json"));
-    let whole = one(&text("whole.json"));
-    assert_eq!(whole.perturbed.iter().map(|p| p.seeds.len()).collect::<Vec<_>>(), [12, 12]);
+    let whole = evaluation(&text("whole.json"));
+    assert_eq!(whole.perturbed.iter().map(|p| p.seeds.len()).collect::<Vec<_>>(), [4, 4]);
     // Nested maps: what is faulty at the lower rate is at the higher.
     let [low, high] = &whole.perturbed[..] else { panic!() };
     assert!(low.flipped_bits.each.iter().zip(&high.flipped_bits.each).all(|(l, h)| l < h));
     let images = whole.dataset.images;
-    for (p, maps) in [(low, 12), (high, 12)] {
+    for (p, maps) in [(low, 4), (high, 4)] {
         let confusion = &p.classes.as_ref().unwrap().confusion;
         let right: u64 = (0..10).map(|i| confusion[i][i]).sum();
         assert_eq!(confusion.iter().flatten().sum::<u64>(), images * maps);
@@ -212,17 +218,20 @@ fn a_killed_evaluation_goes_on_where_it_was() {
 
 #[test]
 fn a_study_takes_the_faults_apart() {
-    let place = Place::new();
-    let eval = "eval --base base.safetensors --seeds 1,2,3,4,5 --ber 0.05 --images 50 --json";
-    let study = one(&place.run(&format!("{eval} --sensitivity --protect 2")).done());
+    let place = trained();
+    let eval = "eval --base base.safetensors --seeds 1,2 --ber 0.05 --images 5 --json";
+    let study = place.run(&format!("{eval} --sensitivity --protect 2")).evaluation();
     let of = |flags: &str| -> Perturbed {
-        one(&place.run(&format!("{eval} {flags}")).done()).perturbed.remove(0)
+        place.run(&format!("{eval} {flags}")).evaluation().perturbed.remove(0)
     };
     let s = study.sensitivity.unwrap();
     assert_eq!(s.everything, study.perturbed[0].accuracy);
     assert_eq!((s.bits.len(), s.protected_bits.len(), s.protected_layers.len()), (8, 2, 2));
     assert_eq!(s.bits[7].accuracy, of("--bits 7").accuracy);
-    let layer = &s.layers[1];
+    // What is compared differs from bit to bit and from layer to layer.
+    assert_ne!(s.bits[7].accuracy, s.bits[0].accuracy);
+    let layer = &s.layers[0];
+    assert!(s.layers.iter().any(|other| other.accuracy != layer.accuracy), "{s:?}");
     let name = layer.name.trim_end_matches(".weight").to_owned();
     assert_eq!(layer.accuracy, of(&format!("--layers {name}")).accuracy);
     assert!((layer.loss - (s.clean - layer.accuracy.mean)).abs() < 1e-9);
@@ -237,7 +246,7 @@ fn a_study_takes_the_faults_apart() {
     assert!(s.protected_layers[0].share < s.protected_layers[1].share);
     // Parts are only what can fail, and what is protected of them is the rest of them.
     let some = "--bits 0,6-7 --layers !classifier";
-    let study = one(&place.run(&format!("{eval} {some} --sensitivity --protect 1")).done());
+    let study = place.run(&format!("{eval} {some} --sensitivity --protect 1")).evaluation();
     let s = study.sensitivity.unwrap();
     assert_eq!(s.everything, of(some).accuracy);
     let names: Vec<&str> = s.bits.iter().map(|b| b.name.as_str()).collect();
@@ -250,7 +259,7 @@ fn a_study_takes_the_faults_apart() {
     assert_eq!(first.accuracy, of(&format!("--bits {left} --layers !classifier")).accuracy);
     assert!((first.share - 1.0 / 3.0).abs() < 1e-9);
     let table =
-        place.run("eval --base base.safetensors --seeds 1 --images 20 --sensitivity --protect");
+        place.run("eval --base base.safetensors --seeds 1 --images 2 --sensitivity --protect");
     let table = table.done();
     for says in ["everything", "only bit 7", "not "] {
         assert!(table.contains(says), "{table}");
@@ -268,7 +277,7 @@ fn generators_share_what_the_base_alone_does() {
     let eval = "eval --base base.safetensors --seeds 1,2 --images 30 --json --generator a/generator.safetensors";
     let document = place.run(&format!("{eval} --generator b/generator.safetensors")).done();
     let Document::Several { runs } = serde_json::from_str(&document).unwrap() else { panic!() };
-    let alone = one(&place.run(eval).done());
+    let alone = place.run(eval).evaluation();
     assert_eq!(runs[0], alone);
     assert_eq!(runs[1].perturbed[0].accuracy, alone.perturbed[0].accuracy);
     assert_ne!(runs[1].generator, alone.generator);

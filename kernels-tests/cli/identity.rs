@@ -1,9 +1,9 @@
 //! Which classes are meant, and under which faults a generator is evaluated.
-use super::{Ended, Place};
+use super::{Ended, Place, evaluation};
 use nf_gpu::{
     data::{self, Split},
     files::Weights,
-    report::eval_json::{Document, Evaluation},
+    report::eval_json::Evaluation,
 };
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -42,8 +42,7 @@ pub(super) fn folder(path: &Path, images: usize, name: impl Fn(usize) -> String)
 /// The one evaluation that a command with `--json` prints, and what it says beside.
 fn evaluated(ended: Ended) -> (Evaluation, String) {
     let said = ended.stderr.clone();
-    let Document::One(evaluation) = serde_json::from_str(&ended.done()).unwrap() else { panic!() };
-    (*evaluation, said)
+    (ended.evaluation(), said)
 }
 
 /// A measured map of 64 rows of 8 cells, some of them faulty.
@@ -176,9 +175,7 @@ fn a_generator_is_evaluated_as_it_was_trained() {
     let train = "train --base base.safetensors --steps 1 --batch-size 4 --images 5 --quiet";
     let run = |flags: &str, out: &str| -> Evaluation {
         place.run(&format!("{train} {flags} --out {out}")).done();
-        let text = fs::read_to_string(place.path(out).join("eval.json")).unwrap();
-        let Document::One(evaluation) = serde_json::from_str(&text).unwrap() else { panic!() };
-        *evaluation
+        evaluation(&fs::read_to_string(place.path(out).join("eval.json")).unwrap())
     };
     let eval = "eval --base base.safetensors --images 5 --per-class --json --generator";
     let again = |flags: &str| evaluated(place.run(&format!("{eval} {flags}")));

@@ -1,6 +1,6 @@
 //! Ctrl-C, and runs that go on as if nothing had happened.
 #![cfg(unix)]
-use super::{Ended, Place, wait_for};
+use super::{PATIENCE, Place, ended, send, until, wait_for};
 use nf_gpu::{
     Error,
     files::Weights,
@@ -11,54 +11,52 @@ use nf_gpu::{
 use std::{
     cell::Cell,
     fs,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
-
-const STEPS: usize = 12;
-
-/// Sends a signal.
-fn send(signal: &str, child: &Child) {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success(), "{signal}");
-}
-
-/// Starts `line`, presses Ctrl-C when it has written its first checkpoint, and waits for its end.
-fn interrupted(place: &Place, line: &str, run: &str) -> Ended {
-    let mut child =
-        place.heeding(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for(&place.path(run).join("state.json"), &mut child);
-    send("-INT", &child);
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
 
 /// An interrupted and resumed run gives the generator of one that was left alone.
 fn resumes(maps: &str) {
     let place = Place::of_few_images();
     let line = format!(
-        "train --base base.safetensors --steps {STEPS} --batch-size 2 --augment reference --seed 9 \
-         --checkpoint-every 1 --images 4 {maps} --out"
+        "train --base base.safetensors --batch-size 2 --augment reference --seed 9 --checkpoint-every 1 \
+         --images 4 {maps} --steps"
     );
-    let ended = interrupted(&place, &format!("{line} stopped"), "stopped");
+    // It would not end in the time of a test: whenever Ctrl-C comes, there is something left to do.
+    let ended = place.interrupted(&format!("{line} 100000 --out stopped"), "stopped/state.json");
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.stderr.ends_with("error: interrupted\n"), "{ended:?}");
     assert_eq!(ended.stdout, "");
-    let steps = || -> Vec<u64> {
-        let lines = fs::read_to_string(place.path("stopped/metrics.jsonl")).unwrap();
+    let checkpoint = Weights::load(place.path("stopped/checkpoint.safetensors")).unwrap();
+    let done: u64 = checkpoint.meta("step").unwrap().parse().unwrap();
+    // The steps of the metrics, with their losses.
+    let losses = |run: &str| -> Vec<(u64, f64)> {
+        let lines = fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
         let value = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
         let lines = lines.lines().map(value).filter(|v| v["event"] == "step");
-        lines.map(|v| v["step"].as_u64().unwrap()).collect()
+        lines.map(|v| (v["step"].as_u64().unwrap(), v["loss_clean"].as_f64().unwrap())).collect()
     };
-    let done = steps().len();
-    assert!((1..STEPS).contains(&done), "stopped after {done} steps");
-    let checkpoint = Weights::load(place.path("stopped/checkpoint.safetensors")).unwrap();
-    assert_eq!(checkpoint.meta("step"), Some(done.to_string().as_str()));
+    // A run of so many steps notes every tenth.
+    let mut noted: Vec<u64> = (10..=done).step_by(10).collect();
+    let steps = |run: &str| losses(run).into_iter().map(|(step, _)| step).collect::<Vec<_>>();
+    assert_eq!(steps("stopped"), noted);
     assert!(!place.path("stopped/generator.safetensors").exists());
 
-    place.run("train --resume stopped").done();
-    assert_eq!(steps(), (1..=STEPS as u64).collect::<Vec<_>>());
-    place.run(&format!("{line} whole")).done();
+    // The learning rate of the reference's schedule knows nothing of the run's end.
+    let end = done + 2;
+    place.run(&format!("train --resume stopped --steps {end}")).done();
+    // One of a few steps notes all of them.
+    noted.extend((done + 1..=end).filter(|step| step.is_multiple_of((end / 50).clamp(1, 10))));
+    noted.extend((!noted.contains(&end)).then_some(end));
+    assert_eq!(steps("stopped"), noted);
+    place.run(&format!("{line} {end} --out whole")).done();
+    let all = losses("whole");
+    for (step, loss) in losses("stopped") {
+        let other = all.iter().find(|(other, _)| *other == step);
+        assert!(other.is_none_or(|(_, other)| *other == loss), "step {step}: {loss}, {other:?}");
+    }
     let generator =
         |run: &str| Weights::load(place.path(run).join("generator.safetensors")).unwrap();
     let (resumed, whole) = (generator("stopped"), generator("whole"));
@@ -102,29 +100,9 @@ fn an_interrupted_pretraining_keeps_what_it_reached() {
     let line = "pretrain --model vgg-small --dataset fashion-sample --steps 2000 --batch-size 2 \
                 --out b.safetensors --metrics run/state.json";
     fs::create_dir(place.path("run")).unwrap();
-    let ended = interrupted(&place, line, "run");
+    let ended = place.interrupted(line, "run/state.json");
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(Weights::load(place.path("b.safetensors")).unwrap().meta("accuracy").is_some());
-}
-
-#[test]
-fn a_polite_kill_is_an_interruption() {
-    let place = Place::of_few_images();
-    let line = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 \
-                --checkpoint-every 1 --out";
-    let start = |run: &str| {
-        let mut child =
-            place.heeding(&format!("{line} {run}")).stderr(Stdio::null()).spawn().unwrap();
-        wait_for(&place.path(run).join("state.json"), &mut child);
-        child
-    };
-    let mut child = start("polite");
-    send("-TERM", &child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    let checkpoint = Weights::load(place.path("polite/checkpoint.safetensors")).unwrap();
-    let state = fs::read_to_string(place.path("polite/state.json")).unwrap();
-    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
-    assert_eq!(Some(&*state["step"].to_string()), checkpoint.meta("step"));
 }
 
 const ENDLESS: &str = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --images 10 \
@@ -133,24 +111,30 @@ const ENDLESS: &str = "train --base base.safetensors --steps 100000 --batch-size
 /// Sends signals to a run in its first steps and waits for its end; only what they ask for makes a
 /// checkpoint.
 fn ended_by(place: &Place, run: &str, signals: &[&str]) {
-    let mut child =
-        place.heeding(&format!("{ENDLESS} {run}")).stderr(Stdio::null()).spawn().unwrap();
+    let line = format!("{ENDLESS} {run}");
+    let mut child = place.heeding(&line).stderr(Stdio::null()).spawn().unwrap();
     wait_for(&place.path(run).join("metrics.jsonl"), &mut child);
     signals.iter().for_each(|signal| send(signal, &child));
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{signals:?}");
-    let checkpoint = Weights::load(place.path(run).join("checkpoint.safetensors"));
-    assert!(checkpoint.unwrap().meta("step").is_some(), "{signals:?}");
+    assert_eq!(ended(child, &line).code, Some(130), "{signals:?}");
+    let checkpoint = Weights::load(place.path(run).join("checkpoint.safetensors")).unwrap();
+    let state = fs::read_to_string(place.path(run).join("state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let step = state["step"].as_u64().unwrap().to_string();
+    assert_eq!(checkpoint.meta("step"), Some(&*step), "{signals:?}");
 }
 
 #[test]
 fn whatever_asks_a_run_to_end_leaves_a_checkpoint() {
     let place = Place::new();
     for (i, signals) in [
-        &["-HUP"][..],
+        // A polite kill, and a terminal that goes.
+        &["-TERM"][..],
+        &["-HUP"],
         // tmux and systemd; `timeout`; a batch system, also of a job that was stopped.
         &["-HUP", "-TERM"],
-        &["-TERM", "-TERM", "-INT"],
         &["-STOP", "-TERM", "-CONT"],
+        // All at once, however slowly they are sent: a stopped process hears them together when it goes on.
+        &["-STOP", "-TERM", "-INT", "-HUP", "-CONT"],
         &["-USR1"],
         &["-USR2", "-TERM"],
         &["-XCPU", "-XCPU"],
@@ -215,13 +199,14 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     let mut child = place.shell("trap '' HUP INT;", line).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&place.path("run/metrics.jsonl"), &mut child);
     ["-HUP", "-INT", "-HUP"].iter().for_each(|signal| send(signal, &child));
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(ended(child, line).code, Some(0));
     assert!(place.path("run/generator.safetensors").exists());
 
-    let mut child = place.shell("trap '' HUP INT;", &format!("{ENDLESS} other")).spawn().unwrap();
+    let line = format!("{ENDLESS} other");
+    let mut child = place.shell("trap '' HUP INT;", &line).spawn().unwrap();
     wait_for(&place.path("other/metrics.jsonl"), &mut child);
     ["-HUP", "-TERM"].iter().for_each(|signal| send(signal, &child));
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(ended(child, &line).code, Some(130));
     assert!(place.path("other/checkpoint.safetensors").exists());
 }
 
@@ -238,12 +223,16 @@ fn the_same_signal_again_leaves_at_once() {
     let mut child = place.heeding(line).stderr(Stdio::null()).spawn().unwrap();
     // What comes behind the logits is never written: nobody reads it.
     wait_for(&place.path("l.npy"), &mut child);
-    send("-INT", &child);
-    // Part of what is promised is a time.
-    std::thread::sleep(std::time::Duration::from_millis(1050));
-    assert!(child.try_wait().unwrap().is_none());
-    send("-INT", &child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // Who loses patience presses again and again; within a second that is one request.
+    let began = Instant::now();
+    until("the same signal again and again does not end it", &mut child, |child| {
+        send("-INT", child);
+        thread::sleep(Duration::from_millis(100));
+        false
+    });
+    let took = began.elapsed();
+    assert_eq!(ended(child, line).code, Some(130));
+    assert!(took >= Duration::from_secs(1), "it left after {took:?}");
 }
 
 #[test]
@@ -253,9 +242,15 @@ fn a_command_with_nothing_to_keep_ends_at_once() {
     for signal in ["-INT", "-TERM", "-HUP", "-USR1"] {
         let line = "inject --base base.safetensors --ber 0.01 --out out.safetensors";
         let mut child = place.heeding(line).stderr(Stdio::null()).spawn().unwrap();
-        // Opens when the command has come so far, which then writes more than anybody reads.
-        let _reader = fs::File::open(place.path("out.safetensors")).unwrap();
+        // Opens when the command has come so far, which then writes more than anybody reads. In a thread
+        // of its own, for a command that never comes so far would leave it waiting.
+        let ((opened, reader), pipe) = (mpsc::channel(), place.path("out.safetensors"));
+        thread::spawn(move || opened.send(fs::File::open(pipe).unwrap()));
+        let Ok(_reader) = reader.recv_timeout(PATIENCE) else {
+            child.kill().unwrap();
+            panic!("{line} never writes");
+        };
         send(signal, &child);
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        assert_eq!(ended(child, line).code, Some(130), "{signal}");
     }
 }

@@ -1,6 +1,6 @@
 //! A run that is killed at any moment goes on as if nothing had happened.
 #![cfg(unix)]
-use super::Place;
+use super::{Place, ended};
 use crate::extent::drawn;
 use nf_gpu::{fault::philox4x32_10, files::Weights};
 use std::{
@@ -57,16 +57,10 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
     while killed < kills || finished == 0 {
         let run = format!("run{finished}");
         let begun = place.path(&run).join("config.toml").exists();
-        let mut child = place
-            .nf(&if begun {
-                format!("train --resume {run}")
-            } else {
-                format!("{LINE} --out {run}")
-            })
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let line =
+            if begun { format!("train --resume {run}") } else { format!("{LINE} --out {run}") };
+        let mut child =
+            place.nf(&line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let moment = length.mul_f64(random.next().unwrap());
         let began = Instant::now();
         while killed < kills && began.elapsed() < moment && child.try_wait().unwrap().is_none() {
@@ -74,16 +68,15 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
         }
         if killed < kills && child.try_wait().unwrap().is_none() {
             child.kill().unwrap();
-            child.wait().unwrap();
+            ended(child, &line);
             killed += 1;
             continue;
         }
-        let output = child.wait_with_output().unwrap();
+        let ended = ended(child, &line);
         if !begun {
             length = length.min(began.elapsed());
         }
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "after {killed} kills: {stderr}");
+        assert_eq!(ended.code, Some(0), "after {killed} kills: {ended:?}");
         let run = place.path(&run);
         assert!(weights == bits(&run.join("generator.safetensors")), "after {killed} kills");
         assert_eq!(metrics(&run), lines, "after {killed} kills");

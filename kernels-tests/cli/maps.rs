@@ -1,9 +1,9 @@
 //! Measured maps as chip engineers have them: lists of cells, layouts, voltages.
-use super::Place;
+use super::{Place, evaluation};
 use nf_gpu::{
     files::Weights,
     report::{
-        eval_json::{Document, Evaluation, MapDetail},
+        eval_json::{Evaluation, MapDetail},
         fault_record::FaultRecord,
     },
 };
@@ -20,11 +20,6 @@ const LAYERS: [(&str, u64); 5] = [
     ("features.3.conv", 147_456),
     ("classifier", 1280),
 ];
-
-fn one(text: &str) -> Evaluation {
-    let Document::One(evaluation) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
-    *evaluation
-}
 
 fn map(e: &Evaluation) -> &MapDetail {
     e.perturbed[0].detail.map.as_ref().unwrap()
@@ -67,7 +62,7 @@ fn a_list_is_the_chip_of_its_matrix_and_says_how_often_it_is_repeated() {
         let says =
             "the map holds 32,768 cells; the weights need 1,934,080: it is repeated 59.02 times";
         assert!(ended.stderr.contains(says), "{ended:?}");
-        one(&ended.done())
+        ended.evaluation()
     });
     assert_eq!(a.perturbed[0].flipped_bits, b.perturbed[0].flipped_bits);
     assert_eq!((map(&a).cells, map(&a).layout.is_none()), (Some(32_768), true));
@@ -86,9 +81,9 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
     memory(&place);
     layout(&place, "same.toml", &[0, 1, 2, 3, 4], 0);
     layout(&place, "other.toml", &[4, 2, 0, 3, 1], 64);
-    let plain = one(&place.run(&format!("{EVAL} --chip list.csv")).done());
+    let plain = place.run(&format!("{EVAL} --chip list.csv")).evaluation();
     let by =
-        |name: &str| one(&place.run(&format!("{EVAL} --chip list.csv --layout {name}")).done());
+        |name: &str| place.run(&format!("{EVAL} --chip list.csv --layout {name}")).evaluation();
     let (same, other) = (by("same.toml"), by("other.toml"));
     assert_eq!(same.perturbed[0].flipped_bits, plain.perturbed[0].flipped_bits);
     assert_eq!(map(&other).layout.as_ref().unwrap().file, "other.toml");
@@ -110,33 +105,33 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
                  --batch-size 2 --images 20 --generator ConvS --out run --json";
     let ended = place.run(train);
     assert!(ended.stderr.contains("the map holds 32,768 cells; the layout reaches"), "{ended:?}");
-    let trained = one(&ended.done());
+    let trained = ended.evaluation();
     assert_eq!(trained.perturbed[0].flipped_bits, other.perturbed[0].flipped_bits);
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     assert!(config.contains("layout = \"other.toml\"") && !config.contains("ber ="), "{config}");
     // Its generator is evaluated so without a word, and is made again so by the page's command.
     let again = format!("{EVAL} --generator run/generator.safetensors");
-    let evaluated = one(&place.run(&again).done());
+    let evaluated = place.run(&again).evaluation();
     let counts =
         |e: &Evaluation| (e.perturbed[0].flipped_bits.clone(), e.perturbed[0].accuracy_nf.clone());
     assert_eq!(counts(&evaluated), counts(&trained));
     assert_eq!(map(&evaluated).layout, map(&trained).layout);
     // So it is where a flag names the same map, which may lie elsewhere by now; another map is another one.
     fs::copy(place.path("list.csv"), place.path("moved.csv")).unwrap();
-    let moved = one(&place.run(&format!("{again} --chip moved.csv")).done());
+    let moved = place.run(&format!("{again} --chip moved.csv")).evaluation();
     assert_eq!(counts(&moved), counts(&trained));
-    let matrix = one(&place.run(&format!("{again} --chip matrix.csv")).done());
+    let matrix = place.run(&format!("{again} --chip matrix.csv")).evaluation();
     assert_eq!(map(&matrix).layout, None);
     assert_eq!(matrix.perturbed[0].flipped_bits, plain.perturbed[0].flipped_bits);
     // A layout may move, and then is found beside the generator, or is named.
     fs::rename(place.path("other.toml"), place.path("run/other.toml")).unwrap();
-    assert_eq!(counts(&one(&place.run(&again).done())), counts(&trained));
+    assert_eq!(counts(&place.run(&again).evaluation()), counts(&trained));
     fs::rename(place.path("run/other.toml"), place.path("moved.toml")).unwrap();
     let gone =
         ["the layout of the measured map that it was trained for is gone: other.toml", "--layout"];
     place.run(&again).refused(1, &gone);
     assert_eq!(
-        counts(&one(&place.run(&format!("{again} --layout moved.toml")).done())),
+        counts(&place.run(&format!("{again} --layout moved.toml")).evaluation()),
         counts(&trained)
     );
     place.run("train --resume run --layout moved.toml").done();
@@ -170,7 +165,7 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
     fs::write(place.path("points.toml"), POINTS).unwrap();
     let eval = format!("{EVAL} --points points.toml");
     // One cell of 32 is 0.03125.
-    let by_rate = one(&place.run(&format!("{eval} --chip list.csv")).done());
+    let by_rate = place.run(&format!("{eval} --chip list.csv")).evaluation();
     let energy = by_rate.perturbed[0].energy.clone().unwrap();
     assert_eq!((energy.saving_percent, energy.voltage), (50.0, Some(0.6 / 0.8)));
     assert_eq!(by_rate.perturbed[0].voltage, None);
@@ -179,7 +174,7 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
     assert!(ended.stderr.contains(says), "{ended:?}");
     let said = ended.done();
     fs::write(place.path("said.json"), &said).unwrap();
-    let p = one(&said).perturbed.remove(0);
+    let p = evaluation(&said).perturbed.remove(0);
     assert_eq!((p.voltage, p.energy), (Some(0.6 / 0.8), Some(energy)));
     let choice = "energy --min-accuracy 0 said.json --points points.toml --json";
     let choice: serde_json::Value = serde_json::from_str(&place.run(choice).done()).unwrap();

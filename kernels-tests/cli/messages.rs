@@ -1,10 +1,10 @@
 //! Messages and results that cannot be written: work goes on, files are written, exit codes stay.
 #![cfg(target_os = "linux")]
-use super::{Ended, Place};
+use super::{Ended, Place, ended, random_generator};
 use std::{
     fs::{self, File},
     io::pipe,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 const EVAL: &str = "eval --base base.safetensors --dataset fashion-sample --images 4 --seeds 1";
@@ -20,18 +20,10 @@ fn gone() -> impl Fn() -> Stdio {
     move || writer.try_clone().unwrap().into()
 }
 
-fn ended(mut command: Command) -> Ended {
-    let output = command.spawn().unwrap().wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
 impl Place {
     /// Runs a line with these two.
     fn told(&self, line: &str, stdout: Stdio, stderr: Stdio) -> Ended {
-        let mut command = self.nf(line);
-        command.stdout(stdout).stderr(stderr);
-        ended(command)
+        ended(self.nf(line).stdout(stdout).stderr(stderr).spawn().unwrap(), line)
     }
 }
 
@@ -58,7 +50,8 @@ fn messages_that_cannot_be_written_change_nothing() {
     // A shell's `>&-`: nothing is there to write to.
     for closed in ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         let line = format!("{EVAL} --out closed.json {closed}");
-        assert_eq!(ended(place.shell("", &line)).code, Some(0), "{closed}");
+        let child = place.shell("", &line).spawn().unwrap();
+        assert_eq!(ended(child, &line).code, Some(0), "{closed}");
         fs::remove_file(place.path("closed.json")).unwrap();
     }
 }
@@ -83,10 +76,7 @@ fn results_that_cannot_be_printed_are_in_their_files() {
     place.told(&format!("{EVAL} --out tee.json"), gone(), gone()).done();
     assert!(whole("tee.json") == whole("whole.json"));
 
-    let generator = nf_gpu::models::generator("ConvS", 32).unwrap();
-    let mut weights = nf_gpu::nn::initialise(&generator, false, 1);
-    weights.metadata.insert("model".into(), "ConvS".into());
-    weights.save(place.path("g.safetensors")).unwrap();
+    random_generator(32).save(place.path("g.safetensors")).unwrap();
     for name in ["a.png", "b.png"] {
         image::RgbImage::new(40, 40).save(place.path(name)).unwrap();
     }

@@ -1,4 +1,5 @@
 //! Small and read-only disks, where the tests may mount them (Linux, as root).
+use crate::extent::skipped;
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -15,7 +16,7 @@ impl Mount {
         if mount(at, options) {
             return Some(Self { at: at.to_owned() });
         }
-        eprintln!("skipped: this needs a file system of its own, and mounting one is not allowed");
+        skipped("this needs a file system of its own, and mounting one is not allowed");
         None
     }
 

@@ -1,13 +1,9 @@
 //! Numbers that are not finite, or cannot be: where they enter they are refused, where they come out they
 //! are named, and nothing is written.
-use super::{Place, random_base};
-use nf_gpu::{
-    files::{
-        Weights, npy,
-        safetensors::{self, Raw},
-    },
-    models,
-    nn::initialise,
+use super::{Place, random_base, random_generator};
+use nf_gpu::files::{
+    Weights, npy,
+    safetensors::{self, Raw},
 };
 
 /// A place with tensors for `forward`, and the files of networks that `named` changes in one tensor.
@@ -29,49 +25,26 @@ fn place(named: &[(&str, Weights, &str, &[f32])]) -> Place {
     place
 }
 
-/// Each line is refused with the code and the words; every file stays as it was, and no new one comes.
-fn refuses(place: &Place, cases: &[(&str, i32, &[&str])]) {
-    let before = place.files();
-    for (line, code, says) in cases {
-        println!("nf-gpu {line}");
-        place.run(line).refused(*code, says);
-        assert_eq!(place.files(), before, "{line}");
-    }
-}
-
-fn generator() -> Weights {
-    let mut weights = initialise(&models::generator("ConvS", 32).unwrap(), false, 2);
-    weights.metadata.insert("model".into(), "ConvS".into());
-    weights
-}
-
 #[test]
 fn a_variance_below_zero_is_refused_wherever_weights_are_read() {
     let place = place(&[
         ("neg.safetensors", random_base("resnet20", 1), "bn1.running_var", &[1.0, 0.0, -0.0, -1.0]),
-        ("neg_g.safetensors", generator(), "bn1_1.running_var", &[0.5, -1e-20]),
+        ("neg_g.safetensors", random_generator(32), "bn1_1.running_var", &[0.5, -1e-20]),
         ("zero.safetensors", random_base("resnet20", 1), "bn1.running_var", &[0.0, -0.0]),
     ]);
     let says: &[&str] = &["element 3 of tensor bn1.running_var is -1", "never negative"];
     let of_generator: &[&str] = &["element 1 of tensor bn1_1.running_var is -0.0000000"];
-    refuses(
-        &place,
-        &[
-            ("eval --base neg.safetensors --images 4 --seeds 1", 1, says),
-            ("train --base neg.safetensors --out run", 1, says),
-            ("inject --base neg.safetensors --ber 0.01 --out f.safetensors", 1, says),
-            ("import neg.safetensors --model resnet20 --out i.safetensors", 1, says),
-            ("forward --weights neg.safetensors --input x.npy --output o.npy", 1, says),
-            (
-                "eval --base base.safetensors --generator neg_g.safetensors --seeds 1",
-                1,
-                of_generator,
-            ),
-            ("transform --generator neg_g.safetensors x.png --out-dir o", 1, of_generator),
-            ("import neg_g.safetensors --model ConvS --out i.safetensors", 1, of_generator),
-            ("forward --weights neg_g.safetensors --input x.npy --output o.npy", 1, of_generator),
-        ],
-    );
+    place.refuses(&[
+        ("eval --base neg.safetensors --images 4 --seeds 1", 1, says),
+        ("train --base neg.safetensors --out run", 1, says),
+        ("inject --base neg.safetensors --ber 0.01 --out f.safetensors", 1, says),
+        ("import neg.safetensors --model resnet20 --out i.safetensors", 1, says),
+        ("forward --weights neg.safetensors --input x.npy --output o.npy", 1, says),
+        ("eval --base base.safetensors --generator neg_g.safetensors --seeds 1", 1, of_generator),
+        ("transform --generator neg_g.safetensors x.png --out-dir o", 1, of_generator),
+        ("import neg_g.safetensors --model ConvS --out i.safetensors", 1, of_generator),
+        ("forward --weights neg_g.safetensors --input x.npy --output o.npy", 1, of_generator),
+    ]);
     place.run("import zero.safetensors --model resnet20 --out i.safetensors").done();
 }
 
@@ -102,34 +75,27 @@ fn what_does_not_fit_float32_is_refused_as_that() {
     let pretrain =
         "pretrain --model vgg-small --dataset fashion-sample --steps 1 --out p.safetensors";
     let range = format!("{} --input-std 1e-45,1,1 --input-mean 0,0,0", eval("base"));
-    refuses(
-        &place,
-        &[
-            (
-                &eval("wide"),
-                1,
-                &["element 4 of tensor classifier.bias is 1e300, too large for float32"],
-            ),
-            (&eval("inf"), 1, &["element 4 of tensor classifier.bias is -inf", "--lr"]),
-            (
-                &eval("step"),
-                1,
-                &["step.safetensors: tensor classifier.weight: weights up to 3.4e38"],
-            ),
-            (
-                "inject --base step.safetensors --ber 0.1 --out f.safetensors",
-                1,
-                &["tensor classifier.weight: weights up to 3.4e38", "8 bits"],
-            ),
-            (&eval("gain"), 1, &["channel 1 of the batch norm of bn1.weight multiplies by 9.48"]),
-            (&range, 2, &["--input-std"]),
-            (&format!("{train} --lr 1e300"), 2, &["--lr"]),
-            (&format!("{train} --lambda 1e39"), 2, &["--lambda"]),
-            (&format!("{pretrain} --momentum 1e300"), 2, &["--momentum"]),
-            (&format!("{pretrain} --weight-decay inf"), 2, &["--weight-decay"]),
-            (&format!("{pretrain} --lr NaN"), 2, &["--lr"]),
-        ],
-    );
+    place.refuses(&[
+        (
+            &eval("wide"),
+            1,
+            &["element 4 of tensor classifier.bias is 1e300, too large for float32"],
+        ),
+        (&eval("inf"), 1, &["element 4 of tensor classifier.bias is -inf", "--lr"]),
+        (&eval("step"), 1, &["step.safetensors: tensor classifier.weight: weights up to 3.4e38"]),
+        (
+            "inject --base step.safetensors --ber 0.1 --out f.safetensors",
+            1,
+            &["tensor classifier.weight: weights up to 3.4e38", "8 bits"],
+        ),
+        (&eval("gain"), 1, &["channel 1 of the batch norm of bn1.weight multiplies by 9.48"]),
+        (&range, 2, &["--input-std"]),
+        (&format!("{train} --lr 1e300"), 2, &["--lr"]),
+        (&format!("{train} --lambda 1e39"), 2, &["--lambda"]),
+        (&format!("{pretrain} --momentum 1e300"), 2, &["--momentum"]),
+        (&format!("{pretrain} --weight-decay inf"), 2, &["--weight-decay"]),
+        (&format!("{pretrain} --lr NaN"), 2, &["--lr"]),
+    ]);
     place.run(&eval("var")).done();
 }
 
@@ -137,28 +103,21 @@ fn what_does_not_fit_float32_is_refused_as_that() {
 fn an_evaluation_that_meets_nan_names_network_image_map_and_layer() {
     let place = place(&[
         ("huge.safetensors", random_base("vgg-small", 1), "features.0.conv.weight", &[3e38]),
-        ("huge_g.safetensors", generator(), "conv1_1.weight", &[3e38]),
+        ("huge_g.safetensors", random_generator(32), "conv1_1.weight", &[3e38]),
     ]);
     let eval = "eval --images 4 --seeds 1 --ber 0.01 --logits l.npy";
-    refuses(
-        &place,
-        &[
-            (
-                &format!("{eval} --base huge.safetensors"),
-                1,
-                &[
-                    "vgg-small, without faults, image 0 of",
-                    "logits[0] is ",
-                    " of vgg-small, forward",
-                ],
-            ),
-            (
-                &format!("{eval} --base base.safetensors --generator huge_g.safetensors"),
-                1,
-                &["vgg-small behind ConvS, without faults", "first seen in conv1_1 of ConvS"],
-            ),
-        ],
-    );
+    place.refuses(&[
+        (
+            &format!("{eval} --base huge.safetensors"),
+            1,
+            &["vgg-small, without faults, image 0 of", "logits[0] is ", " of vgg-small, forward"],
+        ),
+        (
+            &format!("{eval} --base base.safetensors --generator huge_g.safetensors"),
+            1,
+            &["vgg-small behind ConvS, without faults", "first seen in conv1_1 of ConvS"],
+        ),
+    ]);
 }
 
 #[test]
@@ -173,22 +132,20 @@ fn a_map_whose_faults_overflow_is_named() {
     place.run(&format!("{line} 0")).done();
     let says: &[&str] =
         &["vgg-small, flip at a rate of 0.9", "in bits 7, seed 7, image 0", "logits["];
-    refuses(&place, &[(&format!("{line} 0.9"), 1, says)]);
+    place.refuses(&[(&format!("{line} 0.9"), 1, says)]);
 }
 
 #[test]
 fn forward_and_transform_write_nothing_that_is_not_finite() {
     let place = place(&[
         ("huge.safetensors", random_base("vgg-small", 1), "features.0.conv.weight", &[3e38]),
-        ("huge_g.safetensors", generator(), "conv1_1.weight", &[3e38]),
+        ("huge_g.safetensors", random_generator(32), "conv1_1.weight", &[3e38]),
     ]);
     // Its signs are those of the weights, so that sums of their products overflow.
     let sign = |x, y| image::Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]);
     image::RgbImage::from_fn(32, 32, sign).save(place.path("a.png")).unwrap();
     let generator = "forward --weights huge_g.safetensors --input x.npy --output o.npy";
-    refuses(
-        &place,
-        &[
+    place.refuses(&[
             (
                 "forward --weights huge.safetensors --input x.npy --output o.npy --labels y.npy --grads g.safetensors",
                 1,

@@ -1,17 +1,8 @@
 //! Wrong input: one error, one hint, the right exit code, and no file touched.
 use super::{Place, random_base};
+use crate::extent::skipped;
 use nf_gpu::gpu;
 use std::fs;
-
-/// Runs each line; it must be refused with the code and the words, and leave every file as it was.
-fn refuses(place: &Place, cases: &[(&str, i32, &[&str])]) {
-    let before = place.files();
-    for (line, code, says) in cases {
-        println!("nf-gpu {line}");
-        place.run(line).refused(*code, says);
-        assert_eq!(place.files(), before, "{line}");
-    }
-}
 
 #[test]
 fn weights_that_are_not_there_or_not_whole_or_of_another_network() {
@@ -31,45 +22,42 @@ fn weights_that_are_not_there_or_not_whole_or_of_another_network() {
     let mut nan = random_base("vgg-small", 1);
     nan.insert("classifier.bias", &[10], vec![f32::NAN; 10]);
     nan.save(place.path("nan.safetensors")).unwrap();
-    refuses(
-        &place,
-        &[
-            ("eval --base none.safetensors", 1, &["none.safetensors", "check the path"]),
-            ("train --base none.safetensors", 1, &["none.safetensors", "check the path"]),
-            ("eval --base folder", 1, &["it is a folder", "the file inside it"]),
-            ("eval --base cut.safetensors", 1, &["it is cut off", "again"]),
-            ("train --base cut.safetensors", 1, &["it is cut off", "again"]),
-            ("eval --base head.safetensors", 1, &["it is cut off", "again"]),
-            ("eval --base text.safetensors", 1, &["not a safetensors file"]),
-            ("eval --base empty.safetensors", 1, &["it is empty"]),
-            ("eval --base nan.safetensors", 1, &["classifier.bias is NaN", "--lr"]),
-            ("eval --base nameless.safetensors --model vgg-small", 1, &["--dataset"]),
-            (
-                "eval --base nameless.safetensors --dataset fashion-sample",
-                1,
-                &["which network", "--model: vgg-small, resnet20"],
-            ),
-            (
-                "eval --base base.safetensors --model resnet20",
-                1,
-                &["no tensor linear.weight", "holds vgg-small: check --model"],
-            ),
-            ("train --base base.safetensors --model resnet20", 1, &["no tensor", "--model"]),
-            ("eval --base narrow.safetensors", 1, &["classifier.bias is [9], expected [10]"]),
-            (
-                "eval --base base.safetensors --generator none.safetensors",
-                1,
-                &["none.safetensors", "check the path"],
-            ),
-            (
-                "transform --generator none.safetensors a.png --out-dir out",
-                1,
-                &["none.safetensors", "check the path"],
-            ),
-            ("train --resume base.safetensors", 1, &["config.toml", "check the path"]),
-            ("train --resume none", 1, &["none", "config.toml", "check the path"]),
-        ],
-    );
+    place.refuses(&[
+        ("eval --base none.safetensors", 1, &["none.safetensors", "check the path"]),
+        ("train --base none.safetensors", 1, &["none.safetensors", "check the path"]),
+        ("eval --base folder", 1, &["it is a folder", "the file inside it"]),
+        ("eval --base cut.safetensors", 1, &["it is cut off", "again"]),
+        ("train --base cut.safetensors", 1, &["it is cut off", "again"]),
+        ("eval --base head.safetensors", 1, &["it is cut off", "again"]),
+        ("eval --base text.safetensors", 1, &["not a safetensors file"]),
+        ("eval --base empty.safetensors", 1, &["it is empty"]),
+        ("eval --base nan.safetensors", 1, &["classifier.bias is NaN", "--lr"]),
+        ("eval --base nameless.safetensors --model vgg-small", 1, &["--dataset"]),
+        (
+            "eval --base nameless.safetensors --dataset fashion-sample",
+            1,
+            &["which network", "--model: vgg-small, resnet20"],
+        ),
+        (
+            "eval --base base.safetensors --model resnet20",
+            1,
+            &["no tensor linear.weight", "holds vgg-small: check --model"],
+        ),
+        ("train --base base.safetensors --model resnet20", 1, &["no tensor", "--model"]),
+        ("eval --base narrow.safetensors", 1, &["classifier.bias is [9], expected [10]"]),
+        (
+            "eval --base base.safetensors --generator none.safetensors",
+            1,
+            &["none.safetensors", "check the path"],
+        ),
+        (
+            "transform --generator none.safetensors a.png --out-dir out",
+            1,
+            &["none.safetensors", "check the path"],
+        ),
+        ("train --resume base.safetensors", 1, &["config.toml", "check the path"]),
+        ("train --resume none", 1, &["none", "config.toml", "check the path"]),
+    ]);
 }
 
 #[test]
@@ -82,36 +70,29 @@ fn a_data_set_that_is_not_there_or_not_whole() {
     }
     let fetch = "run `nf-gpu data fetch cifar10`";
     let cut = ["truncated: 3073 bytes, not 30730000", fetch];
-    refuses(
-        &place,
-        &[
-            (
-                "eval --base base.safetensors --dataset cifar10 --allow-mismatch",
-                1,
-                &["is not there", fetch],
-            ),
-            (
-                "train --base base.safetensors --dataset cifar10 --allow-mismatch",
-                1,
-                &["is not there", fetch],
-            ),
-            (
-                "pretrain --model vgg-small --dataset cifar10 --out b.safetensors",
-                1,
-                &["is not there", fetch],
-            ),
-            (
-                "eval --base base.safetensors --dataset cifar10 --allow-mismatch --data-dir cut",
-                1,
-                &cut,
-            ),
-            (
-                "train --base base.safetensors --dataset cifar10 --allow-mismatch --data-dir cut",
-                1,
-                &cut,
-            ),
-        ],
-    );
+    place.refuses(&[
+        (
+            "eval --base base.safetensors --dataset cifar10 --allow-mismatch",
+            1,
+            &["is not there", fetch],
+        ),
+        (
+            "train --base base.safetensors --dataset cifar10 --allow-mismatch",
+            1,
+            &["is not there", fetch],
+        ),
+        (
+            "pretrain --model vgg-small --dataset cifar10 --out b.safetensors",
+            1,
+            &["is not there", fetch],
+        ),
+        ("eval --base base.safetensors --dataset cifar10 --allow-mismatch --data-dir cut", 1, &cut),
+        (
+            "train --base base.safetensors --dataset cifar10 --allow-mismatch --data-dir cut",
+            1,
+            &cut,
+        ),
+    ]);
 }
 
 #[test]
@@ -120,31 +101,28 @@ fn names_that_nothing_has() {
     let pretrain = |model: &str, dataset: &str| {
         format!("pretrain --model {model} --dataset {dataset} --out b.safetensors")
     };
-    refuses(
-        &place,
-        &[
-            ("eval --base base.safetensors --model vgg", 2, &["did you mean vgg11?"]),
-            (&pretrain("resnet2", "fashion-sample"), 2, &["did you mean resnet20?"]),
-            (&pretrain("vgg-small", "cifar"), 2, &["did you mean cifar10?"]),
-            (
-                "eval --base base.safetensors --dataset fashion",
-                2,
-                &["unknown dataset", "did you mean fashion-mnist?"],
-            ),
-            ("data check cifar-10", 2, &["did you mean cifar10?"]),
-            (
-                "train --base base.safetensors --generator ConvX --out run",
-                2,
-                &["unknown generator", "did you mean ConvL?"],
-            ),
-            (
-                "train --base base.safetensors --faults stuckat --out run",
-                2,
-                &["unknown fault model", "did you mean stuck-at?"],
-            ),
-            ("eval --base base.safetensors --faults flop", 2, &["did you mean flip?"]),
-        ],
-    );
+    place.refuses(&[
+        ("eval --base base.safetensors --model vgg", 2, &["did you mean vgg11?"]),
+        (&pretrain("resnet2", "fashion-sample"), 2, &["did you mean resnet20?"]),
+        (&pretrain("vgg-small", "cifar"), 2, &["did you mean cifar10?"]),
+        (
+            "eval --base base.safetensors --dataset fashion",
+            2,
+            &["unknown dataset", "did you mean fashion-mnist?"],
+        ),
+        ("data check cifar-10", 2, &["did you mean cifar10?"]),
+        (
+            "train --base base.safetensors --generator ConvX --out run",
+            2,
+            &["unknown generator", "did you mean ConvL?"],
+        ),
+        (
+            "train --base base.safetensors --faults stuckat --out run",
+            2,
+            &["unknown fault model", "did you mean stuck-at?"],
+        ),
+        ("eval --base base.safetensors --faults flop", 2, &["did you mean flip?"]),
+    ]);
     for line in ["evaluate", "train --base base.safetensors --bers 0.01", "eval", "train"] {
         place.run(line).no_usage("");
     }
@@ -158,19 +136,16 @@ fn numbers_that_mean_nothing() {
     let (eval, train) = ("eval --base base.safetensors", "train --base base.safetensors --out run");
     let rate = ["--ber", "0 <= rate < 1", "0.01 is one per cent"];
     for ber in ["1", "1.5", "nan", "inf", "-0.1"] {
-        refuses(&place, &[(&format!("{eval} --ber {ber}"), 2, &rate)]);
-        refuses(&place, &[(&format!("{train} --ber {ber}"), 2, &rate)]);
+        place.refuses(&[(&format!("{eval} --ber {ber}"), 2, &rate)]);
+        place.refuses(&[(&format!("{train} --ber {ber}"), 2, &rate)]);
     }
-    refuses(&place, &[(&format!("{eval} --ber 0.01,2"), 2, &rate)]);
+    place.refuses(&[(&format!("{eval} --ber 0.01,2"), 2, &rate)]);
     place.run(&format!("{eval} --ber many")).no_usage("'many' for '--ber");
     for seeds in ["nonsense", "5..5", "8..5", "1..", "1,,2", "-1", "1.5", "99999999999999999999"] {
         let says = [&format!("--seeds: {seeds:?}"), "50000..50010"];
-        refuses(&place, &[(&format!("{eval} --seeds {seeds}"), 2, &says)]);
+        place.refuses(&[(&format!("{eval} --seeds {seeds}"), 2, &says)]);
     }
-    refuses(
-        &place,
-        &[(&format!("{eval} --seeds {}", 1u64 << 63), 2, &["--seeds", "larger seeds"])],
-    );
+    place.refuses(&[(&format!("{eval} --seeds {}", 1u64 << 63), 2, &["--seeds", "larger seeds"])]);
     for (flags, says) in [
         ("--images 0", "0 of 1000 images"),
         ("--images 1001", "1001 of 1000 images"),
@@ -179,7 +154,7 @@ fn numbers_that_mean_nothing() {
         ("--input-mean 0.5,0.5,0.5", "give both"),
         ("--input-mean 0.5,0.5 --input-std 1,1,1", "three numbers"),
     ] {
-        refuses(&place, &[(&format!("{eval} {flags}"), 2, &[says])]);
+        place.refuses(&[(&format!("{eval} {flags}"), 2, &[says])]);
     }
     for every in ["0", "0s", "3d", "soon"] {
         place.run(&format!("{train} --checkpoint-every {every}")).no_usage("90s, 15m, 2h");
@@ -197,7 +172,7 @@ fn numbers_that_mean_nothing() {
         ("--chip 9223372036854775808", "--chip"),
         ("--input-mean 0.5,0.5 --input-std 1,1,1", "three numbers"),
     ] {
-        refuses(&place, &[(&format!("{train} {flags}"), 2, &[says])]);
+        place.refuses(&[(&format!("{train} {flags}"), 2, &[says])]);
     }
 }
 
@@ -207,31 +182,28 @@ fn adapters_that_are_not_there() {
     let eval = "eval --base base.safetensors --images 1 --seeds 1";
     let devices = "run `nf-gpu devices`";
     let elsewhere = if cfg!(windows) { "metal" } else { "dx12" };
-    refuses(
-        &place,
-        &[
-            (&format!("{eval} --adapter nonsense"), 1, &["\"nonsense\"; found ", devices]),
-            (&format!("{eval} --adapter 99"), 1, &["\"99\"; found ", devices]),
-            (&format!("{eval} --backend {elsewhere}"), 1, &["matches backend", devices]),
-            ("train --base base.safetensors --adapter nonsense", 1, &["nonsense", devices]),
-            (
-                "pretrain --model vgg-small --dataset fashion-sample --out b --adapter nonsense",
-                1,
-                &["nonsense", devices],
-            ),
-        ],
-    );
+    place.refuses(&[
+        (&format!("{eval} --adapter nonsense"), 1, &["\"nonsense\"; found ", devices]),
+        (&format!("{eval} --adapter 99"), 1, &["\"99\"; found ", devices]),
+        (&format!("{eval} --backend {elsewhere}"), 1, &["matches backend", devices]),
+        ("train --base base.safetensors --adapter nonsense", 1, &["nonsense", devices]),
+        (
+            "pretrain --model vgg-small --dataset fashion-sample --out b --adapter nonsense",
+            1,
+            &["nonsense", devices],
+        ),
+    ]);
     place.run(&format!("{eval} --backend cuda")).no_usage("'cuda' for '--backend");
 
     let adapters = gpu::list();
     if adapters.iter().all(gpu::AdapterReport::is_software) {
         let says = ["only software adapters", adapters[0].name.as_str(), "--require-gpu"];
-        refuses(&place, &[(&format!("{eval} --require-gpu"), 1, &says)]);
+        place.refuses(&[(&format!("{eval} --require-gpu"), 1, &says)]);
     } else {
-        eprintln!("skipped: --require-gpu without a GPU, for there is one");
+        skipped("--require-gpu without a GPU, for there is one");
     }
     if !cfg!(target_os = "linux") {
-        eprintln!("skipped: no Vulkan driver, for only Linux has VK_DRIVER_FILES");
+        skipped("no Vulkan driver, for only Linux has VK_DRIVER_FILES");
         return;
     }
     for line in [&format!("{eval} --backend vulkan"), "devices --backend vulkan"] {

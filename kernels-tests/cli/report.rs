@@ -30,22 +30,17 @@ fn what_is_no_run_is_refused_and_nothing_is_overwritten() {
     fs::write(place.path("other.json"), "{\"version\":1}").unwrap();
     fs::create_dir(place.path("broken")).unwrap();
     fs::write(place.path("broken/config.toml"), "=").unwrap();
-    let before = place.files();
-    for (line, code, says) in [
-        ("report none", 1, ["none", "check the path"]),
-        ("report empty", 1, ["no run is here", "nf-gpu train"]),
-        ("report runs", 1, ["no run is here", "runs/a"]),
-        ("report text.json", 1, ["it is not JSON", "nf-gpu eval --out"]),
-        ("report other.json", 1, ["it is no evaluation", "adapter"]),
-        ("report base.safetensors", 1, ["it is not JSON", "nf-gpu eval --out"]),
-        ("report broken", 1, ["config.toml", "restore"]),
-        ("report runs/a --out runs/a/eval.json", 2, ["is already RUN", "of its own"]),
-        ("report runs/a --out none/x.html", 1, ["does not exist", "create it"]),
-        ("report runs/a --out empty", 1, ["it is a folder", "a file in it"]),
-    ] {
-        println!("nf-gpu {line}");
-        place.run(line).refused(code, &says);
-        assert_eq!(place.files(), before, "{line}");
-    }
+    place.refuses(&[
+        ("report none", 1, &["none", "check the path"]),
+        ("report empty", 1, &["no run is here", "nf-gpu train"]),
+        ("report runs", 1, &["no run is here", "runs/a"]),
+        ("report text.json", 1, &["it is not JSON", "nf-gpu eval --out"]),
+        ("report other.json", 1, &["it is no evaluation", "adapter"]),
+        ("report base.safetensors", 1, &["it is not JSON", "nf-gpu eval --out"]),
+        ("report broken", 1, &["config.toml", "restore"]),
+        ("report runs/a --out runs/a/eval.json", 2, &["is already RUN", "of its own"]),
+        ("report runs/a --out none/x.html", 1, &["does not exist", "create it"]),
+        ("report runs/a --out empty", 1, &["it is a folder", "a file in it"]),
+    ]);
     place.run("report").no_usage("RUN|FILE.json");
 }

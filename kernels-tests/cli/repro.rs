@@ -1,5 +1,5 @@
 //! The paper's experiments in small: every base network and every generator once, with random weights.
-use super::{Ended, Place};
+use super::Place;
 use serde_json::Value;
 use std::{fs, time::Instant};
 
@@ -17,7 +17,7 @@ fn every_base_and_every_generator_of_cifar10_once() {
     // Ctrl-C when the first cell is done, where there is one; then it goes on.
     #[cfg(unix)]
     {
-        let ended = stopped_at(&place, smoke, "out/cells/resnet18/ConvL-ber0.01/eval.json");
+        let ended = place.interrupted(smoke, "out/cells/resnet18/ConvL-ber0.01/eval.json");
         assert_eq!(ended.code, Some(130), "{ended:?}");
         assert!(ended.stderr.contains("the same command goes on"), "{ended:?}");
         let there = results(&place);
@@ -63,27 +63,6 @@ fn every_base_and_every_generator_of_cifar10_once() {
         .refused(2, &["--out", "the results of cifar10", "--artefacts"]);
 }
 
-/// Starts `line`, presses Ctrl-C when there is `file`, and waits for its end.
-#[cfg(unix)]
-fn stopped_at(place: &Place, line: &str, file: &str) -> Ended {
-    use std::{
-        process::{Command, Stdio},
-        thread,
-        time::Duration,
-    };
-    let mut child = place.nf(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let began = Instant::now();
-    while !place.path(file).exists() && child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(180), "no {file}");
-        thread::sleep(Duration::from_millis(5));
-    }
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success(), "{:?}", child.wait_with_output());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
 #[test]
 fn tables_and_cells_are_listed() {
     let place = Place::new();
@@ -99,20 +78,20 @@ fn tables_and_cells_are_listed() {
 #[test]
 fn what_cannot_be_reproduced() {
     let place = Place::new();
-    let here = place.files();
     place.run("repro").no_usage("<TABLE>");
     place.run("repro cifar10 --smoke --epochs 3").no_usage("--epochs");
-    for (line, code, says) in [
-        ("repro cifer10", 2, ["unknown table", "did you mean cifar10?"]),
-        ("repro cifar10 --data-dir none", 2, ["cifar10 is not in none", "data fetch cifar10"]),
-        ("repro imagenet10 --data-dir none", 2, ["no folder none/imagenet10", "train/CLASS/IMAGE"]),
-        ("repro uip --only resnet18/Conv*", 2, ["no cell of uip", "repro uip --list"]),
-        ("repro uip --smoke --faults flop", 2, ["unknown fault model", "did you mean flip?"]),
-        ("repro uip --seeds 8..5 --data-dir none", 2, ["--seeds", "50000..50010"]),
-        ("repro uip --steps 0 --data-dir none", 2, ["--steps: 0", "from 1 up"]),
-        ("repro uip --hours 0", 2, ["--hours: 0", "--hours 7.5"]),
-    ] {
-        place.run(line).refused(code, &says);
-    }
-    assert_eq!(place.files(), here);
+    place.refuses(&[
+        ("repro cifer10", 2, &["unknown table", "did you mean cifar10?"]),
+        ("repro cifar10 --data-dir none", 2, &["cifar10 is not in none", "data fetch cifar10"]),
+        (
+            "repro imagenet10 --data-dir none",
+            2,
+            &["no folder none/imagenet10", "train/CLASS/IMAGE"],
+        ),
+        ("repro uip --only resnet18/Conv*", 2, &["no cell of uip", "repro uip --list"]),
+        ("repro uip --smoke --faults flop", 2, &["unknown fault model", "did you mean flip?"]),
+        ("repro uip --seeds 8..5 --data-dir none", 2, &["--seeds", "50000..50010"]),
+        ("repro uip --steps 0 --data-dir none", 2, &["--steps: 0", "from 1 up"]),
+        ("repro uip --hours 0", 2, &["--hours: 0", "--hours 7.5"]),
+    ]);
 }

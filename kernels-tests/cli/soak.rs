@@ -1,13 +1,13 @@
 //! A long run takes the memory of its tenth step, no more file handles, and notes every step.
 #![cfg(target_os = "linux")]
-use super::Place;
+use super::{Place, ended, send};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -81,22 +81,24 @@ fn soak(place: &Place, seconds: u64) -> Vec<Moment> {
     );
     let (run, began) = (place.path("run"), Instant::now());
     let log = fs::File::create(place.path("log")).unwrap();
-    let mut child = place.nf(&line).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let mut child = place.heeding(&line).stdout(Stdio::null()).stderr(log).spawn().unwrap();
     let pause = Duration::from_millis((seconds * 1000 / 120).clamp(50, 60_000));
     let (mut moments, mut asked) = (Vec::new(), false);
     while child.try_wait().unwrap().is_none() {
         moments.extend(Moment::of(child.id(), &run, began).filter(|m| m.step >= REPORT && !asked));
         let far = moments.last().is_some_and(|m| m.step >= STEPS);
         if began.elapsed().as_secs() >= seconds && far && !asked {
-            let pid = child.id().to_string();
-            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+            send("-INT", &child);
             asked = true;
         }
-        assert!(began.elapsed().as_secs() < seconds + 600, "{moments:?}");
+        if began.elapsed().as_secs() > seconds + 600 {
+            child.kill().unwrap();
+            panic!("it does not end: {moments:?}");
+        }
         thread::sleep(pause);
     }
     let log = fs::read_to_string(place.path("log")).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{log}");
+    assert_eq!(ended(child, &line).code, Some(130), "{log}");
     moments
 }
 

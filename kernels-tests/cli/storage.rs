@@ -1,8 +1,10 @@
 //! Folders that are full, read-only, missing or taken: one error, and nothing half-written.
-use super::{Ended, Place, mount::Mount, wait_for};
-use std::{fs, path::Path, process::Stdio};
+use super::{PATIENCE, Place, ended, mount::Mount, wait_for};
+use std::{fs, path::Path, process::Stdio, time::Instant};
 
 const TRAIN: &str = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 10";
+const ENDLESS: &str = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 \
+                       --checkpoint-every 1 --out run";
 const PRETRAIN: &str = "pretrain --model vgg-small --steps 1 --batch-size 2 --dataset";
 
 fn names(folder: &Path) -> Vec<String> {
@@ -124,19 +126,15 @@ fn a_run_is_not_overwritten_but_one_that_never_began_is() {
 #[test]
 fn a_folder_that_goes_away_during_the_run_is_an_error_that_says_so() {
     let place = Place::new();
-    let mut child = place
-        .nf("train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --checkpoint-every 1 \
-             --out run")
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = place.nf(ENDLESS).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&place.path("run/state.json"), &mut child);
     // The run may put a file into the folder while it is being removed.
-    while fs::remove_dir_all(place.path("run")).is_err() {}
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    let ended = Ended { code: output.status.code(), stdout: String::new(), stderr };
+    let run = place.path("run");
+    let began = Instant::now();
+    while fs::remove_dir_all(&run).is_err() {
+        assert!(began.elapsed() < PATIENCE, "run cannot be removed");
+    }
+    let ended = ended(child, ENDLESS);
     ended.refused(1, &["cannot write", "the folder does not exist"]);
     assert!(!place.path("run").exists());
 }
@@ -144,17 +142,11 @@ fn a_folder_that_goes_away_during_the_run_is_an_error_that_says_so() {
 #[test]
 fn a_run_that_is_going_on_is_left_alone() {
     let place = Place::new();
-    let mut child = place
-        .nf("train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --checkpoint-every 1 \
-             --out run")
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = place.nf(ENDLESS).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&place.path("run/state.json"), &mut child);
     let who = format!("process {}", child.id());
     place.run("train --resume run").refused(1, &["run is in use", &who, "wait until it has ended"]);
     child.kill().unwrap();
-    child.wait().unwrap();
+    ended(child, ENDLESS);
     assert!(place.path("run/checkpoint.safetensors").exists());
 }

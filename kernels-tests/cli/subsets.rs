@@ -1,13 +1,8 @@
 //! Which images a number of them means.
-use super::{Place, identity::folder};
+use super::{Place, evaluation, identity::folder};
 use nf_gpu::data::{Subset, Which};
-use nf_gpu::report::eval_json::{Document, Evaluation};
+use nf_gpu::report::eval_json::Evaluation;
 use std::{fs, path::Path};
-
-fn one(text: &str) -> Evaluation {
-    let Document::One(evaluation) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
-    *evaluation
-}
 
 /// Images of each class that were classified.
 fn of_each_class(evaluation: &Evaluation) -> Vec<u64> {
@@ -22,17 +17,17 @@ fn a_number_of_images_of_a_folder_is_spread_over_its_classes() {
     let eval = "eval --base base.safetensors --seeds 1 --confusion --json --dataset";
     let subset = |which, of| Some(Subset { which, of });
     let ended = place.run(&format!("{eval} d --images 10"));
-    let spread = one(&ended.stdout);
+    let spread = ended.evaluation();
     assert_eq!(of_each_class(&spread), [1; 10]);
     assert_eq!(spread.dataset.subset, subset(Which::Spread, 40));
     // The same folder by another spelling.
     assert_eq!(
-        one(&place.run(&format!("{eval} ./d/../d/ --images 10")).done()).clean,
+        place.run(&format!("{eval} ./d/../d/ --images 10")).evaluation().clean,
         spread.clean
     );
     // All of them are no subset, and a set with a name keeps its first ones.
-    assert_eq!(one(&place.run(&format!("{eval} d --images 40")).done()).dataset.subset, None);
-    let first = one(&place.run(&format!("{eval} fashion-sample --images 10")).done());
+    assert_eq!(place.run(&format!("{eval} d --images 40")).evaluation().dataset.subset, None);
+    let first = place.run(&format!("{eval} fashion-sample --images 10")).evaluation();
     assert_eq!(first.dataset.subset, subset(Which::First, 1000));
     for n in [0, 41] {
         let says = [&format!("--images: {n} of 40 images"), "leave it out for all"];
@@ -46,7 +41,7 @@ fn a_number_of_images_of_a_folder_is_spread_over_its_classes() {
     spoil(&place.path("d/test/0/0.png"));
     let train = "train --base base.safetensors --dataset d --steps 1 --batch-size 4 --chip 1";
     place.run(&format!("{train} --images 10 --out run --quiet")).done();
-    let trained = one(&fs::read_to_string(place.path("run/eval.json")).unwrap());
+    let trained = evaluation(&fs::read_to_string(place.path("run/eval.json")).unwrap());
     assert_eq!(trained.dataset.subset, subset(Which::Spread, 40));
     assert_eq!(trained.clean.accuracy, spread.clean.accuracy);
     place.run(&format!("{train} --images 41 --out run2")).refused(2, &["--images", "of 40 images"]);

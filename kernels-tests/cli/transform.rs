@@ -1,15 +1,11 @@
 //! Pictures of what a generator does: as many as one likes, and none over an input.
-use super::Place;
-use nf_gpu::{models, nn::initialise};
+use super::{Place, random_generator};
 use std::fs;
 
 /// A place with the weights of a generator for images of `side`.
 fn place(side: u32) -> Place {
     let place = Place::new();
-    let generator = models::generator("ConvS", side).unwrap();
-    let mut weights = initialise(&generator, false, 1);
-    weights.metadata.insert("model".into(), "ConvS".into());
-    weights.save(place.path("g.safetensors")).unwrap();
+    random_generator(side).save(place.path("g.safetensors")).unwrap();
     place
 }
 
@@ -58,8 +54,14 @@ fn an_image_that_cannot_be_read_is_named_before_any_work() {
     draw(&place, &["a.png".into(), "c.png".into()]);
     fs::write(place.path("b.png"), "no picture").unwrap();
     let line = "transform --generator g.safetensors --adapter nowhere --out-dir out";
-    place.run(&format!("{line} a.png b.png c.png")).refused(1, &["b.png"]);
-    place.run(&format!("{line} a.png none.png c.png")).refused(1, &["none.png"]);
-    place.run(&format!("{line} a.png ./a.png")).refused(2, &["two are called a"]);
+    fs::create_dir(place.path("folder")).unwrap();
+    for (image, code, says) in [
+        ("b.png", 1, &["b.png", "not a readable image", "PNG"][..]),
+        ("none.png", 1, &["cannot read none.png", "check the path"]),
+        ("folder", 1, &["folder: it is a folder", "name the file inside it"]),
+        ("./a.png", 2, &["two are called a"]),
+    ] {
+        place.refuses(&[(&format!("{line} a.png {image} c.png"), code, says)]);
+    }
     assert!(!place.path("out").exists());
 }

@@ -1,5 +1,6 @@
 //! Measured kernels as a user meets them: the file, the flags, what a run records, the timeline.
 use super::{Ended, Place};
+use crate::extent::skipped;
 use nf_gpu::{files::Weights, gpu, tuning::Choices};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::PathBuf};
@@ -28,7 +29,7 @@ fn has_a_choice() -> bool {
     let adapter = &gpu::list()[0];
     let choice = adapter.subgroup == Some([8, 8]) || !adapter.is_software();
     if !choice {
-        eprintln!("skipped: {} runs one variant of each kernel", adapter.line());
+        skipped(&format!("{} runs one variant of each kernel", adapter.line()));
     }
     choice
 }
@@ -116,7 +117,7 @@ fn variants_by_name() {
     run("add=tile", "a").refused(2, &["unknown variant \"tile\"", "known: plain"]);
     let adapter = &gpu::list()[0];
     if adapter.subgroup == Some([8, 8]) {
-        eprintln!("skipped: {} runs subgroup8", adapter.line());
+        skipped(&format!("{} runs subgroup8", adapter.line()));
     } else {
         run("conv2d=subgroup8", "a").refused(2, &["subgroups of", "this adapter runs plain"]);
     }
@@ -248,7 +249,7 @@ fn compiled_pipelines_are_kept_where_the_driver_lets_them_out() {
     let first = place.run(eval).done();
     let files = cached(&place, "pipelines");
     if files.is_empty() {
-        eprintln!("skipped: {} keeps no pipelines", gpu::list()[0].line());
+        skipped(&format!("{} keeps no pipelines", gpu::list()[0].line()));
         return;
     }
     assert_eq!(place.run(eval).done(), first);

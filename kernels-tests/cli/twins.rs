@@ -1,6 +1,7 @@
 //! Two adapters that look the same: a lost device is opened again on its own one.
 #![cfg(target_os = "linux")]
 use super::{Ended, Place};
+use crate::extent::skipped;
 use nf_gpu::gpu;
 use std::{fs, path::Path};
 
@@ -18,7 +19,7 @@ fn library() -> Option<String> {
 fn a_lost_device_is_opened_again_on_the_adapter_that_it_was_on() {
     let place = Place::new();
     let Some(library) = library() else {
-        eprintln!("skipped: no llvmpipe whose library can be copied");
+        skipped("no llvmpipe whose library can be copied");
         return;
     };
     let copies = ["one.so", "two.so"].map(|name| place.path(name));
@@ -44,7 +45,7 @@ fn a_lost_device_is_opened_again_on_the_adapter_that_it_was_on() {
         || adapters[0]["name"] != adapters[1]["name"]
         || adapters[1]["backend"] != "vulkan"
     {
-        eprintln!("skipped: the loader shows no two copies of {}", gpu::list()[0].line());
+        skipped(&format!("the loader shows no two copies of {}", gpu::list()[0].line()));
         return;
     }
     let ended = run(

@@ -1,6 +1,7 @@
 //! GTSRB: archives and folders that the tests write, whole and broken; the real records where they
 //! are.
 
+use crate::extent::skipped;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -302,7 +303,7 @@ fn ready_records_come_first() {
 fn the_shared_records_as_they_are() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     if !dir.join("gtsrb32/test.bin.xz").is_file() {
-        eprintln!("skipped: no gtsrb32/test.bin.xz in {}", dir.display());
+        skipped(&format!("no gtsrb32/test.bin.xz in {}", dir.display()));
         return;
     }
     let set = open(&dir, Split::Test);

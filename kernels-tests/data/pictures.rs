@@ -1,13 +1,8 @@
 //! Pictures of every kind against what PIL makes of them: `scripts/pictures.py` writes both. The archive here is
 //! what it wrote with Pillow 13.0, so that the comparison runs without Python too.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    io::{self, Read, Write as _},
-    path::Path,
-    process::{Command, Stdio},
-};
+use crate::python::python_with;
+use std::{collections::BTreeMap, fs, io::Read, path::Path, process::Command};
 
 use nf_gpu::data::entries;
 
@@ -78,15 +73,7 @@ fn pictures_are_as_pil_reads_them() {
 #[test]
 #[ignore = "in ./test.sh --all: it needs Pillow"]
 fn pictures_are_as_this_machines_pil_reads_them() {
-    let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
-    let mut probe = Command::new(&python);
-    probe.args(["-c", "import PIL"]).stderr(Stdio::null());
-    if !probe.status().is_ok_and(|status| status.success()) {
-        // Straight to stderr, where the test runner does not hide it.
-        let why = "skipped: no Pillow; NF_PYTHON names a Python with it\n";
-        io::stderr().write_all(why.as_bytes()).unwrap();
-        return;
-    }
+    let Some(python) = python_with("PIL") else { return };
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/pictures.py");
     let mut run = Command::new(&python);

@@ -6,6 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use nf_gpu::data::{self, FileState, Split};
 
 use super::idx_bytes;
+use crate::extent::skipped;
 
 /// The made-up test file of CIFAR-100: image i has coarse label i mod 20, fine label i mod 100 and
 /// every pixel i mod 256.
@@ -144,7 +145,7 @@ fn mnist_and_fashion_as_they_are() {
         [("mnist", [5, 7], [27_525, 18_454]), ("fashion-mnist", [9, 9], [76_247, 33_456])]
     {
         if !data::is_here(name, &dir).unwrap() {
-            eprintln!("skipped: no {name} in {}; run `nf-gpu data fetch {name}`", dir.display());
+            skipped(&format!("no {name} in {}; run `nf-gpu data fetch {name}`", dir.display()));
             continue;
         }
         for ((split, n), (label, sum)) in [(Split::Train, 60_000), (Split::Test, 10_000)]

@@ -1,5 +1,6 @@
 //! `need_cargo` of `scripts/common.sh` on machines where Rust or the C compiler is missing or too old.
 use super::{Ended, ROOT, link, program};
+use crate::extent::skipped;
 use std::{fs, path::Path, process::Command};
 use tempfile::TempDir;
 
@@ -107,7 +108,7 @@ impl Machine {
 fn on_debian() -> bool {
     let debian = Path::new("/etc/debian_version").exists();
     if !debian {
-        eprintln!("skipped: stand-ins for apt-get need a Debian");
+        skipped("stand-ins for apt-get need a Debian");
     }
     debian
 }

@@ -120,23 +120,36 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
     Ok(Outcome::Ok)
 }
 
-/// Runs all cases of a kernel with every variant that serves them, at every workgroup size; `each`
-/// hears of every one as (variant, workgroup size, case, outcome).
+/// At which of its workgroup sizes a variant runs a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// At each.
+    Every,
+    /// At one: the cases take the sizes in turn.
+    InTurn,
+}
+
+/// Runs all cases of a kernel with every variant that serves them; `each` hears of every one as
+/// (variant, workgroup size, case, outcome).
 ///
 /// # Errors
 /// The GPU failed, or a case is inconsistent.
 pub fn run_suite(
     gpu: &Gpu,
     suite: &Suite,
+    sizes: Sizes,
     mut each: impl FnMut(&Variant, u32, &Case, &Outcome),
 ) -> Result<()> {
     let cases = (suite.cases)()?;
     for variant in suite.kernel.variants {
-        for &workgroup in variant.workgroups {
-            for case in cases.iter().filter(|case| variant.serves(&case.plan)) {
-                let outcome = run_case(gpu, case, variant, workgroup)?;
-                each(variant, workgroup, case, &outcome);
-            }
+        let served = cases.iter().filter(|case| variant.serves(&case.plan));
+        let all = variant.workgroups.iter().copied();
+        let uses: Vec<(u32, &Case)> = match sizes {
+            Sizes::Every => all.flat_map(|size| served.clone().map(move |c| (size, c))).collect(),
+            Sizes::InTurn => all.cycle().zip(served).collect(),
+        };
+        for (workgroup, case) in uses {
+            each(variant, workgroup, case, &run_case(gpu, case, variant, workgroup)?);
         }
     }
     Ok(())

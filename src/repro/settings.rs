@@ -239,8 +239,9 @@ impl Settings {
         (config.epochs, config.steps) = (self.epochs, self.steps);
         config.batch_size = self.batch(&training.base);
         (config.schedule, config.augment) = (Schedule::Reference, Augment::Reference);
-        // In a smoke run the training's own table, of ten maps, takes as little as can be.
+        // In a smoke run the training's own table takes as little as can be.
         config.images = if self.smoke { Some(1) } else { self.images };
+        config.final_maps = self.smoke.then_some(1);
         config.seed = self.seed;
         config.allow_mismatch = self.allow_mismatch;
         Ok(config)

@@ -235,6 +235,10 @@ pub struct TrainConfig {
     #[arg(skip)]
     #[serde(skip)]
     pub given: Vec<String>,
+    /// Fault maps of the final table, at most; without it all that the paper has
+    #[arg(skip)]
+    #[serde(skip)]
+    pub final_maps: Option<usize>,
 }
 
 /// Times that a run goes on after the device was lost.

@@ -62,7 +62,9 @@ impl Run<'_> {
     fn eval_seeds(&self) -> Vec<u64> {
         match self.maps {
             Maps::Chip(seed) => vec![seed],
-            Maps::Fresh { .. } => EVAL_SEEDS.collect(),
+            Maps::Fresh { .. } => {
+                EVAL_SEEDS.take(self.config.final_maps.unwrap_or(usize::MAX)).collect()
+            }
         }
     }
 

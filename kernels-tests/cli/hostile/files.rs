@@ -1,6 +1,6 @@
 //! A place with every file that [`super::readers`] names.
 use super::{
-    super::{Place, walk},
+    super::{Place, ended, until, walk},
     readers::EVAL,
 };
 use crate::hostile::samples;
@@ -13,8 +13,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
-    thread,
-    time::{Duration, Instant},
 };
 
 /// Images in the test sets of CIFAR and MNIST.
@@ -112,14 +110,11 @@ fn journal(place: &Place) {
     let mut quiet = place.nf(&long);
     let mut child = quiet.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let file = place.path("e.json.journal");
-    let (began, enough) = (Instant::now(), 4);
+    let enough = 4;
     let lines = || fs::read_to_string(&file).map_or(0, |text| text.lines().count());
-    while lines() < enough {
-        assert!(began.elapsed() < Duration::from_secs(120), "no journal");
-        thread::sleep(Duration::from_millis(5));
-    }
+    until("no journal", &mut child, |_| lines() >= enough);
     child.kill().unwrap();
-    child.wait().unwrap();
+    ended(child, &long);
     let text = fs::read_to_string(&file).unwrap();
     let whole: String = text.split_inclusive('\n').take(enough).collect();
     fs::write(file, whole).unwrap();
