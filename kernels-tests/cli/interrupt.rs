@@ -158,7 +158,7 @@ impl Sink for Heard<'_> {
 
 #[test]
 fn an_evaluation_on_the_way_is_broken_off_and_looked_at_again() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
     let config = |run: &str| {
         let line = format!(

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-const EVAL: &str = "eval --base base.safetensors --dataset fashion-sample --images 4 --seeds 1";
+const EVAL: &str = "eval --base base.safetensors --images 4 --seeds 1";
 
 /// A file on a disk that is always full.
 fn full() -> Stdio {
@@ -29,7 +29,7 @@ impl Place {
 
 #[test]
 fn messages_that_cannot_be_written_change_nothing() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let table = place.run(EVAL).done();
     let gone = gone();
     let train = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 2 --out";
@@ -58,7 +58,7 @@ fn messages_that_cannot_be_written_change_nothing() {
 
 #[test]
 fn results_that_cannot_be_printed_are_in_their_files() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let gone = gone();
     place.run(&format!("{EVAL} --out whole.json --logits whole.npy")).done();
     let whole = |name: &str| fs::read(place.path(name)).unwrap();
@@ -82,7 +82,7 @@ fn results_that_cannot_be_printed_are_in_their_files() {
     }
     for (line, file) in [
         (
-            "pretrain --model vgg-small --dataset fashion-sample --steps 1 --batch-size 2 --out p.safetensors",
+            "pretrain --model vgg-small --dataset few --steps 1 --batch-size 2 --out p.safetensors",
             "p.safetensors",
         ),
         ("inject --base base.safetensors --out faulty.safetensors", "faulty.json"),

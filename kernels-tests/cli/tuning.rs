@@ -5,8 +5,8 @@ use nf_gpu::{files::Weights, gpu, tuning::Choices};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-const TRAIN: &str = "train --base base.safetensors --dataset fashion-sample --batch-size 8 \
-                     --chip 1 --images 20";
+const TRAIN: &str =
+    "train --base base.safetensors --generator ConvS --batch-size 4 --chip 1 --images 20";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -39,7 +39,7 @@ fn the_first_run_measures_the_second_knows_and_both_say_what_they_use() {
     if !has_a_choice() {
         return;
     }
-    let place = Place::new();
+    let place = Place::of_few_images();
     let first = place.tuned(&format!("{TRAIN} --steps 2 --out first"));
     assert!(first.stderr.contains("\ntuned ") && first.stderr.contains("--no-tune"), "{first:?}");
     assert!(first.stderr.contains("\n  kernels: conv2d "), "{first:?}");
@@ -71,7 +71,7 @@ fn the_first_run_measures_the_second_knows_and_both_say_what_they_use() {
 
 #[test]
 fn nothing_is_measured_where_that_is_asked_for() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let flag = place.tuned(&format!("{TRAIN} --steps 1 --out flag --no-tune"));
     let variable = place.run(&format!("{TRAIN} --steps 1 --out variable"));
     for ended in [flag, variable] {
@@ -87,7 +87,7 @@ fn a_cache_folder_that_cannot_be_written_costs_a_line() {
     if !has_a_choice() {
         return;
     }
-    let place = Place::new();
+    let place = Place::of_few_images();
     fs::write(place.cache.path().join("nf-gpu"), b"a file").unwrap();
     let ended = place.tuned("eval --base base.safetensors --images 20 --seeds 1");
     let lines = ended.stderr.lines().filter(|l| l.contains("are not kept")).count();
@@ -97,7 +97,7 @@ fn a_cache_folder_that_cannot_be_written_costs_a_line() {
 
 #[test]
 fn variants_by_name() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let run = |flag: &str, out: &str| {
         place.run(&format!("{TRAIN} --steps 1 --out {out} --kernel-variant {flag}"))
     };
@@ -125,7 +125,7 @@ fn variants_by_name() {
 
 #[test]
 fn a_resumed_run_keeps_the_variants_it_began_with() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let other = "--kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain,\
                  convolution=direct";
     let train = |steps: u32, out: &str| {
@@ -197,7 +197,7 @@ fn a_pretraining_that_goes_on_keeps_its_variants() {
 
 #[test]
 fn a_profile_shows_every_dispatch_and_changes_nothing() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     place.run(&format!("{TRAIN} --steps 5 --out plain")).done();
     let ended = place.run(&format!("{TRAIN} --steps 5 --out run --profile"));
     let said = ended.stderr.clone();
@@ -244,7 +244,7 @@ fn a_profile_shows_every_dispatch_and_changes_nothing() {
 
 #[test]
 fn compiled_pipelines_are_kept_where_the_driver_lets_them_out() {
-    let place = Place::new();
+    let place = Place::of_few_images();
     let eval = "eval --base base.safetensors --images 20 --seeds 1 --json";
     let first = place.run(eval).done();
     let files = cached(&place, "pipelines");

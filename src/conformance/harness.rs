@@ -5,7 +5,6 @@ use crate::{
     error::{Error, Result},
     gpu::{Gpu, Program, Tape},
     kernel::Variant,
-    reference::Suite,
 };
 use serde::Serialize;
 use std::fmt;
@@ -129,28 +128,25 @@ pub enum Sizes {
     InTurn,
 }
 
-/// Runs all cases of a kernel with every variant that serves them; `each` hears of every one as
-/// (variant, workgroup size, case, outcome).
+/// Runs the cases that a variant serves; `each` hears of every one as (workgroup size, case, outcome).
 ///
 /// # Errors
 /// The GPU failed, or a case is inconsistent.
-pub fn run_suite(
+pub fn run_variant(
     gpu: &Gpu,
-    suite: &Suite,
+    cases: &[Case],
+    variant: &Variant,
     sizes: Sizes,
-    mut each: impl FnMut(&Variant, u32, &Case, &Outcome),
+    mut each: impl FnMut(u32, &Case, &Outcome),
 ) -> Result<()> {
-    let cases = (suite.cases)()?;
-    for variant in suite.kernel.variants {
-        let served = cases.iter().filter(|case| variant.serves(&case.plan));
-        let all = variant.workgroups.iter().copied();
-        let uses: Vec<(u32, &Case)> = match sizes {
-            Sizes::Every => all.flat_map(|size| served.clone().map(move |c| (size, c))).collect(),
-            Sizes::InTurn => all.cycle().zip(served).collect(),
-        };
-        for (workgroup, case) in uses {
-            each(variant, workgroup, case, &run_case(gpu, case, variant, workgroup)?);
-        }
+    let served = cases.iter().filter(|case| variant.serves(&case.plan));
+    let all = variant.workgroups.iter().copied();
+    let uses: Vec<(u32, &Case)> = match sizes {
+        Sizes::Every => all.flat_map(|size| served.clone().map(move |c| (size, c))).collect(),
+        Sizes::InTurn => all.cycle().zip(served).collect(),
+    };
+    for (workgroup, case) in uses {
+        each(workgroup, case, &run_case(gpu, case, variant, workgroup)?);
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub use axes::Axes;
 pub use case::{Case, Data, Random, nan_padded};
 pub use compare::{Mismatch, Want};
 pub use draw::Draw;
-pub use harness::{Outcome, Sizes, Wrong, run_case, run_suite};
+pub use harness::{Outcome, Sizes, Wrong, run_case, run_variant};
 pub use quirks::Quirk;
 pub use row::{Failure, Row, Status, Use};
 pub use run::{Listener, News, What, run};
