@@ -46,7 +46,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Longer than this nothing is waited for: a command that hangs fails its test.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder to work in, with `base.safetensors` in it: a vgg-small with random weights.
 pub(super) struct Place {
