@@ -134,13 +134,13 @@ fn only_files_of_flags_that_take_files_are_those_of_the_user() {
     for name in ["1", "2", "10", "none", "features.0*"] {
         fs::write(clone.path("lab").join(name), "").unwrap();
     }
-    let cells = |name: &str, every: usize| {
-        let row: Vec<_> = (0..64).map(|c| if c % every == 0 { "1" } else { "0" }).collect();
+    let cells = |name: &str, first: usize| {
+        let row: Vec<_> = (0..64).map(|c| if c % 9 == first { "1" } else { "0" }).collect();
         let text = (row.join(",") + "\n").repeat(64);
         fs::write(clone.path("lab").join(name), text).unwrap();
     };
-    cells("ones.csv", 9);
-    cells("zeros.csv", 7);
+    cells("ones.csv", 0);
+    cells("zeros.csv", 1);
     let small = "--steps 1 --batch-size 2 --images 10 --augment none --layers features.0* --chip=1 \
                  --dataset fashion-sample --base ../clone/models/vgg-small-fashion.safetensors";
     row(&clone.quickstart("lab", small));
