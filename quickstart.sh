@@ -17,9 +17,33 @@ cd "$(dirname "$0")"
 # The arguments for `nf-gpu train`. Files that they name are where the user is, which may be elsewhere.
 out=runs/quickstart
 arguments=()
-file_of() {
-    if [ "$here" != "$PWD" ] && [ -e "$here/$1" ]; then echo "$here/$1"; else echo "$1"; fi
+# there FILE: how it is called from here.
+there() {
+    if [ -n "$1" ] && [ "$here" != "$PWD" ] && [ -e "$here/$1" ]; then printf '%s\n' "$here/$1"; else printf '%s\n' "$1"; fi
 }
+# value_of FLAG VALUE: the value as it is meant here. Only these flags take files.
+value_of() {
+    local list=
+    case $1=$2 in
+        # A number is a seed and a known name is that data set, whatever else is called so.
+        --chip=*[!0-9]* | --fault-map=*)
+            # One file, or several with commas between them.
+            set -- "$2,"
+            while [ -n "$1" ]; do
+                list=$list,$(there "${1%%,*}")
+                set -- "${1#*,}"
+            done
+            printf '%s\n' "${list#,}"
+            ;;
+        --dataset=cifar10 | --dataset=cifar100 | --dataset=gtsrb | --dataset=mnist | \
+            --dataset=fashion-mnist | --dataset=fashion-sample) printf '%s\n' "$2" ;;
+        --base=* | --layout=* | --dataset=* | --data-dir=*) there "$2" ;;
+        # An output, which need not be there yet.
+        --profile=[!/]*) if [ "$here" = "$PWD" ]; then printf '%s\n' "$2"; else printf '%s\n' "$here/$2"; fi ;;
+        *) printf '%s\n' "$2" ;;
+    esac
+}
+flag=
 for argument; do
     case $argument in
         --no-install) export NF_NO_INSTALL=1 ;;
@@ -31,10 +55,11 @@ for argument; do
             die "the quickstart writes to $out and goes on from there by itself" \
                 "leave out ${argument%%=*}, or use nf-gpu train" 2
             ;;
-        --*=*) arguments+=("${argument%%=*}=$(file_of "${argument#*=}")") ;;
+        --*=*) arguments+=("${argument%%=*}=$(value_of "${argument%%=*}" "${argument#*=}")") ;;
         -*) arguments+=("$argument") ;;
-        *) arguments+=("$(file_of "$argument")") ;;
+        *) arguments+=("$(value_of "$flag" "$argument")") ;;
     esac
+    flag=$argument
 done
 set -- ${arguments[@]+"${arguments[@]}"}
 
@@ -57,10 +82,6 @@ saved() {
 # The page is the last file that a training writes.
 trained=false
 if [ -e "$out/report.html" ] && [ -e "$out/generator.safetensors" ]; then trained=true; fi
-if $trained && [ $# -gt 0 ]; then
-    die "$out holds a trained generator" "rm -r $out, then $0 $* trains another" 2
-fi
-
 need_cargo
 phase "driver"
 settings=$(scripts/driver.sh)
@@ -69,17 +90,19 @@ eval "$settings"
 phase "build"
 cargo build --release
 
-if $trained; then
+if $trained && [ $# = 0 ]; then
     phase "evaluate $out/generator.safetensors"
     # Which chip, which faults and how many: the generator's file says it. As many images as then.
     set -- --generator "$out/generator.safetensors"
-    for setting in base model dataset data_dir; do
+    for setting in base model dataset data_dir dtype; do
         if [ -n "$(saved $setting)" ]; then set -- "--${setting/_/-}" "$(saved $setting)" "$@"; fi
     done
+    if [ "$(saved allow_mismatch)" = true ]; then set -- --allow-mismatch "$@"; fi
     images=$(sed -n 's/^ *"images": *\([0-9]*\).*/\1/p' "$out/eval.json" | head -n 1)
     nf eval "$@" ${images:+--images "$images"}
 elif [ -e "$out/config.toml" ]; then
-    phase "train, going on with $out"
+    # One that has been trained is evaluated; what contradicts the run is refused with both values.
+    if $trained; then phase "evaluate $out"; else phase "train, going on with $out"; fi
     nf train --resume "$out" "$@" || {
         status=$?
         if [ "$status" != 130 ]; then say "to begin anew: rm -r $out, then $0 $*"; fi

@@ -55,6 +55,9 @@ pub(super) struct Place {
     cache: TempDir,
 }
 
+#[cfg(unix)]
+pub(crate) use identity::folder;
+
 /// How a run of the binary ended.
 #[derive(Debug)]
 pub(super) struct Ended {

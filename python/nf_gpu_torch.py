@@ -17,13 +17,14 @@ import fnmatch
 import os
 import pathlib
 import pickle
+import re
 import sys
 import tempfile
 import types
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import nn
 from torch.nn import functional
 
@@ -298,13 +299,17 @@ def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):
         numbers = {"mean": ",".join(map(repr, mean)), "std": ",".join(map(repr, std))}
         metadata.update({f"input_{key}": value for key, value in numbers.items()})
         metadata["input"] = "mean {mean} std {std}".format(**numbers)
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, part = tempfile.mkstemp(".part", ".nf-gpu-", folder)
+    target = os.path.realpath(path)  # a link stays one
+    if os.path.exists(target) and not os.path.isfile(target):  # a pipe, /dev/null: nothing may take its place
+        with open(target, "wb") as file:
+            file.write(save(tensors, metadata))
+        return tensors
+    handle, part = tempfile.mkstemp(".part", ".nf-gpu-", os.path.dirname(target))
     os.close(handle)
     try:
         save_file(tensors, part, metadata)
         os.chmod(part, 0o644)
-        os.replace(part, path)
+        os.replace(part, target)
     except BaseException:
         os.unlink(part)
         raise
@@ -316,6 +321,8 @@ def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):
 
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 AVERAGES = {"ema", "swa", "averaged", "shadow"}
+# Words in names of what has a network's names and shapes and is no network: moments, gradients, statistics.
+BESIDE = re.compile(r"optim\w*|grads?|gradients?|swag", re.IGNORECASE)
 OBSERVERS = ("fake_quant", "activation_post_process")
 QUANTISED = (
     "its weights are quantised ({}), and nf-gpu takes floats: convert the state_dict from before torch.ao's "
@@ -452,17 +459,29 @@ def _is_weight(value):
     )  # fmt: skip
 
 
-def find_states(value, path=""):
+def _is_words(value):
+    """Whether these are integers where weights should be: no counter, no list of indices, no mask."""
+    return isinstance(value, torch.Tensor) and value.dim() > 1 and not (
+        value.is_floating_point() or value.is_complex() or value.dtype == torch.bool
+    )  # fmt: skip
+
+
+def find_states(value, path="", is_weight=_is_weight):
     """Every state dict in a checkpoint, by the path to it: `{"net": {...}, "ema.model": {...}}`."""
     if isinstance(value, nn.Module) or isinstance(value, _Absent) and "_modules" in vars(value):
         return {path: _state_of(value)}
     held, inner = _held(value), {}
     named = not isinstance(value, (list, tuple))
-    own = [name for name, child in held.items() if named and _is_weight(child)]
+    own = [name for name, child in held.items() if named and is_weight(child)]
     if not any("." in name for name in own):
         for name, child in held.items():
-            inner.update(find_states(child, f"{path}.{name}" if path else name))
+            inner.update(find_states(child, f"{path}.{name}" if path else name, is_weight))
     return inner or ({path: held} if own else {})
+
+
+def _is_beside(path):
+    """Whether a state dict at this path is an optimiser's, of gradients or of statistics over weights."""
+    return any(BESIDE.fullmatch(word) for word in re.split(r"[._-]", path))
 
 
 def _below(name, prefix):
@@ -475,10 +494,14 @@ def find_state(checkpoint, prefix=None, drop=()):
     """The state dict in what `torch.load` gave, wherever it lies, and the path to it.
 
     `prefix` chooses among several, by their paths (`ema`, `student.state_dict`) or by what their names
-    begin with. Without it a moving average beside the weights themselves is left alone. `drop` are patterns of
-    names to leave out, with or without the path before them.
+    begin with. Without it what an optimiser keeps, gradients, and a moving average beside the weights
+    themselves are left alone. `drop` are patterns of names to leave out, with or without the path before them.
     """
     states = find_states(checkpoint)
+    if all(map(_is_beside, states)):
+        # Integers in place of weights: found, so that they can be called what they are.
+        words = find_states(checkpoint, is_weight=_is_words)
+        states = {path: state for path, state in words.items() if not _is_beside(path)} or states
     for pattern in drop:
         fits = lambda name: fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))  # noqa: B023, E731
         kept = {
@@ -488,6 +511,11 @@ def find_state(checkpoint, prefix=None, drop=()):
         if sum(map(len, kept.values())) == sum(map(len, states.values())):
             raise ValueError(f"--drop {pattern}: no name fits it; it holds {_listed(checkpoint, states)}")
         states = {path: state for path, state in kept.items() if state}
+    if not prefix:
+        networks = {path: state for path, state in states.items() if not _is_beside(path)}
+        # A dictionary a layer is no network alone, and what its layers are called is nobody's business.
+        if len(networks) == 1 or any("." in name for state in networks.values() for name in state):
+            states = networks
     # Statistics and data lie beside; a network's tensors have names with dots.
     named = {path: state for path, state in states.items() if any("." in name for name in state)}
     if not named and len(states) > 1:  # a dictionary a layer
@@ -591,9 +619,14 @@ def only_floats(state):
             left.append(name)
         elif value.is_floating_point():
             floats[name] = value.to_dense() if value.layout != torch.strided else value
-        elif value.dtype == torch.bool and name.endswith("_mask"):
+        elif not value.is_complex() and name.endswith("_mask"):
             floats[name] = value.float()
-        elif value.numel() <= 1 or any(observer in name for observer in OBSERVERS):
+        elif any(observer in name for observer in OBSERVERS):
+            left.append(name)
+        elif _is_words(value):
+            other = "" if parts[-1] == "weight" else f"; if it is no weight, --drop {name} leaves it out"
+            raise ValueError(QUANTISED.format(f"{name} is {value.dtype}") + other)
+        elif value.numel() <= 1:
             left.append(name)
         elif value.dtype in (torch.int8, torch.uint8):
             raise ValueError(QUANTISED.format(f"{name} is {value.dtype}"))
@@ -615,6 +648,8 @@ def convert(checkpoint, out, model, *, prefix=None, drop=(), rename=(), trusted=
     can run code. `say` gets a line for everything that was left out. `about` is for `save_weights`.
     """
     check_normalisation(about.get("mean"), about.get("std"))
+    if os.path.isfile(out) and os.path.samefile(checkpoint, out):  # also by a link of either kind
+        raise ValueError(f"{out} is the checkpoint itself: give the weights a file of their own")
     loaded = _load(checkpoint, trusted)
     state, path = find_state(loaded, prefix, drop)
     if path:

@@ -8,6 +8,8 @@ import argparse
 import copy
 import json
 import os
+import pathlib
+import stat
 import subprocess
 import sys
 import tempfile
@@ -478,6 +480,29 @@ class Files(Case):
         self.assertEqual(metadata["input_mean"], "0.5,0.25,0.125")
         self.assertEqual(metadata["input"], "mean 0.5,0.25,0.125 std 0.5,0.5,0.5")
 
+    def test_an_output_replaces_no_input_and_no_device(self):
+        state = BASES["vgg-small"](10).state_dict()
+        torch.save(state, self.path("c.pt"))
+        os.link(self.path("c.pt"), self.path("hard.safetensors"))
+        os.symlink("c.pt", self.path("soft.safetensors"))
+        bits = pathlib.Path(self.path("c.pt")).read_bytes()
+        for name in ("c.pt", "./c.pt", "hard.safetensors", "soft.safetensors"):
+            with self.assertRaisesRegex(ValueError, "is the checkpoint itself"):
+                nf_gpu_torch.convert(self.path("c.pt"), self.path(name), "vgg-small")
+        self.assertEqual(pathlib.Path(self.path("c.pt")).read_bytes(), bits)
+        # A link stays one, and what is no file is written to: a pipe stands for /dev/null.
+        os.symlink("w.safetensors", self.path("link.safetensors"))
+        nf_gpu_torch.convert(self.path("c.pt"), self.path("link.safetensors"), "vgg-small")
+        self.assertTrue(os.path.islink(self.path("link.safetensors")))
+        os.mkfifo(self.path("pipe"))
+        read_end = os.open(self.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+        small = {"fc.weight": torch.rand(2, 3)}
+        nf_gpu_torch.save_weights(self.path("pipe"), small, "net")
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
+        pathlib.Path(self.path("piped.safetensors")).write_bytes(os.read(read_end, 1 << 16))
+        self.same_bits(read(self.path("piped.safetensors")), small)
+        os.close(read_end)
+
     def test_what_is_no_state_dict_is_refused(self):
         torch.save({"weights": [torch.zeros(2), torch.ones(2)]}, self.path("a.pt"))
         with self.assertRaisesRegex(ValueError, r"no state dict in it, only weights \(list\)"):
@@ -530,15 +555,29 @@ class Files(Case):
             ("wrapped", {"state_dict": named("module._orig_mod.")}),
             ("averages beside", {"model": state, "model_ema": other, "n": 3}),
             ("the same twice", {"model": state, "state_dict": dict(state)}),
+            ("moments by name", {"net": state, "optimizer": {"exp_avg": other, "exp_avg_sq": other}}),
+            ("moments as a list", {"net": state, "optim_state": [other, other], "epoch": 3}),
+            ("gradients", {"grads": other, "model": state, "grad_ema": other}),
+            ("SWAG", {"net": state, "swag": {"mean": other, "sq_mean": other}}),
+            ("a layer without a name", {"net": {"weight": state["0.weight"]}, "grads": {"weight": state["0.weight"] + 1}}),
+            ("a layer called so", {"grad_conv": {n: other[f"0.{n}"] for n in ("weight", "bias")},
+                                   "1": {"weight": state["1.weight"]}, "2": {"weight": state["1.weight"]}}),
             ("SWA", torch.optim.swa_utils.AveragedModel(net).state_dict()),
             ("a dictionary a layer", {"0": {"weight": state["0.weight"], "bias": state["0.bias"]},
                                       "1": {n[2:]: t for n, t in state.items() if n[0] == "1"}}),
         ]:  # fmt: skip
             with self.subTest(what):
                 taken, lines = self.take(checkpoint)
+                if what.startswith("a layer"):
+                    self.assertEqual(len(taken), 4 if "called" in what else 1)
+                    continue
                 self.same_bits(taken, values(net))
                 if "acc" in checkpoint:
                     self.assertIn("acc (float64)", lines)
+        for checkpoint, prefix in [({"net": state, "swag": {"mean": other}}, "swag.mean"),
+                                   ({"net": state, "grads": other}, "grads")]:  # fmt: skip
+            taken, _ = self.take(checkpoint, prefix=prefix)
+            self.assertTrue(torch.equal(taken["0.weight"], other["0.weight"]))
         both = {"student": state, "teacher": other, "epoch": 3}
         for says in ("student (7 tensors", "teacher (7 tensors", "--prefix"):
             self.assertIn(says, self.take(both, succeeds=False))
@@ -580,11 +619,20 @@ class Files(Case):
             {"net": {"fc._packed_params._packed_params": (words, None), "conv.weight": torch.rand(1, 1)}},
             {"fc.weight": torch.zeros(3, 3, dtype=torch.int8), "fc.SCB": torch.rand(3)},
             {"fc.qweight": torch.zeros(3, 3, dtype=torch.int32), "fc.scales": torch.rand(3)},
-        ):
+            {"net": {"fc.weight": torch.zeros(3, 3, dtype=torch.int8)}, "optimizer": {"m": {"fc.weight": torch.rand(3, 3)}}},
+            {"net": {"fc.weight": torch.zeros(1, 1, dtype=torch.int16), "fc.bias": torch.zeros(3, dtype=torch.int16)}},
+            *({"conv.weight": torch.ones(2, 3, 1, 1, dtype=kind), "bn.bias": torch.rand(2)}
+              for kind in (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)),
+        ):  # fmt: skip
             for says in ("quantised", "takes floats", "before torch.ao's convert()"):
                 self.assertIn(says, self.take(state, succeeds=False))
         # Quantisation-aware training keeps the floats.
         floats = {"fc.weight": torch.rand(2, 3), "fc.bias": torch.rand(2)}
+        places = {"place.index": torch.zeros(2, 2, dtype=torch.int64)}
+        self.assertIn("--drop place.index", self.take({**floats, **places}, succeeds=False))
+        self.same_bits(self.take({**floats, **places}, drop=["place.index"])[0], floats)
+        confusion = {"confusion": torch.ones(3, 3, dtype=torch.int64), "net": floats}
+        self.same_bits(self.take(confusion)[0], floats)
         watched = {"fc.weight_fake_quant.zero_point": torch.zeros(2, dtype=torch.int32), "n": torch.tensor(3)}
         self.same_bits(self.take({**floats, **watched})[0], floats)
 

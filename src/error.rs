@@ -283,6 +283,11 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "the disk is full: free some space, or write elsewhere".into()
                 }
+                io::ErrorKind::FileTooLarge => {
+                    "files may not be that large here: raise the limit (`ulimit -f unlimited`), or write to \
+                     another disk"
+                        .into()
+                }
                 io::ErrorKind::NotFound => "the folder does not exist: create it first".into(),
                 io::ErrorKind::IsADirectory => "give the name of a file in it".into(),
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {

@@ -39,6 +39,12 @@ fn a_record_makes_the_same_faulty_file_again() {
         let bytes = |name| fs::read(place.path(name)).unwrap();
         assert_eq!(bytes("a.safetensors"), bytes("b.safetensors"));
         fs::remove_file(place.path("b.json")).unwrap();
+        // Beside its record, which stays as it is.
+        fs::remove_file(place.path("a.safetensors")).unwrap();
+        let kept = bytes("a.json");
+        place.run("inject --replay ./a.json --out a.safetensors --quiet").done();
+        assert_eq!((bytes("a.safetensors"), bytes("a.json")), (bytes("b.safetensors"), kept));
+        place.run("inject --replay a.json --out a.json").refused(2, &["already --replay"]);
     }
     // Another seed is another chip, and what the flags leave out stays as it was.
     let line = "inject --base base.safetensors --faults flip --ber 0.05 --bits 7 --layers features.* --json";

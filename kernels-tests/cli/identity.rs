@@ -23,7 +23,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Writes so many images of each class of the sample's splits as `PATH/SPLIT/CLASS/N.png`.
-pub(super) fn folder(path: &Path, images: usize, name: impl Fn(usize) -> String) {
+pub(crate) fn folder(path: &Path, images: usize, name: impl Fn(usize) -> String) {
     for split in [Split::Train, Split::Test] {
         let set = data::open("fashion-sample", Path::new(""), split).unwrap();
         for class in 0..10 {
@@ -167,6 +167,37 @@ fn folders_of_numbers_are_in_their_order_for_every_command() {
     assert!(ended.stderr.contains("taken by number (2, 3, 4, ...)"), "{}", ended.stderr);
     let ended = place.run("eval --base b.safetensors --seeds 1 --images 5");
     assert!(!ended.stderr.contains("by number"), "{}", ended.stderr);
+}
+
+#[test]
+fn numbers_are_labels_only_where_the_order_is_known() {
+    let place = Place::new();
+    folder(&place.path("numbers"), 2, |class| format!("{class:02}"));
+    let base = |dataset: &str, names: &[String]| {
+        let mut base = Weights::load(place.path("base.safetensors")).unwrap();
+        base.metadata.insert("dataset".into(), dataset.into());
+        base.set_class_names(names);
+        base.save(place.path("b.safetensors")).unwrap();
+    };
+    let line = "eval --base b.safetensors --seeds 1 --images 5 --dataset numbers";
+    let mut names = NAMES.map(str::to_owned);
+    names.sort();
+    // The order of somebody's folders: 00 need not be the first of them.
+    base("pets", &names);
+    let says = ["its classes are Ankle_boot, Bag, ...", "00, 01, 02, ...", "--allow-mismatch"];
+    let says = says.map(|says| says.replace("Bag, ...", "Bag, Coat, ..."));
+    place.run(line).refused(1, &says.each_ref().map(String::as_str));
+    place.run(&format!("{line} --allow-mismatch")).done();
+    // That of a known set, by its names or by its own.
+    base("pets", &NAMES.map(str::to_owned));
+    let ended = place.run(line);
+    assert!(ended.stderr.contains("by number: 00 is T-shirt_top"), "{}", ended.stderr);
+    ended.done();
+    base("fashion-mnist", &names);
+    place.run(line).done();
+    // Numbers of its own are names.
+    base("pets", &(0..10).map(|class| class.to_string()).collect::<Vec<_>>());
+    place.run(line).done();
 }
 
 #[test]

@@ -127,6 +127,28 @@ fn a_pretrained_base_says_how_it_was_made() {
 }
 
 #[test]
+fn a_pretraining_that_goes_on_keeps_its_metrics() {
+    let place = Place::of_few_images();
+    fs::write(place.path("m.jsonl"), "of something else\n").unwrap();
+    let line = "pretrain --model vgg-small --dataset few --epochs 2 --batch-size 10 --out b.safetensors \
+                --checkpoint c.safetensors --metrics m.jsonl --quiet";
+    let lines = || {
+        place.run(line).done();
+        let text = fs::read_to_string(place.path("m.jsonl")).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Two steps and an evaluation an epoch; what is complete is evaluated again.
+    let (first, again) = (lines(), lines());
+    assert_eq!((first.len(), again.len()), (6, 6), "{again:?}");
+    assert_eq!(first[..5], again[..5]);
+    // Another run is refused, and loses nothing of this one's.
+    let ended = place.run(&line.replace("--epochs 2", "--epochs 3"));
+    ended.refused(1, &["another run: steps was 4, now 6"]);
+    let text = fs::read_to_string(place.path("m.jsonl")).unwrap();
+    assert_eq!(text.lines().collect::<Vec<_>>(), again);
+}
+
+#[test]
 fn devices_says_one_document() {
     let place = Place::new();
     let document = json(&place.run("devices --json").done());

@@ -80,7 +80,11 @@ const TABLE: &[Row] = &[
         reads: &["--generator-weights g.safetensors"],
         writes: &["--grads {}"],
     },
-    Row { line: "import --model vgg-small", reads: &["base.safetensors"], writes: &["--out {}"] },
+    Row {
+        line: "import --model vgg-small --dataset set",
+        reads: &["base.safetensors", SET],
+        writes: &["--out {}"],
+    },
     Row { line: "report", reads: &["eval.json"], writes: &["--out {}"] },
     Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
     Row {

@@ -55,6 +55,19 @@ fn a_device_that_is_always_full() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_file_that_is_larger_than_allowed() {
+    let place = Place::new();
+    // Blocks of 512 or 1024 bytes, as shells have it: less than the network's million.
+    for before in ["ulimit -f 100;", "trap '' XFSZ; ulimit -f 100;"] {
+        let line = "inject --base base.safetensors --out x.safetensors";
+        let ended = Ended::of(&mut place.shell(before, line));
+        ended.refused(1, &["cannot write x.safetensors", "File too large", "ulimit -f unlimited"]);
+        assert!(!place.path("x.safetensors").exists());
+    }
+}
+
+#[test]
 fn a_folder_that_takes_no_files() {
     let place = Place::new();
     let fixed = place.path("fixed");

@@ -109,6 +109,42 @@ fn flags_choose_among_what_a_file_holds() {
 }
 
 #[test]
+fn words_are_called_quantised_at_every_door() {
+    let place = Place::new();
+    let ours = random_base("resnet20", 3);
+    let eval = "eval --base theirs.safetensors --model resnet20 --seeds 1 --images 2";
+    for dtype in [Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::I64] {
+        let mut tensors = renamed(&ours, str::to_owned);
+        for (name, tensor) in &mut tensors {
+            if name.contains("conv") || name.contains("linear") {
+                let count: usize = tensor.shape.iter().product();
+                let bytes = vec![1; count * dtype.bitsize() / 8];
+                *tensor = Raw { dtype, shape: tensor.shape.clone(), bytes };
+            }
+        }
+        save(&place, &tensors, &[]);
+        let generator = eval.replace("theirs", "base").replace("resnet20", "vgg-small");
+        for line in [
+            IMPORT,
+            eval,
+            &format!("{generator} --generator theirs.safetensors"),
+            "inject --base theirs.safetensors --model resnet20 --out x.safetensors",
+            "train --base theirs.safetensors --model resnet20 --steps 1 --out run",
+        ] {
+            let says =
+                ["its weights are quantised (conv1.weight is", "before torch.ao's convert()"];
+            place.run(line).refused(1, &says);
+        }
+    }
+    // Counters are none.
+    let mut tensors = renamed(&ours, str::to_owned);
+    let counter = Raw { dtype: Dtype::I64, shape: vec![1], bytes: vec![1; 8] };
+    tensors.insert("bn1.num_batches_tracked".into(), counter);
+    save(&place, &tensors, &[]);
+    place.run(&format!("{eval} --dataset fashion-sample")).done();
+}
+
+#[test]
 fn weights_on_a_grid_tell_their_precision() {
     let place = Place::new();
     let on_grid = save_changed(&place, |w| dequantize(&quantize(w, 4).unwrap()));

@@ -54,6 +54,61 @@ fn foreign_weights_become_ours_bit_for_bit() {
 }
 
 #[test]
+fn a_data_set_names_the_classes() {
+    let place = Place::of_few_images();
+    let few = |from: &str, to: &str| {
+        let path = |folder: &str, split: &str| place.path(folder).join(split);
+        std::fs::create_dir(place.path(to)).unwrap();
+        for split in ["train", "test"] {
+            std::fs::rename(path(from, split), path(to, split)).unwrap();
+        }
+    };
+    let (tensors, mut metadata) = theirs("vgg-small");
+    // What the file says is of another set.
+    metadata.insert("class_names".into(), "[\"x\"]".into());
+    safetensors::save(place.path("theirs.safetensors"), &tensors, &metadata).unwrap();
+    let line = "import theirs.safetensors --model vgg-small --out ours.safetensors --dataset";
+    let names = || {
+        let ours = Weights::load(place.path("ours.safetensors")).unwrap();
+        ours.class_names().unwrap().unwrap()
+    };
+    place.run(&format!("{line} few")).done();
+    assert_eq!(names(), ('a'..='j').map(String::from).collect::<Vec<_>>());
+    // So other folders are known to be other classes.
+    for split in ["train", "test"] {
+        let class = |name: &str| place.path("few").join(split).join(name);
+        std::fs::rename(class("a"), class("z")).unwrap();
+    }
+    let eval = "eval --base ours.safetensors --seeds 1 --images 5 --dataset few";
+    place.run(eval).refused(1, &["its classes are a, b, c, ...; those of few are b, c, d, ..."]);
+
+    place.run(&format!("{line} cifar10")).done();
+    assert_eq!(names()[0], "airplane");
+    let report = json(&place.run(&format!("{line} few --json")).done());
+    assert!(report["metadata"]["class_names"].as_str().unwrap().contains("\"z\""), "{report}");
+    for (dataset, code, says) in [
+        ("cifar100", 2, "cifar100 has 100 classes; the network tells 10 apart"),
+        ("none/there", 2, "there is no folder none/there"),
+        ("cifar11", 2, "did you mean cifar10?"),
+        ("links", 1, "there is no folder"),
+    ] {
+        std::fs::create_dir_all(place.path("links")).unwrap();
+        place.run(&format!("{line} {dataset}")).refused(code, &[says]);
+    }
+    // PyTorch's ImageFolder would have 10 behind 1.
+    for split in ["train", "test"] {
+        for (number, name) in (2..).zip(('b'..='j').chain(['z'])) {
+            let class = |name: String| place.path("few").join(split).join(name);
+            std::fs::rename(class(name.into()), class(number.to_string())).unwrap();
+        }
+    }
+    few("few", "numbers");
+    let ended = place.run(&format!("{line} numbers"));
+    assert!(ended.stderr.contains("taken by number (2, 3, 4, ...)"), "{}", ended.stderr);
+    assert_eq!(names()[9], "11");
+}
+
+#[test]
 fn double_precision_is_rounded_and_said_so() {
     let place = Place::new();
     let (mut tensors, _) = theirs("vgg-small");

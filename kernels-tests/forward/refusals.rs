@@ -42,6 +42,7 @@ fn place() -> Place {
     };
     fs::write(place.path("fortran.npy"), header("True", "<f4")).unwrap();
     fs::write(place.path("f64.npy"), header("False", "<f8")).unwrap();
+    fs::write(place.path("u8.npy"), header("False", "|u1")).unwrap();
     place
 }
 
@@ -85,6 +86,7 @@ fn tensors_that_do_not_fit() {
                 1,
                 &["f64.npy: its elements are '<f8' (float64), expected '<f4'", "np.float32"],
             ),
+            ("u8.npy", 1, &["'|u1' (uint8), expected '<f4'", "(x / 127.5 - 1).astype(np.float32)"]),
             ("fortran.npy", 1, &["fortran.npy: it is in Fortran order", "ascontiguousarray"]),
             ("labels.npy", 1, &["'<i4' (int32), expected '<f4'"]),
             (

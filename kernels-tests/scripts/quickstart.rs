@@ -111,9 +111,60 @@ fn interrupted_in_each_phase_and_run_again() {
     // The third time evaluates: the same chip, faults and images give the same numbers.
     let again = clone.quickstart("clone", "");
     assert!(row(&again).starts_with(&first), "{first:?} and then {again:?}");
+    // So does the same command, and what contradicts the run is refused.
+    let same = clone.quickstart("clone", small);
+    assert_eq!(row(&same), first);
+    assert!(same.stderr.contains("=== evaluate runs/quickstart"), "{same:?}");
     let other = clone.quickstart("clone", "--chip 2");
     assert_eq!(other.code, Some(2), "{other:?}");
-    assert!(other.stderr.contains("hint: rm -r runs/quickstart, then "), "{other:?}");
+    assert!(other.stderr.contains("--chip: the run began with 1, not 2"), "{other:?}");
+    assert!(other.stderr.contains("to begin anew: rm -r runs/quickstart, then "), "{other:?}");
+}
+
+#[test]
+fn a_mismatch_that_was_allowed_stays_so() {
+    let clone = Clone::new();
+    // Classes of other names than the network's, beside whoever calls it.
+    crate::cli::folder(&clone.path("lab/set"), 2, |class| format!("thing {class}"));
+    let small = "--steps 1 --batch-size 2 --images 10 --base ../clone/models/vgg-small-fashion.safetensors \
+                 --allow-mismatch --dtype f16 --dataset set";
+    let first = row(&clone.quickstart("lab", small));
+    let again = clone.quickstart("lab", "");
+    assert!(row(&again).starts_with(&first), "{first:?} and then {again:?}");
+}
+
+#[test]
+fn only_files_of_flags_that_take_files_are_those_of_the_user() {
+    let clone = Clone::new();
+    fs::create_dir_all(clone.path("lab/fashion-sample")).unwrap();
+    // What is called like a value is none of the user's files.
+    for name in ["1", "2", "10", "none", "features.0*"] {
+        fs::write(clone.path("lab").join(name), "").unwrap();
+    }
+    let cells = |name: &str, first: usize| {
+        let row: Vec<_> = (0..64).map(|c| if c % 9 == first { "1" } else { "0" }).collect();
+        let text = (row.join(",") + "\n").repeat(64);
+        fs::write(clone.path("lab").join(name), text).unwrap();
+    };
+    cells("ones.csv", 0);
+    cells("zeros.csv", 1);
+    let small = "--steps 1 --batch-size 2 --images 10 --augment none --layers features.0* --chip=1 \
+                 --dataset fashion-sample --base ../clone/models/vgg-small-fashion.safetensors";
+    row(&clone.quickstart("lab", small));
+    fs::remove_dir_all(clone.run("")).unwrap();
+    for map in ["--chip ones.csv,zeros.csv", "--fault-map=ones.csv,zeros.csv"] {
+        let small = small.replace("--chip=1", map) + " --profile trace.json";
+        let first = row(&clone.quickstart("lab", &small));
+        assert!(clone.path("lab/trace.json").exists());
+        assert_eq!(row(&clone.quickstart("lab", &small)), first);
+        fs::remove_dir_all(clone.run("")).unwrap();
+    }
+    // The names that the script knows are those that there are.
+    let script = fs::read_to_string(Path::new(ROOT).join("quickstart.sh")).unwrap();
+    let known: Vec<_> =
+        nf_gpu::data::known().map(|info| format!("--dataset={}", info.name)).collect();
+    assert!(known.iter().all(|name| script.contains(name.as_str())), "{known:?}");
+    assert_eq!(script.matches("--dataset=").count(), known.len() + 1);
 }
 
 #[test]

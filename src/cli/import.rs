@@ -2,6 +2,7 @@
 
 use super::{places::Places, terminal};
 use crate::{
+    data,
     error::{Error, Result},
     fault::{bit_grid, check_bits},
     files::{FORMAT, Weights, safetensors, sha256},
@@ -11,7 +12,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `nf-gpu import`.
 #[derive(Args, Debug)]
@@ -24,8 +25,9 @@ pub struct ImportArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Data set that the network was trained on
-    #[arg(long, value_name = "NAME")]
+    /// Data set that the network was trained on, by name or as a folder of images: its classes are those
+    /// of a base's outputs, in this order
+    #[arg(long, value_name = "NAME|DIR")]
     dataset: Option<String>,
     /// Bits per stored weight that it was trained for, 2 to 8 (default: the file's, else those of the
     /// grid that all weights lie on, else 8); given, weights on any grid are taken as they are
@@ -66,7 +68,12 @@ const SIDE: u32 = 32;
 /// Bad arguments or files, or tensors of another network.
 pub fn run(args: &ImportArgs) -> Result<()> {
     let model = models::known(&args.model)?;
-    Places::default().reads("FILE", [&args.file]).writes("--out", [&args.out]).check()?;
+    let data = args.dataset.iter().filter(|dataset| data::is_folder(dataset));
+    Places::default()
+        .reads("FILE", [&args.file])
+        .reads("--dataset", data.flat_map(|dataset| data::places(dataset, Path::new(""))))
+        .writes("--out", [&args.out])
+        .check()?;
     args.precision.map(check_bits).transpose()?;
     let contents = safetensors::load(&args.file)?;
     let generator = models::is_generator(model);
@@ -94,6 +101,10 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     };
     let mut weights = graph.adopt(weights)?;
     let precision = precision(args, &graph, &weights, generator, &mut notes)?;
+    if let Some(dataset) = args.dataset.as_ref().filter(|_| !generator) {
+        let outputs = classes(&graph, &weights);
+        name_classes(dataset, &mut weights, outputs, &mut notes)?;
+    }
     for (key, value) in [
         ("format", Some(FORMAT.to_owned())),
         ("model", Some(model.to_owned())),
@@ -132,6 +143,31 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         "dropped_prefix": prefix,
         "notes": notes,
     }))
+}
+
+/// Notes which output of a base is which class of the data set that it was trained on, in place of what
+/// its file said.
+fn name_classes(
+    dataset: &str,
+    weights: &mut Weights,
+    outputs: u32,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let names = data::class_names(dataset)?;
+    if names.len() != outputs as usize {
+        let what =
+            format!("{dataset} has {} classes; the network tells {outputs} apart", names.len());
+        let hint = "name the data set that it was trained on, or leave out --dataset";
+        return Err(Error::argument("--dataset", what, hint));
+    }
+    if data::is_folder(dataset) && data::are_by_number(&names) {
+        notes.push(format!(
+            "the classes of {dataset} are taken by number ({}, ...), not in the order of PyTorch's ImageFolder",
+            names[..names.len().min(3)].join(", ")
+        ));
+    }
+    weights.set_class_names(&names);
+    Ok(())
 }
 
 /// Bits per stored weight, and what is to be said about them.

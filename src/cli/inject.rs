@@ -1,6 +1,10 @@
 //! `nf-gpu inject`: a faulty copy of a network, and the record to make it again.
 
-use super::{gpu::GpuArgs, places::Places, terminal};
+use super::{
+    gpu::GpuArgs,
+    places::{self, Places},
+    terminal,
+};
 use crate::{
     error::{Error, Result},
     eval::detail,
@@ -84,12 +88,15 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         None => args.job()?,
         Some(record) => args.replayed(record)?,
     };
+    // A faulty file that was deleted is made again beside its record, which stays as it is.
+    let is_beside = args.replay.as_ref().is_some_and(|replay| places::same(replay, &record_file));
+    let written = Some(&record_file).filter(|_| !is_beside);
     Places::default()
         .reads("--base", [&job.base_file])
         .reads("--replay", &args.replay)
         .reads_faults(&job.read_from)?
         .writes("--out", [&args.out])
-        .writes("the record beside --out", [&record_file])
+        .writes("the record beside --out", written)
         .check()?;
     let network = (&job.base.graph, &job.base.weights);
     if !args.quiet {
@@ -114,7 +121,7 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         return Err(Error::format(record, what, hint));
     }
     read.weights.save(&args.out)?;
-    record.save(&record_file)?;
+    written.map_or(Ok(()), |file| record.save(file))?;
     if args.json {
         return terminal::print(&record.to_json());
     }

@@ -103,8 +103,13 @@ impl Requests {
 #[cfg(unix)]
 mod system {
     use super::{Again, hear};
-    use signal_hook::{consts::signal, iterator::Signals, low_level};
-    use std::{collections::BTreeMap, io, process, thread};
+    use signal_hook::{consts::signal, flag, iterator::Signals, low_level};
+    use std::{
+        collections::BTreeMap,
+        io, process,
+        sync::{Arc, atomic::AtomicBool},
+        thread,
+    };
 
     /// Ctrl-C, a polite kill, a terminal that goes; then what batch systems announce the end of a job's
     /// time with, as in Slurm's `--signal=USR1@120` and the soft limits of Grid Engine. The system repeats
@@ -120,6 +125,11 @@ mod system {
 
     pub(super) fn catch() -> io::Result<()> {
         let ignored = ignored();
+        // A file above `ulimit -f` ends a program without a word, unless it catches the signal: then the
+        // write fails, which is an error like others. Nobody reads the flag.
+        if ignored >> (signal::SIGXFSZ - 1) & 1 == 0 {
+            flag::register(signal::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        }
         let ends = ENDS.into_iter().filter(|(signal, _)| ignored >> (signal - 1) & 1 == 0);
         let ends: BTreeMap<i32, Again> = ends.collect();
         let mut signals = Signals::new(ends.keys())?;

@@ -93,6 +93,12 @@ impl Places {
     }
 }
 
+/// Whether two paths are one place.
+pub(crate) fn same(one: &Path, other: &Path) -> bool {
+    let key = |path| Spot::of(path).map(|spot| spot.key);
+    key(one).is_some_and(|one| key(other) == Some(one))
+}
+
 /// What is read or written already.
 #[derive(Default)]
 struct Taken<'a> {

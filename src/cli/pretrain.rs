@@ -17,7 +17,8 @@ pub struct PretrainArgs {
     config: PretrainConfig,
     #[command(flatten)]
     gpu: TunedArgs,
-    /// Also write every step's numbers to this file, a JSON object a line
+    /// Also write every step's numbers to this file, a JSON object a line; a run that goes on from its
+    /// checkpoint adds to it
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
     /// No progress and no messages
@@ -42,7 +43,7 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
     let gpu = args.gpu.open(args.quiet)?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let mut console = Console::stderr(verbosity);
-    let mut lines = args.metrics.as_ref().map(JsonLines::create).transpose()?;
+    let mut lines = args.metrics.as_ref().map(JsonLines::begin);
     let mut sinks: Vec<&mut dyn Sink> = vec![&mut console];
     if let Some(lines) = &mut lines {
         sinks.push(lines);

@@ -40,6 +40,11 @@ impl Raw {
         Self { dtype: Dtype::U8, shape: shape.to_vec(), bytes: data.to_vec() }
     }
 
+    /// Whether [`Raw::to_f32`] has its elements.
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64)
+    }
+
     /// The elements of an F32 tensor, or of an F16, BF16 or F64 one rounded to f32.
     #[must_use]
     pub fn to_f32(&self) -> Option<Vec<f32>> {

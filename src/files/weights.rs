@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::safetensors::{self, Dtype, Raw};
+use super::{
+    quantised::words_refused,
+    safetensors::{self, Raw},
+};
 use crate::error::{Error, Result};
 
 /// Where the metadata has the digest.
@@ -32,7 +35,7 @@ pub struct Tensor {
 }
 
 impl Weights {
-    /// Reads a file: F32 as it is, F16, BF16 and F64 rounded to f32. Integers in 64 bits are left
+    /// Reads a file: F32 as it is, F16, BF16 and F64 rounded to f32. Single integers in 64 bits are left
     /// out: `num_batches_tracked` and the like are of no use to us.
     ///
     /// # Errors
@@ -59,9 +62,12 @@ impl Weights {
     ///
     /// [`Error::Format`] as [`Weights::load`].
     pub fn from_contents((raw, metadata): safetensors::Contents, origin: &Path) -> Result<Self> {
+        if let Some((name, words)) = raw.iter().find(|(name, tensor)| tensor.is_words(name)) {
+            return Err(words_refused(origin, &format!("{name} is {}", words.dtype)));
+        }
         let mut tensors = BTreeMap::new();
         for (name, tensor) in raw {
-            if matches!(tensor.dtype, Dtype::I64 | Dtype::U64) {
+            if tensor.is_counter() {
                 continue;
             }
             let Some(data) = tensor.to_f32() else {
@@ -201,7 +207,7 @@ impl Weights {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::safetensors::Dtype, *};
 
     fn sample() -> Weights {
         let mut weights = Weights::default();
@@ -258,6 +264,8 @@ mod tests {
     #[test]
     fn counters_are_skipped_and_other_integers_refused() {
         let counter = Raw { dtype: Dtype::I64, shape: vec![], bytes: vec![0; 8] };
+        let words =
+            |dtype: Dtype| Raw { dtype, shape: vec![2, 1], bytes: vec![1; dtype.bitsize() / 4] };
         let half = Raw { dtype: Dtype::F16, shape: vec![1], bytes: vec![0, 0x3c] };
         let mut raw = BTreeMap::from([
             ("bn1.num_batches_tracked".to_owned(), counter),
@@ -267,9 +275,22 @@ mod tests {
             Weights::from_contents((raw.clone(), BTreeMap::new()), Path::new("w")).unwrap();
         assert_eq!(weights.tensors.keys().collect::<Vec<_>>(), ["w"]);
         assert_eq!(weights.get("w", &[1]).unwrap().data, [1.0]);
-        raw.insert("map".into(), Raw::u8(&[1], &[1]));
-        let error = Weights::from_contents((raw, BTreeMap::new()), Path::new("w")).unwrap_err();
-        assert!(error.to_string().contains("tensor map is U8"), "{error}");
+        let refused = |raw: &BTreeMap<String, Raw>, name: &str, tensor: Raw| {
+            let raw = raw.clone().into_iter().chain([(name.to_owned(), tensor)]).collect();
+            Weights::from_contents((raw, BTreeMap::new()), Path::new("w")).unwrap_err()
+        };
+        for (name, dtype) in [("map", Dtype::U8), ("conv1.index", Dtype::I64)] {
+            let error = refused(&raw, name, words(dtype));
+            assert!(error.to_string().contains(&format!("tensor {name} is {dtype}")), "{error}");
+        }
+        // Whatever lies before it: the first thing that is wrong with the file is that it is quantised.
+        raw.insert("bn1.bias".into(), words(Dtype::I8));
+        for dtype in [Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::I64, Dtype::F8_E4M3] {
+            let error = refused(&raw, "conv1.weight", words(dtype));
+            let says = format!("its weights are quantised (conv1.weight is {dtype})");
+            assert!(error.to_string().contains(&says), "{error}");
+            assert!(error.hint().unwrap().contains("before torch.ao's convert()"), "{error}");
+        }
     }
 
     #[test]

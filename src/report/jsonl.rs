@@ -73,7 +73,7 @@ impl Line {
         serde_json::to_string(&self.object).unwrap_or_default() + "\n"
     }
 
-    fn is_final(&self) -> bool {
+    fn is_test(&self) -> bool {
         matches!(&self.event, Some(Event::Evaluated(e)) if e.split == "test")
     }
 
@@ -86,9 +86,12 @@ impl Line {
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
-    file: File,
+    /// None before the first event.
+    file: Option<File>,
     /// Bytes of whole lines.
     end: u64,
+    /// Whether evaluations of the `test` split on the way are kept: pretraining has no other ones.
+    keeps_tests: bool,
 }
 
 impl JsonLines {
@@ -98,9 +101,23 @@ impl JsonLines {
     ///
     /// [`Error::Write`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let file = File::create(path).map_err(|e| Error::write(path, e))?;
-        Ok(Self { path: path.to_owned(), file, end: 0 })
+        let mut lines =
+            Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: false };
+        lines.start()?;
+        Ok(lines)
+    }
+
+    /// A file of which the first event tells whether it is started or gone on with: that of a run that may
+    /// have a checkpoint. Until then nothing is touched.
+    #[must_use]
+    pub fn begin(path: impl AsRef<Path>) -> Self {
+        Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: true }
+    }
+
+    fn start(&mut self) -> Result<()> {
+        self.file = Some(File::create(&self.path).map_err(|e| Error::write(&self.path, e))?);
+        self.end = 0;
+        Ok(())
     }
 
     /// Goes on with a file, after `step`: lines of later steps go (they will be done again), and so do
@@ -111,32 +128,48 @@ impl JsonLines {
     ///
     /// [`Error::Read`], [`Error::Write`]; [`Error::Format`] for lines that are no metrics.
     pub fn resume(path: impl AsRef<Path>, step: u64) -> Result<Self> {
-        let path = path.as_ref();
-        if !path.exists() {
-            return Self::create(path);
-        }
-        let lines = load(path)?;
-        let kept: String = lines
-            .iter()
-            .filter(|line| line.step().is_none_or(|s| s <= step) && !line.is_final())
-            .map(Line::text)
-            .collect();
-        atomic::write(path, &kept)?;
-        let mut file = File::options().write(true).open(path).map_err(|e| Error::write(path, e))?;
-        let end = file.seek(SeekFrom::End(0)).map_err(|e| Error::write(path, e))?;
-        Ok(Self { path: path.to_owned(), file, end })
+        let mut lines =
+            Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: false };
+        lines.go_on(step, 0)?;
+        Ok(lines)
     }
 
-    fn append(&mut self, line: &str) -> std::io::Result<()> {
-        let written = self.file.write_all(line.as_bytes());
+    /// Goes on after `step`; evaluations of the `test` split are done again from step `last` on.
+    fn go_on(&mut self, step: u64, last: u64) -> Result<()> {
+        // What is no file, such as a pipe, keeps nothing that could be read.
+        if !self.path.is_file() {
+            return self.start();
+        }
+        let again = |line: &Line| {
+            let at = line.step().unwrap_or(0);
+            at > step || line.is_test() && at >= last
+        };
+        let kept = load(&self.path)?;
+        let kept: String = kept.iter().filter(|line| !again(line)).map(Line::text).collect();
+        atomic::write(&self.path, &kept)?;
+        let open = || {
+            let mut file = File::options().write(true).open(&self.path)?;
+            Ok((file.seek(SeekFrom::End(0))?, file))
+        };
+        let (end, file) = open().map_err(|e| Error::write(&self.path, e))?;
+        (self.file, self.end) = (Some(file), end);
+        Ok(())
+    }
+
+    fn append(&mut self, line: &str) -> Result<()> {
+        if self.file.is_none() {
+            self.start()?;
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let written = file.write_all(line.as_bytes());
         if written.is_ok() {
             self.end += line.len() as u64;
         } else {
             // What was written of the line goes again.
-            let _ = self.file.set_len(self.end);
-            let _ = self.file.seek(SeekFrom::Start(self.end));
+            let _ = file.set_len(self.end);
+            let _ = file.seek(SeekFrom::Start(self.end));
         }
-        written
+        written.map_err(|e| Error::write(&self.path, e))
     }
 }
 
@@ -145,12 +178,24 @@ impl Sink for JsonLines {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Milliseconds, and no digits that mean nothing.
         let time = now.as_millis() as f64 / 1e3;
-        if let Event::Recovered(recovered) = event {
+        match event {
+            // It failed before it began.
+            Event::Recovered(recovered) if self.file.is_none() && recovered.step == 0 => {
+                self.start()?
+            }
             // What it does again stands there once.
-            *self = Self::resume(&self.path, recovered.step)?;
+            Event::Recovered(recovered) => {
+                let last = if self.keeps_tests { u64::MAX } else { 0 };
+                self.go_on(recovered.step, last)?;
+            }
+            Event::Started(started) if self.file.is_none() && started.done > 0 => {
+                self.go_on(started.done, started.steps)?;
+            }
+            Event::Started(_) if self.file.is_none() => self.start()?,
+            _ => {}
         }
         match Line::new(time, event) {
-            Some(line) => self.append(&line.text()).map_err(|e| Error::write(&self.path, e)),
+            Some(line) => self.append(&line.text()),
             None => Ok(()),
         }
     }
@@ -183,7 +228,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Vec<Line>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::event::{Evaluated, Step};
+    use crate::report::event::{Evaluated, Recovered, Started, Step};
 
     fn step(step: u64) -> Event {
         Event::Step(Step { step, steps: 9, epoch: 1, loss_clean: 0.1, lr: 5e-3, ..Step::default() })
@@ -249,6 +294,39 @@ mod tests {
         lines.event(&step(4)).unwrap();
         let steps: Vec<_> = load(&path).unwrap().iter().map(|l| l.step().unwrap()).collect();
         assert_eq!(steps, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_run_with_a_checkpoint_keeps_what_it_has_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let started = |done| Event::Started(Started { steps: 6, done, ..Started::default() });
+        let test = |step| {
+            Event::Evaluated(Evaluated { step, split: "test".into(), ..Evaluated::default() })
+        };
+        let put = |events: &[Event]| {
+            let mut lines = JsonLines::begin(&path);
+            events.iter().for_each(|event| lines.event(event).unwrap());
+        };
+        let steps = || -> Vec<_> {
+            load(&path).unwrap().iter().map(|l| (l.step().unwrap(), l.is_test())).collect()
+        };
+        std::fs::write(&path, "of something else").unwrap();
+        put(&[]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "of something else");
+        put(&[started(0), step(1), step(2), test(2), step(3), step(4)]);
+        // It was killed behind step 4; its checkpoint is of step 2.
+        put(&[started(2), step(3), step(4), test(4), step(5), step(6), test(6)]);
+        let whole =
+            [(2, true), (3, false), (4, false), (4, true), (5, false), (6, false), (6, true)];
+        let whole = [&[(1, false), (2, false)], &whole[..]].concat();
+        assert_eq!(steps(), whole);
+        // Complete, it is evaluated once more.
+        put(&[started(6), test(6)]);
+        assert_eq!(steps(), whole);
+        let recovered = Event::Recovered(Recovered { step: 4, ..Recovered::default() });
+        put(&[started(4), step(5), recovered, started(4)]);
+        assert_eq!(steps(), [&whole[..6], &[(4, false)]].concat());
     }
 
     #[test]

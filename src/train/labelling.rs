@@ -129,13 +129,14 @@ impl BaseNet {
         }
     }
 
-    /// Whether one of the two names its classes by nothing but their labels: folders called 0, 1, 2, ...
-    /// The other has a known order then: it is the network's, or the known data set's.
+    /// Whether one of the two names its classes by nothing but their labels, folders called 0, 1, 2, ...,
+    /// and the other has the order of a known data set, in which such labels count. The order of somebody's
+    /// folders says nothing of other folders' numbers.
     fn are_labels(&self, dataset: &str, names: &[String], own: &[String]) -> bool {
         let trained_on = self.weights.meta("dataset").unwrap_or_default();
         match is_known(dataset) {
             true => !is_known(trained_on) && data::are_numbered(own),
-            false => data::are_numbered(names),
+            false => data::are_numbered(names) && (is_known(trained_on) || is_order_of_known(own)),
         }
     }
 
@@ -176,6 +177,19 @@ fn mapped(names: &[String], own: &[String], found: &[Option<u16>]) -> Labelling 
 
 fn is_known(dataset: &str) -> bool {
     data::info(dataset).is_ok()
+}
+
+/// Whether these are the classes of a known data set, in its order.
+fn is_order_of_known(names: &[String]) -> bool {
+    let in_order =
+        |found: Vec<Option<u16>>| found.into_iter().eq((0..names.len() as u16).map(Some));
+    let mut alike =
+        data::known().map(|info| info.class_names).filter(|own| own.len() == names.len());
+    alike.any(|own| in_order(data::find_classes(names, &owned(own))))
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 #[cfg(test)]

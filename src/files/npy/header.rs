@@ -116,6 +116,12 @@ pub(super) fn describe(descr: &str, wanted: &str) -> (String, String) {
     let name = match kind {
         "f" => format!("float{bits}"),
         "i" => format!("int{bits}"),
+        // Pictures as they come; networks take values from -1 to 1.
+        "u" if wanted == "float32" => {
+            let hint = "bytes of pictures become values from -1 to 1: np.save(path, (x / 127.5 - \
+                        1).astype(np.float32))";
+            return (format!("'{descr}' (uint{bits})"), hint.into());
+        }
         "u" => format!("uint{bits}"),
         "b" => "bool".into(),
         "c" => {
@@ -227,7 +233,7 @@ mod tests {
             ("<f8", "'<f8' (float64)", "x.astype(np.float32)"),
             (">f4", "'>f4' (float32, big-endian)", "x.astype(np.float32)"),
             ("<f2", "'<f2' (float16)", "x.astype(np.float32)"),
-            ("|u1", "'|u1' (uint8)", "x.astype(np.float32)"),
+            ("|u1", "'|u1' (uint8)", "(x / 127.5 - 1).astype(np.float32)"),
             ("|b1", "'|b1' (bool)", "x.astype(np.float32)"),
             ("<c8", "complex numbers", "x.real"),
             ("|O", "Python objects", "np.stack(list(x))"),

@@ -4,7 +4,11 @@ use super::{Graph, Role, Tensors, names_of};
 use crate::{
     error::{Error, Result},
     fault::whole_numbers,
-    files::safetensors::{Dtype, Raw},
+    files::{
+        is_quantised,
+        safetensors::{Dtype, Raw},
+        words_refused,
+    },
 };
 use std::path::Path;
 
@@ -23,20 +27,6 @@ const BESIDE: [&str; 8] = [
 /// Parts of names of what watches ranges in quantisation-aware training.
 const OBSERVERS: [&str; 4] =
     ["fake_quant", "fake_quantize", "activation_post_process", "act_quantizer"];
-
-/// Last parts of names that only quantised weights have.
-const QUANTISED: [&str; 10] = [
-    "_packed_params",
-    "qweight",
-    "qzeros",
-    "SCB",
-    "absmax",
-    "quant_map",
-    "zero_point",
-    "weight_scale",
-    "scales",
-    "weight_format",
-];
 
 /// Puts weights together that a tool keeps in pieces, where only one meaning is possible: pruned ones
 /// (`weight_orig` and `weight_mask`), normalised ones (`weight_g` and `weight_v`), words with their scale.
@@ -172,14 +162,7 @@ pub(super) fn refuse_quantised(graph: &Graph, tensors: &Tensors, origin: &Path) 
     let words = graph.params.iter().find_map(|param| sign(&param.name));
     let left = || names_of(tensors).into_iter().find(|name| is_quantised(name));
     let Some(sign) = words.or_else(|| left().filter(|_| missing)) else { return Ok(()) };
-    let what = format!("its weights are quantised ({sign}), and nf-gpu takes floats");
-    let hint = "export the floats: the state_dict from before torch.ao's convert(), or every weight dequantised \
-                (words minus zero point, times scale); nf-gpu quantises them itself, to --precision bits";
-    Err(Error::format(origin, what, hint))
-}
-
-fn is_quantised(name: &str) -> bool {
-    name.split('.').any(|part| QUANTISED.contains(&part)) || name.contains("quant_state")
+    Err(words_refused(origin, &sign))
 }
 
 /// The element of a tensor that has one.
