@@ -1,5 +1,5 @@
 //! Folders that are full, read-only, missing or taken: one error, and nothing half-written.
-use super::{PATIENCE, Place, ended, mount::Mount, wait_for};
+use super::{Ended, PATIENCE, Place, ended, mount::Mount, wait_for};
 use std::{fs, path::Path, process::Stdio, time::Instant};
 
 const TRAIN: &str = "train --base base.safetensors --steps 2 --batch-size 2 --chip 1 --images 10";

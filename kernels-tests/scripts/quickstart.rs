@@ -112,7 +112,7 @@ fn interrupted_in_each_phase_and_run_again() {
     let again = clone.quickstart("clone", "");
     assert!(row(&again).starts_with(&first), "{first:?} and then {again:?}");
     // So does the same command, and what contradicts the run is refused.
-    let same = clone.quickstart("clone", small);
+    let same = clone.quickstart("clone", &small);
     assert_eq!(row(&same), first);
     assert!(same.stderr.contains("=== evaluate runs/quickstart"), "{same:?}");
     let other = clone.quickstart("clone", "--chip 2");

@@ -181,7 +181,7 @@ impl Sink for JsonLines {
         match event {
             // It failed before it began.
             Event::Recovered(recovered) if self.file.is_none() && recovered.step == 0 => {
-                self.start()?
+                self.start()?;
             }
             // What it does again stands there once.
             Event::Recovered(recovered) => {
