@@ -285,6 +285,23 @@ fn files_with_names_of_their_own_replace_nothing() {
             symlink(there, place.path("other").join(split).join(class)).unwrap();
         }
     }
+    // Images and folders deeper down may be links too, and files of named sets.
+    for split in ["train", "test"] {
+        for class in 'a'..='j' {
+            let folder = place.path("linked").join(split).join(class.to_string());
+            fs::create_dir_all(&folder).unwrap();
+            symlink(place.path(SET), folder.join("x.png")).unwrap();
+        }
+    }
+    copy(SET, "store/x.png");
+    copy(SET, "store/deep/x.png");
+    symlink("../../../store/x.png", place.path("linked/test/b/y.png")).unwrap();
+    symlink(place.path("store/deep"), place.path("linked/train/c/deep")).unwrap();
+    copy("base.safetensors", "store/test_batch.bin");
+    let batch = place.path("data/cifar-10-batches-bin/test_batch.bin");
+    symlink(place.path("store/test_batch.bin"), batch).unwrap();
+    fs::create_dir_all(place.path("data/gtsrb32")).unwrap();
+    symlink("nowhere.json", place.path("nothing.json")).unwrap();
     for name in ["a.png", "a.original.png"] {
         copy(SET, name);
     }
@@ -326,6 +343,22 @@ fn files_with_names_of_their_own_replace_nothing() {
         ),
         ("data show gtsrb --data-dir kaggle --out kaggle/Train/x.png", "whose files"),
         ("data show gtsrb --data-dir kaggle --out kaggle/Test.csv", "already"),
+        ("data show gtsrb --data-dir kaggle --out kaggle/archive.zip", "already"),
+        ("data show gtsrb --data-dir data --out data/gtsrb32/test.bin", "whose files NAME reads"),
+        ("data show cifar10 --data-dir data --out store/test_batch.bin", "already NAME"),
+        ("data show linked --out store/x.png", "already NAME"),
+        ("data show linked --out store/deep/new.png", "whose files NAME reads"),
+        ("data show linked --split train --out set/train/a/x.png", "already NAME"),
+        (
+            &format!("eval {base} --allow-mismatch --dataset linked --logits store/x.png"),
+            "already --dataset",
+        ),
+        (
+            &format!(
+                "eval {base} --allow-mismatch --dataset set --out nothing.json --logits nowhere.json"
+            ),
+            "already --logits",
+        ),
         ("eval --base x.json.journal --out x.json", "already --base"),
         (
             &format!(
@@ -363,6 +396,6 @@ fn files_with_names_of_their_own_replace_nothing() {
     place.run("data show set --out set/sheet.png").done();
     place.run("report eval.json --out page.html").done();
     place.run("report begun --out begun/report.html").done();
-    place.run("data show set --out train.png").done();
+    place.run("data show linked --out store/new.png").done();
     place.run("data show set --out train.png").done();
 }

@@ -361,6 +361,65 @@ fn kaggles_copy_is_read_packed_and_unpacked_by_name() {
 }
 
 #[test]
+fn an_image_of_an_archive_counts_once() {
+    let dir = archives();
+    let mut files = training();
+    let twice = format!("{HEADER}{0}{0}", line("00000_00000.ppm", 7));
+    files.insert(OF_CLASS_7.into(), twice.into_bytes());
+    zip(&dir.path().join("gtsrb").join(TRAIN_ZIP), &files);
+    let e = data::open("gtsrb", dir.path(), Split::Train).unwrap_err().to_string();
+    assert!(e.contains("GT-00007.csv: lines 2 and 3 name one image, 00000_00000.ppm"), "{e}");
+}
+
+#[test]
+fn what_systems_add_to_archives_is_no_sign() {
+    let thumbnail = || ppm(0, 99);
+    let dir = tempfile::tempdir().unwrap();
+    let kaggle = || {
+        let mut files = kaggle();
+        for name in [
+            "Train/0/@eaDir/0.ppm/SYNOPHOTO_THUMB_XL.ppm",
+            "Train/0/more/0.ppm",
+            "Train/0/._0.ppm",
+            "Train/0/a.ppm:Zone.Identifier",
+            "Train/@eaDir/0/0.ppm",
+            "Train/1/__MACOSX/0.ppm",
+            "Train/0.ppm",
+            "@eaDir/Train/0/0.ppm",
+            "Meta/0/Train/x/0.ppm",
+            "OldTrain/0/0.ppm",
+            "__MACOSX/Train/0/._0.ppm",
+        ] {
+            files.insert(name.into(), thumbnail());
+        }
+        files
+    };
+    let splits = [Split::Train, Split::Test];
+    let clean = || kaggle().into_iter().filter(|(name, _)| !name.contains(':')).collect();
+    zip(&dir.path().join("archive.zip"), &kaggle());
+    splits.into_iter().for_each(|split| is_right(&open(dir.path(), split), split));
+    fs::remove_file(dir.path().join("archive.zip")).unwrap();
+    unpack(dir.path(), &clean());
+    fs::create_dir(dir.path().join("Train/0/folder.ppm")).unwrap();
+    splits.into_iter().for_each(|split| is_right(&open(dir.path(), split), split));
+    // The official archives, whose first name is litter.
+    let dir = archives();
+    let mut files = training();
+    for (name, of) in [
+        ("#recycle/Final_Training/Images/00000/00000_00000.ppm", "00000_00000.ppm"),
+        ("#recycle/Final_Training/Images/00000/GT-00000.csv", ""),
+        ("GTSRB/Final_Training/Images/00000 (1)/GT-00000.csv", "00000_00000.ppm"),
+        ("GTSRB/Final_Training/Images/00000 (1)/00000_00000.ppm", ""),
+        ("GTSRB/Final_Training/Images/00000/GT-old/GT-00000.csv", "00000_00000.ppm"),
+    ] {
+        let list = || format!("{HEADER}{}", line(of, 0)).into_bytes();
+        files.insert(name.into(), if name.ends_with("csv") { list() } else { thumbnail() });
+    }
+    zip(&dir.path().join("gtsrb").join(TRAIN_ZIP), &files);
+    is_right(&open(dir.path(), Split::Train), Split::Train);
+}
+
+#[test]
 fn kaggles_copy_is_a_folder_too_with_the_list_of_its_test_images() {
     let dir = tempfile::tempdir().unwrap();
     let all = kaggle();
@@ -376,6 +435,20 @@ fn kaggles_copy_is_a_folder_too_with_the_list_of_its_test_images() {
             assert!(set.image(i)[..1024].iter().all(|&red| red == class), "{split}, image {i}");
         }
     }
+    let list = fs::read_to_string(set.join("Test.csv")).unwrap();
+    // Quotes around fields, as pandas may write them.
+    let quoted = list.replace(',', "\",\"").replace('\n', "\"\n\"");
+    fs::write(set.join("Test.csv"), format!("\"{}", quoted.trim_end_matches('"'))).unwrap();
+    assert_eq!(open(Split::Test).unwrap().class_counts(), vec![1; 43]);
+    for (again, says) in [
+        ("53,54,6,5,48,49,7,Test/00035.ppm\n", "lines 37 and 45 name one image, Test/00035.ppm"),
+        ("53,54,6,5,48,49,8,test/00035.ppm\n", "two lines name one image, 00035.ppm of the test"),
+    ] {
+        fs::write(set.join("Test.csv"), format!("{list}{again}")).unwrap();
+        let e = open(Split::Test).unwrap_err();
+        assert!(e.to_string().contains(says) && e.hint().unwrap().contains("second line"), "{e}");
+    }
+    fs::write(set.join("Test.csv"), list).unwrap();
     fs::remove_dir_all(set.join("Train/7")).unwrap();
     let e = open(Split::Test).unwrap_err().to_string();
     assert!(e.contains("Test.csv: Test/00035.ppm has class 7, which is no folder in train"), "{e}");

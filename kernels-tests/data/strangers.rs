@@ -59,6 +59,25 @@ fn litter_is_passed_over_and_counted() {
 }
 
 #[test]
+fn classes_may_be_called_like_what_is_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    let names = ["a", "cats~", "engine.part", "now.tmp", "press.download"];
+    for (i, name) in (0..).zip(names) {
+        for split in ["train", "test"] {
+            put(&set, &format!("{split}/{name}/x.ppm"), &ppm(i));
+            put(&set, &format!("{split}/{name}/y.ppm.part"), &ppm(i));
+        }
+    }
+    let set = open(&dir, Split::Test, 32).unwrap();
+    assert_eq!(
+        (&set.class_names[..], &set.labels[..]),
+        (&names.map(String::from)[..], &[0, 1, 2, 3, 4][..])
+    );
+    assert!((0..5).all(|i| set.image(i)[0] == i as u8));
+}
+
+#[test]
 fn files_that_are_no_images_are_all_named_at_once() {
     let dir = made();
     let set = dir.path().join("set");

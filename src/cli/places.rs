@@ -82,7 +82,7 @@ impl Places {
             if path.is_dir() {
                 taken.folders.extend(spot::id(path).map(|id| (id, (*flag, path.as_path()))));
             } else {
-                taken.files.extend(Spot::of(path).map(|spot| (spot.key, *flag)));
+                taken.files.extend(spot::key(path).map(|key| (key, *flag)));
             }
         }
         self.outputs
@@ -192,6 +192,41 @@ mod tests {
             assert!(error.contains("whose files --dataset reads"), "{name}: {error}");
         }
         reads().makes("--out", [file("set/x"), file("x"), file("set/trains/x")]).check().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_the_place_that_it_leads_to() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        fs::create_dir(file("d")).unwrap();
+        for (to, from) in [
+            (PathBuf::from("nowhere"), "one"),
+            (file("d/../one"), "d/two"),
+            ("gone".into(), "folder"),
+            ("round".into(), "circle"),
+            ("circle".into(), "round"),
+        ] {
+            symlink(to, file(from)).unwrap();
+        }
+        for (a, b) in
+            [("one", "nowhere"), ("nowhere", "one"), ("d/two", "one"), ("d/two", "nowhere")]
+        {
+            let both = Places::default().writes("--out", [file(a)]).writes("--logits", [file(b)]);
+            assert!(says(&both).contains("already --out"), "{a} {b}");
+            let read = Places::default().reads("--layout", [file(a)]).makes("--out", [file(b)]);
+            assert!(says(&read).contains("already --layout"), "{a} {b}");
+        }
+        let both = Places::default().makes("--out", [file("folder/x"), file("gone/d/../x")]);
+        assert!(says(&both).contains("two files would be"));
+        Places::default()
+            .writes("--out", [file("one")])
+            .writes("--logits", [file("d/x")])
+            .check()
+            .unwrap();
+        let round = Places::default().writes("--out", [file("circle")]);
+        assert!(matches!(round.check(), Err(Error::Write { .. })));
     }
 
     #[cfg(unix)]

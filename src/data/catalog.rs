@@ -1,7 +1,7 @@
 //! The data sets by name.
 
 use std::{
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use super::{
     folder,
     gtsrb::{self, GTSRB},
     image_set::{ImageSet, Split},
-    mnist, sample,
+    links, mnist, sample,
     subset::{Wanted, Which},
 };
 use crate::error::{Error, Result};
@@ -59,32 +59,35 @@ pub fn is_folder(name: &str) -> bool {
 }
 
 /// Files and folders that a data set is read from, whatever lies in these: of a folder, what is called
-/// after a split, as its lists of images are too, and folders elsewhere that its class folders link to.
+/// after a split, as its lists of images are too; and files and folders elsewhere that links in them lead to.
 #[must_use]
 pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
-    let path = Path::new(name);
-    if let Some(set) = KNOWN.iter().find(|set| set.info.name == name) {
-        if set.info.embedded {
-            return Vec::new();
+    let mut places = match KNOWN.iter().find(|set| set.info.name == name) {
+        Some(set) if set.info.embedded => Vec::new(),
+        Some(set) => {
+            let files = iter::once(&set.files).chain(set.others);
+            let folders = files.map(|files| dir.join(files.folder));
+            // Kaggle's GTSRB may lie around the folder that it belongs into.
+            let around =
+                (name == "gtsrb").then(|| gtsrb::kaggle_parts(&dir.join(set.files.folder)));
+            folders.chain(around.into_iter().flatten()).collect()
         }
-        let own = dir.join(set.files.folder);
-        // Kaggle's GTSRB may lie around the folder that it belongs into.
-        let around = if set.info.name == "gtsrb" { gtsrb::kaggle_parts(&own) } else { Vec::new() };
-        return [own].into_iter().chain(around).collect();
-    }
-    let Ok(entries) = fs::read_dir(path) else { return vec![path.to_owned()] };
+        None => splits(Path::new(name)),
+    };
+    let linked: Vec<_> = places.iter().flat_map(|place| links::below(place)).collect();
+    places.extend(linked);
+    places
+}
+
+/// What in a folder is called after a split.
+fn splits(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return vec![folder.to_owned()] };
     let of_split = |path: &PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let list = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
         folder::is_of_split(&stem) && (list || path.is_dir())
     };
-    let mut places: Vec<_> = entries.flatten().map(|e| e.path()).filter(of_split).collect();
-    let linked = places.iter().filter_map(|split| fs::read_dir(split).ok()).flat_map(|classes| {
-        classes.flatten().map(|class| class.path()).filter(|class| class.is_symlink())
-    });
-    let linked: Vec<_> = linked.collect();
-    places.extend(linked);
-    places
+    entries.flatten().map(|e| e.path()).filter(of_split).collect()
 }
 
 /// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`

@@ -64,6 +64,7 @@ pub(super) const FILES: DataFiles = DataFiles {
 pub(super) static CIFAR10: Dataset = Dataset {
     info: INFO,
     files: FILES,
+    others: &[],
     sources,
     open,
     check: |dir| FILES.check(dir),

@@ -41,6 +41,7 @@ const INFO: DatasetInfo = DatasetInfo {
 pub(super) static CIFAR100: Dataset = Dataset {
     info: INFO,
     files: FILES,
+    others: &[],
     sources,
     open,
     check: |dir| FILES.check(dir),

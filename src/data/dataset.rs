@@ -76,6 +76,8 @@ pub(super) struct Dataset {
     pub(super) info: DatasetInfo,
     /// What a fetch brings.
     pub(super) files: DataFiles,
+    /// Files that are read in place of those if they are there.
+    pub(super) others: &'static [DataFiles],
     /// Where a fetch looks, in this order.
     pub(super) sources: fn() -> Vec<Source>,
     /// Reads a split from the files under the data folder.

@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Display,
-    fs,
     io::{self, BufRead, BufReader, Cursor, ErrorKind, Seek},
     path::Path,
 };
@@ -12,7 +11,7 @@ use image::{ColorType, ImageFormat, ImageReader, Limits};
 use super::{jpeg, resize::Planes};
 use crate::{
     error::{Error, Result},
-    files::{read_file, recognise},
+    files::{open_file, read_file, recognise},
 };
 
 /// Endings of the files that count as images, in small letters.
@@ -89,10 +88,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
 ///
 /// As [`file()`], of what stands at its beginning.
 pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
-    if path.is_dir() {
-        return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
-    }
-    let file = fs::File::open(path).map_err(|e| Error::read(path, e))?;
+    let (file, _) = open_file(path)?;
     dimensions(path, BufReader::new(file))
 }
 
@@ -148,6 +144,8 @@ fn damaged(path: &Path, why: &dyn Display) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use image::{ExtendedColorType, ImageEncoder, codecs};
 
     use super::*;

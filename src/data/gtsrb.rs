@@ -74,7 +74,7 @@ pub(super) const ARCHIVES: DataFiles = DataFiles {
 };
 
 pub(super) static GTSRB: Dataset =
-    Dataset { info: INFO, files: ARCHIVES, sources, open, check, is_here };
+    Dataset { info: INFO, files: ARCHIVES, others: &[RECORDS], sources, open, check, is_here };
 
 fn sources() -> Vec<Source> {
     let base = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/";

@@ -1,16 +1,22 @@
 //! What systems and programs leave behind in folders: neither images nor anything that the user put there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
+
+use super::decode;
 
 /// Whole names, in small letters.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 23] = [
     "@eadir", // Synology: thumbnails that end in .jpg
     "@tmp",
+    "@recycle", // QNAP
     "#recycle",
     "#snapshot",
     "thumbs.db", // Windows
     "ehthumbs.db",
     "ehthumbs_vista.db",
+    "albumthumbs.db",
+    "recycler",
+    "found.000", // what chkdsk found
     "desktop.ini",
     "$recycle.bin",
     "system volume information",
@@ -21,26 +27,52 @@ const NAMES: [&str; 18] = [
     "temporary items",
     "lost+found", // file systems of Linux
     "zbthumbnail.info",
+    "_gsdata_", // GoodSync
     "__pycache__",
 ];
 
-/// Ends of names, in small letters: streams of Windows, editors' copies, downloads that were never finished.
-const ENDS: [&str; 10] = [
+/// Ends of names of files, in small letters: streams of Windows, editors' copies, downloads that were never
+/// finished, files that are elsewhere. A folder may be called so: it is a class.
+const ENDS: [&str; 16] = [
     ":zone.identifier",
     ".zone.identifier",
+    "@synoeastream",
+    "@synoresource",
     "~",
     ".part",
     ".partial",
+    ".filepart",
     ".crdownload",
+    ".opdownload",
     ".download",
+    ".aria2",
+    ".icloud",
     ".tmp",
     ".swp",
     ".lnk",
 ];
 
+/// What stands between the name of a file and that of its stream, and what systems that allow no colon in
+/// names make of it.
+const STREAM: [char; 2] = [':', '\u{f03a}'];
+
+/// What is called so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thing {
+    File,
+    Folder,
+}
+
+impl Thing {
+    /// What is at a path, as far as a data set tells them apart.
+    pub(super) fn at(path: &Path) -> Self {
+        if path.is_dir() { Self::Folder } else { Self::File }
+    }
+}
+
 /// The kind of litter that a name says a file or folder is: its own name, or what all such names have in
 /// common. Hidden things (`._x`, `.DS_Store`, `.git`, `.Trash-1000`) are litter to a data set.
-pub(super) fn kind(name: &str) -> Option<&str> {
+pub(super) fn kind(name: &str, of: Thing) -> Option<&str> {
     let small = name.to_lowercase();
     if small.starts_with('.') {
         return Some(if small.starts_with("._") { "._*" } else { ".*" });
@@ -51,7 +83,22 @@ pub(super) fn kind(name: &str) -> Option<&str> {
     if NAMES.contains(&small.as_str()) {
         return Some(name);
     }
-    ENDS.iter().find(|end| small.ends_with(*end)).copied()
+    if of == Thing::Folder {
+        return None;
+    }
+    if let Some(end) = ENDS.iter().find(|end| small.ends_with(*end)) {
+        return Some(end);
+    }
+    let (file, _) = name.split_once(STREAM)?;
+    let streams = decode::is_named_image(Path::new(file)) || kind(file, of).is_some();
+    streams.then(|| &name[file.len()..])
+}
+
+/// Whether a file in folders, `a/b/file`, is litter or lies in some.
+pub(super) fn is_on_the_way(path: &str) -> bool {
+    let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let litter = |name: &str, of| !name.is_empty() && kind(name, of).is_some();
+    folders.split('/').any(|folder| litter(folder, Thing::Folder)) || litter(file, Thing::File)
 }
 
 /// Litter that was passed over: how many files and folders of each kind.
@@ -60,8 +107,8 @@ pub(super) struct Litter(BTreeMap<String, usize>);
 
 impl Litter {
     /// Counts a name if it is litter, and says whether it is.
-    pub(super) fn takes(&mut self, name: &str) -> bool {
-        let kind = kind(name);
+    pub(super) fn takes(&mut self, name: &str, of: Thing) -> bool {
+        let kind = kind(name, of);
         if let Some(kind) = kind {
             *self.0.entry(kind.trim_end().into()).or_default() += 1;
         }
@@ -111,17 +158,54 @@ mod tests {
             "a.jpg.crdownload",
             "~$a.png",
             "#recycle",
+            "@Recycle",
+            "Thumbs.db:encryptable",
+            "a.jpg\u{f03a}Zone.Identifier",
+            "a.jpg:com.dropbox.attributes",
+            "a.png:Zone.Identifier:$DATA",
+            "_gsdata_",
+            "AlbumThumbs.db",
+            "a.jpg.icloud",
+            "a.jpg@SynoEAStream",
+            "FOUND.000",
         ] {
-            assert!(kind(name).is_some(), "{name}");
+            assert!(kind(name, Thing::File).is_some(), "{name}");
         }
-        for name in
-            ["a.jpg", "cat", "0", "Part", "thumbs", "macosx", "eaDir", "x.bmp", "a~b.png", "lost"]
-        {
-            assert_eq!(kind(name), None);
+        // What is half written is a file; a class may be called so.
+        for (name, folder) in [
+            ("cats~", false),
+            ("tmp.tmp", false),
+            ("engine.part", false),
+            ("press.download", false),
+            ("a.jpg:b", false),
+            ("@eaDir", true),
+            ("_gsdata_", true),
+            (".git", true),
+        ] {
+            assert!(kind(name, Thing::File).is_some(), "{name}");
+            assert_eq!(kind(name, Thing::Folder).is_some(), folder, "{name}");
+        }
+        assert_eq!(kind("a.jpg:Zone.Other", Thing::File), Some(":Zone.Other"));
+        for (path, litter) in [
+            ("0/a.ppm", false),
+            ("x.part/a.ppm", false),
+            ("", false),
+            ("0/@eaDir/0.ppm/T.jpg", true),
+            ("__MACOSX/a.ppm", true),
+            ("0/._a.ppm", true),
+        ] {
+            assert_eq!(is_on_the_way(path), litter, "{path}");
+        }
+        for name in [
+            "a.jpg", "cat", "0", "Part", "thumbs", "macosx", "eaDir", "x.bmp", "a~b.png", "lost",
+            "3:4", "3:4.png",
+        ] {
+            assert_eq!(kind(name, Thing::File), None);
         }
         let mut litter = Litter::default();
         assert_eq!(litter.line(), None);
-        let taken = ["@eaDir", "._a", "._b", "cat", "Thumbs.db"].map(|name| litter.takes(name));
+        let taken = ["@eaDir", "._a", "._b", "cat", "Thumbs.db"]
+            .map(|name| litter.takes(name, Thing::File));
         assert_eq!(taken, [true, true, true, false, true]);
         assert_eq!(
             litter.line().unwrap(),

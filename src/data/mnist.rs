@@ -73,6 +73,7 @@ const FASHION_FILES: DataFiles = DataFiles {
 pub(super) static FASHION: Dataset = Dataset {
     info: FASHION_INFO,
     files: FASHION_FILES,
+    others: &[],
     sources: || {
         let each = official(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -114,6 +115,7 @@ const DIGITS_FILES: DataFiles = DataFiles {
 pub(super) static DIGITS: Dataset = Dataset {
     info: DIGITS_INFO,
     files: DIGITS_FILES,
+    others: &[],
     sources: || {
         let each = official(
             // A mirror: the home page answers programs no more.

@@ -21,6 +21,7 @@ pub mod idx;
 mod image_cache;
 mod image_set;
 mod jpeg;
+mod links;
 mod litter;
 mod mnist;
 mod packed;

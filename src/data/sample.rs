@@ -16,6 +16,7 @@ use crate::error::Result;
 pub(super) static SAMPLE: Dataset = Dataset {
     info: INFO,
     files: DataFiles { folder: "", list: &[] },
+    others: &[],
     sources: Vec::new,
     open: |_, split| open(split),
     check: |_| Ok(check()),

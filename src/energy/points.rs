@@ -68,9 +68,7 @@ impl OperatingPoints {
     /// The file cannot be read, is no such table, has a value that means nothing, a voltage or a
     /// BER twice, or no nominal point.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = String::from_utf8(files::read_file(path)?)
-            .map_err(|_| Error::format(path, "it is not text", HINT))?;
-        Self::parse(&text, path)
+        Self::parse(&files::read_text(path)?, path)
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self> {

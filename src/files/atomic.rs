@@ -22,7 +22,7 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
 ///
 /// The bytes go to a temporary file in the same folder, which is flushed to the disk and then
 /// renamed, so that a full disk, a crash or Ctrl-C leaves an existing file as it was. A symbolic
-/// link is followed. What is not a regular file (a pipe, `/dev/null`) is written in place.
+/// link is followed, also one to a file that is not there yet. What is not a regular file (a pipe, `/dev/null`) is written in place.
 ///
 /// # Errors
 ///
@@ -107,13 +107,29 @@ pub(crate) fn sweep(folder: &Path) {
 /// [`Error::Write`] with `path`: a folder is there, or its folder is missing or takes no files.
 pub fn check(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let tried = match fs::metadata(&target) {
+    let tried = target_of(path).and_then(|target| match fs::metadata(&target) {
         Ok(there) if there.is_dir() => Err(is_a_folder()),
         Ok(there) if !there.is_file() => Ok(()),
         _ => temporary().tempfile_in(folder_of(&target)).map(drop),
-    };
+    });
     tried.map_err(|e| Error::write(path, e))
+}
+
+/// Links that are followed one after another; Linux follows as many.
+pub(crate) const LINKS: usize = 40;
+
+/// The file that is written: what links lead to, also where that is not there yet.
+fn target_of(path: &Path) -> io::Result<PathBuf> {
+    let mut at = path.to_owned();
+    for _ in 0..=LINKS {
+        if let Ok(there) = fs::canonicalize(&at) {
+            return Ok(there);
+        }
+        let Ok(next) = fs::read_link(&at) else { return Ok(at) };
+        at = folder_of(&at).join(next);
+    }
+    // Links in a circle, which the system has words for.
+    fs::metadata(path).map(|_| at)
 }
 
 fn is_a_folder() -> io::Error {
@@ -136,7 +152,7 @@ fn replace(
     previous: Option<&Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = target_of(path)?;
     match fs::metadata(&target) {
         Ok(there) if there.is_dir() => return Err(is_a_folder()),
         Ok(there) if !there.is_file() => {
@@ -324,6 +340,33 @@ mod tests {
         write(&link, b"new").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_leads_to_the_file_that_is_made() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("d")).unwrap();
+        for (to, from) in
+            [("d/file", "one"), ("one", "two"), ("no/file", "lost"), ("b", "a"), ("a", "b")]
+        {
+            symlink(to, path(from)).unwrap();
+        }
+        check(path("two")).unwrap();
+        assert!(names(&path("d")).is_empty());
+        write(path("two"), b"new").unwrap();
+        assert_eq!(fs::read(path("d/file")).unwrap(), b"new");
+        for (link, hint) in [("lost", "does not exist"), ("a", "")] {
+            let say =
+                [check(path(link)), write(path(link), b"")].map(|e| e.unwrap_err().hint().unwrap());
+            assert!(say[0].contains(hint) && say[0] == say[1], "{say:?}");
+        }
+        for link in ["one", "two", "lost", "a", "b"] {
+            assert!(fs::symlink_metadata(path(link)).unwrap().is_symlink(), "{link}");
+        }
+        assert_eq!(names(folder.path()), ["a", "b", "d", "lost", "one", "two"]);
     }
 
     #[cfg(target_os = "linux")]

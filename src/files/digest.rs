@@ -1,35 +1,30 @@
 //! SHA-256, as reports and records name files.
 
-use std::{fs::File, io, path::Path};
+use std::{io, path::Path};
 
 use sha2::{Digest, Sha256};
 
+use super::read::open;
 use crate::error::{Error, Result};
 
 /// SHA-256 of a file, 64 lower-case hexadecimal digits.
 ///
 /// # Errors
 ///
-/// [`Error::Read`]; [`Error::Format`] for a folder.
+/// [`Error::Read`]; [`Error::Format`] for a folder and what else is no regular file.
 pub fn sha256(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
-    if path.is_dir() {
-        return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
-    }
+    let (mut file, _) = open(path)?;
     let mut hasher = Sha256::new();
-    File::open(path)
-        .and_then(|mut file| {
-            let mut buffer = vec![0; 1 << 16];
-            loop {
-                match io::Read::read(&mut file, &mut buffer) {
-                    Ok(0) => return Ok(()),
-                    Ok(n) => hasher.update(&buffer[..n]),
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
-                }
-            }
-        })
-        .map_err(|e| Error::read(path, e))?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match io::Read::read(&mut file, &mut buffer) {
+            Ok(0) => break,
+            Ok(n) => hasher.update(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::read(path, e)),
+        }
+    }
     Ok(hex(&hasher.finalize()))
 }
 

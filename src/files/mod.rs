@@ -16,5 +16,7 @@ pub(crate) use kind::recognise;
 pub use lock::{Lock, lock};
 pub use metadata::{FORMAT, Normalisation};
 pub(crate) use quantised::{is_quantised, words_refused};
-pub(crate) use read::{read as read_file, read_text, toml_problem};
+pub(crate) use read::{
+    has_mark, is_printable, open as open_file, read as read_file, read_text, text_of, toml_problem,
+};
 pub use weights::{Tensor, Weights};

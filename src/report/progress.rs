@@ -11,8 +11,9 @@ use std::{
 
 /// Time between two lines where no bar is drawn.
 pub(crate) const EVERY: Duration = Duration::from_secs(10);
-/// The speed is that since so many lines ago: what a journal knew already is done in no time, and says
-/// nothing of the rest.
+/// The speed is that since so many lines ago, and since the first count at the earliest: before that a
+/// command makes its pipelines, and what a journal knew already is done in no time; neither says anything of
+/// the rest.
 const MEMORY: usize = 6;
 
 /// What is counted.
@@ -136,14 +137,13 @@ pub(crate) struct Pace {
     done: u64,
     doing: String,
     said: Instant,
-    /// What was done when, from the beginning or the last few lines on.
+    /// What was done when, from the first count or the last few lines on.
     known: VecDeque<(Instant, u64)>,
 }
 
 impl Pace {
     pub(crate) fn new(unit: Unit, total: Option<u64>, now: Instant) -> Self {
-        let known = VecDeque::from([(now, 0)]);
-        Self { unit, total, done: 0, doing: String::new(), said: now, known }
+        Self { unit, total, done: 0, doing: String::new(), said: now, known: VecDeque::new() }
     }
 
     /// So much is done; gives the line about it, if one is due.
@@ -153,6 +153,7 @@ impl Pace {
     }
 
     fn line(&mut self, now: Instant) -> Option<String> {
+        self.note_first(now);
         if now.saturating_duration_since(self.said) < EVERY {
             return None;
         }
@@ -162,8 +163,16 @@ impl Pace {
         Some(message)
     }
 
+    /// Notes when the first count came.
+    fn note_first(&mut self, now: Instant) {
+        if self.known.is_empty() && self.done > 0 {
+            self.known.push_back((now, self.done));
+        }
+    }
+
     /// Notes how far the work is, if the last note is old enough.
     fn remember(&mut self, now: Instant) {
+        self.note_first(now);
         let last = self.known.back().map_or(now, |&(at, _)| at);
         if now.saturating_duration_since(last) >= EVERY {
             self.known.push_back((now, self.done));
@@ -173,7 +182,7 @@ impl Pace {
         }
     }
 
-    /// Seconds until all is done, at the speed of late.
+    /// Seconds until all is done, at the speed of late; nothing before a second count.
     fn left(&self, now: Instant) -> Option<f64> {
         let rest = self.total?.saturating_sub(self.done);
         if self.unit == Unit::Seconds {
@@ -216,6 +225,7 @@ mod tests {
         let begin = Instant::now();
         let after = |seconds: f64| begin + Duration::from_secs_f64(seconds);
         let mut pace = Pace::new(Unit::Many("images"), Some(1000), begin);
+        assert_eq!(pace.at(after(0.0), 0), None);
         assert_eq!(pace.at(after(9.9), 99), None);
         assert_eq!(pace.at(after(10.0), 100).unwrap(), "1 min 30 s left, 100 of 1000 images");
         assert_eq!(pace.at(after(19.9), 200), None);
@@ -228,13 +238,37 @@ mod tests {
     }
 
     #[test]
-    fn what_a_journal_knew_is_forgotten_in_a_minute() {
+    fn the_first_count_says_nothing_of_the_speed() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(Unit::Many("images"), Some(1000), begin);
+        // A minute for the pipelines and the first hundred, then a hundred in a second.
+        assert_eq!(pace.at(begin + 6 * EVERY, 100).unwrap(), "100 of 1000 images");
+        assert_eq!(pace.at(begin + 6 * EVERY + EVERY / 10, 200), None);
+        assert_eq!(pace.message(begin + 6 * EVERY + EVERY / 10), "8.0 s left, 200 of 1000 images");
+        // The same at a terminal.
+        let mut pace = Pace::new(Unit::Many("images"), Some(1000), begin);
+        for (seconds, done, says) in [
+            (5, 0, "0 of 1000 images"),
+            (60, 100, "100 of 1000 images"),
+            (60, 100, "100 of 1000 images"),
+            (61, 200, "8.0 s left, 200 of 1000 images"),
+        ] {
+            let now = begin + Duration::from_secs(seconds);
+            pace.done = done;
+            pace.remember(now);
+            assert_eq!(pace.message(now), says);
+        }
+    }
+
+    #[test]
+    fn what_a_journal_knew_is_not_counted() {
         let begin = Instant::now();
         let mut pace = Pace::new(Unit::Many("images"), Some(2000), begin);
         // A thousand at once, then one in a second.
         let lines = (1..=8u64).map(|i| pace.at(begin + EVERY * i as u32, 1000 + 10 * i).unwrap());
         let lines: Vec<_> = lines.collect();
-        assert!(lines[0].starts_with("9.8 s left"), "{lines:?}");
+        assert_eq!(lines[0], "1010 of 2000 images");
+        assert!(lines[1].starts_with("16 min 20 s left, 1020 of 2000"), "{lines:?}");
         assert!(lines[7].starts_with("15 min 20 s left, 1080 of 2000"), "{lines:?}");
     }
 
@@ -243,8 +277,8 @@ mod tests {
         let begin = Instant::now();
         let mut pace = Pace::new(Unit::Bytes, None, begin);
         assert_eq!(pace.at(begin + EVERY, 12_300_000).unwrap(), "12.3 MB");
-        pace.total = Some(24_600_000);
-        assert_eq!(pace.at(begin + 2 * EVERY, 12_300_000).unwrap(), "20 s left, 12.3 of 24.6 MB");
+        pace.total = Some(24_300_000);
+        assert_eq!(pace.at(begin + 2 * EVERY, 18_300_000).unwrap(), "10 s left, 18.3 of 24.3 MB");
         let mut pace = Pace::new(Unit::Seconds, Some(90), begin);
         assert_eq!(pace.at(begin + EVERY, 10).unwrap(), "1 min 20 s left");
         let mut nothing = Pace::new(Unit::Many("cases"), Some(9), begin);

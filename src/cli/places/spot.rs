@@ -1,9 +1,10 @@
 //! One place on the disk, however it is spelt.
 
+use crate::files::atomic;
 use std::{
     ffi::OsString,
     fs,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 /// What tells a file or folder from all others.
@@ -26,6 +27,15 @@ pub(super) fn id(path: &Path) -> Option<Id> {
 /// What tells a place from all others: the last thing on its way that is there, and the names behind it.
 pub(super) type Key = (Id, Vec<OsString>);
 
+/// What [`Spot::of`] says of a file, at the cost of a look where it is there: a data set may have a million of
+/// links.
+pub(super) fn key(path: &Path) -> Option<Key> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => Some((id(path)?, Vec::new())),
+        _ => Spot::of(path).map(|spot| spot.key),
+    }
+}
+
 /// A place that is there, or will be.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
@@ -40,21 +50,28 @@ impl Spot {
         if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
             return None;
         }
-        let (mut at, mut rest) = (path, Vec::new());
+        let (mut at, mut rest, mut links) = (path.to_owned(), Vec::new(), 0);
         let there = loop {
             // A bare name lies here.
-            let here = if at.as_os_str().is_empty() { Path::new(".") } else { at };
+            let here = if at.as_os_str().is_empty() { Path::new(".") } else { &at };
             if let Ok(there) = fs::canonicalize(here) {
                 break there;
             }
-            rest.push(at.components().next_back()?);
-            at = at.parent()?;
+            // A link to what is not there yet is written through all the same.
+            if let Some(target) = fs::read_link(&at).ok().filter(|_| links < atomic::LINKS) {
+                at = at.parent()?.join(target);
+                links += 1;
+                continue;
+            }
+            rest.push(at.components().next_back()?.as_os_str().to_owned());
+            at = at.parent()?.to_owned();
         };
         let mut names: Vec<OsString> = Vec::new();
         for part in rest.into_iter().rev() {
-            match part {
-                Component::ParentDir => drop(names.pop()),
-                name => names.push(name.as_os_str().to_owned()),
+            if part == ".." {
+                names.pop();
+            } else {
+                names.push(part);
             }
         }
         Some(Self { key: (id(&there)?, names), there })

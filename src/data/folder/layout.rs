@@ -7,7 +7,10 @@ use std::{
 
 use super::some_of;
 use crate::{
-    data::{image_set::Split, litter},
+    data::{
+        image_set::Split,
+        litter::{self, Thing},
+    },
     error::{Error, Result},
 };
 
@@ -69,7 +72,8 @@ pub(super) fn folders(top: &Path) -> Result<Vec<String>> {
     for entry in fs::read_dir(top).map_err(reading)? {
         let path = entry.map_err(reading)?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| path.is_dir() && litter::kind(name).is_none()) {
+        let is_folder = |name: &&str| path.is_dir() && litter::kind(name, Thing::Folder).is_none();
+        if let Some(name) = name.filter(is_folder) {
             names.push(name.to_owned());
         }
     }

@@ -1,6 +1,9 @@
 //! Test images in one folder, their classes in a list: `Test/IMAGE` and `Test.csv`, as Kaggle has GTSRB.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use super::layout;
 use crate::{
@@ -42,6 +45,11 @@ pub(super) fn images(list: &Path, root: &Path, classes: &[String]) -> Result<Vec
         Ok((name, label))
     };
     let mut images = lines.into_iter().map(image).collect::<Result<Vec<_>>>()?;
+    let mut seen = HashSet::new();
+    if let Some((name, _)) = images.iter().find(|(name, _)| !seen.insert(name)) {
+        let what = format!("two lines name one image, {name} of the test folder");
+        return Err(Error::format(list, what, annotations::ONCE));
+    }
     images.sort_by(|(a, x), (b, y)| (x, a).cmp(&(y, b)));
     if images.is_empty() {
         return Err(wrong("it lists no image".into()));

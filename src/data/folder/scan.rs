@@ -7,7 +7,11 @@ use std::{
 
 use super::{layout, listed, some_of};
 use crate::{
-    data::{classes, decode, image_set::Split, litter::Litter},
+    data::{
+        classes, decode,
+        image_set::Split,
+        litter::{Litter, Thing},
+    },
     error::{Error, Result},
 };
 
@@ -150,9 +154,9 @@ impl Scan {
                 self.problem(path, "its name is not valid UTF-8", "rename it");
                 continue;
             };
-            if !self.litter.takes(&name) {
-                let is_folder = path.is_dir();
-                all.push((name, path, is_folder));
+            let thing = Thing::at(&path);
+            if !self.litter.takes(&name, thing) {
+                all.push((name, path, thing == Thing::Folder));
             }
         }
         // By name, so that messages do not depend on the disk.

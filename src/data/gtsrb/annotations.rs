@@ -1,12 +1,18 @@
 //! The CSV files that say which class each image is.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    files::text_of,
+};
 
 /// What to do about a list that an archive brought.
 pub(super) const AGAIN: &str =
     "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
+
+/// What to do about an image that would count twice.
+pub(in crate::data) const ONCE: &str = "an image counts once: take the second line away";
 
 /// Lines that are read: three times the images of the data set. Every line costs memory for an image, and
 /// a small archive can hold millions that name the same one.
@@ -18,7 +24,8 @@ const MAX_LINES: usize = 1 << 17;
 /// # Errors
 ///
 /// [`Error::Format`] for a file without the columns `Filename` (or `Path`) and `ClassId`, a line with
-/// another number of fields, a class that is none, and a path that leads out of the folder.
+/// another number of fields, a class that is none, an image for the second time, and a path that leads out
+/// of the folder.
 pub(in crate::data) fn parse(
     path: &Path,
     text: &[u8],
@@ -26,12 +33,16 @@ pub(in crate::data) fn parse(
     hint: &str,
 ) -> Result<Vec<(String, u16)>> {
     let wrong = |what: String| Error::format(path, what, hint);
-    let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not a text: {e}")))?;
+    let text = text_of(path, text.to_vec())?;
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (_, header) = lines.next().ok_or_else(|| wrong("the file is empty".into()))?;
     let separator = if header.contains(';') { ';' } else { ',' };
-    let columns: Vec<&str> =
-        header.trim_start_matches('\u{feff}').split(separator).map(str::trim).collect();
+    // Some programs put quotes around every field.
+    let split = |line| -> Vec<&str> {
+        let fields = str::split(line, separator).map(str::trim);
+        fields.map(|field| field.trim_matches('"').trim()).collect()
+    };
+    let columns = split(header);
     let column = |name: &str| {
         columns.iter().position(|c| *c == name).ok_or_else(|| {
             wrong(format!("no column {name}; the columns are {}", columns.join(", ")))
@@ -42,9 +53,10 @@ pub(in crate::data) fn parse(
     if lines.clone().nth(MAX_LINES).is_some() {
         return Err(wrong(format!("it lists more than {MAX_LINES} images")));
     }
+    let mut seen = HashMap::new();
     lines
         .map(|(i, line)| {
-            let fields: Vec<&str> = line.split(separator).map(str::trim).collect();
+            let fields = split(line);
             let n = i + 1;
             if fields.len() != columns.len() {
                 let (found, right) = (fields.len(), columns.len());
@@ -63,9 +75,13 @@ pub(in crate::data) fn parse(
                 name.contains('/')
             };
             if name.is_empty() || leads_out || name.contains(['\\', ':']) {
-                return Err(wrong(format!("line {n} names no file: {:?}", fields[file])));
+                return Err(wrong(format!("line {n} names no file: {name:?}")));
             }
-            Ok((fields[file].to_owned(), label))
+            if let Some(before) = seen.insert(name.to_owned(), n) {
+                let what = format!("lines {before} and {n} name one image, {name}");
+                return Err(Error::format(path, what, ONCE));
+            }
+            Ok((name.to_owned(), label))
         })
         .collect()
 }
@@ -104,7 +120,19 @@ mod tests {
             assert!(e.to_string().contains("line 2 names no file"), "{path}: {e}");
         }
         assert!(parse(Path::new("x"), b"\xff\xfe", 43, AGAIN).is_err());
-        let lines = |n: usize| read(&format!("{HEADER}\n{}", "a;;;;;;;1\n".repeat(n)));
+        let quoted = kaggle.trim_end().replace(',', "\",\"");
+        let quoted = format!("\"{quoted}\"\n\"53\",\"54\",6,5,48,49,\"16\",\"Test/00000.png\"\n");
+        assert_eq!(read(&quoted).unwrap(), [("Test/00000.png".to_owned(), 16)]);
+        let utf_16 = [0xfeff].into_iter().chain(quoted.encode_utf16()).flat_map(u16::to_le_bytes);
+        let utf_16 = parse(Path::new("x"), &utf_16.collect::<Vec<_>>(), 43, AGAIN).unwrap();
+        assert_eq!(utf_16, [("Test/00000.png".to_owned(), 16)]);
+        let twice = "53,54,6,5,48,49,16,Test/00000.png\n53,54,6,5,48,49,17,Test/00000.png\n";
+        let e = read(&format!("{kaggle}{twice}")).unwrap_err();
+        assert!(e.to_string().contains("lines 2 and 3 name one image, Test/00000.png"), "{e}");
+        let lines = |n: usize| {
+            let lines = (0..n).map(|i| format!("{i};;;;;;;1\n"));
+            read(&format!("{HEADER}\n{}", lines.collect::<String>()))
+        };
         assert_eq!(lines(MAX_LINES).unwrap().len(), MAX_LINES);
         assert!(lines(MAX_LINES + 1).unwrap_err().to_string().contains("more than 131072 images"));
     }

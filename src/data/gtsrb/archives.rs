@@ -123,8 +123,12 @@ pub(super) fn is_unpacked(folder: &Path, split: Split) -> bool {
 
 /// The training images: a CSV file in each class's folder.
 fn training(mut tree: Tree) -> Result<List> {
+    // A copy of a class's folder beside it, `00000 (1)`, is no second class folder.
     let csv = |name: &str| {
-        name.split_once('/').is_some_and(|(_, f)| f.starts_with("GT-") && f.ends_with(".csv"))
+        name.split_once('/').is_some_and(|(class, file)| {
+            let is_list = file.starts_with("GT-") && file.ends_with(".csv") && !file.contains('/');
+            is_list && class.parse::<u16>().is_ok()
+        })
     };
     let mut list = Vec::new();
     for name in tree.names(csv)? {

@@ -26,13 +26,12 @@ pub(super) fn place(folder: &Path) -> Option<PathBuf> {
         .or_else(|| around.clone().find_map(archives))
 }
 
-/// Files and folders that it consists of, where it is there.
+/// Files and folders that it consists of, where it is there; and those that would be taken in their place.
 pub(in crate::data) fn parts(folder: &Path) -> Vec<PathBuf> {
-    match place(folder) {
-        None => Vec::new(),
-        Some(archive) if archive.is_file() => vec![archive],
-        Some(top) => ["Train", "Test", TEST_CSV].map(|part| top.join(part)).into(),
-    }
+    let around = [Some(folder), folder.parent()].into_iter().flatten();
+    let parts = || ["Train", "Test", TEST_CSV].into_iter().chain(ARCHIVES);
+    let all = around.flat_map(|top| parts().map(|part| top.join(part)));
+    place(folder).map_or_else(Vec::new, |_| all.collect())
 }
 
 /// The images of a split, with their classes, by class and name for training, as listed for the test.
@@ -66,9 +65,10 @@ pub(super) fn images(place: &Path, split: Split) -> Result<(Tree, List)> {
     Ok((tree, list))
 }
 
-/// The class of a training image, from its name `CLASS/IMAGE`.
+/// The class of a training image, from its name `CLASS/IMAGE`: nothing deeper is one, such as a thumbnail in
+/// `CLASS/@eaDir/IMAGE`.
 fn class(name: &str) -> Option<u16> {
-    let (class, file) = name.split_once('/')?;
-    let is_image = decode::is_named_image(Path::new(file)) && litter::kind(file).is_none();
+    let (class, file) = name.split_once('/').filter(|(_, file)| !file.contains('/'))?;
+    let is_image = decode::is_named_image(Path::new(file)) && !litter::is_on_the_way(name);
     class.parse().ok().filter(|&c| is_image && u32::from(c) < INFO.classes)
 }

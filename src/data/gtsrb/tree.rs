@@ -9,7 +9,7 @@ use std::{
 use zip::{ZipArchive, result::ZipError};
 
 use crate::{
-    data::positioned::SharedFile,
+    data::{litter, positioned::SharedFile},
     error::{Error, Result},
 };
 
@@ -27,15 +27,20 @@ pub(in crate::data) enum Tree {
 }
 
 impl Tree {
-    /// The folder whose path ends in `folder` in an archive; the archive's top for "".
+    /// The folder whose path ends in `folder` in an archive, the one next to the top; the top for "". What
+    /// systems add to an archive (`__MACOSX/...`) holds copies of the names.
     pub(in crate::data) fn zip(path: &Path, folder: &str) -> Result<Self> {
         let file = File::open(path).and_then(SharedFile::new).map_err(|e| Error::read(path, e))?;
         let archive = ZipArchive::new(file).map_err(|e| damaged(path, e))?;
         let within = |name: &str| {
-            let at = name.find(folder)?;
-            Some(name[..at + folder.len()].to_owned())
+            let mut starts = name.match_indices(folder).map(|(at, _)| &name[..at]);
+            let above = starts.find(|above| above.is_empty() || above.ends_with('/'))?;
+            let is_litter = litter::is_on_the_way(above);
+            (!is_litter).then(|| format!("{above}{folder}"))
         };
-        let base = archive.file_names().find_map(within).ok_or_else(|| {
+        let found = archive.file_names().filter_map(within);
+        let base = found.min_by_key(|base| (base.matches('/').count(), base.clone()));
+        let base = base.ok_or_else(|| {
             Error::format(path, format!("there is no {folder} in this archive"), AGAIN)
         })?;
         Ok(Self::Zip { path: path.into(), archive, base })
@@ -120,7 +125,8 @@ fn below(root: &Path) -> Result<Vec<String>> {
     for (name, is_folder) in list(root)? {
         if is_folder {
             let inner = list(&root.join(&name))?;
-            names.extend(inner.iter().map(|(file, _)| format!("{name}/{file}")));
+            let files = inner.iter().filter(|(_, is_folder)| !is_folder);
+            names.extend(files.map(|(file, _)| format!("{name}/{file}")));
         } else {
             names.push(name);
         }

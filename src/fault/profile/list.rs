@@ -5,13 +5,13 @@ use super::{
     text::{Lines, bit, whole_number},
 };
 use crate::error::{Error, Result};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// Most cells of a memory that a list describes: a short file must not ask for more memory than there is.
 const MOST_CELLS: u64 = 1 << 30;
 
-/// Names of columns, by what they say. An address is the row of a memory of one word a row, a bit is its
-/// column.
+/// Names of columns as [`plain`] makes them, by what they say. An address is the row of a memory of one word
+/// a row, a bit is its column.
 const ROLES: [(Role, &[&str]); 3] = [
     (
         Role::Row,
@@ -22,9 +22,11 @@ const ROLES: [(Role, &[&str]); 3] = [
             "word",
             "wordline",
             "wl",
-            "row_address",
-            "row_addr",
-            "row_index",
+            "wordaddress",
+            "wordaddr",
+            "rowaddress",
+            "rowaddr",
+            "rowindex",
         ],
     ),
     (
@@ -36,16 +38,22 @@ const ROLES: [(Role, &[&str]); 3] = [
             "cell",
             "bitline",
             "bl",
-            "column_address",
-            "col_index",
-            "bit_index",
+            "columnaddress",
+            "columnaddr",
+            "coladdress",
+            "coladdr",
+            "columnindex",
+            "colindex",
+            "bitindex",
         ],
     ),
-    (
-        Role::Value,
-        &["value", "stuck_at", "stuck", "stuck_value", "stuck_at_value", "stuckat", "reads", "val"],
-    ),
+    (Role::Value, &["value", "stuckat", "stuck", "stuckvalue", "stuckatvalue", "reads", "val"]),
 ];
+
+/// A word without what people write between its parts, and in small letters.
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace([' ', '_', '.', '-'], "")
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -61,6 +69,8 @@ pub(super) struct Columns {
     column: usize,
     /// Without it a faulty cell reads the opposite of what is stored.
     value: Option<usize>,
+    /// Whether the row is called an address.
+    addressed: bool,
     /// Fields of a line.
     count: usize,
 }
@@ -72,7 +82,8 @@ impl Columns {
     }
 
     /// Without a header.
-    pub(super) const USUAL: Self = Self { row: 0, column: 1, value: Some(2), count: 3 };
+    pub(super) const USUAL: Self =
+        Self { row: 0, column: 1, value: Some(2), addressed: false, count: 3 };
 
     /// The columns that a header names.
     pub(super) fn named<'a>(
@@ -86,10 +97,10 @@ impl Columns {
             Err(Error::format(file, format!("line {number} {what}"), hint))
         };
         let mut found: [Option<usize>; 3] = [None; 3];
-        let mut count = 0;
+        let (mut count, mut addressed) = (0, false);
         for (at, name) in header.enumerate() {
             count = at + 1;
-            let plain = name.to_lowercase().replace([' ', '-', '.'], "_");
+            let plain = plain(name);
             // pandas writes its index under no name.
             if plain.is_empty() {
                 continue;
@@ -100,6 +111,7 @@ impl Columns {
                     "names a column {name:?}, which says nothing known of a cell"
                 ));
             };
+            addressed |= matches!(&*plain, "address" | "addr");
             if found[*role as usize].replace(at).is_some() {
                 let role = format!("{role:?}").to_lowercase();
                 return wrong(format!("names the {role} twice"));
@@ -107,7 +119,7 @@ impl Columns {
         }
         let [row, column, value] = found;
         match (row, column) {
-            (Some(row), Some(column)) => Ok(Self { row, column, value, count }),
+            (Some(row), Some(column)) => Ok(Self { row, column, value, addressed, count }),
             (None, _) => wrong("names no row".into()),
             (_, None) => wrong("names no column of the row".into()),
         }
@@ -154,6 +166,7 @@ pub(super) fn read(
     let blank =
         || Matrix { rows: rows as usize, row_bytes, bytes: vec![0; rows as usize * row_bytes] };
     let (mut ones, mut zeros) = (blank(), blank());
+    let rows_of = cells.iter().map(|cell| cell.row).collect();
     for Cell { row, column, reads, .. } in cells {
         let (at, bit) = (row as usize * row_bytes + column as usize / 8, 1 << (column % 8));
         let stuck = |at_this: bool| reads.is_none_or(|reads| reads == at_this);
@@ -166,7 +179,16 @@ pub(super) fn read(
     }
     let assumed = said.rows.is_none() || said.columns.is_none();
     let zeros = columns.value.map(|_| zeros);
-    Ok(Cells { size_assumed: assumed, ..Cells::of(ones, zeros) })
+    let byte_addresses =
+        (columns.addressed && count_bytes(&rows_of, row_bytes)).then_some(row_bytes);
+    Ok(Cells { size_assumed: assumed, byte_addresses, ..Cells::of(ones, zeros) })
+}
+
+/// Whether all rows are what addresses of bytes would be, in a memory of words of so many: two at least
+/// beside the first word, which every count begins with.
+fn count_bytes(rows: &BTreeSet<u32>, word: usize) -> bool {
+    let multiple = |row: &u32| (*row as usize).is_multiple_of(word);
+    word > 1 && rows.iter().filter(|&&row| row > 0).count() > 1 && rows.iter().all(multiple)
 }
 
 fn cell(
@@ -189,9 +211,10 @@ fn cell(
         })
     };
     let reads = |at: usize| {
-        let field = fields[at].to_lowercase();
-        let short = field.strip_prefix("sa").or(field.strip_prefix("stuck-at-")).unwrap_or(&field);
-        bit(short).ok_or_else(|| {
+        let word = plain(fields[at]);
+        let short = word.strip_prefix("stuckat").or(word.strip_prefix("sa"));
+        let said = bit(fields[at]).or_else(|| bit(short?));
+        said.ok_or_else(|| {
             let what = format!("has {:?} for what the cell reads, neither 0 nor 1", fields[at]);
             wrong(
                 what,

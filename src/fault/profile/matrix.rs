@@ -58,10 +58,12 @@ pub(super) struct Cells {
     /// Cells that read 0.
     pub(super) zeros: Option<Matrix>,
     pub(super) size_assumed: bool,
+    /// Bytes of a word, where the addresses of a list seem to count them.
+    pub(super) byte_addresses: Option<usize>,
 }
 
 impl Cells {
     pub(super) fn of(ones: Matrix, zeros: Option<Matrix>) -> Self {
-        Self { ones, zeros, size_assumed: false }
+        Self { ones, zeros, size_assumed: false, byte_addresses: None }
     }
 }

@@ -11,14 +11,14 @@ use super::{CellMap, Mapping, Place};
 use crate::{
     error::{Error, Result},
     files::{
-        npy,
+        has_mark, is_printable, npy, open_file, recognise,
         safetensors::{self, Dtype},
         sha256,
     },
     words,
 };
 use matrix::{Cells, Matrix, Size};
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 /// A measured map and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +33,14 @@ pub struct Profile {
     pub layout: Option<Layout>,
     /// Whether nothing says how large the memory is, so that it ends with the last cell of a list.
     pub size_assumed: bool,
+    /// Bytes of a word, where all addresses of a list are multiples of them: it may count bytes, not rows.
+    pub byte_addresses: Option<usize>,
 }
 
 impl From<CellMap> for Profile {
     fn from(cells: CellMap) -> Self {
         let (file, sha256) = Default::default();
-        Self { cells, file, sha256, layout: None, size_assumed: false }
+        Self { cells, file, sha256, layout: None, size_assumed: false, byte_addresses: None }
     }
 }
 
@@ -54,7 +56,7 @@ impl Profile {
     ) -> Result<Self> {
         let layout = layout.map(Layout::load).transpose()?;
         let wanted = layout.as_ref().map_or(Size::default(), |layout| layout.size);
-        let (cells, size_assumed) = read(files, mapping, wanted)?;
+        let Found { map: cells, size_assumed, byte_addresses } = read(files, mapping, wanted)?;
         let addressed = layout.as_ref().filter(|layout| layout.has_addresses());
         if let Some(layout) = addressed.filter(|_| cells.mapping == Mapping::Reference) {
             let what = "in the reference mapping every layer begins at row 0";
@@ -64,7 +66,7 @@ impl Profile {
         let name = |f: &P| f.as_ref().display().to_string();
         let sums = files.iter().map(sha256).collect::<Result<Vec<_>>>()?;
         let file = files.iter().map(name).collect::<Vec<_>>().join(",");
-        Ok(Self { cells, file, sha256: sums.join(","), layout, size_assumed })
+        Ok(Self { cells, file, sha256: sums.join(","), layout, size_assumed, byte_addresses })
     }
 
     /// Where the layers of a network are, and the words from the first byte to their end.
@@ -115,6 +117,13 @@ impl Profile {
                 self.file
             ));
         }
+        if let Some(bytes) = self.byte_addresses {
+            lines.push(format!(
+                "{}: every address is a multiple of {bytes}, the bytes of a word. An address is read as \
+                 the row of one word: if it counts bytes, divide it by {bytes}",
+                self.file
+            ));
+        }
         if self.cells.share() == 0.0 {
             lines.push("the map has no faulty cell: nothing fails".into());
         }
@@ -133,44 +142,52 @@ const REFERENCE_ROW: usize = 16;
 /// * One such matrix: faulty cells, which read the opposite of what is stored.
 /// * A list of cells as text: `row,column,value`. Without values a list is as a matrix.
 ///
+/// A file of another ending is what its content says.
+///
 /// `mapping` is how weights lie on the cells; by default what the file says, else
 /// [`Mapping::Linear`].
 ///
 /// # Errors
 /// A file that is no map; dimensions that differ or are no whole words; a cell that is stuck at both.
 pub fn load_map<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>) -> Result<CellMap> {
-    read(files, mapping, Size::default()).map(|(cells, _)| cells)
+    read(files, mapping, Size::default()).map(|found| found.map)
 }
 
-/// As [`load_map`], of a memory of the `wanted` size; and whether the size of the map is assumed.
-fn read<P: AsRef<Path>>(
-    files: &[P],
-    mapping: Option<Mapping>,
-    wanted: Size,
-) -> Result<(CellMap, bool)> {
+/// A map, and what a [`Profile`] says of it.
+struct Found {
+    map: CellMap,
+    size_assumed: bool,
+    byte_addresses: Option<usize>,
+}
+
+/// As [`load_map`], of a memory of the `wanted` size.
+fn read<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>, wanted: Size) -> Result<Found> {
     let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();
-    let (pair, named, size_assumed) = match files[..] {
-        [file] if is_array(file) || is_text(file) => {
-            let Cells { ones, zeros, size_assumed } = cells(file, wanted)?;
+    let forms: Vec<Form> = files.iter().map(|file| Form::of(file)).collect();
+    let (pair, named, size_assumed, byte_addresses) = match files[..] {
+        [file] if forms[0] != Form::Tensors => {
+            let Cells { ones, zeros, size_assumed, byte_addresses } =
+                cells(file, forms[0], wanted)?;
             match zeros {
-                Some(zeros) => ([ones, zeros], None, size_assumed),
+                Some(zeros) => ([ones, zeros], None, size_assumed, byte_addresses),
                 None => {
                     let map = words_of(file, &ones, mapping, wanted, &ones.bytes, &ones.bytes)?;
-                    return Ok((map, size_assumed));
+                    return Ok(Found { map, size_assumed, byte_addresses });
                 }
             }
         }
         [file] => {
             let (pair, named) = stuck(file)?;
-            (pair, named, false)
+            (pair, named, false, None)
         }
-        [ones, zeros] if [ones, zeros].iter().all(|file| is_array(file) || is_text(file)) => {
-            let [a, b] = [cells(ones, wanted)?, cells(zeros, wanted)?];
+        [ones, zeros] if !forms.contains(&Form::Tensors) => {
+            let [a, b] = [cells(ones, forms[0], wanted)?, cells(zeros, forms[1], wanted)?];
             if a.zeros.is_some() || b.zeros.is_some() {
                 let what = "a list says what each cell reads";
                 return Err(Error::format(ones, what, "give it alone, or leave out its values"));
             }
-            ([a.ones, b.ones], None, a.size_assumed || b.size_assumed)
+            let byte_addresses = a.byte_addresses.or(b.byte_addresses);
+            ([a.ones, b.ones], None, a.size_assumed || b.size_assumed, byte_addresses)
         }
         _ => {
             let hint = "give one safetensors file, one .npy or .csv matrix of faulty cells, or two: \
@@ -195,24 +212,57 @@ fn read<P: AsRef<Path>>(
         return Err(Error::format(file, what, "a cell can be in one of the two only"));
     }
     let map = words_of(file, ones, mapping.or(named), wanted, &ones.bytes, &zeros.bytes)?;
-    Ok((map, size_assumed))
+    Ok(Found { map, size_assumed, byte_addresses })
 }
 
 fn has_extension(file: &Path, names: &[&str]) -> bool {
     file.extension().is_some_and(|e| names.iter().any(|name| e.eq_ignore_ascii_case(name)))
 }
 
-fn is_array(file: &Path) -> bool {
-    has_extension(file, &["npy"])
+/// What a file of a map is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Safetensors, or what is refused as none.
+    Tensors,
+    /// NumPy's.
+    Array,
+    Text,
 }
 
-fn is_text(file: &Path) -> bool {
-    has_extension(file, &["csv", "tsv", "txt"])
+impl Form {
+    /// By a known ending, else by what is in it: testers call their lists as they like.
+    fn of(file: &Path) -> Self {
+        match () {
+            () if has_extension(file, &["npy"]) => Self::Array,
+            () if has_extension(file, &["csv", "tsv", "txt"]) => Self::Text,
+            () if has_extension(file, &["safetensors"]) => Self::Tensors,
+            () => Self::of_content(file),
+        }
+    }
+
+    fn of_content(file: &Path) -> Self {
+        let mut head = Vec::new();
+        // What cannot be read is refused by the reader.
+        let read =
+            open_file(file).is_ok_and(|(from, _)| from.take(512).read_to_end(&mut head).is_ok());
+        let kind = recognise(&head).map_or("", |(kind, _)| kind);
+        match () {
+            () if !read => Self::Tensors,
+            () if kind == "a NumPy array" => Self::Array,
+            () if kind.starts_with("a text") => Self::Text,
+            // Text in UTF-16 or Latin-1 is recognised as nothing.
+            () if kind.is_empty() && (is_printable(&head) || has_mark(&head)) => Self::Text,
+            () => Self::Tensors,
+        }
+    }
 }
 
 /// The cells of a file that is no safetensors.
-fn cells(file: &Path, wanted: Size) -> Result<Cells> {
-    if is_text(file) { text::read(file, wanted) } else { Ok(Cells::of(array(file)?, None)) }
+fn cells(file: &Path, form: Form, wanted: Size) -> Result<Cells> {
+    match form {
+        Form::Text => text::read(file, wanted),
+        Form::Array | Form::Tensors => Ok(Cells::of(array(file)?, None)),
+    }
 }
 
 /// Packs the bytes of a memory into words.

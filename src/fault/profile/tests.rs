@@ -100,7 +100,7 @@ fn what_is_no_map_is_refused() {
 }
 
 /// Row 1, column 9 reads 1; row 3, column 2 reads 0; rows of 16 cells.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 13] = [
     "row,column,value\n1,9,1\n3,2,0\n# rows: 4, columns: 16\n",
     "1,9,1\n3,2,0\n",
     "\u{feff}Row;Col;Stuck At\r\n1;9;1\r\n\r\n3;2;0\r\n",
@@ -110,6 +110,9 @@ const LISTS: [&str; 10] = [
     "\"row\",\"col\",\"stuck_at\"\n1.0,9.0,1.0\n3.0,2.0,0.0\n",
     "WL,BL,reads\n3,2,sa0\n1,9,sa1,\n",
     "row,column,value\n3,2,stuck-at-0\n1,9,stuck-at-1\n",
+    "Row Address;Bit Line;Stuck-At\n1;9;SA-1\n3;2;s-a-0\n",
+    "row_ADDR,Bit.Index,stuckAtValue\n1,9,True\n3,2,FALSE\n",
+    "# 25 °C, failing bits: 2, faulty rows: 2\nrow,column,value\n1,9,stuck at 1\n3,2,stuck_at_0\n",
     "# column row value\n9.000e+00 1.000e+00 1.000e+00\n2.000e+00 3.000e+00 0.000e+00\n",
 ];
 
@@ -269,4 +272,126 @@ fn a_map_says_how_often_it_is_repeated() {
     assert_eq!(profile.repeated(5), Some(0.5));
     profile.cells.mapping = Mapping::Reference;
     assert!(profile.repeated(18).is_none() && says(&profile, 18).contains("begins at its row 0"));
+}
+
+#[test]
+fn only_a_comment_of_nothing_else_says_the_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |comment: &str| {
+        let text = format!("{comment}\nrow,column,value\n1,9,1\n3,20,0\n");
+        let profile = Profile::load(&[write(&folder, "x.csv", &text)], None, None)?;
+        Ok((profile.cells.words(), profile.size_assumed))
+    };
+    for said in [
+        "# rows: 8, columns: 64",
+        "#Columns=64 ROWS=0x8",
+        "## rows = 8.0 ; columns : 64\r",
+        "# rows: 8\n# columns: 64",
+        "#\trows:8\tcolumns:64",
+        "# a tester's words\n# rows: 8, columns: 64\n# rows: some",
+    ] {
+        assert_eq!(load(said).unwrap(), (16, false), "{said}");
+    }
+    for silent in [
+        "# tester X, failing bits: 1232",
+        "# faulty rows: 12",
+        "# rows: 12 are faulty",
+        "# 10000 of 524288 bits = 1.9 %",
+        "# words: 99, bits: 8",
+        "# rows: 1, rows: 2, columns: 8",
+        "# rows: many, columns: 8",
+        "# columns: -8",
+        "# rows 8 columns 64",
+        "#",
+    ] {
+        assert_eq!(load(silent).unwrap(), (4, true), "{silent}");
+    }
+    let e: Error = load("# rows: 8, columns: 8").unwrap_err();
+    assert!(e.to_string().contains("column 9 of a memory of 8 columns"), "{e}");
+}
+
+#[test]
+fn a_file_of_another_name_is_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = write(&folder, "list.csv", LISTS[0]);
+    let map = load_map(&[&list], None).unwrap();
+    let row = |one| (0..16).map(|c| if c == one { "1 " } else { "0 " }).collect::<String>();
+    for (i, name) in ["map.dat", "map", "map.LOG", "map.7"].into_iter().enumerate() {
+        assert_eq!(load_map(&[write(&folder, name, LISTS[i])], None).unwrap(), map, "{name}");
+        let pair = [
+            write(&folder, &format!("1{name}"), &[16, 9, 16, 16].map(row).join("\n")),
+            write(&folder, &format!("0{name}"), &[16, 16, 16, 2].map(row).join("\n")),
+        ];
+        assert_eq!(load_map(&pair, None).unwrap(), map, "{name}");
+    }
+    // Whatever writes it: Latin-1 alone is no text that is known for sure.
+    let bytes = folder.path().join("bytes");
+    let utf_16 = || [0xfeff].into_iter().chain(LISTS[0].encode_utf16());
+    for text in [
+        utf_16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+        utf_16().flat_map(u16::to_be_bytes).collect(),
+        [b"\xef\xbb\xbf", LISTS[0].as_bytes()].concat(),
+    ] {
+        for name in ["bytes", "bytes.csv"] {
+            let path = folder.path().join(name);
+            fs::write(&path, &text).unwrap();
+            assert_eq!(load_map(&[path], None).unwrap(), map);
+        }
+    }
+    fs::write(&bytes, [&b"# 25 \xb0C\n"[..], LISTS[0].as_bytes()].concat()).unwrap();
+    let e = load_map(&[&bytes], None).unwrap_err();
+    assert_eq!(e.hint().unwrap(), "save it as UTF-8", "{e}");
+    let raw = Raw::u8(&[4, 2], &[0, 0, 0, 2, 0, 0, 0, 0]);
+    let none = Raw::u8(&[4, 2], &[0, 0, 0, 0, 0, 0, 4, 0]);
+    fs::rename(save(&folder, &raw, &none, None), &bytes).unwrap();
+    assert_eq!(load_map(&[&bytes], None).unwrap(), map);
+    let mut npy = b"\x93NUMPY\x01\0".to_vec();
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 16), }";
+    npy.extend((header.len() as u16).to_le_bytes());
+    npy.extend([header.as_bytes(), &[0; 64]].concat());
+    npy[10 + header.len() + 25] = 1;
+    fs::write(&bytes, npy).unwrap();
+    let flips = load_map(&[&bytes], None).unwrap();
+    assert_eq!((flips.stuck_at_1, flips.stuck_at_0), (vec![1 << 25, 0], vec![1 << 25, 0]));
+    for (text, says) in
+        [("{\"rows\": 1}", "JSON"), ("<html></html>", "a web page"), ("\u{1}", "no")]
+    {
+        let e = load_map(&[write(&folder, "x.dat", text)], None).unwrap_err().to_string();
+        assert!(e.contains("it is not a safetensors file") && e.contains(says), "{e}");
+    }
+}
+
+#[test]
+fn addresses_that_seem_to_count_bytes_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let says = |text: &str| {
+        let profile = Profile::load(&[write(&folder, "x.csv", text)], None, None).unwrap();
+        let lines = profile.remarks(1);
+        (
+            profile.cells.words(),
+            lines.iter().any(|line| line.contains("if it counts bytes, divide it")),
+        )
+    };
+    let list = |header: &str, rows: [u32; 4]| {
+        let cells = rows.map(|row| format!("{row},31,1\n"));
+        format!("{header}\n{}", cells.concat())
+    };
+    for (header, rows, named) in [
+        ("address,bit,value", [0, 4, 12, 40], true),
+        ("Addr,bit,value", [8, 8, 12, 40], true),
+        ("address,bit,value", [0, 4, 12, 41], false),
+        ("row,bit,value", [0, 4, 12, 40], false),
+        ("address,bit,value", [0, 0, 0, 40], false),
+    ] {
+        // What is read is the same.
+        assert_eq!(
+            says(&list(header, rows)),
+            (u32::from(rows[3] as u16) + 1, named),
+            "{header} {rows:?}"
+        );
+    }
+    // Bytes with an address each.
+    assert!(!says("address,bit,value\n4,7,1\n8,7,1\n").1);
+    // Half-words.
+    assert!(says("# columns: 16\naddress,bit\n4,7\n6,1\n").1);
 }

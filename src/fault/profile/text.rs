@@ -65,28 +65,36 @@ impl<'a> Lines<'a> {
         comments.map(str::trim).find_map(says)
     }
 
-    /// The size of the memory that a comment gives, as in `# rows: 8192, columns: 128`.
+    /// The size of the memory that comments give, as in `# rows: 8192, columns: 128`.
     pub(super) fn size(&self) -> Size {
         let comments = self.text.lines().filter_map(|line| Some(line.split_once('#')?.1));
-        let mut size = Size::default();
-        for comment in comments {
-            size.rows = size.rows.or(said(comment, &["rows", "words", "addresses"]));
-            size.columns = size.columns.or(said(comment, &["columns", "cols", "bits"]));
-        }
-        size
+        comments.filter_map(said).fold(Size::default(), |all, here| Size {
+            rows: all.rows.or(here.rows),
+            columns: all.columns.or(here.columns),
+        })
     }
 }
 
-/// The number behind one of the words and a colon or an equals sign.
-fn said(comment: &str, words: &[&str]) -> Option<u64> {
-    let comment = comment.to_lowercase();
-    words.iter().find_map(|word| {
-        let (before, after) = comment.split_once(word)?;
-        let number = after.trim_start().strip_prefix([':', '='])?.trim_start();
-        let end = number.find(|c: char| !c.is_alphanumeric()).unwrap_or(number.len());
-        let whole = !before.ends_with(char::is_alphanumeric);
-        whole.then(|| whole_number(&number[..end])).flatten()
-    })
+/// The size that a comment says if it says nothing else: a tester's own words, `failing bits: 1232`, are
+/// no size. `rows` and `columns` stand before a colon or an equals sign and a number, in either order, with
+/// commas or blanks between them.
+fn said(comment: &str) -> Option<Size> {
+    let apart = comment.to_lowercase().replace([':', '='], " : ");
+    let mut words = apart.trim_start_matches('#').split([',', ';', ' ', '\t', '\r']);
+    let mut word = || words.by_ref().find(|word| !word.is_empty());
+    let mut size = Size::default();
+    while let Some(name) = word() {
+        let of = match name {
+            "rows" => &mut size.rows,
+            "columns" => &mut size.columns,
+            _ => return None,
+        };
+        let number = word().filter(|&mark| mark == ":").and_then(|_| word());
+        if of.replace(whole_number(number?)?).is_some() {
+            return None;
+        }
+    }
+    Some(size)
 }
 
 /// A whole number as people and programs write it: `12`, `0x0c`, `12.0`, `1.2e+01`.
@@ -105,8 +113,7 @@ pub(super) fn whole_number(field: &str) -> Option<u64> {
 /// (which no matrix has), by a number above 1.
 pub(super) fn read(file: &Path, wanted: Size) -> Result<Cells> {
     let text = read_text(file)?;
-    // Spreadsheets begin their files with a byte-order mark.
-    let lines = Lines::of(text.trim_start_matches('\u{feff}'));
+    let lines = Lines::of(&text);
     let fields = |line| lines.separator.split(line);
     let Some((number, first)) = lines.iter().next() else {
         let hint = "give a matrix of 0 and 1, or a list of cells under row,column,value";
@@ -139,11 +146,13 @@ pub(super) fn read(file: &Path, wanted: Size) -> Result<Cells> {
     matrix(file, &lines).map(|matrix| Cells::of(matrix, None))
 }
 
-/// 0 or 1, as people, programs and `numpy.savetxt` write them.
+/// 0 or 1, as people, programs, `numpy.savetxt` and pandas write them.
 pub(super) fn bit(field: &str) -> Option<bool> {
     match field {
         "0" => Some(false),
         "1" => Some(true),
+        _ if field.eq_ignore_ascii_case("false") => Some(false),
+        _ if field.eq_ignore_ascii_case("true") => Some(true),
         // Not `inf`, `nan` and the like.
         _ if !field.starts_with(|c: char| c.is_ascii_digit()) => None,
         _ => match field.parse::<f64>() {
