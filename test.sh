@@ -33,4 +33,7 @@ fi
 eval "$settings"
 # Tests that want measured kernels measure them.
 export NF_GPU_NO_TUNE=1
+# What Mesa has compiled in one process of the tests the others need not compile again.
+export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-${CARGO_TARGET_DIR:-$PWD/target}/tmp/mesa}
+mkdir -p "$MESA_SHADER_CACHE_DIR"
 cargo test --release "$@"
