@@ -396,11 +396,11 @@ fn what_systems_add_to_archives_is_no_sign() {
     let splits = [Split::Train, Split::Test];
     let clean = || kaggle().into_iter().filter(|(name, _)| !name.contains(':')).collect();
     zip(&dir.path().join("archive.zip"), &kaggle());
-    splits.map(|split| is_right(&open(dir.path(), split), split));
+    splits.iter().for_each(|&split| is_right(&open(dir.path(), split), split));
     fs::remove_file(dir.path().join("archive.zip")).unwrap();
     unpack(dir.path(), &clean());
     fs::create_dir(dir.path().join("Train/0/folder.ppm")).unwrap();
-    splits.map(|split| is_right(&open(dir.path(), split), split));
+    splits.iter().for_each(|&split| is_right(&open(dir.path(), split), split));
     // The official archives, whose first name is litter.
     let dir = archives();
     let mut files = training();
