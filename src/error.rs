@@ -296,7 +296,7 @@ impl Error {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     "choose a folder that you may write to".into()
                 }
-                _ => return None,
+                _ => "check the path, and the disk that it is on".into(),
             },
             Self::Busy { .. } => {
                 "wait until it has ended, or stop it, or use another folder".into()

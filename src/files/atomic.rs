@@ -358,7 +358,7 @@ mod tests {
         assert!(names(&path("d")).is_empty());
         write(path("two"), b"new").unwrap();
         assert_eq!(fs::read(path("d/file")).unwrap(), b"new");
-        for (link, hint) in [("lost", "does not exist"), ("a", "")] {
+        for (link, hint) in [("lost", "does not exist"), ("a", "check the path")] {
             let say =
                 [check(path(link)), write(path(link), b"")].map(|e| e.unwrap_err().hint().unwrap());
             assert!(say[0].contains(hint) && say[0] == say[1], "{say:?}");
