@@ -5,8 +5,8 @@ use nf_gpu::{files::Weights, gpu, tuning::Choices};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-const TRAIN: &str =
-    "train --base base.safetensors --generator ConvS --batch-size 4 --chip 1 --images 20";
+const TRAIN: &str = "train --base base.safetensors --generator ConvS --batch-size 4 --chip 1 --images 20 \
+                     --eval-every 100";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
