@@ -22,7 +22,8 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
 ///
 /// The bytes go to a temporary file in the same folder, which is flushed to the disk and then
 /// renamed, so that a full disk, a crash or Ctrl-C leaves an existing file as it was. A symbolic
-/// link is followed, also one to a file that is not there yet. What is not a regular file (a pipe, `/dev/null`) is written in place.
+/// link is followed, also one to a file that is not there yet. What is not a regular file (a pipe,
+/// `/dev/null`) is written in place.
 ///
 /// # Errors
 ///
