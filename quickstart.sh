@@ -37,7 +37,7 @@ value_of() {
             ;;
         --dataset=cifar10 | --dataset=cifar100 | --dataset=gtsrb | --dataset=mnist | \
             --dataset=fashion-mnist | --dataset=fashion-sample) printf '%s\n' "$2" ;;
-        --base=* | --layout=* | --dataset=* | --data-dir=*) there "$2" ;;
+        --base=* | --init=* | --layout=* | --dataset=* | --data-dir=*) there "$2" ;;
         # An output, which need not be there yet.
         --profile=[!/]*) if [ "$here" = "$PWD" ]; then printf '%s\n' "$2"; else printf '%s\n' "$here/$2"; fi ;;
         *) printf '%s\n' "$2" ;;

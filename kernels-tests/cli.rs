@@ -28,6 +28,7 @@ mod transform;
 mod trouble;
 mod tuning;
 mod twins;
+mod warm_start;
 
 use nf_gpu::{
     files::{FORMAT, Weights},

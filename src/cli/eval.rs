@@ -1,6 +1,5 @@
 //! `nf-gpu eval`.
 
-mod generators;
 mod journal;
 mod setup;
 
@@ -22,11 +21,10 @@ use crate::{
         progress::{Progress, Unit},
         table,
     },
-    train::{BaseHints, FaultArgs},
+    train::{BaseHints, FaultArgs, Generator},
     words,
 };
 use clap::Args;
-use generators::Generator;
 use journal::{is_device, journal_of};
 use setup::Setup;
 use std::path::PathBuf;
@@ -183,7 +181,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         let arithmetic = arithmetic(&gpu, operands);
         format!("{model}, {generator}, {images}; {adapter}; {arithmetic}")
     };
-    written.and(args.print(&runs, generators, about))?;
+    written.and(args.print(&runs, &setup.labels(), about))?;
     if let Some(out) = args.out.as_ref().filter(|_| !args.quiet) {
         terminal::say(&format!("wrote {0}; a page of it: nf-gpu report {0}", out.display()));
     }
@@ -278,12 +276,12 @@ impl EvalArgs {
     fn print(
         &self,
         runs: &[Evaluation],
-        generators: &[Generator],
+        labels: &[String],
         about: impl Fn(&str) -> String,
     ) -> Result<()> {
         let width = terminal::columns();
         for (i, run) in runs.iter().enumerate() {
-            let name = generators.get(i).map_or("no generator", |g| g.label.as_str());
+            let name = labels.get(i).map_or("no generator", String::as_str);
             if !self.quiet {
                 terminal::say(&about(name));
             }

@@ -99,6 +99,7 @@ fn check_places(config: &TrainConfig) -> Result<()> {
         profile.map(|file| if file.as_os_str().is_empty() { folder.trace() } else { file.clone() });
     Places::default()
         .reads("--base", [&run.base])
+        .reads("--init", &run.init)
         .reads_faults(&run.faults)?
         .reads("--dataset", dataset.map_or_else(Vec::new, |d| data::places(&d, &run.data_dir)))
         .makes("a file of the run", folder.files())

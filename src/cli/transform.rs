@@ -5,11 +5,10 @@ use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
     eval::fuse_images,
-    files::Weights,
     models,
     nn::{DeviceImages, FrozenNet, most_images},
     report::images::{self, Image},
-    train::planar,
+    train::{Generator, GeneratorFile, planar},
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -44,14 +43,8 @@ const TOGETHER: u32 = 16;
 /// # Errors
 /// Files that cannot be read or written; two images of one name; an output that is an input; Ctrl-C.
 pub fn run(args: &TransformArgs) -> Result<()> {
-    let weights = Weights::load(&args.generator)?;
-    let Some(name) = weights.meta("model") else {
-        let hint = "give a file that `nf-gpu train` wrote";
-        let what = "the file does not say which generator it holds";
-        return Err(Error::format(&args.generator, what, hint));
-    };
-    let graph = models::generator(name, args.side)?;
-    graph.check(&weights)?;
+    let Generator { graph, weights, .. } =
+        GeneratorFile::load(&args.generator)?.network(args.side)?;
     args.check_images()?;
     let gpu = args.gpu.open(args.quiet)?;
     interrupt::watch(args.quiet);

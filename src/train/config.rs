@@ -136,9 +136,18 @@ pub struct TrainConfig {
         long,
         value_name = "NAME",
         default_value = "ConvS",
-        help = "Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP"
+        help = "Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP; with --init what that is"
     )]
     pub generator: String,
+    /// Begin with the weights of this generator, trained for another chip, rate or network, instead of
+    /// random ones; the optimiser begins anew
+    #[arg(long, value_name = "FILE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// SHA-256 of that generator's file, of a run that began with it
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_sha256: Option<String>,
     /// Which faults; without --chip or a measured map each step draws fresh ones
     #[command(flatten)]
     #[serde(flatten)]
@@ -247,6 +256,7 @@ const RECOVERIES: u32 = 3;
 /// costs time or memory.
 pub(crate) const OF_NO_MATTER: &[&str] = &[
     "base",
+    "init", // its digest is kept
     "out",
     "data_dir",
     "dataset", // its folder may move

@@ -165,6 +165,7 @@ pub struct Need {
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
     let base = BaseNet::load(&config.base, &config.hints())?;
+    let config = &config.begun_with(config.warm_start(base.side())?.as_ref());
     let graph = models::generator(&config.generator, base.side())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?

@@ -65,7 +65,7 @@ impl RunFolder {
     /// [`Error::Argument`]: it does.
     pub(super) fn is_free(&self) -> Result<()> {
         let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
-        if !begun && !Checkpoint::at(self.checkpoint()).exists() {
+        if !begun && !self.has_checkpoint() {
             return Ok(());
         }
         let root = self.root.display();
@@ -261,6 +261,11 @@ impl RunFolder {
             "random": "images and fault maps of a step follow from the seed and the step",
         });
         atomic::write(self.state(), format!("{state:#}\n"))
+    }
+
+    /// Whether there is a checkpoint to go on from.
+    pub(super) fn has_checkpoint(&self) -> bool {
+        Checkpoint::at(self.checkpoint()).exists()
     }
 
     /// What is wrong with the last checkpoint, where the run goes on from the one before it.

@@ -83,6 +83,10 @@ fn attempt(
     let dataset = base.dataset(config.dataset.as_deref())?;
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
     // What can be refused is refused before the images are read, which may take an hour.
+    // The state of a checkpoint is further than any generator to begin with.
+    let goes_on = resumed.as_ref().is_some_and(|resumed| resumed.folder.has_checkpoint());
+    let warm = if goes_on { None } else { config.warm_start(base.side())? };
+    let config = &config.begun_with(warm.as_ref());
     let graph = models::generator(&config.generator, base.side())?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
     let precision = base.precision(config.precision)?;
@@ -101,16 +105,18 @@ fn attempt(
     if let Some(note) = labelling.note() {
         sink.event(&Event::Note(note.to_owned()))?;
     }
+    if let Some(generator) = &warm {
+        sink.event(&Event::Note(generator.begins()))?;
+    }
     let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
     let operands = config.dtype.unwrap_or_default().operands(gpu);
-    let net = TrainableNet::new(
-        gpu,
-        &graph,
-        &initialise(&graph, false, config.seed),
-        models::GENERATOR_BITS,
-    )?
-    .with_operands(operands);
+    let weights = match &warm {
+        Some(generator) => generator.weights.clone(),
+        None => initialise(&graph, false, config.seed),
+    };
+    let net =
+        TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?.with_operands(operands);
     let (folder, history) = match &resumed {
         Some(Resumed { folder, .. }) => (folder.clone(), History::load(folder.root())?),
         None => {

@@ -109,6 +109,8 @@ impl Run<'_> {
         ] {
             weights.metadata.insert(key.to_owned(), value);
         }
+        let began = config.init_sha256.clone();
+        weights.metadata.extend(began.map(|sha256| ("init_sha256".to_owned(), sha256)));
         trained_for::note(self, &mut weights);
         weights.save(self.folder.generator())?;
         let seeds = self.eval_seeds();

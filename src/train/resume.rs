@@ -82,6 +82,9 @@ fn follow(
             "dtype" | "base" | "data_dir" => {}
             "dataset" if may_have_moved(saved, now) => {}
             "out" if is_same(&now.out, root) => {}
+            "init" if is_of(now.init.as_deref(), saved.init_sha256.as_deref()) => {
+                config.init.clone_from(&now.init);
+            }
             "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
             _ if then == wanted => {}
             of_faults if FAULTS.contains(&of_faults) => faults.push(of_faults),
@@ -200,6 +203,12 @@ fn contradiction(name: &str, then: Option<&Value>, wanted: Option<&Value>) -> Er
         _ => "a run keeps to its settings: leave it out, or begin anew in another --out",
     };
     Error::argument(flag, what, hint)
+}
+
+/// Whether a file has this SHA-256.
+fn is_of(file: Option<&Path>, sha256: Option<&str>) -> bool {
+    let own = file.and_then(|file| crate::files::sha256(file).ok());
+    own.is_some() && own.as_deref() == sha256
 }
 
 /// Whether two paths are one place.

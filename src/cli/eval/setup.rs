@@ -1,10 +1,7 @@
 //! What is evaluated and under which faults: what the flags say, and where they say nothing, what the
 //! generators were trained for.
 
-use super::{
-    EvalArgs,
-    generators::{Generator, GeneratorFile, tell_apart},
-};
+use super::EvalArgs;
 use crate::{
     cli::seeds::parse_seeds,
     data::{self, ImageSet, Split},
@@ -12,7 +9,7 @@ use crate::{
     error::{Error, Result},
     fault::Faults,
     files::sha256,
-    train::{Asked, BaseHints, BaseNet, Mismatch, TrainedFor},
+    train::{Asked, BaseHints, BaseNet, Generator, GeneratorFile, Mismatch, TrainedFor},
 };
 
 /// An evaluation, ready to run.
@@ -67,13 +64,23 @@ impl Setup {
         let (side, wanted) = (base.side(), args.images.into());
         // What can be refused is refused before the images are read, which may take an hour.
         let networks = files.into_iter().map(|file| file.network(side));
-        let mut generators = networks.collect::<Result<Vec<_>>>()?;
-        tell_apart(&mut generators);
+        let generators = networks.collect::<Result<Vec<_>>>()?;
         let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;
         labelling.apply(&mut set);
         notes.extend(labelling.note().map(str::to_owned));
         notes.dedup();
         Ok(Self { base, generators, dataset, set, points, faults, seeds, precision, notes })
+    }
+
+    /// What the generators are called: of several with one name, with their files.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let names: Vec<&str> = self.generators.iter().map(|g| g.graph.name.as_str()).collect();
+        let shared = |name: &str| names.iter().filter(|other| **other == name).count() > 1;
+        let label = |generator: &Generator| match generator.graph.name.as_str() {
+            name if shared(name) => format!("{name} ({})", generator.path.display()),
+            name => name.to_owned(),
+        };
+        self.generators.iter().map(label).collect()
     }
 }
 
