@@ -100,7 +100,7 @@ if $trained && [ $# = 0 ]; then
     if [ "$(saved allow_mismatch)" = true ]; then set -- --allow-mismatch "$@"; fi
     images=$(sed -n 's/^ *"images": *\([0-9]*\).*/\1/p' "$out/eval.json" | head -n 1)
     nf eval "$@" ${images:+--images "$images"}
-elif [ -e "$out/config.toml" ]; then
+elif [ -e "$out/config.toml" ] && ! given --dry-run; then
     # One that has been trained is evaluated; what contradicts the run is refused with both values.
     if $trained; then phase "evaluate $out"; else phase "train, going on with $out"; fi
     nf train --resume "$out" "$@" || {

@@ -92,6 +92,7 @@ fn linear_base() -> Graph {
 /// scale of the loss lifts it, and is taken out of the gradients again. Two products lie on the way
 /// back, each of two rounded operands, and the forward pass moves the probabilities by as much.
 #[test]
+#[ignore = "in ./test.sh --all: five steps of four thousand images on every adapter"]
 fn gradients_that_f16_would_lose_survive_scaled() {
     const N: usize = 4096;
     let (base, generator) = (linear_base(), models::generator("UIP", 16).unwrap());

@@ -102,7 +102,7 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
     place.run("inject --replay x.json --out y.safetensors").done();
     assert_eq!(record("y.json"), record("x.json"));
     let train = "train --base base.safetensors --chip list.csv --layout other.toml --preset quick --steps 2 \
-                 --batch-size 2 --images 20 --generator ConvS --out run --json";
+                 --batch-size 2 --images 20 --generator UIP --out run --json";
     let ended = place.run(train);
     assert!(ended.stderr.contains("the map holds 32,768 cells; the layout reaches"), "{ended:?}");
     let trained = ended.evaluation();

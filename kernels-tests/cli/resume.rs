@@ -5,8 +5,8 @@ use std::fs;
 #[test]
 fn what_contradicts_the_run_is_refused_with_both_values() {
     let place = Place::new();
-    let train = "train --base base.safetensors --dataset fashion-sample --steps 2 --batch-size 8 --chip 2 \
-                 --ber 0.02 --images 5 --out run --quiet";
+    let train = "train --base base.safetensors --dataset fashion-sample --steps 2 --batch-size 2 --chip 2 \
+                 --ber 0.02 --images 5 --out run --quiet --generator UIP";
     place.run(train).done();
     let config = || fs::read_to_string(place.path("run/config.toml")).unwrap();
     let before = config();
@@ -18,8 +18,8 @@ fn what_contradicts_the_run_is_refused_with_both_values() {
         ("--chip none.npy", "none.npy"),
         ("--lr 0.1", "--lr: the run began with 0.001, not 0.1"),
         ("--seed 1", "--seed: the run began with 0, not 1"),
-        ("--batch-size 4", "--batch-size: the run began with 8, not 4"),
-        ("--generator UNetS", "--generator: the run began with ConvS, not UNetS"),
+        ("--batch-size 4", "--batch-size: the run began with 2, not 4"),
+        ("--generator UNetS", "--generator: the run began with UIP, not UNetS"),
         ("--dataset mnist", "--dataset: the run began with fashion-sample, not mnist"),
         ("--precision 4", "--precision: the run began with 8, not 4"),
         ("--preset quick", "--preset: the run began without it, not with quick"),
@@ -32,7 +32,7 @@ fn what_contradicts_the_run_is_refused_with_both_values() {
         assert_eq!(config(), before, "{flags}");
     }
     // The same in other words, and what changes no step of those that are done.
-    let same = "--chip 2 --faults stuck-at --ber 0.020 --generator convs --bits 0-7 --copies 10 --out ./run";
+    let same = "--chip 2 --faults stuck-at --ber 0.020 --generator uip --bits 0-7 --copies 10 --out ./run";
     let table = place.run(&format!("train --resume run {same}")).done();
     assert!(table.contains("stuck-at  0.02     1"), "{table}");
     let ended = place.run("train --resume run --steps 3 --images 6 --eval-every 1");
@@ -46,8 +46,8 @@ fn a_cosine_is_not_prolonged_and_a_map_may_move() {
     let place = Place::new();
     let row = "1,0,0,0,0,0,0,0\n";
     fs::write(place.path("map.csv"), row.repeat(64)).unwrap();
-    let train = "train --base base.safetensors --steps 1 --batch-size 8 --schedule cosine --chip map.csv \
-                 --images 5 --out run --quiet";
+    let train = "train --base base.safetensors --steps 1 --batch-size 2 --schedule cosine --chip map.csv \
+                 --images 5 --out run --quiet --generator UIP";
     place.run(train).done();
     let says = ["--steps: the run began with 1, not 2", "a cosine ends with its run"];
     place.run("train --resume run --steps 2").refused(2, &says);
