@@ -249,16 +249,20 @@ def _unpacked(state, metadata):
         bits, count = int(note["bits"]), int(note["tensors"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"it is damaged: its metadata {PACKED} = {text}") from error
+    if not 2 <= bits <= 8 or not count:
+        raise ValueError(f"it is damaged: its metadata {PACKED} = {text}")
     names = [name for name, tensor in state.items() if tensor.dtype == torch.int8]
     if len(names) != count:
         raise ValueError(f"it is damaged: its metadata say that {count} tensors are stored words, and {len(names)} are")
     for name in names:
-        scale = state.pop(name + SCALE, None)
+        scale, steps, most = state.pop(name + SCALE, None), state[name].to(torch.float32), 2 ** (bits - 1) - 1
         if scale is None or scale.shape or scale.dtype != torch.float32 or not 0 < scale < math.inf:
             raise ValueError(f"it is damaged: the scale of the stored words of {name} is {scale}")
-        if state[name].to(torch.int16).abs().max() > 2 ** (bits - 1) - 1:  # int8 has no 128
+        if steps.abs().max() > most:
             raise ValueError(f"it is damaged: a stored word of {name} has more than {bits} bits")
-        state[name] = state[name].to(torch.float32) * scale
+        if steps.abs().max() * scale / most != scale:
+            raise ValueError(f"it is damaged: quantisation to {bits} bits does not leave the stored words of {name}")
+        state[name] = steps * scale
     metadata.setdefault("precision", str(bits))
     return state, metadata
 
@@ -284,6 +288,10 @@ def stored_words(state, bits=8):
         if 0 < scale == same and scale * (most + 1) < math.inf and torch.equal(steps, again):
             words[name] = steps.to(torch.int8), scale
     return words
+
+
+def _is_generator(model):
+    return str(model).lower() in map(str.lower, GENERATORS)
 
 
 def load_state(module, state):
@@ -359,6 +367,8 @@ def save_weights(path, state, model, dataset=None, mean=None, std=None, packed=F
     stored = dict(tensors)
     if packed:
         bits = int(metadata.setdefault("precision", "8"))
+        if bits != 8 and _is_generator(model):
+            raise ValueError(f"a generator computes with words of 8 bits, not {bits}: leave out the precision")
         words = stored_words(tensors, bits)
         if not words:
             raise ValueError("none of its tensors are a layer's weights that stored words can hold: do not pack it")
@@ -730,7 +740,8 @@ def convert(checkpoint, out, model, *, prefix=None, drop=(), rename=(), trusted=
     if counters:
         names = ", ".join(counters[:6]) + (", ..." if len(counters) > 6 else "")
         say(f"{len(counters)} entries that are no weights are left out: {names}")
-    line = _rounding(state, about.get("precision")) if about.get("packed") else None
+    precision = about.get("precision") or ("8" if _is_generator(model) else None)
+    line = _rounding(state, precision) if about.get("packed") else None
     tensors = save_weights(out, state, model, **about)
     if line:
         say(line)

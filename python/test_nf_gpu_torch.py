@@ -511,13 +511,17 @@ class Files(Case):
         self.assertIn("1 layers are stored as 8-bit words; quantised, those of 1 change, by at most 0.", lines)
         self.assertIn("8-bit words, unchanged", self.take(state, packed=True)[1])
         self.assertIn("do not pack it", self.take({"0.weight": torch.zeros(2, 2)}, succeeds=False, packed=True))
+        generator = {"state": {"conv.weight": torch.rand(2, 3)}, "model": "UNetS", "packed": True}
+        with self.assertRaisesRegex(ValueError, "computes with words of 8 bits, not 4"):
+            nf_gpu_torch.save_weights(self.path("g.safetensors"), precision="4", **generator)
         self.take(state, packed=True)
         words, name, note = read(self.path("c.safetensors")), "0.weight", {"bits": 8, "tensors": 1}
         for change, notes, says in [
+            ({name: words[name].clone().fill_(126)}, note, "quantisation to 8 bits does not leave"),
             ({name: words[name].clone().fill_(-128)}, note, "a stored word of 0.weight has more than 8 bits"),
             ({}, {**note, "bits": 7}, "a stored word of 0.weight has more than 7 bits"),
             ({}, {**note, "tensors": 2}, "2 tensors are stored words, and 1 are"),
-            ({}, True, "its metadata packed = true"),
+            *(({}, odd, "its metadata packed = ") for odd in (True, {**note, "bits": 9}, {**note, "tensors": 0})),
             *(({f"{name}.scale": torch.tensor(scale)}, note, "the scale of the stored words of 0.weight")
               for scale in (0.0, -1.0, float("nan"), float("inf"), [0.5])),
         ]:  # fmt: skip

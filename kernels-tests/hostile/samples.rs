@@ -4,7 +4,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs};
 use lzma_rust2::{XzOptions, XzWriter};
 use nf_gpu::{
     data::entries,
-    files::{FORMAT, Packed, PackedLayer, Weights, npy, safetensors},
+    files::{Packed, PackedLayer, Weights, npy, safetensors},
     report::{Evaluated, Event, Step, jsonl::Line},
 };
 use std::{
@@ -105,7 +105,6 @@ fn packed() -> Vec<u8> {
     let (name, words) = ("conv1.weight", vec![127, -1, 0, -64, 5, 6, -7, 8]);
     weights.insert(name, &[2, 1, 2, 2], vec![0.0; 8]);
     weights.insert("bn1.bias", &[2], vec![0.0, 1e-8]);
-    weights.metadata.insert("format".into(), FORMAT.into());
     let layers = [(name.to_owned(), PackedLayer { words, scale: 0.25 })].into();
     written(|path| weights.save_packed(path, &Packed { bits: 8, layers }).unwrap())
 }

@@ -73,6 +73,7 @@ impl Weights {
             raw.insert(format!("{name}{SCALE}"), Raw::f32(&[], &[layer.scale]));
         }
         let mut metadata = self.metadata.clone();
+        metadata.insert("format".to_owned(), FORMAT.to_owned());
         metadata.insert(NOTE.to_owned(), serde_json::json!(note).to_string());
         safetensors::save(path, &raw, &metadata)
     }
@@ -171,9 +172,7 @@ mod tests {
         let mut weights = Weights::default();
         weights.insert(NAME, &[2, 2], vec![0.0; 4]);
         weights.insert("bn1.bias", &[2], vec![0.5, 1e-8]);
-        for (key, value) in [("format", FORMAT), ("model", "resnet20")] {
-            weights.metadata.insert(key.into(), value.into());
-        }
+        weights.metadata.insert("model".into(), "resnet20".into());
         let most = ((1u8 << (bits - 1)) - 1).cast_signed();
         let layer = PackedLayer { words: vec![most, 0, -1, -most], scale: 0.25 };
         (weights, Packed { bits, layers: [(NAME.to_owned(), layer)].into() })

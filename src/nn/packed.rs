@@ -107,8 +107,6 @@ mod tests {
     fn through_a_file(weights: &Weights, packing: &Packing) -> Weights {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        let mut weights = weights.clone();
-        weights.metadata.insert("format".into(), crate::files::FORMAT.into());
         weights.save_packed(&path, &packing.packed).unwrap();
         Weights::load(&path).unwrap()
     }
