@@ -3,6 +3,7 @@ mod doors;
 mod eopm;
 mod groups;
 mod import;
+mod packed;
 mod parts;
 mod refusals;
 mod strangers;

@@ -41,6 +41,7 @@ mod repro;
 mod scripts;
 mod shader_mutants;
 mod shaders;
+mod shipped;
 mod streaming;
 mod tint;
 mod translate;

@@ -14,6 +14,8 @@ import collections.abc
 import contextlib
 import datetime
 import fnmatch
+import json
+import math
 import os
 import pathlib
 import pickle
@@ -29,6 +31,8 @@ from torch import nn
 from torch.nn import functional
 
 FORMAT = "nf-gpu-1"
+PACKED, SCALE = "packed", ".scale"  # docs/weights-format.md
+ON_GRID = 1e-4  # steps that float32 may move a weight from its place on a grid
 
 
 # Fake quantisation of weights, as nf-gpu does it (and the NeuralFuse reference code).
@@ -225,9 +229,69 @@ def generator(name, bits=8, side=32):
 
 
 def read_weights(path):
-    """State dict and metadata of a weights file."""
+    """State dict and metadata of a weights file; stored words as the float32 that they stand for."""
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+        state, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    try:
+        return _unpacked(state, metadata)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _unpacked(state, metadata):
+    """The floats, `word * scale`, in place of nf-gpu's stored words, and metadata that says nothing of them."""
+    if metadata.get("format") != FORMAT or PACKED not in metadata:
+        return state, metadata
+    metadata = dict(metadata)
+    text = metadata.pop(PACKED)
+    try:
+        note = json.loads(text)
+        bits, count = int(note["bits"]), int(note["tensors"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"it is damaged: its metadata {PACKED} = {text}") from error
+    if not 2 <= bits <= 8 or not count:
+        raise ValueError(f"it is damaged: its metadata {PACKED} = {text}")
+    names = [name for name, tensor in state.items() if tensor.dtype == torch.int8]
+    if len(names) != count:
+        raise ValueError(f"it is damaged: its metadata say that {count} tensors are stored words, and {len(names)} are")
+    for name in names:
+        scale, steps, most = state.pop(name + SCALE, None), state[name].to(torch.float32), 2 ** (bits - 1) - 1
+        if scale is None or scale.shape or scale.dtype != torch.float32 or not 0 < scale < math.inf:
+            raise ValueError(f"it is damaged: the scale of the stored words of {name} is {scale}")
+        if steps.abs().max() > most:
+            raise ValueError(f"it is damaged: a stored word of {name} has more than {bits} bits")
+        if steps.abs().max() * scale / most != scale:
+            raise ValueError(f"it is damaged: quantisation to {bits} bits does not leave the stored words of {name}")
+        state[name] = steps * scale
+    metadata.setdefault("precision", str(bits))
+    return state, metadata
+
+
+def stored_words(state, bits=8):
+    """The weights of convolutions and linear layers as nf-gpu stores them: `{name: (int8 words, scale)}`.
+
+    Symmetric, one scale a tensor: `scale = max|w| / (2^(bits - 1) - 1)`, `word = round_half_even(w / scale)`. A
+    tensor is left out for which that does not come back when its floats are quantised again: one of zeros, or
+    of numbers so small that a step has only a few bits.
+    """
+    most, words = 2 ** (bits - 1) - 1, {}
+
+    def quantised(weight):
+        scale = weight.abs().max() / most
+        return torch.round(weight / scale).clamp(-most, most), scale
+
+    for name, tensor in state.items():
+        if name.rpartition(".")[2] != "weight" or tensor.dim() < 2 or not tensor.numel():
+            continue
+        steps, scale = quantised(tensor.detach().to("cpu", torch.float32))
+        again, same = quantised(steps * scale)
+        if 0 < scale == same and scale * (most + 1) < math.inf and torch.equal(steps, again):
+            words[name] = steps.to(torch.int8), scale
+    return words
+
+
+def _is_generator(model):
+    return str(model).lower() in map(str.lower, GENERATORS)
 
 
 def load_state(module, state):
@@ -276,12 +340,13 @@ def check_normalisation(mean, std):
     raise ValueError(f"mean and std are {what}: --input-mean {texts(mean)} --input-std {texts(std)}")
 
 
-def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):
+def save_weights(path, state, model, dataset=None, mean=None, std=None, packed=False, **more):
     """Writes a state dict as a weights file of nf-gpu, whole or not at all.
 
     Floating-point tensors become float32; `num_batches_tracked` is left out. `mean` and `std` are
     what the network's input is normalised with, per channel, of values in [0, 1]; without them it
-    takes [-1, 1] as it comes. `more` is further metadata, such as `precision="4"`.
+    takes [-1, 1] as it comes. `packed` stores the weights of layers as int8 words of `precision`, or 8, bits
+    (`stored_words`). `more` is further metadata, such as `precision="4"`. Returns what the file reads as.
     """
     tensors = {}
     for name, tensor in without_wrappers(state).items():
@@ -299,15 +364,27 @@ def save_weights(path, state, model, dataset=None, mean=None, std=None, **more):
         numbers = {"mean": ",".join(map(repr, mean)), "std": ",".join(map(repr, std))}
         metadata.update({f"input_{key}": value for key, value in numbers.items()})
         metadata["input"] = "mean {mean} std {std}".format(**numbers)
+    stored = dict(tensors)
+    if packed:
+        bits = int(metadata.setdefault("precision", "8"))
+        if bits != 8 and _is_generator(model):
+            raise ValueError(f"a generator computes with words of 8 bits, not {bits}: leave out the precision")
+        words = stored_words(tensors, bits)
+        if not words:
+            raise ValueError("none of its tensors are a layer's weights that stored words can hold: do not pack it")
+        metadata[PACKED] = json.dumps({"bits": bits, "tensors": len(words)})
+        for name, (steps, scale) in words.items():
+            stored.update({name: steps, name + SCALE: scale})
+            tensors[name] = steps.to(torch.float32) * scale
     target = os.path.realpath(path)  # a link stays one
     if os.path.exists(target) and not os.path.isfile(target):  # a pipe, /dev/null: nothing may take its place
         with open(target, "wb") as file:
-            file.write(save(tensors, metadata))
+            file.write(save(stored, metadata))
         return tensors
     handle, part = tempfile.mkstemp(".part", ".nf-gpu-", os.path.dirname(target))
     os.close(handle)
     try:
-        save_file(tensors, part, metadata)
+        save_file(stored, part, metadata)
         os.chmod(part, 0o644)
         os.replace(part, target)
     except BaseException:
@@ -645,7 +722,8 @@ def convert(checkpoint, out, model, *, prefix=None, drop=(), rename=(), trusted=
     """A checkpoint as a weights file of nf-gpu; `nf-gpu import` then checks it against the network.
 
     `prefix`, `drop` and `rename` are those of the command line; `trusted` loads pickles of any type, which
-    can run code. `say` gets a line for everything that was left out. `about` is for `save_weights`.
+    can run code. `say` gets a line for everything that was left out, and for what `packed` changes. `about` is
+    for `save_weights`.
     """
     check_normalisation(about.get("mean"), about.get("std"))
     if os.path.isfile(out) and os.path.samefile(checkpoint, out):  # also by a link of either kind
@@ -662,7 +740,29 @@ def convert(checkpoint, out, model, *, prefix=None, drop=(), rename=(), trusted=
     if counters:
         names = ", ".join(counters[:6]) + (", ..." if len(counters) > 6 else "")
         say(f"{len(counters)} entries that are no weights are left out: {names}")
-    return save_weights(out, state, model, **about)
+    precision = about.get("precision") or ("8" if _is_generator(model) else None)
+    line = _rounding(state, precision) if about.get("packed") else None
+    tensors = save_weights(out, state, model, **about)
+    if line:
+        say(line)
+    return tensors
+
+
+def _rounding(state, precision):
+    """What storing these weights as words changes, in a line; refused where nobody asked for a change."""
+    words, changes = stored_words(state, int(precision or 8)), []
+    for name, (steps, scale) in words.items():
+        change = (state[name].detach().to("cpu", torch.float32) - steps.to(torch.float32) * scale).abs().max()
+        changes += [((change / scale).item(), name)] if change > 0 else []
+    text = f"the weights of {len(words)} layers are stored as {precision or 8}-bit words"
+    if not changes:
+        return f"{text}, unchanged"
+    if not precision and max(changes)[0] > ON_GRID:
+        raise ValueError(
+            "the weights do not lie on the grid of 8 bits, and nobody says how many to take: "
+            "--precision 8 quantises them to 8 bits and says how much that changes them"
+        )
+    return "{}; quantised, those of {} change, by at most {:.2g} steps ({})".format(text, len(changes), *max(changes))
 
 
 def main(arguments=None):
@@ -682,6 +782,7 @@ def main(arguments=None):
     command.add_argument("--model", required=True, help="nf-gpu's name of the network")
     command.add_argument("--dataset", help="the data that it was trained on")
     command.add_argument("--precision", choices=list("2345678"), help="bits per weight that it was trained for")
+    command.add_argument("--packed", action="store_true", help="layers as int8 words of --precision and a scale each")
     command.add_argument("--input-mean", type=three, metavar="R,G,B", dest="mean")
     command.add_argument("--input-std", type=three, metavar="R,G,B", dest="std")
     command.add_argument("--prefix", metavar="P", help="which of several state dicts, or what names begin with")

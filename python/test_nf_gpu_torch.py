@@ -20,6 +20,7 @@ from unittest import mock
 import numpy
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
@@ -319,8 +320,8 @@ class Case(unittest.TestCase):
     def same_bits(self, got, want):
         self.assertEqual(sorted(got), sorted(want))
         for name, tensor in want.items():
-            bits = got[name].view(torch.int32), tensor.view(torch.int32)
-            self.assertTrue(torch.equal(*bits), name)
+            self.assertEqual((got[name].dtype, got[name].shape), (tensor.dtype, tensor.shape), name)
+            self.assertTrue(got[name].numpy().tobytes() == tensor.numpy().tobytes(), name)
 
     def through_nf_gpu(self, module, model, wrap=lambda state: state, **about):
         """.pt -> our file -> `nf-gpu import` -> file; gives the last one's path."""
@@ -453,8 +454,6 @@ class Files(Case):
 
     def test_files_of_another_library(self):
         """safetensors.torch's own files, with a prefix and in half precision, are taken too."""
-        from safetensors.torch import save_file
-
         module = randomise(BASES["vgg-small"](10), 9)
         half = {f"model.{name}": tensor.half() for name, tensor in values(module).items()}
         save_file(half, self.path("theirs.safetensors"), {"format": "pt"})
@@ -479,6 +478,57 @@ class Files(Case):
         self.assertEqual(metadata["dataset"], "cifar10")
         self.assertEqual(metadata["input_mean"], "0.5,0.25,0.125")
         self.assertEqual(metadata["input"], "mean 0.5,0.25,0.125 std 0.5,0.5,0.5")
+
+    def test_stored_words(self):
+        """Both programs pack floats into the same words and scales, and read what the other wrote."""
+        for bits in (2, 5, 8):
+            module = randomise(BASES["vgg-small"](10), 12)
+            about = {"state": values(module), "model": "vgg-small", "precision": str(bits)}
+            nf_gpu_torch.save_weights(self.path("floats.safetensors"), **about)
+            said = nf_gpu_torch.save_weights(self.path("theirs.safetensors"), packed=True, **about)
+            imports = {"ours": ["floats.safetensors", "--packed"], "back": ["theirs.safetensors"]}
+            for out, what in imports.items():
+                self.run_nf_gpu("import", *what, "--model", "vgg-small", "--out", f"{out}.safetensors")
+            self.same_bits(read(self.path("theirs.safetensors")), read(self.path("ours.safetensors")))
+            self.assertEqual(read(self.path("ours.safetensors"))["classifier.weight"].dtype, torch.int8)
+            for name in ("theirs", "ours", "back"):
+                state, metadata = nf_gpu_torch.read_weights(self.path(f"{name}.safetensors"))
+                self.same_bits(state, said)
+                self.assertEqual((metadata["precision"], "packed" in metadata), (str(bits), False))
+            largest = max((state[name] - tensor).abs().max() for name, tensor in values(module).items())
+            self.assertGreater(largest, 0)
+        # A generator, which computes with 8 bits whatever it is read from.
+        module = randomise(nf_gpu_torch.generator("UNetS"), 13).eval()
+        nf_gpu_torch.save_weights(self.path("g.safetensors"), module.state_dict(), "UNetS", packed=True)
+        x = random_images(1, torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            self.near("output", "packed", nf_gpu_torch.load_generator(self.path("g.safetensors")).eval()(x), module(x))
+
+    def test_stored_words_are_said_and_checked(self):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        self.assertIn("--precision 8 quantises them", self.take(net.state_dict(), succeeds=False, packed=True))
+        state, lines = self.take(net.state_dict(), packed=True, precision="8")
+        self.assertIn("1 layers are stored as 8-bit words; quantised, those of 1 change, by at most 0.", lines)
+        self.assertIn("8-bit words, unchanged", self.take(state, packed=True)[1])
+        self.assertIn("do not pack it", self.take({"0.weight": torch.zeros(2, 2)}, succeeds=False, packed=True))
+        generator = {"state": {"conv.weight": torch.rand(2, 3)}, "model": "UNetS", "packed": True}
+        with self.assertRaisesRegex(ValueError, "computes with words of 8 bits, not 4"):
+            nf_gpu_torch.save_weights(self.path("g.safetensors"), precision="4", **generator)
+        self.take(state, packed=True)
+        words, name, note = read(self.path("c.safetensors")), "0.weight", {"bits": 8, "tensors": 1}
+        for change, notes, says in [
+            ({name: words[name].clone().fill_(126)}, note, "quantisation to 8 bits does not leave"),
+            ({name: words[name].clone().fill_(-128)}, note, "a stored word of 0.weight has more than 8 bits"),
+            ({}, {**note, "bits": 7}, "a stored word of 0.weight has more than 7 bits"),
+            ({}, {**note, "tensors": 2}, "2 tensors are stored words, and 1 are"),
+            *(({}, odd, "its metadata packed = ") for odd in (True, {**note, "bits": 9}, {**note, "tensors": 0})),
+            *(({f"{name}.scale": torch.tensor(scale)}, note, "the scale of the stored words of 0.weight")
+              for scale in (0.0, -1.0, float("nan"), float("inf"), [0.5])),
+        ]:  # fmt: skip
+            metadata = {"format": "nf-gpu-1", "model": "net", "packed": json.dumps(notes)}
+            save_file({**words, **change}, self.path("bad.safetensors"), metadata)
+            with self.assertRaisesRegex(ValueError, f"bad.safetensors: it is damaged: .*{says}"):
+                nf_gpu_torch.read_weights(self.path("bad.safetensors"))
 
     def test_an_output_replaces_no_input_and_no_device(self):
         state = BASES["vgg-small"](10).state_dict()

@@ -4,7 +4,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs};
 use lzma_rust2::{XzOptions, XzWriter};
 use nf_gpu::{
     data::entries,
-    files::{Weights, npy, safetensors},
+    files::{Packed, PackedLayer, Weights, npy, safetensors},
     report::{Evaluated, Event, Step, jsonl::Line},
 };
 use std::{
@@ -99,6 +99,16 @@ fn weights() -> Vec<u8> {
     written(|path| weights.save(path).unwrap())
 }
 
+/// A file of stored words.
+fn packed() -> Vec<u8> {
+    let mut weights = Weights::default();
+    let (name, words) = ("conv1.weight", vec![127, -1, 0, -64, 5, 6, -7, 8]);
+    weights.insert(name, &[2, 1, 2, 2], vec![0.0; 8]);
+    weights.insert("bn1.bias", &[2], vec![0.0, 1e-8]);
+    let layers = [(name.to_owned(), PackedLayer { words, scale: 0.25 })].into();
+    written(|path| weights.save_packed(path, &Packed { bits: 8, layers }).unwrap())
+}
+
 pub(crate) fn fault_map() -> Vec<u8> {
     let raw = |bytes: [u8; 4]| safetensors::Raw::u8(&[2, 2], &bytes);
     let tensors = [("stuck_at_1", raw([4, 0, 0, 1])), ("stuck_at_0", raw([0, 8, 0, 0]))];
@@ -143,6 +153,7 @@ pub(crate) fn all() -> Vec<Sample> {
     let sheet = png(1024, 1);
     let kinds: Vec<(&'static str, &'static str, Option<u8>, Vec<u8>)> = vec![
         ("safetensors", "weights", None, weights()),
+        ("safetensors packed", "weights", None, packed()),
         ("npy", "npy", None, array()),
         ("fault map csv", "faultmap", Some(0), CSV.into()),
         ("fault map list", "faultmap", Some(0), LIST.into()),

@@ -6,8 +6,8 @@ use crate::{
     error::{Error, Result},
     fault::{bit_grid, check_bits},
     files::{FORMAT, Weights, safetensors, sha256},
-    models,
-    nn::{Adopted, Graph, Rename, Selection, Stored},
+    models::{self, GENERATOR_BITS},
+    nn::{Adopted, Graph, Packing, Rename, Selection, Stored},
     train::BaseHints,
 };
 use clap::Args;
@@ -51,6 +51,10 @@ pub struct ImportArgs {
     /// once, behind --prefix)
     #[arg(long, value_name = "A=B")]
     rename: Vec<String>,
+    /// Store the weights of convolutions and linear layers as the words of --precision, int8 each with a scale
+    /// per layer: a file of a quarter of the bytes, for every command and for PyTorch
+    #[arg(long)]
+    packed: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -118,7 +122,12 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         }
     }
     weights.set_normalisation(input);
-    weights.save(&args.out)?;
+    let packing = args.packed.then(|| pack(args, &graph, &weights, precision)).transpose()?;
+    match &packing {
+        Some(packing) => weights.save_packed(&args.out, &packing.packed)?,
+        None => weights.save(&args.out)?,
+    }
+    notes.extend(packing.as_ref().map(|packing| packing.line(graph.layers.len())));
 
     if !args.quiet {
         notes.iter().for_each(|note| terminal::say(note));
@@ -140,6 +149,13 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         "parameters": numbers,
         "faultable_weights": graph.faultable_weights(),
         "metadata": weights.metadata,
+        "packed": packing.map(|packing| json!({
+            "bits": packing.packed.bits,
+            "layers": packing.packed.layers.len(),
+            "largest_change": packing.largest.map(|change| json!({
+                "tensor": change.name, "from": change.from, "to": change.to, "steps": change.steps,
+            })),
+        })),
         "dropped_prefix": prefix,
         "notes": notes,
     }))
@@ -197,6 +213,12 @@ fn precision(
                 .push(format!("its weights lie on {}: precision {bits} is taken", bit_grid(*bits)));
             return Ok(*bits);
         }
+        Stored::Otherwise(_) | Stored::Floats if args.packed && !generator && said.is_none() => {
+            let what =
+                "the weights do not lie on the grid of any bits, and nobody says how many to take";
+            let hint = "--precision 8 quantises them to 8 bits and says how much that changes them";
+            return Err(Error::argument("--packed", what, hint));
+        }
         Stored::Otherwise(what) => notes.push(format!("{what}; {}", again(said.unwrap_or(8)))),
         Stored::Floats if !generator && said.is_none() => notes.push(
             "it does not say its precision: 8 bits per weight are taken; --precision for another"
@@ -205,6 +227,18 @@ fn precision(
         _ => {}
     }
     Ok(said.unwrap_or(8))
+}
+
+/// The weights as stored words: of `precision`, and a generator's always of the bits that it computes with.
+fn pack(args: &ImportArgs, graph: &Graph, weights: &Weights, precision: u32) -> Result<Packing> {
+    if !models::is_generator(&graph.name) {
+        return graph.pack(weights, precision);
+    }
+    if args.precision.is_some_and(|bits| bits != GENERATOR_BITS) {
+        let what = format!("a generator computes with words of {GENERATOR_BITS} bits");
+        return Err(Error::argument("--precision", what, "leave it out beside --packed"));
+    }
+    graph.pack(weights, GENERATOR_BITS)
 }
 
 /// Side of the images that a generator's file is for, which only a learned image tells.

@@ -74,8 +74,11 @@ enum Command {
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
     Forward(Box<forward::ForwardArgs>),
     /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file
-    #[command(after_help = "Example: nf-gpu import theirs.safetensors --model resnet20 \
-                      --dataset cifar10 --out base.safetensors")]
+    #[command(
+        after_help = "Examples:\n  nf-gpu import theirs.safetensors --model resnet20 --dataset cifar10 \
+                      --out base.safetensors\n  nf-gpu import base.safetensors --model resnet20 --precision 8 \
+                      --packed --out small.safetensors"
+    )]
     Import(import::ImportArgs),
     /// One HTML page of a run, or of several beside each other
     #[command(after_help = "Example: nf-gpu report runs/chip1 runs/chip2 --out comparison.html")]

@@ -6,6 +6,7 @@ mod kind;
 mod lock;
 mod metadata;
 pub mod npy;
+mod packed;
 mod quantised;
 mod read;
 pub mod safetensors;
@@ -15,6 +16,8 @@ pub use digest::{sha256, sha256_of};
 pub(crate) use kind::recognise;
 pub use lock::{Lock, lock};
 pub use metadata::{FORMAT, Normalisation};
+pub(crate) use packed::unpacked;
+pub use packed::{Packed, PackedLayer};
 pub(crate) use quantised::{is_quantised, words_refused};
 pub(crate) use read::{
     has_mark, is_printable, open as open_file, read as read_file, read_text, text_of, toml_problem,

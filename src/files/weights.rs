@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    packed::unpacked,
     quantised::words_refused,
     safetensors::{self, Raw},
 };
@@ -35,13 +36,14 @@ pub struct Tensor {
 }
 
 impl Weights {
-    /// Reads a file: F32 as it is, F16, BF16 and F64 rounded to f32. Single integers in 64 bits are left
+    /// Reads a file: F32 as it is, F16, BF16 and F64 rounded to f32, stored words of ours
+    /// ([`Weights::save_packed`]) as the floats that they stand for. Single integers in 64 bits are left
     /// out: `num_batches_tracked` and the like are of no use to us.
     ///
     /// # Errors
     ///
     /// [`Error::Read`]; [`Error::Format`] for a file that is cut off or no safetensors file, for
-    /// tensors of other types, and for values that are not finite.
+    /// tensors of other types, for damaged words, and for values that are not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::from_contents(safetensors::load(path)?, path)
@@ -61,7 +63,8 @@ impl Weights {
     /// # Errors
     ///
     /// [`Error::Format`] as [`Weights::load`].
-    pub fn from_contents((raw, metadata): safetensors::Contents, origin: &Path) -> Result<Self> {
+    pub fn from_contents(contents: safetensors::Contents, origin: &Path) -> Result<Self> {
+        let (raw, metadata) = unpacked(contents, origin)?;
         if let Some((name, words)) = raw.iter().find(|(name, tensor)| tensor.is_words(name)) {
             return Err(words_refused(origin, &format!("{name} is {}", words.dtype)));
         }
@@ -153,7 +156,7 @@ impl Weights {
         Err(Error::format(self.name(), what, "use a copy of it, or begin anew"))
     }
 
-    fn raw(&self) -> BTreeMap<String, Raw> {
+    pub(super) fn raw(&self) -> BTreeMap<String, Raw> {
         let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
         self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
     }

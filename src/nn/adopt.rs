@@ -14,6 +14,7 @@ use crate::{
     files::{
         Weights,
         safetensors::{Contents, Dtype, Raw},
+        unpacked,
     },
 };
 use std::{collections::BTreeMap, path::Path};
@@ -45,13 +46,15 @@ impl Graph {
     ///
     /// # Errors
     /// [`Error::Argument`] for a selection of nothing; [`Error::Format`]: several copies of the network,
-    /// quantised words instead of weights, values that are not finite.
+    /// quantised words instead of weights, damaged ones of ours, values that are not finite.
     pub fn find(
         &self,
-        (tensors, metadata): Contents,
+        contents: Contents,
         origin: &Path,
         selection: &Selection,
     ) -> Result<Adopted> {
+        // Before any name changes: stored words know their scales by name.
+        let (tensors, metadata) = unpacked(contents, origin)?;
         let (tensors, mut notes) = selection.apply(tensors)?;
         let (mut tensors, prefix) = copies::bare(self, tensors, origin, &mut notes)?;
         if !prefix.is_empty() {

@@ -13,6 +13,7 @@ mod frozen;
 mod graph;
 mod grids;
 mod images;
+mod packed;
 mod parameters;
 mod trainable;
 
@@ -27,5 +28,6 @@ pub use frozen::{FrozenNet, Injector};
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
 pub use grids::Stored;
 pub use images::{Batch, DeviceImages, Pick};
+pub use packed::{Change, Packing};
 pub use parameters::{Offsets, initialise};
 pub use trainable::TrainableNet;

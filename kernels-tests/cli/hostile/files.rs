@@ -49,6 +49,8 @@ pub(super) fn prepared() -> Place {
     sets(&write);
     signs(&write);
     measurements(&place.path("cache"));
+    let packed = "import base.safetensors --model vgg-small --precision 8 --packed";
+    place.run(&format!("{packed} --out packed.safetensors")).done();
     place.run("inject --base base.safetensors --seed 1 --out faulty.safetensors").done();
     let train =
         "train --base base.safetensors --generator UNetS --batch-size 2 --chip 1 --images 2";

@@ -72,7 +72,7 @@ const SIGNS: &str = "data show gtsrb --data-dir signs --split test --out s.png";
 const LISTED: &str = "data show gtsrb --data-dir listed --split test --out s.png";
 
 /// The longest last, for two work at this list.
-pub(super) const READERS: [Reader; 37] = [
+pub(super) const READERS: [Reader; 38] = [
     reader("points.toml", "energy --base vgg11 --points points.toml").kind("toml", 0),
     reader("bench.json", "bench --compare bench.json bench.json").kind("json", 1),
     reader("run/state.json", REPORT).replaced(),
@@ -85,6 +85,11 @@ pub(super) const READERS: [Reader; 37] = [
     reader(
         "theirs.safetensors",
         "import theirs.safetensors --model vgg-small --out ours.safetensors",
+    )
+    .of("weights"),
+    reader(
+        "packed.safetensors",
+        "import packed.safetensors --model vgg-small --out ours.safetensors",
     )
     .of("weights"),
     reader("listed/gtsrb/GT-final_test.csv", LISTED).kind("records", 6),
