@@ -7,7 +7,7 @@ use super::super::{
 };
 use nf_gpu::{
     fault::{FaultModel, Faults},
-    forward::{self, EopmRequest, EopmStep, EopmTape, Images},
+    forward::{self, EopmRequest, EopmStep, EopmTape, Goal, Images, Target},
     gpu::{BufferId, Tape},
     models,
     nn::{Cut, FrozenNet, TrainableNet, Value},
@@ -33,7 +33,7 @@ fn copies_in_groups_are_the_copies_together() {
             seeds: &SEEDS,
             lambda: 3.0,
             images: Images::new(&images.shape, &images.data).unwrap(),
-            labels: &[3, 9],
+            goal: Goal::Labels(&[3, 9]),
             micro_batch: None,
             operands: Operands::F32,
             loss_scale: None,
@@ -53,8 +53,17 @@ fn copies_in_groups_are_the_copies_together() {
             let x: Vec<Value> = cut.parts.iter().map(|n| part(&mut tape, n)).collect();
             let labels: Vec<BufferId> =
                 cut.parts.iter().map(|&n| tape.kept("labels", u64::from(n) * 4)).collect();
-            let step =
-                EopmTape::append(gpu, &mut tape, &net, &frozen, &x, &labels, &cut, 5).unwrap();
+            let step = EopmTape::append(
+                gpu,
+                &mut tape,
+                &net,
+                &frozen,
+                &x,
+                Target::Labels(&labels),
+                &cut,
+                5,
+            )
+            .unwrap();
             let step = EopmStep::new(gpu, &tape, step, &frozen, &faults, 3.0).unwrap();
             let image = images.data.len() / 2;
             let mut first = 0;

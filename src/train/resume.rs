@@ -3,6 +3,7 @@
 use super::{
     config::{FAULTS, Schedule, TrainConfig},
     folder::RunFolder,
+    loss::LossArgs,
 };
 use crate::{
     data,
@@ -82,6 +83,8 @@ fn follow(
             "dtype" | "base" | "data_dir" => {}
             "dataset" if may_have_moved(saved, now) => {}
             "out" if is_same(&now.out, root) => {}
+            // The default may be said.
+            "temperature" if same_temperature(saved, now) => {}
             "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
             _ if then == wanted => {}
             of_faults if FAULTS.contains(&of_faults) => faults.push(of_faults),
@@ -136,6 +139,17 @@ fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
         Ok(began) => Ok(meaning(asked)? == began),
         Err(_) => Ok(is_map(began)? && is_map(asked)?),
     }
+}
+
+/// Whether the temperature is the one of a distillation that goes on, whichever of the two was left to the
+/// default.
+fn same_temperature(saved: &TrainConfig, now: &TrainConfig) -> bool {
+    let loss = saved.goal.loss;
+    let of = |config: &TrainConfig| {
+        let args = LossArgs { loss, temperature: config.goal.temperature };
+        args.distill().ok().flatten()
+    };
+    of(now).is_some() && of(now) == of(saved)
 }
 
 /// A folder of images may be elsewhere now; a data set by its name is what it is.

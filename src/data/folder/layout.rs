@@ -31,20 +31,27 @@ pub(in crate::data) fn is_of_split(name: &str) -> bool {
     is_it(Split::Train) || is_it(Split::Test)
 }
 
-/// The folder of a split. Where both `test` and `val` are, `test` it is, and `test` before `Test`.
-///
-/// # Errors
-///
-/// [`Error::Format`]: there is none; the message says what is there instead.
-pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
+/// The folder of a split, if there is one. Where both `test` and `val` are, `test` it is, and `test` before
+/// `Test`.
+pub(super) fn find(top: &Path, split: Split) -> Result<Option<PathBuf>> {
     let folders = folders(top)?;
     let like = |name: &&str| {
         let same = folders.iter().find(|f| f == name);
         same.or_else(|| folders.iter().find(|f| f.eq_ignore_ascii_case(name)))
     };
-    if let Some(found) = names(split).iter().find_map(like) {
-        return Ok(top.join(found));
+    Ok(names(split).iter().find_map(like).map(|found| top.join(found)))
+}
+
+/// The folder of a split.
+///
+/// # Errors
+///
+/// [`Error::Format`]: there is none; the message says what is there instead.
+pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
+    if let Some(found) = find(top, split)? {
+        return Ok(found);
     }
+    let folders = folders(top)?;
     let wanted = match split {
         Split::Train => "train",
         Split::Test => "test or val",
