@@ -7,6 +7,7 @@ mod gtsrb;
 mod pictures;
 mod small;
 mod strangers;
+mod unlabelled;
 
 use crate::extent::skipped;
 use std::{
