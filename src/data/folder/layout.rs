@@ -31,15 +31,21 @@ pub(in crate::data) fn is_of_split(name: &str) -> bool {
     is_it(Split::Train) || is_it(Split::Test)
 }
 
-/// The folder of a split, if there is one. Where both `test` and `val` are, `test` it is, and `test` before
-/// `Test`.
-pub(super) fn find(top: &Path, split: Split) -> Result<Option<PathBuf>> {
-    let folders = folders(top)?;
+/// Which of these folders is that of a split, if one is. Where both `test` and `val` are, `test` it is, and
+/// `test` before `Test`.
+fn among(folders: &[String], split: Split) -> Option<&String> {
     let like = |name: &&str| {
         let same = folders.iter().find(|f| f == name);
         same.or_else(|| folders.iter().find(|f| f.eq_ignore_ascii_case(name)))
     };
-    Ok(names(split).iter().find_map(like).map(|found| top.join(found)))
+    names(split).iter().find_map(like)
+}
+
+/// The folders of the two splits, to train and to test, as far as they are there.
+pub(super) fn roots(top: &Path) -> Result<[Option<PathBuf>; 2]> {
+    let folders = folders(top)?;
+    let root = |split| among(&folders, split).map(|found| top.join(found));
+    Ok([Split::Train, Split::Test].map(root))
 }
 
 /// The folder of a split.
@@ -48,10 +54,10 @@ pub(super) fn find(top: &Path, split: Split) -> Result<Option<PathBuf>> {
 ///
 /// [`Error::Format`]: there is none; the message says what is there instead.
 pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
-    if let Some(found) = find(top, split)? {
-        return Ok(found);
-    }
     let folders = folders(top)?;
+    if let Some(found) = among(&folders, split) {
+        return Ok(top.join(found));
+    }
     let wanted = match split {
         Split::Train => "train",
         Split::Test => "test or val",

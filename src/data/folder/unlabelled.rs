@@ -25,16 +25,15 @@ pub(in crate::data) struct HeldOut {
 /// Whether the images of a folder have no labels: they lie in the folder itself, perhaps some of them in
 /// folders below; or all of them lie in its folders `train` and `test`, without any folder there.
 pub(in crate::data) fn is_unlabelled(top: &Path) -> bool {
-    let splits = [Split::Train, Split::Test].map(|split| layout::find(top, split).ok().flatten());
-    let mut splits = splits.iter().flatten().peekable();
-    if splits.peek().is_none() {
+    let Ok(splits) = layout::roots(top) else { return false };
+    if splits == [None, None] {
         return has_image(top);
     }
     // Images that a list sorts have labels.
     let flat = |root: &PathBuf| {
         has_image(root) && layout::folders(root).is_ok_and(|folders| folders.is_empty())
     };
-    splits.all(flat) && listed::file(top).is_none()
+    splits.iter().flatten().all(flat) && listed::file(top).is_none()
 }
 
 /// Whether an image lies directly in a folder.
@@ -56,13 +55,13 @@ fn has_image(folder: &Path) -> bool {
 ///
 /// There is one image, or there is no such split.
 pub(super) fn look(top: &Path, split: Split) -> Result<Scan> {
-    let [train, test] = [Split::Train, Split::Test].map(|split| layout::find(top, split));
-    let (root, shared) = match (train?, test?, split) {
-        (None, None, _) => (top.to_owned(), true),
-        (Some(train), None, _) => (train, true),
-        (Some(train), Some(_), Split::Train) => (train, false),
-        (_, Some(test), Split::Test) => (test, false),
-        (None, Some(_), Split::Train) => (layout::root(top, split)?, false),
+    let (root, shared) = match (layout::roots(top)?, split) {
+        ([None, None], _) => (top.to_owned(), true),
+        ([Some(train), None], _) => (train, true),
+        ([Some(train), Some(_)], Split::Train) => (train, false),
+        ([_, Some(test)], Split::Test) => (test, false),
+        // There are only images to test on: it says what is missing.
+        ([None, Some(_)], Split::Train) => (layout::root(top, split)?, false),
     };
     let mut scan = Scan::at(top, split, root.clone());
     scan.classes = vec![NO_LABEL.into()];
