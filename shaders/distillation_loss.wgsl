@@ -6,11 +6,11 @@
 //   dlogits[i] = weight T (q[i] - p[i])
 //   correct = 1 if the first largest logit of both is that of the same class
 //
-// Row r is image r mod n of copy r / n. Of the teacher's answer, q - p is what p leaves to all others
-// less what q leaves them: where both are sure, both are nearly 1, and their difference would cancel. As in
-// PyTorch, a NaN is larger than every number; it, or an infinity as the largest logit, makes its row
-// NaN. A class that a copy excludes (a logit of -infinity) makes the loss infinite, or NaN where the
-// teacher excludes it too.
+// Row r is image r mod n of copy r / n. Of the teacher's answer, q - p is what p leaves to all
+// others less what q leaves them: where both are sure, both are nearly 1, and their difference
+// would cancel. As in PyTorch, a NaN is larger than every number; it, or an infinity as the
+// largest logit, makes its row NaN. A class that a copy excludes (a logit of -infinity) makes the
+// loss infinite, or NaN where the teacher excludes it too.
 //
 // Grid:    `span` lanes per row.
 // Twin:    src/reference/distillation_loss.rs
@@ -38,8 +38,8 @@ override WG_SIZE: u32 = 64u;
 const EXPONENT: u32 = 0x7f800000u;
 const QUIET_NAN: u32 = 0x7fc00000u;
 
-// Of each lane's classes: exponentials of the copy and of the teacher but that of its answer, and the
-// teacher's times the distance of the logits.
+// Of each lane's classes: exponentials of the copy and of the teacher but that of its answer, and
+// the teacher's times the distance of the logits.
 var<workgroup> sums: array<vec3<f32>, WG_SIZE>;
 // Bits of the infinity or NaN that excluded classes make of the loss; 0 without them.
 var<workgroup> excluded: array<u32, WG_SIZE>;

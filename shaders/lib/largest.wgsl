@@ -1,5 +1,5 @@
-// The first largest number of a row that several lanes look at. As in PyTorch, a NaN is larger than every
-// number. WG_SIZE is a power of two.
+// The first largest number of a row that several lanes look at. As in PyTorch, a NaN is larger
+// than every number. WG_SIZE is a power of two.
 
 var<workgroup> best: array<u32, WG_SIZE>; // ranks
 var<workgroup> best_at: array<u32, WG_SIZE>;
@@ -14,8 +14,8 @@ fn rank(v: vec4<f32>) -> vec4<u32> {
     return select(order, vec4<u32>(0xffffffffu), is_nan(v));
 }
 
-// Where the first largest element of a row stands. A lane knows the largest rank among its own elements and
-// where that is first; it is lane `column` of the `span` lanes of its row.
+// Where the first largest element of a row stands. A lane knows the largest rank among its own
+// elements and where that is first; it is lane `column` of the `span` lanes of its row.
 fn first_largest(top: u32, top_at: u32, lane: u32, column: u32, span: u32) -> u32 {
     workgroupBarrier(); // an earlier answer may still be being read
     best[lane] = top;
