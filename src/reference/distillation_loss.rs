@@ -221,6 +221,17 @@ pub fn cases() -> Result<Vec<Case>> {
     let far: Vec<f32> = random.floats(shape.logits()).iter().map(|v| 20.0 * v).collect();
     let teacher = far[..60].to_vec();
     cases.push(shape.case(" far", &far, &teacher)?);
+    // A teacher that excludes a class, with copies that exclude it too, another one, and none: NaN, an
+    // infinity, and a number.
+    let shape = Shape { copies: 3, n: 2, classes: 6, temperature: 1.0 };
+    let [mut logits, mut teacher] = shape.near(&mut random, 4.0, 0.0);
+    (teacher[1], teacher[7]) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+    let excluded = [Some(1), Some(2), None];
+    for (row, of_row) in logits.chunks_mut(6).enumerate() {
+        of_row[1] = 0.5;
+        excluded[row / 2].into_iter().for_each(|class| of_row[class] = f32::NEG_INFINITY);
+    }
+    cases.push(shape.case(" classes excluded", &logits, &teacher)?);
     // Whole numbers from -1 to 1: most rows have ties, which the first one wins on either side.
     for (n, classes) in [(40, 5), (20, 140)] {
         let shape = Shape { copies: 1, n, classes, temperature: 1.0 };
