@@ -94,6 +94,10 @@ fn what_needs_labels_says_so_and_class_folders_are_none_of_it() {
     assert!(!data::is_unlabelled(set.to_str().unwrap()));
     let e = open(&set, Split::Train).unwrap_err().to_string();
     assert!(e.contains("a file among the class folders"), "{e}");
+    // Nor does one beside the folder of the set.
+    save(&sorted.path().join("cover.png"), &picture(32, 32, 1));
+    let e = open(sorted.path(), Split::Train).unwrap_err();
+    assert!(e.hint().unwrap().contains("it is one folder deeper"), "{e}");
     fs::write(dir.path().join("x.pdf"), "").unwrap();
     let e = open(dir.path(), Split::Train).unwrap_err().to_string();
     assert!(e.contains("x.pdf: not an image, among the images"), "{e}");

@@ -23,11 +23,11 @@ pub(in crate::data) struct HeldOut {
 }
 
 /// Whether the images of a folder have no labels: they lie in the folder itself, perhaps some of them in
-/// folders below; or all of them lie in its folders `train` and `test`, without any folder there.
+/// folders below, of which none holds a data set; or all of them lie in its folders `train` and `test`, without any folder there.
 pub(in crate::data) fn is_unlabelled(top: &Path) -> bool {
     let Ok(splits) = layout::roots(top) else { return false };
     if splits == [None, None] {
-        return has_image(top);
+        return has_image(top) && !layout::is_deeper(top);
     }
     // Images that a list sorts have labels.
     let flat = |root: &PathBuf| {
