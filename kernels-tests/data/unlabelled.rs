@@ -87,10 +87,12 @@ fn what_needs_labels_says_so_and_class_folders_are_none_of_it() {
     images(one.path(), 0..1);
     let e = open(one.path(), Split::Test).unwrap_err().to_string();
     assert!(e.contains("it holds 1 image"), "{e}");
-    // A cover beside class folders makes no unlabelled set of a labelled one.
+    // Covers beside class folders make no unlabelled set of a labelled one.
     let sorted = super::folder::made();
     let set = sorted.path().join("set");
-    save(&set.join("train/cover.png"), &picture(32, 32, 1));
+    for split in ["train", "test"] {
+        save(&set.join(split).join("cover.png"), &picture(32, 32, 1));
+    }
     assert!(!data::is_unlabelled(set.to_str().unwrap()));
     let e = open(&set, Split::Train).unwrap_err().to_string();
     assert!(e.contains("a file among the class folders"), "{e}");
