@@ -17,7 +17,7 @@ fn gpu() -> Gpu {
 fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
     let gpu = gpu();
     let (batch, copies) = (2, 2);
-    let settings = StepSettings { batch, copies, operands: Operands::F32 };
+    let settings = StepSettings { batch, copies, operands: Operands::F32, distill: None };
     let names = bench::step_names("*/ConvS*").unwrap();
     let base = bench::step_names("base/resnet20").unwrap();
     let names: Vec<_> = names.into_iter().chain(base).collect();

@@ -3,6 +3,7 @@
 mod adapters;
 mod bench;
 mod conform;
+mod distill;
 mod dtype;
 mod energy;
 mod faults;

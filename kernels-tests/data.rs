@@ -7,6 +7,7 @@ mod gtsrb;
 mod pictures;
 mod small;
 mod strangers;
+mod unlabelled;
 
 use crate::extent::skipped;
 use std::{
@@ -212,6 +213,7 @@ fn many_classes_stand_in_panels_of_the_same_height() {
         pixels: vec![99; 101 * 3 * 224 * 224],
         labels: (0..101).collect(),
         subset: None,
+        labels_from: data::LabelsFrom::DataSet,
     };
     let sheet = contact_sheet::draw(&set, 2).unwrap();
     let panel = 170 + 2 * 132 + 4;

@@ -9,7 +9,7 @@ use super::{
 use nf_gpu::{
     fault::{CellMap, FaultModel, Faults},
     files::{Weights, safetensors},
-    forward::{self, BaseRequest, EopmRequest, Images, Loss},
+    forward::{self, BaseRequest, EopmRequest, Goal, Images, Loss},
     models,
     nn::{Graph, Role},
     ops::operands::Operands,
@@ -173,7 +173,7 @@ fn check_eopm(generator: &str, base: &str) {
             seeds: &seeds,
             lambda: file.meta_as("lambda").unwrap().unwrap(),
             images: Images::new(&images.shape, &images.data).unwrap(),
-            labels: &labels,
+            goal: Goal::Labels(&labels),
             micro_batch: None,
             operands: Operands::F32,
             loss_scale: None,

@@ -16,6 +16,7 @@ use nf_gpu::{
         batch_norm_grad_finish::sum_rows,
         batch_norm_grad_sums::{Operands, partial},
         batch_norm_stats::stats,
+        distillation_loss,
         numbers::wide,
         softmax_cross_entropy,
     },
@@ -107,6 +108,19 @@ fn softmax_cross_entropy_matches_central_differences() {
             let loss = |l: &[f64]| weight * softmax_cross_entropy::row(l, label, weight).loss;
             assert_central(&format!("{classes} classes, label {label}"), &logits, &d, loss);
         }
+    }
+}
+
+#[test]
+fn distillation_matches_central_differences() {
+    let mut random = Random::new(22);
+    for (classes, temperature) in [(2usize, 1.0), (10, 0.7), (43, 4.0)] {
+        let mut draw =
+            || -> Vec<f64> { wide(&random.floats(classes)).iter().map(|l| 3.0 * l).collect() };
+        let (logits, teacher, weight) = (draw(), draw(), 0.37);
+        let of = |l: &[f64]| distillation_loss::row(l, &teacher, temperature, weight);
+        let at = format!("{classes} classes at {temperature}");
+        assert_central(&at, &logits, &of(&logits).dlogits, |l| weight * of(l).loss);
     }
 }
 

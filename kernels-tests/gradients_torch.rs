@@ -15,7 +15,8 @@ use nf_gpu::{
     ops::{
         activation::Activation, avg_pool, avg_pool_grad, batch_norm_apply, batch_norm_finish,
         batch_norm_grad, batch_norm_grad_finish, batch_norm_grad_sums, batch_norm_stats,
-        channel_sum, conv2d::Conv2d, max_pool_grad, softmax_cross_entropy, sum_partials,
+        channel_sum, conv2d::Conv2d, distillation_loss, max_pool_grad, softmax_cross_entropy,
+        sum_partials,
     },
     shape::{Nhwc, Window, pad_channels},
 };
@@ -246,6 +247,36 @@ fn cross_entropy_is_pytorchs() {
             let gradients = unpadded(&floats_of(&words[0]), classes, "dlogits");
             case.assert("dx", &gradients, case.floats("dx"));
             case.assert("y", &floats_of(&words[1]), case.floats("y"));
+        }
+    });
+}
+
+#[test]
+fn distillation_is_pytorchs() {
+    every_variant(|engine, file| {
+        for case in file.cases("distill") {
+            let x = case.tensor("x");
+            let [copies, n, classes] = [0, 1, 2].map(|i| x.dims[i] as u32);
+            let temperature: f32 = file.metadata[case.name].parse().unwrap();
+            let plan = distillation_loss::plan(copies, n, classes, temperature).unwrap();
+            let bindings = vec![
+                Binding::images(case.floats("x"), classes),
+                Binding::images(case.floats("t"), classes),
+                Binding::floats(case.floats("w")),
+                Binding::Out,
+                Binding::Out,
+                Binding::Out,
+            ];
+            let words = engine.words(plan, bindings);
+            let gradients = unpadded(&floats_of(&words[0]), classes, "dlogits");
+            case.assert("dx", &gradients, case.floats("dx"));
+            // A logarithm near 1 may be off by 2^-21, more than all that is left between those who are sure.
+            let bound = f64::from(temperature).powi(2) * 2f64.powi(-20);
+            for (got, &want) in floats_of(&words[1]).into_iter().zip(case.floats("y")) {
+                let off = (f64::from(got) - f64::from(want)).abs();
+                assert!(off < bound + BOUND * f64::from(want), "{}: {got}, not {want}", case.name);
+                assert!(got >= 0.0, "{}: a distance of {got}", case.name);
+            }
         }
     });
 }

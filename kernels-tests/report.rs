@@ -87,6 +87,7 @@ pub(super) fn full(generator: &str) -> Evaluation {
             images: 10_000,
             subset: None,
             classes: ["cat", "dog", "frog", "ship"].map(str::to_owned).to_vec(),
+            labels: None,
         },
         precision: 8,
         dtype: None,

@@ -112,4 +112,18 @@ for i, (copies, n, classes) in enumerate([(1, 5, 3), (2, 3, 10), (3, 4, 43), (1,
     keep(f"loss{i}", x=x, w=weights, y=losses, dx=x.grad)
     metadata[f"loss{i}"] = " ".join(str(int(label)) for label in labels)
 
+# copies, rows, classes, temperature, how sure; drawn behind all others, whose numbers so stay what they were
+DISTILL = [(1, 5, 3, 1, 4), (2, 3, 10, 2, 4), (3, 4, 43, 4, 4), (2, 4, 10, 1, 60), (1, 2, 5, 0.5, 1)]
+for i, (copies, n, classes, temperature, scale) in enumerate(DISTILL):
+    teacher = draw(n, classes, scale=scale)
+    # Near the teacher, as copies that have learnt: where it is sure, so are they.
+    z = (teacher.detach() + draw(copies, n, classes)).detach().float().double().requires_grad_()
+    weights = draw(copies)
+    wanted = F.softmax(teacher.detach() / temperature, -1).expand_as(z)
+    apart = F.kl_div(F.log_softmax(z / temperature, -1), wanted, reduction="none").sum(-1)
+    losses = temperature**2 * apart
+    (losses * weights.detach()[:, None]).sum().backward()
+    keep(f"distill{i}", x=z, t=teacher, w=weights, y=losses, dx=z.grad)
+    metadata[f"distill{i}"] = str(temperature)
+
 save_file(tensors, sys.argv[1] if len(sys.argv) > 1 else "kernels-tests/torch.safetensors", metadata)

@@ -29,19 +29,7 @@ struct SoftmaxCrossEntropyParams {
 
 override WG_SIZE: u32 = 64u;
 
-var<workgroup> best: array<u32, WG_SIZE>; // ranks
-var<workgroup> best_at: array<u32, WG_SIZE>;
 var<workgroup> sums: array<f32, WG_SIZE>;
-
-// The order of numbers as integers, above 0; NaN is the largest (lib/special.wgsl says why in
-// integers). 0 and -0 are equal.
-fn rank(v: vec4<f32>) -> vec4<u32> {
-    let bits = bitcast<vec4<u32>>(v);
-    let size = bits & vec4<u32>(0x7fffffffu);
-    let zero = vec4<u32>(0x80000000u);
-    let order = select(zero + size, zero - size, bits >= zero);
-    return select(order, vec4<u32>(0xffffffffu), is_nan(v));
-}
 
 @compute @workgroup_size(WG_SIZE)
 fn main(
@@ -67,22 +55,9 @@ fn main(
             }
         }
     }
-    best[lane] = top;
-    best_at[lane] = top_at;
-    for (var half = params.span / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if column < half {
-            let other = lane + half;
-            let tie = best[other] == best[lane] && best_at[other] < best_at[lane];
-            if best[other] > best[lane] || tie {
-                best[lane] = best[other];
-                best_at[lane] = best_at[other];
-            }
-        }
-    }
-    workgroupBarrier();
+    let answer = first_largest(top, top_at, lane, column, params.span);
     let first = lane - column;
-    let largest_at = min(best_at[first], params.classes - 1u);
+    let largest_at = min(answer, params.classes - 1u);
     let largest = logits[row * c4s + largest_at / 4u][largest_at % 4u];
     let bits = bitcast<u32>(largest);
     let broken = (bits & 0x7f800000u) == 0x7f800000u;
@@ -118,6 +93,6 @@ fn main(
     if column == 0u && row < params.rows {
         let loss = bitcast<u32>(log(all) - own);
         row_loss[row] = bitcast<f32>(select(loss, bitcast<u32>(nan), broken));
-        correct[row] = u32(best_at[lane] == label);
+        correct[row] = u32(answer == label);
     }
 }

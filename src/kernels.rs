@@ -28,6 +28,7 @@ macro_rules! for_each_kernel {
             concat_channels,
             conv2d,
             conv2d_grad_weight,
+            distillation_loss,
             dropout,
             fault_dequantize,
             fuse_clamp,

@@ -137,6 +137,7 @@ fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
             images: 10_000,
             subset: None,
             classes: Vec::new(),
+            labels: None,
         },
         precision: 8,
         dtype: None,

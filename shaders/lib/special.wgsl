@@ -37,3 +37,8 @@ fn passes(v: vec4<f32>) -> vec4<bool> {
     let bits = bitcast<vec4<i32>>(v);
     return (bits > vec4<i32>(BELOW_ZERO)) & (bits != vec4<i32>(0));
 }
+
+// -infinity.
+fn is_lowest(v: vec4<f32>) -> vec4<bool> {
+    return bitcast<vec4<u32>>(v) == vec4<u32>(0xff800000u);
+}

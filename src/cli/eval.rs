@@ -121,8 +121,8 @@ pub struct EvalArgs {
 /// Bad arguments or files, no memory, or Ctrl-C.
 pub fn run(args: &EvalArgs) -> Result<()> {
     args.check()?;
-    let setup = Setup::of(args)?;
-    let Setup { base, generators, set, points, faults, seeds, precision, .. } = &setup;
+    let (setup, mut set) = Setup::of(args)?;
+    let Setup { base, generators, points, faults, seeds, precision, .. } = &setup;
     if !args.quiet {
         setup.notes.iter().for_each(|note| terminal::say(note));
     }
@@ -130,6 +130,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let operands = args.dtype.operands(&gpu);
+    base.answer_for(&gpu, &mut set, *precision, operands, &interrupt::pressed)?;
+    let set = &set;
     let alone = Subject {
         base: (&base.graph, &base.weights),
         generator: None,
@@ -289,7 +291,7 @@ impl EvalArgs {
             if runs.len() > 1 {
                 terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
             }
-            terminal::print(&format!("{:width$}", table::evaluation(run)))?;
+            terminal::print(&table::captioned(run, width))?;
             if self.per_class {
                 terminal::print(&format!("\n{}", table::per_class(run, width)))?;
             }

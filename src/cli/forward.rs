@@ -9,12 +9,12 @@ use crate::{
     eval::detail,
     fault::{Faults, Flips, check_seed},
     files::{Weights, npy, sha256},
-    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, Loss},
+    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, Loss},
     gpu::Gpu,
     models,
     nn::Graph,
     ops::operands::Operands,
-    train::{BaseHints, BaseNet, FaultArgs},
+    train::{BaseHints, BaseNet, FaultArgs, LossArgs},
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -84,6 +84,9 @@ pub struct ForwardArgs {
     /// With --eopm: weight of the perturbed copies' mean loss (default: 5)
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
+    /// With --eopm: what the networks are to answer; a distillation has no --labels
+    #[command(flatten)]
+    goal: LossArgs,
     /// Images computed at once, at most (default: as many as fit the adapter); the result is the same
     #[arg(long, value_name = "N")]
     micro_batch: Option<u32>,
@@ -232,7 +235,9 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let name = named(args.generator.as_ref(), &weights, path, "--generator", models::GENERATORS)?;
     let graph = models::generator(&name, input.shape[2] as u32)?;
     graph.check(&weights)?;
-    let labels = tensors::labels(args.place(args.labels.as_ref())?, input.shape[0], classes)?;
+    let labels = |path: &PathBuf| tensors::labels(path, input.shape[0], classes);
+    let labels = args.labels.as_ref().map(labels).transpose()?.unwrap_or_default();
+    let goal = args.goal.distill()?.map_or(Goal::Labels(&labels), Goal::Distill);
     let seeds = parse_seeds(args.seeds.as_deref().unwrap_or_default())?;
     let Some((faults, _)) = args.faults()? else {
         return Err(Error::argument("--eopm", "it needs --ber", "as in --ber 0.01"));
@@ -251,7 +256,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
             seeds: &seeds,
             lambda,
             images: Images::new(&input.shape, &input.data)?,
-            labels: &labels,
+            goal,
             micro_batch: args.micro_batch,
             operands: Operands::F32,
             loss_scale: None,

@@ -55,7 +55,7 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     if args.json {
         return terminal::print(&Document::new(vec![evaluation]).to_json());
     }
-    terminal::print(&format!("{:1$}", table::evaluation(&evaluation), terminal::columns()))
+    terminal::print(&table::captioned(&evaluation, terminal::columns()))
 }
 
 /// What a step needs, then how long it takes, for which one is run with random weights.
@@ -69,6 +69,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
             batch: plan.images_to_time(gpu.report().is_software()),
             copies: config.perturbed_copies()?,
             operands: config.dtype.unwrap_or_default().operands(gpu),
+            distill: config.goal.distill()?,
         };
         let names = (plan.generator.name.as_str(), plan.base.name.as_str());
         match bench::seconds_of_a_step(gpu, names, settings) {

@@ -2,7 +2,7 @@
 
 use super::{gpu::GpuArgs, interrupt, places::Places, terminal};
 use crate::{
-    data::{self, ImageSet, Split},
+    data::{self, ImageSet, LabelsFrom, Split},
     error::{Error, Result},
     eval::fuse_images,
     models,
@@ -123,6 +123,7 @@ impl TransformArgs {
             class_names: vec!["image".into()],
             labels: vec![0; paths.len()],
             subset: None,
+            labels_from: LabelsFrom::DataSet,
             pixels: pixels.concat(),
         })
     }

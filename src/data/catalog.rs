@@ -58,6 +58,23 @@ pub fn is_folder(name: &str) -> bool {
     known().all(|info| info.name != name) && Path::new(name).is_dir()
 }
 
+/// Whether `name` names a folder of images without labels: `PATH/IMAGE` (some of them perhaps in folders
+/// below), or `PATH/train/IMAGE` and `PATH/test/IMAGE`. Where only one folder holds images, a part of them
+/// is for testing. They have one class and labels that mean nothing ([`LabelsFrom::Nobody`](super::LabelsFrom)).
+#[must_use]
+pub fn is_unlabelled(name: &str) -> bool {
+    is_folder(name) && folder::is_unlabelled(Path::new(name))
+}
+
+/// Refuses a folder of images without labels, for what cannot do without them.
+///
+/// # Errors
+///
+/// [`Error::Format`] naming the folder; the hint says where labels come from.
+pub fn need_labels(name: &str) -> Result<()> {
+    if is_folder(name) { folder::need_labels(Path::new(name)) } else { Ok(()) }
+}
+
 /// Files and folders that a data set is read from, whatever lies in these: of a folder, what is called
 /// after a split, as its lists of images are too; and files and folders elsewhere that links in them lead to.
 #[must_use]
@@ -72,6 +89,8 @@ pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
                 (name == "gtsrb").then(|| gtsrb::kaggle_parts(&dir.join(set.files.folder)));
             folders.chain(around.into_iter().flatten()).collect()
         }
+        // What lies beside its images would be one of them the next time.
+        None if is_unlabelled(name) && splits(Path::new(name)).is_empty() => vec![name.into()],
         None => splits(Path::new(name)),
     };
     let linked: Vec<_> = places.iter().flat_map(|place| links::below(place)).collect();
@@ -142,6 +161,7 @@ pub fn open_some(
 /// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
 /// [`Error::Read`].
 pub fn class_names(name: &str) -> Result<Vec<String>> {
+    need_labels(name)?;
     if is_folder(name) {
         return Ok(folder::Scan::of(Path::new(name), Split::Test)?.classes);
     }

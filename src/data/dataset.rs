@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     checksum::{FileCheck, Sum},
     fetch::Source,
-    image_set::{ImageSet, Split},
+    image_set::{ImageSet, LabelsFrom, Split},
     packed,
 };
 use crate::error::Result;
@@ -62,6 +62,7 @@ impl DatasetInfo {
             pixels,
             labels,
             subset: None,
+            labels_from: LabelsFrom::DataSet,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Any folder of class folders: `PATH/train/CLASS/IMAGE` and `PATH/test/CLASS/IMAGE` (or `val`).
+//! Any folder of class folders: `PATH/train/CLASS/IMAGE` and `PATH/test/CLASS/IMAGE` (or `val`); or of images
+//! without labels: `PATH/IMAGE`, or `PATH/train/IMAGE` and `PATH/test/IMAGE`.
 
 mod build;
 mod crop;
@@ -7,6 +8,7 @@ mod listed;
 mod prefetch;
 mod scan;
 mod set;
+mod unlabelled;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,7 @@ pub use set::FolderSet;
 
 pub(super) use layout::is_of_split;
 pub(super) use scan::Scan;
+pub(super) use unlabelled::{is_unlabelled, need_labels};
 
 use super::{
     checksum::{FileCheck, FileState},
@@ -43,7 +46,8 @@ pub(super) fn check_side(side: u32) -> Result<()> {
 /// they become much smaller or larger.
 pub(super) fn remarks(scan: &Scan, side: u32) -> Vec<String> {
     let of = format!("{}, {}: ", scan.name(), scan.split);
-    let lines = [scan.litter.line(), passed_over(scan), resized(scan, side)];
+    let held_out = scan.held_out.map(|held_out| held_out.line(scan.split));
+    let lines = [scan.litter.line(), passed_over(scan), resized(scan, side), held_out];
     lines.into_iter().flatten().map(|line| format!("{of}{line}")).collect()
 }
 
@@ -123,6 +127,7 @@ fn decode_some(scan: &Scan, some: &[usize], side: u32) -> Result<ImageSet> {
         pixels,
         labels: some.iter().map(|&i| scan.images[i].1).collect(),
         subset: None,
+        labels_from: scan.labels_from(),
     })
 }
 

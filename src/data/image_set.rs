@@ -23,6 +23,18 @@ impl fmt::Display for Split {
     }
 }
 
+/// Who says of which class images are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelsFrom {
+    /// Their data set.
+    #[default]
+    DataSet,
+    /// A network without faults: what is right is what it answers.
+    CleanNetwork,
+    /// Nobody has said it yet: the labels mean nothing.
+    Nobody,
+}
+
 /// Images as the files hold them: u8, planar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSet {
@@ -44,6 +56,8 @@ pub struct ImageSet {
     pub labels: Vec<u16>,
     /// Which images of the split these are, where they are not all.
     pub subset: Option<Subset>,
+    /// Where the labels come from.
+    pub labels_from: LabelsFrom,
 }
 
 impl ImageSet {
@@ -150,6 +164,7 @@ mod tests {
             pixels: (0..5).flat_map(|i| [i; 6]).collect(),
             labels: vec![0, 1, 2, 0, 1],
             subset: None,
+            labels_from: LabelsFrom::DataSet,
         }
     }
 

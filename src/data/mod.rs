@@ -2,7 +2,7 @@
 //!
 //! Knows shapes and files, not GPUs. `catalog` holds the names; a data set is one file beside it
 //! (`cifar10`, `gtsrb`, `mnist`, ...), a declaration of files, checksums and sources. `folder` reads
-//! any folder of class folders.
+//! any folder of class folders, and images without classes.
 
 mod catalog;
 mod checksum;
@@ -33,8 +33,8 @@ mod sample;
 mod subset;
 
 pub use catalog::{
-    DEFAULT_DIR, check, class_names, contents, fetch, info, is_folder, is_here, known, open,
-    open_sized, open_some, places, preview, remarks,
+    DEFAULT_DIR, check, class_names, contents, fetch, info, is_folder, is_here, is_unlabelled,
+    known, need_labels, open, open_sized, open_some, places, preview, remarks,
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use classes::{are_by_number, are_numbered, find as find_classes};
@@ -42,7 +42,7 @@ pub use dataset::DatasetInfo;
 pub(crate) use decode::{size as image_size, sized as load_image};
 pub use fetch::FetchEvent;
 pub use folder::{Batch, CacheEvent, FolderSet, Prefetcher};
-pub use image_set::{ImageSet, Split};
+pub use image_set::{ImageSet, LabelsFrom, Split};
 pub use resize::CropArea;
 pub(crate) use subset::spread;
 pub use subset::{Subset, Wanted, Which};

@@ -143,7 +143,7 @@ impl ImageSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Split;
+    use crate::data::{LabelsFrom, Split};
 
     #[test]
     fn a_spread_is_the_rule_of_the_contract_and_no_product_overflows() {
@@ -191,6 +191,7 @@ mod tests {
             pixels: (0..6).flat_map(|i| [i; 3]).collect(),
             labels: vec![0, 0, 0, 1, 1, 1],
             subset: None,
+            labels_from: LabelsFrom::DataSet,
         };
         let spread = set().some(Which::Spread, 2);
         assert_eq!((&spread.labels[..], spread.image(0)), (&[0, 1][..], &[2; 3][..]));

@@ -2,6 +2,7 @@
 
 use super::{Answers, Measurement, PerturbedMeasurement, Request};
 use crate::{
+    data::LabelsFrom,
     energy::{self, OperatingPoint, OperatingPoints},
     fault::{FaultModel, Faults, Flips, Positions},
     gpu::Gpu,
@@ -63,6 +64,8 @@ pub fn document(
             images: set.len() as u64,
             subset: set.subset,
             classes: set.class_names.clone(),
+            labels: (set.labels_from == LabelsFrom::CleanNetwork)
+                .then(|| eval_json::CLEAN_NETWORK.to_owned()),
         },
         precision: request.subject.precision,
         dtype: Some(request.subject.operands.name().to_owned()),

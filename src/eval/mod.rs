@@ -1,6 +1,7 @@
 //! Accuracy of a frozen network, alone or behind a generator, under faults: for all copies that fit at
 //! once, map by map, with a journal to go on from.
 
+mod agreement;
 mod document;
 mod evaluator;
 mod journal;
@@ -8,6 +9,7 @@ mod measure;
 mod meter;
 mod sensitivity;
 
+pub use agreement::answer_for;
 pub use document::{Details, Named, detail, document};
 pub use evaluator::{Evaluator, argmax, fuse_images};
 pub use journal::Journal;

@@ -2,9 +2,15 @@
 //!
 //! `L = CE(M0(F(x))) + (lambda / P) sum_i CE(Mp_i(F(x)))`, `F(x) = clamp(x + G(x), -1, 1)`: the
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
-//! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3).
+//! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3). Where
+//! there are no labels, the distance from a [`Teacher`]'s answers takes the place of cross-entropy.
 
-use super::{Batch, Images, bad, base::check_labels, parts_of};
+use super::{
+    Batch, Images, bad,
+    base::check_labels,
+    parts_of,
+    target::{Target, Teacher},
+};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
@@ -30,14 +36,16 @@ pub struct EopmTape {
     cut: Cut,
     /// Copies in all, the clean one among them.
     copies: u32,
-    /// The convolutions of both networks.
+    /// How large the gradient of a logit may be, in weights of its image.
+    steepness: f32,
+    /// The convolutions of all networks.
     convolutions: Vec<Convolution>,
 }
 
 impl EopmTape {
-    /// Appends a step to a tape that makes the `images` and their classes (u32), in the parts of
-    /// `cut`: `generator` in front of `base`, which has as many copies as a group. The copies are
-    /// `copies` in all; the first is clean.
+    /// Appends a step to a tape that makes the `images` and their classes, if it has such a `target`, in
+    /// the parts of `cut`: `generator` in front of `base`, which has as many copies as a group. The copies
+    /// are `copies` in all; the first is clean.
     ///
     /// # Errors
     /// Shapes do not fit.
@@ -48,7 +56,7 @@ impl EopmTape {
         generator: &TrainableNet,
         base: &FrozenNet,
         images: &[Value],
-        labels: &[BufferId],
+        target: Target<'_>,
         cut: &Cut,
         copies: u32,
     ) -> Result<Self> {
@@ -59,6 +67,8 @@ impl EopmTape {
         let gradients = tape.import("gradients", &generator.gradients);
         let grouped = cut.groups > 1;
 
+        let mut convolutions = Vec::new();
+        let wanted = target.append(gpu, tape, images, &mut convolutions)?;
         let mut fuse = generator.compiler(gpu, tape)?;
         let g = fuse.forward_parts(tape, images)?;
         let mut fused = Vec::new();
@@ -78,16 +88,12 @@ impl EopmTape {
             }
             tape.section();
         }
-        let (mut dfused, mut convolutions) = (Vec::new(), Vec::new());
-        for (i, (&x, &labels)) in fused.iter().zip(labels).enumerate() {
+        let mut dfused = Vec::new();
+        for (i, &x) in fused.iter().enumerate() {
             let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
             let y = frozen.forward(tape, x)?;
             tape.mark("the losses");
-            let plan = ops::softmax_cross_entropy::plan(together, x.shape.n, y.shape.c)?;
-            let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-            let row_loss = tape.transient("losses", plan.bytes[4]);
-            let correct = tape.transient("hits", plan.bytes[5]);
-            tape.push(plan, &[y.id, labels, weights, dlogits, row_loss, correct])?;
+            let [dlogits, row_loss, correct] = wanted.loss(tape, i, together, y, weights)?;
             let plan = ops::loss_totals::plan(together, x.shape.n)?;
             tape.push(plan, &[row_loss, correct, totals])?;
             let d = frozen.backward(tape, dlogits, None, true)?;
@@ -114,7 +120,8 @@ impl EopmTape {
         debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");
         fuse.backward_parts(tape, &dg, Some(gradients), false)?;
         convolutions.extend_from_slice(fuse.convolutions());
-        Ok(Self { gradients, weights, totals, cut: cut.clone(), copies, convolutions })
+        let (cut, steepness) = (cut.clone(), target.steepness());
+        Ok(Self { gradients, weights, totals, cut, copies, steepness, convolutions })
     }
 }
 
@@ -152,7 +159,7 @@ impl EopmStep {
         let mut factors = loss_weights(n, step.copies - 1, lambda);
         // Copies that only fill the last group count for nothing.
         factors.resize(slots as usize, 0.0);
-        let largest = factors.iter().fold(0.0f32, |most, &f| most.max(f));
+        let largest = step.steepness * factors.iter().fold(0.0f32, |most, &f| most.max(f));
         let loss_scale = loss_scale(base.operands(), largest.into());
         factors.iter_mut().for_each(|factor| *factor *= loss_scale);
         Ok(Self {
@@ -316,6 +323,15 @@ fn loss_weights(n: u32, perturbed: u32, lambda: f64) -> Vec<f32> {
     factors
 }
 
+/// What the copies are to answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal<'a> {
+    /// The classes of the images: the loss is cross-entropy, as in the paper.
+    Labels(&'a [u32]),
+    /// What the clean network answers to the images as they are, at this temperature: as [`Teacher`].
+    Distill(f32),
+}
+
 /// A step without the update.
 #[derive(Clone, Copy, Debug)]
 pub struct EopmRequest<'a> {
@@ -333,8 +349,8 @@ pub struct EopmRequest<'a> {
     pub lambda: f64,
     /// The images.
     pub images: Images<'a>,
-    /// Their classes.
-    pub labels: &'a [u32],
+    /// What to answer to them.
+    pub goal: Goal<'a>,
     /// Images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
     /// Precision in which inputs, weights and gradients enter products.
@@ -346,9 +362,9 @@ pub struct EopmRequest<'a> {
 /// Losses and gradients of a step.
 #[derive(Clone, Debug)]
 pub struct EopmPass {
-    /// Mean cross-entropy of the clean network.
+    /// Mean loss of the clean network.
     pub clean: f64,
-    /// Mean cross-entropy of the network under each seed.
+    /// Mean loss of the network under each seed.
     pub faulty: Vec<f64>,
     /// `clean + lambda * mean(faulty)`.
     pub loss: f64,
@@ -366,14 +382,20 @@ pub struct EopmPass {
 /// Shapes or labels that do not fit, no seeds, no memory, the device failed, or
 /// [`Error::NotFiniteOutput`].
 pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
-    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, labels, .. } =
+    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, goal, .. } =
         *request;
     let micro_batch = request.micro_batch;
     let shape = images.shape;
     for graph in [generator.0, base.0] {
         images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     }
-    check_labels(labels, shape.n, base.0.nodes[base.0.output()].chw[0])?;
+    let labels = match goal {
+        Goal::Labels(labels) => {
+            check_labels(labels, shape.n, base.0.nodes[base.0.output()].chw[0])?;
+            labels
+        }
+        Goal::Distill(_) => &[],
+    };
     let perturbed = u32::try_from(seeds.len()).unwrap_or(u32::MAX);
     if perturbed == 0 {
         return Err(Error::Shape("a step needs the seed of at least one perturbed copy".into()));
@@ -389,9 +411,15 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let parts = parts_of(cut);
         let x = Batch::kept(&mut tape, "images", shape, &parts);
         let label = |&n: &u32| tape.kept("labels", u64::from(n) * 4);
-        let classes: Vec<BufferId> = cut.parts.iter().map(label).collect();
+        let with_labels = if labels.is_empty() { &[][..] } else { &cut.parts };
+        let classes: Vec<BufferId> = with_labels.iter().map(label).collect();
         let values = x.values();
-        let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, &classes, cut, copies)?;
+        let teacher = match goal {
+            Goal::Labels(_) => None,
+            Goal::Distill(t) => Some(Teacher::new(gpu, base, precision, request.operands, t)?),
+        };
+        let target = teacher.as_ref().map_or(Target::Labels(&classes), Target::Teacher);
+        let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, target, cut, copies)?;
         let mut step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
         if let Some(scale) = request.loss_scale {
             step = step.with_loss_scale(scale);

@@ -4,10 +4,12 @@
 mod base;
 mod eopm;
 mod generator;
+mod target;
 
 pub use base::{BasePass, BaseRequest, base};
-pub use eopm::{EopmPass, EopmRequest, EopmStep, EopmTape, eopm};
+pub use eopm::{EopmPass, EopmRequest, EopmStep, EopmTape, Goal, eopm};
 pub use generator::{GeneratorPass, GeneratorRequest, generator};
+pub use target::{Target, Teacher};
 
 use crate::{
     error::{Error, Result},

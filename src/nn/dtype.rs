@@ -74,7 +74,8 @@ pub fn arithmetic(gpu: &Gpu, operands: Operands) -> String {
 const LARGEST: f64 = 1.0;
 
 /// The power of two by which a loss is multiplied, and its gradients divided in the end. `weight` is
-/// the largest weight of an image in the loss: no gradient of a logit of cross-entropy is larger. So it
+/// the largest weight of an image in the loss: no gradient of a logit of cross-entropy is larger (of a
+/// distillation, none is larger than the weight times the temperature, which is then given). So it
 /// follows from the settings alone: nothing is measured, read back or adapted during a run.
 #[must_use]
 pub fn loss_scale(operands: Operands, weight: f64) -> f32 {

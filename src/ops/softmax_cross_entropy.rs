@@ -25,7 +25,7 @@ crate::params! {
 
 crate::kernel! {
     "softmax_cross_entropy", SoftmaxCrossEntropyParams,
-    lib: ["lib/grid", "lib/lanes", "lib/special"],
+    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/largest"],
     bindings: [
         ("logits", Read), ("labels", Read), ("weights", Read), ("dlogits", ReadWrite),
         ("row_loss", ReadWrite), ("correct", ReadWrite),

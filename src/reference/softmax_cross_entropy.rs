@@ -38,7 +38,7 @@ pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
 }
 
 /// The largest number, or the first NaN: `f64::max` would drop it.
-fn largest(logits: &[f64]) -> f64 {
+pub(super) fn largest(logits: &[f64]) -> f64 {
     let nan = logits.iter().copied().find(|l| l.is_nan());
     nan.unwrap_or_else(|| logits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }

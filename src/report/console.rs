@@ -171,7 +171,8 @@ fn step_message(s: &Step) -> String {
 }
 
 fn evaluation(e: &Evaluated) -> String {
-    let mut text = format!("step {}, {}:", e.step, e.split);
+    let what = if e.agreement { ", agreement with the clean network" } else { "" };
+    let mut text = format!("step {}, {}{what}:", e.step, e.split);
     let values = [
         ("CA", e.accuracy),
         ("PA", e.perturbed),
@@ -254,6 +255,7 @@ mod tests {
                 steps: 3,
                 epoch: 1,
                 loss_clean: 0.912,
+                distance: false,
                 loss_perturbed: Some(2.25),
                 lr: 5e-3,
                 images_per_s: 63.6,

@@ -8,6 +8,7 @@ use super::{
     canvas::{Area, BLUE, Canvas, FRAME, INK, VERMILLION, bold, centred, text},
     event::{Evaluated, Event, Step},
     jsonl,
+    measure::Measure,
 };
 use crate::error::{Error, Result};
 
@@ -102,6 +103,7 @@ struct Line {
 }
 
 fn losses(steps: &[&Step]) -> Panel {
+    let distance = steps.iter().any(|s| s.distance);
     let mut lines = Vec::new();
     let mut line = |name, colour, value: fn(&Step) -> Option<f32>| {
         let points = steps.iter().filter_map(|s| Some((s.step as f64, f64::from(value(s)?))));
@@ -121,7 +123,8 @@ fn losses(steps: &[&Step]) -> Panel {
     let values = || averages.clone().flat_map(|l| l.points.iter().map(|p| p.1));
     let high = values().fold(0.0, f64::max);
     let high = if high > 0.0 { 1.1 * high } else { 1.0 };
-    Panel { title: "Loss", y: "cross-entropy", digits: 2, high, lines }
+    let y = if distance { "KL divergence" } else { "cross-entropy" };
+    Panel { title: "Loss", y, digits: 2, high, lines }
 }
 
 /// One of the numbers of an evaluation.
@@ -161,7 +164,8 @@ fn accuracies(evaluations: &[&Evaluated]) -> Panel {
     lines.retain(|line| !line.points.is_empty());
     let values = lines.iter().flat_map(|l| l.points.iter().map(|p| p.1));
     let high = (values.fold(0.0, f64::max) / 10.0 + 0.3).ceil().min(10.0) * 10.0;
-    Panel { title: "Accuracy", y: "accuracy (%)", digits: 0, high, lines }
+    let measure = Measure::all(evaluations.iter().map(|e| Measure::agreement(e.agreement)));
+    Panel { title: measure.title(), y: measure.axis(), digits: 0, high, lines }
 }
 
 /// Means of `group` points each.

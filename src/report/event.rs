@@ -51,12 +51,16 @@ pub struct Step {
     pub steps: u64,
     /// Epoch that the step belongs to, from 1.
     pub epoch: u64,
-    /// Cross-entropy of the clean network, a mean over the batch.
+    /// Loss of the clean network, a mean over the batch.
     #[serde(deserialize_with = "null_is_nan")]
     pub loss_clean: f32,
     /// The same, a mean over the perturbed networks too; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_perturbed: Option<f32>,
+    /// Whether the losses are distances from the clean network's answers (a distillation's), and not
+    /// cross-entropy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub distance: bool,
     /// Learning rate.
     pub lr: f64,
     /// Training images per second.
@@ -79,7 +83,7 @@ pub struct Evaluating {
     pub all: u64,
 }
 
-/// Accuracies in per cent, each absent where it was not measured.
+/// Accuracies in per cent, or agreement with the clean network, each absent where it was not measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated {
     /// Steps done.
@@ -100,6 +104,9 @@ pub struct Evaluated {
     pub perturbed_nf: Option<f64>,
     /// Images that were looked at: `held-out`, `test`.
     pub split: String,
+    /// Whether these are no accuracies: images without labels have those that the clean network gives them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub agreement: bool,
 }
 
 /// How a run goes on after a setback.

@@ -11,6 +11,7 @@ pub mod event;
 pub mod fault_record;
 pub mod images;
 pub mod jsonl;
+pub mod measure;
 pub mod page;
 pub(crate) mod progress;
 pub mod saving;

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{
     eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread},
-    saving,
+    saving, wrap,
 };
 use crate::words;
 
@@ -107,6 +107,15 @@ pub fn evaluation(e: &Evaluation) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// The same in lines of `width`, below what a reader must know who expects accuracies.
+#[must_use]
+pub fn captioned(e: &Evaluation, width: usize) -> String {
+    let note = e.dataset.measure().note();
+    let note =
+        note.map_or_else(String::new, |note| format!("{}\n", wrap::paragraph(note, width, 0)));
+    format!("{note}{:width$}", evaluation(e))
 }
 
 /// The table of a sensitivity study: a row per bit position and layer that alone is faulty, then a row

@@ -1,18 +1,24 @@
 //! A base network from a file: which one it is, what input it expects, which data it knows.
 
 use crate::{
-    data,
+    data::{self, ImageSet},
     error::{Error, Result},
+    eval,
     fault::{Faults, bit_grid, check_bits},
     files::{Normalisation, Weights, sha256},
+    gpu::Gpu,
     models,
     nn::{Graph, Stored},
+    ops::operands::Operands,
     report::eval_json::Given,
 };
 use std::path::Path;
 
 /// Key in the metadata of a file whose weights have faults already (`nf-gpu inject`).
 pub const INJECTED: &str = "injected";
+
+/// Images of a batch that is answered or evaluated.
+pub(super) const EVAL_BATCH: u32 = 100;
 
 /// A base network with its weights.
 #[derive(Debug)]
@@ -167,6 +173,23 @@ impl BaseNet {
         }
         let what = format!("it names {} classes and tells {} apart", names.len(), self.outputs());
         Err(Error::format(&self.weights.origin, what, "correct its metadata class_names"))
+    }
+
+    /// Gives images that nobody labelled the answers of this network without faults
+    /// ([`eval::answer_for`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer_for(
+        &self,
+        gpu: &Gpu,
+        set: &mut ImageSet,
+        precision: u32,
+        operands: Operands,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        let network = (&self.graph, &self.weights);
+        eval::answer_for(gpu, network, (precision, operands), EVAL_BATCH, set, stop)
     }
 
     /// Classes that it tells apart.

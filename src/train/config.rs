@@ -2,7 +2,7 @@
 
 use super::{
     base::BaseHints, checkpoint::Checkpoint, every::Every, faults::FaultArgs, feed::TrainSet,
-    recovery::OnNan,
+    loss::LossArgs, recovery::OnNan,
 };
 use crate::{
     data::Wanted,
@@ -168,6 +168,10 @@ pub struct TrainConfig {
     /// Weight of the perturbed copies' loss
     #[arg(long, value_name = "X", default_value_t = 5.0, allow_negative_numbers = true)]
     pub lambda: f64,
+    /// What the networks behind the generator are to answer
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub goal: LossArgs,
     /// Passes over the training set
     #[arg(long, value_name = "N", default_value_t = 150, conflicts_with = "steps")]
     pub epochs: u64,
@@ -376,8 +380,8 @@ impl TrainConfig {
     /// Names of the settings that a checkpoint's run and the one that goes on with it need not have in
     /// common.
     pub(super) fn free(&self) -> Vec<&'static str> {
-        // What is checked by itself: the base network and its input, the arithmetic; and the faults.
-        let checked = &["model", "dtype", "precision"];
+        // What is checked by itself: the base network and its input, the arithmetic, the loss; and the faults.
+        let checked = &["model", "dtype", "precision", "loss", "temperature"];
         // Only a cosine knows the end of the run: others can be prolonged.
         let length: &[&str] = match self.schedule {
             Schedule::Cosine => &[],
@@ -393,6 +397,7 @@ impl TrainConfig {
     pub fn checked(&self) -> Result<()> {
         self.fault_model()?;
         self.maps()?;
+        self.goal.distill()?;
         positive("--copies", self.copies.into())?;
         if self.copies > MAX_COPIES {
             let what = format!("{} copies", self.copies);

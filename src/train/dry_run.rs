@@ -157,7 +157,7 @@ pub struct Need {
     pub bytes: u64,
 }
 
-/// Plans a training step as `config` says. Weights are put on the device; nothing runs, no data set is
+/// Plans a training step as `config` says. Weights are put on the device; no step runs, no data set is
 /// opened, and nothing is written.
 ///
 /// # Errors
@@ -166,6 +166,9 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
     let base = BaseNet::load(&config.base, &config.hints())?;
     let config = &config.begun_with(config.warm_start(base.side())?.as_ref());
+    if let Ok(dataset) = base.dataset(config.dataset.as_deref()) {
+        config.goal.suits(&dataset)?;
+    }
     let graph = models::generator(&config.generator, base.side())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?
@@ -178,6 +181,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         faults: &config.fault_model()?,
         maps: config.maps()?,
         lambda: config.lambda,
+        distill: config.goal.distill()?,
         batch: config.batch_size,
         micro_batch: config.micro_batch,
     };

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     fault::{Faults, Maps},
     files::Weights,
-    forward::{EopmStep, EopmTape},
+    forward::{EopmStep, EopmTape, Target, Teacher},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
     nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
     ops,
@@ -44,6 +44,8 @@ pub struct EopmSettings<'a> {
     pub maps: Maps,
     /// Weight of their mean loss.
     pub lambda: f64,
+    /// Temperature at which the clean network's answers to the images as they are are learnt; none: labels.
+    pub distill: Option<f32>,
     /// Images of a batch.
     pub batch: u32,
     /// Images of a part of it; by default as many as fit.
@@ -119,7 +121,7 @@ impl Eopm {
         settings: &EopmSettings<'_>,
         cut: &Cut,
     ) -> Result<(Tape, FrozenNet, Parts)> {
-        let EopmSettings { base, precision, perturbed, .. } = *settings;
+        let EopmSettings { base, precision, perturbed, distill, .. } = *settings;
         // The base network computes as the generator does.
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
             .with_operands(generator.operands());
@@ -128,7 +130,10 @@ impl Eopm {
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
         let copies = 1 + perturbed;
-        let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, &labels, cut, copies)?;
+        let teach = |t| Teacher::new(gpu, base, precision, generator.operands(), t);
+        let teacher = distill.map(teach).transpose()?;
+        let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);
+        let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, target, cut, copies)?;
         tape.mark("the update");
         let schedule = tape.kept("schedule", 16);
         let parameters = tape.import("parameters", &generator.parameters);

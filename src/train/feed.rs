@@ -242,6 +242,7 @@ fn crop_seed(seed: u64, step: u64, slot: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LabelsFrom;
 
     #[test]
     fn what_is_held_out_has_every_class_and_is_not_trained_on() {
@@ -255,6 +256,7 @@ mod tests {
             pixels: (0..labels.len()).flat_map(|i| [i as u8; 3]).collect(),
             labels,
             subset: None,
+            labels_from: LabelsFrom::DataSet,
         };
         // In the order of classes, and mixed.
         for (labels, tail) in [

@@ -40,6 +40,8 @@ pub(super) struct Run<'a> {
     pub(super) faults: Faults,
     pub(super) maps: Maps,
     pub(super) precision: u32,
+    /// What it teaches, where that are not labels.
+    pub(super) goal: Option<String>,
     pub(super) history: History,
 }
 
@@ -81,6 +83,7 @@ fn attempt(
     let _session = gpu.session(recorded);
     let base = BaseNet::load(&config.base, &config.hints())?;
     let dataset = base.dataset(config.dataset.as_deref())?;
+    config.goal.suits(&dataset)?;
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
     // What can be refused is refused before the images are read, which may take an hour.
     // The state of a checkpoint is further than any generator to begin with.
@@ -108,9 +111,12 @@ fn attempt(
     if let Some(generator) = &warm {
         sink.event(&Event::Note(generator.begins()))?;
     }
-    let held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
+    let mut held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
     let operands = config.dtype.unwrap_or_default().operands(gpu);
+    for set in [&mut held_out, &mut test_set] {
+        base.answer_for(gpu, set, precision, operands, stop)?;
+    }
     let weights = match &warm {
         Some(generator) => generator.weights.clone(),
         None => initialise(&graph, false, config.seed),
@@ -143,6 +149,7 @@ fn attempt(
         faults,
         maps,
         precision,
+        goal: config.goal.words()?,
         history,
     };
     let done = match &resumed {
@@ -192,6 +199,7 @@ impl Run<'_> {
             .with("faults", self.faults.identity())
             .with("fault maps", self.maps.describe())
             .with("precision", self.precision)
+            .with_any("loss", self.goal.as_deref())
             .with("adapter", self.gpu.report().line())
     }
 

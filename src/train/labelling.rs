@@ -81,8 +81,11 @@ impl BaseNet {
     /// Other classes, or another number of them, unless the mismatch is allowed; as
     /// [`data::class_names`] and [`Self::class_names`].
     pub fn labelling(&self, dataset: &str, mismatch: Mismatch) -> Result<Labelling> {
-        let names = data::class_names(dataset)?;
         let own = self.class_names()?;
+        if data::is_unlabelled(dataset) {
+            return Ok(self.without_labels(dataset, own));
+        }
+        let names = data::class_names(dataset)?;
         let found = data::find_classes(&names, own.as_deref().unwrap_or_default());
         let all: Option<Vec<u16>> = found.iter().copied().collect();
         let fits = names.len() == self.outputs() as usize;
@@ -127,6 +130,18 @@ impl BaseNet {
                 Ok(Labelling { note: Some(note), order, ..mapped(&names, &own, &found) })
             }
         }
+    }
+
+    /// Of images that nobody labelled: they have the classes of the network, whose answers stand for labels.
+    fn without_labels(&self, dataset: &str, own: Option<Vec<String>>) -> Labelling {
+        let numbers = || (0..self.outputs()).map(|i| i.to_string()).collect();
+        let note = format!(
+            "the images of {dataset} have no labels: what is measured is agreement with the clean network, how \
+             often the answer is what {} answers without faults to the image as it is",
+            self.model
+        );
+        let names = own.unwrap_or_else(numbers);
+        Labelling { outputs: None, names, note: Some(note), order: None }
     }
 
     /// Whether one of the two names its classes by nothing but their labels, folders called 0, 1, 2, ...,

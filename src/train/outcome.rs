@@ -1,11 +1,12 @@
 //! What a run reached: accuracies on the way, and its files at the end.
 
 use super::{
+    base::EVAL_BATCH,
     fuse::{Run, Trained},
     showcase, trained_for,
 };
 use crate::{
-    data::{ImageSet, Which},
+    data::{ImageSet, LabelsFrom, Which},
     energy::OperatingPoints,
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
@@ -21,8 +22,6 @@ use crate::{
 
 /// What metrics call held-out images.
 const HELD_OUT_SPLIT: &str = "held-out";
-/// Images of an evaluation batch.
-const EVAL_BATCH: u32 = 100;
 /// Seeds of the final table without a chip: the paper's.
 const EVAL_SEEDS: std::ops::Range<u64> = 50_000..50_010;
 
@@ -48,7 +47,7 @@ impl Run<'_> {
         let seeds = &self.eval_seeds()[..1];
         let request = self.request(&weights, set, seeds);
         let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, stop)?;
-        sink.event(&Event::Evaluated(evaluated(&m, step, epoch, HELD_OUT_SPLIT)))
+        sink.event(&Event::Evaluated(evaluated(&m, set, step, epoch, HELD_OUT_SPLIT)))
     }
 
     /// Runs the first batch of a [`Self::glance`] behind the first step: what it lacks is missed before
@@ -117,7 +116,13 @@ impl Run<'_> {
         sink.event(&Event::Note(format!("evaluating on {}", test_set.images())))?;
         let request = self.request(&weights, test_set, &seeds);
         let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, stop)?;
-        sink.event(&Event::Evaluated(evaluated(&m, trained.steps, trained.epochs, "test")))?;
+        sink.event(&Event::Evaluated(evaluated(
+            &m,
+            test_set,
+            trained.steps,
+            trained.epochs,
+            "test",
+        )))?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;
         let mut evaluation = eval::document(
@@ -165,7 +170,7 @@ impl Run<'_> {
 }
 
 /// Mean accuracies of a measurement.
-fn evaluated(m: &Measurement, step: u64, epoch: u64, split: &str) -> Evaluated {
+fn evaluated(m: &Measurement, set: &ImageSet, step: u64, epoch: u64, split: &str) -> Evaluated {
     let mean = |each: Vec<f64>| each.iter().sum::<f64>() / each.len().max(1) as f64;
     Evaluated {
         step,
@@ -175,5 +180,6 @@ fn evaluated(m: &Measurement, step: u64, epoch: u64, split: &str) -> Evaluated {
         perturbed: m.perturbed.first().map(|p| mean(p.accuracy())),
         perturbed_nf: m.perturbed.first().map(|p| mean(p.accuracy_nf())),
         split: split.into(),
+        agreement: set.labels_from == LabelsFrom::CleanNetwork,
     }
 }

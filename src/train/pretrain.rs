@@ -62,6 +62,7 @@ fn attempt(
     let side = models::base_info(&config.model)?.side;
     let changes = config.augment.of(&config.dataset);
     let (name, dir) = (&config.dataset, &config.data_dir);
+    data::need_labels(name)?;
     let train = TrainSet::open(name, dir, side, changes, &mut |note| tell(sink, note, stop))?;
     let test = data::open_sized(&config.dataset, &config.data_dir, Split::Test, side)?;
     let classes = &test.class_names;
@@ -147,6 +148,7 @@ fn attempt(
                     epoch,
                     loss_clean: totals.loss,
                     loss_perturbed: None,
+                    distance: false,
                     lr,
                     images_per_s: f64::from(n) / seconds,
                     step_ms: seconds * 1e3,

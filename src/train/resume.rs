@@ -3,6 +3,7 @@
 use super::{
     config::{FAULTS, Schedule, TrainConfig},
     folder::RunFolder,
+    loss::LossArgs,
 };
 use crate::{
     data,
@@ -85,6 +86,8 @@ fn follow(
             "init" if is_of(now.init.as_deref(), saved.init_sha256.as_deref()) => {
                 config.init.clone_from(&now.init);
             }
+            // The default may be said.
+            "temperature" if same_temperature(saved, now) => {}
             "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
             _ if then == wanted => {}
             of_faults if FAULTS.contains(&of_faults) => faults.push(of_faults),
@@ -139,6 +142,17 @@ fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
         Ok(began) => Ok(meaning(asked)? == began),
         Err(_) => Ok(is_map(began)? && is_map(asked)?),
     }
+}
+
+/// Whether the temperature is the one of a distillation that goes on, whichever of the two was left to the
+/// default.
+fn same_temperature(saved: &TrainConfig, now: &TrainConfig) -> bool {
+    let loss = saved.goal.loss;
+    let of = |config: &TrainConfig| {
+        let args = LossArgs { loss, temperature: config.goal.temperature };
+        args.distill().ok().flatten()
+    };
+    of(now).is_some() && of(now) == of(saved)
 }
 
 /// A folder of images may be elsewhere now; a data set by its name is what it is.

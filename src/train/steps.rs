@@ -44,6 +44,7 @@ impl Run<'_> {
         if self.changed {
             self.folder.note_settings(config)?;
         }
+        let distill = config.goal.distill()?;
         let mut feed = Feed::new(gpu, train_set, sampler, done..steps, config.seed)?;
         let settings = EopmSettings {
             base: (&self.base.graph, &self.base.weights),
@@ -52,6 +53,7 @@ impl Run<'_> {
             faults: &self.faults,
             maps: self.maps,
             lambda: config.lambda,
+            distill,
             batch: n,
             micro_batch: config.micro_batch,
         };
@@ -63,6 +65,7 @@ impl Run<'_> {
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
         plan.push(arithmetic_line(gpu, self.net.operands(), program.loss_scale()));
         plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
+        plan.extend(config.goal.words()?.map(|words| format!("loss: {words}")));
         plan.extend(self.base.graph.remarks(&self.faults)?);
         let choices = gpu.choices();
         plan.push(format!("kernels: {}", choices.summary()));
@@ -154,6 +157,7 @@ impl Run<'_> {
                         epoch,
                         loss_clean: losses.clean,
                         loss_perturbed: Some(losses.perturbed),
+                        distance: distill.is_some(),
                         lr,
                         images_per_s: f64::from(n) / seconds,
                         step_ms: seconds * 1e3,

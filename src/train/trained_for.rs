@@ -20,6 +20,8 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         (None, Maps::Chip(seed)) => seed.to_string(),
         (None, Maps::Fresh { .. }) => "none".into(),
     };
+    // A temperature that is none was refused long before there was a generator.
+    let distill = config.goal.distill().ok().flatten();
     let list = |numbers: &Vec<f32>| json!(numbers).to_string();
     for (key, value) in [
         ("dataset", Some(run.dataset.clone())),
@@ -34,6 +36,9 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         // Bits, layers, lot, measured map.
         ("fault_detail", Some(json!(eval::detail(faults, &run.base.graph)).to_string())),
         ("chip", Some(chip)),
+        // What it was taught, where that are not labels.
+        ("loss", distill.map(|_| "distill".to_owned())),
+        ("temperature", distill.map(|t| t.to_string())),
     ] {
         weights.metadata.extend(value.map(|value| (key.to_owned(), value)));
     }

@@ -61,6 +61,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (images, ops::fuse_clamp_grad::plan(images)?),
         (images, ops::image_batch::plan(batch, 32, 32, 0, batch)?),
         (rows, ops::softmax_cross_entropy::plan(3, batch, rows.c)?),
+        (rows, ops::distillation_loss::plan(3, batch, rows.c, 1.0)?),
         (rows, ops::loss_totals::plan(3, batch)?),
     ];
     let spec = |(shape, plan): (Nhwc, Plan)| Spec {

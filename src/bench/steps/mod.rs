@@ -29,7 +29,7 @@ pub const STEPS: &[&str] = &[
 pub const GLANCE: &str = STEPS[0];
 
 /// How large the steps are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepSettings {
     /// Images of a batch.
     pub batch: u32,
@@ -37,6 +37,8 @@ pub struct StepSettings {
     pub copies: u32,
     /// Precision in which inputs, weights and gradients enter products.
     pub operands: Operands,
+    /// Temperature of a distillation, if the step is one.
+    pub distill: Option<f32>,
 }
 
 impl StepSettings {
@@ -46,7 +48,7 @@ impl StepSettings {
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let (batch, copies) = if gpu.report().is_software() { (32, 2) } else { (256, 10) };
         let batch = if quick { batch / 4 } else { batch };
-        Self { batch, copies, operands: Operands::F32 }
+        Self { batch, copies, operands: Operands::F32, distill: None }
     }
 }
 
@@ -96,11 +98,11 @@ pub fn steps(
 }
 
 fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<Step> {
-    let StepSettings { batch, copies, operands } = settings;
+    let StepSettings { batch, copies, operands, .. } = settings;
     let parts: Vec<&str> = name.split('/').collect();
     let (mut repeated, copies): (Box<dyn Repeated>, u32) = match parts[..] {
         ["eopm", generator, base] => {
-            (Box::new(Eopm::new(gpu, (generator, base), batch, copies, operands)?), copies)
+            (Box::new(Eopm::new(gpu, (generator, base), settings)?), copies)
         }
         ["generator", generator] => {
             (Box::new(Alone::generator(gpu, generator, batch, operands)?), 0)
@@ -134,12 +136,8 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
 ///
 /// # Errors
 /// Unknown names, no memory for it, or the device failed.
-pub fn seconds_of_a_step(
-    gpu: &Gpu,
-    names: (&str, &str),
-    StepSettings { batch, copies, operands }: StepSettings,
-) -> Result<f64> {
-    let mut step = Eopm::new(gpu, names, batch, copies, operands)?;
+pub fn seconds_of_a_step(gpu: &Gpu, names: (&str, &str), settings: StepSettings) -> Result<f64> {
+    let mut step = Eopm::new(gpu, names, settings)?;
     let mut seconds = 0.0;
     for _ in 0..2 {
         let began = Instant::now();

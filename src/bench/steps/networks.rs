@@ -1,8 +1,8 @@
 //! The steps as programs, with random weights and images.
 
-use super::Repeated;
+use super::{Repeated, StepSettings};
 use crate::{
-    data::{ImageSet, Split},
+    data::{ImageSet, LabelsFrom, Split},
     error::Result,
     fault::{FaultModel, Faults, Maps},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
@@ -36,6 +36,7 @@ fn image_set(side: u32, images: u32) -> ImageSet {
         pixels: (0..images * 3 * side * side).map(|_| random.random()).collect(),
         labels: (0..images).map(|i| (i % CLASSES) as u16).collect(),
         subset: None,
+        labels_from: LabelsFrom::DataSet,
     }
 }
 
@@ -69,9 +70,7 @@ impl Eopm {
     pub(super) fn new(
         gpu: &Gpu,
         (generator, base): (&str, &str),
-        batch: u32,
-        copies: u32,
-        operands: Operands,
+        StepSettings { batch, copies, operands, distill }: StepSettings,
     ) -> Result<Self> {
         let base = models::base(base, CLASSES, None)?;
         let side = base.nodes[base.input()].chw[1];
@@ -87,6 +86,7 @@ impl Eopm {
             faults: &Faults::new(FaultModel::StuckAt, 0.01)?,
             maps: Maps::Fresh { run_seed: 3 },
             lambda: 5.0,
+            distill,
             batch,
             micro_batch: None,
         };

@@ -18,7 +18,6 @@ pub(super) struct Setup {
     pub(super) generators: Vec<Generator>,
     /// The data set's name, or its folder.
     pub(super) dataset: String,
-    pub(super) set: ImageSet,
     /// What voltages do.
     pub(super) points: OperatingPoints,
     /// At each of their rates.
@@ -31,8 +30,8 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// Reads the networks and the images that the flags name.
-    pub(super) fn of(args: &EvalArgs) -> Result<Self> {
+    /// Reads the networks and the images that the flags name; images without labels still have none.
+    pub(super) fn of(args: &EvalArgs) -> Result<(Self, ImageSet)> {
         let files = args.generator.iter().map(|path| GeneratorFile::load(path));
         let files = files.collect::<Result<Vec<_>>>()?;
         let own = sha256(&args.base)?;
@@ -69,7 +68,7 @@ impl Setup {
         labelling.apply(&mut set);
         notes.extend(labelling.note().map(str::to_owned));
         notes.dedup();
-        Ok(Self { base, generators, dataset, set, points, faults, seeds, precision, notes })
+        Ok((Self { base, generators, dataset, points, faults, seeds, precision, notes }, set))
     }
 
     /// What the generators are called: of several with one name, with their files.

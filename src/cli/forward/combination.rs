@@ -4,6 +4,7 @@ use super::{ForwardArgs, PassMode};
 use crate::{
     error::{Error, Result},
     models::GENERATOR_BITS,
+    train::Loss,
 };
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ impl ForwardArgs {
                 ("--generator-weights", self.generator_weights.is_some()),
                 ("--seeds", self.seeds.is_some()),
                 ("--lambda", self.lambda.is_some()),
+                ("--loss", self.goal.loss == Loss::Distill),
+                ("--temperature", self.goal.temperature.is_some()),
             ],
             "it belongs to --eopm",
             "add --eopm, or leave it out; one network is named by --model and --weights",
@@ -74,9 +77,15 @@ impl ForwardArgs {
             "--eopm has a map a perturbed copy",
             "use --seeds, as in --seeds 11,12",
         )?;
+        let distills = self.goal.distill()?.is_some();
+        refuse(
+            &[("--labels", distills && self.labels.is_some())],
+            "a distillation learns what the clean network answers",
+            "leave it out, or --loss distill",
+        )?;
         for (flag, given, example) in [
             ("--generator-weights", self.generator_weights.is_some(), "generator.safetensors"),
-            ("--labels", self.labels.is_some(), "labels.npy"),
+            ("--labels", self.labels.is_some() || distills, "labels.npy"),
             ("--ber", self.ber.is_some() || self.faults.any(), "0.01"),
             ("--seeds", self.seeds.is_some(), "11,12"),
         ] {

@@ -31,30 +31,45 @@ pub(in crate::data) fn is_of_split(name: &str) -> bool {
     is_it(Split::Train) || is_it(Split::Test)
 }
 
-/// The folder of a split. Where both `test` and `val` are, `test` it is, and `test` before `Test`.
+/// Which of these folders is that of a split, if one is. Where both `test` and `val` are, `test` it is, and
+/// `test` before `Test`.
+fn among(folders: &[String], split: Split) -> Option<&String> {
+    let like = |name: &&str| {
+        let same = folders.iter().find(|f| f == name);
+        same.or_else(|| folders.iter().find(|f| f.eq_ignore_ascii_case(name)))
+    };
+    names(split).iter().find_map(like)
+}
+
+/// The folders of the two splits, to train and to test, as far as they are there.
+pub(super) fn roots(top: &Path) -> Result<[Option<PathBuf>; 2]> {
+    let folders = folders(top)?;
+    let root = |split| among(&folders, split).map(|found| top.join(found));
+    Ok([Split::Train, Split::Test].map(root))
+}
+
+/// Whether a folder within has the folder of a split.
+pub(super) fn is_deeper(top: &Path) -> bool {
+    let all = folders(top).unwrap_or_default();
+    [Split::Train, Split::Test].into_iter().any(|split| deeper(top, &all, split).is_some())
+}
+
+/// The folder of a split.
 ///
 /// # Errors
 ///
 /// [`Error::Format`]: there is none; the message says what is there instead.
 pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
     let folders = folders(top)?;
-    let like = |name: &&str| {
-        let same = folders.iter().find(|f| f == name);
-        same.or_else(|| folders.iter().find(|f| f.eq_ignore_ascii_case(name)))
-    };
-    if let Some(found) = names(split).iter().find_map(like) {
+    if let Some(found) = among(&folders, split) {
         return Ok(top.join(found));
     }
     let wanted = match split {
         Split::Train => "train",
         Split::Test => "test or val",
     };
-    let within = |folder: &&String| {
-        let inside = self::folders(&top.join(folder)).unwrap_or_default();
-        names(split).iter().any(|name| inside.iter().any(|f| f.eq_ignore_ascii_case(name)))
-    };
-    let hint = match folders.iter().find(within) {
-        Some(deeper) => format!("it is one folder deeper: give {}", top.join(deeper).display()),
+    let hint = match deeper(top, &folders, split) {
+        Some(deeper) => format!("it is one folder deeper: give {}", deeper.display()),
         None if split == Split::Test => {
             format!("{LAYOUT}: put a part of each class's images, such as a fifth, into test/CLASS")
         }
@@ -63,6 +78,15 @@ pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
     let there = if folders.is_empty() { "no folder".into() } else { some_of(&folders) };
     let what = format!("there is no folder {wanted} in it; there is {there}");
     Err(Error::format(top, what, hint))
+}
+
+/// Which of the folders in `top` has the folder of a split.
+fn deeper(top: &Path, folders: &[String], split: Split) -> Option<PathBuf> {
+    let within = |folder: &&String| {
+        let inside = self::folders(&top.join(folder)).unwrap_or_default();
+        among(&inside, split).is_some()
+    };
+    folders.iter().find(within).map(|folder| top.join(folder))
 }
 
 /// Names of the folders in a folder, sorted, without litter.

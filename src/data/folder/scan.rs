@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{layout, listed, some_of};
+use super::{layout, listed, some_of, unlabelled};
 use crate::{
     data::{
         classes, decode,
-        image_set::Split,
+        image_set::{LabelsFrom, Split},
         litter::{Litter, Thing},
     },
     error::{Error, Result},
@@ -28,6 +28,10 @@ pub(in crate::data) struct Scan {
     pub(in crate::data) root: PathBuf,
     /// Names of the class folders, in the order of their labels.
     pub(in crate::data) classes: Vec<String>,
+    /// Whether the images lie in class folders; where they do not, there is one class of all.
+    pub(in crate::data) labelled: bool,
+    /// What the splits are of one folder, where they share it.
+    pub(in crate::data) held_out: Option<unlabelled::HeldOut>,
     /// Path relative to `root`, with `/`, and class: by class, then by path.
     pub(in crate::data) images: Vec<(String, u16)>,
     /// What systems leave behind, passed over.
@@ -66,6 +70,9 @@ impl Scan {
     ///
     /// The folder is none of class folders, or its splits have other classes.
     pub(in crate::data) fn look(top: &Path, split: Split) -> Result<Self> {
+        if unlabelled::is_unlabelled(top) {
+            return unlabelled::look(top, split);
+        }
         let root = layout::root(top, split)?;
         let list = listed::file(top);
         let mut scan = Self::at(top, split, root.clone());
@@ -91,7 +98,7 @@ impl Scan {
             })?;
             let folder = root.join(class);
             let mut found = Vec::new();
-            scan.collect(&folder, class, DEPTH, &mut found)?;
+            scan.collect(&folder, class, &mut found)?;
             if found.is_empty() {
                 let hint = format!(
                     "put images ({}) into it, or remove the class from all splits",
@@ -106,12 +113,14 @@ impl Scan {
     }
 
     /// Nothing found yet.
-    fn at(top: &Path, split: Split, root: PathBuf) -> Self {
+    pub(super) fn at(top: &Path, split: Split, root: PathBuf) -> Self {
         Self {
             top: top.into(),
             split,
             root,
             classes: Vec::new(),
+            labelled: true,
+            held_out: None,
             images: Vec::new(),
             litter: Litter::default(),
             notes: Vec::new(),
@@ -123,6 +132,11 @@ impl Scan {
     pub(in crate::data) fn name(&self) -> String {
         let full = fs::canonicalize(&self.top).unwrap_or_else(|_| self.top.clone());
         full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Who says of which class an image is.
+    pub(in crate::data) fn labels_from(&self) -> LabelsFrom {
+        if self.labelled { LabelsFrom::DataSet } else { LabelsFrom::Nobody }
     }
 
     /// Where image `i` is.
@@ -183,8 +197,18 @@ impl Scan {
         Ok(classes)
     }
 
-    /// Appends the images in `folder` and below, by their paths relative to the split's folder.
-    fn collect(
+    /// Appends the images in `folder` and below, by their paths relative to the split's folder, in which it
+    /// is `name`.
+    pub(super) fn collect(
+        &mut self,
+        folder: &Path,
+        name: &str,
+        images: &mut Vec<String>,
+    ) -> Result<()> {
+        self.collect_within(folder, name, DEPTH, images)
+    }
+
+    fn collect_within(
         &mut self,
         folder: &Path,
         name: &str,
@@ -199,9 +223,9 @@ impl Scan {
             ));
         }
         for (file, path, is_folder) in self.entries(folder)? {
-            let name = format!("{name}/{file}");
+            let name = if name.is_empty() { file } else { format!("{name}/{file}") };
             if is_folder {
-                self.collect(&path, &name, depth - 1, images)?;
+                self.collect_within(&path, &name, depth - 1, images)?;
             } else if decode::is_named_image(&path) {
                 images.push(name);
             } else if is_note(&path) {
@@ -211,7 +235,11 @@ impl Scan {
                     "convert it, or move it away; images end in {}",
                     decode::ENDINGS.join(", ")
                 );
-                self.problem(path, "not an image, in a class folder", hint);
+                let what = match self.labelled {
+                    true => "not an image, in a class folder",
+                    false => "not an image, among the images",
+                };
+                self.problem(path, what, hint);
             }
         }
         Ok(())

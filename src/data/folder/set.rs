@@ -10,7 +10,7 @@ use super::{
 use crate::{
     data::{
         image_cache::{ImageCache, Origin, Stamp},
-        image_set::{ImageSet, Split},
+        image_set::{ImageSet, LabelsFrom, Split},
         parallel,
         resize::{CropArea, crop_resize},
     },
@@ -28,6 +28,7 @@ pub struct FolderSet {
     side: u32,
     class_names: Vec<String>,
     labels: Vec<u16>,
+    labels_from: LabelsFrom,
     cache: ImageCache,
     /// For messages.
     images: Vec<PathBuf>,
@@ -75,6 +76,7 @@ impl FolderSet {
             split,
             side,
             labels: scan.images.iter().map(|(_, label)| *label).collect(),
+            labels_from: scan.labels_from(),
             images: (0..scan.images.len()).map(|i| scan.path(i)).collect(),
             class_names: scan.classes,
             cache,
@@ -207,6 +209,7 @@ impl FolderSet {
             pixels,
             labels: indices.iter().map(|&i| self.labels[i as usize]).collect(),
             subset: None,
+            labels_from: self.labels_from,
         })
     }
 

@@ -20,10 +20,14 @@ use crate::{
     data::{DEFAULT_DIR, Subset, Which},
     error::Result,
     files::atomic,
+    report::measure::Measure,
 };
 
 /// Version of the document.
 pub const VERSION: u32 = 1;
+
+/// Labels that are the answers of the network without faults to the images as they are.
+pub const CLEAN_NETWORK: &str = "clean network";
 
 /// What `eval` found for one generator, or without any.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,6 +161,10 @@ pub struct Dataset {
     /// Names of the classes, where they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// What the labels are, where the images have none of their own: [`CLEAN_NETWORK`]. What is called
+    /// accuracy is agreement with these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
 }
 
 impl Dataset {
@@ -166,6 +174,12 @@ impl Dataset {
     pub fn which(&self) -> (&str, u64, Option<u64>) {
         let spread = self.subset.filter(|subset| subset.which == Which::Spread);
         (&self.split, self.images, spread.map(|subset| subset.of))
+    }
+
+    /// What the accuracies of these images are.
+    #[must_use]
+    pub fn measure(&self) -> Measure {
+        Measure::agreement(self.labels.is_some())
     }
 
     /// The same in words; `count` writes the numbers.
@@ -275,6 +289,7 @@ pub(crate) fn sample() -> Evaluation {
             images: 10_000,
             subset: None,
             classes: Vec::new(),
+            labels: None,
         },
         precision: 8,
         dtype: Some(text("f32")),

@@ -2,7 +2,10 @@
 //! which name and in which colour.
 
 use super::{source::Source, svg::Style, words};
-use crate::report::eval_json::{Energy, Evaluation, Perturbed, Spread};
+use crate::report::{
+    eval_json::{Energy, Evaluation, Perturbed, Spread},
+    measure::Measure,
+};
 
 /// An evaluation, named so that it differs from all others.
 #[derive(Clone, Debug)]
@@ -59,6 +62,11 @@ fn generator(e: &Evaluation) -> String {
     e.generator.as_ref().map_or_else(|| "no generator".into(), |g| g.name.clone())
 }
 
+/// What the evaluations measured.
+pub(super) fn measure(entries: &[Entry<'_>]) -> Measure {
+    Measure::all(entries.iter().map(|entry| entry.evaluation.dataset.measure()))
+}
+
 /// Which images, in words.
 pub(super) fn images(e: &Evaluation) -> String {
     e.dataset.words(words::count)
@@ -94,11 +102,12 @@ pub(super) struct Condition<'a> {
 fn key(e: &Evaluation, p: &Perturbed) -> String {
     let (b, d) = (&e.base, &e.dataset);
     format!(
-        "{}/{} {}/{:?} {} {} {} {:?}",
+        "{}/{} {}/{:?}/{:?} {} {} {} {:?}",
         b.model,
         b.file_sha256,
         d.name,
         d.which(),
+        d.labels,
         e.precision,
         words::faults(p),
         p.ber,

@@ -40,6 +40,9 @@ fn single(h: &mut Html, entry: &Entry<'_>) {
         return;
     };
     h.leaf("p", &[("class", &"lead")], told(entry, first, &on));
+    if let Some(note) = e.dataset.measure().note() {
+        h.leaf("p", &[("class", &"note")], format!("What counts: {note}."));
+    }
     h.element("div", &[("class", &"tiles")], |h| tiles(h, entry, first));
     if !others.is_empty() {
         h.element("ul", &[("class", &"others")], |h| {
@@ -103,10 +106,11 @@ fn tiles(h: &mut Html, entry: &Entry<'_>, p: &Perturbed) {
         None => (None, words::percent(from), String::new()),
     };
     let (from, to, note) = change(p.accuracy.mean, p.accuracy_nf.as_ref().map(|s| s.mean));
-    let title = format!("Accuracy at {} faulty cells", words::rate(p.ber));
+    let what = entry.evaluation.dataset.measure().title();
+    let title = format!("{what} at {} faulty cells", words::rate(p.ber));
     tile(h, &title, from.as_deref(), &to, &note);
     let (from, to, note) = change(clean.accuracy, clean.accuracy_nf);
-    tile(h, "Accuracy without faults", from.as_deref(), &to, &note);
+    tile(h, &format!("{what} without faults"), from.as_deref(), &to, &note);
     let flips = &p.flipped_bits;
     let each = flips.each.iter().sum::<u64>() / flips.each.len().max(1) as u64;
     let note = format!("{} in a fault map", words::count(each));

@@ -2,8 +2,15 @@
 
 use std::fmt::Display;
 
-use super::{entry::Entry, html::Html, words};
-use crate::report::eval_json::{Perturbed, Spread};
+use super::{
+    entry::{self, Entry},
+    html::Html,
+    words,
+};
+use crate::report::{
+    eval_json::{Perturbed, Spread},
+    measure::Measure,
+};
 
 /// Which columns there are: those that say the same in every row are left out.
 #[derive(Clone, Copy)]
@@ -58,10 +65,16 @@ pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
     });
     let all = entries.iter().flat_map(|e| &e.evaluation.perturbed).next();
     let faults = all.filter(|_| !columns.faults).map(|p| format!("Faults: {}. ", words::faults(p)));
+    let what = match entry::measure(entries) {
+        Measure::Accuracy => "Accuracies",
+        Measure::Agreement => "Agreement with the clean network",
+        Measure::Both => "Accuracies, or agreement with the clean network,",
+    };
     let about = format!(
-        "{}Accuracies in per cent: mean ± population standard deviation over the fault maps, and below \
+        "{}{} in per cent: mean ± population standard deviation over the fault maps, and below \
          it the 95 % interval of the mean (Student’s t). RP in percentage points.",
-        faults.unwrap_or_default()
+        faults.unwrap_or_default(),
+        what
     );
     h.leaf("p", &[("class", &"note")], about);
     if entries.iter().all(|e| e.evaluation.perturbed.is_empty()) {

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     chart::{self, PerClass, Run},
-    entry::{Condition, Entry, Sweep, conditions, sweeps},
+    entry::{Condition, Entry, Sweep, conditions, measure, sweeps},
     headline::headline,
     html::Html,
     provenance::{missing, provenance},
@@ -13,6 +13,7 @@ use super::{
     svg::Style,
     words,
 };
+use crate::report::measure::Measure;
 
 /// Writes all sections.
 pub(super) fn write(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
@@ -20,7 +21,7 @@ pub(super) fn write(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
     section(h, "Result", |h| headline(h, entries, sources));
     if !entries.is_empty() {
         section(h, "Numbers", |h| results(h, entries));
-        section(h, "Accuracy", |h| accuracy(h, entries, &conditions, &sweeps));
+        section(h, measure(entries).title(), |h| accuracy(h, entries, &conditions, &sweeps));
     }
     section(h, "Training", |h| training(h, entries, sources));
     section(h, "Images", |h| images(h, sources));
@@ -28,7 +29,7 @@ pub(super) fn write(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
     section(h, "Classes", |h| classes(h, entries));
     section(h, "Sensitivity", |h| sensitivity(h, entries));
     section(h, "Provenance", |h| provenance(h, sources));
-    section(h, "Terms", terms);
+    section(h, "Terms", |h| terms(h, entries));
 }
 
 /// A section, if `inside` writes anything.
@@ -46,7 +47,8 @@ fn section(h: &mut Html, title: &str, inside: impl FnOnce(&mut Html)) {
 }
 
 fn accuracy(h: &mut Html, entries: &[Entry<'_>], c: &[Condition<'_>], sweeps: &[Sweep<'_>]) {
-    chart::bars(h, c);
+    let measure = measure(entries);
+    chart::bars(h, c, measure);
     let mut clean: Vec<(f64, Style)> = Vec::new();
     for entry in entries {
         let ca = entry.evaluation.clean.accuracy;
@@ -54,8 +56,8 @@ fn accuracy(h: &mut Html, entries: &[Entry<'_>], c: &[Condition<'_>], sweeps: &[
             clean.push((ca, Style::NEUTRAL));
         }
     }
-    chart::sweep(h, sweeps, &clean);
-    chart::energy(h, entries, sweeps);
+    chart::sweep(h, sweeps, &clean, measure);
+    chart::energy(h, entries, sweeps, measure);
 }
 
 fn training(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
@@ -153,7 +155,8 @@ fn classes(h: &mut Html, entries: &[Entry<'_>]) {
             }
             let (bare, fused) = (p.classes.as_ref(), p.classes_nf.as_ref());
             let (names, clean) = (e.dataset.classes.as_slice(), e.clean.classes.as_ref());
-            let per_class = PerClass { names, bare, fused, clean, style: entry.style };
+            let (style, measure) = (entry.style, e.dataset.measure());
+            let per_class = PerClass { names, bare, fused, clean, style, measure };
             let (rate, faults) = (words::rate(p.ber), words::faults(p));
             let title = format!("{}: {rate} faulty cells, {faults}", entry.label);
             folded(h, shown > 0, &title, all > 1, |h| {
@@ -180,18 +183,30 @@ fn sensitivity(h: &mut Html, entries: &[Entry<'_>]) {
         let maps = words::several(s.seeds.len(), "map", "maps");
         let title = format!("{of}: {}, {} faulty cells, {maps}", s.faults, words::rate(s.ber));
         folded(h, !shown.is_empty(), &title, true, |h| {
-            chart::sensitivity(h, s, style);
-            chart::protection(h, s);
+            let measure = entry.evaluation.dataset.measure();
+            chart::sensitivity(h, s, style, measure);
+            chart::protection(h, s, measure);
         });
         shown.push(s);
     }
 }
 
-fn terms(h: &mut Html) {
+fn terms(h: &mut Html, entries: &[Entry<'_>]) {
+    let measured = match measure(entries) {
+        Measure::Accuracy => "Accuracy with clean and with perturbed (faulty) weights.",
+        Measure::Agreement => {
+            "Agreement with clean and with perturbed (faulty) weights: the images have no labels; right is what \
+             the network answers without faults and NeuralFuse."
+        }
+        Measure::Both => {
+            "Accuracy with clean and with perturbed (faulty) weights; of images without labels, how often the \
+             answer is that of the network without faults and NeuralFuse."
+        }
+    };
     h.element("dl", &[], |h| {
         for (term, meaning) in [
             ("BER", "Probability that a memory cell is faulty."),
-            ("CA, PA", "Accuracy with clean and with perturbed (faulty) weights."),
+            ("CA, PA", measured),
             (
                 "CA(NF), PA(NF)",
                 "The same with NeuralFuse, a small generator, in front of the network.",

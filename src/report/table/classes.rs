@@ -60,7 +60,7 @@ pub fn per_class(e: &Evaluation, width: usize) -> String {
     if columns.is_empty() {
         return String::new();
     }
-    let mut text = "accuracy of each class, in per cent\n".to_owned();
+    let mut text = format!("{} of each class, in per cent\n", e.dataset.measure().word());
     for c in counted.iter().filter(|c| c.number > 0) {
         text += &paragraph(&format!("PA {}: {}", c.number, c.title), width, 2);
         text.push('\n');

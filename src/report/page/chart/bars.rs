@@ -3,6 +3,7 @@
 use super::FULL;
 use crate::report::{
     eval_json::Spread,
+    measure::Measure,
     page::{
         entry::Condition,
         figure::{Figure, Key},
@@ -26,7 +27,7 @@ struct Row<'a> {
 }
 
 /// Draws a group of rows for each condition.
-pub(crate) fn bars(h: &mut Html, conditions: &[Condition<'_>]) {
+pub(crate) fn bars(h: &mut Html, conditions: &[Condition<'_>], measure: Measure) {
     let rows: Vec<(&str, Vec<Row<'_>>)> =
         conditions.iter().map(|c| (c.name.as_str(), rows(c))).collect();
     let all = || rows.iter().flat_map(|r| &r.1);
@@ -60,7 +61,7 @@ pub(crate) fn bars(h: &mut Html, conditions: &[Condition<'_>]) {
     let figure =
         Figure { title: "With and without faults".into(), about: about.into(), says, keys, size };
     figure.draw(h, |h| {
-        let axis = frame.x_axis("accuracy (%)", 5);
+        let axis = frame.x_axis(measure.axis(), 5);
         frame.across(h, axis, true);
         let mut y = 0.0;
         for (name, rows) in &rows {

@@ -1,6 +1,7 @@
 //! Accuracy of each class, before and after.
 
 use super::FULL;
+use crate::report::measure::Measure;
 use crate::report::{
     eval_json::ClassCounts,
     page::{
@@ -26,6 +27,8 @@ pub(crate) struct PerClass<'a> {
     pub(crate) clean: Option<&'a ClassCounts>,
     /// The generator's colour.
     pub(crate) style: Style,
+    /// What was measured.
+    pub(crate) measure: Measure,
 }
 
 impl PerClass<'_> {
@@ -85,9 +88,10 @@ pub(crate) fn classes(h: &mut Html, c: &PerClass<'_>) {
         false => "Over all fault maps.".into(),
     };
     let size = (FULL, inner + 52.0);
-    let figure = Figure { title: "Accuracy by class".into(), about, says, keys, size };
+    let figure =
+        Figure { title: format!("{} by class", c.measure.title()), about, says, keys, size };
     figure.draw(h, |h| {
-        frame.across(h, frame.x_axis("accuracy (%)", 5), true);
+        frame.across(h, frame.x_axis(c.measure.axis(), 5), true);
         for (i, (&k, name)) in shown.iter().zip(&names).enumerate() {
             let y = 16.0 + 24.0 * i as f64;
             text(h, (left - 10.0, y + 5.0), Anchor::End, "row", name);

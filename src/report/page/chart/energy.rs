@@ -1,6 +1,7 @@
 //! Accuracy against the energy of the weight memory.
 
 use super::FULL;
+use crate::report::measure::Measure;
 use crate::report::page::{
     entry::{Entry, Sweep},
     figure::{Figure, Key},
@@ -21,7 +22,7 @@ struct Series {
 }
 
 /// Draws operating points where their energy is known.
-pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>]) {
+pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>], measure: Measure) {
     let mut all: Vec<Series> = sweeps.iter().map(series).collect();
     all.retain(|s| !s.points.is_empty());
     if all.is_empty() {
@@ -50,11 +51,11 @@ pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>]) 
     let about = "Energy of the accesses to the weight memory: base network at the low voltage, generator \
                  at the nominal one; 100 % is the base network alone at the nominal voltage. Further up \
                  and to the left is better.";
-    let title = "Accuracy against energy".into();
+    let title = format!("{} against energy", measure.title());
     let figure = Figure { title, about: about.into(), says, keys, size };
     figure.draw(h, |h| {
         let x = frame.x_axis("energy of weight memory, relative to nominal voltage (%)", 8);
-        frame.draw(h, x, frame.y_axis("accuracy (%)", 6));
+        frame.draw(h, x, frame.y_axis(measure.axis(), 6));
         let named = points().count() <= NAMED;
         let all_places: Vec<_> = points().map(|p| (frame.x(p.0), frame.y(p.1))).collect();
         let mut labels = Labels::new(&frame, &all_places);

@@ -1,6 +1,7 @@
 //! What protecting the worst bit positions or layers buys.
 
 use super::FULL;
+use crate::report::measure::Measure;
 use crate::report::{
     eval_json::{Protected, Sensitivity, Spread},
     page::{
@@ -23,7 +24,7 @@ struct Curve<'a> {
 }
 
 /// Draws accuracy against the share of stored bits that is protected.
-pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
+pub(crate) fn protection(h: &mut Html, s: &Sensitivity, measure: Measure) {
     let mut curves = vec![
         curve(s, "bit positions, the worst first", 0, &s.protected_bits),
         curve(s, "layers, the worst per bit first", 1, &s.protected_layers),
@@ -52,7 +53,7 @@ pub(crate) fn protection(h: &mut Html, s: &Sensitivity) {
     let figure = Figure { title, about: about.into(), says, keys, size };
     figure.draw(h, |h| {
         let x = frame.x_axis("stored bits that are protected (%)", 8);
-        frame.draw(h, x, frame.y_axis("accuracy (%)", 6));
+        frame.draw(h, x, frame.y_axis(measure.axis(), 6));
         let clean = frame.y(s.clean);
         line(h, Style::NEUTRAL, "thin", &[(frame.left, clean), (frame.right, clean)]);
         for c in &curves {

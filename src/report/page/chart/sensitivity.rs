@@ -1,13 +1,14 @@
 //! What single bit positions and layers cost when they alone are faulty.
 
 use super::rows::{Row, rows};
+use crate::report::measure::Measure;
 use crate::report::{
     eval_json::{Part, Sensitivity},
     page::{figure::Figure, html::Html, svg::Style, words},
 };
 
 /// Draws bit positions and layers beside each other.
-pub(crate) fn sensitivity(h: &mut Html, s: &Sensitivity, style: Style) {
+pub(crate) fn sensitivity(h: &mut Html, s: &Sensitivity, style: Style, measure: Measure) {
     let loss = |parts: &[Part], label: &dyn Fn(&Part) -> String| -> Vec<Row> {
         parts.iter().map(|p| Row::loss(label(p), s.clean, &p.accuracy)).collect()
     };
@@ -15,19 +16,21 @@ pub(crate) fn sensitivity(h: &mut Html, s: &Sensitivity, style: Style) {
         let mut bits = loss(&s.bits, &|p| p.name.clone());
         bits.reverse();
         let title = "Only one bit position is faulty".into();
-        let about = "Accuracy lost, in percentage points: clean accuracy less that with faults in this \
-                     bit of every weight. The top one is the sign.";
-        let figure = Figure { title, about: about.into(), ..Figure::default() };
-        rows(h, figure, "accuracy lost (points)", style, &bits, None);
+        let (what, lost) = (measure.title(), format!("{} lost (points)", measure.word()));
+        let lost_in = format!("{what} lost, in percentage points: clean {}", measure.word());
+        let about = format!(
+            "{lost_in} less that with faults in this bit of every weight. The top one is the sign."
+        );
+        let figure = Figure { title, about, ..Figure::default() };
+        rows(h, figure, &lost, style, &bits, None);
         let layers = loss(&s.layers, &|p| p.name.clone());
         let stored: u64 = s.layers.iter().map(|p| p.stored_bits).sum();
         let title = "Only one layer is faulty".into();
         let about = format!(
-            "Accuracy lost, in percentage points: clean accuracy less that with faults in this layer \
-             alone. All layers store {} bits.",
+            "{lost_in} less that with faults in this layer alone. All layers store {} bits.",
             words::count(stored)
         );
         let figure = Figure { title, about, ..Figure::default() };
-        rows(h, figure, "accuracy lost (points)", style, &layers, None);
+        rows(h, figure, &lost, style, &layers, None);
     });
 }

@@ -1,6 +1,7 @@
 //! Accuracy against the share of faulty cells.
 
 use super::FULL;
+use crate::report::measure::Measure;
 use crate::report::page::{
     entry::Sweep,
     figure::{Figure, Key},
@@ -14,7 +15,7 @@ const BANDS: usize = 3;
 
 /// Draws the curves, and `clean` accuracies as lines to compare with, if a curve has at least two
 /// rates.
-pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) {
+pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)], measure: Measure) {
     let rates = || sweeps.iter().flat_map(|s| s.points.iter().map(|p| 100.0 * p.0));
     let mut distinct: Vec<f64> = rates().filter(|r| r.is_finite()).collect();
     distinct.sort_by(f64::total_cmp);
@@ -46,7 +47,7 @@ pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) 
         }
     };
     let says = sweeps.iter().map(in_words).collect::<Vec<_>>().join(". ");
-    let title = "Accuracy against faulty cells".into();
+    let title = format!("{} against faulty cells", measure.title());
     let figure = Figure { title, about: about.into(), says, keys, size };
     figure.draw(h, |h| {
         let title = "faulty cells (BER, %)";
@@ -54,7 +55,7 @@ pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)]) 
             Some(ticks) => Axis { title, ticks },
             None => frame.x_axis(title, 8),
         };
-        frame.draw(h, x, frame.y_axis("accuracy (%)", 6));
+        frame.draw(h, x, frame.y_axis(measure.axis(), 6));
         for &(accuracy, style) in clean.iter().filter(|c| c.0.is_finite()) {
             let y = frame.y(accuracy);
             line(h, style, "thin", &[(frame.left, y), (frame.right, y)]);

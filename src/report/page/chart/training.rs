@@ -4,6 +4,7 @@ use super::HALF;
 use crate::report::{
     curves::averaged,
     event::{Evaluated, Event, Step},
+    measure::Measure,
     page::{
         figure::{Figure, Key},
         html::Html,
@@ -67,10 +68,29 @@ fn losses(h: &mut Html, runs: &[Run<'_>]) {
         curve("without faults", run.style.light(), |s| Some(s.loss_clean));
     }
     curves.retain(|c| !c.points.is_empty());
-    let about = "Cross-entropy on training images, averaged over neighbouring steps.";
+    let distances = runs.iter().flat_map(|run| run.events).filter_map(|event| match event {
+        Event::Step(step) => Some(step.distance),
+        _ => None,
+    });
+    let (some, all) = distances.fold((false, true), |(some, all), d| (some || d, all && d));
+    let (unit, about) = match (some, all) {
+        (false, _) => {
+            ("cross-entropy", "Cross-entropy on training images, averaged over neighbouring steps.")
+        }
+        (true, true) => (
+            "KL divergence",
+            "Distance from the clean network’s answers (Kullback-Leibler divergence) on training images, \
+             averaged over neighbouring steps.",
+        ),
+        (true, false) => (
+            "loss",
+            "Cross-entropy, or distance from the clean network’s answers, on training images, averaged over \
+             neighbouring steps.",
+        ),
+    };
     draw(
         h,
-        ("Training loss", "cross-entropy", about),
+        ("Training loss", unit, about),
         |v| Scale::linear(v, [0.0, f64::INFINITY]),
         &curves,
         &single,
@@ -97,7 +117,13 @@ fn accuracies(h: &mut Html, runs: &[Run<'_>]) {
     }
     curves.retain(|c| !c.points.is_empty());
     let about = "On training images that were held out, under one fault map.";
-    draw(h, ("Accuracy during training", "accuracy (%)", about), Scale::accuracy, &curves, &[]);
+    let evaluated = runs.iter().flat_map(|run| run.events).filter_map(|event| match event {
+        Event::Evaluated(e) => Some(Measure::agreement(e.agreement)),
+        _ => None,
+    });
+    let measure = Measure::all(evaluated);
+    let title = format!("{} during training", measure.title());
+    draw(h, (&title, measure.axis(), about), Scale::accuracy, &curves, &[]);
 }
 
 type Single = (Style, Vec<(f64, f64)>);

@@ -1,0 +1,116 @@
+//! Folders whose images lie in no class folders, and so have no labels.
+
+use std::path::{Path, PathBuf};
+
+use super::{layout, listed, scan::Scan};
+use crate::{
+    data::{decode, image_set::Split, litter, subset},
+    error::{Error, Result},
+};
+
+/// The one class of images that nobody has sorted.
+pub(super) const NO_LABEL: &str = "(no label)";
+
+/// Of images in one folder, every so many-th is for testing, and of many no more than so many.
+const SHARE: usize = 10;
+const MOST: usize = 1000;
+
+/// Images in one folder for both splits: so many of so many are for testing.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::data) struct HeldOut {
+    pub(in crate::data) test: usize,
+    pub(in crate::data) of: usize,
+}
+
+/// Whether the images of a folder have no labels: they lie in the folder itself, perhaps some of them in
+/// folders below, of which none holds a data set; or all of them lie in its folders `train` and `test`, without any folder there.
+pub(in crate::data) fn is_unlabelled(top: &Path) -> bool {
+    let Ok(splits) = layout::roots(top) else { return false };
+    if splits == [None, None] {
+        return has_image(top) && !layout::is_deeper(top);
+    }
+    // Images that a list sorts have labels.
+    let flat = |root: &PathBuf| {
+        has_image(root) && layout::folders(root).is_ok_and(|folders| folders.is_empty())
+    };
+    splits.iter().flatten().all(flat) && listed::file(top).is_none()
+}
+
+/// Whether an image lies directly in a folder.
+fn has_image(folder: &Path) -> bool {
+    let Ok(entries) = folder.read_dir() else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let thing = litter::Thing::at(&path);
+        let is_file = thing == litter::Thing::File && litter::kind(name, thing).is_none();
+        is_file && decode::is_named_image(&path)
+    })
+}
+
+/// Looks through the images of a split. Where only one folder holds images, both splits have a part of them,
+/// the same at every call.
+///
+/// # Errors
+///
+/// There is one image, or there is no such split.
+pub(super) fn look(top: &Path, split: Split) -> Result<Scan> {
+    let (root, shared) = match (layout::roots(top)?, split) {
+        ([None, None], _) => (top.to_owned(), true),
+        ([Some(train), None], _) => (train, true),
+        ([Some(train), Some(_)], Split::Train) => (train, false),
+        ([_, Some(test)], Split::Test) => (test, false),
+        // There are only images to test on: it says what is missing.
+        ([None, Some(_)], Split::Train) => (layout::root(top, split)?, false),
+    };
+    let mut scan = Scan::at(top, split, root.clone());
+    scan.classes = vec![NO_LABEL.into()];
+    scan.labelled = false;
+    let mut found = Vec::new();
+    scan.collect(&root, "", &mut found)?;
+    found.sort_unstable();
+    if shared {
+        let of = found.len();
+        if of < 2 {
+            let hint = "a part of the images is for testing: give more, or folders train and test";
+            return Err(Error::format(root, format!("it holds {of} image"), hint));
+        }
+        let test = (of / SHARE).clamp(1, MOST);
+        let (held, rest) = subset::spread(test, of);
+        let own = if split == Split::Test { held } else { rest };
+        found = own.into_iter().map(|i| std::mem::take(&mut found[i])).collect();
+        scan.held_out = Some(HeldOut { test, of });
+    }
+    scan.images = found.into_iter().map(|name| (name, 0)).collect();
+    Ok(scan)
+}
+
+/// Refuses images without labels.
+///
+/// # Errors
+///
+/// [`Error::Format`] naming the folder.
+pub(in crate::data) fn need_labels(top: &Path) -> Result<()> {
+    if !is_unlabelled(top) {
+        return Ok(());
+    }
+    let what = "its images are in no class folders, so they have no labels";
+    let hint = format!("{}; `nf-gpu train --loss distill` needs no labels", layout::LAYOUT);
+    Err(Error::format(top, what, hint))
+}
+
+impl HeldOut {
+    /// A line for the user.
+    pub(super) fn line(self, split: Split) -> String {
+        let Self { test, of } = self;
+        match split {
+            Split::Train => format!(
+                "there are no test images: {test} of the {of} images, evenly spread, are kept for testing"
+            ),
+            Split::Test => format!(
+                "there are no test images: these are {test} of the {of} images, evenly spread, which training \
+                 leaves out"
+            ),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Answers of a clean network in the place of labels: what is measured then is how often a network agrees
+//! with it.
+
+use super::{Evaluator, argmax, meter::RESIDENT};
+use crate::{
+    data::{ImageSet, LabelsFrom},
+    error::Result,
+    files::Weights,
+    gpu::Gpu,
+    nn::{DeviceImages, FrozenNet, Graph, most_images},
+    ops::operands::Operands,
+};
+
+/// Gives images that nobody labelled the answers of a network, quantised to `bits` and without faults; others
+/// keep their labels. `stop` is asked after every image.
+///
+/// # Errors
+/// Shapes do not fit, no memory is left, a logit is not finite, the device failed, or it was stopped.
+pub fn answer_for(
+    gpu: &Gpu,
+    (graph, weights): (&Graph, &Weights),
+    (bits, operands): (u32, Operands),
+    batch: u32,
+    set: &mut ImageSet,
+    stop: &dyn Fn() -> bool,
+) -> Result<()> {
+    if set.labels_from != LabelsFrom::Nobody || set.is_empty() {
+        return Ok(());
+    }
+    let images = if set.pixels.len() as u64 > RESIDENT {
+        DeviceImages::streamed(set.height, set.width, &set.labels)
+    } else {
+        DeviceImages::upload(gpu, set)?
+    };
+    let clean = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_operands(operands);
+    clean.injector(gpu, 1, None)?.run(gpu, &[0])?;
+    let most = most_images(gpu, &[(graph, 1)], u64::MAX);
+    let n = batch.min(set.len() as u32).min(most).max(1);
+    let name = |_| format!("{}, without faults", graph.name);
+    let mut answers = Vec::with_capacity(set.len());
+    Evaluator::new(gpu, &clean, None, &images, n)?.run(
+        gpu,
+        (&images, set),
+        &name,
+        |_, _, row| {
+            answers.push(argmax(row) as u16);
+            !stop()
+        },
+    )?;
+    set.labels = answers;
+    set.labels_from = LabelsFrom::CleanNetwork;
+    Ok(())
+}

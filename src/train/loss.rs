@@ -1,0 +1,103 @@
+//! What a training teaches: labels, or what the clean network answers to the images as they are.
+
+use crate::{
+    data,
+    error::{Error, Result},
+    ops::distillation_loss,
+};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// What the networks behind a generator are to answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// The label of the image, as in the paper: cross-entropy.
+    #[default]
+    Labels,
+    /// What the clean network answers to the image as it is, so that no image needs a label:
+    /// Kullback-Leibler divergence.
+    Distill,
+}
+
+/// Flags of the loss.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossArgs {
+    /// What the networks behind the generator are to answer
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    pub loss: Loss,
+    /// With --loss distill: what logits are divided by; the higher, the more counts how the clean network
+    /// ranks the wrong classes (default: 1)
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub temperature: Option<f64>,
+}
+
+/// Temperature of a distillation where none is given: the network's own probabilities. The loss is then
+/// cross-entropy with these for labels, less what no generator can change, so that the paper's weights and
+/// learning rates fit.
+const TEMPERATURE: f64 = 1.0;
+
+impl LossArgs {
+    /// The temperature of a distillation; none where labels are learnt.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a temperature without a distillation, or one that nothing can be divided by.
+    pub fn distill(&self) -> Result<Option<f32>> {
+        let refuse = |what: String, hint| Err(Error::argument("--temperature", what, hint));
+        match (self.loss, self.temperature) {
+            (Loss::Labels, None) => Ok(None),
+            (Loss::Labels, Some(_)) => {
+                let what = "labels have no temperature".to_owned();
+                refuse(what, "add --loss distill, or leave it out")
+            }
+            (Loss::Distill, given) => match given.unwrap_or(TEMPERATURE) {
+                t if distillation_loss::takes(t as f32) => Ok(Some(t as f32)),
+                t => refuse(
+                    format!("{t} divides no logits"),
+                    "give a number above 0, such as 1 or 4",
+                ),
+            },
+        }
+    }
+
+    /// What a checkpoint and a generator depend on, in words; nothing where labels are learnt, as it was
+    /// before there was a choice.
+    ///
+    /// # Errors
+    /// As [`Self::distill`].
+    pub(super) fn words(&self) -> Result<Option<String>> {
+        Ok(self.distill()?.map(|t| format!("distill at temperature {t}")))
+    }
+
+    /// Refuses images without labels where these are learnt.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the folder.
+    pub fn suits(&self, dataset: &str) -> Result<()> {
+        match self.loss {
+            Loss::Labels => data::need_labels(dataset),
+            Loss::Distill => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temperature_is_a_number_above_0_and_belongs_to_a_distillation() {
+        let of = |loss, temperature| LossArgs { loss, temperature }.distill();
+        assert_eq!(of(Loss::Labels, None).unwrap(), None);
+        assert_eq!(of(Loss::Distill, None).unwrap(), Some(1.0));
+        assert_eq!(of(Loss::Distill, Some(4.0)).unwrap(), Some(4.0));
+        let error = of(Loss::Labels, Some(1.0)).unwrap_err();
+        assert!(error.hint().unwrap().contains("--loss distill") && error.exit_code() == 2);
+        // In f32 the square of the last two is 0 or infinite.
+        for t in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-30, 1e30] {
+            let error = of(Loss::Distill, Some(t)).unwrap_err();
+            assert!(error.to_string().starts_with("--temperature: "), "{t}: {error}");
+        }
+    }
+}
