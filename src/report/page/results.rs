@@ -3,7 +3,10 @@
 use std::fmt::Display;
 
 use super::{entry::Entry, html::Html, words};
-use crate::report::eval_json::{Perturbed, Spread};
+use crate::report::{
+    eval_json::{Perturbed, Spread},
+    saving,
+};
 
 /// Which columns there are: those that say the same in every row are left out.
 #[derive(Clone, Copy)]
@@ -23,7 +26,7 @@ impl Columns {
             name: entries.len() > 1,
             faults: entries.len() == 1 || all().any(|(_, p)| Some(words::faults(p)) != first),
             nf: entries.iter().any(Entry::has_generator),
-            energy: all().any(|(e, p)| e.energy(p).is_some()),
+            energy: all().any(|(e, p)| e.evaluation.savings(p).is_some()),
         }
     }
 
@@ -40,6 +43,7 @@ impl Columns {
             (self.nf, "RP"),
             (true, "bits changed"),
             (self.energy, "energy"),
+            (self.energy && self.nf, "energy(NF)"),
         ];
         all.into_iter().filter_map(|(there, title)| there.then_some(title))
     }
@@ -58,12 +62,23 @@ pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
     });
     let all = entries.iter().flat_map(|e| &e.evaluation.perturbed).next();
     let faults = all.filter(|_| !columns.faults).map(|p| format!("Faults: {}. ", words::faults(p)));
+    let energy = match (columns.energy, columns.nf) {
+        (false, _) => "",
+        (true, false) => " Energy of the weight memory against nominal voltage.",
+        (true, true) => {
+            " Energy of the weight memory against the network alone at nominal voltage; (NF) with that of \
+             the generator."
+        }
+    };
     let about = format!(
         "{}Accuracies in per cent: mean ± population standard deviation over the fault maps, and below \
-         it the 95 % interval of the mean (Student’s t). RP in percentage points.",
+         it the 95 % interval of the mean (Student’s t). RP in percentage points.{energy}",
         faults.unwrap_or_default()
     );
     h.leaf("p", &[("class", &"note")], about);
+    if let Some(how) = saving::unknown(entries.iter().map(|entry| entry.evaluation)) {
+        h.leaf("p", &[("class", &"note")], words::unbroken(&how));
+    }
     if entries.iter().all(|e| e.evaluation.perturbed.is_empty()) {
         return;
     }
@@ -124,9 +139,13 @@ fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
                 "bits changed",
                 p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)),
             );
+            let savings = p.and_then(|p| e.savings(p)).unwrap_or_default();
+            let saved = |saving: Option<f64>| saving.map_or_else(blank, words::saving);
             if columns.energy {
-                let saving = p.and_then(|p| entry.energy(p));
-                cell(h, "energy", saving.map_or_else(blank, |e| words::saving(e.saving_percent)));
+                cell(h, "energy", saved(savings.alone));
+            }
+            if columns.energy && columns.nf {
+                cell(h, "energy(NF)", saved(savings.behind));
             }
         });
     }
