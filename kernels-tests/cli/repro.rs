@@ -90,7 +90,7 @@ fn hours_are_planned_before_anything_runs() {
     let ended = place.run(&format!("{smoke} 1e-9"));
     let id = cells[0]["id"].as_str().unwrap();
     for says in
-        ["0 of 1 cells fit in 0.0 s", id, "one cell is left", "--only 'vgg11/*'", "--hours 0."]
+        ["0 of 1 cells fit in 0.0 s", id, "One cell is left", "--only 'vgg11/*'", "--hours 0."]
     {
         assert!(ended.stderr.contains(says), "no {says:?} in {}", ended.stderr);
     }

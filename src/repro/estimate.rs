@@ -129,8 +129,9 @@ impl Stopwatch<'_> {
 
     fn pass(&mut self, base: &str, generator: Option<&str>) -> Result<f64> {
         let behind = generator.map_or(String::new(), |generator| format!(" behind {generator}"));
+        let batch = u32::try_from(self.images).map_or(BATCH, |images| images.clamp(1, BATCH));
         self.timed(format!("an evaluation of {base}{behind}"), |gpu| {
-            bench::estimate_pass(gpu, base, generator, BATCH)
+            bench::estimate_pass(gpu, base, generator, batch)
         })
     }
 

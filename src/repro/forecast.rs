@@ -75,7 +75,8 @@ impl Work {
             let sum_hours = fits.then_some(sum / HOUR);
             cells.push(Planned { id: job.id.clone(), hours: seconds / HOUR, sum_hours, fits });
         }
-        Forecast { hours: budget / HOUR, cells }
+        // A time that is over is none.
+        Forecast { hours: budget.max(0.0) / HOUR, cells }
     }
 }
 
@@ -152,12 +153,12 @@ impl Forecast {
         for cell in &self.cells {
             table.row([cell.id.clone(), time(cell.hours)]);
         }
-        let (n, all) = (self.cells.len(), time(self.cells.iter().map(|cell| cell.hours).sum()));
-        let cells = if n == 1 { "one cell is" } else { "cells are" };
-        let n = if n == 1 { String::new() } else { format!("{n} ") };
-        let about = format!(
-            "{n}{cells} left, about {all} in all: too long for the hours that were left. To go on:"
-        );
+        let all = time(self.cells.iter().map(|cell| cell.hours).sum());
+        let cells = match self.cells.len() {
+            1 => "One cell is".to_owned(),
+            n => format!("{n} cells are"),
+        };
+        let about = format!("{cells} left, about {all} in all. To go on:");
         format!("{table:width$}\n{}\n  {command}", paragraph(&about, width, 2))
     }
 
@@ -240,7 +241,8 @@ mod tests {
         assert_eq!(brief(&work.forecast(1000.0)), wanted);
         // To the second.
         assert!(work.forecast(1100.0).cells[0].fits && !work.forecast(1099.9).cells[0].fits);
-        assert_eq!(work.forecast(0.0).cells.iter().filter(|c| c.fits).count(), 0);
+        let over = work.forecast(-1.0);
+        assert_eq!((over.hours, over.cells.iter().filter(|c| c.fits).count()), (0.0, 0));
     }
 
     #[test]
@@ -261,9 +263,9 @@ mod tests {
     fn a_forecast_says_what_fits_and_what_it_leaves_out() {
         let text = work().forecast(2000.0).to_text(80);
         for line in [
-            "cell         takes           sum",
-            "a     18 min 20 s   18 min 20 s  fits",
-            "c     33 min 30 s                left out",
+            "cell        takes          sum\n",
+            "a     18 min 20 s  18 min 20 s  fits",
+            "c     33 min 30 s               left out",
             "3 of 4 cells fit in 33 min 20 s: they take about 28 min 40 s. Estimated from",
         ] {
             assert!(text.contains(line), "no {line:?} in {text}");
@@ -296,7 +298,7 @@ mod tests {
         assert_eq!(left.hours_to_go_on(0.01), 0.034);
         let text = left.left_out(80, "nf-gpu repro uip --hours 1");
         for says in [
-            "b       8 min 30 s",
+            "b          8 min 30 s",
             "3 cells are left, about 43 min 50 s in all",
             "\n  nf-gpu repro uip",
         ] {
@@ -305,7 +307,7 @@ mod tests {
         work.done(1);
         work.done(2);
         assert!(
-            work.forecast(0.0).left_out(80, "x").contains("one cell is left, about 1 min 50 s")
+            work.forecast(0.0).left_out(80, "x").contains("One cell is left, about 1 min 50 s")
         );
     }
 }

@@ -68,6 +68,7 @@ pub fn run(
         let forecast = timed.forecast(deadline.left());
         planned(&forecast)?;
         results.forecast = Some(forecast);
+        queue.save(&mut results)?;
         work = Some(timed);
     }
     let mut failure = None;

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::Result,
     eval::Evaluator,
+    files::Weights,
     gpu::Gpu,
     models::{self, GENERATOR_BITS},
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
@@ -77,13 +78,14 @@ pub fn estimate_pass(gpu: &Gpu, base: &str, generator: Option<&str>, batch: u32)
     let generator = generator.map(|name| models::generator(name, side(&base))).transpose()?;
     let flops = 2 * (base.macs() + generator.as_ref().map_or(0, Graph::macs));
     let seconds = scaled(gpu, batch, flops, |n| {
-        let frozen = |graph: &Graph, bits: u32| -> Result<FrozenNet> {
-            let net = FrozenNet::for_inference(gpu, graph, &initialise(graph, true, 1), bits, 1)?;
+        let frozen = |graph: &Graph, weights: &Weights, bits: u32| -> Result<FrozenNet> {
+            let net = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?;
             net.injector(gpu, 1, None)?.run(gpu, &[0])?;
             Ok(net)
         };
-        let net = frozen(&base, BASE_BITS)?;
-        let fuse = generator.as_ref().map(|graph| frozen(graph, GENERATOR_BITS)).transpose()?;
+        let net = frozen(&base, &initialise(&base, true, 1), BASE_BITS)?;
+        let fuse = |graph: &Graph| frozen(graph, &initialise(graph, false, 1), GENERATOR_BITS);
+        let fuse = generator.as_ref().map(fuse).transpose()?;
         let set = image_set(side(&base), n);
         let images = DeviceImages::upload(gpu, &set)?;
         let evaluator = Evaluator::new(gpu, &net, fuse.as_ref(), &images, n)?;
