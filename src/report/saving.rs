@@ -48,7 +48,8 @@ pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
     text.push('.');
     let rounded = |v: f64| (v * 10.0).round();
     if rounded(saving) <= 0.0 && rounded(points) <= 0.0 && rounded(saving) + rounded(points) < 0.0 {
-        text += " Nothing is gained: nominal voltage is the better choice here.";
+        let with = if behind.is_some() { " with it" } else { "" };
+        text += &format!(" Nothing is gained{with}: nominal voltage is the better choice.");
     }
     Some(text)
 }
@@ -133,7 +134,7 @@ mod tests {
             "With ConvL the weight memory takes 19.0 % less energy than at nominal voltage, the generator \
              included, for 7.6 points less accuracy; without it 30.6 % less for 52.6 points less."
         );
-        let nothing = " Nothing is gained: nominal voltage is the better choice here.";
+        let nothing = " Nothing is gained with it: nominal voltage is the better choice.";
         let more = told(-28.5, 30.6, 85.0);
         assert!(more.contains("takes 28.5 % more energy than"), "{more}");
         assert!(more.ends_with(&format!("30.6 % less for 52.6 points less.{nothing}")), "{more}");

@@ -100,15 +100,23 @@ fn side(base: &Graph) -> u32 {
 }
 
 /// Seconds for `batch` images, of `flops` operations each, from those for as many as tell it.
-fn scaled(
-    gpu: &Gpu,
-    batch: u32,
-    flops: u64,
-    seconds: impl FnOnce(u32) -> Result<f64>,
-) -> Result<f64> {
+fn scaled(gpu: &Gpu, batch: u32, flops: u64, seconds: impl Fn(u32) -> Result<f64>) -> Result<f64> {
     let all = flops.saturating_mul(u64::from(batch));
-    let n = images_to_time(batch, all, gpu.report().is_software()).max(1);
-    Ok(seconds(n)? * f64::from(batch) / f64::from(n))
+    let soon = images_to_time(batch, all, gpu.report().is_software());
+    let n = soon.max(2).min(batch);
+    let some = seconds(n)?;
+    if n == batch { Ok(some) } else { Ok(extended(batch, (n, some), seconds(1)?)) }
+}
+
+/// Seconds for `batch` images where `n` took `some` and one took `one`. What a step does for no image, such as
+/// drawing faults, it does once for many; where noise hides what an image takes, it is counted with each.
+fn extended(batch: u32, (n, some): (u32, f64), one: f64) -> f64 {
+    let proportional = some * f64::from(batch) / f64::from(n.max(1));
+    if some <= one || n < 2 {
+        return proportional;
+    }
+    let of_image = (some - one) / f64::from(n - 1);
+    (some + of_image * f64::from(batch.saturating_sub(n))).min(proportional)
 }
 
 /// Seconds of the second run: the first compiles.
@@ -121,4 +129,22 @@ fn again(gpu: &Gpu, run: &mut dyn FnMut(u64) -> Result<()>) -> Result<f64> {
         seconds = began.elapsed().as_secs_f64();
     }
     Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_does_once_is_counted_once() {
+        // Five seconds, and one for each image.
+        assert_eq!(extended(100, (11, 16.0), 6.0), 105.0);
+        // Only images, and what noise made of that.
+        assert_eq!(extended(100, (10, 10.0), 1.0), 100.0);
+        assert_eq!(extended(100, (10, 10.0), 0.5), 100.0);
+        for one in [10.0, 11.0] {
+            assert_eq!(extended(100, (10, 10.0), one), 100.0);
+        }
+        assert_eq!(extended(3, (1, 2.0), 2.0), 6.0);
+    }
 }

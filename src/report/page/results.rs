@@ -77,7 +77,7 @@ pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
     );
     h.leaf("p", &[("class", &"note")], about);
     if let Some(how) = saving::unknown(entries.iter().map(|entry| entry.evaluation)) {
-        h.leaf("p", &[("class", &"note")], words::unbroken(&how));
+        h.leaf("p", &[("class", &"note")], words::unbroken(&how.replace('`', "")));
     }
     if entries.iter().all(|e| e.evaluation.perturbed.is_empty()) {
         return;
