@@ -110,7 +110,7 @@ impl Forecast {
     /// Hours that all cells take that fit.
     #[must_use]
     pub fn sum_hours(&self) -> f64 {
-        self.cells.iter().filter_map(|cell| cell.sum_hours).last().unwrap_or(0.0)
+        self.cells.iter().rev().find_map(|cell| cell.sum_hours).unwrap_or(0.0)
     }
 
     /// Hours of the cell that takes least.
