@@ -131,7 +131,8 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     let printed = terminal::print(&text);
     if !outcome.left_out.cells.is_empty() && !args.quiet {
         let hours = outcome.left_out.hours_to_go_on(args.hours.unwrap_or_default());
-        let command = same_command(std::env::args(), hours);
+        let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+        let command = same_command(typed, hours);
         terminal::say(&outcome.left_out.left_out(terminal::columns(), &command));
     }
     let files = settings.out.join("results.json, results.md");
