@@ -22,8 +22,8 @@ const LAYERS: &[&[&str]] = &[
     &["eval"],
     &["forward"],
     &["train"], // evaluates on the way
-    &["repro"], // trains and evaluates
     &["bench"],
+    &["repro"], // trains and evaluates, and times steps before that
     &["cli"],
 ];
 

@@ -6,7 +6,7 @@ use nf_gpu::{
     files::Weights,
     gpu::{AdapterChoice, Gpu},
     report::Event,
-    repro::{Outcome, Plan, Row, Settings, State, run, table},
+    repro::{Outcome, Plan, Row, Settings, State, forecast, run, table},
 };
 use std::{
     cell::Cell,
@@ -86,7 +86,7 @@ impl Place {
     /// Runs a plan to its end; also the titles of what was trained.
     fn run(&self, plan: &Plan, settings: &Settings) -> (nf_gpu::Result<Outcome>, Vec<String>) {
         let mut events: Vec<Event> = Vec::new();
-        let outcome = run(&self.gpu, plan, settings, &mut events, &|| false);
+        let outcome = run(&self.gpu, plan, settings, &mut events, &mut |_| Ok(()), &|| false);
         (outcome, trained(&events))
     }
 }
@@ -143,7 +143,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
         let left = Cell::new(asked);
         let stop = || left.replace(left.get().saturating_sub(1)) == 0;
         let mut events: Vec<Event> = Vec::new();
-        let outcome = run(&place.gpu, &plan, &settings, &mut events, &stop);
+        let outcome = run(&place.gpu, &plan, &settings, &mut events, &mut |_| Ok(()), &stop);
         (outcome, trained(&events))
     };
     // The pretraining asks at every image of its last evaluation.
@@ -257,13 +257,36 @@ fn a_cell_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
-fn hours_end_a_queue_in_order() {
-    let (place, plan) = (Place::new(), plan("transfer", &[OWN]));
-    let settings = Settings { hours: Some(1e-9), ..place.settings("out") };
-    let (outcome, made) = place.run(&plan, &settings);
+fn hours_run_the_cells_that_fit_and_leave_out_the_others() {
+    let (place, plan) = (Place::new(), plan("transfer", &[OWN, OTHER]));
+    place.give("vgg-small", &random_base("vgg-small", 1));
+    // Nothing fits in no time: nothing is begun, and the cells are named.
+    let none = Settings { hours: Some(1e-9), ..place.settings("out") };
+    let (outcome, made) = place.run(&plan, &none);
     let outcome = outcome.unwrap();
-    assert!(outcome.out_of_time && outcome.failure.is_none() && made.is_empty());
+    assert!(outcome.failure.is_none() && made.is_empty(), "{made:?}");
+    let left: Vec<&str> = outcome.left_out.cells.iter().map(|cell| cell.id.as_str()).collect();
+    assert_eq!(left, [OWN, OTHER]);
+    assert!(outcome.left_out.cells.iter().all(|cell| cell.hours > 0.0), "{:?}", outcome.left_out);
     assert_eq!(row(&outcome, OWN).state, State::NotRun);
     let page = fs::read_to_string(place.path("out/results.md")).unwrap();
-    assert!(page.contains("0 of 1 cells are measured, 1 not run yet"), "{page}");
+    assert!(page.contains("0 of 2 cells are measured, 2 not run yet"), "{page}");
+    // The first makes what both need; the second is evaluated only.
+    let forecast = |settings: &Settings| {
+        let mut events: Vec<Event> = Vec::new();
+        let forecast = forecast(&place.gpu, &plan, settings, &mut events, &|| false).unwrap();
+        (forecast, events)
+    };
+    let day = Settings { hours: Some(24.0), ..place.settings("out") };
+    let (planned, events) = forecast(&day);
+    assert!(planned.cells.iter().all(|cell| cell.fits) && planned.hours <= 24.0, "{planned:?}");
+    // Each kind of work is timed once: a training step, and passes of two bases, alone and behind.
+    assert_eq!(events.len(), 5, "{events:?}");
+    let (outcome, made) = place.run(&plan, &day);
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.results.done, made.len(), outcome.left_out.cells.len()), (2, 1, 0));
+    assert_eq!(outcome.results.forecast.unwrap().cells.len(), 2);
+    // Then nothing is left to be planned, or timed.
+    let (planned, events) = forecast(&day);
+    assert!(planned.cells.is_empty() && events.is_empty(), "{planned:?}");
 }

@@ -188,5 +188,8 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
         ("--voltage 0.6 --precision 4", "weights of 8 bits"),
     ] {
         place.run(&format!("{eval} {flags}")).refused(2, &["--voltage: ", says]);
+        // Before any image is read: decoding a folder of them may take an hour.
+        let unread = format!("{eval} {flags} --dataset cifar10 --data-dir none");
+        place.run(&unread).refused(2, &["--voltage: ", says]);
     }
 }

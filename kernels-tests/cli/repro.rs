@@ -75,6 +75,29 @@ fn tables_and_cells_are_listed() {
     assert_eq!(cells.lines().filter(|line| line.contains("cannot be run")).count(), 20);
 }
 
+/// The cheapest table: one learned image in front of each network, of which one is chosen.
+#[test]
+fn hours_are_planned_before_anything_runs() {
+    let place = Place::new();
+    let smoke = "repro uip --smoke --only vgg11/* --data-dir none --out out --hours";
+    let plan: Value =
+        serde_json::from_str(&place.run(&format!("{smoke} 5 --list --json --quiet")).done())
+            .unwrap();
+    let cells = plan["forecast"]["cells"].as_array().unwrap();
+    assert_eq!((cells.len(), &cells[0]["fits"]), (1, &true.into()), "{plan}");
+    assert!(!place.path("out").exists(), "a plan writes nothing");
+    // Nothing fits in a hundred thousandth of a second; what is left is named, with a command that goes on.
+    let ended = place.run(&format!("{smoke} 1e-9"));
+    let id = cells[0]["id"].as_str().unwrap();
+    for says in
+        ["0 of 1 cells fit in 0.0 s", id, "One cell is left", "--only 'vgg11/*'", "--hours 0."]
+    {
+        assert!(ended.stderr.contains(says), "no {says:?} in {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("cell 1 of"), "{}", ended.stderr);
+    assert!(ended.done().contains("1 not run yet"));
+}
+
 #[test]
 fn what_cannot_be_reproduced() {
     let place = Place::new();
@@ -93,5 +116,8 @@ fn what_cannot_be_reproduced() {
         ("repro uip --seeds 8..5 --data-dir none", 2, &["--seeds", "50000..50010"]),
         ("repro uip --steps 0 --data-dir none", 2, &["--steps: 0", "from 1 up"]),
         ("repro uip --hours 0", 2, &["--hours: 0", "--hours 7.5"]),
+        ("repro uip --hours inf", 2, &["--hours: inf", "--hours 7.5"]),
+        ("repro uip --list --hours -1", 2, &["--hours: -1", "--hours 7.5"]),
+        ("repro --list --hours 1", 2, &["--hours: no table", "repro uip --list --hours 3"]),
     ]);
 }

@@ -32,7 +32,8 @@ fn what_contradicts_the_run_is_refused_with_both_values() {
         assert_eq!(config(), before, "{flags}");
     }
     // The same in other words, and what changes no step of those that are done.
-    let same = "--chip 2 --faults stuck-at --ber 0.020 --generator uip --bits 0-7 --copies 10 --out ./run";
+    let same =
+        "--chip 2 --faults stuck-at --ber 0.020 --generator uip --bits 0-7 --copies 10 --out ./run";
     let table = place.run(&format!("train --resume run {same}")).done();
     assert!(table.contains("stuck-at  0.02     1"), "{table}");
     let ended = place.run("train --resume run --steps 3 --images 6 --eval-every 1");

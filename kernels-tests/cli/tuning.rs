@@ -128,9 +128,8 @@ fn a_resumed_run_keeps_the_variants_it_began_with() {
     let place = Place::of_few_images();
     let other = "--kernel-variant conv2d=plain,conv2d_grad_weight=plain,matmul=plain,\
                  convolution=direct";
-    let train = |steps: u32, out: &str| {
-        place.run(&format!("{TRAIN} --steps {steps} --out {out} {other}"))
-    };
+    let train =
+        |steps: u32, out: &str| place.run(&format!("{TRAIN} --steps {steps} --out {out} {other}"));
     train(2, "whole").done();
     train(1, "run").done();
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();

@@ -8,7 +8,10 @@ mod time;
 
 pub use cases::{CaseSettings, Place, cases, kernel_names, place_again};
 pub use ceilings::{ceilings, ceilings_again};
-pub use steps::{GLANCE, STEPS, StepSettings, seconds_of_a_step, step_names, steps};
+pub use steps::{
+    GLANCE, STEPS, StepSettings, estimate_pass, estimate_pretraining_step, estimate_step,
+    seconds_of_a_step, step_names, steps,
+};
 
 use crate::{
     gpu::Gpu,

@@ -6,23 +6,21 @@ mod setup;
 use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
 use crate::{
     data::{self, DEFAULT_DIR},
-    energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     eval::{
         Details, Journal, Named, Request, Study, Subject, document, measure, passes, sensitivity,
         study_maps,
     },
-    fault::Faults,
     files::npy,
     gpu::Gpu,
     nn::{Dtype, arithmetic},
     report::{
         eval_json::{Document, Evaluation, Given},
         progress::{Progress, Unit},
-        table,
+        saving, table,
+        wrap::paragraph,
     },
     train::{BaseHints, FaultArgs, Generator},
-    words,
 };
 use clap::Args;
 use journal::{is_device, journal_of};
@@ -122,11 +120,10 @@ pub struct EvalArgs {
 pub fn run(args: &EvalArgs) -> Result<()> {
     args.check()?;
     let (setup, mut set) = Setup::of(args)?;
-    let Setup { base, generators, points, faults, seeds, precision, .. } = &setup;
+    let Setup { base, generators, faults, seeds, precision, .. } = &setup;
     if !args.quiet {
         setup.notes.iter().for_each(|note| terminal::say(note));
     }
-    let voltage = args.voltage(points, faults, *precision)?;
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let operands = args.dtype.operands(&gpu);
@@ -162,8 +159,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         };
         let keep_logits = args.logits.is_some();
         let request = Request { subject, faults, seeds, keep_logits };
-        let voltages = (points, voltage);
-        let measured = args.measure(&gpu, &request, &setup, generator, voltages, &mut journal);
+        let measured = args.measure(&gpu, &request, &setup, generator, &mut journal);
         if matches!(measured, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
@@ -245,35 +241,6 @@ impl EvalArgs {
             .with("--layers", self.faults.layers.clone())
     }
 
-    /// The operating point of `--voltage`.
-    fn voltage<'a>(
-        &self,
-        points: &'a OperatingPoints,
-        faults: &[Faults],
-        precision: u32,
-    ) -> Result<Option<&'a OperatingPoint>> {
-        let Some(voltage) = self.voltage else { return Ok(None) };
-        let point = points.require_voltage(voltage)?;
-        let refuse = |what: String, hint| Err(Error::argument("--voltage", what, hint));
-        let [faults] = faults else {
-            let what = format!("one voltage for {} rates", faults.len());
-            return refuse(what, "evaluate one rate at a time, or leave it to --points");
-        };
-        if precision != 8 {
-            let what = format!("the weights have {precision} bits");
-            return refuse(what, "accesses are counted for weights of 8 bits: use --precision 8");
-        }
-        let ber = faults.mean_ber();
-        if !same_rate(ber, point.ber) && !self.quiet {
-            let [here, there] = [ber, point.ber].map(words::rate);
-            let of = &points.source;
-            terminal::say(&format!(
-                "note: {of} says BER {there} at this voltage; here it is {here}"
-            ));
-        }
-        Ok(Some(point))
-    }
-
     /// Prints the tables, each below what `about` says of its generator.
     fn print(
         &self,
@@ -291,7 +258,7 @@ impl EvalArgs {
             if runs.len() > 1 {
                 terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
             }
-            terminal::print(&table::captioned(run, width))?;
+            terminal::print(&table::with_energy(run, width))?;
             if self.per_class {
                 terminal::print(&format!("\n{}", table::per_class(run, width)))?;
             }
@@ -301,6 +268,10 @@ impl EvalArgs {
             if let Some(study) = &run.sensitivity {
                 terminal::print(&format!("\n{:width$}", table::sensitivity(study)))?;
             }
+        }
+        // Once for all tables.
+        if let Some(how) = saving::unknown(runs).filter(|_| !self.quiet) {
+            terminal::say(&paragraph(&how, width, 2));
         }
         Ok(())
     }
@@ -312,7 +283,6 @@ impl EvalArgs {
         request: &Request<'_>,
         setup: &Setup,
         generator: Option<&Generator>,
-        (points, voltage): (&OperatingPoints, Option<&OperatingPoint>),
         journal: &mut Journal,
     ) -> Result<(Evaluation, Result<()>)> {
         let study = Study { protect: self.protect.unwrap_or(0) };
@@ -334,7 +304,8 @@ impl EvalArgs {
         let named = Named { name: &base.model, sha256: &base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
         let (classes, confusion) = (self.per_class, self.confusion);
-        let details = Details { classes, confusion, points: Some(points), voltage };
+        let (points, voltage) = (Some(&setup.points), setup.voltage.as_ref());
+        let details = Details { classes, confusion, points, voltage };
         let mut evaluation = document(gpu, request, named, behind, &measured, details);
         evaluation.given = self.given(setup, generator);
         if self.sensitivity {

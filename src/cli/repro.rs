@@ -4,10 +4,11 @@ use super::{gpu::TunedArgs, interrupt, places::Places, seeds::parse_seeds, termi
 use crate::{
     data::{self, DEFAULT_DIR},
     error::{Error, Result},
-    report::{self, Console, Event, Sink, console::Verbosity, wrap::paragraph},
-    repro::{self, Plan, Settings, State, TABLES, Table},
+    report::{self, Console, Event, Sink, console::Verbosity, shell::quoted, wrap::paragraph},
+    repro::{self, Forecast, Plan, Settings, TABLES, Table},
 };
 use clap::Args;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Arguments of `nf-gpu repro`.
@@ -16,7 +17,7 @@ pub struct ReproArgs {
     /// The table (see --list)
     #[arg(value_name = "TABLE", required_unless_present = "list")]
     table: Option<String>,
-    /// List the tables, or the cells of TABLE; nothing runs
+    /// List the tables, or the cells of TABLE; nothing runs. With --hours: which of them fit
     #[arg(long)]
     list: bool,
     /// Test the machinery: random base networks, two images, one copy, one step; each base network and each
@@ -68,7 +69,9 @@ pub struct ReproArgs {
     /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code)
     #[arg(long, value_name = "MODEL", default_value = "reference")]
     faults: String,
-    /// End after so many hours, at a checkpoint; the same command goes on
+    /// Time steps first, say which cells fit in so many hours, and run those, in the order of --list, each
+    /// that fits in what is left; none is begun that does not, none cut off (Ctrl-C and TERM do, at a
+    /// checkpoint). The same command goes on with the rest
     #[arg(long, value_name = "H", allow_negative_numbers = true)]
     hours: Option<f64>,
     /// Seed of everything random in training
@@ -89,12 +92,14 @@ pub struct ReproArgs {
 /// # Errors
 /// An unknown table, or those of [`repro::run`].
 pub fn run(args: &ReproArgs) -> Result<()> {
-    let Some(name) = &args.table else { return terminal::print(&tables()?) };
+    let Some(name) = &args.table else {
+        return args.hours.map_or_else(|| terminal::print(&tables()?), |_| Err(no_table()));
+    };
     let table = repro::table(name)?;
     let settings = args.settings(table)?;
     settings.checked()?;
     let plan = Plan::new(table, args.only.as_deref(), &settings)?;
-    if args.list {
+    if args.list && args.hours.is_none() {
         return terminal::print(&cells(&plan));
     }
     is_there(&plan, &settings)?;
@@ -106,19 +111,53 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let mut sink = PerTraining::new(args.quiet);
-    let outcome = repro::run(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;
+    if args.list {
+        let forecast = repro::forecast(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;
+        return match args.json {
+            true => terminal::print_json(&json!({"version": 1, "forecast": forecast})),
+            false => terminal::print(&forecast.to_text(terminal::columns())),
+        };
+    }
+    // The results come at the end; until then it is a message.
+    let planned = &mut |forecast: &Forecast| {
+        if !args.quiet {
+            terminal::say(forecast.to_text(terminal::columns()).trim_end());
+        }
+        Ok(())
+    };
+    let outcome = repro::run(&gpu, &plan, &settings, &mut sink, planned, &interrupt::pressed)?;
     let results = outcome.results;
     let text = if args.json { results.to_json() } else { results.to_text(terminal::columns()) };
     let printed = terminal::print(&text);
-    if outcome.out_of_time {
-        let left = results.in_state(State::NotRun).count();
-        sink.event(&Event::Note(format!(
-            "the hours are used up; {left} cells are left: the same command goes on with them"
-        )))?;
+    if !outcome.left_out.cells.is_empty() && !args.quiet {
+        let hours = outcome.left_out.hours_to_go_on(args.hours.unwrap_or_default());
+        let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+        let command = same_command(typed, hours);
+        terminal::say(&outcome.left_out.left_out(terminal::columns(), &command));
     }
     let files = settings.out.join("results.json, results.md");
     sink.event(&Event::Note(format!("written to {}", files.display())))?;
     outcome.failure.map_or(printed, Err)
+}
+
+fn no_table() -> Error {
+    let hint = "as in `nf-gpu repro uip --list --hours 3`";
+    Error::argument("--hours", "no table is named whose cells might fit", hint)
+}
+
+/// A command as it was typed, with other hours.
+fn same_command(typed: impl Iterator<Item = String>, hours: f64) -> String {
+    let (mut words, mut value) = (Vec::new(), false);
+    for word in typed {
+        match word.as_str() {
+            _ if value => value = false,
+            "--hours" => value = true,
+            _ if word.starts_with("--hours=") => {}
+            _ => words.push(quoted(&word)),
+        }
+    }
+    words.push(format!("--hours {hours}"));
+    words.join(" ")
 }
 
 impl ReproArgs {
@@ -224,5 +263,22 @@ impl Sink for PerTraining {
             self.console = Console::stderr(self.verbosity);
         }
         self.console.event(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_goes_on_is_the_one_that_was_typed_with_other_hours() {
+        for typed in [
+            "nf-gpu repro uip --hours 2 --only a/*",
+            "nf-gpu repro uip --only a/* --hours=2",
+            "nf-gpu repro uip --only a/*",
+        ] {
+            let words = typed.split(' ').map(str::to_owned);
+            assert_eq!(same_command(words, 0.5), "nf-gpu repro uip --only 'a/*' --hours 0.5");
+        }
     }
 }

@@ -7,7 +7,9 @@ use crate::{
     error::Result,
     files::Weights,
     gpu::Gpu,
-    report::{Console, Sink, Tee, console::Verbosity, eval_json::Document, table},
+    report::{
+        Console, Sink, Tee, console::Verbosity, eval_json::Document, saving, table, wrap::paragraph,
+    },
     train::{Every, Preset, RunFolder, Schedule, TrainConfig, dry_run, given, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
@@ -55,7 +57,12 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     if args.json {
         return terminal::print(&Document::new(vec![evaluation]).to_json());
     }
-    terminal::print(&table::captioned(&evaluation, terminal::columns()))
+    let width = terminal::columns();
+    terminal::print(&table::with_energy(&evaluation, width))?;
+    if let Some(how) = saving::unknown([&evaluation]).filter(|_| !args.quiet) {
+        terminal::say(&paragraph(&how, width, 2));
+    }
+    Ok(())
 }
 
 /// What a step needs, then how long it takes, for which one is run with random weights.

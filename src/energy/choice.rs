@@ -78,7 +78,8 @@ pub struct Choice {
     pub unmeasured: Vec<Unmeasured>,
     /// Measured rates that are those of no operating point.
     pub unknown_rates: Vec<f64>,
-    /// Measured rates whose faults were kept to some bits or layers: they say nothing of a voltage.
+    /// Measured rates whose faults are not those of a whole memory ([`super::tells_voltage`]): they say
+    /// nothing of a voltage.
     pub partial_rates: Vec<f64>,
 }
 

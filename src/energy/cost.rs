@@ -91,8 +91,10 @@ fn share(generator: Option<u64>, base: u64) -> f64 {
 #[must_use]
 pub fn at_point(base: &Graph, generator: Option<&Graph>, point: &OperatingPoint) -> Energy {
     let (base, generator) = (Cost::of(base), generator.map(Cost::of));
+    let alone = base.energy_saving(None, point.energy_per_access);
     Energy {
         saving_percent: base.energy_saving(generator.as_ref(), point.energy_per_access),
+        base_saving_percent: generator.as_ref().map(|_| alone),
         voltage: Some(point.voltage),
         energy_per_access: Some(point.energy_per_access),
         base_accesses: Some(base.weight_accesses),
@@ -120,7 +122,8 @@ mod tests {
 
         let alone = at_point(&base, None, low);
         assert!((alone.saving_percent - 30.605).abs() < 1e-9, "{alone:?}");
-        assert_eq!(alone.generator_accesses, None);
+        assert_eq!((alone.generator_accesses, alone.base_saving_percent), (None, None));
+        assert_eq!(energy.base_saving_percent, Some(alone.saving_percent));
         // At the nominal voltage a generator only costs.
         let nominal = at_point(&base, Some(&generator), points.at(0.0).unwrap());
         assert!((nominal.saving_percent + 100.0 * 320_256.0 / 2_755_968.0).abs() < 1e-9);

@@ -14,6 +14,6 @@ pub use choice::{Candidate, Choice, Unmeasured, choose, read_evaluations};
 pub use comparison::{Compared, Comparison, Quantity, compare};
 pub use cost::{Cost, at_point};
 pub use macs::paper_macs;
-pub use points::{OperatingPoint, OperatingPoints, same_rate};
+pub use points::{OperatingPoint, OperatingPoints, same_rate, tells_voltage};
 pub use published::{Published, published};
 pub use systolic::{cycles, weight_accesses};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     files,
+    report::eval_json::FaultDetail,
 };
 
 const BUILT_IN: &str = include_str!("operating-points.toml");
@@ -184,6 +185,16 @@ pub fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= NEAR * a.max(b)
 }
 
+/// Whether faults with this detail are those of a memory at one voltage, so that their rate tells it: every
+/// bit of every layer can fail, in both directions alike. What a faulty cell does (it inverts its bit, or is
+/// stuck and changes half of the bits) is no matter: a point's rate is that of faulty cells.
+#[must_use]
+pub fn tells_voltage(detail: &FaultDetail) -> bool {
+    let everywhere = detail.bits.is_none() && detail.layers.is_none();
+    let directed = detail.ber01.zip(detail.ber10);
+    everywhere && directed.is_none_or(|(ber01, ber10)| same_rate(ber01, ber10))
+}
+
 /// Whether two numbers that users wrote are the same.
 fn same(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().min(b.abs())
@@ -242,6 +253,25 @@ mod tests {
         assert_eq!(two.require(0.020_129).unwrap().ber, 0.0201);
         assert!(same_rate(0.01, 0.010_05) && same_rate(0.0, 0.0));
         assert!(!same_rate(0.01, 0.0102) && !same_rate(0.0, 1e-9));
+    }
+
+    #[test]
+    fn only_faults_of_a_whole_memory_tell_its_voltage() {
+        let some = || Some(String::from("7"));
+        let rates = |ber01, ber10| FaultDetail {
+            ber01: Some(ber01),
+            ber10: Some(ber10),
+            ..FaultDetail::default()
+        };
+        for (detail, tells) in [
+            (FaultDetail::default(), true),
+            (FaultDetail { bits: some(), ..FaultDetail::default() }, false),
+            (FaultDetail { layers: some(), ..FaultDetail::default() }, false),
+            (rates(0.01, 0.01), true),
+            (rates(0.01, 0.02), false),
+        ] {
+            assert_eq!(tells_voltage(&detail), tells, "{detail:?}");
+        }
     }
 
     #[test]

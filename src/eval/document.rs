@@ -112,25 +112,18 @@ fn perturbed(
     let nf = behind.then_some(&nf[..]);
     let (faults, ber) = (p.faults.model.to_string(), p.faults.mean_ber());
     let sum = |of: Vec<&Answers>| of_classes(&Answers::sum(of), details);
-    let by_rate =
-        || details.points.filter(|_| has_a_voltage(&p.faults)).and_then(|points| points.at(ber));
+    let detail = detail(&p.faults, graph);
+    let by_rate = || details.points.filter(|_| energy::tells_voltage(&detail))?.at(ber);
     let point = details.voltage.or_else(by_rate);
     Perturbed {
-        detail: detail(&p.faults, graph),
         voltage: details.voltage.map(|point| point.voltage),
         classes: sum(p.alone.iter().map(|m| &m.answers).collect()),
         // Accesses are counted for weights of a byte each, all of which are at the low voltage.
         energy: point.filter(|_| bits == 8).map(|point| energy::at_point(graph, generator, point)),
         classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
+        detail,
         ..Perturbed::new(faults, ber, request.seeds, &accuracy, nf, flipped)
     }
-}
-
-/// Whether the rate is that of a memory at one voltage: all bits of all layers can fail, in both
-/// directions alike.
-fn has_a_voltage(faults: &Faults) -> bool {
-    let everywhere = faults.positions == Positions::ALL && faults.layers.is_all();
-    everywhere && energy::same_rate(faults.ber, faults.ber10)
 }
 
 fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {

@@ -15,6 +15,7 @@ pub mod measure;
 pub mod page;
 pub(crate) mod progress;
 pub mod saving;
+pub(crate) mod shell;
 pub mod table;
 pub(crate) mod terminal;
 pub mod trace;

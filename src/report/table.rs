@@ -1,15 +1,17 @@
 //! Tables in plain text.
 
 mod classes;
+mod energy;
 mod fold;
 
 pub use classes::{confusion, per_class};
+pub use energy::{energy, with_energy};
 
 use std::fmt;
 
 use super::{
     eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread},
-    saving, wrap,
+    wrap,
 };
 use crate::words;
 
@@ -78,7 +80,8 @@ impl fmt::Display for Table {
 }
 
 /// The final table of `eval`: a row per fault model and BER. Accuracies in per cent, mean ± std
-/// over the fault maps; RP in percentage points; flips as the share of stored bits that changed.
+/// over the fault maps; RP in percentage points; flips as the share of stored bits that changed. Energy
+/// stands in a table of its own ([`energy`]): with it ten columns of ten maps are wider than a terminal.
 #[must_use]
 pub fn evaluation(e: &Evaluation) -> Table {
     let nf = e.generator.is_some();
@@ -87,18 +90,9 @@ pub fn evaluation(e: &Evaluation) -> Table {
         header.extend(["CA(NF)", "PA(NF)", "RP"]);
     }
     header.push("flipped bits");
-    let energy = e.perturbed.iter().any(|p| p.energy.is_some());
-    if energy {
-        header.push("energy");
-    }
     let mut table = Table::new(header).named_by(2);
     for p in &e.perturbed {
-        let mut cells = row(e, p, nf);
-        if energy {
-            let saving = p.energy.as_ref().map(|energy| saving::in_words(energy.saving_percent));
-            cells.push(saving.unwrap_or_default());
-        }
-        table.row(cells);
+        table.row(row(e, p, nf));
     }
     if e.perturbed.is_empty() {
         let mut cells = vec!["none".into(), String::new(), String::new()];

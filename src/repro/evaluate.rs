@@ -20,7 +20,7 @@ use crate::{
 use std::path::Path;
 
 /// Images of an evaluation batch.
-const BATCH: u32 = 100;
+pub(super) const BATCH: u32 = 100;
 
 /// What a cell asks of its evaluation.
 #[derive(Clone, Debug)]

@@ -2,14 +2,18 @@
 //!
 //! A [`Table`] is a list of [`Cell`]s (a base network behind a generator at a rate of faulty cells) with
 //! what the paper prints for each. A [`Plan`] says which base networks and generators they need; cells
-//! share them. [`run`] makes what is missing, in order, and can be stopped and started again.
+//! share them. [`run`] makes what is missing, in order, and can be stopped and started again; with hours it
+//! times steps first, and begins only what fits ([`Forecast`]).
 //!
 //! Not here: the paper's adversarial studies (its Tables 25 and 26), and generators trained on two
 //! base networks at once (Table 21), whose numbers are listed but whose cells cannot be run.
 
 mod artefacts;
 mod cell;
+mod estimate;
 mod evaluate;
+mod folders;
+mod forecast;
 mod plan;
 mod queue;
 mod recipe;
@@ -19,8 +23,9 @@ mod table;
 mod text;
 
 pub use cell::{Accuracies, Cell, MeanStd};
+pub use forecast::{Forecast, Planned};
 pub use plan::{Plan, PlannedCell, Training};
-pub use queue::{Outcome, run};
+pub use queue::{Outcome, forecast, run};
 pub use results::{BaseRecord, Results, Row, State};
 pub use settings::Settings;
 pub use table::{TABLES, Table, table};

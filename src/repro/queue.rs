@@ -2,7 +2,10 @@
 
 use super::{
     artefacts::Artefacts,
+    estimate::Stopwatch,
     evaluate::{Conditions, evaluate},
+    folders::{JSON, MARKDOWN, claimed, given_bases, make_folder, unmixed},
+    forecast::{Forecast, Shared, Work},
     plan::{IMAGENET10, Plan, PlannedCell},
     recipe,
     results::{Results, State},
@@ -11,7 +14,7 @@ use super::{
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
-    files::{FORMAT, Lock, Weights, atomic},
+    files::{FORMAT, Weights, atomic},
     gpu::Gpu,
     models,
     nn::initialise,
@@ -21,26 +24,15 @@ use crate::{
     },
     train::{BaseHints, BaseNet, Mismatch, pretrain, remove_checkpoint, train},
 };
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    rc::Rc,
-    time::{Duration, Instant},
-};
-
-/// Files of the results.
-const JSON: &str = "results.json";
-const MARKDOWN: &str = "results.md";
+use std::{cell::RefCell, collections::BTreeMap, fs, rc::Rc, time::Instant};
 
 /// How a queue ended.
 #[derive(Debug)]
 pub struct Outcome {
     /// What is there now.
     pub results: Results,
-    /// The hours were used up before all was done.
-    pub out_of_time: bool,
+    /// The cells that were not begun, since there was no time for them, and what they take; none without hours.
+    pub left_out: Forecast,
     /// What the first cell that failed failed of; the others were run all the same.
     pub failure: Option<Error>,
 }
@@ -48,63 +40,51 @@ pub struct Outcome {
 /// Runs what is missing of a plan. `stop` is asked after every step; results are written to
 /// `settings.out` after every cell.
 ///
+/// With hours, steps are timed first, and `planned` is told which cells fit. They run in their order; a cell
+/// is begun if it fits in the time that is left then, and is not cut off where it takes longer.
+///
 /// A training that diverges or finds no memory fails its cells, and the queue goes on with the others.
 ///
 /// # Errors
 /// Bad settings; a data set that is not there; something that is there, made under other settings;
-/// files that cannot be read or written; a device that fails; [`Error::Interrupted`].
+/// files that cannot be read or written; a device that fails; what `planned` answers;
+/// [`Error::Interrupted`].
 pub fn run(
     gpu: &Gpu,
     plan: &Plan,
     settings: &Settings,
     sink: &mut dyn Sink,
+    planned: &mut dyn FnMut(&Forecast) -> Result<()>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Outcome> {
-    settings.checked()?;
-    // A time that no clock can tell is none.
-    let deadline = settings.hours.and_then(|hours| {
-        Instant::now().checked_add(Duration::try_from_secs_f64(hours * 3600.0).ok()?)
-    });
-    given_bases(plan, settings)?;
-    let (dir, side, wanted) = (&settings.data_dir, plan.side()?, settings.images.into());
-    let set = data::open_some(&plan.dataset, dir, Split::Test, side, wanted)?;
-    unmixed(plan, settings)?;
+    let deadline = settings.hours.map(Deadline::in_hours);
+    let queue = Queue::open(gpu, plan, settings, stop)?;
     let _locks = claimed(settings)?;
-    let queue = Queue {
-        gpu,
-        plan,
-        settings,
-        artefacts: Artefacts::new(plan, settings),
-        set,
-        stop: &|| stop() || deadline.is_some_and(|end| Instant::now() >= end),
-        base: RefCell::default(),
-        failed: RefCell::default(),
-    };
     let mut results = queue.found()?;
-    if plan.table.dataset == IMAGENET10 && !settings.smoke {
-        let (images, classes) = (queue.set.len(), queue.set.classes);
-        if settings.images.is_none() && (images, classes) != (500, 10) {
-            let what = format!("a test set of {images} images in {classes} classes (500 in 10)");
-            results.deviations.push(what);
-        }
-    }
     queue.save(&mut results)?;
-    let mut outcome = (None, false);
+    let mut work = None;
+    if let Some(deadline) = &deadline {
+        let timed = queue.work(&results, sink)?;
+        let forecast = timed.forecast(deadline.left());
+        planned(&forecast)?;
+        results.forecast = Some(forecast);
+        queue.save(&mut results)?;
+        work = Some(timed);
+    }
+    let mut failure = None;
     for (i, planned) in plan.cells.iter().enumerate() {
-        if results.cells[i].state != State::NotRun {
+        let left_out = deadline.as_ref().zip(work.as_ref());
+        let left_out = left_out.is_some_and(|(end, work)| work.seconds(i) > end.left());
+        if results.cells[i].state != State::NotRun || left_out {
             continue;
         }
         match queue.cell(i, sink) {
             Ok(Ok(e)) => results.cells[i].set(&e, settings.smoke),
             Ok(Err(why)) => results.cells[i].fail(&why),
-            Err(Error::Interrupted) if !stop() => {
-                outcome.1 = true;
-                break;
-            }
             Err(error) if of_the_cell(&error) => {
                 say(sink, format!("{} failed: {error}", planned.cell.id()))?;
                 results.cells[i].fail(&error.to_string());
-                outcome.0.get_or_insert(error);
+                failure.get_or_insert(error);
             }
             Err(error) => {
                 if matches!(error, Error::Interrupted) {
@@ -113,55 +93,47 @@ pub fn run(
                 return Err(error);
             }
         }
+        if let Some(work) = &mut work {
+            work.done(i);
+        }
         queue.save(&mut results)?;
     }
-    let (failure, out_of_time) = outcome;
-    Ok(Outcome { results, out_of_time, failure })
+    let left_out = work.map_or_else(Forecast::default, |work| work.forecast(f64::INFINITY));
+    Ok(Outcome { results, left_out, failure })
 }
 
-/// The folders of results and of artefacts, for this process alone.
-fn claimed(settings: &Settings) -> Result<Vec<Lock>> {
-    let mut folders = vec![&settings.out, &settings.artefacts];
-    folders.dedup();
-    let lock = |folder: &PathBuf| {
-        make_folder(folder)?;
-        Lock::take(folder.join(".lock"), folder)
-    };
-    folders.into_iter().map(lock).collect()
+/// Says which cells would fit in the settings' hours, and writes nothing.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn forecast(
+    gpu: &Gpu,
+    plan: &Plan,
+    settings: &Settings,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<Forecast> {
+    // As in a run, which times its steps first.
+    let deadline = Deadline::in_hours(settings.hours.unwrap_or(f64::INFINITY));
+    let queue = Queue::open(gpu, plan, settings, stop)?;
+    Ok(queue.work(&queue.found()?, sink)?.forecast(deadline.left()))
 }
 
-/// Refuses a folder with the results of another table.
-fn unmixed(plan: &Plan, settings: &Settings) -> Result<()> {
-    let path = settings.out.join(JSON);
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let there: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    match there["table"].as_str() {
-        Some(table) if table != plan.table.name => {
-            let what = format!("{} holds the results of {table}", settings.out.display());
-            let hint = "give each table a folder; with --artefacts they share networks";
-            Err(Error::argument("--out", what, hint))
-        }
-        Some(_) if there["smoke"] != settings.smoke || there["dataset"] != plan.dataset_name => {
-            let of = if there["smoke"] == true { "a smoke test" } else { "real networks" };
-            let dataset = there["dataset"].as_str().unwrap_or("another data set");
-            let out = settings.out.display();
-            let what = format!("{out} holds the results of {of} on {dataset}");
-            Err(Error::argument("--out", what, "give this run a folder of its own"))
-        }
-        _ => Ok(()),
+/// The end of a time.
+struct Deadline {
+    began: Instant,
+    seconds: f64,
+}
+
+impl Deadline {
+    fn in_hours(hours: f64) -> Self {
+        Self { began: Instant::now(), seconds: hours * 3600.0 }
     }
-}
 
-/// Refuses a folder of base networks that has none of the plan's.
-fn given_bases(plan: &Plan, settings: &Settings) -> Result<()> {
-    let Some(folder) = &settings.bases else { return Ok(()) };
-    let file = |model: &String| format!("{model}-{}.safetensors", plan.dataset_name);
-    let names: Vec<String> = plan.bases.iter().map(file).collect();
-    if names.iter().any(|name| folder.join(name).exists()) {
-        return Ok(());
+    /// Seconds until then; below 0 behind it.
+    fn left(&self) -> f64 {
+        self.seconds - self.began.elapsed().as_secs_f64()
     }
-    let what = format!("{} has no base network of these cells", folder.display());
-    Err(Error::argument("--bases", what, format!("it must hold {}", names.join(" or "))))
 }
 
 /// Whether other cells may do although one failed so.
@@ -172,19 +144,6 @@ fn of_the_cell(error: &Error) -> bool {
 
 fn say(sink: &mut dyn Sink, text: String) -> Result<()> {
     sink.event(&Event::Note(text))
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|e| Error::write(path, e))
-}
-
-/// Something that cells share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Shared {
-    /// A base network of the plan.
-    Base(usize),
-    /// A generator of the plan.
-    Training(usize),
 }
 
 struct Queue<'a> {
@@ -200,7 +159,31 @@ struct Queue<'a> {
     failed: RefCell<BTreeMap<Shared, String>>,
 }
 
-impl Queue<'_> {
+impl<'a> Queue<'a> {
+    /// Opens what a plan is run on.
+    fn open(
+        gpu: &'a Gpu,
+        plan: &'a Plan,
+        settings: &'a Settings,
+        stop: &'a dyn Fn() -> bool,
+    ) -> Result<Self> {
+        settings.checked()?;
+        given_bases(plan, settings)?;
+        let (dir, side, wanted) = (&settings.data_dir, plan.side()?, settings.images.into());
+        let set = data::open_some(&plan.dataset, dir, Split::Test, side, wanted)?;
+        unmixed(plan, settings)?;
+        let artefacts = Artefacts::new(plan, settings);
+        let (base, failed) = (RefCell::default(), RefCell::default());
+        Ok(Self { gpu, plan, settings, artefacts, set, stop, base, failed })
+    }
+
+    /// What is left of the work, timed.
+    fn work(&self, results: &Results, sink: &mut dyn Sink) -> Result<Work> {
+        let Self { gpu, plan, settings, artefacts, stop, .. } = self;
+        let (images, known) = (self.set.len() as u64, BTreeMap::new());
+        Stopwatch { gpu, plan, settings, artefacts, images, sink, stop, known }.work(results)
+    }
+
     /// What is there already, all of it checked before any work begins.
     fn found(&self) -> Result<Results> {
         let mut results = Results::new(self.plan, self.settings, &self.gpu.report().line());
@@ -213,6 +196,14 @@ impl Queue<'_> {
         for (planned, row) in self.plan.cells.iter().zip(&mut results.cells) {
             if let Some(e) = self.artefacts.evaluated(planned, &self.conditions(planned)?)? {
                 row.set(&e, self.settings.smoke);
+            }
+        }
+        if self.plan.table.dataset == IMAGENET10 && !self.settings.smoke {
+            let (images, classes) = (self.set.len(), self.set.classes);
+            if self.settings.images.is_none() && (images, classes) != (500, 10) {
+                let what =
+                    format!("a test set of {images} images in {classes} classes (500 in 10)");
+                results.deviations.push(what);
             }
         }
         Ok(results)

@@ -3,6 +3,7 @@
 use super::{
     cell::Accuracies,
     evaluate::accuracies,
+    forecast::Forecast,
     plan::{Plan, PlannedCell},
     settings::Settings,
 };
@@ -38,6 +39,9 @@ pub struct Results {
     pub commit: String,
     /// The base networks that are there.
     pub bases: Vec<BaseRecord>,
+    /// Which cells fitted in the hours of the last run, where it had any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// Cells that are done.
     pub done: usize,
     /// The cells.
@@ -194,6 +198,7 @@ impl Results {
             adapter: adapter.to_owned(),
             commit: env!("NF_COMMIT").to_owned(),
             bases: Vec::new(),
+            forecast: None,
             done: 0,
             cells: plan.cells.iter().map(Row::new).collect(),
         }

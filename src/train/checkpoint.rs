@@ -139,6 +139,15 @@ impl Checkpoint {
         self.says("commit")
     }
 
+    /// Its step, 0 where there is none.
+    ///
+    /// # Errors
+    /// A broken checkpoint, and no older one.
+    pub(super) fn step(&self) -> Result<u64> {
+        let loaded = self.load()?;
+        Ok(loaded.map(|loaded| loaded.weights.meta_as("step")).transpose()?.flatten().unwrap_or(0))
+    }
+
     /// The variants of kernels that it was made with; none in a checkpoint that does not say.
     ///
     /// # Errors

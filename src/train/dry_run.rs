@@ -4,10 +4,9 @@ use super::{
     base::BaseNet,
     config::TrainConfig,
     eopm::{Eopm, EopmSettings},
-    fuse::HELD_OUT,
+    length::Length,
 };
 use crate::{
-    data::{self, Split},
     error::Result,
     gpu::Gpu,
     models,
@@ -79,14 +78,10 @@ pub struct Estimate {
 const TIMED_FLOPS: u64 = 40_000_000_000;
 
 impl DryRun {
-    /// Images of a step that tells how long one of the run takes: on a GPU, which computes few images as
-    /// slowly as many, all of them; on a software adapter, whose time is that of the operations, as many as
-    /// are done soon.
+    /// Images of a step that tells how long one of the run takes ([`images_to_time`]).
     #[must_use]
     pub fn images_to_time(&self, software: bool) -> u32 {
-        let batch: u32 = self.parts.iter().sum();
-        let soon = u64::from(batch) * TIMED_FLOPS / self.flops.max(1);
-        if software { batch.min(u32::try_from(soon).unwrap_or(batch)).max(1) } else { batch }
+        images_to_time(self.parts.iter().sum(), self.flops, software)
     }
 
     /// Notes that a step of `images` took so many seconds.
@@ -117,18 +112,22 @@ impl DryRun {
     }
 }
 
+/// Images of a step that tells how long one of `batch` images and so many operations takes: on a GPU, which
+/// computes few images as slowly as many, all of them; on a software adapter, whose time is that of the
+/// operations, as many as are done soon.
+#[must_use]
+pub fn images_to_time(batch: u32, flops: u64, software: bool) -> u32 {
+    let soon = u64::from(batch).saturating_mul(TIMED_FLOPS) / flops.max(1);
+    if software { batch.min(u32::try_from(soon).unwrap_or(batch)).max(1) } else { batch }
+}
+
 /// Steps of a run, if the number of its training images can be had without reading them.
 fn steps(config: &TrainConfig, base: &BaseNet) -> Option<u64> {
     if config.steps.is_some() {
         return config.steps;
     }
     let dataset = base.dataset(config.dataset.as_deref()).ok()?;
-    let images = match data::info(&dataset) {
-        Ok(info) => info.train_images as usize,
-        Err(_) => data::contents(&dataset, &config.data_dir, Split::Train).ok()?.1.iter().sum(),
-    };
-    let trained_on = images - HELD_OUT.min(images / 10);
-    Some(config.epochs * (trained_on as u64 / u64::from(config.batch_size.max(1))).max(1))
+    Some(Length::of_training(config, &dataset).ok()?.steps)
 }
 
 /// A network in numbers.

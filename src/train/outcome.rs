@@ -2,6 +2,7 @@
 
 use super::{
     base::EVAL_BATCH,
+    config::TrainConfig,
     fuse::{Run, Trained},
     showcase, trained_for,
 };
@@ -61,9 +62,7 @@ impl Run<'_> {
     fn eval_seeds(&self) -> Vec<u64> {
         match self.maps {
             Maps::Chip(seed) => vec![seed],
-            Maps::Fresh { .. } => {
-                EVAL_SEEDS.take(self.config.final_maps.unwrap_or(usize::MAX)).collect()
-            }
+            Maps::Fresh { .. } => final_maps(self.config).collect(),
         }
     }
 
@@ -167,6 +166,11 @@ impl Run<'_> {
         }))?;
         Ok(evaluation)
     }
+}
+
+/// Seeds of the final table without a chip.
+pub(super) fn final_maps(config: &TrainConfig) -> impl Iterator<Item = u64> {
+    EVAL_SEEDS.take(config.final_maps.unwrap_or(usize::MAX))
 }
 
 /// Mean accuracies of a measurement.

@@ -27,7 +27,7 @@ use std::time::Instant;
 /// Images of an evaluation batch.
 const EVAL_BATCH: u32 = 100;
 /// Test images of the evaluation after each epoch; the last one sees all.
-const GLANCE: usize = 2000;
+pub(super) const GLANCE: usize = 2000;
 
 /// Trains a base network and writes it to `config.out`. `stop` is asked after every step. With
 /// `config.checkpoint` it goes on where an earlier call with the same settings was stopped, and where

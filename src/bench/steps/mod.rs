@@ -2,7 +2,10 @@
 //! input, and a training step of the one in front of copies of the other.
 
 mod breakdown;
+mod estimate;
 mod networks;
+
+pub use estimate::{estimate_pass, estimate_pretraining_step, estimate_step, seconds_of_a_step};
 
 use super::Effort;
 use crate::{
@@ -130,22 +133,6 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
         if times.median_ms > 0.0 { 1e3 * f64::from(batch) / times.median_ms } else { 0.0 };
     (step.times, step.busy) = (times, busy);
     Ok(step)
-}
-
-/// Seconds of one training step of a generator in front of a base network, behind a first one that compiles.
-///
-/// # Errors
-/// Unknown names, no memory for it, or the device failed.
-pub fn seconds_of_a_step(gpu: &Gpu, names: (&str, &str), settings: StepSettings) -> Result<f64> {
-    let mut step = Eopm::new(gpu, names, settings)?;
-    let mut seconds = 0.0;
-    for _ in 0..2 {
-        let began = Instant::now();
-        step.run(gpu)?;
-        gpu.wait("time a step")?;
-        seconds = began.elapsed().as_secs_f64();
-    }
-    Ok(seconds)
 }
 
 /// Seconds of single steps in a row of many, as in training: a step is submitted while the one before

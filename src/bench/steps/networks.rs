@@ -18,13 +18,13 @@ use crate::{
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 /// Classes of the base networks: CIFAR-10's.
-const CLASSES: u32 = 10;
+pub(super) const CLASSES: u32 = 10;
 /// Rows and columns of a generator's images.
 const SIDE: u32 = 32;
 /// Bits of a base network's weights.
-const BASE_BITS: u32 = 8;
+pub(super) const BASE_BITS: u32 = 8;
 
-fn image_set(side: u32, images: u32) -> ImageSet {
+pub(super) fn image_set(side: u32, images: u32) -> ImageSet {
     let mut random = StdRng::seed_from_u64(1);
     ImageSet {
         name: "random".into(),
@@ -42,7 +42,7 @@ fn image_set(side: u32, images: u32) -> ImageSet {
 
 /// Operations of a generator in training for one image: forward, weight gradients, and input gradients
 /// of all layers but those that read the images.
-fn training_flops(graph: &Graph) -> u64 {
+pub(super) fn training_flops(graph: &Graph) -> u64 {
     let first = |n: &&Node| matches!(n.op, Op::Conv { .. }) && n.inputs.contains(&graph.input());
     let first = graph.nodes.iter().filter(first).map(|node| {
         let Op::Conv { layer, transposed, .. } = node.op else { return 0 };
@@ -53,7 +53,7 @@ fn training_flops(graph: &Graph) -> u64 {
 }
 
 /// Operations of `copies` of a frozen network for one image: forward and input gradients.
-fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
+pub(super) fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
     2 * 2 * u64::from(copies) * graph.macs()
 }
 

@@ -151,7 +151,10 @@ fn gaps(choice: &Choice, files: bool) -> String {
     }
     if !choice.partial_rates.is_empty() {
         let rates = list(&choice.partial_rates);
-        text += &format!("Left out, since only some bits or layers were faulty: BER {rates}.\n");
+        text += &format!(
+            "Left out, since they are not of a whole memory (some bits or layers only, or one direction \
+             more than the other): BER {rates}.\n"
+        );
     }
     text
 }

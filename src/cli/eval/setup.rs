@@ -5,11 +5,12 @@ use super::EvalArgs;
 use crate::{
     cli::seeds::parse_seeds,
     data::{self, ImageSet, Split},
-    energy::OperatingPoints,
+    energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     fault::Faults,
     files::sha256,
     train::{Asked, BaseHints, BaseNet, Generator, GeneratorFile, Mismatch, TrainedFor},
+    words,
 };
 
 /// An evaluation, ready to run.
@@ -20,6 +21,8 @@ pub(super) struct Setup {
     pub(super) dataset: String,
     /// What voltages do.
     pub(super) points: OperatingPoints,
+    /// The one of them that the faults are of, where the user says so.
+    pub(super) voltage: Option<OperatingPoint>,
     /// At each of their rates.
     pub(super) faults: Vec<Faults>,
     pub(super) seeds: Vec<u64>,
@@ -55,9 +58,12 @@ impl Setup {
         }
         let precision = base.precision(asked.precision)?;
         faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+        let voltage = args.voltage.map(|v| voltage(v, &points, &faults, precision)).transpose()?;
         // Rates are many, the map is one.
         let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
         notes.extend(remarks.into_iter().flatten());
+        let other = voltage.as_ref().zip(faults.first());
+        notes.extend(other.and_then(|(point, faults)| other_rate(&points, point, faults)));
         notes.extend(data::remarks(&dataset, Split::Test, base.side())?);
         let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
         let (side, wanted) = (base.side(), args.images.into());
@@ -68,7 +74,10 @@ impl Setup {
         labelling.apply(&mut set);
         notes.extend(labelling.note().map(str::to_owned));
         notes.dedup();
-        Ok((Self { base, generators, dataset, points, faults, seeds, precision, notes }, set))
+        Ok((
+            Self { base, generators, dataset, points, voltage, faults, seeds, precision, notes },
+            set,
+        ))
     }
 
     /// What the generators are called: of several with one name, with their files.
@@ -166,6 +175,35 @@ fn asked(
         }
     }
     Ok(agreed.map_or(flags, |(all, _)| all))
+}
+
+/// The operating point of `--voltage`.
+fn voltage(
+    voltage: f64,
+    points: &OperatingPoints,
+    faults: &[Faults],
+    precision: u32,
+) -> Result<OperatingPoint> {
+    let point = points.require_voltage(voltage)?;
+    let refuse = |what: String, hint| Err(Error::argument("--voltage", what, hint));
+    if faults.len() != 1 {
+        let what = format!("one voltage for {} rates", faults.len());
+        return refuse(what, "evaluate one rate at a time, or leave it to --points");
+    }
+    if precision != 8 {
+        let what = format!("the weights have {precision} bits");
+        return refuse(what, "accesses are counted for weights of 8 bits: use --precision 8");
+    }
+    Ok(point.clone())
+}
+
+/// The one line about a voltage at which the table of points has another rate.
+fn other_rate(points: &OperatingPoints, point: &OperatingPoint, faults: &Faults) -> Option<String> {
+    let ber = faults.mean_ber();
+    let [here, there] = [ber, point.ber].map(words::rate);
+    let of = &points.source;
+    (!same_rate(ber, point.ber))
+        .then(|| format!("note: {of} says BER {there} at this voltage; here it is {here}"))
 }
 
 /// Seeds of the maps: a chip has one.

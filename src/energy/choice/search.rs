@@ -2,7 +2,7 @@
 
 use super::{Candidate, Choice, Unmeasured};
 use crate::{
-    energy::{Cost, OperatingPoint, OperatingPoints},
+    energy::{Cost, OperatingPoint, OperatingPoints, tells_voltage},
     error::{Error, Result},
     models,
     report::{
@@ -98,7 +98,7 @@ impl<'a> Search<'a> {
                 remember(&mut self.unknown_rates, p.ber);
                 continue;
             };
-            if !said && (p.detail.bits.is_some() || p.detail.layers.is_some()) {
+            if !said && !tells_voltage(&p.detail) {
                 remember(&mut self.partial_rates, p.ber);
                 continue;
             }

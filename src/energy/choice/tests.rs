@@ -56,6 +56,11 @@ fn what_was_not_measured_is_said_and_not_guessed() {
     e.perturbed[0].ber = 0.02;
     let mut partial = e.perturbed[0].clone();
     (partial.ber, partial.detail.bits) = (0.01, Some("7".into()));
+    // What fails in one direction alone is no memory at a voltage either, though its mean rate is a point's.
+    let mut directed = e.perturbed[0].clone();
+    (directed.ber, directed.detail.ber01, directed.detail.ber10) = (0.01, Some(0.02), Some(0.0));
+    let one = Evaluation { perturbed: vec![directed], ..e.clone() };
+    assert_eq!(run(&[one], 80.0).unwrap().partial_rates, [0.01]);
     e.perturbed.push(partial);
     let choice = run(&[e], 80.0).unwrap();
     assert_eq!((&choice.unknown_rates[..], &choice.partial_rates[..]), (&[0.02][..], &[0.01][..]));

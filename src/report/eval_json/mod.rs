@@ -1,8 +1,10 @@
 //! The document of `nf-gpu eval --json` (`cli.md`). Accuracies are per cent.
 
+mod energy;
 mod perturbed;
 mod study;
 
+pub use energy::{Energy, Savings};
 pub use perturbed::{
     ClassCounts, FaultDetail, FlippedBits, LayerFlips, LayoutDetail, LotDetail, MapDetail,
     Perturbed, Spread,
@@ -203,25 +205,6 @@ pub struct Clean {
     /// The same behind the generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes_nf: Option<ClassCounts>,
-}
-
-/// Energy of the memory accesses.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Energy {
-    /// Saved against running at the nominal voltage without a generator, in per cent.
-    pub saving_percent: f64,
-    /// Supply voltage, relative to the lowest without errors.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voltage: Option<f64>,
-    /// Energy of an access at that voltage, relative to that at the nominal one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub energy_per_access: Option<f64>,
-    /// Weight-memory accesses of the base network for one image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_accesses: Option<u64>,
-    /// Those of the generator.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generator_accesses: Option<u64>,
 }
 
 /// The document: one evaluation, or one per generator.

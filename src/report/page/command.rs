@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{source::Source, words};
 use crate::{
     files,
-    report::eval_json::{Evaluation, FaultDetail, Given, Perturbed},
+    report::{
+        eval_json::{Evaluation, FaultDetail, Given, Perturbed},
+        shell::quoted,
+    },
 };
 
 /// What stands for a file that is not known, or not there any more.
@@ -202,15 +205,6 @@ fn faults(p: &Perturbed) -> Vec<String> {
 pub(super) fn report<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
     let paths: Vec<String> = paths.map(path).collect();
     format!("nf-gpu report {}", paths.join(" "))
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(safe) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

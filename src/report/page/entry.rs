@@ -3,7 +3,7 @@
 
 use super::{source::Source, svg::Style, words};
 use crate::report::{
-    eval_json::{Energy, Evaluation, Perturbed, Spread},
+    eval_json::{Evaluation, Perturbed, Savings, Spread},
     measure::Measure,
 };
 
@@ -76,13 +76,6 @@ impl Entry<'_> {
     /// Whether a generator was in front.
     pub(super) fn has_generator(&self) -> bool {
         self.evaluation.generator.is_some()
-    }
-
-    /// Energy under these faults. The evaluation's own is that of the first rate whose voltage is
-    /// known: of several rates nobody could say which.
-    pub(super) fn energy<'p>(&'p self, p: &'p Perturbed) -> Option<&'p Energy> {
-        let only = self.evaluation.perturbed.len() == 1;
-        p.energy.as_ref().or(self.evaluation.energy.as_ref().filter(|_| only))
     }
 }
 
@@ -173,8 +166,8 @@ pub(super) struct Sweep<'a> {
     pub(super) style: Style,
     /// Rate, accuracy, and all that was measured there, by rising rate.
     pub(super) points: Vec<(f64, &'a Spread, &'a Perturbed)>,
-    /// Energy at these points, where it is known.
-    pub(super) energy: Vec<Option<&'a Energy>>,
+    /// What is saved at these points, where it is known.
+    pub(super) savings: Vec<Option<Savings>>,
 }
 
 /// A line for the bare network, shared by evaluations that agree, and one for each generator.
@@ -197,8 +190,8 @@ pub(super) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
             let sweep = |of: &dyn Fn(&'a Perturbed) -> Option<&'a Spread>, label, style| {
                 let there = there.iter().filter_map(|p| Some((p.ber, of(p)?, *p)));
                 let points: Vec<_> = there.collect();
-                let energy = points.iter().map(|p| entry.energy(p.2)).collect();
-                Sweep { label, style, points, energy }
+                let savings = points.iter().map(|p| entry.evaluation.savings(p.2)).collect();
+                Sweep { label, style, points, savings }
             };
             let style = Style { light: i % 2 == 1, ..entry.style };
             let nf = sweep(&|p| p.accuracy_nf.as_ref(), format!("{}{suffix}", entry.label), style);
@@ -281,7 +274,5 @@ mod tests {
             let rates: Vec<_> = sweep.points.iter().map(|p| p.0).collect();
             assert_eq!(rates, [0.005, 0.01]);
         }
-        // Of two rates nobody could say which one the evaluation's energy is of.
-        assert!(entries[0].energy(&entries[0].evaluation.perturbed[0]).is_none());
     }
 }

@@ -75,14 +75,8 @@ fn told(entry: &Entry<'_>, p: &Perturbed, on: &str) -> String {
         let (nf, change) = (words::percent(nf), words::points(nf - clean.accuracy));
         text += &format!(" Without faults it reaches {nf} ({change} points).");
     }
-    if let Some(energy) = entry.energy(p).filter(|e| e.saving_percent.is_finite()) {
-        text += &match saving::in_words(energy.saving_percent).as_str() {
-            "the same" => " The weight memory takes the same energy as at nominal voltage.".into(),
-            _ => {
-                let saving = words::saving(energy.saving_percent);
-                format!(" The weight memory takes {saving} energy than at nominal voltage.")
-            }
-        };
+    if let Some(gained) = saving::gained(entry.evaluation, p, &entry.label) {
+        text += &format!(" {}", words::unbroken(&gained));
     }
     text
 }
@@ -115,10 +109,16 @@ fn tiles(h: &mut Html, entry: &Entry<'_>, p: &Perturbed) {
     let each = flips.each.iter().sum::<u64>() / flips.each.len().max(1) as u64;
     let note = format!("{} in a fault map", words::count(each));
     tile(h, "Stored bits that changed", None, &words::share(flips.mean_rate), &note);
-    if let Some(energy) = entry.energy(p) {
-        let voltage = energy.voltage.map(|v| format!("at {} Vmin", words::short(v)));
-        let note = voltage.unwrap_or_else(|| "than at nominal voltage".into());
-        tile(h, "Energy of weight memory", None, &words::saving(energy.saving_percent), &note);
+    let savings = entry.evaluation.savings(p).unwrap_or_default();
+    if let Some(saving) = savings.behind.or(savings.alone) {
+        let voltage = savings.voltage.map(|v| format!("at {} Vmin", words::short(v)));
+        let voltage = voltage.unwrap_or_else(|| "than at nominal voltage".into());
+        let alone = savings.alone.filter(|_| savings.behind.is_some());
+        let alone = alone.map_or(String::new(), |alone| {
+            format!("; without NeuralFuse {}", words::saving(alone))
+        });
+        let note = voltage + &alone;
+        tile(h, "Energy of weight memory", None, &words::saving(saving), &note);
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
 use crate::report::{
     eval_json::{Perturbed, Spread},
     measure::Measure,
+    saving,
 };
 
 /// Which columns there are: those that say the same in every row are left out.
@@ -30,7 +31,7 @@ impl Columns {
             name: entries.len() > 1,
             faults: entries.len() == 1 || all().any(|(_, p)| Some(words::faults(p)) != first),
             nf: entries.iter().any(Entry::has_generator),
-            energy: all().any(|(e, p)| e.energy(p).is_some()),
+            energy: all().any(|(e, p)| e.evaluation.savings(p).is_some()),
         }
     }
 
@@ -47,6 +48,7 @@ impl Columns {
             (self.nf, "RP"),
             (true, "bits changed"),
             (self.energy, "energy"),
+            (self.energy && self.nf, "energy(NF)"),
         ];
         all.into_iter().filter_map(|(there, title)| there.then_some(title))
     }
@@ -70,13 +72,23 @@ pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
         Measure::Agreement => "Agreement with the clean network",
         Measure::Both => "Accuracies, or agreement with the clean network,",
     };
+    let energy = match (columns.energy, columns.nf) {
+        (false, _) => "",
+        (true, false) => " Energy of the weight memory against nominal voltage.",
+        (true, true) => {
+            " Energy of the weight memory against the network alone at nominal voltage; (NF) with that of \
+             the generator."
+        }
+    };
     let about = format!(
-        "{}{} in per cent: mean ± population standard deviation over the fault maps, and below \
-         it the 95 % interval of the mean (Student’s t). RP in percentage points.",
-        faults.unwrap_or_default(),
-        what
+        "{}{what} in per cent: mean ± population standard deviation over the fault maps, and below \
+         it the 95 % interval of the mean (Student’s t). RP in percentage points.{energy}",
+        faults.unwrap_or_default()
     );
     h.leaf("p", &[("class", &"note")], about);
+    if let Some(how) = saving::unknown(entries.iter().map(|entry| entry.evaluation)) {
+        h.leaf("p", &[("class", &"note")], words::unbroken(&how.replace('`', "")));
+    }
     if entries.iter().all(|e| e.evaluation.perturbed.is_empty()) {
         return;
     }
@@ -137,9 +149,13 @@ fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
                 "bits changed",
                 p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate)),
             );
+            let savings = p.and_then(|p| e.savings(p)).unwrap_or_default();
+            let saved = |saving: Option<f64>| saving.map_or_else(blank, words::saving);
             if columns.energy {
-                let saving = p.and_then(|p| entry.energy(p));
-                cell(h, "energy", saving.map_or_else(blank, |e| words::saving(e.saving_percent)));
+                cell(h, "energy", saved(savings.alone));
+            }
+            if columns.energy && columns.nf {
+                cell(h, "energy(NF)", saved(savings.behind));
             }
         });
     }

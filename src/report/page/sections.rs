@@ -212,6 +212,11 @@ fn terms(h: &mut Html, entries: &[Entry<'_>]) {
                 "The same with NeuralFuse, a small generator, in front of the network.",
             ),
             ("RP", "Recovery: PA(NF) less PA, in percentage points."),
+            (
+                "Energy",
+                "Of the accesses to the weight memory for one image: the network’s at the low voltage, the \
+                 generator’s at the nominal one.",
+            ),
             ("Fault map", "Which cells are faulty and what they do; a seed stands for a map."),
             (
                 "Bits changed",

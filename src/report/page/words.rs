@@ -49,6 +49,12 @@ pub(crate) fn saving(percent: f64) -> String {
     }
 }
 
+/// A sentence whose numbers keep their units on their lines.
+pub(crate) fn unbroken(text: &str) -> String {
+    let parts = [" %", " points"].map(|unit| (unit, unit.replace(' ', &NBSP.to_string())));
+    parts.iter().fold(text.to_owned(), |text, (unit, kept)| text.replace(unit, kept))
+}
+
 /// `0.35 %` of a probability.
 pub(crate) fn rate(p: f64) -> String {
     format!("{}{NBSP}%", short(100.0 * p))

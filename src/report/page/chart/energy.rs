@@ -76,13 +76,11 @@ pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>], 
 
 fn series(sweep: &Sweep<'_>) -> Series {
     let with = sweep.style.series.is_some();
-    let points = sweep.points.iter().zip(&sweep.energy).filter_map(|((rate, s, _), energy)| {
-        let energy = (*energy)?;
-        let relative = match with {
-            true => 100.0 - energy.saving_percent,
-            false => 100.0 * energy.energy_per_access?,
-        };
-        let voltage = energy.voltage.map(|v| format!(", {} Vmin", words::short(v)));
+    let points = sweep.points.iter().zip(&sweep.savings).filter_map(|((rate, s, _), savings)| {
+        let savings = (*savings)?;
+        let saved = if with { savings.behind } else { savings.alone };
+        let relative = 100.0 - saved?;
+        let voltage = savings.voltage.map(|v| format!(", {} Vmin", words::short(v)));
         let name = words::rate(*rate) + &voltage.unwrap_or_default();
         (relative.is_finite() && s.mean.is_finite()).then_some((relative, s.mean, name))
     });

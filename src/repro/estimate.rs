@@ -1,0 +1,156 @@
+//! What the cells that are left take on this adapter, from steps that are timed here.
+
+use super::{
+    artefacts::Artefacts,
+    evaluate::BATCH,
+    forecast::{Shared, Work},
+    plan::{Plan, PlannedCell},
+    results::{Results, State},
+    settings::Settings,
+};
+use crate::{
+    bench::{self, StepSettings},
+    error::{Error, Result},
+    gpu::Gpu,
+    report::{Event, Sink},
+    train::{Length, RunFolder, steps_done},
+};
+use std::collections::BTreeMap;
+
+/// Times what a plan consists of, each kind of work once.
+pub(super) struct Stopwatch<'a> {
+    pub(super) gpu: &'a Gpu,
+    pub(super) plan: &'a Plan,
+    pub(super) settings: &'a Settings,
+    pub(super) artefacts: &'a Artefacts<'a>,
+    /// Test images of an evaluation.
+    pub(super) images: u64,
+    pub(super) sink: &'a mut dyn Sink,
+    pub(super) stop: &'a dyn Fn() -> bool,
+    /// Seconds by what was timed.
+    pub(super) known: BTreeMap<String, f64>,
+}
+
+impl Stopwatch<'_> {
+    /// The work that is left of the cells that are not measured yet: of a training that has begun, the rest.
+    ///
+    /// # Errors
+    /// A data set or a checkpoint that cannot be read, a device that fails, [`Error::Interrupted`].
+    pub(super) fn work(&mut self, results: &Results) -> Result<Work> {
+        let mut work = Work::default();
+        for (i, planned) in self.plan.cells.iter().enumerate() {
+            let Ok(training) = planned.training else { continue };
+            if results.cells[i].state != State::NotRun {
+                continue;
+            }
+            let source = self.artefacts.source(training);
+            let needs =
+                [Shared::Base(planned.base), Shared::Base(source), Shared::Training(training)];
+            for need in needs {
+                if !work.knows(need) {
+                    let seconds = match need {
+                        Shared::Base(i) => self.base(i)?,
+                        Shared::Training(i) => self.training(i)?,
+                    };
+                    work.takes(need, seconds);
+                }
+            }
+            let own = self.evaluation(planned, training)?;
+            work.add(i, planned.cell.id(), &needs, own);
+        }
+        Ok(work)
+    }
+
+    /// Seconds until base network `i` is there.
+    fn base(&mut self, i: usize) -> Result<f64> {
+        // Random weights are made in no time.
+        if self.artefacts.has_base(i)? || self.settings.smoke {
+            return Ok(0.0);
+        }
+        let config = self.artefacts.pretraining(i)?;
+        let length = Length::of_pretraining(&config)?;
+        let done = steps_done(&self.artefacts.base(i).checkpoint())?;
+        let left = length.steps.saturating_sub(done);
+        let (gpu, model, batch) = (self.gpu, &config.model, config.batch_size);
+        let operands = config.dtype.operands(gpu);
+        let what = format!("{model} in batches of {batch}");
+        let step =
+            self.timed(what, |gpu| bench::estimate_pretraining_step(gpu, model, batch, operands))?;
+        let glances = left / length.per_epoch * length.glance + self.images;
+        Ok(left as f64 * step + glances as f64 * self.pass(model, None)?)
+    }
+
+    /// Seconds until generator `i` is there, evaluated as a training evaluates it.
+    fn training(&mut self, i: usize) -> Result<f64> {
+        if self.artefacts.has_generator(i)? {
+            return Ok(0.0);
+        }
+        let config = self.artefacts.train_config(i)?;
+        let length = Length::of_training(&config, &self.plan.dataset)?;
+        let done = match self.artefacts.is_begun(i) {
+            true => steps_done(&RunFolder::at(&self.artefacts.training(i)).checkpoint())?,
+            false => 0,
+        };
+        let left = length.steps.saturating_sub(done);
+        let (base, generator) = (&self.plan.trainings[i].base, &config.generator);
+        let settings = StepSettings {
+            batch: config.batch_size,
+            copies: config.copies,
+            operands: config.dtype.unwrap_or_default().operands(self.gpu),
+            distill: None,
+        };
+        let StepSettings { batch, copies, .. } = settings;
+        let what = format!("{generator} in front of {base}, {copies} copies, batches of {batch}");
+        let names = (generator.as_str(), base.as_str());
+        let step = self.timed(what, |gpu| bench::estimate_step(gpu, names, settings))?;
+        let images = config.images.map_or(self.images, |n| (n as u64).min(self.images));
+        // Clean and under one map on the way; under all of them at the end.
+        let passes = left / length.per_epoch * 2 * length.glance + images * (1 + length.final_maps);
+        Ok(left as f64 * step + passes as f64 * self.both(base, generator)?)
+    }
+
+    /// Seconds of the evaluation of a cell behind its training.
+    fn evaluation(&mut self, planned: &PlannedCell, training: usize) -> Result<f64> {
+        let t = &self.plan.trainings[training];
+        let same_base = t.base == self.plan.bases[planned.base];
+        let same_faults = t.ber == planned.cell.ber && planned.cell.bits == 8;
+        let seeds = &self.settings.seeds;
+        if same_base && same_faults && !self.settings.smoke && *seeds == Settings::default().seeds {
+            // What the training ends with is this cell.
+            return Ok(0.0);
+        }
+        let passes = self.images * (1 + seeds.len() as u64);
+        Ok(passes as f64 * self.both(&self.plan.bases[planned.base], &t.generator)?)
+    }
+
+    /// Seconds of an image through a base network, alone and behind a generator.
+    fn both(&mut self, base: &str, generator: &str) -> Result<f64> {
+        Ok(self.pass(base, None)? + self.pass(base, Some(generator))?)
+    }
+
+    fn pass(&mut self, base: &str, generator: Option<&str>) -> Result<f64> {
+        let behind = generator.map_or(String::new(), |generator| format!(" behind {generator}"));
+        let batch = u32::try_from(self.images).map_or(BATCH, |images| images.clamp(1, BATCH));
+        self.timed(format!("an evaluation of {base}{behind}"), |gpu| {
+            bench::estimate_pass(gpu, base, generator, batch)
+        })
+    }
+
+    /// Times something, unless its time is known.
+    fn timed(&mut self, what: String, time: impl FnOnce(&Gpu) -> Result<f64>) -> Result<f64> {
+        if let Some(&seconds) = self.known.get(&what) {
+            return Ok(seconds);
+        }
+        if (self.stop)() {
+            return Err(Error::Interrupted);
+        }
+        self.sink.event(&Event::Note(format!("timing {what}")))?;
+        let seconds = match time(self.gpu.latest()) {
+            // Its cells will fail of it as soon as they begin, which is when it counts.
+            Err(error) if error.is_size() => 0.0,
+            seconds => seconds?,
+        };
+        self.known.insert(what, seconds);
+        Ok(seconds)
+    }
+}

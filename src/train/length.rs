@@ -1,0 +1,109 @@
+//! How long a run is, told before any image is read: for plans.
+
+use super::{
+    checkpoint::Checkpoint,
+    config::{PretrainConfig, TrainConfig},
+    fuse::HELD_OUT,
+    outcome, pretrain,
+};
+use crate::{
+    data::{self, Split},
+    error::Result,
+};
+use std::path::Path;
+
+/// What a run does from its first step to its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
+    /// Its steps.
+    pub steps: u64,
+    /// Steps of an epoch; behind each stands an evaluation.
+    pub per_epoch: u64,
+    /// Images of such an evaluation.
+    pub glance: u64,
+    /// Fault maps of the evaluation behind the last step; none without faults.
+    pub final_maps: u64,
+}
+
+impl Length {
+    /// Of the training of a generator on a data set: its name, or its folder.
+    ///
+    /// # Errors
+    /// The data set is not known, or its folder is not as it should be.
+    pub fn of_training(config: &TrainConfig, dataset: &str) -> Result<Self> {
+        let all = images(dataset, &config.data_dir, Split::Train)?;
+        let glance = (HELD_OUT as u64).min(all / 10);
+        let per_epoch = per_epoch(all - glance, config.batch_size);
+        let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        let final_maps = outcome::final_maps(config).count() as u64;
+        Ok(Self { steps, per_epoch, glance, final_maps })
+    }
+
+    /// Of the training of a base network.
+    ///
+    /// # Errors
+    /// As [`Self::of_training`].
+    pub fn of_pretraining(config: &PretrainConfig) -> Result<Self> {
+        let of = |split| images(&config.dataset, &config.data_dir, split);
+        let per_epoch = per_epoch(of(Split::Train)?, config.batch_size);
+        let steps = config.steps.unwrap_or(config.epochs * per_epoch);
+        let glance = (pretrain::GLANCE as u64).min(of(Split::Test)?);
+        Ok(Self { steps, per_epoch, glance, final_maps: 0 })
+    }
+}
+
+/// Steps that a training has behind it, as its checkpoint at `path` says; none without one.
+///
+/// # Errors
+/// A broken checkpoint, and no older one.
+pub(crate) fn steps_done(path: &Path) -> Result<u64> {
+    Checkpoint::at(path).step()
+}
+
+/// Images of a split of a data set, which are not read; those of a folder are counted.
+fn images(dataset: &str, dir: &Path, split: Split) -> Result<u64> {
+    match data::info(dataset) {
+        Ok(info) => Ok(u64::from(info.images(split))),
+        Err(_) => Ok(data::contents(dataset, dir, split)?.1.iter().map(|&n| n as u64).sum()),
+    }
+}
+
+/// Whole batches of so many images, at least one.
+fn per_epoch(images: u64, batch: u32) -> u64 {
+    (images / u64::from(batch.max(1))).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{data::ImageSet, train::Sampler};
+
+    fn flags(text: &str) -> Vec<std::ffi::OsString> {
+        text.split(' ').map(Into::into).collect()
+    }
+
+    #[test]
+    fn a_run_is_as_long_as_its_sampler_makes_it() {
+        let set: ImageSet = data::open("fashion-sample", Path::new("none"), Split::Train).unwrap();
+        let steps = |len, batch| {
+            let changes = crate::train::Augment::None.of("fashion-sample");
+            Sampler::new(len, batch, 0, 28, changes).steps_per_epoch()
+        };
+        let config = TrainConfig::from_flags(flags("--base b --epochs 3 --batch-size 64")).unwrap();
+        let length = Length::of_training(&config, "fashion-sample").unwrap();
+        let held_out = set.len() / 10;
+        assert_eq!(length.per_epoch, steps(set.len() - held_out, 64));
+        let wanted = (3 * length.per_epoch, held_out as u64, 10);
+        assert_eq!((length.steps, length.glance, length.final_maps), wanted);
+        let pretraining =
+            "--model resnet20 --dataset fashion-sample --out o --steps 7 --batch-size 9000";
+        let config = PretrainConfig::from_flags(flags(pretraining)).unwrap();
+        let length = Length::of_pretraining(&config).unwrap();
+        assert_eq!((length.steps, length.per_epoch, length.final_maps), (7, 1, 0));
+        assert!(
+            Length::of_training(&TrainConfig::from_flags(flags("--base b")).unwrap(), "no")
+                .is_err()
+        );
+        assert_eq!(steps_done(Path::new("no such checkpoint.safetensors")).unwrap(), 0);
+    }
+}
