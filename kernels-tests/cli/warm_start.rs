@@ -43,6 +43,9 @@ fn a_training_begins_with_the_generator_that_it_is_given() {
     assert_eq!(first.meta("model"), Some("UNetS"));
     let sum = sha256(place.path("g.safetensors")).unwrap();
     assert_eq!(first.meta("init_sha256"), Some(&*sum));
+    // The page's command is one that there is.
+    let page = fs::read_to_string(place.path("run/report.html")).unwrap();
+    assert!(page.contains("--init g.safetensors") && !page.contains("--init-sha256"), "{page}");
     assert_eq!(parameters(first.clone()), parameters(unet));
     // From that on, with the kind said, in letters of another case.
     let again = "--init run/generator.safetensors --generator unets --out next";
@@ -76,12 +79,15 @@ fn a_run_goes_on_without_the_generator_that_it_began_with() {
     other.metadata.insert("seed".into(), "2".into());
     other.save(place.path("other.safetensors")).unwrap();
     place.refuses(&[("train --resume run --init other.safetensors", 2, &["--init", "begin anew"])]);
-    // Before there is a checkpoint, it has to be the same.
-    for file in ["checkpoint.safetensors", "checkpoint.previous.safetensors", "metrics.jsonl"] {
+    // Before there is a checkpoint, its file has to be the same.
+    for file in ["checkpoint.safetensors", "checkpoint-previous.safetensors", "metrics.jsonl"] {
         let _ = fs::remove_file(place.path("run").join(file));
     }
-    let resume = "train --resume run --init other.safetensors --quiet";
-    place.run(resume).refused(2, &["--init"]);
+    other.save(place.path("g.safetensors")).unwrap();
+    let another = "g.safetensors: it is not the generator that the run began with";
+    place.run("train --resume run --quiet").refused(1, &[another, "give that one back"]);
+    random_generator(32).save(place.path("g.safetensors")).unwrap();
+    place.run("train --resume run --quiet").done();
 }
 
 #[test]

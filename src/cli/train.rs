@@ -127,7 +127,12 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
             value(config);
         }
     };
-    set("generator", &mut |c| c.generator = "UNetS".into());
+    set("generator", &mut |c| {
+        // A generator to begin with says by itself what it is.
+        if c.init.is_none() {
+            c.generator = "UNetS".into();
+        }
+    });
     if takes_rate {
         // Half of the stuck cells change their bit: about one per cent of all bits flip.
         set("ber", &mut |c| c.ber = Some(0.02));

@@ -44,7 +44,7 @@ const TOGETHER: u32 = 16;
 /// Files that cannot be read or written; two images of one name; an output that is an input; Ctrl-C.
 pub fn run(args: &TransformArgs) -> Result<()> {
     let Generator { graph, weights, .. } =
-        GeneratorFile::load(&args.generator)?.network(args.side)?;
+        GeneratorFile::load_network(&args.generator)?.network(args.side)?;
     args.check_images()?;
     let gpu = args.gpu.open(args.quiet)?;
     interrupt::watch(args.quiet);

@@ -162,6 +162,7 @@ fn comparable((a, one): &(String, Evaluation), (b, other): &(String, Evaluation)
         () if one.dataset.name != other.dataset.name => "data sets",
         () if one.dataset.which() != other.dataset.which() => "images of the data set",
         () if one.precision != other.precision => "precisions",
+        () if one.dataset.labels != other.dataset.labels => "labels",
         () => return Ok(()),
     };
     let files = if a == b { format!("runs of {a}") } else { format!("{a} and {b}") };

@@ -37,16 +37,22 @@ pub fn answer_for(
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
     let n = batch.min(set.len() as u32).min(most).max(1);
     let name = |_| format!("{}, without faults", graph.name);
-    let mut answers = Vec::with_capacity(set.len());
+    let (mut answers, mut outputs) = (Vec::with_capacity(set.len()), 0);
     Evaluator::new(gpu, &clean, None, &images, n)?.run(
         gpu,
         (&images, set),
         &name,
         |_, _, row| {
+            outputs = row.len() as u32;
             answers.push(argmax(row) as u16);
             !stop()
         },
     )?;
+    // What a network tells apart; the set itself has one class.
+    if set.classes < outputs {
+        set.classes = outputs;
+        set.class_names = (0..set.classes).map(|class| class.to_string()).collect();
+    }
     set.labels = answers;
     set.labels_from = LabelsFrom::CleanNetwork;
     Ok(())

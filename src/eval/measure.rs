@@ -5,6 +5,7 @@ use super::{
     meter::{Answers, Kind, Tick},
 };
 use crate::{
+    data::LabelsFrom,
     error::{Error, Result},
     fault::{Faults, Flips},
     gpu::Gpu,
@@ -90,6 +91,11 @@ pub fn measure(
     tick: Tick<'_>,
 ) -> Result<Measurement> {
     let Request { subject, faults, seeds, keep_logits } = *request;
+    if subject.set.labels_from == LabelsFrom::Nobody {
+        let what = "nobody has labelled its images";
+        let hint = "measure agreement with the clean network: give the set its answers first";
+        return Err(Error::argument("--dataset", what, hint));
+    }
     let mut lazy = Lazy::new(gpu, subject, seeds.len());
     let last = if subject.generator.is_some() { Kind::Behind } else { Kind::Alone };
     let mut out =

@@ -56,12 +56,16 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for words of a tensor that is not there or has another length, and for no words at all;
+    /// [`Error::Shape`] for words of a tensor that is not there or has another length, for words or a scale that
+    /// quantisation to these bits does not leave, for a tensor where a scale would go, and for no words at all;
     /// [`Error::Write`].
     pub fn save_packed(&self, path: impl AsRef<Path>, packed: &Packed) -> Result<()> {
         let note = Note { bits: packed.bits, tensors: packed.layers.len() };
         if note.tensors == 0 {
             return Err(Error::Shape("no layer is stored as words".into()));
+        }
+        if !(2..=8).contains(&packed.bits) {
+            return Err(Error::Shape(format!("words of {} bits; 2 to 8 are stored", packed.bits)));
         }
         let mut raw = self.raw();
         for (name, layer) in &packed.layers {
@@ -70,7 +74,14 @@ impl Weights {
             };
             tensor.dtype = Dtype::I8;
             tensor.bytes = layer.words.iter().map(|word| word.cast_unsigned()).collect();
-            raw.insert(format!("{name}{SCALE}"), Raw::f32(&[], &[layer.scale]));
+            let scale = Raw::f32(&[], &[layer.scale]);
+            // What no reader would take is not written.
+            floats(tensor, Some(&scale), packed.bits)
+                .map_err(|what| Error::Shape(format!("the words of {name}: {what}")))?;
+            let beside = format!("{name}{SCALE}");
+            if raw.insert(beside.clone(), scale).is_some() {
+                return Err(Error::Shape(format!("there is a tensor {beside} already")));
+            }
         }
         let mut metadata = self.metadata.clone();
         metadata.insert("format".to_owned(), FORMAT.to_owned());
@@ -232,6 +243,14 @@ mod tests {
             let layer = packed.layers.remove(NAME).unwrap();
             packed.layers.insert("conv2.weight".into(), layer);
         });
+        // Nor what no reader would take.
+        refused(|packed| packed.bits = 9);
+        refused(|packed| packed.bits = 4);
+        refused(|packed| packed.layers.get_mut(NAME).unwrap().scale = f32::NAN);
+        refused(|packed| packed.layers.get_mut(NAME).unwrap().words[0] = 3);
+        let (mut weights, packed) = sample(8);
+        weights.insert("conv1.weight.scale", &[], vec![1.0]);
+        assert!(weights.save_packed(&path, &packed).is_err() && !path.exists());
     }
 
     #[test]

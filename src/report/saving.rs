@@ -6,6 +6,7 @@ use super::{
     table::faults,
 };
 use crate::words;
+use std::collections::BTreeSet;
 
 /// `19.0 % less` or `28.5 % more` energy of a saving in per cent: a generator can cost more than a lower
 /// voltage saves, and "-28.5 % saved" is read as its opposite. `the same`, where nothing is left of it
@@ -27,7 +28,7 @@ pub fn in_words(percent: f64) -> String {
 #[must_use]
 pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
     let savings = e.savings(p)?;
-    let change = |accuracy: f64| Some(accuracy - e.clean.accuracy).filter(|c| c.is_finite());
+    let change = |mean: f64| Some(mean - e.clean.accuracy).filter(|c| c.is_finite());
     let alone = savings.alone.zip(change(p.accuracy.mean));
     let behind = savings.behind.zip(p.accuracy_nf.as_ref().and_then(|nf| change(nf.mean)));
     let (saving, points) = behind.or(alone)?;
@@ -35,15 +36,15 @@ pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
         "the same" => "the same energy as at nominal voltage".to_owned(),
         saved => format!("{saved} energy than at nominal voltage"),
     };
-    let price = accuracy(points);
+    let (price, measure) = (change_in_words(points), e.dataset.measure().word());
     let mut text = match behind {
         Some(_) => format!(
-            "With {name} the weight memory takes {takes}, the generator included, for {price} accuracy"
+            "With {name} the weight memory takes {takes}, the generator included, for {price} {measure}"
         ),
-        None => format!("The weight memory takes {takes} for {price} accuracy"),
+        None => format!("The weight memory takes {takes} for {price} {measure}"),
     };
     if let Some((saving, points)) = alone.filter(|_| behind.is_some()) {
-        text += &format!("; without it {} for {}", in_words(saving), accuracy(points));
+        text += &format!("; without it {} for {}", in_words(saving), change_in_words(points));
     }
     text.push('.');
     let rounded = |v: f64| (v * 10.0).round();
@@ -54,8 +55,8 @@ pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// `16.7 points less` accuracy.
-fn accuracy(change: f64) -> String {
+/// `16.7 points less`, of accuracy or agreement.
+fn change_in_words(change: f64) -> String {
     let size = format!("{:.1}", change.abs());
     match size.as_str() {
         "0.0" => "the same".into(),
@@ -69,12 +70,12 @@ fn accuracy(change: f64) -> String {
 #[must_use]
 pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Option<String> {
     let mut rates: Vec<(String, Vec<String>)> = Vec::new();
-    let mut bits: Option<u32> = None;
+    let mut bits = BTreeSet::new();
     for e in evaluations {
         for p in e.perturbed.iter().filter(|p| e.energy_of(p).is_none()) {
             // Accesses are counted for weights of a byte each: there no voltage helps.
             if e.precision != 8 {
-                bits = Some(e.precision);
+                bits.insert(e.precision);
                 continue;
             }
             let (name, rate) = (faults(&p.faults, &p.detail), words::rate(p.ber));
@@ -98,9 +99,13 @@ pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Opt
             listed.join("; ")
         ));
     }
-    lines.extend(bits.map(|bits| {
-        format!("Energy is known for weights of 8 bits only, not of {bits}: accesses are of whole bytes.")
-    }));
+    if !bits.is_empty() {
+        let bits: Vec<String> = bits.iter().map(u32::to_string).collect();
+        let bits = bits.join(" or ");
+        lines.push(format!(
+            "Energy is known for weights of 8 bits only, not of {bits}: accesses are of whole bytes."
+        ));
+    }
     (!lines.is_empty()).then(|| lines.join(" "))
 }
 

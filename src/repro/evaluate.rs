@@ -7,15 +7,13 @@ use crate::{
     error::Result,
     eval::{Details, Journal, Named, Request, Subject, document, measure_with},
     fault::Faults,
-    files::{Weights, sha256},
     gpu::Gpu,
-    models,
     ops::operands::Operands,
     report::{
         Sink,
         eval_json::{Document, Evaluation, Spread},
     },
-    train::BaseNet,
+    train::{BaseNet, Generator, GeneratorFile},
 };
 use std::path::Path;
 
@@ -71,12 +69,10 @@ pub(super) fn evaluate(
     out: &Path,
     (sink, stop): (&mut dyn Sink, &dyn Fn() -> bool),
 ) -> Result<Evaluation> {
-    let weights = Weights::load(generator)?;
-    let graph = models::generator(weights.meta("model").unwrap_or_default(), base.side())?;
-    graph.check(&weights)?;
+    let Generator { graph, weights, sha256: generator, .. } =
+        GeneratorFile::load_network(generator)?.network(base.side())?;
     let Conditions { bits, faults, seeds, .. } = conditions;
     base.can_have(faults, *bits)?;
-    let generator = sha256(generator)?;
     let subject = Subject {
         base: (&base.graph, &base.weights),
         generator: Some((&graph, &weights)),

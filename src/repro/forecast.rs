@@ -62,6 +62,11 @@ impl Work {
         }
     }
 
+    /// Forgets a cell that failed.
+    pub(super) fn gave_up(&mut self, cell: usize) {
+        self.jobs.remove(&cell);
+    }
+
     /// Takes the cells in their order, each that fits in what the ones before it leave of so many seconds.
     pub(super) fn forecast(&self, budget: f64) -> Forecast {
         let (mut left, mut sum, mut cells) = (self.clone(), 0.0, Vec::new());

@@ -78,8 +78,12 @@ pub fn run(
         if results.cells[i].state != State::NotRun || left_out {
             continue;
         }
+        let mut done = false;
         match queue.cell(i, sink) {
-            Ok(Ok(e)) => results.cells[i].set(&e, settings.smoke),
+            Ok(Ok(e)) => {
+                results.cells[i].set(&e, settings.smoke);
+                done = true;
+            }
             Ok(Err(why)) => results.cells[i].fail(&why),
             Err(error) if of_the_cell(&error) => {
                 say(sink, format!("{} failed: {error}", planned.cell.id()))?;
@@ -93,8 +97,11 @@ pub fn run(
                 return Err(error);
             }
         }
-        if let Some(work) = &mut work {
-            work.done(i);
+        match &mut work {
+            Some(work) if done => work.done(i),
+            // What it needed may be there or not: others that need it are taken to begin with it.
+            Some(work) => work.gave_up(i),
+            None => {}
         }
         queue.save(&mut results)?;
     }
@@ -169,6 +176,7 @@ impl<'a> Queue<'a> {
     ) -> Result<Self> {
         settings.checked()?;
         given_bases(plan, settings)?;
+        data::need_labels(&plan.dataset)?;
         let (dir, side, wanted) = (&settings.data_dir, plan.side()?, settings.images.into());
         let set = data::open_some(&plan.dataset, dir, Split::Test, side, wanted)?;
         unmixed(plan, settings)?;

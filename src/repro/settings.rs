@@ -49,7 +49,7 @@ pub struct Settings {
     pub batch_size: Option<u32>,
     /// Seed of everything random in training.
     pub seed: u64,
-    /// Hours after which the queue ends, after a checkpoint.
+    /// Hours that are planned for: only cells that fit in what is left of them are begun.
     pub hours: Option<f64>,
     /// Random base networks, two images, one copy, one step: only the machinery is tested.
     pub smoke: bool,

@@ -102,6 +102,9 @@ pub enum Preset {
     Quick,
 }
 
+/// The generator where nobody says another.
+pub(super) const DEFAULT_GENERATOR: &str = "ConvS";
+
 /// Settings of `nf-gpu train`.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -135,7 +138,7 @@ pub struct TrainConfig {
     #[arg(
         long,
         value_name = "NAME",
-        default_value = "ConvS",
+        default_value = DEFAULT_GENERATOR,
         help = "Generator: ConvL, ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP; with --init what that is"
     )]
     pub generator: String,

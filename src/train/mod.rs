@@ -27,6 +27,7 @@ mod steps;
 mod supervised;
 mod trained_for;
 mod verify;
+mod warm_start;
 
 pub use base::{BaseHints, BaseNet, INJECTED};
 pub(crate) use checkpoint::remove as remove_checkpoint;

@@ -5,7 +5,7 @@ use crate::{
     cli::terminal,
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
     error::{Error, Result},
-    report::{Table, saving},
+    report::{Table, measure::Measure, saving},
     words,
 };
 use serde_json::json;
@@ -42,6 +42,10 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
     }
     let table = table(&choice, args.evaluations.len() > 1);
     let mut text = format!("{table:0$}", terminal::columns());
+    let measure = Measure::all(evaluations.iter().map(|(_, e)| e.dataset.measure()));
+    if let Some(note) = measure.note() {
+        text += &format!("\nThis is agreement, not accuracy: {note}.\n");
+    }
     text += "\nEnergy of the weight-memory accesses of one image; 1 is the base alone at the \
              nominal voltage.\n\n";
     text += &verdict(&choice, minimum);

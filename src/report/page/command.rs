@@ -21,8 +21,8 @@ pub(super) fn train(config: &str) -> Option<String> {
     let table: toml::Table = config.parse().ok()?;
     let mut words = vec!["nf-gpu train".to_owned()];
     for (key, value) in &table {
-        // Steps are instead of epochs; both are in the file.
-        if key == "epochs" && table.contains_key("steps") {
+        // Steps are instead of epochs; both are in the file. A digest is no setting.
+        if key == "epochs" && table.contains_key("steps") || key == "init_sha256" {
             continue;
         }
         let value = match value {
@@ -148,8 +148,9 @@ pub(super) fn missing(source: &Source, e: &Evaluation) -> Vec<String> {
 /// Files that the settings of a training name and that are not there any more.
 pub(super) fn gone(config: &str) -> Vec<String> {
     let table: toml::Table = config.parse().unwrap_or_default();
-    let values =
-        ["base", "chip", "fault_map", "layout"].into_iter().filter_map(|key| table.get(key));
+    let values = ["base", "init", "chip", "fault_map", "layout"]
+        .into_iter()
+        .filter_map(|key| table.get(key));
     let files = values.flat_map(|value| match value {
         toml::Value::Array(files) => files.clone(),
         file => vec![file.clone()],
