@@ -34,7 +34,13 @@ const TABLE: &[Row] = &[
     },
     Row {
         line: "train --steps 1 --out run --dataset set",
-        reads: &["--base base.safetensors", "--chip map.csv", "--layout layout.toml", SET],
+        reads: &[
+            "--base base.safetensors",
+            "--init g.safetensors",
+            "--chip map.csv",
+            "--layout layout.toml",
+            SET,
+        ],
         writes: &["--profile {}"],
     },
     Row {

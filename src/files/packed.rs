@@ -247,7 +247,7 @@ mod tests {
         refused(|packed| packed.bits = 9);
         refused(|packed| packed.bits = 4);
         refused(|packed| packed.layers.get_mut(NAME).unwrap().scale = f32::NAN);
-        refused(|packed| packed.layers.get_mut(NAME).unwrap().words[0] = 3);
+        refused(|packed| packed.layers.get_mut(NAME).unwrap().words.fill(1));
         let (mut weights, packed) = sample(8);
         weights.insert("conv1.weight.scale", &[], vec![1.0]);
         assert!(weights.save_packed(&path, &packed).is_err() && !path.exists());
