@@ -108,8 +108,8 @@ impl HeldOut {
                 "there are no test images: {test} of the {of} images, evenly spread, are kept for testing"
             ),
             Split::Test => format!(
-                "there are no test images: these are {test} of the {of} images, evenly spread, which training \
-                 leaves out"
+                "there are no test images: these are {test} of the {of} images, evenly spread, which a training on \
+                 the same images leaves out"
             ),
         }
     }
