@@ -84,7 +84,7 @@ pub struct ForwardArgs {
     /// With --eopm: weight of the perturbed copies' mean loss (default: 5)
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
-    /// With --eopm: what the networks are to answer; a distillation has no --labels
+    // The help of these flags is that of `train`; without --eopm they are refused.
     #[command(flatten)]
     goal: LossArgs,
     /// Images computed at once, at most (default: as many as fit the adapter); the result is the same

@@ -81,7 +81,7 @@ impl ForwardArgs {
         refuse(
             &[("--labels", distills && self.labels.is_some())],
             "a distillation learns what the clean network answers",
-            "leave it out, or --loss distill",
+            "leave it out, or use --loss labels",
         )?;
         for (flag, given, example) in [
             ("--generator-weights", self.generator_weights.is_some(), "generator.safetensors"),
