@@ -14,6 +14,7 @@ mod cli;
 mod conformance;
 mod cooperative;
 mod data;
+mod documents;
 mod dtype;
 mod evaluator;
 mod extent;

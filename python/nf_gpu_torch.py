@@ -246,10 +246,10 @@ def _unpacked(state, metadata):
     text = metadata.pop(PACKED)
     try:
         note = json.loads(text)
-        bits, count = int(note["bits"]), int(note["tensors"])
+        bits, count = note["bits"], note["tensors"]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"it is damaged: its metadata {PACKED} = {text}") from error
-    if not 2 <= bits <= 8 or not count:
+    if not (type(bits) is int and 2 <= bits <= 8 and type(count) is int and count):
         raise ValueError(f"it is damaged: its metadata {PACKED} = {text}")
     names = [name for name, tensor in state.items() if tensor.dtype == torch.int8]
     if len(names) != count:

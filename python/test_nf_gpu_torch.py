@@ -523,7 +523,7 @@ class Files(Case):
             ({name: words[name].clone().fill_(-128)}, note, "a stored word of 0.weight has more than 8 bits"),
             ({}, {**note, "bits": 7}, "a stored word of 0.weight has more than 7 bits"),
             ({}, {**note, "tensors": 2}, "2 tensors are stored words, and 1 are"),
-            *(({}, odd, "its metadata packed = ") for odd in (True, {**note, "bits": 9}, {**note, "tensors": 0})),
+            *(({}, odd, "its metadata packed = ") for odd in (True, {**note, "bits": 9}, {**note, "bits": 7.5}, {**note, "tensors": 0})),
             *(({f"{name}.scale": torch.tensor(scale)}, note, "the scale of the stored words of 0.weight")
               for scale in (0.0, -1.0, float("nan"), float("inf"), [0.5])),
         ]:  # fmt: skip

@@ -7,12 +7,14 @@ use tempfile::TempDir;
 
 /// The stand-in: `$T/interrupt-PHASE` lets that phase end once as Ctrl-C does, training before its first
 /// step is done or soon after, while most of its [`STEPS`] lie ahead. TERM, for shells let what they start in the background ignore Ctrl-C.
+/// With `$T/fetched` there is CIFAR-10, and instead of training on it the command is printed.
 const CARGO: &str = r#"interrupted() { [ -e "$T/interrupt-$1" ] && rm "$T/interrupt-$1"; }
 case $* in
 --version) echo "cargo 1.999.0 (stand-in)" ;;
 build*) if interrupted build; then exit 130; fi ;;
-*"-- data fetch "*) if interrupted data; then exit 130; else exit 1; fi ;;
+*"-- data fetch "*) if interrupted data; then exit 130; else [ -e "$T/fetched" ]; fi ;;
 *"-- train "*) shift 4
+    if [ -e "$T/fetched" ]; then echo "$*"; exit; fi
     if ! interrupted train; then exec "$NF" "$@"; fi
     "$NF" "$@" &
     while kill -0 $! 2>/dev/null && [ ! -e runs/quickstart/metrics.jsonl ]; do sleep 0.02; done
@@ -119,6 +121,40 @@ fn interrupted_in_each_phase_and_run_again() {
     assert_eq!(other.code, Some(2), "{other:?}");
     assert!(other.stderr.contains("--chip: the run began with 1, not 2"), "{other:?}");
     assert!(other.stderr.contains("to begin anew: rm -r runs/quickstart, then "), "{other:?}");
+}
+
+#[test]
+fn with_cifar10_it_tunes_a_generator_of_many_chips_for_one() {
+    let clone = Clone::new();
+    fs::write(clone.path("fetched"), "").unwrap();
+    let init = |name: &str| format!("models/{name}-vgg11-cifar10.safetensors");
+    for name in ["convs", "unets"] {
+        fs::write(clone.path("clone").join(init(name)), "").unwrap();
+    }
+    fs::write(clone.path("clone/map.csv"), "").unwrap();
+    let base = "--base models/vgg11-cifar10.safetensors --dataset cifar10 --out runs/quickstart";
+    let (unets, convs) = (init("unets"), init("convs"));
+    for (arguments, before) in [
+        ("", format!("--chip 1 --ber 0.01 --faults reference --init {unets} {base}")),
+        (
+            "--generator ConvS",
+            format!("--chip 1 --ber 0.01 --faults reference --init {convs} {base}"),
+        ),
+        // One that nobody trained begins from nothing.
+        ("--generator DeConvS", format!("--chip 1 --ber 0.01 --faults reference {base}")),
+        ("--chip=2 --init x", format!("--ber 0.01 --faults reference {base}")),
+        ("--ber 0.005", format!("--chip 1 --faults reference --init {unets} {base}")),
+        // A measured map and other faults have their own rate.
+        ("--chip map.csv", format!("--init {unets} {base}")),
+        ("--faults=flip", format!("--chip 1 --init {unets} {base}")),
+        ("--lot 3", format!("--init {unets} {base}")),
+    ] {
+        let line = row(&clone.quickstart("clone", arguments));
+        assert_eq!(line, format!("train --preset quick {before} {arguments}").trim_end());
+    }
+    let own = "--base x.safetensors";
+    let line = row(&clone.quickstart("clone", own));
+    assert_eq!(line, format!("train --preset quick --chip 1 --out runs/quickstart {own}"));
 }
 
 #[test]

@@ -122,30 +122,30 @@ fn check_places(config: &TrainConfig) -> Result<()> {
 fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) -> Result<()> {
     let Preset::Quick = preset;
     let takes_rate = config.faults.takes_rate()?;
+    // A generator to begin with says by itself what it is, knows such faults, and is only tuned.
+    let tunes = config.init.is_some();
     let mut set = |flag: &str, value: &mut dyn FnMut(&mut TrainConfig)| {
         if !typed(flag) {
             value(config);
         }
     };
-    set("generator", &mut |c| {
-        // A generator to begin with says by itself what it is.
-        if c.init.is_none() {
-            c.generator = "UNetS".into();
+    if !tunes {
+        set("generator", &mut |c| c.generator = "UNetS".into());
+        if takes_rate {
+            // Half of the stuck cells change their bit: about one per cent of all bits flip.
+            set("ber", &mut |c| c.ber = Some(0.02));
         }
-    });
-    if takes_rate {
-        // Half of the stuck cells change their bit: about one per cent of all bits flip.
-        set("ber", &mut |c| c.ber = Some(0.02));
     }
-    set("batch_size", &mut |c| c.batch_size = 64);
+    let (steps, batch_size, lr) = if tunes { (80, 32, 2e-3) } else { (250, 64, 5e-3) };
+    set("batch_size", &mut |c| c.batch_size = batch_size);
     if !typed("epochs") {
-        set("steps", &mut |c| c.steps = Some(250));
+        set("steps", &mut |c| c.steps = Some(steps));
     }
-    set("lr", &mut |c| c.lr = 5e-3);
+    set("lr", &mut |c| c.lr = lr);
     set("schedule", &mut |c| c.schedule = Schedule::Cosine);
     set("eval_every", &mut |c| c.eval_every = Some(100));
     set("checkpoint_every", &mut |c| c.checkpoint_every = Some(Every::Steps(100)));
-    set("images", &mut |c| c.images = Some(2000));
+    set("images", &mut |c| c.images = Some(1000));
     Ok(())
 }
 
@@ -193,12 +193,16 @@ mod tests {
         ] {
             let config = quick(&flags).unwrap_or_else(|e| panic!("{flags}: {e}"));
             assert_eq!((config.ber, config.steps), (ber, Some(250)), "{flags}");
-            assert_eq!((config.generator.as_str(), config.images), ("UNetS", Some(2000)));
+            assert_eq!((config.generator.as_str(), config.images), ("UNetS", Some(1000)));
         }
         let typed = quick("--epochs 3 --generator ConvL --batch-size 8 --images 20").unwrap();
         assert_eq!((typed.steps, typed.epochs, typed.batch_size), (None, 3, 8));
         assert_eq!((typed.generator.as_str(), typed.images), ("ConvL", Some(20)));
         assert_eq!(quick("--steps 7").unwrap().steps, Some(7));
+        // One that was trained already is tuned, and what it is stands in its file.
+        let tuned = quick("--init g.safetensors --chip 1").unwrap();
+        assert_eq!((tuned.ber, tuned.steps, tuned.batch_size), (None, Some(80), 32));
+        assert_eq!(tuned.generator, "ConvS");
         let saved = quick("--resume run").unwrap();
         assert_eq!(saved.resume, Some("run".into()));
         // What was typed wrongly is said of what was typed.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Where the metadata has the digest.
 const SEAL: &str = "sha256";
 
-/// Tensors by name with PyTorch shapes, and the metadata of a weights file (`cli.md`, "Files").
+/// Tensors by name with PyTorch shapes, and the metadata of a weights file (`docs/weights-format.md`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     /// Parameters and running statistics; convolutions are `[K, C, R, S]`.

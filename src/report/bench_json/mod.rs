@@ -1,4 +1,4 @@
-//! The document of `nf-gpu bench --json` (`cli.md`, "Bench report").
+//! The document of `nf-gpu bench --json`.
 
 mod read;
 pub(crate) mod roof;

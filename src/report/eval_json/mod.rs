@@ -1,4 +1,4 @@
-//! The document of `nf-gpu eval --json` (`cli.md`). Accuracies are per cent.
+//! The document of `nf-gpu eval --json`. Accuracies are per cent.
 
 mod energy;
 mod perturbed;
