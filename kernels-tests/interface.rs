@@ -1,6 +1,8 @@
 //! Host and WGSL agree: the list of kernels is the folder of shaders, parameter blocks and bindings
 //! are those that naga sees, every override exists, and the files keep their form.
-use crate::shaders::{constants, file, module, parse, resolve, stems, validate, variants};
+use crate::shaders::{
+    constants, file, module, own_files, parse, pieces, resolve, validate, variants,
+};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use nf_gpu::{
     kernel::{Access, Requires},
@@ -16,25 +18,30 @@ const INVOCATIONS: u32 = 256;
 
 #[test]
 fn every_shader_file_is_used_and_no_other() {
-    let used: BTreeSet<String> = variants().map(|(_, v)| v.stem.to_owned()).collect();
-    assert_eq!(stems(""), used, "files of shaders/ and stems of variants");
+    let own = own_files();
+    let used: BTreeSet<&str> = variants().map(|(_, v)| v.stem).collect();
+    let there: BTreeSet<&str> = own.keys().map(String::as_str).collect();
+    assert_eq!(there, used, "files of the families in shaders/ and stems of variants");
     assert_eq!(used.len(), variants().count(), "two variants share a file");
+    let family = |stem: &str| own[stem].split('/').next().unwrap();
 
     let pieces: Vec<(String, String)> =
-        stems("lib").into_iter().map(|stem| (file(&stem) + "\n", stem)).collect();
+        pieces().into_values().map(|path| (file(&path) + "\n", path)).collect();
     let mut joined = BTreeSet::new();
     for (kernel, variant) in variants() {
         let plain = variant.stem == kernel.name;
         assert!(plain || variant.stem == format!("{}_{}", kernel.name, variant.name));
+        assert_eq!(family(variant.stem), family(kernel.variants[0].stem), "{}", kernel.name);
         // What is compiled is the pieces of lib/ and then the variant's own file, nothing else.
         let mut rest = variant.wgsl;
-        while let Some((text, stem)) = pieces.iter().find(|(text, _)| rest.starts_with(text)) {
+        while let Some((text, path)) = pieces.iter().find(|(text, _)| rest.starts_with(text)) {
             rest = &rest[text.len()..];
-            joined.insert(stem.clone());
+            joined.insert(path.as_str());
         }
-        assert_eq!(rest, file(variant.stem) + "\n", "{}", variant.stem);
+        assert_eq!(rest, file(&own[variant.stem]) + "\n", "{}", variant.stem);
     }
-    assert_eq!(stems("lib"), joined, "files of shaders/lib/ and those that variants join");
+    let there: BTreeSet<&str> = pieces.iter().map(|(_, path)| path.as_str()).collect();
+    assert_eq!(there, joined, "files of shaders/lib/ and those that variants join");
 }
 
 #[test]
@@ -173,9 +180,9 @@ fn form(text: &str) -> Vec<String> {
 
 #[test]
 fn shader_files_keep_their_form() {
-    for stem in stems("").union(&stems("lib")) {
-        let wrong = form(&file(stem));
-        assert!(wrong.is_empty(), "shaders/{stem}.wgsl: {}", wrong.join("; "));
+    for path in own_files().into_values().chain(pieces().into_values()) {
+        let wrong = form(&file(&path));
+        assert!(wrong.is_empty(), "shaders/{path}.wgsl: {}", wrong.join("; "));
     }
     let binding = "@group(0) @binding(1) var<storage, read> x: array<f32>;";
     let wide = format!("// {}", "\u{e9}".repeat(98));

@@ -11,7 +11,7 @@ mod uniform;
 pub(crate) use msl::declared_twice;
 
 use crate::{
-    shaders::{file, module, parse, stems, validate, variants},
+    shaders::{file, module, own_files, parse, pieces, validate, variants},
     translate::to_msl,
 };
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -19,7 +19,7 @@ use nf_gpu::kernel::Requires;
 
 #[test]
 fn no_shader_needs_what_only_some_drivers_do() {
-    let mut loops = 0;
+    let (mut loops, own) = (0, own_files());
     for (kernel, variant) in variants() {
         let ((module, info), stem) = (module(variant), variant.stem);
         let by_some = uniform::reached_by_some(&module);
@@ -30,13 +30,13 @@ fn no_shader_needs_what_only_some_drivers_do() {
         assert!(unbounded.is_empty(), "{stem}: loops without a bound in {unbounded:?}");
         loops += count;
         assert_eq!(atomics::of_floats(&module), [""; 0], "{stem}");
-        let lacks = text::header(&file(stem), kernel.name);
-        assert!(lacks.is_empty(), "shaders/{stem}.wgsl: its header lacks {lacks:?}");
+        let lacks = text::header(&file(&own[stem]), kernel.name);
+        assert!(lacks.is_empty(), "{stem}.wgsl: its header lacks {lacks:?}");
     }
     assert!(loops > 100, "{loops} loops: are they still found?");
-    for stem in stems("").union(&stems("lib")) {
-        let found = text::unclamped(&file(stem));
-        assert!(found.is_empty(), "shaders/{stem}.wgsl: {}", found.join(", "));
+    for path in own.into_values().chain(pieces().into_values()) {
+        let found = text::unclamped(&file(&path));
+        assert!(found.is_empty(), "shaders/{path}.wgsl: {}", found.join(", "));
     }
 }
 

@@ -90,20 +90,36 @@ pub(crate) fn constants(kernel: &KernelDesc) -> &'static Sets {
     &ALL[kernel.name]
 }
 
-/// Stems of the `.wgsl` files directly in a folder, which they are named by: `add`, `lib/grid`.
-pub(crate) fn stems(folder: &str) -> BTreeSet<String> {
-    fs::read_dir(Path::new("shaders").join(folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
-        .map(|path| {
-            let stem = path.with_extension("");
-            stem.strip_prefix("shaders").unwrap().to_string_lossy().replace('\\', "/")
-        })
-        .collect()
+/// The `.wgsl` files in the folders of `shaders/` that `wanted` takes, by stem: `add` is at
+/// `elementwise/add`. No stem is there twice.
+fn files(wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let entries = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = BTreeMap::new();
+    for folder in entries(Path::new("shaders")) {
+        assert!(folder.is_dir(), "{}: shaders lie in folders", folder.display());
+        for file in entries(&folder).filter(|_| wanted(&name(&folder))) {
+            let stem = name(&file).strip_suffix(".wgsl").map(str::to_owned);
+            let stem = stem.unwrap_or_else(|| panic!("{}: not a shader", file.display()));
+            let path = format!("{}/{stem}", name(&folder));
+            let before = found.insert(stem, path);
+            assert!(before.is_none(), "{} and {before:?}", file.display());
+        }
+    }
+    found
 }
 
-/// The text of a shader file, by stem.
-pub(crate) fn file(stem: &str) -> String {
-    fs::read_to_string(format!("shaders/{stem}.wgsl")).unwrap()
+/// The kernels' own files, in the folders of their families.
+pub(crate) fn own_files() -> BTreeMap<String, String> {
+    files(|folder| folder != "lib")
+}
+
+/// The shared pieces.
+pub(crate) fn pieces() -> BTreeMap<String, String> {
+    files(|folder| folder == "lib")
+}
+
+/// The text of a shader file, by its path below `shaders/`.
+pub(crate) fn file(path: &str) -> String {
+    fs::read_to_string(format!("shaders/{path}.wgsl")).unwrap()
 }

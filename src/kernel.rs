@@ -41,11 +41,14 @@ macro_rules! params {
     };
 }
 
-/// Joins shared pieces of `shaders/lib/` and a kernel's own file, in the order given.
+/// Joins files of `shaders/` in the order given, by their paths: shared pieces and a kernel's own file.
 #[macro_export]
 macro_rules! wgsl {
-    ($($stem:literal),+ $(,)?) => {
-        concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")), "\n"),+)
+    ($($path:literal $(/ $stem:literal)?),+ $(,)?) => {
+        concat!($(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, $("/", $stem,)? ".wgsl")),
+            "\n",
+        )+)
     };
 }
 
@@ -95,7 +98,7 @@ pub enum Suits {
 pub struct Variant {
     /// Name within the kernel (`tile`, `subgroup8`).
     pub name: &'static str,
-    /// Stem of its file in `shaders/`.
+    /// Stem of its file in the kernel's family, a folder of `shaders/`.
     pub stem: &'static str,
     /// The joined source.
     pub wgsl: &'static str,
@@ -182,11 +185,11 @@ pub fn no_tile(_workgroup: u32) -> [u32; 3] {
     [1, 1, 1]
 }
 
-/// Declares the usual kernel: one variant, `shaders/<name>.wgsl`, four workgroup sizes; compiled with
-/// run-time checks unless it says `trusted: true`.
+/// Declares the usual kernel: one variant, `shaders/<family>/<name>.wgsl`, four workgroup sizes; compiled
+/// with run-time checks unless it says `trusted: true`.
 #[macro_export]
 macro_rules! kernel {
-    ($name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(, trusted: $trusted:literal)? $(,)?) => {
+    ($family:literal / $name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(, trusted: $trusted:literal)? $(,)?) => {
         /// The kernel's interface and its variants.
         pub static KERNEL: $crate::kernel::KernelDesc = $crate::kernel::KernelDesc {
             name: $name,
@@ -195,7 +198,7 @@ macro_rules! kernel {
             bindings: &[("params", $crate::kernel::Access::Uniform), $(($b, $crate::kernel::Access::$a)),+],
             variants: &[$crate::kernel::Variant {
                 trusted: false $(|| $trusted)?,
-                ..$crate::kernel::Variant::usual("plain", $name, $crate::wgsl!($($lib,)* $name))
+                ..$crate::kernel::Variant::usual("plain", $name, $crate::wgsl!($($lib,)* $family / $name))
             }],
         };
     };

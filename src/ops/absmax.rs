@@ -1,4 +1,4 @@
-//! Scale of a tensor for symmetric quantisation, `shaders/absmax.wgsl`.
+//! Scale of a tensor for symmetric quantisation, `shaders/reduce/absmax.wgsl`.
 
 use super::quantize;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/absmax.wgsl`.
+    /// Uniform block of `shaders/reduce/absmax.wgsl`.
     pub struct AbsmaxParams {
         /// First weight in the arena.
         offset: u32,
@@ -21,7 +21,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "absmax", AbsmaxParams,
+    "reduce" / "absmax", AbsmaxParams,
     lib: ["lib/grid"],
     bindings: [("parameters", Read), ("scales", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! ReLU and tanh as a pass of their own, `shaders/activation.wgsl`.
+//! ReLU and tanh as a pass of their own, `shaders/elementwise/activation.wgsl`.
 
 use crate::{
     error::Result,
@@ -31,7 +31,7 @@ impl Activation {
 }
 
 crate::params! {
-    /// Uniform block of `shaders/activation.wgsl`.
+    /// Uniform block of `shaders/elementwise/activation.wgsl`.
     pub struct ActivationParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -41,7 +41,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "activation", ActivationParams,
+    "elementwise" / "activation", ActivationParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Gradient of ReLU and tanh from their output, `shaders/activation_grad.wgsl`.
+//! Gradient of ReLU and tanh from their output, `shaders/elementwise/activation_grad.wgsl`.
 
 use super::activation::Activation;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/activation_grad.wgsl`.
+    /// Uniform block of `shaders/elementwise/activation_grad.wgsl`.
     pub struct ActivationGradParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -18,7 +18,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "activation_grad", ActivationGradParams,
+    "elementwise" / "activation_grad", ActivationGradParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation"],
     bindings: [("dy", Read), ("y", Read), ("dx", ReadWrite)],
 }

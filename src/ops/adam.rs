@@ -1,4 +1,4 @@
-//! One step of Adam, `shaders/adam.wgsl`.
+//! One step of Adam, `shaders/optimiser/adam.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/adam.wgsl`.
+    /// Uniform block of `shaders/optimiser/adam.wgsl`.
     pub struct AdamParams {
         /// Parameters.
         len: u32,
@@ -24,7 +24,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "adam", AdamParams,
+    "optimiser" / "adam", AdamParams,
     lib: ["lib/grid"],
     bindings: [
         ("schedule", Read), ("gradients", Read), ("parameters", ReadWrite), ("m", ReadWrite),

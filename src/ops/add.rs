@@ -1,4 +1,4 @@
-//! Residual addition, `shaders/add.wgsl`.
+//! Residual addition, `shaders/elementwise/add.wgsl`.
 
 use crate::{
     error::Result,
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/add.wgsl`.
+    /// Uniform block of `shaders/elementwise/add.wgsl`.
     pub struct AddParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -17,7 +17,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "add", AddParams,
+    "elementwise" / "add", AddParams,
     lib: ["lib/grid", "lib/lanes"],
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }

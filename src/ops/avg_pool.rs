@@ -1,4 +1,4 @@
-//! Mean of a sliding window, `shaders/avg_pool.wgsl`.
+//! Mean of a sliding window, `shaders/pool/avg_pool.wgsl`.
 
 use super::max_pool;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/avg_pool.wgsl`.
+    /// Uniform block of `shaders/pool/avg_pool.wgsl`.
     pub struct AvgPoolParams {
         /// Groups of four channels of y.
         vec4s: u32,
@@ -36,7 +36,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "avg_pool", AvgPoolParams,
+    "pool" / "avg_pool", AvgPoolParams,
     lib: ["lib/grid", "lib/lanes", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }

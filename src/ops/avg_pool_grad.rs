@@ -1,4 +1,4 @@
-//! Gradient of the mean of a sliding window, `shaders/avg_pool_grad.wgsl`.
+//! Gradient of the mean of a sliding window, `shaders/pool/avg_pool_grad.wgsl`.
 
 use super::avg_pool;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/avg_pool_grad.wgsl`.
+    /// Uniform block of `shaders/pool/avg_pool_grad.wgsl`.
     pub struct AvgPoolGradParams {
         /// Groups of four channels of dx.
         vec4s: u32,
@@ -36,7 +36,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "avg_pool_grad", AvgPoolGradParams,
+    "pool" / "avg_pool_grad", AvgPoolGradParams,
     lib: ["lib/grid", "lib/lanes", "lib/place", "lib/windows"],
     bindings: [("dy", Read), ("dx", ReadWrite)],
 }

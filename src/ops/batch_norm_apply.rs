@@ -1,4 +1,4 @@
-//! Batch norm with given statistics, and the activation after it, `shaders/batch_norm_apply.wgsl`.
+//! Batch norm with given statistics, and the activation after it, `shaders/norm/batch_norm_apply.wgsl`.
 
 use super::{activation::Activation, chunking};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/batch_norm_apply.wgsl`.
+    /// Uniform block of `shaders/norm/batch_norm_apply.wgsl`.
     pub struct BatchNormApplyParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -24,7 +24,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "batch_norm_apply", BatchNormApplyParams,
+    "norm" / "batch_norm_apply", BatchNormApplyParams,
     lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
     bindings: [("x", Read), ("stats", Read), ("parameters", Read), ("y", ReadWrite)],
 }

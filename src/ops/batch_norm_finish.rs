@@ -1,4 +1,4 @@
-//! Batch statistics from those of the chunks, `shaders/batch_norm_finish.wgsl`.
+//! Batch statistics from those of the chunks, `shaders/norm/batch_norm_finish.wgsl`.
 
 use super::chunking::{self, Chunking};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/batch_norm_finish.wgsl`.
+    /// Uniform block of `shaders/norm/batch_norm_finish.wgsl`.
     pub struct BatchNormFinishParams {
         /// Pixels of the whole batch.
         pixels: u32,
@@ -30,7 +30,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "batch_norm_finish", BatchNormFinishParams,
+    "norm" / "batch_norm_finish", BatchNormFinishParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/reduce"],
     bindings: [("partial", Read), ("running", ReadWrite), ("stats", ReadWrite)],
 }

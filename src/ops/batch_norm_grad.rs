@@ -1,4 +1,4 @@
-//! Gradient of batch norm's input, `shaders/batch_norm_grad.wgsl`.
+//! Gradient of batch norm's input, `shaders/norm/batch_norm_grad.wgsl`.
 
 use super::{activation::Activation, batch_norm_apply::fits, chunking};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/batch_norm_grad.wgsl`.
+    /// Uniform block of `shaders/norm/batch_norm_grad.wgsl`.
     pub struct BatchNormGradParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -22,7 +22,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "batch_norm_grad", BatchNormGradParams,
+    "norm" / "batch_norm_grad", BatchNormGradParams,
     lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
     bindings: [
         ("dy", Read), ("y", Read), ("x", Read), ("stats", Read), ("sums", Read),

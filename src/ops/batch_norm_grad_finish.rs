@@ -1,4 +1,4 @@
-//! Gradients of gamma and beta, `shaders/batch_norm_grad_finish.wgsl`.
+//! Gradients of gamma and beta, `shaders/norm/batch_norm_grad_finish.wgsl`.
 
 use super::{batch_norm_apply::fits, chunking};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/batch_norm_grad_finish.wgsl`.
+    /// Uniform block of `shaders/norm/batch_norm_grad_finish.wgsl`.
     pub struct BatchNormGradFinishParams {
         /// Channels without padding.
         c: u32,
@@ -22,7 +22,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "batch_norm_grad_finish", BatchNormGradFinishParams,
+    "norm" / "batch_norm_grad_finish", BatchNormGradFinishParams,
     lib: ["lib/grid", "lib/lanes", "lib/reduce"],
     bindings: [("partial", Read), ("sums", ReadWrite), ("gradients", ReadWrite)],
 }

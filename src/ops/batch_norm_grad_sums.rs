@@ -1,4 +1,4 @@
-//! Sums of batch norm's gradient, per chunk of pixels, `shaders/batch_norm_grad_sums.wgsl`.
+//! Sums of batch norm's gradient, per chunk of pixels, `shaders/norm/batch_norm_grad_sums.wgsl`.
 
 use super::{
     activation::Activation,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/batch_norm_grad_sums.wgsl`.
+    /// Uniform block of `shaders/norm/batch_norm_grad_sums.wgsl`.
     pub struct BatchNormGradSumsParams {
         /// Pixels of the whole batch.
         pixels: u32,
@@ -25,7 +25,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "batch_norm_grad_sums", BatchNormGradSumsParams,
+    "norm" / "batch_norm_grad_sums", BatchNormGradSumsParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation", "lib/chunks", "lib/reduce"],
     bindings: [
         ("dy", Read), ("y", Read), ("x", Read), ("stats", Read), ("partial", ReadWrite),

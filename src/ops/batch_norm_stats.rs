@@ -1,4 +1,4 @@
-//! Batch statistics of every channel, per chunk of pixels, `shaders/batch_norm_stats.wgsl`.
+//! Batch statistics of every channel, per chunk of pixels, `shaders/norm/batch_norm_stats.wgsl`.
 
 use super::chunking::{self, Chunking};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/batch_norm_stats.wgsl`.
+    /// Uniform block of `shaders/norm/batch_norm_stats.wgsl`.
     pub struct BatchNormStatsParams {
         /// Pixels of the whole batch.
         pixels: u32,
@@ -22,7 +22,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "batch_norm_stats", BatchNormStatsParams,
+    "norm" / "batch_norm_stats", BatchNormStatsParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/chunks", "lib/reduce"],
     bindings: [("x", Read), ("partial", ReadWrite)],
 }

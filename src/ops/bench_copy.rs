@@ -1,4 +1,4 @@
-//! A copy, for the memory ceiling of a benchmark; `shaders/bench_copy.wgsl`.
+//! A copy, for the memory ceiling of a benchmark; `shaders/bench/bench_copy.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/bench_copy.wgsl`.
+    /// Uniform block of `shaders/bench/bench_copy.wgsl`.
     pub struct BenchCopyParams {
         /// Groups of 16 bytes.
         vec4s: u32,
@@ -14,7 +14,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "bench_copy", BenchCopyParams,
+    "bench" / "bench_copy", BenchCopyParams,
     lib: ["lib/grid"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }

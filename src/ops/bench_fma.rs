@@ -1,4 +1,4 @@
-//! Multiply-adds on registers, for the arithmetic ceiling of a benchmark; `shaders/bench_fma*.wgsl`.
+//! Multiply-adds on registers, for the arithmetic ceiling of a benchmark; `shaders/bench/bench_fma*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/bench_fma*.wgsl`.
+    /// Uniform block of `shaders/bench/bench_fma*.wgsl`.
     pub struct BenchFmaParams {
         /// Results.
         len: u32,
@@ -28,7 +28,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
     variants: &[
         Variant {
             trusted: true,
-            ..Variant::usual("plain", "bench_fma", crate::wgsl!("lib/grid", "bench_fma"))
+            ..Variant::usual("plain", "bench_fma", crate::wgsl!("lib/grid", "bench/bench_fma"))
         },
         Variant {
             requires: Requires::Half,
@@ -37,7 +37,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "half",
                 "bench_fma_half",
-                crate::wgsl!("lib/half", "lib/grid", "bench_fma_half"),
+                crate::wgsl!("lib/half", "lib/grid", "bench/bench_fma_half"),
             )
         },
         Variant {
@@ -45,7 +45,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "pairs",
                 "bench_fma_pairs",
-                crate::wgsl!("lib/grid", "bench_fma_pairs"),
+                crate::wgsl!("lib/grid", "bench/bench_fma_pairs"),
             )
         },
     ],

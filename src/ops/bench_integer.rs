@@ -1,4 +1,4 @@
-//! Philox on registers, for the integer ceiling of a benchmark; `shaders/bench_integer.wgsl`.
+//! Philox on registers, for the integer ceiling of a benchmark; `shaders/bench/bench_integer.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/bench_integer.wgsl`.
+    /// Uniform block of `shaders/bench/bench_integer.wgsl`.
     pub struct BenchIntegerParams {
         /// Results.
         len: u32,
@@ -33,7 +33,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                     "lib/multiply_int64",
                     "lib/philox",
                     "lib/bench_integer",
-                    "bench_integer_int64"
+                    "bench/bench_integer_int64"
                 ),
             )
         },
@@ -47,7 +47,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                     "lib/multiply",
                     "lib/philox",
                     "lib/bench_integer",
-                    "bench_integer"
+                    "bench/bench_integer"
                 ),
             )
         },

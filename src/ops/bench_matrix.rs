@@ -1,5 +1,5 @@
 //! Products of matrices on registers, for the ceiling of cooperative matrices;
-//! `shaders/bench_matrix*.wgsl`.
+//! `shaders/bench/bench_matrix*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/bench_matrix*.wgsl`.
+    /// Uniform block of `shaders/bench/bench_matrix*.wgsl`.
     pub struct BenchMatrixParams {
         /// Results, 32 x 32 each.
         blocks: u32,
@@ -50,19 +50,19 @@ pub static KERNEL: KernelDesc = KernelDesc {
         cooperative(
             "coop16",
             "bench_matrix_coop16",
-            crate::wgsl!("lib/cooperative", "lib/grid", "bench_matrix_coop16"),
+            crate::wgsl!("lib/cooperative", "lib/grid", "bench/bench_matrix_coop16"),
             16,
         ),
         cooperative(
             "coop8",
             "bench_matrix_coop8",
-            crate::wgsl!("lib/cooperative", "lib/grid", "bench_matrix_coop8"),
+            crate::wgsl!("lib/cooperative", "lib/grid", "bench/bench_matrix_coop8"),
             8,
         ),
         Variant {
             name: "plain",
             stem: "bench_matrix",
-            wgsl: crate::wgsl!("lib/grid", "bench_matrix"),
+            wgsl: crate::wgsl!("lib/grid", "bench/bench_matrix"),
             workgroups: &[128, 256],
             tile: no_tile,
             requires: Requires::Nothing,

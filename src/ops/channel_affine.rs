@@ -1,4 +1,4 @@
-//! A scale and a shift per channel, `shaders/channel_affine.wgsl`.
+//! A scale and a shift per channel, `shaders/elementwise/channel_affine.wgsl`.
 
 use crate::{
     error::Result,
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/channel_affine.wgsl`.
+    /// Uniform block of `shaders/elementwise/channel_affine.wgsl`.
     pub struct ChannelAffineParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -17,7 +17,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "channel_affine", ChannelAffineParams,
+    "elementwise" / "channel_affine", ChannelAffineParams,
     lib: ["lib/grid", "lib/lanes"],
     bindings: [("x", Read), ("scale", Read), ("shift", Read), ("y", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Sums of every channel, per chunk of pixels, `shaders/channel_sum.wgsl`.
+//! Sums of every channel, per chunk of pixels, `shaders/reduce/channel_sum.wgsl`.
 
 use super::chunking::{self, Chunking};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/channel_sum.wgsl`.
+    /// Uniform block of `shaders/reduce/channel_sum.wgsl`.
     pub struct ChannelSumParams {
         /// Pixels of the whole batch.
         pixels: u32,
@@ -22,7 +22,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "channel_sum", ChannelSumParams,
+    "reduce" / "channel_sum", ChannelSumParams,
     lib: ["lib/grid", "lib/lanes", "lib/chunks", "lib/reduce"],
     bindings: [("x", Read), ("partial", ReadWrite)],
 }

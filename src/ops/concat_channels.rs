@@ -1,4 +1,4 @@
-//! Two images side by side in channels, `shaders/concat_channels.wgsl`.
+//! Two images side by side in channels, `shaders/layout/concat_channels.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/concat_channels.wgsl`.
+    /// Uniform block of `shaders/layout/concat_channels.wgsl`.
     pub struct ConcatChannelsParams {
         /// Groups of four channels of y.
         vec4s: u32,
@@ -19,7 +19,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "concat_channels", ConcatChannelsParams,
+    "layout" / "concat_channels", ConcatChannelsParams,
     lib: ["lib/grid", "lib/lanes"],
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Convolution and transposed convolution, forward and input gradient: `shaders/conv2d*.wgsl`.
+//! Convolution and transposed convolution, forward and input gradient: `shaders/conv/conv2d*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -14,7 +14,7 @@ use class::class;
 pub(crate) use class::class_name;
 
 crate::params! {
-    /// Uniform block of `shaders/conv2d*.wgsl`.
+    /// Uniform block of `shaders/conv/conv2d*.wgsl`.
     pub struct Conv2dParams {
         /// Images of one copy.
         images: u32,

@@ -1,4 +1,4 @@
-//! Weight gradient of a convolution, `shaders/conv2d_grad_weight*.wgsl`.
+//! Weight gradient of a convolution, `shaders/conv/conv2d_grad_weight*.wgsl`.
 
 use crate::{
     error::Result,
@@ -11,7 +11,7 @@ use crate::{
 use std::sync::Arc;
 
 crate::params! {
-    /// Uniform block of `shaders/conv2d_grad_weight*.wgsl`.
+    /// Uniform block of `shaders/conv/conv2d_grad_weight*.wgsl`.
     pub struct Conv2dGradWeightParams {
         /// Images.
         images: u32,
@@ -66,7 +66,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/conv2d_grad_weight",
                 "lib/conv2d_grad_weight_tile",
                 "lib/conv2d_grad_weight_coop",
-                "conv2d_grad_weight_coop16"
+                "conv/conv2d_grad_weight_coop16"
             ),
             workgroups: &[256],
             tile: |_| [16, 32, 1],
@@ -87,7 +87,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/conv2d_grad_weight",
                 "lib/conv2d_grad_weight_tile",
                 "lib/conv2d_grad_weight_coop",
-                "conv2d_grad_weight_coop8"
+                "conv/conv2d_grad_weight_coop8"
             ),
             workgroups: &[128],
             tile: |_| [16, 16, 1],
@@ -105,7 +105,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/operand",
                 "lib/conv2d_grad_weight",
                 "lib/conv2d_grad_weight_tile",
-                "conv2d_grad_weight_tile"
+                "conv/conv2d_grad_weight_tile"
             ),
             workgroups: &[256, 128],
             tile: |workgroup| [16, workgroup / 8, 1],
@@ -122,7 +122,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/lanes",
                 "lib/operand",
                 "lib/conv2d_grad_weight",
-                "conv2d_grad_weight_subgroup8"
+                "conv/conv2d_grad_weight_subgroup8"
             ),
             workgroups: &[8],
             tile: |_| [8, 4, 1],
@@ -139,7 +139,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/lanes",
                 "lib/operand",
                 "lib/conv2d_grad_weight",
-                "conv2d_grad_weight_subgroup8_wide"
+                "conv/conv2d_grad_weight_subgroup8_wide"
             ),
             workgroups: &[8],
             tile: |_| [8, 8, 1],
@@ -156,7 +156,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/lanes",
                 "lib/operand",
                 "lib/conv2d_grad_weight",
-                "conv2d_grad_weight"
+                "conv/conv2d_grad_weight"
             ),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, workgroup, 1],

@@ -1,4 +1,4 @@
-//! How far copies of a network are from a teacher's answers, `shaders/distillation_loss.wgsl`.
+//! How far copies of a network are from a teacher's answers, `shaders/loss/distillation_loss.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -10,7 +10,7 @@ use crate::{
 const MAX_SPAN: u32 = 32;
 
 crate::params! {
-    /// Uniform block of `shaders/distillation_loss.wgsl`.
+    /// Uniform block of `shaders/loss/distillation_loss.wgsl`.
     pub struct DistillationLossParams {
         /// Copies times images.
         rows: u32,
@@ -28,7 +28,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "distillation_loss", DistillationLossParams,
+    "loss" / "distillation_loss", DistillationLossParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/largest"],
     bindings: [
         ("logits", Read), ("teacher", Read), ("weights", Read), ("dlogits", ReadWrite),

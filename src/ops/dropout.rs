@@ -1,4 +1,4 @@
-//! Dropout and its gradient, `shaders/dropout.wgsl`.
+//! Dropout and its gradient, `shaders/elementwise/dropout.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/dropout.wgsl`.
+    /// Uniform block of `shaders/elementwise/dropout.wgsl`.
     pub struct DropoutParams {
         /// Groups of four channels.
         vec4s: u32,
@@ -25,7 +25,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "dropout", DropoutParams,
+    "elementwise" / "dropout", DropoutParams,
     lib: ["lib/grid", "lib/lanes", "lib/multiply", "lib/philox"],
     bindings: [("x", Read), ("seed", Read), ("y", ReadWrite)],
     trusted: true,

@@ -1,5 +1,5 @@
 //! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
-//! `shaders/fault_dequantize.wgsl`.
+//! `shaders/quantise/fault_dequantize.wgsl`.
 
 use super::quantize::check_scale;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 use std::ops::Range;
 
 crate::params! {
-    /// Uniform block of `shaders/fault_dequantize.wgsl`.
+    /// Uniform block of `shaders/quantise/fault_dequantize.wgsl`.
     pub struct FaultDequantizeParams {
         /// Kernel rows times columns.
         taps: u32,
@@ -96,7 +96,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                     "lib/philox",
                     "lib/flipped",
                     "lib/fault_dequantize",
-                    "fault_dequantize_int64"
+                    "quantise/fault_dequantize_int64"
                 ),
             )
         },
@@ -112,7 +112,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                     "lib/philox",
                     "lib/flipped",
                     "lib/fault_dequantize",
-                    "fault_dequantize"
+                    "quantise/fault_dequantize"
                 ),
             )
         },

@@ -1,4 +1,4 @@
-//! The protected input, `shaders/fuse_clamp.wgsl`.
+//! The protected input, `shaders/elementwise/fuse_clamp.wgsl`.
 
 use crate::{
     error::Result,
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/fuse_clamp.wgsl`.
+    /// Uniform block of `shaders/elementwise/fuse_clamp.wgsl`.
     pub struct FuseClampParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -17,7 +17,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "fuse_clamp", FuseClampParams,
+    "elementwise" / "fuse_clamp", FuseClampParams,
     lib: ["lib/grid", "lib/lanes", "lib/special"],
     bindings: [("x", Read), ("g", Read), ("y", ReadWrite)],
 }

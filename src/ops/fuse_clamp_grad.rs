@@ -1,4 +1,4 @@
-//! Gradient of the protected input, `shaders/fuse_clamp_grad.wgsl`.
+//! Gradient of the protected input, `shaders/elementwise/fuse_clamp_grad.wgsl`.
 
 use crate::{
     error::Result,
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/fuse_clamp_grad.wgsl`.
+    /// Uniform block of `shaders/elementwise/fuse_clamp_grad.wgsl`.
     pub struct FuseClampGradParams {
         /// Groups of four channels in the whole batch.
         vec4s: u32,
@@ -17,7 +17,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "fuse_clamp_grad", FuseClampGradParams,
+    "elementwise" / "fuse_clamp_grad", FuseClampGradParams,
     lib: ["lib/grid", "lib/lanes", "lib/special"],
     bindings: [("dy", Read), ("x", Read), ("g", Read), ("dg", ReadWrite)],
 }

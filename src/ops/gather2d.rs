@@ -1,4 +1,4 @@
-//! Padding, cropping, subsampling, channel slices and their gradients, `shaders/gather2d.wgsl`.
+//! Padding, cropping, subsampling, channel slices and their gradients, `shaders/layout/gather2d.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -65,7 +65,7 @@ impl Gather {
 }
 
 crate::params! {
-    /// Uniform block of `shaders/gather2d.wgsl`.
+    /// Uniform block of `shaders/layout/gather2d.wgsl`.
     pub struct Gather2dParams {
         /// Groups of four channels of y.
         vec4s: u32,
@@ -93,7 +93,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "gather2d", Gather2dParams,
+    "layout" / "gather2d", Gather2dParams,
     lib: ["lib/grid", "lib/lanes", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }

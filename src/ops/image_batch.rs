@@ -1,4 +1,4 @@
-//! Batches of stored images, shifted and flipped, `shaders/image_batch.wgsl`.
+//! Batches of stored images, shifted and flipped, `shaders/images/image_batch.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/image_batch.wgsl`.
+    /// Uniform block of `shaders/images/image_batch.wgsl`.
     pub struct ImageBatchParams {
         /// Images in the batch.
         n: u32,
@@ -23,7 +23,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "image_batch", ImageBatchParams,
+    "images" / "image_batch", ImageBatchParams,
     lib: ["lib/grid"],
     bindings: [("pixels", Read), ("picks", Read), ("y", ReadWrite)],
 }

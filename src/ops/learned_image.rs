@@ -1,4 +1,4 @@
-//! One learned image for every slot of a batch, `shaders/learned_image.wgsl`.
+//! One learned image for every slot of a batch, `shaders/elementwise/learned_image.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/learned_image.wgsl`.
+    /// Uniform block of `shaders/elementwise/learned_image.wgsl`.
     pub struct LearnedImageParams {
         /// Pixels of the batch.
         pixels: u32,
@@ -21,7 +21,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "learned_image", LearnedImageParams,
+    "elementwise" / "learned_image", LearnedImageParams,
     lib: ["lib/grid"],
     bindings: [("parameters", Read), ("y", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Gradient of a learned image, `shaders/learned_image_grad.wgsl`.
+//! Gradient of a learned image, `shaders/elementwise/learned_image_grad.wgsl`.
 
 use super::{accumulate::Accumulate, learned_image::check};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/learned_image_grad.wgsl`.
+    /// Uniform block of `shaders/elementwise/learned_image_grad.wgsl`.
     pub struct LearnedImageGradParams {
         /// Images.
         n: u32,
@@ -24,7 +24,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "learned_image_grad", LearnedImageGradParams,
+    "elementwise" / "learned_image_grad", LearnedImageGradParams,
     lib: ["lib/grid"],
     bindings: [("dy", Read), ("gradients", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Running totals of losses and hits, `shaders/loss_totals.wgsl`.
+//! Running totals of losses and hits, `shaders/loss/loss_totals.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -9,7 +9,7 @@ use crate::{
 const MAX_ROWS: u32 = 1 << 21;
 
 crate::params! {
-    /// Uniform block of `shaders/loss_totals.wgsl`.
+    /// Uniform block of `shaders/loss/loss_totals.wgsl`.
     pub struct LossTotalsParams {
         /// Copies.
         copies: u32,
@@ -19,7 +19,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "loss_totals", LossTotalsParams,
+    "loss" / "loss_totals", LossTotalsParams,
     lib: ["lib/grid", "lib/reduce"],
     bindings: [("row_loss", Read), ("correct", Read), ("totals", ReadWrite)],
 }

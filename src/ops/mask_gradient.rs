@@ -1,4 +1,4 @@
-//! Gradient through a recorded ReLU, `shaders/mask_gradient.wgsl`.
+//! Gradient through a recorded ReLU, `shaders/elementwise/mask_gradient.wgsl`.
 
 use crate::{
     error::Result,
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/mask_gradient.wgsl`.
+    /// Uniform block of `shaders/elementwise/mask_gradient.wgsl`.
     pub struct MaskGradientParams {
         /// Groups of four channels in one copy.
         vec4s: u32,
@@ -20,7 +20,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "mask_gradient", MaskGradientParams,
+    "elementwise" / "mask_gradient", MaskGradientParams,
     lib: ["lib/grid", "lib/lanes"],
     bindings: [("dy", Read), ("mask", Read), ("dx", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Products of matrices, many at once: `shaders/matmul*.wgsl`.
+//! Products of matrices, many at once: `shaders/matmul/matmul*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -11,7 +11,7 @@ use crate::{
 use std::sync::Arc;
 
 crate::params! {
-    /// Uniform block of `shaders/matmul*.wgsl`.
+    /// Uniform block of `shaders/matmul/matmul*.wgsl`.
     pub struct MatmulParams {
         /// Rows of x and y.
         rows: u32,
@@ -44,7 +44,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
                 "lib/lanes",
                 "lib/panels",
                 "lib/matmul",
-                "matmul_subgroup8"
+                "matmul/matmul_subgroup8"
             ),
             workgroups: &[8],
             tile: |_| [8, 32, 1],
@@ -56,7 +56,13 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "plain",
             stem: "matmul",
-            wgsl: crate::wgsl!("lib/grid", "lib/lanes", "lib/panels", "lib/matmul", "matmul"),
+            wgsl: crate::wgsl!(
+                "lib/grid",
+                "lib/lanes",
+                "lib/panels",
+                "lib/matmul",
+                "matmul/matmul"
+            ),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 4 * workgroup, 1],
             requires: Requires::Nothing,

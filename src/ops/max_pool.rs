@@ -1,4 +1,4 @@
-//! Maximum of a sliding window, `shaders/max_pool.wgsl`.
+//! Maximum of a sliding window, `shaders/pool/max_pool.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/max_pool.wgsl`.
+    /// Uniform block of `shaders/pool/max_pool.wgsl`.
     pub struct MaxPoolParams {
         /// Groups of four channels of y.
         vec4s: u32,
@@ -33,7 +33,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "max_pool", MaxPoolParams,
+    "pool" / "max_pool", MaxPoolParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite), ("arg", ReadWrite)],
 }

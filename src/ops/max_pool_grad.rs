@@ -1,4 +1,4 @@
-//! Gradient of the maximum of a sliding window, `shaders/max_pool_grad.wgsl`.
+//! Gradient of the maximum of a sliding window, `shaders/pool/max_pool_grad.wgsl`.
 
 use super::max_pool;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/max_pool_grad.wgsl`.
+    /// Uniform block of `shaders/pool/max_pool_grad.wgsl`.
     pub struct MaxPoolGradParams {
         /// Groups of four channels of dx.
         vec4s: u32,
@@ -34,7 +34,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "max_pool_grad", MaxPoolGradParams,
+    "pool" / "max_pool_grad", MaxPoolGradParams,
     lib: ["lib/grid", "lib/lanes", "lib/place", "lib/windows"],
     bindings: [("dy", Read), ("arg", Read), ("dx", ReadWrite)],
 }

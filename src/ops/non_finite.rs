@@ -1,4 +1,4 @@
-//! The first value that is infinite or no number, `shaders/non_finite.wgsl`.
+//! The first value that is infinite or no number, `shaders/reduce/non_finite.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/non_finite.wgsl`.
+    /// Uniform block of `shaders/reduce/non_finite.wgsl`.
     pub struct NonFiniteParams {
         /// Values.
         len: u32,
@@ -16,7 +16,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "non_finite", NonFiniteParams,
+    "reduce" / "non_finite", NonFiniteParams,
     lib: ["lib/grid"],
     bindings: [("values", Read), ("found", ReadWrite)],
 }

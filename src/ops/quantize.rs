@@ -1,4 +1,4 @@
-//! Symmetric quantisation to packed words, `shaders/quantize.wgsl`.
+//! Symmetric quantisation to packed words, `shaders/quantise/quantize.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/quantize.wgsl`.
+    /// Uniform block of `shaders/quantise/quantize.wgsl`.
     pub struct QuantizeParams {
         /// First weight in the arena.
         offset: u32,
@@ -21,7 +21,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "quantize", QuantizeParams,
+    "quantise" / "quantize", QuantizeParams,
     lib: ["lib/grid"],
     bindings: [("parameters", Read), ("scales", Read), ("packed", ReadWrite)],
 }

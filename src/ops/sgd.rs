@@ -1,4 +1,4 @@
-//! One step of stochastic gradient descent, `shaders/sgd.wgsl`.
+//! One step of stochastic gradient descent, `shaders/optimiser/sgd.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/sgd.wgsl`.
+    /// Uniform block of `shaders/optimiser/sgd.wgsl`.
     pub struct SgdParams {
         /// Parameters.
         len: u32,
@@ -18,7 +18,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "sgd", SgdParams,
+    "optimiser" / "sgd", SgdParams,
     lib: ["lib/grid"],
     bindings: [
         ("schedule", Read), ("gradients", Read), ("parameters", ReadWrite), ("velocity", ReadWrite),

@@ -1,4 +1,4 @@
-//! Softmax cross-entropy, its gradient and the hits, `shaders/softmax_cross_entropy.wgsl`.
+//! Softmax cross-entropy, its gradient and the hits, `shaders/loss/softmax_cross_entropy.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -10,7 +10,7 @@ use crate::{
 const MAX_SPAN: u32 = 32;
 
 crate::params! {
-    /// Uniform block of `shaders/softmax_cross_entropy.wgsl`.
+    /// Uniform block of `shaders/loss/softmax_cross_entropy.wgsl`.
     pub struct SoftmaxCrossEntropyParams {
         /// Copies times images.
         rows: u32,
@@ -24,7 +24,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "softmax_cross_entropy", SoftmaxCrossEntropyParams,
+    "loss" / "softmax_cross_entropy", SoftmaxCrossEntropyParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/largest"],
     bindings: [
         ("logits", Read), ("labels", Read), ("weights", Read), ("dlogits", ReadWrite),

@@ -1,4 +1,4 @@
-//! Sums of rows in a fixed order, `shaders/sum_partials.wgsl`.
+//! Sums of rows in a fixed order, `shaders/reduce/sum_partials.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -10,7 +10,7 @@ use crate::{
 const MAX_ROWS: u32 = 1 << 18;
 
 crate::params! {
-    /// Uniform block of `shaders/sum_partials.wgsl`.
+    /// Uniform block of `shaders/reduce/sum_partials.wgsl`.
     pub struct SumPartialsParams {
         /// Rows.
         rows: u32,
@@ -26,7 +26,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "sum_partials", SumPartialsParams,
+    "reduce" / "sum_partials", SumPartialsParams,
     lib: ["lib/grid", "lib/reduce"],
     bindings: [("partial", Read), ("y", ReadWrite)],
 }

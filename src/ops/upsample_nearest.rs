@@ -1,4 +1,4 @@
-//! Enlargement by a whole factor, `shaders/upsample_nearest.wgsl`.
+//! Enlargement by a whole factor, `shaders/layout/upsample_nearest.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/upsample_nearest.wgsl`.
+    /// Uniform block of `shaders/layout/upsample_nearest.wgsl`.
     pub struct UpsampleNearestParams {
         /// Groups of four channels of y.
         vec4s: u32,
@@ -23,7 +23,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "upsample_nearest", UpsampleNearestParams,
+    "layout" / "upsample_nearest", UpsampleNearestParams,
     lib: ["lib/grid", "lib/lanes", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Gradient of the enlargement, `shaders/upsample_nearest_grad.wgsl`.
+//! Gradient of the enlargement, `shaders/layout/upsample_nearest_grad.wgsl`.
 
 use super::upsample_nearest;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/upsample_nearest_grad.wgsl`.
+    /// Uniform block of `shaders/layout/upsample_nearest_grad.wgsl`.
     pub struct UpsampleNearestGradParams {
         /// Groups of four channels of dx.
         vec4s: u32,
@@ -24,7 +24,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "upsample_nearest_grad", UpsampleNearestGradParams,
+    "layout" / "upsample_nearest_grad", UpsampleNearestGradParams,
     lib: ["lib/grid", "lib/lanes", "lib/place"],
     bindings: [("dy", Read), ("dx", ReadWrite)],
 }

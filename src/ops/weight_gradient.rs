@@ -1,4 +1,4 @@
-//! Sum of a weight gradient's partial results, `shaders/weight_gradient.wgsl`.
+//! Sum of a weight gradient's partial results, `shaders/conv/weight_gradient.wgsl`.
 
 use super::accumulate::Accumulate;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/weight_gradient.wgsl`.
+    /// Uniform block of `shaders/conv/weight_gradient.wgsl`.
     pub struct WeightGradientParams {
         /// Partial results.
         chunks: u32,
@@ -30,7 +30,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "weight_gradient", WeightGradientParams,
+    "conv" / "weight_gradient", WeightGradientParams,
     lib: ["lib/grid"],
     bindings: [("partial", Read), ("gradients", ReadWrite)],
 }

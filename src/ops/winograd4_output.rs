@@ -1,10 +1,10 @@
-//! F(4x4, 3x3)'s output transform, `shaders/winograd4_output.wgsl`; [`super::winograd_output::plan`] plans
+//! F(4x4, 3x3)'s output transform, `shaders/winograd/winograd4_output.wgsl`; [`super::winograd_output::plan`] plans
 //! it.
 
 use super::winograd_output::WinogradOutputParams;
 
 crate::kernel! {
-    "winograd4_output", WinogradOutputParams,
+    "winograd" / "winograd4_output", WinogradOutputParams,
     lib: ["lib/grid", "lib/special", "lib/winograd4", "lib/winograd_output", "lib/epilogue_lane"],
     bindings: [
         ("m", Read),

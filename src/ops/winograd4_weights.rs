@@ -1,10 +1,10 @@
-//! F(4x4, 3x3)'s weight transform, `shaders/winograd4_weights.wgsl`; [`super::winograd_weights::plan`] plans
+//! F(4x4, 3x3)'s weight transform, `shaders/winograd/winograd4_weights.wgsl`; [`super::winograd_weights::plan`] plans
 //! it.
 
 use super::winograd_weights::WinogradWeightsParams;
 
 crate::kernel! {
-    "winograd4_weights", WinogradWeightsParams,
+    "winograd" / "winograd4_weights", WinogradWeightsParams,
     lib: ["lib/grid", "lib/lanes", "lib/panels", "lib/winograd4", "lib/winograd_weights"],
     bindings: [("w", Read), ("u", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Winograd's input transforms, `shaders/winograd*_input.wgsl`.
+//! Winograd's input transforms, `shaders/winograd/winograd*_input.wgsl`.
 
 use super::{
     winograd::{Form, Tiles},
@@ -36,7 +36,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "winograd_input", WinogradInputParams,
+    "winograd" / "winograd_input", WinogradInputParams,
     lib: ["lib/grid", "lib/lanes", "lib/winograd_input"],
     bindings: [("x", Read), ("mask_in", Read), ("v", ReadWrite)],
 }

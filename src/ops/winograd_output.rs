@@ -1,4 +1,4 @@
-//! Winograd's output transforms and the convolution's epilogue, `shaders/winograd*_output.wgsl`.
+//! Winograd's output transforms and the convolution's epilogue, `shaders/winograd/winograd*_output.wgsl`.
 
 use super::{
     conv2d::Fusion,
@@ -35,7 +35,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "winograd_output", WinogradOutputParams,
+    "winograd" / "winograd_output", WinogradOutputParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/winograd_output", "lib/epilogue"],
     bindings: [
         ("m", Read),

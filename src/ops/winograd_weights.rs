@@ -1,4 +1,4 @@
-//! Winograd's weight transforms, `shaders/winograd*_weights.wgsl`.
+//! Winograd's weight transforms, `shaders/winograd/winograd*_weights.wgsl`.
 
 use super::{winograd::Form, winograd4_weights};
 use crate::{
@@ -20,7 +20,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "winograd_weights", WinogradWeightsParams,
+    "winograd" / "winograd_weights", WinogradWeightsParams,
     lib: ["lib/grid", "lib/lanes", "lib/panels", "lib/winograd_weights"],
     bindings: [("w", Read), ("u", ReadWrite)],
 }

@@ -1,4 +1,4 @@
-//! Twin of `shaders/absmax.wgsl`.
+//! Twin of `shaders/reduce/absmax.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/activation.wgsl`.
+//! Twin of `shaders/elementwise/activation.wgsl`.
 
 use super::numbers::activate;
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/activation_grad.wgsl`.
+//! Twin of `shaders/elementwise/activation_grad.wgsl`.
 
 use super::numbers::activate_back;
 use crate::{

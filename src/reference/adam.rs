@@ -1,4 +1,4 @@
-//! Twin of `shaders/adam.wgsl`.
+//! Twin of `shaders/optimiser/adam.wgsl`.
 
 use super::numbers::{EPS, wide};
 use crate::{

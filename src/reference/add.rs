@@ -1,4 +1,4 @@
-//! Twin of `shaders/add.wgsl`.
+//! Twin of `shaders/elementwise/add.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/avg_pool.wgsl`.
+//! Twin of `shaders/pool/avg_pool.wgsl`.
 
 use super::{at, elements, max_pool};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/avg_pool_grad.wgsl`.
+//! Twin of `shaders/pool/avg_pool_grad.wgsl`.
 
 use super::{at, avg_pool, elements, max_pool};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/batch_norm_apply.wgsl`.
+//! Twin of `shaders/norm/batch_norm_apply.wgsl`.
 
 use super::numbers::{EPS, activate, wide};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/batch_norm_grad.wgsl`.
+//! Twin of `shaders/norm/batch_norm_grad.wgsl`.
 
 use super::{
     batch_norm_apply::arena,

@@ -1,4 +1,4 @@
-//! Twin of `shaders/batch_norm_grad_sums.wgsl`.
+//! Twin of `shaders/norm/batch_norm_grad_sums.wgsl`.
 
 use super::numbers::{EPS, activate_back, scaled, slope_error, wide};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/batch_norm_stats.wgsl`.
+//! Twin of `shaders/norm/batch_norm_stats.wgsl`.
 
 use super::numbers::{EPS, wide};
 use crate::{

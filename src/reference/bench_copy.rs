@@ -1,4 +1,4 @@
-//! Twin of `shaders/bench_copy.wgsl`.
+//! Twin of `shaders/bench/bench_copy.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/bench_fma*.wgsl`.
+//! Twin of `shaders/bench/bench_fma*.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/bench_integer.wgsl`.
+//! Twin of `shaders/bench/bench_integer.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/bench_matrix*.wgsl`.
+//! Twin of `shaders/bench/bench_matrix*.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/channel_affine.wgsl`.
+//! Twin of `shaders/elementwise/channel_affine.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},

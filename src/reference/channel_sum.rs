@@ -1,4 +1,4 @@
-//! Twin of `shaders/channel_sum.wgsl`.
+//! Twin of `shaders/reduce/channel_sum.wgsl`.
 
 use super::{
     batch_norm_grad_finish::sum_rows,

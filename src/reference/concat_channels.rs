@@ -1,4 +1,4 @@
-//! Twin of `shaders/concat_channels.wgsl`.
+//! Twin of `shaders/layout/concat_channels.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},

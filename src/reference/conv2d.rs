@@ -1,4 +1,4 @@
-//! Twin of `shaders/conv2d*.wgsl`, and the one definition of which element meets which.
+//! Twin of `shaders/conv/conv2d*.wgsl`, and the one definition of which element meets which.
 
 mod cases;
 mod expected;

@@ -1,4 +1,4 @@
-//! Twin of `shaders/conv2d_grad_weight*.wgsl`.
+//! Twin of `shaders/conv/conv2d_grad_weight*.wgsl`.
 
 use super::{
     conv2d::{self, Values, general, general_label, meetings},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/distillation_loss.wgsl`.
+//! Twin of `shaders/loss/distillation_loss.wgsl`.
 
 use super::{
     numbers::{EPS, wide},

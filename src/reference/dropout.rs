@@ -1,4 +1,4 @@
-//! Twin of `shaders/dropout.wgsl`.
+//! Twin of `shaders/elementwise/dropout.wgsl`.
 
 use super::numbers::EPS;
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/fault_dequantize.wgsl`: the host's fault code and its dequantiser, exactly.
+//! Twin of `shaders/quantise/fault_dequantize.wgsl`: the host's fault code and its dequantiser, exactly.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/fuse_clamp.wgsl`.
+//! Twin of `shaders/elementwise/fuse_clamp.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/fuse_clamp_grad.wgsl`.
+//! Twin of `shaders/elementwise/fuse_clamp_grad.wgsl`.
 
 use super::fuse_clamp::exact_pair;
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/gather2d.wgsl`.
+//! Twin of `shaders/layout/gather2d.wgsl`.
 
 use super::{at, elements};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/image_batch.wgsl`.
+//! Twin of `shaders/images/image_batch.wgsl`.
 
 use super::numbers::EPS;
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/learned_image.wgsl`.
+//! Twin of `shaders/elementwise/learned_image.wgsl`.
 
 use super::{at, elements};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/learned_image_grad.wgsl`.
+//! Twin of `shaders/elementwise/learned_image_grad.wgsl`.
 
 use super::{
     at, elements,

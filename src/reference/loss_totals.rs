@@ -1,4 +1,4 @@
-//! Twin of `shaders/loss_totals.wgsl`.
+//! Twin of `shaders/loss/loss_totals.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/mask_gradient.wgsl`.
+//! Twin of `shaders/elementwise/mask_gradient.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want, nan_padded},

@@ -1,4 +1,4 @@
-//! Twin of `shaders/matmul*.wgsl`.
+//! Twin of `shaders/matmul/matmul*.wgsl`.
 
 use super::conv2d::padded_weights;
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/max_pool.wgsl`.
+//! Twin of `shaders/pool/max_pool.wgsl`.
 
 use super::{at, elements};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/max_pool_grad.wgsl`.
+//! Twin of `shaders/pool/max_pool_grad.wgsl`.
 
 use super::{at, elements, max_pool};
 use crate::{

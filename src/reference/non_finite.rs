@@ -1,4 +1,4 @@
-//! Twin of `shaders/non_finite.wgsl`.
+//! Twin of `shaders/reduce/non_finite.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

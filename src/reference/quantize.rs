@@ -1,4 +1,4 @@
-//! Twin of `shaders/quantize.wgsl`.
+//! Twin of `shaders/quantise/quantize.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

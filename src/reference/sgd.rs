@@ -1,4 +1,4 @@
-//! Twin of `shaders/sgd.wgsl`.
+//! Twin of `shaders/optimiser/sgd.wgsl`.
 
 use super::numbers::EPS;
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/softmax_cross_entropy.wgsl`.
+//! Twin of `shaders/loss/softmax_cross_entropy.wgsl`.
 
 use super::numbers::{EPS, wide};
 use crate::{

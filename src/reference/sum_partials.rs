@@ -1,4 +1,4 @@
-//! Twin of `shaders/sum_partials.wgsl`.
+//! Twin of `shaders/reduce/sum_partials.wgsl`.
 
 use super::{
     batch_norm_grad_finish::sum_rows,

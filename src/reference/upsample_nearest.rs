@@ -1,4 +1,4 @@
-//! Twin of `shaders/upsample_nearest.wgsl`.
+//! Twin of `shaders/layout/upsample_nearest.wgsl`.
 
 use super::{at, elements};
 use crate::{

@@ -1,4 +1,4 @@
-//! Twin of `shaders/upsample_nearest_grad.wgsl`.
+//! Twin of `shaders/layout/upsample_nearest_grad.wgsl`.
 
 use super::{
     at, elements,

@@ -1,4 +1,4 @@
-//! Twin of `shaders/weight_gradient.wgsl`.
+//! Twin of `shaders/conv/weight_gradient.wgsl`.
 
 use crate::{
     conformance::{Case, Data, Random, Want},

@@ -1,4 +1,4 @@
-//! Cases of `shaders/winograd4_input.wgsl`; its twin is [`super::winograd_input::winograd_input`].
+//! Cases of `shaders/winograd/winograd4_input.wgsl`; its twin is [`super::winograd_input::winograd_input`].
 
 use super::winograd_input;
 use crate::{

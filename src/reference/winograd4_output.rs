@@ -1,4 +1,4 @@
-//! Cases of `shaders/winograd4_output.wgsl`; its twin is [`super::winograd_output::winograd_output`].
+//! Cases of `shaders/winograd/winograd4_output.wgsl`; its twin is [`super::winograd_output::winograd_output`].
 
 use super::winograd_output;
 use crate::{

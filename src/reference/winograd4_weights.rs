@@ -1,4 +1,4 @@
-//! Cases of `shaders/winograd4_weights.wgsl`; its twin is [`super::winograd_weights::winograd_weights`].
+//! Cases of `shaders/winograd/winograd4_weights.wgsl`; its twin is [`super::winograd_weights::winograd_weights`].
 
 use super::winograd_weights;
 use crate::{

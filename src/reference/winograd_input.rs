@@ -1,4 +1,4 @@
-//! Twin of `shaders/winograd_input.wgsl` and of `winograd4_input.wgsl`.
+//! Twin of `shaders/winograd/winograd_input.wgsl` and of `winograd4_input.wgsl`.
 
 use super::{
     at,

@@ -1,4 +1,4 @@
-//! Twin of `shaders/winograd_output.wgsl` and of `winograd4_output.wgsl`.
+//! Twin of `shaders/winograd/winograd_output.wgsl` and of `winograd4_output.wgsl`.
 
 use super::{
     conv2d::{mask_axes, mask_of},

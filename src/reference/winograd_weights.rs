@@ -1,4 +1,4 @@
-//! Twin of `shaders/winograd_weights.wgsl` and of `winograd4_weights.wgsl`.
+//! Twin of `shaders/winograd/winograd_weights.wgsl` and of `winograd4_weights.wgsl`.
 
 use super::numbers::scaled;
 use crate::{

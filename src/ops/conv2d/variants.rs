@@ -1,4 +1,4 @@
-//! The ways to compute a convolution, `shaders/conv2d*.wgsl`, the best first.
+//! The ways to compute a convolution, `shaders/conv/conv2d*.wgsl`, the best first.
 
 use crate::kernel::{Requires, Suits, Variant, WORKGROUPS};
 
@@ -17,7 +17,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/epilogue",
             "lib/conv2d_tile",
             "lib/conv2d_coop",
-            "conv2d_coop16"
+            "conv/conv2d_coop16"
         ),
         workgroups: &[256],
         tile: |_| [16, 128, 1],
@@ -40,7 +40,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/epilogue",
             "lib/conv2d_tile",
             "lib/conv2d_coop",
-            "conv2d_coop8"
+            "conv/conv2d_coop8"
         ),
         workgroups: &[128],
         tile: |_| [16, 64, 1],
@@ -60,7 +60,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/conv2d",
             "lib/epilogue",
             "lib/conv2d_tile",
-            "conv2d_tile"
+            "conv/conv2d_tile"
         ),
         workgroups: &[256, 128],
         tile: |workgroup| [16, workgroup / 2, 1],
@@ -79,7 +79,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/operand",
             "lib/conv2d",
             "lib/epilogue",
-            "conv2d_subgroup8"
+            "conv/conv2d_subgroup8"
         ),
         workgroups: &[8],
         tile: |_| [8, 32, 1],
@@ -98,7 +98,7 @@ pub(super) static ALL: [Variant; 5] = [
             "lib/operand",
             "lib/conv2d",
             "lib/epilogue",
-            "conv2d"
+            "conv/conv2d"
         ),
         workgroups: WORKGROUPS,
         tile: |workgroup| [1, 8 * workgroup, 1],

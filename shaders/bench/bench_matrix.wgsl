@@ -5,7 +5,7 @@
 //
 // Grid:    one workgroup per four blocks.
 // Twin:    src/reference/bench_matrix.rs
-// Source:  shaders/bench_matrix_coop16.wgsl.
+// Source:  shaders/bench/bench_matrix_coop16.wgsl.
 
 struct BenchMatrixParams {
     blocks: u32,
