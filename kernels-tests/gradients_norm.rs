@@ -2,23 +2,25 @@
 //! kernels in a row on every adapter.
 use super::extent::{adapters, every_gpu, open};
 use nf_gpu::{
-    conformance::Random,
     gpu::{BufferId, Gpu, Program, Tape},
-    kernel::Plan,
-    ops::{
-        activation::Activation, batch_norm_apply, batch_norm_finish, batch_norm_grad,
-        batch_norm_grad_finish, batch_norm_grad_sums, batch_norm_stats,
-    },
-    reference::{
-        batch_norm_apply::apply,
-        batch_norm_finish::normalisers,
-        batch_norm_grad::grad,
-        batch_norm_grad_finish::sum_rows,
-        batch_norm_grad_sums::{Operands, partial},
-        batch_norm_stats::stats,
-        distillation_loss,
-        numbers::wide,
-        softmax_cross_entropy,
+    kernels::{
+        elementwise::activation::Activation,
+        loss::{distillation_loss_twin, softmax_cross_entropy_twin},
+        norm::{
+            batch_norm_apply,
+            batch_norm_apply_twin::apply,
+            batch_norm_finish,
+            batch_norm_finish_twin::normalisers,
+            batch_norm_grad, batch_norm_grad_finish,
+            batch_norm_grad_finish_twin::sum_rows,
+            batch_norm_grad_sums,
+            batch_norm_grad_sums_twin::{Operands, partial},
+            batch_norm_grad_twin::grad,
+            batch_norm_stats,
+            batch_norm_stats_twin::stats,
+        },
+        plan::Plan,
+        twin::{Random, numbers::wide},
     },
     shape::{Nhwc, pad_channels, unpad_channels},
 };
@@ -104,8 +106,8 @@ fn softmax_cross_entropy_matches_central_differences() {
         let logits: Vec<f64> = wide(&random.floats(classes)).iter().map(|l| 3.0 * l).collect();
         for label in [0, classes - 1] {
             let weight = 0.37;
-            let d = softmax_cross_entropy::row(&logits, label, weight).dlogits;
-            let loss = |l: &[f64]| weight * softmax_cross_entropy::row(l, label, weight).loss;
+            let d = softmax_cross_entropy_twin::row(&logits, label, weight).dlogits;
+            let loss = |l: &[f64]| weight * softmax_cross_entropy_twin::row(l, label, weight).loss;
             assert_central(&format!("{classes} classes, label {label}"), &logits, &d, loss);
         }
     }
@@ -118,7 +120,7 @@ fn distillation_matches_central_differences() {
         let mut draw =
             || -> Vec<f64> { wide(&random.floats(classes)).iter().map(|l| 3.0 * l).collect() };
         let (logits, teacher, weight) = (draw(), draw(), 0.37);
-        let of = |l: &[f64]| distillation_loss::row(l, &teacher, temperature, weight);
+        let of = |l: &[f64]| distillation_loss_twin::row(l, &teacher, temperature, weight);
         let at = format!("{classes} classes at {temperature}");
         assert_central(&at, &logits, &of(&logits).dlogits, |l| weight * of(l).loss);
     }

@@ -12,11 +12,16 @@ use super::{
 };
 use nf_gpu::{
     files::safetensors,
-    ops::{
-        activation::Activation, avg_pool, avg_pool_grad, batch_norm_apply, batch_norm_finish,
-        batch_norm_grad, batch_norm_grad_finish, batch_norm_grad_sums, batch_norm_stats,
-        channel_sum, conv2d::Conv2d, distillation_loss, max_pool_grad, softmax_cross_entropy,
-        sum_partials,
+    kernels::{
+        conv::conv2d::Conv2d,
+        elementwise::activation::Activation,
+        loss::{distillation_loss, softmax_cross_entropy},
+        norm::{
+            batch_norm_apply, batch_norm_finish, batch_norm_grad, batch_norm_grad_finish,
+            batch_norm_grad_sums, batch_norm_stats,
+        },
+        pool::{avg_pool, avg_pool_grad, max_pool_grad},
+        reduce::{channel_sum, sum_partials},
     },
     shape::{Nhwc, Window, pad_channels},
 };

@@ -15,7 +15,7 @@ use crate::{
     translate::to_msl,
 };
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use nf_gpu::kernel::Requires;
+use nf_gpu::kernels::desc::Requires;
 
 #[test]
 fn no_shader_needs_what_only_some_drivers_do() {
@@ -222,15 +222,20 @@ fn exponentials_without_a_clamp_are_found() {
 
 #[test]
 fn missing_headers_are_found() {
-    let good = "// Adds.\n//\n// Grid:   one\n// Twin:   src/reference/add.rs\n// Source: own\n\nfn f() {}";
+    let good = "// Adds.\n//\n// Grid:   one\n// Twin:   src/kernels/elementwise/add.rs\n// Source: own\n\nfn f() {}";
     assert!(text::header(good, "add").is_empty());
+    let twin = "Twin: a file of src/kernels/ that declares add";
     for (bad, lacks) in [
         (good.replace("Grid:   one", "Grid:"), "Grid:"),
         (good.replace("Source:", "Sauce:"), "Source:"),
-        (good.replace("add.rs", "sub.rs"), "Twin: src/reference/add.rs"),
+        (good.replace("add.rs", "activation.rs"), twin),
+        (good.replace("add.rs", "nowhere.rs"), twin),
         (good.replace("// Source", "\n// Source"), "Source:"),
     ] {
         assert_eq!(text::header(&bad, "add"), [lacks]);
     }
     assert_eq!(text::header("fn f() {}", "add").len(), 3);
+    // A kernel may have a folder: its twin is a file of that.
+    assert!(text::declares("src/kernels/conv/conv2d/twin.rs", "conv2d"));
+    assert!(!text::declares("src/kernels/conv/conv2d/no/twin.rs", "conv2d"));
 }

@@ -4,11 +4,10 @@ use naga::{
     back::{PipelineConstants, pipeline_constants::process_overrides},
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
-use nf_gpu::{
-    conformance::Case,
-    kernel::{KernelDesc, Requires, Variant},
-    ops::KERNELS,
-    reference::{SUITES, Suite},
+use nf_gpu::kernels::{
+    desc::{KernelDesc, Requires, Variant},
+    list::{kernels, suites},
+    twin::{Case, Suite},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +24,7 @@ pub(crate) type Sets = BTreeSet<Constants>;
 
 /// Every variant of every kernel.
 pub(crate) fn variants() -> impl Iterator<Item = (&'static KernelDesc, &'static Variant)> {
-    KERNELS.iter().flat_map(|&k| k.variants.iter().map(move |v| (k, v)))
+    kernels().flat_map(|k| k.variants.iter().map(move |v| (k, v)))
 }
 
 pub(crate) fn parse(name: &str, wgsl: &str) -> Module {
@@ -85,7 +84,7 @@ pub(crate) fn constants(kernel: &KernelDesc) -> &'static Sets {
             case.plan.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect()
         };
         let sets = |suite: &Suite| (suite.cases)().unwrap().into_iter().map(bits).collect();
-        SUITES.iter().map(|suite| (suite.kernel.name, sets(suite))).collect()
+        suites().map(|suite| (suite.kernel.name, sets(suite))).collect()
     });
     &ALL[kernel.name]
 }

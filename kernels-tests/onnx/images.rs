@@ -6,11 +6,14 @@ use super::{
     window::{Sliding, plane, surrounded},
 };
 use nf_gpu::{
-    ops::{
-        activation::Activation,
-        avg_pool, batch_norm_apply, batch_norm_finish, batch_norm_stats,
-        gather2d::{self, Gather},
-        max_pool, max_pool_grad, upsample_nearest,
+    kernels::{
+        elementwise::activation::Activation,
+        layout::{
+            gather2d::{self, Gather},
+            upsample_nearest,
+        },
+        norm::{batch_norm_apply, batch_norm_finish, batch_norm_stats},
+        pool::{avg_pool, max_pool, max_pool_grad},
     },
     shape::{Nhwc, Window, pad_channels},
 };

@@ -13,7 +13,7 @@
 // long sum would turn signs that the ReLU behind it decides by.
 //
 // Grid:    one invocation per (4 channels, 8 pixels, class, copy), channels fastest.
-// Twin:    src/reference/conv2d.rs
+// Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
 // How far all taps (r, s) of a class reach, times the step that a transposed one divides by.

@@ -8,7 +8,7 @@
 // last are multiplied. A subgroup has 32 x 32 results in four accumulators (row, column).
 //
 // Grid:    one workgroup per (64 channels, 128 pixels, class, copy), channels fastest.
-// Twin:    src/reference/conv2d.rs
+// Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
 const PIXELS: u32 = 128u;

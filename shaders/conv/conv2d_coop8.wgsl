@@ -8,7 +8,7 @@
 // names because naga takes no array of them.
 //
 // Grid:    one workgroup per (64 channels, 64 pixels, class, copy), channels fastest.
-// Twin:    src/reference/conv2d.rs
+// Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
 const PIXELS: u32 = 64u;

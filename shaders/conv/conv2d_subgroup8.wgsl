@@ -10,7 +10,7 @@
 // long sum would turn signs that the ReLU behind it decides by.
 //
 // Grid:    one workgroup of one subgroup per (32 channels, 32 pixels, class, copy).
-// Twin:    src/reference/conv2d.rs
+// Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
 struct Tile {

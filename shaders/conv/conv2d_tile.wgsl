@@ -11,7 +11,7 @@
 // would turn signs that the ReLU behind it decides by.
 //
 // Grid:    one workgroup per (64 channels, WG_SIZE / 2 pixels, class, copy), channels fastest.
-// Twin:    src/reference/conv2d.rs
+// Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
 // [16 input channels, pixels / 4] of pixels and [16 input channels, 64 / 4] of output channels.

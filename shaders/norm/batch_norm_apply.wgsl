@@ -6,7 +6,7 @@
 // evaluation with running statistics.
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/reference/batch_norm_apply.rs
+// Twin:    src/kernels/norm/batch_norm_apply_twin.rs
 // Source:  torch.nn.BatchNorm2d
 
 struct BatchNormApplyParams {

@@ -3,7 +3,7 @@
 //   w = scale * sign_extend(stored ^ mask), both layouts: lib/fault_dequantize.wgsl
 //
 // Grid:    per copy one invocation for each EACH words of a row, then one for each padding element.
-// Twin:    src/reference/fault_dequantize.rs
+// Twin:    src/kernels/quantise/fault_dequantize/twin.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 3 (random bit errors in quantised weights).
 
 @compute @workgroup_size(WG_SIZE)

@@ -1,0 +1,80 @@
+//! Philox on registers, for the integer ceiling of a benchmark; `shaders/bench/bench_integer.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    kernels::{
+        desc::{Access, KernelDesc, Params, Requires, Variant},
+        plan::{Grid, Plan},
+    },
+};
+
+crate::params! {
+    /// Uniform block of `shaders/bench/bench_integer.wgsl`.
+    pub struct BenchIntegerParams {
+        /// Results.
+        len: u32,
+        /// Calls of Philox for each.
+        turns: u32,
+    }
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "bench_integer",
+    params_name: BenchIntegerParams::NAME,
+    params: BenchIntegerParams::FIELDS,
+    bindings: &[("params", Access::Uniform), ("y", Access::ReadWrite)],
+    variants: &[
+        Variant {
+            requires: Requires::Int64,
+            trusted: true,
+            ..Variant::usual(
+                "int64",
+                "bench_integer_int64",
+                crate::wgsl!(
+                    "lib/grid",
+                    "lib/multiply_int64",
+                    "lib/philox",
+                    "lib/bench_integer",
+                    "bench/bench_integer_int64"
+                ),
+            )
+        },
+        Variant {
+            trusted: true,
+            ..Variant::usual(
+                "plain",
+                "bench_integer",
+                crate::wgsl!(
+                    "lib/grid",
+                    "lib/multiply",
+                    "lib/philox",
+                    "lib/bench_integer",
+                    "bench/bench_integer"
+                ),
+            )
+        },
+    ],
+};
+
+/// 32-bit operations of one call of Philox as the variant `plain` writes it, for all of them: ten rounds
+/// of 10 products, 10 sums, 10 shifts and masks of halves, and 6 of key and counter.
+pub const OPERATIONS: u64 = 360;
+
+/// Most turns of a loop that every driver completes.
+pub const MOST_TURNS: u32 = 65_535;
+
+/// `turns` calls of Philox for each of `len` counters.
+///
+/// Bindings: y u32 `[len, 4]`.
+///
+/// # Errors
+/// Nothing to do, or more turns than drivers complete.
+pub fn plan(len: u32, turns: u32) -> Result<Plan> {
+    if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
+        return Err(Error::Shape(format!("{turns} turns for {len} results")));
+    }
+    let params = BenchIntegerParams { len, turns };
+    let plan = Plan::new(&KERNEL, &params, Grid::Items(len.into()), vec![u64::from(len) * 16]);
+    Ok(plan.costing(u64::from(len) * u64::from(turns) * OPERATIONS))
+}

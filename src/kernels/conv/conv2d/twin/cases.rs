@@ -1,0 +1,233 @@
+//! Cases of convolutions.
+
+use crate::{
+    error::Result,
+    kernels::{
+        conv::conv2d::{
+            Conv2d, Fusion,
+            twin::{Values, case, case_of},
+        },
+        plan::Operands,
+        twin::{Case, Random},
+    },
+    shape::{Nhwc, Window},
+};
+
+/// Cases of [`crate::kernels::conv::conv2d`].
+///
+/// # Errors
+/// A plan was refused.
+pub fn cases() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let backward = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::transposed(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let mut cases = Vec::new();
+    for conv in [
+        forward(1, 1, 1, 1, 1, 1, 1, 0)?,
+        forward(2, 5, 7, 3, 10, 3, 1, 1)?,
+        forward(1, 9, 4, 10, 33, 3, 2, 1)?,
+        forward(3, 4, 4, 36, 64, 3, 1, 1)?,
+        forward(1, 8, 6, 5, 4, 5, 3, 2)?,
+        forward(1, 1, 19, 70, 10, 1, 1, 0)?,
+        Conv2d::forward(
+            Nhwc::new(2, 6, 7, 3),
+            5,
+            Window { kernel: [2, 4], stride: 1, padding: 1 },
+        )?,
+        backward(1, 1, 1, 1, 1, 1, 1, 0)?,
+        backward(2, 4, 3, 5, 36, 4, 2, 1)?,
+        backward(1, 4, 4, 12, 6, 2, 2, 1)?,
+        backward(1, 3, 5, 3, 40, 3, 1, 1)?,
+        backward(1, 3, 2, 7, 9, 5, 3, 2)?,
+        // An even image under stride 2: the last row and column meet no window.
+        forward(1, 8, 8, 6, 34, 3, 2, 1)?.grad_input(),
+        forward(2, 7, 5, 3, 8, 1, 2, 0)?.grad_input(),
+        backward(1, 4, 4, 8, 3, 4, 2, 1)?.grad_input(),
+    ] {
+        cases.push(case("", conv, none, false)?);
+        cases.push(case("", conv, none, true)?);
+    }
+    let conv = forward(2, 5, 3, 6, 37, 3, 1, 1)?;
+    let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
+    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    for (label, conv, fusion, exact) in [
+        ("affine", conv, affine, false),
+        ("bias", conv, Fusion { scale: None, ..affine }, true),
+        ("bias", backward(2, 3, 3, 6, 40, 2, 2, 0)?, Fusion { scale: None, ..affine }, false),
+        ("relu", conv, Fusion { relu: true, ..none }, false),
+        ("residual", conv, Fusion { residual: true, ..none }, false),
+        ("all", conv, full, true),
+        ("copies", Conv2d { copies: 3, ..conv }, full, true),
+        ("shared", Conv2d { copies: 3, shared_input: true, ..conv }, full, true),
+        ("mask", conv.grad_input(), Fusion { mask_in: true, residual: true, ..none }, true),
+        (
+            "mask",
+            Conv2d { copies: 2, ..conv }.grad_input(),
+            Fusion { mask_in: true, ..none },
+            false,
+        ),
+        (
+            "mask plain",
+            backward(2, 3, 3, 6, 40, 2, 2, 0)?.grad_input(),
+            Fusion { mask_in: true, ..none },
+            true,
+        ),
+        (
+            "sum",
+            Conv2d { copies: 3, shared_input: true, ..forward(2, 5, 3, 3, 37, 3, 1, 1)? }
+                .grad_input(),
+            Fusion { mask_in: true, ..none },
+            true,
+        ),
+        (
+            "sum",
+            Conv2d { copies: 2, shared_input: true, ..forward(1, 5, 3, 40, 9, 3, 2, 1)? }
+                .grad_input(),
+            none,
+            true,
+        ),
+    ] {
+        cases.push(case(label, conv, fusion, exact)?);
+    }
+    cases.extend(edges_of_tiles()?);
+    cases.extend(f16_operands()?);
+    for conv in general()? {
+        for exact in [false, true] {
+            cases.push(case("", conv, none, exact)?);
+            cases.push(case("", conv.grad_input(), none, exact)?);
+        }
+    }
+    let grouped = Conv2d::grouped(Nhwc::new(2, 5, 7, 6), 10, Window::square(3, 1, 2), 2, 2)?;
+    let copies = Conv2d { copies: 3, ..grouped };
+    cases.push(case("all", copies, full, true)?);
+    let gated = Fusion { mask_in: true, ..none };
+    cases.push(case("mask", copies.grad_input(), gated, true)?);
+    // A long sum: llvmpipe of Mesa 22 allows an invocation 65,535 turns of all its loops.
+    let up = Nhwc::new(1, 5, 1, 4);
+    let long = Conv2d::grouped_transposed(up, 128, Window::square(3, 1, 0), 2, 2)?;
+    let long = Conv2d { copies: 17, shared_input: true, ..long };
+    cases.push(case("long sum", long.grad_input(), none, true)?);
+    Ok(cases)
+}
+
+/// One less and one more than tiles hold (32, 64 or 128 pixels, 64 channels, 16 channels a step, 64
+/// in a partial sum), odd primes, many copies of a matrix product.
+fn edges_of_tiles() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let product =
+        |pixels, c, k| Conv2d::forward(Nhwc::new(1, 1, pixels, c), k, Window::square(1, 1, 0));
+    let mut cases = Vec::new();
+    for (pixels, c, k) in [
+        (31, 15, 63),
+        (32, 16, 64),
+        (33, 17, 65),
+        (63, 63, 64),
+        (64, 64, 65),
+        (65, 65, 63),
+        (127, 67, 31),
+        (128, 5, 128),
+        (129, 12, 33),
+        (257, 130, 9),
+    ] {
+        cases.push(case("edge", product(pixels, c, k)?, none, true)?);
+    }
+    let conv = Conv2d::forward(Nhwc::new(3, 7, 13, 19), 67, Window::square(3, 1, 1))?;
+    let full = Fusion { relu: true, mask_out: true, residual: true, ..none };
+    for (label, conv, fusion) in [
+        ("edge", conv, full),
+        ("edge", conv.grad_input(), Fusion { mask_in: true, ..none }),
+        ("edge", Conv2d { copies: 2, shared_input: true, ..conv }.grad_input(), none),
+        (
+            "edge",
+            Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?,
+            Fusion { residual: true, ..none },
+        ),
+        ("copies", Conv2d { copies: 17, ..product(67, 12, 68)? }, none),
+        ("copies", Conv2d { copies: 32, ..product(9, 36, 20)? }, none),
+    ] {
+        cases.push(case(label, conv, fusion, true)?);
+        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+    }
+    Ok(cases)
+}
+
+/// Groups and dilation, alone and together: groups that end inside a vec4, one channel each, several
+/// outputs to an input, a stride that shares a factor with the dilation and one that does not.
+pub(crate) fn general() -> Result<Vec<Conv2d>> {
+    let x = Nhwc::new(2, 9, 8, 6);
+    let up = Nhwc::new(2, 4, 3, 10);
+    let window = Window::square;
+    Ok(vec![
+        Conv2d::grouped(x, 9, window(3, 1, 1), 3, 1)?,
+        Conv2d::grouped(x, 6, window(3, 2, 1), 6, 1)?,
+        Conv2d::grouped(x, 12, window(3, 1, 2), 6, 2)?,
+        Conv2d::grouped(x, 5, window(3, 2, 2), 1, 2)?,
+        Conv2d::grouped(x, 4, Window { kernel: [2, 4], stride: 2, padding: 1 }, 2, 2)?,
+        Conv2d::grouped(Nhwc::new(1, 11, 10, 43), 43, window(3, 3, 1), 43, 2)?,
+        Conv2d::grouped_transposed(up, 6, window(4, 2, 1), 2, 1)?,
+        Conv2d::grouped_transposed(up, 7, window(3, 2, 1), 1, 2)?,
+        Conv2d::grouped_transposed(up, 15, window(3, 3, 2), 5, 2)?,
+    ])
+}
+
+/// Operands rounded to f16, in every use of the gather.
+fn f16_operands() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let half = |conv: Conv2d| Conv2d { operands: Operands::F16, ..conv };
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        let x = Nhwc::new(n, h, w, c);
+        Conv2d::forward(x, k, Window::square(kernel, stride, padding)).map(half)
+    };
+    let conv = forward(3, 7, 13, 19, 67, 3, 1, 1)?;
+    let strided = forward(2, 9, 8, 6, 34, 3, 2, 1)?;
+    let up = half(Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?);
+    let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
+    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let copies = Conv2d { copies: 3, ..conv };
+    let shared = Conv2d { copies: 2, shared_input: true, ..conv };
+    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let mut cases = Vec::new();
+    for (label, conv, fusion, kind) in [
+        // One product each, so that every size of operand counts in some result.
+        ("", forward(1, 1, 67, 1, 16, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(1, 1, 129, 1, 65, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(1, 1, 1, 1, 1, 1, 1, 0)?, none, Values::Floats),
+        ("", forward(2, 5, 7, 3, 10, 3, 1, 1)?, none, Values::Floats),
+        ("", forward(3, 4, 4, 36, 64, 3, 1, 1)?, none, Values::Floats),
+        ("", forward(1, 1, 257, 130, 9, 1, 1, 0)?, none, Values::Floats),
+        ("", conv, none, Values::Floats),
+        ("all", conv, full, Values::Integers),
+        ("all", copies, full, Values::Integers),
+        ("all", shared, full, Values::Integers),
+        ("affine", conv, affine, Values::Floats),
+        ("", up, none, Values::Floats),
+        ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
+        ("", up.grad_input(), none, Values::Floats),
+        ("", strided, none, Values::Floats),
+        ("", strided.grad_input(), none, Values::Floats),
+        ("mask", conv.grad_input(), gated, Values::Integers),
+        ("mask", copies.grad_input(), gated, Values::Floats),
+        ("sum", shared.grad_input(), gated, Values::Integers),
+        ("sum", shared.grad_input(), none, Values::Floats),
+        (
+            "copies",
+            Conv2d { copies: 17, ..forward(1, 1, 67, 12, 68, 1, 1, 0)? },
+            none,
+            Values::Integers,
+        ),
+        (
+            "copies",
+            Conv2d { copies: 16, ..forward(1, 1, 9, 36, 20, 1, 1, 0)? },
+            none,
+            Values::Floats,
+        ),
+    ] {
+        let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+        cases.push(case_of(label, conv, fusion, kind, &mut random)?);
+    }
+    Ok(cases)
+}

@@ -1,0 +1,59 @@
+//! Two images side by side in channels, `shaders/layout/concat_channels.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    kernels::plan::{Grid, Plan},
+    shape::Nhwc,
+};
+
+crate::params! {
+    /// Uniform block of `shaders/layout/concat_channels.wgsl`.
+    pub struct ConcatChannelsParams {
+        /// Groups of four channels of y.
+        vec4s: u32,
+        /// Channels of a, without padding.
+        a_c: u32,
+        /// Channels of b, without padding.
+        b_c: u32,
+    }
+}
+
+crate::kernel! {
+    "layout" / "concat_channels", ConcatChannelsParams,
+    lib: ["lib/grid", "lib/lanes"],
+    bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
+}
+
+/// `y = [a, b]` along the channels; bindings a, b, y. The gradients are slices of dy:
+/// [`crate::kernels::layout::gather2d::Gather::channels`] of 0 and of `a.c`.
+///
+/// # Errors
+/// Shapes that differ in more than their channels, or a result past 32-bit indices.
+pub fn plan(a: Nhwc, b: Nhwc) -> Result<Plan> {
+    let (a, b) = (a.checked()?, b.checked()?);
+    if a.with_c(0) != b.with_c(0) {
+        return Err(Error::Shape(format!("{a} and {b} differ in more than their channels")));
+    }
+    let c =
+        a.c.checked_add(b.c).ok_or_else(|| Error::Shape(format!("{a} and {b} are too large")))?;
+    let y = a.with_c(c).checked()?;
+    let params = ConcatChannelsParams { vec4s: y.vec4s(), a_c: a.c, b_c: b.c };
+    let bytes = vec![a.bytes(), b.bytes(), y.bytes()];
+    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_different_sizes_are_refused() {
+        let a = Nhwc::new(2, 3, 4, 5);
+        assert_eq!(plan(a, a.with_c(2)).unwrap().bytes, [768, 384, 768]);
+        for b in [Nhwc::new(1, 3, 4, 5), Nhwc::new(2, 4, 4, 5), Nhwc::new(2, 3, 3, 5)] {
+            let refused = plan(a, b).unwrap_err().to_string();
+            assert!(refused.contains("[n=2 h=3 w=4 c=5]"), "{refused}");
+        }
+        assert!(plan(a, a.with_c(0)).is_err());
+    }
+}
