@@ -114,7 +114,7 @@ impl Golden {
         let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
         let dg = tape.transient("gradient of G", SHAPE.bytes());
         tape.push(elementwise::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
-        let plan = elementwise::fuse_clamp_grad::plan(SHAPE).unwrap();
+        let plan = elementwise::fuse_clamp::plan_grad(SHAPE).unwrap();
         tape.push(plan, &[dy, x, g.id, dg]).unwrap();
         let dx = compiler.backward(&mut tape, dg, Some(gradients), false).unwrap();
         assert!(dx.is_none(), "nobody asked for the gradient of the images");

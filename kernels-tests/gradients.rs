@@ -3,21 +3,20 @@
 use nf_gpu::{
     kernels::{
         elementwise::{
-            activation::Activation, activation_grad_twin::activation_grad,
-            activation_twin::activation, channel_affine_twin::channel_affine,
-            fuse_clamp_grad_twin::fuse_clamp_grad, fuse_clamp_twin::fuse_clamp,
+            activation::{Activation, activation, activation_grad},
+            channel_affine::channel_affine,
+            fuse_clamp::{fuse_clamp, fuse_clamp_grad},
         },
         layout::{
             self,
-            concat_channels_twin::concat_channels,
-            gather2d::Gather,
-            gather2d_twin::{gather2d, gathers},
-            upsample_nearest_grad_twin::upsample_nearest_grad,
-            upsample_nearest_twin::upsample_nearest,
+            concat_channels::concat_channels,
+            gather2d::{Gather, gather2d, gathers},
+            upsample_nearest::{upsample_nearest, upsample_nearest_grad},
         },
         pool::{
-            self, avg_pool_grad_twin::avg_pool_grad, avg_pool_twin::avg_pool,
-            max_pool_grad_twin::max_pool_grad, max_pool_twin::max_pool,
+            self,
+            avg_pool::{avg_pool, avg_pool_grad},
+            max_pool::{max_pool, max_pool_grad},
         },
         twin::Random,
     },

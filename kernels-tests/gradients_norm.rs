@@ -5,19 +5,11 @@ use nf_gpu::{
     gpu::{BufferId, Gpu, Program, Tape},
     kernels::{
         elementwise::activation::Activation,
-        loss::{distillation_loss_twin, softmax_cross_entropy_twin},
+        loss::{distillation_loss, softmax_cross_entropy},
         norm::{
-            batch_norm_apply,
-            batch_norm_apply_twin::apply,
-            batch_norm_finish,
-            batch_norm_finish_twin::normalisers,
-            batch_norm_grad, batch_norm_grad_finish,
-            batch_norm_grad_finish_twin::sum_rows,
-            batch_norm_grad_sums,
-            batch_norm_grad_sums_twin::{Operands, partial},
-            batch_norm_grad_twin::grad,
-            batch_norm_stats,
-            batch_norm_stats_twin::stats,
+            apply::{self, apply},
+            backward::{self, Operands, grad, partial, sum_rows},
+            statistics::{self, normalisers, stats},
         },
         plan::Plan,
         twin::{Random, numbers::wide},
@@ -106,8 +98,8 @@ fn softmax_cross_entropy_matches_central_differences() {
         let logits: Vec<f64> = wide(&random.floats(classes)).iter().map(|l| 3.0 * l).collect();
         for label in [0, classes - 1] {
             let weight = 0.37;
-            let d = softmax_cross_entropy_twin::row(&logits, label, weight).dlogits;
-            let loss = |l: &[f64]| weight * softmax_cross_entropy_twin::row(l, label, weight).loss;
+            let d = softmax_cross_entropy::row(&logits, label, weight).dlogits;
+            let loss = |l: &[f64]| weight * softmax_cross_entropy::row(l, label, weight).loss;
             assert_central(&format!("{classes} classes, label {label}"), &logits, &d, loss);
         }
     }
@@ -120,7 +112,7 @@ fn distillation_matches_central_differences() {
         let mut draw =
             || -> Vec<f64> { wide(&random.floats(classes)).iter().map(|l| 3.0 * l).collect() };
         let (logits, teacher, weight) = (draw(), draw(), 0.37);
-        let of = |l: &[f64]| distillation_loss_twin::row(l, &teacher, temperature, weight);
+        let of = |l: &[f64]| distillation_loss::row(l, &teacher, temperature, weight);
         let at = format!("{classes} classes at {temperature}");
         assert_central(&at, &logits, &of(&logits).dlogits, |l| weight * of(l).loss);
     }
@@ -199,7 +191,7 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let parameters = [vec![f32::NAN; 3], gamma.clone(), beta.clone()].concat();
     let (at_gamma, at_beta, total) = (3, 3 + shape.c, 3 + 2 * shape.c);
     let padded = |values: &[f32]| pad_channels(values, shape.c, f32::NAN);
-    let chunks = batch_norm_stats::chunks(shape);
+    let chunks = statistics::chunks(shape);
     let vectors = (2 * shape.c4() * 4) as usize;
     let running = pad_channels(&[vec![0.0; c], vec![1.0; c]].concat(), shape.c, 0.0);
 
@@ -214,19 +206,18 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let gradients_id = bench.buffer("gradients", vec![0.0; total as usize]);
     let [y_id, dx_id, eval_id] = ["y", "dx", "y eval"].map(|name| bench.buffer(name, padded(&x)));
 
-    bench.push(batch_norm_stats::plan(shape).unwrap(), &[x_id, partial_id]);
-    let plan = batch_norm_finish::plan(shape, shape, EPS as f32, 0.1).unwrap();
+    bench.push(statistics::plan_stats(shape).unwrap(), &[x_id, partial_id]);
+    let plan = statistics::plan_finish(shape, shape, EPS as f32, 0.1).unwrap();
     bench.push(plan, &[partial_id, running_id, stats_id]);
-    let plan = batch_norm_apply::plan(shape, act, at_gamma, at_beta, total).unwrap();
+    let plan = apply::plan(shape, act, at_gamma, at_beta, total).unwrap();
     bench.push(plan, &[x_id, stats_id, parameters_id, y_id]);
-    let plan = batch_norm_grad_sums::plan(shape, act).unwrap();
+    let plan = backward::plan_sums(shape, act).unwrap();
     bench.push(plan, &[dy_id, y_id, x_id, stats_id, partial_id]);
-    let plan = batch_norm_grad_finish::plan(shape, chunks, at_gamma, at_beta, total).unwrap();
+    let plan = backward::plan_finish(shape, chunks, at_gamma, at_beta, total).unwrap();
     bench.push(plan, &[partial_id, sums_id, gradients_id]);
-    let plan = batch_norm_grad::plan(shape, shape.pixels(), act, at_gamma, total).unwrap();
+    let plan = backward::plan_grad(shape, shape.pixels(), act, at_gamma, total).unwrap();
     bench.push(plan, &[dy_id, y_id, x_id, stats_id, sums_id, parameters_id, dx_id]);
-    let plan =
-        batch_norm_apply::plan_running(shape, act, at_gamma, at_beta, total, EPS as f32).unwrap();
+    let plan = apply::plan_running(shape, act, at_gamma, at_beta, total, EPS as f32).unwrap();
     bench.push(plan, &[x_id, running_id, parameters_id, eval_id]);
     let program = bench.run(gpu);
     let read = |id| program.read::<f32>(gpu, id).unwrap();

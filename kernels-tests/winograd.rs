@@ -7,8 +7,7 @@ use nf_gpu::{
         conv::conv2d::{Conv2d, Fusion, twin::case},
         twin::{Data, Random, nan_padded},
         winograd::{
-            Form, Tiles, input_twin::winograd_input, output_twin::winograd_output,
-            weights_twin::winograd_weights,
+            Form, Tiles, input::winograd_input, output::winograd_output, weights::winograd_weights,
         },
     },
     nn::{Algorithm, Operands},

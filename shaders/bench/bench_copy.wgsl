@@ -3,7 +3,7 @@
 //   y[i] = x[i]
 //
 // Grid:    one invocation per 16 bytes.
-// Twin:    src/kernels/bench/bench_copy_twin.rs
+// Twin:    src/kernels/bench/bench_copy.rs
 // Source:  McCalpin, STREAM (1995), kernel Copy.
 
 struct BenchCopyParams {

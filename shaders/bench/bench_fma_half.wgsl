@@ -5,7 +5,7 @@
 //   y[i] = sum_k a_k
 //
 // Grid:    one invocation per result.
-// Twin:    src/kernels/bench/bench_fma_twin.rs
+// Twin:    src/kernels/bench/bench_fma.rs
 // Source:  Williams, Waterman, Patterson, CACM 52(4) 2009: the flat part of a roofline.
 
 struct BenchFmaParams {

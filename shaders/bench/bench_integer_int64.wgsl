@@ -4,7 +4,7 @@
 //   y[i] = philox(philox(...(i, 0, 0, 0)))        `turns` times, key 7, 9
 //
 // Grid:    one invocation per result.
-// Twin:    src/kernels/bench/bench_integer_twin.rs
+// Twin:    src/kernels/bench/bench_integer.rs
 // Source:  Salmon et al., SC 2011; shaders/lib/philox.wgsl.
 
 @compute @workgroup_size(WG_SIZE)

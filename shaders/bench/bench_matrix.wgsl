@@ -4,7 +4,7 @@
 //   y[b] = x w, `turns` times added up      x [32, 16], w [16, 32], the same for all blocks b
 //
 // Grid:    one workgroup per four blocks.
-// Twin:    src/kernels/bench/bench_matrix_twin.rs
+// Twin:    src/kernels/bench/bench_matrix.rs
 // Source:  shaders/bench/bench_matrix_coop16.wgsl.
 
 struct BenchMatrixParams {

@@ -8,7 +8,7 @@
 // idle.
 //
 // Grid:    one workgroup per four blocks.
-// Twin:    src/kernels/bench/bench_matrix_twin.rs
+// Twin:    src/kernels/bench/bench_matrix.rs
 // Source:  wgpu, docs/api-specs/cooperative_matrix.md.
 
 struct BenchMatrixParams {

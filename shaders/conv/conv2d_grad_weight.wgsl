@@ -4,7 +4,7 @@
 //                    x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
 //
 // Grid:    one invocation per (4 output channels, 4 input channels of a tap, chunk).
-// Twin:    src/kernels/conv/conv2d_grad_weight_twin.rs
+// Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 // What one pixel of dy adds, with groups or dilation: the rows of each output channel are the input

@@ -9,7 +9,7 @@
 // the last are multiplied. A subgroup has 32 x 32 results in four accumulators (row, column).
 //
 // Grid:    one workgroup per (64 output channels, 32 row groups, chunk).
-// Twin:    src/kernels/conv/conv2d_grad_weight_twin.rs
+// Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 const ROWS: u32 = 128u;

@@ -10,7 +10,7 @@
 // have names because naga takes no array of them.
 //
 // Grid:    one workgroup per (64 output channels, 16 row groups, chunk).
-// Twin:    src/kernels/conv/conv2d_grad_weight_twin.rs
+// Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 const ROWS: u32 = 64u;

@@ -8,7 +8,7 @@
 // holds four output channels.
 //
 // Grid:    one workgroup of one subgroup per (32 output channels, 4 row groups, chunk).
-// Twin:    src/kernels/conv/conv2d_grad_weight_twin.rs
+// Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 // Four rows of one row group, from the lane that holds it.

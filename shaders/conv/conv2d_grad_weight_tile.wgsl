@@ -9,7 +9,7 @@
 // channels. For GPUs, where this reads memory least.
 //
 // Grid:    one workgroup per (64 output channels, WG_SIZE / 8 row groups, chunk).
-// Twin:    src/kernels/conv/conv2d_grad_weight_twin.rs
+// Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
 // [16 pixels, row groups] and [16 pixels, 64 / 4 output channels].

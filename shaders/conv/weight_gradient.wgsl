@@ -5,7 +5,7 @@
 // with i the index of (k, c, r, s), or of (c, k, r, s).
 //
 // Grid:    one invocation per weight.
-// Twin:    src/kernels/conv/weight_gradient_twin.rs
+// Twin:    src/kernels/conv/weight_gradient.rs
 // Source:  the order of PyTorch's conv2d [K, C, R, S] and conv_transpose2d [C, K, R, S] weights.
 
 struct WeightGradientParams {

@@ -3,7 +3,7 @@
 //   y[i] = act(x[i])
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/activation_twin.rs
+// Twin:    src/kernels/elementwise/activation.rs
 // Source:  torch.relu, torch.tanh.
 
 struct ActivationParams {

@@ -3,7 +3,7 @@
 //   dx[i] = dy[i] act'(x[i]),  relu' = 0 where y <= 0 else 1,  tanh' = 1 - y^2
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/activation_grad_twin.rs
+// Twin:    src/kernels/elementwise/activation.rs
 // Source:  torch.relu, torch.tanh, their backward functions.
 
 struct ActivationGradParams {

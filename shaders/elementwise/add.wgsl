@@ -3,7 +3,7 @@
 //   y[i] = a[i] + b[i]
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/add_twin.rs
+// Twin:    src/kernels/elementwise/add.rs
 // Source:  He et al., arXiv:1512.03385, equation 1 (used where a convolution cannot fuse it).
 
 struct AddParams {

@@ -3,7 +3,7 @@
 //   y[p, c] = x[p, c] scale[c] + shift[c],   p any pixel of the batch
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/channel_affine_twin.rs
+// Twin:    src/kernels/elementwise/channel_affine.rs
 // Source:  torchvision.transforms.Normalize, with scale = 1 / std and shift = -mean / std.
 
 struct ChannelAffineParams {

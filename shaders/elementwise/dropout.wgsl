@@ -8,7 +8,7 @@
 // Philox4x32-10 with the step's seed as key and the counter (j / 4, layer, 0, "drop").
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/dropout_twin.rs
+// Twin:    src/kernels/elementwise/dropout.rs
 // Source:  Srivastava et al., JMLR 15, 2014, scaled in training as torch.nn.Dropout does.
 
 struct DropoutParams {

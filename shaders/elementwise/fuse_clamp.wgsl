@@ -3,7 +3,7 @@
 //   y[i] = clamp(x[i] + g[i], -1, 1)
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/fuse_clamp_twin.rs
+// Twin:    src/kernels/elementwise/fuse_clamp.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 3 (F(x) = clip(x + G(x))).
 
 struct FuseClampParams {

@@ -3,7 +3,7 @@
 //   dg[i] = dy[i] where -1 <= x[i] + g[i] <= 1, else 0
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/fuse_clamp_grad_twin.rs
+// Twin:    src/kernels/elementwise/fuse_clamp.rs
 // Source:  torch.clamp, its backward function (both limits let the gradient pass).
 
 struct FuseClampGradParams {

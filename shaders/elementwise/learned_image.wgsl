@@ -3,7 +3,7 @@
 //   y[n, h, w, c] = parameters[offset + (c H + h) W + w]
 //
 // Grid:    one invocation per pixel of the batch.
-// Twin:    src/kernels/elementwise/learned_image_twin.rs
+// Twin:    src/kernels/elementwise/learned_image.rs
 // Source:  NeuralFuse, arXiv:2306.16869, table 11: universal input perturbation.
 
 struct LearnedImageParams {

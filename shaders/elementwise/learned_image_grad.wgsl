@@ -3,7 +3,7 @@
 //   gradients[offset + (c H + h) W + w] (+)= sum_n dy[n, h, w, c]
 //
 // Grid:    one invocation per pixel of the image.
-// Twin:    src/kernels/elementwise/learned_image_grad_twin.rs
+// Twin:    src/kernels/elementwise/learned_image.rs
 // Source:  the transpose of `learned_image`.
 
 struct LearnedImageGradParams {

@@ -6,7 +6,7 @@
 // input gradient reads the mask in its own load.
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/elementwise/mask_gradient_twin.rs
+// Twin:    src/kernels/elementwise/mask_gradient.rs
 // Source:  the mask of lib/conv2d.wgsl: four bits per group of channels, eight pixels to a word.
 
 struct MaskGradientParams {

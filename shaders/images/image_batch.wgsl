@@ -11,7 +11,7 @@
 // alone, so that one dispatch per shard fills a batch.
 //
 // Grid:    one invocation per pixel of the batch.
-// Twin:    src/kernels/images/twin.rs
+// Twin:    src/kernels/images/mod.rs
 // Source:  torchvision: RandomAffine (nearest), RandomCrop (padding), RandomHorizontalFlip,
 //          ToTensor, Normalize(.5, .5)
 

@@ -4,7 +4,7 @@
 //   y[p, c] = b[p, c - A]     for A <= c < A + B
 //
 // Grid:    one invocation per group of four channels of y.
-// Twin:    src/kernels/layout/concat_channels_twin.rs
+// Twin:    src/kernels/layout/concat_channels.rs
 // Source:  torch.cat(dim=1).
 
 struct ConcatChannelsParams {

@@ -4,7 +4,7 @@
 //                   where both quotients are whole and every index lies inside x, else 0
 //
 // Grid:    one invocation per group of four channels of y.
-// Twin:    src/kernels/layout/gather2d_twin.rs
+// Twin:    src/kernels/layout/gather2d.rs
 // Source:  torch.nn.functional.pad, x[:, :, ::s, ::s], x[:, a:b]; gradients in closed form.
 
 struct Gather2dParams {

@@ -3,7 +3,7 @@
 //   y[n, i, j, c] = x[n, i / factor, j / factor, c]
 //
 // Grid:    one invocation per group of four channels of y.
-// Twin:    src/kernels/layout/upsample_nearest_twin.rs
+// Twin:    src/kernels/layout/upsample_nearest.rs
 // Source:  torch.nn.Upsample(mode="nearest").
 
 struct UpsampleNearestParams {

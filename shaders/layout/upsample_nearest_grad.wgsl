@@ -3,7 +3,7 @@
 //   dx[n, h, w, c] = sum over r, s < factor of dy[n, factor h + r, factor w + s, c]
 //
 // Grid:    one invocation per group of four channels of dx.
-// Twin:    src/kernels/layout/upsample_nearest_grad_twin.rs
+// Twin:    src/kernels/layout/upsample_nearest.rs
 // Source:  torch.nn.Upsample(mode="nearest"), its backward function.
 
 struct UpsampleNearestGradParams {

@@ -13,7 +13,7 @@
 // loss infinite, or NaN where the teacher excludes it too.
 //
 // Grid:    `span` lanes per row.
-// Twin:    src/kernels/loss/distillation_loss_twin.rs
+// Twin:    src/kernels/loss/distillation_loss.rs
 // Source:  Hinton et al., arXiv:1503.02531, section 2; torch.nn.functional.kl_div
 
 struct DistillationLossParams {

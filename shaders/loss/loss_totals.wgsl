@@ -3,7 +3,7 @@
 //   totals[k] += (sum_i row_loss[k, i], sum_i correct[k, i])      the first as the bits of an f32
 //
 // Grid:    one workgroup per copy.
-// Twin:    src/kernels/loss/loss_totals_twin.rs
+// Twin:    src/kernels/loss/loss_totals.rs
 // Source:  -
 
 struct LossTotalsParams {

@@ -9,7 +9,7 @@
 // NaN is larger than every number; it, or an infinity as the largest logit, makes its row NaN.
 //
 // Grid:    `span` lanes per row.
-// Twin:    src/kernels/loss/softmax_cross_entropy_twin.rs
+// Twin:    src/kernels/loss/softmax_cross_entropy.rs
 // Source:  torch.nn.functional.cross_entropy
 
 struct SoftmaxCrossEntropyParams {

@@ -5,7 +5,7 @@
 // Each invocation owns four rows of four columns.
 //
 // Grid:    one invocation per (4 columns, 4 rows, batch), columns fastest.
-// Twin:    src/kernels/matmul/twin.rs
+// Twin:    src/kernels/matmul/mod.rs
 // Source:  the definition; NumPy's matmul.
 
 @compute @workgroup_size(WG_SIZE)

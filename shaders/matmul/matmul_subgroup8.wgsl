@@ -7,7 +7,7 @@
 // other lanes by broadcast, which costs 1-2 cycles on llvmpipe where a load costs 50.
 //
 // Grid:    one workgroup of one subgroup per (32 columns, 32 rows, batch), columns fastest.
-// Twin:    src/kernels/matmul/twin.rs
+// Twin:    src/kernels/matmul/mod.rs
 // Source:  the definition; NumPy's matmul.
 
 struct Tile {

@@ -6,7 +6,7 @@
 // evaluation with running statistics.
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/norm/batch_norm_apply_twin.rs
+// Twin:    src/kernels/norm/apply.rs
 // Source:  torch.nn.BatchNorm2d
 
 struct BatchNormApplyParams {

@@ -8,7 +8,7 @@
 //   running_var  = (1 - momentum) running_var  + momentum M2 / (n - 1)
 //
 // Grid:    one workgroup per group of four channels.
-// Twin:    src/kernels/norm/batch_norm_finish_twin.rs
+// Twin:    src/kernels/norm/statistics.rs
 // Source:  Chan, Golub, LeVeque, 1983 (the pairwise formula, for all chunks at once);
 //          torch.nn.BatchNorm2d: biased variance to normalise, unbiased into running_var.
 

@@ -5,7 +5,7 @@
 // with dz = dy act'(y), xhat = (x - mean) inv_std and sums over the n = N H W pixels.
 //
 // Grid:    one invocation per group of four channels.
-// Twin:    src/kernels/norm/batch_norm_grad_twin.rs
+// Twin:    src/kernels/norm/backward.rs
 // Source:  Ioffe, Szegedy, arXiv:1502.03167, section 3
 
 struct BatchNormGradParams {

@@ -3,7 +3,7 @@
 //   dbeta[c] = sum_k sum_dz[k, c]        dgamma[c] = sum_k sum_dz_xhat[k, c]
 //
 // Grid:    one workgroup per group of four channels.
-// Twin:    src/kernels/norm/batch_norm_grad_finish_twin.rs
+// Twin:    src/kernels/norm/backward.rs
 // Source:  Ioffe, Szegedy, arXiv:1502.03167, section 3
 
 struct BatchNormGradFinishParams {

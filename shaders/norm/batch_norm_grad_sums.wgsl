@@ -3,7 +3,7 @@
 //   sum dz, sum dz xhat      with dz = dy act'(y), xhat = (x - mean) inv_std
 //
 // Grid:    one workgroup per chunk and block of channel groups.
-// Twin:    src/kernels/norm/batch_norm_grad_sums_twin.rs
+// Twin:    src/kernels/norm/backward.rs
 // Source:  Ioffe, Szegedy, arXiv:1502.03167, section 3
 
 struct BatchNormGradSumsParams {

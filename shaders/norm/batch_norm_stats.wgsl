@@ -6,7 +6,7 @@
 // rounding of the mean, so their sum corrects both results.
 //
 // Grid:    one workgroup per chunk and block of channel groups.
-// Twin:    src/kernels/norm/batch_norm_stats_twin.rs
+// Twin:    src/kernels/norm/statistics.rs
 // Source:  Chan, Golub, LeVeque, "Algorithms for Computing the Sample Variance", 1983: corrected
 //          two-pass algorithm.
 

@@ -4,7 +4,7 @@
 //   w = w - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 //
 // Grid:    one invocation per parameter.
-// Twin:    src/kernels/optimiser/adam_twin.rs
+// Twin:    src/kernels/optimiser/adam.rs
 // Source:  Kingma, Ba, arXiv:1412.6980, as torch.optim.Adam adds eps: after the bias correction.
 
 // `schedule` holds lr, 1 - beta1^t, 1 - beta2^t and the factor of the gradients.

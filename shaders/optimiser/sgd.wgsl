@@ -3,7 +3,7 @@
 //   v = momentum v + g + weight_decay w        w = w - lr v
 //
 // Grid:    one invocation per parameter.
-// Twin:    src/kernels/optimiser/sgd_twin.rs
+// Twin:    src/kernels/optimiser/sgd.rs
 // Source:  torch.optim.SGD (dampening 0); its first step is this one with v = 0.
 
 // `schedule` holds lr, two numbers for Adam and the factor of the gradients.

@@ -4,7 +4,7 @@
 //                   over r < R, s < S
 //
 // Grid:    one invocation per group of four channels of y.
-// Twin:    src/kernels/pool/avg_pool_twin.rs
+// Twin:    src/kernels/pool/avg_pool.rs
 // Source:  torch.nn.functional.avg_pool2d with count_include_pad.
 
 struct AvgPoolParams {

@@ -6,7 +6,7 @@
 // The first of equal values wins, the last NaN wins over everything, and padding never wins.
 //
 // Grid:    one invocation per group of four channels of y.
-// Twin:    src/kernels/pool/max_pool_twin.rs
+// Twin:    src/kernels/pool/max_pool.rs
 // Source:  torch.nn.functional.max_pool2d.
 
 struct MaxPoolParams {

@@ -5,7 +5,7 @@
 // Gathered, not scattered: every pixel asks the windows that cover it, always in the same order.
 //
 // Grid:    one invocation per group of four channels of dx.
-// Twin:    src/kernels/pool/max_pool_grad_twin.rs
+// Twin:    src/kernels/pool/max_pool.rs
 // Source:  torch.nn.functional.max_pool2d, its backward function.
 
 struct MaxPoolGradParams {

@@ -7,7 +7,7 @@
 // The division may be off by 2.5 ULP (WGSL) and move a weight next to a tie by one step.
 //
 // Grid:    one invocation per packed word.
-// Twin:    src/kernels/quantise/quantize_twin.rs
+// Twin:    src/kernels/quantise/quantize.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 4.6 (symmetric quantisation per layer).
 
 struct QuantizeParams {

@@ -3,7 +3,7 @@
 //   scales[index] = max_i |w[i]| / (2^(bits-1) - 1)
 //
 // Grid:    one workgroup; each invocation takes every WG_SIZE-th weight, eight per turn.
-// Twin:    src/kernels/reduce/absmax_twin.rs
+// Twin:    src/kernels/reduce/absmax.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 4.6 (symmetric quantisation per layer).
 
 struct AbsmaxParams {

@@ -3,7 +3,7 @@
 //   partial[k, c] = sum_p x[p, c]      over the pixels p of chunk k
 //
 // Grid:    one workgroup per chunk and block of channel groups.
-// Twin:    src/kernels/reduce/channel_sum_twin.rs
+// Twin:    src/kernels/reduce/channel_sum.rs
 // Source:  the gradient of a bias: torch.sum(dy, (0, 2, 3))
 
 struct ChannelSumParams {

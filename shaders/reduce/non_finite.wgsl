@@ -3,7 +3,7 @@
 //   found[slot] = min(found[slot], min { i : values[i] is not finite })
 //
 // Grid:    one invocation per value.
-// Twin:    src/kernels/reduce/non_finite_twin.rs
+// Twin:    src/kernels/reduce/non_finite.rs
 // Source:  -
 
 struct NonFiniteParams {

@@ -3,7 +3,7 @@
 //   y[offset + i] = sum_r partial[r, i]      for i < len
 //
 // Grid:    one workgroup per block of groups of four columns; its lanes share the rows.
-// Twin:    src/kernels/reduce/sum_partials_twin.rs
+// Twin:    src/kernels/reduce/sum_partials.rs
 // Source:  the second stage of channel_sum
 
 struct SumPartialsParams {

@@ -16,7 +16,7 @@
 // holds 144 values in registers.
 //
 // Grid:    one invocation per (channel, tile of the images at hand, copy), channels fastest.
-// Twin:    src/kernels/winograd/winograd4_input_twin.rs
+// Twin:    src/kernels/winograd/input.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308;
 //          other points than theirs (1 and 2), which round twice as much: docs/numerics.md.
 

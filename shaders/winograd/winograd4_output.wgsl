@@ -15,7 +15,7 @@
 // cache, and a GPU holds four times the values in registers.
 //
 // Grid:    one invocation per (channel, ACROSS tiles of the images at hand, copy), channels fastest
-// Twin:    src/kernels/winograd/winograd4_output_twin.rs
+// Twin:    src/kernels/winograd/output.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308;
 //          other points than theirs: docs/numerics.md.
 

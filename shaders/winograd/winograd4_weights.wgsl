@@ -10,7 +10,7 @@
 //       |     0          0       1   |
 //
 // Grid:    one invocation per (4 output channels, input channel, copy), in place_of's order.
-// Twin:    src/kernels/winograd/winograd4_weights_twin.rs
+// Twin:    src/kernels/winograd/weights.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308;
 //          other points than theirs: docs/numerics.md.
 

@@ -9,7 +9,7 @@
 // The sum over channels is then 16 products of matrices, one for each p (matmul.wgsl).
 //
 // Grid:    one invocation per (4 channels, tile of the images at hand, copy), channels fastest.
-// Twin:    src/kernels/winograd/input_twin.rs
+// Twin:    src/kernels/winograd/input.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [copies, N, H, W, C]

@@ -8,7 +8,7 @@
 // two at a time (W is even: both are of one tile).
 //
 // Grid:    one invocation per (4 channels, 8 pixels of the images at hand, copy), channels fastest.
-// Twin:    src/kernels/winograd/output_twin.rs
+// Twin:    src/kernels/winograd/output.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 
 @group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;        // [copies, 16, tiles, K]

@@ -6,7 +6,7 @@
 //                                                 | 0    0    1   |   input gradient)
 //
 // Grid:    one invocation per (4 output channels, input channel, copy), in place_of's order.
-// Twin:    src/kernels/winograd/weights_twin.rs
+// Twin:    src/kernels/winograd/weights.rs
 // Source:  Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308.
 
 // A column of taps, transformed: four rows of four output channels.

@@ -114,7 +114,7 @@ impl EopmTape {
         tape.mark("the gradient of G(x)");
         for ((x, g), d) in images.iter().zip(&g).zip(dfused) {
             let id = tape.transient("gradient of G", x.shape.bytes());
-            tape.push(elementwise::fuse_clamp_grad::plan(x.shape)?, &[d, x.id, g.id, id])?;
+            tape.push(elementwise::fuse_clamp::plan_grad(x.shape)?, &[d, x.id, g.id, id])?;
             dg.push(id);
         }
         debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");

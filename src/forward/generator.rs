@@ -135,7 +135,7 @@ fn push(
     for (part, g) in parts.iter().zip(&g) {
         let shape = part.x.shape;
         let masked = tape.transient("gradient of G", shape.bytes());
-        tape.push(elementwise::fuse_clamp_grad::plan(shape)?, &[part.dy, part.x.id, g.id, masked])?;
+        tape.push(elementwise::fuse_clamp::plan_grad(shape)?, &[part.dy, part.x.id, g.id, masked])?;
         dg.push(masked);
     }
     let through = compiler.backward_parts(tape, &dg, gradients, true)?;

@@ -177,9 +177,9 @@ pub fn no_tile(_workgroup: u32) -> [u32; 3] {
 /// with run-time checks unless it says `trusted: true`.
 #[macro_export]
 macro_rules! kernel {
-    ($family:literal / $name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(, trusted: $trusted:literal)? $(,)?) => {
+    ($static:ident: $family:literal / $name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(, trusted: $trusted:literal)? $(,)?) => {
         /// The kernel's interface and its variants.
-        pub static KERNEL: $crate::kernels::desc::KernelDesc = $crate::kernels::desc::KernelDesc {
+        pub static $static: $crate::kernels::desc::KernelDesc = $crate::kernels::desc::KernelDesc {
             name: $name,
             params_name: <$params as $crate::kernels::desc::Params>::NAME,
             params: <$params as $crate::kernels::desc::Params>::FIELDS,

@@ -157,9 +157,9 @@ impl Algorithm {
                 &winograd::input::KERNEL,
                 &winograd::output::KERNEL,
                 &winograd::weights::KERNEL,
-                &winograd::winograd4_input::KERNEL,
-                &winograd::winograd4_output::KERNEL,
-                &winograd::winograd4_weights::KERNEL,
+                &winograd::input::KERNEL4,
+                &winograd::output::KERNEL4,
+                &winograd::weights::KERNEL4,
             ],
             agreement: Agreement { exact, eps: f32::EPSILON.into(), growth },
             // What is usual was measured on software adapters, in whole steps; there a trial of a few

@@ -26,7 +26,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
     let images = Nhwc::new(batch, 32, 32, 3);
     let (relu, c) = (Activation::Relu, x.c);
     let rows = Nhwc::new(batch, 1, 1, 10);
-    let chunks = norm::batch_norm_grad_sums::chunks(x);
+    let chunks = norm::backward::chunks(x);
     let conv = Conv2d::forward(x, x.c, Window::square(3, 1, 1))?;
     let [tiles, tiles4] = [Form::F2, Form::F4].map(|form| Tiles::new(conv, form, 0, batch));
     let (tiles, tiles4) = (tiles?, tiles4?);
@@ -35,24 +35,24 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
     let last_tiles = Tiles::new(last_conv, Form::F4, 0, batch)?;
     let plans: Vec<(Nhwc, Plan)> = vec![
         (x, elementwise::activation::plan(x, relu)?),
-        (x, elementwise::activation_grad::plan(x, relu)?),
+        (x, elementwise::activation::plan_grad(x, relu)?),
         (x, elementwise::add::plan(x)?),
         (x, pool::avg_pool::plan(x, HALVE)?),
-        (x, pool::avg_pool_grad::plan(x, HALVE)?),
+        (x, pool::avg_pool::plan_grad(x, HALVE)?),
         (x, pool::max_pool::plan(x, HALVE)?),
-        (x, pool::max_pool_grad::plan(x, HALVE)?),
-        (x, norm::batch_norm_stats::plan(x)?),
-        (x, norm::batch_norm_finish::plan(x, x, 1e-5, 0.1)?),
-        (x, norm::batch_norm_apply::plan(x, relu, 0, c, 2 * c)?),
-        (x, norm::batch_norm_grad_sums::plan(x, relu)?),
-        (x, norm::batch_norm_grad_finish::plan(x, chunks, 0, c, 2 * c)?),
-        (x, norm::batch_norm_grad::plan(x, x.pixels(), relu, 0, 2 * c)?),
+        (x, pool::max_pool::plan_grad(x, HALVE)?),
+        (x, norm::statistics::plan_stats(x)?),
+        (x, norm::statistics::plan_finish(x, x, 1e-5, 0.1)?),
+        (x, norm::apply::plan(x, relu, 0, c, 2 * c)?),
+        (x, norm::backward::plan_sums(x, relu)?),
+        (x, norm::backward::plan_finish(x, chunks, 0, c, 2 * c)?),
+        (x, norm::backward::plan_grad(x, x.pixels(), relu, 0, 2 * c)?),
         (x, elementwise::mask_gradient::plan(x, 1)?),
         (x, elementwise::channel_affine::plan(x)?),
         (x, layout::concat_channels::plan(x, x)?),
         (x, layout::gather2d::plan(x, Nhwc::new(batch, 16, 16, c), Gather::subsample(2))?),
         (small, layout::upsample_nearest::plan(small, 2)?),
-        (small, layout::upsample_nearest_grad::plan(small, 2)?),
+        (small, layout::upsample_nearest::plan_grad(small, 2)?),
         (x, winograd::input::plan(tiles, false)?),
         (x, matmul::plan(tiles.product())?),
         (last, matmul::plan(last_tiles.product())?),
@@ -60,7 +60,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, winograd::input::plan(tiles4, false)?),
         (x, winograd::output::plan(tiles4, Fusion::default())?),
         (images, elementwise::fuse_clamp::plan(images)?),
-        (images, elementwise::fuse_clamp_grad::plan(images)?),
+        (images, elementwise::fuse_clamp::plan_grad(images)?),
         (images, images::plan(batch, 32, 32, 0, batch)?),
         (rows, loss::softmax_cross_entropy::plan(3, batch, rows.c)?),
         (rows, loss::distillation_loss::plan(3, batch, rows.c, 1.0)?),

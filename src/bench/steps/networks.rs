@@ -167,7 +167,7 @@ impl Alone {
                 let fused = tape.transient("fused images", x.shape.bytes());
                 tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
                 let dg = tape.transient("gradient of G", x.shape.bytes());
-                tape.push(elementwise::fuse_clamp_grad::plan(x.shape)?, &[dy.id, x.id, g.id, dg])?;
+                tape.push(elementwise::fuse_clamp::plan_grad(x.shape)?, &[dy.id, x.id, g.id, dg])?;
                 masked.push(dg);
             }
             compiler.backward_parts(&mut tape, &masked, Some(gradients), false)?;

@@ -2,7 +2,10 @@
 
 use crate::{
     error::{Error, Result},
-    kernels::plan::{Grid, Plan},
+    kernels::{
+        plan::{Grid, Plan},
+        twin::{Case, Data, Random, Suite, Want, suite},
+    },
 };
 
 crate::params! {
@@ -14,7 +17,7 @@ crate::params! {
 }
 
 crate::kernel! {
-    "bench" / "bench_copy", BenchCopyParams,
+    KERNEL: "bench" / "bench_copy", BenchCopyParams,
     lib: ["lib/grid"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
@@ -34,3 +37,25 @@ pub fn plan(vec4s: u32) -> Result<Plan> {
     let plan = Plan::new(&KERNEL, &params, Grid::Items(vec4s.into()), vec![bytes, bytes]);
     Ok(plan.costing(2 * bytes))
 }
+
+fn case(vec4s: u32, random: &mut Random) -> Result<Case> {
+    // Any bits, those of NaN among them.
+    let words: Vec<u32> = (0..4 * vec4s).map(|_| random.bits()).collect();
+    Ok(Case {
+        label: format!("{vec4s} times 16 bytes"),
+        plan: plan(vec4s)?,
+        data: vec![Data::input(&words), Data::Output(Want::words(words))],
+    })
+}
+
+fn cases() -> Result<Vec<Case>> {
+    let mut random = Random::new(70);
+    [1, 63, 64, 1025].into_iter().map(|vec4s| case(vec4s, &mut random)).collect()
+}
+
+fn random(random: &mut Random) -> Result<Case> {
+    case(random.length(20_000), random)
+}
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

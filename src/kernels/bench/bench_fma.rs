@@ -5,6 +5,7 @@ use crate::{
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant},
         plan::{Grid, Plan},
+        twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
 
@@ -78,3 +79,39 @@ pub fn plan(len: u32, turns: u32, factor: f32, step: f32) -> Result<Plan> {
     let each = u64::from(turns) * u64::from(CHAINS * STEPS) * 4 * 2;
     Ok(plan.costing(u64::from(len) * each))
 }
+
+/// The sum over the chains of component `lane` of result `i`.
+fn sum(i: u32, lane: u32, turns: u32, factor: f64, step: f64) -> f64 {
+    let chain = |k: u32| {
+        let first = f64::from(i % 8 + lane + k);
+        (0..STEPS * turns).fold(first, |a, _| factor * a + step)
+    };
+    (0..CHAINS).map(chain).sum()
+}
+
+fn case(len: u32, turns: u32, factor: f32, step: f32) -> Result<Case> {
+    let value = |j: u32| sum(j / 4, j % 4, turns, factor.into(), step.into());
+    let values: Vec<f64> = (0..4 * len).map(value).collect();
+    Ok(Case {
+        label: format!("{len} results, {turns} turns of a * {factor} + {step}"),
+        plan: plan(len, turns, factor, step)?,
+        data: vec![Data::Output(Want::exact(&values))],
+    })
+}
+
+fn cases() -> Result<Vec<Case>> {
+    [(1, 1, 1.0, 1.0), (65, 2, 1.0, 2.0), (300, 3, -1.0, 5.0), (7, 1, 0.0, 3.0)]
+        .into_iter()
+        .map(|(len, turns, factor, step)| case(len, turns, factor, step))
+        .collect()
+}
+
+fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(300);
+    let (turns, factor, step) =
+        random.of(&[(1, 1.0, 1.0), (2, 1.0, 2.0), (3, -1.0, 5.0), (1, 0.0, 3.0)]);
+    case(len, turns, factor, step)
+}
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

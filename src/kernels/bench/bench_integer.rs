@@ -2,9 +2,11 @@
 
 use crate::{
     error::{Error, Result},
+    fault::philox4x32_10,
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Variant},
         plan::{Grid, Plan},
+        twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
 
@@ -78,3 +80,24 @@ pub fn plan(len: u32, turns: u32) -> Result<Plan> {
     let plan = Plan::new(&KERNEL, &params, Grid::Items(len.into()), vec![u64::from(len) * 16]);
     Ok(plan.costing(u64::from(len) * u64::from(turns) * OPERATIONS))
 }
+
+fn case(len: u32, turns: u32) -> Result<Case> {
+    let result = |i: u32| (0..turns).fold([i, 0, 0, 0], |c, _| philox4x32_10(c, [7, 9]));
+    let words: Vec<u32> = (0..len).flat_map(result).collect();
+    Ok(Case {
+        label: format!("{len} results after {turns} turns"),
+        plan: plan(len, turns)?,
+        data: vec![Data::Output(Want::words(words))],
+    })
+}
+
+fn cases() -> Result<Vec<Case>> {
+    [(1, 1), (65, 3), (1000, 17)].into_iter().map(|(len, turns)| case(len, turns)).collect()
+}
+
+fn random(random: &mut Random) -> Result<Case> {
+    case(random.length(2_000), random.between(1, 20))
+}
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

@@ -6,6 +6,7 @@ use crate::{
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant, no_tile},
         plan::{Grid, Plan},
+        twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
 
@@ -101,3 +102,38 @@ pub fn plan(blocks: u32, turns: u32) -> Result<Plan> {
     let each = 2 * block * u64::from(INNER) * u64::from(turns);
     Ok(Plan::new(&KERNEL, &params, grid, bytes).costing(each * u64::from(blocks)))
 }
+
+fn case(blocks: u32, turns: u32, random: &mut Random) -> Result<Case> {
+    let operand = (SIDE * INNER) as usize;
+    let (x, w) = (random.integers(operand, 4), random.integers(operand, 4));
+    let element = |i: u32| -> f64 {
+        let (row, column) = (i / SIDE, i % SIDE);
+        let term = |c: u32| {
+            let [x, w] = [x[(row * INNER + c) as usize], w[(c * SIDE + column) as usize]];
+            f64::from(x) * f64::from(w)
+        };
+        f64::from(turns) * (0..INNER).map(term).sum::<f64>()
+    };
+    let block: Vec<f64> = (0..SIDE * SIDE).map(element).collect();
+    let all: Vec<f64> = (0..blocks).flat_map(|_| block.clone()).collect();
+    Ok(Case {
+        label: format!("{blocks} blocks, {turns} turns"),
+        plan: plan(blocks, turns)?,
+        data: vec![Data::input(&x), Data::input(&w), Data::Output(Want::exact(&all))],
+    })
+}
+
+fn cases() -> Result<Vec<Case>> {
+    let mut random = Random::new(71);
+    [(1, 1), (4, 2), (7, 5)]
+        .into_iter()
+        .map(|(blocks, turns)| case(blocks, turns, &mut random))
+        .collect()
+}
+
+fn random(random: &mut Random) -> Result<Case> {
+    case(random.length(9), random.between(1, 5), random)
+}
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

@@ -25,6 +25,19 @@ pub struct Suite {
     pub random: fn(&mut Random) -> Result<Case>,
 }
 
+/// A [`Suite`] of a kernel, the function that makes its written cases and the one that draws a case; drawn ones
+/// with NaN and infinities come after the written ones.
+macro_rules! suite {
+    ($kernel:ident, $cases:expr, $random:expr) => {
+        $crate::kernels::twin::Suite {
+            kernel: &$kernel,
+            cases: || $crate::kernels::twin::with_specials(($cases)()?, $random),
+            random: $random,
+        }
+    };
+}
+pub(crate) use suite;
+
 /// Drawn cases of a kernel with NaN and infinities.
 const SPECIALS: u32 = 4;
 

@@ -2,17 +2,8 @@
 //! once.
 
 pub mod input;
-pub mod input_twin;
 pub mod output;
-pub mod output_twin;
 pub mod weights;
-pub mod weights_twin;
-pub mod winograd4_input;
-pub mod winograd4_input_twin;
-pub mod winograd4_output;
-pub mod winograd4_output_twin;
-pub mod winograd4_weights;
-pub mod winograd4_weights_twin;
 
 use crate::{
     error::{Error, Result},

@@ -77,24 +77,24 @@ impl Compiler<'_> {
                 self.undo_each(grads, x, out, |own, i, _, dy, dx| {
                     let y = outputs[i];
                     own.tape
-                        .push(elementwise::activation_grad::plan(y.whole(), act)?, &[dy, y.id, dx])
+                        .push(elementwise::activation::plan_grad(y.whole(), act)?, &[dy, y.id, dx])
                 })
             }
             Saved::MaxPool { x, out, window, ref args } => {
                 self.undo_each(grads, x, out, |own, i, input, dy, dx| {
-                    let plan = pool::max_pool_grad::plan(input.whole(), window)?;
+                    let plan = pool::max_pool::plan_grad(input.whole(), window)?;
                     own.tape.push(plan, &[dy, args[i], dx])
                 })
             }
             Saved::AvgPool { x, out, window } => {
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = pool::avg_pool_grad::plan(input.whole(), window)?;
+                    let plan = pool::avg_pool::plan_grad(input.whole(), window)?;
                     own.tape.push(plan, &[dy, dx])
                 })
             }
             Saved::Upsample { x, out, factor } => {
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = layout::upsample_nearest_grad::plan(input.whole(), factor)?;
+                    let plan = layout::upsample_nearest::plan_grad(input.whole(), factor)?;
                     own.tape.push(plan, &[dy, dx])
                 })
             }
@@ -142,7 +142,7 @@ impl Compiler<'_> {
                     let into = Accumulate::of_part(i);
                     let len = self.vectors.len;
                     let plan =
-                        elementwise::learned_image_grad::plan(value.shape, offset, len, into)?;
+                        elementwise::learned_image::plan_grad(value.shape, offset, len, into)?;
                     self.tape.push(plan, &[dy[i], gradients])?;
                 }
                 Ok(())

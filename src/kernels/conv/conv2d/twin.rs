@@ -1,15 +1,5 @@
 //! Twin of `shaders/conv/conv2d*.wgsl`, and the one definition of which element meets which.
 
-mod cases;
-mod expected;
-mod random;
-
-pub use cases::cases;
-pub(crate) use cases::general;
-pub use expected::{Expected, Operands, expected};
-pub(crate) use random::draw;
-pub use random::random;
-
 use crate::{
     error::Result,
     kernels::{
@@ -18,7 +8,10 @@ use crate::{
             conv2d::{Conv2d, Fusion, mask_bytes},
         },
         plan,
-        twin::{Axes, Case, Data, Random, Want, nan_padded, numbers},
+        twin::{
+            Axes, Case, Data, Random, Want, nan_padded,
+            numbers::{self, passes},
+        },
     },
     shape::{Nhwc, Rsck, Window},
 };
@@ -103,7 +96,7 @@ pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     let mut words = vec![0; (mask_bytes(shape, 1) / 4) as usize];
     for (i, &v) in values.iter().enumerate() {
         let (pixel, channel) = (i / c, i % c);
-        if numbers::passes(v) {
+        if passes(v) {
             words[pixel / 8 * c4 + channel / 4] |= 1 << (4 * (pixel % 8) + channel % 4);
         }
     }
@@ -172,7 +165,7 @@ pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Ca
     case_of(label, conv, fusion, kind, &mut random)
 }
 
-fn case_of(
+pub(super) fn case_of(
     label: &str,
     conv: Conv2d,
     fusion: Fusion,
@@ -225,4 +218,63 @@ fn case_of(
     let general = general_label(conv);
     let label = format!("{label} {} -> {} {}{half}{general}", conv.x, conv.y, kind.label());
     Ok(Case { label, plan, data })
+}
+
+/// What a convolution reads, without padding.
+pub struct Operands<'a> {
+    /// `[x_copies][N H W C]`
+    pub xs: &'a [Vec<f32>],
+    /// `[copies][R S C K]`
+    pub ws: &'a [Vec<f32>],
+    /// Scales and shifts by offset.
+    pub affine: &'a [f32],
+    /// `[y_copies N H W K]`; read where the fusion adds it.
+    pub residual: &'a [f32],
+    /// Like `xs`, positive where the input counts; read where the fusion masks.
+    pub gates: &'a [Vec<f64>],
+}
+
+/// A result of the CPU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// The exact value.
+    pub value: f64,
+    /// How far from it rounding of a plain sum may lead.
+    pub bound: f64,
+}
+
+/// All outputs, `[y_copies N H W K]`.
+#[must_use]
+pub fn expected(conv: Conv2d, fusion: Fusion, operands: &Operands<'_>) -> Vec<Expected> {
+    let Operands { xs, ws, affine, residual, gates } = *operands;
+    let (y_len, k) = ((conv.y.pixels() * conv.y.c) as usize, conv.y.c as usize);
+    let y_copies = if conv.sum_copies { 1 } else { conv.copies as usize };
+    let mut sums = vec![Sum::default(); y_len * y_copies];
+    for copy in 0..conv.copies as usize {
+        let mut input = xs[copy % xs.len()].clone();
+        if fusion.mask_in {
+            for (v, gate) in input.iter_mut().zip(&gates[copy % xs.len()]) {
+                *v = if passes(*gate) { *v } else { 0.0 };
+            }
+        }
+        let first = if conv.sum_copies { 0 } else { copy * y_len };
+        for (sum, term) in sums[first..].iter_mut().zip(gather(conv, &input, &ws[copy])) {
+            sum.value += term.value;
+            sum.size += term.size;
+            sum.terms += term.terms;
+        }
+    }
+    let each = |(i, sum): (usize, &Sum)| {
+        let at = |offset: Option<u32>, or: f64| {
+            offset.map_or(or, |o| f64::from(affine[o as usize + i % k]))
+        };
+        let (scale, shift) = (at(fusion.scale, 1.0), at(fusion.shift, 0.0));
+        let extra = if fusion.residual { f64::from(residual[i]) } else { 0.0 };
+        let v = sum.value * scale + shift + extra;
+        // Each of the sum's terms and of the epilogue's three steps may round once.
+        let size = sum.size * scale.abs() + shift.abs() + extra.abs();
+        let bound = (sum.terms + 4.0) * f64::from(f32::EPSILON) * size;
+        Expected { value: if fusion.relu && v < 0.0 { 0.0 } else { v }, bound }
+    };
+    sums.iter().enumerate().map(each).collect()
 }

@@ -49,11 +49,7 @@ fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
     wt
 }
 
-/// Cases of [`quantise::fault_dequantize`].
-///
-/// # Errors
-/// A plan was refused.
-pub fn cases() -> Result<Vec<Case>> {
+pub(super) fn cases() -> Result<Vec<Case>> {
     use FaultModel::{Asymmetric, Flip, Reference, StuckAt};
     use Order::{InOut, OutIn};
     let layer = |r, s, c, k, order, index, bits| Layer {
@@ -130,11 +126,7 @@ pub fn cases() -> Result<Vec<Case>> {
         .collect()
 }
 
-/// A case of a random shape.
-///
-/// # Errors
-/// A plan was refused.
-pub fn random(random: &mut Random) -> Result<Case> {
+pub(super) fn random(random: &mut Random) -> Result<Case> {
     use FaultModel::{Flip, Reference, StuckAt};
     let (r, s, c) = (random.between(1, 4), random.between(1, 4), random.length(70));
     let k = random.length((12_000 / (r * s * c)).clamp(1, 130));

@@ -1,17 +1,107 @@
-//! Twin of `shaders/norm/batch_norm_apply.wgsl`.
+//! Batch norm with given statistics, and the activation after it, `shaders/norm/batch_norm_apply.wgsl`.
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     kernels::{
         elementwise::activation::Activation,
-        norm,
+        plan::{Grid, Plan},
+        reduce::chunking,
         twin::{
-            Case, Data, Random, Want, nan_padded,
+            Case, Data, Random, Suite, Want, nan_padded,
             numbers::{EPS, activate, wide},
+            suite,
         },
     },
     shape::Nhwc,
 };
+
+crate::params! {
+    /// Uniform block of `shaders/norm/batch_norm_apply.wgsl`.
+    pub struct BatchNormApplyParams {
+        /// Groups of four channels in the whole batch.
+        vec4s: u32,
+        /// Channels without padding.
+        c: u32,
+        /// Of gamma in `parameters`, in floats.
+        gamma_offset: u32,
+        /// Of beta in `parameters`, in floats.
+        beta_offset: u32,
+        /// Added to a running variance.
+        eps: f32,
+    }
+}
+
+crate::kernel! {
+    KERNEL: "norm" / "batch_norm_apply", BatchNormApplyParams,
+    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
+    bindings: [("x", Read), ("stats", Read), ("parameters", Read), ("y", ReadWrite)],
+}
+
+/// `y = act((x - mean) inv_std gamma + beta)`.
+///
+/// Bindings: x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, `inv_std`); parameters f32
+/// `[parameters_len]`; y like x.
+///
+/// # Errors
+/// A shape past 32-bit indices, or gamma or beta past the end of `parameters`.
+pub fn plan(
+    x: Nhwc,
+    act: Activation,
+    gamma_offset: u32,
+    beta_offset: u32,
+    parameters_len: u32,
+) -> Result<Plan> {
+    build(x, act, gamma_offset, beta_offset, parameters_len, 0.0)
+}
+
+/// The same with running statistics, as `running` of [`super::statistics::plan_finish`] holds them: stats
+/// is f32 `[2, C4 * 4]` (mean, variance).
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_running(
+    x: Nhwc,
+    act: Activation,
+    gamma_offset: u32,
+    beta_offset: u32,
+    parameters_len: u32,
+    eps: f32,
+) -> Result<Plan> {
+    let plan = build(x, act, gamma_offset, beta_offset, parameters_len, eps)?;
+    Ok(plan.with("RUNNING", 1.0))
+}
+
+fn build(
+    x: Nhwc,
+    act: Activation,
+    gamma_offset: u32,
+    beta_offset: u32,
+    parameters_len: u32,
+    eps: f32,
+) -> Result<Plan> {
+    let x = x.checked()?;
+    fits("gamma", gamma_offset, x, parameters_len)?;
+    fits("beta", beta_offset, x, parameters_len)?;
+    let params = BatchNormApplyParams { vec4s: x.vec4s(), c: x.c, gamma_offset, beta_offset, eps };
+    let stats = chunking::partial_bytes(x, 1, 2);
+    let bytes = vec![x.bytes(), stats, u64::from(parameters_len) * 4, x.bytes()];
+    let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(x.vec4s())), bytes);
+    Ok(plan.with("ACTIVATION", act.code()).costing(x.bytes()))
+}
+
+/// Whether a vector of C floats at an offset lies within a flat buffer.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn fits(what: &str, offset: u32, x: Nhwc, len: u32) -> Result<()> {
+    match offset.checked_add(x.c) {
+        Some(end) if end <= len => Ok(()),
+        _ => Err(Error::Shape(format!(
+            "{what} of {} channels at {offset} does not fit {len} parameters",
+            x.c
+        ))),
+    }
+}
 
 /// `act((x - mean) inv_std gamma + beta)` for x `[pixels, c]` and stats `[2, c]`.
 #[must_use]
@@ -65,10 +155,9 @@ fn case(shape: Nhwc, act: Activation, kind: Kind, random: &mut Random) -> Result
     };
     let stats: Vec<f32> = [mean, scale].concat();
     let mut exact = wide(&stats);
-    let mut plan = norm::batch_norm_apply::plan(shape, act, offsets[0], offsets[1], total)?;
+    let mut plan = plan(shape, act, offsets[0], offsets[1], total)?;
     if kind == Kind::Running {
-        plan =
-            norm::batch_norm_apply::plan_running(shape, act, offsets[0], offsets[1], total, eps)?;
+        plan = plan_running(shape, act, offsets[0], offsets[1], total, eps)?;
         exact[c..].iter_mut().for_each(|v| *v = 1.0 / (*v + f64::from(eps)).sqrt());
     }
     let (wide_x, g, b) = (wide(&x), wide(&gamma), wide(&beta));
@@ -95,11 +184,7 @@ fn case(shape: Nhwc, act: Activation, kind: Kind, random: &mut Random) -> Result
     })
 }
 
-/// Cases of [`norm::batch_norm_apply`].
-///
-/// # Errors
-/// A plan was refused.
-pub fn cases() -> Result<Vec<Case>> {
+fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(4);
     let shapes = [
         (Nhwc::new(1, 1, 1, 1), Activation::None, Kind::Floats),
@@ -111,15 +196,14 @@ pub fn cases() -> Result<Vec<Case>> {
     shapes.into_iter().map(|(shape, act, kind)| case(shape, act, kind, &mut random)).collect()
 }
 
-/// A case of a random shape.
-///
-/// # Errors
-/// A plan was refused.
-pub fn random(random: &mut Random) -> Result<Case> {
+fn random(random: &mut Random) -> Result<Case> {
     let shape = random.images(20_000);
     let kind = random.of(&[Kind::Floats, Kind::Running, Kind::Integers]);
     // Integers are exact where no tanh follows.
-    let acts = [Activation::None, Activation::Relu, Activation::Tanh];
+    let acts = Activation::ALL;
     let act = random.of(if kind == Kind::Integers { &acts[..2] } else { &acts });
     case(shape, act, kind, random)
 }
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];
