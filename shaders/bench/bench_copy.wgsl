@@ -14,17 +14,10 @@ struct BenchCopyParams {
 @group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;       // [vec4s]
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>; // [vec4s]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.vec4s;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn each(i: u32) {
     y[i] = x[i];
 }

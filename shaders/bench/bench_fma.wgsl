@@ -8,28 +8,9 @@
 // Twin:    src/kernels/bench/bench_fma.rs
 // Source:  Williams, Waterman, Patterson, CACM 52(4) 2009: the flat part of a roofline.
 
-struct BenchFmaParams {
-    len: u32,
-    turns: u32,
-    factor: f32,
-    step: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: BenchFmaParams;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>; // [len]
 
-override WG_SIZE: u32 = 64u;
-
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.len {
-        return;
-    }
+fn each(i: u32) {
     let f = vec4<f32>(params.factor);
     let s = vec4<f32>(params.step);
     let first = vec4<f32>(0.0, 1.0, 2.0, 3.0) + f32(i % 8u);

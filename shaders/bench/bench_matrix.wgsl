@@ -7,12 +7,6 @@
 // Twin:    src/kernels/bench/bench_matrix.rs
 // Source:  shaders/bench/bench_matrix_coop16.wgsl.
 
-struct BenchMatrixParams {
-    blocks: u32,
-    turns: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: BenchMatrixParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;       // [32, 16]
 @group(0) @binding(2) var<storage, read> w: array<f32>;       // [16, 32]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>; // [blocks, 32, 32]

@@ -23,19 +23,12 @@ struct WeightGradientParams {
 @group(0) @binding(1) var<storage, read> partial: array<f32>;         // [chunks, R, S, C, K] padded
 @group(0) @binding(2) var<storage, read_write> gradients: array<f32>; // all parameters, flat
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.r * params.s * params.c * params.k;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
+fn each(i: u32) {
     let taps = params.r * params.s;
-    if i >= taps * params.c * params.k {
-        return;
-    }
     let tap = i % taps;
     let pair = i / taps;
     let inner = select(params.c, params.k, params.row_major_c == 1u);

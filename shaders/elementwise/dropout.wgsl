@@ -25,23 +25,16 @@ struct DropoutParams {
 @group(0) @binding(2) var<storage, read> seed: array<vec2<u32>>;    // [1] lo, hi
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // like x
 
-override WG_SIZE: u32 = 64u;
-
 fn keeps(j: u32) -> bool {
     let draw = philox4x32_10(vec4<u32>(j / 4u, params.layer, 0u, 0x64726f70u), seed[0]);
     return draw[j % 4u] >= params.threshold;
 }
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn items() -> u32 {
+    return params.vec4s;
+}
+
+fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let j = params.first + i / c4s * params.c + i % c4s * 4u;
     let keep = vec4<bool>(keeps(j), keeps(j + 1u), keeps(j + 2u), keeps(j + 3u));

@@ -17,18 +17,11 @@ struct LearnedImageParams {
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;    // flat
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, C]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.pixels;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.pixels {
-        return;
-    }
+fn each(i: u32) {
     let at = params.offset + i % params.plane;
     var v = vec4<f32>(0.0);
     for (var c = 0u; c < params.c; c++) {

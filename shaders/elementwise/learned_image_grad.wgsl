@@ -18,18 +18,11 @@ struct LearnedImageGradParams {
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;        // [N, H, W, C]
 @group(0) @binding(2) var<storage, read_write> gradients: array<f32>; // flat
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.plane;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.plane {
-        return;
-    }
+fn each(i: u32) {
     var sum = vec4<f32>(0.0);
     for (var n = 0u; n < params.n; n++) {
         sum += dy[n * params.plane + i];

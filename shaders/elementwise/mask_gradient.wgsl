@@ -20,18 +20,11 @@ struct MaskGradientParams {
 @group(0) @binding(2) var<storage, read> mask: array<u32>;           // [copies, ceil(NHW/8), C/4]
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>; // [copies, N, H, W, C]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.vec4s * params.copies;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s * params.copies {
-        return;
-    }
+fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let octets = (params.vec4s / c4s + 7u) / 8u;
     let copy = i / params.vec4s;

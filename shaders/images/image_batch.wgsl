@@ -28,8 +28,6 @@ struct ImageBatchParams {
 @group(0) @binding(2) var<storage, read> picks: array<vec4<u32>>;   // [N]: image, shift, move, 1/s
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, 3]
 
-override WG_SIZE: u32 = 64u;
-
 fn byte_at(i: u32) -> f32 {
     return f32(extractBits(pixels[i / 4u], 8u * (i % 4u), 8u));
 }
@@ -43,17 +41,12 @@ fn unmoved(at: u32, size: u32, by: i32, inverse: u32) -> u32 {
     return u32((doubled * i32(inverse) + i32(size << 16u)) >> 17u); // wraps where it is negative
 }
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
+fn items() -> u32 {
+    return params.n * params.h * params.w;
+}
+
+fn each(i: u32) {
     let plane = params.h * params.w;
-    if i >= params.n * plane {
-        return;
-    }
     let pick = picks[i / plane];
     let image = pick.x - params.first; // wraps to a large number before the shard
     if image >= params.count {

@@ -18,18 +18,11 @@ struct ConcatChannelsParams {
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;       // [N, H, W, B]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, A + B]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.vec4s;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn each(i: u32) {
     let y_c = params.a_c + params.b_c;
     let c4s = (y_c + 3u) / 4u;
     let a_c4s = (params.a_c + 3u) / 4u;

@@ -25,18 +25,11 @@ struct Gather2dParams {
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [N, XH, XW, XC]
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [N, YH, YW, YC]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.vec4s;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn each(i: u32) {
     let to = place(i, params.y_h, params.y_w, (params.y_c + 3u) / 4u);
     let row = i32(to.row * params.mul) + params.offset;
     let column = i32(to.column * params.mul) + params.offset;

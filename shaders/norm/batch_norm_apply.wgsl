@@ -23,19 +23,13 @@ struct BatchNormApplyParams {
 @group(0) @binding(3) var<storage, read> parameters: array<f32>;    // flat
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, C]
 
-override WG_SIZE: u32 = 64u;
 override RUNNING: bool = false;
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn items() -> u32 {
+    return params.vec4s;
+}
+
+fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let c4 = i % c4s;
     var inv_std = stats[c4s + c4];

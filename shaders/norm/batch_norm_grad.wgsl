@@ -24,18 +24,11 @@ struct BatchNormGradParams {
 @group(0) @binding(6) var<storage, read> parameters: array<f32>;     // flat
 @group(0) @binding(7) var<storage, read_write> dx: array<vec4<f32>>; // [N, H, W, C]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.vec4s;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let c4 = i % c4s;
     let n = f32(params.pixels);

@@ -6,14 +6,6 @@
 // Twin:    src/kernels/norm/backward.rs
 // Source:  Ioffe, Szegedy, arXiv:1502.03167, section 3
 
-struct BatchNormGradSumsParams {
-    pixels: u32, // N H W
-    c: u32,      // channels without padding
-    chunk: u32,  // pixels per chunk
-    block: u32,  // channel groups per workgroup, a power of two
-}
-
-@group(0) @binding(0) var<uniform> params: BatchNormGradSumsParams;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;            // [N, H, W, C]
 @group(0) @binding(2) var<storage, read> y: array<vec4<f32>>;             // [N, H, W, C]
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;             // [N, H, W, C]

@@ -10,14 +10,6 @@
 // Source:  Chan, Golub, LeVeque, "Algorithms for Computing the Sample Variance", 1983: corrected
 //          two-pass algorithm.
 
-struct BatchNormStatsParams {
-    pixels: u32, // N H W
-    c: u32,      // channels without padding
-    chunk: u32,  // pixels per chunk
-    block: u32,  // channel groups per workgroup, a power of two
-}
-
-@group(0) @binding(0) var<uniform> params: BatchNormStatsParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;             // [N, H, W, C]
 @group(0) @binding(2) var<storage, read_write> partial: array<vec4<f32>>; // [chunks, 2, C]
 

@@ -25,18 +25,11 @@ struct AdamParams {
 @group(0) @binding(4) var<storage, read_write> m: array<f32>;          // [len]
 @group(0) @binding(5) var<storage, read_write> v: array<f32>;          // [len]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.len;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.len {
-        return;
-    }
+fn each(i: u32) {
     let g = gradients[i] * schedule[3];
     let m_t = params.beta1 * m[i] + params.rest1 * g;
     let v_t = params.beta2 * v[i] + params.rest2 * g * g;

@@ -20,18 +20,11 @@ struct SgdParams {
 @group(0) @binding(3) var<storage, read_write> parameters: array<f32>; // [len]
 @group(0) @binding(4) var<storage, read_write> velocity: array<f32>;   // [len]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.len;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.len {
-        return;
-    }
+fn each(i: u32) {
     let w = parameters[i];
     let g = gradients[i] * schedule[3] + params.weight_decay * w;
     let v = params.momentum * velocity[i] + g;

@@ -8,36 +8,10 @@
 // Twin:    src/kernels/pool/avg_pool.rs
 // Source:  torch.nn.functional.avg_pool2d with count_include_pad, its backward function.
 
-struct AvgPoolGradParams {
-    vec4s: u32,   // of dx
-    c: u32,       // channels without padding
-    h: u32,       // size of x
-    w: u32,
-    oh: u32,      // size of y
-    ow: u32,
-    rows: u32,    // size R x S of the window
-    columns: u32,
-    stride: u32,
-    padding: u32,
-    scale: f32,   // 1 / (R S)
-}
-
-@group(0) @binding(0) var<uniform> params: AvgPoolGradParams;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;       // [N, OH, OW, C]
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>; // [N, H, W, C]
 
-override WG_SIZE: u32 = 64u;
-
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let at = place(i, params.h, params.w, c4s);
     let below = at.row + params.padding;

@@ -9,36 +9,11 @@
 // Twin:    src/kernels/pool/max_pool.rs
 // Source:  torch.nn.functional.max_pool2d.
 
-struct MaxPoolParams {
-    vec4s: u32,   // of y
-    c: u32,       // channels without padding
-    h: u32,       // size of x
-    w: u32,
-    oh: u32,      // size of y
-    ow: u32,
-    rows: u32,    // size R x S of the window
-    columns: u32,
-    stride: u32,
-    padding: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: MaxPoolParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [N, H, W, C]
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [N, OH, OW, C]
 @group(0) @binding(3) var<storage, read_write> arg: array<u32>;     // [N, OH, OW, C / 4]
 
-override WG_SIZE: u32 = 64u;
-
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i >= params.vec4s {
-        return;
-    }
+fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let to = place(i, params.oh, params.ow, c4s);
     let top = i32(to.row * params.stride) - i32(params.padding);

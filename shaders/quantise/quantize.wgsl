@@ -10,14 +10,6 @@
 // Twin:    src/kernels/quantise/quantize.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 4.6 (symmetric quantisation per layer).
 
-struct QuantizeParams {
-    offset: u32, // of the tensor in `parameters`
-    len: u32,    // weights
-    index: u32,  // of the tensor in `scales`
-    bits: u32,   // 2 to 8
-}
-
-@group(0) @binding(0) var<uniform> params: QuantizeParams;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;  // the arena, PyTorch order
 @group(0) @binding(2) var<storage, read> scales: array<f32>;       // one per quantised tensor
 @group(0) @binding(3) var<storage, read_write> packed: array<u32>; // [ceil(len / 4)]

@@ -6,14 +6,6 @@
 // Twin:    src/kernels/reduce/absmax.rs
 // Source:  NeuralFuse, arXiv:2306.16869, section 4.6 (symmetric quantisation per layer).
 
-struct AbsmaxParams {
-    offset: u32, // of the tensor in `parameters`
-    len: u32,    // weights
-    index: u32,  // of the tensor in `scales`
-    bits: u32,   // 2 to 8
-}
-
-@group(0) @binding(0) var<uniform> params: AbsmaxParams;
 @group(0) @binding(1) var<storage, read> parameters: array<f32>;  // the arena, PyTorch order
 @group(0) @binding(2) var<storage, read_write> scales: array<f32>; // one per quantised tensor
 

@@ -6,14 +6,6 @@
 // Twin:    src/kernels/reduce/channel_sum.rs
 // Source:  the gradient of a bias: torch.sum(dy, (0, 2, 3))
 
-struct ChannelSumParams {
-    pixels: u32, // N H W
-    c: u32,      // channels without padding
-    chunk: u32,  // pixels per chunk
-    block: u32,  // channel groups per workgroup, a power of two
-}
-
-@group(0) @binding(0) var<uniform> params: ChannelSumParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;             // [N, H, W, C]
 @group(0) @binding(2) var<storage, read_write> partial: array<vec4<f32>>; // [chunks, C]
 

@@ -16,16 +16,12 @@ struct NonFiniteParams {
 @group(0) @binding(1) var<storage, read> values: array<u32>;              // [len]
 @group(0) @binding(2) var<storage, read_write> found: array<atomic<u32>>; // [slots]
 
-override WG_SIZE: u32 = 64u;
+fn items() -> u32 {
+    return params.len;
+}
 
-@compute @workgroup_size(WG_SIZE)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = group_index(group, groups) * WG_SIZE + lane;
-    if i < params.len && (values[i] & 0x7f800000u) == 0x7f800000u {
+fn each(i: u32) {
+    if (values[i] & 0x7f800000u) == 0x7f800000u {
         atomicMin(&found[params.slot], i);
     }
 }

@@ -27,6 +27,7 @@ pub mod elementwise {
     pub mod add;
     pub mod channel_affine;
     pub mod dropout;
+    pub mod each;
     pub mod fuse_clamp;
     pub mod learned_image;
     pub mod mask_gradient;
@@ -63,6 +64,7 @@ pub mod optimiser {
 pub mod pool {
     pub mod avg_pool;
     pub mod max_pool;
+    pub mod window;
 }
 
 /// Stored weights, and the faults in them.

@@ -18,7 +18,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "bench" / "bench_copy", BenchCopyParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 

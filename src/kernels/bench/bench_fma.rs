@@ -10,7 +10,7 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/bench/bench_fma*.wgsl`.
+    /// Uniform block of `shaders/lib/bench_fma.wgsl`.
     pub struct BenchFmaParams {
         /// Results.
         len: u32,
@@ -23,6 +23,13 @@ crate::params! {
     }
 }
 
+/// A variant's text with the pieces that all join; some must come first.
+macro_rules! joined {
+    ($($first:literal,)? [$own:literal]) => {
+        crate::wgsl!($($first,)? "lib/grid", "lib/each", "lib/bench_fma", $own)
+    };
+}
+
 /// The kernel's interface and its variants.
 pub static KERNEL: KernelDesc = KernelDesc {
     name: "bench_fma",
@@ -32,7 +39,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
     variants: &[
         Variant {
             trusted: true,
-            ..Variant::usual("plain", "bench_fma", crate::wgsl!("lib/grid", "bench/bench_fma"))
+            ..Variant::usual("plain", "bench_fma", joined!(["bench/bench_fma"]))
         },
         Variant {
             requires: Requires::Half,
@@ -41,16 +48,12 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "half",
                 "bench_fma_half",
-                crate::wgsl!("lib/half", "lib/grid", "bench/bench_fma_half"),
+                joined!("lib/half", ["bench/bench_fma_half"]),
             )
         },
         Variant {
             trusted: true,
-            ..Variant::usual(
-                "pairs",
-                "bench_fma_pairs",
-                crate::wgsl!("lib/grid", "bench/bench_fma_pairs"),
-            )
+            ..Variant::usual("pairs", "bench_fma_pairs", joined!(["bench/bench_fma_pairs"]))
         },
     ],
 };

@@ -20,6 +20,13 @@ crate::params! {
     }
 }
 
+/// A variant's text: how it multiplies, the pieces that all join, and its own file.
+macro_rules! joined {
+    ($multiply:literal, $own:literal) => {
+        crate::wgsl!("lib/grid", $multiply, "lib/philox", "lib/bench_integer", $own)
+    };
+}
+
 /// The kernel's interface and its variants.
 pub static KERNEL: KernelDesc = KernelDesc {
     name: "bench_integer",
@@ -33,13 +40,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "int64",
                 "bench_integer_int64",
-                crate::wgsl!(
-                    "lib/grid",
-                    "lib/multiply_int64",
-                    "lib/philox",
-                    "lib/bench_integer",
-                    "bench/bench_integer_int64"
-                ),
+                joined!("lib/multiply_int64", "bench/bench_integer_int64"),
             )
         },
         Variant {
@@ -47,13 +48,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "plain",
                 "bench_integer",
-                crate::wgsl!(
-                    "lib/grid",
-                    "lib/multiply",
-                    "lib/philox",
-                    "lib/bench_integer",
-                    "bench/bench_integer"
-                ),
+                joined!("lib/multiply", "bench/bench_integer"),
             )
         },
     ],

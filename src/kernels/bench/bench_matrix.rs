@@ -11,13 +11,20 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/bench/bench_matrix*.wgsl`.
+    /// Uniform block of `shaders/lib/bench_matrix.wgsl`.
     pub struct BenchMatrixParams {
         /// Results, 32 x 32 each.
         blocks: u32,
         /// How often the product is added.
         turns: u32,
     }
+}
+
+/// A variant's text with the pieces that all join; some must come first.
+macro_rules! joined {
+    ($($first:literal,)? [$own:literal]) => {
+        crate::wgsl!($($first,)? "lib/grid", "lib/bench_matrix", $own)
+    };
 }
 
 const fn cooperative(
@@ -54,19 +61,19 @@ pub static KERNEL: KernelDesc = KernelDesc {
         cooperative(
             "coop16",
             "bench_matrix_coop16",
-            crate::wgsl!("lib/cooperative", "lib/grid", "bench/bench_matrix_coop16"),
+            joined!("lib/cooperative", ["bench/bench_matrix_coop16"]),
             16,
         ),
         cooperative(
             "coop8",
             "bench_matrix_coop8",
-            crate::wgsl!("lib/cooperative", "lib/grid", "bench/bench_matrix_coop8"),
+            joined!("lib/cooperative", ["bench/bench_matrix_coop8"]),
             8,
         ),
         Variant {
             name: "plain",
             stem: "bench_matrix",
-            wgsl: crate::wgsl!("lib/grid", "bench/bench_matrix"),
+            wgsl: joined!(["bench/bench_matrix"]),
             workgroups: &[128, 256],
             tile: no_tile,
             requires: Requires::Nothing,

@@ -49,6 +49,26 @@ crate::params! {
     }
 }
 
+/// A variant's text: the pieces that all join, those that it joins beside them, and its own file; the words
+/// that switch features on come first.
+macro_rules! joined {
+    ($([$($first:literal),+],)? $($own:literal),+) => {
+        crate::wgsl!($($($first,)+)? "lib/grid", "lib/lanes", "lib/operand", "lib/conv2d_grad_weight", $($own),+)
+    };
+}
+
+/// The text of a variant of cooperative matrices.
+macro_rules! cooperative {
+    ($own:literal) => {
+        joined!(
+            ["lib/cooperative", "lib/cooperative_tile"],
+            "lib/conv2d_grad_weight_tile",
+            "lib/conv2d_grad_weight_coop",
+            $own
+        )
+    };
+}
+
 /// The kernel's interface and its variants.
 pub static KERNEL: KernelDesc = KernelDesc {
     name: "conv2d_grad_weight",
@@ -64,17 +84,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "coop16",
             stem: "conv2d_grad_weight_coop16",
-            wgsl: crate::wgsl!(
-                "lib/cooperative",
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/cooperative_tile",
-                "lib/conv2d_grad_weight",
-                "lib/conv2d_grad_weight_tile",
-                "lib/conv2d_grad_weight_coop",
-                "conv/conv2d_grad_weight_coop16"
-            ),
+            wgsl: cooperative!("conv/conv2d_grad_weight_coop16"),
             workgroups: &[256],
             tile: |_| [16, 32, 1],
             requires: Requires::CooperativeMatrix(16),
@@ -85,17 +95,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "coop8",
             stem: "conv2d_grad_weight_coop8",
-            wgsl: crate::wgsl!(
-                "lib/cooperative",
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/cooperative_tile",
-                "lib/conv2d_grad_weight",
-                "lib/conv2d_grad_weight_tile",
-                "lib/conv2d_grad_weight_coop",
-                "conv/conv2d_grad_weight_coop8"
-            ),
+            wgsl: cooperative!("conv/conv2d_grad_weight_coop8"),
             workgroups: &[128],
             tile: |_| [16, 16, 1],
             requires: Requires::CooperativeMatrix(8),
@@ -106,14 +106,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "tile",
             stem: "conv2d_grad_weight_tile",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d_grad_weight",
-                "lib/conv2d_grad_weight_tile",
-                "conv/conv2d_grad_weight_tile"
-            ),
+            wgsl: joined!("lib/conv2d_grad_weight_tile", "conv/conv2d_grad_weight_tile"),
             workgroups: &[256, 128],
             tile: |workgroup| [16, workgroup / 8, 1],
             requires: Requires::Nothing,
@@ -124,13 +117,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8",
             stem: "conv2d_grad_weight_subgroup8",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d_grad_weight",
-                "conv/conv2d_grad_weight_subgroup8"
-            ),
+            wgsl: joined!("conv/conv2d_grad_weight_subgroup8"),
             workgroups: &[8],
             tile: |_| [8, 4, 1],
             requires: Requires::Subgroup(8),
@@ -141,13 +128,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8_wide",
             stem: "conv2d_grad_weight_subgroup8_wide",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d_grad_weight",
-                "conv/conv2d_grad_weight_subgroup8_wide"
-            ),
+            wgsl: joined!("conv/conv2d_grad_weight_subgroup8_wide"),
             workgroups: &[8],
             tile: |_| [8, 8, 1],
             requires: Requires::Subgroup(8),
@@ -158,13 +139,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "plain",
             stem: "conv2d_grad_weight",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/operand",
-                "lib/conv2d_grad_weight",
-                "conv/conv2d_grad_weight"
-            ),
+            wgsl: joined!("conv/conv2d_grad_weight"),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, workgroup, 1],
             requires: Requires::Nothing,

@@ -33,7 +33,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "conv" / "weight_gradient", WeightGradientParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [("partial", Read), ("gradients", ReadWrite)],
 }
 

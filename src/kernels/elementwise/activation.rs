@@ -4,7 +4,8 @@
 use crate::{
     error::Result,
     kernels::{
-        plan::{Grid, Plan},
+        elementwise::each::{self, ElementwiseParams, SHAPES},
+        plan::Plan,
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
             numbers::{EPS, activate, activate_back},
@@ -41,19 +42,9 @@ impl Activation {
     }
 }
 
-crate::params! {
-    /// Uniform block of `shaders/elementwise/activation.wgsl`.
-    pub struct ActivationParams {
-        /// Groups of four channels in the whole batch.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "elementwise" / "activation", ActivationParams,
-    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation"],
+    KERNEL: "elementwise" / "activation", ElementwiseParams,
+    lib: ["lib/grid", "lib/each", "lib/elementwise", "lib/lanes", "lib/special", "lib/activation"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 
@@ -62,26 +53,12 @@ crate::kernel! {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan(shape: Nhwc, act: Activation) -> Result<Plan> {
-    let shape = shape.checked()?;
-    let params = ActivationParams { vec4s: shape.vec4s(), c: shape.c };
-    let plan =
-        Plan::new(&KERNEL, &params, Grid::Items(u64::from(shape.vec4s())), vec![shape.bytes(); 2]);
-    Ok(plan.with("ACTIVATION", act.code()))
-}
-
-crate::params! {
-    /// Uniform block of `shaders/elementwise/activation_grad.wgsl`.
-    pub struct ActivationGradParams {
-        /// Groups of four channels in the whole batch.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-    }
+    Ok(each::plan(&KERNEL, shape)?.with("ACTIVATION", act.code()))
 }
 
 crate::kernel! {
-    GRAD: "elementwise" / "activation_grad", ActivationGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation"],
+    GRAD: "elementwise" / "activation_grad", ElementwiseParams,
+    lib: ["lib/grid", "lib/each", "lib/elementwise", "lib/lanes", "lib/special", "lib/activation"],
     bindings: [("dy", Read), ("y", Read), ("dx", ReadWrite)],
 }
 
@@ -90,11 +67,7 @@ crate::kernel! {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan_grad(shape: Nhwc, act: Activation) -> Result<Plan> {
-    let shape = shape.checked()?;
-    let params = ActivationGradParams { vec4s: shape.vec4s(), c: shape.c };
-    let plan =
-        Plan::new(&GRAD, &params, Grid::Items(u64::from(shape.vec4s())), vec![shape.bytes(); 3]);
-    Ok(plan.with("ACTIVATION", act.code()))
+    Ok(each::plan(&GRAD, shape)?.with("ACTIVATION", act.code()))
 }
 
 /// The activation of one value.
@@ -136,12 +109,7 @@ fn case(shape: Nhwc, act: Activation, random: &mut Random) -> Result<Case> {
 
 fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for shape in [
-        Nhwc::new(1, 1, 1, 1),
-        Nhwc::new(2, 3, 5, 3),
-        Nhwc::new(1, 7, 9, 10),
-        Nhwc::new(3, 8, 8, 64),
-    ] {
+    for shape in SHAPES {
         for &act in Activation::ALL {
             cases.push(case(shape, act, &mut Random::new(2))?);
         }
@@ -187,12 +155,7 @@ fn grad_case(shape: Nhwc, act: Activation, random: &mut Random) -> Result<Case> 
 
 fn grad_cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for shape in [
-        Nhwc::new(1, 1, 1, 1),
-        Nhwc::new(2, 3, 5, 3),
-        Nhwc::new(1, 7, 9, 10),
-        Nhwc::new(3, 8, 8, 64),
-    ] {
+    for shape in SHAPES {
         for &act in Activation::ALL {
             cases.push(grad_case(shape, act, &mut Random::new(3))?);
         }

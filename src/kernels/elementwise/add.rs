@@ -3,25 +3,16 @@
 use crate::{
     error::Result,
     kernels::{
-        plan::{Grid, Plan},
+        elementwise::each::{self, ElementwiseParams, SHAPES},
+        plan::Plan,
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
     },
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/elementwise/add.wgsl`.
-    pub struct AddParams {
-        /// Groups of four channels in the whole batch.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "elementwise" / "add", AddParams,
-    lib: ["lib/grid", "lib/lanes"],
+    KERNEL: "elementwise" / "add", ElementwiseParams,
+    lib: ["lib/grid", "lib/each", "lib/elementwise", "lib/lanes"],
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }
 
@@ -30,10 +21,7 @@ crate::kernel! {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
-    let shape = shape.checked()?;
-    let params = AddParams { vec4s: shape.vec4s(), c: shape.c };
-    let bytes = vec![shape.bytes(); 3];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(shape.vec4s())), bytes))
+    each::plan(&KERNEL, shape)
 }
 
 /// `y = a + b`, one rounding.
@@ -58,13 +46,7 @@ fn case(shape: Nhwc, random: &mut Random) -> Result<Case> {
 }
 
 fn cases() -> Result<Vec<Case>> {
-    let shapes = [
-        Nhwc::new(1, 1, 1, 1),
-        Nhwc::new(2, 3, 5, 3),
-        Nhwc::new(1, 7, 9, 10),
-        Nhwc::new(3, 8, 8, 64),
-    ];
-    shapes.into_iter().map(|shape| case(shape, &mut Random::new(1))).collect()
+    SHAPES.into_iter().map(|shape| case(shape, &mut Random::new(1))).collect()
 }
 
 fn random(random: &mut Random) -> Result<Case> {

@@ -3,25 +3,16 @@
 use crate::{
     error::Result,
     kernels::{
-        plan::{Grid, Plan},
+        elementwise::each::{self, ElementwiseParams, SHAPES},
+        plan::Plan,
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
     },
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/elementwise/channel_affine.wgsl`.
-    pub struct ChannelAffineParams {
-        /// Groups of four channels in the whole batch.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "elementwise" / "channel_affine", ChannelAffineParams,
-    lib: ["lib/grid", "lib/lanes"],
+    KERNEL: "elementwise" / "channel_affine", ElementwiseParams,
+    lib: ["lib/grid", "lib/each", "lib/elementwise", "lib/lanes"],
     bindings: [("x", Read), ("scale", Read), ("shift", Read), ("y", ReadWrite)],
 }
 
@@ -30,12 +21,10 @@ crate::kernel! {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
-    let shape = shape.checked()?;
-    let params = ChannelAffineParams { vec4s: shape.vec4s(), c: shape.c };
-    let channels = u64::from(shape.c4()) * 16;
+    let channels = u64::from(shape.checked()?.c4()) * 16;
     let bytes = vec![shape.bytes(), channels, channels, shape.bytes()];
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(shape.vec4s())), bytes);
-    Ok(plan.costing(2 * u64::from(shape.pixels()) * u64::from(shape.c)))
+    let flops = 2 * u64::from(shape.pixels()) * u64::from(shape.c);
+    Ok(each::plan_of(&KERNEL, shape, bytes)?.costing(flops))
 }
 
 /// `x scale[c] + shift[c]` of every pixel.
@@ -70,12 +59,7 @@ fn case(shape: Nhwc, whole: bool, random: &mut Random) -> Result<Case> {
 
 fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for shape in [
-        Nhwc::new(1, 1, 1, 1),
-        Nhwc::new(2, 3, 5, 3),
-        Nhwc::new(1, 7, 9, 10),
-        Nhwc::new(3, 8, 8, 64),
-    ] {
+    for shape in SHAPES {
         for whole in [false, true] {
             cases.push(case(shape, whole, &mut Random::new(14))?);
         }

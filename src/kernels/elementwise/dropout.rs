@@ -30,7 +30,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "elementwise" / "dropout", DropoutParams,
-    lib: ["lib/grid", "lib/lanes", "lib/multiply", "lib/philox"],
+    lib: ["lib/grid", "lib/each", "lib/lanes", "lib/multiply", "lib/philox"],
     bindings: [("x", Read), ("seed", Read), ("y", ReadWrite)],
     trusted: true,
 }

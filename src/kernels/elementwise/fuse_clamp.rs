@@ -3,25 +3,16 @@
 use crate::{
     error::Result,
     kernels::{
-        plan::{Grid, Plan},
+        elementwise::each::{self, ElementwiseParams, SHAPES},
+        plan::Plan,
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
     },
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/elementwise/fuse_clamp.wgsl`.
-    pub struct FuseClampParams {
-        /// Groups of four channels in the whole batch.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "elementwise" / "fuse_clamp", FuseClampParams,
-    lib: ["lib/grid", "lib/lanes", "lib/special"],
+    KERNEL: "elementwise" / "fuse_clamp", ElementwiseParams,
+    lib: ["lib/grid", "lib/each", "lib/elementwise", "lib/lanes", "lib/special"],
     bindings: [("x", Read), ("g", Read), ("y", ReadWrite)],
 }
 
@@ -30,25 +21,12 @@ crate::kernel! {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
-    let shape = shape.checked()?;
-    let params = FuseClampParams { vec4s: shape.vec4s(), c: shape.c };
-    let bytes = vec![shape.bytes(); 3];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(shape.vec4s())), bytes))
-}
-
-crate::params! {
-    /// Uniform block of `shaders/elementwise/fuse_clamp_grad.wgsl`.
-    pub struct FuseClampGradParams {
-        /// Groups of four channels in the whole batch.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-    }
+    each::plan(&KERNEL, shape)
 }
 
 crate::kernel! {
-    GRAD: "elementwise" / "fuse_clamp_grad", FuseClampGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/special"],
+    GRAD: "elementwise" / "fuse_clamp_grad", ElementwiseParams,
+    lib: ["lib/grid", "lib/each", "lib/elementwise", "lib/lanes", "lib/special"],
     bindings: [("dy", Read), ("x", Read), ("g", Read), ("dg", ReadWrite)],
 }
 
@@ -57,10 +35,7 @@ crate::kernel! {
 /// # Errors
 /// A shape past 32-bit indices.
 pub fn plan_grad(shape: Nhwc) -> Result<Plan> {
-    let shape = shape.checked()?;
-    let params = FuseClampGradParams { vec4s: shape.vec4s(), c: shape.c };
-    let bytes = vec![shape.bytes(); 4];
-    Ok(Plan::new(&GRAD, &params, Grid::Items(u64::from(shape.vec4s())), bytes))
+    each::plan(&GRAD, shape)
 }
 
 /// `clamp(x + g, -1, 1)`.
@@ -104,12 +79,7 @@ fn case(shape: Nhwc, exact: bool, random: &mut Random) -> Result<Case> {
 
 fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for shape in [
-        Nhwc::new(1, 1, 1, 1),
-        Nhwc::new(2, 3, 5, 3),
-        Nhwc::new(1, 7, 9, 10),
-        Nhwc::new(3, 8, 8, 64),
-    ] {
+    for shape in SHAPES {
         for exact in [false, true] {
             cases.push(case(shape, exact, &mut Random::new(12))?);
         }
@@ -149,13 +119,7 @@ fn grad_case(shape: Nhwc, random: &mut Random) -> Result<Case> {
 }
 
 fn grad_cases() -> Result<Vec<Case>> {
-    let shapes = [
-        Nhwc::new(1, 1, 1, 1),
-        Nhwc::new(2, 3, 5, 3),
-        Nhwc::new(1, 7, 9, 10),
-        Nhwc::new(3, 8, 8, 64),
-    ];
-    shapes.into_iter().map(|shape| grad_case(shape, &mut Random::new(13))).collect()
+    SHAPES.into_iter().map(|shape| grad_case(shape, &mut Random::new(13))).collect()
 }
 
 fn random_grad(random: &mut Random) -> Result<Case> {

@@ -25,7 +25,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "elementwise" / "learned_image", LearnedImageParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [("parameters", Read), ("y", ReadWrite)],
 }
 
@@ -72,7 +72,7 @@ crate::params! {
 
 crate::kernel! {
     GRAD: "elementwise" / "learned_image_grad", LearnedImageGradParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [("dy", Read), ("gradients", ReadWrite)],
 }
 

@@ -24,7 +24,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "elementwise" / "mask_gradient", MaskGradientParams,
-    lib: ["lib/grid", "lib/lanes"],
+    lib: ["lib/grid", "lib/each", "lib/lanes"],
     bindings: [("dy", Read), ("mask", Read), ("dx", ReadWrite)],
 }
 

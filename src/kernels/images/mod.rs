@@ -27,7 +27,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "images" / "image_batch", ImageBatchParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [("pixels", Read), ("picks", Read), ("y", ReadWrite)],
 }
 

@@ -23,7 +23,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "layout" / "concat_channels", ConcatChannelsParams,
-    lib: ["lib/grid", "lib/lanes"],
+    lib: ["lib/grid", "lib/each", "lib/lanes"],
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }
 

@@ -97,7 +97,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "layout" / "gather2d", Gather2dParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place"],
+    lib: ["lib/grid", "lib/each", "lib/lanes", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 

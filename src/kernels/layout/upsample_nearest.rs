@@ -10,9 +10,9 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/layout/upsample_nearest.wgsl`.
+    /// Uniform block of `shaders/lib/upsample_nearest.wgsl`.
     pub struct UpsampleNearestParams {
-        /// Groups of four channels of y.
+        /// Groups of four channels of what is written: y, backward dx.
         vec4s: u32,
         /// Channels without padding.
         c: u32,
@@ -27,7 +27,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "layout" / "upsample_nearest", UpsampleNearestParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place"],
+    lib: ["lib/grid", "lib/each", "lib/upsample_nearest", "lib/lanes", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 
@@ -53,25 +53,9 @@ pub fn plan(x: Nhwc, factor: u32) -> Result<Plan> {
     Ok(Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]))
 }
 
-crate::params! {
-    /// Uniform block of `shaders/layout/upsample_nearest_grad.wgsl`.
-    pub struct UpsampleNearestGradParams {
-        /// Groups of four channels of dx.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Rows of the small image.
-        h: u32,
-        /// Columns of the small image.
-        w: u32,
-        /// How many times larger the other image is, in both directions.
-        factor: u32,
-    }
-}
-
 crate::kernel! {
-    GRAD: "layout" / "upsample_nearest_grad", UpsampleNearestGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place"],
+    GRAD: "layout" / "upsample_nearest_grad", UpsampleNearestParams,
+    lib: ["lib/grid", "lib/each", "lib/upsample_nearest", "lib/lanes", "lib/place"],
     bindings: [("dy", Read), ("dx", ReadWrite)],
 }
 
@@ -81,7 +65,7 @@ crate::kernel! {
 /// As [`output`].
 pub fn plan_grad(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
-    let params = UpsampleNearestGradParams { vec4s: x.vec4s(), c: x.c, h: x.h, w: x.w, factor };
+    let params = UpsampleNearestParams { vec4s: x.vec4s(), c: x.c, h: x.h, w: x.w, factor };
     let grid = Grid::Items(u64::from(x.vec4s()));
     Ok(Plan::new(&GRAD, &params, grid, vec![y.bytes(), x.bytes()]))
 }

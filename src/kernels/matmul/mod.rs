@@ -26,6 +26,13 @@ crate::params! {
     }
 }
 
+/// A variant's text: the pieces that all join, and its own file.
+macro_rules! joined {
+    ($own:literal) => {
+        crate::wgsl!("lib/grid", "lib/lanes", "lib/panels", "lib/matmul", $own)
+    };
+}
+
 /// The kernel's interface and its variants.
 pub static KERNEL: KernelDesc = KernelDesc {
     name: "matmul",
@@ -41,13 +48,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "subgroup8",
             stem: "matmul_subgroup8",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/panels",
-                "lib/matmul",
-                "matmul/matmul_subgroup8"
-            ),
+            wgsl: joined!("matmul/matmul_subgroup8"),
             workgroups: &[8],
             tile: |_| [8, 32, 1],
             requires: Requires::Subgroup(8),
@@ -58,13 +59,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             name: "plain",
             stem: "matmul",
-            wgsl: crate::wgsl!(
-                "lib/grid",
-                "lib/lanes",
-                "lib/panels",
-                "lib/matmul",
-                "matmul/matmul"
-            ),
+            wgsl: joined!("matmul/matmul"),
             workgroups: WORKGROUPS,
             tile: |workgroup| [1, 4 * workgroup, 1],
             requires: Requires::Nothing,

@@ -33,7 +33,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "norm" / "batch_norm_apply", BatchNormApplyParams,
-    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
+    lib: ["lib/grid", "lib/each", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
     bindings: [("x", Read), ("stats", Read), ("parameters", Read), ("y", ReadWrite)],
 }
 

@@ -7,7 +7,7 @@ use crate::{
         elementwise::activation::Activation,
         norm::apply::{arena, fits},
         plan::{Grid, Plan},
-        reduce::chunking::{self, Chunking},
+        reduce::chunking::{self, ChunkParams, Chunking},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
             numbers::{EPS, activate_back, scaled, slope_error, wide},
@@ -17,22 +17,8 @@ use crate::{
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/norm/batch_norm_grad_sums.wgsl`.
-    pub struct BatchNormGradSumsParams {
-        /// Pixels of the whole batch.
-        pixels: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Pixels per chunk.
-        chunk: u32,
-        /// Channel groups per workgroup.
-        block: u32,
-    }
-}
-
 crate::kernel! {
-    SUMS: "norm" / "batch_norm_grad_sums", BatchNormGradSumsParams,
+    SUMS: "norm" / "batch_norm_grad_sums", ChunkParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/activation", "lib/chunks", "lib/reduce"],
     bindings: [
         ("dy", Read), ("y", Read), ("x", Read), ("stats", Read), ("partial", ReadWrite),
@@ -63,12 +49,10 @@ pub fn plan_sums(x: Nhwc, act: Activation) -> Result<Plan> {
 /// A shape past 32-bit indices.
 pub fn plan_like(x: Nhwc, part: Nhwc, act: Activation) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
-    let params =
-        BatchNormGradSumsParams { pixels: x.pixels(), c: x.c, chunk: cut.chunk, block: cut.block };
     let stats = chunking::partial_bytes(x, 1, 2);
     let partial = chunking::partial_bytes(x, cut.chunks, 2);
     let bytes = vec![x.bytes(), x.bytes(), x.bytes(), stats, partial];
-    let plan = Plan::new(&SUMS, &params, Grid::Groups(cut.groups), bytes);
+    let plan = Plan::new(&SUMS, &cut.params(x), Grid::Groups(cut.groups), bytes);
     Ok(plan.with("ACTIVATION", act.code()).costing(6 * x.bytes() / 4))
 }
 
@@ -136,7 +120,7 @@ crate::params! {
 
 crate::kernel! {
     GRAD: "norm" / "batch_norm_grad", BatchNormGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
+    lib: ["lib/grid", "lib/each", "lib/lanes", "lib/parameters", "lib/special", "lib/activation"],
     bindings: [
         ("dy", Read), ("y", Read), ("x", Read), ("stats", Read), ("sums", Read),
         ("parameters", Read), ("dx", ReadWrite),

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         plan::{Grid, Plan},
-        reduce::chunking::{self, Chunking},
+        reduce::chunking::{self, ChunkParams, Chunking},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
             numbers::{EPS, wide},
@@ -15,22 +15,8 @@ use crate::{
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/norm/batch_norm_stats.wgsl`.
-    pub struct BatchNormStatsParams {
-        /// Pixels of the whole batch.
-        pixels: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Pixels per chunk.
-        chunk: u32,
-        /// Channel groups per workgroup.
-        block: u32,
-    }
-}
-
 crate::kernel! {
-    STATS: "norm" / "batch_norm_stats", BatchNormStatsParams,
+    STATS: "norm" / "batch_norm_stats", ChunkParams,
     lib: ["lib/grid", "lib/lanes", "lib/special", "lib/chunks", "lib/reduce"],
     bindings: [("x", Read), ("partial", ReadWrite)],
 }
@@ -64,10 +50,8 @@ pub fn plan_stats(x: Nhwc) -> Result<Plan> {
 /// A shape past 32-bit indices.
 pub fn plan_like(x: Nhwc, part: Nhwc) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
-    let params =
-        BatchNormStatsParams { pixels: x.pixels(), c: x.c, chunk: cut.chunk, block: cut.block };
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 2)];
-    let plan = Plan::new(&STATS, &params, Grid::Groups(cut.groups), bytes);
+    let plan = Plan::new(&STATS, &cut.params(x), Grid::Groups(cut.groups), bytes);
     Ok(plan.costing(5 * x.bytes() / 4))
 }
 

@@ -32,7 +32,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "optimiser" / "adam", AdamParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [
         ("schedule", Read), ("gradients", Read), ("parameters", ReadWrite), ("m", ReadWrite),
         ("v", ReadWrite),

@@ -22,7 +22,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "optimiser" / "sgd", SgdParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [
         ("schedule", Read), ("gradients", Read), ("parameters", ReadWrite), ("velocity", ReadWrite),
     ],

@@ -4,43 +4,15 @@ use crate::{
     error::{Error, Result},
     kernels::{
         plan::{Grid, Plan},
-        pool::max_pool,
+        pool::{max_pool, window::PoolParams},
         twin::{Case, Data, Random, Suite, Want, at, elements, nan_padded, suite},
     },
     shape::{Nhwc, Window},
 };
 
-crate::params! {
-    /// Uniform block of `shaders/pool/avg_pool.wgsl`.
-    pub struct AvgPoolParams {
-        /// Groups of four channels of y.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Rows of the image.
-        h: u32,
-        /// Columns of the image.
-        w: u32,
-        /// Rows of windows.
-        oh: u32,
-        /// Columns of windows.
-        ow: u32,
-        /// Rows of a window.
-        rows: u32,
-        /// Columns of a window.
-        columns: u32,
-        /// Step between windows.
-        stride: u32,
-        /// Pixels around the image.
-        padding: u32,
-        /// `1 / (R S)`.
-        scale: f32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "pool" / "avg_pool", AvgPoolParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place"],
+    KERNEL: "pool" / "avg_pool", PoolParams,
+    lib: ["lib/grid", "lib/each", "lib/pool", "lib/lanes", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 
@@ -66,56 +38,16 @@ pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
 /// As [`output`].
 pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
-    let params = AvgPoolParams {
-        vec4s: y.vec4s(),
-        c: x.c,
-        h: x.h,
-        w: x.w,
-        oh: y.h,
-        ow: y.w,
-        rows: window.kernel[0],
-        columns: window.kernel[1],
-        stride: window.stride,
-        padding: window.padding,
-        scale: (1.0 / f64::from(window.kernel[0] * window.kernel[1])) as f32,
-    };
+    let params = PoolParams::new(x, y, window, y);
     let taps = u64::from(window.kernel[0] * window.kernel[1]);
     let grid = Grid::Items(u64::from(y.vec4s()));
     let plan = Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]);
     Ok(plan.costing(u64::from(y.pixels()) * u64::from(y.c) * taps))
 }
 
-crate::params! {
-    /// Uniform block of `shaders/pool/avg_pool_grad.wgsl`.
-    pub struct AvgPoolGradParams {
-        /// Groups of four channels of dx.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Rows of the image.
-        h: u32,
-        /// Columns of the image.
-        w: u32,
-        /// Rows of windows.
-        oh: u32,
-        /// Columns of windows.
-        ow: u32,
-        /// Rows of a window.
-        rows: u32,
-        /// Columns of a window.
-        columns: u32,
-        /// Step between windows.
-        stride: u32,
-        /// Pixels around the image.
-        padding: u32,
-        /// `1 / (R S)`.
-        scale: f32,
-    }
-}
-
 crate::kernel! {
-    GRAD: "pool" / "avg_pool_grad", AvgPoolGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place", "lib/windows"],
+    GRAD: "pool" / "avg_pool_grad", PoolParams,
+    lib: ["lib/grid", "lib/each", "lib/pool", "lib/lanes", "lib/place", "lib/windows"],
     bindings: [("dy", Read), ("dx", ReadWrite)],
 }
 
@@ -125,19 +57,7 @@ crate::kernel! {
 /// As [`output`].
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
-    let params = AvgPoolGradParams {
-        vec4s: x.vec4s(),
-        c: x.c,
-        h: x.h,
-        w: x.w,
-        oh: y.h,
-        ow: y.w,
-        rows: window.kernel[0],
-        columns: window.kernel[1],
-        stride: window.stride,
-        padding: window.padding,
-        scale: (1.0 / f64::from(window.kernel[0] * window.kernel[1])) as f32,
-    };
+    let params = PoolParams::new(x, y, window, x);
     let grid = Grid::Items(u64::from(x.vec4s()));
     Ok(Plan::new(&GRAD, &params, grid, vec![y.bytes(), x.bytes()]))
 }

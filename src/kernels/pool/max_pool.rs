@@ -4,40 +4,15 @@ use crate::{
     error::{Error, Result},
     kernels::{
         plan::{Grid, Plan},
+        pool::window::PoolParams,
         twin::{Axes, Case, Data, Random, Suite, Want, at, elements, nan_padded, suite},
     },
     shape::{Nhwc, Window, pad_channels},
 };
 
-crate::params! {
-    /// Uniform block of `shaders/pool/max_pool.wgsl`.
-    pub struct MaxPoolParams {
-        /// Groups of four channels of y.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Rows of the image.
-        h: u32,
-        /// Columns of the image.
-        w: u32,
-        /// Rows of windows.
-        oh: u32,
-        /// Columns of windows.
-        ow: u32,
-        /// Rows of a window.
-        rows: u32,
-        /// Columns of a window.
-        columns: u32,
-        /// Step between windows.
-        stride: u32,
-        /// Pixels around the image.
-        padding: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "pool" / "max_pool", MaxPoolParams,
-    lib: ["lib/grid", "lib/lanes", "lib/special", "lib/place"],
+    KERNEL: "pool" / "max_pool", PoolParams,
+    lib: ["lib/grid", "lib/each", "lib/pool", "lib/lanes", "lib/special", "lib/place"],
     bindings: [("x", Read), ("y", ReadWrite), ("arg", ReadWrite)],
 }
 
@@ -73,53 +48,16 @@ pub(crate) fn pooled(x: Nhwc, window: Window) -> Result<Nhwc> {
 /// As [`output`].
 pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
-    let params = MaxPoolParams {
-        vec4s: y.vec4s(),
-        c: x.c,
-        h: x.h,
-        w: x.w,
-        oh: y.h,
-        ow: y.w,
-        rows: window.kernel[0],
-        columns: window.kernel[1],
-        stride: window.stride,
-        padding: window.padding,
-    };
+    let params = PoolParams::new(x, y, window, y);
     let taps = u64::from(window.kernel[0] * window.kernel[1]);
     let bytes = vec![x.bytes(), y.bytes(), y.bytes() / 4];
     let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes);
     Ok(plan.costing(u64::from(y.pixels()) * u64::from(y.c) * taps))
 }
 
-crate::params! {
-    /// Uniform block of `shaders/pool/max_pool_grad.wgsl`.
-    pub struct MaxPoolGradParams {
-        /// Groups of four channels of dx.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Rows of the image.
-        h: u32,
-        /// Columns of the image.
-        w: u32,
-        /// Rows of windows.
-        oh: u32,
-        /// Columns of windows.
-        ow: u32,
-        /// Rows of a window.
-        rows: u32,
-        /// Columns of a window.
-        columns: u32,
-        /// Step between windows.
-        stride: u32,
-        /// Pixels around the image.
-        padding: u32,
-    }
-}
-
 crate::kernel! {
-    GRAD: "pool" / "max_pool_grad", MaxPoolGradParams,
-    lib: ["lib/grid", "lib/lanes", "lib/place", "lib/windows"],
+    GRAD: "pool" / "max_pool_grad", PoolParams,
+    lib: ["lib/grid", "lib/each", "lib/pool", "lib/lanes", "lib/place", "lib/windows"],
     bindings: [("dy", Read), ("arg", Read), ("dx", ReadWrite)],
 }
 
@@ -129,18 +67,7 @@ crate::kernel! {
 /// As [`output`].
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
-    let params = MaxPoolGradParams {
-        vec4s: x.vec4s(),
-        c: x.c,
-        h: x.h,
-        w: x.w,
-        oh: y.h,
-        ow: y.w,
-        rows: window.kernel[0],
-        columns: window.kernel[1],
-        stride: window.stride,
-        padding: window.padding,
-    };
+    let params = PoolParams::new(x, y, window, x);
     let bytes = vec![y.bytes(), y.bytes() / 4, x.bytes()];
     Ok(Plan::new(&GRAD, &params, Grid::Items(u64::from(x.vec4s())), bytes))
 }

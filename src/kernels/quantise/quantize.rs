@@ -10,8 +10,8 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/quantise/quantize.wgsl`.
-    pub struct QuantizeParams {
+    /// Uniform block of `shaders/lib/stored_tensor.wgsl`.
+    pub struct StoredTensorParams {
         /// First weight in the arena.
         offset: u32,
         /// Weights.
@@ -24,8 +24,8 @@ crate::params! {
 }
 
 crate::kernel! {
-    KERNEL: "quantise" / "quantize", QuantizeParams,
-    lib: ["lib/grid"],
+    KERNEL: "quantise" / "quantize", StoredTensorParams,
+    lib: ["lib/grid", "lib/stored_tensor"],
     bindings: [("parameters", Read), ("scales", Read), ("packed", ReadWrite)],
 }
 
@@ -44,7 +44,7 @@ pub fn plan(
 ) -> Result<Plan> {
     let [parameters, scales] = check(offset, len, parameters_len, index, scales_len, bits)?;
     let words = u64::from(len.div_ceil(4));
-    let params = QuantizeParams { offset, len, index, bits };
+    let params = StoredTensorParams { offset, len, index, bits };
     let bytes = vec![parameters, scales, 4 * words];
     Ok(Plan::new(&KERNEL, &params, Grid::Items(words), bytes).costing(len.into()))
 }

@@ -4,28 +4,14 @@ use crate::{
     error::{Error, Result},
     kernels::{
         plan::{Grid, Plan},
-        quantise::quantize,
+        quantise::quantize::{self, StoredTensorParams},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
 
-crate::params! {
-    /// Uniform block of `shaders/reduce/absmax.wgsl`.
-    pub struct AbsmaxParams {
-        /// First weight in the arena.
-        offset: u32,
-        /// Weights.
-        len: u32,
-        /// Index of the tensor among the scales.
-        index: u32,
-        /// Bits per weight, 2 to 8.
-        bits: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "reduce" / "absmax", AbsmaxParams,
-    lib: ["lib/grid"],
+    KERNEL: "reduce" / "absmax", StoredTensorParams,
+    lib: ["lib/grid", "lib/stored_tensor"],
     bindings: [("parameters", Read), ("scales", ReadWrite)],
 }
 
@@ -52,7 +38,7 @@ pub fn plan(
     if u64::from(len) > MOST {
         return Err(Error::Shape(format!("a tensor of {len} weights is longer than {MOST}")));
     }
-    let params = AbsmaxParams { offset, len, index, bits };
+    let params = StoredTensorParams { offset, len, index, bits };
     Ok(Plan::new(&KERNEL, &params, Grid::Groups(1), bytes.to_vec()).costing(len.into()))
 }
 

@@ -5,7 +5,7 @@ use crate::{
     kernels::{
         norm::backward::sum_rows,
         plan::{Grid, Plan},
-        reduce::chunking::{self, Chunking},
+        reduce::chunking::{self, ChunkParams, Chunking},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
             numbers::{EPS, wide},
@@ -15,22 +15,8 @@ use crate::{
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/reduce/channel_sum.wgsl`.
-    pub struct ChannelSumParams {
-        /// Pixels of the whole batch.
-        pixels: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Pixels per chunk.
-        chunk: u32,
-        /// Channel groups per workgroup.
-        block: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "reduce" / "channel_sum", ChannelSumParams,
+    KERNEL: "reduce" / "channel_sum", ChunkParams,
     lib: ["lib/grid", "lib/lanes", "lib/chunks", "lib/reduce"],
     bindings: [("x", Read), ("partial", ReadWrite)],
 }
@@ -49,10 +35,8 @@ pub fn chunks(x: Nhwc) -> u32 {
 /// A shape past 32-bit indices.
 pub fn plan(x: Nhwc) -> Result<Plan> {
     let cut = Chunking::of(x)?;
-    let params =
-        ChannelSumParams { pixels: x.pixels(), c: x.c, chunk: cut.chunk, block: cut.block };
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 1)];
-    let plan = Plan::new(&KERNEL, &params, Grid::Groups(cut.groups), bytes);
+    let plan = Plan::new(&KERNEL, &cut.params(x), Grid::Groups(cut.groups), bytes);
     Ok(plan.costing(x.bytes() / 4))
 }
 

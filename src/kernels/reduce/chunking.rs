@@ -2,6 +2,20 @@
 
 use crate::{error::Result, shape::Nhwc};
 
+crate::params! {
+    /// Uniform block of `shaders/lib/chunks.wgsl`.
+    pub struct ChunkParams {
+        /// Pixels of the whole batch.
+        pixels: u32,
+        /// Channels without padding.
+        c: u32,
+        /// Pixels per chunk.
+        chunk: u32,
+        /// Channel groups per workgroup.
+        block: u32,
+    }
+}
+
 /// Pixels of a chunk, at least: fewer would be all overhead.
 const MIN_PIXELS: u32 = 256;
 /// Pixels of a chunk, at most: keeps every loop far below the 65,535 turns that llvmpipe allows.
@@ -37,6 +51,12 @@ impl Chunking {
         let chunk = even.clamp(MIN_PIXELS, MAX_PIXELS);
         let chunks = x.pixels().div_ceil(chunk);
         Ok(Self { chunk, chunks, block, groups: u64::from(chunks) * u64::from(blocks) })
+    }
+
+    /// The uniform block of a reduction of x that is cut so.
+    #[must_use]
+    pub fn params(self, x: Nhwc) -> ChunkParams {
+        ChunkParams { pixels: x.pixels(), c: x.c, chunk: self.chunk, block: self.block }
     }
 
     /// The cut of one part of a batch: chunks as large as those of a full part.

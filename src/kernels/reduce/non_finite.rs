@@ -20,7 +20,7 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "reduce" / "non_finite", NonFiniteParams,
-    lib: ["lib/grid"],
+    lib: ["lib/grid", "lib/each"],
     bindings: [("values", Read), ("found", ReadWrite)],
 }
 

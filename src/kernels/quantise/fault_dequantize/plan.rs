@@ -69,6 +69,20 @@ crate::params! {
     }
 }
 
+/// A variant's text: how it multiplies, the pieces that all join, and its own file.
+macro_rules! joined {
+    ($multiply:literal, $own:literal) => {
+        crate::wgsl!(
+            "lib/grid",
+            $multiply,
+            "lib/philox",
+            "lib/flipped",
+            "lib/fault_dequantize",
+            $own
+        )
+    };
+}
+
 /// The kernel's interface and its variants.
 pub static KERNEL: KernelDesc = KernelDesc {
     name: "fault_dequantize",
@@ -93,14 +107,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "int64",
                 "fault_dequantize_int64",
-                crate::wgsl!(
-                    "lib/grid",
-                    "lib/multiply_int64",
-                    "lib/philox",
-                    "lib/flipped",
-                    "lib/fault_dequantize",
-                    "quantise/fault_dequantize_int64"
-                ),
+                joined!("lib/multiply_int64", "quantise/fault_dequantize_int64"),
             )
         },
         Variant {
@@ -109,14 +116,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             ..Variant::usual(
                 "plain",
                 "fault_dequantize",
-                crate::wgsl!(
-                    "lib/grid",
-                    "lib/multiply",
-                    "lib/philox",
-                    "lib/flipped",
-                    "lib/fault_dequantize",
-                    "quantise/fault_dequantize"
-                ),
+                joined!("lib/multiply", "quantise/fault_dequantize"),
             )
         },
     ],
