@@ -12,6 +12,7 @@ use nf_gpu::{
             statistics::{self, normalisers, stats},
         },
         plan::Plan,
+        reduce::chunking,
         twin::{Random, numbers::wide},
     },
     shape::{Nhwc, pad_channels, unpad_channels},
@@ -191,7 +192,7 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let parameters = [vec![f32::NAN; 3], gamma.clone(), beta.clone()].concat();
     let (at_gamma, at_beta, total) = (3, 3 + shape.c, 3 + 2 * shape.c);
     let padded = |values: &[f32]| pad_channels(values, shape.c, f32::NAN);
-    let chunks = statistics::chunks(shape);
+    let chunks = chunking::chunks(shape);
     let vectors = (2 * shape.c4() * 4) as usize;
     let running = pad_channels(&[vec![0.0; c], vec![1.0; c]].concat(), shape.c, 0.0);
 

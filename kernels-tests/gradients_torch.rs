@@ -18,7 +18,7 @@ use nf_gpu::{
         loss::{distillation_loss, softmax_cross_entropy},
         norm::{apply, backward, statistics},
         pool::{avg_pool, max_pool},
-        reduce::{channel_sum, sum_partials},
+        reduce::{channel_sum, chunking, sum_partials},
     },
     shape::{Nhwc, Window, pad_channels},
 };
@@ -121,7 +121,7 @@ fn convolutions(engine: &mut Engine<'_>, file: &File, kind: &str) {
         case.assert("dw", &dw, &case.tensor("dw").weights(!transposed).unwrap().1);
         let plan = channel_sum::plan(y).unwrap();
         let partial = engine.floats(plan, vec![Binding::images(&dy, y.c), Binding::Out]);
-        let plan = sum_partials::plan(channel_sum::chunks(y), y.c4() * 4, y.c, 0, y.c).unwrap();
+        let plan = sum_partials::plan(chunking::chunks(y), y.c4() * 4, y.c, 0, y.c).unwrap();
         let db = engine.floats(plan, vec![Binding::floats(&partial), Binding::Out]);
         case.assert("db", &db, case.floats("db"));
     }
@@ -176,7 +176,7 @@ fn batch_norm(engine: &mut Engine<'_>, case: Case<'_>, act: Activation) {
     let plan = backward::plan_sums(shape, act).unwrap();
     let bindings = vec![image(&dy), image(&y), image(&x), words(stats), Binding::Out];
     let partial = engine.floats(plan, bindings);
-    let chunks = backward::chunks(shape);
+    let chunks = chunking::chunks(shape);
     let plan = backward::plan_finish(shape, chunks, 0, c, len).unwrap();
     let bindings = vec![Binding::floats(&partial), Binding::Out, Binding::Out];
     let summed = engine.words(plan, bindings);

@@ -44,6 +44,7 @@ pub mod layout {
 pub mod loss {
     pub mod distillation_loss;
     pub mod loss_totals;
+    pub mod rows;
     pub mod softmax_cross_entropy;
 }
 

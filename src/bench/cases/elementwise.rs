@@ -11,7 +11,7 @@ use crate::{
         layout::{self, gather2d::Gather},
         loss, matmul, norm,
         plan::Plan,
-        pool,
+        pool, reduce,
         winograd::{self, Form, Tiles},
     },
     shape::{Nhwc, Window},
@@ -26,7 +26,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
     let images = Nhwc::new(batch, 32, 32, 3);
     let (relu, c) = (Activation::Relu, x.c);
     let rows = Nhwc::new(batch, 1, 1, 10);
-    let chunks = norm::backward::chunks(x);
+    let chunks = reduce::chunking::chunks(x);
     let conv = Conv2d::forward(x, x.c, Window::square(3, 1, 1))?;
     let [tiles, tiles4] = [Form::F2, Form::F4].map(|form| Tiles::new(conv, form, 0, batch));
     let (tiles, tiles4) = (tiles?, tiles4?);

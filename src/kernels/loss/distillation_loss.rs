@@ -3,19 +3,16 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        loss::softmax_cross_entropy::largest,
+        loss::rows::{Row, Rows, Wanted, largest, weights},
         plan::{Grid, Plan},
         twin::{
-            Case, Data, Random, Suite, Want, nan_padded,
+            Case, Data, Random, Suite, nan_padded,
             numbers::{EPS, wide},
             suite,
         },
     },
     shape::Nhwc,
 };
-
-/// Lanes per row, at most: the smallest workgroup has so many.
-const MAX_SPAN: u32 = 32;
 
 crate::params! {
     /// Uniform block of `shaders/loss/distillation_loss.wgsl`.
@@ -64,38 +61,21 @@ pub fn takes(temperature: f32) -> bool {
 /// # Errors
 /// Nothing to do, more than 32-bit indices reach, or a temperature that f32 cannot divide by ([`takes`]).
 pub fn plan(copies: u32, n: u32, classes: u32, temperature: f32) -> Result<Plan> {
-    let logits = Nhwc::new(copies, 1, n, classes).checked()?;
-    let rows = logits.pixels();
+    let of = Rows::new(copies, n, classes)?;
     if !takes(temperature) {
         return Err(Error::Shape(format!("logits cannot be divided by {temperature}")));
     }
-    let span = logits.c4().next_power_of_two().min(MAX_SPAN);
     let inverse = (1.0 / f64::from(temperature)) as f32;
+    let Rows { rows, span, .. } = of;
     let params = DistillationLossParams { rows, n, classes, span, temperature, inverse };
-    let lanes = u64::from(rows) * u64::from(span);
-    if lanes > u64::from(u32::MAX) {
-        let what = format!("{rows} rows of {classes} classes");
-        return Err(Error::TooManyElements { what });
-    }
-    let teacher = Nhwc { n: 1, ..logits }.bytes();
-    let [rows, copies] = [rows, copies].map(|len| u64::from(len) * 4);
-    let bytes = vec![logits.bytes(), teacher, copies, logits.bytes(), rows, rows];
+    let bytes = of.bytes(Nhwc { n: 1, ..of.logits }.bytes());
     // Four exponentials, each about ten operations.
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(lanes), bytes).costing(54 * logits.bytes() / 4))
+    let plan = Plan::new(&KERNEL, &params, Grid::Items(of.lanes), bytes);
+    Ok(plan.costing(54 * of.logits.bytes() / 4))
 }
 
-/// How far one row is from the teacher's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// `T^2 sum p (log p - log q)`.
-    pub loss: f64,
-    /// `weight T (q - p)`.
-    pub dlogits: Vec<f64>,
-    /// Whether the first largest logit of both is that of the same class.
-    pub correct: bool,
-}
-
-/// Loss, gradient and agreement of one row of logits with the teacher's.
+/// How far a row of logits is from the teacher's: `T^2 sum p (log p - log q)`, its gradient `weight T (q - p)`, and
+/// whether the first largest logit of both is that of the same class.
 #[must_use]
 pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> Row {
     let (z, t) = (Softmax::of(logits, temperature), Softmax::of(teacher, temperature));
@@ -222,33 +202,22 @@ struct Shape {
 impl Shape {
     fn case(self, label: &str, logits: &[f32], teacher: &[f32]) -> Result<Case> {
         let Self { copies, n, classes, temperature } = self;
-        let weights: Vec<f32> = (0..copies).map(|k| (k as f32 + 0.7) / n as f32).collect();
-        let (mut dlogits, mut d_bounds) = (Vec::new(), Vec::new());
-        let (mut losses, mut l_bounds, mut correct) = (Vec::new(), Vec::new(), Vec::new());
+        let (weights, mut wanted) = (weights(copies, n), Wanted::default());
         let taught = wide(teacher);
         for (r, z) in wide(logits).chunks(classes as usize).enumerate() {
             let (copy, image) = (r / n as usize, r % n as usize);
             let t = &taught[image * classes as usize..][..classes as usize];
             let (at, weight) = (f64::from(temperature), f64::from(weights[copy]));
-            let row = row(z, t, at, weight);
-            let (loss, d) = bounds(z, t, at, weight);
-            dlogits.extend(row.dlogits);
-            d_bounds.extend(d);
-            losses.push(row.loss);
-            l_bounds.push(loss);
-            correct.push(u32::from(row.correct));
+            wanted.push(row(z, t, at, weight), bounds(z, t, at, weight));
         }
         Ok(Case {
             label: format!("[copies={copies} n={n} classes={classes} T={temperature}]{label}"),
             plan: plan(copies, n, classes, temperature)?,
-            data: vec![
-                Data::input(&nan_padded(logits, classes)),
-                Data::input(&nan_padded(teacher, classes)),
-                Data::input(&weights),
-                Data::Output(Want::channels_bounded(&dlogits, &d_bounds, classes)),
-                Data::Output(Want::bounded(losses, l_bounds)),
-                Data::Output(Want::words(correct)),
-            ],
+            data: [nan_padded(logits, classes), nan_padded(teacher, classes), weights]
+                .iter()
+                .map(|values| Data::input(values))
+                .chain(wanted.outputs(classes))
+                .collect(),
         })
     }
 

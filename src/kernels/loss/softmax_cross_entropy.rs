@@ -1,20 +1,17 @@
 //! Softmax cross-entropy, its gradient and the hits, `shaders/loss/softmax_cross_entropy.wgsl`.
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     kernels::{
+        loss::rows::{Row, Rows, Wanted, largest, weights},
         plan::{Grid, Plan},
         twin::{
-            Case, Data, Random, Suite, Want, nan_padded,
+            Case, Data, Random, Suite, nan_padded,
             numbers::{EPS, wide},
             suite,
         },
     },
-    shape::Nhwc,
 };
-
-/// Lanes per row, at most: the smallest workgroup has so many.
-const MAX_SPAN: u32 = 32;
 
 crate::params! {
     /// Uniform block of `shaders/loss/softmax_cross_entropy.wgsl`.
@@ -50,33 +47,14 @@ crate::kernel! {
 /// # Errors
 /// Nothing to do, or more than 32-bit indices reach.
 pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
-    let logits = Nhwc::new(copies, 1, n, classes).checked()?;
-    let rows = logits.pixels();
-    let span = logits.c4().next_power_of_two().min(MAX_SPAN);
-    let params = SoftmaxCrossEntropyParams { rows, n, classes, span };
-    let lanes = u64::from(rows) * u64::from(span);
-    if lanes > u64::from(u32::MAX) {
-        let what = format!("{rows} rows of {classes} classes");
-        return Err(Error::TooManyElements { what });
-    }
-    let [rows, n, copies] = [rows, n, copies].map(|len| u64::from(len) * 4);
-    let bytes = vec![logits.bytes(), n, copies, logits.bytes(), rows, rows];
+    let of = Rows::new(copies, n, classes)?;
+    let params = SoftmaxCrossEntropyParams { rows: of.rows, n, classes, span: of.span };
+    let plan = Plan::new(&KERNEL, &params, Grid::Items(of.lanes), of.bytes(u64::from(n) * 4));
     // Two exponentials, each about ten operations.
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(lanes), bytes).costing(24 * logits.bytes() / 4))
+    Ok(plan.costing(24 * of.logits.bytes() / 4))
 }
 
-/// Cross-entropy of one row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// `-log p[label]`.
-    pub loss: f64,
-    /// `weight (p - onehot)`.
-    pub dlogits: Vec<f64>,
-    /// Whether the first largest logit is the label's.
-    pub correct: bool,
-}
-
-/// Loss, gradient and hit of one row of logits.
+/// `-log p[label]`, its gradient `weight (p - onehot)`, and whether the label has the first largest logit.
 #[must_use]
 pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
     let largest = largest(logits);
@@ -93,12 +71,6 @@ pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
         dlogits: (0..logits.len()).map(|i| weight * gradient(i)).collect(),
         correct: logits.iter().position(|&l| l == largest || l.is_nan()) == Some(label),
     }
-}
-
-/// The largest number, or the first NaN: `f64::max` would drop it.
-pub(crate) fn largest(logits: &[f64]) -> f64 {
-    let nan = logits.iter().copied().find(|l| l.is_nan());
-    nan.unwrap_or_else(|| logits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// Bounds of loss and gradient. `exp(d)` with d = l - max: WGSL allows 3 + 2 |d| ulp, and d itself
@@ -137,31 +109,23 @@ fn case(
     random: &mut Random,
 ) -> Result<Case> {
     let labels: Vec<u32> = (0..n).map(|_| random.below(classes)).collect();
-    let weights: Vec<f32> = (0..copies).map(|k| (k as f32 + 0.7) / n as f32).collect();
-    let (mut dlogits, mut d_bounds) = (Vec::new(), Vec::new());
-    let (mut losses, mut l_bounds, mut correct) = (Vec::new(), Vec::new(), Vec::new());
+    let (weights, mut wanted) = (weights(copies, n), Wanted::default());
     for (r, l) in wide(logits).chunks(classes as usize).enumerate() {
         let (copy, image) = (r / n as usize, r % n as usize);
         let (own, weight) = (labels[image] as usize, f64::from(weights[copy]));
-        let row = row(l, own, weight);
-        let (loss, d) = bounds(l, own, weight);
-        dlogits.extend(row.dlogits);
-        d_bounds.extend(d);
-        losses.push(row.loss);
-        l_bounds.push(loss);
-        correct.push(u32::from(row.correct));
+        wanted.push(row(l, own, weight), bounds(l, own, weight));
     }
     Ok(Case {
         label: format!("[copies={copies} n={n} classes={classes}]{label}"),
         plan: plan(copies, n, classes)?,
-        data: vec![
+        data: [
             Data::input(&nan_padded(logits, classes)),
             Data::input(&labels),
             Data::input(&weights),
-            Data::Output(Want::channels_bounded(&dlogits, &d_bounds, classes)),
-            Data::Output(Want::bounded(losses, l_bounds)),
-            Data::Output(Want::words(correct)),
-        ],
+        ]
+        .into_iter()
+        .chain(wanted.outputs(classes))
+        .collect(),
     })
 }
 

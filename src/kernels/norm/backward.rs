@@ -25,12 +25,6 @@ crate::kernel! {
     ],
 }
 
-/// Chunks of pixels that the batch is cut into: rows of `partial`.
-#[must_use]
-pub fn chunks(x: Nhwc) -> u32 {
-    chunking::chunks(x)
-}
-
 /// `sum dz` and `sum dz xhat` of every chunk and channel, with `dz = dy act'(y)`.
 ///
 /// Bindings: dy, y, x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, `inv_std`); partial f32
@@ -229,7 +223,7 @@ pub(crate) fn inputs(shape: Nhwc, whole: bool, random: &mut Random) -> [Vec<f32>
     [draw(len), draw(len), draw(len), [draw(c), inv_std].concat()]
 }
 
-fn sums_case(shape: Nhwc, act: Activation, whole: bool, random: &mut Random) -> Result<Case> {
+fn sums_case((shape, act, whole): (Nhwc, Activation, bool), random: &mut Random) -> Result<Case> {
     let [dy, y, x, stats] = inputs(shape, whole, random);
     let [wdy, wy, wx, wstats] = [&dy, &y, &x, &stats].map(|v| wide(v));
     let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
@@ -256,17 +250,14 @@ fn sums_cases() -> Result<Vec<Case>> {
         (Nhwc::new(1, 257, 1, 33), Activation::Relu, false),
         (Nhwc::new(3, 10, 10, 6), Activation::Relu, true),
     ];
-    shapes
-        .into_iter()
-        .map(|(shape, act, whole)| sums_case(shape, act, whole, &mut random))
-        .collect()
+    shapes.into_iter().map(|of| sums_case(of, &mut random)).collect()
 }
 
 fn random_sums(random: &mut Random) -> Result<Case> {
     let act = random.of(Activation::ALL);
     // Whole numbers are exact where no tanh is in the way.
     let whole = act != Activation::Tanh && random.flag();
-    sums_case(random.images(40_000), act, whole, random)
+    sums_case((random.images(40_000), act, whole), random)
 }
 
 /// Sum over the rows of `[rows, len]`.
@@ -349,7 +340,7 @@ fn each(
     (0..of.dy.len()).map(element).collect()
 }
 
-fn grad_case(shape: Nhwc, act: Activation, whole: bool, random: &mut Random) -> Result<Case> {
+fn grad_case((shape, act, whole): (Nhwc, Activation, bool), random: &mut Random) -> Result<Case> {
     let c = shape.c as usize;
     let [dy, y, x, stats] = inputs(shape, whole, random);
     let (gamma, sums): (Vec<f32>, Vec<f32>) = if whole {
@@ -387,15 +378,12 @@ fn grad_cases() -> Result<Vec<Case>> {
         (Nhwc::new(1, 9, 7, 10), Activation::Tanh, false),
         (Nhwc::new(4, 4, 4, 33), Activation::Relu, true),
     ];
-    shapes
-        .into_iter()
-        .map(|(shape, act, whole)| grad_case(shape, act, whole, &mut random))
-        .collect()
+    shapes.into_iter().map(|of| grad_case(of, &mut random)).collect()
 }
 
 fn random_grad(random: &mut Random) -> Result<Case> {
     let act = random.of(Activation::ALL);
-    grad_case(random.images(20_000), act, false, random)
+    grad_case((random.images(20_000), act, false), random)
 }
 
 /// The kernels with their cases.

@@ -21,18 +21,6 @@ crate::kernel! {
     bindings: [("x", Read), ("partial", ReadWrite)],
 }
 
-/// Chunks of pixels that the batch is cut into: rows of `partial`.
-#[must_use]
-pub fn chunks(x: Nhwc) -> u32 {
-    chunking::chunks(x)
-}
-
-/// Chunks of a batch in parts: what [`plan_like`] writes for all of them.
-#[must_use]
-pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
-    chunking::chunks_of(whole, part)
-}
-
 /// Mean and sum of squared deviations of every chunk and channel.
 ///
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, 2, C4 * 4]` (mean, M2).

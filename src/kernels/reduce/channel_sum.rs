@@ -21,12 +21,6 @@ crate::kernel! {
     bindings: [("x", Read), ("partial", ReadWrite)],
 }
 
-/// Chunks of pixels that the batch is cut into: rows of `partial`.
-#[must_use]
-pub fn chunks(x: Nhwc) -> u32 {
-    chunking::chunks(x)
-}
-
 /// The sum of every chunk and channel; [`super::sum_partials`] adds the chunks.
 ///
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, C4 * 4]`.

@@ -73,15 +73,17 @@ impl Chunking {
 
 /// Chunks of a batch in parts of the shape `part`, the last of which may have fewer images: those of
 /// each part begin where the part does.
-pub(crate) fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
+#[must_use]
+pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
     let (full, rest) = (whole.n / part.n.max(1), whole.n % part.n.max(1));
     let last = Nhwc { n: rest, ..part };
     let of = |x: Nhwc| Chunking::like(x, part).map_or(0, |cut| cut.chunks);
     full * of(part) + if rest > 0 { of(last) } else { 0 }
 }
 
-/// Chunks of a checked shape, and 0 for a shape that no plan accepts.
-pub(crate) fn chunks(x: Nhwc) -> u32 {
+/// Chunks that a batch is cut into, which are the rows of what the first stage writes; 0 for a shape that no plan accepts.
+#[must_use]
+pub fn chunks(x: Nhwc) -> u32 {
     Chunking::of(x).map_or(0, |cut| cut.chunks)
 }
 

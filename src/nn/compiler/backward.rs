@@ -328,7 +328,7 @@ impl Compiler<'_> {
             convs.iter().zip(dy).map(|(c, &id)| Value { id, shape: c.y, copies }).collect();
         let plan = |value: Value| Ok((reduce::channel_sum::plan(value.shape)?, vec![value.id]));
         let partial = self.partials("bias gradient", &values, plan)?;
-        let rows = convs.iter().map(|c| reduce::channel_sum::chunks(c.y)).sum();
+        let rows = convs.iter().map(|c| reduce::chunking::chunks(c.y)).sum();
         let y = convs[0].y;
         let plan = reduce::sum_partials::plan(rows, 4 * y.c4(), y.c, offset, self.vectors.len)?;
         self.tape.push(plan, &[partial, gradients])

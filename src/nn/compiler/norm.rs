@@ -4,7 +4,7 @@ use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
     gpu::BufferId,
-    kernels::{elementwise::activation::Activation, norm, plan::Plan},
+    kernels::{elementwise::activation::Activation, norm, plan::Plan, reduce},
     nn::graph::{EPS, MOMENTUM, NodeId, Op},
     shape::Nhwc,
 };
@@ -68,7 +68,7 @@ impl Compiler<'_> {
             Ok((plan, vec![dy, y, input.id, stats]))
         };
         let partial = self.partials("batch-norm partial", &inputs, sums)?;
-        let chunks = norm::statistics::chunks_of(whole, part);
+        let chunks = reduce::chunking::chunks_of(whole, part);
         let finish = norm::backward::plan_finish(whole, chunks, gamma, beta, len)?;
         let sums = self.tape.transient("batch-norm sums", finish.bytes[1]);
         self.tape.push(finish, &[partial, sums, gradients])?;
