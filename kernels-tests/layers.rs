@@ -110,6 +110,7 @@ fn paths(text: &mut Peekable<Chars<'_>>, before: &[String], found: &mut Vec<Vec<
             word.push(c);
         }
         if word.is_empty() {
+            text.next_if_eq(&'*');
             break;
         }
         path.push(word);
