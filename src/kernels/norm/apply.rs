@@ -201,7 +201,7 @@ fn random(random: &mut Random) -> Result<Case> {
     let kind = random.of(&[Kind::Floats, Kind::Running, Kind::Integers]);
     // Integers are exact where no tanh follows.
     let acts = Activation::ALL;
-    let act = random.of(if kind == Kind::Integers { &acts[..2] } else { &acts });
+    let act = random.of(if kind == Kind::Integers { &acts[..2] } else { acts });
     case(shape, act, kind, random)
 }
 
