@@ -1,6 +1,7 @@
 // Reductions over pixels, first stage: a workgroup takes one chunk of pixels and one block of
 // channel groups; lane l has channel group l % block and every (WG_SIZE / block)-th pixel, so that
-// neighbouring lanes read neighbouring memory. The host decides the sizes (src/kernels/reduce/chunking.rs).
+// neighbouring lanes read neighbouring memory. The host decides the sizes
+// (src/kernels/reduce/chunking.rs).
 
 struct ChunkParams {
     pixels: u32, // N H W

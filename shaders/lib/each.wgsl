@@ -1,5 +1,5 @@
-// The entry point of kernels whose invocations each compute one item by themselves. The kernel's own
-// file, or lib/elementwise.wgsl for it, says how many `items()` there are, and what becomes of `each(i)`.
+// The entry point of kernels whose invocations compute one item each. The kernel's own file, or
+// lib/elementwise.wgsl for it, says how many `items()` there are and what becomes of `each(i)`.
 
 override WG_SIZE: u32 = 64u;
 

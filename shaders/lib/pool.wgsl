@@ -1,5 +1,5 @@
-// The uniform block of sliding windows over images, forward and backward: an item is a group of four
-// channels of what is written.
+// The uniform block of sliding windows over images, forward and backward: an item is a group of
+// four channels of what is written.
 
 struct PoolParams {
     vec4s: u32,   // of what is written: y, backward dx

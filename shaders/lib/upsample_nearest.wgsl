@@ -1,5 +1,5 @@
-// The uniform block of an enlargement, forward and backward: an item is a group of four channels of what
-// is written.
+// The uniform block of an enlargement, forward and backward: an item is a group of four channels of
+// what is written.
 
 struct UpsampleNearestParams {
     vec4s: u32,  // of what is written: y, backward dx

@@ -1,5 +1,5 @@
-//! Kernel conformance: what a case is, how results are compared, how one runs on an adapter, and what
-//! holds on which.
+//! Kernel conformance: how cases run on an adapter, and what holds on which. The cases are those of
+//! [`crate::kernels`].
 
 mod document;
 mod draw;
