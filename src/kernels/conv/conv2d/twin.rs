@@ -1,4 +1,6 @@
-//! Twin of `shaders/conv/conv2d*.wgsl`, and the one definition of which element meets which.
+//! Twin of `shaders/conv/conv2d*.wgsl`, and the one definition of which element meets which; what a convolution
+//! with all that is fused with it must give, and how far from that rounding may take it: for the cases, and for
+//! layers of a training that are computed again.
 
 use crate::{
     error::Result,
