@@ -19,6 +19,7 @@ static FILES: &[&[Suite]] = &[
     &elementwise::channel_affine::SUITES,
     &elementwise::dropout::SUITES,
     &elementwise::fuse_clamp::SUITES,
+    &elementwise::leaky_relu::SUITES,
     &elementwise::learned_image::SUITES,
     &elementwise::mask_gradient::SUITES,
     &images::SUITES,

@@ -29,6 +29,7 @@ pub mod elementwise {
     pub mod dropout;
     pub mod each;
     pub mod fuse_clamp;
+    pub mod leaky_relu;
     pub mod learned_image;
     pub mod mask_gradient;
 }
