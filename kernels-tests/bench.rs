@@ -3,8 +3,8 @@ use crate::python::python_with_torch;
 use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
     gpu::{AdapterChoice, Gpu},
+    kernels::plan::Operands,
     models,
-    ops::operands::Operands,
     report::bench_json,
 };
 use std::{collections::BTreeSet, path::Path, process::Command};
@@ -72,7 +72,7 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     let kernels = bench::kernel_names("conv2d_grad_weight").unwrap();
     let (cases, sums) =
         bench::cases(&gpu, &kernels, settings, Effort::QUICK, &ceilings, |_, _| Ok(())).unwrap();
-    let variants = nf_gpu::ops::conv2d_grad_weight::KERNEL.variants;
+    let variants = nf_gpu::kernels::conv::conv2d_grad_weight::KERNEL.variants;
     let runs = variants.iter().filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
     let runs: BTreeSet<&str> = runs.map(|v| v.name).collect();
     let places: BTreeSet<_> = cases.iter().map(|c| (&c.case, &c.shape)).collect();

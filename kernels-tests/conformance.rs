@@ -2,14 +2,14 @@
 //! every workgroup size. `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER` to adapters.
 use super::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
-    conformance::{
-        self, Case, News, Outcome, Quirk, Random, Sizes, Status, Survey, What, run_case,
-        run_variant,
-    },
+    conformance::{self, News, Outcome, Quirk, Sizes, Status, Survey, What, run_case, run_variant},
     error::{Error, Result},
     gpu::{AdapterChoice, AdapterReport, Gpu},
-    kernel::Variant,
-    reference::{SUITES, Suite},
+    kernels::{
+        desc::Variant,
+        list::suites,
+        twin::{Case, Random, Suite},
+    },
 };
 use std::{
     ops::Range,
@@ -49,7 +49,7 @@ fn distrusted(sizes: Sizes) -> Proof {
 /// Runs the kernels that are tested; what is wrong goes to `wrong`.
 fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
     let on = &gpu.report().name;
-    for suite in SUITES.iter().filter(|&s| named(s)) {
+    for suite in suites().filter(|&s| named(s)) {
         let name = suite.kernel.name;
         let variants: Vec<_> =
             suite.kernel.variants.iter().filter(|v| (proof.variants)(v)).collect();
@@ -121,7 +121,7 @@ fn trusted_variants_do_not_need_that_trust_on_the_other_adapters() {
 }
 
 fn suite(name: &str) -> &'static Suite {
-    SUITES.iter().find(|s| s.kernel.name == name).unwrap()
+    suites().find(|s| s.kernel.name == name).unwrap()
 }
 
 /// Lets a case of `add` compute `more` groups of channels than it should.

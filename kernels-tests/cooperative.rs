@@ -6,8 +6,10 @@ use super::extent::skipped;
 use nf_gpu::{
     conformance::{Outcome, run_case},
     gpu::{self, AdapterChoice, Gpu},
-    kernel::{KernelDesc, Requires, Variant},
-    reference::SUITES,
+    kernels::{
+        desc::{KernelDesc, Requires, Variant},
+        list::suites,
+    },
 };
 use std::fmt::Write;
 
@@ -79,7 +81,7 @@ fn matrices_of_16_compute_the_same_from_quarters_of_8() {
     let adapter = Some(adapter.index.to_string());
     let gpu = Gpu::open(&AdapterChoice { adapter, ..Default::default() }).unwrap();
     let mut tried = 0;
-    for suite in SUITES {
+    for suite in suites() {
         let of_16 = |v: &&Variant| v.requires == Requires::CooperativeMatrix(16);
         for variant in suite.kernel.variants.iter().filter(of_16) {
             let kernel = in_quarters(suite.kernel, variant);

@@ -5,15 +5,14 @@ use super::{
     extent::{all, every_gpu},
 };
 use nf_gpu::{
-    conformance::Random,
     data::{self, ImageSet, Split, Wanted},
     eval::{Answers, Journal, Measurement, Request, Subject, argmax, measure},
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, Goal, Images},
     gpu::{AdapterChoice, Gpu},
+    kernels::{plan::Operands, twin::Random},
     models,
     nn::{Graph, initialise},
-    ops::operands::Operands,
     shape::Window,
     train::{BaseHints, BaseNet},
 };

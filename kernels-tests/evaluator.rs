@@ -114,7 +114,7 @@ impl Evaluator<'_> {
             return x.to_vec();
         }
         assert_eq!(self.chw(node)[1..], [1, 1], "only behind fully connected layers");
-        let kept = nf_gpu::reference::dropout::kept(x.len(), 0, node as u32, p, [0, 0]);
+        let kept = nf_gpu::kernels::elementwise::dropout::kept(x.len(), 0, node as u32, p, [0, 0]);
         let scale = 1.0 / (1.0 - f64::from(p));
         x.iter().zip(kept).map(|(x, keep)| if keep { x * scale } else { 0.0 }).collect()
     }

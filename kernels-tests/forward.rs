@@ -15,9 +15,9 @@ use super::{
     networks::{layer_weights, quiet_images, weights},
 };
 use nf_gpu::{
-    conformance::Random,
     fault::{FaultModel, Faults, dequantize, inject, quantize},
     files::{Weights, npy},
+    kernels::twin::Random,
     models,
 };
 

@@ -12,9 +12,9 @@ use nf_gpu::{
         safetensors::{self, Dtype},
     },
     gpu::{Gpu, Program, Tape},
+    kernels::elementwise,
     models,
     nn::{FrozenNet, Graph, Mode, TrainableNet, Value},
-    ops,
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ impl Golden {
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Inference);
         let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
         assert_eq!((g.shape, g.copies), (SHAPE, 1));
-        tape.push(ops::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
+        tape.push(elementwise::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
         let program = Program::build(gpu, &tape).unwrap();
         program.write(gpu, x, 0, &self.input("input"));
         program.run(gpu).unwrap();
@@ -113,8 +113,8 @@ impl Golden {
         let mut compiler = net.compiler(gpu, &mut tape).unwrap();
         let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
         let dg = tape.transient("gradient of G", SHAPE.bytes());
-        tape.push(ops::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
-        let plan = ops::fuse_clamp_grad::plan(SHAPE).unwrap();
+        tape.push(elementwise::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
+        let plan = elementwise::fuse_clamp::plan_grad(SHAPE).unwrap();
         tape.push(plan, &[dy, x, g.id, dg]).unwrap();
         let dx = compiler.backward(&mut tape, dg, Some(gradients), false).unwrap();
         assert!(dx.is_none(), "nobody asked for the gradient of the images");

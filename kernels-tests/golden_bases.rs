@@ -10,9 +10,9 @@ use nf_gpu::{
     fault::{CellMap, FaultModel, Faults},
     files::{Weights, safetensors},
     forward::{self, BaseRequest, EopmRequest, Goal, Images, Loss},
+    kernels::plan::Operands,
     models,
     nn::{Graph, Role},
-    ops::operands::Operands,
 };
 use std::collections::BTreeMap;
 

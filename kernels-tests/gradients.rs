@@ -1,22 +1,24 @@
 //! Gradients of the CPU twins, which the conformance suite holds the kernels against: adjoint
 //! identities where the operation is linear, central differences where it is not.
 use nf_gpu::{
-    conformance::Random,
-    ops::{self, activation::Activation, gather2d::Gather},
-    reference::{
-        activation::activation,
-        activation_grad::activation_grad,
-        avg_pool::avg_pool,
-        avg_pool_grad::avg_pool_grad,
-        channel_affine::channel_affine,
-        concat_channels::concat_channels,
-        fuse_clamp::fuse_clamp,
-        fuse_clamp_grad::fuse_clamp_grad,
-        gather2d::{gather2d, gathers},
-        max_pool::max_pool,
-        max_pool_grad::max_pool_grad,
-        upsample_nearest::upsample_nearest,
-        upsample_nearest_grad::upsample_nearest_grad,
+    kernels::{
+        elementwise::{
+            activation::{Activation, activation, activation_grad},
+            channel_affine::channel_affine,
+            fuse_clamp::{fuse_clamp, fuse_clamp_grad},
+        },
+        layout::{
+            self,
+            concat_channels::concat_channels,
+            gather2d::{Gather, gather2d, gathers},
+            upsample_nearest::{upsample_nearest, upsample_nearest_grad},
+        },
+        pool::{
+            self,
+            avg_pool::{avg_pool, avg_pool_grad},
+            max_pool::{max_pool, max_pool_grad},
+        },
+        twin::Random,
     },
     shape::{Nhwc, Window},
 };
@@ -51,7 +53,7 @@ fn windows() -> [(Nhwc, Window); 5] {
 fn avg_pool_grad_is_the_adjoint_of_avg_pool() {
     let mut random = Random::new(1);
     for (shape, window) in windows() {
-        let pooled = ops::avg_pool::output(shape, window).unwrap();
+        let pooled = pool::avg_pool::output(shape, window).unwrap();
         let (x, dy) = (random.floats(len(shape)), random.floats(len(pooled)));
         let y = avg_pool(&x, shape, window, pooled);
         let dx = avg_pool_grad(&dy, shape, window, pooled);
@@ -63,7 +65,7 @@ fn avg_pool_grad_is_the_adjoint_of_avg_pool() {
 fn max_pool_grad_is_the_adjoint_of_taking_the_winners() {
     let mut random = Random::new(2);
     for (shape, window) in windows() {
-        let pooled = ops::max_pool::output(shape, window).unwrap();
+        let pooled = pool::max_pool::output(shape, window).unwrap();
         let (x, dy) = (random.floats(len(shape)), random.floats(len(pooled)));
         let (y, taps) = max_pool(&x, shape, window, pooled);
         let y: Vec<f64> = y.iter().map(|&y| f64::from(y)).collect();
@@ -76,7 +78,7 @@ fn max_pool_grad_is_the_adjoint_of_taking_the_winners() {
 fn upsample_nearest_grad_is_the_adjoint_of_upsample_nearest() {
     let mut random = Random::new(3);
     for (shape, factor) in [(Nhwc::new(2, 3, 5, 3), 2), (Nhwc::new(1, 4, 2, 5), 3)] {
-        let large = ops::upsample_nearest::output(shape, factor).unwrap();
+        let large = layout::upsample_nearest::output(shape, factor).unwrap();
         let (x, dy) = (random.floats(len(shape)), random.floats(len(large)));
         let y = upsample_nearest(&x, shape, factor);
         let dx = upsample_nearest_grad(&dy, shape, factor);

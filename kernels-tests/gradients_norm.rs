@@ -2,23 +2,18 @@
 //! kernels in a row on every adapter.
 use super::extent::{adapters, every_gpu, open};
 use nf_gpu::{
-    conformance::Random,
     gpu::{BufferId, Gpu, Program, Tape},
-    kernel::Plan,
-    ops::{
-        activation::Activation, batch_norm_apply, batch_norm_finish, batch_norm_grad,
-        batch_norm_grad_finish, batch_norm_grad_sums, batch_norm_stats,
-    },
-    reference::{
-        batch_norm_apply::apply,
-        batch_norm_finish::normalisers,
-        batch_norm_grad::grad,
-        batch_norm_grad_finish::sum_rows,
-        batch_norm_grad_sums::{Operands, partial},
-        batch_norm_stats::stats,
-        distillation_loss,
-        numbers::wide,
-        softmax_cross_entropy,
+    kernels::{
+        elementwise::activation::Activation,
+        loss::{distillation_loss, softmax_cross_entropy},
+        norm::{
+            apply::{self, apply},
+            backward::{self, Operands, grad, partial, sum_rows},
+            statistics::{self, normalisers, stats},
+        },
+        plan::Plan,
+        reduce::chunking,
+        twin::{Random, numbers::wide},
     },
     shape::{Nhwc, pad_channels, unpad_channels},
 };
@@ -197,7 +192,7 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let parameters = [vec![f32::NAN; 3], gamma.clone(), beta.clone()].concat();
     let (at_gamma, at_beta, total) = (3, 3 + shape.c, 3 + 2 * shape.c);
     let padded = |values: &[f32]| pad_channels(values, shape.c, f32::NAN);
-    let chunks = batch_norm_stats::chunks(shape);
+    let chunks = chunking::chunks(shape);
     let vectors = (2 * shape.c4() * 4) as usize;
     let running = pad_channels(&[vec![0.0; c], vec![1.0; c]].concat(), shape.c, 0.0);
 
@@ -212,19 +207,18 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let gradients_id = bench.buffer("gradients", vec![0.0; total as usize]);
     let [y_id, dx_id, eval_id] = ["y", "dx", "y eval"].map(|name| bench.buffer(name, padded(&x)));
 
-    bench.push(batch_norm_stats::plan(shape).unwrap(), &[x_id, partial_id]);
-    let plan = batch_norm_finish::plan(shape, shape, EPS as f32, 0.1).unwrap();
+    bench.push(statistics::plan_stats(shape).unwrap(), &[x_id, partial_id]);
+    let plan = statistics::plan_finish(shape, shape, EPS as f32, 0.1).unwrap();
     bench.push(plan, &[partial_id, running_id, stats_id]);
-    let plan = batch_norm_apply::plan(shape, act, at_gamma, at_beta, total).unwrap();
+    let plan = apply::plan(shape, act, at_gamma, at_beta, total).unwrap();
     bench.push(plan, &[x_id, stats_id, parameters_id, y_id]);
-    let plan = batch_norm_grad_sums::plan(shape, act).unwrap();
+    let plan = backward::plan_sums(shape, act).unwrap();
     bench.push(plan, &[dy_id, y_id, x_id, stats_id, partial_id]);
-    let plan = batch_norm_grad_finish::plan(shape, chunks, at_gamma, at_beta, total).unwrap();
+    let plan = backward::plan_finish(shape, chunks, at_gamma, at_beta, total).unwrap();
     bench.push(plan, &[partial_id, sums_id, gradients_id]);
-    let plan = batch_norm_grad::plan(shape, shape.pixels(), act, at_gamma, total).unwrap();
+    let plan = backward::plan_grad(shape, shape.pixels(), act, at_gamma, total).unwrap();
     bench.push(plan, &[dy_id, y_id, x_id, stats_id, sums_id, parameters_id, dx_id]);
-    let plan =
-        batch_norm_apply::plan_running(shape, act, at_gamma, at_beta, total, EPS as f32).unwrap();
+    let plan = apply::plan_running(shape, act, at_gamma, at_beta, total, EPS as f32).unwrap();
     bench.push(plan, &[x_id, running_id, parameters_id, eval_id]);
     let program = bench.run(gpu);
     let read = |id| program.read::<f32>(gpu, id).unwrap();

@@ -12,11 +12,13 @@ use super::{
 };
 use nf_gpu::{
     files::safetensors,
-    ops::{
-        activation::Activation, avg_pool, avg_pool_grad, batch_norm_apply, batch_norm_finish,
-        batch_norm_grad, batch_norm_grad_finish, batch_norm_grad_sums, batch_norm_stats,
-        channel_sum, conv2d::Conv2d, distillation_loss, max_pool_grad, softmax_cross_entropy,
-        sum_partials,
+    kernels::{
+        conv::conv2d::Conv2d,
+        elementwise::activation::Activation,
+        loss::{distillation_loss, softmax_cross_entropy},
+        norm::{apply, backward, statistics},
+        pool::{avg_pool, max_pool},
+        reduce::{channel_sum, chunking, sum_partials},
     },
     shape::{Nhwc, Window, pad_channels},
 };
@@ -119,7 +121,7 @@ fn convolutions(engine: &mut Engine<'_>, file: &File, kind: &str) {
         case.assert("dw", &dw, &case.tensor("dw").weights(!transposed).unwrap().1);
         let plan = channel_sum::plan(y).unwrap();
         let partial = engine.floats(plan, vec![Binding::images(&dy, y.c), Binding::Out]);
-        let plan = sum_partials::plan(channel_sum::chunks(y), y.c4() * 4, y.c, 0, y.c).unwrap();
+        let plan = sum_partials::plan(chunking::chunks(y), y.c4() * 4, y.c, 0, y.c).unwrap();
         let db = engine.floats(plan, vec![Binding::floats(&partial), Binding::Out]);
         case.assert("db", &db, case.floats("db"));
     }
@@ -156,32 +158,32 @@ fn batch_norm(engine: &mut Engine<'_>, case: Case<'_>, act: Activation) {
     let parameters = [case.floats("w"), case.floats("b")].concat();
     let image = |values: &[f32]| Binding::images(values, c);
     let words = |words: &[u32]| Binding::Words(words.to_vec());
-    let plan = batch_norm_stats::plan(shape).unwrap();
+    let plan = statistics::plan_stats(shape).unwrap();
     let partial = engine.floats(plan, vec![image(&x), Binding::Out]);
     let fresh = [vec![0.0; c as usize], vec![1.0; c as usize]].concat();
-    let plan = batch_norm_finish::plan(shape, shape, 1e-5, 0.1).unwrap();
+    let plan = statistics::plan_finish(shape, shape, 1e-5, 0.1).unwrap();
     let before = Binding::floats(&pad_channels(&fresh, c, 0.0));
     let finished = engine.words(plan, vec![Binding::floats(&partial), before, Binding::Out]);
     let running = unpadded(&floats_of(&finished[0]), c, "running");
     case.assert("mean", &running[..c as usize], case.floats("mean"));
     case.assert("variance", &running[c as usize..], case.floats("variance"));
     let stats = &finished[1];
-    let plan = batch_norm_apply::plan(shape, act, 0, c, len).unwrap();
+    let plan = apply::plan(shape, act, 0, c, len).unwrap();
     let flat = Binding::floats(&parameters);
     let y = engine.images(plan, vec![image(&x), words(stats), flat, Binding::Out], shape);
     case.assert("y", &y, &case.images("y").1);
 
-    let plan = batch_norm_grad_sums::plan(shape, act).unwrap();
+    let plan = backward::plan_sums(shape, act).unwrap();
     let bindings = vec![image(&dy), image(&y), image(&x), words(stats), Binding::Out];
     let partial = engine.floats(plan, bindings);
-    let chunks = batch_norm_grad_sums::chunks(shape);
-    let plan = batch_norm_grad_finish::plan(shape, chunks, 0, c, len).unwrap();
+    let chunks = chunking::chunks(shape);
+    let plan = backward::plan_finish(shape, chunks, 0, c, len).unwrap();
     let bindings = vec![Binding::floats(&partial), Binding::Out, Binding::Out];
     let summed = engine.words(plan, bindings);
     let gradients = floats_of(&summed[1]);
     case.assert("dw", &gradients[..c as usize], case.floats("dw"));
     case.assert("db", &gradients[c as usize..], case.floats("db"));
-    let plan = batch_norm_grad::plan(shape, shape.pixels(), act, 0, len).unwrap();
+    let plan = backward::plan_grad(shape, shape.pixels(), act, 0, len).unwrap();
     let bindings = vec![
         image(&dy),
         image(&y),
@@ -202,7 +204,7 @@ fn pools_are_pytorchs() {
             let ((shape, x), (y, want), window) = pool(case);
             let (got, arg) = maxima(engine, shape, &x, window);
             case.assert("y", &got, &want);
-            let plan = max_pool_grad::plan(shape, window).unwrap();
+            let plan = max_pool::plan_grad(shape, window).unwrap();
             let dy = Binding::images(&case.images("dy").1, y.c);
             let dx = engine.images(plan, vec![dy, Binding::Words(arg), Binding::Out], shape);
             case.assert("dx", &dx, &case.images("dx").1);
@@ -212,7 +214,7 @@ fn pools_are_pytorchs() {
             let plan = avg_pool::plan(shape, window).unwrap();
             let got = engine.images(plan, vec![Binding::images(&x, y.c), Binding::Out], y);
             case.assert("y", &got, &want);
-            let plan = avg_pool_grad::plan(shape, window).unwrap();
+            let plan = avg_pool::plan_grad(shape, window).unwrap();
             let dy = Binding::images(&case.images("dy").1, y.c);
             let dx = engine.images(plan, vec![dy, Binding::Out], shape);
             case.assert("dx", &dx, &case.images("dx").1);

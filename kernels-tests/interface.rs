@@ -1,11 +1,12 @@
 //! Host and WGSL agree: the list of kernels is the folder of shaders, parameter blocks and bindings
 //! are those that naga sees, every override exists, and the files keep their form.
-use crate::shaders::{constants, file, module, parse, resolve, stems, validate, variants};
+use crate::shaders::{
+    constants, file, module, own_files, parse, pieces, resolve, validate, variants,
+};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use nf_gpu::{
-    kernel::{Access, Requires},
-    ops::KERNELS,
-    reference::SUITES,
+use nf_gpu::kernels::{
+    desc::{Access, Requires},
+    list::{kernels, suites},
 };
 use std::collections::BTreeSet;
 
@@ -16,37 +17,42 @@ const INVOCATIONS: u32 = 256;
 
 #[test]
 fn every_shader_file_is_used_and_no_other() {
-    let used: BTreeSet<String> = variants().map(|(_, v)| v.stem.to_owned()).collect();
-    assert_eq!(stems(""), used, "files of shaders/ and stems of variants");
+    let own = own_files();
+    let used: BTreeSet<&str> = variants().map(|(_, v)| v.stem).collect();
+    let there: BTreeSet<&str> = own.keys().map(String::as_str).collect();
+    assert_eq!(there, used, "files of the families in shaders/ and stems of variants");
     assert_eq!(used.len(), variants().count(), "two variants share a file");
+    let family = |stem: &str| own[stem].split('/').next().unwrap();
 
     let pieces: Vec<(String, String)> =
-        stems("lib").into_iter().map(|stem| (file(&stem) + "\n", stem)).collect();
+        pieces().into_values().map(|path| (file(&path) + "\n", path)).collect();
     let mut joined = BTreeSet::new();
     for (kernel, variant) in variants() {
         let plain = variant.stem == kernel.name;
         assert!(plain || variant.stem == format!("{}_{}", kernel.name, variant.name));
+        assert_eq!(family(variant.stem), family(kernel.variants[0].stem), "{}", kernel.name);
         // What is compiled is the pieces of lib/ and then the variant's own file, nothing else.
         let mut rest = variant.wgsl;
-        while let Some((text, stem)) = pieces.iter().find(|(text, _)| rest.starts_with(text)) {
+        while let Some((text, path)) = pieces.iter().find(|(text, _)| rest.starts_with(text)) {
             rest = &rest[text.len()..];
-            joined.insert(stem.clone());
+            joined.insert(path.as_str());
         }
-        assert_eq!(rest, file(variant.stem) + "\n", "{}", variant.stem);
+        assert_eq!(rest, file(&own[variant.stem]) + "\n", "{}", variant.stem);
     }
-    assert_eq!(stems("lib"), joined, "files of shaders/lib/ and those that variants join");
+    let there: BTreeSet<&str> = pieces.iter().map(|(_, path)| path.as_str()).collect();
+    assert_eq!(there, joined, "files of shaders/lib/ and those that variants join");
 }
 
 #[test]
 fn the_list_of_kernels_is_sorted_and_has_their_names() {
-    let source = std::fs::read_to_string("src/kernels.rs").unwrap();
-    let list = source.split_once("$then! {").unwrap().1.split_once('}').unwrap().0;
+    let source = std::fs::read_to_string("src/kernels/list.rs").unwrap();
+    let list = source.split_once("FILES: &[&[Suite]] = &[").unwrap().1.split_once("];").unwrap().0;
     let listed: Vec<&str> = list.split(',').map(str::trim).filter(|n| !n.is_empty()).collect();
-    assert!(listed.is_sorted(), "src/kernels.rs is not sorted");
-    let kernels: Vec<_> = KERNELS.iter().map(|k| k.name).collect();
-    assert_eq!(listed, kernels, "modules and `KernelDesc::name`");
-    let suites: Vec<_> = SUITES.iter().map(|s| s.kernel.name).collect();
-    assert_eq!(kernels, suites);
+    assert!(listed.len() > 30 && listed.is_sorted(), "src/kernels/list.rs is not sorted");
+    let names: Vec<_> = kernels().map(|k| k.name).collect();
+    assert!(names.windows(2).all(|two| two[0] < two[1]), "two kernels have one name: {names:?}");
+    let suites: Vec<_> = suites().map(|s| s.kernel.name).collect();
+    assert_eq!(names, suites);
 }
 
 #[test]
@@ -173,9 +179,9 @@ fn form(text: &str) -> Vec<String> {
 
 #[test]
 fn shader_files_keep_their_form() {
-    for stem in stems("").union(&stems("lib")) {
-        let wrong = form(&file(stem));
-        assert!(wrong.is_empty(), "shaders/{stem}.wgsl: {}", wrong.join("; "));
+    for path in own_files().into_values().chain(pieces().into_values()) {
+        let wrong = form(&file(&path));
+        assert!(wrong.is_empty(), "shaders/{path}.wgsl: {}", wrong.join("; "));
     }
     let binding = "@group(0) @binding(1) var<storage, read> x: array<f32>;";
     let wide = format!("// {}", "\u{e9}".repeat(98));

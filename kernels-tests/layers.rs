@@ -1,20 +1,22 @@
 //! Modules use only what lies below them, and `unsafe` stays in one file.
 use std::{
     fs,
+    iter::Peekable,
     path::{Path, PathBuf},
+    str::Chars,
 };
 
 /// Bottom first; the modules of one row may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["shape", "words"],
-    &["kernel", "kernels"],
+    &["kernels::desc", "kernels::plan"], // what a kernel and a planned use of it are
     &["font", "files"],
     &["data", "tuning"],
     &["gpu"],
     &["fault"],
-    &["ops"],
-    &["conformance", "reference"],
+    &["kernels"], // the families: plans, twins and cases
+    &["conformance"],
     &["nn"],
     &["models"],
     &["report"], // events and how they are shown: those who train and evaluate send them
@@ -29,13 +31,16 @@ const LAYERS: &[&[&str]] = &[
 
 /// What a module must not use although it lies below.
 const APART: &[(&str, &[&str])] = &[
-    ("data", &["kernel"]),
+    ("data", &["kernels::desc", "kernels::plan"]),
     ("gpu", &["shape", "files", "font", "data"]), // it keeps nothing itself: `tuning` does
-    ("tuning", &["kernel", "data"]),
-    ("fault", &["gpu", "kernel", "data"]),
-    ("ops", &["gpu", "files", "font", "data"]), // plans are made without a GPU
-    ("energy", &["gpu", "kernel", "ops", "fault", "reference", "conformance"]),
-    ("report", &["gpu", "kernel", "ops", "nn", "models", "reference", "conformance"]),
+    ("tuning", &["kernels::desc", "kernels::plan", "data"]),
+    ("fault", &["gpu", "kernels::desc", "kernels::plan", "data"]),
+    ("kernels", &["gpu", "tuning", "files", "font", "data"]), // plans and twins need no GPU
+    ("energy", &["gpu", "kernels::desc", "kernels::plan", "kernels", "fault", "conformance"]),
+    (
+        "report",
+        &["gpu", "kernels::desc", "kernels::plan", "kernels", "nn", "models", "conformance"],
+    ),
 ];
 
 /// The only file that may say `unsafe`.
@@ -85,37 +90,61 @@ fn objection(own: &str, used: &str) -> Option<String> {
     apart.then(|| format!("{own} must not use {used}"))
 }
 
+/// The paths of a `use` tree or an expression that begins here, such as `a::{b, c::d}`, which come after
+/// `before`; ends behind them.
+fn paths(text: &mut Peekable<Chars<'_>>, before: &[String], found: &mut Vec<Vec<String>>) {
+    let mut path = before.to_vec();
+    loop {
+        while text.next_if(|c| c.is_whitespace()).is_some() {}
+        if text.next_if_eq(&'{').is_some() {
+            loop {
+                paths(text, &path, found);
+                while text.next_if(|c| c.is_whitespace()).is_some() {}
+                if text.next() != Some(',') {
+                    return;
+                }
+            }
+        }
+        let mut word = String::new();
+        while let Some(c) = text.next_if(|c| c.is_alphanumeric() || *c == '_') {
+            word.push(c);
+        }
+        if word.is_empty() {
+            text.next_if_eq(&'*');
+            break;
+        }
+        path.push(word);
+        // Macros are those of `kernels::desc`, which all may use.
+        if before.is_empty() && path.len() == 1 && text.peek() == Some(&'!') {
+            return;
+        }
+        if !(text.next_if_eq(&':').is_some() && text.next_if_eq(&':').is_some()) {
+            break;
+        }
+    }
+    if path.len() > before.len() {
+        found.push(path);
+    }
+}
+
+/// The module of [`LAYERS`] that a path lies in, whose first names these are.
+fn module(first: &str, second: Option<&str>) -> String {
+    let both = second.map(|second| format!("{first}::{second}"));
+    match both.filter(|both| rank(both).is_some()) {
+        Some(both) => both,
+        // `crate::Error` and `crate::Result` come from `error`.
+        None if first.starts_with(char::is_uppercase) => "error".into(),
+        None => first.into(),
+    }
+}
+
 /// Modules that a Rust file names after `crate::`, one by one or in braces.
 fn used(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     for after in text.split("crate::").skip(1) {
-        let Some(list) = after.strip_prefix('{') else {
-            let name: String = word(after);
-            // Macros are `kernel`'s and `kernels`', which all may use.
-            if !after[name.len()..].starts_with('!') {
-                found.push(name);
-            }
-            continue;
-        };
-        let (mut depth, mut start) = (0, true);
-        for (at, c) in list.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                ',' if depth == 0 => start = true,
-                c if start && !c.is_whitespace() => {
-                    found.push(word(&list[at..]));
-                    start = false;
-                }
-                _ => {}
-            }
-        }
+        paths(&mut after.chars().peekable(), &[], &mut found);
     }
-    // `crate::Error` and `crate::Result` come from `error`.
-    let upper = |name: &String| name.starts_with(char::is_uppercase);
-    found.iter().map(|name| if upper(name) { "error".into() } else { name.clone() }).collect()
+    found.iter().map(|path| module(&path[0], path.get(1).map(String::as_str))).collect()
 }
 
 /// The code of a file without its comments.
@@ -150,11 +179,12 @@ fn sources() -> Vec<(String, String)> {
 fn modules_use_only_what_lies_below() {
     let mut wrong = Vec::new();
     for (name, text) in sources() {
-        let own = name.strip_prefix("src/").unwrap().split('/').next().unwrap();
-        let own = own.trim_end_matches(".rs");
+        let own = name.strip_prefix("src/").unwrap().trim_end_matches(".rs");
         if own == "lib" || own == "main" {
             continue;
         }
+        let mut names = own.split('/');
+        let own = module(names.next().unwrap(), names.next());
         // What tests compare with may lie above.
         let code = code(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
         if name.ends_with("/tests.rs") {
@@ -163,8 +193,11 @@ fn modules_use_only_what_lies_below() {
         if name.matches('/').count() < 3 && says(&code, "super") && code.contains("super::super") {
             wrong.push(format!("{name}: super::super hides what it uses"));
         }
+        if own.starts_with("kernels::") && code.contains("super::") {
+            wrong.push(format!("{name}: super hides what it uses of the kernels"));
+        }
         for used in used(&code) {
-            wrong.extend(objection(own, &used).map(|e| format!("{name}: {e}")));
+            wrong.extend(objection(&own, &used).map(|e| format!("{name}: {e}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -247,12 +280,28 @@ fn tests_that_are_left_out_say_where_they_run_and_why() {
 #[test]
 fn the_arrows_can_fail() {
     let text = "use crate::{\n    error::{Error, Result},\n    gpu::Gpu,\n};\nfn f() -> crate::Result<()> {\n\
-                crate::params! {} nf(crate::ops::add::plan) }";
-    assert_eq!(used(text), ["error", "gpu", "error", "ops"]);
-    for (own, bad) in [("gpu", "ops"), ("ops", "gpu"), ("fault", "gpu"), ("nn", "nowhere")] {
+                crate::params! {} nf(crate::kernels::elementwise::add::plan) }\n\
+                use crate::kernels::{self, desc::{Access, Field}, plan::*, pool::{avg_pool,},};";
+    let found = used(text);
+    let low = ["kernels::desc", "kernels::desc", "kernels::plan"];
+    let begins = ["error", "error", "gpu", "error", "kernels", "kernels"];
+    assert_eq!(found, [&begins[..], &low, &["kernels"]].concat());
+    assert_eq!(module("kernels", Some("desc")), "kernels::desc");
+    assert_eq!(module("kernels", Some("conv")), "kernels");
+    for (own, bad) in [
+        ("gpu", "kernels"),
+        ("kernels", "gpu"),
+        ("kernels", "conformance"),
+        ("kernels::plan", "kernels"),
+        ("report", "kernels::plan"),
+        ("fault", "gpu"),
+        ("nn", "nowhere"),
+    ] {
         assert!(objection(own, bad).is_some(), "{own} {bad}");
     }
-    for (own, good) in [("nn", "gpu"), ("reference", "conformance"), ("gpu", "gpu")] {
+    for (own, good) in
+        [("nn", "gpu"), ("gpu", "kernels::plan"), ("kernels", "kernels::desc"), ("gpu", "gpu")]
+    {
         assert_eq!(objection(own, good), None);
     }
     assert!(says("unsafe { f() }", "unsafe") && !says("unsafely", "unsafe"));

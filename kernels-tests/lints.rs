@@ -11,15 +11,15 @@ mod uniform;
 pub(crate) use msl::declared_twice;
 
 use crate::{
-    shaders::{file, module, parse, stems, validate, variants},
+    shaders::{file, module, own_files, parse, pieces, validate, variants},
     translate::to_msl,
 };
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use nf_gpu::kernel::Requires;
+use nf_gpu::kernels::desc::Requires;
 
 #[test]
 fn no_shader_needs_what_only_some_drivers_do() {
-    let mut loops = 0;
+    let (mut loops, own) = (0, own_files());
     for (kernel, variant) in variants() {
         let ((module, info), stem) = (module(variant), variant.stem);
         let by_some = uniform::reached_by_some(&module);
@@ -30,13 +30,13 @@ fn no_shader_needs_what_only_some_drivers_do() {
         assert!(unbounded.is_empty(), "{stem}: loops without a bound in {unbounded:?}");
         loops += count;
         assert_eq!(atomics::of_floats(&module), [""; 0], "{stem}");
-        let lacks = text::header(&file(stem), kernel.name);
-        assert!(lacks.is_empty(), "shaders/{stem}.wgsl: its header lacks {lacks:?}");
+        let lacks = text::header(&file(&own[stem]), kernel.name);
+        assert!(lacks.is_empty(), "{stem}.wgsl: its header lacks {lacks:?}");
     }
     assert!(loops > 100, "{loops} loops: are they still found?");
-    for stem in stems("").union(&stems("lib")) {
-        let found = text::unclamped(&file(stem));
-        assert!(found.is_empty(), "shaders/{stem}.wgsl: {}", found.join(", "));
+    for path in own.into_values().chain(pieces().into_values()) {
+        let found = text::unclamped(&file(&path));
+        assert!(found.is_empty(), "shaders/{path}.wgsl: {}", found.join(", "));
     }
 }
 
@@ -222,15 +222,20 @@ fn exponentials_without_a_clamp_are_found() {
 
 #[test]
 fn missing_headers_are_found() {
-    let good = "// Adds.\n//\n// Grid:   one\n// Twin:   src/reference/add.rs\n// Source: own\n\nfn f() {}";
+    let good = "// Adds.\n//\n// Grid:   one\n// Twin:   src/kernels/elementwise/add.rs\n// Source: own\n\nfn f() {}";
     assert!(text::header(good, "add").is_empty());
+    let twin = "Twin: a file of src/kernels/ that declares add";
     for (bad, lacks) in [
         (good.replace("Grid:   one", "Grid:"), "Grid:"),
         (good.replace("Source:", "Sauce:"), "Source:"),
-        (good.replace("add.rs", "sub.rs"), "Twin: src/reference/add.rs"),
+        (good.replace("add.rs", "activation.rs"), twin),
+        (good.replace("add.rs", "nowhere.rs"), twin),
         (good.replace("// Source", "\n// Source"), "Source:"),
     ] {
         assert_eq!(text::header(&bad, "add"), [lacks]);
     }
     assert_eq!(text::header("fn f() {}", "add").len(), 3);
+    // A kernel may have a folder: its twin is a file of that.
+    assert!(text::declares("src/kernels/conv/conv2d/twin.rs", "conv2d"));
+    assert!(!text::declares("src/kernels/conv/conv2d/no/twin.rs", "conv2d"));
 }

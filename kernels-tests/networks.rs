@@ -7,13 +7,15 @@ use super::{
     golden::biases_before_norms,
 };
 use nf_gpu::{
-    conformance::Random,
     fault::{FaultModel, Faults, Flips, dequantize, inject, quantize},
     files::Weights,
     gpu::{BufferId, Gpu, Program, Tape},
+    kernels::{
+        layout::gather2d::{self, Gather},
+        twin::Random,
+    },
     models,
     nn::{FrozenNet, Graph, Mode, Role, TrainableNet, Value, initialise},
-    ops::gather2d::{self, Gather},
     shape::{Nhwc, Window, nchw_from_nhwc, nhwc_from_nchw, pad_channels, unpad_channels},
 };
 

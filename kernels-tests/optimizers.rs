@@ -1,11 +1,12 @@
 //! Ten steps of each optimiser on every adapter, against recurrences written another way in f64.
 use super::extent::every_gpu;
 use nf_gpu::{
-    conformance::Random,
     gpu::{Gpu, Program, Tape},
-    kernel::Plan,
-    ops,
-    reference::numbers::wide,
+    kernels::{
+        optimiser,
+        plan::Plan,
+        twin::{Random, numbers::wide},
+    },
 };
 
 const STEPS: usize = 10;
@@ -72,8 +73,8 @@ fn ten_adam_steps_follow_the_moments_written_as_sums() {
         }
     }
     every_gpu(|gpu, on| {
-        let plan = ops::adam::plan(300, beta1, beta2, eps).unwrap();
-        let schedule = |t: usize| ops::adam::schedule(lr, beta1, beta2, t as u64, scale);
+        let plan = optimiser::adam::plan(300, beta1, beta2, eps).unwrap();
+        let schedule = |t: usize| optimiser::adam::schedule(lr, beta1, beta2, t as u64, scale);
         let got = train(gpu, plan, &start, &gradients, 2, schedule);
         assert_moved(on, &got, &want, &start);
     });
@@ -94,7 +95,7 @@ fn ten_sgd_steps_follow_the_velocity_written_as_a_sum() {
         *w = path[STEPS];
     }
     every_gpu(|gpu, on| {
-        let plan = ops::sgd::plan(300, momentum, decay).unwrap();
+        let plan = optimiser::sgd::plan(300, momentum, decay).unwrap();
         // The same schedule at every step: momentum starts from zeros.
         let schedule = |_| [lr as f32, f32::NAN, f32::NAN, scale as f32];
         let got = train(gpu, plan, &start, &gradients, 1, schedule);

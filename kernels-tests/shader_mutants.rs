@@ -7,11 +7,14 @@ mod list;
 use crate::extent::adapters_in_sight;
 use list::Mutants;
 use nf_gpu::{
-    conformance::{self, Case, News, Quirk, Row, Status, Survey, What},
+    conformance::{self, News, Quirk, Row, Status, Survey, What},
     error::{Error, Result},
     gpu::{AdapterChoice, AdapterReport},
-    kernel::{KernelDesc, Variant},
-    reference::{SUITES, Suite},
+    kernels::{
+        desc::{KernelDesc, Variant},
+        list::suites,
+        twin::{Case, Suite},
+    },
 };
 use std::{cell::RefCell, collections::VecDeque, fs, time::Instant};
 
@@ -49,7 +52,7 @@ fn survey(
     kernels: Vec<(&'static KernelDesc, Vec<Case>)>,
     until: Option<&str>,
 ) -> std::result::Result<(Survey, usize), String> {
-    let random = SUITES[0].random;
+    let random = suites().next().unwrap().random;
     let suites: Vec<_> =
         kernels.iter().map(|&(kernel, _)| Suite { kernel, cases: waiting, random }).collect();
     let theirs = kernels.into_iter().map(|(kernel, mut cases)| {
@@ -127,7 +130,7 @@ fn every_mutant(adapter: &AdapterReport, mutants: &Mutants, wrong: &mut Vec<Stri
     let only = std::env::var("NF_KERNEL").ok();
     let started = Instant::now();
     let (mut caught, mut not_run, mut unchanged) = (Vec::new(), 0, Vec::new());
-    for suite in SUITES.iter().filter(|s| only.as_ref().is_none_or(|k| k == s.kernel.name)) {
+    for suite in suites().filter(|s| only.as_ref().is_none_or(|k| k == s.kernel.name)) {
         let cases = cases_of(suite);
         let mut telling = Vec::new();
         for variant in suite.kernel.variants {
@@ -176,7 +179,7 @@ fn the_survey_names_the_variant_of_which_one_constant_is_changed() {
 
 /// What is said of `add` with a list of its own.
 fn add_with(list: &str) -> std::result::Result<Verdict, String> {
-    let suite = SUITES.iter().find(|s| s.kernel.name == "add").unwrap();
+    let suite = suites().find(|s| s.kernel.name == "add").unwrap();
     let of = (suite.kernel, &suite.kernel.variants[0]);
     verdict(&adapters_in_sight()[0], &Mutants::parse(list)?, of, &cases_of(suite))
 }

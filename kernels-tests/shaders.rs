@@ -4,11 +4,10 @@ use naga::{
     back::{PipelineConstants, pipeline_constants::process_overrides},
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
-use nf_gpu::{
-    conformance::Case,
-    kernel::{KernelDesc, Requires, Variant},
-    ops::KERNELS,
-    reference::{SUITES, Suite},
+use nf_gpu::kernels::{
+    desc::{KernelDesc, Requires, Variant},
+    list::{kernels, suites},
+    twin::{Case, Suite},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +24,7 @@ pub(crate) type Sets = BTreeSet<Constants>;
 
 /// Every variant of every kernel.
 pub(crate) fn variants() -> impl Iterator<Item = (&'static KernelDesc, &'static Variant)> {
-    KERNELS.iter().flat_map(|&k| k.variants.iter().map(move |v| (k, v)))
+    kernels().flat_map(|k| k.variants.iter().map(move |v| (k, v)))
 }
 
 pub(crate) fn parse(name: &str, wgsl: &str) -> Module {
@@ -85,25 +84,41 @@ pub(crate) fn constants(kernel: &KernelDesc) -> &'static Sets {
             case.plan.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect()
         };
         let sets = |suite: &Suite| (suite.cases)().unwrap().into_iter().map(bits).collect();
-        SUITES.iter().map(|suite| (suite.kernel.name, sets(suite))).collect()
+        suites().map(|suite| (suite.kernel.name, sets(suite))).collect()
     });
     &ALL[kernel.name]
 }
 
-/// Stems of the `.wgsl` files directly in a folder, which they are named by: `add`, `lib/grid`.
-pub(crate) fn stems(folder: &str) -> BTreeSet<String> {
-    fs::read_dir(Path::new("shaders").join(folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
-        .map(|path| {
-            let stem = path.with_extension("");
-            stem.strip_prefix("shaders").unwrap().to_string_lossy().replace('\\', "/")
-        })
-        .collect()
+/// The `.wgsl` files in the folders of `shaders/` that `wanted` takes, by stem: `add` is at
+/// `elementwise/add`. No stem is there twice.
+fn files(wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let entries = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = BTreeMap::new();
+    for folder in entries(Path::new("shaders")) {
+        assert!(folder.is_dir(), "{}: shaders lie in folders", folder.display());
+        for file in entries(&folder).filter(|_| wanted(&name(&folder))) {
+            let stem = name(&file).strip_suffix(".wgsl").map(str::to_owned);
+            let stem = stem.unwrap_or_else(|| panic!("{}: not a shader", file.display()));
+            let path = format!("{}/{stem}", name(&folder));
+            let before = found.insert(stem, path);
+            assert!(before.is_none(), "{} and {before:?}", file.display());
+        }
+    }
+    found
 }
 
-/// The text of a shader file, by stem.
-pub(crate) fn file(stem: &str) -> String {
-    fs::read_to_string(format!("shaders/{stem}.wgsl")).unwrap()
+/// The kernels' own files, in the folders of their families.
+pub(crate) fn own_files() -> BTreeMap<String, String> {
+    files(|folder| folder != "lib")
+}
+
+/// The shared pieces.
+pub(crate) fn pieces() -> BTreeMap<String, String> {
+    files(|folder| folder == "lib")
+}
+
+/// The text of a shader file, by its path below `shaders/`.
+pub(crate) fn file(path: &str) -> String {
+    fs::read_to_string(format!("shaders/{path}.wgsl")).unwrap()
 }

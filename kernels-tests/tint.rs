@@ -1,8 +1,10 @@
 //! Tint, Chromium's compiler, accepts every shader too, with the constants and workgroup sizes that it
 //! runs with: `scripts/tint.sh`. `NF_TINT` names the folder with Dawn; without it nothing is tested.
-use crate::extent::skipped;
-use crate::shaders::{constants, variants};
-use nf_gpu::kernel::{Requires, Variant};
+use crate::{
+    extent::skipped,
+    shaders::{constants, variants},
+};
+use nf_gpu::kernels::desc::{Requires, Variant};
 use serde_json::{Map, Value, json};
 use std::{fs, process::Command};
 

@@ -12,7 +12,7 @@ use naga::{
     proc::{BoundsCheckPolicies, BoundsCheckPolicy},
     valid::{ModuleInfo, ValidationFlags, Validator},
 };
-use nf_gpu::kernel::{Requires, Variant};
+use nf_gpu::kernels::desc::{Requires, Variant};
 use std::{path::Path, process::Command};
 
 /// As the device compiles a variant: a trusted one without checks.

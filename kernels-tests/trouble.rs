@@ -9,7 +9,7 @@ use nf_gpu::{
     Error,
     files::Weights,
     gpu::{AdapterChoice, Gpu, Mishap, Point, Sabotage},
-    kernel::WORDS,
+    kernels::desc::WORDS,
     report::{Event, Recovered},
     train::{TrainConfig, train},
 };

@@ -7,14 +7,15 @@ use nf_gpu::{
         AdapterChoice, Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning,
         Words,
     },
-    kernel::{
-        Access, Class, Grid, KernelDesc, Less, Params, Plan, Requires, Suits, Variant, no_tile,
-    },
-    ops::{
-        self,
-        conv2d::{Conv2d, Fusion},
-        matmul::Matmul,
-        operands::Operands,
+    kernels::{
+        conv::{
+            self,
+            conv2d::{Conv2d, Fusion},
+        },
+        desc::{Access, KernelDesc, Params, Requires, Suits, Variant, no_tile},
+        elementwise,
+        matmul::{self, Matmul},
+        plan::{Class, Grid, Less, Operands, Plan},
     },
     shape::{Nhwc, Window},
     tuning::{Choices, Place, Store},
@@ -278,10 +279,10 @@ fn variants_of_the_convolutions_agree_and_one_of_them_wins() {
     };
     let masked = Fusion { mask_in: true, ..Fusion::default() };
     let plans = [
-        ops::conv2d::plan(conv, fusion).unwrap(),
-        ops::conv2d::plan(conv.grad_input(), masked).unwrap(),
-        ops::conv2d_grad_weight::plan(conv).unwrap(),
-        ops::matmul::plan(Matmul { rows: 77, c: 10, k: 43, batches: 5 }).unwrap(),
+        conv::conv2d::plan(conv, fusion).unwrap(),
+        conv::conv2d::plan(conv.grad_input(), masked).unwrap(),
+        conv::conv2d_grad_weight::plan(conv).unwrap(),
+        matmul::plan(Matmul { rows: 77, c: 10, k: 43, batches: 5 }).unwrap(),
     ];
     for plan in &plans {
         build(&gpu, plan).unwrap();
@@ -300,7 +301,7 @@ fn questions_are_stable_and_tell_shapes_apart() {
         let conv = Conv2d::forward(Nhwc::new(n, 32, 32, 64), 64, Window::square(3, 1, 1)).unwrap();
         Conv2d { copies, ..conv }
     };
-    let question = |conv, fusion| ops::conv2d::plan(conv, fusion).unwrap().question().unwrap();
+    let question = |conv, fusion| conv::conv2d::plan(conv, fusion).unwrap().question().unwrap();
     let none = Fusion::default();
     // Files of yesterday must answer today.
     assert_eq!(question(conv(16, 1), none), "conv2d 3x3s1p1 32x32x64>32x32x64 n16");
@@ -323,7 +324,7 @@ fn questions_are_stable_and_tell_shapes_apart() {
         assert!(all[..i].iter().all(|b| a != b), "{a} twice");
     }
     assert_eq!(
-        ops::conv2d_grad_weight::plan(conv(16, 1)).unwrap().question().unwrap(),
+        conv::conv2d_grad_weight::plan(conv(16, 1)).unwrap().question().unwrap(),
         "conv2d_grad_weight 3x3s1p1 32x32x64>32x32x64 n16"
     );
     // Products of matrices have one row.
@@ -337,17 +338,17 @@ fn questions_are_stable_and_tell_shapes_apart() {
     let half = Conv2d { operands: Operands::F16, ..conv(16, 1) };
     assert_eq!(question(half, none), "conv2d 3x3s1p1 32x32x64>32x32x64 n16 f16");
     let product = |rows| Matmul { rows, c: 16, k: 64, batches: 48 };
-    let question = |rows| ops::matmul::plan(product(rows)).unwrap().question().unwrap();
+    let question = |rows| matmul::plan(product(rows)).unwrap().question().unwrap();
     assert_eq!(question(1000), "matmul 1024x16>64 batches64");
     assert_ne!(question(1000), question(1025));
-    assert!(ops::add::plan(Nhwc::new(1, 1, 1, 4)).unwrap().question().is_none());
+    assert!(elementwise::add::plan(Nhwc::new(1, 1, 1, 4)).unwrap().question().is_none());
 }
 
 #[test]
 fn plans_of_a_class_get_smaller_until_one_image_and_copy_are_left() {
     let conv = Conv2d::forward(Nhwc::new(9, 8, 8, 4), 4, Window::square(3, 1, 1)).unwrap();
     let conv = Conv2d { copies: 3, ..conv };
-    let mut plan = ops::conv2d::plan(conv, Fusion::default()).unwrap();
+    let mut plan = conv::conv2d::plan(conv, Fusion::default()).unwrap();
     let (mut steps, constants) = (0, plan.constants.clone());
     while let Some(half) = plan.class.as_ref().unwrap().less.half() {
         let half = half.unwrap();

@@ -1,7 +1,7 @@
 //! The page of `nf-gpu conform --web`: it holds every variant, and a browser with WebGPU finds them right, and
 //! a changed one wrong.
 use super::{browser, cli::Place, extent::skipped};
-use nf_gpu::reference::SUITES;
+use nf_gpu::kernels::list;
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 
@@ -20,8 +20,8 @@ fn the_page_holds_every_variant_and_stays_small() {
     let json = page.split("<script type=\"application/json\" id=\"suites\">").nth(1).unwrap();
     let suites: Value = serde_json::from_str(json.split("</script>").next().unwrap()).unwrap();
     let kernels = suites["kernels"].as_array().unwrap();
-    assert_eq!(kernels.len(), SUITES.len());
-    for (kernel, suite) in kernels.iter().zip(SUITES) {
+    assert_eq!(kernels.len(), list::suites().count());
+    for (kernel, suite) in kernels.iter().zip(list::suites()) {
         assert_eq!(kernel["name"], suite.kernel.name);
         let (variants, cases) =
             (kernel["variants"].as_array().unwrap(), kernel["cases"].as_array());

@@ -2,17 +2,15 @@
 //! every adapter; of small integers F(2x2, 3x3) exactly that, and F(4x4, 3x3) to rounding.
 use super::extent::every_gpu;
 use nf_gpu::{
-    conformance::{Data, Random, nan_padded},
     gpu::{Gpu, Program, Recorded, Tape},
+    kernels::{
+        conv::conv2d::{Conv2d, Fusion, twin::case},
+        twin::{Data, Random, nan_padded},
+        winograd::{
+            Form, Tiles, input::winograd_input, output::winograd_output, weights::winograd_weights,
+        },
+    },
     nn::{Algorithm, Operands},
-    ops::{
-        conv2d::{Conv2d, Fusion},
-        winograd::{Form, Tiles},
-    },
-    reference::{
-        conv2d::case, winograd_input::winograd_input, winograd_output::winograd_output,
-        winograd_weights::winograd_weights,
-    },
     shape::{Nhwc, Window},
 };
 

@@ -1,7 +1,7 @@
 //! NeuralFuse on any GPU: hand-written WGSL kernels with a thin wgpu host.
 //!
-//! `kernel` and `shape` describe work without a GPU; `gpu` runs it; `ops` holds one file per kernel,
-//! `reference` its CPU twin, `conformance` what compares the two.
+//! `shape` and `kernels` describe work without a GPU, every kernel beside its CPU twin; `gpu` runs it;
+//! `conformance` compares the two.
 
 pub mod bench;
 pub mod cli;
@@ -15,12 +15,9 @@ pub mod files;
 mod font;
 pub mod forward;
 pub mod gpu;
-pub mod kernel;
-mod kernels;
+pub mod kernels;
 pub mod models;
 pub mod nn;
-pub mod ops;
-pub mod reference;
 pub mod report;
 pub mod repro;
 pub mod shape;

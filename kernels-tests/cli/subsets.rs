@@ -1,7 +1,9 @@
 //! Which images a number of them means.
 use super::{Place, evaluation, identity::folder};
-use nf_gpu::data::{Subset, Which};
-use nf_gpu::report::eval_json::Evaluation;
+use nf_gpu::{
+    data::{Subset, Which},
+    report::eval_json::Evaluation,
+};
 use std::{fs, path::Path};
 
 /// Images of each class that were classified.

@@ -9,9 +9,9 @@ use nf_gpu::{
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, EopmStep, EopmTape, Goal, Images, Target, Teacher},
     gpu::{BufferId, Tape},
+    kernels::plan::Operands,
     models,
     nn::{Cut, FrozenNet, TrainableNet, Value},
-    ops::operands::Operands,
     shape::{Nhwc, nhwc_from_nchw},
 };
 

@@ -36,7 +36,7 @@ fn place(generator: &Golden) -> Place {
     let place = Place::new();
     generator.parameters.save(place.path("g.safetensors")).unwrap();
     random_base("vgg-small", 5).save(place.path("b.safetensors")).unwrap();
-    let mut random = nf_gpu::conformance::Random::new(8);
+    let mut random = nf_gpu::kernels::twin::Random::new(8);
     for name in ["x.npy", "u.npy"] {
         let data = random.floats(SHAPE.iter().product());
         npy::save_f32(place.path(name), &SHAPE, &data).unwrap();

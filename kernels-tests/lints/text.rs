@@ -1,4 +1,5 @@
 //! What the text of a shader file shows.
+use std::{fs, path::Path};
 
 /// Calls of functions that overflow, or return NaN for large arguments on some drivers, without
 /// `clamp` or `min` in the argument or a comment `of <= 0` behind it.
@@ -34,7 +35,25 @@ fn argument(after: &str) -> &str {
     &after[..end.map_or(after.len(), |(at, _)| at)]
 }
 
-/// What the header of a shader file lacks: grid and source, and a twin that is that of its kernel.
+/// Whether a file, or another one of its folder where it is a part of a kernel's folder, declares a kernel.
+pub(super) fn declares(path: &str, kernel: &str) -> bool {
+    let said = [format!("/ \"{kernel}\","), format!("name: \"{kernel}\",")];
+    let in_file = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        said.iter().any(|said| text.contains(said))
+    };
+    let part = ["twin.rs", "cases.rs"].iter().any(|part| path.ends_with(part));
+    match Path::new(path).parent() {
+        Some(folder) if part => {
+            Path::new(path).is_file()
+                && ["mod.rs", "plan.rs"].iter().any(|f| in_file(&folder.join(f)))
+        }
+        _ => in_file(Path::new(path)),
+    }
+}
+
+/// What the header of a shader file lacks: grid and source, and a twin that stands where its kernel is
+/// declared.
 pub(super) fn header(text: &str, kernel: &str) -> Vec<String> {
     let header: Vec<&str> = text.lines().take_while(|l| l.starts_with("//")).collect();
     let label = |name: &str| {
@@ -46,9 +65,9 @@ pub(super) fn header(text: &str, kernel: &str) -> Vec<String> {
             lacks.push(name.to_owned());
         }
     }
-    let twin = format!("src/reference/{kernel}.rs");
-    if label("Twin:") != Some(twin.as_str()) {
-        lacks.push(format!("Twin: {twin}"));
+    let home = |path: &str| path.starts_with("src/kernels/") && declares(path, kernel);
+    if !label("Twin:").is_some_and(home) {
+        lacks.push(format!("Twin: a file of src/kernels/ that declares {kernel}"));
     }
     lacks
 }

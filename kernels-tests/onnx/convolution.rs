@@ -6,10 +6,12 @@ use super::{
     window::{Sliding, plane, surrounded},
 };
 use nf_gpu::{
-    ops::{
-        accumulate::Accumulate,
-        conv2d::{self, Conv2d, Fusion},
-        conv2d_grad_weight, weight_gradient,
+    kernels::{
+        conv::{
+            conv2d::{self, Conv2d, Fusion},
+            conv2d_grad_weight, weight_gradient,
+        },
+        plan::Accumulate,
     },
     shape::{Nhwc, Rsck, Window},
 };

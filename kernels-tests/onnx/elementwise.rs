@@ -5,9 +5,12 @@ use super::{
     tensor::{Outcome, Tensor},
 };
 use nf_gpu::{
-    ops::{
-        activation::{self, Activation},
-        add, channel_affine, concat_channels, fuse_clamp,
+    kernels::{
+        elementwise::{
+            activation::{self, Activation},
+            add, channel_affine, fuse_clamp,
+        },
+        layout::concat_channels,
     },
     shape::{Nhwc, pad_channels},
 };

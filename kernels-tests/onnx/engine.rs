@@ -1,7 +1,7 @@
 //! One dispatch at a time, on the adapter: poisoned outputs, padding lanes held to 0.
 use nf_gpu::{
     gpu::{Gpu, Program, Tape},
-    kernel::{Access, Plan},
+    kernels::{desc::Access, plan::Plan},
     shape::{Nhwc, pad_channels, unpad_channels},
 };
 use std::collections::BTreeSet;

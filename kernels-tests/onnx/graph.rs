@@ -9,7 +9,7 @@ use super::{
     tensor::{Elements, Outcome, Tensor},
     words,
 };
-use nf_gpu::ops::activation::Activation;
+use nf_gpu::kernels::elementwise::activation::Activation;
 use std::collections::BTreeMap;
 
 /// Operators that only arrange values: the host does them.

@@ -6,11 +6,14 @@ use super::{
     window::{Sliding, plane, surrounded},
 };
 use nf_gpu::{
-    ops::{
-        activation::Activation,
-        avg_pool, batch_norm_apply, batch_norm_finish, batch_norm_stats,
-        gather2d::{self, Gather},
-        max_pool, max_pool_grad, upsample_nearest,
+    kernels::{
+        elementwise::activation::Activation,
+        layout::{
+            gather2d::{self, Gather},
+            upsample_nearest,
+        },
+        norm::{apply, statistics},
+        pool::{avg_pool, max_pool},
     },
     shape::{Nhwc, Window, pad_channels},
 };
@@ -156,7 +159,7 @@ pub(super) fn max_unpool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
         ),
         Binding::Out,
     ];
-    let y = engine.images(max_pool_grad::plan(large, window).unwrap(), bindings, large);
+    let y = engine.images(max_pool::plan_grad(large, window).unwrap(), bindings, large);
     Ok(vec![Tensor::of_images(large, y, &dims)])
 }
 
@@ -174,7 +177,7 @@ pub(super) fn batch_normalization(
     let act = Activation::None;
     let channels = |vectors: [&[f32]; 2]| Binding::images(&vectors.concat(), c);
     if call.int("training_mode", 0) == 0 {
-        let plan = batch_norm_apply::plan_running(shape, act, 0, c, len, eps).unwrap();
+        let plan = apply::plan_running(shape, act, 0, c, len, eps).unwrap();
         let running = channels([mean, variance]);
         let bindings =
             vec![Binding::images(&values, c), running, Binding::floats(&parameters), Binding::Out];
@@ -182,14 +185,14 @@ pub(super) fn batch_normalization(
         return Ok(vec![Tensor::of_images(shape, y, &x.dims)]);
     }
     let bindings = vec![Binding::images(&values, c), Binding::Out];
-    let partial = engine.floats(batch_norm_stats::plan(shape).unwrap(), bindings);
+    let partial = engine.floats(statistics::plan_stats(shape).unwrap(), bindings);
     let keep = call.float("momentum", 0.9);
-    let plan = batch_norm_finish::plan(shape, shape, eps, 1.0 - keep).unwrap();
+    let plan = statistics::plan_finish(shape, shape, eps, 1.0 - keep).unwrap();
     let before = pad_channels(&[mean, variance].concat(), c, 0.0);
     let bindings = vec![Binding::floats(&partial), Binding::floats(&before), Binding::Out];
     let words = engine.words(plan, bindings);
     let stats = Binding::Words(words[1].clone());
-    let plan = batch_norm_apply::plan(shape, act, 0, c, len).unwrap();
+    let plan = apply::plan(shape, act, 0, c, len).unwrap();
     let bindings =
         vec![Binding::images(&values, c), stats, Binding::floats(&parameters), Binding::Out];
     let y = engine.images(plan, bindings, shape);

@@ -5,7 +5,7 @@ use super::{
     products::product,
     tensor::{Outcome, Tensor},
 };
-use nf_gpu::{ops::softmax_cross_entropy, shape::Nhwc};
+use nf_gpu::{kernels::loss::softmax_cross_entropy, shape::Nhwc};
 
 /// Logits with the classes last, and where that axis was.
 struct Logits {

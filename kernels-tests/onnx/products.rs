@@ -7,8 +7,8 @@ use super::{
     tensor::{Outcome, Tensor, padded_weights},
 };
 use nf_gpu::{
-    ops::{
-        conv2d::Conv2d,
+    kernels::{
+        conv::conv2d::Conv2d,
         matmul::{self, Matmul, panels},
     },
     shape::{Nhwc, Rsck, Window},

@@ -6,7 +6,7 @@ use super::{
     tensor::{Outcome, Tensor},
 };
 use nf_gpu::{
-    ops::{adam, sgd},
+    kernels::optimiser::{adam, sgd},
     shape::Nhwc,
 };
 

@@ -146,7 +146,7 @@ pub(crate) fn padded_weights(shape: Rsck, w: &[f32]) -> Vec<f32> {
     let mut out = Vec::new();
     for tap in w.chunks(c * k) {
         for row in tap.chunks(k) {
-            out.extend(nf_gpu::conformance::nan_padded(row, shape.k));
+            out.extend(nf_gpu::kernels::twin::nan_padded(row, shape.k));
         }
         out.resize(out.len() + (c.next_multiple_of(4) - c) * k.next_multiple_of(4), 0.0);
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use nf_gpu::{
     fault::{CellMap, Faults, Mapping, Place},
-    ops::{
+    kernels::quantise::{
         fault_dequantize::{self, Layer, Order, Transposed},
         quantize,
     },

@@ -1,6 +1,6 @@
 //! The list of mutants, and the text of a shader with its own.
 use crate::shaders::{validate, variants};
-use nf_gpu::kernel::Variant;
+use nf_gpu::kernels::desc::Variant;
 use std::collections::BTreeMap;
 
 /// By stem of the variant's shader: the text to change, and what takes its place.

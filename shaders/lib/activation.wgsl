@@ -1,4 +1,5 @@
-// Activations, chosen by an override constant: 0 none, 1 ReLU, 2 tanh (src/ops/activation.rs).
+// Activations, chosen by an override constant: 0 none, 1 ReLU, 2 tanh
+// (src/kernels/elementwise/activation.rs).
 // Joined behind lib/special.wgsl.
 
 override ACTIVATION: u32 = 0u;

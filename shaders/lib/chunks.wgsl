@@ -1,6 +1,16 @@
 // Reductions over pixels, first stage: a workgroup takes one chunk of pixels and one block of
 // channel groups; lane l has channel group l % block and every (WG_SIZE / block)-th pixel, so that
-// neighbouring lanes read neighbouring memory. The host decides the sizes (src/ops/chunking.rs).
+// neighbouring lanes read neighbouring memory. The host decides the sizes
+// (src/kernels/reduce/chunking.rs).
+
+struct ChunkParams {
+    pixels: u32, // N H W
+    c: u32,      // channels without padding
+    chunk: u32,  // pixels per chunk
+    block: u32,  // channel groups per workgroup, a power of two
+}
+
+@group(0) @binding(0) var<uniform> params: ChunkParams;
 
 struct Chunk {
     index: u32,   // which chunk

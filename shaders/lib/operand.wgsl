@@ -1,4 +1,4 @@
-// Operands of products: as they are, or rounded to 16 bits (src/ops/operands.rs).
+// Operands of products: as they are, or rounded to 16 bits (src/kernels/plan.rs).
 
 override HALF: u32 = 0u;
 

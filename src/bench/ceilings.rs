@@ -4,8 +4,11 @@ use super::{Effort, data, time::Timed};
 use crate::{
     error::Result,
     gpu::Gpu,
-    kernel::{Plan, Requires, Variant},
-    ops::{bench_copy, bench_fma, bench_integer, bench_matrix},
+    kernels::{
+        bench::{bench_copy, bench_fma, bench_integer, bench_matrix},
+        desc::{Requires, Variant},
+        plan::Plan,
+    },
     report::bench_json::{Ceiling, Times},
 };
 

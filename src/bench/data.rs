@@ -1,7 +1,10 @@
 //! What buffers hold while a kernel is timed: random values, for zeros and denormals may be slower
 //! or faster than what networks compute with.
 
-use crate::{gpu::Clock, kernel::Plan, ops::image_batch};
+use crate::{
+    gpu::Clock,
+    kernels::{images, plan::Plan},
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 /// Classes that labels stay below.
@@ -27,9 +30,8 @@ pub(super) fn contents(plan: &Plan, binding: usize) -> Vec<u32> {
         _ => random.random_range(-1.0f32..1.0).to_bits(),
     };
     if name == "picks" {
-        let [moved, scale] = image_batch::motion(0, 0, 1.0);
-        let pick =
-            |i: usize| [i as u32, image_batch::shift(1, -2, i.is_multiple_of(2)), moved, scale];
+        let [moved, scale] = images::motion(0, 0, 1.0);
+        let pick = |i: usize| [i as u32, images::shift(1, -2, i.is_multiple_of(2)), moved, scale];
         return (0..len / 4).flat_map(pick).collect();
     }
     let block: Vec<u32> = (0..len.min(BLOCK)).map(|_| word()).collect();

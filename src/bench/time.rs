@@ -4,7 +4,7 @@ use super::{Effort, data};
 use crate::{
     error::Result,
     gpu::{BufferId, Clock, Gpu, Program, Tape},
-    kernel::Plan,
+    kernels::plan::Plan,
     report::bench_json::Times,
 };
 use std::time::Instant;

@@ -10,7 +10,7 @@ use crate::{
     fault::matches,
     files::{atomic, read_text},
     gpu::{self, AdapterChoice, AdapterReport},
-    reference::{SUITES, Suite},
+    kernels::{list, twin::Suite},
 };
 use clap::Args;
 use progress::Progress;
@@ -67,7 +67,7 @@ pub struct ConformArgs {
 pub fn run(args: &ConformArgs) -> Result<()> {
     let draw: Option<Draw> = args.replay.as_deref().map(str::parse).transpose()?;
     let suites = match draw {
-        Some(draw) => SUITES.iter().filter(|s| s.kernel.name == draw.kernel).collect(),
+        Some(draw) => list::suites().filter(|s| s.kernel.name == draw.kernel).collect(),
         None => suites(args.kernel.as_deref().unwrap_or("*"))?,
     };
     if let Some(file) = &args.web {
@@ -181,9 +181,9 @@ fn verdict(survey: &Survey, quirks: Option<&Path>, outcome: Result<()>) -> Resul
 
 /// The suites of kernels whose name fits.
 fn suites(pattern: &str) -> Result<Vec<&'static Suite>> {
-    let fits: Vec<_> = SUITES.iter().filter(|s| matches(pattern, s.kernel.name)).collect();
+    let fits: Vec<_> = list::suites().filter(|s| matches(pattern, s.kernel.name)).collect();
     if fits.is_empty() {
-        return Err(Error::unknown("kernel", pattern, SUITES.iter().map(|s| s.kernel.name)));
+        return Err(Error::unknown("kernel", pattern, list::suites().map(|s| s.kernel.name)));
     }
     Ok(fits)
 }

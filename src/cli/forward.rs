@@ -11,9 +11,9 @@ use crate::{
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, Loss},
     gpu::Gpu,
+    kernels::plan::Operands,
     models,
     nn::Graph,
-    ops::operands::Operands,
     train::{BaseHints, BaseNet, FaultArgs, LossArgs},
 };
 use clap::{Args, ValueEnum};

@@ -5,9 +5,11 @@ use super::terminal;
 use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, BackendName, Gpu, Tuning},
-    kernel::{KernelDesc, Variant},
+    kernels::{
+        desc::{KernelDesc, Variant},
+        list,
+    },
     nn::Algorithm,
-    ops,
     tuning::{Place, Store},
 };
 use clap::Args;
@@ -147,14 +149,14 @@ fn algorithm(text: &str) -> Result<Algorithm> {
 
 /// The kernel and the variant that `KERNEL=VARIANT` names.
 fn variant(text: &str) -> Result<(&'static KernelDesc, &'static Variant)> {
-    let tunable = || ops::KERNELS.iter().filter(|kernel| kernel.variants.len() > 1);
+    let tunable = || list::kernels().filter(|kernel| kernel.variants.len() > 1);
     let Some((kernel, name)) = text.split_once('=') else {
         let known: Vec<_> =
             tunable().map(|k| format!("{}={}", k.name, k.variants[0].name)).collect();
         let hint = format!("write KERNEL=VARIANT, as in {}", known.join(" or "));
         return Err(Error::argument("--kernel-variant", format!("{text:?} has no ="), hint));
     };
-    let found = ops::KERNELS.iter().find(|k| k.name == kernel);
+    let found = list::kernels().find(|k| k.name == kernel);
     let found = found.ok_or_else(|| Error::unknown("kernel", kernel, tunable().map(|k| k.name)))?;
     let variant =
         found.variants.iter().find(|v| v.name == name).ok_or_else(|| {

@@ -1,9 +1,11 @@
 //! Drawn cases: a kernel and a seed say everything about one.
 
-use super::{Case, Random};
 use crate::{
     error::{Error, Result},
-    reference::{SUITES, Suite},
+    kernels::{
+        list::suites,
+        twin::{Case, Random, Suite},
+    },
 };
 use std::{fmt, str::FromStr};
 
@@ -42,9 +44,9 @@ impl FromStr for Draw {
         let Some((name, seed)) = text.split_once(':') else {
             return Err(Error::argument("--replay", format!("{text:?} has no :"), hint));
         };
-        let names = SUITES.iter().map(|s| s.kernel.name);
-        let kernel = names.clone().find(|&known| known == name);
-        let kernel = kernel.ok_or_else(|| Error::unknown("kernel", name, names))?;
+        let names = || suites().map(|s| s.kernel.name);
+        let kernel = names().find(|&known| known == name);
+        let kernel = kernel.ok_or_else(|| Error::unknown("kernel", name, names()))?;
         let seed = seed.parse().map_err(|_| {
             Error::argument("--replay", format!("{seed:?} is no seed: 0 to 2^32 - 1"), hint)
         })?;
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn every_kernel_draws_the_same_case_from_the_same_seed() {
-        for suite in SUITES {
+        for suite in suites() {
             for seed in 0..60 {
                 let draw = Draw { kernel: suite.kernel.name, seed };
                 let case = draw.case(suite).unwrap();

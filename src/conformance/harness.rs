@@ -1,10 +1,10 @@
 //! Runs cases on an adapter, with poisoned outputs and guard words.
 
-use super::{Case, Data, Mismatch, compare::POISON};
+use crate::kernels::twin::{Case, Data, Mismatch, POISON};
 use crate::{
     error::{Error, Result},
     gpu::{Gpu, Program, Tape},
-    kernel::Variant,
+    kernels::desc::Variant,
 };
 use serde::Serialize;
 use std::fmt;

@@ -1,9 +1,6 @@
-//! Kernel conformance: what a case is, how results are compared, how one runs on an adapter, and what
-//! holds on which.
+//! Kernel conformance: how cases run on an adapter, and what holds on which. The cases are those of
+//! [`crate::kernels`].
 
-mod axes;
-mod case;
-mod compare;
 mod document;
 mod draw;
 mod harness;
@@ -13,9 +10,6 @@ mod run;
 mod survey;
 mod web;
 
-pub use axes::Axes;
-pub use case::{Case, Data, Random, nan_padded};
-pub use compare::{Mismatch, Want};
 pub use draw::Draw;
 pub use harness::{Outcome, Sizes, Wrong, run_case, run_variant};
 pub use quirks::Quirk;

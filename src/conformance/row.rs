@@ -1,7 +1,8 @@
 //! One variant on one adapter: what holds, and what is wrong first.
 
-use super::{Mismatch, Survey, Wrong};
-use crate::kernel::{KernelDesc, Variant};
+use super::{Survey, Wrong};
+use crate::kernels::desc::{KernelDesc, Variant};
+use crate::kernels::twin::Mismatch;
 use serde::Serialize;
 
 /// Whether a variant computes on an adapter what the CPU computes.

@@ -1,11 +1,11 @@
 //! Runs cases on adapters for a survey: those of the suites, or drawn ones.
 
-use super::{Case, Draw, Failure, Outcome, Random, Survey, Use, Wrong, run_case};
+use super::{Draw, Failure, Outcome, Survey, Use, Wrong, run_case};
+use crate::kernels::twin::{Case, Random};
 use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, Gpu},
-    kernel::Variant,
-    reference::Suite,
+    kernels::{desc::Variant, twin::Suite},
 };
 use std::time::Instant;
 

@@ -3,7 +3,7 @@
 use super::{Failure, Outcome, Quirk, Row, Use};
 use crate::{
     gpu::AdapterReport,
-    reference::{SUITES, Suite},
+    kernels::{list, twin::Suite},
 };
 
 /// Everything that was found out.
@@ -114,7 +114,7 @@ impl Survey {
             return Vec::new();
         }
         let ran = |quirk: &Quirk| {
-            let mut named = SUITES.iter().filter(|s| quirk.names(s.kernel.name));
+            let mut named = list::suites().filter(|s| quirk.names(s.kernel.name));
             named.all(|s| self.rows.iter().any(|row| row.kernel == s.kernel.name))
         };
         let each = self.quirks.iter().zip(&self.tried);
@@ -132,7 +132,7 @@ mod tests {
 
     /// `adam` and `add`, in the order of the list.
     fn suites() -> Vec<&'static Suite> {
-        SUITES.iter().filter(|s| ["add", "adam"].contains(&s.kernel.name)).collect()
+        list::suites().filter(|s| ["add", "adam"].contains(&s.kernel.name)).collect()
     }
 
     fn surveyed(quirk: Option<&str>, outcomes: &[(&str, Outcome)]) -> Survey {

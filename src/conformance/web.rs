@@ -1,11 +1,13 @@
 //! The suites as one page of HTML that runs them in a browser with WebGPU: the same WGSL, the same
 //! inputs, the same bounds.
 
-use super::{Case, Data};
 use crate::{
     error::Result,
-    kernel::{Access, KernelDesc, Requires, Variant, fold},
-    reference::Suite,
+    kernels::{
+        desc::{Access, KernelDesc, Requires, Variant},
+        plan::fold,
+        twin::{Case, Data, Suite},
+    },
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};

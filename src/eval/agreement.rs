@@ -7,8 +7,8 @@ use crate::{
     error::Result,
     files::Weights,
     gpu::Gpu,
+    kernels::plan::Operands,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
-    ops::operands::Operands,
 };
 
 /// Gives images that nobody labelled the answers of a network, quantised to `bits` and without faults; others

@@ -4,8 +4,8 @@ use crate::{
     data::ImageSet,
     error::{Error, Result},
     gpu::{BufferId, Gpu, Program, Tape},
+    kernels::{elementwise, layout},
     nn::{Batch, DeviceImages, FrozenNet, Mode, Pick, check_finite, first_not_finite},
-    ops,
     shape::unpad_channels,
 };
 
@@ -40,15 +40,15 @@ impl Evaluator {
             let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
             let g = compiler.forward(&mut tape, x)?;
             let fused = tape.kept("fused images", x.shape.bytes());
-            tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+            tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
             x.id = fused;
         }
         let y = base.compiler(gpu, &mut tape, Mode::Inference).forward(&mut tape, x)?;
         let logits = tape.kept("logits", y.shape.bytes() * u64::from(y.copies));
         // Logits must outlive the run: a copy, since the network's output is a transient.
         let whole = crate::shape::Nhwc { n: y.shape.n * y.copies, ..y.shape };
-        let same = ops::gather2d::Gather::channels(0);
-        tape.push(ops::gather2d::plan(whole, whole, same)?, &[y.id, logits])?;
+        let same = layout::gather2d::Gather::channels(0);
+        tape.push(layout::gather2d::plan(whole, whole, same)?, &[y.id, logits])?;
         let program = Program::build(gpu, &tape)?;
         let classes = y.shape.c;
         Ok(Self { program, batch, logits, fused: x.id, n, copies: y.copies, classes })
@@ -158,7 +158,7 @@ pub fn fuse_images(
     let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
     let g = compiler.forward(&mut tape, x)?;
     let fused = tape.kept("fused images", x.shape.bytes());
-    tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+    tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
     let program = Program::build(gpu, &tape)?;
     let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
     batch.choose(gpu, &program, images, &picks, &[])?;

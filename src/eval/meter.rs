@@ -7,9 +7,9 @@ use crate::{
     fault::{Faults, Flips},
     files::{Weights, sha256_of},
     gpu::Gpu,
+    kernels::plan::Operands,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
-    ops::operands::Operands,
     report::eval_json::percent,
 };
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@ use crate::{
     fault::{Faults, Flips},
     files::Weights,
     gpu::{Gpu, Program, Tape},
+    kernels::loss,
     nn::{FrozenNet, Graph, Mode, Value, check_finite, first_not_finite},
-    ops,
     shape::Nhwc,
 };
 
@@ -94,11 +94,11 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         if let Some(Loss::CrossEntropy(_)) = loss {
             let of_part = tape.kept("labels", u64::from(n) * 4);
             labels.push(of_part);
-            let plan = ops::softmax_cross_entropy::plan(1, n, classes)?;
+            let plan = loss::softmax_cross_entropy::plan(1, n, classes)?;
             let row_loss = tape.transient("losses", plan.bytes[4]);
             let correct = tape.transient("hits", plan.bytes[5]);
             tape.push(plan, &[y.id, of_part, factor, dy, row_loss, correct])?;
-            tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+            tape.push(loss::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
         }
         if let Some(dx) = &dx
             && let Some(id) = compiler.backward(&mut tape, dy, None, true)?

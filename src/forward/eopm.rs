@@ -16,12 +16,12 @@ use crate::{
     fault::{Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
+    kernels::{elementwise, loss, plan::Operands},
     models::GENERATOR_BITS,
     nn::{
         Convolution, Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, check_finite,
         count_flips, first_not_finite, fit, loss_scale,
     },
-    ops::{self, operands::Operands},
 };
 use std::ops::Range;
 
@@ -75,7 +75,7 @@ impl EopmTape {
         tape.mark("F(x) = clamp(x + G(x))");
         for (x, g) in images.iter().zip(&g) {
             let id = tape.transient("fused images", x.shape.bytes());
-            tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
+            tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
             fused.push(Value { id, ..*x });
         }
         // The sum over the groups so far.
@@ -94,14 +94,14 @@ impl EopmTape {
             let y = frozen.forward(tape, x)?;
             tape.mark("the losses");
             let [dlogits, row_loss, correct] = wanted.loss(tape, i, together, y, weights)?;
-            let plan = ops::loss_totals::plan(together, x.shape.n)?;
+            let plan = loss::loss_totals::plan(together, x.shape.n)?;
             tape.push(plan, &[row_loss, correct, totals])?;
             let d = frozen.backward(tape, dlogits, None, true)?;
             convolutions.extend_from_slice(frozen.convolutions());
             let Some(mut d) = d else { continue };
             if let Some(&sum) = sums.get(i) {
                 let next = tape.transient("sum over groups", x.shape.bytes());
-                tape.push(ops::add::plan(x.shape)?, &[sum, d, next])?;
+                tape.push(elementwise::add::plan(x.shape)?, &[sum, d, next])?;
                 tape.copy(next, sum, 0, x.shape.bytes())?;
                 d = sum;
             }
@@ -114,7 +114,7 @@ impl EopmTape {
         tape.mark("the gradient of G(x)");
         for ((x, g), d) in images.iter().zip(&g).zip(dfused) {
             let id = tape.transient("gradient of G", x.shape.bytes());
-            tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[d, x.id, g.id, id])?;
+            tape.push(elementwise::fuse_clamp::plan_grad(x.shape)?, &[d, x.id, g.id, id])?;
             dg.push(id);
         }
         debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");

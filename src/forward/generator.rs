@@ -5,9 +5,9 @@ use crate::{
     error::{Error, Result},
     files::Weights,
     gpu::{BufferId, Gpu, Program, Tape},
+    kernels::elementwise,
     models::GENERATOR_BITS,
     nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value, check_finite, first_not_finite},
-    ops,
     shape::Nhwc,
 };
 
@@ -126,7 +126,7 @@ fn push(
     let images: Vec<Value> = parts.iter().map(|part| part.x).collect();
     let g = compiler.forward_parts(tape, &images)?;
     for (part, g) in parts.iter().zip(&g) {
-        tape.push(ops::fuse_clamp::plan(part.x.shape)?, &[part.x.id, g.id, part.y])?;
+        tape.push(elementwise::fuse_clamp::plan(part.x.shape)?, &[part.x.id, g.id, part.y])?;
     }
     if !gradient {
         return Ok(());
@@ -135,7 +135,7 @@ fn push(
     for (part, g) in parts.iter().zip(&g) {
         let shape = part.x.shape;
         let masked = tape.transient("gradient of G", shape.bytes());
-        tape.push(ops::fuse_clamp_grad::plan(shape)?, &[part.dy, part.x.id, g.id, masked])?;
+        tape.push(elementwise::fuse_clamp::plan_grad(shape)?, &[part.dy, part.x.id, g.id, masked])?;
         dg.push(masked);
     }
     let through = compiler.backward_parts(tape, &dg, gradients, true)?;
@@ -143,7 +143,7 @@ fn push(
         // x reaches the output directly and through G; a learned image knows no x.
         match &through {
             Some(through) => {
-                tape.push(ops::add::plan(part.x.shape)?, &[dg[i], through[i], part.dx])?;
+                tape.push(elementwise::add::plan(part.x.shape)?, &[dg[i], through[i], part.dx])?;
             }
             None => copy(tape, Value { id: dg[i], ..part.x }, part.dx)?,
         }

@@ -5,8 +5,8 @@ use crate::{
     error::{Error, Result},
     files::Weights,
     gpu::{BufferId, Gpu, Tape},
+    kernels::{loss, plan::Operands},
     nn::{Convolution, FrozenNet, Graph, Mode, Value},
-    ops::{self, operands::Operands},
 };
 
 /// What the copies of a step are to answer to the fused images.
@@ -99,11 +99,12 @@ impl Wanted<'_> {
         let (n, classes) = (logits.shape.n, logits.shape.c);
         let (wanted, plan) = match self {
             Self::Labels(labels) => {
-                (labels.get(part), ops::softmax_cross_entropy::plan(copies, n, classes)?)
+                (labels.get(part), loss::softmax_cross_entropy::plan(copies, n, classes)?)
             }
-            Self::Answers(answers, temperature) => {
-                (answers.get(part), ops::distillation_loss::plan(copies, n, classes, *temperature)?)
-            }
+            Self::Answers(answers, temperature) => (
+                answers.get(part),
+                loss::distillation_loss::plan(copies, n, classes, *temperature)?,
+            ),
         };
         let absent = || Error::Shape(format!("part {part} of the batch has no wanted answers"));
         let wanted = *wanted.ok_or_else(absent)?;

@@ -1,7 +1,10 @@
 //! Which variants an adapter can run, and in which order it tries them.
 
 use super::device::Gpu;
-use crate::kernel::{Plan, Requires, Variant};
+use crate::kernels::{
+    desc::{Requires, Variant},
+    plan::Plan,
+};
 
 impl Gpu {
     /// Why a variant cannot run here at a workgroup size, if it cannot.

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{KernelDesc, Plan, Requires, Variant},
+    kernels::{
+        desc::{KernelDesc, Requires, Variant},
+        plan::Plan,
+    },
     tuning::{Choices, sources},
 };
 use std::{

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Access, KernelDesc, Plan, Variant},
+    kernels::{
+        desc::{Access, KernelDesc, Variant},
+        plan::Plan,
+    },
     tuning::{PipelineFile, Place},
 };
 use std::{

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{self, Access, Plan, Variant},
+    kernels::{
+        desc::{self, Access, Variant},
+        plan::{self, Plan},
+    },
 };
 use std::ops::Range;
 use std::sync::{
@@ -124,7 +127,7 @@ impl Program {
                     let group = bind(gpu, plan, &pipeline, uniforms.binding(i), &bound, &sizes);
                     Step::Dispatch {
                         group,
-                        groups: kernel::fold(plan.groups(variant, workgroup))?,
+                        groups: plan::fold(plan.groups(variant, workgroup))?,
                         name: format!("{} {}", plan.kernel.name, variant.name),
                         shape: plan.class.as_ref().map_or_else(String::new, |c| c.name.clone()),
                         flops: plan.flops,
@@ -436,7 +439,7 @@ fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
     let storage = plan.kernel.bindings[1..].iter().zip(bound).zip(&plan.bytes);
     storage
         .filter(|(((name, access), _), _)| {
-            *access == Access::ReadWrite && !kernel::WORDS.contains(name)
+            *access == Access::ReadWrite && !desc::WORDS.contains(name)
         })
         .map(|((_, buffer), &bytes)| ((*buffer).clone(), bytes))
         .collect()

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use crate::{
     error::{Error, Result},
-    kernel::{Access, Plan},
+    kernels::{desc::Access, plan::Plan},
 };
 
 /// A buffer of a tape.

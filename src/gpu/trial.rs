@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    kernel::{Access, Plan, Variant},
+    kernels::{
+        desc::{Access, Variant},
+        plan::Plan,
+    },
 };
 
 /// What the words of a buffer are.

@@ -4,7 +4,7 @@
     reason = "wgpu and std mark these calls unsafe; each says below why it is sound here"
 )]
 
-use crate::kernel::Variant;
+use crate::kernels::desc::Variant;
 
 /// Compiles a shader, without run-time checks where the variant is trusted and not `checked`.
 pub(super) fn shader(

@@ -3,7 +3,7 @@
 use super::graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};
 use crate::{
     error::{Error, Result},
-    ops::{fault_dequantize::Order, gather2d::Gather},
+    kernels::{layout::gather2d::Gather, quantise::fault_dequantize::Order},
     shape::{Rsck, Window},
 };
 

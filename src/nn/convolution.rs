@@ -3,10 +3,13 @@
 use crate::{
     error::{Error, Result},
     gpu::{Agreement, BufferId, Gpu, Job, Question, Tape, Words},
-    ops::{
-        self,
-        conv2d::{Conv2d, Fusion, class_name},
-        winograd::{Form, Tiles},
+    kernels::{
+        conv::{
+            self,
+            conv2d::{Conv2d, Fusion, class_name},
+        },
+        matmul,
+        winograd::{self, Form, Tiles},
     },
 };
 use std::ops::Range;
@@ -93,7 +96,7 @@ impl Algorithm {
     /// Whether an adapter that binds so many bytes at once can compute a convolution so: the
     /// transformed weights of all copies lie in one buffer.
     fn fits_within(self, conv: Conv2d, bytes: u64) -> bool {
-        let needs = |form| ops::winograd_weights::bytes(conv.weights(), form, conv.copies);
+        let needs = |form| winograd::weights::bytes(conv.weights(), form, conv.copies);
         self.fits(conv) && self.form().is_none_or(|form| needs(form) <= bytes)
     }
 
@@ -149,14 +152,14 @@ impl Algorithm {
             class: &class,
             candidates: &names,
             kernels: &[
-                &ops::conv2d::KERNEL,
-                &ops::matmul::KERNEL,
-                &ops::winograd_input::KERNEL,
-                &ops::winograd_output::KERNEL,
-                &ops::winograd_weights::KERNEL,
-                &ops::winograd4_input::KERNEL,
-                &ops::winograd4_output::KERNEL,
-                &ops::winograd4_weights::KERNEL,
+                &conv::conv2d::KERNEL,
+                &matmul::KERNEL,
+                &winograd::input::KERNEL,
+                &winograd::output::KERNEL,
+                &winograd::weights::KERNEL,
+                &winograd::input::KERNEL4,
+                &winograd::output::KERNEL4,
+                &winograd::weights::KERNEL4,
             ],
             agreement: Agreement { exact, eps: f32::EPSILON.into(), growth },
             // What is usual was measured on software adapters, in whole steps; there a trial of a few
@@ -182,7 +185,7 @@ impl Algorithm {
     /// The convolution alone, to be measured.
     fn job(self, conv: Conv2d) -> Result<Job> {
         let mut tape = Tape::new();
-        let plan = ops::conv2d::plan(conv, Fusion::default())?;
+        let plan = conv::conv2d::plan(conv, Fusion::default())?;
         let ids: Vec<_> = plan.bytes.iter().map(|&bytes| tape.kept("operand", bytes)).collect();
         let [x, w, affine, residual, mask_in, y, mask_out] = ids[..] else {
             return Err(Error::Shape("conv2d has seven operands".into()));
@@ -209,7 +212,7 @@ impl Algorithm {
             Self::Direct => {
                 let Operands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
                 let bound = [x, w, affine, residual, mask_in, y, mask_out];
-                tape.push(ops::conv2d::plan(conv, fusion)?, &bound)
+                tape.push(conv::conv2d::plan(conv, fusion)?, &bound)
             }
             Self::Winograd(form) => append_winograd(tape, conv, form, fusion, operands),
         }
@@ -225,16 +228,15 @@ fn append_winograd(
 ) -> Result<()> {
     let Operands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
     let (shape, copies) = (conv.weights(), conv.copies);
-    let u =
-        tape.transient("transformed weights", ops::winograd_weights::bytes(shape, form, copies));
-    tape.push(ops::winograd_weights::plan(shape, form, copies, conv.transposed)?, &[w, u])?;
+    let u = tape.transient("transformed weights", winograd::weights::bytes(shape, form, copies));
+    tape.push(winograd::weights::plan(shape, form, copies, conv.transposed)?, &[w, u])?;
     for tiles in Tiles::cover(conv, form, WINOGRAD_BYTES)? {
         let v = tape.transient("transformed input", tiles.values(conv.x.c).bytes());
         let m = tape.transient("transformed sums", tiles.values(conv.y.c).bytes());
-        let plan = ops::winograd_input::plan(tiles, fusion.mask_in)?;
+        let plan = winograd::input::plan(tiles, fusion.mask_in)?;
         tape.push(plan, &[x, mask_in, v])?;
-        tape.push(ops::matmul::plan(tiles.product())?, &[v, u, m])?;
-        let plan = ops::winograd_output::plan(tiles, fusion)?;
+        tape.push(matmul::plan(tiles.product())?, &[v, u, m])?;
+        let plan = winograd::output::plan(tiles, fusion)?;
         tape.push(plan, &[m, affine, residual, y, mask_out])?;
     }
     Ok(())

@@ -2,8 +2,7 @@
 
 use crate::{
     gpu::Gpu,
-    kernel::KernelDesc,
-    ops::{self, operands::Operands},
+    kernels::{conv, desc::KernelDesc, plan::Operands},
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -53,7 +52,7 @@ fn is_faster(gpu: &Gpu) -> bool {
             .flat_map(|v| v.workgroups.iter().map(move |&size| (v, size)))
             .any(|(variant, size)| gpu.lacks(variant, size).is_none())
     };
-    [&ops::conv2d::KERNEL, &ops::conv2d_grad_weight::KERNEL].into_iter().all(runs)
+    [&conv::conv2d::KERNEL, &conv::conv2d_grad_weight::KERNEL].into_iter().all(runs)
         && !gpu.report().is_software()
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
-    ops::non_finite::{self, NONE},
+    kernels::reduce::non_finite::{self, NONE},
 };
 use std::ops::Range;
 

@@ -12,9 +12,9 @@ use crate::{
     fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
-    ops::{
-        fault_dequantize::{self, Order, Transposed},
-        operands::Operands,
+    kernels::{
+        plan::Operands,
+        quantise::fault_dequantize::{self, Order, Transposed},
     },
     shape::Rsck,
 };

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Place, Placed},
     files::Weights,
-    ops::{fault_dequantize::Order, gather2d::Gather},
+    kernels::{layout::gather2d::Gather, quantise::fault_dequantize::Order},
     shape::{Nhwc, Rsck, Window},
 };
 

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     fault::{Grid, bit_grid, whole_numbers},
     files::Weights,
-    ops::fault_dequantize::Order,
+    kernels::quantise::fault_dequantize::Order,
 };
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use crate::{
     data::ImageSet,
     error::{Error, Result},
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
-    ops::image_batch,
+    kernels::images,
     shape::Nhwc,
 };
 
@@ -57,8 +57,8 @@ impl Default for Pick {
 
 impl Pick {
     fn words(&self) -> [u32; 4] {
-        let [moved, scale] = image_batch::motion(self.down, self.right, self.scale);
-        [self.index, image_batch::shift(self.dy, self.dx, self.flip), moved, scale]
+        let [moved, scale] = images::motion(self.down, self.right, self.scale);
+        [self.index, images::shift(self.dy, self.dx, self.flip), moved, scale]
     }
 }
 
@@ -125,12 +125,12 @@ impl DeviceImages {
             Some(shards) => {
                 for Shard { buffer, first, count } in shards {
                     let from = tape.import("images", buffer);
-                    let plan = image_batch::plan(n, self.height, self.width, *first, *count)?;
+                    let plan = images::plan(n, self.height, self.width, *first, *count)?;
                     tape.push(plan, &[from, picks, id])?;
                 }
             }
             None => {
-                let plan = image_batch::plan(n, self.height, self.width, 0, n)?;
+                let plan = images::plan(n, self.height, self.width, 0, n)?;
                 let from = tape.kept("streamed images", plan.bytes[0]);
                 tape.push(plan, &[from, picks, id])?;
                 pixels = Some(from);

@@ -1,7 +1,7 @@
 //! Where each parameter lies in the flat buffer of a trainable network, and its first values.
 
 use super::graph::{Graph, Role};
-use crate::{error::Result, files::Weights, ops::fault_dequantize::Order};
+use crate::{error::Result, files::Weights, kernels::quantise::fault_dequantize::Order};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 /// Offsets of the trainable parameters in one flat buffer, PyTorch order, no padding.

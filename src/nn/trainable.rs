@@ -10,10 +10,13 @@ use crate::{
     fault::step_seed,
     files::Weights,
     gpu::{Buffer, BufferId, Gpu, Tape},
-    ops::{
-        self,
-        fault_dequantize::{self, Transposed},
-        operands::Operands,
+    kernels::{
+        plan::Operands,
+        quantise::{
+            self,
+            fault_dequantize::{self, Transposed},
+        },
+        reduce,
     },
     shape::{pad_channels, unpad_channels},
 };
@@ -116,9 +119,9 @@ impl TrainableNet {
             let total = self.offsets.len;
             let name = &self.graph.params[layer.weight].name;
             tape.mark(format!("{name} of {}, quantisation", self.graph.name));
-            let plan = ops::absmax::plan(offset, len, total, i, count, self.bits)?;
+            let plan = reduce::absmax::plan(offset, len, total, i, count, self.bits)?;
             tape.push(plan, &[parameters, scales])?;
-            let plan = ops::quantize::plan(offset, len, total, i, count, self.bits)?;
+            let plan = quantise::quantize::plan(offset, len, total, i, count, self.bits)?;
             let packed = tape.transient("stored weights", plan.bytes[2]);
             tape.push(plan, &[parameters, scales, packed])?;
             let stored = fault_dequantize::Layer {

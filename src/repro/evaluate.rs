@@ -8,7 +8,7 @@ use crate::{
     eval::{Details, Journal, Named, Request, Subject, document, measure_with},
     fault::Faults,
     gpu::Gpu,
-    ops::operands::Operands,
+    kernels::plan::Operands,
     report::{
         Sink,
         eval_json::{Document, Evaluation, Spread},

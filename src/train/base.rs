@@ -7,9 +7,9 @@ use crate::{
     fault::{Faults, bit_grid, check_bits},
     files::{Normalisation, Weights, sha256},
     gpu::Gpu,
+    kernels::plan::Operands,
     models,
     nn::{Graph, Stored},
-    ops::operands::Operands,
     report::eval_json::Given,
 };
 use std::path::Path;

@@ -7,8 +7,8 @@ use crate::{
     files::Weights,
     forward::{EopmStep, EopmTape, Target, Teacher},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
+    kernels::optimiser,
     nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
-    ops,
 };
 use std::ops::Range;
 
@@ -139,7 +139,7 @@ impl Eopm {
         let parameters = tape.import("parameters", &generator.parameters);
         let first = tape.import("mean of gradients", &generator.first);
         let second = tape.import("mean of squared gradients", &generator.second);
-        let plan = ops::adam::plan(generator.offsets.len, BETAS[0], BETAS[1], EPS)?;
+        let plan = optimiser::adam::plan(generator.offsets.len, BETAS[0], BETAS[1], EPS)?;
         tape.push(plan, &[schedule, eopm.gradients, parameters, first, second])?;
         Ok((tape, frozen, Parts { batch, schedule, eopm }))
     }
@@ -177,7 +177,7 @@ impl Eopm {
         let program = self.step.program();
         self.batch.choose(gpu, program, images, picks, pixels)?;
         let unscale = 1.0 / f64::from(self.step.loss_scale());
-        let schedule = ops::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, unscale);
+        let schedule = optimiser::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, unscale);
         program.write(gpu, self.schedule, 0, &schedule);
         self.seen += picks.len() as u64;
         // A chip's map does not change: once is enough, where all copies stay on the device.

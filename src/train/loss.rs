@@ -3,7 +3,7 @@
 use crate::{
     data,
     error::{Error, Result},
-    ops::distillation_loss,
+    kernels::loss::distillation_loss,
 };
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};

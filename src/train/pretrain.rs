@@ -17,9 +17,9 @@ use crate::{
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
     gpu::{Gpu, Program, Recorded},
+    kernels::plan::Operands,
     models,
     nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, arithmetic, initialise, most_images},
-    ops::operands::Operands,
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
 };
 use std::time::Instant;

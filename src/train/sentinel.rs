@@ -8,8 +8,8 @@
 use crate::{
     error::{Error, Result},
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    kernels::reduce::non_finite::NONE,
     nn::{TrainableNet, append_look, first_not_finite},
-    ops::non_finite::NONE,
 };
 use std::ops::Range;
 

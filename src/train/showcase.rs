@@ -9,9 +9,9 @@ use crate::{
     fault::Faults,
     files::Weights,
     gpu::Gpu,
+    kernels::plan::Operands,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
-    ops::operands::Operands,
     report::images::{Example, Image, save_grid},
 };
 use std::path::Path;

@@ -3,8 +3,8 @@
 use crate::{
     error::Result,
     gpu::{BufferId, Gpu, Program, Tape},
+    kernels::{loss, optimiser},
     nn::{Batch, Cut, DeviceImages, Pick, TrainableNet, loss_scale},
-    ops,
 };
 use std::ops::Range;
 
@@ -70,18 +70,18 @@ impl Supervised {
         let mut dlogits = Vec::new();
         for (y, labels) in outputs.iter().zip(batch.labels()) {
             tape.mark("the losses");
-            let plan = ops::softmax_cross_entropy::plan(1, y.shape.n, y.shape.c)?;
+            let plan = loss::softmax_cross_entropy::plan(1, y.shape.n, y.shape.c)?;
             let dy = tape.transient("gradient of the logits", plan.bytes[3]);
             let row_loss = tape.transient("losses", plan.bytes[4]);
             let correct = tape.transient("hits", plan.bytes[5]);
             tape.push(plan, &[y.id, labels, weights, dy, row_loss, correct])?;
-            let plan = ops::loss_totals::plan(1, y.shape.n)?;
+            let plan = loss::loss_totals::plan(1, y.shape.n)?;
             tape.push(plan, &[row_loss, correct, totals])?;
             dlogits.push(dy);
         }
         compiler.backward_parts(&mut tape, &dlogits, Some(gradients), false)?;
         tape.mark("the update");
-        let plan = ops::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
+        let plan = optimiser::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
         let loss_scale = loss_scale(net.operands(), 1.0 / f64::from(n));

@@ -5,9 +5,11 @@ use crate::{
     error::{Error, Result},
     fault::step_seed,
     gpu::{BufferId, Gpu, Program},
+    kernels::conv::conv2d::{
+        Conv2d, mask_bytes,
+        twin::{Expected, Operands, expected},
+    },
     nn::{Algorithm, Convolution},
-    ops::conv2d::{Conv2d, mask_bytes},
-    reference::conv2d::{Expected, Operands, expected},
     shape::{Nhwc, unpad_channels},
 };
 use std::ops::Range;

@@ -3,13 +3,15 @@
 use super::{CaseSettings, Spec};
 use crate::{
     error::Result,
+    kernels::{
+        conv::{
+            self,
+            conv2d::{Conv2d, Fusion},
+        },
+        plan::Operands,
+    },
     models,
     nn::{Graph, Op},
-    ops::{
-        self,
-        conv2d::{Conv2d, Fusion},
-        operands::Operands,
-    },
     shape::{Nhwc, Window},
 };
 
@@ -102,8 +104,8 @@ impl Layer {
         ];
         for (role, pass, gather) in roles {
             let plan = match gather {
-                Some((conv, fusion)) => ops::conv2d::plan(conv, fusion)?,
-                None => ops::conv2d_grad_weight::plan(conv)?,
+                Some((conv, fusion)) => conv::conv2d::plan(conv, fusion)?,
+                None => conv::conv2d_grad_weight::plan(conv)?,
             };
             let (role, pass) = match conv.operands {
                 Operands::F32 => (role, pass.to_owned()),

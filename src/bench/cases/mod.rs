@@ -9,9 +9,11 @@ use crate::{
     error::{Error, Result},
     fault,
     gpu::Gpu,
-    kernel::Plan,
+    kernels::{
+        conv::conv2d::{Conv2d, Fusion},
+        plan::Plan,
+    },
     nn::{Algorithm, Operands},
-    ops::conv2d::{Conv2d, Fusion},
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
 };
 use std::collections::BTreeSet;
@@ -237,7 +239,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops;
+    use crate::kernels::bench;
 
     #[test]
     fn every_case_can_be_planned_and_filled_and_none_is_there_twice() {
@@ -276,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_network_is_the_sum_of_its_layers() {
-        let plan = ops::bench_copy::plan(1 << 10).unwrap().costing(3_000_000);
+        let plan = bench::bench_copy::plan(1 << 10).unwrap().costing(3_000_000);
         let spec = |times| Spec {
             role: String::new(),
             shape: String::new(),

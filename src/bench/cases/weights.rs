@@ -4,12 +4,15 @@ use super::Spec;
 use crate::{
     error::Result,
     fault::{FaultModel, Faults, Place},
-    kernel::Plan,
-    ops::{
-        self,
-        accumulate::Accumulate,
-        fault_dequantize::{self, Order, Transposed},
-        winograd::Form,
+    kernels::{
+        conv, optimiser,
+        plan::{Accumulate, Plan},
+        quantise::{
+            self,
+            fault_dequantize::{self, Order, Transposed},
+        },
+        reduce,
+        winograd::{self, Form},
     },
     shape::Rsck,
 };
@@ -46,19 +49,19 @@ pub(super) fn specs() -> Result<Vec<Spec>> {
     }
     let (small, len) = (Rsck::new(3, 3, 128, 128), 723_273);
     let (weights, parameters) = (format!("[{len}]"), format!("{small}"));
-    push("absmax".into(), weights.clone(), ops::absmax::plan(0, len, len, 0, 1, 8)?);
-    push("quantize".into(), weights.clone(), ops::quantize::plan(0, len, len, 0, 1, 8)?);
-    push("adam".into(), weights.clone(), ops::adam::plan(len, 0.5, 0.999, 1e-8)?);
-    push("sgd".into(), weights, ops::sgd::plan(len, 0.9, 5e-4)?);
+    push("absmax".into(), weights.clone(), reduce::absmax::plan(0, len, len, 0, 1, 8)?);
+    push("quantize".into(), weights.clone(), quantise::quantize::plan(0, len, len, 0, 1, 8)?);
+    push("adam".into(), weights.clone(), optimiser::adam::plan(len, 0.5, 0.999, 1e-8)?);
+    push("sgd".into(), weights, optimiser::sgd::plan(len, 0.9, 5e-4)?);
     let plan =
-        ops::weight_gradient::plan(small, CHUNKS, false, 0, small.len(), Accumulate::Replace)?;
+        conv::weight_gradient::plan(small, CHUNKS, false, 0, small.len(), Accumulate::Replace)?;
     push("weight_gradient".into(), format!("{parameters} of {CHUNKS} partial results"), plan);
     for form in [Form::F2, Form::F4] {
-        let plan = ops::winograd_weights::plan(small, form, 1, false)?;
+        let plan = winograd::weights::plan(small, form, 1, false)?;
         push(plan.kernel.name.into(), parameters.clone(), plan);
     }
     let (rows, columns) = (1024, 128);
-    let plan = ops::sum_partials::plan(rows, columns, columns, 0, columns)?;
+    let plan = reduce::sum_partials::plan(rows, columns, columns, 0, columns)?;
     push("sum_partials".into(), format!("[{rows}, {columns}]"), plan);
     Ok(specs)
 }

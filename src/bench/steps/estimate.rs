@@ -10,9 +10,9 @@ use crate::{
     eval::Evaluator,
     files::Weights,
     gpu::Gpu,
+    kernels::plan::Operands,
     models::{self, GENERATOR_BITS},
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
-    ops::operands::Operands,
     train::{Supervised, images_to_time},
 };
 use std::time::Instant;

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     fault,
     gpu::{Clock, Gpu, StepTime},
-    ops::operands::Operands,
+    kernels::plan::Operands,
     report::bench_json::{Step, Times},
 };
 use networks::{Alone, Eopm};

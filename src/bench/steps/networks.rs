@@ -6,12 +6,12 @@ use crate::{
     error::Result,
     fault::{FaultModel, Faults, Maps},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
+    kernels::{elementwise, loss, plan::Operands},
     models::{self, GENERATOR_BITS},
     nn::{
         Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
         initialise, loss_scale,
     },
-    ops::{self, operands::Operands},
     shape::Nhwc,
     train::{self, EopmSettings},
 };
@@ -165,9 +165,9 @@ impl Alone {
             let mut masked = Vec::new();
             for ((x, g), dy) in images.parts.iter().zip(&outputs).zip(&upstream.parts) {
                 let fused = tape.transient("fused images", x.shape.bytes());
-                tape.push(ops::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+                tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
                 let dg = tape.transient("gradient of G", x.shape.bytes());
-                tape.push(ops::fuse_clamp_grad::plan(x.shape)?, &[dy.id, x.id, g.id, dg])?;
+                tape.push(elementwise::fuse_clamp::plan_grad(x.shape)?, &[dy.id, x.id, g.id, dg])?;
                 masked.push(dg);
             }
             compiler.backward_parts(&mut tape, &masked, Some(gradients), false)?;
@@ -197,12 +197,12 @@ impl Alone {
                 let y = compiler.forward(&mut tape, *x)?;
                 let of_part = tape.kept("labels", u64::from(n) * 4);
                 labels.push((of_part, n));
-                let plan = ops::softmax_cross_entropy::plan(1, n, CLASSES)?;
+                let plan = loss::softmax_cross_entropy::plan(1, n, CLASSES)?;
                 let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
                 let row_loss = tape.transient("losses", plan.bytes[4]);
                 let correct = tape.transient("hits", plan.bytes[5]);
                 tape.push(plan, &[y.id, of_part, factor, dlogits, row_loss, correct])?;
-                tape.push(ops::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+                tape.push(loss::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
                 compiler.backward(&mut tape, dlogits, None, true)?;
             }
             let program = Program::build(gpu, &tape)?;

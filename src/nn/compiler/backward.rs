@@ -5,15 +5,19 @@ use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
     gpu::BufferId,
+    kernels::{
+        conv::{
+            self,
+            conv2d::{Conv2d, Fusion},
+        },
+        elementwise,
+        layout::{self, gather2d::Gather},
+        plan::Accumulate,
+        pool, reduce,
+    },
     nn::{
         convolution::Operands,
         graph::{NodeId, Op},
-    },
-    ops::{
-        self,
-        accumulate::Accumulate,
-        conv2d::{Conv2d, Fusion},
-        gather2d::Gather,
     },
 };
 
@@ -72,24 +76,25 @@ impl Compiler<'_> {
                 let outputs = self.parts(out)?;
                 self.undo_each(grads, x, out, |own, i, _, dy, dx| {
                     let y = outputs[i];
-                    own.tape.push(ops::activation_grad::plan(y.whole(), act)?, &[dy, y.id, dx])
+                    own.tape
+                        .push(elementwise::activation::plan_grad(y.whole(), act)?, &[dy, y.id, dx])
                 })
             }
             Saved::MaxPool { x, out, window, ref args } => {
                 self.undo_each(grads, x, out, |own, i, input, dy, dx| {
-                    let plan = ops::max_pool_grad::plan(input.whole(), window)?;
+                    let plan = pool::max_pool::plan_grad(input.whole(), window)?;
                     own.tape.push(plan, &[dy, args[i], dx])
                 })
             }
             Saved::AvgPool { x, out, window } => {
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = ops::avg_pool_grad::plan(input.whole(), window)?;
+                    let plan = pool::avg_pool::plan_grad(input.whole(), window)?;
                     own.tape.push(plan, &[dy, dx])
                 })
             }
             Saved::Upsample { x, out, factor } => {
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = ops::upsample_nearest_grad::plan(input.whole(), factor)?;
+                    let plan = layout::upsample_nearest::plan_grad(input.whole(), factor)?;
                     own.tape.push(plan, &[dy, dx])
                 })
             }
@@ -115,7 +120,7 @@ impl Compiler<'_> {
                     return Ok(());
                 }
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = ops::channel_affine::plan(input.whole())?;
+                    let plan = elementwise::channel_affine::plan(input.whole())?;
                     own.tape.push(plan, &[dy, scale, zeros, dx])
                 })
             }
@@ -136,7 +141,8 @@ impl Compiler<'_> {
                 for (i, value) in self.parts(out)?.into_iter().enumerate() {
                     let into = Accumulate::of_part(i);
                     let len = self.vectors.len;
-                    let plan = ops::learned_image_grad::plan(value.shape, offset, len, into)?;
+                    let plan =
+                        elementwise::learned_image::plan_grad(value.shape, offset, len, into)?;
                     self.tape.push(plan, &[dy[i], gradients])?;
                 }
                 Ok(())
@@ -172,7 +178,7 @@ impl Compiler<'_> {
     ) -> Result<()> {
         let outputs = self.parts(out)?;
         self.undo_each(grads, x, out, |own, i, input, dy, dx| {
-            let plan = ops::gather2d::plan(outputs[i].whole(), input.whole(), gather)?;
+            let plan = layout::gather2d::plan(outputs[i].whole(), input.whole(), gather)?;
             own.tape.push(plan, &[dy, dx])
         })
     }
@@ -194,7 +200,7 @@ impl Compiler<'_> {
             if let Some(mask) = masks.pop() {
                 let value = self.parts(*out)?[0];
                 let masked = self.gradient_buffer(value);
-                let plan = ops::mask_gradient::plan(value.shape, value.copies)?;
+                let plan = elementwise::mask_gradient::plan(value.shape, value.copies)?;
                 self.tape.push(plan, &[dy[0], mask, masked])?;
                 dy = vec![masked];
             }
@@ -249,7 +255,7 @@ impl Compiler<'_> {
             if slices.len() > 1 {
                 let from = Gather::channels(slice.first.cast_signed());
                 let own = self.tape.transient("slice of a gradient", whole(slice.k).bytes());
-                let plan = ops::gather2d::plan(whole(conv.y.c), whole(slice.k), from)?;
+                let plan = layout::gather2d::plan(whole(conv.y.c), whole(slice.k), from)?;
                 self.tape.push(plan, &[dy, own])?;
                 dy = own;
             }
@@ -292,13 +298,13 @@ impl Compiler<'_> {
         // Part by part: the partial results of a whole batch would outgrow a binding.
         for (part, input) in self.parts(x)?.into_iter().enumerate() {
             let conv = convs[part];
-            let plan = ops::conv2d_grad_weight::plan(conv)?;
+            let plan = conv::conv2d_grad_weight::plan(conv)?;
             let partial = self.tape.transient("weight gradient", plan.bytes[2]);
             let (x, dy) = if conv.transposed { (dy[part], input.id) } else { (input.id, dy[part]) };
             self.tape.push(plan, &[x, dy, partial])?;
-            let plan = ops::weight_gradient::plan(
+            let plan = conv::weight_gradient::plan(
                 shape,
-                ops::conv2d_grad_weight::chunks(conv),
+                conv::conv2d_grad_weight::chunks(conv),
                 false,
                 self.vectors.weight[layer],
                 self.vectors.len,
@@ -320,11 +326,11 @@ impl Compiler<'_> {
         let copies = 1;
         let values: Vec<Value> =
             convs.iter().zip(dy).map(|(c, &id)| Value { id, shape: c.y, copies }).collect();
-        let plan = |value: Value| Ok((ops::channel_sum::plan(value.shape)?, vec![value.id]));
+        let plan = |value: Value| Ok((reduce::channel_sum::plan(value.shape)?, vec![value.id]));
         let partial = self.partials("bias gradient", &values, plan)?;
-        let rows = convs.iter().map(|c| ops::channel_sum::chunks(c.y)).sum();
+        let rows = convs.iter().map(|c| reduce::chunking::chunks(c.y)).sum();
         let y = convs[0].y;
-        let plan = ops::sum_partials::plan(rows, 4 * y.c4(), y.c, offset, self.vectors.len)?;
+        let plan = reduce::sum_partials::plan(rows, 4 * y.c4(), y.c, offset, self.vectors.len)?;
         self.tape.push(plan, &[partial, gradients])
     }
 
@@ -337,7 +343,7 @@ impl Compiler<'_> {
         let mut sums = Vec::new();
         for ((value, a), b) in self.parts(node)?.into_iter().zip(earlier).zip(dx) {
             let sum = self.gradient_buffer(value);
-            self.tape.push(ops::add::plan(value.whole())?, &[a, b, sum])?;
+            self.tape.push(elementwise::add::plan(value.whole())?, &[a, b, sum])?;
             sums.push(sum);
         }
         grads.0[node] = Some(sums);

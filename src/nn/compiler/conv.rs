@@ -4,13 +4,13 @@ use super::{Compiler, Mode, Saved, Slice, Value};
 use crate::{
     error::{Error, Result},
     gpu::BufferId,
+    kernels::{
+        conv::conv2d::{Conv2d, Fusion, mask_bytes},
+        layout,
+    },
     nn::{
         convolution::Operands,
         graph::{NodeId, Op},
-    },
-    ops::{
-        self,
-        conv2d::{Conv2d, Fusion, mask_bytes},
     },
     shape::{Nhwc, Window},
 };
@@ -186,7 +186,7 @@ impl Compiler<'_> {
             let shape = whole.shape.with_c(whole.shape.c + slice.shape.c);
             let joined = Value { shape, ..whole };
             let id = self.tape.transient("channels", joined.whole().bytes());
-            let plan = ops::concat_channels::plan(whole.whole(), slice.whole())?;
+            let plan = layout::concat_channels::plan(whole.whole(), slice.whole())?;
             self.tape.push(plan, &[whole.id, slice.id, id])?;
             whole = Value { id, ..joined };
         }

@@ -4,8 +4,11 @@ use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
     gpu::{Buffer, BufferId},
+    kernels::{
+        elementwise::{self, activation::Activation},
+        layout, pool,
+    },
     nn::graph::{NodeId, Op},
-    ops::{self, activation::Activation},
     shape::Nhwc,
 };
 
@@ -44,7 +47,7 @@ impl Compiler<'_> {
             Op::MaxPool(window) => {
                 let mut args = Vec::new();
                 for (input, y) in self.io(node, x)? {
-                    let plan = ops::max_pool::plan(input.whole(), *window)?;
+                    let plan = pool::max_pool::plan(input.whole(), *window)?;
                     let arg = self.tape.transient("pool arguments", plan.bytes[2]);
                     self.tape.push(plan, &[input.id, y.id, arg])?;
                     args.push(arg);
@@ -54,7 +57,7 @@ impl Compiler<'_> {
             }
             Op::AvgPool(window) => {
                 for (input, y) in self.io(node, x)? {
-                    let plan = ops::avg_pool::plan(input.whole(), *window)?;
+                    let plan = pool::avg_pool::plan(input.whole(), *window)?;
                     self.tape.push(plan, &[input.id, y.id])?;
                 }
                 self.saved.push(Saved::AvgPool { x, out: node, window: *window });
@@ -62,7 +65,7 @@ impl Compiler<'_> {
             }
             Op::Upsample(factor) => {
                 for (input, y) in self.io(node, x)? {
-                    let plan = ops::upsample_nearest::plan(input.whole(), *factor)?;
+                    let plan = layout::upsample_nearest::plan(input.whole(), *factor)?;
                     self.tape.push(plan, &[input.id, y.id])?;
                 }
                 self.saved.push(Saved::Upsample { x, out: node, factor: *factor });
@@ -70,7 +73,7 @@ impl Compiler<'_> {
             }
             Op::Concat => {
                 for (a, b, y) in self.two(node)? {
-                    let plan = ops::concat_channels::plan(a.whole(), b.whole())?;
+                    let plan = layout::concat_channels::plan(a.whole(), b.whole())?;
                     self.tape.push(plan, &[a.id, b.id, y.id])?;
                 }
                 self.saved.push(Saved::Concat { a: x, b: inputs[1], out: node });
@@ -78,14 +81,14 @@ impl Compiler<'_> {
             }
             Op::Add => {
                 for (a, b, y) in self.two(node)? {
-                    self.tape.push(ops::add::plan(a.whole())?, &[a.id, b.id, y.id])?;
+                    self.tape.push(elementwise::add::plan(a.whole())?, &[a.id, b.id, y.id])?;
                 }
                 self.saved.push(Saved::Add { a: x, b: inputs[1], out: node });
                 Ok(())
             }
             Op::Gather(gather) => {
                 for (input, y) in self.io(node, x)? {
-                    let plan = ops::gather2d::plan(input.whole(), y.whole(), *gather)?;
+                    let plan = layout::gather2d::plan(input.whole(), y.whole(), *gather)?;
                     self.tape.push(plan, &[input.id, y.id])?;
                 }
                 self.saved.push(Saved::Gather { x, out: node, gather: *gather });
@@ -96,7 +99,7 @@ impl Compiler<'_> {
                 let zeros = self.constant("no shift", &vec![0.0; shift.len()])?;
                 let shift = self.constant("input shift", shift)?;
                 for (input, y) in self.io(node, x)? {
-                    let plan = ops::channel_affine::plan(input.whole())?;
+                    let plan = elementwise::channel_affine::plan(input.whole())?;
                     self.tape.push(plan, &[input.id, scale, shift, y.id])?;
                 }
                 self.saved.push(Saved::Affine { x, out: node, scale, zeros });
@@ -108,7 +111,7 @@ impl Compiler<'_> {
                     return Err(Error::Shape(format!("{} has no learned image", graph.name)));
                 };
                 for (_, y) in self.io(node, x)? {
-                    let plan = ops::learned_image::plan(y.shape, offset, self.vectors.len)?;
+                    let plan = elementwise::learned_image::plan(y.shape, offset, self.vectors.len)?;
                     self.tape.push(plan, &[self.vectors.buffer, y.id])?;
                 }
                 self.saved.push(Saved::LearnedImage { out: node });
@@ -152,7 +155,8 @@ impl Compiler<'_> {
 
     fn activation(&mut self, node: NodeId, x: NodeId, act: Activation) -> Result<()> {
         for (input, y) in self.io(node, x)? {
-            self.tape.push(ops::activation::plan(input.whole(), act)?, &[input.id, y.id])?;
+            self.tape
+                .push(elementwise::activation::plan(input.whole(), act)?, &[input.id, y.id])?;
         }
         self.saved.push(Saved::Activation { x, out: node, act });
         Ok(())
@@ -181,8 +185,8 @@ impl Compiler<'_> {
         x: Nhwc,
         p: f32,
         first: u32,
-    ) -> Result<crate::kernel::Plan> {
+    ) -> Result<crate::kernels::plan::Plan> {
         let layer = u32::try_from(node).unwrap_or(u32::MAX);
-        ops::dropout::plan(x, p, layer, first)
+        elementwise::dropout::plan(x, p, layer, first)
     }
 }

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     gpu::{BufferId, Gpu, Tape},
-    ops::{
-        conv2d::{Conv2d, Fusion},
-        operands,
+    kernels::{
+        conv::conv2d::{Conv2d, Fusion},
+        plan,
     },
     shape::Nhwc,
 };
@@ -115,7 +115,7 @@ pub struct Compiler<'a> {
     graph: &'a Graph,
     mode: Mode,
     /// Precision in which inputs, weights and gradients enter products.
-    operands: operands::Operands,
+    operands: plan::Operands,
     layers: Layers,
     vectors: Vectors,
     state: TrainingState,
@@ -144,7 +144,7 @@ impl<'a> Compiler<'a> {
         let unused = [tape.kept("unused input", 16), tape.kept("unused output", 16)];
         let (values, done) = (vec![None; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let (saved, tape) = (Vec::new(), Tape::new());
-        let operands = operands::Operands::F32;
+        let operands = plan::Operands::F32;
         Self {
             gpu,
             tape,
@@ -165,7 +165,7 @@ impl<'a> Compiler<'a> {
 
     /// The same with operands of products in another precision than f32.
     #[must_use]
-    pub fn with_operands(self, operands: operands::Operands) -> Self {
+    pub fn with_operands(self, operands: plan::Operands) -> Self {
         Self { operands, ..self }
     }
 

@@ -4,9 +4,8 @@ use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
     gpu::BufferId,
-    kernel::Plan,
+    kernels::{elementwise::activation::Activation, norm, plan::Plan, reduce},
     nn::graph::{EPS, MOMENTUM, NodeId, Op},
-    ops::{self, activation::Activation},
     shape::Nhwc,
 };
 
@@ -29,18 +28,17 @@ impl Compiler<'_> {
         let inputs = self.parts(x)?;
         let (whole, part) = self.cut(&inputs);
         let stats = |input: Value| -> Result<(Plan, Vec<BufferId>)> {
-            Ok((ops::batch_norm_stats::plan_like(input.shape, part)?, vec![input.id]))
+            Ok((norm::statistics::plan_like(input.shape, part)?, vec![input.id]))
         };
         let partial = self.partials("batch-norm partial", &inputs, stats)?;
-        let finish = ops::batch_norm_finish::plan(whole, part, EPS, MOMENTUM)?;
+        let finish = norm::statistics::plan_finish(whole, part, EPS, MOMENTUM)?;
         let stats = self.tape.transient("batch-norm statistics", finish.bytes[2]);
         self.tape.push(finish, &[partial, self.state.running[norm], stats])?;
         let [gamma, beta] = self.vectors.norm[norm];
         let mut outputs = Vec::new();
         for input in inputs {
             let y = self.output(out, input.shape.n, 1);
-            let plan =
-                ops::batch_norm_apply::plan(input.shape, act, gamma, beta, self.vectors.len)?;
+            let plan = norm::apply::plan(input.shape, act, gamma, beta, self.vectors.len)?;
             self.tape.push(plan, &[input.id, stats, self.vectors.buffer, y.id])?;
             outputs.push(y);
         }
@@ -64,19 +62,19 @@ impl Compiler<'_> {
         let len = self.vectors.len;
         let mut at = 0;
         let sums = |input: Value| -> Result<(Plan, Vec<BufferId>)> {
-            let plan = ops::batch_norm_grad_sums::plan_like(input.shape, part, act)?;
+            let plan = norm::backward::plan_like(input.shape, part, act)?;
             let (dy, y) = (dy[at], outputs[at].id);
             at += 1;
             Ok((plan, vec![dy, y, input.id, stats]))
         };
         let partial = self.partials("batch-norm partial", &inputs, sums)?;
-        let chunks = ops::batch_norm_stats::chunks_of(whole, part);
-        let finish = ops::batch_norm_grad_finish::plan(whole, chunks, gamma, beta, len)?;
+        let chunks = reduce::chunking::chunks_of(whole, part);
+        let finish = norm::backward::plan_finish(whole, chunks, gamma, beta, len)?;
         let sums = self.tape.transient("batch-norm sums", finish.bytes[1]);
         self.tape.push(finish, &[partial, sums, gradients])?;
         let mut dx = Vec::new();
         for (i, &input) in inputs.iter().enumerate() {
-            let plan = ops::batch_norm_grad::plan(input.shape, whole.pixels(), act, gamma, len)?;
+            let plan = norm::backward::plan_grad(input.shape, whole.pixels(), act, gamma, len)?;
             let d = self.gradient_buffer(input);
             let vectors = self.vectors.buffer;
             self.tape.push(plan, &[dy[i], outputs[i].id, input.id, stats, sums, vectors, d])?;

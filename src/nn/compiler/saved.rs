@@ -3,7 +3,9 @@
 use super::super::graph::{Graph, NodeId, Op};
 use crate::{
     gpu::BufferId,
-    ops::{activation::Activation, conv2d::Conv2d, gather2d::Gather},
+    kernels::{
+        conv::conv2d::Conv2d, elementwise::activation::Activation, layout::gather2d::Gather,
+    },
     shape::Window,
 };
 

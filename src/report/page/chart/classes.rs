@@ -1,9 +1,9 @@
 //! Accuracy of each class, before and after.
 
 use super::FULL;
-use crate::report::measure::Measure;
 use crate::report::{
     eval_json::ClassCounts,
+    measure::Measure,
     page::{
         figure::{Figure, Key},
         html::Html,

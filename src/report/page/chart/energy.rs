@@ -1,13 +1,15 @@
 //! Accuracy against the energy of the weight memory.
 
 use super::FULL;
-use crate::report::measure::Measure;
-use crate::report::page::{
-    entry::{Entry, Sweep},
-    figure::{Figure, Key},
-    html::Html,
-    svg::{Frame, Kind, Labels, Scale, Style, line, marker},
-    words,
+use crate::report::{
+    measure::Measure,
+    page::{
+        entry::{Entry, Sweep},
+        figure::{Figure, Key},
+        html::Html,
+        svg::{Frame, Kind, Labels, Scale, Style, line, marker},
+        words,
+    },
 };
 
 /// Points that can be named in the drawing without covering each other.

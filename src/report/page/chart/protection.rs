@@ -1,9 +1,9 @@
 //! What protecting the worst bit positions or layers buys.
 
 use super::FULL;
-use crate::report::measure::Measure;
 use crate::report::{
     eval_json::{Protected, Sensitivity, Spread},
+    measure::Measure,
     page::{
         figure::{Figure, Key},
         html::Html,

@@ -1,9 +1,9 @@
 //! What single bit positions and layers cost when they alone are faulty.
 
 use super::rows::{Row, rows};
-use crate::report::measure::Measure;
 use crate::report::{
     eval_json::{Part, Sensitivity},
+    measure::Measure,
     page::{figure::Figure, html::Html, svg::Style, words},
 };
 

@@ -1,13 +1,15 @@
 //! Accuracy against the share of faulty cells.
 
 use super::FULL;
-use crate::report::measure::Measure;
-use crate::report::page::{
-    entry::Sweep,
-    figure::{Figure, Key},
-    html::Html,
-    svg::{Axis, Frame, Kind, Scale, Style, band, line, marker, own_ticks, whisker},
-    words,
+use crate::report::{
+    measure::Measure,
+    page::{
+        entry::Sweep,
+        figure::{Figure, Key},
+        html::Html,
+        svg::{Axis, Frame, Kind, Scale, Style, band, line, marker, own_ticks, whisker},
+        words,
+    },
 };
 
 /// Bands of more lines would cover each other: they then have whiskers.

@@ -1,0 +1,31 @@
+// One learned image for every slot of a batch.
+//
+//   y[n, h, w, c] = parameters[offset + (c H + h) W + w]
+//
+// Grid:    one invocation per pixel of the batch.
+// Twin:    src/kernels/elementwise/learned_image.rs
+// Source:  NeuralFuse, arXiv:2306.16869, table 11: universal input perturbation.
+
+struct LearnedImageParams {
+    pixels: u32, // of the batch, N H W
+    plane: u32,  // of one image, H W
+    c: u32,      // channels, at most 4
+    offset: u32, // of the image in `parameters`
+}
+
+@group(0) @binding(0) var<uniform> params: LearnedImageParams;
+@group(0) @binding(1) var<storage, read> parameters: array<f32>;    // flat
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, C]
+
+fn items() -> u32 {
+    return params.pixels;
+}
+
+fn each(i: u32) {
+    let at = params.offset + i % params.plane;
+    var v = vec4<f32>(0.0);
+    for (var c = 0u; c < params.c; c++) {
+        v[c] = parameters[at + c * params.plane];
+    }
+    y[i] = v;
+}

@@ -1,0 +1,22 @@
+// The uniform block of sliding windows over images, forward and backward: an item is a group of
+// four channels of what is written.
+
+struct PoolParams {
+    vec4s: u32,   // of what is written: y, backward dx
+    c: u32,       // channels without padding
+    h: u32,       // size of x
+    w: u32,
+    oh: u32,      // size of y
+    ow: u32,
+    rows: u32,    // size R x S of the window
+    columns: u32,
+    stride: u32,
+    padding: u32,
+    scale: f32,   // of a mean: 1 / (R S)
+}
+
+@group(0) @binding(0) var<uniform> params: PoolParams;
+
+fn items() -> u32 {
+    return params.vec4s;
+}

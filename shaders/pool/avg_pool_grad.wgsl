@@ -1,0 +1,32 @@
+// Gradient of the mean of a sliding window: each window hands 1 / (R S) of its own to every tap.
+//
+//   dx[n, h, w, c] = 1 / (R S) sum of dy[n, i, j, c] over the windows i, j that cover h, w
+//
+// Gathered, not scattered: every pixel asks the windows that cover it, always in the same order.
+//
+// Grid:    one invocation per group of four channels of dx.
+// Twin:    src/kernels/pool/avg_pool.rs
+// Source:  torch.nn.functional.avg_pool2d with count_include_pad, its backward function.
+
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;       // [N, OH, OW, C]
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>; // [N, H, W, C]
+
+fn each(i: u32) {
+    let c4s = (params.c + 3u) / 4u;
+    let at = place(i, params.h, params.w, c4s);
+    let below = at.row + params.padding;
+    let right = at.column + params.padding;
+    let first_row = first_window(below, params.rows, params.stride);
+    let first_column = first_window(right, params.columns, params.stride);
+    let end_row = end_window(below, params.stride, params.oh);
+    let end_column = end_window(right, params.stride, params.ow);
+
+    var sum = vec4<f32>(0.0);
+    for (var row = first_row; row < end_row; row++) {
+        let line = (at.n * params.oh + row) * params.ow;
+        for (var column = first_column; column < end_column; column++) {
+            sum += dy[(line + column) * c4s + at.c4];
+        }
+    }
+    dx[i] = mask_lanes(params.scale * sum, at.c4, params.c);
+}

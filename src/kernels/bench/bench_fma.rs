@@ -1,0 +1,120 @@
+//! Multiply-adds on registers, for the arithmetic ceiling of a benchmark; `shaders/bench/bench_fma*.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    kernels::{
+        desc::{Access, KernelDesc, Params, Requires, Suits, Variant},
+        plan::{Grid, Plan},
+        twin::{Case, Data, Random, Suite, Want, suite},
+    },
+};
+
+crate::params! {
+    /// Uniform block of `shaders/lib/bench_fma.wgsl`.
+    pub struct BenchFmaParams {
+        /// Results.
+        len: u32,
+        /// Steps of each chain, in 24s.
+        turns: u32,
+        /// What each value is multiplied by.
+        factor: f32,
+        /// What is added to the product.
+        step: f32,
+    }
+}
+
+/// A variant's text with the pieces that all join; some must come first.
+macro_rules! joined {
+    ($($first:literal,)? [$own:literal]) => {
+        crate::wgsl!($($first,)? "lib/grid", "lib/each", "lib/bench_fma", $own)
+    };
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "bench_fma",
+    params_name: BenchFmaParams::NAME,
+    params: BenchFmaParams::FIELDS,
+    bindings: &[("params", Access::Uniform), ("y", Access::ReadWrite)],
+    variants: &[
+        Variant {
+            trusted: true,
+            ..Variant::usual("plain", "bench_fma", joined!(["bench/bench_fma"]))
+        },
+        Variant {
+            requires: Requires::Half,
+            suits: Suits::Hardware,
+            trusted: true,
+            ..Variant::usual(
+                "half",
+                "bench_fma_half",
+                joined!("lib/half", ["bench/bench_fma_half"]),
+            )
+        },
+        Variant {
+            trusted: true,
+            ..Variant::usual("pairs", "bench_fma_pairs", joined!(["bench/bench_fma_pairs"]))
+        },
+    ],
+};
+
+/// Most `turns`: a variant's loop has four times as many, and some drivers cut loops off after 65,535.
+pub const MOST_TURNS: u32 = 16_383;
+
+/// Chains of four values of one result.
+pub const CHAINS: u32 = 8;
+/// Steps of a chain in one of `turns`.
+pub const STEPS: u32 = 24;
+
+/// For each of `len` results eight chains of four values, each `24 turns` times multiplied by `factor`
+/// and increased by `step`. A multiply-add is two operations.
+///
+/// Bindings: y f32 `[len, 4]`, the sums over the chains.
+///
+/// # Errors
+/// Nothing to do, or more turns than drivers complete.
+pub fn plan(len: u32, turns: u32, factor: f32, step: f32) -> Result<Plan> {
+    if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
+        return Err(Error::Shape(format!("{turns} turns for {len} results")));
+    }
+    let params = BenchFmaParams { len, turns, factor, step };
+    let plan = Plan::new(&KERNEL, &params, Grid::Items(len.into()), vec![u64::from(len) * 16]);
+    let each = u64::from(turns) * u64::from(CHAINS * STEPS) * 4 * 2;
+    Ok(plan.costing(u64::from(len) * each))
+}
+
+/// The sum over the chains of component `lane` of result `i`.
+fn sum(i: u32, lane: u32, turns: u32, factor: f64, step: f64) -> f64 {
+    let chain = |k: u32| {
+        let first = f64::from(i % 8 + lane + k);
+        (0..STEPS * turns).fold(first, |a, _| factor * a + step)
+    };
+    (0..CHAINS).map(chain).sum()
+}
+
+fn case(len: u32, turns: u32, factor: f32, step: f32) -> Result<Case> {
+    let value = |j: u32| sum(j / 4, j % 4, turns, factor.into(), step.into());
+    let values: Vec<f64> = (0..4 * len).map(value).collect();
+    Ok(Case {
+        label: format!("{len} results, {turns} turns of a * {factor} + {step}"),
+        plan: plan(len, turns, factor, step)?,
+        data: vec![Data::Output(Want::exact(&values))],
+    })
+}
+
+fn cases() -> Result<Vec<Case>> {
+    [(1, 1, 1.0, 1.0), (65, 2, 1.0, 2.0), (300, 3, -1.0, 5.0), (7, 1, 0.0, 3.0)]
+        .into_iter()
+        .map(|(len, turns, factor, step)| case(len, turns, factor, step))
+        .collect()
+}
+
+fn random(random: &mut Random) -> Result<Case> {
+    let len = random.length(300);
+    let (turns, factor, step) =
+        random.of(&[(1, 1.0, 1.0), (2, 1.0, 2.0), (3, -1.0, 5.0), (1, 0.0, 3.0)]);
+    case(len, turns, factor, step)
+}
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

@@ -1,0 +1,302 @@
+//! Cases of convolutions: shapes at which tiles begin and end, and drawn ones.
+
+use crate::{
+    error::Result,
+    kernels::{
+        conv::conv2d::{
+            Conv2d, Fusion,
+            twin::{Values, case, case_of},
+        },
+        plan::Operands,
+        twin::{Case, Random},
+    },
+    shape::{Nhwc, Window},
+};
+
+pub(super) fn cases() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let backward = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::transposed(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let mut cases = Vec::new();
+    for conv in [
+        forward(1, 1, 1, 1, 1, 1, 1, 0)?,
+        forward(2, 5, 7, 3, 10, 3, 1, 1)?,
+        forward(1, 9, 4, 10, 33, 3, 2, 1)?,
+        forward(3, 4, 4, 36, 64, 3, 1, 1)?,
+        forward(1, 8, 6, 5, 4, 5, 3, 2)?,
+        forward(1, 1, 19, 70, 10, 1, 1, 0)?,
+        Conv2d::forward(
+            Nhwc::new(2, 6, 7, 3),
+            5,
+            Window { kernel: [2, 4], stride: 1, padding: 1 },
+        )?,
+        backward(1, 1, 1, 1, 1, 1, 1, 0)?,
+        backward(2, 4, 3, 5, 36, 4, 2, 1)?,
+        backward(1, 4, 4, 12, 6, 2, 2, 1)?,
+        backward(1, 3, 5, 3, 40, 3, 1, 1)?,
+        backward(1, 3, 2, 7, 9, 5, 3, 2)?,
+        // An even image under stride 2: the last row and column meet no window.
+        forward(1, 8, 8, 6, 34, 3, 2, 1)?.grad_input(),
+        forward(2, 7, 5, 3, 8, 1, 2, 0)?.grad_input(),
+        backward(1, 4, 4, 8, 3, 4, 2, 1)?.grad_input(),
+    ] {
+        cases.push(case("", conv, none, false)?);
+        cases.push(case("", conv, none, true)?);
+    }
+    let conv = forward(2, 5, 3, 6, 37, 3, 1, 1)?;
+    let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
+    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    for (label, conv, fusion, exact) in [
+        ("affine", conv, affine, false),
+        ("bias", conv, Fusion { scale: None, ..affine }, true),
+        ("bias", backward(2, 3, 3, 6, 40, 2, 2, 0)?, Fusion { scale: None, ..affine }, false),
+        ("relu", conv, Fusion { relu: true, ..none }, false),
+        ("residual", conv, Fusion { residual: true, ..none }, false),
+        ("all", conv, full, true),
+        ("copies", Conv2d { copies: 3, ..conv }, full, true),
+        ("shared", Conv2d { copies: 3, shared_input: true, ..conv }, full, true),
+        ("mask", conv.grad_input(), Fusion { mask_in: true, residual: true, ..none }, true),
+        (
+            "mask",
+            Conv2d { copies: 2, ..conv }.grad_input(),
+            Fusion { mask_in: true, ..none },
+            false,
+        ),
+        (
+            "mask plain",
+            backward(2, 3, 3, 6, 40, 2, 2, 0)?.grad_input(),
+            Fusion { mask_in: true, ..none },
+            true,
+        ),
+        (
+            "sum",
+            Conv2d { copies: 3, shared_input: true, ..forward(2, 5, 3, 3, 37, 3, 1, 1)? }
+                .grad_input(),
+            Fusion { mask_in: true, ..none },
+            true,
+        ),
+        (
+            "sum",
+            Conv2d { copies: 2, shared_input: true, ..forward(1, 5, 3, 40, 9, 3, 2, 1)? }
+                .grad_input(),
+            none,
+            true,
+        ),
+    ] {
+        cases.push(case(label, conv, fusion, exact)?);
+    }
+    cases.extend(edges_of_tiles()?);
+    cases.extend(f16_operands()?);
+    for conv in general()? {
+        for exact in [false, true] {
+            cases.push(case("", conv, none, exact)?);
+            cases.push(case("", conv.grad_input(), none, exact)?);
+        }
+    }
+    let grouped = Conv2d::grouped(Nhwc::new(2, 5, 7, 6), 10, Window::square(3, 1, 2), 2, 2)?;
+    let copies = Conv2d { copies: 3, ..grouped };
+    cases.push(case("all", copies, full, true)?);
+    let gated = Fusion { mask_in: true, ..none };
+    cases.push(case("mask", copies.grad_input(), gated, true)?);
+    // A long sum: llvmpipe of Mesa 22 allows an invocation 65,535 turns of all its loops.
+    let up = Nhwc::new(1, 5, 1, 4);
+    let long = Conv2d::grouped_transposed(up, 128, Window::square(3, 1, 0), 2, 2)?;
+    let long = Conv2d { copies: 17, shared_input: true, ..long };
+    cases.push(case("long sum", long.grad_input(), none, true)?);
+    Ok(cases)
+}
+
+/// One less and one more than tiles hold (32, 64 or 128 pixels, 64 channels, 16 channels a step, 64
+/// in a partial sum), odd primes, many copies of a matrix product.
+fn edges_of_tiles() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let product =
+        |pixels, c, k| Conv2d::forward(Nhwc::new(1, 1, pixels, c), k, Window::square(1, 1, 0));
+    let mut cases = Vec::new();
+    for (pixels, c, k) in [
+        (31, 15, 63),
+        (32, 16, 64),
+        (33, 17, 65),
+        (63, 63, 64),
+        (64, 64, 65),
+        (65, 65, 63),
+        (127, 67, 31),
+        (128, 5, 128),
+        (129, 12, 33),
+        (257, 130, 9),
+    ] {
+        cases.push(case("edge", product(pixels, c, k)?, none, true)?);
+    }
+    let conv = Conv2d::forward(Nhwc::new(3, 7, 13, 19), 67, Window::square(3, 1, 1))?;
+    let full = Fusion { relu: true, mask_out: true, residual: true, ..none };
+    for (label, conv, fusion) in [
+        ("edge", conv, full),
+        ("edge", conv.grad_input(), Fusion { mask_in: true, ..none }),
+        ("edge", Conv2d { copies: 2, shared_input: true, ..conv }.grad_input(), none),
+        (
+            "edge",
+            Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?,
+            Fusion { residual: true, ..none },
+        ),
+        ("copies", Conv2d { copies: 17, ..product(67, 12, 68)? }, none),
+        ("copies", Conv2d { copies: 32, ..product(9, 36, 20)? }, none),
+    ] {
+        cases.push(case(label, conv, fusion, true)?);
+        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+    }
+    Ok(cases)
+}
+
+/// Groups and dilation, alone and together: groups that end inside a vec4, one channel each, several
+/// outputs to an input, a stride that shares a factor with the dilation and one that does not.
+pub(crate) fn general() -> Result<Vec<Conv2d>> {
+    let x = Nhwc::new(2, 9, 8, 6);
+    let up = Nhwc::new(2, 4, 3, 10);
+    let window = Window::square;
+    Ok(vec![
+        Conv2d::grouped(x, 9, window(3, 1, 1), 3, 1)?,
+        Conv2d::grouped(x, 6, window(3, 2, 1), 6, 1)?,
+        Conv2d::grouped(x, 12, window(3, 1, 2), 6, 2)?,
+        Conv2d::grouped(x, 5, window(3, 2, 2), 1, 2)?,
+        Conv2d::grouped(x, 4, Window { kernel: [2, 4], stride: 2, padding: 1 }, 2, 2)?,
+        Conv2d::grouped(Nhwc::new(1, 11, 10, 43), 43, window(3, 3, 1), 43, 2)?,
+        Conv2d::grouped_transposed(up, 6, window(4, 2, 1), 2, 1)?,
+        Conv2d::grouped_transposed(up, 7, window(3, 2, 1), 1, 2)?,
+        Conv2d::grouped_transposed(up, 15, window(3, 3, 2), 5, 2)?,
+    ])
+}
+
+/// Operands rounded to f16, in every use of the gather.
+fn f16_operands() -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let half = |conv: Conv2d| Conv2d { operands: Operands::F16, ..conv };
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        let x = Nhwc::new(n, h, w, c);
+        Conv2d::forward(x, k, Window::square(kernel, stride, padding)).map(half)
+    };
+    let conv = forward(3, 7, 13, 19, 67, 3, 1, 1)?;
+    let strided = forward(2, 9, 8, 6, 34, 3, 2, 1)?;
+    let up = half(Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?);
+    let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
+    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let copies = Conv2d { copies: 3, ..conv };
+    let shared = Conv2d { copies: 2, shared_input: true, ..conv };
+    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let mut cases = Vec::new();
+    for (label, conv, fusion, kind) in [
+        // One product each, so that every size of operand counts in some result.
+        ("", forward(1, 1, 67, 1, 16, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(1, 1, 129, 1, 65, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(1, 1, 1, 1, 1, 1, 1, 0)?, none, Values::Floats),
+        ("", forward(2, 5, 7, 3, 10, 3, 1, 1)?, none, Values::Floats),
+        ("", forward(3, 4, 4, 36, 64, 3, 1, 1)?, none, Values::Floats),
+        ("", forward(1, 1, 257, 130, 9, 1, 1, 0)?, none, Values::Floats),
+        ("", conv, none, Values::Floats),
+        ("all", conv, full, Values::Integers),
+        ("all", copies, full, Values::Integers),
+        ("all", shared, full, Values::Integers),
+        ("affine", conv, affine, Values::Floats),
+        ("", up, none, Values::Floats),
+        ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
+        ("", up.grad_input(), none, Values::Floats),
+        ("", strided, none, Values::Floats),
+        ("", strided.grad_input(), none, Values::Floats),
+        ("mask", conv.grad_input(), gated, Values::Integers),
+        ("mask", copies.grad_input(), gated, Values::Floats),
+        ("sum", shared.grad_input(), gated, Values::Integers),
+        ("sum", shared.grad_input(), none, Values::Floats),
+        (
+            "copies",
+            Conv2d { copies: 17, ..forward(1, 1, 67, 12, 68, 1, 1, 0)? },
+            none,
+            Values::Integers,
+        ),
+        (
+            "copies",
+            Conv2d { copies: 16, ..forward(1, 1, 9, 36, 20, 1, 1, 0)? },
+            none,
+            Values::Floats,
+        ),
+    ] {
+        let mut random = Random::new(conv.x.vec4s() + conv.y.c);
+        cases.push(case_of(label, conv, fusion, kind, &mut random)?);
+    }
+    Ok(cases)
+}
+
+/// Products of a case, about: the twin takes milliseconds for them.
+const PRODUCTS: u32 = 1_500_000;
+/// Offsets and length of the channel scales and shifts, for up to [`CHANNELS`] channels.
+const AFFINE: (u32, u32, u32) = (5, 5 + CHANNELS + 3, 2 * CHANNELS + 20);
+/// Of input and output: past two tiles.
+const CHANNELS: u32 = 140;
+
+/// A convolution or a transposed one, in groups or with taps apart now and then, with channels and
+/// pixels where tiles begin and end.
+///
+/// # Errors
+/// The window does not fit.
+pub(crate) fn draw(random: &mut Random) -> Result<Conv2d> {
+    let transposed = random.below(3) == 0;
+    let general = random.below(6) == 0;
+    let (groups, dilation) =
+        if general { random.of(&[(2, 1), (3, 1), (1, 2), (2, 2)]) } else { (1, 1) };
+    let [c, k] = [(), ()].map(|()| random.length(CHANNELS / groups) * groups);
+    let copies = random.of(&[1, 1, 1, 2, 3, 9, 17]);
+    let window = random.window(8, 8);
+    let [r, s] = window.kernel;
+    let reach = |taps: u32| (taps - 1) * dilation + 1;
+    // A transposed one loses its padding.
+    let padding = window.padding.min((r.min(s) - 1) / 2);
+    let window = if transposed { Window { padding, ..window } } else { window };
+    let pixels = (PRODUCTS / copies / (c / groups * k * r * s)).max(1);
+    let least = |taps: u32| if transposed { 1 } else { reach(taps) };
+    let h = random.length(pixels.min(40)).max(least(r));
+    let w = random.length((pixels / h).clamp(1, 260)).max(least(s));
+    let x = Nhwc::new(random.length((pixels / (h * w)).clamp(1, 33)), h, w, c);
+    let conv = match (general, transposed) {
+        (false, false) => Conv2d::forward(x, k, window)?,
+        (false, true) => Conv2d::transposed(x, k, window)?,
+        (true, false) => Conv2d::grouped(x, k, window, groups, dilation)?,
+        (true, true) => Conv2d::grouped_transposed(x, k, window, groups, dilation)?,
+    };
+    let half = !general && random.below(3) == 0;
+    let operands = if half { Operands::F16 } else { Operands::F32 };
+    Ok(Conv2d { operands, copies, ..conv })
+}
+
+pub(super) fn random(random: &mut Random) -> Result<Case> {
+    let mut conv = draw(random)?;
+    conv.shared_input = conv.copies > 1 && random.below(3) == 0;
+    let gradient = random.flag();
+    if gradient {
+        conv = conv.grad_input();
+    }
+    let none = Fusion::default();
+    let (scale, shift, affine_len) = AFFINE;
+    let affine = Fusion { affine_len, scale: Some(scale), shift: Some(shift), ..none };
+    let record = Fusion { mask_out: !conv.transposed, relu: true, ..none };
+    let fusion = if gradient {
+        random.of(&[
+            none,
+            Fusion { mask_in: true, ..none },
+            Fusion { mask_in: true, residual: true, ..none },
+        ])
+    } else {
+        random.of(&[
+            none,
+            affine,
+            Fusion { scale: None, ..affine },
+            record,
+            Fusion { residual: true, mask_out: record.mask_out, relu: true, ..affine },
+        ])
+    };
+    let kind = random.of(&[Values::Floats, Values::Integers]);
+    // A float sum near 0 may be rounded to either side of it, and with it the mask's bit.
+    let mask_out = fusion.mask_out && kind == Values::Integers;
+    case_of("", conv, Fusion { mask_out, ..fusion }, kind, random)
+}

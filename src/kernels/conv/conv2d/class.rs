@@ -1,0 +1,94 @@
+//! What convolutions have in common that one measurement decides for.
+
+use crate::{
+    error::Result,
+    kernels::{
+        conv::conv2d::{Conv2d, Fusion, plan},
+        plan::{Class, Less, Operands, Plan, bucket},
+    },
+    shape::{Nhwc, Window},
+};
+use std::sync::Arc;
+
+/// Window and shapes of a gather, its images and copies as size classes.
+pub(crate) fn class_name(conv: Conv2d) -> String {
+    let Window { kernel: [r, s], stride, padding } = conv.window;
+    let kind = if conv.transposed { "transposed " } else { "" };
+    // The one row of a product of matrices is as long as the batch is large.
+    let product = conv.x.h == 1 && conv.y.h == 1;
+    let columns = |w: u32| if product { bucket(w) } else { w };
+    let image = |s: Nhwc| format!("{}x{}x{}", s.h, columns(s.w), s.c);
+    let mut name = format!(
+        "{kind}{r}x{s}s{stride}p{padding} {}>{} n{}",
+        image(conv.x),
+        image(conv.y),
+        bucket(conv.x.n)
+    );
+    if conv.copies > 1 {
+        name += &format!(" copies{}", bucket(conv.copies));
+    }
+    if conv.is_general() {
+        name += &format!(" groups{} dilation{}", conv.groups, conv.dilation);
+    }
+    if conv.operands == Operands::F16 {
+        name += " f16";
+    }
+    name
+}
+
+impl Conv2d {
+    /// Bytes of x, w and y of all copies.
+    pub(crate) fn operand_bytes(self) -> u64 {
+        let one = self.x.bytes() + self.weights().bytes() + self.y.bytes();
+        one * u64::from(self.copies)
+    }
+
+    /// Half of the images, or of the copies of one image.
+    pub(crate) fn half(self) -> Option<Self> {
+        let Self { x, y, copies, .. } = self;
+        match (x.n, copies) {
+            (2.., _) => {
+                let n = x.n.div_ceil(2);
+                Some(Self { x: Nhwc { n, ..x }, y: Nhwc { n, ..y }, ..self })
+            }
+            (_, 2..) => Some(Self { copies: copies.div_ceil(2), ..self }),
+            _ => None,
+        }
+    }
+}
+
+/// A gather with its fusion, to be planned smaller.
+#[derive(Debug)]
+struct Fused(Conv2d, Fusion);
+
+impl Less for Fused {
+    fn half(&self) -> Option<Result<Plan>> {
+        self.0.half().map(|conv| plan(conv, self.1))
+    }
+}
+
+/// The class of a gather with its fusion.
+pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
+    let mut name = class_name(conv);
+    for (on, word) in [
+        (conv.shared_input, "shared"),
+        (conv.sum_copies, "sum"),
+        (fusion.scale.is_some(), "scale"),
+        (fusion.shift.is_some(), "shift"),
+        (fusion.residual, "residual"),
+        (fusion.relu, "relu"),
+        (fusion.mask_out, "mask_out"),
+        (fusion.mask_in, "mask_in"),
+    ] {
+        if on {
+            name.push(' ');
+            name += word;
+        }
+    }
+    Class {
+        name,
+        words: &["mask_in", "mask_out"],
+        eps: conv.operands.eps(),
+        less: Arc::new(Fused(conv, fusion)),
+    }
+}

@@ -1,0 +1,16 @@
+//! Convolution and transposed convolution, forward and input gradient: `shaders/conv/conv2d*.wgsl`.
+
+pub mod cases;
+mod class;
+mod plan;
+pub mod twin;
+mod variants;
+
+pub(crate) use class::class_name;
+pub use plan::{Conv2d, Conv2dParams, Fusion, KERNEL, mask_bytes, plan};
+
+use crate::kernels::twin::{Suite, suite};
+use cases::{cases, random};
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

@@ -1,0 +1,359 @@
+//! Weight gradient of a convolution, `shaders/conv/conv2d_grad_weight*.wgsl`.
+
+use crate::{
+    error::Result,
+    kernels::{
+        conv::conv2d::{
+            Conv2d,
+            cases::{draw, general},
+            class_name,
+            twin::{Values, general_label, meetings},
+        },
+        desc::{Access, KernelDesc, Params, Requires, Suits, Variant, WORKGROUPS},
+        plan::{Class, Grid, Less, Operands, Plan},
+        twin::{Axes, Case, Data, Random, Suite, Want, nan_padded, numbers, suite},
+    },
+    shape::{Nhwc, Rsck, Window},
+};
+use std::sync::Arc;
+
+crate::params! {
+    /// Uniform block of `shaders/conv/conv2d_grad_weight*.wgsl`.
+    pub struct Conv2dGradWeightParams {
+        /// Images.
+        images: u32,
+        /// Rows of x.
+        x_h: u32,
+        /// Columns of x.
+        x_w: u32,
+        /// Channels of x.
+        c: u32,
+        /// Rows of dy.
+        y_h: u32,
+        /// Columns of dy.
+        y_w: u32,
+        /// Channels of dy.
+        k: u32,
+        /// Kernel rows.
+        r: u32,
+        /// Kernel columns.
+        s: u32,
+        /// Stride.
+        stride: u32,
+        /// Zero padding.
+        padding: u32,
+        /// Partial results.
+        chunks: u32,
+        /// Image rows of dy per partial result.
+        chunk_rows: u32,
+    }
+}
+
+/// A variant's text: the pieces that all join, those that it joins beside them, and its own file; the words
+/// that switch features on come first.
+macro_rules! joined {
+    ($([$($first:literal),+],)? $($own:literal),+) => {
+        crate::wgsl!($($($first,)+)? "lib/grid", "lib/lanes", "lib/operand", "lib/conv2d_grad_weight", $($own),+)
+    };
+}
+
+/// The text of a variant of cooperative matrices.
+macro_rules! cooperative {
+    ($own:literal) => {
+        joined!(
+            ["lib/cooperative", "lib/cooperative_tile"],
+            "lib/conv2d_grad_weight_tile",
+            "lib/conv2d_grad_weight_coop",
+            $own
+        )
+    };
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "conv2d_grad_weight",
+    params_name: Conv2dGradWeightParams::NAME,
+    params: Conv2dGradWeightParams::FIELDS,
+    bindings: &[
+        ("params", Access::Uniform),
+        ("x", Access::Read),
+        ("dy", Access::Read),
+        ("partial", Access::ReadWrite),
+    ],
+    variants: &[
+        Variant {
+            name: "coop16",
+            stem: "conv2d_grad_weight_coop16",
+            wgsl: cooperative!("conv/conv2d_grad_weight_coop16"),
+            workgroups: &[256],
+            tile: |_| [16, 32, 1],
+            requires: Requires::CooperativeMatrix(16),
+            suits: Suits::Hardware,
+            only: Some(("HALF", 1)),
+            trusted: true,
+        },
+        Variant {
+            name: "coop8",
+            stem: "conv2d_grad_weight_coop8",
+            wgsl: cooperative!("conv/conv2d_grad_weight_coop8"),
+            workgroups: &[128],
+            tile: |_| [16, 16, 1],
+            requires: Requires::CooperativeMatrix(8),
+            suits: Suits::Hardware,
+            only: Some(("HALF", 1)),
+            trusted: true,
+        },
+        Variant {
+            name: "tile",
+            stem: "conv2d_grad_weight_tile",
+            wgsl: joined!("lib/conv2d_grad_weight_tile", "conv/conv2d_grad_weight_tile"),
+            workgroups: &[256, 128],
+            tile: |workgroup| [16, workgroup / 8, 1],
+            requires: Requires::Nothing,
+            suits: Suits::Hardware,
+            only: Some(("GENERAL", 0)),
+            trusted: true,
+        },
+        Variant {
+            name: "subgroup8",
+            stem: "conv2d_grad_weight_subgroup8",
+            wgsl: joined!("conv/conv2d_grad_weight_subgroup8"),
+            workgroups: &[8],
+            tile: |_| [8, 4, 1],
+            requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: Some(("GENERAL", 0)),
+            trusted: true,
+        },
+        Variant {
+            name: "subgroup8_wide",
+            stem: "conv2d_grad_weight_subgroup8_wide",
+            wgsl: joined!("conv/conv2d_grad_weight_subgroup8_wide"),
+            workgroups: &[8],
+            tile: |_| [8, 8, 1],
+            requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: Some(("GENERAL", 0)),
+            trusted: true,
+        },
+        Variant {
+            name: "plain",
+            stem: "conv2d_grad_weight",
+            wgsl: joined!("conv/conv2d_grad_weight"),
+            workgroups: WORKGROUPS,
+            tile: |workgroup| [1, workgroup, 1],
+            requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
+            trusted: true,
+        },
+    ],
+};
+
+/// Pixels that one partial result sums at most, about: long enough to pay for storing it, short
+/// enough for parallelism and for llvmpipe's limit of 65,535 loop turns.
+const CHUNK_PIXELS: u32 = 2048;
+/// Bytes of all partial results, at most, where that still leaves one: half of the smallest binding that
+/// WebGPU guarantees.
+const PARTIAL_BYTES: u64 = 64 << 20;
+
+/// Image rows of dy per partial result, and the number of partial results. Depends on the shape
+/// alone, so that sums have the same order on every adapter.
+fn chunking(conv: Conv2d) -> (u32, u32) {
+    let small = if conv.transposed { conv.x } else { conv.y };
+    let lines = small.n * small.h;
+    let most =
+        (PARTIAL_BYTES / partial_shape(conv).bytes().max(1)).clamp(1, u64::from(lines)) as u32;
+    let rows = (CHUNK_PIXELS / small.w).max(lines.div_ceil(most)).clamp(1, lines);
+    (rows, lines.div_ceil(rows))
+}
+
+/// Partial results that [`plan`] writes.
+#[must_use]
+pub fn chunks(conv: Conv2d) -> u32 {
+    chunking(conv).1
+}
+
+/// Shape of one partial result: rows are the channels of the image that the taps slide over (the
+/// input of a convolution, the output of a transposed one) in one group.
+#[must_use]
+pub fn partial_shape(conv: Conv2d) -> Rsck {
+    let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
+    let [r, s] = conv.window.kernel;
+    Rsck::new(r, s, large.c / conv.groups, small.c)
+}
+
+/// The gather that is differentiated, to be planned smaller.
+#[derive(Debug)]
+struct Forward(Conv2d);
+
+impl Less for Forward {
+    fn half(&self) -> Option<Result<Plan>> {
+        self.0.half().map(plan)
+    }
+}
+
+/// Plans the partial sums for the forward gather `conv`. Bindings x and dy are, for a transposed
+/// convolution, its output's gradient and its input.
+///
+/// # Errors
+/// Shapes that do not fit, or past 32-bit indices.
+pub fn plan(conv: Conv2d) -> Result<Plan> {
+    let (x, dy) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
+    conv.checked()?;
+    let (chunk_rows, chunks) = chunking(conv);
+    let [r, s] = conv.window.kernel;
+    let params = Conv2dGradWeightParams {
+        images: x.n,
+        x_h: x.h,
+        x_w: x.w,
+        c: x.c,
+        y_h: dy.h,
+        y_w: dy.w,
+        k: dy.c,
+        r,
+        s,
+        stride: conv.window.stride,
+        padding: conv.window.padding,
+        chunks,
+        chunk_rows,
+    };
+    let partial = partial_shape(conv);
+    let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
+    let grid = Grid::Tiles([dy.c4(), r * s * partial.c.div_ceil(4), chunks]);
+    let class = Class {
+        name: class_name(conv),
+        words: &[],
+        eps: conv.operands.eps(),
+        less: Arc::new(Forward(conv)),
+    };
+    let mut plan = Plan::new(&KERNEL, &params, grid, bytes)
+        .with("HALF", conv.operands.code())
+        .with("GENERAL", u32::from(conv.is_general()))
+        .costing(conv.flops())
+        .classed(class);
+    if conv.is_general() {
+        plan = plan.with("GROUPS", conv.groups).with("DILATION", conv.dilation);
+    }
+    Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
+}
+
+/// One case. The partial results are compared one by one; which pixels a chunk holds is read from the
+/// plan's parameters.
+fn case(conv: Conv2d, kind: Values) -> Result<Case> {
+    case_of(conv, kind, &mut Random::new(conv.x.vec4s() + conv.y.c))
+}
+
+fn case_of(conv: Conv2d, kind: Values, random: &mut Random) -> Result<Case> {
+    let exact = kind == Values::Integers;
+    let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
+    let [x_len, dy_len] = [large, small].map(|of| (of.pixels() * of.c) as usize);
+    let x = kind.draw(random, x_len);
+    let dy = random.ordinary(|random| kind.draw(random, dy_len));
+    let plan = plan(conv)?;
+    let params: Conv2dGradWeightParams = bytemuck::pod_read_unaligned(&plan.params);
+    let shape = partial_shape(conv);
+    let (c, k) = (large.c as usize, small.c as usize);
+    let (in_group, of_group) = (c / conv.groups as usize, k / conv.groups as usize);
+    let (rows, columns) = (in_group.next_multiple_of(4), k.next_multiple_of(4));
+    let part = shape.padded_len() as usize;
+    let mut values = vec![0.0; part * chunks(conv) as usize];
+    let mut sizes = values.clone();
+    let mut terms = values.clone();
+    let operand = |v| f64::from(numbers::operand(conv.operands, v));
+    meetings(large, small, conv.window, conv.dilation, |from, tap, to| {
+        let chunk = to / (params.chunk_rows * small.w) as usize;
+        for ci in 0..in_group {
+            for ki in 0..k {
+                let term =
+                    operand(x[from * c + ki / of_group * in_group + ci]) * operand(dy[to * k + ki]);
+                let at = chunk * part + (tap * rows + ci) * columns + ki;
+                values[at] += term;
+                sizes[at] += term.abs();
+                terms[at] += 1.0;
+            }
+        }
+    });
+    let error = |(size, n): (&f64, &f64)| {
+        if exact { 0.0 } else { (n + 1.0) * f64::from(f32::EPSILON) * size }
+    };
+    let bounds = sizes.iter().zip(&terms).map(error).collect();
+    let half = if conv.operands == Operands::F16 { " f16" } else { "" };
+    Ok(Case {
+        label: format!("{} -> {} {}{half}{}", conv.x, conv.y, kind.label(), general_label(conv)),
+        plan,
+        data: vec![
+            Data::input(&nan_padded(&x, large.c)),
+            Data::input(&nan_padded(&dy, small.c)),
+            Data::Output(Want::bounded(values, bounds).of(Axes::from(shape).per("chunk"))),
+        ],
+    })
+}
+
+fn cases() -> Result<Vec<Case>> {
+    let forward = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let transposed = |n, h, w, c, k, kernel, stride, padding| {
+        Conv2d::transposed(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
+    };
+    let mut cases = Vec::new();
+    for conv in [
+        forward(1, 1, 1, 1, 1, 1, 1, 0)?,
+        forward(2, 5, 7, 3, 10, 3, 1, 1)?,
+        forward(1, 9, 4, 10, 33, 3, 2, 1)?,
+        forward(2, 4, 4, 20, 40, 3, 1, 1)?,
+        forward(1, 8, 6, 5, 4, 5, 3, 2)?,
+        forward(1, 1, 19, 38, 10, 1, 1, 0)?,
+        // Two chunks, the last one short.
+        forward(3, 37, 25, 3, 9, 3, 1, 1)?,
+        transposed(2, 4, 3, 5, 36, 4, 2, 1)?,
+        transposed(1, 4, 4, 12, 6, 2, 2, 1)?,
+    ] {
+        cases.push(case(conv, Values::Floats)?);
+        cases.push(case(conv, Values::Integers)?);
+    }
+    for conv in general()? {
+        cases.push(case(conv, Values::Floats)?);
+        cases.push(case(conv, Values::Integers)?);
+    }
+    // One less and one more than tiles hold: 64 or 128 rows (channels of taps), 64 columns, 16
+    // pixels a step.
+    for (pixels, c, k) in
+        [(15, 63, 64), (16, 64, 65), (17, 65, 63), (33, 128, 12), (129, 131, 33), (7, 130, 67)]
+    {
+        cases.push(case(forward(1, 1, pixels, c, k, 1, 1, 0)?, Values::Integers)?);
+    }
+    for conv in [
+        forward(3, 7, 13, 19, 67, 3, 1, 1)?,
+        forward(2, 9, 1, 6, 12, 3, 1, 1)?,
+        transposed(3, 5, 7, 37, 71, 4, 2, 1)?,
+    ] {
+        cases.push(case(conv, Values::Integers)?);
+        cases.push(case(conv, Values::Floats)?);
+    }
+    for (conv, kind) in [
+        // One product each, so that every size of operand counts in some result.
+        (forward(1, 1, 1, 64, 65, 1, 1, 0)?, Values::Wide),
+        (forward(1, 1, 1, 67, 16, 1, 1, 0)?, Values::Wide),
+        (forward(1, 1, 1, 1, 1, 1, 1, 0)?, Values::Floats),
+        (forward(2, 5, 7, 3, 10, 3, 1, 1)?, Values::Floats),
+        (forward(3, 37, 25, 3, 9, 3, 1, 1)?, Values::Floats),
+        (forward(3, 7, 13, 19, 67, 3, 1, 1)?, Values::Floats),
+        (forward(3, 7, 13, 19, 67, 3, 1, 1)?, Values::Integers),
+        (forward(1, 9, 4, 10, 33, 3, 2, 1)?, Values::Floats),
+        (transposed(3, 5, 7, 37, 71, 4, 2, 1)?, Values::Floats),
+    ] {
+        cases.push(case(Conv2d { operands: Operands::F16, ..conv }, kind)?);
+    }
+    Ok(cases)
+}
+
+fn random(random: &mut Random) -> Result<Case> {
+    let conv = Conv2d { copies: 1, ..draw(random)? };
+    let kind = random.of(&[Values::Floats, Values::Integers]);
+    case_of(conv, kind, random)
+}
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

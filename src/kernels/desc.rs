@@ -1,0 +1,193 @@
+//! What the host must know of one WGSL kernel: its uniform block, its bindings and the variants that share
+//! them. There is no GPU in here.
+
+/// One field of a uniform block, as the host lays it out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name, the same in WGSL.
+    pub name: &'static str,
+    /// Offset in bytes.
+    pub offset: usize,
+    /// Size in bytes.
+    pub size: usize,
+}
+
+/// A uniform block shared with WGSL; the interface test compares it with naga's view.
+pub trait Params: bytemuck::Pod {
+    /// Name of the struct, the same in WGSL.
+    const NAME: &'static str;
+    /// Its fields in order.
+    const FIELDS: &'static [Field];
+}
+
+/// Declares a uniform block once: `repr(C)`, `Pod` and the field list that the interface test reads.
+#[macro_export]
+macro_rules! params {
+    ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$fdoc:meta])* $f:ident : $t:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        $vis struct $name { $($(#[$fdoc])* pub $f: $t),+ }
+        impl $crate::kernels::desc::Params for $name {
+            const NAME: &'static str = stringify!($name);
+            const FIELDS: &'static [$crate::kernels::desc::Field] = &[$($crate::kernels::desc::Field {
+                name: stringify!($f),
+                offset: core::mem::offset_of!($name, $f),
+                size: core::mem::size_of::<$t>(),
+            }),+];
+        }
+    };
+}
+
+/// Joins files of `shaders/` in the order given, by their paths: shared pieces and a kernel's own file.
+#[macro_export]
+macro_rules! wgsl {
+    ($($path:literal $(/ $stem:literal)?),+ $(,)?) => {
+        concat!($(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, $("/", $stem,)? ".wgsl")),
+            "\n",
+        )+)
+    };
+}
+
+/// How a binding is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The parameter block, always binding 0.
+    Uniform,
+    /// Read-only storage.
+    Read,
+    /// Storage that the kernel writes.
+    ReadWrite,
+}
+
+/// Names of the bindings that kernels write words of bits to; all others hold floats.
+pub const WORDS: &[&str] = &["arg", "correct", "flips", "found", "mask_out", "packed", "totals"];
+
+/// What an adapter must have for a variant to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requires {
+    /// Plain WGSL.
+    Nothing,
+    /// Subgroup operations with exactly this many lanes, minimum and maximum alike.
+    Subgroup(u32),
+    /// 16-bit floats.
+    Half,
+    /// 64-bit integers.
+    Int64,
+    /// Square cooperative matrices of this size, f16 products summed in f32, in subgroups of any
+    /// number of lanes.
+    CooperativeMatrix(u32),
+}
+
+/// Which adapters a variant is the better choice for, before anything is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suits {
+    /// All.
+    Any,
+    /// GPUs.
+    Hardware,
+    /// Adapters that compute on the CPU, where workgroup memory and barriers only cost.
+    Software,
+}
+
+/// One way to compute a kernel: a shader file with its workgroup sizes.
+#[derive(Debug)]
+pub struct Variant {
+    /// Name within the kernel (`tile`, `subgroup8`).
+    pub name: &'static str,
+    /// Stem of its file in the kernel's family, a folder of `shaders/`.
+    pub stem: &'static str,
+    /// The joined source.
+    pub wgsl: &'static str,
+    /// Workgroup sizes it may run with, the default first; reaches WGSL as the override `WG_SIZE`.
+    pub workgroups: &'static [u32],
+    /// Items of [`crate::kernels::plan::Grid::Tiles`] that one workgroup of the given size covers, per axis.
+    pub tile: fn(u32) -> [u32; 3],
+    /// What the adapter must have.
+    pub requires: Requires,
+    /// Where it comes before the others.
+    pub suits: Suits,
+    /// It computes only what plans with this constant ask for; none: whatever the kernel does.
+    pub only: Option<(&'static str, u32)>,
+    /// Compiled without bounds checks and loop bounding: only for hot kernels whose conformance
+    /// cases pass with the checks on.
+    pub trusted: bool,
+}
+
+/// One kernel: its interface, and the variants that share it (best first).
+#[derive(Debug)]
+pub struct KernelDesc {
+    /// Stem of the kernel, the same in pipelines, reports and cases.
+    pub name: &'static str,
+    /// Name of the uniform struct.
+    pub params_name: &'static str,
+    /// Its fields.
+    pub params: &'static [Field],
+    /// Bindings in order; binding 0 is the uniform block.
+    pub bindings: &'static [(&'static str, Access)],
+    /// Ways to compute it, the best first; [`Self::ordered`] says which is the default.
+    pub variants: &'static [Variant],
+}
+
+impl Variant {
+    /// The usual one, of the shader `stem`: plain WGSL for every adapter, no tiles, workgroups as of
+    /// elementwise kernels, compiled with run-time checks. Others say what differs.
+    #[must_use]
+    pub const fn usual(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
+        Self {
+            name,
+            stem,
+            wgsl,
+            workgroups: WORKGROUPS,
+            tile: no_tile,
+            requires: Requires::Nothing,
+            suits: Suits::Any,
+            only: None,
+            trusted: false,
+        }
+    }
+}
+
+impl KernelDesc {
+    /// The variants as one adapter should try them: those that suit it, then the others.
+    #[must_use]
+    pub fn ordered(&self, software: bool) -> Vec<&'static Variant> {
+        let suited = |v: &&Variant| match v.suits {
+            Suits::Any => true,
+            Suits::Hardware => !software,
+            Suits::Software => software,
+        };
+        let (mut first, others): (Vec<_>, Vec<_>) = self.variants.iter().partition(suited);
+        first.extend(others);
+        first
+    }
+}
+
+/// Workgroup sizes of elementwise kernels and reductions.
+pub const WORKGROUPS: &[u32] = &[64, 32, 128, 256];
+
+/// For variants whose grid is not made of tiles.
+#[must_use]
+pub fn no_tile(_workgroup: u32) -> [u32; 3] {
+    [1, 1, 1]
+}
+
+/// Declares the usual kernel: one variant, `shaders/<family>/<name>.wgsl`, four workgroup sizes; compiled
+/// with run-time checks unless it says `trusted: true`.
+#[macro_export]
+macro_rules! kernel {
+    ($static:ident: $family:literal / $name:literal, $params:ty, lib: [$($lib:literal),* $(,)?], bindings: [$(($b:literal, $a:ident)),+ $(,)?] $(, trusted: $trusted:literal)? $(,)?) => {
+        /// The kernel's interface and its variants.
+        pub static $static: $crate::kernels::desc::KernelDesc = $crate::kernels::desc::KernelDesc {
+            name: $name,
+            params_name: <$params as $crate::kernels::desc::Params>::NAME,
+            params: <$params as $crate::kernels::desc::Params>::FIELDS,
+            bindings: &[("params", $crate::kernels::desc::Access::Uniform), $(($b, $crate::kernels::desc::Access::$a)),+],
+            variants: &[$crate::kernels::desc::Variant {
+                trusted: false $(|| $trusted)?,
+                ..$crate::kernels::desc::Variant::usual("plain", $name, $crate::wgsl!($($lib,)* $family / $name))
+            }],
+        };
+    };
+}

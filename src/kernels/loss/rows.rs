@@ -1,0 +1,100 @@
+//! What the losses of rows of logits share, a row for every image of every copy: the sizes of their plans, and
+//! what their cases want.
+
+use crate::{
+    error::{Error, Result},
+    kernels::twin::{Data, Want},
+    shape::Nhwc,
+};
+
+/// Lanes per row, at most: the smallest workgroup has so many.
+const MAX_SPAN: u32 = 32;
+
+/// The rows of `copies` networks that answer to the same `n` images; row r is image `r % n` of copy `r / n`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
+    /// Logits of all rows.
+    pub logits: Nhwc,
+    /// Rows.
+    pub rows: u32,
+    /// Lanes per row.
+    pub span: u32,
+    /// Lanes of all rows.
+    pub lanes: u64,
+}
+
+impl Rows {
+    /// Checked rows.
+    ///
+    /// # Errors
+    /// Nothing to do, or more than 32-bit indices reach.
+    pub fn new(copies: u32, n: u32, classes: u32) -> Result<Self> {
+        let logits = Nhwc::new(copies, 1, n, classes).checked()?;
+        let rows = logits.pixels();
+        let span = logits.c4().next_power_of_two().min(MAX_SPAN);
+        let lanes = u64::from(rows) * u64::from(span);
+        if lanes > u64::from(u32::MAX) {
+            let what = format!("{rows} rows of {classes} classes");
+            return Err(Error::TooManyElements { what });
+        }
+        Ok(Self { logits, rows, span, lanes })
+    }
+
+    /// Bytes of the bindings: logits, what they are compared with, the copies' weights, the gradient of the
+    /// logits, losses and hits of the rows.
+    #[must_use]
+    pub fn bytes(self, compared: u64) -> Vec<u64> {
+        let logits = self.logits.bytes();
+        let [rows, copies] = [self.rows, self.logits.n].map(|len| u64::from(len) * 4);
+        vec![logits, compared, copies, logits, rows, rows]
+    }
+}
+
+/// What a loss makes of one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The loss, unweighted.
+    pub loss: f64,
+    /// The gradient of the logits, weighted.
+    pub dlogits: Vec<f64>,
+    /// Whether the first largest logit is where it should be.
+    pub correct: bool,
+}
+
+/// The largest number, or the first NaN: `f64::max` would drop it.
+pub(super) fn largest(logits: &[f64]) -> f64 {
+    let nan = logits.iter().copied().find(|l| l.is_nan());
+    nan.unwrap_or_else(|| logits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// Weights of the copies in a case, each another one.
+pub(super) fn weights(copies: u32, n: u32) -> Vec<f32> {
+    (0..copies).map(|k| (k as f32 + 0.7) / n as f32).collect()
+}
+
+/// What a case wants of all rows.
+#[derive(Default)]
+pub(super) struct Wanted {
+    dlogits: [Vec<f64>; 2],
+    losses: [Vec<f64>; 2],
+    correct: Vec<u32>,
+}
+
+impl Wanted {
+    /// The next row, and the bounds of its loss and of its gradient.
+    pub(super) fn push(&mut self, row: Row, (loss, dlogits): (f64, Vec<f64>)) {
+        self.dlogits[0].extend(row.dlogits);
+        self.dlogits[1].extend(dlogits);
+        self.losses[0].push(row.loss);
+        self.losses[1].push(loss);
+        self.correct.push(u32::from(row.correct));
+    }
+
+    /// The gradient of the logits, the losses and the hits.
+    pub(super) fn outputs(self, classes: u32) -> [Data; 3] {
+        let [values, bounds] = &self.dlogits;
+        let dlogits = Want::channels_bounded(values, bounds, classes);
+        let [losses, bounds] = self.losses;
+        [dlogits, Want::bounded(losses, bounds), Want::words(self.correct)].map(Data::Output)
+    }
+}

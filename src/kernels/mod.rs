@@ -1,0 +1,89 @@
+//! Every kernel in one place: its interface, its plan from shapes to a dispatch, its CPU twin, and the cases that
+//! compare the two. A gradient stands beside its forward kernel; a family is a folder here and in `shaders/`.
+
+pub mod desc;
+pub mod list;
+pub mod plan;
+pub mod twin;
+
+/// What an adapter can do at most.
+pub mod bench {
+    pub mod bench_copy;
+    pub mod bench_fma;
+    pub mod bench_integer;
+    pub mod bench_matrix;
+}
+
+/// Convolutions and the gradients of their weights.
+pub mod conv {
+    pub mod conv2d;
+    pub mod conv2d_grad_weight;
+    pub mod weight_gradient;
+}
+
+/// What each value becomes by itself.
+pub mod elementwise {
+    pub mod activation;
+    pub mod add;
+    pub mod channel_affine;
+    pub mod dropout;
+    pub mod each;
+    pub mod fuse_clamp;
+    pub mod leaky_relu;
+    pub mod learned_image;
+    pub mod mask_gradient;
+}
+
+/// The same values in other places.
+pub mod layout {
+    pub mod concat_channels;
+    pub mod gather2d;
+    pub mod upsample_nearest;
+}
+
+/// How far answers are from what they should be.
+pub mod loss {
+    pub mod distillation_loss;
+    pub mod loss_totals;
+    pub mod rows;
+    pub mod softmax_cross_entropy;
+}
+
+/// Batch normalisation.
+pub mod norm {
+    pub mod apply;
+    pub mod backward;
+    pub mod statistics;
+}
+
+/// Steps of the parameters.
+pub mod optimiser {
+    pub mod adam;
+    pub mod sgd;
+}
+
+/// The largest value or the mean of windows.
+pub mod pool {
+    pub mod avg_pool;
+    pub mod max_pool;
+    pub mod window;
+}
+
+/// Stored weights, and the faults in them.
+pub mod quantise {
+    pub mod fault_dequantize;
+    pub mod quantize;
+}
+
+/// Many values to few.
+pub mod reduce {
+    pub mod absmax;
+    pub mod channel_sum;
+    pub mod chunking;
+    pub mod non_finite;
+    pub mod sum_partials;
+}
+
+pub mod images;
+pub mod matmul;
+pub mod winograd;

@@ -1,0 +1,232 @@
+//! One planned use of a kernel, and what the plans of several kernels have in common. There is no GPU in here.
+
+use crate::{
+    error::{Error, Result},
+    kernels::desc::{KernelDesc, Params, Variant},
+};
+use std::{fmt::Debug, sync::Arc};
+
+/// How much work there is; the variant and its workgroup size turn it into workgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grid {
+    /// So many invocations.
+    Items(u64),
+    /// So many workgroups.
+    Groups(u64),
+    /// Items along three axes, covered by tiles; groups are numbered with the first axis fastest.
+    Tiles([u32; 3]),
+}
+
+/// WebGPU's limit of workgroups along one dimension.
+pub const MAX_GROUPS: u64 = 65_535;
+
+/// What plans have in common that one measurement decides for: constants, window, channels, size.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// In words, within the kernel: `3x3s1p1 32x32x64>32x32x64 n16 relu`.
+    pub name: String,
+    /// Storage bindings that hold bits; the others hold floats.
+    pub words: &'static [&'static str],
+    /// Relative rounding of one operation of the arithmetic that the plan asks for.
+    pub eps: f64,
+    /// Plans less of the same, to measure on that.
+    pub less: Arc<dyn Less>,
+}
+
+/// Plans about half of a computation: of its images, then of its copies.
+pub trait Less: Debug + Send + Sync {
+    /// The smaller plan, if there is one.
+    fn half(&self) -> Option<Result<Plan>>;
+}
+
+/// One use of a kernel, decided without a GPU.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The kernel.
+    pub kernel: &'static KernelDesc,
+    /// Bytes of its uniform block.
+    pub params: Vec<u8>,
+    /// Override constants beside `WG_SIZE`.
+    pub constants: Vec<(&'static str, f64)>,
+    /// How much work.
+    pub grid: Grid,
+    /// Bytes that each storage binding must hold, in binding order after the parameters.
+    pub bytes: Vec<u64>,
+    /// Variant to try first; the shape favours it.
+    pub variant: Option<&'static str>,
+    /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
+    pub flops: u64,
+    /// The class to measure variants for; none: the default is right for every shape.
+    pub class: Option<Class>,
+}
+
+impl Plan {
+    /// A plan with the given parameters; `bytes` are the sizes of the storage bindings.
+    pub fn new<P: Params>(
+        kernel: &'static KernelDesc,
+        params: &P,
+        grid: Grid,
+        bytes: Vec<u64>,
+    ) -> Self {
+        debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
+        let flops = bytes.iter().sum::<u64>() / 4;
+        let params = bytemuck::bytes_of(params).to_vec();
+        let (constants, variant, class) = (Vec::new(), None, None);
+        Self { kernel, params, constants, grid, bytes, variant, flops, class }
+    }
+
+    /// The same plan with the override constant `name` set.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<f64>) -> Self {
+        self.constants.push((name, value.into()));
+        self
+    }
+
+    /// The same plan with a variant to try first.
+    #[must_use]
+    pub fn preferring(mut self, variant: &'static str) -> Self {
+        self.variant = Some(variant);
+        self
+    }
+
+    /// The same plan with its number of operations stated.
+    #[must_use]
+    pub fn costing(mut self, flops: u64) -> Self {
+        self.flops = flops;
+        self
+    }
+
+    /// The same plan with the class that it is measured in.
+    #[must_use]
+    pub fn classed(mut self, class: Class) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// The question which variant to use, if measuring can answer it: kernel and class.
+    #[must_use]
+    pub fn question(&self) -> Option<String> {
+        self.class.as_ref().map(|class| format!("{} {}", self.kernel.name, class.name))
+    }
+
+    /// Workgroups of a variant at a workgroup size.
+    #[must_use]
+    pub fn groups(&self, variant: &Variant, workgroup: u32) -> u64 {
+        match self.grid {
+            Grid::Items(n) => n.div_ceil(u64::from(workgroup)),
+            Grid::Groups(n) => n,
+            Grid::Tiles(items) => {
+                let tile = (variant.tile)(workgroup);
+                items.iter().zip(tile).map(|(&i, t)| u64::from(i.div_ceil(t))).product()
+            }
+        }
+    }
+}
+
+impl Variant {
+    /// Whether it computes what a plan of its kernel asks for.
+    #[must_use]
+    pub fn serves(&self, plan: &Plan) -> bool {
+        self.only.is_none_or(|(name, value)| {
+            plan.constants
+                .iter()
+                .any(|&(n, v)| n == name && v.to_bits() == f64::from(value).to_bits())
+        })
+    }
+}
+
+/// Precision of both operands of every product; products are summed in f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Operands {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to f16: to nearest, ties to even; finite values beyond 65504 to that; NaN and
+    /// infinities stay. What cooperative matrices compute, and every other variant too.
+    F16,
+}
+
+impl Operands {
+    /// Value of the override constant `HALF` of `shaders/lib/operand.wgsl`.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+        }
+    }
+
+    /// `f32` or `f16`, as `--dtype` and every record have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// Relative rounding of one addition; every variant gets the same products. Matrix units may cut
+    /// where others round, always towards 0.
+    #[must_use]
+    pub fn eps(self) -> f64 {
+        f64::from(f32::EPSILON)
+            * match self {
+                Self::F32 => 1.0,
+                Self::F16 => 4.0,
+            }
+    }
+}
+
+/// Whether a gradient replaces what its place holds, or is added to it: the parts of a batch after the
+/// first add to those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accumulate {
+    /// Replaces it.
+    Replace,
+    /// Is added to it.
+    Add,
+}
+
+impl Accumulate {
+    /// For the part of a batch with this index.
+    #[must_use]
+    pub fn of_part(part: usize) -> Self {
+        if part == 0 { Self::Replace } else { Self::Add }
+    }
+}
+
+/// The size class of a number: the next power of two.
+#[must_use]
+pub fn bucket(n: u32) -> u32 {
+    n.max(1).checked_next_power_of_two().unwrap_or(1 << 31)
+}
+
+/// Folds a number of workgroups into two dimensions within [`MAX_GROUPS`]; WGSL undoes it with
+/// `group_index` of `shaders/lib/grid.wgsl`, and drops the few groups past the end.
+///
+/// # Errors
+/// More than 65,535 squared workgroups.
+pub fn fold(groups: u64) -> Result<[u32; 3]> {
+    let rows = groups.div_ceil(MAX_GROUPS).max(1);
+    let columns = groups.div_ceil(rows).max(1);
+    match (u32::try_from(columns), u32::try_from(rows)) {
+        (Ok(x), Ok(y)) if rows <= MAX_GROUPS => Ok([x, y, 1]),
+        _ => Err(Error::Shape(format!("{groups} workgroups are too many for one dispatch"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_covers_every_group_and_wastes_less_than_a_row() {
+        for groups in [1, 2, 65_534, 65_535, 65_536, 65_537, 131_071, 1_000_003, 4_000_000_007] {
+            let [x, y, z] = fold(groups).unwrap();
+            let covered = u64::from(x) * u64::from(y);
+            assert!(covered >= groups && covered - groups < u64::from(y), "{groups}");
+            assert!(u64::from(x) <= MAX_GROUPS && u64::from(y) <= MAX_GROUPS && z == 1);
+        }
+        assert!(fold(MAX_GROUPS * MAX_GROUPS + 1).is_err());
+    }
+}

@@ -1,0 +1,13 @@
+//! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
+//! `shaders/quantise/fault_dequantize.wgsl`.
+
+mod plan;
+mod twin;
+
+pub use plan::{FaultDequantizeParams, KERNEL, Layer, Order, Transposed, plan};
+
+use crate::kernels::twin::{Suite, suite};
+use twin::{cases, random};
+
+/// The kernel with its cases.
+pub static SUITES: [Suite; 1] = [suite!(KERNEL, cases, random)];

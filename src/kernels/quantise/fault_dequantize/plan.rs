@@ -1,0 +1,377 @@
+//! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
+//! `shaders/quantise/fault_dequantize.wgsl`.
+
+use crate::{
+    error::{Error, Result},
+    fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Place, check_bits, threshold},
+    kernels::{
+        desc::{Access, KernelDesc, Params, Requires, Variant},
+        plan::{Grid, Plan},
+        quantise::quantize::check_scale,
+    },
+    shape::Rsck,
+};
+use std::ops::Range;
+
+crate::params! {
+    /// Uniform block of `shaders/quantise/fault_dequantize.wgsl`.
+    pub struct FaultDequantizeParams {
+        /// Kernel rows times columns.
+        taps: u32,
+        /// Channels in.
+        c: u32,
+        /// Channels out.
+        k: u32,
+        /// Extent of the second stored dimension: C, or K where C is the first.
+        inner: u32,
+        /// Whether C is the first stored dimension.
+        c_outer: u32,
+        /// Copies in the dispatch.
+        copies: u32,
+        /// Which they are: those before are left as they are.
+        first_copy: u32,
+        /// Index among all faultable layers.
+        layer: u32,
+        /// All faultable layers.
+        layers: u32,
+        /// Bits per weight, 2 to 8.
+        bits: u32,
+        /// Index of the tensor among the scales.
+        scale: u32,
+        /// Bits of a word that are stored and can fail.
+        cells: u32,
+        /// 0: faulty cells flip; 1: they read their polarity; 2: each direction has its rate.
+        model: u32,
+        /// A cell is faulty with probability `threshold / 2^32`.
+        threshold: u32,
+        /// The same for a cell that stores 1, where each direction has its rate.
+        threshold_10: u32,
+        /// Seed of the lot, low half.
+        lot_lo: u32,
+        /// Its high half.
+        lot_hi: u32,
+        /// A cell follows the lot with probability `lot_cut / 2^32`.
+        lot_cut: u32,
+        /// Offset in `affine` of the scale that multiplies output channel 0 of wt.
+        fold: u32,
+        /// Index in the layer of the first word here.
+        first_word: u32,
+        /// Rows of whole words, all alike.
+        rows: u32,
+        /// Words of a row.
+        row_words: u32,
+        /// Words of a map of cells.
+        map_words: u32,
+        /// Words from a copy's map to the next; 0: all copies have one.
+        map_stride: u32,
+        /// Word of the map where the layer begins.
+        map_first: u32,
+    }
+}
+
+/// A variant's text: how it multiplies, the pieces that all join, and its own file.
+macro_rules! joined {
+    ($multiply:literal, $own:literal) => {
+        crate::wgsl!(
+            "lib/grid",
+            $multiply,
+            "lib/philox",
+            "lib/flipped",
+            "lib/fault_dequantize",
+            $own
+        )
+    };
+}
+
+/// The kernel's interface and its variants.
+pub static KERNEL: KernelDesc = KernelDesc {
+    name: "fault_dequantize",
+    params_name: FaultDequantizeParams::NAME,
+    params: FaultDequantizeParams::FIELDS,
+    bindings: &[
+        ("params", Access::Uniform),
+        ("packed", Access::Read),
+        ("scales", Access::Read),
+        ("seeds", Access::Read),
+        ("affine", Access::Read),
+        ("w", Access::ReadWrite),
+        ("wt", Access::ReadWrite),
+        ("flips", Access::ReadWrite),
+        ("map", Access::Read),
+    ],
+    variants: &[
+        Variant {
+            tile: within_a_copy,
+            requires: Requires::Int64,
+            trusted: true,
+            ..Variant::usual(
+                "int64",
+                "fault_dequantize_int64",
+                joined!("lib/multiply_int64", "quantise/fault_dequantize_int64"),
+            )
+        },
+        Variant {
+            tile: within_a_copy,
+            trusted: true,
+            ..Variant::usual(
+                "plain",
+                "fault_dequantize",
+                joined!("lib/multiply", "quantise/fault_dequantize"),
+            )
+        },
+    ],
+};
+
+/// A workgroup stays within one copy, so that it counts for one.
+fn within_a_copy(workgroup: u32) -> [u32; 3] {
+    [workgroup, 1, 1]
+}
+
+/// Words that an invocation takes, as in the shader.
+const EACH: u32 = 8;
+/// Rows that neighbours take together, as in the shader.
+const TOGETHER: u32 = 64;
+/// More than a workgroup has invocations.
+const MOST_LANES: u32 = 1024;
+
+/// Order of a layer's stored weights, as PyTorch has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// `[K, C, R, S]`: convolutions and linear layers.
+    OutIn,
+    /// `[C, K, R, S]`: transposed convolutions.
+    InOut,
+}
+
+/// What is done for input gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transposed {
+    /// Nothing: wt is not touched.
+    Absent,
+    /// wt is `[copies, R, S, K, C]`.
+    PerTap,
+    /// wt is `[copies, K, R S C]`, as a fully connected layer on R x S pixels reads it.
+    Flat,
+}
+
+/// A stored layer, or the words of some of its output channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layer {
+    /// Its extents; a linear layer on 1x1 pixels has R = S = 1.
+    pub shape: Rsck,
+    /// Order of the stored weights.
+    pub order: Order,
+    /// Which of all faultable layers it is, and where it is stored.
+    pub place: Place,
+    /// Bits per weight, 2 to 8.
+    pub bits: u32,
+    /// Offset and length of a buffer of channel scales that multiply wt (a frozen batch norm's), so
+    /// that the input gradient needs no pass for them.
+    pub fold: Option<(u32, u32)>,
+    /// Index in the layer of the first word here.
+    pub first_word: u32,
+    /// The second layout.
+    pub transposed: Transposed,
+}
+
+/// Dequantises `copies` (first and end, of the buffers') of a layer from one set of stored words, each
+/// with the faults of its seed; adds to `flips[copy, layer, bit]` the bits that read differently.
+/// Without `faults` none has any, and `seeds` and `flips` are not touched.
+///
+/// # Errors
+/// An empty layer, or one whose copies pass 32-bit indices; no copies; no such scale or layer; not 2
+/// to 8 bits; a rate that is not one.
+pub fn plan(
+    layer: Layer,
+    copies: Range<u32>,
+    faults: Option<&Faults>,
+    scale_index: u32,
+    scales_len: u32,
+    layers: u32,
+) -> Result<Plan> {
+    let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let index = place.layer;
+    check_bits(bits)?;
+    check_scale(scale_index, scales_len)?;
+    let drawn = faults.map(|faults| Drawn::of(faults, place, bits)).transpose()?;
+    let drawn = drawn.unwrap_or_default();
+    if fold.is_some_and(|(offset, len)| offset.checked_add(shape.k).is_none_or(|end| end > len)) {
+        return Err(Error::Shape(format!("{} channel scales are not there", shape.k)));
+    }
+    if index >= layers {
+        return Err(Error::Shape(format!("layer {index} is not one of {layers} layers")));
+    }
+    if copies.is_empty() {
+        return Err(Error::Shape(format!("copies {} to {} are none", copies.start, copies.end)));
+    }
+    let elements = elements(shape, copies.end)?;
+    let words = shape.len().div_ceil(4);
+    let outer = if order == Order::OutIn { shape.k } else { shape.c };
+    // Rows that end with a word; else all is one.
+    let whole = (shape.len() / outer).is_multiple_of(4);
+    let (rows, row_words) = if whole { (outer, words / outer) } else { (1, words) };
+    let params = FaultDequantizeParams {
+        taps: shape.r * shape.s,
+        c: shape.c,
+        k: shape.k,
+        inner: if order == Order::OutIn { shape.c } else { shape.k },
+        c_outer: u32::from(order == Order::InOut),
+        copies: copies.end - copies.start,
+        first_copy: copies.start,
+        layer: index,
+        layers,
+        bits,
+        scale: scale_index,
+        cells: drawn.cells,
+        model: drawn.model,
+        threshold: drawn.thresholds[0],
+        threshold_10: drawn.thresholds[1],
+        lot_lo: drawn.lot as u32,
+        lot_hi: (drawn.lot >> 32) as u32,
+        lot_cut: drawn.lot_cut.unwrap_or(0),
+        fold: fold.map_or(0, |(offset, _)| offset),
+        first_word,
+        rows,
+        row_words,
+        map_words: drawn.map_words,
+        map_stride: drawn.map_stride,
+        map_first: drawn.map_first,
+    };
+    let copies64 = u64::from(copies.end);
+    let bytes = vec![
+        4 * u64::from(words),
+        4 * u64::from(scales_len),
+        8 * copies64,
+        fold.map_or(16, |(_, len)| 4 * u64::from(len)),
+        4 * elements,
+        if transposed == Transposed::Absent { 16 } else { 4 * elements },
+        32 * copies64 * u64::from(layers),
+        drawn.map_bytes(copies64),
+    ];
+    let pieces = row_words.div_ceil(EACH);
+    let items = rows * pieces + (shape.padded_len() - shape.len());
+    // The shader counts these in 32 bits, and runs without checks.
+    if pieces.checked_mul(TOGETHER).is_none() || items.checked_add(MOST_LANES).is_none() {
+        return Err(Error::TooManyElements { what: format!("weights {shape}") });
+    }
+    let grid = Grid::Tiles([items, params.copies, 1]);
+    // Three calls of Philox per word, ten rounds of about thirty operations each.
+    let per_word = if faults.is_some() { 1000 } else { 50 };
+    let flops = per_word * u64::from(params.copies) * u64::from(words);
+    let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(flops);
+    let transposed = match transposed {
+        Transposed::Absent => 0,
+        Transposed::PerTap => 1,
+        Transposed::Flat => 2,
+    };
+    Ok(plan
+        .with("FAULTS", u32::from(faults.is_some()))
+        .with("FOLD", u32::from(fold.is_some() && transposed > 0))
+        .with("TRANSPOSED", transposed)
+        .with("MAPPED", drawn.mapped)
+        .with("LOTS", u32::from(drawn.lot_cut.is_some())))
+}
+
+/// Faults as the kernel's parameters have them.
+#[derive(Default)]
+struct Drawn {
+    cells: u32,
+    model: u32,
+    thresholds: [u32; 2],
+    lot: u64,
+    lot_cut: Option<u32>,
+    /// 0: drawn; else the mapping.
+    mapped: u32,
+    map_words: u32,
+    map_stride: u32,
+    map_first: u32,
+}
+
+impl Drawn {
+    fn of(faults: &Faults, place: Place, bits: u32) -> Result<Self> {
+        let faulty = faults.checked()?;
+        let mut drawn = Self {
+            cells: faulty.positions.stored(bits)?,
+            thresholds: [threshold(faulty.ber), threshold(faulty.ber10)],
+            model: match faulty.model {
+                FaultModel::StuckAt => 1,
+                FaultModel::Asymmetric => 2,
+                FaultModel::Flip | FaultModel::Reference | FaultModel::Profile => 0,
+            },
+            ..Self::default()
+        };
+        if let Some(lot) = faulty.lot {
+            (drawn.lot, drawn.lot_cut) = (lot.seed, Some(lot.cut()));
+        }
+        if faulty.model == FaultModel::Reference {
+            (drawn.mapped, drawn.map_words) = (1, CELL_MAP_WORDS);
+            drawn.map_stride = 2 * CELL_MAP_WORDS;
+        }
+        if let Some(map) = faulty.profile.as_ref().map(|profile| &profile.cells) {
+            drawn.mapped = if map.mapping == Mapping::Reference { 1 } else { 2 };
+            drawn.map_words = map.words();
+            // The reference's layers begin at row 0, whatever this says.
+            drawn.map_first = map.index(Place { layer: 0, ..place }, 0) as u32;
+        }
+        Ok(drawn)
+    }
+
+    /// Bytes of the maps of cells.
+    fn map_bytes(&self, copies: u64) -> u64 {
+        let one = 8 * u64::from(self.map_words);
+        (if self.map_stride > 0 { one * copies } else { one }).max(16)
+    }
+}
+
+/// f32 elements of all copies in one layout, padding included.
+fn elements(shape: Rsck, copies: u32) -> Result<u64> {
+    let Rsck { r, s, c, k } = shape;
+    let padded = |n: u32| n.checked_next_multiple_of(4);
+    let factors = [Some(r), Some(s), padded(c), padded(k), Some(copies)];
+    match factors.into_iter().try_fold(1u32, |product, n| product.checked_mul(n?)) {
+        Some(0) => Err(Error::Shape(format!("weights {shape} are empty"))),
+        Some(n) => Ok(n.into()),
+        None => Err(Error::TooManyElements { what: format!("{copies} copies of weights {shape}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Positions;
+
+    #[test]
+    fn a_wrong_layer_copy_scale_or_rate_is_refused() {
+        let layer = Layer {
+            shape: Rsck::new(3, 3, 3, 64),
+            order: Order::OutIn,
+            place: Place { layer: 1, address: 432 },
+            bits: 8,
+            fold: None,
+            first_word: 0,
+            transposed: Transposed::PerTap,
+        };
+        let ok = |layer, copies| plan(layer, copies, None, 0, 1, 2).map(|p| p.bytes);
+        assert_eq!(ok(layer, 0..2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128, 16]);
+        let absent = Layer { transposed: Transposed::Absent, ..layer };
+        assert_eq!(ok(absent, 0..2).unwrap()[5], 16);
+        let folded = |fold| ok(Layer { fold: Some(fold), ..layer }, 0..1);
+        assert_eq!(folded((2, 66)).unwrap()[3], 264);
+        assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());
+        assert!(ok(layer, 0..0).is_err());
+        assert!(ok(Layer { place: Place { layer: 2, address: 0 }, ..layer }, 0..1).is_err());
+        assert!(ok(Layer { bits: 1, ..layer }, 0..1).is_err());
+        assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 0..1).is_err());
+        assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 0..42).is_err());
+        let one_row = |k| ok(Layer { shape: Rsck::new(1, 1, 3, k), ..layer }, 0..1);
+        assert!(one_row(2 << 28).is_ok() && one_row(3 << 28).is_err());
+        assert!(plan(layer, 0..1, None, 1, 1, 2).is_err());
+        let mut faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
+        assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_ok());
+        let high = Positions::only(7);
+        let seven = Layer { bits: 7, ..layer };
+        assert!(plan(seven, 0..1, Some(&faults.clone().in_bits(high)), 0, 1, 2).is_err());
+        faults.ber = 1.0;
+        assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_err());
+    }
+}

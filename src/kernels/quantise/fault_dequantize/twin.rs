@@ -1,0 +1,287 @@
+//! Twin of `shaders/quantise/fault_dequantize.wgsl`: the host's fault code and its dequantiser, exactly.
+
+use crate::{
+    error::Result,
+    fault::{
+        CellMap, FaultModel, Faults, Lot, Mapping, Place, Positions, dequantize, inject_from,
+        quantize,
+    },
+    kernels::{
+        quantise::{
+            self,
+            fault_dequantize::{Layer, Order, Transposed},
+        },
+        twin::{Case, Data, Random, Want},
+    },
+    shape::Rsck,
+};
+
+/// Weights in stored order, laid out `[R, S, C, K]` with zeros as padding.
+fn rsck(layer: Layer, stored: &[f32]) -> Vec<f64> {
+    let Rsck { r, s, c, k } = layer.shape;
+    let (cp, kp) = (c.next_multiple_of(4), k.next_multiple_of(4));
+    let mut w = vec![0.0; layer.shape.padded_len() as usize];
+    for tap in 0..r * s {
+        for ci in 0..c {
+            for ki in 0..k {
+                let from = match layer.order {
+                    Order::OutIn => (ki * c + ci) * r * s + tap,
+                    Order::InOut => (ci * k + ki) * r * s + tap,
+                };
+                let to = (tap * cp + ci) * kp + ki;
+                w[to as usize] = f64::from(stored[from as usize]);
+            }
+        }
+    }
+    w
+}
+
+/// The same weights `[R, S, K, C]`, or `[K, R, S, C]` if `flat`.
+fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
+    let (cp, kp) = (shape.c.next_multiple_of(4) as usize, shape.k.next_multiple_of(4) as usize);
+    let taps = (shape.r * shape.s) as usize;
+    let mut wt = Vec::new();
+    for (slow, middle) in
+        (0..taps * kp).map(|i| if flat { (i % taps, i / taps) } else { (i / kp, i % kp) })
+    {
+        wt.extend((0..cp).map(|c| w[(slow * cp + c) * kp + middle]));
+    }
+    wt
+}
+
+pub(super) fn cases() -> Result<Vec<Case>> {
+    use FaultModel::{Asymmetric, Flip, Reference, StuckAt};
+    use Order::{InOut, OutIn};
+    let layer = |r, s, c, k, order, index, bits| Layer {
+        shape: Rsck::new(r, s, c, k),
+        order,
+        place: Place { layer: index, address: 1000 * index },
+        bits,
+        // Every second layer has a batch norm behind it.
+        fold: (index % 2 == 0).then_some((2, k + 5)),
+        first_word: 0,
+        transposed: Transposed::PerTap,
+    };
+    let with = |transposed, first_word, layer| Layer { transposed, first_word, ..layer };
+    let faults = |model, ber| Faults::new(model, ber).map(Some);
+    let list = [
+        (layer(1, 1, 1, 1, OutIn, 0, 8), 1, 0, faults(Flip, 0.5)?),
+        (layer(1, 1, 16, 10, OutIn, 6, 8), 3, 1, faults(StuckAt, 0.5)?),
+        (layer(1, 1, 10, 43, OutIn, 1, 5), 2, 0, faults(Flip, 0.1)?),
+        (layer(3, 3, 3, 10, OutIn, 0, 8), 2, 1, faults(Flip, 0.5)?),
+        (layer(3, 3, 3, 8, OutIn, 2, 4), 3, 0, faults(StuckAt, 0.3)?),
+        (layer(3, 3, 16, 32, OutIn, 3, 8), 3, 1, faults(Flip, 0.01)?),
+        (layer(3, 3, 16, 32, OutIn, 4, 8), 2, 0, faults(StuckAt, 0.01)?),
+        (layer(2, 2, 9, 5, InOut, 5, 8), 2, 1, faults(Flip, 0.05)?),
+        (layer(2, 3, 4, 7, InOut, 1, 6), 2, 0, faults(StuckAt, 0.5)?),
+        (layer(5, 1, 5, 5, OutIn, 3, 3), 1, 0, faults(Flip, 0.999)?),
+        (layer(3, 3, 6, 5, OutIn, 2, 2), 2, 0, faults(StuckAt, 0.7)?),
+        (layer(3, 3, 5, 6, OutIn, 2, 7), 4, 0, faults(Flip, 0.0)?),
+        (layer(3, 3, 3, 10, OutIn, 2, 8), 2, 0, None),
+        (layer(2, 2, 8, 6, InOut, 0, 4), 1, 0, None),
+        (layer(3, 1, 4, 8, OutIn, 1, 8), 4, 2, faults(Flip, 0.5)?),
+        (layer(3, 3, 3, 10, OutIn, 0, 8), 2, 1, faults(Reference, 0.3)?),
+        (layer(1, 1, 64, 33, OutIn, 3, 5), 3, 0, faults(Reference, 0.1)?),
+        // More than the map's 64 x 8192 words: the rows begin again.
+        (layer(1, 1, 1024, 2056, OutIn, 1, 8), 1, 0, faults(Reference, 0.01)?),
+        (with(Transposed::Flat, 0, layer(3, 2, 4, 6, OutIn, 2, 8)), 2, 0, faults(StuckAt, 0.2)?),
+        (with(Transposed::Absent, 0, layer(3, 3, 4, 6, OutIn, 2, 8)), 2, 0, faults(Flip, 0.2)?),
+        (with(Transposed::Flat, 36, layer(3, 3, 4, 6, OutIn, 2, 8)), 2, 1, faults(Flip, 0.2)?),
+        (with(Transposed::PerTap, 9, layer(3, 3, 1, 7, OutIn, 3, 4)), 1, 0, faults(StuckAt, 0.2)?),
+        (
+            with(Transposed::Absent, 300, layer(1, 1, 40, 9, OutIn, 3, 8)),
+            2,
+            0,
+            faults(Reference, 0.2)?,
+        ),
+    ];
+    // Chips of a lot, rates per direction, chosen bits, measured maps.
+    let lot = |faults: Faults, shared| faults.of_lot(Lot::new(0x1_2345_6789, shared)?);
+    let drawn = |model| Faults::new(model, 0.2);
+    let measured = |words, mapping| Some(Faults::profile(measured(words, mapping)));
+    let more = [
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 3, 1, Some(lot(drawn(Flip)?, 0.5)?)),
+        (layer(3, 3, 5, 6, OutIn, 1, 6), 2, 0, Some(lot(drawn(StuckAt)?, 0.7)?)),
+        (layer(3, 3, 5, 6, OutIn, 1, 8), 2, 0, Some(lot(drawn(StuckAt)?, 1.0)?)),
+        (layer(3, 3, 5, 6, OutIn, 1, 8), 2, 0, Some(lot(Faults::asymmetric(0.3, 0.02)?, 0.5)?)),
+        (layer(3, 3, 16, 12, OutIn, 2, 8), 3, 1, Some(Faults::asymmetric(0.02, 0.3)?)),
+        (layer(2, 3, 4, 7, InOut, 1, 5), 2, 0, Some(Faults::asymmetric(0.5, 0.0)?)),
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Flip)?.in_bits("7".parse()?))),
+        (layer(3, 3, 5, 6, OutIn, 2, 4), 2, 0, Some(drawn(StuckAt)?.in_bits("0,3".parse()?))),
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Reference)?.in_bits("4-7".parse()?))),
+        (layer(3, 3, 16, 12, OutIn, 3, 8), 2, 1, measured(40, Mapping::Linear)),
+        (layer(3, 3, 16, 12, OutIn, 3, 7), 2, 0, measured(5000, Mapping::Linear)),
+        (with(Transposed::Absent, 90, layer(1, 1, 40, 9, OutIn, 6, 8)), 1, 0, {
+            measured(7, Mapping::Linear)
+        }),
+        (layer(3, 3, 64, 12, OutIn, 3, 8), 2, 0, measured(12, Mapping::Reference)),
+        (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Asymmetric)?)),
+    ];
+    list.into_iter()
+        .chain(more)
+        .map(|(layer, copies, first, faults)| {
+            let mut random = Random::new(layer.shape.len() + layer.bits);
+            case(layer, copies, first, faults.as_ref(), &mut random)
+        })
+        .collect()
+}
+
+pub(super) fn random(random: &mut Random) -> Result<Case> {
+    use FaultModel::{Flip, Reference, StuckAt};
+    let (r, s, c) = (random.between(1, 4), random.between(1, 4), random.length(70));
+    let k = random.length((12_000 / (r * s * c)).clamp(1, 130));
+    let shape = Rsck::new(r, s, c, k);
+    let bits = random.between(2, 8);
+    let index = random.below(7);
+    let ber = random.of(&[0.0, 0.01, 0.2, 0.999]);
+    let asymmetric = random.of(&[(0.3, 0.02), (0.0, 0.5), (0.01, 0.01)]);
+    let faults = match random.below(6) {
+        0 => None,
+        1 => Some(Faults::new(Flip, ber)?),
+        2 => Some(Faults::new(StuckAt, ber)?),
+        3 => Some(Faults::new(Reference, ber)?),
+        4 => Some(Faults::asymmetric(asymmetric.0, asymmetric.1)?),
+        _ => {
+            // The reference code's mapping has rows of 4 words.
+            let (rows, mapping) = random.of(&[(1, Mapping::Linear), (4, Mapping::Reference)]);
+            Some(Faults::profile(measured(random.length(5_000 / rows) * rows, mapping)))
+        }
+    };
+    let drawn = |f: &Faults| matches!(f.model, Flip | StuckAt);
+    let faults = match faults {
+        Some(faults) if drawn(&faults) && random.flag() => {
+            Some(faults.of_lot(Lot::new(0x1_2345_6789, random.of(&[0.0, 0.5, 1.0]))?)?)
+        }
+        Some(faults) if random.below(3) == 0 => {
+            Some(faults.in_bits(Positions::only(random.below(bits))))
+        }
+        other => other,
+    };
+    let layer = Layer {
+        shape,
+        order: random.of(&[Order::OutIn, Order::InOut]),
+        place: Place { layer: index, address: random.below(9_000) },
+        bits,
+        fold: random.flag().then_some((2, k + 5)),
+        first_word: random.of(&[0, 0, 9, 300]),
+        transposed: random.of(&[Transposed::Absent, Transposed::PerTap, Transposed::Flat]),
+    };
+    let copies = random.length(5);
+    case(layer, copies, random.below(copies), faults.as_ref(), random)
+}
+
+/// A memory whose cells are faulty in all ways, one in eight each.
+fn measured(words: u32, mapping: Mapping) -> CellMap {
+    let mut random = Random::new(words);
+    let mut draw = || (0..words).map(|_| random.bits() & random.bits() & random.bits()).collect();
+    CellMap { stuck_at_1: draw(), stuck_at_0: draw(), mapping }
+}
+
+/// The copies `first..copies` of a layer; those before are to be left as they are.
+fn case(
+    layer: Layer,
+    copies: u32,
+    first: u32,
+    faults: Option<&Faults>,
+    random: &mut Random,
+) -> Result<Case> {
+    let (scale_index, scales_len, layers) = (1, 3, 7);
+    let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let index = place.layer;
+    let stored = quantize(&random.ordinary(|r| r.floats(shape.len() as usize)), bits)?;
+    let mut scales = vec![f32::NAN; scales_len as usize];
+    scales[scale_index as usize] = stored.scale;
+    let (mut seeds, mut w, mut wt) = (Vec::new(), Vec::new(), Vec::new());
+    let affine = random.ordinary(|r| r.floats(fold.map_or(4, |(_, len)| len) as usize));
+    // Counts of earlier dispatches, to be added to.
+    let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
+    let mut after = before.clone();
+    let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
+    let mut maps: Vec<u32> = Vec::new();
+    for copy in 0..copies {
+        // The reference code's seeds are 32 bits.
+        let [lo, hi] = [random.bits(), if mapped { 0 } else { random.bits() }];
+        seeds.push([lo, hi]);
+        let mut read = stored.clone();
+        if let Some(faults) = faults.filter(|_| copy >= first) {
+            let map = faults.map(u64::from(lo) | u64::from(hi) << 32)?;
+            let (faulty, flips) = inject_from(&stored, &map, place, first_word);
+            if let Some(cells) = map.cells() {
+                // A measured map is one for all copies.
+                let copy = if mapped { copy } else { 0 };
+                maps.truncate(2 * (copy * cells.words()) as usize);
+                maps.resize(2 * (copy * cells.words()) as usize, 0);
+                maps.extend(cells.stuck_at_1.iter().chain(&cells.stuck_at_0));
+            }
+            read = faulty;
+            let at = ((copy * layers + index) * 8) as usize;
+            for (count, flips) in after[at..].iter_mut().zip(flips.per_bit) {
+                *count += flips as u32;
+            }
+        }
+        let copy = rsck(layer, &dequantize(&read));
+        let flat = transposed == Transposed::Flat;
+        let mut transposed = transpose(shape, &copy, flat);
+        if let Some((offset, _)) = fold {
+            let row = shape.c.next_multiple_of(4) as usize;
+            for (i, v) in transposed.iter_mut().enumerate() {
+                let taps = if flat { (shape.r * shape.s) as usize } else { 1 };
+                let k = (i / row / taps) % shape.k.next_multiple_of(4) as usize;
+                *v *= f64::from(affine[offset as usize + k.min(shape.k as usize - 1)]);
+            }
+        }
+        if layer.transposed != Transposed::Absent {
+            wt.extend(transposed);
+        }
+        w.extend(copy);
+    }
+    // The copies before, and what is to be overwritten.
+    let kept = (first * shape.padded_len()) as usize;
+    let mut old = vec![f32::NAN; w.len()];
+    old[..kept].fill(7.0);
+    w[..kept].fill(7.0);
+    // Bindings that are not used have 16 bytes.
+    let unused = wt.is_empty();
+    if !unused {
+        wt[..kept].fill(7.0);
+    }
+    let plan = quantise::fault_dequantize::plan(
+        layer,
+        first..copies,
+        faults,
+        scale_index,
+        scales_len,
+        layers,
+    )?;
+    maps.resize(plan.bytes[7] as usize / 4, 0);
+    let what = faults.map_or("clean".into(), |f| {
+        let lot = f.lot.map_or(String::new(), |lot| format!(" lot {}", lot.shared));
+        format!("{} {} {} in bits {}{lot}", f.model, f.ber, f.ber10, f.positions)
+    });
+    Ok(Case {
+        label: format!(
+            "{shape} {order:?} {transposed:?} bits={bits} copies={first}..{copies} \
+             word {first_word} {what}"
+        ),
+        plan,
+        data: vec![
+            Data::input(&stored.words),
+            Data::input(&scales),
+            Data::input(&seeds),
+            Data::input(&affine),
+            Data::in_out(&old, Want::exact(&w).of(shape)),
+            // A folded scale is one more product, rounded once.
+            if unused {
+                Data::in_out(&[5u32; 4], Want::words(vec![5; 4]))
+            } else {
+                let eps = if fold.is_some() { f64::from(f32::EPSILON) } else { 0.0 };
+                let want = Want::flat(&wt, |v| v.abs() * eps);
+                let per_tap = layer.transposed == Transposed::PerTap;
+                let want = if per_tap { want.of(shape.transposed()) } else { want };
+                Data::in_out(&old, want)
+            },
+            Data::in_out(&before, Want::words(after)),
+            Data::input(&maps),
+        ],
+    })
+}

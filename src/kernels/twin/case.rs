@@ -1,0 +1,171 @@
+//! One case of one kernel: a plan, its inputs and what must come out.
+
+use crate::{
+    kernels::{plan::Plan, twin::Want},
+    shape::{Nhwc, Window, pad_channels},
+};
+
+/// One use of a kernel with known results.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What distinguishes it, usually the shape.
+    pub label: String,
+    /// The planned dispatch.
+    pub plan: Plan,
+    /// One entry per storage binding, in binding order.
+    pub data: Vec<Data>,
+}
+
+/// Contents of one storage binding.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// Bytes that the kernel reads (and must not change).
+    Input(Vec<u8>),
+    /// What the kernel must write into a poisoned buffer.
+    Output(Want),
+    /// Contents before, and what they must be after.
+    InOut(Vec<u8>, Want),
+}
+
+impl Data {
+    /// An input of any plain element type.
+    pub fn input<T: bytemuck::NoUninit>(values: &[T]) -> Self {
+        Self::Input(bytemuck::cast_slice(values).to_vec())
+    }
+
+    /// A buffer changed in place.
+    pub fn in_out<T: bytemuck::NoUninit>(before: &[T], after: Want) -> Self {
+        Self::InOut(bytemuck::cast_slice(before).to_vec(), after)
+    }
+}
+
+/// Values `[pixels, c]` as they lie in memory, with NaN in the padding lanes: a kernel that lets
+/// one of them into its result is found out.
+#[must_use]
+pub fn nan_padded(values: &[f32], c: u32) -> Vec<f32> {
+    pad_channels(values, c, f32::NAN)
+}
+
+/// A small generator of its own (PCG output function over a counter), so that a seed means the same
+/// case for ever.
+#[derive(Clone, Debug)]
+pub struct Random {
+    state: u32,
+    special: bool,
+}
+
+impl Random {
+    /// A stream of its own per seed.
+    #[must_use]
+    pub fn new(seed: u32) -> Self {
+        Self { state: seed.wrapping_mul(2_654_435_769), special: false }
+    }
+
+    /// One that puts some NaN and infinities among the values of [`Self::floats`] and
+    /// [`Self::integers`]: at least one, and few enough that some sums over parts of the values stay
+    /// finite.
+    #[must_use]
+    pub fn special(seed: u32) -> Self {
+        Self { special: true, ..Self::new(seed) }
+    }
+
+    /// What is drawn without NaN and infinities, for operands that have none: weights are checked when
+    /// they are loaded, and whether one that is infinite meets the zeros around an image is not defined.
+    pub fn ordinary<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> T {
+        let special = std::mem::take(&mut self.special);
+        let drawn = draw(self);
+        self.special = special;
+        drawn
+    }
+
+    fn with_specials(&mut self, mut values: Vec<f32>) -> Vec<f32> {
+        if self.special && !values.is_empty() {
+            for _ in 0..(values.len() / 8).clamp(1, 12) {
+                let at = self.below(values.len() as u32) as usize;
+                values[at] = self.of(&[f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
+            }
+        }
+        values
+    }
+
+    /// 32 random bits.
+    pub fn bits(&mut self) -> u32 {
+        self.state = self.state.wrapping_add(1);
+        let s = self.state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let w = ((s >> ((s >> 28) + 4)) ^ s).wrapping_mul(277_803_737);
+        (w >> 22) ^ w
+    }
+
+    /// One value in [-1, 1).
+    pub fn float(&mut self) -> f32 {
+        (f64::from(self.bits()) / 2_147_483_648.0 - 1.0) as f32
+    }
+
+    /// `len` values in [-1, 1).
+    pub fn floats(&mut self, len: usize) -> Vec<f32> {
+        let values = (0..len).map(|_| self.float()).collect();
+        self.with_specials(values)
+    }
+
+    /// `len` whole numbers in [-max, max], as f32.
+    pub fn integers(&mut self, len: usize, max: u32) -> Vec<f32> {
+        let one = |bits: u32| (f64::from(bits % (2 * max + 1)) - f64::from(max)) as f32;
+        let values = (0..len).map(|_| one(self.bits())).collect();
+        self.with_specials(values)
+    }
+
+    /// One number below `end`.
+    pub fn below(&mut self, end: u32) -> u32 {
+        self.bits() % end
+    }
+
+    /// One number from `first` to `last`.
+    pub fn between(&mut self, first: u32, last: u32) -> u32 {
+        first + self.below(last - first + 1)
+    }
+
+    /// One of several; there is one at least.
+    pub fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len() as u32) as usize]
+    }
+
+    /// Heads or tails.
+    pub fn flag(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    /// A length from 1 to `most`, often one at which tiles, vectors or workgroups begin or end.
+    pub fn length(&mut self, most: u32) -> u32 {
+        const EDGES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+        let edge = (self.of(&EDGES) + self.below(3)).saturating_sub(1).max(1);
+        let any = self.between(1, most.max(1));
+        if edge <= most && self.below(4) > 0 { edge } else { any }
+    }
+
+    /// Images of at most `most` values: edges along one axis are bought with the others.
+    pub fn images(&mut self, most: u32) -> Nhwc {
+        let mut extents = [1; 4];
+        let mut left = most;
+        // Each axis has its turn to come first and be long.
+        let first = self.below(4) as usize;
+        for turn in 0..4 {
+            let axis = (first + turn) % 4;
+            extents[axis] = self.length(left.min(260));
+            left /= extents[axis];
+        }
+        let [n, h, w, c] = extents;
+        Nhwc::new(n, h, w, c)
+    }
+
+    /// A sliding window that fits images of h x w, from those that networks use and a few others.
+    pub fn window(&mut self, h: u32, w: u32) -> Window {
+        const KERNELS: [[u32; 2]; 8] =
+            [[1, 1], [2, 2], [3, 3], [3, 3], [4, 4], [5, 5], [2, 3], [1, 3]];
+        let kernel = self.of(&KERNELS);
+        let stride = self.of(&[1, 1, 2, 2, 3]);
+        let padding = self.below(kernel[0].min(kernel[1]).div_ceil(2) + 1);
+        let padding = padding.min(kernel[0].min(kernel[1]) - 1);
+        let window = Window { kernel, stride, padding };
+        if window.output(h, w).is_ok() { window } else { Window::square(1, stride, 0) }
+    }
+}

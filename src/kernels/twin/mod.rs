@@ -1,0 +1,66 @@
+//! CPU twins: each kernel as the sum is written, in f64, with the cases that compare the two.
+//!
+//! A twin shares no code with its kernel, only the definition in the shader's header.
+
+mod axes;
+mod case;
+pub mod numbers;
+mod want;
+
+pub use axes::Axes;
+pub use case::{Case, Data, Random, nan_padded};
+pub use want::{Mismatch, POISON, Want};
+
+use super::desc::KernelDesc;
+use crate::{error::Result, shape::Nhwc};
+
+/// A kernel and the function that makes its conformance cases.
+pub struct Suite {
+    /// The kernel.
+    pub kernel: &'static KernelDesc,
+    /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes, and
+    /// drawn ones with NaN and infinities among their values.
+    pub cases: fn() -> Result<Vec<Case>>,
+    /// A case of a random shape with random values, small enough to take milliseconds.
+    pub random: fn(&mut Random) -> Result<Case>,
+}
+
+/// A [`Suite`] of a kernel, the function that makes its written cases and the one that draws a case; drawn ones
+/// with NaN and infinities come after the written ones.
+macro_rules! suite {
+    ($kernel:ident, $cases:expr, $random:expr) => {
+        $crate::kernels::twin::Suite {
+            kernel: &$kernel,
+            cases: || $crate::kernels::twin::with_specials(($cases)()?, $random),
+            random: $random,
+        }
+    };
+}
+pub(crate) use suite;
+
+/// Drawn cases of a kernel with NaN and infinities.
+const SPECIALS: u32 = 4;
+
+/// The cases of a kernel, and drawn ones whose values are NaN or infinite here and there.
+pub(crate) fn with_specials(
+    mut cases: Vec<Case>,
+    random: fn(&mut Random) -> Result<Case>,
+) -> Result<Vec<Case>> {
+    for seed in 1..=SPECIALS {
+        let case = random(&mut Random::special(seed))?;
+        cases.push(Case { label: format!("{} special {seed}", case.label), ..case });
+    }
+    Ok(cases)
+}
+
+/// Where element `[n, h, w, c]` of an array without channel padding lies.
+#[must_use]
+pub fn at(shape: Nhwc, [n, h, w, c]: [u32; 4]) -> usize {
+    (((n * shape.h + h) * shape.w + w) * shape.c + c) as usize
+}
+
+/// All `[n, h, w, c]` of a shape, in the order of an array without channel padding.
+pub fn elements(shape: Nhwc) -> impl Iterator<Item = [u32; 4]> {
+    let Nhwc { n, h, w, c } = shape;
+    (0..n * h * w * c).map(move |i| [i / (c * w * h), i / (c * w) % h, i / c % w, i % c])
+}

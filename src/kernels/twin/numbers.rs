@@ -1,0 +1,105 @@
+//! What the twins have in common: f64 views of f32 inputs, activations, the unit of every bound.
+
+use crate::kernels::{elementwise::activation::Activation, plan::Operands};
+
+/// Spacing of f32 at 1; one rounding is wrong by half of it at most, a division or a root on a GPU
+/// by two and a half.
+pub(crate) const EPS: f64 = f32::EPSILON as f64;
+
+/// f32 values as f64.
+#[must_use]
+pub fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// The activation of one value.
+#[must_use]
+pub fn activate(act: Activation, z: f64) -> f64 {
+    match act {
+        Activation::Relu if z <= 0.0 => 0.0, // `max` would make a number of NaN
+        Activation::None | Activation::Relu => z,
+        Activation::Tanh => z.tanh(),
+    }
+}
+
+/// Whether PyTorch lets a gradient through a ReLU whose input or output is `y`: also at NaN.
+#[must_use]
+pub fn passes(y: f64) -> bool {
+    y > 0.0 || y.is_nan()
+}
+
+/// The gradient of an activation's input, from that of its output `y`.
+#[must_use]
+pub fn activate_back(act: Activation, dy: f64, y: f64) -> f64 {
+    match act {
+        Activation::None => dy,
+        Activation::Relu if passes(y) => dy,
+        Activation::Relu => 0.0,
+        Activation::Tanh => dy * (1.0 - y * y),
+    }
+}
+
+/// A term of a sum with small constant factors: one of 0 is no term, be the value infinite.
+pub(crate) fn scaled(factor: f64, value: f64) -> f64 {
+    if factor == 0.0 { 0.0 } else { factor * value }
+}
+
+/// Largest error of a kernel's slope: tanh's `1 - y^2` cancels near 1, the others are exact.
+pub(crate) fn slope_error(act: Activation) -> f64 {
+    if act == Activation::Tanh { EPS } else { 0.0 }
+}
+
+/// A product's operand as a kernel takes it.
+#[must_use]
+pub fn operand(operands: Operands, v: f32) -> f32 {
+    match operands {
+        Operands::F32 => v,
+        Operands::F16 => nearest_f16(v),
+    }
+}
+
+/// The nearest f16, ties to even; finite values beyond the largest, 65504, give that.
+fn nearest_f16(v: f32) -> f32 {
+    let v = f64::from(v);
+    if !v.is_finite() || v == 0.0 {
+        return v as f32;
+    }
+    // Eleven bits from the first; below 2^-14 f16 has a fixed step of 2^-24.
+    let exponent = v.abs().log2().floor().max(-14.0) as i32;
+    let step = 2f64.powi(exponent - 10);
+    ((v / step).round_ties_even() * step).clamp(-65504.0, 65504.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_to_f16_keeps_every_f16_and_breaks_ties_to_even() {
+        // Every finite positive f16, from its bits.
+        let value = |bits: u32| -> f32 {
+            let (exponent, fraction) = (bits >> 10, f64::from(bits & 1023));
+            let scaled = match exponent {
+                0 => fraction * 2f64.powi(-24),
+                e => (1.0 + fraction / 1024.0) * 2f64.powi(e as i32 - 15),
+            };
+            scaled as f32
+        };
+        for bits in 0..0x7c00u32 {
+            let v = value(bits);
+            assert_eq!(nearest_f16(v).to_bits(), v.to_bits(), "{bits:#x}");
+            assert_eq!(nearest_f16(-v).to_bits(), (-v).to_bits(), "-{bits:#x}");
+            if bits < 0x7bff {
+                let middle = (f64::from(v) + f64::from(value(bits + 1))) / 2.0;
+                let even = value(bits + (bits & 1));
+                assert_eq!(nearest_f16(middle as f32).to_bits(), even.to_bits(), "{bits:#x}");
+            }
+        }
+        for (v, want) in [(65519.0, 65504.0), (65520.0, 65504.0), (1e9, 65504.0), (-1e9, -65504.0)]
+        {
+            assert_eq!(nearest_f16(v).to_bits(), f32::to_bits(want));
+        }
+        assert_eq!(nearest_f16(f32::INFINITY).to_bits(), f32::INFINITY.to_bits());
+        assert!(nearest_f16(f32::NAN).is_nan());
+    }
+}

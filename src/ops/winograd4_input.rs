@@ -1,9 +1,0 @@
-//! F(4x4, 3x3)'s input transform, `shaders/winograd4_input.wgsl`; [`super::winograd_input::plan`] plans it.
-
-use super::winograd_input::WinogradInputParams;
-
-crate::kernel! {
-    "winograd4_input", WinogradInputParams,
-    lib: ["lib/grid", "lib/winograd4", "lib/winograd_input"],
-    bindings: [("x", Read), ("mask_in", Read), ("v", ReadWrite)],
-}
