@@ -1,4 +1,4 @@
-"""Gradients of single operations, as PyTorch's autograd has them: kernels-tests/torch.safetensors.
+"""Gradients of single operations, as PyTorch's autograd has them: kernels-tests/kernels/torch.safetensors.
 
     python python/gradient_vectors.py [FILE]       needs torch and safetensors; makes the same numbers
 
@@ -126,4 +126,4 @@ for i, (copies, n, classes, temperature, scale) in enumerate(DISTILL):
     keep(f"distill{i}", x=z, t=teacher, w=weights, y=losses, dx=z.grad)
     metadata[f"distill{i}"] = str(temperature)
 
-save_file(tensors, sys.argv[1] if len(sys.argv) > 1 else "kernels-tests/torch.safetensors", metadata)
+save_file(tensors, sys.argv[1] if len(sys.argv) > 1 else "kernels-tests/kernels/torch.safetensors", metadata)

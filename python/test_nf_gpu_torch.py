@@ -27,7 +27,7 @@ from torch.nn import functional
 import nf_gpu_torch
 from nf_gpu_torch import Conv2d, fake_quantize
 
-# Relative L2 errors that float32 may make (kernels-tests/golden/README.md).
+# Relative L2 errors that float32 may make (kernels-tests/networks/golden/README.md).
 # Three times the bound of Winograd's smaller tiles, as in the Rust tests (docs/numerics.md): ConvL's output
 # differs by 1.1e-5 with the large ones.
 OUTPUT = 3e-5

@@ -1,5 +1,5 @@
 #![no_main]
-#[path = "../../kernels-tests/hostile/parsers.rs"]
+#[path = "../../kernels-tests/files/hostile/parsers.rs"]
 #[allow(dead_code, reason = "each target is of one family")]
 mod parsers;
 

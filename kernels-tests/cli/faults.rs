@@ -129,8 +129,10 @@ fn what_cannot_be_injected_is_refused_and_nothing_is_written() {
 #[test]
 fn a_measured_map_is_the_chip_that_was_measured() {
     let place = Place::new();
-    let golden =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/kernels-tests/golden/seed7_ber0.005.safetensors");
+    let golden = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/kernels-tests/networks/golden/seed7_ber0.005.safetensors"
+    );
     fs::copy(golden, place.path("map.safetensors")).unwrap();
     let inject = "inject --base base.safetensors --quiet";
     place

@@ -7,7 +7,7 @@ mod watched;
 use super::Place;
 use crate::{
     extent::drawn,
-    hostile::{mutate::Mutator, parsers},
+    files::hostile::{mutate::Mutator, parsers},
 };
 use nf_gpu::train::TrainConfig;
 use readers::{Broken, READERS, RESUME, Reader};

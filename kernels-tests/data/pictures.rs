@@ -1,7 +1,7 @@
 //! Pictures of every kind against what PIL makes of them: `scripts/pictures.py` writes both. The archive here is
 //! what it wrote with Pillow 13.0, so that the comparison runs without Python too.
 
-use crate::python::python_with;
+use crate::networks::python::python_with;
 use std::{collections::BTreeMap, fs, io::Read, path::Path, process::Command};
 
 use nf_gpu::data::entries;

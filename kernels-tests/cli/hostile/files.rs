@@ -3,7 +3,7 @@ use super::{
     super::{Place, ended, until, walk},
     readers::EVAL,
 };
-use crate::hostile::samples;
+use crate::files::hostile::samples;
 use nf_gpu::{
     files::npy,
     gpu::{self, AdapterChoice},

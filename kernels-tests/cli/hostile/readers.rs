@@ -19,7 +19,7 @@ pub(super) struct Reader {
     pub(super) absent: bool,
     /// With measurements of kernels on, as users have it.
     pub(super) tuned: bool,
-    /// The parser of `crate::hostile` that takes what the command takes, and its first byte.
+    /// The parser of `crate::files::hostile` that takes what the command takes, and its first byte.
     pub(super) family: Option<(&'static str, Option<u8>)>,
 }
 

@@ -1,0 +1,106 @@
+//! An EOPM step whose copies run in groups is the step whose copies run together.
+use crate::{
+    cli::random_base,
+    extent::every_gpu,
+    networks::{
+        evaluator::{relative_l2, wide},
+        golden::Golden,
+    },
+};
+use nf_gpu::{
+    fault::{FaultModel, Faults},
+    forward::{self, EopmRequest, EopmStep, EopmTape, Goal, Images, Target, Teacher},
+    gpu::{BufferId, Tape},
+    kernels::plan::Operands,
+    models,
+    nn::{Cut, FrozenNet, TrainableNet, Value},
+    shape::{Nhwc, nhwc_from_nchw},
+};
+
+#[test]
+fn copies_in_groups_are_the_copies_together() {
+    const SEEDS: [u64; 4] = [5, 6, 7, 8];
+    let shape = Nhwc::new(2, 32, 32, 3);
+    let golden = Golden::load("UNetS");
+    let base = models::base("vgg-small", 10, None).unwrap();
+    let weights = random_base("vgg-small", 5);
+    let images = &golden.file.tensors["input"];
+    let faults = Faults::new(FaultModel::Flip, 0.01).unwrap();
+    every_gpu(|gpu, on| {
+        for goal in [Goal::Labels(&[3, 9]), Goal::Distill(2.0)] {
+            let request = EopmRequest {
+                generator: (&golden.graph, &golden.parameters),
+                base: (&base, &weights),
+                precision: 8,
+                faults: &faults,
+                seeds: &SEEDS,
+                lambda: 3.0,
+                images: Images::new(&images.shape, &images.data).unwrap(),
+                goal,
+                micro_batch: None,
+                operands: Operands::F32,
+                loss_scale: None,
+            };
+            let whole = forward::eopm(gpu, &request).unwrap();
+            assert_eq!(whole.cut.groups, 1);
+            // Five copies in groups of 5, 3 (one left over), 2 and 1.
+            for (together, most) in [(3, 2), (2, 1), (1, 2)] {
+                let cut = Cut::new(2, most, 5, together);
+                let net = TrainableNet::new(gpu, &golden.graph, &golden.parameters, 8).unwrap();
+                let frozen = FrozenNet::new(gpu, &base, &weights, 8, cut.copies).unwrap();
+                let mut tape = Tape::new();
+                let part = |tape: &mut Tape, &n: &u32| {
+                    let shape = Nhwc { n, ..shape };
+                    Value { id: tape.kept("images", shape.bytes()), shape, copies: 1 }
+                };
+                let teacher = match goal {
+                    Goal::Labels(_) => None,
+                    Goal::Distill(t) => {
+                        Some(Teacher::new(gpu, (&base, &weights), 8, Operands::F32, t).unwrap())
+                    }
+                };
+                let x: Vec<Value> = cut.parts.iter().map(|n| part(&mut tape, n)).collect();
+                let labels: Vec<BufferId> =
+                    cut.parts.iter().map(|&n| tape.kept("labels", u64::from(n) * 4)).collect();
+                let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);
+                let step =
+                    EopmTape::append(gpu, &mut tape, &net, &frozen, &x, target, &cut, 5).unwrap();
+                let step = EopmStep::new(gpu, &tape, step, &frozen, &faults, 3.0).unwrap();
+                let image = images.data.len() / 2;
+                let mut first = 0;
+                for (x, &id) in x.iter().zip(&labels) {
+                    let n = x.shape.n as usize;
+                    let data = &images.data[first * image..][..n * image];
+                    step.program().write(gpu, x.id, 0, &nhwc_from_nchw(data, x.shape, f32::NAN));
+                    step.program().write(gpu, id, 0, &[3u32, 9][first..][..n]);
+                    first += n;
+                }
+                // Twice: nothing of a run may be left in the next.
+                assert!(step.run(gpu, Some(&SEEDS[1..])).is_err());
+                step.run(gpu, Some(&[1, 2, 3, 4])).unwrap();
+                step.clear_losses(gpu);
+                step.run(gpu, Some(&SEEDS)).unwrap();
+                let losses: Vec<f64> =
+                    step.losses(gpu).unwrap().iter().map(|sum| sum / 2.0).collect();
+                let want = [&[whole.clean][..], &whole.faulty].concat();
+                assert_eq!(losses.len(), 5);
+                // The logarithm of nearly 1 is off by 2^-21, and is multiplied by the temperature's square.
+                let of_log = match goal {
+                    Goal::Labels(_) => 0.0,
+                    Goal::Distill(t) => f64::from(t * t) * 2f64.powi(-21),
+                };
+                for (got, want) in losses.iter().zip(&want) {
+                    assert!(
+                        (got - want).abs() < 1e-5 * want + of_log,
+                        "{losses:?}, expected {want:?} on {on}"
+                    );
+                }
+                let got = net.named(&net.gradients.read::<f32>(gpu).unwrap());
+                for (name, want) in &whole.gradients.tensors {
+                    let error = relative_l2(&got.tensors[name].data, &wide(&want.data));
+                    assert!(error < 2e-5, "{name} in groups of {together} on {on}: {error:.1e}");
+                }
+            }
+        }
+    });
+}

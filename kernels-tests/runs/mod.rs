@@ -1,0 +1,7 @@
+//! Runs as wholes through the library: streamed data, lost devices, pages, the queue, times.
+
+pub(crate) mod bench;
+pub(crate) mod report;
+pub(crate) mod repro;
+pub(crate) mod streaming;
+pub(crate) mod trouble;
