@@ -136,7 +136,11 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
             set("ber", &mut |c| c.ber = Some(0.02));
         }
     }
-    let (steps, batch_size, lr) = if tunes { (80, 32, 2e-3) } else { (250, 64, 5e-3) };
+    let (steps, batch_size, lr) = if tunes { (80, 32, 1e-2) } else { (250, 64, 5e-3) };
+    if tunes {
+        // So few steps would else buy accuracy on the faulty chip with too much of the clean one.
+        set("lambda", &mut |c| c.lambda = 2.0);
+    }
     set("batch_size", &mut |c| c.batch_size = batch_size);
     if !typed("epochs") {
         set("steps", &mut |c| c.steps = Some(steps));
@@ -202,6 +206,7 @@ mod tests {
         // One that was trained already is tuned, and what it is stands in its file.
         let tuned = quick("--init g.safetensors --chip 1").unwrap();
         assert_eq!((tuned.ber, tuned.steps, tuned.batch_size), (None, Some(80), 32));
+        assert_eq!((tuned.lambda, typed.lambda), (2.0, 5.0));
         assert_eq!(tuned.generator, "ConvS");
         let saved = quick("--resume run").unwrap();
         assert_eq!(saved.resume, Some("run".into()));
