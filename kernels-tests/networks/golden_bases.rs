@@ -2,9 +2,9 @@
 //! implementation computed (`kernels-tests/networks/golden/README.md`).
 use crate::{
     kernels::gradients_norm::both_roundings,
-    networks::kinks::Exact,
     networks::evaluator::{norm, relative_l2, wide},
     networks::golden::{GRADIENT, Golden, Worst, biases_before_norms, golden_file},
+    networks::kinks::Exact,
 };
 use nf_gpu::{
     fault::{CellMap, FaultModel, Faults},

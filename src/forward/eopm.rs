@@ -3,25 +3,15 @@
 //! `L = CE(M0(F(x))) + (lambda / P) sum_i CE(Mp_i(F(x)))`, `F(x) = clamp(x + G(x), -1, 1)`: the
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
 //! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3). Where
-//! there are no labels, the distance from a [`Teacher`]'s answers takes the place of cross-entropy.
+//! there are no labels, the distance from a [`super::Teacher`]'s answers takes the place of cross-entropy.
 
-use super::{
-    Batch, Images, bad,
-    base::check_labels,
-    parts_of,
-    target::{Target, Teacher},
-};
+use super::target::Target;
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
-    files::Weights,
     gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
-    kernels::{elementwise, loss, plan::Operands},
-    models::GENERATOR_BITS,
-    nn::{
-        Convolution, Cut, FrozenNet, Graph, Injector, Mode, TrainableNet, Value, check_finite,
-        count_flips, first_not_finite, fit, loss_scale,
-    },
+    kernels::{elementwise, loss},
+    nn::{Convolution, Cut, FrozenNet, Injector, Mode, TrainableNet, Value, loss_scale},
 };
 use std::ops::Range;
 
@@ -321,146 +311,6 @@ fn loss_weights(n: u32, perturbed: u32, lambda: f64) -> Vec<f32> {
     let mut factors = vec![(lambda / f64::from(perturbed * n)) as f32; perturbed as usize + 1];
     factors[0] = 1.0 / n as f32;
     factors
-}
-
-/// What the copies are to answer.
-#[derive(Clone, Copy, Debug)]
-pub enum Goal<'a> {
-    /// The classes of the images: the loss is cross-entropy, as in the paper.
-    Labels(&'a [u32]),
-    /// What the clean network answers to the images as they are, at this temperature: as [`Teacher`].
-    Distill(f32),
-}
-
-/// A step without the update.
-#[derive(Clone, Copy, Debug)]
-pub struct EopmRequest<'a> {
-    /// The generator and its weights; it runs in training mode.
-    pub generator: (&'a Graph, &'a Weights),
-    /// The base network and its weights; frozen.
-    pub base: (&'a Graph, &'a Weights),
-    /// Bits per stored weight of the base network.
-    pub precision: u32,
-    /// Faults of the perturbed copies.
-    pub faults: &'a Faults,
-    /// The map of each perturbed copy.
-    pub seeds: &'a [u64],
-    /// Weight of the perturbed copies' mean loss.
-    pub lambda: f64,
-    /// The images.
-    pub images: Images<'a>,
-    /// What to answer to them.
-    pub goal: Goal<'a>,
-    /// Images of a part of the batch; by default as many as fit.
-    pub micro_batch: Option<u32>,
-    /// Precision in which inputs, weights and gradients enter products.
-    pub operands: Operands,
-    /// A power of two by which the loss is multiplied on the way, instead of the usual one.
-    pub loss_scale: Option<f32>,
-}
-
-/// Losses and gradients of a step.
-#[derive(Clone, Debug)]
-pub struct EopmPass {
-    /// Mean loss of the clean network.
-    pub clean: f64,
-    /// Mean loss of the network under each seed.
-    pub faulty: Vec<f64>,
-    /// `clean + lambda * mean(faulty)`.
-    pub loss: f64,
-    /// Its gradient with respect to every generator parameter, by name.
-    pub gradients: Weights,
-    /// Bits that read differently, per seed and faultable layer.
-    pub flips: Vec<Vec<Flips>>,
-    /// How it was cut to fit the adapter.
-    pub cut: Cut,
-}
-
-/// Runs one EOPM step without the update.
-///
-/// # Errors
-/// Shapes or labels that do not fit, no seeds, no memory, the device failed, or
-/// [`Error::NotFiniteOutput`].
-pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
-    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, goal, .. } =
-        *request;
-    let micro_batch = request.micro_batch;
-    let shape = images.shape;
-    for graph in [generator.0, base.0] {
-        images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
-    }
-    let labels = match goal {
-        Goal::Labels(labels) => {
-            check_labels(labels, shape.n, base.0.nodes[base.0.output()].chw[0])?;
-            labels
-        }
-        Goal::Distill(_) => &[],
-    };
-    let perturbed = u32::try_from(seeds.len()).unwrap_or(u32::MAX);
-    if perturbed == 0 {
-        return Err(Error::Shape("a step needs the seed of at least one perturbed copy".into()));
-    }
-    let net = TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?
-        .with_operands(request.operands);
-    let copies = 1 + perturbed;
-    let nets = [(generator.0, 1), (base.0, copies)];
-    let pass = fit(gpu, shape.n, copies, &nets, micro_batch, |cut| {
-        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
-            .with_operands(request.operands);
-        let mut tape = Tape::new();
-        let parts = parts_of(cut);
-        let x = Batch::kept(&mut tape, "images", shape, &parts);
-        let label = |&n: &u32| tape.kept("labels", u64::from(n) * 4);
-        let with_labels = if labels.is_empty() { &[][..] } else { &cut.parts };
-        let classes: Vec<BufferId> = with_labels.iter().map(label).collect();
-        let values = x.values();
-        let teacher = match goal {
-            Goal::Labels(_) => None,
-            Goal::Distill(t) => Some(Teacher::new(gpu, base, precision, request.operands, t)?),
-        };
-        let target = teacher.as_ref().map_or(Target::Labels(&classes), Target::Teacher);
-        let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, target, cut, copies)?;
-        let mut step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
-        if let Some(scale) = request.loss_scale {
-            step = step.with_loss_scale(scale);
-        }
-        x.write(gpu, step.program(), images.data);
-        for (part, &id) in parts.iter().zip(&classes) {
-            step.program().write(gpu, id, 0, part.of(labels, 1));
-        }
-        step.run(gpu, Some(seeds))?;
-        let mut losses = step.losses(gpu)?.into_iter().map(|sum| sum / f64::from(shape.n));
-        let clean = losses.next().unwrap_or(f64::NAN);
-        let faulty: Vec<f64> = losses.collect();
-        let loss = clean + lambda * faulty.iter().sum::<f64>() / f64::from(perturbed);
-        let mut gradients: Vec<f32> = net.gradients.read(gpu)?;
-        gradients.iter_mut().for_each(|g| *g /= step.loss_scale());
-        let gradients = net.named(&gradients);
-        let place = || {
-            let mut first = None;
-            step.run_by(gpu, Some(seeds), &mut |program, entries| {
-                let here = first_not_finite(gpu, program, entries)?;
-                first = first.take().or(here);
-                Ok(())
-            })?;
-            Ok(first)
-        };
-        let check = |network: &str, what: &str, shape: &[usize], data: &[f32]| {
-            check_finite([network, what], shape, data, place)
-        };
-        let maps = seeds.iter().map(|seed| format!("seed {seed}"));
-        let maps = std::iter::once("without faults".to_owned()).chain(maps);
-        for (map, &loss) in maps.zip(std::iter::once(&clean).chain(&faulty)) {
-            let network = format!("{}, {map}", base.0.name);
-            check(&network, "the loss", &[], bad(Some(loss)).as_slice())?;
-        }
-        for (name, tensor) in &gradients.tensors {
-            check(&generator.0.name, &format!("grad.{name}"), &tensor.shape, &tensor.data)?;
-        }
-        Ok(EopmPass { clean, faulty, loss, gradients, flips: Vec::new(), cut: cut.clone() })
-    })?;
-    let flips = seeds.iter().map(|&seed| count_flips(base, precision, faults, seed));
-    Ok(EopmPass { flips: flips.collect::<Result<_>>()?, ..pass })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A network with fixed weights: quantised once on the host, batch norm folded, copies with faults
-//! made on the GPU.
+//! A network with fixed weights: quantised once on the host, batch norm folded. [`super::injector`] fills its
+//! copies.
 
 use super::{
     compiler::{Compiler, Layers, Mode, Slice, TrainingState, Vectors},
@@ -9,22 +9,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
     files::Weights,
-    gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
-    kernels::{
-        plan::Operands,
-        quantise::fault_dequantize::{self, Order, Transposed},
-    },
+    gpu::{Buffer, Gpu, Tape},
+    kernels::{plan::Operands, quantise::fault_dequantize::Order},
     shape::Rsck,
 };
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 /// Quantised weights and folded vectors of a network on a device, and `copies` dequantised sets.
 #[derive(Debug)]
@@ -32,34 +22,34 @@ pub struct FrozenNet {
     /// The network.
     pub graph: Graph,
     /// Steps and bits of its quantised layers.
-    scales: Buffer,
-    bits: u32,
-    copies: u32,
+    pub(super) scales: Buffer,
+    pub(super) bits: u32,
+    pub(super) copies: u32,
     operands: Operands,
-    layers: Vec<Vec<StoredSlice>>,
-    folded: Buffer,
-    folded_len: u32,
-    scale: Vec<Option<u32>>,
+    pub(super) layers: Vec<Vec<StoredSlice>>,
+    pub(super) folded: Buffer,
+    pub(super) folded_len: u32,
+    pub(super) scale: Vec<Option<u32>>,
     shift: Vec<Option<u32>>,
     image: Option<u32>,
     /// How many injectors there have been, and which of them ran last (from 1).
-    injectors: AtomicU64,
-    last_injector: Arc<AtomicU64>,
+    pub(super) injectors: AtomicU64,
+    pub(super) last_injector: Arc<AtomicU64>,
 }
 
 /// Some output channels of a layer, in buffers that the adapter can bind.
 #[derive(Debug)]
-struct StoredSlice {
-    first: u32,
-    k: u32,
-    packed: Buffer,
-    w: Buffer,
-    wt: Option<Buffer>,
+pub(super) struct StoredSlice {
+    pub(super) first: u32,
+    pub(super) k: u32,
+    pub(super) packed: Buffer,
+    pub(super) w: Buffer,
+    pub(super) wt: Option<Buffer>,
 }
 
 impl FrozenNet {
     /// Quantises a network to `bits` and puts it on the device, with room for `copies` dequantised
-    /// sets, which an [`Injector`] fills.
+    /// sets, which an [`Injector`](super::Injector) fills.
     ///
     /// # Errors
     /// A tensor is missing, has another shape or is not finite; a layer is too large even a few
@@ -240,135 +230,6 @@ impl FrozenNet {
         Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state)
             .with_operands(self.operands)
     }
-
-    /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
-    ///
-    /// # Errors
-    /// Faults in no layer or bit of this network, or at no rate; more clean copies than there are; no
-    /// memory is left.
-    pub fn injector(
-        &self,
-        gpu: &Gpu,
-        clean_copies: u32,
-        faults: Option<&Faults>,
-    ) -> Result<Injector> {
-        if clean_copies > self.copies {
-            let copies = self.copies;
-            return Err(Error::Shape(format!("{clean_copies} clean copies of {copies} copies")));
-        }
-        let chosen = match faults {
-            Some(faults) => faults.layers.of(self.graph.layer_names())?,
-            None => vec![false; self.layers.len()],
-        };
-        let mut tape = Tape::new();
-        let count = self.graph.layers.len() as u32;
-        let shared = Shared {
-            scales: tape.import("scales", &self.scales),
-            folded: tape.import("folded batch norm", &self.folded),
-            seeds: tape.kept("seeds", u64::from(self.copies) * 8),
-            flips: tape.kept("flips", u64::from(self.copies * count) * 32),
-        };
-        // What no map changes, then what each map does.
-        for (layer, &faulty) in chosen.iter().enumerate() {
-            let copies = if faulty { clean_copies } else { self.copies };
-            self.dequantize(&mut tape, layer, 0..copies, None, &shared, &mut None)?;
-        }
-        tape.section();
-        tape.clear(shared.flips);
-        let mut map = None;
-        for layer in (0..chosen.len()).filter(|&layer| chosen[layer]) {
-            let copies = clean_copies..self.copies;
-            self.dequantize(&mut tape, layer, copies, faults, &shared, &mut map)?;
-        }
-        let program = Program::build(gpu, &tape)?;
-        let maps = match (map, faults) {
-            (Some(buffer), Some(Faults { profile: Some(map), .. })) => {
-                write_map(gpu, &program, buffer, &map.cells, 0);
-                None
-            }
-            (Some(buffer), Some(faults)) => {
-                Some(Maps { buffer, clean_copies, faults: faults.clone() })
-            }
-            _ => None,
-        };
-        let Shared { seeds, flips, .. } = shared;
-        let id = self.injectors.fetch_add(1, Ordering::Relaxed) + 1;
-        let last = Arc::clone(&self.last_injector);
-        Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count, id, last })
-    }
-
-    /// Appends what fills some copies of a layer. `map` is the faults' map of cells, if they have one.
-    fn dequantize(
-        &self,
-        tape: &mut Tape,
-        layer: usize,
-        copies: Range<u32>,
-        faults: Option<&Faults>,
-        shared: &Shared,
-        map: &mut Option<BufferId>,
-    ) -> Result<()> {
-        if copies.is_empty() {
-            return Ok(());
-        }
-        let of = &self.graph.layers[layer];
-        let place = match faults {
-            Some(faults) => self.graph.places_under(faults)?.0[layer],
-            None => self.graph.places()[layer],
-        };
-        let mapped =
-            faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
-        let count = self.graph.layers.len() as u32;
-        for slice in &self.layers[layer] {
-            let stored = fault_dequantize::Layer {
-                shape: Rsck { k: slice.k, ..of.shape },
-                order: of.order,
-                place,
-                bits: self.bits,
-                fold: self.scale[layer].map(|o| (o + slice.first, self.folded_len)),
-                first_word: first_word(of, slice.first),
-                transposed: match &slice.wt {
-                    None => Transposed::Absent,
-                    Some(_) if self.graph.is_linear(layer) => Transposed::Flat,
-                    Some(_) => Transposed::PerTap,
-                },
-            };
-            let (copies, index) = (copies.clone(), layer as u32);
-            let plan = fault_dequantize::plan(stored, copies, faults, index, count, count)?;
-            let packed = tape.import("stored weights", &slice.packed);
-            let w = tape.import("w", &slice.w);
-            let wt = match &slice.wt {
-                Some(wt) => tape.import("wt", wt),
-                None => tape.transient("no wt", 16),
-            };
-            let needs = plan.bytes[MAP];
-            let map = match map {
-                Some(map) => *map,
-                None if mapped => *map.insert(tape.kept("map of cells", needs)),
-                None => tape.transient("no map", needs),
-            };
-            let &Shared { scales, folded, seeds, flips } = shared;
-            tape.push(plan, &[packed, scales, seeds, folded, w, wt, flips, map])?;
-        }
-        Ok(())
-    }
-}
-
-/// Buffers of an injector's program that all layers share.
-struct Shared {
-    scales: BufferId,
-    folded: BufferId,
-    seeds: BufferId,
-    flips: BufferId,
-}
-
-/// Which binding of the kernel has the map of cells.
-const MAP: usize = 7;
-
-/// Writes a map as that of copy `copy`.
-fn write_map(gpu: &Gpu, program: &Program, buffer: BufferId, map: &CellMap, copy: u64) {
-    let bytes = 4 * u64::from(map.words());
-    program.write(gpu, buffer, 2 * copy * bytes, &map.stuck_at_1);
-    program.write(gpu, buffer, (2 * copy + 1) * bytes, &map.stuck_at_0);
 }
 
 /// Bytes that one binding can have.
@@ -377,7 +238,7 @@ fn largest_binding(gpu: &Gpu) -> u64 {
 }
 
 /// Word at which the output channel `k` of a layer begins.
-fn first_word(layer: &Layer, k: u32) -> u32 {
+pub(super) fn first_word(layer: &Layer, k: u32) -> u32 {
     (layer.shape.len() / layer.shape.k * k).div_ceil(4)
 }
 
@@ -394,93 +255,4 @@ fn slices_of(layer: &Layer, copies: u32, largest: u64) -> Vec<(u32, u32)> {
     let most = (largest / four.max(1) * 4).max(4) as u32;
     let most = if most > 32 { most / 32 * 32 } else { most };
     (0..k).step_by(most as usize).map(|first| (first, most.min(k - first))).collect()
-}
-
-/// Draws faults and dequantises all copies of a network.
-#[derive(Debug)]
-pub struct Injector {
-    program: Program,
-    seeds: BufferId,
-    flips: BufferId,
-    maps: Option<Maps>,
-    copies: u32,
-    layers: u32,
-    id: u64,
-    /// Whose clean copies the network holds: the injector that ran last.
-    last: Arc<AtomicU64>,
-}
-
-/// Where maps of cells go that the host draws.
-#[derive(Debug)]
-struct Maps {
-    buffer: BufferId,
-    clean_copies: u32,
-    faults: Faults,
-}
-
-impl Injector {
-    /// Fills the copies with the maps of `seeds`, one per copy (those of clean copies do not matter).
-    ///
-    /// # Errors
-    /// Not one seed per copy; the device failed.
-    pub fn run(&self, gpu: &Gpu, seeds: &[u64]) -> Result<()> {
-        if seeds.len() != self.copies as usize {
-            return Err(Error::Shape(format!("{} seeds of {} copies", seeds.len(), self.copies)));
-        }
-        let words: Vec<[u32; 2]> = seeds.iter().map(|&s| [s as u32, (s >> 32) as u32]).collect();
-        self.program.write(gpu, self.seeds, 0, &words);
-        if let Some(maps) = &self.maps {
-            let first = maps.clean_copies as usize;
-            for (copy, map) in (first as u64..).zip(drawn(&maps.faults, &seeds[first..])?) {
-                if let Some(cells) = map.cells() {
-                    write_map(gpu, &self.program, maps.buffer, cells, copy);
-                }
-            }
-        }
-        // Clean copies and layers stay as they are from run to run, unless another injector of the
-        // network wrote over them.
-        if self.last.load(Ordering::Relaxed) != self.id {
-            self.last.store(0, Ordering::Relaxed);
-            self.program.run_section(gpu, 0)?;
-            self.last.store(self.id, Ordering::Relaxed);
-        }
-        self.program.run_section(gpu, 1)
-    }
-
-    /// Times of its dispatches, each run alone, with the maps of the last run: section 0 is what runs
-    /// only if another injector of the network ran in between.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
-        self.program.profile(gpu)
-    }
-
-    /// Bits that the last run flipped, per copy and layer. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
-        let words: Vec<u32> = self.program.read(gpu, self.flips)?;
-        let layers: Vec<Flips> = words
-            .chunks_exact(8)
-            .take((self.copies * self.layers) as usize)
-            .map(|counts| {
-                let mut per_bit = [0; 8];
-                per_bit.copy_from_slice(counts);
-                Flips::from(per_bit)
-            })
-            .collect();
-        Ok(layers.chunks(self.layers as usize).map(<[Flips]>::to_vec).collect())
-    }
-}
-
-/// The maps of several seeds, drawn at once: each takes some milliseconds.
-fn drawn(faults: &Faults, seeds: &[u64]) -> Result<Vec<FaultMap>> {
-    std::thread::scope(|scope| {
-        let draws: Vec<_> =
-            seeds.iter().map(|&seed| scope.spawn(move || faults.map(seed))).collect();
-        let lost = || Error::Shape("a thread that draws faults died".into());
-        draws.into_iter().map(|draw| draw.join().map_err(|_| lost())?).collect()
-    })
 }

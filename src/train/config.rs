@@ -1,8 +1,14 @@
 //! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
 
 use super::{
-    base::BaseHints, checkpoint::Checkpoint, every::Every, faults::FaultArgs, feed::TrainSet,
-    loss::LossArgs, recovery::OnNan,
+    augment::Augment,
+    base::BaseHints,
+    every::Every,
+    faults::FaultArgs,
+    loss::LossArgs,
+    recovery::OnNan,
+    schedule::Schedule,
+    settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
 };
 use crate::{
     data::Wanted,
@@ -11,88 +17,12 @@ use crate::{
     nn::Dtype,
 };
 use clap::{
-    ArgMatches, Args, FromArgMatches, ValueEnum,
+    ArgMatches, Args, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser as _},
     parser::ValueSource,
 };
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf};
-
-/// How the learning rate moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// The reference code's: times 0.96 after every 500 steps.
-    Reference,
-    /// Half a cosine down to 0, after a linear warm-up over a twentieth of the run.
-    Cosine,
-    /// As it is.
-    Constant,
-}
-
-impl Schedule {
-    /// Learning rate of a step (counted from 0) of `steps`.
-    #[must_use]
-    pub fn rate(self, base: f64, step: u64, steps: u64) -> f64 {
-        let (at, all) = (step as f64, steps.max(1) as f64);
-        match self {
-            Self::Constant => base,
-            Self::Reference => base * 0.96f64.powf((step / 500) as f64),
-            Self::Cosine => {
-                let warm = (all / 20.0).max(1.0);
-                let rise = ((at + 1.0) / warm).min(1.0);
-                base * rise * 0.5 * (1.0 + (std::f64::consts::PI * at / all).cos())
-            }
-        }
-    }
-}
-
-/// What happens to training images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Augment {
-    /// As the reference code, but the signs of gtsrb and the digits of mnist are not mirrored: many would
-    /// get a wrong label.
-    Safe,
-    /// As the reference code: crops moved by up to 4 pixels, mirrored half of the time; traffic signs
-    /// moved by up to 35 % and scaled by 0.65 to 1.35 before that; folders of images cropped at random.
-    Reference,
-    /// Nothing.
-    None,
-}
-
-impl Augment {
-    /// What is done to the images of a data set.
-    #[must_use]
-    pub fn of(self, dataset: &str) -> Changes {
-        let signs = dataset == "gtsrb";
-        // Signs and digits change their meaning in a mirror.
-        let directed = signs || dataset == "mnist";
-        Changes {
-            crop: self != Self::None,
-            mirror: self == Self::Reference || self == Self::Safe && !directed,
-            scale: self != Self::None && signs,
-        }
-    }
-}
-
-impl Changes {
-    /// What is left to do when a set's images come cropped at random already.
-    pub(super) fn of(self, set: &TrainSet) -> Self {
-        Self { crop: self.crop && matches!(set, TrainSet::Images(_)), ..self }
-    }
-}
-
-/// What is done to training images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// The image moves by up to 4 pixels in either direction; zeros come in.
-    pub crop: bool,
-    /// Half of the images are mirrored.
-    pub mirror: bool,
-    /// The image moves by up to 35 % of its side, and is scaled by 0.65 to 1.35.
-    pub scale: bool,
-}
 
 /// Settings that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -257,8 +187,6 @@ pub struct TrainConfig {
     pub final_maps: Option<usize>,
 }
 
-/// Times that a run goes on after the device was lost.
-const RECOVERIES: u32 = 3;
 /// Settings of either training that do not change what comes out but for last bits: places, and what only
 /// costs time or memory.
 pub(crate) const OF_NO_MATTER: &[&str] = &[
@@ -297,19 +225,6 @@ pub(super) const FAULTS: &[&str] = &[
 
 /// Perturbed copies of a step, at most.
 const MAX_COPIES: u32 = 1000;
-
-/// The settings that flags give; those that are not among them have their defaults.
-fn parsed<T: Args + FromArgMatches>(
-    flags: impl IntoIterator<Item = OsString>,
-) -> Result<(T, ArgMatches)> {
-    let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
-    let matches = command.try_get_matches_from(flags);
-    matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches))).map_err(|e| {
-        let text = e.to_string();
-        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Error::argument("settings", what, "see `nf-gpu train --help` and `nf-gpu pretrain --help`")
-    })
-}
 
 /// Names of what the user typed, with underscores, among the arguments of a command.
 #[must_use]
@@ -418,149 +333,6 @@ impl TrainConfig {
     }
 }
 
-/// Settings of `nf-gpu pretrain`.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub struct PretrainConfig {
-    /// Network: vgg-small; resnet20, 32, 44, 56; the paper's resnet18, resnet50, vgg11, vgg16, vgg19, and
-    /// these for 224x224 images, as in resnet18-224
-    #[arg(long, value_name = "NAME")]
-    pub model: String,
-    /// Data set, or a folder of images (train/CLASS/IMAGE, test/CLASS/IMAGE)
-    #[arg(long, value_name = "NAME|DIR")]
-    pub dataset: String,
-    /// Where data sets are
-    #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
-    pub data_dir: PathBuf,
-    /// Weights file to write
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// Passes over the training set
-    #[arg(long, value_name = "N", default_value_t = 30, conflicts_with = "steps")]
-    pub epochs: u64,
-    /// Steps, instead of epochs
-    #[arg(long, value_name = "N")]
-    pub steps: Option<u64>,
-    /// Images per step
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub batch_size: u32,
-    /// Images that run together, at most; the result is that of the whole batch
-    #[arg(long, value_name = "auto|N", value_parser = micro_batch, default_value = "auto")]
-    pub micro_batch: MicroBatch,
-    /// Learning rate of SGD
-    #[arg(long, value_name = "RATE", default_value_t = 0.05, allow_negative_numbers = true)]
-    pub lr: f64,
-    /// Momentum of SGD
-    #[arg(long, value_name = "X", default_value_t = 0.9, allow_negative_numbers = true)]
-    pub momentum: f64,
-    /// Weight decay
-    #[arg(long, value_name = "X", default_value_t = 5e-4, allow_negative_numbers = true)]
-    pub weight_decay: f64,
-    /// How the learning rate moves
-    #[arg(long, value_enum, default_value = "cosine")]
-    pub schedule: Schedule,
-    /// What happens to training images
-    #[arg(long, value_enum, default_value = "safe")]
-    pub augment: Augment,
-    /// Bits per weight, 2 to 8
-    #[arg(long, value_name = "BITS", default_value_t = 8)]
-    pub precision: u32,
-    /// Precision in which inputs, weights and gradients are multiplied, sums being f32: f16 rounds them
-    /// everywhere alike, auto does where the adapter has matrix units for it
-    #[arg(long, value_enum, default_value_t)]
-    #[serde(default)]
-    pub dtype: Dtype,
-    /// Keep what was reached in this file at every epoch and at Ctrl-C, and go on from it if it is there
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Option<PathBuf>,
-    /// Times that the run goes on after the GPU was lost, from its checkpoint if it keeps one
-    #[arg(long, value_name = "N", default_value_t = RECOVERIES)]
-    #[serde(skip)]
-    pub max_recoveries: u32,
-    /// Seed of everything random
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-}
-
-impl PretrainConfig {
-    /// The settings that flags of `nf-gpu pretrain` give, of which `--model`, `--dataset` and `--out` must
-    /// be there; all others have their defaults.
-    ///
-    /// # Errors
-    /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
-    pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        Ok(parsed(flags)?.0)
-    }
-
-    /// The files that its checkpoint consists of; none without one.
-    #[must_use]
-    pub fn checkpoint_files(&self) -> Vec<PathBuf> {
-        self.checkpoint.iter().flat_map(|file| Checkpoint::at(file).files()).collect()
-    }
-
-    /// Refuses values that mean nothing.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the flag.
-    pub fn checked(&self) -> Result<()> {
-        positive("--batch-size", self.batch_size.into())?;
-        positive("--steps", self.steps.unwrap_or(1))?;
-        positive("--epochs", self.epochs)?;
-        real("--lr", self.lr)?;
-        real("--momentum", self.momentum)?;
-        real("--weight-decay", self.weight_decay)?;
-        precision(self.precision)
-    }
-}
-
-/// Images of a part of a batch; none: as many as fit the adapter.
-pub(super) type MicroBatch = Option<u32>;
-
-/// `auto`, or a number from 1 up.
-///
-/// # Errors
-/// Anything else.
-pub(super) fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String> {
-    match text.parse() {
-        _ if text == "auto" => Ok(None),
-        Ok(n @ 1..) => Ok(Some(n)),
-        _ => Err("give auto, or a number of images from 1 up".into()),
-    }
-}
-
-/// Refuses a batch that the training images do not fill.
-///
-/// # Errors
-/// [`Error::Argument`].
-pub(super) fn batch_of(batch_size: u32, images: usize) -> Result<()> {
-    if batch_size as usize <= images {
-        return Ok(());
-    }
-    let what = format!("{batch_size} images a batch; there are {images} to train on");
-    Err(Error::argument("--batch-size", what, "give a smaller batch"))
-}
-
-fn positive(flag: &str, value: u64) -> Result<()> {
-    if value > 0 {
-        return Ok(());
-    }
-    Err(Error::argument(flag, "0 means nothing to do", "give a number from 1 up"))
-}
-
-fn real(flag: &str, value: f64) -> Result<()> {
-    // It is multiplied in f32: 1e300 would be infinite there.
-    if (value as f32).is_finite() && value >= 0.0 {
-        return Ok(());
-    }
-    Err(Error::argument(flag, format!("{value} makes no sense"), "give a number from 0 up"))
-}
-
-fn precision(bits: u32) -> Result<()> {
-    if (2..=8).contains(&bits) {
-        return Ok(());
-    }
-    Err(Error::argument("--precision", format!("{bits} bits are not stored"), "give 2 to 8"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -573,9 +345,6 @@ mod tests {
         assert_eq!((train.copies, train.lambda, train.epochs, train.steps), (10, 5.0, 150, None));
         assert_eq!((train.batch_size, train.lr, train.schedule), (256, 1e-3, Schedule::Reference));
         train.checked().unwrap();
-        let base = ["--model", "vgg11", "--dataset", "cifar10", "--out", "b"];
-        let pretrain = PretrainConfig::from_flags(flags(&base)).unwrap();
-        assert_eq!((pretrain.model.as_str(), pretrain.momentum), ("vgg11", 0.9));
         for wrong in [&["--base"][..], &["--bers", "1"], &[]] {
             assert_eq!(
                 TrainConfig::from_flags(flags(wrong)).unwrap_err().exit_code(),
@@ -583,16 +352,5 @@ mod tests {
                 "{wrong:?}"
             );
         }
-    }
-
-    #[test]
-    fn schedules_start_and_end_where_they_should() {
-        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
-        assert!(near(Schedule::Reference.rate(1.0, 499, 0), 1.0));
-        assert!(near(Schedule::Reference.rate(1.0, 500, 0), 0.96));
-        assert!(near(Schedule::Constant.rate(0.3, 77, 100), 0.3));
-        assert!(Schedule::Cosine.rate(1.0, 0, 1000) < 0.05);
-        assert!(Schedule::Cosine.rate(1.0, 50, 1000) > 0.99);
-        assert!(Schedule::Cosine.rate(1.0, 999, 1000) < 1e-4);
     }
 }

@@ -1,7 +1,7 @@
 //! Where the images of each step come from: the device, the host's memory, or a folder's cache whose
 //! crops are made ahead of the GPU.
 
-use super::{config::Changes, labelling::Labelling, sampler::Sampler};
+use super::{augment::Changes, labelling::Labelling, sampler::Sampler};
 use crate::{
     data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Split},
     error::{Error, Result},

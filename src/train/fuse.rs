@@ -2,7 +2,7 @@
 
 use super::{
     base::BaseNet,
-    config::{TrainConfig, batch_of},
+    config::TrainConfig,
     feed::{TrainSet, tell},
     folder::RunFolder,
     identity::Identity,
@@ -10,6 +10,7 @@ use super::{
     profile::Profiler,
     recovery::{Attempt, History, Setback, keep_going},
     resume::{Resumed, goes_on},
+    settings::batch_of,
 };
 use crate::{
     data::{self, Split},

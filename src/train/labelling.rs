@@ -210,7 +210,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{config::Changes, feed::TrainSet};
+    use crate::train::{augment::Changes, feed::TrainSet};
     use std::fs;
 
     #[test]

@@ -1,10 +1,8 @@
 //! How long a run is, told before any image is read: for plans.
 
 use super::{
-    checkpoint::Checkpoint,
-    config::{PretrainConfig, TrainConfig},
-    fuse::HELD_OUT,
-    outcome, pretrain,
+    checkpoint::Checkpoint, config::TrainConfig, fuse::HELD_OUT, outcome, pretrain,
+    pretrain_config::PretrainConfig,
 };
 use crate::{
     data::{self, Split},

@@ -1,5 +1,6 @@
 //! Training: base networks with quantised weights, and NeuralFuse generators in front of faulty ones.
 
+mod augment;
 mod base;
 mod checkpoint;
 mod config;
@@ -17,11 +18,14 @@ mod length;
 mod loss;
 mod outcome;
 mod pretrain;
+mod pretrain_config;
 mod profile;
 mod recovery;
 mod resume;
 mod sampler;
+mod schedule;
 mod sentinel;
+mod settings;
 mod showcase;
 mod steps;
 mod supervised;
@@ -29,10 +33,11 @@ mod trained_for;
 mod verify;
 mod warm_start;
 
+pub use augment::Augment;
 pub use base::{BaseHints, BaseNet, INJECTED};
 pub(crate) use checkpoint::remove as remove_checkpoint;
 pub(crate) use config::OF_NO_MATTER;
-pub use config::{Augment, Preset, PretrainConfig, Schedule, TrainConfig, given};
+pub use config::{Preset, TrainConfig, given};
 pub use dry_run::{DryRun, dry_run, images_to_time};
 pub use eopm::{Eopm, EopmSettings};
 pub use every::Every;
@@ -45,8 +50,10 @@ pub use length::Length;
 pub(crate) use length::steps_done;
 pub use loss::{Loss, LossArgs};
 pub use pretrain::pretrain;
+pub use pretrain_config::PretrainConfig;
 pub use recovery::OnNan;
 pub use sampler::Sampler;
+pub use schedule::Schedule;
 pub use showcase::{planar, save as save_showcase};
 pub use supervised::Supervised;
 pub use trained_for::{Asked, TrainedFor};

@@ -2,13 +2,15 @@
 
 use super::{
     checkpoint::Checkpoint,
-    config::{OF_NO_MATTER, PretrainConfig, batch_of},
+    config::OF_NO_MATTER,
     feed::{Feed, TrainSet, tell},
     identity::Identity,
     labelling::class_order,
+    pretrain_config::PretrainConfig,
     recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
     sentinel::{Sentinel, not_finite},
+    settings::batch_of,
     supervised::Supervised,
 };
 use crate::{

@@ -1,9 +1,10 @@
 //! Flags beside `--resume`: what a run that goes on follows, and what contradicts it.
 
 use super::{
-    config::{FAULTS, Schedule, TrainConfig},
+    config::{FAULTS, TrainConfig},
     folder::RunFolder,
     loss::LossArgs,
+    schedule::Schedule,
 };
 use crate::{
     data,

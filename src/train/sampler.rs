@@ -1,6 +1,6 @@
 //! Which images make up each step's batch: shuffled epochs, random crops and mirrors, from a seed.
 
-use super::config::Changes;
+use super::augment::Changes;
 use crate::nn::Pick;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
@@ -79,7 +79,7 @@ fn mix(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::config::Augment;
+    use crate::train::augment::Augment;
     use std::collections::BTreeSet;
 
     #[test]

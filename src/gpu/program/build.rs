@@ -1,0 +1,225 @@
+//! A tape becomes a program: memory, parameters, pipelines, bind groups.
+
+use super::{Program, Step};
+use crate::{
+    error::{Error, Result},
+    gpu::{
+        arena,
+        buffer::Buffer,
+        device::{Gpu, Pipeline},
+        tape::{Entry, Origin, Tape},
+    },
+    kernels::{
+        desc::{self, Access, Variant},
+        plan::{self, Plan},
+    },
+};
+use std::sync::{Mutex, atomic::AtomicU64};
+
+impl Program {
+    /// Plans memory, compiles pipelines and makes bind groups.
+    ///
+    /// # Errors
+    /// A buffer does not fit the adapter, a shader does not compile, or a variant cannot run here.
+    pub fn build(gpu: &Gpu, tape: &Tape) -> Result<Self> {
+        gpu.settle(tape)?;
+        let arena = arena::assign(tape);
+        let slots = arena
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(i, &bytes)| Buffer::new(gpu, &format!("arena {i}"), bytes))
+            .collect::<Result<Vec<_>>>()
+            .map_err(|e| name_the_largest(e, tape))?;
+        let mut buffers = Vec::new();
+        let (mut unshared, mut kept_bytes) = (0, 0);
+        for (declared, slot) in tape.buffers.iter().zip(&arena.slot_of) {
+            buffers.push(match (&declared.origin, slot) {
+                (Origin::Transient, Some(slot)) => {
+                    unshared += declared.bytes;
+                    Some(slots[*slot].clone())
+                }
+                (Origin::Transient, None) => None,
+                (Origin::Kept, _) => {
+                    kept_bytes += declared.bytes;
+                    Some(Buffer::new(gpu, &declared.label, declared.bytes)?)
+                }
+                (Origin::Imported(buffer), _) => Some(buffer.clone()),
+            });
+        }
+        let uniforms = Uniforms::write(gpu, tape)?;
+        let mut steps = Vec::new();
+        let mut sections = Vec::new();
+        let unused = || Error::Shape("a buffer that is used has no memory".into());
+        for (i, entry) in tape.entries.iter().enumerate() {
+            sections.extend(tape.sections.iter().filter(|&&at| at == i).map(|_| steps.len()));
+            steps.push(match entry {
+                Entry::Clear(id) => match &buffers[id.0] {
+                    Some(buffer) => Step::Clear(buffer.raw.clone()),
+                    None => return Err(unused()),
+                },
+                Entry::Copy { buffers: [from, to], offset, bytes } => {
+                    let (Some(from), Some(to)) = (&buffers[from.0], &buffers[to.0]) else {
+                        return Err(unused());
+                    };
+                    let (from, to) = (from.raw.clone(), to.raw.clone());
+                    Step::Copy { from, to, offset: *offset, bytes: *bytes }
+                }
+                Entry::Dispatch { plan, buffers: ids, fixed } => {
+                    let (variant, workgroup) = select(gpu, plan, *fixed)?;
+                    let pipeline = gpu.pipeline(plan, variant, workgroup)?;
+                    let bound: Vec<&Buffer> =
+                        ids.iter().filter_map(|id| buffers[id.0].as_ref()).collect();
+                    let sizes: Vec<u64> = ids.iter().map(|&id| tape.bytes(id)).collect();
+                    let group = bind(gpu, plan, &pipeline, uniforms.binding(i), &bound, &sizes);
+                    Step::Dispatch {
+                        group,
+                        groups: plan::fold(plan.groups(variant, workgroup))?,
+                        name: format!("{} {}", plan.kernel.name, variant.name),
+                        shape: plan.class.as_ref().map_or_else(String::new, |c| c.name.clone()),
+                        flops: plan.flops,
+                        bytes: plan.bytes.iter().sum(),
+                        writes: writes(plan, &bound),
+                        pipeline,
+                    }
+                }
+            });
+        }
+        gpu.check("prepare a program")?;
+        let arena_bytes = (arena.slots.iter().sum(), unshared);
+        let (pace, in_flight) = (AtomicU64::new(0), Mutex::default());
+        let (marks, fresh) = (tape.marks.clone(), fresh(tape, &buffers));
+        Ok(Self {
+            steps,
+            sections,
+            marks,
+            fresh,
+            buffers,
+            arena_bytes,
+            kept_bytes,
+            pace,
+            in_flight,
+        })
+    }
+}
+
+fn select(
+    gpu: &Gpu,
+    plan: &Plan,
+    fixed: Option<(&'static str, u32)>,
+) -> Result<(&'static Variant, u32)> {
+    let Some((name, workgroup)) = fixed else { return gpu.choose(plan) };
+    let variant = plan.kernel.variants.iter().find(|v| v.name == name);
+    variant
+        .map(|v| (v, workgroup))
+        .ok_or_else(|| Error::unknown("variant", name, plan.kernel.variants.iter().map(|v| v.name)))
+}
+
+/// All parameter blocks of a program in one buffer.
+struct Uniforms {
+    buffer: wgpu::Buffer,
+    offsets: Vec<Option<(u64, u64)>>,
+}
+
+impl Uniforms {
+    fn write(gpu: &Gpu, tape: &Tape) -> Result<Self> {
+        let align = gpu.device.limits().min_uniform_buffer_offset_alignment as usize;
+        let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
+        for entry in &tape.entries {
+            offsets.push(match entry {
+                Entry::Clear(_) | Entry::Copy { .. } => None,
+                Entry::Dispatch { plan, .. } => {
+                    let offset = bytes.len();
+                    bytes.extend_from_slice(&plan.params);
+                    // GL wants whole vec4s in a uniform block.
+                    let size = plan.params.len().next_multiple_of(16);
+                    bytes.resize((offset + size).next_multiple_of(align), 0);
+                    Some((offset as u64, size as u64))
+                }
+            });
+        }
+        bytes.resize(bytes.len().max(16), 0);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = gpu.create_buffer("params", bytes.len() as u64, usage)?;
+        gpu.queue.write_buffer(&buffer, 0, &bytes);
+        Ok(Self { buffer, offsets })
+    }
+
+    fn binding(&self, entry: usize) -> wgpu::BindingResource<'_> {
+        let (offset, size) = self.offsets[entry].unwrap_or((0, 16));
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.buffer,
+            offset,
+            size: std::num::NonZeroU64::new(size),
+        })
+    }
+}
+
+/// The floats that a dispatch writes.
+fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
+    let storage = plan.kernel.bindings[1..].iter().zip(bound).zip(&plan.bytes);
+    storage
+        .filter(|(((name, access), _), _)| {
+            *access == Access::ReadWrite && !desc::WORDS.contains(name)
+        })
+        .map(|((_, buffer), &bytes)| ((*buffer).clone(), bytes))
+        .collect()
+}
+
+/// Per entry, the transients that it is the first to use.
+fn fresh(tape: &Tape, buffers: &[Option<Buffer>]) -> Vec<Vec<(Buffer, u64)>> {
+    let mut seen = vec![false; tape.buffers.len()];
+    let mut first_used = |entry: &Entry| -> Vec<(Buffer, u64)> {
+        let mut fresh = Vec::new();
+        for id in entry.buffers() {
+            let declared = &tape.buffers[id.0];
+            if !std::mem::replace(&mut seen[id.0], true)
+                && matches!(declared.origin, Origin::Transient)
+            {
+                fresh.extend(buffers[id.0].clone().map(|buffer| (buffer, declared.bytes)));
+            }
+        }
+        fresh
+    };
+    tape.entries.iter().map(&mut first_used).collect()
+}
+
+fn bind(
+    gpu: &Gpu,
+    plan: &Plan,
+    pipeline: &Pipeline,
+    uniform: wgpu::BindingResource<'_>,
+    buffers: &[&Buffer],
+    sizes: &[u64],
+) -> wgpu::BindGroup {
+    let storage = buffers.iter().zip(sizes).map(|(buffer, &bytes)| {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffer.raw,
+            offset: 0,
+            // The tape's size, not the slot's: `arrayLength` and bounds checks see the tensor.
+            size: std::num::NonZeroU64::new(bytes),
+        })
+    });
+    let entries: Vec<_> = std::iter::once(uniform)
+        .chain(storage)
+        .zip(0..)
+        .map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource })
+        .collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(plan.kernel.name),
+        layout: &pipeline.layout,
+        entries: &entries,
+    })
+}
+
+/// An arena slot that is too large is too large because of one tensor: name that one.
+fn name_the_largest(error: Error, tape: &Tape) -> Error {
+    match error {
+        Error::BufferTooLarge { needs, limit, adapter, .. } => {
+            let largest = tape.buffers.iter().find(|b| b.bytes == needs);
+            let what = largest.map_or_else(|| "a tensor".to_owned(), |b| b.label.clone());
+            Error::BufferTooLarge { what, needs, limit, adapter }
+        }
+        other => other,
+    }
+}

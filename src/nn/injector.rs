@@ -1,0 +1,237 @@
+//! Draws faults and fills the copies of a frozen network with dequantised weights.
+
+use super::frozen::{FrozenNet, first_word};
+use crate::{
+    error::{Error, Result},
+    fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
+    gpu::{BufferId, Gpu, Program, StepTime, Tape},
+    kernels::quantise::fault_dequantize::{self, Transposed},
+    shape::Rsck,
+};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Draws faults and dequantises all copies of a network.
+#[derive(Debug)]
+pub struct Injector {
+    program: Program,
+    seeds: BufferId,
+    flips: BufferId,
+    maps: Option<Maps>,
+    copies: u32,
+    layers: u32,
+    id: u64,
+    /// Whose clean copies the network holds: the injector that ran last.
+    last: Arc<AtomicU64>,
+}
+
+/// Where maps of cells go that the host draws.
+#[derive(Debug)]
+struct Maps {
+    buffer: BufferId,
+    clean_copies: u32,
+    faults: Faults,
+}
+
+impl Injector {
+    /// Fills the copies with the maps of `seeds`, one per copy (those of clean copies do not matter).
+    ///
+    /// # Errors
+    /// Not one seed per copy; the device failed.
+    pub fn run(&self, gpu: &Gpu, seeds: &[u64]) -> Result<()> {
+        if seeds.len() != self.copies as usize {
+            return Err(Error::Shape(format!("{} seeds of {} copies", seeds.len(), self.copies)));
+        }
+        let words: Vec<[u32; 2]> = seeds.iter().map(|&s| [s as u32, (s >> 32) as u32]).collect();
+        self.program.write(gpu, self.seeds, 0, &words);
+        if let Some(maps) = &self.maps {
+            let first = maps.clean_copies as usize;
+            for (copy, map) in (first as u64..).zip(drawn(&maps.faults, &seeds[first..])?) {
+                if let Some(cells) = map.cells() {
+                    write_map(gpu, &self.program, maps.buffer, cells, copy);
+                }
+            }
+        }
+        // Clean copies and layers stay as they are from run to run, unless another injector of the
+        // network wrote over them.
+        if self.last.load(Ordering::Relaxed) != self.id {
+            self.last.store(0, Ordering::Relaxed);
+            self.program.run_section(gpu, 0)?;
+            self.last.store(self.id, Ordering::Relaxed);
+        }
+        self.program.run_section(gpu, 1)
+    }
+
+    /// Times of its dispatches, each run alone, with the maps of the last run: section 0 is what runs
+    /// only if another injector of the network ran in between.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        self.program.profile(gpu)
+    }
+
+    /// Bits that the last run flipped, per copy and layer. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
+        let words: Vec<u32> = self.program.read(gpu, self.flips)?;
+        let layers: Vec<Flips> = words
+            .chunks_exact(8)
+            .take((self.copies * self.layers) as usize)
+            .map(|counts| {
+                let mut per_bit = [0; 8];
+                per_bit.copy_from_slice(counts);
+                Flips::from(per_bit)
+            })
+            .collect();
+        Ok(layers.chunks(self.layers as usize).map(<[Flips]>::to_vec).collect())
+    }
+}
+
+/// The maps of several seeds, drawn at once: each takes some milliseconds.
+fn drawn(faults: &Faults, seeds: &[u64]) -> Result<Vec<FaultMap>> {
+    std::thread::scope(|scope| {
+        let draws: Vec<_> =
+            seeds.iter().map(|&seed| scope.spawn(move || faults.map(seed))).collect();
+        let lost = || Error::Shape("a thread that draws faults died".into());
+        draws.into_iter().map(|draw| draw.join().map_err(|_| lost())?).collect()
+    })
+}
+
+impl FrozenNet {
+    /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
+    ///
+    /// # Errors
+    /// Faults in no layer or bit of this network, or at no rate; more clean copies than there are; no
+    /// memory is left.
+    pub fn injector(
+        &self,
+        gpu: &Gpu,
+        clean_copies: u32,
+        faults: Option<&Faults>,
+    ) -> Result<Injector> {
+        if clean_copies > self.copies {
+            let copies = self.copies;
+            return Err(Error::Shape(format!("{clean_copies} clean copies of {copies} copies")));
+        }
+        let chosen = match faults {
+            Some(faults) => faults.layers.of(self.graph.layer_names())?,
+            None => vec![false; self.layers.len()],
+        };
+        let mut tape = Tape::new();
+        let count = self.graph.layers.len() as u32;
+        let shared = Shared {
+            scales: tape.import("scales", &self.scales),
+            folded: tape.import("folded batch norm", &self.folded),
+            seeds: tape.kept("seeds", u64::from(self.copies) * 8),
+            flips: tape.kept("flips", u64::from(self.copies * count) * 32),
+        };
+        // What no map changes, then what each map does.
+        for (layer, &faulty) in chosen.iter().enumerate() {
+            let copies = if faulty { clean_copies } else { self.copies };
+            self.dequantize(&mut tape, layer, 0..copies, None, &shared, &mut None)?;
+        }
+        tape.section();
+        tape.clear(shared.flips);
+        let mut map = None;
+        for layer in (0..chosen.len()).filter(|&layer| chosen[layer]) {
+            let copies = clean_copies..self.copies;
+            self.dequantize(&mut tape, layer, copies, faults, &shared, &mut map)?;
+        }
+        let program = Program::build(gpu, &tape)?;
+        let maps = match (map, faults) {
+            (Some(buffer), Some(Faults { profile: Some(map), .. })) => {
+                write_map(gpu, &program, buffer, &map.cells, 0);
+                None
+            }
+            (Some(buffer), Some(faults)) => {
+                Some(Maps { buffer, clean_copies, faults: faults.clone() })
+            }
+            _ => None,
+        };
+        let Shared { seeds, flips, .. } = shared;
+        let id = self.injectors.fetch_add(1, Ordering::Relaxed) + 1;
+        let last = Arc::clone(&self.last_injector);
+        Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count, id, last })
+    }
+
+    /// Appends what fills some copies of a layer. `map` is the faults' map of cells, if they have one.
+    fn dequantize(
+        &self,
+        tape: &mut Tape,
+        layer: usize,
+        copies: Range<u32>,
+        faults: Option<&Faults>,
+        shared: &Shared,
+        map: &mut Option<BufferId>,
+    ) -> Result<()> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let of = &self.graph.layers[layer];
+        let place = match faults {
+            Some(faults) => self.graph.places_under(faults)?.0[layer],
+            None => self.graph.places()[layer],
+        };
+        let mapped =
+            faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
+        let count = self.graph.layers.len() as u32;
+        for slice in &self.layers[layer] {
+            let stored = fault_dequantize::Layer {
+                shape: Rsck { k: slice.k, ..of.shape },
+                order: of.order,
+                place,
+                bits: self.bits,
+                fold: self.scale[layer].map(|o| (o + slice.first, self.folded_len)),
+                first_word: first_word(of, slice.first),
+                transposed: match &slice.wt {
+                    None => Transposed::Absent,
+                    Some(_) if self.graph.is_linear(layer) => Transposed::Flat,
+                    Some(_) => Transposed::PerTap,
+                },
+            };
+            let (copies, index) = (copies.clone(), layer as u32);
+            let plan = fault_dequantize::plan(stored, copies, faults, index, count, count)?;
+            let packed = tape.import("stored weights", &slice.packed);
+            let w = tape.import("w", &slice.w);
+            let wt = match &slice.wt {
+                Some(wt) => tape.import("wt", wt),
+                None => tape.transient("no wt", 16),
+            };
+            let needs = plan.bytes[MAP];
+            let map = match map {
+                Some(map) => *map,
+                None if mapped => *map.insert(tape.kept("map of cells", needs)),
+                None => tape.transient("no map", needs),
+            };
+            let &Shared { scales, folded, seeds, flips } = shared;
+            tape.push(plan, &[packed, scales, seeds, folded, w, wt, flips, map])?;
+        }
+        Ok(())
+    }
+}
+
+/// Buffers of an injector's program that all layers share.
+struct Shared {
+    scales: BufferId,
+    folded: BufferId,
+    seeds: BufferId,
+    flips: BufferId,
+}
+
+/// Which binding of the kernel has the map of cells.
+const MAP: usize = 7;
+
+/// Writes a map as that of copy `copy`.
+fn write_map(gpu: &Gpu, program: &Program, buffer: BufferId, map: &CellMap, copy: u64) {
+    let bytes = 4 * u64::from(map.words());
+    program.write(gpu, buffer, 2 * copy * bytes, &map.stuck_at_1);
+    program.write(gpu, buffer, (2 * copy + 1) * bytes, &map.stuck_at_0);
+}

@@ -1,0 +1,70 @@
+//! What the settings of both trainings share: reading them from flags, and refusing what means nothing.
+
+use crate::error::{Error, Result};
+use clap::{ArgMatches, Args, FromArgMatches};
+use std::ffi::OsString;
+
+/// Times that a run goes on after the device was lost.
+pub(super) const RECOVERIES: u32 = 3;
+
+/// The settings that flags give; those that are not among them have their defaults.
+pub(super) fn parsed<T: Args + FromArgMatches>(
+    flags: impl IntoIterator<Item = OsString>,
+) -> Result<(T, ArgMatches)> {
+    let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags);
+    matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches))).map_err(|e| {
+        let text = e.to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Error::argument("settings", what, "see `nf-gpu train --help` and `nf-gpu pretrain --help`")
+    })
+}
+
+/// Images of a part of a batch; none: as many as fit the adapter.
+pub(super) type MicroBatch = Option<u32>;
+
+/// `auto`, or a number from 1 up.
+///
+/// # Errors
+/// Anything else.
+pub(super) fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(None),
+        Ok(n @ 1..) => Ok(Some(n)),
+        _ => Err("give auto, or a number of images from 1 up".into()),
+    }
+}
+
+/// Refuses a batch that the training images do not fill.
+///
+/// # Errors
+/// [`Error::Argument`].
+pub(super) fn batch_of(batch_size: u32, images: usize) -> Result<()> {
+    if batch_size as usize <= images {
+        return Ok(());
+    }
+    let what = format!("{batch_size} images a batch; there are {images} to train on");
+    Err(Error::argument("--batch-size", what, "give a smaller batch"))
+}
+
+pub(super) fn positive(flag: &str, value: u64) -> Result<()> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(Error::argument(flag, "0 means nothing to do", "give a number from 1 up"))
+}
+
+pub(super) fn real(flag: &str, value: f64) -> Result<()> {
+    // It is multiplied in f32: 1e300 would be infinite there.
+    if (value as f32).is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::argument(flag, format!("{value} makes no sense"), "give a number from 0 up"))
+}
+
+pub(super) fn precision(bits: u32) -> Result<()> {
+    if (2..=8).contains(&bits) {
+        return Ok(());
+    }
+    Err(Error::argument("--precision", format!("{bits} bits are not stored"), "give 2 to 8"))
+}
