@@ -79,7 +79,7 @@ impl PretrainConfig {
     /// be there; all others have their defaults.
     ///
     /// # Errors
-    /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
+    /// [`crate::Error::Argument`]: a flag that there is not, or a value that it does not take.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         Ok(parsed(flags)?.0)
     }
@@ -93,7 +93,7 @@ impl PretrainConfig {
     /// Refuses values that mean nothing.
     ///
     /// # Errors
-    /// [`Error::Argument`] naming the flag.
+    /// [`crate::Error::Argument`] naming the flag.
     pub fn checked(&self) -> Result<()> {
         positive("--batch-size", self.batch_size.into())?;
         positive("--steps", self.steps.unwrap_or(1))?;
