@@ -21,7 +21,7 @@ struct Kind {
     name: &'static str,
     unit: &'static str,
     wants: fn(&Variant) -> bool,
-    /// The plan of so many units of work; none: more than can be planned.
+    /// The plan of so many units of work; `None` where that is more than can be planned.
     plan: fn(&Gpu, u32) -> Result<Option<Plan>>,
 }
 

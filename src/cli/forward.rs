@@ -1,19 +1,18 @@
 //! `nf-gpu forward`: a known network on a tensor, and gradients on request.
 
 mod combination;
+mod document;
 mod tensors;
 
+use self::document::{about, describe, text};
 use super::{gpu::ComputeArgs, places::Places, seeds::parse_seeds, terminal};
 use crate::{
     error::{Error, Result},
-    eval::detail,
-    fault::{Faults, Flips, check_seed},
+    fault::{Faults, check_seed},
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, Loss},
-    gpu::Gpu,
     kernels::plan::Operands,
     models,
-    nn::Graph,
     train::{BaseHints, BaseNet, FaultArgs, LossArgs},
 };
 use clap::{Args, ValueEnum};
@@ -372,49 +371,4 @@ fn prefixed(prefix: &str, weights: Weights) -> Weights {
     let tensors = weights.tensors.into_iter();
     let tensors = tensors.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)).collect();
     Weights { tensors, ..Weights::default() }
-}
-
-fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> {
-    let adapter = gpu.report();
-    let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
-    let fields = [
-        ("adapter", json!({"name": name, "backend": backend, "driver": driver})),
-        ("model", json!(model)),
-        ("weights_sha256", json!(sha256)),
-    ];
-    fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
-}
-
-fn describe(faults: &Faults, network: &Graph, seeds: &[u64], flips: &[Vec<Flips>]) -> Value {
-    let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
-    let mut report = json!(detail(faults, network));
-    let own = json!({
-        "faults": faults.model.to_string(),
-        "ber": faults.mean_ber(),
-        "seeds": seeds,
-        "flipped_bits": flips.iter().map(total).collect::<Vec<_>>(),
-    });
-    if let (Value::Object(report), Value::Object(own)) = (&mut report, own) {
-        report.extend(own);
-    }
-    report
-}
-
-/// The report as lines for people.
-fn text(report: &Map<String, Value>) -> String {
-    let mut lines = String::new();
-    if let Some(out) = report.get("output") {
-        let file = out["file"].as_str().unwrap_or_default();
-        lines += &format!("{file}: float32 {}\n", out["shape"]);
-    }
-    for (key, what) in [("faults", "flipped bits"), ("losses", "losses [clean, faulty]")] {
-        if let Some(value) = report.get(key) {
-            let value = value.get("flipped_bits").unwrap_or(value);
-            lines += &format!("{what}: {value}\n");
-        }
-    }
-    if let Some(loss) = report.get("loss").and_then(Value::as_f64) {
-        lines += &format!("loss: {loss:.9}\n");
-    }
-    lines
 }

@@ -118,7 +118,7 @@ fn check_places(config: &TrainConfig) -> Result<()> {
 /// Fills in a preset where the user typed nothing, and nothing that contradicts it.
 ///
 /// # Errors
-/// Faults that there are not.
+/// The fault flags contradict each other.
 fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) -> Result<()> {
     let Preset::Quick = preset;
     let takes_rate = config.faults.takes_rate()?;

@@ -52,7 +52,7 @@ struct State {
 /// Choices that a run began with and must keep.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// What they are; none in a run of a version that recorded none: then only defaults are used.
+    /// What they are. A run of a version that recorded nothing has `None`, and uses only defaults.
     pub choices: Option<Choices>,
     /// The flag that goes on with it, for messages.
     pub flag: &'static str,
@@ -254,7 +254,7 @@ impl Gpu {
     /// `job` makes a candidate's tape, of a size that it should not exceed.
     ///
     /// # Errors
-    /// The run has recorded a candidate that there is not, or the device was lost.
+    /// The run has recorded a candidate that does not exist any more, or the device was lost.
     pub fn decide(
         &self,
         question: &Question<'_>,

@@ -108,7 +108,7 @@ pub struct Variant {
     pub requires: Requires,
     /// Where it comes before the others.
     pub suits: Suits,
-    /// It computes only what plans with this constant ask for; none: whatever the kernel does.
+    /// It computes only what plans with this constant ask for; with `None`, whatever the kernel does.
     pub only: Option<(&'static str, u32)>,
     /// Compiled without bounds checks and loop bounding: only for hot kernels whose conformance
     /// cases pass with the checks on.

@@ -56,7 +56,7 @@ pub struct Plan {
     pub variant: Option<&'static str>,
     /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
     pub flops: u64,
-    /// The class to measure variants for; none: the default is right for every shape.
+    /// The class to measure variants for; with `None` the default is right for every shape.
     pub class: Option<Class>,
 }
 

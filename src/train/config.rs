@@ -241,7 +241,7 @@ impl TrainConfig {
     /// one that must be there; all others have their defaults.
     ///
     /// # Errors
-    /// [`Error::Argument`]: a flag that there is not, or a value that it does not take.
+    /// [`Error::Argument`]: a flag does not exist, or does not take this value.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let (mut config, matches) = parsed::<Self>(flags)?;
         config.given = given(&matches);

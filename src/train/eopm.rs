@@ -44,7 +44,7 @@ pub struct EopmSettings<'a> {
     pub maps: Maps,
     /// Weight of their mean loss.
     pub lambda: f64,
-    /// Temperature at which the clean network's answers to the images as they are are learnt; none: labels.
+    /// Temperature at which the clean network's answers to untouched images are learnt; `None` means labels.
     pub distill: Option<f32>,
     /// Images of a batch.
     pub batch: u32,

@@ -79,7 +79,7 @@ impl PretrainConfig {
     /// be there; all others have their defaults.
     ///
     /// # Errors
-    /// [`crate::Error::Argument`]: a flag that there is not, or a value that it does not take.
+    /// [`crate::Error::Argument`]: a flag does not exist, or does not take this value.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         Ok(parsed(flags)?.0)
     }

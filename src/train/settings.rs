@@ -20,7 +20,7 @@ pub(super) fn parsed<T: Args + FromArgMatches>(
     })
 }
 
-/// Images of a part of a batch; none: as many as fit the adapter.
+/// Images of a part of a batch; `None` means as many as fit the adapter.
 pub(super) type MicroBatch = Option<u32>;
 
 /// `auto`, or a number from 1 up.

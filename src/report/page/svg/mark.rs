@@ -11,7 +11,7 @@ const COLOURS: usize = 6;
 /// What a series looks like everywhere on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// Which series; none: what the others are compared with, in grey.
+    /// Which series it is; `None` is what the others are compared with, in grey.
     pub(crate) series: Option<usize>,
     /// Lines are dashed and dots hollow.
     pub(crate) light: bool,
