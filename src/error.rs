@@ -1,5 +1,11 @@
 //! Everything the library can refuse to do, and what to try next.
 
+mod printed;
+mod suggestion;
+
+pub use printed::report;
+pub(crate) use suggestion::closest;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -339,36 +345,6 @@ impl Error {
     }
 }
 
-/// `error:` line, causes, then `hint:`, as the command line prints it. What is quoted from a file cannot
-/// break a line, move the cursor or colour the terminal.
-#[must_use]
-pub fn report(error: &Error) -> String {
-    let mut text = format!("error: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(c) = cause {
-        text += &format!(": {c}");
-        cause = c.source();
-    }
-    let mut text = printable(&text);
-    if let Some(hint) = error.hint() {
-        text += &format!("\n  hint: {}", printable(&hint));
-    }
-    text
-}
-
-/// One line, with control characters as Rust writes them (`\u{1b}`).
-fn printable(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' | '\t' => line.push(' '),
-            c if c.is_control() => line.extend(c.escape_default()),
-            c => line.push(c),
-        }
-    }
-    line
-}
-
 fn first_seen(place: Option<&str>) -> String {
     place.map_or_else(String::new, |place| format!(": first seen in {place}"))
 }
@@ -386,73 +362,4 @@ fn of_process(id: Option<u32>) -> String {
 
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
-/// The known name nearest to a mistyped one, if it is near at all (a third of its letters, or cut
-/// short).
-pub(crate) fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    known
-        .iter()
-        .map(|k| (distance(&name, &k.to_lowercase()), k.as_str()))
-        .filter(|&(d, k)| {
-            let begun = name.len() > 2 && k.to_lowercase().starts_with(&name);
-            begun || d * 3 <= k.len().max(name.len()) + 2
-        })
-        .min()
-        .map(|(_, k)| k)
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suggests_the_nearest_name() {
-        let e = Error::unknown("model", "resnet2", ["vgg-small", "resnet20"]);
-        assert_eq!(
-            report(&e),
-            "error: unknown model \"resnet2\"\n  hint: did you mean resnet20? known: vgg-small, resnet20"
-        );
-        let e = Error::unknown("model", "quux", ["vgg-small", "resnet20"]);
-        assert_eq!(e.hint().unwrap(), "known: vgg-small, resnet20");
-        assert_eq!(e.exit_code(), 2);
-        let e = Error::unknown("model", "VGG", ["vgg-small", "resnet20"]);
-        assert_eq!(e.hint().unwrap(), "did you mean vgg-small? known: vgg-small, resnet20");
-    }
-
-    #[test]
-    fn a_cause_stands_on_the_error_line() {
-        let e = Error::read("x.bin", io::Error::from(io::ErrorKind::NotFound));
-        assert!(report(&e).starts_with("error: cannot read x.bin: "));
-        assert!(e.hint().unwrap().contains("check the path"));
-        assert_eq!(e.exit_code(), 1);
-    }
-
-    #[test]
-    fn what_a_file_says_neither_breaks_a_line_nor_reaches_the_terminal() {
-        let e = Error::format("a\u{1b}[2J", "no tensor \u{9b}31mé\nhint: \0", "get\r\nit");
-        let says = "error: a\\u{1b}[2J: no tensor \\u{9b}31mé hint: \\u{0}\n  hint: get  it";
-        assert_eq!(report(&e), says);
-        let no_text = Error::read("x", io::Error::from(io::ErrorKind::InvalidData));
-        assert!(no_text.hint().unwrap().contains("damaged"));
-        // Every file that cannot be read has a hint: a record may name one that no disk can have.
-        assert!(Error::read("x", io::Error::other("?")).hint().is_some());
-    }
 }

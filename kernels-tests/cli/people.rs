@@ -1,6 +1,6 @@
 //! What people read: tables as wide as their terminal, words instead of signs, no noise of drivers.
 use super::{Ended, Place, until};
-use crate::runs::report::full;
+use crate::runs::report::made::full;
 use nf_gpu::report::eval_json::{Document, Energy};
 use serde_json::Value;
 use std::{

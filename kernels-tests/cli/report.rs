@@ -1,6 +1,6 @@
 //! `nf-gpu report`: where the page goes, and what is refused.
 use super::Place;
-use crate::runs::report::run_folder;
+use crate::runs::report::made::run_folder;
 use std::fs;
 
 #[test]

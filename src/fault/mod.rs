@@ -3,6 +3,7 @@
 //! definition that the kernels and this module share.
 
 mod cells;
+mod fault_map;
 mod faults;
 mod grid;
 mod inject;
@@ -16,7 +17,8 @@ mod seed;
 mod select;
 
 pub use cells::{CellMap, Mapping, Place};
-pub use faults::{FaultMap, Faults, FaultyCells};
+pub use fault_map::{FaultMap, FaultyCells};
+pub use faults::Faults;
 pub use grid::{Grid, bit_grid, whole_numbers};
 pub use inject::{Flips, inject, inject_from};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};

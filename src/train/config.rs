@@ -28,7 +28,8 @@ use std::{ffi::OsString, path::PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// A few minutes on two cores without a GPU: what the quickstart uses.
+    /// A few minutes on two cores without a GPU: with --init 80 steps that tune a generator, as the quickstart
+    /// does, else 250 steps
     Quick,
 }
 

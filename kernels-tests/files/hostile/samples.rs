@@ -121,7 +121,7 @@ pub(crate) fn array() -> Vec<u8> {
 }
 
 pub(crate) fn evaluations() -> Vec<u8> {
-    serde_json::to_vec(&crate::runs::report::full("UNetS")).unwrap()
+    serde_json::to_vec(&crate::runs::report::made::full("UNetS")).unwrap()
 }
 
 pub(crate) fn bench() -> Vec<u8> {
