@@ -127,8 +127,7 @@ else
         status=0
         nf data fetch cifar10 || status=$?
         if [ "$status" = 0 ]; then
-            # The paper's VGG11, and a generator that knows the faults of many chips: it only has to
-            # learn those of this one.
+            # The paper's VGG11, and a generator that was trained on many chips and is tuned for this one.
             set -- --base models/vgg11-cifar10.safetensors --dataset cifar10 --out "$out" "$@"
             generator=$(argument_of --generator | tr '[:upper:]' '[:lower:]')
             init=models/${generator:-unets}-vgg11-cifar10.safetensors
@@ -142,7 +141,8 @@ else
                 "network costs more than the low voltage saves"
             set -- --base models/vgg-small-fashion.safetensors --dataset fashion-sample --out "$out" "$@"
         fi
-        # The faults of the paper's code, of whose rate its energy table speaks: unless others are asked for.
+        # The paper gives the energy of 1 % of faulty cells as its code draws them. Faults that the user
+        # asks for win.
         for others in --faults --fault-map --ber01 --ber10 --lot; do
             if given "$others"; then faults=other; fi
         done
