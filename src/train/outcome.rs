@@ -11,12 +11,12 @@ use crate::{
     energy::OperatingPoints,
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
-    fault::Maps,
-    files::{FORMAT, Weights, sha256},
+    fault::{Faults, Maps},
+    files::{FORMAT, Weights, read_text, sha256},
     models,
     report::{
         Evaluated, Event, Finished, Outcome, Sink, curves, eval_json,
-        eval_json::{Evaluation, Given},
+        eval_json::{Evaluation, Given, Spread},
         jsonl, page,
     },
 };
@@ -109,6 +109,9 @@ impl Run<'_> {
         }
         let began = config.init_sha256.clone();
         weights.metadata.extend(began.map(|sha256| ("init_sha256".to_owned(), sha256)));
+        // A folder whose settings nobody can read as flags has a generator without a command.
+        let command = page::train_anywhere(&read_text(&self.folder.config())?);
+        weights.metadata.extend(command.map(|command| ("command".to_owned(), command)));
         trained_for::note(self, &mut weights);
         weights.save(self.folder.generator())?;
         let seeds = self.eval_seeds();
@@ -122,6 +125,9 @@ impl Run<'_> {
             trained.epochs,
             "test",
         )))?;
+        // The generator was safe before its evaluation; now its file also says what that found.
+        weights.metadata.insert("results".to_owned(), results(&m, test_set, &self.faults, &seeds));
+        weights.save(self.folder.generator())?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;
         let mut evaluation = eval::document(
@@ -166,6 +172,42 @@ impl Run<'_> {
         }))?;
         Ok(evaluation)
     }
+}
+
+/// The results of the final evaluation on one line, in per cent, as the file of a generator keeps them.
+fn results(m: &Measurement, set: &ImageSet, faults: &Faults, seeds: &[u64]) -> String {
+    let per_cent = |accuracy: f64| format!("{accuracy:.2}");
+    let over_maps = |each: Vec<f64>| {
+        let spread = Spread::of(&each);
+        let plus_minus = (each.len() > 1).then(|| format!(" +- {:.2}", spread.std));
+        per_cent(spread.mean) + &plus_minus.unwrap_or_default()
+    };
+    let mut parts = vec![("CA", per_cent(m.clean.accuracy()))];
+    if let Some(p) = m.perturbed.first() {
+        parts.push(("PA", over_maps(p.accuracy())));
+        let with_generator = m.clean_nf.as_ref().map(|nf| per_cent(nf.accuracy()));
+        parts.extend(with_generator.map(|nf| ("CA(NF)", nf)));
+        parts.push(("PA(NF)", over_maps(p.accuracy_nf())));
+    }
+    let maps = match seeds {
+        _ if faults.profile.is_some() => "the measured map".to_owned(),
+        [first, .., last] => format!("seeds {first}..{}", last + 1),
+        _ => format!("seed {}", seeds[0]),
+    };
+    let measure = if set.labels_from == LabelsFrom::CleanNetwork {
+        ", agreement with the clean network"
+    } else {
+        ""
+    };
+    let values: Vec<String> =
+        parts.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+    format!(
+        "{}, {} at {}, {maps}{measure}: {}",
+        set.images(),
+        faults.model,
+        faults.ber,
+        values.join(", ")
+    )
 }
 
 /// Seeds of the final table without a chip.

@@ -15,12 +15,23 @@ use crate::{
 const BASE: &str = "BASE.safetensors";
 const GENERATOR: &str = "GENERATOR.safetensors";
 
-/// `nf-gpu train` with the settings of a `config.toml`: each is named after its flag. The run's own folder
-/// is taken, so the command names one beside it.
+/// `nf-gpu train` with the settings of a `config.toml`, each of which is named after its flag. The folder of
+/// the run exists, so the command names a new one beside it.
 pub(super) fn train(config: &str) -> Option<String> {
-    let table: toml::Table = config.parse().ok()?;
+    Some(train_words(&config.parse().ok()?)?.join(" \\\n  "))
+}
+
+/// The same on one line and without the folders of this machine, as the file of a generator keeps it.
+pub(crate) fn train_anywhere(config: &str) -> Option<String> {
+    let mut table: toml::Table = config.parse().ok()?;
+    table.retain(|key, _| !["out", "data_dir"].contains(&key.as_str()));
+    Some(train_words(&table)?.join(" "))
+}
+
+/// The program's name and its flags, each with its value.
+fn train_words(table: &toml::Table) -> Option<Vec<String>> {
     let mut words = vec!["nf-gpu train".to_owned()];
-    for (key, value) in &table {
+    for (key, value) in table {
         // Steps are instead of epochs; both are in the file. A digest is no setting.
         if key == "epochs" && table.contains_key("steps") || key == "init_sha256" {
             continue;
@@ -40,7 +51,7 @@ pub(super) fn train(config: &str) -> Option<String> {
         let flag = format!("--{}", key.replace('_', "-"));
         words.push(if value.is_empty() { flag } else { format!("{flag} {}", quoted(&value)) });
     }
-    Some(words.join(" \\\n  "))
+    Some(words)
 }
 
 /// A folder of a name that is not taken, beside this one.

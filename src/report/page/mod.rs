@@ -16,6 +16,7 @@ mod source;
 pub(super) mod svg;
 pub(super) mod words;
 
+pub(crate) use command::train_anywhere;
 pub use source::Source;
 
 use std::{fmt::Display, path::Path};
