@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["report"], // events and how they are shown: those who train and evaluate send them
     &["energy"], // fills in what reports say of energy
     &["eval"],
+    &["step"],
     &["forward"],
     &["train"], // evaluates on the way
     &["bench"],

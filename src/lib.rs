@@ -21,6 +21,7 @@ pub mod nn;
 pub mod report;
 pub mod repro;
 pub mod shape;
+pub mod step;
 pub mod train;
 pub mod tuning;
 pub mod words;

@@ -6,9 +6,9 @@ use crate::{
     fault::{Faults, Flips},
     files::Weights,
     gpu::{Gpu, Program, Tape},
-    kernels::loss,
     nn::{FrozenNet, Graph, Mode, Value, check_finite, first_not_finite},
     shape::Nhwc,
+    step::{LossHead, Wanted},
 };
 
 /// What to compute with a base network.
@@ -81,8 +81,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let dx = gradient.then(|| Batch::kept(&mut tape, "gradient", shape, &parts));
     let logits = Batch::kept(&mut tape, "logits", row, &parts);
     let dlogits = Batch::kept(&mut tape, "gradient of the logits", row, &parts);
-    let totals = tape.kept("loss totals", 8);
-    let factor = tape.kept("loss weight", 4);
+    let head = LossHead::new(&mut tape, 1);
     let mut labels = Vec::new();
     let mode = if gradient { Mode::Frozen } else { Mode::Inference };
     for (i, images) in x.values().into_iter().enumerate() {
@@ -94,11 +93,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         if let Some(Loss::CrossEntropy(_)) = loss {
             let of_part = tape.kept("labels", u64::from(n) * 4);
             labels.push(of_part);
-            let plan = loss::softmax_cross_entropy::plan(1, n, classes)?;
-            let row_loss = tape.transient("losses", plan.bytes[4]);
-            let correct = tape.transient("hits", plan.bytes[5]);
-            tape.push(plan, &[y.id, of_part, factor, dy, row_loss, correct])?;
-            tape.push(loss::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+            head.append_to(&mut tape, y, Wanted::Labels(of_part), dy)?;
         }
         if let Some(dx) = &dx
             && let Some(id) = compiler.backward(&mut tape, dy, None, true)?
@@ -114,7 +109,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
             for (part, of_part) in parts.iter().zip(labels) {
                 program.write(gpu, of_part, 0, part.of(classes, 1));
             }
-            program.write(gpu, factor, 0, &[1.0 / shape.n as f32]);
+            program.write(gpu, head.weights, 0, &[1.0 / shape.n as f32]);
         }
         Some(Loss::Upstream(upstream)) => dlogits.write(gpu, &program, upstream),
         None => {}
@@ -125,7 +120,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let loss = match loss {
         None => None,
         Some(Loss::CrossEntropy(_)) => {
-            let sum: Vec<f32> = program.read(gpu, totals)?;
+            let sum: Vec<f32> = program.read(gpu, head.totals)?;
             Some(f64::from(sum[0]) / f64::from(shape.n))
         }
         Some(Loss::Upstream(upstream)) => Some(dot(&logits, upstream)),

@@ -3,15 +3,11 @@
 
 mod base;
 mod eopm;
-mod eopm_pass;
 mod generator;
-mod target;
 
 pub use base::{BasePass, BaseRequest, base};
-pub use eopm::{EopmStep, EopmTape};
-pub use eopm_pass::{EopmPass, EopmRequest, Goal, eopm};
+pub use eopm::{EopmPass, EopmRequest, Goal, eopm};
 pub use generator::{GeneratorPass, GeneratorRequest, generator};
-pub use target::{Target, Teacher};
 
 use crate::{
     error::{Error, Result},

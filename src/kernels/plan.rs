@@ -103,6 +103,14 @@ impl Plan {
         self
     }
 
+    /// Bytes that the storage binding of this name must hold; 0 for a name that the kernel does not have, which
+    /// no tape accepts.
+    #[must_use]
+    pub fn bytes_of(&self, binding: &str) -> u64 {
+        let storage = self.kernel.bindings.iter().skip(1);
+        storage.zip(&self.bytes).find(|((name, _), _)| *name == binding).map_or(0, |(_, &b)| b)
+    }
+
     /// The question which variant to use, if measuring can answer it: kernel and class.
     #[must_use]
     pub fn question(&self) -> Option<String> {

@@ -68,39 +68,9 @@ pub fn arithmetic(gpu: &Gpu, operands: Operands) -> String {
     }
 }
 
-/// Size that the gradient of a logit may have at most, scaled. In all networks tried (`docs/numerics.md`)
-/// it may be 4000 times smaller or larger before gradients are lost or cut off.
-const LARGEST: f64 = 1.0;
-
-/// The power of two by which a loss is multiplied, and its gradients divided in the end. `weight` is
-/// the largest weight of an image in the loss: no gradient of a logit of cross-entropy is larger (of a
-/// distillation, none is larger than the weight times the temperature, which is then given). So it
-/// follows from the settings alone: nothing is measured, read back or adapted during a run.
-#[must_use]
-pub fn loss_scale(operands: Operands, weight: f64) -> f32 {
-    let known = operands == Operands::F16 && weight.is_normal() && weight > 0.0;
-    if known { (LARGEST / weight).log2().floor().clamp(-60.0, 60.0).exp2() as f32 } else { 1.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn scales_are_powers_of_two_that_bring_the_largest_weight_near_the_largest_gradient() {
-        for weight in [1.0, 1.0 / 256.0, 5.0 / 2560.0, 0.3, 7.0, 1e-9] {
-            let scale = f64::from(loss_scale(Operands::F16, weight));
-            assert_eq!(scale.log2().fract(), 0.0, "{scale}");
-            assert!(
-                scale * weight <= LARGEST && 2.0 * scale * weight > LARGEST,
-                "{weight}: {scale}"
-            );
-        }
-        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(loss_scale(Operands::F16, weight), 1.0);
-        }
-        assert_eq!(loss_scale(Operands::F32, 1.0 / 256.0), 1.0);
-    }
 
     #[test]
     fn names_are_those_of_the_operands() {

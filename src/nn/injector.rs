@@ -205,7 +205,7 @@ impl FrozenNet {
                 Some(wt) => tape.import("wt", wt),
                 None => tape.transient("no wt", 16),
             };
-            let needs = plan.bytes[MAP];
+            let needs = plan.bytes_of("map");
             let map = match map {
                 Some(map) => *map,
                 None if mapped => *map.insert(tape.kept("map of cells", needs)),
@@ -225,9 +225,6 @@ struct Shared {
     seeds: BufferId,
     flips: BufferId,
 }
-
-/// Which binding of the kernel has the map of cells.
-const MAP: usize = 7;
 
 /// Writes a map as that of copy `copy`.
 fn write_map(gpu: &Gpu, program: &Program, buffer: BufferId, map: &CellMap, copy: u64) {

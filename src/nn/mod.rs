@@ -22,7 +22,7 @@ pub use adopt::{Adopted, Rename, Selection};
 pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
 pub use convolution::{Algorithm, Convolution, Operands};
 pub use cut::{Cut, fit, most_images};
-pub use dtype::{Dtype, arithmetic, loss_scale};
+pub use dtype::{Dtype, arithmetic};
 pub use faulty::{FaultyWeights, count_flips, faulty_weights, stored_layers};
 pub use finite::{append_look, check_finite, first_not_finite};
 pub use frozen::FrozenNet;

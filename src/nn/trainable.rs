@@ -122,7 +122,7 @@ impl TrainableNet {
             let plan = reduce::absmax::plan(offset, len, total, i, count, self.bits)?;
             tape.push(plan, &[parameters, scales])?;
             let plan = quantise::quantize::plan(offset, len, total, i, count, self.bits)?;
-            let packed = tape.transient("stored weights", plan.bytes[2]);
+            let packed = tape.transient("stored weights", plan.bytes_of("packed"));
             tape.push(plan, &[parameters, scales, packed])?;
             let stored = fault_dequantize::Layer {
                 shape: layer.shape,
@@ -138,8 +138,8 @@ impl TrainableNet {
                 },
             };
             let plan = fault_dequantize::plan(stored, 0..1, None, i, count, count)?;
-            let w = tape.transient("w", plan.bytes[4]);
-            let wt = tape.transient("wt", plan.bytes[5]);
+            let w = tape.transient("w", plan.bytes_of("w"));
+            let wt = tape.transient("wt", plan.bytes_of("wt"));
             tape.push(plan, &[packed, scales, seeds, unused, w, wt, flips, map])?;
             slices.push(vec![Slice { first: 0, k: layer.shape.k, w, wt: Some(wt) }]);
         }

@@ -1,17 +1,13 @@
 //! `nf-gpu train --dry-run`: what a step would need, without running the training.
 
-use super::{
-    base::BaseNet,
-    config::TrainConfig,
-    eopm::{Eopm, EopmSettings},
-    length::Length,
-};
+use super::{base::BaseNet, config::TrainConfig, length::Length};
 use crate::{
     error::Result,
     gpu::Gpu,
     models,
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
     report::console::duration,
+    step::{Eopm, EopmSettings},
 };
 use serde::Serialize;
 use std::fmt;

@@ -11,7 +11,6 @@ use super::{
     sampler::Sampler,
     sentinel::{Sentinel, not_finite},
     settings::batch_of,
-    supervised::Supervised,
 };
 use crate::{
     data::{self, Split, Which},
@@ -23,6 +22,7 @@ use crate::{
     models,
     nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, arithmetic, initialise, most_images},
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
+    step::Supervised,
 };
 use std::time::Instant;
 

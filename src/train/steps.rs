@@ -1,7 +1,6 @@
 //! The steps of a run: batches, updates, reports, checkpoints.
 
 use super::{
-    eopm::{Eopm, EopmSettings},
     every::{Due, Every},
     feed::{Feed, TrainSet},
     fuse::{Run, Trained},
@@ -17,6 +16,7 @@ use crate::{
     error::{Error, Result},
     gpu::Program,
     report::{Event, Finished, Outcome, Sink, Started, Step},
+    step::{Eopm, EopmSettings},
 };
 use std::time::Instant;
 

@@ -9,12 +9,13 @@ use crate::{
 };
 use nf_gpu::{
     fault::{FaultModel, Faults},
-    forward::{self, EopmRequest, EopmStep, EopmTape, Goal, Images, Target, Teacher},
+    forward::{self, EopmRequest, Goal, Images},
     gpu::{BufferId, Tape},
     kernels::plan::Operands,
     models,
     nn::{Cut, FrozenNet, TrainableNet, Value},
     shape::{Nhwc, nhwc_from_nchw},
+    step::{EopmStep, EopmTape, Target, Teacher},
 };
 
 #[test]

@@ -13,7 +13,8 @@ use crate::{
     kernels::plan::Operands,
     models::{self, GENERATOR_BITS},
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
-    train::{Supervised, images_to_time},
+    step::Supervised,
+    train::images_to_time,
 };
 use std::time::Instant;
 

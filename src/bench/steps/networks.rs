@@ -6,14 +6,14 @@ use crate::{
     error::Result,
     fault::{FaultModel, Faults, Maps},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
-    kernels::{elementwise, loss, plan::Operands},
+    kernels::{elementwise, plan::Operands},
     models::{self, GENERATOR_BITS},
     nn::{
         Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
-        initialise, loss_scale,
+        initialise,
     },
     shape::Nhwc,
-    train::{self, EopmSettings},
+    step::{self, EopmSettings, LossHead, Wanted, loss_scale},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -59,7 +59,7 @@ pub(super) fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
 
 /// A training step, its update included.
 pub(super) struct Eopm {
-    program: train::Eopm,
+    program: step::Eopm,
     conv_flops: u64,
     images: DeviceImages,
     picks: Vec<Pick>,
@@ -90,7 +90,7 @@ impl Eopm {
             batch,
             micro_batch: None,
         };
-        let program = train::Eopm::new(gpu, &generator, &images, &settings)?;
+        let program = step::Eopm::new(gpu, &generator, &images, &settings)?;
         let pick = |index| Pick { index, dy: 2, dx: -3, flip: index % 2 == 0, ..Pick::default() };
         let picks = (0..batch).map(pick).collect();
         let conv_flops = training_flops(&generator.graph) + frozen_flops(&base, 1 + copies);
@@ -188,8 +188,7 @@ impl Alone {
         fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
             let mut tape = Tape::new();
             let images = Random::new(&mut tape, side, cut);
-            let factor = tape.kept("loss weight", 4);
-            let totals = tape.kept("loss totals", 8);
+            let head = LossHead::new(&mut tape, 1);
             let mut labels: Vec<(BufferId, u32)> = Vec::new();
             for x in &images.parts {
                 let n = x.shape.n;
@@ -197,18 +196,13 @@ impl Alone {
                 let y = compiler.forward(&mut tape, *x)?;
                 let of_part = tape.kept("labels", u64::from(n) * 4);
                 labels.push((of_part, n));
-                let plan = loss::softmax_cross_entropy::plan(1, n, CLASSES)?;
-                let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-                let row_loss = tape.transient("losses", plan.bytes[4]);
-                let correct = tape.transient("hits", plan.bytes[5]);
-                tape.push(plan, &[y.id, of_part, factor, dlogits, row_loss, correct])?;
-                tape.push(loss::loss_totals::plan(1, n)?, &[row_loss, correct, totals])?;
+                let dlogits = head.append(&mut tape, y, Wanted::Labels(of_part))?;
                 compiler.backward(&mut tape, dlogits, None, true)?;
             }
             let program = Program::build(gpu, &tape)?;
             images.write(gpu, &program);
             let scale = loss_scale(operands, 1.0 / f64::from(batch));
-            program.write(gpu, factor, 0, &[scale / batch as f32]);
+            program.write(gpu, head.weights, 0, &[scale / batch as f32]);
             for (id, n) in labels {
                 let classes: Vec<u32> = (0..n).map(|i| i % CLASSES).collect();
                 program.write(gpu, id, 0, &classes);

@@ -48,7 +48,7 @@ impl Compiler<'_> {
                 let mut args = Vec::new();
                 for (input, y) in self.io(node, x)? {
                     let plan = pool::max_pool::plan(input.whole(), *window)?;
-                    let arg = self.tape.transient("pool arguments", plan.bytes[2]);
+                    let arg = self.tape.transient("pool arguments", plan.bytes_of("arg"));
                     self.tape.push(plan, &[input.id, y.id, arg])?;
                     args.push(arg);
                 }

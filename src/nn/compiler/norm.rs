@@ -32,7 +32,7 @@ impl Compiler<'_> {
         };
         let partial = self.partials("batch-norm partial", &inputs, stats)?;
         let finish = norm::statistics::plan_finish(whole, part, EPS, MOMENTUM)?;
-        let stats = self.tape.transient("batch-norm statistics", finish.bytes[2]);
+        let stats = self.tape.transient("batch-norm statistics", finish.bytes_of("stats"));
         self.tape.push(finish, &[partial, self.state.running[norm], stats])?;
         let [gamma, beta] = self.vectors.norm[norm];
         let mut outputs = Vec::new();
@@ -70,7 +70,7 @@ impl Compiler<'_> {
         let partial = self.partials("batch-norm partial", &inputs, sums)?;
         let chunks = reduce::chunking::chunks_of(whole, part);
         let finish = norm::backward::plan_finish(whole, chunks, gamma, beta, len)?;
-        let sums = self.tape.transient("batch-norm sums", finish.bytes[1]);
+        let sums = self.tape.transient("batch-norm sums", finish.bytes_of("sums"));
         self.tape.push(finish, &[partial, sums, gradients])?;
         let mut dx = Vec::new();
         for (i, &input) in inputs.iter().enumerate() {

@@ -24,7 +24,7 @@ pub(super) fn train(config: &str) -> Option<String> {
 /// The same on one line and without the folders of this machine, as the file of a generator keeps it.
 pub(crate) fn train_anywhere(config: &str) -> Option<String> {
     let mut table: toml::Table = config.parse().ok()?;
-    table.retain(|key, _| !["out", "data_dir"].contains(&key.as_str()));
+    table.retain(|key, _| !["out", "data_dir"].contains(&key));
     Some(train_words(&table)?.join(" "))
 }
 

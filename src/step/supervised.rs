@@ -1,10 +1,11 @@
 //! One step of ordinary training: forward, cross-entropy, backward, SGD, as one program.
 
+use super::loss_head::{LossHead, Wanted, loss_scale};
 use crate::{
     error::Result,
     gpu::{BufferId, Gpu, Program, Tape},
-    kernels::{loss, optimiser},
-    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet, loss_scale},
+    kernels::optimiser,
+    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet},
 };
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ pub struct Supervised {
     program: Program,
     batch: Batch,
     schedule: BufferId,
-    totals: BufferId,
+    head: LossHead,
     seen: u64,
     cut: Cut,
     /// What the loss is multiplied by.
@@ -59,9 +60,8 @@ impl Supervised {
         let n: u32 = cut.parts.iter().sum();
         let mut tape = Tape::new();
         let batch = images.batch(&mut tape, &cut.parts)?;
-        let weights = tape.kept("loss weights", 4);
+        let head = LossHead::new(&mut tape, 1);
         let schedule = tape.kept("schedule", 16);
-        let totals = tape.kept("loss totals", 8);
         let gradients = tape.import("gradients", &net.gradients);
         let parameters = tape.import("parameters", &net.parameters);
         let velocity = tape.import("velocity", &net.first);
@@ -70,14 +70,7 @@ impl Supervised {
         let mut dlogits = Vec::new();
         for (y, labels) in outputs.iter().zip(batch.labels()) {
             tape.mark("the losses");
-            let plan = loss::softmax_cross_entropy::plan(1, y.shape.n, y.shape.c)?;
-            let dy = tape.transient("gradient of the logits", plan.bytes[3]);
-            let row_loss = tape.transient("losses", plan.bytes[4]);
-            let correct = tape.transient("hits", plan.bytes[5]);
-            tape.push(plan, &[y.id, labels, weights, dy, row_loss, correct])?;
-            let plan = loss::loss_totals::plan(1, y.shape.n)?;
-            tape.push(plan, &[row_loss, correct, totals])?;
-            dlogits.push(dy);
+            dlogits.push(head.append(&mut tape, *y, Wanted::Labels(labels))?);
         }
         compiler.backward_parts(&mut tape, &dlogits, Some(gradients), false)?;
         tape.mark("the update");
@@ -85,8 +78,8 @@ impl Supervised {
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
         let loss_scale = loss_scale(net.operands(), 1.0 / f64::from(n));
-        program.write(gpu, weights, 0, &[loss_scale / n as f32]);
-        Ok(Self { program, batch, schedule, totals, seen: 0, cut: cut.clone(), loss_scale })
+        program.write(gpu, head.weights, 0, &[loss_scale / n as f32]);
+        Ok(Self { program, batch, schedule, head, seen: 0, cut: cut.clone(), loss_scale })
     }
 
     /// How the step is cut to fit the adapter.
@@ -139,8 +132,8 @@ impl Supervised {
     /// # Errors
     /// The device failed.
     pub fn totals(&mut self, gpu: &Gpu) -> Result<Totals> {
-        let words: Vec<u32> = self.program.read(gpu, self.totals)?;
-        self.program.write(gpu, self.totals, 0, &[0u32; 2]);
+        let words: Vec<u32> = self.program.read(gpu, self.head.totals)?;
+        self.program.write(gpu, self.head.totals, 0, &[0u32; 2]);
         let images = std::mem::take(&mut self.seen).max(1) as f64;
         Ok(Totals {
             loss: (f64::from(f32::from_bits(words[0])) / images) as f32,

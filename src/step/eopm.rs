@@ -1,11 +1,14 @@
 //! One EOPM step with its update as one program: a batch made on the GPU, the tape of
 //! [`EopmTape`], Adam.
 
+use super::{
+    gradients::{EopmStep, EopmTape},
+    target::{Target, Teacher},
+};
 use crate::{
     error::Result,
     fault::{Faults, Maps},
     files::Weights,
-    forward::{EopmStep, EopmTape, Target, Teacher},
     gpu::{BufferId, Gpu, Program, StepTime, Tape},
     kernels::optimiser,
     nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
@@ -103,7 +106,7 @@ impl Eopm {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub(super) fn planned(
+    pub(crate) fn planned(
         gpu: &Gpu,
         generator: &TrainableNet,
         images: &DeviceImages,

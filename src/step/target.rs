@@ -1,11 +1,12 @@
 //! What the copies of a step are to answer: labels, or what a clean network answers to the images as they
 //! are.
 
+use super::loss_head::Wanted;
 use crate::{
     error::{Error, Result},
     files::Weights,
     gpu::{BufferId, Gpu, Tape},
-    kernels::{loss, plan::Operands},
+    kernels::plan::Operands,
     nn::{Convolution, FrozenNet, Graph, Mode, Value},
 };
 
@@ -45,7 +46,7 @@ impl Teacher {
     }
 }
 
-impl<'a> Target<'a> {
+impl Target<'_> {
     /// Appends what is needed of the images as they are, before the generator sees them: a teacher's logits,
     /// part by part. Its `convolutions` are added.
     pub(super) fn append(
@@ -54,18 +55,25 @@ impl<'a> Target<'a> {
         tape: &mut Tape,
         images: &[Value],
         convolutions: &mut Vec<Convolution>,
-    ) -> Result<Wanted<'a>> {
+    ) -> Result<Vec<Wanted>> {
         let teacher = match self {
-            Self::Labels(labels) => return Ok(Wanted::Labels(labels)),
+            Self::Labels(labels) if labels.len() != images.len() => {
+                let [parts, labels] = [images.len(), labels.len()];
+                return Err(Error::Shape(format!("{parts} parts of images, {labels} of labels")));
+            }
+            Self::Labels(labels) => {
+                return Ok(labels.iter().copied().map(Wanted::Labels).collect());
+            }
             Self::Teacher(teacher) => teacher,
         };
         let mut answers = Vec::new();
         for &part in images {
             let mut compiler = teacher.net.compiler(gpu, tape, Mode::Inference);
-            answers.push(compiler.forward(tape, part)?.id);
+            let logits = compiler.forward(tape, part)?.id;
+            answers.push(Wanted::Answers(logits, teacher.temperature));
             convolutions.extend_from_slice(compiler.convolutions());
         }
-        Ok(Wanted::Answers(answers, teacher.temperature))
+        Ok(answers)
     }
 
     /// How large the gradient of a logit may be, in weights of its image.
@@ -74,45 +82,5 @@ impl<'a> Target<'a> {
             Self::Labels(_) => 1.0,
             Self::Teacher(teacher) => teacher.temperature,
         }
-    }
-}
-
-/// Where the wanted answers are on a tape, a buffer per part.
-#[derive(Debug)]
-pub(super) enum Wanted<'a> {
-    Labels(&'a [BufferId]),
-    /// A teacher's logits, and the temperature.
-    Answers(Vec<BufferId>, f32),
-}
-
-impl Wanted<'_> {
-    /// Appends the loss of `copies` networks on a part, `logits` being their output: gradient of the
-    /// logits, loss of each row, and whether its answer is the wanted one.
-    pub(super) fn loss(
-        &self,
-        tape: &mut Tape,
-        part: usize,
-        copies: u32,
-        logits: Value,
-        weights: BufferId,
-    ) -> Result<[BufferId; 3]> {
-        let (n, classes) = (logits.shape.n, logits.shape.c);
-        let (wanted, plan) = match self {
-            Self::Labels(labels) => {
-                (labels.get(part), loss::softmax_cross_entropy::plan(copies, n, classes)?)
-            }
-            Self::Answers(answers, temperature) => (
-                answers.get(part),
-                loss::distillation_loss::plan(copies, n, classes, *temperature)?,
-            ),
-        };
-        let absent = || Error::Shape(format!("part {part} of the batch has no wanted answers"));
-        let wanted = *wanted.ok_or_else(absent)?;
-        // Both kernels have the same bindings but for what is wanted.
-        let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
-        let row_loss = tape.transient("losses", plan.bytes[4]);
-        let correct = tape.transient("hits", plan.bytes[5]);
-        tape.push(plan, &[logits.id, wanted, weights, dlogits, row_loss, correct])?;
-        Ok([dlogits, row_loss, correct])
     }
 }

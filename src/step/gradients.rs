@@ -1,0 +1,323 @@
+//! One EOPM step (expectation over perturbed models) up to the gradients.
+//!
+//! `L = CE(M0(F(x))) + (lambda / P) sum_i CE(Mp_i(F(x)))`, `F(x) = clamp(x + G(x), -1, 1)`: the
+//! generator runs forward once and backward once; the clean network and all perturbed ones run as
+//! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3). Where
+//! there are no labels, the distance from a [`super::Teacher`]'s answers takes the place of cross-entropy.
+
+use super::{
+    loss_head::{LossHead, loss_scale},
+    target::Target,
+};
+use crate::{
+    error::{Error, Result},
+    fault::{Faults, Flips},
+    gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
+    kernels::elementwise,
+    nn::{Convolution, Cut, FrozenNet, Injector, Mode, TrainableNet, Value},
+};
+use std::ops::Range;
+
+/// A step on a tape: forward and backward, in three sections if the copies come in groups: the
+/// generator forward; the base network, once per group; the generator backward, which is still open.
+#[derive(Clone, Debug)]
+pub struct EopmTape {
+    /// The gradient of every generator parameter, flat.
+    pub gradients: BufferId,
+    head: LossHead,
+    cut: Cut,
+    /// Copies in all, the clean one among them.
+    copies: u32,
+    /// How large the gradient of a logit may be, in weights of its image.
+    steepness: f32,
+    /// The convolutions of all networks.
+    convolutions: Vec<Convolution>,
+}
+
+impl EopmTape {
+    /// Appends a step to a tape that makes the `images` and their classes, if it has such a `target`, in
+    /// the parts of `cut`: `generator` in front of `base`, which has as many copies as a group. The copies
+    /// are `copies` in all; the first is clean.
+    ///
+    /// # Errors
+    /// Shapes do not fit.
+    #[expect(clippy::too_many_arguments, reason = "a step has that many parts; all differ in type")]
+    pub fn append(
+        gpu: &Gpu,
+        tape: &mut Tape,
+        generator: &TrainableNet,
+        base: &FrozenNet,
+        images: &[Value],
+        target: Target<'_>,
+        cut: &Cut,
+        copies: u32,
+    ) -> Result<Self> {
+        let n: u32 = cut.parts.iter().sum();
+        let together = base.copies();
+        let head = LossHead::new(tape, together);
+        let gradients = tape.import("gradients", &generator.gradients);
+        let grouped = cut.groups > 1;
+
+        let mut convolutions = Vec::new();
+        let wanted = target.append(gpu, tape, images, &mut convolutions)?;
+        let mut fuse = generator.compiler(gpu, tape)?;
+        let g = fuse.forward_parts(tape, images)?;
+        let mut fused = Vec::new();
+        tape.mark("F(x) = clamp(x + G(x))");
+        for (x, g) in images.iter().zip(&g) {
+            let id = tape.transient("fused images", x.shape.bytes());
+            tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
+            fused.push(Value { id, ..*x });
+        }
+        // The sum over the groups so far.
+        let mut sums = Vec::new();
+        if grouped {
+            for x in images {
+                let sum = tape.transient("gradient of the fused images", x.shape.bytes());
+                tape.clear(sum);
+                sums.push(sum);
+            }
+            tape.section();
+        }
+        let mut dfused = Vec::new();
+        for (i, (&x, wanted)) in fused.iter().zip(wanted).enumerate() {
+            let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
+            let y = frozen.forward(tape, x)?;
+            tape.mark("the losses");
+            let dlogits = head.append(tape, y, wanted)?;
+            let d = frozen.backward(tape, dlogits, None, true)?;
+            convolutions.extend_from_slice(frozen.convolutions());
+            let Some(mut d) = d else { continue };
+            if let Some(&sum) = sums.get(i) {
+                let next = tape.transient("sum over groups", x.shape.bytes());
+                tape.push(elementwise::add::plan(x.shape)?, &[sum, d, next])?;
+                tape.copy(next, sum, 0, x.shape.bytes())?;
+                d = sum;
+            }
+            dfused.push(d);
+        }
+        if grouped {
+            tape.section();
+        }
+        let mut dg = Vec::new();
+        tape.mark("the gradient of G(x)");
+        for ((x, g), d) in images.iter().zip(&g).zip(dfused) {
+            let id = tape.transient("gradient of G", x.shape.bytes());
+            tape.push(elementwise::fuse_clamp::plan_grad(x.shape)?, &[d, x.id, g.id, id])?;
+            dg.push(id);
+        }
+        debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");
+        fuse.backward_parts(tape, &dg, Some(gradients), false)?;
+        convolutions.extend_from_slice(fuse.convolutions());
+        let (cut, steepness) = (cut.clone(), target.steepness());
+        Ok(Self { gradients, head, cut, copies, steepness, convolutions })
+    }
+}
+
+/// A step that can run: its program, and those that draw faults.
+#[derive(Debug)]
+pub struct EopmStep {
+    program: Program,
+    tape: EopmTape,
+    /// Of the group with the clean copy, and of the others.
+    injectors: [Injector; 2],
+    /// u32 `[groups, copies of a group, 2]`: bits of the f32 sum of losses, and hits; they add up
+    /// over the runs.
+    totals: Buffer,
+    /// Factor of each copy's gradient, scaled.
+    factors: Vec<f32>,
+    /// What the loss was multiplied by, a power of two.
+    loss_scale: f32,
+}
+
+impl EopmStep {
+    /// Makes a tape run whose loss weighs the perturbed copies with `lambda`.
+    ///
+    /// # Errors
+    /// No memory is left, or the rate of the faults is none.
+    pub fn new(
+        gpu: &Gpu,
+        tape: &Tape,
+        step: EopmTape,
+        base: &FrozenNet,
+        faults: &Faults,
+        lambda: f64,
+    ) -> Result<Self> {
+        let n = step.cut.parts.iter().sum();
+        let slots = step.cut.groups * base.copies();
+        let mut factors = loss_weights(n, step.copies - 1, lambda);
+        // Copies that only fill the last group count for nothing.
+        factors.resize(slots as usize, 0.0);
+        let largest = step.steepness * factors.iter().fold(0.0f32, |most, &f| most.max(f));
+        let loss_scale = loss_scale(base.operands(), largest.into());
+        factors.iter_mut().for_each(|factor| *factor *= loss_scale);
+        Ok(Self {
+            program: Program::build(gpu, tape)?,
+            injectors: [base.injector(gpu, 1, Some(faults))?, base.injector(gpu, 0, Some(faults))?],
+            totals: Buffer::new(gpu, "loss totals", u64::from(slots) * 8)?,
+            factors,
+            loss_scale,
+            tape: step,
+        })
+    }
+
+    /// The same with its loss multiplied by `scale`, a power of two, instead of the usual one.
+    #[must_use]
+    pub fn with_loss_scale(mut self, scale: f32) -> Self {
+        let by = scale / self.loss_scale;
+        self.factors.iter_mut().for_each(|factor| *factor *= by);
+        self.loss_scale = scale;
+        self
+    }
+
+    /// What the gradients are too large by: 1 in f32; in f16 what lifts them over its smallest numbers.
+    #[must_use]
+    pub fn loss_scale(&self) -> f32 {
+        self.loss_scale
+    }
+
+    /// Runs the step with the maps of `seeds`, one per perturbed copy, without waiting for it. Without
+    /// seeds the maps of the last run stay, if all copies run together.
+    ///
+    /// # Errors
+    /// Not one seed per copy; the device failed.
+    pub fn run(&self, gpu: &Gpu, seeds: Option<&[u64]>) -> Result<()> {
+        self.run_by(gpu, seeds, &mut |program, entries| program.run_range(gpu, entries))
+    }
+
+    /// The same, with `run` to run the entries of the tape: all of them, in order, in one or several
+    /// calls.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and those of `run`.
+    pub fn run_by(
+        &self,
+        gpu: &Gpu,
+        seeds: Option<&[u64]>,
+        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
+    ) -> Result<()> {
+        let cut = &self.tape.cut;
+        if seeds.is_some_and(|seeds| seeds.len() + 1 != self.tape.copies as usize)
+            || seeds.is_none() && cut.groups > 1
+        {
+            return Err(Error::Shape(format!("seeds for {} copies", self.tape.copies)));
+        }
+        let together = cut.copies as usize;
+        let slots: Vec<u64> = seeds.map_or_else(Vec::new, |seeds| {
+            let mut slots = vec![0];
+            slots.extend(seeds);
+            slots.resize(self.factors.len(), *seeds.last().unwrap_or(&0));
+            slots
+        });
+        if cut.groups == 1 {
+            if seeds.is_some() {
+                self.injectors[0].run(gpu, &slots)?;
+            }
+            self.program.write(gpu, self.tape.head.weights, 0, &self.factors);
+            return run(&self.program, self.program.entries());
+        }
+        run(&self.program, self.program.section(0)?)?;
+        for (group, (seeds, factors)) in
+            slots.chunks(together).zip(self.factors.chunks(together)).enumerate()
+        {
+            self.injectors[usize::from(group > 0)].run(gpu, seeds)?;
+            self.program.write(gpu, self.tape.head.weights, 0, factors);
+            let (at, bytes) = (group as u64 * together as u64 * 8, together as u64 * 8);
+            let Some(totals) = self.program.buffer(self.tape.head.totals) else { continue };
+            Program::copy(gpu, (&self.totals, at), (totals, 0), bytes);
+            run(&self.program, self.program.section(1)?)?;
+            Program::copy(gpu, (totals, 0), (&self.totals, at), bytes);
+        }
+        run(&self.program, self.program.section(2)?)
+    }
+
+    /// Times of all dispatches of a step, each run alone, with the maps of the last run: the drawing of
+    /// faults, then the tape's; what runs once per group is there once per group.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        let groups = self.tape.cut.groups;
+        let mut times = self.injectors[0].profile(gpu)?;
+        if groups == 1 {
+            // What no map changes stays from step to step.
+            times.retain(|time| time.section > 0);
+        } else {
+            let others = self.injectors[1].profile(gpu)?;
+            times.extend((1..groups).flat_map(|_| others.iter().cloned()));
+        }
+        for time in self.program.profile(gpu)? {
+            let runs = if groups > 1 && time.section == 1 { groups } else { 1 };
+            times.extend((0..runs).map(|_| time.clone()));
+        }
+        Ok(times)
+    }
+
+    /// Sums of the losses of each copy since they were last cleared. Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn losses(&self, gpu: &Gpu) -> Result<Vec<f64>> {
+        let words: Vec<f32> = self.totals_buffer().read(gpu)?;
+        let sums = words.chunks(2).map(|copy| f64::from(copy[0]));
+        Ok(sums.take(self.tape.copies as usize).collect())
+    }
+
+    /// Sets the sums of the losses to 0.
+    pub fn clear_losses(&self, gpu: &Gpu) {
+        self.totals_buffer().write(gpu, 0, &vec![0u32; 2 * self.factors.len()]);
+    }
+
+    fn totals_buffer(&self) -> &Buffer {
+        let own = self.program.buffer(self.tape.head.totals).filter(|_| self.tape.cut.groups == 1);
+        own.unwrap_or(&self.totals)
+    }
+
+    /// Bits that the maps of the last run flipped, per layer, in the copies of the first group that are
+    /// not clean (of the last group if the clean copy is alone in the first). Waits for the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
+        if self.tape.cut.copies == 1 {
+            return self.injectors[1].flips(gpu);
+        }
+        Ok(self.injectors[0].flips(gpu)?.split_off(1))
+    }
+
+    /// The program, for its buffers and for profiles.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The convolutions of the tape.
+    #[must_use]
+    pub fn convolutions(&self) -> &[Convolution] {
+        &self.tape.convolutions
+    }
+
+    /// How the step is cut.
+    #[must_use]
+    pub fn cut(&self) -> &Cut {
+        &self.tape.cut
+    }
+}
+
+/// Factors of the copies' gradients for batches of `n`: mean cross-entropy of the clean copy, `lambda`
+/// times the mean over the `perturbed` ones.
+fn loss_weights(n: u32, perturbed: u32, lambda: f64) -> Vec<f32> {
+    let mut factors = vec![(lambda / f64::from(perturbed * n)) as f32; perturbed as usize + 1];
+    factors[0] = 1.0 / n as f32;
+    factors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_a_mean_and_lambda_means() {
+        assert_eq!(loss_weights(4, 2, 5.0), [0.25, 0.625, 0.625]);
+    }
+}
