@@ -1,5 +1,5 @@
-//! What the copies of a step are to answer: labels, or what a clean network answers to the images as they
-//! are.
+//! Which answers the copies of a step are trained to give: labels, or a clean network's answers to the
+//! untouched images.
 
 use crate::{
     error::{Error, Result},
@@ -9,18 +9,20 @@ use crate::{
     nn::{Convolution, FrozenNet, Graph, Mode, Value},
 };
 
-/// What the copies of a step are to answer to the fused images.
+/// Which answers the copies of a step are trained to give to the fused images.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// The classes of the images (u32), a buffer per part: the loss is cross-entropy, as in the paper.
+    /// The classes of the images (u32), one buffer per part: the loss is cross-entropy, as in the
+    /// paper.
     Labels(&'a [BufferId]),
-    /// A teacher's answers to the images as they are: the loss is the distance from these.
+    /// A teacher's answers to the untouched images: the loss is the distance from these answers.
     Teacher(&'a Teacher),
 }
 
-/// A clean copy of a base network, whose answers to the untouched images the copies are to give, so that no
-/// image needs a label. Per copy the loss is `T^2 KL(softmax(t / T) || softmax(z / T))` of its logits z and
-/// the teacher's t, with T the temperature (Hinton et al., arXiv:1503.02531).
+/// A clean copy of a base network. The perturbed copies are trained to give its answers to the
+/// untouched images, so that no image needs a label. With a copy's logits z, the teacher's logits t and
+/// the temperature T, the loss of a copy is `T^2 KL(softmax(t / T) || softmax(z / T))` (Hinton et al.,
+/// arXiv:1503.02531).
 #[derive(Debug)]
 pub struct Teacher {
     net: FrozenNet,
@@ -46,8 +48,8 @@ impl Teacher {
 }
 
 impl<'a> Target<'a> {
-    /// Appends what is needed of the images as they are, before the generator sees them: a teacher's logits,
-    /// part by part. Its `convolutions` are added.
+    /// Appends what is computed from the untouched images, before the generator changes them: a
+    /// teacher's logits, part by part. Convolutions of the teacher are added to `convolutions`.
     pub(super) fn append(
         self,
         gpu: &Gpu,
@@ -68,7 +70,7 @@ impl<'a> Target<'a> {
         Ok(Wanted::Answers(answers, teacher.temperature))
     }
 
-    /// How large the gradient of a logit may be, in weights of its image.
+    /// Bound of the gradient of a logit, as a multiple of its image's weight in the loss.
     pub(super) fn steepness(self) -> f32 {
         match self {
             Self::Labels(_) => 1.0,
@@ -77,7 +79,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Where the wanted answers are on a tape, a buffer per part.
+/// Buffers of the right answers on a tape, one per part.
 #[derive(Debug)]
 pub(super) enum Wanted<'a> {
     Labels(&'a [BufferId]),
@@ -86,8 +88,8 @@ pub(super) enum Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Appends the loss of `copies` networks on a part, `logits` being their output: gradient of the
-    /// logits, loss of each row, and whether its answer is the wanted one.
+    /// Appends the loss of `copies` networks on a part, from their output `logits`. Returns the
+    /// gradient of the logits, the loss of each row, and whether the row's answer is right.
     pub(super) fn loss(
         &self,
         tape: &mut Tape,
@@ -108,7 +110,7 @@ impl Wanted<'_> {
         };
         let absent = || Error::Shape(format!("part {part} of the batch has no wanted answers"));
         let wanted = *wanted.ok_or_else(absent)?;
-        // Both kernels have the same bindings but for what is wanted.
+        // Both kernels have the same bindings, except for the one of the right answers.
         let dlogits = tape.transient("gradient of the logits", plan.bytes[3]);
         let row_loss = tape.transient("losses", plan.bytes[4]);
         let correct = tape.transient("hits", plan.bytes[5]);
