@@ -15,14 +15,14 @@ pub(crate) fn all() -> bool {
     std::env::var_os("NF_GPU_ALL").is_some_and(|v| !v.is_empty() && v != "0")
 }
 
-/// Says that the test at hand proves nothing, or less, here. Straight to stderr, where the test runner does
-/// not hide it: what was left out looks as green as what was proved.
+/// Reports that the present test proves nothing, or less, here. Written directly to stderr, where the
+/// test runner does not hide it: a skipped test looks as green as a passed one.
 pub(crate) fn skipped(why: &str) {
     let line = format!("skipped: {}: {why}\n", thread::current().name().unwrap_or("a test"));
     io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// The adapters of this machine, or those of `NF_ADAPTER`: what every kernel and variant runs on.
+/// The adapters of this machine, or those of `NF_ADAPTER`: every kernel and variant is tested on them.
 pub(crate) fn adapters_in_sight() -> Vec<AdapterReport> {
     let only = std::env::var("NF_ADAPTER").ok();
     let wanted = |a: &AdapterReport| {
@@ -36,8 +36,8 @@ pub(crate) fn adapters_in_sight() -> Vec<AdapterReport> {
     adapters
 }
 
-/// What is built of kernels, each proved on [`adapters_in_sight`], runs on the first of these, with
-/// `--all` on each.
+/// Everything that is built from kernels runs on the first of [`adapters_in_sight`], or on all with
+/// `--all`, because each kernel is proved on all.
 pub(crate) fn adapters() -> Vec<AdapterReport> {
     let mut adapters = adapters_in_sight();
     if !all() {
@@ -60,7 +60,7 @@ pub(crate) fn every_gpu(mut test: impl FnMut(&Gpu, &str)) {
     }
 }
 
-/// How many cases a drawn suite draws: what the environment says, else `all` with `--all`, else
+/// Number of cases of a randomised suite: from the environment, else `all_of_them` with `--all`, else
 /// `usual`.
 pub(crate) fn drawn(variable: &str, usual: u64, all_of_them: u64) -> u64 {
     match std::env::var(variable) {

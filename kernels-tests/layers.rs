@@ -6,7 +6,7 @@ use std::{
     str::Chars,
 };
 
-/// Bottom first; the modules of one row may use each other.
+/// Layers from bottom to top; the modules of one row may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["shape", "words"],
@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// What a module must not use although it lies below.
+/// Modules that a module must not use although they are in lower layers.
 const APART: &[(&str, &[&str])] = &[
     ("data", &["kernels::desc", "kernels::plan"]),
     ("gpu", &["shape", "files", "font", "data"]), // it keeps nothing itself: `tuning` does
@@ -47,7 +47,8 @@ const APART: &[(&str, &[&str])] = &[
 /// The only file that may say `unsafe`.
 const UNSAFE: &str = "src/gpu/trusted.rs";
 
-/// The only file that may write to stdout and stderr, and what it takes to do so, or to be forgiven for it.
+/// The only file that may write to stdout and stderr, and the calls that write there or allow a lint
+/// about it.
 const WRITES: &str = "src/report/terminal.rs";
 const WRITING: &[&str] = &[
     "print!",
@@ -63,7 +64,7 @@ const WRITING: &[&str] = &[
     "/dev/stdout",
     "/dev/stderr",
     "/dev/tty",
-    // They draw on stderr unless they are told otherwise.
+    // Progress bars draw on stderr unless they are told otherwise.
     "ProgressBar::new(",
     "ProgressBar::new_spinner(",
     "MultiProgress::new(",
@@ -72,14 +73,14 @@ const WRITING: &[&str] = &[
     "Term::std",
 ];
 
-/// Files longer than this are named in the output, no more.
+/// Files with more lines than this are listed in the output, without failing the test.
 const LINES: usize = 300;
 
 fn rank(module: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&module))
 }
 
-/// What is wrong with module `own` using `used`.
+/// The objection to module `own` using `used`, if there is one.
 fn objection(own: &str, used: &str) -> Option<String> {
     let (Some(here), Some(there)) = (rank(own), rank(used)) else {
         return Some(format!("{own} or {used} is in no layer"));
@@ -91,8 +92,8 @@ fn objection(own: &str, used: &str) -> Option<String> {
     apart.then(|| format!("{own} must not use {used}"))
 }
 
-/// The paths of a `use` tree or an expression that begins here, such as `a::{b, c::d}`, which come after
-/// `before`; ends behind them.
+/// Collects the paths, prefixed by `before`, of a `use` tree or an expression that begins here, such as
+/// `a::{b, c::d}`. Stops behind them.
 fn paths(text: &mut Peekable<Chars<'_>>, before: &[String], found: &mut Vec<Vec<String>>) {
     let mut path = before.to_vec();
     loop {
@@ -115,7 +116,7 @@ fn paths(text: &mut Peekable<Chars<'_>>, before: &[String], found: &mut Vec<Vec<
             break;
         }
         path.push(word);
-        // Macros are those of `kernels::desc`, which all may use.
+        // Macros belong to `kernels::desc`, which all modules may use.
         if before.is_empty() && path.len() == 1 && text.peek() == Some(&'!') {
             return;
         }
@@ -128,7 +129,7 @@ fn paths(text: &mut Peekable<Chars<'_>>, before: &[String], found: &mut Vec<Vec<
     }
 }
 
-/// The module of [`LAYERS`] that a path lies in, whose first names these are.
+/// The module of [`LAYERS`] that contains a path with these first names.
 fn module(first: &str, second: Option<&str>) -> String {
     let both = second.map(|second| format!("{first}::{second}"));
     match both.filter(|both| rank(both).is_some()) {
@@ -186,7 +187,7 @@ fn modules_use_only_what_lies_below() {
         }
         let mut names = own.split('/');
         let own = module(names.next().unwrap(), names.next());
-        // What tests compare with may lie above.
+        // The unit tests of a file may use modules of higher layers.
         let code = code(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
         if name.ends_with("/tests.rs") {
             continue;
@@ -215,9 +216,9 @@ fn unsafe_stays_in_one_file() {
     assert_eq!(with, [UNSAFE]);
 }
 
-/// Ways to write to stdout or stderr in the code of a file, comments aside.
+/// Calls in a file's code that write to stdout or stderr, comments aside.
 fn writing(text: &str) -> Vec<&'static str> {
-    // `use std::io::{self, stdout};` names them in a list.
+    // `use std::io::{self, stdout};` imports them in a list.
     let code: String = code(text).split_whitespace().collect();
     let lists = code.split("io::{").skip(1).map(|list| list.split(';').next().unwrap_or_default());
     let listed: Vec<&str> = lists.flat_map(|list| list.split(['{', '}', ','])).collect();
@@ -259,7 +260,7 @@ fn long_files_are_named() {
     }
 }
 
-/// `./test.sh --all` runs whatever is ignored: there is no third sort of tests.
+/// `./test.sh --all` runs every ignored test; an ignored test must say so, and why it is ignored.
 #[test]
 fn tests_that_are_left_out_say_where_they_run_and_why() {
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! The conformance suite of the kernels, and the tests of the whole.
+//! The conformance suite of the kernels, and the tests of the whole program.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,4 +1,4 @@
-//! Everything the library can refuse to do, and what to try next.
+//! All errors of the library, with hints on what to try next.
 
 mod printed;
 mod suggestion;
@@ -14,7 +14,7 @@ use std::{
 /// Result with the crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// One variant per thing a user can act on.
+/// An error of the library: one variant for each situation that a user can act on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,7 +23,7 @@ pub enum Error {
     NoAdapter {
         /// What was asked for, in words.
         wanted: String,
-        /// Adapters that are there.
+        /// The available adapters.
         found: Vec<String>,
     },
     /// `--require-gpu` was given and only software adapters are there.
@@ -35,7 +35,7 @@ pub enum Error {
     /// The driver or the device refused something.
     #[error("the GPU refused to {doing}: {message}")]
     Gpu {
-        /// What we were doing.
+        /// The operation that failed, as an infinitive.
         doing: String,
         /// The driver's words.
         message: String,
@@ -46,12 +46,12 @@ pub enum Error {
         /// The driver's words.
         message: String,
     },
-    /// An adapter that was there is not any more.
+    /// An adapter that was used before is no longer available.
     #[error("the adapter {adapter} is gone; there is now {}", list(found))]
     AdapterGone {
-        /// What it was.
+        /// The adapter that was used before.
         adapter: String,
-        /// Adapters that are there.
+        /// The available adapters.
         found: Vec<String>,
     },
     /// A buffer is larger than the adapter can bind or hold.
@@ -76,16 +76,16 @@ pub enum Error {
         /// Name of the adapter.
         adapter: String,
     },
-    /// More elements than 32-bit indices reach.
+    /// A tensor has more elements than 32-bit indices can address.
     #[error("{what} would have more than 2^32 elements")]
     TooManyElements {
-        /// What has them.
+        /// The tensor.
         what: String,
     },
     /// Shapes that do not fit together.
     #[error("{0}")]
     Shape(String),
-    /// A value of a flag or field that means nothing.
+    /// A meaningless value of a flag or field.
     #[error("{flag}: {what}")]
     Argument {
         /// The flag, such as `--ber`.
@@ -102,7 +102,7 @@ pub enum Error {
         kind: &'static str,
         /// The name given.
         name: String,
-        /// The names that would do.
+        /// The accepted names.
         known: Vec<String>,
     },
     /// A file cannot be read.
@@ -121,15 +121,15 @@ pub enum Error {
         /// The system's words.
         source: io::Error,
     },
-    /// Another process works there.
+    /// Another process uses the file or folder.
     #[error("{} is in use by another nf-gpu{}", path.display(), of_process(*process))]
     Busy {
         /// The file or folder.
         path: PathBuf,
-        /// The other process, where it can be told.
+        /// The process id of the other process, if it is known.
         process: Option<u32>,
     },
-    /// A file is not what it should be.
+    /// A file does not have the expected content.
     #[error("{}: {what}", path.display())]
     Format {
         /// The file.
@@ -159,17 +159,17 @@ pub enum Error {
         /// The first layer that produced one, in words, where that is known.
         place: Option<String>,
     },
-    /// What a network made of a user's input is not finite.
+    /// The output that a network computed from a user's input is not finite.
     #[error("{what} is {value}{}", first_seen(place.as_deref()))]
     NotFiniteOutput {
-        /// Which number of which output, and of which network.
+        /// The output's position and the network, in words.
         what: String,
         /// The number.
         value: f32,
         /// The first layer that produced one, in words, where that is known.
         place: Option<String>,
     },
-    /// The GPU computed something else than the CPU.
+    /// The GPU's result differs from the CPU's by more than rounding explains.
     #[error(
         "the GPU computed {got} where the CPU computes {want}: {layer}, at [n, h, w, c] = {at:?}, \
          step {step}"
@@ -177,32 +177,32 @@ pub enum Error {
     WrongResult {
         /// Network, layer and pass.
         layer: String,
-        /// The step.
+        /// The training step.
         step: u64,
         /// Image, row, column and channel.
         at: [u32; 4],
         /// The GPU's value.
         got: String,
-        /// The CPU's, with the largest distance from it that rounding explains.
+        /// The CPU's value, with the largest distance from it that rounding explains.
         want: String,
     },
-    /// Ctrl-C.
+    /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Error {
-    /// `cannot read PATH` with the system's reason.
+    /// The error `cannot read PATH`, with the system's reason.
     pub fn read(path: impl AsRef<Path>, source: io::Error) -> Self {
         Self::Read { path: path.as_ref().to_owned(), source }
     }
 
-    /// `cannot write PATH` with the system's reason.
+    /// The error `cannot write PATH`, with the system's reason.
     pub fn write(path: impl AsRef<Path>, source: io::Error) -> Self {
         Self::Write { path: path.as_ref().to_owned(), source }
     }
 
-    /// A file that is not what it should be.
+    /// The error for a file without the expected content.
     pub fn format(
         path: impl AsRef<Path>,
         what: impl Into<String>,
@@ -211,7 +211,7 @@ impl Error {
         Self::Format { path: path.as_ref().to_owned(), what: what.into(), hint: hint.into() }
     }
 
-    /// A flag's value that means nothing.
+    /// The error for a meaningless value of a flag.
     pub fn argument(
         flag: impl Into<String>,
         what: impl Into<String>,
@@ -220,7 +220,7 @@ impl Error {
         Self::Argument { flag: flag.into(), what: what.into(), hint: hint.into() }
     }
 
-    /// A name that is not in the list of known names.
+    /// The error for a name that is not in the list of known names.
     pub fn unknown<S: ToString>(
         kind: &'static str,
         name: impl Into<String>,
@@ -325,7 +325,7 @@ impl Error {
         })
     }
 
-    /// Whether a smaller piece of the same work may fit.
+    /// Whether the work was too large for the adapter, so that a smaller piece of it may fit.
     #[must_use]
     pub fn is_size(&self) -> bool {
         matches!(
@@ -334,7 +334,7 @@ impl Error {
         )
     }
 
-    /// Exit status of the command line: 2 for a mistake in what was typed, 130 for Ctrl-C, else 1.
+    /// Exit status of the command line: 2 for a mistake in what was typed, 130 for Ctrl-C, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

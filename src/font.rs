@@ -8,7 +8,7 @@ use plotters::style::{FontStyle, register_font};
 pub(crate) fn family() -> &'static str {
     static REGISTERED: OnceLock<()> = OnceLock::new();
     REGISTERED.get_or_init(|| {
-        // The embedded font parses (the contact sheet's test draws with it); nothing to report.
+        // The result is ignored: the embedded font parses (the contact sheet's test draws with it).
         let _ = register_font("dejavu", FontStyle::Normal, dejavu::sans::regular());
         let _ = register_font("dejavu", FontStyle::Bold, dejavu::sans::bold());
     });

@@ -1,4 +1,5 @@
-//! Shapes with names: images, weights, windows. Checked lengths; no GPU in here.
+//! Shapes with named dimensions: images, weights, windows, and their checked lengths. No GPU is
+//! involved.
 //!
 //! Letters: N batch, C channels in, K channels out, H W image, R S kernel.
 

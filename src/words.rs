@@ -1,17 +1,16 @@
-//! Numbers as a reader wants them, for every module that puts them into words.
+//! Formats numbers for readers: shares, rates and counts.
 
-/// Below this many per cent a share stands as a power of ten.
+/// A share below this many per cent is written with a power of ten.
 const SMALLEST: f64 = 1e-4;
 
-/// A share of a whole in per cent: at least `digits` digits behind the point, and as many more as three
-/// significant ones take. So a share that is not nothing never reads as nothing, and only nothing reads
-/// `0 %`.
+/// A share of a whole in per cent, with at least `digits` digits behind the point and at least three
+/// significant digits. So only a share of exactly 0 reads `0 %`.
 #[must_use]
 pub fn share(p: f64, digits: usize) -> String {
     format!("{} %", percents(100.0 * p, digits))
 }
 
-/// The number of [`share`], of a value that is per cent already.
+/// Formats a value that is in per cent already like [`share`], without the sign `%`.
 #[must_use]
 pub fn percents(v: f64, digits: usize) -> String {
     let size = v.abs();
@@ -25,7 +24,7 @@ pub fn percents(v: f64, digits: usize) -> String {
     format!("{v:.0$}", digits.max(significant))
 }
 
-/// A rate without the digits that nobody tells apart: seven are left, and 0.009000000000000001 is 0.009.
+/// A rate rounded to seven significant digits: 0.009000000000000001 becomes 0.009.
 #[must_use]
 pub fn rate(p: f64) -> String {
     let short = format!("{p:.6e}").parse::<f64>().unwrap_or(p);

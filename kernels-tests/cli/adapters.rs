@@ -28,7 +28,8 @@ fn answers(place: &Place, adapter: &str, flags: &str) -> Answers {
 #[test]
 fn every_adapter_flips_the_same_bits_and_answers_alike() {
     let place = Place::new();
-    // A random network answers with one class; shifted by its mean logits it uses many.
+    // A random network gives one class as its answer to all images; with its mean logits subtracted
+    // it uses many classes.
     let mut base = random_base("vgg-small", 1);
     let path = place.path("base.safetensors");
     place

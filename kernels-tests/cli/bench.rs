@@ -3,7 +3,7 @@ use super::Place;
 use serde_json::Value;
 use std::fs;
 
-/// A report from before there were versions.
+/// A report of a version that did not record its version.
 const OLD: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/kernels-tests/cli/bench-without-version.json");
 
@@ -47,7 +47,7 @@ fn a_glance_at_one_kernel_is_a_whole_report() {
     }
     assert!(fs::read_to_string(place.path("r.svg")).unwrap().contains(">add<"));
 
-    // Two reports beside each other, one of them old; no GPU is there.
+    // Compares two reports, one of them old, on a machine without any GPU driver.
     let mut command = place.nf(&format!("bench --compare r.json {OLD}"));
     let alone = command.env("VK_DRIVER_FILES", "/nonexistent");
     let text = super::Ended::of(alone.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent")).done();

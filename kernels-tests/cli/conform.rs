@@ -1,4 +1,4 @@
-//! `nf-gpu conform`: the matrix in its three forms, drawn cases, known mistakes, exit codes.
+//! `nf-gpu conform`: the table in its three forms, drawn cases, known mistakes, exit codes.
 use super::Place;
 use nf_gpu::gpu;
 use serde_json::Value;
@@ -64,7 +64,7 @@ fn a_known_mistake_that_is_none_any_more_fails() {
     assert!(ended.stdout.contains("is none any more: add * on *: adds wrongly"), "{ended:?}");
     assert!(ended.stderr.contains("q.toml: add * on *"), "{ended:?}");
     assert!(ended.stderr.contains("take it out"), "{ended:?}");
-    // Not judged where its kernel does not run.
+    // A quirk is not judged stale where its kernel does not run.
     place.run("conform --kernel absmax --quirks q.toml").done();
     fs::write(place.path("q.toml"), quirk.replace("link", "url")).unwrap();
     place.run("conform --kernel add --quirks q.toml").refused(1, &["q.toml", "url", "[[quirk]]"]);

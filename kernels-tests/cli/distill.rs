@@ -1,4 +1,4 @@
-//! `train --loss distill`: no labels, no classes, and agreement in the place of accuracy.
+//! `train --loss distill`: images without labels or classes, and agreement in place of accuracy.
 use super::{Place, evaluation};
 use nf_gpu::files::Weights;
 use std::fs;
@@ -50,12 +50,12 @@ fn a_folder_without_classes_is_trained_on_and_agreement_is_measured() {
     for part in ["Agreement", "KL divergence", "--loss distill", "--temperature 2"] {
         assert!(page.contains(part), "no {part:?} in the page");
     }
-    // In what is read: class names and the like of the page's own code are not.
+    // Checks the text that a reader sees; the page's own style sheet may use the words.
     let body = page.split("</style>").last().unwrap().to_lowercase();
     for text in [&*body, &*table.to_lowercase()] {
         assert!(!text.contains("accuracy"), "accuracy is spoken of: {text}");
     }
-    // It is evaluated on what its training left out, as its training did.
+    // Evaluated again, the generator gets the images that its training left out.
     let again = place
         .run(
             "eval --base base.safetensors --generator run/generator.safetensors --per-class --json",
@@ -63,7 +63,8 @@ fn a_folder_without_classes_is_trained_on_and_agreement_is_measured() {
         .evaluation();
     assert_eq!((&again.clean, &again.dataset), (&e.clean, &e.dataset));
     assert_eq!(again.perturbed[0].accuracy_nf, e.perturbed[0].accuracy_nf);
-    // Files of the run would be images of the next one.
+    // With the run's folder inside the data set, pictures of the run would be images of the next
+    // run.
     place.run(&format!("{train} --loss distill --out mine/run")).refused(2, &["--dataset"]);
     let wrong = "pretrain --model vgg-small --dataset mine --out b.safetensors --steps 1";
     place.run(wrong).refused(1, &["they have no labels"]);
@@ -82,13 +83,13 @@ fn a_run_keeps_to_its_loss() {
     on("labelled", "--loss distill")
         .refused(2, &["--loss: the run began with labels, not distill"]);
     on("distilled", "--temperature 1 --loss distill --quiet").done();
-    // Runs from before there was a choice learn labels.
+    // Settings of versions that had no other loss mean labels.
     let path = place.path("labelled/config.toml");
     let config = fs::read_to_string(&path).unwrap();
     assert!(config.contains("loss = \"labels\"\n"), "{config}");
     fs::write(&path, config.replace("loss = \"labels\"\n", "")).unwrap();
     on("labelled", "--quiet").done();
-    // A checkpoint knows what it learnt, whatever the settings say now.
+    // A checkpoint records its loss, whatever the settings say now.
     let path = place.path("distilled/config.toml");
     let config = fs::read_to_string(&path).unwrap();
     fs::write(&path, config.replace("loss = \"distill\"\n", "")).unwrap();

@@ -50,7 +50,7 @@ fn a_run_records_its_arithmetic_and_keeps_to_it() {
     place.run("train --resume run --dtype f32").refused(2, &says);
     assert_eq!(place.files(), before);
     place.run("train --resume run --dtype f16").done();
-    // A checkpoint says by itself what it is of.
+    // The checkpoint itself records its precision.
     assert!(text.contains("dtype = \"f16\""), "{text}");
     fs::write(&config, text.replace("dtype = \"f16\"", "dtype = \"f32\"")).unwrap();
     let says = ["computed in f16; this run computes in f32", "--dtype f16"];
@@ -122,11 +122,11 @@ fn losses(place: &Place, file: &str) -> Vec<[f64; 2]> {
 /// Steps of the trainings below.
 const STEPS: usize = 16;
 
-/// Two trainings of one seed, in f16 and in f32, part by rounding, two of two seeds by their images and
-/// first weights. A generator's training amplifies rounding as it does everything else; so the yardstick
-/// is the root mean square by which the losses of two seeds differ: those of f16 and f32 differ by half
-/// of it at most in a step, and on average by no more than the standard error of an average over the
-/// steps.
+/// Trainings with one seed in f16 and in f32 diverge by rounding, trainings with two seeds by their
+/// images and first weights. Training a generator amplifies both in the same way. So the yardstick is
+/// the root mean square difference between the losses of two seeds: the losses of f16 and f32 may
+/// differ by at most half of it in a step, and on average by no more than the standard error of a mean
+/// over the steps.
 #[test]
 #[ignore = "in ./test.sh --all: three trainings of sixteen steps"]
 fn a_training_in_f16_is_one_in_f32_within_the_noise_of_a_seed() {
@@ -157,7 +157,7 @@ fn a_training_in_f16_is_one_in_f32_within_the_noise_of_a_seed() {
         assert!(size(&rounding) < noise / 2.0, "{:.4}, noise {noise:.4}", size(&rounding));
         assert!(mean.abs() < noise / (STEPS as f64).sqrt(), "{mean:.4}, noise {noise:.4}");
     }
-    // Adam does not feel a scale that was left in its gradients; its second moments do.
+    // Adam itself does not react to a scale that was left in its gradients, but its second moments do.
     let moments = |run: &str| -> f64 {
         let file = Weights::load(place.path(&format!("{run}/checkpoint.safetensors"))).unwrap();
         file.tensors["optimiser.second"].data.iter().map(|&v| f64::from(v)).sum()
@@ -167,7 +167,7 @@ fn a_training_in_f16_is_one_in_f32_within_the_noise_of_a_seed() {
     assert!((0.5..2.0).contains(&ratio), "second moments are {ratio:.3} times those of f32");
 }
 
-/// Batch norm and smooth losses: here a few steps stay together, to a hundredth of what they move by.
+/// Batch norm and smooth losses keep a few steps together, to a hundredth of what they move by.
 #[test]
 #[ignore = "in ./test.sh --all: two pretrainings of sixteen steps"]
 fn a_pretraining_in_f16_is_one_in_f32() {

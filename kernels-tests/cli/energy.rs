@@ -10,7 +10,7 @@ use std::fs;
 const MINE: &str = "[[point]]\nvoltage = 0.8\nber = 0\nenergy_per_access = 10\n\
                     [[point]]\nvoltage = 0.6\nber = 0.02\nenergy_per_access = 5\n";
 
-/// Runs where no driver can be found.
+/// Runs a line in an environment where no driver can be found.
 fn run(place: &Place, line: &str) -> Ended {
     let mut command = place.nf(line);
     for loader in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "LIBGL_DRIVERS_PATH"] {
@@ -23,7 +23,7 @@ fn json(place: &Place, line: &str) -> Value {
     serde_json::from_str(&run(place, line).done()).unwrap()
 }
 
-/// The `n`-th line of the text that begins with `word`, its runs of blanks as one.
+/// The `n`-th line of the text that begins with `word`, with each run of blanks as one blank.
 fn line(text: &str, word: &str, n: usize) -> String {
     let mut lines = text.lines().filter(|l| l.split_whitespace().next() == Some(word));
     lines.nth(n).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -56,7 +56,7 @@ fn a_pair_as_the_paper_has_it() {
     assert_eq!([of(0), of(1), of(2)], [(None, rate), (Some("UNetL"), rate), (Some("ConvS"), rate)]);
     assert_eq!(savings.len(), 3);
 
-    // Generators are for the images of the base.
+    // Generators are taken for the image size of the base.
     let value = json(&place, "energy --base vgg16-224 --generator DeConvS --json");
     assert_eq!(value["generators"][0]["side"], 224);
     assert_eq!(value["generators"][0]["paper_macs"], 1_099_707_392);
@@ -93,7 +93,7 @@ fn a_table_of_the_users() {
     );
 }
 
-/// A voltage is found by a rate that is within a hundredth of the table's, or is said in the table's unit.
+/// A voltage belongs to a rate within a hundredth of the table's, or is given in the table's unit.
 #[test]
 fn a_rate_or_the_user_says_the_voltage() {
     let place = Place::new();
@@ -172,7 +172,7 @@ fn the_least_energy_for_an_accuracy() {
     }
     assert!(!text.contains("Not measured"), "{text}");
 
-    // Half the accuracy needs no generator; more than the best is said to be out of reach.
+    // Half the accuracy needs no generator; more than the best accuracy is reported as out of reach.
     let text = run(&place, "energy --min-accuracy 35 both.json").done();
     assert!(
         text.contains("0.83 Vmin (BER 0.01), no generator: 40.00 %, 30.6 % less energy"),
@@ -190,7 +190,7 @@ fn the_least_energy_for_an_accuracy() {
     let value = json(&place, "energy --min-accuracy 99 --json both.json");
     assert_eq!((&value["chosen"], &value["most_accurate"]["ber"]), (&Value::Null, &0.0.into()));
 
-    // With a table of his own the user learns what was not measured, of which file's generator.
+    // A user's own table leads to a message about what was not measured, and of which file's generator.
     fs::write(place.path("mine.toml"), MINE).unwrap();
     save("one.json", vec![large]);
     let text = run(&place, "energy --min-accuracy 85 --points mine.toml one.json both.json").done();

@@ -39,14 +39,14 @@ fn a_record_makes_the_same_faulty_file_again() {
         let bytes = |name| fs::read(place.path(name)).unwrap();
         assert_eq!(bytes("a.safetensors"), bytes("b.safetensors"));
         fs::remove_file(place.path("b.json")).unwrap();
-        // Beside its record, which stays as it is.
+        // `--replay` writes beside the record, which stays unchanged.
         fs::remove_file(place.path("a.safetensors")).unwrap();
         let kept = bytes("a.json");
         place.run("inject --replay ./a.json --out a.safetensors --quiet").done();
         assert_eq!((bytes("a.safetensors"), bytes("a.json")), (bytes("b.safetensors"), kept));
         place.run("inject --replay a.json --out a.json").refused(2, &["already --replay"]);
     }
-    // Another seed is another chip, and what the flags leave out stays as it was.
+    // Another seed means another chip; everything else that the flags leave out stays as recorded.
     let line = "inject --base base.safetensors --faults flip --ber 0.05 --bits 7 --layers features.* --json";
     let a: FaultRecord =
         serde_json::from_str(&place.run(&format!("{line} --seed 1 --out a.safetensors")).done())
@@ -125,7 +125,7 @@ fn what_cannot_be_injected_is_refused_and_nothing_is_written() {
     place.run("inject --replay faulty.json --out x.safetensors").refused(1, &["SHA-256"]);
 }
 
-/// The reference's map from a file is the reference's map.
+/// The reference's map that was saved in a file gives the same results as the reference's map.
 #[test]
 fn a_measured_map_is_the_chip_that_was_measured() {
     let place = Place::new();
@@ -148,7 +148,7 @@ fn a_measured_map_is_the_chip_that_was_measured() {
     assert_eq!(b.detail.map.unwrap().file_sha256, sha256(place.path("map.safetensors")).unwrap());
     place.run("inject --replay b.json --out c.safetensors").done();
     assert_eq!(record(&place, "c.json").file_sha256, record(&place, "b.json").file_sha256);
-    // Laid out word by word it is another chip, and one for both commands.
+    // Laid out word by word, the map is another chip, the same for both commands.
     let linear =
         place.run("eval --base base.safetensors --chip map.safetensors --images 20 --json");
     let linear = linear.evaluation();
@@ -165,7 +165,7 @@ fn a_measured_map_is_the_chip_that_was_measured() {
     assert_eq!(trained.perturbed[0].flipped_bits.each, [flips]);
 }
 
-/// The place's base network is one that was trained, so that few images tell faults apart.
+/// A place whose base network is trained, so that a few images suffice to tell faults apart.
 fn trained() -> Place {
     let place = Place::new();
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/vgg-small-fashion.safetensors");
@@ -182,18 +182,19 @@ fn a_killed_evaluation_goes_on_where_it_was() {
              --images {images} --batch-size 10 --out"
         )
     };
-    // More maps than anybody waits for: it is killed before its end, however late that is.
+    // More maps than can be done in the time of a test: the command is killed before its end in any
+    // case.
     let long = line("1..1001", 20) + " x.json";
     let mut child = place.nf(&long).stderr(Stdio::null()).spawn().unwrap();
     let journal = place.path("x.json.journal");
     let lines = || fs::read_to_string(&journal).map_or(0, |text| text.lines().count());
-    // The identity, the clean network, the first maps.
+    // Lines of the journal: the identity, the clean network, the first maps.
     until("no journal", &mut child, |_| lines() >= 6);
     child.kill().unwrap(); // SIGKILL
     ended(child, &long);
     assert!(!place.path("x.json").exists(), "it was not killed: there is nothing to go on with");
     let done = lines();
-    // Other images are another evaluation; other seeds are not.
+    // Other images make another evaluation; other seeds do not.
     let other = line("1..5", 10) + " x.json";
     place.run(&other).refused(1, &["another evaluation", "--out"]);
     let line = line("1..5", 20);
@@ -208,7 +209,7 @@ fn a_killed_evaluation_goes_on_where_it_was() {
     assert_eq!(text("x.json"), text("whole.json"));
     let whole = evaluation(&text("whole.json"));
     assert_eq!(whole.perturbed.iter().map(|p| p.seeds.len()).collect::<Vec<_>>(), [4, 4]);
-    // Nested maps: what is faulty at the lower rate is at the higher.
+    // Maps are nested: a cell that is faulty at the lower rate is faulty at the higher rate.
     let [low, high] = &whole.perturbed[..] else { panic!() };
     assert!(low.flipped_bits.each.iter().zip(&high.flipped_bits.each).all(|(l, h)| l < h));
     let images = whole.dataset.images;
@@ -236,14 +237,14 @@ fn a_study_takes_the_faults_apart() {
     assert_eq!(s.everything, study.perturbed[0].accuracy);
     assert_eq!((s.bits.len(), s.protected_bits.len(), s.protected_layers.len()), (8, 2, 2));
     assert_eq!(s.bits[7].accuracy, of("--bits 7").accuracy);
-    // What is compared differs from bit to bit and from layer to layer.
+    // Results differ from bit to bit and from layer to layer, so that the comparisons mean something.
     assert_ne!(s.bits[7].accuracy, s.bits[0].accuracy);
     let layer = &s.layers[0];
     assert!(s.layers.iter().any(|other| other.accuracy != layer.accuracy), "{s:?}");
     let name = layer.name.trim_end_matches(".weight").to_owned();
     assert_eq!(layer.accuracy, of(&format!("--layers {name}")).accuracy);
     assert!((layer.loss - (s.clean - layer.accuracy.mean)).abs() < 1e-9);
-    // The worst bit protected: all but it is faulty.
+    // The worst bit protected means that all other bits are faulty.
     let worst = s.bits.iter().map(|b| b.loss).fold(f64::MIN, f64::max);
     let first = &s.protected_bits[0];
     assert!(s.bits.iter().any(|b| b.name == first.name && b.loss == worst));
@@ -252,7 +253,7 @@ fn a_study_takes_the_faults_apart() {
     assert_eq!(first.accuracy, of(&format!("--bits {others}")).accuracy);
     assert_eq!(first.share, 0.125);
     assert!(s.protected_layers[0].share < s.protected_layers[1].share);
-    // Parts are only what can fail, and what is protected of them is the rest of them.
+    // Studied are only bits and layers that can fail; protecting some of them leaves the others faulty.
     let some = "--bits 0,6-7 --layers !classifier";
     let study = place.run(&format!("{eval} {some} --sensitivity --protect 1")).evaluation();
     let s = study.sensitivity.unwrap();

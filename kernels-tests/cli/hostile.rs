@@ -1,5 +1,5 @@
-//! Broken copies of every file that a command reads: an answer or an error, never a panic, a signal, a
-//! wait without end or more memory than any file is worth.
+//! Broken copies of every file that a command reads lead to a result or an error, never to a panic, a
+//! signal, an endless wait or excessive memory.
 mod files;
 mod readers;
 mod watched;
@@ -21,17 +21,17 @@ use std::{
 };
 use watched::{MOST_KIB, PATIENCE, Watched, watched};
 
-/// Copies of each file without `NF_GPU_MUTANTS`.
+/// Number of broken copies of each file without `NF_GPU_MUTANTS`.
 const COPIES: u64 = 4;
 
-/// What an adapter is called that is not there, and what is said of it.
+/// A flag that names a missing adapter, and the error for it.
 const ABSENT: (&str, &str) = (" --adapter absent", "no GPU adapter matches \"absent\"");
 
-/// What became of the copies of a file.
+/// What happened with the copies of a file.
 #[derive(Default)]
 struct Figures {
     refused: u64,
-    /// Still valid, or replaced.
+    /// The copy was still valid, or the command replaced it.
     accepted: u64,
     peak: u64,
     slowest: Duration,
@@ -55,7 +55,7 @@ fn judge(reader: &Reader, copy: &[u8], watched: &Watched) -> bool {
     assert!(*peak < MOST_KIB, "{peak} KiB: {ended:?}");
     let accepted = match ended.code {
         Some(0) => true,
-        // A name in the file may be one that a flag would have.
+        // A broken name may be refused like a flag, with exit code 2.
         Some(code @ (1 | 2)) if reader.broken == Broken::Refused => {
             ended.refused(code, &[]);
             reader.absent && ended.stderr.contains(ABSENT.1)
@@ -73,10 +73,10 @@ fn judge(reader: &Reader, copy: &[u8], watched: &Watched) -> bool {
     accepted
 }
 
-/// Breaks a file again and again, and looks what the command says.
+/// Breaks a file again and again, and checks how the command reacts.
 fn broken(place: &Place, number: usize, reader: &Reader, n: u64) -> Option<Figures> {
     let mut bytes = None;
-    // What is replaced anyway is as the command makes it; a journal goes with its evaluation.
+    // A file that is replaced anyway is as the command made it; a journal belongs to its evaluation.
     if reader.broken == Broken::Refused {
         bytes = files::found(place, reader.file).map(|file| fs::read(file).unwrap());
     }
@@ -88,7 +88,8 @@ fn broken(place: &Place, number: usize, reader: &Reader, n: u64) -> Option<Figur
     let mut figures = Figures { peak: whole.peak, slowest: whole.took, ..Figures::default() };
     for seed in 0..n {
         if reader.file.starts_with("run/") {
-            // A resumed run writes into its folder, a checkpoint to go on from among it.
+            // A resumed run writes into its folder, also the next checkpoint, so the folder is
+            // restored.
             fs::remove_dir_all(place.path("run")).unwrap();
             files::copy(&place.path("run-whole"), &place.path("run"));
         }
@@ -119,7 +120,7 @@ fn longer(copy: &[u8]) -> bool {
     config.is_ok_and(|config| config.steps.is_none_or(|steps| steps > 2))
 }
 
-/// Keeps a copy that something is wrong with; says where.
+/// Keeps a copy that revealed a problem, and returns where.
 fn kept(file: &str, seed: u64, copy: &[u8]) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile");
     fs::create_dir_all(&folder).unwrap();

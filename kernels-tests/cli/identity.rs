@@ -1,4 +1,4 @@
-//! Which classes are meant, and under which faults a generator is evaluated.
+//! Which classes a data set has for a network, and under which faults a generator is evaluated.
 use super::{Ended, Place, evaluation};
 use nf_gpu::{
     data::{self, Split},
@@ -8,7 +8,8 @@ use nf_gpu::{
 use serde_json::Value;
 use std::{fs, path::Path};
 
-/// The class names of Fashion-MNIST as folders are called; in their own order the classes are others.
+/// The class names of Fashion-MNIST as folder names; in alphabetical order the classes have other
+/// numbers.
 const NAMES: [&str; 10] = [
     "T-shirt_top",
     "Trouser",
@@ -39,7 +40,7 @@ pub(crate) fn folder(path: &Path, images: usize, name: impl Fn(usize) -> String)
     }
 }
 
-/// The one evaluation that a command with `--json` prints, and what it says beside.
+/// The evaluation that a command with `--json` prints, and its messages.
 fn evaluated(ended: Ended) -> (Evaluation, String) {
     let said = ended.stderr.clone();
     (ended.evaluation(), said)
@@ -64,7 +65,7 @@ fn classes_are_found_by_name_whatever_the_folders_order() {
     assert!(said.contains("taken for each other by number: 00000 is T-shirt/top"), "{said}");
     assert_eq!(names.clean, numbers.clean);
     assert_eq!(names.perturbed, numbers.perturbed);
-    // Rows of the confusion matrix are the network's outputs, and so are their names.
+    // Rows of the confusion matrix are the network's outputs, with the network's names.
     assert_eq!(names.dataset.classes, NAMES);
     assert_eq!(numbers.dataset.classes[9], "ankle boot");
 }
@@ -93,7 +94,7 @@ fn training_has_the_labels_of_the_base_whatever_the_folders_order() {
         lines.find_map(|line| line["loss_clean"].as_f64()).unwrap()
     };
     let (letters, numbers) = (loss("letters"), loss("numbers"));
-    // The same images in another order: their sum is rounded in another way.
+    // The images are the same in another order, so that their sum is rounded in another way.
     assert!((letters - numbers).abs() < 1e-5 * letters, "{letters}, {numbers}");
 }
 
@@ -112,7 +113,7 @@ fn other_classes_are_refused_until_somebody_insists() {
     let train = "train --base base.safetensors --steps 1 --batch-size 4 --chip 1 --images 5";
     let hint = "insist with --allow-mismatch";
     for line in [eval, &format!("{train} --out run")] {
-        // Known sets are compared by what is known: none of their files is here.
+        // Known data sets are compared by their known classes: none of their files is here.
         for (dataset, says) in [
             ("mnist", "those of mnist are 0, 1, 2, ..."),
             ("cifar10", "its classes are T-shirt/top, trouser, pullover, ...; those of cifar10"),
@@ -135,7 +136,7 @@ fn other_classes_are_refused_until_somebody_insists() {
             place.run(&format!("{train} --dataset {dataset} --allow-mismatch --out {dataset}.run"));
         run.done();
     }
-    // What a base says of itself comes before what is known of its data set.
+    // Class names in a base's file take precedence over the names of its known data set.
     let mut base = Weights::load(place.path("base.safetensors")).unwrap();
     base.set_class_names(
         &NAMES.map(|name| if name == "T-shirt_top" { "tie" } else { name }.into()),
@@ -159,7 +160,7 @@ fn folders_of_numbers_are_in_their_order_for_every_command() {
     place.run(line).done();
     let base = Weights::load(place.path("b.safetensors")).unwrap();
     assert_eq!(base.class_names().unwrap().unwrap(), wanted);
-    // A base that does not say what its outputs are may have them in another order.
+    // The outputs of a base without class names may be in another order.
     let mut unnamed = base;
     unnamed.metadata.remove("class_names");
     unnamed.save(place.path("unnamed.safetensors")).unwrap();
@@ -182,20 +183,21 @@ fn numbers_are_labels_only_where_the_order_is_known() {
     let line = "eval --base b.safetensors --seeds 1 --images 5 --dataset numbers";
     let mut names = NAMES.map(str::to_owned);
     names.sort();
-    // The order of somebody's folders: 00 need not be the first of them.
+    // The order of an arbitrary folder does not show that 00 is its first class.
     base("pets", &names);
     let says = ["its classes are Ankle_boot, Bag, ...", "00, 01, 02, ...", "--allow-mismatch"];
     let says = says.map(|says| says.replace("Bag, ...", "Bag, Coat, ..."));
     place.run(line).refused(1, &says.each_ref().map(String::as_str));
     place.run(&format!("{line} --allow-mismatch")).done();
-    // That of a known set, by its names or by its own.
+    // The order of a known data set does, whether the base has the names of that set or its own
+    // names.
     base("pets", &NAMES.map(str::to_owned));
     let ended = place.run(line);
     assert!(ended.stderr.contains("by number: 00 is T-shirt_top"), "{}", ended.stderr);
     ended.done();
     base("fashion-mnist", &names);
     place.run(line).done();
-    // Numbers of its own are names.
+    // Class names that are numbers are names like any others.
     base("pets", &(0..10).map(|class| class.to_string()).collect::<Vec<_>>());
     place.run(line).done();
 }
@@ -219,7 +221,7 @@ fn a_generator_is_evaluated_as_it_was_trained() {
     let says = "was trained for stuck-at, rate 0.02, chip 1, lot 3 (0.5 shared), bits 0-4, \
                 layers !classifier*, 6-bit weights, and is evaluated so";
     assert!(said.contains(says), "{said}");
-    // Flags decide, each for itself.
+    // Each flag overrides only its own setting.
     let (other, said) = again("a/generator.safetensors --chip 2 --ber 0.03,0.02");
     let rates: Vec<f64> = other.perturbed.iter().map(|p| p.ber).collect();
     assert_eq!(
@@ -230,11 +232,12 @@ fn a_generator_is_evaluated_as_it_was_trained() {
     let (other, _) = again("a/generator.safetensors --seeds 7..9");
     assert_eq!((other.perturbed[0].seeds.len(), other.perturbed[0].ber), (2, 0.02));
 
-    // Rates per direction, and chips that are drawn anew.
+    // Rates per direction, and fresh chips.
     let b = run("--faults asymmetric --ber01 0.01 --ber10 0.03 --copies 1", "b");
     assert_eq!(again("b/generator.safetensors").0, b);
 
-    // Two that disagree share no table, unless flags decide; two of one name have two headings.
+    // Generators trained for different faults share no table, unless flags decide; generators of one
+    // name get two headings.
     let both = "a/generator.safetensors --generator b/generator.safetensors";
     let says = ["a/generator.safetensors was trained for stuck-at", "decide: --faults, --chip"];
     place.run(&format!("{eval} {both}")).refused(2, &says);
@@ -249,7 +252,7 @@ fn a_generator_is_evaluated_as_it_was_trained() {
         assert_eq!(tables.matches(heading).count(), 1, "{tables}");
     }
 
-    // In front of another network it is an experiment, and said.
+    // A generator in front of another base network is allowed, and reported.
     super::random_base("vgg-small", 2).save(place.path("base2.safetensors")).unwrap();
     let line = "eval --base base2.safetensors --images 5 --generator a/generator.safetensors --precision 8";
     let ended = place.run(line);
@@ -277,12 +280,12 @@ fn a_measured_map_is_found_again_or_missed() {
     map(&place.path("map.csv"), 7);
     let other = ["trained for another measured map than map.csv", "--fault-map"];
     place.run(eval).refused(1, &other);
-    // Flags decide: the same map where it is now, another one, or drawn chips.
+    // Flags override the measured map: the same map at its new path, another map, or drawn chips.
     let (same, _) = evaluated(place.run(&format!("{eval} --chip elsewhere.csv")));
     assert_eq!(same.perturbed[0].accuracy, evaluation.perturbed[0].accuracy);
     let (drawn, _) = evaluated(place.run(&format!("{eval} --ber 0.02 --seeds 1")));
     assert_eq!((drawn.perturbed[0].faults.as_str(), drawn.perturbed[0].ber), ("stuck-at", 0.02));
-    // Beside the generator it is found too.
+    // The map is also found beside the generator.
     fs::rename(place.path("elsewhere.csv"), place.path("run/map.csv")).unwrap();
     let (beside, _) = evaluated(place.run(eval));
     assert_eq!(beside.perturbed[0].accuracy, evaluation.perturbed[0].accuracy);

@@ -1,4 +1,4 @@
-//! Ctrl-C, and runs that go on as if nothing had happened.
+//! Ctrl-C, and runs that are resumed without any difference in their results.
 #![cfg(unix)]
 use super::{PATIENCE, Place, ended, send, until, wait_for};
 use nf_gpu::{
@@ -24,7 +24,7 @@ fn resumes(maps: &str) {
         "train --base base.safetensors --batch-size 2 --augment reference --seed 9 --checkpoint-every 1 \
          --images 4 {maps} --steps"
     );
-    // It would not end in the time of a test: whenever Ctrl-C comes, there is something left to do.
+    // The run is too long to end within a test, so that Ctrl-C always interrupts it.
     let ended = place.interrupted(&format!("{line} 100000 --out stopped"), "stopped/state.json");
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.stderr.ends_with("error: interrupted\n"), "{ended:?}");
@@ -38,16 +38,16 @@ fn resumes(maps: &str) {
         let lines = lines.lines().map(value).filter(|v| v["event"] == "step");
         lines.map(|v| (v["step"].as_u64().unwrap(), v["loss_clean"].as_f64().unwrap())).collect()
     };
-    // A run of so many steps notes every tenth.
+    // A run of this many steps reports every tenth.
     let mut noted: Vec<u64> = (10..=done).step_by(10).collect();
     let steps = |run: &str| losses(run).into_iter().map(|(step, _)| step).collect::<Vec<_>>();
     assert_eq!(steps("stopped"), noted);
     assert!(!place.path("stopped/generator.safetensors").exists());
 
-    // The learning rate of the reference's schedule knows nothing of the run's end.
+    // The reference's schedule does not depend on the run's length.
     let end = done + 2;
     place.run(&format!("train --resume stopped --steps {end}")).done();
-    // One of a few steps notes all of them.
+    // A run of a few steps reports all of them.
     noted.extend((done + 1..=end).filter(|step| step.is_multiple_of((end / 50).clamp(1, 10))));
     noted.extend((!noted.contains(&end)).then_some(end));
     assert_eq!(steps("stopped"), noted);
@@ -69,8 +69,7 @@ fn resumes(maps: &str) {
     // It says which file was evaluated.
     assert_eq!(eval("stopped").replace("stopped/generator", "whole/generator"), eval("whole"));
 
-    // One of other faults is refused, and one of other settings or of another base, and the run stays as
-    // it is.
+    // A checkpoint of other faults, settings or another base is refused, and the run stays unchanged.
     let config = place.path("stopped/config.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("bits = \"0-6\"\n{text}")).unwrap();
@@ -108,8 +107,8 @@ fn an_interrupted_pretraining_keeps_what_it_reached() {
 const ENDLESS: &str = "train --base base.safetensors --steps 100000 --batch-size 2 --chip 1 --images 10 \
                        --checkpoint-every 100000 --quiet --out";
 
-/// Sends signals to a run in its first steps and waits for its end; only what they ask for makes a
-/// checkpoint.
+/// Sends signals to a run in its first steps and waits for its end. The run makes a checkpoint only
+/// because of these signals.
 fn ended_by(place: &Place, run: &str, signals: &[&str]) {
     let line = format!("{ENDLESS} {run}");
     let mut child = place.heeding(&line).stderr(Stdio::null()).spawn().unwrap();
@@ -127,7 +126,7 @@ fn ended_by(place: &Place, run: &str, signals: &[&str]) {
 fn whatever_asks_a_run_to_end_leaves_a_checkpoint() {
     let place = Place::new();
     for (i, signals) in [
-        // A polite kill, and a terminal that goes.
+        // A polite kill, and a terminal that is closed.
         &["-TERM"][..],
         &["-HUP"],
         // tmux and systemd; `timeout`; a batch system, also of a job that was stopped.
@@ -146,7 +145,7 @@ fn whatever_asks_a_run_to_end_leaves_a_checkpoint() {
     }
 }
 
-/// Hears of the first step.
+/// A sink that notes the first step.
 struct Heard<'a>(&'a Cell<bool>, Vec<Event>);
 
 impl Sink for Heard<'_> {
@@ -195,7 +194,8 @@ fn an_evaluation_on_the_way_is_broken_off_and_looked_at_again() {
 fn what_was_ignored_at_the_start_stays_ignored() {
     let place = Place::new();
     let line = "train --base base.safetensors --steps 3 --batch-size 2 --chip 1 --images 10 --quiet --out run";
-    // As `nohup` does, and a shell without job control for what it runs in the background.
+    // Some signals are ignored, as under `nohup` and for background processes of a shell without job
+    // control.
     let mut child = place.shell("trap '' HUP INT;", line).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&place.path("run/metrics.jsonl"), &mut child);
     ["-HUP", "-INT", "-HUP"].iter().for_each(|signal| send(signal, &child));
@@ -210,7 +210,7 @@ fn what_was_ignored_at_the_start_stays_ignored() {
     assert!(place.path("other/checkpoint.safetensors").exists());
 }
 
-/// A pipe with a name, which whoever opens it waits at.
+/// A named pipe, at which whoever opens it waits.
 fn fifo(place: &Place, name: &str) {
     assert!(Command::new("mkfifo").arg(place.path(name)).status().unwrap().success());
 }
@@ -221,9 +221,9 @@ fn the_same_signal_again_leaves_at_once() {
     fifo(&place, "out.json");
     let line = "eval --base base.safetensors --images 2 --seeds 1 --logits l.npy --out out.json";
     let mut child = place.heeding(line).stderr(Stdio::null()).spawn().unwrap();
-    // What comes behind the logits is never written: nobody reads it.
+    // Nothing after the logits is written, because nobody reads the pipe.
     wait_for(&place.path("l.npy"), &mut child);
-    // Who loses patience presses again and again; within a second that is one request.
+    // An impatient user presses Ctrl-C repeatedly: within a second this counts as one request.
     let began = Instant::now();
     until("the same signal again and again does not end it", &mut child, |child| {
         send("-INT", child);
@@ -242,8 +242,9 @@ fn a_command_with_nothing_to_keep_ends_at_once() {
     for signal in ["-INT", "-TERM", "-HUP", "-USR1"] {
         let line = "inject --base base.safetensors --ber 0.01 --out out.safetensors";
         let mut child = place.heeding(line).stderr(Stdio::null()).spawn().unwrap();
-        // Opens when the command has come so far, which then writes more than anybody reads. In a thread
-        // of its own, for a command that never comes so far would leave it waiting.
+        // The pipe opens when the command reaches this output, of which it then writes more than the
+        // pipe holds. A separate thread opens it, because a command that never gets there would block
+        // the test.
         let ((opened, reader), pipe) = (mpsc::channel(), place.path("out.safetensors"));
         thread::spawn(move || opened.send(fs::File::open(pipe).unwrap()));
         let Ok(_reader) = reader.recv_timeout(PATIENCE) else {

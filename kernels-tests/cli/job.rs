@@ -1,4 +1,4 @@
-//! The main job in small, and what its files hold.
+//! The main job on a small scale, and the contents of its files.
 use super::{Place, evaluation};
 use nf_gpu::files::{Weights, npy};
 use serde_json::Value;
@@ -53,7 +53,7 @@ fn train_eval_and_transform_agree() {
 
     let trained = evaluation(&read("eval.json"));
     assert_eq!((trained.version, trained.precision), (1, 8));
-    // A rate of 0.01 has a known voltage.
+    // The voltage for a rate of 0.01 is known.
     let energy = trained.energy.as_ref().unwrap();
     assert_eq!((energy.voltage, energy.saving_percent < 30.6), (Some(0.83), true));
     assert!(fs::read_to_string(place.path("run/report.html")).unwrap().contains("<h1>"));
@@ -137,11 +137,11 @@ fn a_pretraining_that_goes_on_keeps_its_metrics() {
         let text = fs::read_to_string(place.path("m.jsonl")).unwrap();
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    // Two steps and an evaluation an epoch; what is complete is evaluated again.
+    // Each epoch has two steps and an evaluation; a complete run is evaluated again.
     let (first, again) = (lines(), lines());
     assert_eq!((first.len(), again.len()), (6, 6), "{again:?}");
     assert_eq!(first[..5], again[..5]);
-    // Another run is refused, and loses nothing of this one's.
+    // A checkpoint of another run is refused and stays unchanged.
     let ended = place.run(&line.replace("--epochs 2", "--epochs 3"));
     ended.refused(1, &["another run: steps was 4, now 6"]);
     let text = fs::read_to_string(place.path("m.jsonl")).unwrap();

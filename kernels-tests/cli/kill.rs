@@ -1,4 +1,4 @@
-//! A run that is killed at any moment goes on as if nothing had happened.
+//! A run that is killed at any moment is resumed without any difference in its results.
 #![cfg(unix)]
 use super::{Place, ended};
 use crate::extent::drawn;
@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The run: a checkpoint after every step, so that many moments are those of a checkpoint.
+/// The run has a checkpoint after every step, so that many kills hit the writing of a checkpoint.
 const LINE: &str = "train --base base.safetensors --steps 12 --batch-size 2 --copies 2 --ber 0.02 --seed 9 \
                     --checkpoint-every 1 --eval-every 5 --images 4";
-/// How often it is killed here; `NF_GPU_KILLS=50` for more.
+/// Number of kills; `NF_GPU_KILLS=50` for more.
 const KILLS: u64 = 12;
 
 /// Tensors of a weights file as bits, by name.
@@ -45,7 +45,8 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
     place.run(&format!("{LINE} --out whole")).done();
     let whole = place.path("whole");
     let (weights, lines) = (bits(&whole.join("generator.safetensors")), metrics(&whole));
-    // The first run compiles for all: by its time, most others would end before they are killed.
+    // The first run compiles for all later runs: measured by its time, most of them would end
+    // before the kill.
     let began = Instant::now();
     place.run(&format!("{LINE} --out again")).done();
     let mut length = began.elapsed();
@@ -93,7 +94,8 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
 #[test]
 fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
     let place = Place::of_few_images();
-    // Of one chip: fresh maps would be ten at the end of each run, and prove nothing more here.
+    // Trained for one chip: fresh maps would mean ten maps at the end of each run, and prove no
+    // more.
     let chip = LINE.replace("--copies 2", "--chip 2");
     let steps = |n: u32| chip.replace("--steps 12", &format!("--steps {n}"));
     place.run(&format!("{} --out whole", steps(3))).done();
@@ -107,7 +109,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
     fs::write(run.join("config.toml"), config.replace("steps = 2", "steps = 3")).unwrap();
     let whole = fs::read(&last).unwrap();
     let mut flipped = whole.clone();
-    // In the middle of the numbers, where nothing but the digest can notice.
+    // Flips a bit in the middle of the numbers, where only the digest can reveal it.
     let at = flipped.len() / 2;
     flipped[at] ^= 1;
     for (i, damaged) in [&flipped[..], &whole[..whole.len() - 1], &[]].into_iter().enumerate() {

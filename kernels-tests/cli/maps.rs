@@ -12,7 +12,7 @@ use std::fs;
 const EVAL: &str = "eval --base base.safetensors --images 20 --json";
 const POINTS: &str = "[[point]]\nvoltage = 0.8\nber = 0\nenergy_per_access = 10\n\
                       [[point]]\nvoltage = 0.6\nber = 0.0313\nenergy_per_access = 5\n";
-/// Of `vgg-small`, with the bytes of their weights.
+/// Layers of `vgg-small`, with the bytes of their weights.
 const LAYERS: [(&str, u64); 5] = [
     ("features.0.conv", 864),
     ("features.1.conv", 18_432),
@@ -58,7 +58,7 @@ fn a_list_is_the_chip_of_its_matrix_and_says_how_often_it_is_repeated() {
     memory(&place);
     let [a, b] = ["matrix.csv", "list.csv"].map(|file| {
         let ended = place.run(&format!("{EVAL} --chip {file}"));
-        // 241,760 weights of 8 cells on 32,768 cells.
+        // 241,760 weights of 8 cells each, on 32,768 cells.
         let says =
             "the map holds 32,768 cells; the weights need 1,934,080: it is repeated 59.02 times";
         assert!(ended.stderr.contains(says), "{ended:?}");
@@ -95,7 +95,7 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
     ended.done();
     let record = |name: &str| FaultRecord::load(&place.path(name)).unwrap();
     assert_eq!([record("x.json").flipped_bits], other.perturbed[0].flipped_bits.each[..]);
-    // As many cells fail in words of other layers.
+    // With another layout as many cells fail, but in words of other layers.
     place.run("inject --base base.safetensors --chip list.csv --out plain.safetensors").done();
     let faulty = |name: &str| Weights::load(place.path(name)).unwrap().tensors;
     assert_ne!(faulty("x.safetensors"), faulty("plain.safetensors"));
@@ -109,21 +109,23 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
     assert_eq!(trained.perturbed[0].flipped_bits, other.perturbed[0].flipped_bits);
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     assert!(config.contains("layout = \"other.toml\"") && !config.contains("ber ="), "{config}");
-    // Its generator is evaluated so without a word, and is made again so by the page's command.
+    // The generator is evaluated with this layout without any flag, and the page's command trains it
+    // again.
     let again = format!("{EVAL} --generator run/generator.safetensors");
     let evaluated = place.run(&again).evaluation();
     let counts =
         |e: &Evaluation| (e.perturbed[0].flipped_bits.clone(), e.perturbed[0].accuracy_nf.clone());
     assert_eq!(counts(&evaluated), counts(&trained));
     assert_eq!(map(&evaluated).layout, map(&trained).layout);
-    // So it is where a flag names the same map, which may lie elsewhere by now; another map is another one.
+    // The same happens if a flag names the same map at another path; another map does not have this
+    // layout.
     fs::copy(place.path("list.csv"), place.path("moved.csv")).unwrap();
     let moved = place.run(&format!("{again} --chip moved.csv")).evaluation();
     assert_eq!(counts(&moved), counts(&trained));
     let matrix = place.run(&format!("{again} --chip matrix.csv")).evaluation();
     assert_eq!(map(&matrix).layout, None);
     assert_eq!(matrix.perturbed[0].flipped_bits, plain.perturbed[0].flipped_bits);
-    // A layout may move, and then is found beside the generator, or is named.
+    // A layout that was moved is found beside the generator, or is named by a flag.
     fs::rename(place.path("other.toml"), place.path("run/other.toml")).unwrap();
     assert_eq!(counts(&place.run(&again).evaluation()), counts(&trained));
     fs::rename(place.path("run/other.toml"), place.path("moved.toml")).unwrap();
@@ -135,14 +137,14 @@ fn a_layout_moves_layers_for_every_command_and_is_recorded() {
         counts(&trained)
     );
     place.run("train --resume run --layout moved.toml").done();
-    // The run says from then on where it found them.
+    // From then on the run records the new paths.
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     assert!(config.contains("layout = \"moved.toml\""), "{config}");
-    // What a record names is not written over either.
+    // A file that a record names is not overwritten either.
     fs::rename(place.path("moved.toml"), place.path("other.toml")).unwrap();
     place.run("train --resume run --layout other.toml").done();
     place.run("inject --replay x.json --out other.toml").refused(2, &["already --layout"]);
-    // Another layout is another run, and another record.
+    // With another layout it is another run, and another record.
     layout(&place, "other.toml", &[0, 1, 2, 3, 4], 4);
     layout(&place, "another.toml", &[1, 0, 2, 3, 4], 0);
     let began = "--layout: the run began with other.toml, not another.toml";
@@ -164,7 +166,7 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
     memory(&place);
     fs::write(place.path("points.toml"), POINTS).unwrap();
     let eval = format!("{EVAL} --points points.toml");
-    // One cell of 32 is 0.03125.
+    // One faulty cell of 32 is a rate of 0.03125.
     let by_rate = place.run(&format!("{eval} --chip list.csv")).evaluation();
     let energy = by_rate.perturbed[0].energy.clone().unwrap();
     assert_eq!((energy.saving_percent, energy.voltage), (50.0, Some(0.6 / 0.8)));
@@ -188,7 +190,7 @@ fn a_measured_map_has_the_voltage_of_its_rate_or_the_one_that_is_said() {
         ("--voltage 0.6 --precision 4", "weights of 8 bits"),
     ] {
         place.run(&format!("{eval} {flags}")).refused(2, &["--voltage: ", says]);
-        // Before any image is read: decoding a folder of them may take an hour.
+        // Refused before any image is read, because decoding a folder may take an hour.
         let unread = format!("{eval} {flags} --dataset cifar10 --data-dir none");
         place.run(&unread).refused(2, &["--voltage: ", says]);
     }

@@ -14,14 +14,14 @@ fn full() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// A pipe whose reader has gone, as often as it is asked for.
+/// Makes pipes whose reader has gone.
 fn gone() -> impl Fn() -> Stdio {
     let (_, writer) = pipe().unwrap();
     move || writer.try_clone().unwrap().into()
 }
 
 impl Place {
-    /// Runs a line with these two.
+    /// Runs a line with these two outputs.
     fn told(&self, line: &str, stdout: Stdio, stderr: Stdio) -> Ended {
         ended(self.nf(line).stdout(stdout).stderr(stderr).spawn().unwrap(), line)
     }
@@ -47,7 +47,7 @@ fn messages_that_cannot_be_written_change_nothing() {
             assert_eq!(place.told(line, Stdio::piped(), stderr()).code, Some(code), "{line}");
         }
     }
-    // A shell's `>&-`: nothing is there to write to.
+    // A shell's `>&-`: the outputs are closed.
     for closed in ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
         let line = format!("{EVAL} --out closed.json {closed}");
         let child = place.shell("", &line).spawn().unwrap();
@@ -72,7 +72,7 @@ fn results_that_cannot_be_printed_are_in_their_files() {
         }
         assert!(!place.path(&format!("{name}.json.journal")).exists());
     }
-    // `2>&1 | tee` that was killed, and `| head`: nobody wants more, and that is no error.
+    // As with `2>&1 | tee` that was killed, and `| head`: a reader that leaves is no error.
     place.told(&format!("{EVAL} --out tee.json"), gone(), gone()).done();
     assert!(whole("tee.json") == whole("whole.json"));
 
@@ -106,7 +106,7 @@ fn results_that_cannot_be_printed_are_in_their_files() {
         let ended = place.told(line, full(), Stdio::piped());
         ended.refused(1, &["cannot write standard output", "the disk is full"]);
         assert!(file.is_empty() || place.path(file).exists(), "{line}: no {file}");
-        // What computes for long prints through the same place as the others.
+        // Commands that compute for long print through the same code as the others.
         if !["pretrain", "transform", "bench"].iter().any(|command| line.starts_with(command)) {
             assert_eq!(place.told(line, gone(), Stdio::piped()).code, Some(0), "{line}");
         }

@@ -48,13 +48,13 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Longer than this nothing is waited for: a command that hangs fails its test.
+/// Longest wait: a command that hangs fails its test.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder to work in, with `base.safetensors` in it: a vgg-small with random weights.
 pub(super) struct Place {
     dir: TempDir,
-    /// The user's cache folder, for this place alone.
+    /// The user's cache folder, separate for this place.
     cache: TempDir,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Ended {
     pub(super) stderr: String,
 }
 
-/// The weights that [`initialise`] gives a base network, said to be of `fashion-sample`.
+/// Random weights of a base network ([`initialise`]), with `fashion-sample` as its data set.
 pub(super) fn random_base(model: &str, seed: u64) -> Weights {
     let graph = models::base(model, 10, None).unwrap();
     let mut weights = initialise(&graph, true, seed);
@@ -79,7 +79,7 @@ pub(super) fn random_base(model: &str, seed: u64) -> Weights {
     weights
 }
 
-/// The same of a generator, ConvS for images of `side`.
+/// Random weights of a generator, ConvS for images of `side`.
 pub(super) fn random_generator(side: u32) -> Weights {
     let mut weights = initialise(&models::generator("ConvS", side).unwrap(), false, 1);
     weights.metadata.insert("model".into(), "ConvS".into());
@@ -93,9 +93,9 @@ impl Place {
         Self { dir, cache }
     }
 
-    /// One with a folder of images, `few`, of which its base network is said to be: ten classes, two
-    /// images of each to train on and two to test on. Where the embedded set would prove no more:
-    /// of that, two hundred are held out to be evaluated, and a thousand are there to test on.
+    /// A place with a folder of images, `few`, as the data set of its base network: ten classes, with
+    /// two images of each for training and two for testing. For tests to which the embedded set would
+    /// add nothing: it holds out two hundred images for evaluations and has a thousand for testing.
     pub(super) fn of_few_images() -> Self {
         let place = Self::new();
         for class in 0..10u8 {
@@ -126,23 +126,23 @@ impl Place {
     fn nf(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nf-gpu"));
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
-        // Tests neither fill the user's cache nor depend on what it holds.
+        // Tests neither fill the user's cache nor depend on its contents.
         command.env("XDG_CACHE_HOME", self.cache.path()).env("NF_GPU_NO_TUNE", "1");
-        // But for what Mesa compiles, under its own keys: a process spends most of its time on that.
+        // They share what Mesa compiles, which takes most of the time of a process.
         if std::env::var_os("MESA_SHADER_CACHE_DIR").is_none() {
             command.env("MESA_SHADER_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"));
         }
         command
     }
 
-    /// The binary, heeding all signals, also where the tests run behind `nohup` or in the background of
-    /// a script and have handed down that some are ignored.
+    /// The binary, reacting to all signals even if the tests run under `nohup` or in the background of
+    /// a script and have inherited ignored signals.
     #[cfg(unix)]
     fn heeding(&self, line: &str) -> Command {
         let this = self.nf(line);
         let tried = Command::new("env").args(["--default-signal", "true"]).output();
         if !tried.is_ok_and(|tried| tried.status.success()) {
-            // Only GNU's can.
+            // Only GNU's `env` can reset signals.
             return this;
         }
         let mut command = Command::new("env");
@@ -152,7 +152,7 @@ impl Place {
         command
     }
 
-    /// The binary, started by a shell that does `before` and whatever the line asks of it.
+    /// The binary, started by a shell that first executes `before`; the line may use shell syntax.
     #[cfg(unix)]
     fn shell(&self, before: &str, line: &str) -> Command {
         let this = self.nf("");
@@ -163,7 +163,7 @@ impl Place {
         shell
     }
 
-    /// The binary with measurements of kernels on, as users have it.
+    /// Runs the binary with measurements of kernels on, as for users.
     fn tuned(&self, line: &str) -> Ended {
         Ended::of(self.nf(line).env_remove("NF_GPU_NO_TUNE"))
     }
@@ -178,7 +178,7 @@ impl Place {
         let mut command = self.heeding(line);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&self.path(file), &mut child);
-        // Of one that has ended by itself, what it said tells more.
+        // If the command ended by itself, its output says more than the signal's failure.
         if child.try_wait().unwrap().is_none() {
             send("-INT", &child);
         }
@@ -195,8 +195,8 @@ impl Place {
         }
     }
 
-    /// Every file under this folder and its size, but for locks: they hold the number of a process,
-    /// which may have a digit more the next time.
+    /// Every file under this folder and its size, except for locks: they hold a process number, which
+    /// may have more digits the next time.
     pub(super) fn files(&self) -> Vec<(PathBuf, u64)> {
         let mut files = Vec::new();
         walk(self.dir.path(), &mut files);
@@ -218,8 +218,8 @@ pub(super) fn wait_for(file: &Path, child: &mut Child) {
     until(&format!("no {}", file.display()), child, |_| file.exists());
 }
 
-/// Waits until something is so, or the process has ended. One that would go on for ever is ended when the
-/// test gives up.
+/// Waits until a condition holds, or the process has ended. The process is killed when the test gives
+/// up.
 fn until(otherwise: &str, child: &mut Child, mut is_so: impl FnMut(&mut Child) -> bool) {
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() && !is_so(child) {
@@ -231,16 +231,16 @@ fn until(otherwise: &str, child: &mut Child, mut is_so: impl FnMut(&mut Child) -
     }
 }
 
-/// Waits for the end of a command, and takes what it wrote to pipes; `name` says which it was.
+/// Waits for the end of a command, and collects its output; `name` identifies it in errors.
 fn ended(mut child: Child, name: &str) -> Ended {
-    // Beside each other: a full pipe would stop the command.
+    // Both pipes are read in parallel: a full pipe would block the command.
     let (stdout, stderr) = (whole(child.stdout.take()), whole(child.stderr.take()));
     until(&format!("nf-gpu {name} does not end"), &mut child, |_| false);
     let code = child.wait().unwrap().code();
     Ended { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
-/// Reads a pipe to its end; nothing where there is none.
+/// Reads a pipe to its end; the text is empty without a pipe.
 fn whole(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut text = String::new();
@@ -278,19 +278,19 @@ impl Ended {
         }
     }
 
-    /// It succeeded; gives stdout.
+    /// Asserts that the command succeeded; returns stdout.
     pub(super) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self.stdout
     }
 
-    /// It succeeded, and printed one evaluation, as `eval --json` does.
+    /// Asserts that the command succeeded and printed one evaluation, as `eval --json` does.
     fn evaluation(self) -> Evaluation {
         evaluation(&self.done())
     }
 
-    /// It failed with this exit code, and its last two lines are the one error and its hint, with
-    /// all of `says` in them.
+    /// Asserts that the command failed with this exit code, and that its last two lines are one error
+    /// and its hint, which contain all of `says`.
     pub(super) fn refused(&self, code: i32, says: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         let lines: Vec<&str> = self.stderr.lines().collect();
@@ -305,7 +305,7 @@ impl Ended {
         }
     }
 
-    /// The argument parser refused it.
+    /// Asserts that the argument parser refused the line.
     pub(super) fn no_usage(&self, says: &str) {
         assert_eq!(self.code, Some(2), "{self:?}");
         assert!(self.stderr.starts_with("error: ") && self.stderr.contains(says), "{self:?}");

@@ -5,13 +5,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A file system in memory; goes with the value.
+/// A file system in memory, unmounted when the value is dropped.
 pub(super) struct Mount {
     at: PathBuf,
 }
 
 impl Mount {
-    /// Mounts one on the folder `at`, or says why the test is skipped.
+    /// Mounts a file system on the folder `at`, or reports why the test is skipped.
     pub(super) fn tmpfs(at: &Path, options: &str) -> Option<Self> {
         if mount(at, options) {
             return Some(Self { at: at.to_owned() });
@@ -20,7 +20,7 @@ impl Mount {
         None
     }
 
-    /// Changes its options.
+    /// Changes the mount options.
     pub(super) fn remount(&self, options: &str) {
         assert!(mount(&self.at, &format!("remount,{options}")));
     }

@@ -1,5 +1,5 @@
-//! Numbers that are not finite, or cannot be: where they enter they are refused, where they come out they
-//! are named, and nothing is written.
+//! Numbers that are not finite or not possible: inputs with such numbers are refused, outputs with such
+//! numbers are reported by name, and nothing is written.
 use super::{Place, random_base, random_generator};
 use nf_gpu::files::{
     Weights, npy,
@@ -13,7 +13,7 @@ fn place(named: &[(&str, Weights, &str, &[f32])]) -> Place {
         let mut weights = network.clone();
         let data = &mut weights.tensors.get_mut(*tensor).unwrap().data;
         if let [every] = **values {
-            // Of both signs: sums of infinities are NaN.
+            // Both signs occur: sums of infinities become NaN.
             data.iter_mut().enumerate().for_each(|(i, v)| *v = [every, -every][i % 2]);
         }
         data[..values.len()].copy_from_slice(values);
@@ -141,7 +141,7 @@ fn forward_and_transform_write_nothing_that_is_not_finite() {
         ("huge.safetensors", random_base("vgg-small", 1), "features.0.conv.weight", &[3e38]),
         ("huge_g.safetensors", random_generator(32), "conv1_1.weight", &[3e38]),
     ]);
-    // Its signs are those of the weights, so that sums of their products overflow.
+    // The image's signs are those of the weights, so that sums of their products overflow.
     let sign = |x, y| image::Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]);
     image::RgbImage::from_fn(32, 32, sign).save(place.path("a.png")).unwrap();
     let generator = "forward --weights huge_g.safetensors --input x.npy --output o.npy";

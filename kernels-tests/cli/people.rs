@@ -1,4 +1,4 @@
-//! What people read: tables as wide as their terminal, words instead of signs, no noise of drivers.
+//! Output for people: tables that fit their terminal, words instead of signs, no driver messages.
 use super::{Ended, Place, until};
 use crate::runs::report::made::full;
 use nf_gpu::report::eval_json::{Document, Energy};
@@ -28,7 +28,7 @@ fn tables_are_as_wide_as_lines_are() {
         "energy --table",
         "repro --list",
     ] {
-        // A pipe has no width: it is taken for a terminal of 80 columns.
+        // A pipe has no width: 80 columns are assumed.
         let piped = Ended::of(place.nf(line).env_remove("COLUMNS")).done();
         assert_eq!(piped, with_columns(&place, "80", line), "{line}");
         assert!(too_long(&piped, 80).is_empty(), "{line}: {:?}", too_long(&piped, 80));
@@ -43,7 +43,7 @@ fn tables_are_as_wide_as_lines_are() {
         let text = with_columns(&place, nonsense, "repro --list");
         assert_eq!(text, with_columns(&place, "80", "repro --list"), "{nonsense:?}");
     }
-    // More than a width in a format may be.
+    // More than the largest width of a Rust format.
     let widest = with_columns(&place, "100000", "repro --list");
     assert_eq!(widest, with_columns(&place, "60000", "repro --list"));
 }
@@ -58,7 +58,8 @@ fn classes_and_confusions_are_printed_as_tables() {
     {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
-    // Three tables have a row for each class: accuracies, the clean matrix, that under faults.
+    // Three tables have a row per class: accuracies, the clean confusion matrix, the one under
+    // faults.
     assert_eq!(text.lines().filter(|l| l.starts_with("9 ")).count(), 3, "{text}");
     assert!(too_long(&text, 80).is_empty(), "{text}");
     let plain = place.run(line).done();
@@ -113,7 +114,7 @@ fn a_container_without_a_screen_hears_nothing_of_it() {
 fn the_command_of_a_page_runs() {
     let place = Place::new();
     let base = "eval --base base.safetensors --images 20 --seeds 1 --ber 0.01 --quiet";
-    // A path with a space and a quote, as users have them.
+    // A path with a space and a quote.
     fs::rename(place.path("base.safetensors"), place.path("it's a base.safetensors")).unwrap();
     let mut command = place.nf(&base.replace("--base base.safetensors", ""));
     command.args(["--base", "it's a base.safetensors", "--out", "x.json"]);
@@ -132,7 +133,7 @@ fn the_command_of_a_page_runs() {
         let first: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(again["perturbed"][0]["accuracy"], first["perturbed"][0]["accuracy"]);
     }
-    // The file is not there any more: the page says what belongs in its place.
+    // The file is gone: the page says what to put in its place.
     fs::remove_file(place.path("it's a base.safetensors")).unwrap();
     place.run("report x.json").done();
     let page = fs::read_to_string(place.path("x.html")).unwrap();
@@ -144,14 +145,14 @@ fn the_command_of_a_page_runs() {
 #[ignore = "in ./test.sh --all: waits for a line that comes every ten seconds"]
 fn whoever_pipes_a_long_command_hears_of_it() {
     let place = Place::new();
-    // Longer than anybody waits: the line comes, however slow this machine is.
+    // Ten minutes: the line with the remaining time comes in any case, however slow the machine is.
     let start = |flag: &str, said: &str| {
         let mut command = place.nf(&format!("conform --stress 10m --seed 1 --kernel add {flag}"));
         let said = fs::File::create(place.path(said)).unwrap();
         command.stdout(Stdio::null()).stderr(said).spawn().unwrap()
     };
     let said = |file: &str| fs::read_to_string(place.path(file)).unwrap();
-    // The quiet one begins first, and would have said the same by then.
+    // The quiet command begins first, and would have printed the line by then.
     let (mut quiet, mut piped) = (start("--quiet", "quiet"), start("", "piped"));
     let told = |_: &mut Child| said("piped").contains(" left, ");
     until("no line of how much is left", &mut piped, told);

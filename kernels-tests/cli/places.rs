@@ -1,10 +1,10 @@
-//! No command writes over what it reads, over another of its outputs, or into its data set.
+//! No command overwrites a file that it reads or another of its outputs, or writes into its data set.
 #![cfg(unix)]
 use super::{Place, random_generator};
 use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::PathBuf};
 
-/// A command that would run, what it reads, and what it writes beside that. `{}` in a flag's value is the
-/// path.
+/// A command that would run, the flags of its inputs, and the flags of its other outputs. `{}` in a
+/// flag's value is the path.
 struct Row {
     line: &'static str,
     reads: &'static [&'static str],
@@ -17,7 +17,7 @@ const TABLE: &[Row] = &[
     Row {
         line: "bench",
         reads: &["--compare bench.json"],
-        // Each needs --compare, or is no part of it.
+        // These flags need --compare, or contradict it.
         writes: &["--plot {}", "--roofline {}"],
     },
     Row { line: "bench --kernel add", reads: &[], writes: &["--out {}", "--roofline {}"] },
@@ -100,7 +100,7 @@ const TABLE: &[Row] = &[
     },
 ];
 
-/// Flags that name files or folders and need no row: `what` says why.
+/// Flags that name files or folders and need no row, each with the reason.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("conform --quirks", "goes with no output"),
     ("conform --web", "goes with no input"),
@@ -166,7 +166,7 @@ fn contents(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// The line is refused with these words, for an output that has no place of its own.
+/// Asserts that the line is refused with these words, because an output is not a separate file.
 fn refused(place: &Place, line: &str, says: &str) {
     println!("nf-gpu {line}");
     place.run(line).refused(2, &[says, "a file of its own"]);
@@ -178,7 +178,7 @@ fn no_output_replaces_an_input_or_another_output() {
     let before = contents(&place);
     let mut links = 0;
     for Row { line, reads, writes } in TABLE {
-        // Those inputs that a flag or a place in the line has not named yet.
+        // Adds the inputs that neither a flag nor a path in the line has named yet.
         let given: Vec<&str> =
             reads.iter().copied().filter(|r| *r != SET && !r.starts_with("begun")).collect();
         let given = given.join(" ");
@@ -188,7 +188,7 @@ fn no_output_replaces_an_input_or_another_output() {
                 let name = read.split(' ').next_back().unwrap();
                 links += 1;
                 let link = format!("links/{links}.svg");
-                // A second name of an image is no image of the set.
+                // A second name of an image is not an image of the set.
                 if links % 2 == 0 && *read != SET {
                     fs::hard_link(place.path(name), place.path(&link)).unwrap();
                 } else {
@@ -213,7 +213,7 @@ fn no_output_replaces_an_input_or_another_output() {
 fn commands(place: &Place, above: &str) -> Vec<String> {
     let help = place.run(&format!("{above} --help")).done();
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    // What a command does may take a second line, which is further in.
+    // The description of a command may continue on a second line with more indentation.
     let words = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
         let line = line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?;
         line.split(' ').next()
@@ -398,7 +398,7 @@ fn files_with_names_of_their_own_replace_nothing() {
         refused(&place, line, says);
     }
     assert!(contents(&place) == before, "files have changed");
-    // What lies beside is nobody's.
+    // Files beside the data set belong to nobody: writing there is allowed.
     place.run("data show set --out set/sheet.png").done();
     place.run("report eval.json --out page.html").done();
     place.run("report begun --out begun/report.html").done();

@@ -209,7 +209,8 @@ fn adapters_that_are_not_there() {
     for line in [&format!("{eval} --backend vulkan"), "devices --backend vulkan"] {
         let mut command = place.nf(line);
         command.env("VK_DRIVER_FILES", "/nonexistent").env("VK_ICD_FILENAMES", "/nonexistent");
-        // Neither Vulkan nor OpenGL: where the system's EGL asks no vendor files, GL stays.
+        // Neither Vulkan nor OpenGL, except where the system's EGL needs no vendor files: OpenGL
+        // remains there.
         command.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent");
         let ended = super::Ended::of(&mut command);
         let says =

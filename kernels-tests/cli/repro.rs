@@ -1,4 +1,5 @@
-//! The paper's experiments in small: every base network and every generator once, with random weights.
+//! The paper's experiments on a small scale: every base network and every generator once, with random
+//! weights.
 use super::Place;
 use serde_json::Value;
 use std::{fs, time::Instant};
@@ -14,7 +15,7 @@ fn every_base_and_every_generator_of_cifar10_once() {
     let place = Place::new();
     let began = Instant::now();
     let smoke = "repro cifar10 --smoke --data-dir none --out out";
-    // Ctrl-C when the first cell is done, where there is one; then it goes on.
+    // Presses Ctrl-C after the first cell, where the system has it; then the queue continues.
     #[cfg(unix)]
     {
         let ended = place.interrupted(smoke, "out/cells/resnet18/ConvL-ber0.01/eval.json");
@@ -75,7 +76,7 @@ fn tables_and_cells_are_listed() {
     assert_eq!(cells.lines().filter(|line| line.contains("cannot be run")).count(), 20);
 }
 
-/// The cheapest table: one learned image in front of each network, of which one is chosen.
+/// The cheapest table has one learned image in front of each network; one cell of it is chosen.
 #[test]
 fn hours_are_planned_before_anything_runs() {
     let place = Place::new();
@@ -86,7 +87,7 @@ fn hours_are_planned_before_anything_runs() {
     let cells = plan["forecast"]["cells"].as_array().unwrap();
     assert_eq!((cells.len(), &cells[0]["fits"]), (1, &true.into()), "{plan}");
     assert!(!place.path("out").exists(), "a plan writes nothing");
-    // Nothing fits in a hundred thousandth of a second; what is left is named, with a command that goes on.
+    // Nothing fits in 1e-9 hours; the cells that are left are named, with a command that continues.
     let ended = place.run(&format!("{smoke} 1e-9"));
     let id = cells[0]["id"].as_str().unwrap();
     for says in

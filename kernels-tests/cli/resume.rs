@@ -1,4 +1,4 @@
-//! Flags beside `--resume`: a run follows them or refuses them, and ignores none.
+//! Flags given with `--resume`: a run adopts or refuses each of them, and ignores none.
 use super::Place;
 use std::fs;
 
@@ -31,7 +31,7 @@ fn what_contradicts_the_run_is_refused_with_both_values() {
         ended.refused(if flags.ends_with("npy") { 1 } else { 2 }, &[says]);
         assert_eq!(config(), before, "{flags}");
     }
-    // The same in other words, and what changes no step of those that are done.
+    // The same settings spelt differently, and settings that do not affect the steps already done.
     let same =
         "--chip 2 --faults stuck-at --ber 0.020 --generator uip --bits 0-7 --copies 10 --out ./run";
     let table = place.run(&format!("train --resume run {same}")).done();

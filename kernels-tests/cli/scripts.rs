@@ -1,5 +1,5 @@
-//! The shell scripts that a newcomer runs, with stand-ins for the programs that they call: what they bring
-//! when it is missing, and a quickstart that is interrupted, run twice, or run from elsewhere.
+//! The shell scripts that a newcomer runs, with stand-ins for the programs that they call: what they
+//! install, and a quickstart that is interrupted, run twice, or run from another folder.
 #![cfg(unix)]
 mod installers;
 mod quickstart;
@@ -11,7 +11,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The repository.
+/// Path of the repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How a script ended.
@@ -41,7 +41,8 @@ fn program(path: &Path, commands: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Links to programs of this system, so that a path of one folder has these and no others.
+/// Links programs of this system into a folder, so that a search path with this folder alone has no
+/// others.
 fn link(folder: &Path, names: &[&str]) {
     fs::create_dir_all(folder).unwrap();
     let path = std::env::var_os("PATH").unwrap();

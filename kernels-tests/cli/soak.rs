@@ -1,4 +1,4 @@
-//! A long run takes the memory of its tenth step, no more file handles, and notes every step.
+//! A long run needs no more memory and file handles than at its tenth step, and reports every step.
 #![cfg(target_os = "linux")]
 use super::{Place, ended, send};
 use serde_json::Value;
@@ -14,21 +14,21 @@ use std::{
 
 /// Least length of the run here; `NF_GPU_SOAK=7200` for two hours.
 const SECONDS: u64 = 5;
-/// Losses are noted, networks are evaluated and checkpoints written after so many steps.
+/// Intervals, in steps, of reported losses, evaluations and checkpoints.
 const REPORT: u64 = 10;
 const EVALUATE: u64 = 20;
 const CHECKPOINT: u64 = 10;
 /// Steps of the shortest run.
 const STEPS: u64 = 3 * EVALUATE;
-/// What malloc and the driver may take and give back from one moment to another, in KiB.
+/// Fluctuation of the memory that malloc and the driver hold, in KiB.
 const NOISE: u64 = 8 << 10;
 
-/// What the system says of the process at a moment.
+/// State of the process at a moment, as the system reports it.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     seconds: u64,
     step: u64,
-    /// Memory now, and at most so far.
+    /// Resident memory now, and its peak so far.
     rss_kib: u64,
     peak_kib: u64,
     threads: u64,
@@ -36,7 +36,7 @@ struct Moment {
 }
 
 impl Moment {
-    /// None when the process has ended.
+    /// `None` when the process has ended.
     fn of(pid: u32, run: &Path, began: Instant) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let number = |key: &str| -> Option<u64> {
@@ -69,9 +69,10 @@ fn steps(run: &Path) -> Vec<u64> {
     steps_of(&lines(run), "step")
 }
 
-/// Starts the run, looks at it now and then, ends it with Ctrl-C; the moments after its tenth step.
+/// Starts the run, observes it until Ctrl-C ends it, and returns the moments after its tenth step.
 fn soak(place: &Place, seconds: u64) -> Vec<Moment> {
-    // A network of the shared models for a soak that is worth its name, else the tiny one.
+    // `NF_GPU_SOAK_FLAGS` names a larger network for a soak that means something; by default it is
+    // tiny.
     let line = std::env::var("NF_GPU_SOAK_FLAGS").unwrap_or_else(|_| {
         "--base base.safetensors --generator UIP --batch-size 2 --copies 1".to_owned()
     });
@@ -118,13 +119,13 @@ fn a_long_run_takes_the_memory_of_its_tenth_step() {
     }
     println!("from {first:?}\n  to {last:?}");
 
-    // An evaluation takes memory and gives it back; it did so before the first step.
+    // An evaluation takes memory and returns it; the rehearsal did so after the first step.
     assert!(last.peak_kib <= first.peak_kib + NOISE, "from {first:?} to {last:?}");
     let least = |half: &[Moment]| half.iter().map(|m| m.rss_kib).min().unwrap();
     let (before, after) = moments.split_at(moments.len() / 2);
     assert!(least(after) <= least(before) + NOISE, "from {before:?} to {after:?}");
     let handles: BTreeSet<usize> = moments.iter().map(|m| m.handles).collect();
-    // One more while a file is written.
+    // One more handle is open while a file is written.
     assert!(handles.last() <= handles.first().map(|least| least + 1).as_ref(), "{handles:?}");
     assert!(moments.iter().all(|m| m.threads == first.threads), "{moments:?}");
 
@@ -133,7 +134,7 @@ fn a_long_run_takes_the_memory_of_its_tenth_step() {
     let end = *noted.last().unwrap();
     let expected = |every: u64, end: u64| (1..=end / every).map(|i| i * every).collect::<Vec<_>>();
     assert_eq!(noted, expected(REPORT, end));
-    // Ctrl-C may come between the last step and its evaluation, which is then left to whoever resumes.
+    // Ctrl-C may come between the last step and its evaluation, which is then left to the resumed run.
     assert!(
         evaluated == expected(EVALUATE, end) || evaluated == expected(EVALUATE, end - 1),
         "{evaluated:?} of {end} steps"

@@ -1,4 +1,4 @@
-//! Folders that are full, read-only, missing or taken: one error, and nothing half-written.
+//! Folders that are full, read-only, missing or in use: one error, and no half-written file.
 use super::{Ended, PATIENCE, Place, ended, mount::Mount, wait_for};
 use std::{fs, path::Path, process::Stdio, time::Instant};
 
@@ -22,7 +22,7 @@ fn training_on_a_full_disk_ends_clean_and_goes_on_when_there_is_room() {
     let Some(mount) = Mount::tmpfs(&disk, "size=64k") else { return };
     let full = ["cannot write", "the disk is full"];
     place.run(&format!("{TRAIN} --out disk/run")).refused(1, &full);
-    // The settings and the steps are whole; of the checkpoint, which did not fit, nothing is left.
+    // Settings and steps are complete; nothing remains of the checkpoint that did not fit.
     let run = disk.join("run");
     assert_eq!(names(&run), [".lock", "config.toml", "metrics.jsonl"]);
     for line in fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines() {
@@ -50,7 +50,7 @@ fn a_device_that_is_always_full() {
     let logits = "eval --base base.safetensors --images 2 --seeds 1 --logits /dev/full";
     let ended = place.run(logits);
     assert!(ended.stderr.contains("error: cannot write /dev/full"), "{ended:?}");
-    // What was measured is there to read all the same.
+    // The results are printed although the file could not be written.
     assert!(ended.code == Some(1) && ended.stdout.contains("stuck-at"), "{ended:?}");
 }
 
@@ -58,7 +58,8 @@ fn a_device_that_is_always_full() {
 #[cfg(unix)]
 fn a_file_that_is_larger_than_allowed() {
     let place = Place::new();
-    // Blocks of 512 or 1024 bytes, as shells have it: less than the network's million.
+    // Limit in blocks of 512 or 1024 bytes, depending on the shell: less than the network's
+    // megabyte.
     for before in ["ulimit -f 100;", "trap '' XFSZ; ulimit -f 100;"] {
         let line = "inject --base base.safetensors --out x.safetensors";
         let ended = Ended::of(&mut place.shell(before, line));
@@ -121,7 +122,7 @@ fn an_output_that_cannot_be_is_refused_before_the_work() {
 #[test]
 fn a_run_is_not_overwritten_but_one_that_never_began_is() {
     let place = Place::new();
-    // A seed that the reference code has no map for: the run ends before its first step.
+    // The reference code has no map for this seed: the run ends before its first step.
     let chip = TRAIN.replace("--chip 1", "--chip 4294967295 --faults reference");
     place.run(&format!("{chip} --out run")).refused(2, &["no map"]);
     for batch in ["100000", "100000000"] {

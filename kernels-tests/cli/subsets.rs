@@ -1,4 +1,4 @@
-//! Which images a number of them means.
+//! Which images are chosen when a number of images is given.
 use super::{Place, evaluation, identity::folder};
 use nf_gpu::{
     data::{Subset, Which},
@@ -27,7 +27,7 @@ fn a_number_of_images_of_a_folder_is_spread_over_its_classes() {
         place.run(&format!("{eval} ./d/../d/ --images 10")).evaluation().clean,
         spread.clean
     );
-    // All of them are no subset, and a set with a name keeps its first ones.
+    // All images are no subset; for a named set the first images are chosen.
     assert_eq!(place.run(&format!("{eval} d --images 40")).evaluation().dataset.subset, None);
     let first = place.run(&format!("{eval} fashion-sample --images 10")).evaluation();
     assert_eq!(first.dataset.subset, subset(Which::First, 1000));
@@ -38,7 +38,8 @@ fn a_number_of_images_of_a_folder_is_spread_over_its_classes() {
     let table = place.run("eval --base base.safetensors --dataset d --seeds 1 --images 10");
     assert!(table.stderr.contains("10 of 40 test images, evenly spread;"), "{}", table.stderr);
 
-    // What training ends with is the same choice, and images that nobody asked for are not read.
+    // A training's final evaluation uses the same choice, and images that were not chosen are not
+    // read.
     let spoil = |path: &Path| fs::write(path, "no image").unwrap();
     spoil(&place.path("d/test/0/0.png"));
     let train = "train --base base.safetensors --dataset d --steps 1 --batch-size 4 --chip 1";

@@ -1,4 +1,4 @@
-//! Pictures of what a generator does: as many as one likes, and none over an input.
+//! Pictures of what a generator does: any number of them, and none that overwrites an input.
 use super::{Place, random_generator};
 use std::fs;
 
@@ -9,7 +9,7 @@ fn place(side: u32) -> Place {
     place
 }
 
-/// Writes a picture of its own for every name.
+/// Writes a different picture under every name.
 fn draw(place: &Place, names: &[String]) {
     for (i, name) in names.iter().enumerate() {
         let at = |x: u32, y: u32| image::Rgb([(x * 5) as u8, (y * 5) as u8, (i * 11) as u8]);
@@ -25,7 +25,7 @@ fn many_images_are_those_that_they_are_alone() {
     let line = "transform --generator g.safetensors --quiet --out-dir";
     let printed = place.run(&format!("{line} all {}", names.join(" "))).done();
     assert_eq!(printed.lines().count(), names.len());
-    // In the first part, at its end, behind it, at the end of all.
+    // Images in the first part, at its end, after it, and at the very end.
     for i in [0, 15, 16, 34] {
         place.run(&format!("{line} one i{i}.png")).done();
         for kind in ["original", "transformed", "difference"] {
@@ -40,7 +40,7 @@ fn many_images_are_those_that_they_are_alone() {
 #[test]
 fn images_that_do_not_fit_together_run_in_parts() {
     let place = place(512);
-    // A binding of 128 MiB holds what four of them come to.
+    // A binding of 128 MiB holds the values of four of these images.
     let names: Vec<String> = (0..5).map(|i| format!("i{i}.png")).collect();
     draw(&place, &names);
     let line = "transform --generator g.safetensors --side 512 --quiet --out-dir out";

@@ -1,4 +1,4 @@
-//! Trouble as a user sees it.
+//! Lost devices and other trouble, as a user sees them.
 use super::{Ended, Place};
 use std::fs;
 

@@ -61,7 +61,7 @@ fn the_first_run_measures_the_second_knows_and_both_say_what_they_use() {
     let document = json(&place.run("devices --json").done());
     assert_eq!(document["tuning"]["entries"], entries);
 
-    // A broken file costs a line, and is replaced.
+    // A broken file leads to one warning, and is replaced.
     fs::write(file, "{").unwrap();
     let third = place.tuned(&format!("{TRAIN} --steps 1 --out third"));
     assert!(third.stderr.contains("is not used: ") && third.stderr.contains("tuned "), "{third:?}");
@@ -143,7 +143,7 @@ fn a_resumed_run_keeps_the_variants_it_began_with() {
     let kernels = state["kernels"].as_object().unwrap();
     assert!(kernels.iter().all(|(question, v)| plain(question, v.as_str())), "{kernels:?}");
 
-    // More steps, without the flag: still plain.
+    // With more steps and without the flag, the variant is still `plain`.
     let longer = config.replace("steps = 1", "steps = 2");
     assert_ne!(longer, config);
     fs::write(place.path("run/config.toml"), &longer).unwrap();
@@ -154,7 +154,7 @@ fn a_resumed_run_keeps_the_variants_it_began_with() {
         |run: &str| Weights::load(place.path(run).join("generator.safetensors")).unwrap().tensors;
     assert!(generator("run") == generator("whole"), "other bits after a resume");
 
-    // What cannot be had is refused, not replaced.
+    // A recorded variant that does not exist is refused, not replaced.
     let file = place.path("run/checkpoint.safetensors");
     let mut checkpoint = Weights::load(&file).unwrap();
     let kernels = checkpoint.meta("kernels").unwrap().replace("plain@64", "gone@64");
@@ -210,7 +210,7 @@ fn a_profile_shows_every_dispatch_and_changes_nothing() {
     let complete = |track: &str| -> Vec<&Value> {
         events.iter().filter(|e| e["ph"] == "X" && e["cat"] == track).collect()
     };
-    // Looks at the numbers are between steps.
+    // Checks for numbers that are not finite run between steps, and are not counted.
     let look = |e: &&Value| e["name"].as_str().is_some_and(|name| name.starts_with("non_finite"));
     let on_gpu: Vec<&Value> = complete("GPU").into_iter().filter(|e| !look(e)).collect();
     // A chip's faults are drawn once, before the recording.
@@ -233,7 +233,7 @@ fn a_profile_shows_every_dispatch_and_changes_nothing() {
     let generator =
         |run: &str| Weights::load(place.path(run).join("generator.safetensors")).unwrap().tensors;
     assert!(generator("run") == generator("plain"), "profiling changed the result");
-    // A short run is profiled too, into a file of one's own.
+    // A short run is profiled too, into a file that the user names.
     place.run(&format!("{TRAIN} --steps 1 --out short --profile t.json")).done();
     assert!(fs::metadata(place.path("t.json")).unwrap().len() > 1000);
     let refused = place.run(&format!("{TRAIN} --steps 1 --out no --profile gone/t.json"));
@@ -251,7 +251,7 @@ fn compiled_pipelines_are_kept_where_the_driver_lets_them_out() {
         return;
     }
     assert_eq!(place.run(eval).done(), first);
-    // Broken bytes never reach the driver.
+    // Damaged bytes never reach the driver.
     let whole = fs::read(&files[0]).unwrap();
     fs::write(&files[0], &whole[..whole.len() / 2]).unwrap();
     assert_eq!(place.run(eval).done(), first);

@@ -1,4 +1,4 @@
-//! Two adapters that look the same: a lost device is opened again on its own one.
+//! Two adapters that look the same: a lost device is opened again on the same adapter.
 #![cfg(target_os = "linux")]
 use super::{Ended, Place};
 use crate::extent::skipped;
@@ -54,7 +54,7 @@ fn a_lost_device_is_opened_again_on_the_adapter_that_it_was_on() {
         "lose@submit:14",
     );
     assert!(ended.stderr.contains("again (1 of 3)"), "{ended:?}");
-    // The loader says at which library it opens each device.
+    // The loader reports the library of each device that it opens.
     let opened: Vec<&str> =
         ended.stderr.lines().filter(|l| l.contains("Using \"llvmpipe")).collect();
     assert!(opened.len() >= 2, "{ended:?}");

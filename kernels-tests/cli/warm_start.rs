@@ -7,13 +7,13 @@ use nf_gpu::{
 };
 use std::fs;
 
-/// A step of a training in a place of few images that changes no parameter.
+/// Training that changes no parameter: one step with learning rate 0, in a place of few images.
 const STILL: &str =
     "train --base base.safetensors --steps 1 --lr 0 --batch-size 4 --chip 1 --images 4 --quiet";
 
-/// The parameters that training changes.
+/// The parameters that training changes, without running statistics and metadata.
 fn parameters(mut weights: Weights) -> Weights {
-    // What a batch says of itself is not trained.
+    // Running statistics are not trained.
     weights.tensors.retain(|name, _| !name.contains("running_"));
     weights.metadata.clear();
     weights.origin = Default::default();
@@ -23,7 +23,7 @@ fn parameters(mut weights: Weights) -> Weights {
 #[test]
 fn a_training_begins_with_the_generator_that_it_is_given() {
     let place = Place::of_few_images();
-    // Of a kind that is not the default.
+    // A generator whose kind is not the default.
     let mut unet = initialise(&models::generator("UNetS", 32).unwrap(), false, 9);
     for (key, value) in
         [("model", "UNetS"), ("base", "vgg11"), ("faults", "reference"), ("ber", "0.01")]
@@ -43,16 +43,16 @@ fn a_training_begins_with_the_generator_that_it_is_given() {
     assert_eq!(first.meta("model"), Some("UNetS"));
     let sum = sha256(place.path("g.safetensors")).unwrap();
     assert_eq!(first.meta("init_sha256"), Some(&*sum));
-    // The page's command is one that there is.
+    // The command on the page must be valid.
     let page = fs::read_to_string(place.path("run/report.html")).unwrap();
     assert!(page.contains("--init g.safetensors") && !page.contains("--init-sha256"), "{page}");
     assert_eq!(parameters(first.clone()), parameters(unet));
-    // From that on, with the kind said, in letters of another case.
+    // A second training begins with the result, with the kind given in other letter case.
     let again = "--init run/generator.safetensors --generator unets --out next";
     place.run(&format!("{STILL} {again}")).done();
     let next = Weights::load(place.path("next/generator.safetensors")).unwrap();
     assert_eq!(parameters(next.clone()), parameters(first.clone()));
-    // Its running statistics went on from those that it began with: the same batch once more.
+    // Its running statistics continued from the initial ones: the same batch was seen once more.
     let of = |weights: &Weights| {
         let mut means = weights.tensors.iter().filter(|(name, _)| name.ends_with("running_mean"));
         means.next().unwrap().1.data.clone()
@@ -74,12 +74,12 @@ fn a_run_goes_on_without_the_generator_that_it_began_with() {
     place.run("train --resume run --steps 3 --quiet").done();
     let resumed = Weights::load(place.path("run/generator.safetensors")).unwrap();
     assert!(resumed.meta("init_sha256").is_some());
-    // Another one is another run.
+    // With another generator it is another run.
     let mut other = random_generator(32);
     other.metadata.insert("seed".into(), "2".into());
     other.save(place.path("other.safetensors")).unwrap();
     place.refuses(&[("train --resume run --init other.safetensors", 2, &["--init", "begin anew"])]);
-    // Before there is a checkpoint, its file has to be the same.
+    // Without a checkpoint, the generator's file must be the same.
     for file in ["checkpoint.safetensors", "checkpoint-previous.safetensors", "metrics.jsonl"] {
         let _ = fs::remove_file(place.path("run").join(file));
     }

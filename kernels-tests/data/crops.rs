@@ -17,7 +17,7 @@ use nf_gpu::{
 
 use super::folder::{made, open, picture, save};
 
-/// A set, and what `progress` was told: `kept`, or images and bytes planned and images decoded.
+/// A set, and what `progress` received: `kept`, or images and bytes planned and images decoded.
 fn cached(dir: &tempfile::TempDir, side: u32) -> (FolderSet, String) {
     let (path, cache) = (dir.path().join("set"), dir.path().join("cache"));
     let mut told = String::new();
@@ -45,7 +45,7 @@ fn the_cache_is_kept_while_the_images_are_the_same() {
     assert_eq!((set.len(), set.classes(), set.labels()), (4, 3, &[0, 0, 1, 2][..]));
     assert_eq!((set.size(3).unwrap(), set.class_names()[2].as_str()), ((33, 100), "emu"));
     assert!(set.cache_path().metadata().unwrap().len() > bytes);
-    // Nothing was shrunk: the images are those of the files.
+    // The images are small enough that none was shrunk: they are those of the files.
     assert_eq!(set.whole().unwrap(), open(&dir, Split::Train, 32).unwrap());
     assert_eq!(cached(&dir, 32).1, "kept");
     assert_ne!(cached(&dir, 224).1, "kept", "another side is another cache");
@@ -182,7 +182,7 @@ fn an_error_is_passed_on_and_dropping_stops_the_threads() {
     drop(prefetcher);
     assert_eq!(Arc::strong_count(&set), 1, "a thread goes on");
 
-    // A bug in the caller's iterator does not hang the one who waits.
+    // A panic in the caller's iterator does not block the consumer.
     let bug =
         (0..3).map(move |i| if i == 2 { panic!("a test of panics") } else { vec![(0, whole)] });
     let mut prefetcher = Prefetcher::start(set, 1, 9, bug);

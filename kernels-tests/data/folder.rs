@@ -1,4 +1,4 @@
-//! Folders of class folders that the tests write: whole and broken.
+//! Folders with class folders, written by the tests: complete and broken.
 
 use std::{fs, path::Path};
 
@@ -20,7 +20,8 @@ pub(super) fn save(path: &Path, image: &RgbImage) {
     image.save(path).unwrap();
 }
 
-/// Three classes, 4 + 3 images of every format, names that sort otherwise than they were made.
+/// Three classes with 4 + 3 images in every format, whose names sort in another order than they
+/// were made.
 pub(super) fn made() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, height, width, mark| {
@@ -233,7 +234,7 @@ fn the_command_line_takes_folders() {
         assert_eq!((sheet.width(), sheet.height()), (174 + 12 * cell, 3 * cell + 4));
     }
 
-    // What is wrong with a folder comes with what to do about it.
+    // An error about a folder comes with a hint what to do.
     fs::rename(dir.path().join("set/train/emu/more/c.PNG"), dir.path().join("c.PNG")).unwrap();
     let ran = nf_gpu(&["data", "check", &folder]);
     assert!(text(&ran.stderr).contains("hint: put images ("), "{}", text(&ran.stderr));

@@ -1,5 +1,5 @@
-//! GTSRB: archives and folders that the tests write, whole and broken; the real records where they
-//! are.
+//! GTSRB: archives and folders that the tests write, complete and broken; the real files where they
+//! are present.
 
 mod kaggle;
 
@@ -54,10 +54,10 @@ fn training() -> Files {
     files
 }
 
-/// One test image of each class, the classes backwards, and the file of the classes.
+/// One test image of each class in reverse order, and the file of the classes.
 fn test() -> (Files, Files) {
     let folder = "GTSRB/Final_Test/Images";
-    // Without classes, as in the official archive.
+    // This list has no classes, as in the official archive.
     let without = b"Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2\r\n".to_vec();
     let mut images = Files::from([(format!("{folder}/GT-final_test.test.csv"), without)]);
     let mut csv = HEADER.to_owned();
@@ -107,7 +107,7 @@ fn open(dir: &Path, split: Split) -> ImageSet {
     data::open("gtsrb", dir, split).map_err(|e| nf_gpu::error::report(&e)).unwrap()
 }
 
-/// The images are those of [`training`] or [`test`].
+/// Asserts that the images are those of [`training`] or [`test`].
 fn is_right(set: &ImageSet, split: Split) {
     let each = if split == Split::Train { 2 } else { 1 };
     assert_eq!((set.len(), set.height, set.width, set.classes), (43 * each, 32, 32, 43));
@@ -121,7 +121,7 @@ fn is_right(set: &ImageSet, split: Split) {
         let image = set.image(i);
         assert!(image[..1024].iter().all(|&v| usize::from(v) == class), "red of image {i}");
         assert!(image[1024..2048].iter().all(|&v| v == mark), "green of image {i}");
-        // Blue is the column: its mean stays, from left to right it rises.
+        // Blue holds the column: its mean is kept, and it rises from left to right.
         let blue = &image[2048..2080];
         let middle = f64::from(blue[15]) / 2.0 + f64::from(blue[16]) / 2.0;
         assert!((middle - (39.0 + class as f64) / 2.0).abs() <= 0.51, "{middle} of class {class}");
@@ -139,9 +139,10 @@ fn archives_are_read_in_place_and_a_copy_is_kept_while_they_are_the_same() {
         assert!(folder.join(format!("decoded-{split}-32.cache")).is_file());
         is_right(&open(dir.path(), split), split);
     }
-    // From the copy: images are not looked at as long as the archive seems to be the same.
+    // Read from the decoded copy: the archive's images are not read again while the archive looks
+    // unchanged.
     let zip_path = folder.join(TRAIN_ZIP);
-    // Not packed, so that the size stays when an image changes.
+    // Stored without compression, so that the size stays the same when an image changes.
     zip_as(&zip_path, &training(), CompressionMethod::Stored);
     is_right(&open(dir.path(), Split::Train), Split::Train);
     let before = fs::metadata(&zip_path).unwrap().modified().unwrap();
@@ -360,7 +361,7 @@ fn what_systems_add_to_archives_is_no_sign() {
     unpack(dir.path(), &clean());
     fs::create_dir(dir.path().join("Train/0/folder.ppm")).unwrap();
     splits.into_iter().for_each(|split| is_right(&open(dir.path(), split), split));
-    // The official archives, whose first name is litter.
+    // Official archives whose first entry is a stray file.
     let dir = archives();
     let mut files = training();
     for (name, of) in [

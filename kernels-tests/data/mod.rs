@@ -22,7 +22,7 @@ use nf_gpu::{
     error::{Error, report},
 };
 
-/// Right files of CIFAR-10, if someone has fetched them.
+/// Folder of the genuine files of CIFAR-10, if someone has fetched them.
 fn fetched() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(data::DEFAULT_DIR);
     let here = data::is_here("cifar10", &dir).unwrap();
@@ -74,8 +74,8 @@ fn the_sample_is_fashion_mnist_padded_to_32() {
         }
     }
     assert!(data::check("fashion-sample", nowhere).unwrap().iter().all(data::FileCheck::is_right));
-    // Images 0 of both splits, byte for byte: sums taken from the Debian package by another
-    // program.
+    // Sums of image 0 of both splits, byte for byte, which another program computed from the Debian
+    // package.
     let sum = |split| -> u32 {
         let set = data::open("fashion-sample", nowhere, split).unwrap();
         set.image(0)[..1024].iter().map(|&v| u32::from(v)).sum()
@@ -202,7 +202,7 @@ fn the_contact_sheet_shows_classes_and_names() {
 
 #[test]
 fn many_classes_stand_in_panels_of_the_same_height() {
-    // One white image of each of 101 classes: three panels of 34, the last one row short.
+    // One white image of each of 101 classes: three panels of 34, the last with one row less.
     let set = data::ImageSet {
         name: "many".into(),
         split: Split::Train,
@@ -277,7 +277,7 @@ fn cifar10_as_it_is() {
     assert_eq!(test.class_counts(), [1000; 10]);
     assert_eq!(&train.labels[..4], [6, 9, 9, 4]); // frog, truck, truck, deer
     assert_eq!(&test.labels[..4], [3, 8, 8, 0]); // cat, ship, ship, airplane
-    // A right folder is kept, and no source is asked.
+    // A correct folder is kept, and no source is contacted.
     let mut kept = 0;
     data::fetch("cifar10", &dir, &mut |event| {
         assert!(matches!(event, data::FetchEvent::Kept { .. }), "{event:?}");

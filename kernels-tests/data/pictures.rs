@@ -1,5 +1,5 @@
-//! Pictures of every kind against what PIL makes of them: `scripts/pictures.py` writes both. The archive here is
-//! what it wrote with Pillow 13.0, so that the comparison runs without Python too.
+//! Pictures of every kind, compared with what PIL reads: `scripts/pictures.py` writes both. The archive
+//! here was made with Pillow 13.0, so that the comparison also runs without Python.
 
 use crate::networks::python::python_with;
 use std::{collections::BTreeMap, fs, io::Read, path::Path, process::Command};
@@ -8,11 +8,13 @@ use nf_gpu::data::entries;
 
 const ARCHIVE: &[u8] = include_bytes!("pictures.tar.xz");
 
-/// Grey levels between two right decoders of a JPEG. Y, Cb and Cr are each rounded after the inverse cosine
-/// transform, and may be one apart; blue is Y + 1.772 Cb, rounded again.
+/// Largest difference in grey levels between two correct decoders of a JPEG. Y, Cb and Cr are each
+/// rounded after the inverse cosine transform, and may differ by one; blue is Y + 1.772 Cb, rounded
+/// again.
 const JPEG_LEVELS: u8 = 3;
 
-/// Compares every picture with its `.want` (PPM) or `.refused` (a word of the message): how many there were.
+/// Compares every picture with its `.want` (PPM) or `.refused` (a word of the message); returns their
+/// number.
 fn compare(files: &BTreeMap<String, Vec<u8>>) -> usize {
     let (mut problems, mut compared) = (Vec::new(), 0);
     for (name, bytes) in files.iter().filter(|(name, _)| !is_expectation(name)) {
@@ -40,7 +42,7 @@ fn is_expectation(name: &str) -> bool {
     name.ends_with(".want") || name.ends_with(".refused")
 }
 
-/// Where planes differ from a PPM file with that header, if they do.
+/// Describes where planes differ from a PPM file with that header, if they do.
 fn differs(name: &str, header: &str, planes: &[u8], ppm: &[u8]) -> Option<String> {
     let Some(want) = ppm.strip_prefix(header.as_bytes()) else {
         return Some(format!("its size is not that of {header:?}"));
@@ -69,7 +71,7 @@ fn pictures_are_as_pil_reads_them() {
     assert!(compare(&files) > 150, "{} files", files.len());
 }
 
-/// The same with the Pillow of the Python that `NF_PYTHON` names.
+/// Compares with the Pillow of the Python that `NF_PYTHON` names.
 #[test]
 #[ignore = "in ./test.sh --all: it needs Pillow"]
 fn pictures_are_as_this_machines_pil_reads_them() {

@@ -1,4 +1,5 @@
-//! Data sets in files that the tests write: CIFAR-100, MNIST; and the real ones where they are.
+//! Data sets in files that the tests write: CIFAR-100 and MNIST; also the real ones where they are
+//! present.
 
 use std::{fs, io::Write, path::Path};
 
@@ -91,7 +92,7 @@ fn idx_data_sets_are_read_packed_or_not() {
             assert_eq!(image[at(c, 1, 16)] + image[at(c, 30, 16)] + image[at(c, 16, 1)], 0);
             assert_eq!(image[at(c, 5, 9)], ((4321 + 3 * 28 + 7) % 256) as u8);
         }
-        // Right sizes, wrong content.
+        // Files of the right sizes with wrong contents.
         let checks = data::check(name, dir.path()).unwrap();
         assert_eq!(checks.len(), 4);
         for check in checks {

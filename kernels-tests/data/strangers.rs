@@ -1,4 +1,4 @@
-//! Folders as people have them: with what systems leave behind, other files, other names, other sizes.
+//! Folders as users have them: with files of operating systems, other files, other names, other sizes.
 
 use std::{fs, path::Path};
 
@@ -96,7 +96,7 @@ fn files_that_are_no_images_are_all_named_at_once() {
         assert!(text(&ran.stdout).contains(&line), "{}", text(&ran.stdout));
         assert!(e.contains(&format!("train/{name}")), "{e}");
     }
-    // Thousands do not become a wall of text.
+    // Thousands of bad files do not lead to thousands of lines.
     for i in 0..30 {
         put(&set.join("train"), &format!("cat/{i}.bmp"), b"BM");
     }
@@ -112,7 +112,7 @@ fn splits_are_found_by_their_usual_names() {
         let dir = made();
         let set = dir.path().join("set");
         let right = [Split::Train, Split::Test].map(|split| open(&dir, split, 32).unwrap());
-        // Through another name, for disks that do not tell Train from train.
+        // Renamed through another name, for file systems that do not distinguish Train from train.
         fs::rename(set.join("train"), set.join("a")).unwrap();
         fs::rename(set.join("test"), set.join("b")).unwrap();
         let e = open(&dir, Split::Train, 32).unwrap_err();

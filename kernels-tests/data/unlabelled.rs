@@ -1,4 +1,4 @@
-//! Folders of images that nobody sorted into classes.
+//! Folders of images without classes.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{
     nf_gpu, text,
 };
 
-/// Images with these numbers, so named in a folder, and so marked.
+/// Writes images with these numbers in their names and pixels.
 fn images(folder: &Path, numbers: std::ops::Range<u8>) {
     for i in numbers {
         save(&folder.join(format!("{i:02}.png")), &picture(32, 32, 3 * i));
@@ -27,7 +27,7 @@ fn open(top: &Path, split: Split) -> Result<data::ImageSet, nf_gpu::error::Error
 
 #[test]
 fn one_folder_is_for_both_splits_and_no_image_is_in_both() {
-    // In the folder itself and below, and in a folder train without one for testing.
+    // Images in the folder itself and below, and in a folder `train` without a folder for testing.
     for below in ["", "train/"] {
         let dir = tempfile::tempdir().unwrap();
         let deeper = if below.is_empty() { "2020/may/" } else { below };
@@ -57,7 +57,7 @@ fn one_folder_is_for_both_splits_and_no_image_is_in_both() {
 fn folders_train_and_test_hold_their_own_images() {
     let dir = tempfile::tempdir().unwrap();
     images(&dir.path().join("val"), 0..3);
-    // Without images to train on there are only some to evaluate.
+    // Without training images, some images are still there for evaluation.
     assert_eq!(open(dir.path(), Split::Test).unwrap().len(), 3);
     let e = open(dir.path(), Split::Train).unwrap_err().to_string();
     assert!(e.contains("there is no folder train"), "{e}");
@@ -80,14 +80,14 @@ fn what_needs_labels_says_so_and_class_folders_are_none_of_it() {
     let ran = nf_gpu(&["data", "check", &name]);
     let out = text(&ran.stdout);
     assert!(ran.status.success() && out.contains("(no label)"), "{out}{}", text(&ran.stderr));
-    // What lies in the folder is read, whatever it is called.
+    // All images in the folder are read, whatever their names are.
     assert_eq!(data::places(&name, Path::new("")), [dir.path()]);
-    // An image too few.
+    // One image is too few.
     let one = tempfile::tempdir().unwrap();
     images(one.path(), 0..1);
     let e = open(one.path(), Split::Test).unwrap_err().to_string();
     assert!(e.contains("it holds 1 image"), "{e}");
-    // Covers beside class folders make no unlabelled set of a labelled one.
+    // A cover picture beside class folders does not make a labelled set an unlabelled one.
     let sorted = super::folder::made();
     let set = sorted.path().join("set");
     for split in ["train", "test"] {
@@ -96,7 +96,7 @@ fn what_needs_labels_says_so_and_class_folders_are_none_of_it() {
     assert!(!data::is_unlabelled(set.to_str().unwrap()));
     let e = open(&set, Split::Train).unwrap_err().to_string();
     assert!(e.contains("a file among the class folders"), "{e}");
-    // Nor does one beside the folder of the set.
+    // A cover picture beside the folder of the set does not either.
     save(&sorted.path().join("cover.png"), &picture(32, 32, 1));
     let e = open(sorted.path(), Split::Train).unwrap_err();
     assert!(e.hint().unwrap().contains("it is one folder deeper"), "{e}");

@@ -27,7 +27,7 @@ fn digest(layers: impl Iterator<Item = Vec<f32>>) -> String {
     sha256_of(&bytes)
 }
 
-/// A network in one precision under one kind of faults.
+/// A network, its precision, the faults, and the seed.
 type Job = (Graph, u32, Faults, u64);
 
 /// Compares the host with every adapter.
@@ -42,7 +42,8 @@ fn check(jobs: &[Job]) {
     let wanted: Vec<_> = jobs.iter().map(of_host).collect();
     every_gpu(|gpu, on| {
         for ((graph, bits, faults, seed), (weights, flips, of_host)) in jobs.iter().zip(&wanted) {
-            // Small networks also in slices of output channels, as layers that no binding holds.
+            // Small networks are also tested in slices of output channels, like layers that no binding
+            // holds.
             let cuts = if graph.faultable_weights() < 1 << 20 {
                 &[u64::MAX, 20_000][..]
             } else {
@@ -64,8 +65,9 @@ fn check(jobs: &[Job]) {
     });
 }
 
-/// Every network for 32x32 images, of the large ones without `--all` only the smallest; each kind of faults
-/// in some precision, each precision in some network. `the_same_files_in_every_precision` has all of them.
+/// Every network for 32x32 images (without `--all` only the smallest of the large ones). Each kind of
+/// faults occurs in some precision, each precision in some network; `the_same_files_in_every_precision`
+/// tests all combinations.
 #[test]
 fn the_same_seed_makes_the_same_network_everywhere() {
     let kinds = kinds();

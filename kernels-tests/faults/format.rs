@@ -1,4 +1,4 @@
-//! `docs/fault-format.md` against the code, and against a second implementation in plain integers.
+//! `docs/fault-format.md` against the code, and against a second implementation with integers only.
 use crate::extent::skipped;
 use nf_gpu::fault::{
     FORMAT_VERSION, FaultModel, Faults, Lot, Place, faulty_cells, polarity, step_seed, threshold,
@@ -8,7 +8,7 @@ use std::process::Command;
 const PAGE: &str = include_str!("../../docs/fault-format.md");
 const STORED: u32 = 0x8001_ff7f;
 
-/// The cells of the rows of the page's table with so many columns, without its two header lines.
+/// The cells of the page's table with this number of columns, without its two header lines.
 fn table(columns: usize) -> Vec<Vec<&'static str>> {
     let rows = PAGE.lines().filter(|line| line.starts_with('|'));
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>())

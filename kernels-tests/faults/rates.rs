@@ -1,4 +1,4 @@
-//! Effective rates of flipped bits over twenty chips: those of the theory, and no bit position favoured.
+//! Rates of flipped bits over twenty chips agree with theory, and no bit position is favoured.
 use crate::{cli::random_base, extent::skipped};
 use nf_gpu::{
     fault::{FaultModel, Faults},
@@ -9,7 +9,7 @@ use nf_gpu::{
 
 const SEEDS: std::ops::Range<u64> = 300..320;
 
-/// Mean of values, and the standard error of the mean that their spread tells.
+/// Mean of values, and its standard error estimated from their spread.
 fn mean(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -23,7 +23,7 @@ fn every_models_effective_rate_is_its_theory_and_no_bit_is_favoured() {
     let graph = models::base("resnet20", 10, None).unwrap();
     for bits in [8, 3] {
         let cells = (graph.faultable_weights() * u64::from(bits)) as f64;
-        // Shares of stored ones, in all and per bit.
+        // Shares of stored ones, overall and per bit.
         let (mut ones, mut ones_of) = (0.0, vec![0.0; bits as usize]);
         for stored in stored_layers(&graph, &weights, bits).map(Result::unwrap) {
             for (bit, of) in ones_of.iter_mut().enumerate() {
@@ -65,7 +65,7 @@ fn every_models_effective_rate_is_its_theory_and_no_bit_is_favoured() {
     }
 }
 
-/// Flips that were counted elsewhere, of a network that is not part of this repository.
+/// Compares with flips counted by another program, for a network that is not part of this repository.
 #[test]
 fn flips_of_the_shared_resnet20_are_those_counted_elsewhere() {
     let path =
@@ -83,7 +83,7 @@ fn flips_of_the_shared_resnet20_are_those_counted_elsewhere() {
     }
 }
 
-/// The reference's map is no row of independent cells: its flips vary far more from chip to chip.
+/// The cells of the reference's map are not independent: its flips vary far more from chip to chip.
 #[test]
 fn the_references_map_varies_far_more_than_independent_cells() {
     let weights = random_base("resnet20", 3);

@@ -1,4 +1,4 @@
-//! What the documents say is so: links lead somewhere, commands and flags exist, and `docs/commands.md` is
+//! The documents are correct: links have targets, commands and flags exist, and `docs/commands.md` is
 //! what the program prints.
 use std::{
     collections::BTreeSet,
@@ -9,10 +9,11 @@ use std::{
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The page that is generated; `NF_UPDATE=1` writes it.
+/// The generated page; `NF_UPDATE=1` writes it.
 const COMMANDS: &str = "docs/commands.md";
 
-/// Documents for users and developers. The changelog and what was rejected tell of the past.
+/// Documents for users and developers, except the changelog and rejected ideas, which describe the
+/// past.
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in [
@@ -27,7 +28,7 @@ fn documents() -> Vec<PathBuf> {
         "kernels-tests/networks/golden",
         "kernels-tests/kernels/onnx",
     ] {
-        // The package leaves some folders out.
+        // The published package lacks some folders.
         let Ok(entries) = fs::read_dir(Path::new(ROOT).join(folder)) else { continue };
         found.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
@@ -38,19 +39,19 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// Whether this is the package, which leaves out the folder or file of this path from the root.
+/// Whether this is the published package, which lacks the file or folder at this path from the root.
 fn left_out(path: &str) -> bool {
     let parts = ["docs/benchmarks", "docs/results", "models/vgg11-cifar10.safetensors"];
     parts.iter().any(|part| path.starts_with(part) && !Path::new(ROOT).join(part).exists())
 }
 
-/// A document, and what an error calls it.
+/// Contents of a document, and its name in errors.
 fn text(path: &Path) -> (String, String) {
     let name = path.strip_prefix(ROOT).unwrap().display().to_string();
     (name, fs::read_to_string(path).unwrap())
 }
 
-/// The lines outside of fenced blocks, and those within, where `\` joins a line with the next.
+/// The lines outside of fenced blocks, and those inside, where `\` joins a line with the next.
 fn split(text: &str) -> (String, String) {
     let (mut prose, mut code) = (String::new(), String::new());
     let mut fenced = false;
@@ -68,7 +69,7 @@ fn split(text: &str) -> (String, String) {
     (prose, code)
 }
 
-/// What stands between backticks.
+/// Texts between backticks.
 fn quoted(prose: &str) -> Vec<String> {
     let spans = prose.split('`').skip(1).step_by(2);
     spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
@@ -175,7 +176,7 @@ fn files_and_functions_that_are_named_exist() {
         let (name, markdown) = text(&path);
         let quoted = quoted(&split(&markdown).0);
         for (i, span) in quoted.iter().enumerate() {
-            // A pattern such as `shaders/<family>/x.wgsl` is no file, nor is a file called x.
+            // A pattern such as `shaders/<family>/x.wgsl` is not a file.
             let is_path = FOLDERS.iter().any(|folder| span.starts_with(folder));
             if !is_path || span.contains(['<', '*', '{', ' ']) {
                 continue;
@@ -185,7 +186,7 @@ fn files_and_functions_that_are_named_exist() {
             let example = stem == "x" || stem == "x_grad";
             assert!(example || left_out(span) || file.exists(), "{name}: there is no {span}");
             files += 1;
-            // In `FILE` `FUNCTION` the file has the function.
+            // `FILE` `FUNCTION` means that the file contains the function.
             let next =
                 quoted.get(i + 1).filter(|next| markdown.contains(&format!("`{span}` `{next}`")));
             if let (true, Some(function)) = (span.ends_with(".rs"), next) {
@@ -215,7 +216,7 @@ fn commands_and_flags_exist() {
     let has = |help: &str, flag: &str| {
         help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|word| word == flag)
     };
-    // Flags that stand alone are of any command, or of a script or tool.
+    // A flag that stands alone may belong to any command, or to a script or tool.
     let mut all = commands.iter().map(|c| c.1.clone()).collect::<String>();
     for script in [
         "quickstart.sh",
@@ -252,7 +253,7 @@ fn commands_and_flags_exist() {
             let two = format!("{first} {second}");
             let known = commands.iter().find(|c| c.0 == two);
             let known = known.or_else(|| commands.iter().find(|c| c.0 == first));
-            // As in `nf-gpu COMMAND`, and `nf-gpu ...` of a picture of a command.
+            // The command is a placeholder in `nf-gpu COMMAND`, and left out in `nf-gpu ...`.
             let named = first.starts_with(|c: char| c.is_ascii_lowercase());
             let Some((_, help)) = known else {
                 assert!(!named, "{name}: no command in `{line}`");

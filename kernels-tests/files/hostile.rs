@@ -1,4 +1,4 @@
-//! Broken and hostile files: no parser of the library panics, hangs or takes more than a file is worth.
+//! Broken and hostile files: no parser of the library panics, hangs or uses excessive memory.
 pub(crate) mod mutate;
 pub(crate) mod parsers;
 pub(crate) mod samples;
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Copies of each file without `NF_GPU_MUTANTS`, and with `--all`.
+/// Copies of each file without `NF_GPU_MUTANTS`: normally, and with `--all`.
 const COPIES: (u64, u64) = (25, 200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,7 +56,7 @@ fn the_seeds_of_the_fuzz_targets_are_the_samples() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     let write = std::env::var_os("NF_GPU_SEEDS").is_some();
     if !write && !root.exists() {
-        // The package has no fuzz folder.
+        // The published package has no fuzz folder.
         skipped(&format!("{} is not there", root.display()));
         return;
     }

@@ -1,4 +1,5 @@
-//! Files of users and strangers: what is read, what is refused, and what the documents promise.
+//! Files of users and other people: which are read, which are refused, and what the documents
+//! promise.
 
 pub(crate) mod documents;
 pub(crate) mod hostile;

@@ -1,4 +1,4 @@
-//! Files as a user meets them: PyTorch's, those with the wrong content, and a disk that is full.
+//! Files as a user meets them: PyTorch's files, files with wrong contents, and a full disk.
 
 use crate::extent::skipped;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use nf_gpu::{
     report::{Evaluated, Event, JsonLines, Sink, Step, curves, jsonl},
 };
 
-/// A file of the material beside the repository, which only developers have.
+/// A file of the material outside the repository, which only developers have.
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
     if path.exists() {

@@ -10,10 +10,10 @@ use std::{
 /// Time for a page on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What a browser made of a page.
+/// What a browser shows for a page.
 pub(crate) struct Seen {
     pub(crate) dom: String,
-    /// Lines that the page's console got.
+    /// Messages on the page's console.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -25,8 +25,8 @@ pub(crate) fn find() -> Option<PathBuf> {
     all.into_iter().find(|program| program.is_file())
 }
 
-/// The browser without a window, in a profile of its own. No sandbox: root in a container has none, and
-/// the pages are our own.
+/// The browser without a window, in its own profile. The sandbox is off: root in a container has none,
+/// and the pages are our own.
 fn headless(browser: &Path, profile: &Path) -> Command {
     let mut command = Command::new(browser);
     command
@@ -38,7 +38,7 @@ fn headless(browser: &Path, profile: &Path) -> Command {
     command
 }
 
-/// Opens a page; or what the browser says when it shows nothing.
+/// Opens a page. The error is what the browser prints if it shows nothing.
 pub(crate) fn open(browser: &Path, page: &Path) -> Result<Seen, String> {
     let profile = tempfile::tempdir().unwrap();
     let text = |name: &str| profile.path().join(name);
@@ -67,8 +67,8 @@ pub(crate) fn open(browser: &Path, page: &Path) -> Result<Seen, String> {
     Ok(Seen { dom, complaints: complaints.collect() })
 }
 
-/// Serves a page to the browser, with WebGPU on SwiftShader, and gives what the page posts back; or what
-/// the browser says when nothing comes.
+/// Serves a page to the browser, with WebGPU on SwiftShader, and returns what the page posts. The error
+/// is what the browser prints if nothing is posted.
 pub(crate) fn answer(browser: &Path, page: &str) -> Result<String, String> {
     let profile = tempfile::tempdir().unwrap();
     let log = profile.path().join("log");
@@ -90,13 +90,13 @@ pub(crate) fn answer(browser: &Path, page: &str) -> Result<String, String> {
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
-    // It may have ended by itself.
+    // The browser may have ended by itself.
     let _ = child.kill();
     child.wait().unwrap();
     answer.ok_or_else(|| read(&log))
 }
 
-/// One request: what was posted, or the page to whoever asks for something.
+/// Handles one request: returns posted text, or sends the page.
 fn serve(mut stream: &TcpStream, page: &str) -> Option<String> {
     stream.set_nonblocking(false).unwrap();
     let mut reader = BufReader::new(stream);

@@ -1,5 +1,6 @@
-//! Every kernel, every variant, every case, on every adapter at hand; with `--all` or one kernel at
-//! every workgroup size. `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER` to adapters.
+//! Every case of every variant of every kernel, on every available adapter; with `--all`, or for a
+//! single kernel, at every workgroup size. `NF_KERNEL=add` restricts it to a kernel, `NF_ADAPTER` to
+//! adapters.
 use crate::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
     conformance::{self, News, Outcome, Quirk, Sizes, Status, Survey, What, run_case, run_variant},
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Whether this kernel is tested: all are, or the one of `NF_KERNEL`.
+/// Whether this kernel is tested: all are, or only the one that `NF_KERNEL` names.
 fn named(suite: &Suite) -> bool {
     std::env::var("NF_KERNEL").map_or(true, |only| only == suite.kernel.name)
 }
@@ -29,14 +30,14 @@ struct Proof {
     sizes: Sizes,
 }
 
-/// Every variant of the kernels that are tested; with `--all` or of one kernel at every workgroup size.
+/// Every variant of the tested kernels; with `--all`, or for a single kernel, at every workgroup size.
 fn every_variant() -> Proof {
     let every_size = extent::all() || std::env::var_os("NF_KERNEL").is_some();
     let sizes = if every_size { Sizes::Every } else { Sizes::InTurn };
     Proof { open, variants: |_| true, sizes }
 }
 
-/// Trusted variants, whose shaders are compiled with the checks of all others.
+/// Trusted variants, with their shaders compiled with bounds checks, like all others.
 fn distrusted(sizes: Sizes) -> Proof {
     let open = |adapter: &AdapterReport| {
         let mut gpu = open(adapter);
@@ -46,7 +47,7 @@ fn distrusted(sizes: Sizes) -> Proof {
     Proof { open, variants: |variant| variant.trusted, sizes }
 }
 
-/// Runs the kernels that are tested; what is wrong goes to `wrong`.
+/// Runs the tested kernels; failures are added to `wrong`.
 fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
     let on = &gpu.report().name;
     for suite in suites().filter(|&s| named(s)) {
@@ -70,18 +71,20 @@ fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
             run_variant(gpu, &cases, variant, proof.sizes, each).unwrap();
         }
         println!("  {name}: {ok} ok, {unsupported} unsupported");
-        // A trusted variant may need what no adapter here has; a kernel always has one that needs nothing.
+        // A trusted variant may need a feature that no adapter here has; every kernel has a variant
+        // that needs none.
         let needs_nothing = variants.len() == suite.kernel.variants.len();
         assert!(ok > 0 || !needs_nothing || !wrong.is_empty(), "{name} ran nowhere");
     }
 }
 
-/// Places in the list of adapters in sight. A test for each, so that adapters work beside each other.
+/// Positions in the list of adapters in sight. Each has its own test, so that adapters are tested in
+/// parallel.
 const FIRST: Range<usize> = 0..1;
 const SECOND: Range<usize> = 1..2;
 const OTHERS: Range<usize> = 2..usize::MAX;
 
-/// Proves it on the adapters at these places, if there are any.
+/// Proves the kernels on the adapters at these positions, if there are any.
 fn prove(places: &Range<usize>, proof: &Proof) {
     let mut wrong = Vec::new();
     for (place, adapter) in adapters_in_sight().iter().enumerate() {
@@ -113,7 +116,7 @@ fn trusted_variants_do_not_need_that_trust() {
     prove(&FIRST, &distrusted(Sizes::Every));
 }
 
-/// Which elements a shader asks for depends on the shape and the workgroup size, not on the adapter.
+/// Which elements a shader accesses depends on the shape and the workgroup size, not on the adapter.
 #[test]
 #[ignore = "in ./test.sh --all: compiles every trusted variant once more"]
 fn trusted_variants_do_not_need_that_trust_on_the_other_adapters() {
@@ -124,7 +127,7 @@ fn suite(name: &str) -> &'static Suite {
     suites().find(|s| s.kernel.name == name).unwrap()
 }
 
-/// Lets a case of `add` compute `more` groups of channels than it should.
+/// Makes a case of `add` compute `more` groups of channels than it should.
 fn resize_add(case: &mut Case, more: i32) {
     let at = case.plan.kernel.params.iter().find(|f| f.name == "vec4s").unwrap().offset;
     let vec4s: &mut [u8] = &mut case.plan.params[at..at + 4];
@@ -133,7 +136,7 @@ fn resize_add(case: &mut Case, more: i32) {
     vec4s.copy_from_slice(&changed.to_ne_bytes());
 }
 
-/// What the harness says of the first case of such an `add`.
+/// The harness's verdict on the first case of such an `add`.
 fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
     let suite = suite("add");
     let mut case = (suite.cases)().unwrap().swap_remove(0);
@@ -173,16 +176,17 @@ fn short_add() -> Suite {
     Suite { kernel: suite("add").kernel, cases: short_cases, random: short_random }
 }
 
-/// Cases that are drawn before whoever listens ends it.
+/// Number of drawn cases before the listener ends the survey.
 const DRAWS: usize = 8;
 
-/// Drawn cases, of which there are [`DRAWS`]: no test waits for a clock.
+/// Drawn cases without a time limit in practice: [`DRAWS`] ends them, so that no test waits for a
+/// clock.
 fn drawn(seed: u32) -> What {
     What::Drawn { seed, until: Instant::now() + Duration::from_secs(3600) }
 }
 
-/// Runs suites on an adapter; the survey, and the first cases of variants that were news for being
-/// wrong.
+/// Runs suites on an adapter. Returns the survey, and the first wrong case of each variant that was
+/// reported.
 fn surveyed(
     adapter: &AdapterReport,
     quirks: Vec<Quirk>,
@@ -253,7 +257,7 @@ fn a_known_mistake_is_no_failure_until_it_is_gone() {
 
     let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], What::Suites);
     assert_eq!((survey.rows[0].status(), survey.stale().len()), (Status::Ok, 1));
-    // A few drawn cases say nothing of all.
+    // A quirk is not called stale after only a few drawn cases.
     let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], drawn(1));
     assert!(survey.rows[0].ok > 1 && survey.stale().is_empty(), "{survey:?}");
 }

@@ -1,6 +1,7 @@
-//! Variants with cooperative matrices of 16 on an adapter that has only those of 8: every operation
-//! on a matrix of 16 is written out as operations on its quarters, and the cases must still pass.
-//! Fetching, staging, regions and the way out are the variant's own; its instructions are not run.
+//! Variants with cooperative matrices of 16 on an adapter that only has matrices of 8: every
+//! operation on a matrix of 16 is replaced by operations on its quarters, and the cases must still
+//! pass. This tests the variant's own loading, staging, regions and output, but not its
+//! instructions.
 
 use crate::extent::skipped;
 use nf_gpu::{
@@ -23,7 +24,8 @@ fn quarter(memory: &str, [row, column]: [u32; 2], row_major: bool) -> String {
 
 const QUARTERS: [[u32; 2]; 4] = [[0, 0], [0, 1], [1, 0], [1, 1]];
 
-/// One statement on matrices of 16 as statements on their quarters; `None`: it is none.
+/// Translates a statement on matrices of 16 into statements on their quarters; `None` for other
+/// statements.
 fn statement(line: &str) -> Option<String> {
     let mut out = String::new();
     if let Some((name, rest)) = line.split_once(" = coopMultiplyAdd(") {
@@ -55,7 +57,7 @@ fn statement(line: &str) -> Option<String> {
     Some(out)
 }
 
-/// The kernel with one variant: `variant` on matrices of 8.
+/// The kernel with a single variant: `variant`, translated to matrices of 8.
 fn in_quarters(kernel: &'static KernelDesc, variant: &Variant) -> &'static KernelDesc {
     let lines = variant.wgsl.lines();
     let text: Vec<String> =

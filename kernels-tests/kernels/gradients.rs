@@ -1,4 +1,4 @@
-//! Gradients of the CPU twins, which the conformance suite holds the kernels against: adjoint
+//! Gradients of the CPU twins, with which the conformance suite compares the kernels: adjoint
 //! identities where the operation is linear, central differences where it is not.
 use nf_gpu::{
     kernels::{
@@ -140,7 +140,8 @@ fn activation_grad_is_the_slope_times_the_upstream_gradient() {
             let rise = activation(x + H, act) - activation(x - H, act);
             let slope = f64::from(dy) * rise / f64::from(2.0 * H);
             let dx = activation_grad(dy, activation(x, act) as f32, act);
-            // The third derivative of tanh is at most 2; y is an f32: 2 y eps off in 1 - y^2.
+            // The third derivative of tanh is at most 2; y is rounded to f32, which changes 1 - y^2
+            // by 2 y eps.
             let bound = f64::from(dy.abs()) * (f64::from(H * H) / 3.0 + 2.4e-7);
             assert!((slope - dx).abs() <= bound, "{act:?}'({x}) {dy}: {slope} and {dx}");
         }
@@ -152,7 +153,7 @@ fn fuse_clamp_grad_is_the_slope_times_the_upstream_gradient() {
     let mut random = Random::new(8);
     let mut passed = 0;
     for _ in 0..200 {
-        // The sum is an odd multiple of 4 H as well: x stands on the kinks' grid.
+        // x lies on the grid of the kinks, so that the sum is an odd multiple of 4 H as well.
         let (x, g) = (random.integers(1, 256)[0] * 16.0 * H, 2.0 * between_kinks(&mut random));
         let dy = 3.0 * random.float();
         let rise = fuse_clamp(x, g + H) - fuse_clamp(x, g - H);

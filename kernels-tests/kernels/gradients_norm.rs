@@ -1,5 +1,5 @@
-//! Batch norm and the loss as wholes: central differences of the CPU twins, and batch norm's six
-//! kernels in a row on every adapter.
+//! Batch norm and the loss as a whole: central differences of the CPU twins, and the six kernels of
+//! batch norm in a row on every adapter.
 use crate::extent::{adapters, every_gpu, open};
 use nf_gpu::{
     gpu::{BufferId, Gpu, Program, Tape},
@@ -51,7 +51,7 @@ impl BatchNorm {
     }
 }
 
-/// Holds `gradient` against central differences of `loss` around `at`. In f64 with a step of 1e-5 the
+/// Compares `gradient` with central differences of `loss` around `at`. In f64 with a step of 1e-5 the
 /// two agree to about 1e-9 of the gradient's size.
 #[track_caller]
 fn assert_central(what: &str, at: &[f64], gradient: &[f64], loss: impl Fn(&[f64]) -> f64) {
@@ -77,7 +77,8 @@ fn batch_norm_and_its_activation_match_central_differences_mid_chain() {
         let norm = BatchNorm { c: 3, act };
         let mut draw = |len: usize| wide(&random.floats(len));
         let (x, gamma, beta, u) = (draw(24 * 3), draw(3), draw(3), draw(24 * 3));
-        // What follows is not linear and not 1: L = sum u (y + y^2 / 2), dL/dy = u (1 + y).
+        // The loss is not linear and has a gradient other than 1:
+        // L = sum u (y + y^2 / 2), dL/dy = u (1 + y).
         let loss = |y: &[f64]| y.iter().zip(&u).map(|(y, u)| u * (y + y * y / 2.0)).sum::<f64>();
         let y = norm.forward(&x, &gamma, &beta);
         let dy: Vec<f64> = y.iter().zip(&u).map(|(y, u)| u * (1.0 + y)).collect();
@@ -119,18 +120,18 @@ fn distillation_matches_central_differences() {
     }
 }
 
-/// How much more Winograd's F(4x4, 3x3) rounds than F(2x2, 3x3) (`docs/numerics.md`).
+/// Factor by which Winograd's F(4x4, 3x3) rounds more than F(2x2, 3x3) (`docs/numerics.md`).
 const LARGE_TILES: f64 = 3.0;
 
-/// As [`every_gpu`], and the first adapter again with Winograd's smaller tiles; the number says how much
-/// more than these the convolutions round.
+/// Like [`every_gpu`], then again on the first adapter with Winograd's smaller tiles. The number is the
+/// factor by which the convolutions round more than with the smaller tiles.
 pub(crate) fn every_rounding(mut test: impl FnMut(&Gpu, &str, f64)) {
     every_gpu(|gpu, on| test(gpu, on, LARGE_TILES));
     with_small_tiles(&mut test);
 }
 
-/// As [`every_rounding`], on the first adapter alone: what a large network would find on the others, the
-/// small ones find.
+/// Like [`every_rounding`], but on the first adapter only: small networks find what a large one would
+/// find on the others.
 pub(crate) fn both_roundings(mut test: impl FnMut(&Gpu, &str, f64)) {
     let gpu = open(&adapters()[0]);
     test(&gpu, &gpu.report().line(), LARGE_TILES);
@@ -144,7 +145,7 @@ fn with_small_tiles(test: &mut impl FnMut(&Gpu, &str, f64)) {
     test(&gpu, &on, 1.0);
 }
 
-/// A tape under construction with contents for its buffers.
+/// A tape under construction, with contents for its buffers.
 #[derive(Default)]
 struct Bench {
     tape: Tape,
@@ -180,8 +181,8 @@ fn relative(got: &[f32], want: &[f64]) -> f64 {
     (error / square(&mut want.iter().copied())).sqrt()
 }
 
-/// Six kernels in a row against the whole batch at once in f64, far inside the golden bounds (1e-5
-/// for outputs, 2e-4 for gradients); x has a mean of ten deviations.
+/// Compares six kernels in a row with the whole batch at once in f64, far inside the golden bounds
+/// (1e-5 for outputs, 2e-4 for gradients). The mean of x is ten standard deviations.
 fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
     let mut random = Random::new(22);
     let (c, len) = (shape.c as usize, (shape.pixels() * shape.c) as usize);
@@ -234,7 +235,7 @@ fn batch_norm_chain(gpu: &Gpu, on: &str, shape: Nhwc, act: Activation) {
         whole.iter().map(|s| [0.1 * s[0], 0.9 + 0.1 * s[1] / (n - 1.0)]).collect();
     let flat = |k: usize| running.iter().map(move |r| r[k]);
     let running_want: Vec<f64> = flat(0).chain(flat(1)).collect();
-    // `normalisers` divides by n: here the second number is a variance already.
+    // `normalisers` divides by n: with n = 1 the second number is already a variance.
     let eval = apply(&x, &normalisers(&running, 1.0, EPS), &gamma, &beta, act);
     let gradients = read(gradients_id);
     let parts = gradients[at_gamma as usize..].split_at(c);

@@ -24,8 +24,8 @@ use nf_gpu::{
 };
 use std::{collections::BTreeMap, path::Path};
 
-/// Relative L2 error of what a kernel computes from PyTorch's own operands: a few roundings of f32
-/// in sums of up to a thousand terms, and of the batch's statistics.
+/// Bound of the relative L2 error of a kernel that computes from PyTorch's own operands: a few f32
+/// roundings in sums of up to a thousand terms, and in the batch's statistics.
 const BOUND: f64 = 2e-6;
 
 struct File {
@@ -42,7 +42,7 @@ impl File {
         Self { tensors: raw.iter().map(|(name, raw)| (name.clone(), of(raw))).collect(), metadata }
     }
 
-    /// Cases of a kind, by the names that have a number.
+    /// Cases of a kind: its names in the file have a number at the end.
     fn cases(&self, kind: &str) -> Vec<Case<'_>> {
         let names = self.metadata.keys().filter(|name| {
             name.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
@@ -76,7 +76,7 @@ impl Case<'_> {
         self.file.metadata[self.name].split(' ').map(|n| n.parse().unwrap()).collect()
     }
 
-    /// Holds values in the kernels' order against a tensor of the file in the same order.
+    /// Compares values in the kernels' order with a tensor of the file in the same order.
     #[track_caller]
     fn assert(&self, what: &str, got: &[f32], want: &[f32]) {
         assert_eq!(got.len(), want.len(), "{} {what}", self.name);
@@ -109,7 +109,7 @@ fn convolutions(engine: &mut Engine<'_>, file: &File, kind: &str) {
         let (shape, w) = case.tensor("w").weights(!transposed).unwrap();
         let window = Window { kernel: [shape.r, shape.s], stride, padding };
         let conv = if transposed {
-            // With output padding it is larger than the smallest.
+            // With output padding the image is larger than the smallest that fits.
             Conv2d { y, ..Conv2d::transposed(x, y.c, window).unwrap() }
         } else {
             Conv2d::forward(x, y.c, window).unwrap()
@@ -225,7 +225,7 @@ fn pools_are_pytorchs() {
 
 type Images = (Nhwc, Vec<f32>);
 
-/// Images, what comes of them, and the window.
+/// Input images, output images, and the window.
 fn pool(case: Case<'_>) -> (Images, Images, Window) {
     let [r, s, stride, padding] = case.numbers()[..] else { unreachable!("four numbers") };
     (case.images("x"), case.images("y"), Window { kernel: [r, s], stride, padding })
@@ -273,7 +273,8 @@ fn distillation_is_pytorchs() {
             let words = engine.words(plan, bindings);
             let gradients = unpadded(&floats_of(&words[0]), classes, "dlogits");
             case.assert("dx", &gradients, case.floats("dx"));
-            // A logarithm near 1 may be off by 2^-21, more than all that is left between those who are sure.
+            // A logarithm near 1 may be off by 2^-21, which is more than the loss between two confident
+            // answers.
             let bound = f64::from(temperature).powi(2) * 2f64.powi(-20);
             for (got, &want) in floats_of(&words[1]).into_iter().zip(case.floats("y")) {
                 let off = (f64::from(got) - f64::from(want)).abs();

@@ -1,5 +1,5 @@
 //! Host and WGSL agree: the list of kernels is the folder of shaders, parameter blocks and bindings
-//! are those that naga sees, every override exists, and the files keep their form.
+//! are as naga sees them, every override exists, and the files follow the required form.
 use crate::kernels::shaders::{
     constants, file, module, own_files, parse, pieces, resolve, validate, variants,
 };
@@ -10,7 +10,7 @@ use nf_gpu::kernels::{
 };
 use std::collections::BTreeSet;
 
-/// WebGPU's least limits, which every adapter has.
+/// WebGPU's minimum limits, which every adapter has.
 const WORKGROUP_BYTES: u32 = 16_384;
 const STORAGE_BINDINGS: usize = 8;
 const INVOCATIONS: u32 = 256;
@@ -31,7 +31,8 @@ fn every_shader_file_is_used_and_no_other() {
         let plain = variant.stem == kernel.name;
         assert!(plain || variant.stem == format!("{}_{}", kernel.name, variant.name));
         assert_eq!(family(variant.stem), family(kernel.variants[0].stem), "{}", kernel.name);
-        // What is compiled is the pieces of lib/ and then the variant's own file, nothing else.
+        // The compiled text consists of pieces of lib/ and then the variant's own file, nothing
+        // else.
         let mut rest = variant.wgsl;
         while let Some((text, path)) = pieces.iter().find(|(text, _)| rest.starts_with(text)) {
             rest = &rest[text.len()..];
@@ -154,7 +155,7 @@ fn workgroup_bytes(module: &Module) -> u32 {
     shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum()
 }
 
-/// What is wrong with the form of a shader file.
+/// Violations of the required form of a shader file.
 fn form(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (line, number) in text.lines().zip(1..) {

@@ -1,5 +1,5 @@
-//! Lints for what naga accepts and some driver or compiler does not, on its IR, on its output and on the
-//! text of the shaders; each with shaders on which it fires.
+//! Lints for code that naga accepts and some driver or compiler does not: on naga's IR, on its output
+//! and on the text of the shaders; each with shaders that it reports.
 mod atomics;
 mod flow;
 mod indices;
@@ -40,7 +40,7 @@ fn no_shader_needs_what_only_some_drivers_do() {
     }
 }
 
-/// A compute shader with the usual bindings, whose `main` does this.
+/// A compute shader with the usual bindings and this body of `main`.
 fn shader(functions: &str, body: &str) -> naga::Module {
     parse(
         "bad",
@@ -100,7 +100,7 @@ fn barriers_that_only_some_reach_are_found() {
         let put = "fn put(to: ptr<function, u32>, v: u32) { *to = v; }";
         assert!(found(put, good).is_empty(), "{good}: {:?}", found(put, good));
     }
-    // Subgroups may go their own ways, their invocations may not.
+    // Subgroups may diverge from each other, the invocations of a subgroup may not.
     let apart = |condition: &str| {
         let text = format!(
             "enable wgpu_cooperative_matrix;
@@ -123,7 +123,7 @@ fn barriers_that_only_some_reach_are_found() {
         apart("lane == 0u"),
         ["a cooperative operation in main", "a subgroup operation in main"]
     );
-    // naga does not find them itself: else this lint could go.
+    // naga does not find this itself; if it did, the lint could go.
     let bad = shader("", "if lane < 32u { workgroupBarrier(); }");
     assert!(validate(&bad, Requires::Nothing).is_ok());
 }
@@ -235,7 +235,7 @@ fn missing_headers_are_found() {
         assert_eq!(text::header(&bad, "add"), [lacks]);
     }
     assert_eq!(text::header("fn f() {}", "add").len(), 3);
-    // A kernel may have a folder: its twin is a file of that.
+    // A kernel may have its own folder: its twin is then a file of that folder.
     assert!(text::declares("src/kernels/conv/conv2d/twin.rs", "conv2d"));
     assert!(!text::declares("src/kernels/conv/conv2d/no/twin.rs", "conv2d"));
 }

@@ -1,4 +1,4 @@
-//! Shaders: each one against its CPU twin, third parties' values, translators and lints.
+//! Shaders: each against its CPU twin, values of third parties, translators and lints.
 
 pub(crate) mod browser;
 pub(crate) mod conformance;

@@ -1,10 +1,10 @@
 //! Test vectors of a third party: the backend tests of ONNX, through our kernels, on every adapter
 //! and with every variant that it can run, at ONNX's own tolerance.
 //!
-//! `kernels-tests/kernels/onnx/small.zip` holds a part of them, unchanged (Apache-2.0, its text is inside; see
-//! `kernels-tests/kernels/onnx/README.md`). `scripts/onnx-cases.sh` fetches the wheel with all, and runs
-//! those: every case of it is run, or `kernels-tests/kernels/onnx/cases.txt` says why it is not. With
-//! `NF_ONNX_WRITE=1` it writes both files anew.
+//! `kernels-tests/kernels/onnx/small.zip` holds some of them, unchanged (Apache-2.0, its text is
+//! inside; see `kernels-tests/kernels/onnx/README.md`). `scripts/onnx-cases.sh` fetches the wheel with
+//! all tests: every case is run, or `kernels-tests/kernels/onnx/cases.txt` says why it is not. With
+//! `NF_ONNX_WRITE=1` the script writes both files again.
 mod archive;
 mod call;
 pub(crate) mod convolution;
@@ -31,7 +31,7 @@ use std::{
 };
 use tensor::Tensor;
 
-/// Names of cases by what becomes of them: [`RUN`], or the reason why not.
+/// Names of cases by outcome: [`RUN`], or the reason why they are not run.
 type List = BTreeMap<String, Vec<String>>;
 const RUN: &str = "run";
 
@@ -39,15 +39,15 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/kernels/onnx").join(name)
 }
 
-/// What came of running cases on one adapter.
+/// Results of running cases on one adapter.
 #[derive(Default)]
 struct Report {
     list: List,
     wrong: Vec<String>,
     kernels: BTreeSet<&'static str>,
-    /// Largest share of the tolerance that was used, and where.
+    /// Largest used share of the tolerance, and where.
     most: (f64, String),
-    /// Cases times variants.
+    /// Number of runs: cases times variants.
     runs: usize,
 }
 
@@ -105,7 +105,7 @@ impl Report {
     }
 }
 
-/// `cases.txt`: a line per fate, and below it the names, in lines of 100 columns.
+/// `cases.txt`: a line per outcome, and below it the names, in lines of 100 columns.
 fn render(list: &List) -> String {
     let all: usize = list.values().map(Vec::len).sum();
     let mut text = format!(

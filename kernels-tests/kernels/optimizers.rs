@@ -1,4 +1,4 @@
-//! Ten steps of each optimiser on every adapter, against recurrences written another way in f64.
+//! Ten steps of each optimiser on every adapter, against differently written recurrences in f64.
 use crate::extent::every_gpu;
 use nf_gpu::{
     gpu::{Gpu, Program, Tape},
@@ -11,8 +11,8 @@ use nf_gpu::{
 
 const STEPS: usize = 10;
 
-/// Parameters after ten steps whose gradients are given, on one adapter: `state` further buffers of
-/// zeros, a schedule per step.
+/// Parameters after ten steps with given gradients on one adapter, with `state` further buffers of
+/// zeros and a schedule per step.
 fn train(
     gpu: &Gpu,
     plan: Plan,
@@ -63,7 +63,8 @@ fn ten_adam_steps_follow_the_moments_written_as_sums() {
     let mut want = wide(&start);
     for (i, w) in want.iter_mut().enumerate() {
         for t in 0..STEPS {
-            // Bias-corrected moments: weighted means of all gradients so far and of their squares.
+            // Bias-corrected moments are weighted means of all gradients so far, and of their
+            // squares.
             let mean = |beta: f64, power: i32| {
                 let weight = |s: usize| beta.powi((t - s) as i32);
                 let top: f64 = (0..=t).map(|s| weight(s) * g(i, s).powi(power)).sum();

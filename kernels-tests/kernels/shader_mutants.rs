@@ -1,7 +1,7 @@
-//! One change of every shader, and the survey that `nf-gpu conform` prints must call that variant
-//! wrong and no other. The changes are the rows of `shader_mutants.tsv`; the changed text is compiled
-//! at run time, so that none of them costs a build.
-//! `NF_KERNEL` and `NF_ADAPTER` as in `conformance`; without the latter, the first adapter.
+//! For one change of every shader, the survey that `nf-gpu conform` prints must call that variant
+//! wrong and no other. The changes are the rows of `shader_mutants.tsv`. Changed text is compiled at
+//! run time, so that no change needs a build. `NF_KERNEL` and `NF_ADAPTER` work as in `conformance`;
+//! without the latter, the first adapter is used.
 mod list;
 
 use crate::extent::adapters_in_sight;
@@ -18,11 +18,12 @@ use nf_gpu::{
 };
 use std::{cell::RefCell, collections::VecDeque, fs, time::Instant};
 
-/// Read when the test runs: a new row needs no build.
+/// Read when the test runs, so that a new row needs no build.
 const LIST: &str = "kernels-tests/kernels/shader_mutants.tsv";
 
 thread_local! {
-    /// Cases of the suites to come, in their order: a `Suite` has a function, which holds no state.
+    /// Cases of the suites that follow, in order: a `Suite` holds a plain function, which has no
+    /// state.
     static WAITING: RefCell<VecDeque<Vec<Case>>> = const { RefCell::new(VecDeque::new()) };
 }
 
@@ -30,23 +31,23 @@ fn waiting() -> Result<Vec<Case>> {
     Ok(WAITING.with_borrow_mut(|waiting| waiting.pop_front().unwrap()))
 }
 
-/// A kernel as it is, or with the text of one variant changed, at the variants' default workgroup
-/// sizes. A device keeps pipelines by the names of kernel and variant, and shaders by their stems, so
-/// a changed text needs one of its own: every survey opens one.
+/// A kernel, unchanged or with the text of one variant changed, at the variants' default workgroup
+/// sizes. A device caches pipelines by the names of kernel and variant, and shaders by their stems,
+/// so that a changed text needs a new device: every survey opens one.
 fn kernel_with(kernel: &KernelDesc, changed: Option<(&str, String)>) -> &'static KernelDesc {
     let mut variants: Vec<_> =
         kernel.variants.iter().map(|v| Variant { workgroups: &v.workgroups[..1], ..*v }).collect();
     if let Some((name, text)) = changed {
         let variant = variants.iter_mut().find(|v| v.name == name).unwrap();
         variant.wgsl = text.leak();
-        // Nobody vouches for where a mutant reads and writes.
+        // Nothing guarantees where a mutant reads and writes.
         variant.trusted = false;
     }
     Box::leak(Box::new(KernelDesc { variants: variants.leak(), ..*kernel }))
 }
 
-/// The survey of some kernels with these cases, and how many cases it ran. It ends early with the
-/// case in which `until`, a variant, was wrong, or which the adapter cannot run with it.
+/// The survey of some kernels with these cases, and the number of cases run. It ends early with the
+/// case in which the variant `until` was wrong, or which the adapter cannot run with it.
 fn survey(
     adapter: &AdapterReport,
     kernels: Vec<(&'static KernelDesc, Vec<Case>)>,
@@ -83,15 +84,15 @@ fn survey(
     }
 }
 
-/// What became of a changed variant.
+/// Outcome for a changed variant.
 enum Verdict {
-    /// The survey called it wrong, first in this case.
+    /// The survey called the variant wrong, first in this case.
     Caught(Box<Case>, String),
     /// The adapter cannot run it.
     NotRun(String),
 }
 
-/// Runs the cases that a variant serves with its mutant, until one is wrong.
+/// Runs the cases of a variant with its mutant, until one is wrong.
 fn verdict(
     adapter: &AdapterReport,
     mutants: &Mutants,
@@ -110,7 +111,7 @@ fn verdict(
     let row = survey.rows.iter().find(|row| row.variant == variant.name).unwrap();
     let note = || row.note(&survey).unwrap_or_default();
     match (row.status(), &row.first_wrong) {
-        // Compiled and refused, or lost with the device: nothing was compared.
+        // The shader was refused or the device was lost: nothing was compared.
         (Status::Wrong, Some(wrong)) if wrong.binding.is_none() => Err(note()),
         (Status::Wrong, Some(_)) => Ok(Verdict::Caught(Box::new(served[ran - 1].clone()), note())),
         (Status::Unsupported, _) => Ok(Verdict::NotRun(note())),
@@ -118,14 +119,14 @@ fn verdict(
     }
 }
 
-/// All cases of a kernel, those of the least work first.
+/// All cases of a kernel, those with the least work first.
 fn cases_of(suite: &Suite) -> Vec<Case> {
     let mut cases = (suite.cases)().unwrap();
     cases.sort_by_key(|case| case.plan.flops);
     cases
 }
 
-/// Every mutant on an adapter; what is wrong goes to `wrong`.
+/// Runs every mutant on an adapter; failures are added to `wrong`.
 fn every_mutant(adapter: &AdapterReport, mutants: &Mutants, wrong: &mut Vec<String>) {
     let only = std::env::var("NF_KERNEL").ok();
     let started = Instant::now();
@@ -150,7 +151,7 @@ fn every_mutant(adapter: &AdapterReport, mutants: &Mutants, wrong: &mut Vec<Stri
         }
         unchanged.push((kernel_with(suite.kernel, None), telling));
     }
-    // It was the change: the same cases hold with the text as it is.
+    // The change was the cause: the same cases pass with the unchanged text.
     let (survey, _) = survey(adapter, unchanged, None).unwrap();
     for row in &survey.rows {
         let held = matches!(row.status(), Status::Ok | Status::Known);
@@ -177,7 +178,7 @@ fn the_survey_names_the_variant_of_which_one_constant_is_changed() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What is said of `add` with a list of its own.
+/// The verdict on `add` with its own list of mutants.
 fn add_with(list: &str) -> std::result::Result<Verdict, String> {
     let suite = suites().find(|s| s.kernel.name == "add").unwrap();
     let of = (suite.kernel, &suite.kernel.variants[0]);

@@ -1,4 +1,4 @@
-//! What the tests of shaders share: parsing, validation, overrides, and the constants that cases use.
+//! Functions shared by the tests of shaders: parsing, validation, overrides, and constants of cases.
 use naga::{
     Module,
     back::{PipelineConstants, pipeline_constants::process_overrides},
@@ -19,7 +19,7 @@ use std::{
 /// Override constants of one case, as bits so that sets of them can be compared.
 pub(crate) type Constants = Vec<(&'static str, u64)>;
 
-/// Different sets of them.
+/// Different sets of override constants.
 pub(crate) type Sets = BTreeSet<Constants>;
 
 /// Every variant of every kernel.
@@ -54,7 +54,7 @@ pub(crate) fn validate(
         .map_err(Box::new)
 }
 
-/// A variant's module, valid.
+/// A variant's module, which must be valid.
 pub(crate) fn module(variant: &Variant) -> (Module, ModuleInfo) {
     let module = parse(variant.stem, variant.wgsl);
     let info = validate(&module, variant.requires)
@@ -76,8 +76,8 @@ pub(crate) fn resolve(
     Ok((module.into_owned(), info.into_owned()))
 }
 
-/// The different override constants that the cases of a kernel set. Cases come with what their twins
-/// compute, so they are made once for all tests of a process.
+/// The different sets of override constants in the cases of a kernel. Making cases runs their twins,
+/// so that it is done once for all tests of a process.
 pub(crate) fn constants(kernel: &KernelDesc) -> &'static Sets {
     static ALL: LazyLock<BTreeMap<&str, Sets>> = LazyLock::new(|| {
         let bits = |case: Case| {
@@ -89,8 +89,8 @@ pub(crate) fn constants(kernel: &KernelDesc) -> &'static Sets {
     &ALL[kernel.name]
 }
 
-/// The `.wgsl` files in the folders of `shaders/` that `wanted` takes, by stem: `add` is at
-/// `elementwise/add`. No stem is there twice.
+/// The `.wgsl` files in those folders of `shaders/` that `wanted` accepts, by stem: `add` is at
+/// `elementwise/add`. Stems are unique.
 fn files(wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
     let entries = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());

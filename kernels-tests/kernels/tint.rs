@@ -1,5 +1,6 @@
-//! Tint, Chromium's compiler, accepts every shader too, with the constants and workgroup sizes that it
-//! runs with: `scripts/tint.sh`. `NF_TINT` names the folder with Dawn; without it nothing is tested.
+//! Tint, Chromium's compiler, must accept every shader too, with the constants and workgroup sizes
+//! that it runs with: `scripts/tint.sh`. `NF_TINT` names the folder with Dawn; without it nothing is
+//! tested.
 use crate::{
     extent::skipped,
     kernels::shaders::{constants, variants},
@@ -8,7 +9,7 @@ use nf_gpu::kernels::desc::{Requires, Variant};
 use serde_json::{Map, Value, json};
 use std::{fs, process::Command};
 
-/// What Tint must refuse, or it has not looked.
+/// Shaders that Tint must refuse; otherwise it has not checked them.
 const BAD: [(&str, &str, &str); 3] = [
     (
         "barrier",
@@ -21,8 +22,8 @@ const BAD: [(&str, &str, &str); 3] = [
     ("constant", "override WG_SIZE: u32; @compute @workgroup_size(WG_SIZE) fn main() {}", "512"),
 ];
 
-/// What Tint reads: it wants to be told of subgroups, where naga refuses the line that tells it. None
-/// for cooperative matrices and 64-bit integers, whose WGSL is naga's own.
+/// Text for Tint, which needs an `enable` line for subgroups that naga refuses. `None` for cooperative
+/// matrices and 64-bit integers, whose WGSL only naga understands.
 fn dialect(variant: &Variant) -> Option<String> {
     match variant.requires {
         Requires::Nothing | Requires::Half => Some(variant.wgsl.to_owned()),

@@ -15,13 +15,13 @@ use naga::{
 use nf_gpu::kernels::desc::{Requires, Variant};
 use std::{path::Path, process::Command};
 
-/// As the device compiles a variant: a trusted one without checks.
+/// Bounds checks with which the device compiles a variant: none for a trusted one.
 fn policies(trusted: bool) -> BoundsCheckPolicies {
     let policy = if trusted { BoundsCheckPolicy::Unchecked } else { BoundsCheckPolicy::Restrict };
     BoundsCheckPolicies { index: policy, buffer: policy, image_load: policy, binding_array: policy }
 }
 
-/// SPIR-V for Vulkan 1.0, for 1.1 where there are subgroups, for 1.3 with cooperative matrices.
+/// SPIR-V for Vulkan 1.0; for 1.1 with subgroups, for 1.3 with cooperative matrices.
 fn to_spirv(module: &Module, info: &ModuleInfo, requires: Requires, trusted: bool) -> Vec<u32> {
     let options = spv::Options {
         lang_version: match requires {
@@ -137,17 +137,19 @@ fn every_shader_translates_for_every_backend() {
     }
 }
 
-/// Metal has cooperative matrices of 8 alone; naga's writer would name types that are not there.
+/// Whether MSL can express it. Metal has cooperative matrices of 8 only; for others naga writes
+/// unknown types.
 fn has_msl(requires: Requires) -> bool {
     !matches!(requires, Requires::CooperativeMatrix(size) if size != 8)
 }
 
-/// Direct3D has no cooperative matrices.
+/// Whether HLSL can express it. Direct3D has no cooperative matrices.
 fn has_hlsl(requires: Requires) -> bool {
     !matches!(requires, Requires::CooperativeMatrix(_))
 }
 
-/// OpenGL ES has no 16-bit floats and no 64-bit integers, so wgpu offers none there.
+/// Whether GLSL can express it. OpenGL ES has no 16-bit floats and no 64-bit integers, so wgpu
+/// offers none there.
 fn has_glsl(requires: Requires) -> bool {
     matches!(requires, Requires::Nothing | Requires::Subgroup(_))
 }
@@ -162,7 +164,7 @@ fn backends_can_do_what_the_shaders_translated_for_them_need() {
             ("HLSL", has_hlsl(variant.requires), hlsl::supported_capabilities()),
             ("GLSL", has_glsl(variant.requires), glsl::supported_capabilities()),
         ] {
-            // Of what the adapter has, no more than the backend can write.
+            // Of the adapter's capabilities, only those that the backend can write.
             let has = has & capabilities(variant.requires);
             let verdict = Validator::new(ValidationFlags::all(), has).validate(&module);
             assert!(verdict.is_ok() || !translates, "{name} of {}: {verdict:?}", variant.stem);
@@ -188,7 +190,7 @@ fn backends_without_cooperative_matrices_refuse_them_by_name() {
     assert_eq!(refused, 12, "three kernels, matrices of 8 and 16, two backends");
 }
 
-/// What spirv-val says of SPIR-V words; `None` where the tool is not installed.
+/// The verdict of spirv-val on SPIR-V words; `None` if the tool is not installed.
 fn spirv_val(words: &[u32], environment: &str, folder: &Path) -> Option<Result<(), String>> {
     let path = folder.join("shader.spv");
     std::fs::write(&path, words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>()).unwrap();
@@ -208,14 +210,14 @@ fn spirv_is_valid() {
             Requires::CooperativeMatrix(_) => "vulkan1.3",
         };
         let sets = constants(kernel);
-        // The workgroup size only changes constants: one is enough.
+        // The workgroup size only changes constants, so that one size is enough.
         for (workgroup, module, info) in resolved(variant, sets) {
             if workgroup != variant.workgroups[0] {
                 continue;
             }
             let words = to_spirv(&module, &info, variant.requires, variant.trusted);
             match spirv_val(&words, environment, folder.path()) {
-                // CooperativeMatrixKHR, which spirv-val knows since 2023.4.
+                // Capability 6022 is CooperativeMatrixKHR, which spirv-val knows since 2023.4.
                 Some(Err(why))
                     if !has_hlsl(variant.requires) && why.contains("capability operand: 6022") =>
                 {

@@ -1,5 +1,5 @@
-//! Measuring which variant is fastest: only candidates that are right may win, what is known is not
-//! measured again, and a run keeps what it began with.
+//! Measuring the fastest variant: only correct candidates may win, known results are not measured
+//! again, and a run keeps the variants that it began with.
 mod twice;
 
 use crate::extent::adapters;
@@ -34,7 +34,7 @@ fn gpu() -> Gpu {
     Gpu::open(&AdapterChoice::default()).unwrap()
 }
 
-/// A device that measures, and what it says.
+/// A device that measures, and its messages.
 fn tuned(store: Store) -> (Gpu, Said) {
     tuned_on(&AdapterChoice::default(), store)
 }
@@ -82,7 +82,7 @@ fn only_right_ones_win(gpu: &Gpu, said: &Said) {
         assert!(of.len() == 1 && of[0].contains(why) && of[0].starts_with("warning"), "{lines:?}");
     }
     assert!(lines.iter().any(|l| l.starts_with("tuned 1 shape in ")), "{lines:?}");
-    // Another shape, the same refusals: nothing new is said of them.
+    // The same candidates are refused for another shape, without a second message.
     build(gpu, &twice(32)).unwrap();
     let warnings = said.lock().unwrap().iter().filter(|l| l.starts_with("warning")).count();
     assert_eq!(warnings, 5);
@@ -157,16 +157,16 @@ fn a_run_that_goes_on_keeps_its_choices_or_is_refused() {
         build(&gpu, &twice(8)).unwrap();
         assert_eq!(gpu.choices().0["twice n8"], "coarse@64");
         assert_eq!(gpu.tuned().measured, 0);
-        // What the record does not name is measured as ever.
+        // Questions that the record does not contain are measured as usual.
         build(&gpu, &twice(4)).unwrap();
         assert_eq!(gpu.choices().0["twice n4"], "right@64");
     }
-    // The next run is free again.
+    // The next run is not bound by the record.
     let session = gpu.session(None);
     build(&gpu, &twice(8)).unwrap();
     assert_eq!(gpu.choices().0["twice n8"], "right@64");
     drop(session);
-    // A run that recorded nothing ran the defaults.
+    // A run that recorded nothing used the defaults.
     let session = gpu.session(Some(Recorded { choices: None, flag: "--resume" }));
     build(&gpu, &twice(2)).unwrap();
     assert_eq!(gpu.choices().0["twice n2"], "slow@64");
@@ -222,7 +222,7 @@ fn questions_are_stable_and_tell_shapes_apart() {
     };
     let question = |conv, fusion| conv::conv2d::plan(conv, fusion).unwrap().question().unwrap();
     let none = Fusion::default();
-    // Files of yesterday must answer today.
+    // These texts are keys in files of earlier versions, so that they must not change.
     assert_eq!(question(conv(16, 1), none), "conv2d 3x3s1p1 32x32x64>32x32x64 n16");
     assert_eq!(question(conv(16, 1), none), question(conv(9, 1), none));
     let relu = Fusion { relu: true, mask_out: true, ..none };
@@ -278,7 +278,7 @@ fn plans_of_a_class_get_smaller_until_one_image_and_copy_are_left() {
     assert_eq!((steps, plan.flops), (6, one.flops()));
 }
 
-/// An algorithm as a job: `twice` once or in two dispatches, or something else.
+/// An algorithm as a job: `twice` in one or two dispatches, or something else.
 fn algorithm(name: &str, size: TrialSize) -> Result<Job> {
     assert!(size.flops > 0);
     let plan = twice(4);
@@ -311,7 +311,7 @@ fn algorithms_are_decided_alike() {
     assert_eq!(gpu.decide(&question(all), algorithm).unwrap(), "clever");
     assert_eq!(gpu.choices().0["doubling n4"], "clever");
     assert_eq!(said.lock().unwrap().iter().filter(|l| l.contains("doubling wrong")).count(), 1);
-    // Known: the job is not even made.
+    // The answer is known: the job is not even made.
     let never = |_: &str, _: TrialSize| -> Result<Job> { panic!("measured again") };
     assert_eq!(gpu.decide(&question(all), never).unwrap(), "clever");
     let record = |choice: &str| {

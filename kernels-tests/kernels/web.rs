@@ -1,11 +1,11 @@
-//! The page of `nf-gpu conform --web`: it holds every variant, and a browser with WebGPU finds them right, and
-//! a changed one wrong.
+//! The page of `nf-gpu conform --web` contains every variant, and a browser with WebGPU finds them
+//! right and a changed one wrong.
 use crate::{cli::Place, extent::skipped, kernels::browser};
 use nf_gpu::kernels::list;
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 
-/// Kernels that the browser runs here; `NF_WEB=*` for all.
+/// Pattern of the kernels that the browser runs here; `NF_WEB=*` for all.
 const SOME: &str = "*a*";
 
 fn page(kernels: &str) -> String {
@@ -36,7 +36,7 @@ fn the_page_holds_every_variant_and_stays_small() {
     place.run("conform --web page.html --json").no_usage("--json");
 }
 
-/// What the page posted: status and note of each variant.
+/// Status and note of each variant, as the page posted them.
 fn rows(answer: &str) -> BTreeMap<String, (String, String)> {
     let answer: Value = serde_json::from_str(answer).unwrap();
     assert_eq!(answer["error"], Value::Null);

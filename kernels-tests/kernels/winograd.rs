@@ -1,5 +1,5 @@
-//! Winograd's forms, whole: their dispatches on a tape compute what the convolution's twin says, on
-//! every adapter; of small integers F(2x2, 3x3) exactly that, and F(4x4, 3x3) to rounding.
+//! Winograd's forms as a whole: their dispatches on a tape compute what the convolution's twin says,
+//! on every adapter. On small integers F(2x2, 3x3) is exact, and F(4x4, 3x3) is right to rounding.
 use crate::extent::every_gpu;
 use nf_gpu::{
     gpu::{Gpu, Program, Recorded, Tape},
@@ -14,11 +14,11 @@ use nf_gpu::{
     shape::{Nhwc, Window},
 };
 
-/// How far F(4x4, 3x3) may be from the whole numbers that are right: a pixel or a channel too many is
-/// wrong by one at least.
+/// Largest distance of F(4x4, 3x3) from the correct integers: a pixel or a channel too many would
+/// change the result by at least one.
 const NEAR: f64 = 0.01;
 
-/// Runs a convolution on the operands of its twin's case; what is wrong.
+/// Runs a convolution on the operands of its twin's case; the error says what is wrong.
 fn run(gpu: &Gpu, algorithm: Algorithm, conv: Conv2d, fusion: Fusion) -> Result<(), String> {
     let case = case("", conv, fusion, true).unwrap();
     let mut tape = Tape::new();
@@ -44,7 +44,8 @@ fn run(gpu: &Gpu, algorithm: Algorithm, conv: Conv2d, fusion: Fusion) -> Result<
             } else if id == y {
                 near(words, want.clone().floats_mut()).map_err(what)?;
             } else if fusion.mask_out {
-                // Rounding decides the sign of what should be 0, so the mask goes by what is there.
+                // Rounding decides the sign of values that should be 0, so the mask is compared with
+                // the computed values.
                 assert_eq!(words, signs(&read(y), conv), "{fusion:?}");
             }
         }
@@ -60,7 +61,7 @@ fn near(got: &[u32], want: &[f64]) -> Result<(), String> {
     wrong.map_or(Ok(()), |i| Err(format!("{i}: {} not {}", f32::from_bits(got[i]), want[i])))
 }
 
-/// The mask that says where y is positive.
+/// The mask with a bit for each positive value of y.
 fn signs(y: &[u32], conv: Conv2d) -> Vec<u32> {
     let lanes = conv.y.c.next_multiple_of(4) as usize;
     let (pixels, c4) = (conv.y.pixels() as usize, lanes / 4);
@@ -93,7 +94,8 @@ fn convolutions() -> Vec<(Conv2d, Fusion)> {
             copies(2, of(3, 4, 6, 9, 4, 1).grad_input()),
             Fusion { mask_in: true, residual: true, ..none },
         ),
-        // Rows of eights, or of four pixels; tiles that the image does not fill.
+        // Row lengths that are multiples of eight, or of four pixels; tiles that the image does not
+        // fill.
         (of(2, 5, 8, 3, 10, 1), full),
         (copies(2, of(3, 6, 4, 5, 7, 1)), full),
         (copies(3, of(2, 9, 16, 8, 12, 1)), full),
@@ -102,7 +104,7 @@ fn convolutions() -> Vec<(Conv2d, Fusion)> {
             copies(2, of(3, 7, 8, 9, 4, 1).grad_input()),
             Fusion { mask_in: true, residual: true, ..none },
         ),
-        // So many tiles that they are transformed in several runs.
+        // Enough tiles that they are transformed in several runs.
         (of(17, 64, 64, 20, 12, 1), Fusion { relu: true, mask_out: true, ..none }),
     ]
 }
@@ -138,11 +140,12 @@ fn a_form_that_does_not_exist_is_refused() {
     let conv = of(Window::square(3, 1, 1));
     let two = |first, count| Tiles::new(conv, Form::F2, first, count);
     assert!(two(0, 1).is_ok() && two(0, 2).is_err() && two(1, 1).is_err());
-    // 36 pixels an image: the second begins inside a word of the mask.
+    // 36 pixels per image: the second image begins inside a word of the mask.
     let three = Conv2d::forward(Nhwc::new(3, 6, 6, 8), 8, Window::square(3, 1, 1)).unwrap();
     let two = |first| Tiles::new(three, Form::F2, first, 1);
     assert!(two(1).is_err() && two(2).is_ok());
-    // Words of the mask of six columns, or of an odd number of rows of four, are of several tiles.
+    // With six columns, or an odd number of rows of four pixels, a word of the mask covers several
+    // tiles.
     let four = |h, w| {
         let x = Nhwc::new(2, h, w, 8);
         Form::F4.fits(Conv2d::forward(x, 8, Window::square(3, 1, 1)).unwrap())
@@ -151,7 +154,8 @@ fn a_form_that_does_not_exist_is_refused() {
     assert_eq!([four(6, 4), four(5, 8), four(6, 24)], [true; 3]);
 }
 
-/// Three and four copies are of one class, and llvmpipe can bind the transformed weights of three.
+/// Three and four copies belong to one class, and llvmpipe can bind the transformed weights of only
+/// three.
 #[test]
 fn a_run_that_goes_on_keeps_the_form_of_every_number_of_copies() {
     let conv = |copies| {
@@ -225,13 +229,14 @@ fn errors(gpu: &Gpu, algorithm: Algorithm, form: Form, conv: Conv2d) -> (f64, f6
 
 #[test]
 fn floats_keep_the_bound_of_winograds_form() {
-    // Terms of a sum over C and the roundings of each transform along the way, each at most half an
-    // epsilon of the sum of all terms' absolute values.
+    // Roundings: the terms of a sum over C, and those of each transform on the way, each at most half
+    // an epsilon of the sum of all terms' absolute values.
     let conv = Conv2d::forward(Nhwc::new(2, 16, 16, 64), 32, Window::square(3, 1, 1)).unwrap();
     every_gpu(|gpu, on| {
         for conv in [conv, conv.grad_input()] {
             let (direct, _) = errors(gpu, Algorithm::Direct, Form::F2, conv);
-            // What the twins of the transforms allow, in all; how much more than the direct sum.
+            // Number of roundings that the twins of the transforms allow, and growth compared with
+            // the direct sum.
             for (form, transforms, growth) in [(Form::F2, 12.0, 3.0), (Form::F4, 26.0, 8.0)] {
                 let bound = (f64::from(conv.x.c) + transforms) * f64::from(f32::EPSILON) / 2.0;
                 let (relative, worst) = errors(gpu, Algorithm::Winograd(form), form, conv);

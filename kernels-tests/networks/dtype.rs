@@ -1,5 +1,5 @@
-//! Arithmetic with operands in f16 beside that in f32: answers, gradients, a short training, and what
-//! the scale of the loss is for.
+//! Computing with f16 operands compared with f32: answers, gradients, a short training, and the purpose
+//! of the loss scale.
 use crate::{
     extent::{all, every_gpu},
     networks::evaluator::{relative_l2, wide},
@@ -18,10 +18,10 @@ use nf_gpu::{
 };
 use std::path::Path;
 
-/// Half of the distance from 1 to the next f16: the relative error of one rounded operand, at most.
+/// Half of the distance from 1 to the next f16: the largest relative error of a rounded operand.
 const HALF_ULP: f64 = 1.0 / 2048.0;
 
-/// `vgg-small` as it comes with the repository, and its test images: two hundred, with `--all` a thousand.
+/// The `vgg-small` of this repository, and test images: two hundred, or a thousand with `--all`.
 fn fashion() -> (BaseNet, ImageSet) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/vgg-small-fashion.safetensors");
     let base = BaseNet::load(&file, &BaseHints::default()).unwrap();
@@ -45,9 +45,9 @@ fn measured(gpu: &Gpu, (base, set): &(BaseNet, ImageSet), operands: Operands) ->
     measure(gpu, &request, &mut Journal::default(), &mut |_| true).unwrap()
 }
 
-/// Accuracies in f16 and f32 lie within one standard error of each other: that of the accuracy itself,
-/// as a share p of n images, is `sqrt(p (1 - p) / n)`. What differs are answers to images between two
-/// classes; one answer in a hundred may, which is far below what another draw of test images changes.
+/// Accuracies in f16 and f32 must lie within one standard error of each other: that of the accuracy
+/// itself, which for a share p of n images is `sqrt(p (1 - p) / n)`. Only answers to images between two
+/// classes differ: one answer in a hundred may, far fewer than another choice of test images changes.
 #[test]
 fn accuracy_in_f16_is_that_in_f32_within_its_noise() {
     let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
@@ -60,7 +60,7 @@ fn accuracy_in_f16_is_that_in_f32_within_its_noise() {
     let changed = pairs.filter(|(a, b)| a != b).count();
     let far = relative_l2(&f16.logits, &wide(&f32.logits));
     println!("{changed} of {} answers changed; logits differ by {far:.1e}", 2 * n);
-    // Every layer rounds two operands, each by 2^-11 / sqrt(3) in the root mean square at most.
+    // Every layer rounds two operands, each with a root mean square error of at most 2^-11 / sqrt(3).
     let roundings = 2.0 * fashion.0.graph.layers.len() as f64;
     assert!(far > HALF_ULP / 8.0, "{far:.1e}: was f16 in use?");
     assert!(far < (roundings / 3.0).sqrt() * HALF_ULP, "logits differ by {far:.1e}");
@@ -77,8 +77,8 @@ fn accuracy_in_f16_is_that_in_f32_within_its_noise() {
     }
 }
 
-/// A base network without a kink: f16 and f32 differ by the rounding of operands alone. The average
-/// over 16 x 16 pixels and the mean over the images make small gradients of large ones.
+/// A base network without kinks, so that f16 and f32 differ by the rounding of operands alone. The
+/// average over 16 x 16 pixels and the mean over the images make gradients very small.
 fn linear_base() -> Graph {
     let mut g = Graph::new("linear", [3, 16, 16]);
     let x = g.conv(0, "features.0", 8, Window::square(3, 1, 1), true).unwrap();
@@ -87,9 +87,9 @@ fn linear_base() -> Graph {
     g
 }
 
-/// The mean over a batch divides every gradient by its size. In f16 what is below 2^-25 vanishes; the
-/// scale of the loss lifts it, and is taken out of the gradients again. Two products lie on the way
-/// back, each of two rounded operands, and the forward pass moves the probabilities by as much.
+/// The mean over a batch divides every gradient by its size. In f16 values below 2^-25 vanish; the loss
+/// scale prevents this, and gradients are divided by it again. On the way back there are two products,
+/// each of two rounded operands, and the forward pass changes the probabilities by as much.
 #[test]
 #[ignore = "in ./test.sh --all: five steps of four thousand images on every adapter"]
 fn gradients_that_f16_would_lose_survive_scaled() {
@@ -125,7 +125,7 @@ fn gradients_that_f16_would_lose_survive_scaled() {
         assert!(scaled > HALF_ULP / 64.0, "{on}: {scaled:.1e}: was f16 in use?");
         assert!(scaled < 6.0 * HALF_ULP, "{on}: {scaled:.1e}");
         assert!(plain > 0.1, "{on}: nothing is lost without the scale ({plain:.1e})");
-        // A power of two changes no bit in f32, if it is taken out again wherever it went in.
+        // In f32 a power of two changes no bit, if every gradient is divided by it again.
         assert_eq!(gradient(Operands::F32, Some(64.0)), exact, "{on}");
     });
 }

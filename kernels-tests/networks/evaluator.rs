@@ -108,7 +108,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Values (or gradients) behind a dropout of 1x1 pixels; the seed is 0.
+    /// Values (or gradients) after a dropout of 1x1 pixels, with seed 0.
     fn dropped(&self, node: NodeId, p: f32, x: &[f64]) -> Vec<f64> {
         if !self.training {
             return x.to_vec();
@@ -154,7 +154,7 @@ impl Evaluator<'_> {
         (0..c).map(at).collect()
     }
 
-    /// Which element of which input each output element copies; `None` for a zero.
+    /// Input and element that each output element is copied from; `None` for a zero.
     fn picks(&self, node: NodeId, values: &Values) -> Vec<Option<(usize, usize)>> {
         let inputs = &self.graph.nodes[node].inputs;
         let x = &values.nodes[inputs[0]];
@@ -191,7 +191,7 @@ impl Evaluator<'_> {
                     Op::MaxPool(window) => {
                         let taps = window_taps(*window, ii, ji);
                         let taps = taps.filter_map(|(i, j)| at(n, ci, i, j));
-                        // The first of equals.
+                        // Of equal values the first is taken.
                         let best =
                             taps.reduce(|best, tap| if x[tap] > x[best] { tap } else { best });
                         best.map(|from| (0, from))
@@ -260,7 +260,7 @@ pub(crate) fn norm(values: &[f64]) -> f64 {
     values.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// `|got - want| / |want|`; NaN if anything is.
+/// `|got - want| / |want|`; NaN if any value is NaN.
 pub(crate) fn relative_l2(got: &[f32], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
     let error: f64 = got.iter().zip(want).map(|(&g, w)| (f64::from(g) - w).powi(2)).sum();

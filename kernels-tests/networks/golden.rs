@@ -31,8 +31,8 @@ pub(crate) struct Golden {
     pub(crate) parameters: Weights,
 }
 
-/// A file of golden values: of this repository, or of the larger set beside it, which users do not
-/// have. `None`, said aloud, where it is in neither.
+/// A file of golden values, from this repository or from the larger set beside it, which users do not
+/// have. `None`, with a message, if it is in neither.
 pub(crate) fn golden_file(folder: &str, name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = root.join("kernels-tests/networks/golden").join(name);
@@ -66,7 +66,7 @@ impl Golden {
         file
     }
 
-    /// A generator's parameters among them.
+    /// A generator's parameters among the tensors of a file.
     pub(crate) fn parameters(file: &Weights) -> Weights {
         let mut parameters = Weights::default();
         for (name, tensor) in &file.tensors {
@@ -128,8 +128,8 @@ impl Golden {
     }
 }
 
-/// Weights and bias of every layer whose output only a batch norm reads: the bias has a gradient of
-/// zero in training.
+/// Weights and biases of every layer whose output is read by a batch norm only: in training the
+/// gradient of such a bias is zero.
 pub(crate) fn biases_before_norms(graph: &Graph) -> Vec<(&str, &str)> {
     use nf_gpu::nn::Op;
     let is_norm = |&n: &usize| matches!(graph.nodes[n].op, Op::BatchNorm(_));
@@ -143,7 +143,7 @@ pub(crate) fn biases_before_norms(graph: &Graph) -> Vec<(&str, &str)> {
     layers.filter_map(|l| Some((name(l.weight), name(l.bias?)))).collect()
 }
 
-/// The largest relative error of its tensors, and which they are.
+/// The largest relative error of the compared tensors, and the tensors past the bound.
 pub(crate) struct Worst {
     bound: f64,
     error: f64,
@@ -174,7 +174,7 @@ impl Worst {
     }
 }
 
-/// The evaluator that other tests compare with computes the golden values too.
+/// Checks that the f64 evaluator, with which other tests compare, computes the golden values too.
 fn check_evaluator(name: &str) {
     let golden = Golden::load(name);
     let weights = golden.graph.layers.iter().map(|layer| {
@@ -242,7 +242,8 @@ fn check(name: &str) {
             } else if let Some(name) = name.strip_prefix("grad.") {
                 let got = &gradients.get(name, &want.shape).unwrap().data;
                 if let Some((weight, _)) = exempt.iter().find(|(_, bias)| *bias == name) {
-                    // Zero in theory: the norm takes the mean away. The file holds rounding noise.
+                    // In theory this gradient is zero, because the norm removes the mean: the file
+                    // holds rounding noise.
                     let weight = &golden.file.tensors[&format!("grad.{weight}")].data;
                     let bound = 1e-5 * norm(&wide(weight));
                     assert!(norm(&wide(got)) <= bound, "{name} on {on}: not zero");

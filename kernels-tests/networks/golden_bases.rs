@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 /// Relative L2 errors that f32 kernels must keep to (`kernels-tests/networks/golden/README.md`).
 const LOGITS: f64 = 5e-6;
 const INPUT_GRADIENT: f64 = 2e-5;
-/// Nearer to 0 than this, in root mean squares of the tensor, f32 cannot tell the sign of a sum: the
-/// last two bits of its terms, and what came with its inputs through some ten layers.
+/// If a sum is nearer to 0 than this, in units of the tensor's root mean square, f32 cannot tell its
+/// sign: the last two bits of its terms are uncertain, and so are its inputs after some ten layers.
 const UNDECIDABLE: f64 = 8.0 * f32::EPSILON as f64;
 const SHAPE: [usize; 4] = [2, 3, 32, 32];
 const BASES: [&str; 5] = ["resnet18", "resnet50", "vgg11", "vgg16", "vgg19"];
@@ -35,7 +35,7 @@ fn p(i: u32, k: u32) -> f64 {
     f64::from((w >> 22) ^ w) / 2_147_483_648.0 - 1.0
 }
 
-/// The weights that the values were computed with: a rule over the `state_dict` in its order.
+/// The weights with which the values were computed: a formula over the `state_dict` in its order.
 fn weights(graph: &Graph) -> Weights {
     let gain = if graph.name.starts_with("vgg") { 1.0 } else { 0.5 };
     let mut weights = Weights::default();
@@ -209,7 +209,7 @@ fn check_eopm(generator: &str, base: &str) {
                 let generator = Some((&graph, &parameters));
                 Exact::new(generator, (&base, &weights), &maps, &images.data, &labels)
             });
-            // The images that the base sees bring the generator's rounding along.
+            // The images that the base sees contain the generator's rounding.
             exact.explain(&all, GRADIENT, 2.0 * UNDECIDABLE * growth, &what);
         }
     });

@@ -1,7 +1,7 @@
-//! Gradients next to kinks. Where a ReLU's exact input is nearer to 0 than f32 can tell, either sign is
-//! right, and where two values of a max pool are that near to each other, either is the maximum; the
-//! gradient jumps between them: a result past its bound is accepted only if turning a few such kinks in
-//! the exact gradient brings it within the bound.
+//! Gradients next to kinks. Where a ReLU's exact input is nearer to 0 than f32 can resolve, either sign
+//! is right; where two values in a window of a max pool are that close, either is the maximum. The
+//! gradient jumps between these choices. A result past its bound is accepted only if turning a few such
+//! kinks in the exact gradient brings it within the bound.
 use crate::networks::evaluator::{Evaluator, Values, norm, relative_l2, wide};
 use nf_gpu::{
     fault::{FaultMap, dequantize, inject, quantize},
@@ -10,10 +10,10 @@ use nf_gpu::{
 };
 use std::collections::BTreeMap;
 
-/// Kinks that may be turned.
+/// Most kinks that may be turned.
 const MOST: usize = 4;
 
-/// What rounding may decide, in the values of a node.
+/// A choice in the values of a node that rounding may decide.
 #[derive(Clone, Copy, Debug)]
 enum Kink {
     /// The sign of a ReLU's input.
@@ -45,8 +45,8 @@ impl<'a> Net<'a> {
         Self { twin, values }
     }
 
-    /// Inputs of rectifiers within `distance` of 0 and of pools within it of the maximum, in root mean
-    /// squares of their tensor, and how near.
+    /// ReLU inputs within `distance` of 0 and pool inputs within `distance` of the maximum, in units of
+    /// the tensor's root mean square, with their distances.
     fn kinks(&self, distance: f64) -> Vec<(f64, Kink)> {
         let mut kinks = Vec::new();
         for (id, node) in self.twin.graph.nodes.iter().enumerate() {
@@ -64,7 +64,7 @@ impl<'a> Net<'a> {
         kinks
     }
 
-    /// To the other side of a kink, or back.
+    /// Moves a value to the other side of a kink, or back.
     fn turn(&mut self, kink: Kink) {
         match kink {
             Kink::Sign(node, i) => self.values.nodes[node][i] *= -1.0,
@@ -73,7 +73,7 @@ impl<'a> Net<'a> {
     }
 }
 
-/// A loss over copies of a base network, behind a generator or not, and its exact gradient.
+/// A loss over copies of a base network, with or without a generator, and its exact gradient.
 pub(crate) struct Exact<'a> {
     generator: Option<Net<'a>>,
     images: Vec<f64>,
@@ -82,11 +82,11 @@ pub(crate) struct Exact<'a> {
     dx: Vec<Vec<f64>>,
 }
 
-/// By name; `input` is that of the images, where there is no generator.
+/// Gradients by name; `input` is the gradient of the images, if there is no generator.
 type Gradients = BTreeMap<String, Vec<f64>>;
 
 impl<'a> Exact<'a> {
-    /// `maps` are the copies' faults with the weights of their mean cross-entropies.
+    /// `maps` holds the copies' faults and the weights of their mean cross-entropies.
     pub(crate) fn new(
         generator: Option<(&'a Graph, &'a Weights)>,
         base: (&'a Graph, &'a Weights),
@@ -145,8 +145,8 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// Demands that `got` has the exact gradients within `bound`, after turning a few kinks within
-    /// `distance`.
+    /// Asserts that `got` agrees with the exact gradients within `bound`, possibly after turning a few
+    /// kinks within `distance`.
     pub(crate) fn explain(
         &mut self,
         got: &BTreeMap<String, Vec<f32>>,
@@ -165,12 +165,12 @@ impl<'a> Exact<'a> {
             let of_net = net.kinks(distance).into_iter();
             kinks.extend(of_net.map(|(distance, kink)| (distance, (k, kink))));
         }
-        // The nearest are the likeliest.
+        // The nearest kinks are the likeliest.
         kinks.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut error = worst(&self.gradients());
         println!("{what}: {error:.1e} from the exact gradient; {} kinks in doubt", kinks.len());
         let (mut turned, mut found) = (Vec::new(), true);
-        // Behind one that explains most of the error, others explain most of what is left.
+        // After a kink that explains most of the error, others may explain most of the rest.
         while found {
             found = false;
             kinks.retain(|&(distance, kink)| {
@@ -179,7 +179,7 @@ impl<'a> Exact<'a> {
                 }
                 self.turn(kink);
                 let after = worst(&self.gradients());
-                // A kink that f32 turned explains a good part of the error, not a trifle.
+                // A kink that f32 turned explains a large part of the error.
                 if after < 0.8 * error {
                     println!("{what}: turning {kink:?}, {distance:.1e} away, leaves {after:.1e}");
                     (error, found) = (after, true);

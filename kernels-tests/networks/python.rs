@@ -8,8 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A Python that has these modules: the one that `NF_PYTHON` names, else `python3`. Where it lacks them, that
-/// is said.
+/// A Python that has these modules: the one that `NF_PYTHON` names, else `python3`. If it lacks them,
+/// this is reported.
 pub(crate) fn python_with(modules: &str) -> Option<String> {
     let python = env::var("NF_PYTHON").unwrap_or_else(|_| "python3".into());
     let mut probe = Command::new(&python);
@@ -21,7 +21,7 @@ pub(crate) fn python_with(modules: &str) -> Option<String> {
     found.then_some(python)
 }
 
-/// One that has PyTorch. That of `NF_PYTHON` must have it.
+/// A Python that has PyTorch. The one that `NF_PYTHON` names must have it.
 pub(crate) fn python_with_torch() -> Option<String> {
     let python = python_with("numpy, safetensors, torch");
     assert!(python.is_some() || env::var_os("NF_PYTHON").is_none(), "NF_PYTHON has no PyTorch");
@@ -46,6 +46,6 @@ fn pytorch_and_nf_gpu_agree() {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     println!("{}", text(&done.stdout));
     assert!(done.status.success(), "{}", text(&done.stderr));
-    // The script names what it tested: none of its tests may be missing.
+    // The script prints how many tests it ran: none may be missing.
     assert!(text(&done.stderr).contains("Ran 17 tests"), "{}", text(&done.stderr));
 }

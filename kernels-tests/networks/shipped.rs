@@ -1,4 +1,5 @@
-//! The networks in `models/`: whole, what their README says, and their weights where they belong.
+//! The networks in `models/` are undamaged and as their README describes, with their weights on the
+//! right grid.
 use crate::extent::skipped;
 use nf_gpu::{
     files::{Weights, sha256},
@@ -15,7 +16,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
 }
 
-/// A shipped file, unless this is the package, which leaves large ones out.
+/// A shipped file, unless this is the published package, which lacks large files.
 fn shipped(name: &str) -> Option<PathBuf> {
     let path = folder().join(name);
     if path.exists() {
@@ -60,7 +61,7 @@ fn vgg11_is_shipped_as_stored_words() {
     assert!(fs::metadata(&path).unwrap().len() < 10_000_000);
     let base = BaseNet::load(&path, &BaseHints::default()).unwrap();
     assert_eq!(base.graph.stored(&base.weights), Stored::Words { bits: 8 });
-    // The file that it was made from, which only developers have.
+    // The file from which it was made, which only developers have.
     let floats =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models/vgg11-cifar10.safetensors");
     if !floats.exists() {

@@ -23,11 +23,11 @@ use nf_gpu::{
 const LOGITS: f64 = 5e-6;
 const GRADIENT: f64 = 2e-5;
 const CLASSES: u32 = 10;
-/// Mean and standard deviation, as a base network may expect its input.
+/// Example of mean and standard deviation that a base network expects of its input.
 const NORMALISATION: ([f32; 3], [f32; 3]) = ([0.49, 0.48, 0.45], [0.25, 0.24, 0.26]);
 /// Copies of a frozen network and their maps; the first is clean.
 const SEEDS: [u64; 3] = [0, 50_000, (7 << 32) | 3];
-/// f32 leaves these networks' values right to a few 1e-7 of their size.
+/// f32 computes these networks' values to a few 1e-7 of their size.
 const MARGIN: f64 = 3e-6;
 
 /// Random weights, with batch norms that are not the identity.
@@ -39,7 +39,8 @@ pub(crate) fn weights(graph: &Graph, seed: u32) -> Weights {
         for v in &mut tensor.data {
             let p = random.float();
             match param.role {
-                // Linear layers start almost at zero, and a chain of them has no gradient to speak of.
+                // Initial linear weights are almost zero, so that a chain of such layers has hardly
+                // any gradient.
                 Role::Weight if param.shape.len() == 2 => *v *= 5.0,
                 Role::Weight => {}
                 Role::Gamma => *v = 0.7 + 0.2 * p,
@@ -56,7 +57,7 @@ pub(crate) fn layer_weights<'a>(graph: &Graph, weights: &'a Weights, layer: usiz
     &weights.tensors[&graph.params[graph.layers[layer].weight].name].data
 }
 
-/// Draws images until one stays away from the kinks in every evaluator.
+/// Draws images until one stays away from the kinks of every evaluator.
 pub(crate) fn quiet_images(
     random: &mut Random,
     len: usize,
@@ -72,14 +73,14 @@ pub(crate) fn quiet_images(
     panic!("a hundred images came too near to a kink");
 }
 
-/// A copy of a transient that the host can read.
+/// A copy, readable by the host, of a transient buffer.
 fn kept(tape: &mut Tape, id: BufferId, shape: Nhwc) -> BufferId {
     let copy = tape.kept("result", shape.bytes());
     tape.push(gather2d::plan(shape, shape, Gather::channels(0)).unwrap(), &[id, copy]).unwrap();
     copy
 }
 
-/// A frozen network with what it must compute.
+/// A frozen network with its expected results.
 struct Frozen {
     graph: Graph,
     weights: Weights,
@@ -91,7 +92,7 @@ struct Frozen {
     flips: Vec<Vec<Flips>>,
     /// `[copies, N, classes]`
     logits: Vec<f64>,
-    /// NCHW, of all copies together.
+    /// NCHW, summed over all copies.
     dx: Vec<f64>,
 }
 
@@ -143,7 +144,7 @@ impl Frozen {
         let copies = SEEDS.len() as u32;
         let whole = FrozenNet::new(gpu, &self.graph, &self.weights, bits, copies).unwrap();
         self.check_net(gpu, &whole, &what);
-        // Layers of more than 20 kB in slices of output channels.
+        // Layers of more than 20 kB are cut into slices of output channels.
         let (graph, weights) = (&self.graph, &self.weights);
         let sliced = FrozenNet::sliced(gpu, graph, weights, bits, copies, true, 20_000).unwrap();
         self.check_net(gpu, &sliced, &format!("{what}, in slices"));
@@ -174,7 +175,7 @@ impl Frozen {
             let dx: Vec<f32> = program.read(gpu, dx).unwrap();
             (unpad_channels(&logits, CLASSES), nchw_from_nhwc(&dx, shape))
         };
-        // Other faults first: nothing of a run may be left in the next.
+        // Runs with other faults first, to show that nothing is left over from the previous run.
         let other = run(&[1, 2, 3]);
         let (logits, dx) = run(&SEEDS);
         assert_ne!((&logits, &dx), (&other.0, &other.1), "{what}: seeds change nothing");
@@ -192,7 +193,7 @@ impl Frozen {
         assert!(gradient <= GRADIENT, "{what}: gradient {gradient:.1e}, bound {GRADIENT:.0e}");
     }
 
-    /// Logits of a program that keeps nothing for a gradient, with the copies as they stand.
+    /// Logits of an inference program, with the copies' present weights.
     fn inferred(&self, gpu: &Gpu, net: &FrozenNet) -> Vec<f32> {
         let shape = self.graph.shape(self.graph.input(), self.batch);
         let mut tape = Tape::new();
@@ -236,8 +237,8 @@ fn frozen_resnet20_behind_a_normalisation() {
     check_frozen("resnet20", true, 3, 8);
 }
 
-/// A small network with what large VGGs have: fully connected layers on several pixels, dropout, more
-/// channels than one slice of a small binding.
+/// A small network with the features of large VGGs: fully connected layers on several pixels, dropout,
+/// more channels than fit one slice of a small binding.
 fn small_vgg() -> Graph {
     let mut g = Graph::new("small VGG", [3, 8, 8]);
     let x = g.conv(0, "features.0", 12, Window::square(3, 1, 1), true).unwrap();
@@ -260,7 +261,7 @@ fn frozen_fully_connected_layers_on_several_pixels() {
     every_gpu(|gpu, on| frozen.check(gpu, on, 8));
 }
 
-/// A training pass of a batch that comes in parts; `of_images`: whether the gradient of the images is
+/// Checks a training pass of a batch in parts; `of_images` says whether the gradient of the images is
 /// wanted too.
 fn check_training(graph: &Graph, parts: &[u32], of_images: bool) {
     let batch = parts.iter().sum();

@@ -1,4 +1,4 @@
-//! What `nf-gpu bench` measures is what it says: counts and shares, not times.
+//! Counts and shares that `nf-gpu bench` reports are right; times are not tested.
 use crate::networks::python::python_with_torch;
 use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
@@ -25,14 +25,17 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
     let macs =
         |name: &str| models::base(name, 10, None).or_else(|_| models::generator(name, 32)).unwrap();
     let (base, generator) = (macs("resnet20").macs(), macs("ConvS"));
-    // Forward, weight gradients, and input gradients of all layers but the first.
+    // A training computes forward, weight gradients, and the input gradients of all layers but the
+    // first.
     let first = u64::from(generator.layers[0].shape.len()) * 32 * 32;
     let training = 3 * generator.macs() - first;
-    // Forward and input gradient, no weight gradient; the clean network is one more copy.
+    // The base computes forward and input gradients, no weight gradients; the clean network is one more
+    // copy.
     let wanted = [u64::from(1 + copies) * 2 * base + training, training, 2 * base];
     for (step, wanted) in steps.iter().zip(wanted) {
         assert_eq!(step.conv_flops, 2 * u64::from(batch) * wanted, "{}", step.name);
-        // Winograd runs 36 multiplications for 144; nothing runs more than its definition.
+        // Winograd runs 36 multiplications in place of 144; all other kernels run as many as their
+        // definition.
         let of = |name: &str| -> u64 {
             step.kernels.iter().filter(|k| k.kernel == name).map(|k| k.flops).sum()
         };
@@ -87,7 +90,7 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     assert!(sums.iter().all(|s| s.share.is_some_and(|share| share > 0.0)), "{sums:?}");
 }
 
-/// `python/time_torch.py` computes one gradient in both of its ways. Skipped where there is no PyTorch;
+/// `python/time_torch.py` computes the same gradient in both of its ways. Skipped without PyTorch;
 /// `NF_PYTHON` names a Python.
 #[test]
 #[ignore = "in ./test.sh --all: wants PyTorch"]
@@ -105,7 +108,7 @@ fn both_ways_of_the_pytorch_timings_give_one_gradient() {
     let size = "--generator ConvS --base resnet20 --batch 2 --device cpu";
     let printed = run(&format!("{size} --check"));
     assert!(printed.contains("relative_difference"), "{printed}");
-    // Its reports are of our format.
+    // Its reports have our format.
     run(&format!("{size} --ways ours --seconds 0 --samples 2 --out ."));
     let report = bench_json::load(folder.path().join("torch-ours-f32.json")).unwrap();
     assert_eq!((report.steps[0].name.as_str(), report.steps[0].batch), ("eopm/ConvS/resnet20", 2));

@@ -69,12 +69,13 @@ fn a_comparison_of_different_images_says_so() {
     ] {
         assert!(text.contains(says), "no {says:?}");
     }
-    // The first ones and as many others are not the same; older documents say nothing of the first ones.
+    // The first images and an equal number of other images differ; older documents do not record which
+    // they used.
     let same = |a, b| !page(a, b).contains("not of the same images");
     assert!(same(whole(), whole()));
     assert!(same(of(200, Some(Which::First)), of(200, None)));
     assert!(!same(of(200, Some(Which::First)), of(200, Some(Which::Spread))));
-    // Two generators of one name in one document are called by their files.
+    // Two generators of one name in one document are distinguished by their files.
     let named = |file: &str| {
         let mut e = full("UNetS");
         e.given.generator = Some(file.into());
@@ -127,7 +128,7 @@ fn a_full_document_has_every_section_and_chart() {
     ] {
         assert!(text.contains(says), "no {says:?}");
     }
-    // A single rate has no curve; without energy nothing is said about it.
+    // A single rate has no curve; without energy, the page does not mention it.
     let mut one = full("UNetS");
     one.perturbed.truncate(1);
     one.perturbed[0].energy = None;
@@ -137,7 +138,7 @@ fn a_full_document_has_every_section_and_chart() {
     {
         assert!(!text.contains(absent), "{absent}");
     }
-    // But how to give a voltage, once, and only where one is wanting.
+    // The page says once how to give a voltage, and only if one is missing.
     let how = "No voltage is known for stuck-at at BER 0.0035, so no energy is either.";
     assert_eq!((text.matches(how).count(), pages()[0].1.contains("No voltage")), (1, false));
     assert!(text.contains("<h1>A title &amp; more</h1>"));
@@ -297,13 +298,13 @@ fn a_browser_opens_it_without_a_complaint() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    // A page that must be complained about: the test could not fail otherwise.
+    // A page that must lead to complaints: without it the test could not fail.
     let policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'\"/>";
     let broken = folder.path().join("broken.html");
     fs::write(&broken, format!("<head>{policy}</head><script>alert(1)</script>")).unwrap();
     let seen = match browser::open(&browser, &broken) {
         Ok(seen) => seen,
-        // Such as the stub of a package that is not installed.
+        // The browser may be the stub of a package that is not installed.
         Err(why) => return skipped(&format!("{} does not run here: {why}", browser.display())),
     };
     assert!(!seen.complaints.is_empty(), "{browser:?} says nothing of a broken page");
@@ -321,7 +322,7 @@ fn a_browser_opens_it_without_a_complaint() {
         if name == "one" {
             assert!(seen.dom.contains("falls from 92.0&nbsp;% to 83.0&nbsp;%"), "{}", seen.dom);
         }
-        // The parser of a browser repairs what is not balanced: it would have more or fewer.
+        // A browser's parser repairs unbalanced elements: their number would then differ.
         for element in ["section", "figure", "svg", "path", "text", "tr", "td", "li"] {
             let count = |text: &str| {
                 text.matches(&format!("<{element} ")).count()

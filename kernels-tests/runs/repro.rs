@@ -1,4 +1,4 @@
-//! The queue of the paper's experiments, on small networks and few images.
+//! The queue of the paper's experiments, with small networks and few images.
 use crate::cli::random_base;
 use nf_gpu::{
     Error,
@@ -17,12 +17,12 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The generator of `ResNet18` in front of itself, and of another network.
+/// Cells with the generator of `ResNet18`: in front of itself, and of another network.
 const OWN: &str = "resnet18/ConvL-ber0.005-from-resnet18-ber0.01";
 const OTHER: &str = "resnet50/ConvL-ber0.01-from-resnet18-ber0.01";
 const LAST: &str = "vgg19/ConvL-ber0.005-from-vgg19-ber0.01";
 
-/// Cells of a table with small networks in the place of the paper's, on the embedded images.
+/// Cells of a table with small networks in place of the paper's, on the embedded images.
 fn plan(name: &str, ids: &[&str]) -> Plan {
     let mut plan = Plan::new(table(name).unwrap(), None, &Settings::default()).unwrap();
     let small = |model: &mut String| {
@@ -83,7 +83,7 @@ impl Place {
         }
     }
 
-    /// Runs a plan to its end; also the titles of what was trained.
+    /// Runs a plan to its end; also returns the titles of the trainings.
     fn run(&self, plan: &Plan, settings: &Settings) -> (nf_gpu::Result<Outcome>, Vec<String>) {
         let mut events: Vec<Event> = Vec::new();
         let outcome = run(&self.gpu, plan, settings, &mut events, &mut |_| Ok(()), &|| false);
@@ -120,7 +120,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     let (place, plan) = (Place::new(), plan("transfer", &[OWN, OTHER]));
     let (whole, made) = place.run(&plan, &place.settings("whole"));
     let whole = whole.unwrap();
-    // One base network was given; one generator serves both cells.
+    // One base network was given, and one generator serves both cells.
     assert_eq!(made.len(), 2, "{made:?}");
     assert!(made[0].starts_with("pretraining vgg-small") && made[1].starts_with("training ConvS"));
     for (id, model) in [(OWN, "vgg-small"), (OTHER, "resnet20")] {
@@ -135,8 +135,8 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     let origins: Vec<&str> = whole.results.bases.iter().map(|base| base.origin).collect();
     assert_eq!(origins, ["pretrained", "given"]);
 
-    // Stopped at these askings: within the pretraining, within the training, while it evaluates, and
-    // while a cell is evaluated.
+    // The run is stopped at these calls of `stop`: during the pretraining, the training, its
+    // evaluation, and the evaluation of a cell.
     let settings = place.settings("stopped");
     let mut begun = Vec::new();
     let stopped_after = |asked: usize| {
@@ -146,7 +146,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
         let outcome = run(&place.gpu, &plan, &settings, &mut events, &mut |_| Ok(()), &stop);
         (outcome, trained(&events))
     };
-    // The pretraining asks at every image of its last evaluation.
+    // The last evaluation of the pretraining calls `stop` for every image.
     let images = data::open("fashion-sample", Path::new("none"), Split::Test).unwrap().len();
     for asked in [2, 4 + images, 4, 20, 100] {
         let (outcome, titles) = stopped_after(asked);
@@ -171,7 +171,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
     }
     assert!(!place.path("stopped/bases/vgg-small-fashion-sample.checkpoint.safetensors").exists());
 
-    // What is done is not made again.
+    // Finished work is not repeated.
     let seen = || {
         let mut found = BTreeMap::new();
         times(&place.path("stopped"), &mut found);
@@ -205,7 +205,8 @@ fn what_was_made_under_other_settings_is_refused() {
     refused(&Settings { images: Some(4), ..settings.clone() }, "images 8 there, 4 wanted");
     refused(&Settings { seeds: vec![1], ..settings.clone() }, "50009] there, [1] wanted");
     let elsewhere = Settings { bases: None, ..settings.clone() };
-    // Its own base network is to be trained, then; but the cell is measured, of one that is not there.
+    // The cell's own base network would have to be trained, but the cell is evaluated on one that is
+    // missing.
     let (outcome, made) = place.run(&plan, &elsewhere);
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("is not there") && made.is_empty(), "{error}");
@@ -260,7 +261,7 @@ fn a_cell_that_fails_does_not_stop_the_others() {
 fn hours_run_the_cells_that_fit_and_leave_out_the_others() {
     let (place, plan) = (Place::new(), plan("transfer", &[OWN, OTHER]));
     place.give("vgg-small", &random_base("vgg-small", 1));
-    // Nothing fits in no time: nothing is begun, and the cells are named.
+    // Nothing fits in 1e-9 hours: nothing is begun, and the cells are named.
     let none = Settings { hours: Some(1e-9), ..place.settings("out") };
     let (outcome, made) = place.run(&plan, &none);
     let outcome = outcome.unwrap();
@@ -271,7 +272,7 @@ fn hours_run_the_cells_that_fit_and_leave_out_the_others() {
     assert_eq!(row(&outcome, OWN).state, State::NotRun);
     let page = fs::read_to_string(place.path("out/results.md")).unwrap();
     assert!(page.contains("0 of 2 cells are measured, 2 not run yet"), "{page}");
-    // The first makes what both need; the second is evaluated only.
+    // The first cell makes what both need; the second is only evaluated.
     let forecast = |settings: &Settings| {
         let mut events: Vec<Event> = Vec::new();
         let forecast = forecast(&place.gpu, &plan, settings, &mut events, &|| false).unwrap();
@@ -280,13 +281,14 @@ fn hours_run_the_cells_that_fit_and_leave_out_the_others() {
     let day = Settings { hours: Some(24.0), ..place.settings("out") };
     let (planned, events) = forecast(&day);
     assert!(planned.cells.iter().all(|cell| cell.fits) && planned.hours <= 24.0, "{planned:?}");
-    // Each kind of work is timed once: a training step, and passes of two bases, alone and behind.
+    // Each kind of work is timed once: a training step, and passes of two bases, alone and behind the
+    // generator.
     assert_eq!(events.len(), 5, "{events:?}");
     let (outcome, made) = place.run(&plan, &day);
     let outcome = outcome.unwrap();
     assert_eq!((outcome.results.done, made.len(), outcome.left_out.cells.len()), (2, 1, 0));
     assert_eq!(outcome.results.forecast.unwrap().cells.len(), 2);
-    // Then nothing is left to be planned, or timed.
+    // Then nothing is left to plan or to time.
     let (planned, events) = forecast(&day);
     assert!(planned.cells.is_empty() && events.is_empty(), "{planned:?}");
 }

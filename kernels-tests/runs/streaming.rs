@@ -1,5 +1,5 @@
-//! Batches whose pixels are streamed are those of a set that lies on the device, and a folder of
-//! images trains through the binary.
+//! Batches with streamed pixels equal those of a set on the device, and the binary can train on a
+//! folder of images.
 use crate::{cli::Place, extent::every_gpu};
 use image::{Rgb, RgbImage};
 use nf_gpu::{
@@ -34,7 +34,7 @@ fn streamed_batches_are_those_of_a_set_on_the_device() {
     });
 }
 
-/// Two classes that colour tells apart, in images of odd sizes.
+/// Two classes that differ in colour, in images of unusual sizes.
 fn photos(place: &Place) {
     for (split, count) in [("train", 24), ("test", 8)] {
         for (class, red) in [("blue", 30), ("red", 220)] {
@@ -78,7 +78,7 @@ fn a_folder_of_images_trains_and_is_evaluated() {
     let report = place.run(eval).done();
     assert!(report.contains("\"images\": 16"), "{report}");
 
-    // A broken image is named, before hours of training.
+    // A broken image is named before hours of training.
     fs::write(place.path("photos/train/red/3.png"), b"no image").unwrap();
     let broken = place.run(&pretrain.replace("base", "broken"));
     broken.refused(1, &["red/3.png"]);

@@ -1,5 +1,5 @@
-//! What becomes of a run when the device is lost, no memory is left, numbers go wrong or the GPU
-//! computes something else: each made to happen on purpose, at every point where it can.
+//! What happens to a run if the device is lost, memory runs out, numbers are not finite or the GPU
+//! computes wrong results. Each is provoked at every point where it can happen.
 mod again;
 
 use crate::cli::Place;
@@ -24,7 +24,7 @@ use std::{
     time::Instant,
 };
 
-/// What came of a run.
+/// Outcome of a run.
 struct Ran {
     result: Result<Weights, Error>,
     events: Vec<Event>,
@@ -47,7 +47,7 @@ fn open() -> Gpu {
     Gpu::open(&AdapterChoice::default()).unwrap()
 }
 
-/// The same on a device that may have run it before.
+/// Like [`run`], on a device that may have run it before.
 fn run_on(gpu: &mut Gpu, place: &Place, out: &str, more: &str, sabotage: Sabotage) -> Ran {
     let out = place.path(out);
     let line = format!(
@@ -92,17 +92,17 @@ fn a_device_lost_at_some_points_changes_nothing_of_a_larger_network() {
     lose_everywhere("ConvS", 9, Next::Fresh);
 }
 
-/// What the next run of a sweep gets.
+/// Device for the next run of a sweep.
 #[derive(Clone, Copy, PartialEq)]
 enum Next {
-    /// A device that has compiled nothing: it can be lost while it does.
+    /// A device that has compiled nothing, so that it can be lost while it compiles.
     Fresh,
-    /// The one that was opened when the last was lost: it must be as good as new, again and again.
+    /// The device that was opened after the last loss: it must be as good as new, every time.
     Successor,
 }
 
-/// Loses the device before every `each`-th buffer, submission and mapping of a run, one a run, until a
-/// run ends before it gets to the next: how it cuts its submissions follows from their times.
+/// Loses the device before every `each`-th buffer, submission and mapping, one per run, until a run
+/// ends before the next of them. The number of submissions varies, because a run cuts them by time.
 fn lose_everywhere(generator: &str, each: u64, then: Next) {
     let place = Place::new();
     let more = format!("--generator {generator}");
@@ -206,7 +206,7 @@ fn a_number_that_is_not_finite_is_named_with_the_layer_that_made_it() {
     };
     println!("step {step}: {at}");
     assert!(step <= 2 && (at.contains("of ConvS") || at.contains("update")), "{at}");
-    // Where half of it is still too much, going back ends too.
+    // If half the learning rate is still too high, the rollbacks end too.
     let ran = run(&place, "back", "--lr 1e30 --schedule constant --on-nan rollback", never());
     assert!(matches!(ran.result, Err(Error::NotFinite { .. })), "{:?}", ran.events);
     let factors: Vec<f64> = ran.recoveries().iter().map(|r| r.lr_factor).collect();
@@ -226,7 +226,8 @@ fn a_parameter_that_is_poisoned_is_found_and_the_run_goes_back() {
         let poison =
             || Sabotage::new(Mishap::Poison("parameters".into()), Point::Submit, nth, false);
         let Err(error) = run(&place, &format!("stop{nth}"), "", poison()).result else { continue };
-        // Behind the last look, when the weights are quantised to be evaluated.
+        // The number arose after the last check, and was found when the weights were quantised for
+        // evaluation.
         if error.to_string().contains("is NaN and cannot be quantised") {
             continue;
         }
@@ -234,7 +235,8 @@ fn a_parameter_that_is_poisoned_is_found_and_the_run_goes_back() {
         let ran = run(&place, &format!("back{nth}"), "--on-nan rollback", poison());
         let weights = match ran.result {
             Ok(weights) => weights,
-            // Between the look and the reading of what is saved: the checkpoint is refused.
+            // The number arose between the check and the reading of the saved state: the checkpoint is
+            // refused.
             Err(Error::Format { what, .. }) if what.contains("is NaN") => continue,
             Err(other) => panic!("{nth}: {other}"),
         };

@@ -1,4 +1,4 @@
-// A copy: what the memory of an adapter gives and takes, for the ceilings of `nf-gpu bench`.
+// A copy that measures an adapter's memory bandwidth, for the ceilings of `nf-gpu bench`.
 //
 //   y[i] = x[i]
 //

@@ -1,5 +1,5 @@
-// Multiply-adds on registers and nothing else, for the ceilings of `nf-gpu bench`: in
-// 16-bit floats, eight chains at once, six steps to a turn of the loop.
+// Multiply-adds in registers, for the ceilings of `nf-gpu bench`: in 16-bit floats, eight chains at
+// once, six steps per turn of the loop.
 //
 //   a_k = factor a_k + step,  24 `turns` times, from a_k = i % 8 + (0, 1, 2, 3) + k, for k = 0 to 7
 //   y[i] = sum_k a_k

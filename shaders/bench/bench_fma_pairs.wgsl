@@ -1,5 +1,5 @@
-// Multiply-adds on registers and nothing else, for the ceilings of `nf-gpu bench`: two
-// chains at a time, 24 steps to a turn of the loop, for adapters with few registers.
+// Multiply-adds in registers, for the ceilings of `nf-gpu bench`: two chains at a time, 24 steps
+// per turn of the loop, for adapters with few registers.
 //
 //   a_k = factor a_k + step,  24 `turns` times, from a_k = i % 8 + (0, 1, 2, 3) + k, for k = 0 to 7
 //   y[i] = sum_k a_k

@@ -1,5 +1,5 @@
-// Integers on registers: Philox, as drawing faults needs it, of its own result again and again; for
-// the ceilings of `nf-gpu bench`.
+// Integer operations in registers, for the ceilings of `nf-gpu bench`: Philox, which draws faults,
+// applied again and again to its own result.
 //
 //   y[i] = philox(philox(...(i, 0, 0, 0)))        `turns` times, key 7, 9
 //

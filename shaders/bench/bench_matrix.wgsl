@@ -1,5 +1,5 @@
-// Products of matrices on registers, as cooperative matrices compute them, without these: what the
-// ceilings of `nf-gpu bench` are compared with where the adapter has none.
+// Products of matrices in registers, without cooperative matrices: the ceiling that `nf-gpu bench`
+// measures on adapters that have none.
 //
 //   y[b] = x w, `turns` times added up      x [32, 16], w [16, 32], the same for all blocks b
 //

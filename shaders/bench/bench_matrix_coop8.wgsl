@@ -1,11 +1,11 @@
-// Products of cooperative matrices 8x8x8 on registers and nothing else, f16 summed in f32, for
-// the ceilings of `nf-gpu bench`.
+// Products of cooperative matrices 8x8x8 in registers, f16 summed in f32, for the ceilings of
+// `nf-gpu bench`.
 //
 //   y[b] = x w, `turns` times added up      x [32, 16], w [16, 32], the same for all blocks b
 //
-// A subgroup has a block in 16 accumulators (row, column); the matrices of x and w are named
-// (row, c) and (c, column). With fewer subgroups than blocks they take turns, with more the rest
-// idle.
+// A subgroup holds a block in 16 accumulators, named (row, column); the matrices of x and w are
+// named (row, c) and (c, column). With fewer subgroups than blocks, the subgroups take turns; with
+// more, the others idle.
 //
 // Grid:    one workgroup per four blocks.
 // Twin:    src/kernels/bench/bench_matrix.rs

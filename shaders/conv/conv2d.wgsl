@@ -4,19 +4,20 @@
 //
 // Each invocation owns eight consecutive pixels of four output channels, a whole word of the ReLU
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
-// 24 GB). lib/conv2d.wgsl tells which input pixel a tap reads.
+// 24 GB). lib/conv2d.wgsl says which input pixel a tap reads.
 //
-// With GENERAL a tap lies DILATION pixels from the next, and each of GROUPS groups of output
-// channels sums over its own input channels, which are as many rows of w.
+// With GENERAL, taps are DILATION pixels apart, and each of GROUPS groups of output channels sums
+// over its own input channels. The rows of w are then the input channels of one group.
 //
-// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one
-// long sum would turn signs that the ReLU behind it decides by.
+// Sums are made over blocks of 64 input channels of a tap, and the block sums are added up: one
+// long sum would round more and change signs that decide the ReLU after it.
 //
 // Grid:    one invocation per (4 channels, 8 pixels, class, copy), channels fastest.
 // Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
-// How far all taps (r, s) of a class reach, times the step that a transposed one divides by.
+// Offset of tap (r, s) from a pixel; in a transposed convolution it is still to be divided by the
+// stride.
 fn general_reach(tap: vec2<u32>, class_yx: vec2<u32>) -> vec2<i32> {
     let taps = vec2<i32>(tap * DILATION);
     let padding = vec2<i32>(i32(params.padding));
@@ -38,8 +39,8 @@ fn grouped_tap(
     let first = k / (params.k / GROUPS) * rows;
     let wb = tap * ((rows + 3u) / 4u * 4u) * k4s + k4;
     var sums = mat4x4<f32>();
-    // The pixels in one loop: llvmpipe of Mesa 22 ends an invocation's loops after 65,535 turns of
-    // all of them.
+    // All four pixels share one loop: llvmpipe of Mesa 22 ends an invocation's loops after 65,535
+    // turns in total.
     for (var row = 0u; row < rows; row++) {
         let c = first + row;
         let v = load_w(wb + row * k4s);
@@ -103,7 +104,7 @@ fn main(
                     if GENERAL == 1u {
                         let reach = general_reach(vec2<u32>(r, s), class_yx);
                         let step = select(1, i32(params.stride), TRANSPOSED == 1u);
-                        // Not by %, which GLSL leaves undefined where reach is negative.
+                        // Do not use %, which GLSL leaves undefined for a negative reach.
                         let source = reach / vec2<i32>(step);
                         if any(source * vec2<i32>(step) != reach) {
                             continue;

@@ -3,9 +3,9 @@
 //
 //   y[n,oy,ox,k] = act(scale[k] * sum_{r,s,c} x[n,iy,ix,c] w[r,s,c,k] + shift[k] + residual)
 //
-// For operands rounded to f16; products are summed in f32. A workgroup computes 128 pixels x 64
-// output channels, 16 input channels at a time: lanes fetch the next 16 while the matrices of the
-// last are multiplied. A subgroup has 32 x 32 results in four accumulators (row, column).
+// Operands are rounded to f16; products are summed in f32. A workgroup computes 128 pixels x 64
+// output channels, 16 input channels at a time: lanes fetch the next 16 while the previous ones are
+// multiplied. A subgroup holds 32 x 32 results in four accumulators, named (row, column).
 //
 // Grid:    one workgroup per (64 channels, 128 pixels, class, copy), channels fastest.
 // Twin:    src/kernels/conv/conv2d/twin.rs
@@ -30,8 +30,8 @@ fn main(
     let end = select(0u, REGIONS, place.real);
     for (var first = 0u; first < end; first += subgroups) {
         let region = first + subgroup;
-        // Loops of no or one turn where an `if` would do: naga takes matrices in an `if` only where
-        // all lanes of the workgroup come; what counts is that those of a subgroup do.
+        // Loops of zero or one turn stand for an `if`: naga allows matrices in an `if` only if all
+        // lanes of the workgroup enter it, although it is enough that all lanes of a subgroup do.
         let turns = select(0u, 1u, region < REGIONS);
         let x0_first = 32u * (region / 2u) * X_PITCH;
         let x1_first = x0_first + 16u * X_PITCH;
@@ -44,7 +44,7 @@ fn main(
         var at = walk_from(place, f.ahead);
         var next = fetch(place, f, at);
         for (var step = 0u; step < steps; step++) {
-            workgroupBarrier(); // all have read the step before
+            workgroupBarrier(); // all lanes have read the previous step
             stage(f, next);
             workgroupBarrier();
             at = walk_on(place, at, STEP);

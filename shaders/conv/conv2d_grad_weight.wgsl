@@ -7,7 +7,7 @@
 // Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
-// What one pixel of dy adds, with groups or dilation: the rows of each output channel are the input
+// Terms of one pixel of dy, with groups or dilation: the rows of each output channel are the input
 // channels of its group.
 fn general(row: Row, line: u32, ox: u32, k4: u32, d: vec4<f32>) -> mat4x4<f32> {
     let n = line / params.y_h;

@@ -4,9 +4,9 @@
 //   partial[j,r,s,c,k] = sum over pixels (n,oy,ox) of chunk j of
 //                    x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
 //
-// For operands rounded to f16; products are summed in f32. A workgroup computes 128 rows (channels
-// of taps) x 64 output channels, 16 pixels at a time: lanes fetch the next 16 while the matrices of
-// the last are multiplied. A subgroup has 32 x 32 results in four accumulators (row, column).
+// Operands are rounded to f16; products are summed in f32. A workgroup computes 128 rows (channels
+// of taps) x 64 output channels, 16 pixels at a time: lanes fetch the next 16 while the previous
+// ones are multiplied. A subgroup holds 32 x 32 results in four accumulators, named (row, column).
 //
 // Grid:    one workgroup per (64 output channels, 32 row groups, chunk).
 // Twin:    src/kernels/conv/conv2d_grad_weight.rs
@@ -30,8 +30,8 @@ fn main(
     let end = select(0u, REGIONS, place.pixels > 0u);
     for (var first = 0u; first < end; first += subgroups) {
         let region = first + subgroup;
-        // Loops of no or one turn where an `if` would do: naga takes matrices in an `if` only where
-        // all lanes of the workgroup come; what counts is that those of a subgroup do.
+        // Loops of zero or one turn stand for an `if`: naga allows matrices in an `if` only if all
+        // lanes of the workgroup enter it, although it is enough that all lanes of a subgroup do.
         let turns = select(0u, 1u, region < REGIONS);
         let x_first = 32u * (region / 2u);
         let dy_first = 32u * (region % 2u);
@@ -42,7 +42,7 @@ fn main(
         var s11 = coopLoadT<coop_mat16x16<f32, C>>(&sums[0], 16u);
         var next = fetch(place, f, 0u);
         for (var pixel = 0u; pixel < place.pixels; pixel += DEPTH) {
-            workgroupBarrier(); // all have read the step before
+            workgroupBarrier(); // all lanes have read the previous step
             stage(f, next);
             workgroupBarrier();
             next = fetch(place, f, pixel + DEPTH);

@@ -11,7 +11,7 @@
 // Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
-// Four rows of one row group, from the lane that holds it.
+// Adds the products of one row group's four rows, broadcast from the lane that holds them, with dy.
 fn outer(v: vec4<f32>, d: vec4<f32>, t: mat4x4<f32>) -> mat4x4<f32> {
     return t + mat4x4<f32>(v.x * d, v.y * d, v.z * d, v.w * d);
 }
@@ -49,7 +49,8 @@ fn main(
             let v = load_x(line, row, ox + ahead);
             let at = y * params.y_w + ox;
             let d0 = load_dy(at, k4_read);
-            // The second pixel of an odd row's end: x is 0 there, dy must be finite.
+            // At the end of an odd row there is no second pixel: x is 0 there, and the first one's
+            // dy stands in.
             let second = select(at, at + 1u, ox + 1u < params.y_w);
             let d1 = load_dy(second, k4_read);
             t0 = outer(subgroupBroadcast(v, 4u), d1, outer(subgroupBroadcast(v, 0u), d0, t0));

@@ -10,7 +10,7 @@
 // Twin:    src/kernels/conv/conv2d_grad_weight.rs
 // Source:  PyTorch conv2d's gradient. A transposed convolution's is the same, x and dy exchanged.
 
-// Four rows of one row group, from the lane that holds it.
+// Adds the products of one row group's four rows, broadcast from the lane that holds them, with dy.
 fn outer(v: vec4<f32>, d: vec4<f32>, t: mat4x4<f32>) -> mat4x4<f32> {
     return t + mat4x4<f32>(v.x * d, v.y * d, v.z * d, v.w * d);
 }

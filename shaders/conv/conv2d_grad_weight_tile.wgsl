@@ -5,8 +5,8 @@
 //                    x[n, oy * stride + r - padding, ox * stride + s - padding, c] dy[n,oy,ox,k]
 //
 // A workgroup computes WG_SIZE / 8 row groups (of four rows) x 64 output channels, 16 pixels at a
-// time: lanes fetch the next 16 while they multiply the last. Each owns two row groups of four
-// channels. For GPUs, where this reads memory least.
+// time: lanes fetch the next 16 while they multiply the previous ones. Each lane owns two row
+// groups of four channels. This variant suits GPUs, where it reads memory least.
 //
 // Grid:    one workgroup per (64 output channels, WG_SIZE / 8 row groups, chunk).
 // Twin:    src/kernels/conv/conv2d_grad_weight.rs
@@ -53,8 +53,8 @@ fn main(
     if chunk >= params.chunks {
         return;
     }
-    // The first lanes fetch x: neighbours neighbouring row groups of the same four pixels. The next
-    // 64 fetch dy: neighbours its channels.
+    // The first lanes fetch x: neighbouring lanes fetch neighbouring row groups of the same four
+    // pixels. The next 64 lanes fetch dy: neighbouring lanes fetch neighbouring channels.
     let of_x = lane < WG_SIZE / 2u;
     let of_dy = !of_x && lane < WG_SIZE / 2u + 4u * CHANNELS4;
     let dy_lane = select(0u, lane - WG_SIZE / 2u, of_dy);
@@ -75,7 +75,7 @@ fn main(
     }
     var t = Tile();
     for (var first = 0u; first < pixels; first += DEPTH) {
-        workgroupBarrier(); // all have read the pixels before
+        workgroupBarrier(); // all lanes have read the previous pixels
         let m = operands(next);
         if of_x {
             let slot = ahead * ms + lane % ms;

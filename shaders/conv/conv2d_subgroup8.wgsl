@@ -6,8 +6,8 @@
 // (a divergent vec4 load each) and holds channels 4 i .. 4 i + 3 of all 32; values of pixels reach
 // the other lanes by broadcast, which costs 1-2 cycles on llvmpipe where a load costs 50.
 //
-// Sums are made in blocks of 64 input channels of a tap, and those added up: the rounding of one
-// long sum would turn signs that the ReLU behind it decides by.
+// Sums are made over blocks of 64 input channels of a tap, and the block sums are added up: one
+// long sum would round more and change signs that decide the ReLU after it.
 //
 // Grid:    one workgroup of one subgroup per (32 channels, 32 pixels, class, copy).
 // Twin:    src/kernels/conv/conv2d/twin.rs

@@ -3,12 +3,12 @@
 //   y[n,oy,ox,k] = act(scale[k] * sum_{r,s,c} x[n,iy,ix,c] w[r,s,c,k] + shift[k] + residual)
 //
 // A workgroup computes WG_SIZE / 2 pixels x 64 output channels, 16 input channels at a time: lanes
-// fetch the next 16 while they multiply the last. Each owns eight consecutive pixels of four
-// channels, a whole word of the ReLU mask. For GPUs, where this reads memory least; a software
-// adapter pays for its barriers.
+// fetch the next 16 while they multiply the previous ones. Each lane owns eight consecutive pixels
+// of four channels, a whole word of the ReLU mask. This variant suits GPUs, where it reads memory
+// least; on a software adapter its barriers cost time.
 //
-// Sums are made in blocks of 64 input channels, and those added up: the rounding of one long sum
-// would turn signs that the ReLU behind it decides by.
+// Sums are made over blocks of 64 input channels, and the block sums are added up: one long sum
+// would round more and change signs that decide the ReLU after it.
 //
 // Grid:    one workgroup per (64 channels, WG_SIZE / 2 pixels, class, copy), channels fastest.
 // Twin:    src/kernels/conv/conv2d/twin.rs
@@ -33,14 +33,14 @@ fn outer(a: vec4<f32>, b: vec4<f32>, k: vec4<f32>, t: Tile) -> Tile {
     );
 }
 
-// Input channel c = 4 group + j, from workgroup memory. Quads of pixels lie at their index xor
-// 2 group: lanes that store the four groups of a pixel meet four different banks.
+// Input channel c = 4 group + j, from workgroup memory. Quads of pixels lie at their index xor 2
+// group, so that lanes that store the four groups of a pixel use four different banks.
 fn add_channel(c: u32, group: u32, octet: u32, k: u32, t: Tile) -> Tile {
     let at = c * (WG_SIZE / 8u) + 2u * (octet ^ group);
     return outer(x_tile[at], x_tile[at + 1u], w_tile[c * CHANNELS4 + k], t);
 }
 
-// Stores one pixel; the bits of what is positive.
+// Stores one pixel; returns the bits of its positive channels.
 fn put(p: Pixel, place: Place, k4: u32, sum: vec4<f32>, scale: vec4<f32>, shift: vec4<f32>) -> u32 {
     let k4s = (params.k + 3u) / 4u;
     let pixel = target_of(p, place.class_yx);
@@ -63,8 +63,9 @@ fn main(
     if !place.real {
         return;
     }
-    // The first lanes fetch pixels: neighbours the four groups of a step, of the same four pixels.
-    // The next 64 fetch weights: neighbours their output channels.
+    // The first lanes fetch pixels: neighbouring lanes fetch the four groups of a step, of the same
+    // four pixels. The next 64 lanes fetch weights: neighbouring lanes fetch neighbouring output
+    // channels.
     let of_x = lane < pixels;
     let of_w = !of_x && lane < pixels + 4u * CHANNELS4;
     let w_lane = select(0u, lane - pixels, of_w);
@@ -73,7 +74,8 @@ fn main(
     let quad = quad_at(place.q + 4u * x_quad);
     let w_k = w_lane % CHANNELS4;
 
-    // Eight lanes share four octets: a pair of 32-byte reads, and a 128-byte one of weights.
+    // 32 lanes work on four octets of pixels (two vec4s each) and eight groups of output channels,
+    // whose weights are 128 consecutive bytes.
     let k = lane % 8u + 8u * (lane / 32u % 2u);
     let octet = lane / 8u % 4u + 4u * (lane / 64u);
 
@@ -89,7 +91,7 @@ fn main(
     for (var block = 0u; block < steps; block += BLOCK_STEPS) {
         var b = Tile();
         for (var step = block; step < min(block + BLOCK_STEPS, steps); step++) {
-            workgroupBarrier(); // all have read the step before
+            workgroupBarrier(); // all lanes have read the previous step
             let m = operands(next);
             if of_x {
                 let channels = transpose(m);

@@ -1,4 +1,4 @@
-// Sums a weight gradient's partial results and files it in PyTorch's order.
+// Sums a weight gradient's partial results and writes the sum in PyTorch's order.
 //
 //   gradients[offset + i] (+)= sum_j partial[j, r, s, c, k]
 //
@@ -15,7 +15,7 @@ struct WeightGradientParams {
     c: u32,           // channels in (rows of partial), without padding
     k: u32,           // channels out (columns of partial), without padding
     row_major_c: u32, // 1: the order is [C, K, R, S], else [K, C, R, S]
-    offset: u32,      // of the tensor in gradients
+    offset: u32,      // offset of the tensor in gradients
     accumulate: u32,  // 1: add to what is there, the sum of the parts of a batch before this one
 }
 

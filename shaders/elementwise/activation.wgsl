@@ -1,4 +1,4 @@
-// ReLU or tanh as a pass of its own, where no other kernel can fuse it.
+// ReLU or tanh as a separate dispatch, where no other kernel can fuse it.
 //
 //   y[i] = act(x[i])
 //

@@ -1,8 +1,8 @@
-// Drops values at random, and their gradients by the same draw.
+// Drops values at random; the same dispatch on gradients drops the same ones.
 //
 //   y[i] = x[i] * (draw_i < threshold ? 0 : scale),  scale = 1 / (1 - p)
 //
-// A product, as in PyTorch: a dropped NaN or infinity is NaN.
+// Dropping multiplies by 0, as in PyTorch: a dropped NaN or infinity becomes NaN.
 //
 // The draw of value j (in [N, H, W, C] without padding, over the whole batch) is word j % 4 of
 // Philox4x32-10 with the step's seed as key and the counter (j / 4, layer, 0, "drop").
@@ -14,8 +14,8 @@
 struct DropoutParams {
     vec4s: u32,     // groups of four channels
     c: u32,         // channels without padding
-    first: u32,     // value of the whole batch that is the first one here
-    layer: u32,     // tells the dropout layers of a network apart
+    first: u32,     // index in the whole batch of the first value here
+    layer: u32,     // index of the dropout layer in its network
     threshold: u32, // p 2^32
     scale: f32,
 }

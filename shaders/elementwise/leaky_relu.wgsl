@@ -1,4 +1,4 @@
-// Leaky ReLU: what is not above 0 is multiplied by a slope instead of being cut off.
+// Leaky ReLU: values that are not above 0 are multiplied by a slope instead of being set to 0.
 //
 //   y[i] = x[i] where x[i] > 0, else slope x[i]
 //

@@ -2,7 +2,7 @@
 //
 //   dx[i] = dy[i] where y[i] > 0, else slope dy[i]
 //
-// At a NaN PyTorch takes the slope, too.
+// At a NaN PyTorch takes the slope, and so does this kernel.
 //
 // Grid:    one invocation per group of four channels.
 // Twin:    src/kernels/elementwise/leaky_relu.rs

@@ -1,4 +1,4 @@
-// One learned image for every slot of a batch.
+// Copies one learned image to every image of a batch.
 //
 //   y[n, h, w, c] = parameters[offset + (c H + h) W + w]
 //
@@ -10,7 +10,7 @@ struct LearnedImageParams {
     pixels: u32, // of the batch, N H W
     plane: u32,  // of one image, H W
     c: u32,      // channels, at most 4
-    offset: u32, // of the image in `parameters`
+    offset: u32, // offset of the image in `parameters`
 }
 
 @group(0) @binding(0) var<uniform> params: LearnedImageParams;

@@ -10,7 +10,7 @@ struct LearnedImageGradParams {
     n: u32,          // images, below 65,536
     plane: u32,      // pixels of one image, H W
     c: u32,          // channels, at most 4
-    offset: u32,     // of the image in `gradients`
+    offset: u32,     // offset of the image in `gradients`
     accumulate: u32, // 1: add to what is there
 }
 

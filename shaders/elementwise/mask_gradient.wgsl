@@ -1,9 +1,9 @@
-// Gradient through a recorded ReLU, as a pass of its own.
+// Gradient through a ReLU whose mask was recorded, as a separate dispatch.
 //
 //   dx[i] = dy[i] where the mask's bit is set, else 0
 //
-// Needed only where the masked gradient itself flows on (a residual connection); a convolution's
-// input gradient reads the mask in its own load.
+// It is needed only where the masked gradient itself is used further (a residual connection); the
+// input gradient of a convolution applies the mask when it loads.
 //
 // Grid:    one invocation per group of four channels.
 // Twin:    src/kernels/elementwise/mask_gradient.rs

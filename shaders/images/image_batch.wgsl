@@ -5,10 +5,10 @@
 //   moved[r, c] = image[from(r, H, ty), from(c, W, tx)]
 //   from(a, size, t) = floor((a + 1/2 - size/2 - t) / s + size/2)
 //
-// A pick is the index in the set, dy + 128 | (dx + 128) << 8 | flip << 16, the 16-bit ty and
-// tx << 16, and 2^16 / s: whole numbers, so that every adapter takes the same pixels. `pixels` is a
-// shard of the set, images `first` to `first + count`; slots whose image is elsewhere are left
-// alone, so that one dispatch per shard fills a batch.
+// A pick has four words: the index in the set; dy + 128 | (dx + 128) << 8 | flip << 16; the 16-bit
+// ty and tx << 16; and 2^16 / s. They are whole numbers, so that every adapter takes the same
+// pixels. `pixels` is a shard of the set, images `first` to `first + count`. Slots with an image of
+// another shard are not changed, so that one dispatch per shard fills a batch.
 //
 // Grid:    one invocation per pixel of the batch.
 // Twin:    src/kernels/images/mod.rs
@@ -32,7 +32,7 @@ fn byte_at(i: u32) -> f32 {
     return f32(extractBits(pixels[i / 4u], 8u * (i % 4u), 8u));
 }
 
-// Row or column of the image that lies at `at` of the moved one; past the end if it is outside.
+// Row or column of the image that is moved to `at`; a number past the last one if it is outside.
 fn unmoved(at: u32, size: u32, by: i32, inverse: u32) -> u32 {
     if at >= size {
         return size;
@@ -55,7 +55,7 @@ fn each(i: u32) {
     let row = i % plane / params.w;
     let column = i % params.w;
     let flipped = select(column, params.w - 1u - column, extractBits(pick.y, 16u, 1u) == 1u);
-    // Before the first row or column these wrap too, past the last one.
+    // Rows and columns before the first wrap to large numbers, which are past the last one.
     let moved_row = row + extractBits(pick.y, 0u, 8u) - 128u;
     let moved_column = flipped + extractBits(pick.y, 8u, 8u) - 128u;
     let down = extractBits(bitcast<i32>(pick.z), 0u, 16u);

@@ -1,4 +1,4 @@
-// Two images side by side in channels (the skip connections of a UNet).
+// Concatenation of two images along their channels (for the skip connections of a UNet).
 //
 //   y[p, c] = a[p, c]         for c < A,   p any pixel of the batch
 //   y[p, c] = b[p, c - A]     for A <= c < A + B

@@ -1,4 +1,4 @@
-// Enlargement by a whole factor: every pixel becomes a block.
+// Enlargement by an integer factor: every pixel becomes a block.
 //
 //   y[n, i, j, c] = x[n, i / factor, j / factor, c]
 //

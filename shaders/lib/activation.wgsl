@@ -12,13 +12,13 @@ fn activate(v: vec4<f32>) -> vec4<f32> {
     }
     if ACTIVATION == 2u {
         let e = exp(2.0 * clamp(v, vec4<f32>(-15.0), vec4<f32>(15.0)));
-        return choose(1.0 - 2.0 / (e + 1.0), v, is_nan(v)); // clamp makes a number of it
+        return choose(1.0 - 2.0 / (e + 1.0), v, is_nan(v)); // clamp would make NaN a number
     }
     return v;
 }
 
-// The gradient of the input from that of the output, dy, and the output, y. What ReLU stops is 0,
-// whatever it was.
+// The gradient of the input from the gradient dy and the value y of the output. Where ReLU has cut
+// off, the gradient is 0 even if dy is NaN or infinite.
 fn activate_back(dy: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     if ACTIVATION == 1u {
         return choose(vec4<f32>(0.0), dy, passes(y));

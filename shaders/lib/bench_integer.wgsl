@@ -1,4 +1,4 @@
-// A result of bench_integer: for its two variants.
+// Common parts of the two variants of bench_integer: interface, and the computation of one result.
 
 struct BenchIntegerParams {
     len: u32,
@@ -10,7 +10,7 @@ struct BenchIntegerParams {
 
 override WG_SIZE: u32 = 64u;
 
-// What one invocation does.
+// Computes the result of one invocation.
 fn draw(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
     let i = group_index(group, groups) * WG_SIZE + lane;
     if i >= params.len {

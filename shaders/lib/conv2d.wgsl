@@ -1,5 +1,5 @@
-// What the variants of conv2d share: interface, where pixels lie, how input is read and output
-// written.
+// Common parts of the variants of conv2d: interface, positions of pixels, reads of the input and
+// stores of the output.
 //
 // One gather serves four uses. Output pixel (oy, ox) sums over taps (r, s) of input pixel
 //   plain:       iy = oy * stride + r - padding          convolution; input gradient of a
@@ -23,7 +23,7 @@ struct Conv2dParams {
     padding: u32,
     copies: u32,       // sets of weights
     x_copies: u32,     // 1: all copies read the same input; else `copies`
-    scale_offset: u32, // of the first channel's scale in `affine`
+    scale_offset: u32, // offset of the first channel's scale in `affine`
     shift_offset: u32,
 }
 
@@ -41,7 +41,7 @@ override TRANSPOSED: u32 = 0u;
 override SUM_COPIES: u32 = 0u; // y has one copy: the sum over all copies of x and w
 override MASK_IN: u32 = 0u;
 override MASK_OUT: u32 = 0u;
-// 1: groups of channels, or taps apart, which the plain variant alone computes.
+// 1: groups or dilation, which only the plain variant computes.
 override GENERAL: u32 = 0u;
 override GROUPS: u32 = 1u;
 override DILATION: u32 = 1u; // pixels from one tap to the next
@@ -91,7 +91,7 @@ fn next_pixel(p: Pixel, plane: vec2<u32>) -> Pixel {
     );
 }
 
-// Index of a pixel within one copy of y, or 0xffffffff past its edge.
+// Index of a pixel within one copy of y, or 0xffffffff if it is outside y.
 fn target_of(p: Pixel, class_yx: vec2<u32>) -> u32 {
     var oy = p.y;
     var ox = p.x;
@@ -140,8 +140,8 @@ fn source_of(p: Pixel, offset: vec2<i32>, copy: u32) -> Source {
     );
 }
 
-// Four input channels of a pixel: 0 outside the image, in padding lanes, and where the ReLU behind
-// the layer whose gradient this is was off.
+// Four input channels of a pixel: 0 outside the image, in padding lanes, and, for a gradient, where
+// the mask of the ReLU says that it was cut off.
 fn read_x(source: Source, c4: u32) -> vec4<f32> {
     var keep = real_lanes(c4, params.c) & vec4<bool>(source.inside);
     if MASK_IN == 1u {

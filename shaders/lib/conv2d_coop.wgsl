@@ -1,8 +1,8 @@
-// What the cooperative-matrix variants of conv2d share: operands staged as f16, and the epilogue.
-// Rows of the results are pixels; the tile of a workgroup is 64 channels wide.
+// Common parts of the cooperative-matrix variants of conv2d: operands staged as f16, and the
+// epilogue. Rows of the results are pixels; the tile of a workgroup is 64 channels wide.
 
-// [pixels, 16 input channels] and [16 input channels, 64 output channels], rows a little longer
-// than they hold: neighbouring ones then lie in different banks.
+// [pixels, 16 input channels] and [16 input channels, 64 output channels], with rows a little
+// longer than needed, so that neighbouring rows begin in different banks.
 const X_PITCH: u32 = 24u;
 const W_PITCH: u32 = 72u;
 const CHANNELS4: u32 = 16u;
@@ -10,10 +10,11 @@ const CHANNELS4: u32 = 16u;
 var<workgroup> x_tile: array<f16, PIXELS * X_PITCH>;
 var<workgroup> w_tile: array<f16, 16u * W_PITCH>;
 
-// Of each group of channels in `sums`, which are positive.
+// For each group of four channels in `sums`, the bits of the positive ones.
 var<workgroup> bits: array<u32, 256>;
 
-// What a lane fetches: four pixels, or weights of four output channels, of one group of a step.
+// Which operands a lane fetches: four pixels, or weights of four output channels, of one group of a
+// step.
 struct Fetcher {
     of_x: bool,
     of_w: bool,
@@ -77,8 +78,8 @@ fn stage(f: Fetcher, m: mat4x4<f32>) {
     }
 }
 
-// Takes blocks of regions [first, end) through the epilogue: block b of `sums` is of region
-// `first_block` + b, its pixels from `row` on and its channel groups from `column4` on.
+// Applies the epilogue to blocks of the regions region.x to region.y - 1. Block b of `sums` belongs
+// to region `first_block` + b; its pixels begin at `row` and its channel groups at `column4`.
 fn finish(
     place: Place,
     lane: u32,

@@ -1,4 +1,4 @@
-// What the variants of conv2d_grad_weight share: interface and the walk over pixels.
+// Common parts of the variants of conv2d_grad_weight: interface and the walk over pixels.
 //
 // The result has a row per (tap, input channel) and a column per output channel; rows are taken in
 // groups of four channels, m = (r * S + s) * ceil(C / 4) + c4. The pixels are cut into chunks of
@@ -26,7 +26,7 @@ struct Conv2dGradWeightParams {
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>; // [chunks, R, S, C, K]
 
 override WG_SIZE: u32 = 64u;
-// 1: groups of channels, or taps apart, which the plain variant alone computes.
+// 1: groups or dilation, which only the plain variant computes.
 override GENERAL: u32 = 0u;
 override GROUPS: u32 = 1u; // rows are the input channels of one group
 override DILATION: u32 = 1u; // pixels from one tap to the next
@@ -49,7 +49,7 @@ fn row_at(m: u32) -> Row {
     return Row(m < row_groups(), tap / params.s, tap % params.s, m % c4s);
 }
 
-// Start of an image row of x that the row group meets at dy's row `line` (n * OH + oy): index of
+// Start of the image row of x that a row group reads for dy's row `line` (n * OH + oy): index of
 // its first vec4, and whether the row lies inside the image.
 struct Line {
     inside: bool,
@@ -85,7 +85,7 @@ fn load_dy(pixel: u32, k4: u32) -> vec4<f32> {
     return operand(read_dy(pixel, k4));
 }
 
-// Row j of a row group.
+// Stores row j of a row group.
 fn store_row(chunk: u32, m: u32, j: u32, k4: u32, v: vec4<f32>) {
     let k4s = (params.k + 3u) / 4u;
     partial[((chunk * row_groups() + m) * 4u + j) * k4s + k4] = mask_lanes(v, k4, params.k);

@@ -1,8 +1,9 @@
-// What the cooperative-matrix variants of conv2d_grad_weight share: operands staged as f16, and the
-// way out. Rows of the results are channels of taps; a workgroup has ROWS of them x 64 channels.
+// Common parts of the cooperative-matrix variants of conv2d_grad_weight: operands staged as f16,
+// and the stores. Rows of the results are channels of taps; a workgroup computes ROWS of them x 64
+// channels.
 
-// [16 pixels, ROWS] and [16 pixels, 64 output channels], rows a little longer than they hold:
-// neighbouring ones then lie in different banks.
+// [16 pixels, ROWS] and [16 pixels, 64 output channels], with rows a little longer than needed, so
+// that neighbouring rows begin in different banks.
 const X_PITCH: u32 = ROWS + 8u;
 const DY_PITCH: u32 = 72u;
 const CHANNELS4: u32 = 16u;
@@ -34,7 +35,7 @@ fn place_of(g: u32) -> Place {
     );
 }
 
-// What a lane fetches: four pixels of a row group of x, or of a channel group of dy.
+// Which operands a lane fetches: four pixels of a row group of x, or of a channel group of dy.
 struct Fetcher {
     of_x: bool,
     of_dy: bool,
@@ -99,8 +100,8 @@ fn stage(f: Fetcher, m: mat4x4<f32>) {
     }
 }
 
-// Stores blocks of regions [region.x, region.y): block b of `sums` is of region `first_block` + b,
-// its rows from `row` on and its channel groups from `column4` on.
+// Stores blocks of the regions region.x to region.y - 1. Block b of `sums` belongs to region
+// `first_block` + b; its rows begin at `row` and its channel groups at `column4`.
 fn finish(
     place: Place,
     lane: u32,

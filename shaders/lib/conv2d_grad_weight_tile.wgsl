@@ -1,7 +1,7 @@
-// How the variants of conv2d_grad_weight that stage tiles in workgroup memory fetch: four
+// Fetching for the variants of conv2d_grad_weight that stage tiles in workgroup memory: four
 // consecutive pixels of one chunk at a time.
 
-// A pixel of a chunk as a row group meets it.
+// A pixel of a chunk, with the row of x that a row group reads for it.
 struct Cursor {
     y: u32,  // row of dy: n * OH + oy
     ox: u32,
@@ -28,8 +28,8 @@ fn next_cursor(row: Row, at: Cursor, end: u32) -> Cursor {
     return cursor_at(row, at.y + 1u, 0u, end);
 }
 
-// Four channels of the four pixels from the i-th of the chunk on, a pixel per column; 0 past its
-// end; not yet rounded to `HALF`.
+// Four channels of the four pixels from the i-th of the chunk on, a pixel per column; 0 past the
+// chunk's end. The values are not yet rounded to f16.
 fn fetch_x(row: Row, rows: vec2<u32>, i: u32) -> mat4x4<f32> {
     let c0 = cursor_at(row, rows.x + i / params.y_w, i % params.y_w, rows.y);
     let c1 = next_cursor(row, c0, rows.y);
@@ -43,7 +43,7 @@ fn fetch_x(row: Row, rows: vec2<u32>, i: u32) -> mat4x4<f32> {
     );
 }
 
-// The same of dy, of which channels past the last are 0.
+// Like fetch_x, for dy; its padding lanes are 0.
 fn fetch_dy(k4: u32, rows: vec2<u32>, i: u32) -> mat4x4<f32> {
     let first = rows.x * params.y_w;
     let count = rows.y * params.y_w - first;

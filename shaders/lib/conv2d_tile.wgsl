@@ -1,8 +1,10 @@
-// How the variants of conv2d that stage tiles in workgroup memory walk the sum and fetch operands.
+// The walk over the sum, and fetching, for the variants of conv2d that stage tiles in workgroup
+// memory.
 //
 // A workgroup computes some pixels of one class and copy for some output channels. Input channels
-// are counted in groups of four: a group per (copy that is summed, tap row, tap column, four
-// channels), channels fastest. A step of the workgroup sums four groups, one per lane that fetches.
+// are counted in groups of four: there is a group per (copy that is summed, tap row, tap column,
+// four channels), channels fastest. A step of the workgroup sums four groups, of which each
+// fetching lane fetches one.
 
 // Groups in one step, and steps in one partial sum (64 input channels, as in the other variants).
 const STEP: u32 = 4u;
@@ -100,7 +102,7 @@ fn quad_at(q: u32) -> Quad {
     return Quad(a, b, c, next_pixel(c, size));
 }
 
-// One group of four pixels, a pixel per column; not yet rounded to `HALF`.
+// One group of input channels of four pixels, a pixel per column; not yet rounded to f16.
 fn fetch_x(place: Place, at: Walk, p: Quad) -> mat4x4<f32> {
     if at.copy >= place.end_copy {
         return mat4x4<f32>();
@@ -117,7 +119,7 @@ fn fetch_x(place: Place, at: Walk, p: Quad) -> mat4x4<f32> {
 }
 
 // Weights of one group for four output channels, an input channel per column; not yet rounded.
-// Past the last output channel, those of the last: what comes of them is not stored.
+// Lanes past the last output channel read its weights again; their results are not stored.
 fn fetch_w(place: Place, at: Walk, k4: u32) -> mat4x4<f32> {
     if at.copy >= place.end_copy {
         return mat4x4<f32>();

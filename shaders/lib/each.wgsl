@@ -1,5 +1,6 @@
 // The entry point of kernels whose invocations compute one item each. The kernel's own file, or
-// lib/elementwise.wgsl for it, says how many `items()` there are and what becomes of `each(i)`.
+// lib/elementwise.wgsl for it, defines `items()`, their number, and `each(i)`, which computes item
+// i.
 
 override WG_SIZE: u32 = 64u;
 

@@ -1,5 +1,5 @@
-// The uniform block of kernels that need no more than the size of the images: an item is a group of
-// four channels.
+// The uniform block of kernels whose only parameters are the sizes of the images: an item is a
+// group of four channels.
 
 struct ElementwiseParams {
     vec4s: u32, // N H W ceil(C / 4)

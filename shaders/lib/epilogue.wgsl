@@ -1,6 +1,5 @@
-// What runs behind a convolution's sum, whatever computed it: scale, shift, residual, ReLU, and the
-// bits of its mask. Joined after a kernel's interface and lib/special.wgsl: needs params.k, affine,
-// residual and y.
+// The epilogue after a convolution's sum: scale, shift, residual, ReLU, and the bits of its mask.
+// Joined after a kernel's interface and lib/special.wgsl: needs params.k, affine, residual and y.
 
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;

@@ -1,5 +1,5 @@
-// lib/epilogue.wgsl, one channel at a time. Joined after a kernel's interface: needs params.k,
-// affine, residual and y, and lib/special.wgsl.
+// The epilogue of lib/epilogue.wgsl for one channel at a time. Joined after a kernel's interface:
+// needs params.k, affine, residual and y, and lib/special.wgsl.
 
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;

@@ -1,4 +1,4 @@
-// What the variants of fault_dequantize share: all but how lib/philox.wgsl multiplies.
+// Common parts of the variants of fault_dequantize: all but the multiplication of lib/philox.wgsl.
 //
 //   w = scale * sign_extend(stored ^ mask),  mask = (to_1 & ~stored) | (to_0 & stored)
 //
@@ -8,16 +8,16 @@
 //   asymmetric        cells (rate 0->1)   cells (rate 1->0)
 //   a map of cells    stuck at 1          stuck at 0
 //
-// The cells of each copy are drawn from its seed (docs/fault-format.md), those that chips of a lot
-// share from the lot's. Or they come as a map of the memory, of which the word i of a layer reads
-// row (i / 64), word i mod 4 (the reference code's rows of 16 bytes), or the words lie one behind
-// another. Only stored bits of the chosen positions flip.
+// The faulty cells of each copy are drawn from its seed (docs/fault-format.md); cells that the
+// chips of a lot share are drawn from the lot's seed. Or the cells come from a map of the memory:
+// either word i of a layer reads word i mod 4 of row i / 64 (the reference code's rows of 16
+// bytes), or words lie one behind another. Only stored bits of the chosen positions flip.
 //
-// An invocation takes up to EACH words that follow each other in a stored row (all weights of one
-// output channel; the whole layer where rows do not end with a word), and its neighbours take the
-// same ones of the next rows: they write neighbouring elements of w, and the row's own neighbours
-// follow soon in wt. One after the other in stored order, every 4 bytes would touch a line of their
-// own.
+// An invocation takes up to EACH consecutive words of a stored row (all weights of one output
+// channel; the whole layer if rows do not consist of whole words), and neighbouring invocations
+// take the same words of the next rows. So they write neighbouring elements of w, and soon
+// afterwards neighbouring elements of wt. If invocations took words in stored order, every 4 bytes
+// written would touch a cache line of their own.
 
 struct FaultDequantizeParams {
     taps: u32,         // R S
@@ -26,24 +26,24 @@ struct FaultDequantizeParams {
     inner: u32,        // stored [outer, inner, R, S]: C, or K where `c_outer`
     c_outer: u32,      // 0: [K, C, R, S]; 1: [C, K, R, S]
     copies: u32,       // in the dispatch
-    first_copy: u32,   // which they are
-    layer: u32,        // among all faultable layers
+    first_copy: u32,   // index of the first of them
+    layer: u32,        // index among all faultable layers
     layers: u32,
     bits: u32,         // per weight, 2 to 8
     scale: u32,        // index into `scales`
-    cells: u32,        // of a word: bits that are stored and can fail
+    cells: u32,        // bits of a word that are stored and can fail
     model: u32,        // FLIP, STUCK_AT, ASYMMETRIC
     threshold: u32,    // a cell is faulty with probability threshold / 2^32
-    threshold_10: u32, // the same for a stored 1, if asymmetric
+    threshold_10: u32, // the same for a cell that stores 1, if ASYMMETRIC
     lot_lo: u32,       // seed of the lot
     lot_hi: u32,
     lot_cut: u32,      // a cell follows the lot with probability lot_cut / 2^32
     fold: u32,         // offset in `affine` of the scale of output channel 0
     first_word: u32,   // index in the layer of the first word here
-    rows: u32,         // of whole words, all alike
-    row_words: u32,    // 1 row: all words
+    rows: u32,         // rows of whole words, or 1
+    row_words: u32,    // words per row
     map_words: u32,    // words of a map of cells
-    map_stride: u32,   // words from a copy's map to the next; 0: all copies have one
+    map_stride: u32,   // words from a copy's map to the next; 0: all copies share one
     map_first: u32,    // word of the map where the layer begins
 }
 
@@ -59,17 +59,19 @@ struct FaultDequantizeParams {
 
 override WG_SIZE: u32 = 64u;
 override FAULTS: u32 = 1u; // 0: dequantise only
-// 1: wt is multiplied by the scale that a frozen batch norm applies behind the layer, so that the
-// input gradient needs no pass for it.
+// 1: wt is multiplied by the scale of a frozen batch norm after the layer, so that the input
+// gradient needs no dispatch for it.
 override FOLD: u32 = 0u;
 // 0: wt is not written; 1: [copies, R, S, K, C]; 2: [copies, K, R S C], for fully connected layers.
 override TRANSPOSED: u32 = 1u;
-// 1: the cells come from `map`, in the reference code's rows; 2: from `map`, one behind another.
+// 0: the cells are drawn; 1: they come from `map`, in the reference code's rows; 2: from `map`, one
+// word behind another.
 override MAPPED: u32 = 0u;
 override LOTS: u32 = 0u; // 1: some cells follow the lot
 
 const EACH = 8u;
-// Rows that neighbours take together: few enough that their lines stay in a cache.
+// Rows that neighbouring invocations take together: few enough that their cache lines stay in the
+// cache.
 const TOGETHER = 64u;
 
 // Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 EACH WG_SIZE each.
@@ -108,14 +110,14 @@ fn put_padding(copy: u32, i: u32, per_tap: u32) {
     }
 }
 
-// Words of the layer, and where they are in it.
+// A run of words of the layer.
 struct Piece {
     first: u32,
     words: u32,
 }
 
-// The words of invocation `item`: blocks of TOGETHER rows, in each of them piece by piece, and in
-// each of these row by row.
+// The words of invocation `item`. Items go through blocks of TOGETHER rows, in a block through its
+// pieces of EACH words, and for each piece through the block's rows.
 fn piece(item: u32, pieces: u32) -> Piece {
     let block = item / (TOGETHER * pieces);
     let rows = min(TOGETHER, params.rows - block * TOGETHER);
@@ -135,7 +137,7 @@ fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     var inner = 4u * at.first / params.taps % params.inner;
     var outer = 4u * at.first / params.taps / params.inner;
     var counts = vec4<u32>();
-    // Once: for all that a compiler knows, the stores below could change it.
+    // Loaded once here: a compiler must assume that the stores below could change it.
     var seed = vec2<u32>();
     if FAULTS != 0u && MAPPED == 0u {
         seed = seeds[copy];
@@ -167,7 +169,7 @@ fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     return counts;
 }
 
-// What one invocation does.
+// The work of one invocation.
 fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
     let len = params.taps * params.c * params.k;
     let pieces = (params.row_words + EACH - 1u) / EACH; // of a row

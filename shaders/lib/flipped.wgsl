@@ -1,5 +1,5 @@
-// Which bits of a stored word read differently in a copy: for lib/fault_dequantize.wgsl,
-// of whose parameters and map it reads, behind lib/philox.wgsl.
+// Computes which bits of a stored word read differently in a copy. A piece of
+// lib/fault_dequantize.wgsl, whose parameters and map it reads; joined after lib/philox.wgsl.
 
 const STUCK_AT = 1u;
 const ASYMMETRIC = 2u;
@@ -15,7 +15,7 @@ fn map_index(word: u32) -> u32 {
     return select(at - left, at + params.map_first, at < left);
 }
 
-// Cells of the copy that are faulty, those of the lot in place of its own.
+// Faulty cells of the copy; the cells `of_lot` are faulty where the lot's are.
 fn weak(seed: vec2<u32>, word: u32, of_lot: u32, threshold: u32) -> u32 {
     let own = faulty_cells(seed, params.layer, word, threshold);
     if LOTS == 0u {
@@ -26,7 +26,7 @@ fn weak(seed: vec2<u32>, word: u32, of_lot: u32, threshold: u32) -> u32 {
     return (theirs & of_lot) | (own & ~of_lot);
 }
 
-// What the copy's cells read when they are stuck.
+// The bits that the copy's cells read when they are stuck.
 fn stuck(seed: vec2<u32>, word: u32, of_lot: u32) -> u32 {
     let own = polarity(seed, params.layer, word);
     if LOTS == 0u {
@@ -36,7 +36,7 @@ fn stuck(seed: vec2<u32>, word: u32, of_lot: u32) -> u32 {
     return (theirs & of_lot) | (own & ~of_lot);
 }
 
-// The flipped ones among the stored bits of a word.
+// Mask of the stored bits of a word that flip.
 fn flipped(copy: u32, seed: vec2<u32>, index: u32, stored: u32, weights: u32) -> u32 {
     let word = params.first_word + index;
     var mask = 0u;

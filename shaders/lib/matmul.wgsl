@@ -1,4 +1,4 @@
-// What the variants of matmul share: the interface.
+// The interface of all variants of matmul.
 
 struct MatmulParams {
     rows: u32,

@@ -1,4 +1,5 @@
-// Both halves of a product, of which WGSL has only the low one: four products of 16-bit halves.
+// Both 32-bit halves of a product, the low one first, from four products of 16-bit halves: WGSL's
+// own product has only the low half.
 fn multiply(a: u32, b: u32) -> vec2<u32> {
     let a0 = a & 0xffffu;
     let a1 = a >> 16u;

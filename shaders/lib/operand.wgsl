@@ -2,9 +2,9 @@
 
 override HALF: u32 = 0u;
 
-// To the nearest f16, ties to even; past the largest finite one, that one; NaN and infinities stay.
-// In integers, for no conversion that WGSL has fixes its rounding or keeps the small numbers (below
-// 2^-14 f16 has a fixed step of 2^-24).
+// Rounds to the nearest f16, ties to even. Finite values past the largest f16 become that one; NaN
+// and infinities stay. It computes in integers because WGSL's conversions need not round to nearest
+// nor keep denormal numbers (below 2^-14 f16 has a fixed step of 2^-24).
 fn operand(v: vec4<f32>) -> vec4<f32> {
     if HALF == 0u {
         return v;

@@ -1,5 +1,5 @@
-// Philox4x32-10 (Salmon et al., SC 2011) and the fault map that it draws: docs/fault-format.md. For
-// kernels with lib/multiply.wgsl or lib/multiply_int64.wgsl.
+// Philox4x32-10 (Salmon et al., SC 2011) and the fault map that it draws: docs/fault-format.md.
+// Joined after lib/multiply.wgsl or lib/multiply_int64.wgsl.
 
 fn philox_round(c: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     let p0 = multiply(0xD2511F53u, c.x);
@@ -7,8 +7,9 @@ fn philox_round(c: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return vec4<u32>(p1.y ^ c.y ^ key.x, p1.x, p0.y ^ c.w ^ key.y, p0.x);
 }
 
-// A loop, which a driver can unroll where the variant is trusted and the loop has no second bound:
-// written out, the rounds of every call would be compiled even where a constant rules it out.
+// The rounds are a loop, which a driver can unroll if the variant is trusted and the loop has no
+// second bound. Written out, the rounds of every call would be compiled even where a constant rules
+// the call out.
 fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     var c = counter;
     var k = key;
@@ -19,20 +20,22 @@ fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return c;
 }
 
-// Streams of draws.
+// Streams of draws: last word of the counter.
 const CELLS = 0u;
 const POLARITY = 1u;
 const LOT = 2u;
 
-// The ones of the 32 cells of one stored word with uniform < threshold, compared from the top bit,
-// all cells at once, until no cell is undecided or the threshold has only zeros left.
+// Mask of those of the 32 cells of one stored word whose uniform draw is below the threshold. All
+// cells are compared at once, from the top bit, until no cell is undecided or the threshold has
+// only zeros left.
 fn cells_below(seed: vec2<u32>, layer: u32, word: u32, threshold: u32, stream: u32) -> u32 {
     var faulty = 0u;
     var undecided = 0xffffffffu;
     var rest = threshold;
     for (var block = 0u; block < 8u && undecided != 0u && rest != 0u; block++) {
         let draws = philox4x32_10(vec4<u32>(word, layer, block, stream), seed);
-        // Where the threshold's bit is 1, cells with a 0 are below; where it is 0, with a 1 above.
+        // If the threshold's bit is 1, cells with a 0 are below; if it is 0, cells with a 1 are
+        // above.
         let d0 = select(0u, 0xffffffffu, (rest & 0x80000000u) != 0u);
         let d1 = select(0u, 0xffffffffu, (rest & 0x40000000u) != 0u);
         let d2 = select(0u, 0xffffffffu, (rest & 0x20000000u) != 0u);
@@ -50,12 +53,12 @@ fn cells_below(seed: vec2<u32>, layer: u32, word: u32, threshold: u32, stream: u
     return faulty;
 }
 
-// The faulty ones of the 32 cells.
+// Mask of the faulty ones among the 32 cells.
 fn faulty_cells(seed: vec2<u32>, layer: u32, word: u32, threshold: u32) -> u32 {
     return cells_below(seed, layer, word, threshold, CELLS);
 }
 
-// The ones of the 32 cells that follow their lot; the largest cut takes all.
+// Mask of those of the 32 cells that follow their lot; with the largest cut all do.
 fn lot_cells(seed: vec2<u32>, layer: u32, word: u32, cut: u32) -> u32 {
     if cut == 0xffffffffu {
         return cut;

@@ -1,4 +1,4 @@
-// Where element `i` of an array [N, H, W, C / 4] lies; `pixel` counts over the batch.
+// Coordinates of element `i` of an array [N, H, W, C / 4]; `pixel` counts over the batch.
 
 struct Place {
     n: u32,

@@ -1,8 +1,8 @@
 // The uniform block of sliding windows over images, forward and backward: an item is a group of
-// four channels of what is written.
+// four channels of the output.
 
 struct PoolParams {
-    vec4s: u32,   // of what is written: y, backward dx
+    vec4s: u32,   // of the output: y forward, dx backward
     c: u32,       // channels without padding
     h: u32,       // size of x
     w: u32,

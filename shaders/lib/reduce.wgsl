@@ -2,10 +2,10 @@
 
 var<workgroup> cells: array<vec4<f32>, WG_SIZE>;
 
-// The sum over all lanes that are equal modulo `stride` (a power of two, the same in all lanes):
-// every lane gets its own one. With stride 1, the sum over all lanes.
+// Gives every lane the sum over all lanes with the same index modulo `stride` (a power of two, the
+// same in all lanes). With stride 1 that is the sum over all lanes.
 fn sum_over_lanes(v: vec4<f32>, lane: u32, stride: u32) -> vec4<f32> {
-    workgroupBarrier(); // an earlier sum may still be being read
+    workgroupBarrier(); // lanes may still read an earlier sum
     cells[lane] = v;
     for (var half = WG_SIZE / 2u; half >= stride; half /= 2u) {
         workgroupBarrier();

@@ -1,9 +1,9 @@
-// The uniform block of kernels that make stored words of a tensor.
+// The uniform block of kernels that quantise a tensor.
 
 struct StoredTensorParams {
-    offset: u32, // of the tensor in `parameters`
+    offset: u32, // offset of the tensor in `parameters`
     len: u32,    // weights
-    index: u32,  // of the tensor in `scales`
+    index: u32,  // index of the tensor in `scales`
     bits: u32,   // 2 to 8
 }
 

@@ -1,8 +1,8 @@
 // The uniform block of an enlargement, forward and backward: an item is a group of four channels of
-// what is written.
+// the output.
 
 struct UpsampleNearestParams {
-    vec4s: u32,  // of what is written: y, backward dx
+    vec4s: u32,  // of the output: y forward, dx backward
     c: u32,      // channels without padding
     h: u32,      // size of the small image: x, backward dx
     w: u32,

@@ -1,5 +1,5 @@
-// Which sliding windows cover a pixel, along one axis; `at` is its index in the padded image. The
-// windows are [first_window, end_window).
+// The sliding windows that cover a pixel, along one axis: from `first_window` to before
+// `end_window`. `at` is the pixel's index in the padded image.
 
 fn first_window(at: u32, kernel: u32, stride: u32) -> u32 {
     let past = max(at + 1u, kernel) - kernel;

@@ -1,4 +1,4 @@
-// Where F(4x4, 3x3) interpolates: at 0, A, -A, B, -B and infinity.
+// F(4x4, 3x3) interpolates at the points 0, A, -A, B, -B and infinity.
 
 const A: f32 = 0.75;
 const B: f32 = 1.5;

@@ -1,4 +1,4 @@
-// What Winograd's input transforms share of their interface.
+// Common parts of the interfaces of Winograd's input transforms.
 
 struct WinogradInputParams {
     images: u32,  // N of one copy
@@ -9,8 +9,8 @@ struct WinogradInputParams {
     tiles_w: u32,
     padding: u32,
     copies: u32,
-    first: u32,   // of the images at hand
-    count: u32,   // of them
+    first: u32,   // first image to compute
+    count: u32,   // number of images to compute
 }
 
 @group(0) @binding(0) var<uniform> params: WinogradInputParams;

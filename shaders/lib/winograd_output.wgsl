@@ -1,4 +1,4 @@
-// What Winograd's output transforms share of their interface.
+// Common parts of the interfaces of Winograd's output transforms.
 
 struct WinogradOutputParams {
     images: u32,       // N of one copy
@@ -6,9 +6,9 @@ struct WinogradOutputParams {
     y_w: u32,
     k: u32,            // channels of y, without padding
     copies: u32,
-    first: u32,        // of the images at hand
-    count: u32,        // of them
-    scale_offset: u32, // of the first channel's scale in `affine`
+    first: u32,        // first image to compute
+    count: u32,        // number of images to compute
+    scale_offset: u32, // offset of the first channel's scale in `affine`
     shift_offset: u32,
 }
 

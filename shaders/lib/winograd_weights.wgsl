@@ -1,5 +1,5 @@
-// What Winograd's weight transforms share: the interface, the order of the taps, and padding. Each
-// of the values in u is a matrix in panels (panels.wgsl).
+// Common parts of Winograd's weight transforms: the interface, the order of the taps, and padding.
+// Each of the values in u is a matrix in panels (panels.wgsl).
 
 struct WinogradWeightsParams {
     c: u32,      // input channels, without padding
@@ -14,7 +14,7 @@ struct WinogradWeightsParams {
 override WG_SIZE: u32 = 64u;
 override FLIP: u32 = 0u;
 
-// Where an invocation's weights lie.
+// Location of an invocation's weights.
 struct Place {
     copy: u32,
     c: u32,
@@ -24,8 +24,8 @@ struct Place {
     step: u32,  // from one tap or value to the next
 }
 
-// Four rows of a panel, then the same rows of the next: neither w nor u is visited in pieces that
-// lie far apart.
+// Invocations take four rows of a panel, then the same rows of the next panel, so that neither w
+// nor u is accessed in pieces that lie far apart.
 fn place_of(i: u32, values: u32) -> Place {
     let k4s = (params.k + 3u) / 4u;
     let rows = (params.c + 3u) / 4u * 4u;
@@ -42,7 +42,8 @@ fn place_of(i: u32, values: u32) -> Place {
     return Place(copy, c, k4, copy * 9u * step + c * k4s + k4, at, step);
 }
 
-// Taps of column s, or, FLIPped, of the last but s from the last row up; `at` is the first tap's.
+// Taps of column s; with FLIP those of column 2 - s, from the last row up. `at` is the index of the
+// first tap.
 fn taps(s: u32, at: u32, step: u32) -> mat3x4<f32> {
     let tap = at + select(s, 8u - s, FLIP == 1u) * step;
     let row = select(3u * step, 0u - 3u * step, FLIP == 1u); // wraps round, on purpose

@@ -1,16 +1,16 @@
-// How far several copies of a network are from a teacher's answers at a temperature T, with the
-// gradient and the answers that agree.
+// Distillation loss of several copies of a network against a teacher's answers at a temperature T,
+// with its gradient and whether the answers agree.
 //
 //   p = softmax(teacher / T)        q = softmax(logits / T)
 //   row_loss = T^2 sum p (log p - log q)
 //   dlogits[i] = weight T (q[i] - p[i])
 //   correct = 1 if the first largest logit of both is that of the same class
 //
-// Row r is image r mod n of copy r / n. Of the teacher's answer, q - p is what p leaves to all
-// others less what q leaves them: where both are sure, both are nearly 1, and their difference
-// would cancel. As in PyTorch, a NaN is larger than every number; it, or an infinity as the
-// largest logit, makes its row NaN. A class that a copy excludes (a logit of -infinity) makes the
-// loss infinite, or NaN where the teacher excludes it too.
+// Row r is image r mod n of copy r / n. For the class of the teacher's answer, q - p is computed as
+// the sum of all other p less the sum of all other q: where copy and teacher are confident, p and q
+// are nearly 1 and their difference would cancel. As in PyTorch, a NaN is larger than every number;
+// it, or an infinity as the largest logit, makes its row NaN. A class that a copy excludes (a logit
+// of -infinity) makes the loss infinite, or NaN where the teacher excludes it too.
 //
 // Grid:    `span` lanes per row.
 // Twin:    src/kernels/loss/distillation_loss.rs
@@ -38,10 +38,10 @@ override WG_SIZE: u32 = 64u;
 const EXPONENT: u32 = 0x7f800000u;
 const QUIET_NAN: u32 = 0x7fc00000u;
 
-// Of each lane's classes: exponentials of the copy and of the teacher but that of its answer, and
-// the teacher's times the distance of the logits.
+// Sums over each lane's classes: the copy's exponentials and the teacher's, without the class of
+// the teacher's answer; and the teacher's exponentials times the differences of the logits.
 var<workgroup> sums: array<vec3<f32>, WG_SIZE>;
-// Bits of the infinity or NaN that excluded classes make of the loss; 0 without them.
+// Bits of the infinity or NaN that the loss becomes because of excluded classes; 0 without them.
 var<workgroup> excluded: array<u32, WG_SIZE>;
 
 @compute @workgroup_size(WG_SIZE)
@@ -131,7 +131,7 @@ fn main(
     if column == 0u && row < params.rows {
         let apart = others.z / all_p + log(all_q / all_p);
         let loss = bitcast<u32>(params.temperature * params.temperature * apart);
-        // No such distance is below 0, but a rounded one may be.
+        // The exact distance is not below 0, but the rounded one may be.
         let above = select(loss, 0u, loss >= 0x80000000u);
         let odd = select(above, excluded[lane], excluded[lane] != 0u);
         row_loss[row] = bitcast<f32>(select(odd, bitcast<u32>(nan), broken));

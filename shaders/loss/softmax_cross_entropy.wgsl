@@ -4,9 +4,10 @@
 //   row_loss = -log p[label]        correct = 1 if the first largest logit is the label's
 //   dlogits[i] = weight (p[i] - [i = label])
 //
-// Row r is image r mod n of copy r / n. The label's own exponential is kept out of the sum until
-// the end: p - 1 would cancel where the network is sure, others / all does not. As in PyTorch, a
-// NaN is larger than every number; it, or an infinity as the largest logit, makes its row NaN.
+// Row r is image r mod n of copy r / n. The label's own exponential is added to the sum only at the
+// end: where the network is confident, p - 1 would cancel, and -others / all does not. As in
+// PyTorch, a NaN is larger than every number; it, or an infinity as the largest logit, makes its
+// row NaN.
 //
 // Grid:    `span` lanes per row.
 // Twin:    src/kernels/loss/softmax_cross_entropy.rs

@@ -1,4 +1,4 @@
-// Products of matrices, many at once: plain WGSL.
+// Batched products of matrices: plain WGSL.
 //
 //   y[b, row, k] = sum over c of x[b, row, c] w[b, c, k]
 //

@@ -1,4 +1,4 @@
-// Products of matrices, many at once: subgroups of eight lanes.
+// Batched products of matrices: subgroups of eight lanes.
 //
 //   y[b, row, k] = sum over c of x[b, row, c] w[b, c, k]
 //
@@ -101,7 +101,7 @@ fn main(
     }
 }
 
-// Eight rows of four columns.
+// Stores eight rows of four columns.
 fn write(t: Tile, first: u32, row: u32, k4: u32) {
     write4(t.a, first, row, k4);
     write4(t.b, first, row + 4u, k4);

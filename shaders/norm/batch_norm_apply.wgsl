@@ -12,8 +12,8 @@
 struct BatchNormApplyParams {
     vec4s: u32,        // N H W ceil(C / 4)
     c: u32,            // channels without padding
-    gamma_offset: u32, // of gamma in `parameters`, in floats
-    beta_offset: u32,  // of beta in `parameters`, in floats
+    gamma_offset: u32, // offset of gamma in `parameters`, in floats
+    beta_offset: u32,  // offset of beta in `parameters`, in floats
     eps: f32,          // with RUNNING
 }
 

@@ -1,5 +1,5 @@
-// Batch norm, forward 2 of 3: merge the chunks of all parts of the batch; normalisers, running
-// statistics.
+// Batch norm, forward 2 of 3: merge the chunks of all parts of the batch into normalisers, and
+// update the running statistics.
 //
 //   mean    = sum_k n_k mean_k / n
 //   M2      = sum_k (M2_k + n_k (mean_k - mean)^2)
@@ -48,8 +48,8 @@ fn main(
     let c4 = group_index(group, groups);
     let n = f32(params.pixels);
 
-    // Means are merged as distances from the first one, so that a large common offset cancels; not
-    // from an infinity, of which only NaN is a distance.
+    // Means are merged as differences from the first one, so that a large common offset cancels; if
+    // that is not finite, as differences from 0, because a difference from it could be NaN.
     let first = choose(vec4<f32>(0.0), partial[c4], is_finite(partial[c4]));
     var sum = vec4<f32>(0.0);
     for (var k = lane; k < params.chunks; k += WG_SIZE) {

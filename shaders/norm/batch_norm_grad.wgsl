@@ -11,7 +11,7 @@
 struct BatchNormGradParams {
     vec4s: u32,        // N H W ceil(C / 4)
     c: u32,            // channels without padding
-    gamma_offset: u32, // of gamma in `parameters`, in floats
+    gamma_offset: u32, // offset of gamma in `parameters`, in floats
     pixels: u32,       // N H W
 }
 

@@ -9,8 +9,8 @@
 struct BatchNormGradFinishParams {
     c: u32,            // channels without padding
     chunks: u32,
-    gamma_offset: u32, // of gamma in `gradients`, in floats
-    beta_offset: u32,  // of beta in `gradients`, in floats
+    gamma_offset: u32, // offset of gamma in `gradients`, in floats
+    beta_offset: u32,  // offset of beta in `gradients`, in floats
 }
 
 @group(0) @binding(0) var<uniform> params: BatchNormGradFinishParams;

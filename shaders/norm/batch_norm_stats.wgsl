@@ -44,10 +44,10 @@ fn main(
 
     if k.writes {
         let at = 2u * k.index * c4s + k.c4;
-        // An infinite mean is right as it is; its deviations are no numbers.
+        // A mean that is not finite needs no correction; its deviations are NaN or infinite.
         let corrected = choose(mean, mean + deviations / n, is_finite(mean));
         partial[at] = mask_lanes(corrected, k.c4, params.c);
-        // Rounding must not make it negative: a constant channel has M2 = 0.
+        // Rounding must not make M2 negative: a constant channel has M2 = 0.
         let m2 = relu(squares - deviations * deviations / n);
         partial[at + c4s] = mask_lanes(m2, k.c4, params.c);
     }

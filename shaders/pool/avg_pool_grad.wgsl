@@ -1,8 +1,10 @@
-// Gradient of the mean of a sliding window: each window hands 1 / (R S) of its own to every tap.
+// Gradient of the mean of a sliding window: each window gives 1 / (R S) of its gradient to every
+// tap.
 //
 //   dx[n, h, w, c] = 1 / (R S) sum of dy[n, i, j, c] over the windows i, j that cover h, w
 //
-// Gathered, not scattered: every pixel asks the windows that cover it, always in the same order.
+// The sum is gathered, not scattered: every pixel sums over the windows that cover it, always in
+// the same order.
 //
 // Grid:    one invocation per group of four channels of dx.
 // Twin:    src/kernels/pool/avg_pool.rs

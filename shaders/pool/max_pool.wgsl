@@ -1,4 +1,4 @@
-// Maximum of a sliding window, and which tap it was.
+// Maximum of a sliding window, and the tap that has it.
 //
 //   y[n, i, j, c]   = max over r, s of x[n, i stride + r - padding, j stride + s - padding, c]
 //   arg[n, i, j, c] = r S + s of that maximum, one byte per channel

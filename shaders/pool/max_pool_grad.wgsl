@@ -1,8 +1,9 @@
-// Gradient of the maximum of a sliding window: each window hands its gradient to the tap that won.
+// Gradient of the maximum of a sliding window: each window gives its gradient to the tap that won.
 //
 //   dx[n, h, w, c] = sum of dy[n, i, j, c] over the windows i, j whose arg[n, i, j, c] is h, w
 //
-// Gathered, not scattered: every pixel asks the windows that cover it, always in the same order.
+// The sum is gathered, not scattered: every pixel sums over the windows that cover it, always in
+// the same order.
 //
 // Grid:    one invocation per group of four channels of dx.
 // Twin:    src/kernels/pool/max_pool.rs

@@ -2,7 +2,7 @@
 //
 //   q[i] = clamp(round_half_even(w[i] / scale), -m, m),  m = 2^(bits-1) - 1
 //
-// q = 0 where the scale is 0, infinite or NaN: times a scale that is not finite, 0 is NaN.
+// q = 0 if the scale is 0, infinite or NaN. Times a scale that is not finite it dequantises to NaN.
 //
 // The division may be off by 2.5 ULP (WGSL) and move a weight next to a tie by one step.
 //
@@ -31,7 +31,7 @@ fn main(
     let most = f32(field >> 1u);
     let weights = min(params.len - 4u * word, 4u);
     var stored = 0u;
-    // A comparison of bits: see lib/special.wgsl. A scale has no sign.
+    // Compares bits, for the reason in lib/special.wgsl. A scale is never negative.
     let finite = bitcast<u32>(scale) < 0x7f800000u;
     if finite && scale != 0.0 {
         for (var j = 0u; j < weights; j++) {

@@ -10,14 +10,16 @@
 @group(0) @binding(2) var<storage, read_write> scales: array<f32>; // one per quantised tensor
 
 override WG_SIZE: u32 = 64u;
-// Independent loads per turn overlap.
+// Weights per turn: independent loads overlap.
 const UNROLL: u32 = 8u;
-// Turns of the inner loop: both loops stay below 65,535, where some drivers end them.
+// Turns of the inner loop, so that both loops stay below 65,535 turns, after which some drivers end
+// a loop.
 const TURNS: u32 = 1024u;
 
 var<workgroup> largest: array<u32, WG_SIZE>;
 
-// |w| as an integer: the same order, and unlike `max` of floats it does not lose a NaN.
+// The bits of |w| as an integer: it has the same order, and unlike `max` of floats it does not lose
+// a NaN.
 fn magnitude(i: u32) -> u32 {
     return bitcast<u32>(parameters[params.offset + min(i, params.len - 1u)]) & 0x7fffffffu;
 }

@@ -1,4 +1,5 @@
-// Sum of every channel over a chunk of pixels; `sum_partials` adds the chunks. Bias gradients.
+// Sum of every channel over a chunk of pixels, for gradients of biases; `sum_partials` adds the
+// chunks.
 //
 //   partial[k, c] = sum_p x[p, c]      over the pixels p of chunk k
 //

@@ -1,4 +1,4 @@
-// Looks for the first value that is infinite or no number.
+// Finds the first value that is infinite or NaN.
 //
 //   found[slot] = min(found[slot], min { i : values[i] is not finite })
 //
@@ -11,7 +11,7 @@ struct NonFiniteParams {
     slot: u32,
 }
 
-// Bits: what a shader compiler makes of NaN in comparisons is its own business.
+// Values are read as bits, because shader compilers may compare NaN in any way (lib/special.wgsl).
 @group(0) @binding(0) var<uniform> params: NonFiniteParams;
 @group(0) @binding(1) var<storage, read> values: array<u32>;              // [len]
 @group(0) @binding(2) var<storage, read_write> found: array<atomic<u32>>; // [slots]

@@ -10,7 +10,7 @@ struct SumPartialsParams {
     rows: u32,
     row4s: u32,  // groups of four columns in a row
     len: u32,    // columns that are written
-    offset: u32, // of the result in `y`, in floats
+    offset: u32, // offset of the result in `y`, in floats
     block: u32,  // groups of four columns per workgroup, a power of two
 }
 

@@ -56,8 +56,8 @@ fn tile_of(i: u32) -> Tile {
     );
 }
 
-// A pixel's value: 0 outside the image, in padding lanes, and where the ReLU behind the layer whose
-// gradient this is was off.
+// A pixel's value: 0 outside the image, in padding lanes, and, for a gradient, where the mask of
+// the ReLU says that it was cut off.
 fn load(tile: Tile, dy: i32, dx: i32) -> f32 {
     let iy = tile.y + dy;
     let ix = tile.x + dx;

@@ -9,10 +9,10 @@
 //
 // where m are the 36 values of the pixel's tile, [row, column] its place among the tile's 4 x 4.
 //
-// Each invocation owns a tile of a channel, or two beside each other (ACROSS) where a ReLU mask is
-// recorded and a row is longer than four pixels: whole words of the mask, which four neighbours
-// write together. One channel at a time: with four, the code is larger than a CPU's instruction
-// cache, and a GPU holds four times the values in registers.
+// Each invocation owns one tile of a channel. If a ReLU mask is recorded and rows are longer than
+// four pixels, it owns two adjacent tiles (ACROSS): these are whole words of the mask, which four
+// neighbours write together. One channel at a time: with four, the code is larger than a CPU's
+// instruction cache, and a GPU holds four times the values in registers.
 //
 // Grid:    one invocation per (channel, ACROSS tiles of the images at hand, copy), channels fastest
 // Twin:    src/kernels/winograd/output.rs
@@ -25,7 +25,7 @@
 
 override ACROSS: u32 = 2u;
 
-// Of each invocation: its channel's bits in the words of four rows.
+// For each invocation, its channel's bits in the words of four rows.
 var<workgroup> bits: array<vec4<u32>, WG_SIZE>;
 
 // A^T times six values.
@@ -53,7 +53,7 @@ fn column(at: u32, step: u32) -> vec4<f32> {
     );
 }
 
-// A row of four pixels, if the image has it: stores them; their bits.
+// Stores a row of four pixels if it is inside the image; returns their bits.
 fn row(at: u32, k: u32, inside: bool, p: vec4<f32>, scale: f32, shift: f32) -> u32 {
     if !inside {
         return 0u;
@@ -85,7 +85,7 @@ fn main(
     let copy = i / (lanes * runs * tiles_h * params.count);
     let area = params.y_h * params.y_w;
     let line = params.y_w * lanes;
-    // Of the first pixel, within the copy.
+    // Index of the first pixel within the copy.
     let first = (params.first + n) * area + 4u * (tile_row * params.y_w + ACROSS * run);
     let below = params.y_h - 4u * tile_row;
     var words = vec4<u32>(0u);

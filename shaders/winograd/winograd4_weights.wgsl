@@ -66,7 +66,7 @@ fn main(
     write(at + 30u * step, step, own.c, own.k4, mat3x4<f32>(c0.v5, c1.v5, c2.v5));
 }
 
-// A row of six values.
+// Transforms and stores a row of six values.
 fn write(at: u32, step: u32, c: u32, k4: u32, columns: mat3x4<f32>) {
     let row = transformed(columns);
     u[at] = keep(row.v0, c, k4);

@@ -23,8 +23,8 @@ struct Tile {
     n: u32,     // within the copy
 }
 
-// Four channels of a pixel: 0 outside the image, in padding lanes, and where the ReLU behind the
-// layer whose gradient this is was off.
+// Four channels of a pixel: 0 outside the image, in padding lanes, and, for a gradient, where the
+// mask of the ReLU says that it was cut off.
 fn load(tile: Tile, dy: i32, dx: i32, c4: u32) -> vec4<f32> {
     let iy = tile.y + dy;
     let ix = tile.x + dx;

@@ -65,7 +65,7 @@ pub struct BenchArgs {
     quiet: bool,
 }
 
-/// Measures, or compares what was measured.
+/// Measures, or compares reports of earlier measurements.
 ///
 /// # Errors
 /// Unknown kernels or steps, the device failed, or a file cannot be read or written.
@@ -74,7 +74,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     for (flag, path) in plots {
         path.as_ref().map_or(Ok(()), |path| bench_view::check_ending(flag, path))?;
     }
-    // What takes minutes to measure must not be lost for want of a folder.
+    // Paths are checked first: a missing folder must not lose what took minutes to measure.
     Places::default()
         .reads("--compare", &args.compare)
         .writes("--out", &args.out)
@@ -84,7 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if !args.compare.is_empty() {
         return compare(args);
     }
-    // Before the GPU is opened: a mistyped name costs nothing.
+    // Names are resolved before the GPU is opened, so that a mistyped one fails at once.
     let kernels = match (&args.kernel, &args.steps) {
         (None, Some(_)) => Vec::new(),
         (pattern, _) => bench::kernel_names(pattern.as_deref().unwrap_or("*"))?,
@@ -111,8 +111,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.json { terminal::print_json(&report.document()) } else { printed }
 }
 
-/// Measures and prints what is done, unless one document is wanted. That something cannot be printed is
-/// left in `printed`: what takes minutes goes on, for the files.
+/// Measures, and prints each part when it is finished, unless one JSON document is wanted. An error of
+/// printing is only stored in `printed`: the measurement goes on for the sake of the report files.
 fn measure(
     args: &BenchArgs,
     gpu: &Gpu,
@@ -174,11 +174,11 @@ fn measure(
 }
 
 impl BenchArgs {
-    /// Sizes of kernels and of steps.
+    /// Problem sizes for kernels and for steps.
     fn sizes(&self, gpu: &Gpu) -> (CaseSettings, StepSettings) {
         let mut cases = CaseSettings::of(gpu, self.quick);
         cases.batch = self.batch_size.unwrap_or(cases.batch);
-        // Who names kernels wants all that there is of them.
+        // A user who names kernels wants all of their cases.
         cases.glance = self.quick && self.kernel.is_none();
         let mut steps = StepSettings::of(gpu, self.quick);
         steps.batch = self.batch_size.unwrap_or(steps.batch);

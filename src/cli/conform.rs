@@ -62,8 +62,8 @@ pub struct ConformArgs {
 /// Runs every case of every kernel and variant, or drawn ones, against its CPU twin.
 ///
 /// # Errors
-/// [`Error::Gpu`] when a result is wrong, [`Error::Format`] when a known mistake is none any more,
-/// both after the table; the adapter cannot be opened.
+/// [`Error::Gpu`] when a result is wrong, [`Error::Format`] when the list holds a mistake of a driver that no
+/// longer occurs, both after the table is printed; an adapter that cannot be opened.
 pub fn run(args: &ConformArgs) -> Result<()> {
     let draw: Option<Draw> = args.replay.as_deref().map(str::parse).transpose()?;
     let suites = match draw {
@@ -91,12 +91,12 @@ pub fn run(args: &ConformArgs) -> Result<()> {
     verdict(&survey, args.quirks.as_deref(), outcome).and(printed)
 }
 
-/// The same on every adapter.
+/// The work that is done on each adapter.
 struct Job<'a> {
     args: &'a ConformArgs,
     suites: Vec<&'static Suite>,
     draw: Option<Draw>,
-    /// Of the drawn cases.
+    /// Seed of the drawn cases.
     seed: u32,
 }
 
@@ -104,7 +104,7 @@ impl Job<'_> {
     fn on(&self, survey: &mut Survey, choice: &AdapterChoice) -> Result<()> {
         let what = match (self.draw, self.args.stress) {
             (Some(draw), _) => What::Replay(draw),
-            // A time that no clock reaches is as good as one that a clock just reaches.
+            // The time is limited to 2^31 seconds, so that the sum cannot overflow.
             (None, Some(time)) => What::Drawn {
                 seed: self.seed,
                 until: Instant::now() + time.min(Duration::from_secs(1 << 31)),
@@ -119,14 +119,16 @@ impl Job<'_> {
         })
     }
 
-    /// Cases of an adapter, for those who wait.
+    /// Number of cases per adapter, for the progress bar; 0 where no progress is shown or the number is
+    /// unknown.
     fn cases(&self, what: &What) -> Result<u64> {
         let counted = matches!(what, What::Suites) && !self.args.quiet;
         let suites = self.suites.iter().filter(|_| counted);
         suites.map(|suite| Ok((suite.cases)()?.len() as u64)).sum()
     }
 
-    /// One of all adapters; that it cannot be opened does not keep the others from their turn.
+    /// Runs on one of all adapters. If it cannot be opened, the survey records that, and the others still get
+    /// their turn.
     fn on_listed(&self, survey: &mut Survey, adapter: AdapterReport) -> Result<()> {
         let index = Some(adapter.index.to_string());
         let begun = survey.adapters.len();
@@ -155,7 +157,8 @@ impl Job<'_> {
     }
 }
 
-/// What the exit code says: nothing wrong, no list of known mistakes out of date.
+/// The result that decides the exit code: an error if a case is wrong, no case could be run, or the list of
+/// known mistakes is out of date.
 fn verdict(survey: &Survey, quirks: Option<&Path>, outcome: Result<()>) -> Result<()> {
     let failed =
         |message| Err(Error::Gpu { doing: "compute what the CPU computes".into(), message });
@@ -179,7 +182,7 @@ fn verdict(survey: &Survey, quirks: Option<&Path>, outcome: Result<()>) -> Resul
     Ok(())
 }
 
-/// The suites of kernels whose name fits.
+/// The suites of the kernels whose name matches the pattern.
 fn suites(pattern: &str) -> Result<Vec<&'static Suite>> {
     let fits: Vec<_> = list::suites().filter(|s| matches(pattern, s.kernel.name)).collect();
     if fits.is_empty() {
@@ -216,7 +219,7 @@ mod tests {
     use super::*;
     use crate::conformance::{Outcome, Use, Wrong};
 
-    /// A survey of `add` on an adapter that is nowhere.
+    /// A survey of the kernel `add` on a made-up adapter.
     fn surveyed(quirks: Vec<Quirk>, outcome: &Outcome) -> Survey {
         let mut survey = Survey::new(quirks);
         survey.begin(AdapterReport::for_tests("Test 9"), &suites("add").unwrap());
@@ -239,7 +242,7 @@ mod tests {
             (of(Vec::new(), &wrong), "add plain: n=1: bad"),
             (of(Vec::new(), &lacks), "needs wings"),
             (of(quirks(), &Outcome::Ok), Quirk::FILE),
-            // What is wrong is said although the end was early.
+            // A wrong result is reported although the run was interrupted.
             (verdict(&surveyed(Vec::new(), &wrong), None, Err(Error::Interrupted)), "bad"),
         ] {
             let error = ended.unwrap_err();

@@ -183,7 +183,7 @@ fn check(name: &str, common: &Common) -> Result<()> {
     let mut names = Vec::new();
     let mut counts = Vec::new();
     let mut remarks = Vec::new();
-    // The classes of a folder are known also when an image is damaged.
+    // The classes of a folder are known even if an image is damaged.
     if wrong.is_none() || data::is_folder(name) {
         for split in [Split::Train, Split::Test] {
             remarks.extend(data::remarks(name, split, 32)?);
@@ -252,7 +252,7 @@ fn show(
         .reads("NAME", data::places(name, &common.data_dir))
         .writes("--out", [out])
         .check()?;
-    // Named data sets have one size each: nobody has to say it.
+    // Each named data set has a fixed image size, so `--side` is ignored for it.
     let side = data::info(name).map_or(side, |info| info.width);
     let (some, counts) = data::preview(name, &common.data_dir, split, side, columns as usize)?;
     let class_names = &some.class_names;

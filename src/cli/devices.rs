@@ -20,10 +20,10 @@ pub struct DevicesArgs {
     json: bool,
 }
 
-/// Lists adapters, what matters of them, and which one would be used.
+/// Lists the adapters with their relevant properties, and says which one would be used.
 ///
 /// # Errors
-/// No adapter is there, or none fits the choice.
+/// There is no adapter, or none fits the choice.
 pub fn run(args: &DevicesArgs) -> Result<()> {
     let adapters = gpu::list();
     let chosen = gpu::would_use(&args.gpu.choice());
@@ -54,18 +54,19 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     terminal::print(&format!("\n{}", lines.collect::<String>()))
 }
 
-/// A step of `bench --steps 'eopm/ConvS/*'` took 3.66 s on Mesa 22.3.6, 1.10 s on 26.1.6.
+/// Time of a step of `bench --steps 'eopm/ConvS/*'`: 3.66 s on Mesa 22.3.6, 1.10 s on 26.1.6.
 const SLOW_LOADS: &str = "hint: without AVX-512 this Mesa reads memory slowly; that of \
                           scripts/newer-llvmpipe.sh takes a third of the time";
 
-/// Whether llvmpipe puts every value that it loads into its vector by way of the stack, where the store
-/// cannot be forwarded to the load behind it: Mesa 22.3 does, unless AVX-512 inserts into registers.
+/// Whether this llvmpipe assembles loaded vectors by way of the stack, where the stores of single values
+/// cannot be forwarded to the following load of the vector. Mesa 22.3 does so, unless AVX-512 allows it to
+/// insert values into registers.
 fn slow_loads(adapter: &AdapterReport) -> bool {
     let avx2 = adapter.cpu.as_ref().is_some_and(|cpu| cpu.ends_with(", AVX2"));
     avx2 && adapter.name.starts_with("llvmpipe") && adapter.driver.contains("Mesa 22.")
 }
 
-/// Where measurements of an adapter are kept, and how many there are.
+/// Lines about the file with the measurements of an adapter, and how many it has.
 fn tuning(adapter: &AdapterReport) -> Vec<String> {
     let Some(place) = Place::of_user() else {
         return vec!["measured kernels: not kept, there is no cache folder".into()];

@@ -1,5 +1,5 @@
-//! `nf-gpu energy`: what networks cost, what a lower voltage saves, and which voltage to choose.
-//! Needs no GPU.
+//! `nf-gpu energy`: the cost of networks, the savings at a lower voltage, and the voltage to choose. It needs
+//! no GPU.
 
 mod choice;
 mod table;
@@ -68,13 +68,13 @@ pub struct EnergyArgs {
     json: bool,
 }
 
-/// More than any data set has.
+/// An upper limit beyond the number of classes of any data set.
 const MOST_CLASSES: u32 = 1_000_000;
 
 /// Prints energy, cost and choices.
 ///
 /// # Errors
-/// Unknown names or rates, or files that are not what they should be.
+/// Unknown names or rates, or files with unexpected content.
 pub fn run(args: &EnergyArgs) -> Result<()> {
     if args.classes == 0 {
         return Err(Error::argument("--classes", "0 classes cannot be told apart", "try 10"));
@@ -158,7 +158,7 @@ times too high: true MACs do not. Cycles are SCALE-SIM's; the latencies of the
 paper's Table 9 were taken on a GPU, where launching layers takes the time.
 ";
 
-/// No generator, then each.
+/// All fronts: no generator, then each generator.
 fn fronts(generators: &[Cost]) -> impl Iterator<Item = Option<&Cost>> {
     std::iter::once(None).chain(generators.iter().map(Some))
 }
@@ -192,7 +192,7 @@ fn document(
     })
 }
 
-/// What networks cost, a row each.
+/// A table of the costs of networks, one row each.
 fn costs<'a>(networks: impl Iterator<Item = &'a Cost>) -> Table {
     let headers =
         ["network", "image", "parameters", "true MACs", "MACs (paper's)", "accesses", "cycles"];
@@ -211,7 +211,7 @@ fn percent(value: f64) -> String {
     format!("{value:.1} %")
 }
 
-/// At most five digits behind the point.
+/// A number with at most five decimals.
 fn short(value: f64) -> String {
     let text = format!("{value:.5}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -139,7 +139,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         operands,
     };
     let mut journal = match &args.out {
-        // Logits are not kept in it; a device such as /dev/null has no room beside it.
+        // The journal has no room for logits, and a device such as /dev/null cannot have a journal
+        // beside it.
         Some(out) if args.logits.is_none() && !is_device(out) => {
             Journal::open(journal_of(out), &alone.identity(&gpu, &base.sha256))?
         }
@@ -149,7 +150,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         terminal::say(&format!("going on: {} results are there", journal.len()));
     }
     let mut runs = Vec::new();
-    // A file that cannot be written loses nothing of what can be written elsewhere.
+    // If one file cannot be written, the others still are; the error is reported at the end.
     let mut written = Ok(());
     for generator in generators.iter().map(Some).chain(generators.is_empty().then_some(None)) {
         let subject = Subject {
@@ -207,7 +208,7 @@ impl EvalArgs {
         Ok(())
     }
 
-    /// No file is written over another one, nor into the data set.
+    /// Checks that no output replaces another file or goes into the data set.
     fn places(&self, dataset: &str, faults: &FaultArgs) -> Result<()> {
         let journal = self.out.as_deref().map(journal_of);
         Places::default()
@@ -222,7 +223,7 @@ impl EvalArgs {
             .check()
     }
 
-    /// What a user would have to type again.
+    /// The flags that a user would have to type again for the same evaluation.
     fn given(&self, setup: &Setup, generator: Option<&Generator>) -> Given {
         let generator = generator.map(|g| &*g.path);
         let given = Given::new(&self.base, generator, &setup.dataset, &self.data_dir);
@@ -236,12 +237,13 @@ impl EvalArgs {
             .with("--allow-mismatch", self.allow_mismatch.then(String::new))
             .with("--points", self.points.as_ref().map(|file| file.display().to_string()))
             .with("--voltage", self.voltage.map(|v| v.to_string()))
-            // Also all of them, where the generator was trained for some.
+            // These flags are recorded even if they say "all", because the generator may have been
+            // trained for some.
             .with("--bits", self.faults.bits.clone())
             .with("--layers", self.faults.layers.clone())
     }
 
-    /// Prints the tables, each below what `about` says of its generator.
+    /// Prints the tables. Each stands below the line that `about` makes for its generator.
     fn print(
         &self,
         runs: &[Evaluation],
@@ -254,7 +256,7 @@ impl EvalArgs {
             if !self.quiet {
                 terminal::say(&about(name));
             }
-            // Of several tables each says which one it is, also where stdout goes elsewhere.
+            // With several tables each needs its name on stdout too, in case stdout goes to a file.
             if runs.len() > 1 {
                 terminal::print(&format!("{}{name}\n", if i > 0 { "\n" } else { "" }))?;
             }
@@ -269,14 +271,15 @@ impl EvalArgs {
                 terminal::print(&format!("\n{:width$}", table::sensitivity(study)))?;
             }
         }
-        // Once for all tables.
+        // The explanation is printed once for all tables.
         if let Some(how) = saving::unknown(runs).filter(|_| !self.quiet) {
             terminal::say(&paragraph(&how, width, 2));
         }
         Ok(())
     }
 
-    /// What was measured, and what became of the logits' file.
+    /// Measures the accuracies and, if asked for, the sensitivity. The inner result is that of writing the
+    /// logits' file.
     fn measure(
         &self,
         gpu: &Gpu,

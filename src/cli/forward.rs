@@ -83,7 +83,7 @@ pub struct ForwardArgs {
     /// With --eopm: weight of the perturbed copies' mean loss (default: 5)
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
-    // The help of these flags is that of `train`; without --eopm they are refused.
+    // The help texts of these flags are those of `train`; without --eopm the flags are refused.
     #[command(flatten)]
     goal: LossArgs,
     /// Images computed at once, at most (default: as many as fit the adapter); the result is the same
@@ -108,7 +108,7 @@ enum PassMode {
     Train,
 }
 
-/// Runs a network once. Nothing is written where a number of an output is not finite.
+/// Runs a network once. If an output has a number that is not finite, nothing is written.
 ///
 /// # Errors
 /// Flags that do not go together, bad files, no memory, the device failed, or
@@ -323,7 +323,7 @@ impl ForwardArgs {
         Ok(Some((self.faults.at(self.ber)?, seed)))
     }
 
-    /// Says what there is to know of a measured map.
+    /// Prints the remarks on a measured map.
     fn remark(&self, net: &BaseNet, faults: Option<&Faults>) -> Result<()> {
         let lines = faults.map(|faults| net.graph.remarks(faults)).transpose()?;
         if !self.quiet {
@@ -339,7 +339,8 @@ impl ForwardArgs {
         gradients.save(path)
     }
 
-    /// Networks of the paper take [-1, 1]; bytes or normalised images are an easy mistake.
+    /// Warns of inputs outside [-1, 1], which the paper's networks expect: bytes or normalised images are an
+    /// easy mistake.
     fn warn_of_range(&self, images: &[f32]) {
         let largest = images.iter().fold(0.0f32, |most, v| most.max(v.abs()));
         if largest > 1.0 && !self.quiet {
@@ -351,7 +352,7 @@ impl ForwardArgs {
     }
 }
 
-/// A network's name: as typed, else as its file says.
+/// A network's name: the typed one, else the one in its file.
 fn named(
     typed: Option<&String>,
     weights: &Weights,

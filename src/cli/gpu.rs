@@ -15,7 +15,7 @@ use crate::{
 use clap::Args;
 use std::{sync::Arc, time::Duration};
 
-/// The environment variable with a mishap for tests, as in `lose@submit:17`.
+/// The environment variable through which tests cause a fault of the GPU, as in `lose@submit:17`.
 const TROUBLE: &str = "NF_GPU_TROUBLE";
 
 /// Which adapter to use.
@@ -33,7 +33,7 @@ pub struct GpuArgs {
 }
 
 impl GpuArgs {
-    /// The choice as the library takes it.
+    /// The flags in the form that the library takes.
     #[must_use]
     pub fn choice(&self) -> AdapterChoice {
         AdapterChoice {
@@ -43,13 +43,13 @@ impl GpuArgs {
         }
     }
 
-    /// Opens the adapter, with one visible line where it is a software one.
+    /// Opens the adapter. A line tells the user if it is a software adapter.
     ///
     /// # Errors
     /// No adapter fits.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let mut gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
-        // Tests let things go wrong, to see what becomes of them.
+        // Tests inject faults, to see how the program recovers.
         if let Some(trouble) = std::env::var_os(TROUBLE).filter(|text| !text.is_empty()) {
             gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));
         }
@@ -75,10 +75,10 @@ pub struct ComputeArgs {
 }
 
 impl ComputeArgs {
-    /// Opens the adapter; kernels run as asked, else in their default variants.
+    /// Opens the adapter; kernels run in the given variants, else in the default ones.
     ///
     /// # Errors
-    /// No adapter fits, or it cannot run a variant that is asked for.
+    /// No adapter fits, or it cannot run a requested variant.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let of_algorithm = |text: &&String| text.split('=').next() == Some(Algorithm::SUBJECT);
         let algorithms = self.kernel_variant.iter().filter(of_algorithm);
@@ -107,14 +107,14 @@ pub struct TunedArgs {
     no_tune: bool,
 }
 
-/// Time for measurements of one process, about.
+/// Approximate limit on the time that one process spends on measurements.
 const TUNING_BUDGET: Duration = Duration::from_secs(60);
 
 impl TunedArgs {
-    /// Opens the adapter, with the user's file of measurements for it.
+    /// Opens the adapter, and the user's file of measurements for it.
     ///
     /// # Errors
-    /// As [`ComputeArgs::open`].
+    /// The same as for [`ComputeArgs::open`].
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let mut gpu = self.compute.open(quiet)?;
         let told = std::env::var_os("NF_GPU_NO_TUNE").is_some_and(|v| !v.is_empty() && v != "0");

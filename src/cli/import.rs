@@ -1,4 +1,4 @@
-//! `nf-gpu import`: weights from elsewhere, checked against a network and written as our file.
+//! `nf-gpu import`: checks weights from elsewhere against a network, and writes them as our file.
 
 use super::{places::Places, terminal};
 use crate::{
@@ -63,7 +63,7 @@ pub struct ImportArgs {
     quiet: bool,
 }
 
-/// Most networks have the same tensors for images of every size; this one is asked for.
+/// Side of the images for which the network is built. Most networks have the same tensors for every side.
 const SIDE: u32 = 32;
 
 /// Imports weights.
@@ -91,7 +91,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         prefix: args.prefix.clone(),
         rename: args.rename.iter().map(|text| text.parse()).collect::<Result<Vec<Rename>>>()?,
     };
-    // One class will do: names do not depend on it.
+    // One class suffices here, because the names of tensors do not depend on the number of classes.
     let graph =
         if generator { models::generator(model, SIDE)? } else { models::base(model, 1, None)? };
     let Adopted { weights, prefix, mut notes } = graph.find(contents, &args.file, &selection)?;
@@ -161,8 +161,8 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     }))
 }
 
-/// Notes which output of a base is which class of the data set that it was trained on, in place of what
-/// its file said.
+/// Records the names of the classes of a base's outputs, from the data set that it was trained on; they
+/// replace those that its file gave.
 fn name_classes(
     dataset: &str,
     weights: &mut Weights,
@@ -186,7 +186,7 @@ fn name_classes(
     Ok(())
 }
 
-/// Bits per stored weight, and what is to be said about them.
+/// Decides the bits per stored weight, and notes what the user should know about them.
 fn precision(
     args: &ImportArgs,
     graph: &Graph,
@@ -200,7 +200,7 @@ fn precision(
     let said = said.map(check_bits).transpose()?;
     let again = |bits: u32| format!("{bits} bits quantise them again");
     match &stored {
-        // Whoever gives the precision has decided.
+        // An explicit --precision overrules the check.
         Stored::Unusable(what, _) if args.precision.is_some() => notes.push(what.clone()),
         Stored::Unusable(..) => stored.check(&args.file)?,
         Stored::Words { bits } if said.is_some_and(|said| said != *bits) => notes.push(format!(
@@ -229,7 +229,8 @@ fn precision(
     Ok(said.unwrap_or(8))
 }
 
-/// The weights as stored words: of `precision`, and a generator's always of the bits that it computes with.
+/// The weights as stored words: of `precision` bits for a base, and always of the bits that a generator
+/// computes with.
 fn pack(args: &ImportArgs, graph: &Graph, weights: &Weights, precision: u32) -> Result<Packing> {
     if !models::is_generator(&graph.name) {
         return graph.pack(weights, precision);
@@ -241,14 +242,16 @@ fn pack(args: &ImportArgs, graph: &Graph, weights: &Weights, precision: u32) -> 
     graph.pack(weights, GENERATOR_BITS)
 }
 
-/// Side of the images that a generator's file is for, which only a learned image tells.
+/// Side of the images that a generator's file is for. Only a learned image tells it; otherwise it is the
+/// default.
 fn side(graph: &Graph, weights: &Weights) -> u32 {
     let image = graph.learned().and_then(|i| weights.tensors.get(&graph.params[i].name));
     let side = image.and_then(|image| u32::try_from(*image.shape.last()?).ok());
     side.filter(|side| *side > 0 && side.is_multiple_of(8)).unwrap_or(SIDE)
 }
 
-/// Rows of the last layer's weights; ten where there are none, for the message that says so.
+/// Number of classes: the rows of the last layer's weights. Where these are missing it is ten, and a later
+/// check reports the error.
 fn classes(graph: &Graph, weights: &Weights) -> u32 {
     let last = graph.layers.last().map(|layer| &graph.params[layer.weight].name);
     let rows = last.and_then(|name| weights.tensors.get(name)?.shape.first());

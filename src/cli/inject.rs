@@ -23,7 +23,7 @@ use std::{
     sync::Arc,
 };
 
-/// Seed without `--seed`.
+/// The seed if `--seed` is not given.
 const SEED: u64 = 50_000;
 
 /// Arguments of `nf-gpu inject`.
@@ -65,13 +65,13 @@ pub struct InjectArgs {
     quiet: bool,
 }
 
-/// What is injected into what.
+/// A network and the faults to be injected into it.
 struct Job {
     base_file: PathBuf,
     base: BaseNet,
     precision: u32,
     faults: Faults,
-    /// What the faults were read from.
+    /// The flags that the faults were read from.
     read_from: FaultArgs,
     seed: u64,
 }
@@ -79,8 +79,8 @@ struct Job {
 /// Writes a faulty copy of a network.
 ///
 /// # Errors
-/// Flags that do not go together, bad files, a record that does not fit them; the adapter's faults are
-/// not those of the host.
+/// Flags that do not go together, bad files, a record that does not match them, or an adapter whose faults
+/// differ from the host's.
 pub fn run(args: &InjectArgs) -> Result<()> {
     let record_file = args.out.with_extension("json");
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
@@ -88,7 +88,8 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         None => args.job()?,
         Some(record) => args.replayed(record)?,
     };
-    // A faulty file that was deleted is made again beside its record, which stays as it is.
+    // If only the faulty file was deleted, it is made again beside its record, which stays as it
+    // is.
     let is_beside = args.replay.as_ref().is_some_and(|replay| places::same(replay, &record_file));
     let written = Some(&record_file).filter(|_| !is_beside);
     Places::default()
@@ -106,7 +107,7 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     if args.verify {
         args.verify(&job, &read)?;
     }
-    // Neither adapter nor commit: the same faults give the same bytes.
+    // The metadata name neither adapter nor commit, so that the same faults give the same bytes.
     let what = format!("{}, seed {}", job.faults, job.seed);
     read.weights.metadata.insert(INJECTED.to_owned(), what);
     read.weights.metadata.insert("precision".to_owned(), job.precision.to_string());
@@ -130,8 +131,8 @@ pub fn run(args: &InjectArgs) -> Result<()> {
 
 impl InjectArgs {
     fn load(&self, file: &Path, model: Option<String>) -> Result<BaseNet> {
-        // Which input it expects does not matter here: also where its file says it in a way that nobody
-        // understands.
+        // The normalisation of the input does not matter here. Giving one avoids an error where the
+        // file's own is not understood.
         let half = Some(vec![0.5; 3]);
         BaseNet::load(file, &BaseHints { model, mean: half.clone(), std: half })
     }
@@ -157,8 +158,8 @@ impl InjectArgs {
         Ok(Job { base_file: file, base, precision, faults, read_from, seed })
     }
 
-    /// The job of a record; `--base` and `--fault-map` may say where the network and the measured map
-    /// are now.
+    /// The job that a record describes; `--base` and `--fault-map` may name new places of the network and the
+    /// measured map.
     fn replayed(&self, record: &FaultRecord) -> Result<Job> {
         let given = [
             ("--ber", self.ber.is_some()),
@@ -198,7 +199,7 @@ impl InjectArgs {
         Ok(Job { base_file: file, base, precision, faults, read_from: args, seed })
     }
 
-    /// Compares with what the adapter makes of the same faults.
+    /// Compares the host's faulty weights with those that the adapter computes.
     fn verify(&self, job: &Job, read: &FaultyWeights) -> Result<()> {
         let gpu = self.gpu.open(self.quiet)?;
         let (graph, weights) = (&job.base.graph, &job.base.weights);
@@ -225,8 +226,8 @@ impl InjectArgs {
     }
 }
 
-/// Refuses a measured map, or a layout, that is not the record's; the record made again is the record,
-/// wherever they are now.
+/// Refuses a measured map or a layout whose SHA-256 differs from the record's. Their names in `profile`
+/// become those of the record, so that the record made again is the same wherever the files are now.
 fn same_files(map: &MapDetail, profile: &mut Profile) -> Result<()> {
     let changed = |file: &str, sha256: &str, what| {
         Err(Error::format(file, format!("its SHA-256 is not {sha256}"), what))

@@ -1,9 +1,9 @@
 //! Signals that ask the program to end.
 //!
-//! A command that has something to keep ends in order: it asks [`pressed`] between its steps. Every other
-//! one ends at once, as does each for whom the same signal comes again about a second later: people
-//! repeat Ctrl-C when they lose patience, while tmux, `timeout`, systemd and batch systems send several
-//! signals at once and mean one request.
+//! A command with results to keep ends in order: it asks [`pressed`] between its steps. Every other command
+//! ends at once. An orderly command, too, ends at once when the same signal comes again a second or more
+//! after the first: people repeat Ctrl-C when they lose patience. Signals that come closer together count as
+//! one request, because tmux, `timeout`, systemd and batch systems send several at once.
 
 use super::terminal;
 use crate::files::atomic;
@@ -19,21 +19,22 @@ use std::{
 static REQUESTS: Mutex<Requests> = Mutex::new(Requests::NONE);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Signals of one kind that are closer together than this are one.
+/// Signals of the same kind within this time count as one request.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Exit code of a program that was asked to end.
+/// Exit code of a program that was ended by a signal.
 const CODE: i32 = 130;
 
-/// Catches the signals from here on; those that were ignored when the program began stay ignored.
-/// More calls do nothing.
+/// Catches the signals from here on; those that were ignored when the program began stay ignored. Further
+/// calls have no effect.
 pub(crate) fn catch() {
     static CAUGHT: OnceLock<()> = OnceLock::new();
-    // Without a handler a signal ends the program at once: worse, and still right.
+    // If no handler can be installed, a signal ends the program at once, which is less orderly but
+    // correct.
     CAUGHT.get_or_init(|| system::catch().unwrap_or_default());
 }
 
-/// The command that runs asks [`pressed`] from here on, and ends in order. A person who waits for that is
-/// told, unless `quiet`.
+/// Declares that the running command asks [`pressed`] from here on, and ends in order. A person at the
+/// terminal is told so when a signal comes, unless `quiet`.
 pub(crate) fn watch(quiet: bool) {
     let mut requests = lock();
     requests.orderly = true;
@@ -49,43 +50,44 @@ fn lock() -> MutexGuard<'static, Requests> {
     REQUESTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hears of a signal, of a kind with the number `signal`.
+/// Handles a signal of the kind `signal`.
 fn hear(signal: i32, again: Again) {
     let first = !INTERRUPTED.swap(true, Ordering::Relaxed);
     let mut requests = lock();
     if requests.leave(signal, again, Instant::now()) {
-        // Neither destructors nor what libraries registered for the end: a driver may be in the middle of
+        // Skips destructors and exit handlers of libraries: a driver may be in the middle of
         // something that they would wait for.
         atomic::abandon();
         system::exit(CODE);
     }
     let tells = requests.tells;
-    // Not held while a terminal may be stopped.
+    // The lock is released first, because printing may block on a stopped terminal.
     drop(requests);
     if first && tells {
-        // On a line of its own: a terminal has just shown ^C, behind a progress bar perhaps.
+        // The message starts on a new line: the terminal has just shown ^C, perhaps behind a
+        // progress bar.
         terminal::say("\nending, with what is done kept; the same again leaves at once");
     }
 }
 
-/// What it means that a signal comes again.
+/// The meaning of a signal that comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Again {
-    /// Whoever sends it has lost patience.
+    /// The sender has lost patience.
     Impatience,
-    /// Nothing: the system repeats it.
+    /// Repetition means nothing: the system repeats the signal by itself.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     Nothing,
 }
 
-/// What has been asked so far.
+/// The requests so far.
 #[derive(Debug)]
 struct Requests {
-    /// Whether the command ends in order.
+    /// Whether the command ends in order when asked to.
     orderly: bool,
-    /// Whether somebody reads that it does.
+    /// Whether a person at a terminal reads the message about it.
     tells: bool,
-    /// When each signal came first.
+    /// The time at which each signal first came.
     first: BTreeMap<i32, Instant>,
 }
 
@@ -111,9 +113,9 @@ mod system {
         thread,
     };
 
-    /// Ctrl-C, a polite kill, a terminal that goes; then what batch systems announce the end of a job's
-    /// time with, as in Slurm's `--signal=USR1@120` and the soft limits of Grid Engine. The system repeats
-    /// the last one every second.
+    /// The signals of Ctrl-C, `kill` and a closing terminal; then those with which batch systems announce the
+    /// end of a job's time, as in Slurm's `--signal=USR1@120` and the soft limits of Grid Engine. The system
+    /// repeats the last one every second.
     const ENDS: [(i32, Again); 6] = [
         (signal::SIGINT, Again::Impatience),
         (signal::SIGTERM, Again::Impatience),
@@ -125,8 +127,8 @@ mod system {
 
     pub(super) fn catch() -> io::Result<()> {
         let ignored = ignored();
-        // A file above `ulimit -f` ends a program without a word, unless it catches the signal: then the
-        // write fails, which is an error like others. Nobody reads the flag.
+        // A file that grows beyond `ulimit -f` ends a program silently, unless the program catches
+        // the signal: then the write fails with an ordinary error. The flag itself is never read.
         if ignored >> (signal::SIGXFSZ - 1) & 1 == 0 {
             flag::register(signal::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         }
@@ -141,8 +143,8 @@ mod system {
         low_level::exit(code)
     }
 
-    /// Signals that are ignored, bit n - 1 for number n: by `nohup`, or by a shell without job control
-    /// for what it runs in the background. None where the system does not tell.
+    /// Set of ignored signals: bit n - 1 stands for signal n. `nohup` ignores signals, and so does a shell
+    /// without job control for background commands. The set is empty where the system does not tell.
     fn ignored() -> u128 {
         let text = if cfg!(target_os = "linux") {
             let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -173,8 +175,8 @@ mod system {
 mod tests {
     use super::*;
 
-    /// Of signals at so many milliseconds, in kinds 1 and 2 or, repeated by the system, 3: the place of
-    /// the one at which the program leaves at once.
+    /// Index of the signal at which the program leaves at once. `signals` are pairs of milliseconds and kind;
+    /// the system repeats kind 3 by itself.
     fn left_at(orderly: bool, signals: &[(u64, i32)]) -> Option<usize> {
         let (mut requests, began) = (Requests { orderly, ..Requests::NONE }, Instant::now());
         signals.iter().position(|&(at, signal)| {

@@ -1,4 +1,4 @@
-//! What the binary does: parse, run, report.
+//! The binary: parses flags, runs commands, prints results.
 
 pub mod bench;
 pub mod conform;
@@ -97,7 +97,7 @@ enum Command {
 /// Parses the command line, runs it, and gives the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    // Before anything starts a thread.
+    // These two calls must come before any thread is started.
     crate::gpu::without_screen();
     interrupt::catch();
     let parsed = Cli::command()
@@ -112,7 +112,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The exit code of what ended well with `done`, or why it did not, which is said.
+/// The exit code: `done` after a success; after an error, which is printed, that of the error.
 fn exit(result: Result<()>, done: ExitCode) -> ExitCode {
     match result {
         Ok(()) => done,
@@ -129,7 +129,8 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
         Command::Conform(args) => conform::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Train(args) => {
-            // The flags as typed: a preset fills in only the others.
+            // `train` needs to know which flags were typed, because a preset fills in only the
+            // others.
             let typed = matches.subcommand_matches("train");
             typed.map_or(Ok(()), |typed| train::run(&args, typed))
         }

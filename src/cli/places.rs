@@ -1,5 +1,5 @@
-//! Where a command reads and writes: no output replaces an input or another output, and all can be written
-//! before the work.
+//! Checks the paths that a command reads and writes: no output may replace an input or another output, and
+//! all outputs must be writable before the work begins.
 
 mod spot;
 
@@ -14,10 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A flag, or what else its user calls it, and a file or folder that it names.
+/// A flag (or another name that the user knows) and a path that it gives.
 type Named = (&'static str, PathBuf);
 
-/// What a command reads and writes.
+/// The paths that a command reads and writes.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     inputs: Vec<Named>,
@@ -25,7 +25,7 @@ pub(crate) struct Places {
     made: Vec<Named>,
 }
 
-/// Paths behind a flag: of one that may be missing, of several, of none.
+/// Pairs of `flag` and each of its paths, of which there may be none.
 fn named<P: AsRef<Path>>(
     flag: &'static str,
     paths: impl IntoIterator<Item = P>,
@@ -34,7 +34,7 @@ fn named<P: AsRef<Path>>(
 }
 
 impl Places {
-    /// Files that are read, and folders all of whose files are.
+    /// Adds files that are read, and folders all of whose files are read.
     pub(crate) fn reads<P: AsRef<Path>>(
         mut self,
         flag: &'static str,
@@ -44,15 +44,15 @@ impl Places {
         self
     }
 
-    /// Files that faults are read from.
+    /// Adds the files that faults are read from.
     ///
     /// # Errors
-    /// As [`FaultArgs::map_files`].
+    /// The same as for [`FaultArgs::map_files`].
     pub(crate) fn reads_faults(self, faults: &FaultArgs) -> Result<Self> {
         Ok(self.reads("--fault-map", faults.map_files()?).reads("--layout", &faults.layout))
     }
 
-    /// Files that are written.
+    /// Adds files that are written.
     pub(crate) fn writes<P: AsRef<Path>>(
         mut self,
         flag: &'static str,
@@ -62,7 +62,7 @@ impl Places {
         self
     }
 
-    /// Files and folders that are written where a folder may have to be made first.
+    /// Adds files and folders that are written, where a folder may have to be made first.
     pub(crate) fn makes<P: AsRef<Path>>(
         mut self,
         flag: &'static str,
@@ -72,7 +72,7 @@ impl Places {
         self
     }
 
-    /// No output replaces an input or another output, and all can be written.
+    /// Checks that no output replaces an input or another output, and that all can be written.
     ///
     /// # Errors
     /// [`Error::Argument`] naming the two flags; [`Error::Write`].
@@ -93,24 +93,24 @@ impl Places {
     }
 }
 
-/// Whether two paths are one place.
+/// Whether two paths lead to the same place.
 pub(crate) fn same(one: &Path, other: &Path) -> bool {
     let key = |path| Spot::of(path).map(|spot| spot.key);
     key(one).is_some_and(|one| key(other) == Some(one))
 }
 
-/// What is read or written already.
+/// The places that are read or written already.
 #[derive(Default)]
 struct Taken<'a> {
     files: BTreeMap<Key, &'static str>,
-    /// The same without regard to case.
+    /// The keys of outputs in lower case, for file systems that ignore case.
     folded: BTreeMap<Key, &'static str>,
     folders: BTreeMap<Id, (&'static str, &'a Path)>,
 }
 
 impl Taken<'_> {
     fn take(&mut self, flag: &'static str, path: &Path) -> Result<()> {
-        // A device such as `/dev/null` keeps nothing.
+        // A device such as `/dev/null` keeps nothing, so any number of outputs may go there.
         let Some(spot) = Spot::of(path) else { return Ok(()) };
         let refuse = |what: String| Err(Error::argument(flag, what, "give it a file of its own"));
         let above = || spot.folders().find_map(|folder| self.folders.get(&spot::id(folder)?));

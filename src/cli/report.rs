@@ -26,7 +26,7 @@ pub struct ReportArgs {
 /// Writes the page and prints where it is.
 ///
 /// # Errors
-/// Files that cannot be read, are not what they should be, or cannot be written.
+/// Files that cannot be read, have unexpected content, or cannot be written.
 pub fn run(args: &ReportArgs) -> Result<()> {
     let mut paths: Vec<&PathBuf> = Vec::new();
     for path in &args.runs {
@@ -41,7 +41,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     for run in &args.runs {
         let folder = RunFolder::at(run);
         let mut files = if run.is_dir() { folder.files() } else { vec![run.clone()] };
-        // Not read: a page has its place in the folder of a run.
+        // The page of a run is not an input, so it may be replaced.
         files.retain(|file| *file != folder.report());
         places = places.reads("RUN", files);
     }

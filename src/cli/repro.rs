@@ -103,7 +103,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
         return terminal::print(&cells(&plan));
     }
     is_there(&plan, &settings)?;
-    // They may be one folder.
+    // The two folders may be the same one, so they are checked separately.
     for (flag, folder) in [("--out", &settings.out), ("--artefacts", &settings.artefacts)] {
         let read = data::places(&plan.dataset, &settings.data_dir);
         Places::default().reads("the data set", read).makes(flag, [folder]).check()?;
@@ -118,7 +118,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
             false => terminal::print(&forecast.to_text(terminal::columns())),
         };
     }
-    // The results come at the end; until then it is a message.
+    // The forecast goes to stderr, because stdout is for the results.
     let planned = &mut |forecast: &Forecast| {
         if !args.quiet {
             terminal::say(forecast.to_text(terminal::columns()).trim_end());
@@ -145,7 +145,7 @@ fn no_table() -> Error {
     Error::argument("--hours", "no table is named whose cells might fit", hint)
 }
 
-/// A command as it was typed, with other hours.
+/// The command as it was typed, with another value of `--hours`.
 fn same_command(typed: impl Iterator<Item = String>, hours: f64) -> String {
     let (mut words, mut value) = (Vec::new(), false);
     for word in typed {
@@ -188,7 +188,7 @@ impl ReproArgs {
     }
 }
 
-/// The tables and what they need.
+/// A list of the tables and what they need.
 fn tables() -> Result<String> {
     let header = ["table", "data set", "cells", "bases", "trainings", ""];
     let mut list = report::Table::new(header).with_words(&[0, 1, 5]);
@@ -224,7 +224,7 @@ fn cells(plan: &Plan) -> String {
     text
 }
 
-/// Refuses a data set that is not there before anything else, with how to get it.
+/// Refuses a missing data set before any other work, and says how to get it.
 fn is_there(plan: &Plan, settings: &Settings) -> Result<()> {
     let dir = &settings.data_dir;
     if data::is_folder(&plan.dataset) {
@@ -244,7 +244,7 @@ fn is_there(plan: &Plan, settings: &Settings) -> Result<()> {
     Err(Error::argument("--data-dir", what, hint))
 }
 
-/// A console of its own for each training: with the end of one its progress bar goes.
+/// Replaces the console for each training, so that the progress bar of the one before goes away.
 struct PerTraining {
     verbosity: Verbosity,
     console: Console,

@@ -1,4 +1,4 @@
-//! Seeds as a user types them.
+//! Parses seeds that a user typed.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{collections::BTreeSet, ops::Range};
 
-/// `7`, `7,8` or `7..9` (half open).
+/// Parses `7`, `7,8` or `7..9` (half open).
 pub(super) fn parse_seeds(text: &str) -> Result<Vec<u64>> {
     let wrong = || {
         let hint = "as in 50000..50010 (the end is not included), 7 or 7,8";

@@ -30,7 +30,7 @@ pub struct TrainArgs {
     quiet: bool,
 }
 
-/// Trains a NeuralFuse generator. `typed` tells which flags the user gave: those win over a preset.
+/// Trains a NeuralFuse generator. `typed` tells which flags the user gave: a preset does not change those.
 ///
 /// # Errors
 /// Those of [`train`].
@@ -65,7 +65,7 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// What a step needs, then how long it takes, for which one is run with random weights.
+/// Prints the memory plan of a step, and then its duration, which is measured on a step with random weights.
 fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
     let mut plan = dry_run(gpu, config)?;
     if !args.json {
@@ -81,7 +81,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
         let names = (plan.generator.name.as_str(), plan.base.name.as_str());
         match bench::seconds_of_a_step(gpu, names, settings) {
             Ok(seconds) => plan.timed(settings.batch, seconds),
-            // The plan is right all the same, and says what would not fit.
+            // The plan stays valid if the timed step does not fit: it says what is too large.
             Err(error) if error.is_size() => {}
             Err(error) => return Err(error),
         }
@@ -92,7 +92,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
     }
 }
 
-/// The files of the run replace nothing that it reads.
+/// Checks that the files of the run replace none that it reads.
 fn check_places(config: &TrainConfig) -> Result<()> {
     let (root, resumed) = match &config.resume {
         Some(root) => (root, Some(RunFolder::open(root)?.1.moved(config))),
@@ -115,14 +115,15 @@ fn check_places(config: &TrainConfig) -> Result<()> {
         .check()
 }
 
-/// Fills in a preset where the user typed nothing, and nothing that contradicts it.
+/// Applies a preset to the flags that the user did not type, leaving out settings that contradict them.
 ///
 /// # Errors
 /// The fault flags contradict each other.
 fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) -> Result<()> {
     let Preset::Quick = preset;
     let takes_rate = config.faults.takes_rate()?;
-    // A generator to begin with says by itself what it is, knows such faults, and is only tuned.
+    // A generator given with `--init` brings its own architecture and fault rate, and is only
+    // tuned.
     let tunes = config.init.is_some();
     let mut set = |flag: &str, value: &mut dyn FnMut(&mut TrainConfig)| {
         if !typed(flag) {
@@ -138,7 +139,8 @@ fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool)
     }
     let (steps, batch_size, lr) = if tunes { (80, 32, 1e-2) } else { (250, 64, 5e-3) };
     if tunes {
-        // So few steps would else buy accuracy on the faulty chip with too much of the clean one.
+        // The default lambda would, in so few steps, gain accuracy on the faulty chip at too high a
+        // price in clean accuracy.
         set("lambda", &mut |c| c.lambda = 2.0);
     }
     set("batch_size", &mut |c| c.batch_size = batch_size);
@@ -159,7 +161,7 @@ mod tests {
     use clap::{Command, FromArgMatches};
     use std::fs;
 
-    /// The settings of `train --base b --preset quick` with these flags, as the command has them.
+    /// The settings that `train --base b.safetensors --preset quick` has with these flags.
     fn quick(flags: &str) -> Result<TrainConfig> {
         let command = TrainArgs::augment_args(Command::new("train").no_binary_name(true));
         let line = format!("--base b.safetensors --preset quick {flags}");
@@ -203,14 +205,14 @@ mod tests {
         assert_eq!((typed.steps, typed.epochs, typed.batch_size), (None, 3, 8));
         assert_eq!((typed.generator.as_str(), typed.images), ("ConvL", Some(20)));
         assert_eq!(quick("--steps 7").unwrap().steps, Some(7));
-        // One that was trained already is tuned, and what it is stands in its file.
+        // With `--init` the generator is tuned, and its rate is left to its file.
         let tuned = quick("--init g.safetensors --chip 1").unwrap();
         assert_eq!((tuned.ber, tuned.steps, tuned.batch_size), (None, Some(80), 32));
         assert_eq!((tuned.lambda, typed.lambda), (2.0, 5.0));
         assert_eq!(tuned.generator, "ConvS");
         let saved = quick("--resume run").unwrap();
         assert_eq!(saved.resume, Some("run".into()));
-        // What was typed wrongly is said of what was typed.
+        // An error about typed flags names those flags, not ones that the preset fills in.
         let both = quick(&format!("--chip {map} --ber 0.01")).unwrap_err().to_string();
         assert!(both.starts_with("--ber: "), "{both}");
     }

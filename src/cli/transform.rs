@@ -35,7 +35,7 @@ pub struct TransformArgs {
     quiet: bool,
 }
 
-/// Images that are computed together, at most: a Ctrl-C waits for them.
+/// Maximum number of images that are computed together: a Ctrl-C waits for them.
 const TOGETHER: u32 = 16;
 
 /// Writes original, transformed and difference of each image.
@@ -74,7 +74,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
         let [originals, transformed] = &fused;
         for (path, images) in part.iter().zip(originals.iter().zip(transformed)) {
             let line = args.save(path, images)?;
-            // What cannot be printed is written all the same.
+            // An image is written even if its line cannot be printed.
             printed = printed.and(terminal::print(&line));
         }
         left = &left[part.len()..];
@@ -83,8 +83,8 @@ pub fn run(args: &TransformArgs) -> Result<()> {
 }
 
 impl TransformArgs {
-    /// Each image has a name of its own and can be read, by what stands at its beginning; no picture
-    /// that is written replaces one.
+    /// Checks that each image has a name of its own and a readable header, and that no written picture
+    /// replaces an input.
     fn check_images(&self) -> Result<()> {
         let mut stems: Vec<_> = self.images.iter().map(|path| stem(path)).collect();
         stems.sort();
@@ -97,12 +97,12 @@ impl TransformArgs {
             .reads("--generator", [&self.generator])
             .makes("--out-dir", self.images.iter().flat_map(|path| self.pictures(path)))
             .check()?;
-        // A pipe can be read once only.
+        // Pipes are skipped, because they can be read only once.
         let files = self.images.iter().filter(|path| !is_pipe(path));
         files.into_iter().try_for_each(|path| data::image_size(path).map(drop))
     }
 
-    /// Where original, transformed and difference of an image go.
+    /// The output paths for an image: original, transformed and difference.
     fn pictures(&self, image: &Path) -> [PathBuf; 3] {
         let stem = stem(image);
         ["original", "transformed", "difference"]
@@ -128,7 +128,7 @@ impl TransformArgs {
         })
     }
 
-    /// Writes the pictures of an image; returns the line that says so.
+    /// Writes the pictures of an image, and returns the line that reports them.
     fn save(&self, path: &Path, (original, fused): (&Vec<f32>, &Vec<f32>)) -> Result<String> {
         let side = self.side as usize;
         let (original, fused) = (Image::new(side, side, original)?, Image::new(side, side, fused)?);
@@ -140,12 +140,12 @@ impl TransformArgs {
     }
 }
 
-/// The name of an image without its ending.
+/// The name of an image without its extension.
 fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// Whether a path is there and is neither a file nor a folder.
+/// Whether a path exists and is neither a file nor a folder.
 fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }

@@ -47,7 +47,7 @@ const COLUMNS: [&str; 20] = [
 ];
 
 impl Survey {
-    /// The survey as a JSON document; `adapter` of a result counts in `adapters`.
+    /// The survey as a JSON document; `adapter` of a result is an index into `adapters`.
     #[must_use]
     pub fn json(&self, commit: &str) -> Value {
         json!({

@@ -1,4 +1,4 @@
-//! Drawn cases: a kernel and a seed say everything about one.
+//! Randomly drawn cases: a kernel and a seed determine a case.
 
 use crate::{
     error::{Error, Result},
@@ -14,12 +14,12 @@ use std::{fmt, str::FromStr};
 pub struct Draw {
     /// The kernel's name.
     pub kernel: &'static str,
-    /// Of the case.
+    /// Seed from which the case is drawn.
     pub seed: u32,
 }
 
 impl Draw {
-    /// The case; `suite` is that of its kernel.
+    /// Draws the case; `suite` must be the suite of its kernel.
     ///
     /// # Errors
     /// A plan was refused.

@@ -9,14 +9,15 @@ use crate::{
 use serde::Serialize;
 use std::fmt;
 
-/// Appended to every binding, inside it: outside, bounds checks would hide an overrun. NaN, so that
-/// what is read there shows even where it is multiplied by 0.
+/// Guard words appended to every binding. They lie inside it, because behind its end bounds checks
+/// would hide an overrun. They are NaN, so that reading one shows in the result even where it is
+/// multiplied by 0.
 const GUARD: [u32; 16] = [0x7FC0_BEEF; 16];
 
-/// What became of one case.
+/// Result of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every element within its bound.
+    /// Every element is within its bound.
     Ok,
     /// A result is not what it must be.
     Wrong(Wrong),
@@ -27,9 +28,10 @@ pub enum Outcome {
 /// What was wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Wrong {
-    /// The kernel's name of the buffer; none where nothing was computed.
+    /// The kernel's name of the buffer; `None` where nothing was computed.
     pub binding: Option<String>,
-    /// The first element and how many; none where it is the whole that is wrong.
+    /// The first wrong element and the number of wrong ones; `None` where the fault is not in single
+    /// elements.
     pub mismatch: Option<Mismatch>,
     /// The same in words.
     pub what: String,
@@ -46,7 +48,7 @@ impl Wrong {
         Self { binding: Some(binding.into()), mismatch: None, what }
     }
 
-    /// The driver refused what it should do.
+    /// The driver refused to compile or run the case.
     pub(super) fn refused(error: &Error) -> Self {
         Self { binding: None, mismatch: None, what: error.to_string() }
     }
@@ -119,16 +121,17 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
     Ok(Outcome::Ok)
 }
 
-/// At which of its workgroup sizes a variant runs a case.
+/// The workgroup sizes at which a variant runs a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sizes {
-    /// At each.
+    /// Each of the variant's sizes.
     Every,
-    /// At one: the cases take the sizes in turn.
+    /// One size per case: the cases take the sizes in turn.
     InTurn,
 }
 
-/// Runs the cases that a variant serves; `each` hears of every one as (workgroup size, case, outcome).
+/// Runs the cases that a variant serves; `each` is called with the workgroup size, the case and its
+/// outcome.
 ///
 /// # Errors
 /// The GPU failed, or a case is inconsistent.

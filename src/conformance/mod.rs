@@ -1,5 +1,5 @@
-//! Kernel conformance: how cases run on an adapter, and what holds on which. The cases are those of
-//! [`crate::kernels`].
+//! Kernel conformance: runs the cases of [`crate::kernels`] on adapters and records which variants
+//! hold where.
 
 mod document;
 mod draw;

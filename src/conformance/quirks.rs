@@ -1,4 +1,4 @@
-//! Mistakes of drivers that are known, as data: `quirks.toml`.
+//! Known mistakes of drivers, listed in `quirks.toml`.
 
 use crate::{
     error::{Error, Result},
@@ -9,7 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The list that the program carries.
+/// The list that is embedded in the program.
 const LIST: &str = include_str!("quirks.toml");
 
 /// Cases that fail on an adapter although the kernel is right. Every pattern is a glob.
@@ -49,13 +49,13 @@ struct List {
 }
 
 impl Quirk {
-    /// Where the list that the program carries lies in its repository.
+    /// Path of the embedded list in the repository.
     pub const FILE: &str = "src/conformance/quirks.toml";
 
-    /// The list that the program carries.
+    /// The list that is embedded in the program.
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// Those of [`Self::parse`].
     pub fn known() -> Result<Vec<Self>> {
         Self::parse(Self::FILE, LIST)
     }
@@ -63,7 +63,7 @@ impl Quirk {
     /// A list in the form of `quirks.toml`; `file` names it in messages.
     ///
     /// # Errors
-    /// [`Error::Format`]: not such a list, or one without a reason or a link.
+    /// [`Error::Format`]: the text is not a list of quirks, or a quirk has no reason or no link.
     pub fn parse(file: impl AsRef<Path>, text: &str) -> Result<Vec<Self>> {
         let hint = "every [[quirk]] has adapter, driver, kernel, reason and link, and may have \
                     backend, variant and case";
@@ -79,7 +79,7 @@ impl Quirk {
         Ok(list.quirk)
     }
 
-    /// Whether it is one of an adapter.
+    /// Whether the quirk applies to an adapter.
     #[must_use]
     pub fn is_of(&self, adapter: &AdapterReport) -> bool {
         matches(&self.adapter, &adapter.name)
@@ -87,7 +87,7 @@ impl Quirk {
             && matches(&self.backend, &adapter.backend)
     }
 
-    /// Whether it is one of a case.
+    /// Whether the quirk covers a case.
     #[must_use]
     pub fn covers(&self, kernel: &str, variant: &str, case: &str) -> bool {
         matches(&self.kernel, kernel)
@@ -95,7 +95,7 @@ impl Quirk {
             && matches(&self.case, case)
     }
 
-    /// Whether it may have something to say of a kernel.
+    /// Whether the quirk may cover cases of a kernel.
     #[must_use]
     pub fn names(&self, kernel: &str) -> bool {
         matches(&self.kernel, kernel)

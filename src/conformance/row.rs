@@ -1,30 +1,30 @@
-//! One variant on one adapter: what holds, and what is wrong first.
+//! Results of one variant on one adapter: counts of cases, and the first failure.
 
 use super::{Survey, Wrong};
 use crate::kernels::desc::{KernelDesc, Variant};
 use crate::kernels::twin::Mismatch;
 use serde::Serialize;
 
-/// Whether a variant computes on an adapter what the CPU computes.
+/// Whether a variant computes on an adapter what the CPU twin computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// In every case, at every workgroup size.
+    /// It does in every case, at every workgroup size.
     Ok,
-    /// In every case that ran; the others ask for what the adapter lacks.
+    /// It does in every case that ran; other cases need what the adapter lacks.
     Part,
-    /// Not in some case.
+    /// Some case is wrong.
     Wrong,
-    /// Not in some case, for a reason that is known.
+    /// Some case is wrong, and each wrong case is covered by a known quirk.
     Known,
-    /// The adapter lacks what it needs.
+    /// The adapter lacks what the variant needs.
     Unsupported,
     /// No case was run.
     NotRun,
 }
 
 impl Status {
-    /// As tables and documents say it.
+    /// The status as tables and documents print it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Status {
 pub struct Use<'a> {
     /// The kernel's name.
     pub kernel: &'static str,
-    /// The variant's.
+    /// The variant's name.
     pub variant: &'static str,
     /// Workgroup size.
     pub workgroup: u32,
@@ -56,7 +56,7 @@ pub struct Use<'a> {
 /// A case that gave something wrong.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
-    /// Its label.
+    /// The case's label.
     pub case: String,
     /// Workgroup size.
     pub workgroup: u32,
@@ -64,7 +64,7 @@ pub struct Failure {
     pub binding: Option<String>,
     /// The first wrong element, if there is one.
     pub element: Option<Mismatch>,
-    /// All of it in words.
+    /// The whole failure in words.
     pub what: String,
     /// What to give to `--replay`, if the case was drawn.
     pub replay: Option<String>,
@@ -86,25 +86,25 @@ impl Failure {
 /// One variant on one adapter.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Which of the survey's adapters.
+    /// Index into the survey's adapters.
     pub adapter: usize,
     /// The kernel's name.
     pub kernel: &'static str,
-    /// The variant's.
+    /// The variant's name.
     pub variant: &'static str,
-    /// Cases that held.
+    /// Cases with the right result.
     pub ok: usize,
-    /// That did not.
+    /// Cases with a wrong result that no quirk covers.
     pub wrong: usize,
-    /// That did not, as a quirk says.
+    /// Cases with a wrong result that a quirk covers.
     pub known: usize,
-    /// That the adapter cannot run.
+    /// Cases that the adapter cannot run.
     pub unsupported: usize,
     /// What the adapter lacks, in words, or why it cannot be opened.
     pub lacks: Option<String>,
-    /// The first that is wrong.
+    /// The first of the `wrong` cases.
     pub first_wrong: Option<Failure>,
-    /// The first that is known, and the quirk's number.
+    /// The first of the `known` cases, and the quirk's index in [`Survey::quirks`].
     pub first_known: Option<(Failure, usize)>,
 }
 
@@ -124,7 +124,7 @@ impl Row {
         }
     }
 
-    /// What to say of it in a word.
+    /// The row's status.
     #[must_use]
     pub fn status(&self) -> Status {
         match self {
@@ -137,7 +137,7 @@ impl Row {
         }
     }
 
-    /// Why it is not simply ok, in words.
+    /// Why the status is not simply ok, in words.
     #[must_use]
     pub fn note(&self, survey: &Survey) -> Option<String> {
         let known = |(failure, quirk): &(Failure, usize)| {

@@ -1,4 +1,4 @@
-//! Runs cases on adapters for a survey: those of the suites, or drawn ones.
+//! Runs cases on adapters for a survey: the cases of the suites, or drawn ones.
 
 use super::{Draw, Failure, Outcome, Survey, Use, Wrong, run_case};
 use crate::kernels::twin::{Case, Random};
@@ -12,12 +12,12 @@ use std::time::Instant;
 /// Which cases to run.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
-    /// All of the suites, at every workgroup size.
+    /// All cases of the suites, at every workgroup size.
     Suites,
-    /// Drawn ones until then; kernels take turns, with as many draws each as they have variants.
-    /// Every variant runs at one workgroup size.
+    /// Drawn cases until a given time. Kernels take turns, and each gets as many draws per turn as
+    /// it has variants. Every variant runs a case at one workgroup size.
     Drawn {
-        /// Of the sequence.
+        /// Seed of the sequence of draws.
         seed: u32,
         /// When to end.
         until: Instant,
@@ -26,20 +26,20 @@ pub enum What {
     Replay(Draw),
 }
 
-/// What is told while cases run.
+/// What a [`Listener`] is told while cases run.
 #[derive(Clone, Copy, Debug)]
 pub enum News<'a> {
     /// A case is about to run: its kernel and label.
     Case(&'a str),
-    /// The first one of a variant is wrong.
+    /// A variant's first wrong case.
     Wrong(&'a Use<'a>, &'a Failure),
 }
 
-/// Hears the news; with an error it ends everything.
+/// Called with every [`News`]; an error that it returns ends the whole run.
 pub type Listener<'a> = &'a mut dyn FnMut(&Survey, News<'_>) -> Result<()>;
 
-/// Drawn cases on a device: after these another one is opened, and with the old one go its compiled
-/// pipelines, of which every new shape may need its own.
+/// After this many drawn cases a new device is opened. The old one's compiled pipelines are freed
+/// with it: every new shape may need its own pipeline.
 const DRAWS_OF_A_DEVICE: usize = 500;
 
 /// An adapter while cases run on it.
@@ -50,11 +50,11 @@ struct Runner<'a> {
     listener: Listener<'a>,
 }
 
-/// Runs cases of `suites` on an adapter and takes down what became of them.
+/// Runs cases of `suites` on an adapter and records the outcomes in `survey`.
 ///
 /// # Errors
-/// The adapter cannot be opened, a case is inconsistent, or what `listener` returns. What the driver
-/// refuses to compute is a wrong result.
+/// The adapter cannot be opened, a case is inconsistent, or `listener` returned an error. A case
+/// that the driver refuses to compute is a wrong result, not an error.
 pub fn run(
     survey: &mut Survey,
     choice: &AdapterChoice,
@@ -99,7 +99,7 @@ impl Runner<'_> {
         (self.listener)(self.survey, News::Case(case))
     }
 
-    /// Every variant that serves a case, at every workgroup size.
+    /// Runs every variant that serves a case, at every workgroup size.
     fn at_every_size(&mut self, case: &Case, draw: Option<Draw>) -> Result<()> {
         let kernel = case.plan.kernel.name;
         self.tell(&format!("{kernel} {}", case.label.trim()))?;
@@ -111,7 +111,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// A drawn case, every variant at a workgroup size that the seed decides on.
+    /// Runs a drawn case with every variant, at a workgroup size that the seed decides on.
     fn drawn(&mut self, suite: &Suite, seed: u32) -> Result<()> {
         let draw = Draw { kernel: suite.kernel.name, seed };
         let case = draw.case(suite)?;
@@ -126,7 +126,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// One use. A device that is lost is opened again.
+    /// Runs a case with one variant at one workgroup size. A lost device is opened again.
     fn one(
         &mut self,
         case: &Case,

@@ -1,4 +1,4 @@
-//! What holds where: kernel x variant x adapter, and what is wrong first.
+//! Results by kernel, variant and adapter, and the first failure of each.
 
 use super::{Failure, Outcome, Quirk, Row, Use};
 use crate::{
@@ -6,29 +6,29 @@ use crate::{
     kernels::{list, twin::Suite},
 };
 
-/// Everything that was found out.
+/// Results of all cases on all adapters so far.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    /// Adapters that were asked.
+    /// Adapters that were surveyed.
     pub adapters: Vec<AdapterReport>,
-    /// Every variant on every adapter.
+    /// One row per variant and adapter.
     pub rows: Vec<Row>,
-    /// Known mistakes.
+    /// Known mistakes of drivers.
     pub quirks: Vec<Quirk>,
-    /// Of every quirk the cases that held and those that did not.
+    /// Per quirk, the number of its cases with a right and with a wrong result.
     tried: Vec<[usize; 2]>,
     /// Adapters on which all cases of the suites were run.
     ended: usize,
 }
 
 impl Survey {
-    /// An empty one.
+    /// An empty survey.
     #[must_use]
     pub fn new(quirks: Vec<Quirk>) -> Self {
         Self { tried: vec![[0; 2]; quirks.len()], quirks, ..Self::default() }
     }
 
-    /// Begins with an adapter: every variant of these kernels is not run yet.
+    /// Begins with an adapter: adds a row, not run yet, for every variant of these kernels.
     pub fn begin(&mut self, adapter: AdapterReport, suites: &[&Suite]) {
         let index = self.adapters.len();
         let variants = suites.iter().flat_map(|s| s.kernel.variants.iter().map(|v| (s.kernel, v)));
@@ -36,7 +36,7 @@ impl Survey {
         self.adapters.push(adapter);
     }
 
-    /// An adapter that cannot be opened: nothing is run there.
+    /// Adds an adapter that cannot be opened: no case is run there.
     pub fn refuse(&mut self, adapter: AdapterReport, suites: &[&Suite], why: &str) {
         let first = self.rows.len();
         self.begin(adapter, suites);
@@ -45,13 +45,13 @@ impl Survey {
         }
     }
 
-    /// All cases of the suites were run on the adapter that was begun last.
+    /// Notes that all cases of the suites were run on the adapter that was begun last.
     pub fn end(&mut self) {
         self.ended += 1;
     }
 
-    /// Takes down what became of a use on the adapter that was begun last. A variant's first wrong
-    /// one is given back.
+    /// Records an outcome on the adapter that was begun last. Returns the failure if it is the
+    /// variant's first.
     pub fn record(&mut self, of: &Use<'_>, outcome: &Outcome) -> Option<Failure> {
         let last = self.adapters.len().checked_sub(1)?;
         let adapter = &self.adapters[last];
@@ -88,7 +88,7 @@ impl Survey {
         None
     }
 
-    /// Cases that are wrong, the known ones left out.
+    /// Number of wrong cases, without those that a quirk covers.
     #[must_use]
     pub fn wrong(&self) -> usize {
         self.rows.iter().map(|row| row.wrong).sum()
@@ -106,8 +106,8 @@ impl Survey {
         self.ended == self.adapters.len()
     }
 
-    /// Quirks of which every case holds on an adapter that they name: they are no more. One of which
-    /// not all kernels or not all cases were run is not judged.
+    /// Quirks to remove from the list: some of their cases were run, and all of those gave the right
+    /// result. A quirk is judged only if all its kernels and all cases of the suites were run.
     #[must_use]
     pub fn stale(&self) -> Vec<&Quirk> {
         if !self.complete() {
@@ -194,7 +194,7 @@ mod tests {
         let survey = surveyed(Some("a*"), &[("a1", wrong()), ("a2", Outcome::Ok)]);
         assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Known, 0));
         assert!(survey.stale().is_empty());
-        // Another case is as wrong as without it.
+        // A case that the quirk does not cover still counts as wrong.
         let survey = surveyed(Some("a*"), &[("a1", wrong()), ("b", wrong())]);
         assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Wrong, 1));
         let held = [("a1", Outcome::Ok), ("b", Outcome::Ok)];
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(survey.stale().len(), 1);
         survey.begin(AdapterReport::for_tests("Test 9"), &suites());
         assert!(survey.stale().is_empty(), "cut short on the next adapter");
-        // Nothing of it was run, or its kernels in part.
+        // No case of the quirk was run, or only a part of its kernels.
         assert!(surveyed(Some("c"), &held).stale().is_empty());
         let mut survey = surveyed(Some("a*"), &held);
         survey.quirks[0].kernel = "a*".into();

@@ -12,20 +12,21 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
-/// The page; a line of it stands for the cases.
+/// The page; [`PLACE`] in it is replaced by the cases.
 const PAGE: &str = include_str!("web/page.html");
 const PLACE: &str = "{{suites}}";
-/// Contents of a kernel's cases, for each of its variants: those of the least work come first.
+/// Bytes of case data that a kernel may put on the page per variant; cases with the least work come
+/// first.
 const BYTES_OF_A_VARIANT: usize = 64 << 10;
 
-/// The page that runs suites, or of a large one its smallest cases.
+/// The page that runs suites; of a large suite it runs only the smallest cases.
 ///
 /// # Errors
 /// A case cannot be planned.
 pub fn page(suites: &[&Suite], commit: &str) -> Result<String> {
     let kernels = suites.iter().map(|suite| kernel(suite)).collect::<Result<Vec<Value>>>()?;
     let text = json!({ "commit": commit, "kernels": kernels }).to_string();
-    // Nothing in the text may end the element that holds it.
+    // The text must not end the script element that holds it: `<` is escaped.
     Ok(PAGE.replacen(PLACE, &text.replace('<', "\\u003c"), 1))
 }
 
@@ -68,7 +69,7 @@ fn of_variant(variant: &Variant) -> Value {
     };
     json!({
         "name": variant.name,
-        // A browser wants to be told of subgroups, where naga refuses the line that tells it.
+        // A browser needs the `enable` line to use subgroups, but naga refuses it.
         "wgsl": match variant.requires {
             Requires::Subgroup(_) => format!("enable subgroups;\n{}", variant.wgsl),
             _ => variant.wgsl.to_owned(),
@@ -80,7 +81,7 @@ fn of_variant(variant: &Variant) -> Value {
 
 fn of_case(kernel: &KernelDesc, case: &Case) -> Result<Value> {
     let plan = &case.plan;
-    // Per variant that serves it: its place in the list and how many workgroups it takes.
+    // For each variant that serves the case: its index in the list and its number of workgroups.
     let served = kernel.variants.iter().enumerate().filter(|(_, v)| v.serves(plan));
     let groups = served
         .map(|(i, v)| Ok(json!([i, fold(plan.groups(v, v.workgroups[0]))?])))

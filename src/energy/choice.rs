@@ -23,8 +23,7 @@ pub struct Candidate {
     pub voltage: f64,
     /// Probability that a cell was faulty where the accuracy was measured.
     pub ber: f64,
-    /// The fault model that it was measured with (and the measured map); none at the nominal
-    /// voltage.
+    /// The fault model of the measurement (and the measured map); absent at the nominal voltage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
     /// The generator in front, if any.
@@ -42,58 +41,58 @@ pub struct Candidate {
     /// Energy of the memory accesses of one image, relative to the base alone at the nominal
     /// voltage.
     pub energy: f64,
-    /// The mean accuracy is at least the one asked for.
+    /// Whether the mean accuracy reaches the requested minimum.
     pub accurate_enough: bool,
 }
 
-/// A way to run the base network of which nothing was measured.
+/// A way to run the base network that no evaluation has measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Unmeasured {
     /// Supply voltage, relative to the nominal one.
     pub voltage: f64,
-    /// Probability that a cell is faulty there.
+    /// Probability that a cell is faulty at this voltage.
     pub ber: f64,
     /// The generator in front, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
-    /// A file that knows the generator.
+    /// The file in which the generator was first met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
-/// What [`choose`] found. Positions are those in `candidates`.
+/// The result of [`choose`]. The indices point into `candidates`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Choice {
     /// Every candidate, the least energy first; of equal energies the most accurate first.
     pub candidates: Vec<Candidate>,
-    /// The one of least energy that is accurate enough.
+    /// The candidate of least energy that is accurate enough.
     pub chosen: Option<usize>,
-    /// The same among those without a generator.
+    /// The candidate of least energy that is accurate enough and has no generator.
     pub chosen_without_generator: Option<usize>,
-    /// The same among those with a generator.
+    /// The candidate of least energy that is accurate enough and has a generator.
     pub chosen_with_generator: Option<usize>,
-    /// The most accurate one.
+    /// The most accurate candidate; of equally accurate ones the one of least energy.
     pub most_accurate: Option<usize>,
     /// Operating points without a measured accuracy. Nothing is interpolated.
     pub unmeasured: Vec<Unmeasured>,
-    /// Measured rates that are those of no operating point.
+    /// Measured fault rates that belong to no operating point.
     pub unknown_rates: Vec<f64>,
-    /// Measured rates whose faults are not those of a whole memory ([`super::tells_voltage`]): they say
-    /// nothing of a voltage.
+    /// Measured fault rates that say nothing about a voltage, because only a part of the memory could fail
+    /// ([`super::tells_voltage`]).
     pub partial_rates: Vec<f64>,
 }
 
 /// The evaluations in a document of `nf-gpu eval --json`.
 ///
 /// # Errors
-/// The file cannot be read, or is no such document.
+/// The file cannot be read, or is not a document of `nf-gpu eval --json`.
 pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
     let wrong = |what: String| {
         Error::format(path, what, "give a document of `nf-gpu eval --json`, or a run's eval.json")
     };
     let not = |e: serde_json::Error| wrong(format!("it is not an evaluation: {e}"));
     let mut document: Value = serde_json::from_slice(&files::read_file(path)?).map_err(not)?;
-    // By hand: serde says of an untagged enum only that no variant fits.
+    // The variants are tried by hand: serde's error for an untagged enum only says that none fits.
     let runs = match document.get_mut("runs").map(Value::take) {
         Some(runs) => serde_json::from_value(runs).map_err(not)?,
         None => vec![serde_json::from_value::<Evaluation>(document).map_err(not)?],
@@ -118,15 +117,17 @@ fn accuracies(e: &Evaluation) -> Vec<f64> {
     clean.chain(faulty).collect()
 }
 
-/// Finds the operating point of least energy whose mean accuracy is at least `minimum` (per cent),
-/// among measured ones. The base's memory runs at the point's voltage, the generator's at the
-/// nominal one. `evaluations` are of one base network on one data set under one fault model, each
-/// with the name of its file; fault maps of the same generator and rate are put together. `classes`
-/// is their number where neither the document nor the name of the data set tells it. A rate is that of
-/// the nearest point within 1 %, unless the evaluation says a voltage, or `at` says one for all.
+/// Finds the operating point of least energy whose mean accuracy is at least `minimum` (per cent), among the
+/// measured ones. The base's memory runs at the point's voltage, the generator's memory at the nominal one.
+///
+/// All `evaluations` must be of one base network on one data set under one fault model; each comes with the
+/// name of its file. Fault maps of the same generator and rate are merged. `classes` is the number of classes
+/// where neither the document nor the name of the data set tells it. A fault rate belongs to the nearest
+/// operating point within 1 %, unless the evaluation names a voltage, or `at` names one point for all
+/// evaluations.
 ///
 /// # Errors
-/// Evaluations that cannot be compared, or of networks that are not known.
+/// The evaluations cannot be compared, or a network is unknown.
 pub fn choose(
     evaluations: &[(String, Evaluation)],
     (points, at): (&OperatingPoints, Option<&OperatingPoint>),
@@ -155,7 +156,7 @@ pub fn choose(
     Ok(search.finish())
 }
 
-/// Accuracies of different networks or images cannot be compared.
+/// Refuses evaluations of different networks or images: their accuracies cannot be compared.
 fn comparable((a, one): &(String, Evaluation), (b, other): &(String, Evaluation)) -> Result<()> {
     let what = match () {
         () if one.base != other.base => "base networks",
@@ -170,7 +171,8 @@ fn comparable((a, one): &(String, Evaluation), (b, other): &(String, Evaluation)
     Err(Error::argument("--min-accuracy", format!("{files} are of different {what}"), hint))
 }
 
-/// Classes of the data set that was evaluated, `otherwise` if nothing tells.
+/// Number of classes of the evaluated data set, or `otherwise` if neither the document nor the data set's
+/// name tells it.
 fn count_classes(evaluation: &Evaluation, otherwise: u32) -> u32 {
     let named = u32::try_from(evaluation.dataset.classes.len()).unwrap_or(0);
     match data::info(&evaluation.dataset.name) {

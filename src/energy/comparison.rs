@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{error::Result, models};
 
-/// What an entry of a table says.
+/// The kind of number that a table entry holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
@@ -31,7 +31,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Where it is printed.
+    /// The table in which the paper prints this quantity.
     #[must_use]
     pub fn table(self) -> &'static str {
         match self {
@@ -45,30 +45,30 @@ impl Quantity {
     }
 }
 
-/// A printed number and ours.
+/// A printed number and the one that we compute.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
-    /// Which number.
+    /// The kind of number.
     pub quantity: Quantity,
-    /// Where it is printed.
+    /// The table in which the paper prints it.
     pub table: &'static str,
     /// The network, or the base network of a pair.
     pub network: String,
     /// Rows and columns of the image.
     pub side: u32,
-    /// The generator of a pair.
+    /// The generator, where the number is about a pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
-    /// The rate, where there are several.
+    /// The fault rate, where the table has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ber: Option<f64>,
     /// Computed from our graphs and the paper's other numbers.
     pub ours: f64,
-    /// As the paper prints it.
+    /// The number as the paper prints it.
     pub printed: String,
-    /// Whether ours is the printed one within the rounding of what is printed.
+    /// Whether our number equals the printed one within the rounding of the printed digits.
     pub agrees: bool,
-    /// What is known about a difference.
+    /// The known reason for a difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
 }
@@ -83,7 +83,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// A network's cost.
+    /// The cost of a network for images of `side` x `side` pixels.
     #[must_use]
     pub fn cost(&self, name: &str, side: u32) -> Option<&Cost> {
         self.networks.iter().find(|c| c.name == name && c.side == side)
@@ -104,7 +104,7 @@ impl Comparison {
         })
     }
 
-    /// Numbers where the paper differs from what its other numbers, or our graphs, give.
+    /// Entries where the paper contradicts its other numbers or our graphs.
     pub fn differences(&self) -> impl Iterator<Item = &Compared> {
         self.compared.iter().filter(|c| !c.agrees)
     }
@@ -121,7 +121,7 @@ impl Comparison {
     }
 }
 
-/// A computed number beside a printed one, of which half the last digit is `half` (0: exact).
+/// Compares a computed number with a printed one; `half` is half a unit of the printed last digit (0: exact).
 fn beside(
     quantity: Quantity,
     cost: &Cost,
@@ -138,7 +138,7 @@ fn beside(
         ber: None,
         ours,
         printed: text,
-        // Printed decimals are not exact in binary.
+        // The small tolerance is needed because printed decimals are not exact in binary.
         agrees: (ours - printed).abs() <= half + 1e-9 * printed.abs(),
         explanation: None,
     }
@@ -147,7 +147,7 @@ fn beside(
 /// Computes every number that the paper prints about size, cost and energy from our graphs.
 ///
 /// # Errors
-/// The data name a network that we do not have.
+/// The paper's data name a network that we do not have.
 pub fn compare(paper: &Published) -> Result<Comparison> {
     let mut all = Comparison { networks: Vec::new(), compared: Vec::new() };
     for base in models::BASES {
@@ -164,7 +164,7 @@ pub fn compare(paper: &Published) -> Result<Comparison> {
     Ok(all)
 }
 
-/// Tables 6 and 7, and cycles.
+/// Compares tables 6 and 7, and cycles.
 fn sizes(all: &mut Comparison, paper: &Published) {
     for printed in &paper.network {
         let Some(cost) = all.cost(&printed.name, printed.side).cloned() else { continue };
@@ -183,8 +183,8 @@ fn sizes(all: &mut Comparison, paper: &Published) {
     }
 }
 
-/// Tables 2 and 8. Table 8 was made with multiply-adds as printed: `ResNet50` + `ConvL`, 24.5,
-/// follows from 1.31G and not from 1,307,570,176.
+/// Compares tables 2 and 8. The paper computed Table 8 from multiply-adds as printed: 24.5 for `ResNet50` +
+/// `ConvL` follows from 1.31G, not from 1,307,570,176.
 fn savings(all: &mut Comparison, paper: &Published) {
     let printed_macs = |cost: &Cost| {
         let printed = |n: &&Network| (&n.name, n.side) == (&cost.name, cost.side);
@@ -216,7 +216,7 @@ fn savings(all: &mut Comparison, paper: &Published) {
     }
 }
 
-/// Tables 3 and 12.
+/// Compares tables 3 and 12.
 fn recoveries(all: &mut Comparison, paper: &Published) {
     for r in &paper.recovery {
         let Some(base) = all.cost(&r.base, 32).cloned() else { continue };
@@ -224,11 +224,11 @@ fn recoveries(all: &mut Comparison, paper: &Published) {
         for (name, ((accuracy_nf, &recovery), &efficiency)) in paper.generators.iter().zip(rows) {
             let Some(generator) = all.cost(name, 32) else { continue };
             let ratio = generator.efficiency_ratio(recovery);
-            // The ratio was made with the recovery before it was rounded.
+            // The paper computed the ratio from the recovery before rounding it.
             let half = 0.05 + generator.efficiency_ratio(0.05);
             let entries = [
                 (Quantity::Efficiency, ratio, efficiency, half),
-                // Three rounded numbers.
+                // The tolerance covers three rounded numbers.
                 (Quantity::Recovery, accuracy_nf - r.accuracy, recovery, 0.15),
             ];
             for (quantity, ours, printed, half) in entries {

@@ -1,11 +1,11 @@
-//! What an inference costs, and what a lower voltage saves of it.
+//! The cost of an inference, and what a lower voltage saves of it.
 
 use serde::Serialize;
 
 use super::{cycles, paper_macs, points::OperatingPoint, weight_accesses};
 use crate::{nn::Graph, report::eval_json::Energy};
 
-/// What one image costs in one network.
+/// The cost of one image in one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Name of the network.
@@ -25,7 +25,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What a network costs.
+    /// The cost of a network.
     #[must_use]
     pub fn of(graph: &Graph) -> Self {
         Self {
@@ -39,9 +39,9 @@ impl Cost {
         }
     }
 
-    /// Energy per image of this base network, its memory at a lower voltage, with a generator in
-    /// front whose memory stays at the nominal one; relative to the base alone at the nominal
-    /// voltage. `energy_per_access` is that of the lower voltage, relative to the nominal one.
+    /// Energy per image of this base network with its memory at a lower voltage, and of the generator in
+    /// front with its memory at the nominal voltage; relative to the base alone at the nominal voltage.
+    /// `energy_per_access` is the energy of an access at the lower voltage, relative to the nominal one.
     #[must_use]
     pub fn energy(&self, generator: Option<&Self>, energy_per_access: f64) -> f64 {
         energy_per_access + share(generator.map(|g| g.weight_accesses), self.weight_accesses)
@@ -53,8 +53,8 @@ impl Cost {
         100.0 * (1.0 - self.energy(generator, energy_per_access))
     }
 
-    /// Energy saved, in per cent, if it followed multiply-adds: the paper's equation 7. `macs`
-    /// picks the convention; the paper's is [`Cost::paper_macs`].
+    /// Energy saved, in per cent, if energy followed multiply-adds instead of accesses (the paper's equation 7).
+    /// `macs` picks the convention; the paper uses [`Cost::paper_macs`].
     #[must_use]
     pub fn mac_saving(
         &self,
@@ -124,7 +124,7 @@ mod tests {
         assert!((alone.saving_percent - 30.605).abs() < 1e-9, "{alone:?}");
         assert_eq!((alone.generator_accesses, alone.base_saving_percent), (None, None));
         assert_eq!(energy.base_saving_percent, Some(alone.saving_percent));
-        // At the nominal voltage a generator only costs.
+        // At the nominal voltage a generator costs energy and saves none.
         let nominal = at_point(&base, Some(&generator), points.at(0.0).unwrap());
         assert!((nominal.saving_percent + 100.0 * 320_256.0 / 2_755_968.0).abs() < 1e-9);
     }

@@ -5,11 +5,11 @@ use crate::nn::{Graph, Node, NodeId, Op};
 /// Multiply-adds of one image as the paper prints them: those of the tool `ptflops`, which counts
 /// modules.
 ///
-/// A convolution counts its products and an addition per output with bias; batch norm 2 per value,
-/// ReLU and upsampling 1 per output, max-pooling 1 per input. Transposed convolutions are counted
-/// as if each *output* pixel met the whole kernel, `stride^2` times too many; those of the U-nets
-/// in their un-quantised form, without padding. What the published code calls as functions is not
-/// counted: sums, the last average pool, the ReLU behind a ResNet's first layer; nor is tanh.
+/// A convolution counts its products, and one addition per output if it has a bias; batch norm counts 2 per
+/// value, ReLU and upsampling 1 per output, max-pooling 1 per input. Transposed convolutions are counted as
+/// if each *output* pixel met the whole kernel, which is `stride^2` times too many; those of the U-nets in
+/// their un-quantised form, without padding. Modules alone are counted: what the published code calls as a
+/// function is not (sums, the last average pool, the ReLU behind a ResNet's first layer), nor is tanh.
 /// [`Graph::macs`] has the true number.
 #[must_use]
 pub fn paper_macs(graph: &Graph) -> u64 {
@@ -35,13 +35,13 @@ fn count(graph: &Graph, id: NodeId, node: &Node) -> u64 {
     }
 }
 
-/// Values of one image of a node's output.
+/// Number of values in a node's output for one image.
 fn values(node: &Node) -> u64 {
     node.chw.iter().map(|&n| u64::from(n)).product()
 }
 
-/// The node whose pixels a convolution computes without padding of its output: behind it, zeros may
-/// make up for what the padding of a transposed convolution cut off.
+/// The node whose size counts as the output of a convolution: the `Gather` behind it if there is one, because
+/// it may append zeros in place of the pixels that a transposed convolution's padding cut off.
 fn full(graph: &Graph, id: NodeId) -> &Node {
     let padded = graph.sole_consumer(id).map(|next| &graph.nodes[next]);
     padded.filter(|next| matches!(next.op, Op::Gather(_))).unwrap_or(&graph.nodes[id])
@@ -58,8 +58,9 @@ mod tests {
     use super::*;
     use crate::models;
 
-    /// Exact counts of the reference code's networks (its `paper.md`, 6.1); those of the VGGs for
-    /// large images without its pool from 7x7 to 7x7 pixels, 25,088 values, which we do not have.
+    /// Exact counts of the reference code's networks (its `paper.md`, 6.1). For the VGGs on large images the
+    /// reference's pool from 7x7 to 7x7 pixels (25,088 values) is subtracted, since our networks do not have
+    /// it.
     #[test]
     fn bases_are_counted_as_the_reference_code_is() {
         for (name, macs) in [
@@ -80,7 +81,8 @@ mod tests {
 
     #[test]
     fn transposed_convolutions_are_counted_on_their_output() {
-        // Four times the true products, bias and batch norm and (but for the last) ReLU: DeConvS.
+        // DeConvS: four times the true products, plus bias, batch norm and (except for the last
+        // layer) ReLU.
         let g = models::generator("DeConvS", 32).unwrap();
         let doubled = [(8 * 8, 64 * 64), (16 * 16, 64 * 32), (32 * 32, 32 * 3)];
         let true_macs: u64 =

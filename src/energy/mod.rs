@@ -1,5 +1,5 @@
-//! What accuracy at a low voltage costs in energy: weight-memory accesses, multiply-adds and cycles
-//! of networks, operating points of the memory, the paper's published numbers, and the operating
+//! What accuracy at a low voltage costs in energy: weight-memory accesses, multiply-adds and cycles of
+//! networks; operating points of the memory; the paper's published numbers; and the choice of the operating
 //! point of least energy that is accurate enough.
 
 mod choice;

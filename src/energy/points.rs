@@ -14,7 +14,7 @@ const BUILT_IN: &str = include_str!("operating-points.toml");
 const HINT: &str = "a point is [[point]] with voltage = 0.83, ber = 0.01, \
                     energy_per_access = 0.694 and, if you like, source = \"...\"";
 
-/// A supply voltage, and what it does to the weight memory.
+/// A supply voltage, and its effect on the weight memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatingPoint {
@@ -24,26 +24,26 @@ pub struct OperatingPoint {
     pub ber: f64,
     /// Energy of an access, relative to that at the nominal voltage.
     pub energy_per_access: f64,
-    /// Where the numbers are from.
+    /// Where the numbers come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
 
-/// A table of operating points, one of them nominal (BER 0): the highest voltage first.
+/// A table of operating points, sorted from the highest voltage to the lowest; one point is nominal (BER 0).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OperatingPoints {
-    /// Where the table is from.
+    /// Where the table comes from.
     pub source: String,
     /// Voltage of the nominal point, in the table's unit.
     pub nominal_voltage: f64,
     points: Vec<OperatingPoint>,
 }
 
-/// Rates that differ by less, relative to the one that was measured, are those of one voltage: the cells
-/// of a measured map are as many as there happen to be.
+/// Relative tolerance for matching a fault rate with an operating point: the rate of a measured map is a
+/// count of cells, and rarely equals the table's rate exactly.
 const NEAR: f64 = 0.01;
 
-/// The file: voltages and energies in whatever unit the user has.
+/// The file as the user writes it: voltages and energies in any unit.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -53,11 +53,10 @@ struct File {
 }
 
 impl OperatingPoints {
-    /// The points that the paper gives: the nominal one, and 0.83 of the lowest voltage without
-    /// errors.
+    /// The points that the paper gives: the nominal voltage, and 0.83 of the lowest voltage without errors.
     ///
     /// # Errors
-    /// None, as the tests show.
+    /// No error is expected: the tests parse the embedded table.
     pub fn built_in() -> Result<Self> {
         Self::parse(BUILT_IN, Path::new("src/energy/operating-points.toml"))
     }
@@ -66,8 +65,8 @@ impl OperatingPoints {
     /// of the nominal point, which has BER 0.
     ///
     /// # Errors
-    /// The file cannot be read, is no such table, has a value that means nothing, a voltage or a
-    /// BER twice, or no nominal point.
+    /// The file cannot be read, is not a table of operating points, has a meaningless value, repeats a
+    /// voltage or a BER, or has no nominal point.
     pub fn load(path: &Path) -> Result<Self> {
         Self::parse(&files::read_text(path)?, path)
     }
@@ -121,8 +120,8 @@ impl OperatingPoints {
         self.points.iter()
     }
 
-    /// The point of a BER, if the table has one within 1 % of it: the nearest. Without faults that is the
-    /// nominal one alone.
+    /// The operating point nearest to a BER, if the table has one within 1 % of it. BER 0 matches the nominal
+    /// point only.
     #[must_use]
     pub fn at(&self, ber: f64) -> Option<&OperatingPoint> {
         let distance = |p: &OperatingPoint| (p.ber - ber).abs();
@@ -136,14 +135,15 @@ impl OperatingPoints {
         self.points.iter().find(|p| same(p.voltage, voltage))
     }
 
-    /// The point of a voltage that a user typed, in the table's unit. Nothing is interpolated: how a
-    /// memory behaves between two points nobody has measured.
+    /// The point of a voltage that a user typed, in the table's unit. Nothing is interpolated: nobody has
+    /// measured how a memory behaves between two points.
     ///
     /// # Errors
-    /// The table does not have it; the hint names those that it has.
+    /// The table does not have the voltage; the hint names those that it has.
     pub fn require_voltage(&self, voltage: f64) -> Result<&OperatingPoint> {
         self.at_voltage(voltage / self.nominal_voltage).ok_or_else(|| {
-            // Without the last bits of a division and a multiplication.
+            // Rounding removes the error in the last bits that a division and a multiplication
+            // leave.
             let given = |p: &OperatingPoint| (p.voltage * self.nominal_voltage * 1e9).round() / 1e9;
             let known: Vec<String> = self.points.iter().map(|p| given(p).to_string()).collect();
             let hint = format!(
@@ -155,10 +155,10 @@ impl OperatingPoints {
         })
     }
 
-    /// The point of a BER that a user typed, as [`Self::at`].
+    /// The point of a BER that a user typed, within the tolerance of [`Self::at`].
     ///
     /// # Errors
-    /// It is no rate, or the table does not have it; the hint names those that it has.
+    /// The number is not a rate, or the table does not have it; the hint names those that it has.
     pub fn require(&self, ber: f64) -> Result<&OperatingPoint> {
         if !(0.0..1.0).contains(&ber) {
             let what = format!("{ber} is not a rate of faulty cells: 0 <= rate < 1");
@@ -179,15 +179,15 @@ impl OperatingPoints {
     }
 }
 
-/// Whether two rates are those of one voltage.
+/// Whether two fault rates are close enough to belong to the same voltage.
 #[must_use]
 pub fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= NEAR * a.max(b)
 }
 
-/// Whether faults with this detail are those of a memory at one voltage, so that their rate tells it: every
-/// bit of every layer can fail, in both directions alike. What a faulty cell does (it inverts its bit, or is
-/// stuck and changes half of the bits) is no matter: a point's rate is that of faulty cells.
+/// Whether the rate of faults with this detail tells a voltage: every bit of every layer can fail, in both
+/// directions alike. It does not matter whether a faulty cell inverts its bit or is stuck (and changes half
+/// of the bits), since the rate of an operating point counts faulty cells.
 #[must_use]
 pub fn tells_voltage(detail: &FaultDetail) -> bool {
     let everywhere = detail.bits.is_none() && detail.layers.is_none();
@@ -195,7 +195,7 @@ pub fn tells_voltage(detail: &FaultDetail) -> bool {
     everywhere && directed.is_none_or(|(ber01, ber10)| same_rate(ber01, ber10))
 }
 
-/// Whether two numbers that users wrote are the same.
+/// Whether two numbers that users wrote are equal up to rounding.
 fn same(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().min(b.abs())
 }
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(points.source, "mine.toml");
     }
 
-    /// A measured map has the rate that it has, not the one that was written down.
+    /// The rate of a measured map is a count of cells, not a number that somebody chose.
     #[test]
     fn a_rate_meets_the_nearest_point_within_a_hundredth() {
         let points = |rates: &[&str]| {

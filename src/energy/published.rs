@@ -12,18 +12,18 @@ const TEXT: &str = include_str!("published.toml");
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Where they are from.
+    /// Where the numbers come from.
     pub source: String,
     /// The paper's generators.
     pub generators: Vec<String>,
-    /// Energy saved per access, in per cent, that Table 2 was made with.
+    /// Energy saved per access, in per cent, from which the paper computed Table 2.
     pub saving_per_access_table_2: f64,
-    /// The same of Table 8.
+    /// Energy saved per access, in per cent, from which the paper computed Table 8.
     pub saving_per_access_table_8: f64,
     pub(super) network: Vec<Network>,
     /// Energy saving in per cent, by base network.
     pub(super) table_2: BTreeMap<String, Vec<f64>>,
-    /// Saving by multiply-adds.
+    /// Energy saving by multiply-adds in per cent, by base network.
     pub(super) table_8: BTreeMap<String, Vec<f64>>,
     pub(super) recovery: Vec<Recovery>,
     pub(super) explanation: Vec<Explanation>,
@@ -36,13 +36,14 @@ pub(super) struct Network {
     pub(super) name: String,
     pub(super) side: u32,
     pub(super) parameters: u64,
-    /// As printed: `557.14M`.
+    /// Multiply-adds as printed: `557.14M`.
     pub(super) macs: String,
     pub(super) weight_accesses: Option<u64>,
     pub(super) cycles: Option<u64>,
 }
 
-/// Accuracies of one base at one rate (Table 12), and what follows from them (Table 3).
+/// Accuracies of one base at one fault rate (Table 12), and the efficiency ratios computed from them (Table
+/// 3).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Recovery {
@@ -54,7 +55,7 @@ pub(super) struct Recovery {
     pub(super) efficiency: Vec<f64>,
 }
 
-/// What is known about an entry that the others contradict.
+/// The known reason why an entry contradicts the others.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Explanation {
@@ -68,14 +69,14 @@ pub(super) struct Explanation {
 /// The paper's numbers.
 ///
 /// # Errors
-/// None, as the tests show.
+/// No error is expected: the tests parse the embedded file.
 pub fn published() -> Result<Published> {
     let path = Path::new("src/energy/published.toml");
     toml::from_str(TEXT).map_err(|e| Error::format(path, e.message(), "report this as a bug"))
 }
 
-/// A number printed with a unit, such as `557.14M`: its value, and half of its last digit (two
-/// digits behind the point, zeros left out).
+/// Parses a number printed with a unit, such as `557.14M`. The result is its value and half a unit of its
+/// last digit (the second decimal, even where trailing zeros are not printed).
 pub(super) fn with_unit(printed: &str) -> Option<(f64, f64)> {
     let unit = match printed.chars().last()? {
         'M' => 1e6,
@@ -104,7 +105,7 @@ mod tests {
             assert_eq!(lengths, [6; 3], "{} {}", r.base, r.ber);
         }
         assert!(p.network.iter().all(|n| with_unit(&n.macs).is_some()));
-        // One constant, in two files for two purposes.
+        // Two files hold the same constant for two purposes.
         let point = OperatingPoints::built_in().unwrap().at(0.01).unwrap().energy_per_access;
         assert!((100.0 * (1.0 - point) - p.saving_per_access_table_2).abs() < 1e-9);
     }

@@ -12,7 +12,7 @@ const WEIGHTS_PER_ACCESS: u64 = 8;
 struct Layer {
     /// Output pixels.
     pixels: u64,
-    /// Weights that meet in one output value.
+    /// Products summed in one output value.
     terms: u64,
     /// Output channels.
     channels: u64,
@@ -34,7 +34,7 @@ pub fn weight_accesses(graph: &Graph) -> u64 {
 #[must_use]
 pub fn cycles(graph: &Graph) -> u64 {
     let tiles = |l: &Layer| l.pixels.div_ceil(SIDE) * l.channels.div_ceil(SIDE);
-    // A tile needs a cycle per term, and 2 (32 - 1) until the last corner has begun.
+    // A tile needs one cycle per term, and 2 (32 - 1) more until the last corner has begun.
     layers(graph).map(|l| tiles(&l) * (l.terms + 2 * (SIDE - 1)) - 1).sum()
 }
 
@@ -42,15 +42,16 @@ fn layers(graph: &Graph) -> impl Iterator<Item = Layer> {
     graph.nodes.iter().enumerate().filter_map(|(id, node)| layer(graph, id, node))
 }
 
-/// Zero padding enlarges the image, and a last window that a stride leaves incomplete counts. A
-/// transposed convolution is a convolution of stride 1 on twice the image, enlarged by 2, with
-/// inputs and outputs exchanged.
+/// Zero padding enlarges the image, and a last window that a stride leaves incomplete counts. A transposed
+/// convolution counts as a convolution of stride 1 on an image of twice the size plus 2, with inputs and
+/// outputs exchanged.
 fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
     let (layer, pixels, transposed) = match node.op {
         Op::Conv { layer, window, transposed } => {
             let [_, h, w] = graph.nodes[node.inputs[0]].chw.map(u64::from);
-            // The published input of the UNets' last layer, 1x1, is enlarged by 2 like those of its
-            // 3x3 convolutions; the layer itself has no padding.
+            // In the published input files the image of the UNets' last layer (a 1x1 convolution)
+            // is enlarged by 2, like those of the 3x3 convolutions, although the layer has no
+            // padding.
             let head = id == graph.output();
             let padding = if head { 1 } else { u64::from(window.padding) };
             let (stride, h, w) = match transposed {
@@ -79,13 +80,14 @@ mod tests {
 
     #[test]
     fn one_layer_by_hand() {
-        // 34x34 padded, windows of 3x3 at stride 2: 16.5, so 17 x 17 pixels, 10 rows of the array.
+        // The padded image has 34x34 pixels; windows of 3x3 at stride 2 give 16.5, hence 17 x 17
+        // pixels, which take 10 rows of the array.
         let mut g = Graph::new("g", [3, 32, 32]);
         let x = g.conv(0, "a", 40, Window::square(3, 2, 1), true).unwrap();
         g.relu(x);
         assert_eq!(weight_accesses(&g), 10 * 27 * 40 / 8);
         assert_eq!(cycles(&g), 10 * 2 * (27 + 62) - 1);
-        // A linear layer reads each weight once, on any image.
+        // A linear layer reads each weight once, whatever the size of the image.
         let mut g = Graph::new("g", [3, 5, 7]);
         g.linear(0, "a", 3).unwrap();
         assert_eq!(weight_accesses(&g), (3 * 5 * 7 * 3u64).div_ceil(8));

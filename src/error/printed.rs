@@ -2,8 +2,8 @@
 
 use super::Error;
 
-/// `error:` line, causes, then `hint:`, as the command line prints it. What is quoted from a file cannot
-/// break a line, move the cursor or colour the terminal.
+/// Formats an error for the command line: the `error:` line, the causes, then the `hint:`. Control characters
+/// are escaped, so that text quoted from a file cannot break a line, move the cursor or colour the terminal.
 #[must_use]
 pub fn report(error: &Error) -> String {
     let mut text = format!("error: {error}");
@@ -19,7 +19,7 @@ pub fn report(error: &Error) -> String {
     text
 }
 
-/// One line, with control characters as Rust writes them (`\u{1b}`).
+/// Turns a text into one line in which control characters are escaped as in Rust (`\u{1b}`).
 fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(report(&e), says);
         let no_text = Error::read("x", io::Error::from(io::ErrorKind::InvalidData));
         assert!(no_text.hint().unwrap().contains("damaged"));
-        // Every file that cannot be read has a hint: a record may name one that no disk can have.
+        // An error while reading a file always has a hint, whatever the cause.
         assert!(Error::read("x", io::Error::other("?")).hint().is_some());
     }
 }

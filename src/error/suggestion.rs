@@ -1,9 +1,9 @@
-//! What a mistyped name was meant to be.
+//! Suggests the known name that a mistyped one was meant to be.
 
 use strsim::levenshtein;
 
-/// The known name nearest to a mistyped one, if it is near at all (a third of its letters, or cut
-/// short).
+/// The known name nearest to a mistyped one, if it is near enough: at most about a third of the letters
+/// differ, or the typed name is the beginning of the known one.
 pub(crate) fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name = name.to_lowercase();
     known

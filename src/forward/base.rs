@@ -28,8 +28,8 @@ pub struct BaseRequest<'a> {
     pub loss: Option<Loss<'a>>,
     /// Whether to compute the gradient of the loss with respect to the images.
     pub gradient: bool,
-    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
-    /// comes out is the same: batch norm in training sees the whole batch.
+    /// Most images that are computed at once; by default as many as fit one binding of the adapter.
+    /// The result is the same.
     pub micro_batch: Option<u32>,
 }
 
@@ -38,13 +38,13 @@ pub struct BaseRequest<'a> {
 pub struct BasePass {
     /// Logits `[N, classes]`.
     pub logits: Vec<f32>,
-    /// Classes.
+    /// Number of classes.
     pub classes: u32,
-    /// The loss that was asked for.
+    /// The loss, if one was asked for.
     pub loss: Option<f64>,
-    /// Its gradient with respect to the images, `[N, 3, H, W]`.
+    /// Gradient of the loss with respect to the images, `[N, 3, H, W]`.
     pub input_gradient: Option<Vec<f32>>,
-    /// Bits that read differently, per faultable layer; all zero without faults.
+    /// Bits that faults flip, per faultable layer; all zero without faults.
     pub flips: Vec<Flips>,
 }
 
@@ -137,7 +137,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     Ok(BasePass { logits, classes, loss, input_gradient, flips })
 }
 
-/// One label an image, each a class.
+/// Checks that there is one label per image, each of them a class.
 pub(super) fn check_labels(labels: &[u32], n: u32, classes: u32) -> Result<()> {
     same_length("labels", labels.len(), n as usize)?;
     match labels.iter().position(|&label| label >= classes) {

@@ -12,12 +12,12 @@ use crate::{
     step::{EopmStep, EopmTape, Target, Teacher},
 };
 
-/// What the copies are to answer.
+/// Which answers the copies are trained to give.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal<'a> {
     /// The classes of the images: the loss is cross-entropy, as in the paper.
     Labels(&'a [u32]),
-    /// What the clean network answers to the images as they are, at this temperature: as [`Teacher`].
+    /// The clean network's answers to the untouched images, at this temperature: see [`Teacher`].
     Distill(f32),
 }
 
@@ -38,13 +38,13 @@ pub struct EopmRequest<'a> {
     pub lambda: f64,
     /// The images.
     pub images: Images<'a>,
-    /// What to answer to them.
+    /// Which answers are right.
     pub goal: Goal<'a>,
-    /// Images of a part of the batch; by default as many as fit.
+    /// Most images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
     /// Precision in which inputs, weights and gradients enter products.
     pub operands: Operands,
-    /// A power of two by which the loss is multiplied on the way, instead of the usual one.
+    /// Loss scale, a power of two, instead of the usual one.
     pub loss_scale: Option<f32>,
 }
 
@@ -57,11 +57,11 @@ pub struct EopmPass {
     pub faulty: Vec<f64>,
     /// `clean + lambda * mean(faulty)`.
     pub loss: f64,
-    /// Its gradient with respect to every generator parameter, by name.
+    /// Gradient of the loss with respect to every generator parameter, by name.
     pub gradients: Weights,
-    /// Bits that read differently, per seed and faultable layer.
+    /// Bits that faults flip, per seed and faultable layer.
     pub flips: Vec<Vec<Flips>>,
-    /// How it was cut to fit the adapter.
+    /// How the step was cut to fit the adapter.
     pub cut: Cut,
 }
 

@@ -18,16 +18,16 @@ pub struct GeneratorRequest<'a> {
     pub graph: &'a Graph,
     /// Its weights.
     pub weights: &'a Weights,
-    /// Batch norm with the statistics of these images, as in training; else with the running ones.
+    /// Whether batch norm uses the statistics of these images, as in training, or the running ones.
     pub training: bool,
     /// The images.
     pub images: Images<'a>,
-    /// The loss is `sum(output * upstream)`; `[N, 3, H, W]`.
+    /// `[N, 3, H, W]`: the loss is `sum(output * upstream)`.
     pub upstream: Option<&'a [f32]>,
     /// Whether to compute gradients of the loss.
     pub gradient: bool,
-    /// Images computed at once, at most; as many as fit one binding of the adapter without it. What
-    /// comes out is the same: batch norm in training sees the whole batch.
+    /// Most images that are computed at once; by default as many as fit one binding of the adapter.
+    /// The result is the same: batch norm in training uses the statistics of the whole batch.
     pub micro_batch: Option<u32>,
 }
 
@@ -36,13 +36,13 @@ pub struct GeneratorRequest<'a> {
 pub struct GeneratorPass {
     /// `clamp(x + G(x), -1, 1)`, `[N, 3, H, W]`.
     pub images: Vec<f32>,
-    /// The loss, where there was an upstream.
+    /// The loss, if an upstream was given.
     pub loss: Option<f64>,
-    /// Its gradient with respect to the images: along `x` and through `G`.
+    /// Gradient of the loss with respect to the images: along `x` and through `G`.
     pub input_gradient: Option<Vec<f32>>,
-    /// In training its gradient with respect to every parameter, by name.
+    /// In training, gradient of the loss with respect to every parameter, by name.
     pub gradients: Option<Weights>,
-    /// In training the running statistics after this pass, by name.
+    /// In training, the running statistics after this pass, by name.
     pub after: Option<Weights>,
 }
 
@@ -84,7 +84,7 @@ pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorP
     }
 }
 
-/// What the host writes and reads.
+/// Buffers that the host writes and reads.
 struct Buffers {
     x: Batch,
     y: Batch,
@@ -92,7 +92,7 @@ struct Buffers {
     dx: Batch,
 }
 
-/// The same of one part.
+/// Buffers of one part of the batch.
 #[derive(Clone, Copy)]
 struct OfPart {
     x: Value,
@@ -115,7 +115,7 @@ impl Buffers {
     }
 }
 
-/// Appends forward, and backward if the `gradient` is wanted.
+/// Appends the forward pass, and the backward pass if the `gradient` is wanted.
 fn push(
     tape: &mut Tape,
     mut compiler: Compiler<'_>,
@@ -140,7 +140,7 @@ fn push(
     }
     let through = compiler.backward_parts(tape, &dg, gradients, true)?;
     for (i, part) in parts.iter().enumerate() {
-        // x reaches the output directly and through G; a learned image knows no x.
+        // x reaches the output directly and through G; a learned image does not depend on x.
         match &through {
             Some(through) => {
                 tape.push(elementwise::add::plan(part.x.shape)?, &[dg[i], through[i], part.dx])?;

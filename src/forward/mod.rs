@@ -1,5 +1,5 @@
-//! A network on a user's tensors, once: outputs, losses and gradients. The door for comparing with
-//! PyTorch; training runs the same EOPM tape.
+//! Runs a network once on a user's tensors: outputs, losses and gradients. This is the interface
+//! for comparisons with PyTorch; training runs the same EOPM tape.
 
 mod base;
 mod eopm;
@@ -16,7 +16,7 @@ use crate::{
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 
-/// Bytes that a node's value may have, where the adapter allows more: a batch of large images would
+/// Most bytes of a node's value, even where the adapter allows more: a batch of large images would
 /// otherwise fill the memory.
 const LARGEST: u64 = 256 << 20;
 
@@ -43,19 +43,19 @@ impl<'a> Images<'a> {
         Ok(Self { data, shape })
     }
 
-    /// Images.
+    /// Number of images.
     #[must_use]
     pub fn n(self) -> u32 {
         self.shape.n
     }
 
-    /// Rows, and columns, of an image.
+    /// Number of rows, and of columns, of an image.
     #[must_use]
     pub fn side(self) -> u32 {
         self.shape.h
     }
 
-    /// An error unless a network of this input `[C, H, W]` takes them.
+    /// Returns an error unless a network with this input `[C, H, W]` takes the images.
     fn fit(self, name: &str, chw: [u32; 3]) -> Result<()> {
         let Nhwc { h, w, c, .. } = self.shape;
         if chw == [c, h, w] {
@@ -76,14 +76,15 @@ struct Part {
 }
 
 impl Part {
-    /// This part of a tensor whose rows, one an image, have `row` numbers.
+    /// This part of a tensor that has one row of `row` numbers per image.
     fn of<T>(self, data: &[T], row: usize) -> &[T] {
         &data[self.first as usize * row..][..self.n as usize * row]
     }
 }
 
-/// A batch of `n` in as few parts as let the values of every network's nodes fit one binding, of
-/// `micro_batch` images at most if it is given; each network comes with its copies.
+/// Cuts a batch of `n` into as few parts as let the values of every network's nodes fit one
+/// binding. A part has at most `micro_batch` images if that is given; each network comes with its
+/// number of copies.
 fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32, micro_batch: Option<u32>) -> Vec<Part> {
     let fits = most_images(gpu, networks, LARGEST);
     parts_of(&Cut::new(n, micro_batch.map_or(fits, |asked| fits.min(asked)), 1, 1))
@@ -99,7 +100,7 @@ fn parts_of(cut: &Cut) -> Vec<Part> {
     cut.parts.iter().map(part).collect()
 }
 
-/// Images on a tape, a buffer a part.
+/// Images on a tape, one buffer per part.
 #[derive(Clone, Debug)]
 struct Batch {
     shape: Nhwc,
@@ -151,12 +152,12 @@ impl Batch {
     }
 }
 
-/// A scalar made of the output, whose gradient is asked for.
+/// A scalar function of the output, whose gradient is wanted.
 #[derive(Clone, Copy, Debug)]
 pub enum Loss<'a> {
-    /// Mean cross-entropy with these classes, one an image.
+    /// Mean cross-entropy with these classes, one per image.
     CrossEntropy(&'a [u32]),
-    /// `sum(output * upstream)`; as many numbers as the output has, in its order.
+    /// `sum(output * upstream)`; `upstream` has the size and order of the output.
     Upstream(&'a [f32]),
 }
 
@@ -165,10 +166,10 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// What messages call the gradient of the images.
+/// Name of the gradient of the images in messages.
 const INPUT_GRADIENT: &str = "grad.input";
 
-/// A loss that is no number to go on with.
+/// The loss, if it is not finite.
 fn bad(loss: Option<f64>) -> Option<f32> {
     loss.filter(|loss| !loss.is_finite()).map(|loss| loss as f32)
 }
@@ -178,7 +179,7 @@ fn nchw(shape: Nhwc) -> [usize; 4] {
     [shape.n, shape.c, shape.h, shape.w].map(|extent| extent as usize)
 }
 
-/// As many numbers as there must be.
+/// Returns an error unless there are as many numbers as needed.
 fn same_length(what: &str, has: usize, needs: usize) -> Result<()> {
     if has == needs {
         return Ok(());

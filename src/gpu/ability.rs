@@ -38,7 +38,7 @@ impl Gpu {
     }
 
     /// The variants that compute what a plan asks for, in the order in which this adapter tries
-    /// them: what the shape favours, then what suits the adapter, then the others.
+    /// them: the one that the shape favours, then those that suit the adapter, then the others.
     #[must_use]
     pub fn variants(&self, plan: &Plan) -> Vec<&'static Variant> {
         let mut all = plan.kernel.ordered(self.report().is_software());

@@ -9,9 +9,9 @@ use serde::Serialize;
 pub struct AdapterChoice {
     /// Index in the list, or part of a name or of a PCI bus id (without regard to case).
     pub adapter: Option<String>,
-    /// Only this backend.
+    /// Allow only this backend.
     pub backend: Option<BackendName>,
-    /// A software adapter is an error.
+    /// Refuse software adapters.
     pub require_gpu: bool,
 }
 
@@ -45,7 +45,8 @@ pub struct AdapterReport {
     /// Where it is plugged in, as in `0000:01:00.0`; empty where the driver does not say.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pci_bus_id: String,
-    /// Which one it is of those that all the above is the same of, and how many these are.
+    /// Tells apart adapters that look the same: those with equal name, backend, driver, processor and
+    /// PCI bus id.
     #[serde(skip)]
     pub(super) twin: Twin,
     /// The processor that a software adapter computes on, and its widest vectors.
@@ -56,7 +57,7 @@ pub struct AdapterReport {
     /// Smallest and largest subgroup, `None` without subgroup operations.
     pub subgroup: Option<[u32; 2]>,
     /// Sizes n of the cooperative matrices (tensor cores) n x n x n whose f16 products are summed in
-    /// f32; none where the adapter has other ones or none at all.
+    /// f32; empty where the adapter has only other kinds or none at all.
     pub cooperative_matrix: Vec<u32>,
     /// GPU timestamps.
     pub timestamps: bool,
@@ -70,17 +71,17 @@ pub struct AdapterReport {
     pub max_invocations: u32,
 }
 
-/// One of several that look the same.
+/// Position of an adapter among those that look the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Twin {
-    /// Counted from 0, in the order in which the driver lists them.
+    /// Its index among them, from 0, in the order in which the driver lists them.
     nth: usize,
-    /// So many there are.
+    /// How many adapters look the same, this one included.
     of: usize,
 }
 
 impl AdapterReport {
-    /// An adapter that is nowhere.
+    /// A report of an adapter that does not exist.
     #[cfg(test)]
     pub(crate) fn for_tests(name: &str) -> Self {
         Self {
@@ -103,13 +104,13 @@ impl AdapterReport {
         }
     }
 
-    /// Whether it computes on the CPU.
+    /// Whether the adapter computes on the CPU.
     #[must_use]
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
 
-    /// Where it is found again.
+    /// The backend to search when this adapter is opened again; all backends if the name is unknown.
     pub(super) fn backends(&self) -> wgpu::Backends {
         match self.backend.as_str() {
             "vulkan" => wgpu::Backends::VULKAN,
@@ -120,13 +121,14 @@ impl AdapterReport {
         }
     }
 
-    /// Whether it is another one, or the same again.
+    /// Whether two reports cannot be told apart: they are of the same adapter, or of two of the same
+    /// model.
     fn looks_like(&self, other: &Self) -> bool {
         self.line() == other.line() && self.pci_bus_id == other.pci_bus_id
     }
 
-    /// `name (backend, driver)`, of a software adapter with ` on ` its processor: what was measured on
-    /// one, or rounded by one, is not another's.
+    /// `name (backend, driver)`; a software adapter's line ends in ` on ` and its processor, because
+    /// times and rounding differ between processors.
     #[must_use]
     pub fn line(&self) -> String {
         let on = self.cpu.as_ref().map(|cpu| format!(" on {cpu}")).unwrap_or_default();
@@ -134,7 +136,7 @@ impl AdapterReport {
     }
 }
 
-/// The backends that we compute with.
+/// The backends that the program can use.
 pub(super) const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN
     .union(wgpu::Backends::METAL)
     .union(wgpu::Backends::DX12)
@@ -149,7 +151,7 @@ pub fn list() -> Vec<AdapterReport> {
 /// The adapter that [`super::Gpu::open`] would use.
 ///
 /// # Errors
-/// None fits, or only software where a GPU is required.
+/// No adapter fits, or only a software adapter where a GPU is required.
 pub fn would_use(choice: &AdapterChoice) -> Result<AdapterReport> {
     choose(enumerate(BACKENDS).1, choice).map(|(_, report)| report)
 }
@@ -164,7 +166,7 @@ pub(super) fn enumerate(backends: wgpu::Backends) -> (wgpu::Instance, Vec<Found>
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let mut adapters: Vec<wgpu::Adapter> = adapters
         .into_iter()
-        // Noop accepts everything and computes nothing; compute shaders are the least we need.
+        // The Noop backend accepts everything and computes nothing. Compute shaders are required.
         .filter(|a| a.get_info().backend != wgpu::Backend::Noop)
         .filter(|a| {
             let flags = a.get_downlevel_capabilities().flags;
@@ -177,7 +179,7 @@ pub(super) fn enumerate(backends: wgpu::Backends) -> (wgpu::Instance, Vec<Found>
     (instance, adapters.into_iter().zip(reports).collect())
 }
 
-/// Fills in which of those that look the same each one is.
+/// Fills in [`AdapterReport::twin`] of every report.
 fn count_twins(reports: &mut [AdapterReport]) {
     for i in 0..reports.len() {
         let alike =
@@ -240,7 +242,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
 
 /// Sizes of the square cooperative matrices that multiply f16 and sum f32.
 fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
-    // Shaders that use them also need f16 and the number of their subgroup.
+    // Shaders that use these matrices also need f16 and the index of their subgroup.
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
         | wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP;
@@ -260,7 +262,7 @@ fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
     sizes
 }
 
-/// The adapter that answers best to a choice.
+/// The first adapter, in the order of the list, that fits a choice.
 pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found> {
     let names: Vec<String> = found.iter().map(|(_, r)| r.line()).collect();
     let wanted = match (&choice.adapter, choice.backend) {
@@ -290,12 +292,12 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
     }
 }
 
-/// The adapter that had this report before: a run goes on where it began, not on another one that looks
-/// the same.
+/// Finds the adapter that had this report before, so that a run continues on its own adapter and not on
+/// another one that looks the same.
 ///
 /// # Errors
-/// [`Error::NoAdapter`]: it is not there, or one of those that look the same is gone and nobody can say
-/// which.
+/// [`Error::NoAdapter`]: the adapter is gone, or one of several that look the same is gone and it
+/// cannot be told which.
 pub(super) fn find_again(found: Vec<Found>, before: &AdapterReport) -> Result<Found> {
     let names = found.iter().map(|(_, report)| report.line()).collect();
     let same = found.into_iter().find(|(_, report)| is_same(report, before));
@@ -310,7 +312,7 @@ fn is_same(report: &AdapterReport, before: &AdapterReport) -> bool {
 mod tests {
     use super::*;
 
-    /// Adapters of these names at these places.
+    /// Reports of adapters with these names and PCI bus ids.
     fn adapters(of: &[(&str, &str)]) -> Vec<AdapterReport> {
         let report = |&(name, bus): &(&str, &str)| AdapterReport {
             pci_bus_id: bus.into(),

@@ -1,11 +1,11 @@
-//! Lifetime-based memory plan: transients whose lives do not overlap share a buffer.
+//! Lifetime-based memory plan: transients whose lifetimes do not overlap share a buffer.
 
 use super::{
     buffer::Buffer,
     tape::{Origin, Tape},
 };
 
-/// Which memory each transient buffer of a tape gets.
+/// The shared buffer that each transient of a tape is assigned to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arena {
     /// Bytes of each shared buffer.
@@ -24,7 +24,8 @@ pub(super) fn assign(tape: &Tape) -> Arena {
             *span = Some((span.map_or(time, |(first, _)| first), time));
         }
     }
-    // What crosses into another section must survive as often as that section runs.
+    // Sections may run several times: a transient used in two sections must live from the begin of
+    // the first section to the end of the last one.
     let section = |time: usize| tape.sections.partition_point(|&begin| begin <= time);
     for (first, last) in life.iter_mut().flatten() {
         let (from, to) = (section(*first), section(*last));
@@ -67,7 +68,7 @@ pub struct TapeMemory {
     pub shared: u64,
     /// Bytes that they would take without sharing.
     pub unshared: u64,
-    /// Bytes of buffers of its own.
+    /// Bytes of the tape's own kept buffers.
     pub kept: u64,
     /// Bytes of buffers that other programs use too.
     pub imported: u64,

@@ -11,19 +11,19 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer that several programs can import, of zeros at first.
+    /// Makes a buffer of zeros that several programs can import.
     ///
     /// # Errors
-    /// Too large for the adapter, or no memory is left.
+    /// The buffer is too large for the adapter, or no memory is left.
     pub fn new(gpu: &Gpu, label: &str, bytes: u64) -> Result<Self> {
         let bytes = bytes.next_multiple_of(4).max(16);
         Ok(Self { raw: gpu.create_buffer(label, bytes, USAGE)?, bytes })
     }
 
-    /// A buffer with contents.
+    /// Makes a buffer with contents.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// Those of [`Self::new`].
     pub fn with<T: bytemuck::NoUninit>(gpu: &Gpu, label: &str, contents: &[T]) -> Result<Self> {
         let contents: &[u8] = bytemuck::cast_slice(contents);
         let buffer = Self::new(gpu, label, contents.len() as u64)?;
@@ -57,10 +57,10 @@ impl Buffer {
         self.read_part(gpu, 0, self.bytes)
     }
 
-    /// Reads so many bytes from an offset on (both multiples of 4).
+    /// Reads `bytes` bytes from an offset on (both multiples of 4).
     ///
     /// # Errors
-    /// It has fewer bytes, or the device failed.
+    /// The range ends past the buffer, or the device failed.
     pub fn read_part<T: bytemuck::AnyBitPattern>(
         &self,
         gpu: &Gpu,
@@ -80,7 +80,7 @@ impl Buffer {
         let damaged = gpu.before_map();
         let (sender, receiver) = std::sync::mpsc::channel();
         back.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            // The receiver waits below; it is gone only if waiting itself failed.
+            // The receiver is read below; it is gone only if waiting failed.
             let _ = sender.send(result);
         });
         gpu.wait("read a buffer back")?;

@@ -1,5 +1,6 @@
-//! Which candidate answers a question: a kernel's variant for a class of shapes, an algorithm for a
-//! layer. What the user prefers, else what a run has recorded, else what was measured, else a default.
+//! Decides which candidate answers a question: a kernel's variant for a class of shapes, an algorithm
+//! for a layer. The user's preference comes first (an error where a run has recorded another choice),
+//! then a run's record, then a measurement, then the default.
 
 use super::{
     contest::{Asked, Contestant, TrialSize, Tuner, Tuning},
@@ -20,18 +21,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// What decides on this device.
+/// The state that decisions on this device are made from.
 #[derive(Debug, Default)]
 pub(super) struct Chooser {
-    /// Variant or algorithm by kernel or subject: `--kernel-variant`.
+    /// The preferred variant or algorithm of a kernel or subject (`--kernel-variant`).
     preferred: BTreeMap<String, String>,
     state: Mutex<State>,
     pub(super) tuner: Option<Arc<Tuner>>,
 }
 
 impl Chooser {
-    /// What decides on the same adapter opened again: the same preferences and measurements; what a run
-    /// has chosen so far is told again when it goes on.
+    /// The chooser for the same adapter opened again, with the same preferences and measurements. It
+    /// has no recorded choices: a run hands its own over again when it goes on.
     pub(super) fn heir(&self) -> Self {
         Self {
             preferred: self.preferred.clone(),
@@ -43,40 +44,40 @@ impl Chooser {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What a run that goes on began with.
+    /// Choices that the current run began with, if it continues an earlier one.
     recorded: Option<Recorded>,
-    /// What this process has decided.
+    /// Choices that this process has made since the run began.
     used: Choices,
 }
 
 /// Choices that a run began with and must keep.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// What they are. A run of a version that recorded nothing has `None`, and uses only defaults.
+    /// The choices. A run begun by a version that recorded none has `None`, and uses only defaults.
     pub choices: Option<Choices>,
-    /// The flag that goes on with it, for messages.
+    /// The flag that continues the run, for messages.
     pub flag: &'static str,
 }
 
 /// A question with its candidates, the default first.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// What it is about, as `--kernel-variant` names it: `convolution`.
+    /// Subject of the question, as `--kernel-variant` names it: `convolution`.
     pub subject: &'a str,
     /// The class of cases that one answer is for.
     pub class: &'a str,
     /// Names of the candidates; the first is the default, and the others must compute the same.
     pub candidates: &'a [&'static str],
-    /// Kernels that they use: with other shaders it is another question.
+    /// Kernels that the candidates use: a measurement holds only for the same shaders.
     pub kernels: &'a [&'static KernelDesc],
-    /// How near to the first the others must come.
+    /// How near the results of the others must come to those of the first.
     pub agreement: Agreement,
-    /// Whether measurements may decide, where they are on; else the first, unless the user or the run
-    /// says otherwise.
+    /// Whether a measurement may decide, if measuring is on. Otherwise the first candidate is used,
+    /// unless the user or the run says otherwise.
     pub measured: bool,
 }
 
-/// Recorded choices hold while this lives.
+/// Keeps recorded choices in force until it is dropped.
 #[derive(Debug)]
 pub struct Session<'a> {
     gpu: &'a Gpu,
@@ -89,17 +90,18 @@ impl Drop for Session<'_> {
 }
 
 impl Gpu {
-    /// Measures candidates from now on, with what was measured before.
+    /// Turns measuring on, beginning with earlier measurements.
     pub fn tune(&mut self, tuning: Tuning) {
         self.chooser.tuner = Some(Arc::new(Tuner::new(tuning)));
     }
 
-    /// Uses a variant of a kernel, or an algorithm, wherever it can run (`--kernel-variant`).
+    /// Prefers a variant of a kernel, or an algorithm, wherever it can run (`--kernel-variant`).
     pub fn prefer(&mut self, subject: &str, candidate: &str) {
         self.chooser.preferred.insert(subject.to_owned(), candidate.to_owned());
     }
 
-    /// Begins a run: forgets the choices so far, and keeps to recorded ones until the end of it.
+    /// Begins a run: forgets the choices so far, and keeps to recorded ones until the session is
+    /// dropped.
     #[must_use]
     pub fn session(&self, recorded: Option<Recorded>) -> Session<'_> {
         *lock(&self.chooser.state) = State { recorded, used: Choices::default() };
@@ -112,12 +114,13 @@ impl Gpu {
         lock(&self.chooser.state).used.clone()
     }
 
-    /// The variant and workgroup size to use for a plan here: what the user prefers, else what the
-    /// run has recorded, else what was measured, else what the shape favours, else the first that
-    /// runs. Measures nothing.
+    /// The variant and workgroup size to use for a plan on this device: the user's preference, else
+    /// the run's record, else what this run has decided, else the variant that the shape favours,
+    /// else the first that runs. Measures nothing.
     ///
     /// # Errors
-    /// The adapter can run none of the variants, or not the recorded one.
+    /// The adapter can run none of the variants, or not the recorded one; or the user prefers another
+    /// variant than the recorded one.
     pub fn choose(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
         let (preferred, question) = (self.preferred_variant(plan), plan.question());
         let state = lock(&self.chooser.state);
@@ -155,7 +158,7 @@ impl Gpu {
         }
     }
 
-    /// Without measurements and preferences.
+    /// The variant and workgroup size to use without measurements and preferences.
     pub(super) fn default_of(&self, plan: &Plan) -> Result<(&'static Variant, u32)> {
         let mut order = self.variants(plan).into_iter();
         order.find_map(|v| self.first_size(v)).ok_or_else(|| Error::Gpu {
@@ -174,7 +177,8 @@ impl Gpu {
         self.first_size(named).filter(|_| named.serves(plan))
     }
 
-    /// Decides for every plan of a tape that has a class, before its memory is taken.
+    /// Decides for every plan of a tape that has a class. It must be called before the tape's memory
+    /// is allocated: trials need memory too.
     pub(super) fn settle(&self, tape: &Tape) -> Result<()> {
         let (before, mut measured) = (self.tuned(), false);
         for entry in &tape.entries {
@@ -195,7 +199,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// Decides for one plan; whether it was measured.
+    /// Decides for one plan; returns whether that took a measurement.
     fn settle_plan(&self, plan: &Plan, question: &str) -> Result<bool> {
         let mut choice = self.choose(plan)?;
         let mut measured = false;
@@ -221,7 +225,7 @@ impl Gpu {
         Ok(measured)
     }
 
-    /// What measures, unless the user or the run has decided.
+    /// The tuner, if measuring is on and neither the user nor the run has decided the question.
     fn tuner_for(&self, subject: &str, question: &str) -> Option<&Tuner> {
         let state = lock(&self.chooser.state);
         let free = state.recorded.as_ref().is_none_or(|recorded| {
@@ -231,8 +235,8 @@ impl Gpu {
         tuner.filter(|_| free && !self.chooser.preferred.contains_key(subject))
     }
 
-    /// Variants and workgroup sizes to compare: the default first. Software adapters run a
-    /// workgroup's invocations one after another: its size changes nothing there.
+    /// Variants and workgroup sizes to compare, the default first. On a software adapter each variant
+    /// has one size: it runs a workgroup's invocations one after another, so the size hardly matters.
     fn candidates(
         &self,
         plan: &Plan,
@@ -248,13 +252,14 @@ impl Gpu {
         all
     }
 
-    /// The candidate to use: what the user prefers, else what the run has recorded, else what is
-    /// measured to be fastest if measuring is on, else the first.
+    /// The candidate to use: the user's preference, else the run's record, else the one measured to
+    /// be fastest if measuring is on, else the first.
     ///
-    /// `job` makes a candidate's tape, of a size that it should not exceed.
+    /// `job` makes the tape of a named candidate; it should stay within the given size.
     ///
     /// # Errors
-    /// The run has recorded a candidate that does not exist any more, or the device was lost.
+    /// The run has recorded a candidate that no longer exists, or another than the user prefers; or
+    /// the device was lost.
     pub fn decide(
         &self,
         question: &Question<'_>,
@@ -310,12 +315,12 @@ impl Gpu {
     }
 }
 
-/// `variant@workgroup`.
+/// A choice's name, `variant@workgroup`.
 fn name(variant: &Variant, workgroup: u32) -> String {
     format!("{}@{workgroup}", variant.name)
 }
 
-/// So much of a plan that it stays within a size, if it can.
+/// Halves a plan until it is within a size, or cannot be halved further.
 fn shrunk(plan: &Plan, size: TrialSize) -> Result<Plan> {
     let mut plan = plan.clone();
     while plan.flops > size.flops || plan.bytes.iter().sum::<u64>() > size.bytes {
@@ -325,7 +330,7 @@ fn shrunk(plan: &Plan, size: TrialSize) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The variant and workgroup size that a name means.
+/// The inverse of [`name`]; `None` if the kernel has no such variant or size.
 fn parsed(kernel: &KernelDesc, name: &str) -> Option<(&'static Variant, u32)> {
     let (variant, size) = name.split_once('@')?;
     let size = size.parse().ok()?;
@@ -333,7 +338,7 @@ fn parsed(kernel: &KernelDesc, name: &str) -> Option<(&'static Variant, u32)> {
     variant.workgroups.contains(&size).then_some((variant, size))
 }
 
-/// Of everything about kernels that could change a measurement.
+/// Digest of everything about kernels that could change a measurement.
 fn digest(kernels: &[&KernelDesc]) -> String {
     let variants = kernels.iter().flat_map(|kernel| kernel.variants);
     let texts: Vec<String> =

@@ -1,4 +1,4 @@
-//! Candidates against each other: the fastest of those that compute the same as the reference wins.
+//! Compares candidates: the fastest of those that compute the same as the reference wins.
 
 use super::{
     device::{Gpu, lock},
@@ -16,44 +16,46 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How to measure, what was measured before, and who hears of it.
+/// Settings of measuring, the earlier measurements, and where messages go.
 pub struct Tuning {
     /// Measurements of this adapter.
     pub store: Store,
-    /// Time for measurements of this process, about; what is left takes its default.
+    /// Approximate time that this process may spend on measuring; later questions take their
+    /// default.
     pub budget: Duration,
-    /// Hears of candidates that are refused and of files that cannot be written, a line each.
+    /// Receives one line for each refused candidate and each file that cannot be written.
     pub say: Box<dyn Fn(&str) + Send + Sync>,
-    /// Asked between measurements: whether the user is in a hurry (Ctrl-C).
+    /// Called between measurements; true if the user has asked to stop (Ctrl-C).
     pub stop: fn() -> bool,
 }
 
-/// What a contest may cost at most, where a smaller one can be had.
+/// Upper limit of one trial's cost, kept where the job can be made that small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrialSize {
     /// Operations of one run.
     pub flops: u64,
-    /// Bytes of all its buffers.
+    /// Bytes of all buffers.
     pub bytes: u64,
 }
 
-/// Of the comparison with the reference, which may be slow.
+/// Size of the comparison with the reference; a candidate may be slow.
 const CHECK: TrialSize = TrialSize { flops: 100_000_000, bytes: 64 << 20 };
-/// Of the measurement on a software adapter: 20 ms where it is good.
+/// Size of the measurement on a software adapter: 20 ms on a fast one.
 const ON_SOFTWARE: TrialSize = TrialSize { flops: 500_000_000, bytes: 128 << 20 };
-/// Of the measurement on hardware: enough to fill it, and no watchdog bites.
+/// Size of the measurement on hardware: large enough to fill the GPU, small enough for driver
+/// watchdogs.
 const ON_HARDWARE: TrialSize = TrialSize { flops: 20_000_000_000, bytes: 512 << 20 };
-/// A measured time must be so much better than the default's to win: noise decides nothing.
+/// A time must be below this share of the best one so far to win, so that noise does not decide.
 const BETTER: f64 = 0.97;
 
 /// One candidate.
 pub(super) struct Contestant<'a> {
     pub(super) name: String,
-    /// What it runs for a size that it should not exceed.
+    /// Makes the candidate's job, which should stay within a size.
     pub(super) job: Box<dyn Fn(TrialSize) -> Result<Job> + 'a>,
 }
 
-/// What is asked.
+/// A question to the tuner.
 pub(super) struct Asked<'a> {
     pub(super) question: &'a str,
     /// Digest of the shaders.
@@ -68,11 +70,11 @@ pub(super) struct Answer {
     pub(super) measured: bool,
 }
 
-/// Measures, and remembers what it measured.
+/// Measures candidates and remembers the results.
 pub(super) struct Tuner {
     tuning: Mutex<Tuning>,
     done: Mutex<Tuned>,
-    /// The thread that measures: what its trials build is not measured in turn.
+    /// The thread that is measuring: programs that its trials build are not measured in turn.
     measuring: Mutex<Option<ThreadId>>,
 }
 
@@ -81,13 +83,13 @@ pub(super) struct Tuner {
 pub struct Tuned {
     /// Questions that were answered by measuring.
     pub measured: usize,
-    /// Questions that were answered before.
+    /// Questions that earlier measurements had answered.
     pub known: usize,
     /// Questions that took their default because the time was up.
     pub skipped: usize,
     /// Seconds of measuring.
     pub seconds: f64,
-    /// Warnings that were said, so that none is said twice.
+    /// Warnings given so far, so that none is repeated.
     said: BTreeSet<String>,
 }
 
@@ -107,7 +109,8 @@ impl Tuner {
         lock(&self.done).clone()
     }
 
-    /// The best candidate, measured now if that is not known; none where the time is up.
+    /// The best candidate, measured now if it is not known yet. `None`, for the default, where
+    /// there is nothing to compare, the time is up, or memory ran out.
     ///
     /// # Errors
     /// The device was lost.
@@ -144,7 +147,7 @@ impl Tuner {
         *lock(&self.measuring) = None;
         lock(&self.done).seconds += started.elapsed().as_secs_f64();
         let (candidate, tried) = match contest {
-            // A full device is no property of a candidate.
+            // That memory ran out says nothing about the candidates.
             Err(error) if error.is_size() => return Ok(None),
             other => other?,
         };
@@ -168,7 +171,7 @@ impl Tuner {
         Ok(Some(Answer { candidate, measured: true }))
     }
 
-    /// Says what measuring has cost since then: `tuned 14 shapes in 6 s`.
+    /// Reports what measuring has cost since `since`: `tuned 14 shapes in 6 s`.
     pub(super) fn report(&self, since: &Tuned) {
         let now = self.done();
         let (shapes, seconds) = (now.measured - since.measured, now.seconds - since.seconds);
@@ -191,7 +194,7 @@ impl Tuner {
         lock(&self.tuning).store.get(question, sources).is_some()
     }
 
-    /// Writes what was measured; one line where that is not possible.
+    /// Writes the measurements; gives one warning if that is not possible.
     pub(super) fn save(&self) {
         let mut tuning = lock(&self.tuning);
         if let Err(error) = tuning.store.save()
@@ -203,7 +206,7 @@ impl Tuner {
     }
 }
 
-/// The best of the candidates, and what became of each.
+/// The index of the best candidate, and the result of each.
 fn contest(
     gpu: &Gpu,
     asked: &Asked<'_>,
@@ -214,7 +217,7 @@ fn contest(
         candidates.iter().map(|c| Tried { name: c.name.clone(), ..Tried::default() }).collect();
     let check = |i: usize| trial::results(gpu, &(candidates[i].job)(CHECK)?);
     let wanted = check(reference)?;
-    // Seconds of each in the comparison, where it compares well.
+    // Candidates that agree with the reference, with their seconds in the comparison.
     let mut passed: Vec<(usize, f64)> = Vec::new();
     for (i, tried) in tried.iter_mut().enumerate() {
         let results = match if i == reference { Ok(None) } else { check(i).map(Some) } {
@@ -222,7 +225,7 @@ fn contest(
             Err(error @ Error::DeviceLost { .. }) => return Err(error),
             Err(error) if error.is_size() => return Err(error),
             Err(error) => {
-                // A compiler's message has many lines; this is one.
+                // A compiler's message may have many lines: join them into one.
                 let words = error.to_string();
                 tried.refused = Some(words.split_whitespace().collect::<Vec<_>>().join(" "));
                 continue;
@@ -262,12 +265,13 @@ fn timed(gpu: &Gpu) -> TrialSize {
 }
 
 impl Gpu {
-    /// Settles what the tapes of candidates ask themselves, before they are compared.
+    /// Decides the variants of the kernels on the candidates' tapes, before the candidates are
+    /// compared.
     pub(super) fn settle_within(&self, candidates: &[Contestant<'_>]) -> Result<()> {
         candidates.iter().try_for_each(|c| self.settle(&(c.job)(timed(self))?.tape))
     }
 
-    /// What measuring candidates has cost so far; nothing where it is off.
+    /// What measuring candidates has cost so far; zeros where measuring is off.
     #[must_use]
     pub fn tuned(&self) -> Tuned {
         self.chooser.tuner.as_deref().map(Tuner::done).unwrap_or_default()

@@ -1,12 +1,12 @@
-//! The processor: for a software adapter it is the hardware, and decides speed and rounding as a GPU's
-//! model does.
+//! Names the processor. A software adapter's speed and rounding depend on it, as a GPU's do on its
+//! model.
 
-/// Its name and the widest vectors that it has, as in `AMD EPYC, AVX2`.
+/// The processor's name and its widest vector instructions, as in `AMD EPYC, AVX2`.
 pub(super) fn describe() -> String {
     format!("{}, {}", name().unwrap_or_else(|| std::env::consts::ARCH.into()), vectors())
 }
 
-/// What the system calls it; none where it says so only to programs that ask in C.
+/// The operating system's name for the processor; `None` where that takes a call of a C function.
 fn name() -> Option<String> {
     let text = match std::env::consts::OS {
         "linux" => std::fs::read_to_string("/proc/cpuinfo").ok()?,

@@ -1,4 +1,4 @@
-//! An open device: its limits, its pipelines, and its errors as ours.
+//! An open device: its limits, its pipelines, and its errors turned into [`crate::error::Error`].
 
 use super::{
     adapter::{self, AdapterChoice, AdapterReport},
@@ -35,7 +35,8 @@ pub struct Gpu {
     /// The device that was opened when this one was lost.
     pub(super) successor: OnceLock<Box<Self>>,
     pub(super) sabotage: Option<Arc<Sabotage>>,
-    /// Shaders by the stems of their variants: parsed once for all the constants they get.
+    /// Shaders by the stems of their variants: each is parsed once, whatever constants its
+    /// pipelines get.
     shaders: Mutex<HashMap<&'static str, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
     cache: Option<Compiled>,
@@ -44,17 +45,17 @@ pub struct Gpu {
     pub(super) checked: bool,
 }
 
-/// Compiled pipelines, in the driver's words.
+/// The driver's cache of compiled pipelines, and the file that keeps it.
 #[derive(Debug)]
 struct Compiled {
     cache: wgpu::PipelineCache,
     file: Option<PipelineFile>,
-    /// Whether anything was compiled that may be new.
+    /// Whether a pipeline was compiled that the file may not hold yet.
     compiled: AtomicBool,
 }
 
 impl Drop for Compiled {
-    /// A start that finds nothing compiled is only slower: errors of writing do not matter.
+    /// Errors of writing are ignored: without the file only the next start is slower.
     fn drop(&mut self) {
         let (Some(file), true) = (&self.file, *self.compiled.get_mut()) else { return };
         if let Some(data) = self.cache.get_data()
@@ -75,24 +76,27 @@ pub(super) struct Pipeline {
 }
 
 impl Gpu {
-    /// Opens the adapter that fits the choice best, with every feature and limit that we can use.
+    /// Opens the adapter that fits the choice best, with every feature and limit that the program
+    /// can use.
     ///
     /// # Errors
-    /// No adapter fits, only software where a GPU is required, or the driver refuses a device.
+    /// No adapter fits, only a software adapter fits where a GPU is required, or the driver refuses
+    /// a device.
     pub fn open(choice: &AdapterChoice) -> Result<Self> {
         Self::open_at(choice, None)
     }
 
-    /// The same; compiled pipelines are kept in the user's cache, where the driver lets them out.
+    /// Like [`Self::open`]; with a `place`, compiled pipelines are kept there if the driver can
+    /// export them.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Those of [`Self::open`].
     pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
         let (_instance, found) = adapter::enumerate(adapter::BACKENDS);
         Self::open_found(adapter::choose(found, choice)?, place)
     }
 
-    /// The same with an adapter that is found.
+    /// Opens a device on an adapter that was found.
     pub(super) fn open_found(
         (adapter, report): adapter::Found,
         place: Option<&Place>,
@@ -160,7 +164,8 @@ impl Gpu {
         }
     }
 
-    /// Compiles trusted variants with run-time checks too: to prove them before they are trusted.
+    /// From now on compiles trusted variants with run-time checks too, to prove them before they
+    /// are trusted.
     pub fn check_shaders(&mut self) {
         self.checked = true;
         lock(&self.shaders).clear();
@@ -274,7 +279,8 @@ impl Gpu {
     }
 }
 
-/// A poisoned lock only says that another thread panicked; what it guards stays usable.
+/// Locks a mutex, even a poisoned one: another thread panicked, but the data it guards stays
+/// usable.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

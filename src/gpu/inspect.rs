@@ -1,4 +1,4 @@
-//! A program under the magnifying glass: entry by entry, with a look at what each wrote.
+//! Runs a program entry by entry and shows what each one wrote, to find faults.
 
 use super::{
     buffer::Buffer,
@@ -9,11 +9,12 @@ use crate::error::Result;
 use std::ops::Range;
 
 impl Program {
-    /// Runs some entries of the tape one by one. `look` gets where each stands, and the floats that it
-    /// wrote with their bytes; what it did not write of a transient is 0. Slow: for faults.
+    /// Runs some entries of the tape one by one. After each dispatch `look` gets its place in words
+    /// and every buffer of floats that it wrote, with its bytes; transients are set to 0 before their
+    /// first use. This is slow and meant for finding faults.
     ///
     /// # Errors
-    /// Those of `look`; the device failed.
+    /// Those of `look`, or the device failed.
     pub fn run_each(
         &self,
         gpu: &Gpu,
@@ -38,7 +39,7 @@ impl Program {
         Ok(())
     }
 
-    /// What the last mark before an entry said.
+    /// Text of the last mark at or before an entry.
     fn place(&self, entry: usize) -> &str {
         let marks = self.marks.partition_point(|&(at, _)| at <= entry);
         self.marks[..marks].last().map_or("the step", |(_, what)| what)

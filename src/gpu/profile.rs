@@ -1,4 +1,5 @@
-//! Time of each step of a program: GPU timestamps where the adapter has them, else submit to idle.
+//! Time of each step of a program: from GPU timestamps where the adapter has them, else from
+//! submission to idle on the host's clock.
 
 use super::{device::Gpu, program::Program, program::Step};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use std::time::Instant;
 pub enum Clock {
     /// The GPU's timestamps around the dispatch.
     GpuTimestamps,
-    /// The host's, from submission to idle: carries the submission's overhead.
+    /// The host's clock, from submission to idle: it includes the submission's overhead.
     SubmitToIdle,
 }
 
@@ -22,13 +23,13 @@ pub struct StepTime {
     pub name: String,
     /// Section of the tape.
     pub section: usize,
-    /// Operations, as its plan states them.
+    /// Operations, as the dispatch's plan states them.
     pub flops: u64,
-    /// Bytes of its bindings, as its plan states them.
+    /// Bytes of the bindings, as the dispatch's plan states them.
     pub bytes: u64,
     /// Seconds.
     pub seconds: f64,
-    /// Where the time comes from.
+    /// The clock of `seconds`.
     pub clock: Clock,
 }
 

@@ -1,5 +1,5 @@
-//! A tape made ready on a device: memory planned, pipelines compiled, bind groups made once. Running
-//! it is replaying it.
+//! A tape made ready on a device: memory is planned, pipelines are compiled and bind groups are made
+//! once. Running the program replays them.
 
 mod build;
 
@@ -16,7 +16,7 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-/// Longest GPU time aimed at for one submission: a Windows watchdog bites at 2 s.
+/// GPU time that one submission should not exceed: Windows' watchdog resets a GPU after 2 s.
 const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
 
 /// One recorded step.
@@ -27,12 +27,12 @@ pub(super) enum Step {
         group: wgpu::BindGroup,
         groups: [u32; 3],
         name: String,
-        /// Its class of shapes, if it has one.
+        /// Name of the plan's class of shapes; empty without one.
         shape: String,
         flops: u64,
-        /// Of all its bindings.
+        /// Bytes of all bindings.
         bytes: u64,
-        /// The floats that it writes, with their bytes.
+        /// The buffers of floats that the dispatch writes, with their bytes.
         writes: Vec<(Buffer, u64)>,
     },
     Clear(wgpu::Buffer),
@@ -50,17 +50,17 @@ pub struct Program {
     steps: Vec<Step>,
     /// First step of each section after the first.
     sections: Vec<usize>,
-    /// What the steps from one on compute, as [`Tape::mark`] said.
+    /// Step at which a mark of [`Tape::mark`] stands, and its text.
     pub(super) marks: Vec<(usize, String)>,
-    /// Transients that a step is the first to use, with their bytes.
+    /// Per step, the transients that it is the first to use, with their bytes.
     pub(super) fresh: Vec<Vec<(Buffer, u64)>>,
     buffers: Vec<Option<Buffer>>,
-    /// Transient bytes allocated, and what they would be without sharing.
+    /// Bytes allocated for transients, and bytes that they would take without sharing.
     arena_bytes: (u64, u64),
     kept_bytes: u64,
-    /// Nanoseconds that a billion operations took when last measured.
+    /// Nanoseconds per 10^9 operations in the first measured run; 0 before it.
     pace: AtomicU64,
-    /// Last submission of the run before.
+    /// Last submission of the previous run.
     in_flight: Mutex<Option<wgpu::SubmissionIndex>>,
 }
 
@@ -73,10 +73,10 @@ impl Program {
         self.run_steps(gpu, &self.steps)
     }
 
-    /// The same for one section of the tape, counted from 0.
+    /// Like [`Self::run`], for one section of the tape, counted from 0.
     ///
     /// # Errors
-    /// As [`Self::run`]; there is no such section.
+    /// Those of [`Self::run`], or there is no such section.
     pub fn run_section(&self, gpu: &Gpu, section: usize) -> Result<()> {
         self.run_range(gpu, self.section(section)?)
     }
@@ -103,10 +103,11 @@ impl Program {
         0..self.steps.len()
     }
 
-    /// Runs some entries of the tape: the same as running all, if the others run before and after.
+    /// Runs some entries of the tape. Running all entries in such ranges, in order, is the same as
+    /// one run.
     ///
     /// # Errors
-    /// As [`Self::run`]; there are no such entries.
+    /// Those of [`Self::run`], or there are no such entries.
     pub fn run_range(&self, gpu: &Gpu, entries: Range<usize>) -> Result<()> {
         let steps = self.steps.get(entries.clone());
         let steps =
@@ -117,7 +118,8 @@ impl Program {
     fn run_steps(&self, gpu: &Gpu, steps: &[Step]) -> Result<()> {
         let pace = self.pace.load(Ordering::Relaxed);
         let total: u64 = steps.iter().map(Step::flops).sum();
-        // Before the first measurement: as if the adapter were a slow software one.
+        // Operations per submission. Before the first measurement: a number that suits slow software
+        // adapters.
         let per_submit = match pace {
             0 => 2_000_000_000,
             ns => SUBMIT_BUDGET.as_nanos() as u64 * 1_000_000_000 / ns.max(1),
@@ -144,7 +146,7 @@ impl Program {
             let _span = gpu.span("wait for the run before");
             gpu.wait_for(before)?;
         }
-        // Copies and clears alone say nothing of the pace.
+        // Copies and clears have no operations and cannot tell the pace.
         if pace == 0 && total > 0 {
             gpu.wait("run a program")?;
             let ns = started.elapsed().as_nanos() as u64;
@@ -175,7 +177,7 @@ impl Program {
         gpu.submit(encoder)
     }
 
-    /// Encodes the dispatches that `steps` begins with as one pass; how many.
+    /// Encodes the dispatches that `steps` begins with as one pass; returns their number.
     fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
         if !matches!(steps.first(), Some(Step::Dispatch { .. })) {
             return 0;
@@ -236,7 +238,7 @@ impl Program {
         self.buffers[id.0].as_ref().map_or_else(|| Ok(Vec::new()), |buffer| buffer.read(gpu))
     }
 
-    /// Copies bytes between buffers, as work of its own between runs.
+    /// Copies bytes between buffers, submitted by itself between runs.
     pub fn copy(gpu: &Gpu, from: (&Buffer, u64), to: (&Buffer, u64), bytes: u64) {
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -250,7 +252,7 @@ impl Program {
         self.buffers[id.0].as_ref()
     }
 
-    /// Bytes allocated: transients (shared), what they would be unshared, and kept buffers.
+    /// Bytes of transients as allocated, of transients without sharing, and of kept buffers.
     #[must_use]
     pub fn memory(&self) -> [u64; 3] {
         [self.arena_bytes.0, self.arena_bytes.1, self.kept_bytes]

@@ -1,8 +1,8 @@
-//! A recording of everything that runs: GPU time of each dispatch and what the host does meanwhile.
+//! Records a timeline: GPU time of each dispatch, and what the host does meanwhile.
 //!
-//! While it is on, each dispatch is a pass of its own between two timestamps, all of a submission in one
-//! set of queries; nothing is read back before the end. Without timestamps each dispatch is submitted
-//! and waited for alone.
+//! While a recording is on, each dispatch is a pass of its own between two timestamps. All timestamps of
+//! a submission are in one query set, and nothing is read back before the end. On an adapter without
+//! timestamps each dispatch is submitted and waited for alone.
 
 use super::{
     device::{Gpu, lock},
@@ -17,11 +17,11 @@ use std::time::Instant;
 pub struct Dispatched {
     /// Kernel and variant.
     pub name: String,
-    /// Its class of shapes; empty for a kernel without one.
+    /// Name of the plan's class of shapes; empty without one.
     pub shape: String,
-    /// Operations, as its plan states them.
+    /// Operations, as the dispatch's plan states them.
     pub flops: u64,
-    /// Bytes of all its bindings.
+    /// Bytes of all bindings.
     pub bytes: u64,
     /// Seconds from the begin of the recording.
     pub begin: f64,
@@ -29,10 +29,10 @@ pub struct Dispatched {
     pub seconds: f64,
 }
 
-/// Something that the host did.
+/// Something that the host did, with its times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostSpan {
-    /// What.
+    /// What the host did.
     pub name: &'static str,
     /// Seconds from the begin of the recording.
     pub begin: f64,
@@ -40,20 +40,20 @@ pub struct HostSpan {
     pub seconds: f64,
 }
 
-/// What ran in a while.
+/// A finished recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
     /// Dispatches in order.
     pub dispatches: Vec<Dispatched>,
-    /// What the host did.
+    /// Spans of the host, in the order in which they ended.
     pub host: Vec<HostSpan>,
-    /// Where the dispatches' times come from.
+    /// The clock of the dispatches' times.
     pub clock: Clock,
     /// Seconds from begin to end.
     pub seconds: f64,
 }
 
-/// A recording that is on.
+/// A recording in progress.
 #[derive(Debug)]
 pub(super) struct Recorder {
     started: Instant,
@@ -61,20 +61,20 @@ pub(super) struct Recorder {
     host: Vec<HostSpan>,
 }
 
-/// The dispatches of one submission, and where their timestamps will be.
+/// The dispatches of one submission, and the buffer that their timestamps are copied to.
 #[derive(Debug)]
 struct Submission {
-    /// Host's seconds at which it was submitted.
+    /// Time of the submission, in seconds of the host's clock from the begin of the recording.
     at: f64,
-    /// Begins in the GPU's clock are filled in at the end.
+    /// With timestamps, `begin` and `seconds` of each are filled in at the end.
     dispatches: Vec<Dispatched>,
     ticks: Option<wgpu::Buffer>,
 }
 
-/// Timestamps of a set: what every implementation allows.
+/// Timestamps in a query set: the number that every implementation allows.
 const QUERIES: usize = 4096;
 
-/// Something that the host does, until it is dropped.
+/// A span of host work that ends when it is dropped.
 #[derive(Debug)]
 pub struct Span<'a> {
     gpu: &'a Gpu,
@@ -85,7 +85,7 @@ pub struct Span<'a> {
 impl Drop for Span<'_> {
     fn drop(&mut self) {
         if let Some(recorder) = lock(&self.gpu.recorder).as_mut() {
-            // What began before the recording did is not of it.
+            // A span that began before the recording does not belong to it.
             if let Some(begin) = self.began.checked_duration_since(recorder.started) {
                 recorder.host.push(HostSpan {
                     name: self.name,
@@ -109,7 +109,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// Notes what the host does, if a recording is on.
+    /// Begins a span of host work; it is noted if a recording is on.
     #[must_use]
     pub fn span(&self, name: &'static str) -> Span<'_> {
         Span { gpu: self, name, began: Instant::now() }
@@ -147,13 +147,14 @@ impl Gpu {
             all.extend(dispatches);
         }
         if stamped {
-            // The two clocks have no common zero; no work begins before it is submitted.
+            // The two clocks have no common zero. The GPU's times are shifted by the smallest amount
+            // with which no submission's work begins before it was submitted.
             all.iter_mut().for_each(|dispatch| dispatch.begin += ahead);
         }
         Ok(Recording { dispatches: all, host, clock, seconds })
     }
 
-    /// Submits with timestamps if a recording is on.
+    /// Submits steps with timestamps if a recording is on, else does nothing.
     pub(super) fn submit_recorded(&self, steps: &[Step]) -> Option<wgpu::SubmissionIndex> {
         let started = lock(&self.recorder).as_ref()?.started;
         let span = self.span("encode and submit");
@@ -201,9 +202,9 @@ impl Gpu {
         submitted
     }
 
-    /// Submits one step when all before it is done, and waits for it.
+    /// Submits one step after all earlier work is done, and waits for it.
     fn submit_alone(&self, step: &Step, started: Instant) -> wgpu::SubmissionIndex {
-        // A lost device says so at the next check.
+        // The error is ignored: a lost device is reported at the next check.
         let _ = self.wait_for(None);
         let begin = started.elapsed().as_secs_f64();
         let submitted = Program::submit_plain(self, std::slice::from_ref(step));
@@ -234,7 +235,7 @@ impl Gpu {
 }
 
 impl Step {
-    /// What a recording says of it, if it is a dispatch.
+    /// The step's entry in a recording, without times; `None` for a copy or clear.
     fn dispatched(&self) -> Option<Dispatched> {
         let Self::Dispatch { name, shape, flops, bytes, .. } = self else { return None };
         let (name, shape) = (name.clone(), shape.clone());
@@ -271,7 +272,7 @@ impl Stamps {
         Self { queries, resolved, back }
     }
 
-    /// Brings the timestamps to a buffer that the host can read.
+    /// Copies the timestamps to a buffer that the host can read.
     fn resolve(self, encoder: &mut wgpu::CommandEncoder, count: u32) -> wgpu::Buffer {
         encoder.resolve_query_set(&self.queries, 0..count, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.back, 0, u64::from(count) * 8);

@@ -1,5 +1,5 @@
-//! Troubles made on purpose, so that tests see what becomes of them. Where there are none it costs one
-//! look at an `Option` per buffer, submission and mapping.
+//! Faults injected on purpose, so that tests see how the program reacts. Without sabotage the cost is
+//! one look at an `Option` per buffer, submission and mapping.
 
 use super::device::{Gpu, lock};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-/// What the host asks of a device that can go wrong.
+/// Calls to a device at which a mishap can strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
     /// Making a buffer.
@@ -22,30 +22,31 @@ pub enum Point {
     Map,
 }
 
-/// What goes wrong.
+/// Kinds of injected faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mishap {
     /// The device is destroyed.
     Lose,
     /// The device is destroyed, and its adapter is not found again.
     Vanish,
-    /// What was submitted does not come back: the next wait for it takes too long.
+    /// Submitted work never ends: the next wait for it times out.
     Hang,
-    /// A buffer finds no memory left; elsewhere nothing.
+    /// A buffer cannot be made because no memory is left; at other points nothing happens.
     OutOfMemory,
     /// A NaN is written into the first word of the buffer with this label that was made last.
     Poison(String),
-    /// A bit of the exponent flips in the middle word of what is read; elsewhere nothing.
+    /// A bit of the exponent flips in the middle word of the data read; at other points nothing
+    /// happens.
     Flip,
 }
 
-/// One kind of mishap before the n-th use of a point, counted from 0 over all devices that share it.
+/// One mishap before the n-th use of a point, counted from 0 over all devices that share this sabotage.
 #[derive(Debug)]
 pub struct Sabotage {
     mishap: Mishap,
     point: Point,
     nth: u64,
-    /// Every use from the n-th on, not only that one.
+    /// The mishap strikes at every use from the n-th on, not only at that one.
     ever: bool,
     seen: [AtomicU64; 3],
     struck: AtomicU64,
@@ -55,7 +56,7 @@ pub struct Sabotage {
 }
 
 impl Sabotage {
-    /// A mishap before the `nth` use of a point; with `ever` before all later ones too.
+    /// A mishap before the `nth` use of a point; with `ever` before all later uses too.
     #[must_use]
     pub fn new(mishap: Mishap, point: Point, nth: u64, ever: bool) -> Self {
         let (seen, struck, gone, hangs, target) = Default::default();
@@ -68,13 +69,13 @@ impl Sabotage {
         self.seen[point as usize].load(Ordering::Relaxed)
     }
 
-    /// How often it struck.
+    /// How often the mishap struck.
     #[must_use]
     pub fn struck(&self) -> u64 {
         self.struck.load(Ordering::Relaxed)
     }
 
-    /// Counts a use of a point; the mishap, if it is due now.
+    /// Counts a use of a point; returns the mishap if it is due now.
     fn due(&self, point: Point) -> Option<&Mishap> {
         let now = self.seen[point as usize].fetch_add(1, Ordering::Relaxed);
         let due = point == self.point && (now == self.nth || self.ever && now > self.nth);
@@ -84,7 +85,7 @@ impl Sabotage {
         due.then_some(&self.mishap)
     }
 
-    /// Whether the adapter is not to be found again.
+    /// Whether the adapter must not be found again.
     pub(super) fn gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
     }
@@ -93,8 +94,8 @@ impl Sabotage {
 impl FromStr for Sabotage {
     type Err = Error;
 
-    /// `MISHAP@POINT:N`, as in `lose@submit:17`, with `+` behind it for all later uses too; mishaps are
-    /// lose, vanish, hang, memory, flip, poison=LABEL; points are buffer, submit, map.
+    /// Parses `MISHAP@POINT:N`, as in `lose@submit:17`; a `+` at the end adds all later uses. Mishaps
+    /// are lose, vanish, hang, memory, flip and poison=LABEL; points are buffer, submit and map.
     fn from_str(text: &str) -> Result<Self> {
         let parsed = || -> Option<Self> {
             let (mishap, rest) = text.split_once('@')?;
@@ -123,12 +124,12 @@ impl FromStr for Sabotage {
 }
 
 impl Gpu {
-    /// Before a buffer is made; whether there shall be no memory for it.
+    /// Called before a buffer is made; returns whether to report that no memory is left.
     pub(super) fn before_buffer(&self) -> bool {
         self.mishap(Point::Buffer) == Some(&Mishap::OutOfMemory)
     }
 
-    /// Remembers a buffer that a mishap may write to.
+    /// Remembers a buffer that [`Mishap::Poison`] writes to.
     pub(super) fn made(&self, label: &str, buffer: &wgpu::Buffer) {
         if let Some(sabotage) = &self.sabotage
             && matches!(&sabotage.mishap, Mishap::Poison(target) if target == label)
@@ -137,18 +138,18 @@ impl Gpu {
         }
     }
 
-    /// Submits what was encoded.
+    /// Submits an encoder's commands, after a mishap if one is due.
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.mishap(Point::Submit);
         self.queue.submit([encoder.finish()])
     }
 
-    /// Whether the wait that begins now is one that takes too long.
+    /// Whether the wait that begins now must time out.
     pub(super) fn hangs_now(&self) -> bool {
         self.sabotage.as_ref().is_some_and(|s| s.hangs.swap(false, Ordering::Relaxed))
     }
 
-    /// Before a buffer is mapped; whether what is read shall be damaged.
+    /// Called before a buffer is mapped; returns whether to damage the data read.
     pub(super) fn before_map(&self) -> bool {
         self.mishap(Point::Map) == Some(&Mishap::Flip)
     }
@@ -174,7 +175,7 @@ impl Gpu {
     }
 }
 
-/// What [`Mishap::Flip`] does to bytes that were read.
+/// Damages bytes that were read, for [`Mishap::Flip`].
 pub(super) fn flip(bytes: &mut [u8]) {
     let middle = bytes.len() / 8 * 4;
     if let Some(byte) = bytes.get_mut(middle + 3) {

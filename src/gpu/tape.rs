@@ -6,14 +6,14 @@ use crate::{
     kernels::{desc::Access, plan::Plan},
 };
 
-/// A buffer of a tape.
+/// Index of a buffer in its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BufferId(pub(super) usize);
 
 /// Where a buffer's memory comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
-    /// Shares memory with other transients whose lives do not overlap.
+    /// Shares memory with other transients whose lifetimes do not overlap.
     Transient,
     /// Memory of its own: written or read by the host, or kept from run to run.
     Kept,
@@ -37,7 +37,7 @@ pub(super) enum Entry {
         fixed: Option<(&'static str, u32)>,
     },
     Clear(BufferId),
-    /// Bytes of the first buffer, from its start, to an offset in the second.
+    /// Copies `bytes` from the start of the first buffer to `offset` in the second.
     Copy {
         buffers: [BufferId; 2],
         offset: u64,
@@ -55,14 +55,14 @@ impl Entry {
     }
 }
 
-/// Dispatches in order, and the buffers they use. [`super::Program`] makes it run.
+/// Dispatches in order, and the buffers they use. A [`super::Program`] runs them.
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
     pub(super) buffers: Vec<Declared>,
     pub(super) entries: Vec<Entry>,
     /// Entries at which a new section begins.
     pub(super) sections: Vec<usize>,
-    /// Entries at which something begins, and what.
+    /// Entries at which a mark stands, and its text ([`Tape::mark`]).
     pub(super) marks: Vec<(usize, String)>,
 }
 
@@ -112,7 +112,7 @@ impl Tape {
     /// Appends a dispatch that must run with the named variant and workgroup size.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// Those of [`Self::push`].
     pub fn push_as(
         &mut self,
         plan: Plan,
@@ -168,7 +168,7 @@ impl Tape {
     /// Copies the first `bytes` of a buffer to an offset in another (both multiples of 4).
     ///
     /// # Errors
-    /// One of the two is too small, or they are one buffer.
+    /// One of the buffers is too small, both are the same, or a size is not a multiple of 4.
     pub fn copy(&mut self, from: BufferId, to: BufferId, offset: u64, bytes: u64) -> Result<()> {
         let fits = self.bytes(from) >= bytes && self.bytes(to) >= offset + bytes;
         if !fits || from == to || !(offset | bytes).is_multiple_of(4) {
@@ -182,12 +182,12 @@ impl Tape {
     }
 
     /// Begins a new section: [`super::Program::run_section`] runs sections one by one. A transient
-    /// that lives in one section alone holds nothing when the next one begins.
+    /// that is used in one section alone does not keep its contents to the next one.
     pub fn section(&mut self) {
         self.sections.push(self.entries.len());
     }
 
-    /// Says what the entries from here on compute, for people.
+    /// Describes what the entries from here on compute, for messages.
     pub fn mark(&mut self, what: impl Into<String>) {
         self.marks.push((self.entries.len(), what.into()));
     }

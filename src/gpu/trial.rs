@@ -1,4 +1,4 @@
-//! A candidate put to the test: does it compute the same as the reference, and how long does it take?
+//! Tries a candidate: whether it computes the same as the reference, and how long it takes.
 
 use super::{
     device::Gpu,
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What the words of a buffer are.
+/// Type of the words of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
     /// 32-bit floats.
@@ -22,15 +22,15 @@ pub enum Words {
     Bits,
 }
 
-/// One way to compute something, on a tape of its own, with buffers that host and tape both know
-/// ([`Tape::kept`]).
+/// One way to compute something, on a tape of its own. Inputs and outputs are kept buffers
+/// ([`Tape::kept`]), which the host can write and read.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What runs.
+    /// The dispatches to run.
     pub tape: Tape,
-    /// Buffers to fill before it.
+    /// Buffers to fill before the run.
     pub inputs: Vec<(BufferId, Words)>,
-    /// Buffers that must hold the same after it, whichever candidate ran: in the same order.
+    /// Buffers to compare after the run, in the same order for every candidate.
     pub outputs: Vec<(BufferId, Words)>,
 }
 
@@ -56,44 +56,47 @@ impl Job {
         Ok(Self { tape, inputs, outputs })
     }
 
-    /// Additions behind one output, about: operations over outputs.
+    /// Approximate number of additions per output: half the operations, divided by the number of
+    /// outputs.
     fn terms(&self) -> f64 {
         let outputs: u64 = self.outputs.iter().map(|&(id, _)| self.tape.bytes(id) / 4).sum();
         (self.tape.flops() as f64 / 2.0 / outputs.max(1) as f64).max(1.0)
     }
 }
 
-/// What inputs hold.
+/// Kinds of numbers that inputs are filled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fill {
     /// Whole numbers from -3 to 3: their products and sums are exact in f32, in any order, and the
     /// products in f16 too, so that all candidates must agree to the last bit.
     Integers,
-    /// Numbers in [-1, 1) as they come: no denormals, whose speed is another.
+    /// Random numbers in [-1, 1). None is denormal, because adapters compute with denormals at
+    /// another speed.
     Reals,
 }
 
-/// Results of a run, a list of words per output.
+/// Results of a job on both kinds of numbers, a list of words per output.
 #[derive(Debug)]
 pub(super) struct Results {
     integers: Vec<Vec<u32>>,
     reals: Vec<Vec<u32>>,
     kinds: Vec<Words>,
-    /// Additions behind one output.
+    /// Approximate number of additions per output.
     terms: f64,
-    /// Of the better of two warm runs.
+    /// Seconds of the faster of two warm runs.
     pub(super) seconds: f64,
 }
 
-/// A NaN, so that an element that was not written is found.
+/// A NaN that outputs are filled with, so that an element that was not written is found.
 const POISON: u32 = 0x7FC0_DEAD;
-/// Words of random data, repeated: a prime, so that no row of an image meets its neighbour's data.
+/// Period in words of the random data: a prime, so that neighbouring rows of an image do not get
+/// equal data.
 const PERIOD: usize = 262_147;
 
-/// Runs a job on whole and on real numbers.
+/// Runs a job on whole numbers and on real numbers.
 ///
 /// # Errors
-/// It does not compile or run.
+/// The job does not compile or run.
 pub(super) fn results(gpu: &Gpu, job: &Job) -> Result<Results> {
     let program = Program::build(gpu, &job.tape)?;
     let run = |fill: Fill| -> Result<(Vec<Vec<u32>>, f64)> {
@@ -112,16 +115,16 @@ pub(super) fn results(gpu: &Gpu, job: &Job) -> Result<Results> {
     let (integers, _) = run(Fill::Integers)?;
     let (_, first) = run(Fill::Reals)?;
     let (reals, second) = run(Fill::Reals)?;
-    // One run may have met something else that the machine did.
+    // The machine may have been busy with something else during one of the runs.
     let seconds = first.min(second);
     let kinds = job.outputs.iter().map(|&(_, words)| words).collect();
     Ok(Results { integers, reals, kinds, terms: job.terms(), seconds })
 }
 
-/// Median seconds of a few warm runs; of two, where both took more than twice `best`.
+/// Median seconds of a few warm runs; of only two runs, where both took more than twice `best`.
 ///
 /// # Errors
-/// It does not compile or run.
+/// The job does not compile or run.
 pub(super) fn seconds(gpu: &Gpu, job: &Job, best: f64) -> Result<f64> {
     const RUNS: usize = 5;
     let program = Program::build(gpu, &job.tape)?;
@@ -153,7 +156,7 @@ fn write_inputs(gpu: &Gpu, program: &Program, job: &Job, fill: Fill) {
             .map(|_| match (words, fill) {
                 (Words::Bits, _) => bits(),
                 (Words::Floats, Fill::Integers) => ((bits() % 7) as f32 - 3.0).to_bits(),
-                // Whole multiples of 2^-23: none is denormal.
+                // Multiples of 2^-23: none is denormal.
                 (Words::Floats, Fill::Reals) => {
                     ((bits() >> 8) as f32 / 8_388_608.0 - 1.0).to_bits()
                 }
@@ -166,25 +169,25 @@ fn write_inputs(gpu: &Gpu, program: &Program, job: &Job, fill: Fill) {
     }
 }
 
-/// How near a candidate must come to the reference.
+/// How near a candidate's results must come to the reference's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
-    /// Whole numbers come out exactly.
+    /// Whether results on whole numbers must be exact.
     pub exact: bool,
     /// Relative rounding of one operation of the arithmetic.
     pub eps: f64,
-    /// How much more than a plain sum of products the algorithm may round.
+    /// Factor by which the algorithm may round more than a plain sum of products.
     pub growth: f64,
 }
 
 impl Agreement {
-    /// What keeps `got` from being the same as `want`.
+    /// Why `got` does not agree with `want`; `None` if it does.
     ///
     /// Rounding each partial sum of `k` random terms in one order and in another makes the two
-    /// results differ by `0.3 sqrt(k) eps` of their size in the mean: partial sums grow like a
-    /// random walk, each rounds by `eps / sqrt(12)` of itself at most, and the errors add up like
-    /// one again. The mean may be 25 times that and one element 200 times; a wrong element is
-    /// wrong by about its size.
+    /// results differ by `0.3 sqrt(k) eps` of their size in the mean: partial sums grow like a random
+    /// walk, each is rounded by `eps / sqrt(12)` of itself at most, and the errors add up like a
+    /// random walk too. The root of the mean square may be 25 times that and one element 200 times;
+    /// an element that was computed wrongly is off by about its size.
     pub(super) fn objection(&self, want: &Results, got: &Results) -> Option<String> {
         let kinds = &want.kinds;
         let near = self.eps * self.growth * want.terms.sqrt();
@@ -209,15 +212,16 @@ impl Agreement {
     }
 }
 
-/// How bits differ by more than values whose sign rounding decides: of values spread over their size,
-/// a share of about `near` lies within it of 0.
+/// How outputs of bits differ by more than rounding explains. A bit may be the sign of a value that
+/// rounding moves across 0: a share of about `near` of all values lies that close to 0, relative to
+/// their size.
 fn other_bits(want: &[u32], got: &[u32], near: f64) -> Option<String> {
     let differ: u32 = want.iter().zip(got).map(|(a, b)| (a ^ b).count_ones()).sum();
     let most = if near == 0.0 { 0.0 } else { 2.0 + 10.0 * near * 32.0 * want.len() as f64 };
     (f64::from(differ) > most).then(|| format!("{differ} bits of {} differ", 32 * want.len()))
 }
 
-/// How floats differ by more than rounding. NaN and infinity are never right.
+/// How floats differ by more than rounding explains. NaN and infinity are always wrong.
 fn other_floats(want: &[u32], got: &[u32], near: f64) -> Option<String> {
     if want.iter().chain(got).all(|&word| word == POISON) {
         return None; // a binding that this plan does not use
@@ -266,7 +270,7 @@ mod tests {
         for (at, wrong) in [(0, 0.01), (999, f32::NAN), (3, f32::INFINITY), (7, -want[7])] {
             assert!(with(at, wrong).is_some_and(|what| what.contains(&format!("element {at} "))));
         }
-        // A relative error of 1e-4 everywhere is an arithmetic of fewer bits.
+        // A relative error of 1e-4 everywhere comes from arithmetic with fewer bits.
         let coarse: Vec<f32> = want.iter().map(|v| v * 1.0001).collect();
         assert!(other_floats(&floats(&want), &floats(&coarse), near).is_some());
     }

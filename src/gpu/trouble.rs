@@ -1,4 +1,4 @@
-//! A device that fails: noticing it, saying so in our errors, opening it again.
+//! A device that fails: the failure is noticed, turned into an error, and the device is opened again.
 
 use super::{
     adapter::{self, AdapterReport},
@@ -13,10 +13,11 @@ use std::{
     time::Duration,
 };
 
-/// Time after which a GPU that has not finished its work hangs: a step of many submissions may wait for
-/// another before it, each of less than a second. A software adapter only ever computes.
+/// Time after which a GPU that has not finished its work is taken to hang. It is long because a step
+/// has many submissions of up to a second and waits for the step before it. A software adapter is never
+/// taken to hang.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Pauses before the device is opened again: a driver that resets is away for a moment.
+/// Pauses before each attempt to open the device again: a driver that resets is away for a moment.
 const PAUSES: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_secs(1),
@@ -25,17 +26,17 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
 ];
 
-/// What a driver complained about.
+/// Errors that a driver has reported.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     error: Option<String>,
     lost: Option<String>,
-    /// Work never came back: to wait for it again would hang.
+    /// Submitted work never ended: another wait for it would hang.
     hung: bool,
 }
 
 impl Troubles {
-    /// Hears what a device has to say from here on.
+    /// Registers callbacks that collect the device's errors from here on.
     pub(super) fn of(device: &wgpu::Device) -> Arc<Mutex<Self>> {
         let troubles = Arc::new(Mutex::new(Self::default()));
         let seen = Arc::clone(&troubles);
@@ -69,7 +70,7 @@ impl Gpu {
         }
         let timeout = (!self.report().is_software()).then_some(PATIENCE);
         let wait = wgpu::PollType::Wait { submission_index: submission, timeout };
-        // wgpu panics where the driver says, while it is waited for, that the device is lost.
+        // wgpu panics if the driver reports a lost device during the wait.
         let polled = match self.hangs_now() {
             true => Ok(Err(wgpu::PollError::Timeout)),
             false => catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))),
@@ -80,7 +81,7 @@ impl Gpu {
                 lock(&self.troubles).hung = true;
                 format!("its work did not come back in {} s", PATIENCE.as_secs())
             }
-            // Work that was refused cannot be waited for: the refusal says why.
+            // Work that was refused cannot be waited for: the error of the refusal says why.
             Ok(Err(e)) => {
                 self.check("run a program")?;
                 e.to_string()
@@ -109,7 +110,7 @@ impl Gpu {
         }
     }
 
-    /// The error of something that the device refused: its loss, if that is the reason.
+    /// The error to report for something that the device refused: its loss, if the device is lost.
     pub(super) fn refused(&self, doing: &str, message: String) -> Error {
         match self.lost() {
             Some(message) => Error::DeviceLost { message },
@@ -117,21 +118,22 @@ impl Gpu {
         }
     }
 
-    /// Why the device is lost, if it is. Waits for what was submitted: before that nobody knows.
+    /// Why the device is lost, if it is. Waits for submitted work, because only then is a loss
+    /// reported.
     #[must_use]
     pub fn lost(&self) -> Option<String> {
         if lock(&self.troubles).lost.is_none() {
-            // A failure is noted where it is looked for below.
+            // The error is ignored: a loss is noted in `troubles`, which is read below.
             let _ = self.wait_for(None);
         }
         lock(&self.troubles).lost.clone()
     }
 
-    /// The adapter opened again after its device was lost, with the same preferences. It lives as long
-    /// as this one; opened once, it is the same for everybody who asks.
+    /// Opens the adapter again after its device was lost, with the same preferences. The new device
+    /// lives as long as this one; further calls return the same one.
     ///
     /// # Errors
-    /// [`Error::AdapterGone`]: it is not there any more; or the driver refuses another device.
+    /// [`Error::AdapterGone`] if the adapter is gone, or the driver refuses another device.
     pub fn reopen(&self) -> Result<&Self> {
         if let Some(next) = self.successor.get() {
             return Ok(next);
@@ -147,7 +149,7 @@ impl Gpu {
             }
         }
         let adapter = self.report().line();
-        // It was sought among those of its own backend.
+        // The error lists adapters of all backends; the search was among those of one.
         let found = || match self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
             true => Vec::new(),
             false => adapter::list().iter().map(AdapterReport::line).collect(),
@@ -164,11 +166,11 @@ impl Gpu {
         if self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
             return Err(Error::NoAdapter { wanted: self.report().line(), found: Vec::new() });
         }
-        // Other backends' drivers need not be woken for it.
+        // Only the adapter's own backend is searched: other drivers need not be loaded.
         let (_instance, found) = adapter::enumerate(self.report.backends());
         let found = adapter::find_again(found, self.report())?;
         let mut next = Self::open_found(found, self.place.as_ref())?;
-        // Its place in the list of all.
+        // Keep the index in the list of all adapters.
         next.report.index = self.report.index;
         next.chooser = self.chooser.heir();
         next.checked = self.checked;
@@ -186,7 +188,7 @@ impl Gpu {
         gpu
     }
 
-    /// That device for itself: those that were lost before it are given back.
+    /// [`Self::latest`] by value; the devices that were lost before it are dropped.
     #[must_use]
     pub fn into_latest(mut self) -> Self {
         while let Some(next) = self.successor.take() {
@@ -195,14 +197,15 @@ impl Gpu {
         self
     }
 
-    /// Lets something go wrong: for tests.
+    /// Makes something go wrong, for tests.
     pub fn sabotage(&mut self, sabotage: Arc<Sabotage>) {
         self.sabotage = Some(sabotage);
     }
 }
 
 impl Drop for Gpu {
-    /// To give a device back, its work is waited for: that of one that hangs never ends.
+    /// Dropping a device waits for its work, which never ends on a hung device: its handles are leaked
+    /// instead.
     fn drop(&mut self) {
         if lock(&self.troubles).hung {
             std::mem::forget((self.queue.clone(), self.device.clone()));

@@ -1,4 +1,4 @@
-//! The one file with `unsafe`: each use with its reason.
+//! The one file with `unsafe` code; each use states its reason.
 #![expect(
     unsafe_code,
     reason = "wgpu and std mark these calls unsafe; each says below why it is sound here"
@@ -31,7 +31,7 @@ pub(super) fn shader(
     }
 }
 
-/// Leave to use what wgpu calls experimental: cooperative matrices.
+/// Permission to use features that wgpu calls experimental, here cooperative matrices.
 pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
     // SAFETY: the caller promises to bear with bugs of such features, undefined behaviour included.
     // Only variants that ask for cooperative matrices use one; each loads and stores whole matrices
@@ -39,9 +39,10 @@ pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
-/// A cache of compiled pipelines where the adapter has such a thing, with what an earlier one held.
+/// A cache of compiled pipelines, filled with the `data` of an earlier one; `None` if the device has no
+/// caches.
 ///
-/// `data` must be whole: what [`wgpu::PipelineCache::get_data`] gave, and a digest vouches for.
+/// `data` must be exactly what [`wgpu::PipelineCache::get_data`] returned, verified with a digest.
 pub(super) fn pipeline_cache(
     device: &wgpu::Device,
     data: Option<&[u8]>,
@@ -56,13 +57,13 @@ pub(super) fn pipeline_cache(
     Some(unsafe { device.create_pipeline_cache(&descriptor) })
 }
 
-/// Keeps Mesa quiet about a screen that is not there. Where `XDG_RUNTIME_DIR` is not set, as in every
-/// container, its layer that orders devices prints an error for each device; given a folder that does not
-/// exist, it finds no screen either, orders the devices alike and says nothing. Other errors of drivers are
-/// printed as before.
+/// Silences Mesa's error about a missing screen. Where `XDG_RUNTIME_DIR` is not set, as in every container,
+/// Mesa's device-select layer prints an error for each device. If the variable names a folder that does not
+/// exist, the layer finds no screen either, orders the devices in the same way and prints nothing. Other
+/// errors of drivers are printed as before.
 ///
-/// For the beginning of a program: it does nothing where the environment has such a folder or names a
-/// Wayland, or where other threads run.
+/// Call it at the beginning of a program. It does nothing if the environment names such a folder or a
+/// Wayland display, or if other threads run.
 #[cfg(target_os = "linux")]
 pub fn without_screen() {
     use std::{env, fs, path::Path};
@@ -76,6 +77,6 @@ pub fn without_screen() {
     }
 }
 
-/// Other systems have no such layer.
+/// Does nothing: other systems have no such layer.
 #[cfg(not(target_os = "linux"))]
 pub fn without_screen() {}

@@ -1,5 +1,5 @@
-//! What the host must know of one WGSL kernel: its uniform block, its bindings and the variants that share
-//! them. There is no GPU in here.
+//! Description of one WGSL kernel for the host: its uniform block, its bindings and the variants that share
+//! them. No GPU is involved.
 
 /// One field of a uniform block, as the host lays it out.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Field {
 pub trait Params: bytemuck::Pod {
     /// Name of the struct, the same in WGSL.
     const NAME: &'static str;
-    /// Its fields in order.
+    /// Fields of the struct in order.
     const FIELDS: &'static [Field];
 }
 
@@ -80,12 +80,12 @@ pub enum Requires {
     CooperativeMatrix(u32),
 }
 
-/// Which adapters a variant is the better choice for, before anything is measured.
+/// The adapters for which a variant is preferred before anything is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suits {
-    /// All.
+    /// All adapters.
     Any,
-    /// GPUs.
+    /// Hardware GPUs.
     Hardware,
     /// Adapters that compute on the CPU, where workgroup memory and barriers only cost.
     Software,
@@ -106,9 +106,10 @@ pub struct Variant {
     pub tile: fn(u32) -> [u32; 3],
     /// What the adapter must have.
     pub requires: Requires,
-    /// Where it comes before the others.
+    /// Adapters on which it is tried before other variants.
     pub suits: Suits,
-    /// It computes only what plans with this constant ask for; with `None`, whatever the kernel does.
+    /// If given, the variant serves only plans with this value of an override constant; with `None` it
+    /// serves all.
     pub only: Option<(&'static str, u32)>,
     /// Compiled without bounds checks and loop bounding: only for hot kernels whose conformance
     /// cases pass with the checks on.
@@ -122,17 +123,17 @@ pub struct KernelDesc {
     pub name: &'static str,
     /// Name of the uniform struct.
     pub params_name: &'static str,
-    /// Its fields.
+    /// Fields of the uniform struct.
     pub params: &'static [Field],
     /// Bindings in order; binding 0 is the uniform block.
     pub bindings: &'static [(&'static str, Access)],
-    /// Ways to compute it, the best first; [`Self::ordered`] says which is the default.
+    /// Variants, the best first; [`Self::ordered`] says which is the default.
     pub variants: &'static [Variant],
 }
 
 impl Variant {
-    /// The usual one, of the shader `stem`: plain WGSL for every adapter, no tiles, workgroups as of
-    /// elementwise kernels, compiled with run-time checks. Others say what differs.
+    /// The usual variant, of the shader `stem`: plain WGSL for every adapter, no tiles, the workgroup sizes
+    /// of elementwise kernels, compiled with run-time checks. Other variants override fields of it.
     #[must_use]
     pub const fn usual(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
         Self {
@@ -167,7 +168,7 @@ impl KernelDesc {
 /// Workgroup sizes of elementwise kernels and reductions.
 pub const WORKGROUPS: &[u32] = &[64, 32, 128, 256];
 
-/// For variants whose grid is not made of tiles.
+/// The `tile` of variants whose grid is not made of tiles.
 #[must_use]
 pub fn no_tile(_workgroup: u32) -> [u32; 3] {
     [1, 1, 1]

@@ -1,4 +1,4 @@
-//! The list of kernels: a line for each file.
+//! The list of kernels, with a line for each file.
 
 use super::{
     bench, conv, desc::KernelDesc, elementwise, images, layout, loss, matmul, norm, optimiser,

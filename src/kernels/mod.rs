@@ -1,12 +1,13 @@
-//! Every kernel in one place: its interface, its plan from shapes to a dispatch, its CPU twin, and the cases that
-//! compare the two. A gradient stands beside its forward kernel; a family is a folder here and in `shaders/`.
+//! The kernels. One file has a kernel's interface, its plan from shapes to a dispatch, its CPU twin, and the
+//! cases that compare kernel and twin. A gradient is beside its forward kernel; a family is a folder here and in
+//! `shaders/`.
 
 pub mod desc;
 pub mod list;
 pub mod plan;
 pub mod twin;
 
-/// What an adapter can do at most.
+/// Kernels that measure the ceilings of an adapter.
 pub mod bench {
     pub mod bench_copy;
     pub mod bench_fma;
@@ -21,7 +22,7 @@ pub mod conv {
     pub mod weight_gradient;
 }
 
-/// What each value becomes by itself.
+/// Elementwise operations.
 pub mod elementwise {
     pub mod activation;
     pub mod add;
@@ -34,14 +35,14 @@ pub mod elementwise {
     pub mod mask_gradient;
 }
 
-/// The same values in other places.
+/// Operations that move values: concatenation, padding, cropping, upsampling.
 pub mod layout {
     pub mod concat_channels;
     pub mod gather2d;
     pub mod upsample_nearest;
 }
 
-/// How far answers are from what they should be.
+/// Losses and their gradients.
 pub mod loss {
     pub mod distillation_loss;
     pub mod loss_totals;
@@ -56,26 +57,26 @@ pub mod norm {
     pub mod statistics;
 }
 
-/// Steps of the parameters.
+/// Updates of the parameters.
 pub mod optimiser {
     pub mod adam;
     pub mod sgd;
 }
 
-/// The largest value or the mean of windows.
+/// Maximum and mean of sliding windows.
 pub mod pool {
     pub mod avg_pool;
     pub mod max_pool;
     pub mod window;
 }
 
-/// Stored weights, and the faults in them.
+/// Quantisation of weights, and dequantisation with faults.
 pub mod quantise {
     pub mod fault_dequantize;
     pub mod quantize;
 }
 
-/// Many values to few.
+/// Reductions of many values to few.
 pub mod reduce {
     pub mod absmax;
     pub mod channel_sum;

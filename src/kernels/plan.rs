@@ -1,4 +1,4 @@
-//! One planned use of a kernel, and what the plans of several kernels have in common. There is no GPU in here.
+//! One planned use of a kernel, and common parts of plans. No GPU is involved.
 
 use crate::{
     error::{Error, Result},
@@ -9,9 +9,9 @@ use std::{fmt::Debug, sync::Arc};
 /// How much work there is; the variant and its workgroup size turn it into workgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grid {
-    /// So many invocations.
+    /// Number of invocations.
     Items(u64),
-    /// So many workgroups.
+    /// Number of workgroups.
     Groups(u64),
     /// Items along three axes, covered by tiles; groups are numbered with the first axis fastest.
     Tiles([u32; 3]),
@@ -20,20 +20,21 @@ pub enum Grid {
 /// WebGPU's limit of workgroups along one dimension.
 pub const MAX_GROUPS: u64 = 65_535;
 
-/// What plans have in common that one measurement decides for: constants, window, channels, size.
+/// A class of plans for which one measurement decides: the same constants, window and channels,
+/// similar sizes.
 #[derive(Clone, Debug)]
 pub struct Class {
-    /// In words, within the kernel: `3x3s1p1 32x32x64>32x32x64 n16 relu`.
+    /// Name of the class within its kernel: `3x3s1p1 32x32x64>32x32x64 n16 relu`.
     pub name: String,
     /// Storage bindings that hold bits; the others hold floats.
     pub words: &'static [&'static str],
     /// Relative rounding of one operation of the arithmetic that the plan asks for.
     pub eps: f64,
-    /// Plans less of the same, to measure on that.
+    /// Makes smaller plans of the class, so that trials are short.
     pub less: Arc<dyn Less>,
 }
 
-/// Plans about half of a computation: of its images, then of its copies.
+/// Plans about half of a computation: half of its images, then half of its copies.
 pub trait Less: Debug + Send + Sync {
     /// The smaller plan, if there is one.
     fn half(&self) -> Option<Result<Plan>>;
@@ -44,19 +45,19 @@ pub trait Less: Debug + Send + Sync {
 pub struct Plan {
     /// The kernel.
     pub kernel: &'static KernelDesc,
-    /// Bytes of its uniform block.
+    /// Contents of the uniform block.
     pub params: Vec<u8>,
     /// Override constants beside `WG_SIZE`.
     pub constants: Vec<(&'static str, f64)>,
-    /// How much work.
+    /// Amount of work.
     pub grid: Grid,
     /// Bytes that each storage binding must hold, in binding order after the parameters.
     pub bytes: Vec<u64>,
-    /// Variant to try first; the shape favours it.
+    /// Variant to try first, because it suits the shape.
     pub variant: Option<&'static str>,
     /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
     pub flops: u64,
-    /// The class to measure variants for; with `None` the default is right for every shape.
+    /// The class in which variants are measured; with `None` the default is used for every shape.
     pub class: Option<Class>,
 }
 
@@ -96,7 +97,7 @@ impl Plan {
         self
     }
 
-    /// The same plan with the class that it is measured in.
+    /// The same plan with the class in which variants are measured.
     #[must_use]
     pub fn classed(mut self, class: Class) -> Self {
         self.class = Some(class);
@@ -111,7 +112,7 @@ impl Plan {
         storage.zip(&self.bytes).find(|((name, _), _)| *name == binding).map_or(0, |(_, &b)| b)
     }
 
-    /// The question which variant to use, if measuring can answer it: kernel and class.
+    /// The question which variant to use, as text: kernel and class. `None` if it is not measured.
     #[must_use]
     pub fn question(&self) -> Option<String> {
         self.class.as_ref().map(|class| format!("{} {}", self.kernel.name, class.name))
@@ -132,7 +133,7 @@ impl Plan {
 }
 
 impl Variant {
-    /// Whether it computes what a plan of its kernel asks for.
+    /// Whether the variant computes what a plan of its kernel asks for.
     #[must_use]
     pub fn serves(&self, plan: &Plan) -> bool {
         self.only.is_none_or(|(name, value)| {
@@ -146,11 +147,12 @@ impl Variant {
 /// Precision of both operands of every product; products are summed in f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Operands {
-    /// As they are.
+    /// Operands are used as they are.
     #[default]
     F32,
-    /// Rounded to f16: to nearest, ties to even; finite values beyond 65504 to that; NaN and
-    /// infinities stay. What cooperative matrices compute, and every other variant too.
+    /// Operands are rounded to f16: to nearest, ties to even; finite values beyond 65504 become 65504;
+    /// NaN and infinities stay. Cooperative matrices compute with f16, and every other variant rounds
+    /// in the same way.
     F16,
 }
 
@@ -164,7 +166,7 @@ impl Operands {
         }
     }
 
-    /// `f32` or `f16`, as `--dtype` and every record have it.
+    /// `f32` or `f16`, as in `--dtype` and in records.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -173,8 +175,8 @@ impl Operands {
         }
     }
 
-    /// Relative rounding of one addition; every variant gets the same products. Matrix units may cut
-    /// where others round, always towards 0.
+    /// Relative rounding of one addition; the products are the same in every variant. With f16 it is
+    /// larger, because matrix units may truncate towards 0 instead of rounding.
     #[must_use]
     pub fn eps(self) -> f64 {
         f64::from(f32::EPSILON)
@@ -185,25 +187,25 @@ impl Operands {
     }
 }
 
-/// Whether a gradient replaces what its place holds, or is added to it: the parts of a batch after the
-/// first add to those before.
+/// Whether a gradient replaces what its buffer holds or is added to it: the first part of a batch
+/// replaces, later parts add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accumulate {
-    /// Replaces it.
+    /// The gradient replaces what is there.
     Replace,
-    /// Is added to it.
+    /// The gradient is added to what is there.
     Add,
 }
 
 impl Accumulate {
-    /// For the part of a batch with this index.
+    /// The mode for the part of a batch with this index.
     #[must_use]
     pub fn of_part(part: usize) -> Self {
         if part == 0 { Self::Replace } else { Self::Add }
     }
 }
 
-/// The size class of a number: the next power of two.
+/// The size class of a number: the smallest power of two that is not below it.
 #[must_use]
 pub fn bucket(n: u32) -> u32 {
     n.max(1).checked_next_power_of_two().unwrap_or(1 << 31)
@@ -213,7 +215,7 @@ pub fn bucket(n: u32) -> u32 {
 /// `group_index` of `shaders/lib/grid.wgsl`, and drops the few groups past the end.
 ///
 /// # Errors
-/// More than 65,535 squared workgroups.
+/// More workgroups than 65,535 squared.
 pub fn fold(groups: u64) -> Result<[u32; 3]> {
     let rows = groups.div_ceil(MAX_GROUPS).max(1);
     let columns = groups.div_ceil(rows).max(1);

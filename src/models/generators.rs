@@ -23,7 +23,7 @@ pub(super) enum Size {
 /// `ConvL`, `ConvS`: three halvings, three nearest-neighbour doublings, tanh.
 pub(super) fn conv(g: &mut Graph, size: Size) -> Result<()> {
     let mut x = encoder(g, size)?;
-    // (layer, channels, doubled behind it)
+    // (layer, channels, whether upsampling follows)
     let decoder: &[(&str, u32, bool)] = match size {
         Size::Large => &[
             ("4_1", 128, true),
@@ -67,7 +67,7 @@ pub(super) fn deconv(g: &mut Graph, size: Size) -> Result<()> {
     Ok(())
 }
 
-/// The half that both families share: down to an eighth of the side.
+/// Encoder that both families share: it reduces the image to an eighth of its side.
 fn encoder(g: &mut Graph, size: Size) -> Result<NodeId> {
     let (channels, convs) = match size {
         Size::Large => ([32, 64, 128], 2),
@@ -90,8 +90,8 @@ fn conv_norm_relu(g: &mut Graph, x: NodeId, layer: &str, k: u32) -> Result<NodeI
 }
 
 /// `UNetL`: 16, 32, 64, 128 channels; `UNetS`: half of them. The transposed convolutions have padding
-/// 1 and their output is padded with zeros back to twice the size, as the reference's quantised
-/// branch does.
+/// 1, and their output is padded with zeros to twice the size of their input, as in the reference's
+/// quantised branch.
 pub(super) fn unet(g: &mut Graph, size: Size) -> Result<()> {
     let c = if size == Size::Large { 16 } else { 8 };
     let mut x = double_conv(g, 0, "inc.double_conv", c)?;

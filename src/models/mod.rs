@@ -21,11 +21,11 @@ pub const GENERATOR_BITS: u32 = 8;
 /// A base network that can be named.
 #[derive(Clone, Copy, Debug)]
 pub struct BaseInfo {
-    /// Its name.
+    /// Name of the network.
     pub name: &'static str,
     /// Rows and columns of its images.
     pub side: u32,
-    /// One line: what it is.
+    /// One-line description.
     pub title: &'static str,
     kind: Kind,
 }
@@ -46,7 +46,7 @@ const fn entry(name: &'static str, side: u32, title: &'static str, kind: Kind) -
 const RESNET18: Kind = Kind::Resnet(Block::Basic, [2, 2, 2, 2]);
 const RESNET50: Kind = Kind::Resnet(Block::Bottleneck, [3, 4, 6, 3]);
 
-/// The base networks, smallest first.
+/// The base networks: small ones, the paper's for 32x32 images, then those for 224x224 images.
 pub const BASES: &[BaseInfo] = &[
     entry("vgg-small", 32, "four convolutions, for machines without a GPU", Kind::VggSmall),
     entry("resnet20", 32, "CIFAR form, option-A shortcuts", Kind::ResnetCifar(3)),
@@ -160,7 +160,7 @@ pub fn base(
     Ok(graph)
 }
 
-/// The network's name as it is written here (case does not matter), base or generator.
+/// The spelling of a base network's or generator's name that is used here (case does not matter).
 ///
 /// # Errors
 /// Unknown name.
@@ -176,7 +176,7 @@ pub fn is_generator(name: &str) -> bool {
     GENERATORS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Classes that the last layer of a base network's weights tells apart.
+/// Number of classes that a base network with these weights tells apart, from its last layer.
 ///
 /// # Errors
 /// Unknown name, or no such layer in the file.
@@ -187,7 +187,7 @@ pub fn classes(name: &str, weights: &Weights) -> Result<u32> {
     let there = weights.tensors.get(&last.name).map_or(&[][..], |tensor| &tensor.shape);
     match there.first().map(|&classes| u32::try_from(classes)) {
         Some(Ok(classes)) if classes > 0 && there[1..] == last.shape[1..] => Ok(classes),
-        // Says which tensor is missing, or both shapes.
+        // The error says which tensor is missing, or names both shapes.
         _ => weights.get(&last.name, &last.shape).map(|_| 1),
     }
 }

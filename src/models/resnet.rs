@@ -9,7 +9,7 @@ use crate::{
 const CONV1: Window = Window { kernel: [1, 1], stride: 1, padding: 0 };
 const CONV3: Window = Window { kernel: [3, 3], stride: 1, padding: 1 };
 
-/// The usual blocks, by depth.
+/// Kinds of residual blocks: shallow networks use the basic block, deep ones the bottleneck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
     /// Two 3x3 convolutions.
@@ -24,9 +24,9 @@ pub(super) struct Form {
     pub(super) block: Block,
     /// Blocks per stage.
     pub(super) blocks: [u32; 4],
-    /// A 7x7 stem and a max-pool, torchvision's names; else a 3x3 stem and the reference's names.
+    /// A 7x7 stem, a max-pool and torchvision's names; otherwise a 3x3 stem and the reference's names.
     pub(super) large_images: bool,
-    /// Without the ReLU behind the addition, as the reference's `BasicBlockPy`.
+    /// Whether a ReLU follows the addition; the reference's `BasicBlockPy` has none.
     pub(super) relu_behind_sum: bool,
 }
 
@@ -71,7 +71,7 @@ fn residual(
             y = g.relu(y);
         }
     }
-    // Behind the main path, for the order of the state_dict.
+    // Added after the main path, because the order of the state_dict demands it.
     let mut shortcut = x;
     if stride != 1 || g.nodes[x].chw[0] != k {
         let projection = if form.large_images { "downsample" } else { "shortcut" };

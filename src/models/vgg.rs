@@ -9,7 +9,8 @@ use crate::{
 const CONV3: Window = Window { kernel: [3, 3], stride: 1, padding: 1 };
 const HALVE: Window = Window { kernel: [2, 2], stride: 2, padding: 0 };
 
-/// Convolutions of each of the five resolutions, by depth: configurations A, D and E of the paper.
+/// Number of convolutions at each of the five resolutions, by depth: configurations A, D and E of
+/// the paper.
 pub(super) const VGG11: [u32; 5] = [1, 1, 2, 2, 2];
 pub(super) const VGG16: [u32; 5] = [2, 2, 3, 3, 3];
 pub(super) const VGG19: [u32; 5] = [2, 2, 4, 4, 4];
@@ -35,7 +36,8 @@ pub(super) fn vgg_224(g: &mut Graph, images: NodeId, classes: u32, convs: [u32; 
     Ok(())
 }
 
-/// Named by position in torchvision's `nn.Sequential`: convolution, batch norm, ReLU, pool.
+/// Convolution, batch norm, ReLU and pool layers, named by their position in torchvision's
+/// `nn.Sequential`.
 fn features(g: &mut Graph, images: NodeId, convs: [u32; 5]) -> Result<NodeId> {
     let (mut x, mut position) = (images, 0);
     for (k, convs) in [64, 128, 256, 512, 512].into_iter().zip(convs) {

@@ -1,5 +1,5 @@
-//! Foreign weights made ours: what the file calls its tensors, what tools left in it, and every tensor
-//! compared with the network.
+//! Adopts weights from elsewhere: translates the names of tensors, removes what tools left in the file,
+//! and compares every tensor with the network.
 
 mod aliases;
 mod copies;
@@ -19,10 +19,10 @@ use crate::{
 };
 use std::{collections::BTreeMap, path::Path};
 
-/// Names of each kind that an error lists.
+/// Most names of each kind that an error message lists.
 const LISTED: usize = 24;
 
-/// Longest name that is offered in place of a wrong one.
+/// Limit for the length in bytes of a name that is suggested in place of a wrong one.
 const LONGEST: usize = 200;
 
 /// Tensors by name, of any type.
@@ -31,29 +31,31 @@ type Tensors = BTreeMap<String, Raw>;
 /// Weights from elsewhere under a network's names.
 #[derive(Clone, Debug)]
 pub struct Adopted {
-    /// The network's tensors, and what else nobody could explain.
+    /// The network's tensors, and all others that were neither recognised nor left out.
     pub weights: Weights,
-    /// What all names began with; empty, or with a dot at its end.
+    /// Prefix of the network's names in the file: empty, or with a dot at its end.
     pub prefix: String,
-    /// What was left out, renamed or put together, a line each.
+    /// What was left out, renamed or put together, one note per line.
     pub notes: Vec<String>,
 }
 
 impl Graph {
-    /// Finds this network in what a file holds: prefixes and wrappers are dropped, other names for the
-    /// same tensor translated, weights that a tool keeps in pieces put together, and what is no weight
-    /// left out, wherever only one meaning is possible. [`Graph::adopt`] then compares the tensors.
+    /// Finds this network in the contents of a file. Prefixes and wrappers are dropped, other names of
+    /// the same tensor are translated, weights that a tool keeps in pieces are put together, and tensors
+    /// that are no weights are left out, wherever only one meaning is possible. [`Graph::adopt`] then
+    /// compares the tensors.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a selection of nothing; [`Error::Format`]: several copies of the network,
-    /// quantised words instead of weights, damaged ones of ours, values that are not finite.
+    /// [`Error::Argument`] for a selection that matches no name or gives two tensors the same name;
+    /// [`Error::Format`] for several copies of the network, quantised words instead of weights, damaged
+    /// stored words of our own format, or values that are not finite.
     pub fn find(
         &self,
         contents: Contents,
         origin: &Path,
         selection: &Selection,
     ) -> Result<Adopted> {
-        // Before any name changes: stored words know their scales by name.
+        // Unpacks before any name changes, because stored words find their scales by name.
         let (tensors, metadata) = unpacked(contents, origin)?;
         let (tensors, mut notes) = selection.apply(tensors)?;
         let (mut tensors, prefix) = copies::bare(self, tensors, origin, &mut notes)?;
@@ -72,11 +74,11 @@ impl Graph {
         Ok(Adopted { weights, prefix, notes })
     }
 
-    /// The weights, if they are exactly this network's tensors.
+    /// Returns the weights if they are exactly this network's tensors.
     ///
     /// # Errors
-    /// [`Error::Format`] listing what is missing, what has another shape and what nobody asked for; a
-    /// value that the network cannot have, as [`Graph::check`].
+    /// [`Error::Format`] listing the tensors that are missing, have another shape or are not known; also
+    /// for a value that [`Graph::check`] refuses.
     pub fn adopt(&self, mut weights: Weights) -> Result<Weights> {
         let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
         let mut tensors = std::mem::take(&mut weights.tensors);
@@ -93,7 +95,7 @@ impl Graph {
         }
         let extra: Vec<_> =
             tensors.iter().map(|(name, t)| format!("{name} {:?}", t.shape)).collect();
-        // What is missing here may be there under a name that resembles it, with the same shape.
+        // A missing tensor may be in the file under a similar name, with the same shape.
         let alike = missing.iter().find_map(|param| {
             let same = tensors.iter().filter(|(_, tensor)| tensor.shape == param.shape);
             let names: Vec<String> = same.map(|(name, _)| name.clone()).collect();
@@ -132,7 +134,7 @@ fn names_of(tensors: &Tensors) -> Vec<String> {
     tensors.keys().cloned().collect()
 }
 
-/// The name that resembles the wanted one most, or the beginning of one that does.
+/// The name that resembles `wanted` most. Names are cut to as many parts as `wanted` has.
 fn nearest(wanted: &str, names: &[String]) -> Option<String> {
     let depth = wanted.matches('.').count();
     let start = |name: &String| {
@@ -144,7 +146,7 @@ fn nearest(wanted: &str, names: &[String]) -> Option<String> {
     closest(wanted, &same).map(str::to_owned)
 }
 
-/// Two names without the parts that both begin and end with.
+/// Two names without the parts that they have in common at the beginning and at the end.
 fn difference(from: &str, to: &str) -> (String, String) {
     let (mut a, mut b): (Vec<&str>, Vec<&str>) =
         (from.split('.').collect(), to.split('.').collect());

@@ -24,54 +24,54 @@ pub enum Algorithm {
     Winograd(Form),
 }
 
-/// Transformed values of one dispatch, at most: they should pass through the caches, not through
+/// Most bytes of transformed values of one dispatch: they should pass through the caches, not through
 /// memory.
 const WINOGRAD_BYTES: u64 = 8 << 20;
 /// Channels below which the transforms cost more than they save.
 const WINOGRAD_CHANNELS: u32 = 16;
 
-/// The buffers of a convolution, in the order of `conv2d`'s bindings; stand-ins for what a fusion
-/// leaves out.
+/// The buffers of a convolution, in the order of `conv2d`'s bindings. Bindings that a fusion leaves
+/// out have stand-ins.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands {
     /// `[x_copies, N, H, W, C]`
     pub x: BufferId,
     /// `[copies, R, S, C, K]`
     pub w: BufferId,
-    /// Scales and shifts by offset.
+    /// Flat buffer in which scales and shifts have offsets.
     pub affine: BufferId,
-    /// Like y.
+    /// Tensor that is added to the output, shaped like `y`.
     pub residual: BufferId,
-    /// Signs of a ReLU, like x.
+    /// Sign bits of a ReLU that mask `x`, one per value.
     pub mask_in: BufferId,
     /// `[copies, N, H, W, K]`
     pub y: BufferId,
-    /// Signs of the ReLU, like y.
+    /// Sign bits of the fused ReLU, one per value of `y`.
     pub mask_out: BufferId,
 }
 
-/// A convolution on a tape, with what it takes to compute it again elsewhere.
+/// A convolution on a tape, with everything that is needed to compute it again elsewhere.
 #[derive(Clone, Debug)]
 pub struct Convolution {
-    /// Network, layer and pass, for people.
+    /// Network, layer and pass, for messages.
     pub name: String,
-    /// Its entries of the tape.
+    /// Entries of the tape that compute it.
     pub entries: Range<usize>,
-    /// How they compute it.
+    /// Algorithm that these entries use.
     pub algorithm: Algorithm,
-    /// Which pixels meet which.
+    /// Window, shapes and copies.
     pub conv: Conv2d,
-    /// What is fused with it.
+    /// Operations that are fused with it.
     pub fusion: Fusion,
-    /// Its buffers.
+    /// Buffers that it reads and writes.
     pub operands: Operands,
 }
 
 impl Algorithm {
-    /// What the choice is about, as `--kernel-variant` names it.
+    /// Name of this choice in `--kernel-variant convolution=NAME`.
     pub const SUBJECT: &str = "convolution";
 
-    /// All that there are.
+    /// All algorithms.
     pub const ALL: [Self; 3] = [Self::Direct, Self::Winograd(Form::F2), Self::Winograd(Form::F4)];
 
     fn form(self) -> Option<Form> {
@@ -81,19 +81,19 @@ impl Algorithm {
         }
     }
 
-    /// Whether a convolution can be computed so.
+    /// Whether this algorithm can compute a convolution.
     #[must_use]
     pub fn fits(self, conv: Conv2d) -> bool {
         self.form().is_none_or(|form| form.fits(conv))
     }
 
-    /// What is fast on most adapters, if they can bind enough.
+    /// The algorithm that is fast on most adapters, if their bindings are large enough.
     #[must_use]
     pub fn usual(conv: Conv2d) -> Self {
         Self::usual_within(conv, u64::MAX)
     }
 
-    /// Whether an adapter that binds so many bytes at once can compute a convolution so: the
+    /// Whether this algorithm can compute a convolution with bindings of at most `bytes`: the
     /// transformed weights of all copies lie in one buffer.
     fn fits_within(self, conv: Conv2d, bytes: u64) -> bool {
         let needs = |form| winograd::weights::bytes(conv.weights(), form, conv.copies);
@@ -104,7 +104,8 @@ impl Algorithm {
         if conv.x.c.min(conv.y.c) < WINOGRAD_CHANNELS {
             return Self::Direct;
         }
-        // Multiplications for an image and a pair of channels: tiles past its edge count too.
+        // Multiplications per image and pair of channels. Tiles that reach past the edge count in
+        // full.
         let products = |form: Form| {
             let tiles = |extent: u32| u64::from(extent.div_ceil(form.outputs()));
             tiles(conv.y.h) * tiles(conv.y.w) * u64::from(form.values())
@@ -125,8 +126,8 @@ impl Algorithm {
         }
     }
 
-    /// What the user prefers, a run has recorded, or is measured to be fast on this device; without
-    /// measurements the usual one.
+    /// Chooses the algorithm that the user prefers, that the run has recorded, or that was measured
+    /// to be fast on this device; without measurements, the usual one.
     ///
     /// # Errors
     /// A recorded choice cannot be kept, or the device failed.
@@ -141,10 +142,11 @@ impl Algorithm {
         let candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
         let names: Vec<_> = candidates.iter().map(|a| a.name()).collect();
         let forms = candidates.iter().filter_map(|algorithm| algorithm.form());
-        // What F(4x4, 3x3) makes of whole numbers is not whole.
+        // F(4x4, 3x3) rounds the fractions in its transforms: its results for whole numbers are not exact.
         let exact = forms.clone().all(|form| form == Form::F2);
         let growth = forms.map(Form::growth).fold(1.0, f64::max);
-        // Copies of a class are a power of two at most; of them the adapter may bind some, not all.
+        // A class stands for all numbers of copies up to a power of two, and the adapter may be able
+        // to bind only some of them.
         let limited = if usual == Self::usual(conv) { "" } else { " of large weights" };
         let class = class_name(conv) + limited;
         let question = Question {
@@ -162,8 +164,8 @@ impl Algorithm {
                 &winograd::weights::KERNEL4,
             ],
             agreement: Agreement { exact, eps: f32::EPSILON.into(), growth },
-            // What is usual was measured on software adapters, in whole steps; there a trial of a few
-            // milliseconds says less.
+            // The usual algorithm was measured on software adapters, in whole steps: a trial of a few
+            // milliseconds says less there.
             measured: !gpu.report().is_software(),
         };
         let chosen = gpu.decide(&question, |name, size| {
@@ -177,12 +179,12 @@ impl Algorithm {
         Ok(Self::named(chosen))
     }
 
-    /// The one with a name that [`Self::name`] gave.
+    /// The algorithm with a name that [`Self::name`] gave.
     fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|a| a.name() == name).unwrap_or(Self::Direct)
     }
 
-    /// The convolution alone, to be measured.
+    /// The convolution alone, for a measurement.
     fn job(self, conv: Conv2d) -> Result<Job> {
         let mut tape = Tape::new();
         let plan = conv::conv2d::plan(conv, Fusion::default())?;
@@ -254,10 +256,11 @@ mod tests {
             Algorithm::usual(Conv2d::forward(x, 64, Window::square(3, stride, 1)).unwrap()).name()
         };
         assert_eq!([of(32, 32, 64, 1), of(4, 4, 512, 1), of(5, 8, 16, 1)], ["winograd4"; 3]);
-        // Rows of other lengths; tiles of which most would lie outside.
+        // Row lengths that the larger tiles do not suit; tiles that would lie mostly outside the
+        // image.
         assert_eq!([of(28, 28, 64, 1), of(2, 2, 64, 1), of(2, 8, 64, 1)], ["winograd"; 3]);
         assert_eq!([of(32, 32, 8, 1), of(32, 32, 64, 2), of(7, 7, 64, 1)], ["direct"; 3]);
-        // Four copies of 36 MiB are more than 128, four of 16 MiB are not; nine are.
+        // Four copies of 36 MiB exceed 128 MiB; four of 16 MiB do not, nine do.
         let copies = |copies| {
             let x = Nhwc::new(1, 4, 4, 512);
             let conv = Conv2d::forward(x, 512, Window::square(3, 1, 1)).unwrap();

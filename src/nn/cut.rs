@@ -11,12 +11,13 @@ pub struct Cut {
     pub parts: Vec<u32>,
     /// Copies of the frozen network that run together.
     pub copies: u32,
-    /// Groups of so many copies; the last may have fewer.
+    /// Number of groups. Each has `copies` copies; the last may have fewer.
     pub groups: u32,
 }
 
 impl Cut {
-    /// Parts of at most `most` images, as even as can be.
+    /// Cuts `n` images into parts of at most `most`, as evenly as possible, and `copies` into groups of at most
+    /// `together`.
     #[must_use]
     pub fn new(n: u32, most: u32, copies: u32, together: u32) -> Self {
         let count = n.div_ceil(most.max(1));
@@ -50,8 +51,8 @@ impl Cut {
         Self::new(n, parts, copies, together)
     }
 
-    /// Half of the copies together, whose weights and values take most of the memory, then half of the
-    /// images of a part.
+    /// The next smaller cut: half as many copies together, because their weights and values take most of the memory;
+    /// with one copy, half as many images in a part.
     fn smaller(&self, copies: u32) -> Option<Self> {
         let (n, most) = (self.parts.iter().sum(), self.parts.iter().copied().max()?);
         match (self.copies, most) {
@@ -61,7 +62,7 @@ impl Cut {
         }
     }
 
-    /// What it says, in words.
+    /// Describes the cut in words.
     #[must_use]
     pub fn describe(&self) -> String {
         let images = match &self.parts[..] {
@@ -75,8 +76,8 @@ impl Cut {
     }
 }
 
-/// Images whose values in every network (with the copies that each has) fit one binding, of `largest`
-/// bytes at most.
+/// Largest number of images whose values fit one binding, and `largest` bytes, in every network (each with its number
+/// of copies).
 #[must_use]
 pub fn most_images(gpu: &Gpu, nets: &[(&Graph, u32)], largest: u64) -> u32 {
     let limits = gpu.limits();
@@ -90,7 +91,7 @@ pub fn most_images(gpu: &Gpu, nets: &[(&Graph, u32)], largest: u64) -> u32 {
 /// has `micro_batch` images at most.
 ///
 /// # Errors
-/// Those of `build`, and what does not fit one image and one copy at a time.
+/// The errors of `build`, among them a size that does not fit even for one image and one copy.
 pub fn fit<T>(
     gpu: &Gpu,
     n: u32,

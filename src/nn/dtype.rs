@@ -7,8 +7,9 @@ use crate::{
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// What `--dtype` takes: the precision in which inputs, weights and gradients enter the products of
-/// convolutions and fully connected layers. Sums, all else and everything stored are f32 in each.
+/// Value of `--dtype`: the precision in which inputs, weights and gradients enter the products of
+/// convolutions and fully connected layers. Sums, all other operations and everything stored are f32 in
+/// each case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
@@ -22,7 +23,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// What it means on an adapter.
+    /// Precision of the operands that this setting means on an adapter.
     #[must_use]
     pub fn operands(self, gpu: &Gpu) -> Operands {
         match self {
@@ -42,9 +43,9 @@ impl From<Operands> for Dtype {
     }
 }
 
-/// Whether f16 is the faster one: hardware runs the variants of convolution and of its weight gradient
-/// that f16 alone has, those on cooperative matrices. All others round in f32 arithmetic, which costs
-/// time, and software adapters have no matrix units.
+/// Whether f16 is faster than f32: the hardware must run those variants of convolution and of its weight
+/// gradient that exist for f16 alone and use cooperative matrices. All other variants round in f32
+/// arithmetic, which costs time, and software adapters have no matrix units.
 fn is_faster(gpu: &Gpu) -> bool {
     let runs = |kernel: &KernelDesc| {
         let of_f16 = kernel.variants.iter().filter(|v| v.only == Some(("HALF", 1)));

@@ -8,22 +8,23 @@ use crate::{
     files::Weights,
 };
 
-/// A network's weights as it reads them, quantised to `bits` and with the faults of a seed; all other
-/// tensors as they are.
+/// A network's weights as the network reads them: quantised to `bits`, with the faults of a seed. All
+/// other tensors are unchanged.
 #[derive(Clone, Debug)]
 pub struct FaultyWeights {
-    /// Every tensor; the metadata are those of the clean ones.
+    /// Every tensor, with the metadata of the clean weights.
     pub weights: Weights,
-    /// Bits that read differently, per faultable layer.
+    /// Bits that faults flip, per faultable layer.
     pub flips: Vec<Flips>,
-    /// Stored bits that are faulty, whether they read differently or not, per faultable layer.
+    /// Stored bits that are faulty, whether a fault flips them or not, per faultable layer.
     pub faulty_cells: Vec<u64>,
 }
 
 /// Quantises the layers of a network one by one.
 ///
 /// # Errors
-/// A tensor is missing, has another shape, or values that cannot be quantised; not 2 to 8 bits.
+/// A tensor is missing, has another shape, or values that cannot be quantised; `bits` is not
+/// from 2 to 8.
 pub fn stored_layers<'a>(
     graph: &'a Graph,
     weights: &'a Weights,
@@ -42,7 +43,7 @@ pub fn stored_layers<'a>(
     })
 }
 
-/// Bits that the map of a seed changes in each layer of a network.
+/// Bits that the fault map of a seed flips in each layer of a network.
 ///
 /// # Errors
 /// As [`faulty_weights`].
@@ -66,8 +67,8 @@ pub fn count_flips(
 /// The weights with the faults of a seed.
 ///
 /// # Errors
-/// A tensor is missing, has another shape or is not finite; not 2 to 8 bits, or none that can fail; no
-/// such layers; a seed without a map.
+/// A tensor is missing, has another shape or is not finite; `bits` is not from 2 to 8, or none of the
+/// bits can fail; the network lacks the layers that can fail; the seed has no map.
 pub fn faulty_weights(
     (graph, weights): (&Graph, &Weights),
     bits: u32,

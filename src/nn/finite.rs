@@ -1,4 +1,4 @@
-//! Whether what a network computed is finite, and where it ceased to be.
+//! Checks whether what a network computed is finite, and finds the first place where it is not.
 
 use crate::{
     error::{Error, Result},
@@ -7,11 +7,12 @@ use crate::{
 };
 use std::ops::Range;
 
-/// An error if some number of an output of `[shape]` is not finite. `name` says of which network and what
-/// it is; `place` finds where the first such number came up, and is asked only then.
+/// Returns an error if a number of an output is not finite. The error names the output by `network` and
+/// `tensor`; `place`, which finds where the first such number arose, is called only in that case.
 ///
 /// # Errors
-/// [`Error::NotFiniteOutput`] naming the first one by its index in the tensor; those of `place`.
+/// [`Error::NotFiniteOutput`] naming the first such number by its index in the tensor; the errors of
+/// `place`.
 pub fn check_finite(
     [network, tensor]: [&str; 2],
     shape: &[usize],
@@ -33,8 +34,8 @@ fn index(shape: &[usize], mut at: usize) -> String {
     if index.is_empty() { String::new() } else { format!("{index:?}") }
 }
 
-/// Runs entries of a program once more, one by one, and says which is the first that writes a number that
-/// is not finite.
+/// Runs entries of a program again, one by one, and names the first that writes a number that is not
+/// finite.
 ///
 /// # Errors
 /// The device failed.
@@ -53,11 +54,11 @@ pub fn first_not_finite(
     Ok(first)
 }
 
-/// Appends a look at the first bytes of a buffer: `found[slot]` becomes the index of the first float that
-/// is not finite, if there is one.
+/// Appends a dispatch that checks the first `bytes` of a buffer: `found[slot]` becomes the index of the
+/// first float that is not finite, if there is one.
 ///
 /// # Errors
-/// No bytes, or no such slot.
+/// `bytes` is 0, or there is no such slot.
 pub fn append_look(
     tape: &mut Tape,
     buffer: &Buffer,

@@ -70,7 +70,7 @@ impl Folded {
     }
 }
 
-/// The batch norm that alone reads a layer's output.
+/// The batch norm behind a layer, if it is the only reader of the layer's output.
 fn norm_behind(graph: &Graph, layer: usize) -> Option<usize> {
     let of_layer = |op: &Op| match op {
         Op::Conv { layer: l, .. } | Op::Linear { layer: l } => *l == layer,

@@ -21,7 +21,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 pub struct FrozenNet {
     /// The network.
     pub graph: Graph,
-    /// Steps and bits of its quantised layers.
+    /// Quantisation step of each layer.
     pub(super) scales: Buffer,
     pub(super) bits: u32,
     pub(super) copies: u32,
@@ -32,7 +32,8 @@ pub struct FrozenNet {
     pub(super) scale: Vec<Option<u32>>,
     shift: Vec<Option<u32>>,
     image: Option<u32>,
-    /// How many injectors there have been, and which of them ran last (from 1).
+    /// Number of injectors made so far; their ids count from 1. `last_injector` is the id of the one that ran
+    /// last.
     pub(super) injectors: AtomicU64,
     pub(super) last_injector: Arc<AtomicU64>,
 }
@@ -64,8 +65,8 @@ impl FrozenNet {
         Self::sliced(gpu, graph, weights, bits, copies, true, largest_binding(gpu))
     }
 
-    /// The same without what input gradients need, in half of the memory: only for
-    /// [`Mode::Inference`].
+    /// Like [`Self::new`], but without the transposed weights that input gradients need, in half of the
+    /// memory: only for [`Mode::Inference`].
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -79,8 +80,8 @@ impl FrozenNet {
         Self::sliced(gpu, graph, weights, bits, copies, false, largest_binding(gpu))
     }
 
-    /// The same with layers cut into slices of output channels, each of which takes `largest` bytes at
-    /// most (or four channels); `gradients`: as [`Self::new`], or as [`Self::for_inference`].
+    /// Like [`Self::new`] (with `gradients`) or [`Self::for_inference`] (without), with layers cut into
+    /// slices of output channels that take at most `largest` bytes each (or have four channels).
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -135,7 +136,7 @@ impl FrozenNet {
         })
     }
 
-    /// The same, computing with operands of products in another precision than f32.
+    /// Sets the precision of the operands of products; without this call it is f32.
     #[must_use]
     pub fn with_operands(self, operands: Operands) -> Self {
         Self { operands, ..self }
@@ -147,7 +148,7 @@ impl FrozenNet {
         self.operands
     }
 
-    /// Sets of weights.
+    /// Number of dequantised sets of weights.
     #[must_use]
     pub fn copies(&self) -> u32 {
         self.copies
@@ -232,7 +233,7 @@ impl FrozenNet {
     }
 }
 
-/// Bytes that one binding can have.
+/// Largest size of one binding in bytes.
 fn largest_binding(gpu: &Gpu) -> u64 {
     gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size)
 }
@@ -242,15 +243,15 @@ pub(super) fn first_word(layer: &Layer, k: u32) -> u32 {
     (layer.shape.len() / layer.shape.k * k).div_ceil(4)
 }
 
-/// How the output channels of a layer are cut so that its copies fit one binding: first and number of
-/// each slice.
+/// Cuts the output channels of a layer so that its copies fit one binding: first channel and number of
+/// channels of each slice.
 fn slices_of(layer: &Layer, copies: u32, largest: u64) -> Vec<(u32, u32)> {
     let k = layer.shape.k;
     let whole = layer.shape.bytes() * u64::from(copies);
     if whole <= largest || layer.order == Order::InOut {
         return vec![(0, k)];
     }
-    // Slices of whole tiles of the convolution kernel: 32 channels.
+    // A slice consists of whole tiles of the convolution kernel, 32 channels each, where it is large enough.
     let four = Rsck { k: 4, ..layer.shape }.bytes() * u64::from(copies);
     let most = (largest / four.max(1) * 4).max(4) as u32;
     let most = if most > 32 { most / 32 * 32 } else { most };

@@ -94,16 +94,16 @@ pub enum Role {
 /// A tensor of the `state_dict`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Param {
-    /// Its name there.
+    /// Name in the `state_dict`.
     pub name: String,
-    /// Its PyTorch shape.
+    /// Shape in PyTorch.
     pub shape: Vec<usize>,
-    /// What it is for.
+    /// What the parameter is for.
     pub role: Role,
 }
 
 impl Param {
-    /// Elements.
+    /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -123,7 +123,7 @@ pub struct Layer {
     pub weight: usize,
     /// Index of its bias.
     pub bias: Option<usize>,
-    /// Extents.
+    /// Extents of the weights.
     pub shape: Rsck,
     /// Order of the stored weights.
     pub order: Order,
@@ -206,12 +206,12 @@ impl Graph {
         Nhwc::new(n, h, w, c)
     }
 
-    /// Nodes that read a node.
+    /// Nodes that read the value of `node`.
     pub fn consumers(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
         (node..self.nodes.len()).filter(move |&i| self.nodes[i].inputs.contains(&node))
     }
 
-    /// The one node that reads a node, if there is just one.
+    /// The node that reads the value of `node`, if there is exactly one.
     #[must_use]
     pub fn sole_consumer(&self, node: NodeId) -> Option<NodeId> {
         let mut consumers = self.consumers(node);
@@ -234,13 +234,13 @@ impl Graph {
         })
     }
 
-    /// Bytes of the largest value of one image.
+    /// Size in bytes of the largest node value, for one image.
     #[must_use]
     pub fn largest(&self) -> u64 {
         (0..self.nodes.len()).map(|node| self.shape(node, 1).bytes()).max().unwrap_or(0)
     }
 
-    /// Trainable elements.
+    /// Number of trainable elements.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
         let trained = |p: &&Param| !matches!(p.role, Role::RunningMean | Role::RunningVar);
@@ -259,8 +259,8 @@ impl Graph {
         Place::of_layers(self.layers.iter().map(|l| u64::from(l.shape.len())))
     }
 
-    /// The same under faults, whose measured map may have a layout of its own; and the words of the map
-    /// that they reach to, if there is a map.
+    /// Places of the stored words under faults, whose measured map may have its own layout; with such a
+    /// map, also the number of its words up to the last one in use.
     ///
     /// # Errors
     /// A layout that does not fit this network; faults in none of its layers.
@@ -277,7 +277,7 @@ impl Graph {
         Ok((places, Some(reach)))
     }
 
-    /// What a user should know of the measured map of faults under this network, a line each.
+    /// What a user should know of the measured map of `faults` under this network, one remark per line.
     ///
     /// # Errors
     /// As [`Self::places_under`].
@@ -292,7 +292,7 @@ impl Graph {
         self.layers.iter().map(|l| self.params[l.weight].name.as_str())
     }
 
-    /// What a node is called: the name of its layer in the `state_dict`, else what it does.
+    /// Name of a node in messages: the name of its layer in the `state_dict`, else its operation.
     #[must_use]
     pub fn name_of(&self, node: NodeId) -> String {
         let of = |param: usize| self.params[param].name.trim_end_matches(".weight").to_owned();

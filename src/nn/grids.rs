@@ -1,5 +1,5 @@
-//! What the weights of a network say about how they were stored: floats, words of some bits, words
-//! without their scale, words with faults.
+//! What the weights of a network reveal about how they were stored: as floats, as words of a few bits,
+//! as words without their scale, or as words with faults.
 
 use super::graph::Graph;
 use crate::{
@@ -10,27 +10,30 @@ use crate::{
 };
 use std::path::Path;
 
-/// Layers that a message names.
+/// Most layers that a message names.
 const NAMED: usize = 3;
 
-/// How the weights of a network lie.
+/// How the weights of a network were quantised, judged by their values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// As training left them, or too few to say.
+    /// Not quantised, or too few weights to tell.
     Floats,
-    /// Every layer as symmetric quantisation to these bits leaves it: quantised again, it stays as it is.
+    /// Every layer lies on the grid of symmetric quantisation to `bits`: quantising it again changes
+    /// nothing.
     Words {
         /// Bits per weight, 2 to 8.
         bits: u32,
     },
-    /// On a grid, but of another quantisation: what is seen. Quantised again they change a little.
+    /// On the grid of another quantisation, which the text describes. Quantising again changes the
+    /// weights a little.
     Otherwise(String),
-    /// Nothing to compute with: what is seen, and what to give.
+    /// The network cannot be computed with these weights: what was found, and a hint what to give
+    /// instead.
     Unusable(String, String),
 }
 
 impl Stored {
-    /// Refuses weights that it makes no sense to compute with.
+    /// Refuses [`Self::Unusable`] weights.
     ///
     /// # Errors
     /// [`Error::Format`]: words without their scale, or with faults.
@@ -43,7 +46,7 @@ impl Stored {
 }
 
 impl Graph {
-    /// How the weights of this network's layers lie. Layers that are not there are left aside.
+    /// Judges how the weights of this network's layers were quantised. Missing layers are skipped.
     #[must_use]
     pub fn stored(&self, weights: &Weights) -> Stored {
         let mut layers = Vec::new();
@@ -80,7 +83,7 @@ impl Graph {
     }
 }
 
-/// How the weights of one layer lie.
+/// On which grid the weights of one layer lie.
 enum Lies {
     Free,
     Whole(f32),
@@ -105,7 +108,8 @@ impl Lies {
     }
 }
 
-/// Whether every output channel lies on a grid of its own; at least two that are large enough to say.
+/// Whether every output channel lies on a grid of its own. At least two must have enough weights to
+/// tell.
 fn by_channel(weights: &[f32], shape: &[usize], order: Order) -> bool {
     let channels = match order {
         Order::InOut => return false, // generators only, which have no faults
@@ -125,7 +129,7 @@ fn by_channel(weights: &[f32], shape: &[usize], order: Order) -> bool {
     found > 1
 }
 
-/// What the grids of `grids.len()` among `count` layers say.
+/// Judges a network of `count` layers by those of its layers that lie on grids.
 fn of_grids(grids: &[(&str, Grid)], count: usize) -> Stored {
     let first = grids[0].1;
     let same_step = grids.len() > 1
@@ -200,7 +204,7 @@ fn of_grids(grids: &[(&str, Grid)], count: usize) -> Stored {
     Stored::Unusable(what, hint)
 }
 
-/// The first of some layers' lines, and how many there are.
+/// The first few lines, and the number of all lines if there are more.
 fn some(lines: &[String], count: usize) -> String {
     let text = lines[..lines.len().min(NAMED)].join(", ");
     if lines.len() > NAMED {
@@ -277,7 +281,7 @@ mod tests {
             });
             refused(&words, says);
         }
-        // Of 128 steps to one; every layer has the same.
+        // Every layer has the same step, 1/128.
         refused(
             &stored(|_, data| {
                 let words = quantize(data, 8).unwrap().steps();
@@ -298,7 +302,7 @@ mod tests {
                 match i % 3 {
                     0 => flip(steps.iter().position(|&q| q == 0).unwrap(), bits - 1),
                     1 => {}
-                    // None of the largest weights keeps its place.
+                    // Every weight of the largest magnitude is changed.
                     _ => (0..steps.len())
                         .filter(|&at| steps[at].abs() == most)
                         .for_each(|at| flip(at, 1)),

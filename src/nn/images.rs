@@ -13,7 +13,7 @@ use crate::{
 /// for, or streamed to it batch by batch.
 #[derive(Debug)]
 pub struct DeviceImages {
-    /// `None`: streamed.
+    /// `None` if the images are streamed.
     shards: Option<Vec<Shard>>,
     height: u32,
     width: u32,
@@ -28,8 +28,8 @@ struct Shard {
     count: u32,
 }
 
-/// One image of a batch: which, and how it is changed: scaled about its middle and moved, then cropped,
-/// then mirrored.
+/// Which image of a data set to take, and how it is changed: scaled about its middle and moved, then
+/// cropped, then mirrored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pick {
     /// Index in the data set.
@@ -94,19 +94,20 @@ impl DeviceImages {
         self.shards.is_none()
     }
 
-    /// Images.
+    /// Number of images.
     #[must_use]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Appends the making of a batch of images in [-1, 1], in parts of so many images each.
+    /// Appends the dispatches that make a batch of images in [-1, 1]. `parts` has the number of images
+    /// of each part.
     ///
     /// # Errors
     /// A shape past 32-bit indices.
@@ -151,7 +152,7 @@ struct Part {
     images: Value,
     labels: BufferId,
     picks: BufferId,
-    /// Where streamed pixels go.
+    /// Buffer that receives streamed pixels.
     pixels: Option<BufferId>,
 }
 
@@ -168,11 +169,12 @@ impl Batch {
         self.parts.iter().map(|part| part.labels).collect()
     }
 
-    /// Chooses the images of the next run; of a streamed set with their pixels u8 `[n, 3, H, W]`, in the
-    /// order of `picks`.
+    /// Chooses the images of the next run. A streamed set also needs their pixels, u8 `[n, 3, H, W]` in
+    /// the order of `picks`.
     ///
     /// # Errors
-    /// Pixels of other images, or none for a streamed set.
+    /// `pixels` has another length than the picked images (of a streamed set) or is not empty (of any
+    /// other).
     pub fn choose(
         &self,
         gpu: &Gpu,

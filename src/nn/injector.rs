@@ -26,11 +26,12 @@ pub struct Injector {
     copies: u32,
     layers: u32,
     id: u64,
-    /// Whose clean copies the network holds: the injector that ran last.
+    /// Id of the injector that ran last on this network: the clean copies are as that injector left
+    /// them.
     last: Arc<AtomicU64>,
 }
 
-/// Where maps of cells go that the host draws.
+/// Buffer for maps of cells that the host draws, and what they are drawn from.
 #[derive(Debug)]
 struct Maps {
     buffer: BufferId,
@@ -39,7 +40,8 @@ struct Maps {
 }
 
 impl Injector {
-    /// Fills the copies with the maps of `seeds`, one per copy (those of clean copies do not matter).
+    /// Fills the copies with the maps of `seeds`, one per copy (the seeds of clean copies are
+    /// ignored).
     ///
     /// # Errors
     /// Not one seed per copy; the device failed.
@@ -67,8 +69,8 @@ impl Injector {
         self.program.run_section(gpu, 1)
     }
 
-    /// Times of its dispatches, each run alone, with the maps of the last run: section 0 is what runs
-    /// only if another injector of the network ran in between.
+    /// Times of all dispatches, each run alone, with the maps of the last run. [`Self::run`] skips
+    /// section 0 unless another injector of the network ran in between.
     ///
     /// # Errors
     /// The device failed.
@@ -95,7 +97,7 @@ impl Injector {
     }
 }
 
-/// The maps of several seeds, drawn at once: each takes some milliseconds.
+/// Draws the maps of several seeds in parallel, because each takes some milliseconds.
 fn drawn(faults: &Faults, seeds: &[u64]) -> Result<Vec<FaultMap>> {
     std::thread::scope(|scope| {
         let draws: Vec<_> =
@@ -133,7 +135,8 @@ impl FrozenNet {
             seeds: tape.kept("seeds", u64::from(self.copies) * 8),
             flips: tape.kept("flips", u64::from(self.copies * count) * 32),
         };
-        // What no map changes, then what each map does.
+        // Section 0 fills the copies that no map changes; section 1 fills the others and runs for
+        // every new map.
         for (layer, &faulty) in chosen.iter().enumerate() {
             let copies = if faulty { clean_copies } else { self.copies };
             self.dequantize(&mut tape, layer, 0..copies, None, &shared, &mut None)?;
@@ -162,7 +165,8 @@ impl FrozenNet {
         Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count, id, last })
     }
 
-    /// Appends what fills some copies of a layer. `map` is the faults' map of cells, if they have one.
+    /// Appends the dispatches that fill some copies of a layer. `map` is the buffer of the map of
+    /// cells, which is made when it is first needed.
     fn dequantize(
         &self,
         tape: &mut Tape,
@@ -226,7 +230,7 @@ struct Shared {
     flips: BufferId,
 }
 
-/// Writes a map as that of copy `copy`.
+/// Writes a map as the one of copy `copy`.
 fn write_map(gpu: &Gpu, program: &Program, buffer: BufferId, map: &CellMap, copy: u64) {
     let bytes = 4 * u64::from(map.words());
     program.write(gpu, buffer, 2 * copy * bytes, &map.stuck_at_1);

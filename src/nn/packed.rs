@@ -1,4 +1,4 @@
-//! A network's weights as stored words for a file, and what that changes in them.
+//! Packs a network's weights as stored words for a file, and reports how that changes them.
 
 use super::{Graph, stored_layers};
 use crate::{
@@ -15,25 +15,25 @@ pub struct Packing {
     pub packed: Packed,
     /// Layers whose weights are not exactly what their words stand for.
     pub changed: usize,
-    /// Of all weights the one that changes most, in steps of its layer.
+    /// Of all weights, the one that changes most, in steps of its layer.
     pub largest: Option<Change>,
 }
 
-/// A weight that its word does not stand for.
+/// A weight whose stored word stands for another value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// The tensor that it is in.
+    /// Name of the tensor.
     pub name: String,
-    /// What it was.
+    /// Value before packing.
     pub from: f32,
-    /// What its word stands for.
+    /// Value that the word stands for.
     pub to: f32,
     /// The difference in steps of its layer.
     pub steps: f64,
 }
 
 impl Packing {
-    /// What is to be said of it: `the weights of all 9 layers are stored as 8-bit words, unchanged`.
+    /// A line for the user: `the weights of all 9 layers are stored as 8-bit words, unchanged`.
     #[must_use]
     pub fn line(&self, layers: usize) -> String {
         let Packed { bits, layers: stored } = &self.packed;
@@ -54,10 +54,10 @@ impl Packing {
 }
 
 impl Graph {
-    /// The weights of this network's layers as words of `bits`, for [`Weights::save_packed`]. Whoever quantises
-    /// what a file of them holds gets the words and scales that quantising these weights gives, bit for bit: a
-    /// layer for which that is not so keeps its floats. It is one of zeros, which has no scale, or of numbers so
-    /// small that a step has only a few bits.
+    /// Stores the weights of this network's layers as words of `bits`, for [`Weights::save_packed`].
+    /// Quantising what such a file holds gives the same words and scales as quantising these weights,
+    /// bit for bit. A layer for which this does not hold keeps its floats: a layer of zeros, which has
+    /// no scale, or one of numbers so small that its step has only a few bits.
     ///
     /// # Errors
     /// As [`stored_layers`]; [`Error::Format`] where no layer can be stored so.
@@ -103,7 +103,7 @@ mod tests {
     use crate::{fault::Quantized, models, nn::initialise};
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-    /// What the file of packed weights holds.
+    /// What a file of packed weights holds when it is read again.
     fn through_a_file(weights: &Weights, packing: &Packing) -> Weights {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
@@ -115,7 +115,7 @@ mod tests {
         stored_layers(graph, weights, bits).map(Result::unwrap).collect()
     }
 
-    /// A network of many small layers whose weights have any size that floats have.
+    /// A network of many small layers whose weights have every order of magnitude of f32.
     fn of_any_size(seed: u64) -> (Graph, Weights) {
         let mut graph = Graph::new("many", [5, 1, 1]);
         for i in 0..300 {
@@ -123,7 +123,8 @@ mod tests {
         }
         let (mut weights, mut random) = (initialise(&graph, true, 1), StdRng::seed_from_u64(seed));
         for (i, layer) in graph.layers.iter().enumerate() {
-            // Every third layer is subnormal, with steps of a few bits and of many.
+            // Every third layer has subnormal or very small weights, with steps of a few bits or of
+            // many.
             let exponent = match i % 3 {
                 0 => random.random_range(-149..-120),
                 _ => random.random_range(-120..124),
@@ -151,7 +152,8 @@ mod tests {
                     let layer = packing.packed.layers.get(name);
                     kept += usize::from(layer.is_none());
                     stored += usize::from(layer.is_some());
-                    // A step of at least 128 smallest numbers is fine enough for the largest word to reach.
+                    // A step of at least 128 times the smallest float is fine enough for the largest
+                    // word to reach.
                     assert!(layer.is_some() || before.scale.to_bits() < 128, "{name}");
                 }
             }
@@ -159,8 +161,9 @@ mod tests {
         assert!(kept > 100 && stored > 28_000, "{kept} layers kept their floats, {stored} did not");
     }
 
-    /// Scales of every kind of significand: 127 times one in 128 of all floats is a tie, and quantised again
-    /// such a step becomes its neighbour. A step that quantisation made is none of them.
+    /// Tries scales with many significands. For one float in 128 its product with 127 is a rounding
+    /// tie, and quantising again would turn such a step into its neighbour; but quantisation never
+    /// produces such a step.
     #[test]
     fn no_scale_becomes_its_neighbour() {
         for bits in 2..=8 {
@@ -185,7 +188,8 @@ mod tests {
         let packing = graph.pack(&weights, 8).unwrap();
         let read = through_a_file(&weights, &packing);
         assert_eq!(packing.changed, graph.layers.len());
-        // No weight changes by more than half a step, and the one that is named by as much as it says.
+        // No weight changes by more than half a step, and the named weight changes by as much as is
+        // said.
         let largest = packing.largest.clone().unwrap();
         assert!((0.4999..=0.5001).contains(&largest.steps), "{largest:?}");
         let (before, after) = (&weights.tensors[&largest.name], &read.tensors[&largest.name]);
@@ -193,7 +197,7 @@ mod tests {
         assert!(before.data.iter().zip(&after.data).any(is_it));
         let says = "the weights of all 5 layers are stored as 8-bit words; quantised, those of 5 change, by at most 0.5";
         assert!(packing.line(5).starts_with(says), "{}", packing.line(5));
-        // Words packed again stay what they are; the file is about a quarter as large.
+        // Packing the words again leaves them unchanged.
         let again = graph.pack(&read, 8).unwrap();
         assert_eq!((&again.packed, again.changed, &again.largest), (&packing.packed, 0, &None));
         assert_eq!(

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 #[derive(Clone, Debug)]
 pub struct Offsets {
     at: Vec<Option<u32>>,
-    /// Floats of the buffer.
+    /// Length of the buffer in floats.
     pub len: u32,
 }
 

@@ -30,7 +30,7 @@ pub struct TrainableNet {
     pub offsets: Offsets,
     /// All trainable parameters, flat, PyTorch order.
     pub parameters: Buffer,
-    /// Their gradients.
+    /// Gradients of the parameters, in the same order.
     pub gradients: Buffer,
     /// First optimiser state: Adam's mean of gradients, SGD's velocity.
     pub first: Buffer,
@@ -71,7 +71,7 @@ impl TrainableNet {
         })
     }
 
-    /// The same, computing with operands of products in another precision than f32.
+    /// Sets the precision of the operands of products; without this call it is f32.
     #[must_use]
     pub fn with_operands(self, operands: Operands) -> Self {
         Self { operands, ..self }
@@ -146,7 +146,7 @@ impl TrainableNet {
         Ok(Layers { slices, copies: 1 })
     }
 
-    /// Everything that training changes, with what it is: parameters, the optimiser's state, running
+    /// All buffers that training changes, each with a name: parameters, the optimiser's state, running
     /// statistics.
     pub fn state(&self) -> impl Iterator<Item = (&'static str, &Buffer)> {
         let own = [
@@ -157,7 +157,7 @@ impl TrainableNet {
         own.into_iter().chain(self.running.iter().map(|buffer| ("running statistic", buffer)))
     }
 
-    /// Chooses what the dropout of the next run drops: a draw of its own for every run and step.
+    /// Sets the seed of the next run's dropout, which differs for every training run and step.
     pub fn seed_dropout(&self, gpu: &Gpu, run_seed: u64, step: u64) {
         let seed = step_seed(run_seed, step, u32::MAX);
         self.seed.write(gpu, 0, &[seed as u32, (seed >> 32) as u32]);
@@ -193,7 +193,7 @@ impl TrainableNet {
         Ok(())
     }
 
-    /// A flat buffer (parameters or gradients) by name.
+    /// Splits a flat buffer (parameters or gradients) into tensors by name.
     #[must_use]
     pub fn named(&self, flat: &[f32]) -> Weights {
         let mut weights = Weights::default();

@@ -1,4 +1,4 @@
-//! A picture in memory to draw on with an embedded font: no system fonts, the same everywhere.
+//! A picture in memory to draw on. The font is embedded, so that the picture is the same on every system.
 
 use std::{io::Cursor, path::Path};
 
@@ -15,7 +15,7 @@ use crate::{
     font,
 };
 
-/// What `plotters` draws on.
+/// The drawing area of `plotters`.
 pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// Text colour.
@@ -23,12 +23,12 @@ pub(super) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 /// Frames and axes.
 pub(super) const FRAME: RGBColor = RGBColor(0x99, 0x99, 0x99);
 
-// Okabe and Ito's palette: told apart by colour-blind people, too.
-/// Clean network.
+// The palette of Okabe and Ito, which colour-blind people can tell apart, too.
+/// Colour of the clean network.
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-/// Perturbed network; wrong.
+/// Colour of the perturbed network, and of wrong answers.
 pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
-/// Right.
+/// Colour of right answers.
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x82, 0x5f);
 
 /// A white RGB picture.
@@ -43,7 +43,7 @@ impl Canvas {
         Self { width, height, pixels: vec![255; 3 * width as usize * height as usize] }
     }
 
-    /// Draws with `draw` on the whole picture.
+    /// Applies `draw` to the whole picture.
     pub(super) fn draw<E: std::fmt::Display>(
         &mut self,
         draw: impl FnOnce(&Area<'_>) -> std::result::Result<(), E>,
@@ -53,7 +53,8 @@ impl Canvas {
         draw(&area).map_err(|e| e.to_string())
     }
 
-    /// The picture at half its size: lines and text drawn large and averaged are smooth.
+    /// The picture at half its size. Averaging makes lines and text, which are drawn at twice the size,
+    /// smooth.
     pub(super) fn halved(self) -> Self {
         let (width, height) = (self.width / 2, self.height / 2);
         let stride = 3 * self.width as usize;
@@ -90,22 +91,22 @@ pub(super) fn save_png(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Resu
     atomic::write(path, png.into_inner())
 }
 
-/// Text of a height in pixels.
+/// Style of a text with a height of `size` pixels.
 pub(super) fn text(size: f64, colour: RGBColor) -> TextStyle<'static> {
     FontDesc::new(FontFamily::Name(font::family()), size, FontStyle::Normal).color(&colour)
 }
 
-/// Bold text of a height in pixels.
+/// Style of a bold text with a height of `size` pixels.
 pub(super) fn bold(size: f64, colour: RGBColor) -> TextStyle<'static> {
     FontDesc::new(FontFamily::Name(font::family()), size, FontStyle::Bold).color(&colour)
 }
 
-/// The text with its middle at the point where it is drawn.
+/// The style with the middle of the text at the point where it is drawn.
 pub(super) fn centred(style: &TextStyle<'static>) -> TextStyle<'static> {
     style.pos(Pos::new(HPos::Center, VPos::Center))
 }
 
-/// The text with the middle of its right end at the point where it is drawn.
+/// The style with the middle of the text's right end at the point where it is drawn.
 pub(super) fn flush_right(style: &TextStyle<'static>) -> TextStyle<'static> {
     style.pos(Pos::new(HPos::Right, VPos::Center))
 }

@@ -1,4 +1,4 @@
-//! Events on a terminal: a progress bar; elsewhere: plain lines, not too many of them.
+//! Shows events: on a terminal as a progress bar, elsewhere as plain lines at intervals.
 
 use std::{
     io::Write,
@@ -15,26 +15,26 @@ use super::{
 };
 use crate::{error::Result, words};
 
-/// How much to say.
+/// How much the console says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
-    /// Everything.
+    /// The console shows all events.
     #[default]
     Normal,
-    /// Nothing (`--quiet`): errors come from the command itself.
+    /// The console shows nothing (`--quiet`); the command itself prints errors.
     Quiet,
 }
 
-/// Tells a person what a run does, on stderr: stdout is for results.
+/// Shows on stderr what a run does; stdout is for results.
 ///
-/// Nobody listening (a closed stderr) is no reason to stop a run: errors of writing are ignored.
+/// A closed stderr must not stop a run, so errors of writing are ignored.
 pub struct Console {
     out: Box<dyn Write + Send>,
     bar: Option<ProgressBar>,
     verbosity: Verbosity,
     every: Duration,
     last: Option<Instant>,
-    /// Of the evaluation that is going on.
+    /// Pace of the running evaluation.
     pace: Option<Pace>,
 }
 
@@ -50,7 +50,7 @@ impl Console {
         console
     }
 
-    /// Plain lines, those about steps at least `every` apart.
+    /// A console that writes plain lines; lines about steps are at least `every` apart.
     #[must_use]
     pub fn lines(out: Box<dyn Write + Send>, verbosity: Verbosity, every: Duration) -> Self {
         Self { out, bar: None, verbosity, every, last: None, pace: None }
@@ -71,7 +71,8 @@ impl Console {
         if let Some(bar) = &self.bar {
             bar.set_length(s.steps);
             bar.set_position(s.step);
-            // The end of the line goes where the terminal is narrow: what matters comes first.
+            // A narrow terminal cuts off the end of the line, so the most important parts come
+            // first.
             let left = duration(s.seconds_left);
             bar.set_message(format!("{left} left  {}/{}  {}", s.step, s.steps, step_message(s)));
             return;
@@ -100,7 +101,7 @@ impl Console {
         }
     }
 
-    /// A line about an evaluation now and then; the bar is that of the steps.
+    /// Writes a line about a running evaluation at intervals. It has no bar, since the bar counts steps.
     fn evaluating(&mut self, e: &Evaluating) {
         let now = Instant::now();
         if e.done == 0 {
@@ -151,7 +152,7 @@ impl Sink for Console {
 }
 
 impl Drop for Console {
-    /// A run that failed leaves no half bar behind.
+    /// Removes the bar of a run that failed.
     fn drop(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -199,7 +200,7 @@ fn recovery(r: &Recovered) -> String {
     format!("recovery {}: {}; going on after step {}{slower}", r.recovery, r.reason, r.step)
 }
 
-/// Seconds as a person says them: `42 s`, `3 min 05 s`, `2 h 07 min`.
+/// A duration for human readers: `42 s`, `3 min 05 s`, `2 h 07 min`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {

@@ -12,25 +12,24 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Pixels of the picture, wide and high.
+/// Width and height of the picture in pixels.
 pub const SIZE: (u32, u32) = (1200, 500);
-/// A loss curve has up to twice as many points: steps are averaged in groups.
+/// Steps are averaged in groups, so that a loss curve has between this many points and twice as many.
 const POINTS: usize = 40;
-/// The images of the final evaluation, as events name them.
+/// Name of the split of the final evaluation in events.
 const TEST: &str = "test";
 /// Radius of a ring.
 const RING: u32 = 5;
-/// The picture is drawn at twice its size and averaged.
+/// Factor by which the picture is drawn larger before it is averaged down.
 const S: u32 = 2;
 
 type Drawn = std::result::Result<(), Box<dyn error::Error>>;
 
 /// Draws what was recorded; other events than steps and evaluations are ignored.
 ///
-/// Loss of the clean (blue) and the perturbed networks (vermillion) on the left; CA(NF) and PA(NF)
-/// on the right, over the dashed CA and PA without a generator. A run without generators shows CA
-/// and PA themselves. What was measured on other images than the curves, as the final test is, stands by
-/// itself in rings: a line to it would show a change that no training made.
+/// Left: loss of the clean (blue) and the perturbed networks (vermillion). Right: CA(NF) and PA(NF), and dashed
+/// CA and PA without a generator, or CA and PA alone in a run without generators. Rings mark measurements on
+/// other images, such as the final test: a line to them would suggest a change that training did not make.
 ///
 /// # Errors
 ///
@@ -61,7 +60,7 @@ fn draw(events: &[Event]) -> std::result::Result<Canvas, String> {
         }
     }
     let ends = steps.iter().map(|s| s.step).chain(evaluations.iter().map(|e| e.step));
-    // At least ten, or the axis would name the same step twice.
+    // The range is at least ten steps, otherwise the axis would name the same step twice.
     let last = ends.max().unwrap_or(0).max(10) as f64;
     let mut canvas = Canvas::new(S * SIZE.0, S * SIZE.1);
     canvas.draw(|area| {
@@ -76,7 +75,7 @@ fn draw(events: &[Event]) -> std::result::Result<Canvas, String> {
 struct Panel {
     title: &'static str,
     y: &'static str,
-    /// Digits after the point at the y axis, which begins at 0.
+    /// Decimals at the y axis, which begins at 0.
     digits: usize,
     high: f64,
     lines: Vec<Line>,
@@ -84,14 +83,14 @@ struct Panel {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Stroke {
-    /// Single measurements behind their average: thin, and not in the legend.
+    /// Thin, and not in the legend: single measurements behind their average.
     Pale,
     Solid,
-    /// Solid with a dot at every point: few points, each of them measured.
+    /// Solid with a dot at every point, for a few measured points.
     Dotted,
-    /// What there is to compare with.
+    /// Dashed: reference values.
     Dashed,
-    /// Rings without a line: measured on other images than the curves.
+    /// Rings without a line: measurements on other images than the curve's.
     Rings,
 }
 
@@ -127,13 +126,13 @@ fn losses(steps: &[&Step]) -> Panel {
     Panel { title: "Loss", y, digits: 2, high, lines }
 }
 
-/// One of the numbers of an evaluation.
+/// Reads one number from an evaluation.
 type Measured = fn(&Evaluated) -> Option<f64>;
 
 fn accuracies(evaluations: &[&Evaluated]) -> Panel {
     let (test, held_out): (Vec<&Evaluated>, Vec<&Evaluated>) =
         evaluations.iter().partition(|e| e.split == TEST);
-    // A pretraining has no other curve than that on test images.
+    // A pretraining is evaluated on test images only, so these make its curve.
     let (curve, test) = if held_out.is_empty() { (test, held_out) } else { (held_out, test) };
     let of = |evaluations: &[&Evaluated], value: Measured| {
         let points = evaluations.iter().filter_map(|e| Some((e.step as f64, value(e)?)));
@@ -143,8 +142,8 @@ fn accuracies(evaluations: &[&Evaluated]) -> Panel {
     let (clean, perturbed) = (points(|e| e.accuracy), points(|e| e.perturbed));
     let (clean_nf, perturbed_nf) = (points(|e| e.accuracy_nf), points(|e| e.perturbed_nf));
     let generator = !clean_nf.is_empty() || !perturbed_nf.is_empty();
-    // Without a generator CA and PA are what changes; with one they are what to compare with, and
-    // hold for all steps although they are measured once.
+    // With a generator CA and PA are the reference: measured once, they hold for all steps. Without
+    // a generator they are the curves themselves.
     let stroke = if generator { Stroke::Dashed } else { Stroke::Dotted };
     let mut lines = vec![
         Line { name: "CA", colour: BLUE, stroke, points: clean },
@@ -152,7 +151,7 @@ fn accuracies(evaluations: &[&Evaluated]) -> Panel {
         Line { name: "CA(NF)", colour: BLUE, stroke: Stroke::Dotted, points: clean_nf },
         Line { name: "PA(NF)", colour: VERMILLION, stroke: Stroke::Dotted, points: perturbed_nf },
     ];
-    // What the curves show, on the test images; what they are compared with only where it is a curve.
+    // The numbers of the curves, measured on the test images; reference values are left out.
     let ends: [(RGBColor, Measured); 2] = match generator {
         true => [(BLUE, |e| e.accuracy_nf), (VERMILLION, |e| e.perturbed_nf)],
         false => [(BLUE, |e| e.accuracy), (VERMILLION, |e| e.perturbed)],
@@ -177,7 +176,7 @@ pub(in crate::report) fn averaged(points: &[(f64, f64)], group: usize) -> Vec<(f
     points.chunks(group.max(1)).map(mean).collect()
 }
 
-/// At most a few thousand of the points: more cannot be told apart.
+/// Every n-th point, so that at most a few thousand remain: more cannot be told apart.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().copied().step_by((points.len() / 2000).max(1)).collect()
 }
@@ -216,12 +215,12 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
         let points: Vec<_> = line.points.iter().map(clamp).collect();
         match line.stroke {
             Stroke::Pale => {
-                // One pixel: wider lines get spikes at their sharp corners.
+                // The stroke is one pixel wide: wider lines get spikes at sharp corners.
                 let style = line.colour.mix(0.45).stroke_width(1);
                 chart.draw_series(LineSeries::new(points, style))?;
             }
             Stroke::Solid | Stroke::Dotted => {
-                // A single point has no line: without a dot it would not be seen.
+                // A curve of a single point has no line, so it gets a dot.
                 let dot =
                     if line.stroke == Stroke::Dotted || points.len() == 1 { 4 * S } else { 0 };
                 let style = line.colour.filled().stroke_width(2 * S);
@@ -235,7 +234,7 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
             }
             Stroke::Rings => {
                 for at in points {
-                    // White inside, or the curve behind it would be taken for its own.
+                    // The inside is white, so that the curve behind does not cross it.
                     chart.draw_series([Circle::new(at, RING * S, WHITE.filled())])?;
                     let style = line.colour.stroke_width(2 * S);
                     chart.draw_series([Circle::new(at, RING * S, style)])?;
@@ -250,12 +249,12 @@ fn panel(area: &Area<'_>, panel: &Panel, last: f64) -> Drawn {
     Ok(())
 }
 
-/// A sample of each line and its name, in a row: over the plot, where no curve can be.
+/// Draws a row with a sample and the name of each line, above the plot, where no curve can be.
 fn legend(area: &Area<'_>, panel: &Panel, (mut x, y): (i32, i32)) -> Drawn {
     let px = |v: u32| (v * S) as i32;
     let mut names: Vec<&str> = Vec::new();
     for line in panel.lines.iter().filter(|l| l.stroke != Stroke::Pale) {
-        // One ring speaks for both colours.
+        // Rings of both colours share one entry.
         if names.contains(&line.name) {
             continue;
         }
@@ -380,7 +379,7 @@ mod tests {
         ];
         assert_eq!(points, wanted);
         assert!(panel.lines[4..].iter().all(|l| l.stroke == Stroke::Rings) && panel.high == 100.0);
-        // Between 0 and 50 nothing is measured, and it is drawn all the same.
+        // No value lies between 0 and 50 %, but the axis still begins at 0.
         let canvas = draw(&[Event::Evaluated(held_out)]).unwrap();
         let row = |y: u32| {
             let begin = 3 * (y * canvas.width + canvas.width / 2) as usize;

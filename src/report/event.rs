@@ -1,4 +1,4 @@
-//! What a run says while it runs. Whoever listens decides what is printed, kept or drawn.
+//! The events of a run. Listeners decide what is printed, kept or drawn.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Result;
 
-/// Something happened in a run.
+/// An event in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The run knows what it will do.
+    /// The run has made its plan.
     Started(Started),
     /// One training step is done.
     Step(Step),
@@ -17,7 +17,7 @@ pub enum Event {
     Evaluated(Evaluated),
     /// An evaluation is going on.
     Evaluating(Evaluating),
-    /// Something worth a line.
+    /// A message for the user.
     Note(String),
     /// A checkpoint was written to this file.
     Checkpoint(PathBuf),
@@ -27,7 +27,7 @@ pub enum Event {
     Finished(Finished),
 }
 
-/// What a run will do.
+/// The plan of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Started {
     /// What the run does, in one line.
@@ -54,7 +54,7 @@ pub struct Step {
     /// Loss of the clean network, a mean over the batch.
     #[serde(deserialize_with = "null_is_nan")]
     pub loss_clean: f32,
-    /// The same, a mean over the perturbed networks too; absent when there are none.
+    /// Loss of the perturbed networks, a mean over the batch and the networks; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_perturbed: Option<f32>,
     /// Whether the losses are distances from the clean network's answers (a distillation's), and not
@@ -74,12 +74,12 @@ pub struct Step {
     pub seconds_left: f64,
 }
 
-/// How far an evaluation is.
+/// Progress of an evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evaluating {
     /// Images that have passed through the networks, all fault maps counted.
     pub done: u64,
-    /// How many will.
+    /// Number of images that will have passed at the end.
     pub all: u64,
 }
 
@@ -88,7 +88,7 @@ pub struct Evaluating {
 pub struct Evaluated {
     /// Steps done.
     pub step: u64,
-    /// Epoch of the last of them, from 1.
+    /// Epoch of the last step, from 1.
     pub epoch: u64,
     /// CA: clean network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,9 +102,10 @@ pub struct Evaluated {
     /// PA(NF): perturbed network behind the generator, a mean over the fault maps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perturbed_nf: Option<f64>,
-    /// Images that were looked at: `held-out`, `test`.
+    /// Split of the images: `held-out`, `test`.
     pub split: String,
-    /// Whether these are no accuracies: images without labels have those that the clean network gives them.
+    /// Whether the numbers are agreement, because the images have no labels but the answers of the clean
+    /// network.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub agreement: bool,
 }
@@ -112,40 +113,40 @@ pub struct Evaluated {
 /// How a run goes on after a setback.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recovered {
-    /// Steps done that it goes on from.
+    /// Number of steps done at the point to which the run returns.
     pub step: u64,
-    /// Which of its setbacks, from 1.
+    /// Number of this setback within the run, from 1.
     pub recovery: u32,
-    /// What happened.
+    /// The cause of the setback.
     pub reason: String,
-    /// What the learning rate is multiplied by from here on.
+    /// Factor applied to the learning rate: it differs from 1 after a divergence.
     pub lr_factor: f64,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finished {
-    /// Whether it came to its end.
+    /// Whether the run is complete.
     pub outcome: Outcome,
     /// Steps done.
     pub step: u64,
     /// Seconds of wall time.
     pub seconds: f64,
-    /// Files that are of interest now.
+    /// Files that the user may want to see now.
     pub files: Vec<PathBuf>,
 }
 
-/// Whether a run came to its end.
+/// Whether a run is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// All steps are done.
     #[default]
     Complete,
-    /// Ctrl-C came first.
+    /// Ctrl-C ended the run early.
     Interrupted,
 }
 
-/// Somebody who listens to a run.
+/// A listener to the events of a run.
 pub trait Sink {
     /// Takes one event.
     ///
@@ -155,7 +156,7 @@ pub trait Sink {
     fn event(&mut self, event: &Event) -> Result<()>;
 }
 
-/// Keeps everything.
+/// Keeps every event.
 impl Sink for Vec<Event> {
     fn event(&mut self, event: &Event) -> Result<()> {
         self.push(event.clone());
@@ -163,18 +164,18 @@ impl Sink for Vec<Event> {
     }
 }
 
-/// Tells several listeners; without any, nobody.
+/// Passes each event to several listeners, of which there may be none.
 #[derive(Default)]
 pub struct Tee<'a>(pub Vec<&'a mut dyn Sink>);
 
 impl Sink for Tee<'_> {
-    /// Tells every listener, also after one failed, and returns the first error.
+    /// Passes the event to every listener, even after one has failed, and returns the first error.
     fn event(&mut self, event: &Event) -> Result<()> {
         self.0.iter_mut().map(|sink| sink.event(event)).fold(Ok(()), Result::and)
     }
 }
 
-/// JSON has no NaN: it is written as `null`.
+/// Reads `null` as NaN, since JSON has no NaN.
 fn null_is_nan<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f32, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f32::NAN))
 }

@@ -1,5 +1,5 @@
-//! The record of an injection: everything that it takes to make the same faulty file again, and what
-//! the faults changed.
+//! The record of a fault injection: everything that is needed to make the same faulty file again, and the
+//! changes that the faults made.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     files::atomic,
 };
 
-/// Version of the document.
+/// Version of the document's format.
 pub const VERSION: u32 = 1;
 
 /// A faulty copy of a network.
@@ -21,7 +21,7 @@ pub struct FaultRecord {
     pub version: u32,
     /// Version of the map from seed to cells (`docs/fault-format.md`).
     pub fault_format: u32,
-    /// The clean network's file, as it was given.
+    /// The clean network's file, as the user named it.
     pub base_file: String,
     /// The clean network.
     pub base: Base,
@@ -29,25 +29,25 @@ pub struct FaultRecord {
     pub precision: u32,
     /// The fault model, as `--faults` takes it.
     pub faults: String,
-    /// Probability that a cell is faulty; of `asymmetric` the mean of its two rates, of a measured map
-    /// the share of its cells.
+    /// Probability that a cell is faulty; for `asymmetric` the mean of the two rates, for a measured map its
+    /// share of faulty cells.
     pub ber: f64,
-    /// What else describes the faults.
+    /// Further properties of the faults.
     #[serde(flatten)]
     pub detail: FaultDetail,
-    /// Seed of the map; 0 for a measured one.
+    /// Seed of the fault map; 0 for a measured map.
     pub seed: u64,
-    /// How the weights lie on the cells: `drawn` (cell by cell of the network), `reference`, `linear`.
+    /// Assignment of weights to cells: `drawn` (cell by cell of the network), `reference`, `linear`.
     pub mapping: String,
     /// Cells that store a bit of a weight.
     pub stored_bits: u64,
-    /// Those that are faulty, whether they read differently or not.
+    /// Number of these cells that are faulty, whether they read differently or not.
     pub faulty_cells: u64,
     /// Stored bits that read differently.
     pub flipped_bits: u64,
-    /// The same at bit 0 (least significant), 1, ... of the stored weight.
+    /// Number of these bits at bit 0 (least significant), 1, ... of the stored weight.
     pub per_bit: Vec<u64>,
-    /// Per layer, in `state_dict` order.
+    /// Counts per layer, in `state_dict` order.
     pub per_layer: Vec<LayerRecord>,
     /// SHA-256 of the faulty file.
     pub file_sha256: String,
@@ -58,9 +58,9 @@ pub struct FaultRecord {
 /// One layer of a [`FaultRecord`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerRecord {
-    /// Name of its weights.
+    /// Name of the layer's weights.
     pub name: String,
-    /// Bits that it stores.
+    /// Number of bits that the layer stores.
     pub stored_bits: u64,
     /// Cells that are faulty.
     pub faulty_cells: u64,
@@ -72,7 +72,7 @@ impl FaultRecord {
     /// Reads a record.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Format`] for what is no record, or one of another version.
+    /// [`Error::Read`]; [`Error::Format`] for a file that is not a record, or is one of another version.
     pub fn load(path: &Path) -> Result<Self> {
         let text = crate::files::read_text(path)?;
         let hint = "give the .json that `nf-gpu inject` wrote beside a faulty file";
@@ -88,7 +88,7 @@ impl FaultRecord {
     /// JSON with a newline at the end.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Cannot fail: the record has no maps with keys other than text.
+        // Serialisation cannot fail, because all maps in the record have text as keys.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 

@@ -1,4 +1,4 @@
-//! `images.png`: what the generator does to images, and what the faulty network then says.
+//! `images.png`: what the generator does to images, and how the faulty network then classifies them.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::canvas::{
 };
 use crate::error::{Error, Result};
 
-/// Columns before the grid goes on below.
+/// Columns per band; further examples continue in the next band below.
 const COLUMNS: usize = 10;
 /// Images are enlarged to about this many pixels.
 const SIDE: usize = 96;
@@ -19,22 +19,22 @@ const GAP: usize = 8;
 const MARGIN: usize = 132;
 /// Height of a line of text.
 const LINE: usize = 20;
-/// The picture is drawn at twice its size and averaged: letters are then smooth and well spaced.
+/// The picture is drawn larger by this factor and averaged down, so that letters are smooth and well spaced.
 const S: usize = 2;
 
 /// An image in [-1, 1], planar: `[3][height][width]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Image<'a> {
-    /// Pixels of a column.
+    /// Height in pixels.
     pub height: usize,
-    /// Pixels of a row.
+    /// Width in pixels.
     pub width: usize,
-    /// 3 * height * width values; those outside [-1, 1] are clamped when shown.
+    /// 3 * height * width values; those outside [-1, 1] are clamped when drawn.
     pub pixels: &'a [f32],
 }
 
 impl<'a> Image<'a> {
-    /// An image, if `pixels` are as many as its extents say.
+    /// An image, if the number of `pixels` matches its extents.
     ///
     /// # Errors
     ///
@@ -57,18 +57,18 @@ impl<'a> Image<'a> {
     }
 }
 
-/// A column of the grid. Texts that are not known stay empty.
+/// A column of the grid. Absent texts stay empty.
 #[derive(Clone, Debug)]
 pub struct Example<'a> {
-    /// What the network was trained for.
+    /// The original image.
     pub original: Image<'a>,
-    /// What the generator made of it.
+    /// The image after the generator.
     pub transformed: Image<'a>,
-    /// Its class.
+    /// The class of the image.
     pub label: Option<String>,
-    /// What the faulty network says of the original.
+    /// The faulty network's answer to the original.
     pub before: Option<String>,
-    /// What the faulty network says of the transformed image.
+    /// The faulty network's answer to the transformed image.
     pub after: Option<String>,
 }
 
@@ -96,8 +96,8 @@ pub fn save(path: impl AsRef<Path>, image: Image<'_>) -> Result<()> {
     save_png(path.as_ref(), width, height, &rgb)
 }
 
-/// `transformed - original`, amplified, around grey; and by how much it was amplified: a round
-/// number that lets all but one value in a hundred fit.
+/// `transformed - original`, halved and amplified, around grey; and the factor of amplification, a round
+/// number with which all but one value in a hundred fit.
 ///
 /// # Errors
 ///
@@ -117,7 +117,7 @@ fn same_size(a: Image<'_>, b: Image<'_>) -> Result<()> {
 }
 
 fn amplified(a: Image<'_>, b: Image<'_>, factor: u32) -> Vec<f32> {
-    // A difference lies in [-2, 2]; half of it in [-1, 1].
+    // A difference lies in [-2, 2]; halving it brings it into [-1, 1].
     a.pixels.iter().zip(b.pixels).map(|(a, b)| (b - a) / 2.0 * factor as f32).collect()
 }
 
@@ -134,7 +134,7 @@ fn amplification(pairs: &[(Image<'_>, Image<'_>)]) -> u32 {
     [50, 20, 10, 5, 2].into_iter().find(|&f| high * f as f32 <= 1.0).unwrap_or(1)
 }
 
-/// A value in [-1, 1] as a byte; `as` clamps what is outside, and makes NaN black.
+/// Converts a value in [-1, 1] to a byte; `as` clamps values outside, and makes NaN black.
 fn byte(v: f32) -> u8 {
     ((v + 1.0) * 127.5).round() as u8
 }
@@ -143,7 +143,8 @@ fn int<T: TryFrom<usize>>(v: usize) -> Result<T> {
     T::try_from(v).map_err(|_| Error::Shape(format!("{v} pixels are too many for a picture")))
 }
 
-/// Outer: the examples do not fit together; inner: the drawing failed.
+/// Draws the grid. The outer error means that the examples do not fit together, the inner one that drawing
+/// failed.
 fn grid(examples: &[Example<'_>]) -> Result<std::result::Result<Canvas, String>> {
     let Some(first) = examples.first().map(|e| e.original) else {
         return Err(Error::Shape("a picture of examples needs an example".into()));
@@ -167,15 +168,15 @@ fn grid(examples: &[Example<'_>]) -> Result<std::result::Result<Canvas, String>>
     Ok(canvas.draw(|area| layout.annotate(area, examples, factor)).map(|()| canvas.halved()))
 }
 
-/// Where things are, in pixels.
+/// Positions and distances in pixels.
 struct Layout {
     /// Enlargement of an image.
     scale: usize,
-    /// From column to column.
+    /// Distance from column to column.
     step_x: usize,
-    /// From image to image in a column.
+    /// Distance from image to image in a column.
     step_y: usize,
-    /// From one band of columns to the next.
+    /// Distance from one band of columns to the next.
     band: usize,
     width: usize,
     height: usize,
@@ -185,14 +186,14 @@ impl Layout {
     fn new(image: Image<'_>, examples: usize) -> Self {
         let scale = (SIDE / image.width.max(image.height)).max(1);
         let (step_x, step_y) = (image.width * scale + GAP, image.height * scale + GAP);
-        // Label above, two answers below, and air.
+        // A band has a label above, two answers below, and margins.
         let band = LINE + 3 * step_y + 2 * LINE + 2 * GAP;
         let (columns, bands) = (examples.min(COLUMNS), examples.div_ceil(COLUMNS));
         let (width, height) = (MARGIN + columns * step_x + GAP, GAP + bands * band);
         Self { scale, step_x, step_y, band, width, height }
     }
 
-    /// Top left of an image.
+    /// Position of the top left corner of an image.
     fn image(&self, example: usize, row: usize) -> (usize, usize) {
         let (band, column) = (example / COLUMNS, example % COLUMNS);
         (MARGIN + column * self.step_x, GAP + band * self.band + LINE + row * self.step_y)
@@ -314,7 +315,7 @@ mod tests {
                 let (left, top) = layout.image(i, row);
                 let (o, t) = (pairs[i].0[pixel], pairs[i].1[pixel]);
                 let wanted = byte([o, t, (t - o) / 2.0 * factor as f32][row]);
-                // The middle of the enlarged pixel.
+                // The point lies in the middle of the enlarged pixel.
                 let there = png.get_pixel((left + 3 * pixel + 1) as u32, (top + 1) as u32);
                 assert_eq!(there[0], wanted, "example {i}, row {row}, pixel {pixel}");
             }

@@ -20,12 +20,12 @@ use crate::{
     files::atomic,
 };
 
-/// A line: the event, and everything that stands there, unknown fields and events included.
+/// A line: the event, and the whole JSON object, which may be of an unknown kind or have unknown fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// Unix time in seconds.
     pub time: f64,
-    /// Step, evaluation or recovery; `None` for kinds that this version does not know.
+    /// Step, evaluation or recovery; `None` for a kind of event that this version does not know.
     pub event: Option<Event>,
     /// The whole object.
     pub object: Map<String, Value>,
@@ -49,12 +49,12 @@ impl Line {
         Some(Self { time, event: Some(event.clone()), object })
     }
 
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in words, when it is no JSON object with `event` and `time`, or
-    /// when a field that a step or evaluation must have is missing.
+    /// A description of the fault: the line is not a JSON object with `event` and `time`, or lacks a field
+    /// that its kind of event must have.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let object: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
         let kind = object.get("event").and_then(Value::as_str).ok_or("it has no \"event\"")?;
@@ -82,20 +82,20 @@ impl Line {
     }
 }
 
-/// Appends steps and evaluations to a file, each line whole.
+/// Appends steps, evaluations and recoveries to a file, each as a whole line.
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
-    /// None before the first event.
+    /// The open file; `None` before the first event.
     file: Option<File>,
-    /// Bytes of whole lines.
+    /// Number of bytes in whole lines.
     end: u64,
-    /// Whether evaluations of the `test` split on the way are kept: pretraining has no other ones.
+    /// Whether a recovery keeps evaluations of the `test` split: a pretraining has no other ones on the way.
     keeps_tests: bool,
 }
 
 impl JsonLines {
-    /// Starts a file, empty.
+    /// Creates an empty file.
     ///
     /// # Errors
     ///
@@ -107,8 +107,8 @@ impl JsonLines {
         Ok(lines)
     }
 
-    /// A file of which the first event tells whether it is started or gone on with: that of a run that may
-    /// have a checkpoint. Until then nothing is touched.
+    /// For a run that may have a checkpoint: the first event decides whether the file is started or
+    /// continued. Before that nothing is touched.
     #[must_use]
     pub fn begin(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: true }
@@ -120,13 +120,13 @@ impl JsonLines {
         Ok(())
     }
 
-    /// Goes on with a file, after `step`: lines of later steps go (they will be done again), and so do
-    /// evaluations of the `test` split, with which a run ends, and the half line that a crash may leave
-    /// at the end. A missing file is started.
+    /// Continues a file after `step`. Lines of later steps are removed, because the steps will be done again;
+    /// so are all evaluations of the `test` split, with which a run ends, and the half line that a crash may
+    /// leave at the end. A missing file is created.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::Write`]; [`Error::Format`] for lines that are no metrics.
+    /// [`Error::Read`], [`Error::Write`]; [`Error::Format`] for lines that are not metrics.
     pub fn resume(path: impl AsRef<Path>, step: u64) -> Result<Self> {
         let mut lines =
             Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: false };
@@ -134,9 +134,9 @@ impl JsonLines {
         Ok(lines)
     }
 
-    /// Goes on after `step`; evaluations of the `test` split are done again from step `last` on.
+    /// Continues after `step`; evaluations of the `test` split from step `last` on are removed.
     fn go_on(&mut self, step: u64, last: u64) -> Result<()> {
-        // What is no file, such as a pipe, keeps nothing that could be read.
+        // A missing file, a pipe or a device has no lines that could be kept.
         if !self.path.is_file() {
             return self.start();
         }
@@ -165,7 +165,7 @@ impl JsonLines {
         if written.is_ok() {
             self.end += line.len() as u64;
         } else {
-            // What was written of the line goes again.
+            // Removes the part of the line that was written.
             let _ = file.set_len(self.end);
             let _ = file.seek(SeekFrom::Start(self.end));
         }
@@ -176,14 +176,14 @@ impl JsonLines {
 impl Sink for JsonLines {
     fn event(&mut self, event: &Event) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Milliseconds, and no digits that mean nothing.
+        // Milliseconds are precise enough.
         let time = now.as_millis() as f64 / 1e3;
         match event {
-            // It failed before it began.
+            // The run failed before its first event, so nothing in the file belongs to it.
             Event::Recovered(recovered) if self.file.is_none() && recovered.step == 0 => {
                 self.start()?;
             }
-            // What it does again stands there once.
+            // Lines of steps that are done again must appear once.
             Event::Recovered(recovered) => {
                 let last = if self.keeps_tests { u64::MAX } else { 0 };
                 self.go_on(recovered.step, last)?;
@@ -201,11 +201,11 @@ impl Sink for JsonLines {
     }
 }
 
-/// All whole lines of a file. A last line without its end is left out: a crash cut it off.
+/// Reads all whole lines of a file. A last line without its newline is skipped, because a crash cut it off.
 ///
 /// # Errors
 ///
-/// [`Error::Read`]; [`Error::Format`] with the number of a line that is no metrics line.
+/// [`Error::Read`]; [`Error::Format`] with the number of a line that is not a metrics line.
 pub fn load(path: impl AsRef<Path>) -> Result<Vec<Line>> {
     let path = path.as_ref();
     let mut bytes = Vec::new();
@@ -315,13 +315,13 @@ mod tests {
         put(&[]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "of something else");
         put(&[started(0), step(1), step(2), test(2), step(3), step(4)]);
-        // It was killed behind step 4; its checkpoint is of step 2.
+        // The run was killed after step 4, and its checkpoint is of step 2.
         put(&[started(2), step(3), step(4), test(4), step(5), step(6), test(6)]);
         let whole =
             [(2, true), (3, false), (4, false), (4, true), (5, false), (6, false), (6, true)];
         let whole = [&[(1, false), (2, false)], &whole[..]].concat();
         assert_eq!(steps(), whole);
-        // Complete, it is evaluated once more.
+        // A complete run that is started again is only evaluated again.
         put(&[started(6), test(6)]);
         assert_eq!(steps(), whole);
         let recovered = Event::Recovered(Recovered { step: 4, ..Recovered::default() });

@@ -1,30 +1,30 @@
-//! What the per cents of evaluations are: accuracies, or, of images without labels, agreement with the clean
-//! network.
+//! The meaning of the percentages in evaluations: accuracy or, for images without labels, agreement with the
+//! clean network.
 
-/// What a share of right answers is.
+/// The meaning of a share of right answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// How often an answer is the image's label.
+    /// Share of answers that are the image's label.
     Accuracy,
-    /// How often an answer is what the network without faults answers to the image as it is.
+    /// Share of answers that are those of the network without faults to the original image.
     Agreement,
-    /// Some are this, some that.
+    /// Accuracy in some evaluations, agreement in others.
     Both,
 }
 
 impl Measure {
-    /// What several are together; nothing is accuracy.
+    /// The measure of several evaluations together; accuracy if there are none.
     pub(crate) fn all(of: impl IntoIterator<Item = Self>) -> Self {
         let together = |one, other| if one == other { one } else { Self::Both };
         of.into_iter().reduce(together).unwrap_or(Self::Accuracy)
     }
 
-    /// Accuracy, unless it is agreement.
+    /// Agreement if `is_it`, else accuracy.
     pub(crate) fn agreement(is_it: bool) -> Self {
         if is_it { Self::Agreement } else { Self::Accuracy }
     }
 
-    /// Its name within a sentence.
+    /// The name within a sentence.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Measure {
         }
     }
 
-    /// Its name at the beginning of one.
+    /// The name at the beginning of a sentence.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Measure {
         }
     }
 
-    /// What a reader of a table must know who expects accuracies; nothing where they are.
+    /// A note for readers who expect accuracies; `None` where the numbers are accuracies.
     #[must_use]
     pub fn note(self) -> Option<&'static str> {
         match self {

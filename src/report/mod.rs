@@ -1,5 +1,5 @@
-//! What a run says and leaves behind: events to the console and to JSON lines, curves, pictures,
-//! tables, and the JSON document of an evaluation. Knows numbers, not networks.
+//! The output of a run: events on the console and as JSON lines, curves, pictures, tables, and the JSON
+//! document of an evaluation. This module works on numbers and documents, and knows nothing about networks.
 
 pub mod bench_json;
 pub mod bench_view;

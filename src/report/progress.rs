@@ -1,4 +1,4 @@
-//! How far a long command is: a bar for a person at a terminal, elsewhere a line every ten seconds.
+//! Shows the progress of a long command: a bar on a terminal, elsewhere a line every ten seconds.
 
 use super::{console::duration, terminal};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,23 +11,23 @@ use std::{
 
 /// Time between two lines where no bar is drawn.
 pub(crate) const EVERY: Duration = Duration::from_secs(10);
-/// The speed is that since so many lines ago, and since the first count at the earliest: before that a
-/// command makes its pipelines, and what a journal knew already is done in no time; neither says anything of
-/// the rest.
+/// Number of notes from which the speed is computed: one per line, beginning with the first count. The time
+/// before the first count is spent on compiling pipelines, and results from a journal are counted at once:
+/// neither says anything about the rest.
 const MEMORY: usize = 6;
 
-/// What is counted.
+/// The unit in which progress is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Things of this name, in the plural.
+    /// Things with this name in the plural.
     Many(&'static str),
-    /// Bytes, said in megabytes.
+    /// Bytes, which are shown in megabytes.
     Bytes,
     /// Seconds: the work ends when the time does.
     Seconds,
 }
 
-/// Shows on stderr how far a command is. Nothing where it is to be quiet.
+/// Shows the progress of a command on stderr, or nothing in quiet mode.
 pub(crate) struct Progress {
     shown: Shown,
     pace: RefCell<Pace>,
@@ -40,7 +40,7 @@ enum Shown {
 }
 
 impl Progress {
-    /// Nothing is done yet of `total`, if that is known.
+    /// Begins with 0 of `total`, which may be unknown.
     pub(crate) fn new(quiet: bool, unit: Unit, total: Option<u64>) -> Self {
         let shown = match (quiet, terminal::is_watched()) {
             (true, _) => Shown::Nothing,
@@ -50,19 +50,19 @@ impl Progress {
         Self { shown, pace: RefCell::new(Pace::new(unit, total, Instant::now())) }
     }
 
-    /// What is being done, such as the case at hand.
+    /// Sets a description of the current work, such as the current case.
     pub(crate) fn doing(&self, what: &str) {
         what.clone_into(&mut self.pace.borrow_mut().doing);
         self.show();
     }
 
-    /// So much more is done.
+    /// Adds to the count.
     pub(crate) fn add(&self, more: u64) {
         self.pace.borrow_mut().done += more;
         self.show();
     }
 
-    /// So much is done, of so much if that is known.
+    /// Sets the count and the total, which may be unknown.
     pub(crate) fn set(&self, done: u64, total: Option<u64>) {
         let mut pace = self.pace.borrow_mut();
         (pace.done, pace.total) = (done, total);
@@ -70,13 +70,13 @@ impl Progress {
         self.show();
     }
 
-    /// Something else begins, with its own count.
+    /// Begins a new count for another piece of work.
     pub(crate) fn restart(&self) {
         let mut pace = self.pace.borrow_mut();
         *pace = Pace::new(pace.unit, None, Instant::now());
     }
 
-    /// Lets something else write, with no bar in its way.
+    /// Hides the bar while `write` writes something else.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.shown {
             Shown::Bar(bar) => bar.suspend(write),
@@ -84,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub(crate) fn say(&self, line: &str) {
         if !matches!(self.shown, Shown::Nothing) {
             self.aside(|| terminal::say(line));
@@ -115,7 +115,7 @@ impl Drop for Progress {
     }
 }
 
-/// A bar, and behind it as much of the message as the terminal has room for. In colour unless `NO_COLOR`
+/// A bar, followed by as much of the message as the terminal has room for. It is coloured unless `NO_COLOR`
 /// is set.
 pub(crate) fn bar(target: ProgressDrawTarget, total: Option<u64>) -> ProgressBar {
     let colour = env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
@@ -129,7 +129,7 @@ pub(crate) fn bar(target: ProgressDrawTarget, total: Option<u64>) -> ProgressBar
     ProgressBar::with_draw_target(Some(total.unwrap_or(0)), target).with_style(style)
 }
 
-/// When the next line is due, and what it says.
+/// Decides when the next line is due, and what it says.
 #[derive(Debug)]
 pub(crate) struct Pace {
     unit: Unit,
@@ -137,7 +137,7 @@ pub(crate) struct Pace {
     done: u64,
     doing: String,
     said: Instant,
-    /// What was done when, from the first count or the last few lines on.
+    /// Times and counts, from the first count or the last few lines on.
     known: VecDeque<(Instant, u64)>,
 }
 
@@ -146,7 +146,7 @@ impl Pace {
         Self { unit, total, done: 0, doing: String::new(), said: now, known: VecDeque::new() }
     }
 
-    /// So much is done; gives the line about it, if one is due.
+    /// Sets the count, and returns the line about it if one is due.
     pub(crate) fn at(&mut self, now: Instant, done: u64) -> Option<String> {
         self.done = done;
         self.line(now)
@@ -163,14 +163,14 @@ impl Pace {
         Some(message)
     }
 
-    /// Notes when the first count came.
+    /// Records the time of the first count.
     fn note_first(&mut self, now: Instant) {
         if self.known.is_empty() && self.done > 0 {
             self.known.push_back((now, self.done));
         }
     }
 
-    /// Notes how far the work is, if the last note is old enough.
+    /// Records the current count if the last record is old enough.
     fn remember(&mut self, now: Instant) {
         self.note_first(now);
         let last = self.known.back().map_or(now, |&(at, _)| at);
@@ -182,7 +182,7 @@ impl Pace {
         }
     }
 
-    /// Seconds until all is done, at the speed of late; nothing before a second count.
+    /// Estimated seconds until the end, at the recent speed; `None` before the count has grown a second time.
     fn left(&self, now: Instant) -> Option<f64> {
         let rest = self.total?.saturating_sub(self.done);
         if self.unit == Unit::Seconds {
@@ -193,7 +193,7 @@ impl Pace {
         (done > 0 && seconds > 0.0).then(|| rest as f64 * seconds / done as f64)
     }
 
-    /// The time left comes first: where a line is cut, its end goes.
+    /// The time left comes first, because a line that is too long loses its end.
     fn message(&self, now: Instant) -> String {
         let left = self.left(now).map(|left| format!("{} left", duration(left)));
         let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
@@ -241,11 +241,11 @@ mod tests {
     fn the_first_count_says_nothing_of_the_speed() {
         let begin = Instant::now();
         let mut pace = Pace::new(Unit::Many("images"), Some(1000), begin);
-        // A minute for the pipelines and the first hundred, then a hundred in a second.
+        // The pipelines and the first hundred take a minute, the next hundred takes a second.
         assert_eq!(pace.at(begin + 6 * EVERY, 100).unwrap(), "100 of 1000 images");
         assert_eq!(pace.at(begin + 6 * EVERY + EVERY / 10, 200), None);
         assert_eq!(pace.message(begin + 6 * EVERY + EVERY / 10), "8.0 s left, 200 of 1000 images");
-        // The same at a terminal.
+        // The same holds at a terminal.
         let mut pace = Pace::new(Unit::Many("images"), Some(1000), begin);
         for (seconds, done, says) in [
             (5, 0, "0 of 1000 images"),
@@ -264,7 +264,7 @@ mod tests {
     fn what_a_journal_knew_is_not_counted() {
         let begin = Instant::now();
         let mut pace = Pace::new(Unit::Many("images"), Some(2000), begin);
-        // A thousand at once, then one in a second.
+        // A journal gives a thousand at once, after that there is one per second.
         let lines = (1..=8u64).map(|i| pace.at(begin + EVERY * i as u32, 1000 + 10 * i).unwrap());
         let lines: Vec<_> = lines.collect();
         assert_eq!(lines[0], "1010 of 2000 images");
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(nothing.at(begin + EVERY, 0).unwrap(), "0 of 9 cases");
     }
 
-    /// A terminal of so many columns, and all that was written to it.
+    /// A terminal with a number of columns, and everything that was written to it.
     #[derive(Clone, Debug)]
     struct Screen(u16, Arc<Mutex<String>>);
 
@@ -328,7 +328,7 @@ mod tests {
         }
     }
 
-    /// A bar with a long message, as it is drawn there.
+    /// The lines of a bar with a long message on a terminal of this width.
     fn drawn(width: u16) -> Vec<String> {
         let screen = Screen(width, Arc::default());
         let bar = bar(ProgressDrawTarget::term_like(Box::new(screen.clone())), Some(10));

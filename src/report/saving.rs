@@ -1,5 +1,5 @@
-//! What a saving of energy is in words: against what, for how much accuracy, and what to do where none is
-//! known.
+//! Describes savings of energy in words: relative to what, at what price in accuracy, and what to do where
+//! the saving is unknown.
 
 use super::{
     eval_json::{Evaluation, Perturbed},
@@ -8,9 +8,9 @@ use super::{
 use crate::words;
 use std::collections::BTreeSet;
 
-/// `19.0 % less` or `28.5 % more` energy of a saving in per cent: a generator can cost more than a lower
-/// voltage saves, and "-28.5 % saved" is read as its opposite. `the same`, where nothing is left of it
-/// after rounding; `?` where it is no number.
+/// Words for a saving in per cent: `19.0 % less` or `28.5 % more` energy. A generator can cost more than a
+/// lower voltage saves, and "-28.5 % saved" would be misread. The result is `the same` if the rounded number
+/// is 0, and `?` if the number is not finite.
 #[must_use]
 pub fn in_words(percent: f64) -> String {
     let size = format!("{:.1}", percent.abs());
@@ -22,9 +22,8 @@ pub fn in_words(percent: f64) -> String {
     }
 }
 
-/// What was gained for what under these faults, the generator being called `name`: energy against the
-/// nominal voltage for points of accuracy, and where nothing was gained, that. Nothing where the voltage is
-/// not known.
+/// A sentence on the energy, relative to the nominal voltage, and the change in accuracy under these faults;
+/// `name` is the generator's. It says so if nothing is gained. `None` if the voltage is unknown.
 #[must_use]
 pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
     let savings = e.savings(p)?;
@@ -55,7 +54,7 @@ pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// `16.7 points less`, of accuracy or agreement.
+/// Words for a change in accuracy or agreement: `16.7 points less`.
 fn change_in_words(change: f64) -> String {
     let size = format!("{:.1}", change.abs());
     match size.as_str() {
@@ -65,15 +64,16 @@ fn change_in_words(change: f64) -> String {
     }
 }
 
-/// The one line about faults whose energy is not known, and how to tell their voltage; nothing where all
-/// is known.
+/// A hint about the faults whose energy is unknown, and how to give their voltage; `None` if all energies are
+/// known.
 #[must_use]
 pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Option<String> {
     let mut rates: Vec<(String, Vec<String>)> = Vec::new();
     let mut bits = BTreeSet::new();
     for e in evaluations {
         for p in e.perturbed.iter().filter(|p| e.energy_of(p).is_none()) {
-            // Accesses are counted for weights of a byte each: there no voltage helps.
+            // Accesses are counted for weights of one byte, so a voltage does not help with other
+            // precisions.
             if e.precision != 8 {
                 bits.insert(e.precision);
                 continue;
@@ -143,7 +143,8 @@ mod tests {
         let more = told(-28.5, 30.6, 85.0);
         assert!(more.contains("takes 28.5 % more energy than"), "{more}");
         assert!(more.ends_with(&format!("30.6 % less for 52.6 points less.{nothing}")), "{more}");
-        // Less energy, or more accuracy, is something; neither and a loss is not; nothing for nothing is no loss.
+        // A gain in energy or in accuracy counts; a loss without any gain does not. No change at
+        // all is no loss.
         for (saving, behind, lost) in [
             (0.1, 10.0, false),
             (-9.0, 92.8, false),
@@ -187,7 +188,7 @@ mod tests {
         for flag in ["--voltage V", "--points FILE.toml", "`nf-gpu energy`"] {
             assert_eq!(text.matches(flag).count(), 1, "{text}");
         }
-        // The one whose energy is known is not among them.
+        // Faults whose energy is known are not listed.
         e.perturbed[0].energy = Some(Energy::default());
         assert!(unknown([&e]).unwrap().contains("for stuck-at at BER 0.005; "));
         e.precision = 4;

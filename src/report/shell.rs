@@ -1,6 +1,6 @@
-//! Words as a shell takes them, for commands that somebody copies.
+//! Quotes words for a shell, in commands that a user may copy.
 
-/// A word for a shell.
+/// The word, quoted if a shell would not take it literally.
 pub(crate) fn quoted(word: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
     if !word.is_empty() && word.chars().all(safe) {

@@ -15,14 +15,14 @@ use super::{
 };
 use crate::words;
 
-/// Rows of cells under a header, aligned: words to the left, numbers to the right.
+/// A table in plain text: a header and rows, words aligned to the left, numbers to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// Columns of words.
+    /// Indices of the columns that hold words.
     words: Vec<usize>,
-    /// Columns that name a row, from the first on.
+    /// Number of columns, from the first on, that name a row.
     names: usize,
 }
 
@@ -39,16 +39,16 @@ impl Table {
         self
     }
 
-    /// These columns hold words, counted from 0: they stand on the left, and are cut between words where
-    /// lines are short. Without this it is the first column.
+    /// Sets the columns (counted from 0) that hold words: they are aligned to the left, and broken between
+    /// words where lines are short. The default is the first column.
     #[must_use]
     pub fn with_words(mut self, columns: &[usize]) -> Self {
         self.words = columns.to_vec();
         self
     }
 
-    /// So many columns, from the first on, name a row, and stand before its other columns wherever these go.
-    /// Without this it is the first column.
+    /// Sets the number of columns, from the first on, that name a row: they are repeated in every block of
+    /// columns. The default is 1.
     #[must_use]
     pub fn named_by(mut self, columns: usize) -> Self {
         self.names = columns;
@@ -63,7 +63,7 @@ impl Table {
         std::iter::once(&self.header).chain(&self.rows)
     }
 
-    /// The largest measure of the cells of each column.
+    /// The maximum of `measure` over the cells of each column.
     fn widths(&self, measure: impl Fn(&str) -> usize) -> Vec<usize> {
         let columns = self.lines().map(Vec::len).max().unwrap_or(0);
         let cells = |c: usize| self.lines().filter_map(move |row| row.get(c));
@@ -72,16 +72,17 @@ impl Table {
 }
 
 impl fmt::Display for Table {
-    /// Header, rule, rows; a newline after each. With a width, as in `{table:80}`, lines are no longer than
-    /// that: headings and words then take several, and columns stand in blocks below each other.
+    /// Writes header, rule and rows, each with a newline. With a width, as in `{table:80}`, lines are no
+    /// longer than that if possible: headings and words take several lines, and columns are split into blocks
+    /// below each other.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&fold::fold(self, f.width()))
     }
 }
 
-/// The final table of `eval`: a row per fault model and BER. Accuracies in per cent, mean ± std
-/// over the fault maps; RP in percentage points; flips as the share of stored bits that changed. Energy
-/// stands in a table of its own ([`energy`]): with it ten columns of ten maps are wider than a terminal.
+/// The final table of `eval`, with a row per fault model and BER: accuracies in per cent, mean ± std over the
+/// fault maps; RP in percentage points; flips as the share of stored bits that changed. Energy has a table of
+/// its own ([`energy`]), because ten columns would be wider than a terminal.
 #[must_use]
 pub fn evaluation(e: &Evaluation) -> Table {
     let nf = e.generator.is_some();
@@ -103,7 +104,7 @@ pub fn evaluation(e: &Evaluation) -> Table {
     table
 }
 
-/// The same in lines of `width`, below what a reader must know who expects accuracies.
+/// The table of [`evaluation`] in lines of `width`, below a note for images without labels.
 #[must_use]
 pub fn captioned(e: &Evaluation, width: usize) -> String {
     let note = e.dataset.measure().note();
@@ -112,8 +113,9 @@ pub fn captioned(e: &Evaluation, width: usize) -> String {
     format!("{note}{:width$}", evaluation(e))
 }
 
-/// The table of a sensitivity study: a row per bit position and layer that alone is faulty, then a row
-/// per one more protected. Accuracies in per cent, losses and gains in percentage points.
+/// The table of a sensitivity study: a row with everything faulty, a row for each bit position and layer that
+/// alone is faulty, then a row for each one that is additionally protected. Accuracies are in per cent,
+/// changes in percentage points.
 #[must_use]
 pub fn sensitivity(s: &Sensitivity) -> Table {
     let accuracy = if s.with_generator { "PA(NF)" } else { "PA" };
@@ -145,7 +147,7 @@ fn named(p: &Perturbed) -> (String, String) {
     (faults(&p.faults, &p.detail), words::rate(p.ber))
 }
 
-/// The fault model, and what it is restricted to.
+/// The fault model, and its restrictions.
 #[must_use]
 pub fn faults(model: &str, detail: &FaultDetail) -> String {
     let mut text = model.to_owned();

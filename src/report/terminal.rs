@@ -1,8 +1,8 @@
-//! The one place that writes to stdout and stderr.
+//! The only module that writes to stdout and stderr.
 //!
-//! Results go to stdout, and a result that cannot be written is an error. Messages and progress go to
-//! stderr, and what cannot be written there (a full disk, a `tee` that has gone) is dropped: whoever
-//! stops listening must not stop the work, nor change how it ends.
+//! Results go to stdout, and failing to write a result is an error. Messages and progress go to stderr, and
+//! failing to write them (a full disk, a `tee` that has ended) is ignored: a reader that stops listening must
+//! neither stop the work nor change how it ends.
 #![expect(clippy::disallowed_methods, reason = "this is the place that clippy.toml speaks of")]
 
 use crate::error::{Error, Result};
@@ -10,16 +10,16 @@ use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 use std::io::{self, IsTerminal as _, Write};
 
-/// Writes text to stdout as it is. A reader that has gone (`| head`) is no error.
+/// Writes text to stdout unchanged. A reader that has ended (`| head`) is not an error.
 ///
 /// # Errors
-/// [`Error::Write`] when stdout takes no more, such as a file on a full disk.
+/// [`Error::Write`] when stdout cannot be written, such as a file on a full disk.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// What became of something written to stdout.
+/// The result of writing to stdout, where a closed pipe is not an error.
 fn printed(written: io::Result<()>) -> Result<()> {
     match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::write("standard output", e)),
@@ -27,8 +27,8 @@ fn printed(written: io::Result<()>) -> Result<()> {
     }
 }
 
-/// Writes what the argument parser has to say: help that was asked for to stdout, why it refuses the
-/// arguments to stderr.
+/// Writes the argument parser's output: help that was asked for to stdout, a complaint about arguments to
+/// stderr.
 ///
 /// # Errors
 /// Those of [`print`], for help.
@@ -51,30 +51,30 @@ pub(crate) fn say(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Columns of a line where nothing tells how many there are.
+/// Default number of columns, if neither the environment nor the terminal tells it.
 const COLUMNS: usize = 80;
 
-/// Characters that lines of a table should have on stdout: as many as the environment's COLUMNS says, else
-/// as the terminal has, else 80.
+/// Maximum length of a table's lines on stdout: the environment's COLUMNS, else the terminal's width, else
+/// 80.
 pub(crate) fn columns() -> usize {
     let named = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
     let own = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
     let columns = named.filter(|&n| n > 0).or_else(own).filter(|&n| n > 0).unwrap_or(COLUMNS);
-    // The most that a width in a format may be.
+    // Formatting widths are limited to 16 bits.
     columns.min(u16::MAX.into())
 }
 
-/// Whether a person reads stderr as it is written.
+/// Whether stderr is a terminal, so that a person reads it as it is written.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// stderr, for those who write to it over time.
+/// An owned handle of stderr.
 pub(crate) fn stderr() -> Box<dyn Write + Send> {
     Box::new(io::stderr())
 }
 
-/// Where a progress bar is drawn: nowhere unless `shown`, and only for a person.
+/// The target of a progress bar, which is drawn only if `shown` and on a terminal.
 pub(crate) fn draw_target(shown: bool) -> ProgressDrawTarget {
     if shown && is_watched() {
         ProgressDrawTarget::stderr_with_hz(10)

@@ -4,22 +4,22 @@ use crate::{error::Result, files::atomic};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// Something that took its time.
+/// An operation on the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slice {
     /// The row that it is drawn in: `GPU`, `host`.
     pub track: &'static str,
-    /// Its name.
+    /// Name of the operation.
     pub name: String,
-    /// Seconds from the begin of the timeline.
+    /// Start in seconds from the beginning of the timeline.
     pub begin: f64,
-    /// Its seconds.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// What else is to be seen when it is chosen.
+    /// Details that the viewer shows when the slice is selected.
     pub details: Vec<(&'static str, Value)>,
 }
 
-/// Writes a timeline: what it shows, and its slices.
+/// Writes a timeline with a title and its slices.
 ///
 /// # Errors
 /// The file cannot be written.

@@ -1,10 +1,10 @@
-//! Text in lines of at most so many characters.
+//! Breaks text into lines of limited length.
 
-/// Where a long word may be cut, after one of these.
+/// Characters after which a long word may be broken.
 const JOINTS: &str = "/-_=@";
 
-/// The text in lines of at most `width` characters, cut between words, or within one that is longer; one
-/// line of none.
+/// Breaks a text into lines of at most `width` characters, between words, or within a word that is longer. An
+/// empty text gives one empty line.
 pub(crate) fn cut(text: &str, width: usize) -> Vec<String> {
     if text.chars().count() <= width {
         return vec![text.to_owned()];
@@ -22,8 +22,8 @@ pub(crate) fn cut(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A paragraph in lines of at most `width` characters, those after the first set in by `indent`; words stay
-/// whole, for they may be paths that somebody copies.
+/// Breaks a paragraph into lines of at most `width` characters and indents all but the first by `indent`.
+/// Words stay whole, because they may be paths that a user copies.
 pub(crate) fn paragraph(text: &str, width: usize, indent: usize) -> String {
     let (mut out, mut length) = (String::new(), 0);
     for word in text.split(' ') {
@@ -41,14 +41,14 @@ pub(crate) fn paragraph(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
-/// Characters of the longest part that [`cut`] keeps whole in a line of that length.
+/// Length of the longest part of a text that [`cut`] never breaks if a line has room for it.
 pub(crate) fn longest_part(text: &str) -> usize {
     let parts =
         text.split_whitespace().flat_map(|word| word.split_inclusive(|c| JOINTS.contains(c)));
     parts.map(|part| part.chars().count()).max().unwrap_or(0)
 }
 
-/// A word in two, the first of at most `width` characters, behind a joint if there is one.
+/// Splits a word so that the first part has at most `width` characters, after a joint if there is one.
 fn split(word: &str, width: usize) -> (&str, &str) {
     let at = |n: usize| word.char_indices().nth(n).map_or(word.len(), |(at, _)| at);
     let most = at(width);

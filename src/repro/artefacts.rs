@@ -1,5 +1,5 @@
-//! Where base networks, generators and evaluations lie, which are there, and whether they are those that
-//! are wanted.
+//! The paths of base networks, generators and evaluations, which of them exist, and whether they were made
+//! under the settings that the plan wants.
 
 use super::{
     evaluate::Conditions,
@@ -20,21 +20,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files of a plan.
+/// The files that a plan produces or uses.
 #[derive(Debug)]
 pub(super) struct Artefacts<'a> {
     plan: &'a Plan,
     settings: &'a Settings,
-    /// SHA-256 of files that are done: they do not change any more.
+    /// SHA-256 sums of finished files, which do not change any more.
     sums: RefCell<BTreeMap<PathBuf, String>>,
 }
 
 /// The files of a base network.
 #[derive(Clone, Debug)]
 pub(super) struct BaseFiles {
-    /// Its weights, when it is done.
+    /// The finished weights.
     pub(super) weights: PathBuf,
-    /// It is the user's, not ours.
+    /// Whether the user supplied the weights.
     pub(super) given: bool,
 }
 
@@ -43,17 +43,17 @@ impl BaseFiles {
         self.weights.with_extension(ending)
     }
 
-    /// What it is made with.
+    /// The settings that the base network is made with.
     pub(super) fn recipe(&self) -> PathBuf {
         self.beside("toml")
     }
 
-    /// Its weights while it is being trained.
+    /// The weights while the network is being trained.
     pub(super) fn training(&self) -> PathBuf {
         self.beside("training.safetensors")
     }
 
-    /// What its training goes on from.
+    /// The checkpoint from which an interrupted training resumes.
     pub(super) fn checkpoint(&self) -> PathBuf {
         self.beside("checkpoint.safetensors")
     }
@@ -73,13 +73,13 @@ impl<'a> Artefacts<'a> {
         Ok(sum)
     }
 
-    /// The base network of generator `i`.
+    /// Index of the base network in front of which generator `i` is trained.
     pub(super) fn source(&self, i: usize) -> usize {
         let own = &self.plan.trainings[i].base;
         self.plan.bases.iter().position(|base| base == own).unwrap_or(0)
     }
 
-    /// What is known of base network `i`, if it is there.
+    /// The record of base network `i`, if its weights exist.
     pub(super) fn base_record(&self, i: usize) -> Result<Option<BaseRecord>> {
         let BaseFiles { weights: file, given } = self.base(i);
         if !file.exists() {
@@ -107,7 +107,8 @@ impl<'a> Artefacts<'a> {
         }
     }
 
-    /// The run folder of generator `i`: its name says all that it depends on but the settings.
+    /// The run folder of generator `i`. Its name holds everything that the generator depends on, except the
+    /// settings.
     pub(super) fn training(&self, i: usize) -> PathBuf {
         let t = &self.plan.trainings[i];
         let name = format!(
@@ -127,7 +128,7 @@ impl<'a> Artefacts<'a> {
         self.settings.out.join("cells").join(cell.cell.id()).join("eval.json")
     }
 
-    /// How base network `i` is trained.
+    /// The training settings of base network `i`.
     pub(super) fn pretraining(&self, i: usize) -> Result<PretrainConfig> {
         let files = self.base(i);
         let config = self.settings.pretraining(
@@ -138,7 +139,7 @@ impl<'a> Artefacts<'a> {
         Ok(PretrainConfig { checkpoint: Some(files.checkpoint()), ..config })
     }
 
-    /// What base network `i` is made with.
+    /// The settings that identify how base network `i` was made.
     pub(super) fn base_recipe(&self, i: usize) -> Result<toml::Table> {
         if !self.settings.smoke {
             return recipe::table(&self.pretraining(i)?);
@@ -149,17 +150,17 @@ impl<'a> Artefacts<'a> {
         Ok(table)
     }
 
-    /// How generator `i` is trained.
+    /// The training settings of generator `i`.
     pub(super) fn train_config(&self, i: usize) -> Result<TrainConfig> {
         let training = &self.plan.trainings[i];
         let (base, out) = (self.base(self.source(i)).weights, self.training(i));
         self.settings.training(training, &self.plan.dataset, &base, &out)
     }
 
-    /// Whether base network `i` is done.
+    /// Whether base network `i` is finished.
     ///
     /// # Errors
-    /// It is there, finished or not, and was made under other settings.
+    /// It exists, finished or not, and was made under other settings.
     pub(super) fn has_base(&self, i: usize) -> Result<bool> {
         let files = self.base(i);
         let there = files.weights.exists();
@@ -177,10 +178,11 @@ impl<'a> Artefacts<'a> {
         self.training(i).join("config.toml").exists()
     }
 
-    /// Whether generator `i` is done: the evaluation is the last that a training writes of what counts.
+    /// Whether generator `i` is finished. The evaluation is the last file of importance that a training
+    /// writes.
     ///
     /// # Errors
-    /// It is there, finished or not, and was made under other settings or for another base network.
+    /// It exists, finished or not, and was made under other settings or for another base network.
     pub(super) fn has_generator(&self, i: usize) -> Result<bool> {
         if !self.is_begun(i) {
             return Ok(false);
@@ -200,10 +202,10 @@ impl<'a> Artefacts<'a> {
         Ok(done)
     }
 
-    /// The evaluation of a cell, if it is done.
+    /// The evaluation of a cell, if it is finished.
     ///
     /// # Errors
-    /// It is there, and is of other settings, another base network or another generator.
+    /// It exists, but under other settings, or of another base network or generator.
     pub(super) fn evaluated(
         &self,
         cell: &PlannedCell,
@@ -234,7 +236,7 @@ impl<'a> Artefacts<'a> {
         }
     }
 
-    /// The evaluation that the training of generator `i` ended with, if it is what a cell asks for.
+    /// The evaluation at the end of generator `i`'s training, if it fulfils the conditions of a cell.
     pub(super) fn trained_evaluation(
         &self,
         cell: &PlannedCell,
@@ -247,7 +249,7 @@ impl<'a> Artefacts<'a> {
     }
 }
 
-/// The one evaluation in a document.
+/// The single evaluation in a document.
 fn evaluation(path: &Path) -> Result<Evaluation> {
     let text = read_text(path)?;
     match serde_json::from_str(&text) {

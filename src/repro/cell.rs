@@ -1,4 +1,4 @@
-//! One measurement of the paper: what was run, and what is printed for it.
+//! One measurement of the paper: the experiment, and the printed result.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct MeanStd {
     pub std: Option<f64>,
 }
 
-/// Accuracies of a cell in per cent, each absent where nobody knows it.
+/// Accuracies of a cell in per cent; each is absent where it is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Accuracies {
     /// CA: clean weights, no generator.
@@ -33,8 +33,8 @@ pub struct Accuracies {
 }
 
 impl Accuracies {
-    /// This less `other`, in percentage points; what one of them lacks is absent. Means are
-    /// subtracted, deviations are not.
+    /// The difference `self - other` in percentage points; a value that either of them lacks is absent. Means
+    /// are subtracted; standard deviations are dropped.
     #[must_use]
     pub fn less(&self, other: &Self) -> Self {
         let plain = |a: Option<f64>, b: Option<f64>| Some(a? - b?);
@@ -54,11 +54,11 @@ impl Accuracies {
 /// One measurement of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// Where the paper prints it, such as `Table 12`.
+    /// The table or figure that prints it, such as `Table 12`.
     pub printed_in: String,
     /// The base network that is evaluated, as the paper names it, in lower case.
     pub base: String,
-    /// The base networks that the generator was trained in front of: itself, or surrogates.
+    /// The base networks in front of which the generator was trained: the evaluated one, or surrogates.
     pub sources: Vec<String>,
     /// The generator.
     pub generator: String,
@@ -70,22 +70,22 @@ pub struct Cell {
     pub lambda: f64,
     /// Perturbed copies per training step, the paper's N.
     pub copies: u32,
-    /// Bits per stored weight in the evaluation; generators are trained in front of 8.
+    /// Bits per stored weight in the evaluation; generators are always trained with 8.
     pub bits: u32,
     /// What the paper prints.
     pub paper: Accuracies,
-    /// Where the paper contradicts itself, what to know of it.
+    /// An explanation, where the paper contradicts itself.
     pub note: Option<String>,
 }
 
-/// What nearly all cells have, so that their names leave it out.
+/// The usual values: the names of cells leave them out.
 const LAMBDA: f64 = 5.0;
 const COPIES: u32 = 10;
 const BITS: u32 = 8;
 
 impl Cell {
-    /// Its name within its table, such as `resnet18/ConvL-ber0.01`: what `--only` is matched with, and
-    /// its folder.
+    /// The cell's name within its table, such as `resnet18/ConvL-ber0.01`. `--only` is matched against it,
+    /// and it names the cell's folder.
     #[must_use]
     pub fn id(&self) -> String {
         let mut id = format!("{}/{}-ber{}", self.base, self.generator, self.ber);

@@ -1,4 +1,4 @@
-//! What the cells that are left take on this adapter, from steps that are timed here.
+//! Estimates how long the remaining cells take on this adapter, from steps that are timed on it.
 
 use super::{
     artefacts::Artefacts,
@@ -17,22 +17,23 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Times what a plan consists of, each kind of work once.
+/// Times each kind of work in a plan once.
 pub(super) struct Stopwatch<'a> {
     pub(super) gpu: &'a Gpu,
     pub(super) plan: &'a Plan,
     pub(super) settings: &'a Settings,
     pub(super) artefacts: &'a Artefacts<'a>,
-    /// Test images of an evaluation.
+    /// Number of test images in an evaluation.
     pub(super) images: u64,
     pub(super) sink: &'a mut dyn Sink,
     pub(super) stop: &'a dyn Fn() -> bool,
-    /// Seconds by what was timed.
+    /// Measured seconds by the name of the work.
     pub(super) known: BTreeMap<String, f64>,
 }
 
 impl Stopwatch<'_> {
-    /// The work that is left of the cells that are not measured yet: of a training that has begun, the rest.
+    /// The work that remains for the cells without a measurement. Of a training that has begun, only the
+    /// remaining steps count.
     ///
     /// # Errors
     /// A data set or a checkpoint that cannot be read, a device that fails, [`Error::Interrupted`].
@@ -61,9 +62,9 @@ impl Stopwatch<'_> {
         Ok(work)
     }
 
-    /// Seconds until base network `i` is there.
+    /// Seconds until base network `i` is finished.
     fn base(&mut self, i: usize) -> Result<f64> {
-        // Random weights are made in no time.
+        // Making random weights takes a negligible time.
         if self.artefacts.has_base(i)? || self.settings.smoke {
             return Ok(0.0);
         }
@@ -80,7 +81,7 @@ impl Stopwatch<'_> {
         Ok(left as f64 * step + glances as f64 * self.pass(model, None)?)
     }
 
-    /// Seconds until generator `i` is there, evaluated as a training evaluates it.
+    /// Seconds until generator `i` is finished, with the evaluations that are part of a training.
     fn training(&mut self, i: usize) -> Result<f64> {
         if self.artefacts.has_generator(i)? {
             return Ok(0.0);
@@ -104,26 +105,27 @@ impl Stopwatch<'_> {
         let names = (generator.as_str(), base.as_str());
         let step = self.timed(what, |gpu| bench::estimate_step(gpu, names, settings))?;
         let images = config.images.map_or(self.images, |n| (n as u64).min(self.images));
-        // Clean and under one map on the way; under all of them at the end.
+        // Evaluations during training have clean weights and one fault map; the last one has all
+        // maps.
         let passes = left / length.per_epoch * 2 * length.glance + images * (1 + length.final_maps);
         Ok(left as f64 * step + passes as f64 * self.both(base, generator)?)
     }
 
-    /// Seconds of the evaluation of a cell behind its training.
+    /// Seconds of a cell's own evaluation, after the training has ended.
     fn evaluation(&mut self, planned: &PlannedCell, training: usize) -> Result<f64> {
         let t = &self.plan.trainings[training];
         let same_base = t.base == self.plan.bases[planned.base];
         let same_faults = t.ber == planned.cell.ber && planned.cell.bits == 8;
         let seeds = &self.settings.seeds;
         if same_base && same_faults && !self.settings.smoke && *seeds == Settings::default().seeds {
-            // What the training ends with is this cell.
+            // The evaluation at the end of the training serves as this cell's.
             return Ok(0.0);
         }
         let passes = self.images * (1 + seeds.len() as u64);
         Ok(passes as f64 * self.both(&self.plan.bases[planned.base], &t.generator)?)
     }
 
-    /// Seconds of an image through a base network, alone and behind a generator.
+    /// Seconds per image for a base network alone plus behind a generator.
     fn both(&mut self, base: &str, generator: &str) -> Result<f64> {
         Ok(self.pass(base, None)? + self.pass(base, Some(generator))?)
     }
@@ -136,7 +138,7 @@ impl Stopwatch<'_> {
         })
     }
 
-    /// Times something, unless its time is known.
+    /// Times a kind of work, unless its time is known already.
     fn timed(&mut self, what: String, time: impl FnOnce(&Gpu) -> Result<f64>) -> Result<f64> {
         if let Some(&seconds) = self.known.get(&what) {
             return Ok(seconds);
@@ -146,7 +148,7 @@ impl Stopwatch<'_> {
         }
         self.sink.event(&Event::Note(format!("timing {what}")))?;
         let seconds = match time(self.gpu.latest()) {
-            // Its cells will fail of it as soon as they begin, which is when it counts.
+            // Its cells will fail with this error as soon as they begin: the estimate need not.
             Err(error) if error.is_size() => 0.0,
             seconds => seconds?,
         };

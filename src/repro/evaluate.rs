@@ -20,7 +20,7 @@ use std::path::Path;
 /// Images of an evaluation batch.
 pub(super) const BATCH: u32 = 100;
 
-/// What a cell asks of its evaluation.
+/// The conditions that a cell sets for its evaluation.
 #[derive(Clone, Debug)]
 pub(super) struct Conditions<'a> {
     /// Bits per stored weight of the base network.
@@ -34,7 +34,7 @@ pub(super) struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    /// What of an evaluation is not as asked for, such as `images 100 there, 10000 wanted`.
+    /// The first condition that an evaluation does not fulfil, such as `images 100 there, 10000 wanted`.
     pub(super) fn missed_by(&self, e: &Evaluation) -> Option<String> {
         let differs = |what: &str, there: String, wanted: String| {
             (there != wanted).then(|| format!("{what} {there} there, {wanted} wanted"))
@@ -52,7 +52,7 @@ impl Conditions<'_> {
     }
 }
 
-/// Images in words: a number alone means the first ones, in every document of ours.
+/// The choice of images in words. As in all documents, a number alone means the first images.
 fn which(n: u64, subset: Option<Subset>) -> String {
     match subset {
         Some(Subset { which: Which::Spread, of }) => format!("{n} spread over {of}"),
@@ -60,8 +60,8 @@ fn which(n: u64, subset: Option<Subset>) -> String {
     }
 }
 
-/// Measures a base network behind the generator in a file, map by map, and writes the document to `out`;
-/// `stop` ends it, and what was measured until then is kept beside `out`.
+/// Measures a base network alone and behind the generator in a file, map by map, and writes the document to
+/// `out`. `stop` ends the measurement; what was measured until then is kept in a journal beside `out`.
 pub(super) fn evaluate(
     gpu: &Gpu,
     (base, generator, set): (&BaseNet, &Path, &ImageSet),
@@ -97,7 +97,7 @@ pub(super) fn evaluate(
     Ok(e)
 }
 
-/// The numbers of an evaluation as a table has them.
+/// Converts an evaluation to the accuracies of a table cell.
 pub(super) fn accuracies(e: &Evaluation) -> Accuracies {
     let spread = |s: &Spread| MeanStd { mean: s.mean, std: Some(s.std) };
     let p = e.perturbed.first();

@@ -1,4 +1,4 @@
-//! The folders of a queue: whose they are, and what must not be mixed in them.
+//! The folders of a queue: claims them for one process, and refuses to mix results in them.
 
 use super::{plan::Plan, settings::Settings};
 use crate::{
@@ -14,7 +14,7 @@ use std::{
 pub(super) const JSON: &str = "results.json";
 pub(super) const MARKDOWN: &str = "results.md";
 
-/// The folders of results and of artefacts, for this process alone.
+/// Locks the folders of results and of artefacts for this process.
 pub(super) fn claimed(settings: &Settings) -> Result<Vec<Lock>> {
     let mut folders = vec![&settings.out, &settings.artefacts];
     folders.dedup();
@@ -47,7 +47,7 @@ pub(super) fn unmixed(plan: &Plan, settings: &Settings) -> Result<()> {
     }
 }
 
-/// Refuses a folder of base networks that has none of the plan's.
+/// Refuses a folder of given base networks that has none of those in the plan.
 pub(super) fn given_bases(plan: &Plan, settings: &Settings) -> Result<()> {
     let Some(folder) = &settings.bases else { return Ok(()) };
     let file = |model: &String| format!("{model}-{}.safetensors", plan.dataset_name);
@@ -59,7 +59,7 @@ pub(super) fn given_bases(plan: &Plan, settings: &Settings) -> Result<()> {
     Err(Error::argument("--bases", what, format!("it must hold {}", names.join(" or "))))
 }
 
-/// Makes a folder, and those that it is in.
+/// Makes a folder and its parents.
 pub(super) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| Error::write(path, e))
 }

@@ -1,10 +1,10 @@
-//! Which cells fit in so many hours. Knows no clock: it is told what things take.
+//! Forecasts which cells fit in a number of hours. This module reads no clock: callers tell it durations.
 
 use crate::report::{Table, console::duration, wrap::paragraph};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that cells share: an index of the plan's base networks or trainings.
+/// Something that several cells need: an index into the plan's base networks or trainings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shared {
     /// A base network.
@@ -13,32 +13,33 @@ pub(super) enum Shared {
     Training(usize),
 }
 
-/// What a cell takes.
+/// The work of one cell.
 #[derive(Clone, Debug)]
 struct Job {
     id: String,
-    /// What has to be there before it is evaluated.
+    /// The base networks and the generator that must exist before the cell is evaluated.
     needs: BTreeSet<Shared>,
-    /// Seconds of its evaluation.
+    /// Seconds of the cell's own evaluation.
     own: f64,
 }
 
-/// What is left to do of a plan, in seconds; whatever cells share is counted once, at the first of them.
+/// The remaining work of a plan, in seconds. Work that several cells share is counted once, for the first of
+/// them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Work {
-    /// Seconds until it is there.
+    /// Seconds until each shared thing exists.
     shared: BTreeMap<Shared, f64>,
-    /// A job for each cell that is to be measured, by its index.
+    /// The job of each cell that is to be measured, by the cell's index.
     jobs: BTreeMap<usize, Job>,
 }
 
 impl Work {
-    /// Whether it is known how long something takes.
+    /// Whether the time of a shared thing is known already.
     pub(super) fn knows(&self, shared: Shared) -> bool {
         self.shared.contains_key(&shared)
     }
 
-    /// Notes how long something takes that cells share.
+    /// Notes how long a shared thing takes.
     pub(super) fn takes(&mut self, shared: Shared, seconds: f64) {
         self.shared.insert(shared, seconds);
     }
@@ -48,14 +49,14 @@ impl Work {
         self.jobs.insert(cell, Job { id, needs: needs.iter().copied().collect(), own });
     }
 
-    /// Seconds that a cell takes now: its evaluation, and what it needs and is not there yet.
+    /// Seconds that a cell takes now: its evaluation, and whatever it needs that does not exist yet.
     pub(super) fn seconds(&self, cell: usize) -> f64 {
         let shared = |need: &Shared| self.shared.get(need).copied().unwrap_or(0.0);
         let of = |job: &Job| job.own + job.needs.iter().map(shared).sum::<f64>();
         self.jobs.get(&cell).map_or(0.0, of)
     }
 
-    /// Notes that a cell is done with, and so all that it needed.
+    /// Notes that a cell is finished, and so is everything that it needed.
     pub(super) fn done(&mut self, cell: usize) {
         for need in self.jobs.remove(&cell).map(|job| job.needs).unwrap_or_default() {
             self.shared.insert(need, 0.0);
@@ -67,7 +68,8 @@ impl Work {
         self.jobs.remove(&cell);
     }
 
-    /// Takes the cells in their order, each that fits in what the ones before it leave of so many seconds.
+    /// Goes through the cells in order and takes each that fits in what the taken ones leave of `budget`
+    /// seconds.
     pub(super) fn forecast(&self, budget: f64) -> Forecast {
         let (mut left, mut sum, mut cells) = (self.clone(), 0.0, Vec::new());
         for (&cell, job) in &self.jobs {
@@ -80,7 +82,7 @@ impl Work {
             let sum_hours = fits.then_some(sum / HOUR);
             cells.push(Planned { id: job.id.clone(), hours: seconds / HOUR, sum_hours, fits });
         }
-        // A time that is over is none.
+        // A negative budget means that the time is over.
         Forecast { hours: budget.max(0.0) / HOUR, cells }
     }
 }
@@ -88,10 +90,11 @@ impl Work {
 /// Seconds of an hour.
 const HOUR: f64 = 3600.0;
 
-/// The cells that are not measured yet, in the order in which they run, and which of them fit in a time.
+/// The cells that are not measured yet, in the order in which they run, and which of them fit in the given
+/// hours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Forecast {
-    /// Hours that there are.
+    /// Hours that are available.
     pub hours: f64,
     /// The cells.
     pub cells: Vec<Planned>,
@@ -100,31 +103,32 @@ pub struct Forecast {
 /// A cell in a forecast.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Planned {
-    /// Its name.
+    /// The cell's name.
     pub id: String,
-    /// Hours that it takes, with what it needs and no cell before it that fits has made.
+    /// Hours that the cell takes, including whatever it needs that no fitting cell before it makes.
     pub hours: f64,
-    /// Hours until it is done, with the cells before it that fit; none where it does not fit.
+    /// Hours from the start until the cell is finished, after the fitting cells before it; absent where it
+    /// does not fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sum_hours: Option<f64>,
-    /// Whether it fits in what those leave.
+    /// Whether the cell fits in the hours that the fitting cells before it leave.
     pub fits: bool,
 }
 
 impl Forecast {
-    /// Hours that all cells take that fit.
+    /// Hours of all cells that fit.
     #[must_use]
     pub fn sum_hours(&self) -> f64 {
         self.cells.iter().rev().find_map(|cell| cell.sum_hours).unwrap_or(0.0)
     }
 
-    /// Hours of the cell that takes least.
+    /// Hours of the shortest cell.
     #[must_use]
     pub fn shortest(&self) -> Option<f64> {
         self.cells.iter().map(|cell| cell.hours).min_by(f64::total_cmp)
     }
 
-    /// The cells as a table in lines of at most `width` characters, and a line about them all.
+    /// The cells as a table in lines of at most `width` characters, and a summary line.
     #[must_use]
     pub fn to_text(&self, width: usize) -> String {
         let time = |hours: f64| duration(hours * HOUR);
@@ -149,8 +153,8 @@ impl Forecast {
         format!("{table:width$}\n{}\n", paragraph(&about, width, 2))
     }
 
-    /// What was left out of a run, in lines of at most `width` characters: every cell and how long it takes,
-    /// and `command`, which goes on with them.
+    /// The cells that a run left out and how long each takes, in lines of at most `width` characters; then
+    /// `command`, which resumes the run with them.
     #[must_use]
     pub fn left_out(&self, width: usize, command: &str) -> String {
         let time = |hours: f64| duration(hours * HOUR);
@@ -167,16 +171,17 @@ impl Forecast {
         format!("{table:width$}\n{}\n  {command}", paragraph(&about, width, 2))
     }
 
-    /// The `--hours` with which the same command gets further: as many as before, or, where not one cell
-    /// would fit in them, enough for the shortest.
+    /// The `--hours` with which the same command gets further: `before` again, or, if no cell would fit in
+    /// it, enough hours for the shortest cell.
     #[must_use]
     pub fn hours_to_go_on(&self, before: f64) -> f64 {
-        // A little more than estimated: the next run times its steps first.
+        // The next run times its steps first, which takes a little of its hours: hence the tenth
+        // more.
         let enough = self.shortest().map_or(0.0, |shortest| 1.1 * shortest);
         if enough <= before {
             return before;
         }
-        // Two significant digits, upwards.
+        // Rounds up to two significant digits.
         let unit = 10f64.powf(enough.log10().floor() - 1.0);
         let rounded = (enough / unit).ceil() * unit;
         format!("{rounded:.3e}").parse().unwrap_or(rounded)
@@ -200,7 +205,7 @@ mod tests {
         ] {
             work.takes(shared, seconds);
         }
-        // Cell 3 is done, or cannot be run.
+        // The missing index 3 stands for a cell that is finished or cannot be run.
         work.add(0, "a".into(), &[Base(0), Base(0), Training(0)], 0.0);
         work.add(1, "b".into(), &[Base(1), Base(0), Training(0)], 10.0);
         work.add(2, "c".into(), &[Base(0), Training(1)], 10.0);
@@ -231,7 +236,7 @@ mod tests {
             ("d", 110, Some(3730)),
         ];
         assert_eq!(brief(&all), wanted);
-        // c is too long, d behind it is not.
+        // c takes too long; d, which comes after it, fits.
         let some = work.forecast(2000.0);
         let wanted = [
             ("a", 1100, Some(1100)),
@@ -240,11 +245,11 @@ mod tests {
             ("d", 110, Some(1720)),
         ];
         assert_eq!(brief(&some), wanted);
-        // Without a, the others make what they need themselves.
+        // Since a does not fit, the others must make what they need themselves.
         let wanted =
             [("a", 1100, None), ("b", 1610, None), ("c", 2110, None), ("d", 210, Some(210))];
         assert_eq!(brief(&work.forecast(1000.0)), wanted);
-        // To the second.
+        // A cell fits in a budget of exactly its own time.
         assert!(work.forecast(1100.0).cells[0].fits && !work.forecast(1099.9).cells[0].fits);
         let over = work.forecast(-1.0);
         assert_eq!((over.hours, over.cells.iter().filter(|c| c.fits).count()), (0.0, 0));
@@ -258,7 +263,7 @@ mod tests {
         work.done(3);
         let rest = work.forecast(600.0);
         assert_eq!(brief(&rest), [("b", 510, Some(510)), ("c", 2010, None), ("d", 110, None)]);
-        // What is there, or cannot be timed, takes nothing.
+        // A shared thing that exists, or cannot be timed, takes no time.
         assert!(work.knows(Base(1)) && !work.knows(Base(2)));
         work.add(9, "e".into(), &[Base(2)], 1.0);
         assert_eq!(work.seconds(9), 1.0);
@@ -298,7 +303,7 @@ mod tests {
         let mut work = work();
         work.done(0);
         let left = work.forecast(0.0);
-        // d: 110 s with a tenth more is 0.0336 h.
+        // The shortest cell is d: 110 s and a tenth more are 0.0336 h.
         assert_eq!(left.hours_to_go_on(1.0), 1.0);
         assert_eq!(left.hours_to_go_on(0.01), 0.034);
         let text = left.left_out(80, "nf-gpu repro uip --hours 1");

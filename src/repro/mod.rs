@@ -1,11 +1,11 @@
 //! The paper's experiments as data, and a queue that runs them: our numbers beside the paper's.
 //!
-//! A [`Table`] is a list of [`Cell`]s (a base network behind a generator at a rate of faulty cells) with
-//! what the paper prints for each. A [`Plan`] says which base networks and generators they need; cells
-//! share them. [`run`] makes what is missing, in order, and can be stopped and started again; with hours it
-//! times steps first, and begins only what fits ([`Forecast`]).
+//! A [`Table`] is a list of [`Cell`]s (a base network behind a generator at a rate of faulty cells), each
+//! with the paper's numbers. A [`Plan`] lists the base networks and generators that the cells need and share.
+//! [`run`] makes the missing ones in order, and can be stopped and restarted. With a limit in hours it times
+//! steps first, and begins only cells that fit ([`Forecast`]).
 //!
-//! Not here: the paper's adversarial studies (its Tables 25 and 26), and generators trained on two
+//! Out of scope are the paper's adversarial studies (its Tables 25 and 26), and generators trained on two
 //! base networks at once (Table 21), whose numbers are listed but whose cells cannot be run.
 
 mod artefacts;

@@ -1,4 +1,4 @@
-//! What a table needs: which base networks, which generators, which evaluations.
+//! The base networks, generators and evaluations that a table needs.
 
 use super::{cell::Cell, settings::Settings, table::Table};
 use crate::{
@@ -9,12 +9,12 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// The data set of smoke runs where the real one is not there.
+/// The data set of a smoke run if the table's own data set is not on this machine.
 const SAMPLE: &str = "fashion-sample";
-/// Side of the images of the folder that is no known data set.
+/// Name of the data set that is a folder of images instead of a known download.
 pub(super) const IMAGENET10: &str = "imagenet10";
 
-/// Generators to be trained; cells of several tables share one.
+/// A generator to be trained; cells of several tables can share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
     /// The base network in front of which it is trained.
@@ -40,14 +40,14 @@ pub struct PlannedCell {
     pub training: std::result::Result<usize, &'static str>,
 }
 
-/// What a table needs. Base networks and generators come once each, whoever uses them.
+/// Everything that a table needs. Each base network and generator is listed once, however many cells use it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The table.
     pub table: &'static Table,
-    /// Its data set as training takes it: a name, or the path of a folder.
+    /// The data set in the form that training accepts: a name, or the path of a folder.
     pub dataset: String,
-    /// The data set's name, for files and people.
+    /// The data set's name, for file names and messages.
     pub dataset_name: String,
     /// Base networks by model, in the order of their first use.
     pub bases: Vec<String>,
@@ -60,9 +60,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a table: all cells, or those whose names match `only` (`*` any text, `?` any character;
-    /// case does not matter). A smoke run takes as few of them as have every base network, generator,
-    /// lambda and precision once.
+    /// Plans a table: all cells, or those whose names match `only` (`*` stands for any text, `?` for any
+    /// character; case does not matter). A smoke run takes only as many of them as are needed to have every
+    /// base network, generator, lambda and precision once.
     ///
     /// # Errors
     /// No cell matches, or a folder's name is not Unicode.
@@ -123,13 +123,13 @@ impl Plan {
     /// Rows and columns of the images.
     ///
     /// # Errors
-    /// None for a plan of known base networks.
+    /// Known base networks cause no error.
     pub fn side(&self) -> Result<u32> {
         self.bases.first().map_or(Ok(32), |model| Ok(models::base_info(model)?.side))
     }
 }
 
-/// Where the item is in the list, at its end if it was not there.
+/// Index of an item in a list; an item that is missing is appended first.
 fn index<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     list.iter().position(|known| *known == item).unwrap_or_else(|| {
         list.push(item);
@@ -137,7 +137,7 @@ fn index<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     })
 }
 
-/// The network that the paper means: for ImageNet-10 the variants of its code.
+/// The model for a network of the paper; for ImageNet-10 the variants in the paper's code.
 fn model(paper: &str, large: bool) -> String {
     match paper {
         "resnet18" if large => "resnet18-224-norelu".into(),
@@ -146,7 +146,7 @@ fn model(paper: &str, large: bool) -> String {
     }
 }
 
-/// The data set as training takes it, and its name.
+/// The data set in the form that training accepts, and its name.
 fn dataset(table: &Table, settings: &Settings) -> Result<(String, String)> {
     let name = table.dataset.to_owned();
     let real = if name == IMAGENET10 {
@@ -165,8 +165,8 @@ fn dataset(table: &Table, settings: &Settings) -> Result<(String, String)> {
     Ok((real, name))
 }
 
-/// As few cells as have every base network, generator, lambda and precision once: first those that are
-/// new in most ways.
+/// Chooses a few cells that have every base network, generator, lambda and precision at least once. In each
+/// turn the cell with most new traits is taken.
 fn few(cells: Vec<Cell>) -> Vec<Cell> {
     let traits = |cell: &Cell| -> BTreeSet<String> {
         let bases = cell.sources.iter().chain([&cell.base]).map(|base| format!("base {base}"));
@@ -181,7 +181,7 @@ fn few(cells: Vec<Cell>) -> Vec<Cell> {
     let (mut seen, mut chosen) = (BTreeSet::new(), Vec::new());
     loop {
         let new = |cell: &Cell| traits(cell).difference(&seen).count();
-        // The first of those with most: max_by_key would take the last.
+        // `max_by_key` returns the last of equal maxima: in reverse order that is the first cell.
         let best = (0..rest.len()).rev().max_by_key(|&i| new(&rest[i]));
         let Some(best) = best.filter(|&i| new(&rest[i]) > 0) else { return chosen };
         let cell = rest.remove(best);

@@ -1,4 +1,5 @@
-//! Makes what a plan needs and is not there, cell after cell; stopped and started again, it goes on.
+//! Makes the missing parts of a plan, cell after cell. A queue that was stopped resumes when it is started
+//! again.
 
 use super::{
     artefacts::Artefacts,
@@ -26,29 +27,29 @@ use crate::{
 };
 use std::{cell::RefCell, collections::BTreeMap, fs, rc::Rc, time::Instant};
 
-/// How a queue ended.
+/// The end of a queue.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What is there now.
+    /// The results that exist now.
     pub results: Results,
-    /// The cells that were not begun, since there was no time for them, and what they take; none without hours.
+    /// The cells that were not begun for lack of time, and their durations; empty without a limit in hours.
     pub left_out: Forecast,
-    /// What the first cell that failed failed of; the others were run all the same.
+    /// The error of the first cell that failed; the others were run all the same.
     pub failure: Option<Error>,
 }
 
-/// Runs what is missing of a plan. `stop` is asked after every step; results are written to
-/// `settings.out` after every cell.
+/// Runs the missing parts of a plan. `stop` is asked after every step; results are written to `settings.out`
+/// after every cell.
 ///
-/// With hours, steps are timed first, and `planned` is told which cells fit. They run in their order; a cell
-/// is begun if it fits in the time that is left then, and is not cut off where it takes longer.
+/// With a limit in hours, steps are timed first, and `planned` receives the forecast of the cells that fit.
+/// Cells run in order. A cell is begun if its estimate fits in the time that is left, and is not cut off if
+/// it takes longer.
 ///
-/// A training that diverges or finds no memory fails its cells, and the queue goes on with the others.
+/// A training that diverges or runs out of memory fails its cells, and the queue goes on with the others.
 ///
 /// # Errors
-/// Bad settings; a data set that is not there; something that is there, made under other settings;
-/// files that cannot be read or written; a device that fails; what `planned` answers;
-/// [`Error::Interrupted`].
+/// Bad settings; a missing data set; an artefact that was made under other settings; files that cannot be
+/// read or written; a device that fails; an error of `planned`; [`Error::Interrupted`].
 pub fn run(
     gpu: &Gpu,
     plan: &Plan,
@@ -99,7 +100,8 @@ pub fn run(
         }
         match &mut work {
             Some(work) if done => work.done(i),
-            // What it needed may be there or not: others that need it are taken to begin with it.
+            // It is unknown what the cell made before it failed: its needs count as missing for
+            // other cells.
             Some(work) => work.gave_up(i),
             None => {}
         }
@@ -109,10 +111,10 @@ pub fn run(
     Ok(Outcome { results, left_out, failure })
 }
 
-/// Says which cells would fit in the settings' hours, and writes nothing.
+/// Says which cells would fit in the settings' hours, without writing anything.
 ///
 /// # Errors
-/// Those of [`run`].
+/// The same as for [`run`].
 pub fn forecast(
     gpu: &Gpu,
     plan: &Plan,
@@ -120,13 +122,13 @@ pub fn forecast(
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<Forecast> {
-    // As in a run, which times its steps first.
+    // The clock starts before the steps are timed, as in a run.
     let deadline = Deadline::in_hours(settings.hours.unwrap_or(f64::INFINITY));
     let queue = Queue::open(gpu, plan, settings, stop)?;
     Ok(queue.work(&queue.found()?, sink)?.forecast(deadline.left()))
 }
 
-/// The end of a time.
+/// The point in time at which the hours are over.
 struct Deadline {
     began: Instant,
     seconds: f64,
@@ -137,13 +139,13 @@ impl Deadline {
         Self { began: Instant::now(), seconds: hours * 3600.0 }
     }
 
-    /// Seconds until then; below 0 behind it.
+    /// Seconds until the deadline; negative after it.
     fn left(&self) -> f64 {
         self.seconds - self.began.elapsed().as_secs_f64()
     }
 }
 
-/// Whether other cells may do although one failed so.
+/// Whether other cells may succeed although one failed with this error.
 fn of_the_cell(error: &Error) -> bool {
     let diverged = matches!(error, Error::NotFinite { .. } | Error::NotFiniteOutput { .. });
     error.is_size() || diverged
@@ -160,14 +162,14 @@ struct Queue<'a> {
     artefacts: Artefacts<'a>,
     set: ImageSet,
     stop: &'a dyn Fn() -> bool,
-    /// The base network that was used last: the next cell often has the same.
+    /// The base network that was used last, because the next cell often has the same one.
     base: RefCell<Option<(usize, Rc<BaseNet>)>>,
-    /// What failed, and of what: it is not tried again for the next cell.
+    /// Error messages of what failed: it is not tried again for the next cell.
     failed: RefCell<BTreeMap<Shared, String>>,
 }
 
 impl<'a> Queue<'a> {
-    /// Opens what a plan is run on.
+    /// Checks the settings and opens the test set.
     fn open(
         gpu: &'a Gpu,
         plan: &'a Plan,
@@ -185,14 +187,14 @@ impl<'a> Queue<'a> {
         Ok(Self { gpu, plan, settings, artefacts, set, stop, base, failed })
     }
 
-    /// What is left of the work, timed.
+    /// The remaining work, with its times.
     fn work(&self, results: &Results, sink: &mut dyn Sink) -> Result<Work> {
         let Self { gpu, plan, settings, artefacts, stop, .. } = self;
         let (images, known) = (self.set.len() as u64, BTreeMap::new());
         Stopwatch { gpu, plan, settings, artefacts, images, sink, stop, known }.work(results)
     }
 
-    /// What is there already, all of it checked before any work begins.
+    /// The results that exist already. All artefacts are checked before any work begins.
     fn found(&self) -> Result<Results> {
         let mut results = Results::new(self.plan, self.settings, &self.gpu.report().line());
         for i in 0..self.plan.bases.len() {
@@ -237,7 +239,8 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// Makes what cell `i` needs and measures it; or says what it needs that failed before.
+    /// Makes what cell `i` needs, and measures it. The inner error is the message of a need that failed
+    /// before.
     fn cell(
         &self,
         i: usize,
@@ -263,7 +266,7 @@ impl<'a> Queue<'a> {
         let path = self.artefacts.evaluation(planned);
         path.parent().map_or(Ok(()), make_folder)?;
         if let Some(e) = self.artefacts.trained_evaluation(planned, training, &conditions) {
-            // What the training ended with is this cell.
+            // The evaluation at the end of the training is this cell's.
             Document::new(vec![e.clone()]).save(path)?;
             return Ok(Ok(e));
         }
@@ -278,7 +281,7 @@ impl<'a> Queue<'a> {
         Ok(Ok(evaluate(self.gpu.latest(), subject, &conditions, &path, (sink, self.stop))?))
     }
 
-    /// Makes a base network or a generator, unless it is there.
+    /// Makes a base network or a generator, unless it exists.
     fn make(&self, what: Shared, sink: &mut dyn Sink) -> Result<()> {
         if (self.stop)() {
             return Err(Error::Interrupted);
@@ -300,7 +303,8 @@ impl<'a> Queue<'a> {
         pretrain(self.gpu, &self.artefacts.pretraining(i)?, sink, self.stop)?;
         let done = files.training();
         fs::rename(&done, &files.weights).map_err(|e| Error::write(&files.weights, e))?;
-        // Of no use any more, and three times as large; that it stays is no harm.
+        // The checkpoint is three times as large as the weights, and useless now. Failing to delete
+        // it does no harm.
         remove_checkpoint(&files.checkpoint());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What an artefact was made with, and whether that is what is wanted now.
+//! The settings that an artefact was made with, and whether they are the wanted ones.
 
 use crate::{
     error::{Error, Result},
@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// Settings as a table, in the order of their names.
+/// Settings as a table, sorted by name.
 ///
 /// # Errors
 /// [`Error::Shape`]: they cannot be written as TOML.
@@ -25,7 +25,7 @@ pub(super) fn save(path: &Path, recipe: &Table) -> Result<()> {
     atomic::write(path, format!("# nf-gpu repro ({})\n{recipe}", env!("NF_COMMIT")))
 }
 
-/// Refuses an artefact that was made in another way; `path` holds its recipe.
+/// Refuses an artefact that was made under other settings; `path` holds its recipe.
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Format`] naming what differs.
@@ -43,19 +43,19 @@ pub(super) fn check(path: &Path, wanted: &Table) -> Result<()> {
     Err(Error::format(path, what, hint))
 }
 
-/// `epochs 3 there, 150 wanted`, for every setting that matters.
+/// The settings that matter and differ, each such as `epochs 3 there, 150 wanted`.
 fn differences(there: &Table, wanted: &Table) -> Vec<String> {
     let say = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
     let mut names: Vec<&String> = there.keys().chain(wanted.keys()).collect();
     names.sort();
     names.dedup();
-    // `kernels` is what a run was computed with, noted among its settings.
+    // The table `kernels` records the kernel variants of a run; it is not a setting.
     names.retain(|name| name.as_str() != "kernels" && !OF_NO_MATTER.contains(&name.as_str()));
-    // With steps, epochs do not count.
+    // Where steps are given, epochs are ignored.
     if there.contains_key("steps") && wanted.contains_key("steps") {
         names.retain(|name| *name != "epochs");
     }
-    // What says nothing of its precision is of f32.
+    // Settings without a `dtype` mean f32.
     let f32 = Value::from("f32");
     let value = |of: &Table, name: &str| match of.get(name) {
         None if name == "dtype" => Some(f32.clone()),

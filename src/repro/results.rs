@@ -1,4 +1,4 @@
-//! What came out: our numbers beside the paper's, and what they were made with.
+//! The results of a table: our numbers beside the paper's, and the settings behind them.
 
 use super::{
     cell::Accuracies,
@@ -11,20 +11,21 @@ use crate::report::eval_json::{Adapter, Evaluation};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// `results.json`.
+/// The document `results.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Results {
-    /// Of this document.
+    /// Version of this document's format.
     pub version: u32,
     /// The table.
     pub table: String,
-    /// What it is.
+    /// One line that describes the table.
     pub title: String,
     /// The data set.
     pub dataset: String,
-    /// Random networks, one step: the numbers mean nothing.
+    /// Whether this is a smoke run: random networks and a single step, so that the numbers mean nothing.
     pub smoke: bool,
-    /// All cells of the table are measured, under the paper's settings, with base networks trained here.
+    /// Whether all cells of the table are measured, under the paper's settings, with base networks trained
+    /// here.
     pub complete: bool,
     /// How the settings differ from the paper's.
     pub deviations: Vec<String>,
@@ -37,12 +38,12 @@ pub struct Results {
     pub adapter: String,
     /// The commit of the program in the last run; every cell names its own.
     pub commit: String,
-    /// The base networks that are there.
+    /// The base networks that exist.
     pub bases: Vec<BaseRecord>,
-    /// Which cells fitted in the hours of the last run, where it had any.
+    /// The forecast of the last run, if it had a limit in hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
-    /// Cells that are done.
+    /// Number of measured cells.
     pub done: usize,
     /// The cells.
     pub cells: Vec<Row>,
@@ -57,7 +58,7 @@ pub struct BaseRecord {
     pub file: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// `pretrained` here, `random`, or `given` by the user.
+    /// Origin of the weights: `pretrained` here, `random`, or `given` by the user.
     pub origin: &'static str,
 }
 
@@ -65,22 +66,22 @@ pub struct BaseRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It has.
+    /// The cell has been measured.
     Done,
-    /// Not yet.
+    /// The cell has not been measured yet.
     NotRun,
-    /// It was tried.
+    /// The cell was tried, and failed.
     Failed,
-    /// This program cannot.
+    /// This program cannot run the cell.
     CannotRun,
 }
 
-/// A cell.
+/// A cell with its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Its name.
+    /// The cell's name.
     pub id: String,
-    /// Where the paper prints it.
+    /// The table or figure of the paper that prints the cell.
     pub printed_in: String,
     /// The base network that is evaluated.
     pub base: String,
@@ -94,13 +95,13 @@ pub struct Row {
     pub ber: f64,
     /// Weight of the perturbed copies' loss.
     pub lambda: f64,
-    /// Perturbed copies per step that the paper has.
+    /// Perturbed copies per step in the paper.
     pub copies: u32,
     /// Bits per stored weight in the evaluation.
     pub bits: u32,
-    /// Whether it has been measured.
+    /// Whether the cell has been measured.
     pub state: State,
-    /// Why not.
+    /// The reason why the cell failed or cannot be run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Our numbers.
@@ -111,16 +112,16 @@ pub struct Row {
     /// Ours less the paper's, in percentage points; absent in a smoke run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Accuracies>,
-    /// Where the paper contradicts itself.
+    /// An explanation, where the paper contradicts itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The evaluation's document, relative to the folder of the results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<PathBuf>,
-    /// The adapter that measured it.
+    /// The adapter that measured the cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Adapter>,
-    /// The commit of the program that measured it.
+    /// The commit of the program that measured the cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }
@@ -152,7 +153,7 @@ impl Row {
         }
     }
 
-    /// Notes what came out. The numbers of a smoke run mean nothing, and are compared with nothing.
+    /// Records the evaluation of the cell. The numbers of a smoke run mean nothing, so they are not compared.
     pub(super) fn set(&mut self, e: &Evaluation, smoke: bool) {
         let ours = accuracies(e);
         self.state = State::Done;
@@ -164,7 +165,7 @@ impl Row {
         self.commit = Some(e.commit.clone());
     }
 
-    /// Notes that it did not work.
+    /// Records that the cell failed.
     pub(super) fn fail(&mut self, why: &str) {
         self.state = State::Failed;
         self.why = Some(why.to_owned());
@@ -172,7 +173,7 @@ impl Row {
 }
 
 impl Results {
-    /// Results without any cell done.
+    /// Results in which no cell is measured yet.
     #[must_use]
     pub fn new(plan: &Plan, settings: &Settings, adapter: &str) -> Self {
         Self {
@@ -204,7 +205,7 @@ impl Results {
         }
     }
 
-    /// Counts again, after cells changed.
+    /// Updates the counts after cells have changed.
     pub(super) fn count(&mut self) {
         self.done = self.in_state(State::Done).count();
         let all = self.done == self.cells.len() && self.only.is_none();

@@ -1,4 +1,4 @@
-//! The paper's settings, and the budgets that make them affordable.
+//! The paper's settings, and the reductions that make the experiments affordable.
 
 use super::plan::Training;
 use crate::{
@@ -10,32 +10,33 @@ use crate::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Epochs of a generator, seeds of the evaluation: the paper's. Epochs, batch and rate of a base network:
-/// those of its code.
+/// The paper's epochs of a generator and seeds of the evaluation; epochs, batch size and learning rate of a
+/// base network are those of the paper's code.
 const EPOCHS: u64 = 150;
 const SEEDS: std::ops::Range<u64> = 50_000..50_010;
 const BASE_EPOCHS: u64 = 100;
 const BASE_LR: f64 = 0.01;
 const BATCH: u32 = 256;
 
-/// How the experiments are run. The default is the paper's way.
+/// Settings of the experiments. The default is the paper's way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
-    /// Folder of everything that comes out.
+    /// Folder of the results.
     pub out: PathBuf,
     /// Folder of base networks and generators, which tables can share.
     pub artefacts: PathBuf,
-    /// Folder of base networks to use as they are: `MODEL-DATASET.safetensors`.
+    /// Folder of base networks to be used as they are: `MODEL-DATASET.safetensors`.
     pub bases: Option<PathBuf>,
-    /// Where data sets are.
+    /// Folder of the data sets.
     pub data_dir: PathBuf,
-    /// What faulty cells do, in training and evaluation.
+    /// Name of the fault model, in training and evaluation.
     pub faults: String,
     /// Seeds of the fault maps of the evaluations.
     pub seeds: Vec<u64>,
-    /// Base networks may have other classes than the data set.
+    /// Whether base networks may have other classes than the data set.
     pub allow_mismatch: bool,
-    /// So many test images, of a folder at even distances, else the first ones; all by default.
+    /// Number of test images, all by default. Of a folder they are taken at even distances, else from the
+    /// beginning.
     pub images: Option<usize>,
     /// Passes over the training set for a generator.
     pub epochs: u64,
@@ -49,9 +50,10 @@ pub struct Settings {
     pub batch_size: Option<u32>,
     /// Seed of everything random in training.
     pub seed: u64,
-    /// Hours that are planned for: only cells that fit in what is left of them are begun.
+    /// Limit in hours: a cell is begun only if it fits in what is left of them.
     pub hours: Option<f64>,
-    /// Random base networks, two images, one copy, one step: only the machinery is tested.
+    /// Whether this is a smoke run, which tests the machinery alone: random base networks, batches of two
+    /// images, one perturbed copy, one step.
     pub smoke: bool,
 }
 
@@ -79,7 +81,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same for a smoke run: the smallest work that runs every part.
+    /// These settings reduced to a smoke run: the smallest work that runs every part.
     #[must_use]
     pub fn smoke(self) -> Self {
         let (steps, batch_size, images) = (Some(1), Some(2), Some(4));
@@ -94,7 +96,7 @@ impl Settings {
         }
     }
 
-    /// Refuses values that mean nothing.
+    /// Refuses meaningless values.
     ///
     /// # Errors
     /// [`Error::Argument`] naming the flag, or an unknown fault model.
@@ -127,16 +129,16 @@ impl Settings {
         Ok(())
     }
 
-    /// The faults of a rate.
+    /// The fault model with a fault rate.
     ///
     /// # Errors
-    /// An unknown fault model, one without a rate, or a rate that is none.
+    /// An unknown fault model, one that takes no rate, or a number that is not a rate.
     pub(super) fn faults(&self, ber: f64) -> Result<Faults> {
         Faults::new(self.faults.parse()?, ber)
     }
 
-    /// How these settings differ from the paper's, which stand in brackets; nothing for a full
-    /// reproduction.
+    /// The differences between these settings and the paper's, whose values stand in brackets; empty for a
+    /// full reproduction.
     #[must_use]
     pub fn deviations(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -185,10 +187,10 @@ impl Settings {
         lines
     }
 
-    /// Images per step in front of, or of, a base network.
+    /// Images per step when a base network, or a generator in front of it, is trained.
     fn batch(&self, model: &str) -> u32 {
-        // The paper gives 64 for ImageNet-10 (ResNets, VGG11) and 32 (VGG16, VGG19); else 256, which
-        // it prints as 25 (its code's default and its training times say 256).
+        // The paper gives 64 for ImageNet-10 (ResNets, VGG11) and 32 (VGG16, VGG19). For the others
+        // it prints 25, a slip for 256: the default in its code and its training times say 256.
         let paper = match model {
             "vgg16-224" | "vgg19-224" => 32,
             _ if model.contains("-224") => 64,
@@ -197,10 +199,11 @@ impl Settings {
         self.batch_size.unwrap_or(paper)
     }
 
-    /// How a base network is trained: as the paper's code does, without weight decay, at a constant rate.
+    /// The training settings of a base network: as in the paper's code, without weight decay, at a constant
+    /// rate.
     ///
     /// # Errors
-    /// None for settings that [`Self::checked`] takes.
+    /// Settings that [`Self::checked`] has accepted cause no error.
     pub fn pretraining(&self, model: &str, dataset: &str, out: &Path) -> Result<PretrainConfig> {
         let flags = ["--model".into(), model.into(), "--dataset".into(), dataset.into()];
         let mut config = PretrainConfig::from_flags(
@@ -215,10 +218,10 @@ impl Settings {
         Ok(config)
     }
 
-    /// How a generator is trained in front of the base network in `base`.
+    /// The training settings of a generator in front of the base network in the file `base`.
     ///
     /// # Errors
-    /// None for settings that [`Self::checked`] takes.
+    /// Settings that [`Self::checked`] has accepted cause no error.
     pub fn training(
         &self,
         training: &Training,
@@ -239,7 +242,7 @@ impl Settings {
         (config.epochs, config.steps) = (self.epochs, self.steps);
         config.batch_size = self.batch(&training.base);
         (config.schedule, config.augment) = (Schedule::Reference, Augment::Reference);
-        // In a smoke run the training's own table takes as little as can be.
+        // In a smoke run the evaluation at the end of the training is as small as possible, too.
         config.images = if self.smoke { Some(1) } else { self.images };
         config.final_maps = self.smoke.then_some(1);
         config.seed = self.seed;

@@ -1,19 +1,19 @@
-//! The tables by name, with the paper's numbers.
+//! The paper's tables by name, with their numbers.
 
 use super::cell::{Accuracies, Cell, MeanStd};
 use crate::error::{Error, Result};
 use std::str::FromStr;
 
-/// A table of the paper, or several that belong together. All its cells are of one data set.
+/// A table of the paper, or several tables that belong together. All cells have the same data set.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// The name that `nf-gpu repro` takes.
     pub name: &'static str,
-    /// One line: what it is.
+    /// One line that describes the table.
     pub title: &'static str,
     /// Its data set.
     pub dataset: &'static str,
-    /// A row per cell: `src/repro/paper/NAME.csv`.
+    /// The embedded text of `src/repro/paper/NAME.csv`, with one row per cell.
     csv: &'static str,
 }
 
@@ -45,7 +45,7 @@ tables! {
     "uip", "cifar10", "one learned image for all (Table 11)";
 }
 
-/// The table of a name.
+/// Looks up a table by its name.
 ///
 /// # Errors
 /// [`Error::Unknown`] with the nearest name.
@@ -54,7 +54,7 @@ pub fn table(name: &str) -> Result<&'static Table> {
     found.ok_or_else(|| Error::unknown("table", name, TABLES.iter().map(|t| t.name)))
 }
 
-/// Columns of the files: what was run, what is printed, a note.
+/// Columns of the CSV files: the experiment, the printed numbers, a note.
 const COLUMNS: [&str; 17] = [
     "table",
     "base",
@@ -76,10 +76,10 @@ const COLUMNS: [&str; 17] = [
 ];
 
 impl Table {
-    /// Its cells, in the paper's order.
+    /// The table's cells, in the paper's order.
     ///
     /// # Errors
-    /// [`Error::Format`]: a row of the embedded file is none (the tests read them all).
+    /// [`Error::Format`]: a row of the embedded file is invalid (the tests read all rows).
     pub fn cells(&self) -> Result<Vec<Cell>> {
         let mut lines = self.csv.lines();
         if lines.next() != Some(&COLUMNS.join(",")) {
@@ -160,7 +160,8 @@ mod tests {
         }
     }
 
-    /// RP is PA(NF) less PA, to the rounding of the three, unless a note says what the paper slips on.
+    /// RP must be PA(NF) - PA within the rounding of the three numbers, unless a note explains the paper's
+    /// slip.
     #[test]
     fn the_papers_numbers_agree_with_each_other() {
         let (mut checked, mut slips) = (0, Vec::new());
@@ -168,7 +169,7 @@ mod tests {
             for cell in table.cells().unwrap() {
                 let Accuracies { pa: Some(pa), pa_nf: Some(nf), rp: Some(rp), .. } = cell.paper
                 else {
-                    // Figures: no RP, or no numbers at all.
+                    // Figures print no RP, or no numbers at all.
                     assert!(cell.printed_in.starts_with("Figure"), "{cell:?}");
                     continue;
                 };
@@ -182,7 +183,7 @@ mod tests {
                 }
             }
         }
-        // Table 12: VGG16 DeConvL. Table 15: six rows of VGG16.
+        // The slips are VGG16 with DeConvL in Table 12, and six rows of VGG16 in Table 15.
         assert_eq!(
             slips,
             ["Table 12", "Table 15", "Table 15", "Table 15", "Table 15", "Table 15", "Table 15"]
@@ -197,7 +198,7 @@ mod tests {
         );
     }
 
-    /// Some numbers, read off the paper once more.
+    /// A sample of numbers that were read off the paper a second time.
     #[test]
     fn numbers_stand_where_they_belong() {
         let find = |name: &str, id: &str| {

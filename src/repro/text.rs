@@ -1,4 +1,4 @@
-//! The results for people: a table on a terminal, a page in Markdown.
+//! The results for human readers: a table on a terminal, a page in Markdown.
 
 use super::{
     cell::{Accuracies, MeanStd},
@@ -12,7 +12,7 @@ const HEADER: [&str; COLUMNS] = ["cell", "CA", "PA", "CA(NF)", "PA(NF)", "RP"];
 const COLUMNS: usize = 6;
 
 impl Results {
-    /// The table in plain text, in lines of at most `width` characters, under what it was made with.
+    /// The table in plain text, in lines of at most `width` characters, below remarks on how it was made.
     #[must_use]
     pub fn to_text(&self, width: usize) -> String {
         let mut table = report::Table::new(HEADER);
@@ -32,7 +32,7 @@ impl Results {
         text.trim_end().to_owned() + "\n"
     }
 
-    /// `results.md`.
+    /// The text of `results.md`.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut text =
@@ -57,7 +57,7 @@ impl Results {
         text
     }
 
-    /// What one must know before reading the numbers.
+    /// Remarks that a reader needs before the numbers.
     fn remarks(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.smoke {
@@ -108,7 +108,7 @@ impl Results {
         lines
     }
 
-    /// What one must know of single cells; the same for many is said once.
+    /// Notes on single cells; a note that applies to many cells is printed once.
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<(String, Vec<&str>)> = Vec::new();
         let mut note = |text: String, id| match notes.iter_mut().find(|(known, _)| *known == text) {
@@ -131,7 +131,7 @@ impl Results {
     }
 }
 
-/// The lines of a cell: ours, the paper's, the difference; of a smoke run ours alone.
+/// The table lines of a cell: our numbers, the paper's, the difference; for a smoke run our numbers alone.
 fn lines(row: &Row) -> Vec<[String; COLUMNS]> {
     let line = |name: String, a: &Accuracies, signed| {
         let [ca, pa, ca_nf, pa_nf, rp] = numbers(a, signed);

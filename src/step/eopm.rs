@@ -20,7 +20,7 @@ const BETAS: [f64; 2] = [0.5, 0.999];
 /// Adam's epsilon.
 const EPS: f64 = 1e-8;
 
-/// The programs of a step.
+/// The programs of a step, and what they need between steps.
 #[derive(Debug)]
 pub struct Eopm {
     step: EopmStep,
@@ -32,26 +32,26 @@ pub struct Eopm {
     seen: u64,
 }
 
-/// What a step computes.
+/// Settings of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct EopmSettings<'a> {
     /// The base network and its weights.
     pub base: (&'a Graph, &'a Weights),
     /// Bits per stored weight of the base network.
     pub precision: u32,
-    /// Perturbed copies.
+    /// Number of perturbed copies.
     pub perturbed: u32,
-    /// Their faults.
+    /// Faults of the perturbed copies.
     pub faults: &'a Faults,
-    /// Their maps.
+    /// Where the fault maps of the perturbed copies come from.
     pub maps: Maps,
-    /// Weight of their mean loss.
+    /// Weight of the perturbed copies' mean loss.
     pub lambda: f64,
     /// Temperature at which the clean network's answers to untouched images are learnt; `None` means labels.
     pub distill: Option<f32>,
     /// Images of a batch.
     pub batch: u32,
-    /// Images of a part of it; by default as many as fit.
+    /// Most images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
 }
 
@@ -62,17 +62,17 @@ struct Parts {
     eopm: EopmTape,
 }
 
-/// Mean losses since they were last asked for.
+/// Mean losses since the last time they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Losses {
-    /// Of the clean network.
+    /// Mean loss of the clean network.
     pub clean: f32,
-    /// Of the perturbed networks.
+    /// Mean loss of the perturbed networks.
     pub perturbed: f32,
 }
 
 impl Losses {
-    /// Whether both are numbers that go on.
+    /// Whether both losses are finite.
     #[must_use]
     pub fn are_finite(self) -> bool {
         self.clean.is_finite() && self.perturbed.is_finite()
@@ -102,7 +102,7 @@ impl Eopm {
         })
     }
 
-    /// The tape of a step, to look at.
+    /// The tape of a step, for inspection only.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -116,7 +116,7 @@ impl Eopm {
         Ok(Self::tape(gpu, generator, images, settings, cut)?.0)
     }
 
-    /// The tape of a step, for one cut of it.
+    /// The tape of a step that is cut as `cut` says.
     fn tape(
         gpu: &Gpu,
         generator: &TrainableNet,
@@ -125,7 +125,7 @@ impl Eopm {
         cut: &Cut,
     ) -> Result<(Tape, FrozenNet, Parts)> {
         let EopmSettings { base, precision, perturbed, distill, .. } = *settings;
-        // The base network computes as the generator does.
+        // The base network computes in the same precision as the generator.
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
             .with_operands(generator.operands());
         let mut tape = Tape::new();
@@ -147,8 +147,8 @@ impl Eopm {
         Ok((tape, frozen, Parts { batch, schedule, eopm }))
     }
 
-    /// Runs step `step` (counted from 0) on the chosen images, without waiting for it; a streamed set's
-    /// pixels come along.
+    /// Runs step `step` (counted from 0) on the chosen images, without waiting for it. A streamed set
+    /// also needs their pixels.
     ///
     /// # Errors
     /// The device failed.
@@ -164,7 +164,7 @@ impl Eopm {
         self.step_by(gpu, images, (picks, pixels), step, lr, run)
     }
 
-    /// The same, with `run` to run the tape ([`EopmStep::run_by`]).
+    /// Like [`Self::step`], but calls `run` to run the tape ([`EopmStep::run_by`]).
     ///
     /// # Errors
     /// As [`Self::step`], and those of `run`.
@@ -183,7 +183,7 @@ impl Eopm {
         let schedule = optimiser::adam::schedule(lr, BETAS[0], BETAS[1], step + 1, unscale);
         program.write(gpu, self.schedule, 0, &schedule);
         self.seen += picks.len() as u64;
-        // A chip's map does not change: once is enough, where all copies stay on the device.
+        // A chip's map does not change: it is drawn once if all copies stay on the device.
         let stays = matches!(self.maps, Maps::Chip(_)) && self.step.cut().groups == 1;
         let seeds: Vec<u64> = (1..=self.perturbed).map(|i| self.maps.seed(step, i)).collect();
         let seeds = Some(&seeds[..]).filter(|_| !(self.injected && stays));
@@ -227,7 +227,8 @@ impl Eopm {
         self.step.profile(gpu)
     }
 
-    /// What the loss is multiplied by, and the gradients divided by in the update.
+    /// Loss scale: the loss is multiplied by it before the backward pass, and gradients are divided by
+    /// it in the update.
     #[must_use]
     pub fn loss_scale(&self) -> f32 {
         self.step.loss_scale()

@@ -18,26 +18,27 @@ use crate::{
 };
 use std::ops::Range;
 
-/// A step on a tape: forward and backward, in three sections if the copies come in groups: the
-/// generator forward; the base network, once per group; the generator backward, which is still open.
+/// An EOPM step on a tape, forward and backward. If the copies come in groups, the tape has three
+/// sections: the generator forward; the base network, which runs once per group; the generator
+/// backward. The last section is still open, for the update.
 #[derive(Clone, Debug)]
 pub struct EopmTape {
     /// The gradient of every generator parameter, flat.
     pub gradients: BufferId,
     head: LossHead,
     cut: Cut,
-    /// Copies in all, the clean one among them.
+    /// Number of all copies, the clean one among them.
     copies: u32,
-    /// How large the gradient of a logit may be, in weights of its image.
+    /// Bound of the gradient of a logit, as a multiple of its image's weight in the loss.
     steepness: f32,
     /// The convolutions of all networks.
     convolutions: Vec<Convolution>,
 }
 
 impl EopmTape {
-    /// Appends a step to a tape that makes the `images` and their classes, if it has such a `target`, in
-    /// the parts of `cut`: `generator` in front of `base`, which has as many copies as a group. The copies
-    /// are `copies` in all; the first is clean.
+    /// Appends a step to a tape that makes the `images` and their `target` in the parts of `cut`:
+    /// `generator` in front of `base`, which has as many copies as one group. There are `copies` in
+    /// all; the first is clean.
     ///
     /// # Errors
     /// Shapes do not fit.
@@ -69,7 +70,7 @@ impl EopmTape {
             tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
             fused.push(Value { id, ..*x });
         }
-        // The sum over the groups so far.
+        // Sum of the gradients of all groups so far.
         let mut sums = Vec::new();
         if grouped {
             for x in images {
@@ -114,27 +115,27 @@ impl EopmTape {
     }
 }
 
-/// A step that can run: its program, and those that draw faults.
+/// A step that can run: its program, and the programs that draw faults.
 #[derive(Debug)]
 pub struct EopmStep {
     program: Program,
     tape: EopmTape,
-    /// Of the group with the clean copy, and of the others.
+    /// For the group with the clean copy, and for all other groups.
     injectors: [Injector; 2],
-    /// u32 `[groups, copies of a group, 2]`: bits of the f32 sum of losses, and hits; they add up
-    /// over the runs.
+    /// u32 `[groups, copies of a group, 2]`: bits of the f32 sum of losses, and hits. Both accumulate
+    /// from run to run.
     totals: Buffer,
-    /// Factor of each copy's gradient, scaled.
+    /// Factor of each copy's gradient, times the loss scale.
     factors: Vec<f32>,
-    /// What the loss was multiplied by, a power of two.
+    /// Loss scale: a power of two by which the loss is multiplied before the backward pass.
     loss_scale: f32,
 }
 
 impl EopmStep {
-    /// Makes a tape run whose loss weighs the perturbed copies with `lambda`.
+    /// Compiles a tape into a step whose loss weighs the perturbed copies with `lambda`.
     ///
     /// # Errors
-    /// No memory is left, or the rate of the faults is none.
+    /// No memory is left, or the faults have no rate.
     pub fn new(
         gpu: &Gpu,
         tape: &Tape,
@@ -146,7 +147,7 @@ impl EopmStep {
         let n = step.cut.parts.iter().sum();
         let slots = step.cut.groups * base.copies();
         let mut factors = loss_weights(n, step.copies - 1, lambda);
-        // Copies that only fill the last group count for nothing.
+        // Copies that only fill up the last group have weight 0.
         factors.resize(slots as usize, 0.0);
         let largest = step.steepness * factors.iter().fold(0.0f32, |most, &f| most.max(f));
         let loss_scale = loss_scale(base.operands(), largest.into());
@@ -161,7 +162,7 @@ impl EopmStep {
         })
     }
 
-    /// The same with its loss multiplied by `scale`, a power of two, instead of the usual one.
+    /// Sets the loss scale, a power of two, instead of the usual one.
     #[must_use]
     pub fn with_loss_scale(mut self, scale: f32) -> Self {
         let by = scale / self.loss_scale;
@@ -170,23 +171,24 @@ impl EopmStep {
         self
     }
 
-    /// What the gradients are too large by: 1 in f32; in f16 what lifts them over its smallest numbers.
+    /// The factor by which the gradients are too large: 1 in f32; in f16 it keeps small gradients
+    /// representable.
     #[must_use]
     pub fn loss_scale(&self) -> f32 {
         self.loss_scale
     }
 
     /// Runs the step with the maps of `seeds`, one per perturbed copy, without waiting for it. Without
-    /// seeds the maps of the last run stay, if all copies run together.
+    /// seeds the maps of the last run stay, which requires that all copies run together.
     ///
     /// # Errors
-    /// Not one seed per copy; the device failed.
+    /// The number of seeds is wrong; the device failed.
     pub fn run(&self, gpu: &Gpu, seeds: Option<&[u64]>) -> Result<()> {
         self.run_by(gpu, seeds, &mut |program, entries| program.run_range(gpu, entries))
     }
 
-    /// The same, with `run` to run the entries of the tape: all of them, in order, in one or several
-    /// calls.
+    /// Like [`Self::run`], but calls `run` for the entries of the tape: for all of them, in order, in
+    /// one or several calls.
     ///
     /// # Errors
     /// As [`Self::run`], and those of `run`.
@@ -231,8 +233,9 @@ impl EopmStep {
         run(&self.program, self.program.section(2)?)
     }
 
-    /// Times of all dispatches of a step, each run alone, with the maps of the last run: the drawing of
-    /// faults, then the tape's; what runs once per group is there once per group.
+    /// Times of all dispatches of a step, each run alone, with the maps of the last run: first those
+    /// that draw faults, then those of the tape. A dispatch that runs once per group is listed once per
+    /// group.
     ///
     /// # Errors
     /// The device failed.
@@ -240,7 +243,7 @@ impl EopmStep {
         let groups = self.tape.cut.groups;
         let mut times = self.injectors[0].profile(gpu)?;
         if groups == 1 {
-            // What no map changes stays from step to step.
+            // What no map changes is not computed again in later steps.
             times.retain(|time| time.section > 0);
         } else {
             let others = self.injectors[1].profile(gpu)?;
@@ -253,7 +256,7 @@ impl EopmStep {
         Ok(times)
     }
 
-    /// Sums of the losses of each copy since they were last cleared. Waits for the device.
+    /// Sum of the losses of each copy since the sums were last cleared. Waits for the device.
     ///
     /// # Errors
     /// The device failed.
@@ -273,8 +276,8 @@ impl EopmStep {
         own.unwrap_or(&self.totals)
     }
 
-    /// Bits that the maps of the last run flipped, per layer, in the copies of the first group that are
-    /// not clean (of the last group if the clean copy is alone in the first). Waits for the device.
+    /// Bits that the maps of the last run flipped, per layer, in the perturbed copies of the first
+    /// group (of the last group if the clean copy is alone in the first). Waits for the device.
     ///
     /// # Errors
     /// The device failed.
@@ -304,8 +307,8 @@ impl EopmStep {
     }
 }
 
-/// Factors of the copies' gradients for batches of `n`: mean cross-entropy of the clean copy, `lambda`
-/// times the mean over the `perturbed` ones.
+/// Weights of the copies' losses for batches of `n`: mean loss of the clean copy, plus `lambda` times
+/// the mean loss of the `perturbed` copies.
 fn loss_weights(n: u32, perturbed: u32, lambda: f64) -> Vec<f32> {
     let mut factors = vec![(lambda / f64::from(perturbed * n)) as f32; perturbed as usize + 1];
     factors[0] = 1.0 / n as f32;

@@ -18,11 +18,12 @@ pub struct Supervised {
     head: LossHead,
     seen: u64,
     cut: Cut,
-    /// What the loss is multiplied by.
+    /// Loss scale: the loss is multiplied by it before the backward pass, and gradients are divided by
+    /// it in the update.
     loss_scale: f32,
 }
 
-/// Loss and hits since they were last asked for.
+/// Loss and accuracy since the last time they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Mean cross-entropy.
@@ -32,8 +33,8 @@ pub struct Totals {
 }
 
 impl Supervised {
-    /// Compiles a step of `net` on batches of `n`, in parts of `micro_batch` (by default as many as
-    /// fit); `optimiser` is momentum and weight decay.
+    /// Compiles a step of `net` on batches of `n`, in parts of at most `micro_batch` (by default as
+    /// many as fit). `optimiser` holds momentum and weight decay.
     ///
     /// # Errors
     /// Shapes do not fit, or no memory is left.
@@ -45,7 +46,8 @@ impl Supervised {
         micro_batch: Option<u32>,
         optimiser: (f64, f64),
     ) -> Result<Self> {
-        // Smaller parts would fit a binding, but training keeps the values of all of them: no retry.
+        // Smaller parts would not help if memory runs out, because training keeps the values of all
+        // parts.
         let cut = Cut::that_fits(gpu, n, 1, &[(&net.graph, 1)], micro_batch);
         Self::build(gpu, net, images, &cut, optimiser)
     }
@@ -88,7 +90,7 @@ impl Supervised {
         &self.cut
     }
 
-    /// Runs step `step` of the run `seed` on the chosen images at a learning rate, without waiting for it.
+    /// Runs step `step` of the run with seed `seed` on the chosen images, without waiting for it.
     ///
     /// # Errors
     /// The device failed.
@@ -105,7 +107,7 @@ impl Supervised {
         self.step_by(gpu, net, images, (picks, pixels), (seed, step), lr, run)
     }
 
-    /// The same, with `run` to run the tape.
+    /// Like [`Self::step`], but calls `run` to run the tape.
     ///
     /// # Errors
     /// As [`Self::step`], and those of `run`.
@@ -127,7 +129,7 @@ impl Supervised {
         run(&self.program, self.program.entries())
     }
 
-    /// Means since the last call. Waits for the device.
+    /// Mean values since the last call. Waits for the device.
     ///
     /// # Errors
     /// The device failed.
@@ -141,7 +143,8 @@ impl Supervised {
         })
     }
 
-    /// What the loss is multiplied by, and the gradients divided by in the update.
+    /// Loss scale: the loss is multiplied by it before the backward pass, and gradients are divided by
+    /// it in the update.
     #[must_use]
     pub fn loss_scale(&self) -> f32 {
         self.loss_scale

@@ -1,5 +1,5 @@
-//! What the copies of a step are to answer: labels, or what a clean network answers to the images as they
-//! are.
+//! Which answers the copies of a step are trained to give: labels, or a clean network's answers to the
+//! untouched images.
 
 use super::loss_head::Wanted;
 use crate::{
@@ -10,18 +10,20 @@ use crate::{
     nn::{Convolution, FrozenNet, Graph, Mode, Value},
 };
 
-/// What the copies of a step are to answer to the fused images.
+/// Which answers the copies of a step are trained to give to the fused images.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// The classes of the images (u32), a buffer per part: the loss is cross-entropy, as in the paper.
+    /// The classes of the images (u32), one buffer per part: the loss is cross-entropy, as in the
+    /// paper.
     Labels(&'a [BufferId]),
-    /// A teacher's answers to the images as they are: the loss is the distance from these.
+    /// A teacher's answers to the untouched images: the loss is the distance from these answers.
     Teacher(&'a Teacher),
 }
 
-/// A clean copy of a base network, whose answers to the untouched images the copies are to give, so that no
-/// image needs a label. Per copy the loss is `T^2 KL(softmax(t / T) || softmax(z / T))` of its logits z and
-/// the teacher's t, with T the temperature (Hinton et al., arXiv:1503.02531).
+/// A clean copy of a base network. The perturbed copies are trained to give its answers to the
+/// untouched images, so that no image needs a label. With a copy's logits z, the teacher's logits t and
+/// the temperature T, the loss of a copy is `T^2 KL(softmax(t / T) || softmax(z / T))` (Hinton et al.,
+/// arXiv:1503.02531).
 #[derive(Debug)]
 pub struct Teacher {
     net: FrozenNet,
@@ -47,8 +49,8 @@ impl Teacher {
 }
 
 impl Target<'_> {
-    /// Appends what is needed of the images as they are, before the generator sees them: a teacher's logits,
-    /// part by part. Its `convolutions` are added.
+    /// Appends what is computed from the untouched images, before the generator changes them: a
+    /// teacher's logits, part by part. Convolutions of the teacher are added to `convolutions`.
     pub(super) fn append(
         self,
         gpu: &Gpu,
@@ -76,7 +78,7 @@ impl Target<'_> {
         Ok(answers)
     }
 
-    /// How large the gradient of a logit may be, in weights of its image.
+    /// Bound of the gradient of a logit, as a multiple of its image's weight in the loss.
     pub(super) fn steepness(self) -> f32 {
         match self {
             Self::Labels(_) => 1.0,

@@ -1,4 +1,4 @@
-//! What happens to training images.
+//! Augmentation of training images.
 
 use super::feed::TrainSet;
 use clap::ValueEnum;
@@ -19,7 +19,7 @@ pub enum Augment {
 }
 
 impl Augment {
-    /// What is done to the images of a data set.
+    /// The changes that are made to the images of a data set.
     #[must_use]
     pub fn of(self, dataset: &str) -> Changes {
         let signs = dataset == "gtsrb";
@@ -34,16 +34,16 @@ impl Augment {
 }
 
 impl Changes {
-    /// What is left to do when a set's images come cropped at random already.
+    /// The changes that remain if the images of a set are cropped at random when they are read.
     pub(super) fn of(self, set: &TrainSet) -> Self {
         Self { crop: self.crop && matches!(set, TrainSet::Images(_)), ..self }
     }
 }
 
-/// What is done to training images.
+/// Random changes that are made to training images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The image moves by up to 4 pixels in either direction; zeros come in.
+    /// The image moves by up to 4 pixels in either direction; the border is filled with zeros.
     pub crop: bool,
     /// Half of the images are mirrored.
     pub mirror: bool,

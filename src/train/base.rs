@@ -1,4 +1,5 @@
-//! A base network from a file: which one it is, what input it expects, which data it knows.
+//! A base network from a file: its kind, the input that it expects, the data set that it was trained
+//! on.
 
 use crate::{
     data::{self, ImageSet},
@@ -17,7 +18,7 @@ use std::path::Path;
 /// Key in the metadata of a file whose weights have faults already (`nf-gpu inject`).
 pub const INJECTED: &str = "injected";
 
-/// Images of a batch that is answered or evaluated.
+/// Number of images of a batch when a network is evaluated or its answers are taken as labels.
 pub(super) const EVAL_BATCH: u32 = 100;
 
 /// A base network with its weights.
@@ -45,7 +46,7 @@ pub struct BaseHints {
 }
 
 impl BaseHints {
-    /// Notes these flags in a document.
+    /// Adds these flags to a document.
     pub(crate) fn note(&self, given: Given) -> Given {
         let list = |numbers: &Option<Vec<f32>>| {
             let numbers = numbers.as_ref()?.iter().map(f32::to_string);
@@ -57,11 +58,11 @@ impl BaseHints {
             .with("--input-std", list(&self.std))
     }
 
-    /// The input that the network expects: what the flags say, else what its file says.
+    /// The input that the network expects: from the flags, else from its file.
     ///
     /// # Errors
-    /// Half a pair of flags, not three numbers, what values from 0 to 1 cannot have, or metadata that
-    /// nobody understands.
+    /// One flag of the pair without the other, not three numbers, values that data from 0 to 1 cannot
+    /// have, or metadata that is not understood.
     pub fn normalisation(&self, weights: &Weights) -> Result<Option<Normalisation>> {
         let three = |flag: &str, values: &[f32]| match values {
             &[r, g, b] if values.iter().all(|v| v.is_finite()) => Ok([r, g, b]),
@@ -83,7 +84,7 @@ impl BaseHints {
 }
 
 impl BaseNet {
-    /// Loads a weights file; its last layer says how many classes there are.
+    /// Loads a weights file. The number of classes follows from its last layer.
     ///
     /// # Errors
     /// No such file, no weights file, an unknown network, or tensors of another network.
@@ -108,10 +109,10 @@ impl BaseNet {
         Ok(Self { graph, weights, model, sha256: sha256(path)? })
     }
 
-    /// The data set that the network was trained on, by its file, unless another is named.
+    /// The data set `named` by the user, else the one that the file names as its training data.
     ///
     /// # Errors
-    /// Neither says.
+    /// Neither names one.
     pub fn dataset(&self, named: Option<&str>) -> Result<String> {
         let known = named.or(self.weights.meta("dataset"));
         known.map(str::to_owned).ok_or_else(|| {
@@ -120,11 +121,12 @@ impl BaseNet {
         })
     }
 
-    /// Bits per stored weight: as given, else what the file says, else 8.
+    /// Bits per stored weight: the given number, else what the file says, else 8.
     ///
     /// # Errors
-    /// Not 2 to 8 bits, or the file says something that is no number. Where neither says it: weights that lie on
-    /// the grid of fewer bits, that have faults already or lack their scale ([`Stored`]).
+    /// The number is not from 2 to 8, or the file's metadata is not a number. Where neither states it:
+    /// weights that lie on the grid of fewer bits, that have faults already, or that lack their scale
+    /// ([`Stored`]).
     pub fn precision(&self, given: Option<u32>) -> Result<u32> {
         if let Some(bits) = given.or(self.weights.meta_as("precision")?) {
             return check_bits(bits);
@@ -155,16 +157,16 @@ impl BaseNet {
         Ok(())
     }
 
-    /// Names of the classes that it tells apart, in the order of its outputs: those of its file, or those of
-    /// the known data set that its file names.
+    /// Names of the network's classes, in the order of its outputs: from its file, or from the known
+    /// data set that the file names.
     ///
     /// # Errors
-    /// Names that nobody understands, or more or fewer than it has outputs.
+    /// Names that cannot be parsed, or whose number is not the number of outputs.
     pub fn class_names(&self) -> Result<Option<Vec<String>>> {
         let of_dataset = || {
             let info = data::info(self.weights.meta("dataset")?).ok()?;
             Some(info.class_names.iter().map(ToString::to_string).collect::<Vec<_>>())
-                // The data set that an imported file was given may be another.
+                // An imported file may name a data set with other classes.
                 .filter(|names| names.len() == self.outputs() as usize)
         };
         let Some(names) = self.weights.class_names()? else { return Ok(of_dataset()) };
@@ -175,11 +177,11 @@ impl BaseNet {
         Err(Error::format(&self.weights.origin, what, "correct its metadata class_names"))
     }
 
-    /// Gives images that nobody labelled the answers of this network without faults
+    /// Labels images without labels with the answers of this network, free of faults
     /// ([`eval::answer_for`]).
     ///
     /// # Errors
-    /// As there.
+    /// As [`eval::answer_for`].
     pub fn answer_for(
         &self,
         gpu: &Gpu,
@@ -192,13 +194,13 @@ impl BaseNet {
         eval::answer_for(gpu, network, (precision, operands), EVAL_BATCH, set, stop)
     }
 
-    /// Classes that it tells apart.
+    /// Number of classes.
     #[must_use]
     pub fn outputs(&self) -> u32 {
         self.graph.nodes[self.graph.output()].chw[0]
     }
 
-    /// Rows and columns of the images that it takes.
+    /// Rows and columns of the images that the network takes.
     #[must_use]
     pub fn side(&self) -> u32 {
         self.graph.nodes[self.graph.input()].chw[1]

@@ -1,4 +1,4 @@
-//! A checkpoint: what a training goes on from, bit for bit.
+//! A checkpoint: the state from which a training run continues, bit for bit.
 
 use super::identity::Identity;
 use crate::{
@@ -16,20 +16,20 @@ use std::{
 /// Names of the optimiser's state in the file.
 const FIRST: &str = "optimiser.first";
 const SECOND: &str = "optimiser.second";
-/// Version of what a checkpoint holds; 1 had no digest, and its run in words.
+/// Version of the checkpoint's contents. Version 1 had no digest and described its run in words.
 const LAYOUT: &str = "2";
 
-/// A checkpoint's file, there or not yet, and the one before it.
+/// Paths of a checkpoint and of the one before it; the files may not exist yet.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
     path: PathBuf,
     previous: PathBuf,
 }
 
-/// A checkpoint that was read, whole.
+/// A checkpoint that was read and found undamaged.
 struct Loaded {
     weights: Weights,
-    /// Why it is the one before the last.
+    /// What is wrong with the last checkpoint, if the one before it was read instead.
     damage: Option<Error>,
 }
 
@@ -41,15 +41,15 @@ impl Checkpoint {
         Self { path, previous }
     }
 
-    /// Keeps every other process from this checkpoint.
+    /// Locks this checkpoint against all other processes.
     ///
     /// # Errors
-    /// [`Error::Busy`]: another one has it. [`Error::Write`].
+    /// [`Error::Busy`]: another process has it. [`Error::Write`].
     pub(super) fn lock(&self) -> Result<Lock> {
         Lock::take(self.lock_file(), &self.path)
     }
 
-    /// The files that it consists of.
+    /// The files that belong to a checkpoint.
     pub(super) fn files(&self) -> [PathBuf; 3] {
         [self.path.clone(), self.previous.clone(), self.lock_file()]
     }
@@ -59,8 +59,8 @@ impl Checkpoint {
         self.path.with_file_name(format!(".{name}.lock"))
     }
 
-    /// Writes it: parameters, statistics, optimiser state, step. Waits for the device. The last one is
-    /// kept beside it.
+    /// Writes a checkpoint: parameters, statistics, optimiser state, step. Waits for the device. The
+    /// previous checkpoint is kept beside it.
     ///
     /// # Errors
     /// The device failed, or the file cannot be written (the older checkpoints then stay).
@@ -91,19 +91,19 @@ impl Checkpoint {
         weights.save_keeping(&self.path, &self.previous)
     }
 
-    /// Whether it is there, or the one before it.
+    /// Whether there is a checkpoint, or the one before it.
     pub(super) fn exists(&self) -> bool {
         self.path.exists() || self.previous.exists()
     }
 
-    /// The last checkpoint that is whole; none where there is no checkpoint.
+    /// The last checkpoint that is undamaged; `None` if there is no checkpoint.
     ///
     /// # Errors
-    /// There are checkpoints, and none is whole; or they are of another version of the program.
+    /// All checkpoints are damaged, or another version of the program wrote them.
     fn load(&self) -> Result<Option<Loaded>> {
         let damage = match (self.path.exists(), self.previous.exists()) {
             (false, false) => return Ok(None),
-            // Killed in between, where a file system gives a file one name only.
+            // The process was killed while it replaced the file, on a file system without hard links.
             (false, true) => None,
             (true, there) => match whole(&self.path) {
                 Ok(weights) => return Ok(Some(Loaded { weights, damage: None })),
@@ -113,25 +113,25 @@ impl Checkpoint {
         };
         match whole(&self.previous) {
             Ok(weights) => Ok(Some(Loaded { weights, damage })),
-            // The last one is what a user knows of.
+            // Reports the damage of the last checkpoint, because that is the file that a user knows.
             Err(older) => Err(damage.unwrap_or(older)),
         }
     }
 
-    /// What its metadata says under a key.
+    /// Value of a key in the checkpoint's metadata.
     fn says(&self, key: &str) -> Result<Option<String>> {
         Ok(self.load()?.and_then(|loaded| loaded.weights.meta(key).map(str::to_owned)))
     }
 
-    /// What is wrong with the last checkpoint, where the one before it has to do.
+    /// What is wrong with the last checkpoint, if the one before it has to be used.
     ///
     /// # Errors
-    /// A broken checkpoint, and no older one.
+    /// The checkpoint is damaged, and there is no older one.
     pub(super) fn damage(&self) -> Result<Option<String>> {
         Ok(self.load()?.and_then(|loaded| loaded.damage).map(|damage| damage.to_string()))
     }
 
-    /// The version of the program that wrote it.
+    /// The version of the program that wrote the checkpoint.
     ///
     /// # Errors
     /// A broken checkpoint.
@@ -139,16 +139,16 @@ impl Checkpoint {
         self.says("commit")
     }
 
-    /// Its step, 0 where there is none.
+    /// The checkpoint's step; 0 without a checkpoint.
     ///
     /// # Errors
-    /// A broken checkpoint, and no older one.
+    /// The checkpoint is damaged, and there is no older one.
     pub(super) fn step(&self) -> Result<u64> {
         let loaded = self.load()?;
         Ok(loaded.map(|loaded| loaded.weights.meta_as("step")).transpose()?.flatten().unwrap_or(0))
     }
 
-    /// The variants of kernels that it was made with; none in a checkpoint that does not say.
+    /// The variants of kernels with which the checkpoint was made; `None` if it does not record them.
     ///
     /// # Errors
     /// A broken checkpoint.
@@ -158,11 +158,11 @@ impl Checkpoint {
         parsed.map_err(|e| Error::format(&self.path, e.to_string(), "start the run anew"))
     }
 
-    /// Refuses to go on with steps that are cut in another way than before: sums would have another
-    /// order, and the rest of the run other bits.
+    /// Refuses to continue if steps are cut in another way than before: sums would have another order,
+    /// and the rest of the run would not be the same bit for bit.
     ///
     /// # Errors
-    /// [`Error::Format`]: they are.
+    /// [`Error::Format`]: the cut differs.
     pub(super) fn same_cut(&self, cut: &str) -> Result<()> {
         match self.says("cut")? {
             Some(before) if before != cut => Err(Error::format(
@@ -174,8 +174,8 @@ impl Checkpoint {
         }
     }
 
-    /// Puts it back; returns its step, 0 where there is none. `identity` says what the run depends on: a
-    /// checkpoint of something else is refused.
+    /// Restores the state of a network and returns its step, 0 without a checkpoint. `identity` lists
+    /// what the run depends on: a checkpoint with another identity is refused.
     ///
     /// # Errors
     /// A broken checkpoint, or one of another run.
@@ -187,7 +187,7 @@ impl Checkpoint {
     ) -> Result<u64> {
         let Some(Loaded { weights, .. }) = self.load()? else { return Ok(0) };
         let path = &weights.origin;
-        // Not among the facts: f32 and f16 have a hint of their own.
+        // The precision is not part of the identity, so that it can have its own hint.
         let (began, now) = (weights.meta("dtype").unwrap_or("f32"), net.operands().name());
         if began != now {
             let what = format!("its steps were computed in {began}; this run computes in {now}");
@@ -210,16 +210,16 @@ impl Checkpoint {
     }
 }
 
-/// Removes the checkpoint at `path` and what belongs to it, where nobody works with it any more.
+/// Removes the checkpoint at `path` and the files that belong to it. No process may be using it.
 pub(crate) fn remove(path: &Path) {
     let checkpoint = Checkpoint::at(path);
     for file in checkpoint.files() {
-        // One that stays does no harm.
+        // A file that cannot be removed does no harm.
         let _ = fs::remove_file(file);
     }
 }
 
-/// The checkpoint at `path`.
+/// Loads the checkpoint at `path` if it is undamaged.
 fn whole(path: &Path) -> Result<Weights> {
     let mut weights = Weights::load(path)?;
     let layout = weights.meta("layout").unwrap_or("1");
@@ -236,7 +236,7 @@ fn whole(path: &Path) -> Result<Weights> {
     Ok(weights)
 }
 
-/// Whether it says that a file is broken, or not there any more.
+/// Whether an error means that a file is damaged or has disappeared.
 fn is_damage(error: &Error) -> bool {
     matches!(error, Error::Format { .. } | Error::Read { .. })
 }

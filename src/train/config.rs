@@ -1,4 +1,5 @@
-//! Settings of a run: one struct is the flags, the saved `config.toml` and what the code reads.
+//! Settings of a run. One struct serves as flags, as the saved `config.toml` and as the settings of the
+//! code.
 
 use super::{
     augment::Augment,
@@ -33,7 +34,7 @@ pub enum Preset {
     Quick,
 }
 
-/// The generator where nobody says another.
+/// Generator that is used if none is named.
 pub(super) const DEFAULT_GENERATOR: &str = "ConvS";
 
 /// Settings of `nf-gpu train`.
@@ -188,27 +189,27 @@ pub struct TrainConfig {
     pub final_maps: Option<usize>,
 }
 
-/// Settings of either training that do not change what comes out but for last bits: places, and what only
-/// costs time or memory.
+/// Settings of either training that do not change the result, or only in the last bits: paths, and
+/// settings that only cost time or memory.
 pub(crate) const OF_NO_MATTER: &[&str] = &[
     "base",
-    "init", // its digest is kept
+    "init", // its digest is compared instead
     "out",
     "data_dir",
-    "dataset", // its folder may move
+    "dataset", // the folder may have moved
     "checkpoint",
     "micro_batch",
     "eval_every",
     "checkpoint_every",
     "images",
-    "allow_mismatch", // what comes of it is checked by itself
+    "allow_mismatch", // its effect, the order of the classes, is compared instead
     "on_nan",
     "verify_every",
     "preset",
 ];
 
-/// Settings that together are the faults: a checkpoint is compared with what they mean, for their files may
-/// move.
+/// Settings that define the faults. A checkpoint is compared with what they mean, not with the settings
+/// themselves, because the files that they name may move.
 pub(super) const FAULTS: &[&str] = &[
     "faults",
     "ber",
@@ -224,32 +225,32 @@ pub(super) const FAULTS: &[&str] = &[
     "layers",
 ];
 
-/// Perturbed copies of a step, at most.
+/// Most perturbed copies of a step.
 const MAX_COPIES: u32 = 1000;
 
-/// Names of what the user typed, with underscores, among the arguments of a command.
+/// Names of the arguments of a command that the user gave, with underscores.
 #[must_use]
 pub fn given(matches: &ArgMatches) -> Vec<String> {
     let typed = |id: &&clap::Id| {
-        // A group of arguments has no source of its own.
+        // A group of arguments has no value source of its own.
         matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
     };
     matches.ids().filter(typed).map(|id| id.as_str().to_owned()).collect()
 }
 
 impl TrainConfig {
-    /// The settings that flags of `nf-gpu train` give, as in `["--base", "b.safetensors"]`, which is the
-    /// one that must be there; all others have their defaults.
+    /// The settings that flags of `nf-gpu train` give, as in `["--base", "b.safetensors"]`. `--base` is
+    /// required; all other settings have defaults.
     ///
     /// # Errors
-    /// [`Error::Argument`]: a flag does not exist, or does not take this value.
+    /// [`Error::Argument`]: a flag does not exist, or its value is not allowed.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let (mut config, matches) = parsed::<Self>(flags)?;
         config.given = given(&matches);
         Ok(config)
     }
 
-    /// The faults that it trains for.
+    /// The faults for which the generator is trained.
     ///
     /// # Errors
     /// As [`FaultArgs::at`].
@@ -257,7 +258,8 @@ impl TrainConfig {
         self.faults.at(self.ber)
     }
 
-    /// Test images of the final table. A preset's number is a bound: it does not know the data set.
+    /// Test images of the final table. A preset's number is an upper limit, because the data set may
+    /// have fewer.
     pub(super) fn test_images(&self) -> Wanted {
         let of_preset = self.preset.is_some() && self.given.iter().all(|name| name != "images");
         match self.images {
@@ -278,7 +280,7 @@ impl TrainConfig {
         })
     }
 
-    /// What the flags say of the base network.
+    /// What the flags say about the base network.
     #[must_use]
     pub(crate) fn hints(&self) -> BaseHints {
         BaseHints {
@@ -288,7 +290,7 @@ impl TrainConfig {
         }
     }
 
-    /// Perturbed copies of a step: a chip has one map, so one copy is all of them.
+    /// Perturbed copies of a step. A chip has a single map, so one copy suffices.
     ///
     /// # Errors
     /// As [`Self::maps`].
@@ -296,12 +298,12 @@ impl TrainConfig {
         Ok(if matches!(self.maps()?, Maps::Chip(_)) { 1 } else { self.copies })
     }
 
-    /// Names of the settings that a checkpoint's run and the one that goes on with it need not have in
-    /// common.
+    /// Names of the settings in which a resumed run may differ from the run of its checkpoint.
     pub(super) fn free(&self) -> Vec<&'static str> {
-        // What is checked by itself: the base network and its input, the arithmetic, the loss; and the faults.
+        // Compared separately: the base network and its input, the arithmetic, the loss, the faults.
         let checked = &["model", "dtype", "precision", "loss", "temperature"];
-        // Only a cosine knows the end of the run: others can be prolonged.
+        // Only the cosine schedule depends on the length of the run; runs with another schedule can be
+        // prolonged.
         let length: &[&str] = match self.schedule {
             Schedule::Cosine => &[],
             Schedule::Reference | Schedule::Constant => &["steps", "epochs"],
@@ -309,7 +311,7 @@ impl TrainConfig {
         [OF_NO_MATTER, checked, FAULTS, length].concat()
     }
 
-    /// Refuses values that mean nothing.
+    /// Refuses values that make no sense.
     ///
     /// # Errors
     /// [`Error::Argument`] naming the flag.

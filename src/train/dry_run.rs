@@ -12,17 +12,17 @@ use crate::{
 use serde::Serialize;
 use std::fmt;
 
-/// Buffers that are listed.
+/// Number of largest buffers that are listed.
 const LISTED: usize = 6;
 
 /// What one training step needs on an adapter.
 #[derive(Clone, Debug, Serialize)]
 pub struct DryRun {
-    /// Of this document.
+    /// Version of this document.
     pub version: u32,
     /// The adapter.
     pub adapter: String,
-    /// Bytes that one binding may have there.
+    /// Largest size of one binding there, in bytes.
     pub binding_limit: u64,
     /// The generator.
     pub generator: Network,
@@ -32,7 +32,7 @@ pub struct DryRun {
     pub parts: Vec<u32>,
     /// Copies of the base network that run together, the clean one counted.
     pub copies_together: u32,
-    /// Groups of so many copies.
+    /// Number of groups of copies.
     pub groups: u32,
     /// Dispatches of one pass over the tape; the base network's part runs once per group.
     pub dispatches: usize,
@@ -40,7 +40,7 @@ pub struct DryRun {
     pub flops: u64,
     /// Bytes of activations and gradients, which share memory.
     pub activations: u64,
-    /// What they would be without sharing.
+    /// Bytes that activations and gradients would take without sharing.
     pub activations_unshared: u64,
     /// Bytes of weights: stored words, dequantised copies, parameters and optimiser state.
     pub weights: u64,
@@ -50,15 +50,15 @@ pub struct DryRun {
     pub largest: Vec<Need>,
     /// Buffers that one binding cannot hold: with these the run would stop before its first step.
     pub too_large: Vec<Need>,
-    /// Steps of the run, where the number of training images is known.
+    /// Number of steps of the run, if the number of training images is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// How long it would take, where that was estimated.
+    /// Estimated duration of the run, if it was estimated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Estimate>,
 }
 
-/// How long a run would take, estimated from a step of fewer images.
+/// Duration of a run, estimated from one timed step, which may have fewer images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// Images of the step that was timed.
@@ -70,17 +70,17 @@ pub struct Estimate {
     pub seconds: Option<f64>,
 }
 
-/// Operations of a step that is timed on a software adapter: a second's work or two.
+/// Operations of a step that is timed on a software adapter: one or two seconds of work.
 const TIMED_FLOPS: u64 = 40_000_000_000;
 
 impl DryRun {
-    /// Images of a step that tells how long one of the run takes ([`images_to_time`]).
+    /// Number of images of the step that is timed ([`images_to_time`]).
     #[must_use]
     pub fn images_to_time(&self, software: bool) -> u32 {
         images_to_time(self.parts.iter().sum(), self.flops, software)
     }
 
-    /// Notes that a step of `images` took so many seconds.
+    /// Records that a step of `images` took so many seconds.
     pub fn timed(&mut self, images: u32, seconds: f64) {
         let batch: u32 = self.parts.iter().sum();
         let seconds_per_step = seconds * f64::from(batch) / f64::from(images.max(1));
@@ -88,7 +88,7 @@ impl DryRun {
         self.time = Some(Estimate { images_timed: images, seconds_per_step, seconds });
     }
 
-    /// What is known of the time, in a line.
+    /// The estimated time in a line for the user.
     #[must_use]
     pub fn time_line(&self) -> String {
         let Some(Estimate { images_timed, seconds_per_step, seconds }) = self.time else {
@@ -108,16 +108,17 @@ impl DryRun {
     }
 }
 
-/// Images of a step that tells how long one of `batch` images and so many operations takes: on a GPU, which
-/// computes few images as slowly as many, all of them; on a software adapter, whose time is that of the
-/// operations, as many as are done soon.
+/// Number of images of a step that is timed to estimate a step of `batch` images and `flops`
+/// operations. On a GPU it is the whole batch, because a GPU needs as long for few images as for many.
+/// On a software adapter, whose time is proportional to the operations, it is as many images as are
+/// done within seconds.
 #[must_use]
 pub fn images_to_time(batch: u32, flops: u64, software: bool) -> u32 {
     let soon = u64::from(batch).saturating_mul(TIMED_FLOPS) / flops.max(1);
     if software { batch.min(u32::try_from(soon).unwrap_or(batch)).max(1) } else { batch }
 }
 
-/// Steps of a run, if the number of its training images can be had without reading them.
+/// Number of steps of a run, if the number of training images is known without reading them.
 fn steps(config: &TrainConfig, base: &BaseNet) -> Option<u64> {
     if config.steps.is_some() {
         return config.steps;
@@ -126,12 +127,12 @@ fn steps(config: &TrainConfig, base: &BaseNet) -> Option<u64> {
     Some(Length::of_training(config, &dataset).ok()?.steps)
 }
 
-/// A network in numbers.
+/// Size of a network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Network {
-    /// Its name.
+    /// Name of the network.
     pub name: String,
-    /// Parameters.
+    /// Number of parameters.
     pub parameters: usize,
     /// Multiply-adds for one image.
     pub macs: u64,
@@ -146,14 +147,14 @@ impl Network {
 /// A buffer that the step needs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Need {
-    /// What it holds.
+    /// Name of the buffer.
     pub what: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// Plans a training step as `config` says. Weights are put on the device; no step runs, no data set is
-/// opened, and nothing is written.
+/// Plans a training step as `config` says. Weights are put on the device, but no step runs, no images
+/// are read, and nothing is written.
 ///
 /// # Errors
 /// Bad settings or files, or the device has no memory for the weights.

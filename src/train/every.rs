@@ -1,4 +1,4 @@
-//! How often something is done: after so many steps, or after so long.
+//! Intervals in steps or in time, as between two checkpoints.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -11,13 +11,13 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Written", try_from = "Written")]
 pub enum Every {
-    /// So many steps.
+    /// Number of steps.
     Steps(u64),
-    /// So many seconds.
+    /// Number of seconds.
     Seconds(u64),
 }
 
-/// A number of steps is a number in files, a time is text.
+/// Form in files: a number of steps is a number, a time is text.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -76,7 +76,7 @@ impl fmt::Display for Every {
     }
 }
 
-/// Says when it is time again.
+/// Tells when the next interval is over.
 #[derive(Debug)]
 pub(super) struct Due {
     every: Every,
@@ -88,7 +88,7 @@ impl Due {
         Self { every, last: Instant::now() }
     }
 
-    /// Whether it is, after `step` steps; then the time begins anew.
+    /// Whether the interval is over after `step` steps; if so, the next one begins.
     pub(super) fn after(&mut self, step: u64) -> bool {
         let due = match self.every {
             Every::Steps(steps) => step.is_multiple_of(steps),

@@ -1,4 +1,4 @@
-//! Flags that say which faults there are, the same for every command that injects them.
+//! Flags that define the faults, the same for every command that injects them.
 
 use crate::{
     error::{Error, Result},
@@ -9,10 +9,10 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Rate without `--ber`.
+/// Rate of faulty cells without `--ber`.
 pub const DEFAULT_BER: f64 = 0.01;
 
-/// What fails, but for its rate.
+/// What fails, without its rate.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FaultArgs {
@@ -56,13 +56,13 @@ pub struct FaultArgs {
 }
 
 impl FaultArgs {
-    /// The flags, and the rate, of the faults in a record.
+    /// The flags that describe the faults of a record, and their rate.
     #[must_use]
     pub fn of_record(record: &FaultRecord) -> (Self, Option<f64>) {
         Self::of_document(&record.faults, record.ber, &record.detail)
     }
 
-    /// The flags, and the rate, of faults that a document describes.
+    /// The flags that describe the faults of a document, and their rate.
     #[must_use]
     pub fn of_document(model: &str, ber: f64, detail: &FaultDetail) -> (Self, Option<f64>) {
         let map = detail.map.as_ref();
@@ -80,7 +80,7 @@ impl FaultArgs {
             bits: detail.bits.clone(),
             layers: detail.layers.clone(),
         };
-        // A measured map, and a rate per direction, are their own rates.
+        // A measured map and a pair of rates per direction leave no rate to state.
         let own = map.is_some() || detail.ber01.is_some();
         (args, (!own).then_some(ber))
     }
@@ -111,7 +111,7 @@ impl FaultArgs {
     /// Files of the measured map: those of `--fault-map`, or of `--chip` if that is no seed.
     ///
     /// # Errors
-    /// Both are given, or `--chip` is a number that is no seed.
+    /// Both are given, or `--chip` is a number outside the range of seeds.
     pub fn map_files(&self) -> Result<Vec<PathBuf>> {
         let Some(chip) = &self.chip else { return Ok(self.fault_map.clone()) };
         if !self.fault_map.is_empty() {
@@ -141,8 +141,8 @@ impl FaultArgs {
         }
     }
 
-    /// Whether there is a rate left for `--ber` to say: a measured map, and a rate per direction, are
-    /// their own.
+    /// Whether `--ber` has a meaning. It has none for a measured map, or if both rates per direction
+    /// are given.
     ///
     /// # Errors
     /// As [`Self::model`].
@@ -154,7 +154,7 @@ impl FaultArgs {
         })
     }
 
-    /// The one map of `--chip` or of a measured memory, if there is only one: its seed.
+    /// Seed of the only fault map, if there is only one: that of `--chip`, or 0 for a measured map.
     ///
     /// # Errors
     /// As [`Self::chip_seed`] and [`Self::model`].
@@ -165,10 +165,10 @@ impl FaultArgs {
         })
     }
 
-    /// The faults at a rate; without one at [`DEFAULT_BER`]. Reads a measured map from its files.
+    /// The faults at the rate `ber`, by default [`DEFAULT_BER`]. Reads a measured map from its files.
     ///
     /// # Errors
-    /// Flags that do not go together, values that mean nothing, a map that cannot be read.
+    /// Flags that contradict each other, values that make no sense, a map that cannot be read.
     pub fn at(&self, ber: Option<f64>) -> Result<Faults> {
         let model = self.model()?;
         let files = self.map_files()?;
@@ -222,7 +222,7 @@ impl FaultArgs {
         }
     }
 
-    /// The faults at each of several rates; without any, at the one rate that there is.
+    /// The faults at each of several rates; if `bers` is empty, the faults that `at(None)` gives.
     ///
     /// # Errors
     /// As [`Self::at`].

@@ -1,5 +1,5 @@
-//! Where the images of each step come from: the device, the host's memory, or a folder's cache whose
-//! crops are made ahead of the GPU.
+//! Supplies the images of each step: from the device, from the host's memory, or from the cache of a
+//! folder, whose crops are made ahead of the GPU.
 
 use super::{augment::Changes, labelling::Labelling, sampler::Sampler};
 use crate::{
@@ -11,28 +11,29 @@ use crate::{
 };
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-/// Bytes of a training set that may stay on the device; a larger one is streamed.
+/// Most bytes of a training set that is kept on the device; a larger set is streamed.
 const RESIDENT: u64 = 8 << 30;
-/// Threads that make crops: decoding is done by then, and the GPU's driver needs cores too.
+/// Threads that make crops. More would take cores from the GPU's driver, and images are decoded by
+/// then.
 const THREADS: usize = 4;
-/// Batches in the making.
+/// Number of batches that are prepared ahead.
 const DEPTH: usize = 4;
 
 /// The training images of a run, as they were opened.
 #[derive(Debug)]
 pub(super) enum TrainSet {
-    /// All in memory.
+    /// All images in memory.
     Images(ImageSet),
-    /// A folder of images, cropped anew for each use: these of them.
+    /// A folder of images, each cropped anew for each use, and the indices of those to train on.
     Folder(FolderSet, Vec<u32>),
 }
 
 impl TrainSet {
-    /// Opens the training split of a data set for images of `side` rows and columns. `say` is told what
-    /// takes a while, and stops it with `false`.
+    /// Opens the training split of a data set for images of `side` rows and columns. `say` receives a
+    /// message before long work, and stops it by returning `false`.
     ///
     /// # Errors
-    /// The data set is not there, or not whole.
+    /// The data set is missing or incomplete.
     pub(super) fn open(
         name: &str,
         dir: &Path,
@@ -84,7 +85,7 @@ impl TrainSet {
         }
     }
 
-    /// Gives the images the labels of a base network.
+    /// Replaces the labels of the images by those of a base network.
     pub(super) fn relabel(&mut self, labelling: &Labelling) {
         match self {
             Self::Images(set) => labelling.apply(set),
@@ -100,8 +101,8 @@ impl TrainSet {
         }
     }
 
-    /// Takes `n` images away, to be evaluated on: the last ones, or every so many-th where the last ones
-    /// do not have all classes, because the set is in the order of its classes.
+    /// Removes `n` images for evaluations and returns them: the last ones, or evenly spaced ones if the
+    /// last ones do not have all classes (because the set is ordered by class) or the set is a folder.
     ///
     /// # Errors
     /// An image cannot be read.
@@ -129,7 +130,7 @@ impl TrainSet {
     }
 }
 
-/// Passes on what a data set says while it is opened; whether it may go on.
+/// Passes on a data set's message while it is opened. Returns whether the work may go on.
 pub(super) fn tell(sink: &mut dyn Sink, note: String, stop: &dyn Fn() -> bool) -> bool {
     (note.is_empty() || sink.event(&Event::Note(note)).is_ok()) && !stop()
 }
@@ -149,7 +150,7 @@ enum Source {
     Folder { ahead: Prefetcher, restart: Restart },
 }
 
-/// Begins to make the batches of a folder anew, from a step on.
+/// Starts the prefetching of a folder's batches again from a step.
 struct Restart(Box<dyn Fn(u64) -> Prefetcher>);
 
 impl std::fmt::Debug for Restart {
@@ -159,7 +160,7 @@ impl std::fmt::Debug for Restart {
 }
 
 impl Feed {
-    /// Puts a set on the device, or gets ready to stream it where the device has no room.
+    /// Puts a set on the device, or prepares to stream it if the device has no room.
     ///
     /// # Errors
     /// The device failed.
@@ -193,7 +194,7 @@ impl Feed {
                         let area = |(slot, pick): (usize, &Pick)| {
                             let index = indices[pick.index as usize];
                             let area = crops.random_area(index, crop_seed(seed, step, slot));
-                            // No area is no crop: the one who makes it says what is wrong.
+                            // The prefetcher reports what is wrong with an image that has no area.
                             let none = CropArea { top: 0, left: 0, height: 0, width: 0 };
                             (index, area.unwrap_or(none))
                         };
@@ -208,14 +209,14 @@ impl Feed {
         Ok(Self { images, sampler, source })
     }
 
-    /// Goes back: the next batch is that of an earlier step.
+    /// Goes back, so that the next batch is that of the earlier step `step`.
     pub(super) fn rewind(&mut self, step: u64) {
         if let Source::Folder { ahead, restart } = &mut self.source {
             *ahead = restart.0(step);
         }
     }
 
-    /// The picks of a step, and their pixels where they are streamed. Steps come one after the other.
+    /// The picks of a step, and their pixels if they are streamed. Steps must be asked for in order.
     ///
     /// # Errors
     /// An image cannot be read.
@@ -234,7 +235,7 @@ impl Feed {
     }
 }
 
-/// A seed of its own for every crop of a run.
+/// A different seed for every crop of a run.
 fn crop_seed(seed: u64, step: u64, slot: usize) -> u64 {
     crate::fault::step_seed(!seed, step, slot as u32)
 }
@@ -258,7 +259,7 @@ mod tests {
             subset: None,
             labels_from: LabelsFrom::DataSet,
         };
-        // In the order of classes, and mixed.
+        // Labels ordered by class, and mixed labels.
         for (labels, tail) in [
             ((0..100).map(|i| i / 25).collect::<Vec<u16>>(), false),
             ((0..100).map(|i| i % 4).collect(), true),

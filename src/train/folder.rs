@@ -16,7 +16,7 @@ use std::{
 };
 use toml::Table;
 
-/// The settings file: those of the run, then what was chosen for it.
+/// The settings file: the settings of the run, then the variants of kernels that were chosen for it.
 #[derive(Serialize)]
 struct Saved<'a> {
     #[serde(flatten)]
@@ -25,26 +25,26 @@ struct Saved<'a> {
     kernels: Option<&'a Choices>,
 }
 
-/// The second part of it.
+/// The variants of kernels in a settings file.
 #[derive(Default, Deserialize)]
 struct Kernels {
     kernels: Option<Choices>,
 }
 
-/// What keeps other processes away.
+/// Name of the file that locks the folder against other processes.
 const LOCK: &str = ".lock";
 
-/// Names of a run's files.
+/// The folder of a run, and the names of its files.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     root: PathBuf,
-    /// Of a run that is going on here.
+    /// Held while this process runs or resumes the run.
     lock: Option<Arc<Lock>>,
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run. One that did not get to its first step may be there: a run
-    /// that failed for want of memory is tried again with other settings.
+    /// Makes the folder of a new run. The folder may hold a run that never reached its first step: a
+    /// run that lacked memory is tried again with other settings.
     ///
     /// # Errors
     /// A run is there already, or going on; the folder cannot be made.
@@ -53,7 +53,7 @@ impl RunFolder {
         folder.is_free()?;
         fs::create_dir_all(root).map_err(|e| Error::write(root, e))?;
         let folder = folder.claimed()?;
-        // Another one may have begun and ended in between.
+        // Another run may have begun and ended between the first check and the lock.
         folder.is_free()?;
         folder.save_config(&Saved { config, kernels: None })?;
         Ok(folder)
@@ -62,7 +62,7 @@ impl RunFolder {
     /// Refuses a folder that holds a run.
     ///
     /// # Errors
-    /// [`Error::Argument`]: it does.
+    /// [`Error::Argument`]: it holds one.
     pub(super) fn is_free(&self) -> Result<()> {
         let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
         if !begun && !self.has_checkpoint() {
@@ -76,19 +76,19 @@ impl RunFolder {
         ))
     }
 
-    /// This folder, for this process alone, without what an earlier one left when it was killed.
+    /// Locks this folder for this process, and removes what an earlier process left when it was killed.
     fn claimed(mut self) -> Result<Self> {
         self.lock = Some(Arc::new(Lock::take(self.file(LOCK), &self.root)?));
         atomic::sweep(&self.root);
         Ok(self)
     }
 
-    /// Goes on with a run that was interrupted: its folder, for this process alone, and its settings.
+    /// Resumes a run that was interrupted: locks its folder for this process and reads its settings.
     ///
     /// # Errors
-    /// As [`Self::open`]; [`Error::Busy`]: the run is going on.
+    /// As [`Self::open`]; [`Error::Busy`]: another process runs it.
     pub fn resume(root: &Path) -> Result<(Self, TrainConfig)> {
-        // Without a run no lock is left there either.
+        // Checked before the lock, which would leave a file in a folder without a run.
         let (folder, _) = Self::open(root)?;
         let folder = folder.claimed()?;
         let (_, config) = Self::open(root)?;
@@ -102,7 +102,7 @@ impl RunFolder {
         atomic::write(self.config(), header + &text)
     }
 
-    /// Writes other settings: those with which the run goes on.
+    /// Writes the settings with which a run is resumed.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -111,7 +111,7 @@ impl RunFolder {
         self.save_config(&Saved { config, kernels: kernels.as_ref() })
     }
 
-    /// Adds to the settings which variants of kernels the run uses.
+    /// Adds the variants of kernels that the run uses to its settings.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -120,11 +120,11 @@ impl RunFolder {
         self.save_config(&Saved { config: &config, kernels: Some(choices) })
     }
 
-    /// The variants of kernels that the run began with: those of its checkpoint, without one those
-    /// of its settings.
+    /// The variants of kernels that the run began with, from its checkpoint; without a checkpoint, from
+    /// its settings.
     ///
     /// # Errors
-    /// A broken checkpoint, or settings that cannot be read.
+    /// The checkpoint is damaged, or the settings cannot be read.
     pub fn recorded(&self) -> Result<Recorded> {
         let checkpoint = Checkpoint::at(self.checkpoint());
         let choices = if checkpoint.exists() {
@@ -135,7 +135,7 @@ impl RunFolder {
         Ok(Recorded { choices, flag: "--resume" })
     }
 
-    /// Opens the folder of a run to look at, with its settings.
+    /// Opens the folder of a run for reading, with its settings.
     ///
     /// # Errors
     /// No run is there, or its settings cannot be read.
@@ -146,7 +146,7 @@ impl RunFolder {
         Ok((folder, config))
     }
 
-    /// The folder of a run that may be there or not.
+    /// The folder of a run that may or may not exist.
     #[must_use]
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned(), lock: None }
@@ -175,7 +175,7 @@ impl RunFolder {
         self.root.join(name)
     }
 
-    /// Settings.
+    /// Settings of the run.
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.file("config.toml")
@@ -187,13 +187,13 @@ impl RunFolder {
         self.file("metrics.jsonl")
     }
 
-    /// What a resumed run starts from.
+    /// State from which the run is resumed.
     #[must_use]
     pub fn checkpoint(&self) -> PathBuf {
         self.file("checkpoint.safetensors")
     }
 
-    /// The checkpoint's step, for people.
+    /// Step of the checkpoint, in readable form.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.file("state.json")
@@ -217,7 +217,7 @@ impl RunFolder {
         self.file("curves.png")
     }
 
-    /// The page of the run.
+    /// Report of the run.
     #[must_use]
     pub fn report(&self) -> PathBuf {
         self.file("report.html")
@@ -263,15 +263,15 @@ impl RunFolder {
         atomic::write(self.state(), format!("{state:#}\n"))
     }
 
-    /// Whether there is a checkpoint to go on from.
+    /// Whether there is a checkpoint from which the run can be resumed.
     pub(super) fn has_checkpoint(&self) -> bool {
         Checkpoint::at(self.checkpoint()).exists()
     }
 
-    /// What is wrong with the last checkpoint, where the run goes on from the one before it.
+    /// What is wrong with the last checkpoint, if the run is resumed from the one before it.
     ///
     /// # Errors
-    /// A broken checkpoint, and no older one.
+    /// The checkpoint is damaged, and there is no older one.
     pub(super) fn damage(&self) -> Result<Option<String>> {
         Checkpoint::at(self.checkpoint()).damage()
     }
@@ -279,25 +279,25 @@ impl RunFolder {
     /// The version of the program that wrote the checkpoint.
     ///
     /// # Errors
-    /// A broken checkpoint.
+    /// The checkpoint is damaged.
     pub(super) fn commit(&self) -> Result<Option<String>> {
         Checkpoint::at(self.checkpoint()).commit()
     }
 
-    /// Refuses to go on with steps that are cut in another way than before.
+    /// Refuses to continue if steps are cut in another way than before.
     ///
     /// # Errors
-    /// [`Error::Format`]: they are.
+    /// [`Error::Format`]: the cut differs.
     pub(super) fn same_cut(&self, cut: &str) -> Result<()> {
         Checkpoint::at(self.checkpoint()).same_cut(cut)
     }
 
-    /// Puts a checkpoint back; returns its step, 0 for a run that ended before its first checkpoint
-    /// and so begins again. `identity` says what the run depends on: a
-    /// checkpoint of something else is refused.
+    /// Restores a checkpoint and returns its step, or 0 for a run that ended before its first
+    /// checkpoint and so begins again. `identity` lists what the run depends on: a checkpoint with
+    /// another identity is refused.
     ///
     /// # Errors
-    /// A broken checkpoint, or one of another run.
+    /// The checkpoint is damaged, or belongs to another run.
     pub(super) fn restore(
         &self,
         gpu: &Gpu,
@@ -308,13 +308,13 @@ impl RunFolder {
     }
 }
 
-/// The variants of kernels in a run's settings. A run that did not get to its first step has chosen none yet.
+/// The variants of kernels in a run's settings; `None` for a run that never reached its first step.
 fn kernels(text: &str) -> Option<Choices> {
     toml::from_str::<Kernels>(text).unwrap_or_default().kernels
 }
 
-/// Settings as a run's file has them. A name that is none is refused: the setting that it was would be
-/// at its default, and the run go on as another, for 150 epochs perhaps.
+/// Reads the settings of a run's file. An unknown name is refused: otherwise the setting that was meant
+/// would silently have its default, and another run would go on, perhaps for 150 epochs.
 fn settings(path: &Path, text: &str) -> Result<TrainConfig> {
     let wrong = |what: String| {
         Error::format(path, what, "it is damaged, or written by another version: start anew")

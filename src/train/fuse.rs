@@ -31,7 +31,7 @@ pub(super) struct Run<'a> {
     pub(super) gpu: &'a Gpu,
     pub(super) config: &'a TrainConfig,
     pub(super) folder: RunFolder,
-    /// Whether its settings are others than when it began.
+    /// Whether the settings differ from those with which the run began.
     pub(super) changed: bool,
     pub(super) base: BaseNet,
     pub(super) graph: Graph,
@@ -41,14 +41,14 @@ pub(super) struct Run<'a> {
     pub(super) faults: Faults,
     pub(super) maps: Maps,
     pub(super) precision: u32,
-    /// What it teaches, where that are not labels.
+    /// The loss in words, unless labels are learnt.
     pub(super) goal: Option<String>,
     pub(super) history: History,
 }
 
-/// Trains a generator as `config` says and evaluates it; everything goes to the run's folder.
-/// `stop` is asked after every step. Where the device is lost on the way, it is opened again, and the
-/// run goes on from its last checkpoint.
+/// Trains a generator as `config` says and evaluates it; all results are written to the run's folder.
+/// `stop` is called after every step. If the device is lost, it is opened again, and the run
+/// continues from its last checkpoint.
 ///
 /// # Errors
 /// Bad settings or files, a number that is not finite, no memory, a device that is lost again and
@@ -65,7 +65,8 @@ pub fn train(
     })
 }
 
-/// One attempt, on from where the run in the folder `begun` is; a new run says there where it is.
+/// One attempt, which continues the run in the folder `begun`, if there is one; a new run stores its
+/// folder there.
 fn attempt(
     gpu: &Gpu,
     config: &TrainConfig,
@@ -86,8 +87,8 @@ fn attempt(
     let dataset = base.dataset(config.dataset.as_deref())?;
     config.goal.suits(&dataset)?;
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
-    // What can be refused is refused before the images are read, which may take an hour.
-    // The state of a checkpoint is further than any generator to begin with.
+    // Settings and files are checked before the images are read, which may take an hour. A run with a
+    // checkpoint does not need the generator that it began with.
     let goes_on = resumed.as_ref().is_some_and(|resumed| resumed.folder.has_checkpoint());
     let warm = if goes_on { None } else { config.warm_start(base.side())? };
     let config = &config.begun_with(warm.as_ref());
@@ -128,7 +129,7 @@ fn attempt(
         Some(Resumed { folder, .. }) => (folder.clone(), History::load(folder.root())?),
         None => {
             let dataset = Some(dataset.clone());
-            // What `auto` means now: on another adapter it may mean something else.
+            // Saves what `auto` means on this adapter: on another adapter it may mean something else.
             let (precision, dtype) = (Some(precision), Some(operands.into()));
             let saved = TrainConfig { dataset, precision, dtype, ..config.clone() };
             let folder = RunFolder::create(&config.out, &saved)?;
@@ -173,7 +174,7 @@ fn attempt(
     run.finish(&test_set, trained, &mut tee, stop).map(Attempt::Done)
 }
 
-/// Refuses labels that no output of the base network stands for: there is no loss of them.
+/// Refuses labels for which the base network has no output: they have no loss.
 fn trainable(base: &BaseNet, dataset: &str, classes: u32) -> Result<()> {
     if classes <= base.outputs() {
         return Ok(());
@@ -192,7 +193,7 @@ pub(super) struct Trained {
 }
 
 impl Run<'_> {
-    /// What a checkpoint depends on.
+    /// The facts that a checkpoint depends on.
     pub(super) fn identity(&self) -> Identity {
         Identity::of(self.config, &self.config.free())
             .with_any("class order", self.labelling.order())
@@ -204,7 +205,7 @@ impl Run<'_> {
             .with("adapter", self.gpu.report().line())
     }
 
-    /// Puts the checkpoint back; says so if another version of the program wrote it.
+    /// Restores the checkpoint, and reports damage or another version of the program that wrote it.
     fn restore(&self, sink: &mut dyn Sink) -> Result<u64> {
         let done = self.folder.restore(self.gpu, &self.net, &self.identity())?;
         if let Some(damage) = self.folder.damage()? {

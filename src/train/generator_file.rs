@@ -1,4 +1,4 @@
-//! A generator in its file: which network it is, for whom it was trained.
+//! A generator in its file: which network it is, and what it was trained for.
 
 use super::trained_for::TrainedFor;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
-/// A weights file of a generator, before it is known which images it is for.
+/// A weights file of a generator, before the size of its images is known.
 #[derive(Clone, Debug)]
 pub struct GeneratorFile {
     /// The file.
@@ -17,7 +17,7 @@ pub struct GeneratorFile {
     weights: Weights,
     model: String,
     sha256: String,
-    /// What it was trained for; not known of a generator from elsewhere.
+    /// What it was trained for; `None` for a generator that `nf-gpu train` did not write.
     pub trained: Option<TrainedFor>,
 }
 
@@ -28,11 +28,11 @@ pub struct Generator {
     pub graph: Graph,
     /// Its weights.
     pub weights: Weights,
-    /// SHA-256 of its file.
+    /// SHA-256 of the file.
     pub sha256: String,
     /// The file.
     pub path: PathBuf,
-    /// What it was trained for; not known of a generator from elsewhere.
+    /// What it was trained for; `None` for a generator that `nf-gpu train` did not write.
     pub trained: Option<TrainedFor>,
 }
 
@@ -40,24 +40,25 @@ impl GeneratorFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// As [`Weights::load`]; [`Error::Format`]: it does not say which generator it holds, or what it
-    /// was trained for in words that nobody understands.
+    /// As [`Weights::load`]; [`Error::Format`]: the file does not say which generator it holds, or its
+    /// metadata on what it was trained for is not understood.
     pub fn load(path: &Path) -> Result<Self> {
         let file = Self::read(path)?;
         Ok(Self { trained: TrainedFor::read(&file.weights)?, ..file })
     }
 
-    /// The same where nothing depends on what it was trained for: words about that which nobody understands
-    /// are left aside.
+    /// Like [`Self::load`], for callers that do not need to know what it was trained for: metadata on
+    /// that is ignored if it is not understood.
     ///
     /// # Errors
-    /// As [`Self::load`], but for those words.
+    /// As [`Self::load`], except for that metadata.
     pub fn load_network(path: &Path) -> Result<Self> {
         let file = Self::read(path)?;
         Ok(Self { trained: TrainedFor::read(&file.weights).ok().flatten(), ..file })
     }
 
-    /// The file at once: a training may replace it in the next moment.
+    /// Reads weights and digest from the same bytes, because a training may replace the file at any
+    /// time.
     fn read(path: &Path) -> Result<Self> {
         let bytes = read_file(path)?;
         let weights = Weights::load_bytes(&bytes, path)?;
@@ -88,7 +89,7 @@ impl GeneratorFile {
 }
 
 impl Generator {
-    /// The line that says what a training begins with.
+    /// A line for the user that says which generator a training begins with.
     pub(super) fn begins(&self) -> String {
         let begins =
             format!("the training begins with {} of {}", self.graph.name, self.path.display());

@@ -1,4 +1,4 @@
-//! What the numbers of a run depend on: a run goes on only where nothing of it has changed.
+//! Facts on which the numbers of a run depend: a run is resumed only if none of them has changed.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -10,28 +10,29 @@ use std::{collections::BTreeMap, path::Path};
 pub(super) struct Identity(BTreeMap<String, Value>);
 
 impl Identity {
-    /// The settings of a run, less those called `free`, which change no number.
+    /// The settings of a run, except those in `free`, which change no number.
     #[must_use]
     pub(super) fn of(settings: &impl Serialize, free: &[&str]) -> Self {
-        // Settings are a struct of texts and numbers: this cannot fail, and gives an object.
+        // Settings are a struct of texts and numbers: the conversion cannot fail and gives an
+        // object.
         let Ok(Value::Object(all)) = serde_json::to_value(settings) else {
             return Self(BTreeMap::new());
         };
         let set = all.into_iter().filter(|(name, value)| {
-            // What has been left out is as if it had not been there: versions may add settings.
+            // A setting without a value counts as absent, so that later versions can add settings.
             !free.contains(&name.as_str()) && !value.is_null()
         });
         Self(set.collect())
     }
 
-    /// With one more fact.
+    /// Adds a fact.
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());
         self
     }
 
-    /// With one more fact, where there is one.
+    /// Adds a fact, if there is a value.
     #[must_use]
     pub(super) fn with_any(self, name: &str, value: Option<&str>) -> Self {
         match value {
@@ -46,7 +47,7 @@ impl Identity {
         serde_json::json!(self.0).to_string()
     }
 
-    /// Refuses what is of something else, `text` being the facts in the file at `path`.
+    /// Refuses a file that belongs to another run. `text` holds the facts in the file at `path`.
     ///
     /// # Errors
     /// [`Error::Format`] naming what differs, and how.

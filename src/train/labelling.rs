@@ -1,4 +1,4 @@
-//! Which output of a base network is which class of a data set.
+//! Maps the classes of a data set to the outputs of a base network.
 
 use super::base::BaseNet;
 use crate::{
@@ -6,33 +6,34 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What happens where the classes of a data set are not those of a network.
+/// What to do if the classes of a data set are not those of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
-    /// It is an error: every number that came of it would be wrong.
+    /// Return an error, because every result would be wrong.
     Refused,
-    /// The user insists: what is not found by name is taken by number.
+    /// Go on, because the user insists: classes that are not found by name are mapped by number.
     Allowed,
 }
 
 impl Mismatch {
-    /// What `--allow-mismatch` says.
+    /// The meaning of `--allow-mismatch`.
     #[must_use]
     pub fn allowed(given: bool) -> Self {
         if given { Self::Allowed } else { Self::Refused }
     }
 }
 
-/// The classes of a data set as a base network has them.
+/// How a base network orders the classes of a data set.
 #[derive(Clone, Debug)]
 pub struct Labelling {
-    /// For each class of the data set the output of the network, where they differ.
+    /// Output of the network for each class of the data set; `None` if each class is the output of its
+    /// number.
     outputs: Option<Vec<u16>>,
     /// Names of the classes, in the order of the network's outputs.
     names: Vec<String>,
-    /// What the user should know, if anything.
+    /// What the user should know of this mapping, if anything.
     note: Option<String>,
-    /// How the classes are ordered, where it is not by the bytes of their names: a checkpoint depends on it.
+    /// Order of the classes, if it is not the byte order of their names. A checkpoint depends on it.
     order: Option<&'static str>,
 }
 
@@ -43,43 +44,44 @@ impl Labelling {
         &self.names
     }
 
-    /// What the user should know of it, in a line.
+    /// What the user should know of this mapping, in a line.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// The output that a label of the data set becomes.
+    /// The network's output for a label of the data set.
     pub(super) fn of(&self, label: u16) -> u16 {
         let outputs = self.outputs.as_ref();
         outputs.and_then(|outputs| outputs.get(usize::from(label)).copied()).unwrap_or(label)
     }
 
-    /// Gives images the labels of the network.
+    /// Replaces the labels of images by outputs of the network.
     pub fn apply(&self, set: &mut ImageSet) {
         set.labels.iter_mut().for_each(|label| *label = self.of(*label));
         set.class_names.clone_from(&self.names);
         set.classes = self.names.len() as u32;
     }
 
-    /// How the classes are ordered, as [`class_order`].
+    /// Order of the classes, in the form of [`class_order`].
     pub(super) fn order(&self) -> Option<&'static str> {
         self.outputs.as_ref().map_or(self.order, |_| Some("that of the base network"))
     }
 }
 
-/// How the classes of a data set are ordered, where it is not by the bytes of their names: earlier versions
-/// knew no other order, and their checkpoints say nothing of it.
+/// Order of a data set's classes, if it is not the byte order of their names, which was the only order
+/// in earlier versions, whose checkpoints do not record it.
 pub(super) fn class_order(dataset: &str, names: &[String]) -> Option<&'static str> {
     (!is_known(dataset) && data::are_by_number(names)).then_some("by number")
 }
 
 impl BaseNet {
-    /// Finds the classes of a data set, by name where both name them, among those of this network.
+    /// Maps the classes of a data set to the outputs of this network: by name, if both name their
+    /// classes.
     ///
     /// # Errors
-    /// Other classes, or another number of them, unless the mismatch is allowed; as
-    /// [`data::class_names`] and [`Self::class_names`].
+    /// The classes or their number differ, unless the mismatch is allowed; as [`data::class_names`] and
+    /// [`Self::class_names`].
     pub fn labelling(&self, dataset: &str, mismatch: Mismatch) -> Result<Labelling> {
         let own = self.class_names()?;
         if data::is_unlabelled(dataset) {
@@ -132,7 +134,8 @@ impl BaseNet {
         }
     }
 
-    /// Of images that nobody labelled: they have the classes of the network, whose answers stand for labels.
+    /// Mapping for images without labels: their classes are those of the network, whose answers serve
+    /// as labels.
     fn without_labels(&self, dataset: &str, own: Option<Vec<String>>) -> Labelling {
         let numbers = || (0..self.outputs()).map(|i| i.to_string()).collect();
         let note = format!(
@@ -144,9 +147,9 @@ impl BaseNet {
         Labelling { outputs: None, names, note: Some(note), order: None }
     }
 
-    /// Whether one of the two names its classes by nothing but their labels, folders called 0, 1, 2, ...,
-    /// and the other has the order of a known data set, in which such labels count. The order of somebody's
-    /// folders says nothing of other folders' numbers.
+    /// Whether classes can be mapped by number: one side names its classes by their labels (folders 0,
+    /// 1, 2, ...), and the other has the order of a known data set, to which such labels refer. The
+    /// order of an arbitrary folder says nothing about the numbers of another folder.
     fn are_labels(&self, dataset: &str, names: &[String], own: &[String]) -> bool {
         let trained_on = self.weights.meta("dataset").unwrap_or_default();
         match is_known(dataset) {
@@ -175,8 +178,8 @@ impl BaseNet {
     }
 }
 
-/// Classes with the outputs that were found for them; the others have those that are left, in their order,
-/// and numbers behind them when there are too few.
+/// Maps classes to the outputs that were found for them. Each other class gets the next output that is
+/// left, or a number past the last output when there are too few.
 fn mapped(names: &[String], own: &[String], found: &[Option<u16>]) -> Labelling {
     let mut left = (0..=u16::MAX).filter(|output| !found.contains(&Some(*output)));
     let outputs: Vec<u16> =
@@ -194,7 +197,7 @@ fn is_known(dataset: &str) -> bool {
     data::info(dataset).is_ok()
 }
 
-/// Whether these are the classes of a known data set, in its order.
+/// Whether these are the classes of a known data set, in the order of that set.
 fn is_order_of_known(names: &[String]) -> bool {
     let in_order =
         |found: Vec<Option<u16>>| found.into_iter().eq((0..names.len() as u16).map(Some));

@@ -1,4 +1,4 @@
-//! How long a run is, told before any image is read: for plans.
+//! Length of a run, computed for plans before any image is read.
 
 use super::{
     checkpoint::Checkpoint, config::TrainConfig, fuse::HELD_OUT, outcome, pretrain,
@@ -10,24 +10,24 @@ use crate::{
 };
 use std::path::Path;
 
-/// What a run does from its first step to its last.
+/// Numbers of steps, images and maps that a run needs from start to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Length {
-    /// Its steps.
+    /// Number of steps.
     pub steps: u64,
-    /// Steps of an epoch; behind each stands an evaluation.
+    /// Steps per epoch. Each epoch ends with an evaluation.
     pub per_epoch: u64,
-    /// Images of such an evaluation.
+    /// Images of the evaluation after an epoch.
     pub glance: u64,
-    /// Fault maps of the evaluation behind the last step; none without faults.
+    /// Fault maps of the evaluation after the last step; 0 without faults.
     pub final_maps: u64,
 }
 
 impl Length {
-    /// Of the training of a generator on a data set: its name, or its folder.
+    /// Length of a generator's training on a data set, which is a name or a folder.
     ///
     /// # Errors
-    /// The data set is not known, or its folder is not as it should be.
+    /// The data set is not known, or its folder is not laid out as it should be.
     pub fn of_training(config: &TrainConfig, dataset: &str) -> Result<Self> {
         let all = images(dataset, &config.data_dir, Split::Train)?;
         let glance = (HELD_OUT as u64).min(all / 10);
@@ -37,7 +37,7 @@ impl Length {
         Ok(Self { steps, per_epoch, glance, final_maps })
     }
 
-    /// Of the training of a base network.
+    /// Length of a base network's training.
     ///
     /// # Errors
     /// As [`Self::of_training`].
@@ -50,15 +50,15 @@ impl Length {
     }
 }
 
-/// Steps that a training has behind it, as its checkpoint at `path` says; none without one.
+/// Steps that a training has done, according to its checkpoint at `path`; 0 without a checkpoint.
 ///
 /// # Errors
-/// A broken checkpoint, and no older one.
+/// The checkpoint is damaged, and there is no older one.
 pub(crate) fn steps_done(path: &Path) -> Result<u64> {
     Checkpoint::at(path).step()
 }
 
-/// Images of a split of a data set, which are not read; those of a folder are counted.
+/// Number of images of a split. No image is read; those of a folder are counted.
 fn images(dataset: &str, dir: &Path, split: Split) -> Result<u64> {
     match data::info(dataset) {
         Ok(info) => Ok(u64::from(info.images(split))),
@@ -66,7 +66,7 @@ fn images(dataset: &str, dir: &Path, split: Split) -> Result<u64> {
     }
 }
 
-/// Whole batches of so many images, at least one.
+/// Whole batches in a number of images, at least one.
 fn per_epoch(images: u64, batch: u32) -> u64 {
     (images / u64::from(batch.max(1))).max(1)
 }

@@ -1,4 +1,4 @@
-//! What a training teaches: labels, or what the clean network answers to the images as they are.
+//! The loss of a training: cross-entropy with labels, or distillation from the clean network.
 
 use crate::{
     data,
@@ -34,15 +34,16 @@ pub struct LossArgs {
 }
 
 /// Temperature of a distillation where none is given: the network's own probabilities. The loss is then
-/// cross-entropy with these for labels, less what no generator can change, so that the paper's weights and
-/// learning rates fit.
+/// cross-entropy with these probabilities as labels, minus a term that no generator can change, so that
+/// the paper's weights and learning rates fit.
 const TEMPERATURE: f64 = 1.0;
 
 impl LossArgs {
-    /// The temperature of a distillation; none where labels are learnt.
+    /// The temperature of a distillation; `None` if labels are learnt.
     ///
     /// # Errors
-    /// [`Error::Argument`]: a temperature without a distillation, or one that nothing can be divided by.
+    /// [`Error::Argument`]: a temperature without a distillation, or one by which logits cannot be
+    /// divided.
     pub fn distill(&self) -> Result<Option<f32>> {
         let refuse = |what: String, hint| Err(Error::argument("--temperature", what, hint));
         match (self.loss, self.temperature) {
@@ -61,8 +62,8 @@ impl LossArgs {
         }
     }
 
-    /// What a checkpoint and a generator depend on, in words; nothing where labels are learnt, as it was
-    /// before there was a choice.
+    /// The loss in words, on which checkpoints and generators depend. `None` if labels are learnt, as
+    /// in versions that had no other loss.
     ///
     /// # Errors
     /// As [`Self::distill`].
@@ -70,7 +71,7 @@ impl LossArgs {
         Ok(self.distill()?.map(|t| format!("distill at temperature {t}")))
     }
 
-    /// Refuses images without labels where these are learnt.
+    /// Refuses images without labels if labels are learnt.
     ///
     /// # Errors
     /// [`Error::Format`] naming the folder.
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(of(Loss::Distill, Some(4.0)).unwrap(), Some(4.0));
         let error = of(Loss::Labels, Some(1.0)).unwrap_err();
         assert!(error.hint().unwrap().contains("--loss distill") && error.exit_code() == 2);
-        // In f32 the square of the last two is 0 or infinite.
+        // The squares of the last two are 0 and infinite in f32.
         for t in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-30, 1e30] {
             let error = of(Loss::Distill, Some(t)).unwrap_err();
             assert!(error.to_string().starts_with("--temperature: "), "{t}: {error}");

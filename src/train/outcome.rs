@@ -1,4 +1,4 @@
-//! What a run reached: accuracies on the way, and its files at the end.
+//! Results of a run: accuracies during training, and the files at its end.
 
 use super::{
     base::EVAL_BATCH,
@@ -21,20 +21,20 @@ use crate::{
     },
 };
 
-/// What metrics call held-out images.
+/// Name of the held-out images in the metrics.
 const HELD_OUT_SPLIT: &str = "held-out";
-/// Seeds of the final table without a chip: the paper's.
+/// Seeds of the fault maps in the final table, as in the paper; not used for a chip.
 const EVAL_SEEDS: std::ops::Range<u64> = 50_000..50_010;
 
 impl Run<'_> {
-    /// Whether the accuracies on held-out images after `step` are among the metrics.
+    /// Whether the metrics hold the accuracies on held-out images after `step`.
     pub(super) fn has_glance(&self, step: u64) -> Result<bool> {
         let lines = jsonl::load(self.folder.metrics())?;
         let there = |e: &Evaluated| e.step == step && e.split == HELD_OUT_SPLIT;
         Ok(lines.iter().any(|line| matches!(&line.event, Some(Event::Evaluated(e)) if there(e))))
     }
 
-    /// Accuracies on held-out training images, during training; `stop` is asked after every batch.
+    /// Accuracies on held-out training images, during training; `stop` is called after every batch.
     pub(super) fn glance(
         &self,
         set: &ImageSet,
@@ -44,21 +44,21 @@ impl Run<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
-        // One seed is a glance; a chip's is its own.
+        // One fault map is enough during training; for a chip it is the chip's own.
         let seeds = &self.eval_seeds()[..1];
         let request = self.request(&weights, set, seeds);
         let m = eval::measure_with(self.gpu, &request, &mut Journal::default(), sink, stop)?;
         sink.event(&Event::Evaluated(evaluated(&m, set, step, epoch, HELD_OUT_SPLIT)))
     }
 
-    /// Runs the first batch of a [`Self::glance`] behind the first step: what it lacks is missed before
-    /// hours of training, not behind them, and the run's memory is that of its first minute.
+    /// Runs the first batch of a [`Self::glance`] after the first step, so that a lack of memory shows
+    /// before hours of training, and the run's memory does not grow after its first minute.
     pub(super) fn rehearse_glance(&self, set: &ImageSet) -> Result<()> {
         let weights = self.net.weights(self.gpu)?;
         eval::rehearse(self.gpu, &self.request(&weights, set, &self.eval_seeds()[..1]))
     }
 
-    /// Maps of the final table: the chip's own, or those of the paper.
+    /// Seeds of the maps of the final table: the chip's own, or those of the paper.
     fn eval_seeds(&self) -> Vec<u64> {
         match self.maps {
             Maps::Chip(seed) => vec![seed],
@@ -85,7 +85,7 @@ impl Run<'_> {
         Request { subject, faults, seeds, keep_logits: false }
     }
 
-    /// The generator's file, the final table, the pictures.
+    /// Writes the generator's file, the final table, the pictures and the report.
     pub(super) fn finish(
         &self,
         test_set: &ImageSet,
@@ -210,7 +210,7 @@ fn results(m: &Measurement, set: &ImageSet, faults: &Faults, seeds: &[u64]) -> S
     )
 }
 
-/// Seeds of the final table without a chip.
+/// Seeds of the maps of the final table, without a chip.
 pub(super) fn final_maps(config: &TrainConfig) -> impl Iterator<Item = u64> {
     EVAL_SEEDS.take(config.final_maps.unwrap_or(usize::MAX))
 }

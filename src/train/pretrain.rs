@@ -26,19 +26,19 @@ use crate::{
 };
 use std::time::Instant;
 
-/// Images of an evaluation batch.
+/// Images of a batch in evaluations.
 const EVAL_BATCH: u32 = 100;
-/// Test images of the evaluation after each epoch; the last one sees all.
+/// Test images of the evaluation after each epoch; the last evaluation uses all.
 pub(super) const GLANCE: usize = 2000;
 
-/// Trains a base network and writes it to `config.out`. `stop` is asked after every step. With
-/// `config.checkpoint` it goes on where an earlier call with the same settings was stopped, and where
-/// it was when the device is lost on the way; without one it begins again then.
+/// Trains a base network and writes it to `config.out`. `stop` is called after every step. With
+/// `config.checkpoint` the training continues where an earlier call with the same settings was stopped,
+/// or where it was when the device was lost; without a checkpoint it begins again.
 ///
 /// # Errors
-/// Bad settings, a data set that is not there, a number that is not finite, no memory, a device that is
-/// lost again and again, a file that cannot be written, a checkpoint of another run, or
-/// [`Error::Interrupted`] (what was reached is written then too).
+/// Bad settings, a missing data set, a number that is not finite, no memory, a device that is lost
+/// again and again, a file that cannot be written, a checkpoint of another run, or
+/// [`Error::Interrupted`] (the weights reached so far are written then too).
 pub fn pretrain(
     gpu: &Gpu,
     config: &PretrainConfig,
@@ -58,7 +58,7 @@ fn attempt(
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
     config.checked()?;
-    // Hours of training must not end at a folder that is not there.
+    // Checked now, so that hours of training do not end with a folder that does not exist.
     atomic::check(&config.out)?;
     config.checkpoint.as_ref().map_or(Ok(()), atomic::check)?;
     let side = models::base_info(&config.model)?.side;
@@ -160,17 +160,18 @@ fn attempt(
             }
         }
         if keeps {
-            // First the files: an evaluation that fails loses nothing.
+            // The files are written first, so that an evaluation that fails loses nothing.
             keep(done)?;
             let weights = net.weights(gpu)?;
             save(gpu, config, weights.clone(), classes, None, done)?;
-            // A run that can go on ends at once; else this file is all that is left of it.
+            // A stopped run with a checkpoint ends at once. Without one, the file is its only result.
             if stopped && config.checkpoint.is_some() {
                 finish(sink, config, Outcome::Interrupted, done, started)?;
                 return Err(Error::Interrupted);
             }
             let glance = test.clone().some(Which::of(&config.dataset), GLANCE);
-            // The accuracy of a file that is all that is left is waited for.
+            // After a stop without a checkpoint the evaluation is completed, so that the file has its
+            // accuracy.
             let enough = || !stopped && stop();
             let accuracy = match accuracy(gpu, &graph, &weights, arithmetic, &glance, &enough) {
                 Err(Error::Interrupted) => {
@@ -210,17 +211,17 @@ fn attempt(
     Ok(accuracy)
 }
 
-/// What a checkpoint depends on.
+/// The facts that a checkpoint depends on.
 fn identity(config: &PretrainConfig, steps: u64, classes: &[String], adapter: &str) -> Identity {
-    // The arithmetic is checked by itself; the steps are what the epochs come to.
+    // The arithmetic is compared separately; the number of epochs is contained in the number of steps.
     let free = [OF_NO_MATTER, &["dtype", "epochs"]].concat();
-    // Nothing else tells one data set from another here, so its folder may not move.
+    // No other fact distinguishes one data set from another here, so the folder may not move.
     let named = Identity::of(config, &free).with("dataset", config.dataset.as_str());
     let order = class_order(&config.dataset, classes);
     named.with("steps", steps).with("adapter", adapter).with_any("class order", order)
 }
 
-/// What is about to run, in a few lines.
+/// Lines that tell the user what is about to run.
 pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
     let [shared, unshared, kept] = program.memory().map(|bytes| bytes / (1 << 20));
     vec![
@@ -239,7 +240,7 @@ pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<Str
     ]
 }
 
-/// How a run computes, in a line.
+/// A line that tells the user in which precision a run computes.
 pub(super) fn arithmetic_line(gpu: &Gpu, operands: Operands, loss_scale: f32) -> String {
     let scaled = match operands {
         Operands::F32 => String::new(),
@@ -248,7 +249,7 @@ pub(super) fn arithmetic_line(gpu: &Gpu, operands: Operands, loss_scale: f32) ->
     format!("arithmetic: {}{scaled}", arithmetic(gpu, operands))
 }
 
-/// Accuracy in per cent of the quantised network, fault-free.
+/// Accuracy in per cent of the quantised network without faults.
 fn accuracy(
     gpu: &Gpu,
     graph: &Graph,

@@ -75,22 +75,22 @@ pub struct PretrainConfig {
 }
 
 impl PretrainConfig {
-    /// The settings that flags of `nf-gpu pretrain` give, of which `--model`, `--dataset` and `--out` must
-    /// be there; all others have their defaults.
+    /// The settings that flags of `nf-gpu pretrain` give. `--model`, `--dataset` and `--out` are
+    /// required; all other settings have defaults.
     ///
     /// # Errors
-    /// [`crate::Error::Argument`]: a flag does not exist, or does not take this value.
+    /// [`crate::Error::Argument`]: a flag does not exist, or its value is not allowed.
     pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
         Ok(parsed(flags)?.0)
     }
 
-    /// The files that its checkpoint consists of; none without one.
+    /// The files that belong to its checkpoint; empty without one.
     #[must_use]
     pub fn checkpoint_files(&self) -> Vec<PathBuf> {
         self.checkpoint.iter().flat_map(|file| Checkpoint::at(file).files()).collect()
     }
 
-    /// Refuses values that mean nothing.
+    /// Refuses values that make no sense.
     ///
     /// # Errors
     /// [`crate::Error::Argument`] naming the flag.

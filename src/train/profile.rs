@@ -17,28 +17,28 @@ const WARM_UP: u64 = 3;
 /// Steps that are recorded.
 const STEPS: u64 = 5;
 
-/// Records some steps of a run, if it is asked to.
+/// Records some steps of a run, if this was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Profiler {
-    /// Where the timeline goes, until it is written.
+    /// File for the timeline, until it is written.
     file: Option<PathBuf>,
-    /// Steps that are still to be recorded, once it is on.
+    /// Number of steps still to record; `None` before the recording begins.
     left: Option<u64>,
     recorded: u64,
 }
 
 impl Profiler {
-    /// Writes a timeline to `file`, if there is one.
+    /// A profiler that writes a timeline to `file`, if one is given.
     ///
     /// # Errors
     /// The file cannot be written.
     pub(super) fn new(file: Option<PathBuf>) -> Result<Self> {
-        // Known now rather than after the steps.
+        // Checked now rather than after the steps.
         file.as_ref().map_or(Ok(()), atomic::check)?;
         Ok(Self { file, ..Self::default() })
     }
 
-    /// Before step `at` of this process, `left` steps before the end of the run.
+    /// Called before step `at` of this process, `left` steps before the end of the run.
     ///
     /// # Errors
     /// The device failed.
@@ -51,7 +51,7 @@ impl Profiler {
         Ok(())
     }
 
-    /// After a step; writes the timeline when enough were recorded.
+    /// Called after a step. Writes the timeline once enough steps are recorded.
     ///
     /// # Errors
     /// The device failed, or the file cannot be written.
@@ -93,7 +93,7 @@ fn slices(recording: &Recording) -> Vec<Slice> {
     on_gpu.chain(on_host).collect()
 }
 
-/// Billions a second.
+/// Amount per second, in billions.
 fn rate(amount: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { amount as f64 / seconds * 1e-9 } else { 0.0 }
 }
@@ -117,7 +117,7 @@ fn summary(recording: &Recording, steps: u64) -> String {
     let header = ["kernel", "dispatches", "ms/step", "share", "GFLOP/s", "GB/s"];
     let mut table = Table::new(header);
     for k in rows {
-        // Only kernels with classes of shapes count multiply-adds.
+        // Multiply-adds are counted only for kernels that have classes of shapes.
         let flops = if k.shape.is_empty() { 0 } else { k.flops };
         table.row([
             k.name.clone(),

@@ -1,5 +1,5 @@
-//! A run that goes on: on the device opened again where it was lost, from the last checkpoint where its
-//! numbers went wrong.
+//! Continues a run after a setback: from its last checkpoint, on a device that is opened again if it
+//! was lost, or at a lower learning rate if numbers were not finite.
 
 use crate::{
     error::{Error, Result},
@@ -25,32 +25,32 @@ pub enum OnNan {
     Rollback,
 }
 
-/// What a learning rate is multiplied by when a run goes back.
+/// Factor of the learning rate when a run goes back after numbers that were not finite.
 const SLOWER: f64 = 0.5;
 
-/// How an attempt to train ended, if not by an error that ends the run.
+/// How an attempt to train ended, other than by an error that ends the run.
 #[derive(Debug)]
 pub(super) enum Attempt<T> {
-    /// It is done.
+    /// The run is done.
     Done(T),
-    /// Its numbers went wrong, and it shall go back.
+    /// Numbers were not finite, and the run goes back to its last checkpoint.
     RollBack(Error),
 }
 
-/// Why there is another attempt.
+/// Reason for another attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Setback {
-    /// How many there were in this process, this one included.
+    /// Number of setbacks in this process, this one included.
     count: u32,
     reason: String,
     lr_factor: f64,
 }
 
-/// Calls `attempt` until it is done or fails for good; again after the device was lost (it is opened
-/// again then), or when it shall go back: `most` times in all.
+/// Calls `attempt` until it is done or fails for good. It is called again, at most `most` times, after
+/// the device was lost (which is then opened again) or when the run goes back.
 ///
 /// # Errors
-/// The last attempt's; [`Error::AdapterGone`].
+/// The error of the last attempt; [`Error::AdapterGone`].
 pub(super) fn keep_going<T>(
     gpu: &Gpu,
     most: u32,
@@ -88,11 +88,11 @@ pub(super) fn keep_going<T>(
     }
 }
 
-/// Why the device was lost, if that is what is behind an error.
+/// Why the device was lost, if that is the cause of an error.
 fn loss(gpu: &Gpu, error: &Error) -> Option<String> {
     match error {
         Error::DeviceLost { message } => Some(message.clone()),
-        // What a driver says of a device that it has lost may be anything.
+        // A driver may report anything for a device that it has lost.
         Error::Gpu { .. }
         | Error::OutOfMemory { .. }
         | Error::NotFinite { .. }
@@ -101,8 +101,8 @@ fn loss(gpu: &Gpu, error: &Error) -> Option<String> {
     }
 }
 
-/// The setbacks of a run, kept in a file of its folder: learning rates of a run that goes on follow
-/// from it.
+/// The setbacks of a run, kept in a file of its folder. The learning rates of a resumed run depend on
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct History {
     path: PathBuf,
@@ -110,15 +110,15 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Its file.
+    /// Path of the file.
     pub(super) fn path(root: &Path) -> PathBuf {
         root.join("recoveries.json")
     }
 
-    /// Of a new run: none; a file of an earlier one in the folder goes.
+    /// The empty history of a new run. The file of an earlier run in the folder is removed.
     ///
     /// # Errors
-    /// The file is there to stay.
+    /// The file cannot be removed.
     pub(super) fn begin(root: &Path) -> Result<Self> {
         let path = Self::path(root);
         match fs::remove_file(&path) {
@@ -127,10 +127,10 @@ impl History {
         }
     }
 
-    /// Of a run that goes on.
+    /// The history of a run that is resumed.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// The file cannot be read.
     pub(super) fn load(root: &Path) -> Result<Self> {
         let path = Self::path(root);
         let all = match path.try_exists().map_err(|e| Error::read(&path, e))? {
@@ -143,7 +143,7 @@ impl History {
         Ok(Self { path, all })
     }
 
-    /// Notes that the run goes on at a step after a setback, before it does.
+    /// Records a setback after which the run continues at `step`. Called before the run continues.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -158,13 +158,13 @@ impl History {
         Ok(recovered)
     }
 
-    /// What the learning rate of a step is multiplied by.
+    /// Factor of the learning rate at a step.
     pub(super) fn rate(&self, step: u64) -> f64 {
         self.all.iter().filter(|r| r.step <= step).map(|r| r.lr_factor).product()
     }
 }
 
-/// A setback of something that keeps no history.
+/// The event of a setback, for a training that keeps no history.
 pub(super) fn recovered(setback: &Setback, step: u64) -> Event {
     let Setback { count, reason, lr_factor } = setback.clone();
     Event::Recovered(Recovered { step, recovery: count, reason, lr_factor })

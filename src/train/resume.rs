@@ -1,4 +1,4 @@
-//! Flags beside `--resume`: what a run that goes on follows, and what contradicts it.
+//! Flags given with `--resume`: which of them a resumed run adopts, and which contradict it.
 
 use super::{
     config::{FAULTS, TrainConfig},
@@ -14,17 +14,17 @@ use crate::{
 use serde_json::{Map, Value};
 use std::{fs, path::Path};
 
-/// A run that goes on.
+/// A run that is resumed.
 #[derive(Debug)]
 pub(super) struct Resumed {
     pub(super) folder: RunFolder,
     pub(super) config: TrainConfig,
-    /// Whether these are not the settings in the folder.
+    /// Whether the settings differ from those in the folder.
     pub(super) changed: bool,
 }
 
-/// The run in a folder with its `saved` settings, and with those that were given beside `--resume` where
-/// it can follow them.
+/// The run in a folder with its `saved` settings, and with those given with `--resume` that it can
+/// adopt.
 ///
 /// # Errors
 /// [`Error::Argument`] naming a flag that contradicts the run, and both values.
@@ -44,16 +44,16 @@ pub(super) fn goes_on(
     Ok(Resumed { folder, config, changed })
 }
 
-/// Settings by name, as `config.toml` has them.
+/// Settings by name, in the form of `config.toml`.
 fn settings(config: &TrainConfig) -> Map<String, Value> {
     match serde_json::to_value(config) {
         Ok(Value::Object(all)) => all,
-        // Settings are a struct of texts and numbers.
+        // Not reached: settings are a struct of texts and numbers.
         _ => Map::new(),
     }
 }
 
-/// Takes over what may change, and refuses what may not.
+/// Adopts the settings that may change, and refuses those that may not.
 fn follow(
     config: &mut TrainConfig,
     saved: &TrainConfig,
@@ -66,19 +66,19 @@ fn follow(
     for name in now.given.iter().filter(|name| wanted.contains_key(*name)) {
         let (then, wanted) = (then.get(name), wanted.get(name));
         match name.as_str() {
-            // What changes no step.
+            // Settings that change no step.
             "eval_every" => config.eval_every = now.eval_every,
             "checkpoint_every" => config.checkpoint_every = now.checkpoint_every,
             "on_nan" => config.on_nan = now.on_nan,
             "verify_every" => config.verify_every = now.verify_every,
             "images" => config.images = now.images,
-            // The length of the run: only a cosine knows it before the end.
+            // The length of the run, which only the cosine schedule depends on.
             "steps" if prolongs || now.steps == saved.steps => config.steps = now.steps,
             "epochs" if prolongs || saved.steps.is_none() && now.epochs == saved.epochs => {
                 (config.steps, config.epochs) = (None, now.epochs);
             }
             "steps" | "epochs" => return Err(contradiction(name, then, wanted)),
-            // What the checkpoint is compared with is the network, the arithmetic and the labels.
+            // The network, the arithmetic and the labels are compared with the checkpoint.
             "model" => config.model.clone_from(&now.model),
             "allow_mismatch" => config.allow_mismatch = now.allow_mismatch,
             "dtype" | "base" | "data_dir" => {}
@@ -87,7 +87,7 @@ fn follow(
             "init" if is_of(now.init.as_deref(), saved.init_sha256.as_deref()) => {
                 config.init.clone_from(&now.init);
             }
-            // The default may be said.
+            // The default may be stated.
             "temperature" if same_temperature(saved, now) => {}
             "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
             _ if then == wanted => {}
@@ -98,8 +98,8 @@ fn follow(
     if faults.is_empty() { Ok(()) } else { follow_faults(config, now, &faults) }
 }
 
-/// Takes over flags of faults that are spelt in another way than those of the run and mean the same: the
-/// default, say, or the measured map in another place.
+/// Adopts flags of faults that are spelt in another way than those of the run but mean the same: a
+/// default that is stated, or the measured map at another path.
 fn follow_faults(config: &mut TrainConfig, now: &TrainConfig, odd: &[&str]) -> Result<()> {
     let asked = with(config, now, odd)?;
     if !same_faults(config, &asked)? {
@@ -114,26 +114,26 @@ fn follow_faults(config: &mut TrainConfig, now: &TrainConfig, odd: &[&str]) -> R
     Ok(())
 }
 
-/// Settings with some of other ones.
+/// Settings in which those called `names` are replaced by those of `other`.
 fn with(config: &TrainConfig, other: &TrainConfig, names: &[&str]) -> Result<TrainConfig> {
     const MAP: [&str; 2] = ["chip", "fault_map"];
     let (mut all, other) = (settings(config), settings(other));
-    // The map has one place, whichever of the two flags named it before.
+    // Both flags name the measured map: what either of them named before is removed.
     if names.iter().any(|name| MAP.contains(name)) {
         all.retain(|name, _| !MAP.contains(&name.as_str()));
     }
     all.extend(other.into_iter().filter(|(name, _)| names.contains(&name.as_str())));
     let mut all: TrainConfig =
         serde_json::from_value(all.into()).map_err(|e| Error::Shape(format!("settings: {e}")))?;
-    // A rate of the run is no flag that contradicts a measured map.
+    // The run's own rate does not contradict a measured map.
     if !names.contains(&"ber") && !all.faults.takes_rate()? {
         all.ber = None;
     }
     Ok(all)
 }
 
-/// Whether two settings mean the same faults. Where the measured map of a run is not where it was, any
-/// other may be it: the checkpoint knows its digest.
+/// Whether two settings mean the same faults. If the measured map of a run has moved, any other file is
+/// accepted here, because the checkpoint knows the digest of the map.
 fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
     let meaning = |config: &TrainConfig| -> Result<_> {
         Ok((config.fault_model()?.identity(), config.maps()?.describe()))
@@ -145,7 +145,7 @@ fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
     }
 }
 
-/// Whether the temperature is the one of a distillation that goes on, whichever of the two was left to the
+/// Whether the temperature is that of the distillation that is resumed; either may be left to the
 /// default.
 fn same_temperature(saved: &TrainConfig, now: &TrainConfig) -> bool {
     let loss = saved.goal.loss;
@@ -156,7 +156,8 @@ fn same_temperature(saved: &TrainConfig, now: &TrainConfig) -> bool {
     of(now).is_some() && of(now) == of(saved)
 }
 
-/// A folder of images may be elsewhere now; a data set by its name is what it is.
+/// Whether both may be the same data set: a folder of images may have moved, a known data set has a
+/// fixed name.
 fn may_have_moved(saved: &TrainConfig, now: &TrainConfig) -> bool {
     let is_known = |config: &TrainConfig| {
         config.dataset.as_deref().is_some_and(|name| data::info(name).is_ok())
@@ -165,8 +166,8 @@ fn may_have_moved(saved: &TrainConfig, now: &TrainConfig) -> bool {
 }
 
 impl TrainConfig {
-    /// These saved settings, with the files where they are now: those that were given, or those of a caller
-    /// that gives whole settings.
+    /// These saved settings with the present places of base network and data: those that were given, or
+    /// those of a caller that passes whole settings.
     #[must_use]
     pub fn moved(mut self, now: &Self) -> Self {
         let whole = now.given.is_empty() && !now.base.as_os_str().is_empty();
@@ -184,8 +185,8 @@ impl TrainConfig {
     }
 }
 
-/// Refuses another precision of arithmetic than that with which the run began. Both mean what they mean on
-/// this adapter.
+/// Refuses another precision of arithmetic than that with which the run began. Both are compared by
+/// their meaning on this adapter.
 fn keeps_dtype(gpu: &Gpu, saved: &TrainConfig, now: &TrainConfig) -> Result<()> {
     let began = saved.dtype.unwrap_or_default().operands(gpu);
     match now.dtype.map(|asked| asked.operands(gpu)).filter(|&asked| asked != began) {
@@ -226,7 +227,7 @@ fn is_of(file: Option<&Path>, sha256: Option<&str>) -> bool {
     own.is_some() && own.as_deref() == sha256
 }
 
-/// Whether two paths are one place.
+/// Whether two paths lead to the same place.
 fn is_same(a: &Path, b: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     real(a) == real(b)

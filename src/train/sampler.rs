@@ -4,15 +4,15 @@ use super::augment::Changes;
 use crate::nn::Pick;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
-/// Pixels that a random crop may move an image, as the reference code pads.
+/// Most pixels by which a random crop moves an image; the reference code pads by as many.
 const CROP: i32 = 4;
-/// Share of its side that a traffic sign moves at most, as in the reference code.
+/// Largest share of its side by which a traffic sign moves, as in the reference code.
 const MOVE: f64 = 0.35;
-/// How a traffic sign is scaled, as in the reference code.
+/// Range of factors by which a traffic sign is scaled, as in the reference code.
 const SCALE: std::ops::Range<f64> = 0.65..1.35;
 
-/// Batches of a training set. Step s of a seed is the same batch for ever, so that a resumed run goes
-/// on exactly.
+/// Batches of a training set. A step of a seed must always give the same batch, in every version, so
+/// that a resumed run continues exactly.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     len: usize,
@@ -25,14 +25,14 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Batches of `batch` out of `len` images of so many rows and columns, with these changes.
+    /// Batches of `batch` out of `len` images with `side` rows and columns, with these changes.
     #[must_use]
     pub fn new(len: usize, batch: u32, seed: u64, side: u32, changes: Changes) -> Self {
         let order = (0..len as u32).collect();
         Self { len, batch: batch as usize, seed, side, changes, epoch: None, order }
     }
 
-    /// Whole batches per epoch; what is left of the set waits for the next shuffle.
+    /// Whole batches per epoch. Images that do not fill a batch are left out until the next shuffle.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         (self.len / self.batch).max(1) as u64
@@ -50,7 +50,8 @@ impl Sampler {
         let first = (step % self.steps_per_epoch()) as usize * self.batch;
         let mut pick = |i: usize| {
             let mut pick = Pick { index: self.order[(first + i) % self.len], ..Pick::default() };
-            // In this order: a seed means the same batch for ever.
+            // The order of these draws must not change, because a seed must always give the same
+            // batch.
             if self.changes.crop {
                 pick.dy = random.random_range(-CROP..=CROP);
                 pick.dx = random.random_range(-CROP..=CROP);
@@ -68,7 +69,7 @@ impl Sampler {
     }
 }
 
-/// Two numbers into one seed (the finaliser of splitmix64).
+/// Mixes two numbers into one seed (the finaliser of splitmix64).
 fn mix(a: u64, b: u64) -> u64 {
     let mut z = a.wrapping_add(b.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

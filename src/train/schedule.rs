@@ -1,9 +1,9 @@
-//! How the learning rate of a training moves.
+//! Schedules of the learning rate.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate moves.
+/// How the learning rate changes during a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {

@@ -1,9 +1,10 @@
-//! Whether the numbers of a training are still finite, and where they ceased to be.
+//! Checks whether the numbers of a training are still finite, and finds where they ceased to be.
 //!
-//! Once an optimiser's state or a running statistic is not finite it stays so, so that a look every few
-//! steps misses nothing, and costs a step nothing: a loss alone would not do, for it is that of the
-//! parameters before the update. The state of the last good look is kept on the device; from there the few steps since are
-//! done again, to see in which entry of the tape the first bad number comes up.
+//! Once an optimiser's state or a running statistic is not finite, it stays so. A check every few steps
+//! therefore misses nothing, and the other steps cost nothing. The loss alone would not do, because it
+//! is computed from the parameters before the update. The state of the last good check is kept on the
+//! device: from there, the few steps since are repeated to find the entry of the tape that writes the
+//! first bad number.
 
 use crate::{
     error::{Error, Result},
@@ -13,20 +14,21 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Looks at the state of a network in training.
+/// Checks the state of a network in training.
 #[derive(Debug)]
 pub(super) struct Sentinel {
     look: Program,
     found: BufferId,
     names: Vec<&'static str>,
-    /// Programs that keep the state and put it back; none where the device has no room for a second one.
+    /// Programs that keep the state and restore it; `None` if the device has no room for a second
+    /// state.
     kept: Option<[Program; 2]>,
-    /// Steps done when it was kept.
+    /// Number of steps done when the state was kept.
     since: u64,
 }
 
 impl Sentinel {
-    /// One for a network as it stands after `step` steps.
+    /// A sentinel for a network in its state after `step` steps.
     ///
     /// # Errors
     /// The device failed.
@@ -50,7 +52,7 @@ impl Sentinel {
         Ok(sentinel)
     }
 
-    /// What is not finite, if anything. Waits for the device.
+    /// Name of the state that is not finite, if there is one. Waits for the device.
     ///
     /// # Errors
     /// The device failed.
@@ -61,7 +63,7 @@ impl Sentinel {
         Ok(self.names.iter().zip(found).find(|&(_, at)| at != NONE).map(|(&name, _)| name))
     }
 
-    /// Keeps the state, which is good after `step` steps.
+    /// Keeps the present state, which is good after `step` steps.
     ///
     /// # Errors
     /// The device failed.
@@ -70,12 +72,12 @@ impl Sentinel {
         self.kept.as_ref().map_or(Ok(()), |[keep, _]| keep.run(gpu))
     }
 
-    /// Does the steps since the last good look again, up to `end`, and says which gives the first number
-    /// that is not finite, and where. `step` does one step, with the function that runs the tape, and says
-    /// whether its losses are finite.
+    /// Repeats the steps since the last good check, up to `end`, and returns the step that gives the
+    /// first number that is not finite, and where. `step` runs one step with the function that runs the
+    /// tape, and returns whether its losses are finite.
     ///
     /// # Errors
-    /// Those of `step`; the device failed.
+    /// The errors of `step`; the device failed.
     pub(super) fn blame(
         &mut self,
         gpu: &Gpu,
@@ -111,15 +113,15 @@ impl Sentinel {
     }
 }
 
-/// Runs entries of a tape.
+/// A function that runs entries of a tape.
 pub(super) type Run<'a> = &'a mut dyn FnMut(&Program, Range<usize>) -> Result<()>;
 
-/// The error of a number that is not finite at `(step, place)`.
+/// The error for a number that is not finite, first seen at `(step, place)`.
 pub(super) fn not_finite(what: &str, (step, place): (u64, Option<String>)) -> Error {
     Error::NotFinite { what: what.to_owned(), step, place }
 }
 
-/// Programs that copy buffers to others of the same sizes, and back.
+/// Two programs: one copies buffers to others of the same sizes, the other copies them back.
 fn keeper(gpu: &Gpu, buffers: &[&Buffer]) -> Result<[Program; 2]> {
     let [mut keep, mut back] = [Tape::new(), Tape::new()];
     for buffer in buffers {

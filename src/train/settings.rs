@@ -1,13 +1,14 @@
-//! What the settings of both trainings share: reading them from flags, and refusing what means nothing.
+//! Functions for the settings of both trainings: reading them from flags, and refusing values that make
+//! no sense.
 
 use crate::error::{Error, Result};
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::ffi::OsString;
 
-/// Times that a run goes on after the device was lost.
+/// Default of how often a run continues after the device was lost or it went back.
 pub(super) const RECOVERIES: u32 = 3;
 
-/// The settings that flags give; those that are not among them have their defaults.
+/// The settings that flags give; all others have their defaults.
 pub(super) fn parsed<T: Args + FromArgMatches>(
     flags: impl IntoIterator<Item = OsString>,
 ) -> Result<(T, ArgMatches)> {
@@ -20,7 +21,7 @@ pub(super) fn parsed<T: Args + FromArgMatches>(
     })
 }
 
-/// Images of a part of a batch; `None` means as many as fit the adapter.
+/// Most images of a part of a batch; `None` means as many as fit the adapter.
 pub(super) type MicroBatch = Option<u32>;
 
 /// `auto`, or a number from 1 up.
@@ -35,7 +36,7 @@ pub(super) fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String>
     }
 }
 
-/// Refuses a batch that the training images do not fill.
+/// Refuses a batch that is larger than the training set.
 ///
 /// # Errors
 /// [`Error::Argument`].
@@ -55,7 +56,7 @@ pub(super) fn positive(flag: &str, value: u64) -> Result<()> {
 }
 
 pub(super) fn real(flag: &str, value: f64) -> Result<()> {
-    // It is multiplied in f32: 1e300 would be infinite there.
+    // The value is used in f32, where 1e300 would be infinite.
     if (value as f32).is_finite() && value >= 0.0 {
         return Ok(());
     }

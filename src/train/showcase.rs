@@ -19,8 +19,8 @@ use std::path::Path;
 /// Columns of the grid.
 const EXAMPLES: usize = 10;
 
-/// Draws the first image of each of ten classes; where there are fewer, more images of the set, which its
-/// data set `which` chooses.
+/// Draws the first image of each of ten classes. If there are fewer classes, more images of the set are
+/// added, chosen by `which` according to the data set.
 ///
 /// # Errors
 /// The device failed, or the file cannot be written.
@@ -46,7 +46,7 @@ pub fn save(
     let most =
         most_images(gpu, &[generator, (&base.graph, &base.weights)].map(|(g, _)| (g, 1)), u64::MAX);
     let n = most.clamp(1, set.len() as u32);
-    // What the network answers, and the images that it saw.
+    // The network's answers, and the images that it received.
     let seen = |generator: Option<&FrozenNet>| -> Result<(Vec<usize>, Vec<Vec<f32>>)> {
         let behind = generator.map_or(String::new(), |g| format!(" behind {}", g.graph.name));
         let name = |_| format!("{}{behind}, {faults}, seed {seed}", base.graph.name);
@@ -76,7 +76,7 @@ pub fn save(
     save_grid(path, &examples)
 }
 
-/// An image of each class, as far as there is room, and others where there is more.
+/// Indices of an image of each class, as far as there is room, and of further images if room is left.
 fn examples(set: &ImageSet, which: Which) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..set.classes)
         .filter_map(|class| set.labels.iter().position(|&l| u32::from(l) == class))

@@ -21,7 +21,7 @@ use crate::{
 use std::time::Instant;
 
 impl Run<'_> {
-    /// Runs the training steps from `done` on.
+    /// Runs the training steps from step `done` on.
     pub(super) fn steps(
         &mut self,
         train_set: TrainSet,
@@ -90,10 +90,11 @@ impl Run<'_> {
         let stored_bits = self.base.graph.faultable_weights() * u64::from(self.precision);
         let (started, first) = (Instant::now(), done);
         let mut last = (Instant::now(), done);
-        // Each report reads losses and flips back, which stalls the GPU: fifty are enough for a curve.
+        // Each report reads losses and flips back, which stalls the GPU: about fifty suffice for a
+        // curve.
         let report_every = (steps / 50).clamp(1, 10);
         let mut checkpoint = Due::new(config.checkpoint_every.unwrap_or(Every::Steps(per_epoch)));
-        // The run may have ended between a checkpoint and the evaluation behind it.
+        // The run may have been killed between a checkpoint and the evaluation that follows it.
         if done > 0 && glance_at(done) && !self.has_glance(done)? {
             self.glance(held_out, done, done.div_ceil(per_epoch), sink, stop)?;
         }
@@ -174,15 +175,16 @@ impl Run<'_> {
                 keep(sink)?;
                 last = (Instant::now(), done);
             }
-            // A software adapter has the memory of a step only when there was one.
+            // After the first step, because a software adapter allocates the memory of a step only
+            // then.
             if glances && step == first && !stopped {
                 self.rehearse_glance(held_out)?;
                 last = (Instant::now(), done);
             }
-            // Behind the checkpoint: an evaluation that fails loses nothing.
+            // After the checkpoint, so that an evaluation that fails loses nothing.
             if glance_at(done) && !stopped {
                 match self.glance(held_out, done, epoch, sink, stop) {
-                    // Whoever asks has little time, perhaps: a run that goes on from here looks again.
+                    // Whoever interrupts may have little time: the resumed run repeats the evaluation.
                     Err(Error::Interrupted) => stopped = true,
                     looked => looked?,
                 }

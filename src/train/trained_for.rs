@@ -1,5 +1,5 @@
-//! What a generator was trained for, in the metadata of its file: the base network and its data, and the
-//! faults under which it is to be evaluated where nobody says otherwise.
+//! What a generator was trained for, in the metadata of its file: the base network, its data, and the
+//! faults under which it is evaluated by default.
 
 use super::{faults::FaultArgs, fuse::Run};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Notes in the metadata of its weights what a run trains its generator for.
+/// Records in the metadata of a generator's weights what a run trained it for.
 pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
     let (faults, config) = (&run.faults, run.config);
     let chip = match (&faults.profile, run.maps) {
@@ -20,7 +20,7 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         (None, Maps::Chip(seed)) => seed.to_string(),
         (None, Maps::Fresh { .. }) => "none".into(),
     };
-    // A temperature that is none was refused long before there was a generator.
+    // An invalid temperature was refused before the training began.
     let distill = config.goal.distill().ok().flatten();
     let list = |numbers: &Vec<f32>| json!(numbers).to_string();
     for (key, value) in [
@@ -33,10 +33,10 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("faults", Some(faults.model.to_string())),
         ("ber", Some(faults.ber.to_string())),
         ("ber10", Some(faults.ber10.to_string())),
-        // Bits, layers, lot, measured map.
+        // Bits, layers, lot and measured map.
         ("fault_detail", Some(json!(eval::detail(faults, &run.base.graph)).to_string())),
         ("chip", Some(chip)),
-        // What it was taught, where that are not labels.
+        // The loss, unless labels were learnt.
         ("loss", distill.map(|_| "distill".to_owned())),
         ("temperature", distill.map(|t| t.to_string())),
     ] {
@@ -50,9 +50,9 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
 pub struct TrainedFor {
     /// Model of the base network, and SHA-256 of its file.
     pub base: Option<(String, String)>,
-    /// The data set: a name, or the path that a folder had.
+    /// The data set: a name, or the path of a folder at that time.
     pub dataset: Option<String>,
-    /// Mean and deviation of the base network's input, where flags gave them.
+    /// Mean and standard deviation of the base network's input, if flags gave them.
     pub input: Option<[Vec<f32>; 2]>,
     /// The faults, their rate and the precision of the base network.
     pub asked: Asked,
@@ -62,10 +62,10 @@ pub struct TrainedFor {
     layout_sha256: Option<String>,
 }
 
-/// Under which faults a network is evaluated, as flags say it: what is not said is open.
+/// Faults under which a network is evaluated, as flags give them. What no flag gives is left open.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
-    /// All but the rates.
+    /// All settings of the faults except their rates.
     pub faults: FaultArgs,
     /// Rates.
     pub bers: Vec<f64>,
@@ -76,10 +76,10 @@ pub struct Asked {
 }
 
 impl TrainedFor {
-    /// Reads what `nf-gpu train` noted; none for a generator from elsewhere.
+    /// Reads what `nf-gpu train` recorded; `None` for any other generator.
     ///
     /// # Errors
-    /// [`Error::Format`]: metadata that nobody understands.
+    /// [`Error::Format`]: metadata that is not understood.
     pub fn read(weights: &Weights) -> Result<Option<Self>> {
         let Some(model) = weights.meta("faults") else { return Ok(None) };
         let odd = |key: &str| {
@@ -93,7 +93,7 @@ impl TrainedFor {
         let (mut faults, ber) = FaultArgs::of_document(model, ber, &detail);
         if detail.map.is_none() {
             faults.chip = weights.meta("chip").filter(|chip| *chip != "none").map(str::to_owned);
-            // No seed and no map: nobody knows which chip.
+            // Text that is neither a seed nor a map's file does not name a chip.
             if faults.chip.is_some() && faults.chip_seed()?.is_none() {
                 return Err(odd("chip"));
             }
@@ -119,20 +119,20 @@ impl TrainedFor {
         }))
     }
 
-    /// Whether it was trained in front of the network in a file of this SHA-256; not known of a generator
-    /// that does not say.
+    /// Whether the generator was trained in front of the network in a file with this SHA-256; `None` if
+    /// its file does not say.
     #[must_use]
     pub fn is_for(&self, sha256: &str) -> Option<bool> {
         self.base.as_ref().map(|(_, own)| own == sha256)
     }
 
-    /// What it was trained for, with the files of the measured map (the map, and its layout) where they are
-    /// now: where they were, or beside the generator, whose file is `file`. How weights lie in the map is
-    /// left out where `flags` name another map.
+    /// What the generator was trained for, with the present paths of the measured map and its layout:
+    /// where they were, or beside the generator's file `file`. If `flags` name another map, mapping and
+    /// layout are left out.
     ///
     /// # Errors
-    /// [`Error::Format`]: one of those that `flags` leave to it is gone, or is another one.
-    /// [`Error::Read`]: a map that flags name.
+    /// [`Error::Format`]: a file that `flags` do not replace has disappeared or changed.
+    /// [`Error::Read`]: a map that `flags` name cannot be read.
     pub fn located(&self, file: &Path, flags: &FaultArgs) -> Result<Self> {
         let mut located = self.clone();
         let faults = &mut located.asked.faults;
@@ -153,7 +153,7 @@ impl TrainedFor {
     }
 }
 
-/// Where the file of this SHA-256 is that a generator, in `file`, was trained for.
+/// Finds the file with this SHA-256 that the generator in `file` was trained for.
 fn locate(path: &Path, sum: &str, file: &Path, what: &str, flag: &str) -> Result<PathBuf> {
     let beside = file.parent().unwrap_or(Path::new(""));
     let name = path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -174,8 +174,8 @@ fn locate(path: &Path, sum: &str, file: &Path, what: &str, flag: &str) -> Result
 }
 
 impl Asked {
-    /// These flags, and where they say nothing what a generator was trained for. Flags that ask for drawn
-    /// chips (a rate, seeds, a chip's seed, a fault model) leave out the measured map of the other.
+    /// These flags, completed by what a generator was trained for. Flags that ask for drawn chips (a
+    /// rate, seeds, a chip's seed, a fault model) exclude the measured map of the generator.
     ///
     /// # Errors
     /// As [`FaultArgs::model`] and [`FaultArgs::map_files`].
@@ -223,7 +223,7 @@ impl Asked {
         Ok(all)
     }
 
-    /// These faults in words, such as `stuck-at, rate 0.02, chip 1, 8 bits`.
+    /// These faults in words, such as `stuck-at, rate 0.02, chip 1, 8-bit weights`.
     #[must_use]
     pub fn words(&self) -> String {
         let FaultArgs {

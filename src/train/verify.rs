@@ -1,5 +1,5 @@
-//! `--verify-every`: a convolution of a step is computed again on the CPU, from what the GPU read, and
-//! compared with what the GPU wrote. The step stays what it is: its tape only pauses.
+//! `--verify-every`: computes a convolution of a step again on the CPU, from the data that the GPU
+//! read, and compares it with what the GPU wrote. The step itself is unchanged: its tape only pauses.
 
 use crate::{
     error::{Error, Result},
@@ -24,7 +24,7 @@ pub(super) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Draws one for a step of a run; none where there are no convolutions.
+    /// Draws a convolution, copy and image for a step of a run; `None` if there are no convolutions.
     pub(super) fn draw(all: &'a [Convolution], seed: u64, step: u64) -> Option<Self> {
         let draw = |of: u32, n: u64| step_seed(seed, step, u32::MAX - 1 - of) % n.max(1);
         let convolution = all.get(draw(0, all.len() as u64) as usize)?;
@@ -34,7 +34,7 @@ impl<'a> Check<'a> {
         Some(Self { convolution, copy, image, step: step + 1, done: false })
     }
 
-    /// Runs entries of a tape, and checks when they are those.
+    /// Runs entries of a tape, and checks the convolution if it is among them.
     ///
     /// # Errors
     /// [`Error::WrongResult`]; the device failed.
@@ -56,7 +56,7 @@ impl<'a> Check<'a> {
         program.run_range(gpu, own.end..entries.end)
     }
 
-    /// The convolution of the one image.
+    /// The convolution, reduced to the one image.
     fn conv(&self) -> Conv2d {
         let conv = self.convolution.conv;
         let one = |shape: Nhwc| Nhwc { n: 1, ..shape };
@@ -64,7 +64,7 @@ impl<'a> Check<'a> {
         Conv2d { x: one(conv.x), y: one(conv.y), copies, ..conv }
     }
 
-    /// What the GPU must compute from what it is about to read.
+    /// What the GPU must compute from the data that it is about to read.
     fn expected(&self, gpu: &Gpu, program: &Program) -> Result<Vec<Expected>> {
         let Convolution { conv: whole, fusion, operands, .. } = &self.convolution;
         let one = self.conv();
@@ -101,7 +101,7 @@ impl<'a> Check<'a> {
         })
     }
 
-    /// The one image of a copy of a tensor, without padding.
+    /// The checked image in a copy of a tensor, without padding.
     fn image(
         &self,
         gpu: &Gpu,
@@ -119,7 +119,7 @@ impl<'a> Check<'a> {
         let Convolution { name, conv, operands, .. } = self.convolution;
         let got = self.image(gpu, program, (operands.y, conv.y), self.copy)?;
         for (i, (&got, want)) in got.iter().zip(wanted).enumerate() {
-            // Numbers that are not finite are the sentinel's.
+            // Numbers that are not finite are left to the sentinel.
             let admitted = (f64::from(got) - want.value).abs() <= want.bound;
             if admitted || !want.value.is_finite() || !want.bound.is_finite() {
                 continue;
@@ -141,7 +141,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Which values of an image a mask lets through.
+/// Which values of an image a ReLU mask lets through, as 0 or 1.
 fn gates_of(mask: &[f32], x: Nhwc, image: u32) -> Vec<f64> {
     let (c, c4) = (x.c as usize, x.c.div_ceil(4) as usize);
     let pixels = (x.h * x.w) as usize;
@@ -153,7 +153,8 @@ fn gates_of(mask: &[f32], x: Nhwc, image: u32) -> Vec<f64> {
     (0..pixels * c).map(bit).collect()
 }
 
-/// Bounds of Winograd's form: the terms of a whole tile, and of its neighbours, are in each output.
+/// Wider bounds for Winograd's forms, in which each output also contains rounding errors of its whole
+/// tile.
 fn widened(wanted: &[Expected], y: Nhwc, growth: f64) -> Vec<Expected> {
     let (h, w, c) = (y.h as usize, y.w as usize, y.c as usize);
     let near = |at: usize, end: usize| at.saturating_sub(3)..(at + 4).min(end);

@@ -1,4 +1,4 @@
-//! A training that begins with a generator: which one, and what the run keeps of it.
+//! A training that begins with a generator: loading it, and what the run records of it.
 
 use super::{
     config::{DEFAULT_GENERATOR, TrainConfig},
@@ -7,16 +7,17 @@ use super::{
 use crate::error::{Error, Result};
 
 impl TrainConfig {
-    /// The generator of `--init`, for images of `side` rows and columns; none without that flag. Its kind
-    /// is the file's unless a flag says one, which then has to be the same.
+    /// The generator of `--init`, for images of `side` rows and columns; `None` without that flag. The
+    /// file determines its kind; a kind given by a flag must be the same.
     ///
     /// # Errors
-    /// As [`GeneratorFile::load`] and [`GeneratorFile::network`]; [`Error::Argument`]: it is of another
-    /// kind than the flag says; [`Error::Format`]: it is not the one that the run began with.
+    /// As [`GeneratorFile::load_network`] and [`GeneratorFile::network`]; [`Error::Argument`]: the
+    /// generator is of another kind than the flag says; [`Error::Format`]: it is not the one that the
+    /// run began with.
     pub(super) fn warm_start(&self, side: u32) -> Result<Option<Generator>> {
         let Some(path) = &self.init else { return Ok(None) };
         let generator = GeneratorFile::load_network(path)?.network(side)?;
-        // A caller of the library may have said it without a flag.
+        // A caller of the library may have set the generator without a flag.
         let says = self.generator != DEFAULT_GENERATOR
             || self.given.is_empty()
             || self.given.iter().any(|flag| flag == "generator");
@@ -37,7 +38,7 @@ impl TrainConfig {
         Ok(Some(generator))
     }
 
-    /// These settings, of a training that begins with `generator`.
+    /// These settings, completed for a training that begins with `generator`.
     pub(super) fn begun_with(&self, generator: Option<&Generator>) -> Self {
         let mut settings = self.clone();
         if let Some(generator) = generator {

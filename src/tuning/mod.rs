@@ -1,6 +1,6 @@
-//! What was measured to be fastest on an adapter, kept from run to run: which candidate answers a
-//! question (a kernel's variant for a class of shapes, an algorithm for a layer), and compiled
-//! pipelines. Knows files, not GPUs.
+//! Measurements of what is fastest on an adapter, kept in files from run to run: which candidate
+//! answers a question (a kernel's variant for a class of shapes, an algorithm for a layer).
+//! Compiled pipelines are kept beside them. This module uses no GPU.
 
 mod choices;
 mod pipelines;

@@ -1,4 +1,4 @@
-//! Compiled pipelines on disk: bytes of the driver behind a digest of ours.
+//! Compiled pipelines on disk: the driver's bytes behind a digest that guards against damage.
 
 use super::store::make_folder;
 use crate::{
@@ -9,30 +9,30 @@ use std::path::{Path, PathBuf};
 
 /// First bytes of the file; the SHA-256 of the rest in hexadecimal follows.
 const MAGIC: &[u8] = b"nf-gpu pipelines 1\n";
-/// Digits of the digest.
+/// Hexadecimal digits of the digest.
 const DIGEST: usize = 64;
 
-/// The file of one adapter and driver.
+/// The file of compiled pipelines of one adapter and driver.
 #[derive(Clone, Debug)]
 pub struct PipelineFile {
     path: PathBuf,
 }
 
 impl PipelineFile {
-    /// The file at a path, there or not.
+    /// The file at a path, which need not exist.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Its path.
+    /// Path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What [`Self::save`] wrote, to the last byte; none where there is no file, or a cut or
-    /// changed one, which the driver must not see.
+    /// The bytes that [`Self::save`] wrote. `None` where there is no file, or one that was cut or
+    /// changed: a driver must not get damaged data.
     #[must_use]
     pub fn load(&self) -> Option<Vec<u8>> {
         let file = std::fs::read(&self.path).ok()?;
@@ -40,7 +40,7 @@ impl PipelineFile {
         (sha256_of(data).as_bytes() == digest).then(|| data.to_vec())
     }
 
-    /// Writes the driver's bytes; the folder is made.
+    /// Writes the driver's bytes; creates the folder if it is missing.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -15,7 +15,7 @@ pub struct Place {
 
 impl Place {
     /// `nf-gpu` in the user's cache folder: `$XDG_CACHE_HOME` where it is set, else
-    /// `%LOCALAPPDATA%`, `~/Library/Caches` or `~/.cache`. None where there is no such folder.
+    /// `%LOCALAPPDATA%`, `~/Library/Caches` or `~/.cache`. `None` where none of these is known.
     #[must_use]
     pub fn of_user() -> Option<Self> {
         let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|p| p.is_absolute());
@@ -29,25 +29,27 @@ impl Place {
         Some(Self::at(caches.join("nf-gpu")))
     }
 
-    /// Another folder.
+    /// A given folder in place of the user's.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The measurements on an adapter, which is named with its backend and driver: `tuning/*.json`.
+    /// Path of the measurements on an adapter, `tuning/*.json`; `adapter` names it with its backend
+    /// and driver.
     #[must_use]
     pub fn tuning(&self, adapter: &str) -> PathBuf {
         self.root.join("tuning").join(format!("{}.json", sources([adapter])))
     }
 
-    /// What the file of [`Self::tuning`] holds, and what is wrong with it.
+    /// The measurements in the file of [`Self::tuning`], and what is wrong with the file, if
+    /// something is.
     #[must_use]
     pub fn store(&self, adapter: &str) -> (Store, Option<String>) {
         Store::open(self.tuning(adapter), adapter)
     }
 
-    /// The compiled pipelines of an adapter: `pipelines/*.bin`.
+    /// The file of an adapter's compiled pipelines: `pipelines/*.bin`.
     #[must_use]
     pub fn pipelines(&self, adapter: &str) -> PipelineFile {
         let name = format!("{}.bin", sources([adapter]));
@@ -72,7 +74,7 @@ mod tests {
         assert_eq!(a, place.tuning("llvmpipe (vulkan, Mesa 22.3.6)"));
         assert_ne!(a, place.tuning("llvmpipe (vulkan, Mesa 26.1.6)"));
         assert_ne!(a, place.tuning("llvmpipe (gl, Mesa 22.3.6)"));
-        // Files that were written yesterday must be found today.
+        // The names of files must not change: files of earlier versions must be found.
         let known = place.tuning("adapter");
         assert_eq!(known.file_name().unwrap(), "05611f8318a2f36a.json");
     }

@@ -11,18 +11,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Format of the file; another one is replaced.
+/// Format of the file; a file of another format is replaced.
 const FORMAT: &str = "nf-gpu-tuning-1";
 
-/// What became of one candidate.
+/// Result of one candidate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
-    /// Its name.
+    /// Name of the candidate.
     pub name: String,
     /// Milliseconds of the trial: a median, or a single run where that was clearly slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<f64>,
-    /// Why it must not be used: it does not compile, or computes something else.
+    /// Why the candidate must not be used: it does not compile, or its results are wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
@@ -30,11 +30,11 @@ pub struct Tried {
 /// The answer to one question.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Digest of the shaders that were compared; with others the question is open again.
+    /// Digest of the shaders that were compared; with other shaders the question is open again.
     pub sources: String,
     /// The candidate to use.
     pub choice: String,
-    /// All of them.
+    /// All candidates that were compared.
     pub tried: Vec<Tried>,
 }
 
@@ -42,7 +42,7 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Table {
     format: String,
-    /// Name, backend and driver.
+    /// Name, backend and driver of the adapter.
     adapter: String,
     entries: BTreeMap<String, Entry>,
 }
@@ -55,14 +55,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Measurements that no file keeps.
+    /// An empty store without a file.
     #[must_use]
     pub fn in_memory() -> Self {
         Self::default()
     }
 
-    /// The measurements in a file, none if it is not there; and what is wrong with the file, which
-    /// is then ignored and will be replaced.
+    /// The measurements in a file, none if the file does not exist; and what is wrong with the file,
+    /// which is then ignored and later replaced.
     #[must_use]
     pub fn open(path: PathBuf, adapter: &str) -> (Self, Option<String>) {
         let (found, problem) = match load(&path, adapter) {
@@ -73,13 +73,13 @@ impl Store {
         (Self { path: Some(path), table: found.unwrap_or_else(empty) }, problem)
     }
 
-    /// Where the file is.
+    /// Path of the file, if there is one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Questions that are answered.
+    /// Number of answered questions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.entries.len()
@@ -91,19 +91,20 @@ impl Store {
         self.table.entries.is_empty()
     }
 
-    /// The answer to a question about these sources.
+    /// The answer to a question, if it was measured with these sources.
     #[must_use]
     pub fn get(&self, question: &str, sources: &str) -> Option<&Entry> {
         self.table.entries.get(question).filter(|entry| entry.sources == sources)
     }
 
-    /// Takes an answer down. [`Self::save`] writes it.
+    /// Adds an answer in memory; [`Self::save`] writes it to the file.
     pub fn insert(&mut self, question: String, entry: Entry) {
         self.table.entries.insert(question, entry);
     }
 
-    /// Writes the file, with what other processes wrote there since it was read: an answer to the same
-    /// question about the same sources is then theirs, so that all agree.
+    /// Writes the file, merged with what other processes wrote there since it was read. Where they
+    /// answered the same question for the same sources, their answer is taken, so that all processes
+    /// agree.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -124,7 +125,7 @@ impl Store {
     }
 }
 
-/// What a file holds, if it is there.
+/// Reads the file's table; `None` if the file does not exist.
 fn load(path: &Path, adapter: &str) -> std::result::Result<Option<Table>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -132,7 +133,7 @@ fn load(path: &Path, adapter: &str) -> std::result::Result<Option<Table>, String
         Err(e) => return Err(e.to_string()),
     };
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    // The format first: another version's table need not have our fields.
+    // The format is checked first: another version's table need not have these fields.
     if value["format"] != FORMAT {
         return Err("another version of nf-gpu wrote it".into());
     }
@@ -191,7 +192,7 @@ mod tests {
         };
         assert_eq!(all.len(), 4);
         assert_eq!((choice("one", "s"), choice("two", "s")), (Some("x".into()), Some("y".into())));
-        // Who wrote first wins; what is about other shaders is replaced.
+        // The first writer's answer stays; an answer for other shaders is replaced.
         assert_eq!(choice("both", "s"), Some("x".into()));
         assert_eq!((choice("newer", "new"), choice("newer", "old")), (Some("y".into()), None));
     }

@@ -22,7 +22,7 @@ const SIGNS: usize = 12_630;
 const QUIRKS: &str = "[[quirk]]\nadapter = \"nobody*\"\ndriver = \"1.*\"\nkernel = \"add\"\n\
     reason = \"adds like nobody\"\nlink = \"https://example.org/1\"\n";
 
-/// A place with all files, whole.
+/// A place with all files in undamaged form.
 pub(super) fn prepared() -> Place {
     let place = Place::new();
     let write = |name: &str, bytes: &[u8]| {
@@ -76,7 +76,7 @@ fn sets(write: &dyn Fn(&str, &[u8])) {
     }
 }
 
-/// The archives of traffic signs with an image of each class; and the list of classes by itself.
+/// The archives of traffic signs, with an image of each class and a separate list of classes.
 fn signs(write: &dyn Fn(&str, &[u8])) {
     let (image, mut list) = (samples::ppm(), String::from("Filename;Width;ClassId\r\n"));
     let mut names = Vec::new();

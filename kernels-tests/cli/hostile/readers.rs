@@ -4,7 +4,7 @@
 pub(super) enum Broken {
     /// It is refused.
     Refused,
-    /// It is made anew, or left out of what is made: the command does all the same.
+    /// The file is made anew or ignored, and the command succeeds.
     Replaced,
 }
 
@@ -15,11 +15,12 @@ pub(super) struct Reader {
     pub(super) file: &'static str,
     pub(super) line: &'static str,
     pub(super) broken: Broken,
-    /// The copies are read for an adapter that is not there, which spares the work behind the reading.
+    /// Whether copies are read for a missing adapter, which saves the work after reading.
     pub(super) absent: bool,
-    /// With measurements of kernels on, as users have it.
+    /// Whether measurements of kernels are on, as for users.
     pub(super) tuned: bool,
-    /// The parser of `crate::files::hostile` that takes what the command takes, and its first byte.
+    /// The parser of `crate::files::hostile` that accepts what the command accepts, and its first
+    /// byte.
     pub(super) family: Option<(&'static str, Option<u8>)>,
 }
 
@@ -71,7 +72,7 @@ const FASHION: &str = "data show fashion-mnist --data-dir sets --split test --ou
 const SIGNS: &str = "data show gtsrb --data-dir signs --split test --out s.png";
 const LISTED: &str = "data show gtsrb --data-dir listed --split test --out s.png";
 
-/// The longest last, for two work at this list.
+/// Readers with the longest last, because two threads work through this list.
 pub(super) const READERS: [Reader; 38] = [
     reader("points.toml", "energy --base vgg11 --points points.toml").kind("toml", 0),
     reader("bench.json", "bench --compare bench.json bench.json").kind("json", 1),

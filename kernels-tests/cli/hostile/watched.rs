@@ -1,4 +1,4 @@
-//! A command under watch: what it says, how long it takes, and the most memory that it ever had.
+//! A command under watch: its output, its duration, and its peak memory.
 use super::super::Ended;
 use std::{
     fs::{self, File},
@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A command may take so long, and so much memory.
+/// Limits of a command's duration and memory.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const MOST_KIB: u64 = 1 << 20;
-/// Nobody fills a gigabyte in this time, so that what comes between two looks is seen by the second.
+/// Interval that is too short to fill a gigabyte, so that every excess is seen.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// How a command ended, or why it was ended.
@@ -49,8 +49,8 @@ pub(super) fn watched(command: &mut Command) -> Watched {
     Watched { ended, took, peak }
 }
 
-/// The high-water mark of a process's resident memory, in KiB. It is gone with the process; and until the
-/// process has the program's name, it has the memory of this one, from which it came.
+/// Peak resident memory of a process, in KiB. It can be read only while the process lives; and until
+/// the process has the program's name, it shows the memory of this test, which started it.
 fn most_memory(process: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let has = status.lines().find_map(|line| line.strip_prefix("Name:"))?.trim();

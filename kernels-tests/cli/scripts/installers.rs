@@ -7,7 +7,7 @@ use tempfile::TempDir;
 /// A machine: one folder of programs, a home, and a log of what was called.
 struct Machine(TempDir);
 
-/// A stand-in logs how it is called; `$T` is the machine's folder.
+/// Stand-ins log their calls; `$T` is the machine's folder.
 const LOG: &str = "echo \"${0##*/} $*\" >>\"$T/log\"";
 const NEW: &str = "echo 'cargo 1.999.0 (stand-in)'";
 const OLD: &str = "echo 'cargo 1.60.0 (stand-in)'";
@@ -19,7 +19,7 @@ const RUSTUP: &str = "case \"$*\" in
 toolchain*) [ ! -e \"$T/offline\" ] && touch \"$T/stable\" ;;
 default) [ -e \"$T/default\" ] ;;
 'default stable') touch \"$T/default\" ;; esac";
-/// What it installs, it finds in `shelf`.
+/// The stand-in installs programs from the folder `shelf`.
 const APT_GET: &str = "[ ! -e \"$T/interrupted\" ] || exit 100
 for package; do case $package in
 rustup) cp \"$T/shelf/rustup\" \"$T/shelf/cargo\" \"$T/bin\" ;;
@@ -59,7 +59,7 @@ impl Machine {
         self.put(name, &format!("{LOG}\n{commands}"))
     }
 
-    /// Something that is so on this machine.
+    /// Sets a property of this machine, which is a file of that name.
     fn is(&self, what: &str) -> &Self {
         fs::write(self.path(what), "").unwrap();
         self
@@ -70,7 +70,7 @@ impl Machine {
         self
     }
 
-    /// What a script has behind `need_cargo`: the exit code, messages, the version of cargo that runs.
+    /// State after `need_cargo`: exit code, messages, and the version of cargo that runs.
     fn need_cargo(&self, environment: &[(&str, &str)]) -> Ended {
         let mut bash = Command::new(self.path("bin/bash"));
         bash.args(["-c", "set -euo pipefail; . scripts/common.sh; need_cargo; cargo --version"]);
@@ -79,12 +79,12 @@ impl Machine {
         Ended::of(bash.current_dir(ROOT))
     }
 
-    /// The installers that were called.
+    /// The log of called installers.
     fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// It has a new cargo, and said in one line what it did.
+    /// Asserts that the machine gets a new cargo, and that one line reports how.
     #[track_caller]
     fn brings_rust(&self, says: &str) {
         let ended = self.need_cargo(&[]);
@@ -120,7 +120,7 @@ fn rust_that_is_there_is_left_alone() {
     let ended = machine.need_cargo(&[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
     assert_eq!(machine.log(), "");
-    // Also where it is only in its own folder, which is not on the path.
+    // cargo is also found in its own folder outside the search path.
     machine.without("bin/cargo").put("home/.cargo/bin/cargo", NEW);
     let ended = machine.need_cargo(&[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
@@ -142,7 +142,7 @@ fn without_one_rustup_s_installer_brings_rust() {
     machine.brings_rust("Rust is not installed: installing it into");
     let log = machine.log();
     assert!(log.contains("installer -y --profile minimal --no-modify-path"), "{log}");
-    // A cargo of the distribution stays, behind the new one.
+    // The distribution's old cargo stays installed; the new one comes first in the search path.
     let machine = Machine::new();
     machine.put("bin/cargo", OLD).brings_rust("Rust 1.60 is too old; 1.");
     assert!(machine.path("bin/cargo").exists() && machine.log().contains("installer"));
@@ -159,7 +159,7 @@ fn rustup_that_is_there_gets_a_newer_toolchain() {
         machine.put("bin/cargo", OF_RUSTUP).logging("bin/rustup", RUSTUP);
         if default {
             machine.is("default").brings_rust("Rust 1.60 is too old; 1.");
-            // The user's default is the user's.
+            // The user's default toolchain is not changed.
             assert!(!machine.log().contains("default stable"), "{}", machine.log());
         } else {
             machine.brings_rust("Rust is not installed: installing the stable toolchain (rustup)");
@@ -174,10 +174,10 @@ fn a_compiler_is_brought_too() {
         let machine = Machine::new();
         machine.put("bin/cargo", NEW).without("bin/cc").is("interrupted");
         machine.brings_rust("no C compiler: installing gcc and libc6-dev (apt-get)");
-        // The first try met an installation that had been interrupted.
+        // The first try found an interrupted installation.
         assert!(machine.log().contains("dpkg --configure -a"), "{}", machine.log());
     }
-    // Nobody is asked for a password.
+    // The script asks nobody for a password.
     let machine = Machine::new();
     machine.put("bin/cargo", NEW).put("bin/id", "echo 1000").without("bin/cc");
     machine.refuses(&[], "there is no C compiler (cc)", "install");

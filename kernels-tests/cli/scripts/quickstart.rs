@@ -1,13 +1,14 @@
-//! `./quickstart.sh` itself in a clone of the few files that it needs, with the binary of these tests behind
-//! a stand-in for cargo: nothing is built, and nothing is fetched.
+//! Runs `./quickstart.sh` in a clone of the few files that it needs. A stand-in for cargo provides the
+//! binary of these tests: nothing is built or fetched.
 use super::{Ended, ROOT, program};
 use serde_json::Value;
 use std::{fs, path::Path, path::PathBuf, process::Command};
 use tempfile::TempDir;
 
-/// The stand-in: `$T/interrupt-PHASE` lets that phase end once as Ctrl-C does, training before its first
-/// step is done or soon after, while most of its [`STEPS`] lie ahead. TERM, for shells let what they start in the background ignore Ctrl-C.
-/// With `$T/fetched` there is CIFAR-10, and instead of training on it the command is printed.
+/// Stand-in for cargo. `$T/interrupt-PHASE` makes that phase end once as Ctrl-C would: training before
+/// its first step is done or soon after, while most of its [`STEPS`] lie ahead. The signal is TERM,
+/// because background processes of a shell ignore Ctrl-C. With `$T/fetched` CIFAR-10 is present, and
+/// the training command is printed instead of run.
 const CARGO: &str = r#"interrupted() { [ -e "$T/interrupt-$1" ] && rm "$T/interrupt-$1"; }
 case $* in
 --version) echo "cargo 1.999.0 (stand-in)" ;;
@@ -22,8 +23,7 @@ build*) if interrupted build; then exit 130; fi ;;
 *) shift 4; exec "$NF" "$@" ;;
 esac"#;
 
-/// So many that a machine which is busy with something else does not take all of them before the stand-in
-/// has seen the first.
+/// Enough steps that a busy machine does not finish them before the stand-in has seen the first.
 const STEPS: usize = 60;
 
 /// A clone.
@@ -85,7 +85,7 @@ fn row(ended: &Ended) -> String {
 #[test]
 fn interrupted_in_each_phase_and_run_again() {
     let clone = Clone::new();
-    // Only the interruption makes a checkpoint.
+    // No checkpoint is made except by the interruption.
     let small = format!(
         "--steps {STEPS} --batch-size 2 --images 20 --checkpoint-every {STEPS} --eval-every {STEPS}"
     );
@@ -100,7 +100,7 @@ fn interrupted_in_each_phase_and_run_again() {
     };
     assert!((1..STEPS).contains(&steps()), "{} steps", steps());
 
-    // The second time goes on with what is there.
+    // The second call continues what is there.
     let trained = clone.quickstart("clone", "");
     let first = row(&trained);
     assert!(trained.stderr.contains("going on with runs/quickstart"), "{trained:?}");
@@ -110,10 +110,10 @@ fn interrupted_in_each_phase_and_run_again() {
         assert!(trained.stderr.contains(&format!("runs/quickstart/{name}")), "{trained:?}");
     }
 
-    // The third time evaluates: the same chip, faults and images give the same numbers.
+    // The third call evaluates: with the same chip, faults and images the numbers are the same.
     let again = clone.quickstart("clone", "");
     assert!(row(&again).starts_with(&first), "{first:?} and then {again:?}");
-    // So does the same command, and what contradicts the run is refused.
+    // The same flags give the same result, and flags that contradict the run are refused.
     let same = clone.quickstart("clone", &small);
     assert_eq!(row(&same), first);
     assert!(same.stderr.contains("=== evaluate runs/quickstart"), "{same:?}");
@@ -140,11 +140,11 @@ fn with_cifar10_it_tunes_a_generator_of_many_chips_for_one() {
             "--generator ConvS",
             format!("--chip 1 --ber 0.01 --faults reference --init {convs} {base}"),
         ),
-        // One that nobody trained begins from nothing.
+        // Without a generator trained for it, the training begins with random weights.
         ("--generator DeConvS", format!("--chip 1 --ber 0.01 --faults reference {base}")),
         ("--chip=2 --init x", format!("--ber 0.01 --faults reference {base}")),
         ("--ber 0.005", format!("--chip 1 --faults reference --init {unets} {base}")),
-        // A measured map and other faults have their own rate.
+        // A measured map and other fault models keep their own rate.
         ("--chip map.csv", format!("--init {unets} {base}")),
         ("--faults=flip", format!("--chip 1 --init {unets} {base}")),
         ("--lot 3", format!("--init {unets} {base}")),
@@ -160,7 +160,8 @@ fn with_cifar10_it_tunes_a_generator_of_many_chips_for_one() {
 #[test]
 fn a_mismatch_that_was_allowed_stays_so() {
     let clone = Clone::new();
-    // Classes of other names than the network's, beside whoever calls it.
+    // A data set with class names that the network does not have, given relative to the caller's
+    // folder.
     crate::cli::folder(&clone.path("lab/set"), 2, |class| format!("thing {class}"));
     let small = "--steps 1 --batch-size 2 --images 10 --base ../clone/models/vgg-small-fashion.safetensors \
                  --allow-mismatch --dtype f16 --dataset set";
@@ -173,7 +174,7 @@ fn a_mismatch_that_was_allowed_stays_so() {
 fn only_files_of_flags_that_take_files_are_those_of_the_user() {
     let clone = Clone::new();
     fs::create_dir_all(clone.path("lab/fashion-sample")).unwrap();
-    // What is called like a value is none of the user's files.
+    // Files with the names of values must not be mistaken for values.
     for name in ["1", "2", "10", "none", "features.0*"] {
         fs::write(clone.path("lab").join(name), "").unwrap();
     }
@@ -195,7 +196,7 @@ fn only_files_of_flags_that_take_files_are_those_of_the_user() {
         assert_eq!(row(&clone.quickstart("lab", &small)), first);
         fs::remove_dir_all(clone.run("")).unwrap();
     }
-    // The names that the script knows are those that there are.
+    // The data sets that the script knows are those of the program.
     let script = fs::read_to_string(Path::new(ROOT).join("quickstart.sh")).unwrap();
     let known: Vec<_> =
         nf_gpu::data::known().map(|info| format!("--dataset={}", info.name)).collect();

@@ -1,9 +1,10 @@
-//! Kaggle's copy of GTSRB: by name, as an archive and as a folder.
+//! Kaggle's copy of GTSRB, recognised by its names, as an archive and as a folder.
 use super::{Files, is_right, open, ppm, unpack, zip};
 use nf_gpu::data::{self, Split};
 use std::{fs, path::Path};
 
-/// Kaggle's files: the images of [`training`] and [`test`], the classes of the latter in a list.
+/// Kaggle's files: the images of [`training`] and [`test`], with the classes of the test images in
+/// a list.
 pub(super) fn kaggle() -> Files {
     let mut files = Files::from([("Meta/0.png".into(), b"a sign".to_vec())]);
     let mut csv = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n".to_owned();

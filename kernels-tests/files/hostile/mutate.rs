@@ -1,4 +1,4 @@
-//! Broken copies of files: what a bad disk, a cut download and a stranger make of them.
+//! Broken copies of files, as bad disks, interrupted downloads and attackers make them.
 
 /// A seeded source of mutations (`SplitMix64`): the same seed gives the same file.
 pub(crate) struct Mutator(u64);
@@ -68,7 +68,7 @@ impl Mutator {
                     *byte = *new;
                 }
             }
-            // A word of a text: at the next number, if there is one.
+            // Replaces text by a word, at the next number if there is one.
             7 => {
                 let text = TEXTS[(self.next() % 10) as usize].bytes();
                 let digit = |b: &u8| b.is_ascii_digit();

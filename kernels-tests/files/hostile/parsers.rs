@@ -1,6 +1,6 @@
-//! Bytes from nowhere into every parser of the library: what the fuzz targets and the property tests
-//! share. The first byte chooses among the parsers of a family; whatever they say is right, as long as
-//! they say it.
+//! Feeds arbitrary bytes to every parser of the library, for the fuzz targets and the property tests.
+//! The first byte chooses among the parsers of a family. Any result or error is right, as long as the
+//! parser returns.
 use nf_gpu::{
     data::entries,
     energy::{self, OperatingPoints},
@@ -18,8 +18,8 @@ use nf_gpu::{
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
-/// A family of parsers: its name, which is the fuzz target's, and its entry, which says whether one of
-/// them took the bytes.
+/// A family of parsers: its name, which is that of the fuzz target, and a function that returns
+/// whether one of them accepted the bytes.
 pub(crate) type Family = (&'static str, fn(&[u8]) -> bool);
 
 /// All families.
@@ -143,7 +143,7 @@ pub(crate) fn archives(bytes: &[u8]) -> bool {
     read.is_ok()
 }
 
-/// Makes the page of a run, if it is one.
+/// Whether a folder is a run whose page can be made.
 fn shown(folder: &TempDir) -> bool {
     let source = Source::load(folder.path());
     source.map(|source| drop(page::page(&[source], None))).is_ok()

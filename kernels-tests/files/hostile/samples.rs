@@ -14,13 +14,13 @@ use std::{
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-/// A valid file, as its family's entry takes it.
+/// A valid file, in the form that its family's function takes.
 pub(crate) struct Sample {
-    /// What it is.
+    /// Name of the sample.
     pub(crate) name: &'static str,
-    /// Who reads it: a family of `parsers`.
+    /// Family of `parsers` that reads it.
     pub(crate) family: &'static str,
-    /// Its bytes, after the one that chooses the parser where the family has several.
+    /// Contents, behind the byte that chooses the parser if the family has several.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -147,7 +147,7 @@ pub(crate) fn idx(dims: &[u32]) -> Vec<u8> {
     bytes
 }
 
-/// One of each.
+/// A sample of each type.
 pub(crate) fn all() -> Vec<Sample> {
     let records = [[7; 3073], [2; 3073]].concat();
     let sheet = png(1024, 1);

@@ -1,8 +1,8 @@
-//! Sums in a fixed order only: what atomics add up to in floats differs from run to run.
+//! Floats must be summed in a fixed order: float sums made with atomics differ from run to run.
 use naga::{AtomicFunction, Block, Module, ScalarKind, Statement, TypeInner};
 
-/// Atomics of floats: such types are not portable either, and a loop of compare-exchange is how one
-/// adds floats without them.
+/// Atomics of floats, whose types are not portable either; without such types, floats are added by
+/// a loop of compare-exchange.
 pub(super) fn of_floats(module: &Module) -> Vec<&'static str> {
     let float = |inner: &TypeInner| matches!(inner, TypeInner::Atomic(scalar) if scalar.kind == ScalarKind::Float);
     let mut found = Vec::new();

@@ -1,40 +1,40 @@
-//! Where values of a shader go: which expressions depend on what a lint calls a source, through
-//! operands, local variables and calls, and (for lints that ask for it) through control flow.
-//! Variables are tainted for good: where code is of two minds, the answer is "depends".
+//! Data flow in a shader: which expressions depend on what a lint calls a source, through operands,
+//! local variables and calls, and (for lints that ask for it) through control flow. A variable stays
+//! tainted for good: where branches differ, the answer is "depends".
 use naga::{AddressSpace, Block, Expression, Function, Handle, LocalVariable, Module, Statement};
 use std::collections::HashSet;
 
 /// What a lint looks for.
 pub(super) trait Lint {
-    /// Whether a value is a source by itself; `operands` whether something it is made of is tainted.
+    /// Whether a value is itself a source; `operands` says whether one of its operands is tainted.
     fn source(&self, at: &Place<'_>, expression: Handle<Expression>) -> bool;
     /// Whether values that are stored, and places that are reached, under a tainted condition are
     /// tainted too.
     fn follows_control(&self) -> bool;
-    /// Hears of every expression once everything is known.
+    /// Called for every expression once the analysis is complete.
     fn expression(&mut self, at: &Place<'_>, expression: Handle<Expression>, control: bool);
-    /// Hears of every statement; `control` says whether a tainted condition decides on it.
+    /// Called for every statement; `control` says whether a tainted condition decides on it.
     fn statement(&mut self, at: &Place<'_>, statement: &Statement, control: bool);
 }
 
-/// A function with what is known of its values.
+/// A function with the results of the analysis so far.
 pub(super) struct Place<'a> {
     pub(super) module: &'a Module,
     pub(super) function: &'a Function,
-    /// Its place in the module; none for the entry point.
+    /// Handle in the module; `None` for the entry point.
     pub(super) handle: Option<Handle<Function>>,
     arguments: &'a [bool],
     expressions: Vec<bool>,
     locals: HashSet<Handle<LocalVariable>>,
-    /// Pointers among its arguments to what has become tainted.
+    /// Pointer arguments whose targets have become tainted.
     pointed: HashSet<u32>,
-    /// Expressions that statements give their values to.
+    /// Expressions that get their values from statements.
     results: HashSet<Handle<Expression>>,
     returns: bool,
     control: bool,
 }
 
-/// Ways out of a block that a tainted condition decides on.
+/// Exits from a block that depend on a tainted condition.
 #[derive(Clone, Copy, Default)]
 struct Exits {
     breaks: bool,
@@ -56,7 +56,7 @@ impl Exits {
     }
 }
 
-/// Runs a lint over the entry point and all that it calls.
+/// Runs a lint over the entry points and all functions that they call.
 pub(super) fn run(module: &Module, lint: &mut dyn Lint) {
     for entry in &module.entry_points {
         let arguments = vec![false; entry.function.arguments.len()];
@@ -64,7 +64,7 @@ pub(super) fn run(module: &Module, lint: &mut dyn Lint) {
     }
 }
 
-/// What a call does: whether its result is tainted, and which of its pointers' targets.
+/// Effect of a call: whether its result is tainted, and the targets of which pointer arguments are.
 struct Called {
     result: bool,
     pointed: HashSet<u32>,
@@ -110,7 +110,7 @@ impl Place<'_> {
         self.expressions[expression.index()]
     }
 
-    /// How much is known; it only grows.
+    /// Number of known facts, which only grows.
     fn known(&self) -> [usize; 5] {
         let expressions = self.expressions.iter().filter(|&&t| t).count();
         let sets = [self.locals.len(), self.pointed.len(), self.results.len()];
@@ -118,7 +118,7 @@ impl Place<'_> {
     }
 
     fn evaluate(&mut self, lint: &dyn Lint) {
-        // Operands come before what is made of them.
+        // Operands come before the expressions that use them.
         for (handle, expression) in self.function.expressions.iter() {
             let of_operands = operands(expression).iter().any(|&o| self.is_tainted(o));
             let own = match *expression {
@@ -149,7 +149,8 @@ impl Place<'_> {
     fn block(&mut self, block: &Block, control: bool, lint: &mut dyn Lint, reports: bool) -> Exits {
         let mut exits = Exits::default();
         for statement in block {
-            // Past a way out that only some take, the rest is reached by the others.
+            // Past an exit that only some invocations take, the rest of the block is reached only by
+            // the others.
             let control = control || lint.follows_control() && exits.any();
             exits = exits.or(self.statement(statement, control, lint, reports));
         }
@@ -195,7 +196,8 @@ impl Place<'_> {
                     let breaks = break_if.is_some_and(|condition| self.is_tainted(condition));
                     Exits { breaks: exits.breaks || breaks, ..exits }
                 };
-                // Some leave earlier than others: the next turn is not everybody's.
+                // Some invocations leave earlier than others: not all of them reach the next
+                // iteration.
                 let apart = follows && turn(control, false, lint).any();
                 let exits = turn(control || apart, reports, lint);
                 return Exits { returns: exits.returns, ..Exits::default() };
@@ -260,12 +262,12 @@ impl Place<'_> {
     }
 }
 
-/// What a pointer points into; the value itself where it is none.
+/// Variable or argument that a pointer points into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Root {
     Local(Handle<LocalVariable>),
     Argument(u32),
-    /// A global variable, or a value.
+    /// A global variable, or a value that is no pointer.
     Other,
 }
 
@@ -293,7 +295,7 @@ pub(super) fn space(at: &Place<'_>, mut pointer: Handle<Expression>) -> Option<A
     }
 }
 
-/// What an expression is made of.
+/// Operands of an expression.
 pub(super) fn operands(expression: &Expression) -> Vec<Handle<Expression>> {
     use Expression as E;
     match *expression {

@@ -1,10 +1,10 @@
-//! Indices are whole numbers all the way: past 2^24 a float skips some, and its rounding is not the
-//! same everywhere.
+//! Indices must be integers throughout: past 2^24 floats skip integers, and their rounding differs
+//! between adapters.
 use super::flow::{Lint, Place, run};
 use naga::{Expression, Handle, Module, ScalarKind, Statement, TypeInner, valid::ModuleInfo};
 use std::collections::BTreeSet;
 
-/// Functions that index with what was a float.
+/// Functions that use a converted float as an index.
 pub(super) fn through_floats(module: &Module, info: &ModuleInfo) -> BTreeSet<String> {
     let mut lint = Indices { info, found: BTreeSet::new() };
     run(module, &mut lint);

@@ -1,10 +1,11 @@
-//! Loops end: each has a variable that every turn steps on and that the way out compares with a bound.
-//! Trusted variants run without the guard that wgpu else puts into every loop.
+//! Loops must end: each has a variable that every iteration advances and that the exit condition
+//! compares with a bound. Trusted variants run without the guard that wgpu otherwise adds to every
+//! loop.
 use super::flow::{Root, operands, root};
 use naga::{BinaryOperator, Block, Expression, Function, Handle, LocalVariable, Module, Statement};
 use std::collections::HashSet;
 
-/// How many loops there are, and the functions of those without a bound.
+/// Number of loops, and the functions with loops without a bound.
 pub(super) fn unbounded(module: &Module) -> (usize, Vec<String>) {
     let (mut count, mut found) = (0, Vec::new());
     let functions = module.functions.iter().map(|(_, function)| function);
@@ -19,7 +20,7 @@ pub(super) fn unbounded(module: &Module) -> (usize, Vec<String>) {
     (count, found)
 }
 
-/// A loop with the values that its turns store into local variables.
+/// A loop, with the values that an iteration stores into local variables.
 struct Turn<'a> {
     blocks: [&'a Block; 2],
     break_if: Option<Handle<Expression>>,
@@ -56,8 +57,8 @@ impl Turn<'_> {
             .any(|counter| conditions.iter().any(|&way| compares(function, &stores, way, counter)))
     }
 
-    /// Values stored into local variables, inner loops included, and what decides on the storing: naga
-    /// writes `a && b` as a variable that is b's value where a holds.
+    /// Values stored into local variables, inner loops included, and the condition of the store: naga
+    /// writes `a && b` as a variable that gets the value of b if a holds.
     fn stores(&self, function: &Function) -> Vec<(Handle<LocalVariable>, Handle<Expression>)> {
         let mut stores = Vec::new();
         let mut blocks: Vec<(&Block, Option<Handle<Expression>>)> =
@@ -79,7 +80,7 @@ impl Turn<'_> {
         stores
     }
 
-    /// Conditions that lead straight out.
+    /// Conditions that lead directly out of the loop.
     fn conditions(&self) -> Vec<Handle<Expression>> {
         let leaves = |block: &Block| {
             matches!(block.last(), Some(Statement::Break | Statement::Return { .. }))
@@ -96,7 +97,7 @@ impl Turn<'_> {
     }
 }
 
-/// Everything that a value is made of, through the local variables that `stores` fill.
+/// All expressions that a value depends on, through the local variables that `stores` fill.
 fn sources(
     function: &Function,
     stores: &[(Handle<LocalVariable>, Handle<Expression>)],
@@ -112,7 +113,7 @@ fn sources(
             rest.extend(operands(expression));
             continue;
         };
-        // What lies in memory at a counter's place is no counter.
+        // A value in memory, at an index from the counter, is no counter.
         if let Root::Local(local) = root(function, pointer) {
             rest.extend(stores.iter().filter(|(to, _)| *to == local).map(|(_, value)| value));
         }
@@ -125,7 +126,7 @@ fn loads(function: &Function, value: Handle<Expression>, local: Handle<LocalVari
         if root(function, pointer) == Root::Local(local))
 }
 
-/// Whether a value is the variable's own, one step on.
+/// Whether a value is the variable's own value, advanced by one step.
 fn is_step(function: &Function, local: Handle<LocalVariable>, value: Handle<Expression>) -> bool {
     use BinaryOperator::{Add, Divide, Multiply, ShiftLeft, ShiftRight, Subtract};
     let Expression::Binary { op, left, right } = function.expressions[value] else { return false };
@@ -133,7 +134,7 @@ fn is_step(function: &Function, local: Handle<LocalVariable>, value: Handle<Expr
         && [left, right].iter().any(|&side| loads(function, side, local))
 }
 
-/// Whether a condition asks if the variable has passed something.
+/// Whether a condition compares the variable with a bound.
 fn compares(
     function: &Function,
     stores: &[(Handle<LocalVariable>, Handle<Expression>)],

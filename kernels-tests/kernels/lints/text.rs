@@ -1,8 +1,8 @@
-//! What the text of a shader file shows.
+//! Lints on the text of a shader file.
 use std::{fs, path::Path};
 
-/// Calls of functions that overflow, or return NaN for large arguments on some drivers, without
-/// `clamp` or `min` in the argument or a comment `of <= 0` behind it.
+/// Calls of functions that overflow, or return NaN for large arguments on some drivers, without `clamp`
+/// or `min` in the argument or a comment `of <= 0` behind the call.
 pub(super) fn unclamped(wgsl: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in wgsl.lines() {
@@ -25,7 +25,7 @@ pub(super) fn unclamped(wgsl: &str) -> Vec<String> {
     found
 }
 
-/// The text up to the parenthesis that closes a call.
+/// The argument of a call, up to the closing parenthesis.
 fn argument(after: &str) -> &str {
     let mut depth = 0;
     let end = after.char_indices().find(|&(_, c)| {
@@ -35,7 +35,7 @@ fn argument(after: &str) -> &str {
     &after[..end.map_or(after.len(), |(at, _)| at)]
 }
 
-/// Whether a file, or another one of its folder where it is a part of a kernel's folder, declares a kernel.
+/// Whether a file declares a kernel; if it is part of a kernel's folder, the whole folder counts.
 pub(super) fn declares(path: &str, kernel: &str) -> bool {
     let said = [format!("/ \"{kernel}\","), format!("name: \"{kernel}\",")];
     let in_file = |path: &Path| {
@@ -52,8 +52,8 @@ pub(super) fn declares(path: &str, kernel: &str) -> bool {
     }
 }
 
-/// What the header of a shader file lacks: grid and source, and a twin that stands where its kernel is
-/// declared.
+/// Defects of a shader file's header: it must have a grid, a source, and a twin in the file that
+/// declares the kernel.
 pub(super) fn header(text: &str, kernel: &str) -> Vec<String> {
     let header: Vec<&str> = text.lines().take_while(|l| l.starts_with("//")).collect();
     let label = |name: &str| {

@@ -6,7 +6,8 @@ use naga::{
 };
 use std::collections::BTreeSet;
 
-/// What only some invocations may reach that must reach it together, each with its function.
+/// Operations that must be reached together but may be reached by some invocations only, each with its
+/// function.
 pub(super) fn reached_by_some(module: &Module) -> BTreeSet<String> {
     let of = |scope| {
         let mut lint = Uniform { scope, found: BTreeSet::new() };
@@ -16,7 +17,7 @@ pub(super) fn reached_by_some(module: &Module) -> BTreeSet<String> {
     &of(Scope::Workgroup) | &of(Scope::Subgroup)
 }
 
-/// Who must stay together.
+/// The invocations that must stay together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Workgroup,
@@ -34,7 +35,7 @@ impl Uniform {
         self.found.insert(format!("{what} in {function}"));
     }
 
-    /// The same for all who must stay together.
+    /// Whether a built-in value is the same for all invocations that must stay together.
     fn is_shared(&self, binding: Option<&Binding>) -> bool {
         let mut shared = vec![
             BuiltIn::WorkGroupId,
@@ -50,7 +51,7 @@ impl Uniform {
     }
 }
 
-/// Whether memory may hold another value for each invocation, or at each time that one looks.
+/// Whether memory may hold different values for different invocations, or at different times.
 fn differs(at: &Place<'_>, pointer: Handle<Expression>) -> bool {
     let space = match root(at.function, pointer) {
         Root::Local(_) => return false,

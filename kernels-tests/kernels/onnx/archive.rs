@@ -1,4 +1,4 @@
-//! Cases in a zip file with the wheel's paths.
+//! Cases in a zip file with the paths of the wheel.
 use super::{
     graph,
     proto::{self, Model},
@@ -11,15 +11,15 @@ use std::{
     path::Path,
 };
 
-/// Where the wheel has its cases.
+/// Folder of the cases in the wheel.
 pub(super) const ROOT: &str = "onnx/backend/test/data/";
 
-/// Bytes of a case that is kept in the repository, at most.
+/// Most bytes of a case that is kept in the repository.
 const KEPT: usize = 2048;
 
 /// One data set of one case.
 pub(super) struct Case {
-    /// `node/adam`: its folder, without the folder's `test_`.
+    /// Name such as `node/adam`: its folder, without the prefix `test_`.
     pub(super) name: String,
     pub(super) model: Model,
     pub(super) inputs: Vec<Tensor>,
@@ -96,12 +96,13 @@ impl Archive {
         Ok(Case { name: name.to_owned(), model, inputs, outputs })
     }
 
-    /// Writes the small ones of these cases, unchanged, with the licence, to a file of their own.
+    /// Copies the small ones of these cases, unchanged and with the licence, to a separate file.
     pub(super) fn keep(&self, path: &Path, names: &[String]) {
         let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
         let options = zip::write::SimpleFileOptions::default();
         let licence = self.files.iter().filter(|(path, _)| !path.starts_with(ROOT));
-        // What is written out in operators has the inputs and outputs of the operator itself.
+        // A case in which an operator is expanded into others has the same inputs and outputs as
+        // the operator.
         let small = names.iter().filter(|name| {
             let bytes: usize = self.of(name).map(|file| file.1.len()).sum();
             bytes < KEPT && !name.ends_with("_expanded")

@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
         self.optional(index).unwrap()
     }
 
-    /// The attribute `axis`, from the front.
+    /// The attribute `axis`, counted from the front.
     pub(super) fn axis(&self, or: i64) -> usize {
         let rank = self.input(0).dims.len();
         let axis = self.int("axis", or);

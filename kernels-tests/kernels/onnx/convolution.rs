@@ -1,4 +1,4 @@
-//! Conv and `ConvTranspose`, and on the same numbers their gradients.
+//! `Conv` and `ConvTranspose`, and their gradients on the same numbers.
 use super::{
     call::Call,
     engine::{Binding, Engine},
@@ -16,7 +16,7 @@ use nf_gpu::{
     shape::{Nhwc, Rsck, Window},
 };
 
-/// Runs the gather `conv` on images, weights `[R, S, C, K]` and a bias.
+/// Runs the convolution `conv` on images, weights `[R, S, C, K]` and a bias.
 pub(crate) fn gather(
     engine: &mut Engine<'_>,
     conv: Conv2d,
@@ -61,16 +61,16 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// The gradients of a gather by its input and its weights, these as `[R, S, C, K]`.
+/// Gradients of a convolution with respect to its input and its weights `[R, S, C, K]`.
 pub(crate) fn gradients(
     engine: &mut Engine<'_>,
     conv: Conv2d,
     [x, w, dy]: [&[f32]; 3],
 ) -> (Vec<f32>, Vec<f32>) {
-    // Weights that are exchanged are those of the gather back.
+    // The input gradient is a convolution with exchanged weights.
     let dx =
         gather(engine, conv.grad_input(), dy, &exchanged(conv.weights(), conv.groups, w), None);
-    // Slides over the large image, whichever that is.
+    // The kernel slides over the larger image, which is dy if transposed.
     let operands = [Binding::images(x, conv.x.c), Binding::images(dy, conv.y.c)];
     let [large, small] = if conv.transposed {
         let [x, dy] = operands;
@@ -90,8 +90,8 @@ pub(crate) fn gradients(
     (dx, if conv.transposed { exchanged(shape, conv.groups, &dw) } else { dw })
 }
 
-/// The gradients of the same convolution, with what comes of it as upstream gradient:
-/// `<y, y> = <dx, x> = <dw, w>`, the bias left out.
+/// Checks the gradients of the same convolution, with its output as upstream gradient:
+/// `<y, y> = <dx, x> = <dw, w>`, without the bias.
 fn check_gradients(
     engine: &mut Engine<'_>,
     conv: Conv2d,
@@ -145,7 +145,7 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let extra = if axes == 1 { [0, extra[0]] } else { [extra[0], extra[1]] };
     let Sliding { kernel, strides, dilations, mut begin, mut end, .. } = sliding.clone();
     let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation()?);
-    // Rows and columns without padding, and how many there shall be.
+    // Rows and columns without padding, and the wanted numbers of them.
     let whole =
         [0, 1].map(|i| (image[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 + extra[i]);
     let auto = call.text("auto_pad", "NOTSET");
@@ -154,7 +154,7 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     });
     if let Some(wanted) = wanted {
         for i in 0..2 {
-            // More than the whole is padding of the output.
+            // Wanted rows and columns beyond these are output padding.
             let total = whole[i].saturating_sub(wanted[i]);
             let small = total / 2;
             (begin[i], end[i]) =
@@ -164,11 +164,11 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let stride = sliding.stride(image)?;
     let (shape, values) = x.images()?;
     let [c, k, ..] = w.dims[..] else { unreachable!("plane() took its images") };
-    // `[C, K / groups, R, S]`: those of the convolution whose input gradient this is.
+    // `[C, K / groups, R, S]`: the weights of the convolution whose input gradient this is.
     let (shape_back, weights) = w.reshaped(&[c, k, kernel[0], kernel[1]]).weights(true)?;
     let weights = exchanged(shape_back, groups, &weights);
     let k = k * groups as usize;
-    // Paddings that are not one number are cut off afterwards.
+    // Paddings that differ are cut off the output afterwards.
     let one = begin == end && end[0] == end[1];
     let padding = if one { end[0] } else { 0 };
     let window = Window { kernel: kernel.map(|k| k as u32), stride, padding: padding as u32 };

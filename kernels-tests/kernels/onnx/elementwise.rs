@@ -1,4 +1,4 @@
-//! What treats every element alike, and Concat.
+//! Operators that treat every element alike, and Concat.
 use super::{
     call::Call,
     engine::{Binding, Engine},
@@ -51,7 +51,7 @@ pub(super) fn sum(engine: &mut Engine<'_>, shape: Nhwc, a: &[f32], b: &[f32]) ->
     engine.images(add::plan(shape).unwrap(), bindings, shape)
 }
 
-/// Clip: the protected image's clamp where the bounds are its own, else a ReLU per bound.
+/// Clip: the protected image's clamp if the bounds are -1 and 1, otherwise a ReLU per bound.
 pub(super) fn clip(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let x = call.input(0);
     x.f32s()?;
@@ -111,7 +111,8 @@ pub(super) fn sum_of_all(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
     Ok(vec![Tensor::floats(&first.dims, y)])
 }
 
-/// Concat along any axis: what lies before it is pixels, it and what follows are channels.
+/// Concat along any axis: axes before it count as pixels, this axis and the following ones as
+/// channels.
 pub(super) fn concat(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (a, b) = (call.input(0), call.input(1));
     assert_eq!(call.inputs.len(), 2);

@@ -1,4 +1,4 @@
-//! One dispatch at a time, on the adapter: poisoned outputs, padding lanes held to 0.
+//! Runs one dispatch at a time on the adapter, with poisoned outputs; padding lanes must be 0.
 use nf_gpu::{
     gpu::{Gpu, Program, Tape},
     kernels::{desc::Access, plan::Plan},
@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 /// Contents of a storage binding before the dispatch.
 pub(crate) enum Binding {
-    /// What the kernel reads, or changes in place.
+    /// Contents that the kernel reads, or changes in place.
     Words(Vec<u32>),
-    /// What the kernel writes: NaN before.
+    /// An output of the kernel, filled with NaN before.
     Out,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Engine<'a> {
     gpu: &'a Gpu,
     /// Variant to use where a plan's kernel has it and this adapter can run it.
     prefer: Option<&'static str>,
-    /// Variants that plans so far could have used beside the one they did.
+    /// Other variants that the plans so far could have used.
     pub(crate) others: BTreeSet<&'static str>,
     pub(crate) kernels: BTreeSet<&'static str>,
 }
@@ -45,7 +45,7 @@ impl<'a> Engine<'a> {
         Self { gpu, prefer, others: BTreeSet::new(), kernels: BTreeSet::new() }
     }
 
-    /// Runs a plan; the words of all bindings that it writes, in order.
+    /// Runs a plan; returns the words of all bindings that it writes, in order.
     pub(crate) fn words(&mut self, plan: Plan, bindings: Vec<Binding>) -> Vec<Vec<u32>> {
         let kernel = plan.kernel;
         assert_eq!(bindings.len(), plan.bytes.len(), "{}", kernel.name);
@@ -87,12 +87,12 @@ impl<'a> Engine<'a> {
             .collect()
     }
 
-    /// The same for plans whose first written binding holds floats without padding.
+    /// Like [`Self::words`], for plans whose first written binding holds floats without padding.
     pub(crate) fn floats(&mut self, plan: Plan, bindings: Vec<Binding>) -> Vec<f32> {
         floats_of(&self.words(plan, bindings)[0])
     }
 
-    /// The same where it holds images `[pixels, c]`; without padding, which must have been 0.
+    /// Like [`Self::floats`], for images `[pixels, c]`; the padding, which must be 0, is removed.
     pub(crate) fn images(&mut self, plan: Plan, bindings: Vec<Binding>, shape: Nhwc) -> Vec<f32> {
         let name = plan.kernel.name;
         let padded = self.floats(plan, bindings);

@@ -1,4 +1,4 @@
-//! A case: a model with inputs and what must come out.
+//! A case: a model, its inputs and its expected outputs.
 use super::{
     call::Call,
     convolution, elementwise,
@@ -12,7 +12,7 @@ use super::{
 use nf_gpu::kernels::elementwise::activation::Activation;
 use std::collections::BTreeMap;
 
-/// Operators that only arrange values: the host does them.
+/// Operators that only rearrange values: the host runs them.
 const ARRANGE: &[&str] =
     &["Constant", "Flatten", "Identity", "Reshape", "Shape", "Squeeze", "Transpose", "Unsqueeze"];
 
@@ -47,7 +47,7 @@ const COMPUTE: &[&str] = &[
     "Upsample",
 ];
 
-/// Why no case with such nodes can be run, if so.
+/// The reason why cases with such nodes cannot be run, if there is one.
 pub(super) fn unknown(nodes: &[Node]) -> Option<String> {
     let known = |op: &str| COMPUTE.contains(&op) || ARRANGE.contains(&op);
     if let Some(node) = nodes.iter().find(|node| !known(&node.op)) {
@@ -57,7 +57,7 @@ pub(super) fn unknown(nodes: &[Node]) -> Option<String> {
     (!computes).then(|| "nothing to compute".into())
 }
 
-/// Runs a model; its outputs.
+/// Runs a model; returns its outputs.
 pub(super) fn run(
     engine: &mut Engine<'_>,
     model: &Model,
@@ -166,7 +166,7 @@ fn arrange(call: &Call<'_>) -> Outcome<Tensor> {
 const RELATIVE: f64 = 1e-3;
 const ABSOLUTE: f64 = 1e-7;
 
-/// Holds an output against what is wanted; the largest share of the tolerance that it uses.
+/// Compares an output with the expected one; returns the largest used share of the tolerance.
 pub(super) fn compare(got: &Tensor, want: &Tensor) -> Result<f64, String> {
     if got.dims != want.dims {
         return Err(format!("has the shape {:?}, not {:?}", got.dims, want.dims));

@@ -24,7 +24,7 @@ fn global(x: &Tensor) -> Outcome<Window> {
     Ok(Window { kernel: [h as u32, w as u32], stride: 1, padding: 0 })
 }
 
-/// Images with their padding laid around them where the window's own will not do, and the window.
+/// The window, and images with explicit padding where the window's own padding does not suffice.
 fn prepared(sliding: &Sliding, x: &Tensor, fill: f32) -> Outcome<(Nhwc, Vec<f32>, Window)> {
     if sliding.dilation()? != 1 {
         return Err("pooling with dilation".into());
@@ -108,7 +108,7 @@ pub(super) fn max_pool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<
     let taps: Vec<f32> = words.iter().flat_map(|w| w.to_le_bytes().map(f32::from)).collect();
     let taps: Vec<usize> =
         unpadded(&taps, pooled.c, "taps").iter().map(|&tap| tap as usize).collect();
-    // Positions in the image as it was: `[N, C, H, W]`, or columns first.
+    // Positions in the original image: `[N, C, H, W]`, or columns first.
     let [h, w] = plane(x)?;
     let by_columns = call.int("storage_order", 0) == 1;
     let (c, ow, oh) = (pooled.c as usize, pooled.w as usize, pooled.h as usize);
@@ -128,7 +128,7 @@ pub(super) fn max_pool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<
     Ok(vec![Tensor::of_images(pooled, y, &dims), indices])
 }
 
-/// The gradient of max pooling puts values where the maxima were.
+/// The gradient of max pooling puts values at the positions of the maxima.
 pub(super) fn max_unpool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (x, indices) = (call.input(0), call.input(1));
     let sliding = Sliding::of(call, x, &[])?;
@@ -141,7 +141,7 @@ pub(super) fn max_unpool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
         None => vec![x.dims[0], x.dims[1], h as usize, w as usize],
     };
     let large = Nhwc { h: dims[2] as u32, w: dims[3] as u32, ..small };
-    // Positions count in the smallest image that the windows cover.
+    // Positions count within the smallest image that the windows cover.
     let taps: Vec<f32> = indices
         .transposed(&[0, 2, 3, 1])
         .i64s()?
@@ -198,7 +198,8 @@ pub(super) fn batch_normalization(
     let y = engine.images(plan, bindings, shape);
     let running = unpadded(&floats_of(&words[0]), c, "running statistics");
     let (running_mean, running_variance) = running.split_at(c as usize);
-    // Ours is PyTorch's: the batch enters with its unbiased variance, in ONNX with the biased one.
+    // Our running variance follows PyTorch: it uses the batch's unbiased variance, ONNX the biased
+    // one.
     let n = shape.pixels() as f32;
     let biased = running_variance.iter().zip(variance);
     let biased = biased.map(|(new, old)| keep * old + (new - keep * old) * (n - 1.0) / n).collect();
@@ -206,7 +207,8 @@ pub(super) fn batch_normalization(
     Ok(vec![Tensor::of_images(shape, y, &x.dims), vector(running_mean.to_vec()), vector(biased)])
 }
 
-/// Every column `factor` times, for images of one row: all rows but the first are dropped again.
+/// Repeats every column `factor` times, for images of one row: all other rows of the result are
+/// dropped.
 fn widened(engine: &mut Engine<'_>, x: Nhwc, values: &[f32], factor: u32) -> Vec<f32> {
     let tall = upsample_nearest::output(x, factor).unwrap();
     let plan = upsample_nearest::plan(x, factor).unwrap();
@@ -216,7 +218,7 @@ fn widened(engine: &mut Engine<'_>, x: Nhwc, values: &[f32], factor: u32) -> Vec
     engine.images(plan, vec![Binding::images(&both, x.c), Binding::Out], wide)
 }
 
-/// Resize and Upsample: `to` are the output's extents.
+/// Resize and Upsample; `to` holds the output's extents.
 fn enlarged(engine: &mut Engine<'_>, x: &Tensor, to: &[usize]) -> Outcome<Vec<Tensor>> {
     let whole = x.dims.iter().zip(to).all(|(&from, &to)| to % from == 0);
     let [1, 1, rows, columns] = [0, 1, 2, 3].map(|i| to[i] / x.dims[i]) else {
@@ -232,7 +234,7 @@ fn enlarged(engine: &mut Engine<'_>, x: &Tensor, to: &[usize]) -> Outcome<Vec<Te
         let got = engine.images(plan, vec![Binding::images(&values, shape.c), Binding::Out], y);
         return Ok(vec![Tensor::of_images(y, got, to)]);
     }
-    // One axis after the other: rows of pixels, then columns of rows.
+    // Enlarges one axis after the other: rows of pixels, then columns of rows.
     let line = Nhwc { n: shape.n * shape.h, h: 1, ..shape };
     let wide = widened(engine, line, &values, columns as u32);
     let width = shape.w * columns as u32;

@@ -7,7 +7,7 @@ use super::{
 };
 use nf_gpu::{kernels::loss::softmax_cross_entropy, shape::Nhwc};
 
-/// Logits with the classes last, and where that axis was.
+/// Logits with the classes on the last axis, and the original position of that axis.
 struct Logits {
     dims: Vec<usize>,
     axis: usize,
@@ -15,7 +15,7 @@ struct Logits {
     values: Vec<f32>,
 }
 
-/// Gradients by the logits (of unit weight) and losses of the rows for these labels.
+/// Gradients with respect to the logits (of unit weight) and losses of the rows, for these labels.
 fn cross_entropy(
     engine: &mut Engine<'_>,
     logits: &[f32],
@@ -38,7 +38,8 @@ fn cross_entropy(
 }
 
 impl Logits {
-    /// Of Softmax and `LogSoftmax`: before version 13 of the operators, all axes from `axis` on.
+    /// Logits of Softmax and `LogSoftmax`: before version 13 of the operators, all axes from `axis`
+    /// on are classes.
     fn of(call: &Call<'_>) -> Outcome<Self> {
         let x = call.input(0);
         x.f32s()?;
@@ -58,7 +59,7 @@ impl Logits {
         Self { classes: x.dims[axis], dims: last.dims, axis, values }
     }
 
-    /// Values like the logits, in the order of the tensor `x`.
+    /// Values with the shape of the logits, in the order of the tensor `x`.
     fn back(&self, x: &Tensor, values: Vec<f32>) -> Tensor {
         let back = Tensor::floats(&self.dims, values);
         if self.dims.len() == x.dims.len() {
@@ -68,7 +69,7 @@ impl Logits {
         }
     }
 
-    /// Every class as the label once: minus the loss.
+    /// Log-probabilities: minus the loss, with every class once as the label.
     fn log_probabilities(&self, engine: &mut Engine<'_>) -> Vec<f32> {
         let each =
             |row: &[f32]| std::iter::repeat_n(row.to_vec(), self.classes).flatten().collect();
@@ -84,7 +85,7 @@ pub(super) fn softmax(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<T
     let logits = Logits::of(call)?;
     let (classes, rows) = (logits.classes, logits.values.len() / logits.classes);
     assert!(classes > 1);
-    // The gradient is p but for the label's class, which a second label gives.
+    // The gradient is p, except for the label's class, whose p a second label gives.
     let mut labelled = |label| cross_entropy(engine, &logits.values, classes, vec![label; rows]).0;
     let (mut p, others) = (labelled(0), labelled(1));
     for row in 0..rows {
@@ -99,7 +100,7 @@ pub(super) fn log_softmax(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<V
     Ok(vec![logits.back(call.input(0), values)])
 }
 
-/// Labels, with 0 for those to be ignored, and the weight of each row.
+/// Labels, with 0 in place of those that are ignored, and the weight of each row.
 fn labels(call: &Call<'_>, classes: usize) -> Outcome<(Vec<u32>, Vec<f32>)> {
     let labels = call.input(1).i64s()?;
     let ignored = match call.int("ignore_index", i64::MIN) {
@@ -116,7 +117,7 @@ fn labels(call: &Call<'_>, classes: usize) -> Outcome<(Vec<u32>, Vec<f32>)> {
     Ok((labels.iter().map(inside).collect(), labels.iter().map(weight).collect()))
 }
 
-/// Losses of the rows with their weights: each, their sum or their mean.
+/// Weighted losses of the rows: each, their sum or their mean.
 fn reduced(engine: &mut Engine<'_>, call: &Call<'_>, losses: &[f32], weights: &[f32]) -> Tensor {
     let n = losses.len();
     match call.text("reduction", "mean").as_str() {
@@ -148,8 +149,8 @@ pub(super) fn softmax_loss(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<
     Ok(outputs)
 }
 
-/// `-x[label]`, as the difference of two losses of the same row with one class of logit 0 more:
-/// the label's and that class's.
+/// `-x[label]`, as the difference of two losses of the same row, to which a class with logit 0 is
+/// added: the loss of the label and that of the added class.
 pub(super) fn likelihood_loss(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let x = call.input(0);
     x.f32s()?;

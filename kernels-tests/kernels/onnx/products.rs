@@ -1,4 +1,4 @@
-//! Gemm, as fully connected layers run, and `MatMul`.
+//! Gemm, which runs like a fully connected layer, and `MatMul`.
 use super::{
     call::Call,
     convolution::gather,
@@ -14,7 +14,7 @@ use nf_gpu::{
     shape::{Nhwc, Rsck, Window},
 };
 
-/// `alpha A B + beta C`: a convolution of one-pixel images, then what is added.
+/// `alpha A B + beta C`: a convolution of one-pixel images, then the addition.
 pub(super) fn gemm(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let side = |index: usize, name: &str| {
         let matrix = call.input(index);
@@ -69,7 +69,7 @@ pub(super) fn product(
     engine.images(plan.unwrap(), bindings, y)
 }
 
-/// NumPy's matmul.
+/// Matrix product as in NumPy.
 pub(super) fn mat_mul(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (a, b) = (call.input(0), call.input(1));
     let (x, w) = (a.f32s()?, b.f32s()?);
@@ -85,7 +85,7 @@ pub(super) fn mat_mul(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<T
     };
     let outer: Vec<usize> = (0..rank).map(|i| extent(a_outer, i).max(extent(b_outer, i))).collect();
     let batches: usize = outer.iter().product();
-    // The matrix of one operand that a product takes: extents of 1 are repeated.
+    // The matrix of one operand for each product: extents of 1 are repeated.
     let repeated = |of: &[usize], values: &[f32], len: usize| -> Vec<f32> {
         (0..batches)
             .flat_map(|mut batch| {

@@ -1,13 +1,13 @@
-//! As much of ONNX's protocol buffers as its backend tests use: models, nodes, attributes, tensors.
-//! Field numbers are those of `onnx.proto3`; what is not known is skipped.
+//! The part of ONNX's protocol buffers that its backend tests use: models, nodes, attributes,
+//! tensors. Field numbers are those of `onnx.proto3`; unknown fields are skipped.
 use super::tensor::{Elements, Tensor};
 
-/// One field of a message: its number and what stands there.
+/// One field of a message: its number and its contents.
 enum Field<'a> {
     Varint(u64),
     Fixed([u8; 4]),
     Bytes(&'a [u8]),
-    /// 64 bits, which only double-precision attributes and lists have.
+    /// 64 bits, which only double-precision attributes and lists use.
     Wide(f64),
 }
 
@@ -110,7 +110,7 @@ pub(super) struct Model {
 #[derive(Debug, Default)]
 pub(super) struct Node {
     pub(super) op: String,
-    /// Empty names: inputs that are left out.
+    /// Names; an empty name is an input that is left out.
     pub(super) inputs: Vec<String>,
     pub(super) outputs: Vec<String>,
     pub(super) attributes: Vec<(String, Attribute)>,
@@ -123,7 +123,7 @@ pub(super) enum Attribute {
     Text(String),
     Ints(Vec<i64>),
     Tensor(Tensor),
-    /// A graph, strings, floats: nothing here reads them.
+    /// A graph, strings or floats, which no test here reads.
     Other,
 }
 
@@ -218,7 +218,7 @@ pub(super) fn tensor(bytes: &[u8]) -> Tensor {
         (1, None) => Elements::Floats(floats),
         (2 | 3 | 4 | 5 | 6 | 7 | 12 | 13, Some(raw)) => Elements::Ints(integers(kind, raw)),
         (2 | 3 | 4 | 5 | 6 | 7 | 12 | 13, None) => Elements::Ints(ints),
-        // Several to a byte, the first in the lowest bits.
+        // Several numbers per byte, the first in the lowest bits.
         (21 | 22 | 25 | 26, _) => {
             let len = dims.iter().product();
             let bits = if kind < 25 { 4 } else { 2 };

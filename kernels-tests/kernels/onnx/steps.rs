@@ -61,7 +61,7 @@ pub(super) fn momentum(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<
     }
     let alpha = f64::from(call.float("alpha", 0.9));
     let (rate, step, tensors) = operands(call, 3)?;
-    // The first step takes the whole gradient.
+    // At step 0 the whole gradient is taken.
     let beta = if step > 0 { f64::from(call.float("beta", 1.0)) } else { 1.0 };
     let decay = f64::from(call.float("norm_coefficient", 0.0));
     let mut updated = Vec::new();

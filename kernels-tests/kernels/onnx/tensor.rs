@@ -1,4 +1,4 @@
-//! Tensors as ONNX has them, row-major, and the ways into the kernels' layouts.
+//! Tensors in ONNX's row-major order, and conversions to the kernels' layouts.
 use nf_gpu::shape::{Nhwc, Rsck};
 
 /// Elements in the precision in which they are compared.
@@ -6,7 +6,7 @@ use nf_gpu::shape::{Nhwc, Rsck};
 pub(crate) enum Elements {
     /// f32.
     Floats(Vec<f32>),
-    /// Integers of any width; 64 unsigned bits as they are.
+    /// Integers of any width; unsigned 64-bit integers keep their bits.
     Ints(Vec<i64>),
     /// f64, f16, f8, booleans, text.
     Other,
@@ -23,7 +23,7 @@ pub(crate) struct Tensor {
 
 /// Why a case is not run: a phrase of `cases.txt`.
 pub(crate) type Refused = String;
-/// What comes of a case, or why it is not run.
+/// Result of a case, or why it is not run.
 pub(crate) type Outcome<T> = Result<T, Refused>;
 
 impl Tensor {
@@ -68,7 +68,7 @@ impl Tensor {
         Self { dims: dims.to_vec(), ..self.clone() }
     }
 
-    /// With the axes in another order: axis `i` of the result is `order[i]` of this one.
+    /// Permutes the axes: axis `i` of the result is `order[i]` of this tensor.
     pub(crate) fn transposed(&self, order: &[usize]) -> Self {
         let dims: Vec<usize> = order.iter().map(|&axis| self.dims[axis]).collect();
         let stride = |axis: usize| self.dims[axis + 1..].iter().product::<usize>();
@@ -89,7 +89,7 @@ impl Tensor {
         Self { dims, kind: self.kind, elements }
     }
 
-    /// With the named axis last.
+    /// Moves an axis to the end.
     pub(crate) fn axis_last(&self, axis: usize) -> Self {
         self.transposed(&last(axis, self.dims.len()))
     }
@@ -104,7 +104,7 @@ impl Tensor {
         self.transposed(&back)
     }
 
-    /// Rows of the last axis, as a batch of one-pixel images would lie.
+    /// Rows of the last axis, in the layout of a batch of one-pixel images.
     pub(crate) fn rows(&self) -> (Nhwc, Vec<f32>) {
         let c = self.dims.last().copied().unwrap_or(1);
         let Elements::Floats(values) = &self.elements else { unreachable!("asked before") };
@@ -121,7 +121,7 @@ impl Tensor {
         Ok((shape, last.f32s()?.to_vec()))
     }
 
-    /// The images' way back: `values` are `[N, H, W, C]`.
+    /// The inverse of [`Self::images`]: `values` are `[N, H, W, C]`.
     pub(crate) fn of_images(shape: Nhwc, values: Vec<f32>, dims: &[usize]) -> Self {
         let [n, h, w, c] = [shape.n, shape.h, shape.w, shape.c].map(|extent| extent as usize);
         Self::floats(&[n, h, w, c], values).transposed(&[0, 3, 1, 2]).reshaped(dims)
@@ -140,7 +140,7 @@ fn last(axis: usize, rank: usize) -> Vec<usize> {
     (0..rank).filter(|&a| a != axis).chain([axis]).collect()
 }
 
-/// Weights `[R, S, C, K]` as they lie in memory: 0 in rows past C, NaN in columns past K.
+/// Weights `[R, S, C, K]` in their layout in memory: 0 in rows past C, NaN in columns past K.
 pub(crate) fn padded_weights(shape: Rsck, w: &[f32]) -> Vec<f32> {
     let (c, k) = (shape.c as usize, shape.k as usize);
     let mut out = Vec::new();

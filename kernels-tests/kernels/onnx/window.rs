@@ -1,4 +1,5 @@
-//! Sliding windows: ONNX has strides, dilations and four paddings, `Window` has one of each.
+//! Sliding windows: ONNX has strides and dilations per axis and four paddings, `Window` has one of
+//! each.
 use super::{
     call::Call,
     tensor::{Outcome, Tensor},
@@ -11,9 +12,9 @@ pub(super) struct Sliding {
     pub(super) kernel: [usize; 2],
     pub(super) strides: [usize; 2],
     pub(super) dilations: [usize; 2],
-    /// Before the first row and column.
+    /// Padding before the first row and column.
     pub(super) begin: [usize; 2],
-    /// After the last.
+    /// Padding after the last row and column.
     pub(super) end: [usize; 2],
     /// Rows and columns past `end` that the last window of `ceil_mode` reaches.
     pub(super) past: [usize; 2],
@@ -38,7 +39,7 @@ pub(super) fn plane(x: &Tensor) -> Outcome<[usize; 2]> {
 }
 
 impl Sliding {
-    /// The window of a node over `x`; `kernel` is its size where the node does not state it.
+    /// The window of a node over `x`; `kernel` is its size if the node does not state it.
     pub(super) fn of(call: &Call<'_>, x: &Tensor, kernel: &[usize]) -> Outcome<Self> {
         let image = plane(x)?;
         let axes = x.dims.len() - 2;
@@ -80,7 +81,7 @@ impl Sliding {
         [self.begin, self.end, self.past] != [[0; 2]; 3]
     }
 
-    /// Strides that are one: a single window has any.
+    /// The stride, if it is the same on both axes; with a single output any stride fits.
     pub(super) fn stride(&self, outputs: [usize; 2]) -> Outcome<u32> {
         match (outputs[0], outputs[1]) {
             (1, _) => Ok(self.strides[1] as u32),
@@ -90,7 +91,7 @@ impl Sliding {
         }
     }
 
-    /// Pixels between taps, if one number says it: a single tap has any.
+    /// The dilation, if it is the same on both axes; with a single tap any dilation fits.
     pub(super) fn dilation(&self) -> Outcome<u32> {
         match (self.kernel, self.dilations) {
             ([1, _], [_, columns]) => Ok(columns as u32),
@@ -108,8 +109,8 @@ impl Sliding {
         })
     }
 
-    /// The window and the padding that is left for the host to lay around the image, before and
-    /// after: none where one number says it and the kernels take it.
+    /// The window, and the padding that the host must add around the image, before and after. It is
+    /// zero if the kernel can apply the padding itself.
     pub(super) fn window(
         &self,
         image: [usize; 2],
@@ -125,7 +126,7 @@ impl Sliding {
     }
 }
 
-/// Images `[N, H, W, C]` with `fill` laid around them.
+/// Images `[N, H, W, C]`, surrounded by `fill`.
 pub(super) fn surrounded(
     values: &[f32],
     [n, h, w, c]: [usize; 4],

@@ -1,4 +1,4 @@
-//! Quantised words: rounding, reading, and errors in their bits.
+//! Quantised words: rounding, reading, and bit errors.
 use super::{
     call::Call,
     elementwise::affine,
@@ -25,8 +25,7 @@ fn kind(kind: i64) -> Outcome<(u32, bool)> {
     }
 }
 
-/// Runs of a tensor that share a scale, along the axis of the scales: for each value, the scale's
-/// index.
+/// Index of the scale for each value of a tensor, whose runs along the scales' axis share a scale.
 fn scales(call: &Call<'_>) -> Outcome<Vec<usize>> {
     let (x, scale) = (call.input(0), call.input(1));
     if call.int("block_size", 0) != 0 {
@@ -41,7 +40,7 @@ fn scales(call: &Call<'_>) -> Outcome<Vec<usize>> {
     Ok((0..x.len()).map(|i| i / after % x.dims[axis]).collect())
 }
 
-/// The kernel rounds to symmetric words of 8 bits; the zero point and narrower words follow here.
+/// The kernel rounds to symmetric words of 8 bits; zero points and narrower words are handled here.
 pub(super) fn quantize(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (x, scale) = (call.input(0), call.input(1));
     let to = call.optional(2).map_or(call.int("output_dtype", 2), |zero| zero.kind);
@@ -75,7 +74,7 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
 }
 
-/// Dequantises bytes with `bits` in use, after the cells' errors: values, and flips per bit.
+/// Dequantises bytes with `bits` in use after bit errors: values, and flips per bit.
 fn dequantized(
     engine: &mut Engine<'_>,
     bytes: &[u8],
@@ -122,7 +121,7 @@ pub(super) fn dequantize(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
     let (bits, signed) = kind(x.kind)?;
     let (of, scale) = (scales(call)?, scale.f32s()?);
     let zeros = call.optional(2).map_or(Ok(&[0; 1][..]), Tensor::i64s)?;
-    // Words without a sign are stored with one: half their range lower, as their zero point is.
+    // Unsigned words are stored as signed ones, lower by half their range, like their zero point.
     let half = if signed { 0 } else { 1 << (bits - 1) };
     let mut y = vec![0.0; x.len()];
     let stored = x.i64s()?;
@@ -141,7 +140,7 @@ pub(super) fn dequantize(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
     Ok(vec![Tensor::floats(&x.dims, y)])
 }
 
-/// `a ^ b` as errors in stored words: a cell stuck at both reads the opposite of what it holds.
+/// `a ^ b` as errors in stored words: a cell stuck at both 0 and 1 reads the opposite of its bit.
 pub(super) fn xor(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let (a, b) = (call.input(0), call.input(1));
     let width = match a.kind {

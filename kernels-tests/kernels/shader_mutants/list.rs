@@ -1,9 +1,9 @@
-//! The list of mutants, and the text of a shader with its own.
+//! The list of mutants, and the text of a shader with its mutant.
 use crate::kernels::shaders::{validate, variants};
 use nf_gpu::kernels::desc::Variant;
 use std::collections::BTreeMap;
 
-/// By stem of the variant's shader: the text to change, and what takes its place.
+/// Text to change and its replacement, by the stem of the variant's shader.
 pub(super) struct Mutants(BTreeMap<String, (String, String)>);
 
 impl Mutants {
@@ -25,15 +25,15 @@ impl Mutants {
         Ok(Self(mutants))
     }
 
-    /// What is wrong with rows that are no variant's.
+    /// Errors for rows that belong to no variant.
     pub(super) fn strangers(&self) -> Vec<String> {
         let known = |stem: &str| variants().any(|(_, v)| v.stem == stem);
         let strangers = self.0.keys().filter(|stem| !known(stem));
         strangers.map(|stem| format!("{stem}: no variant's shader is called so")).collect()
     }
 
-    /// A variant's joined text with its mutant. It must be valid: that a compiler refuses a text says
-    /// nothing of the cases.
+    /// The joined text of a variant with its mutant. The text must be valid, because a text that the
+    /// compiler refuses proves nothing about the cases.
     pub(super) fn text_of(&self, variant: &Variant) -> Result<String, String> {
         let stem = variant.stem;
         let (old, new) = self.0.get(stem).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! A kernel that doubles, with variants that are right, slow or wrong in one way each.
+//! A kernel that doubles its input, with variants that are right, slow, or wrong in one way each.
 use nf_gpu::{
     error::Result,
     kernels::{

@@ -1,4 +1,4 @@
-//! Gradients in reverse order of the nodes.
+//! Gradients of all nodes, in reverse order.
 use super::{EPS, Evaluator, Values, channel_sums, meeting::Meeting};
 use nf_gpu::nn::{NodeId, Op};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ pub(crate) struct Gradients {
 }
 
 impl Evaluator<'_> {
-    /// Gradients from that of the output.
+    /// All gradients, computed from the gradient of the output.
     pub(crate) fn backward(&self, values: &Values, dy: &[f64]) -> Gradients {
         let mut grads: Vec<Vec<f64>> = values.nodes.iter().map(|v| vec![0.0; v.len()]).collect();
         let mut parameters = BTreeMap::new();
@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         Gradients { images: grads.swap_remove(0), parameters }
     }
 
-    /// What each input of a node gets.
+    /// Gradients that a node passes to each of its inputs.
     fn undo(
         &self,
         node: NodeId,

@@ -1,11 +1,11 @@
-//! How far a forward pass stays away from kinks.
+//! Distance of a forward pass from kinks of ReLU and max pooling.
 use super::{Evaluator, Values, norm, places, window_taps};
 use nf_gpu::nn::{NodeId, Op};
 
 impl Evaluator<'_> {
-    /// How near the forward pass comes to a kink: the smallest distance of a ReLU's input from 0 and
-    /// of a pool's maximum from the runner-up, in root mean squares of the tensor. Where f32 falls on
-    /// the other side of a kink gradients differ at once.
+    /// Distance of the forward pass from the nearest kink: the smallest distance of a ReLU's input
+    /// from 0 and of a pool's maximum from the runner-up, in units of the tensor's root mean square.
+    /// If f32 falls on the other side of a kink, gradients differ considerably.
     pub(crate) fn margin(&self, values: &Values) -> f64 {
         let mut margin = f64::INFINITY;
         for (node, of) in self.graph.nodes.iter().enumerate() {
@@ -25,9 +25,9 @@ impl Evaluator<'_> {
         margin
     }
 
-    /// Of every window of a pool over x: how far the maximum is from the runner-up, and where the two
-    /// lie. Windows whose maximum is 0 are left out: zeros tie behind a ReLU, which lets no gradient
-    /// through for any of them.
+    /// For every window of a pool over x: the distance of the maximum from the runner-up, and the
+    /// places of the two. Windows with maximum 0 are left out: behind a ReLU zeros tie, and the ReLU
+    /// lets no gradient through to any of them.
     pub(crate) fn pool_gaps(&self, node: NodeId, x: &[f64]) -> Vec<(f64, usize, usize)> {
         let Op::MaxPool(window) = self.graph.nodes[node].op else { return Vec::new() };
         let [_, h, w] = self.chw(self.graph.nodes[node].inputs[0]);

@@ -1,12 +1,13 @@
-//! Which pixels a convolution joins, and its sums over them.
+//! Which pixels a convolution connects, and its sums over them.
 use super::{Evaluator, places};
 use nf_gpu::{
     nn::{NodeId, Op},
     shape::Window,
 };
 
-/// The pixels that a convolution's windows join, channel by channel. It slides over the large image,
-/// one position per pixel of the small one: input and output, or output and input if transposed.
+/// The pixels that a convolution's windows connect, channel by channel. The window slides over the
+/// large image, with one position per pixel of the small image. These are input and output, or output
+/// and input if transposed.
 pub(super) struct Meeting {
     pub(super) layer: usize,
     pub(super) transposed: bool,
@@ -21,7 +22,7 @@ impl Meeting {
         let (layer, window, transposed) = match evaluator.graph.nodes[node].op {
             Op::Conv { layer, window, transposed } => (layer, window, transposed),
             Op::Linear { layer } => {
-                // As large as the image.
+                // A fully connected layer has a kernel as large as the image.
                 let [_, h, w] = evaluator.chw(evaluator.graph.nodes[node].inputs[0]);
                 let kernel = [h as u32, w as u32];
                 (layer, Window { kernel, stride: 1, padding: 0 }, false)

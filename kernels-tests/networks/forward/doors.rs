@@ -1,5 +1,5 @@
-//! Other people's files at the doors of the binary: names and leftovers of other programs, weights that
-//! lie on a grid, normalisations of other values.
+//! Files of other programs as inputs of the binary: their names and leftovers, weights that lie on a
+//! grid, normalisations of other kinds.
 use super::json;
 use crate::cli::{Place, random_base};
 use nf_gpu::{
@@ -136,7 +136,7 @@ fn words_are_called_quantised_at_every_door() {
             place.run(line).refused(1, &says);
         }
     }
-    // Counters are none.
+    // Counters are not quantised weights.
     let mut tensors = renamed(&ours, str::to_owned);
     let counter = Raw { dtype: Dtype::I64, shape: vec![1], bytes: vec![1; 8] };
     tensors.insert("bn1.num_batches_tracked".into(), counter);
@@ -154,16 +154,16 @@ fn weights_on_a_grid_tell_their_precision() {
     let imported = Weights::load(place.path("ours.safetensors")).unwrap();
     assert_eq!(imported.meta("precision"), Some("4"));
     assert!(imported.tensors == on_grid.tensors);
-    // A flag decides otherwise.
+    // A flag overrides this.
     let ended = place.run(&format!("{IMPORT} --precision 8"));
     assert!(ended.stderr.contains("8 bits quantise them again"), "{}", ended.stderr);
     ended.done();
     let imported = Weights::load(place.path("ours.safetensors")).unwrap();
     assert_eq!(imported.meta("precision"), Some("8"));
-    // Without an import nobody has said it.
+    // Without an import the precision is not known.
     let eval = "eval --base theirs.safetensors --model resnet20 --dataset fashion-sample --images 20 --seeds 1 --ber 0.01";
     place.run(eval).refused(1, &["4-bit grid", "give --precision 4"]);
-    // Floats say nothing: the usual bits are taken, and said.
+    // Float weights do not reveal a precision: 8 bits are assumed, and reported.
     save_changed(&place, <[f32]>::to_vec);
     let ended = place.run(IMPORT);
     assert!(ended.stderr.contains("8 bits per weight are taken; --precision"), "{}", ended.stderr);
@@ -241,7 +241,7 @@ fn normalisations_of_other_values_are_refused_wherever_they_enter() {
     for line in [import, eval, train] {
         place.run(&format!("{line} {bytes}")).refused(2, &["--input-mean", "bytes", meant]);
     }
-    // In a file too.
+    // The same holds for metadata in a file.
     save(&place, &plain, &[("input_mean", "125.3,123.0,113.9"), ("input_std", "63.0,62.1,66.7")]);
     place.run(import).refused(1, &["theirs.safetensors", "input_mean", meant]);
     let file = eval.replace("base.safetensors", "theirs.safetensors --model vgg-small");

@@ -1,4 +1,4 @@
-//! `forward --eopm`: one step is what its parts give one by one, and what the reference code gives.
+//! `forward --eopm`: one step equals its parts computed one by one, and the reference code.
 use super::json;
 use crate::cli::random_base;
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 };
 use nf_gpu::files::{Weights, npy};
 
-/// A vgg-small behind UNetS, clean and with two maps: the gradient is the generator's for the sum
-/// of the base's gradients, each computed alone.
+/// A vgg-small behind UNetS, clean and with two maps: the step's gradient is the generator's gradient
+/// for the sum of the base's gradients, each computed alone.
 #[test]
 fn a_step_is_the_sum_of_its_parts() {
     const SHAPE: [usize; 4] = [2, 3, 32, 32];
@@ -67,8 +67,8 @@ fn softmax(row: &[f64], temperature: f64) -> Vec<f64> {
     e.iter().map(|v| v / e.iter().sum::<f64>()).collect()
 }
 
-/// The same without labels: the clean network's logits of the untouched images are what the three are to
-/// answer, and distances and gradients of their logits are computed here, in f64.
+/// The same without labels: the three copies are trained to give the clean network's logits of the
+/// untouched images. Distances and gradients of the logits are computed here, in f64.
 #[test]
 fn a_distillation_is_the_sum_of_its_parts() {
     const SHAPE: [usize; 4] = [2, 3, 32, 32];

@@ -1,4 +1,4 @@
-//! An EOPM step whose copies run in groups is the step whose copies run together.
+//! An EOPM step whose copies run in groups equals the step whose copies run together.
 use crate::{
     cli::random_base,
     extent::every_gpu,
@@ -76,7 +76,7 @@ fn copies_in_groups_are_the_copies_together() {
                     step.program().write(gpu, id, 0, &[3u32, 9][first..][..n]);
                     first += n;
                 }
-                // Twice: nothing of a run may be left in the next.
+                // Runs twice, to show that nothing is left over from the previous run.
                 assert!(step.run(gpu, Some(&SEEDS[1..])).is_err());
                 step.run(gpu, Some(&[1, 2, 3, 4])).unwrap();
                 step.clear_losses(gpu);
@@ -85,7 +85,8 @@ fn copies_in_groups_are_the_copies_together() {
                     step.losses(gpu).unwrap().iter().map(|sum| sum / 2.0).collect();
                 let want = [&[whole.clean][..], &whole.faulty].concat();
                 assert_eq!(losses.len(), 5);
-                // The logarithm of nearly 1 is off by 2^-21, and is multiplied by the temperature's square.
+                // The logarithm of a value near 1 is off by 2^-21, which the square of the temperature
+                // multiplies.
                 let of_log = match goal {
                     Goal::Labels(_) => 0.0,
                     Goal::Distill(t) => f64::from(t * t) * 2f64.powi(-21),

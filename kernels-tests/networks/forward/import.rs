@@ -1,4 +1,4 @@
-//! `nf-gpu import`: the same values under our names, or one error that says everything.
+//! `nf-gpu import`: the same values under our names, or one error that names everything wrong.
 use super::json;
 use crate::cli::{Place, random_base};
 use nf_gpu::files::{
@@ -6,7 +6,7 @@ use nf_gpu::files::{
     safetensors::{self, Dtype, Raw},
 };
 
-/// What PyTorch might have written: a prefix, a counter, no metadata.
+/// A file as PyTorch might have written it: a prefix, a counter, no metadata.
 fn theirs(model: &str) -> safetensors::Contents {
     let ours = random_base(model, 3);
     let raw = |t: &nf_gpu::files::Tensor| Raw::f32(&t.shape, &t.data);
@@ -44,7 +44,7 @@ fn foreign_weights_become_ours_bit_for_bit() {
     assert_eq!(report["dropped_prefix"], "module.");
     assert_eq!(report["faultable_weights"], 268_336);
 
-    // Ours again: nothing changes.
+    // Importing our own file changes nothing.
     let again = "import ours.safetensors --model resnet20 --out again.safetensors";
     place.run(again).done();
     let again = Weights::load(place.path("again.safetensors")).unwrap();
@@ -64,7 +64,7 @@ fn a_data_set_names_the_classes() {
         }
     };
     let (tensors, mut metadata) = theirs("vgg-small");
-    // What the file says is of another set.
+    // The class names in the file do not belong to the data set.
     metadata.insert("class_names".into(), "[\"x\"]".into());
     safetensors::save(place.path("theirs.safetensors"), &tensors, &metadata).unwrap();
     let line = "import theirs.safetensors --model vgg-small --out ours.safetensors --dataset";
@@ -74,7 +74,7 @@ fn a_data_set_names_the_classes() {
     };
     place.run(&format!("{line} few")).done();
     assert_eq!(names(), ('a'..='j').map(String::from).collect::<Vec<_>>());
-    // So other folders are known to be other classes.
+    // The imported class names reveal that another folder has other classes.
     for split in ["train", "test"] {
         let class = |name: &str| place.path("few").join(split).join(name);
         std::fs::rename(class("a"), class("z")).unwrap();
@@ -95,7 +95,7 @@ fn a_data_set_names_the_classes() {
         std::fs::create_dir_all(place.path("links")).unwrap();
         place.run(&format!("{line} {dataset}")).refused(code, &[says]);
     }
-    // PyTorch's ImageFolder would have 10 behind 1.
+    // With PyTorch's ImageFolder 10 would follow 1.
     for split in ["train", "test"] {
         for (number, name) in (2..).zip(('b'..='j').chain(['z'])) {
             let class = |name: String| place.path("few").join(split).join(name);

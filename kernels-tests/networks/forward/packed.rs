@@ -1,4 +1,4 @@
-//! Files of stored words: `import --packed` writes them, every command reads them, and nothing that it computes
+//! Files of stored words: `import --packed` writes them, every command reads them, and no result
 //! changes.
 use super::json;
 use crate::cli::{Place, random_base, random_generator};
@@ -17,7 +17,8 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
     fs::read(place.path(name)).unwrap()
 }
 
-/// The same file of floats and of words of 8 bits, `floats.safetensors` and `packed.safetensors`.
+/// Imports the same network as floats and as 8-bit words, `floats.safetensors` and
+/// `packed.safetensors`.
 fn pair(place: &Place) -> serde_json::Value {
     place.run(&format!("{IMPORT} --precision 8 --out floats.safetensors")).done();
     let ended =
@@ -43,7 +44,7 @@ fn a_packed_file_computes_what_its_floats_do() {
     assert_eq!(tensors["classifier.weight"].shape, [10, 128]);
     assert_eq!(tensors["classifier.weight.scale"].shape, [0; 0]);
 
-    // Accuracies and flips; faulty copies, byte for byte; outputs and gradients.
+    // Compares accuracies and flips, then faulty copies byte for byte, then outputs and gradients.
     let [of_floats, of_words] = ["floats", "packed"].map(|file| {
         let line = format!("eval --base {file}.safetensors --seeds 1..3 --ber 0.01 --json");
         let mut evaluation = json(&place.run(&line).done());
@@ -71,7 +72,7 @@ fn a_packed_file_computes_what_its_floats_do() {
         assert!(bytes(&place, a) == bytes(&place, b), "{a} and {b} differ");
     }
 
-    // Words taken once more are these words; and a file of floats again, by `import` without the flag.
+    // Packing again gives the same words; `import` without the flag gives a file of floats again.
     let again = "import packed.safetensors --model vgg-small --out";
     let ended = place.run(&format!("{again} again.safetensors --packed"));
     assert!(ended.stderr.contains("8-bit words, unchanged"), "{}", ended.stderr);
@@ -101,7 +102,7 @@ fn words_of_fewer_bits_are_those_of_quantisation() {
             assert!(read.tensors[name].data == want, "{bits} bits: {name}");
         }
     }
-    // On the grid already, they tell their bits themselves.
+    // Weights that already lie on a grid reveal their bits.
     let mut grid = Weights::load(place.path("p.safetensors")).unwrap();
     grid.metadata.clear();
     grid.save(place.path("grid.safetensors")).unwrap();

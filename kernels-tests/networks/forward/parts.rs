@@ -1,4 +1,4 @@
-//! A batch in parts gives what the whole batch gives, batch norm's statistics included.
+//! A batch in parts gives the same as the whole batch, including batch norm's statistics.
 use crate::{
     cli::{Place, random_base},
     networks::evaluator::{relative_l2, wide},

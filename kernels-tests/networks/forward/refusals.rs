@@ -1,4 +1,4 @@
-//! What `nf-gpu forward` refuses: one error, one hint, the right exit code, no file touched.
+//! Input that `nf-gpu forward` refuses: one error, one hint, the right exit code, no file touched.
 use crate::cli::Place;
 use nf_gpu::{files::npy, models, nn::initialise};
 use std::fs;
@@ -52,7 +52,8 @@ const GENERATOR: &str =
 const EOPM: &str = "forward --eopm --model vgg-small --weights base.safetensors --input x.npy \
                     --generator ConvS --generator-weights g.safetensors --labels labels.npy";
 
-/// Each ending of `start` is refused with the code and the words, and every file stays as it was.
+/// Asserts that `start` with each ending is refused with the code and the words, and that no file
+/// changes.
 pub(super) fn refuses(place: &Place, start: &str, cases: &[(&str, i32, &[&str])]) {
     let before = place.files();
     for (end, code, says) in cases {

@@ -11,7 +11,7 @@ fn array(path: &Path, header: &str, data: &[u8]) {
     fs::write(path, file).unwrap();
 }
 
-/// What `np.savez` and `torch.save` write, as far as names go.
+/// A zip file like those of `np.savez` and `torch.save`, judging by its names.
 fn zip(path: &Path, name: &str) {
     let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
     zip.start_file(name, SimpleFileOptions::default()).unwrap();

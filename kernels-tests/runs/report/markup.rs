@@ -65,7 +65,7 @@ impl Markup {
         self.all().filter(move |e| e.name == name)
     }
 
-    /// Nothing is fetched or run, names are used once, and what names another finds it.
+    /// Asserts that nothing is fetched or run, ids are unique, and references to ids have targets.
     pub(super) fn stands_alone(&self) {
         let mut ids = HashSet::new();
         for element in self.all() {

@@ -1,4 +1,4 @@
-//! A device that hangs, and pretraining on one that is lost.
+//! A device that hangs, and pretraining on a device that is lost.
 use super::{Place, bits, files, never, run};
 use nf_gpu::{
     Error,
@@ -23,7 +23,7 @@ fn a_device_that_hangs_is_opened_again() {
     let whole = run(&place, "whole", more, never());
     let (submits, maps) = (whole.sabotage.seen(Point::Submit), whole.sabotage.seen(Point::Map));
     let (wanted, usual) = (whole.result.unwrap(), files(&place.path("whole")));
-    // Every device that hangs is never given back, so a few points must do.
+    // A device that hangs is never released, so that only a few points are tested.
     let points = [(Point::Submit, 0), (Point::Submit, submits / 2), (Point::Map, maps / 3)];
     for (point, nth) in points.into_iter().chain([(Point::Map, maps - 1)]) {
         let out = format!("{point:?}{nth}");

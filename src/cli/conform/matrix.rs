@@ -1,11 +1,11 @@
-//! The support matrix for people: a row per variant, a column per adapter, the reasons below.
+//! The support matrix as text: a row per variant, a column per adapter, the reasons below.
 
 use crate::{
     conformance::{Row, Status, Survey},
     report::{Table, wrap::paragraph},
 };
 
-/// The matrix with the adapters above it and what is to be said of its cells below.
+/// The list of adapters, the matrix, and the notes on its cells.
 pub(super) fn text(survey: &Survey, width: usize) -> String {
     let mut text = String::new();
     for (i, adapter) in survey.adapters.iter().enumerate() {
@@ -46,7 +46,7 @@ fn name(row: &Row) -> String {
     format!("{} {}", row.kernel, row.variant)
 }
 
-/// Status and the number of cases that it speaks of.
+/// A cell of the matrix: the status, and the number of cases that it is about.
 fn cell(row: &Row) -> String {
     let status = row.status();
     let number = match status {
@@ -58,7 +58,8 @@ fn cell(row: &Row) -> String {
     format!("{} {number}", status.name())
 }
 
-/// Reasons, each with the variants of which it holds: many lack the same.
+/// The reasons for statuses, each with all variants that it applies to, since many variants lack the same
+/// feature.
 fn notes(survey: &Survey, adapter: usize, width: usize) -> String {
     let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     for row in of(survey, adapter) {
@@ -79,7 +80,7 @@ fn notes(survey: &Survey, adapter: usize, width: usize) -> String {
     notes.iter().map(line).collect()
 }
 
-/// How many variants there are of every status.
+/// The number of variants in each status.
 fn summary(survey: &Survey, adapter: usize) -> String {
     const ALL: [Status; 6] = [
         Status::Ok,

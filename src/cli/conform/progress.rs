@@ -1,4 +1,4 @@
-//! What `nf-gpu conform` shows while it works.
+//! The progress display of `nf-gpu conform`.
 
 use crate::{
     conformance::{News, Survey, What},
@@ -6,20 +6,20 @@ use crate::{
 };
 use std::time::Instant;
 
-/// How far the cases are, with the one at hand, so that a driver that hangs or crashes leaves its name on
-/// the terminal; and a line for each variant that is wrong, at once.
+/// Shows how many cases are done and which one runs now, so that a driver that hangs or crashes leaves the
+/// case's name on the terminal. Each wrong variant gets a line at once.
 pub(super) struct Progress {
     progress: progress::Progress,
     begun: Instant,
-    /// Seconds that drawn cases have on an adapter.
+    /// Seconds per adapter, where cases are drawn for a limited time.
     time: Option<u64>,
-    /// Cases of an adapter.
+    /// Number of cases per adapter.
     cases: u64,
     done: u64,
 }
 
 impl Progress {
-    /// For one adapter, which has `cases`, or the time of `what`.
+    /// Progress on one adapter: measured in time if `what` has a time limit, else in `cases`.
     pub(super) fn new(quiet: bool, what: &What, cases: u64) -> Self {
         let begun = Instant::now();
         let time = match what {

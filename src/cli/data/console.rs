@@ -1,11 +1,11 @@
-//! What a fetch shows while it works.
+//! The progress display of a download.
 
 use crate::{
     data::FetchEvent,
     report::progress::{Progress, Unit},
 };
 
-/// Shows a fetch: sources and files in lines, and how far a download is.
+/// Prints sources and files as lines, and shows the progress of a download.
 pub(super) struct Console {
     progress: Progress,
 }

@@ -89,7 +89,7 @@ fn interval(c: &Candidate) -> String {
     }
 }
 
-/// What was chosen, or what comes nearest.
+/// Describes the chosen operating point, or the one that comes nearest.
 fn verdict(choice: &Choice, minimum: f64) -> String {
     let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
     let Some(chosen) = at(choice.chosen) else {
@@ -134,7 +134,7 @@ fn line(c: &Candidate) -> String {
     format!("{}: {:.2} %, {energy}", name(c), c.accuracy)
 }
 
-/// What is not in the table, and why.
+/// Explains which operating points and rates the table lacks.
 fn gaps(choice: &Choice, files: bool) -> String {
     let mut text = String::new();
     for u in &choice.unmeasured {

@@ -12,7 +12,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// Stands between our number and a printed one that differs.
+/// The sign between our number and a printed one that differs.
 const MARK: &str = "≠";
 
 /// A number of a base network with a generator in front.
@@ -40,7 +40,7 @@ pub(super) fn run(as_json: bool) -> Result<()> {
             text += &format!("\n{}\n\n", paragraph(&title, width, 2));
             text += &format!("{:width$}", pairs(&all, side, quantity, of_pair));
         };
-        // The paper's tables are of 32x32 images.
+        // The paper's tables are about images of 32x32.
         let table = |n: u32| if side == 32 { format!(": Table {n}") } else { String::new() };
         section(
             &format!(
@@ -75,12 +75,12 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     terminal::print(&text)
 }
 
-/// What is saved of an access.
+/// The energy saved per access, in words.
 fn percent_of(energy_per_access: f64) -> String {
     format!("{:.3} % less", 100.0 * (1.0 - energy_per_access))
 }
 
-/// Our number, and the printed one where it differs.
+/// Our number, followed by the printed one where they differ.
 fn cell(ours: String, entry: Option<&Compared>) -> String {
     match entry {
         Some(e) if !e.agrees => format!("{ours} {MARK} {}", e.printed),
@@ -108,7 +108,8 @@ fn networks(all: &Comparison) -> Table {
     table
 }
 
-/// Base networks for images of one size, and generators that cost something there.
+/// Base networks for images of `side` x `side` pixels, and the generators that access the weight memory at
+/// this size.
 fn of_side(all: &Comparison, side: u32) -> (Vec<&Cost>, Vec<&Cost>) {
     let here = all.networks.iter().filter(|c| c.side == side && c.weight_accesses > 0);
     here.partition(|c| !models::is_generator(&c.name))
@@ -122,7 +123,8 @@ fn pairs(all: &Comparison, side: u32, quantity: Option<Quantity>, of_pair: OfPai
         let cells = generators.iter().map(|g| {
             let entry = quantity
                 .and_then(|quantity| all.entry(quantity, (&base.name, side), Some(&g.name), None));
-            // The entry's, made with the printed numbers that the paper made its own with.
+            // The number in `entry` comes first: it is computed from the same printed inputs that
+            // the paper used.
             let ours = entry.map_or_else(|| of_pair(base, g), |e| e.ours);
             cell(format!("{ours:.1}"), entry)
         });
@@ -148,7 +150,7 @@ fn efficiency(all: &Comparison, paper: &Published) -> Table {
     table
 }
 
-/// Where the paper contradicts itself, or us.
+/// Lists where the paper contradicts itself or our numbers.
 fn differences(all: &Comparison) -> String {
     let printed = all.compared.len();
     let agree = printed - all.differences().count();

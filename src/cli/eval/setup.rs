@@ -1,5 +1,5 @@
-//! What is evaluated and under which faults: what the flags say, and where they say nothing, what the
-//! generators were trained for.
+//! The setup of an evaluation: networks, data set and faults. Flags decide; where they are silent, the
+//! settings that the generators were trained for.
 
 use super::EvalArgs;
 use crate::{
@@ -17,23 +17,23 @@ use crate::{
 pub(super) struct Setup {
     pub(super) base: BaseNet,
     pub(super) generators: Vec<Generator>,
-    /// The data set's name, or its folder.
+    /// The data set's name, or the path of its folder.
     pub(super) dataset: String,
-    /// What voltages do.
+    /// The table of operating points.
     pub(super) points: OperatingPoints,
-    /// The one of them that the faults are of, where the user says so.
+    /// The operating point of the memory with these faults, if the user names its voltage.
     pub(super) voltage: Option<OperatingPoint>,
-    /// At each of their rates.
+    /// The faults at each rate.
     pub(super) faults: Vec<Faults>,
     pub(super) seeds: Vec<u64>,
     /// Bits per stored weight.
     pub(super) precision: u32,
-    /// What the user should know, a line each.
+    /// Notes for the user, a line each.
     pub(super) notes: Vec<String>,
 }
 
 impl Setup {
-    /// Reads the networks and the images that the flags name; images without labels still have none.
+    /// Reads the networks and images that the flags name. Images without labels do not get theirs here.
     pub(super) fn of(args: &EvalArgs) -> Result<(Self, ImageSet)> {
         let files = args.generator.iter().map(|path| GeneratorFile::load(path));
         let files = files.collect::<Result<Vec<_>>>()?;
@@ -59,7 +59,8 @@ impl Setup {
         let precision = base.precision(asked.precision)?;
         faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
         let voltage = args.voltage.map(|v| voltage(v, &points, &faults, precision)).transpose()?;
-        // Rates are many, the map is one.
+        // There may be many rates, but only one measured map: the remarks on the first entry
+        // suffice.
         let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
         notes.extend(remarks.into_iter().flatten());
         let other = voltage.as_ref().zip(faults.first());
@@ -67,7 +68,8 @@ impl Setup {
         notes.extend(data::remarks(&dataset, Split::Test, base.side())?);
         let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
         let (side, wanted) = (base.side(), args.images.into());
-        // What can be refused is refused before the images are read, which may take an hour.
+        // Everything that can be refused is refused before the images are read, which may take an
+        // hour.
         let networks = files.into_iter().map(|file| file.network(side));
         let generators = networks.collect::<Result<Vec<_>>>()?;
         let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;
@@ -80,7 +82,7 @@ impl Setup {
         ))
     }
 
-    /// What the generators are called: of several with one name, with their files.
+    /// The generators' names; where several share a name, the file is added.
     pub(super) fn labels(&self) -> Vec<String> {
         let names: Vec<&str> = self.generators.iter().map(|g| g.graph.name.as_str()).collect();
         let shared = |name: &str| names.iter().filter(|other| **other == name).count() > 1;
@@ -92,7 +94,8 @@ impl Setup {
     }
 }
 
-/// What the flags say of the base network, and where they say nothing, what training was told of it.
+/// Hints about the base network from the flags; where they are silent, from the records of the generators
+/// that were trained in front of this network.
 fn hints(args: &EvalArgs, for_it: &[&TrainedFor]) -> BaseHints {
     let given = args.input_mean.is_some() || args.input_std.is_some();
     let input = for_it.iter().find_map(|trained| trained.input.clone()).filter(|_| !given);
@@ -104,8 +107,8 @@ fn hints(args: &EvalArgs, for_it: &[&TrainedFor]) -> BaseHints {
     BaseHints { model: args.model.as_ref().or(known).cloned(), mean, std }
 }
 
-/// The data set: the flag's, that of generators for this network, the network's own, or, where nobody
-/// knows better, that of any generator.
+/// The data set. The flag wins; then the data set of generators for this network; then the network's own; and
+/// only if the network does not record one, that of any generator.
 fn dataset(
     args: &EvalArgs,
     base: &BaseNet,
@@ -125,7 +128,8 @@ fn dataset(
     base.dataset(named.as_deref())
 }
 
-/// The one line about a generator of another network: to try it here is an experiment.
+/// A note on a generator that was trained in front of another network, since evaluating it here is an
+/// experiment.
 fn other_base(file: &GeneratorFile, own: &str) -> Option<String> {
     let (model, sha256) = file.trained.as_ref()?.base.as_ref()?;
     (sha256 != own).then(|| {
@@ -134,7 +138,7 @@ fn other_base(file: &GeneratorFile, own: &str) -> Option<String> {
     })
 }
 
-/// Under which faults: what the flags say, else what all generators agree on.
+/// The faults of the evaluation: those of the flags, completed by what all generators were trained for.
 fn asked(
     args: &EvalArgs,
     base: &BaseNet,
@@ -197,7 +201,7 @@ fn voltage(
     Ok(point.clone())
 }
 
-/// The one line about a voltage at which the table of points has another rate.
+/// A note on a voltage for which the table of operating points has another fault rate.
 fn other_rate(points: &OperatingPoints, point: &OperatingPoint, faults: &Faults) -> Option<String> {
     let ber = faults.mean_ber();
     let [here, there] = [ber, point.ber].map(words::rate);
@@ -206,7 +210,7 @@ fn other_rate(points: &OperatingPoints, point: &OperatingPoint, faults: &Faults)
         .then(|| format!("note: {of} says BER {there} at this voltage; here it is {here}"))
 }
 
-/// Seeds of the maps: a chip has one.
+/// Seeds of the fault maps. One chip or a measured map has a single map.
 fn seeds(asked: &Asked) -> Result<Vec<u64>> {
     match (asked.faults.only_seed()?, &asked.seeds) {
         (Some(_), Some(_)) => {

@@ -1,4 +1,4 @@
-//! Which flags of `nf-gpu forward` go together.
+//! Checks which flags of `nf-gpu forward` go together.
 
 use super::{ForwardArgs, PassMode};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::path::PathBuf;
 
-/// The first flag of `flags` that is given is an error.
+/// Fails for the first flag in `flags` that is given.
 fn refuse(flags: &[(&str, bool)], what: &str, hint: &str) -> Result<()> {
     match flags.iter().find(|(_, given)| *given) {
         None => Ok(()),
@@ -17,7 +17,7 @@ fn refuse(flags: &[(&str, bool)], what: &str, hint: &str) -> Result<()> {
 }
 
 impl ForwardArgs {
-    /// What can be said before any file is read.
+    /// Checks all combinations that can be judged without reading a file.
     pub(super) fn check_combination(&self) -> Result<()> {
         if self.micro_batch == Some(0) {
             let hint = "leave it out for as many images as fit";
@@ -101,7 +101,7 @@ impl ForwardArgs {
         Ok(())
     }
 
-    /// What a generator has no use for.
+    /// Refuses flags that a generator has no use for.
     pub(super) fn check_generator(&self) -> Result<()> {
         let precision = self.precision.is_some_and(|bits| bits != GENERATOR_BITS);
         refuse(
@@ -124,7 +124,7 @@ impl ForwardArgs {
         refuse(&[("--precision", precision)], what, "leave it out")
     }
 
-    /// What a base network has no use for.
+    /// Refuses flags that a base network has no use for.
     pub(super) fn check_base(&self) -> Result<()> {
         refuse(
             &[("--mode", self.mode == Some(PassMode::Train))],
@@ -133,7 +133,7 @@ impl ForwardArgs {
         )
     }
 
-    /// A file that [`Self::check_combination`] asked for.
+    /// The path that [`Self::check_combination`] has required.
     pub(super) fn place<'a>(&self, path: Option<&'a PathBuf>) -> Result<&'a PathBuf> {
         path.ok_or_else(|| Error::argument("forward", "a file is missing", "see --help"))
     }

@@ -1,4 +1,4 @@
-//! What `nf-gpu forward` reports, as JSON and as lines.
+//! The report of `nf-gpu forward`, as JSON and as lines.
 
 use crate::{
     eval::detail,
@@ -8,7 +8,7 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// What every report begins with.
+/// The beginning of every report.
 pub(super) fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> {
     let adapter = gpu.report();
     let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
@@ -41,7 +41,7 @@ pub(super) fn describe(
     report
 }
 
-/// The report as lines for people.
+/// The report as lines for human readers.
 pub(super) fn text(report: &Map<String, Value>) -> String {
     let mut lines = String::new();
     if let Some(out) = report.get("output") {

@@ -1,4 +1,4 @@
-//! The tensors that `nf-gpu forward` reads, checked.
+//! Reads and checks the tensors of `nf-gpu forward`.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Images `[N, 3, side, side]` for a network that takes only these.
+/// Images `[N, 3, side, side]` for a network with one fixed side.
 pub(super) fn images(path: &Path, side: u32) -> Result<Array<f32>> {
     let array = any_images(path, &format!("{side}, {side}"))?;
     let [h, w] = [array.shape[2], array.shape[3]];
@@ -28,7 +28,8 @@ pub(super) fn images(path: &Path, side: u32) -> Result<Array<f32>> {
     Err(Error::format(path, what, hint))
 }
 
-/// Images `[N, 3, side, side]` for a generator: any side that three halvings divide.
+/// Images `[N, 3, side, side]` for a generator, which accepts every side that is a multiple of 8 (it halves
+/// three times).
 pub(super) fn generator_images(path: &Path) -> Result<Array<f32>> {
     let array = any_images(path, "side, side")?;
     let [h, w] = [array.shape[2], array.shape[3]];
@@ -73,7 +74,7 @@ pub(super) fn labels(path: &Path, n: usize, classes: u32) -> Result<Vec<u32>> {
     array.data.iter().enumerate().map(class).collect()
 }
 
-/// A tensor shaped like the output.
+/// A tensor with the shape of the output.
 pub(super) fn upstream(path: &Path, output: &[usize]) -> Result<Vec<f32>> {
     let array = npy::load_f32(path)?;
     if array.shape != output {

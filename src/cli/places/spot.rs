@@ -1,4 +1,4 @@
-//! One place on the disk, however it is spelt.
+//! The identity of a place on the disk, independent of how its path is spelt.
 
 use crate::files::atomic;
 use std::{
@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What tells a file or folder from all others.
+/// The identity of an existing file or folder.
 #[cfg(unix)]
 pub(super) type Id = (u64, u64);
 #[cfg(not(unix))]
 pub(super) type Id = PathBuf;
 
-/// The identity of something that is there: links of both kinds and mounts give it further names.
+/// The identity of an existing file or folder, which links of both kinds and mounts can give several names.
 pub(super) fn id(path: &Path) -> Option<Id> {
     #[cfg(unix)]
     {
@@ -24,11 +24,12 @@ pub(super) fn id(path: &Path) -> Option<Id> {
     fs::canonicalize(path).ok()
 }
 
-/// What tells a place from all others: the last thing on its way that is there, and the names behind it.
+/// The identity of a place that may not exist yet: the deepest existing ancestor (or itself), and the names
+/// below it.
 pub(super) type Key = (Id, Vec<OsString>);
 
-/// What [`Spot::of`] says of a file, at the cost of a look where it is there: a data set may have a million of
-/// links.
+/// The key of [`Spot::of`]. An existing file takes a shortcut with a single lookup, because a data set may
+/// have a million of links.
 pub(super) fn key(path: &Path) -> Option<Key> {
     match fs::metadata(path) {
         Ok(there) if there.is_file() => Some((id(path)?, Vec::new())),
@@ -36,28 +37,28 @@ pub(super) fn key(path: &Path) -> Option<Key> {
     }
 }
 
-/// A place that is there, or will be.
+/// A place that exists, or will be made.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
     pub(super) key: Key,
-    /// The part that is there, without links and dots.
+    /// The existing part of the path, without links and dots.
     there: PathBuf,
 }
 
 impl Spot {
-    /// None for a device or a pipe, and where nothing of the path can be looked at.
+    /// Returns `None` for a device or a pipe, and where no part of the path can be looked up.
     pub(super) fn of(path: &Path) -> Option<Self> {
         if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
             return None;
         }
         let (mut at, mut rest, mut links) = (path.to_owned(), Vec::new(), 0);
         let there = loop {
-            // A bare name lies here.
+            // A bare name lies in the current folder.
             let here = if at.as_os_str().is_empty() { Path::new(".") } else { &at };
             if let Ok(there) = fs::canonicalize(here) {
                 break there;
             }
-            // A link to what is not there yet is written through all the same.
+            // A link whose target does not exist yet is followed all the same, as writing would.
             if let Some(target) = fs::read_link(&at).ok().filter(|_| links < atomic::LINKS) {
                 at = at.parent()?.join(target);
                 links += 1;
@@ -77,18 +78,18 @@ impl Spot {
         Some(Self { key: (id(&there)?, names), there })
     }
 
-    /// Folders that it lies in, and itself where it is there.
+    /// The folders above the place, and the place itself if it exists.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.there.ancestors()
     }
 
-    /// The key that all spellings in large and small letters have in common.
+    /// A key that is the same for all spellings in upper and lower case.
     pub(super) fn folded(&self) -> Key {
         let lower = |name: &OsString| name.to_string_lossy().to_lowercase().into();
         (self.key.0, self.key.1.iter().map(lower).collect())
     }
 
-    /// Whether large and small letters are the same where it will be.
+    /// Whether the file system of this place ignores case; it is found out with a temporary file.
     pub(super) fn ignores_case(&self) -> bool {
         let mut probe = tempfile::Builder::new();
         let probe = probe.prefix(".nf-gpu-").suffix(".part").tempfile_in(&self.there);

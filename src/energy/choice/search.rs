@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// What stands in front of the base network.
+/// What stands in front of the base network: a generator or nothing.
 struct Front {
     generator: Option<Cost>,
-    /// Tells apart two generators of one name.
+    /// Distinguishes two generators of the same name.
     file_sha256: String,
-    /// Where it was met first.
+    /// The evaluation in which the generator was first met.
     file: Option<String>,
 }
 
@@ -26,11 +26,11 @@ struct Measured<'a> {
     point: &'a OperatingPoint,
     /// Probability that a cell was faulty: the point's, or near it.
     ber: f64,
-    /// Position of the front.
+    /// Index into [`Search::fronts`].
     front: usize,
-    /// Model and details; none without faults.
+    /// Fault model and its details; `None` for measurements without faults.
     faults: Option<(String, FaultDetail)>,
-    /// The accuracy of each fault map, by its seed; the one without faults.
+    /// Pairs of fault map seed and accuracy; without faults a single pair with seed 0.
     each: Vec<(u64, f64)>,
     files: Vec<String>,
 }
@@ -38,11 +38,11 @@ struct Measured<'a> {
 /// What was measured of one base network.
 pub(super) struct Search<'a> {
     points: &'a OperatingPoints,
-    /// Where all faults are of, if the user says so.
+    /// The operating point of all faulty measurements, if the user names one.
     at: Option<&'a OperatingPoint>,
     minimum: f64,
     base: Cost,
-    /// The first is none.
+    /// The first entry stands for "no generator".
     fronts: Vec<Front>,
     measured: Vec<Measured<'a>>,
     unknown_rates: Vec<f64>,
@@ -69,7 +69,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes what an evaluation measured.
+    /// Adds the measurements of an evaluation.
     pub(super) fn add(&mut self, file: &str, evaluation: &Evaluation, side: u32) -> Result<()> {
         let front = match &evaluation.generator {
             None => None,
@@ -88,7 +88,8 @@ impl<'a> Search<'a> {
             }
         }
         for p in &evaluation.perturbed {
-            // What a user says of the voltage wins over what the rate says.
+            // A voltage that the user or the document states wins over the one that the fault rate
+            // suggests.
             let said = self.at.is_some() || p.voltage.is_some();
             let of_file = || match p.voltage {
                 Some(voltage) => self.points.at_voltage(voltage),
@@ -117,7 +118,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Remembers a generator; its position.
+    /// Remembers a generator and returns its index.
     fn front(&mut self, name: &str, sha256: &str, side: u32, file: &str) -> Result<usize> {
         let generator = Some(Cost::of(&models::generator(name, side)?));
         let (file_sha256, file) = (sha256.to_owned(), Some(file.to_owned()));
@@ -125,8 +126,8 @@ impl<'a> Search<'a> {
         Ok(self.fronts.len() - 1)
     }
 
-    /// Remembers accuracies, one per seed. Runs that differ in the generator hold the same ones
-    /// without it: a seed counts once.
+    /// Remembers accuracies, one per seed. Evaluations of different generators repeat the accuracies without
+    /// a generator, so a seed that is already known is skipped.
     fn measure(
         &mut self,
         point: &'a OperatingPoint,
@@ -151,7 +152,7 @@ impl<'a> Search<'a> {
         };
         let m = &mut self.measured[at];
         if m.ber != ber {
-            // Of two rates near one point's the nearer is the point's.
+            // Two different rates lie near this point: only the nearer one counts as the point's.
             let nearer = (ber - point.ber).abs() < (m.ber - point.ber).abs();
             remember(&mut self.unknown_rates, if nearer { m.ber } else { ber });
             if !nearer {
@@ -169,8 +170,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Accuracies under different fault models are no alternatives of one memory, nor are those under
-    /// different maps, lots or directions at one operating point.
+    /// Refuses a mix of memories: accuracies under different fault models cannot be compared, nor can those
+    /// under different maps, lots or directions at one operating point.
     pub(super) fn one_fault_model(&self) -> Result<()> {
         let mut models = self.measured.iter().filter_map(|m| m.faults.as_ref().map(|f| &f.0));
         let first = models.next();
@@ -214,7 +215,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Operating points at which a front was not measured.
+    /// Pairs of operating point and front that were not measured.
     fn unmeasured(&self) -> Vec<Unmeasured> {
         let fronts = self.fronts.iter().enumerate();
         let missing = fronts.flat_map(|(at, front)| {
@@ -245,7 +246,8 @@ impl<'a> Search<'a> {
             chosen: first(|_| true),
             chosen_without_generator: first(|c| c.generator.is_none()),
             chosen_with_generator: first(|c| c.generator.is_some()),
-            // Of equal ones `max_by` gives the last, so backwards the one of least energy.
+            // `max_by` returns the last of equal maxima; in reverse order that is the one of least
+            // energy.
             most_accurate: (0..candidates.len())
                 .rev()
                 .max_by(|a, b| accuracy(a).total_cmp(&accuracy(b))),

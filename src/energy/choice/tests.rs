@@ -56,7 +56,7 @@ fn what_was_not_measured_is_said_and_not_guessed() {
     e.perturbed[0].ber = 0.02;
     let mut partial = e.perturbed[0].clone();
     (partial.ber, partial.detail.bits) = (0.01, Some("7".into()));
-    // What fails in one direction alone is no memory at a voltage either, though its mean rate is a point's.
+    // Faults in one direction alone give no voltage, although their mean rate is that of a point.
     let mut directed = e.perturbed[0].clone();
     (directed.ber, directed.detail.ber01, directed.detail.ber10) = (0.01, Some(0.02), Some(0.0));
     let one = Evaluation { perturbed: vec![directed], ..e.clone() };
@@ -70,7 +70,8 @@ fn what_was_not_measured_is_said_and_not_guessed() {
     assert_eq!(choice.candidates.len(), 2);
 }
 
-/// A measured map has the rate that it has: a hundredth beside a point's it is still the point's.
+/// The rate of a measured map is a count of cells: within 1 % of a point's rate it still belongs to the
+/// point.
 #[test]
 fn a_voltage_comes_from_the_nearest_rate_or_from_the_user() {
     let of_map = |ber: f64| {
@@ -94,7 +95,7 @@ fn a_voltage_comes_from_the_nearest_rate_or_from_the_user() {
     let nearer = run(&[both], 80.0).unwrap();
     assert_eq!((&nearer.unknown_rates[..], nearer.candidates[0].ber), (&[0.010_05][..], 0.01));
     assert_eq!(nearer.candidates[0].maps, 2);
-    // Another rate has a voltage only where somebody says so: in the document, or now.
+    // A rate far from all points gets a voltage only if the document or the user states one.
     let far = of_map(0.03);
     assert_eq!(run(std::slice::from_ref(&far), 80.0).unwrap().unknown_rates, [0.03]);
     let mut said = far.clone();
@@ -111,7 +112,7 @@ fn a_voltage_comes_from_the_nearest_rate_or_from_the_user() {
 fn maps_of_several_files_are_put_together_each_seed_once() {
     let mut more = sample();
     let flips = FlippedBits::default();
-    // Seed 50001 again, and a new one.
+    // Seed 50001 is repeated, and a new seed is added.
     more.perturbed[0] = Perturbed::new(
         "stuck-at",
         0.01,
@@ -137,9 +138,9 @@ fn generators_are_told_apart_by_their_files() {
     same_name.generator = Some(Generator { name: "ConvL".into(), file_sha256: "33".into() });
     same_name.perturbed.clear();
     let choice = run(&[sample(), other, same_name], 80.0).unwrap();
-    // Four of ConvL and none, two of ConvS, one of the other ConvL.
+    // Four candidates of ConvL or no generator, two of ConvS, one of the other ConvL.
     assert_eq!(choice.candidates.len(), 7);
-    // ConvS is smaller.
+    // ConvS costs less energy than ConvL.
     assert_eq!(brief(&choice.candidates[choice.chosen.unwrap()]), (0.01, Some("ConvS"), 85.0));
     let [missing] = &choice.unmeasured[..] else { panic!("{:?}", choice.unmeasured) };
     assert_eq!((missing.ber, missing.file.as_deref()), (0.01, Some("2.json")));

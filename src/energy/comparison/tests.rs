@@ -25,13 +25,13 @@ fn everything_printed_is_reproduced_but_three_slips() {
             ("12", "vgg16", "DeConvL", Some(0.005)),
         ]
     );
-    // Every explanation is of a difference that was found.
+    // Every explanation belongs to a difference that was found.
     assert_eq!(paper.explanation.len(), different.len());
     let slip = all.entry(EnergySaving, ("vgg19", 32), Some("ConvS"), None).unwrap();
     assert_eq!(format!("{:.1} {}", slip.ours, slip.printed), "29.3 29.7");
 }
 
-/// Savings per access that reproduce every entry but `without`: least and most.
+/// Least and greatest saving per access with which every entry except `without` is reproduced.
 fn fitting(all: &Comparison, quantity: Quantity, saved: f64, without: &[&str]) -> [f64; 2] {
     let entries = all.compared.iter().filter(|c| c.quantity == quantity);
     let entries = entries
@@ -87,7 +87,7 @@ fn a_changed_number_is_found() {
     let all = compare(&paper).unwrap();
     let found: Vec<_> = all.differences().filter(|c| c.explanation.is_none()).collect();
     let found: Vec<_> = found.iter().map(|c| (c.table, c.network.as_str())).collect();
-    // The printed multiply-adds of ResNet50 are in Table 8, too.
+    // Table 8 depends on the printed multiply-adds of ResNet50, so it differs as well.
     assert_eq!(found[..2], [("6/7", "resnet18"), ("6/7", "resnet50")]);
     assert!(found.contains(&("8", "vgg11")), "{found:?}");
 }

@@ -1,4 +1,4 @@
-//! A tape becomes a program: memory, parameters, pipelines, bind groups.
+//! Builds a program from a tape: memory, parameters, pipelines, bind groups.
 
 use super::{Program, Step};
 use crate::{
@@ -131,7 +131,7 @@ impl Uniforms {
                 Entry::Dispatch { plan, .. } => {
                     let offset = bytes.len();
                     bytes.extend_from_slice(&plan.params);
-                    // GL wants whole vec4s in a uniform block.
+                    // GL requires that a uniform block is made of whole vec4s.
                     let size = plan.params.len().next_multiple_of(16);
                     bytes.resize((offset + size).next_multiple_of(align), 0);
                     Some((offset as u64, size as u64))
@@ -155,7 +155,7 @@ impl Uniforms {
     }
 }
 
-/// The floats that a dispatch writes.
+/// The buffers of floats that a dispatch writes, with their bytes.
 fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
     let storage = plan.kernel.bindings[1..].iter().zip(bound).zip(&plan.bytes);
     storage
@@ -166,7 +166,7 @@ fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
         .collect()
 }
 
-/// Per entry, the transients that it is the first to use.
+/// Per entry, the transients that it is the first to use, with their bytes.
 fn fresh(tape: &Tape, buffers: &[Option<Buffer>]) -> Vec<Vec<(Buffer, u64)>> {
     let mut seen = vec![false; tape.buffers.len()];
     let mut first_used = |entry: &Entry| -> Vec<(Buffer, u64)> {
@@ -196,7 +196,8 @@ fn bind(
         wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: &buffer.raw,
             offset: 0,
-            // The tape's size, not the slot's: `arrayLength` and bounds checks see the tensor.
+            // Bind the tensor's size, not the slot's, so that `arrayLength` and bounds checks see
+            // the tensor.
             size: std::num::NonZeroU64::new(bytes),
         })
     });
@@ -212,7 +213,7 @@ fn bind(
     })
 }
 
-/// An arena slot that is too large is too large because of one tensor: name that one.
+/// Replaces an arena slot's label in an error by that of the tensor that made the slot too large.
 fn name_the_largest(error: Error, tape: &Tape) -> Error {
     match error {
         Error::BufferTooLarge { needs, limit, adapter, .. } => {

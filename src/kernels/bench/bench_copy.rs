@@ -1,4 +1,5 @@
-//! A copy, for the memory ceiling of a benchmark; `shaders/bench/bench_copy.wgsl`.
+//! A copy that measures an adapter's memory bandwidth for benchmarks;
+//! `shaders/bench/bench_copy.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -22,12 +23,12 @@ crate::kernel! {
     bindings: [("x", Read), ("y", ReadWrite)],
 }
 
-/// Copies `vec4s` times 16 bytes. Its operations are the bytes read and written.
+/// Copies `vec4s` times 16 bytes. The plan's operations are the bytes read and written.
 ///
 /// Bindings: x, y `[vec4s]`.
 ///
 /// # Errors
-/// Nothing to copy.
+/// There is nothing to copy.
 pub fn plan(vec4s: u32) -> Result<Plan> {
     if vec4s == 0 {
         return Err(Error::Shape("a copy of nothing".into()));
@@ -39,7 +40,7 @@ pub fn plan(vec4s: u32) -> Result<Plan> {
 }
 
 fn case(vec4s: u32, random: &mut Random) -> Result<Case> {
-    // Any bits, those of NaN among them.
+    // Arbitrary bits, so that some words are NaN as floats.
     let words: Vec<u32> = (0..4 * vec4s).map(|_| random.bits()).collect();
     Ok(Case {
         label: format!("{vec4s} times 16 bytes"),

@@ -1,4 +1,4 @@
-//! Multiply-adds on registers, for the arithmetic ceiling of a benchmark; `shaders/bench/bench_fma*.wgsl`.
+//! Multiply-adds in registers that measure an adapter's arithmetic rate; `shaders/bench/bench_fma*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -12,18 +12,18 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/lib/bench_fma.wgsl`.
     pub struct BenchFmaParams {
-        /// Results.
+        /// Number of results.
         len: u32,
-        /// Steps of each chain, in 24s.
+        /// Steps of each chain, in units of [`STEPS`].
         turns: u32,
-        /// What each value is multiplied by.
+        /// Factor of each value in a step.
         factor: f32,
-        /// What is added to the product.
+        /// Summand of the product in a step.
         step: f32,
     }
 }
 
-/// A variant's text with the pieces that all join; some must come first.
+/// A variant's text: lines that must come first, the pieces that all variants share, and its own file.
 macro_rules! joined {
     ($($first:literal,)? [$own:literal]) => {
         crate::wgsl!($($first,)? "lib/grid", "lib/each", "lib/bench_fma", $own)
@@ -58,21 +58,22 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
 };
 
-/// Most `turns`: a variant's loop has four times as many, and some drivers cut loops off after 65,535.
+/// Largest `turns`: a variant's loop has four times as many turns, and some drivers cut loops off after
+/// 65,535.
 pub const MOST_TURNS: u32 = 16_383;
 
-/// Chains of four values of one result.
+/// Chains per result, each of four values.
 pub const CHAINS: u32 = 8;
-/// Steps of a chain in one of `turns`.
+/// Steps of a chain in each of the `turns`.
 pub const STEPS: u32 = 24;
 
-/// For each of `len` results eight chains of four values, each `24 turns` times multiplied by `factor`
-/// and increased by `step`. A multiply-add is two operations.
+/// For each of `len` results, computes eight chains of four values: each value is multiplied by `factor`
+/// and increased by `step`, `24 turns` times. A multiply-add counts as two operations.
 ///
 /// Bindings: y f32 `[len, 4]`, the sums over the chains.
 ///
 /// # Errors
-/// Nothing to do, or more turns than drivers complete.
+/// There is nothing to compute, or more turns than drivers complete.
 pub fn plan(len: u32, turns: u32, factor: f32, step: f32) -> Result<Plan> {
     if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
         return Err(Error::Shape(format!("{turns} turns for {len} results")));

@@ -1,4 +1,4 @@
-//! Philox on registers, for the integer ceiling of a benchmark; `shaders/bench/bench_integer.wgsl`.
+//! Philox in registers, which measures an adapter's integer rate; `shaders/bench/bench_integer.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -13,14 +13,14 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/bench/bench_integer.wgsl`.
     pub struct BenchIntegerParams {
-        /// Results.
+        /// Number of results.
         len: u32,
-        /// Calls of Philox for each.
+        /// Calls of Philox for each result.
         turns: u32,
     }
 }
 
-/// A variant's text: how it multiplies, the pieces that all join, and its own file.
+/// A variant's text: its multiplication, the pieces that all variants share, and its own file.
 macro_rules! joined {
     ($multiply:literal, $own:literal) => {
         crate::wgsl!("lib/grid", $multiply, "lib/philox", "lib/bench_integer", $own)
@@ -54,19 +54,20 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
 };
 
-/// 32-bit operations of one call of Philox as the variant `plain` writes it, for all of them: ten rounds
-/// of 10 products, 10 sums, 10 shifts and masks of halves, and 6 of key and counter.
+/// 32-bit operations of one call of Philox, counted in the variant `plain` and used for every variant:
+/// ten rounds of 10 products, 10 sums, 10 shifts and masks of halves, and 6 operations on key and
+/// counter.
 pub const OPERATIONS: u64 = 360;
 
 /// Most turns of a loop that every driver completes.
 pub const MOST_TURNS: u32 = 65_535;
 
-/// `turns` calls of Philox for each of `len` counters.
+/// Computes `turns` calls of Philox for each of `len` counters.
 ///
 /// Bindings: y u32 `[len, 4]`.
 ///
 /// # Errors
-/// Nothing to do, or more turns than drivers complete.
+/// There is nothing to compute, or more turns than drivers complete.
 pub fn plan(len: u32, turns: u32) -> Result<Plan> {
     if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
         return Err(Error::Shape(format!("{turns} turns for {len} results")));

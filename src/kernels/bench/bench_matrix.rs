@@ -1,4 +1,4 @@
-//! Products of matrices on registers, for the ceiling of cooperative matrices;
+//! Products of matrices in registers, which measure the rate of cooperative matrices;
 //! `shaders/bench/bench_matrix*.wgsl`.
 
 use crate::{
@@ -13,14 +13,15 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/lib/bench_matrix.wgsl`.
     pub struct BenchMatrixParams {
-        /// Results, 32 x 32 each.
+        /// Number of results of 32 x 32 values.
         blocks: u32,
-        /// How often the product is added.
+        /// How often the product is added up.
         turns: u32,
     }
 }
 
-/// A variant's text with the pieces that all join; some must come first.
+/// A variant's text: lines that must come first, the pieces that all variants share, and its own
+/// file.
 macro_rules! joined {
     ($($first:literal,)? [$own:literal]) => {
         crate::wgsl!($($first,)? "lib/grid", "lib/bench_matrix", $own)
@@ -91,13 +92,14 @@ pub const INNER: u32 = 16;
 /// Most turns of a loop that every driver completes.
 pub const MOST_TURNS: u32 = 65_535;
 
-/// The product of x and w, `turns` times added up, in each of `blocks` results. A multiply-add is two
-/// operations.
+/// Adds the product of x and w up `turns` times, in each of `blocks` results. A multiply-add counts
+/// as two operations.
 ///
-/// Bindings: x f32 `[32, 16]`, w f32 `[16, 32]`, numbers that f16 holds; y f32 `[blocks, 32, 32]`.
+/// Bindings: x f32 `[32, 16]`, w f32 `[16, 32]`, both of numbers that f16 holds exactly; y f32
+/// `[blocks, 32, 32]`.
 ///
 /// # Errors
-/// Nothing to do, or more turns than drivers complete.
+/// There is nothing to compute, or more turns than drivers complete.
 pub fn plan(blocks: u32, turns: u32) -> Result<Plan> {
     if blocks == 0 || !(1..=MOST_TURNS).contains(&turns) {
         return Err(Error::Shape(format!("{turns} turns for {blocks} blocks")));

@@ -42,15 +42,15 @@ crate::params! {
         stride: u32,
         /// Zero padding.
         padding: u32,
-        /// Partial results.
+        /// Number of partial results.
         chunks: u32,
         /// Image rows of dy per partial result.
         chunk_rows: u32,
     }
 }
 
-/// A variant's text: the pieces that all join, those that it joins beside them, and its own file; the words
-/// that switch features on come first.
+/// A variant's text: the lines that enable features, the pieces that all variants share, its further
+/// pieces, and its own file.
 macro_rules! joined {
     ($([$($first:literal),+],)? $($own:literal),+) => {
         crate::wgsl!($($($first,)+)? "lib/grid", "lib/lanes", "lib/operand", "lib/conv2d_grad_weight", $($own),+)
@@ -150,14 +150,14 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
 };
 
-/// Pixels that one partial result sums at most, about: long enough to pay for storing it, short
-/// enough for parallelism and for llvmpipe's limit of 65,535 loop turns.
+/// Approximate number of pixels that one partial result sums: enough to pay for storing it, few enough
+/// for parallelism and for llvmpipe's limit of 65,535 loop turns.
 const CHUNK_PIXELS: u32 = 2048;
-/// Bytes of all partial results, at most, where that still leaves one: half of the smallest binding that
-/// WebGPU guarantees.
+/// Most bytes of all partial results, unless a single one is larger: half of the smallest limit of a
+/// binding that WebGPU guarantees.
 const PARTIAL_BYTES: u64 = 64 << 20;
 
-/// Image rows of dy per partial result, and the number of partial results. Depends on the shape
+/// Image rows of dy per partial result, and the number of partial results. Both depend on the shape
 /// alone, so that sums have the same order on every adapter.
 fn chunking(conv: Conv2d) -> (u32, u32) {
     let small = if conv.transposed { conv.x } else { conv.y };
@@ -168,7 +168,7 @@ fn chunking(conv: Conv2d) -> (u32, u32) {
     (rows, lines.div_ceil(rows))
 }
 
-/// Partial results that [`plan`] writes.
+/// Number of partial results that [`plan`] writes.
 #[must_use]
 pub fn chunks(conv: Conv2d) -> u32 {
     chunking(conv).1
@@ -183,7 +183,7 @@ pub fn partial_shape(conv: Conv2d) -> Rsck {
     Rsck::new(r, s, large.c / conv.groups, small.c)
 }
 
-/// The gather that is differentiated, to be planned smaller.
+/// The convolution that is differentiated, from which smaller plans are made.
 #[derive(Debug)]
 struct Forward(Conv2d);
 
@@ -193,11 +193,11 @@ impl Less for Forward {
     }
 }
 
-/// Plans the partial sums for the forward gather `conv`. Bindings x and dy are, for a transposed
-/// convolution, its output's gradient and its input.
+/// Plans the partial sums for the forward convolution `conv`. For a transposed convolution, binding x
+/// is its output's gradient and binding dy its input.
 ///
 /// # Errors
-/// Shapes that do not fit, or past 32-bit indices.
+/// Shapes that do not fit each other, or are too large for 32-bit indices.
 pub fn plan(conv: Conv2d) -> Result<Plan> {
     let (x, dy) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
     conv.checked()?;
@@ -305,7 +305,7 @@ fn cases() -> Result<Vec<Case>> {
         forward(2, 4, 4, 20, 40, 3, 1, 1)?,
         forward(1, 8, 6, 5, 4, 5, 3, 2)?,
         forward(1, 1, 19, 38, 10, 1, 1, 0)?,
-        // Two chunks, the last one short.
+        // Two chunks, of which the last is shorter.
         forward(3, 37, 25, 3, 9, 3, 1, 1)?,
         transposed(2, 4, 3, 5, 36, 4, 2, 1)?,
         transposed(1, 4, 4, 12, 6, 2, 2, 1)?,
@@ -317,8 +317,8 @@ fn cases() -> Result<Vec<Case>> {
         cases.push(case(conv, Values::Floats)?);
         cases.push(case(conv, Values::Integers)?);
     }
-    // One less and one more than tiles hold: 64 or 128 rows (channels of taps), 64 columns, 16
-    // pixels a step.
+    // Extents one below and one above those of tiles: 64 or 128 rows (channels of taps), 64 columns,
+    // 16 pixels a step.
     for (pixels, c, k) in
         [(15, 63, 64), (16, 64, 65), (17, 65, 63), (33, 128, 12), (129, 131, 33), (7, 130, 67)]
     {
@@ -333,7 +333,7 @@ fn cases() -> Result<Vec<Case>> {
         cases.push(case(conv, Values::Floats)?);
     }
     for (conv, kind) in [
-        // One product each, so that every size of operand counts in some result.
+        // Sums of a single product, so that operands of every magnitude show in some result.
         (forward(1, 1, 1, 64, 65, 1, 1, 0)?, Values::Wide),
         (forward(1, 1, 1, 67, 16, 1, 1, 0)?, Values::Wide),
         (forward(1, 1, 1, 1, 1, 1, 1, 0)?, Values::Floats),

@@ -12,7 +12,7 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/conv/weight_gradient.wgsl`.
     pub struct WeightGradientParams {
-        /// Partial results.
+        /// Number of partial results.
         chunks: u32,
         /// Kernel rows.
         r: u32,
@@ -20,11 +20,11 @@ crate::params! {
         s: u32,
         /// Channels in: rows of a partial result.
         c: u32,
-        /// Channels out: its columns.
+        /// Channels out: columns of a partial result.
         k: u32,
         /// 1 for the order `[C, K, R, S]`, 0 for `[K, C, R, S]`.
         row_major_c: u32,
-        /// First float of the tensor in the gradients.
+        /// Index of the tensor's first float in `gradients`.
         offset: u32,
         /// Whether the sum is added to what is there.
         accumulate: u32,
@@ -37,8 +37,8 @@ crate::kernel! {
     bindings: [("partial", Read), ("gradients", ReadWrite)],
 }
 
-/// Sums `chunks` partial results of shape `w` into the flat gradients at `offset`: in place of what is
-/// there, or added to it (the later parts of a batch).
+/// Sums `chunks` partial results of shape `w` into the flat gradients at `offset`. The sum replaces
+/// what is there, or is added to it for the later parts of a batch.
 ///
 /// # Errors
 /// The tensor does not fit the gradients.
@@ -88,8 +88,8 @@ fn sum(w: Rsck, chunks: usize, row_major_c: bool, partial: &[f32]) -> Vec<(f64, 
     out
 }
 
-/// At 32 invocations each, more workgroups than fit one dimension of a dispatch. The one case in all
-/// suites that has so many: here a workgroup costs least.
+/// A case with more workgroups of 32 invocations than one dimension of a dispatch allows. Only this
+/// kernel has such a case, because its workgroups cost least.
 const MANY: (Rsck, u32, bool) = (Rsck { r: 1, s: 1, c: 1_449, k: 1_448 }, 1, false);
 
 fn case(

@@ -1,4 +1,4 @@
-//! ReLU and tanh as a pass of their own, and their gradient, which needs only the output:
+//! ReLU and tanh as separate dispatches, and their gradients, which need only the output:
 //! `shaders/elementwise/activation*.wgsl`.
 
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
     shape::Nhwc,
 };
 
-/// What follows a layer's sum.
+/// The activation function of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
-    /// The sum itself.
+    /// No activation: the layer's sum itself.
     #[default]
     None,
     /// `max(x, 0)`.
@@ -28,7 +28,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// All of them.
+    /// All activations.
     pub const ALL: &[Self] = &[Self::None, Self::Relu, Self::Tanh];
 
     /// Value of the override constant `ACTIVATION` of `shaders/lib/activation.wgsl`.
@@ -51,7 +51,7 @@ crate::kernel! {
 /// `y = act(x)`; bindings x, y.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc, act: Activation) -> Result<Plan> {
     Ok(each::plan(&KERNEL, shape)?.with("ACTIVATION", act.code()))
 }
@@ -65,7 +65,7 @@ crate::kernel! {
 /// `dx = dy act'(x)`, the derivative taken from `y = act(x)`; bindings dy, y, dx.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_grad(shape: Nhwc, act: Activation) -> Result<Plan> {
     Ok(each::plan(&GRAD, shape)?.with("ACTIVATION", act.code()))
 }
@@ -89,7 +89,7 @@ fn tanh_bound(x: f32) -> f64 {
 fn case(shape: Nhwc, act: Activation, random: &mut Random) -> Result<Case> {
     let len = (shape.pixels() * shape.c) as usize;
     let mut x: Vec<f32> = random.floats(len).iter().map(|x| 4.0 * x).collect();
-    // Beyond the clamp of tanh, and at the kink of ReLU.
+    // Values beyond the clamp of tanh, and at the kink of ReLU.
     let special = [0.0, -0.0, 20.0, -20.0, 1e30, -1e30, 1e-20];
     for (x, value) in x.iter_mut().skip(1).step_by(3).zip(special) {
         *x = value;
@@ -132,13 +132,14 @@ fn grad_case(shape: Nhwc, act: Activation, random: &mut Random) -> Result<Case> 
     let len = (shape.pixels() * shape.c) as usize;
     let dy = random.floats(len);
     let mut y = random.floats(len);
-    // Where ReLU has cut off, and where tanh has saturated.
+    // Outputs where ReLU has cut off, and where tanh has saturated.
     for (y, value) in y.iter_mut().skip(1).step_by(3).zip([0.0, -0.0, 1.0, -1.0]) {
         *y = value;
     }
     let pairs = || dy.iter().zip(&y);
     let dx: Vec<f64> = pairs().map(|(&dy, &y)| activation_grad(dy, y, act)).collect();
-    // y^2 and 1 - y^2 round numbers of at most 1, the product one of at most dy.
+    // Computing y^2 and 1 - y^2 rounds numbers of at most 1, and the product rounds one of at most
+    // dy.
     let exact = act != Activation::Tanh;
     let bound = |dy: f32| f64::from(dy.abs()) * 3.0 * f64::from(f32::EPSILON);
     let bounds: Vec<f64> = dy.iter().map(|&dy| if exact { 0.0 } else { bound(dy) }).collect();

@@ -16,15 +16,15 @@ crate::kernel! {
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }
 
-/// `y = a + b`, all of one shape.
+/// Plans `y = a + b` of tensors of one shape; bindings a, b, y.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
     each::plan(&KERNEL, shape)
 }
 
-/// `y = a + b`, one rounding.
+/// `y = a + b` in f64.
 fn add(a: &[f32], b: &[f32]) -> Vec<f64> {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) + f64::from(b)).collect()
 }

@@ -19,7 +19,7 @@ crate::kernel! {
 /// `y = x scale[c] + shift[c]`; bindings x, scale, shift (f32, padded to a multiple of 4), y.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
     let channels = u64::from(shape.checked()?.c4()) * 16;
     let bytes = vec![shape.bytes(), channels, channels, shape.bytes()];
@@ -41,7 +41,8 @@ fn case(shape: Nhwc, whole: bool, random: &mut Random) -> Result<Case> {
     let (scale, shift) = (values(shape.c as usize), values(shape.c as usize));
     let absolute = |values: &[f32]| values.iter().map(|v| v.abs()).collect::<Vec<_>>();
     let most = channel_affine(&absolute(&x), &absolute(&scale), &absolute(&shift));
-    // The product and the sum are rounded, or both at once; whole numbers must be exact.
+    // The product and the sum are each rounded, or both once in a fused multiply-add; whole numbers
+    // must be exact.
     let eps = if whole { 0.0 } else { 2.0 * f64::from(f32::EPSILON) };
     let bounds: Vec<f64> = most.iter().map(|sum| eps * sum).collect();
     let y = channel_affine(&x, &scale, &shift);

@@ -17,13 +17,13 @@ crate::params! {
         vec4s: u32,
         /// Channels without padding.
         c: u32,
-        /// Value of the whole batch that is the first one here.
+        /// Index in the whole batch of the first value of this part.
         first: u32,
         /// Tells the dropout layers of a network apart.
         layer: u32,
         /// A value is dropped with probability `threshold / 2^32`.
         threshold: u32,
-        /// Of the values that stay.
+        /// Factor of the values that are kept.
         scale: f32,
     }
 }
@@ -35,16 +35,17 @@ crate::kernel! {
     trusted: true,
 }
 
-/// Last counter word of dropout's draws: "drop" in ASCII, so that they are none of a fault map's.
+/// Last counter word of dropout's draws: "drop" in ASCII, so that they differ from the draws of
+/// fault maps.
 pub const STREAM: u32 = 0x6472_6f70;
 
-/// Drops values of x with probability `p`; the same plan on the output's gradient gives the input's.
-/// `first` is the index in the whole batch of this part's first image.
+/// Drops values of x with probability `p`. The same plan applied to the output's gradient gives the
+/// input's gradient. `first` is the index in the whole batch of this part's first image.
 ///
 /// Bindings: x `[N, H, W, C]`, seed u32 `[2]` (lo, hi), y like x.
 ///
 /// # Errors
-/// A shape past 32-bit indices, or not 0 <= p < 1.
+/// A shape too large for 32-bit indices, or a `p` outside 0 <= p < 1.
 pub fn plan(x: Nhwc, p: f32, layer: u32, first: u32) -> Result<Plan> {
     let x = x.checked()?;
     if !(0.0..1.0).contains(&p) {
@@ -59,7 +60,7 @@ pub fn plan(x: Nhwc, p: f32, layer: u32, first: u32) -> Result<Plan> {
         c: x.c,
         first,
         layer,
-        // A power of two scales exactly, and `as` truncates.
+        // The product with 2^32 is exact, and `as` truncates.
         threshold: (f64::from(p) * 4_294_967_296.0) as u32,
         scale: 1.0 / (1.0 - p),
     };
@@ -73,7 +74,7 @@ pub fn plan(x: Nhwc, p: f32, layer: u32, first: u32) -> Result<Plan> {
     Ok(plan.costing(1200 * u64::from(x.vec4s())))
 }
 
-/// Which values stay; value 0 here is value `first` of the whole batch.
+/// Which values are kept; value 0 of the result is value `first` of the whole batch.
 #[must_use]
 pub fn kept(len: usize, first: u32, layer: u32, p: f32, seed: [u32; 2]) -> Vec<bool> {
     let draw = |j: u32| philox4x32_10([j / 4, layer, 0, STREAM], seed)[j as usize % 4];
@@ -99,7 +100,7 @@ fn case(shape: Nhwc, p: f32, layer: u32, first: u32, random: &mut Random) -> Res
         data: vec![
             Data::input(&nan_padded(&x, shape.c)),
             Data::input(&seed),
-            // The scale's subtraction and division, and the product.
+            // The subtraction and division of the scale and the product may each round.
             Data::Output(Want::channels(&y, shape, |v| 2.0 * EPS * v.abs())),
         ],
     })

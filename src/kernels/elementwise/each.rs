@@ -1,5 +1,5 @@
-//! What kernels share that need no more than the size of the images, `shaders/lib/elementwise.wgsl`: their
-//! uniform block, their plan, and shapes for their cases.
+//! Common parts of kernels whose only parameters are the sizes of the images,
+//! `shaders/lib/elementwise.wgsl`: their uniform block, their plan, and shapes for their cases.
 
 use crate::{
     error::Result,
@@ -20,7 +20,7 @@ crate::params! {
     }
 }
 
-/// Shapes with and without padding lanes, of less than a workgroup and of many.
+/// Shapes with and without padding lanes, smaller than a workgroup and of many workgroups.
 pub const SHAPES: [Nhwc; 4] = [
     Nhwc { n: 1, h: 1, w: 1, c: 1 },
     Nhwc { n: 2, h: 3, w: 5, c: 3 },
@@ -28,20 +28,19 @@ pub const SHAPES: [Nhwc; 4] = [
     Nhwc { n: 3, h: 8, w: 8, c: 64 },
 ];
 
-/// An invocation for every group of four channels; each storage binding of the kernel holds images of this
-/// shape.
+/// Plans one invocation for every group of four channels; each storage binding holds images of this shape.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(kernel: &'static KernelDesc, shape: Nhwc) -> Result<Plan> {
     let bytes = vec![shape.checked()?.bytes(); kernel.bindings.len() - 1];
     plan_of(kernel, shape, bytes)
 }
 
-/// The same with storage bindings of so many bytes.
+/// Like [`plan`], with storage bindings of the given sizes in bytes.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_of(kernel: &'static KernelDesc, shape: Nhwc, bytes: Vec<u64>) -> Result<Plan> {
     let params = ElementwiseParams { vec4s: shape.checked()?.vec4s(), c: shape.c };
     Ok(Plan::new(kernel, &params, Grid::Items(u64::from(shape.vec4s())), bytes))

@@ -1,4 +1,5 @@
-//! The protected input and its gradient, `shaders/elementwise/fuse_clamp*.wgsl`.
+//! The generator's output added to the image and clamped, and its gradient:
+//! `shaders/elementwise/fuse_clamp*.wgsl`.
 
 use crate::{
     error::Result,
@@ -19,7 +20,7 @@ crate::kernel! {
 /// `y = clamp(x + g, -1, 1)`; bindings x, g, y.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
     each::plan(&KERNEL, shape)
 }
@@ -33,7 +34,7 @@ crate::kernel! {
 /// `dg = dy` where `-1 <= x + g <= 1`, else 0; bindings dy, x, g, dg.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_grad(shape: Nhwc) -> Result<Plan> {
     each::plan(&GRAD, shape)
 }
@@ -91,7 +92,7 @@ fn random(random: &mut Random) -> Result<Case> {
     case(random.images(20_000), random.flag(), random)
 }
 
-/// dy where the sum is within its limits, which count as within.
+/// `dy` if `-1 <= x + g <= 1`, else 0.
 #[must_use]
 pub fn fuse_clamp_grad(dy: f32, x: f32, g: f32) -> f64 {
     let sum = f64::from(x) + f64::from(g);
@@ -100,7 +101,7 @@ pub fn fuse_clamp_grad(dy: f32, x: f32, g: f32) -> f64 {
 
 fn grad_case(shape: Nhwc, random: &mut Random) -> Result<Case> {
     let len = (shape.pixels() * shape.c) as usize;
-    // Sums that need no rounding: no element can fall on the other side of a limit.
+    // The sums are exact, so that rounding moves no element across a limit.
     let (x, g) = exact_pair(random, len);
     let dy = random.floats(len);
     let sums = x.iter().zip(&g);

@@ -26,7 +26,7 @@ crate::kernel! {
 /// `y = x` where x is above 0, else `slope x`; bindings x, y.
 ///
 /// # Errors
-/// A shape past 32-bit indices, or a slope that is not an ordinary number above 0.
+/// A shape too large for 32-bit indices, or a slope that is not a normal number above 0.
 pub fn plan(shape: Nhwc, slope: f32) -> Result<Plan> {
     plan_either(&KERNEL, shape, slope)
 }
@@ -34,7 +34,7 @@ pub fn plan(shape: Nhwc, slope: f32) -> Result<Plan> {
 /// `dx = dy` where y is above 0, else `slope dy`; bindings dy, y, dx.
 ///
 /// # Errors
-/// As [`plan`]: without a slope above 0 the output would not have the input's sign.
+/// Those of [`plan`]. The slope must be above 0, so that the output has the input's sign.
 pub fn plan_grad(shape: Nhwc, slope: f32) -> Result<Plan> {
     plan_either(&GRAD, shape, slope)
 }
@@ -58,17 +58,17 @@ pub fn leaky_relu_grad(dy: f32, y: f32, slope: f32) -> f64 {
     f64::from(dy) * if y > 0.0 { 1.0 } else { f64::from(slope) }
 }
 
-/// PyTorch's own slope, one of a power of two, with which results are exact, and one above 1.
+/// PyTorch's default slope, a power of two, with which results are exact, and a slope above 1.
 const SLOPES: [f32; 3] = [0.01, 0.25, 3.0];
 
-/// What a product with the slope may be off by: one rounding, and none where the slope is a power of two.
+/// Error bound of a product with the slope: one rounding, or none if the slope is a power of two.
 fn bound(slope: f32) -> impl Fn(f64) -> f64 {
     move |v| if slope == 0.25 { 0.0 } else { EPS * v.abs() }
 }
 
 fn case(shape: Nhwc, slope: f32, random: &mut Random) -> Result<Case> {
     let mut x = random.floats((shape.pixels() * shape.c) as usize);
-    // At the kink, and large and small values.
+    // Values at the kink, and large and small ones.
     for (x, value) in x.iter_mut().skip(1).step_by(3).zip([0.0, -0.0, 1e30, -1e30, 1e-20, -1e-20]) {
         *x = value;
     }

@@ -1,4 +1,5 @@
-//! One learned image for every slot of a batch, and its gradient: `shaders/elementwise/learned_image*.wgsl`.
+//! Copies one learned image to every image of a batch, and its gradient:
+//! `shaders/elementwise/learned_image*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -18,7 +19,7 @@ crate::params! {
         plane: u32,
         /// Channels.
         c: u32,
-        /// Of the image in `parameters`, in floats.
+        /// Offset of the image in `parameters`, in floats.
         offset: u32,
     }
 }
@@ -34,7 +35,7 @@ crate::kernel! {
 /// Bindings: parameters f32 `[parameters_len]`, y `[N, H, W, C]`.
 ///
 /// # Errors
-/// More than four channels, a shape past 32-bit indices, or an image past the end of `parameters`.
+/// More than four channels, a shape too large for 32-bit indices, or an image past the end of `parameters`.
 pub fn plan(y: Nhwc, offset: u32, parameters_len: u32) -> Result<Plan> {
     check(y, offset, parameters_len)?;
     let params = LearnedImageParams { pixels: y.pixels(), plane: y.h * y.w, c: y.c, offset };
@@ -42,7 +43,7 @@ pub fn plan(y: Nhwc, offset: u32, parameters_len: u32) -> Result<Plan> {
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.pixels())), bytes))
 }
 
-/// Whether a learned image fits its place.
+/// Checks that a learned image has at most four channels and lies within `len` parameters.
 pub(crate) fn check(y: Nhwc, offset: u32, len: u32) -> Result<()> {
     let y = y.checked()?;
     if y.c > 4 {
@@ -63,7 +64,7 @@ crate::params! {
         plane: u32,
         /// Channels.
         c: u32,
-        /// Of the image in `gradients`, in floats.
+        /// Offset of the image in `gradients`, in floats.
         offset: u32,
         /// Whether the sum is added to what is there.
         accumulate: u32,
@@ -78,10 +79,11 @@ crate::kernel! {
 
 /// Sums dy over the batch into the image at `offset` of `gradients` (`[C, H, W]`).
 ///
-/// Bindings: dy `[N, H, W, C]`, gradients f32 `[parameters_len]`, changed only at the image's place.
+/// Bindings: dy `[N, H, W, C]`, gradients f32 `[parameters_len]`, of which only the image is
+/// changed.
 ///
 /// # Errors
-/// As [`plan`], or 65,536 images and more.
+/// Those of [`plan`], or 65,536 images or more.
 pub fn plan_grad(dy: Nhwc, offset: u32, parameters_len: u32, into: Accumulate) -> Result<Plan> {
     check(dy, offset, parameters_len)?;
     if u64::from(dy.n) > MAX_GROUPS {
@@ -94,7 +96,7 @@ pub fn plan_grad(dy: Nhwc, offset: u32, parameters_len: u32, into: Accumulate) -
     Ok(Plan::new(&GRAD, &params, Grid::Items(u64::from(plane)), bytes).costing(dy.bytes() / 4))
 }
 
-/// Batches, where the image lies, and the parameters' number.
+/// Shapes of batches, offsets of the image, and numbers of parameters.
 const PLACES: [(Nhwc, u32, u32); 4] = [
     (Nhwc { n: 1, h: 1, w: 1, c: 1 }, 0, 1),
     (Nhwc { n: 3, h: 5, w: 7, c: 3 }, 4, 120),
@@ -107,7 +109,7 @@ pub(crate) fn planar(shape: Nhwc, [_, h, w, c]: [u32; 4]) -> usize {
     ((c * shape.h + h) * shape.w + w) as usize
 }
 
-/// The image for every slot, `[N, H, W, C]`.
+/// The image repeated for the whole batch, `[N, H, W, C]`.
 #[must_use]
 pub fn learned_image(image: &[f32], shape: Nhwc) -> Vec<f64> {
     let mut y = vec![0.0; (shape.pixels() * shape.c) as usize];
@@ -127,7 +129,8 @@ fn case(shape: Nhwc, offset: u32, len: u32, random: &mut Random) -> Result<Case>
     })
 }
 
-/// A batch of at most four channels, where the image lies, and the parameters' number.
+/// Draws the shape of a batch of at most four channels, the offset of the image, and the number of
+/// parameters.
 pub(crate) fn draw(random: &mut Random) -> (Nhwc, u32, u32) {
     let shape = random.images(10_000);
     let shape = shape.with_c((shape.c - 1) % 4 + 1);
@@ -145,7 +148,7 @@ fn random(random: &mut Random) -> Result<Case> {
     case(shape, offset, len, random)
 }
 
-/// Sums over the batch, `[C, H, W]`: of the values, and of their magnitudes.
+/// Sums over the batch, `[C, H, W]`, of the values and of their magnitudes.
 #[must_use]
 pub fn learned_image_grad(dy: &[f32], shape: Nhwc) -> [Vec<f64>; 2] {
     let len = (shape.c * shape.h * shape.w) as usize;
@@ -176,7 +179,7 @@ fn grad_case(
         let at = offset as usize + i;
         let old = if into == Accumulate::Add { after[at] } else { 0.0 };
         after[at] = old + sum;
-        // One rounding per image, of the sum of magnitudes at most.
+        // Adding an image rounds a number of at most the sum of magnitudes.
         let roundings = EPS * (f64::from(shape.n) + 1.0);
         bounds[at] = if whole { 0.0 } else { roundings * (magnitude + old.abs()) };
     }

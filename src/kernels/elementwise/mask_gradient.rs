@@ -1,4 +1,4 @@
-//! Gradient through a recorded ReLU, `shaders/elementwise/mask_gradient.wgsl`.
+//! Gradient through a ReLU whose mask was recorded, `shaders/elementwise/mask_gradient.wgsl`.
 
 use crate::{
     error::Result,
@@ -17,7 +17,7 @@ crate::params! {
         vec4s: u32,
         /// Channels without padding.
         c: u32,
-        /// Copies.
+        /// Number of copies.
         copies: u32,
     }
 }
@@ -28,10 +28,10 @@ crate::kernel! {
     bindings: [("dy", Read), ("mask", Read), ("dx", ReadWrite)],
 }
 
-/// `dx = dy` where the mask of `copies` tensors of `shape` is set.
+/// `dx = dy` where the mask of `copies` tensors of `shape` is set, else 0; bindings dy, mask, dx.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc, copies: u32) -> Result<Plan> {
     let whole = Nhwc { n: shape.n * copies, ..shape }.checked()?;
     let params = MaskGradientParams { vec4s: shape.vec4s(), c: shape.c, copies };

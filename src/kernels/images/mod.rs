@@ -18,7 +18,7 @@ crate::params! {
         h: u32,
         /// Columns.
         w: u32,
-        /// First image of the shard.
+        /// Index in the set of the shard's first image.
         first: u32,
         /// Images in the shard.
         count: u32,
@@ -31,13 +31,14 @@ crate::kernel! {
     bindings: [("pixels", Read), ("picks", Read), ("y", ReadWrite)],
 }
 
-/// Fills the slots of a batch whose images lie in one shard of the set.
+/// Fills the slots of a batch whose images lie in one shard of the image set.
 ///
 /// Bindings: pixels, the shard's bytes `[count, 3, h, w]` in whole words; picks u32 `[n, 4]`, the
-/// image's index in the set, [`shift`] and [`motion`]; y f32 `[n, h, w, 3]` in [-1, 1], other slots kept.
+/// image's index in the set, [`shift`] and [`motion`]; y f32 `[n, h, w, 3]` in [-1, 1], of which other slots
+/// keep their contents.
 ///
 /// # Errors
-/// Nothing to do, images of more than 1024 rows or columns, or more bytes or pixels than 32-bit
+/// There is nothing to compute, images of more than 1024 rows or columns, or more bytes or pixels than 32-bit
 /// indices reach.
 pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
     let y = Nhwc::new(n, h, w, 3).checked()?;
@@ -55,9 +56,9 @@ pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
         .costing(u64::from(y.pixels()) * 12))
 }
 
-/// Rows and columns of an image, at most: products of a motion must fit 32 bits.
+/// Most rows or columns of an image, so that the products of a motion fit 32 bits.
 const MAX_SIDE: u32 = 1024;
-/// Of a motion's inverse scale: images are enlarged or reduced by at most so much.
+/// Largest factor by which a motion enlarges or reduces an image.
 const MAX_SCALE: f64 = 8.0;
 
 /// The last words of a pick: an image scaled by `scale` about its middle and moved `down` and `right`
@@ -78,8 +79,8 @@ pub fn shift(dy: i32, dx: i32, flip: bool) -> u32 {
     byte(dy) | byte(dx) << 8 | u32::from(flip) << 16
 }
 
-/// One pick: image, shift down and right of the crop window, mirrored or not; before that, moved down
-/// and right and scaled.
+/// One pick: an image that is scaled and moved, then shifted by `dy` and `dx` as a crop window, then mirrored
+/// or not.
 #[derive(Clone, Copy, Debug)]
 struct Pick {
     image: u32,
@@ -93,7 +94,7 @@ struct Pick {
 fn crop(plane: &[u8], w: usize, pick: Pick) -> Vec<u8> {
     let h = plane.len() / w;
     let (down, right, scale) = pick.motion;
-    // The scale as a pick has it, in steps of 2^-16, and the middle of each pixel.
+    // The inverse scale as a pick holds it, in steps of 2^-16. Coordinates are those of the pixels' centres.
     let inverse = (65_536.0 / scale).round() / 65_536.0;
     let from = |at: i32, size: usize, by: i32| {
         let middle = size as f64 / 2.0;
@@ -128,7 +129,7 @@ fn case(
     let shape = Nhwc::new(picks.len() as u32, h as u32, w as u32, 3);
     let mut bytes: Vec<u8> =
         (0..count as usize * 3 * plane).map(|_| random.below(256) as u8).collect();
-    // What fills the last word must not be taken for a pixel.
+    // Bytes that fill the last word, which must not be read as pixels.
     bytes.resize(bytes.len().next_multiple_of(4), 0x55);
     let mut pick_words = Vec::new();
     let untouched = 7.5f32;
@@ -149,7 +150,7 @@ fn case(
             for plane in &planes {
                 let unit = f64::from(plane[i]) / 255.0;
                 y.push(2.0 * unit - 1.0);
-                // A division within 2.5 ulp, doubled, and one rounding; 0 is exact.
+                // A division within 2.5 ulp, doubled, and one rounding; a byte of 0 is exact.
                 bounds.push(if plane[i] == 0 { 0.0 } else { EPS * (5.0 * unit + 1.0) });
             }
             y.push(0.0);
@@ -205,7 +206,7 @@ fn random(random: &mut Random) -> Result<Case> {
     let pick = |random: &mut Random| {
         let mut shift = |most: u32| random.below(2 * most + 1) as i32 - most as i32;
         let (dy, dx, down, right) = (shift(4), shift(4), shift(9), shift(9));
-        // A few lie outside the shard.
+        // A few picks lie outside the shard.
         let image = (first + random.below(count + 2)).saturating_sub(1);
         let scale = random.of(&[1.0, 1.0, 0.65, 1.35, 0.125]);
         Pick { image, dy, dx, flip: random.flag(), motion: (down, right, scale) }

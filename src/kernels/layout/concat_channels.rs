@@ -1,4 +1,4 @@
-//! Two images side by side in channels, `shaders/layout/concat_channels.wgsl`.
+//! Concatenation of two images along their channels, `shaders/layout/concat_channels.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -28,10 +28,10 @@ crate::kernel! {
 }
 
 /// `y = [a, b]` along the channels; bindings a, b, y. The gradients are slices of dy:
-/// [`super::gather2d::Gather::channels`] of 0 and of `a.c`.
+/// [`super::gather2d::Gather::channels`] with offsets 0 and `a.c`.
 ///
 /// # Errors
-/// Shapes that differ in more than their channels, or a result past 32-bit indices.
+/// Shapes that differ in more than their channels, or a result too large for 32-bit indices.
 pub fn plan(a: Nhwc, b: Nhwc) -> Result<Plan> {
     let (a, b) = (a.checked()?, b.checked()?);
     if a.with_c(0) != b.with_c(0) {
@@ -45,7 +45,7 @@ pub fn plan(a: Nhwc, b: Nhwc) -> Result<Plan> {
     Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes))
 }
 
-/// `[a, b]` of every pixel, `a_c` and `b_c` channels of it.
+/// The concatenation of every pixel's `a_c` and `b_c` channels.
 #[must_use]
 pub fn concat_channels(a: &[f32], b: &[f32], a_c: u32, b_c: u32) -> Vec<f64> {
     let pixels = a.chunks(a_c as usize).zip(b.chunks(b_c as usize));

@@ -9,47 +9,46 @@ use crate::{
     shape::Nhwc,
 };
 
-/// From where each element comes: `y[n, i, j, c] = x[n, (i mul + offset) / div,
-/// (j mul + offset) / div, c + channel_offset]` where both quotients are whole and every index lies
-/// inside x, else 0.
+/// The source of each element of y: `y[n, i, j, c] = x[n, (i mul + offset) / div, (j mul + offset) /
+/// div, c + channel_offset]` where both quotients are whole and every index lies inside x, else 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gather {
     /// Step in x per step in y, at least 1.
     pub mul: u32,
     /// Step in y per step in x, at least 1.
     pub div: u32,
-    /// Rows and columns, before the division.
+    /// Offset of rows and columns, before the division.
     pub offset: i32,
-    /// Channels.
+    /// Offset of channels.
     pub channel_offset: i32,
 }
 
 impl Gather {
-    /// `p` zeros on every side.
+    /// Adds `p` pixels of zeros on every side.
     #[must_use]
     pub fn pad(p: u32) -> Self {
         Self { offset: p.cast_signed().wrapping_neg(), ..Self::channels(0) }
     }
 
-    /// Without `p` pixels on every side; the gradient of [`Self::pad`].
+    /// Removes `p` pixels on every side; the gradient of [`Self::pad`].
     #[must_use]
     pub fn crop(p: u32) -> Self {
         Self { offset: p.cast_signed(), ..Self::channels(0) }
     }
 
-    /// Every `s`-th pixel, the first included.
+    /// Takes every `s`-th pixel of each row and column, the first included.
     #[must_use]
     pub fn subsample(s: u32) -> Self {
         Self { mul: s, ..Self::channels(0) }
     }
 
-    /// Zeros between the pixels; the gradient of [`Self::subsample`].
+    /// Puts `s - 1` zeros between neighbouring pixels; the gradient of [`Self::subsample`].
     #[must_use]
     pub fn spread(s: u32) -> Self {
         Self { div: s, ..Self::channels(0) }
     }
 
-    /// Channels from `offset` on; a negative offset puts zeros before them.
+    /// Takes the channels from `offset` on; a negative offset puts zeros before them.
     #[must_use]
     pub fn channels(offset: i32) -> Self {
         Self { mul: 1, div: 1, offset: 0, channel_offset: offset }
@@ -88,9 +87,9 @@ crate::params! {
         mul: u32,
         /// Step in y per step in x.
         div: u32,
-        /// Rows and columns, before the division.
+        /// Offset of rows and columns, before the division.
         offset: i32,
-        /// Channels.
+        /// Offset of channels.
         channel_offset: i32,
     }
 }
@@ -104,7 +103,7 @@ crate::kernel! {
 /// Fills y from x as [`Gather`] says; bindings x, y.
 ///
 /// # Errors
-/// Batches that differ, a `mul` or `div` of 0, or indices past 31 bits.
+/// Batches that differ, a `mul` or `div` of 0, or indices of more than 31 bits.
 pub fn plan(x: Nhwc, y: Nhwc, gather: Gather) -> Result<Plan> {
     let (x, y) = (x.checked()?, y.checked()?);
     let Gather { mul, div, offset, channel_offset } = gather;
@@ -136,7 +135,7 @@ pub fn plan(x: Nhwc, y: Nhwc, gather: Gather) -> Result<Plan> {
     Ok(Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]))
 }
 
-/// Index `i` of y seen in x, if it is whole and below `extent`.
+/// The index in x that index `i` of y comes from, if it is whole and below `extent`.
 fn source(i: u32, mul: u32, div: u32, offset: i32, extent: u32) -> Option<u32> {
     let numerator = i64::from(i) * i64::from(mul) + i64::from(offset);
     let quotient = numerator / i64::from(div);
@@ -173,7 +172,7 @@ pub fn gathers() -> Vec<(Nhwc, Nhwc, Gather)> {
         (of(2, 3, 2, 10), of(2, 3, 2, 7), Gather::channels(3)),
         (of(2, 3, 2, 7), of(2, 3, 2, 10), Gather::channels(-3)),
         (of(1, 3, 2, 5), of(1, 3, 2, 20), Gather::channels(-8)),
-        // A shortcut of ResNet: every second pixel, with zero channels on both sides.
+        // A shortcut of a ResNet: every second pixel, with zero channels on both sides.
         (of(2, 8, 8, 16), of(2, 4, 4, 32), Gather { channel_offset: -8, ..Gather::subsample(2) }),
         (of(2, 5, 6, 3), of(2, 9, 4, 6), Gather { mul: 2, div: 3, offset: -4, channel_offset: -2 }),
         (of(2, 5, 6, 3), of(2, 4, 4, 6), Gather { mul: 3, div: 2, offset: 1, channel_offset: 1 }),

@@ -1,4 +1,4 @@
-//! Enlargement by a whole factor and its gradient, `shaders/layout/upsample_nearest*.wgsl`.
+//! Enlargement by an integer factor and its gradient, `shaders/layout/upsample_nearest*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -12,7 +12,7 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/lib/upsample_nearest.wgsl`.
     pub struct UpsampleNearestParams {
-        /// Groups of four channels of what is written: y, backward dx.
+        /// Groups of four channels in the output: y forward, dx backward.
         vec4s: u32,
         /// Channels without padding.
         c: u32,
@@ -34,7 +34,7 @@ crate::kernel! {
 /// Shape of the enlarged image.
 ///
 /// # Errors
-/// A factor of 0, or a result past 32-bit indices.
+/// A factor of 0, or a result too large for 32-bit indices.
 pub fn output(x: Nhwc, factor: u32) -> Result<Nhwc> {
     match (x.checked()?.h.checked_mul(factor), x.w.checked_mul(factor)) {
         (Some(h @ 1..), Some(w @ 1..)) => Nhwc { h, w, ..x }.checked(),
@@ -42,10 +42,10 @@ pub fn output(x: Nhwc, factor: u32) -> Result<Nhwc> {
     }
 }
 
-/// Every pixel becomes `factor` x `factor`; `x` is the small image; bindings x, y.
+/// Every pixel becomes `factor` x `factor` pixels; `x` is the small image's shape; bindings x, y.
 ///
 /// # Errors
-/// As [`output`].
+/// Those of [`output`].
 pub fn plan(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
     let params = UpsampleNearestParams { vec4s: y.vec4s(), c: x.c, h: x.h, w: x.w, factor };
@@ -59,10 +59,10 @@ crate::kernel! {
     bindings: [("dy", Read), ("dx", ReadWrite)],
 }
 
-/// Sums over the blocks of dy; `x` is the small image, the shape of dx; bindings dy, dx.
+/// Sums over each block of dy; `x` is the small image's shape, which dx has; bindings dy, dx.
 ///
 /// # Errors
-/// As [`output`].
+/// Those of [`output`].
 pub fn plan_grad(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
     let params = UpsampleNearestParams { vec4s: x.vec4s(), c: x.c, h: x.h, w: x.w, factor };
@@ -70,7 +70,7 @@ pub fn plan_grad(x: Nhwc, factor: u32) -> Result<Plan> {
     Ok(Plan::new(&GRAD, &params, grid, vec![y.bytes(), x.bytes()]))
 }
 
-/// Small images and factors.
+/// Shapes of small images, with factors.
 const SIZES: [(Nhwc, u32); 6] = [
     (Nhwc { n: 1, h: 1, w: 1, c: 1 }, 1),
     (Nhwc { n: 2, h: 3, w: 5, c: 3 }, 2),
@@ -80,7 +80,7 @@ const SIZES: [(Nhwc, u32); 6] = [
     (Nhwc { n: 1, h: 1, w: 2, c: 4 }, 7),
 ];
 
-/// Every pixel becomes a block.
+/// Repeats every pixel `factor` times in both directions.
 #[must_use]
 pub fn upsample_nearest(x: &[f32], shape: Nhwc, factor: u32) -> Vec<f64> {
     let y = Nhwc { h: shape.h * factor, w: shape.w * factor, ..shape };
@@ -88,7 +88,7 @@ pub fn upsample_nearest(x: &[f32], shape: Nhwc, factor: u32) -> Vec<f64> {
     elements(y).map(|to| f64::from(x[at(shape, small(to))])).collect()
 }
 
-/// A small image and a factor.
+/// Draws the shape of a small image and a factor.
 pub(crate) fn draw(random: &mut Random) -> (Nhwc, u32) {
     let factor = random.between(1, 7);
     (random.images(20_000 / (factor * factor)), factor)
@@ -162,7 +162,7 @@ fn grad_cases() -> Result<Vec<Case>> {
 
 fn random_grad(random: &mut Random) -> Result<Case> {
     let (shape, factor) = draw(random);
-    // The twin looks for the rows of each block among all.
+    // The twin searches all rows for those of each block, so that many rows are slow.
     let shape = Nhwc { h: shape.h.min(40), ..shape };
     grad_case(shape, factor, random.flag(), random)
 }

@@ -1,4 +1,5 @@
-//! How far copies of a network are from a teacher's answers, `shaders/loss/distillation_loss.wgsl`.
+//! Distillation loss: the distance of copies of a network from a teacher's answers,
+//! `shaders/loss/distillation_loss.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -25,9 +26,9 @@ crate::params! {
         classes: u32,
         /// Lanes per row.
         span: u32,
-        /// What the logits are divided by.
+        /// Temperature that the logits are divided by.
         temperature: f32,
-        /// One over it.
+        /// `1 / temperature`.
         inverse: f32,
     }
 }
@@ -41,25 +42,24 @@ crate::kernel! {
     ],
 }
 
-/// Whether logits can be divided by a temperature: it, its square, which multiplies the loss, and one
-/// over it are ordinary numbers above 0 in f32.
+/// Whether logits can be divided by a temperature. The temperature, its square, which multiplies the loss, and its
+/// reciprocal must be normal numbers above 0 in f32.
 #[must_use]
 pub fn takes(temperature: f32) -> bool {
     let ordinary = [temperature, temperature * temperature, 1.0 / temperature];
     temperature > 0.0 && ordinary.iter().all(|v| v.is_normal())
 }
 
-/// Loss and gradient of `copies` networks on the same `n` images, whose answers are to be the teacher's,
-/// `T^2 KL(softmax(teacher / T) || softmax(logits / T))` with T the temperature (Hinton et al.,
-/// arXiv:1503.02531: with `T^2` gradients are as large at every temperature); row r is image `r % n` of
-/// copy `r / n`.
+/// Loss and gradient of `copies` networks on the same `n` images that learn the teacher's answers. The loss is `T^2
+/// KL(softmax(teacher / T) || softmax(logits / T))` with T the temperature (Hinton et al., arXiv:1503.02531: with `T^2`
+/// gradients are as large at every temperature); row r is image `r % n` of copy `r / n`.
 ///
 /// Bindings: logits f32 `[rows, C4 * 4]`; teacher f32 `[n, C4 * 4]`; weights f32 `[copies]`, the factor
 /// of each copy's gradient (`1 / n` for a mean); dlogits like logits; `row_loss` f32 `[rows]`, unweighted;
-/// correct u32 `[rows]`, 1 where the first largest logit of both is that of the same class.
+/// correct u32 `[rows]`, 1 where the first largest logits of copy and teacher are of the same class.
 ///
 /// # Errors
-/// Nothing to do, more than 32-bit indices reach, or a temperature that f32 cannot divide by ([`takes`]).
+/// There is nothing to compute, more than 32-bit indices reach, or a temperature that f32 cannot divide by ([`takes`]).
 pub fn plan(copies: u32, n: u32, classes: u32, temperature: f32) -> Result<Plan> {
     let of = Rows::new(copies, n, classes)?;
     if !takes(temperature) {
@@ -74,20 +74,20 @@ pub fn plan(copies: u32, n: u32, classes: u32, temperature: f32) -> Result<Plan>
     Ok(plan.costing(54 * of.logits.bytes() / 4))
 }
 
-/// How far a row of logits is from the teacher's: `T^2 sum p (log p - log q)`, its gradient `weight T (q - p)`, and
-/// whether the first largest logit of both is that of the same class.
+/// Loss of a row of logits against the teacher's, `T^2 sum p (log p - log q)`, its gradient `weight T (q - p)`, and
+/// whether the first largest logits of both are of the same class.
 #[must_use]
 pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> Row {
     let (z, t) = (Softmax::of(logits, temperature), Softmax::of(teacher, temperature));
     let classes = 0..logits.len();
-    // What a class with p = 0 adds is 0, but NaN where log q is infinite: 0 log 0 - 0 log q.
+    // A class with p = 0 adds 0; if log q is infinite, it adds NaN, as in 0 log 0 - 0 log q.
     let term = |i: usize| {
         let (p, log_p) = (t.p(i), t.log_p(i));
         (if p == 0.0 { 0.0 } else { p * log_p }) - p * z.log_p(i)
     };
     let gradient = |i: usize| {
-        // q - p of the teacher's answer in f64 would be as far off as the kernel's bound allows, where
-        // both are sure.
+        // For the teacher's answer, q - p would cancel where both are confident: even in f64 it would be off by as much
+        // as the kernel's bound. The sums over the other classes do not cancel.
         let apart = if i == t.answer { t.others(i) - z.others(i) } else { z.p(i) - t.p(i) };
         weight * temperature * if (z.sum + t.sum).is_nan() { f64::NAN } else { apart }
     };
@@ -100,11 +100,11 @@ pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> Ro
 
 /// A softmax at a temperature.
 struct Softmax {
-    /// Logits below the largest, divided by the temperature.
+    /// Differences of the logits from the largest, divided by the temperature.
     scaled: Vec<f64>,
-    /// Of their exponentials.
+    /// Sum of their exponentials.
     sum: f64,
-    /// Where the first largest logit stands, or the first NaN.
+    /// Index of the first largest logit, or of the first NaN.
     answer: usize,
 }
 
@@ -124,32 +124,32 @@ impl Softmax {
         self.scaled[i] - self.sum.ln()
     }
 
-    /// What is left for all classes but one.
+    /// Sum of the probabilities of all classes but one.
     fn others(&self, but: usize) -> f64 {
         (0..self.scaled.len()).filter(|&i| i != but).map(|i| self.p(i)).sum()
     }
 
-    /// Relative error of an exponential. With d the scaled logit WGSL allows `exp` 3 + 2 |d| ulp; d is
-    /// rounded three times (difference, 1 / T, product) and so off by 1.5 |d| eps. That of -infinity is 0
-    /// exactly.
+    /// Relative error of an exponential. With d the scaled logit, WGSL allows `exp` an error of 3 + 2 |d| ulp; d is
+    /// rounded three times (difference, 1 / T, product) and so off by 1.5 |d| eps. The exponential of -infinity is
+    /// exactly 0.
     fn error_of_exp(&self, i: usize) -> f64 {
         let d = self.scaled[i];
         if d.exp() == 0.0 { 0.0 } else { (4.0 + 4.0 * d.abs()) * EPS }
     }
 
-    /// Absolute error of the sum of all exponentials but some: K terms are added.
+    /// Absolute error of the sum of the exponentials that `kept` selects; K terms are added.
     fn error_of_sum(&self, kept: impl Fn(usize) -> bool) -> f64 {
         let k = self.scaled.len();
         let error = |i: usize| self.scaled[i].exp() * (self.error_of_exp(i) + k as f64 * EPS);
         (0..k).filter(|&i| kept(i)).map(error).sum()
     }
 
-    /// Relative error of a quotient by the sum, beside that of its numerator.
+    /// Relative error of a division by the sum, without that of the numerator.
     fn error_of_quotient(&self) -> f64 {
         self.error_of_sum(|_| true) / self.sum + 3.0 * EPS
     }
 
-    /// Absolute error of the probability of a class, or of what it leaves to the others.
+    /// Absolute error of the probability of a class or, with `others`, of the sum of the other probabilities.
     fn error(&self, i: usize, others: bool) -> f64 {
         let (value, numerator) = match others {
             true => (self.others(i), self.error_of_sum(|j| j != i) / self.sum),
@@ -173,7 +173,7 @@ fn bounds(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> (f6
         (weight * temperature).abs() * (of(&z) + of(&t) + 1e-37)
     };
     let (mut apart, mut error) = (0.0, 0.0);
-    // A class that the teacher excludes adds nothing.
+    // A class with p = 0 adds nothing.
     for i in (0..k).filter(|&i| t.scaled[i] > f64::NEG_INFINITY) {
         let (a, b) = (t.scaled[i], z.scaled[i]);
         let (e, distance) = (a.exp(), (a - b).abs());
@@ -190,7 +190,7 @@ fn bounds(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> (f6
     (temperature * temperature * loss, (0..k).map(gradient).collect())
 }
 
-/// What a case consists of beside its logits.
+/// Parameters of a case.
 #[derive(Clone, Copy)]
 struct Shape {
     copies: u32,
@@ -225,7 +225,7 @@ impl Shape {
         (self.copies * self.n * self.classes) as usize
     }
 
-    /// Logits near those of a teacher, who is so sure: as copies answer that have learnt.
+    /// Logits near a teacher's, such as trained copies give. The teacher is the more confident, the larger `scale`.
     fn near(self, random: &mut Random, scale: f32, offset: f32) -> [Vec<f32>; 2] {
         let len = (self.n * self.classes) as usize;
         let teacher: Vec<f32> = random.floats(len).iter().map(|v| v * scale + offset).collect();
@@ -255,13 +255,13 @@ fn cases() -> Result<Vec<Case>> {
         let [logits, teacher] = shape.near(&mut random, scale, offset);
         cases.push(shape.case(label, &logits, &teacher)?);
     }
-    // Copies that know nothing of the teacher, and one that is the teacher.
+    // Copies that are far from the teacher, and one that equals the teacher.
     let shape = Shape { copies: 3, n: 6, classes: 10, temperature: 2.0 };
     let far: Vec<f32> = random.floats(shape.logits()).iter().map(|v| 20.0 * v).collect();
     let teacher = far[..60].to_vec();
     cases.push(shape.case(" far", &far, &teacher)?);
-    // A teacher that excludes a class, with copies that exclude it too, another one, and none: NaN, an
-    // infinity, and a number.
+    // A teacher that excludes a class (logit -infinity), with copies that exclude the same class, another one, and
+    // none: the losses are NaN, infinite, and finite.
     let shape = Shape { copies: 3, n: 2, classes: 6, temperature: 1.0 };
     let [mut logits, mut teacher] = shape.near(&mut random, 4.0, 0.0);
     (teacher[1], teacher[7]) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
@@ -273,7 +273,7 @@ fn cases() -> Result<Vec<Case>> {
         }
     }
     cases.push(shape.case(" classes excluded", &logits, &teacher)?);
-    // Whole numbers from -1 to 1: most rows have ties, which the first one wins on either side.
+    // Whole numbers from -1 to 1: most rows have ties, in which the first class wins for copy and teacher.
     for (n, classes) in [(40, 5), (20, 140)] {
         let shape = Shape { copies: 1, n, classes, temperature: 1.0 };
         let [logits, teacher] = [(); 2].map(|()| random.integers(shape.logits(), 1));

@@ -8,13 +8,13 @@ use crate::{
     },
 };
 
-/// Rows per copy, at most: their count must be exact as f32, and loops short.
+/// Most rows per copy: their count must be exact in f32, and loops must stay short.
 const MAX_ROWS: u32 = 1 << 21;
 
 crate::params! {
     /// Uniform block of `shaders/loss/loss_totals.wgsl`.
     pub struct LossTotalsParams {
-        /// Copies.
+        /// Number of copies.
         copies: u32,
         /// Rows per copy.
         n: u32,
@@ -33,7 +33,7 @@ crate::kernel! {
 /// 2]`: the bits of the f32 sum of losses, and the number of hits, changed in place.
 ///
 /// # Errors
-/// Nothing to do, more than 2^21 rows per copy, or more rows than 32-bit indices reach.
+/// There is nothing to compute, more than 2^21 rows per copy, or more rows than 32-bit indices reach.
 pub fn plan(copies: u32, n: u32) -> Result<Plan> {
     let rows = copies.checked_mul(n).filter(|&rows| rows > 0 && n <= MAX_ROWS);
     let Some(rows) = rows else {

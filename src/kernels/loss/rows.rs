@@ -1,5 +1,5 @@
-//! What the losses of rows of logits share, a row for every image of every copy: the sizes of their plans, and
-//! what their cases want.
+//! Common parts of losses on rows of logits, with a row for every image of every copy: the sizes of their
+//! plans, and the expected results of their cases.
 
 use crate::{
     error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
     shape::Nhwc,
 };
 
-/// Lanes per row, at most: the smallest workgroup has so many.
+/// Most lanes per row: the smallest workgroup has 32.
 const MAX_SPAN: u32 = 32;
 
 /// The rows of `copies` networks that answer to the same `n` images; row r is image `r % n` of copy `r / n`.
@@ -15,7 +15,7 @@ const MAX_SPAN: u32 = 32;
 pub struct Rows {
     /// Logits of all rows.
     pub logits: Nhwc,
-    /// Rows.
+    /// Number of rows.
     pub rows: u32,
     /// Lanes per row.
     pub span: u32,
@@ -27,7 +27,7 @@ impl Rows {
     /// Checked rows.
     ///
     /// # Errors
-    /// Nothing to do, or more than 32-bit indices reach.
+    /// There is nothing to compute, or more than 32-bit indices reach.
     pub fn new(copies: u32, n: u32, classes: u32) -> Result<Self> {
         let logits = Nhwc::new(copies, 1, n, classes).checked()?;
         let rows = logits.pixels();
@@ -40,8 +40,8 @@ impl Rows {
         Ok(Self { logits, rows, span, lanes })
     }
 
-    /// Bytes of the bindings: logits, what they are compared with, the copies' weights, the gradient of the
-    /// logits, losses and hits of the rows.
+    /// Bytes of the bindings: logits, their target (`compared` bytes), the copies' weights, the gradient of
+    /// the logits, losses and hits of the rows.
     #[must_use]
     pub fn bytes(self, compared: u64) -> Vec<u64> {
         let logits = self.logits.bytes();
@@ -50,29 +50,29 @@ impl Rows {
     }
 }
 
-/// What a loss makes of one row.
+/// A loss's results for one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The loss, unweighted.
     pub loss: f64,
     /// The gradient of the logits, weighted.
     pub dlogits: Vec<f64>,
-    /// Whether the first largest logit is where it should be.
+    /// Whether the first largest logit is that of the wanted class.
     pub correct: bool,
 }
 
-/// The largest number, or the first NaN: `f64::max` would drop it.
+/// The largest number, or NaN if there is one: `f64::max` would drop a NaN.
 pub(super) fn largest(logits: &[f64]) -> f64 {
     let nan = logits.iter().copied().find(|l| l.is_nan());
     nan.unwrap_or_else(|| logits.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Weights of the copies in a case, each another one.
+/// Weights of the copies in a case, all different.
 pub(super) fn weights(copies: u32, n: u32) -> Vec<f32> {
     (0..copies).map(|k| (k as f32 + 0.7) / n as f32).collect()
 }
 
-/// What a case wants of all rows.
+/// Expected results of all rows of a case, each with its bounds.
 #[derive(Default)]
 pub(super) struct Wanted {
     dlogits: [Vec<f64>; 2],
@@ -81,7 +81,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The next row, and the bounds of its loss and of its gradient.
+    /// Adds the next row, with the bounds of its loss and of its gradient.
     pub(super) fn push(&mut self, row: Row, (loss, dlogits): (f64, Vec<f64>)) {
         self.dlogits[0].extend(row.dlogits);
         self.dlogits[1].extend(dlogits);

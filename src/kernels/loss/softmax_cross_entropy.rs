@@ -45,7 +45,7 @@ crate::kernel! {
 /// logit is the label's.
 ///
 /// # Errors
-/// Nothing to do, or more than 32-bit indices reach.
+/// There is nothing to compute, or more than 32-bit indices reach.
 pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
     let of = Rows::new(copies, n, classes)?;
     let params = SoftmaxCrossEntropyParams { rows: of.rows, n, classes, span: of.span };
@@ -62,7 +62,7 @@ pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
     let p = |i: usize| (logits[i] - largest).exp() / sum;
     let others: f64 = (0..logits.len()).filter(|&i| i != label).map(p).sum();
     let gradient = |i: usize| match () {
-        () if sum.is_nan() => f64::NAN, // of all classes, were there no others
+        () if sum.is_nan() => f64::NAN, // even with one class, where others is 0
         () if i == label => -others,
         () => p(i),
     };
@@ -79,7 +79,7 @@ pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
 fn bounds(logits: &[f64], label: usize, weight: f64) -> (f64, Vec<f64>) {
     let largest = largest(logits);
     let e = |l: f64| (l - largest).exp();
-    // The exponential of -infinity is 0 exactly.
+    // The exponential of -infinity is exactly 0.
     let r = |l: f64| if e(l) == 0.0 { 0.0 } else { (4.0 + 3.0 * (l - largest).abs()) * EPS };
     let k = logits.len() as f64;
     let total = |skip: Option<usize>| {
@@ -150,7 +150,7 @@ fn cases() -> Result<Vec<Case>> {
             .collect();
         cases.push(case(copies, n, classes, label, &logits, &mut random)?);
     }
-    // Whole numbers from -1 to 1: most rows have ties, which the first one wins.
+    // Whole numbers from -1 to 1: most rows have ties, in which the first class wins.
     for (n, classes) in [(40, 5), (20, 140)] {
         let logits = random.integers((n * classes) as usize, 1);
         cases.push(case(1, n, classes, " ties", &logits, &mut random)?);

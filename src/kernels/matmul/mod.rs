@@ -1,4 +1,4 @@
-//! Products of matrices, many at once: `shaders/matmul/matmul*.wgsl`.
+//! Batched products of matrices: `shaders/matmul/matmul*.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -21,12 +21,12 @@ crate::params! {
         c: u32,
         /// Columns of w and y, without padding.
         k: u32,
-        /// Products.
+        /// Number of products.
         batches: u32,
     }
 }
 
-/// A variant's text: the pieces that all join, and its own file.
+/// A variant's text: the pieces that all variants share, and its own file.
 macro_rules! joined {
     ($own:literal) => {
         crate::wgsl!("lib/grid", "lib/lanes", "lib/panels", "lib/matmul", $own)
@@ -79,7 +79,7 @@ pub struct Matmul {
     pub c: u32,
     /// Columns of w and y.
     pub k: u32,
-    /// Products.
+    /// Number of products.
     pub batches: u32,
 }
 
@@ -90,11 +90,11 @@ impl Less for Matmul {
     }
 }
 
-/// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to fours, and w in
-/// [`panels`].
+/// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to a multiple of 4,
+/// and w in [`panels`].
 ///
 /// # Errors
-/// An extent of 0, or indices past 32 bits.
+/// An extent of 0, or indices of more than 32 bits.
 pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     let [x, y] = [c, k].map(|columns| Nhwc::new(batches, 1, rows, columns));
     let (x, y) = (x.checked()?, y.checked()?);
@@ -114,16 +114,16 @@ pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
         less: Arc::new(Matmul { rows, c, k, batches }),
     };
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(2 * products).classed(class);
-    // A subgroup holds 32 columns: with a few of them most of its lanes would idle.
+    // A subgroup computes 32 columns: with 8 columns or fewer most of its lanes would idle.
     Ok(if y.c4() <= 2 { plan.preferring("plain") } else { plan })
 }
 
 /// Columns of a panel.
 const PANEL: usize = 32;
 
-/// A matrix `[rows, columns]` as it is bound as w, and as the weight transforms write it: panels of 32
-/// columns, one behind another, each `[rows, 32]`; the last has the columns left. `columns` with their
-/// padding.
+/// A matrix `[rows, columns]` in the layout of binding w, which Winograd's weight transforms write:
+/// panels of 32 columns one behind another, each `[rows, 32]`; the last panel has the remaining
+/// columns. `columns` includes padding.
 ///
 /// # Panics
 /// The matrix has no whole rows.

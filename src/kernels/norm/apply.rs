@@ -22,9 +22,9 @@ crate::params! {
         vec4s: u32,
         /// Channels without padding.
         c: u32,
-        /// Of gamma in `parameters`, in floats.
+        /// Offset of gamma in `parameters`, in floats.
         gamma_offset: u32,
-        /// Of beta in `parameters`, in floats.
+        /// Offset of beta in `parameters`, in floats.
         beta_offset: u32,
         /// Added to a running variance.
         eps: f32,
@@ -43,7 +43,7 @@ crate::kernel! {
 /// `[parameters_len]`; y like x.
 ///
 /// # Errors
-/// A shape past 32-bit indices, or gamma or beta past the end of `parameters`.
+/// A shape too large for 32-bit indices, or gamma or beta past the end of `parameters`.
 pub fn plan(
     x: Nhwc,
     act: Activation,
@@ -54,11 +54,11 @@ pub fn plan(
     build(x, act, gamma_offset, beta_offset, parameters_len, 0.0)
 }
 
-/// The same with running statistics, as `running` of [`super::statistics::plan_finish`] holds them: stats
-/// is f32 `[2, C4 * 4]` (mean, variance).
+/// Like [`plan`], with the running statistics that [`super::statistics::plan_finish`] updates: stats is
+/// f32 `[2, C4 * 4]` (mean, variance).
 ///
 /// # Errors
-/// As [`plan`].
+/// Those of [`plan`].
 pub fn plan_running(
     x: Nhwc,
     act: Activation,
@@ -89,7 +89,7 @@ fn build(
     Ok(plan.with("ACTIVATION", act.code()).costing(x.bytes()))
 }
 
-/// Whether a vector of C floats at an offset lies within a flat buffer.
+/// Checks that a vector of C floats at an offset lies within a flat buffer of `len` floats.
 ///
 /// # Errors
 /// It does not.
@@ -112,17 +112,18 @@ pub fn apply(x: &[f64], stats: &[f64], gamma: &[f64], beta: &[f64], act: Activat
     x.iter().enumerate().map(|v| activate(act, z(v))).collect()
 }
 
-/// Four roundings of the two terms of z (and, with a variance, two ulp of the root and one of its
-/// argument); no activation is steeper than 1. tanh is `1 - 2 / (exp(2 z) + 1)`: WGSL's exponential
-/// may be off by 3 + 2 |2 z| ulp, of which a half arrives, the division by 2.5 of up to 2.
+/// Error bound: four roundings of the two terms of z (and, with a variance, two ulp of the root and one
+/// of its argument); no activation is steeper than 1. tanh is `1 - 2 / (exp(2 z) + 1)`: WGSL's
+/// exponential may be off by 3 + 2 |2 z| ulp, half of which reaches the result, and the division by 2.5
+/// ulp of up to 2.
 fn bound(z: [f64; 2], act: Activation, extra: f64) -> f64 {
     let tanh =
         if act == Activation::Tanh { 8.0 + 2.0 * (z[0] + z[1]).abs().min(15.0) } else { 0.0 };
     EPS * ((4.0 + extra) * (z[0].abs() + z[1].abs()) + tanh)
 }
 
-/// A flat buffer of NaN with gamma at `offsets[0]` and beta at `offsets[1]`: reading elsewhere
-/// shows.
+/// A flat buffer of NaN with gamma at `offsets[0]` and beta at `offsets[1]`, so that reads elsewhere
+/// show.
 pub(crate) fn arena(gamma: &[f32], beta: &[f32], offsets: [u32; 2], len: u32) -> Vec<f32> {
     let mut all = vec![f32::NAN; len as usize];
     for (values, at) in [gamma, beta].into_iter().zip(offsets) {

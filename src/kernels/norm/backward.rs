@@ -1,5 +1,6 @@
-//! Batch norm's gradient: its sums per chunk of pixels (`shaders/norm/batch_norm_grad_sums.wgsl`), those of the
-//! whole batch (`batch_norm_grad_finish.wgsl`), and the input's gradient from them (`batch_norm_grad.wgsl`).
+//! Batch norm's gradient: sums per chunk of pixels (`shaders/norm/batch_norm_grad_sums.wgsl`), their totals
+//! over the whole batch (`batch_norm_grad_finish.wgsl`), and the input's gradient from these
+//! (`batch_norm_grad.wgsl`).
 
 use crate::{
     error::{Error, Result},
@@ -31,16 +32,16 @@ crate::kernel! {
 /// `[chunks, 2, C4 * 4]`.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_sums(x: Nhwc, act: Activation) -> Result<Plan> {
     plan_like(x, x, act)
 }
 
-/// The same for one part of a batch that comes in parts of the shape `part` (the last may have fewer
-/// images): chunks are as large as those of a full part.
+/// Like [`plan_sums`], for one part of a batch in parts of the shape `part` (the last part may have fewer
+/// images). Chunks are as large as those of a full part.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_like(x: Nhwc, part: Nhwc, act: Activation) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
     let stats = chunking::partial_bytes(x, 1, 2);
@@ -55,11 +56,11 @@ crate::params! {
     pub struct BatchNormGradFinishParams {
         /// Channels without padding.
         c: u32,
-        /// Chunks.
+        /// Number of chunks.
         chunks: u32,
-        /// Of gamma in `gradients`, in floats.
+        /// Offset of gamma in `gradients`, in floats.
         gamma_offset: u32,
-        /// Of beta in `gradients`, in floats.
+        /// Offset of beta in `gradients`, in floats.
         beta_offset: u32,
     }
 }
@@ -74,10 +75,10 @@ crate::kernel! {
 /// gamma.
 ///
 /// Bindings: partial f32 `[chunks, 2, C4 * 4]`; sums f32 `[2, C4 * 4]`; gradients f32
-/// `[parameters_len]`, changed only at gamma's and beta's places.
+/// `[parameters_len]`, of which only those of gamma and beta are changed.
 ///
 /// # Errors
-/// A shape past 32-bit indices, no chunk, or gamma or beta past the end of `gradients`.
+/// A shape too large for 32-bit indices, no chunk, or gamma or beta past the end of `gradients`.
 pub fn plan_finish(
     x: Nhwc,
     chunks: u32,
@@ -105,7 +106,7 @@ crate::params! {
         vec4s: u32,
         /// Channels without padding.
         c: u32,
-        /// Of gamma in `parameters`, in floats.
+        /// Offset of gamma in `parameters`, in floats.
         gamma_offset: u32,
         /// Pixels of the whole batch.
         pixels: u32,
@@ -129,7 +130,7 @@ crate::kernel! {
 /// x.
 ///
 /// # Errors
-/// A shape past 32-bit indices, or gamma past the end of `parameters`.
+/// A shape too large for 32-bit indices, or gamma past the end of `parameters`.
 pub fn plan_grad(
     x: Nhwc,
     pixels: u32,
@@ -147,7 +148,7 @@ pub fn plan_grad(
     Ok(plan.with("ACTIVATION", act.code()).costing(10 * x.bytes() / 4))
 }
 
-/// What the sums are made of, each `[pixels, c]`; stats `[2, c]` (mean, `inv_std`).
+/// Inputs of the sums, each `[pixels, c]`; stats is `[2, c]` (mean, `inv_std`).
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
     /// Gradient of the output.
@@ -183,8 +184,8 @@ impl Operands<'_> {
     }
 }
 
-/// `sum dz`, `sum dz xhat` as `[chunks, 2, c]`, and their bounds: a chunk's n terms have n + 6
-/// roundings, and each slope its own error.
+/// `sum dz` and `sum dz xhat` as `[chunks, 2, c]`, and their bounds: a chunk's n terms are rounded n + 6
+/// times, and each slope has its own error.
 #[must_use]
 pub fn partial(of: &Operands<'_>, chunk: u32) -> [Vec<f64>; 2] {
     let c = of.c();
@@ -255,7 +256,7 @@ fn sums_cases() -> Result<Vec<Case>> {
 
 fn random_sums(random: &mut Random) -> Result<Case> {
     let act = random.of(Activation::ALL);
-    // Whole numbers are exact where no tanh is in the way.
+    // Whole numbers give exact results unless the activation is tanh.
     let whole = act != Activation::Tanh && random.flag();
     sums_case((random.images(40_000), act, whole), random)
 }
@@ -271,12 +272,12 @@ fn finish_case(shape: Nhwc, whole: bool, random: &mut Random) -> Result<Case> {
     let len = chunks as usize * 2 * c;
     let partial = if whole { random.integers(len, 99) } else { random.floats(len) };
     let sums = sum_rows(&wide(&partial), 2 * c);
-    // One rounding per chunk, of the sum of absolute values at most.
+    // Adding a chunk rounds a number of at most the sum of absolute values.
     let absolute: Vec<f64> = partial.iter().map(|v| f64::from(v.abs())).collect();
     let per_chunk = if whole { 0.0 } else { EPS * f64::from(chunks) };
     let bounds: Vec<f64> = sum_rows(&absolute, 2 * c).iter().map(|a| per_chunk * a).collect();
 
-    // gamma's place comes last here, and what lies around the two must survive.
+    // Here gamma lies behind beta; the floats around both must not change.
     let (beta_at, gamma_at) = (2, c + 5);
     let before = random.floats(gamma_at + c + 3);
     let (mut after, mut after_bounds) = (wide(&before), vec![0.0; before.len()]);
@@ -316,7 +317,8 @@ pub fn grad(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
     each(of, sums, gamma, |dz, mean, slant, _| dz - mean - slant)
 }
 
-/// Ten roundings (two of them divisions) of each of the three terms, and the slope's own error.
+/// Error bounds: ten roundings (two of them divisions) of each of the three terms, and the slope's own
+/// error.
 fn bounds(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
     let error = |dz: f64, mean: f64, slant: f64, dy: f64| {
         10.0 * EPS * (dz.abs() + mean.abs() + slant.abs()) + scaled(slope_error(of.act), dy.abs())
@@ -344,7 +346,7 @@ fn grad_case((shape, act, whole): (Nhwc, Activation, bool), random: &mut Random)
     let c = shape.c as usize;
     let [dy, y, x, stats] = inputs(shape, whole, random);
     let (gamma, sums): (Vec<f32>, Vec<f32>) = if whole {
-        // Sums that the pixels divide.
+        // Sums that are multiples of the number of pixels, so that divisions are exact.
         let sums = random.integers(2 * c, 4).iter().map(|v| v * shape.pixels() as f32).collect();
         (random.integers(c, 9), sums)
     } else {

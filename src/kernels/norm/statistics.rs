@@ -1,5 +1,5 @@
 //! Batch statistics of every channel: per chunk of pixels (`shaders/norm/batch_norm_stats.wgsl`), then of the whole
-//! batch, with the running ones (`shaders/norm/batch_norm_finish.wgsl`).
+//! batch, with an update of the running statistics (`shaders/norm/batch_norm_finish.wgsl`).
 
 use crate::{
     error::{Error, Result},
@@ -26,16 +26,16 @@ crate::kernel! {
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, 2, C4 * 4]` (mean, M2).
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_stats(x: Nhwc) -> Result<Plan> {
     plan_like(x, x)
 }
 
-/// The same for one part of a batch that comes in parts of the shape `part` (the last may have fewer
-/// images): chunks are as large as those of a full part.
+/// Like [`plan_stats`], for one part of a batch in parts of the shape `part` (the last part may have fewer images).
+/// Chunks are as large as those of a full part.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan_like(x: Nhwc, part: Nhwc) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 2)];
@@ -56,7 +56,7 @@ crate::params! {
         chunk: u32,
         /// Chunks of a full part.
         part_chunks: u32,
-        /// Chunks.
+        /// Number of chunks.
         chunks: u32,
         /// Added to the variance.
         eps: f32,
@@ -71,14 +71,15 @@ crate::kernel! {
     bindings: [("partial", Read), ("running", ReadWrite), ("stats", ReadWrite)],
 }
 
-/// Normalisers of a batch `x` that came in parts of the shape `part` (the last may have fewer images), and the running statistics brought up to date as PyTorch does it.
+/// Normalisers of a batch `x` that came in parts of the shape `part` (the last may have fewer images), and an update of
+/// the running statistics as PyTorch does it.
 ///
 /// Bindings: partial f32 `[chunks, 2, C4 * 4]` of [`plan_stats`]; running f32
 /// `[2, C4 * 4]` (mean, variance), changed in place; stats f32 `[2, C4 * 4]` (mean,
 /// `1 / sqrt(variance + eps)`).
 ///
 /// # Errors
-/// A shape past 32-bit indices, parts of other images, or a single value per channel, which has no
+/// A shape too large for 32-bit indices, a `part` of other images than `x`, or a single value per channel, which has no
 /// variance.
 pub fn plan_finish(x: Nhwc, part: Nhwc, eps: f32, momentum: f32) -> Result<Plan> {
     let (x, cut) = (x.checked()?, Chunking::of(part)?);
@@ -120,7 +121,7 @@ pub fn stats(x: &[f64], c: u32) -> Vec<[f64; 2]> {
     (0..c).map(of).collect()
 }
 
-/// The same for every chunk, `[chunks, 2, c]`.
+/// [`stats`] of every chunk, `[chunks, 2, c]`.
 #[must_use]
 pub fn partial(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     let mut out = Vec::new();
@@ -133,9 +134,9 @@ pub fn partial(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
 }
 
 /// Bounds of [`partial`]. With A = mean |x| and D = mean |x - mean| over n pixels: the first mean
-/// is off by e = (n + 3) eps A. Deviations from it sum to within s = (n + 4) eps n (D + e), which
-/// is what the corrected mean keeps, next to its last rounding. The squares sum to M2 + n e^2
-/// within (n + 6) eps of it, and the correction is off by 2 (e + s / n) s.
+/// is off by e = (n + 3) eps A. The sum of the deviations from it is off by s = (n + 4) eps n (D + e), and so is the
+/// corrected mean, apart from its last rounding. The squares sum to M2 + n e^2 within (n + 6) eps of it, and the
+/// correction is off by 2 (e + s / n) s.
 fn bounds(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     let mut out = Vec::new();
     for pixels in x.chunks((chunk * c) as usize) {
@@ -194,11 +195,11 @@ fn stats_cases() -> Result<Vec<Case>> {
     ] {
         push("", shape, random.floats(len(shape)), false)?;
     }
-    // A mean a thousand times the deviation: E[x^2] - E[x]^2 would lose everything.
+    // A mean a thousand times the deviation: E[x^2] - E[x]^2 would lose all digits.
     let shape = Nhwc::new(2, 13, 11, 5);
     let offset = random.floats(len(shape)).iter().map(|v| 1000.0 + v).collect();
     push(" mean 1000", shape, offset, false)?;
-    // Constant channels: nothing but the rounding of the sum, which the second pass must take back.
+    // Constant channels: the only deviation is the rounding of the sum, which the second pass must undo.
     let shape = Nhwc::new(1, 15, 17, 40);
     let constants: Vec<f32> = random.floats(40).iter().map(|v| 700.0 + 300.0 * v).collect();
     push(" constant", shape, constants.repeat(15 * 17), false)?;
@@ -219,7 +220,7 @@ pub struct Channel {
     pub m2: f64,
     /// How far an f32 kernel's `m2` may be off: see [`merge`].
     m2_bound: f64,
-    /// The same for `mean`.
+    /// How far an f32 kernel's `mean` may be off.
     mean_bound: f64,
 }
 
@@ -250,7 +251,7 @@ pub fn normalisers(stats: &[[f64; 2]], n: f64, eps: f64) -> Vec<f64> {
 fn finish_case(shape: Nhwc, images: u32, random: &mut Random, offset: f32) -> Result<Case> {
     let (eps, momentum) = (1e-5, 0.1);
     let (c, n) = (shape.c as usize, f64::from(shape.pixels()));
-    // The parts one after the other, each cut into chunks from its own start.
+    // Sizes of the chunks: the parts follow each other, and each is cut into chunks from its own start.
     let part = Nhwc { n: images, ..shape };
     let chunk = Chunking::of(part)?.chunk;
     let mut sizes = Vec::new();
@@ -329,7 +330,7 @@ fn finish_cases() -> Result<Vec<Case>> {
 
 fn random_finish(random: &mut Random) -> Result<Case> {
     let shape = random.images(60_000);
-    // Two pixels at least: the unbiased variance divides by one less.
+    // At least two pixels: the unbiased variance divides by their number less one.
     let shape = if shape.pixels() == 1 { Nhwc { w: 2, ..shape } } else { shape };
     let images = random.between(1, shape.n);
     finish_case(shape, images, random, [0.0, 10.0, 1000.0][images as usize % 3])

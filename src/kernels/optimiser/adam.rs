@@ -71,7 +71,7 @@ pub fn schedule(lr: f64, beta1: f64, beta2: f64, step: u64, scale: f64) -> [f32;
     [lr as f32, correction(beta1), correction(beta2), scale as f32]
 }
 
-/// Betas and eps as PyTorch has them by default.
+/// PyTorch's defaults of beta1, beta2 and eps.
 const HYPER: [f64; 3] = [0.9, 0.999, 1e-8];
 
 /// One step: new parameter, m and v of one element. `schedule` is lr, `1 - beta1^t`, `1 - beta2^t`,
@@ -86,9 +86,9 @@ pub fn step(schedule: [f64; 4], hyper: [f64; 3], gradient: f64, before: [f64; 3]
     [w - lr * (m / correction1) / ((v / correction2).sqrt() + eps), m, v]
 }
 
-/// Four roundings of the two terms of m; five of v, whose terms have one sign; the step has the
-/// relative error of m (absolute below, as m cancels), half of v's, and 14 eps of four quotients, a
-/// root and a product.
+/// Error bounds: four roundings of the two terms of m; five of v, whose terms have one sign; the
+/// step has the relative error of m (taken as an absolute one below, because m may cancel), half of
+/// v's, and 14 eps of four quotients, a root and a product.
 fn bounds(schedule: [f64; 4], gradient: f64, before: [f64; 3]) -> [f64; 3] {
     let [w, m, v] = before;
     let [_, _, v_new] = step(schedule, HYPER, gradient, before);
@@ -141,7 +141,7 @@ fn cases() -> Result<Vec<Case>> {
     for (len, t, scale) in [(1, 1, 1.0), (257, 1, 1.0), (1000, 7, 0.25), (3, 100_000, 1.0)] {
         cases.push(case(len, t, scale, &mut random)?);
     }
-    // A zero gradient with no past must leave the parameter alone, not make it 0 / 0.
+    // A zero gradient with zero moments must leave the parameter unchanged, not make it 0 / 0.
     let w = [0.5f32, -2.0, 3.0];
     let unchanged = || Data::in_out(&[0.0f32; 3], Want::exact(&[0.0; 3]));
     cases.push(Case {

@@ -88,7 +88,7 @@ fn case(len: usize, hyper: Hyper, whole: bool, random: &mut Random) -> Result<Ca
     }
     let [w_after, v_after] = after;
     let [w_bounds, v_bounds] = bounds;
-    // What Adam alone reads is NaN here.
+    // The two entries that only Adam reads are NaN here.
     let schedule = [hyper.lr as f32, f32::NAN, f32::NAN, hyper.scale as f32];
     Ok(Case {
         label: format!("{len}{}", if whole { " integers" } else { "" }),

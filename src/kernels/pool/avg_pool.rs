@@ -19,11 +19,11 @@ crate::kernel! {
 /// Shape of the pooled image.
 ///
 /// # Errors
-/// The window does not fit, is empty, is padded by more than half of it, or has more than about
-/// 65,000 taps (some drivers cut longer loops off).
+/// The window does not fit, is empty, is padded by more than half of its size, or has more than
+/// about 65,000 taps (some drivers cut longer loops off).
 pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     let [rows, columns] = window.kernel.map(u64::from);
-    // The turns of both loops, their last tests included.
+    // Turns of both loops, with the last test of each.
     if rows.saturating_mul(columns + 2) > 65_000 {
         let what = format!("average pooling {x} by {window}: the window is too large");
         return Err(Error::Shape(what));
@@ -35,7 +35,7 @@ pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
 /// window of the image's size.
 ///
 /// # Errors
-/// As [`output`].
+/// Those of [`output`].
 pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, y);
@@ -54,7 +54,7 @@ crate::kernel! {
 /// Shares each window's gradient among its taps; `x` is the shape of dx; bindings dy, dx.
 ///
 /// # Errors
-/// As [`output`].
+/// Those of [`output`].
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, x);
@@ -70,7 +70,7 @@ pub fn avg_pool(x: &[f32], shape: Nhwc, window: Window, y: Nhwc) -> Vec<f64> {
         let mut sum = 0.0;
         for r in 0..rows {
             for s in 0..columns {
-                // An index left of the padding wraps around and lies outside as well.
+                // An index in the padding before the image wraps around and is outside too.
                 let row = (i * window.stride + r).wrapping_sub(window.padding);
                 let column = (j * window.stride + s).wrapping_sub(window.padding);
                 if row < shape.h && column < shape.w {
@@ -125,7 +125,7 @@ fn random(random: &mut Random) -> Result<Case> {
     case(shape, window, random.flag(), random)
 }
 
-/// Shares each dy among the pixels of its window; what falls on the padding is lost.
+/// Shares each dy among the pixels of its window; shares of the padding are dropped.
 #[must_use]
 pub fn avg_pool_grad(dy: &[f32], x: Nhwc, window: Window, y: Nhwc) -> Vec<f64> {
     let [rows, columns] = window.kernel;

@@ -19,7 +19,8 @@ crate::kernel! {
 /// Shape of the pooled image.
 ///
 /// # Errors
-/// The window does not fit, is empty, is padded by more than half of it, or has more than 256 taps.
+/// The window does not fit, is empty, is padded by more than half of its size, or has more than 256
+/// taps.
 pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     let [rows, columns] = window.kernel;
     if rows.checked_mul(columns).is_none_or(|taps| taps > 256) {
@@ -45,7 +46,7 @@ pub(crate) fn pooled(x: Nhwc, window: Window) -> Result<Nhwc> {
 /// channels: byte j is `r S + s` of lane j's maximum, 0 in padding lanes.
 ///
 /// # Errors
-/// As [`output`].
+/// Those of [`output`].
 pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, y);
@@ -64,7 +65,7 @@ crate::kernel! {
 /// Hands each window's gradient to its maximum; `x` is the shape of dx; bindings dy, arg, dx.
 ///
 /// # Errors
-/// As [`output`].
+/// Those of [`output`].
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, x);
@@ -72,7 +73,8 @@ pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     Ok(Plan::new(&GRAD, &params, Grid::Items(u64::from(x.vec4s())), bytes))
 }
 
-/// Images and windows for all pools: halving, overlaps, gaps, padding, one window for the whole.
+/// Images and windows for cases of all pools: halving, overlaps, gaps, padding, one window over the
+/// whole image.
 pub(crate) fn pools() -> [(Nhwc, Window); 8] {
     let oblong = |r, s, stride, padding| Window { kernel: [r, s], stride, padding };
     [
@@ -87,7 +89,7 @@ pub(crate) fn pools() -> [(Nhwc, Window); 8] {
     ]
 }
 
-/// Images of at most some thousand values, and a window that fits them.
+/// Draws images of at most 10,000 values, and a window that fits them.
 pub(crate) fn draw(random: &mut Random) -> (Nhwc, Window) {
     let shape = random.images(10_000);
     let window = random.window(shape.h, shape.w);
@@ -132,7 +134,7 @@ fn pack(taps: &[u32], c: u32) -> Vec<u32> {
 fn case(label: &str, x: &[f32], shape: Nhwc, window: Window) -> Result<Case> {
     let y = output(shape, window)?;
     let (maxima, taps) = max_pool(x, shape, window, y);
-    // Copies of inputs: the same bits, NaN included.
+    // Maxima are copies of inputs: they must have the same bits, NaN included.
     let words = pad_channels(&maxima, y.c, 0.0).iter().map(|y| y.to_bits()).collect();
     Ok(Case {
         label: format!("{label} {shape} by {window}"),
@@ -145,10 +147,10 @@ fn case(label: &str, x: &[f32], shape: Nhwc, window: Window) -> Result<Case> {
     })
 }
 
-/// What the windows choose among.
+/// Kinds of values that the windows choose among.
 #[derive(Clone, Copy)]
 enum Values {
-    /// All negative: a zero of the padding would win.
+    /// All values are negative: a zero of the padding would win.
     Negative,
     Ties,
     /// NaN and infinities.
@@ -185,7 +187,8 @@ fn random(random: &mut Random) -> Result<Case> {
     drawn(values, shape, window, random)
 }
 
-/// Adds each dy to the pixel that won; also the sums of absolute values, for bounds.
+/// Adds each dy to the pixel that won its window; also returns the sums of absolute values, for
+/// bounds.
 #[must_use]
 pub fn max_pool_grad(
     dy: &[f32],
@@ -210,7 +213,7 @@ fn grad_case(shape: Nhwc, window: Window, whole: bool, random: &mut Random) -> R
     let len = (y.pixels() * y.c) as usize;
     let dy = if whole { random.integers(len, 99) } else { random.floats(len) };
     let (dx, absolute) = max_pool_grad(&dy, &taps, (shape, window, y));
-    // No more terms than taps; whole numbers must be exact.
+    // A pixel sums at most as many terms as a window has taps; whole numbers must be exact.
     let terms = f64::from(window.kernel[0] * window.kernel[1]);
     let eps = if whole { 0.0 } else { terms * f64::from(f32::EPSILON) };
     let bounds: Vec<f64> = absolute.iter().map(|sum| eps * sum).collect();

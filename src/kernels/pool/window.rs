@@ -1,11 +1,11 @@
-//! What sliding windows share, forward and backward: their uniform block, `shaders/lib/pool.wgsl`.
+//! The uniform block of all pools, forward and backward, `shaders/lib/pool.wgsl`.
 
 use crate::shape::{Nhwc, Window};
 
 crate::params! {
     /// Uniform block of `shaders/lib/pool.wgsl`.
     pub struct PoolParams {
-        /// Groups of four channels of what is written: y, backward dx.
+        /// Groups of four channels in the output: y forward, dx backward.
         vec4s: u32,
         /// Channels without padding.
         c: u32,
@@ -25,13 +25,14 @@ crate::params! {
         stride: u32,
         /// Pixels around the image.
         padding: u32,
-        /// Of a mean: `1 / (R S)`.
+        /// Factor of a mean: `1 / (R S)`.
         scale: f32,
     }
 }
 
 impl PoolParams {
-    /// Windows over x whose results are y; `written` is the one of the two that the kernel writes.
+    /// Parameters of windows over x with results y; `written` is the shape that the kernel writes,
+    /// x or y.
     #[must_use]
     pub fn new(x: Nhwc, y: Nhwc, window: Window, written: Nhwc) -> Self {
         let [rows, columns] = window.kernel;

@@ -12,9 +12,9 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/lib/stored_tensor.wgsl`.
     pub struct StoredTensorParams {
-        /// First weight in the arena.
+        /// Index of the tensor's first weight in `parameters`.
         offset: u32,
-        /// Weights.
+        /// Number of weights.
         len: u32,
         /// Index of the tensor among the scales.
         index: u32,
@@ -49,7 +49,7 @@ pub fn plan(
     Ok(Plan::new(&KERNEL, &params, Grid::Items(words), bytes).costing(len.into()))
 }
 
-/// Checks a tensor of the arena and its place among the scales; the bytes of both.
+/// Checks a tensor of the arena and its index among the scales; returns the bytes of both buffers.
 pub(crate) fn check(
     offset: u32,
     len: u32,
@@ -77,7 +77,7 @@ pub(crate) fn check_scale(index: u32, scales_len: u32) -> Result<()> {
     Err(Error::Shape(format!("scale {index} is not one of {scales_len} scales")))
 }
 
-/// Largest step of a precision.
+/// Largest quantised value: `2^(bits - 1) - 1`.
 fn most(bits: u32) -> f64 {
     f64::from(1 << (bits - 1)) - 1.0
 }
@@ -108,7 +108,8 @@ fn cases() -> Result<Vec<Case>> {
         cases.push(case(&format!("scale {scale}"), &w, scale, 8)?);
     }
     for bits in 2..=8 {
-        // Every half step and beyond the range, with a power of two as scale: quotients are exact.
+        // Multiples of half a step, up to values beyond the range. The scale is a power of two:
+        // quotients are exact.
         let half_steps = 2 * most(bits) as i32 + 6;
         let w: Vec<f32> = (-half_steps..=half_steps).map(|q| q as f32 / 2.0 * 0.125).collect();
         cases.push(case(&format!("ties bits={bits}"), &w, 0.125, bits)?);
@@ -122,10 +123,11 @@ fn random(random: &mut Random) -> Result<Case> {
     between_steps(len as usize, random.between(2, 8), random)
 }
 
-/// Weights that no admissible division takes to another step.
+/// Random weights that every division within WGSL's error rounds to the same step.
 fn between_steps(len: usize, bits: u32, random: &mut Random) -> Result<Case> {
     let scale = (1.0 / most(bits)) as f32;
-    // WGSL's division may cross a tie within 3 ULP of it: such a weight becomes 0.
+    // WGSL's division may round a weight within 3 ULP of a tie either way: such a weight is set to
+    // 0.
     let w: Vec<f32> = (0..len)
         .map(|_| {
             let w = random.float();

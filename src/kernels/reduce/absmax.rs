@@ -15,7 +15,7 @@ crate::kernel! {
     bindings: [("parameters", Read), ("scales", ReadWrite)],
 }
 
-/// Weights at most: 65,535 turns of the outer loop with the smallest workgroup would reach further, but
+/// Most weights. 65,535 turns of the outer loop with the smallest workgroup would reach further, but
 /// indices past the end must fit 32 bits too.
 const MOST: u64 = 1 << 31;
 
@@ -24,8 +24,8 @@ const MOST: u64 = 1 << 31;
 /// No other scale is touched.
 ///
 /// # Errors
-/// The tensor is empty, not inside the arena or longer than 2^31 weights; no such scale; not 2 to 8
-/// bits.
+/// The tensor is empty, not inside the arena or longer than 2^31 weights; there is no such scale; or
+/// weights do not have 2 to 8 bits.
 pub fn plan(
     offset: u32,
     len: u32,
@@ -42,7 +42,7 @@ pub fn plan(
     Ok(Plan::new(&KERNEL, &params, Grid::Groups(1), bytes.to_vec()).costing(len.into()))
 }
 
-/// The largest magnitude in steps of a symmetric grid.
+/// The scale: the largest magnitude divided by the largest quantised value.
 fn absmax(w: &[f32], bits: u32) -> f64 {
     // `f64::max` drops a NaN.
     let larger = |m: f64, w: f64| if m >= w || m.is_nan() { m } else { w };
@@ -52,7 +52,8 @@ fn absmax(w: &[f32], bits: u32) -> f64 {
 
 fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    // (weights, where the largest one stands, bits): one, tile edges, last of many turns.
+    // (number of weights, index of the largest, bits): a single weight, edges of tiles, the last of
+    // many turns.
     let tensors = [
         (1, 0, 8),
         (3, 1, 2),

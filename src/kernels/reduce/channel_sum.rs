@@ -26,7 +26,7 @@ crate::kernel! {
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, C4 * 4]`.
 ///
 /// # Errors
-/// A shape past 32-bit indices.
+/// A shape too large for 32-bit indices.
 pub fn plan(x: Nhwc) -> Result<Plan> {
     let cut = Chunking::of(x)?;
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 1)];
@@ -45,7 +45,7 @@ fn case(shape: Nhwc, whole: bool, random: &mut Random) -> Result<Case> {
     let x = if whole { random.integers(len, 99) } else { random.floats(len) };
     let chunk = Chunking::of(shape)?.chunk;
     let sums = partial(&wide(&x), shape.c, chunk);
-    // One rounding per pixel, of the sum of absolute values at most.
+    // Adding a pixel rounds a number of at most the sum of absolute values.
     let absolute: Vec<f64> = x.iter().map(|v| f64::from(v.abs())).collect();
     let per_pixel = if whole { 0.0 } else { EPS * f64::from(chunk.min(shape.pixels())) };
     let bounds: Vec<f64> =

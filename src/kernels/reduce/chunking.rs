@@ -16,25 +16,25 @@ crate::params! {
     }
 }
 
-/// Pixels of a chunk, at least: fewer would be all overhead.
+/// Fewest pixels of a chunk: with fewer the overhead would dominate.
 const MIN_PIXELS: u32 = 256;
-/// Pixels of a chunk, at most: keeps every loop far below the 65,535 turns that llvmpipe allows.
+/// Most pixels of a chunk: keeps every loop far below the 65,535 turns that llvmpipe allows.
 const MAX_PIXELS: u32 = 16_384;
-/// Workgroups aimed at between the two: some for every core of a large GPU.
+/// Number of workgroups aimed at within these limits: several for every core of a large GPU.
 const WORKGROUPS: u32 = 2048;
-/// Channel groups per workgroup, at most: 128 bytes in a row, a cache line.
+/// Most channel groups per workgroup: 128 consecutive bytes, a cache line.
 const MAX_BLOCK: u32 = 8;
 
-/// The cut of one shape; the same for every workgroup size.
+/// How one shape is cut into chunks; the same for every workgroup size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunking {
-    /// Pixels per chunk; the last chunk may have fewer, never none.
+    /// Pixels per chunk; the last chunk may have fewer, but at least one.
     pub chunk: u32,
-    /// Chunks.
+    /// Number of chunks.
     pub chunks: u32,
     /// Channel groups per workgroup, a power of two.
     pub block: u32,
-    /// Workgroups: chunks times blocks of channel groups.
+    /// Number of workgroups: chunks times blocks of channel groups.
     pub groups: u64,
 }
 
@@ -42,7 +42,7 @@ impl Chunking {
     /// The cut for activations of a shape.
     ///
     /// # Errors
-    /// A shape past 32-bit indices.
+    /// A shape too large for 32-bit indices.
     pub fn of(x: Nhwc) -> Result<Self> {
         let x = x.checked()?;
         let block = x.c4().next_power_of_two().min(MAX_BLOCK);
@@ -53,7 +53,7 @@ impl Chunking {
         Ok(Self { chunk, chunks, block, groups: u64::from(chunks) * u64::from(blocks) })
     }
 
-    /// The uniform block of a reduction of x that is cut so.
+    /// The uniform block of a reduction of x with this cut.
     #[must_use]
     pub fn params(self, x: Nhwc) -> ChunkParams {
         ChunkParams { pixels: x.pixels(), c: x.c, chunk: self.chunk, block: self.block }
@@ -62,7 +62,7 @@ impl Chunking {
     /// The cut of one part of a batch: chunks as large as those of a full part.
     ///
     /// # Errors
-    /// As [`Self::of`].
+    /// Those of [`Self::of`].
     pub fn like(x: Nhwc, part: Nhwc) -> Result<Self> {
         let (own, full) = (Self::of(x)?, Self::of(part)?);
         let chunks = x.pixels().div_ceil(full.chunk);
@@ -71,8 +71,8 @@ impl Chunking {
     }
 }
 
-/// Chunks of a batch in parts of the shape `part`, the last of which may have fewer images: those of
-/// each part begin where the part does.
+/// Number of chunks of a batch in parts of the shape `part`, the last of which may have fewer images. Each part is cut
+/// into chunks from its own start.
 #[must_use]
 pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
     let (full, rest) = (whole.n / part.n.max(1), whole.n % part.n.max(1));
@@ -81,13 +81,14 @@ pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
     full * of(part) + if rest > 0 { of(last) } else { 0 }
 }
 
-/// Chunks that a batch is cut into, which are the rows of what the first stage writes; 0 for a shape that no plan accepts.
+/// Number of chunks that a batch is cut into, each a row of the first stage's output; 0 for a shape that no plan
+/// accepts.
 #[must_use]
 pub fn chunks(x: Nhwc) -> u32 {
     Chunking::of(x).map_or(0, |cut| cut.chunks)
 }
 
-/// Bytes of per-chunk results: `rows` vectors of C padded channels per chunk.
+/// Bytes of per-chunk results: `rows` vectors of C channels, padded, per chunk.
 pub(crate) fn partial_bytes(x: Nhwc, chunks: u32, rows: u64) -> u64 {
     u64::from(chunks) * rows * u64::from(x.c4()) * 16
 }

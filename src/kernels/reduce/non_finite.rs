@@ -1,4 +1,4 @@
-//! The first value that is infinite or no number, `shaders/reduce/non_finite.wgsl`.
+//! Search for the first value that is infinite or NaN, `shaders/reduce/non_finite.wgsl`.
 
 use crate::{
     error::{Error, Result},
@@ -11,9 +11,9 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/reduce/non_finite.wgsl`.
     pub struct NonFiniteParams {
-        /// Values.
+        /// Number of values.
         len: u32,
-        /// Where their answer goes.
+        /// Index of the answer in `found`.
         slot: u32,
     }
 }
@@ -24,7 +24,7 @@ crate::kernel! {
     bindings: [("values", Read), ("found", ReadWrite)],
 }
 
-/// An answer that found nothing: what the host writes before.
+/// The answer if all values are finite; the host writes it into every slot first.
 pub const NONE: u32 = u32::MAX;
 
 /// Lowers `found[slot]` to the index of the first of `len` values that is not finite.
@@ -32,7 +32,7 @@ pub const NONE: u32 = u32::MAX;
 /// Bindings: values f32 `[len]`; found u32 `[slots]`, [`NONE`] where nothing was found.
 ///
 /// # Errors
-/// No values, or no such slot.
+/// There are no values, or no such slot.
 pub fn plan(len: u32, slot: u32, slots: u32) -> Result<Plan> {
     if len == 0 || slot >= slots {
         return Err(Error::Shape(format!("{len} values to look at for answer {slot} of {slots}")));

@@ -13,20 +13,20 @@ use crate::{
     },
 };
 
-/// Rows, at most: a lane of the smallest workgroup adds an eighth of them (32 lanes, blocks of 4),
-/// far from the 65,535 turns that llvmpipe allows.
+/// Most rows: a lane of the smallest workgroup adds an eighth of them (32 lanes, blocks of 4),
+/// which is below the 65,535 turns that llvmpipe allows.
 const MAX_ROWS: u32 = 1 << 18;
 
 crate::params! {
     /// Uniform block of `shaders/reduce/sum_partials.wgsl`.
     pub struct SumPartialsParams {
-        /// Rows.
+        /// Number of rows.
         rows: u32,
         /// Groups of four columns in a row.
         row4s: u32,
         /// Columns that are written.
         len: u32,
-        /// Of the result in the flat buffer, in floats.
+        /// Offset of the result in the flat buffer, in floats.
         offset: u32,
         /// Groups of four columns per workgroup.
         block: u32,
@@ -44,8 +44,8 @@ crate::kernel! {
 /// Bindings: partial f32 `[rows, row_len]`, y f32 `[out_len]`.
 ///
 /// # Errors
-/// A row that is no multiple of 4 or shorter than `len`, nothing to sum, more than 2^18 rows, or a
-/// result past the end of y.
+/// The row length is no multiple of 4 or below `len`, there is nothing to sum, there are more than
+/// 2^18 rows, or the result ends past the end of y.
 pub fn plan(rows: u32, row_len: u32, len: u32, offset: u32, out_len: u32) -> Result<Plan> {
     let what = || format!("a sum of {rows} rows of {row_len}, {len} used");
     if rows == 0 || len == 0 || rows > MAX_ROWS || !row_len.is_multiple_of(4) || len > row_len {
@@ -58,7 +58,8 @@ pub fn plan(rows: u32, row_len: u32, len: u32, offset: u32, out_len: u32) -> Res
         return Err(Error::TooManyElements { what: what() });
     }
     let used4s = len.div_ceil(4);
-    // Many rows: lanes share them; few rows: lanes take columns.
+    // With many rows, lanes share the rows of a few columns; with few rows, lanes take different
+    // columns.
     let block = used4s.next_power_of_two().min(if rows <= 16 { 32 } else { 4 });
     let params = SumPartialsParams { rows, row4s: row_len / 4, len, offset, block };
     let groups = u64::from(used4s.div_ceil(block));
@@ -70,7 +71,7 @@ pub fn plan(rows: u32, row_len: u32, len: u32, offset: u32, out_len: u32) -> Res
 fn case(rows: usize, len: usize, whole: bool, random: &mut Random) -> Result<Case> {
     let partial = if whole { random.integers(rows * len, 99) } else { random.floats(rows * len) };
     let sums = sum_rows(&wide(&partial), len);
-    // One rounding per row, of the sum of absolute values at most.
+    // Adding a row rounds a number of at most the sum of absolute values.
     let absolute: Vec<f64> = partial.iter().map(|v| f64::from(v.abs())).collect();
     let per_row = if whole { 0.0 } else { EPS * rows as f64 };
     let bounds: Vec<f64> = sum_rows(&absolute, len).iter().map(|a| per_row * a).collect();
@@ -97,7 +98,8 @@ fn case(rows: usize, len: usize, whole: bool, random: &mut Random) -> Result<Cas
 
 fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(9);
-    // Rows, columns, whether whole numbers; 16 | 17 rows and 128 columns are where blocks change.
+    // (rows, columns, whole numbers or not); block sizes change between 16 and 17 rows and at 128
+    // columns.
     [
         (1, 1, false),
         (3, 10, false),

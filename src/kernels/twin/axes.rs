@@ -1,4 +1,4 @@
-//! Names for the places of a buffer, so that a wrong element has a coordinate.
+//! Names for the axes of a buffer, so that a wrong element can be reported with its coordinate.
 
 use crate::shape::{Nhwc, Rsck};
 use std::fmt::Write;
@@ -7,14 +7,14 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Axis {
     name: &'static str,
-    /// Elements that mean something.
+    /// Elements without padding.
     extent: u32,
-    /// Elements in memory.
+    /// Elements in memory, with padding.
     padded: u32,
 }
 
-/// The axes of a buffer, the slowest first. There may be any number of such arrays one after the
-/// other; those are the first axis.
+/// The axes of a buffer, the slowest first. A buffer may hold several arrays with these axes one
+/// after another; `outer` names the axis that counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Axes {
     outer: &'static str,
@@ -29,7 +29,7 @@ impl Axes {
         Self { outer, inner: inner.iter().map(axis).collect() }
     }
 
-    /// The same with its arrays called otherwise.
+    /// The same axes with another name of the outer one.
     #[must_use]
     pub fn per(self, outer: &'static str) -> Self {
         Self { outer, ..self }
@@ -45,7 +45,7 @@ impl Axes {
         self.inner.iter().map(|axis| axis.padded as usize).product()
     }
 
-    /// Whether a buffer of `len` elements holds a whole number of such arrays.
+    /// Whether a buffer of `len` elements holds a whole number of arrays with these axes.
     pub(crate) fn fit(&self, len: usize) -> bool {
         self.len() > 0 && len.is_multiple_of(self.len())
     }
@@ -91,7 +91,7 @@ impl From<Rsck> for Axes {
     }
 }
 
-/// Rows of so many channels.
+/// Rows of `c` channels.
 impl From<u32> for Axes {
     fn from(c: u32) -> Self {
         Self { outer: "row", inner: vec![padded("c", c)] }

@@ -1,4 +1,4 @@
-//! One case of one kernel: a plan, its inputs and what must come out.
+//! One case of one kernel: a plan, its inputs and its expected outputs.
 
 use crate::{
     kernels::{plan::Plan, twin::Want},
@@ -8,7 +8,7 @@ use crate::{
 /// One use of a kernel with known results.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What distinguishes it, usually the shape.
+    /// What distinguishes the case, usually the shape.
     pub label: String,
     /// The planned dispatch.
     pub plan: Plan,
@@ -21,9 +21,9 @@ pub struct Case {
 pub enum Data {
     /// Bytes that the kernel reads (and must not change).
     Input(Vec<u8>),
-    /// What the kernel must write into a poisoned buffer.
+    /// Expected contents, which the kernel must write into a poisoned buffer.
     Output(Want),
-    /// Contents before, and what they must be after.
+    /// Contents before the run, and expected contents after it.
     InOut(Vec<u8>, Want),
 }
 
@@ -39,15 +39,15 @@ impl Data {
     }
 }
 
-/// Values `[pixels, c]` as they lie in memory, with NaN in the padding lanes: a kernel that lets
-/// one of them into its result is found out.
+/// Values `[pixels, c]` as they lie in memory, with NaN in the padding lanes, so that a kernel that uses
+/// a padding lane gives a wrong result.
 #[must_use]
 pub fn nan_padded(values: &[f32], c: u32) -> Vec<f32> {
     pad_channels(values, c, f32::NAN)
 }
 
-/// A small generator of its own (PCG output function over a counter), so that a seed means the same
-/// case for ever.
+/// A small random generator (PCG's output function over a counter). It is not a library's, so that a
+/// seed gives the same case for ever.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u32,
@@ -55,13 +55,13 @@ pub struct Random {
 }
 
 impl Random {
-    /// A stream of its own per seed.
+    /// A generator with a stream of numbers of its own for each seed.
     #[must_use]
     pub fn new(seed: u32) -> Self {
         Self { state: seed.wrapping_mul(2_654_435_769), special: false }
     }
 
-    /// One that puts some NaN and infinities among the values of [`Self::floats`] and
+    /// A generator that puts some NaN and infinities among the values of [`Self::floats`] and
     /// [`Self::integers`]: at least one, and few enough that some sums over parts of the values stay
     /// finite.
     #[must_use]
@@ -69,8 +69,9 @@ impl Random {
         Self { special: true, ..Self::new(seed) }
     }
 
-    /// What is drawn without NaN and infinities, for operands that have none: weights are checked when
-    /// they are loaded, and whether one that is infinite meets the zeros around an image is not defined.
+    /// Draws without NaN and infinities, for operands that never have any. Weights are checked when they
+    /// are loaded, and it is not defined whether an infinite weight is multiplied by the zeros around an
+    /// image.
     pub fn ordinary<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> T {
         let special = std::mem::take(&mut self.special);
         let drawn = draw(self);
@@ -124,17 +125,17 @@ impl Random {
         first + self.below(last - first + 1)
     }
 
-    /// One of several; there is one at least.
+    /// A random element of a list, which must not be empty.
     pub fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len() as u32) as usize]
     }
 
-    /// Heads or tails.
+    /// A random bool.
     pub fn flag(&mut self) -> bool {
         self.below(2) == 0
     }
 
-    /// A length from 1 to `most`, often one at which tiles, vectors or workgroups begin or end.
+    /// A length from 1 to `most`, often one at an edge of tiles, vectors or workgroups.
     pub fn length(&mut self, most: u32) -> u32 {
         const EDGES: [u32; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
         let edge = (self.of(&EDGES) + self.below(3)).saturating_sub(1).max(1);
@@ -142,11 +143,11 @@ impl Random {
         if edge <= most && self.below(4) > 0 { edge } else { any }
     }
 
-    /// Images of at most `most` values: edges along one axis are bought with the others.
+    /// A shape of at most `most` values: an axis that is long leaves less for the others.
     pub fn images(&mut self, most: u32) -> Nhwc {
         let mut extents = [1; 4];
         let mut left = most;
-        // Each axis has its turn to come first and be long.
+        // Any axis may be drawn first and so be long.
         let first = self.below(4) as usize;
         for turn in 0..4 {
             let axis = (first + turn) % 4;

@@ -1,4 +1,4 @@
-//! CPU twins: each kernel as the sum is written, in f64, with the cases that compare the two.
+//! CPU twins: each kernel's definition computed plainly in f64, and the cases that compare kernel and twin.
 //!
 //! A twin shares no code with its kernel, only the definition in the shader's header.
 
@@ -25,8 +25,8 @@ pub struct Suite {
     pub random: fn(&mut Random) -> Result<Case>,
 }
 
-/// A [`Suite`] of a kernel, the function that makes its written cases and the one that draws a case; drawn ones
-/// with NaN and infinities come after the written ones.
+/// A [`Suite`] from a kernel, the function that makes its fixed cases and the one that draws a case. Drawn
+/// cases with NaN and infinities are appended to the fixed ones.
 macro_rules! suite {
     ($kernel:ident, $cases:expr, $random:expr) => {
         $crate::kernels::twin::Suite {
@@ -38,10 +38,10 @@ macro_rules! suite {
 }
 pub(crate) use suite;
 
-/// Drawn cases of a kernel with NaN and infinities.
+/// Number of drawn cases with NaN and infinities per kernel.
 const SPECIALS: u32 = 4;
 
-/// The cases of a kernel, and drawn ones whose values are NaN or infinite here and there.
+/// Appends drawn cases with some NaN and infinite values to the cases of a kernel.
 pub(crate) fn with_specials(
     mut cases: Vec<Case>,
     random: fn(&mut Random) -> Result<Case>,
@@ -53,7 +53,7 @@ pub(crate) fn with_specials(
     Ok(cases)
 }
 
-/// Where element `[n, h, w, c]` of an array without channel padding lies.
+/// Index of element `[n, h, w, c]` in an array without channel padding.
 #[must_use]
 pub fn at(shape: Nhwc, [n, h, w, c]: [u32; 4]) -> usize {
     (((n * shape.h + h) * shape.w + w) * shape.c + c) as usize

@@ -1,9 +1,9 @@
-//! What the twins have in common: f64 views of f32 inputs, activations, the unit of every bound.
+//! Common parts of the twins: conversion of inputs to f64, activations, the unit of every bound.
 
 use crate::kernels::{elementwise::activation::Activation, plan::Operands};
 
-/// Spacing of f32 at 1; one rounding is wrong by half of it at most, a division or a root on a GPU
-/// by two and a half.
+/// Spacing of f32 at 1. One rounding is off by at most half of it, a division or root on a GPU by
+/// two and a half.
 pub(crate) const EPS: f64 = f32::EPSILON as f64;
 
 /// f32 values as f64.
@@ -16,7 +16,7 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
 #[must_use]
 pub fn activate(act: Activation, z: f64) -> f64 {
     match act {
-        Activation::Relu if z <= 0.0 => 0.0, // `max` would make a number of NaN
+        Activation::Relu if z <= 0.0 => 0.0, // `max` would turn NaN into a number
         Activation::None | Activation::Relu => z,
         Activation::Tanh => z.tanh(),
     }
@@ -39,17 +39,17 @@ pub fn activate_back(act: Activation, dy: f64, y: f64) -> f64 {
     }
 }
 
-/// A term of a sum with small constant factors: one of 0 is no term, be the value infinite.
+/// `factor * value`, but 0 for a factor of 0 even if the value is infinite or NaN.
 pub(crate) fn scaled(factor: f64, value: f64) -> f64 {
     if factor == 0.0 { 0.0 } else { factor * value }
 }
 
-/// Largest error of a kernel's slope: tanh's `1 - y^2` cancels near 1, the others are exact.
+/// Largest error of an activation's slope: tanh's `1 - y^2` cancels near 1, other slopes are exact.
 pub(crate) fn slope_error(act: Activation) -> f64 {
     if act == Activation::Tanh { EPS } else { 0.0 }
 }
 
-/// A product's operand as a kernel takes it.
+/// An operand of a product, rounded as the kernel rounds it.
 #[must_use]
 pub fn operand(operands: Operands, v: f32) -> f32 {
     match operands {
@@ -58,13 +58,13 @@ pub fn operand(operands: Operands, v: f32) -> f32 {
     }
 }
 
-/// The nearest f16, ties to even; finite values beyond the largest, 65504, give that.
+/// The nearest f16, ties to even; finite values beyond the largest, 65504, become 65504.
 fn nearest_f16(v: f32) -> f32 {
     let v = f64::from(v);
     if !v.is_finite() || v == 0.0 {
         return v as f32;
     }
-    // Eleven bits from the first; below 2^-14 f16 has a fixed step of 2^-24.
+    // f16 has eleven significant bits; below 2^-14 it has a fixed step of 2^-24.
     let exponent = v.abs().log2().floor().max(-14.0) as i32;
     let step = 2f64.powi(exponent - 10);
     ((v / step).round_ties_even() * step).clamp(-65504.0, 65504.0) as f32

@@ -1,14 +1,14 @@
-//! Comparison element by element, and never a mean: one wrong element is a wrong kernel.
+//! Comparison element by element, never of a mean: a kernel with one wrong element is wrong.
 
 use crate::kernels::twin::Axes;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
 
-/// A NaN that no kernel makes: what was not written is told from one that was computed.
+/// A NaN that no kernel computes, which tells elements that were not written from computed NaN.
 pub const POISON: u32 = 0x7FC0_DEAD;
 
-/// What a buffer must hold.
+/// Expected contents of a buffer.
 #[derive(Clone, Debug)]
 pub struct Want {
     values: Values,
@@ -17,15 +17,16 @@ pub struct Want {
 
 #[derive(Clone, Debug)]
 enum Values {
-    /// f32 values, each within its own absolute bound; a bound of 0 asks for the exact value, and so does
-    /// one that is not finite. An infinity is itself alone, and every NaN but poison is NaN.
+    /// f32 values, each within its own absolute bound. A bound of 0 requires the exact value, and so does
+    /// one that is not finite. An infinity must be that infinity, and any NaN but [`POISON`] counts as
+    /// NaN.
     Floats {
         /// Exact results of the twin.
         values: Vec<f64>,
         /// Largest admissible distance of each.
         bounds: Vec<f64>,
     },
-    /// 32-bit words, exactly.
+    /// 32-bit words, which must be equal.
     Words(Vec<u32>),
 }
 
@@ -36,7 +37,7 @@ impl Want {
         Self::bounded(values.to_vec(), bounds)
     }
 
-    /// 32-bit words, exactly.
+    /// 32-bit words, which must be equal.
     #[must_use]
     pub fn words(words: Vec<u32>) -> Self {
         Self { values: Values::Words(words), axes: None }
@@ -48,7 +49,7 @@ impl Want {
         Self { values: Values::Floats { values, bounds }, axes: None }
     }
 
-    /// The same with names for its elements.
+    /// The same contents with named axes.
     #[must_use]
     pub fn of(self, axes: impl Into<Axes>) -> Self {
         Self { axes: Some(axes.into()), ..self }
@@ -74,7 +75,7 @@ impl Want {
         Self::bounded(pad(values, c), pad(bounds, c)).of(axes)
     }
 
-    /// The same floats in another order, for which there are no names.
+    /// The same floats in another order, without named axes.
     #[must_use]
     pub fn reordered(mut self, order: impl Fn(&[f64]) -> Vec<f64>) -> Self {
         if let Values::Floats { values, bounds } = &mut self.values {
@@ -83,7 +84,7 @@ impl Want {
         Self { axes: None, ..self }
     }
 
-    /// The floats wanted, to change them; none where words are wanted.
+    /// The expected floats, for changes; empty where words are expected.
     pub fn floats_mut(&mut self) -> &mut [f64] {
         match &mut self.values {
             Values::Floats { values, .. } => values,
@@ -106,16 +107,16 @@ impl Want {
         self.len() == 0
     }
 
-    /// Whether the axes, if any, are those of a buffer as long.
+    /// Whether the axes, if any, fit the length of the buffer.
     #[must_use]
     pub fn fits_its_axes(&self) -> bool {
         self.axes.as_ref().is_none_or(|axes| axes.fit(self.len()))
     }
 
-    /// Compares a buffer's words with what is wanted.
+    /// Compares a buffer's words with the expected contents.
     ///
     /// # Errors
-    /// The first element that is wrong, and how many are.
+    /// The first wrong element, and the number of wrong ones.
     pub fn compare(&self, got: &[u32]) -> Result<(), Mismatch> {
         if got.len() != self.len() {
             let (got, want) = (format!("{} words", got.len()), format!("{} words", self.len()));
@@ -137,8 +138,8 @@ impl Want {
         Err(Mismatch { at, place, wrong: wrong.len(), of: self.len(), got, want })
     }
 
-    /// Length, and values with bounds or words, for a page that compares them; numbers as `text` of
-    /// their bytes, little-endian.
+    /// Length, and values with bounds or words, for a web page that compares them. `text` encodes the
+    /// numbers' little-endian bytes.
     pub(crate) fn for_web(&self, text: impl Fn(&[u8]) -> String) -> Value {
         let of = |numbers: &[f64]| {
             text(&numbers.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
@@ -152,7 +153,7 @@ impl Want {
         }
     }
 
-    /// Whether word `i` may be `got`. NaN satisfies no bound, and only NaN may be where one is wanted.
+    /// Whether word `i` may be `got`. NaN satisfies no bound; where NaN is expected, only NaN is right.
     fn admits(&self, i: usize, got: u32) -> bool {
         match &self.values {
             Values::Words(words) => words[i] == got,
@@ -181,17 +182,17 @@ fn pad(values: &[f64], c: u32) -> Vec<f64> {
 /// The first wrong element of a buffer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
-    /// Its index in 32-bit words.
+    /// Index of the element in 32-bit words.
     pub at: usize,
-    /// Its coordinate, where the buffer's axes are known: `n=0 h=3 w=2 c=5`.
+    /// Coordinate of the element, where the buffer's axes are known: `n=0 h=3 w=2 c=5`.
     pub place: Option<String>,
-    /// How many are wrong.
+    /// Number of wrong elements in the buffer.
     pub wrong: usize,
-    /// Of how many.
+    /// Number of elements in the buffer.
     pub of: usize,
-    /// What came out.
+    /// The value in the buffer.
     pub got: String,
-    /// What was wanted.
+    /// The expected value.
     pub want: String,
 }
 

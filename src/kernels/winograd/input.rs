@@ -32,11 +32,11 @@ crate::params! {
         tiles_w: u32,
         /// Zeros before the first row and column.
         padding: u32,
-        /// Copies.
+        /// Number of copies.
         copies: u32,
-        /// First image.
+        /// Index of the first image to transform.
         first: u32,
-        /// Images.
+        /// Number of images to transform.
         count: u32,
     }
 }
@@ -56,7 +56,7 @@ crate::kernel! {
 /// Transforms the patches of some images; bindings x, `mask_in` (16 bytes if not `masked`), v.
 ///
 /// # Errors
-/// Shapes past 32-bit indices.
+/// Shapes too large for 32-bit indices.
 pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
     let (conv, [tiles_h, tiles_w]) = (tiles.conv, tiles.grid());
     let x = conv.x.checked()?;
@@ -76,7 +76,7 @@ pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
     let mask = if masked { tiles.masks()[0] } else { 16 };
     let v = tiles.values(x.c).checked()?.bytes();
     let bytes = vec![x.bytes() * u64::from(conv.copies), mask, v];
-    // An invocation takes four channels or one; operations on one.
+    // An invocation takes four channels (F2) or one (F4); `operations` counts those on one channel.
     let (kernel, items, operations) = match tiles.form {
         Form::F2 => (&KERNEL, of_tiles, 32),
         Form::F4 => (&KERNEL4, 4 * of_tiles, 12 * 22),
@@ -89,8 +89,8 @@ pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
 /// Winograd's B^T for F(2, 3).
 const B_T: [[f64; 4]; 4] =
     [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, -1.0, 1.0, 0.0], [0.0, 1.0, 0.0, -1.0]];
-/// The same for F(4, 3): coefficients of the products of all x - a but one, for the points 0, 3/4, -3/4,
-/// 3/2 and -3/2, and of the product of all.
+/// Winograd's B^T for F(4, 3) with the points 0, 3/4, -3/4, 3/2 and -3/2: each row has the coefficients of
+/// the product of all x - a but one, and the last row those of the product of all.
 const B_T4: [[f64; 6]; 6] = [
     [1.265625, 0.0, -2.8125, 0.0, 1.0, 0.0],
     [0.0, -1.6875, -2.25, 0.75, 1.0, 0.0],
@@ -156,7 +156,7 @@ pub fn convolutions(form: Form) -> Result<Vec<(Conv2d, u32, u32)>> {
             (of(1, 8, 10, 6, 7, 0)?, 0, 1),
             (of(1, 6, 8, 7, 3, 2)?.grad_input(), 0, 1),
             (copies(3, of(5, 4, 4, 8, 12, 1)?), 2, 3),
-            // A last row of tiles of two rows: one word of the mask.
+            // The last row of tiles has only two rows of pixels: one word of the mask.
             (of(3, 6, 4, 5, 7, 1)?, 0, 2),
             (copies(2, of(2, 7, 16, 9, 4, 1)?.grad_input()), 0, 2),
         ]);
@@ -169,20 +169,20 @@ pub fn convolutions(form: Form) -> Result<Vec<(Conv2d, u32, u32)>> {
         (of(1, 7, 8, 6, 7, 0)?, 0, 1),
         (of(1, 6, 4, 7, 3, 2)?.grad_input(), 0, 1),
         (copies(3, of(5, 2, 2, 8, 12, 1)?), 2, 3),
-        // Images that end inside a word of the mask, with others behind them.
+        // Images that end inside a word of the mask, followed by other images.
         (of(3, 3, 6, 5, 7, 1)?, 0, 2),
         (copies(2, of(2, 4, 6, 9, 4, 1)?.grad_input()), 0, 2),
     ])
 }
 
-/// One of them drawn.
+/// Draws a convolution for a form's cases, with the first image and the number of images.
 ///
 /// # Errors
 /// A window that does not fit.
 pub(crate) fn draw(form: Form, random: &mut Random) -> Result<(Conv2d, u32, u32)> {
     let (c, k, copies) = (random.length(70), random.length(70), random.length(3));
     let most = 20_000 / (c.max(k) * copies);
-    // Of the output.
+    // Height and width of the output.
     let (h, w) = match form {
         Form::F2 => (random.between(3, 9), 2 * random.between(2, (most / 18).clamp(2, 20))),
         Form::F4 if random.flag() => (2 * random.between(2, 5), 4),
@@ -195,7 +195,7 @@ pub(crate) fn draw(form: Form, random: &mut Random) -> Result<(Conv2d, u32, u32)
     let x = Nhwc::new(n, input(h), input(w), c);
     let conv = Conv2d::forward(x, k, Window::square(3, 1, padding))?;
     let conv = if backward { conv.grad_input() } else { conv };
-    // Images begin with a word of the mask.
+    // The first image must begin with a word of the mask.
     let pixels = conv.y.h * conv.y.w;
     let firsts: Vec<u32> = (0..n).filter(|first| (first * pixels).is_multiple_of(8)).collect();
     let first = random.of(&firsts);
@@ -221,8 +221,8 @@ fn case(
         let kept: Vec<f64> = x.iter().zip(&gate).map(kept).collect();
         let (value, size) = winograd_input(tiles, &kept);
         values.extend(value);
-        // One addition along each axis, each of which may round; of the larger form two products and
-        // two additions.
+        // One addition along each axis, each of which may round; in the larger form two products and two
+        // additions along each axis.
         let rounded = match form {
             Form::F2 => 3.0,
             Form::F4 => 8.0,

@@ -1,5 +1,5 @@
-//! Winograd's forms of a 3x3 convolution: which convolutions have one, and the images transformed at
-//! once.
+//! Winograd's forms of a 3x3 convolution: which convolutions have one, and how images are grouped into
+//! tiles that are transformed at once.
 
 pub mod input;
 pub mod output;
@@ -15,12 +15,13 @@ use crate::{
     shape::{Nhwc, Window},
 };
 
-/// How large the tiles of output pixels are.
+/// Size of the tiles of output pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// F(2x2, 3x3): 16 multiplications where the taps have 36.
+    /// F(2x2, 3x3): 16 multiplications per tile instead of 36.
     F2,
-    /// F(4x4, 3x3): 36 multiplications where the taps have 144. Rounds about three times as much.
+    /// F(4x4, 3x3): 36 multiplications per tile instead of 144. It rounds about three times as much as
+    /// F2.
     F4,
 }
 
@@ -40,14 +41,14 @@ impl Form {
         self.outputs() + 2
     }
 
-    /// All of them.
+    /// Values of a transformed patch, weight or sum along both axes.
     #[must_use]
     pub const fn values(self) -> u32 {
         self.side() * self.side()
     }
 
-    /// How much more than the plain sum it may round: F(2x2, 3x3) has about seven times its terms, the
-    /// larger tiles round three times as much (`docs/numerics.md`).
+    /// Factor by which the form may round more than the plain sum: F(2x2, 3x3) has about seven times
+    /// its terms, and the larger tiles round three times as much (`docs/numerics.md`).
     #[must_use]
     pub const fn growth(self) -> f64 {
         match self {
@@ -56,9 +57,10 @@ impl Form {
         }
     }
 
-    /// Whether a gather has the form: 3x3, stride 1, rows in which every word of a ReLU mask, eight
-    /// pixels, is of tiles that one invocation can take, and each copy with input and output of its
-    /// own, in f32: the products are of other numbers than those that f16 rounds.
+    /// Whether a convolution has the form. It must be 3x3 with stride 1, and the eight pixels of each
+    /// word of a ReLU mask must lie in tiles that one invocation can take. Each copy must have input
+    /// and output of its own. Operands must be f32, because rounding transformed values to f16 would
+    /// give other results.
     #[must_use]
     pub fn fits(self, conv: Conv2d) -> bool {
         let Window { kernel, stride, padding } = conv.window;
@@ -78,11 +80,11 @@ impl Form {
 pub struct Tiles {
     /// The convolution.
     pub conv: Conv2d,
-    /// Its form.
+    /// Winograd's form of the convolution.
     pub form: Form,
-    /// First image.
+    /// Index of the first image.
     pub first: u32,
-    /// Images.
+    /// Number of images.
     pub count: u32,
 }
 
@@ -112,16 +114,16 @@ impl Tiles {
         Ok(tiles)
     }
 
-    /// All images, as few times as possible with transformed values of at most `bytes` bytes.
+    /// All images in as few groups as possible, each with at most `bytes` bytes of transformed values.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// Those of [`Self::new`].
     pub fn cover(conv: Conv2d, form: Form, bytes: u64) -> Result<Vec<Self>> {
         let n = conv.y.n;
         let widest = conv.x.c.max(conv.y.c);
         let one = Self { conv, form, first: 0, count: 1 }.values(widest).bytes();
         let most = (bytes / one.max(1)).clamp(1, u64::from(n.max(1))) as u32;
-        // Whole words of the mask: eight pixels.
+        // Groups must end with a whole word of the mask, eight pixels.
         let whole = (1..=8).find(|count| (count * conv.y.h * conv.y.w).is_multiple_of(8));
         let whole = whole.unwrap_or(8);
         let even = n.div_ceil(n.div_ceil(most).max(1)).next_multiple_of(whole);
@@ -142,7 +144,7 @@ impl Tiles {
         self.count * rows * columns
     }
 
-    /// Transformed values of `c` channels: a row of tiles per copy and value.
+    /// Shape of the transformed values of `c` channels: a row of tiles per copy and value.
     #[must_use]
     pub fn values(self, c: u32) -> Nhwc {
         Nhwc::new(self.form.values() * self.conv.copies, 1, self.tiles(), c)
@@ -155,14 +157,14 @@ impl Tiles {
         if self.conv.transposed { 2 - padding } else { padding }
     }
 
-    /// The sum over channels: a product of matrices per copy and value.
+    /// The sum over channels as a batched product of matrices, one per copy and value.
     #[must_use]
     pub fn product(self) -> Matmul {
         let batches = self.form.values() * self.conv.copies;
         Matmul { rows: self.tiles(), c: self.conv.x.c, k: self.conv.y.c, batches }
     }
 
-    /// Bytes of the ReLU masks of input and output, whole.
+    /// Bytes of the ReLU masks of the whole input and output.
     pub(crate) fn masks(self) -> [u64; 2] {
         [self.conv.x, self.conv.y].map(|shape| mask_bytes(shape, self.conv.copies))
     }

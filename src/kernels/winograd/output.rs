@@ -27,15 +27,15 @@ crate::params! {
         y_w: u32,
         /// Channels of y, without padding.
         k: u32,
-        /// Copies.
+        /// Number of copies.
         copies: u32,
-        /// First image.
+        /// Index of the first image to write.
         first: u32,
-        /// Images.
+        /// Number of images to write.
         count: u32,
-        /// Of the first channel's scale in `affine`.
+        /// Offset of the first channel's scale in `affine`.
         scale_offset: u32,
-        /// Of the first channel's shift in `affine`.
+        /// Offset of the first channel's shift in `affine`.
         shift_offset: u32,
     }
 }
@@ -68,7 +68,7 @@ crate::kernel! {
 /// the fusion leaves them out; its `mask_in` belongs to the input transform).
 ///
 /// # Errors
-/// Shapes past 32-bit indices, or a mask asked of a transposed output.
+/// Shapes too large for 32-bit indices, or a recorded mask for a transposed convolution.
 pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
     let conv = tiles.conv;
     if fusion.mask_out && conv.transposed {
@@ -95,10 +95,11 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         y_bytes,
         optional(fusion.mask_out, tiles.masks()[1]),
     ];
-    // Tiles of F(4x4, 3x3) beside each other that one invocation takes, for whole words of the mask.
+    // Number of adjacent tiles of F(4x4, 3x3) that one invocation takes, so that it has whole words of
+    // the mask.
     let across = if fusion.mask_out && y.w != 4 { 2 } else { 1 };
     let fours = u64::from(y.c4()) * u64::from(conv.copies);
-    // Operations on one channel: the transform's, and eight of the epilogue for a pixel.
+    // Operations on one channel: those of the transform, and eight per pixel of the epilogue.
     let (kernel, items, operations) = match tiles.form {
         // Eight pixels of four channels; 12 additions for two pixels.
         Form::F2 => {
@@ -128,7 +129,8 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
 
 /// Winograd's A^T for F(2, 3).
 const A_T: [[f64; 4]; 2] = [[1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, -1.0]];
-/// The same for F(4, 3): powers of the points 0, 3/4, -3/4, 3/2 and -3/2, and infinity's.
+/// Winograd's A^T for F(4, 3): powers of the points 0, 3/4, -3/4, 3/2 and -3/2; the last column is
+/// infinity's.
 const A_T4: [[f64; 6]; 4] = [
     [1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
     [0.0, 0.75, -0.75, 1.5, -1.5, 0.0],
@@ -143,8 +145,8 @@ fn a_t(form: Form, row: u32, column: u32) -> f64 {
     }
 }
 
-/// Sums for the output pixels of the images at hand, `[count, H, W, K]`, from m `[values, tiles, K]` of
-/// one copy; and the sums of the terms' absolute values.
+/// Sums for the output pixels of the images in `tiles`, `[count, H, W, K]`, from m `[values, tiles, K]`
+/// of one copy; and the sums of the terms' absolute values.
 #[must_use]
 pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (y, [rows, columns]) = (tiles.conv.y, tiles.grid());
@@ -163,9 +165,9 @@ pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
     (values, sizes)
 }
 
-/// What lies in images that a dispatch leaves alone: it must still lie there.
+/// Contents of images that a dispatch must not change.
 const UNTOUCHED: f64 = 77.0;
-/// The same in words of a mask.
+/// Words of the mask that a dispatch must not change.
 const UNTOUCHED_WORD: u32 = 0x1357_9bdf;
 
 fn case(
@@ -199,8 +201,8 @@ fn case(
             let extra = if fusion.residual { other } else { 0.0 };
             let v = sum * scale + shift + extra;
             of[begin + i] = if fusion.relu && v < 0.0 { 0.0 } else { v };
-            // Four additions on the way to each pixel, or, of the larger form, three and a product
-            // along each axis; three steps of the epilogue.
+            // Four additions for each pixel, or, in the larger form, three and a product along each axis;
+            // and three steps of the epilogue.
             let rounded = match form {
                 Form::F2 => 8.0,
                 Form::F4 => 12.0,
@@ -208,7 +210,7 @@ fn case(
             let size = size * scale.abs() + shift.abs() + extra.abs();
             bound[begin + i] = if exact { 0.0 } else { rounded * 6e-8 * size };
         }
-        // Bits of the last word past the images at hand are 0: the next images begin with a word.
+        // Bits of the last word behind the written images are 0: the next images begin with a new word.
         let here = begin..begin + (count * conv.y.h * conv.y.w) as usize * k;
         let mut positive = vec![0.0; of_copy];
         positive[here.clone()].copy_from_slice(&of[here]);
@@ -223,7 +225,7 @@ fn case(
     }
     let floats = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
     let before = vec![UNTOUCHED as f32; (conv.y.vec4s() * conv.copies * 4) as usize];
-    // Padding lanes of the images left alone keep what they held.
+    // Padding lanes of the images that are not written keep their contents.
     let mut want = Want::channels_bounded(&values, &bounds, conv.y);
     let lanes = conv.y.c.next_multiple_of(4) as usize;
     let per_copy = conv.y.pixels() as usize * lanes;
@@ -285,7 +287,7 @@ fn random(form: Form, random: &mut Random) -> Result<Case> {
     let conv = draw(form, random)?;
     let fusion = random.of(&fusions());
     let exact = random.flag();
-    // A float sum near 0 may be rounded to either side of it, and with it the mask's bit.
+    // Rounding may move a float sum near 0 across 0 and flip its bit of the mask.
     let mask_out = exact && !conv.0.transposed && random.flag();
     case(form, conv, Fusion { mask_out, ..fusion }, exact, random)
 }

@@ -18,7 +18,7 @@ crate::params! {
         c: u32,
         /// Output channels, without padding.
         k: u32,
-        /// Copies.
+        /// Number of copies.
         copies: u32,
     }
 }
@@ -44,7 +44,7 @@ pub fn bytes(w: Rsck, form: Form, copies: u32) -> u64 {
 /// Transforms `copies` sets of 3x3 weights, with both axes reversed if `flip`; bindings w, u.
 ///
 /// # Errors
-/// Other kernels than 3x3, or indices past 32 bits.
+/// The kernel is not 3x3, or indices need more than 32 bits.
 pub fn plan(w: Rsck, form: Form, copies: u32, flip: bool) -> Result<Plan> {
     let large = bytes(w, form, copies) > u64::from(u32::MAX) * 16;
     if [w.r, w.s] != [3, 3] || w.c * w.k * copies == 0 || large {
@@ -64,8 +64,8 @@ pub fn plan(w: Rsck, form: Form, copies: u32, flip: bool) -> Result<Plan> {
 
 /// Winograd's G for F(2, 3).
 const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
-/// The same for F(4, 3), times 243: powers of the points 0, 3/4, -3/4, 3/2 and -3/2, each over the product
-/// of its distances from the others, and infinity's.
+/// Winograd's G for F(4, 3), times 243: powers of the points 0, 3/4, -3/4, 3/2 and -3/2, each row divided
+/// by the product of its point's distances from the others; the last row is infinity's.
 const G4: [[f64; 3]; 6] = [
     [192.0, 0.0, 0.0],
     [-128.0, -96.0, -72.0],
@@ -101,7 +101,7 @@ pub fn winograd_weights(shape: Rsck, form: Form, w: &[f64], flip: bool) -> (Vec<
     (values, sizes)
 }
 
-/// Rows `[taps, C, K]` as they lie in memory, with `past` in the rows past C and `pad` beside them.
+/// Values `[taps, C, K]` with rows of `past` added up to a multiple of 4 rows per tap.
 fn rows(values: &[f64], shape: Rsck, past: f64) -> Vec<f64> {
     let (c, k) = (shape.c as usize, shape.k as usize);
     let missing = (c.next_multiple_of(4) - c) * k;
@@ -116,7 +116,7 @@ fn case(
     whole: bool,
     random: &mut Random,
 ) -> Result<Case> {
-    // What F(4, 3) divides by is no power of two.
+    // F(4, 3) divides by numbers that are no powers of two.
     let exact = whole && form == Form::F2;
     let (mut ws, mut values, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..copies {

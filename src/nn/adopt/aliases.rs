@@ -22,11 +22,12 @@ const CLASSIFIERS: [&str; 12] = [
     "logits",
 ];
 
-/// Gives tensors that the network lacks under its name what the file calls otherwise; `notes` says so.
+/// Renames tensors that the file calls otherwise to the names that the network lacks; `notes` says so.
 pub(super) fn rename(graph: &Graph, tensors: &mut Tensors, notes: &mut Vec<String>) {
     let mut renamed: BTreeMap<(String, String), usize> = BTreeMap::new();
     for (from, to) in shortcuts(graph).into_iter().chain(norms(graph)).chain(classifier(graph)) {
-        // Never over a tensor that is there, and never part of what another network has.
+        // A module is renamed only if all its tensors have the other name and none has the network's
+        // name, so that nothing is overwritten and no part of another network is taken.
         let moved: Vec<(String, String)> = graph
             .params
             .iter()

@@ -1,4 +1,4 @@
-//! Where in a file the network is: behind which prefix, and which of several copies.
+//! Finds the network in a file: behind which prefix it is, and which of several copies is meant.
 
 use super::{Graph, Tensors, names_of, select::holds};
 use crate::error::{Error, Result};
@@ -11,14 +11,15 @@ use std::{
 const WRAPPERS: [&str; 4] =
     ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
-/// Parts of a name, with wrappers, that are compared with the network's: a stranger's may have millions.
+/// Most parts of a name, wrappers included, that are compared with the network's names: a name in a
+/// foreign file may have millions of parts.
 const DEEPEST: usize = 24;
 
 /// Words in the name of a moving average of the weights.
 const AVERAGES: [&str; 4] = ["ema", "swa", "averaged", "shadow"];
 
-/// Moves the network's tensors to its own names, without wrappers and prefix, and gives the prefix.
-/// Averages beside it are left out, and `notes` says so.
+/// Moves the network's tensors to its own names, without wrappers and prefix, and returns the prefix.
+/// Moving averages beside the network are left out, and `notes` says so.
 ///
 /// # Errors
 /// [`Error::Format`]: two copies of the network, and nothing says which one is meant.
@@ -30,7 +31,8 @@ pub(super) fn bare(
 ) -> Result<(Tensors, String)> {
     let found = prefixes(graph, &tensors);
     let most = found.values().copied().max().unwrap_or(0);
-    // A prefix under which nearly all is found; what is missing there, the comparison names.
+    // Prefixes under which nearly all parameters are found. `Graph::adopt` reports those that are
+    // missing.
     let copies: Vec<&String> = found
         .iter()
         .filter(|(_, count)| **count * 10 > most * 9)
@@ -41,7 +43,7 @@ pub(super) fn bare(
         (&[one], _) | (&[], &[one]) => one.clone(),
         (&[], &[]) => String::new(),
         _ if most * 2 > graph.params.len() => return Err(several(graph, &copies, origin)),
-        // Another network, part of which has such names: the comparison says what is missing.
+        // Probably another network that shares some names: `Graph::adopt` will report what is missing.
         (_, others) => others.first().map_or_else(String::new, |first| (*first).clone()),
     };
     if !is_average(&prefix) {
@@ -60,7 +62,7 @@ pub(super) fn bare(
     let wanted = wrapped(&prefix);
     for (name, tensor) in tensors {
         let parts: Vec<&str> = wrapped(&name);
-        // What does not begin with the prefix keeps its name.
+        // A name that does not begin with the prefix stays as it is.
         let short = match parts.strip_prefix(&wanted[..]) {
             Some(rest) => rest.join("."),
             None => name.clone(),
@@ -73,7 +75,8 @@ pub(super) fn bare(
     Ok((bare, prefix))
 }
 
-/// The prefixes, empty or with a dot at their end, under which parameters are found, and how many.
+/// Prefixes (empty, or with a dot at the end) under which parameters of the network are found, each with
+/// the number of those parameters.
 fn prefixes(graph: &Graph, tensors: &Tensors) -> BTreeMap<String, usize> {
     let wanted: HashSet<&str> = graph.params.iter().map(|param| param.name.as_str()).collect();
     let mut found = BTreeMap::new();

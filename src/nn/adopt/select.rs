@@ -12,14 +12,14 @@ use std::{collections::BTreeMap, str::FromStr};
 pub struct Selection {
     /// `--drop`: patterns (`*`, `?`) of names in the file that are left out.
     pub drop: Vec<String>,
-    /// `--prefix`: where the network's names begin; what does not begin so is left out.
+    /// `--prefix`: beginning of the network's names, which is removed; tensors without it are left out.
     pub prefix: Option<String>,
-    /// `--rename`: all at once, behind the prefix.
+    /// `--rename`: all renamings, done at once after the prefix was removed.
     pub rename: Vec<Rename>,
 }
 
-/// `A=B`: the whole parts `A` of a name, parts being what stands between dots, are called `B`, wherever
-/// they stand; without `B` they are left out.
+/// `A=B`: wherever the parts `A` occur in a name (dots separate parts), they are replaced by `B`. An
+/// empty `B` removes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     from: String,
@@ -41,10 +41,11 @@ impl FromStr for Rename {
 }
 
 impl Selection {
-    /// The tensors that are taken, by the names that they get, and what was done, in lines.
+    /// Returns the selected tensors under their new names, and notes of what was done, one per line.
     ///
     /// # Errors
-    /// [`Error::Argument`]: nothing has such a name, or two tensors get the same one.
+    /// [`Error::Argument`]: a pattern, prefix or renaming matches no name, or two tensors get the same
+    /// name.
     pub(super) fn apply(&self, mut tensors: Tensors) -> Result<(Tensors, Vec<String>)> {
         let mut notes = Vec::new();
         for pattern in &self.drop {
@@ -90,7 +91,7 @@ impl Selection {
         Ok((renamed, notes))
     }
 
-    /// The name with every rename done, from left to right; what was put in is not looked at again.
+    /// The name after all renamings, from left to right. Replaced parts are not examined again.
     fn renamed(&self, name: &str, used: &mut [usize]) -> String {
         let (mut rest, mut parts) = (name, Vec::new());
         let mut done = vec![false; used.len()];
@@ -115,7 +116,7 @@ impl Selection {
     }
 }
 
-/// Whether a name begins with whole parts.
+/// Whether a name is `parts`, or begins with `parts` and a dot.
 fn begins(name: &str, parts: &str) -> bool {
     name.strip_prefix(parts).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
@@ -138,7 +139,8 @@ fn none(flag: &str, wanted: &str, names: &[String]) -> Error {
     Error::argument(flag, what, hint)
 }
 
-/// First parts of names, each with the number of tensors below it: `student (65), teacher (65)`.
+/// First parts of names, each with the number of tensors below it:
+/// `student (65 tensors), teacher (65 tensors)`.
 pub(super) fn holds(names: &[String]) -> String {
     const LISTED: usize = 12;
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
@@ -186,7 +188,7 @@ mod tests {
                 selection(&[], Some("s."), &["fc=linear"]),
                 &["a.down.0", "fc2.weight", "linear.weight"],
             ),
-            // Whole parts, anywhere, several; nothing in place of one; two names change places.
+            // Renamings of whole parts at any place: one removes a part, two swap their names.
             (
                 selection(&["t.*", "epoch"], None, &["s=", "a.down=b", "fc=fc2", "fc2=fc"]),
                 &["b.0", "fc.weight", "fc2.weight"],

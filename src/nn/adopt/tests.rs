@@ -10,7 +10,7 @@ fn net() -> Graph {
     g
 }
 
-/// Values for large networks that cost nothing: every tensor has its own.
+/// Weights that are cheap to make for large networks: each tensor is filled with its own index.
 fn marked(graph: &Graph) -> Weights {
     let mut weights = Weights::default();
     for (i, param) in graph.params.iter().enumerate() {
@@ -19,7 +19,7 @@ fn marked(graph: &Graph) -> Weights {
     weights
 }
 
-/// Weights as a file has them, under other names.
+/// Contents of a file that holds these weights under other names.
 fn file(weights: &Weights, name: impl Fn(&str) -> String) -> Tensors {
     let raw = |(n, t): (&String, &crate::files::Tensor)| (name(n), Raw::f32(&t.shape, &t.data));
     weights.tensors.iter().map(raw).collect()
@@ -29,7 +29,7 @@ fn find(graph: &Graph, tensors: &Tensors, selection: &Selection) -> Result<Adopt
     graph.find((tensors.clone(), BTreeMap::new()), Path::new("w"), selection)
 }
 
-/// What the file holds, once it is this network's; and the notes.
+/// The tensors that the network finds in a file, and the notes.
 fn found(graph: &Graph, tensors: &Tensors) -> (BTreeMap<String, crate::files::Tensor>, String) {
     let Adopted { weights, notes, .. } = find(graph, tensors, &Selection::default()).unwrap();
     (graph.adopt(weights).unwrap().tensors, notes.join("\n"))
@@ -73,7 +73,7 @@ fn wrappers_inside_names_are_dropped() {
         ("layer", "model._fsdp_wrapped_module.layer"),
     ] {
         let theirs = file(&ours, |name| name.replace(wrapped, with));
-        // Under a prefix that most names have not, the rest is found too.
+        // Most names have the prefix without the wrapper; those with the wrapper are found too.
         if with.starts_with("model.") {
             assert!(
                 found(
@@ -120,7 +120,7 @@ fn one_of_several_copies_is_taken_only_where_it_is_clear_which() {
         let chosen = graph.adopt(find(&graph, &both, &selection).unwrap().weights).unwrap();
         assert_eq!(chosen.tensors, initialise(&graph, true, 4).tensors);
     }
-    // An average alone is what there is.
+    // A moving average is taken if the file holds nothing else.
     assert_eq!(found(&graph, &copy("ema.", 3)).0, ours.tensors);
     for others in [["student.", "teacher."], ["", "best."], ["ema_a.", "ema_b."]] {
         let both = others.iter().zip(3..).flat_map(|(prefix, seed)| copy(prefix, seed)).collect();
@@ -155,7 +155,7 @@ fn other_names_of_the_same_tensor_are_translated() {
         found(&small, &file(&ours, |name| name.replace("bn1.", "conv1.bn."))).0,
         ours.tensors
     );
-    // Not where both are there.
+    // Nothing is renamed where both names are in the file.
     let mut both = file(&ours, str::to_owned);
     both.insert("fc.weight".into(), Raw::f32(&[10, 2], &[0.0; 20]));
     refused(&small, &both, &["1 not known: fc.weight [10, 2]", "--drop"]);
@@ -206,7 +206,7 @@ fn weights_in_pieces_are_put_together() {
         assert_eq!(tensors[&name].data, pruned);
         assert!(notes.contains("mask that prunes"), "{notes}");
     }
-    // A length of 2 in each of two rows, in both of PyTorch's spellings.
+    // Weight norm with length 2 for each of two rows, in both of PyTorch's spellings.
     for (g, v) in [
         ("conv1.weight_g", "conv1.weight_v"),
         ("conv1.parametrizations.weight.original0", "conv1.parametrizations.weight.original1"),
@@ -220,7 +220,7 @@ fn weights_in_pieces_are_put_together() {
         }
         assert!(notes.contains("weight norm"), "{notes}");
     }
-    // Words with their scale beside them.
+    // Stored words with their scale beside them.
     let words: Vec<f32> = (0..weight.data.len()).map(|i| i as f32 - 20.0).collect();
     let mut theirs = file(&ours, str::to_owned);
     theirs.insert(name.clone(), Raw::f32(&weight.shape, &words));
@@ -228,7 +228,7 @@ fn weights_in_pieces_are_put_together() {
     let (tensors, notes) = found(&graph, &theirs);
     assert_eq!(tensors[&name].data[..3], [-5.0, -4.75, -4.5]);
     assert!(notes.contains("times their step_size"), "{notes}");
-    // Pieces that only their maker can put together.
+    // Pieces that only PyTorch can put together.
     for pieces in [
         &["weight_orig", "weight_u"][..],
         &["parametrizations.weight.original", "parametrizations.weight.0._u"],

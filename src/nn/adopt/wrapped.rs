@@ -1,4 +1,4 @@
-//! What training tools leave in a file: weights in pieces, numbers beside them, quantised words.
+//! Handles what training tools leave in a file: weights in pieces, numbers beside them, quantised words.
 
 use super::{Graph, Role, Tensors, names_of};
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 };
 use std::path::Path;
 
-/// Last parts of names that tools leave beside weights and that say nothing about the network.
+/// Last part of the names of tensors that tools store beside weights and that say nothing about the
+/// network.
 const BESIDE: [&str; 8] = [
     "num_batches_tracked",
     "n_averaged",
@@ -24,15 +25,16 @@ const BESIDE: [&str; 8] = [
     "num_updates",
 ];
 
-/// Parts of names of what watches ranges in quantisation-aware training.
+/// Parts of the names of observers, which record ranges of values in quantisation-aware training.
 const OBSERVERS: [&str; 4] =
     ["fake_quant", "fake_quantize", "activation_post_process", "act_quantizer"];
 
-/// Puts weights together that a tool keeps in pieces, where only one meaning is possible: pruned ones
-/// (`weight_orig` and `weight_mask`), normalised ones (`weight_g` and `weight_v`), words with their scale.
+/// Puts together weights that a tool keeps in pieces, where only one meaning is possible: pruned weights
+/// (`weight_orig` and `weight_mask`), normalised weights (`weight_g` and `weight_v`), and words with their
+/// scale (`step_size`).
 ///
 /// # Errors
-/// [`Error::Format`] for pieces whose sum nobody knows: spectral norm, other parametrizations.
+/// [`Error::Format`] for pieces that only PyTorch can put together: spectral norm, other parametrizations.
 pub(super) fn put_together(
     graph: &Graph,
     tensors: &mut Tensors,
@@ -104,7 +106,7 @@ pub(super) fn put_together(
     Ok(())
 }
 
-/// Leaves out what is no weight and that the network does not ask for; `notes` says so.
+/// Leaves out tensors that are no weights and that the network does not have; `notes` says so.
 pub(super) fn leave_out(graph: &Graph, tensors: &mut Tensors, notes: &mut Vec<String>) {
     let wanted = |name: &str| graph.params.iter().any(|param| param.name == name);
     let part = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
@@ -149,10 +151,10 @@ pub(super) fn leave_out(graph: &Graph, tensors: &mut Tensors, notes: &mut Vec<St
     }
 }
 
-/// Refuses words in place of weights.
+/// Refuses quantised words in place of weights.
 ///
 /// # Errors
-/// [`Error::Format`] naming what shows that they are quantised, and what to export instead.
+/// [`Error::Format`] naming what shows that the weights are quantised, and what to export instead.
 pub(super) fn refuse_quantised(graph: &Graph, tensors: &Tensors, origin: &Path) -> Result<()> {
     let sign = |name: &String| match tensors.get(name) {
         Some(tensor) if tensor.to_f32().is_none() => Some(format!("{name} is {}", tensor.dtype)),
@@ -165,7 +167,7 @@ pub(super) fn refuse_quantised(graph: &Graph, tensors: &Tensors, origin: &Path) 
     Err(words_refused(origin, &sign))
 }
 
-/// The element of a tensor that has one.
+/// The value of a tensor that has exactly one element.
 fn scalar(tensor: &Raw) -> Option<f32> {
     match tensor.to_f32()?[..] {
         [value] => Some(value),
@@ -173,7 +175,7 @@ fn scalar(tensor: &Raw) -> Option<f32> {
     }
 }
 
-/// A mask's 0 and 1, whatever type they have.
+/// The zeros and ones of a mask, whatever its type.
 fn mask_of(mask: &Raw) -> Option<Vec<f32>> {
     match mask.dtype {
         Dtype::BOOL | Dtype::U8 => Some(mask.bytes.iter().map(|&b| f32::from(b)).collect()),
@@ -181,7 +183,8 @@ fn mask_of(mask: &Raw) -> Option<Vec<f32>> {
     }
 }
 
-/// `g v / |v|`, the length over all axes but those of `g` (PyTorch's `weight_norm`).
+/// `g v / |v|` (PyTorch's `weight_norm`) with a length for each row, the first axis of `v`; `None` for
+/// other shapes.
 fn weight_norm(g: &Raw, v: &Raw) -> Option<Raw> {
     let (lengths, values) = (g.to_f32()?, v.to_f32()?);
     let rows = *v.shape.first()?;

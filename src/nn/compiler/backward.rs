@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Gradients of node values so far, per part.
+/// Gradients accumulated so far, per node and part.
 struct Gradients(Vec<Option<Vec<BufferId>>>);
 
 impl Compiler<'_> {
@@ -50,7 +50,7 @@ impl Compiler<'_> {
         Ok(grads.0[self.graph.input()].take())
     }
 
-    /// Whether anybody wants the gradient of a node's value.
+    /// Whether the gradient of a node's value is needed.
     fn wanted(&self, node: NodeId, want_input: bool) -> bool {
         let affine = matches!(self.graph.nodes[node].op, Op::Affine { .. });
         want_input || !(node == self.graph.input() || affine)
@@ -231,7 +231,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Gradient of a layer's input, added to what it has `earlier`.
+    /// Appends the gradient of a layer's input, added to the `earlier` gradient of that input.
     fn input_gradient(
         &mut self,
         conv: Conv2d,
@@ -290,9 +290,10 @@ impl Compiler<'_> {
         dy: &[BufferId],
         gradients: BufferId,
     ) -> Result<()> {
-        // Rows of a partial result are the input channels, of a transposed convolution the output
-        // channels; PyTorch stores [K, C, R, S] and [C, K, R, S]: columns first in both. A fully
-        // connected layer's channels are its image's pixels and channels.
+        // Rows of a partial result are the input channels (of a transposed convolution, the output
+        // channels). PyTorch stores [K, C, R, S], or [C, K, R, S] if transposed: in both, the
+        // channels of the columns come first. A fully connected layer's channels are the pixels and
+        // channels of its image.
         let shape = self.graph.layers[layer].shape;
         let shape = if convs[0].transposed { shape.transposed() } else { shape };
         // Part by part: the partial results of a whole batch would outgrow a binding.
@@ -334,7 +335,7 @@ impl Compiler<'_> {
         self.tape.push(plan, &[partial, gradients])
     }
 
-    /// Adds a gradient to what a node has.
+    /// Adds `dx` to the gradient of a node's value.
     fn contribute(&mut self, grads: &mut Gradients, node: NodeId, dx: Vec<BufferId>) -> Result<()> {
         let Some(earlier) = grads.0[node].take() else {
             grads.0[node] = Some(dx);

@@ -1,4 +1,5 @@
-//! Convolutions and fully connected layers, forward, with what can be fused behind them.
+//! Forward pass of convolutions and fully connected layers, with the operations that can be fused
+//! with them.
 
 use super::{Compiler, Mode, Saved, Slice, Value};
 use crate::{
@@ -15,10 +16,10 @@ use crate::{
     shape::{Nhwc, Window},
 };
 
-/// What runs in one dispatch with a layer.
+/// Operations that run in one dispatch with a layer.
 struct Fused {
     fusion: Fusion,
-    /// The node whose value comes out.
+    /// The node whose value the dispatch writes.
     out: NodeId,
     residual: Option<NodeId>,
     /// Whether the shift is a bias that training must differentiate.
@@ -26,7 +27,7 @@ struct Fused {
 }
 
 impl Compiler<'_> {
-    /// The layer of a node, and the gather that it is on an input.
+    /// Index of the layer of `node`, and its convolution on the input `x`.
     fn gather_of(&self, node: NodeId, x: Nhwc) -> Result<(usize, Conv2d)> {
         let k = self.graph.nodes[node].chw[0];
         match self.graph.nodes[node].op {
@@ -35,7 +36,8 @@ impl Compiler<'_> {
             }
             Op::Conv { layer, window, .. } => Ok((layer, Conv2d::forward(x, k, window)?)),
             Op::Linear { layer } => {
-                // Each image is one pixel of a row: its pixels and channels are the channels.
+                // A fully connected layer is a 1x1 convolution of one row: each image is a pixel of
+                // it, and all values of the image are the channels.
                 let c = if x.h * x.w == 1 { x.c } else { x.h * x.w * x.c };
                 if x.h * x.w > 1 && !x.c.is_multiple_of(4) {
                     let what = format!("a fully connected layer on {x}: channels in fours");
@@ -98,7 +100,7 @@ impl Compiler<'_> {
                 self.done[norm] = true;
                 out = norm;
             }
-            // A residual would have to be sliced too.
+            // With several slices the residual would have to be sliced too.
             if slices == 1
                 && let Some((sum, other)) = self.residual_behind(out, self.layers.copies)
             {
@@ -107,7 +109,8 @@ impl Compiler<'_> {
                 fusion.residual = true;
                 out = sum;
             }
-            // A transposed convolution records no signs: its ReLU runs by itself where they matter.
+            // A transposed convolution records no signs: where the backward pass needs them, its ReLU
+            // runs by itself.
             let transposed = matches!(graph.nodes[node].op, Op::Conv { transposed: true, .. });
             let alone = transposed && self.mode == Mode::Frozen;
             let next = graph.sole_consumer(out).filter(|&n| graph.nodes[n].op == Op::Relu);
@@ -120,7 +123,7 @@ impl Compiler<'_> {
         Fused { fusion, out, residual, bias }
     }
 
-    /// The addition that alone reads `out`, if its other input is there already.
+    /// The addition that is the only reader of `out`, and its other input, if that has been computed.
     fn residual_behind(&self, out: NodeId, copies: u32) -> Option<(NodeId, NodeId)> {
         let sum = self.graph.sole_consumer(out)?;
         let node = &self.graph.nodes[sum];
@@ -132,7 +135,8 @@ impl Compiler<'_> {
         (value.copies == copies).then_some((sum, other))
     }
 
-    /// The output channels of one slice of the weights, and their sign bits if a gradient needs them.
+    /// Computes the output channels of one slice of the weights, and their sign bits if a gradient
+    /// needs them.
     fn conv_slice(
         &mut self,
         part: usize,
@@ -176,7 +180,7 @@ impl Compiler<'_> {
         Ok((y, mask))
     }
 
-    /// One tensor of all slices' channels.
+    /// Joins the channels of all slices into one tensor.
     fn join(&mut self, slices: &[Value]) -> Result<Value> {
         let Some((&first, rest)) = slices.split_first() else {
             return Err(Error::Shape("a layer without weights".into()));

@@ -120,7 +120,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Input and output of a node with one input, or whose first input sets the copies, per part.
+    /// Input and output of a node, per part. The output has as many copies as the first input, `x`.
     fn io(&mut self, node: NodeId, x: NodeId) -> Result<Vec<(Value, Value)>> {
         let inputs = self.parts(x)?;
         let outputs: Vec<Value> =
@@ -178,7 +178,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// The same for the values and for their gradients.
+    /// Plan of a dropout node, the same for values and for their gradients, so that both lose the
+    /// same elements. `first` is the position of the part's first image in the batch.
     pub(super) fn dropout_plan(
         &self,
         node: NodeId,

@@ -42,7 +42,7 @@ pub enum Mode {
 pub struct Slice {
     /// First output channel.
     pub first: u32,
-    /// Output channels.
+    /// Number of output channels.
     pub k: u32,
     /// `[copies, R, S, C, k]`.
     pub w: BufferId,
@@ -55,7 +55,7 @@ pub struct Slice {
 pub struct Layers {
     /// Slices of each layer.
     pub slices: Vec<Vec<Slice>>,
-    /// Sets of weights.
+    /// Number of sets of weights.
     pub copies: u32,
 }
 
@@ -63,19 +63,19 @@ pub struct Layers {
 /// and offsets.
 #[derive(Clone, Debug)]
 pub struct Vectors {
-    /// The buffer.
+    /// Flat buffer of all vectors.
     pub buffer: BufferId,
-    /// Its floats.
+    /// Length of the buffer in floats.
     pub len: u32,
-    /// Frozen: scale behind each layer, where a batch norm follows.
+    /// Frozen: offset of the scale behind each layer that a batch norm follows.
     pub scale: Vec<Option<u32>>,
-    /// Frozen: shift behind each layer. Training: its bias.
+    /// Frozen: offset of the shift behind each layer. Training: offset of its bias.
     pub shift: Vec<Option<u32>>,
-    /// The learned image, if there is one.
+    /// Offset of the learned image, if there is one.
     pub image: Option<u32>,
-    /// Training: gamma and beta of each batch norm.
+    /// Training: offsets of gamma and beta of each batch norm.
     pub norm: Vec<[u32; 2]>,
-    /// Training: weights of each layer.
+    /// Training: offset of the weights of each layer.
     pub weight: Vec<u32>,
 }
 
@@ -91,11 +91,11 @@ pub struct TrainingState {
 /// The value of a node on the tape: `copies` tensors of one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// Its buffer.
+    /// Buffer that holds all copies.
     pub id: BufferId,
     /// Shape of one copy.
     pub shape: Nhwc,
-    /// Copies; 1 before the first layer with several sets of weights.
+    /// Number of copies: 1 before the first layer with several sets of weights.
     pub copies: u32,
 }
 
@@ -125,13 +125,13 @@ pub struct Compiler<'a> {
     done: Vec<bool>,
     /// Stand-ins for bindings that a fusion leaves out: one to read, one to write.
     unused: [BufferId; 2],
-    /// What the entries that are appended now compute.
+    /// Names what the entries appended next compute: layer, network and pass.
     place: String,
     convolutions: Vec<Convolution>,
 }
 
 impl<'a> Compiler<'a> {
-    /// A compiler for `graph` onto `tape`. `state` is empty except in training mode.
+    /// A compiler that appends `graph` to `tape`. `state` is empty except in training mode.
     pub fn new(
         gpu: &'a Gpu,
         tape: &mut Tape,
@@ -163,7 +163,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The same with operands of products in another precision than f32.
+    /// Sets the precision of the operands of products; without this call it is f32.
     #[must_use]
     pub fn with_operands(self, operands: plan::Operands) -> Self {
         Self { operands, ..self }
@@ -177,10 +177,11 @@ impl<'a> Compiler<'a> {
         Ok(self.forward_parts(tape, &[images])?[0])
     }
 
-    /// The same for a batch in parts.
+    /// Appends the forward pass of a batch that comes in parts.
     ///
     /// # Errors
-    /// As [`Self::forward`]; no part, or several parts of a network that does not train.
+    /// As [`Self::forward`]; there is no part, or there are several parts of a network that does not
+    /// train.
     pub fn forward_parts(&mut self, tape: &mut Tape, images: &[Value]) -> Result<Vec<Value>> {
         if images.is_empty() || images.len() > 1 && self.mode != Mode::Training {
             let what = format!("{}: {} parts of a batch", self.graph.name, images.len());
@@ -192,9 +193,9 @@ impl<'a> Compiler<'a> {
         output
     }
 
-    /// Appends the backward pass. `dy` is the gradient of the output, like its value; `gradients` the
-    /// flat buffer of parameter gradients (training) with its length in floats. Returns the gradient of
-    /// the images if it is wanted: of all copies together, where they share the images.
+    /// Appends the backward pass. `dy` is the gradient of the output, in the layout of its value;
+    /// `gradients` is the flat buffer of parameter gradients (training only). Returns the gradient of
+    /// the images if it is wanted; copies that share the images have one gradient, which is their sum.
     ///
     /// # Errors
     /// Shapes do not fit, nothing was kept for a gradient ([`Mode::Inference`]), or training has no
@@ -210,7 +211,7 @@ impl<'a> Compiler<'a> {
         Ok(input.map(|parts| parts[0]))
     }
 
-    /// The same for a batch in parts.
+    /// Appends the backward pass of a batch that comes in parts.
     ///
     /// # Errors
     /// As [`Self::backward`].
@@ -234,14 +235,14 @@ impl<'a> Compiler<'a> {
             .ok_or_else(|| Error::Shape(format!("{}: node {node} was fused away", self.graph.name)))
     }
 
-    /// Says what the next entries of the tape compute.
+    /// Sets the name of what the next entries of the tape compute.
     fn mark(&mut self, node: NodeId, pass: &str) {
         let (network, layer) = (&self.graph.name, self.graph.name_of(node));
         self.place = format!("{layer} of {network}, {pass}");
         self.tape.mark(self.place.clone());
     }
 
-    /// Appends a convolution by the algorithm that is best here.
+    /// Appends a convolution by the algorithm that is chosen for this adapter.
     fn convolve(&mut self, conv: Conv2d, fusion: Fusion, operands: &Operands) -> Result<()> {
         let (first, algorithm) = (self.tape.len(), Algorithm::choose(self.gpu, conv)?);
         algorithm.append(&mut self.tape, conv, fusion, operands)?;
@@ -251,7 +252,7 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The convolutions that it appended.
+    /// The convolutions that were appended so far.
     #[must_use]
     pub fn convolutions(&self) -> &[Convolution] {
         &self.convolutions
@@ -262,7 +263,7 @@ impl<'a> Compiler<'a> {
         self.done[node] = true;
     }
 
-    /// Images of the whole batch.
+    /// Number of images of the whole batch.
     fn batch(&self) -> u32 {
         let parts = self.values[self.graph.input()].iter().flatten();
         parts.map(|part| part.shape.n).sum()

@@ -88,7 +88,7 @@ pub(super) enum Saved {
 }
 
 impl Saved {
-    /// The node that it undoes: of several that run as one, the layer.
+    /// The node whose step is undone. Where several nodes run in one dispatch, it is the layer.
     pub(super) fn node(&self, graph: &Graph) -> NodeId {
         let of =
             |op: &dyn Fn(&Op) -> bool, or| graph.nodes.iter().position(|n| op(&n.op)).unwrap_or(or);

@@ -17,23 +17,23 @@ use serde_json::Value;
 
 use crate::{error::Result, files::atomic};
 
-/// Version of the document.
+/// Version of the document's format.
 pub const VERSION: u32 = 1;
 
 /// What `nf-gpu bench` measured on one adapter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`VERSION`]; 0 for documents from before there were versions.
+    /// [`VERSION`]; 0 for documents that were written before versions were introduced.
     #[serde(default)]
     pub version: u32,
-    /// Where it ran.
+    /// The adapter that was measured.
     pub adapter: Adapter,
     /// Commit of the program.
     pub commit: String,
     /// Clock of ceilings and kernels: `gpu-timestamps`, `submit-to-idle`, or `mixed`.
     #[serde(default)]
     pub clock: String,
-    /// What the adapter itself can do.
+    /// The highest rates of the adapter.
     #[serde(default)]
     pub ceilings: Vec<Ceiling>,
     /// Kernels, one entry per shape and variant.
@@ -45,10 +45,10 @@ pub struct Report {
     /// Whole steps.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// How it was measured; absent in documents from before this was kept.
+    /// The settings of the measurement; absent in documents that were written before they were recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
-    /// What makes its numbers doubtful, in words.
+    /// The reasons to doubt the numbers, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -56,7 +56,7 @@ pub struct Report {
 /// The adapter that did the work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Adapter {
-    /// Its name.
+    /// Name of the adapter.
     pub name: String,
     /// Vulkan, Metal, DX12 or GL.
     pub backend: String,
@@ -70,14 +70,14 @@ pub struct Adapter {
     pub limits: BTreeMap<String, Value>,
 }
 
-/// A rate that the adapter reached on a kernel made for nothing else.
+/// A rate that the adapter reached on a kernel made only to measure it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
     /// `copy`, `fma-f32`, `fma-f16`, `integer`, `cooperative-matrix`.
     pub name: String,
     /// `GB/s`, `GFLOP/s` or `Gop/s`.
     pub unit: String,
-    /// In that unit, at the fastest of the repeats.
+    /// The rate in that unit, at the fastest repeat.
     pub rate: f64,
     /// Variant of the kernel.
     pub variant: String,
@@ -85,12 +85,12 @@ pub struct Ceiling {
     pub workgroup: u32,
     /// Operations, or bytes, of one dispatch.
     pub work: u64,
-    /// Where its times come from: `gpu-timestamps` or `submit-to-idle`.
+    /// The clock of the times: `gpu-timestamps` or `submit-to-idle`.
     pub clock: String,
     /// Times of one dispatch.
     #[serde(flatten)]
     pub times: Times,
-    /// The rate before the kernels were timed and the one behind them, of which `rate` is the better.
+    /// The rate before the kernels were timed and the rate after; `rate` is the better of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rates: Vec<f64>,
 }
@@ -101,10 +101,10 @@ pub struct Case {
     /// The kernel.
     #[serde(default)]
     pub kernel: String,
-    /// What it computes here, such as `conv2d forward`.
+    /// The role of the kernel, such as `conv2d forward`.
     pub case: String,
-    /// Its variant, or `winograd` for that algorithm's dispatches in a row; its operations are counted
-    /// as those of the definition, too.
+    /// Variant of the kernel, or `winograd` for all dispatches of that algorithm together, whose operations
+    /// are also counted as those of the definition.
     pub variant: String,
     /// Invocations of a workgroup; 0 for several dispatches.
     #[serde(default)]
@@ -114,7 +114,7 @@ pub struct Case {
     pub chosen: bool,
     /// The shape, in words.
     pub shape: String,
-    /// The networks that have this layer; empty for a shape of its own.
+    /// The networks that have this layer; empty for a shape that belongs to no network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<String>,
     /// Operations of one dispatch.
@@ -122,7 +122,7 @@ pub struct Case {
     /// Bytes of all bindings.
     #[serde(default)]
     pub bytes: u64,
-    /// Where its times come from: `gpu-timestamps` or `submit-to-idle`.
+    /// The clock of the times: `gpu-timestamps` or `submit-to-idle`.
     #[serde(default)]
     pub clock: String,
     /// Times of one dispatch.
@@ -133,70 +133,69 @@ pub struct Case {
     /// Bytes per second at the median, in billions.
     #[serde(default)]
     pub gb_s: f64,
-    /// Of what the roof allows at this ratio of operations to bytes; more than 1 where the
+    /// Share of the rate that the roof allows at this ratio of operations to bytes. It exceeds 1 where the
     /// bindings stay in the adapter's caches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// What bounds it: the name of a ceiling.
+    /// The ceiling that bounds the case, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<String>,
 }
 
-/// The share of the ceiling of several cases, weighted by their operations.
+/// The rate of several cases together, weighted by their operations, and its share of a ceiling.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Which cases.
+    /// Name of the group of cases.
     pub name: String,
     /// Operations of all.
     pub flops: u64,
     /// Operations per second over all, in billions.
     pub gflops: f64,
-    /// Of the ceiling `fma-f32`.
+    /// Share of the ceiling `fma-f32`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
 }
 
-/// One whole step. Other programs' steps have a name, a size and times, at least.
+/// One whole step. A report of another program gives at least name, size and times.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Step {
-    /// What it is, such as `EOPM ConvS + resnet20`.
+    /// Description of the step, such as `EOPM ConvS + resnet20`.
     pub name: String,
     /// Images of a batch.
     pub batch: u32,
     /// Perturbed copies of the base network.
     pub copies: u32,
-    /// How it is cut to fit the adapter, in words.
+    /// The cut of the step that makes it fit the adapter, in words.
     pub cut: String,
-    /// Wall-clock times of one step among others, host work included.
+    /// Wall-clock times of one step in a sequence of steps, host work included.
     #[serde(flatten)]
     pub times: Times,
     /// Images per second at the median.
     pub images_per_second: f64,
     /// Dispatches.
     pub dispatches: u64,
-    /// Operations that run, as the kernels' plans state them.
+    /// Operations that are executed, as the kernels' plans state them.
     pub flops: u64,
-    /// Operations of the convolutions and linear layers as they are defined, whatever algorithm computes
-    /// them: Winograd runs fewer.
+    /// Operations of the convolutions and linear layers by their definition. Winograd executes fewer.
     pub conv_flops: u64,
     /// Milliseconds of all dispatches, each timed alone.
     pub gpu_ms: f64,
-    /// Those of convolutions, Winograd's transforms included.
+    /// Milliseconds of the convolutions' dispatches, Winograd's transforms included.
     pub conv_ms: f64,
     /// `conv_flops` per second of `conv_ms`, in billions.
     pub conv_gflops: f64,
     /// Share of the GPU time that is not convolution.
     pub rest_share: f64,
-    /// Seconds that are not convolution over (operations of convolutions / 30 GFLOP/s).
+    /// GPU time outside the convolutions, divided by (`conv_flops` / 30 GFLOP/s).
     pub rest_of_budget: f64,
-    /// Share of the GPU time that draws faults and dequantises weights.
+    /// Share of the GPU time in the kernel that draws faults and dequantises weights.
     pub fault_share: f64,
-    /// Share of the time from the first to the last dispatch of several steps in a row in which some
-    /// dispatch runs, by the GPU's timestamps around each.
+    /// Share of the time in which some dispatch runs, from the first to the last dispatch of several steps in
+    /// a row, by GPU timestamps around each dispatch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<f64>,
-    /// Where the GPU time goes, longest first.
+    /// GPU time by kernel, the longest first.
     #[serde(default)]
     pub kernels: Vec<KernelShare>,
 }
@@ -208,13 +207,13 @@ pub struct KernelShare {
     pub kernel: String,
     /// Its variant.
     pub variant: String,
-    /// How many.
+    /// Number of dispatches.
     pub dispatches: u64,
-    /// Milliseconds of all.
+    /// Milliseconds of all these dispatches.
     pub ms: f64,
     /// Share of the step's GPU time.
     pub share: f64,
-    /// Operations of all.
+    /// Operations of all these dispatches.
     pub flops: u64,
     /// Bytes of all bindings.
     pub bytes: u64,
@@ -237,7 +236,7 @@ impl Report {
         atomic::write(path.as_ref(), format!("{:#}\n", self.document()))
     }
 
-    /// The document.
+    /// The document as JSON.
     #[must_use]
     pub fn document(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()

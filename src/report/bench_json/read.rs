@@ -1,4 +1,4 @@
-//! Reports that others wrote.
+//! Reads reports from files.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::{
 
 const HINT: &str = "make one with `nf-gpu bench --out FILE`";
 
-/// Reads a report. Documents from before there were versions are read as far as they go: cases
-/// without bytes, ceilings or steps.
+/// Reads a report. Of documents without a version, everything that is understood is read: these may lack
+/// bytes, ceilings or steps.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Format`] for what is no report, or one of a later version.
+/// [`Error::Read`]; [`Error::Format`] for a file that is not a report, or is one of a later version.
 pub fn load(path: impl AsRef<Path>) -> Result<Report> {
     let path = path.as_ref();
     let text = read_text(path)?;

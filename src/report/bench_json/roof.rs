@@ -2,11 +2,11 @@
 
 use super::{Case, Ceiling};
 
-/// The ceiling of a kernel's arithmetic.
+/// The name of the ceiling that bounds a kernel's arithmetic.
 #[must_use]
 pub(crate) fn arithmetic(kernel: &str, variant: &str) -> &'static str {
     match kernel {
-        // Drawing faults is Philox.
+        // These kernels draw random numbers with Philox, which is integer arithmetic.
         "fault_dequantize" | "dropout" => "integer",
         _ if variant.contains("coop") => "cooperative-matrix",
         _ if variant.contains("f16") => "fma-f16",
@@ -14,15 +14,15 @@ pub(crate) fn arithmetic(kernel: &str, variant: &str) -> &'static str {
     }
 }
 
-/// The most operations per second, in billions, at so many operations per byte, and whether memory is
-/// what bounds it.
+/// The roof, in billions of operations per second, for `intensity` operations per byte; and whether memory,
+/// rather than arithmetic, is the bound.
 #[must_use]
 pub(crate) fn at(intensity: f64, copy: f64, arithmetic: f64) -> (f64, bool) {
     let by_memory = copy * intensity;
     (by_memory.min(arithmetic), by_memory < arithmetic)
 }
 
-/// Fills in what a case reached of its roof, where both ceilings are known.
+/// Fills in a case's share of its roof and the bounding ceiling, where both ceilings are known.
 pub(crate) fn place(case: &mut Case, ceilings: &[Ceiling]) {
     let rate = |name: &str| ceilings.iter().find(|c| c.name == name).map(|c| c.rate);
     let own = arithmetic(&case.kernel, &case.variant);
@@ -52,7 +52,8 @@ mod tests {
             place(&mut case, &ceilings);
             (case.share.unwrap(), case.bound.unwrap())
         };
-        // Two operations a byte: 20 at 10 GB/s. Fifty: the arithmetic's 100.
+        // At 2 operations per byte the roof is 20 (10 GB/s of memory); at 50 it is 100, the
+        // arithmetic's ceiling.
         assert_eq!(placed("add", 2000, 5.0), (0.25, "copy".into()));
         assert_eq!(placed("conv2d", 50_000, 25.0), (0.25, "fma-f32".into()));
         assert_eq!(placed("fault_dequantize", 50_000, 2.0), (0.25, "integer".into()));

@@ -1,19 +1,19 @@
-//! How a report was measured, and what makes it doubtful.
+//! The settings of a measurement, and signs that it is doubtful.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Ceiling, Times};
 
-/// What numbers depend on beside the adapter and the program.
+/// The settings that numbers depend on, besides the adapter and the program.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Few cases, small batches and few repeats.
+    /// Whether `--quick` was given: few cases, small batches and few repeats.
     pub quick: bool,
-    /// The kernels that were asked for, a name or a glob; absent for all.
+    /// The requested kernels, a name or a glob; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
-    /// The steps that were asked for; absent for the usual ones.
+    /// The requested steps; absent for the usual ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<String>,
     /// Images of a batch of the kernels.
@@ -28,13 +28,13 @@ pub struct Settings {
     pub kernel_ms: u64,
     /// Milliseconds for the repeats of a step.
     pub step_ms: u64,
-    /// Repeats at least.
+    /// Minimum number of repeats.
     pub samples: usize,
 }
 
 impl Settings {
-    /// What must be the same for two reports to be compared, each with its name. Which kernels and steps
-    /// were asked for need not: those of one report alone stand alone.
+    /// Names and values of the settings that must agree for two reports to be compared. The requested kernels
+    /// and steps need not: what only one report has stands alone.
     pub(crate) fn comparable(&self) -> [(&'static str, String); 5] {
         [
             ("effort", if self.quick { "--quick" } else { "full" }.to_owned()),
@@ -46,11 +46,12 @@ impl Settings {
     }
 }
 
-/// Two rates of a ceiling that differ by less than a fifth are those of one machine.
+/// If the lower of two rates of a ceiling is at least this share of the higher one, the machine counts as at
+/// rest.
 const STEADY: f64 = 0.8;
 
 impl Ceiling {
-    /// What its times say against it: that a machine at rest does not behave so.
+    /// A reason to doubt the ceiling: its times vary more than on a machine at rest.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let (low, high) = self
@@ -73,7 +74,7 @@ impl Ceiling {
     }
 }
 
-/// What follows from it.
+/// The conclusion of every doubt.
 const BUSY: &str = "something else used the machine; measure again when it is at rest";
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Times of something that was repeated.
+//! Statistics of repeated times.
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds: smallest, quartiles, and how many there were.
+/// Fastest time and quartiles in milliseconds, and the number of repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// Repeats.
@@ -19,7 +19,8 @@ pub struct Times {
 }
 
 impl Times {
-    /// The quartiles of seconds, with linear interpolation between neighbours; zeros of none.
+    /// Statistics of times in seconds; quartiles are interpolated linearly, and all fields are 0 without
+    /// times.
     #[must_use]
     pub fn of(seconds: &[f64]) -> Self {
         let mut ms: Vec<f64> = seconds.iter().map(|s| 1e3 * s).collect();
@@ -40,14 +41,14 @@ impl Times {
         }
     }
 
-    /// Billions per second at the median, of `work` per repeat.
+    /// Rate at the median time, in billions per second, where one repeat does `work`.
     #[must_use]
     pub fn rate(&self, work: u64) -> f64 {
         per_second(work, self.median_ms)
     }
 }
 
-/// Billions per second: `work` in `ms` milliseconds; 0 in no time.
+/// Rate in billions per second for `work` in `ms` milliseconds; 0 if `ms` is 0.
 #[must_use]
 pub(crate) fn per_second(work: u64, ms: f64) -> f64 {
     if ms > 0.0 { work as f64 / ms / 1e6 } else { 0.0 }

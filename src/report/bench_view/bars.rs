@@ -1,4 +1,4 @@
-//! Reports beside each other: a bar per report in a group per kernel or step, longer is faster.
+//! Draws a comparison of reports: a group of bars per kernel or step, a bar per report, longer is faster.
 
 use std::path::Path;
 
@@ -21,9 +21,9 @@ const WIDTH: f64 = 1000.0;
 const ENDS: (f64, f64) = (20.0, 980.0);
 /// Height of a bar.
 const BAR: f64 = 13.0;
-/// Between two groups of bars.
+/// Space between two groups of bars.
 const GAP: f64 = 9.0;
-/// Longest name that is shown whole.
+/// Maximum characters of a name that is not shortened.
 const LABEL: usize = 46;
 
 /// Rows of one unit under a heading.
@@ -35,7 +35,7 @@ struct Panel<'a> {
 
 impl Panel<'_> {
     fn group(&self, reports: usize) -> f64 {
-        // A name and a shape in two lines need room.
+        // The minimum height leaves room for a name and a shape in two lines.
         (BAR * reports as f64).max(30.0) + GAP
     }
 
@@ -44,7 +44,7 @@ impl Panel<'_> {
     }
 }
 
-/// Draws what at least two reports measured, without the single layers of networks.
+/// Draws the rows that at least two reports measured, without those of single layers of networks.
 ///
 /// # Errors
 /// [`Error::Write`]; [`Error::Argument`] where the reports measured nothing in common.
@@ -79,7 +79,8 @@ fn panels(comparison: &Comparison) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for (title, rows) in comparison.sections() {
         let first = panels.len();
-        // Layers are many and their sums say the same; a bar alone compares nothing.
+        // Single layers are too many, and their sums show the same; a row with one bar compares
+        // nothing.
         let shared = |r: &&Row| r.values.iter().flatten().count() > 1 || r.values.len() == 1;
         for row in rows.iter().filter(|r| !r.layer).filter(shared) {
             match panels[first..].iter_mut().find(|p| p.unit == row.unit) {

@@ -1,4 +1,4 @@
-//! Which numbers of several reports belong beside each other.
+//! Finds which numbers of several reports can be compared.
 
 use std::path::{Path, PathBuf};
 
@@ -12,20 +12,20 @@ use crate::report::bench_json::{Case, Report, Settings, per_second, roof};
 pub struct Value {
     /// The number at the median time.
     pub median: f64,
-    /// At the quartiles of the time, the smaller number first.
+    /// The numbers at the quartiles of the time, the smaller one first.
     pub quartiles: [f64; 2],
 }
 
-/// Something that reports measured, with a number of each that did.
+/// A measured thing, with a number from each report that has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// What it is.
+    /// Name of the measured thing.
     pub what: String,
     /// Its shape or size.
     pub shape: String,
     /// Unit of the numbers; more is better.
     pub unit: &'static str,
-    /// Whether it is one of many layers of networks whose sums are there, too.
+    /// Whether it is a single layer of a network, whose layers' sum has a row too.
     pub layer: bool,
     /// A number per report.
     pub values: Vec<Option<Value>>,
@@ -34,21 +34,21 @@ pub struct Row {
 /// Reports beside each other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Short name of each report, and where it was made.
+    /// Short name of each report, and a description of its adapter.
     pub reports: Vec<(String, String)>,
-    /// What the adapters can do at most.
+    /// The highest rates of the adapters.
     pub ceilings: Vec<Row>,
-    /// Kernels, with the variant that networks use, at whole networks' convolutions first.
+    /// Kernels in the variant that networks use; the sums over a network's convolutions come first.
     pub kernels: Vec<Row>,
     /// Whole steps.
     pub steps: Vec<Row>,
-    /// What makes the comparison doubtful, in words.
+    /// The reasons to doubt the comparison, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
 impl Comparison {
-    /// The comparison of reports from these files.
+    /// Compares reports that were read from these files.
     #[must_use]
     pub fn of(reports: &[(PathBuf, Report)]) -> Self {
         let names = names(&reports.iter().map(|(path, _)| path.as_path()).collect::<Vec<_>>());
@@ -92,12 +92,12 @@ impl Comparison {
                 put(&mut made.steps, n, i, (&s.name, &size, "images/s"), value);
             }
         }
-        // Networks' sums before single shapes.
+        // Sums over networks come before single shapes.
         made.kernels.sort_by_key(|row| row.what != "convolutions of");
         made
     }
 
-    /// Titles and rows of what there is.
+    /// Titles and rows of the sections that have rows.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&'static str, &[Row])> {
         let all: [(&str, &[Row]); 3] = [
             ("Ceilings of the adapters", &self.ceilings),
@@ -108,8 +108,9 @@ impl Comparison {
     }
 }
 
-/// The number that a case is compared by: operations per second of convolutions and of drawing faults,
-/// bytes per second of all others. Whatever bounds it on one adapter, the unit is the same on all.
+/// The number by which a case is compared: operations per second for convolutions and for kernels that draw
+/// random numbers, bytes per second for all others. It depends on the kernel, not on the bound, so that the
+/// unit is the same on all adapters.
 fn number(case: &Case) -> (&'static str, Value) {
     let (unit, work) = match roof::arithmetic(&case.kernel, &case.variant) {
         _ if case.case.starts_with("conv2d") || case.kernel == "matmul" => ("GFLOP/s", case.flops),
@@ -122,7 +123,7 @@ fn number(case: &Case) -> (&'static str, Value) {
     (unit, Value { median: at(times.median_ms), quartiles })
 }
 
-/// What the reports say against themselves, and how they were measured differently.
+/// The warnings in the reports themselves, and the differences between their settings.
 fn warnings(names: &[String], reports: &[(PathBuf, Report)]) -> Vec<String> {
     let all = || names.iter().zip(reports.iter().map(|(_, report)| report));
     let own = |(name, report): (&String, &Report)| {
@@ -145,7 +146,7 @@ fn warnings(names: &[String], reports: &[(PathBuf, Report)]) -> Vec<String> {
     warnings
 }
 
-/// Puts a number of report `i` of `n` into its row.
+/// Stores a number of report `i` of `n` in its row, which is added if it is missing.
 fn put<'a>(
     rows: &'a mut Vec<Row>,
     n: usize,
@@ -163,7 +164,7 @@ fn put<'a>(
     &mut rows[place]
 }
 
-/// File names without their ends; with folders where these are the same.
+/// File names without extensions; with their folders where several are the same.
 fn names(paths: &[&Path]) -> Vec<String> {
     let stem = |p: &Path| p.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = |(i, &path): (usize, &&Path)| {
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!((add.unit, add.values[0].unwrap().median), ("GB/s", 2.0));
         assert_eq!(add.values[1].unwrap().median, 4.0);
         assert!(made.reports[1].1.contains("without a version") && made.reports[0].0 == "a");
-        // No time is no speed, not an infinite one.
+        // A time of 0 counts as speed 0, not as infinite speed.
         assert_eq!(made.steps[0].values[0].unwrap().median, 0.0);
     }
 

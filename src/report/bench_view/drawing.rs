@@ -1,4 +1,4 @@
-//! An SVG file of its own: white paper, a style sheet, a title, a legend.
+//! A stand-alone SVG file: white background, a style sheet, a title, a legend.
 
 use std::path::Path;
 
@@ -15,14 +15,14 @@ const STYLE: &str = include_str!("style.css");
 /// Distance from one row of a legend to the next.
 const PITCH: f64 = 22.0;
 
-/// What a legend shows beside a name.
+/// The sample that a legend shows beside a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sample {
     Dot,
     Bar,
 }
 
-/// A name in a legend.
+/// An entry in a legend.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
@@ -30,7 +30,7 @@ pub(super) struct Key {
     pub(super) sample: Sample,
 }
 
-/// Refuses what is no SVG file, before anything is measured.
+/// Refuses a file name that does not end in `.svg`, before anything is measured.
 ///
 /// # Errors
 /// [`Error::Argument`].
@@ -78,7 +78,7 @@ const LETTERS: f64 = 13.0;
 /// Distance from a line of a name to the next one.
 const LINE: f64 = 16.0;
 
-/// A text in lines of at most this width, cut between words, or anywhere in one that is wider.
+/// Breaks a text into lines of at most `most` units, between words, or within a word that is wider.
 fn lines(text: &str, most: f64) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -105,10 +105,10 @@ fn lines(text: &str, most: f64) -> Vec<String> {
     lines
 }
 
-/// A key in its place: where, and the lines of its name.
+/// A legend entry that has its place: x, y, and the lines of its name.
 type Placed = (f64, f64, Vec<String>);
 
-/// Where each key of a legend between `left` and `right` goes, and the height of all.
+/// Places the entries of a legend between `left` and `right`; the result includes the height of the legend.
 fn placed(keys: &[Key], (left, right): (f64, f64)) -> (Vec<Placed>, f64) {
     let (mut x, mut y, mut row) = (left, 0.0, 0.0);
     let mut places = Vec::new();

@@ -1,5 +1,5 @@
-//! Bench reports for people: tables in plain text, kernels under their roof, several reports beside
-//! each other.
+//! Bench reports for human readers: tables in plain text, kernels under their roofline, several reports side
+//! by side.
 
 mod bars;
 mod comparison;
@@ -15,13 +15,13 @@ pub use table::{case_line, cases, ceilings, compared, step, summary};
 
 use crate::report::bench_json::Adapter;
 
-/// An adapter in a line: name, backend, driver.
+/// An adapter in one line: name, backend, driver.
 #[must_use]
 pub fn adapter(adapter: &Adapter) -> String {
     format!("{} ({}, {})", adapter.name, adapter.backend, adapter.driver)
 }
 
-/// A rate with three digits that count.
+/// A rate with three significant digits.
 pub(crate) fn rate(v: f64) -> String {
     let digits = match v.abs() {
         v if v >= 100.0 => 0,

@@ -1,4 +1,5 @@
-//! Kernels under the measured roof of their adapter: operations per second over operations per byte.
+//! Draws kernels under the measured roofline of their adapter: operations per second over operations per
+//! byte.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,15 +20,16 @@ use crate::{
 };
 
 const SIZE: (f64, f64) = (1000.0, 690.0);
-/// Shapes of a convolution's pass that are drawn, those with most operations: marks of all layers of all
-/// networks would cover each other, and the report has them.
+/// Number of shapes that are drawn per pass of a convolution, those with most operations first. Marks for all
+/// layers of all networks would cover each other; the report has them all.
 const SHAPES: usize = 6;
-/// A kernel so many times below the lowest roof does too little to be of interest.
+/// The y axis reaches down to the lowest point of the memory roof divided by this number; slower kernels do
+/// too little to be of interest.
 const TOO_SHORT: f64 = 40.0;
 /// Left and right end of titles and legend.
 const ENDS: (f64, f64) = (20.0, 980.0);
 
-/// Kernels that look alike, by the beginning of what they compute; the first that fits counts.
+/// Families of kernels that share a colour, by prefix of the case's name; the first prefix that fits counts.
 const FAMILIES: &[(&str, &str)] = &[
     ("conv2d forward", "convolution, forward"),
     ("conv2d input gradient", "convolution, input gradient"),
@@ -44,13 +46,14 @@ fn family(case: &Case) -> usize {
         .unwrap_or(FAMILIES.len() - 1)
 }
 
-/// A kernel's place: operations per byte, billions of operations per second.
+/// A kernel's coordinates: operations per byte, and billions of operations per second.
 fn place(case: &Case) -> Option<(f64, f64)> {
     let there = case.bytes > 0 && case.flops > 0 && case.gflops > 0.0;
     there.then(|| (case.flops as f64 / case.bytes as f64, case.gflops))
 }
 
-/// The cases that are drawn: as networks compute them, of each pass of a convolution the largest.
+/// The cases that are drawn: in the variants that networks use, and of each pass of a convolution only the
+/// largest.
 fn drawn(report: &Report) -> Vec<&Case> {
     let mut cases: Vec<&Case> =
         report.cases.iter().filter(|c| c.chosen && place(c).is_some()).collect();
@@ -69,8 +72,8 @@ fn is_convolution(case: &Case) -> bool {
     case.case.starts_with("conv2d")
 }
 
-/// What stands beside a mark: the kernel, or of a convolution, whose pass the colour tells, window, channels
-/// and size, as in `3x3 64>128 16x16`.
+/// The name beside a mark: the kernel's; for a convolution, whose pass the colour tells, window, channels and
+/// size, as in `3x3 64>128 16x16`.
 fn name(case: &Case) -> String {
     if !is_convolution(case) {
         return case.case.clone();
@@ -134,7 +137,7 @@ fn keys(cases: &[&Case]) -> Vec<Key> {
     families.map(key).collect()
 }
 
-/// What is drawn of all that was measured.
+/// Says which of the measurements are drawn.
 fn about(report: &Report, drawn: usize) -> String {
     let all = report.cases.len();
     let mut text =
@@ -151,23 +154,23 @@ fn about(report: &Report, drawn: usize) -> String {
 fn frame(cases: &[&Case], copy: f64, flat: &[&Ceiling], top: f64) -> Frame {
     let (xs, ys): (Vec<f64>, Vec<f64>) = cases.iter().filter_map(|c| place(c)).unzip();
     let most = flat.iter().map(|c| c.rate).fold(0.0, f64::max);
-    // Both parts of the roof are seen: its ridge lies inside.
+    // The ridge lies inside the drawing, so that both parts of the roof are visible.
     let ridge = most / copy;
     let low = |values: &[f64]| values.iter().copied().fold(f64::MAX, f64::min);
     let high = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
     let x = Scale::Log { low: low(&xs).min(ridge) / 1.6, high: high(&xs).max(2.0 * ridge) * 1.6 };
-    // Kernels that hardly begin before they end would leave the others no room.
+    // Very short kernels are so slow that they would leave the others no room.
     let begin = low(&xs).min(ridge);
     let floor = low(&ys).max(copy * begin / TOO_SHORT);
-    // A ceiling below all of them is drawn where it is.
+    // A ceiling below all kernels is included in the range.
     let rates = flat.iter().map(|c| c.rate).filter(|&rate| rate > 0.0);
     let floor = rates.fold(floor, f64::min);
     let y = Scale::Log { low: floor / 1.8, high: high(&ys).max(most) * 1.8 };
-    // Beside the right edge stand the names of the ceilings.
+    // The margin at the right holds the names of the ceilings.
     Frame { top, left: 70.0, right: SIZE.0 - 150.0, ..Frame::inside(SIZE, x, y) }
 }
 
-/// The slope that memory allows up to the highest flat part, and the flat parts.
+/// Draws the slope of the memory bound up to the highest arithmetic ceiling, and the ceilings as flat lines.
 fn roofs(h: &mut Html, frame: &Frame, copy: f64, flat: &[&Ceiling]) {
     let (Scale::Log { low, high }, Scale::Log { low: floor, .. }) = (frame.x, frame.y) else {
         return;
@@ -189,7 +192,8 @@ fn roofs(h: &mut Html, frame: &Frame, copy: f64, flat: &[&Ceiling]) {
         let ends = [(from, ceiling.rate), (high, ceiling.rate)];
         let style = if ceiling.rate < most { Style::NEUTRAL.light() } else { Style::NEUTRAL };
         line(h, style, "", &frame.places(&ends));
-        // Two lines beside the end of the line, below those of the one above it.
+        // Name and rate take two lines beside the end of the ceiling, below those of the ceiling
+        // above it.
         let base = (y - 3.0).max(lowest + 17.0);
         lowest = base + 15.0;
         let x = frame.right + 8.0;
@@ -199,7 +203,7 @@ fn roofs(h: &mut Html, frame: &Frame, copy: f64, flat: &[&Ceiling]) {
     }
 }
 
-/// A text above the middle of a rising line, turned with it.
+/// Writes a text above the middle of a rising line, rotated along it.
 fn along(h: &mut Html, (x0, y0): (f64, f64), (x1, y1): (f64, f64), what: &str) {
     let (x, y) = (f64::midpoint(x0, x1), f64::midpoint(y0, y1));
     let degrees = (y1 - y0).atan2(x1 - x0).to_degrees();
@@ -214,7 +218,7 @@ fn along(h: &mut Html, (x0, y0): (f64, f64), (x1, y1): (f64, f64), what: &str) {
     h.leaf("text", &at, what);
 }
 
-/// Dots, and names where there is room: of those with most operations first.
+/// Draws a dot per kernel, and names where there is room, beginning with the kernels of most operations.
 fn kernels(h: &mut Html, frame: &Frame, cases: &[&Case]) {
     let Scale::Log { low: floor, .. } = frame.y else { return };
     let places = |c: &Case| {

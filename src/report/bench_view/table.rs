@@ -11,7 +11,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// What the adapter can do at most.
+/// A table of the adapter's ceilings.
 #[must_use]
 pub fn ceilings(ceilings: &[Ceiling], width: usize) -> String {
     let mut table = Table::new(["ceiling", "rate", "variant", "median ms", "clock"]);
@@ -27,7 +27,7 @@ pub fn ceilings(ceilings: &[Ceiling], width: usize) -> String {
     format!("{table:width$}")
 }
 
-/// A case in a line, for those who wait.
+/// A case in one line, for the progress display.
 #[must_use]
 pub fn case_line(case: &Case) -> String {
     let Case { case: role, shape, variant, gflops, gb_s, .. } = case;
@@ -39,7 +39,7 @@ pub fn case_line(case: &Case) -> String {
     )
 }
 
-/// All cases; the variant that networks use is marked.
+/// A table of all cases; the variant that networks use is marked.
 #[must_use]
 pub fn cases(cases: &[Case], width: usize) -> String {
     let mut table = Table::new([
@@ -72,7 +72,7 @@ pub fn cases(cases: &[Case], width: usize) -> String {
     format!("{table:width$}")
 }
 
-/// Whole networks' convolutions.
+/// A table of the convolutions of whole networks.
 #[must_use]
 pub fn summary(summary: &[Summary], width: usize) -> String {
     let mut table = Table::new(["convolutions of", "GFLOP", "GFLOP/s", "of fma-f32"]);
@@ -87,7 +87,7 @@ pub fn summary(summary: &[Summary], width: usize) -> String {
     format!("{table:width$}")
 }
 
-/// A step, and where its time goes.
+/// A step, and the kernels that take its time.
 #[must_use]
 pub fn step(step: &Step, width: usize) -> String {
     let copies = match step.copies {
@@ -136,7 +136,7 @@ pub fn step(step: &Step, width: usize) -> String {
     text + &format!("{table:width$}")
 }
 
-/// Reports beside each other.
+/// Tables of reports side by side.
 #[must_use]
 pub fn compared(comparison: &Comparison, width: usize) -> String {
     let mut text = String::new();

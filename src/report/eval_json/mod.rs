@@ -25,18 +25,19 @@ use crate::{
     report::measure::Measure,
 };
 
-/// Version of the document.
+/// Version of the document's format.
 pub const VERSION: u32 = 1;
 
-/// Labels that are the answers of the network without faults to the images as they are.
+/// Value of [`Dataset::labels`] if the labels are the answers of the network without faults to the original
+/// images.
 pub const CLEAN_NETWORK: &str = "clean network";
 
-/// What `eval` found for one generator, or without any.
+/// The results of `eval` for one generator, or without a generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// [`VERSION`].
     pub version: u32,
-    /// Where it ran.
+    /// The adapter that computed the results.
     pub adapter: Adapter,
     /// Commit of the program.
     pub commit: String,
@@ -46,8 +47,8 @@ pub struct Evaluation {
     pub dataset: Dataset,
     /// Bits per stored weight.
     pub precision: u32,
-    /// Precision in which inputs and weights enter products, `f32` or `f16`; absent in documents from
-    /// before there was a choice, which are f32.
+    /// Precision in which inputs and weights enter products, `f32` or `f16`; absent in documents that were
+    /// written before f16 was introduced, which are f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dtype: Option<String>,
     /// Accuracies without faults.
@@ -60,16 +61,17 @@ pub struct Evaluation {
     /// Energy at the first rate whose voltage is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<Energy>,
-    /// What single bits and layers contribute, where it was asked for.
+    /// The contributions of single bits and layers, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
-    /// How the user named what was evaluated; empty in documents from before it was kept.
+    /// The files and data as the user named them; empty in documents that were written before these were
+    /// recorded.
     #[serde(default, skip_serializing_if = "Given::is_empty")]
     pub given: Given,
 }
 
-/// Files and data as the user named them, seen from the folder where the program ran: what is needed to
-/// do it again. Whether they are still there, and still the same, is told by their SHA-256.
+/// Files and data as the user named them, relative to the folder in which the program ran, so that the
+/// evaluation can be repeated. Their SHA-256 tells whether the files still exist unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Given {
@@ -82,16 +84,17 @@ pub struct Given {
     /// The data set: its name, or its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
-    /// The folder of data sets, where it is not the usual one.
+    /// The folder of data sets, where it is not the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// Flags, and their values, of which nothing else in the document tells.
+    /// Further flags and their values, which no other field of the document records.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flags: BTreeMap<String, String>,
 }
 
 impl Given {
-    /// A base network, a generator, a data set and its folder; of the usual folder nothing is said.
+    /// Records a base network, a generator, a data set and its folder, which is left out if it is the
+    /// default.
     pub(crate) fn new(
         base: &Path,
         generator: Option<&Path>,
@@ -107,7 +110,7 @@ impl Given {
         }
     }
 
-    /// The same with a flag, where it was given.
+    /// Adds a flag, if it was given.
     #[must_use]
     pub(crate) fn with(mut self, flag: &str, value: Option<String>) -> Self {
         self.flags.extend(value.map(|value| (flag.to_owned(), value)));
@@ -122,7 +125,7 @@ impl Given {
 /// The adapter that did the work.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adapter {
-    /// Its name.
+    /// Name of the adapter.
     pub name: String,
     /// Vulkan, Metal, DX12 or GL.
     pub backend: String,
@@ -133,18 +136,18 @@ pub struct Adapter {
 /// A base network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
-    /// Its model, such as `resnet20`.
+    /// Name of the model, such as `resnet20`.
     pub model: String,
-    /// SHA-256 of its file.
+    /// SHA-256 of the weights file.
     pub file_sha256: String,
 }
 
 /// A generator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generator {
-    /// Its name, such as `ConvL`.
+    /// Name of the generator, such as `ConvL`.
     pub name: String,
-    /// SHA-256 of its file.
+    /// SHA-256 of the generator's file.
     pub file_sha256: String,
 }
 
@@ -155,36 +158,37 @@ pub struct Dataset {
     pub name: String,
     /// `test`, `train` or `held-out`.
     pub split: String,
-    /// How many.
+    /// Number of images.
     pub images: u64,
-    /// Which of the split, where they are not all; absent in documents from before, which hold the first ones.
+    /// Which images of the split, where not all were used; absent in older documents, which used the first
+    /// ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<Subset>,
     /// Names of the classes, where they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
-    /// What the labels are, where the images have none of their own: [`CLEAN_NETWORK`]. What is called
-    /// accuracy is agreement with these.
+    /// The source of the labels, where the images have none of their own: [`CLEAN_NETWORK`]. The accuracies
+    /// are then agreement with these labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
 }
 
 impl Dataset {
-    /// Which images of a data set: the split, how many, and over how many they are spread, if they are.
-    /// Documents that agree in it are of the same images.
+    /// Identifies the images: the split, their number, and the number over which they are spread, if they
+    /// are. Documents in which these agree used the same images.
     #[must_use]
     pub fn which(&self) -> (&str, u64, Option<u64>) {
         let spread = self.subset.filter(|subset| subset.which == Which::Spread);
         (&self.split, self.images, spread.map(|subset| subset.of))
     }
 
-    /// What the accuracies of these images are.
+    /// Whether the numbers are accuracies or agreement.
     #[must_use]
     pub fn measure(&self) -> Measure {
         Measure::agreement(self.labels.is_some())
     }
 
-    /// The same in words; `count` writes the numbers.
+    /// The images in words; `count` formats the numbers.
     #[must_use]
     pub fn words(&self, count: impl Fn(u64) -> String) -> String {
         Subset::words(self.subset, self.images, &self.split, count)
@@ -194,15 +198,15 @@ impl Dataset {
 /// Accuracies without faults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Clean {
-    /// CA.
+    /// CA: clean network.
     pub accuracy: f64,
-    /// CA(NF).
+    /// CA(NF): clean network behind the generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_nf: Option<f64>,
     /// Answers per class, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<ClassCounts>,
-    /// The same behind the generator.
+    /// Answers per class behind the generator, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes_nf: Option<ClassCounts>,
 }
@@ -233,10 +237,10 @@ impl Document {
         }
     }
 
-    /// JSON for a person's eyes, with a newline at the end.
+    /// Indented JSON with a newline at the end.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Cannot fail: the document has no maps with keys other than text.
+        // Serialisation cannot fail, because all maps in the document have text as keys.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
@@ -250,10 +254,10 @@ impl Document {
     }
 }
 
-/// Per cent of `images` that were classified correctly; 0 without images.
+/// Share in per cent of `images` that were classified correctly; 0 without images.
 #[must_use]
 pub fn percent(correct: u64, images: u64) -> f64 {
-    // The multiplication first: 9173 of 10,000 is then 91.73 and not 91.73000000000002.
+    // Multiplying first gives 91.73 for 9173 of 10,000, and not 91.73000000000002.
     100.0 * correct as f64 / images.max(1) as f64
 }
 

@@ -1,4 +1,4 @@
-//! What was measured under one fault model at one rate: a value per fault map, and what they add up to.
+//! Measurements under one fault model at one rate: a value per fault map, and their statistics.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 pub struct Perturbed {
     /// The fault model, as `--faults` takes it.
     pub faults: String,
-    /// Probability that a cell is faulty. Of `asymmetric` the mean of its two rates; of a measured map
-    /// the share of its cells.
+    /// Probability that a cell is faulty. For `asymmetric` it is the mean of the two rates; for a measured
+    /// map it is the map's share of faulty cells.
     pub ber: f64,
-    /// What else describes the faults.
+    /// Further properties of the faults.
     #[serde(flatten)]
     pub detail: FaultDetail,
-    /// A fault map each; a measured map is one, of seed 0.
+    /// The seed of each fault map; a measured map counts as a single one with seed 0.
     pub seeds: Vec<u64>,
-    /// PA.
+    /// PA: perturbed network.
     pub accuracy: Spread,
-    /// PA(NF).
+    /// PA(NF): perturbed network behind the generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_nf: Option<Spread>,
     /// RP = PA(NF) - PA, in percentage points.
@@ -28,19 +28,19 @@ pub struct Perturbed {
     /// Answers per class over all maps, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<ClassCounts>,
-    /// The same behind the generator.
+    /// Answers per class over all maps behind the generator, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes_nf: Option<ClassCounts>,
-    /// Supply voltage, relative to the nominal one, where the user said at which it was (`--voltage`).
+    /// Supply voltage, relative to the nominal one, if the user gave it (`--voltage`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voltage: Option<f64>,
-    /// Energy, where the voltage is known: said, or that of this rate.
+    /// Energy, if the voltage is known: the user gave it, or an operating point has this rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<super::Energy>,
 }
 
 impl Perturbed {
-    /// Puts an entry together; `accuracy` and `accuracy_nf` are per seed.
+    /// Makes an entry from accuracies per seed.
     #[must_use]
     pub fn new(
         faults: impl Into<String>,
@@ -67,7 +67,7 @@ impl Perturbed {
     }
 }
 
-/// What describes faults beside their model and one rate; absent where it does not apply.
+/// Properties of faults besides the model and its rate; absent where they do not apply.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultDetail {
     /// `asymmetric`: probability that a cell storing 0 reads 1.
@@ -82,7 +82,7 @@ pub struct FaultDetail {
     /// Layers that can fail, as `--layers` takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<String>,
-    /// The lot that the chips are of.
+    /// The lot to which the chips belong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lot: Option<LotDetail>,
     /// The measured map.
@@ -93,44 +93,44 @@ pub struct FaultDetail {
 /// A lot of chips.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LotDetail {
-    /// Its seed.
+    /// Seed of the lot.
     pub seed: u64,
-    /// Share of the weak cells that all its chips have in common.
+    /// Share of the weak cells that all chips of the lot have in common.
     pub shared: f64,
 }
 
 /// A measured map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MapDetail {
-    /// Its file.
+    /// Name of the map's file.
     pub file: String,
     /// SHA-256 of the file.
     pub file_sha256: String,
-    /// How weights lie on its cells: `linear` or `reference`.
+    /// Assignment of weights to the map's cells: `linear` or `reference`.
     pub mapping: String,
-    /// Where layers lie in it, if not one behind another.
+    /// Positions of the layers in the map; absent if they follow one another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<LayoutDetail>,
-    /// Cells that it holds; absent in documents from before this was written.
+    /// Number of cells in the map; absent in documents that were written before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<u64>,
-    /// How often the weights go through it: above 1 it is repeated, below 1 a part of it is used. Absent
-    /// for the reference mapping, in which all layers lie over each other.
+    /// Ratio of the cells that the weights need to those in the map: above 1 the map is repeated, below 1 a
+    /// part of it is used. Absent for the reference mapping, in which all layers use the same cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<f64>,
 }
 
-/// Where layers lie in a measured map.
+/// Positions of the layers in a measured map.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayoutDetail {
-    /// Its file (`--layout`).
+    /// Name of the layout's file (`--layout`).
     pub file: String,
     /// SHA-256 of the file.
     pub file_sha256: String,
 }
 
 impl FaultDetail {
-    /// What tells two memories apart: without what documents of earlier versions do not say.
+    /// The details that distinguish memories, without fields that documents of earlier versions lack.
     #[must_use]
     pub fn memory(&self) -> Self {
         let map = self.map.clone().map(|map| MapDetail { cells: None, repeated: None, ..map });
@@ -138,15 +138,15 @@ impl FaultDetail {
     }
 }
 
-/// A value per seed, and what they say about the mean.
+/// A value per seed, and their statistics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Mean; 0 without values.
     pub mean: f64,
     /// Population standard deviation (divided by n, as the paper's); 0 without values.
     pub std: f64,
-    /// 95 % interval of the mean (Student's t, of the sample deviation), two digits, within 0 and 100;
-    /// absent for fewer than two values.
+    /// 95 % interval of the mean (Student's t with the sample deviation), rounded to two decimals and limited
+    /// to 0 to 100; absent for fewer than two values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
     /// The values, in the order of the seeds.
@@ -154,14 +154,15 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Mean, population standard deviation and the interval of the mean of `each`, which are per cent.
+    /// Statistics of `each`, which are values in per cent.
     #[must_use]
     pub fn of(each: &[f64]) -> Self {
         let n = each.len().max(1) as f64;
         let mean = each.iter().sum::<f64>() / n;
         let variance = each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
         let interval = (each.len() > 1).then(|| {
-            // s / sqrt(n) of the sample deviation s is the population's over sqrt(n - 1).
+            // With the sample deviation s, s / sqrt(n) equals the population deviation / sqrt(n -
+            // 1).
             let half = student_t(each.len() - 1) * (variance / (n - 1.0)).sqrt();
             [mean - half, mean + half].map(|v| (v.clamp(0.0, 100.0) * 100.0).round() / 100.0)
         });
@@ -171,7 +172,8 @@ impl Spread {
 
 /// The 97.5 % point of Student's t with `df` degrees of freedom.
 fn student_t(df: usize) -> f64 {
-    // Exact ones, rounded, where the expansion below is off by more than 0.1 %.
+    // Exact values, rounded, for degrees of freedom where the expansion below is off by more than
+    // 0.1 %.
     const FEW: [f64; 6] = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469];
     if let Some(&t) = FEW.get(df.wrapping_sub(1)) {
         return t;
@@ -191,11 +193,11 @@ fn student_t(df: usize) -> f64 {
 pub struct FlippedBits {
     /// Share of all stored bits, a mean over the seeds.
     pub mean_rate: f64,
-    /// Number of them, per seed.
+    /// Number of changed bits, per seed.
     pub each: Vec<u64>,
-    /// Number of them at bit 0 (least significant), 1, ... of the stored weight, over all seeds.
+    /// Number of changed bits at bit 0 (least significant), 1, ... of the stored weight, over all seeds.
     pub per_bit: Vec<u64>,
-    /// Number of them per layer, over all seeds.
+    /// Number of changed bits per layer, over all seeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub per_layer: Vec<LayerFlips>,
 }
@@ -203,16 +205,17 @@ pub struct FlippedBits {
 /// Changed bits of one layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerFlips {
-    /// Name of its weights.
+    /// Name of the layer's weights.
     pub name: String,
-    /// Bits that it stores.
+    /// Number of bits that the layer stores.
     pub stored_bits: u64,
     /// Bits that the faults changed, over all seeds.
     pub flips: u64,
 }
 
 impl FlippedBits {
-    /// From counts: `cells` stored bits in the network, changed ones per seed and per position.
+    /// Makes an entry from counts: `cells` stored bits in the network, and changed bits per seed and per
+    /// position.
     #[must_use]
     pub fn new(cells: u64, each: &[u64], per_bit: &[u64]) -> Self {
         let all = cells as f64 * each.len() as f64;
@@ -226,13 +229,13 @@ impl FlippedBits {
 pub struct ClassCounts {
     /// Accuracy of each class, in per cent; null for a class without images.
     pub accuracy: Vec<Option<f64>>,
-    /// `[class][answer]`: how often images of a class got an answer; on request.
+    /// `[class][answer]`: number of images of a class that got an answer; on request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u64>>,
 }
 
 impl ClassCounts {
-    /// From counts `[class][answer]`.
+    /// Counts and accuracies from a matrix `[class][answer]`.
     #[must_use]
     pub fn new(confusion: Vec<Vec<u64>>) -> Self {
         let accuracy = |(class, row): (usize, &Vec<u64>)| {
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_interval_is_students() {
-        // R: qt(0.975, c(1, 6, 7, 9, 19, 99, 1000)).
+        // Reference values from R: qt(0.975, c(1, 6, 7, 9, 19, 99, 1000)).
         for (df, t) in [
             (1, 12.7062),
             (6, 2.4469),
@@ -261,7 +264,7 @@ mod tests {
         ] {
             assert!((student_t(df) - t).abs() < 2e-3 * t, "{df}: {}", student_t(df));
         }
-        // Mean 46, sample deviation 9.6609: 46 +- 2.2622 * 9.6609 / sqrt(10).
+        // The mean is 46 and the sample deviation 9.6609: 46 +- 2.2622 * 9.6609 / sqrt(10).
         let each: Vec<f64> = [31, 36, 41, 44, 45, 47, 48, 52, 56, 60].map(f64::from).to_vec();
         let [low, high] = Spread::of(&each).interval.unwrap();
         let sample = (each.iter().map(|v| (v - 46.0f64).powi(2)).sum::<f64>() / 9.0).sqrt();

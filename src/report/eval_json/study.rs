@@ -1,4 +1,4 @@
-//! What single bits and layers contribute to the loss of accuracy, and what protecting them buys.
+//! The contributions of single bits and layers to the loss of accuracy, and the gain from protecting them.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub struct Sensitivity {
     pub faults: String,
     /// Probability that a cell is faulty.
     pub ber: f64,
-    /// A fault map each.
+    /// Seeds of the fault maps.
     pub seeds: Vec<u64>,
     /// Whether the generator was in front.
     pub with_generator: bool,
@@ -19,19 +19,20 @@ pub struct Sensitivity {
     pub clean: f64,
     /// Accuracy with faults everywhere.
     pub everything: Spread,
-    /// Only one bit position faulty, from bit 0 (least significant) on, of those that can fail.
+    /// Accuracies with a single bit position faulty, beginning with bit 0 (least significant), for all
+    /// positions that can fail.
     pub bits: Vec<Part>,
-    /// Only one layer faulty, in `state_dict` order, of those that can fail.
+    /// Accuracies with a single layer faulty, in `state_dict` order, for all layers that can fail.
     pub layers: Vec<Part>,
-    /// Bit positions protected one after another, the one that costs most first; all else is faulty.
+    /// Bit positions protected one after another, those with the greatest loss first; all others stay faulty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected_bits: Vec<Protected>,
-    /// Layers protected one after another, the one that costs most first.
+    /// Layers protected one after another, those with the greatest loss first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected_layers: Vec<Protected>,
 }
 
-/// A bit position or a layer that alone is faulty.
+/// A bit position or a layer that is the only faulty part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// `bit 7`, or the name of the layer's weights.
@@ -40,19 +41,19 @@ pub struct Part {
     pub stored_bits: u64,
     /// Accuracy.
     pub accuracy: Spread,
-    /// What it costs: clean accuracy less the mean one, in percentage points.
+    /// Clean accuracy less the mean accuracy, in percentage points.
     pub loss: f64,
 }
 
-/// One more bit position or layer protected.
+/// A step of the study, in which one more bit position or layer is protected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Protected {
-    /// What is protected from this step on.
+    /// The bit position or layer that this step adds to the protected ones.
     pub name: String,
-    /// Share of all bits that could fail that is protected now, in [0, 1].
+    /// Share of the bits that can fail that is protected after this step, in [0, 1].
     pub share: f64,
-    /// Accuracy with all of them protected.
+    /// Accuracy with all parts up to this step protected.
     pub accuracy: Spread,
-    /// Mean accuracy gained over protecting nothing, in percentage points.
+    /// Gain in mean accuracy over protecting nothing, in percentage points.
     pub gain: f64,
 }

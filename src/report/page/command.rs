@@ -1,4 +1,4 @@
-//! The command that does it again, as far as the files tell.
+//! Reconstructs the commands that repeat a run or an evaluation, as far as the files tell them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// What stands for a file that is not known, or not there any more.
+/// Placeholders for files that are unknown or have disappeared.
 const BASE: &str = "BASE.safetensors";
 const GENERATOR: &str = "GENERATOR.safetensors";
 
-/// `nf-gpu train` with the settings of a `config.toml`, each of which is named after its flag. The folder of
-/// the run exists, so the command names a new one beside it.
+/// The `nf-gpu train` command for the settings of a `config.toml`, each of which is named after its flag. The
+/// folder of the run exists already, so the command names a new one beside it.
 pub(super) fn train(config: &str) -> Option<String> {
     Some(train_words(&config.parse().ok()?)?.join(" \\\n  "))
 }
@@ -32,7 +32,7 @@ pub(crate) fn train_anywhere(config: &str) -> Option<String> {
 fn train_words(table: &toml::Table) -> Option<Vec<String>> {
     let mut words = vec!["nf-gpu train".to_owned()];
     for (key, value) in table {
-        // Steps are instead of epochs; both are in the file. A digest is no setting.
+        // Steps replace epochs, but the file has both. The digest `init_sha256` is not a setting.
         if key == "epochs" && table.contains_key("steps") || key == "init_sha256" {
             continue;
         }
@@ -44,7 +44,8 @@ fn train_words(table: &toml::Table) -> Option<Vec<String>> {
                 values.iter().map(plain).collect::<Option<Vec<_>>>()?.join(",")
             }
             toml::Value::Boolean(true) => String::new(),
-            // Kernels that were measured to be fastest are no setting: the adapter tells them again.
+            // The table lists the kernel variants that were measured to be fastest; it is not a
+            // setting, since they are measured again.
             toml::Value::Boolean(false) | toml::Value::Table(_) => continue,
             value => plain(value)?,
         };
@@ -54,7 +55,7 @@ fn train_words(table: &toml::Table) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// A folder of a name that is not taken, beside this one.
+/// An unused name for a folder beside this one.
 fn beside(folder: &Path) -> String {
     let folder = folder.to_string_lossy();
     let folder = folder.trim_end_matches('/');
@@ -72,8 +73,8 @@ fn plain(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// `nf-gpu eval` for each fault model of an evaluation of `source`. Of files that are not known, or not
-/// the same any more, a name in capitals says what belongs there.
+/// The `nf-gpu eval` command for each fault model of an evaluation in `source`. A name in capitals takes the
+/// place of a file that is unknown or has changed.
 pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
     let found = Found::of(source, e);
     let mut groups: Vec<(Vec<String>, Vec<f64>)> = Vec::new();
@@ -115,14 +116,14 @@ pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-/// The files of an evaluation that are still there, for a shell.
+/// The files of an evaluation that still exist unchanged, quoted for a shell.
 struct Found {
     base: Option<String>,
     generator: Option<String>,
 }
 
 impl Found {
-    /// Those that the evaluation names, or else the settings and the folder of its run.
+    /// Looks for the files that the evaluation names, and then for those of its run.
     fn of(source: &Source, e: &Evaluation) -> Self {
         let config = source.config.as_deref().and_then(|text| text.parse::<toml::Table>().ok());
         let base = config.as_ref().and_then(|c| c.get("base")?.as_str());
@@ -140,7 +141,7 @@ fn there(files: [Option<PathBuf>; 2], sha256: &str) -> Option<String> {
     files.into_iter().flatten().find(same).map(|file| path(&file))
 }
 
-/// What belongs where the command of an evaluation has a name in capitals.
+/// Explains the names in capitals in the command of an evaluation.
 pub(super) fn missing(source: &Source, e: &Evaluation) -> Vec<String> {
     let found = Found::of(source, e);
     let mut lines = Vec::new();
@@ -156,7 +157,7 @@ pub(super) fn missing(source: &Source, e: &Evaluation) -> Vec<String> {
     lines
 }
 
-/// Files that the settings of a training name and that are not there any more.
+/// Lines about files that the settings of a training name but that no longer exist.
 pub(super) fn gone(config: &str) -> Vec<String> {
     let table: toml::Table = config.parse().unwrap_or_default();
     let values = ["base", "init", "chip", "fault_map", "layout"]
@@ -167,7 +168,7 @@ pub(super) fn gone(config: &str) -> Vec<String> {
         file => vec![file.clone()],
     });
     let files = files.filter_map(|file| file.as_str().map(str::to_owned));
-    // A chip is a seed, or a file.
+    // `chip` is either a seed or the name of a file.
     let gone = files.filter(|file| file.parse::<u64>().is_err() && !Path::new(file).exists());
     gone.map(|file| format!("{file} is not there any more.")).collect()
 }
@@ -176,7 +177,7 @@ fn path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// The flags for what a document holds on request.
+/// The flags for details that the document has only on request.
 fn details(e: &Evaluation) -> Option<String> {
     let classes = || {
         let perturbed = e.perturbed.iter().flat_map(|p| [&p.classes, &p.classes_nf]);
@@ -193,7 +194,7 @@ fn details(e: &Evaluation) -> Option<String> {
     (!flags.is_empty()).then(|| flags.join(" "))
 }
 
-/// The flags that make these fault maps, but for the rate.
+/// The flags that produce these fault maps, without the rate.
 fn faults(p: &Perturbed) -> Vec<String> {
     let FaultDetail { ber01, ber10, bits, layers, lot, map } = &p.detail;
     let mut flags = vec![format!("--faults {}", quoted(&p.faults))];
@@ -213,7 +214,7 @@ fn faults(p: &Perturbed) -> Vec<String> {
     flags
 }
 
-/// The command that makes this page.
+/// The command that writes this page.
 pub(super) fn report<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
     let paths: Vec<String> = paths.map(path).collect();
     format!("nf-gpu report {}", paths.join(" "))
@@ -262,7 +263,7 @@ mod tests {
         assert!(lines[2].contains("--ber01 0.01 --ber10 0.03 --seeds 1,3 --precision"));
         assert_eq!(lines.len(), 3);
         e.perturbed.truncate(1);
-        // What the document itself tells is not said twice.
+        // A flag that the document's other fields tell already is not repeated.
         e.perturbed[0].detail.bits = Some("7".into());
         let given = [("--bits", "7"), ("--points", "my chip.toml"), ("--allow-mismatch", "")];
         e.given.flags = given.map(|(flag, value)| (flag.to_owned(), value.to_owned())).into();

@@ -1,5 +1,5 @@
-//! What the evaluations of all sources have to say to each other: who is compared with whom, under
-//! which name and in which colour.
+//! Prepares the evaluations of all sources for comparison: which of them are compared, and with which names
+//! and colours.
 
 use super::{source::Source, svg::Style, words};
 use crate::report::{
@@ -7,16 +7,16 @@ use crate::report::{
     measure::Measure,
 };
 
-/// An evaluation, named so that it differs from all others.
+/// An evaluation with a name that differs from those of all others.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<'a> {
-    /// Generator, and what else is needed to tell it from the others.
+    /// Name of the generator, and whatever else distinguishes it from the others.
     pub(super) label: String,
     /// Colour of the generator.
     pub(super) style: Style,
     /// What was measured.
     pub(super) evaluation: &'a Evaluation,
-    /// Where it comes from.
+    /// The source of the evaluation.
     pub(super) source: &'a Source,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn entries(sources: &[Source]) -> Vec<Entry<'_>> {
             let own = of(source, evaluation);
             all.iter().any(|(s, e)| of(s, e) != own).then_some(own)
         };
-        // Several generators of one name in one document: only their files tell them apart.
+        // Several generators of one name in one document are distinguished by their files.
         let file = |e: &Evaluation| e.given.generator.as_ref().map(|g| g.display().to_string());
         let namesake = source
             .evaluations
@@ -62,12 +62,12 @@ fn generator(e: &Evaluation) -> String {
     e.generator.as_ref().map_or_else(|| "no generator".into(), |g| g.name.clone())
 }
 
-/// What the evaluations measured.
+/// Whether the evaluations measured accuracy, agreement, or both.
 pub(super) fn measure(entries: &[Entry<'_>]) -> Measure {
     Measure::all(entries.iter().map(|entry| entry.evaluation.dataset.measure()))
 }
 
-/// Which images, in words.
+/// The images in words.
 pub(super) fn images(e: &Evaluation) -> String {
     e.dataset.words(words::count)
 }
@@ -79,19 +79,20 @@ impl Entry<'_> {
     }
 }
 
-/// Faults that several evaluations have in common: the same base network on the same images with the
-/// same maps.
+/// Faults that several evaluations have in common: the same base network on the same images under the same
+/// fault maps.
 #[derive(Clone, Debug)]
 pub(super) struct Condition<'a> {
-    /// What distinguishes it, in words.
+    /// Name of the condition, with the properties that distinguish it.
     pub(super) name: String,
-    /// Accuracy without a generator, clean and perturbed; evaluations that agree share one.
+    /// Name, clean accuracy and accuracy under faults without a generator; evaluations with equal accuracies
+    /// share an entry.
     pub(super) bare: Vec<(String, f64, &'a Spread)>,
-    /// Evaluations with a generator, and what they say.
+    /// Evaluations with a generator, and their accuracies.
     pub(super) fused: Vec<(&'a Entry<'a>, &'a Perturbed, &'a Spread)>,
 }
 
-/// What two measurements must share to be compared: everything but the generator.
+/// Identifies what two measurements must share to be compared: everything except the generator.
 fn key(e: &Evaluation, p: &Perturbed) -> String {
     let (b, d) = (&e.base, &e.dataset);
     format!(
@@ -108,7 +109,7 @@ fn key(e: &Evaluation, p: &Perturbed) -> String {
     )
 }
 
-/// The conditions, in the order of their first appearance.
+/// All conditions, in the order of their first appearance.
 pub(super) fn conditions<'a>(entries: &'a [Entry<'a>]) -> Vec<Condition<'a>> {
     let all = || entries.iter().flat_map(|e| e.evaluation.perturbed.iter().map(move |p| (e, p)));
     let mut keys: Vec<String> = Vec::new();
@@ -135,7 +136,7 @@ pub(super) fn conditions<'a>(entries: &'a [Entry<'a>]) -> Vec<Condition<'a>> {
     conditions
 }
 
-/// Rate and faults, and what else differs between these measurements.
+/// Rate and faults, and the other properties in which these measurements differ.
 fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> String {
     let maps = |p: &Perturbed| match p.seeds.as_slice() {
         [one] if p.detail.map.is_none() => format!("map of seed {one}"),
@@ -157,20 +158,20 @@ fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> 
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// Accuracies over rates, all else being equal.
+/// Accuracies at several fault rates, with all else equal.
 #[derive(Clone, Debug)]
 pub(super) struct Sweep<'a> {
-    /// Its name in a legend.
+    /// Name in the legend.
     pub(super) label: String,
-    /// Its colour.
+    /// Colour of the line.
     pub(super) style: Style,
-    /// Rate, accuracy, and all that was measured there, by rising rate.
+    /// Rate, accuracy and the whole measurement, sorted by increasing rate.
     pub(super) points: Vec<(f64, &'a Spread, &'a Perturbed)>,
-    /// What is saved at these points, where it is known.
+    /// Savings at these points, where they are known.
     pub(super) savings: Vec<Option<Savings>>,
 }
 
-/// A line for the bare network, shared by evaluations that agree, and one for each generator.
+/// A line for each generator, and one for the bare network, which evaluations with equal accuracies share.
 pub(super) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
     let (mut bare, mut fused): (Vec<Sweep<'a>>, Vec<Sweep<'a>>) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -209,7 +210,7 @@ pub(super) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
             }
         }
     }
-    // One grey line needs no name; of several each says whose network it is.
+    // A single grey line needs no name; of several, each is named after its evaluation.
     let only = bare.len() == 1;
     for line in &mut bare {
         line.label = match only {

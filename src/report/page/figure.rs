@@ -5,19 +5,19 @@ use super::{
     svg::{Kind, Style, band, bar, line, marker, whisker},
 };
 
-/// A name in a legend.
+/// An entry in a legend.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
-    /// What it is.
+    /// Name of the series.
     pub(crate) name: String,
-    /// Its colour.
+    /// Colour of the series.
     pub(crate) style: Style,
-    /// Its form.
+    /// Form of the sample.
     pub(crate) kind: Kind,
 }
 
 impl Key {
-    /// A name in a legend.
+    /// An entry in a legend.
     pub(crate) fn new(name: impl Into<String>, style: Style, kind: Kind) -> Self {
         Self { name: name.into(), style, kind }
     }
@@ -28,9 +28,9 @@ impl Key {
 pub(crate) struct Figure {
     /// Heading.
     pub(crate) title: String,
-    /// How to read it.
+    /// Explanation of how to read the chart.
     pub(crate) about: String,
-    /// What it shows in words, for those who do not see it.
+    /// The content in words, for readers who cannot see the chart.
     pub(crate) says: String,
     /// Legend.
     pub(crate) keys: Vec<Key>,
@@ -39,7 +39,7 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// The figure around what `inside` draws.
+    /// Writes the figure; `inside` writes the content of the drawing.
     pub(crate) fn draw(&self, h: &mut Html, inside: impl FnOnce(&mut Html)) {
         let class = if self.size.1 > 700.0 { "tall" } else { "whole" };
         h.element("figure", &[("class", &class)], |h| {

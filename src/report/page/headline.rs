@@ -1,4 +1,4 @@
-//! What came out, in plain words and a few large numbers.
+//! The main results in plain words and a few large numbers.
 
 use super::{
     entry::{self, Condition, Entry, conditions},
@@ -12,10 +12,10 @@ use crate::report::{
     saving,
 };
 
-/// Conditions of a comparison that are told in words; the table has all.
+/// Maximum number of conditions of a comparison that are described in words; the table has all.
 const TOLD: usize = 12;
 
-/// Writes the result of one evaluation, or the best of each condition of several.
+/// Writes the result of one evaluation or, for several, the best of each condition.
 pub(super) fn headline(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
     match entries {
         [] => {}
@@ -53,7 +53,7 @@ fn single(h: &mut Html, entry: &Entry<'_>) {
     }
 }
 
-/// The result at one rate as sentences.
+/// The result at one fault rate as sentences.
 fn told(entry: &Entry<'_>, p: &Perturbed, on: &str) -> String {
     let clean = &entry.evaluation.clean;
     let [ca, pa] = [clean.accuracy, p.accuracy.mean].map(words::percent);
@@ -81,7 +81,7 @@ fn told(entry: &Entry<'_>, p: &Perturbed, on: &str) -> String {
     text
 }
 
-/// On how many of several maps the generator helps.
+/// Number of fault maps on which the generator helps, and number of maps.
 fn wins(bare: &Spread, nf: &Spread) -> Option<(usize, usize)> {
     let n = nf.each.len();
     if n < 2 || bare.each.len() != n {
@@ -168,7 +168,7 @@ fn comparison(h: &mut Html, entries: &[Entry<'_>]) {
     }
 }
 
-/// What a reader must know who compares accuracies of different images.
+/// A warning for evaluations on different images, whose accuracies should not be compared directly.
 fn different_images(entries: &[Entry<'_>]) -> Option<String> {
     let mut all = Vec::new();
     for e in entries.iter().map(|entry| entry.evaluation) {
@@ -178,7 +178,7 @@ fn different_images(entries: &[Entry<'_>]) -> Option<String> {
         }
     }
     let fewest = entries.iter().map(|entry| entry.evaluation.dataset.images).min()?;
-    // Of a share of one half, which has the largest one.
+    // A share of one half has the largest standard error.
     let error = 50.0 / (fewest.max(1) as f64).sqrt();
     (all.len() > 1).then(|| {
         format!(
@@ -208,7 +208,7 @@ fn best(c: &Condition<'_>) -> String {
     }
 }
 
-/// A run that was not evaluated: how far it came.
+/// Writes how far a run without an evaluation came.
 fn unfinished(h: &mut Html, source: &Source) {
     let last = source.events.iter().rev().find_map(|event| match event {
         Event::Step(step) => Some(format!("it reached step {} of {}", step.step, step.steps)),

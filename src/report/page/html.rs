@@ -1,11 +1,11 @@
-//! A writer of elements: each one that is opened is closed, and every text is escaped.
+//! A writer for HTML: it closes each element that is opened, and escapes every text.
 
 use std::fmt::{Display, Write};
 
 /// Names and values of attributes.
 pub(crate) type Attributes<'a> = &'a [(&'a str, &'a dyn Display)];
 
-/// Elements after which a line ends: more readable for people, and no space between words.
+/// Elements that are followed by a line break, which makes the file readable and adds no space between words.
 const BLOCKS: &[&str] = &[
     "body",
     "dd",
@@ -45,7 +45,7 @@ const BLOCKS: &[&str] = &[
     "ul",
 ];
 
-/// A page, or a piece of one.
+/// A page, or a part of one.
 #[derive(Debug, Default)]
 pub(crate) struct Html {
     text: String,
@@ -53,7 +53,7 @@ pub(crate) struct Html {
 }
 
 impl Html {
-    /// An element with what `inside` writes in it.
+    /// Writes an element; `inside` writes its content.
     pub(crate) fn element(
         &mut self,
         name: &str,
@@ -67,51 +67,51 @@ impl Html {
         self.end_line(name);
     }
 
-    /// An element with a text in it.
+    /// Writes an element that contains a text.
     pub(crate) fn leaf(&mut self, name: &str, attributes: Attributes<'_>, text: impl Display) {
         self.element(name, attributes, |h| h.text(text));
     }
 
-    /// An element without anything in it: `meta`, `img`, a shape.
+    /// Writes an element without content: `meta`, `img`, a shape.
     pub(crate) fn empty(&mut self, name: &str, attributes: Attributes<'_>) {
         self.begin(name, attributes);
         self.text += "/>";
         self.end_line(name);
     }
 
-    /// A text, escaped.
+    /// Writes a text, escaped.
     pub(crate) fn text(&mut self, text: impl Display) {
         escape(&mut self.text, text);
     }
 
-    /// Text of this program, as it is: the style sheet.
+    /// Writes a constant of this program without escaping it: the style sheet.
     pub(crate) fn trusted(&mut self, text: &'static str) {
         self.text += text;
     }
 
-    /// A name that no other element of the page has.
+    /// An id that no other element of the page has.
     pub(crate) fn id(&mut self) -> String {
         self.ids += 1;
         format!("n{}", self.ids)
     }
 
-    /// An empty piece for the same page: its names are new, too.
+    /// Begins an empty part of the same page, whose ids are distinct from those used so far.
     pub(crate) fn piece(&self) -> Self {
         Self { text: String::new(), ids: self.ids }
     }
 
-    /// Whether nothing was written.
+    /// Whether nothing has been written.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Appends a piece.
+    /// Appends a part.
     pub(crate) fn append(&mut self, piece: &Self) {
         self.text += &piece.text;
         self.ids = piece.ids;
     }
 
-    /// What was written.
+    /// The written text.
     pub(crate) fn into_text(self) -> String {
         self.text
     }
@@ -132,7 +132,7 @@ impl Html {
     }
 }
 
-/// Appends a text so that it is nothing but text, in an element and in an attribute.
+/// Appends a text with its special characters escaped, for use in elements and in attributes.
 fn escape(to: &mut String, text: impl Display) {
     for c in text.to_string().chars() {
         match c {
@@ -142,21 +142,21 @@ fn escape(to: &mut String, text: impl Display) {
             '"' => *to += "&quot;",
             '\'' => *to += "&#39;",
             '\n' | '\t' => to.push(c),
-            // Not allowed in a page, escaped or not.
+            // Control characters are not allowed in a page, even escaped.
             c if c.is_control() => to.push('\u{fffd}'),
             c => to.push(c),
         }
     }
 }
 
-/// A length or place in a drawing, to a tenth; what is not finite is 0.
+/// A length or coordinate in a drawing, rounded to a tenth; values that are not finite become 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Px(pub(crate) f64);
 
 impl Display for Px {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let tenths = if self.0.is_finite() { (10.0 * self.0).round() / 10.0 } else { 0.0 };
-        // Not "-0".
+        // Adding 0.0 turns -0 into 0, so that "-0" is never written.
         write!(f, "{}", tenths + 0.0)
     }
 }

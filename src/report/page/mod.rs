@@ -1,6 +1,6 @@
-//! `report.html`: a run, or a comparison of runs, on one page that needs nothing else.
+//! `report.html`: a run, or a comparison of runs, on a self-contained page.
 //!
-//! No script, no font and no picture comes from elsewhere; charts are SVG in the page, and colours
+//! Scripts, fonts and pictures are never loaded from elsewhere. Charts are SVG in the page, and colours
 //! follow the reader's choice of light or dark.
 
 mod chart;
@@ -32,7 +32,7 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
-/// Writes the page, whole or not at all. Without a `title` it is named after what it shows.
+/// Writes the page, whole or not at all. The default title describes the content.
 ///
 /// # Errors
 ///
@@ -55,7 +55,8 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
     h.element("html", &[("lang", &"en")], |h| {
         h.element("head", &[], |h| {
             h.empty("meta", &[("charset", &"utf-8")]);
-            // Nothing is run and nothing is fetched, whatever the files of a run say.
+            // The policy forbids running and fetching anything, whatever the files of a run
+            // contain.
             let policy = policy();
             let policy: [(&str, &dyn Display); 2] =
                 [("http-equiv", &"Content-Security-Policy"), ("content", &policy)];
@@ -65,7 +66,7 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
             h.empty("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
             let maker = concat!("nf-gpu ", env!("CARGO_PKG_VERSION"));
             h.empty("meta", &[("name", &"generator"), ("content", &maker)]);
-            // No request of its own, not even for an icon.
+            // The empty icon prevents a request for one.
             h.empty("link", &[("rel", &"icon"), ("href", &"data:,")]);
             h.leaf("title", &[], &title);
             h.element("style", &[], |h| h.trusted(STYLE));
@@ -89,9 +90,11 @@ pub fn page(sources: &[Source], title: Option<&str>) -> String {
     format!("<!DOCTYPE html>\n{}", h.into_text())
 }
 
-/// What a browser may do with the page: use its own style, known by its hash, and pictures in it.
+/// The content security policy: a browser may use the page's own style, known by its hash, and pictures in
+/// the page.
 fn policy() -> String {
-    // A browser ends every line with a line feed, however the file was checked out.
+    // Browsers convert every line end to a line feed before hashing, however the file was checked
+    // out.
     let hash = Sha256::digest(STYLE.replace("\r\n", "\n"));
     let hash = STANDARD.encode(hash);
     format!("default-src 'none'; style-src 'sha256-{hash}'; img-src data:")
@@ -112,7 +115,7 @@ fn named(entries: &[entry::Entry<'_>], sources: &[Source]) -> String {
     }
 }
 
-/// What all evaluations have in common.
+/// The properties that all evaluations have in common.
 fn about(entries: &[entry::Entry<'_>]) -> String {
     let common = |of: &dyn Fn(&entry::Entry<'_>) -> String| {
         let first = of(entries.first()?);

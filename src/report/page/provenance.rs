@@ -1,4 +1,4 @@
-//! Where every number comes from: adapter, files, seeds, settings, commands.
+//! Shows the origin of every number: adapter, files, seeds, settings, commands.
 
 use super::{command, entry, html::Html, source::Source, words};
 use crate::report::eval_json::Evaluation;
@@ -30,7 +30,7 @@ pub(super) fn provenance(h: &mut Html, sources: &[Source]) {
     }
 }
 
-/// One honest line in the place of what a run folder lacks.
+/// Writes a line in place of a file that a run folder lacks.
 pub(super) fn missing(h: &mut Html, source: &Source, file: &str, so: &str) {
     let text = format!("{} has no {file}: {so}.", source.name);
     h.leaf("p", &[("class", &"missing")], text);

@@ -1,4 +1,4 @@
-//! The table of results, and the values behind it.
+//! The table of results, and the values of all fault maps.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use crate::report::{
     saving,
 };
 
-/// Which columns there are: those that say the same in every row are left out.
+/// The columns of the table: those with the same value in every row are left out.
 #[derive(Clone, Copy)]
 struct Columns {
     name: bool,
@@ -54,7 +54,7 @@ impl Columns {
     }
 }
 
-/// Writes a row for each evaluation and rate, and below them every value of every fault map.
+/// Writes a row for each evaluation and rate, and below the table the values of every fault map.
 pub(super) fn results(h: &mut Html, entries: &[Entry<'_>]) {
     let columns = Columns::of(entries);
     h.element("div", &[("class", &"scroll")], |h| {
@@ -114,11 +114,11 @@ fn head<'t>(h: &mut Html, titles: impl Iterator<Item = &'t str>) {
     });
 }
 
-/// The rows of an evaluation; one without faults has one.
+/// Writes the rows of an evaluation; an evaluation without faults has one row.
 fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
     let e = entry.evaluation;
     let one = |v: Option<f64>| v.map_or_else(|| words::NONE.into(), |v| words::fixed(v, 1));
-    // On narrow screens each cell stands under its own title.
+    // On narrow screens cells are stacked, each under its own title.
     let cell = |h: &mut Html, title: &str, text: String| {
         h.leaf("td", &[("data-title", &title)], text);
     };
@@ -174,7 +174,7 @@ fn spread(h: &mut Html, title: &str, s: Option<&Spread>, strong: bool) {
     });
 }
 
-/// A row for each map.
+/// Writes a row for each fault map.
 fn each(h: &mut Html, entry: &Entry<'_>, p: &Perturbed, several: bool) {
     let name = if several { format!("{}, ", entry.label) } else { String::new() };
     let title = format!("{name}{} faulty cells, {}", words::rate(p.ber), words::faults(p));

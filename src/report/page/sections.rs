@@ -1,4 +1,4 @@
-//! The page from top to bottom; a section without anything to show is left out.
+//! The sections of the page from top to bottom; a section without content is left out.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -32,7 +32,7 @@ pub(super) fn write(h: &mut Html, entries: &[Entry<'_>], sources: &[Source]) {
     section(h, "Terms", |h| terms(h, entries));
 }
 
-/// A section, if `inside` writes anything.
+/// Writes a section if `inside` writes anything.
 fn section(h: &mut Html, title: &str, inside: impl FnOnce(&mut Html)) {
     let mut body = h.piece();
     inside(&mut body);
@@ -107,7 +107,7 @@ fn images(h: &mut Html, sources: &[Source]) {
 }
 
 fn faults(h: &mut Html, entries: &[Entry<'_>], conditions: &[Condition<'_>]) {
-    // Flips are of the maps, so evaluations under the same condition have the same.
+    // Evaluations under the same fault maps have the same flips, which are shown once.
     let mut shown: Vec<&[u64]> = Vec::new();
     for entry in entries {
         for p in &entry.evaluation.perturbed {
@@ -125,7 +125,7 @@ fn faults(h: &mut Html, entries: &[Entry<'_>], conditions: &[Condition<'_>]) {
     }
 }
 
-/// What comes after the first of several is there on a click, and on paper.
+/// Writes a part. The first of several is always visible; the others unfold on a click, and in print.
 fn folded(h: &mut Html, fold: bool, title: &str, several: bool, inside: impl FnOnce(&mut Html)) {
     if fold {
         h.element("details", &[], |h| {
@@ -172,7 +172,8 @@ fn sensitivity(h: &mut Html, entries: &[Entry<'_>]) {
     let all = || entries.iter().filter_map(|e| Some((e, e.evaluation.sensitivity.as_ref()?)));
     let mut shown = Vec::new();
     for (entry, s) in all() {
-        // Without the generator it is the base network's, whatever else was evaluated.
+        // A study without a generator is about the base network alone, so other evaluations may
+        // have the same one.
         if shown.contains(&s) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What a page is made of: run folders and documents of `nf-gpu eval`.
+//! The sources of a page: run folders and documents of `nf-gpu eval`.
 
 use std::{
     fs, io,
@@ -17,32 +17,32 @@ use crate::{
     },
 };
 
-/// A run folder, or a document of evaluations, read whole.
+/// A run folder or a document of evaluations, read completely.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
-    /// What tells it from others: the name of the folder or file.
+    /// Name of the folder or file.
     pub(super) name: String,
-    /// Where it is.
+    /// Path of the folder or file.
     pub(super) path: PathBuf,
-    /// Whether it is the folder of a run.
+    /// Whether the source is a run folder.
     pub(super) folder: bool,
     /// Files that were read, and their SHA-256.
     pub(super) files: Vec<(String, String)>,
-    /// What was evaluated.
+    /// The evaluations.
     pub(super) evaluations: Vec<Evaluation>,
     /// Steps and evaluations of a training.
     pub(super) events: Vec<Event>,
-    /// Unix times of the first and the last of them.
+    /// Unix times of the first and the last event.
     pub(super) times: Option<(f64, f64)>,
-    /// `images.png`.
+    /// Content of `images.png`.
     pub(super) picture: Option<Vec<u8>>,
-    /// `config.toml`.
+    /// Content of `config.toml`.
     pub(super) config: Option<String>,
-    /// Adapter as `state.json` has it, for a run that was not evaluated.
+    /// The adapter from `state.json`, for a run that was not evaluated.
     pub(super) adapter: Option<String>,
 }
 
-/// Files of a run folder.
+/// Names of the files in a run folder.
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const EVAL: &str = "eval.json";
@@ -50,19 +50,19 @@ const IMAGES: &str = "images.png";
 const STATE: &str = "state.json";
 
 impl Source {
-    /// Evaluations that are not in a file.
+    /// A source for evaluations that are not in a file.
     #[must_use]
     pub fn new(name: impl Into<String>, evaluations: Vec<Evaluation>) -> Self {
         Self { name: name.into(), evaluations, ..Self::default() }
     }
 
-    /// Reads a run folder, or a document that `nf-gpu eval --out` (or `--json`) wrote. Of a folder any file may
-    /// be missing, as of a run that was interrupted.
+    /// Reads a run folder, or a document that `nf-gpu eval --out` (or `--json`) wrote. Any file of the folder
+    /// may be missing, as in an interrupted run.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`]; [`Error::Format`] for a folder that holds no run and for files that are not
-    /// what their names say.
+    /// [`Error::Read`]; [`Error::Format`] for a folder that does not hold a run, and for files whose content
+    /// does not match their names.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if fs::metadata(path).map_err(|e| Error::read(path, e))?.is_dir() {
@@ -99,14 +99,15 @@ impl Source {
             let hint = "delete it: the page is then made without pictures";
             return Err(Error::format(file(IMAGES), "it is no PNG picture", hint));
         }
-        // Only for its adapter, which is no reason to refuse a run.
+        // The state is read only for the adapter's name, so a fault in it is no reason to refuse
+        // the run.
         let state = fs::read(file(STATE)).ok();
         let state = state.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         run.adapter = state.and_then(|s| Some(s.get("adapter")?.as_str()?.to_owned()));
         Ok(run)
     }
 
-    /// The bytes of a file, if it is there, and a note of its hash.
+    /// Reads a file if it exists, and records its hash.
     fn read(&mut self, path: &Path) -> Result<Option<Vec<u8>>> {
         match fs::read(path) {
             Ok(bytes) => {
@@ -118,7 +119,7 @@ impl Source {
         }
     }
 
-    /// Whether `path` is one of the files that the page is made of.
+    /// Whether `path` is one of the files from which the page is made.
     pub(super) fn reads(&self, path: &Path) -> bool {
         let Ok(path) = fs::canonicalize(path) else {
             return false;
@@ -130,15 +131,14 @@ impl Source {
         own.into_iter().any(|p| fs::canonicalize(p).is_ok_and(|p| p == path))
     }
 
-    /// Where the page goes unless somebody says otherwise: into the run's folder, or beside the
-    /// document, with its name.
+    /// The default path of the page: in the run's folder, or beside the document with the same name.
     #[must_use]
     pub fn page(&self) -> PathBuf {
         if self.folder { self.path.join("report.html") } else { self.path.with_extension("html") }
     }
 }
 
-/// The last part of a path, also of `.`.
+/// The last part of a path; for `.` that of the current folder.
 fn name(path: &Path) -> String {
     let last = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
     last(path)
@@ -169,12 +169,12 @@ fn no_run(root: &Path) -> Error {
     Error::format(root, what, hint)
 }
 
-/// The evaluations of a document.
+/// Parses the evaluations of a document.
 fn evaluations(path: &Path, bytes: &[u8]) -> Result<Vec<Evaluation>> {
     let wrong = |what: String| {
         Error::format(path, what, "give a run folder, or what `nf-gpu eval --out` wrote")
     };
-    // In two steps: an untagged document would not say what is wrong with it.
+    // Parsing in two steps gives a useful message: an untagged enum would not say what is wrong.
     let mut value: Value =
         serde_json::from_slice(bytes).map_err(|e| wrong(format!("it is not JSON: {e}")))?;
     let one = |value: Value| -> Result<Evaluation> {

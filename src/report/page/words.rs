@@ -1,16 +1,16 @@
-//! Numbers as a reader wants them.
+//! Formats numbers for readers.
 
 use crate::report::{
     eval_json::{FaultDetail, Perturbed, Spread},
     saving,
 };
 
-/// Keeps a number and its unit on one line.
+/// A space that keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
-/// What stands for a number that is not there.
+/// Stands for a missing number.
 pub(crate) const NONE: &str = "–";
 
-/// A number with so many digits after the point, and a real minus sign.
+/// A number with `digits` decimals and a real minus sign.
 pub(crate) fn fixed(v: f64, digits: usize) -> String {
     if !v.is_finite() {
         return NONE.into();
@@ -23,7 +23,7 @@ pub(crate) fn fixed(v: f64, digits: usize) -> String {
     }
 }
 
-/// A number without digits that say nothing: four significant ones at most.
+/// A number with at most four significant digits.
 pub(crate) fn short(v: f64) -> String {
     if v == 0.0 || !v.is_finite() {
         return fixed(v, 0);
@@ -36,12 +36,12 @@ pub(crate) fn short(v: f64) -> String {
     }
 }
 
-/// `44.3 %` of a number of per cent.
+/// Formats a number of per cent: `44.3 %`.
 pub(crate) fn percent(v: f64) -> String {
     format!("{}{NBSP}%", fixed(v, 1))
 }
 
-/// `19.0 % less` or `28.5 % more` energy, of a saving in per cent.
+/// Formats a saving in per cent: `19.0 % less` or `28.5 % more`.
 pub(crate) fn saving(percent: f64) -> String {
     match percent.is_finite() {
         true => saving::in_words(percent).replace(' ', &NBSP.to_string()),
@@ -49,36 +49,37 @@ pub(crate) fn saving(percent: f64) -> String {
     }
 }
 
-/// A sentence whose numbers keep their units on their lines.
+/// A sentence in which numbers stay on one line with their units.
 pub(crate) fn unbroken(text: &str) -> String {
     let parts = [" %", " points"].map(|unit| (unit, unit.replace(' ', &NBSP.to_string())));
     parts.iter().fold(text.to_owned(), |text, (unit, kept)| text.replace(unit, kept))
 }
 
-/// `0.35 %` of a probability.
+/// Formats a probability in per cent: `0.35 %`.
 pub(crate) fn rate(p: f64) -> String {
     format!("{}{NBSP}%", short(100.0 * p))
 }
 
-/// A part in per cent, which is 0 only where it is nothing: at least so many digits after the point.
+/// A share in per cent with at least `digits` decimals; more where it would otherwise read 0 although it is
+/// not.
 pub(crate) fn part(v: f64, digits: usize) -> String {
     let number = if v.is_finite() { crate::words::percents(v, digits) } else { NONE.into() };
     format!("{number}{NBSP}%")
 }
 
-/// `1.003 %` of a share of bits.
+/// Formats a share of bits in per cent: `1.003 %`.
 pub(crate) fn share(p: f64) -> String {
     part(100.0 * p, 3)
 }
 
-/// `+20.1` percentage points.
+/// Formats percentage points with their sign: `+20.1`.
 pub(crate) fn points(v: f64) -> String {
     let text = fixed(v, 1);
     let zero = text.bytes().all(|b| b == b'0' || b == b'.');
     if text.starts_with('−') || text == NONE || zero { text } else { format!("+{text}") }
 }
 
-/// `40.0 ± 10.0`; one value has no spread.
+/// Formats mean and deviation: `40.0 ± 10.0`; a single value has no deviation.
 pub(crate) fn spread(s: &Spread) -> String {
     match s.each.len() {
         0 | 1 => fixed(s.mean, 1),
@@ -86,7 +87,7 @@ pub(crate) fn spread(s: &Spread) -> String {
     }
 }
 
-/// `38.1 to 41.9`, the 95 % interval of a mean.
+/// Formats the 95 % interval of a mean: `38.1 to 41.9`.
 pub(crate) fn interval(s: &Spread) -> Option<String> {
     let [low, high] = s.interval?;
     Some(format!("{}{NBSP}to{NBSP}{}", fixed(low, 1), fixed(high, 1)))
@@ -94,12 +95,12 @@ pub(crate) fn interval(s: &Spread) -> Option<String> {
 
 pub(crate) use crate::words::count;
 
-/// `one map` or `3 maps`.
+/// Formats a count: `one map` or `3 maps`.
 pub(crate) fn several(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("one{NBSP}{one}") } else { format!("{n}{NBSP}{many}") }
 }
 
-/// Seeds as `--seeds` takes them: `50000..50010`, or a list.
+/// Formats seeds as `--seeds` accepts them: `50000..50010`, or a list.
 pub(crate) fn seeds(seeds: &[u64]) -> String {
     match seeds {
         [] => NONE.into(),
@@ -115,7 +116,7 @@ fn list(seeds: &[u64]) -> String {
     seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// The fault model, and what restricts it.
+/// The fault model, and its restrictions.
 pub(crate) fn faults(p: &Perturbed) -> String {
     let FaultDetail { ber01, ber10, bits, layers, lot, map } = &p.detail;
     let mut text = p.faults.clone();
@@ -135,14 +136,15 @@ pub(crate) fn faults(p: &Perturbed) -> String {
     text
 }
 
-/// A date and time, `2026-01-31 12:05 UTC`, of Unix seconds.
+/// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`.
 pub(crate) fn date(unix: f64) -> Option<String> {
-    // Until the year 9999: anything else is no date of a run.
+    // Dates after the year 9999 cannot be those of a run.
     if !(0.0..253_402_300_800.0).contains(&unix) {
         return None;
     }
     let (days, seconds) = (unix as i64 / 86_400, unix as i64 % 86_400);
-    // Howard Hinnant's civil_from_days: years begin in March, 400 of them have 146,097 days.
+    // The algorithm is Howard Hinnant's civil_from_days: years begin in March, and 400 of them have
+    // 146,097 days.
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
     let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -155,7 +157,7 @@ pub(crate) fn date(unix: f64) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"))
 }
 
-/// `2 h 05 min`, `3 min 20 s`, `45 s`.
+/// Formats a duration: `2 h 05 min`, `3 min 20 s`, `45 s`.
 pub(crate) fn duration(seconds: f64) -> String {
     let s = seconds.max(0.0) as u64;
     match (s / 3600, s / 60 % 60, s % 60) {
@@ -165,7 +167,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// At most `most` characters of a text; the end tells names of layers apart, so the middle goes.
+/// At most `most` characters of a text. The middle is left out, because names of layers differ at the end.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     let n = text.chars().count();
     if n <= most {
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        // `date -u -d @N`.
+        // Reference values from `date -u -d @N`.
         for (unix, wanted) in [
             (0.0, "1970-01-01 00:00 UTC"),
             (951_782_399.0, "2000-02-28 23:59 UTC"),

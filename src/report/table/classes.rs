@@ -1,4 +1,4 @@
-//! Accuracy of each class, and which class was taken for which.
+//! Tables of the accuracy of each class, and of confusions between classes.
 
 use super::{Table, named};
 use crate::report::{
@@ -6,21 +6,21 @@ use crate::report::{
     wrap::paragraph,
 };
 
-/// Classes whose confusions are shown as a matrix; of more, the most frequent confusions are listed.
+/// Maximum number of classes for a confusion matrix; of more classes the most frequent confusions are listed.
 const MATRIX: usize = 50;
-/// Confusions of a class that are listed.
+/// Maximum number of listed confusions per class.
 const LISTED: usize = 5;
 
-/// What was counted per class under one condition: alone, and behind the generator.
+/// The counts per class under one condition, alone and behind the generator.
 struct Counted<'a> {
-    /// 0 without faults, then the fault models and rates from 1.
+    /// Number of the condition: 0 without faults, from 1 on the fault models and rates.
     number: usize,
     title: String,
     alone: Option<&'a ClassCounts>,
     behind: Option<&'a ClassCounts>,
 }
 
-/// Without faults, then under each fault model and rate.
+/// The counts without faults, then those under each fault model and rate.
 fn counted(e: &Evaluation) -> Vec<Counted<'_>> {
     let (alone, behind) = (e.clean.classes.as_ref(), e.clean.classes_nf.as_ref());
     let clean = Counted { number: 0, title: "without faults".into(), alone, behind };
@@ -44,8 +44,8 @@ fn name(e: &Evaluation, class: usize) -> String {
         .map_or_else(|| format!("class {class}"), |name| format!("{class} {name}"))
 }
 
-/// Accuracies in per cent, a row per class: CA, then PA of each fault model and rate, each followed by what
-/// it is behind the generator. Empty where nothing was counted.
+/// A table of accuracies in per cent with a row per class: CA, then PA for each fault model and rate, each
+/// followed by its value behind the generator. Empty if nothing was counted.
 #[must_use]
 pub fn per_class(e: &Evaluation, width: usize) -> String {
     let counted = counted(e);
@@ -78,8 +78,8 @@ pub fn per_class(e: &Evaluation, width: usize) -> String {
     text + &format!("{table:width$}")
 }
 
-/// Which class was taken for which, in per cent of the images of each class, a table for each condition and
-/// for the network alone and behind the generator. Empty where nothing was counted.
+/// Confusion tables in per cent of the images of each class: one for each condition, for the network alone
+/// and behind the generator. Empty if nothing was counted.
 #[must_use]
 pub fn confusion(e: &Evaluation, width: usize) -> String {
     let mut tables = Vec::new();
@@ -99,7 +99,7 @@ pub fn confusion(e: &Evaluation, width: usize) -> String {
     tables.join("\n")
 }
 
-/// Shares of a row in per cent; none of a class without images.
+/// Shares of a row in per cent; `None` for a class without images.
 fn shares(row: &[u64]) -> Option<Vec<f64>> {
     let all: u64 = row.iter().sum();
     (all > 0).then(|| row.iter().map(|&n| 100.0 * n as f64 / all as f64).collect())
@@ -112,7 +112,7 @@ fn matrix(e: &Evaluation, counts: &[Vec<u64>]) -> Table {
         let shares = shares(row);
         let cell = |answer: usize| match shares.as_ref().and_then(|s| s.get(answer)) {
             None => "-".to_owned(),
-            // An empty cell is told apart from one that rounds to nothing.
+            // A dot distinguishes a share of exactly 0 from one that rounds to 0.
             Some(0.0) => ".".to_owned(),
             Some(share) => format!("{share:.0}"),
         };
@@ -148,7 +148,8 @@ mod tests {
     use super::*;
     use crate::report::eval_json::sample;
 
-    /// `n` classes of ten images, of which the last three of each are taken for the next two classes.
+    /// Counts of `n` classes with ten images each, of which the last three are taken for the next two
+    /// classes.
     fn counts(n: usize) -> ClassCounts {
         let row = |class: usize| {
             let mut row = vec![0; n];

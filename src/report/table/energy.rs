@@ -1,4 +1,4 @@
-//! Accuracy beside energy, for somebody who knows none of the abbreviations.
+//! A table of accuracy and energy for readers who do not know the abbreviations.
 
 use super::{Table, spread};
 use crate::{
@@ -10,9 +10,9 @@ use crate::{
     words,
 };
 
-/// The network at nominal voltage, on the faulty chip, and behind the generator there: accuracies in per cent,
-/// and the energy of the weight memory against that of the first row, the generator's counted. None where
-/// no voltage of these faults is known.
+/// Rows for the network at nominal voltage, on the faulty chip, and there behind the generator: accuracies in
+/// per cent, and the energy of the weight memory (with that of the generator) relative to the first row.
+/// `None` if the voltage of no fault is known.
 #[must_use]
 pub fn energy(e: &Evaluation) -> Option<Table> {
     let mut known = known(e).peekable();
@@ -41,13 +41,13 @@ pub fn energy(e: &Evaluation) -> Option<Table> {
     Some(table)
 }
 
-/// Measurements whose energy is known.
+/// The measurements whose energy is known.
 fn known(e: &Evaluation) -> impl Iterator<Item = &Perturbed> {
     e.perturbed.iter().filter(|p| e.energy_of(p).is_some())
 }
 
-/// [`super::evaluation`] in lines of at most `width` characters, and where a voltage is known [`energy`] and
-/// a sentence that says what was gained for what.
+/// The table of [`super::evaluation`] in lines of at most `width` characters and, if a voltage is known, the
+/// table of [`energy`] and a sentence about the gain and its price.
 #[must_use]
 pub fn with_energy(e: &Evaluation, width: usize) -> String {
     let mut text = super::captioned(e, width);

@@ -1,18 +1,18 @@
-//! How a table comes into lines of a given width.
+//! Fits a table into lines of a given width.
 //!
-//! First headings take several lines, then columns of words do. Where that is not enough the columns stand
-//! in blocks below each other, each of which begins with the columns that name the rows.
+//! First headings are broken into several lines, then columns of words. If that is not enough, the columns
+//! are split into blocks below each other, each of which begins with the columns that name the rows.
 
 use super::Table;
 use crate::report::wrap::{cut, longest_part};
 
 /// Characters between two columns.
 const GAP: usize = 2;
-/// A column of words is made no narrower: every word would be cut.
+/// Minimum width of a column of words: in a narrower one every word would be broken.
 const LEAST: usize = 10;
 
-/// The table in lines of at most `width` characters, as far as numbers, which are never cut, allow it; in
-/// one block of unbroken rows where `width` is none.
+/// The table in lines of at most `width` characters, except where numbers, which are never broken, are too
+/// wide. Without a `width` it is one block of unbroken rows.
 pub(super) fn fold(table: &Table, width: Option<usize>) -> String {
     let widths = table.widths(|cell| cell.chars().count());
     let all: Vec<usize> = (0..widths.len()).collect();
@@ -24,7 +24,7 @@ pub(super) fn fold(table: &Table, width: Option<usize>) -> String {
     let words: Vec<usize> = all.iter().copied().filter(|&c| table.is_text(c)).collect();
     cap(&mut narrow, &words, width);
     if total(&narrow) <= width {
-        // Headings get back what is left.
+        // Headings get the width that is left.
         for c in all.iter().copied() {
             let spare = width - total(&narrow);
             narrow[c] += spare.min(widths[c] - narrow[c]);
@@ -40,7 +40,7 @@ fn total(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
-/// Widths of columns whose headings take several lines.
+/// Widths of the columns if their headings are broken into several lines.
 fn under_short_headings(table: &Table, natural: &[usize]) -> Vec<usize> {
     let narrow = |(c, &natural): (usize, &usize)| {
         let cells = table.rows.iter().filter_map(|row| row.get(c));
@@ -51,7 +51,7 @@ fn under_short_headings(table: &Table, natural: &[usize]) -> Vec<usize> {
     natural.iter().enumerate().map(narrow).collect()
 }
 
-/// Makes the widest of these columns narrower until all fit, or as narrow as they may be.
+/// Narrows the widest of `columns` step by step, until the line fits or none can be narrowed further.
 fn cap(widths: &mut [usize], columns: &[usize], width: usize) {
     while total(widths) > width {
         let Some(&widest) = columns.iter().max_by_key(|&&c| widths[c]) else { return };
@@ -67,7 +67,7 @@ fn blocks(table: &Table, widths: &[usize], width: usize) -> Vec<(Vec<usize>, Vec
     let names: Vec<usize> = (0..table.names.min(widths.len())).collect();
     let mut of_names: Vec<usize> = names.iter().map(|&c| widths[c]).collect();
     let words: Vec<usize> = names.iter().copied().filter(|&c| table.is_text(c)).collect();
-    // At least half of a line is for what the rows say.
+    // At least half of a line is kept for the columns that do not name rows.
     cap(&mut of_names, &words, width / 2);
     let mut blocks: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
     for (c, &own) in widths.iter().enumerate().skip(names.len()) {
@@ -98,7 +98,7 @@ fn block(table: &Table, columns: &[usize], widths: &[usize]) -> String {
         for at in 0..lines {
             let mut line = String::new();
             for ((cell, &c), &width) in cells.iter().zip(columns).zip(widths) {
-                // A heading of several lines stands on the rule.
+                // A heading with fewer lines than others is aligned to the rule below it.
                 let skip = if i == 0 { lines - cell.len() } else { 0 };
                 let part = at.checked_sub(skip).and_then(|at| cell.get(at));
                 let part = part.map_or("", String::as_str);

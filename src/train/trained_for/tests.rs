@@ -6,7 +6,7 @@ fn asked(set: impl FnOnce(&mut Asked)) -> Asked {
     asked
 }
 
-/// A generator for chip 1 at 0.02.
+/// A generator trained for chip 1 at rate 0.02.
 fn chip() -> Asked {
     asked(|a| {
         a.faults.faults = Some("stuck-at".into());
@@ -16,7 +16,7 @@ fn chip() -> Asked {
     })
 }
 
-/// A generator for a measured map.
+/// A generator trained for a measured map.
 fn map() -> Asked {
     asked(|a| {
         a.faults.faults = Some("profile".into());
@@ -25,7 +25,7 @@ fn map() -> Asked {
     })
 }
 
-/// A generator for chips that fail in both directions, each at its rate.
+/// A generator trained for chips that fail in both directions, each direction at its own rate.
 fn directed() -> Asked {
     asked(|a| {
         a.faults.faults = Some("asymmetric".into());
@@ -51,12 +51,12 @@ fn each_flag_decides_for_itself_and_the_file_for_the_rest() {
         (|a| a.precision = Some(8), |a| a.precision = Some(8)),
         (|a| a.faults.bits = Some("7".into()), |a| a.faults.bits = Some("7".into())),
         (|a| a.faults.faults = Some("flip".into()), |a| a.faults.faults = Some("flip".into())),
-        // Seeds are other chips of the lot.
+        // Seeds mean other chips of the same lot.
         (
             |a| a.seeds = Some("1..3".into()),
             |a| (a.seeds, a.faults.chip) = (Some("1..3".into()), None),
         ),
-        // The paper's map knows no lots.
+        // The paper's map has no lots.
         (
             |a| a.faults.faults = Some("reference".into()),
             |a| {
@@ -64,7 +64,7 @@ fn each_flag_decides_for_itself_and_the_file_for_the_rest() {
                 (a.faults.lot, a.faults.shared) = (None, None);
             },
         ),
-        // A measured map has its model, its rate and its one chip.
+        // A measured map replaces model, rate and chip.
         (
             |a| a.faults.chip = Some("map.npy".into()),
             |a| {

@@ -1,4 +1,4 @@
-//! Cases of convolutions: shapes at which tiles begin and end, and drawn ones.
+//! Cases of convolutions: shapes at the edges of tiles, and drawn shapes.
 
 use crate::{
     error::Result,
@@ -39,7 +39,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         backward(1, 4, 4, 12, 6, 2, 2, 1)?,
         backward(1, 3, 5, 3, 40, 3, 1, 1)?,
         backward(1, 3, 2, 7, 9, 5, 3, 2)?,
-        // An even image under stride 2: the last row and column meet no window.
+        // An even image under stride 2: no window covers the last row and column.
         forward(1, 8, 8, 6, 34, 3, 2, 1)?.grad_input(),
         forward(2, 7, 5, 3, 8, 1, 2, 0)?.grad_input(),
         backward(1, 4, 4, 8, 3, 4, 2, 1)?.grad_input(),
@@ -102,7 +102,8 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     cases.push(case("all", copies, full, true)?);
     let gated = Fusion { mask_in: true, ..none };
     cases.push(case("mask", copies.grad_input(), gated, true)?);
-    // A long sum: llvmpipe of Mesa 22 allows an invocation 65,535 turns of all its loops.
+    // A long sum: llvmpipe of Mesa 22 cuts an invocation off after 65,535 turns of all its loops
+    // together.
     let up = Nhwc::new(1, 5, 1, 4);
     let long = Conv2d::grouped_transposed(up, 128, Window::square(3, 1, 0), 2, 2)?;
     let long = Conv2d { copies: 17, shared_input: true, ..long };
@@ -110,8 +111,8 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// One less and one more than tiles hold (32, 64 or 128 pixels, 64 channels, 16 channels a step, 64
-/// in a partial sum), odd primes, many copies of a matrix product.
+/// Extents one below and one above those of tiles (32, 64 or 128 pixels, 64 channels, 16 channels a
+/// step, 64 in a partial sum), odd primes, and many copies of a matrix product.
 fn edges_of_tiles() -> Result<Vec<Case>> {
     let none = Fusion::default();
     let product =
@@ -151,8 +152,8 @@ fn edges_of_tiles() -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// Groups and dilation, alone and together: groups that end inside a vec4, one channel each, several
-/// outputs to an input, a stride that shares a factor with the dilation and one that does not.
+/// Groups and dilation, alone and together: groups that end inside a vec4, groups of one channel,
+/// several outputs per input, a stride that shares a factor with the dilation and one that does not.
 pub(crate) fn general() -> Result<Vec<Conv2d>> {
     let x = Nhwc::new(2, 9, 8, 6);
     let up = Nhwc::new(2, 4, 3, 10);
@@ -188,7 +189,7 @@ fn f16_operands() -> Result<Vec<Case>> {
     let gated = Fusion { mask_in: true, residual: true, ..none };
     let mut cases = Vec::new();
     for (label, conv, fusion, kind) in [
-        // One product each, so that every size of operand counts in some result.
+        // Sums of a single product, so that operands of every magnitude show in some result.
         ("", forward(1, 1, 67, 1, 16, 1, 1, 0)?, none, Values::Wide),
         ("", forward(1, 1, 129, 1, 65, 1, 1, 0)?, none, Values::Wide),
         ("", forward(1, 1, 1, 1, 1, 1, 1, 0)?, none, Values::Floats),
@@ -228,15 +229,15 @@ fn f16_operands() -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// Products of a case, about: the twin takes milliseconds for them.
+/// Approximate number of products in a drawn case: the twin computes them in milliseconds.
 const PRODUCTS: u32 = 1_500_000;
 /// Offsets and length of the channel scales and shifts, for up to [`CHANNELS`] channels.
 const AFFINE: (u32, u32, u32) = (5, 5 + CHANNELS + 3, 2 * CHANNELS + 20);
-/// Of input and output: past two tiles.
+/// Most channels of input and output in a drawn case: more than two tiles.
 const CHANNELS: u32 = 140;
 
-/// A convolution or a transposed one, in groups or with taps apart now and then, with channels and
-/// pixels where tiles begin and end.
+/// Draws a convolution or transposed convolution, sometimes with groups or dilation, with numbers of
+/// channels and pixels near the edges of tiles.
 ///
 /// # Errors
 /// The window does not fit.
@@ -250,7 +251,7 @@ pub(crate) fn draw(random: &mut Random) -> Result<Conv2d> {
     let window = random.window(8, 8);
     let [r, s] = window.kernel;
     let reach = |taps: u32| (taps - 1) * dilation + 1;
-    // A transposed one loses its padding.
+    // In a transposed convolution the padding is cut off the output.
     let padding = window.padding.min((r.min(s) - 1) / 2);
     let window = if transposed { Window { padding, ..window } } else { window };
     let pixels = (PRODUCTS / copies / (c / groups * k * r * s)).max(1);
@@ -296,7 +297,7 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
         ])
     };
     let kind = random.of(&[Values::Floats, Values::Integers]);
-    // A float sum near 0 may be rounded to either side of it, and with it the mask's bit.
+    // Rounding may move a float sum near 0 across 0 and flip its bit of the mask.
     let mask_out = fusion.mask_out && kind == Values::Integers;
     case_of("", conv, Fusion { mask_out, ..fusion }, kind, random)
 }

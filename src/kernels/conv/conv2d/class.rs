@@ -1,4 +1,4 @@
-//! What convolutions have in common that one measurement decides for.
+//! Classes of convolutions: one measurement decides for all plans of a class.
 
 use crate::{
     error::Result,
@@ -10,11 +10,12 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Window and shapes of a gather, its images and copies as size classes.
+/// Names window and shapes of a convolution; the numbers of images and copies are rounded to size
+/// classes.
 pub(crate) fn class_name(conv: Conv2d) -> String {
     let Window { kernel: [r, s], stride, padding } = conv.window;
     let kind = if conv.transposed { "transposed " } else { "" };
-    // The one row of a product of matrices is as long as the batch is large.
+    // A matrix product has one row of pixels, as many as the batch has images: a size class too.
     let product = conv.x.h == 1 && conv.y.h == 1;
     let columns = |w: u32| if product { bucket(w) } else { w };
     let image = |s: Nhwc| format!("{}x{}x{}", s.h, columns(s.w), s.c);
@@ -43,7 +44,7 @@ impl Conv2d {
         one * u64::from(self.copies)
     }
 
-    /// Half of the images, or of the copies of one image.
+    /// The same convolution on half of the images, or on half of the copies if there is one image.
     pub(crate) fn half(self) -> Option<Self> {
         let Self { x, y, copies, .. } = self;
         match (x.n, copies) {
@@ -57,7 +58,7 @@ impl Conv2d {
     }
 }
 
-/// A gather with its fusion, to be planned smaller.
+/// A convolution with its fusion, from which smaller plans are made.
 #[derive(Debug)]
 struct Fused(Conv2d, Fusion);
 
@@ -67,7 +68,7 @@ impl Less for Fused {
     }
 }
 
-/// The class of a gather with its fusion.
+/// The class of a convolution with its fusion.
 pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
     let mut name = class_name(conv);
     for (on, word) in [

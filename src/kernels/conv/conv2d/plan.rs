@@ -35,13 +35,13 @@ crate::params! {
         stride: u32,
         /// Zero padding.
         padding: u32,
-        /// Sets of weights.
+        /// Number of sets of weights.
         copies: u32,
         /// 1 if all copies read one input, else `copies`.
         x_copies: u32,
-        /// Of the first channel's scale in `affine`.
+        /// Offset of the first channel's scale in `affine`.
         scale_offset: u32,
-        /// Of the first channel's shift in `affine`.
+        /// Offset of the first channel's shift in `affine`.
         shift_offset: u32,
     }
 }
@@ -64,32 +64,33 @@ pub static KERNEL: KernelDesc = KernelDesc {
     variants: &variants::ALL,
 };
 
-/// One use of the gather: which pixels meet which.
+/// One use of the kernel. It computes every convolution as a gather: an output pixel sums over the
+/// input pixels that its window covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
     /// Input of one copy.
     pub x: Nhwc,
     /// Output of one copy.
     pub y: Nhwc,
-    /// Kernel size, stride, padding.
+    /// Kernel size, stride and padding.
     pub window: Window,
-    /// A transposed convolution, or the input gradient of a convolution.
+    /// Whether it is a transposed convolution, or the input gradient of a convolution.
     pub transposed: bool,
-    /// Sets of weights.
+    /// Number of sets of weights.
     pub copies: u32,
-    /// All copies read one input.
+    /// Whether all copies read the same input.
     pub shared_input: bool,
-    /// One output: the sum over the copies.
+    /// Whether there is one output, the sum over the copies.
     pub sum_copies: bool,
     /// Precision of inputs and weights.
     pub operands: Operands,
-    /// Groups of channels, which convolve each for itself.
+    /// Number of groups of channels, which are convolved independently.
     pub groups: u32,
-    /// Pixels from one tap to the next.
+    /// Distance in pixels from one tap to the next.
     pub dilation: u32,
 }
 
-/// What happens before and after the sum.
+/// Operations fused with the sum, before and after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fusion {
     /// Floats in the `affine` buffer.
@@ -100,9 +101,9 @@ pub struct Fusion {
     pub shift: Option<u32>,
     /// Adds the `residual` buffer.
     pub residual: bool,
-    /// Rectifies.
+    /// Applies ReLU.
     pub relu: bool,
-    /// Records which outputs are positive, a bit each.
+    /// Records a bit per output: whether it is positive.
     pub mask_out: bool,
     /// Takes the input only where a recorded mask is set.
     pub mask_in: bool,
@@ -151,7 +152,7 @@ impl Conv2d {
         })
     }
 
-    /// A convolution in groups of channels, with taps apart.
+    /// A convolution with groups and dilation.
     ///
     /// # Errors
     /// The window does not fit, or the groups do not divide the channels.
@@ -160,7 +161,7 @@ impl Conv2d {
         Self { window, groups, dilation, ..conv }.with_whole_groups()
     }
 
-    /// A transposed convolution in groups of channels, with taps apart.
+    /// A transposed convolution with groups and dilation.
     ///
     /// # Errors
     /// Nothing is left of the image, or the groups do not divide the channels.
@@ -183,7 +184,7 @@ impl Conv2d {
         Err(Error::Shape(format!("{groups} groups do not divide the channels of {x} and {y}")))
     }
 
-    /// Whether it has groups or dilation, which the variant `plain` alone computes.
+    /// Whether it has groups or dilation, which only the variant `plain` computes.
     #[must_use]
     pub fn is_general(self) -> bool {
         (self.groups, self.dilation) != (1, 1)
@@ -203,14 +204,14 @@ impl Conv2d {
         }
     }
 
-    /// Weights of one copy as this gather reads them: rows are the input channels of one group.
+    /// Weights of one copy as the kernel reads them; C is the number of input channels of one group.
     #[must_use]
     pub fn weights(self) -> Rsck {
         let [r, s] = self.window.kernel;
         Rsck::new(r, s, self.x.c / self.groups, self.y.c)
     }
 
-    /// Multiply-adds count as two operations; taps outside the image count too.
+    /// Number of operations. A multiply-add counts as two; taps outside the image count too.
     #[must_use]
     pub fn flops(self) -> u64 {
         let [r, s] = self.window.kernel;
@@ -248,7 +249,7 @@ impl Conv2d {
     }
 }
 
-/// The window that covers the same pixels as one with taps apart.
+/// The window without dilation that has the same extent as one with dilation.
 fn spread(window: Window, dilation: u32) -> Result<Window> {
     let reach = |taps: u32| taps.checked_sub(1)?.checked_mul(dilation)?.checked_add(1);
     match window.kernel.map(reach) {
@@ -264,11 +265,11 @@ pub fn mask_bytes(y: Nhwc, copies: u32) -> u64 {
     u64::from(y.pixels().div_ceil(8)) * u64::from(y.c4()) * 4 * u64::from(copies)
 }
 
-/// Plans the gather. Bindings that the fusion leaves out are never read or written; any buffer of 16
-/// bytes does for them.
+/// Plans the gather. Bindings that the fusion does not use are never read or written; bind any buffer
+/// of 16 bytes to them.
 ///
 /// # Errors
-/// Shapes that do not fit, or a mask asked of a transposed output.
+/// Shapes that do not fit each other, or a recorded mask for a transposed convolution.
 pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
     conv.checked()?;
     if fusion.mask_out && conv.transposed {
@@ -328,7 +329,7 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
     if conv.is_general() {
         plan = plan.with("GROUPS", conv.groups).with("DILATION", conv.dilation);
     }
-    // A subgroup holds 32 output channels: with a few channels most of its lanes would idle.
+    // A subgroup computes 32 output channels: with 8 channels or fewer most of its lanes would idle.
     if conv.y.c4() <= 2 {
         plan = plan.preferring("plain");
     }

@@ -1,6 +1,6 @@
-//! Twin of `shaders/conv/conv2d*.wgsl`, and the one definition of which element meets which; what a convolution
-//! with all that is fused with it must give, and how far from that rounding may take it: for the cases, and for
-//! layers of a training that are computed again.
+//! Twin of `shaders/conv/conv2d*.wgsl`: the one definition of which pixels a window joins, and the expected
+//! results of a convolution with everything fused, with bounds for rounding. The cases use it, and a training
+//! that verifies its layers.
 
 use crate::{
     error::Result,
@@ -18,9 +18,9 @@ use crate::{
     shape::{Nhwc, Rsck, Window},
 };
 
-/// Calls `f(large, tap, small)` for every pair of pixels that a window joins: pixel indices into the
-/// image it slides over and into the image of its positions, and the tap `r * S + s`. Taps are
-/// `dilation` pixels apart.
+/// Calls `f(large, tap, small)` for every pair of pixels that a window joins. `large` is a pixel index into
+/// the image that the window slides over, `small` one into the image of its positions, and `tap` is `r * S +
+/// s`. Taps are `dilation` pixels apart.
 pub fn meetings(
     large: Nhwc,
     small: Nhwc,
@@ -92,7 +92,7 @@ pub(crate) fn padded_weights(w: &[f32], shape: Rsck, past: f32) -> Vec<f32> {
     out
 }
 
-/// Mask words of values `[pixels, C]`: bit set where a gradient passes ReLU.
+/// Mask words of values `[pixels, C]`: a bit is set where a gradient passes ReLU.
 pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     let (c, c4) = (shape.c as usize, shape.c4() as usize);
     let mut words = vec![0; (mask_bytes(shape, 1) / 4) as usize];
@@ -110,15 +110,15 @@ pub(crate) fn mask_axes(shape: Nhwc) -> Axes {
     Axes::new("octet", &[("c4", shape.c4())])
 }
 
-/// What a case multiplies.
+/// Kinds of numbers that a case multiplies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Values {
-    /// In [-1, 1).
+    /// Floats in [-1, 1).
     Floats,
-    /// Small ones, whose sums f32 holds exactly.
+    /// Small integers, whose sums f32 holds exactly.
     Integers,
-    /// Of every size that f16 has, and beyond it at both ends; a quarter lie halfway between two
-    /// of f16's numbers, and another quarter between two of its smallest.
+    /// Floats of every magnitude of f16, and beyond its range at both ends. A quarter of them lie halfway
+    /// between two numbers of f16, and another quarter halfway between two of its denormal ones.
     Wide,
 }
 
@@ -149,7 +149,7 @@ fn wide_float(random: &mut Random) -> f32 {
     }
 }
 
-/// Groups and dilation, where there are any.
+/// Label of groups and dilation; empty without them.
 pub(crate) fn general_label(conv: Conv2d) -> String {
     if !conv.is_general() {
         return String::new();
@@ -222,26 +222,26 @@ pub(super) fn case_of(
     Ok(Case { label, plan, data })
 }
 
-/// What a convolution reads, without padding.
+/// Inputs of a convolution, without padding.
 pub struct Operands<'a> {
     /// `[x_copies][N H W C]`
     pub xs: &'a [Vec<f32>],
     /// `[copies][R S C K]`
     pub ws: &'a [Vec<f32>],
-    /// Scales and shifts by offset.
+    /// Buffer of scales and shifts, at the fusion's offsets.
     pub affine: &'a [f32],
-    /// `[y_copies N H W K]`; read where the fusion adds it.
+    /// `[y_copies N H W K]`; read if the fusion adds it.
     pub residual: &'a [f32],
-    /// Like `xs`, positive where the input counts; read where the fusion masks.
+    /// Like `xs`, positive where the input counts; read if the fusion masks the input.
     pub gates: &'a [Vec<f64>],
 }
 
-/// A result of the CPU.
+/// A result as the CPU computes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expected {
     /// The exact value.
     pub value: f64,
-    /// How far from it rounding of a plain sum may lead.
+    /// How far from it the rounding of a plain sum may lead.
     pub bound: f64,
 }
 

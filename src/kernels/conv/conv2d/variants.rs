@@ -1,9 +1,9 @@
-//! The ways to compute a convolution, `shaders/conv/conv2d*.wgsl`, the best first.
+//! The variants of the convolution, `shaders/conv/conv2d*.wgsl`, the best first.
 
 use crate::kernels::desc::{Requires, Suits, Variant, WORKGROUPS};
 
-/// A variant's text: the pieces that all join, those that it joins beside them, and its own file; the words
-/// that switch features on come first.
+/// A variant's text: the lines that enable features, the pieces that all variants share, its further
+/// pieces, and its own file.
 macro_rules! joined {
     ($([$($first:literal),+],)? $($own:literal),+) => {
         crate::wgsl!(

@@ -28,11 +28,11 @@ crate::params! {
         c_outer: u32,
         /// Copies in the dispatch.
         copies: u32,
-        /// Which they are: those before are left as they are.
+        /// Index of the first of them; earlier copies in the buffers are left unchanged.
         first_copy: u32,
-        /// Index among all faultable layers.
+        /// Index of the layer among all faultable layers.
         layer: u32,
-        /// All faultable layers.
+        /// Number of faultable layers.
         layers: u32,
         /// Bits per weight, 2 to 8.
         bits: u32,
@@ -40,15 +40,16 @@ crate::params! {
         scale: u32,
         /// Bits of a word that are stored and can fail.
         cells: u32,
-        /// 0: faulty cells flip; 1: they read their polarity; 2: each direction has its rate.
+        /// 0: faulty cells flip; 1: they are stuck at their polarity; 2: each direction has its own
+        /// rate.
         model: u32,
         /// A cell is faulty with probability `threshold / 2^32`.
         threshold: u32,
-        /// The same for a cell that stores 1, where each direction has its rate.
+        /// The same for a cell that stores 1, if each direction has its own rate.
         threshold_10: u32,
         /// Seed of the lot, low half.
         lot_lo: u32,
-        /// Its high half.
+        /// Seed of the lot, high half.
         lot_hi: u32,
         /// A cell follows the lot with probability `lot_cut / 2^32`.
         lot_cut: u32,
@@ -56,20 +57,20 @@ crate::params! {
         fold: u32,
         /// Index in the layer of the first word here.
         first_word: u32,
-        /// Rows of whole words, all alike.
+        /// Rows of the stored tensor if each has whole words, else 1.
         rows: u32,
-        /// Words of a row.
+        /// Words per row.
         row_words: u32,
-        /// Words of a map of cells.
+        /// Words of a map of faulty cells.
         map_words: u32,
-        /// Words from a copy's map to the next; 0: all copies have one.
+        /// Words from a copy's map to the next; 0 if all copies share one.
         map_stride: u32,
         /// Word of the map where the layer begins.
         map_first: u32,
     }
 }
 
-/// A variant's text: how it multiplies, the pieces that all join, and its own file.
+/// A variant's text: its multiplication, the pieces that all variants share, and its own file.
 macro_rules! joined {
     ($multiply:literal, $own:literal) => {
         crate::wgsl!(
@@ -122,16 +123,16 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
 };
 
-/// A workgroup stays within one copy, so that it counts for one.
+/// The tile of a workgroup, which stays within one copy so that it counts the flips of one.
 fn within_a_copy(workgroup: u32) -> [u32; 3] {
     [workgroup, 1, 1]
 }
 
-/// Words that an invocation takes, as in the shader.
+/// Words per invocation, as in the shader.
 const EACH: u32 = 8;
-/// Rows that neighbours take together, as in the shader.
+/// Rows that neighbouring invocations take together, as in the shader.
 const TOGETHER: u32 = 64;
-/// More than a workgroup has invocations.
+/// Upper bound of the invocations of a workgroup.
 const MOST_LANES: u32 = 1024;
 
 /// Order of a layer's stored weights, as PyTorch has them.
@@ -143,10 +144,10 @@ pub enum Order {
     InOut,
 }
 
-/// What is done for input gradients.
+/// Second layout of the weights, for input gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transposed {
-    /// Nothing: wt is not touched.
+    /// There is none: wt is not touched.
     Absent,
     /// wt is `[copies, R, S, K, C]`.
     PerTap,
@@ -157,30 +158,30 @@ pub enum Transposed {
 /// A stored layer, or the words of some of its output channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layer {
-    /// Its extents; a linear layer on 1x1 pixels has R = S = 1.
+    /// Shape of the weights; a linear layer on 1x1 pixels has R = S = 1.
     pub shape: Rsck,
     /// Order of the stored weights.
     pub order: Order,
-    /// Which of all faultable layers it is, and where it is stored.
+    /// Index among all faultable layers, and address in memory.
     pub place: Place,
     /// Bits per weight, 2 to 8.
     pub bits: u32,
-    /// Offset and length of a buffer of channel scales that multiply wt (a frozen batch norm's), so
-    /// that the input gradient needs no pass for them.
+    /// Offset in, and length of, a buffer of channel scales that multiply wt. They are a frozen batch
+    /// norm's, so that the input gradient needs no dispatch for them.
     pub fold: Option<(u32, u32)>,
     /// Index in the layer of the first word here.
     pub first_word: u32,
-    /// The second layout.
+    /// Whether and how wt is written.
     pub transposed: Transposed,
 }
 
-/// Dequantises `copies` (first and end, of the buffers') of a layer from one set of stored words, each
-/// with the faults of its seed; adds to `flips[copy, layer, bit]` the bits that read differently.
-/// Without `faults` none has any, and `seeds` and `flips` are not touched.
+/// Dequantises copies of a layer from one set of stored words, each with the faults of its seed.
+/// `copies` is the range of copies in the buffers to write. The number of flipped bits is added to
+/// `flips[copy, layer, bit]`. Without `faults` no bit flips, and `seeds` and `flips` are not touched.
 ///
 /// # Errors
-/// An empty layer, or one whose copies pass 32-bit indices; no copies; no such scale or layer; not 2
-/// to 8 bits; a rate that is not one.
+/// The layer is empty or its copies are too large for 32-bit indices; there are no copies; there is
+/// no such scale or layer; weights do not have 2 to 8 bits; or a rate is not a probability.
 pub fn plan(
     layer: Layer,
     copies: Range<u32>,
@@ -207,7 +208,7 @@ pub fn plan(
     let elements = elements(shape, copies.end)?;
     let words = shape.len().div_ceil(4);
     let outer = if order == Order::OutIn { shape.k } else { shape.c };
-    // Rows that end with a word; else all is one.
+    // If stored rows consist of whole words they are taken as rows, else the layer is one row.
     let whole = (shape.len() / outer).is_multiple_of(4);
     let (rows, row_words) = if whole { (outer, words / outer) } else { (1, words) };
     let params = FaultDequantizeParams {
@@ -250,7 +251,7 @@ pub fn plan(
     ];
     let pieces = row_words.div_ceil(EACH);
     let items = rows * pieces + (shape.padded_len() - shape.len());
-    // The shader counts these in 32 bits, and runs without checks.
+    // The shader computes these numbers in 32 bits, without run-time checks.
     if pieces.checked_mul(TOGETHER).is_none() || items.checked_add(MOST_LANES).is_none() {
         return Err(Error::TooManyElements { what: format!("weights {shape}") });
     }
@@ -272,7 +273,7 @@ pub fn plan(
         .with("LOTS", u32::from(drawn.lot_cut.is_some())))
 }
 
-/// Faults as the kernel's parameters have them.
+/// Faults in the form of the kernel's parameters.
 #[derive(Default)]
 struct Drawn {
     cells: u32,
@@ -280,7 +281,8 @@ struct Drawn {
     thresholds: [u32; 2],
     lot: u64,
     lot_cut: Option<u32>,
-    /// 0: drawn; else the mapping.
+    /// 0: cells are drawn from seeds; 1 or 2: they come from a map, with the reference's or another
+    /// mapping.
     mapped: u32,
     map_words: u32,
     map_stride: u32,
@@ -310,7 +312,8 @@ impl Drawn {
         if let Some(map) = faulty.profile.as_ref().map(|profile| &profile.cells) {
             drawn.mapped = if map.mapping == Mapping::Reference { 1 } else { 2 };
             drawn.map_words = map.words();
-            // The reference's layers begin at row 0, whatever this says.
+            // The shader ignores this under the reference's mapping, where every layer begins at row
+            // 0.
             drawn.map_first = map.index(Place { layer: 0, ..place }, 0) as u32;
         }
         Ok(drawn)

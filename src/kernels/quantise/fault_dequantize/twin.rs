@@ -1,4 +1,5 @@
-//! Twin of `shaders/quantise/fault_dequantize.wgsl`: the host's fault code and its dequantiser, exactly.
+//! Twin of `shaders/quantise/fault_dequantize.wgsl`: the host's fault code and dequantiser, which must
+//! agree exactly.
 
 use crate::{
     error::Result,
@@ -16,7 +17,7 @@ use crate::{
     shape::Rsck,
 };
 
-/// Weights in stored order, laid out `[R, S, C, K]` with zeros as padding.
+/// Lays weights in stored order out as `[R, S, C, K]`, with zeros as padding.
 fn rsck(layer: Layer, stored: &[f32]) -> Vec<f64> {
     let Rsck { r, s, c, k } = layer.shape;
     let (cp, kp) = (c.next_multiple_of(4), k.next_multiple_of(4));
@@ -36,7 +37,7 @@ fn rsck(layer: Layer, stored: &[f32]) -> Vec<f64> {
     w
 }
 
-/// The same weights `[R, S, K, C]`, or `[K, R, S, C]` if `flat`.
+/// Lays weights `[R, S, C, K]` out as `[R, S, K, C]`, or as `[K, R, S, C]` if `flat`.
 fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
     let (cp, kp) = (shape.c.next_multiple_of(4) as usize, shape.k.next_multiple_of(4) as usize);
     let taps = (shape.r * shape.s) as usize;
@@ -82,7 +83,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         (layer(3, 1, 4, 8, OutIn, 1, 8), 4, 2, faults(Flip, 0.5)?),
         (layer(3, 3, 3, 10, OutIn, 0, 8), 2, 1, faults(Reference, 0.3)?),
         (layer(1, 1, 64, 33, OutIn, 3, 5), 3, 0, faults(Reference, 0.1)?),
-        // More than the map's 64 x 8192 words: the rows begin again.
+        // A layer larger than the map: its words wrap round to the first rows.
         (layer(1, 1, 1024, 2056, OutIn, 1, 8), 1, 0, faults(Reference, 0.01)?),
         (with(Transposed::Flat, 0, layer(3, 2, 4, 6, OutIn, 2, 8)), 2, 0, faults(StuckAt, 0.2)?),
         (with(Transposed::Absent, 0, layer(3, 3, 4, 6, OutIn, 2, 8)), 2, 0, faults(Flip, 0.2)?),
@@ -95,7 +96,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
             faults(Reference, 0.2)?,
         ),
     ];
-    // Chips of a lot, rates per direction, chosen bits, measured maps.
+    // Chips of a lot, rates per direction, chosen bit positions, measured maps.
     let lot = |faults: Faults, shared| faults.of_lot(Lot::new(0x1_2345_6789, shared)?);
     let drawn = |model| Faults::new(model, 0.2);
     let measured = |words, mapping| Some(Faults::profile(measured(words, mapping)));
@@ -170,14 +171,14 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
     case(layer, copies, random.below(copies), faults.as_ref(), random)
 }
 
-/// A memory whose cells are faulty in all ways, one in eight each.
+/// A map with one cell in eight stuck at 1, and one in eight stuck at 0.
 fn measured(words: u32, mapping: Mapping) -> CellMap {
     let mut random = Random::new(words);
     let mut draw = || (0..words).map(|_| random.bits() & random.bits() & random.bits()).collect();
     CellMap { stuck_at_1: draw(), stuck_at_0: draw(), mapping }
 }
 
-/// The copies `first..copies` of a layer; those before are to be left as they are.
+/// A case that computes the copies `first..copies` of a layer; earlier copies must stay unchanged.
 fn case(
     layer: Layer,
     copies: u32,
@@ -193,7 +194,7 @@ fn case(
     scales[scale_index as usize] = stored.scale;
     let (mut seeds, mut w, mut wt) = (Vec::new(), Vec::new(), Vec::new());
     let affine = random.ordinary(|r| r.floats(fold.map_or(4, |(_, len)| len) as usize));
-    // Counts of earlier dispatches, to be added to.
+    // Counts of earlier dispatches, to which the kernel adds.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();
     let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
@@ -207,7 +208,7 @@ fn case(
             let map = faults.map(u64::from(lo) | u64::from(hi) << 32)?;
             let (faulty, flips) = inject_from(&stored, &map, place, first_word);
             if let Some(cells) = map.cells() {
-                // A measured map is one for all copies.
+                // A measured map is shared by all copies.
                 let copy = if mapped { copy } else { 0 };
                 maps.truncate(2 * (copy * cells.words()) as usize);
                 maps.resize(2 * (copy * cells.words()) as usize, 0);
@@ -235,7 +236,7 @@ fn case(
         }
         w.extend(copy);
     }
-    // The copies before, and what is to be overwritten.
+    // Earlier copies must keep 7; NaN must be overwritten.
     let kept = (first * shape.padded_len()) as usize;
     let mut old = vec![f32::NAN; w.len()];
     old[..kept].fill(7.0);
@@ -270,7 +271,7 @@ fn case(
             Data::input(&seeds),
             Data::input(&affine),
             Data::in_out(&old, Want::exact(&w).of(shape)),
-            // A folded scale is one more product, rounded once.
+            // A folded scale adds one product, which is rounded once.
             if unused {
                 Data::in_out(&[5u32; 4], Want::words(vec![5; 4]))
             } else {

@@ -1,4 +1,4 @@
-//! Accuracy with and without faults, with and without NeuralFuse: a row each.
+//! A chart with a row for accuracy with and without faults, alone and with NeuralFuse.
 
 use super::FULL;
 use crate::report::{
@@ -13,7 +13,7 @@ use crate::report::{
     },
 };
 
-/// Height of a row, and of the name of a group.
+/// Height of a row, and of the heading of a group.
 const ROW: f64 = 34.0;
 const NAME: f64 = 34.0;
 

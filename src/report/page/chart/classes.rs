@@ -1,4 +1,4 @@
-//! Accuracy of each class, before and after.
+//! Draws the accuracy of each class, without and with the generator.
 
 use super::FULL;
 use crate::report::{
@@ -12,22 +12,22 @@ use crate::report::{
     },
 };
 
-/// Classes that fit one chart; of more, those that change most are shown.
+/// Maximum number of classes in the chart; of more, those that change most are shown.
 const CLASSES: usize = 50;
 
-/// Accuracies of the classes, each list where it was measured.
+/// Accuracies of the classes; a list is absent where it was not measured.
 pub(crate) struct PerClass<'a> {
-    /// Names; missing ones are numbers.
+    /// Names of the classes; a class without one is shown by its number.
     pub(crate) names: &'a [String],
-    /// With faults.
+    /// Counts under faults, without a generator.
     pub(crate) bare: Option<&'a ClassCounts>,
-    /// With faults, behind the generator.
+    /// Counts under faults, behind the generator.
     pub(crate) fused: Option<&'a ClassCounts>,
-    /// Without faults and generator.
+    /// Counts without faults and without a generator.
     pub(crate) clean: Option<&'a ClassCounts>,
     /// The generator's colour.
     pub(crate) style: Style,
-    /// What was measured.
+    /// Whether the numbers are accuracies or agreement.
     pub(crate) measure: Measure,
 }
 
@@ -41,7 +41,7 @@ impl PerClass<'_> {
         list.and_then(|l| l.accuracy.get(class).copied().flatten()).filter(|v| v.is_finite())
     }
 
-    /// What a class gains, or has when there is nothing to compare it with.
+    /// How much a class changes, by which classes are selected; a list that is missing counts as 0.
     fn change(&self, class: usize) -> f64 {
         let [bare, fused] = [self.bare, self.fused].map(|l| Self::value(l, class).unwrap_or(0.0));
         (fused - bare).abs()

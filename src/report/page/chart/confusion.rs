@@ -1,4 +1,4 @@
-//! Which class was taken for which.
+//! Draws confusion matrices.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use crate::report::page::{
     words,
 };
 
-/// Classes whose cells have room for a number, and for names at the edges.
+/// Maximum number of classes with numbers in the cells, and with names at the edges.
 const NUMBERED: usize = 12;
 const NAMED: usize = 45;
-/// Steps of the shading.
+/// Number of shades.
 const SHADES: usize = 20;
 
 /// Draws the matrices without and with the generator beside each other.
@@ -27,7 +27,7 @@ pub(crate) fn confusion(h: &mut Html, c: &PerClass<'_>) {
     });
 }
 
-/// Share of a row, 0 without counts.
+/// Share of an answer in a row; 0 for a row without counts.
 fn share(row: &[u64], answer: usize) -> f64 {
     let all: u64 = row.iter().sum();
     row.get(answer).map_or(0.0, |&n| n as f64 / all.max(1) as f64)
@@ -43,7 +43,7 @@ fn matrix(h: &mut Html, title: &str, c: &PerClass<'_>, counts: &[Vec<u64>]) {
         false => 10.0,
     };
     let (left, top) = (margin + 18.0, margin * 0.72 + 30.0);
-    // The names above lean over the right edge.
+    // The slanted names at the top extend beyond the right edge.
     let cell = ((HALF.0 - left - (0.72 * margin).max(12.0)) / n.max(1) as f64).min(44.0);
     let side = cell * n as f64;
     let right = counts.iter().enumerate().map(|(k, row)| share(row, k)).sum::<f64>();
@@ -75,7 +75,7 @@ fn matrix(h: &mut Html, title: &str, c: &PerClass<'_>, counts: &[Vec<u64>]) {
     });
 }
 
-/// A path for each shade: a hundred classes have ten thousand cells.
+/// Draws one path for each shade, because a hundred classes have ten thousand cells.
 fn shades(h: &mut Html, counts: &[Vec<u64>], (left, top): (f64, f64), cell: f64) {
     let mut paths = vec![[String::new(), String::new()]; SHADES];
     for (k, row) in counts.iter().enumerate() {

@@ -12,18 +12,18 @@ use crate::report::{
     },
 };
 
-/// Points that can be named in the drawing without covering each other.
+/// Maximum number of points that have names in the drawing; more would cover each other.
 const NAMED: usize = 14;
 
 /// A series of points with their names.
 struct Series {
     label: String,
     style: Style,
-    /// Relative energy in per cent, accuracy, name.
+    /// Relative energy in per cent, accuracy in per cent, name.
     points: Vec<(f64, f64, String)>,
 }
 
-/// Draws operating points where their energy is known.
+/// Draws the operating points whose energy is known.
 pub(crate) fn energy(h: &mut Html, entries: &[Entry<'_>], sweeps: &[Sweep<'_>], measure: Measure) {
     let mut all: Vec<Series> = sweeps.iter().map(series).collect();
     all.retain(|s| !s.points.is_empty());

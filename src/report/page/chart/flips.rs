@@ -11,11 +11,11 @@ use crate::report::{
     },
 };
 
-/// Draws both beside each other, each where it was counted.
+/// Draws both charts side by side; either is left out if it was not counted.
 pub(crate) fn flips(h: &mut Html, p: &Perturbed, precision: u32) {
     let f = &p.flipped_bits;
     let maps = f.each.len().max(1) as f64;
-    // Bits that the network stores, found from the counts and their rate.
+    // Number of bits that the network stores, derived from the counts and their rate.
     let stored = f.each.iter().sum::<u64>() as f64 / maps / f.mean_rate;
     let per_position = stored / f64::from(precision.max(1));
     let mean = 100.0 * f.mean_rate;

@@ -1,4 +1,4 @@
-//! The charts of a page, a file each.
+//! The charts of a page, one per file.
 
 mod bars;
 mod classes;

@@ -1,4 +1,4 @@
-//! What protecting the worst bit positions or layers buys.
+//! Draws what protecting the worst bit positions or layers gains.
 
 use super::FULL;
 use crate::report::{
@@ -12,14 +12,14 @@ use crate::report::{
     },
 };
 
-/// Steps of a curve that are named in the drawing; the first ones buy most.
+/// Number of steps of a curve that are named in the drawing; the first steps gain most.
 const NAMED: usize = 3;
 
-/// A curve from nothing to everything protected.
+/// A curve that begins with nothing protected.
 struct Curve<'a> {
     label: &'a str,
     style: Style,
-    /// Share of the stored bits in per cent, accuracy, what is protected from here on.
+    /// Share of the stored bits in per cent, accuracy, name of the part protected from this point on.
     points: Vec<(f64, &'a Spread, &'a str)>,
 }
 

@@ -1,4 +1,4 @@
-//! Named values below each other, a bar each: bit positions, layers.
+//! Draws named values below each other with a bar each, such as those of bit positions or layers.
 
 use super::HALF;
 use crate::report::{
@@ -11,23 +11,23 @@ use crate::report::{
     },
 };
 
-/// Longest name that is shown whole.
+/// Maximum number of characters of a name that is not shortened.
 const LABEL: usize = 26;
 
 /// A bar.
 pub(super) struct Row {
-    /// What it is of.
+    /// Name beside the bar.
     pub(super) label: String,
-    /// Its length.
+    /// Length of the bar.
     pub(super) value: f64,
-    /// Standard deviation, where there are several values.
+    /// Standard deviation, if there are several values.
     pub(super) std: Option<f64>,
-    /// What stands at its end.
+    /// Text at the end of the bar.
     pub(super) note: String,
 }
 
 impl Row {
-    /// A bar for `from` less the accuracy: what faults cost.
+    /// A bar for the loss that faults cause: `from` less the mean accuracy.
     pub(super) fn loss(label: String, from: f64, accuracy: &Spread) -> Self {
         let value = from - accuracy.mean;
         let std = (accuracy.each.len() > 1).then_some(accuracy.std);
@@ -35,8 +35,7 @@ impl Row {
     }
 }
 
-/// Draws rows in the form of `figure`, whose size and words are filled in, with a line at
-/// `reference`.
+/// Draws rows in `figure`, whose size and texts are filled in here, with a line at `reference`.
 pub(super) fn rows(
     h: &mut Html,
     figure: Figure,
@@ -48,7 +47,7 @@ pub(super) fn rows(
     if rows.is_empty() {
         return;
     }
-    // Many layers: closer together.
+    // Many rows stand closer together.
     let pitch = if rows.len() > 24 { 17.0 } else { 24.0 };
     let inner = 6.0 + pitch * rows.len() as f64;
     let labels: Vec<String> = rows.iter().map(|r| words::shortened(&r.label, LABEL)).collect();
@@ -62,7 +61,7 @@ pub(super) fn rows(
         [r.value - std, r.value + std]
     });
     let x = Scale::linear(ends.chain([0.0]).chain(reference), [f64::NEG_INFINITY, f64::INFINITY]);
-    // A bar begins at 0; without negative values so does the axis.
+    // Bars begin at 0, so the axis does too, unless there are negative values.
     let negative = rows.iter().any(|r| r.value < 0.0);
     let x = match x {
         Scale::Linear { high, .. } if !negative && high > 0.0 => Scale::Linear { low: 0.0, high },

@@ -1,4 +1,4 @@
-//! What single bit positions and layers cost when they alone are faulty.
+//! Draws the loss of accuracy when a single bit position or layer is faulty.
 
 use super::rows::{Row, rows};
 use crate::report::{
@@ -7,7 +7,7 @@ use crate::report::{
     page::{figure::Figure, html::Html, svg::Style, words},
 };
 
-/// Draws bit positions and layers beside each other.
+/// Draws bit positions and layers side by side.
 pub(crate) fn sensitivity(h: &mut Html, s: &Sensitivity, style: Style, measure: Measure) {
     let loss = |parts: &[Part], label: &dyn Fn(&Part) -> String| -> Vec<Row> {
         parts.iter().map(|p| Row::loss(label(p), s.clean, &p.accuracy)).collect()

@@ -12,11 +12,11 @@ use crate::report::{
     },
 };
 
-/// Bands of more lines would cover each other: they then have whiskers.
+/// Maximum number of lines that have bands. Bands of more would cover each other, so these lines have
+/// whiskers.
 const BANDS: usize = 3;
 
-/// Draws the curves, and `clean` accuracies as lines to compare with, if a curve has at least two
-/// rates.
+/// Draws the curves if one of them has at least two rates; `clean` accuracies are lines to compare with.
 pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)], measure: Measure) {
     let rates = || sweeps.iter().flat_map(|s| s.points.iter().map(|p| 100.0 * p.0));
     let mut distinct: Vec<f64> = rates().filter(|r| r.is_finite()).collect();
@@ -70,7 +70,7 @@ pub(crate) fn sweep(h: &mut Html, sweeps: &[Sweep<'_>], clean: &[(f64, Style)], 
             });
             band(h, s.style, &points.collect::<Vec<_>>());
         }
-        // Side by side, or the whiskers would cover each other.
+        // Whiskers of one rate stand side by side, otherwise they would cover each other.
         let narrowest = distinct.windows(2).map(|w| frame.x(w[1]) - frame.x(w[0]));
         let pitch = (0.4 * narrowest.fold(f64::MAX, f64::min) / sweeps.len() as f64).min(6.0);
         let middle = (sweeps.len() as f64 - 1.0) / 2.0;

@@ -13,18 +13,19 @@ use crate::report::{
     },
 };
 
-/// A loss curve has up to twice as many points: steps are averaged in groups.
+/// Steps are averaged in groups, so that a loss curve has between this many points and twice as many.
 const POINTS: usize = 40;
-/// Single steps are drawn behind their average, at most so many: more cannot be told apart.
+/// About this many single steps (fewer than twice as many) are drawn behind their average: more cannot be
+/// told apart.
 const SINGLE: usize = 400;
 
-/// A run in the charts.
+/// A training run in the charts.
 pub(crate) struct Run<'a> {
-    /// Its name; empty for the only one.
+    /// Name of the run; empty if there is only one.
     pub(crate) label: &'a str,
-    /// Its colour.
+    /// Colour of the run.
     pub(crate) style: Style,
-    /// What was recorded.
+    /// Recorded events.
     pub(crate) events: &'a [Event],
 }
 
@@ -35,7 +36,7 @@ struct Curve {
     points: Vec<(f64, f64)>,
 }
 
-/// Draws loss and accuracy beside each other, each where it was recorded.
+/// Draws loss and accuracy side by side; either is left out if it was not recorded.
 pub(crate) fn training(h: &mut Html, runs: &[Run<'_>]) {
     h.element("div", &[("class", &"pair")], |h| {
         losses(h, runs);
@@ -140,7 +141,7 @@ fn draw(
     }
     let points = || curves.iter().flat_map(|c| &c.points);
     let last = points().map(|p| p.0).fold(10.0, f64::max);
-    // The averages decide the range: a single spike must not flatten the rest.
+    // The averages determine the range, because a single spike must not flatten the rest.
     let y = scale(points().map(|p| p.1).chain([0.0]).collect());
     let frame = Frame::inside(HALF, Scale::Linear { low: 0.0, high: last }, y);
     let few = curves.iter().all(|c| c.points.len() <= POINTS / 2);

@@ -1,14 +1,14 @@
-//! The inside of a chart: two scales between four edges, with grid, numbers and titles.
+//! The frame of a chart: two scales between four edges, with grid, numbers and titles.
 
 use super::{Anchor, Scale, rule, text};
 use crate::report::page::html::{Html, Px};
 
-/// An axis: what it shows, and the numbers at it.
+/// An axis: its title and its numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis<'a> {
     /// Quantity and unit.
     pub(crate) title: &'a str,
-    /// Numbers, and their places.
+    /// Values, and their texts.
     pub(crate) ticks: Vec<(f64, String)>,
 }
 
@@ -23,45 +23,45 @@ pub(crate) struct Frame {
     pub(crate) top: f64,
     /// Lower edge.
     pub(crate) bottom: f64,
-    /// From left to right.
+    /// Scale from the left edge to the right one.
     pub(crate) x: Scale,
-    /// From the lower edge to the upper one.
+    /// Scale from the lower edge to the upper one.
     pub(crate) y: Scale,
 }
 
 impl Frame {
-    /// A frame in a drawing of this size, with room for the numbers and titles of both axes.
+    /// A frame in a drawing of the given size, with room for the numbers and titles of both axes.
     pub(crate) fn inside((width, height): (f64, f64), x: Scale, y: Scale) -> Self {
         Self { left: 58.0, right: width - 16.0, top: 14.0, bottom: height - 50.0, x, y }
     }
 
-    /// The axis from left to right with about so many round numbers.
+    /// The horizontal axis with about `ticks` round numbers.
     pub(crate) fn x_axis<'a>(&self, title: &'a str, ticks: usize) -> Axis<'a> {
         Axis { title, ticks: self.x.ticks(ticks) }
     }
 
-    /// The axis upwards with about so many round numbers.
+    /// The vertical axis with about `ticks` round numbers.
     pub(crate) fn y_axis<'a>(&self, title: &'a str, ticks: usize) -> Axis<'a> {
         Axis { title, ticks: self.y.ticks(ticks) }
     }
 
-    /// Place of a value.
+    /// Horizontal coordinate of a value.
     pub(crate) fn x(&self, v: f64) -> f64 {
         self.left + (self.right - self.left) * self.x.at(v)
     }
 
-    /// Place of a value.
+    /// Vertical coordinate of a value.
     pub(crate) fn y(&self, v: f64) -> f64 {
         self.bottom + (self.top - self.bottom) * self.y.at(v)
     }
 
-    /// Places of those points that both scales can show.
+    /// Coordinates of those points that both scales can show.
     pub(crate) fn places(&self, points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let shown = points.iter().filter(|p| self.x.has(p.0) && self.y.has(p.1));
         shown.map(|&(x, y)| (self.x(x), self.y(y))).collect()
     }
 
-    /// Grid lines, numbers and titles.
+    /// Draws grid lines, numbers and titles.
     pub(crate) fn draw(&self, h: &mut Html, x: Axis<'_>, y: Axis<'_>) {
         h.element("g", &[("class", &"axes")], |h| {
             for (value, label) in y.ticks {
@@ -85,7 +85,8 @@ impl Frame {
         });
     }
 
-    /// Numbers and title below; with lines through the whole chart for one of rows.
+    /// Draws only the numbers and title of the horizontal axis. `grid` adds lines through the whole chart,
+    /// for charts that consist of rows.
     pub(crate) fn across(&self, h: &mut Html, x: Axis<'_>, grid: bool) {
         for (value, label) in x.ticks {
             let at = self.x(value);

@@ -1,4 +1,4 @@
-//! Names beside points, where they cover neither each other nor other points.
+//! Places names beside points so that they cover neither each other nor other points.
 
 use super::{Anchor, Frame, text, width};
 use crate::report::page::html::Html;
@@ -8,10 +8,10 @@ const SIZE: f64 = 12.5;
 /// Distance from a point to its name.
 const GAP: f64 = 9.0;
 
-/// Left, top, right, bottom.
+/// Coordinates of the left, top, right and bottom edge.
 type Area = [f64; 4];
 
-/// Places that are taken.
+/// Areas that are occupied already.
 #[derive(Debug)]
 pub(crate) struct Labels {
     within: Area,
@@ -19,14 +19,14 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// Keeps names within a frame and off these points.
+    /// Keeps names within a frame and away from these points.
     pub(crate) fn new(frame: &Frame, points: &[(f64, f64)]) -> Self {
         let around = |&(x, y): &(f64, f64)| [x - 6.0, y - 6.0, x + 6.0, y + 6.0];
         let within = [frame.left, frame.top - 12.0, frame.right, frame.bottom];
         Self { within, taken: points.iter().map(around).collect() }
     }
 
-    /// Writes a name beside its point; where all places are taken it is left out.
+    /// Writes a name beside its point, or nothing if all places are occupied.
     pub(crate) fn write(&mut self, h: &mut Html, (x, y): (f64, f64), name: &str) {
         let w = width(name, SIZE);
         let places = [

@@ -1,19 +1,19 @@
-//! What stands for data: lines, bands, bars, whiskers, dots.
+//! The marks for data: lines, bands, bars, whiskers, dots.
 
 use std::fmt::Write;
 
 use super::rule;
 use crate::report::page::html::{Html, Px};
 
-/// Colours of the style sheet.
+/// Number of colours in the style sheet.
 const COLOURS: usize = 6;
 
-/// What a series looks like everywhere on the page.
+/// The look of a series, which is the same everywhere on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// Which series it is; `None` is what the others are compared with, in grey.
+    /// Index of the series; `None` stands for the grey series with which the others are compared.
     pub(crate) series: Option<usize>,
-    /// Lines are dashed and dots hollow.
+    /// Whether lines are dashed and dots hollow.
     pub(crate) light: bool,
 }
 
@@ -37,20 +37,20 @@ pub(crate) enum Kind {
 }
 
 impl Style {
-    /// A series.
+    /// The style of a series.
     pub(crate) fn of(series: usize) -> Self {
         Self { series: Some(series), light: false }
     }
 
-    /// What the others are compared with.
+    /// The style of the series with which the others are compared.
     pub(crate) const NEUTRAL: Self = Self { series: None, light: false };
 
-    /// The same, dashed and hollow.
+    /// The same style, dashed and hollow.
     pub(crate) fn light(self) -> Self {
         Self { light: true, ..self }
     }
 
-    /// Class of its colour.
+    /// The class of the style sheet with the colour.
     pub(crate) fn colour(self) -> String {
         self.series.map_or_else(|| "cn".into(), |i| format!("c{}", i % COLOURS))
     }
@@ -58,7 +58,7 @@ impl Style {
     fn stroke(self) -> String {
         let dash = match self.series {
             _ if self.light => " dashed",
-            // The colours begin again: another dash tells them apart.
+            // Colours repeat after the last one, so further series have another dash pattern.
             Some(i) if i >= COLOURS => " dotted",
             _ => "",
         };
@@ -66,7 +66,7 @@ impl Style {
     }
 }
 
-/// A line through points, broken where they are not finite.
+/// Draws a line through points, interrupted at those that are not finite.
 pub(crate) fn line(h: &mut Html, style: Style, class: &str, points: &[(f64, f64)]) {
     let d = path(points);
     if !d.is_empty() {
@@ -89,7 +89,7 @@ fn path(points: &[(f64, f64)]) -> String {
     d
 }
 
-/// The area between two lines, as `(x, low, high)`.
+/// Draws the area between two lines, given as `(x, low, high)`.
 pub(crate) fn band(h: &mut Html, style: Style, points: &[(f64, f64, f64)]) {
     let finite = |p: &&(f64, f64, f64)| p.0.is_finite() && p.1.is_finite() && p.2.is_finite();
     let there = points.iter().filter(finite);
@@ -101,7 +101,7 @@ pub(crate) fn band(h: &mut Html, style: Style, points: &[(f64, f64, f64)]) {
     }
 }
 
-/// A bar from `x0` to `x1`, with what it says when pointed at.
+/// Draws a bar from `x0` to `x1`, with a tooltip.
 pub(crate) fn bar(
     h: &mut Html,
     class: &str,
@@ -118,7 +118,7 @@ pub(crate) fn bar(
     );
 }
 
-/// A mean and its spread: from one end to the other, with caps.
+/// Draws a range from one end to the other, with caps.
 pub(crate) fn whisker(h: &mut Html, class: &str, from: (f64, f64), to: (f64, f64)) {
     let along = (to.0 - from.0).abs() > (to.1 - from.1).abs();
     let cap = |(x, y): (f64, f64)| match along {
@@ -133,7 +133,7 @@ pub(crate) fn whisker(h: &mut Html, class: &str, from: (f64, f64), to: (f64, f64
     });
 }
 
-/// A dot in the form of its series, with what it says when pointed at.
+/// Draws a dot in the shape of its series, with a tooltip.
 pub(crate) fn marker(h: &mut Html, style: Style, at: (f64, f64), radius: f64, says: &str) {
     let class = format!("{} {}", if style.light { "hollow" } else { "dot" }, style.colour());
     let (x, y, r) = (at.0, at.1, radius);

@@ -1,5 +1,5 @@
-//! Drawing: scales, axes, lines, bars and dots as elements of an SVG. Colours are classes of the
-//! style sheet (`c0` to `c5`, `cn` for what is compared with), so that a page has a dark form.
+//! Draws scales, axes, lines, bars and dots as elements of an SVG. Colours are classes of the style sheet
+//! (`c0` to `c5`, and `cn` for reference values), so that a page can have a dark form.
 
 mod frame;
 mod labels;
@@ -15,18 +15,18 @@ use std::fmt::Display;
 
 use super::html::{Html, Px};
 
-/// Where a text stands to its point.
+/// The position of a text relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
-    /// It begins there.
+    /// The text begins at the point.
     Start,
-    /// It is centred there.
+    /// The text is centred on the point.
     Middle,
-    /// It ends there.
+    /// The text ends at the point.
     End,
 }
 
-/// A text on a baseline.
+/// Writes a text on a baseline.
 pub(crate) fn text(
     h: &mut Html,
     (x, y): (f64, f64),
@@ -46,13 +46,13 @@ pub(crate) fn text(
     );
 }
 
-/// A straight line of a class of the style sheet.
+/// Draws a straight line of a class of the style sheet.
 pub(crate) fn rule(h: &mut Html, from: (f64, f64), to: (f64, f64), class: &str) {
     let (x1, y1, x2, y2) = (Px(from.0), Px(from.1), Px(to.0), Px(to.1));
     h.empty("line", &[("x1", &x1), ("y1", &y1), ("x2", &x2), ("y2", &y2), ("class", &class)]);
 }
 
-/// The width of a text of this size in a wide sans-serif font (`DejaVu` Sans): most are narrower.
+/// The width of a text in a wide sans-serif font (`DejaVu` Sans); in most other fonts it is narrower.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     let em = |c: char| match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' | '\u{a0}' => 0.33,

@@ -1,18 +1,18 @@
-//! From values to places: scales, and round numbers to write at them.
+//! Maps values to positions along an axis, and chooses round numbers for the axis.
 
 use crate::report::page::words;
 
 /// A range of values along an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scale {
-    /// Equal distances are equal differences.
+    /// Equal distances mean equal differences.
     Linear {
         /// Value at the start.
         low: f64,
         /// Value at the end.
         high: f64,
     },
-    /// Equal distances are equal ratios; both ends are positive.
+    /// Equal distances mean equal ratios; both ends are positive.
     Log {
         /// Value at the start.
         low: f64,
@@ -22,15 +22,15 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    /// A linear scale that ends at round numbers around `values` and stays within the limits.
-    /// Values that are not finite are left out; without any it is that of the limits, or 0 to 1.
+    /// A linear scale from and to round numbers around `values`, within `limits`. Values that are not finite
+    /// are ignored; without any value the scale covers the limits, or 0 to 1.
     pub(crate) fn linear(values: impl IntoIterator<Item = f64>, limits: [f64; 2]) -> Self {
         let Some((low, high)) = extremes(values) else {
             let finite = limits[0].is_finite() && limits[1].is_finite();
             let [low, high] = if finite { limits } else { [0.0, 1.0] };
             return Self::Linear { low, high };
         };
-        // One value needs room, too.
+        // A single value needs room as well.
         let room = if high > low { 0.0 } else { (0.1 * high.abs()).max(0.5) };
         let step = step((high - low + 2.0 * room) / 5.0);
         let low = (((low - room) / step).floor() * step).max(limits[0]);
@@ -38,19 +38,20 @@ impl Scale {
         if low < high { Self::Linear { low, high } } else { Self::Linear { low: 0.0, high: 1.0 } }
     }
 
-    /// The scale of accuracies in per cent: from 0, or a small difference would look like a collapse.
+    /// The scale for accuracies in per cent. It begins at 0, because otherwise a small difference would look
+    /// like a collapse.
     pub(crate) fn accuracy(values: impl IntoIterator<Item = f64>) -> Self {
         Self::linear(values.into_iter().chain([0.0]), [0.0, 100.0])
     }
 
-    /// A scale for rates: logarithmic where they differ by ratios. Those that are not positive are
-    /// then left out.
+    /// A scale for rates, logarithmic if they differ by large ratios. A logarithmic scale ignores rates that
+    /// are not positive.
     pub(crate) fn rates(values: impl IntoIterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.into_iter().collect();
         let positive = values.iter().copied().filter(|&v| v > 0.0 && v.is_finite());
         match extremes(positive) {
             Some((low, high)) if high >= 3.0 * low => {
-                // Room on both sides: a tenth of the way.
+                // Each side gets a margin of 6 % of the range.
                 let room = 10f64.powf(0.06 * (high.log10() - low.log10()));
                 let low = (low / room).max(f64::MIN_POSITIVE);
                 Self::Log { low, high: (high * room).min(f64::MAX) }
@@ -65,7 +66,7 @@ impl Scale {
         }
     }
 
-    /// Where a value is between the ends, 0 to 1; those outside are at the ends.
+    /// Position of a value between the ends, from 0 to 1; values outside are moved to the ends.
     pub(crate) fn at(self, v: f64) -> f64 {
         let share = match self {
             Self::Linear { low, high } => (v - low) / (high - low),
@@ -74,12 +75,12 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
-    /// Whether a value can be shown at all.
+    /// Whether the scale can show a value.
     pub(crate) fn has(self, v: f64) -> bool {
         v.is_finite() && (matches!(self, Self::Linear { .. }) || v > 0.0)
     }
 
-    /// Round numbers on the scale, about `wanted` of them, and their texts.
+    /// About `wanted` round numbers on the scale, and their texts.
     pub(crate) fn ticks(self, wanted: usize) -> Vec<(f64, String)> {
         match self {
             Self::Linear { low, high } => linear_ticks(low, high, wanted),
@@ -88,8 +89,7 @@ impl Scale {
     }
 }
 
-/// The values themselves as ticks of a scale, if they are few and far enough from each other;
-/// `values` rise.
+/// Ticks at the values themselves, if these are few and far enough apart; `values` must be increasing.
 pub(crate) fn own_ticks(scale: Scale, values: &[f64]) -> Option<Vec<(f64, String)>> {
     let apart = |w: &[f64]| scale.at(w[1]) - scale.at(w[0]) > 0.07;
     let few = values.len() <= 8 && values.iter().all(|&v| scale.has(v));
@@ -109,7 +109,7 @@ fn extremes(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
 fn step(rough: f64) -> f64 {
     let rough = if rough.is_finite() && rough > 0.0 { rough } else { 1.0 };
     let power = 10f64.powf(rough.log10().floor());
-    // A little less, or rounding would make a step of 0.2 one of 0.5.
+    // The ratio is lowered slightly, because rounding errors would turn a step of 0.2 into 0.5.
     let ratio = rough / power - 1e-9;
     power * [1.0, 2.0, 5.0].into_iter().find(|&s| s >= ratio).unwrap_or(10.0)
 }
@@ -118,14 +118,15 @@ fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let step = step((high - low) / wanted.max(1) as f64);
     let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
     let (first, last) = ((low / step - 1e-6).ceil(), (high / step + 1e-6).floor());
-    // More would mean that the step is below what an f64 of this size can tell apart.
+    // More ticks would mean that the step is too small for an f64 of this size.
     let n = (last - first).clamp(0.0, 100.0) as usize;
     (0..=n).map(|i| (first + i as f64) * step).map(|v| (v, words::fixed(v, digits))).collect()
 }
 
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-    // The most detailed set that is not too much: 1-2-5, 1-3, then every 1, 2, 4, ... decades.
+    // The most detailed set with few enough numbers is taken: 1-2-5, 1-3, then every 1, 2, 4, ...
+    // decades.
     let sets: [&[f64]; 3] = [&[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
     let within = |set: &[f64], every: i32| -> Vec<f64> {
         let decades = decades.clone().filter(|d| d.rem_euclid(every) == 0);
