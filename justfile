@@ -2,11 +2,11 @@
 
 set windows-shell := ["bash", "-cu"]
 
-# What is here.
+# Lists these commands.
 default:
     @just --list
 
-# What CI runs.
+# Everything that CI runs.
 ci: fmt-check lint (test "--all") doc
 
 # Kernel modules are declared by a macro, which `cargo fmt` does not follow.

@@ -17,15 +17,16 @@ cd "$(dirname "$0")"
 # The arguments for `nf-gpu train`. Files that they name are where the user is, which may be elsewhere.
 out=runs/quickstart
 arguments=()
-# there FILE: how it is called from here.
+# there FILE: its path as seen from the repository, where this script runs.
 there() {
     if [ -n "$1" ] && [ "$here" != "$PWD" ] && [ -e "$here/$1" ]; then printf '%s\n' "$here/$1"; else printf '%s\n' "$1"; fi
 }
-# value_of FLAG VALUE: the value as it is meant here. Only these flags take files.
+# value_of FLAG VALUE: the value, with paths of files as seen from the repository. Only these flags take
+# files.
 value_of() {
     local list=
     case $1=$2 in
-        # A number is a seed and a known name is that data set, whatever else is called so.
+        # A number is a seed and a known name is that data set, even where a file has this name.
         --chip=*[!0-9]* | --fault-map=*)
             # One file, or several with commas between them.
             set -- "$2,"
@@ -38,7 +39,7 @@ value_of() {
         --dataset=cifar10 | --dataset=cifar100 | --dataset=gtsrb | --dataset=mnist | \
             --dataset=fashion-mnist | --dataset=fashion-sample) printf '%s\n' "$2" ;;
         --base=* | --init=* | --layout=* | --dataset=* | --data-dir=*) there "$2" ;;
-        # An output, which need not be there yet.
+        # This file is an output, which need not exist yet.
         --profile=[!/]*) if [ "$here" = "$PWD" ]; then printf '%s\n' "$2"; else printf '%s\n' "$here/$2"; fi ;;
         *) printf '%s\n' "$2" ;;
     esac
@@ -72,7 +73,7 @@ given() {
     return 1
 }
 
-# argument_of FLAG: its value among the arguments, the last one, or nothing.
+# argument_of FLAG: its last value among the arguments, or nothing.
 argument_of() {
     local argument flag='' value=''
     for argument in ${arguments[@]+"${arguments[@]}"}; do
@@ -103,7 +104,8 @@ cargo build --release
 
 if $trained && [ $# = 0 ]; then
     phase "evaluate $out/generator.safetensors"
-    # Which chip, which faults and how many: the generator's file says it. As many images as then.
+    # The generator's file says which chip and which faults. The number of images is that of the earlier
+    # evaluation.
     set -- --generator "$out/generator.safetensors"
     for setting in base model dataset data_dir dtype; do
         if [ -n "$(saved $setting)" ]; then set -- "--${setting/_/-}" "$(saved $setting)" "$@"; fi
@@ -112,7 +114,8 @@ if $trained && [ $# = 0 ]; then
     images=$(sed -n 's/^ *"images": *\([0-9]*\).*/\1/p' "$out/eval.json" | head -n 1)
     nf eval "$@" ${images:+--images "$images"}
 elif [ -e "$out/config.toml" ] && ! given --dry-run; then
-    # One that has been trained is evaluated; what contradicts the run is refused with both values.
+    # A run that has been trained is evaluated; arguments that contradict it are refused, with both
+    # values.
     if $trained; then phase "evaluate $out"; else phase "train, going on with $out"; fi
     nf train --resume "$out" "$@" || {
         status=$?
@@ -141,8 +144,8 @@ else
                 "network costs more than the low voltage saves"
             set -- --base models/vgg-small-fashion.safetensors --dataset fashion-sample --out "$out" "$@"
         fi
-        # The paper gives the energy of 1 % of faulty cells as its code draws them. Faults that the user
-        # asks for win.
+        # The paper gives the energy for 1 % of faulty cells, drawn as its code draws them. Faults that
+        # the user asks for take precedence.
         for others in --faults --fault-map --ber01 --ber10 --lot; do
             if given "$others"; then faults=other; fi
         done
@@ -165,7 +168,7 @@ fi
 phase ""
 say "=== done in $(duration $SECONDS)"
 say ""
-# shown FILE TEXT: a line about a file that is there (with --dry-run none is).
+# shown FILE TEXT: prints a line about a file, if it exists (with --dry-run none does).
 shown() { if [ -e "$out/$1" ]; then say "  $(printf '%-31s %s' "$out/$1" "$2")"; fi; }
 shown images.png "what NeuralFuse does to images: original, transformed, difference"
 shown curves.png "loss and accuracy over the training steps"

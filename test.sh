@@ -31,9 +31,9 @@ else
     settings=$(scripts/driver.sh)
 fi
 eval "$settings"
-# Tests that want measured kernels measure them.
+# No kernels are measured beforehand: the tests that need measured kernels measure them.
 export NF_GPU_NO_TUNE=1
-# What Mesa has compiled in one process of the tests the others need not compile again.
+# All processes of the tests share a cache of the shaders that Mesa has compiled.
 export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR:-${CARGO_TARGET_DIR:-$PWD/target}/tmp/mesa}
 mkdir -p "$MESA_SHADER_CACHE_DIR"
 cargo test --release "$@"

@@ -37,7 +37,7 @@ def run(name, op, x, *parameters, **extra):
     y.retain_grad()
     factors = draw(*y.shape, scale=2.0)
     (factors * torch.sin(1.5 * y)).sum().backward()
-    # What the kernels get is what is kept, so it is rounded before it is used.
+    # Kernels get the stored float32 numbers, so they are rounded before they are used here.
     dy = y.grad.float().double()
     leaves = [middle, *parameters]
     gradients = torch.autograd.grad(op(*leaves), leaves, dy)
@@ -112,11 +112,12 @@ for i, (copies, n, classes) in enumerate([(1, 5, 3), (2, 3, 10), (3, 4, 43), (1,
     keep(f"loss{i}", x=x, w=weights, y=losses, dx=x.grad)
     metadata[f"loss{i}"] = " ".join(str(int(label)) for label in labels)
 
-# copies, rows, classes, temperature, how sure; drawn behind all others, whose numbers so stay what they were
+# copies, rows, classes, temperature, scale of the teacher's logits. These cases are drawn after all others,
+# so that the numbers of those did not change.
 DISTILL = [(1, 5, 3, 1, 4), (2, 3, 10, 2, 4), (3, 4, 43, 4, 4), (2, 4, 10, 1, 60), (1, 2, 5, 0.5, 1)]
 for i, (copies, n, classes, temperature, scale) in enumerate(DISTILL):
     teacher = draw(n, classes, scale=scale)
-    # Near the teacher, as copies that have learnt: where it is sure, so are they.
+    # Logits near the teacher's, as of copies that have learnt: where it is sure, so are they.
     z = (teacher.detach() + draw(copies, n, classes)).detach().float().double().requires_grad_()
     weights = draw(copies)
     wanted = F.softmax(teacher.detach() / temperature, -1).expand_as(z)

@@ -41,7 +41,8 @@ ON_GRID = 1e-4  # steps that float32 may move a weight from its place on a grid
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(_, weight, bits):
-        # No `if`: exporters and compilers cannot follow a branch on a value. 0 / 0 is no number.
+        # There is no `if`, as exporters and compilers cannot follow a branch on a value. For scale 0,
+        # `where` replaces 0 / 0.
         scale = weight.abs().max() / (2 ** (bits - 1) - 1)
         return torch.where(scale > 0, torch.round(weight / scale) * scale, torch.zeros_like(weight))
 
@@ -158,7 +159,7 @@ class _Down(nn.Module):
 class _Up(nn.Module):
     def __init__(self, c, k):
         super().__init__()
-        # Padding 1 cuts the border off, and the pad below puts zeros there: the reference's way.
+        # As in the reference code, padding 1 cuts the border off, and the pad below puts zeros there.
         self.up = ConvTranspose2d(c, k, 2, stride=2, padding=1)
         self.conv = _DoubleConv(c, k)
 
@@ -393,12 +394,13 @@ def save_weights(path, state, model, dataset=None, mean=None, std=None, packed=F
     return tensors
 
 
-# Other people's checkpoints. What stands in a file of tensors (other names, copies, pieces of weights)
-# is for `nf-gpu import`, which knows the networks; here is what only a pickle has.
+# Other people's checkpoints. Differences in a file of tensors (other names, copies, pieces of weights) are
+# left to `nf-gpu import`, which knows the networks; this part handles what only a pickle has.
 
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 AVERAGES = {"ema", "swa", "averaged", "shadow"}
-# Words in names of what has a network's names and shapes and is no network: moments, gradients, statistics.
+# Words in the paths of state dicts that have a network's names and shapes and are no network: moments,
+# gradients, statistics.
 BESIDE = re.compile(r"optim\w*|grads?|gradients?|swag", re.IGNORECASE)
 OBSERVERS = ("fake_quant", "activation_post_process")
 QUANTISED = (
@@ -461,7 +463,7 @@ def _harmless():
         import numpy
     except ImportError:
         return known
-    # Both homes: that of NumPy 1 and that of NumPy 2, whichever wrote the file.
+    # The modules of NumPy 1 and of NumPy 2, since either may have written the file.
     core = numpy.array(0.0).__reduce__()[0], numpy.float64(0).__reduce__()[0]
     for function in core:
         for home in ("numpy.core.multiarray", "numpy._core.multiarray"):
@@ -576,7 +578,7 @@ def find_state(checkpoint, prefix=None, drop=()):
     """
     states = find_states(checkpoint)
     if all(map(_is_beside, states)):
-        # Integers in place of weights: found, so that they can be called what they are.
+        # Integers in place of weights are searched for, so that the error can say what they are.
         words = find_states(checkpoint, is_weight=_is_words)
         states = {path: state for path, state in words.items() if not _is_beside(path)} or states
     for pattern in drop:
@@ -590,10 +592,11 @@ def find_state(checkpoint, prefix=None, drop=()):
         states = {path: state for path, state in kept.items() if state}
     if not prefix:
         networks = {path: state for path, state in states.items() if not _is_beside(path)}
-        # A dictionary a layer is no network alone, and what its layers are called is nobody's business.
+        # In a checkpoint with a dictionary for each layer none is a network by itself, and a layer's name
+        # may hold any word.
         if len(networks) == 1 or any("." in name for state in networks.values() for name in state):
             states = networks
-    # Statistics and data lie beside; a network's tensors have names with dots.
+    # Statistics and data may lie beside a network; only a network's tensors have names with dots.
     named = {path: state for path, state in states.items() if any("." in name for name in state)}
     if not named and len(states) > 1:  # a dictionary a layer
         joined = {f"{path}.{name}": tensor for path, state in states.items() for name, tensor in state.items()}

@@ -238,7 +238,7 @@ class Margins:
         assert size == 2, "the pools here halve"
         windows = x.view(n, c, h // 2, 2, w // 2, 2).transpose(3, 4).reshape(n, c, -1, 4)
         first, second = windows.topk(2).values.unbind(-1)
-        # All zero behind a ReLU is no kink: no gradient passes.
+        # A window that is all zero behind a ReLU has no kink: no gradient passes.
         self.note(torch.where(first > 0, first - second, torch.inf), x)
         return first.view(n, c, h // 2, w // 2)
 
@@ -377,7 +377,8 @@ class Generators(Case):
             for name, parameter in parameters.items():
                 got = gradients[f"grad.{name}"]
                 if self.before_norm(module, name):
-                    # Zero in theory, the norm takes the mean away; both have rounding noise.
+                    # It is zero in theory, as the norm takes the mean away; both programs have rounding
+                    # noise.
                     weight = parameters[name.replace(".bias", ".weight")].grad.norm()
                     self.assertLessEqual(got.norm().item(), 1e-5 * weight.item(), f"{what} {name}")
                 else:
@@ -411,7 +412,7 @@ class Bases(Case):
     def test_forward_and_gradients(self):
         mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         for i, model in enumerate(flags.bases):
-            # Every second one with a normalisation, and 43 classes.
+            # Every second network has a normalisation and 43 classes.
             about = {"mean": mean, "std": std} if i % 2 else {}
             with self.subTest(model, **about):
                 self.check(model, 43 if i % 2 else 10, about)
@@ -499,7 +500,7 @@ class Files(Case):
                 self.assertEqual((metadata["precision"], "packed" in metadata), (str(bits), False))
             largest = max((state[name] - tensor).abs().max() for name, tensor in values(module).items())
             self.assertGreater(largest, 0)
-        # A generator, which computes with 8 bits whatever it is read from.
+        # This is a generator, which computes with 8 bits even if it is read from a packed file.
         module = randomise(nf_gpu_torch.generator("UNetS"), 13).eval()
         nf_gpu_torch.save_weights(self.path("g.safetensors"), module.state_dict(), "UNetS", packed=True)
         x = random_images(1, torch.Generator().manual_seed(1))
@@ -542,7 +543,7 @@ class Files(Case):
             with self.assertRaisesRegex(ValueError, "is the checkpoint itself"):
                 nf_gpu_torch.convert(self.path("c.pt"), self.path(name), "vgg-small")
         self.assertEqual(pathlib.Path(self.path("c.pt")).read_bytes(), bits)
-        # A link stays one, and what is no file is written to: a pipe stands for /dev/null.
+        # A link stays a link, and what is no regular file is written in place: a pipe stands for /dev/null.
         os.symlink("w.safetensors", self.path("link.safetensors"))
         nf_gpu_torch.convert(self.path("c.pt"), self.path("link.safetensors"), "vgg-small")
         self.assertTrue(os.path.islink(self.path("link.safetensors")))
@@ -648,7 +649,7 @@ class Files(Case):
         net = nn.Sequential(nn.Conv2d(3, 4, 3))
         self.assertIn("--trusted", self.take({"net": net}, succeeds=False))
         self.same_bits(self.take({"net": nn.DataParallel(net)}, trusted=True)[0], values(net))
-        # Of classes that are not installed where they are read.
+        # Objects of classes that are not installed where the file is read.
         library = types.ModuleType("nobodys_library")
         library.Net = type("Net", (nn.Sequential,), {"__module__": library.__name__})
         library.Config = type("Config", (), {"__module__": library.__name__})

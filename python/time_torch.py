@@ -50,7 +50,7 @@ class Layer:
         self.weight = weight
         self.scale = weight.abs().max() / 127
         self.words = torch.round(weight / self.scale).to(torch.int8)
-        # Batch norm of a network just made: mean 0, variance 1, nothing learned.
+        # Batch norm of an untrained network: mean 0, variance 1, scale 1, shift 0.
         self.gain = torch.full((len(weight), 1, 1, 1), 1 / math.sqrt(1 + 1e-5))
         self.bias = torch.zeros(len(weight))
 
@@ -122,7 +122,8 @@ def draw(words, ber):
     faulty = torch.zeros_like(words, dtype=torch.uint8)
     for bit in range(16):
         draws = random_bits(words)
-        # Below: a 0 where the threshold has a 1, or equal here and below further down.
+        # A number is below the threshold if it has a 0 where that has a 1, or has an equal bit and
+        # lower bits that are below.
         faulty = ~draws | faulty if threshold >> bit & 1 else ~draws & faulty
     polarity = random_bits(words)
     return faulty & polarity, faulty & ~polarity
@@ -244,7 +245,7 @@ class Settings:
     def __init__(self, arguments, precision, compiled, device):
         self.copies, self.ber = arguments.copies, arguments.ber
         self.precision, self.compiled, self.device = precision, compiled, device
-        # On a CPU PyTorch's own layout is as fast.
+        # On a CPU PyTorch's default layout is as fast as channels last.
         self.form = torch.channels_last if device == "cuda" else torch.contiguous_format
 
     def autocast(self):
@@ -276,7 +277,7 @@ def seconds(run, device, budget, least):
         torch.cuda.synchronize()
         started, times = time.perf_counter(), []
         while len(times) < least or time.perf_counter() - started < budget:
-            # Ten at once: the host runs ahead, as in training.
+            # Ten repeats are submitted at once, so that the host runs ahead, as in training.
             events = [torch.cuda.Event(enable_timing=True) for _ in range(11)]
             events[0].record()
             for event in events[1:]:
@@ -385,7 +386,8 @@ def main():
     if arguments.check:
         error = check(arguments, device)
         print(json.dumps({"relative_difference": error}))
-        # Signs of ReLUs turn within rounding, as between any two programs.
+        # The bound allows for ReLUs whose inputs change sign by rounding, as between any two
+        # programs.
         return 0 if error < 1e-3 else 1
     precisions = arguments.precision or (["f32", "tf32", "bf16"] if cuda else ["f32"])
     compiled = {"no": [False], "yes": [True], "both": [False, True]}

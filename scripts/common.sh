@@ -37,8 +37,8 @@ rust_is_new_enough() {
     [ -n "$have" ] && [ "$have" -ge "$(rust_needed)" ]
 }
 
-# The stable toolchain through a rustup that is there, for the scripts alone: which toolchain is the
-# user's default stays as it is, unless there is none.
+# Installs the stable toolchain with the rustup that is there, for the scripts alone: the user's default
+# toolchain stays as it is, unless there is none.
 rust_by_rustup() {
     rustup toolchain install stable --profile minimal >&2 || return
     rustup default >/dev/null 2>&1 || rustup default stable >&2 || return
@@ -47,7 +47,8 @@ rust_by_rustup() {
     rust_is_new_enough || PATH=$cargo_bin:$PATH
 }
 
-# rustup's own installer, into the user's home folder; files of the shell stay as they are.
+# Runs rustup's own installer, which installs into the user's home folder; start-up files of the shell
+# stay as they are.
 rust_by_installer() {
     local installer status=0
     if ! command -v curl >/dev/null && ! command -v wget >/dev/null; then
@@ -61,7 +62,7 @@ rust_by_installer() {
         wget -q -O "$installer" https://sh.rustup.rs || status=$?
     fi
     if [ "$status" = 0 ]; then
-        # (-y would else stop at a Rust of the distribution, which stays.)
+        # (Without the variable, -y stops if the distribution's Rust is installed, which stays.)
         RUSTUP_INIT_SKIP_PATH_CHECK=yes sh "$installer" -y --profile minimal --no-modify-path >&2 ||
             status=$?
     fi
@@ -70,7 +71,7 @@ rust_by_installer() {
     return "$status"
 }
 
-# Rust, recent enough: brought for the user where it is missing or too old.
+# Makes sure of a recent enough Rust: installs it for the user where it is missing or too old.
 need_rust() {
     local what hint
     cargo_bin=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
@@ -103,7 +104,7 @@ need_rust() {
         die "Rust 1.$(rust_version) is still the one that is found; 1.$(rust_needed) is needed" "$hint"
 }
 
-# A C compiler, with which Rust links and which two of the dependencies are written for.
+# Makes sure of a C compiler, with which Rust links, and which two of the dependencies need.
 need_compiler() {
     case $(uname -s) in
         Linux)
@@ -118,7 +119,7 @@ need_compiler() {
     esac
 }
 
-# What this distribution calls a C compiler.
+# How a C compiler is installed on this distribution.
 compiler_advice() {
     case " $(distribution) " in
         *debian* | *ubuntu*) echo "sudo apt-get install build-essential" ;;
@@ -135,7 +136,7 @@ distribution() {
     if [ -r /etc/os-release ]; then (. /etc/os-release && echo "${ID-} ${ID_LIKE-}"); fi
 }
 
-# What a build needs.
+# Makes sure of all that a build needs.
 need_cargo() {
     need_rust
     need_compiler

@@ -4,9 +4,9 @@
 #   eval "$(scripts/driver.sh)"         a driver at all: what a user needs
 #   eval "$(scripts/driver.sh --all)"   and the other software adapters: what the tests run on
 #
-# Installs packages on Debian and Ubuntu only, and only what is missing; elsewhere, and with
-# NF_NO_INSTALL set, says what to install. A driver that is there is left alone. Messages go to stderr; stdout holds the settings
-# that the caller needs, as `export` lines.
+# Installs packages on Debian and Ubuntu only, and only what is missing; elsewhere, and with NF_NO_INSTALL set, says
+# what to install. A driver that is there is left alone. Messages go to stderr; stdout holds the settings that the
+# caller needs, as `export` lines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
@@ -58,8 +58,8 @@ vulkan() {
         "$(advice)"
 }
 
-# What the tests want besides: llvmpipe beside a hardware driver, OpenGL, SwiftShader. A missing
-# one makes the tests narrower, not wrong, so this only says so.
+# Installs the other software adapters that the tests use: llvmpipe beside a hardware driver, OpenGL, SwiftShader.
+# If one is missing, the tests cover less but are not wrong, so this only says so.
 others() {
     local packages=() swiftshader
     if [ -z "$(icds 'lvp*')" ]; then packages+=(mesa-vulkan-drivers); fi
@@ -87,7 +87,7 @@ others() {
     fi
 }
 
-# Every Chromium ships it; its description names the library beside itself, which the loader finds.
+# Every Chromium ships SwiftShader. Its description names the library beside it, which the loader finds.
 find_swiftshader() {
     local folder
     for folder in /usr/lib/chromium /usr/lib64/chromium-browser /opt/google/chrome; do

@@ -24,13 +24,13 @@ if [ $# = 0 ]; then IFS=$'\n' read -r -d '' -a targets <<<"$known" || true; fi
 for target in "${targets[@]}"; do
     grep -qxF -- "$target" <<<"$known" || die "no target is called $target" "targets: ${known//$'\n'/, }" 2
 done
-# Some parsers take a file, not bytes: in memory it costs little.
+# Some parsers read a file, not bytes: a file in memory costs little time.
 if [ -d /dev/shm ]; then export TMPDIR=/dev/shm; fi
 corpus=${CORPUS:-fuzz/corpus}
 mkdir -p "$corpus"
 corpus=$(cd "$corpus" && pwd)
 
-# Programs of its own, which a later build does not change under it.
+# The fuzzer runs copies of the programs, which a later build does not change.
 programs=${BUILT:-$corpus/programs}
 if [ -z "${BUILT:-}" ]; then
     need_cargo
@@ -65,7 +65,7 @@ for target in "${targets[@]}"; do
             "$programs/$target FILE reads it again (cargo fuzz tmin makes it smaller); the log is $log"
     fi
     peak=$(of "$log" peak_rss_mb)
-    # libFuzzer looks once a second; this is the most that there ever was.
+    # libFuzzer itself checks the memory only once a second; the peak is that of the whole run.
     [ "${peak:-$limit_mib}" -lt "$limit_mib" ] ||
         die "$target took $peak MiB" "the limit is $limit_mib; an input in $corpus/$target did it"
     last=$(grep -E 'cov: [0-9]+' "$log" | tail -n 1)

@@ -36,17 +36,17 @@ work=${WORK-${TMPDIR-/tmp}/nf-gpu-host}
 mkdir -p "$out" "$work"
 export NODEVICE_SELECT=1
 
-# quick WORDS...: prints them if the script is only tried.
+# quick WORDS...: prints the words if QUICK is set, so that the script is only tried.
 quick() { if [ -n "${QUICK-}" ]; then printf '%s\n' "$@"; fi; }
 
-# pack PART FOLDER...: run folders of WORK as one file of OUT.
+# pack PART FOLDER...: packs run folders of WORK into one file of OUT.
 pack() {
     local name=$1
     shift
     tar -C "$work" -czf "$out/$name.tar.gz" "$@"
 }
 
-# The base network and the data set that are there.
+# Chooses the data set that is available, and a base network for it.
 choose() {
     dataset=cifar10
     "$nf" data check cifar10 --data-dir "$data" >/dev/null 2>&1 || dataset=fashion-sample
@@ -56,12 +56,12 @@ choose() {
     esac
 }
 
-# Each part ends with the file that says that it is done.
+# Each part ends by writing the file that marks it as done.
 
 part_conform() {
     "$nf" devices --json >"$out/devices.json"
     mapfile -t less < <(quick --kernel add)
-    # What is wrong is in the report: the other parts are worth having all the same.
+    # The report has what is wrong; the other parts are worth running all the same.
     "$nf" conform "${less[@]}" --json >"$work/conform.json" ||
         echo "conformance failed: see $out/conform.json" >&2
     mv "$work/conform.json" "$out/conform.json"
@@ -118,7 +118,7 @@ part_repro() {
         return
     fi
     mapfile -t less < <(quick --smoke)
-    # Resumable by the same command.
+    # The same command resumes an interrupted queue.
     "$nf" repro cifar10 --only 'resnet18/ConvL*' --base-epochs "${EPOCHS-5}" --epochs 1 "${less[@]}" \
         --hours "${HOURS-0.1}" --data-dir "$data" --out "$work/repro" --json >"$work/repro.json"
     base=$(find "$work/repro" -name 'resnet18*.safetensors' | head -n 1)

@@ -4,7 +4,7 @@ Standard library only; for pictures of some thousand pixels."""
 import math
 import struct
 
-# Places of the coefficients in the order in which they are coded: along the antidiagonals, there and back.
+# Places of the coefficients in the order in which they are coded: zigzag along the antidiagonals.
 ZIGZAG = sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8))
 COSINES = [
     [math.cos((2 * x + 1) * u * math.pi / 16) * math.sqrt(0.125 if u == 0 else 0.25) for x in range(8)]

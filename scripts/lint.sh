@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lists of mutants, spelling, shell scripts, and licences and sources of the dependencies. The tools are
-# optional on a developer's machine; .ci/run brings them.
+# Checks the lists of mutants, spelling, shell scripts, and licences and sources of the dependencies.
+# The tools are optional on a developer's machine; .ci/run brings them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh

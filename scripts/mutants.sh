@@ -21,7 +21,7 @@ rows=$(grep -vE '^(#|$)' "$list")
 names=$(cut -f 1 <<<"$rows" | awk '!seen[$0]++')
 chosen() { awk -F "$tab" -v name="$1" '$1 == name' <<<"$rows"; }
 
-# copy [FILE...]: the working tree as it is (or these files of it) into the copy.
+# copy [FILE...]: copies the working tree as it is, or these files of it, into the copy.
 copy() {
     if [ $# -gt 0 ]; then
         rm -f "${@/#/$tree/}"
@@ -32,7 +32,7 @@ copy() {
     git ls-files -co --exclude-standard | while IFS= read -r file; do
         if [ -e "$file" ]; then printf '%s\n' "$file"; fi
     done | tar -cf - -T - | tar -xmf - -C "$tree"
-    # (-m: all files count as changed, for cargo goes by their times.)
+    # (-m: all files get the present time and count as changed, since cargo goes by times.)
     # Tests on material beside the repository find it beside the copy.
     if [ -d ../shared ]; then ln -sfn "$PWD/../shared" "$scratch/shared"; fi
 }
@@ -51,7 +51,8 @@ replace() {
         }' "$1" >"$scratch/new" && cat "$scratch/new" >"$1"
 }
 
-# apply NAME: breaks the copy as the rows of this mutant say; names files to which one does not apply.
+# apply NAME: breaks the copy as the rows of this mutant say; prints the files to which a row does not
+# apply.
 apply() {
     local file old new
     while IFS=$tab read -r _ _ file old new; do
@@ -66,7 +67,7 @@ apply() {
     done <<<"$(chosen "$1")"
 }
 
-# restore NAME: the copy's files as they are here.
+# restore NAME: copies the mutant's files again, as they are in the working tree.
 restore() {
     local file
     chosen "$1" | cut -f 3 | while IFS= read -r file; do

@@ -51,7 +51,7 @@ driver() { find "$dir/usr/lib" -name libvulkan_lvp.so; }
 [ -n "$(driver)" ] || make >&2
 libs=$(dirname "$(driver)")
 
-# The package's own description names no folder.
+# The package's own description of the driver does not name the library's folder.
 icd=$dir/llvmpipe_icd.json
 [ -e "$icd" ] || printf \
     '{"file_format_version": "1.0.0", "ICD": {"api_version": "1.4.0", "library_path": "%s"}}\n' \

@@ -221,7 +221,8 @@ def main():
         with tarfile.open(sys.argv[2], "w:xz", preset=9) as out:
             for name, data, kind, want in files():
                 for member, content in ((name, data), (name + kind, want)):
-                    # No time, no owner: the same files give the same archive.
+                    # Entries have no time and no owner, so that the same files give the same
+                    # archive.
                     entry = tarfile.TarInfo(member)
                     entry.size = len(content)
                     out.addfile(entry, io.BytesIO(content))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What each test costs, run alone in the order of their names: seconds of processor and of the clock, the
-# slowest last, and their sums. Quiet or not, the seconds of processor are comparable.
+# Measures what each test costs when it runs alone: seconds of processor and of the clock, the slowest
+# test last, and their sums. The seconds of processor are comparable even if the machine is busy.
 #
 #   scripts/test-times.sh [WORD...]         tests of ./test.sh whose names hold one of these words, or all
 #   scripts/test-times.sh --all [WORD...]   those of ./test.sh --all

@@ -16,7 +16,7 @@ for program in node npm; do
 done
 folder=${CARGO_TARGET_DIR:-$PWD/target}/tint
 mkdir -p "$folder"
-# A copy of the lock file says that all it names is there.
+# A copy of the lock file marks that everything it names has been installed.
 if ! cmp -s scripts/tint/package-lock.json "$folder/installed.json"; then
     cp scripts/tint/package.json scripts/tint/package-lock.json "$folder/"
     (cd "$folder" && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error) >&2 ||

@@ -12,7 +12,7 @@ const [folder, file] = process.argv.slice(2);
 const dawn = resolve(folder, 'node_modules', 'webgpu', 'index.js');
 const { create } = await import(pathToFileURL(dawn).href);
 
-// The garbage collector must not have it: all that comes from it would go too.
+// This is global so that the garbage collector leaves it alone, and with it all that comes from it.
 globalThis.gpu = create(['backend=null']);
 const adapter = await globalThis.gpu.requestAdapter();
 const wanted = ['shader-f16', 'subgroups'];
@@ -45,5 +45,5 @@ for (const { name, wgsl, constants } of JSON.parse(readFileSync(file, 'utf8'))) 
     if (errors.length > 0) refused[name] = errors;
 }
 writeFileSync(1, JSON.stringify({ pipelines, refused }));
-// Dawn waits for events as long as its GPU lives.
+// Without an exit, Dawn waits for events as long as its GPU lives.
 process.exit(0);

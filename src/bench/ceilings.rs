@@ -1,4 +1,4 @@
-//! What an adapter can do at most, measured by kernels made for nothing else.
+//! Ceilings: the most that an adapter can do, measured by kernels that are made for nothing else.
 
 use super::{Effort, data, time::Timed};
 use crate::{
@@ -21,7 +21,7 @@ struct Kind {
     name: &'static str,
     unit: &'static str,
     wants: fn(&Variant) -> bool,
-    /// The plan of so many units of work; `None` where that is more than can be planned.
+    /// The plan of the given number of units of work; `None` where that is more than can be planned.
     plan: fn(&Gpu, u32) -> Result<Option<Plan>>,
 }
 
@@ -40,7 +40,7 @@ fn invocations(gpu: &Gpu) -> u32 {
 
 fn fma(gpu: &Gpu, turns: u32) -> Result<Option<Plan>> {
     match turns {
-        // 1 and a half: values stay finite, and neither 0 nor denormal.
+        // With factor 1 and addend 0.5 values stay finite, and neither 0 nor denormal.
         1..=bench_fma::MOST_TURNS => Ok(Some(bench_fma::plan(invocations(gpu), turns, 1.0, 0.5)?)),
         _ => Ok(None),
     }
@@ -51,7 +51,7 @@ const KINDS: &[Kind] = &[
         name: "copy",
         unit: "GB/s",
         wants: |_| true,
-        // A copy is as long as its buffers are.
+        // A copy has only one size, that of its buffers.
         plan: |gpu, size| match size {
             1 => Ok(Some(bench_copy::plan((copy_bytes(gpu) / 16) as u32)?)),
             _ => Ok(None),
@@ -96,8 +96,8 @@ pub fn ceilings(gpu: &Gpu, effort: Effort) -> Result<Vec<Ceiling>> {
     Ok(found)
 }
 
-/// Measures the same ceilings once more, with the variants that reached them: on a machine at rest they are
-/// where they were. The better rate counts.
+/// Measures the same ceilings once more, with the variants that reached them. On a machine at rest they have
+/// not changed. The better rate counts.
 ///
 /// # Errors
 /// The device failed.
@@ -129,7 +129,7 @@ fn same(gpu: &Gpu, kind: &Kind, ceiling: &Ceiling) -> Result<Option<(Plan, &'sta
     Ok(None)
 }
 
-/// The best of all variants and workgroup sizes; none where no variant runs.
+/// The best of all variants and workgroup sizes; `None` where no variant runs.
 fn ceiling(gpu: &Gpu, kind: &Kind, effort: Effort) -> Result<Option<Ceiling>> {
     let Some(small) = (kind.plan)(gpu, 1)? else { return Ok(None) };
     let mut best: Option<Ceiling> = None;
@@ -160,7 +160,7 @@ fn ceiling(gpu: &Gpu, kind: &Kind, effort: Effort) -> Result<Option<Ceiling>> {
     Ok(best)
 }
 
-/// Billions per second at the fastest: what slows a repeat is not the adapter's.
+/// Billions of operations per second in the fastest repeat: what slows other repeats is not the adapter.
 fn per_second(plan: &Plan, times: Times) -> f64 {
     Times { median_ms: times.min_ms, ..times }.rate(plan.flops)
 }

@@ -1,5 +1,5 @@
-//! What buffers hold while a kernel is timed: random values, for zeros and denormals may be slower
-//! or faster than what networks compute with.
+//! Contents of buffers while a kernel is timed. They are random, because kernels may be slower or
+//! faster with zeros and denormals than with the values that networks compute with.
 
 use crate::{
     gpu::Clock,
@@ -10,7 +10,8 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 /// Classes that labels stay below.
 pub(super) const FEW: u32 = 10;
 
-/// Words of a block that is repeated: no cache line twice in a row, and quickly made.
+/// Words of the random block that is repeated to fill a buffer: quick to make, yet equal cache
+/// lines are far apart.
 const BLOCK: usize = 1 << 16;
 
 /// Contents of storage binding `binding` of a plan, counted from 0.
@@ -20,7 +21,7 @@ pub(super) fn contents(plan: &Plan, binding: usize) -> Vec<u32> {
     let len = (plan.bytes[binding] / 4) as usize;
     let mut word = || match name {
         "packed" | "seeds" | "seed" | "mask" | "mask_in" | "map" | "pixels" => random.random(),
-        // Classes; places in windows of 2x2.
+        // Labels are classes; `arg` below holds places in windows of 2x2.
         "labels" | "correct" => random.random_range(0..FEW),
         "arg" => random.random::<u32>() & 0x0303_0303,
         // Squares and scales are positive.

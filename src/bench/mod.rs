@@ -26,12 +26,12 @@ pub struct Effort {
     pub kernel: Duration,
     /// Time for the repeats of one step.
     pub step: Duration,
-    /// Repeats at least.
+    /// Least number of repeats.
     pub samples: usize,
 }
 
 impl Effort {
-    /// For numbers to keep.
+    /// Effort for numbers that are kept.
     #[must_use]
     pub fn full(gpu: &Gpu) -> Self {
         // A GPU repeats a kernel a hundred times while a software adapter does it once.
@@ -39,7 +39,7 @@ impl Effort {
         Self { kernel: Duration::from_millis(kernel), step: Duration::from_secs(10), samples: 5 }
     }
 
-    /// For a glance.
+    /// Effort for a quick look.
     pub const QUICK: Self =
         Self { kernel: Duration::from_millis(40), step: Duration::from_millis(500), samples: 2 };
 }

@@ -1,4 +1,4 @@
-//! Repeats of a computation.
+//! Times the repeats of a computation.
 
 use super::{Effort, data};
 use crate::{
@@ -24,7 +24,7 @@ impl Timed {
         Self::of(gpu, plan, |tape, buffers| tape.push_as(plan.clone(), buffers, variant, workgroup))
     }
 
-    /// What `append` appends to a tape that has the buffers of `plan`.
+    /// The entries that `append` appends to a tape that has the buffers of `plan`.
     pub(super) fn of(
         gpu: &Gpu,
         plan: &Plan,
@@ -50,7 +50,7 @@ impl Timed {
         Ok((times.iter().map(|t| t.seconds).sum(), clock))
     }
 
-    /// Times of repeats after a first one that does not count.
+    /// Times of repeats after a first run that does not count.
     pub(super) fn repeat(&self, gpu: &Gpu, effort: Effort) -> Result<(Times, Clock)> {
         let (_, mut clock) = self.once(gpu)?;
         let (mut seconds, started) = (Vec::new(), Instant::now());

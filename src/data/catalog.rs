@@ -19,7 +19,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Where fetched files go unless something else is said, relative to the current folder.
+/// Default folder of fetched files, relative to the current folder.
 pub const DEFAULT_DIR: &str = "datasets/cache";
 
 static KNOWN: [&Dataset; 6] =
@@ -75,8 +75,9 @@ pub fn need_labels(name: &str) -> Result<()> {
     if is_folder(name) { folder::need_labels(Path::new(name)) } else { Ok(()) }
 }
 
-/// Files and folders that a data set is read from, whatever lies in these: of a folder, what is called
-/// after a split, as its lists of images are too; and files and folders elsewhere that links in them lead to.
+/// Files and folders that a data set is read from. In a folder of the user's these are the entries that are
+/// named after a split: folders, and CSV lists of images. Links below them are included, because the files that
+/// they lead to are read as well.
 #[must_use]
 pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
     let mut places = match KNOWN.iter().find(|set| set.info.name == name) {
@@ -89,7 +90,8 @@ pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
                 (name == "gtsrb").then(|| gtsrb::kaggle_parts(&dir.join(set.files.folder)));
             folders.chain(around.into_iter().flatten()).collect()
         }
-        // What lies beside its images would be one of them the next time.
+        // Any file written into this folder could be read as one of its images the next time, so all of it
+        // counts.
         None if is_unlabelled(name) && splits(Path::new(name)).is_empty() => vec![name.into()],
         None => splits(Path::new(name)),
     };
@@ -98,7 +100,7 @@ pub fn places(name: &str, dir: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// What in a folder is called after a split.
+/// The entries of a folder that are named after a split: folders, and CSV lists of images.
 fn splits(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return vec![folder.to_owned()] };
     let of_split = |path: &PathBuf| {
@@ -115,7 +117,7 @@ fn splits(folder: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 ///
-/// As [`open_sized`].
+/// The errors of [`open_sized`].
 pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
     open_sized(name, dir, split, 32)
 }
@@ -133,12 +135,12 @@ pub fn open_sized(name: &str, dir: &Path, split: Split, side: u32) -> Result<Ima
     open_some(name, dir, split, side, Wanted::All)
 }
 
-/// The same with so many of the images: of a named set the first ones, of a folder images at even
-/// distances ([`Which`]); a folder's other images are not read.
+/// Like [`open_sized`], but opens only the `wanted` number of images: the first ones of a named set, evenly
+/// spaced ones of a folder ([`Which`]). The other images of a folder are not read.
 ///
 /// # Errors
 ///
-/// As [`open_sized`]; [`Error::Argument`] for more images than there are, and for none.
+/// The errors of [`open_sized`]; [`Error::Argument`] for more images than there are, and for none.
 pub fn open_some(
     name: &str,
     dir: &Path,
@@ -168,12 +170,12 @@ pub fn class_names(name: &str) -> Result<Vec<String>> {
     Ok(info(name)?.class_names.iter().map(ToString::to_string).collect())
 }
 
-/// At least `n` images of each class, or all where there are fewer, and how many there are of each:
-/// for a look at a data set. Of a folder, only `n` of each class are decoded.
+/// A few images for a look at a data set: at least `n` of each class (all of a class that has fewer), and the
+/// number of images of each class. Of a folder, only `n` images of each class are decoded.
 ///
 /// # Errors
 ///
-/// As [`open_sized`].
+/// The errors of [`open_sized`].
 pub fn preview(
     name: &str,
     dir: &Path,
@@ -190,8 +192,8 @@ pub fn preview(
     Ok((set, counts))
 }
 
-/// What a user should know of a folder of images before they are used as `side x side`: a line each, such as
-/// what is passed over, or that images become much smaller. None of a named set.
+/// Remarks for the user about a folder of images that will be resized to `side x side`, one line each: for
+/// example which files are ignored, or that images become much smaller. There are none about a named set.
 ///
 /// # Errors
 ///
@@ -208,10 +210,10 @@ pub fn remarks(name: &str, split: Split, side: u32) -> Result<Vec<String>> {
 ///
 /// # Errors
 ///
-/// As [`open`].
+/// The errors of [`open`].
 pub fn contents(name: &str, dir: &Path, split: Split) -> Result<(Vec<String>, Vec<usize>)> {
     if is_folder(name) {
-        // What is wrong with single files is for `check`, and for those who read them.
+        // Problems with single files are reported by `check`, and by the functions that read the files.
         let scan = folder::Scan::look(Path::new(name), split)?;
         let counts = scan.class_counts();
         return Ok((scan.classes, counts));
@@ -262,8 +264,7 @@ pub fn fetch(
 /// # Errors
 ///
 /// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
-/// [`Error::Read`]. What is wrong with a file is in its
-/// [`FileCheck`], not an error.
+/// [`Error::Read`]. A problem with a file is reported in its [`FileCheck`], not as an error.
 pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
     if is_folder(name) {
         return folder::check(Path::new(name));

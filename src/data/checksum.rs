@@ -1,4 +1,4 @@
-//! What a data file should be, and what it is.
+//! Expected size and checksum of a data file, and the comparison with the file on disk.
 
 use std::{
     fmt::{self, Write as _},
@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sum {
-    /// As most data sets publish it.
+    /// MD5, which most data sets publish.
     Md5(&'static str),
-    /// As some do.
+    /// SHA-256, which some data sets publish.
     Sha256(&'static str),
 }
 
@@ -41,7 +41,7 @@ impl Sum {
         }
     }
 
-    /// Length and sum, by this method, of everything that `from` yields.
+    /// Length in bytes and checksum, by this method, of everything that `from` yields.
     pub(super) fn of(&self, from: impl Read) -> io::Result<(u64, String)> {
         match self {
             Self::Md5(_) => digest::<Md5>(from),
@@ -59,27 +59,28 @@ impl fmt::Display for Sum {
 /// One file of a data set, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileCheck {
-    /// Where it is, packed or not, or should be. For an embedded data set, its path in the
-    /// repository; for images that have no checksum, the folder or the image that is wrong.
+    /// Path of the file or of its packed form, or where the file should be. For an embedded data
+    /// set it is the path in the repository; for images without a checksum, the folder or the image
+    /// that is wrong.
     pub path: PathBuf,
-    /// Its right size, unpacked.
+    /// Expected size in bytes, unpacked.
     pub bytes: u64,
-    /// Its right checksum, unpacked, where there is one.
+    /// Expected checksum of the unpacked bytes, where there is one.
     pub sum: Option<Sum>,
-    /// What was found.
+    /// Result of the check.
     pub state: FileState,
-    /// What to do about it, where that is not to get the file again.
+    /// What the user can do about a wrong file, if the remedy is not to fetch it again.
     pub hint: Option<String>,
 }
 
-/// What a check found.
+/// Result of checking a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileState {
     /// Size and checksum are right, or every image can be read.
     Right,
     /// Nothing is there.
     Missing,
-    /// The size is another one: truncated, or not this file.
+    /// The size differs: the file is truncated, or it is another file.
     WrongSize {
         /// Bytes found, unpacked.
         found: u64,
@@ -89,16 +90,17 @@ pub enum FileState {
         /// The sum found, as hexadecimal digits.
         found: String,
     },
-    /// It is there and cannot be read: a damaged image, archive or packing.
+    /// The file exists and cannot be read: a damaged image, archive or packing.
     Unreadable {
-        /// Why not.
+        /// The reason.
         why: String,
     },
 }
 
 impl FileCheck {
     /// Compares the file at `path`, or the packed one beside it (`.gz`, `.xz`), with its right
-    /// size and checksum, both unpacked. The size is looked at first where that is quick.
+    /// size and checksum, both unpacked. The size of an unpacked file is compared first, which
+    /// needs no reading.
     ///
     /// # Errors
     ///
@@ -109,7 +111,7 @@ impl FileCheck {
         Ok(Self { path, bytes, sum: Some(sum), state, hint: None })
     }
 
-    /// A file without a checksum whose content has been looked at.
+    /// The result for a file without a checksum, whose content was examined.
     pub(super) fn looked_at(path: impl Into<PathBuf>, bytes: u64, state: FileState) -> Self {
         Self { path: path.into(), bytes, sum: None, state, hint: None }
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 pub(super) fn sort(names: &mut [String]) {
     names.sort_unstable();
     if names.iter().all(|name| number(name).is_some()) {
-        // Stable: names of one number, such as 1 and 01, stay in the order of their bytes.
+        // A stable sort: names of the same number, such as 1 and 01, stay in the order of their bytes.
         names.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
     }
 }
@@ -31,8 +31,8 @@ pub fn are_numbered(names: &[String]) -> bool {
     !names.is_empty() && names.iter().enumerate().all(of)
 }
 
-/// Whether these names, in the order of their labels, are in another order than that of their bytes, in
-/// which PyTorch's `ImageFolder` and earlier versions of this program have them.
+/// Whether class names, in the order of their labels, are sorted by number and so not by their bytes, as
+/// PyTorch's `ImageFolder` and earlier versions of this program sort them.
 #[must_use]
 pub fn are_by_number(names: &[String]) -> bool {
     !names.is_sorted() && names.iter().all(|name| number(name).is_some())
@@ -52,22 +52,22 @@ pub fn find(names: &[String], own: &[String]) -> Vec<Option<u16>> {
 fn found(names: &[String], own: &[String], spelt: fn(&str) -> String) -> Vec<Option<u16>> {
     let mut index: HashMap<String, u16> =
         (0..=u16::MAX).zip(own).map(|(i, name)| (spelt(name), i)).collect();
-    // Spelt so, two of them would be one.
+    // Two classes that are equal in this spelling cannot be told apart: then nothing is matched.
     if index.len() < own.len() {
         index.clear();
     }
-    // Taken out: a second name of the same class is not found.
+    // A class is removed once it is matched, so that a second name for it finds nothing.
     names.iter().map(|name| index.remove(&spelt(name))).collect()
 }
 
-/// A name without what means nothing in it.
+/// A name in lower case, without separators and leading zeros, in which file systems and habits differ.
 fn plain(name: &str) -> String {
     let separates = |c: char| c.is_whitespace() || "_-/\\:".contains(c);
     let lower = name.to_lowercase();
     let mut plain = String::new();
     for word in lower.split(separates).filter(|word| !word.is_empty()) {
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
-        // 1_0 is not 10.
+        // Adjacent numbers stay apart: 1_0 is not 10.
         if is_number && plain.ends_with(|c: char| c.is_ascii_digit()) {
             plain.push(' ');
         }
@@ -132,7 +132,7 @@ mod tests {
         }
         let some = super::find(&names("bag,tie,Ankle_boot,BAG"), &own);
         assert_eq!(some, [Some(2), None, Some(1), None]);
-        // What one list tells apart is not guessed at.
+        // Where a list has two classes that differ only in spelling, nothing is guessed.
         assert_eq!(find(&names("a b,AB"), &names("AB,a b")), Some(vec![1, 0]));
         assert_eq!(find(&names("a_b"), &names("AB,a b")), None);
         assert_eq!(find(&names("C++"), &names("c")), None);

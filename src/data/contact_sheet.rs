@@ -1,4 +1,4 @@
-//! One picture of a data set: a row per class, its first images, its name.
+//! A contact sheet of a data set: one row per class, with the class's name and its first images.
 
 use image::{Rgb, RgbImage, imageops};
 use plotters::{
@@ -26,7 +26,7 @@ const MIN_SIDE: u32 = 64;
 const MAX_SIDE: u32 = 128;
 /// Classes below each other; more go into a second panel beside the first.
 const ROWS: u32 = 50;
-/// A picture of more pixels helps nobody.
+/// Most pixels of a sheet; a larger one is refused.
 const MAX_PIXELS: u64 = 200 << 20;
 const BACKGROUND: Rgb<u8> = Rgb([255; 3]);
 const INK: RGBColor = RGBColor(30, 30, 30);
@@ -42,11 +42,11 @@ pub fn draw(set: &ImageSet, columns: u32) -> Result<RgbImage> {
     draw_counted(set, &set.class_counts(), columns)
 }
 
-/// The same for some images of a larger set, whose class counts are given.
+/// Like [`draw`], for some images of a larger set; `counts` are the class counts of the larger set.
 ///
 /// # Errors
 ///
-/// As [`draw`].
+/// The errors of [`draw`].
 pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<RgbImage> {
     if !(1..=100).contains(&columns) {
         let what = format!("{columns} images in a row");
@@ -73,13 +73,13 @@ pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<Rg
     Ok(sheet)
 }
 
-/// Where things are, in pixels.
+/// Geometry of a sheet. Lengths are in pixels.
 struct Layout {
-    /// Width of the names.
+    /// Width of the column of class names, gap included.
     label: u32,
     /// Drawn columns and rows of an image.
     image: (u32, u32),
-    /// The same with the gap.
+    /// Columns and rows of an image with its gap.
     cell: (u32, u32),
     /// Width of a panel.
     panel: u32,
@@ -98,7 +98,7 @@ impl Layout {
         };
         let cell = (image.0 + GAP, image.1 + GAP);
         let font = (font::family(), FONT_SIZE).into_font();
-        // What cannot be measured is drawn over the images, not left out.
+        // A name whose width cannot be measured is still drawn, at worst over the images.
         let longest = set.class_names.iter().filter_map(|n| font.box_size(n).ok()).map(|b| b.0);
         let label = longest.max().unwrap_or(0) + 16;
         let label = label.clamp(LABEL_WIDTH.0, LABEL_WIDTH.1);

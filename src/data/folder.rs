@@ -1,5 +1,5 @@
-//! Any folder of class folders: `PATH/train/CLASS/IMAGE` and `PATH/test/CLASS/IMAGE` (or `val`); or of images
-//! without labels: `PATH/IMAGE`, or `PATH/train/IMAGE` and `PATH/test/IMAGE`.
+//! Data sets in a folder of the user's: class folders, `PATH/train/CLASS/IMAGE` and `PATH/test/CLASS/IMAGE` (or
+//! `val`); or images without labels, `PATH/IMAGE`, or `PATH/train/IMAGE` and `PATH/test/IMAGE`.
 
 mod build;
 mod crop;
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Sides that images of a folder can be given.
+/// Sides, in pixels, to which the images of a folder can be resized.
 pub(super) const SIDES: [u32; 2] = [32, 224];
 
 /// Refuses a side that no network here takes.
@@ -42,8 +42,8 @@ pub(super) fn check_side(side: u32) -> Result<()> {
     Err(Error::argument("--side", what, hint))
 }
 
-/// What a user should know of a split's folder before its images are used: what is passed over, and that
-/// they become much smaller or larger.
+/// Remarks for the user about a split's folder, one line each: for example which files are ignored, or that its
+/// images become much smaller or larger.
 pub(super) fn remarks(scan: &Scan, side: u32) -> Vec<String> {
     let of = format!("{}, {}: ", scan.name(), scan.split);
     let held_out = scan.held_out.map(|held_out| held_out.line(scan.split));
@@ -51,7 +51,7 @@ pub(super) fn remarks(scan: &Scan, side: u32) -> Vec<String> {
     lines.into_iter().flatten().map(|line| format!("{of}{line}")).collect()
 }
 
-/// A line on the lists and notes beside the images.
+/// A remark on the lists and read-me files beside the images, which are ignored.
 fn passed_over(scan: &Scan) -> Option<String> {
     let name = |path: &PathBuf| path.strip_prefix(&scan.root).unwrap_or(path).display().to_string();
     let names: Vec<_> = scan.notes.iter().map(name).collect();
@@ -61,7 +61,7 @@ fn passed_over(scan: &Scan) -> Option<String> {
 /// Names that a message lists; there may be thousands.
 const LISTED: usize = 10;
 
-/// Names separated by commas, not all of many.
+/// The first [`LISTED`] names, separated by commas, and how many more there are.
 fn some_of(names: &[String]) -> String {
     let more = names.len().saturating_sub(LISTED);
     let listed = names[..names.len() - more].join(", ");
@@ -71,11 +71,11 @@ fn some_of(names: &[String]) -> String {
 /// Images whose sizes are looked at for a remark.
 const LOOKED_AT: usize = 9;
 
-/// A line on resizing where a side changes by half or more, judged by the middle one of some images.
+/// A remark on resizing, if a side changes by a factor of 1.5 or more in the image of median area among a few.
 fn resized(scan: &Scan, side: u32) -> Option<String> {
     let n = scan.images.len();
     let some = (0..n.min(LOOKED_AT)).map(|k| k * n / n.min(LOOKED_AT));
-    // An image that cannot be read is told when all are.
+    // An image that cannot be read is reported when all images are read.
     let mut sizes: Vec<_> = some.filter_map(|i| decode::size(&scan.path(i)).ok()).collect();
     sizes.sort_unstable_by_key(|&(h, w)| u64::from(h) * u64::from(w));
     let &(h, w) = sizes.get(sizes.len() / 2)?;
@@ -131,7 +131,8 @@ fn decode_some(scan: &Scan, some: &[usize], side: u32) -> Result<ImageSet> {
     })
 }
 
-/// Decodes every image of both splits: a line for each split's folder, one for each bad image.
+/// Decodes every image of both splits. Gives one check for each split's folder, and one for each problem or bad
+/// image.
 pub(super) fn check(path: &Path) -> Result<Vec<FileCheck>> {
     let mut checks = Vec::new();
     for split in [Split::Train, Split::Test] {

@@ -26,7 +26,8 @@ use archives::Signs;
 const SIDE: u32 = 32;
 const TRAIN: usize = 39_209;
 const TEST: usize = 12_630;
-/// What the cache of decoded images holds; the number counts changes of the code that makes it.
+/// What the cache of decoded images holds. The last number is raised when the code that makes it
+/// changes.
 const RECIPE: &str = "GTSRB, 32x32, bilinear with antialiasing, 1";
 
 const INFO: DatasetInfo = DatasetInfo {
@@ -44,8 +45,8 @@ const INFO: DatasetInfo = DatasetInfo {
     embedded: false,
 };
 
-/// Ready records in CIFAR-10's layout, already resized. They come from nowhere by `fetch`: whoever
-/// has them puts them there.
+/// Ready records in CIFAR-10's layout, already resized. `fetch` does not bring them: users who have
+/// them put them there.
 const RECORDS: DataFiles = DataFiles {
     folder: "gtsrb32",
     list: &[
@@ -106,7 +107,7 @@ fn open(dir: &Path, split: Split) -> Result<ImageSet> {
     Ok(INFO.image_set(split, records.pixels, records.labels))
 }
 
-/// Decodes and resizes the official images, or takes them from the cache of an earlier time.
+/// Decodes and resizes the official images, or takes them from the cache that an earlier call made.
 fn from_archives(folder: &Path, split: Split) -> Result<ImageSet> {
     let signs = Signs::find(folder, split)?;
     let origin = Origin { recipe: RECIPE.into(), stamps: signs.stamps()? };
@@ -125,7 +126,7 @@ fn from_archives(folder: &Path, split: Split) -> Result<ImageSet> {
             decode::bytes(&tree.path(name), &tree.read(name)?)?.resize_into(SIDE, out)
         },
     )?;
-    // A cache that cannot be written costs time at the next opening, no more.
+    // A cache that cannot be written only costs time at the next opening.
     let _ = ImageCache::write(&path, &origin, |cache| {
         let mut images = signs.list.iter().zip(pixels.chunks_exact(bytes));
         images.try_for_each(|((_, label), image)| cache.add(*label, (SIDE, SIDE), image))
@@ -181,7 +182,8 @@ fn check(dir: &Path) -> Result<Vec<FileCheck>> {
     Ok(checks)
 }
 
-/// Unpacked images have no checksum: their number is right, and each can be read.
+/// Checks unpacked images, which have no checksum: their number must be right, and each must be
+/// readable.
 fn check_images(folder: &Path, split: Split) -> Result<Vec<FileCheck>> {
     let signs = Signs::find(folder, split)?;
     let (found, right) = (signs.list.len(), INFO.images(split) as usize);

@@ -25,13 +25,13 @@ pub struct Idx {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] when the magic number is another one, the file ends early or goes on, or its
-/// sizes are out of all proportion, or its packing is damaged; [`Error::Read`] when the system
-/// cannot read it.
+/// [`Error::Format`] when the magic number is another one, the file is too short or too long, its
+/// sizes are implausible, or its packing is damaged; [`Error::Read`] when the system cannot read
+/// it.
 /// Memory grows with the bytes that are there, not with what the header claims.
 pub fn read(path: &Path, mut from: impl Read, dims: u8) -> Result<Idx> {
     let bad = |what: String| Error::format(path, what, "get the file again: it is damaged");
-    // A damaged packing; other failures are the system's.
+    // These kinds mean a damaged packing; other failures are the system's.
     let unreadable = |e: io::Error| match e.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             bad(format!("damaged: {e}"))
@@ -59,7 +59,7 @@ pub fn read(path: &Path, mut from: impl Read, dims: u8) -> Result<Idx> {
         .filter(|&len| len <= MAX_BYTES)
         .ok_or_else(|| bad(format!("the header claims {dims:?} values: too many")))?;
     let mut data = Vec::new();
-    // One byte more than expected tells a file that goes on.
+    // One byte more than expected shows that the file is too long.
     from.take(len + 1).read_to_end(&mut data).map_err(unreadable)?;
     match (data.len() as u64).cmp(&len) {
         std::cmp::Ordering::Less => {

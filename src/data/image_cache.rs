@@ -1,5 +1,4 @@
-//! Decoded images in one file on disk, which is used as long as the files they came from are the
-//! same.
+//! Decoded images in one file on disk, which is used as long as the files they came from are unchanged.
 //!
 //! ```text
 //! magic | image 0 [3][h][w] | image 1 | ... | index, JSON | place and length of the index,
@@ -27,10 +26,10 @@ const MAGIC: &[u8; 16] = b"nf-gpu images 1\n";
 /// Place and length of the index, its SHA-256, the magic.
 const FOOTER: usize = 8 + 8 + 32 + MAGIC.len();
 
-/// What tells that a file is another one than it was.
+/// Name, size and time of a file, by which a change is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
-    /// Relative to the folder of the data set, with `/`.
+    /// Path relative to the folder of the data set, with `/`.
     pub(super) name: String,
     bytes: u64,
     /// Nanoseconds since 1970.
@@ -46,10 +45,10 @@ impl Stamp {
     }
 }
 
-/// What a cache must be made from, and how, to be used.
+/// How and from which files a cache was made; a cache of another origin is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
-    /// What was done to the images, with a version of the code that did it.
+    /// How the images were processed, with a version number of the code.
     pub(super) recipe: String,
     /// The files they came from.
     pub(super) stamps: Vec<Stamp>,
@@ -62,14 +61,14 @@ pub(super) struct Entry {
     pub(super) height: u32,
     pub(super) width: u32,
     crc: u32,
-    /// Place in the file.
+    /// Offset of the pixels in the file, in bytes.
     #[serde(skip)]
     at: u64,
 }
 
 impl Entry {
     fn bytes(&self) -> u64 {
-        // A file may claim any size: more than all there is, then, and not little after an overflow.
+        // A damaged file may claim any size: an overflow must give a size that is too large, not a small one.
         (u64::from(self.height) * u64::from(self.width)).saturating_mul(3)
     }
 }
@@ -89,7 +88,7 @@ pub(super) struct ImageCache {
 }
 
 impl ImageCache {
-    /// Opens the cache, or gives `None` when there is none or it is stale, damaged or half there.
+    /// Opens the cache, or gives `None` when there is none or it is stale, damaged or incomplete.
     pub(super) fn open(path: &Path, origin: &Origin) -> Option<Self> {
         let file = File::open(path).ok()?;
         let length = file.metadata().ok()?.len();
@@ -157,8 +156,8 @@ impl ImageCache {
         })
     }
 
-    /// Image `i`, `[3][height][width]` of its entry, in place of what `buffer` holds. Threads may
-    /// read at the same time.
+    /// Reads image `i`, `[3][height][width]` of its entry, into `buffer`, whose contents are replaced. Threads
+    /// may read at the same time.
     pub(super) fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<()> {
         let entry = self.entries.get(i).ok_or_else(|| {
             Error::Shape(format!("there is no image {i} among {}", self.entries.len()))
@@ -173,7 +172,7 @@ impl ImageCache {
         Ok(())
     }
 
-    /// Where it is.
+    /// Path of the cache file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -181,7 +180,7 @@ impl ImageCache {
 
 const AGAIN: &str = "delete this file: it is made again from the images";
 
-/// Takes the images of a new cache.
+/// Writes the images of a new cache.
 pub(super) struct Writer<'a> {
     out: &'a mut dyn Write,
     entries: Vec<Entry>,

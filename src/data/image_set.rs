@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::subset::Subset;
 
-/// Which part of a data set.
+/// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
@@ -23,15 +23,15 @@ impl fmt::Display for Split {
     }
 }
 
-/// Who says of which class images are.
+/// Where the labels of images come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LabelsFrom {
-    /// Their data set.
+    /// The data set itself.
     #[default]
     DataSet,
-    /// A network without faults: what is right is what it answers.
+    /// A network without faults, whose answers count as right.
     CleanNetwork,
-    /// Nobody has said it yet: the labels mean nothing.
+    /// The images have not been labelled yet: the labels mean nothing.
     Nobody,
 }
 
@@ -40,7 +40,7 @@ pub enum LabelsFrom {
 pub struct ImageSet {
     /// Name of the data set, as in [`open`](super::open).
     pub name: String,
-    /// Which part of it.
+    /// Part of the data set that the images are from.
     pub split: Split,
     /// Rows of an image.
     pub height: u32,
@@ -54,7 +54,7 @@ pub struct ImageSet {
     pub pixels: Vec<u8>,
     /// `[N]`, the class of each image.
     pub labels: Vec<u16>,
-    /// Which images of the split these are, where they are not all.
+    /// Which images of the split these are; `None` if they are all.
     pub subset: Option<Subset>,
     /// Where the labels come from.
     pub labels_from: LabelsFrom,

@@ -1,8 +1,8 @@
-//! JPEG files: their segments are walked here, what is in them is decoded by `jpeg-decoder`.
+//! JPEG files. This file walks their segments; `jpeg-decoder` decodes the contents.
 //!
-//! That decoder is right for every sampling, in one scan or in a scan per component, and gives the same
-//! bytes on every machine. What this file adds is what it leaves open: what a file that claims another
-//! process is called, what follows the picture, where a scan really ends, and libjpeg's choice of colours.
+//! That decoder is right for every sampling, in one scan or in a scan per component, and gives the same bytes
+//! on every machine. This file adds what it lacks: errors that name the processes it does not decode, tolerance
+//! of bytes after the picture, detection of scans that end early, and libjpeg's choice of colours.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -16,9 +16,9 @@ const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 
 /// 48 one bits, as a scan writes them. No Huffman code is all ones (ITU-T T.81, annex C), so a decoder that
-/// needs more than a scan holds meets an error in them, where zeros would look like blocks of grey. One
-/// symbol takes 26 bits at most, so that a whole code of ones is left of 48; and with the 7 bits that may
-/// fill up a scan they are fewer than the decoder looks ahead, so that it sees the marker behind them.
+/// needs more bits than a scan holds meets an error in them, where zeros would look like blocks of grey. The
+/// last symbol may take 26 of the bits at most, so a whole code of ones is left. Together with the 7 bits that
+/// may fill up a scan they are fewer than the decoder looks ahead, so it sees the marker behind them.
 const NO_CODE: [u8; 12] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
 
 /// What is known of a picture before its first scan.
@@ -29,11 +29,11 @@ struct Frame {
     components: Vec<u8>,
 }
 
-/// Notes on the colours that precede the scans.
+/// What the segments before the scans say of the colours.
 #[derive(Default)]
 struct Colours {
     jfif: bool,
-    /// The transform that Adobe's note names.
+    /// The transform that Adobe's APP14 segment names.
     adobe: Option<u8>,
 }
 
@@ -41,8 +41,8 @@ struct Colours {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidData`] for another process than baseline and progressive Huffman coding with 8 bits,
-/// in words; [`ErrorKind::UnexpectedEof`]; what the reader says.
+/// [`ErrorKind::InvalidData`], with a message, for another process than baseline and progressive Huffman coding
+/// with 8 bits; [`ErrorKind::UnexpectedEof`]; the errors of the reader.
 pub(super) fn size(mut from: impl Read) -> io::Result<(u32, u32)> {
     from.read_exact(&mut [0; SOI.len()])?;
     loop {
@@ -56,12 +56,12 @@ pub(super) fn size(mut from: impl Read) -> io::Result<(u32, u32)> {
     }
 }
 
-/// Decodes a whole file as libjpeg does it for PIL: what follows the end of the picture (a film, a second
-/// picture, rubbish) does not matter, a camera's note on orientation is not followed.
+/// Decodes a whole file as libjpeg does it for PIL: bytes after the end of the picture (a film, a second
+/// picture, rubbish) and a camera's orientation tag are ignored.
 ///
 /// # Errors
 ///
-/// As [`size`]; a scan that ends before the picture is whole, also with data behind it.
+/// The errors of [`size`]; an error also if a scan ends before the picture is whole, even with data behind it.
 pub(super) fn decode(bytes: &[u8], most_bytes: usize) -> io::Result<Planes> {
     let (guarded, frame, colours) = walk(bytes)?;
     let mut decoder = Decoder::new(&guarded[..]);
@@ -85,8 +85,8 @@ pub(super) fn decode(bytes: &[u8], most_bytes: usize) -> io::Result<Planes> {
     Ok(Planes { height: frame.height, width: frame.width, pixels })
 }
 
-/// Inks to red, green and blue, as PIL does it. (The decoder has turned inverted inks, as all programs write
-/// them, the right way round.)
+/// Converts inks (CMYK) to red, green and blue as PIL does. (All programs write the inks inverted, and the
+/// decoder has already turned them the right way round.)
 fn paper_to_screen(cmyk: &[u8]) -> Vec<u8> {
     let light = |ink: u8, black: u8| {
         let lit = u32::from(255 - black);
@@ -106,7 +106,7 @@ impl Colours {
         }
     }
 
-    /// How libjpeg makes colours of the components in its default settings; none for grey.
+    /// The transform by which libjpeg makes colours of the components in its default settings; `None` for grey.
     fn transform(&self, components: &[u8]) -> Option<ColorTransform> {
         match (components, self.adobe) {
             ([_], _) => None,
@@ -146,7 +146,8 @@ fn walk(bytes: &[u8]) -> io::Result<(Vec<u8>, Frame, Colours)> {
     }
 }
 
-/// Copies the coded data of a scan; what is left begins with the marker that ends it.
+/// Copies the coded data of a scan to `guarded`. The rest, which is returned, begins with the marker that ends
+/// the scan.
 fn scan<'a>(mut data: &'a [u8], guarded: &mut Vec<u8>) -> io::Result<&'a [u8]> {
     loop {
         let at = data.iter().position(|&b| b == 0xff).ok_or(ErrorKind::UnexpectedEof)?;
@@ -158,7 +159,7 @@ fn scan<'a>(mut data: &'a [u8], guarded: &mut Vec<u8>) -> io::Result<&'a [u8]> {
                 guarded.extend(NO_CODE);
                 guarded.extend([0xff, restart]);
             }
-            // A marker may be preceded by any number of these.
+            // Any number of these bytes may precede a marker.
             0xff => {
                 data = &marker[1..];
                 continue;
@@ -172,7 +173,7 @@ fn scan<'a>(mut data: &'a [u8], guarded: &mut Vec<u8>) -> io::Result<&'a [u8]> {
     }
 }
 
-/// The next marker and its data. Bytes before it that belong to nothing are passed over, as by libjpeg.
+/// The next marker and its data. Stray bytes before it are skipped, as by libjpeg.
 fn segment(from: &mut impl Read) -> io::Result<(u8, Vec<u8>)> {
     let mut byte = || -> io::Result<u8> {
         let mut one = [0];
@@ -197,12 +198,12 @@ fn segment(from: &mut impl Read) -> io::Result<(u8, Vec<u8>)> {
     Ok((marker, data))
 }
 
-/// Whether a length and data follow a marker: not the ends, restarts and `TEM`.
+/// Whether a length and data follow a marker: none do for start and end of image, restarts and `TEM`.
 fn has_length(marker: u8) -> bool {
     !matches!(marker, 0x01 | 0xd0..=0xd9)
 }
 
-/// The frame, if the segment is one; what cannot be decoded is refused by its name.
+/// The frame, if the segment is a frame header. A process that cannot be decoded is refused by its name.
 fn frame(marker: u8, data: &[u8]) -> io::Result<Option<Frame>> {
     match marker {
         0xc0..=0xc2 => {}

@@ -1,4 +1,5 @@
-//! Links in the folders of a data set: what they lead to is read as well, wherever it lies.
+//! Finds the links in the folders of a data set: the files that they lead to, wherever they lie, are read as
+//! well.
 
 use std::{
     collections::BTreeSet,
@@ -6,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folders within folders are looked into so far, as they are for images.
+/// Depth to which folders within folders are searched, the same as for images.
 const DEPTH: u32 = 8;
 
-/// All links in a folder and below, also in folders that links lead to. An entry that is no link costs no look
-/// of its own: a set may have a million images. What cannot be read is refused by those who read it.
+/// All links in a folder and below, also in folders that links lead to. Only links are resolved, which takes
+/// time: a set may have a million images. Folders that cannot be read are skipped here and refused by the
+/// functions that read their images.
 pub(super) fn below(folder: &Path) -> Vec<PathBuf> {
     let mut walk = Walk::default();
     walk.entered.extend(fs::canonicalize(folder));
@@ -21,7 +23,7 @@ pub(super) fn below(folder: &Path) -> Vec<PathBuf> {
 #[derive(Default)]
 struct Walk {
     found: Vec<PathBuf>,
-    /// Folders that links have led to: one may lead back to where it is.
+    /// Folders that have been entered through links, since a link may lead back to a folder that holds it.
     entered: BTreeSet<PathBuf>,
 }
 

@@ -1,10 +1,10 @@
-//! What systems and programs leave behind in folders: neither images nor anything that the user put there.
+//! Litter: files and folders that systems and programs leave behind, which are neither images nor the user's.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::decode;
 
-/// Whole names, in small letters.
+/// Names of litter, in lower case.
 const NAMES: [&str; 23] = [
     "@eadir", // Synology: thumbnails that end in .jpg
     "@tmp",
@@ -31,8 +31,8 @@ const NAMES: [&str; 23] = [
     "__pycache__",
 ];
 
-/// Ends of names of files, in small letters: streams of Windows, editors' copies, downloads that were never
-/// finished, files that are elsewhere. A folder may be called so: it is a class.
+/// Ends of the names of litter files, in lower case: streams of Windows, editors' copies, unfinished downloads,
+/// placeholders of files that are elsewhere. A folder with such a name is no litter but a class.
 const ENDS: [&str; 16] = [
     ":zone.identifier",
     ".zone.identifier",
@@ -52,11 +52,11 @@ const ENDS: [&str; 16] = [
     ".lnk",
 ];
 
-/// What stands between the name of a file and that of its stream, and what systems that allow no colon in
-/// names make of it.
+/// Separators between the name of a file and that of its stream: the colon, and its substitute on systems that
+/// allow no colon in names.
 const STREAM: [char; 2] = [':', '\u{f03a}'];
 
-/// What is called so.
+/// Whether a name is that of a file or of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thing {
     File,
@@ -64,13 +64,13 @@ pub(super) enum Thing {
 }
 
 impl Thing {
-    /// What is at a path, as far as a data set tells them apart.
+    /// The kind of thing at a path: everything that is no folder counts as a file.
     pub(super) fn at(path: &Path) -> Self {
         if path.is_dir() { Self::Folder } else { Self::File }
     }
 }
 
-/// The kind of litter that a name says a file or folder is: its own name, or what all such names have in
+/// The kind of litter that a file or folder is by its name: its own name, or the part that such names have in
 /// common. Hidden things (`._x`, `.DS_Store`, `.git`, `.Trash-1000`) are litter to a data set.
 pub(super) fn kind(name: &str, of: Thing) -> Option<&str> {
     let small = name.to_lowercase();
@@ -94,7 +94,7 @@ pub(super) fn kind(name: &str, of: Thing) -> Option<&str> {
     streams.then(|| &name[file.len()..])
 }
 
-/// Whether a file in folders, `a/b/file`, is litter or lies in some.
+/// Whether a file with a path such as `a/b/file` is litter or lies in a folder that is litter.
 pub(super) fn is_on_the_way(path: &str) -> bool {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let litter = |name: &str, of| !name.is_empty() && kind(name, of).is_some();
@@ -171,7 +171,7 @@ mod tests {
         ] {
             assert!(kind(name, Thing::File).is_some(), "{name}");
         }
-        // What is half written is a file; a class may be called so.
+        // Only files are half written: a class folder may have such a name.
         for (name, folder) in [
             ("cats~", false),
             ("tmp.tmp", false),

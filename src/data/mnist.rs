@@ -118,7 +118,7 @@ pub(super) static DIGITS: Dataset = Dataset {
     others: &[],
     sources: || {
         let each = official(
-            // A mirror: the home page answers programs no more.
+            // This is a mirror: the home page no longer answers programs.
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             [
                 "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -167,7 +167,7 @@ fn read(info: &DatasetInfo, files: DataFiles, dir: &Path, split: Split) -> Resul
     from_idx(info, split, (&images, grey), (&labels, classes))
 }
 
-/// Puts idx images and labels together, padded to 32x32; the paths name them in errors.
+/// Puts idx images, padded to 32x32, and labels together; the paths name the files in errors.
 pub(super) fn from_idx(
     info: &DatasetInfo,
     split: Split,

@@ -1,7 +1,7 @@
 //! Data sets: images as bytes in memory, from files that are fetched and checked.
 //!
-//! Knows shapes and files, not GPUs. `catalog` holds the names; a data set is one file beside it
-//! (`cifar10`, `gtsrb`, `mnist`, ...), a declaration of files, checksums and sources. `folder` reads
+//! This module deals with shapes and files, not with GPUs. `catalog` holds the names; a data set is one file
+//! beside it (`cifar10`, `gtsrb`, `mnist`, ...), a declaration of files, checksums and sources. `folder` reads
 //! any folder of class folders, and images without classes.
 
 mod catalog;

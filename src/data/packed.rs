@@ -1,4 +1,4 @@
-//! Files that may stand there as they are, gzipped or xz-packed.
+//! Files that may be unpacked, gzipped or packed with xz.
 
 use std::{
     fs::File,
@@ -9,13 +9,14 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
-/// KiB that unpacking may take: more than xz's strongest setting needs. A header can ask for 4 GiB.
+/// Memory in KiB that unpacking xz may take: more than its strongest setting needs. A header can
+/// ask for 4 GiB.
 const MEMORY: u32 = 128 << 10;
 
-/// What a packed file's name ends in, after the name of what is in it.
+/// Extensions that packing appends to the name of a file.
 const PACKINGS: [&str; 2] = ["gz", "xz"];
 
-/// The file `path`, or the same packed beside it (`.gz`, `.xz`): the first that is there.
+/// The file `path` or its packed form beside it (`.gz`, `.xz`): the first that exists.
 pub(super) fn find(path: &Path) -> Option<PathBuf> {
     let packed = PACKINGS.iter().map(|ending| {
         let mut name = path.as_os_str().to_owned();
@@ -66,7 +67,7 @@ mod tests {
             ("a.bin.gz", gz.finish().unwrap()),
             ("a.bin", content.clone()),
         ];
-        // Each is preferred to those before it.
+        // Each form is preferred to those before it.
         for (name, bytes) in &packed {
             let there = dir.path().join(name);
             fs::write(&there, bytes).unwrap();

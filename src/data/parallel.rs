@@ -1,4 +1,4 @@
-//! The same work for many items on all cores.
+//! Does the same work for many items, on all cores.
 
 use std::{
     sync::{
@@ -10,17 +10,18 @@ use std::{
 
 use crate::error::Result;
 
-/// Threads worth starting.
+/// Number of threads that are worth starting: the processors available.
 pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Results of `work` for 0 to `n - 1`, in order; of several errors that of the lowest number.
+/// Results of `work` for 0 to `n - 1`, in order. If several fail, the error of the lowest number is
+/// returned.
 /// Each thread works with a `state` of its own.
 ///
 /// # Errors
 ///
-/// Those of `work`.
+/// The errors of `work`.
 pub(super) fn map<S, T: Send>(
     n: usize,
     state: impl Fn() -> S + Sync,
@@ -33,7 +34,7 @@ pub(super) fn map<S, T: Send>(
 ///
 /// # Errors
 ///
-/// Those of `work`; of several that of the lowest number.
+/// The errors of `work`; if several fail, that of the lowest number.
 pub(super) fn fill<S>(
     out: &mut [u8],
     size: usize,
@@ -71,7 +72,8 @@ fn each<S, X, T: Send>(
         for thread in spawned {
             match thread.join() {
                 Ok(done) => all.extend(done),
-                // A bug in `work`: it goes on where it would have gone without threads.
+                // A panic is a bug in `work`: it continues in the caller, as it would without
+                // threads.
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }

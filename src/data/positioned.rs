@@ -1,4 +1,4 @@
-//! Reading at a place of a file that several threads share.
+//! Reads at a given place of a file that several threads share.
 
 use std::{
     fs::File,
@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-/// Fills `buffer` with the bytes from `at` on. Leaves no trace in the file's own position on Unix;
-/// nobody here uses that position.
+/// Fills `buffer` with the bytes from `at` on. The file's own position, which nothing here uses,
+/// stays unchanged on Unix and may move elsewhere.
 pub(super) fn read_exact(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match read(file, buffer, at) {

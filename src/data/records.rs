@@ -13,12 +13,12 @@ use crate::error::{Error, Result};
 /// Bytes of an image's three planes.
 pub(super) const PIXELS: usize = 3 * 32 * 32;
 
-/// What stands before the pixels of a record.
+/// The label bytes that stand before the pixels of a record.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     /// Label bytes of a record.
     pub(super) labels: usize,
-    /// Which of them is the class.
+    /// Index of the label byte that is the class.
     pub(super) class: usize,
 }
 
@@ -83,7 +83,8 @@ impl Records {
             self.labels.push(label.into());
             self.pixels.extend_from_slice(&record[layout.labels..]);
         }
-        // A packed file's end holds the checksum of its packing: read over it.
+        // A packed file ends with the checksum of its packing, which is only verified by reading to
+        // the end.
         match fill(&mut from, &mut record[..1]).map_err(damaged)? {
             0 => Ok(()),
             _ => Err(wrong(format!("it goes on after {records} records"))),
@@ -105,7 +106,7 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(got)
 }
 
-/// A file that is not there, or cannot be looked at.
+/// The error for a file that is missing or cannot be examined.
 pub(super) fn absent(info: &DatasetInfo, path: &Path, error: io::Error) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return Error::read(path, error);

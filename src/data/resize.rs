@@ -1,10 +1,11 @@
 //! Resizing as PIL does it: a triangle filter that widens when it shrinks (antialiasing), in fixed
-//! point, so that the results are PIL's (`Image.resize(size, BILINEAR)`), byte for byte. (Pillow up
-//! to 12; 13 goes down before it goes across where that is less work: a grey level's difference.)
+//! point, so that the results are PIL's (`Image.resize(size, BILINEAR)`), byte for byte. (That is
+//! Pillow up to 12. Pillow 13 filters vertically first where that is less work, which may differ by
+//! a grey level.)
 
 use crate::error::{Error, Result};
 
-/// Fractional bits of a filter weight: 8 bits of a pixel and 2 of headroom are left of 32.
+/// Fractional bits of a filter weight: of 32 bits, 8 are for a pixel and 2 are headroom.
 const FRACTION: u32 = 32 - 8 - 2;
 
 /// A rectangle of an image, in pixels.
@@ -14,9 +15,9 @@ pub struct CropArea {
     pub top: u32,
     /// Columns to the left of it.
     pub left: u32,
-    /// Its rows.
+    /// Number of rows.
     pub height: u32,
-    /// Its columns.
+    /// Number of columns.
     pub width: u32,
 }
 
@@ -44,7 +45,7 @@ impl Planes {
 }
 
 /// Fills `out` `[3][height][width]` with `area` of the image `pixels` `[3][H][W]`, `size` = (H, W).
-/// What lies outside the area has no influence, as when PIL crops first.
+/// Pixels outside the area have no influence, as when PIL crops first.
 ///
 /// # Errors
 ///
@@ -88,7 +89,7 @@ pub(super) fn crop_resize(
     Ok(())
 }
 
-/// What each output pixel of one direction takes from which input pixels.
+/// The weights of the input pixels in each output pixel, along one direction.
 struct Filter {
     /// First input pixel and number of weights, per output pixel.
     spans: Vec<(usize, usize)>,
@@ -124,7 +125,7 @@ impl Filter {
         Self { spans, weights, most }
     }
 
-    /// One line.
+    /// Filters along one line.
     fn row(&self, from: &[u8], to: &mut [u8]) {
         let weights = self.weights.chunks_exact(self.most);
         for ((&(first, n), weights), to) in self.spans.iter().zip(weights).zip(to) {
@@ -133,7 +134,8 @@ impl Filter {
         }
     }
 
-    /// All columns of lines of `width` at once, which reads memory in its order.
+    /// Filters along all columns of an image with lines of `width` pixels, line by line, to read
+    /// memory in its order.
     fn columns(&self, from: &[u8], to: &mut [u8], width: usize) {
         let weights = self.weights.chunks_exact(self.most);
         let mut sums = vec![0i32; width];

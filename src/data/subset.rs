@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 /// How many images of a split are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Every one.
+    /// All images.
     All,
-    /// So many: a split that has fewer is refused.
+    /// This number; a split that has fewer images is refused.
     Exactly(usize),
-    /// So many, or all where there are fewer.
+    /// This number, or all images where there are fewer.
     AtMost(usize),
 }
 
@@ -38,19 +38,19 @@ impl Wanted {
 }
 
 impl From<Option<usize>> for Wanted {
-    /// A number is that number, none is all.
+    /// `Some(n)` means exactly `n` images, `None` all of them.
     fn from(n: Option<usize>) -> Self {
         n.map_or(Self::All, Self::Exactly)
     }
 }
 
-/// Which images a number of them means.
+/// The rule by which a number of images is chosen from a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
-    /// The first ones: those who made the known data sets have mixed their classes.
+    /// The first images: the classes of the known data sets come mixed.
     First,
-    /// Images at even distances: a folder lies class by class, and its first images are of one class.
+    /// Images at even distances: a folder is sorted by class, and its first images are of one class.
     Spread,
 }
 
@@ -61,7 +61,7 @@ impl Which {
         if info(dataset).is_ok() { Self::First } else { Self::Spread }
     }
 
-    /// `n` of `len` indices, rising.
+    /// `n` of `len` indices, in rising order.
     #[must_use]
     pub fn indices(self, n: usize, len: usize) -> Vec<usize> {
         match self {
@@ -80,7 +80,7 @@ pub(crate) fn spread(n: usize, len: usize) -> (Vec<usize>, Vec<usize>) {
     (0..len).partition(|&i| (i as u128 + 1) * n / all > i as u128 * n / all)
 }
 
-/// Which images of a split a set holds, where these are not all.
+/// Which images of a split an image set holds, where these are not all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subset {
     /// The rule that chose them.
@@ -90,7 +90,7 @@ pub struct Subset {
 }
 
 impl Subset {
-    /// What `n` of `of` images are; all of them are no subset.
+    /// The subset of `n` of `of` images; `None` if these are all of them.
     #[must_use]
     pub fn new(which: Which, n: usize, of: usize) -> Option<Self> {
         (n < of).then_some(Self { which, of: of as u64 })
@@ -119,7 +119,7 @@ impl Subset {
 }
 
 impl ImageSet {
-    /// `n` of these images by a rule, or all where there are no more.
+    /// `n` of these images by the rule `which`, or all where there are no more.
     #[must_use]
     pub fn some(self, which: Which, n: usize) -> Self {
         let len = self.len();
@@ -157,7 +157,7 @@ mod tests {
                     (n.min(len), len - n.min(len)),
                     "{n} of {len}"
                 );
-                // The k-th of n is the last index of the k-th n-th.
+                // The k-th of n images is the last one of the k-th of n equal parts.
                 let n = n.min(len);
                 let wanted: Vec<usize> = (1..=n).map(|k| (k * len).div_ceil(n) - 1).collect();
                 assert_eq!(held, wanted, "{n} of {len}");
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(first.images().to_string(), "the first 2 of 6 test images");
         assert_eq!(set().some(Which::Spread, 6), set());
         assert_eq!(set().images().to_string(), "6 test images");
-        // One rule for both spellings of a name: a path is a folder.
+        // A known name means that data set; with a path in front it means a folder.
         assert_eq!(
             ["fashion-sample", "./fashion-sample"].map(Which::of),
             [Which::First, Which::Spread]

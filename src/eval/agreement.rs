@@ -1,5 +1,5 @@
-//! Answers of a clean network in the place of labels: what is measured then is how often a network agrees
-//! with it.
+//! Answers of a clean network in place of labels. Accuracy then says how often a network agrees with the clean
+//! one.
 
 use super::{Evaluator, argmax, meter::RESIDENT};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     nn::{DeviceImages, FrozenNet, Graph, most_images},
 };
 
-/// Gives images that nobody labelled the answers of a network, quantised to `bits` and without faults; others
-/// keep their labels. `stop` is asked after every image.
+/// Labels images without labels with the answers of a network that is quantised to `bits` and has no faults;
+/// images with labels keep them. `stop` is asked after every image.
 ///
 /// # Errors
 /// Shapes do not fit, no memory is left, a logit is not finite, the device failed, or it was stopped.
@@ -48,7 +48,7 @@ pub fn answer_for(
             !stop()
         },
     )?;
-    // What a network tells apart; the set itself has one class.
+    // The classes are the network's outputs; the set itself has only one class.
     if set.classes < outputs {
         set.classes = outputs;
         set.class_names = (0..set.classes).map(|class| class.to_string()).collect();

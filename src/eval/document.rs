@@ -18,11 +18,11 @@ use crate::{
 pub struct Named<'a> {
     /// The network, such as `resnet20` or `ConvS`.
     pub name: &'a str,
-    /// Of its weights file.
+    /// SHA-256 of its weights file.
     pub sha256: &'a str,
 }
 
-/// What a document holds on request.
+/// Parts that a document holds on request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Details<'a> {
     /// Accuracy per class.
@@ -31,7 +31,8 @@ pub struct Details<'a> {
     pub confusion: bool,
     /// Voltages whose energy is known.
     pub points: Option<&'a OperatingPoints>,
-    /// The one of them that the faults are of, where it is known and not looked up by their rate.
+    /// The operating point that the faults belong to, if it is known and need not be looked up by
+    /// their rate.
     pub voltage: Option<&'a OperatingPoint>,
 }
 
@@ -134,7 +135,7 @@ fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {
     (details.classes || details.confusion).then_some(counts)
 }
 
-/// What describes faults in a network beside their model and one rate.
+/// The description of faults in a network, beyond their model and one rate.
 #[must_use]
 pub fn detail(faults: &Faults, network: &Graph) -> FaultDetail {
     // A layout that does not fit was refused long before there were results.

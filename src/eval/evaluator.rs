@@ -54,8 +54,8 @@ impl Evaluator {
         Ok(Self { program, batch, logits, fused: x.id, n, copies: y.copies, classes })
     }
 
-    /// Logits `[copies, n, classes]` of images `first ..` of `set`, of which `images` are those on the
-    /// device; those past its end are of no meaning. `name` says which network a copy is.
+    /// Logits `[copies, n, classes]` of images `first ..` of `set`; `images` are the same images on the device.
+    /// Logits past the end of the set have no meaning. `name` says which network a copy is.
     ///
     /// # Errors
     /// The device failed; [`Error::NotFiniteOutput`] for a logit that is infinite or NaN, which would
@@ -104,7 +104,7 @@ impl Evaluator {
     /// evaluation with `false`. `name` says which network a copy is. Returns the right answers per copy.
     ///
     /// # Errors
-    /// As [`Self::logits`], or it was stopped.
+    /// The errors of [`Self::logits`], or it was stopped.
     pub fn run(
         &self,
         gpu: &Gpu,

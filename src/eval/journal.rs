@@ -32,8 +32,8 @@ impl Journal {
     /// journal of something else is refused. A line that a crash cut off is dropped.
     ///
     /// # Errors
-    /// It is of another evaluation, or is no journal; another process writes to it
-    /// ([`Error::Busy`]); it cannot be read or written.
+    /// The file is the journal of another evaluation, or is no journal; another process writes to
+    /// it ([`Error::Busy`]); it cannot be read or written.
     pub fn open(path: impl AsRef<Path>, identity: &str) -> Result<Self> {
         let path = path.as_ref();
         let opened = File::options().create(true).append(true).open(path);
@@ -43,7 +43,8 @@ impl Journal {
         let hint = format!("remove {} to begin anew, or choose another --out", path.display());
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
         let text = String::from_utf8_lossy(&bytes[..whole]);
-        // What a crash cut off is the beginning of a line of ours.
+        // A file without a whole line is only accepted if it is the beginning of our first line,
+        // which a crash cut off.
         if whole == 0 && !identity.as_bytes().starts_with(&bytes) {
             return Err(Error::format(path, "it is no journal of an evaluation", hint));
         }
@@ -117,7 +118,7 @@ impl Journal {
         let Some((path, file)) = self.file else { return Ok(()) };
         drop(file);
         match std::fs::remove_file(&path) {
-            // Somebody was faster.
+            // The file has already been removed.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|e| Error::write(&path, e)),
         }

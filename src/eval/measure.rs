@@ -1,4 +1,5 @@
-//! CA, PA, CA(NF) and PA(NF) of a network over fault models, rates and seeds.
+//! Accuracies of a network over fault models, rates and seeds: clean (CA) and perturbed (PA), and the same
+//! behind a generator, CA(NF) and PA(NF).
 
 use super::{
     Journal, Meter, OfMap, RESIDENT, Subject,
@@ -25,26 +26,26 @@ pub struct Request<'a> {
     pub keep_logits: bool,
 }
 
-/// What came out. Accuracies are per cent.
+/// Results of a request. Accuracies are in per cent.
 #[derive(Clone, Debug, Default)]
 pub struct Measurement {
-    /// CA.
+    /// Answers without faults (CA).
     pub clean: Answers,
-    /// CA(NF).
+    /// Answers without faults behind the generator, CA(NF).
     pub clean_nf: Option<Answers>,
-    /// One per fault model and rate.
+    /// Results with faults, one per fault model and rate.
     pub perturbed: Vec<PerturbedMeasurement>,
-    /// Logits `[fault model][seed][image][class]` (behind the generator if there is one), flat, if they
-    /// were to be kept.
+    /// Logits `[fault model][seed][image][class]` (behind the generator if there is one), flat, if the request
+    /// keeps them.
     pub logits: Vec<f32>,
 }
 
-/// What came out under one fault model and rate.
+/// Results under one fault model and rate.
 #[derive(Clone, Debug)]
 pub struct PerturbedMeasurement {
     /// The fault model and rate.
     pub faults: Faults,
-    /// A result per seed.
+    /// Results of the base network alone, one per seed.
     pub alone: Vec<OfMap>,
     /// The same behind the generator; empty without one.
     pub behind: Vec<OfMap>,
@@ -77,9 +78,9 @@ pub fn passes(request: &Request<'_>) -> u64 {
     maps * kinds * request.subject.set.len() as u64
 }
 
-/// Measures. `tick` is told how many images are done, those that the journal knows included, and stops
-/// the measurement with `false`; what was measured until then is in the journal. Logits are not: a
-/// request that keeps them measures anew.
+/// Carries out a request. `tick` is told how many more images are done, those that the journal knows included,
+/// and stops the measurement with `false`. Results up to then are in the journal, but logits are not: a request
+/// that keeps them measures anew.
 ///
 /// # Errors
 /// Shapes do not fit, no memory is left, the device failed, the journal cannot be written, or
@@ -118,7 +119,7 @@ pub fn measure(
 /// [`measure`], with events about how far it is; `stop` ends it.
 ///
 /// # Errors
-/// Those of [`measure`], and what the sink returns.
+/// The errors of [`measure`], and those of the sink.
 pub fn measure_with(
     gpu: &Gpu,
     request: &Request<'_>,
@@ -138,8 +139,8 @@ pub fn measure_with(
     heard.and(measured)
 }
 
-/// Runs the first batch of all that [`measure`] runs, and keeps nothing of it: memory that is not there
-/// is missed now, and what is taken once (pipelines, the driver's pools) is taken.
+/// Runs the first batch of everything that [`measure`] runs, and keeps no results: a lack of memory shows now,
+/// and what is allocated once (pipelines, the driver's pools) is allocated.
 ///
 /// # Errors
 /// Shapes do not fit, no memory is left, or the device failed.
@@ -157,7 +158,7 @@ pub fn rehearse(gpu: &Gpu, request: &Request<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What stops at the first batch is interrupted, and was meant to be.
+/// Takes the interruption after the first batch, which is intended, for success.
 fn first_batch<T>(stopped: Result<T>) -> Result<()> {
     match stopped {
         Err(Error::Interrupted) => Ok(()),
@@ -165,7 +166,7 @@ fn first_batch<T>(stopped: Result<T>) -> Result<()> {
     }
 }
 
-/// A meter that is made when the journal does not know an answer.
+/// A meter that is only made if the journal does not know a result.
 pub(super) struct Lazy<'a> {
     gpu: &'a Gpu,
     subject: Subject<'a>,
@@ -174,7 +175,7 @@ pub(super) struct Lazy<'a> {
 }
 
 impl<'a> Lazy<'a> {
-    /// For so many maps of one fault model and rate.
+    /// For `maps` maps of one fault model and rate.
     pub(super) fn new(gpu: &'a Gpu, subject: Subject<'a>, maps: usize) -> Self {
         Self { gpu, subject, maps, meter: None }
     }
@@ -187,7 +188,8 @@ impl<'a> Lazy<'a> {
         Ok(self.meter.insert(made))
     }
 
-    /// The name of a result in the journal. Networks alone have the same for every generator.
+    /// The name of a result in the journal. Results of the base network alone have the same name for every
+    /// generator.
     fn name(&self, kind: Kind, of: &str) -> String {
         match kind {
             Kind::Alone => format!("alone: {of}"),

@@ -21,14 +21,14 @@ const COPIES: usize = 4;
 /// Bytes that they may take together.
 const COPIES_BYTES: u64 = 1 << 30;
 
-/// What is measured.
+/// The networks and the images that are measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The base network and its weights.
     pub base: (&'a Graph, &'a Weights),
     /// A generator in front of it.
     pub generator: Option<(&'a Graph, &'a Weights)>,
-    /// What tells the generator from others in one journal, such as the SHA-256 of its file.
+    /// Text that distinguishes the generator from others in one journal, such as the SHA-256 of its file.
     pub generator_id: &'a str,
     /// Images with labels.
     pub set: &'a ImageSet,
@@ -41,8 +41,8 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// What results depend on beside the generator, the faults and the seed; `base_sha256` is that of the base
-    /// network's file.
+    /// Text of everything that results depend on beside the generator, the faults and the seed; `base_sha256`
+    /// is that of the base network's file.
     #[must_use]
     pub fn identity(&self, gpu: &Gpu, base_sha256: &str) -> String {
         let (base, set, bits) = (self.base.0, self.set, self.precision);
@@ -102,17 +102,17 @@ impl Answers {
     }
 }
 
-/// What came out under one fault map, or without faults.
+/// Results under one fault map, or without faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfMap {
     /// Answers to all images.
     pub answers: Answers,
-    /// Bits that read differently, per layer; none without faults.
+    /// Bits that read differently, per layer; empty without faults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<Flips>,
 }
 
-/// Which of the two is measured.
+/// Whether the base network is measured alone or behind the generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The base network alone.
@@ -121,7 +121,7 @@ pub enum Kind {
     Behind,
 }
 
-/// Counts images done; `false` stops.
+/// Is told how many more images are done; its answer `false` stops the measurement.
 pub type Tick<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 /// A network on a device with all that is needed to measure it again and again.
@@ -131,7 +131,7 @@ pub struct Meter<'a> {
     subject: Subject<'a>,
     images: DeviceImages,
     fuse: Option<FrozenNet>,
-    /// Room for copies with faults.
+    /// The base network, with room for copies with faults.
     faulty: FrozenNet,
     alone: Evaluator,
     behind: Option<Evaluator>,
@@ -179,7 +179,7 @@ impl<'a> Meter<'a> {
         Ok(Self { gpu, subject, images, fuse, faulty, alone, behind, copies, batch })
     }
 
-    /// Maps that run together.
+    /// Number of maps that run together.
     #[must_use]
     pub fn together(&self) -> usize {
         self.copies

@@ -1,5 +1,5 @@
-//! What each bit position and each layer contributes to the loss of accuracy: only one of them is
-//! faulty at a time. And what protecting the worst of them buys.
+//! What each bit position and each layer contributes to the loss of accuracy, measured with only one of them
+//! faulty at a time, and what is gained by protecting the worst of them.
 
 use super::{
     Journal, Request,
@@ -13,14 +13,14 @@ use crate::{
     report::eval_json::{Part, Protected, Sensitivity, Spread},
 };
 
-/// What a study does beside the single bits and layers.
+/// What a study measures in addition to single bits and layers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Study {
-    /// Bit positions, and layers, that are protected one after another, at most.
+    /// Most bit positions, and most layers, that are protected one after another.
     pub protect: usize,
 }
 
-/// Bit positions and layers that can fail, of which a study makes parts.
+/// The bit positions and layers that can fail, which a study takes one by one.
 struct Parts<'a> {
     bits: Vec<u32>,
     layers: Vec<(&'a str, u64)>,
@@ -37,13 +37,13 @@ impl<'a> Parts<'a> {
         Self { layers: layers.collect(), bits }
     }
 
-    /// Steps of protection: at least one part stays faulty.
+    /// Steps of protection for bits and for layers: at least one part stays faulty.
     fn steps(&self, study: Study) -> [usize; 2] {
         [self.bits.len(), self.layers.len()].map(|parts| study.protect.min(parts.saturating_sub(1)))
     }
 }
 
-/// Fault maps that a study measures, all in all.
+/// Number of all fault maps that a study measures.
 #[must_use]
 pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
     let Some(faults) = request.faults.first() else { return 0 };
@@ -52,12 +52,12 @@ pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
     ((1 + parts.bits.len() + parts.layers.len() + steps) * request.seeds.len()) as u64
 }
 
-/// Measures a network under the first faults of a request with only one bit position or one layer
-/// faulty, of those that can fail; behind the generator if there is one. The same maps each time: the
-/// cells of a bit are those that it has when all are faulty.
+/// Measures a network, behind the generator if there is one, under the first faults of a request with only one
+/// bit position or one layer faulty, of those that can fail. The maps are the same each time: the faulty cells
+/// of a bit are those that it has when all bits are faulty.
 ///
 /// # Errors
-/// As [`super::measure`].
+/// The errors of [`super::measure`].
 pub fn sensitivity(
     gpu: &Gpu,
     request: &Request<'_>,

@@ -1,25 +1,26 @@
-//! A memory cell by cell: which are stuck, and how the weights of a network lie on it.
+//! A memory cell by cell: which cells are stuck, and how the weights of a network lie on them.
 
 use crate::error::{Error, Result};
 use std::{fmt, str::FromStr};
 
-/// Where a layer's stored words are.
+/// The place of a layer's stored words in a network and in its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// Index among all faultable layers, in `state_dict` order.
     pub layer: u32,
-    /// Words of the layers before it.
+    /// Address of the layer's first word, in words: without a measured layout, the words of the layers before
+    /// it.
     pub address: u32,
 }
 
 impl Place {
-    /// The places of layers of so many weights, one behind another; each begins with a new word.
+    /// The places of layers with these numbers of weights, one after another; each begins with a new word.
     #[must_use]
     pub fn of_layers(weights: impl IntoIterator<Item = u64>) -> Vec<Self> {
         let mut address = 0u32;
         let place = |(layer, weights): (u32, u64)| {
             let place = Self { layer, address };
-            // Addresses only matter modulo a memory's words: wrapping at 2^32 is as good as any.
+            // Addresses are only used modulo a memory's words, so wrapping at 2^32 does no harm.
             address = address.wrapping_add(weights.div_ceil(4) as u32);
             place
         };
@@ -30,10 +31,10 @@ impl Place {
 /// How weights lie on the cells of a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mapping {
-    /// Word by word through the memory, layer behind layer, again from the start where it ends.
+    /// Layers lie one after another, word by word, and continue at the memory's start where it ends.
     Linear,
-    /// As in the paper's code: every layer begins at row 0, and each row of 16 bytes serves 256 weights
-    /// in a row.
+    /// As in the paper's code: every layer begins at row 0, and each row of 16 bytes serves 256 successive
+    /// weights.
     Reference,
 }
 
@@ -59,14 +60,14 @@ impl FromStr for Mapping {
 /// Words of a row of the reference code's memory: 128 cells.
 pub(super) const ROW_WORDS: u32 = 4;
 
-/// Cells of a memory that fail, a bit each; bit 8 b + j of a word is bit j of its byte b.
+/// The cells of a memory that fail, one bit per cell; bit 8 b + j of a word is bit j of its byte b.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellMap {
     /// Cells that read 1 whatever is stored.
     pub stuck_at_1: Vec<u32>,
     /// Cells that read 0. A cell in both lists reads the opposite of what is stored.
     pub stuck_at_0: Vec<u32>,
-    /// How weights lie on them.
+    /// How weights lie on the cells.
     pub mapping: Mapping,
 }
 
@@ -77,7 +78,7 @@ impl CellMap {
         self.stuck_at_1.len() as u32
     }
 
-    /// Whether every word that [`Self::index`] names is in both lists.
+    /// Whether both lists have every word that [`Self::index`] can return.
     pub(super) fn is_whole(&self) -> bool {
         let words = self.stuck_at_1.len();
         let row = if self.mapping == Mapping::Reference { ROW_WORDS as usize } else { 1 };
@@ -101,7 +102,7 @@ impl CellMap {
         })
     }
 
-    /// Where the word of a layer is in the memory.
+    /// Index in the memory of word `word` of a layer.
     #[must_use]
     pub fn index(&self, place: Place, word: u32) -> usize {
         let words = u64::from(self.words());

@@ -1,5 +1,5 @@
-//! The map that a seed makes of a fault model. Every model becomes one mask to exclude-or with the stored
-//! word, so that one kernel serves all.
+//! The map of faulty cells that a fault model gives for a seed. Every model becomes one XOR mask per stored
+//! word, so that one kernel serves all models.
 
 use super::{CellMap, FaultModel, Faults, Place, mask};
 use std::sync::Arc;
@@ -13,26 +13,26 @@ pub struct FaultMap {
     pub(super) reference: Option<Arc<CellMap>>,
 }
 
-/// The 32 cells of one stored word that fail.
+/// Which of the 32 cells of one stored word fail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultyCells {
-    /// Those that read 1 where 0 is stored.
+    /// Cells that read 1 where 0 is stored.
     pub to_1: u32,
-    /// Those that read 0 where 1 is stored.
+    /// Cells that read 0 where 1 is stored.
     pub to_0: u32,
 }
 
 impl FaultMap {
-    /// The list of all cells, where there is one: else they are drawn one by one.
+    /// The list of all cells of a reference map or a measured map; `None` where cells are drawn word by word.
     #[must_use]
     pub fn cells(&self) -> Option<&CellMap> {
         let measured = self.faults.profile.as_ref().map(|profile| &profile.cells);
         self.reference.as_deref().or(measured)
     }
 
-    /// The cells of a layer's stored word that fail. `word` counts the packed words of the layer; the
-    /// layer is one that can fail. Cells that store nothing (bits past the precision, weights past the
-    /// end) fail like any other: the caller masks them out.
+    /// The cells of a layer's stored word that fail. `word` counts the packed words of the layer, which the
+    /// caller has found to be one that can fail. Cells that store nothing (bits past the precision, weights
+    /// past the end) fail like any other: the caller masks them out.
     #[must_use]
     pub fn faulty(&self, place: Place, word: u32) -> FaultyCells {
         let FaultyCells { to_1, to_0 } = match self.cells() {
@@ -66,7 +66,7 @@ impl FaultMap {
         }
     }
 
-    /// The bits of one stored word that read differently; as [`Self::faulty`].
+    /// The bits of one stored word that read differently; the arguments are those of [`Self::faulty`].
     #[must_use]
     pub fn xor_mask(&self, place: Place, word: u32, stored: u32) -> u32 {
         self.faulty(place, word).xor_mask(stored)

@@ -1,4 +1,4 @@
-//! A fault model with its rates and with what they are restricted to.
+//! A fault model with its rates, and with the bits, layers and lot that its faults are restricted to.
 
 use super::{CellMap, FaultMap, FaultModel, LayerChoice, Lot, Positions, Profile, mask};
 use crate::{
@@ -12,23 +12,25 @@ use std::{fmt, sync::Arc};
 pub struct Faults {
     /// What a faulty cell does.
     pub model: FaultModel,
-    /// Probability that a cell is faulty, in [0, 1); of [`FaultModel::Asymmetric`] that a cell storing
-    /// 0 reads 1; of [`FaultModel::Profile`] the share of the map's cells.
+    /// Probability that a cell is faulty, in [0, 1). For [`FaultModel::Asymmetric`] it is the probability that
+    /// a cell storing 0 reads 1, for [`FaultModel::Profile`] the share of faulty cells in the map.
     pub ber: f64,
-    /// Of [`FaultModel::Asymmetric`] the probability that a cell storing 1 reads 0; else as `ber`.
+    /// For [`FaultModel::Asymmetric`] the probability that a cell storing 1 reads 0; equal to `ber` for other
+    /// models.
     pub ber10: f64,
     /// Bit positions that can fail.
     pub positions: Positions,
     /// Layers that can fail.
     pub layers: LayerChoice,
-    /// The lot that all chips are of.
+    /// The lot that all chips belong to, if they share weak cells.
     pub lot: Option<Lot>,
     /// The measured map of [`FaultModel::Profile`].
     pub profile: Option<Arc<Profile>>,
 }
 
 impl Faults {
-    /// Faults of a model at a rate, everywhere; asymmetric ones at the same rate in both directions.
+    /// Faults of a model at a rate, in all bits and layers; asymmetric ones at the same rate in both
+    /// directions.
     ///
     /// # Errors
     /// [`Error::Argument`] unless 0 <= ber < 1, or for a rate so small that it would draw no cell; a
@@ -76,22 +78,22 @@ impl Faults {
         }
     }
 
-    /// The same in bits of these positions only.
+    /// The same faults, in bits of these positions only.
     #[must_use]
     pub fn in_bits(self, positions: Positions) -> Self {
         Self { positions, ..self }
     }
 
-    /// The same in these layers only.
+    /// The same faults, in these layers only.
     #[must_use]
     pub fn in_layers(self, layers: LayerChoice) -> Self {
         Self { layers, ..self }
     }
 
-    /// The same on chips of one lot.
+    /// The same faults, on chips of one lot.
     ///
     /// # Errors
-    /// Cells that are not drawn from seeds have no lot.
+    /// [`Error::Argument`] for the reference model and measured maps: each such map is that of one chip.
     pub fn of_lot(self, lot: Lot) -> Result<Self> {
         if matches!(self.model, FaultModel::Reference | FaultModel::Profile) {
             let what = format!("the map of {} faults is one chip's", self.model);
@@ -100,12 +102,13 @@ impl Faults {
         Ok(Self { lot: Some(lot), ..self })
     }
 
-    /// The same, if its rates are rates and its map is there.
+    /// These faults, if their rates are probabilities, and there is a measured map if and only if the model
+    /// needs one.
     ///
     /// # Errors
     /// [`Error::Argument`].
     pub fn checked(&self) -> Result<&Self> {
-        // A measured map may be faulty everywhere.
+        // The rate of a measured map may be 1, which is no error: all of its cells may be faulty.
         if self.model != FaultModel::Profile {
             check_rate("--ber", self.ber, self.model)?;
             check_rate("--ber10", self.ber10, self.model)?;
@@ -128,10 +131,10 @@ impl Faults {
         f64::midpoint(self.ber, self.ber10)
     }
 
-    /// The map of a seed; that of a measured map is the same for all.
+    /// The fault map of a seed; a measured map is the same for all seeds.
     ///
     /// # Errors
-    /// A seed that the model has no map for; as [`Self::checked`].
+    /// A seed that the model has no map for; the errors of [`Self::checked`].
     pub fn map(&self, seed: u64) -> Result<FaultMap> {
         let reference = match self.checked()?.model {
             FaultModel::Reference => Some(Arc::new(CellMap::reference(seed, self.ber)?)),
@@ -169,8 +172,8 @@ impl Faults {
         }
     }
 
-    /// Probability that a stored bit of a position and a layer that can fail reads differently, where
-    /// the share of stored bits that are 1 is `ones`.
+    /// Probability that a stored bit reads differently, in the positions and layers that can fail; `ones` is
+    /// the share of stored bits that are 1.
     #[must_use]
     pub fn flip_rate(&self, ones: f64) -> f64 {
         match (self.model, &self.profile) {
@@ -213,7 +216,7 @@ fn check_rate(flag: &str, ber: f64, model: FaultModel) -> Result<()> {
         let what = format!("{ber} is not a rate of faulty cells: 0 <= rate < 1");
         return Err(Error::argument(flag, what, "rates are probabilities: 0.01 is one per cent"));
     }
-    // The reference code compares with 53 bits.
+    // Uniforms of the reference model have 53 bits, those of the other models 32.
     if model != FaultModel::Reference && mask::draws_nothing(ber) {
         let what = format!("a rate of {ber:?} draws no cell: the smallest that does is {LEAST}");
         return Err(Error::argument(flag, what, "0 is a memory without faults"));
@@ -244,7 +247,7 @@ mod tests {
         assert!(Faults::new(FaultModel::Profile, 0.1).is_err());
     }
 
-    /// Uniforms have 32 bits: a smaller rate would be a memory without faults, without a word.
+    /// Uniforms have 32 bits: a smaller rate would silently give a memory without faults.
     #[test]
     fn a_rate_that_draws_nothing_is_refused() {
         for ber in [1e-12, 2.328e-10, f64::MIN_POSITIVE] {
@@ -315,7 +318,7 @@ mod tests {
         ];
         let different: BTreeSet<String> = all.iter().map(Faults::identity).collect();
         assert_eq!(different.len(), all.len(), "{different:?}");
-        // What a measured map does to stored bits that are 1 in a quarter of the cases.
+        // The flip rate of a measured map where a quarter of the stored bits are 1.
         let rate = Faults::profile(map(Mapping::Linear, 3)).flip_rate(0.25);
         assert!((rate - 2.0 / 32.0 * 0.75).abs() < 1e-12, "{rate}");
     }

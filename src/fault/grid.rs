@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-/// Steps that a grid may reach to either side: those of eight bits, with a zero point too.
+/// Most steps that a grid may have on either side of zero: those of eight bits, also with a zero point.
 const REACH: u32 = 255;
 
-/// How unlikely, in bits, that weights which were never quantised lie on a grid must be before they
-/// count as on it.
+/// Evidence, in bits, above which weights count as lying on a grid: weights that were never quantised have
+/// less, but for a chance of about 2^-64.
 const EVIDENCE: f64 = 64.0;
 
-/// Largest whole number that a weight without its scale may be. From 2^23 on every float is whole.
+/// Largest value of a weight that counts as a whole number without its scale. From 2^23 on every float is
+/// whole.
 const LARGEST_WHOLE: f32 = 65_536.0;
 
 /// The grid of a tensor: every weight is a whole number of steps, up to the rounding of floats.
@@ -24,11 +25,11 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The coarsest grid that the weights lie on; `None` where there is none, where chance may have
-    /// put so few weights on it, or where all weights have the same sign.
+    /// The coarsest grid that the weights lie on; `None` where there is none, where the weights are so few that
+    /// they may lie on it by chance, or where all weights have the same sign.
     #[must_use]
     pub fn of(weights: &[f32]) -> Option<Self> {
-        // How often each magnitude occurs, by its bits, which have its order.
+        // How often each magnitude occurs. The key is its bit pattern, which sorts like the magnitude.
         let mut counts = BTreeMap::new();
         let (mut least, mut most) = (0f32, 0f32);
         for &weight in weights.iter().filter(|weight| **weight != 0.0) {
@@ -56,8 +57,8 @@ impl Grid {
         self.least.unsigned_abs().max(self.most.unsigned_abs())
     }
 
-    /// Bits of the words that symmetric quantisation stored: it always reaches `2^(bits - 1) - 1`. Words
-    /// that reach another number of steps have faults, or another origin.
+    /// Bits per word, if the weights are as symmetric quantisation leaves them, which always reaches
+    /// `2^(bits - 1) - 1` steps. Words that reach another number of steps have faults, or another origin.
     #[must_use]
     pub fn clean_bits(&self) -> Option<u32> {
         (2..=8).find(|bits| (1 << (bits - 1)) - 1 == self.reach())
@@ -95,8 +96,8 @@ pub fn whole_numbers(weights: &[f32]) -> Option<f32> {
     (largest > 1.0 && count >= 8).then_some(largest)
 }
 
-/// Relative errors that the weights may have of their places on a grid: two roundings to f32 and one
-/// of the largest weight, or those of the half precision that all of them fit, which is looked at last.
+/// Relative errors that weights may have from their places on a grid. The first is that of f32: two roundings,
+/// and one of the largest weight. Those of f16 and bf16 follow if all weights fit these formats.
 fn roundings(counts: &BTreeMap<u32, u64>) -> Vec<f64> {
     let fit = |zeros: u32| counts.keys().all(|bits| bits.trailing_zeros() >= zeros);
     let mut roundings = vec![2f64.powi(-22)];
@@ -109,8 +110,9 @@ fn roundings(counts: &BTreeMap<u32, u64>) -> Vec<f64> {
     roundings
 }
 
-/// Bits of evidence that the magnitudes lie on the grid of a step: minus the logarithm of the chance
-/// that continuous weights would. The largest one is on it by construction. Zero where one is not.
+/// Bits of evidence that the magnitudes lie on the grid of a step: minus log2 of the chance that continuous
+/// weights would. The largest magnitude lies on it by construction, so one occurrence of it is no evidence.
+/// Zero if a magnitude is off the grid.
 fn evidence(counts: &BTreeMap<u32, u64>, step: f64, rounding: f64) -> f64 {
     let mut bits = 0.0;
     for (&magnitude, &count) in counts {
@@ -135,7 +137,7 @@ mod tests {
     use crate::fault::{dequantize, quantize};
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-    /// Weights as they come out of training: bell-shaped, of no grid.
+    /// Weights as they come out of training: bell-shaped, and on no grid.
     fn normals(count: usize, seed: u64) -> Vec<f32> {
         let mut random = StdRng::seed_from_u64(seed);
         let mut sum = || (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
@@ -162,14 +164,14 @@ mod tests {
                 assert_eq!(Grid::of(&normals(count, seed)), None, "{count} weights, seed {seed}");
             }
         }
-        // Pruned ones: zeros are no evidence.
+        // Pruned weights: their zeros are no evidence.
         let pruned: Vec<f32> =
             normals(432, 1).iter().map(|w| if w.abs() < 0.1 { 0.0 } else { *w }).collect();
         assert_eq!(Grid::of(&pruned), None);
         for same in [&[0.25; 99][..], &[0.0; 99], &[f32::INFINITY, -1.0], &[]] {
             assert_eq!(Grid::of(same), None, "{same:?}");
         }
-        // Too few to tell from chance.
+        // Too few weights to exclude chance.
         assert_eq!(Grid::of(&[0.5, -0.25, 0.25]), None);
     }
 

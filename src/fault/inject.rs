@@ -4,10 +4,10 @@ use super::{FaultMap, Place, Quantized};
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
-/// Bits that read differently.
+/// Counts of bits that read differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flips {
-    /// All of them.
+    /// Bits in all positions.
     pub total: u64,
     /// Per bit position of the stored weight, the lowest first.
     pub per_bit: [u64; 8],
@@ -42,14 +42,14 @@ impl From<[u32; 8]> for Flips {
     }
 }
 
-/// The layer as it reads with the faults of a map. Whether the layer is one that can fail is the
-/// caller's to ask ([`super::LayerChoice`]).
+/// The layer as it reads with the faults of a map. The caller has to ask whether the layer is one
+/// that can fail ([`super::LayerChoice`]).
 #[must_use]
 pub fn inject(layer: &Quantized, map: &FaultMap, place: Place) -> (Quantized, Flips) {
     inject_from(layer, map, place, 0)
 }
 
-/// The same for a part of a layer whose first word is word `first_word` of the layer.
+/// Like [`inject`], for a part of a layer whose first word is word `first_word` of the layer.
 #[must_use]
 pub fn inject_from(
     layer: &Quantized,
@@ -108,7 +108,8 @@ mod tests {
     fn the_effective_rate_is_the_models_and_no_bit_is_favoured() {
         for bits in [8, 4] {
             let clean = layer(60_000, bits);
-            // The reference's map repeats its rows: its counts are no binomial's.
+            // The reference model is left out: its map repeats its rows, so its counts are not
+            // binomial.
             for model in [FaultModel::Flip, FaultModel::StuckAt, FaultModel::Asymmetric] {
                 let faults = Faults::new(model, 0.02).unwrap();
                 let mut flips = Flips::default();

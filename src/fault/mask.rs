@@ -23,7 +23,7 @@ pub(super) fn draws_nothing(p: f64) -> bool {
     p > 0.0 && threshold(p) == 0
 }
 
-/// The faulty ones of the 32 cells of one stored word (cell = 8 weight + bit).
+/// Which of the 32 cells of one stored word are faulty (cell = 8 weight + bit).
 ///
 /// `layer` counts all faultable layers in `state_dict` order, `word` the packed words of the layer.
 /// Cells of bits that are not stored (b < 8) and of weights past the end are drawn like any other:
@@ -33,14 +33,15 @@ pub fn faulty_cells(seed: u64, layer: u32, word: u32, threshold: u32) -> u32 {
     below(seed, [layer, word], threshold, CELLS)
 }
 
-/// The ones of the 32 cells that follow their lot: those whose uniform is below `cut`, all of them if
-/// it is the largest number.
+/// Which of the 32 cells follow the seed of their lot: those whose uniform is below `cut`, or all if `cut` is
+/// `u32::MAX`.
 #[must_use]
 pub(super) fn lot_cells(lot_seed: u64, layer: u32, word: u32, cut: u32) -> u32 {
     if cut == u32::MAX { u32::MAX } else { below(lot_seed, [layer, word], cut, LOT) }
 }
 
-/// The ones of the 32 cells whose uniform is below the threshold.
+/// Which of the 32 cells have a uniform below the threshold. Draw d holds bit 31 - d of all 32 uniforms, which
+/// are compared from the highest bit on, for only as long as a cell is undecided.
 fn below(seed: u64, [layer, word]: [u32; 2], threshold: u32, stream: u32) -> u32 {
     let (mut faulty, mut undecided) = (0, u32::MAX);
     let mut draws = [0; 4];
@@ -153,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Two maps that have nothing to do with one another agree in ber^2 of the cells.
+    /// Two independent maps have ber^2 of the cells in common.
     #[test]
     fn seeds_layers_words_and_streams_are_independent() {
         let map = |seed: u64, layer, from: u32| -> Vec<u32> {

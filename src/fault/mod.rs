@@ -1,6 +1,6 @@
 //! Bit errors in stored weights: quantised words, the map from a seed to faulty cells, the models
-//! that say what a faulty cell does. Integers only; knows no GPU. `docs/fault-format.md` is the
-//! definition that the kernels and this module share.
+//! that say what a faulty cell does. No GPU is involved. `docs/fault-format.md` is the definition
+//! that the kernels and this module share.
 
 mod cells;
 mod fault_map;

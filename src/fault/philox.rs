@@ -26,7 +26,7 @@ fn multiply(a: u32, b: u32) -> (u32, u32) {
 mod tests {
     use super::*;
 
-    /// `kat_vectors` of Random123.
+    /// Known answers from the file `kat_vectors` of Random123.
     #[test]
     fn known_answers() {
         let ones = u32::MAX;

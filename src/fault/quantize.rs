@@ -10,7 +10,7 @@ pub struct Quantized {
     pub words: Vec<u32>,
     /// Real value of one step; 0 for a tensor of zeros.
     pub scale: f32,
-    /// Weights.
+    /// Number of weights.
     pub len: usize,
     /// Bits per weight, 2 to 8.
     pub bits: u32,
@@ -25,7 +25,7 @@ impl Quantized {
         bytes & (((1 << self.bits) - 1) * 0x0101_0101)
     }
 
-    /// The steps of every weight, sign-extended.
+    /// Every weight as a number of steps, sign-extended.
     #[must_use]
     pub fn steps(&self) -> Vec<i32> {
         let unused = 32 - self.bits;
@@ -38,8 +38,8 @@ impl Quantized {
 /// Quantises a tensor: `scale = max|w| / (2^(bits - 1) - 1)`, `q = round_half_even(w / scale)`.
 ///
 /// # Errors
-/// [`Error::Argument`] unless 2 <= bits <= 8; [`Error::Shape`] for a weight that is not finite, and for
-/// weights so large that one with a flipped sign bit, `-2^(bits - 1)` steps, would not be.
+/// [`Error::Argument`] unless 2 <= bits <= 8; [`Error::Shape`] for a weight that is not finite, and for weights
+/// so large that one with a flipped sign bit, `-2^(bits - 1)` steps, would not be finite.
 pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
     check_bits(bits)?;
     if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
@@ -61,14 +61,14 @@ pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
     let field = (1u32 << bits) - 1;
     let mut words = vec![0u32; weights.len().div_ceil(4)];
     for (i, w) in weights.iter().enumerate() {
-        // Among subnormals the scale is coarse and a quotient passes `most`; 0 / 0 is no number.
+        // A subnormal scale is coarse, and a quotient may exceed `most`. A scale of 0 would give 0 / 0.
         let q = if scale > 0.0 { (w / scale).round_ties_even().clamp(-most, most) } else { 0.0 };
         words[i / 4] |= ((q as i32).cast_unsigned() & field) << (8 * (i % 4));
     }
     Ok(Quantized { words, scale, len: weights.len(), bits })
 }
 
-/// The weights as the network sees them: `q scale`, one rounding.
+/// The weights as the network sees them: `q * scale`, rounded once.
 #[must_use]
 pub fn dequantize(layer: &Quantized) -> Vec<f32> {
     layer.steps().into_iter().map(|q| q as f32 * layer.scale).collect()

@@ -9,16 +9,16 @@ use crate::error::{Error, Result};
 use rand_mt::Mt;
 
 const ROWS: u32 = 8192;
-/// Words of a map: one of 32 cells each.
+/// Words of a map, of 32 cells each.
 pub const CELL_MAP_WORDS: u32 = ROWS * ROW_WORDS;
-/// Training steps of the reference code take their seeds from 0 to this.
+/// Training steps of the reference code have seeds from 0 to this number.
 const LAST_TRAINING_SEED: u64 = 30_000;
 
 impl CellMap {
     /// The seed as the reference code would take it.
     ///
     /// # Errors
-    /// As [`Self::reference`].
+    /// The errors of [`Self::reference`].
     pub(super) fn check_seed(seed: u64) -> Result<u32> {
         let seed = if seed > MAX_SEED { seed % (LAST_TRAINING_SEED + 1) } else { seed };
         u32::try_from(seed).ok().filter(|&s| s < u32::MAX).ok_or_else(|| {
@@ -30,8 +30,8 @@ impl CellMap {
         })
     }
 
-    /// The map that the reference code draws for a seed: a cell is faulty if the first uniform of seed
-    /// s is below `ber`, and reads 1 if the one of seed s + 1 is below a half.
+    /// The map that the reference code draws for a seed s: cell i is faulty if uniform number i of seed s is
+    /// below `ber`, and it reads 1 if uniform number i of seed s + 1 is below a half.
     ///
     /// A training step's seed (see [`super::step_seed`]) is folded onto the reference code's 0 to
     /// 30,000.

@@ -12,8 +12,8 @@ const STEP: u32 = 0x7374_6570;
 /// The seed of the map that perturbed copy `copy` gets at training step `step`.
 ///
 /// Philox of the counter (step lo, step hi, copy, "step") with the run's seed as key; the first two
-/// words, lo and hi, are the seed, with its top bit set. So it is none of the seeds up to
-/// [`MAX_SEED`] that evaluation uses, and its draw is none that a map of the run's seed makes.
+/// words, lo and hi, are the seed, with its top bit set. So it differs from all seeds up to
+/// [`MAX_SEED`], which evaluation uses, and no map of the run's seed uses the same draw.
 #[must_use]
 pub fn step_seed(run_seed: u64, step: u64, copy: u32) -> u64 {
     let counter = [step as u32, (step >> 32) as u32, copy, STEP];
@@ -21,7 +21,7 @@ pub fn step_seed(run_seed: u64, step: u64, copy: u32) -> u64 {
     u64::from(lo) | u64::from(hi) << 32 | 1 << 63
 }
 
-/// A user's seed (chip, evaluation, run), if it is one.
+/// Checks a seed that a user gives (chip, evaluation, run).
 ///
 /// # Errors
 /// [`Error::Argument`] above [`MAX_SEED`].
@@ -44,7 +44,7 @@ pub enum Maps {
         /// The run's seed.
         run_seed: u64,
     },
-    /// One map for ever: the chip of that seed, the same as in an evaluation with it.
+    /// One map for all steps: the chip of that seed, the same as in an evaluation with that seed.
     Chip(u64),
 }
 

@@ -1,4 +1,4 @@
-//! What faults are restricted to: bit positions, layers; and lots of chips.
+//! Restrictions of faults to bit positions and to layers; lots of chips.
 
 use super::{check_bits, check_seed, faults::LEAST, mask};
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 pub struct Positions(u8);
 
 impl Positions {
-    /// All of them.
+    /// All positions.
     pub const ALL: Self = Self(u8::MAX);
 
     /// One position.
@@ -18,25 +18,25 @@ impl Positions {
         Self(1u8.checked_shl(bit).unwrap_or(0))
     }
 
-    /// The others.
+    /// The positions that are not in the set.
     #[must_use]
     pub fn others(self) -> Self {
         Self(!self.0)
     }
 
-    /// These and those.
+    /// The positions that are in either set.
     #[must_use]
     pub fn and(self, those: Self) -> Self {
         Self(self.0 | those.0)
     }
 
-    /// Those that are in both.
+    /// The positions that are in both sets.
     #[must_use]
     pub fn among(self, those: Self) -> Self {
         Self(self.0 & those.0)
     }
 
-    /// Whether a position is one of them.
+    /// Whether a position is in the set.
     #[must_use]
     pub fn contains(self, bit: u32) -> bool {
         self.0.checked_shr(bit).unwrap_or(0) & 1 == 1
@@ -51,7 +51,7 @@ impl Positions {
     /// The cells of these positions among those that `bits` bits per weight use.
     ///
     /// # Errors
-    /// [`Error::Argument`]: none.
+    /// [`Error::Argument`] if there is no such cell, or unless 2 <= bits <= 8.
     pub fn stored(self, bits: u32) -> Result<u32> {
         check_bits(bits)?;
         let cells = self.word() & (((1 << bits) - 1) * 0x0101_0101);
@@ -104,8 +104,8 @@ impl FromStr for Positions {
     }
 }
 
-/// Layers by the names of their weights: patterns with `*` and `?`, those after `!` excluded. Without a
-/// pattern, all layers.
+/// Layers chosen by the names of their weights: patterns with `*` and `?`; a pattern after `!` excludes layers.
+/// Without a pattern, all layers are chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayerChoice {
     patterns: Arc<[String]>,
@@ -124,13 +124,13 @@ impl LayerChoice {
         Self { patterns: names.iter().map(|n| format!("!{n}")).collect() }
     }
 
-    /// Whether all layers are meant.
+    /// Whether all layers are chosen.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// Whether a layer is meant; its name is that of its weights, `.weight` may be left out.
+    /// Whether a layer is chosen; its name is that of its weights, `.weight` may be left out.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         let short = name.strip_suffix(".weight").unwrap_or(name);
@@ -141,10 +141,10 @@ impl LayerChoice {
         is_in && !excluded.iter().any(|p| fits(&p[1..]))
     }
 
-    /// Which of these layers are meant.
+    /// Which of these layers are chosen.
     ///
     /// # Errors
-    /// [`Error::Argument`]: none of them, or a pattern that fits none, with the names there are.
+    /// [`Error::Argument`] if none is chosen or a pattern fits none; the message lists the names.
     pub fn of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<bool>> {
         let names: Vec<&str> = names.into_iter().collect();
         let list = || names.join(", ");
@@ -197,17 +197,17 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 /// Chips that have a part of their weak cells in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lot {
-    /// Seed of what they share.
+    /// Seed of the cells that the chips share.
     pub seed: u64,
     /// Share of the cells that follow the lot and not the chip, in [0, 1].
     pub shared: f64,
 }
 
 impl Lot {
-    /// A lot.
+    /// Makes a lot.
     ///
     /// # Errors
-    /// [`Error::Argument`]: a share outside [0, 1], or no seed of a user's.
+    /// [`Error::Argument`]: a share outside [0, 1], or a seed that a user cannot give.
     pub fn new(seed: u64, shared: f64) -> Result<Self> {
         check_seed("--lot", seed)?;
         if mask::draws_nothing(shared) {
@@ -226,7 +226,7 @@ impl Lot {
         Err(Error::argument("--shared", what, "0.5: chips of the lot share half of them"))
     }
 
-    /// The threshold that selects its cells; the largest selects all (`docs/fault-format.md`).
+    /// The threshold that selects its cells; `u32::MAX` selects all (`docs/fault-format.md`).
     #[must_use]
     pub fn cut(self) -> u32 {
         mask::threshold(self.shared)

@@ -1,4 +1,5 @@
-//! Files that are either the old one or the whole new one, whatever happens in between.
+//! Replaces files so that there is always either the old file or the whole new one, whatever happens in
+//! between.
 
 use std::{
     fs::{self, File},
@@ -27,7 +28,7 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`Error::Write`] with `path`, also for the errors of `fill`; the temporary file is gone then.
+/// [`Error::Write`] with `path`, also for the errors of `fill`; the temporary file is then removed.
 pub fn write_with(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -36,12 +37,12 @@ pub fn write_with(
     replace(path, None, fill).map_err(|e| Error::write(path, e))
 }
 
-/// [`write_with`], and the file that was there stays as `previous`, in the same folder. At every moment
+/// Like [`write_with`], but the file that was there stays as `previous`, in the same folder. At every moment
 /// one of the two is there, whole.
 ///
 /// # Errors
 ///
-/// As [`write_with`]; both files are then as they were.
+/// The errors of [`write_with`]; both files are then as they were.
 pub fn write_keeping(
     path: impl AsRef<Path>,
     previous: impl AsRef<Path>,
@@ -51,14 +52,15 @@ pub fn write_keeping(
     replace(path, Some(previous.as_ref()), fill).map_err(|e| Error::write(path, e))
 }
 
-/// Removes the temporary files that are being written: the process ends now, and nobody else would.
+/// Removes the temporary files that are being written. It is for a process that is about to end, as nothing
+/// else would remove them.
 pub(crate) fn abandon() {
     BEGUN.remove();
 }
 
 static BEGUN: Begun = Begun(Mutex::new(Vec::new()));
 
-/// Temporary files that are to go if the process ends before they have their names.
+/// Temporary files that are to be removed if the process ends before they are renamed.
 struct Begun(Mutex<Vec<PathBuf>>);
 
 impl Begun {
@@ -66,14 +68,14 @@ impl Begun {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes one, until what comes back is dropped.
+    /// Notes a temporary file until the returned guard is dropped.
     fn note(&self, path: &Path) -> Noted<'_> {
         self.paths().push(path.to_owned());
         Noted(self, path.to_owned())
     }
 
     fn remove(&self) {
-        // One that has just got its name is not there any more; one that stays does no harm.
+        // A file that has just been renamed is not there any more; one that cannot be removed does no harm.
         self.paths().drain(..).for_each(|path| drop(fs::remove_file(path)));
     }
 }
@@ -94,18 +96,18 @@ pub(crate) fn sweep(folder: &Path) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            // One that stays does no harm.
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Whether [`write()`] could write `path`, found out before the work that makes its contents. Leaves
-/// nothing behind and an existing file as it is.
+/// Checks that [`write()`] could write `path`, before the work that makes its contents. Leaves nothing behind
+/// and an existing file as it is.
 ///
 /// # Errors
 ///
-/// [`Error::Write`] with `path`: a folder is there, or its folder is missing or takes no files.
+/// [`Error::Write`] with `path`: it is a folder, or the folder around it is missing or takes no files.
 pub fn check(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let tried = target_of(path).and_then(|target| match fs::metadata(&target) {
@@ -116,10 +118,10 @@ pub fn check(path: impl AsRef<Path>) -> Result<()> {
     tried.map_err(|e| Error::write(path, e))
 }
 
-/// Links that are followed one after another; Linux follows as many.
+/// Most links that are followed one after another; Linux follows as many.
 pub(crate) const LINKS: usize = 40;
 
-/// The file that is written: what links lead to, also where that is not there yet.
+/// The file that is written: the target of links, even if it does not exist yet.
 fn target_of(path: &Path) -> io::Result<PathBuf> {
     let mut at = path.to_owned();
     for _ in 0..=LINKS {
@@ -129,7 +131,7 @@ fn target_of(path: &Path) -> io::Result<PathBuf> {
         let Ok(next) = fs::read_link(&at) else { return Ok(at) };
         at = folder_of(&at).join(next);
     }
-    // Links in a circle, which the system has words for.
+    // The links lead in a circle, for which the system has an error.
     fs::metadata(path).map(|_| at)
 }
 
@@ -141,7 +143,7 @@ fn is_a_folder() -> io::Error {
 const PREFIX: &str = ".nf-gpu-";
 const SUFFIX: &str = ".part";
 
-/// A temporary file's name, which says whose it is.
+/// Makes temporary files with names that show that they are ours.
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -184,19 +186,19 @@ fn replace(
         keep(&target, previous)?;
     }
     temporary.persist(&target).map_err(|e| e.error)?;
-    // The rename itself reaches the disk with the folder; not every file system can do this.
+    // Syncing the folder brings the rename to the disk; not every file system can do this.
     #[cfg(unix)]
     let _ = File::open(&folder).and_then(|f| f.sync_all());
     Ok(())
 }
 
-/// Gives the file at `target` the name `previous` too, in place of what has it.
+/// Gives the file at `target` the second name `previous`, and removes a file that had that name.
 fn keep(target: &Path, previous: &Path) -> io::Result<()> {
     match fs::remove_file(previous) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    // Where a file cannot have two names, it has the new one alone for a moment.
+    // Where a file cannot have two names, it has only the name `previous` for a moment.
     fs::hard_link(target, previous).or_else(|_| fs::rename(target, previous))
 }
 

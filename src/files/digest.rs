@@ -1,4 +1,4 @@
-//! SHA-256, as reports and records name files.
+//! SHA-256 digests, by which reports and records identify files.
 
 use std::{io, path::Path};
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::Read`]; [`Error::Format`] for a folder and what else is no regular file.
+/// [`Error::Read`]; [`Error::Format`] for a folder and anything else that is no regular file.
 pub fn sha256(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let (mut file, _) = open(path)?;

@@ -1,4 +1,4 @@
-//! What a file is that is not what was expected: by its first bytes, not by its name.
+//! Says what an unexpected file is, by its first bytes and not by its name.
 
 use std::io::Cursor;
 
@@ -47,7 +47,7 @@ const BEGINNINGS: [(&[u8], &str, &str); 33] = [
     (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself: git lfs pull"),
 ];
 
-/// What a file that is not what we read probably is, and what to do about it.
+/// What a file of a kind that is not read here probably is, and what to do about it.
 pub(crate) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some(archive(bytes));
@@ -74,14 +74,14 @@ pub(crate) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     text(bytes)
 }
 
-/// Whether the first bytes hold a word.
+/// Whether the first 64 bytes hold a word.
 fn holds(bytes: &[u8], word: &[u8]) -> bool {
     bytes[..bytes.len().min(64)].windows(word.len()).any(|at| at == word)
 }
 
 /// What a zip archive holds, by the names in it.
 fn archive(bytes: &[u8]) -> (&'static str, &'static str) {
-    // Of an archive that is cut off the first name is left, at its place in the first header.
+    // An archive that is cut off still has its first file's name, in the first header.
     let first = || {
         let length = usize::from(u16::from_le_bytes([*bytes.get(26)?, *bytes.get(27)?]));
         Some(String::from_utf8_lossy(bytes.get(30..30 + length)?).into_owned())
@@ -111,7 +111,7 @@ fn archive(bytes: &[u8]) -> (&'static str, &'static str) {
     }
 }
 
-/// What a text is.
+/// What a text file is, and what to do about it.
 fn text(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let head = &bytes[..bytes.len().min(512)];
     let is_text = |b: &u8| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~');

@@ -1,4 +1,4 @@
-//! One process at a time: a lock that goes with its process, however that ends.
+//! A lock that one process holds at a time, and that is released when the process ends in any way.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -16,11 +16,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock `path`, without waiting. Where the file system has no locks, nobody is kept out.
+    /// Takes the lock `path`, without waiting. Where the file system has no locks, every process gets it.
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] with `what` it guards: another process has it. [`Error::Write`].
+    /// [`Error::Busy`], which names `what` the lock guards, if another process has it; [`Error::Write`].
     pub fn take(path: impl AsRef<Path>, what: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let written = |e| Error::write(path, e);
@@ -28,7 +28,8 @@ impl Lock {
         let mut file =
             options.create(true).write(true).truncate(false).open(path).map_err(written)?;
         if !try_lock(&file) {
-            // Who it is helps; a system where a locked file cannot be read does without.
+            // The other process's number helps the user; it is left out on systems where a locked file cannot
+            // be read.
             let process = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
             return Err(Error::Busy { path: what.as_ref().to_owned(), process });
         }
@@ -50,7 +51,7 @@ pub fn lock(file: &File, path: impl AsRef<Path>) -> Result<()> {
     Err(Error::Busy { path: path.as_ref().to_owned(), process: None })
 }
 
-/// Whether nobody else has the lock: a file system without locks says yes.
+/// Whether no other process has the lock, which is then taken. A file system without locks always says yes.
 fn try_lock(file: &File) -> bool {
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }

@@ -1,4 +1,4 @@
-//! What a weights file says about itself, with types.
+//! Typed access to what a weights file says about itself.
 
 use std::str::FromStr;
 
@@ -21,12 +21,12 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// A mean and a deviation that values from 0 to 1 can have, or what is wrong with them and what was
-    /// probably meant.
+    /// Checks that values from 0 to 1 can have this mean and deviation.
     ///
     /// # Errors
     ///
-    /// What is wrong, and a hint: numbers of 0 to 255 or of -1 to 1, reciprocals, divided twice.
+    /// What is wrong, and as a hint what was probably meant: statistics of values from 0 to 255 or from -1 to
+    /// 1, reciprocals of deviations, or numbers that were divided twice.
     pub fn of(mean: [f32; 3], std: [f32; 3]) -> std::result::Result<Self, (String, String)> {
         let list = |v: [f32; 3]| v.map(|x| ((x * 1e6).round() / 1e6).to_string()).join(",");
         let wrong = |what: &str, mean: [f32; 3], std: [f32; 3], of: &str| {
@@ -41,7 +41,7 @@ impl Normalisation {
                 "means and standard deviations are numbers, the latter positive".into(),
             ));
         }
-        // A deviation of exactly 1 is none; behind a mean of bytes it is one of bytes.
+        // A deviation of exactly 1 means that values are not scaled; with a mean of bytes it is one of bytes.
         let bytes = any(mean, |m| m > 1.0);
         if bytes || any(std, |s| s > LARGEST_MULTIPLE) {
             let divided = |v: f32, divide: bool| if divide { v / 255.0 } else { v };
@@ -74,7 +74,7 @@ impl Normalisation {
     }
 }
 
-/// Largest number that can be the reciprocal of an image set's deviation; above are those of bytes.
+/// Largest number that can be the reciprocal of an image set's deviation; larger ones are deviations of bytes.
 const LARGEST_MULTIPLE: f32 = 12.0;
 
 impl Weights {
@@ -113,9 +113,9 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for half a pair, for what values from 0 to 1 cannot have, and for an
-    /// `input` that says something else than `[-1,1]` without the numbers to do it: guessing would
-    /// give a network that runs and answers nonsense.
+    /// [`Error::Format`] for a mean without a deviation or a deviation without a mean, for numbers that values
+    /// from 0 to 1 cannot have, and for an `input` that says something else than `[-1,1]` without the numbers
+    /// to do it: guessing would give a network that runs and answers nonsense.
     pub fn normalisation(&self) -> Result<Option<Normalisation>> {
         let three = |key| match self.meta_list(key)? {
             None => Ok(None),

@@ -29,11 +29,11 @@ pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
     parse_f32(&read::read(path)?, path)
 }
 
-/// Reads what [`load_f32`] reads from memory; `name` is what messages call it.
+/// Like [`load_f32`], from bytes in memory; `name` is what messages call them.
 ///
 /// # Errors
 ///
-/// As [`load_f32`].
+/// The errors of [`load_f32`].
 pub fn parse_f32(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<f32>> {
     let array = parse(bytes, name.as_ref(), &[("<f4", 4)], "float32")?.0;
     Ok(Array { shape: array.shape, data: convert(&array.data, f32::from_le_bytes) })
@@ -43,7 +43,7 @@ pub fn parse_f32(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<f32>> {
 ///
 /// # Errors
 ///
-/// As [`load_f32`].
+/// The errors of [`load_f32`].
 pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
     let path = path.as_ref();
     let array = parse(&read::read(path)?, path, &[("<i4", 4)], "int32")?.0;
@@ -54,17 +54,17 @@ pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
 ///
 /// # Errors
 ///
-/// As [`load_f32`]; [`Error::Format`] for another value.
+/// The errors of [`load_f32`]; [`Error::Format`] for a value that is neither 0 nor 1.
 pub fn load_flags(path: impl AsRef<Path>) -> Result<Array<bool>> {
     let path = path.as_ref();
     parse_flags(&read::read(path)?, path)
 }
 
-/// Reads what [`load_flags`] reads from memory; `name` is what messages call it.
+/// Like [`load_flags`], from bytes in memory; `name` is what messages call them.
 ///
 /// # Errors
 ///
-/// As [`load_flags`].
+/// The errors of [`load_flags`].
 pub fn parse_flags(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<bool>> {
     let path = name.as_ref();
     let kinds =
@@ -102,7 +102,7 @@ pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result
 ///
 /// # Errors
 ///
-/// As [`save_f32`].
+/// The errors of [`save_f32`].
 pub fn save_i32(path: impl AsRef<Path>, shape: &[usize], data: &[i32]) -> Result<()> {
     save(path.as_ref(), "<i4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
 }
@@ -111,8 +111,8 @@ fn convert<T>(bytes: &[u8], from: fn([u8; 4]) -> T) -> Vec<T> {
     bytes.as_chunks().0.iter().copied().map(from).collect()
 }
 
-/// The bytes of an array of one of the `kinds` (type and its bytes), and which; `dtype` is what to
-/// save it as if it is none of them.
+/// The raw elements of an array whose type is one of `kinds` (each with its bytes per element), and
+/// that type. `dtype` is the type that the hint suggests for an array of another type.
 fn parse<'k>(
     bytes: &[u8],
     path: &Path,

@@ -17,19 +17,19 @@ use crate::error::{Error, Result};
 /// Metadata key of the [`Note`], JSON. Only a file of our [`FORMAT`] with this key holds stored words of ours.
 const NOTE: &str = "packed";
 
-/// Metadata key of the bits that a network's weights are stored in.
+/// Metadata key of the bits per stored weight of a network.
 const PRECISION: &str = "precision";
 
-/// What the name of a scale has behind that of its words.
+/// Suffix that turns the name of a tensor of words into the name of its scale.
 const SCALE: &str = ".scale";
 
-/// What a file says of its stored words.
+/// The note of a file on its stored words.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
     /// Bits of a word, 2 to 8.
     bits: u32,
-    /// Tensors of words: what shows that none was lost.
+    /// Number of tensors of words, which shows whether one was lost.
     tensors: usize,
 }
 
@@ -38,7 +38,7 @@ struct Note {
 pub struct Packed {
     /// Bits of a word, 2 to 8.
     pub bits: u32,
-    /// By the name of the weights.
+    /// The words of each layer, by the name of its weights.
     pub layers: BTreeMap<String, PackedLayer>,
 }
 
@@ -52,7 +52,7 @@ pub struct PackedLayer {
 }
 
 impl Weights {
-    /// As [`Weights::save`], with some layers as stored words in place of their floats.
+    /// Like [`Weights::save`], with some layers as stored words in place of their floats.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Weights {
             tensor.dtype = Dtype::I8;
             tensor.bytes = layer.words.iter().map(|word| word.cast_unsigned()).collect();
             let scale = Raw::f32(&[], &[layer.scale]);
-            // What no reader would take is not written.
+            // Words that no reader would accept are not written.
             floats(tensor, Some(&scale), packed.bits)
                 .map_err(|what| Error::Shape(format!("the words of {name}: {what}")))?;
             let beside = format!("{name}{SCALE}");
@@ -90,14 +90,14 @@ impl Weights {
     }
 }
 
-/// The contents of a weights file with the floats that its stored words stand for, `word * scale`, in their
-/// place, and without what it said of them. Where a file does not name its precision, their bits are it. Files
-/// that are none of ours, or hold no words, stay as they are.
+/// The contents of a weights file in which its stored words are replaced by the floats that they stand for,
+/// `word * scale`, and what the metadata said of them is removed. If the file does not name its precision, it
+/// becomes that of the words. Files of other programs, and files without words, stay as they are.
 ///
 /// # Errors
 ///
 /// [`Error::Format`]: words without scale or a scale without words, words that quantisation to their bits does
-/// not leave, more or fewer of them than the file says.
+/// not leave, more or fewer tensors of them than the file says.
 pub(crate) fn unpacked((mut tensors, mut metadata): Contents, origin: &Path) -> Result<Contents> {
     let is_ours = metadata.get("format").is_some_and(|format| format == FORMAT);
     let Some(text) = metadata.get(NOTE).filter(|_| is_ours) else {
@@ -141,7 +141,7 @@ pub(crate) fn unpacked((mut tensors, mut metadata): Contents, origin: &Path) -> 
     Ok((tensors, metadata))
 }
 
-/// What words stand for; or what is wrong with them.
+/// The floats that words stand for, or what is wrong with the words.
 fn floats(words: &Raw, scale: Option<&Raw>, bits: u32) -> std::result::Result<Vec<f32>, String> {
     let Some(raw) = scale else { return Err("their scale is missing".into()) };
     let scale = match (raw.dtype, raw.shape.len(), raw.to_f32().as_deref()) {
@@ -161,8 +161,8 @@ fn floats(words: &Raw, scale: Option<&Raw>, bits: u32) -> std::result::Result<Ve
     if let Some(i) = steps.iter().position(|step| step.unsigned_abs() > most.unsigned_abs()) {
         return Err(format!("word {i} is {}, and {bits} bits reach {most} steps", steps[i]));
     }
-    // The scale is the largest weight over `most`. Were it not, whoever quantises the floats would get other
-    // words, or a neighbour of the scale; and no word with a flipped sign bit may be infinite.
+    // The scale is the largest weight over `most`. With another scale, quantising the floats again would give
+    // other words or a neighbouring scale. Nor may a word with a flipped sign bit be infinite.
     let reach = steps.iter().fold(0, |reach, step| reach.max(step.unsigned_abs()));
     let most = f32::from(most);
     if f32::from(reach) * scale / most != scale || !(scale * (most + 1.0)).is_finite() {
@@ -189,7 +189,7 @@ mod tests {
         (weights, Packed { bits, layers: [(NAME.to_owned(), layer)].into() })
     }
 
-    /// What lies in a packed file.
+    /// The contents of a packed file.
     fn contents(bits: u32) -> Contents {
         let folder = tempfile::tempdir().unwrap();
         let (path, (weights, packed)) = (folder.path().join("w"), sample(bits));
@@ -215,7 +215,8 @@ mod tests {
             assert_eq!(read.get(NAME, &[2, 2]).unwrap().data, floats);
             assert_eq!(read.get("bn1.bias", &[2]).unwrap().data, [0.5, 1e-8]);
             assert_eq!(read.tensors.len(), 2);
-            // The words' bits are the precision of a file that names none; a file of floats says no word of words.
+            // The words' bits are the precision of a file that names none; the note on words is gone with the
+            // words.
             assert_eq!(read.meta("precision"), Some(&*bits.to_string()));
             assert_eq!(read.meta(NOTE), None);
         }
@@ -243,7 +244,7 @@ mod tests {
             let layer = packed.layers.remove(NAME).unwrap();
             packed.layers.insert("conv2.weight".into(), layer);
         });
-        // Nor what no reader would take.
+        // Words that no reader would accept are refused too.
         refused(|packed| packed.bits = 9);
         refused(|packed| packed.bits = 4);
         refused(|packed| packed.layers.get_mut(NAME).unwrap().scale = f32::NAN);
@@ -285,7 +286,8 @@ mod tests {
                 with_scale(Raw { dtype: Dtype::F16, shape: vec![], bytes: vec![0, 0x3c] }),
                 "their scale is F16 [], not one F32",
             ),
-            // Overflow with a flipped sign bit; and 127 times it is a tie, which quantised is its neighbour.
+            // A scale that overflows with a flipped sign bit; and one of which 127 times is a tie, so that
+            // quantising again gives its neighbour.
             (with_scale(scaled(2f32.powi(121))), "they reach 127 steps of 2.6584"),
             (with_scale(scaled(f32::from_bits(1.5f32.to_bits() + 64))), "they reach 127 steps"),
         ];

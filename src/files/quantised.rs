@@ -1,4 +1,4 @@
-//! What shows that a file holds quantised words in place of weights, and what to say of it.
+//! Recognises a file that holds quantised words in place of weights, and refuses it.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub(crate) fn is_quantised(name: &str) -> bool {
     name.split('.').any(|part| NAMES.contains(&part)) || name.contains("quant_state")
 }
 
-/// The refusal of words in place of weights; `sign` is what shows that they are.
+/// The error for words in place of weights; `sign` is what shows that they are words.
 pub(crate) fn words_refused(origin: &Path, sign: &str) -> Error {
     let what = format!("its weights are quantised ({sign}), and nf-gpu takes floats");
     let hint = "export the floats: the state_dict from before torch.ao's convert(), or every weight dequantised \
@@ -33,13 +33,14 @@ pub(crate) fn words_refused(origin: &Path, sign: &str) -> Error {
 }
 
 impl Raw {
-    /// Whether it holds numbers that are no floats in the place of a layer's weights.
+    /// Whether the tensor of this name, which should hold a layer's weights, holds numbers that are
+    /// no floats.
     pub(super) fn is_words(&self, name: &str) -> bool {
         let weight = name.rsplit('.').next() == Some("weight") || is_quantised(name);
         weight && !self.is_float() && self.dtype != Dtype::BOOL
     }
 
-    /// Whether it is one integer that a tool counts in, such as `num_batches_tracked`.
+    /// Whether it is a single integer in which a tool counts, such as `num_batches_tracked`.
     pub(super) fn is_counter(&self) -> bool {
         matches!(self.dtype, Dtype::I64 | Dtype::U64) && self.bytes.len() == 8
     }

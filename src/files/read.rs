@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 /// Largest file that is read whole: several times the largest network known here (574 MB).
 const LIMIT: u64 = 4 << 30;
 
-/// Opens a regular file. What is in the way is said here once, for all readers of whole files.
+/// Opens a regular file. All readers of whole files use it, so that they refuse other things in the same words.
 pub(crate) fn open(path: &Path) -> Result<(File, Metadata)> {
     let reading = |e| Error::read(path, e);
-    // Before it is opened: some systems refuse to open a folder in words that do not say so.
+    // This is checked before opening: some systems refuse to open a folder in words that do not say so.
     let there = fs::metadata(path).map_err(reading)?;
     if there.is_dir() {
         return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
@@ -37,7 +37,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         return Err(Error::format(path, "it is empty", "write, copy or download it again"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(there.len()).unwrap_or(0));
-    // A file that grows meanwhile ends somewhere too.
+    // The limit also ends a file that grows meanwhile.
     file.take(LIMIT).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
     Ok(bytes)
 }
@@ -58,9 +58,9 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     text_of(path, read(path)?)
 }
 
-/// What a spreadsheet's or an editor's UTF-8 may begin with.
+/// The byte-order mark with which a spreadsheet's or an editor's UTF-8 may begin.
 const UTF_8: [u8; 3] = [0xef, 0xbb, 0xbf];
-/// What UTF-16 begins with, low byte first and high byte first.
+/// The byte-order marks of UTF-16, low byte first and high byte first.
 const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// The text that bytes are: UTF-8, or UTF-16 that begins with its byte-order mark, which is left out.
@@ -100,7 +100,7 @@ pub(crate) fn text_of(path: &Path, mut bytes: Vec<u8>) -> Result<String> {
     Err(Error::format(path, what, hint))
 }
 
-/// Whether bytes begin as UTF-8 or UTF-16 that says what it is.
+/// Whether bytes begin with the byte-order mark of UTF-8 or UTF-16.
 pub(crate) fn has_mark(bytes: &[u8]) -> bool {
     bytes.starts_with(&UTF_8) || UTF_16.iter().any(|mark| bytes.starts_with(mark))
 }

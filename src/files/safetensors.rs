@@ -1,4 +1,4 @@
-//! Safetensors files of any element type: the container, checked, without an opinion on names.
+//! Safetensors files of any element type. The container is checked, the names of tensors are not.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +40,7 @@ impl Raw {
         Self { dtype: Dtype::U8, shape: shape.to_vec(), bytes: data.to_vec() }
     }
 
-    /// Whether [`Raw::to_f32`] has its elements.
+    /// Whether [`Raw::to_f32`] can give its elements.
     pub(super) fn is_float(&self) -> bool {
         matches!(self.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64)
     }
@@ -60,7 +60,7 @@ impl Raw {
         })
     }
 
-    /// An element of an F64 tensor as it is.
+    /// Element `i` of an F64 tensor, not rounded.
     pub(super) fn f64_at(&self, i: usize) -> Option<f64> {
         (self.dtype == Dtype::F64).then(|| chunks(&self.bytes).nth(i).map(f64::from_le_bytes))?
     }
@@ -85,11 +85,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<Contents> {
     parse(&read::read(path)?, path)
 }
 
-/// Reads what [`load`] reads from memory; `name` is what messages call it.
+/// Like [`load`], from bytes in memory; `name` is what messages call them.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// The errors of [`load`].
 pub fn parse(bytes: &[u8], name: impl AsRef<Path>) -> Result<Contents> {
     let name = name.as_ref();
     // `deserialize` checks the container before anything is allocated for a tensor: shapes times
@@ -108,7 +108,7 @@ pub fn parse(bytes: &[u8], name: impl AsRef<Path>) -> Result<Contents> {
     Ok((tensors, metadata))
 }
 
-/// Says which of the things that go wrong went wrong.
+/// The error for a file that is no whole safetensors file, which says what is wrong with it.
 fn refusal(name: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
     if bytes.is_empty() {
         return Error::format(name, "it is empty", AGAIN);
@@ -154,11 +154,11 @@ pub fn save(
     atomic::write_with(path, |out| write(out, &header, &order))
 }
 
-/// As [`save`]; the file that was there stays as `previous`.
+/// Like [`save`], but the file that was there stays as `previous`.
 ///
 /// # Errors
 ///
-/// As [`save`]; both files are then as they were.
+/// The errors of [`save`]; both files are then as they were.
 pub fn save_keeping(
     path: impl AsRef<Path>,
     previous: impl AsRef<Path>,
@@ -193,7 +193,8 @@ fn write(out: &mut dyn Write, header: &[u8], order: &[&Raw]) -> io::Result<()> {
 /// The JSON header, padded to 8 bytes, and the tensors in the order of their bytes: widest
 /// elements first (so that all are aligned), then by name.
 ///
-/// Not the crate's `serialize`: it keeps metadata in a hash map, so equal files would differ.
+/// The crate's `serialize` is not used: it keeps metadata in a hash map, so equal files would
+/// differ.
 fn header<'a>(
     tensors: &'a BTreeMap<String, Raw>,
     metadata: &BTreeMap<String, String>,
@@ -226,7 +227,7 @@ fn header<'a>(
     Ok((header, order.into_iter().map(|(_, t)| t).collect()))
 }
 
-/// Pieces of `N` bytes; a rest cannot be there after the checks of `parse`.
+/// Pieces of `N` bytes; after the checks of `parse` there is no remainder.
 fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
     bytes.as_chunks().0.iter().copied()
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Where the metadata has the digest.
+/// Metadata key of the digest.
 const SEAL: &str = "sha256";
 
 /// Tensors by name with PyTorch shapes, and the metadata of a weights file (`docs/weights-format.md`).
@@ -22,7 +22,7 @@ pub struct Weights {
     pub tensors: BTreeMap<String, Tensor>,
     /// `format`, `model`, `dataset`, `precision`, `input`, and how the weights were made.
     pub metadata: BTreeMap<String, String>,
-    /// The file they came from, for messages; empty when made here.
+    /// The file they came from, for messages; empty for weights that were made in memory.
     pub origin: PathBuf,
 }
 
@@ -53,7 +53,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// As [`Weights::load`].
+    /// The errors of [`Weights::load`].
     pub fn load_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self> {
         Self::from_contents(safetensors::parse(bytes, &name)?, name.as_ref())
     }
@@ -117,11 +117,11 @@ impl Weights {
         safetensors::sha256(&self.raw(), &self.metadata)
     }
 
-    /// As [`Weights::save`]; the file that was there stays as `previous`.
+    /// Like [`Weights::save`], but the file that was there stays as `previous`.
     ///
     /// # Errors
     ///
-    /// As [`Weights::save`]; both files are then as they were.
+    /// The errors of [`Weights::save`]; both files are then as they were.
     pub fn save_keeping(&self, path: impl AsRef<Path>, previous: impl AsRef<Path>) -> Result<()> {
         safetensors::save_keeping(path, previous, &self.raw(), &self.metadata)
     }
@@ -142,7 +142,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`]: there is no note, or the weights or the metadata are not those that it is of.
+    /// [`Error::Format`]: there is no note, or it does not agree with the weights and the metadata.
     pub fn unseal(&mut self) -> Result<()> {
         let noted = self.metadata.remove(SEAL);
         let sum = self.sha256()?;
@@ -195,7 +195,7 @@ impl Weights {
         self.tensors.get(name).map_or(&[], |t| &t.shape)
     }
 
-    /// What messages call the file that they are from.
+    /// The name of the weights' file in messages.
     pub(crate) fn name(&self) -> &Path {
         if self.origin.as_os_str().is_empty() { Path::new("weights") } else { &self.origin }
     }

@@ -1,4 +1,5 @@
-//! Convolutions: the shape that peers publish, `resnet18`'s layers, and what generators have besides.
+//! Cases of convolutions: the shape for which other projects publish times, `resnet18`'s layers, and those of
+//! generators.
 
 use super::{CaseSettings, Spec};
 use crate::{
@@ -41,7 +42,7 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
 
 struct Layer {
     conv: Conv2d,
-    /// As in a frozen network: batch norm, ReLU and mask in the same dispatch.
+    /// Whether batch norm, ReLU and mask are in the same dispatch, as in a frozen network.
     fused: bool,
     of: Vec<(String, u32)>,
 }
@@ -123,7 +124,7 @@ impl Layer {
     }
 }
 
-/// A convolution in words: its window only where it is not the usual one.
+/// A convolution in words, with stride and padding only where they are not the usual ones.
 fn shape(conv: Conv2d) -> String {
     let Window { kernel: [r, s], stride, padding } = conv.window;
     let mut text = format!("{} {}", conv.x, conv.weights());

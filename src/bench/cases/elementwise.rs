@@ -1,5 +1,5 @@
-//! What lies between convolutions, and Winograd's parts, at the size of `resnet18`'s and `ConvL`'s first layers;
-//! products of matrices at that of `resnet18`'s last layers too, whose weights are 36 MiB.
+//! Cases of the kernels between convolutions and of Winograd's parts, at the size of `resnet18`'s and `ConvL`'s
+//! first layers; matrix products also at that of `resnet18`'s last layers, whose weights are 36 MiB.
 
 use super::Spec;
 use crate::{

@@ -1,4 +1,4 @@
-//! The kernels that networks spend their time in, at shapes of theirs.
+//! Cases to time: the kernels that networks spend their time in, at the shapes of networks.
 
 mod convolution;
 mod elementwise;
@@ -24,7 +24,7 @@ struct Spec {
     role: String,
     shape: String,
     plan: Plan,
-    /// Of a convolution what it computes: there are other algorithms than one dispatch.
+    /// The convolution, if the plan is one: it can also be computed by other algorithms than one dispatch.
     conv: Option<(Conv2d, Fusion)>,
     /// The networks that it belongs to, and how often they run it.
     of: Vec<(String, u32)>,
@@ -41,12 +41,12 @@ pub struct CaseSettings {
     pub glance: bool,
 }
 
-/// Where among all cases one is.
+/// Position of a case among all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Cases before it, however many variants they have.
+    /// Number of cases before it; their variants do not count.
     pub before: usize,
-    /// How many there are.
+    /// Number of all cases.
     pub all: usize,
 }
 
@@ -56,7 +56,7 @@ impl CaseSettings {
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let software = gpu.report().is_software();
         let batch = if software { 32 } else { 256 };
-        // What rounds without hardware for it is only slower.
+        // Without hardware for f16, rounding only makes kernels slower.
         let half = !software && gpu.report().f16;
         Self { batch: if quick { batch / 4 } else { batch }, half, glance: false }
     }
@@ -75,10 +75,10 @@ fn specs(settings: CaseSettings) -> Result<Vec<Spec>> {
     Ok(specs)
 }
 
-/// The kernels that have cases and that the glob `pattern` fits.
+/// Names of the kernels that have cases and that the glob `pattern` fits.
 ///
 /// # Errors
-/// It fits none.
+/// The pattern fits none.
 pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
     let mut all: Vec<_> = specs(CaseSettings { batch: 1, half: true, glance: false })?
         .iter()
@@ -93,7 +93,7 @@ pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(fits)
 }
 
-/// Times the cases of these kernels with every variant that runs here; `each` hears of every one as it
+/// Times the cases of these kernels with every variant that runs here; `each` is called with every result as it
 /// is done.
 ///
 /// # Errors
@@ -148,7 +148,7 @@ pub fn cases(
     Ok((done, sums.summaries(fma)))
 }
 
-/// What cases and networks reached of the ceilings, after these were measured again.
+/// Updates the shares of the ceilings that cases and networks reached, after the ceilings were measured again.
 pub fn place_again(cases: &mut [bench_json::Case], summary: &mut [Summary], ceilings: &[Ceiling]) {
     cases.iter_mut().for_each(|case| roof::place(case, ceilings));
     let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
@@ -158,11 +158,11 @@ pub fn place_again(cases: &mut [bench_json::Case], summary: &mut [Summary], ceil
 /// A way to compute a case.
 struct Way {
     algorithm: Algorithm,
-    /// Of the variant, or of another algorithm than the direct one.
+    /// Name of the variant, or of an algorithm other than the direct one.
     name: &'static str,
-    /// 0 for several dispatches.
+    /// Invocations in a workgroup; 0 for an algorithm of several dispatches.
     workgroup: u32,
-    /// Whether networks compute it so on this adapter.
+    /// Whether networks compute the case in this way on this adapter.
     chosen: bool,
 }
 
@@ -226,7 +226,7 @@ impl Sums {
             let gflops = per_second(flops, ms);
             Summary { name, flops, gflops, share: fma.map(|fma| gflops / fma) }
         };
-        // The passes of a network one after the other.
+        // The passes of a network are listed one after the other.
         let network =
             |name: &str| name.split_once(' ').map_or(name, |(network, _)| network).to_owned();
         let order: Vec<String> = self.0.iter().map(|sum| network(&sum.0)).collect();

@@ -1,4 +1,5 @@
-//! What works on weights: drawing faults and dequantising, quantising, summing gradients, updating.
+//! Cases of the kernels that work on weights: drawing faults and dequantising, quantising, summing
+//! gradients, updating.
 
 use super::Spec;
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 
 /// Perturbed copies of a layer.
 const COPIES: u32 = 10;
-/// Partial results of a weight gradient: those of 32 images of 32x32 pixels.
+/// Number of partial results of a weight gradient for 32 images of 32x32 pixels.
 const CHUNKS: u32 = 16;
 
 /// A case of each kernel, on the largest layer of `resnet18` or one of `ConvL`.

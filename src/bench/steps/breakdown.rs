@@ -6,11 +6,11 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Operations per second of convolutions that the budget for everything else is measured by, in
-/// billions.
+/// Assumed rate of convolutions, in billions of operations per second. The time that they would take at this
+/// rate is what the time of everything else is compared with.
 const BUDGET_GFLOPS: f64 = 30.0;
 
-/// One of several profiles of the same step, each dispatch with its median time.
+/// Merges several profiles of the same step into one, with the median time of each dispatch.
 pub(super) fn medians(profiles: &[Vec<StepTime>]) -> Vec<StepTime> {
     let Some(first) = profiles.first() else { return Vec::new() };
     let median = |i: usize| {
@@ -29,8 +29,8 @@ fn is_convolution(kernel: &str) -> bool {
     ["conv2d", "matmul", "winograd"].iter().any(|begin| kernel.starts_with(begin))
 }
 
-/// The sums over a step's dispatches, whose convolutions have `conv_flops` operations; what they do not
-/// tell stays empty.
+/// The sums over a step's dispatches, whose convolutions have `conv_flops` operations. Fields that these do not
+/// determine stay empty.
 pub(super) fn of(times: &[StepTime], conv_flops: u64) -> Step {
     let mut kernels: BTreeMap<&str, KernelShare> = BTreeMap::new();
     let mut step = Step { conv_flops, ..Step::default() };

@@ -1,5 +1,4 @@
-//! How long work takes, from as little of it as tells it: what plans are made of. Weights and images are
-//! random.
+//! Estimates how long work takes, for plans, by timing only a small part of it. Weights and images are random.
 
 use super::{
     Repeated as _, StepSettings,
@@ -18,7 +17,7 @@ use crate::{
 };
 use std::time::Instant;
 
-/// Seconds of one training step of a generator in front of a base network, behind a first one that compiles.
+/// Seconds of one training step of a generator in front of a base network, after a first step that compiles.
 ///
 /// # Errors
 /// Unknown names, no memory for it, or the device failed.
@@ -27,10 +26,10 @@ pub fn seconds_of_a_step(gpu: &Gpu, names: (&str, &str), settings: StepSettings)
     again(gpu, &mut |_| step.run(gpu))
 }
 
-/// The same, estimated from a step of as many images as [`images_to_time`] says.
+/// Like [`seconds_of_a_step`], but estimated from a step of as many images as [`images_to_time`] says.
 ///
 /// # Errors
-/// As [`seconds_of_a_step`].
+/// The errors of [`seconds_of_a_step`].
 pub fn estimate_step(
     gpu: &Gpu,
     (generator, base): (&str, &str),
@@ -47,7 +46,7 @@ pub fn estimate_step(
 /// Seconds of a step of `batch` images in the training of a base network, estimated in the same way.
 ///
 /// # Errors
-/// As [`seconds_of_a_step`].
+/// The errors of [`seconds_of_a_step`].
 pub fn estimate_pretraining_step(
     gpu: &Gpu,
     model: &str,
@@ -69,7 +68,7 @@ pub fn estimate_pretraining_step(
 /// generator if there is one; estimated in the same way.
 ///
 /// # Errors
-/// As [`seconds_of_a_step`].
+/// The errors of [`seconds_of_a_step`].
 pub fn estimate_pass(gpu: &Gpu, base: &str, generator: Option<&str>, batch: u32) -> Result<f64> {
     let base = models::base(base, CLASSES, None)?;
     let generator = generator.map(|name| models::generator(name, side(&base))).transpose()?;
@@ -96,7 +95,8 @@ fn side(base: &Graph) -> u32 {
     base.nodes[base.input()].chw[1]
 }
 
-/// Seconds for `batch` images, of `flops` operations each, from those for as many as tell it.
+/// Seconds for `batch` images, of `flops` operations each, estimated from a run of as many as
+/// [`images_to_time`] says.
 fn scaled(gpu: &Gpu, batch: u32, flops: u64, seconds: impl Fn(u32) -> Result<f64>) -> Result<f64> {
     let all = flops.saturating_mul(u64::from(batch));
     let soon = images_to_time(batch, all, gpu.report().is_software());
@@ -105,8 +105,8 @@ fn scaled(gpu: &Gpu, batch: u32, flops: u64, seconds: impl Fn(u32) -> Result<f64
     if n == batch { Ok(some) } else { Ok(extended(batch, (n, some), seconds(1)?)) }
 }
 
-/// Seconds for `batch` images where `n` took `some` and one took `one`. What a step does for no image, such as
-/// drawing faults, it does once for many; where noise hides what an image takes, it is counted with each.
+/// Seconds for `batch` images where `n` took `some` and one took `one`. Work that does not depend on images,
+/// such as drawing faults, is counted once; where noise hides the time of one image, it is counted with each.
 fn extended(batch: u32, (n, some): (u32, f64), one: f64) -> f64 {
     let proportional = some * f64::from(batch) / f64::from(n.max(1));
     if some <= one || n < 2 {

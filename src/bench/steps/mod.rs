@@ -28,7 +28,7 @@ pub const STEPS: &[&str] = &[
     "base/resnet18",
 ];
 
-/// The step of a glance.
+/// The step that a quick look times.
 pub const GLANCE: &str = STEPS[0];
 
 /// How large the steps are.
@@ -70,7 +70,7 @@ trait Repeated {
 /// The steps whose names the glob `pattern` fits.
 ///
 /// # Errors
-/// It fits none.
+/// The pattern fits none.
 pub fn step_names(pattern: &str) -> Result<Vec<&'static str>> {
     let fits = |name: &&&str| fault::matches(&pattern.to_lowercase(), &name.to_lowercase());
     let names: Vec<_> = STEPS.iter().filter(fits).copied().collect();
@@ -80,7 +80,7 @@ pub fn step_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// Times the steps of these names; `each` hears of every one as it is done.
+/// Times the steps of these names; `each` is called with every step as it is done.
 ///
 /// # Errors
 /// An unknown name, or the device failed.
@@ -123,7 +123,7 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
     let times = Times::of(&wall);
     let mut step =
         breakdown::of(&breakdown::medians(&profiles), u64::from(batch) * repeated.conv_flops());
-    // Steps of one name are compared: those in f16 have another.
+    // Reports compare steps of the same name, so steps in f16 have another name.
     step.name = match operands {
         Operands::F32 => name.to_owned(),
         Operands::F16 => format!("{name} f16"),
@@ -157,7 +157,7 @@ fn walls(gpu: &Gpu, repeated: &mut dyn Repeated, effort: Effort) -> Result<Vec<f
 const ROW: usize = 4;
 
 /// Share of the time from the first to the last dispatch of a few steps in which some dispatch runs, by
-/// the GPU's timestamps; none without these.
+/// the GPU's timestamps; `None` without these.
 fn busy(gpu: &Gpu, repeated: &mut dyn Repeated) -> Result<Option<f64>> {
     gpu.record()?;
     let done = (0..ROW).try_for_each(|_| repeated.run(gpu));

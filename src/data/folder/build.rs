@@ -1,4 +1,4 @@
-//! Making the cache of a folder data set.
+//! Makes the cache of a folder data set.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Images decoded between two writes to the cache, per thread: what is in memory at a time.
+/// Images per thread that are decoded between two writes to the cache, and so are in memory at a
+/// time.
 const AT_ONCE: usize = 8;
 
 /// One thing that happened while a cache was opened or made.
@@ -36,9 +37,9 @@ pub enum CacheEvent<'a> {
     },
     /// Images have been decoded and written.
     Decoded {
-        /// So many.
+        /// Images decoded so far.
         done: usize,
-        /// Of so many.
+        /// Number of all images.
         total: usize,
     },
 }
@@ -50,14 +51,16 @@ pub(super) fn tell(progress: Progress<'_>, event: CacheEvent<'_>) -> Result<()> 
     if progress(event) { Ok(()) } else { Err(Error::Interrupted) }
 }
 
-/// A file name that tells sets, splits and sides apart, and sets of one name by their places.
+/// A file name that differs between sets, splits and sides, and by a digest between sets of one
+/// name in different places.
 pub(super) fn cache_name(scan: &Scan, side: u32) -> String {
     let place = fs::canonicalize(&scan.top).unwrap_or_else(|_| scan.top.clone());
     let digest = crate::files::sha256_of(place.as_os_str().as_encoded_bytes());
     format!("{}-{}-{side}-{}.cache", scan.name(), scan.split, &digest[..8])
 }
 
-/// Rows and columns in the cache of an image of `height x width`.
+/// Rows and columns that an image of `height x width` has in the cache: its shorter side is at most
+/// `longest`.
 fn shrunk((height, width): (u32, u32), longest: u32) -> (u32, u32) {
     let shorter = height.min(width);
     if shorter <= longest {

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_never_fits_is_the_centre() {
-        // 4 to 3 at most, and three quarters of one row round to one.
+        // A ratio of 4 to 3 at most; three quarters of one row round to one row.
         let area = |top, left, height, width| CropArea { top, left, height, width };
         assert_eq!(random_area(1000, 2, 5), area(498, 0, 3, 2));
         assert_eq!(random_area(3, 1001, 5), area(0, 498, 3, 4));

@@ -1,4 +1,4 @@
-//! Where the splits of a folder are.
+//! Finds the folders of the splits in a folder of images.
 
 use std::{
     fs,
@@ -17,7 +17,8 @@ use crate::{
 pub(super) const LAYOUT: &str =
     "a folder data set is PATH/train/CLASS/IMAGE and PATH/test/CLASS/IMAGE (or val for test)";
 
-/// Names that a split's folder may have, in any case; of several the first.
+/// Names that a split's folder may have, in upper or lower case. If there are several, the first in this list
+/// is used.
 fn names(split: Split) -> &'static [&'static str] {
     match split {
         Split::Train => &["train", "training"],
@@ -31,8 +32,8 @@ pub(in crate::data) fn is_of_split(name: &str) -> bool {
     is_it(Split::Train) || is_it(Split::Test)
 }
 
-/// Which of these folders is that of a split, if one is. Where both `test` and `val` are, `test` it is, and
-/// `test` before `Test`.
+/// The one of these folders that belongs to a split, if there is one. `test` is preferred to `val`, and `test`
+/// to `Test`.
 fn among(folders: &[String], split: Split) -> Option<&String> {
     let like = |name: &&str| {
         let same = folders.iter().find(|f| f == name);
@@ -41,14 +42,14 @@ fn among(folders: &[String], split: Split) -> Option<&String> {
     names(split).iter().find_map(like)
 }
 
-/// The folders of the two splits, to train and to test, as far as they are there.
+/// The folders of the training split and of the test split, if they exist.
 pub(super) fn roots(top: &Path) -> Result<[Option<PathBuf>; 2]> {
     let folders = folders(top)?;
     let root = |split| among(&folders, split).map(|found| top.join(found));
     Ok([Split::Train, Split::Test].map(root))
 }
 
-/// Whether a folder within has the folder of a split.
+/// Whether one of the folders in `top` holds the folder of a split.
 pub(super) fn is_deeper(top: &Path) -> bool {
     let all = folders(top).unwrap_or_default();
     [Split::Train, Split::Test].into_iter().any(|split| deeper(top, &all, split).is_some())
@@ -80,7 +81,7 @@ pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
     Err(Error::format(top, what, hint))
 }
 
-/// Which of the folders in `top` has the folder of a split.
+/// The one of the `folders` in `top` that holds the folder of a split.
 fn deeper(top: &Path, folders: &[String], split: Split) -> Option<PathBuf> {
     let within = |folder: &&String| {
         let inside = self::folders(&top.join(folder)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Test images in one folder, their classes in a list: `Test/IMAGE` and `Test.csv`, as Kaggle has GTSRB.
+//! Test images in one folder whose classes are in a list: `Test/IMAGE` and `Test.csv`, as in Kaggle's GTSRB.
 
 use std::{
     collections::HashSet,
@@ -25,7 +25,7 @@ pub(super) fn file(top: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 ///
-/// [`Error::Format`]: the list is none, or names a class or an image that is not there.
+/// [`Error::Format`]: the file is no such list, or names a class or an image that does not exist.
 pub(super) fn images(list: &Path, root: &Path, classes: &[String]) -> Result<Vec<(String, u16)>> {
     let hint = "the list has a column ClassId with the names of the folders in train, and a column Path \
                 with the files in the test folder";
@@ -37,7 +37,7 @@ pub(super) fn images(list: &Path, root: &Path, classes: &[String]) -> Result<Vec
         let label = label.ok_or_else(|| {
             wrong(format!("{file} has class {number}, which is no folder in train"))
         })?;
-        // The list names files from the folder above.
+        // The list's paths begin in the folder above: the first part is dropped.
         let name = file.split_once('/').map_or(&*file, |(_, name)| name).to_owned();
         if !root.join(&name).is_file() {
             return Err(wrong(format!("it lists {file}, which is not there")));

@@ -1,4 +1,4 @@
-//! Batches of crops, made by threads ahead of the one who uses them.
+//! Batches of crops, which threads make ahead of their use.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::{
 /// The crops of a batch: which image, and which area of it.
 pub type Batch = Vec<(u32, CropArea)>;
 
-/// Worker threads that read, crop and resize batches while the last ones are being used.
+/// Worker threads that read, crop and resize batches while earlier ones are being used.
 ///
 /// Batches come in order, whatever thread made them. At most `depth` of them are in memory, ready
 /// or in the making. Dropping the prefetcher stops its threads.
@@ -32,9 +32,9 @@ impl std::fmt::Debug for Prefetcher {
 
 struct Shared {
     state: Mutex<State>,
-    /// Told when a batch is ready, there are no more, or a worker has panicked.
+    /// Notified when a batch is ready, there are no more, or a worker has panicked.
     ready: Condvar,
-    /// Told when there is room for another batch, or none is wanted any more.
+    /// Notified when there is room for another batch, or no more batches are wanted.
     room: Condvar,
     set: Arc<FolderSet>,
     depth: u64,

@@ -1,4 +1,4 @@
-//! Which images a folder holds, and of which class.
+//! Finds the images that a folder holds, and their classes.
 
 use std::{
     fs,
@@ -15,8 +15,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Folders within a class folder are looked into so far, and no farther: a link may lead in a
-/// circle.
+/// Depth to which folders within a class folder are searched. It is limited because links may lead in a circle.
 const DEPTH: u32 = 8;
 
 /// The images of a split, not yet read.
@@ -30,15 +29,15 @@ pub(in crate::data) struct Scan {
     pub(in crate::data) classes: Vec<String>,
     /// Whether the images lie in class folders; where they do not, there is one class of all.
     pub(in crate::data) labelled: bool,
-    /// What the splits are of one folder, where they share it.
+    /// How the images of one folder are divided, where both splits share it.
     pub(in crate::data) held_out: Option<unlabelled::HeldOut>,
-    /// Path relative to `root`, with `/`, and class: by class, then by path.
+    /// Path relative to `root`, with `/`, and class of each image; sorted by class, then by path.
     pub(in crate::data) images: Vec<(String, u16)>,
-    /// What systems leave behind, passed over.
+    /// Files and folders that systems leave behind, which are ignored.
     pub(in crate::data) litter: Litter,
-    /// Lists and read-me files, passed over.
+    /// Lists and read-me files, which are ignored.
     pub(in crate::data) notes: Vec<PathBuf>,
-    /// What is wrong: a file or folder each, with what to do about it.
+    /// Files and folders that are wrong, each with a hint.
     pub(in crate::data) problems: Vec<Problem>,
 }
 
@@ -50,7 +49,8 @@ pub(in crate::data) struct Problem {
 }
 
 impl Scan {
-    /// Looks through a split's folder, and at the class folders of the other split.
+    /// Scans a split's folder, and compares its class folders with those of the other split. The first problem
+    /// is an error.
     pub(in crate::data) fn of(top: &Path, split: Split) -> Result<Self> {
         let scan = Self::look(top, split)?;
         let mut problems = scan.problems.iter();
@@ -64,11 +64,11 @@ impl Scan {
         Err(Error::format(path, format!("{what}{more}"), hint))
     }
 
-    /// As [`Scan::of`]; problems with single files and folders are in `problems`.
+    /// Like [`Scan::of`], but problems with single files and folders are listed in `problems`.
     ///
     /// # Errors
     ///
-    /// The folder is none of class folders, or its splits have other classes.
+    /// The folder does not consist of class folders, or its splits have different classes.
     pub(in crate::data) fn look(top: &Path, split: Split) -> Result<Self> {
         if unlabelled::is_unlabelled(top) {
             return unlabelled::look(top, split);
@@ -88,7 +88,7 @@ impl Scan {
             Split::Test => Split::Train,
         };
         if let (Ok(other), None) = (layout::root(top, other), list) {
-            // What else is wrong there is told when that split is opened.
+            // Other problems of that split are reported when it is opened.
             let theirs = Self::at(top, split, other.clone()).classes(&other)?;
             same_classes(&root, &scan.classes, &other, &theirs)?;
         }
@@ -112,7 +112,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Nothing found yet.
+    /// A scan that has found nothing yet.
     pub(super) fn at(top: &Path, split: Split, root: PathBuf) -> Self {
         Self {
             top: top.into(),
@@ -134,12 +134,12 @@ impl Scan {
         full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into_owned()
     }
 
-    /// Who says of which class an image is.
+    /// Where the labels come from.
     pub(in crate::data) fn labels_from(&self) -> LabelsFrom {
         if self.labelled { LabelsFrom::DataSet } else { LabelsFrom::Nobody }
     }
 
-    /// Where image `i` is.
+    /// Path of image `i`.
     pub(in crate::data) fn path(&self, i: usize) -> PathBuf {
         self.root.join(&self.images[i].0)
     }
@@ -157,7 +157,7 @@ impl Scan {
         self.problems.push(Problem { path, what: what.into(), hint: hint.into() });
     }
 
-    /// What is in a folder: name, path, is it a folder. Litter is counted and left out.
+    /// Entries of a folder: name, path, and whether it is a folder. Litter is counted and left out.
     fn entries(&mut self, folder: &Path) -> Result<Vec<(String, PathBuf, bool)>> {
         let reading = |e| Error::read(folder, e);
         let mut all = Vec::new();
@@ -173,7 +173,7 @@ impl Scan {
                 all.push((name, path, thing == Thing::Folder));
             }
         }
-        // By name, so that messages do not depend on the disk.
+        // Sorted by name, so that messages do not depend on the file system's order.
         all.sort_unstable();
         Ok(all)
     }
@@ -246,7 +246,7 @@ impl Scan {
     }
 }
 
-/// Lists and read-me files may lie beside images.
+/// Whether a file is a list or a read-me file, which may lie beside images.
 fn is_note(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str());
     ending.is_some_and(|e| {

@@ -20,7 +20,7 @@ use crate::{
 /// A folder of class folders whose decoded images lie in a cache file, to be cropped at random.
 ///
 /// The cache holds every image in colour, its shorter side shrunk to at most twice the side of the
-/// crops (antialiased), and is read at places: it may be larger than the memory.
+/// crops (antialiased). Images are read from it one by one: it may be larger than the memory.
 #[derive(Debug)]
 pub struct FolderSet {
     name: String,
@@ -30,7 +30,7 @@ pub struct FolderSet {
     labels: Vec<u16>,
     labels_from: LabelsFrom,
     cache: ImageCache,
-    /// For messages.
+    /// Paths of the user's images, for messages.
     images: Vec<PathBuf>,
 }
 
@@ -119,7 +119,7 @@ impl FolderSet {
         &self.class_names
     }
 
-    /// Gives the classes other names and numbers: a label becomes what `of` says.
+    /// Gives the classes other names and numbers: label `l` becomes `of(l)`.
     pub(crate) fn relabel(&mut self, names: &[String], of: impl Fn(u16) -> u16) {
         self.labels.iter_mut().for_each(|label| *label = of(*label));
         self.class_names = names.to_vec();
@@ -142,7 +142,7 @@ impl FolderSet {
         Ok((entry.height, entry.width))
     }
 
-    /// All of image `index`.
+    /// The area that covers all of image `index`.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl FolderSet {
     }
 
     /// Fills `out` `[3][side][side]` with an area (in pixels of the cached image) of image `index`,
-    /// resized. Threads may do so at the same time.
+    /// resized. Threads may call this at the same time.
     ///
     /// # Errors
     ///
@@ -174,7 +174,8 @@ impl FolderSet {
         self.crop_with(index, area, out, &mut Vec::new())
     }
 
-    /// The same with a buffer for the cached image, so that a batch needs one allocation.
+    /// Like [`Self::crop_into`], with a buffer for the cached image, so that a batch needs one
+    /// allocation.
     pub(super) fn crop_with(
         &self,
         index: u32,
@@ -187,11 +188,11 @@ impl FolderSet {
         crop_resize(buffer, size, area, self.side, out)
     }
 
-    /// Images at `side x side`, whole, in this order.
+    /// The images at `indices`, in that order, each resized as a whole to `side x side`.
     ///
     /// # Errors
     ///
-    /// As [`crop_into`](Self::crop_into).
+    /// The errors of [`crop_into`](Self::crop_into).
     pub fn select(&self, indices: &[u32]) -> Result<ImageSet> {
         let bytes = 3 * self.side as usize * self.side as usize;
         let mut pixels = vec![0; indices.len() * bytes];
@@ -218,12 +219,12 @@ impl FolderSet {
     ///
     /// # Errors
     ///
-    /// As [`crop_into`](Self::crop_into).
+    /// The errors of [`crop_into`](Self::crop_into).
     pub fn whole(&self) -> Result<ImageSet> {
         self.select(&(0..self.len() as u32).collect::<Vec<_>>())
     }
 
-    /// Says which image of the user's it was.
+    /// Adds the path of the user's image to an error.
     fn named(&self, index: u32, error: Error) -> Error {
         match error {
             Error::Format { path, what, hint } => {

@@ -1,4 +1,4 @@
-//! Folders whose images lie in no class folders, and so have no labels.
+//! Folders whose images are not sorted into class folders, and so have no labels.
 
 use std::path::{Path, PathBuf};
 
@@ -8,28 +8,29 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The one class of images that nobody has sorted.
+/// Name of the one class of images without labels.
 pub(super) const NO_LABEL: &str = "(no label)";
 
-/// Of images in one folder, every so many-th is for testing, and of many no more than so many.
+/// Where one folder holds the images of both splits, one in `SHARE` of them is for testing, at most `MOST`.
 const SHARE: usize = 10;
 const MOST: usize = 1000;
 
-/// Images in one folder for both splits: so many of so many are for testing.
+/// Division of a folder that holds the images of both splits: `test` of its `of` images are for testing.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::data) struct HeldOut {
     pub(in crate::data) test: usize,
     pub(in crate::data) of: usize,
 }
 
-/// Whether the images of a folder have no labels: they lie in the folder itself, perhaps some of them in
-/// folders below, of which none holds a data set; or all of them lie in its folders `train` and `test`, without any folder there.
+/// Whether the images of a folder have no labels. They lie in the folder itself (and perhaps in folders below
+/// it that hold no data set), or they all lie directly in its folders `train` and `test`, which hold no
+/// folders.
 pub(in crate::data) fn is_unlabelled(top: &Path) -> bool {
     let Ok(splits) = layout::roots(top) else { return false };
     if splits == [None, None] {
         return has_image(top) && !layout::is_deeper(top);
     }
-    // Images that a list sorts have labels.
+    // Images whose classes are in a list have labels.
     let flat = |root: &PathBuf| {
         has_image(root) && layout::folders(root).is_ok_and(|folders| folders.is_empty())
     };
@@ -53,14 +54,14 @@ fn has_image(folder: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// There is one image, or there is no such split.
+/// There are fewer than two images to divide, or there is no such split.
 pub(super) fn look(top: &Path, split: Split) -> Result<Scan> {
     let (root, shared) = match (layout::roots(top)?, split) {
         ([None, None], _) => (top.to_owned(), true),
         ([Some(train), None], _) => (train, true),
         ([Some(train), Some(_)], Split::Train) => (train, false),
         ([_, Some(test)], Split::Test) => (test, false),
-        // There are only images to test on: it says what is missing.
+        // There are only test images: `root` returns the error that says what is missing.
         ([None, Some(_)], Split::Train) => (layout::root(top, split)?, false),
     };
     let mut scan = Scan::at(top, split, root.clone());
@@ -100,7 +101,7 @@ pub(in crate::data) fn need_labels(top: &Path) -> Result<()> {
 }
 
 impl HeldOut {
-    /// A line for the user.
+    /// A remark for the user on what is kept for testing.
     pub(super) fn line(self, split: Split) -> String {
         let Self { test, of } = self;
         match split {

@@ -7,25 +7,25 @@ use crate::{
     files::text_of,
 };
 
-/// What to do about a list that an archive brought.
+/// The hint for a wrong list from an archive.
 pub(super) const AGAIN: &str =
     "get the archive again, or unpack it again: run `nf-gpu data fetch gtsrb`";
 
-/// What to do about an image that would count twice.
+/// The hint for an image that is listed twice.
 pub(in crate::data) const ONCE: &str = "an image counts once: take the second line away";
 
-/// Lines that are read: three times the images of the data set. Every line costs memory for an image, and
-/// a small archive can hold millions that name the same one.
+/// Most lines that are read, more than twice the images of the data set. Every line costs memory for an image,
+/// and a small archive can hold millions of lines that name the same image.
 const MAX_LINES: usize = 1 << 17;
 
-/// File and class of each line: of the official files, whose fields are separated by `;`, and of Kaggle's,
-/// separated by `,`. `path` names the file in errors; classes are below `classes`.
+/// File and class of each line, of the official lists (fields separated by `;`) or of Kaggle's (separated by
+/// `,`). `path` names the list in errors; class numbers must be below `classes`.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] for a file without the columns `Filename` (or `Path`) and `ClassId`, a line with
-/// another number of fields, a class that is none, an image for the second time, and a path that leads out
-/// of the folder.
+/// [`Error::Format`] for a file without the columns `Filename` (or `Path`) and `ClassId`, a line with another
+/// number of fields, a class number that is out of range, an image that is listed twice, and a path that leads
+/// out of the folder.
 pub(in crate::data) fn parse(
     path: &Path,
     text: &[u8],
@@ -67,7 +67,7 @@ pub(in crate::data) fn parse(
                 let (found, last) = (fields[class], classes - 1);
                 wrong(format!("line {n} has class {found}; classes are 0 to {last}"))
             })?;
-            // A path out of the folder has no business in the file.
+            // Paths that lead out of the folder are refused.
             let name = fields[file];
             let leads_out = if of_path.is_some() {
                 name.split('/').any(|part| matches!(part, "" | "." | ".."))

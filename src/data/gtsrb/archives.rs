@@ -15,11 +15,11 @@ use crate::{
 
 /// The archive of the training images, a CSV file per class among them.
 pub(super) const TRAIN: &str = "GTSRB_Final_Training_Images.zip";
-/// The archive of the test images, whose CSV file knows no classes.
+/// The archive of the test images, whose CSV file has no classes.
 pub(super) const TEST: &str = "GTSRB_Final_Test_Images.zip";
 /// The archive of the test images' classes.
 pub(super) const CLASSES: &str = "GTSRB_Final_Test_GT.zip";
-/// What is in it.
+/// The CSV file in [`CLASSES`].
 const TEST_CSV: &str = "GT-final_test.csv";
 
 /// Names of images in a tree, and their classes.
@@ -27,9 +27,9 @@ pub(super) type List = Vec<(String, u16)>;
 
 /// The images of a split and their classes, not yet read.
 pub(super) struct Signs {
-    /// Where they are.
+    /// Folder or archive that holds the images.
     pub(super) tree: Tree,
-    /// Name in the tree and class, by folder and line: in track order.
+    /// Name in the tree and class of each image, sorted by folder and line, which is track order.
     pub(super) list: List,
     /// The files whose change makes a copy of the images stale.
     sources: Vec<PathBuf>,
@@ -77,7 +77,8 @@ impl Signs {
     }
 }
 
-/// What the official archives list; the files that it comes from are added to `sources`.
+/// Images and classes as the official archives list them; the files that are read for it are added to
+/// `sources`.
 fn official(
     folder: &Path,
     split: Split,
@@ -147,7 +148,7 @@ fn training(mut tree: Tree) -> Result<List> {
     Ok(list)
 }
 
-/// The test images, and one CSV file that is somewhere else.
+/// The test images, whose classes are in a CSV file that lies elsewhere.
 fn test(folder: &Path, tree: &Tree, sources: &mut Vec<PathBuf>) -> Result<List> {
     let csv = test_csv(folder).ok_or_else(|| {
         let what = "the classes of the test images are not there";
@@ -182,7 +183,7 @@ fn present(tree: &Tree, csv: &Path, file: &str) -> Result<()> {
     Err(Error::format(csv, format!("it lists {file}, which is not there"), AGAIN))
 }
 
-/// Nothing of the split is there, or something that looks like it.
+/// The error for a split whose images are missing, or of which only an incomplete set is there.
 fn nothing(folder: &Path, zip: &Path, split: Split) -> Error {
     let partial = [folder.join("GTSRB-Training_fixed.zip"), folder.join("GTSRB/Training")];
     if let Some(found) = partial.into_iter().find(|p| split == Split::Train && p.exists()) {

@@ -13,7 +13,8 @@ const TEST_CSV: &str = "Test.csv";
 /// Names that the archive is downloaded under.
 const ARCHIVES: [&str; 2] = ["archive.zip", "gtsrb-german-traffic-sign.zip"];
 
-/// Where it is: its folder or its archive, in `folder` (of the data set) or in the one around it.
+/// Path of Kaggle's copy: its folder or its archive, in `folder` (of the data set) or in the parent of
+/// `folder`.
 pub(super) fn place(folder: &Path) -> Option<PathBuf> {
     let around = [Some(folder), folder.parent()].into_iter().flatten();
     let is_unpacked = |top: &PathBuf| top.join("Train").is_dir() && top.join(TEST_CSV).is_file();
@@ -26,7 +27,7 @@ pub(super) fn place(folder: &Path) -> Option<PathBuf> {
         .or_else(|| around.clone().find_map(archives))
 }
 
-/// Files and folders that it consists of, where it is there; and those that would be taken in their place.
+/// Files and folders of Kaggle's copy if it exists, and those that would be taken in their place.
 pub(in crate::data) fn parts(folder: &Path) -> Vec<PathBuf> {
     let around = [Some(folder), folder.parent()].into_iter().flatten();
     let parts = || ["Train", "Test", TEST_CSV].into_iter().chain(ARCHIVES);
@@ -34,7 +35,8 @@ pub(in crate::data) fn parts(folder: &Path) -> Vec<PathBuf> {
     place(folder).map_or_else(Vec::new, |_| all.collect())
 }
 
-/// The images of a split, with their classes, by class and name for training, as listed for the test.
+/// The images of a split, with their classes: training images by class and name, test images in the order of
+/// the list.
 ///
 /// # Errors
 ///
@@ -65,8 +67,8 @@ pub(super) fn images(place: &Path, split: Split) -> Result<(Tree, List)> {
     Ok((tree, list))
 }
 
-/// The class of a training image, from its name `CLASS/IMAGE`: nothing deeper is one, such as a thumbnail in
-/// `CLASS/@eaDir/IMAGE`.
+/// The class of a training image, from its name `CLASS/IMAGE`. A file deeper down is no training image, such as
+/// a thumbnail in `CLASS/@eaDir/IMAGE`.
 fn class(name: &str) -> Option<u16> {
     let (class, file) = name.split_once('/').filter(|(_, file)| !file.contains('/'))?;
     let is_image = decode::is_named_image(Path::new(file)) && !litter::is_on_the_way(name);

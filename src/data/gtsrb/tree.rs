@@ -14,10 +14,10 @@ use crate::{
 };
 
 const AGAIN: &str = "get the archive again: run `nf-gpu data fetch gtsrb`";
-/// No file in the archives is larger (the largest image has 0.2 MB).
+/// Most bytes of an archive's file that are read (the largest image has 0.2 MB).
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A folder, on the disk or in an archive. Clones read at the same time.
+/// A folder, on the disk or in an archive. Clones can be read at the same time.
 #[derive(Clone)]
 pub(in crate::data) enum Tree {
     /// On the disk.
@@ -27,8 +27,9 @@ pub(in crate::data) enum Tree {
 }
 
 impl Tree {
-    /// The folder whose path ends in `folder` in an archive, the one next to the top; the top for "". What
-    /// systems add to an archive (`__MACOSX/...`) holds copies of the names.
+    /// The folder in an archive whose path ends in `folder`, the topmost of several; for "" the top of the
+    /// archive. Folders that systems add to an archive (`__MACOSX/...`) are skipped: they hold files of the
+    /// same names.
     pub(in crate::data) fn zip(path: &Path, folder: &str) -> Result<Self> {
         let file = File::open(path).and_then(SharedFile::new).map_err(|e| Error::read(path, e))?;
         let archive = ZipArchive::new(file).map_err(|e| damaged(path, e))?;
@@ -46,7 +47,7 @@ impl Tree {
         Ok(Self::Zip { path: path.into(), archive, base })
     }
 
-    /// Where a file is, for messages.
+    /// Path of a file, for messages.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(root) => root.join(name),
@@ -99,7 +100,7 @@ impl Tree {
 fn damaged(path: &Path, error: ZipError) -> Error {
     let what = format!("not a readable zip archive: {error}");
     match error {
-        // Those of the system keep their hints.
+        // Errors of the operating system keep their own hints.
         ZipError::Io(e) if e.raw_os_error().is_some() => Error::read(path, e),
         ZipError::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
             Error::format(path, "the archive is truncated", AGAIN)

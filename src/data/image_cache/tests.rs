@@ -69,7 +69,7 @@ fn damage_is_found() {
         let mut bytes = whole.clone();
         bytes[i] ^= 4;
         fs::write(&path, bytes).unwrap();
-        // The first magic is for people who look at the file.
+        // The magic at the file's beginning is not checked: it is for people who look at the file.
         let Some(cache) = ImageCache::open(&path, &origin).filter(|_| i >= MAGIC.len()) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! Against what Pillow 11.3.0 computes, byte for byte.
+//! Compares with the results of Pillow 11.3.0, byte for byte.
 
 use super::*;
 

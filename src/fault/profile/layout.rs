@@ -1,4 +1,4 @@
-//! Where the layers of a network lie in a measured memory, as its designer says.
+//! Where the layers of a network lie in a measured memory, as a file by the memory's designer says.
 
 use super::Size;
 use crate::{
@@ -12,17 +12,17 @@ use std::path::Path;
 const HINT: &str = "a layout has, for each layer that can fail, [[layer]] with layer = \"conv1\" and \
                     address = 0x1000, in bytes; and, if you like, rows and columns of the memory";
 
-/// Bytes that an address reaches: words are counted in 32 bits.
+/// Addresses must be below this number of bytes: the numbers of words have 32 bits.
 const MOST_BYTES: u64 = 4 << 32;
 
 /// Base addresses of layers, and the size of the memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Its file.
+    /// Path of the layout file.
     pub file: String,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Rows and cells of a row, where it says them.
+    /// Rows and cells of a row, as far as the file gives them.
     pub(super) size: Size,
     layers: Vec<Base>,
 }
@@ -51,9 +51,9 @@ struct File {
 pub struct Placed<'a> {
     /// Name of its weights.
     pub name: &'a str,
-    /// Their number.
+    /// Number of weights.
     pub weights: u64,
-    /// Whether it can fail: if not it needs no address.
+    /// Whether the layer can fail; one that cannot needs no address.
     pub can_fail: bool,
 }
 
@@ -61,7 +61,7 @@ impl Layout {
     /// Reads a layout (TOML).
     ///
     /// # Errors
-    /// A file that is none; an address that is no word's.
+    /// The file is no layout; an address is not that of a word.
     pub fn load(path: &Path) -> Result<Self> {
         let text = read_text(path)?;
         let wrong = |what: String| Error::format(path, what, HINT);
@@ -82,18 +82,18 @@ impl Layout {
         Ok(Self { file: name, sha256: sha256(path)?, size, layers: file.layer })
     }
 
-    /// Whether it gives addresses to layers.
+    /// Whether the layout gives addresses to layers, and not only a size.
     #[must_use]
     pub fn has_addresses(&self) -> bool {
         !self.layers.is_empty()
     }
 
-    /// Where the layers of a network are, those with an address alone: the number of words that reach
-    /// from byte 0 to the last of them comes with the places.
+    /// Places of the layers of a network, by their addresses (a layer without one gets address 0), and the
+    /// number of words from byte 0 to the end of the last layer that has an address.
     ///
     /// # Errors
-    /// A name that is none of theirs or is there twice, a layer that can fail without an address, two
-    /// layers at one place.
+    /// A name that no layer has or that is there twice, a layer that can fail but has no address, layers that
+    /// overlap.
     pub(super) fn places(&self, network: &[Placed<'_>]) -> Result<(Vec<Place>, u64)> {
         let wrong = |what: String, hint: String| Err(Error::format(&self.file, what, hint));
         let short = |name: &str| name.strip_suffix(".weight").unwrap_or(name).to_owned();

@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, path::Path};
 /// Most cells of a memory that a list describes: a short file must not ask for more memory than there is.
 const MOST_CELLS: u64 = 1 << 30;
 
-/// Names of columns as [`plain`] makes them, by what they say. An address is the row of a memory of one word
-/// a row, a bit is its column.
+/// Names that columns may have, as [`plain`] makes them, by role. An address is the row of a memory with one
+/// word per row; a bit is the column in it.
 const ROLES: [(Role, &[&str]); 3] = [
     (
         Role::Row,
@@ -50,7 +50,7 @@ const ROLES: [(Role, &[&str]); 3] = [
     (Role::Value, &["value", "stuckat", "stuck", "stuckvalue", "stuckatvalue", "reads", "val"]),
 ];
 
-/// A word without what people write between its parts, and in small letters.
+/// A name in lower case, without the separators that people write between its parts.
 fn plain(word: &str) -> String {
     word.to_lowercase().replace([' ', '_', '.', '-'], "")
 }
@@ -62,26 +62,26 @@ enum Role {
     Value,
 }
 
-/// Which field of a line is what.
+/// Which field of a line has which role.
 #[derive(Clone, Copy)]
 pub(super) struct Columns {
     row: usize,
     column: usize,
-    /// Without it a faulty cell reads the opposite of what is stored.
+    /// Field of the value that a cell reads. Without it a faulty cell reads the opposite of what is stored.
     value: Option<usize>,
     /// Whether the row is called an address.
     addressed: bool,
-    /// Fields of a line.
+    /// Number of fields of a line.
     count: usize,
 }
 
 impl Columns {
-    /// Whether a line has as many fields.
+    /// Whether a line with this number of fields fits.
     pub(super) fn fit(&self, fields: usize) -> bool {
         self.count == fields
     }
 
-    /// Without a header.
+    /// The columns of a list without a header.
     pub(super) const USUAL: Self =
         Self { row: 0, column: 1, value: Some(2), addressed: false, count: 3 };
 
@@ -101,7 +101,7 @@ impl Columns {
         for (at, name) in header.enumerate() {
             count = at + 1;
             let plain = plain(name);
-            // pandas writes its index under no name.
+            // pandas writes its index as a column without a name.
             if plain.is_empty() {
                 continue;
             }
@@ -135,8 +135,8 @@ struct Cell {
     reads: Option<bool>,
 }
 
-/// Reads the cells behind the first `skip` lines. The memory has the size that the file's comments or
-/// `wanted` say; else it ends with its last faulty cells, in rows of a power of two.
+/// Reads the cells after the first `skip` lines. The memory has the size that the file's comments or `wanted`
+/// give; without a size it ends with the last faulty row and column, and its rows have a power of two of cells.
 pub(super) fn read(
     file: &Path,
     lines: &Lines<'_>,
@@ -184,8 +184,8 @@ pub(super) fn read(
     Ok(Cells { size_assumed: assumed, byte_addresses, ..Cells::of(ones, zeros) })
 }
 
-/// Whether all rows are what addresses of bytes would be, in a memory of words of so many: two at least
-/// beside the first word, which every count begins with.
+/// Whether the rows may be addresses in bytes, in a memory of words of `word` bytes: all are multiples of
+/// `word`, and at least two are not 0, which any way of counting begins with.
 fn count_bytes(rows: &BTreeSet<u32>, word: usize) -> bool {
     let multiple = |row: &u32| (*row as usize).is_multiple_of(word);
     word > 1 && rows.iter().filter(|&&row| row > 0).count() > 1 && rows.iter().all(multiple)
@@ -230,12 +230,12 @@ fn cell(
     })
 }
 
-/// Rows, and cells of a row.
+/// Number of rows, and of cells in a row.
 fn extent(file: &Path, cells: &[Cell], said: Size) -> Result<(u64, u64)> {
     let end = |of: fn(&Cell) -> u32| cells.iter().map(|c| u64::from(of(c)) + 1).max().unwrap_or(0);
     let columns = said.columns.unwrap_or(end(|c| c.column).next_power_of_two().max(8));
     let rows = said.rows.unwrap_or_else(|| {
-        // Of 8 cells it takes four to make whole words, of 16 two.
+        // Four rows of 8 cells make a whole word, or two rows of 16.
         let together = 4 >> (columns / 8).trailing_zeros().min(2);
         end(|c| c.row).max(1).next_multiple_of(together)
     });

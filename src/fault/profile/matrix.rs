@@ -11,7 +11,7 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Refuses what a layout says that a map says otherwise.
+    /// Refuses a map that gives another size than the layout.
     pub(super) fn agrees(self, file: &Path, wanted: Self) -> Result<()> {
         for (what, here, there) in
             [("rows", self.rows, wanted.rows), ("columns", self.columns, wanted.columns)]
@@ -43,7 +43,7 @@ impl Matrix {
         Err(Error::format(file, what, "8 cells store a weight: give a multiple of 8"))
     }
 
-    /// Packs a flag per cell.
+    /// Packs flags, one per cell, into bytes.
     pub(super) fn of_flags(file: &Path, [rows, cells]: [usize; 2], flags: &[bool]) -> Result<Self> {
         Self::check_row(file, cells)?;
         let byte = |cells: &[bool]| (0..8).fold(0, |b, j| b | u8::from(cells[j]) << j);
@@ -51,14 +51,14 @@ impl Matrix {
     }
 }
 
-/// What one file says.
+/// The faulty cells of one file.
 pub(super) struct Cells {
-    /// Cells that read 1; without the other ones, those that fail in either direction.
+    /// Cells that read 1; if `zeros` is `None`, all faulty cells of the file.
     pub(super) ones: Matrix,
     /// Cells that read 0.
     pub(super) zeros: Option<Matrix>,
     pub(super) size_assumed: bool,
-    /// Bytes of a word, where the addresses of a list seem to count them.
+    /// Bytes of a word, if the addresses of a list seem to count bytes.
     pub(super) byte_addresses: Option<usize>,
 }
 

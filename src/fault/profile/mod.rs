@@ -20,20 +20,21 @@ use crate::{
 use matrix::{Cells, Matrix, Size};
 use std::{io::Read, path::Path};
 
-/// A measured map and where it is from.
+/// A measured map and the files that it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The map.
     pub cells: CellMap,
-    /// Its file, or its files separated by a comma; empty when it was made here.
+    /// Its file, or its files separated by a comma; empty for a map that was not read from files.
     pub file: String,
-    /// Their SHA-256, in the same order.
+    /// SHA-256 of the files, in the same order.
     pub sha256: String,
-    /// Where layers lie in it, if not one behind another.
+    /// Where layers lie in the memory, if not one after another.
     pub layout: Option<Layout>,
-    /// Whether nothing says how large the memory is, so that it ends with the last cell of a list.
+    /// Whether the size of the memory is unknown, so that it is assumed to end with the last faulty cells of a
+    /// list.
     pub size_assumed: bool,
-    /// Bytes of a word, where all addresses of a list are multiples of them: it may count bytes, not rows.
+    /// Bytes of a word, if all addresses of a list are multiples of them: they may count bytes, not rows.
     pub byte_addresses: Option<usize>,
 }
 
@@ -45,10 +46,10 @@ impl From<CellMap> for Profile {
 }
 
 impl Profile {
-    /// Reads a map, as [`load_map`] does, with the layout of the network in it.
+    /// Reads a map as [`load_map`] does, and the file that says where the network's layers lie in it.
     ///
     /// # Errors
-    /// As [`load_map`] and [`Layout::load`]; a layout that does not go with the map.
+    /// The errors of [`load_map`] and [`Layout::load`]; a layout that contradicts the map.
     pub fn load<P: AsRef<Path>>(
         files: &[P],
         mapping: Option<Mapping>,
@@ -69,7 +70,7 @@ impl Profile {
         Ok(Self { cells, file, sha256: sums.join(","), layout, size_assumed, byte_addresses })
     }
 
-    /// Where the layers of a network are, and the words from the first byte to their end.
+    /// Places of the layers of a network, and the number of words from the memory's start to their end.
     ///
     /// # Errors
     /// A layout that does not fit the network.
@@ -83,15 +84,15 @@ impl Profile {
         }
     }
 
-    /// How often weights go through the map, if they take so many words; below 1 where they do not reach
-    /// its end. Nothing of the reference mapping, in which all layers lie over each other.
+    /// How often weights that take `needed` words go through the map; below 1 where they do not reach its end.
+    /// `None` for the reference mapping, in which all layers lie over each other.
     #[must_use]
     pub fn repeated(&self, needed: u64) -> Option<f64> {
         let linear = self.cells.mapping == Mapping::Linear;
         linear.then(|| needed as f64 / f64::from(self.cells.words().max(1)))
     }
 
-    /// What a user should know of the map under a network that takes so many words, a line each.
+    /// Remarks for the user about the map under a network that takes `needed` words, one line each.
     #[must_use]
     pub fn remarks(&self, needed: u64) -> Vec<String> {
         let cells = |of: u64| words::count(32 * of);
@@ -140,27 +141,27 @@ const REFERENCE_ROW: usize = 16;
 ///   of the stored weight. Its metadata may name the `mapping`.
 /// * Two `.npy` or `.csv` matrices `[rows, cells]` of 0 and 1: cells that read 1, then cells that read 0.
 /// * One such matrix: faulty cells, which read the opposite of what is stored.
-/// * A list of cells as text: `row,column,value`. Without values a list is as a matrix.
+/// * A list of cells as text: `row,column,value`. A list without values is read like a matrix.
 ///
-/// A file of another ending is what its content says.
+/// A file with another extension is recognised by its content.
 ///
-/// `mapping` is how weights lie on the cells; by default what the file says, else
+/// `mapping` is how weights lie on the cells; `None` takes the mapping that the file names, or else
 /// [`Mapping::Linear`].
 ///
 /// # Errors
-/// A file that is no map; dimensions that differ or are no whole words; a cell that is stuck at both.
+/// A file that is no map; dimensions that differ or make no whole words; a cell that is stuck at both 0 and 1.
 pub fn load_map<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>) -> Result<CellMap> {
     read(files, mapping, Size::default()).map(|found| found.map)
 }
 
-/// A map, and what a [`Profile`] says of it.
+/// A map, and what a [`Profile`] notes about it.
 struct Found {
     map: CellMap,
     size_assumed: bool,
     byte_addresses: Option<usize>,
 }
 
-/// As [`load_map`], of a memory of the `wanted` size.
+/// Like [`load_map`], for a memory of the `wanted` size.
 fn read<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>, wanted: Size) -> Result<Found> {
     let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();
     let forms: Vec<Form> = files.iter().map(|file| Form::of(file)).collect();
@@ -219,18 +220,18 @@ fn has_extension(file: &Path, names: &[&str]) -> bool {
     file.extension().is_some_and(|e| names.iter().any(|name| e.eq_ignore_ascii_case(name)))
 }
 
-/// What a file of a map is.
+/// The format of a file of a map.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// Safetensors, or what is refused as none.
+    /// Safetensors, or a file that will be refused because it is none.
     Tensors,
-    /// NumPy's.
+    /// NumPy's `.npy`.
     Array,
     Text,
 }
 
 impl Form {
-    /// By a known ending, else by what is in it: testers call their lists as they like.
+    /// Recognises a file by a known extension, or else by its content: testers name their lists as they like.
     fn of(file: &Path) -> Self {
         match () {
             () if has_extension(file, &["npy"]) => Self::Array,
@@ -242,7 +243,7 @@ impl Form {
 
     fn of_content(file: &Path) -> Self {
         let mut head = Vec::new();
-        // What cannot be read is refused by the reader.
+        // A file that cannot be opened is refused by the function that reads it.
         let read =
             open_file(file).is_ok_and(|(from, _)| from.take(512).read_to_end(&mut head).is_ok());
         let kind = recognise(&head).map_or("", |(kind, _)| kind);
@@ -257,7 +258,7 @@ impl Form {
     }
 }
 
-/// The cells of a file that is no safetensors.
+/// The cells of a text or `.npy` file.
 fn cells(file: &Path, form: Form, wanted: Size) -> Result<Cells> {
     match form {
         Form::Text => text::read(file, wanted),

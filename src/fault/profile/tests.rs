@@ -42,7 +42,7 @@ fn the_same_memory_comes_from_every_kind_of_file() {
     let npy = folder.path().join("1.npy");
     fs::write(&npy, [&header[..], &cells].concat()).unwrap();
     assert_eq!(load_map(&[&npy, &pair[1]], None).unwrap(), map);
-    // One matrix: faulty cells read the opposite.
+    // One matrix alone: faulty cells read the opposite of what is stored.
     let flips = load_map(&[&npy], None).unwrap();
     assert_eq!((flips.stuck_at_1, flips.stuck_at_0), (vec![0x80], vec![0x80]));
 }
@@ -130,7 +130,7 @@ fn a_list_of_cells_is_the_matrix_of_them() {
         let list = write(&folder, &format!("list{i}.{}", ["csv", "TXT", "tsv"][i % 3]), text);
         assert_eq!(load_map(&[list], None).unwrap(), map, "{text}");
     }
-    // Without values a list is a matrix: alone, faulty cells that flip.
+    // A list without values is read like a matrix: given alone, its faulty cells flip.
     let listed = [("1", "1,9"), ("0", "3,2")].map(|(name, cell)| {
         let text = format!("# rows: 4, columns: 16\nrow,column\n{cell}\n");
         write(&folder, &format!("of{name}.csv"), &text)
@@ -138,7 +138,7 @@ fn a_list_of_cells_is_the_matrix_of_them() {
     assert_eq!(load_map(&listed, None).unwrap(), map);
     let flips = load_map(&listed[..1], None).unwrap();
     assert_eq!(flips, load_map(&[&ones], None).unwrap());
-    // NumPy writes floats, and blanks between them.
+    // NumPy's `savetxt` writes floats with blanks between them.
     let savetxt = matrix([None, Some(9), None, None]).replace(',', " ");
     let savetxt = savetxt.replace('0', "0.000e+00").replace('1', "1.000e+00");
     assert_eq!(load_map(&[write(&folder, "np.txt", &savetxt)], None).unwrap(), flips);
@@ -155,7 +155,7 @@ fn a_memory_is_as_large_as_somebody_says() {
     let text = "row,column,value\n9,20,1\n";
     let assumed = load(text, None).unwrap();
     assert_eq!((assumed.size_assumed, assumed.cells.words()), (true, 10));
-    // Bytes with an address each: rows are whole words.
+    // Rows of one byte: their number is rounded up to whole words.
     assert_eq!(load("address,bit,value\n4,7,1\n", None).unwrap().cells.words(), 2);
     let said = load(text, Some(&layout("rows = 12\ncolumns = 64\n"))).unwrap();
     assert_eq!((said.size_assumed, said.cells.words()), (false, 24));
@@ -218,7 +218,7 @@ fn a_layout_gives_layers_their_addresses() {
         places(&all([("linear", 40), ("conv1.weight", 0), ("conv2", 8)]), &network()).unwrap();
     let words: Vec<_> = found.iter().map(|place| (place.layer, place.address)).collect();
     assert_eq!((words, reach), (vec![(0, 0), (1, 2), (2, 10)], 11));
-    // Only what can fail needs an address.
+    // Only layers that can fail need an address.
     let mut some = network();
     some[0].can_fail = false;
     let two = "[[layer]]\nlayer = \"linear\"\naddress = 0x0\n[[layer]]\nlayer = \"conv2\"\n\
@@ -324,7 +324,8 @@ fn a_file_of_another_name_is_what_it_holds() {
         ];
         assert_eq!(load_map(&pair, None).unwrap(), map, "{name}");
     }
-    // Whatever writes it: Latin-1 alone is no text that is known for sure.
+    // Any encoding that marks itself is read; Latin-1 cannot be recognised for certain and is
+    // refused.
     let bytes = folder.path().join("bytes");
     let utf_16 = || [0xfeff].into_iter().chain(LISTS[0].encode_utf16());
     for text in [
@@ -383,15 +384,15 @@ fn addresses_that_seem_to_count_bytes_are_named() {
         ("row,bit,value", [0, 4, 12, 40], false),
         ("address,bit,value", [0, 0, 0, 40], false),
     ] {
-        // What is read is the same.
+        // The cells are read in the same way, whether the addresses are remarked on or not.
         assert_eq!(
             says(&list(header, rows)),
             (u32::from(rows[3] as u16) + 1, named),
             "{header} {rows:?}"
         );
     }
-    // Bytes with an address each.
+    // Words of one byte, each with an address.
     assert!(!says("address,bit,value\n4,7,1\n8,7,1\n").1);
-    // Half-words.
+    // Words of two bytes.
     assert!(says("# columns: 16\naddress,bit\n4,7\n6,1\n").1);
 }

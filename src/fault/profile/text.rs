@@ -8,7 +8,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// What stands between two fields of a line.
+/// The separator between two fields of a line.
 #[derive(Clone, Copy)]
 pub(super) enum Separator {
     Mark(char),
@@ -20,7 +20,8 @@ impl Separator {
         [';', '\t', ','].into_iter().find(|&m| line.contains(m)).map_or(Self::Blanks, Self::Mark)
     }
 
-    /// The fields of a line, without blanks and quotes; a separator at its end begins no further one.
+    /// The fields of a line, without blanks and quotes around them. A separator at the line's end begins no
+    /// further field.
     pub(super) fn split(self, line: &str) -> impl Iterator<Item = &str> {
         let line = match self {
             Self::Mark(mark) => line.strip_suffix(mark).unwrap_or(line),
@@ -35,7 +36,7 @@ impl Separator {
     }
 }
 
-/// The lines of a text that hold something, each with its number; without comments.
+/// The lines of a text that are not empty, without comments, each with its number.
 #[derive(Clone)]
 pub(super) struct Lines<'a> {
     text: &'a str,
@@ -53,12 +54,12 @@ impl<'a> Lines<'a> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &'a str)> + use<'a> {
         let lines = self.text.lines().map(|line| line.split('#').next().unwrap_or_default());
-        // A tab may separate: only spaces go.
+        // Only spaces are removed: a tab may be a separator.
         let lines = (1..).zip(lines.map(|line| line.trim_matches([' ', '\r'])));
         lines.filter(|(_, line)| !line.trim().is_empty())
     }
 
-    /// What the last comment above a line says, of those that say something.
+    /// Result of `says` for the last comment above a line that gives one.
     fn comment_above<T>(&self, number: usize, says: impl Fn(&'a str) -> Option<T>) -> Option<T> {
         let above = self.text.lines().take(number - 1).collect::<Vec<_>>();
         let comments = above.into_iter().rev().filter_map(|line| line.trim().strip_prefix('#'));
@@ -75,7 +76,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The size that a comment says if it says nothing else: a tester's own words, `failing bits: 1232`, are
+/// The memory's size, if a comment gives that and nothing else: a tester's own words, `failing bits: 1232`, are
 /// no size. `rows` and `columns` stand before a colon or an equals sign and a number, in either order, with
 /// commas or blanks between them.
 fn said(comment: &str) -> Option<Size> {
@@ -104,13 +105,13 @@ pub(super) fn whole_number(field: &str) -> Option<u64> {
     }
     let float =
         || Some(field).filter(|f| f.starts_with(|c: char| c.is_ascii_digit()))?.parse().ok();
-    // Above 2^53 a float says nothing of the last digit.
+    // Above 2^53 floats do not hold every whole number.
     let whole = |v: &f64| v.fract() == 0.0 && *v < 9e15;
     field.parse().ok().or_else(|| float().filter(whole).map(|v| v as u64))
 }
 
-/// Reads a matrix of zeros and ones, or a list of cells. A list says so: by a header, or, of three columns
-/// (which no matrix has), by a number above 1.
+/// Reads a matrix of zeros and ones, or a list of cells. A list is recognised by its header, or by a number
+/// above 1 in a file of three columns (which no matrix has).
 pub(super) fn read(file: &Path, wanted: Size) -> Result<Cells> {
     let text = read_text(file)?;
     let lines = Lines::of(&text);

@@ -14,10 +14,10 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 pub(super) struct Header {
     /// NumPy's name of the type, such as `<f4`; of a structured array, its list of fields.
     pub(super) descr: String,
-    /// Columns first.
+    /// Whether the elements are in Fortran's order, the first index fastest.
     pub(super) fortran: bool,
     pub(super) shape: Vec<usize>,
-    /// Where the elements begin.
+    /// Offset of the elements in the file, in bytes.
     pub(super) data: usize,
 }
 
@@ -25,8 +25,8 @@ pub(super) struct Header {
 ///
 /// # Errors
 ///
-/// [`Error::Format`]: another type of file, by its name; a header that is cut off, damaged or of a version
-/// that is not known.
+/// [`Error::Format`]: another type of file, which the message names; a header that is cut off, damaged or of a
+/// version that is not known.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Header> {
     let bad = |what: &str, hint: &str| Error::format(path, what, hint);
     if !bytes.starts_with(MAGIC) {
@@ -37,7 +37,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Header> {
     }
     let cut = || bad("it is cut off in its .npy header", super::AGAIN);
     let &[major, minor] = bytes.get(6..8).and_then(|v| v.first_chunk()).ok_or_else(cut)?;
-    // Version 1 counts the header in 2 bytes, 2 and 3 in 4.
+    // Version 1 stores the header's length in 2 bytes, versions 2 and 3 in 4.
     let length = |range: std::ops::Range<usize>| {
         let bytes = bytes.get(range).ok_or_else(cut)?;
         Ok::<_, Error>(bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)))
@@ -52,7 +52,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Header> {
     };
     let end = start.checked_add(length).ok_or_else(cut)?;
     let text = bytes.get(start..end).ok_or_else(cut)?;
-    // Versions 1 and 2 are in Latin-1: a field's name may be no UTF-8.
+    // Versions 1 and 2 are in Latin-1, so a field's name may be no valid UTF-8.
     let (descr, fortran, shape) = dictionary(&String::from_utf8_lossy(text))
         .ok_or_else(|| bad("its .npy header is damaged", super::AGAIN))?;
     Ok(Header { descr, fortran, shape, data: end })
@@ -116,7 +116,7 @@ pub(super) fn describe(descr: &str, wanted: &str) -> (String, String) {
     let name = match kind {
         "f" => format!("float{bits}"),
         "i" => format!("int{bits}"),
-        // Pictures as they come; networks take values from -1 to 1.
+        // Bytes are pictures as they come, but networks take values from -1 to 1.
         "u" if wanted == "float32" => {
             let hint = "bytes of pictures become values from -1 to 1: np.save(path, (x / 127.5 - \
                         1).astype(np.float32))";

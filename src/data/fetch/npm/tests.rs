@@ -30,7 +30,7 @@ fn files_come_out_of_their_folder_in_the_package_and_no_others() {
     }
 }
 
-/// A script in the place of the client.
+/// Writes a shell script that takes the place of the npm client.
 #[cfg(unix)]
 fn client(folder: &Path, script: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Packages made here.
+//! Conversion of packages that the tests make.
 
 use std::{fs, path::PathBuf};
 
