@@ -168,9 +168,6 @@ impl Window {
     }
 
     /// Height and width after a transposed convolution: `(H - 1) stride - 2 padding + R`.
-    ///
-    /// # Errors
-    /// Nothing would be left.
     pub fn transposed_output(self, h: u32, w: u32) -> Result<[u32; 2]> {
         let side = |extent: u32, kernel: u32| {
             (extent.checked_sub(1)? * self.stride + kernel).checked_sub(2 * self.padding)

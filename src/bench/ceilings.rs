@@ -85,9 +85,6 @@ const KINDS: &[Kind] = &[
 ];
 
 /// Measures every ceiling that the adapter has.
-///
-/// # Errors
-/// The device failed.
 pub fn ceilings(gpu: &Gpu, effort: Effort) -> Result<Vec<Ceiling>> {
     let mut found = Vec::new();
     for kind in KINDS {
@@ -98,9 +95,6 @@ pub fn ceilings(gpu: &Gpu, effort: Effort) -> Result<Vec<Ceiling>> {
 
 /// Measures the same ceilings once more, with the variants that reached them. On a machine at rest they have
 /// not changed. The better rate counts.
-///
-/// # Errors
-/// The device failed.
 pub fn ceilings_again(gpu: &Gpu, effort: Effort, ceilings: &mut [Ceiling]) -> Result<()> {
     for ceiling in ceilings {
         let Some(kind) = KINDS.iter().find(|kind| kind.name == ceiling.name) else { continue };

@@ -114,9 +114,6 @@ pub struct EvalArgs {
 }
 
 /// Evaluates a base network, alone and behind generators.
-///
-/// # Errors
-/// Bad arguments or files, no memory, or Ctrl-C.
 pub fn run(args: &EvalArgs) -> Result<()> {
     args.check()?;
     let (setup, mut set) = Setup::of(args)?;

@@ -109,10 +109,6 @@ enum PassMode {
 }
 
 /// Runs a network once. If an output has a number that is not finite, nothing is written.
-///
-/// # Errors
-/// Flags that do not go together, bad files, no memory, the device failed, or
-/// [`Error::NotFiniteOutput`].
 pub fn run(args: &ForwardArgs) -> Result<()> {
     args.check_combination()?;
     args.check_places()?;

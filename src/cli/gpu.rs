@@ -44,9 +44,6 @@ impl GpuArgs {
     }
 
     /// Opens the adapter. A line tells the user if it is a software adapter.
-    ///
-    /// # Errors
-    /// No adapter fits.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let mut gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
         // Tests inject faults, to see how the program recovers.
@@ -112,9 +109,6 @@ const TUNING_BUDGET: Duration = Duration::from_secs(60);
 
 impl TunedArgs {
     /// Opens the adapter, and the user's file of measurements for it.
-    ///
-    /// # Errors
-    /// The same as for [`ComputeArgs::open`].
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let mut gpu = self.compute.open(quiet)?;
         let told = std::env::var_os("NF_GPU_NO_TUNE").is_some_and(|v| !v.is_empty() && v != "0");

@@ -67,9 +67,6 @@ pub struct ImportArgs {
 const SIDE: u32 = 32;
 
 /// Imports weights.
-///
-/// # Errors
-/// Bad arguments or files, or tensors of another network.
 pub fn run(args: &ImportArgs) -> Result<()> {
     let model = models::known(&args.model)?;
     let data = args.dataset.iter().filter(|dataset| data::is_folder(dataset));

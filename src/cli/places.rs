@@ -45,9 +45,6 @@ impl Places {
     }
 
     /// Adds the files that faults are read from.
-    ///
-    /// # Errors
-    /// The same as for [`FaultArgs::map_files`].
     pub(crate) fn reads_faults(self, faults: &FaultArgs) -> Result<Self> {
         Ok(self.reads("--fault-map", faults.map_files()?).reads("--layout", &faults.layout))
     }

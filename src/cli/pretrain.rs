@@ -27,9 +27,6 @@ pub struct PretrainArgs {
 }
 
 /// Trains a base network.
-///
-/// # Errors
-/// Those of [`pretrain`].
 pub fn run(args: &PretrainArgs) -> Result<()> {
     args.config.checked()?;
     let config = &args.config;

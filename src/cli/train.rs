@@ -31,9 +31,6 @@ pub struct TrainArgs {
 }
 
 /// Trains a NeuralFuse generator. `typed` tells which flags the user gave: a preset does not change those.
-///
-/// # Errors
-/// Those of [`train`].
 pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     let mut config = TrainConfig { given: given(typed), ..args.config.clone() };
     if let Some(preset) = config.preset {
@@ -116,9 +113,6 @@ fn check_places(config: &TrainConfig) -> Result<()> {
 }
 
 /// Applies a preset to the flags that the user did not type, leaving out settings that contradict them.
-///
-/// # Errors
-/// The fault flags contradict each other.
 fn apply(preset: Preset, config: &mut TrainConfig, typed: &dyn Fn(&str) -> bool) -> Result<()> {
     let Preset::Quick = preset;
     let takes_rate = config.faults.takes_rate()?;

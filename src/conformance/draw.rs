@@ -20,9 +20,6 @@ pub struct Draw {
 
 impl Draw {
     /// Draws the case; `suite` must be the suite of its kernel.
-    ///
-    /// # Errors
-    /// A plan was refused.
     pub fn case(self, suite: &Suite) -> Result<Case> {
         let mut case = (suite.random)(&mut Random::new(self.seed))?;
         case.label = format!("{self} {}", case.label.trim());

@@ -53,9 +53,6 @@ impl Quirk {
     pub const FILE: &str = "src/conformance/quirks.toml";
 
     /// The list that is embedded in the program.
-    ///
-    /// # Errors
-    /// Those of [`Self::parse`].
     pub fn known() -> Result<Vec<Self>> {
         Self::parse(Self::FILE, LIST)
     }

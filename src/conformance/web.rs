@@ -20,9 +20,6 @@ const PLACE: &str = "{{suites}}";
 const BYTES_OF_A_VARIANT: usize = 64 << 10;
 
 /// The page that runs suites; of a large suite it runs only the smallest cases.
-///
-/// # Errors
-/// A case cannot be planned.
 pub fn page(suites: &[&Suite], commit: &str) -> Result<String> {
     let kernels = suites.iter().map(|suite| kernel(suite)).collect::<Result<Vec<Value>>>()?;
     let text = json!({ "commit": commit, "kernels": kernels }).to_string();

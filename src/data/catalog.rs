@@ -114,10 +114,6 @@ fn splits(folder: &Path) -> Vec<PathBuf> {
 /// Opens a data set by name (`cifar10`, `fashion-sample`, ...) from the files under `dir`
 /// ([`DEFAULT_DIR`] unless the user says otherwise; an embedded data set looks at no files), or a
 /// folder of class folders with all its images at 32x32.
-///
-/// # Errors
-///
-/// The errors of [`open_sized`].
 pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
     open_sized(name, dir, split, 32)
 }
@@ -172,10 +168,6 @@ pub fn class_names(name: &str) -> Result<Vec<String>> {
 
 /// A few images for a look at a data set: at least `n` of each class (all of a class that has fewer), and the
 /// number of images of each class. Of a folder, only `n` images of each class are decoded.
-///
-/// # Errors
-///
-/// The errors of [`open_sized`].
 pub fn preview(
     name: &str,
     dir: &Path,
@@ -207,10 +199,6 @@ pub fn remarks(name: &str, split: Split, side: u32) -> Result<Vec<String>> {
 }
 
 /// Class names and the number of images of each class. A folder's images are counted, not read.
-///
-/// # Errors
-///
-/// The errors of [`open`].
 pub fn contents(name: &str, dir: &Path, split: Split) -> Result<(Vec<String>, Vec<usize>)> {
     if is_folder(name) {
         // Problems with single files are reported by `check`, and by the functions that read the files.

@@ -43,10 +43,6 @@ pub fn draw(set: &ImageSet, columns: u32) -> Result<RgbImage> {
 }
 
 /// Like [`draw`], for some images of a larger set; `counts` are the class counts of the larger set.
-///
-/// # Errors
-///
-/// The errors of [`draw`].
 pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<RgbImage> {
     if !(1..=100).contains(&columns) {
         let what = format!("{columns} images in a row");

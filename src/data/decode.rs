@@ -45,10 +45,6 @@ pub(super) fn file(path: &Path) -> Result<Planes> {
 }
 
 /// An image file as planes `[3][side][side]`, resized as the images of a folder are.
-///
-/// # Errors
-///
-/// The errors of [`file()`].
 pub(crate) fn sized(path: &Path, side: u32) -> Result<Vec<u8>> {
     Ok(file(path)?.resized(side, side)?.pixels)
 }
@@ -84,10 +80,6 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
 }
 
 /// Rows and columns of an image file, without decoding it.
-///
-/// # Errors
-///
-/// The errors of [`file()`] that can be seen at the file's beginning.
 pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
     let (file, _) = open_file(path)?;
     dimensions(path, BufReader::new(file))

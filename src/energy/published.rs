@@ -67,9 +67,6 @@ pub(super) struct Explanation {
 }
 
 /// The paper's numbers.
-///
-/// # Errors
-/// No error is expected: the tests parse the embedded file.
 pub fn published() -> Result<Published> {
     let path = Path::new("src/energy/published.toml");
     toml::from_str(TEXT).map_err(|e| Error::format(path, e.message(), "report this as a bug"))

@@ -23,9 +23,6 @@ pub struct Evaluator {
 
 impl Evaluator {
     /// Compiles the evaluation of `base`, behind `generator` if there is one, in batches of `n`.
-    ///
-    /// # Errors
-    /// Shapes do not fit, or no memory is left.
     pub fn new(
         gpu: &Gpu,
         base: &FrozenNet,
@@ -93,18 +90,12 @@ impl Evaluator {
     }
 
     /// The images that the base network saw in the last run, `[n, H, W, 3]` in [-1, 1].
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn seen(&self, gpu: &Gpu) -> Result<Vec<f32>> {
         Ok(unpad_channels(&self.program.read(gpu, self.fused)?, 3))
     }
 
     /// Classifies the whole set; `each` gets `(copy, image, logits)` in batches, and stops the
     /// evaluation with `false`. `name` says which network a copy is. Returns the right answers per copy.
-    ///
-    /// # Errors
-    /// The errors of [`Self::logits`], or it was stopped.
     pub fn run(
         &self,
         gpu: &Gpu,
@@ -143,9 +134,6 @@ pub fn argmax(row: &[f32]) -> usize {
 }
 
 /// Images as they are and as a generator makes them, `[N, H, W, 3]` in [-1, 1] each.
-///
-/// # Errors
-/// Shapes do not fit, the device failed, or [`Error::NotFiniteOutput`].
 pub fn fuse_images(
     gpu: &Gpu,
     generator: &FrozenNet,

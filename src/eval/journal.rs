@@ -89,9 +89,6 @@ impl Journal {
     }
 
     /// Keeps a result; when this returns it is on the disk.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub fn put(&mut self, name: String, of_map: OfMap) -> Result<()> {
         if self.file.is_some() {
             let line = Line { name, of_map };
@@ -111,9 +108,6 @@ impl Journal {
     }
 
     /// Removes the file: the evaluation is complete, its document written.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub fn remove(self) -> Result<()> {
         let Some((path, file)) = self.file else { return Ok(()) };
         drop(file);

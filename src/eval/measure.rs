@@ -117,9 +117,6 @@ pub fn measure(
 }
 
 /// [`measure`], with events about how far it is; `stop` ends it.
-///
-/// # Errors
-/// The errors of [`measure`], and those of the sink.
 pub fn measure_with(
     gpu: &Gpu,
     request: &Request<'_>,
@@ -141,9 +138,6 @@ pub fn measure_with(
 
 /// Runs the first batch of everything that [`measure`] runs, and keeps no results: a lack of memory shows now,
 /// and what is allocated once (pipelines, the driver's pools) is allocated.
-///
-/// # Errors
-/// Shapes do not fit, no memory is left, or the device failed.
 pub fn rehearse(gpu: &Gpu, request: &Request<'_>) -> Result<()> {
     let Request { subject, faults, seeds, .. } = *request;
     let meter = Meter::new(gpu, subject, seeds.len(), RESIDENT)?;

@@ -142,9 +142,6 @@ pub struct Meter<'a> {
 impl<'a> Meter<'a> {
     /// Puts a network, and a generator if there is one, on the device, with room for as many faulty
     /// copies as are of use for `maps` maps. A set of images of more than `resident` bytes is streamed.
-    ///
-    /// # Errors
-    /// There are no images; shapes do not fit; no memory is left.
     pub fn new(gpu: &'a Gpu, subject: Subject<'a>, maps: usize, resident: u64) -> Result<Self> {
         let Subject { base, generator, set, precision, batch, operands, .. } = subject;
         if set.is_empty() {

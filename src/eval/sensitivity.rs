@@ -55,9 +55,6 @@ pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
 /// Measures a network, behind the generator if there is one, under the first faults of a request with only one
 /// bit position or one layer faulty, of those that can fail. The maps are the same each time: the faulty cells
 /// of a bit are those that it has when all bits are faulty.
-///
-/// # Errors
-/// The errors of [`super::measure`].
 pub fn sensitivity(
     gpu: &Gpu,
     request: &Request<'_>,

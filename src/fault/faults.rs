@@ -104,9 +104,6 @@ impl Faults {
 
     /// These faults, if their rates are probabilities, and there is a measured map if and only if the model
     /// needs one.
-    ///
-    /// # Errors
-    /// [`Error::Argument`].
     pub fn checked(&self) -> Result<&Self> {
         // The rate of a measured map may be 1, which is no error: all of its cells may be faulty.
         if self.model != FaultModel::Profile {
@@ -161,9 +158,6 @@ impl Faults {
     }
 
     /// Refuses a seed that the model has no map for, without drawing it.
-    ///
-    /// # Errors
-    /// [`Error::Argument`].
     pub fn check_seed(&self, seed: u64) -> Result<()> {
         if self.model == FaultModel::Reference {
             CellMap::check_seed(seed).map(drop)

@@ -16,9 +16,6 @@ const LAST_TRAINING_SEED: u64 = 30_000;
 
 impl CellMap {
     /// The seed as the reference code would take it.
-    ///
-    /// # Errors
-    /// The errors of [`Self::reference`].
     pub(super) fn check_seed(seed: u64) -> Result<u32> {
         let seed = if seed > MAX_SEED { seed % (LAST_TRAINING_SEED + 1) } else { seed };
         u32::try_from(seed).ok().filter(|&s| s < u32::MAX).ok_or_else(|| {

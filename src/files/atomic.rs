@@ -39,10 +39,6 @@ pub fn write_with(
 
 /// Like [`write_with`], but the file that was there stays as `previous`, in the same folder. At every moment
 /// one of the two is there, whole.
-///
-/// # Errors
-///
-/// The errors of [`write_with`]; both files are then as they were.
 pub fn write_keeping(
     path: impl AsRef<Path>,
     previous: impl AsRef<Path>,

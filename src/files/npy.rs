@@ -30,20 +30,12 @@ pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
 }
 
 /// Like [`load_f32`], from bytes in memory; `name` is what messages call them.
-///
-/// # Errors
-///
-/// The errors of [`load_f32`].
 pub fn parse_f32(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<f32>> {
     let array = parse(bytes, name.as_ref(), &[("<f4", 4)], "float32")?.0;
     Ok(Array { shape: array.shape, data: convert(&array.data, f32::from_le_bytes) })
 }
 
 /// Reads an array of i32.
-///
-/// # Errors
-///
-/// The errors of [`load_f32`].
 pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
     let path = path.as_ref();
     let array = parse(&read::read(path)?, path, &[("<i4", 4)], "int32")?.0;
@@ -61,10 +53,6 @@ pub fn load_flags(path: impl AsRef<Path>) -> Result<Array<bool>> {
 }
 
 /// Like [`load_flags`], from bytes in memory; `name` is what messages call them.
-///
-/// # Errors
-///
-/// The errors of [`load_flags`].
 pub fn parse_flags(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<bool>> {
     let path = name.as_ref();
     let kinds =
@@ -99,10 +87,6 @@ pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result
 }
 
 /// Writes an array of i32, whole or not at all.
-///
-/// # Errors
-///
-/// The errors of [`save_f32`].
 pub fn save_i32(path: impl AsRef<Path>, shape: &[usize], data: &[i32]) -> Result<()> {
     save(path.as_ref(), "<i4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
 }

@@ -86,10 +86,6 @@ pub fn load(path: impl AsRef<Path>) -> Result<Contents> {
 }
 
 /// Like [`load`], from bytes in memory; `name` is what messages call them.
-///
-/// # Errors
-///
-/// The errors of [`load`].
 pub fn parse(bytes: &[u8], name: impl AsRef<Path>) -> Result<Contents> {
     let name = name.as_ref();
     // `deserialize` checks the container before anything is allocated for a tensor: shapes times
@@ -155,10 +151,6 @@ pub fn save(
 }
 
 /// Like [`save`], but the file that was there stays as `previous`.
-///
-/// # Errors
-///
-/// The errors of [`save`]; both files are then as they were.
 pub fn save_keeping(
     path: impl AsRef<Path>,
     previous: impl AsRef<Path>,

@@ -50,10 +50,6 @@ impl Weights {
     }
 
     /// Reads the bytes of a file, such as embedded ones; `name` is what messages call them.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Weights::load`].
     pub fn load_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<Self> {
         Self::from_contents(safetensors::parse(bytes, &name)?, name.as_ref())
     }
@@ -118,10 +114,6 @@ impl Weights {
     }
 
     /// Like [`Weights::save`], but the file that was there stays as `previous`.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Weights::save`]; both files are then as they were.
     pub fn save_keeping(&self, path: impl AsRef<Path>, previous: impl AsRef<Path>) -> Result<()> {
         safetensors::save_keeping(path, previous, &self.raw(), &self.metadata)
     }

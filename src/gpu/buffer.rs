@@ -21,9 +21,6 @@ impl Buffer {
     }
 
     /// Makes a buffer with contents.
-    ///
-    /// # Errors
-    /// Those of [`Self::new`].
     pub fn with<T: bytemuck::NoUninit>(gpu: &Gpu, label: &str, contents: &[T]) -> Result<Self> {
         let contents: &[u8] = bytemuck::cast_slice(contents);
         let buffer = Self::new(gpu, label, contents.len() as u64)?;
@@ -50,9 +47,6 @@ impl Buffer {
     }
 
     /// Reads the whole buffer; waits for everything submitted before.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
         self.read_part(gpu, 0, self.bytes)
     }

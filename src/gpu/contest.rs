@@ -111,9 +111,6 @@ impl Tuner {
 
     /// The best candidate, measured now if it is not known yet. `None`, for the default, where
     /// there is nothing to compare, the time is up, or memory ran out.
-    ///
-    /// # Errors
-    /// The device was lost.
     pub(super) fn decide(
         &self,
         gpu: &Gpu,

@@ -88,9 +88,6 @@ impl Gpu {
 
     /// Like [`Self::open`]; with a `place`, compiled pipelines are kept there if the driver can
     /// export them.
-    ///
-    /// # Errors
-    /// Those of [`Self::open`].
     pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
         let (_instance, found) = adapter::enumerate(adapter::BACKENDS);
         Self::open_found(adapter::choose(found, choice)?, place)

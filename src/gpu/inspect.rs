@@ -12,9 +12,6 @@ impl Program {
     /// Runs some entries of the tape one by one. After each dispatch `look` gets its place in words
     /// and every buffer of floats that it wrote, with its bytes; transients are set to 0 before their
     /// first use. This is slow and meant for finding faults.
-    ///
-    /// # Errors
-    /// Those of `look`, or the device failed.
     pub fn run_each(
         &self,
         gpu: &Gpu,

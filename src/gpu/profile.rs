@@ -60,9 +60,6 @@ impl Stopwatch {
 
 impl Program {
     /// Runs each dispatch alone and times it.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         let stopwatch = Stopwatch::new(gpu)?;
         let mut times = Vec::new();

@@ -66,25 +66,16 @@ pub struct Program {
 
 impl Program {
     /// Submits one run and returns without waiting, except to keep at most two runs in flight.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn run(&self, gpu: &Gpu) -> Result<()> {
         self.run_steps(gpu, &self.steps)
     }
 
     /// Like [`Self::run`], for one section of the tape, counted from 0.
-    ///
-    /// # Errors
-    /// Those of [`Self::run`], or there is no such section.
     pub fn run_section(&self, gpu: &Gpu, section: usize) -> Result<()> {
         self.run_range(gpu, self.section(section)?)
     }
 
     /// The entries of the tape in one of its sections, counted from 0.
-    ///
-    /// # Errors
-    /// There is no such section.
     pub fn section(&self, section: usize) -> Result<Range<usize>> {
         let bound = |i: usize| match i {
             0 => Some(0),
@@ -231,9 +222,6 @@ impl Program {
     }
 
     /// Reads a buffer of the tape; waits for the work before it.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu, id: BufferId) -> Result<Vec<T>> {
         self.buffers[id.0].as_ref().map_or_else(|| Ok(Vec::new()), |buffer| buffer.read(gpu))
     }

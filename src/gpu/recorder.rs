@@ -99,9 +99,6 @@ impl Drop for Span<'_> {
 
 impl Gpu {
     /// Begins a recording.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn record(&self) -> Result<()> {
         self.wait("begin a recording")?;
         let (submissions, host) = (Vec::new(), Vec::new());

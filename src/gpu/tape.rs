@@ -110,9 +110,6 @@ impl Tape {
     }
 
     /// Appends a dispatch that must run with the named variant and workgroup size.
-    ///
-    /// # Errors
-    /// Those of [`Self::push`].
     pub fn push_as(
         &mut self,
         plan: Plan,

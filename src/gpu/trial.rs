@@ -36,9 +36,6 @@ pub struct Job {
 
 impl Job {
     /// One dispatch of a plan with a variant.
-    ///
-    /// # Errors
-    /// Those of [`Tape::push_as`].
     pub(super) fn of(plan: &Plan, variant: &'static Variant, workgroup: u32) -> Result<Self> {
         let mut tape = Tape::new();
         let (mut inputs, mut outputs, mut all) = (Vec::new(), Vec::new(), Vec::new());

@@ -55,9 +55,6 @@ impl Troubles {
 
 impl Gpu {
     /// Waits until everything submitted is done.
-    ///
-    /// # Errors
-    /// The device was lost or reported an error.
     pub fn wait(&self, doing: &str) -> Result<()> {
         self.wait_for(None)?;
         self.check(doing)
@@ -93,9 +90,6 @@ impl Gpu {
     }
 
     /// Turns what the driver complained about since the last call into an error.
-    ///
-    /// # Errors
-    /// The device was lost or reported an error.
     pub fn check(&self, doing: &str) -> Result<()> {
         let mut troubles = lock(&self.troubles);
         if let Some(message) = troubles.lost.clone() {

@@ -101,9 +101,6 @@ pub fn base_names() -> Vec<&'static str> {
 }
 
 /// The entry of a base network's name (case does not matter).
-///
-/// # Errors
-/// Unknown name.
 pub fn base_info(name: &str) -> Result<&'static BaseInfo> {
     let unknown = || Error::unknown("model", name, BASES.iter().map(|b| b.name));
     BASES.iter().find(|b| b.name.eq_ignore_ascii_case(name)).ok_or_else(unknown)
@@ -161,9 +158,6 @@ pub fn base(
 }
 
 /// The spelling of a base network's or generator's name that is used here (case does not matter).
-///
-/// # Errors
-/// Unknown name.
 pub fn known(name: &str) -> Result<&'static str> {
     let all = || BASES.iter().map(|b| b.name).chain(GENERATORS.iter().copied());
     let known = all().find(|known| known.eq_ignore_ascii_case(name));

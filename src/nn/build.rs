@@ -40,9 +40,6 @@ impl Graph {
     }
 
     /// A convolution with `k` output channels.
-    ///
-    /// # Errors
-    /// The window does not fit.
     pub fn conv(
         &mut self,
         x: NodeId,
@@ -59,9 +56,6 @@ impl Graph {
     }
 
     /// A transposed convolution with `k` output channels.
-    ///
-    /// # Errors
-    /// Nothing is left of the image.
     pub fn conv_transpose(
         &mut self,
         x: NodeId,
@@ -127,9 +121,6 @@ impl Graph {
     }
 
     /// Maximum over windows.
-    ///
-    /// # Errors
-    /// The window does not fit.
     pub fn max_pool(&mut self, x: NodeId, window: Window) -> Result<NodeId> {
         let [c, h, w] = self.nodes[x].chw;
         let [oh, ow] = window.output(h, w)?;
@@ -150,9 +141,6 @@ impl Graph {
     }
 
     /// Channels of `a`, then of `b`.
-    ///
-    /// # Errors
-    /// The images differ in size.
     pub fn concat(&mut self, a: NodeId, b: NodeId) -> Result<NodeId> {
         let ([ca, h, w], [cb, hb, wb]) = (self.nodes[a].chw, self.nodes[b].chw);
         if [h, w] != [hb, wb] {
@@ -162,9 +150,6 @@ impl Graph {
     }
 
     /// Sum of two nodes.
-    ///
-    /// # Errors
-    /// Their shapes differ.
     pub fn add(&mut self, a: NodeId, b: NodeId) -> Result<NodeId> {
         let (shape_a, shape_b) = (self.nodes[a].chw, self.nodes[b].chw);
         if shape_a != shape_b {

@@ -44,9 +44,6 @@ pub fn stored_layers<'a>(
 }
 
 /// Bits that the fault map of a seed flips in each layer of a network.
-///
-/// # Errors
-/// As [`faulty_weights`].
 pub fn count_flips(
     (graph, weights): (&Graph, &Weights),
     bits: u32,

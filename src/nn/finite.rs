@@ -36,9 +36,6 @@ fn index(shape: &[usize], mut at: usize) -> String {
 
 /// Runs entries of a program again, one by one, and names the first that writes a number that is not
 /// finite.
-///
-/// # Errors
-/// The device failed.
 pub fn first_not_finite(
     gpu: &Gpu,
     program: &Program,

@@ -67,9 +67,6 @@ impl FrozenNet {
 
     /// Like [`Self::new`], but without the transposed weights that input gradients need, in half of the
     /// memory: only for [`Mode::Inference`].
-    ///
-    /// # Errors
-    /// As [`Self::new`].
     pub fn for_inference(
         gpu: &Gpu,
         graph: &Graph,
@@ -82,9 +79,6 @@ impl FrozenNet {
 
     /// Like [`Self::new`] (with `gradients`) or [`Self::for_inference`] (without), with layers cut into
     /// slices of output channels that take at most `largest` bytes each (or have four channels).
-    ///
-    /// # Errors
-    /// As [`Self::new`].
     pub fn sliced(
         gpu: &Gpu,
         graph: &Graph,
@@ -165,9 +159,6 @@ impl FrozenNet {
 
     /// The dequantised weights of one copy, per layer in the order of the `state_dict` (PyTorch's
     /// `[K, C, R, S]`, transposed convolutions `[C, K, R, S]`). Waits for the device.
-    ///
-    /// # Errors
-    /// There is no such copy, or the device failed.
     pub fn read(&self, gpu: &Gpu, copy: u32) -> Result<Vec<Vec<f32>>> {
         if copy >= self.copies {
             return Err(Error::Shape(format!("copy {copy} of {}", self.copies)));

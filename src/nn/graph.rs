@@ -278,9 +278,6 @@ impl Graph {
     }
 
     /// What a user should know of the measured map of `faults` under this network, one remark per line.
-    ///
-    /// # Errors
-    /// As [`Self::places_under`].
     pub fn remarks(&self, faults: &Faults) -> Result<Vec<String>> {
         let (_, reach) = self.places_under(faults)?;
         let of_map = faults.profile.as_ref().zip(reach);

@@ -64,9 +64,6 @@ impl Pick {
 
 impl DeviceImages {
     /// Uploads a data set.
-    ///
-    /// # Errors
-    /// No memory is left on the device.
     pub fn upload(gpu: &Gpu, set: &ImageSet) -> Result<Self> {
         let bytes = set.height as usize * set.width as usize * 3;
         let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
@@ -108,9 +105,6 @@ impl DeviceImages {
 
     /// Appends the dispatches that make a batch of images in [-1, 1]. `parts` has the number of images
     /// of each part.
-    ///
-    /// # Errors
-    /// A shape past 32-bit indices.
     pub fn batch(&self, tape: &mut Tape, parts: &[u32]) -> Result<Batch> {
         let part = |&n: &u32| self.part(tape, n);
         Ok(Batch { parts: parts.iter().map(part).collect::<Result<_>>()? })

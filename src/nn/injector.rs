@@ -71,17 +71,11 @@ impl Injector {
 
     /// Times of all dispatches, each run alone, with the maps of the last run. [`Self::run`] skips
     /// section 0 unless another injector of the network ran in between.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         self.program.profile(gpu)
     }
 
     /// Bits that the last run flipped, per copy and layer. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
         let words: Vec<u32> = self.program.read(gpu, self.flips)?;
         let layers: Vec<Flips> = words

@@ -84,9 +84,6 @@ impl TrainableNet {
     }
 
     /// Appends the fake quantisation of every layer and returns a compiler in [`Mode::Training`].
-    ///
-    /// # Errors
-    /// Shapes do not fit.
     pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape) -> Result<Compiler<'a>> {
         let parameters = tape.import("parameters", &self.parameters);
         let layers = self.quantised(tape, parameters)?;
@@ -164,9 +161,6 @@ impl TrainableNet {
     }
 
     /// Parameters and running statistics as they stand. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn weights(&self, gpu: &Gpu) -> Result<Weights> {
         let flat: Vec<f32> = self.parameters.read(gpu)?;
         let mut weights = self.named(&flat);

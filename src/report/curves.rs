@@ -30,10 +30,6 @@ type Drawn = std::result::Result<(), Box<dyn error::Error>>;
 /// Left: loss of the clean (blue) and the perturbed networks (vermillion). Right: CA(NF) and PA(NF), and dashed
 /// CA and PA without a generator, or CA and PA alone in a run without generators. Rings mark measurements on
 /// other images, such as the final test: a line to them would suggest a change that training did not make.
-///
-/// # Errors
-///
-/// [`Error::Write`].
 pub fn save(path: impl AsRef<Path>, events: &[Event]) -> Result<()> {
     let path = path.as_ref();
     let canvas = draw(events).map_err(|e| Error::write(path, std::io::Error::other(e)))?;

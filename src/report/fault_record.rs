@@ -93,9 +93,6 @@ impl FaultRecord {
     }
 
     /// Writes the record, whole or not at all.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub fn save(&self, path: &Path) -> Result<()> {
         atomic::write(path, self.to_json())
     }

@@ -35,10 +35,6 @@ pub struct Image<'a> {
 
 impl<'a> Image<'a> {
     /// An image, if the number of `pixels` matches its extents.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Shape`].
     pub fn new(height: usize, width: usize, pixels: &'a [f32]) -> Result<Self> {
         let len = height.checked_mul(width).and_then(|n| n.checked_mul(3));
         if len != Some(pixels.len()) || pixels.is_empty() {
@@ -85,10 +81,6 @@ pub fn save_grid(path: impl AsRef<Path>, examples: &[Example<'_>]) -> Result<()>
 }
 
 /// Writes an image as a PNG in its own size.
-///
-/// # Errors
-///
-/// [`Error::Write`].
 pub fn save(path: impl AsRef<Path>, image: Image<'_>) -> Result<()> {
     let pixels = (0..image.height).flat_map(|y| (0..image.width).map(move |x| (y, x)));
     let rgb: Vec<u8> = pixels.flat_map(|(y, x)| image.rgb(y, x).map(byte)).collect();

@@ -96,10 +96,6 @@ pub struct JsonLines {
 
 impl JsonLines {
     /// Creates an empty file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Write`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let mut lines =
             Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: false };

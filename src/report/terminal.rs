@@ -38,9 +38,6 @@ pub(crate) fn print_usage(told: &clap::Error) -> Result<()> {
 }
 
 /// Writes one JSON document and a line end to stdout.
-///
-/// # Errors
-/// Those of [`print`].
 pub(crate) fn print_json(document: &Value) -> Result<()> {
     print(&format!("{document:#}\n"))
 }

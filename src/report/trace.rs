@@ -20,9 +20,6 @@ pub struct Slice {
 }
 
 /// Writes a timeline with a title and its slices.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn save(path: &Path, title: &str, slices: &[Slice]) -> Result<()> {
     let mut tracks: Vec<&str> = Vec::new();
     for slice in slices {

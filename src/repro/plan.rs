@@ -121,9 +121,6 @@ impl Plan {
     }
 
     /// Rows and columns of the images.
-    ///
-    /// # Errors
-    /// Known base networks cause no error.
     pub fn side(&self) -> Result<u32> {
         self.bases.first().map_or(Ok(32), |model| Ok(models::base_info(model)?.side))
     }

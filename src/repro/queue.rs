@@ -112,9 +112,6 @@ pub fn run(
 }
 
 /// Says which cells would fit in the settings' hours, without writing anything.
-///
-/// # Errors
-/// The same as for [`run`].
 pub fn forecast(
     gpu: &Gpu,
     plan: &Plan,

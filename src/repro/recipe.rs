@@ -18,9 +18,6 @@ pub(super) fn table(settings: &impl Serialize) -> Result<Table> {
 }
 
 /// Writes a recipe.
-///
-/// # Errors
-/// [`Error::Write`].
 pub(super) fn save(path: &Path, recipe: &Table) -> Result<()> {
     atomic::write(path, format!("# nf-gpu repro ({})\n{recipe}", env!("NF_COMMIT")))
 }

@@ -201,9 +201,6 @@ impl Settings {
 
     /// The training settings of a base network: as in the paper's code, without weight decay, at a constant
     /// rate.
-    ///
-    /// # Errors
-    /// Settings that [`Self::checked`] has accepted cause no error.
     pub fn pretraining(&self, model: &str, dataset: &str, out: &Path) -> Result<PretrainConfig> {
         let flags = ["--model".into(), model.into(), "--dataset".into(), dataset.into()];
         let mut config = PretrainConfig::from_flags(
@@ -219,9 +216,6 @@ impl Settings {
     }
 
     /// The training settings of a generator in front of the base network in the file `base`.
-    ///
-    /// # Errors
-    /// Settings that [`Self::checked`] has accepted cause no error.
     pub fn training(
         &self,
         training: &Training,

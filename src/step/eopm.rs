@@ -82,9 +82,6 @@ impl Losses {
 impl Eopm {
     /// Compiles a step of `generator` in front of copies of a base network, cut so that it fits the
     /// adapter.
-    ///
-    /// # Errors
-    /// Shapes do not fit, or no memory is left.
     pub fn new(
         gpu: &Gpu,
         generator: &TrainableNet,
@@ -103,9 +100,6 @@ impl Eopm {
     }
 
     /// The tape of a step, for inspection only.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
     pub(crate) fn planned(
         gpu: &Gpu,
         generator: &TrainableNet,
@@ -149,9 +143,6 @@ impl Eopm {
 
     /// Runs step `step` (counted from 0) on the chosen images, without waiting for it. A streamed set
     /// also needs their pixels.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn step(
         &mut self,
         gpu: &Gpu,
@@ -165,9 +156,6 @@ impl Eopm {
     }
 
     /// Like [`Self::step`], but calls `run` to run the tape ([`EopmStep::run_by`]).
-    ///
-    /// # Errors
-    /// As [`Self::step`], and those of `run`.
     pub fn step_by(
         &mut self,
         gpu: &Gpu,
@@ -193,9 +181,6 @@ impl Eopm {
     }
 
     /// Mean losses since the last call. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn losses(&mut self, gpu: &Gpu) -> Result<Losses> {
         let sums = self.step.losses(gpu)?;
         self.step.clear_losses(gpu);
@@ -210,9 +195,6 @@ impl Eopm {
 
     /// Bits that the last step's maps flipped, as a share of all stored bits of the perturbed copies.
     /// Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn flip_rate(&self, gpu: &Gpu, stored_bits: u64) -> Result<f64> {
         let flips = self.step.flips(gpu)?;
         let flipped: u64 = flips.iter().flatten().map(|f| f.total).sum();
@@ -220,9 +202,6 @@ impl Eopm {
     }
 
     /// Times of all dispatches of a step, each run alone ([`EopmStep::profile`]).
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         self.step.profile(gpu)
     }

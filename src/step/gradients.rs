@@ -39,9 +39,6 @@ impl EopmTape {
     /// Appends a step to a tape that makes the `images` and their `target` in the parts of `cut`:
     /// `generator` in front of `base`, which has as many copies as one group. There are `copies` in
     /// all; the first is clean.
-    ///
-    /// # Errors
-    /// Shapes do not fit.
     #[expect(clippy::too_many_arguments, reason = "a step has that many parts; all differ in type")]
     pub fn append(
         gpu: &Gpu,
@@ -189,9 +186,6 @@ impl EopmStep {
 
     /// Like [`Self::run`], but calls `run` for the entries of the tape: for all of them, in order, in
     /// one or several calls.
-    ///
-    /// # Errors
-    /// As [`Self::run`], and those of `run`.
     pub fn run_by(
         &self,
         gpu: &Gpu,
@@ -236,9 +230,6 @@ impl EopmStep {
     /// Times of all dispatches of a step, each run alone, with the maps of the last run: first those
     /// that draw faults, then those of the tape. A dispatch that runs once per group is listed once per
     /// group.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
         let groups = self.tape.cut.groups;
         let mut times = self.injectors[0].profile(gpu)?;
@@ -257,9 +248,6 @@ impl EopmStep {
     }
 
     /// Sum of the losses of each copy since the sums were last cleared. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn losses(&self, gpu: &Gpu) -> Result<Vec<f64>> {
         let words: Vec<f32> = self.totals_buffer().read(gpu)?;
         let sums = words.chunks(2).map(|copy| f64::from(copy[0]));
@@ -278,9 +266,6 @@ impl EopmStep {
 
     /// Bits that the maps of the last run flipped, per layer, in the perturbed copies of the first
     /// group (of the last group if the clean copy is alone in the first). Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
         if self.tape.cut.copies == 1 {
             return self.injectors[1].flips(gpu);

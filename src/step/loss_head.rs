@@ -45,9 +45,6 @@ impl LossHead {
     }
 
     /// The same where the gradient has its buffer already.
-    ///
-    /// # Errors
-    /// As [`Self::append`].
     pub fn append_to(
         self,
         tape: &mut Tape,

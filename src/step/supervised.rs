@@ -35,9 +35,6 @@ pub struct Totals {
 impl Supervised {
     /// Compiles a step of `net` on batches of `n`, in parts of at most `micro_batch` (by default as
     /// many as fit). `optimiser` holds momentum and weight decay.
-    ///
-    /// # Errors
-    /// Shapes do not fit, or no memory is left.
     pub fn new(
         gpu: &Gpu,
         net: &TrainableNet,
@@ -91,9 +88,6 @@ impl Supervised {
     }
 
     /// Runs step `step` of the run with seed `seed` on the chosen images, without waiting for it.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn step(
         &mut self,
         gpu: &Gpu,
@@ -108,9 +102,6 @@ impl Supervised {
     }
 
     /// Like [`Self::step`], but calls `run` to run the tape.
-    ///
-    /// # Errors
-    /// As [`Self::step`], and those of `run`.
     #[expect(clippy::too_many_arguments, reason = "a step needs that much; all differ in type")]
     pub fn step_by(
         &mut self,
@@ -130,9 +121,6 @@ impl Supervised {
     }
 
     /// Mean values since the last call. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub fn totals(&mut self, gpu: &Gpu) -> Result<Totals> {
         let words: Vec<u32> = self.program.read(gpu, self.head.totals)?;
         self.program.write(gpu, self.head.totals, 0, &[0u32; 2]);

@@ -32,9 +32,6 @@ pub struct Teacher {
 
 impl Teacher {
     /// Quantises a network to `bits` and puts it on the device.
-    ///
-    /// # Errors
-    /// As [`FrozenNet::new`], or the device failed.
     pub fn new(
         gpu: &Gpu,
         (graph, weights): (&Graph, &Weights),

@@ -85,9 +85,6 @@ impl BaseHints {
 
 impl BaseNet {
     /// Loads a weights file. The number of classes follows from its last layer.
-    ///
-    /// # Errors
-    /// No such file, no weights file, an unknown network, or tensors of another network.
     pub fn load(path: &Path, hints: &BaseHints) -> Result<Self> {
         let weights = Weights::load(path)?;
         if let Some(faults) = weights.meta(INJECTED) {
@@ -110,9 +107,6 @@ impl BaseNet {
     }
 
     /// The data set `named` by the user, else the one that the file names as its training data.
-    ///
-    /// # Errors
-    /// Neither names one.
     pub fn dataset(&self, named: Option<&str>) -> Result<String> {
         let known = named.or(self.weights.meta("dataset"));
         known.map(str::to_owned).ok_or_else(|| {
@@ -147,9 +141,6 @@ impl BaseNet {
     }
 
     /// Refuses faults in no layer or no stored bit of this network.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the flag.
     pub fn can_have(&self, faults: &Faults, precision: u32) -> Result<()> {
         faults.positions.stored(precision)?;
         faults.layers.of(self.graph.layer_names())?;
@@ -179,9 +170,6 @@ impl BaseNet {
 
     /// Labels images without labels with the answers of this network, free of faults
     /// ([`eval::answer_for`]).
-    ///
-    /// # Errors
-    /// As [`eval::answer_for`].
     pub fn answer_for(
         &self,
         gpu: &Gpu,

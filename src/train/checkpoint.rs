@@ -132,9 +132,6 @@ impl Checkpoint {
     }
 
     /// The version of the program that wrote the checkpoint.
-    ///
-    /// # Errors
-    /// A broken checkpoint.
     pub(super) fn commit(&self) -> Result<Option<String>> {
         self.says("commit")
     }
@@ -149,9 +146,6 @@ impl Checkpoint {
     }
 
     /// The variants of kernels with which the checkpoint was made; `None` if it does not record them.
-    ///
-    /// # Errors
-    /// A broken checkpoint.
     pub(super) fn choices(&self) -> Result<Option<Choices>> {
         let text = self.says("kernels")?;
         let parsed = text.map(|text| serde_json::from_str(&text)).transpose();

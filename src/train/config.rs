@@ -251,9 +251,6 @@ impl TrainConfig {
     }
 
     /// The faults for which the generator is trained.
-    ///
-    /// # Errors
-    /// As [`FaultArgs::at`].
     pub fn fault_model(&self) -> Result<Faults> {
         self.faults.at(self.ber)
     }
@@ -291,9 +288,6 @@ impl TrainConfig {
     }
 
     /// Perturbed copies of a step. A chip has a single map, so one copy suffices.
-    ///
-    /// # Errors
-    /// As [`Self::maps`].
     pub fn perturbed_copies(&self) -> Result<u32> {
         Ok(if matches!(self.maps()?, Maps::Chip(_)) { 1 } else { self.copies })
     }
@@ -312,9 +306,6 @@ impl TrainConfig {
     }
 
     /// Refuses values that make no sense.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the flag.
     pub fn checked(&self) -> Result<()> {
         self.fault_model()?;
         self.maps()?;

@@ -129,9 +129,6 @@ impl FaultArgs {
     }
 
     /// The fault model.
-    ///
-    /// # Errors
-    /// There is none of that name.
     pub fn model(&self) -> Result<FaultModel> {
         let measured = !self.map_files()?.is_empty();
         match &self.faults {
@@ -143,9 +140,6 @@ impl FaultArgs {
 
     /// Whether `--ber` has a meaning. It has none for a measured map, or if both rates per direction
     /// are given.
-    ///
-    /// # Errors
-    /// As [`Self::model`].
     pub fn takes_rate(&self) -> Result<bool> {
         Ok(match self.model()? {
             FaultModel::Profile => false,
@@ -155,9 +149,6 @@ impl FaultArgs {
     }
 
     /// Seed of the only fault map, if there is only one: that of `--chip`, or 0 for a measured map.
-    ///
-    /// # Errors
-    /// As [`Self::chip_seed`] and [`Self::model`].
     pub fn only_seed(&self) -> Result<Option<u64>> {
         Ok(match self.model()? {
             FaultModel::Profile => Some(0),
@@ -223,9 +214,6 @@ impl FaultArgs {
     }
 
     /// The faults at each of several rates; if `bers` is empty, the faults that `at(None)` gives.
-    ///
-    /// # Errors
-    /// As [`Self::at`].
     pub fn at_each(&self, bers: &[f64]) -> Result<Vec<Faults>> {
         if bers.is_empty() {
             return Ok(vec![self.at(None)?]);

@@ -31,9 +31,6 @@ pub(super) enum TrainSet {
 impl TrainSet {
     /// Opens the training split of a data set for images of `side` rows and columns. `say` receives a
     /// message before long work, and stops it by returning `false`.
-    ///
-    /// # Errors
-    /// The data set is missing or incomplete.
     pub(super) fn open(
         name: &str,
         dir: &Path,
@@ -103,9 +100,6 @@ impl TrainSet {
 
     /// Removes `n` images for evaluations and returns them: the last ones, or evenly spaced ones if the
     /// last ones do not have all classes (because the set is ordered by class) or the set is a folder.
-    ///
-    /// # Errors
-    /// An image cannot be read.
     pub(super) fn held_out(&mut self, n: usize) -> Result<ImageSet> {
         let (len, classes) = (self.len(), self.classes() as usize);
         let n = n.min(len);
@@ -161,9 +155,6 @@ impl std::fmt::Debug for Restart {
 
 impl Feed {
     /// Puts a set on the device, or prepares to stream it if the device has no room.
-    ///
-    /// # Errors
-    /// The device failed.
     pub(super) fn new(
         gpu: &Gpu,
         set: TrainSet,
@@ -217,9 +208,6 @@ impl Feed {
     }
 
     /// The picks of a step, and their pixels if they are streamed. Steps must be asked for in order.
-    ///
-    /// # Errors
-    /// An image cannot be read.
     pub(super) fn batch(&mut self, step: u64) -> Result<(Vec<Pick>, Vec<u8>)> {
         let picks = self.sampler.batch(step);
         let pixels = match &mut self.source {

@@ -103,18 +103,12 @@ impl RunFolder {
     }
 
     /// Writes the settings with which a run is resumed.
-    ///
-    /// # Errors
-    /// The file cannot be read or written.
     pub(super) fn note_settings(&self, config: &TrainConfig) -> Result<()> {
         let kernels = kernels(&read_text(&self.config())?);
         self.save_config(&Saved { config, kernels: kernels.as_ref() })
     }
 
     /// Adds the variants of kernels that the run uses to its settings.
-    ///
-    /// # Errors
-    /// The file cannot be read or written.
     pub fn note_choices(&self, choices: &Choices) -> Result<()> {
         let (_, config) = Self::open(&self.root)?;
         self.save_config(&Saved { config: &config, kernels: Some(choices) })
@@ -277,9 +271,6 @@ impl RunFolder {
     }
 
     /// The version of the program that wrote the checkpoint.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged.
     pub(super) fn commit(&self) -> Result<Option<String>> {
         Checkpoint::at(self.checkpoint()).commit()
     }

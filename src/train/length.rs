@@ -38,9 +38,6 @@ impl Length {
     }
 
     /// Length of a base network's training.
-    ///
-    /// # Errors
-    /// As [`Self::of_training`].
     pub fn of_pretraining(config: &PretrainConfig) -> Result<Self> {
         let of = |split| images(&config.dataset, &config.data_dir, split);
         let per_epoch = per_epoch(of(Split::Train)?, config.batch_size);

@@ -64,17 +64,11 @@ impl LossArgs {
 
     /// The loss in words, on which checkpoints and generators depend. `None` if labels are learnt, as
     /// in versions that had no other loss.
-    ///
-    /// # Errors
-    /// As [`Self::distill`].
     pub(super) fn words(&self) -> Result<Option<String>> {
         Ok(self.distill()?.map(|t| format!("distill at temperature {t}")))
     }
 
     /// Refuses images without labels if labels are learnt.
-    ///
-    /// # Errors
-    /// [`Error::Format`] naming the folder.
     pub fn suits(&self, dataset: &str) -> Result<()> {
         match self.loss {
             Loss::Labels => data::need_labels(dataset),

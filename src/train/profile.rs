@@ -29,9 +29,6 @@ pub(super) struct Profiler {
 
 impl Profiler {
     /// A profiler that writes a timeline to `file`, if one is given.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub(super) fn new(file: Option<PathBuf>) -> Result<Self> {
         // Checked now rather than after the steps.
         file.as_ref().map_or(Ok(()), atomic::check)?;
@@ -39,9 +36,6 @@ impl Profiler {
     }
 
     /// Called before step `at` of this process, `left` steps before the end of the run.
-    ///
-    /// # Errors
-    /// The device failed.
     pub(super) fn before(&mut self, gpu: &Gpu, at: u64, left: u64) -> Result<()> {
         if self.file.is_some() && self.left.is_none() && (at >= WARM_UP || left <= 1) {
             self.recorded = STEPS.min(left);
@@ -52,9 +46,6 @@ impl Profiler {
     }
 
     /// Called after a step. Writes the timeline once enough steps are recorded.
-    ///
-    /// # Errors
-    /// The device failed, or the file cannot be written.
     pub(super) fn after(&mut self, gpu: &Gpu, sink: &mut dyn Sink) -> Result<()> {
         let Some(left) = &mut self.left else { return Ok(()) };
         *left = left.saturating_sub(1);

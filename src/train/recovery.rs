@@ -116,9 +116,6 @@ impl History {
     }
 
     /// The empty history of a new run. The file of an earlier run in the folder is removed.
-    ///
-    /// # Errors
-    /// The file cannot be removed.
     pub(super) fn begin(root: &Path) -> Result<Self> {
         let path = Self::path(root);
         match fs::remove_file(&path) {
@@ -128,9 +125,6 @@ impl History {
     }
 
     /// The history of a run that is resumed.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(super) fn load(root: &Path) -> Result<Self> {
         let path = Self::path(root);
         let all = match path.try_exists().map_err(|e| Error::read(&path, e))? {
@@ -144,9 +138,6 @@ impl History {
     }
 
     /// Records a setback after which the run continues at `step`. Called before the run continues.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub(super) fn add(&mut self, setback: &Setback, step: u64) -> Result<Recovered> {
         let Setback { reason, lr_factor, .. } = setback.clone();
         let recovery = self.all.last().map_or(0, |last| last.recovery) + 1;

@@ -29,9 +29,6 @@ pub(super) struct Sentinel {
 
 impl Sentinel {
     /// A sentinel for a network in its state after `step` steps.
-    ///
-    /// # Errors
-    /// The device failed.
     pub(super) fn new(gpu: &Gpu, net: &TrainableNet, step: u64) -> Result<Self> {
         let (names, buffers): (Vec<_>, Vec<_>) = net.state().unzip();
         let slots = u32::try_from(buffers.len()).unwrap_or(u32::MAX);
@@ -53,9 +50,6 @@ impl Sentinel {
     }
 
     /// Name of the state that is not finite, if there is one. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed.
     pub(super) fn check(&self, gpu: &Gpu) -> Result<Option<&'static str>> {
         self.look.run(gpu)?;
         let found: Vec<u32> = self.look.read(gpu, self.found)?;
@@ -64,9 +58,6 @@ impl Sentinel {
     }
 
     /// Keeps the present state, which is good after `step` steps.
-    ///
-    /// # Errors
-    /// The device failed.
     pub(super) fn keep(&mut self, gpu: &Gpu, step: u64) -> Result<()> {
         self.since = step;
         self.kept.as_ref().map_or(Ok(()), |[keep, _]| keep.run(gpu))
@@ -75,9 +66,6 @@ impl Sentinel {
     /// Repeats the steps since the last good check, up to `end`, and returns the step that gives the
     /// first number that is not finite, and where. `step` runs one step with the function that runs the
     /// tape, and returns whether its losses are finite.
-    ///
-    /// # Errors
-    /// The errors of `step`; the device failed.
     pub(super) fn blame(
         &mut self,
         gpu: &Gpu,

@@ -25,9 +25,6 @@ pub(super) fn parsed<T: Args + FromArgMatches>(
 pub(super) type MicroBatch = Option<u32>;
 
 /// `auto`, or a number from 1 up.
-///
-/// # Errors
-/// Anything else.
 pub(super) fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String> {
     match text.parse() {
         _ if text == "auto" => Ok(None),
@@ -37,9 +34,6 @@ pub(super) fn micro_batch(text: &str) -> std::result::Result<MicroBatch, String>
 }
 
 /// Refuses a batch that is larger than the training set.
-///
-/// # Errors
-/// [`Error::Argument`].
 pub(super) fn batch_of(batch_size: u32, images: usize) -> Result<()> {
     if batch_size as usize <= images {
         return Ok(());

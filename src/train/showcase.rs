@@ -21,9 +21,6 @@ const EXAMPLES: usize = 10;
 
 /// Draws the first image of each of ten classes. If there are fewer classes, more images of the set are
 /// added, chosen by `which` according to the data set.
-///
-/// # Errors
-/// The device failed, or the file cannot be written.
 #[expect(clippy::too_many_arguments, reason = "everything that the picture shows")]
 pub fn save(
     gpu: &Gpu,

@@ -176,9 +176,6 @@ fn locate(path: &Path, sum: &str, file: &Path, what: &str, flag: &str) -> Result
 impl Asked {
     /// These flags, completed by what a generator was trained for. Flags that ask for drawn chips (a
     /// rate, seeds, a chip's seed, a fault model) exclude the measured map of the generator.
-    ///
-    /// # Errors
-    /// As [`FaultArgs::model`] and [`FaultArgs::map_files`].
     pub fn or(&self, trained: &Self) -> Result<Self> {
         let (flags, own) = (&self.faults, &trained.faults);
         let mut all = self.clone();

@@ -41,9 +41,6 @@ impl PipelineFile {
     }
 
     /// Writes the driver's bytes; creates the folder if it is missing.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub fn save(&self, data: &[u8]) -> Result<()> {
         make_folder(&self.path)?;
         atomic::write(&self.path, [MAGIC, sha256_of(data).as_bytes(), data].concat())

@@ -105,9 +105,6 @@ impl Store {
     /// Writes the file, merged with what other processes wrote there since it was read. Where they
     /// answered the same question for the same sources, their answer is taken, so that all processes
     /// agree.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub fn save(&mut self) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         if let Ok(Some(there)) = load(path, &self.table.adapter) {

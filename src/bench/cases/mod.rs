@@ -76,9 +76,6 @@ fn specs(settings: CaseSettings) -> Result<Vec<Spec>> {
 }
 
 /// Names of the kernels that have cases and that the glob `pattern` fits.
-///
-/// # Errors
-/// The pattern fits none.
 pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
     let mut all: Vec<_> = specs(CaseSettings { batch: 1, half: true, glance: false })?
         .iter()
@@ -95,9 +92,6 @@ pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
 
 /// Times the cases of these kernels with every variant that runs here; `each` is called with every result as it
 /// is done.
-///
-/// # Errors
-/// The device failed.
 pub fn cases(
     gpu: &Gpu,
     kernels: &[&str],

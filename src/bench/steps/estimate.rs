@@ -27,9 +27,6 @@ pub fn seconds_of_a_step(gpu: &Gpu, names: (&str, &str), settings: StepSettings)
 }
 
 /// Like [`seconds_of_a_step`], but estimated from a step of as many images as [`images_to_time`] says.
-///
-/// # Errors
-/// The errors of [`seconds_of_a_step`].
 pub fn estimate_step(
     gpu: &Gpu,
     (generator, base): (&str, &str),
@@ -44,9 +41,6 @@ pub fn estimate_step(
 }
 
 /// Seconds of a step of `batch` images in the training of a base network, estimated in the same way.
-///
-/// # Errors
-/// The errors of [`seconds_of_a_step`].
 pub fn estimate_pretraining_step(
     gpu: &Gpu,
     model: &str,
@@ -66,9 +60,6 @@ pub fn estimate_pretraining_step(
 
 /// Seconds in which one image passes a base network in an evaluation in batches of `batch`, behind a
 /// generator if there is one; estimated in the same way.
-///
-/// # Errors
-/// The errors of [`seconds_of_a_step`].
 pub fn estimate_pass(gpu: &Gpu, base: &str, generator: Option<&str>, batch: u32) -> Result<f64> {
     let base = models::base(base, CLASSES, None)?;
     let generator = generator.map(|name| models::generator(name, side(&base))).transpose()?;

@@ -68,9 +68,6 @@ trait Repeated {
 }
 
 /// The steps whose names the glob `pattern` fits.
-///
-/// # Errors
-/// The pattern fits none.
 pub fn step_names(pattern: &str) -> Result<Vec<&'static str>> {
     let fits = |name: &&&str| fault::matches(&pattern.to_lowercase(), &name.to_lowercase());
     let names: Vec<_> = STEPS.iter().filter(fits).copied().collect();
@@ -81,9 +78,6 @@ pub fn step_names(pattern: &str) -> Result<Vec<&'static str>> {
 }
 
 /// Times the steps of these names; `each` is called with every step as it is done.
-///
-/// # Errors
-/// An unknown name, or the device failed.
 pub fn steps(
     gpu: &Gpu,
     names: &[&str],

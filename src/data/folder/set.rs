@@ -189,10 +189,6 @@ impl FolderSet {
     }
 
     /// The images at `indices`, in that order, each resized as a whole to `side x side`.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`crop_into`](Self::crop_into).
     pub fn select(&self, indices: &[u32]) -> Result<ImageSet> {
         let bytes = 3 * self.side as usize * self.side as usize;
         let mut pixels = vec![0; indices.len() * bytes];
@@ -216,10 +212,6 @@ impl FolderSet {
 
     /// Every image at `side x side`, whole. (From the cache: where an image was shrunk into it,
     /// this is the second resizing, a grey level or two from resizing once.)
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`crop_into`](Self::crop_into).
     pub fn whole(&self) -> Result<ImageSet> {
         self.select(&(0..self.len() as u32).collect::<Vec<_>>())
     }

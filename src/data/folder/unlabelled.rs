@@ -87,10 +87,6 @@ pub(super) fn look(top: &Path, split: Split) -> Result<Scan> {
 }
 
 /// Refuses images without labels.
-///
-/// # Errors
-///
-/// [`Error::Format`] naming the folder.
 pub(in crate::data) fn need_labels(top: &Path) -> Result<()> {
     if !is_unlabelled(top) {
         return Ok(());

@@ -26,9 +26,6 @@ crate::kernel! {
 /// Copies `vec4s` times 16 bytes. The plan's operations are the bytes read and written.
 ///
 /// Bindings: x, y `[vec4s]`.
-///
-/// # Errors
-/// There is nothing to copy.
 pub fn plan(vec4s: u32) -> Result<Plan> {
     if vec4s == 0 {
         return Err(Error::Shape("a copy of nothing".into()));

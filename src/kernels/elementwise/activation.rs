@@ -49,9 +49,6 @@ crate::kernel! {
 }
 
 /// `y = act(x)`; bindings x, y.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc, act: Activation) -> Result<Plan> {
     Ok(each::plan(&KERNEL, shape)?.with("ACTIVATION", act.code()))
 }
@@ -63,9 +60,6 @@ crate::kernel! {
 }
 
 /// `dx = dy act'(x)`, the derivative taken from `y = act(x)`; bindings dy, y, dx.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_grad(shape: Nhwc, act: Activation) -> Result<Plan> {
     Ok(each::plan(&GRAD, shape)?.with("ACTIVATION", act.code()))
 }

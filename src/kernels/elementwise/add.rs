@@ -17,9 +17,6 @@ crate::kernel! {
 }
 
 /// Plans `y = a + b` of tensors of one shape; bindings a, b, y.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
     each::plan(&KERNEL, shape)
 }

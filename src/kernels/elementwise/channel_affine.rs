@@ -17,9 +17,6 @@ crate::kernel! {
 }
 
 /// `y = x scale[c] + shift[c]`; bindings x, scale, shift (f32, padded to a multiple of 4), y.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
     let channels = u64::from(shape.checked()?.c4()) * 16;
     let bytes = vec![shape.bytes(), channels, channels, shape.bytes()];

@@ -29,18 +29,12 @@ pub const SHAPES: [Nhwc; 4] = [
 ];
 
 /// Plans one invocation for every group of four channels; each storage binding holds images of this shape.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(kernel: &'static KernelDesc, shape: Nhwc) -> Result<Plan> {
     let bytes = vec![shape.checked()?.bytes(); kernel.bindings.len() - 1];
     plan_of(kernel, shape, bytes)
 }
 
 /// Like [`plan`], with storage bindings of the given sizes in bytes.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_of(kernel: &'static KernelDesc, shape: Nhwc, bytes: Vec<u64>) -> Result<Plan> {
     let params = ElementwiseParams { vec4s: shape.checked()?.vec4s(), c: shape.c };
     Ok(Plan::new(kernel, &params, Grid::Items(u64::from(shape.vec4s())), bytes))

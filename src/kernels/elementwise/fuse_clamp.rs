@@ -18,9 +18,6 @@ crate::kernel! {
 }
 
 /// `y = clamp(x + g, -1, 1)`; bindings x, g, y.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc) -> Result<Plan> {
     each::plan(&KERNEL, shape)
 }
@@ -32,9 +29,6 @@ crate::kernel! {
 }
 
 /// `dg = dy` where `-1 <= x + g <= 1`, else 0; bindings dy, x, g, dg.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_grad(shape: Nhwc) -> Result<Plan> {
     each::plan(&GRAD, shape)
 }

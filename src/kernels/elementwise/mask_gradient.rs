@@ -29,9 +29,6 @@ crate::kernel! {
 }
 
 /// `dx = dy` where the mask of `copies` tensors of `shape` is set, else 0; bindings dy, mask, dx.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(shape: Nhwc, copies: u32) -> Result<Plan> {
     let whole = Nhwc { n: shape.n * copies, ..shape }.checked()?;
     let params = MaskGradientParams { vec4s: shape.vec4s(), c: shape.c, copies };

@@ -43,9 +43,6 @@ pub fn output(x: Nhwc, factor: u32) -> Result<Nhwc> {
 }
 
 /// Every pixel becomes `factor` x `factor` pixels; `x` is the small image's shape; bindings x, y.
-///
-/// # Errors
-/// Those of [`output`].
 pub fn plan(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
     let params = UpsampleNearestParams { vec4s: y.vec4s(), c: x.c, h: x.h, w: x.w, factor };
@@ -60,9 +57,6 @@ crate::kernel! {
 }
 
 /// Sums over each block of dy; `x` is the small image's shape, which dx has; bindings dy, dx.
-///
-/// # Errors
-/// Those of [`output`].
 pub fn plan_grad(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
     let params = UpsampleNearestParams { vec4s: x.vec4s(), c: x.c, h: x.h, w: x.w, factor };

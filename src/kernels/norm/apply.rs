@@ -56,9 +56,6 @@ pub fn plan(
 
 /// Like [`plan`], with the running statistics that [`super::statistics::plan_finish`] updates: stats is
 /// f32 `[2, C4 * 4]` (mean, variance).
-///
-/// # Errors
-/// Those of [`plan`].
 pub fn plan_running(
     x: Nhwc,
     act: Activation,
@@ -90,9 +87,6 @@ fn build(
 }
 
 /// Checks that a vector of C floats at an offset lies within a flat buffer of `len` floats.
-///
-/// # Errors
-/// It does not.
 pub(crate) fn fits(what: &str, offset: u32, x: Nhwc, len: u32) -> Result<()> {
     match offset.checked_add(x.c) {
         Some(end) if end <= len => Ok(()),

@@ -30,18 +30,12 @@ crate::kernel! {
 ///
 /// Bindings: dy, y, x `[N, H, W, C]`; stats f32 `[2, C4 * 4]` (mean, `inv_std`); partial f32
 /// `[chunks, 2, C4 * 4]`.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_sums(x: Nhwc, act: Activation) -> Result<Plan> {
     plan_like(x, x, act)
 }
 
 /// Like [`plan_sums`], for one part of a batch in parts of the shape `part` (the last part may have fewer
 /// images). Chunks are as large as those of a full part.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_like(x: Nhwc, part: Nhwc, act: Activation) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
     let stats = chunking::partial_bytes(x, 1, 2);

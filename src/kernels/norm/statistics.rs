@@ -24,18 +24,12 @@ crate::kernel! {
 /// Mean and sum of squared deviations of every chunk and channel.
 ///
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, 2, C4 * 4]` (mean, M2).
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_stats(x: Nhwc) -> Result<Plan> {
     plan_like(x, x)
 }
 
 /// Like [`plan_stats`], for one part of a batch in parts of the shape `part` (the last part may have fewer images).
 /// Chunks are as large as those of a full part.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan_like(x: Nhwc, part: Nhwc) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 2)];

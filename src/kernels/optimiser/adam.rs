@@ -43,9 +43,6 @@ crate::kernel! {
 /// off by 5e-5.
 ///
 /// Bindings: schedule f32 `[4]` (see [`schedule`]); gradients, parameters, m, v f32 `[len]`.
-///
-/// # Errors
-/// No parameters.
 pub fn plan(len: u32, beta1: f64, beta2: f64, eps: f64) -> Result<Plan> {
     if len == 0 {
         return Err(Error::Shape("an Adam step on no parameters".into()));

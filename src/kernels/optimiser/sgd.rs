@@ -32,9 +32,6 @@ crate::kernel! {
 ///
 /// Bindings: schedule f32 `[4]` as [`super::adam::schedule`] fills it (learning rate and scale are
 /// used); gradients, parameters, velocity f32 `[len]`.
-///
-/// # Errors
-/// No parameters.
 pub fn plan(len: u32, momentum: f64, weight_decay: f64) -> Result<Plan> {
     if len == 0 {
         return Err(Error::Shape("a gradient step on no parameters".into()));

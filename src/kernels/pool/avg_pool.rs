@@ -33,9 +33,6 @@ pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
 
 /// The mean over each window, zeros of the padding included; bindings x, y. Global pooling is a
 /// window of the image's size.
-///
-/// # Errors
-/// Those of [`output`].
 pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, y);
@@ -52,9 +49,6 @@ crate::kernel! {
 }
 
 /// Shares each window's gradient among its taps; `x` is the shape of dx; bindings dy, dx.
-///
-/// # Errors
-/// Those of [`output`].
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, x);

@@ -44,9 +44,6 @@ pub(crate) fn pooled(x: Nhwc, window: Window) -> Result<Nhwc> {
 
 /// The maximum over each window; bindings x, y, arg. A word of arg belongs to a group of four
 /// channels: byte j is `r S + s` of lane j's maximum, 0 in padding lanes.
-///
-/// # Errors
-/// Those of [`output`].
 pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, y);
@@ -63,9 +60,6 @@ crate::kernel! {
 }
 
 /// Hands each window's gradient to its maximum; `x` is the shape of dx; bindings dy, arg, dx.
-///
-/// # Errors
-/// Those of [`output`].
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, x);

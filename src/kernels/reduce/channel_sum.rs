@@ -24,9 +24,6 @@ crate::kernel! {
 /// The sum of every chunk and channel; [`super::sum_partials`] adds the chunks.
 ///
 /// Bindings: x `[N, H, W, C]`, partial f32 `[chunks, C4 * 4]`.
-///
-/// # Errors
-/// A shape too large for 32-bit indices.
 pub fn plan(x: Nhwc) -> Result<Plan> {
     let cut = Chunking::of(x)?;
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 1)];

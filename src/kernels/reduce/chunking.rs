@@ -40,9 +40,6 @@ pub struct Chunking {
 
 impl Chunking {
     /// The cut for activations of a shape.
-    ///
-    /// # Errors
-    /// A shape too large for 32-bit indices.
     pub fn of(x: Nhwc) -> Result<Self> {
         let x = x.checked()?;
         let block = x.c4().next_power_of_two().min(MAX_BLOCK);
@@ -60,9 +57,6 @@ impl Chunking {
     }
 
     /// The cut of one part of a batch: chunks as large as those of a full part.
-    ///
-    /// # Errors
-    /// Those of [`Self::of`].
     pub fn like(x: Nhwc, part: Nhwc) -> Result<Self> {
         let (own, full) = (Self::of(x)?, Self::of(part)?);
         let chunks = x.pixels().div_ceil(full.chunk);

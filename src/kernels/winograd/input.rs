@@ -54,9 +54,6 @@ crate::kernel! {
 }
 
 /// Transforms the patches of some images; bindings x, `mask_in` (16 bytes if not `masked`), v.
-///
-/// # Errors
-/// Shapes too large for 32-bit indices.
 pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
     let (conv, [tiles_h, tiles_w]) = (tiles.conv, tiles.grid());
     let x = conv.x.checked()?;
@@ -139,9 +136,6 @@ pub fn winograd_input(tiles: Tiles, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Convolutions for the cases of a form's three transforms, with the first image and the number of images.
-///
-/// # Errors
-/// A window that does not fit.
 pub fn convolutions(form: Form) -> Result<Vec<(Conv2d, u32, u32)>> {
     let of = |n, h, w, c, k, padding| {
         Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(3, 1, padding))
@@ -176,9 +170,6 @@ pub fn convolutions(form: Form) -> Result<Vec<(Conv2d, u32, u32)>> {
 }
 
 /// Draws a convolution for a form's cases, with the first image and the number of images.
-///
-/// # Errors
-/// A window that does not fit.
 pub(crate) fn draw(form: Form, random: &mut Random) -> Result<(Conv2d, u32, u32)> {
     let (c, k, copies) = (random.length(70), random.length(70), random.length(3));
     let most = 20_000 / (c.max(k) * copies);

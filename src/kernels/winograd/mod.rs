@@ -115,9 +115,6 @@ impl Tiles {
     }
 
     /// All images in as few groups as possible, each with at most `bytes` bytes of transformed values.
-    ///
-    /// # Errors
-    /// Those of [`Self::new`].
     pub fn cover(conv: Conv2d, form: Form, bytes: u64) -> Result<Vec<Self>> {
         let n = conv.y.n;
         let widest = conv.x.c.max(conv.y.c);

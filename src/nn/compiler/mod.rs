@@ -212,9 +212,6 @@ impl<'a> Compiler<'a> {
     }
 
     /// Appends the backward pass of a batch that comes in parts.
-    ///
-    /// # Errors
-    /// As [`Self::backward`].
     pub fn backward_parts(
         &mut self,
         tape: &mut Tape,

@@ -229,9 +229,6 @@ fn yes() -> bool {
 
 impl Report {
     /// Writes the document, whole or not at all.
-    ///
-    /// # Errors
-    /// [`crate::Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         atomic::write(path.as_ref(), format!("{:#}\n", self.document()))
     }

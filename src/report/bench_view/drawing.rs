@@ -31,9 +31,6 @@ pub(super) struct Key {
 }
 
 /// Refuses a file name that does not end in `.svg`, before anything is measured.
-///
-/// # Errors
-/// [`Error::Argument`].
 pub(crate) fn check_ending(flag: &str, path: &Path) -> Result<()> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) {
         return Ok(());

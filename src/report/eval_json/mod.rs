@@ -245,10 +245,6 @@ impl Document {
     }
 
     /// Writes [`Document::to_json`], whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         atomic::write(path, self.to_json())
     }

@@ -238,9 +238,6 @@ const CHANNELS: u32 = 140;
 
 /// Draws a convolution or transposed convolution, sometimes with groups or dilation, with numbers of
 /// channels and pixels near the edges of tiles.
-///
-/// # Errors
-/// The window does not fit.
 pub(crate) fn draw(random: &mut Random) -> Result<Conv2d> {
     let transposed = random.below(3) == 0;
     let general = random.below(6) == 0;

@@ -111,9 +111,6 @@ pub struct Fusion {
 
 impl Conv2d {
     /// A convolution of `x` with `k` output channels.
-    ///
-    /// # Errors
-    /// The window does not fit.
     pub fn forward(x: Nhwc, k: u32, window: Window) -> Result<Self> {
         let [h, w] = window.output(x.h, x.w)?;
         let y = Nhwc::new(x.n, h, w, k);
@@ -132,9 +129,6 @@ impl Conv2d {
     }
 
     /// A transposed convolution of `x` with `k` output channels.
-    ///
-    /// # Errors
-    /// Nothing is left of the image.
     pub fn transposed(x: Nhwc, k: u32, window: Window) -> Result<Self> {
         let [h, w] = window.transposed_output(x.h, x.w)?;
         let y = Nhwc::new(x.n, h, w, k);

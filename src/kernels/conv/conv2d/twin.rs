@@ -158,9 +158,6 @@ pub(crate) fn general_label(conv: Conv2d) -> String {
 }
 
 /// One case; `exact` draws small integers, whose sums f32 holds exactly.
-///
-/// # Errors
-/// The plan was refused.
 pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> {
     let kind = if exact { Values::Integers } else { Values::Floats };
     let mut random = Random::new(conv.x.vec4s() + conv.y.c);
