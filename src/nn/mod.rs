@@ -32,4 +32,4 @@ pub use images::{Batch, DeviceImages, Pick};
 pub use injector::Injector;
 pub use packed::{Change, Packing};
 pub use parameters::{Offsets, initialise};
-pub use trainable::TrainableNet;
+pub use trainable::{DropoutSeed, TrainableNet};

@@ -43,6 +43,18 @@ pub struct TrainableNet {
     operands: Operands,
 }
 
+/// The seed of a network's dropout on the device.
+#[derive(Clone, Debug)]
+pub struct DropoutSeed(Buffer);
+
+impl DropoutSeed {
+    /// Sets the seed for the next step, which differs for every training run and step.
+    pub fn set(&self, gpu: &Gpu, run_seed: u64, step: u64) {
+        let seed = step_seed(run_seed, step, u32::MAX);
+        self.0.write(gpu, 0, &[seed as u32, (seed >> 32) as u32]);
+    }
+}
+
 impl TrainableNet {
     /// Puts a network on the device; its weights are fake-quantised to `bits` in every pass.
     ///
@@ -154,10 +166,10 @@ impl TrainableNet {
         own.into_iter().chain(self.running.iter().map(|buffer| ("running statistic", buffer)))
     }
 
-    /// Sets the seed of the next run's dropout, which differs for every training run and step.
-    pub fn seed_dropout(&self, gpu: &Gpu, run_seed: u64, step: u64) {
-        let seed = step_seed(run_seed, step, u32::MAX);
-        self.seed.write(gpu, 0, &[seed as u32, (seed >> 32) as u32]);
+    /// Where the seed of the dropout is, to set it before each step.
+    #[must_use]
+    pub fn dropout_seed(&self) -> DropoutSeed {
+        DropoutSeed(self.seed.clone())
     }
 
     /// Parameters and running statistics as they stand. Waits for the device.

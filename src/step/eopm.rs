@@ -2,6 +2,7 @@
 //! [`EopmTape`], Adam.
 
 use super::{
+    Losses, RunEntries, TrainingStep,
     gradients::{EopmStep, EopmTape},
     target::{Target, Teacher},
 };
@@ -13,7 +14,6 @@ use crate::{
     kernels::optimiser,
     nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
 };
-use std::ops::Range;
 
 /// Adam's coefficients in the reference code.
 const BETAS: [f64; 2] = [0.5, 0.999];
@@ -28,6 +28,8 @@ pub struct Eopm {
     schedule: BufferId,
     maps: Maps,
     perturbed: u32,
+    /// Bits of a perturbed copy's stored weights.
+    stored_bits: u64,
     injected: bool,
     seen: u64,
 }
@@ -62,23 +64,6 @@ struct Parts {
     eopm: EopmTape,
 }
 
-/// Mean losses since the last time they were read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Losses {
-    /// Mean loss of the clean network.
-    pub clean: f32,
-    /// Mean loss of the perturbed networks.
-    pub perturbed: f32,
-}
-
-impl Losses {
-    /// Whether both losses are finite.
-    #[must_use]
-    pub fn are_finite(self) -> bool {
-        self.clean.is_finite() && self.perturbed.is_finite()
-    }
-}
-
 impl Eopm {
     /// Compiles a step of `generator` in front of copies of a base network, cut so that it fits the
     /// adapter.
@@ -95,7 +80,9 @@ impl Eopm {
             let (tape, frozen, step) = Self::tape(gpu, generator, images, settings, cut)?;
             let Parts { batch, schedule, eopm } = step;
             let step = EopmStep::new(gpu, &tape, eopm, &frozen, faults, lambda)?;
-            Ok(Self { step, batch, schedule, maps, perturbed, injected: false, seen: 0 })
+            let stored_bits = base.0.faultable_weights() * u64::from(settings.precision);
+            let (injected, seen) = (false, 0);
+            Ok(Self { step, batch, schedule, maps, perturbed, stored_bits, injected, seen })
         })
     }
 
@@ -141,29 +128,26 @@ impl Eopm {
         Ok((tape, frozen, Parts { batch, schedule, eopm }))
     }
 
-    /// Runs step `step` (counted from 0) on the chosen images, without waiting for it. A streamed set
-    /// also needs their pixels.
-    pub fn step(
-        &mut self,
-        gpu: &Gpu,
-        images: &DeviceImages,
-        (picks, pixels): (&[Pick], &[u8]),
-        step: u64,
-        lr: f64,
-    ) -> Result<()> {
-        let run = &mut |program: &Program, entries| program.run_range(gpu, entries);
-        self.step_by(gpu, images, (picks, pixels), step, lr, run)
+    /// Times of all dispatches of a step, each run alone ([`EopmStep::profile`]).
+    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
+        self.step.profile(gpu)
     }
 
-    /// Like [`Self::step`], but calls `run` to run the tape ([`EopmStep::run_by`]).
-    pub fn step_by(
+    /// The convolutions of the step's tape.
+    #[must_use]
+    pub fn convolutions(&self) -> &[Convolution] {
+        self.step.convolutions()
+    }
+}
+
+impl TrainingStep for Eopm {
+    fn run_by(
         &mut self,
         gpu: &Gpu,
         images: &DeviceImages,
         (picks, pixels): (&[Pick], &[u8]),
-        step: u64,
-        lr: f64,
-        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
+        (step, lr): (u64, f64),
+        run: RunEntries<'_>,
     ) -> Result<()> {
         let program = self.step.program();
         self.batch.choose(gpu, program, images, picks, pixels)?;
@@ -180,8 +164,7 @@ impl Eopm {
         Ok(())
     }
 
-    /// Mean losses since the last call. Waits for the device.
-    pub fn losses(&mut self, gpu: &Gpu) -> Result<Losses> {
+    fn losses(&mut self, gpu: &Gpu) -> Result<Losses> {
         let sums = self.step.losses(gpu)?;
         self.step.clear_losses(gpu);
         let images = std::mem::take(&mut self.seen).max(1) as f64;
@@ -189,45 +172,25 @@ impl Eopm {
         let perturbed: f64 = sums[1..=copies].iter().sum();
         Ok(Losses {
             clean: (sums[0] / images) as f32,
-            perturbed: (perturbed / images / copies as f64) as f32,
+            perturbed: Some((perturbed / images / copies as f64) as f32),
         })
     }
 
-    /// Bits that the last step's maps flipped, as a share of all stored bits of the perturbed copies.
-    /// Waits for the device.
-    pub fn flip_rate(&self, gpu: &Gpu, stored_bits: u64) -> Result<f64> {
+    fn flip_rate(&self, gpu: &Gpu) -> Result<Option<f64>> {
         let flips = self.step.flips(gpu)?;
         let flipped: u64 = flips.iter().flatten().map(|f| f.total).sum();
-        Ok(flipped as f64 / (stored_bits * flips.len() as u64).max(1) as f64)
+        Ok(Some(flipped as f64 / (self.stored_bits * flips.len() as u64).max(1) as f64))
     }
 
-    /// Times of all dispatches of a step, each run alone ([`EopmStep::profile`]).
-    pub fn profile(&self, gpu: &Gpu) -> Result<Vec<StepTime>> {
-        self.step.profile(gpu)
-    }
-
-    /// Loss scale: the loss is multiplied by it before the backward pass, and gradients are divided by
-    /// it in the update.
-    #[must_use]
-    pub fn loss_scale(&self) -> f32 {
-        self.step.loss_scale()
-    }
-
-    /// The convolutions of the step's tape.
-    #[must_use]
-    pub fn convolutions(&self) -> &[Convolution] {
-        self.step.convolutions()
-    }
-
-    /// The compiled program.
-    #[must_use]
-    pub fn program(&self) -> &Program {
+    fn program(&self) -> &Program {
         self.step.program()
     }
 
-    /// How the step is cut to fit the adapter.
-    #[must_use]
-    pub fn cut(&self) -> &Cut {
+    fn cut(&self) -> &Cut {
         self.step.cut()
+    }
+
+    fn loss_scale(&self) -> f32 {
+        self.step.loss_scale()
     }
 }

@@ -1,13 +1,15 @@
 //! One step of ordinary training: forward, cross-entropy, backward, SGD, as one program.
 
-use super::loss_head::{LossHead, Wanted, loss_scale};
+use super::{
+    Losses, RunEntries, TrainingStep,
+    loss_head::{LossHead, Wanted, loss_scale},
+};
 use crate::{
     error::Result,
     gpu::{BufferId, Gpu, Program, Tape},
     kernels::optimiser,
-    nn::{Batch, Cut, DeviceImages, Pick, TrainableNet},
+    nn::{Batch, Cut, DeviceImages, DropoutSeed, Pick, TrainableNet},
 };
-use std::ops::Range;
 
 /// The program of a step.
 #[derive(Debug)]
@@ -16,6 +18,10 @@ pub struct Supervised {
     batch: Batch,
     schedule: BufferId,
     head: LossHead,
+    dropout: DropoutSeed,
+    /// Seed of the training run.
+    seed: u64,
+    /// Images since the losses were read.
     seen: u64,
     cut: Cut,
     /// Loss scale: the loss is multiplied by it before the backward pass, and gradients are divided by
@@ -23,30 +29,34 @@ pub struct Supervised {
     loss_scale: f32,
 }
 
-/// Loss and accuracy since the last time they were read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Totals {
-    /// Mean cross-entropy.
-    pub loss: f32,
-    /// Share of right answers, in [0, 1].
-    pub accuracy: f64,
+/// What a supervised step computes.
+#[derive(Clone, Copy, Debug)]
+pub struct SupervisedSettings {
+    /// Images of a batch.
+    pub batch: u32,
+    /// Images of a part of it at most; by default as many as fit.
+    pub micro_batch: Option<u32>,
+    /// Momentum of SGD.
+    pub momentum: f64,
+    /// Weight decay of SGD.
+    pub weight_decay: f64,
+    /// Seed of the training run, for dropout.
+    pub seed: u64,
 }
 
 impl Supervised {
-    /// Compiles a step of `net` on batches of `n`, in parts of at most `micro_batch` (by default as
-    /// many as fit). `optimiser` holds momentum and weight decay.
+    /// Compiles a step of `net`.
     pub fn new(
         gpu: &Gpu,
         net: &TrainableNet,
         images: &DeviceImages,
-        n: u32,
-        micro_batch: Option<u32>,
-        optimiser: (f64, f64),
+        settings: &SupervisedSettings,
     ) -> Result<Self> {
+        let SupervisedSettings { batch: n, micro_batch, .. } = *settings;
         // Smaller parts would not help if memory runs out, because training keeps the values of all
         // parts.
         let cut = Cut::that_fits(gpu, n, 1, &[(&net.graph, 1)], micro_batch);
-        Self::build(gpu, net, images, &cut, optimiser)
+        Self::build(gpu, net, images, &cut, settings)
     }
 
     fn build(
@@ -54,7 +64,7 @@ impl Supervised {
         net: &TrainableNet,
         images: &DeviceImages,
         cut: &Cut,
-        optimiser: (f64, f64),
+        settings: &SupervisedSettings,
     ) -> Result<Self> {
         let n: u32 = cut.parts.iter().sum();
         let mut tape = Tape::new();
@@ -73,74 +83,61 @@ impl Supervised {
         }
         compiler.backward_parts(&mut tape, &dlogits, Some(gradients), false)?;
         tape.mark("the update");
-        let plan = optimiser::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
+        let plan = optimiser::sgd::plan(net.offsets.len, settings.momentum, settings.weight_decay)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
         let loss_scale = loss_scale(net.operands(), 1.0 / f64::from(n));
         program.write(gpu, head.weights, 0, &[loss_scale / n as f32]);
-        Ok(Self { program, batch, schedule, head, seen: 0, cut: cut.clone(), loss_scale })
+        Ok(Self {
+            program,
+            batch,
+            schedule,
+            head,
+            dropout: net.dropout_seed(),
+            seed: settings.seed,
+            seen: 0,
+            cut: cut.clone(),
+            loss_scale,
+        })
     }
+}
 
-    /// How the step is cut to fit the adapter.
-    #[must_use]
-    pub fn cut(&self) -> &Cut {
-        &self.cut
-    }
-
-    /// Runs step `step` of the run with seed `seed` on the chosen images, without waiting for it.
-    pub fn step(
+impl TrainingStep for Supervised {
+    fn run_by(
         &mut self,
         gpu: &Gpu,
-        net: &TrainableNet,
         images: &DeviceImages,
         (picks, pixels): (&[Pick], &[u8]),
-        (seed, step): (u64, u64),
-        lr: f64,
-    ) -> Result<()> {
-        let run = &mut |program: &Program, entries| program.run_range(gpu, entries);
-        self.step_by(gpu, net, images, (picks, pixels), (seed, step), lr, run)
-    }
-
-    /// Like [`Self::step`], but calls `run` to run the tape.
-    #[expect(clippy::too_many_arguments, reason = "a step needs that much; all differ in type")]
-    pub fn step_by(
-        &mut self,
-        gpu: &Gpu,
-        net: &TrainableNet,
-        images: &DeviceImages,
-        (picks, pixels): (&[Pick], &[u8]),
-        (seed, step): (u64, u64),
-        lr: f64,
-        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
+        (step, lr): (u64, f64),
+        run: RunEntries<'_>,
     ) -> Result<()> {
         self.batch.choose(gpu, &self.program, images, picks, pixels)?;
-        net.seed_dropout(gpu, seed, step);
+        self.dropout.set(gpu, self.seed, step);
         self.program.write(gpu, self.schedule, 0, &[lr as f32, 1.0, 1.0, 1.0 / self.loss_scale]);
         self.seen += picks.len() as u64;
         run(&self.program, self.program.entries())
     }
 
-    /// Mean values since the last call. Waits for the device.
-    pub fn totals(&mut self, gpu: &Gpu) -> Result<Totals> {
-        let words: Vec<u32> = self.program.read(gpu, self.head.totals)?;
+    fn losses(&mut self, gpu: &Gpu) -> Result<Losses> {
+        let sums: Vec<f32> = self.program.read(gpu, self.head.totals)?;
         self.program.write(gpu, self.head.totals, 0, &[0u32; 2]);
         let images = std::mem::take(&mut self.seen).max(1) as f64;
-        Ok(Totals {
-            loss: (f64::from(f32::from_bits(words[0])) / images) as f32,
-            accuracy: f64::from(words[1]) / images,
-        })
+        Ok(Losses { clean: (f64::from(sums[0]) / images) as f32, perturbed: None })
     }
 
-    /// Loss scale: the loss is multiplied by it before the backward pass, and gradients are divided by
-    /// it in the update.
-    #[must_use]
-    pub fn loss_scale(&self) -> f32 {
-        self.loss_scale
+    fn flip_rate(&self, _gpu: &Gpu) -> Result<Option<f64>> {
+        Ok(None)
     }
 
-    /// The compiled program, for profiles.
-    #[must_use]
-    pub fn program(&self) -> &Program {
+    fn program(&self) -> &Program {
         &self.program
+    }
+
+    fn cut(&self) -> &Cut {
+        &self.cut
+    }
+
+    fn loss_scale(&self) -> f32 {
+        self.loss_scale
     }
 }

@@ -26,6 +26,7 @@ mod schedule;
 mod sentinel;
 mod settings;
 mod showcase;
+mod stepper;
 mod steps;
 mod trained_for;
 mod verify;

@@ -9,22 +9,21 @@ use super::{
     pretrain_config::PretrainConfig,
     recovery::{Attempt, Setback, keep_going, recovered},
     sampler::Sampler,
-    sentinel::{Sentinel, not_finite},
     settings::batch_of,
+    stepper::{Course, Stepper},
 };
 use crate::{
     data::{self, Split, Which},
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
-    gpu::{Gpu, Program, Recorded},
+    gpu::{Gpu, Recorded},
     kernels::plan::Operands,
     models,
-    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, arithmetic, initialise, most_images},
-    report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
-    step::Supervised,
+    nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise, most_images},
+    report::{Evaluated, Event, Finished, Outcome, Sink},
+    step::{Supervised, SupervisedSettings, TrainingStep as _},
 };
-use std::time::Instant;
 
 /// Images of a batch in evaluations.
 const EVAL_BATCH: u32 = 100;
@@ -93,9 +92,15 @@ fn attempt(
         sink.event(&Event::Note(what))?;
     }
     setback.map_or(Ok(()), |setback| sink.event(&recovered(setback, begun)))?;
-    let mut feed = Feed::new(gpu, train, sampler, begun..steps, config.seed)?;
-    let optimiser = (config.momentum, config.weight_decay);
-    let mut program = Supervised::new(gpu, &net, &feed.images, n, config.micro_batch, optimiser)?;
+    let feed = Feed::new(gpu, train, sampler, begun..steps, config.seed)?;
+    let settings = SupervisedSettings {
+        batch: n,
+        micro_batch: config.micro_batch,
+        momentum: config.momentum,
+        weight_decay: config.weight_decay,
+        seed: config.seed,
+    };
+    let program = Supervised::new(gpu, &net, &feed.images, &settings)?;
     let cut = program.cut().describe();
     let keep = |step: u64| -> Result<()> {
         checkpoint.as_ref().map_or(Ok(()), |file| file.save(gpu, &net, step, &identity, &cut))
@@ -103,61 +108,24 @@ fn attempt(
     if let Some(file) = checkpoint.as_ref().filter(|_| begun > 0) {
         file.same_cut(&cut)?;
     }
-    let mut plan = plan_lines(&graph, program.program(), program.cut());
-    plan.push(arithmetic_line(gpu, net.operands(), program.loss_scale()));
-    plan.push(format!("kernels: {}", gpu.choices().summary()));
-    sink.event(&Event::Started(Started {
-        title: format!("pretraining {} on {}", graph.name, config.dataset),
-        adapter: format!("{}, {}", gpu.report().line(), net.operands().name()),
-        plan,
+    let course = Course {
         steps,
-        done: begun,
-    }))?;
-    let started = Instant::now();
-    let mut last = (Instant::now(), begun);
-    let report_every = (steps / 200).clamp(1, 20);
-    let mut sentinel = Sentinel::new(gpu, &net, begun)?;
-    let rate = |step| config.schedule.rate(config.lr, step, steps);
+        per_epoch,
+        images: n,
+        report_every: (steps / 200).clamp(1, 20),
+        rate: &|step| config.schedule.rate(config.lr, step, steps),
+        distance: false,
+    };
+    let mut stepper = Stepper::new(gpu, program, feed, &net, begun, course)?;
+    let title = format!("pretraining {} on {}", graph.name, config.dataset);
+    stepper.begin(title, (&graph, net.operands()), Vec::new(), begun, sink)?;
     for step in begun..steps {
-        let lr = rate(step);
-        let (picks, pixels) = feed.batch(step)?;
-        program.step(gpu, &net, &feed.images, (&picks, &pixels), (config.seed, step), lr)?;
+        stepper.step(step, None)?;
         let done = step + 1;
-        let epoch = step / per_epoch + 1;
-        let report = done % report_every == 0 || done == steps;
         let stopped = stop();
         let keeps = done.is_multiple_of(per_epoch) && done < steps || stopped;
-        if report || keeps {
-            let totals = report.then(|| program.totals(gpu)).transpose()?;
-            let bad = totals.filter(|totals| !totals.loss.is_finite()).map(|_| "loss");
-            if let Some(bad) = bad.map_or_else(|| sentinel.check(gpu), |bad| Ok(Some(bad)))? {
-                let blamed = sentinel.blame(gpu, done, &mut |step, run| {
-                    feed.rewind(step);
-                    let (picks, pixels) = feed.batch(step)?;
-                    let (batch, of) = ((&picks[..], &pixels[..]), (config.seed, step));
-                    program.step_by(gpu, &net, &feed.images, batch, of, rate(step), run)?;
-                    Ok(program.totals(gpu)?.loss.is_finite())
-                })?;
-                return Err(not_finite(bad, blamed));
-            }
-            sentinel.keep(gpu, done)?;
-            if let Some(totals) = totals {
-                let seconds = last.0.elapsed().as_secs_f64() / (done - last.1) as f64;
-                last = (Instant::now(), done);
-                sink.event(&Event::Step(Step {
-                    step: done,
-                    steps,
-                    epoch,
-                    loss_clean: totals.loss,
-                    loss_perturbed: None,
-                    distance: false,
-                    lr,
-                    images_per_s: f64::from(n) / seconds,
-                    step_ms: seconds * 1e3,
-                    flip_rate: None,
-                    seconds_left: seconds * (steps - done) as f64,
-                }))?;
-            }
+        if let Some(error) = stepper.look(done, keeps, sink)? {
+            return Err(error);
         }
         if keeps {
             // The files are written first, so that an evaluation that fails loses nothing.
@@ -166,7 +134,7 @@ fn attempt(
             save(gpu, config, weights.clone(), classes, None, done)?;
             // A stopped run with a checkpoint ends at once. Without one, the file is its only result.
             if stopped && config.checkpoint.is_some() {
-                finish(sink, config, Outcome::Interrupted, done, started)?;
+                finish(sink, config, Outcome::Interrupted, done, stepper.seconds())?;
                 return Err(Error::Interrupted);
             }
             let glance = test.clone().some(Which::of(&config.dataset), GLANCE);
@@ -175,23 +143,23 @@ fn attempt(
             let enough = || !stopped && stop();
             let accuracy = match accuracy(gpu, &graph, &weights, arithmetic, &glance, &enough) {
                 Err(Error::Interrupted) => {
-                    finish(sink, config, Outcome::Interrupted, done, started)?;
+                    finish(sink, config, Outcome::Interrupted, done, stepper.seconds())?;
                     return Err(Error::Interrupted);
                 }
                 accuracy => accuracy?,
             };
             sink.event(&Event::Evaluated(Evaluated {
                 step: done,
-                epoch,
+                epoch: stepper.epoch(done),
                 accuracy: Some(accuracy),
                 split: "test".into(),
                 ..Evaluated::default()
             }))?;
             save(gpu, config, weights, classes, Some(accuracy), done)?;
-            last = (Instant::now(), done);
+            stepper.goes_on(done);
         }
         if stopped {
-            finish(sink, config, Outcome::Interrupted, done, started)?;
+            finish(sink, config, Outcome::Interrupted, done, stepper.seconds())?;
             return Err(Error::Interrupted);
         }
     }
@@ -201,13 +169,13 @@ fn attempt(
     let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &test, stop)?;
     sink.event(&Event::Evaluated(Evaluated {
         step: steps,
-        epoch: steps.div_ceil(per_epoch),
+        epoch: stepper.epoch(steps),
         accuracy: Some(accuracy),
         split: "test".into(),
         ..Evaluated::default()
     }))?;
     save(gpu, config, weights, classes, Some(accuracy), steps)?;
-    finish(sink, config, Outcome::Complete, steps, started)?;
+    finish(sink, config, Outcome::Complete, steps, stepper.seconds())?;
     Ok(accuracy)
 }
 
@@ -219,34 +187,6 @@ fn identity(config: &PretrainConfig, steps: u64, classes: &[String], adapter: &s
     let named = Identity::of(config, &free).with("dataset", config.dataset.as_str());
     let order = class_order(&config.dataset, classes);
     named.with("steps", steps).with("adapter", adapter).with_any("class order", order)
-}
-
-/// Lines that tell the user what is about to run.
-pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
-    let [shared, unshared, kept] = program.memory().map(|bytes| bytes / (1 << 20));
-    vec![
-        format!(
-            "{}: {} parameters, {:.1} million multiply-adds an image",
-            graph.name,
-            graph.parameter_count(),
-            graph.macs() as f64 / 1e6
-        ),
-        format!(
-            "{} dispatches a step; {shared} MiB for activations ({unshared} without sharing), \
-             {kept} MiB kept; {}",
-            program.dispatches(),
-            cut.describe()
-        ),
-    ]
-}
-
-/// A line that tells the user in which precision a run computes.
-pub(super) fn arithmetic_line(gpu: &Gpu, operands: Operands, loss_scale: f32) -> String {
-    let scaled = match operands {
-        Operands::F32 => String::new(),
-        Operands::F16 => format!("; loss times {loss_scale} on the way back"),
-    };
-    format!("arithmetic: {}{scaled}", arithmetic(gpu, operands))
 }
 
 /// Accuracy in per cent of the quantised network without faults.
@@ -314,12 +254,12 @@ fn finish(
     config: &PretrainConfig,
     outcome: Outcome,
     step: u64,
-    started: Instant,
+    seconds: f64,
 ) -> Result<()> {
     sink.event(&Event::Finished(Finished {
         outcome,
         step,
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
         files: vec![config.out.clone()],
     }))
 }

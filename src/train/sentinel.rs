@@ -11,8 +11,8 @@ use crate::{
     gpu::{Buffer, BufferId, Gpu, Program, Tape},
     kernels::reduce::non_finite::NONE,
     nn::{TrainableNet, append_look, first_not_finite},
+    step::RunEntries,
 };
-use std::ops::Range;
 
 /// Checks the state of a network in training.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Sentinel {
         &mut self,
         gpu: &Gpu,
         end: u64,
-        step: &mut dyn FnMut(u64, Run<'_>) -> Result<bool>,
+        step: &mut dyn FnMut(u64, RunEntries<'_>) -> Result<bool>,
     ) -> Result<(u64, Option<String>)> {
         if self.kept.is_none() {
             return Ok((end, None));
@@ -100,9 +100,6 @@ impl Sentinel {
         self.kept.as_ref().map_or(Ok(()), |[_, back]| back.run(gpu))
     }
 }
-
-/// A function that runs entries of a tape.
-pub(super) type Run<'a> = &'a mut dyn FnMut(&Program, Range<usize>) -> Result<()>;
 
 /// The error for a number that is not finite, first seen at `(step, place)`.
 pub(super) fn not_finite(what: &str, (step, place): (u64, Option<String>)) -> Error {

@@ -12,7 +12,7 @@ use crate::{
     kernels::plan::Operands,
     models::{self, GENERATOR_BITS},
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
-    step::Supervised,
+    step::{Supervised, SupervisedSettings, TrainingStep as _},
     train::images_to_time,
 };
 use std::time::Instant;
@@ -53,8 +53,15 @@ pub fn estimate_pretraining_step(
         let net = TrainableNet::new(gpu, &graph, &weights, BASE_BITS)?.with_operands(operands);
         let images = DeviceImages::upload(gpu, &image_set(side(&graph), n))?;
         let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
-        let mut step = Supervised::new(gpu, &net, &images, n, None, (0.9, 0.0))?;
-        again(gpu, &mut |at| step.step(gpu, &net, &images, (&picks, &[]), (1, at), 1e-3))
+        let settings = SupervisedSettings {
+            batch: n,
+            micro_batch: None,
+            momentum: 0.9,
+            weight_decay: 0.0,
+            seed: 1,
+        };
+        let mut step = Supervised::new(gpu, &net, &images, &settings)?;
+        again(gpu, &mut |at| step.run(gpu, &images, (&picks, &[]), (at, 1e-3)))
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{
         initialise,
     },
     shape::Nhwc,
-    step::{self, EopmSettings, LossHead, Wanted, loss_scale},
+    step::{self, EopmSettings, LossHead, TrainingStep as _, Wanted, loss_scale},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -100,7 +100,7 @@ impl Eopm {
 
 impl Repeated for Eopm {
     fn run(&mut self, gpu: &Gpu) -> Result<()> {
-        self.program.step(gpu, &self.images, (&self.picks, &[]), self.step, 1e-3)?;
+        self.program.run(gpu, &self.images, (&self.picks, &[]), (self.step, 1e-3))?;
         self.step += 1;
         Ok(())
     }
