@@ -2,14 +2,13 @@
 
 use super::{gpu::TunedArgs, interrupt, places::Places, seeds::parse_seeds, terminal};
 use crate::{
-    data::{self, DEFAULT_DIR},
+    data,
     error::{Error, Result},
     report::{self, Console, Event, Sink, console::Verbosity, shell::quoted, wrap::paragraph},
     repro::{self, Forecast, Plan, Settings, TABLES, Table},
 };
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
 
 /// Arguments of `nf-gpu repro`.
 #[derive(Args, Debug)]
@@ -20,63 +19,14 @@ pub struct ReproArgs {
     /// List the tables, or the cells of TABLE; nothing runs. With --hours: which of them fit
     #[arg(long)]
     list: bool,
-    /// Test the machinery: random base networks, two images, one copy, one step; each base network and each
-    /// generator once. The numbers mean nothing
-    #[arg(long, conflicts_with_all = ["epochs", "steps", "base_epochs", "base_steps", "images", "seeds",
-                                      "batch_size", "bases"])]
-    smoke: bool,
     /// Only cells whose name matches, as in 'resnet18/ConvL*'
     #[arg(long, value_name = "GLOB")]
     only: Option<String>,
-    /// Folder of everything that comes out (default: runs/repro-TABLE)
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Folder of base networks and generators, which several tables can share (default: that of --out)
-    #[arg(long, value_name = "DIR")]
-    artefacts: Option<PathBuf>,
-    /// Use the base networks DIR/MODEL-DATASET.safetensors that are there
-    #[arg(long, value_name = "DIR")]
-    bases: Option<PathBuf>,
-    /// Where data sets are (imagenet10: the folder of that name in it, with train/CLASS/IMAGE and
-    /// test/CLASS/IMAGE)
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
-    data_dir: PathBuf,
-    /// Passes over the training set for a generator (default: the paper's 150)
-    #[arg(long, value_name = "N", conflicts_with = "steps")]
-    epochs: Option<u64>,
-    /// Steps for a generator, instead of epochs
-    #[arg(long, value_name = "N")]
-    steps: Option<u64>,
-    /// Passes over the training set for a base network (default: 100, as the paper's code)
-    #[arg(long, value_name = "N", conflicts_with = "base_steps")]
-    base_epochs: Option<u64>,
-    /// Steps for a base network, instead of epochs
-    #[arg(long, value_name = "N")]
-    base_steps: Option<u64>,
-    /// Images per step, for generators and base networks (default: 256; imagenet10: 64 and 32)
-    #[arg(long, value_name = "N")]
-    batch_size: Option<u32>,
-    /// Use --bases although their classes are not those of the data set: labels are taken by number where
-    /// they are not found by name
-    #[arg(long)]
-    allow_mismatch: bool,
-    /// So many test images (default: all): the first ones, of a folder images at even distances
-    #[arg(long, value_name = "N")]
-    images: Option<usize>,
+    #[command(flatten)]
+    settings: Settings,
     /// Seeds of the fault maps of evaluations (default: the paper's 50000..50010)
     #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
     seeds: Option<String>,
-    /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code)
-    #[arg(long, value_name = "MODEL", default_value = "reference")]
-    faults: String,
-    /// Time steps first, say which cells fit in so many hours, and run those, in the order of --list, each
-    /// that fits in what is left; none is begun that does not, none cut off (Ctrl-C and TERM do, at a
-    /// checkpoint). The same command goes on with the rest
-    #[arg(long, value_name = "H", allow_negative_numbers = true)]
-    hours: Option<f64>,
-    /// Seed of everything random in training
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
     #[command(flatten)]
     gpu: TunedArgs,
     /// Print the results as one JSON document
@@ -93,13 +43,16 @@ pub struct ReproArgs {
 /// An unknown table, or those of [`repro::run`].
 pub fn run(args: &ReproArgs) -> Result<()> {
     let Some(name) = &args.table else {
-        return args.hours.map_or_else(|| terminal::print(&tables()?), |_| Err(no_table()));
+        return args
+            .settings
+            .hours
+            .map_or_else(|| terminal::print(&tables()?), |_| Err(no_table()));
     };
     let table = repro::table(name)?;
     let settings = args.settings(table)?;
     settings.checked()?;
     let plan = Plan::new(table, args.only.as_deref(), &settings)?;
-    if args.list && args.hours.is_none() {
+    if args.list && args.settings.hours.is_none() {
         return terminal::print(&cells(&plan));
     }
     is_there(&plan, &settings)?;
@@ -130,7 +83,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     let text = if args.json { results.to_json() } else { results.to_text(terminal::columns()) };
     let printed = terminal::print(&text);
     if !outcome.left_out.cells.is_empty() && !args.quiet {
-        let hours = outcome.left_out.hours_to_go_on(args.hours.unwrap_or_default());
+        let hours = outcome.left_out.hours_to_go_on(args.settings.hours.unwrap_or_default());
         let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
         let command = same_command(typed, hours);
         terminal::say(&outcome.left_out.left_out(terminal::columns(), &command));
@@ -162,29 +115,11 @@ fn same_command(typed: impl Iterator<Item = String>, hours: f64) -> String {
 
 impl ReproArgs {
     fn settings(&self, table: &Table) -> Result<Settings> {
-        let paper = Settings::default();
-        let smoke = if self.smoke { "-smoke" } else { "" };
-        let own = || PathBuf::from(format!("runs/repro-{}{smoke}", table.name));
-        let out = self.out.clone().unwrap_or_else(own);
-        let settings = Settings {
-            artefacts: self.artefacts.clone().unwrap_or_else(|| out.clone()),
-            out,
-            bases: self.bases.clone(),
-            data_dir: self.data_dir.clone(),
-            faults: self.faults.clone(),
-            seeds: self.seeds.as_deref().map_or(Ok(paper.seeds), parse_seeds)?,
-            allow_mismatch: self.allow_mismatch,
-            images: self.images,
-            epochs: self.epochs.unwrap_or(paper.epochs),
-            steps: self.steps,
-            base_epochs: self.base_epochs.unwrap_or(paper.base_epochs),
-            base_steps: self.base_steps,
-            batch_size: self.batch_size,
-            seed: self.seed,
-            hours: self.hours,
-            smoke: false,
-        };
-        Ok(if self.smoke { settings.smoke() } else { settings })
+        let mut settings = self.settings.clone();
+        if let Some(seeds) = &self.seeds {
+            settings.seeds = parse_seeds(seeds)?;
+        }
+        Ok(settings.of_table(table.name))
     }
 }
 

@@ -4,8 +4,12 @@ use super::plan::Training;
 use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
-    fault::{FaultModel, Faults, check_seed},
+    fault::{Faults, check_seed},
     train::{Augment, PretrainConfig, Schedule, TrainConfig},
+};
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser as _},
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -14,46 +18,80 @@ use std::path::{Path, PathBuf};
 /// base network are those of the paper's code.
 const EPOCHS: u64 = 150;
 const SEEDS: std::ops::Range<u64> = 50_000..50_010;
+/// The fault model of the paper's code.
+const FAULTS: &str = "reference";
 const BASE_EPOCHS: u64 = 100;
 const BASE_LR: f64 = 0.01;
 const BATCH: u32 = 256;
 
-/// Settings of the experiments. The default is the paper's way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Settings of the experiments, as flags and as results keep them. The default is the paper's way.
+#[derive(Args, Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
-    /// Folder of the results.
+    /// Folder of everything that comes out (default: runs/repro-TABLE)
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        default_value = "",
+        hide_default_value = true
+    )]
     pub out: PathBuf,
-    /// Folder of base networks and generators, which tables can share.
+    /// Folder of base networks and generators, which several tables can share (default: that of --out)
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        default_value = "",
+        hide_default_value = true
+    )]
     pub artefacts: PathBuf,
-    /// Folder of base networks to be used as they are: `MODEL-DATASET.safetensors`.
+    /// Use the base networks DIR/MODEL-DATASET.safetensors that are there
+    #[arg(long, value_name = "DIR")]
     pub bases: Option<PathBuf>,
-    /// Folder of the data sets.
+    /// Where data sets are (imagenet10: the folder of that name in it, with train/CLASS/IMAGE and
+    /// test/CLASS/IMAGE)
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub data_dir: PathBuf,
-    /// Name of the fault model, in training and evaluation.
+    /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code)
+    #[arg(long, value_name = "MODEL", default_value = FAULTS)]
     pub faults: String,
-    /// Seeds of the fault maps of the evaluations.
+    /// Seeds of the fault maps of the evaluations
+    #[arg(skip = SEEDS.collect::<Vec<u64>>())]
     pub seeds: Vec<u64>,
-    /// Whether base networks may have other classes than the data set.
+    /// Use --bases although their classes are not those of the data set: labels are taken by number where
+    /// they are not found by name
+    #[arg(long)]
     pub allow_mismatch: bool,
-    /// Number of test images, all by default. Of a folder they are taken at even distances, else from the
-    /// beginning.
+    /// Number of test images (default: all): the first ones, of a folder images at even distances
+    #[arg(long, value_name = "N")]
     pub images: Option<usize>,
-    /// Passes over the training set for a generator.
+    /// Passes over the training set for a generator
+    #[arg(long, value_name = "N", default_value_t = EPOCHS, conflicts_with = "steps")]
     pub epochs: u64,
-    /// Steps instead of epochs for a generator.
+    /// Steps for a generator, instead of epochs
+    #[arg(long, value_name = "N")]
     pub steps: Option<u64>,
-    /// Passes over the training set for a base network.
+    /// Passes over the training set for a base network (default: that of the paper's code)
+    #[arg(long, value_name = "N", default_value_t = BASE_EPOCHS, conflicts_with = "base_steps")]
     pub base_epochs: u64,
-    /// Steps instead of epochs for a base network.
+    /// Steps for a base network, instead of epochs
+    #[arg(long, value_name = "N")]
     pub base_steps: Option<u64>,
-    /// Images per step, for generators and base networks; by default the paper's.
+    /// Images per step, for generators and base networks (default: 256; imagenet10: 64 and 32)
+    #[arg(long, value_name = "N")]
     pub batch_size: Option<u32>,
-    /// Seed of everything random in training.
+    /// Seed of everything random in training
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Limit in hours: a cell is begun only if it fits in what is left of them.
+    /// Time steps first, say which cells fit in this many hours, and run those, in the order of --list, each
+    /// that fits in what is left; none is begun that does not, none cut off (Ctrl-C and TERM do, at a
+    /// checkpoint). The same command goes on with the rest
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
     pub hours: Option<f64>,
-    /// Whether this is a smoke run, which tests the machinery alone: random base networks, batches of two
-    /// images, one perturbed copy, one step.
+    /// Test the machinery: random base networks, batches of two images, one perturbed copy, one step; each base
+    /// network and each generator once. The numbers mean nothing
+    #[arg(long, conflicts_with_all = ["epochs", "steps", "base_epochs", "base_steps", "images", "seeds",
+                                      "batch_size", "bases"])]
     pub smoke: bool,
 }
 
@@ -64,7 +102,7 @@ impl Default for Settings {
             artefacts: PathBuf::from("runs/repro"),
             bases: None,
             data_dir: PathBuf::from(DEFAULT_DIR),
-            faults: FaultModel::Reference.to_string(),
+            faults: FAULTS.to_owned(),
             seeds: SEEDS.collect(),
             allow_mismatch: false,
             images: None,
@@ -81,6 +119,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// These settings for the table `name`: with the folders and the reductions that follow from the flags.
+    #[must_use]
+    pub fn of_table(mut self, name: &str) -> Self {
+        if self.out.as_os_str().is_empty() {
+            self.out =
+                format!("runs/repro-{name}{}", if self.smoke { "-smoke" } else { "" }).into();
+        }
+        if self.artefacts.as_os_str().is_empty() {
+            self.artefacts.clone_from(&self.out);
+        }
+        if self.smoke { self.smoke() } else { self }
+    }
+
     /// These settings reduced to a smoke run: the smallest work that runs every part.
     #[must_use]
     pub fn smoke(self) -> Self {
