@@ -8,6 +8,7 @@ use std::{
 
 pub use ::safetensors::Dtype;
 use ::safetensors::{SafeTensorError, SafeTensors};
+use half::{bf16, f16};
 use serde_json::json;
 
 use super::{atomic, digest::sha256_of, kind::recognise, read};
@@ -51,10 +52,8 @@ impl Raw {
         let b = &self.bytes;
         Some(match self.dtype {
             Dtype::F32 => chunks(b).map(f32::from_le_bytes).collect(),
-            Dtype::F16 => chunks(b).map(u16::from_le_bytes).map(f32_from_f16).collect(),
-            Dtype::BF16 => {
-                chunks(b).map(|c| f32::from_bits(u32::from(u16::from_le_bytes(c)) << 16)).collect()
-            }
+            Dtype::F16 => chunks(b).map(|h| f16::from_le_bytes(h).to_f32()).collect(),
+            Dtype::BF16 => chunks(b).map(|h| bf16::from_le_bytes(h).to_f32()).collect(),
             Dtype::F64 => chunks(b).map(|c| f64::from_le_bytes(c) as f32).collect(),
             _ => return None,
         })
@@ -224,19 +223,6 @@ fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
     bytes.as_chunks().0.iter().copied()
 }
 
-/// IEEE 754 binary16 to binary32: exact.
-fn f32_from_f16(h: u16) -> f32 {
-    let sign = u32::from(h >> 15) << 31;
-    let exponent = u32::from(h >> 10) & 31;
-    let fraction = u32::from(h & 0x3ff);
-    let magnitude = match exponent {
-        0 => return f32::from_bits(sign | (fraction as f32 * 2f32.powi(-24)).to_bits()),
-        31 => 0x7f80_0000 | fraction << 13,
-        e => (e + 112) << 23 | fraction << 13,
-    };
-    f32::from_bits(sign | magnitude)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,12 +324,15 @@ mod tests {
             (0x8000, -0.0),
             (0xfc00, f32::NEG_INFINITY),
         ];
+        let read = |dtype, bits: u16| {
+            let raw = Raw { dtype, shape: vec![1], bytes: bits.to_le_bytes().to_vec() };
+            raw.to_f32().unwrap()[0]
+        };
         for (bits, value) in cases {
-            assert_eq!(f32_from_f16(bits).to_bits(), f32::to_bits(value), "{bits:#x}");
+            assert_eq!(read(Dtype::F16, bits).to_bits(), f32::to_bits(value), "{bits:#x}");
         }
-        assert!(f32_from_f16(0x7e00).is_nan());
-        let bf16 = Raw { dtype: Dtype::BF16, shape: vec![1], bytes: vec![0xc0, 0x3f] };
-        assert_eq!(bf16.to_f32().unwrap(), [1.5]);
+        assert!(read(Dtype::F16, 0x7e00).is_nan());
+        assert_eq!(read(Dtype::BF16, 0x3fc0), 1.5);
         let f64 = Raw { dtype: Dtype::F64, shape: vec![1], bytes: 0.1f64.to_le_bytes().to_vec() };
         assert_eq!(f64.to_f32().unwrap(), [0.1]);
     }

@@ -1,6 +1,7 @@
 //! Common parts of the twins: conversion of inputs to f64, activations, the unit of every bound.
 
 use crate::kernels::{elementwise::activation::Activation, plan::Operands};
+use half::f16;
 
 /// Spacing of f32 at 1. One rounding is off by at most half of it, a division or root on a GPU by
 /// two and a half.
@@ -60,14 +61,8 @@ pub fn operand(operands: Operands, v: f32) -> f32 {
 
 /// The nearest f16, ties to even; finite values beyond the largest, 65504, become 65504.
 fn nearest_f16(v: f32) -> f32 {
-    let v = f64::from(v);
-    if !v.is_finite() || v == 0.0 {
-        return v as f32;
-    }
-    // f16 has eleven significant bits; below 2^-14 it has a fixed step of 2^-24.
-    let exponent = v.abs().log2().floor().max(-14.0) as i32;
-    let step = 2f64.powi(exponent - 10);
-    ((v / step).round_ties_even() * step).clamp(-65504.0, 65504.0) as f32
+    let rounded = f16::from_f32(v).to_f32();
+    if v.is_finite() { rounded.clamp(f16::MIN.to_f32(), f16::MAX.to_f32()) } else { rounded }
 }
 
 #[cfg(test)]
