@@ -5,12 +5,13 @@ use crate::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
     conformance::{self, News, Outcome, Quirk, Sizes, Status, Survey, What, run_case, run_variant},
     error::{Error, Result},
-    gpu::{AdapterChoice, AdapterReport, Gpu},
+    gpu::{AdapterChoice, AdapterReport},
     kernels::{
         desc::Variant,
         list::suites,
         twin::{Case, Random, Suite},
     },
+    run::Gpu,
 };
 use std::{
     ops::Range,
@@ -252,7 +253,7 @@ fn a_known_mistake_is_no_failure_until_it_is_gone() {
     let (survey, wrong) = surveyed(adapter, quirks(), &[&short_add()], What::Suites);
     assert_eq!((survey.rows[0].status(), survey.wrong()), (Status::Known, 0));
     assert!(wrong.is_empty() && survey.stale().is_empty());
-    let note = survey.rows[0].note(&survey).unwrap();
+    let note = survey.rows[0].note(&survey.quirks).unwrap();
     assert!(note.contains("forgets channels (https://example.org/1)"), "{note}");
 
     let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], What::Suites);

@@ -6,11 +6,12 @@
 use crate::extent::skipped;
 use nf_gpu::{
     conformance::{Outcome, run_case},
-    gpu::{self, AdapterChoice, Gpu},
+    gpu::{self, AdapterChoice},
     kernels::{
         desc::{KernelDesc, Requires, Variant},
         list::suites,
     },
+    run::Gpu,
 };
 use std::fmt::Write;
 

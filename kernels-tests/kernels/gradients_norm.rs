@@ -2,7 +2,6 @@
 //! batch norm in a row on every adapter.
 use crate::extent::{adapters, every_gpu, open};
 use nf_gpu::{
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::{
         elementwise::activation::Activation,
         loss::{distillation_loss, softmax_cross_entropy},
@@ -15,6 +14,7 @@ use nf_gpu::{
         reduce::chunking,
         twin::{Random, numbers::wide},
     },
+    run::{BufferId, Gpu, Program, Tape},
     shape::{Nhwc, pad_channels, unpad_channels},
 };
 

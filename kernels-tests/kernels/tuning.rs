@@ -5,10 +5,7 @@ mod twice;
 use crate::extent::adapters;
 use nf_gpu::{
     error::{Error, Result},
-    gpu::{
-        AdapterChoice, Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning,
-        Words,
-    },
+    gpu::AdapterChoice,
     kernels::{
         conv::{
             self,
@@ -19,6 +16,7 @@ use nf_gpu::{
         matmul::{self, Matmul},
         plan::{Operands, Plan},
     },
+    run::{Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning, Words},
     shape::{Nhwc, Window},
     tuning::{Choices, Place, Store},
 };

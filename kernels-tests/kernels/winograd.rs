@@ -2,7 +2,6 @@
 //! on every adapter. On small integers F(2x2, 3x3) is exact, and F(4x4, 3x3) is right to rounding.
 use crate::extent::every_gpu;
 use nf_gpu::{
-    gpu::{Gpu, Program, Recorded, Tape},
     kernels::{
         conv::conv2d::{Conv2d, Fusion, twin::case},
         twin::{Data, Random, nan_padded},
@@ -11,6 +10,7 @@ use nf_gpu::{
         },
     },
     nn::{Algorithm, Operands},
+    run::{Gpu, Program, Recorded, Tape},
     shape::{Nhwc, Window},
 };
 

@@ -9,10 +9,11 @@ use nf_gpu::{
     eval::{Answers, Journal, Measurement, Request, Subject, argmax, measure},
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, Goal, Images},
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     kernels::{plan::Operands, twin::Random},
     models,
     nn::{Graph, initialise},
+    run::Gpu,
     shape::Window,
     train::{BaseHints, BaseNet},
 };

@@ -11,10 +11,10 @@ use nf_gpu::{
         Weights,
         safetensors::{self, Dtype},
     },
-    gpu::{Gpu, Program, Tape},
     kernels::elementwise,
     models,
     nn::{FrozenNet, Graph, Mode, TrainableNet, Value},
+    run::{Gpu, Program, Tape},
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 use std::path::{Path, PathBuf};

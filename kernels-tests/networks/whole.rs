@@ -9,13 +9,13 @@ use crate::{
 use nf_gpu::{
     fault::{FaultModel, Faults, Flips, dequantize, inject, quantize},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::{
         layout::gather2d::{self, Gather},
         twin::Random,
     },
     models,
     nn::{FrozenNet, Graph, Mode, Role, TrainableNet, Value, initialise},
+    run::{BufferId, Gpu, Program, Tape},
     shape::{Nhwc, Window, nchw_from_nhwc, nhwc_from_nchw, pad_channels, unpad_channels},
 };
 

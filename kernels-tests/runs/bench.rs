@@ -2,10 +2,11 @@
 use crate::networks::python::python_with_torch;
 use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     kernels::plan::Operands,
     models,
     report::bench_json,
+    run::Gpu,
 };
 use std::{collections::BTreeSet, path::Path, process::Command};
 

@@ -4,9 +4,10 @@ use nf_gpu::{
     Error,
     data::{self, Split},
     files::Weights,
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     report::Event,
     repro::{Outcome, Plan, Row, Settings, State, forecast, run, table},
+    run::Gpu,
 };
 use std::{
     cell::Cell,

@@ -14,8 +14,8 @@ pub use steps::{
 };
 
 use crate::{
-    gpu::Gpu,
     report::bench_json::{Adapter, Report, VERSION},
+    run::Gpu,
 };
 use std::time::Duration;
 

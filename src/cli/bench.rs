@@ -4,7 +4,6 @@ use super::{gpu::TunedArgs, places::Places, terminal};
 use crate::{
     bench::{self, CaseSettings, Effort, Place, StepSettings},
     error::{Error, Result},
-    gpu::Gpu,
     nn::Dtype,
     report::{
         bench_json::{self, Report, Settings},
@@ -12,6 +11,7 @@ use crate::{
         progress::{Progress, Unit},
         wrap::paragraph,
     },
+    run::Gpu,
 };
 use clap::Args;
 use std::{path::PathBuf, time::Duration};

@@ -12,7 +12,6 @@ use crate::{
         study_maps,
     },
     files::npy,
-    gpu::Gpu,
     nn::{Dtype, arithmetic},
     report::{
         eval_json::{Document, Evaluation, Given},
@@ -20,6 +19,7 @@ use crate::{
         saving, table,
         wrap::paragraph,
     },
+    run::Gpu,
     train::{BaseHints, FaultArgs, Generator},
 };
 use clap::Args;

@@ -4,12 +4,13 @@ use super::interrupt;
 use super::terminal;
 use crate::{
     error::{Error, Result},
-    gpu::{AdapterChoice, BackendName, Gpu, Tuning},
+    gpu::{AdapterChoice, BackendName},
     kernels::{
         desc::{KernelDesc, Variant},
         list,
     },
     nn::Algorithm,
+    run::{Gpu, Tuning},
     tuning::{Place, Store},
 };
 use clap::Args;

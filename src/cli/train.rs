@@ -6,10 +6,10 @@ use crate::{
     data,
     error::Result,
     files::Weights,
-    gpu::Gpu,
     report::{
         Console, Sink, Tee, console::Verbosity, eval_json::Document, saving, table, wrap::paragraph,
     },
+    run::Gpu,
     train::{Every, Preset, RunFolder, Schedule, TrainConfig, dry_run, given, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};

@@ -3,8 +3,8 @@
 use crate::kernels::twin::{Case, Data, Mismatch, POISON};
 use crate::{
     error::{Error, Result},
-    gpu::{Gpu, Program, Tape},
     kernels::desc::Variant,
+    run::{Gpu, Program, Tape},
 };
 use serde::Serialize;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Results of one variant on one adapter: counts of cases, and the first failure.
 
-use super::{Survey, Wrong};
+use super::{Quirk, Wrong};
 use crate::kernels::desc::{KernelDesc, Variant};
 use crate::kernels::twin::Mismatch;
 use serde::Serialize;
@@ -104,7 +104,7 @@ pub struct Row {
     pub lacks: Option<String>,
     /// The first of the `wrong` cases.
     pub first_wrong: Option<Failure>,
-    /// The first of the `known` cases, and the quirk's index in [`Survey::quirks`].
+    /// The first of the `known` cases, and the quirk's index in the survey's list.
     pub first_known: Option<(Failure, usize)>,
 }
 
@@ -137,11 +137,11 @@ impl Row {
         }
     }
 
-    /// Why the status is not simply ok, in words.
+    /// Why the status is not simply ok, in words; `quirks` are the survey's.
     #[must_use]
-    pub fn note(&self, survey: &Survey) -> Option<String> {
+    pub fn note(&self, quirks: &[Quirk]) -> Option<String> {
         let known = |(failure, quirk): &(Failure, usize)| {
-            let quirk = survey.quirks.get(*quirk)?;
+            let quirk = quirks.get(*quirk)?;
             Some(format!("{} ({}): {}", quirk.reason, quirk.link, failure.case))
         };
         let wrong = |failure: &Failure| {

@@ -4,8 +4,9 @@ use super::{Draw, Failure, Outcome, Survey, Use, Wrong, run_case};
 use crate::kernels::twin::{Case, Random};
 use crate::{
     error::{Error, Result},
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     kernels::{desc::Variant, twin::Suite},
+    run::Gpu,
 };
 use std::time::Instant;
 

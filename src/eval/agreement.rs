@@ -6,9 +6,9 @@ use crate::{
     data::{ImageSet, LabelsFrom},
     error::Result,
     files::Weights,
-    gpu::Gpu,
     kernels::plan::Operands,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
+    run::Gpu,
 };
 
 /// Labels images without labels with the answers of a network that is quantised to `bits` and has no faults;

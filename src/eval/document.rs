@@ -5,12 +5,12 @@ use crate::{
     data::LabelsFrom,
     energy::{self, OperatingPoint, OperatingPoints},
     fault::{FaultModel, Faults, Flips, Positions},
-    gpu::Gpu,
     nn::Graph,
     report::eval_json::{
         self, ClassCounts, Clean, Evaluation, FaultDetail, FlippedBits, LayerFlips, LayoutDetail,
         LotDetail, MapDetail, Perturbed,
     },
+    run::Gpu,
 };
 
 /// The name of a network and the SHA-256 of its file.

@@ -9,8 +9,8 @@ use crate::{
     data::LabelsFrom,
     error::{Error, Result},
     fault::{Faults, Flips},
-    gpu::Gpu,
     report::{Evaluating, Event, Sink},
+    run::Gpu,
 };
 
 /// What to measure.

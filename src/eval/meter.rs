@@ -6,11 +6,11 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::{Weights, sha256_of},
-    gpu::Gpu,
     kernels::plan::Operands,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
     report::eval_json::percent,
+    run::Gpu,
 };
 use serde::{Deserialize, Serialize};
 

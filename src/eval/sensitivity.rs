@@ -9,8 +9,8 @@ use super::{
 use crate::{
     error::Result,
     fault::{Faults, LayerChoice, Positions},
-    gpu::Gpu,
     report::eval_json::{Part, Protected, Sensitivity, Spread},
+    run::Gpu,
 };
 
 /// What a study measures in addition to single bits and layers.

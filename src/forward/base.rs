@@ -5,8 +5,8 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
-    gpu::{Gpu, Program, Tape},
     nn::{FrozenNet, Graph, Mode, Value, check_finite, first_not_finite},
+    run::{Gpu, Program, Tape},
     shape::Nhwc,
     step::{LossHead, Wanted},
 };

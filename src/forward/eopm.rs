@@ -5,10 +5,10 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
-    gpu::{BufferId, Gpu, Tape},
     kernels::plan::Operands,
     models::GENERATOR_BITS,
     nn::{Cut, FrozenNet, Graph, TrainableNet, check_finite, count_flips, first_not_finite, fit},
+    run::{BufferId, Gpu, Tape},
     step::{EopmStep, EopmTape, Target, Teacher},
 };
 

@@ -4,10 +4,10 @@ use super::{Batch, INPUT_GRADIENT, Images, Part, bad, copy, dot, nchw, parts, sa
 use crate::{
     error::{Error, Result},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::elementwise,
     models::GENERATOR_BITS,
     nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value, check_finite, first_not_finite},
+    run::{BufferId, Gpu, Program, Tape},
     shape::Nhwc,
 };
 

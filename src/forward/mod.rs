@@ -11,8 +11,8 @@ pub use generator::{GeneratorPass, GeneratorRequest, generator};
 
 use crate::{
     error::{Error, Result},
-    gpu::{BufferId, Gpu, Program, Tape},
     nn::{Cut, Graph, Value, most_images},
+    run::{BufferId, Gpu, Program, Tape},
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 

@@ -2,7 +2,6 @@
 
 use crate::{
     error::{Error, Result},
-    gpu::{Agreement, BufferId, Gpu, Job, Question, Tape, Words},
     kernels::{
         conv::{
             self,
@@ -11,6 +10,7 @@ use crate::{
         matmul,
         winograd::{self, Form, Tiles},
     },
+    run::{Agreement, BufferId, Gpu, Job, Question, Tape, Words},
 };
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! The precision that a network computes in, and the scale of its loss.
 
 use crate::{
-    gpu::Gpu,
     kernels::{conv, desc::KernelDesc, plan::Operands},
+    run::Gpu,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

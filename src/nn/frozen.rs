@@ -10,8 +10,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     files::Weights,
-    gpu::{Buffer, Gpu, Tape},
+    gpu::Buffer,
     kernels::{plan::Operands, quantise::fault_dequantize::Order},
+    run::{Gpu, Tape},
     shape::Rsck,
 };
 use std::sync::{Arc, atomic::AtomicU64};

@@ -4,8 +4,9 @@ use super::compiler::Value;
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    gpu::Buffer,
     kernels::images,
+    run::{BufferId, Gpu, Program, Tape},
     shape::Nhwc,
 };
 

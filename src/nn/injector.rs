@@ -4,8 +4,8 @@ use super::frozen::{FrozenNet, first_word};
 use crate::{
     error::{Error, Result},
     fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
-    gpu::{BufferId, Gpu, Program, StepTime, Tape},
     kernels::quantise::fault_dequantize::{self, Transposed},
+    run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Rsck,
 };
 use std::{

@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     fault::step_seed,
     files::Weights,
-    gpu::{Buffer, BufferId, Gpu, Tape},
+    gpu::Buffer,
     kernels::{
         plan::Operands,
         quantise::{
@@ -18,6 +18,7 @@ use crate::{
         },
         reduce,
     },
+    run::{BufferId, Gpu, Tape},
     shape::{pad_channels, unpad_channels},
 };
 

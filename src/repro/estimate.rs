@@ -11,8 +11,8 @@ use super::{
 use crate::{
     bench::{self, StepSettings},
     error::{Error, Result},
-    gpu::Gpu,
     report::{Event, Sink},
+    run::Gpu,
     train::{Length, RunFolder, steps_done},
 };
 use std::collections::BTreeMap;

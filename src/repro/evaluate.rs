@@ -7,12 +7,12 @@ use crate::{
     error::Result,
     eval::{Details, Journal, Named, Request, Subject, document, measure_with},
     fault::Faults,
-    gpu::Gpu,
     kernels::plan::Operands,
     report::{
         Sink,
         eval_json::{Document, Evaluation, Spread},
     },
+    run::Gpu,
     train::{BaseNet, Generator, GeneratorFile},
 };
 use std::path::Path;

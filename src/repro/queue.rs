@@ -16,13 +16,13 @@ use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
     files::{FORMAT, Weights, atomic},
-    gpu::Gpu,
     models,
     nn::initialise,
     report::{
         Event, Sink,
         eval_json::{Document, Evaluation},
     },
+    run::Gpu,
     train::{BaseHints, BaseNet, Mismatch, pretrain, remove_checkpoint, train},
 };
 use std::{cell::RefCell, collections::BTreeMap, fs, rc::Rc, time::Instant};

@@ -9,9 +9,9 @@ use crate::{
     error::Result,
     fault::{Faults, Maps},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, StepTime, Tape},
     kernels::optimiser,
     nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
+    run::{BufferId, Gpu, Program, StepTime, Tape},
 };
 use std::ops::Range;
 

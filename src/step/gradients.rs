@@ -12,9 +12,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
-    gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
+    gpu::Buffer,
     kernels::elementwise,
     nn::{Convolution, Cut, FrozenNet, Injector, Mode, TrainableNet, Value},
+    run::{BufferId, Gpu, Program, StepTime, Tape},
 };
 use std::ops::Range;
 

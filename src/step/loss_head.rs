@@ -2,9 +2,9 @@
 
 use crate::{
     error::Result,
-    gpu::{BufferId, Tape},
     kernels::{loss, plan::Operands},
     nn::Value,
+    run::{BufferId, Tape},
 };
 
 /// What networks are to answer to the images of a part of the batch.

@@ -3,9 +3,9 @@
 use super::loss_head::{LossHead, Wanted, loss_scale};
 use crate::{
     error::Result,
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::optimiser,
     nn::{Batch, Cut, DeviceImages, Pick, TrainableNet},
+    run::{BufferId, Gpu, Program, Tape},
 };
 use std::ops::Range;
 

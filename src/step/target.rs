@@ -5,9 +5,9 @@ use super::loss_head::Wanted;
 use crate::{
     error::{Error, Result},
     files::Weights,
-    gpu::{BufferId, Gpu, Tape},
     kernels::plan::Operands,
     nn::{Convolution, FrozenNet, Graph, Mode, Value},
+    run::{BufferId, Gpu, Tape},
 };
 
 /// Which answers the copies of a step are trained to give to the fused images.

@@ -7,11 +7,11 @@ use crate::{
     eval,
     fault::{Faults, bit_grid, check_bits},
     files::{Normalisation, Weights, sha256},
-    gpu::Gpu,
     kernels::plan::Operands,
     models,
     nn::{Graph, Stored},
     report::eval_json::Given,
+    run::Gpu,
 };
 use std::path::Path;
 

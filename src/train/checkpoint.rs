@@ -4,8 +4,8 @@ use super::identity::Identity;
 use crate::{
     error::{Error, Result},
     files::{Lock, Weights},
-    gpu::Gpu,
     nn::TrainableNet,
+    run::Gpu,
     tuning::Choices,
 };
 use std::{

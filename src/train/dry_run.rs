@@ -3,10 +3,10 @@
 use super::{base::BaseNet, config::TrainConfig, length::Length};
 use crate::{
     error::Result,
-    gpu::Gpu,
     models,
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
     report::console::duration,
+    run::Gpu,
     step::{Eopm, EopmSettings},
 };
 use serde::Serialize;

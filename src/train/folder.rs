@@ -4,8 +4,8 @@ use super::{checkpoint::Checkpoint, config::TrainConfig, identity::Identity, rec
 use crate::{
     error::{Error, Result},
     files::{Lock, atomic, read_text, toml_problem},
-    gpu::{Gpu, Recorded},
     nn::TrainableNet,
+    run::{Gpu, Recorded},
     tuning::Choices,
 };
 use serde::{Deserialize, Serialize};

@@ -16,10 +16,10 @@ use crate::{
     data::{self, Split},
     error::{Error, Result},
     fault::{Faults, Maps},
-    gpu::Gpu,
     models,
     nn::{Graph, TrainableNet, initialise},
     report::{Event, JsonLines, Sink, Tee, eval_json::Evaluation},
+    run::Gpu,
 };
 use std::path::PathBuf;
 

@@ -17,11 +17,11 @@ use crate::{
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
-    gpu::{Gpu, Program, Recorded},
     kernels::plan::Operands,
     models,
     nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, arithmetic, initialise, most_images},
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
+    run::{Gpu, Program, Recorded},
     step::Supervised,
 };
 use std::time::Instant;

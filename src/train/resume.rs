@@ -9,7 +9,7 @@ use super::{
 use crate::{
     data,
     error::{Error, Result},
-    gpu::Gpu,
+    run::Gpu,
 };
 use serde_json::{Map, Value};
 use std::{fs, path::Path};

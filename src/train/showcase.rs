@@ -8,11 +8,11 @@ use crate::{
     eval::{Evaluator, argmax},
     fault::Faults,
     files::Weights,
-    gpu::Gpu,
     kernels::plan::Operands,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
     report::images::{Example, Image, save_grid},
+    run::Gpu,
 };
 use std::path::Path;
 

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    gpu::Program,
     report::{Event, Finished, Outcome, Sink, Started, Step},
+    run::Program,
     step::{Eopm, EopmSettings},
 };
 use std::time::Instant;

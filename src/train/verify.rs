@@ -4,12 +4,12 @@
 use crate::{
     error::{Error, Result},
     fault::step_seed,
-    gpu::{BufferId, Gpu, Program},
     kernels::conv::conv2d::{
         Conv2d, mask_bytes,
         twin::{Expected, Operands, expected},
     },
     nn::{Algorithm, Convolution},
+    run::{BufferId, Gpu, Program},
     shape::{Nhwc, unpad_channels},
 };
 use std::ops::Range;

@@ -10,10 +10,10 @@ use crate::{
 use nf_gpu::{
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, Goal, Images},
-    gpu::{BufferId, Tape},
     kernels::plan::Operands,
     models,
     nn::{Cut, FrozenNet, TrainableNet, Value},
+    run::{BufferId, Tape},
     shape::{Nhwc, nhwc_from_nchw},
     step::{EopmStep, EopmTape, Target, Teacher},
 };

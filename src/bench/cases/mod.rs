@@ -8,13 +8,13 @@ use super::{Effort, data, time::Timed};
 use crate::{
     error::{Error, Result},
     fault,
-    gpu::Gpu,
     kernels::{
         conv::conv2d::{Conv2d, Fusion},
         plan::Plan,
     },
     nn::{Algorithm, Operands},
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
+    run::Gpu,
 };
 use std::collections::BTreeSet;
 

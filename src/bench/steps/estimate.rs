@@ -8,10 +8,10 @@ use crate::{
     error::Result,
     eval::Evaluator,
     files::Weights,
-    gpu::Gpu,
     kernels::plan::Operands,
     models::{self, GENERATOR_BITS},
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
+    run::Gpu,
     step::Supervised,
     train::images_to_time,
 };

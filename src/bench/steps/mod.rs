@@ -11,9 +11,9 @@ use super::Effort;
 use crate::{
     error::{Error, Result},
     fault,
-    gpu::{Clock, Gpu, StepTime},
     kernels::plan::Operands,
     report::bench_json::{Step, Times},
+    run::{Clock, Gpu, StepTime},
 };
 use networks::{Alone, Eopm};
 use std::time::Instant;

@@ -5,13 +5,13 @@ use crate::{
     data::{ImageSet, LabelsFrom, Split},
     error::Result,
     fault::{FaultModel, Faults, Maps},
-    gpu::{BufferId, Gpu, Program, StepTime, Tape},
     kernels::{elementwise, plan::Operands},
     models::{self, GENERATOR_BITS},
     nn::{
         Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
         initialise,
     },
+    run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Nhwc,
     step::{self, EopmSettings, LossHead, Wanted, loss_scale},
 };

@@ -63,7 +63,7 @@ fn cell(row: &Row) -> String {
 fn notes(survey: &Survey, adapter: usize, width: usize) -> String {
     let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     for row in of(survey, adapter) {
-        let Some(note) = row.note(survey) else { continue };
+        let Some(note) = row.note(&survey.quirks) else { continue };
         let note = format!("{}: {note}", row.status().name());
         match notes.iter_mut().find(|(known, _)| *known == note) {
             Some((_, names)) => names.push(name(row)),

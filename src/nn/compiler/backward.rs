@@ -4,7 +4,6 @@
 use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
-    gpu::BufferId,
     kernels::{
         conv::{
             self,
@@ -19,6 +18,7 @@ use crate::{
         convolution::Operands,
         graph::{NodeId, Op},
     },
+    run::BufferId,
 };
 
 /// Gradients accumulated so far, per node and part.

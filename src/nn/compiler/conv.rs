@@ -4,7 +4,6 @@
 use super::{Compiler, Mode, Saved, Slice, Value};
 use crate::{
     error::{Error, Result},
-    gpu::BufferId,
     kernels::{
         conv::conv2d::{Conv2d, Fusion, mask_bytes},
         layout,
@@ -13,6 +12,7 @@ use crate::{
         convolution::Operands,
         graph::{NodeId, Op},
     },
+    run::BufferId,
     shape::{Nhwc, Window},
 };
 

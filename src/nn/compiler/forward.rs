@@ -3,12 +3,13 @@
 use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
-    gpu::{Buffer, BufferId},
+    gpu::Buffer,
     kernels::{
         elementwise::{self, activation::Activation},
         layout, pool,
     },
     nn::graph::{NodeId, Op},
+    run::BufferId,
     shape::Nhwc,
 };
 

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    gpu::{BufferId, Gpu, Tape},
     kernels::{
         conv::conv2d::{Conv2d, Fusion},
         plan,
     },
+    run::{BufferId, Gpu, Tape},
     shape::Nhwc,
 };
 use saved::Saved;

@@ -3,9 +3,9 @@
 use super::{Compiler, Mode, Saved, Value};
 use crate::{
     error::{Error, Result},
-    gpu::BufferId,
     kernels::{elementwise::activation::Activation, norm, plan::Plan, reduce},
     nn::graph::{EPS, MOMENTUM, NodeId, Op},
+    run::BufferId,
     shape::Nhwc,
 };
 

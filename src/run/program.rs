@@ -4,11 +4,14 @@
 mod build;
 
 use super::{
-    buffer::Buffer,
-    device::{Gpu, Pipeline},
+    session::Gpu,
+    step::{self, Step},
     tape::BufferId,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    gpu::{Buffer, Device},
+};
 use std::ops::Range;
 use std::sync::{
     Mutex, PoisonError,
@@ -18,31 +21,6 @@ use std::time::{Duration, Instant};
 
 /// GPU time that one submission should not exceed: Windows' watchdog resets a GPU after 2 s.
 const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
-
-/// One recorded step.
-#[derive(Debug)]
-pub(super) enum Step {
-    Dispatch {
-        pipeline: Pipeline,
-        group: wgpu::BindGroup,
-        groups: [u32; 3],
-        name: String,
-        /// Name of the plan's class of shapes; empty without one.
-        shape: String,
-        flops: u64,
-        /// Bytes of all bindings.
-        bytes: u64,
-        /// The buffers of floats that the dispatch writes, with their bytes.
-        writes: Vec<(Buffer, u64)>,
-    },
-    Clear(wgpu::Buffer),
-    Copy {
-        from: wgpu::Buffer,
-        to: wgpu::Buffer,
-        offset: u64,
-        bytes: u64,
-    },
-}
 
 /// A tape that can run.
 #[derive(Debug)]
@@ -148,34 +126,7 @@ impl Program {
     }
 
     fn submit(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
-        if let Some(submitted) = gpu.submit_recorded(steps) {
-            return submitted;
-        }
-        Self::submit_plain(gpu, steps)
-    }
-
-    pub(super) fn submit_plain(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut at = 0;
-        while at < steps.len() {
-            let dispatches = Self::pass(&mut encoder, &steps[at..]);
-            if dispatches == 0 {
-                steps[at].transfer(&mut encoder);
-            }
-            at += dispatches.max(1);
-        }
-        gpu.submit(encoder)
-    }
-
-    /// Encodes the dispatches that `steps` begins with as one pass; returns their number.
-    fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
-        if !matches!(steps.first(), Some(Step::Dispatch { .. })) {
-            return 0;
-        }
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        let dispatches = steps.iter().take_while(|step| matches!(step, Step::Dispatch { .. }));
-        dispatches.map(|step| step.dispatch(&mut pass)).count()
+        gpu.recorder.submit(gpu, steps).unwrap_or_else(|| step::submit(gpu, steps))
     }
 
     pub(super) fn steps(&self) -> &[Step] {
@@ -193,8 +144,7 @@ impl Program {
             Self::submit(gpu, std::slice::from_ref(step));
             return;
         }
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = gpu.encoder();
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: None,
             timestamp_writes: queries.map(|query_set| wgpu::ComputePassTimestampWrites {
@@ -227,11 +177,10 @@ impl Program {
     }
 
     /// Copies bytes between buffers, submitted by itself between runs.
-    pub fn copy(gpu: &Gpu, from: (&Buffer, u64), to: (&Buffer, u64), bytes: u64) {
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    pub fn copy(device: &Device, from: (&Buffer, u64), to: (&Buffer, u64), bytes: u64) {
+        let mut encoder = device.encoder();
         encoder.copy_buffer_to_buffer(&from.0.raw, from.1, &to.0.raw, to.1, bytes);
-        gpu.submit(encoder);
+        device.submit(encoder);
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
@@ -250,34 +199,5 @@ impl Program {
     #[must_use]
     pub fn dispatches(&self) -> usize {
         self.steps.len()
-    }
-}
-
-impl Step {
-    /// Encodes a dispatch.
-    pub(super) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
-        if let Self::Dispatch { pipeline, group, groups, .. } = self {
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-        }
-    }
-
-    /// Encodes a copy or a clear.
-    pub(super) fn transfer(&self, encoder: &mut wgpu::CommandEncoder) {
-        match self {
-            Self::Clear(buffer) => encoder.clear_buffer(buffer, 0, None),
-            Self::Copy { from, to, offset, bytes } => {
-                encoder.copy_buffer_to_buffer(from, 0, to, *offset, *bytes);
-            }
-            Self::Dispatch { .. } => {}
-        }
-    }
-
-    fn flops(&self) -> u64 {
-        match self {
-            Self::Dispatch { flops, .. } => *flops,
-            Self::Clear(_) | Self::Copy { .. } => 0,
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! A tape: the dispatches of a computation and the buffers between them, written down without a GPU.
 
-use super::buffer::Buffer;
 use crate::{
     error::{Error, Result},
+    gpu::Buffer,
     kernels::{desc::Access, plan::Plan},
 };
 

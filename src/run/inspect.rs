@@ -1,11 +1,7 @@
 //! Runs a program entry by entry and shows what each one wrote, to find faults.
 
-use super::{
-    buffer::Buffer,
-    device::Gpu,
-    program::{Program, Step},
-};
-use crate::error::Result;
+use super::{program::Program, session::Gpu, step::Step};
+use crate::{error::Result, gpu::Buffer};
 use std::ops::Range;
 
 impl Program {
@@ -20,8 +16,7 @@ impl Program {
     ) -> Result<()> {
         for entry in entries {
             if !self.fresh[entry].is_empty() {
-                let mut encoder =
-                    gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                let mut encoder = gpu.encoder();
                 for (buffer, bytes) in &self.fresh[entry] {
                     encoder.clear_buffer(&buffer.raw, 0, Some(*bytes));
                 }
