@@ -1,6 +1,7 @@
 //! Modules use only what lies below them, and `unsafe` stays in one file.
 mod circles;
 mod modules;
+mod names;
 mod plans;
 
 use std::{

@@ -3,7 +3,9 @@
 //! adapters.
 use crate::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
-    conformance::{self, News, Outcome, Quirk, Sizes, Status, Survey, What, run_case, run_variant},
+    conformance::{
+        self, CaseOutcome, News, Quirk, Sizes, Status, Survey, What, run_case, run_variant,
+    },
     error::{Error, Result},
     gpu::{AdapterChoice, AdapterReport},
     kernels::{
@@ -61,10 +63,10 @@ fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
         let cases = (suite.cases)().unwrap();
         let (mut ok, mut unsupported) = (0, 0);
         for variant in &variants {
-            let each = |workgroup, case: &Case, outcome: &Outcome| match outcome {
-                Outcome::Ok => ok += 1,
-                Outcome::Unsupported(_) => unsupported += 1,
-                Outcome::Wrong(what) => {
+            let each = |workgroup, case: &Case, outcome: &CaseOutcome| match outcome {
+                CaseOutcome::Ok => ok += 1,
+                CaseOutcome::Unsupported(_) => unsupported += 1,
+                CaseOutcome::Wrong(what) => {
                     let at = format!("{name} {} @{workgroup} {} on {on}", variant.name, case.label);
                     wrong.push(format!("{at}: {what}"));
                 }
@@ -138,7 +140,7 @@ fn resize_add(case: &mut Case, more: i32) {
 }
 
 /// The harness's verdict on the first case of such an `add`.
-fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
+fn outcome_of_add(gpu: &Gpu, more: i32) -> CaseOutcome {
     let suite = suite("add");
     let mut case = (suite.cases)().unwrap().swap_remove(0);
     resize_add(&mut case, more);
@@ -150,9 +152,9 @@ fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
 fn the_harness_sees_an_element_not_written_and_one_too_many() {
     for adapter in &adapters_in_sight() {
         let gpu = open(adapter);
-        assert_eq!(outcome_of_add(&gpu, 0), Outcome::Ok);
+        assert_eq!(outcome_of_add(&gpu, 0), CaseOutcome::Ok);
         let says = |more, what: &str| match outcome_of_add(&gpu, more) {
-            Outcome::Wrong(wrong) => assert!(wrong.what.contains(what), "{wrong}"),
+            CaseOutcome::Wrong(wrong) => assert!(wrong.what.contains(what), "{wrong}"),
             other => panic!("{more} elements more: {other:?}"),
         };
         says(-1, "got NaN");

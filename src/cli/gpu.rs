@@ -11,7 +11,7 @@ use crate::{
     },
     nn::Algorithm,
     run::{Gpu, Tuning},
-    tuning::{Place, Store},
+    tuning::{CacheFolder, Store},
 };
 use clap::Args;
 use std::{sync::Arc, time::Duration};
@@ -46,7 +46,7 @@ impl GpuArgs {
 
     /// Opens the adapter. A line tells the user if it is a software adapter.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        let mut gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
+        let mut gpu = Gpu::open_at(&self.choice(), CacheFolder::of_user().as_ref())?;
         // Tests inject faults, to see how the program recovers.
         if let Some(trouble) = std::env::var_os(TROUBLE).filter(|text| !text.is_empty()) {
             gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));
@@ -117,7 +117,7 @@ impl TunedArgs {
             return Ok(gpu);
         }
         let adapter = gpu.report().line();
-        let (store, problem) = match Place::of_user() {
+        let (store, problem) = match CacheFolder::of_user() {
             Some(place) => place.store(&adapter),
             None => (Store::in_memory(), Some("measurements are not kept: no cache folder".into())),
         };

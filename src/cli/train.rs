@@ -72,7 +72,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
         let settings = StepSettings {
             batch: plan.images_to_time(gpu.report().is_software()),
             copies: config.perturbed_copies()?,
-            operands: config.dtype.unwrap_or_default().operands(gpu),
+            dtype: config.dtype.unwrap_or_default().on(gpu),
             distill: config.goal.distill()?,
         };
         let names = (plan.generator.name.as_str(), plan.base.name.as_str());

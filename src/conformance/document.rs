@@ -1,9 +1,9 @@
 //! A survey for machines: one JSON document, and the support matrix as CSV.
 
-use super::{Row, Survey};
+use super::{Survey, VariantRow};
 use serde_json::{Value, json};
 
-impl Row {
+impl VariantRow {
     fn json(&self, survey: &Survey) -> Value {
         json!({
             "adapter": self.adapter,

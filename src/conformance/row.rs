@@ -2,7 +2,7 @@
 
 use super::{Quirk, Wrong};
 use crate::kernels::desc::{KernelDesc, Variant};
-use crate::kernels::twin::Mismatch;
+use crate::kernels::twin::WrongElements;
 use serde::Serialize;
 
 /// Whether a variant computes on an adapter what the CPU twin computes.
@@ -63,7 +63,7 @@ pub struct Failure {
     /// The kernel's name of the wrong buffer, if there is one.
     pub binding: Option<String>,
     /// The first wrong element, if there is one.
-    pub element: Option<Mismatch>,
+    pub element: Option<WrongElements>,
     /// The whole failure in words.
     pub what: String,
     /// What to give to `--replay`, if the case was drawn.
@@ -85,7 +85,7 @@ impl Failure {
 
 /// One variant on one adapter.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct VariantRow {
     /// Index into the survey's adapters.
     pub adapter: usize,
     /// The kernel's name.
@@ -108,7 +108,7 @@ pub struct Row {
     pub first_known: Option<(Failure, usize)>,
 }
 
-impl Row {
+impl VariantRow {
     pub(super) fn new(adapter: usize, kernel: &KernelDesc, variant: &Variant) -> Self {
         Self {
             adapter,

@@ -69,7 +69,7 @@ pub fn document(
                 .then(|| eval_json::CLEAN_NETWORK.to_owned()),
         },
         precision: request.subject.precision,
-        dtype: Some(request.subject.operands.name().to_owned()),
+        dtype: Some(request.subject.dtype.name().to_owned()),
         clean: Clean {
             accuracy: m.clean.accuracy(),
             accuracy_nf: m.clean_nf.as_ref().map(Answers::accuracy),

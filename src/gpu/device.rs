@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     kernels::{desc::Variant, plan::Plan},
-    tuning::Place,
+    tuning::CacheFolder,
 };
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Device {
     report: AdapterReport,
-    place: Option<Place>,
+    place: Option<CacheFolder>,
     pub(crate) raw: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     troubles: Troubles,
@@ -33,7 +33,7 @@ impl Device {
     /// # Errors
     /// No adapter fits, only a software adapter fits where a GPU is required, or the driver refuses
     /// a device.
-    pub fn open(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
+    pub fn open(choice: &AdapterChoice, place: Option<&CacheFolder>) -> Result<Self> {
         let (_instance, found) = adapter::enumerate(adapter::BACKENDS);
         Self::open_found(adapter::choose(found, choice)?, place)
     }
@@ -54,7 +54,7 @@ impl Device {
     }
 
     /// Opens a device on an adapter that was found.
-    fn open_found((adapter, report): adapter::Found, place: Option<&Place>) -> Result<Self> {
+    fn open_found((adapter, report): adapter::Found, place: Option<&CacheFolder>) -> Result<Self> {
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE

@@ -182,7 +182,7 @@ impl FrozenNet {
             faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
         let count = self.graph.layers.len() as u32;
         for slice in &self.layers[layer] {
-            let stored = fault_dequantize::Layer {
+            let stored = fault_dequantize::StoredLayer {
                 shape: Rsck { k: slice.k, ..of.shape },
                 order: of.order,
                 place,

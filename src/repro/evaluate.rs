@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     eval::{Details, Journal, Named, Request, Subject, document, measure_with},
     fault::Faults,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     report::{
         Sink,
         eval_json::{Document, Evaluation, Spread},
@@ -80,7 +80,7 @@ pub(super) fn evaluate(
         set,
         precision: *bits,
         batch: BATCH,
-        operands: Operands::F32,
+        dtype: Dtype::F32,
     };
     let faults = std::slice::from_ref(faults);
     let request = Request { subject, faults, seeds, keep_logits: false };

@@ -20,7 +20,7 @@ const BATCH: u32 = 256;
 
 /// Settings of the experiments. The default is the paper's way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Settings {
+pub struct ReproSettings {
     /// Folder of the results.
     pub out: PathBuf,
     /// Folder of base networks and generators, which tables can share.
@@ -57,7 +57,7 @@ pub struct Settings {
     pub smoke: bool,
 }
 
-impl Default for Settings {
+impl Default for ReproSettings {
     fn default() -> Self {
         Self {
             out: PathBuf::from("runs/repro"),
@@ -80,7 +80,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ReproSettings {
     /// These settings reduced to a smoke run: the smallest work that runs every part.
     #[must_use]
     pub fn smoke(self) -> Self {

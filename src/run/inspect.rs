@@ -1,6 +1,6 @@
 //! Runs a program entry by entry and shows what each one wrote, to find faults.
 
-use super::{program::Program, session::Gpu, step::Step};
+use super::{program::Program, session::Gpu, step::ProgramStep};
 use crate::{error::Result, gpu::Buffer};
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ impl Program {
                 gpu.submit(encoder);
             }
             self.run_range(gpu, entry..entry + 1)?;
-            if let Step::Dispatch { name, writes, .. } = &self.steps()[entry] {
+            if let ProgramStep::Dispatch { name, writes, .. } = &self.steps()[entry] {
                 let place = format!("{} ({name})", self.place(entry));
                 writes.iter().try_for_each(|(buffer, bytes)| look(&place, buffer, *bytes))?;
             }

@@ -1,7 +1,7 @@
 //! Time of each step of a program: from GPU timestamps where the adapter has them, else from
 //! submission to idle on the host's clock.
 
-use super::{program::Program, record::Clock, session::Gpu, step::Step};
+use super::{program::Program, record::Clock, session::Gpu, step::ProgramStep};
 use crate::{error::Result, gpu::Device};
 use serde::Serialize;
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Program {
             self.submit_timed(gpu, step, stopwatch.as_ref().map(|s| &s.queries));
             gpu.wait("profile a program")?;
             let host = started.elapsed().as_secs_f64();
-            let Step::Dispatch { name, flops, bytes, .. } = step else { continue };
+            let ProgramStep::Dispatch { name, flops, bytes, .. } = step else { continue };
             let on_gpu = stopwatch.as_ref().map(|s| read(gpu, s)).transpose()?.flatten();
             times.push(StepTime {
                 name: name.clone(),

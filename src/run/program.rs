@@ -5,7 +5,7 @@ mod build;
 
 use super::{
     session::Gpu,
-    step::{self, Step},
+    step::{self, ProgramStep},
     tape::BufferId,
 };
 use crate::{
@@ -25,7 +25,7 @@ const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
 /// A tape that can run.
 #[derive(Debug)]
 pub struct Program {
-    steps: Vec<Step>,
+    steps: Vec<ProgramStep>,
     /// First step of each section after the first.
     sections: Vec<usize>,
     /// Step at which a mark of [`Tape::mark`] stands, and its text.
@@ -84,9 +84,9 @@ impl Program {
         self.run_steps(gpu, steps)
     }
 
-    fn run_steps(&self, gpu: &Gpu, steps: &[Step]) -> Result<()> {
+    fn run_steps(&self, gpu: &Gpu, steps: &[ProgramStep]) -> Result<()> {
         let pace = self.pace.load(Ordering::Relaxed);
-        let total: u64 = steps.iter().map(Step::flops).sum();
+        let total: u64 = steps.iter().map(ProgramStep::flops).sum();
         // Operations per submission. Before the first measurement: a number that suits slow software
         // adapters.
         let per_submit = match pace {
@@ -98,7 +98,7 @@ impl Program {
         let (mut first, mut flops) = (0, 0);
         for i in 0..steps.len() {
             flops += steps[i].flops();
-            let next = steps.get(i + 1).map_or(u64::MAX, Step::flops);
+            let next = steps.get(i + 1).map_or(u64::MAX, ProgramStep::flops);
             if flops.saturating_add(next) > per_submit {
                 submitted = Some(Self::submit(gpu, &steps[first..=i]));
                 (first, flops) = (i + 1, 0);
@@ -125,11 +125,11 @@ impl Program {
         gpu.check("run a program")
     }
 
-    fn submit(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
+    fn submit(gpu: &Gpu, steps: &[ProgramStep]) -> wgpu::SubmissionIndex {
         gpu.recorder.submit(gpu, steps).unwrap_or_else(|| step::submit(gpu, steps))
     }
 
-    pub(super) fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[ProgramStep] {
         &self.steps
     }
 
@@ -139,8 +139,13 @@ impl Program {
     }
 
     /// Submits one step, with timestamps around it if there are queries for them.
-    pub(super) fn submit_timed(&self, gpu: &Gpu, step: &Step, queries: Option<&wgpu::QuerySet>) {
-        if !matches!(step, Step::Dispatch { .. }) {
+    pub(super) fn submit_timed(
+        &self,
+        gpu: &Gpu,
+        step: &ProgramStep,
+        queries: Option<&wgpu::QuerySet>,
+    ) {
+        if !matches!(step, ProgramStep::Dispatch { .. }) {
             Self::submit(gpu, std::slice::from_ref(step));
             return;
         }

@@ -4,7 +4,7 @@
 //! a submission are in one query set, and nothing is read back before the end. On an adapter without
 //! timestamps each dispatch is submitted and waited for alone.
 
-use super::step::{self, Step};
+use super::step::{self, ProgramStep};
 use crate::{
     error::{Error, Result},
     gpu::{Device, lock},
@@ -165,7 +165,11 @@ impl Recorder {
     }
 
     /// Submits steps with timestamps if a recording is on, else does nothing.
-    pub(super) fn submit(&self, device: &Device, steps: &[Step]) -> Option<wgpu::SubmissionIndex> {
+    pub(super) fn submit(
+        &self,
+        device: &Device,
+        steps: &[ProgramStep],
+    ) -> Option<wgpu::SubmissionIndex> {
         let started = lock(&self.0).as_ref()?.started;
         let span = self.span("encode and submit");
         let mut last = None;
@@ -185,16 +189,17 @@ impl Recorder {
     fn submit_stamped(
         &self,
         device: &Device,
-        steps: &[Step],
+        steps: &[ProgramStep],
         started: Instant,
     ) -> wgpu::SubmissionIndex {
-        let dispatches: Vec<Dispatched> = steps.iter().filter_map(Step::dispatched).collect();
+        let dispatches: Vec<Dispatched> =
+            steps.iter().filter_map(ProgramStep::dispatched).collect();
         let count = 2 * u32::try_from(dispatches.len()).unwrap_or(u32::MAX);
         let mut encoder = device.encoder();
         let stamps = (count > 0).then(|| Stamps::new(&device.raw, count));
         let mut at = 0;
         for step in steps {
-            let (Step::Dispatch { .. }, Some(stamps)) = (step, &stamps) else {
+            let (ProgramStep::Dispatch { .. }, Some(stamps)) = (step, &stamps) else {
                 step.transfer(&mut encoder);
                 continue;
             };
@@ -220,7 +225,7 @@ impl Recorder {
     fn submit_alone(
         &self,
         device: &Device,
-        step: &Step,
+        step: &ProgramStep,
         started: Instant,
     ) -> wgpu::SubmissionIndex {
         // The error is ignored: a lost device is reported at the next check.
@@ -242,7 +247,7 @@ impl Recorder {
     }
 }
 
-impl Step {
+impl ProgramStep {
     /// The step's entry in a recording, without times; `None` for a copy or clear.
     fn dispatched(&self) -> Option<Dispatched> {
         let Self::Dispatch { name, shape, flops, bytes, .. } = self else { return None };

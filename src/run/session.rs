@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::Result,
     gpu::{AdapterChoice, Device},
-    tuning::{Choices, Place},
+    tuning::{CacheFolder, Choices},
 };
 use std::{
     ops::{Deref, DerefMut},
@@ -67,7 +67,7 @@ impl Gpu {
 
     /// Like [`Self::open`]; with a `place`, compiled pipelines are kept there if the driver can
     /// export them.
-    pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
+    pub fn open_at(choice: &AdapterChoice, place: Option<&CacheFolder>) -> Result<Self> {
         let device = Device::open(choice, place)?;
         let (chooser, tuner, recorder, sabotage, successor) = Default::default();
         Ok(Self { device, chooser, tuner, recorder, sabotage, successor })

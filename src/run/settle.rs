@@ -6,9 +6,9 @@ use super::{
     contest::{Contestant, TrialSize, contest, timed},
     program::Program,
     session::Gpu,
-    tape::{Entry, Tape},
+    tape::{Tape, TapeEntry},
     trial::{Agreement, Job},
-    tune::{Answer, Asked, Tuner},
+    tune::{Answer, Tuner, TuningQuestion},
 };
 use crate::{
     error::Result,
@@ -47,7 +47,7 @@ impl Gpu {
     fn settle(&self, tape: &Tape) -> Result<()> {
         let (before, mut measured) = (self.tuned(), false);
         for entry in &tape.entries {
-            let Entry::Dispatch { plan, fixed: None, .. } = entry else { continue };
+            let TapeEntry::Dispatch { plan, fixed: None, .. } = entry else { continue };
             let Some(question) = plan.question() else { continue };
             if !self.chooser.has_used(&question) {
                 measured |= self.settle_plan(plan, &question)?;
@@ -73,7 +73,7 @@ impl Gpu {
             let contestants: Vec<Contestant<'_>> = all.iter().map(contestant).collect();
             let eps = plan.class.as_ref().map_or(0.0, |class| class.eps);
             let agreement = Agreement { exact: true, eps, growth: 1.0 };
-            let asked = Asked { question, sources: &digest(&[plan.kernel]) };
+            let asked = TuningQuestion { question, sources: &digest(&[plan.kernel]) };
             let plain = all.iter().position(|(v, _)| v.requires == Requires::Nothing);
             let reference = plain.unwrap_or(0);
             let answer = self.measure(tuner, &asked, &agreement, &contestants, reference)?;
@@ -110,7 +110,7 @@ impl Gpu {
             };
             let contestants: Vec<Contestant<'_>> =
                 question.candidates.iter().map(contestant).collect();
-            let asked = Asked { question: text, sources: &digest(question.kernels) };
+            let asked = TuningQuestion { question: text, sources: &digest(question.kernels) };
             if contestants.len() > 1 && !tuner.knows(&asked) {
                 // The variants of the kernels on the candidates' tapes are decided before the
                 // candidates are compared.
@@ -128,7 +128,7 @@ impl Gpu {
     fn measure(
         &self,
         tuner: &Tuner,
-        asked: &Asked<'_>,
+        asked: &TuningQuestion<'_>,
         agreement: &Agreement,
         contestants: &[Contestant<'_>],
         reference: usize,

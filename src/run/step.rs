@@ -4,7 +4,7 @@ use crate::gpu::{Buffer, Device, Pipeline};
 
 /// One recorded step.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum ProgramStep {
     Dispatch {
         pipeline: Pipeline,
         group: wgpu::BindGroup,
@@ -27,7 +27,7 @@ pub(super) enum Step {
     },
 }
 
-impl Step {
+impl ProgramStep {
     /// Encodes a dispatch.
     pub(super) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
         if let Self::Dispatch { pipeline, group, groups, .. } = self {
@@ -58,7 +58,7 @@ impl Step {
 }
 
 /// Submits steps; neighbouring dispatches are one pass.
-pub(super) fn submit(device: &Device, steps: &[Step]) -> wgpu::SubmissionIndex {
+pub(super) fn submit(device: &Device, steps: &[ProgramStep]) -> wgpu::SubmissionIndex {
     let mut encoder = device.encoder();
     let mut at = 0;
     while at < steps.len() {
@@ -72,11 +72,11 @@ pub(super) fn submit(device: &Device, steps: &[Step]) -> wgpu::SubmissionIndex {
 }
 
 /// Encodes the dispatches that `steps` begins with as one pass; returns their number.
-fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
-    if !matches!(steps.first(), Some(Step::Dispatch { .. })) {
+fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[ProgramStep]) -> usize {
+    if !matches!(steps.first(), Some(ProgramStep::Dispatch { .. })) {
         return 0;
     }
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-    let dispatches = steps.iter().take_while(|step| matches!(step, Step::Dispatch { .. }));
+    let dispatches = steps.iter().take_while(|step| matches!(step, ProgramStep::Dispatch { .. }));
     dispatches.map(|step| step.dispatch(&mut pass)).count()
 }

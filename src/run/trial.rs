@@ -74,7 +74,7 @@ enum Fill {
 
 /// Results of a job on both kinds of numbers, a list of words per output.
 #[derive(Debug)]
-pub(super) struct Results {
+pub(super) struct JobResults {
     integers: Vec<Vec<u32>>,
     reals: Vec<Vec<u32>>,
     kinds: Vec<Words>,
@@ -91,7 +91,7 @@ const POISON: u32 = 0x7FC0_DEAD;
 const PERIOD: usize = 262_147;
 
 /// Runs a job, made into a program, on whole numbers and on real numbers.
-pub(super) fn results(gpu: &Gpu, job: &Job, program: &Program) -> Result<Results> {
+pub(super) fn results(gpu: &Gpu, job: &Job, program: &Program) -> Result<JobResults> {
     let run = |fill: Fill| -> Result<(Vec<Vec<u32>>, f64)> {
         write_inputs(gpu, program, job, fill);
         for &(id, _) in &job.outputs {
@@ -111,7 +111,7 @@ pub(super) fn results(gpu: &Gpu, job: &Job, program: &Program) -> Result<Results
     // The machine may have been busy with something else during one of the runs.
     let seconds = first.min(second);
     let kinds = job.outputs.iter().map(|&(_, words)| words).collect();
-    Ok(Results { integers, reals, kinds, terms: job.terms(), seconds })
+    Ok(JobResults { integers, reals, kinds, terms: job.terms(), seconds })
 }
 
 /// Median seconds of a few warm runs of a job, made into a program; of only two runs, where both took
@@ -178,7 +178,7 @@ impl Agreement {
     /// walk, each is rounded by `eps / sqrt(12)` of itself at most, and the errors add up like a
     /// random walk too. The root of the mean square may be 25 times that and one element 200 times;
     /// an element that was computed wrongly is off by about its size.
-    pub(super) fn objection(&self, want: &Results, got: &Results) -> Option<String> {
+    pub(super) fn objection(&self, want: &JobResults, got: &JobResults) -> Option<String> {
         let kinds = &want.kinds;
         let near = self.eps * self.growth * want.terms.sqrt();
         let exactly = if self.exact { 0.0 } else { near };

@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     gpu::lock,
-    tuning::{Entry, Store, Tried},
+    tuning::{Store, Tried, TuningEntry},
 };
 use std::{
     collections::BTreeSet,
@@ -27,7 +27,7 @@ pub struct Tuning {
 }
 
 /// A question to the tuner.
-pub(super) struct Asked<'a> {
+pub(super) struct TuningQuestion<'a> {
     pub(super) question: &'a str,
     /// Digest of the shaders.
     pub(super) sources: &'a str,
@@ -84,7 +84,7 @@ impl Tuner {
     pub(super) fn decide(
         &self,
         adapter: &str,
-        asked: &Asked<'_>,
+        asked: &TuningQuestion<'_>,
         candidates: &[&str],
         contest: impl FnOnce() -> Result<(usize, Vec<Tried>)>,
     ) -> Result<Option<Answer>> {
@@ -132,7 +132,7 @@ impl Tuner {
         }
         lock(&self.done).measured += 1;
         let choice = candidates[candidate].to_owned();
-        let entry = Entry { sources: asked.sources.to_owned(), choice, tried };
+        let entry = TuningEntry { sources: asked.sources.to_owned(), choice, tried };
         tuning.store.insert(asked.question.to_owned(), entry);
         Ok(Some(Answer { candidate, measured: true }))
     }
@@ -156,7 +156,7 @@ impl Tuner {
     }
 
     /// Whether the answer is known already.
-    pub(super) fn knows(&self, asked: &Asked<'_>) -> bool {
+    pub(super) fn knows(&self, asked: &TuningQuestion<'_>) -> bool {
         lock(&self.tuning).store.get(asked.question, asked.sources).is_some()
     }
 

@@ -121,13 +121,13 @@ impl Eopm {
         let EopmSettings { base, precision, perturbed, distill, .. } = *settings;
         // The base network computes in the same precision as the generator.
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
-            .with_operands(generator.operands());
+            .with_dtype(generator.dtype());
         let mut tape = Tape::new();
         tape.mark("the images");
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
         let copies = 1 + perturbed;
-        let teach = |t| Teacher::new(gpu, base, precision, generator.operands(), t);
+        let teach = |t| Teacher::new(gpu, base, precision, generator.dtype(), t);
         let teacher = distill.map(teach).transpose()?;
         let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);
         let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, target, cut, copies)?;

@@ -76,7 +76,7 @@ impl Supervised {
         let plan = optimiser::sgd::plan(net.offsets.len, optimiser.0, optimiser.1)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
-        let loss_scale = loss_scale(net.operands(), 1.0 / f64::from(n));
+        let loss_scale = loss_scale(net.dtype(), 1.0 / f64::from(n));
         program.write(gpu, head.weights, 0, &[loss_scale / n as f32]);
         Ok(Self { program, batch, schedule, head, seen: 0, cut: cut.clone(), loss_scale })
     }

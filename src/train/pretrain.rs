@@ -17,9 +17,9 @@ use crate::{
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models,
-    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, arithmetic, initialise, most_images},
+    nn::{Cut, DeviceImages, FrozenNet, Graph, TrainableNet, dtype_line, initialise, most_images},
     report::{Evaluated, Event, Finished, Outcome, Sink, Started, Step},
     run::{Gpu, Program, Recorded},
     step::Supervised,
@@ -72,8 +72,8 @@ fn attempt(
     let graph = models::base(&config.model, train.classes(), None)?;
     let net =
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
-            .with_operands(config.dtype.operands(gpu));
-    let (n, arithmetic) = (config.batch_size, (config.precision, net.operands()));
+            .with_dtype(config.dtype.on(gpu));
+    let (n, arithmetic) = (config.batch_size, (config.precision, net.dtype()));
     let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
@@ -104,11 +104,11 @@ fn attempt(
         file.same_cut(&cut)?;
     }
     let mut plan = plan_lines(&graph, program.program(), program.cut());
-    plan.push(arithmetic_line(gpu, net.operands(), program.loss_scale()));
+    plan.push(arithmetic_line(gpu, net.dtype(), program.loss_scale()));
     plan.push(format!("kernels: {}", gpu.choices().summary()));
     sink.event(&Event::Started(Started {
         title: format!("pretraining {} on {}", graph.name, config.dataset),
-        adapter: format!("{}, {}", gpu.report().line(), net.operands().name()),
+        adapter: format!("{}, {}", gpu.report().line(), net.dtype().name()),
         plan,
         steps,
         done: begun,
@@ -241,12 +241,12 @@ pub(super) fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<Str
 }
 
 /// A line that tells the user in which precision a run computes.
-pub(super) fn arithmetic_line(gpu: &Gpu, operands: Operands, loss_scale: f32) -> String {
-    let scaled = match operands {
-        Operands::F32 => String::new(),
-        Operands::F16 => format!("; loss times {loss_scale} on the way back"),
+pub(super) fn arithmetic_line(gpu: &Gpu, dtype: Dtype, loss_scale: f32) -> String {
+    let scaled = match dtype {
+        Dtype::F32 => String::new(),
+        Dtype::F16 => format!("; loss times {loss_scale} on the way back"),
     };
-    format!("arithmetic: {}{scaled}", arithmetic(gpu, operands))
+    format!("arithmetic: {}{scaled}", dtype_line(gpu, dtype))
 }
 
 /// Accuracy in per cent of the quantised network without faults.
@@ -254,11 +254,11 @@ fn accuracy(
     gpu: &Gpu,
     graph: &Graph,
     weights: &Weights,
-    (bits, operands): (u32, Operands),
+    (bits, dtype): (u32, Dtype),
     set: &data::ImageSet,
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
-    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_operands(operands);
+    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_dtype(dtype);
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let images = DeviceImages::upload(gpu, set)?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
@@ -296,7 +296,7 @@ fn save(
         ("input", "[-1,1]".to_owned()),
         ("command", command),
         ("seed", config.seed.to_string()),
-        ("dtype", config.dtype.operands(gpu).name().to_owned()),
+        ("dtype", config.dtype.on(gpu).name().to_owned()),
         ("adapter", gpu.report().line()),
         ("commit", env!("NF_COMMIT").to_owned()),
     ] {

@@ -63,7 +63,7 @@ impl Run<'_> {
             self.folder.same_cut(&cut)?;
         }
         let mut plan = plan_lines(&self.graph, program.program(), program.cut());
-        plan.push(arithmetic_line(gpu, self.net.operands(), program.loss_scale()));
+        plan.push(arithmetic_line(gpu, self.net.dtype(), program.loss_scale()));
         plan.push(format!("faults: {}, {}", self.faults, self.maps.describe()));
         plan.extend(config.goal.words()?.map(|words| format!("loss: {words}")));
         plan.extend(self.base.graph.remarks(&self.faults)?);
@@ -77,7 +77,7 @@ impl Run<'_> {
                 "training {} in front of {} on {}",
                 self.graph.name, self.base.model, self.dataset
             ),
-            adapter: format!("{}, {}", gpu.report().line(), self.net.operands().name()),
+            adapter: format!("{}, {}", gpu.report().line(), self.net.dtype().name()),
             plan,
             steps,
             done,

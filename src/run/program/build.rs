@@ -10,8 +10,8 @@ use crate::{
     },
     run::{
         arena,
-        step::Step,
-        tape::{Entry, Origin, Tape},
+        step::ProgramStep,
+        tape::{Origin, Tape, TapeEntry},
     },
 };
 use std::sync::{Mutex, atomic::AtomicU64};
@@ -57,25 +57,25 @@ impl Program {
         for (i, entry) in tape.entries.iter().enumerate() {
             sections.extend(tape.sections.iter().filter(|&&at| at == i).map(|_| steps.len()));
             steps.push(match entry {
-                Entry::Clear(id) => match &buffers[id.0] {
-                    Some(buffer) => Step::Clear(buffer.raw.clone()),
+                TapeEntry::Clear(id) => match &buffers[id.0] {
+                    Some(buffer) => ProgramStep::Clear(buffer.raw.clone()),
                     None => return Err(unused()),
                 },
-                Entry::Copy { buffers: [from, to], offset, bytes } => {
+                TapeEntry::Copy { buffers: [from, to], offset, bytes } => {
                     let (Some(from), Some(to)) = (&buffers[from.0], &buffers[to.0]) else {
                         return Err(unused());
                     };
                     let (from, to) = (from.raw.clone(), to.raw.clone());
-                    Step::Copy { from, to, offset: *offset, bytes: *bytes }
+                    ProgramStep::Copy { from, to, offset: *offset, bytes: *bytes }
                 }
-                Entry::Dispatch { plan, buffers: ids, fixed } => {
+                TapeEntry::Dispatch { plan, buffers: ids, fixed } => {
                     let (variant, workgroup) = select(choose, plan, *fixed)?;
                     let pipeline = device.pipeline(plan, variant, workgroup)?;
                     let bound: Vec<&Buffer> =
                         ids.iter().filter_map(|id| buffers[id.0].as_ref()).collect();
                     let sizes: Vec<u64> = ids.iter().map(|&id| tape.bytes(id)).collect();
                     let group = bind(device, plan, &pipeline, uniforms.binding(i), &bound, &sizes);
-                    Step::Dispatch {
+                    ProgramStep::Dispatch {
                         group,
                         groups: plan::fold(plan.groups(variant, workgroup))?,
                         name: format!("{} {}", plan.kernel.name, variant.name),
@@ -130,8 +130,8 @@ impl Uniforms {
         let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
         for entry in &tape.entries {
             offsets.push(match entry {
-                Entry::Clear(_) | Entry::Copy { .. } => None,
-                Entry::Dispatch { plan, .. } => {
+                TapeEntry::Clear(_) | TapeEntry::Copy { .. } => None,
+                TapeEntry::Dispatch { plan, .. } => {
                     let offset = bytes.len();
                     bytes.extend_from_slice(&plan.params);
                     // GL requires that a uniform block is made of whole vec4s.
@@ -172,7 +172,7 @@ fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
 /// Per entry, the transients that it is the first to use, with their bytes.
 fn fresh(tape: &Tape, buffers: &[Option<Buffer>]) -> Vec<Vec<(Buffer, u64)>> {
     let mut seen = vec![false; tape.buffers.len()];
-    let mut first_used = |entry: &Entry| -> Vec<(Buffer, u64)> {
+    let mut first_used = |entry: &TapeEntry| -> Vec<(Buffer, u64)> {
         let mut fresh = Vec::new();
         for id in entry.buffers() {
             let declared = &tape.buffers[id.0];
