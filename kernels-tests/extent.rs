@@ -4,7 +4,8 @@
 //! tests marked `#[ignore = "in ./test.sh --all: why"]`; tests beyond the kernels' then run on every
 //! adapter too, and drawn suites draw as many cases as they are worth.
 //! `NF_ADAPTER=0` (or part of a name) restricts either to adapters.
-use nf_gpu::gpu::{self, AdapterChoice, AdapterReport, Gpu};
+use nf_gpu::gpu::{self, AdapterChoice, AdapterReport};
+use nf_gpu::run::Gpu;
 use std::{
     io::{self, Write as _},
     thread,

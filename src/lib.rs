@@ -1,7 +1,7 @@
 //! NeuralFuse on any GPU: hand-written WGSL kernels with a thin wgpu host.
 //!
-//! `shape` and `kernels` describe work without a GPU, every kernel beside its CPU twin; `gpu` runs it;
-//! `conformance` compares the two.
+//! `shape` and `kernels` describe work without a GPU, every kernel beside its CPU twin; `run` runs it
+//! on a device of `gpu`; `conformance` compares the two.
 
 pub mod bench;
 pub mod cli;
@@ -20,6 +20,7 @@ pub mod models;
 pub mod nn;
 pub mod report;
 pub mod repro;
+pub mod run;
 pub mod shape;
 pub mod step;
 pub mod train;

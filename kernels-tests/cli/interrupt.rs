@@ -4,8 +4,9 @@ use super::{PATIENCE, Place, ended, send, until, wait_for};
 use nf_gpu::{
     Error,
     files::Weights,
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     report::{Event, Sink},
+    run::Gpu,
     train::{TrainConfig, train},
 };
 use std::{

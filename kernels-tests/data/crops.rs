@@ -132,7 +132,7 @@ fn large_images_are_shrunk_once_and_crops_come_from_there() {
 fn batches_come_in_order_and_no_further_ahead_than_asked() {
     let dir = made();
     let set = Arc::new(cached(&dir, 32).0);
-    let batch = |number: u64| -> data::Batch {
+    let batch = |number: u64| -> data::CropBatch {
         (0..3 + number % 3)
             .map(|k| ((number + k) as u32 % 4, number * 100 + k))
             .map(|(i, seed)| (i, set.random_area(i, seed).unwrap()))

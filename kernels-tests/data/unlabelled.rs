@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use nf_gpu::data::{self, FolderSet, LabelsFrom, Split, Wanted};
+use nf_gpu::data::{self, FolderSet, LabelsFrom, Split, WantedImages};
 
 use super::{
     folder::{picture, save},
@@ -22,7 +22,7 @@ fn marks(set: &data::ImageSet) -> Vec<u8> {
 
 fn open(top: &Path, split: Split) -> Result<data::ImageSet, nf_gpu::error::Error> {
     let name = top.to_str().unwrap();
-    data::open_some(name, Path::new("none"), split, 32, Wanted::All)
+    data::open_some(name, Path::new("none"), split, 32, WantedImages::All)
 }
 
 #[test]

@@ -3,14 +3,17 @@
 //! adapters.
 use crate::extent::{self, adapters_in_sight, open};
 use nf_gpu::{
-    conformance::{self, News, Outcome, Quirk, Sizes, Status, Survey, What, run_case, run_variant},
+    conformance::{
+        self, CaseOutcome, News, Quirk, Sizes, Status, Survey, What, run_case, run_variant,
+    },
     error::{Error, Result},
-    gpu::{AdapterChoice, AdapterReport, Gpu},
+    gpu::{AdapterChoice, AdapterReport},
     kernels::{
         desc::Variant,
         list::suites,
         twin::{Case, Random, Suite},
     },
+    run::Gpu,
 };
 use std::{
     ops::Range,
@@ -60,10 +63,10 @@ fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
         let cases = (suite.cases)().unwrap();
         let (mut ok, mut unsupported) = (0, 0);
         for variant in &variants {
-            let each = |workgroup, case: &Case, outcome: &Outcome| match outcome {
-                Outcome::Ok => ok += 1,
-                Outcome::Unsupported(_) => unsupported += 1,
-                Outcome::Wrong(what) => {
+            let each = |workgroup, case: &Case, outcome: &CaseOutcome| match outcome {
+                CaseOutcome::Ok => ok += 1,
+                CaseOutcome::Unsupported(_) => unsupported += 1,
+                CaseOutcome::Wrong(what) => {
                     let at = format!("{name} {} @{workgroup} {} on {on}", variant.name, case.label);
                     wrong.push(format!("{at}: {what}"));
                 }
@@ -137,7 +140,7 @@ fn resize_add(case: &mut Case, more: i32) {
 }
 
 /// The harness's verdict on the first case of such an `add`.
-fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
+fn outcome_of_add(gpu: &Gpu, more: i32) -> CaseOutcome {
     let suite = suite("add");
     let mut case = (suite.cases)().unwrap().swap_remove(0);
     resize_add(&mut case, more);
@@ -149,9 +152,9 @@ fn outcome_of_add(gpu: &Gpu, more: i32) -> Outcome {
 fn the_harness_sees_an_element_not_written_and_one_too_many() {
     for adapter in &adapters_in_sight() {
         let gpu = open(adapter);
-        assert_eq!(outcome_of_add(&gpu, 0), Outcome::Ok);
+        assert_eq!(outcome_of_add(&gpu, 0), CaseOutcome::Ok);
         let says = |more, what: &str| match outcome_of_add(&gpu, more) {
-            Outcome::Wrong(wrong) => assert!(wrong.what.contains(what), "{wrong}"),
+            CaseOutcome::Wrong(wrong) => assert!(wrong.what.contains(what), "{wrong}"),
             other => panic!("{more} elements more: {other:?}"),
         };
         says(-1, "got NaN");
@@ -252,7 +255,7 @@ fn a_known_mistake_is_no_failure_until_it_is_gone() {
     let (survey, wrong) = surveyed(adapter, quirks(), &[&short_add()], What::Suites);
     assert_eq!((survey.rows[0].status(), survey.wrong()), (Status::Known, 0));
     assert!(wrong.is_empty() && survey.stale().is_empty());
-    let note = survey.rows[0].note(&survey).unwrap();
+    let note = survey.rows[0].note(&survey.quirks).unwrap();
     assert!(note.contains("forgets channels (https://example.org/1)"), "{note}");
 
     let (survey, _) = surveyed(adapter, quirks(), &[suite("add")], What::Suites);

@@ -5,12 +5,13 @@
 
 use crate::extent::skipped;
 use nf_gpu::{
-    conformance::{Outcome, run_case},
-    gpu::{self, AdapterChoice, Gpu},
+    conformance::{CaseOutcome, run_case},
+    gpu::{self, AdapterChoice},
     kernels::{
         desc::{KernelDesc, Requires, Variant},
         list::suites,
     },
+    run::Gpu,
 };
 use std::fmt::Write;
 
@@ -94,7 +95,7 @@ fn matrices_of_16_compute_the_same_from_quarters_of_8() {
                 case.plan.kernel = kernel;
                 for &workgroup in variant.workgroups {
                     let outcome = run_case(&gpu, &case, &kernel.variants[0], workgroup).unwrap();
-                    assert_eq!(outcome, Outcome::Ok, "{} {}", variant.stem, case.label);
+                    assert_eq!(outcome, CaseOutcome::Ok, "{} {}", variant.stem, case.label);
                     tried += 1;
                 }
             }

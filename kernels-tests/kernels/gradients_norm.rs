@@ -2,19 +2,19 @@
 //! batch norm in a row on every adapter.
 use crate::extent::{adapters, every_gpu, open};
 use nf_gpu::{
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::{
         elementwise::activation::Activation,
         loss::{distillation_loss, softmax_cross_entropy},
         norm::{
             apply::{self, apply},
-            backward::{self, Operands, grad, partial, sum_rows},
+            backward::{self, GradInputs, grad, partial, sum_rows},
             statistics::{self, normalisers, stats},
         },
         plan::Plan,
         reduce::chunking,
         twin::{Random, numbers::wide},
     },
+    run::{BufferId, Gpu, Program, Tape},
     shape::{Nhwc, pad_channels, unpad_channels},
 };
 
@@ -43,7 +43,7 @@ impl BatchNorm {
 
     fn backward(&self, x: &[f64], gamma: &[f64], y: &[f64], dy: &[f64]) -> Gradients {
         let stats = self.normalisers(x);
-        let of = Operands { dy, y, x, stats: &stats, act: self.act };
+        let of = GradInputs { dy, y, x, stats: &stats, act: self.act };
         let [sums, _] = partial(&of, x.len() as u32);
         let sums = sum_rows(&sums, 2 * self.c as usize);
         let (dbeta, dgamma) = sums.split_at(self.c as usize);

@@ -23,7 +23,7 @@ mod words;
 use crate::extent::{adapters, open, skipped};
 use archive::{Archive, Case};
 use engine::Engine;
-use nf_gpu::{files::sha256, gpu::Gpu};
+use nf_gpu::{files::sha256, run::Gpu};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

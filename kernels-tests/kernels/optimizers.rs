@@ -1,12 +1,12 @@
 //! Ten steps of each optimiser on every adapter, against differently written recurrences in f64.
 use crate::extent::every_gpu;
 use nf_gpu::{
-    gpu::{Gpu, Program, Tape},
     kernels::{
         optimiser,
         plan::Plan,
         twin::{Random, numbers::wide},
     },
+    run::{Gpu, Program, Tape},
 };
 
 const STEPS: usize = 10;

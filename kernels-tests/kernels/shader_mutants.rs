@@ -7,7 +7,7 @@ mod list;
 use crate::extent::adapters_in_sight;
 use list::Mutants;
 use nf_gpu::{
-    conformance::{self, News, Quirk, Row, Status, Survey, What},
+    conformance::{self, News, Quirk, Status, Survey, VariantRow, What},
     error::{Error, Result},
     gpu::{AdapterChoice, AdapterReport},
     kernels::{
@@ -63,7 +63,7 @@ fn survey(
     WAITING.set(theirs.collect());
     let mut ran = 0;
     let mut listener = |survey: &Survey, news: News<'_>| {
-        let over = |row: &Row| {
+        let over = |row: &VariantRow| {
             until == Some(row.variant)
                 && matches!(row.status(), Status::Wrong | Status::Unsupported)
         };
@@ -105,11 +105,15 @@ fn verdict(
     let (survey, ran) = survey(adapter, vec![(changed, served.clone())], Some(variant.name))?;
     for row in survey.rows.iter().filter(|row| row.variant != variant.name) {
         if row.wrong > 0 {
-            return Err(format!("{}, unchanged, is wrong: {:?}", row.variant, row.note(&survey)));
+            return Err(format!(
+                "{}, unchanged, is wrong: {:?}",
+                row.variant,
+                row.note(&survey.quirks)
+            ));
         }
     }
     let row = survey.rows.iter().find(|row| row.variant == variant.name).unwrap();
-    let note = || row.note(&survey).unwrap_or_default();
+    let note = || row.note(&survey.quirks).unwrap_or_default();
     match (row.status(), &row.first_wrong) {
         // The shader was refused or the device was lost: nothing was compared.
         (Status::Wrong, Some(wrong)) if wrong.binding.is_none() => Err(note()),
@@ -156,7 +160,8 @@ fn every_mutant(adapter: &AdapterReport, mutants: &Mutants, wrong: &mut Vec<Stri
     for row in &survey.rows {
         let held = matches!(row.status(), Status::Ok | Status::Known);
         if row.wrong > 0 || !held && caught.contains(&(row.kernel, row.variant)) {
-            let (status, note) = (row.status().name(), row.note(&survey).unwrap_or_default());
+            let (status, note) =
+                (row.status().name(), row.note(&survey.quirks).unwrap_or_default());
             wrong.push(format!("{} {}, unchanged, is {status}: {note}", row.kernel, row.variant));
         }
     }

@@ -5,10 +5,7 @@ mod twice;
 use crate::extent::adapters;
 use nf_gpu::{
     error::{Error, Result},
-    gpu::{
-        AdapterChoice, Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning,
-        Words,
-    },
+    gpu::AdapterChoice,
     kernels::{
         conv::{
             self,
@@ -17,10 +14,11 @@ use nf_gpu::{
         desc::KernelDesc,
         elementwise,
         matmul::{self, Matmul},
-        plan::{Operands, Plan},
+        plan::{Dtype, Plan},
     },
+    run::{Agreement, Gpu, Job, Program, Question, Recorded, Tape, TrialSize, Tuning, Words},
     shape::{Nhwc, Window},
-    tuning::{Choices, Place, Store},
+    tuning::{CacheFolder, Choices, Store},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -92,7 +90,7 @@ fn only_right_ones_win(gpu: &Gpu, said: &Said) {
 #[test]
 fn what_is_in_the_file_is_not_measured_again_and_refusals_stay() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place::at(folder.path());
+    let place = CacheFolder::at(folder.path());
     let line = gpu().report().line();
     let open = || {
         let (store, problem) = place.store(&line);
@@ -123,7 +121,7 @@ fn what_is_in_the_file_is_not_measured_again_and_refusals_stay() {
 fn a_file_that_cannot_be_written_costs_one_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), b"").unwrap();
-    let (store, _) = Place::at(folder.path().join("file")).store("adapter");
+    let (store, _) = CacheFolder::at(folder.path().join("file")).store("adapter");
     let (gpu, said) = tuned(store);
     build(&gpu, &twice(8)).unwrap();
     build(&gpu, &twice(4)).unwrap();
@@ -254,7 +252,7 @@ fn questions_are_stable_and_tell_shapes_apart() {
     };
     assert_eq!(rows(100), "conv2d 1x1s1p0 1x128x10>1x128x20 n1 copies16");
     assert_eq!(rows(100), rows(128));
-    let half = Conv2d { operands: Operands::F16, ..conv(16, 1) };
+    let half = Conv2d { dtype: Dtype::F16, ..conv(16, 1) };
     assert_eq!(question(half, none), "conv2d 3x3s1p1 32x32x64>32x32x64 n16 f16");
     let product = |rows| Matmul { rows, c: 16, k: 64, batches: 48 };
     let question = |rows| matmul::plan(product(rows)).unwrap().question().unwrap();

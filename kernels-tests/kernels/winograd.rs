@@ -2,7 +2,6 @@
 //! on every adapter. On small integers F(2x2, 3x3) is exact, and F(4x4, 3x3) is right to rounding.
 use crate::extent::every_gpu;
 use nf_gpu::{
-    gpu::{Gpu, Program, Recorded, Tape},
     kernels::{
         conv::conv2d::{Conv2d, Fusion, twin::case},
         twin::{Data, Random, nan_padded},
@@ -10,7 +9,8 @@ use nf_gpu::{
             Form, Tiles, input::winograd_input, output::winograd_output, weights::winograd_weights,
         },
     },
-    nn::{Algorithm, Operands},
+    nn::{Algorithm, ConvOperands},
+    run::{Gpu, Program, Recorded, Tape},
     shape::{Nhwc, Window},
 };
 
@@ -24,7 +24,7 @@ fn run(gpu: &Gpu, algorithm: Algorithm, conv: Conv2d, fusion: Fusion) -> Result<
     let mut tape = Tape::new();
     let ids: Vec<_> = case.plan.bytes.iter().map(|&bytes| tape.kept("operand", bytes)).collect();
     let [x, w, affine, residual, mask_in, y, mask_out] = ids[..] else { unreachable!() };
-    let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
+    let operands = ConvOperands { x, w, affine, residual, mask_in, y, mask_out };
     algorithm.append(&mut tape, conv, fusion, &operands).unwrap();
     let program = Program::build(gpu, &tape).unwrap();
     for (data, &id) in case.data.iter().zip(&ids) {
@@ -202,7 +202,7 @@ fn errors(gpu: &Gpu, algorithm: Algorithm, form: Form, conv: Conv2d) -> (f64, f6
     let [x_id, w_id] = [conv.x.bytes(), conv.weights().bytes()].map(|b| kept(&mut tape, b));
     let [unused, mask_out] = [16, 16].map(|b| kept(&mut tape, b));
     let y = kept(&mut tape, conv.y.bytes());
-    let operands = Operands {
+    let operands = ConvOperands {
         x: x_id,
         w: w_id,
         affine: unused,

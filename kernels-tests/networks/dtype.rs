@@ -5,14 +5,15 @@ use crate::{
     networks::evaluator::{relative_l2, wide},
 };
 use nf_gpu::{
-    data::{self, ImageSet, Split, Wanted},
+    data::{self, ImageSet, Split, WantedImages},
     eval::{Answers, Journal, Measurement, Request, Subject, argmax, measure},
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, Goal, Images},
-    gpu::{AdapterChoice, Gpu},
-    kernels::{plan::Operands, twin::Random},
+    gpu::AdapterChoice,
+    kernels::{plan::Dtype, twin::Random},
     models,
     nn::{Graph, initialise},
+    run::Gpu,
     shape::Window,
     train::{BaseHints, BaseNet},
 };
@@ -25,12 +26,12 @@ const HALF_ULP: f64 = 1.0 / 2048.0;
 fn fashion() -> (BaseNet, ImageSet) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/vgg-small-fashion.safetensors");
     let base = BaseNet::load(&file, &BaseHints::default()).unwrap();
-    let wanted = if all() { Wanted::All } else { Wanted::Exactly(200) };
+    let wanted = if all() { WantedImages::All } else { WantedImages::Exactly(200) };
     let set = data::open_some("fashion-sample", Path::new(""), Split::Test, 32, wanted).unwrap();
     (base, set)
 }
 
-fn measured(gpu: &Gpu, (base, set): &(BaseNet, ImageSet), operands: Operands) -> Measurement {
+fn measured(gpu: &Gpu, (base, set): &(BaseNet, ImageSet), dtype: Dtype) -> Measurement {
     let subject = Subject {
         base: (&base.graph, &base.weights),
         generator: None,
@@ -38,7 +39,7 @@ fn measured(gpu: &Gpu, (base, set): &(BaseNet, ImageSet), operands: Operands) ->
         set,
         precision: 8,
         batch: 100,
-        operands,
+        dtype,
     };
     let faults = [Faults::new(FaultModel::StuckAt, 0.01).unwrap()];
     let request = Request { subject, faults: &faults, seeds: &[50_000, 50_001], keep_logits: true };
@@ -52,7 +53,7 @@ fn measured(gpu: &Gpu, (base, set): &(BaseNet, ImageSet), operands: Operands) ->
 fn accuracy_in_f16_is_that_in_f32_within_its_noise() {
     let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
     let fashion = fashion();
-    let [f32, f16] = [Operands::F32, Operands::F16].map(|o| measured(&gpu, &fashion, o));
+    let [f32, f16] = [Dtype::F32, Dtype::F16].map(|o| measured(&gpu, &fashion, o));
     let (n, classes) = (fashion.1.len(), fashion.1.classes as usize);
     let answers =
         |m: &Measurement| -> Vec<usize> { m.logits.chunks(classes).map(argmax).collect() };
@@ -100,7 +101,7 @@ fn gradients_that_f16_would_lose_survive_scaled() {
     let pixels: Vec<f32> = random.floats(N * 3 * 256).iter().map(|v| 0.5 * v).collect();
     let (labels, faults) = (vec![0; N], Faults::new(FaultModel::Flip, 0.01).unwrap());
     every_gpu(|gpu, on| {
-        let gradient = |operands, loss_scale| -> Vec<f32> {
+        let gradient = |dtype, loss_scale| -> Vec<f32> {
             let request = EopmRequest {
                 generator: (&generator, &image),
                 base: (&base, &weights),
@@ -111,21 +112,21 @@ fn gradients_that_f16_would_lose_survive_scaled() {
                 images: Images::new(&[N, 3, 16, 16], &pixels).unwrap(),
                 goal: Goal::Labels(&labels),
                 micro_batch: None,
-                operands,
+                dtype,
                 loss_scale,
             };
             let pass = forward::eopm(gpu, &request).unwrap();
             pass.gradients.tensors.into_values().flat_map(|t| t.data).collect()
         };
-        let exact = gradient(Operands::F32, None);
+        let exact = gradient(Dtype::F32, None);
         let error = |of: &[f32]| relative_l2(of, &wide(&exact));
         let (scaled, plain) =
-            (error(&gradient(Operands::F16, None)), error(&gradient(Operands::F16, Some(1.0))));
+            (error(&gradient(Dtype::F16, None)), error(&gradient(Dtype::F16, Some(1.0))));
         println!("{on}: gradients in f16 differ by {scaled:.1e}, without scale by {plain:.1e}");
         assert!(scaled > HALF_ULP / 64.0, "{on}: {scaled:.1e}: was f16 in use?");
         assert!(scaled < 6.0 * HALF_ULP, "{on}: {scaled:.1e}");
         assert!(plain > 0.1, "{on}: nothing is lost without the scale ({plain:.1e})");
         // In f32 a power of two changes no bit, if every gradient is divided by it again.
-        assert_eq!(gradient(Operands::F32, Some(64.0)), exact, "{on}");
+        assert_eq!(gradient(Dtype::F32, Some(64.0)), exact, "{on}");
     });
 }

@@ -11,10 +11,10 @@ use nf_gpu::{
         Weights,
         safetensors::{self, Dtype},
     },
-    gpu::{Gpu, Program, Tape},
     kernels::elementwise,
     models,
-    nn::{FrozenNet, Graph, Mode, TrainableNet, Value},
+    nn::{FrozenNet, Graph, Mode, NodeValue, TrainableNet},
+    run::{Gpu, Program, Tape},
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ impl Golden {
         let x = tape.kept("images", SHAPE.bytes());
         let y = tape.kept("protected", SHAPE.bytes());
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Inference);
-        let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
+        let g = compiler.forward(&mut tape, NodeValue { id: x, shape: SHAPE, copies: 1 }).unwrap();
         assert_eq!((g.shape, g.copies), (SHAPE, 1));
         tape.push(elementwise::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
         let program = Program::build(gpu, &tape).unwrap();
@@ -111,7 +111,7 @@ impl Golden {
         let dy = tape.kept("upstream", SHAPE.bytes());
         let gradients = tape.import("gradients", &net.gradients);
         let mut compiler = net.compiler(gpu, &mut tape).unwrap();
-        let g = compiler.forward(&mut tape, Value { id: x, shape: SHAPE, copies: 1 }).unwrap();
+        let g = compiler.forward(&mut tape, NodeValue { id: x, shape: SHAPE, copies: 1 }).unwrap();
         let dg = tape.transient("gradient of G", SHAPE.bytes());
         tape.push(elementwise::fuse_clamp::plan(SHAPE).unwrap(), &[x, g.id, y]).unwrap();
         let plan = elementwise::fuse_clamp::plan_grad(SHAPE).unwrap();

@@ -9,8 +9,8 @@ use crate::{
 use nf_gpu::{
     fault::{CellMap, FaultModel, Faults},
     files::{Weights, safetensors},
-    forward::{self, BaseRequest, EopmRequest, Goal, Images, Loss},
-    kernels::plan::Operands,
+    forward::{self, BaseRequest, EopmRequest, Goal, Images, OutputLoss},
+    kernels::plan::Dtype,
     models,
     nn::{Graph, Role},
 };
@@ -89,7 +89,7 @@ fn check_base(name: &str) {
                 precision: 8,
                 faults,
                 images: Images::new(&SHAPE, images).unwrap(),
-                loss: Some(Loss::CrossEntropy(&labels)),
+                loss: Some(OutputLoss::CrossEntropy(&labels)),
                 gradient: true,
                 micro_batch: None,
             };
@@ -175,7 +175,7 @@ fn check_eopm(generator: &str, base: &str) {
             images: Images::new(&images.shape, &images.data).unwrap(),
             goal: Goal::Labels(&labels),
             micro_batch: None,
-            operands: Operands::F32,
+            dtype: Dtype::F32,
             loss_scale: None,
         };
         let pass = forward::eopm(gpu, &request).unwrap();

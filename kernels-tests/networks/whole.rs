@@ -9,13 +9,13 @@ use crate::{
 use nf_gpu::{
     fault::{FaultModel, Faults, Flips, dequantize, inject, quantize},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::{
         layout::gather2d::{self, Gather},
         twin::Random,
     },
     models,
-    nn::{FrozenNet, Graph, Mode, Role, TrainableNet, Value, initialise},
+    nn::{FrozenNet, Graph, Mode, NodeValue, Role, TrainableNet, initialise},
+    run::{BufferId, Gpu, Program, Tape},
     shape::{Nhwc, Window, nchw_from_nhwc, nhwc_from_nchw, pad_channels, unpad_channels},
 };
 
@@ -159,7 +159,7 @@ impl Frozen {
         let x = tape.kept("images", shape.bytes());
         let dy = tape.kept("gradient of the logits", rows.bytes());
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Frozen);
-        let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 }).unwrap();
+        let y = compiler.forward(&mut tape, NodeValue { id: x, shape, copies: 1 }).unwrap();
         assert_eq!((y.shape, y.copies), (Nhwc::new(self.batch, 1, 1, CLASSES), copies));
         let logits = kept(&mut tape, y.id, rows);
         let dx = compiler.backward(&mut tape, dy, None, true).unwrap().unwrap();
@@ -199,7 +199,7 @@ impl Frozen {
         let mut tape = Tape::new();
         let x = tape.kept("images", shape.bytes());
         let mut compiler = net.compiler(gpu, &mut tape, Mode::Inference);
-        let y = compiler.forward(&mut tape, Value { id: x, shape, copies: 1 }).unwrap();
+        let y = compiler.forward(&mut tape, NodeValue { id: x, shape, copies: 1 }).unwrap();
         let rows = Nhwc::new(y.copies * self.batch, 1, 1, CLASSES);
         let refused = compiler.backward(&mut tape, y.id, None, true).unwrap_err();
         assert!(refused.to_string().contains("inference"), "{refused}");
@@ -284,9 +284,9 @@ fn check_training(graph: &Graph, parts: &[u32], of_images: bool) {
         let net = TrainableNet::new(gpu, graph, &weights, 8).unwrap();
         let mut tape = Tape::new();
         let of = |n: u32, shape: Nhwc| Nhwc { n, ..shape };
-        let x: Vec<Value> = parts
+        let x: Vec<NodeValue> = parts
             .iter()
-            .map(|&n| Value {
+            .map(|&n| NodeValue {
                 id: tape.kept("images", of(n, shape).bytes()),
                 shape: of(n, shape),
                 copies: 1,

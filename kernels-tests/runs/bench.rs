@@ -2,10 +2,11 @@
 use crate::networks::python::python_with_torch;
 use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
-    gpu::{AdapterChoice, Gpu},
-    kernels::plan::Operands,
+    gpu::AdapterChoice,
+    kernels::plan::Dtype,
     models,
     report::bench_json,
+    run::Gpu,
 };
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -17,7 +18,7 @@ fn gpu() -> Gpu {
 fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
     let gpu = gpu();
     let (batch, copies) = (2, 2);
-    let settings = StepSettings { batch, copies, operands: Operands::F32, distill: None };
+    let settings = StepSettings { batch, copies, dtype: Dtype::F32, distill: None };
     let names = bench::step_names("*/ConvS*").unwrap();
     let base = bench::step_names("base/resnet20").unwrap();
     let names: Vec<_> = names.into_iter().chain(base).collect();

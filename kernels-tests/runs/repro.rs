@@ -4,9 +4,10 @@ use nf_gpu::{
     Error,
     data::{self, Split},
     files::Weights,
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     report::Event,
-    repro::{Outcome, Plan, Row, Settings, State, forecast, run, table},
+    repro::{CellResult, QueueOutcome, QueuePlan, ReproSettings, State, forecast, run, table},
+    run::Gpu,
 };
 use std::{
     cell::Cell,
@@ -23,8 +24,8 @@ const OTHER: &str = "resnet50/ConvL-ber0.01-from-resnet18-ber0.01";
 const LAST: &str = "vgg19/ConvL-ber0.005-from-vgg19-ber0.01";
 
 /// Cells of a table with small networks in place of the paper's, on the embedded images.
-fn plan(name: &str, ids: &[&str]) -> Plan {
-    let mut plan = Plan::new(table(name).unwrap(), None, &Settings::default()).unwrap();
+fn plan(name: &str, ids: &[&str]) -> QueuePlan {
+    let mut plan = QueuePlan::new(table(name).unwrap(), None, &ReproSettings::default()).unwrap();
     let small = |model: &mut String| {
         *model = match model.as_str() {
             "resnet18" => "vgg-small".into(),
@@ -70,8 +71,8 @@ impl Place {
             .unwrap();
     }
 
-    fn settings(&self, out: &str) -> Settings {
-        Settings {
+    fn settings(&self, out: &str) -> ReproSettings {
+        ReproSettings {
             out: self.path(out),
             artefacts: self.path(out),
             bases: Some(self.path("given")),
@@ -79,12 +80,16 @@ impl Place {
             base_steps: Some(3),
             batch_size: Some(4),
             images: Some(8),
-            ..Settings::default()
+            ..ReproSettings::default()
         }
     }
 
     /// Runs a plan to its end; also returns the titles of the trainings.
-    fn run(&self, plan: &Plan, settings: &Settings) -> (nf_gpu::Result<Outcome>, Vec<String>) {
+    fn run(
+        &self,
+        plan: &QueuePlan,
+        settings: &ReproSettings,
+    ) -> (nf_gpu::Result<QueueOutcome>, Vec<String>) {
         let mut events: Vec<Event> = Vec::new();
         let outcome = run(&self.gpu, plan, settings, &mut events, &mut |_| Ok(()), &|| false);
         (outcome, trained(&events))
@@ -99,7 +104,7 @@ fn trained(events: &[Event]) -> Vec<String> {
     titles.collect()
 }
 
-fn row<'a>(outcome: &'a Outcome, id: &str) -> &'a Row {
+fn row<'a>(outcome: &'a QueueOutcome, id: &str) -> &'a CellResult {
     outcome.results.cells.iter().find(|row| row.id == id).unwrap()
 }
 
@@ -193,18 +198,21 @@ fn what_was_made_under_other_settings_is_refused() {
     place.give("vgg-small", &random_base("vgg-small", 1));
     let settings = place.settings("out");
     place.run(&plan, &settings).0.unwrap();
-    let refused = |settings: &Settings, says: &str| {
+    let refused = |settings: &ReproSettings, says: &str| {
         let (outcome, made) = place.run(&plan, settings);
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
         assert!(error.hint().unwrap().contains("--out"), "{error:?}");
         assert!(made.is_empty(), "{made:?}");
     };
-    refused(&Settings { steps: Some(4), ..settings.clone() }, "steps 3 there, 4 wanted");
-    refused(&Settings { faults: "flip".into(), ..settings.clone() }, "faults \"reference\" there");
-    refused(&Settings { images: Some(4), ..settings.clone() }, "images 8 there, 4 wanted");
-    refused(&Settings { seeds: vec![1], ..settings.clone() }, "50009] there, [1] wanted");
-    let elsewhere = Settings { bases: None, ..settings.clone() };
+    refused(&ReproSettings { steps: Some(4), ..settings.clone() }, "steps 3 there, 4 wanted");
+    refused(
+        &ReproSettings { faults: "flip".into(), ..settings.clone() },
+        "faults \"reference\" there",
+    );
+    refused(&ReproSettings { images: Some(4), ..settings.clone() }, "images 8 there, 4 wanted");
+    refused(&ReproSettings { seeds: vec![1], ..settings.clone() }, "50009] there, [1] wanted");
+    let elsewhere = ReproSettings { bases: None, ..settings.clone() };
     // The cell's own base network would have to be trained, but the cell is evaluated on one that is
     // missing.
     let (outcome, made) = place.run(&plan, &elsewhere);
@@ -214,7 +222,7 @@ fn what_was_made_under_other_settings_is_refused() {
     let smoke = settings.clone().smoke();
     let error = place.run(&plan, &smoke).0.unwrap_err();
     assert!(error.to_string().contains("real networks on fashion-sample"), "{error}");
-    let typo = Settings { bases: Some("no such folder".into()), ..settings.clone() };
+    let typo = ReproSettings { bases: Some("no such folder".into()), ..settings.clone() };
     let error = place.run(&plan, &typo).0.unwrap_err();
     assert!(error.to_string().contains("no base network of these cells"), "{error}");
     place.give("vgg-small", &random_base("vgg-small", 2));
@@ -228,7 +236,8 @@ fn what_was_made_under_other_settings_is_refused() {
 fn tables_share_what_they_have_in_common() {
     let place = Place::new();
     place.give("vgg-small", &random_base("vgg-small", 1));
-    let shared = |out: &str| Settings { artefacts: place.path("shared"), ..place.settings(out) };
+    let shared =
+        |out: &str| ReproSettings { artefacts: place.path("shared"), ..place.settings(out) };
     let lambda = plan("lambda", &["resnet18/ConvL-ber0.01"]);
     let (first, made) = place.run(&lambda, &shared("lambda"));
     assert_eq!((first.unwrap().results.done, made.len()), (1, 1));
@@ -262,7 +271,7 @@ fn hours_run_the_cells_that_fit_and_leave_out_the_others() {
     let (place, plan) = (Place::new(), plan("transfer", &[OWN, OTHER]));
     place.give("vgg-small", &random_base("vgg-small", 1));
     // Nothing fits in 1e-9 hours: nothing is begun, and the cells are named.
-    let none = Settings { hours: Some(1e-9), ..place.settings("out") };
+    let none = ReproSettings { hours: Some(1e-9), ..place.settings("out") };
     let (outcome, made) = place.run(&plan, &none);
     let outcome = outcome.unwrap();
     assert!(outcome.failure.is_none() && made.is_empty(), "{made:?}");
@@ -273,12 +282,12 @@ fn hours_run_the_cells_that_fit_and_leave_out_the_others() {
     let page = fs::read_to_string(place.path("out/results.md")).unwrap();
     assert!(page.contains("0 of 2 cells are measured, 2 not run yet"), "{page}");
     // The first cell makes what both need; the second is only evaluated.
-    let forecast = |settings: &Settings| {
+    let forecast = |settings: &ReproSettings| {
         let mut events: Vec<Event> = Vec::new();
         let forecast = forecast(&place.gpu, &plan, settings, &mut events, &|| false).unwrap();
         (forecast, events)
     };
-    let day = Settings { hours: Some(24.0), ..place.settings("out") };
+    let day = ReproSettings { hours: Some(24.0), ..place.settings("out") };
     let (planned, events) = forecast(&day);
     assert!(planned.cells.iter().all(|cell| cell.fits) && planned.hours <= 24.0, "{planned:?}");
     // Each kind of work is timed once: a training step, and passes of two bases, alone and behind the

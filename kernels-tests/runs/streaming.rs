@@ -4,8 +4,8 @@ use crate::{cli::Place, extent::every_gpu};
 use image::{Rgb, RgbImage};
 use nf_gpu::{
     data::{self, Split},
-    gpu::{Program, Tape},
     nn::{DeviceImages, Pick},
+    run::{Program, Tape},
 };
 use std::{fs, path::Path};
 

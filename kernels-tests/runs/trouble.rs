@@ -8,9 +8,10 @@ use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
 use nf_gpu::{
     Error,
     files::Weights,
-    gpu::{AdapterChoice, Gpu, Mishap, Point, Sabotage},
+    gpu::{AdapterChoice, Point},
     kernels::desc::WORDS,
     report::{Event, Recovered},
+    run::{Gpu, Mishap, Sabotage},
     train::{TrainConfig, train},
 };
 use std::{

@@ -1,12 +1,12 @@
 // Operands of products: as they are, or rounded to 16 bits (src/kernels/plan.rs).
 
-override HALF: u32 = 0u;
+override DTYPE: u32 = 0u; // 0: f32, 1: f16
 
 // Rounds to the nearest f16, ties to even. Finite values past the largest f16 become that one; NaN
 // and infinities stay. It computes in integers because WGSL's conversions need not round to nearest
 // nor keep denormal numbers (below 2^-14 f16 has a fixed step of 2^-24).
 fn operand(v: vec4<f32>) -> vec4<f32> {
-    if HALF == 0u {
+    if DTYPE == 0u {
         return v;
     }
     let bits = bitcast<vec4<u32>>(v);

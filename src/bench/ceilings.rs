@@ -3,13 +3,13 @@
 use super::{Effort, data, time::Timed};
 use crate::{
     error::Result,
-    gpu::Gpu,
     kernels::{
         bench::{bench_copy, bench_fma, bench_integer, bench_matrix},
         desc::{Requires, Variant},
         plan::Plan,
     },
     report::bench_json::{Ceiling, Times},
+    run::Gpu,
 };
 
 /// Seconds that one dispatch should take: far more than it takes to start, far less than a watchdog

@@ -2,8 +2,8 @@
 //! faster with zeros and denormals than with the values that networks compute with.
 
 use crate::{
-    gpu::Clock,
     kernels::{images, plan::Plan},
+    run::Clock,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 

@@ -6,7 +6,7 @@ mod data;
 mod steps;
 mod time;
 
-pub use cases::{CaseSettings, Place, cases, kernel_names, place_again};
+pub use cases::{CasePosition, CaseSettings, cases, kernel_names, place_again};
 pub use ceilings::{ceilings, ceilings_again};
 pub use steps::{
     GLANCE, STEPS, StepSettings, estimate_pass, estimate_pretraining_step, estimate_step,
@@ -14,8 +14,8 @@ pub use steps::{
 };
 
 use crate::{
-    gpu::Gpu,
     report::bench_json::{Adapter, Report, VERSION},
+    run::Gpu,
 };
 use std::time::Duration;
 

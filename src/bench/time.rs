@@ -3,9 +3,9 @@
 use super::{Effort, data};
 use crate::{
     error::Result,
-    gpu::{BufferId, Clock, Gpu, Program, Tape},
     kernels::plan::Plan,
     report::bench_json::Times,
+    run::{BufferId, Clock, Gpu, Program, Tape},
 };
 use std::time::Instant;
 

@@ -2,16 +2,16 @@
 
 use super::{gpu::TunedArgs, places::Places, terminal};
 use crate::{
-    bench::{self, CaseSettings, Effort, Place, StepSettings},
+    bench::{self, CasePosition, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
-    gpu::Gpu,
-    nn::Dtype,
+    nn::DtypeChoice,
     report::{
         bench_json::{self, Report, Settings},
         bench_view::{self, Comparison},
         progress::{Progress, Unit},
         wrap::paragraph,
     },
+    run::Gpu,
 };
 use clap::Args;
 use std::{path::PathBuf, time::Duration};
@@ -39,7 +39,7 @@ pub struct BenchArgs {
     /// Precision in which inputs, weights and gradients of steps are multiplied, sums being f32; kernels
     /// are timed in both where the adapter has f16
     #[arg(long, value_enum, default_value_t)]
-    dtype: Dtype,
+    dtype: DtypeChoice,
     /// A glance in half a minute: one case of each kernel and one step, small batches, few repeats
     #[arg(long)]
     quick: bool,
@@ -134,7 +134,7 @@ fn measure(
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
         let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
-        let each = |case: &bench_json::Case, place: Place| {
+        let each = |case: &bench_json::Case, place: CasePosition| {
             progress.set(place.before as u64, Some(place.all as u64));
             progress.doing(&bench_view::case_line(case));
             Ok(())
@@ -183,7 +183,7 @@ impl BenchArgs {
         let mut steps = StepSettings::of(gpu, self.quick);
         steps.batch = self.batch_size.unwrap_or(steps.batch);
         steps.copies = self.copies.unwrap_or(steps.copies);
-        steps.operands = self.dtype.operands(gpu);
+        steps.dtype = self.dtype.on(gpu);
         (cases, steps)
     }
 
@@ -196,7 +196,7 @@ impl BenchArgs {
             batch_size: cases.batch,
             step_batch_size: steps.batch,
             copies: steps.copies,
-            dtype: steps.operands.name().to_owned(),
+            dtype: steps.dtype.name().to_owned(),
             kernel_ms: ms(effort.kernel),
             step_ms: ms(effort.step),
             samples: effort.samples,

@@ -13,7 +13,7 @@ use crate::{
     kernels::{list, twin::Suite},
 };
 use clap::Args;
-use progress::Progress;
+use progress::AdapterProgress;
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
@@ -112,7 +112,7 @@ impl Job<'_> {
             (None, None) => What::Suites,
         };
         let cases = self.cases(&what)?;
-        let mut progress = Progress::new(self.args.quiet, &what, cases);
+        let mut progress = AdapterProgress::new(self.args.quiet, &what, cases);
         conformance::run(survey, choice, &self.suites, what, &mut |survey, news| {
             progress.show(survey, news);
             if interrupt::pressed() { Err(Error::Interrupted) } else { Ok(()) }
@@ -217,10 +217,10 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::{Outcome, Use, Wrong};
+    use crate::conformance::{CaseOutcome, Use, Wrong};
 
     /// A survey of the kernel `add` on a made-up adapter.
-    fn surveyed(quirks: Vec<Quirk>, outcome: &Outcome) -> Survey {
+    fn surveyed(quirks: Vec<Quirk>, outcome: &CaseOutcome) -> Survey {
         let mut survey = Survey::new(quirks);
         survey.begin(AdapterReport::for_tests("Test 9"), &suites("add").unwrap());
         let (kernel, variant, case) = ("add", "plain", "n=1");
@@ -231,31 +231,31 @@ mod tests {
 
     #[test]
     fn the_exit_code_says_whether_all_is_right() {
-        let wrong = Outcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() });
-        let lacks = Outcome::Unsupported("needs wings".into());
+        let wrong = CaseOutcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() });
+        let lacks = CaseOutcome::Unsupported("needs wings".into());
         let list = "[[quirk]]\nadapter = \"*\"\ndriver = \"*\"\nkernel = \"add\"\n\
                     reason = \"r\"\nlink = \"l\"\n";
         let quirks = || Quirk::parse("q", list).unwrap();
         let of = |quirks, outcome| verdict(&surveyed(quirks, outcome), None, Ok(()));
-        assert!(of(Vec::new(), &Outcome::Ok).is_ok() && of(quirks(), &wrong).is_ok());
+        assert!(of(Vec::new(), &CaseOutcome::Ok).is_ok() && of(quirks(), &wrong).is_ok());
         for (ended, says) in [
             (of(Vec::new(), &wrong), "add plain: n=1: bad"),
             (of(Vec::new(), &lacks), "needs wings"),
-            (of(quirks(), &Outcome::Ok), Quirk::FILE),
+            (of(quirks(), &CaseOutcome::Ok), Quirk::FILE),
             // A wrong result is reported although the run was interrupted.
             (verdict(&surveyed(Vec::new(), &wrong), None, Err(Error::Interrupted)), "bad"),
         ] {
             let error = ended.unwrap_err();
             assert!(error.to_string().contains(says) && error.exit_code() == 1, "{error}");
         }
-        let survey = surveyed(Vec::new(), &Outcome::Ok);
+        let survey = surveyed(Vec::new(), &CaseOutcome::Ok);
         let ended = verdict(&survey, None, Err(Error::Interrupted));
         assert!(matches!(ended, Err(Error::Interrupted)));
     }
 
     #[test]
     fn the_matrix_has_a_column_per_adapter_and_reasons_below() {
-        let lacks = Outcome::Unsupported("needs wings".into());
+        let lacks = CaseOutcome::Unsupported("needs wings".into());
         let mut survey = surveyed(Vec::new(), &lacks);
         survey.refuse(AdapterReport::for_tests("Test 8"), &suites("add").unwrap(), "no device");
         let text = matrix::text(&survey, 80);

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde_json::{Value, json};
 
-use console::Console;
+use console::FetchConsole;
 
 use super::{
     interrupt,
@@ -145,7 +145,7 @@ fn describe(info: &DatasetInfo, here: bool) -> String {
 fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
     let needs_nothing = data::is_folder(name) || data::info(name)?.embedded;
     interrupt::watch(quiet);
-    let console = Console::new(quiet);
+    let console = FetchConsole::new(quiet);
     let mut files = Vec::new();
     let mut source = Value::Null;
     let fetched = data::fetch(name, &common.data_dir, &mut |event| {

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     gpu::{self, AdapterReport},
     report::{Table, wrap::paragraph},
-    tuning::Place,
+    tuning::CacheFolder,
 };
 use clap::Args;
 use serde_json::json;
@@ -30,7 +30,7 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     if args.json {
         let used = chosen.as_ref().ok().map(|r| r.index);
         let tuning = chosen.as_ref().ok().and_then(|r| {
-            let (store, _) = Place::of_user()?.store(&r.line());
+            let (store, _) = CacheFolder::of_user()?.store(&r.line());
             Some(json!({ "file": store.path(), "entries": store.len() }))
         });
         terminal::print_json(&json!({ "adapters": adapters, "used": used, "tuning": tuning }))?;
@@ -68,7 +68,7 @@ fn slow_loads(adapter: &AdapterReport) -> bool {
 
 /// Lines about the file with the measurements of an adapter, and how many it has.
 fn tuning(adapter: &AdapterReport) -> Vec<String> {
-    let Some(place) = Place::of_user() else {
+    let Some(place) = CacheFolder::of_user() else {
         return vec!["measured kernels: not kept, there is no cache folder".into()];
     };
     let (store, problem) = place.store(&adapter.line());

@@ -12,14 +12,14 @@ use crate::{
         study_maps,
     },
     files::npy,
-    gpu::Gpu,
-    nn::{Dtype, arithmetic},
+    nn::{DtypeChoice, dtype_line},
     report::{
         eval_json::{Document, Evaluation, Given},
         progress::{Progress, Unit},
         saving, table,
         wrap::paragraph,
     },
+    run::Gpu,
     train::{BaseHints, FaultArgs, Generator},
 };
 use clap::Args;
@@ -70,7 +70,7 @@ pub struct EvalArgs {
     /// Precision in which inputs and weights are multiplied, sums being f32: f16 rounds them everywhere
     /// alike, auto does where the adapter has matrix units for it
     #[arg(long, value_enum, default_value_t)]
-    dtype: Dtype,
+    dtype: DtypeChoice,
     /// So many test images (default: all): of a named set the first ones, of a folder images at even distances
     #[arg(long, value_name = "N")]
     images: Option<usize>,
@@ -123,8 +123,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     }
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
-    let operands = args.dtype.operands(&gpu);
-    base.answer_for(&gpu, &mut set, *precision, operands, &interrupt::pressed)?;
+    let dtype = args.dtype.on(&gpu);
+    base.answer_for(&gpu, &mut set, *precision, dtype, &interrupt::pressed)?;
     let set = &set;
     let alone = Subject {
         base: (&base.graph, &base.weights),
@@ -133,7 +133,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         set,
         precision: *precision,
         batch: args.batch_size,
-        operands,
+        dtype,
     };
     let mut journal = match &args.out {
         // The journal has no room for logits, and a device such as /dev/null cannot have a journal
@@ -174,7 +174,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     }
     let about = |generator: &str| {
         let (model, images, adapter) = (&base.model, set.images(), gpu.report().line());
-        let arithmetic = arithmetic(&gpu, operands);
+        let arithmetic = dtype_line(&gpu, dtype);
         format!("{model}, {generator}, {images}; {adapter}; {arithmetic}")
     };
     written.and(args.print(&runs, &setup.labels(), about))?;

@@ -10,8 +10,8 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, check_seed},
     files::{Weights, npy, sha256},
-    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, Loss},
-    kernels::plan::Operands,
+    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, OutputLoss},
+    kernels::plan::Dtype,
     models,
     train::{BaseHints, BaseNet, FaultArgs, LossArgs},
 };
@@ -141,8 +141,8 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let labels = args.labels.as_ref().map(|p| tensors::labels(p, n, classes)).transpose()?;
     let upstream = args.upstream.as_ref();
     let upstream = upstream.map(|p| tensors::upstream(p, &[n, classes as usize])).transpose()?;
-    let loss = labels.as_deref().map(Loss::CrossEntropy);
-    let loss = loss.or(upstream.as_deref().map(Loss::Upstream));
+    let loss = labels.as_deref().map(OutputLoss::CrossEntropy);
+    let loss = loss.or(upstream.as_deref().map(OutputLoss::Upstream));
     let faults = args.faults()?;
     args.remark(&net, faults.as_ref().map(|(faults, _)| faults))?;
     let precision = net.precision(args.precision)?;
@@ -253,7 +253,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
             images: Images::new(&input.shape, &input.data)?,
             goal,
             micro_batch: args.micro_batch,
-            operands: Operands::F32,
+            dtype: Dtype::F32,
             loss_scale: None,
         },
     )?;

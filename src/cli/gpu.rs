@@ -4,13 +4,14 @@ use super::interrupt;
 use super::terminal;
 use crate::{
     error::{Error, Result},
-    gpu::{AdapterChoice, BackendName, Gpu, Tuning},
+    gpu::{AdapterChoice, BackendName},
     kernels::{
         desc::{KernelDesc, Variant},
         list,
     },
     nn::Algorithm,
-    tuning::{Place, Store},
+    run::{Gpu, Tuning},
+    tuning::{CacheFolder, Store},
 };
 use clap::Args;
 use std::{sync::Arc, time::Duration};
@@ -45,7 +46,7 @@ impl GpuArgs {
 
     /// Opens the adapter. A line tells the user if it is a software adapter.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        let mut gpu = Gpu::open_at(&self.choice(), Place::of_user().as_ref())?;
+        let mut gpu = Gpu::open_at(&self.choice(), CacheFolder::of_user().as_ref())?;
         // Tests inject faults, to see how the program recovers.
         if let Some(trouble) = std::env::var_os(TROUBLE).filter(|text| !text.is_empty()) {
             gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));
@@ -116,7 +117,7 @@ impl TunedArgs {
             return Ok(gpu);
         }
         let adapter = gpu.report().line();
-        let (store, problem) = match Place::of_user() {
+        let (store, problem) = match CacheFolder::of_user() {
             Some(place) => place.store(&adapter),
             None => (Store::in_memory(), Some("measurements are not kept: no cache folder".into())),
         };

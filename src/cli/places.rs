@@ -8,7 +8,7 @@ use crate::{
     files::atomic,
     train::FaultArgs,
 };
-use spot::{Id, Key, Spot};
+use spot::{Id, Spot, SpotKey};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -99,9 +99,9 @@ pub(crate) fn same(one: &Path, other: &Path) -> bool {
 /// The places that are read or written already.
 #[derive(Default)]
 struct Taken<'a> {
-    files: BTreeMap<Key, &'static str>,
+    files: BTreeMap<SpotKey, &'static str>,
     /// The keys of outputs in lower case, for file systems that ignore case.
-    folded: BTreeMap<Key, &'static str>,
+    folded: BTreeMap<SpotKey, &'static str>,
     folders: BTreeMap<Id, (&'static str, &'a Path)>,
 }
 

@@ -5,7 +5,7 @@ use crate::{
     data,
     error::{Error, Result},
     report::{self, Console, Event, Sink, console::Verbosity, shell::quoted, wrap::paragraph},
-    repro::{self, Forecast, Plan, Settings, TABLES, Table},
+    repro::{self, Forecast, PaperTable, QueuePlan, ReproSettings, TABLES},
 };
 use clap::Args;
 use serde_json::json;
@@ -23,7 +23,7 @@ pub struct ReproArgs {
     #[arg(long, value_name = "GLOB")]
     only: Option<String>,
     #[command(flatten)]
-    settings: Settings,
+    settings: ReproSettings,
     /// Seeds of the fault maps of evaluations (default: the paper's 50000..50010)
     #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
     seeds: Option<String>,
@@ -51,7 +51,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     let table = repro::table(name)?;
     let settings = args.settings(table)?;
     settings.checked()?;
-    let plan = Plan::new(table, args.only.as_deref(), &settings)?;
+    let plan = QueuePlan::new(table, args.only.as_deref(), &settings)?;
     if args.list && args.settings.hours.is_none() {
         return terminal::print(&cells(&plan));
     }
@@ -114,7 +114,7 @@ fn same_command(typed: impl Iterator<Item = String>, hours: f64) -> String {
 }
 
 impl ReproArgs {
-    fn settings(&self, table: &Table) -> Result<Settings> {
+    fn settings(&self, table: &PaperTable) -> Result<ReproSettings> {
         let mut settings = self.settings.clone();
         if let Some(seeds) = &self.seeds {
             settings.seeds = parse_seeds(seeds)?;
@@ -128,7 +128,7 @@ fn tables() -> Result<String> {
     let header = ["table", "data set", "cells", "bases", "trainings", ""];
     let mut list = report::Table::new(header).with_words(&[0, 1, 5]);
     for table in TABLES {
-        let plan = Plan::new(table, None, &Settings::default())?;
+        let plan = QueuePlan::new(table, None, &ReproSettings::default())?;
         let count = |n: usize| n.to_string();
         list.row([
             table.name.to_owned(),
@@ -146,7 +146,7 @@ fn tables() -> Result<String> {
 }
 
 /// The cells of a table.
-fn cells(plan: &Plan) -> String {
+fn cells(plan: &QueuePlan) -> String {
     let mut text = String::new();
     for planned in &plan.cells {
         text += &planned.cell.id();
@@ -160,7 +160,7 @@ fn cells(plan: &Plan) -> String {
 }
 
 /// Refuses a missing data set before any other work, and says how to get it.
-fn is_there(plan: &Plan, settings: &Settings) -> Result<()> {
+fn is_there(plan: &QueuePlan, settings: &ReproSettings) -> Result<()> {
     let dir = &settings.data_dir;
     if data::is_folder(&plan.dataset) {
         return Ok(());

@@ -6,10 +6,10 @@ use crate::{
     data,
     error::Result,
     files::Weights,
-    gpu::Gpu,
     report::{
         Console, Sink, Tee, console::Verbosity, eval_json::Document, saving, table, wrap::paragraph,
     },
+    run::Gpu,
     train::{Every, Preset, RunFolder, Schedule, TrainConfig, dry_run, given, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
@@ -72,7 +72,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
         let settings = StepSettings {
             batch: plan.images_to_time(gpu.report().is_software()),
             copies: config.perturbed_copies()?,
-            operands: config.dtype.unwrap_or_default().operands(gpu),
+            dtype: config.dtype.unwrap_or_default().on(gpu),
             distill: config.goal.distill()?,
         };
         let names = (plan.generator.name.as_str(), plan.base.name.as_str());

@@ -1,9 +1,9 @@
 //! A survey for machines: one JSON document, and the support matrix as CSV.
 
-use super::{Row, Survey};
+use super::{Survey, VariantRow};
 use serde_json::{Value, json};
 
-impl Row {
+impl VariantRow {
     fn json(&self, survey: &Survey) -> Value {
         json!({
             "adapter": self.adapter,
@@ -14,7 +14,7 @@ impl Row {
             "wrong": self.wrong,
             "known": self.known,
             "unsupported": self.unsupported,
-            "reason": self.note(survey),
+            "reason": self.note(&survey.quirks),
             "first_wrong": self.first_wrong,
             "first_known": self.first_known.as_ref().map(|(failure, _)| failure),
             "quirk": self.first_known.as_ref().and_then(|&(_, quirk)| survey.quirks.get(quirk)),
@@ -81,7 +81,7 @@ impl Survey {
                 row.wrong.to_string(),
                 row.known.to_string(),
                 row.unsupported.to_string(),
-                row.note(self).unwrap_or_default(),
+                row.note(&self.quirks).unwrap_or_default(),
                 failure.map(|f| f.case.clone()).unwrap_or_default(),
                 failure.map(|f| f.workgroup.to_string()).unwrap_or_default(),
                 failure.and_then(|f| f.binding.clone()).unwrap_or_default(),

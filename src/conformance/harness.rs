@@ -1,10 +1,10 @@
 //! Runs cases on an adapter, with poisoned outputs and guard words.
 
-use crate::kernels::twin::{Case, Data, Mismatch, POISON};
+use crate::kernels::twin::{Case, Data, POISON, WrongElements};
 use crate::{
     error::{Error, Result},
-    gpu::{Gpu, Program, Tape},
     kernels::desc::Variant,
+    run::{Gpu, Program, Tape},
 };
 use serde::Serialize;
 use std::fmt;
@@ -16,7 +16,7 @@ const GUARD: [u32; 16] = [0x7FC0_BEEF; 16];
 
 /// Result of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CaseOutcome {
     /// Every element is within its bound.
     Ok,
     /// A result is not what it must be.
@@ -32,13 +32,13 @@ pub struct Wrong {
     pub binding: Option<String>,
     /// The first wrong element and the number of wrong ones; `None` where the fault is not in single
     /// elements.
-    pub mismatch: Option<Mismatch>,
+    pub mismatch: Option<WrongElements>,
     /// The same in words.
     pub what: String,
 }
 
 impl Wrong {
-    fn of(binding: &str, mismatch: Mismatch) -> Self {
+    fn of(binding: &str, mismatch: WrongElements) -> Self {
         let what = format!("{binding}: {mismatch}");
         Self { binding: Some(binding.into()), mismatch: Some(mismatch), what }
     }
@@ -63,10 +63,10 @@ impl fmt::Display for Wrong {
 /// Runs one case with a variant at a workgroup size.
 ///
 /// # Errors
-/// The GPU failed; a wrong result is an [`Outcome`].
-pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Result<Outcome> {
+/// The GPU failed; a wrong result is a [`CaseOutcome`].
+pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Result<CaseOutcome> {
     if let Some(reason) = gpu.lacks(variant, workgroup) {
-        return Ok(Outcome::Unsupported(format!("needs {reason}")));
+        return Ok(CaseOutcome::Unsupported(format!("needs {reason}")));
     }
     let mut tape = Tape::new();
     let mut ids = Vec::new();
@@ -112,13 +112,13 @@ pub fn run_case(gpu: &Gpu, case: &Case, variant: &Variant, workgroup: u32) -> Re
         };
         let words: Vec<u32> = program.read(gpu, id)?;
         if words[want.len()..] != GUARD {
-            return Ok(Outcome::Wrong(Wrong::past_the_end(name)));
+            return Ok(CaseOutcome::Wrong(Wrong::past_the_end(name)));
         }
         if let Err(mismatch) = want.compare(&words[..want.len()]) {
-            return Ok(Outcome::Wrong(Wrong::of(name, mismatch)));
+            return Ok(CaseOutcome::Wrong(Wrong::of(name, mismatch)));
         }
     }
-    Ok(Outcome::Ok)
+    Ok(CaseOutcome::Ok)
 }
 
 /// The workgroup sizes at which a variant runs a case.
@@ -140,7 +140,7 @@ pub fn run_variant(
     cases: &[Case],
     variant: &Variant,
     sizes: Sizes,
-    mut each: impl FnMut(u32, &Case, &Outcome),
+    mut each: impl FnMut(u32, &Case, &CaseOutcome),
 ) -> Result<()> {
     let served = cases.iter().filter(|case| variant.serves(&case.plan));
     let all = variant.workgroups.iter().copied();

@@ -11,9 +11,9 @@ mod survey;
 mod web;
 
 pub use draw::Draw;
-pub use harness::{Outcome, Sizes, Wrong, run_case, run_variant};
+pub use harness::{CaseOutcome, Sizes, Wrong, run_case, run_variant};
 pub use quirks::Quirk;
-pub use row::{Failure, Row, Status, Use};
+pub use row::{Failure, Status, Use, VariantRow};
 pub use run::{Listener, News, What, run};
 pub use survey::Survey;
 pub use web::page as web_page;

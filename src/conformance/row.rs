@@ -1,8 +1,8 @@
 //! Results of one variant on one adapter: counts of cases, and the first failure.
 
-use super::{Survey, Wrong};
+use super::{Quirk, Wrong};
 use crate::kernels::desc::{KernelDesc, Variant};
-use crate::kernels::twin::Mismatch;
+use crate::kernels::twin::WrongElements;
 use serde::Serialize;
 
 /// Whether a variant computes on an adapter what the CPU twin computes.
@@ -63,7 +63,7 @@ pub struct Failure {
     /// The kernel's name of the wrong buffer, if there is one.
     pub binding: Option<String>,
     /// The first wrong element, if there is one.
-    pub element: Option<Mismatch>,
+    pub element: Option<WrongElements>,
     /// The whole failure in words.
     pub what: String,
     /// What to give to `--replay`, if the case was drawn.
@@ -85,7 +85,7 @@ impl Failure {
 
 /// One variant on one adapter.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct VariantRow {
     /// Index into the survey's adapters.
     pub adapter: usize,
     /// The kernel's name.
@@ -104,11 +104,11 @@ pub struct Row {
     pub lacks: Option<String>,
     /// The first of the `wrong` cases.
     pub first_wrong: Option<Failure>,
-    /// The first of the `known` cases, and the quirk's index in [`Survey::quirks`].
+    /// The first of the `known` cases, and the quirk's index in the survey's list.
     pub first_known: Option<(Failure, usize)>,
 }
 
-impl Row {
+impl VariantRow {
     pub(super) fn new(adapter: usize, kernel: &KernelDesc, variant: &Variant) -> Self {
         Self {
             adapter,
@@ -137,11 +137,11 @@ impl Row {
         }
     }
 
-    /// Why the status is not simply ok, in words.
+    /// Why the status is not simply ok, in words; `quirks` are the survey's.
     #[must_use]
-    pub fn note(&self, survey: &Survey) -> Option<String> {
+    pub fn note(&self, quirks: &[Quirk]) -> Option<String> {
         let known = |(failure, quirk): &(Failure, usize)| {
-            let quirk = survey.quirks.get(*quirk)?;
+            let quirk = quirks.get(*quirk)?;
             Some(format!("{} ({}): {}", quirk.reason, quirk.link, failure.case))
         };
         let wrong = |failure: &Failure| {

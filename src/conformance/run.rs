@@ -1,11 +1,12 @@
 //! Runs cases on adapters for a survey: the cases of the suites, or drawn ones.
 
-use super::{Draw, Failure, Outcome, Survey, Use, Wrong, run_case};
+use super::{CaseOutcome, Draw, Failure, Survey, Use, Wrong, run_case};
 use crate::kernels::twin::{Case, Random};
 use crate::{
     error::{Error, Result},
-    gpu::{AdapterChoice, Gpu},
+    gpu::AdapterChoice,
     kernels::{desc::Variant, twin::Suite},
+    run::Gpu,
 };
 use std::time::Instant;
 
@@ -136,11 +137,11 @@ impl Runner<'_> {
     ) -> Result<()> {
         let outcome = match run_case(&self.gpu, case, variant, workgroup) {
             Ok(outcome) => outcome,
-            Err(error) if error.is_size() => Outcome::Unsupported(error.to_string()),
-            Err(error @ Error::Gpu { .. }) => Outcome::Wrong(Wrong::refused(&error)),
+            Err(error) if error.is_size() => CaseOutcome::Unsupported(error.to_string()),
+            Err(error @ Error::Gpu { .. }) => CaseOutcome::Wrong(Wrong::refused(&error)),
             Err(error @ Error::DeviceLost { .. }) => {
                 self.gpu = Gpu::open(self.choice)?;
-                Outcome::Wrong(Wrong::refused(&error))
+                CaseOutcome::Wrong(Wrong::refused(&error))
             }
             Err(error) => return Err(error),
         };

@@ -1,6 +1,6 @@
 //! Results by kernel, variant and adapter, and the first failure of each.
 
-use super::{Failure, Outcome, Quirk, Row, Use};
+use super::{CaseOutcome, Failure, Quirk, Use, VariantRow};
 use crate::{
     gpu::AdapterReport,
     kernels::{list, twin::Suite},
@@ -12,7 +12,7 @@ pub struct Survey {
     /// Adapters that were surveyed.
     pub adapters: Vec<AdapterReport>,
     /// One row per variant and adapter.
-    pub rows: Vec<Row>,
+    pub rows: Vec<VariantRow>,
     /// Known mistakes of drivers.
     pub quirks: Vec<Quirk>,
     /// Per quirk, the number of its cases with a right and with a wrong result.
@@ -32,7 +32,7 @@ impl Survey {
     pub fn begin(&mut self, adapter: AdapterReport, suites: &[&Suite]) {
         let index = self.adapters.len();
         let variants = suites.iter().flat_map(|s| s.kernel.variants.iter().map(|v| (s.kernel, v)));
-        self.rows.extend(variants.map(|(kernel, variant)| Row::new(index, kernel, variant)));
+        self.rows.extend(variants.map(|(kernel, variant)| VariantRow::new(index, kernel, variant)));
         self.adapters.push(adapter);
     }
 
@@ -52,35 +52,35 @@ impl Survey {
 
     /// Records an outcome on the adapter that was begun last. Returns the failure if it is the
     /// variant's first.
-    pub fn record(&mut self, of: &Use<'_>, outcome: &Outcome) -> Option<Failure> {
+    pub fn record(&mut self, of: &Use<'_>, outcome: &CaseOutcome) -> Option<Failure> {
         let last = self.adapters.len().checked_sub(1)?;
         let adapter = &self.adapters[last];
         let covers =
             |q: &Quirk| q.is_of(adapter) && q.covers(of.kernel, of.variant, of.case.trim());
         let quirk = self.quirks.iter().position(covers);
         let is_its =
-            |r: &&mut Row| (r.adapter, r.kernel, r.variant) == (last, of.kernel, of.variant);
+            |r: &&mut VariantRow| (r.adapter, r.kernel, r.variant) == (last, of.kernel, of.variant);
         let row = self.rows.iter_mut().find(is_its)?;
         match (outcome, quirk) {
-            (Outcome::Ok, quirk) => {
+            (CaseOutcome::Ok, quirk) => {
                 row.ok += 1;
                 if let Some(quirk) = quirk {
                     self.tried[quirk][0] += 1;
                 }
             }
-            (Outcome::Wrong(wrong), Some(quirk)) => {
+            (CaseOutcome::Wrong(wrong), Some(quirk)) => {
                 row.known += 1;
                 self.tried[quirk][1] += 1;
                 row.first_known.get_or_insert_with(|| (Failure::of(of, wrong), quirk));
             }
-            (Outcome::Wrong(wrong), None) => {
+            (CaseOutcome::Wrong(wrong), None) => {
                 row.wrong += 1;
                 if row.first_wrong.is_none() {
                     row.first_wrong = Some(Failure::of(of, wrong));
                     return row.first_wrong.clone();
                 }
             }
-            (Outcome::Unsupported(why), _) => {
+            (CaseOutcome::Unsupported(why), _) => {
                 row.unsupported += 1;
                 row.lacks.get_or_insert_with(|| why.clone());
             }
@@ -96,7 +96,7 @@ impl Survey {
 
     /// The first variant that is wrong.
     #[must_use]
-    pub fn first_wrong(&self) -> Option<(&Row, &Failure)> {
+    pub fn first_wrong(&self) -> Option<(&VariantRow, &Failure)> {
         self.rows.iter().find_map(|row| Some((row, row.first_wrong.as_ref()?)))
     }
 
@@ -135,7 +135,7 @@ mod tests {
         list::suites().filter(|s| ["add", "adam"].contains(&s.kernel.name)).collect()
     }
 
-    fn surveyed(quirk: Option<&str>, outcomes: &[(&str, Outcome)]) -> Survey {
+    fn surveyed(quirk: Option<&str>, outcomes: &[(&str, CaseOutcome)]) -> Survey {
         let quirk = quirk.map(|case| Quirk {
             adapter: "Test*".into(),
             driver: "drv 1.*".into(),
@@ -156,23 +156,23 @@ mod tests {
         survey
     }
 
-    fn wrong() -> Outcome {
-        Outcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() })
+    fn wrong() -> CaseOutcome {
+        CaseOutcome::Wrong(Wrong { binding: None, mismatch: None, what: "bad".into() })
     }
 
     #[test]
     fn what_was_not_run_or_is_unsupported_is_not_ok() {
-        let status = |outcomes: &[(&str, Outcome)]| {
+        let status = |outcomes: &[(&str, CaseOutcome)]| {
             let survey = surveyed(None, outcomes);
             assert_eq!(survey.rows[0].status(), Status::NotRun);
             survey.rows[1].status()
         };
-        let lacks = || Outcome::Unsupported("f16".into());
+        let lacks = || CaseOutcome::Unsupported("f16".into());
         assert_eq!(status(&[]), Status::NotRun);
-        assert_eq!(status(&[("a", Outcome::Ok)]), Status::Ok);
+        assert_eq!(status(&[("a", CaseOutcome::Ok)]), Status::Ok);
         assert_eq!(status(&[("a", lacks())]), Status::Unsupported);
-        assert_eq!(status(&[("a", Outcome::Ok), ("b", lacks())]), Status::Part);
-        assert_eq!(status(&[("a", wrong()), ("b", Outcome::Ok)]), Status::Wrong);
+        assert_eq!(status(&[("a", CaseOutcome::Ok), ("b", lacks())]), Status::Part);
+        assert_eq!(status(&[("a", wrong()), ("b", CaseOutcome::Ok)]), Status::Wrong);
         let mut survey = Survey::default();
         survey.refuse(AdapterReport::for_tests("Test 9"), &suites(), "no device");
         let row = &survey.rows[0];
@@ -181,9 +181,9 @@ mod tests {
 
     #[test]
     fn the_first_wrong_of_a_variant_is_news() {
-        let mut survey = surveyed(None, &[("a", Outcome::Ok)]);
+        let mut survey = surveyed(None, &[("a", CaseOutcome::Ok)]);
         let of = |case| Use { kernel: "add", variant: "plain", workgroup: 64, case, replay: None };
-        assert!(survey.record(&of("a"), &Outcome::Ok).is_none());
+        assert!(survey.record(&of("a"), &CaseOutcome::Ok).is_none());
         assert_eq!(survey.record(&of("b"), &wrong()).unwrap().case, "b");
         assert!(survey.record(&of("c"), &wrong()).is_none());
         assert_eq!((survey.wrong(), survey.first_wrong().unwrap().1.case.as_str()), (2, "b"));
@@ -191,13 +191,13 @@ mod tests {
 
     #[test]
     fn a_quirk_makes_its_cases_known_and_fails_when_they_hold() {
-        let survey = surveyed(Some("a*"), &[("a1", wrong()), ("a2", Outcome::Ok)]);
+        let survey = surveyed(Some("a*"), &[("a1", wrong()), ("a2", CaseOutcome::Ok)]);
         assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Known, 0));
         assert!(survey.stale().is_empty());
         // A case that the quirk does not cover still counts as wrong.
         let survey = surveyed(Some("a*"), &[("a1", wrong()), ("b", wrong())]);
         assert_eq!((survey.rows[1].status(), survey.wrong()), (Status::Wrong, 1));
-        let held = [("a1", Outcome::Ok), ("b", Outcome::Ok)];
+        let held = [("a1", CaseOutcome::Ok), ("b", CaseOutcome::Ok)];
         let mut survey = surveyed(Some("a*"), &held);
         assert_eq!(survey.stale().len(), 1);
         survey.begin(AdapterReport::for_tests("Test 9"), &suites());

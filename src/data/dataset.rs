@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     checksum::{FileCheck, Sum},
-    fetch::Source,
+    fetch::FileSource,
     image_set::{ImageSet, LabelsFrom, Split},
     packed,
 };
@@ -80,7 +80,7 @@ pub(super) struct Dataset {
     /// Alternative files, which are read in place of `files` if they exist.
     pub(super) others: &'static [DataFiles],
     /// Sources that a fetch tries, in this order.
-    pub(super) sources: fn() -> Vec<Source>,
+    pub(super) sources: fn() -> Vec<FileSource>,
     /// Reads a split from the files under the data folder.
     pub(super) open: fn(&Path, Split) -> Result<ImageSet>,
     /// Verifies every file under the data folder.

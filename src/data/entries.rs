@@ -15,9 +15,9 @@ use super::{
     fetch::{npm, sheets},
     gtsrb::{annotations, tree::Tree},
     idx,
-    image_cache::{ImageCache, Origin},
+    image_cache::{CacheOrigin, ImageCache},
     packed,
-    records::{Layout, Records},
+    records::{RecordLayout, Records},
 };
 use crate::error::{Error, Result};
 
@@ -51,7 +51,7 @@ pub fn annotations(bytes: &[u8]) -> Result<()> {
 /// Reads a file of two CIFAR-10 records; `ending` is the extension of its name: `bin`, `bin.gz`, `bin.xz`.
 pub fn records(bytes: &[u8], ending: &str) -> Result<()> {
     let (_folder, path) = file(bytes, ending)?;
-    Records::default().append(&CIFAR10.info, &path, Layout::ONE, 2, "again")
+    Records::default().append(&CIFAR10.info, &path, RecordLayout::ONE, 2, "again")
 }
 
 /// Unpacks a packed file, at most 16 MiB of it.
@@ -78,8 +78,8 @@ pub fn cache_sample() -> Result<Vec<u8>> {
     fs::read(&path).map_err(|e| Error::read(&path, e))
 }
 
-fn origin() -> Origin {
-    Origin { recipe: "test".into(), stamps: Vec::new() }
+fn origin() -> CacheOrigin {
+    CacheOrigin { recipe: "test".into(), stamps: Vec::new() }
 }
 
 /// Reads a zip archive and every file in it.

@@ -13,7 +13,7 @@ mod unlabelled;
 use std::path::{Path, PathBuf};
 
 pub use build::CacheEvent;
-pub use prefetch::{Batch, Prefetcher};
+pub use prefetch::{CropBatch, Prefetcher};
 pub use set::FolderSet;
 
 pub(super) use layout::is_of_split;
@@ -25,7 +25,7 @@ use super::{
     decode,
     image_set::{ImageSet, Split},
     parallel,
-    subset::{Subset, Wanted, Which},
+    subset::{Subset, WantedImages, Which},
 };
 use crate::error::{Error, Result};
 
@@ -85,7 +85,7 @@ fn resized(scan: &Scan, side: u32) -> Option<String> {
 }
 
 /// Images of a split, resized to `side x side`; those that are not wanted are not read.
-pub(super) fn open(path: &Path, split: Split, side: u32, wanted: Wanted) -> Result<ImageSet> {
+pub(super) fn open(path: &Path, split: Split, side: u32, wanted: WantedImages) -> Result<ImageSet> {
     let scan = Scan::of(path, split)?;
     let len = scan.images.len();
     let n = wanted.of(len)?;

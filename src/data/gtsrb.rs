@@ -14,11 +14,11 @@ use super::{
     checksum::{FileCheck, FileState, Sum},
     dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
     decode,
-    fetch::{EachFile, Remote, Source, Way},
-    image_cache::{ImageCache, Origin},
+    fetch::{EachFile, FileSource, Remote, Way},
+    image_cache::{CacheOrigin, ImageCache},
     image_set::{ImageSet, Split},
     parallel,
-    records::{Layout, Records},
+    records::{RecordLayout, Records},
 };
 use crate::error::{Error, Result};
 use archives::Signs;
@@ -52,12 +52,12 @@ const RECORDS: DataFiles = DataFiles {
     list: &[
         DataFile {
             name: "train.bin",
-            bytes: Layout::ONE.file(TRAIN),
+            bytes: RecordLayout::ONE.file(TRAIN),
             sum: Sum::Sha256("da0445b13e37fd8380ca66207a54c068de1636da4a93bac7a965564c3844862b"),
         },
         DataFile {
             name: "test.bin",
-            bytes: Layout::ONE.file(TEST),
+            bytes: RecordLayout::ONE.file(TEST),
             sum: Sum::Sha256("28f211948e297cd179a399e84c9ef92801e74cdac22c24745e937b0e9d7f1bdb"),
         },
     ],
@@ -77,14 +77,14 @@ pub(super) const ARCHIVES: DataFiles = DataFiles {
 pub(super) static GTSRB: Dataset =
     Dataset { info: INFO, files: ARCHIVES, others: &[RECORDS], sources, open, check, is_here };
 
-fn sources() -> Vec<Source> {
+fn sources() -> Vec<FileSource> {
     let base = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/";
     let each = |file: &DataFile| {
         let remote = Remote::new(format!("{base}{}", file.name), file.sum.digits());
         EachFile { name: file.name, remote, gzipped: false }
     };
     let way = Way::Each(ARCHIVES.list.iter().map(each).collect());
-    vec![Source { words: "the official archives", way }]
+    vec![FileSource { words: "the official archives", way }]
 }
 
 /// The ready records of a split, when they are there.
@@ -103,14 +103,14 @@ fn open(dir: &Path, split: Split) -> Result<ImageSet> {
     };
     let again = "get the file again, or take it away and run `nf-gpu data fetch gtsrb`";
     let mut records = Records::default();
-    records.append(&INFO, &path, Layout::ONE, n, again)?;
+    records.append(&INFO, &path, RecordLayout::ONE, n, again)?;
     Ok(INFO.image_set(split, records.pixels, records.labels))
 }
 
 /// Decodes and resizes the official images, or takes them from the cache that an earlier call made.
 fn from_archives(folder: &Path, split: Split) -> Result<ImageSet> {
     let signs = Signs::find(folder, split)?;
-    let origin = Origin { recipe: RECIPE.into(), stamps: signs.stamps()? };
+    let origin = CacheOrigin { recipe: RECIPE.into(), stamps: signs.stamps()? };
     let path = folder.join(format!("decoded-{split}-32.cache"));
     if let Some(set) = ImageCache::open(&path, &origin).and_then(|c| whole(&c, split).ok()) {
         return Ok(set);

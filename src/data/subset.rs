@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// How many images of a split are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum WantedImages {
     /// All images.
     All,
     /// This number; a split that has fewer images is refused.
@@ -18,7 +18,7 @@ pub enum Wanted {
     AtMost(usize),
 }
 
-impl Wanted {
+impl WantedImages {
     /// The number of images out of `len`.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Wanted {
     }
 }
 
-impl From<Option<usize>> for Wanted {
+impl From<Option<usize>> for WantedImages {
     /// `Some(n)` means exactly `n` images, `None` all of them.
     fn from(n: Option<usize>) -> Self {
         n.map_or(Self::All, Self::Exactly)
@@ -170,11 +170,11 @@ mod tests {
 
     #[test]
     fn a_number_of_images_is_taken_literally_unless_it_is_a_bound() {
-        assert_eq!(Wanted::from(None).of(7).unwrap(), 7);
-        assert_eq!(Wanted::from(Some(7)).of(7).unwrap(), 7);
-        assert_eq!(Wanted::AtMost(9).of(7).unwrap(), 7);
+        assert_eq!(WantedImages::from(None).of(7).unwrap(), 7);
+        assert_eq!(WantedImages::from(Some(7)).of(7).unwrap(), 7);
+        assert_eq!(WantedImages::AtMost(9).of(7).unwrap(), 7);
         for n in [0, 8] {
-            let error = Wanted::Exactly(n).of(7).unwrap_err();
+            let error = WantedImages::Exactly(n).of(7).unwrap_err();
             assert!(error.to_string().starts_with("--images: ") && error.exit_code() == 2);
         }
     }

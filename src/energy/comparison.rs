@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Cost, Published,
-    published::{Network, with_unit},
+    published::{PublishedNetwork, with_unit},
 };
 use crate::{error::Result, models};
 
@@ -75,14 +75,14 @@ pub struct Compared {
 
 /// All networks and all printed numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct PaperComparison {
     /// Every base network (10 classes) and every generator (on images of 32x32 and 224x224).
     pub networks: Vec<Cost>,
     /// Every printed number.
     pub compared: Vec<Compared>,
 }
 
-impl Comparison {
+impl PaperComparison {
     /// The cost of a network for images of `side` x `side` pixels.
     #[must_use]
     pub fn cost(&self, name: &str, side: u32) -> Option<&Cost> {
@@ -148,8 +148,8 @@ fn beside(
 ///
 /// # Errors
 /// The paper's data name a network that we do not have.
-pub fn compare(paper: &Published) -> Result<Comparison> {
-    let mut all = Comparison { networks: Vec::new(), compared: Vec::new() };
+pub fn compare(paper: &Published) -> Result<PaperComparison> {
+    let mut all = PaperComparison { networks: Vec::new(), compared: Vec::new() };
     for base in models::BASES {
         all.networks.push(Cost::of(&models::base(base.name, 10, None)?));
     }
@@ -165,7 +165,7 @@ pub fn compare(paper: &Published) -> Result<Comparison> {
 }
 
 /// Compares tables 6 and 7, and cycles.
-fn sizes(all: &mut Comparison, paper: &Published) {
+fn sizes(all: &mut PaperComparison, paper: &Published) {
     for printed in &paper.network {
         let Some(cost) = all.cost(&printed.name, printed.side).cloned() else { continue };
         let mut exact = |quantity, ours: u64, printed: Option<u64>| {
@@ -185,9 +185,9 @@ fn sizes(all: &mut Comparison, paper: &Published) {
 
 /// Compares tables 2 and 8. The paper computed Table 8 from multiply-adds as printed: 24.5 for `ResNet50` +
 /// `ConvL` follows from 1.31G, not from 1,307,570,176.
-fn savings(all: &mut Comparison, paper: &Published) {
+fn savings(all: &mut PaperComparison, paper: &Published) {
     let printed_macs = |cost: &Cost| {
-        let printed = |n: &&Network| (&n.name, n.side) == (&cost.name, cost.side);
+        let printed = |n: &&PublishedNetwork| (&n.name, n.side) == (&cost.name, cost.side);
         let macs = paper.network.iter().find(printed).and_then(|n| with_unit(&n.macs));
         Cost { paper_macs: macs.map_or(cost.paper_macs, |(macs, _)| macs as u64), ..cost.clone() }
     };
@@ -217,7 +217,7 @@ fn savings(all: &mut Comparison, paper: &Published) {
 }
 
 /// Compares tables 3 and 12.
-fn recoveries(all: &mut Comparison, paper: &Published) {
+fn recoveries(all: &mut PaperComparison, paper: &Published) {
     for r in &paper.recovery {
         let Some(base) = all.cost(&r.base, 32).cloned() else { continue };
         let rows = r.accuracy_nf.iter().zip(&r.recovery).zip(&r.efficiency);

@@ -11,7 +11,7 @@ mod published;
 mod systolic;
 
 pub use choice::{Candidate, Choice, Unmeasured, choose, read_evaluations};
-pub use comparison::{Compared, Comparison, Quantity, compare};
+pub use comparison::{Compared, PaperComparison, Quantity, compare};
 pub use cost::{Cost, at_point};
 pub use macs::paper_macs;
 pub use points::{OperatingPoint, OperatingPoints, same_rate, tells_voltage};

@@ -20,7 +20,7 @@ pub struct Published {
     pub saving_per_access_table_2: f64,
     /// Energy saved per access, in per cent, from which the paper computed Table 8.
     pub saving_per_access_table_8: f64,
-    pub(super) network: Vec<Network>,
+    pub(super) network: Vec<PublishedNetwork>,
     /// Energy saving in per cent, by base network.
     pub(super) table_2: BTreeMap<String, Vec<f64>>,
     /// Energy saving by multiply-adds in per cent, by base network.
@@ -32,7 +32,7 @@ pub struct Published {
 /// Size and cost of a network: Tables 6 and 7, and SCALE-SIM's cycles.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Network {
+pub(super) struct PublishedNetwork {
     pub(super) name: String,
     pub(super) side: u32,
     pub(super) parameters: u64,

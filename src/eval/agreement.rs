@@ -6,9 +6,9 @@ use crate::{
     data::{ImageSet, LabelsFrom},
     error::Result,
     files::Weights,
-    gpu::Gpu,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
+    run::Gpu,
 };
 
 /// Labels images without labels with the answers of a network that is quantised to `bits` and has no faults;
@@ -19,7 +19,7 @@ use crate::{
 pub fn answer_for(
     gpu: &Gpu,
     (graph, weights): (&Graph, &Weights),
-    (bits, operands): (u32, Operands),
+    (bits, dtype): (u32, Dtype),
     batch: u32,
     set: &mut ImageSet,
     stop: &dyn Fn() -> bool,
@@ -32,7 +32,7 @@ pub fn answer_for(
     } else {
         DeviceImages::upload(gpu, set)?
     };
-    let clean = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_operands(operands);
+    let clean = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_dtype(dtype);
     clean.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
     let n = batch.min(set.len() as u32).min(most).max(1);

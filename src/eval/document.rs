@@ -5,12 +5,12 @@ use crate::{
     data::LabelsFrom,
     energy::{self, OperatingPoint, OperatingPoints},
     fault::{FaultModel, Faults, Flips, Positions},
-    gpu::Gpu,
     nn::Graph,
     report::eval_json::{
         self, ClassCounts, Clean, Evaluation, FaultDetail, FlippedBits, LayerFlips, LayoutDetail,
         LotDetail, MapDetail, Perturbed,
     },
+    run::Gpu,
 };
 
 /// The name of a network and the SHA-256 of its file.
@@ -69,7 +69,7 @@ pub fn document(
                 .then(|| eval_json::CLEAN_NETWORK.to_owned()),
         },
         precision: request.subject.precision,
-        dtype: Some(request.subject.operands.name().to_owned()),
+        dtype: Some(request.subject.dtype.name().to_owned()),
         clean: Clean {
             accuracy: m.clean.accuracy(),
             accuracy_nf: m.clean_nf.as_ref().map(Answers::accuracy),

@@ -3,9 +3,9 @@
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::{elementwise, layout},
     nn::{Batch, DeviceImages, FrozenNet, Mode, Pick, check_finite, first_not_finite},
+    run::{BufferId, Gpu, Program, Tape},
     shape::unpad_channels,
 };
 

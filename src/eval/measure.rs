@@ -3,14 +3,14 @@
 
 use super::{
     Journal, Meter, OfMap, RESIDENT, Subject,
-    meter::{Answers, Kind, Tick},
+    meter::{Answers, Arrangement, Tick},
 };
 use crate::{
     data::LabelsFrom,
     error::{Error, Result},
     fault::{Faults, Flips},
-    gpu::Gpu,
     report::{Evaluating, Event, Sink},
+    run::Gpu,
 };
 
 /// What to measure.
@@ -98,19 +98,22 @@ pub fn measure(
         return Err(Error::argument("--dataset", what, hint));
     }
     let mut lazy = Lazy::new(gpu, subject, seeds.len());
-    let last = if subject.generator.is_some() { Kind::Behind } else { Kind::Alone };
-    let mut out =
-        Measurement { clean: lazy.clean(Kind::Alone, journal, tick)?, ..Measurement::default() };
-    if last == Kind::Behind {
-        out.clean_nf = Some(lazy.clean(Kind::Behind, journal, tick)?);
+    let last = if subject.generator.is_some() { Arrangement::Behind } else { Arrangement::Alone };
+    let mut out = Measurement {
+        clean: lazy.clean(Arrangement::Alone, journal, tick)?,
+        ..Measurement::default()
+    };
+    if last == Arrangement::Behind {
+        out.clean_nf = Some(lazy.clean(Arrangement::Behind, journal, tick)?);
     }
     for faults in faults {
         let mut of = |kind| -> Result<Vec<OfMap>> {
             let logits = (keep_logits && kind == last).then_some(&mut out.logits);
             lazy.maps(kind, journal, (faults, seeds), logits, tick)
         };
-        let alone = of(Kind::Alone)?;
-        let behind = if last == Kind::Behind { of(Kind::Behind)? } else { Vec::new() };
+        let alone = of(Arrangement::Alone)?;
+        let behind =
+            if last == Arrangement::Behind { of(Arrangement::Behind)? } else { Vec::new() };
         out.perturbed.push(PerturbedMeasurement { faults: faults.clone(), alone, behind });
     }
     Ok(out)
@@ -141,8 +144,8 @@ pub fn measure_with(
 pub fn rehearse(gpu: &Gpu, request: &Request<'_>) -> Result<()> {
     let Request { subject, faults, seeds, .. } = *request;
     let meter = Meter::new(gpu, subject, seeds.len(), RESIDENT)?;
-    let behind = subject.generator.map(|_| Kind::Behind);
-    for kind in [Kind::Alone].into_iter().chain(behind) {
+    let behind = subject.generator.map(|_| Arrangement::Behind);
+    for kind in [Arrangement::Alone].into_iter().chain(behind) {
         first_batch(meter.clean(kind, &mut |_| false))?;
         for faults in faults {
             let seeds = &seeds[..seeds.len().min(meter.together())];
@@ -184,16 +187,16 @@ impl<'a> Lazy<'a> {
 
     /// The name of a result in the journal. Results of the base network alone have the same name for every
     /// generator.
-    fn name(&self, kind: Kind, of: &str) -> String {
+    fn name(&self, kind: Arrangement, of: &str) -> String {
         match kind {
-            Kind::Alone => format!("alone: {of}"),
-            Kind::Behind => format!("behind {}: {of}", self.subject.generator_id),
+            Arrangement::Alone => format!("alone: {of}"),
+            Arrangement::Behind => format!("behind {}: {of}", self.subject.generator_id),
         }
     }
 
     pub(super) fn clean(
         &mut self,
-        kind: Kind,
+        kind: Arrangement,
         journal: &mut Journal,
         tick: Tick<'_>,
     ) -> Result<Answers> {
@@ -209,7 +212,7 @@ impl<'a> Lazy<'a> {
 
     pub(super) fn maps(
         &mut self,
-        kind: Kind,
+        kind: Arrangement,
         journal: &mut Journal,
         (faults, seeds): (&Faults, &[u64]),
         mut logits: Option<&mut Vec<f32>>,

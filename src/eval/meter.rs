@@ -6,11 +6,11 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::{Weights, sha256_of},
-    gpu::Gpu,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
     report::eval_json::percent,
+    run::Gpu,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Subject<'a> {
     /// Images per dispatch, at most.
     pub batch: u32,
     /// Precision in which inputs and weights enter products.
-    pub operands: Operands,
+    pub dtype: Dtype,
 }
 
 impl Subject<'_> {
@@ -52,7 +52,7 @@ impl Subject<'_> {
         let [pixels, labels] = [&set.pixels, &labels].map(|bytes| sha256_of(bytes));
         let (model, sha256) = (&base.name, base_sha256.get(..16).unwrap_or(base_sha256));
         let (images, split, name) = (set.len(), set.split, &set.name);
-        let dtype = self.operands.name();
+        let dtype = self.dtype.name();
         format!(
             "{model} {sha256} input {input} in {bits} bits, computed in {dtype}, on {images} {split} images of \
              {name} ({} {}), {}, commit {}",
@@ -114,7 +114,7 @@ pub struct OfMap {
 
 /// Whether the base network is measured alone or behind the generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Arrangement {
     /// The base network alone.
     Alone,
     /// The base network behind the generator.
@@ -143,7 +143,7 @@ impl<'a> Meter<'a> {
     /// Puts a network, and a generator if there is one, on the device, with room for as many faulty
     /// copies as are of use for `maps` maps. A set of images of more than `resident` bytes is streamed.
     pub fn new(gpu: &'a Gpu, subject: Subject<'a>, maps: usize, resident: u64) -> Result<Self> {
-        let Subject { base, generator, set, precision, batch, operands, .. } = subject;
+        let Subject { base, generator, set, precision, batch, dtype, .. } = subject;
         if set.is_empty() {
             return Err(Error::Shape("there are no images to evaluate".into()));
         }
@@ -161,13 +161,13 @@ impl<'a> Meter<'a> {
         let fuse = generator
             .map(|(graph, weights)| -> Result<FrozenNet> {
                 let net = FrozenNet::for_inference(gpu, graph, weights, GENERATOR_BITS, 1)?
-                    .with_operands(operands);
+                    .with_dtype(dtype);
                 net.injector(gpu, 1, None)?.run(gpu, &[0])?;
                 Ok(net)
             })
             .transpose()?;
         let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?
-            .with_operands(operands);
+            .with_dtype(dtype);
         let alone = Evaluator::new(gpu, &faulty, None, &images, batch)?;
         let behind = fuse
             .as_ref()
@@ -182,10 +182,10 @@ impl<'a> Meter<'a> {
         self.copies
     }
 
-    fn evaluator(&self, kind: Kind) -> Result<&Evaluator> {
+    fn evaluator(&self, kind: Arrangement) -> Result<&Evaluator> {
         match kind {
-            Kind::Alone => Ok(&self.alone),
-            Kind::Behind => {
+            Arrangement::Alone => Ok(&self.alone),
+            Arrangement::Behind => {
                 self.behind.as_ref().ok_or_else(|| Error::Shape("there is no generator".into()))
             }
         }
@@ -195,14 +195,14 @@ impl<'a> Meter<'a> {
     ///
     /// # Errors
     /// There is no generator, a logit is not finite, the device failed, or it was stopped.
-    pub fn clean(&self, kind: Kind, tick: Tick<'_>) -> Result<OfMap> {
+    pub fn clean(&self, kind: Arrangement, tick: Tick<'_>) -> Result<OfMap> {
         self.evaluator(kind)?;
         // A program of its own: one copy is enough.
-        let Subject { base, precision, operands, .. } = self.subject;
-        let clean = FrozenNet::for_inference(self.gpu, base.0, base.1, precision, 1)?
-            .with_operands(operands);
+        let Subject { base, precision, dtype, .. } = self.subject;
+        let clean =
+            FrozenNet::for_inference(self.gpu, base.0, base.1, precision, 1)?.with_dtype(dtype);
         clean.injector(self.gpu, 1, None)?.run(self.gpu, &[0])?;
-        let fuse = self.fuse.as_ref().filter(|_| kind == Kind::Behind);
+        let fuse = self.fuse.as_ref().filter(|_| kind == Arrangement::Behind);
         let evaluator = Evaluator::new(self.gpu, &clean, fuse, &self.images, self.batch)?;
         let name = |_| self.name(kind, "without faults");
         let answers = self.answers(&evaluator, (1, &name), None, tick)?.pop().unwrap_or_default();
@@ -217,7 +217,7 @@ impl<'a> Meter<'a> {
     /// finite, the device failed, or it was stopped.
     pub fn maps(
         &self,
-        kind: Kind,
+        kind: Arrangement,
         faults: &Faults,
         seeds: &[u64],
         logits: Option<&mut Vec<Vec<f32>>>,
@@ -240,9 +240,9 @@ impl<'a> Meter<'a> {
     }
 
     /// What is measured, in words, for messages.
-    fn name(&self, kind: Kind, faults: &str) -> String {
+    fn name(&self, kind: Arrangement, faults: &str) -> String {
         let base = &self.subject.base.0.name;
-        match self.subject.generator.filter(|_| kind == Kind::Behind) {
+        match self.subject.generator.filter(|_| kind == Arrangement::Behind) {
             Some((generator, _)) => format!("{base} behind {}, {faults}", generator.name),
             None => format!("{base}, {faults}"),
         }

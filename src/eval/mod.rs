@@ -16,5 +16,5 @@ pub use journal::Journal;
 pub use measure::{
     Measurement, PerturbedMeasurement, Request, measure, measure_with, passes, rehearse,
 };
-pub use meter::{Answers, Kind, Meter, OfMap, RESIDENT, Subject, Tick};
+pub use meter::{Answers, Arrangement, Meter, OfMap, RESIDENT, Subject, Tick};
 pub use sensitivity::{Study, sensitivity, study_maps};

@@ -4,13 +4,13 @@
 use super::{
     Journal, Request,
     measure::Lazy,
-    meter::{Kind, Tick},
+    meter::{Arrangement, Tick},
 };
 use crate::{
     error::Result,
     fault::{Faults, LayerChoice, Positions},
-    gpu::Gpu,
     report::eval_json::{Part, Protected, Sensitivity, Spread},
+    run::Gpu,
 };
 
 /// What a study measures in addition to single bits and layers.
@@ -64,7 +64,7 @@ pub fn sensitivity(
 ) -> Result<Option<Sensitivity>> {
     let Request { subject, faults: [faults, ..], seeds, .. } = *request else { return Ok(None) };
     let parts = Parts::of(request, faults);
-    let kind = if subject.generator.is_some() { Kind::Behind } else { Kind::Alone };
+    let kind = if subject.generator.is_some() { Arrangement::Behind } else { Arrangement::Alone };
     let meter = Lazy::new(gpu, subject, seeds.len());
     let mut run = Runner { meter, kind, seeds, journal, tick };
     let clean = run.meter.clean(kind, run.journal, run.tick)?.accuracy();
@@ -126,7 +126,7 @@ pub fn sensitivity(
 /// Measures under one restriction of the faults after another.
 struct Runner<'a, 'b> {
     meter: Lazy<'a>,
-    kind: Kind,
+    kind: Arrangement,
     seeds: &'a [u64],
     journal: &'b mut Journal,
     tick: Tick<'b>,

@@ -1,12 +1,12 @@
 //! A base network on a user's images: logits, loss, gradient of the images.
 
-use super::{Batch, INPUT_GRADIENT, Images, Loss, bad, copy, dot, nchw, parts, same_length};
+use super::{Batch, INPUT_GRADIENT, Images, OutputLoss, bad, copy, dot, nchw, parts, same_length};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
-    gpu::{Gpu, Program, Tape},
-    nn::{FrozenNet, Graph, Mode, Value, check_finite, first_not_finite},
+    nn::{FrozenNet, Graph, Mode, NodeValue, check_finite, first_not_finite},
+    run::{Gpu, Program, Tape},
     shape::Nhwc,
     step::{LossHead, Wanted},
 };
@@ -25,7 +25,7 @@ pub struct BaseRequest<'a> {
     /// The images.
     pub images: Images<'a>,
     /// The loss, if one is wanted.
-    pub loss: Option<Loss<'a>>,
+    pub loss: Option<OutputLoss<'a>>,
     /// Whether to compute the gradient of the loss with respect to the images.
     pub gradient: bool,
     /// Most images that are computed at once; by default as many as fit one binding of the adapter.
@@ -61,8 +61,8 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let outputs = shape.n as usize * classes as usize;
     match loss {
         None if gradient => return Err(Error::Shape("a gradient needs a loss".into())),
-        Some(Loss::CrossEntropy(labels)) => check_labels(labels, shape.n, classes)?,
-        Some(Loss::Upstream(upstream)) => same_length("upstream", upstream.len(), outputs)?,
+        Some(OutputLoss::CrossEntropy(labels)) => check_labels(labels, shape.n, classes)?,
+        Some(OutputLoss::Upstream(upstream)) => same_length("upstream", upstream.len(), outputs)?,
         None => {}
     }
 
@@ -90,7 +90,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         let y = compiler.forward(&mut tape, images)?;
         copy(&mut tape, y, logits.ids()[i])?;
         let dy = dlogits.ids()[i];
-        if let Some(Loss::CrossEntropy(_)) = loss {
+        if let Some(OutputLoss::CrossEntropy(_)) = loss {
             let of_part = tape.kept("labels", u64::from(n) * 4);
             labels.push(of_part);
             head.append_to(&mut tape, y, Wanted::Labels(of_part), dy)?;
@@ -98,20 +98,20 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         if let Some(dx) = &dx
             && let Some(id) = compiler.backward(&mut tape, dy, None, true)?
         {
-            copy(&mut tape, Value { id, ..images }, dx.ids()[i])?;
+            copy(&mut tape, NodeValue { id, ..images }, dx.ids()[i])?;
         }
     }
 
     let program = Program::build(gpu, &tape)?;
     x.write(gpu, &program, images.data);
     match loss {
-        Some(Loss::CrossEntropy(classes)) => {
+        Some(OutputLoss::CrossEntropy(classes)) => {
             for (part, of_part) in parts.iter().zip(labels) {
                 program.write(gpu, of_part, 0, part.of(classes, 1));
             }
             program.write(gpu, head.weights, 0, &[1.0 / shape.n as f32]);
         }
-        Some(Loss::Upstream(upstream)) => dlogits.write(gpu, &program, upstream),
+        Some(OutputLoss::Upstream(upstream)) => dlogits.write(gpu, &program, upstream),
         None => {}
     }
     program.run(gpu)?;
@@ -119,11 +119,11 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let logits = logits.read(gpu, &program)?;
     let loss = match loss {
         None => None,
-        Some(Loss::CrossEntropy(_)) => {
+        Some(OutputLoss::CrossEntropy(_)) => {
             let sum: Vec<f32> = program.read(gpu, head.totals)?;
             Some(f64::from(sum[0]) / f64::from(shape.n))
         }
-        Some(Loss::Upstream(upstream)) => Some(dot(&logits, upstream)),
+        Some(OutputLoss::Upstream(upstream)) => Some(dot(&logits, upstream)),
     };
     let input_gradient = dx.map(|dx| dx.read(gpu, &program)).transpose()?;
     let place = || first_not_finite(gpu, &program, program.entries());

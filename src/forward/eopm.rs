@@ -5,10 +5,10 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
     files::Weights,
-    gpu::{BufferId, Gpu, Tape},
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models::GENERATOR_BITS,
     nn::{Cut, FrozenNet, Graph, TrainableNet, check_finite, count_flips, first_not_finite, fit},
+    run::{BufferId, Gpu, Tape},
     step::{EopmStep, EopmTape, Target, Teacher},
 };
 
@@ -43,7 +43,7 @@ pub struct EopmRequest<'a> {
     /// Most images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
     /// Precision in which inputs, weights and gradients enter products.
-    pub operands: Operands,
+    pub dtype: Dtype,
     /// Loss scale, a power of two, instead of the usual one.
     pub loss_scale: Option<f32>,
 }
@@ -89,13 +89,13 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
     if perturbed == 0 {
         return Err(Error::Shape("a step needs the seed of at least one perturbed copy".into()));
     }
-    let net = TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?
-        .with_operands(request.operands);
+    let net =
+        TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?.with_dtype(request.dtype);
     let copies = 1 + perturbed;
     let nets = [(generator.0, 1), (base.0, copies)];
     let pass = fit(gpu, shape.n, copies, &nets, micro_batch, |cut| {
-        let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
-            .with_operands(request.operands);
+        let frozen =
+            FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?.with_dtype(request.dtype);
         let mut tape = Tape::new();
         let parts = parts_of(cut);
         let x = Batch::kept(&mut tape, "images", shape, &parts);
@@ -105,7 +105,7 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let values = x.values();
         let teacher = match goal {
             Goal::Labels(_) => None,
-            Goal::Distill(t) => Some(Teacher::new(gpu, base, precision, request.operands, t)?),
+            Goal::Distill(t) => Some(Teacher::new(gpu, base, precision, request.dtype, t)?),
         };
         let target = teacher.as_ref().map_or(Target::Labels(&classes), Target::Teacher);
         let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, target, cut, copies)?;

@@ -4,10 +4,12 @@ use super::{Batch, INPUT_GRADIENT, Images, Part, bad, copy, dot, nchw, parts, sa
 use crate::{
     error::{Error, Result},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::elementwise,
     models::GENERATOR_BITS,
-    nn::{Compiler, FrozenNet, Graph, Mode, TrainableNet, Value, check_finite, first_not_finite},
+    nn::{
+        Compiler, FrozenNet, Graph, Mode, NodeValue, TrainableNet, check_finite, first_not_finite,
+    },
+    run::{BufferId, Gpu, Program, Tape},
     shape::Nhwc,
 };
 
@@ -95,7 +97,7 @@ struct Buffers {
 /// Buffers of one part of the batch.
 #[derive(Clone, Copy)]
 struct OfPart {
-    x: Value,
+    x: NodeValue,
     y: BufferId,
     dy: BufferId,
     dx: BufferId,
@@ -123,7 +125,7 @@ fn push(
     gradient: bool,
     gradients: Option<BufferId>,
 ) -> Result<()> {
-    let images: Vec<Value> = parts.iter().map(|part| part.x).collect();
+    let images: Vec<NodeValue> = parts.iter().map(|part| part.x).collect();
     let g = compiler.forward_parts(tape, &images)?;
     for (part, g) in parts.iter().zip(&g) {
         tape.push(elementwise::fuse_clamp::plan(part.x.shape)?, &[part.x.id, g.id, part.y])?;
@@ -145,7 +147,7 @@ fn push(
             Some(through) => {
                 tape.push(elementwise::add::plan(part.x.shape)?, &[dg[i], through[i], part.dx])?;
             }
-            None => copy(tape, Value { id: dg[i], ..part.x }, part.dx)?,
+            None => copy(tape, NodeValue { id: dg[i], ..part.x }, part.dx)?,
         }
     }
     Ok(())

@@ -11,8 +11,8 @@ pub use generator::{GeneratorPass, GeneratorRequest, generator};
 
 use crate::{
     error::{Error, Result},
-    gpu::{BufferId, Gpu, Program, Tape},
-    nn::{Cut, Graph, Value, most_images},
+    nn::{Cut, Graph, NodeValue, most_images},
+    run::{BufferId, Gpu, Program, Tape},
     shape::{Nhwc, nchw_from_nhwc, nhwc_from_nchw},
 };
 
@@ -117,8 +117,8 @@ impl Batch {
         Self { shape, parts: parts.iter().map(buffer).collect() }
     }
 
-    fn values(&self) -> Vec<Value> {
-        let value = |&(part, id): &(Part, BufferId)| Value {
+    fn values(&self) -> Vec<NodeValue> {
+        let value = |&(part, id): &(Part, BufferId)| NodeValue {
             id,
             shape: Nhwc { n: part.n, ..self.shape },
             copies: 1,
@@ -154,7 +154,7 @@ impl Batch {
 
 /// A scalar function of the output, whose gradient is wanted.
 #[derive(Clone, Copy, Debug)]
-pub enum Loss<'a> {
+pub enum OutputLoss<'a> {
     /// Mean cross-entropy with these classes, one per image.
     CrossEntropy(&'a [u32]),
     /// `sum(output * upstream)`; `upstream` has the size and order of the output.
@@ -188,7 +188,7 @@ fn same_length(what: &str, has: usize, needs: usize) -> Result<()> {
 }
 
 /// Appends a copy of a transient value to a buffer that outlives the run.
-fn copy(tape: &mut Tape, value: Value, to: BufferId) -> Result<()> {
+fn copy(tape: &mut Tape, value: NodeValue, to: BufferId) -> Result<()> {
     tape.copy(value.id, to, 0, Nhwc { n: value.shape.n * value.copies, ..value.shape }.bytes())
 }
 

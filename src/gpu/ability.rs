@@ -1,12 +1,12 @@
 //! Which variants an adapter can run, and in which order it tries them.
 
-use super::device::Gpu;
+use super::device::Device;
 use crate::kernels::{
     desc::{Requires, Variant},
     plan::Plan,
 };
 
-impl Gpu {
+impl Device {
     /// Why a variant cannot run here at a workgroup size, if it cannot.
     #[must_use]
     pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
@@ -23,9 +23,7 @@ impl Gpu {
             }),
             Requires::Half if self.report().f16 => None,
             Requires::Half => Some("16-bit floats".into()),
-            Requires::Int64 if self.device.features().contains(wgpu::Features::SHADER_INT64) => {
-                None
-            }
+            Requires::Int64 if self.raw.features().contains(wgpu::Features::SHADER_INT64) => None,
             Requires::Int64 => Some("64-bit integers".into()),
             Requires::CooperativeMatrix(size) => {
                 let report = self.report();

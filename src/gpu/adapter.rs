@@ -148,7 +148,7 @@ pub fn list() -> Vec<AdapterReport> {
     enumerate(BACKENDS).1.into_iter().map(|(_, report)| report).collect()
 }
 
-/// The adapter that [`super::Gpu::open`] would use.
+/// The adapter that [`super::Device::open`] would use.
 ///
 /// # Errors
 /// No adapter fits, or only a software adapter where a GPU is required.

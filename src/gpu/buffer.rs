@@ -1,12 +1,15 @@
 //! Memory on the device that several programs can use, written and read by the host.
 
-use super::{device::Gpu, sabotage};
+use super::{
+    device::Device,
+    hook::{Effect, Point},
+};
 use crate::error::{Error, Result};
 
 /// A buffer on the device. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Buffer {
-    pub(super) raw: wgpu::Buffer,
+    pub(crate) raw: wgpu::Buffer,
     bytes: u64,
 }
 
@@ -15,16 +18,20 @@ impl Buffer {
     ///
     /// # Errors
     /// The buffer is too large for the adapter, or no memory is left.
-    pub fn new(gpu: &Gpu, label: &str, bytes: u64) -> Result<Self> {
+    pub fn new(device: &Device, label: &str, bytes: u64) -> Result<Self> {
         let bytes = bytes.next_multiple_of(4).max(16);
-        Ok(Self { raw: gpu.create_buffer(label, bytes, USAGE)?, bytes })
+        Ok(Self { raw: device.create_buffer(label, bytes, USAGE)?, bytes })
     }
 
     /// Makes a buffer with contents.
-    pub fn with<T: bytemuck::NoUninit>(gpu: &Gpu, label: &str, contents: &[T]) -> Result<Self> {
+    pub fn with<T: bytemuck::NoUninit>(
+        device: &Device,
+        label: &str,
+        contents: &[T],
+    ) -> Result<Self> {
         let contents: &[u8] = bytemuck::cast_slice(contents);
-        let buffer = Self::new(gpu, label, contents.len() as u64)?;
-        buffer.write(gpu, 0, contents);
+        let buffer = Self::new(device, label, contents.len() as u64)?;
+        buffer.write(device, 0, contents);
         Ok(buffer)
     }
 
@@ -35,20 +42,20 @@ impl Buffer {
     }
 
     /// Writes at a byte offset (a multiple of 4), before the next submitted work.
-    pub fn write<T: bytemuck::NoUninit>(&self, gpu: &Gpu, offset: u64, contents: &[T]) {
+    pub fn write<T: bytemuck::NoUninit>(&self, device: &Device, offset: u64, contents: &[T]) {
         let contents: &[u8] = bytemuck::cast_slice(contents);
         if contents.len().is_multiple_of(4) {
-            gpu.queue.write_buffer(&self.raw, offset, contents);
+            device.queue.write_buffer(&self.raw, offset, contents);
         } else {
             let mut padded = contents.to_vec();
             padded.resize(contents.len().next_multiple_of(4), 0);
-            gpu.queue.write_buffer(&self.raw, offset, &padded);
+            device.queue.write_buffer(&self.raw, offset, &padded);
         }
     }
 
     /// Reads the whole buffer; waits for everything submitted before.
-    pub fn read<T: bytemuck::AnyBitPattern>(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        self.read_part(gpu, 0, self.bytes)
+    pub fn read<T: bytemuck::AnyBitPattern>(&self, device: &Device) -> Result<Vec<T>> {
+        self.read_part(device, 0, self.bytes)
     }
 
     /// Reads `bytes` bytes from an offset on (both multiples of 4).
@@ -57,7 +64,7 @@ impl Buffer {
     /// The range ends past the buffer, or the device failed.
     pub fn read_part<T: bytemuck::AnyBitPattern>(
         &self,
-        gpu: &Gpu,
+        device: &Device,
         offset: u64,
         bytes: u64,
     ) -> Result<Vec<T>> {
@@ -66,19 +73,18 @@ impl Buffer {
             return Err(Error::Shape(what));
         }
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let back = gpu.create_buffer("readback", bytes, usage)?;
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let back = device.create_buffer("readback", bytes, usage)?;
+        let mut encoder = device.encoder();
         encoder.copy_buffer_to_buffer(&self.raw, offset, &back, 0, bytes);
-        gpu.submit(encoder);
-        let damaged = gpu.before_map();
+        device.submit(encoder);
+        let damaged = device.before(Point::Map) == Effect::Damage;
         let (sender, receiver) = std::sync::mpsc::channel();
         back.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is read below; it is gone only if waiting failed.
             let _ = sender.send(result);
         });
-        gpu.wait("read a buffer back")?;
-        let refused = |message: String| gpu.refused("read a buffer back", message);
+        device.wait("read a buffer back")?;
+        let refused = |message: String| device.refused("read a buffer back", message);
         match receiver.try_recv() {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(refused(e.to_string())),
@@ -87,10 +93,18 @@ impl Buffer {
         let view = back.slice(..).get_mapped_range().map_err(|e| refused(e.to_string()))?;
         if damaged {
             let mut bytes = view.to_vec();
-            sabotage::flip(&mut bytes);
+            flip(&mut bytes);
             return Ok(elements(&bytes));
         }
         Ok(elements(&view))
+    }
+}
+
+/// Damages bytes that were read, for tests: a bit of the exponent flips in the middle word.
+fn flip(bytes: &mut [u8]) {
+    let middle = bytes.len() / 8 * 4;
+    if let Some(byte) = bytes.get_mut(middle + 3) {
+        *byte ^= 0x10;
     }
 }
 
@@ -102,3 +116,17 @@ fn elements<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> Vec<T> {
 const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
+
+impl Device {
+    /// The timestamps in a buffer that the host can map.
+    pub(crate) fn ticks(&self, buffer: &wgpu::Buffer) -> Result<Vec<u64>> {
+        self.before(Point::Map);
+        buffer.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        self.wait("read timestamps")?;
+        let view = buffer
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| Error::Gpu { doing: "read timestamps".into(), message: e.to_string() })?;
+        Ok(elements(&view))
+    }
+}

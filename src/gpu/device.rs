@@ -2,102 +2,59 @@
 
 use super::{
     adapter::{self, AdapterChoice, AdapterReport},
-    choice::Chooser,
-    recorder::Recorder,
-    sabotage::Sabotage,
+    hook::{Effect, Hook, Point},
+    pipelines::{Pipeline, Pipelines},
     trouble::Troubles,
     trusted,
 };
 use crate::{
     error::{Error, Result},
-    kernels::{
-        desc::{Access, KernelDesc, Variant},
-        plan::Plan,
-    },
-    tuning::{PipelineFile, Place},
+    kernels::{desc::Variant, plan::Plan},
+    tuning::CacheFolder,
 };
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::Arc;
 
-/// A device with everything that programs share. Cheap to pass by reference, safe to share.
+/// A device with what all programs on it share: pipelines, and the notes on what went wrong.
 #[derive(Debug)]
-pub struct Gpu {
-    pub(super) report: AdapterReport,
-    pub(super) place: Option<Place>,
-    pub(super) device: wgpu::Device,
-    pub(super) queue: wgpu::Queue,
-    pub(super) troubles: Arc<Mutex<Troubles>>,
-    /// The device that was opened when this one was lost.
-    pub(super) successor: OnceLock<Box<Self>>,
-    pub(super) sabotage: Option<Arc<Sabotage>>,
-    /// Shaders by the stems of their variants: each is parsed once, whatever constants its
-    /// pipelines get.
-    shaders: Mutex<HashMap<&'static str, wgpu::ShaderModule>>,
-    pipelines: Mutex<HashMap<PipelineKey, Pipeline>>,
-    cache: Option<Compiled>,
-    pub(super) chooser: Chooser,
-    pub(super) recorder: Mutex<Option<Recorder>>,
-    pub(super) checked: bool,
+pub struct Device {
+    report: AdapterReport,
+    place: Option<CacheFolder>,
+    pub(crate) raw: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    troubles: Troubles,
+    pipelines: Pipelines,
+    hook: Option<Arc<dyn Hook>>,
 }
 
-/// The driver's cache of compiled pipelines, and the file that keeps it.
-#[derive(Debug)]
-struct Compiled {
-    cache: wgpu::PipelineCache,
-    file: Option<PipelineFile>,
-    /// Whether a pipeline was compiled that the file may not hold yet.
-    compiled: AtomicBool,
-}
-
-impl Drop for Compiled {
-    /// Errors of writing are ignored: without the file only the next start is slower.
-    fn drop(&mut self) {
-        let (Some(file), true) = (&self.file, *self.compiled.get_mut()) else { return };
-        if let Some(data) = self.cache.get_data()
-            && file.load().as_ref() != Some(&data)
-        {
-            let _ = file.save(&data);
-        }
-    }
-}
-
-type PipelineKey = (&'static str, &'static str, u32, Vec<(&'static str, u64)>);
-
-/// A pipeline with the layout of its one bind group.
-#[derive(Clone, Debug)]
-pub(super) struct Pipeline {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) layout: wgpu::BindGroupLayout,
-}
-
-impl Gpu {
+impl Device {
     /// Opens the adapter that fits the choice best, with every feature and limit that the program
-    /// can use.
+    /// can use. With a `place`, compiled pipelines are kept there if the driver can export them.
     ///
     /// # Errors
     /// No adapter fits, only a software adapter fits where a GPU is required, or the driver refuses
     /// a device.
-    pub fn open(choice: &AdapterChoice) -> Result<Self> {
-        Self::open_at(choice, None)
-    }
-
-    /// Like [`Self::open`]; with a `place`, compiled pipelines are kept there if the driver can
-    /// export them.
-    pub fn open_at(choice: &AdapterChoice, place: Option<&Place>) -> Result<Self> {
+    pub fn open(choice: &AdapterChoice, place: Option<&CacheFolder>) -> Result<Self> {
         let (_instance, found) = adapter::enumerate(adapter::BACKENDS);
         Self::open_found(adapter::choose(found, choice)?, place)
     }
 
+    /// Opens the same adapter again, with the same settings.
+    pub(crate) fn again(&self) -> Result<Self> {
+        // Only the adapter's own backend is searched: other drivers need not be loaded.
+        let (_instance, found) = adapter::enumerate(self.report.backends());
+        let found = adapter::find_again(found, &self.report)?;
+        let mut next = Self::open_found(found, self.place.as_ref())?;
+        // Keep the index in the list of all adapters.
+        next.report.index = self.report.index;
+        next.hook.clone_from(&self.hook);
+        if self.pipelines.checked() {
+            next.check_shaders();
+        }
+        Ok(next)
+    }
+
     /// Opens a device on an adapter that was found.
-    pub(super) fn open_found(
-        (adapter, report): adapter::Found,
-        place: Option<&Place>,
-    ) -> Result<Self> {
+    fn open_found((adapter, report): adapter::Found, place: Option<&CacheFolder>) -> Result<Self> {
         let wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE
@@ -111,33 +68,15 @@ impl Gpu {
             experimental_features: trusted::experimental_features(),
             ..Default::default()
         };
-        let (device, queue) =
+        let (raw, queue) =
             pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Gpu {
                 doing: format!("open {}", report.name),
                 message: e.to_string(),
             })?;
-        let troubles = Troubles::of(&device);
+        let troubles = Troubles::of(&raw, report.is_software());
         let file = place.map(|place| place.pipelines(&report.line()));
-        let kept = file.as_ref().and_then(PipelineFile::load);
-        let cache = trusted::pipeline_cache(&device, kept.as_deref());
-        let cache = cache.map(|cache| Compiled { cache, file, compiled: AtomicBool::new(false) });
-        let (shaders, pipelines, chooser) = Default::default();
-        let (recorder, checked) = (Mutex::default(), false);
-        Ok(Self {
-            report,
-            place: place.cloned(),
-            device,
-            queue,
-            troubles,
-            successor: OnceLock::new(),
-            sabotage: None,
-            shaders,
-            pipelines,
-            cache,
-            chooser,
-            recorder,
-            checked,
-        })
+        let pipelines = Pipelines::new(&raw, file);
+        Ok(Self { report, place: place.cloned(), raw, queue, troubles, pipelines, hook: None })
     }
 
     /// The adapter, as reports name it.
@@ -149,7 +88,7 @@ impl Gpu {
     /// Limits of the device.
     #[must_use]
     pub fn limits(&self) -> wgpu::Limits {
-        self.device.limits()
+        self.raw.limits()
     }
 
     /// Lanes of a subgroup, where every subgroup has the same number.
@@ -164,19 +103,22 @@ impl Gpu {
     /// From now on compiles trusted variants with run-time checks too, to prove them before they
     /// are trusted.
     pub fn check_shaders(&mut self) {
-        self.checked = true;
-        lock(&self.shaders).clear();
-        lock(&self.pipelines).clear();
+        self.pipelines.check();
+    }
+
+    /// Asks a hook before each use from now on.
+    pub(crate) fn set_hook(&mut self, hook: Arc<dyn Hook>) {
+        self.hook = Some(hook);
     }
 
     /// Creates a buffer within the adapter's limits.
-    pub(super) fn create_buffer(
+    pub(crate) fn create_buffer(
         &self,
         label: &str,
         bytes: u64,
         usage: wgpu::BufferUsages,
     ) -> Result<wgpu::Buffer> {
-        let limits = self.device.limits();
+        let limits = self.limits();
         let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         if bytes > limit {
             let (what, adapter) = (label.to_owned(), self.report.name.clone());
@@ -186,98 +128,95 @@ impl Gpu {
             let (what, adapter) = (label.to_owned(), self.report.name.clone());
             Error::OutOfMemory { what, bytes, adapter }
         };
-        if self.before_buffer() {
+        if self.before(Point::Buffer) == Effect::OutOfMemory {
             return Err(full());
         }
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let scope = self.raw.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let descriptor = wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes,
             usage,
             mapped_at_creation: false,
         };
-        let buffer = self.device.create_buffer(&descriptor);
-        match pollster::block_on(scope.pop()) {
-            Some(_) => Err(full()),
-            None => {
-                self.made(label, &buffer);
-                Ok(buffer)
-            }
+        let buffer = self.raw.create_buffer(&descriptor);
+        if pollster::block_on(scope.pop()).is_some() {
+            return Err(full());
         }
+        if let Some(hook) = &self.hook {
+            hook.made(label, &buffer);
+        }
+        Ok(buffer)
     }
 
     /// The pipeline of a plan with a variant, compiled at most once per set of constants.
-    pub(super) fn pipeline(
+    pub(crate) fn pipeline(
         &self,
         plan: &Plan,
         variant: &'static Variant,
         workgroup: u32,
     ) -> Result<Pipeline> {
-        let constants: Vec<_> = plan.constants.iter().map(|&(n, v)| (n, v.to_bits())).collect();
-        let key = (plan.kernel.name, variant.name, workgroup, constants);
-        if let Some(found) = lock(&self.pipelines).get(&key) {
-            return Ok(found.clone());
-        }
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let layout = self.layout(plan.kernel);
-        let known = lock(&self.shaders).get(variant.stem).cloned();
-        let module = known.unwrap_or_else(|| trusted::shader(&self.device, variant, self.checked));
-        let mut constants = plan.constants.clone();
-        constants.push(("WG_SIZE", f64::from(workgroup)));
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(plan.kernel.name),
-            bind_group_layouts: &[Some(&layout)],
-            ..Default::default()
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(variant.stem),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &constants,
-                // No kernel reads workgroup memory that it did not write.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: self.cache.as_ref().map(|c| &c.cache),
-        });
-        if let Some(error) = pollster::block_on(scope.pop()) {
+        self.pipelines.get(&self.raw, plan, variant, workgroup).map_err(|message| {
             let doing = format!("compile {} ({})", variant.stem, self.report.name);
-            return Err(self.refused(&doing, error.to_string()));
-        }
-        if let Some(cache) = &self.cache {
-            cache.compiled.store(true, Ordering::Relaxed);
-        }
-        lock(&self.shaders).insert(variant.stem, module);
-        let pipeline = Pipeline { pipeline, layout };
-        lock(&self.pipelines).insert(key, pipeline.clone());
-        Ok(pipeline)
+            self.refused(&doing, message)
+        })
     }
 
-    fn layout(&self, kernel: &KernelDesc) -> wgpu::BindGroupLayout {
-        let entry = |(i, &(_, access)): (usize, &(&str, Access))| wgpu::BindGroupLayoutEntry {
-            binding: u32::try_from(i).unwrap_or(u32::MAX),
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: match access {
-                    Access::Uniform => wgpu::BufferBindingType::Uniform,
-                    Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                    Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-                },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        };
-        let entries: Vec<_> = kernel.bindings.iter().enumerate().map(entry).collect();
-        let label = Some(kernel.name);
-        self.device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries })
+    /// An encoder for commands that [`Self::submit`] takes.
+    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Submits an encoder's commands.
+    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        self.before(Point::Submit);
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// Asks the hook before a use, if there is one.
+    pub(super) fn before(&self, point: Point) -> Effect {
+        let Some(hook) = &self.hook else { return Effect::None };
+        let effect = hook.before(point, &self.raw, &self.queue);
+        if effect == Effect::Hang {
+            self.troubles.hang();
+        }
+        effect
+    }
+
+    /// Waits until everything submitted is done.
+    pub fn wait(&self, doing: &str) -> Result<()> {
+        self.wait_for(None)?;
+        self.check(doing)
+    }
+
+    /// Waits for one submission and what was submitted before it, or for everything.
+    pub(crate) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.troubles.wait_for(submission)
+    }
+
+    /// Turns what the driver complained about since the last call into an error.
+    pub fn check(&self, doing: &str) -> Result<()> {
+        self.troubles.check(doing)
+    }
+
+    /// The error to report for something that the device refused: its loss, if the device is lost.
+    pub(crate) fn refused(&self, doing: &str, message: String) -> Error {
+        self.troubles.refused(doing, message)
+    }
+
+    /// Why the device is lost, if it is. Waits for submitted work, because only then is a loss
+    /// reported.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        self.troubles.lost()
     }
 }
 
-/// Locks a mutex, even a poisoned one: another thread panicked, but the data it guards stays
-/// usable.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Device {
+    /// Dropping a device waits for its work, which never ends on a hung device: its handles are leaked
+    /// instead.
+    fn drop(&mut self) {
+        if self.troubles.hung() {
+            std::mem::forget((self.queue.clone(), self.raw.clone()));
+        }
+    }
 }

@@ -1,33 +1,21 @@
-//! The only code that says `wgpu`: adapters, the device, pipelines, and programs of dispatches.
+//! Adapters, an open device, its pipelines and buffers: what knows `wgpu` and nothing of what is computed.
 
 mod ability;
 mod adapter;
-mod arena;
 mod buffer;
-mod choice;
-mod contest;
 mod cpu;
 mod device;
-mod inspect;
-mod profile;
-mod program;
-mod recorder;
-mod sabotage;
-mod tape;
-mod trial;
+mod hook;
+mod lock;
+mod pipelines;
 mod trouble;
 mod trusted;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
-pub use arena::TapeMemory;
 pub use buffer::Buffer;
-pub use choice::{Question, Recorded, Session};
-pub use contest::{TrialSize, Tuned, Tuning};
-pub use device::Gpu;
-pub use profile::{Clock, StepTime};
-pub use program::Program;
-pub use recorder::{Dispatched, HostSpan, Recording, Span};
-pub use sabotage::{Mishap, Point, Sabotage};
-pub use tape::{BufferId, Tape};
-pub use trial::{Agreement, Job, Words};
+pub use device::Device;
+pub use hook::Point;
+pub(crate) use hook::{Effect, Hook};
+pub(crate) use lock::lock;
+pub(crate) use pipelines::Pipeline;
 pub use trusted::without_screen;

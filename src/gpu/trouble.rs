@@ -1,15 +1,10 @@
-//! A device that fails: the failure is noticed, turned into an error, and the device is opened again.
+//! A device that fails: the failure is noticed and turned into an error.
 
-use super::{
-    adapter::{self, AdapterReport},
-    device::{Gpu, lock},
-    sabotage::Sabotage,
-};
+use super::lock::lock;
 use crate::error::{Error, Result};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
-    thread,
     time::Duration,
 };
 
@@ -17,65 +12,71 @@ use std::{
 /// has many submissions of up to a second and waits for the step before it. A software adapter is never
 /// taken to hang.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Pauses before each attempt to open the device again: a driver that resets is away for a moment.
-const PAUSES: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
+
+/// Notices what goes wrong on a device.
+#[derive(Debug)]
+pub(super) struct Troubles {
+    device: wgpu::Device,
+    /// How long to wait for its work; `None` for ever.
+    patience: Option<Duration>,
+    noted: Arc<Mutex<Noted>>,
+}
 
 /// Errors that a driver has reported.
 #[derive(Debug, Default)]
-pub(super) struct Troubles {
+struct Noted {
     error: Option<String>,
     lost: Option<String>,
     /// Submitted work never ended: another wait for it would hang.
     hung: bool,
+    /// A test wants the next wait to time out.
+    hangs: bool,
 }
 
 impl Troubles {
     /// Registers callbacks that collect the device's errors from here on.
-    pub(super) fn of(device: &wgpu::Device) -> Arc<Mutex<Self>> {
-        let troubles = Arc::new(Mutex::new(Self::default()));
-        let seen = Arc::clone(&troubles);
+    pub(super) fn of(device: &wgpu::Device, is_software: bool) -> Self {
+        let noted = Arc::new(Mutex::new(Noted::default()));
+        let seen = Arc::clone(&noted);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&seen).error.get_or_insert_with(|| error.to_string());
         }));
-        let seen = Arc::clone(&troubles);
+        let seen = Arc::clone(&noted);
         device.set_device_lost_callback(move |reason, message| {
             let destroyed = reason == wgpu::DeviceLostReason::Destroyed;
             let message = if destroyed { "it was destroyed".into() } else { message };
             lock(&seen).lost.get_or_insert(message);
         });
-        troubles
+        let patience = (!is_software).then_some(PATIENCE);
+        Self { device: device.clone(), patience, noted }
     }
-}
 
-impl Gpu {
-    /// Waits until everything submitted is done.
-    pub fn wait(&self, doing: &str) -> Result<()> {
-        self.wait_for(None)?;
-        self.check(doing)
+    /// Whether submitted work never ended.
+    pub(super) fn hung(&self) -> bool {
+        lock(&self.noted).hung
+    }
+
+    /// Lets the next wait time out, for tests.
+    pub(super) fn hang(&self) {
+        lock(&self.noted).hangs = true;
     }
 
     /// Waits for one submission and what was submitted before it, or for everything.
     pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        if lock(&self.troubles).hung {
+        if self.hung() {
             return self.check("wait for it");
         }
-        let timeout = (!self.report().is_software()).then_some(PATIENCE);
-        let wait = wgpu::PollType::Wait { submission_index: submission, timeout };
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: self.patience };
+        let hangs = std::mem::take(&mut lock(&self.noted).hangs);
         // wgpu panics if the driver reports a lost device during the wait.
-        let polled = match self.hangs_now() {
+        let polled = match hangs {
             true => Ok(Err(wgpu::PollError::Timeout)),
             false => catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))),
         };
         let message = match polled {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(wgpu::PollError::Timeout)) => {
-                lock(&self.troubles).hung = true;
+                lock(&self.noted).hung = true;
                 format!("its work did not come back in {} s", PATIENCE.as_secs())
             }
             // Work that was refused cannot be waited for: the error of the refusal says why.
@@ -85,19 +86,19 @@ impl Gpu {
             }
             Err(_) => "the driver gave up while it was waited for".into(),
         };
-        let message = lock(&self.troubles).lost.get_or_insert(message).clone();
+        let message = lock(&self.noted).lost.get_or_insert(message).clone();
         Err(Error::DeviceLost { message })
     }
 
     /// Turns what the driver complained about since the last call into an error.
-    pub fn check(&self, doing: &str) -> Result<()> {
-        let mut troubles = lock(&self.troubles);
-        if let Some(message) = troubles.lost.clone() {
+    pub(super) fn check(&self, doing: &str) -> Result<()> {
+        let mut noted = lock(&self.noted);
+        if let Some(message) = noted.lost.clone() {
             return Err(Error::DeviceLost { message });
         }
-        match troubles.error.take() {
+        match noted.error.take() {
             Some(message) => {
-                drop(troubles);
+                drop(noted);
                 Err(self.refused(doing, message))
             }
             None => Ok(()),
@@ -114,95 +115,11 @@ impl Gpu {
 
     /// Why the device is lost, if it is. Waits for submitted work, because only then is a loss
     /// reported.
-    #[must_use]
-    pub fn lost(&self) -> Option<String> {
-        if lock(&self.troubles).lost.is_none() {
-            // The error is ignored: a loss is noted in `troubles`, which is read below.
+    pub(super) fn lost(&self) -> Option<String> {
+        if lock(&self.noted).lost.is_none() {
+            // The error is ignored: a loss is noted, and what was noted is read below.
             let _ = self.wait_for(None);
         }
-        lock(&self.troubles).lost.clone()
-    }
-
-    /// Opens the adapter again after its device was lost, with the same preferences. The new device
-    /// lives as long as this one; further calls return the same one.
-    ///
-    /// # Errors
-    /// [`Error::AdapterGone`] if the adapter is gone, or the driver refuses another device.
-    pub fn reopen(&self) -> Result<&Self> {
-        if let Some(next) = self.successor.get() {
-            return Ok(next);
-        }
-        let mut last = None;
-        for pause in PAUSES {
-            if self.sabotage.is_none() {
-                thread::sleep(pause);
-            }
-            match self.again() {
-                Ok(next) => return Ok(self.successor.get_or_init(|| Box::new(next))),
-                Err(error) => last = Some(error),
-            }
-        }
-        let adapter = self.report().line();
-        // The error lists adapters of all backends; the search was among those of one.
-        let found = || match self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
-            true => Vec::new(),
-            false => adapter::list().iter().map(AdapterReport::line).collect(),
-        };
-        Err(match last {
-            Some(Error::NoAdapter { .. } | Error::OnlySoftware { .. }) | None => {
-                Error::AdapterGone { adapter, found: found() }
-            }
-            Some(error) => error,
-        })
-    }
-
-    fn again(&self) -> Result<Self> {
-        if self.sabotage.as_ref().is_some_and(|sabotage| sabotage.gone()) {
-            return Err(Error::NoAdapter { wanted: self.report().line(), found: Vec::new() });
-        }
-        // Only the adapter's own backend is searched: other drivers need not be loaded.
-        let (_instance, found) = adapter::enumerate(self.report.backends());
-        let found = adapter::find_again(found, self.report())?;
-        let mut next = Self::open_found(found, self.place.as_ref())?;
-        // Keep the index in the list of all adapters.
-        next.report.index = self.report.index;
-        next.chooser = self.chooser.heir();
-        next.checked = self.checked;
-        next.sabotage.clone_from(&self.sabotage);
-        Ok(next)
-    }
-
-    /// This device, or the one that was opened last in its place.
-    #[must_use]
-    pub fn latest(&self) -> &Self {
-        let mut gpu = self;
-        while let Some(next) = gpu.successor.get() {
-            gpu = next;
-        }
-        gpu
-    }
-
-    /// [`Self::latest`] by value; the devices that were lost before it are dropped.
-    #[must_use]
-    pub fn into_latest(mut self) -> Self {
-        while let Some(next) = self.successor.take() {
-            self = *next;
-        }
-        self
-    }
-
-    /// Makes something go wrong, for tests.
-    pub fn sabotage(&mut self, sabotage: Arc<Sabotage>) {
-        self.sabotage = Some(sabotage);
-    }
-}
-
-impl Drop for Gpu {
-    /// Dropping a device waits for its work, which never ends on a hung device: its handles are leaked
-    /// instead.
-    fn drop(&mut self) {
-        if lock(&self.troubles).hung {
-            std::mem::forget((self.queue.clone(), self.device.clone()));
-        }
+        lock(&self.noted).lost.clone()
     }
 }

@@ -102,7 +102,7 @@ pub struct Variant {
     pub wgsl: &'static str,
     /// Workgroup sizes it may run with, the default first; reaches WGSL as the override `WG_SIZE`.
     pub workgroups: &'static [u32],
-    /// Items of [`crate::kernels::plan::Grid::Tiles`] that one workgroup of the given size covers, per axis.
+    /// Items of [`crate::kernels::plan::DispatchGrid::Tiles`] that one workgroup of the given size covers, per axis.
     pub tile: fn(u32) -> [u32; 3],
     /// What the adapter must have.
     pub requires: Requires,

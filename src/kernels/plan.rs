@@ -8,7 +8,7 @@ use std::{fmt::Debug, sync::Arc};
 
 /// How much work there is; the variant and its workgroup size turn it into workgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grid {
+pub enum DispatchGrid {
     /// Number of invocations.
     Items(u64),
     /// Number of workgroups.
@@ -50,7 +50,7 @@ pub struct Plan {
     /// Override constants beside `WG_SIZE`.
     pub constants: Vec<(&'static str, f64)>,
     /// Amount of work.
-    pub grid: Grid,
+    pub grid: DispatchGrid,
     /// Bytes that each storage binding must hold, in binding order after the parameters.
     pub bytes: Vec<u64>,
     /// Variant to try first, because it suits the shape.
@@ -66,7 +66,7 @@ impl Plan {
     pub fn new<P: Params>(
         kernel: &'static KernelDesc,
         params: &P,
-        grid: Grid,
+        grid: DispatchGrid,
         bytes: Vec<u64>,
     ) -> Self {
         debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
@@ -122,9 +122,9 @@ impl Plan {
     #[must_use]
     pub fn groups(&self, variant: &Variant, workgroup: u32) -> u64 {
         match self.grid {
-            Grid::Items(n) => n.div_ceil(u64::from(workgroup)),
-            Grid::Groups(n) => n,
-            Grid::Tiles(items) => {
+            DispatchGrid::Items(n) => n.div_ceil(u64::from(workgroup)),
+            DispatchGrid::Groups(n) => n,
+            DispatchGrid::Tiles(items) => {
                 let tile = (variant.tile)(workgroup);
                 items.iter().zip(tile).map(|(&i, t)| u64::from(i.div_ceil(t))).product()
             }
@@ -146,7 +146,7 @@ impl Variant {
 
 /// Precision of both operands of every product; products are summed in f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Operands {
+pub enum Dtype {
     /// Operands are used as they are.
     #[default]
     F32,
@@ -156,8 +156,8 @@ pub enum Operands {
     F16,
 }
 
-impl Operands {
-    /// Value of the override constant `HALF` of `shaders/lib/operand.wgsl`.
+impl Dtype {
+    /// Value of the override constant `DTYPE` of `shaders/lib/operand.wgsl`.
     #[must_use]
     pub fn code(self) -> u32 {
         match self {

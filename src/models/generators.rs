@@ -15,17 +15,17 @@ const DOUBLE: Window = Window { kernel: [4, 4], stride: 2, padding: 1 };
 
 /// Size of a generator: the paper's suffix L or S.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Size {
+pub(super) enum GeneratorSize {
     Large,
     Small,
 }
 
 /// `ConvL`, `ConvS`: three halvings, three nearest-neighbour doublings, tanh.
-pub(super) fn conv(g: &mut Graph, size: Size) -> Result<()> {
+pub(super) fn conv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
     let mut x = encoder(g, size)?;
     // (layer, channels, whether upsampling follows)
     let decoder: &[(&str, u32, bool)] = match size {
-        Size::Large => &[
+        GeneratorSize::Large => &[
             ("4_1", 128, true),
             ("4_2", 128, false),
             ("5_1", 64, true),
@@ -33,7 +33,7 @@ pub(super) fn conv(g: &mut Graph, size: Size) -> Result<()> {
             ("6_1", 32, true),
             ("6_2", 32, false),
         ],
-        Size::Small => &[("4_1", 64, true), ("5_1", 32, true), ("6_1", 3, true)],
+        GeneratorSize::Small => &[("4_1", 64, true), ("5_1", 32, true), ("6_1", 3, true)],
     };
     for &(layer, k, doubled) in decoder {
         x = conv_norm_relu(g, x, layer, k)?;
@@ -48,16 +48,16 @@ pub(super) fn conv(g: &mut Graph, size: Size) -> Result<()> {
 }
 
 /// `DeConvL`, `DeConvS`: three halvings, three transposed convolutions, tanh.
-pub(super) fn deconv(g: &mut Graph, size: Size) -> Result<()> {
+pub(super) fn deconv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
     let mut x = encoder(g, size)?;
-    if size == Size::Large {
+    if size == GeneratorSize::Large {
         x = conv_norm_relu(g, x, "_mid", 128)?;
     }
     for (layer, k) in [(4, 64), (5, 32)] {
         x = g.conv_transpose(x, &format!("dconv{layer}_1"), k, DOUBLE, true)?;
         x = g.batch_norm(x, &format!("bn{layer}_1"));
         x = g.relu(x);
-        if size == Size::Large {
+        if size == GeneratorSize::Large {
             x = conv_norm_relu(g, x, &format!("{layer}_2"), k)?;
         }
     }
@@ -68,10 +68,10 @@ pub(super) fn deconv(g: &mut Graph, size: Size) -> Result<()> {
 }
 
 /// Encoder that both families share: it reduces the image to an eighth of its side.
-fn encoder(g: &mut Graph, size: Size) -> Result<NodeId> {
+fn encoder(g: &mut Graph, size: GeneratorSize) -> Result<NodeId> {
     let (channels, convs) = match size {
-        Size::Large => ([32, 64, 128], 2),
-        Size::Small => ([32, 64, 64], 1),
+        GeneratorSize::Large => ([32, 64, 128], 2),
+        GeneratorSize::Small => ([32, 64, 64], 1),
     };
     let mut x = g.input();
     for (level, k) in (1..).zip(channels) {
@@ -92,8 +92,8 @@ fn conv_norm_relu(g: &mut Graph, x: NodeId, layer: &str, k: u32) -> Result<NodeI
 /// `UNetL`: 16, 32, 64, 128 channels; `UNetS`: half of them. The transposed convolutions have padding
 /// 1, and their output is padded with zeros to twice the size of their input, as in the reference's
 /// quantised branch.
-pub(super) fn unet(g: &mut Graph, size: Size) -> Result<()> {
-    let c = if size == Size::Large { 16 } else { 8 };
+pub(super) fn unet(g: &mut Graph, size: GeneratorSize) -> Result<()> {
+    let c = if size == GeneratorSize::Large { 16 } else { 8 };
     let mut x = double_conv(g, 0, "inc.double_conv", c)?;
     let mut skips = vec![x];
     for i in 1..=3 {

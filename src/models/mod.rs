@@ -9,8 +9,8 @@ use crate::{
     files::Weights,
     nn::Graph,
 };
-use generators::Size;
-use resnet::{Block, Form};
+use generators::GeneratorSize;
+use resnet::{Block, ResnetForm};
 
 /// Names of the generators: the paper's six, and its baseline of one learned image.
 pub const GENERATORS: &[&str] = &["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS", "UIP"];
@@ -83,12 +83,12 @@ pub fn generator(name: &str, side: u32) -> Result<Graph> {
     let Some(&known) = known else { return Err(Error::unknown("generator", name, GENERATORS)) };
     let mut graph = Graph::new(known, [3, side, side]);
     match known {
-        "ConvL" => generators::conv(&mut graph, Size::Large)?,
-        "ConvS" => generators::conv(&mut graph, Size::Small)?,
-        "DeConvL" => generators::deconv(&mut graph, Size::Large)?,
-        "DeConvS" => generators::deconv(&mut graph, Size::Small)?,
-        "UNetL" => generators::unet(&mut graph, Size::Large)?,
-        "UNetS" => generators::unet(&mut graph, Size::Small)?,
+        "ConvL" => generators::conv(&mut graph, GeneratorSize::Large)?,
+        "ConvS" => generators::conv(&mut graph, GeneratorSize::Small)?,
+        "DeConvL" => generators::deconv(&mut graph, GeneratorSize::Large)?,
+        "DeConvS" => generators::deconv(&mut graph, GeneratorSize::Small)?,
+        "UNetL" => generators::unet(&mut graph, GeneratorSize::Large)?,
+        "UNetS" => generators::unet(&mut graph, GeneratorSize::Small)?,
         _ => generators::uip(&mut graph),
     }
     Ok(graph)
@@ -140,8 +140,12 @@ pub fn base(
     };
     let g = &mut graph;
     let large_images = info.side == 224;
-    let form =
-        |block, blocks, relu_behind_sum| Form { block, blocks, large_images, relu_behind_sum };
+    let form = |block, blocks, relu_behind_sum| ResnetForm {
+        block,
+        blocks,
+        large_images,
+        relu_behind_sum,
+    };
     match info.kind {
         Kind::VggSmall => vgg::vgg_small(g, images, classes)?,
         Kind::Vgg(convs) if large_images => vgg::vgg_224(g, images, classes, convs)?,

@@ -20,7 +20,7 @@ pub(super) enum Block {
 
 /// How a residual network is put together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
+pub(super) struct ResnetForm {
     pub(super) block: Block,
     /// Blocks per stage.
     pub(super) blocks: [u32; 4],
@@ -31,7 +31,7 @@ pub(super) struct Form {
 }
 
 /// A ResNet of four stages with projections where the shape changes.
-pub(super) fn resnet(g: &mut Graph, images: NodeId, classes: u32, form: Form) -> Result<()> {
+pub(super) fn resnet(g: &mut Graph, images: NodeId, classes: u32, form: ResnetForm) -> Result<()> {
     let stem = if form.large_images { Window::square(7, 2, 3) } else { CONV3 };
     let mut x = g.conv(images, "conv1", 64, stem, false)?;
     x = g.batch_norm(x, "bn1");
@@ -56,7 +56,7 @@ fn residual(
     name: &str,
     width: u32,
     stride: u32,
-    form: Form,
+    form: ResnetForm,
 ) -> Result<NodeId> {
     let strided = Window { stride, ..CONV3 };
     let (convs, k): (&[(u32, Window)], u32) = match form.block {

@@ -2,7 +2,6 @@
 
 use crate::{
     error::{Error, Result},
-    gpu::{Agreement, BufferId, Gpu, Job, Question, Tape, Words},
     kernels::{
         conv::{
             self,
@@ -11,6 +10,7 @@ use crate::{
         matmul,
         winograd::{self, Form, Tiles},
     },
+    run::{Agreement, BufferId, Gpu, Job, Question, Tape, Words},
 };
 use std::ops::Range;
 
@@ -33,7 +33,7 @@ const WINOGRAD_CHANNELS: u32 = 16;
 /// The buffers of a convolution, in the order of `conv2d`'s bindings. Bindings that a fusion leaves
 /// out have stand-ins.
 #[derive(Clone, Copy, Debug)]
-pub struct Operands {
+pub struct ConvOperands {
     /// `[x_copies, N, H, W, C]`
     pub x: BufferId,
     /// `[copies, R, S, C, K]`
@@ -64,7 +64,7 @@ pub struct Convolution {
     /// Operations that are fused with it.
     pub fusion: Fusion,
     /// Buffers that it reads and writes.
-    pub operands: Operands,
+    pub operands: ConvOperands,
 }
 
 impl Algorithm {
@@ -192,7 +192,7 @@ impl Algorithm {
         let [x, w, affine, residual, mask_in, y, mask_out] = ids[..] else {
             return Err(Error::Shape("conv2d has seven operands".into()));
         };
-        let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
+        let operands = ConvOperands { x, w, affine, residual, mask_in, y, mask_out };
         self.append(&mut tape, conv, Fusion::default(), &operands)?;
         let (inputs, outputs) =
             (vec![(x, Words::Floats), (w, Words::Floats)], vec![(y, Words::Floats)]);
@@ -208,11 +208,11 @@ impl Algorithm {
         tape: &mut Tape,
         conv: Conv2d,
         fusion: Fusion,
-        operands: &Operands,
+        operands: &ConvOperands,
     ) -> Result<()> {
         match self {
             Self::Direct => {
-                let Operands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
+                let ConvOperands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
                 let bound = [x, w, affine, residual, mask_in, y, mask_out];
                 tape.push(conv::conv2d::plan(conv, fusion)?, &bound)
             }
@@ -226,9 +226,9 @@ fn append_winograd(
     conv: Conv2d,
     form: Form,
     fusion: Fusion,
-    operands: &Operands,
+    operands: &ConvOperands,
 ) -> Result<()> {
-    let Operands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
+    let ConvOperands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
     let (shape, copies) = (conv.weights(), conv.copies);
     let u = tape.transient("transformed weights", winograd::weights::bytes(shape, form, copies));
     tape.push(winograd::weights::plan(shape, form, copies, conv.transposed)?, &[w, u])?;

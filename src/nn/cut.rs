@@ -1,7 +1,7 @@
 //! How a step is cut so that it fits an adapter: a batch into parts, copies of a network into groups.
 
 use super::graph::Graph;
-use crate::{error::Result, gpu::Gpu};
+use crate::{error::Result, run::Gpu};
 
 /// A batch in parts and copies in groups. The result is that of the whole: gradients add up, and batch
 /// norm in training sees all parts.

@@ -1,8 +1,8 @@
 //! The precision that a network computes in, and the scale of its loss.
 
 use crate::{
-    gpu::Gpu,
-    kernels::{conv, desc::KernelDesc, plan::Operands},
+    kernels::{conv, desc::KernelDesc, plan::Dtype},
+    run::Gpu,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// each case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Dtype {
+pub enum DtypeChoice {
     /// As they are.
     #[default]
     F32,
@@ -22,23 +22,23 @@ pub enum Dtype {
     Auto,
 }
 
-impl Dtype {
+impl DtypeChoice {
     /// Precision of the operands that this setting means on an adapter.
     #[must_use]
-    pub fn operands(self, gpu: &Gpu) -> Operands {
+    pub fn on(self, gpu: &Gpu) -> Dtype {
         match self {
-            Self::F16 => Operands::F16,
-            Self::Auto if is_faster(gpu) => Operands::F16,
-            Self::F32 | Self::Auto => Operands::F32,
+            Self::F16 => Dtype::F16,
+            Self::Auto if is_faster(gpu) => Dtype::F16,
+            Self::F32 | Self::Auto => Dtype::F32,
         }
     }
 }
 
-impl From<Operands> for Dtype {
-    fn from(operands: Operands) -> Self {
-        match operands {
-            Operands::F32 => Self::F32,
-            Operands::F16 => Self::F16,
+impl From<Dtype> for DtypeChoice {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32,
+            Dtype::F16 => Self::F16,
         }
     }
 }
@@ -48,7 +48,7 @@ impl From<Operands> for Dtype {
 /// arithmetic, which costs time, and software adapters have no matrix units.
 fn is_faster(gpu: &Gpu) -> bool {
     let runs = |kernel: &KernelDesc| {
-        let of_f16 = kernel.variants.iter().filter(|v| v.only == Some(("HALF", 1)));
+        let of_f16 = kernel.variants.iter().filter(|v| v.only == Some(("DTYPE", 1)));
         of_f16
             .flat_map(|v| v.workgroups.iter().map(move |&size| (v, size)))
             .any(|(variant, size)| gpu.lacks(variant, size).is_none())
@@ -59,11 +59,11 @@ fn is_faster(gpu: &Gpu) -> bool {
 
 /// A run's arithmetic, in a line for its log.
 #[must_use]
-pub fn arithmetic(gpu: &Gpu, operands: Operands) -> String {
-    match operands {
-        Operands::F32 => "f32".into(),
-        Operands::F16 if is_faster(gpu) => "f16 operands, summed in f32".into(),
-        Operands::F16 => {
+pub fn dtype_line(gpu: &Gpu, dtype: Dtype) -> String {
+    match dtype {
+        Dtype::F32 => "f32".into(),
+        Dtype::F16 if is_faster(gpu) => "f16 operands, summed in f32".into(),
+        Dtype::F16 => {
             "f16 operands, summed in f32 (slower here than f32: `auto` would take that)".into()
         }
     }
@@ -74,10 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_operands() {
-        for operands in [Operands::F32, Operands::F16] {
-            let name = Dtype::from(operands).to_possible_value().map(|v| v.get_name().to_owned());
-            assert_eq!(name.as_deref(), Some(operands.name()));
+    fn names_are_those_of_the_flag() {
+        for dtype in [Dtype::F32, Dtype::F16] {
+            let name =
+                DtypeChoice::from(dtype).to_possible_value().map(|v| v.get_name().to_owned());
+            assert_eq!(name.as_deref(), Some(dtype.name()));
         }
     }
 }

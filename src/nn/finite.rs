@@ -2,8 +2,9 @@
 
 use crate::{
     error::{Error, Result},
-    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    gpu::Buffer,
     kernels::reduce::non_finite::{self, NONE},
+    run::{BufferId, Gpu, Program, Tape},
 };
 use std::ops::Range;
 

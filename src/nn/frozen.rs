@@ -2,7 +2,7 @@
 //! copies.
 
 use super::{
-    compiler::{Compiler, Layers, Mode, Slice, TrainingState, Vectors},
+    compiler::{ChannelSlice, Compiler, Layers, Mode, TrainingState, Vectors},
     faulty::stored_layers,
     folded::Folded,
     graph::{Graph, Layer},
@@ -10,8 +10,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     files::Weights,
-    gpu::{Buffer, Gpu, Tape},
-    kernels::{plan::Operands, quantise::fault_dequantize::Order},
+    gpu::Buffer,
+    kernels::{plan::Dtype, quantise::fault_dequantize::Order},
+    run::{Gpu, Tape},
     shape::Rsck,
 };
 use std::sync::{Arc, atomic::AtomicU64};
@@ -25,7 +26,7 @@ pub struct FrozenNet {
     pub(super) scales: Buffer,
     pub(super) bits: u32,
     pub(super) copies: u32,
-    operands: Operands,
+    dtype: Dtype,
     pub(super) layers: Vec<Vec<StoredSlice>>,
     pub(super) folded: Buffer,
     pub(super) folded_len: u32,
@@ -118,7 +119,7 @@ impl FrozenNet {
             scales: Buffer::with(gpu, "scales", &scales)?,
             bits,
             copies,
-            operands: Operands::F32,
+            dtype: Dtype::F32,
             layers,
             folded: Buffer::with(gpu, "folded batch norm", &values)?,
             folded_len: values.len() as u32,
@@ -132,14 +133,14 @@ impl FrozenNet {
 
     /// Sets the precision of the operands of products; without this call it is f32.
     #[must_use]
-    pub fn with_operands(self, operands: Operands) -> Self {
-        Self { operands, ..self }
+    pub fn with_dtype(self, dtype: Dtype) -> Self {
+        Self { dtype, ..self }
     }
 
     /// Precision in which inputs, weights and gradients enter products.
     #[must_use]
-    pub fn operands(&self) -> Operands {
-        self.operands
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
     }
 
     /// Number of dequantised sets of weights.
@@ -200,7 +201,7 @@ impl FrozenNet {
 
     /// A compiler of this network onto a tape, in [`Mode::Frozen`] or [`Mode::Inference`].
     pub fn compiler<'a>(&'a self, gpu: &'a Gpu, tape: &mut Tape, mode: Mode) -> Compiler<'a> {
-        let slice = |tape: &mut Tape, s: &StoredSlice| Slice {
+        let slice = |tape: &mut Tape, s: &StoredSlice| ChannelSlice {
             first: s.first,
             k: s.k,
             w: tape.import("weights", &s.w),
@@ -219,8 +220,7 @@ impl FrozenNet {
             weight: Vec::new(),
         };
         let state = TrainingState::default();
-        Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state)
-            .with_operands(self.operands)
+        Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state).with_dtype(self.dtype)
     }
 }
 

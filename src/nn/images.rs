@@ -1,11 +1,12 @@
 //! A data set on the device as u8, and batches of it made there.
 
-use super::compiler::Value;
+use super::compiler::NodeValue;
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    gpu::Buffer,
     kernels::images,
+    run::{BufferId, Gpu, Program, Tape},
     shape::Nhwc,
 };
 
@@ -131,7 +132,7 @@ impl DeviceImages {
                 pixels = Some(from);
             }
         }
-        Ok(Part { images: Value { id, shape, copies: 1 }, labels, picks, pixels })
+        Ok(Part { images: NodeValue { id, shape, copies: 1 }, labels, picks, pixels })
     }
 }
 
@@ -143,7 +144,7 @@ pub struct Batch {
 
 #[derive(Clone, Copy, Debug)]
 struct Part {
-    images: Value,
+    images: NodeValue,
     labels: BufferId,
     picks: BufferId,
     /// Buffer that receives streamed pixels.
@@ -153,7 +154,7 @@ struct Part {
 impl Batch {
     /// The images of each part, in [-1, 1].
     #[must_use]
-    pub fn images(&self) -> Vec<Value> {
+    pub fn images(&self) -> Vec<NodeValue> {
         self.parts.iter().map(|part| part.images).collect()
     }
 

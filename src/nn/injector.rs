@@ -4,8 +4,8 @@ use super::frozen::{FrozenNet, first_word};
 use crate::{
     error::{Error, Result},
     fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
-    gpu::{BufferId, Gpu, Program, StepTime, Tape},
     kernels::quantise::fault_dequantize::{self, Transposed},
+    run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Rsck,
 };
 use std::{
@@ -182,7 +182,7 @@ impl FrozenNet {
             faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
         let count = self.graph.layers.len() as u32;
         for slice in &self.layers[layer] {
-            let stored = fault_dequantize::Layer {
+            let stored = fault_dequantize::StoredLayer {
                 shape: Rsck { k: slice.k, ..of.shape },
                 order: of.order,
                 place,

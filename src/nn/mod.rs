@@ -19,10 +19,10 @@ mod parameters;
 mod trainable;
 
 pub use adopt::{Adopted, Rename, Selection};
-pub use compiler::{Compiler, Layers, Mode, Slice, TrainingState, Value, Vectors};
-pub use convolution::{Algorithm, Convolution, Operands};
+pub use compiler::{ChannelSlice, Compiler, Layers, Mode, NodeValue, TrainingState, Vectors};
+pub use convolution::{Algorithm, ConvOperands, Convolution};
 pub use cut::{Cut, fit, most_images};
-pub use dtype::{Dtype, arithmetic};
+pub use dtype::{DtypeChoice, dtype_line};
 pub use faulty::{FaultyWeights, count_flips, faulty_weights, stored_layers};
 pub use finite::{append_look, check_finite, first_not_finite};
 pub use frozen::FrozenNet;

@@ -1,7 +1,7 @@
 //! A network in training: parameters, gradients, optimiser state and running statistics on the device.
 
 use super::{
-    compiler::{Compiler, Layers, Mode, Slice, TrainingState, Vectors},
+    compiler::{ChannelSlice, Compiler, Layers, Mode, TrainingState, Vectors},
     graph::{Graph, Norm},
     parameters::Offsets,
 };
@@ -9,15 +9,16 @@ use crate::{
     error::Result,
     fault::step_seed,
     files::Weights,
-    gpu::{Buffer, BufferId, Gpu, Tape},
+    gpu::Buffer,
     kernels::{
-        plan::Operands,
+        plan::Dtype,
         quantise::{
             self,
             fault_dequantize::{self, Transposed},
         },
         reduce,
     },
+    run::{BufferId, Gpu, Tape},
     shape::{pad_channels, unpad_channels},
 };
 
@@ -40,7 +41,7 @@ pub struct TrainableNet {
     /// Seed of the step's dropout: lo, hi.
     seed: Buffer,
     bits: u32,
-    operands: Operands,
+    dtype: Dtype,
 }
 
 /// The seed of a network's dropout on the device.
@@ -79,20 +80,20 @@ impl TrainableNet {
             running,
             seed: Buffer::new(gpu, "seed of the dropout", 8)?,
             bits,
-            operands: Operands::F32,
+            dtype: Dtype::F32,
         })
     }
 
     /// Sets the precision of the operands of products; without this call it is f32.
     #[must_use]
-    pub fn with_operands(self, operands: Operands) -> Self {
-        Self { operands, ..self }
+    pub fn with_dtype(self, dtype: Dtype) -> Self {
+        Self { dtype, ..self }
     }
 
     /// Precision in which inputs, weights and gradients enter products.
     #[must_use]
-    pub fn operands(&self) -> Operands {
-        self.operands
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
     }
 
     /// Appends the fake quantisation of every layer and returns a compiler in [`Mode::Training`].
@@ -113,7 +114,7 @@ impl TrainableNet {
         let seed = tape.import("seed of the dropout", &self.seed);
         let state = TrainingState { running, seed: Some(seed) };
         let new = Compiler::new(gpu, tape, &self.graph, Mode::Training, layers, vectors, state);
-        Ok(new.with_operands(self.operands))
+        Ok(new.with_dtype(self.dtype))
     }
 
     fn quantised(&self, tape: &mut Tape, parameters: BufferId) -> Result<Layers> {
@@ -133,7 +134,7 @@ impl TrainableNet {
             let plan = quantise::quantize::plan(offset, len, total, i, count, self.bits)?;
             let packed = tape.transient("stored weights", plan.bytes_of("packed"));
             tape.push(plan, &[parameters, scales, packed])?;
-            let stored = fault_dequantize::Layer {
+            let stored = fault_dequantize::StoredLayer {
                 shape: layer.shape,
                 order: layer.order,
                 place,
@@ -150,7 +151,7 @@ impl TrainableNet {
             let w = tape.transient("w", plan.bytes_of("w"));
             let wt = tape.transient("wt", plan.bytes_of("wt"));
             tape.push(plan, &[packed, scales, seeds, unused, w, wt, flips, map])?;
-            slices.push(vec![Slice { first: 0, k: layer.shape.k, w, wt: Some(wt) }]);
+            slices.push(vec![ChannelSlice { first: 0, k: layer.shape.k, w, wt: Some(wt) }]);
         }
         Ok(Layers { slices, copies: 1 })
     }

@@ -3,10 +3,10 @@
 
 use super::{
     evaluate::Conditions,
-    plan::{Plan, PlannedCell},
+    plan::{PlannedCell, QueuePlan},
     recipe,
     results::BaseRecord,
-    settings::Settings,
+    settings::ReproSettings,
 };
 use crate::{
     error::{Error, Result},
@@ -23,8 +23,8 @@ use std::{
 /// The files that a plan produces or uses.
 #[derive(Debug)]
 pub(super) struct Artefacts<'a> {
-    plan: &'a Plan,
-    settings: &'a Settings,
+    plan: &'a QueuePlan,
+    settings: &'a ReproSettings,
     /// SHA-256 sums of finished files, which do not change any more.
     sums: RefCell<BTreeMap<PathBuf, String>>,
 }
@@ -60,7 +60,7 @@ impl BaseFiles {
 }
 
 impl<'a> Artefacts<'a> {
-    pub(super) fn new(plan: &'a Plan, settings: &'a Settings) -> Self {
+    pub(super) fn new(plan: &'a QueuePlan, settings: &'a ReproSettings) -> Self {
         Self { plan, settings, sums: RefCell::default() }
     }
 

@@ -4,15 +4,15 @@ use super::{
     artefacts::Artefacts,
     evaluate::BATCH,
     forecast::{Shared, Work},
-    plan::{Plan, PlannedCell},
+    plan::{PlannedCell, QueuePlan},
     results::{Results, State},
-    settings::Settings,
+    settings::ReproSettings,
 };
 use crate::{
     bench::{self, StepSettings},
     error::{Error, Result},
-    gpu::Gpu,
     report::{Event, Sink},
+    run::Gpu,
     train::{Length, RunFolder, steps_done},
 };
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 /// Times each kind of work in a plan once.
 pub(super) struct Stopwatch<'a> {
     pub(super) gpu: &'a Gpu,
-    pub(super) plan: &'a Plan,
-    pub(super) settings: &'a Settings,
+    pub(super) plan: &'a QueuePlan,
+    pub(super) settings: &'a ReproSettings,
     pub(super) artefacts: &'a Artefacts<'a>,
     /// Number of test images in an evaluation.
     pub(super) images: u64,
@@ -73,10 +73,10 @@ impl Stopwatch<'_> {
         let done = steps_done(&self.artefacts.base(i).checkpoint())?;
         let left = length.steps.saturating_sub(done);
         let (gpu, model, batch) = (self.gpu, &config.model, config.batch_size);
-        let operands = config.dtype.operands(gpu);
+        let dtype = config.dtype.on(gpu);
         let what = format!("{model} in batches of {batch}");
         let step =
-            self.timed(what, |gpu| bench::estimate_pretraining_step(gpu, model, batch, operands))?;
+            self.timed(what, |gpu| bench::estimate_pretraining_step(gpu, model, batch, dtype))?;
         let glances = left / length.per_epoch * length.glance + self.images;
         Ok(left as f64 * step + glances as f64 * self.pass(model, None)?)
     }
@@ -97,7 +97,7 @@ impl Stopwatch<'_> {
         let settings = StepSettings {
             batch: config.batch_size,
             copies: config.copies,
-            operands: config.dtype.unwrap_or_default().operands(self.gpu),
+            dtype: config.dtype.unwrap_or_default().on(self.gpu),
             distill: None,
         };
         let StepSettings { batch, copies, .. } = settings;
@@ -117,7 +117,11 @@ impl Stopwatch<'_> {
         let same_base = t.base == self.plan.bases[planned.base];
         let same_faults = t.ber == planned.cell.ber && planned.cell.bits == 8;
         let seeds = &self.settings.seeds;
-        if same_base && same_faults && !self.settings.smoke && *seeds == Settings::default().seeds {
+        if same_base
+            && same_faults
+            && !self.settings.smoke
+            && *seeds == ReproSettings::default().seeds
+        {
             // The evaluation at the end of the training serves as this cell's.
             return Ok(0.0);
         }

@@ -7,12 +7,12 @@ use crate::{
     error::Result,
     eval::{Details, Journal, Named, Request, Subject, document, measure_with},
     fault::Faults,
-    gpu::Gpu,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     report::{
         Sink,
         eval_json::{Document, Evaluation, Spread},
     },
+    run::Gpu,
     train::{BaseNet, Generator, GeneratorFile},
 };
 use std::path::Path;
@@ -80,7 +80,7 @@ pub(super) fn evaluate(
         set,
         precision: *bits,
         batch: BATCH,
-        operands: Operands::F32,
+        dtype: Dtype::F32,
     };
     let faults = std::slice::from_ref(faults);
     let request = Request { subject, faults, seeds, keep_logits: false };

@@ -1,6 +1,6 @@
 //! The folders of a queue: claims them for one process, and refuses to mix results in them.
 
-use super::{plan::Plan, settings::Settings};
+use super::{plan::QueuePlan, settings::ReproSettings};
 use crate::{
     error::{Error, Result},
     files::Lock,
@@ -15,7 +15,7 @@ pub(super) const JSON: &str = "results.json";
 pub(super) const MARKDOWN: &str = "results.md";
 
 /// Locks the folders of results and of artefacts for this process.
-pub(super) fn claimed(settings: &Settings) -> Result<Vec<Lock>> {
+pub(super) fn claimed(settings: &ReproSettings) -> Result<Vec<Lock>> {
     let mut folders = vec![&settings.out, &settings.artefacts];
     folders.dedup();
     let lock = |folder: &PathBuf| {
@@ -26,7 +26,7 @@ pub(super) fn claimed(settings: &Settings) -> Result<Vec<Lock>> {
 }
 
 /// Refuses a folder with the results of another table.
-pub(super) fn unmixed(plan: &Plan, settings: &Settings) -> Result<()> {
+pub(super) fn unmixed(plan: &QueuePlan, settings: &ReproSettings) -> Result<()> {
     let path = settings.out.join(JSON);
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let there: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) fn unmixed(plan: &Plan, settings: &Settings) -> Result<()> {
 }
 
 /// Refuses a folder of given base networks that has none of those in the plan.
-pub(super) fn given_bases(plan: &Plan, settings: &Settings) -> Result<()> {
+pub(super) fn given_bases(plan: &QueuePlan, settings: &ReproSettings) -> Result<()> {
     let Some(folder) = &settings.bases else { return Ok(()) };
     let file = |model: &String| format!("{model}-{}.safetensors", plan.dataset_name);
     let names: Vec<String> = plan.bases.iter().map(file).collect();

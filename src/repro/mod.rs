@@ -1,7 +1,7 @@
 //! The paper's experiments as data, and a queue that runs them: our numbers beside the paper's.
 //!
-//! A [`Table`] is a list of [`Cell`]s (a base network behind a generator at a rate of faulty cells), each
-//! with the paper's numbers. A [`Plan`] lists the base networks and generators that the cells need and share.
+//! A [`PaperTable`] is a list of [`Cell`]s (a base network behind a generator at a rate of faulty cells), each
+//! with the paper's numbers. A [`QueuePlan`] lists the base networks and generators that the cells need and share.
 //! [`run`] makes the missing ones in order, and can be stopped and restarted. With a limit in hours it times
 //! steps first, and begins only cells that fit ([`Forecast`]).
 //!
@@ -24,8 +24,8 @@ mod text;
 
 pub use cell::{Accuracies, Cell, MeanStd};
 pub use forecast::{Forecast, Planned};
-pub use plan::{Plan, PlannedCell, Training};
-pub use queue::{Outcome, forecast, run};
-pub use results::{BaseRecord, Results, Row, State};
-pub use settings::Settings;
-pub use table::{TABLES, Table, table};
+pub use plan::{PlannedCell, QueuePlan, Training};
+pub use queue::{QueueOutcome, forecast, run};
+pub use results::{BaseRecord, CellResult, Results, State};
+pub use settings::ReproSettings;
+pub use table::{PaperTable, TABLES, table};

@@ -1,6 +1,6 @@
 //! The base networks, generators and evaluations that a table needs.
 
-use super::{cell::Cell, settings::Settings, table::Table};
+use super::{cell::Cell, settings::ReproSettings, table::PaperTable};
 use crate::{
     data::{self, DatasetInfo},
     error::{Error, Result},
@@ -34,17 +34,17 @@ pub struct Training {
 pub struct PlannedCell {
     /// The cell.
     pub cell: Cell,
-    /// The base network that is evaluated: an index of [`Plan::bases`].
+    /// The base network that is evaluated: an index of [`QueuePlan::bases`].
     pub base: usize,
-    /// The generator in front: an index of [`Plan::trainings`]; or why it cannot be trained.
+    /// The generator in front: an index of [`QueuePlan::trainings`]; or why it cannot be trained.
     pub training: std::result::Result<usize, &'static str>,
 }
 
 /// Everything that a table needs. Each base network and generator is listed once, however many cells use it.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct QueuePlan {
     /// The table.
-    pub table: &'static Table,
+    pub table: &'static PaperTable,
     /// The data set in the form that training accepts: a name, or the path of a folder.
     pub dataset: String,
     /// The data set's name, for file names and messages.
@@ -59,14 +59,18 @@ pub struct Plan {
     pub only: Option<String>,
 }
 
-impl Plan {
+impl QueuePlan {
     /// Plans a table: all cells, or those whose names match `only` (`*` stands for any text, `?` for any
     /// character; case does not matter). A smoke run takes only as many of them as are needed to have every
     /// base network, generator, lambda and precision once.
     ///
     /// # Errors
     /// No cell matches, or a folder's name is not Unicode.
-    pub fn new(table: &'static Table, only: Option<&str>, settings: &Settings) -> Result<Self> {
+    pub fn new(
+        table: &'static PaperTable,
+        only: Option<&str>,
+        settings: &ReproSettings,
+    ) -> Result<Self> {
         let mut cells = table.cells()?;
         if let Some(pattern) = only {
             let lower = pattern.to_lowercase();
@@ -144,7 +148,7 @@ fn model(paper: &str, large: bool) -> String {
 }
 
 /// The data set in the form that training accepts, and its name.
-fn dataset(table: &Table, settings: &Settings) -> Result<(String, String)> {
+fn dataset(table: &PaperTable, settings: &ReproSettings) -> Result<(String, String)> {
     let name = table.dataset.to_owned();
     let real = if name == IMAGENET10 {
         let folder = settings.data_dir.join(&name);
@@ -192,13 +196,13 @@ mod tests {
     use super::*;
     use crate::repro::{TABLES, table};
 
-    fn plan(name: &str, only: Option<&str>, settings: &Settings) -> Plan {
-        Plan::new(table(name).unwrap(), only, settings).unwrap()
+    fn plan(name: &str, only: Option<&str>, settings: &ReproSettings) -> QueuePlan {
+        QueuePlan::new(table(name).unwrap(), only, settings).unwrap()
     }
 
     #[test]
     fn a_table_needs_so_much() {
-        let paper = Settings::default();
+        let paper = ReproSettings::default();
         let counts = TABLES.iter().map(|t| {
             let plan = plan(t.name, None, &paper);
             let run = plan.cells.iter().filter(|c| c.training.is_ok()).count();
@@ -228,7 +232,7 @@ mod tests {
 
     #[test]
     fn cells_of_several_tables_share_their_generators() {
-        let paper = Settings::default();
+        let paper = ReproSettings::default();
         let all = plan("cifar10", None, &paper).trainings;
         for (name, shared) in
             [("precision", 8), ("transfer", 4), ("lambda", 2), ("copies", 2), ("uip", 0)]
@@ -243,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_smoke_run_has_everything_once() {
-        let smoke = Settings { data_dir: "nowhere".into(), ..Settings::default() }.smoke();
+        let smoke =
+            ReproSettings { data_dir: "nowhere".into(), ..ReproSettings::default() }.smoke();
         let names = |name: &str| -> Vec<String> {
             plan(name, None, &smoke).cells.iter().map(|c| c.cell.id()).collect()
         };
@@ -276,12 +281,13 @@ mod tests {
 
     #[test]
     fn only_some_cells() {
-        let paper = Settings::default();
+        let paper = ReproSettings::default();
         let of = |only| plan("cifar10", Some(only), &paper);
         let some = of("resnet18/ConvL*");
         assert_eq!((some.bases.len(), some.trainings.len(), some.cells.len()), (1, 2, 2));
         assert_eq!(of("VGG??/*0.005").cells.len(), 18);
-        let none = Plan::new(table("cifar10").unwrap(), Some("resnet20*"), &paper).unwrap_err();
+        let none =
+            QueuePlan::new(table("cifar10").unwrap(), Some("resnet20*"), &paper).unwrap_err();
         assert_eq!(none.exit_code(), 2);
     }
 }

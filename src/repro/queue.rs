@@ -7,29 +7,29 @@ use super::{
     evaluate::{Conditions, evaluate},
     folders::{JSON, MARKDOWN, claimed, given_bases, make_folder, unmixed},
     forecast::{Forecast, Shared, Work},
-    plan::{IMAGENET10, Plan, PlannedCell},
+    plan::{IMAGENET10, PlannedCell, QueuePlan},
     recipe,
     results::{Results, State},
-    settings::Settings,
+    settings::ReproSettings,
 };
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
     files::{FORMAT, Weights, atomic},
-    gpu::Gpu,
     models,
     nn::initialise,
     report::{
         Event, Sink,
         eval_json::{Document, Evaluation},
     },
+    run::Gpu,
     train::{BaseHints, BaseNet, Mismatch, pretrain, remove_checkpoint, train},
 };
 use std::{cell::RefCell, collections::BTreeMap, fs, rc::Rc, time::Instant};
 
 /// The end of a queue.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct QueueOutcome {
     /// The results that exist now.
     pub results: Results,
     /// The cells that were not begun for lack of time, and their durations; empty without a limit in hours.
@@ -52,12 +52,12 @@ pub struct Outcome {
 /// read or written; a device that fails; an error of `planned`; [`Error::Interrupted`].
 pub fn run(
     gpu: &Gpu,
-    plan: &Plan,
-    settings: &Settings,
+    plan: &QueuePlan,
+    settings: &ReproSettings,
     sink: &mut dyn Sink,
     planned: &mut dyn FnMut(&Forecast) -> Result<()>,
     stop: &dyn Fn() -> bool,
-) -> Result<Outcome> {
+) -> Result<QueueOutcome> {
     let deadline = settings.hours.map(Deadline::in_hours);
     let queue = Queue::open(gpu, plan, settings, stop)?;
     let _locks = claimed(settings)?;
@@ -108,14 +108,14 @@ pub fn run(
         queue.save(&mut results)?;
     }
     let left_out = work.map_or_else(Forecast::default, |work| work.forecast(f64::INFINITY));
-    Ok(Outcome { results, left_out, failure })
+    Ok(QueueOutcome { results, left_out, failure })
 }
 
 /// Says which cells would fit in the settings' hours, without writing anything.
 pub fn forecast(
     gpu: &Gpu,
-    plan: &Plan,
-    settings: &Settings,
+    plan: &QueuePlan,
+    settings: &ReproSettings,
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<Forecast> {
@@ -154,8 +154,8 @@ fn say(sink: &mut dyn Sink, text: String) -> Result<()> {
 
 struct Queue<'a> {
     gpu: &'a Gpu,
-    plan: &'a Plan,
-    settings: &'a Settings,
+    plan: &'a QueuePlan,
+    settings: &'a ReproSettings,
     artefacts: Artefacts<'a>,
     set: ImageSet,
     stop: &'a dyn Fn() -> bool,
@@ -169,8 +169,8 @@ impl<'a> Queue<'a> {
     /// Checks the settings and opens the test set.
     fn open(
         gpu: &'a Gpu,
-        plan: &'a Plan,
-        settings: &'a Settings,
+        plan: &'a QueuePlan,
+        settings: &'a ReproSettings,
         stop: &'a dyn Fn() -> bool,
     ) -> Result<Self> {
         settings.checked()?;

@@ -4,8 +4,8 @@ use super::{
     cell::Accuracies,
     evaluate::accuracies,
     forecast::Forecast,
-    plan::{Plan, PlannedCell},
-    settings::Settings,
+    plan::{PlannedCell, QueuePlan},
+    settings::ReproSettings,
 };
 use crate::report::eval_json::{Adapter, Evaluation};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct Results {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
     /// The settings.
-    pub settings: Settings,
+    pub settings: ReproSettings,
     /// The adapter of the last run; every cell names its own.
     pub adapter: String,
     /// The commit of the program in the last run; every cell names its own.
@@ -46,7 +46,7 @@ pub struct Results {
     /// Number of measured cells.
     pub done: usize,
     /// The cells.
-    pub cells: Vec<Row>,
+    pub cells: Vec<CellResult>,
 }
 
 /// A base network that cells were measured with.
@@ -78,7 +78,7 @@ pub enum State {
 
 /// A cell with its result.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct CellResult {
     /// The cell's name.
     pub id: String,
     /// The table or figure of the paper that prints the cell.
@@ -126,7 +126,7 @@ pub struct Row {
     pub commit: Option<String>,
 }
 
-impl Row {
+impl CellResult {
     fn new(planned: &PlannedCell) -> Self {
         let cell = planned.cell.clone();
         let why = planned.training.err().map(str::to_owned);
@@ -175,7 +175,7 @@ impl Row {
 impl Results {
     /// Results in which no cell is measured yet.
     #[must_use]
-    pub fn new(plan: &Plan, settings: &Settings, adapter: &str) -> Self {
+    pub fn new(plan: &QueuePlan, settings: &ReproSettings, adapter: &str) -> Self {
         Self {
             version: 1,
             table: plan.table.name.to_owned(),
@@ -201,7 +201,7 @@ impl Results {
             bases: Vec::new(),
             forecast: None,
             done: 0,
-            cells: plan.cells.iter().map(Row::new).collect(),
+            cells: plan.cells.iter().map(CellResult::new).collect(),
         }
     }
 
@@ -214,7 +214,7 @@ impl Results {
     }
 
     /// The cells in a state.
-    pub fn in_state(&self, state: State) -> impl Iterator<Item = &Row> {
+    pub fn in_state(&self, state: State) -> impl Iterator<Item = &CellResult> {
         self.cells.iter().filter(move |row| row.state == state)
     }
 

@@ -26,7 +26,7 @@ const BATCH: u32 = 256;
 
 /// Settings of the experiments, as flags and as results keep them. The default is the paper's way.
 #[derive(Args, Clone, Debug, PartialEq, Serialize)]
-pub struct Settings {
+pub struct ReproSettings {
     /// Folder of everything that comes out (default: runs/repro-TABLE)
     #[arg(
         long,
@@ -95,7 +95,7 @@ pub struct Settings {
     pub smoke: bool,
 }
 
-impl Default for Settings {
+impl Default for ReproSettings {
     fn default() -> Self {
         Self {
             out: PathBuf::from("runs/repro"),
@@ -118,7 +118,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ReproSettings {
     /// These settings for the table `name`: with the folders and the reductions that follow from the flags.
     #[must_use]
     pub fn of_table(mut self, name: &str) -> Self {

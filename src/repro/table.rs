@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A table of the paper, or several tables that belong together. All cells have the same data set.
 #[derive(Clone, Copy, Debug)]
-pub struct Table {
+pub struct PaperTable {
     /// The name that `nf-gpu repro` takes.
     pub name: &'static str,
     /// One line that describes the table.
@@ -20,7 +20,7 @@ pub struct Table {
 macro_rules! tables {
     ($($name:literal, $dataset:literal, $title:literal;)*) => {
         /// All tables.
-        pub static TABLES: &[Table] = &[$(Table {
+        pub static TABLES: &[PaperTable] = &[$(PaperTable {
             name: $name,
             title: $title,
             dataset: $dataset,
@@ -49,7 +49,7 @@ tables! {
 ///
 /// # Errors
 /// [`Error::Unknown`] with the nearest name.
-pub fn table(name: &str) -> Result<&'static Table> {
+pub fn table(name: &str) -> Result<&'static PaperTable> {
     let found = TABLES.iter().find(|t| t.name.eq_ignore_ascii_case(name));
     found.ok_or_else(|| Error::unknown("table", name, TABLES.iter().map(|t| t.name)))
 }
@@ -75,7 +75,7 @@ const COLUMNS: [&str; 17] = [
     "note",
 ];
 
-impl Table {
+impl PaperTable {
     /// The table's cells, in the paper's order.
     ///
     /// # Errors

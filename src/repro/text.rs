@@ -2,7 +2,7 @@
 
 use super::{
     cell::{Accuracies, MeanStd},
-    results::{Results, Row, State},
+    results::{CellResult, Results, State},
 };
 use crate::report::{self, wrap::paragraph};
 use std::fmt::Write as _;
@@ -132,7 +132,7 @@ impl Results {
 }
 
 /// The table lines of a cell: our numbers, the paper's, the difference; for a smoke run our numbers alone.
-fn lines(row: &Row) -> Vec<[String; COLUMNS]> {
+fn lines(row: &CellResult) -> Vec<[String; COLUMNS]> {
     let line = |name: String, a: &Accuracies, signed| {
         let [ca, pa, ca_nf, pa_nf, rp] = numbers(a, signed);
         [name, ca, pa, ca_nf, pa_nf, rp]
@@ -173,17 +173,17 @@ mod tests {
     use super::*;
     use crate::{
         report::eval_json,
-        repro::{Plan, Settings, table},
+        repro::{QueuePlan, ReproSettings, table},
     };
 
-    fn results(settings: &Settings, only: &str) -> Results {
-        let plan = Plan::new(table("cifar10").unwrap(), Some(only), settings).unwrap();
+    fn results(settings: &ReproSettings, only: &str) -> Results {
+        let plan = QueuePlan::new(table("cifar10").unwrap(), Some(only), settings).unwrap();
         Results::new(&plan, settings, "a GPU")
     }
 
     #[test]
     fn our_numbers_stand_over_the_papers_and_the_difference() {
-        let mut results = results(&Settings::default(), "vgg16/DeConvL*");
+        let mut results = results(&ReproSettings::default(), "vgg16/DeConvL*");
         results.cells[1].set(&eval_json::sample(), false);
         results.count();
         let text = results.to_text(200);
@@ -212,7 +212,7 @@ vgg16/DeConvL-ber0.005           92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0
 
     #[test]
     fn nobody_may_mistake_a_shortened_run_for_the_papers() {
-        let warns = |settings: &Settings, says: &[&str]| {
+        let warns = |settings: &ReproSettings, says: &[&str]| {
             let mut results = results(settings, "*");
             for row in &mut results.cells {
                 row.set(&eval_json::sample(), settings.smoke);
@@ -232,25 +232,37 @@ vgg16/DeConvL-ber0.005           92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0
             assert_eq!(json["cells"][0]["difference"].is_null(), settings.smoke);
             assert_eq!(results.complete, says.is_empty());
         };
-        let paper = Settings::default();
+        let paper = ReproSettings::default();
         warns(&paper, &[]);
         warns(&paper.clone().smoke(), &["SMOKE RUN: these numbers mean nothing", "random weights"]);
-        warns(&Settings { epochs: 3, ..paper.clone() }, &["generators had 3 epochs (150)"]);
-        warns(&Settings { steps: Some(1), ..paper.clone() }, &["had 1 step (150 epochs)"]);
-        warns(&Settings { base_epochs: 9, ..paper.clone() }, &["base networks had 9 epochs (100)"]);
-        warns(&Settings { base_steps: Some(9), ..paper.clone() }, &["base networks had 9 steps"]);
-        warns(&Settings { images: Some(100), ..paper.clone() }, &["100 test images (all)"]);
-        warns(&Settings { seeds: vec![1], ..paper.clone() }, &["1 fault map, seeds 1 (50000 to"]);
-        let others = Settings { seeds: (1..11).collect(), ..paper.clone() };
+        warns(&ReproSettings { epochs: 3, ..paper.clone() }, &["generators had 3 epochs (150)"]);
+        warns(&ReproSettings { steps: Some(1), ..paper.clone() }, &["had 1 step (150 epochs)"]);
+        warns(
+            &ReproSettings { base_epochs: 9, ..paper.clone() },
+            &["base networks had 9 epochs (100)"],
+        );
+        warns(
+            &ReproSettings { base_steps: Some(9), ..paper.clone() },
+            &["base networks had 9 steps"],
+        );
+        warns(&ReproSettings { images: Some(100), ..paper.clone() }, &["100 test images (all)"]);
+        warns(
+            &ReproSettings { seeds: vec![1], ..paper.clone() },
+            &["1 fault map, seeds 1 (50000 to"],
+        );
+        let others = ReproSettings { seeds: (1..11).collect(), ..paper.clone() };
         warns(&others, &["10 fault maps, seeds 1, 2, 3"]);
-        warns(&Settings { batch_size: Some(32), ..paper.clone() }, &["batches of 32 images (256"]);
-        warns(&Settings { faults: "flip".into(), ..paper }, &["faults: flip (reference)"]);
+        warns(
+            &ReproSettings { batch_size: Some(32), ..paper.clone() },
+            &["batches of 32 images (256"],
+        );
+        warns(&ReproSettings { faults: "flip".into(), ..paper }, &["faults: flip (reference)"]);
     }
 
     #[test]
     fn the_same_remark_is_made_once() {
-        let settings = Settings::default();
-        let plan = Plan::new(table("transfer").unwrap(), None, &settings).unwrap();
+        let settings = ReproSettings::default();
+        let plan = QueuePlan::new(table("transfer").unwrap(), None, &settings).unwrap();
         let text = Results::new(&plan, &settings, "a GPU").to_text(200);
         assert_eq!(text.matches("two base networks at once").count(), 1, "{text}");
         assert!(

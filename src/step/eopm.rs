@@ -10,9 +10,9 @@ use crate::{
     error::Result,
     fault::{Faults, Maps},
     files::Weights,
-    gpu::{BufferId, Gpu, Program, StepTime, Tape},
     kernels::optimiser,
     nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
+    run::{BufferId, Gpu, Program, StepTime, Tape},
 };
 
 /// Adam's coefficients in the reference code.
@@ -108,13 +108,13 @@ impl Eopm {
         let EopmSettings { base, precision, perturbed, distill, .. } = *settings;
         // The base network computes in the same precision as the generator.
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
-            .with_operands(generator.operands());
+            .with_dtype(generator.dtype());
         let mut tape = Tape::new();
         tape.mark("the images");
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
         let copies = 1 + perturbed;
-        let teach = |t| Teacher::new(gpu, base, precision, generator.operands(), t);
+        let teach = |t| Teacher::new(gpu, base, precision, generator.dtype(), t);
         let teacher = distill.map(teach).transpose()?;
         let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);
         let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, target, cut, copies)?;

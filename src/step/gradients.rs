@@ -12,9 +12,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
-    gpu::{Buffer, BufferId, Gpu, Program, StepTime, Tape},
+    gpu::Buffer,
     kernels::elementwise,
-    nn::{Convolution, Cut, FrozenNet, Injector, Mode, TrainableNet, Value},
+    nn::{Convolution, Cut, FrozenNet, Injector, Mode, NodeValue, TrainableNet},
+    run::{BufferId, Gpu, Program, StepTime, Tape},
 };
 use std::ops::Range;
 
@@ -45,7 +46,7 @@ impl EopmTape {
         tape: &mut Tape,
         generator: &TrainableNet,
         base: &FrozenNet,
-        images: &[Value],
+        images: &[NodeValue],
         target: Target<'_>,
         cut: &Cut,
         copies: u32,
@@ -65,7 +66,7 @@ impl EopmTape {
         for (x, g) in images.iter().zip(&g) {
             let id = tape.transient("fused images", x.shape.bytes());
             tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
-            fused.push(Value { id, ..*x });
+            fused.push(NodeValue { id, ..*x });
         }
         // Sum of the gradients of all groups so far.
         let mut sums = Vec::new();
@@ -147,7 +148,7 @@ impl EopmStep {
         // Copies that only fill up the last group have weight 0.
         factors.resize(slots as usize, 0.0);
         let largest = step.steepness * factors.iter().fold(0.0f32, |most, &f| most.max(f));
-        let loss_scale = loss_scale(base.operands(), largest.into());
+        let loss_scale = loss_scale(base.dtype(), largest.into());
         factors.iter_mut().for_each(|factor| *factor *= loss_scale);
         Ok(Self {
             program: Program::build(gpu, tape)?,

@@ -2,9 +2,9 @@
 
 use crate::{
     error::Result,
-    gpu::{BufferId, Tape},
-    kernels::{loss, plan::Operands},
-    nn::Value,
+    kernels::{loss, plan::Dtype},
+    nn::NodeValue,
+    run::{BufferId, Tape},
 };
 
 /// What networks are to answer to the images of a part of the batch.
@@ -40,7 +40,7 @@ impl LossHead {
     ///
     /// # Errors
     /// Logits without rows, or more of them than 32-bit indices reach.
-    pub fn append(self, tape: &mut Tape, logits: Value, wanted: Wanted) -> Result<BufferId> {
+    pub fn append(self, tape: &mut Tape, logits: NodeValue, wanted: Wanted) -> Result<BufferId> {
         self.losses(tape, logits, wanted, None)
     }
 
@@ -48,7 +48,7 @@ impl LossHead {
     pub fn append_to(
         self,
         tape: &mut Tape,
-        logits: Value,
+        logits: NodeValue,
         wanted: Wanted,
         gradient: BufferId,
     ) -> Result<()> {
@@ -58,7 +58,7 @@ impl LossHead {
     fn losses(
         self,
         tape: &mut Tape,
-        logits: Value,
+        logits: NodeValue,
         wanted: Wanted,
         gradient: Option<BufferId>,
     ) -> Result<BufferId> {
@@ -92,8 +92,8 @@ const LARGEST: f64 = 1.0;
 /// (With distillation none is larger than the weight times the temperature, which callers pass then.)
 /// So the scale follows from the settings alone: nothing is measured, read back or adapted during a run. It is 1 in f32.
 #[must_use]
-pub fn loss_scale(operands: Operands, weight: f64) -> f32 {
-    let known = operands == Operands::F16 && weight.is_normal() && weight > 0.0;
+pub fn loss_scale(dtype: Dtype, weight: f64) -> f32 {
+    let known = dtype == Dtype::F16 && weight.is_normal() && weight > 0.0;
     if known { (LARGEST / weight).log2().floor().clamp(-60.0, 60.0).exp2() as f32 } else { 1.0 }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn scales_are_powers_of_two_that_bring_the_largest_weight_near_the_largest_gradient() {
         for weight in [1.0, 1.0 / 256.0, 5.0 / 2560.0, 0.3, 7.0, 1e-9] {
-            let scale = f64::from(loss_scale(Operands::F16, weight));
+            let scale = f64::from(loss_scale(Dtype::F16, weight));
             assert_eq!(scale.log2().fract(), 0.0, "{scale}");
             assert!(
                 scale * weight <= LARGEST && 2.0 * scale * weight > LARGEST,
@@ -112,8 +112,8 @@ mod tests {
             );
         }
         for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(loss_scale(Operands::F16, weight), 1.0);
+            assert_eq!(loss_scale(Dtype::F16, weight), 1.0);
         }
-        assert_eq!(loss_scale(Operands::F32, 1.0 / 256.0), 1.0);
+        assert_eq!(loss_scale(Dtype::F32, 1.0 / 256.0), 1.0);
     }
 }

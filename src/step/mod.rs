@@ -15,8 +15,8 @@ pub use target::{Target, Teacher};
 
 use crate::{
     error::Result,
-    gpu::{Gpu, Program},
     nn::{Cut, DeviceImages, Pick},
+    run::{Gpu, Program},
 };
 use std::ops::Range;
 

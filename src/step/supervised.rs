@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     error::Result,
-    gpu::{BufferId, Gpu, Program, Tape},
     kernels::optimiser,
     nn::{Batch, Cut, DeviceImages, DropoutSeed, Pick, TrainableNet},
+    run::{BufferId, Gpu, Program, Tape},
 };
 
 /// The program of a step.
@@ -86,7 +86,7 @@ impl Supervised {
         let plan = optimiser::sgd::plan(net.offsets.len, settings.momentum, settings.weight_decay)?;
         tape.push(plan, &[schedule, gradients, parameters, velocity])?;
         let program = Program::build(gpu, &tape)?;
-        let loss_scale = loss_scale(net.operands(), 1.0 / f64::from(n));
+        let loss_scale = loss_scale(net.dtype(), 1.0 / f64::from(n));
         program.write(gpu, head.weights, 0, &[loss_scale / n as f32]);
         Ok(Self {
             program,

@@ -5,9 +5,9 @@ use super::loss_head::Wanted;
 use crate::{
     error::{Error, Result},
     files::Weights,
-    gpu::{BufferId, Gpu, Tape},
-    kernels::plan::Operands,
-    nn::{Convolution, FrozenNet, Graph, Mode, Value},
+    kernels::plan::Dtype,
+    nn::{Convolution, FrozenNet, Graph, Mode, NodeValue},
+    run::{BufferId, Gpu, Tape},
 };
 
 /// Which answers the copies of a step are trained to give to the fused images.
@@ -36,10 +36,10 @@ impl Teacher {
         gpu: &Gpu,
         (graph, weights): (&Graph, &Weights),
         bits: u32,
-        operands: Operands,
+        dtype: Dtype,
         temperature: f32,
     ) -> Result<Self> {
-        let net = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_operands(operands);
+        let net = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_dtype(dtype);
         net.injector(gpu, 1, None)?.run(gpu, &[0])?;
         Ok(Self { net, temperature })
     }
@@ -52,7 +52,7 @@ impl Target<'_> {
         self,
         gpu: &Gpu,
         tape: &mut Tape,
-        images: &[Value],
+        images: &[NodeValue],
         convolutions: &mut Vec<Convolution>,
     ) -> Result<Vec<Wanted>> {
         let teacher = match self {

@@ -7,11 +7,11 @@ use crate::{
     eval,
     fault::{Faults, bit_grid, check_bits},
     files::{Normalisation, Weights, sha256},
-    gpu::Gpu,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models,
     nn::{Graph, Stored},
     report::eval_json::Given,
+    run::Gpu,
 };
 use std::path::Path;
 
@@ -175,11 +175,11 @@ impl BaseNet {
         gpu: &Gpu,
         set: &mut ImageSet,
         precision: u32,
-        operands: Operands,
+        dtype: Dtype,
         stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let network = (&self.graph, &self.weights);
-        eval::answer_for(gpu, network, (precision, operands), EVAL_BATCH, set, stop)
+        eval::answer_for(gpu, network, (precision, dtype), EVAL_BATCH, set, stop)
     }
 
     /// Number of classes.

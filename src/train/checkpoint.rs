@@ -4,8 +4,8 @@ use super::identity::Identity;
 use crate::{
     error::{Error, Result},
     files::{Lock, Weights},
-    gpu::Gpu,
     nn::TrainableNet,
+    run::Gpu,
     tuning::Choices,
 };
 use std::{
@@ -84,7 +84,7 @@ impl Checkpoint {
         note("layout", LAYOUT.to_owned());
         note("identity", identity.text());
         note("cut", cut.to_owned());
-        note("dtype", net.operands().name().to_owned());
+        note("dtype", net.dtype().name().to_owned());
         note("kernels", serde_json::json!(gpu.choices()).to_string());
         note("commit", env!("NF_COMMIT").to_owned());
         weights.seal()?;
@@ -182,7 +182,7 @@ impl Checkpoint {
         let Some(Loaded { weights, .. }) = self.load()? else { return Ok(0) };
         let path = &weights.origin;
         // The precision is not part of the identity, so that it can have its own hint.
-        let (began, now) = (weights.meta("dtype").unwrap_or("f32"), net.operands().name());
+        let (began, now) = (weights.meta("dtype").unwrap_or("f32"), net.dtype().name());
         if began != now {
             let what = format!("its steps were computed in {began}; this run computes in {now}");
             let hint = format!("go on with --dtype {began}, or begin anew");

@@ -12,10 +12,10 @@ use super::{
     settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
 };
 use crate::{
-    data::Wanted,
+    data::WantedImages,
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
-    nn::Dtype,
+    nn::DtypeChoice,
 };
 use clap::{
     ArgMatches, Args, ValueEnum,
@@ -96,7 +96,7 @@ pub struct TrainConfig {
     /// Precision in which inputs, weights and gradients are multiplied, sums being f32: f16 rounds them
     /// everywhere alike, auto does where the adapter has matrix units for it (default: f32)
     #[arg(long, value_enum)]
-    pub dtype: Option<Dtype>,
+    pub dtype: Option<DtypeChoice>,
     /// Perturbed copies of the base per step; a chip has one
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub copies: u32,
@@ -257,10 +257,10 @@ impl TrainConfig {
 
     /// Test images of the final table. A preset's number is an upper limit, because the data set may
     /// have fewer.
-    pub(super) fn test_images(&self) -> Wanted {
+    pub(super) fn test_images(&self) -> WantedImages {
         let of_preset = self.preset.is_some() && self.given.iter().all(|name| name != "images");
         match self.images {
-            Some(images) if of_preset => Wanted::AtMost(images),
+            Some(images) if of_preset => WantedImages::AtMost(images),
             images => images.into(),
         }
     }

@@ -3,10 +3,10 @@
 use super::{base::BaseNet, config::TrainConfig, length::Length};
 use crate::{
     error::Result,
-    gpu::Gpu,
     models,
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
     report::console::duration,
+    run::Gpu,
     step::{Eopm, EopmSettings},
 };
 use serde::Serialize;
@@ -168,7 +168,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     let graph = models::generator(&config.generator, base.side())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?
-        .with_operands(config.dtype.unwrap_or_default().operands(gpu));
+        .with_dtype(config.dtype.unwrap_or_default().on(gpu));
     let images = DeviceImages::streamed(base.side(), base.side(), &[]);
     let settings = EopmSettings {
         base: (&base.graph, &base.weights),

@@ -5,9 +5,9 @@ use super::{augment::Changes, labelling::Labelling, sampler::Sampler};
 use crate::{
     data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Split},
     error::{Error, Result},
-    gpu::Gpu,
     nn::{DeviceImages, Pick},
     report::{Event, Sink},
+    run::Gpu,
 };
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 

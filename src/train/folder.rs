@@ -4,8 +4,8 @@ use super::{checkpoint::Checkpoint, config::TrainConfig, identity::Identity, rec
 use crate::{
     error::{Error, Result},
     files::{Lock, atomic, read_text, toml_problem},
-    gpu::{Gpu, Recorded},
     nn::TrainableNet,
+    run::{Gpu, Recorded},
     tuning::Choices,
 };
 use serde::{Deserialize, Serialize};
@@ -251,7 +251,7 @@ impl RunFolder {
         let state = serde_json::json!({
             "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
             "adapter": gpu.report().line(), "kernels": gpu.choices(),
-            "dtype": net.operands().name(),
+            "dtype": net.dtype().name(),
             "random": "images and fault maps of a step follow from the seed and the step",
         });
         atomic::write(self.state(), format!("{state:#}\n"))

@@ -16,10 +16,10 @@ use crate::{
     data::{self, Split},
     error::{Error, Result},
     fault::{Faults, Maps},
-    gpu::Gpu,
     models,
     nn::{Graph, TrainableNet, initialise},
     report::{Event, JsonLines, Sink, Tee, eval_json::Evaluation},
+    run::Gpu,
 };
 use std::path::PathBuf;
 
@@ -115,22 +115,21 @@ fn attempt(
     }
     let mut held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
-    let operands = config.dtype.unwrap_or_default().operands(gpu);
+    let dtype = config.dtype.unwrap_or_default().on(gpu);
     for set in [&mut held_out, &mut test_set] {
-        base.answer_for(gpu, set, precision, operands, stop)?;
+        base.answer_for(gpu, set, precision, dtype, stop)?;
     }
     let weights = match &warm {
         Some(generator) => generator.weights.clone(),
         None => initialise(&graph, false, config.seed),
     };
-    let net =
-        TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?.with_operands(operands);
+    let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?.with_dtype(dtype);
     let (folder, history) = match &resumed {
         Some(Resumed { folder, .. }) => (folder.clone(), History::load(folder.root())?),
         None => {
             let dataset = Some(dataset.clone());
             // Saves what `auto` means on this adapter: on another adapter it may mean something else.
-            let (precision, dtype) = (Some(precision), Some(operands.into()));
+            let (precision, dtype) = (Some(precision), Some(dtype.into()));
             let saved = TrainConfig { dataset, precision, dtype, ..config.clone() };
             let folder = RunFolder::create(&config.out, &saved)?;
             let history = History::begin(folder.root())?;

@@ -79,7 +79,7 @@ impl Run<'_> {
             set,
             precision: self.precision,
             batch: EVAL_BATCH,
-            operands: self.net.operands(),
+            dtype: self.net.dtype(),
         };
         let faults = std::slice::from_ref(&self.faults);
         Request { subject, faults, seeds, keep_logits: false }
@@ -101,7 +101,7 @@ impl Run<'_> {
             ("precision", models::GENERATOR_BITS.to_string()),
             ("input", "[-1,1]".to_owned()),
             ("seed", config.seed.to_string()),
-            ("dtype", self.net.operands().name().to_owned()),
+            ("dtype", self.net.dtype().name().to_owned()),
             ("adapter", self.gpu.report().line()),
             ("commit", env!("NF_COMMIT").to_owned()),
         ] {
@@ -152,7 +152,7 @@ impl Run<'_> {
             &self.base,
             (&self.graph, &weights),
             (test_set, Which::of(&self.dataset)),
-            (self.precision, self.net.operands()),
+            (self.precision, self.net.dtype()),
             &self.faults,
             seeds[0],
             &self.folder.images(),

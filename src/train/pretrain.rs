@@ -17,11 +17,11 @@ use crate::{
     error::{Error, Result},
     eval::Evaluator,
     files::{FORMAT, Weights, atomic},
-    gpu::{Gpu, Recorded},
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models,
     nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise, most_images},
     report::{Evaluated, Event, Finished, Outcome, Sink},
+    run::{Gpu, Recorded},
     step::{Supervised, SupervisedSettings, TrainingStep as _},
 };
 
@@ -71,8 +71,8 @@ fn attempt(
     let graph = models::base(&config.model, train.classes(), None)?;
     let net =
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
-            .with_operands(config.dtype.operands(gpu));
-    let (n, arithmetic) = (config.batch_size, (config.precision, net.operands()));
+            .with_dtype(config.dtype.on(gpu));
+    let (n, arithmetic) = (config.batch_size, (config.precision, net.dtype()));
     let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
@@ -118,7 +118,7 @@ fn attempt(
     };
     let mut stepper = Stepper::new(gpu, program, feed, &net, begun, course)?;
     let title = format!("pretraining {} on {}", graph.name, config.dataset);
-    stepper.begin(title, (&graph, net.operands()), Vec::new(), begun, sink)?;
+    stepper.begin(title, (&graph, net.dtype()), Vec::new(), begun, sink)?;
     for step in begun..steps {
         stepper.step(step, None)?;
         let done = step + 1;
@@ -194,11 +194,11 @@ fn accuracy(
     gpu: &Gpu,
     graph: &Graph,
     weights: &Weights,
-    (bits, operands): (u32, Operands),
+    (bits, dtype): (u32, Dtype),
     set: &data::ImageSet,
     stop: &dyn Fn() -> bool,
 ) -> Result<f64> {
-    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_operands(operands);
+    let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_dtype(dtype);
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let images = DeviceImages::upload(gpu, set)?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
@@ -236,7 +236,7 @@ fn save(
         ("input", "[-1,1]".to_owned()),
         ("command", command),
         ("seed", config.seed.to_string()),
-        ("dtype", config.dtype.operands(gpu).name().to_owned()),
+        ("dtype", config.dtype.on(gpu).name().to_owned()),
         ("adapter", gpu.report().line()),
         ("commit", env!("NF_COMMIT").to_owned()),
     ] {

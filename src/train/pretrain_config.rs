@@ -6,7 +6,7 @@ use super::{
     schedule::Schedule,
     settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
 };
-use crate::{error::Result, nn::Dtype};
+use crate::{error::Result, nn::DtypeChoice};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf};
@@ -61,7 +61,7 @@ pub struct PretrainConfig {
     /// everywhere alike, auto does where the adapter has matrix units for it
     #[arg(long, value_enum, default_value_t)]
     #[serde(default)]
-    pub dtype: Dtype,
+    pub dtype: DtypeChoice,
     /// Keep what was reached in this file at every epoch and at Ctrl-C, and go on from it if it is there
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,

@@ -3,11 +3,11 @@
 use crate::{
     error::Result,
     files::atomic,
-    gpu::{Clock, Dispatched, Gpu, Recording},
     report::{
         Event, Sink, Table,
         trace::{self, Slice},
     },
+    run::{Clock, Dispatched, Gpu, Recording},
 };
 use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf};

@@ -4,8 +4,8 @@
 use crate::{
     error::{Error, Result},
     files::{atomic, read_text},
-    gpu::Gpu,
     report::{Event, Recovered, Sink},
+    run::Gpu,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

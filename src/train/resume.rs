@@ -9,7 +9,7 @@ use super::{
 use crate::{
     data,
     error::{Error, Result},
-    gpu::Gpu,
+    run::Gpu,
 };
 use serde_json::{Map, Value};
 use std::{fs, path::Path};
@@ -188,8 +188,8 @@ impl TrainConfig {
 /// Refuses another precision of arithmetic than that with which the run began. Both are compared by
 /// their meaning on this adapter.
 fn keeps_dtype(gpu: &Gpu, saved: &TrainConfig, now: &TrainConfig) -> Result<()> {
-    let began = saved.dtype.unwrap_or_default().operands(gpu);
-    match now.dtype.map(|asked| asked.operands(gpu)).filter(|&asked| asked != began) {
+    let began = saved.dtype.unwrap_or_default().on(gpu);
+    match now.dtype.map(|asked| asked.on(gpu)).filter(|&asked| asked != began) {
         None => Ok(()),
         Some(asked) => Err(Error::argument(
             "--dtype",

@@ -8,9 +8,10 @@
 
 use crate::{
     error::{Error, Result},
-    gpu::{Buffer, BufferId, Gpu, Program, Tape},
+    gpu::Buffer,
     kernels::reduce::non_finite::NONE,
     nn::{TrainableNet, append_look, first_not_finite},
+    run::{BufferId, Gpu, Program, Tape},
     step::RunEntries,
 };
 

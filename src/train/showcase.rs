@@ -8,11 +8,11 @@ use crate::{
     eval::{Evaluator, argmax},
     fault::Faults,
     files::Weights,
-    gpu::Gpu,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models::GENERATOR_BITS,
     nn::{DeviceImages, FrozenNet, Graph, most_images},
     report::images::{Example, Image, save_grid},
+    run::Gpu,
 };
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub fn save(
     base: &BaseNet,
     generator: (&Graph, &Weights),
     (set, which): (&ImageSet, Which),
-    (precision, operands): (u32, Operands),
+    (precision, dtype): (u32, Dtype),
     faults: &Faults,
     seed: u64,
     path: &Path,
@@ -35,10 +35,10 @@ pub fn save(
     let set = set.select(&examples(set, which));
     let images = DeviceImages::upload(gpu, &set)?;
     let fuse = FrozenNet::for_inference(gpu, generator.0, generator.1, GENERATOR_BITS, 1)?
-        .with_operands(operands);
+        .with_dtype(dtype);
     fuse.injector(gpu, 1, None)?.run(gpu, &[0])?;
-    let faulty = FrozenNet::for_inference(gpu, &base.graph, &base.weights, precision, 1)?
-        .with_operands(operands);
+    let faulty =
+        FrozenNet::for_inference(gpu, &base.graph, &base.weights, precision, 1)?.with_dtype(dtype);
     faulty.injector(gpu, 0, Some(faults))?.run(gpu, &[seed])?;
     let most =
         most_images(gpu, &[generator, (&base.graph, &base.weights)].map(|(g, _)| (g, 1)), u64::MAX);

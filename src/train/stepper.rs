@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    gpu::{Gpu, Program},
-    kernels::plan::Operands,
-    nn::{Cut, Graph, TrainableNet, arithmetic},
+    kernels::plan::Dtype,
+    nn::{Cut, Graph, TrainableNet, dtype_line},
     report::{Event, Sink, Started, Step},
+    run::{Gpu, Program},
     step::{Losses, RunEntries, TrainingStep},
 };
 use std::time::Instant;
@@ -147,16 +147,16 @@ impl<'a, S: TrainingStep> Stepper<'a, S> {
     pub(super) fn begin(
         &self,
         title: String,
-        (graph, operands): (&Graph, Operands),
+        (graph, dtype): (&Graph, Dtype),
         more: Vec<String>,
         done: u64,
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let mut plan = plan_lines(graph, self.program.program(), self.program.cut());
-        plan.push(arithmetic_line(self.gpu, operands, self.program.loss_scale()));
+        plan.push(arithmetic_line(self.gpu, dtype, self.program.loss_scale()));
         plan.extend(more);
         plan.push(format!("kernels: {}", self.gpu.choices().summary()));
-        let adapter = format!("{}, {}", self.gpu.report().line(), operands.name());
+        let adapter = format!("{}, {}", self.gpu.report().line(), dtype.name());
         sink.event(&Event::Started(Started {
             title,
             adapter,
@@ -187,10 +187,10 @@ fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
 }
 
 /// A line on how a run computes.
-fn arithmetic_line(gpu: &Gpu, operands: Operands, loss_scale: f32) -> String {
-    let scaled = match operands {
-        Operands::F32 => String::new(),
-        Operands::F16 => format!("; loss times {loss_scale} on the way back"),
+fn arithmetic_line(gpu: &Gpu, dtype: Dtype, loss_scale: f32) -> String {
+    let scaled = match dtype {
+        Dtype::F32 => String::new(),
+        Dtype::F16 => format!("; loss times {loss_scale} on the way back"),
     };
-    format!("arithmetic: {}{scaled}", arithmetic(gpu, operands))
+    format!("arithmetic: {}{scaled}", dtype_line(gpu, dtype))
 }

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    gpu::Program,
     report::{Event, Finished, Outcome, Sink},
+    run::Program,
     step::{Eopm, EopmSettings, TrainingStep as _},
 };
 
@@ -84,7 +84,7 @@ impl Run<'_> {
         let mut more = vec![format!("faults: {}, {}", self.faults, self.maps.describe())];
         more.extend(config.goal.words()?.map(|words| format!("loss: {words}")));
         more.extend(self.base.graph.remarks(&self.faults)?);
-        stepper.begin(title, (&self.graph, self.net.operands()), more, done, sink)?;
+        stepper.begin(title, (&self.graph, self.net.dtype()), more, done, sink)?;
         let glance_at = |done: u64| {
             let due = done.is_multiple_of(config.eval_every.unwrap_or(per_epoch));
             due && done < steps && !held_out.is_empty()

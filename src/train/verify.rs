@@ -4,12 +4,12 @@
 use crate::{
     error::{Error, Result},
     fault::step_seed,
-    gpu::{BufferId, Gpu, Program},
     kernels::conv::conv2d::{
         Conv2d, mask_bytes,
-        twin::{Expected, Operands, expected},
+        twin::{Expected, TwinOperands, expected},
     },
     nn::{Algorithm, Convolution},
+    run::{BufferId, Gpu, Program},
     shape::{Nhwc, unpad_channels},
 };
 use std::ops::Range;
@@ -93,7 +93,7 @@ impl<'a> Check<'a> {
         };
         let affine = read(operands.affine, 0, u64::from(fusion.affine_len) * 4)?;
         let read =
-            Operands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
+            TwinOperands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
         let wanted = expected(one, *fusion, &read);
         Ok(match self.convolution.algorithm {
             Algorithm::Direct => wanted,

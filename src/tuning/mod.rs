@@ -2,12 +2,12 @@
 //! answers a question (a kernel's variant for a class of shapes, an algorithm for a layer).
 //! Compiled pipelines are kept beside them. This module uses no GPU.
 
+mod cache_folder;
 mod choices;
 mod pipelines;
-mod place;
 mod store;
 
+pub use cache_folder::CacheFolder;
 pub use choices::Choices;
 pub use pipelines::PipelineFile;
-pub use place::Place;
-pub use store::{Entry, Store, Tried, sources};
+pub use store::{Store, Tried, TuningEntry, sources};

@@ -29,7 +29,7 @@ pub struct Tried {
 
 /// The answer to one question.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct TuningEntry {
     /// Digest of the shaders that were compared; with other shaders the question is open again.
     pub sources: String,
     /// The candidate to use.
@@ -44,7 +44,7 @@ struct Table {
     format: String,
     /// Name, backend and driver of the adapter.
     adapter: String,
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, TuningEntry>,
 }
 
 /// What was measured on one adapter, in memory and, if it has a path, in a file.
@@ -93,12 +93,12 @@ impl Store {
 
     /// The answer to a question, if it was measured with these sources.
     #[must_use]
-    pub fn get(&self, question: &str, sources: &str) -> Option<&Entry> {
+    pub fn get(&self, question: &str, sources: &str) -> Option<&TuningEntry> {
         self.table.entries.get(question).filter(|entry| entry.sources == sources)
     }
 
     /// Adds an answer in memory; [`Self::save`] writes it to the file.
-    pub fn insert(&mut self, question: String, entry: Entry) {
+    pub fn insert(&mut self, question: String, entry: TuningEntry) {
         self.table.entries.insert(question, entry);
     }
 
@@ -161,8 +161,8 @@ pub fn sources<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
 
-    fn entry(sources: &str, choice: &str) -> Entry {
-        Entry { sources: sources.into(), choice: choice.into(), tried: Vec::new() }
+    fn entry(sources: &str, choice: &str) -> TuningEntry {
+        TuningEntry { sources: sources.into(), choice: choice.into(), tried: Vec::new() }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::files::hostile::samples;
 use nf_gpu::{
     files::npy,
     gpu::{self, AdapterChoice},
-    tuning::{self, Entry},
+    tuning::{self, TuningEntry},
 };
 use std::{
     fs,
@@ -97,11 +97,11 @@ fn signs(write: &dyn Fn(&str, &[u8])) {
 /// Measurements of the adapter that commands use here.
 fn measurements(cache: &Path) {
     let adapter = gpu::would_use(&AdapterChoice::default()).unwrap().line();
-    let (mut store, problem) = tuning::Place::at(cache.join("nf-gpu")).store(&adapter);
+    let (mut store, problem) = tuning::CacheFolder::at(cache.join("nf-gpu")).store(&adapter);
     assert_eq!(problem, None);
     for question in ["conv2d of something", "conv2d of something else"] {
         let (sources, choice) = ("0123456789abcdef".to_owned(), "tile@64".to_owned());
-        store.insert(question.into(), Entry { sources, choice, tried: Vec::new() });
+        store.insert(question.into(), TuningEntry { sources, choice, tried: Vec::new() });
     }
     store.save().unwrap();
 }

@@ -1,7 +1,7 @@
 //! Runs one dispatch at a time on the adapter, with poisoned outputs; padding lanes must be 0.
 use nf_gpu::{
-    gpu::{Gpu, Program, Tape},
     kernels::{desc::Access, plan::Plan},
+    run::{Gpu, Program, Tape},
     shape::{Nhwc, pad_channels, unpad_channels},
 };
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@ use super::{
 use nf_gpu::{
     fault::{CellMap, Faults, Mapping, Place},
     kernels::quantise::{
-        fault_dequantize::{self, Layer, Order, Transposed},
+        fault_dequantize::{self, Order, StoredLayer, Transposed},
         quantize,
     },
     shape::{Nhwc, Rsck},
@@ -84,7 +84,7 @@ fn dequantized(
 ) -> (Vec<f32>, Vec<u32>) {
     let shape = Rsck::new(1, 1, 1, bytes.len() as u32);
     let place = Place { layer: 0, address: 0 };
-    let layer = Layer {
+    let layer = StoredLayer {
         shape,
         order: Order::OutIn,
         place,

@@ -3,7 +3,7 @@ use nf_gpu::{
     error::Result,
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant, no_tile},
-        plan::{Class, Grid, Less, Plan},
+        plan::{Class, DispatchGrid, Less, Plan},
     },
 };
 use std::sync::Arc;
@@ -89,5 +89,5 @@ pub(super) fn twice(images: u32) -> Plan {
         less: Arc::new(Twice(images)),
     };
     let params = TwiceParams { len };
-    Plan::new(&TWICE, &params, Grid::Items(len.into()), vec![bytes, bytes]).classed(class)
+    Plan::new(&TWICE, &params, DispatchGrid::Items(len.into()), vec![bytes, bytes]).classed(class)
 }

@@ -10,10 +10,10 @@ use crate::{
 use nf_gpu::{
     fault::{FaultModel, Faults},
     forward::{self, EopmRequest, Goal, Images},
-    gpu::{BufferId, Tape},
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models,
-    nn::{Cut, FrozenNet, TrainableNet, Value},
+    nn::{Cut, FrozenNet, NodeValue, TrainableNet},
+    run::{BufferId, Tape},
     shape::{Nhwc, nhwc_from_nchw},
     step::{EopmStep, EopmTape, Target, Teacher},
 };
@@ -39,7 +39,7 @@ fn copies_in_groups_are_the_copies_together() {
                 images: Images::new(&images.shape, &images.data).unwrap(),
                 goal,
                 micro_batch: None,
-                operands: Operands::F32,
+                dtype: Dtype::F32,
                 loss_scale: None,
             };
             let whole = forward::eopm(gpu, &request).unwrap();
@@ -52,15 +52,15 @@ fn copies_in_groups_are_the_copies_together() {
                 let mut tape = Tape::new();
                 let part = |tape: &mut Tape, &n: &u32| {
                     let shape = Nhwc { n, ..shape };
-                    Value { id: tape.kept("images", shape.bytes()), shape, copies: 1 }
+                    NodeValue { id: tape.kept("images", shape.bytes()), shape, copies: 1 }
                 };
                 let teacher = match goal {
                     Goal::Labels(_) => None,
                     Goal::Distill(t) => {
-                        Some(Teacher::new(gpu, (&base, &weights), 8, Operands::F32, t).unwrap())
+                        Some(Teacher::new(gpu, (&base, &weights), 8, Dtype::F32, t).unwrap())
                     }
                 };
-                let x: Vec<Value> = cut.parts.iter().map(|n| part(&mut tape, n)).collect();
+                let x: Vec<NodeValue> = cut.parts.iter().map(|n| part(&mut tape, n)).collect();
                 let labels: Vec<BufferId> =
                     cut.parts.iter().map(|&n| tape.kept("labels", u64::from(n) * 4)).collect();
                 let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);

@@ -3,8 +3,9 @@ use super::{Place, bits, files, never, run};
 use nf_gpu::{
     Error,
     files::Weights,
-    gpu::{AdapterChoice, Gpu, Mishap, Point, Sabotage},
+    gpu::{AdapterChoice, Point},
     report::Event,
+    run::{Gpu, Mishap, Sabotage},
     train::{PretrainConfig, pretrain},
 };
 use std::{

@@ -9,7 +9,7 @@ use crate::{
             self,
             conv2d::{Conv2d, Fusion},
         },
-        plan::Operands,
+        plan::Dtype,
     },
     models,
     nn::{Graph, Op},
@@ -20,18 +20,18 @@ use crate::{
 pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Vec<Spec>> {
     let mut layers = Vec::new();
     let published = Conv2d::forward(Nhwc::new(16, 32, 32, 64), 64, Window::square(3, 1, 1))?;
-    for operands in [Operands::F32, Operands::F16] {
-        let conv = Conv2d { operands, ..published };
+    for dtype in [Dtype::F32, Dtype::F16] {
+        let conv = Conv2d { dtype, ..published };
         layers.push(Layer { conv, fused: false, of: Vec::new() });
     }
     let base = models::base("resnet18", 10, None)?;
-    add(&mut layers, &base, batch, Operands::F32, true)?;
+    add(&mut layers, &base, batch, Dtype::F32, true)?;
     for generator in ["ConvL", "UNetS", "DeConvS"] {
         let graph = models::generator(generator, 32)?;
-        add(&mut layers, &graph, batch, Operands::F32, false)?;
+        add(&mut layers, &graph, batch, Dtype::F32, false)?;
     }
     if half {
-        add(&mut layers, &base, batch, Operands::F16, true)?;
+        add(&mut layers, &base, batch, Dtype::F16, true)?;
     }
     let mut specs = Vec::new();
     for layer in &layers {
@@ -52,7 +52,7 @@ fn add(
     layers: &mut Vec<Layer>,
     graph: &Graph,
     batch: u32,
-    operands: Operands,
+    dtype: Dtype,
     fused: bool,
 ) -> Result<()> {
     for node in &graph.nodes {
@@ -64,7 +64,7 @@ fn add(
         } else {
             Conv2d::forward(x, k, window)?
         };
-        let conv = Conv2d { operands, ..conv };
+        let conv = Conv2d { dtype, ..conv };
         let place = layers.iter().position(|l| l.conv == conv && l.fused == fused);
         let place = place.unwrap_or_else(|| {
             layers.push(Layer { conv, fused, of: Vec::new() });
@@ -108,9 +108,9 @@ impl Layer {
                 Some((conv, fusion)) => conv::conv2d::plan(conv, fusion)?,
                 None => conv::conv2d_grad_weight::plan(conv)?,
             };
-            let (role, pass) = match conv.operands {
-                Operands::F32 => (role, pass.to_owned()),
-                Operands::F16 => (format!("{role}, f16"), format!("{pass} f16")),
+            let (role, pass) = match conv.dtype {
+                Dtype::F32 => (role, pass.to_owned()),
+                Dtype::F16 => (format!("{role}, f16"), format!("{pass} f16")),
             };
             let network = |(name, times): &(String, u32)| (format!("{name} {pass}"), *times);
             let of: Vec<_> = self.of.iter().map(network).collect();

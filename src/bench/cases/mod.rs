@@ -8,13 +8,13 @@ use super::{Effort, data, time::Timed};
 use crate::{
     error::{Error, Result},
     fault,
-    gpu::Gpu,
     kernels::{
         conv::conv2d::{Conv2d, Fusion},
         plan::Plan,
     },
-    nn::{Algorithm, Operands},
+    nn::{Algorithm, ConvOperands},
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
+    run::Gpu,
 };
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub struct CaseSettings {
 
 /// Position of a case among all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CasePosition {
     /// Number of cases before it; their variants do not count.
     pub before: usize,
     /// Number of all cases.
@@ -98,7 +98,7 @@ pub fn cases(
     settings: CaseSettings,
     effort: Effort,
     ceilings: &[Ceiling],
-    mut each: impl FnMut(&bench_json::Case, Place) -> Result<()>,
+    mut each: impl FnMut(&bench_json::Case, CasePosition) -> Result<()>,
 ) -> Result<(Vec<bench_json::Case>, Vec<Summary>)> {
     let (mut done, mut sums) = (Vec::new(), Sums::default());
     let fits = |spec: &&Spec| {
@@ -109,7 +109,7 @@ pub fn cases(
     let specs = specs(settings)?;
     let specs: Vec<&Spec> = specs.iter().filter(fits).collect();
     for (before, &spec) in specs.iter().enumerate() {
-        let place = Place { before, all: specs.len() };
+        let place = CasePosition { before, all: specs.len() };
         for way in ways(gpu, spec)?.iter().filter(|way| way.chosen || !settings.glance) {
             let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
             let bytes = spec.plan.bytes.iter().sum();
@@ -193,7 +193,7 @@ impl Way {
             let &[x, w, affine, residual, mask_in, y, mask_out] = buffers else {
                 return Err(Error::Shape("conv2d has seven buffers".into()));
             };
-            let operands = Operands { x, w, affine, residual, mask_in, y, mask_out };
+            let operands = ConvOperands { x, w, affine, residual, mask_in, y, mask_out };
             self.algorithm.append(tape, conv, fusion, &operands)
         })
     }

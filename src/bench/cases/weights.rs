@@ -26,7 +26,7 @@ const CHUNKS: u32 = 16;
 /// A case of each kernel, on the largest layer of `resnet18` or one of `ConvL`.
 pub(super) fn specs() -> Result<Vec<Spec>> {
     let large = Rsck::new(3, 3, 512, 512);
-    let layer = fault_dequantize::Layer {
+    let layer = fault_dequantize::StoredLayer {
         shape: large,
         order: Order::OutIn,
         place: Place { layer: 0, address: 0 },

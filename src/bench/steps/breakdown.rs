@@ -1,8 +1,8 @@
 //! Where the time of a step goes.
 
 use crate::{
-    gpu::StepTime,
     report::bench_json::{KernelShare, Step, per_second},
+    run::StepTime,
 };
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ pub(super) fn of(times: &[StepTime], conv_flops: u64) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Clock;
+    use crate::run::Clock;
 
     fn time(name: &str, flops: u64, ms: f64) -> StepTime {
         let (section, clock) = (0, Clock::GpuTimestamps);

@@ -2,16 +2,16 @@
 
 use super::{
     Repeated as _, StepSettings,
-    networks::{BASE_BITS, CLASSES, Eopm, frozen_flops, image_set, training_flops},
+    networks::{BASE_BITS, CLASSES, GeneratorStep, frozen_flops, image_set, training_flops},
 };
 use crate::{
     error::Result,
     eval::Evaluator,
     files::Weights,
-    gpu::Gpu,
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     models::{self, GENERATOR_BITS},
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
+    run::Gpu,
     step::{Supervised, SupervisedSettings, TrainingStep as _},
     train::images_to_time,
 };
@@ -22,7 +22,7 @@ use std::time::Instant;
 /// # Errors
 /// Unknown names, no memory for it, or the device failed.
 pub fn seconds_of_a_step(gpu: &Gpu, names: (&str, &str), settings: StepSettings) -> Result<f64> {
-    let mut step = Eopm::new(gpu, names, settings)?;
+    let mut step = GeneratorStep::new(gpu, names, settings)?;
     again(gpu, &mut |_| step.run(gpu))
 }
 
@@ -41,16 +41,11 @@ pub fn estimate_step(
 }
 
 /// Seconds of a step of `batch` images in the training of a base network, estimated in the same way.
-pub fn estimate_pretraining_step(
-    gpu: &Gpu,
-    model: &str,
-    batch: u32,
-    operands: Operands,
-) -> Result<f64> {
+pub fn estimate_pretraining_step(gpu: &Gpu, model: &str, batch: u32, dtype: Dtype) -> Result<f64> {
     let graph = models::base(model, CLASSES, None)?;
     scaled(gpu, batch, training_flops(&graph), |n| {
         let weights = initialise(&graph, true, 1);
-        let net = TrainableNet::new(gpu, &graph, &weights, BASE_BITS)?.with_operands(operands);
+        let net = TrainableNet::new(gpu, &graph, &weights, BASE_BITS)?.with_dtype(dtype);
         let images = DeviceImages::upload(gpu, &image_set(side(&graph), n))?;
         let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
         let settings = SupervisedSettings {

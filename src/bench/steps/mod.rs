@@ -11,11 +11,11 @@ use super::Effort;
 use crate::{
     error::{Error, Result},
     fault,
-    gpu::{Clock, Gpu, StepTime},
-    kernels::plan::Operands,
+    kernels::plan::Dtype,
     report::bench_json::{Step, Times},
+    run::{Clock, Gpu, StepTime},
 };
-use networks::{Alone, Eopm};
+use networks::{Alone, GeneratorStep};
 use std::time::Instant;
 
 /// The steps by name: `eopm/GENERATOR/BASE`, `generator/GENERATOR`, `base/BASE`.
@@ -39,7 +39,7 @@ pub struct StepSettings {
     /// Perturbed copies of the base network.
     pub copies: u32,
     /// Precision in which inputs, weights and gradients enter products.
-    pub operands: Operands,
+    pub dtype: Dtype,
     /// Temperature of a distillation, if the step is one.
     pub distill: Option<f32>,
 }
@@ -51,7 +51,7 @@ impl StepSettings {
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let (batch, copies) = if gpu.report().is_software() { (32, 2) } else { (256, 10) };
         let batch = if quick { batch / 4 } else { batch };
-        Self { batch, copies, operands: Operands::F32, distill: None }
+        Self { batch, copies, dtype: Dtype::F32, distill: None }
     }
 }
 
@@ -95,16 +95,14 @@ pub fn steps(
 }
 
 fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<Step> {
-    let StepSettings { batch, copies, operands, .. } = settings;
+    let StepSettings { batch, copies, dtype, .. } = settings;
     let parts: Vec<&str> = name.split('/').collect();
     let (mut repeated, copies): (Box<dyn Repeated>, u32) = match parts[..] {
         ["eopm", generator, base] => {
-            (Box::new(Eopm::new(gpu, (generator, base), settings)?), copies)
+            (Box::new(GeneratorStep::new(gpu, (generator, base), settings)?), copies)
         }
-        ["generator", generator] => {
-            (Box::new(Alone::generator(gpu, generator, batch, operands)?), 0)
-        }
-        ["base", base] => (Box::new(Alone::base(gpu, base, batch, operands)?), 0),
+        ["generator", generator] => (Box::new(Alone::generator(gpu, generator, batch, dtype)?), 0),
+        ["base", base] => (Box::new(Alone::base(gpu, base, batch, dtype)?), 0),
         _ => return Err(Error::unknown("step", name, STEPS)),
     };
     let wall = walls(gpu, repeated.as_mut(), effort)?;
@@ -118,9 +116,9 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
     let mut step =
         breakdown::of(&breakdown::medians(&profiles), u64::from(batch) * repeated.conv_flops());
     // Reports compare steps of the same name, so steps in f16 have another name.
-    step.name = match operands {
-        Operands::F32 => name.to_owned(),
-        Operands::F16 => format!("{name} f16"),
+    step.name = match dtype {
+        Dtype::F32 => name.to_owned(),
+        Dtype::F16 => format!("{name} f16"),
     };
     (step.batch, step.copies, step.cut) = (batch, copies, repeated.cut());
     step.images_per_second =

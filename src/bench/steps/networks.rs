@@ -5,13 +5,13 @@ use crate::{
     data::{ImageSet, LabelsFrom, Split},
     error::Result,
     fault::{FaultModel, Faults, Maps},
-    gpu::{BufferId, Gpu, Program, StepTime, Tape},
-    kernels::{elementwise, plan::Operands},
+    kernels::{elementwise, plan::Dtype},
     models::{self, GENERATOR_BITS},
     nn::{
-        Cut, DeviceImages, FrozenNet, Graph, Mode, Node, Op, Pick, TrainableNet, Value, fit,
+        Cut, DeviceImages, FrozenNet, Graph, Mode, Node, NodeValue, Op, Pick, TrainableNet, fit,
         initialise,
     },
+    run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Nhwc,
     step::{self, EopmSettings, LossHead, TrainingStep as _, Wanted, loss_scale},
 };
@@ -58,7 +58,7 @@ pub(super) fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
 }
 
 /// A training step, its update included.
-pub(super) struct Eopm {
+pub(super) struct GeneratorStep {
     program: step::Eopm,
     conv_flops: u64,
     images: DeviceImages,
@@ -66,18 +66,18 @@ pub(super) struct Eopm {
     step: u64,
 }
 
-impl Eopm {
+impl GeneratorStep {
     pub(super) fn new(
         gpu: &Gpu,
         (generator, base): (&str, &str),
-        StepSettings { batch, copies, operands, distill }: StepSettings,
+        StepSettings { batch, copies, dtype, distill }: StepSettings,
     ) -> Result<Self> {
         let base = models::base(base, CLASSES, None)?;
         let side = base.nodes[base.input()].chw[1];
         let generator = models::generator(generator, side)?;
         let weights = initialise(&generator, false, 1);
         let generator =
-            TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?.with_operands(operands);
+            TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?.with_dtype(dtype);
         let images = DeviceImages::upload(gpu, &image_set(side, batch))?;
         let settings = EopmSettings {
             base: (&base, &initialise(&base, true, 2)),
@@ -98,7 +98,7 @@ impl Eopm {
     }
 }
 
-impl Repeated for Eopm {
+impl Repeated for GeneratorStep {
     fn run(&mut self, gpu: &Gpu) -> Result<()> {
         self.program.run(gpu, &self.images, (&self.picks, &[]), (self.step, 1e-3))?;
         self.step += 1;
@@ -120,14 +120,14 @@ impl Repeated for Eopm {
 
 /// Kept buffers of random values in [-1, 1], one for each part of a batch of colour images.
 struct Random {
-    parts: Vec<Value>,
+    parts: Vec<NodeValue>,
 }
 
 impl Random {
     fn new(tape: &mut Tape, side: u32, cut: &Cut) -> Self {
         let mut part = |&n: &u32| {
             let shape = Nhwc::new(n, side, side, 3);
-            Value { id: tape.kept("random images", shape.bytes()), shape, copies: 1 }
+            NodeValue { id: tape.kept("random images", shape.bytes()), shape, copies: 1 }
         };
         Self { parts: cut.parts.iter().map(&mut part).collect() }
     }
@@ -151,10 +151,10 @@ pub(super) struct Alone {
 
 impl Alone {
     /// A generator, forward and backward to its parameters.
-    pub(super) fn generator(gpu: &Gpu, name: &str, batch: u32, operands: Operands) -> Result<Self> {
+    pub(super) fn generator(gpu: &Gpu, name: &str, batch: u32, dtype: Dtype) -> Result<Self> {
         let graph = models::generator(name, SIDE)?;
         let weights = initialise(&graph, false, 1);
-        let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?.with_operands(operands);
+        let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?.with_dtype(dtype);
         fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
             let mut tape = Tape::new();
             let (images, upstream) =
@@ -179,11 +179,11 @@ impl Alone {
     }
 
     /// A frozen base network without faults, forward and back to its images.
-    pub(super) fn base(gpu: &Gpu, name: &str, batch: u32, operands: Operands) -> Result<Self> {
+    pub(super) fn base(gpu: &Gpu, name: &str, batch: u32, dtype: Dtype) -> Result<Self> {
         let graph = models::base(name, CLASSES, None)?;
         let side = graph.nodes[graph.input()].chw[1];
         let net = FrozenNet::new(gpu, &graph, &initialise(&graph, true, 2), BASE_BITS, 1)?
-            .with_operands(operands);
+            .with_dtype(dtype);
         net.injector(gpu, 1, None)?.run(gpu, &[0])?;
         fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
             let mut tape = Tape::new();
@@ -201,7 +201,7 @@ impl Alone {
             }
             let program = Program::build(gpu, &tape)?;
             images.write(gpu, &program);
-            let scale = loss_scale(operands, 1.0 / f64::from(batch));
+            let scale = loss_scale(dtype, 1.0 / f64::from(batch));
             program.write(gpu, head.weights, 0, &[scale / batch as f32]);
             for (id, n) in labels {
                 let classes: Vec<u32> = (0..n).map(|i| i % CLASSES).collect();

@@ -1,7 +1,7 @@
 //! The support matrix as text: a row per variant, a column per adapter, the reasons below.
 
 use crate::{
-    conformance::{Row, Status, Survey},
+    conformance::{Status, Survey, VariantRow},
     report::{Table, wrap::paragraph},
 };
 
@@ -27,7 +27,7 @@ pub(super) fn text(survey: &Survey, width: usize) -> String {
     text
 }
 
-fn of(survey: &Survey, adapter: usize) -> impl Iterator<Item = &Row> {
+fn of(survey: &Survey, adapter: usize) -> impl Iterator<Item = &VariantRow> {
     survey.rows.iter().filter(move |row| row.adapter == adapter)
 }
 
@@ -35,19 +35,19 @@ fn table(survey: &Survey) -> Table {
     let columns = (0..survey.adapters.len()).map(|i| format!("[{i}]"));
     let mut table = Table::new(["kernel".to_owned()].into_iter().chain(columns));
     for first in of(survey, 0) {
-        let is_it = |row: &&Row| (row.kernel, row.variant) == (first.kernel, first.variant);
+        let is_it = |row: &&VariantRow| (row.kernel, row.variant) == (first.kernel, first.variant);
         let cells = survey.rows.iter().filter(is_it).map(cell);
         table.row([name(first)].into_iter().chain(cells));
     }
     table
 }
 
-fn name(row: &Row) -> String {
+fn name(row: &VariantRow) -> String {
     format!("{} {}", row.kernel, row.variant)
 }
 
 /// A cell of the matrix: the status, and the number of cases that it is about.
-fn cell(row: &Row) -> String {
+fn cell(row: &VariantRow) -> String {
     let status = row.status();
     let number = match status {
         Status::Ok | Status::Part => row.ok,
@@ -63,7 +63,7 @@ fn cell(row: &Row) -> String {
 fn notes(survey: &Survey, adapter: usize, width: usize) -> String {
     let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     for row in of(survey, adapter) {
-        let Some(note) = row.note(survey) else { continue };
+        let Some(note) = row.note(&survey.quirks) else { continue };
         let note = format!("{}: {note}", row.status().name());
         match notes.iter_mut().find(|(known, _)| *known == note) {
             Some((_, names)) => names.push(name(row)),

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// Shows how many cases are done and which one runs now, so that a driver that hangs or crashes leaves the
 /// case's name on the terminal. Each wrong variant gets a line at once.
-pub(super) struct Progress {
+pub(super) struct AdapterProgress {
     progress: progress::Progress,
     begun: Instant,
     /// Seconds per adapter, where cases are drawn for a limited time.
@@ -18,7 +18,7 @@ pub(super) struct Progress {
     done: u64,
 }
 
-impl Progress {
+impl AdapterProgress {
     /// Progress on one adapter: measured in time if `what` has a time limit, else in `cases`.
     pub(super) fn new(quiet: bool, what: &What, cases: u64) -> Self {
         let begun = Instant::now();

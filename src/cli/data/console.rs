@@ -6,11 +6,11 @@ use crate::{
 };
 
 /// Prints sources and files as lines, and shows the progress of a download.
-pub(super) struct Console {
+pub(super) struct FetchConsole {
     progress: Progress,
 }
 
-impl Console {
+impl FetchConsole {
     pub(super) fn new(quiet: bool) -> Self {
         Self { progress: Progress::new(quiet, Unit::Bytes, None) }
     }

@@ -3,7 +3,7 @@
 use crate::{
     cli::terminal,
     energy::{
-        Compared, Comparison, Cost, OperatingPoints, Published, Quantity, compare, published,
+        Compared, Cost, OperatingPoints, PaperComparison, Published, Quantity, compare, published,
     },
     error::Result,
     models,
@@ -88,7 +88,7 @@ fn cell(ours: String, entry: Option<&Compared>) -> String {
     }
 }
 
-fn networks(all: &Comparison) -> Table {
+fn networks(all: &PaperComparison) -> Table {
     let headers = ["network", "image", "parameters", "true MACs", "MACs", "accesses", "cycles"];
     let mut table = Table::new(headers).named_by(2);
     for c in &all.networks {
@@ -110,13 +110,18 @@ fn networks(all: &Comparison) -> Table {
 
 /// Base networks for images of `side` x `side` pixels, and the generators that access the weight memory at
 /// this size.
-fn of_side(all: &Comparison, side: u32) -> (Vec<&Cost>, Vec<&Cost>) {
+fn of_side(all: &PaperComparison, side: u32) -> (Vec<&Cost>, Vec<&Cost>) {
     let here = all.networks.iter().filter(|c| c.side == side && c.weight_accesses > 0);
     here.partition(|c| !models::is_generator(&c.name))
 }
 
 /// A row per base network, a column per generator.
-fn pairs(all: &Comparison, side: u32, quantity: Option<Quantity>, of_pair: OfPair<'_>) -> Table {
+fn pairs(
+    all: &PaperComparison,
+    side: u32,
+    quantity: Option<Quantity>,
+    of_pair: OfPair<'_>,
+) -> Table {
     let (bases, generators) = of_side(all, side);
     let mut table = Table::new(std::iter::once("base").chain(generators.iter().map(|g| &*g.name)));
     for base in bases {
@@ -133,7 +138,7 @@ fn pairs(all: &Comparison, side: u32, quantity: Option<Quantity>, of_pair: OfPai
     table
 }
 
-fn efficiency(all: &Comparison, paper: &Published) -> Table {
+fn efficiency(all: &PaperComparison, paper: &Published) -> Table {
     let generators = paper.generators.iter().map(String::as_str);
     let mut table = Table::new(["base", "BER"].into_iter().chain(generators)).named_by(2);
     for base in of_side(all, 32).0 {
@@ -151,7 +156,7 @@ fn efficiency(all: &Comparison, paper: &Published) -> Table {
 }
 
 /// Lists where the paper contradicts itself or our numbers.
-fn differences(all: &Comparison) -> String {
+fn differences(all: &PaperComparison) -> String {
     let printed = all.compared.len();
     let agree = printed - all.differences().count();
     let mut text = format!(
@@ -170,7 +175,7 @@ fn differences(all: &Comparison) -> String {
     text
 }
 
-fn document(all: &Comparison, [energy, by_macs]: [f64; 2], paper: &Published) -> Value {
+fn document(all: &PaperComparison, [energy, by_macs]: [f64; 2], paper: &Published) -> Value {
     let mut savings = Vec::new();
     for side in [32, 224] {
         let (bases, generators) = of_side(all, side);

@@ -3,8 +3,8 @@
 use crate::{
     eval::detail,
     fault::{Faults, Flips},
-    gpu::Gpu,
     nn::Graph,
+    run::Gpu,
 };
 use serde_json::{Map, Value, json};
 

@@ -26,11 +26,11 @@ pub(super) fn id(path: &Path) -> Option<Id> {
 
 /// The identity of a place that may not exist yet: the deepest existing ancestor (or itself), and the names
 /// below it.
-pub(super) type Key = (Id, Vec<OsString>);
+pub(super) type SpotKey = (Id, Vec<OsString>);
 
 /// The key of [`Spot::of`]. An existing file takes a shortcut with a single lookup, because a data set may
 /// have a million of links.
-pub(super) fn key(path: &Path) -> Option<Key> {
+pub(super) fn key(path: &Path) -> Option<SpotKey> {
     match fs::metadata(path) {
         Ok(there) if there.is_file() => Some((id(path)?, Vec::new())),
         _ => Spot::of(path).map(|spot| spot.key),
@@ -40,7 +40,7 @@ pub(super) fn key(path: &Path) -> Option<Key> {
 /// A place that exists, or will be made.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
-    pub(super) key: Key,
+    pub(super) key: SpotKey,
     /// The existing part of the path, without links and dots.
     there: PathBuf,
 }
@@ -84,7 +84,7 @@ impl Spot {
     }
 
     /// A key that is the same for all spellings in upper and lower case.
-    pub(super) fn folded(&self) -> Key {
+    pub(super) fn folded(&self) -> SpotKey {
         let lower = |name: &OsString| name.to_string_lossy().to_lowercase().into();
         (self.key.0, self.key.1.iter().map(lower).collect())
     }

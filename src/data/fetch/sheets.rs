@@ -8,9 +8,9 @@ use std::{io::Cursor, path::Path};
 use image::{ColorType, ImageDecoder, codecs::png::PngDecoder};
 
 use super::{
-    Progress,
+    FetchProgress,
     npm::{failed, members},
-    target::Target,
+    target::FetchTarget,
 };
 use crate::{
     data::cifar10::{RECORD_BYTES, RECORDS},
@@ -24,8 +24,8 @@ const PIXELS: usize = 32 * 32;
 /// after the sheets, so the package is read twice (a second each).
 pub(in crate::data) fn convert(
     package: &Path,
-    target: &mut Target,
-    progress: Progress<'_>,
+    target: &mut FetchTarget,
+    progress: FetchProgress<'_>,
 ) -> Result<()> {
     let mut train = Vec::new();
     let mut test = Vec::new();

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FetchEvent, Progress, tell};
+use super::{FetchEvent, FetchProgress, tell};
 use crate::{
     data::{
         checksum::FileCheck,
@@ -16,16 +16,20 @@ use crate::{
 };
 
 /// The folder to fill and the files it still lacks.
-pub(in crate::data) struct Target {
+pub(in crate::data) struct FetchTarget {
     /// The data set's folder.
     pub(super) folder: PathBuf,
     /// Files that are missing or wrong.
     pub(super) wanted: Vec<DataFile>,
 }
 
-impl Target {
+impl FetchTarget {
     /// Makes the folder and looks at what is in it.
-    pub(super) fn survey(files: DataFiles, dir: &Path, progress: Progress<'_>) -> Result<Self> {
+    pub(super) fn survey(
+        files: DataFiles,
+        dir: &Path,
+        progress: FetchProgress<'_>,
+    ) -> Result<Self> {
         let folder = dir.join(files.folder);
         fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
         let mut wanted = Vec::new();
@@ -61,7 +65,7 @@ impl Target {
         &mut self,
         name: &str,
         bytes: &[u8],
-        progress: Progress<'_>,
+        progress: FetchProgress<'_>,
     ) -> Result<()> {
         let Some(file) = self.wanted(name) else {
             return Ok(());
@@ -72,7 +76,12 @@ impl Target {
     }
 
     /// Makes a download the file of that name if its bytes are the right ones.
-    pub(super) fn adopt(&mut self, name: &str, part: &Path, progress: Progress<'_>) -> Result<()> {
+    pub(super) fn adopt(
+        &mut self,
+        name: &str,
+        part: &Path,
+        progress: FetchProgress<'_>,
+    ) -> Result<()> {
         let Some(file) = self.wanted(name) else {
             return Ok(());
         };
@@ -82,7 +91,7 @@ impl Target {
         self.done(file, progress)
     }
 
-    fn done(&mut self, file: DataFile, progress: Progress<'_>) -> Result<()> {
+    fn done(&mut self, file: DataFile, progress: FetchProgress<'_>) -> Result<()> {
         self.wanted.retain(|f| f.name != file.name);
         tell(progress, FetchEvent::Wrote { file: file.name })
     }

@@ -8,17 +8,17 @@ use crate::data::{
 
 /// Sources that cannot work: a port that nobody listens on, a program that is not there, a folder
 /// without the files.
-fn nowhere() -> [Source; 3] {
+fn nowhere() -> [FileSource; 3] {
     let package = npm::Package { name: "x@1", packed: "x-1.tgz", bytes: 1 };
     [
         ("a server", Way::TarGz(Remote::new("http://127.0.0.1:1/x", ""))),
         ("a package", Way::Npm { package, install: sheets::convert }),
         ("a folder", Way::Installed("no/such/folder")),
     ]
-    .map(|(words, way)| Source { words, way })
+    .map(|(words, way)| FileSource { words, way })
 }
 
-fn try_all(dir: &Path, progress: Progress<'_>) -> Result<()> {
+fn try_all(dir: &Path, progress: FetchProgress<'_>) -> Result<()> {
     let means =
         Means { npm: "nf-gpu-test-no-such-program".into(), patience: Duration::from_secs(1) };
     fetch("cifar10", FILES, &nowhere(), &means, dir, progress)
@@ -74,7 +74,7 @@ fn a_download_that_is_the_file_is_moved_into_place_when_it_is_right() {
     const FILE: DataFile = DataFile::md5("f.zip", 3, "900150983cd24fb0d6963f7d28e17f72");
     let dir = tempfile::tempdir().unwrap();
     let part = dir.path().join("f.zip.part");
-    let mut target = Target::at(dir.path(), &[FILE]);
+    let mut target = FetchTarget::at(dir.path(), &[FILE]);
     fs::write(&part, "abd").unwrap();
     let e = target.adopt("f.zip", &part, &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("came with MD5 4911e5"), "{e}");
@@ -95,8 +95,8 @@ fn installed_files_are_unpacked_and_verified() {
     let mut gz = flate2::GzBuilder::new().read(&b"abc"[..], flate2::Compression::fast());
     std::io::copy(&mut gz, &mut fs::File::create(system.join("f.gz")).unwrap()).unwrap();
     let folder = dir.path().join("files");
-    assert!(installed(&system, &mut Target::at(&folder, &[OTHER]), &mut |_| true).is_err());
+    assert!(installed(&system, &mut FetchTarget::at(&folder, &[OTHER]), &mut |_| true).is_err());
     assert!(!folder.join("f").exists());
-    installed(&system, &mut Target::at(&folder, &[RIGHT]), &mut |_| true).unwrap();
+    installed(&system, &mut FetchTarget::at(&folder, &[RIGHT]), &mut |_| true).unwrap();
     assert_eq!(fs::read(folder.join("f")).unwrap(), b"abc");
 }

@@ -6,7 +6,7 @@ use super::scan::Scan;
 use crate::{
     data::{
         decode,
-        image_cache::{ImageCache, Origin},
+        image_cache::{CacheOrigin, ImageCache},
         parallel,
         resize::Planes,
     },
@@ -44,10 +44,10 @@ pub enum CacheEvent<'a> {
     },
 }
 
-pub(super) type Progress<'a> = &'a mut dyn FnMut(CacheEvent<'_>) -> bool;
+pub(super) type BuildProgress<'a> = &'a mut dyn FnMut(CacheEvent<'_>) -> bool;
 
 /// Passes an event on; a `false` becomes [`Error::Interrupted`].
-pub(super) fn tell(progress: Progress<'_>, event: CacheEvent<'_>) -> Result<()> {
+pub(super) fn tell(progress: BuildProgress<'_>, event: CacheEvent<'_>) -> Result<()> {
     if progress(event) { Ok(()) } else { Err(Error::Interrupted) }
 }
 
@@ -75,8 +75,8 @@ pub(super) fn build(
     scan: &Scan,
     longest: u32,
     file: &Path,
-    origin: &Origin,
-    progress: Progress<'_>,
+    origin: &CacheOrigin,
+    progress: BuildProgress<'_>,
 ) -> Result<ImageCache> {
     let total = scan.images.len();
     let sizes =

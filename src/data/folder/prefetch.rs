@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The crops of a batch: which image, and which area of it.
-pub type Batch = Vec<(u32, CropArea)>;
+pub type CropBatch = Vec<(u32, CropArea)>;
 
 /// Worker threads that read, crop and resize batches while earlier ones are being used.
 ///
@@ -41,7 +41,7 @@ struct Shared {
 }
 
 struct State {
-    batches: Box<dyn Iterator<Item = Batch> + Send>,
+    batches: Box<dyn Iterator<Item = CropBatch> + Send>,
     /// Number of the batch that a worker takes next.
     next: u64,
     /// Number of the batch that the user gets next.
@@ -61,7 +61,7 @@ impl Prefetcher {
         set: Arc<FolderSet>,
         threads: usize,
         depth: usize,
-        batches: impl Iterator<Item = Batch> + Send + 'static,
+        batches: impl Iterator<Item = CropBatch> + Send + 'static,
     ) -> Self {
         let state = State {
             batches: Box::new(batches),
@@ -146,7 +146,7 @@ impl Shared {
     }
 
     /// The next batch to make, when there is room for it.
-    fn take(&self) -> Option<(u64, Batch)> {
+    fn take(&self) -> Option<(u64, CropBatch)> {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -172,7 +172,7 @@ impl Shared {
         }
     }
 
-    fn make(&self, batch: &Batch, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
+    fn make(&self, batch: &CropBatch, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
         let side = self.set.side() as usize;
         let bytes = 3 * side * side;
         let mut images = vec![0; batch.len() * bytes];

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     data::{
-        image_cache::{ImageCache, Origin, Stamp},
+        image_cache::{CacheOrigin, ImageCache, Stamp},
         image_set::{ImageSet, LabelsFrom, Split},
         parallel,
         resize::{CropArea, crop_resize},
@@ -62,7 +62,7 @@ impl FolderSet {
         let stamps = (0..scan.images.len()).map(stamp).collect::<Result<_>>()?;
         let longest = 2 * side;
         let recipe = format!("shorter side at most {longest}, bilinear with antialiasing, 2");
-        let origin = Origin { recipe, stamps };
+        let origin = CacheOrigin { recipe, stamps };
         let file = cache_dir.join(build::cache_name(&scan, side));
         let cache = match ImageCache::open(&file, &origin) {
             Some(cache) => {

@@ -6,12 +6,12 @@ fn image(n: u8, height: u32, width: u32) -> Vec<u8> {
     vec![n; (3 * height * width) as usize]
 }
 
-fn origin(dir: &Path) -> Origin {
+fn origin(dir: &Path) -> CacheOrigin {
     let stamp = |n: &str| Stamp::of(n.into(), &dir.join(n)).unwrap();
-    Origin { recipe: "as they are 1".into(), stamps: vec![stamp("a"), stamp("b")] }
+    CacheOrigin { recipe: "as they are 1".into(), stamps: vec![stamp("a"), stamp("b")] }
 }
 
-fn made() -> (tempfile::TempDir, PathBuf, Origin) {
+fn made() -> (tempfile::TempDir, PathBuf, CacheOrigin) {
     let dir = tempfile::tempdir().unwrap();
     for name in ["a", "b"] {
         fs::write(dir.path().join(name), name).unwrap();
@@ -44,9 +44,9 @@ fn images_come_back_with_sizes_and_labels() {
 fn a_changed_source_or_recipe_makes_it_stale() {
     let (dir, path, right) = made();
     assert!(ImageCache::open(&path, &right).is_some());
-    let other = Origin { recipe: "as they are 2".into(), ..right.clone() };
+    let other = CacheOrigin { recipe: "as they are 2".into(), ..right.clone() };
     assert!(ImageCache::open(&path, &other).is_none());
-    let fewer = Origin { stamps: right.stamps[..1].to_vec(), ..right.clone() };
+    let fewer = CacheOrigin { stamps: right.stamps[..1].to_vec(), ..right.clone() };
     assert!(ImageCache::open(&path, &fewer).is_none());
     fs::write(dir.path().join("b"), "longer").unwrap();
     assert!(ImageCache::open(&path, &origin(dir.path())).is_none());
@@ -82,7 +82,7 @@ fn damage_is_found() {
 #[test]
 fn what_fails_leaves_the_old_file() {
     let (dir, path, right) = made();
-    let other = Origin { recipe: "other".into(), ..right.clone() };
+    let other = CacheOrigin { recipe: "other".into(), ..right.clone() };
     let e = ImageCache::write(&path, &other, |w| {
         w.add(0, (1, 1), &image(9, 1, 1))?;
         Err(Error::Interrupted)

@@ -32,7 +32,7 @@ fn everything_printed_is_reproduced_but_three_slips() {
 }
 
 /// Least and greatest saving per access with which every entry except `without` is reproduced.
-fn fitting(all: &Comparison, quantity: Quantity, saved: f64, without: &[&str]) -> [f64; 2] {
+fn fitting(all: &PaperComparison, quantity: Quantity, saved: f64, without: &[&str]) -> [f64; 2] {
     let entries = all.compared.iter().filter(|c| c.quantity == quantity);
     let entries = entries
         .filter(|c| c.generator.as_deref() != without.get(1).copied() || c.network != without[0]);

@@ -4,7 +4,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -32,7 +32,7 @@ pub fn plan(vec4s: u32) -> Result<Plan> {
     }
     let bytes = u64::from(vec4s) * 16;
     let params = BenchCopyParams { vec4s };
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(vec4s.into()), vec![bytes, bytes]);
+    let plan = Plan::new(&KERNEL, &params, DispatchGrid::Items(vec4s.into()), vec![bytes, bytes]);
     Ok(plan.costing(2 * bytes))
 }
 

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -79,7 +79,8 @@ pub fn plan(len: u32, turns: u32, factor: f32, step: f32) -> Result<Plan> {
         return Err(Error::Shape(format!("{turns} turns for {len} results")));
     }
     let params = BenchFmaParams { len, turns, factor, step };
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(len.into()), vec![u64::from(len) * 16]);
+    let plan =
+        Plan::new(&KERNEL, &params, DispatchGrid::Items(len.into()), vec![u64::from(len) * 16]);
     let each = u64::from(turns) * u64::from(CHAINS * STEPS) * 4 * 2;
     Ok(plan.costing(u64::from(len) * each))
 }

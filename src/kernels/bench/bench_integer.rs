@@ -5,7 +5,7 @@ use crate::{
     fault::philox4x32_10,
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Variant},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -73,7 +73,8 @@ pub fn plan(len: u32, turns: u32) -> Result<Plan> {
         return Err(Error::Shape(format!("{turns} turns for {len} results")));
     }
     let params = BenchIntegerParams { len, turns };
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(len.into()), vec![u64::from(len) * 16]);
+    let plan =
+        Plan::new(&KERNEL, &params, DispatchGrid::Items(len.into()), vec![u64::from(len) * 16]);
     Ok(plan.costing(u64::from(len) * u64::from(turns) * OPERATIONS))
 }
 

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant, no_tile},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -107,7 +107,7 @@ pub fn plan(blocks: u32, turns: u32) -> Result<Plan> {
     let params = BenchMatrixParams { blocks, turns };
     let [operand, block] = [SIDE * INNER, SIDE * SIDE].map(u64::from);
     let bytes = vec![4 * operand, 4 * operand, 4 * block * u64::from(blocks)];
-    let grid = Grid::Groups(u64::from(blocks.div_ceil(4)));
+    let grid = DispatchGrid::Groups(u64::from(blocks.div_ceil(4)));
     let each = 2 * block * u64::from(INNER) * u64::from(turns);
     Ok(Plan::new(&KERNEL, &params, grid, bytes).costing(each * u64::from(blocks)))
 }

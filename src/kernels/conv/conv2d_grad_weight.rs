@@ -10,7 +10,7 @@ use crate::{
             twin::{Values, general_label, meetings},
         },
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant, WORKGROUPS},
-        plan::{Class, Grid, Less, Operands, Plan},
+        plan::{Class, DispatchGrid, Dtype, Less, Plan},
         twin::{Axes, Case, Data, Random, Suite, Want, nan_padded, numbers, suite},
     },
     shape::{Nhwc, Rsck, Window},
@@ -89,7 +89,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             tile: |_| [16, 32, 1],
             requires: Requires::CooperativeMatrix(16),
             suits: Suits::Hardware,
-            only: Some(("HALF", 1)),
+            only: Some(("DTYPE", 1)),
             trusted: true,
         },
         Variant {
@@ -100,7 +100,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
             tile: |_| [16, 16, 1],
             requires: Requires::CooperativeMatrix(8),
             suits: Suits::Hardware,
-            only: Some(("HALF", 1)),
+            only: Some(("DTYPE", 1)),
             trusted: true,
         },
         Variant {
@@ -220,15 +220,15 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     };
     let partial = partial_shape(conv);
     let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
-    let grid = Grid::Tiles([dy.c4(), r * s * partial.c.div_ceil(4), chunks]);
+    let grid = DispatchGrid::Tiles([dy.c4(), r * s * partial.c.div_ceil(4), chunks]);
     let class = Class {
         name: class_name(conv),
         words: &[],
-        eps: conv.operands.eps(),
+        eps: conv.dtype.eps(),
         less: Arc::new(Forward(conv)),
     };
     let mut plan = Plan::new(&KERNEL, &params, grid, bytes)
-        .with("HALF", conv.operands.code())
+        .with("DTYPE", conv.dtype.code())
         .with("GENERAL", u32::from(conv.is_general()))
         .costing(conv.flops())
         .classed(class);
@@ -260,7 +260,7 @@ fn case_of(conv: Conv2d, kind: Values, random: &mut Random) -> Result<Case> {
     let mut values = vec![0.0; part * chunks(conv) as usize];
     let mut sizes = values.clone();
     let mut terms = values.clone();
-    let operand = |v| f64::from(numbers::operand(conv.operands, v));
+    let operand = |v| f64::from(numbers::operand(conv.dtype, v));
     meetings(large, small, conv.window, conv.dilation, |from, tap, to| {
         let chunk = to / (params.chunk_rows * small.w) as usize;
         for ci in 0..in_group {
@@ -278,7 +278,7 @@ fn case_of(conv: Conv2d, kind: Values, random: &mut Random) -> Result<Case> {
         if exact { 0.0 } else { (n + 1.0) * f64::from(f32::EPSILON) * size }
     };
     let bounds = sizes.iter().zip(&terms).map(error).collect();
-    let half = if conv.operands == Operands::F16 { " f16" } else { "" };
+    let half = if conv.dtype == Dtype::F16 { " f16" } else { "" };
     Ok(Case {
         label: format!("{} -> {} {}{half}{}", conv.x, conv.y, kind.label(), general_label(conv)),
         plan,
@@ -344,7 +344,7 @@ fn cases() -> Result<Vec<Case>> {
         (forward(1, 9, 4, 10, 33, 3, 2, 1)?, Values::Floats),
         (transposed(3, 5, 7, 37, 71, 4, 2, 1)?, Values::Floats),
     ] {
-        cases.push(case(Conv2d { operands: Operands::F16, ..conv }, kind)?);
+        cases.push(case(Conv2d { dtype: Dtype::F16, ..conv }, kind)?);
     }
     Ok(cases)
 }

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Accumulate, Grid, Plan},
+        plan::{Accumulate, DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
     shape::Rsck,
@@ -64,7 +64,7 @@ pub fn plan(
         accumulate: u32::from(into == Accumulate::Add),
     };
     let bytes = vec![w.bytes() * u64::from(chunks), u64::from(gradients_len) * 4];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(w.len())), bytes)
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(w.len())), bytes)
         .costing(u64::from(w.len()) * u64::from(chunks)))
 }
 

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     fault::philox4x32_10,
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, numbers::EPS, suite},
     },
     shape::Nhwc,
@@ -67,7 +67,7 @@ pub fn plan(x: Nhwc, p: f32, layer: u32, first: u32) -> Result<Plan> {
     let plan = Plan::new(
         &KERNEL,
         &params,
-        Grid::Items(u64::from(x.vec4s())),
+        DispatchGrid::Items(u64::from(x.vec4s())),
         vec![x.bytes(), 8, x.bytes()],
     );
     // Four calls of Philox, ten rounds of about thirty operations each.

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     kernels::{
         desc::KernelDesc,
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
     },
     shape::Nhwc,
 };
@@ -37,5 +37,5 @@ pub fn plan(kernel: &'static KernelDesc, shape: Nhwc) -> Result<Plan> {
 /// Like [`plan`], with storage bindings of the given sizes in bytes.
 pub fn plan_of(kernel: &'static KernelDesc, shape: Nhwc, bytes: Vec<u64>) -> Result<Plan> {
     let params = ElementwiseParams { vec4s: shape.checked()?.vec4s(), c: shape.c };
-    Ok(Plan::new(kernel, &params, Grid::Items(u64::from(shape.vec4s())), bytes))
+    Ok(Plan::new(kernel, &params, DispatchGrid::Items(u64::from(shape.vec4s())), bytes))
 }

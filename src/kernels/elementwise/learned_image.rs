@@ -4,7 +4,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Accumulate, Grid, MAX_GROUPS, Plan},
+        plan::{Accumulate, DispatchGrid, MAX_GROUPS, Plan},
         twin::{Case, Data, Random, Suite, Want, at, elements, nan_padded, numbers::EPS, suite},
     },
     shape::Nhwc,
@@ -40,7 +40,7 @@ pub fn plan(y: Nhwc, offset: u32, parameters_len: u32) -> Result<Plan> {
     check(y, offset, parameters_len)?;
     let params = LearnedImageParams { pixels: y.pixels(), plane: y.h * y.w, c: y.c, offset };
     let bytes = vec![u64::from(parameters_len) * 4, y.bytes()];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.pixels())), bytes))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.pixels())), bytes))
 }
 
 /// Checks that a learned image has at most four channels and lies within `len` parameters.
@@ -93,7 +93,8 @@ pub fn plan_grad(dy: Nhwc, offset: u32, parameters_len: u32, into: Accumulate) -
     let accumulate = u32::from(into == Accumulate::Add);
     let params = LearnedImageGradParams { n: dy.n, plane, c: dy.c, offset, accumulate };
     let bytes = vec![dy.bytes(), u64::from(parameters_len) * 4];
-    Ok(Plan::new(&GRAD, &params, Grid::Items(u64::from(plane)), bytes).costing(dy.bytes() / 4))
+    Ok(Plan::new(&GRAD, &params, DispatchGrid::Items(u64::from(plane)), bytes)
+        .costing(dy.bytes() / 4))
 }
 
 /// Shapes of batches, offsets of the image, and numbers of parameters.

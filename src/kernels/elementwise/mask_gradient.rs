@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     kernels::{
         conv::conv2d::{mask_bytes, twin::mask_of},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, numbers::passes, suite},
     },
     shape::Nhwc,
@@ -33,7 +33,7 @@ pub fn plan(shape: Nhwc, copies: u32) -> Result<Plan> {
     let whole = Nhwc { n: shape.n * copies, ..shape }.checked()?;
     let params = MaskGradientParams { vec4s: shape.vec4s(), c: shape.c, copies };
     let bytes = vec![whole.bytes(), mask_bytes(shape, copies), whole.bytes()];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(whole.vec4s())), bytes))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(whole.vec4s())), bytes))
 }
 
 fn case(shape: Nhwc, copies: u32, random: &mut Random) -> Result<Case> {

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, numbers::EPS, suite},
     },
     shape::Nhwc,
@@ -52,7 +52,7 @@ pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
     }
     let params = ImageBatchParams { n, h, w, first, count };
     let bytes = vec![shard.next_multiple_of(4), u64::from(n) * 16, y.bytes()];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.pixels())), bytes)
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.pixels())), bytes)
         .costing(u64::from(y.pixels()) * 12))
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
     },
     shape::Nhwc,
@@ -42,7 +42,7 @@ pub fn plan(a: Nhwc, b: Nhwc) -> Result<Plan> {
     let y = a.with_c(c).checked()?;
     let params = ConcatChannelsParams { vec4s: y.vec4s(), a_c: a.c, b_c: b.c };
     let bytes = vec![a.bytes(), b.bytes(), y.bytes()];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.vec4s())), bytes))
 }
 
 /// The concatenation of every pixel's `a_c` and `b_c` channels.

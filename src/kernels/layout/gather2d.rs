@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, at, elements, nan_padded, suite},
     },
     shape::Nhwc,
@@ -131,7 +131,7 @@ pub fn plan(x: Nhwc, y: Nhwc, gather: Gather) -> Result<Plan> {
         offset,
         channel_offset,
     };
-    let grid = Grid::Items(u64::from(y.vec4s()));
+    let grid = DispatchGrid::Items(u64::from(y.vec4s()));
     Ok(Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]))
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, at, elements, nan_padded, suite},
     },
     shape::Nhwc,
@@ -46,7 +46,7 @@ pub fn output(x: Nhwc, factor: u32) -> Result<Nhwc> {
 pub fn plan(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
     let params = UpsampleNearestParams { vec4s: y.vec4s(), c: x.c, h: x.h, w: x.w, factor };
-    let grid = Grid::Items(u64::from(y.vec4s()));
+    let grid = DispatchGrid::Items(u64::from(y.vec4s()));
     Ok(Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]))
 }
 
@@ -60,7 +60,7 @@ crate::kernel! {
 pub fn plan_grad(x: Nhwc, factor: u32) -> Result<Plan> {
     let y = output(x, factor)?;
     let params = UpsampleNearestParams { vec4s: x.vec4s(), c: x.c, h: x.h, w: x.w, factor };
-    let grid = Grid::Items(u64::from(x.vec4s()));
+    let grid = DispatchGrid::Items(u64::from(x.vec4s()));
     Ok(Plan::new(&GRAD, &params, grid, vec![y.bytes(), x.bytes()]))
 }
 

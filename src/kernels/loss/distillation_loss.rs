@@ -4,8 +4,8 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        loss::rows::{Row, Rows, Wanted, largest, weights},
-        plan::{Grid, Plan},
+        loss::rows::{RowLoss, Rows, WantedLosses, largest, weights},
+        plan::{DispatchGrid, Plan},
         twin::{
             Case, Data, Random, Suite, nan_padded,
             numbers::{EPS, wide},
@@ -70,14 +70,14 @@ pub fn plan(copies: u32, n: u32, classes: u32, temperature: f32) -> Result<Plan>
     let params = DistillationLossParams { rows, n, classes, span, temperature, inverse };
     let bytes = of.bytes(Nhwc { n: 1, ..of.logits }.bytes());
     // Four exponentials, each about ten operations.
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(of.lanes), bytes);
+    let plan = Plan::new(&KERNEL, &params, DispatchGrid::Items(of.lanes), bytes);
     Ok(plan.costing(54 * of.logits.bytes() / 4))
 }
 
 /// Loss of a row of logits against the teacher's, `T^2 sum p (log p - log q)`, its gradient `weight T (q - p)`, and
 /// whether the first largest logits of both are of the same class.
 #[must_use]
-pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> Row {
+pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> RowLoss {
     let (z, t) = (Softmax::of(logits, temperature), Softmax::of(teacher, temperature));
     let classes = 0..logits.len();
     // A class with p = 0 adds 0; if log q is infinite, it adds NaN, as in 0 log 0 - 0 log q.
@@ -91,7 +91,7 @@ pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> Ro
         let apart = if i == t.answer { t.others(i) - z.others(i) } else { z.p(i) - t.p(i) };
         weight * temperature * if (z.sum + t.sum).is_nan() { f64::NAN } else { apart }
     };
-    Row {
+    RowLoss {
         loss: temperature * temperature * classes.clone().map(term).sum::<f64>(),
         dlogits: classes.map(gradient).collect(),
         correct: z.answer == t.answer,
@@ -202,7 +202,7 @@ struct Shape {
 impl Shape {
     fn case(self, label: &str, logits: &[f32], teacher: &[f32]) -> Result<Case> {
         let Self { copies, n, classes, temperature } = self;
-        let (weights, mut wanted) = (weights(copies, n), Wanted::default());
+        let (weights, mut wanted) = (weights(copies, n), WantedLosses::default());
         let taught = wide(teacher);
         for (r, z) in wide(logits).chunks(classes as usize).enumerate() {
             let (copy, image) = (r / n as usize, r % n as usize);

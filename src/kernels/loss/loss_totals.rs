@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -41,7 +41,7 @@ pub fn plan(copies: u32, n: u32) -> Result<Plan> {
     };
     let rows = u64::from(rows) * 4;
     let bytes = vec![rows, rows, u64::from(copies) * 8];
-    let grid = Grid::Groups(u64::from(copies));
+    let grid = DispatchGrid::Groups(u64::from(copies));
     Ok(Plan::new(&KERNEL, &LossTotalsParams { copies, n }, grid, bytes))
 }
 

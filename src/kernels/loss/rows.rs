@@ -52,7 +52,7 @@ impl Rows {
 
 /// A loss's results for one row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct RowLoss {
     /// The loss, unweighted.
     pub loss: f64,
     /// The gradient of the logits, weighted.
@@ -74,15 +74,15 @@ pub(super) fn weights(copies: u32, n: u32) -> Vec<f32> {
 
 /// Expected results of all rows of a case, each with its bounds.
 #[derive(Default)]
-pub(super) struct Wanted {
+pub(super) struct WantedLosses {
     dlogits: [Vec<f64>; 2],
     losses: [Vec<f64>; 2],
     correct: Vec<u32>,
 }
 
-impl Wanted {
+impl WantedLosses {
     /// Adds the next row, with the bounds of its loss and of its gradient.
-    pub(super) fn push(&mut self, row: Row, (loss, dlogits): (f64, Vec<f64>)) {
+    pub(super) fn push(&mut self, row: RowLoss, (loss, dlogits): (f64, Vec<f64>)) {
         self.dlogits[0].extend(row.dlogits);
         self.dlogits[1].extend(dlogits);
         self.losses[0].push(row.loss);

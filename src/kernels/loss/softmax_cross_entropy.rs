@@ -3,8 +3,8 @@
 use crate::{
     error::Result,
     kernels::{
-        loss::rows::{Row, Rows, Wanted, largest, weights},
-        plan::{Grid, Plan},
+        loss::rows::{RowLoss, Rows, WantedLosses, largest, weights},
+        plan::{DispatchGrid, Plan},
         twin::{
             Case, Data, Random, Suite, nan_padded,
             numbers::{EPS, wide},
@@ -49,14 +49,15 @@ crate::kernel! {
 pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
     let of = Rows::new(copies, n, classes)?;
     let params = SoftmaxCrossEntropyParams { rows: of.rows, n, classes, span: of.span };
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(of.lanes), of.bytes(u64::from(n) * 4));
+    let plan =
+        Plan::new(&KERNEL, &params, DispatchGrid::Items(of.lanes), of.bytes(u64::from(n) * 4));
     // Two exponentials, each about ten operations.
     Ok(plan.costing(24 * of.logits.bytes() / 4))
 }
 
 /// `-log p[label]`, its gradient `weight (p - onehot)`, and whether the label has the first largest logit.
 #[must_use]
-pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
+pub fn row(logits: &[f64], label: usize, weight: f64) -> RowLoss {
     let largest = largest(logits);
     let sum: f64 = logits.iter().map(|l| (l - largest).exp()).sum();
     let p = |i: usize| (logits[i] - largest).exp() / sum;
@@ -66,7 +67,7 @@ pub fn row(logits: &[f64], label: usize, weight: f64) -> Row {
         () if i == label => -others,
         () => p(i),
     };
-    Row {
+    RowLoss {
         loss: sum.ln() + largest - logits[label],
         dlogits: (0..logits.len()).map(|i| weight * gradient(i)).collect(),
         correct: logits.iter().position(|&l| l == largest || l.is_nan()) == Some(label),
@@ -109,7 +110,7 @@ fn case(
     random: &mut Random,
 ) -> Result<Case> {
     let labels: Vec<u32> = (0..n).map(|_| random.below(classes)).collect();
-    let (weights, mut wanted) = (weights(copies, n), Wanted::default());
+    let (weights, mut wanted) = (weights(copies, n), WantedLosses::default());
     for (r, l) in wide(logits).chunks(classes as usize).enumerate() {
         let (copy, image) = (r / n as usize, r % n as usize);
         let (own, weight) = (labels[image] as usize, f64::from(weights[copy]));

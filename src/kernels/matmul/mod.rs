@@ -5,7 +5,7 @@ use crate::{
     kernels::{
         conv::conv2d::twin::padded_weights,
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant, WORKGROUPS},
-        plan::{Class, Grid, Less, Plan, bucket},
+        plan::{Class, DispatchGrid, Less, Plan, bucket},
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
     },
     shape::{Nhwc, Rsck},
@@ -105,7 +105,7 @@ pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     }
     let params = MatmulParams { rows, c, k, batches };
     let bytes = vec![x.bytes(), weights * 4 * u64::from(batches), y.bytes()];
-    let grid = Grid::Tiles([y.c4(), rows, batches]);
+    let grid = DispatchGrid::Tiles([y.c4(), rows, batches]);
     let products = u64::from(rows) * u64::from(c) * u64::from(k) * u64::from(batches);
     let class = Class {
         name: format!("{}x{c}>{k} batches{}", bucket(rows), bucket(batches)),

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         elementwise::activation::Activation,
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         reduce::chunking,
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
@@ -82,7 +82,7 @@ fn build(
     let params = BatchNormApplyParams { vec4s: x.vec4s(), c: x.c, gamma_offset, beta_offset, eps };
     let stats = chunking::partial_bytes(x, 1, 2);
     let bytes = vec![x.bytes(), stats, u64::from(parameters_len) * 4, x.bytes()];
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(x.vec4s())), bytes);
+    let plan = Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(x.vec4s())), bytes);
     Ok(plan.with("ACTIVATION", act.code()).costing(x.bytes()))
 }
 

@@ -7,7 +7,7 @@ use crate::{
     kernels::{
         elementwise::activation::Activation,
         norm::apply::{arena, fits},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         reduce::chunking::{self, ChunkParams, Chunking},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
@@ -41,7 +41,7 @@ pub fn plan_like(x: Nhwc, part: Nhwc, act: Activation) -> Result<Plan> {
     let stats = chunking::partial_bytes(x, 1, 2);
     let partial = chunking::partial_bytes(x, cut.chunks, 2);
     let bytes = vec![x.bytes(), x.bytes(), x.bytes(), stats, partial];
-    let plan = Plan::new(&SUMS, &cut.params(x), Grid::Groups(cut.groups), bytes);
+    let plan = Plan::new(&SUMS, &cut.params(x), DispatchGrid::Groups(cut.groups), bytes);
     Ok(plan.with("ACTIVATION", act.code()).costing(6 * x.bytes() / 4))
 }
 
@@ -89,7 +89,7 @@ pub fn plan_finish(
     let params = BatchNormGradFinishParams { c: x.c, chunks, gamma_offset, beta_offset };
     let partial = chunking::partial_bytes(x, chunks, 2);
     let bytes = vec![partial, chunking::partial_bytes(x, 1, 2), u64::from(parameters_len) * 4];
-    let plan = Plan::new(&FINISH, &params, Grid::Groups(u64::from(x.c4())), bytes);
+    let plan = Plan::new(&FINISH, &params, DispatchGrid::Groups(u64::from(x.c4())), bytes);
     Ok(plan.costing(partial / 4))
 }
 
@@ -138,13 +138,13 @@ pub fn plan_grad(
     let vectors = chunking::partial_bytes(x, 1, 2);
     let parameters = u64::from(parameters_len) * 4;
     let bytes = vec![x.bytes(), x.bytes(), x.bytes(), vectors, vectors, parameters, x.bytes()];
-    let plan = Plan::new(&GRAD, &params, Grid::Items(u64::from(x.vec4s())), bytes);
+    let plan = Plan::new(&GRAD, &params, DispatchGrid::Items(u64::from(x.vec4s())), bytes);
     Ok(plan.with("ACTIVATION", act.code()).costing(10 * x.bytes() / 4))
 }
 
 /// Inputs of the sums, each `[pixels, c]`; stats is `[2, c]` (mean, `inv_std`).
 #[derive(Clone, Copy, Debug)]
-pub struct Operands<'a> {
+pub struct GradInputs<'a> {
     /// Gradient of the output.
     pub dy: &'a [f64],
     /// Output.
@@ -157,7 +157,7 @@ pub struct Operands<'a> {
     pub act: Activation,
 }
 
-impl Operands<'_> {
+impl GradInputs<'_> {
     /// Channels.
     #[must_use]
     pub fn c(&self) -> usize {
@@ -181,7 +181,7 @@ impl Operands<'_> {
 /// `sum dz` and `sum dz xhat` as `[chunks, 2, c]`, and their bounds: a chunk's n terms are rounded n + 6
 /// times, and each slope has its own error.
 #[must_use]
-pub fn partial(of: &Operands<'_>, chunk: u32) -> [Vec<f64>; 2] {
+pub fn partial(of: &GradInputs<'_>, chunk: u32) -> [Vec<f64>; 2] {
     let c = of.c();
     let step = chunk as usize * c;
     let (mut sums, mut bounds) = (Vec::new(), Vec::new());
@@ -221,7 +221,7 @@ pub(crate) fn inputs(shape: Nhwc, whole: bool, random: &mut Random) -> [Vec<f32>
 fn sums_case((shape, act, whole): (Nhwc, Activation, bool), random: &mut Random) -> Result<Case> {
     let [dy, y, x, stats] = inputs(shape, whole, random);
     let [wdy, wy, wx, wstats] = [&dy, &y, &x, &stats].map(|v| wide(v));
-    let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
+    let of = GradInputs { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
     let [sums, mut bounds] = partial(&of, Chunking::of(shape)?.chunk);
     if whole {
         bounds.fill(0.0);
@@ -307,13 +307,13 @@ fn random_finish(random: &mut Random) -> Result<Case> {
 
 /// `gamma inv_std (dz - sum dz / n - xhat sum dz xhat / n)` with sums `[2, c]` over n pixels.
 #[must_use]
-pub fn grad(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
+pub fn grad(of: &GradInputs<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
     each(of, sums, gamma, |dz, mean, slant, _| dz - mean - slant)
 }
 
 /// Error bounds: ten roundings (two of them divisions) of each of the three terms, and the slope's own
 /// error.
-fn bounds(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
+fn bounds(of: &GradInputs<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
     let error = |dz: f64, mean: f64, slant: f64, dy: f64| {
         10.0 * EPS * (dz.abs() + mean.abs() + slant.abs()) + scaled(slope_error(of.act), dy.abs())
     };
@@ -321,7 +321,7 @@ fn bounds(of: &Operands<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
 }
 
 fn each(
-    of: &Operands<'_>,
+    of: &GradInputs<'_>,
     sums: &[f64],
     gamma: &[f64],
     combine: impl Fn(f64, f64, f64, f64) -> f64,
@@ -348,7 +348,7 @@ fn grad_case((shape, act, whole): (Nhwc, Activation, bool), random: &mut Random)
     };
     let [wdy, wy, wx, wstats, wsums, wgamma] =
         [&dy, &y, &x, &stats, &sums, &gamma].map(|v| wide(v));
-    let of = Operands { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
+    let of = GradInputs { dy: &wdy, y: &wy, x: &wx, stats: &wstats, act };
     let dx = grad(&of, &wsums, &wgamma);
     let mut bounds = bounds(&of, &wsums, &wgamma);
     if whole {

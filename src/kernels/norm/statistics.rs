@@ -4,7 +4,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         reduce::chunking::{self, ChunkParams, Chunking},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
@@ -33,7 +33,7 @@ pub fn plan_stats(x: Nhwc) -> Result<Plan> {
 pub fn plan_like(x: Nhwc, part: Nhwc) -> Result<Plan> {
     let cut = Chunking::like(x, part)?;
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 2)];
-    let plan = Plan::new(&STATS, &cut.params(x), Grid::Groups(cut.groups), bytes);
+    let plan = Plan::new(&STATS, &cut.params(x), DispatchGrid::Groups(cut.groups), bytes);
     Ok(plan.costing(5 * x.bytes() / 4))
 }
 
@@ -98,7 +98,7 @@ pub fn plan_finish(x: Nhwc, part: Nhwc, eps: f32, momentum: f32) -> Result<Plan>
     };
     let vectors = chunking::partial_bytes(x, 1, 2);
     let bytes = vec![chunking::partial_bytes(x, chunks, 2), vectors, vectors];
-    let plan = Plan::new(&FINISH, &params, Grid::Groups(u64::from(x.c4())), bytes);
+    let plan = Plan::new(&FINISH, &params, DispatchGrid::Groups(u64::from(x.c4())), bytes);
     Ok(plan.costing(2 * chunking::partial_bytes(x, chunks, 2)))
 }
 

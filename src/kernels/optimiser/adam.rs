@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{
             Case, Data, Random, Suite, Want,
             numbers::{EPS, wide},
@@ -57,7 +57,8 @@ pub fn plan(len: u32, beta1: f64, beta2: f64, eps: f64) -> Result<Plan> {
     };
     let each = u64::from(len) * 4;
     let bytes = vec![16, each, each, each, each];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(len)), bytes).costing(15 * u64::from(len)))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(len)), bytes)
+        .costing(15 * u64::from(len)))
 }
 
 /// Contents of the binding `schedule` for step `step` (the first is 1): learning rate,

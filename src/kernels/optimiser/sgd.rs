@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, numbers::EPS, suite},
     },
 };
@@ -39,7 +39,8 @@ pub fn plan(len: u32, momentum: f64, weight_decay: f64) -> Result<Plan> {
     let params = SgdParams { len, momentum: momentum as f32, weight_decay: weight_decay as f32 };
     let each = u64::from(len) * 4;
     let bytes = vec![16, each, each, each];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(u64::from(len)), bytes).costing(7 * u64::from(len)))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(len)), bytes)
+        .costing(7 * u64::from(len)))
 }
 
 /// Learning rate, gradient scale, momentum, weight decay.

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         pool::{max_pool, window::PoolParams},
         twin::{Case, Data, Random, Suite, Want, at, elements, nan_padded, suite},
     },
@@ -37,7 +37,7 @@ pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, y);
     let taps = u64::from(window.kernel[0] * window.kernel[1]);
-    let grid = Grid::Items(u64::from(y.vec4s()));
+    let grid = DispatchGrid::Items(u64::from(y.vec4s()));
     let plan = Plan::new(&KERNEL, &params, grid, vec![x.bytes(), y.bytes()]);
     Ok(plan.costing(u64::from(y.pixels()) * u64::from(y.c) * taps))
 }
@@ -52,7 +52,7 @@ crate::kernel! {
 pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, x);
-    let grid = Grid::Items(u64::from(x.vec4s()));
+    let grid = DispatchGrid::Items(u64::from(x.vec4s()));
     Ok(Plan::new(&GRAD, &params, grid, vec![y.bytes(), x.bytes()]))
 }
 

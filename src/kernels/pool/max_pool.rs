@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         pool::window::PoolParams,
         twin::{Axes, Case, Data, Random, Suite, Want, at, elements, nan_padded, suite},
     },
@@ -49,7 +49,7 @@ pub fn plan(x: Nhwc, window: Window) -> Result<Plan> {
     let params = PoolParams::new(x, y, window, y);
     let taps = u64::from(window.kernel[0] * window.kernel[1]);
     let bytes = vec![x.bytes(), y.bytes(), y.bytes() / 4];
-    let plan = Plan::new(&KERNEL, &params, Grid::Items(u64::from(y.vec4s())), bytes);
+    let plan = Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.vec4s())), bytes);
     Ok(plan.costing(u64::from(y.pixels()) * u64::from(y.c) * taps))
 }
 
@@ -64,7 +64,7 @@ pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
     let y = output(x, window)?;
     let params = PoolParams::new(x, y, window, x);
     let bytes = vec![y.bytes(), y.bytes() / 4, x.bytes()];
-    Ok(Plan::new(&GRAD, &params, Grid::Items(u64::from(x.vec4s())), bytes))
+    Ok(Plan::new(&GRAD, &params, DispatchGrid::Items(u64::from(x.vec4s())), bytes))
 }
 
 /// Images and windows for cases of all pools: halving, overlaps, gaps, padding, one window over the

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     fault::check_bits,
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -46,7 +46,7 @@ pub fn plan(
     let words = u64::from(len.div_ceil(4));
     let params = StoredTensorParams { offset, len, index, bits };
     let bytes = vec![parameters, scales, 4 * words];
-    Ok(Plan::new(&KERNEL, &params, Grid::Items(words), bytes).costing(len.into()))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(words), bytes).costing(len.into()))
 }
 
 /// Checks a tensor of the arena and its index among the scales; returns the bytes of both buffers.

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         quantise::quantize::{self, StoredTensorParams},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
@@ -39,7 +39,7 @@ pub fn plan(
         return Err(Error::Shape(format!("a tensor of {len} weights is longer than {MOST}")));
     }
     let params = StoredTensorParams { offset, len, index, bits };
-    Ok(Plan::new(&KERNEL, &params, Grid::Groups(1), bytes.to_vec()).costing(len.into()))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Groups(1), bytes.to_vec()).costing(len.into()))
 }
 
 /// The scale: the largest magnitude divided by the largest quantised value.

@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     kernels::{
         norm::backward::sum_rows,
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         reduce::chunking::{self, ChunkParams, Chunking},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
@@ -27,7 +27,7 @@ crate::kernel! {
 pub fn plan(x: Nhwc) -> Result<Plan> {
     let cut = Chunking::of(x)?;
     let bytes = vec![x.bytes(), chunking::partial_bytes(x, cut.chunks, 1)];
-    let plan = Plan::new(&KERNEL, &cut.params(x), Grid::Groups(cut.groups), bytes);
+    let plan = Plan::new(&KERNEL, &cut.params(x), DispatchGrid::Groups(cut.groups), bytes);
     Ok(plan.costing(x.bytes() / 4))
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     kernels::{
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, suite},
     },
 };
@@ -38,7 +38,7 @@ pub fn plan(len: u32, slot: u32, slots: u32) -> Result<Plan> {
         return Err(Error::Shape(format!("{len} values to look at for answer {slot} of {slots}")));
     }
     let bytes = vec![u64::from(len) * 4, u64::from(slots) * 4];
-    Ok(Plan::new(&KERNEL, &NonFiniteParams { len, slot }, Grid::Items(len.into()), bytes)
+    Ok(Plan::new(&KERNEL, &NonFiniteParams { len, slot }, DispatchGrid::Items(len.into()), bytes)
         .costing(len.into()))
 }
 

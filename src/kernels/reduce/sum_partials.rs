@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         norm::backward::sum_rows,
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{
             Case, Data, Random, Suite, Want, nan_padded,
             numbers::{EPS, wide},
@@ -65,7 +65,7 @@ pub fn plan(rows: u32, row_len: u32, len: u32, offset: u32, out_len: u32) -> Res
     let groups = u64::from(used4s.div_ceil(block));
     let partial = u64::from(rows) * u64::from(row_len) * 4;
     let bytes = vec![partial, u64::from(out_len) * 4];
-    Ok(Plan::new(&KERNEL, &params, Grid::Groups(groups), bytes).costing(partial / 4))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Groups(groups), bytes).costing(partial / 4))
 }
 
 fn case(rows: usize, len: usize, whole: bool, random: &mut Random) -> Result<Case> {

@@ -9,7 +9,7 @@ mod want;
 
 pub use axes::Axes;
 pub use case::{Case, Data, Random, nan_padded};
-pub use want::{Mismatch, POISON, Want};
+pub use want::{POISON, Want, WrongElements};
 
 use super::desc::KernelDesc;
 use crate::{error::Result, shape::Nhwc};

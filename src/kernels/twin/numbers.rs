@@ -1,6 +1,6 @@
 //! Common parts of the twins: conversion of inputs to f64, activations, the unit of every bound.
 
-use crate::kernels::{elementwise::activation::Activation, plan::Operands};
+use crate::kernels::{elementwise::activation::Activation, plan::Dtype};
 use half::f16;
 
 /// Spacing of f32 at 1. One rounding is off by at most half of it, a division or root on a GPU by
@@ -52,10 +52,10 @@ pub(crate) fn slope_error(act: Activation) -> f64 {
 
 /// An operand of a product, rounded as the kernel rounds it.
 #[must_use]
-pub fn operand(operands: Operands, v: f32) -> f32 {
-    match operands {
-        Operands::F32 => v,
-        Operands::F16 => nearest_f16(v),
+pub fn operand(dtype: Dtype, v: f32) -> f32 {
+    match dtype {
+        Dtype::F32 => v,
+        Dtype::F16 => nearest_f16(v),
     }
 }
 

@@ -117,11 +117,11 @@ impl Want {
     ///
     /// # Errors
     /// The first wrong element, and the number of wrong ones.
-    pub fn compare(&self, got: &[u32]) -> Result<(), Mismatch> {
+    pub fn compare(&self, got: &[u32]) -> Result<(), WrongElements> {
         if got.len() != self.len() {
             let (got, want) = (format!("{} words", got.len()), format!("{} words", self.len()));
             let (at, place) = (0, None);
-            return Err(Mismatch { at, place, wrong: 1, of: self.len(), got, want });
+            return Err(WrongElements { at, place, wrong: 1, of: self.len(), got, want });
         }
         let wrong: Vec<usize> = (0..got.len()).filter(|&i| !self.admits(i, got[i])).collect();
         let Some(&at) = wrong.first() else {
@@ -135,7 +135,7 @@ impl Want {
             Values::Words(words) => (format!("{:#010x}", got[at]), format!("{:#010x}", words[at])),
         };
         let place = self.axes.as_ref().map(|axes| axes.name(at, self.len()));
-        Err(Mismatch { at, place, wrong: wrong.len(), of: self.len(), got, want })
+        Err(WrongElements { at, place, wrong: wrong.len(), of: self.len(), got, want })
     }
 
     /// Length, and values with bounds or words, for a web page that compares them. `text` encodes the
@@ -181,7 +181,7 @@ fn pad(values: &[f64], c: u32) -> Vec<f64> {
 
 /// The first wrong element of a buffer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Mismatch {
+pub struct WrongElements {
     /// Index of the element in 32-bit words.
     pub at: usize,
     /// Coordinate of the element, where the buffer's axes are known: `n=0 h=3 w=2 c=5`.
@@ -196,7 +196,7 @@ pub struct Mismatch {
     pub want: String,
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for WrongElements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, place, wrong, of, got, want } = self;
         let place = place.as_ref().map_or(String::new(), |place| format!(" {place}"));

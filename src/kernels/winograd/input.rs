@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     kernels::{
         conv::conv2d::{Conv2d, twin::mask_of},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{
             Case, Data, Random, Suite, Want, at, nan_padded,
             numbers::{passes, scaled},
@@ -78,7 +78,7 @@ pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
         Form::F2 => (&KERNEL, of_tiles, 32),
         Form::F4 => (&KERNEL4, 4 * of_tiles, 12 * 22),
     };
-    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes);
+    let plan = Plan::new(kernel, &params, DispatchGrid::Items(items), bytes);
     let plan = plan.costing(4 * of_tiles * operations);
     Ok(plan.with("MASK_IN", f64::from(u8::from(masked))))
 }

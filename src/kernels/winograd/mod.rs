@@ -10,7 +10,7 @@ use crate::{
     kernels::{
         conv::conv2d::{Conv2d, mask_bytes},
         matmul::Matmul,
-        plan::Operands,
+        plan::Dtype,
     },
     shape::{Nhwc, Window},
 };
@@ -65,7 +65,7 @@ impl Form {
     pub fn fits(self, conv: Conv2d) -> bool {
         let Window { kernel, stride, padding } = conv.window;
         let alone = conv.copies == 1 || !conv.shared_input && !conv.sum_copies;
-        let plain = conv.operands == Operands::F32 && alone && !conv.is_general();
+        let plain = conv.dtype == Dtype::F32 && alone && !conv.is_general();
         let [h, w] = [conv.y.h, conv.y.w];
         let rows = match self {
             Self::F2 => w.is_multiple_of(2),

@@ -7,7 +7,7 @@ use crate::{
             Conv2d, Fusion,
             twin::{mask_axes, mask_of},
         },
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, numbers::scaled, suite},
         winograd::{
             Form, Tiles,
@@ -114,7 +114,7 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         }
     };
     let flag = |on: bool| f64::from(u8::from(on));
-    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes)
+    let plan = Plan::new(kernel, &params, DispatchGrid::Items(items), bytes)
         .with("SCALE", flag(fusion.scale.is_some()))
         .with("SHIFT", flag(fusion.shift.is_some()))
         .with("RESIDUAL", flag(fusion.residual))

@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         matmul::panels,
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, numbers::scaled, suite},
         winograd::Form,
     },
@@ -58,7 +58,7 @@ pub fn plan(w: Rsck, form: Form, copies: u32, flip: bool) -> Result<Plan> {
         Form::F4 => &KERNEL4,
     };
     let bytes = vec![of_copies, bytes(w, form, copies)];
-    let plan = Plan::new(kernel, &params, Grid::Items(items), bytes);
+    let plan = Plan::new(kernel, &params, DispatchGrid::Items(items), bytes);
     Ok(plan.with("FLIP", f64::from(u8::from(flip))))
 }
 

@@ -1,10 +1,9 @@
 //! The backward pass: from the gradient of the output to those of the input and, in training, of
 //! every parameter.
 
-use super::{Compiler, Mode, Saved, Value};
+use super::{Compiler, Mode, NodeValue, Saved};
 use crate::{
     error::{Error, Result},
-    gpu::BufferId,
     kernels::{
         conv::{
             self,
@@ -16,9 +15,10 @@ use crate::{
         pool, reduce,
     },
     nn::{
-        convolution::Operands,
+        convolution::ConvOperands,
         graph::{NodeId, Op},
     },
+    run::BufferId,
 };
 
 /// Gradients accumulated so far, per node and part.
@@ -157,7 +157,7 @@ impl Compiler<'_> {
         grads: &mut Gradients,
         x: NodeId,
         out: NodeId,
-        mut push: impl FnMut(&mut Self, usize, Value, BufferId, BufferId) -> Result<()>,
+        mut push: impl FnMut(&mut Self, usize, NodeValue, BufferId, BufferId) -> Result<()>,
     ) -> Result<()> {
         let Some(dy) = grads.0[out].clone() else { return Ok(()) };
         let mut dx = Vec::new();
@@ -236,7 +236,7 @@ impl Compiler<'_> {
         &mut self,
         conv: Conv2d,
         layer: usize,
-        input: Value,
+        input: NodeValue,
         dy: BufferId,
         masks: &[BufferId],
         mut earlier: Option<BufferId>,
@@ -266,7 +266,7 @@ impl Compiler<'_> {
                 ..Fusion::default()
             };
             let dx = self.gradient_buffer(input);
-            let operands = Operands {
+            let operands = ConvOperands {
                 x: dy,
                 w: wt,
                 affine: unused_in,
@@ -325,9 +325,9 @@ impl Compiler<'_> {
     ) -> Result<()> {
         let Some(offset) = self.vectors.shift[layer] else { return Ok(()) };
         let copies = 1;
-        let values: Vec<Value> =
-            convs.iter().zip(dy).map(|(c, &id)| Value { id, shape: c.y, copies }).collect();
-        let plan = |value: Value| Ok((reduce::channel_sum::plan(value.shape)?, vec![value.id]));
+        let values: Vec<NodeValue> =
+            convs.iter().zip(dy).map(|(c, &id)| NodeValue { id, shape: c.y, copies }).collect();
+        let plan = |value: NodeValue| Ok((reduce::channel_sum::plan(value.shape)?, vec![value.id]));
         let partial = self.partials("bias gradient", &values, plan)?;
         let rows = convs.iter().map(|c| reduce::chunking::chunks(c.y)).sum();
         let y = convs[0].y;
@@ -351,7 +351,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    pub(super) fn gradient_buffer(&mut self, value: Value) -> BufferId {
+    pub(super) fn gradient_buffer(&mut self, value: NodeValue) -> BufferId {
         self.tape.transient("gradient", value.whole().bytes())
     }
 }

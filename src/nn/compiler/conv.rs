@@ -1,18 +1,18 @@
 //! Forward pass of convolutions and fully connected layers, with the operations that can be fused
 //! with them.
 
-use super::{Compiler, Mode, Saved, Slice, Value};
+use super::{ChannelSlice, Compiler, Mode, NodeValue, Saved};
 use crate::{
     error::{Error, Result},
-    gpu::BufferId,
     kernels::{
         conv::conv2d::{Conv2d, Fusion, mask_bytes},
         layout,
     },
     nn::{
-        convolution::Operands,
+        convolution::ConvOperands,
         graph::{NodeId, Op},
     },
+    run::BufferId,
     shape::{Nhwc, Window},
 };
 
@@ -55,13 +55,13 @@ impl Compiler<'_> {
         let inputs = self.parts(x)?;
         let (layer, _) = self.gather_of(node, inputs[0].shape)?;
         let slices = self.layers.slices[layer].clone();
-        let fused = self.fuse(node, layer, slices.len());
+        let fused = self.fused(node, layer, slices.len());
         self.done[node] = true;
         let (mut convs, mut outputs, mut masks) = (Vec::new(), Vec::new(), Vec::new());
         for (part, input) in inputs.into_iter().enumerate() {
             let (_, mut conv) = self.gather_of(node, input.shape)?;
             conv.copies = self.layers.copies;
-            conv.operands = self.operands;
+            conv.dtype = self.dtype;
             conv.shared_input = input.copies == 1 && conv.copies > 1;
             let mut results = Vec::new();
             for slice in &slices {
@@ -79,7 +79,7 @@ impl Compiler<'_> {
     }
 
     /// What can run in one dispatch with the layer of `node`.
-    fn fuse(&mut self, node: NodeId, layer: usize, slices: usize) -> Fused {
+    fn fused(&mut self, node: NodeId, layer: usize, slices: usize) -> Fused {
         let graph = self.graph;
         let vectors = &self.vectors;
         let mut fusion = Fusion {
@@ -140,11 +140,11 @@ impl Compiler<'_> {
     fn conv_slice(
         &mut self,
         part: usize,
-        input: Value,
+        input: NodeValue,
         conv: Conv2d,
-        slice: Slice,
+        slice: ChannelSlice,
         fused: &Fused,
-    ) -> Result<(Value, Option<BufferId>)> {
+    ) -> Result<(NodeValue, Option<BufferId>)> {
         let shift = |offset: Option<u32>| offset.map(|o| o + slice.first);
         let fusion = Fusion {
             scale: shift(fused.fusion.scale),
@@ -167,7 +167,7 @@ impl Compiler<'_> {
             None => unused_in,
         };
         let affine = if fusion.affine_len > 0 { self.vectors.buffer } else { unused_in };
-        let operands = Operands {
+        let operands = ConvOperands {
             x: input.id,
             w: slice.w,
             affine,
@@ -181,18 +181,18 @@ impl Compiler<'_> {
     }
 
     /// Joins the channels of all slices into one tensor.
-    fn join(&mut self, slices: &[Value]) -> Result<Value> {
+    fn join(&mut self, slices: &[NodeValue]) -> Result<NodeValue> {
         let Some((&first, rest)) = slices.split_first() else {
             return Err(Error::Shape("a layer without weights".into()));
         };
         let mut whole = first;
         for slice in rest {
             let shape = whole.shape.with_c(whole.shape.c + slice.shape.c);
-            let joined = Value { shape, ..whole };
+            let joined = NodeValue { shape, ..whole };
             let id = self.tape.transient("channels", joined.whole().bytes());
             let plan = layout::concat_channels::plan(whole.whole(), slice.whole())?;
             self.tape.push(plan, &[whole.id, slice.id, id])?;
-            whole = Value { id, ..joined };
+            whole = NodeValue { id, ..joined };
         }
         Ok(whole)
     }

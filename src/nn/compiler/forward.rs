@@ -1,19 +1,20 @@
 //! The forward pass, node by node.
 
-use super::{Compiler, Mode, Saved, Value};
+use super::{Compiler, Mode, NodeValue, Saved};
 use crate::{
     error::{Error, Result},
-    gpu::{Buffer, BufferId},
+    gpu::Buffer,
     kernels::{
         elementwise::{self, activation::Activation},
         layout, pool,
     },
     nn::graph::{NodeId, Op},
+    run::BufferId,
     shape::Nhwc,
 };
 
 impl Compiler<'_> {
-    pub(super) fn run_forward(&mut self, images: &[Value]) -> Result<Vec<Value>> {
+    pub(super) fn run_forward(&mut self, images: &[NodeValue]) -> Result<Vec<NodeValue>> {
         self.set(self.graph.input(), images.to_vec());
         for node in 1..self.graph.nodes.len() {
             if !self.done[node] {
@@ -25,11 +26,11 @@ impl Compiler<'_> {
     }
 
     /// A transient buffer for a node's value.
-    pub(super) fn output(&mut self, node: NodeId, n: u32, copies: u32) -> Value {
+    pub(super) fn output(&mut self, node: NodeId, n: u32, copies: u32) -> NodeValue {
         let shape = self.graph.shape(node, n);
         let label = format!("{} node {node}", self.graph.name);
         let id = self.tape.transient(&label, shape.bytes() * u64::from(copies));
-        Value { id, shape, copies }
+        NodeValue { id, shape, copies }
     }
 
     fn step(&mut self, node: NodeId) -> Result<()> {
@@ -121,16 +122,16 @@ impl Compiler<'_> {
     }
 
     /// Input and output of a node, per part. The output has as many copies as the first input, `x`.
-    fn io(&mut self, node: NodeId, x: NodeId) -> Result<Vec<(Value, Value)>> {
+    fn io(&mut self, node: NodeId, x: NodeId) -> Result<Vec<(NodeValue, NodeValue)>> {
         let inputs = self.parts(x)?;
-        let outputs: Vec<Value> =
+        let outputs: Vec<NodeValue> =
             inputs.iter().map(|input| self.output(node, input.shape.n, input.copies)).collect();
         self.set(node, outputs.clone());
         Ok(inputs.into_iter().zip(outputs).collect())
     }
 
     /// Both inputs and the output of a node, per part.
-    fn two(&mut self, node: NodeId) -> Result<Vec<(Value, Value, Value)>> {
+    fn two(&mut self, node: NodeId) -> Result<Vec<(NodeValue, NodeValue, NodeValue)>> {
         let [x, other] = [0, 1].map(|i| self.graph.nodes[node].inputs[i]);
         let others = self.parts(other)?;
         let mut all = Vec::new();

@@ -11,16 +11,16 @@ mod norm;
 mod saved;
 
 use super::{
-    convolution::{Algorithm, Convolution, Operands},
+    convolution::{Algorithm, ConvOperands, Convolution},
     graph::{Graph, NodeId},
 };
 use crate::{
     error::{Error, Result},
-    gpu::{BufferId, Gpu, Tape},
     kernels::{
         conv::conv2d::{Conv2d, Fusion},
         plan,
     },
+    run::{BufferId, Gpu, Tape},
     shape::Nhwc,
 };
 use saved::Saved;
@@ -39,7 +39,7 @@ pub enum Mode {
 /// Dequantised weights of some output channels of a layer: all of them, unless they would not fit
 /// one binding.
 #[derive(Clone, Copy, Debug)]
-pub struct Slice {
+pub struct ChannelSlice {
     /// First output channel.
     pub first: u32,
     /// Number of output channels.
@@ -54,7 +54,7 @@ pub struct Slice {
 #[derive(Clone, Debug)]
 pub struct Layers {
     /// Slices of each layer.
-    pub slices: Vec<Vec<Slice>>,
+    pub slices: Vec<Vec<ChannelSlice>>,
     /// Number of sets of weights.
     pub copies: u32,
 }
@@ -90,7 +90,7 @@ pub struct TrainingState {
 
 /// The value of a node on the tape: `copies` tensors of one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct NodeValue {
     /// Buffer that holds all copies.
     pub id: BufferId,
     /// Shape of one copy.
@@ -99,7 +99,7 @@ pub struct Value {
     pub copies: u32,
 }
 
-impl Value {
+impl NodeValue {
     /// All copies as one batch, for kernels that treat them alike.
     fn whole(self) -> Nhwc {
         Nhwc { n: self.shape.n * self.copies, ..self.shape }
@@ -115,12 +115,12 @@ pub struct Compiler<'a> {
     graph: &'a Graph,
     mode: Mode,
     /// Precision in which inputs, weights and gradients enter products.
-    operands: plan::Operands,
+    dtype: plan::Dtype,
     layers: Layers,
     vectors: Vectors,
     state: TrainingState,
     /// Per node, the value of each part.
-    values: Vec<Option<Vec<Value>>>,
+    values: Vec<Option<Vec<NodeValue>>>,
     saved: Vec<Saved>,
     done: Vec<bool>,
     /// Stand-ins for bindings that a fusion leaves out: one to read, one to write.
@@ -144,13 +144,13 @@ impl<'a> Compiler<'a> {
         let unused = [tape.kept("unused input", 16), tape.kept("unused output", 16)];
         let (values, done) = (vec![None; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let (saved, tape) = (Vec::new(), Tape::new());
-        let operands = plan::Operands::F32;
+        let dtype = plan::Dtype::F32;
         Self {
             gpu,
             tape,
             graph,
             mode,
-            operands,
+            dtype,
             layers,
             vectors,
             state,
@@ -165,15 +165,15 @@ impl<'a> Compiler<'a> {
 
     /// Sets the precision of the operands of products; without this call it is f32.
     #[must_use]
-    pub fn with_operands(self, operands: plan::Operands) -> Self {
-        Self { operands, ..self }
+    pub fn with_dtype(self, dtype: plan::Dtype) -> Self {
+        Self { dtype, ..self }
     }
 
     /// Appends the forward pass from the images to the output.
     ///
     /// # Errors
     /// The graph cannot run in this mode, or shapes do not fit.
-    pub fn forward(&mut self, tape: &mut Tape, images: Value) -> Result<Value> {
+    pub fn forward(&mut self, tape: &mut Tape, images: NodeValue) -> Result<NodeValue> {
         Ok(self.forward_parts(tape, &[images])?[0])
     }
 
@@ -182,7 +182,11 @@ impl<'a> Compiler<'a> {
     /// # Errors
     /// As [`Self::forward`]; there is no part, or there are several parts of a network that does not
     /// train.
-    pub fn forward_parts(&mut self, tape: &mut Tape, images: &[Value]) -> Result<Vec<Value>> {
+    pub fn forward_parts(
+        &mut self,
+        tape: &mut Tape,
+        images: &[NodeValue],
+    ) -> Result<Vec<NodeValue>> {
         if images.is_empty() || images.len() > 1 && self.mode != Mode::Training {
             let what = format!("{}: {} parts of a batch", self.graph.name, images.len());
             return Err(Error::Shape(what));
@@ -226,7 +230,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The parts of a node's value; nodes inside a fused step have none.
-    fn parts(&self, node: NodeId) -> Result<Vec<Value>> {
+    fn parts(&self, node: NodeId) -> Result<Vec<NodeValue>> {
         self.values[node]
             .clone()
             .ok_or_else(|| Error::Shape(format!("{}: node {node} was fused away", self.graph.name)))
@@ -240,7 +244,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Appends a convolution by the algorithm that is chosen for this adapter.
-    fn convolve(&mut self, conv: Conv2d, fusion: Fusion, operands: &Operands) -> Result<()> {
+    fn convolve(&mut self, conv: Conv2d, fusion: Fusion, operands: &ConvOperands) -> Result<()> {
         let (first, algorithm) = (self.tape.len(), Algorithm::choose(self.gpu, conv)?);
         algorithm.append(&mut self.tape, conv, fusion, operands)?;
         let (entries, operands) = (first..self.tape.len(), *operands);
@@ -255,7 +259,7 @@ impl<'a> Compiler<'a> {
         &self.convolutions
     }
 
-    fn set(&mut self, node: NodeId, parts: Vec<Value>) {
+    fn set(&mut self, node: NodeId, parts: Vec<NodeValue>) {
         self.values[node] = Some(parts);
         self.done[node] = true;
     }

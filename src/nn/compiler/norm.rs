@@ -1,11 +1,11 @@
 //! Batch norm in training: statistics of the whole batch, whatever parts it comes in.
 
-use super::{Compiler, Mode, Saved, Value};
+use super::{Compiler, Mode, NodeValue, Saved};
 use crate::{
     error::{Error, Result},
-    gpu::BufferId,
     kernels::{elementwise::activation::Activation, norm, plan::Plan, reduce},
     nn::graph::{EPS, MOMENTUM, NodeId, Op},
+    run::BufferId,
     shape::Nhwc,
 };
 
@@ -27,7 +27,7 @@ impl Compiler<'_> {
         self.done[node] = true;
         let inputs = self.parts(x)?;
         let (whole, part) = self.cut(&inputs);
-        let stats = |input: Value| -> Result<(Plan, Vec<BufferId>)> {
+        let stats = |input: NodeValue| -> Result<(Plan, Vec<BufferId>)> {
             Ok((norm::statistics::plan_like(input.shape, part)?, vec![input.id]))
         };
         let partial = self.partials("batch-norm partial", &inputs, stats)?;
@@ -61,7 +61,7 @@ impl Compiler<'_> {
         let [gamma, beta] = self.vectors.norm[norm];
         let len = self.vectors.len;
         let mut at = 0;
-        let sums = |input: Value| -> Result<(Plan, Vec<BufferId>)> {
+        let sums = |input: NodeValue| -> Result<(Plan, Vec<BufferId>)> {
             let plan = norm::backward::plan_like(input.shape, part, act)?;
             let (dy, y) = (dy[at], outputs[at].id);
             at += 1;
@@ -84,7 +84,7 @@ impl Compiler<'_> {
     }
 
     /// Shape of the whole batch, and of the parts that it comes in (the last may have fewer images).
-    fn cut(&self, parts: &[Value]) -> (Nhwc, Nhwc) {
+    fn cut(&self, parts: &[NodeValue]) -> (Nhwc, Nhwc) {
         let part = parts[0].shape;
         (Nhwc { n: self.batch(), ..part }, part)
     }
@@ -94,8 +94,8 @@ impl Compiler<'_> {
     pub(super) fn partials(
         &mut self,
         label: &str,
-        parts: &[Value],
-        mut plan: impl FnMut(Value) -> Result<(Plan, Vec<BufferId>)>,
+        parts: &[NodeValue],
+        mut plan: impl FnMut(NodeValue) -> Result<(Plan, Vec<BufferId>)>,
     ) -> Result<BufferId> {
         let planned = parts.iter().map(|&part| plan(part)).collect::<Result<Vec<_>>>()?;
         let size = |plan: &Plan| plan.bytes.last().copied().unwrap_or(0);

@@ -2,10 +2,10 @@
 
 use super::super::graph::{Graph, NodeId, Op};
 use crate::{
-    gpu::BufferId,
     kernels::{
         conv::conv2d::Conv2d, elementwise::activation::Activation, layout::gather2d::Gather,
     },
+    run::BufferId,
     shape::Window,
 };
 

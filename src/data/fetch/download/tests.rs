@@ -13,7 +13,7 @@ use crate::data::{
     checksum::md5,
     cifar10::{FILES, FOLDER, RECORD_BYTES, RECORDS},
     dataset::DataFile,
-    fetch::{self, Means, Source, Way},
+    fetch::{self, FileSource, Means, Way},
 };
 
 /// The unfinished download of the server's file.
@@ -210,7 +210,7 @@ fn on_a_full_disk_no_other_source_is_tried() {
     fs::create_dir(dir.path().join(FOLDER)).unwrap();
     std::os::unix::fs::symlink("/dev/full", dir.path().join(FOLDER).join(PART)).unwrap();
     let way = || Way::TarGz(remote(&server, ""));
-    let sources = ["one", "another"].map(|words| Source { words, way: way() });
+    let sources = ["one", "another"].map(|words| FileSource { words, way: way() });
     let means = Means { npm: "nf-gpu-test-no-program".into(), patience: PATIENCE };
     let e = fetch::fetch("x", FILES, &sources, &means, dir.path(), &mut |_| true).unwrap_err();
     assert_eq!(server.ranges.lock().unwrap().len(), 1);
@@ -251,7 +251,7 @@ fn only_the_known_files_come_out_of_the_archive() {
         ("cifar-10-batches-bin/test_batch.bin", SIZE),
     ];
     for (take, written) in [(4, 0), (5, 1)] {
-        let mut target = Target::at(&folder, &[ZEROS]);
+        let mut target = FetchTarget::at(&folder, &[ZEROS]);
         fs::write(&path, tar_of(&files[..take])).unwrap();
         unpack(&path, &mut target, &mut |_| true).unwrap();
         let there = fs::read_dir(&folder).unwrap().count();
@@ -260,12 +260,12 @@ fn only_the_known_files_come_out_of_the_archive() {
     assert!(!dir.path().join("evil.bin").exists());
 
     fs::write(&path, tar_of(&[("cifar-10-batches-bin/data_batch_2.bin", SIZE)])).unwrap();
-    let e = unpack(&path, &mut Target::at(&folder, &[OTHER]), &mut |_| true).unwrap_err();
+    let e = unpack(&path, &mut FetchTarget::at(&folder, &[OTHER]), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("came with MD5"), "{e}");
     assert!(!dir.path().join(FOLDER).join("data_batch_2.bin").exists());
 
     let whole = tar_of(&files);
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let e = unpack(&path, &mut Target::at(&folder, &[ZEROS]), &mut |_| true).unwrap_err();
+    let e = unpack(&path, &mut FetchTarget::at(&folder, &[ZEROS]), &mut |_| true).unwrap_err();
     assert!(e.to_string().contains("damaged"), "{e}");
 }

@@ -24,7 +24,7 @@ fn files_come_out_of_their_folder_in_the_package_and_no_others() {
         header.set_mode(0o644);
         tar.append_data(&mut header, member, content.as_bytes()).unwrap();
         fs::write(&path, tar.into_inner().unwrap().finish().unwrap()).unwrap();
-        let mut target = Target::at(&files, &[FILE]);
+        let mut target = FetchTarget::at(&files, &[FILE]);
         install(&path, "data", &mut target, &mut |_| true).unwrap();
         assert_eq!((target.wants("f-ubyte"), files.join("f-ubyte").exists()), (!right, right));
     }

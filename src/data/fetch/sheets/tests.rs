@@ -72,7 +72,8 @@ fn a_package_becomes_the_files_that_are_wanted_and_no_others() {
     let written = || fs::read_dir(dir.path().join("files")).unwrap().count();
     let all = package(dir.path(), |_| true, 0);
     for (wanted, n) in [(vec![THIRD], 1), (vec![THIRD, TEST], 2)] {
-        convert(&all, &mut Target::at(&dir.path().join("files"), &wanted), &mut |_| true).unwrap();
+        convert(&all, &mut FetchTarget::at(&dir.path().join("files"), &wanted), &mut |_| true)
+            .unwrap();
         assert_eq!(written(), n);
     }
 }
@@ -82,7 +83,7 @@ fn a_wrong_package_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let written = || fs::read_dir(dir.path().join("files")).unwrap().count();
     let convert = |path: &Path| {
-        let mut target = Target::at(&dir.path().join("files"), &[TEST]);
+        let mut target = FetchTarget::at(&dir.path().join("files"), &[TEST]);
         let result = convert(path, &mut target, &mut |_| true);
         (result.map_err(|e| e.to_string()), target.wants("test_batch.bin"))
     };

@@ -7,7 +7,7 @@ use crate::{
             Conv2d, Fusion,
             twin::{Values, case, case_of},
         },
-        plan::Operands,
+        plan::Dtype,
         twin::{Case, Random},
     },
     shape::{Nhwc, Window},
@@ -174,7 +174,7 @@ pub(crate) fn general() -> Result<Vec<Conv2d>> {
 /// Operands rounded to f16, in every use of the gather.
 fn f16_operands() -> Result<Vec<Case>> {
     let none = Fusion::default();
-    let half = |conv: Conv2d| Conv2d { operands: Operands::F16, ..conv };
+    let half = |conv: Conv2d| Conv2d { dtype: Dtype::F16, ..conv };
     let forward = |n, h, w, c, k, kernel, stride, padding| {
         let x = Nhwc::new(n, h, w, c);
         Conv2d::forward(x, k, Window::square(kernel, stride, padding)).map(half)
@@ -263,8 +263,8 @@ pub(crate) fn draw(random: &mut Random) -> Result<Conv2d> {
         (true, true) => Conv2d::grouped_transposed(x, k, window, groups, dilation)?,
     };
     let half = !general && random.below(3) == 0;
-    let operands = if half { Operands::F16 } else { Operands::F32 };
-    Ok(Conv2d { operands, copies, ..conv })
+    let dtype = if half { Dtype::F16 } else { Dtype::F32 };
+    Ok(Conv2d { dtype, copies, ..conv })
 }
 
 pub(super) fn random(random: &mut Random) -> Result<Case> {

@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     kernels::{
         conv::conv2d::{Conv2d, Fusion, plan},
-        plan::{Class, Less, Operands, Plan, bucket},
+        plan::{Class, Dtype, Less, Plan, bucket},
     },
     shape::{Nhwc, Window},
 };
@@ -31,7 +31,7 @@ pub(crate) fn class_name(conv: Conv2d) -> String {
     if conv.is_general() {
         name += &format!(" groups{} dilation{}", conv.groups, conv.dilation);
     }
-    if conv.operands == Operands::F16 {
+    if conv.dtype == Dtype::F16 {
         name += " f16";
     }
     name
@@ -89,7 +89,7 @@ pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
     Class {
         name,
         words: &["mask_in", "mask_out"],
-        eps: conv.operands.eps(),
+        eps: conv.dtype.eps(),
         less: Arc::new(Fused(conv, fusion)),
     }
 }

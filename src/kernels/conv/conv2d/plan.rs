@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         desc::{Access, KernelDesc, Params},
-        plan::{Grid, Operands, Plan},
+        plan::{DispatchGrid, Dtype, Plan},
     },
     shape::{Nhwc, Rsck, Window},
 };
@@ -83,7 +83,7 @@ pub struct Conv2d {
     /// Whether there is one output, the sum over the copies.
     pub sum_copies: bool,
     /// Precision of inputs and weights.
-    pub operands: Operands,
+    pub dtype: Dtype,
     /// Number of groups of channels, which are convolved independently.
     pub groups: u32,
     /// Distance in pixels from one tap to the next.
@@ -122,7 +122,7 @@ impl Conv2d {
             copies: 1,
             shared_input: false,
             sum_copies: false,
-            operands: Operands::F32,
+            dtype: Dtype::F32,
             groups: 1,
             dilation: 1,
         })
@@ -140,7 +140,7 @@ impl Conv2d {
             copies: 1,
             shared_input: false,
             sum_copies: false,
-            operands: Operands::F32,
+            dtype: Dtype::F32,
             groups: 1,
             dilation: 1,
         })
@@ -221,7 +221,7 @@ impl Conv2d {
         self.y.checked()?;
         let (small, large) = if self.transposed { (self.x, self.y) } else { (self.y, self.x) };
         self.with_whole_groups()?;
-        if self.is_general() && self.operands == Operands::F16 {
+        if self.is_general() && self.dtype == Dtype::F16 {
             return Err(Error::Shape("groups and dilation are computed in f32 alone".into()));
         }
         let window = spread(self.window, self.dilation)?;
@@ -305,7 +305,7 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
     } else {
         (conv.y.h * conv.y.w, 1)
     };
-    let grid = Grid::Tiles([conv.y.c4(), conv.y.n * plane, y_copies * classes]);
+    let grid = DispatchGrid::Tiles([conv.y.c4(), conv.y.n * plane, y_copies * classes]);
     let flag = |on: bool| f64::from(u8::from(on));
     let mut plan = Plan::new(&KERNEL, &params, grid, bytes)
         .with("TRANSPOSED", flag(conv.transposed))
@@ -316,7 +316,7 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("RELU", flag(fusion.relu))
         .with("MASK_IN", flag(fusion.mask_in))
         .with("MASK_OUT", flag(fusion.mask_out))
-        .with("HALF", conv.operands.code())
+        .with("DTYPE", conv.dtype.code())
         .with("GENERAL", flag(conv.is_general()))
         .costing(conv.flops())
         .classed(class(conv, fusion));
@@ -346,8 +346,8 @@ mod tests {
     fn cooperative_matrices_serve_rounded_operands_alone() {
         let conv = Conv2d::forward(Nhwc::new(1, 4, 4, 8), 8, Window::square(3, 1, 1)).unwrap();
         let none = Fusion::default();
-        let [f32, f16] = [Operands::F32, Operands::F16]
-            .map(|operands| plan(Conv2d { operands, ..conv }, none).unwrap());
+        let [f32, f16] =
+            [Dtype::F32, Dtype::F16].map(|dtype| plan(Conv2d { dtype, ..conv }, none).unwrap());
         for variant in KERNEL.variants {
             assert!(variant.serves(&f16), "{}", variant.name);
             assert_eq!(variant.serves(&f32), !variant.name.starts_with("coop"));
@@ -365,7 +365,7 @@ mod tests {
             let serves = KERNEL.variants.iter().filter(|v| v.serves(&plan)).map(|v| v.name);
             assert_eq!(serves.collect::<Vec<_>>(), ["plain"]);
             assert!(!Form::F2.fits(conv) && !Form::F4.fits(conv));
-            let half = Conv2d { operands: Operands::F16, ..conv };
+            let half = Conv2d { dtype: Dtype::F16, ..conv };
             assert!(super::plan(half, Fusion::default()).is_err());
         }
         assert!(Conv2d::grouped(x, 16, window, 3, 1).is_err());

@@ -55,7 +55,7 @@ struct Sum {
 /// `y = x * w` of one copy, unpadded: x `[pixels, C]`, w `[R S, C / groups, K]`.
 fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<Sum> {
     let rounded = |values: &[f32]| -> Vec<f32> {
-        values.iter().map(|&v| numbers::operand(conv.operands, v)).collect()
+        values.iter().map(|&v| numbers::operand(conv.dtype, v)).collect()
     };
     let (x, w) = (rounded(x), rounded(w));
     let (c, k) = (conv.x.c as usize, conv.y.c as usize);
@@ -186,7 +186,8 @@ pub(super) fn case_of(
     let gates: Vec<Vec<f64>> =
         (0..x_copies).map(|_| draw(x_len).iter().map(|&v| f64::from(v)).collect()).collect();
 
-    let read = Operands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
+    let read =
+        TwinOperands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
     let wanted = expected(conv, fusion, &read);
     let values: Vec<f64> = wanted.iter().map(|w| w.value).collect();
     let bounds: Vec<f64> = wanted.iter().map(|w| if exact { 0.0 } else { w.bound }).collect();
@@ -213,14 +214,14 @@ pub(super) fn case_of(
             Data::in_out(&[7u32; 4], Want::words(vec![7; 4]))
         },
     ];
-    let half = if conv.operands == plan::Operands::F16 { " f16" } else { "" };
+    let half = if conv.dtype == plan::Dtype::F16 { " f16" } else { "" };
     let general = general_label(conv);
     let label = format!("{label} {} -> {} {}{half}{general}", conv.x, conv.y, kind.label());
     Ok(Case { label, plan, data })
 }
 
 /// Inputs of a convolution, without padding.
-pub struct Operands<'a> {
+pub struct TwinOperands<'a> {
     /// `[x_copies][N H W C]`
     pub xs: &'a [Vec<f32>],
     /// `[copies][R S C K]`
@@ -244,8 +245,8 @@ pub struct Expected {
 
 /// All outputs, `[y_copies N H W K]`.
 #[must_use]
-pub fn expected(conv: Conv2d, fusion: Fusion, operands: &Operands<'_>) -> Vec<Expected> {
-    let Operands { xs, ws, affine, residual, gates } = *operands;
+pub fn expected(conv: Conv2d, fusion: Fusion, operands: &TwinOperands<'_>) -> Vec<Expected> {
+    let TwinOperands { xs, ws, affine, residual, gates } = *operands;
     let (y_len, k) = ((conv.y.pixels() * conv.y.c) as usize, conv.y.c as usize);
     let y_copies = if conv.sum_copies { 1 } else { conv.copies as usize };
     let mut sums = vec![Sum::default(); y_len * y_copies];

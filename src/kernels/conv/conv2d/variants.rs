@@ -34,7 +34,7 @@ pub(super) static ALL: [Variant; 5] = [
         tile: |_| [16, 128, 1],
         requires: Requires::CooperativeMatrix(16),
         suits: Suits::Hardware,
-        only: Some(("HALF", 1)),
+        only: Some(("DTYPE", 1)),
         trusted: true,
     },
     Variant {
@@ -45,7 +45,7 @@ pub(super) static ALL: [Variant; 5] = [
         tile: |_| [16, 64, 1],
         requires: Requires::CooperativeMatrix(8),
         suits: Suits::Hardware,
-        only: Some(("HALF", 1)),
+        only: Some(("DTYPE", 1)),
         trusted: true,
     },
     Variant {

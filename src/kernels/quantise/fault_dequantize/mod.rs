@@ -4,7 +4,7 @@
 mod plan;
 mod twin;
 
-pub use plan::{FaultDequantizeParams, KERNEL, Layer, Order, Transposed, plan};
+pub use plan::{FaultDequantizeParams, KERNEL, Order, StoredLayer, Transposed, plan};
 
 use crate::kernels::twin::{Suite, suite};
 use twin::{cases, random};

@@ -6,7 +6,7 @@ use crate::{
     fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Place, check_bits, threshold},
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Variant},
-        plan::{Grid, Plan},
+        plan::{DispatchGrid, Plan},
         quantise::quantize::check_scale,
     },
     shape::Rsck,
@@ -157,7 +157,7 @@ pub enum Transposed {
 
 /// A stored layer, or the words of some of its output channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Layer {
+pub struct StoredLayer {
     /// Shape of the weights; a linear layer on 1x1 pixels has R = S = 1.
     pub shape: Rsck,
     /// Order of the stored weights.
@@ -183,14 +183,14 @@ pub struct Layer {
 /// The layer is empty or its copies are too large for 32-bit indices; there are no copies; there is
 /// no such scale or layer; weights do not have 2 to 8 bits; or a rate is not a probability.
 pub fn plan(
-    layer: Layer,
+    layer: StoredLayer,
     copies: Range<u32>,
     faults: Option<&Faults>,
     scale_index: u32,
     scales_len: u32,
     layers: u32,
 ) -> Result<Plan> {
-    let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let StoredLayer { shape, order, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
     check_bits(bits)?;
     check_scale(scale_index, scales_len)?;
@@ -255,7 +255,7 @@ pub fn plan(
     if pieces.checked_mul(TOGETHER).is_none() || items.checked_add(MOST_LANES).is_none() {
         return Err(Error::TooManyElements { what: format!("weights {shape}") });
     }
-    let grid = Grid::Tiles([items, params.copies, 1]);
+    let grid = DispatchGrid::Tiles([items, params.copies, 1]);
     // Three calls of Philox per word, ten rounds of about thirty operations each.
     let per_word = if faults.is_some() { 1000 } else { 50 };
     let flops = per_word * u64::from(params.copies) * u64::from(words);
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_wrong_layer_copy_scale_or_rate_is_refused() {
-        let layer = Layer {
+        let layer = StoredLayer {
             shape: Rsck::new(3, 3, 3, 64),
             order: Order::OutIn,
             place: Place { layer: 1, address: 432 },
@@ -356,23 +356,23 @@ mod tests {
         };
         let ok = |layer, copies| plan(layer, copies, None, 0, 1, 2).map(|p| p.bytes);
         assert_eq!(ok(layer, 0..2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128, 16]);
-        let absent = Layer { transposed: Transposed::Absent, ..layer };
+        let absent = StoredLayer { transposed: Transposed::Absent, ..layer };
         assert_eq!(ok(absent, 0..2).unwrap()[5], 16);
-        let folded = |fold| ok(Layer { fold: Some(fold), ..layer }, 0..1);
+        let folded = |fold| ok(StoredLayer { fold: Some(fold), ..layer }, 0..1);
         assert_eq!(folded((2, 66)).unwrap()[3], 264);
         assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());
         assert!(ok(layer, 0..0).is_err());
-        assert!(ok(Layer { place: Place { layer: 2, address: 0 }, ..layer }, 0..1).is_err());
-        assert!(ok(Layer { bits: 1, ..layer }, 0..1).is_err());
-        assert!(ok(Layer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 0..1).is_err());
-        assert!(ok(Layer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 0..42).is_err());
-        let one_row = |k| ok(Layer { shape: Rsck::new(1, 1, 3, k), ..layer }, 0..1);
+        assert!(ok(StoredLayer { place: Place { layer: 2, address: 0 }, ..layer }, 0..1).is_err());
+        assert!(ok(StoredLayer { bits: 1, ..layer }, 0..1).is_err());
+        assert!(ok(StoredLayer { shape: Rsck::new(1, 1, 0, 4), ..layer }, 0..1).is_err());
+        assert!(ok(StoredLayer { shape: Rsck::new(1, 1, 25_088, 4096), ..layer }, 0..42).is_err());
+        let one_row = |k| ok(StoredLayer { shape: Rsck::new(1, 1, 3, k), ..layer }, 0..1);
         assert!(one_row(2 << 28).is_ok() && one_row(3 << 28).is_err());
         assert!(plan(layer, 0..1, None, 1, 1, 2).is_err());
         let mut faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
         assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_ok());
         let high = Positions::only(7);
-        let seven = Layer { bits: 7, ..layer };
+        let seven = StoredLayer { bits: 7, ..layer };
         assert!(plan(seven, 0..1, Some(&faults.clone().in_bits(high)), 0, 1, 2).is_err());
         faults.ber = 1.0;
         assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_err());

@@ -10,7 +10,7 @@ use crate::{
     kernels::{
         quantise::{
             self,
-            fault_dequantize::{Layer, Order, Transposed},
+            fault_dequantize::{Order, StoredLayer, Transposed},
         },
         twin::{Case, Data, Random, Want},
     },
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Lays weights in stored order out as `[R, S, C, K]`, with zeros as padding.
-fn rsck(layer: Layer, stored: &[f32]) -> Vec<f64> {
+fn rsck(layer: StoredLayer, stored: &[f32]) -> Vec<f64> {
     let Rsck { r, s, c, k } = layer.shape;
     let (cp, kp) = (c.next_multiple_of(4), k.next_multiple_of(4));
     let mut w = vec![0.0; layer.shape.padded_len() as usize];
@@ -53,7 +53,7 @@ fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
 pub(super) fn cases() -> Result<Vec<Case>> {
     use FaultModel::{Asymmetric, Flip, Reference, StuckAt};
     use Order::{InOut, OutIn};
-    let layer = |r, s, c, k, order, index, bits| Layer {
+    let layer = |r, s, c, k, order, index, bits| StoredLayer {
         shape: Rsck::new(r, s, c, k),
         order,
         place: Place { layer: index, address: 1000 * index },
@@ -63,7 +63,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         first_word: 0,
         transposed: Transposed::PerTap,
     };
-    let with = |transposed, first_word, layer| Layer { transposed, first_word, ..layer };
+    let with = |transposed, first_word, layer| StoredLayer { transposed, first_word, ..layer };
     let faults = |model, ber| Faults::new(model, ber).map(Some);
     let list = [
         (layer(1, 1, 1, 1, OutIn, 0, 8), 1, 0, faults(Flip, 0.5)?),
@@ -158,7 +158,7 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
         }
         other => other,
     };
-    let layer = Layer {
+    let layer = StoredLayer {
         shape,
         order: random.of(&[Order::OutIn, Order::InOut]),
         place: Place { layer: index, address: random.below(9_000) },
@@ -180,14 +180,14 @@ fn measured(words: u32, mapping: Mapping) -> CellMap {
 
 /// A case that computes the copies `first..copies` of a layer; earlier copies must stay unchanged.
 fn case(
-    layer: Layer,
+    layer: StoredLayer,
     copies: u32,
     first: u32,
     faults: Option<&Faults>,
     random: &mut Random,
 ) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
-    let Layer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let StoredLayer { shape, order, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
     let stored = quantize(&random.ordinary(|r| r.floats(shape.len() as usize)), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];

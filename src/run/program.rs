@@ -4,11 +4,14 @@
 mod build;
 
 use super::{
-    buffer::Buffer,
-    device::{Gpu, Pipeline},
+    session::Gpu,
+    step::{self, ProgramStep},
     tape::BufferId,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    gpu::{Buffer, Device},
+};
 use std::ops::Range;
 use std::sync::{
     Mutex, PoisonError,
@@ -19,35 +22,10 @@ use std::time::{Duration, Instant};
 /// GPU time that one submission should not exceed: Windows' watchdog resets a GPU after 2 s.
 const SUBMIT_BUDGET: Duration = Duration::from_millis(300);
 
-/// One recorded step.
-#[derive(Debug)]
-pub(super) enum Step {
-    Dispatch {
-        pipeline: Pipeline,
-        group: wgpu::BindGroup,
-        groups: [u32; 3],
-        name: String,
-        /// Name of the plan's class of shapes; empty without one.
-        shape: String,
-        flops: u64,
-        /// Bytes of all bindings.
-        bytes: u64,
-        /// The buffers of floats that the dispatch writes, with their bytes.
-        writes: Vec<(Buffer, u64)>,
-    },
-    Clear(wgpu::Buffer),
-    Copy {
-        from: wgpu::Buffer,
-        to: wgpu::Buffer,
-        offset: u64,
-        bytes: u64,
-    },
-}
-
 /// A tape that can run.
 #[derive(Debug)]
 pub struct Program {
-    steps: Vec<Step>,
+    steps: Vec<ProgramStep>,
     /// First step of each section after the first.
     sections: Vec<usize>,
     /// Step at which a mark of [`Tape::mark`] stands, and its text.
@@ -106,9 +84,9 @@ impl Program {
         self.run_steps(gpu, steps)
     }
 
-    fn run_steps(&self, gpu: &Gpu, steps: &[Step]) -> Result<()> {
+    fn run_steps(&self, gpu: &Gpu, steps: &[ProgramStep]) -> Result<()> {
         let pace = self.pace.load(Ordering::Relaxed);
-        let total: u64 = steps.iter().map(Step::flops).sum();
+        let total: u64 = steps.iter().map(ProgramStep::flops).sum();
         // Operations per submission. Before the first measurement: a number that suits slow software
         // adapters.
         let per_submit = match pace {
@@ -120,7 +98,7 @@ impl Program {
         let (mut first, mut flops) = (0, 0);
         for i in 0..steps.len() {
             flops += steps[i].flops();
-            let next = steps.get(i + 1).map_or(u64::MAX, Step::flops);
+            let next = steps.get(i + 1).map_or(u64::MAX, ProgramStep::flops);
             if flops.saturating_add(next) > per_submit {
                 submitted = Some(Self::submit(gpu, &steps[first..=i]));
                 (first, flops) = (i + 1, 0);
@@ -147,38 +125,11 @@ impl Program {
         gpu.check("run a program")
     }
 
-    fn submit(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
-        if let Some(submitted) = gpu.submit_recorded(steps) {
-            return submitted;
-        }
-        Self::submit_plain(gpu, steps)
+    fn submit(gpu: &Gpu, steps: &[ProgramStep]) -> wgpu::SubmissionIndex {
+        gpu.recorder.submit(gpu, steps).unwrap_or_else(|| step::submit(gpu, steps))
     }
 
-    pub(super) fn submit_plain(gpu: &Gpu, steps: &[Step]) -> wgpu::SubmissionIndex {
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut at = 0;
-        while at < steps.len() {
-            let dispatches = Self::pass(&mut encoder, &steps[at..]);
-            if dispatches == 0 {
-                steps[at].transfer(&mut encoder);
-            }
-            at += dispatches.max(1);
-        }
-        gpu.submit(encoder)
-    }
-
-    /// Encodes the dispatches that `steps` begins with as one pass; returns their number.
-    fn pass(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> usize {
-        if !matches!(steps.first(), Some(Step::Dispatch { .. })) {
-            return 0;
-        }
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        let dispatches = steps.iter().take_while(|step| matches!(step, Step::Dispatch { .. }));
-        dispatches.map(|step| step.dispatch(&mut pass)).count()
-    }
-
-    pub(super) fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[ProgramStep] {
         &self.steps
     }
 
@@ -188,13 +139,17 @@ impl Program {
     }
 
     /// Submits one step, with timestamps around it if there are queries for them.
-    pub(super) fn submit_timed(&self, gpu: &Gpu, step: &Step, queries: Option<&wgpu::QuerySet>) {
-        if !matches!(step, Step::Dispatch { .. }) {
+    pub(super) fn submit_timed(
+        &self,
+        gpu: &Gpu,
+        step: &ProgramStep,
+        queries: Option<&wgpu::QuerySet>,
+    ) {
+        if !matches!(step, ProgramStep::Dispatch { .. }) {
             Self::submit(gpu, std::slice::from_ref(step));
             return;
         }
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = gpu.encoder();
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: None,
             timestamp_writes: queries.map(|query_set| wgpu::ComputePassTimestampWrites {
@@ -227,11 +182,10 @@ impl Program {
     }
 
     /// Copies bytes between buffers, submitted by itself between runs.
-    pub fn copy(gpu: &Gpu, from: (&Buffer, u64), to: (&Buffer, u64), bytes: u64) {
-        let mut encoder =
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    pub fn copy(device: &Device, from: (&Buffer, u64), to: (&Buffer, u64), bytes: u64) {
+        let mut encoder = device.encoder();
         encoder.copy_buffer_to_buffer(&from.0.raw, from.1, &to.0.raw, to.1, bytes);
-        gpu.submit(encoder);
+        device.submit(encoder);
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
@@ -250,34 +204,5 @@ impl Program {
     #[must_use]
     pub fn dispatches(&self) -> usize {
         self.steps.len()
-    }
-}
-
-impl Step {
-    /// Encodes a dispatch.
-    pub(super) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>) {
-        if let Self::Dispatch { pipeline, group, groups, .. } = self {
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-        }
-    }
-
-    /// Encodes a copy or a clear.
-    pub(super) fn transfer(&self, encoder: &mut wgpu::CommandEncoder) {
-        match self {
-            Self::Clear(buffer) => encoder.clear_buffer(buffer, 0, None),
-            Self::Copy { from, to, offset, bytes } => {
-                encoder.copy_buffer_to_buffer(from, 0, to, *offset, *bytes);
-            }
-            Self::Dispatch { .. } => {}
-        }
-    }
-
-    fn flops(&self) -> u64 {
-        match self {
-            Self::Dispatch { flops, .. } => *flops,
-            Self::Clear(_) | Self::Copy { .. } => 0,
-        }
     }
 }

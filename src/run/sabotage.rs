@@ -1,8 +1,9 @@
-//! Faults injected on purpose, so that tests see how the program reacts. Without sabotage the cost is
-//! one look at an `Option` per buffer, submission and mapping.
+//! Faults injected on purpose, so that tests see how the program reacts.
 
-use super::device::{Gpu, lock};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    gpu::{Effect, Hook, Point, lock},
+};
 use std::{
     str::FromStr,
     sync::{
@@ -10,17 +11,6 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
-
-/// Calls to a device at which a mishap can strike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// Making a buffer.
-    Buffer,
-    /// Submitting work.
-    Submit,
-    /// Mapping a buffer to read it.
-    Map,
-}
 
 /// Kinds of injected faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +41,6 @@ pub struct Sabotage {
     seen: [AtomicU64; 3],
     struck: AtomicU64,
     gone: AtomicBool,
-    hangs: AtomicBool,
     target: Mutex<Option<wgpu::Buffer>>,
 }
 
@@ -59,8 +48,8 @@ impl Sabotage {
     /// A mishap before the `nth` use of a point; with `ever` before all later uses too.
     #[must_use]
     pub fn new(mishap: Mishap, point: Point, nth: u64, ever: bool) -> Self {
-        let (seen, struck, gone, hangs, target) = Default::default();
-        Self { mishap, point, nth, ever, seen, struck, gone, hangs, target }
+        let (seen, struck, gone, target) = Default::default();
+        Self { mishap, point, nth, ever, seen, struck, gone, target }
     }
 
     /// How often a point was used so far.
@@ -123,63 +112,33 @@ impl FromStr for Sabotage {
     }
 }
 
-impl Gpu {
-    /// Called before a buffer is made; returns whether to report that no memory is left.
-    pub(super) fn before_buffer(&self) -> bool {
-        self.mishap(Point::Buffer) == Some(&Mishap::OutOfMemory)
+impl Hook for Sabotage {
+    fn before(&self, point: Point, device: &wgpu::Device, queue: &wgpu::Queue) -> Effect {
+        let Some(mishap) = self.due(point) else { return Effect::None };
+        match (mishap, point) {
+            (Mishap::Lose, _) => device.destroy(),
+            (Mishap::Vanish, _) => {
+                self.gone.store(true, Ordering::Relaxed);
+                device.destroy();
+            }
+            (Mishap::Poison(_), _) => {
+                if let Some(buffer) = &*lock(&self.target) {
+                    queue.write_buffer(buffer, 0, bytemuck::bytes_of(&f32::NAN));
+                }
+            }
+            (Mishap::Hang, _) => return Effect::Hang,
+            (Mishap::OutOfMemory, Point::Buffer) => return Effect::OutOfMemory,
+            (Mishap::Flip, Point::Map) => return Effect::Damage,
+            (Mishap::OutOfMemory | Mishap::Flip, _) => {}
+        }
+        Effect::None
     }
 
     /// Remembers a buffer that [`Mishap::Poison`] writes to.
-    pub(super) fn made(&self, label: &str, buffer: &wgpu::Buffer) {
-        if let Some(sabotage) = &self.sabotage
-            && matches!(&sabotage.mishap, Mishap::Poison(target) if target == label)
-        {
-            *lock(&sabotage.target) = Some(buffer.clone());
+    fn made(&self, label: &str, buffer: &wgpu::Buffer) {
+        if matches!(&self.mishap, Mishap::Poison(target) if target == label) {
+            *lock(&self.target) = Some(buffer.clone());
         }
-    }
-
-    /// Submits an encoder's commands, after a mishap if one is due.
-    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
-        self.mishap(Point::Submit);
-        self.queue.submit([encoder.finish()])
-    }
-
-    /// Whether the wait that begins now must time out.
-    pub(super) fn hangs_now(&self) -> bool {
-        self.sabotage.as_ref().is_some_and(|s| s.hangs.swap(false, Ordering::Relaxed))
-    }
-
-    /// Called before a buffer is mapped; returns whether to damage the data read.
-    pub(super) fn before_map(&self) -> bool {
-        self.mishap(Point::Map) == Some(&Mishap::Flip)
-    }
-
-    fn mishap(&self, point: Point) -> Option<&Mishap> {
-        let sabotage = self.sabotage.as_deref()?;
-        let mishap = sabotage.due(point)?;
-        match mishap {
-            Mishap::Lose => self.device.destroy(),
-            Mishap::Vanish => {
-                sabotage.gone.store(true, Ordering::Relaxed);
-                self.device.destroy();
-            }
-            Mishap::Hang => sabotage.hangs.store(true, Ordering::Relaxed),
-            Mishap::Poison(_) => {
-                if let Some(buffer) = &*lock(&sabotage.target) {
-                    self.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&f32::NAN));
-                }
-            }
-            Mishap::OutOfMemory | Mishap::Flip => {}
-        }
-        Some(mishap)
-    }
-}
-
-/// Damages bytes that were read, for [`Mishap::Flip`].
-pub(super) fn flip(bytes: &mut [u8]) {
-    let middle = bytes.len() / 8 * 4;
-    if let Some(byte) = bytes.get_mut(middle + 3) {
-        *byte ^= 0x10;
     }
 }
 

@@ -1,12 +1,9 @@
-//! Compares candidates: the fastest of those that compute the same as the reference wins.
+//! Remembers which candidate was measured to be fastest, and how much time measuring may take.
 
-use super::{
-    device::{Gpu, lock},
-    trial::{self, Agreement, Job},
-};
 use crate::{
-    error::{Error, Result},
-    tuning::{Entry, Store, Tried},
+    error::Result,
+    gpu::lock,
+    tuning::{Store, Tried, TuningEntry},
 };
 use std::{
     collections::BTreeSet,
@@ -29,38 +26,11 @@ pub struct Tuning {
     pub stop: fn() -> bool,
 }
 
-/// Upper limit of one trial's cost, kept where the job can be made that small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrialSize {
-    /// Operations of one run.
-    pub flops: u64,
-    /// Bytes of all buffers.
-    pub bytes: u64,
-}
-
-/// Size of the comparison with the reference; a candidate may be slow.
-const CHECK: TrialSize = TrialSize { flops: 100_000_000, bytes: 64 << 20 };
-/// Size of the measurement on a software adapter: 20 ms on a fast one.
-const ON_SOFTWARE: TrialSize = TrialSize { flops: 500_000_000, bytes: 128 << 20 };
-/// Size of the measurement on hardware: large enough to fill the GPU, small enough for driver
-/// watchdogs.
-const ON_HARDWARE: TrialSize = TrialSize { flops: 20_000_000_000, bytes: 512 << 20 };
-/// A time must be below this share of the best one so far to win, so that noise does not decide.
-const BETTER: f64 = 0.97;
-
-/// One candidate.
-pub(super) struct Contestant<'a> {
-    pub(super) name: String,
-    /// Makes the candidate's job, which should stay within a size.
-    pub(super) job: Box<dyn Fn(TrialSize) -> Result<Job> + 'a>,
-}
-
 /// A question to the tuner.
-pub(super) struct Asked<'a> {
+pub(super) struct TuningQuestion<'a> {
     pub(super) question: &'a str,
     /// Digest of the shaders.
     pub(super) sources: &'a str,
-    pub(super) agreement: Agreement,
 }
 
 /// The answer: which candidate, and whether it took a measurement.
@@ -109,14 +79,14 @@ impl Tuner {
         lock(&self.done).clone()
     }
 
-    /// The best candidate, measured now if it is not known yet. `None`, for the default, where
-    /// there is nothing to compare, the time is up, or memory ran out.
+    /// The best candidate, found by a `contest` now if it is not known yet. `None`, for the default,
+    /// where there is nothing to compare, the time is up, or memory ran out.
     pub(super) fn decide(
         &self,
-        gpu: &Gpu,
-        asked: &Asked<'_>,
-        candidates: &[Contestant<'_>],
-        reference: usize,
+        adapter: &str,
+        asked: &TuningQuestion<'_>,
+        candidates: &[&str],
+        contest: impl FnOnce() -> Result<(usize, Vec<Tried>)>,
     ) -> Result<Option<Answer>> {
         if candidates.len() < 2 || *lock(&self.measuring) == Some(thread::current().id()) {
             return Ok(None);
@@ -125,7 +95,7 @@ impl Tuner {
         let mut tuning = lock(&self.tuning);
         let known = tuning.store.get(asked.question, asked.sources);
         if let Some(candidate) =
-            known.and_then(|entry| candidates.iter().position(|c| c.name == entry.choice))
+            known.and_then(|entry| candidates.iter().position(|name| *name == entry.choice))
         {
             lock(&self.done).known += 1;
             return Ok(Some(Answer { candidate, measured: false }));
@@ -140,10 +110,10 @@ impl Tuner {
         }
         let started = Instant::now();
         *lock(&self.measuring) = Some(thread::current().id());
-        let contest = contest(gpu, asked, candidates, reference);
+        let found = contest();
         *lock(&self.measuring) = None;
         lock(&self.done).seconds += started.elapsed().as_secs_f64();
-        let (candidate, tried) = match contest {
+        let (candidate, tried) = match found {
             // That memory ran out says nothing about the candidates.
             Err(error) if error.is_size() => return Ok(None),
             other => other?,
@@ -152,8 +122,7 @@ impl Tuner {
             if let Some(reason) = refused {
                 let subject = asked.question.split(' ').next().unwrap_or_default();
                 let line = format!(
-                    "warning: {subject} {name} is not used on {}: {reason} (of {})",
-                    gpu.report().name,
+                    "warning: {subject} {name} is not used on {adapter}: {reason} (of {})",
                     asked.question
                 );
                 if lock(&self.done).said.insert(format!("{subject} {name}")) {
@@ -162,8 +131,8 @@ impl Tuner {
             }
         }
         lock(&self.done).measured += 1;
-        let choice = candidates[candidate].name.clone();
-        let entry = Entry { sources: asked.sources.to_owned(), choice, tried };
+        let choice = candidates[candidate].to_owned();
+        let entry = TuningEntry { sources: asked.sources.to_owned(), choice, tried };
         tuning.store.insert(asked.question.to_owned(), entry);
         Ok(Some(Answer { candidate, measured: true }))
     }
@@ -187,8 +156,8 @@ impl Tuner {
     }
 
     /// Whether the answer is known already.
-    pub(super) fn knows(&self, question: &str, sources: &str) -> bool {
-        lock(&self.tuning).store.get(question, sources).is_some()
+    pub(super) fn knows(&self, asked: &TuningQuestion<'_>) -> bool {
+        lock(&self.tuning).store.get(asked.question, asked.sources).is_some()
     }
 
     /// Writes the measurements; gives one warning if that is not possible.
@@ -200,77 +169,5 @@ impl Tuner {
             let line = format!("measurements are not kept: {}", crate::error::report(&error));
             (tuning.say)(line.lines().next().unwrap_or_default());
         }
-    }
-}
-
-/// The index of the best candidate, and the result of each.
-fn contest(
-    gpu: &Gpu,
-    asked: &Asked<'_>,
-    candidates: &[Contestant<'_>],
-    reference: usize,
-) -> Result<(usize, Vec<Tried>)> {
-    let mut tried: Vec<Tried> =
-        candidates.iter().map(|c| Tried { name: c.name.clone(), ..Tried::default() }).collect();
-    let check = |i: usize| trial::results(gpu, &(candidates[i].job)(CHECK)?);
-    let wanted = check(reference)?;
-    // Candidates that agree with the reference, with their seconds in the comparison.
-    let mut passed: Vec<(usize, f64)> = Vec::new();
-    for (i, tried) in tried.iter_mut().enumerate() {
-        let results = match if i == reference { Ok(None) } else { check(i).map(Some) } {
-            Ok(results) => results,
-            Err(error @ Error::DeviceLost { .. }) => return Err(error),
-            Err(error) if error.is_size() => return Err(error),
-            Err(error) => {
-                // A compiler's message may have many lines: join them into one.
-                let words = error.to_string();
-                tried.refused = Some(words.split_whitespace().collect::<Vec<_>>().join(" "));
-                continue;
-            }
-        };
-        let results = results.as_ref().unwrap_or(&wanted);
-        tried.refused = asked.agreement.objection(&wanted, results);
-        tried.ms = Some(results.seconds * 1e3).filter(|_| tried.refused.is_none());
-        if tried.refused.is_none() {
-            passed.push((i, results.seconds));
-        }
-    }
-    let quickest = passed.iter().map(|&(_, seconds)| seconds).fold(f64::INFINITY, f64::min);
-    passed.retain(|&(_, seconds)| seconds <= 2.0 * quickest);
-    let Some(&(first, _)) = passed.first() else {
-        // Not even the reference agrees with itself: nothing better is known than the default.
-        return Ok((0, tried));
-    };
-    if passed.len() == 1 {
-        return Ok((first, tried));
-    }
-    let size = timed(gpu);
-    let (mut best, mut shortest) = (first, f64::INFINITY);
-    for (i, _) in passed {
-        let seconds = trial::seconds(gpu, &(candidates[i].job)(size)?, shortest)?;
-        tried[i].ms = Some(seconds * 1e3);
-        if seconds < shortest * BETTER {
-            (best, shortest) = (i, seconds);
-        }
-    }
-    Ok((best, tried))
-}
-
-/// The size of trials that are timed on an adapter.
-fn timed(gpu: &Gpu) -> TrialSize {
-    if gpu.report().is_software() { ON_SOFTWARE } else { ON_HARDWARE }
-}
-
-impl Gpu {
-    /// Decides the variants of the kernels on the candidates' tapes, before the candidates are
-    /// compared.
-    pub(super) fn settle_within(&self, candidates: &[Contestant<'_>]) -> Result<()> {
-        candidates.iter().try_for_each(|c| self.settle(&(c.job)(timed(self))?.tape))
-    }
-
-    /// What measuring candidates has cost so far; zeros where measuring is off.
-    #[must_use]
-    pub fn tuned(&self) -> Tuned {
-        self.chooser.tuner.as_deref().map(Tuner::done).unwrap_or_default()
     }
 }

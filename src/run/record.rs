@@ -4,13 +4,23 @@
 //! a submission are in one query set, and nothing is read back before the end. On an adapter without
 //! timestamps each dispatch is submitted and waited for alone.
 
-use super::{
-    device::{Gpu, lock},
-    profile::Clock,
-    program::{Program, Step},
+use super::step::{self, ProgramStep};
+use crate::{
+    error::{Error, Result},
+    gpu::{Device, lock},
 };
-use crate::error::{Error, Result};
-use std::time::Instant;
+use serde::Serialize;
+use std::{sync::Mutex, time::Instant};
+
+/// Which clock a time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The GPU's timestamps around the dispatch.
+    GpuTimestamps,
+    /// The host's clock, from submission to idle: it includes the submission's overhead.
+    SubmitToIdle,
+}
 
 /// One dispatch of a recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,9 +63,13 @@ pub struct Recording {
     pub seconds: f64,
 }
 
+/// Records a timeline of a device while a recording is on.
+#[derive(Debug, Default)]
+pub(super) struct Recorder(Mutex<Option<Progress>>);
+
 /// A recording in progress.
 #[derive(Debug)]
-pub(super) struct Recorder {
+struct Progress {
     started: Instant,
     submissions: Vec<Submission>,
     host: Vec<HostSpan>,
@@ -77,17 +91,17 @@ const QUERIES: usize = 4096;
 /// A span of host work that ends when it is dropped.
 #[derive(Debug)]
 pub struct Span<'a> {
-    gpu: &'a Gpu,
+    recorder: &'a Recorder,
     name: &'static str,
     began: Instant,
 }
 
 impl Drop for Span<'_> {
     fn drop(&mut self) {
-        if let Some(recorder) = lock(&self.gpu.recorder).as_mut() {
+        if let Some(progress) = lock(&self.recorder.0).as_mut() {
             // A span that began before the recording does not belong to it.
-            if let Some(begin) = self.began.checked_duration_since(recorder.started) {
-                recorder.host.push(HostSpan {
+            if let Some(begin) = self.began.checked_duration_since(progress.started) {
+                progress.host.push(HostSpan {
                     name: self.name,
                     begin: begin.as_secs_f64(),
                     seconds: self.began.elapsed().as_secs_f64(),
@@ -97,42 +111,41 @@ impl Drop for Span<'_> {
     }
 }
 
-impl Gpu {
+impl Recorder {
     /// Begins a recording.
-    pub fn record(&self) -> Result<()> {
-        self.wait("begin a recording")?;
+    pub(super) fn begin(&self, device: &Device) -> Result<()> {
+        device.wait("begin a recording")?;
         let (submissions, host) = (Vec::new(), Vec::new());
-        *lock(&self.recorder) = Some(Recorder { started: Instant::now(), submissions, host });
+        *lock(&self.0) = Some(Progress { started: Instant::now(), submissions, host });
         Ok(())
     }
 
     /// Begins a span of host work; it is noted if a recording is on.
-    #[must_use]
-    pub fn span(&self, name: &'static str) -> Span<'_> {
-        Span { gpu: self, name, began: Instant::now() }
+    pub(super) fn span(&self, name: &'static str) -> Span<'_> {
+        Span { recorder: self, name, began: Instant::now() }
     }
 
     /// Ends the recording. Waits for the device.
     ///
     /// # Errors
     /// The device failed, or no recording is on.
-    pub fn recording(&self) -> Result<Recording> {
+    pub(super) fn end(&self, device: &Device) -> Result<Recording> {
         let waiting = self.span("wait for the GPU");
-        self.wait("end a recording")?;
+        device.wait("end a recording")?;
         drop(waiting);
-        let recorder = lock(&self.recorder).take();
-        let Some(Recorder { started, submissions, host }) = recorder else {
+        let progress = lock(&self.0).take();
+        let Some(Progress { started, submissions, host }) = progress else {
             return Err(Error::Shape("no recording is on".into()));
         };
         let seconds = started.elapsed().as_secs_f64();
         let stamped = submissions.iter().any(|s| s.ticks.is_some());
         let clock = if stamped { Clock::GpuTimestamps } else { Clock::SubmitToIdle };
-        let period = f64::from(self.queue.get_timestamp_period()) * 1e-9;
+        let period = f64::from(device.queue.get_timestamp_period()) * 1e-9;
         let (mut all, mut ahead) = (Vec::new(), f64::NEG_INFINITY);
         let mut origin = None;
         for Submission { at, mut dispatches, ticks } in submissions {
             if let Some(ticks) = ticks {
-                let ticks = self.ticks(&ticks)?;
+                let ticks = device.ticks(&ticks)?;
                 for (dispatch, pair) in dispatches.iter_mut().zip(ticks.chunks_exact(2)) {
                     let origin = *origin.get_or_insert(pair[0]);
                     dispatch.begin = pair[0].wrapping_sub(origin) as i64 as f64 * period;
@@ -152,32 +165,41 @@ impl Gpu {
     }
 
     /// Submits steps with timestamps if a recording is on, else does nothing.
-    pub(super) fn submit_recorded(&self, steps: &[Step]) -> Option<wgpu::SubmissionIndex> {
-        let started = lock(&self.recorder).as_ref()?.started;
+    pub(super) fn submit(
+        &self,
+        device: &Device,
+        steps: &[ProgramStep],
+    ) -> Option<wgpu::SubmissionIndex> {
+        let started = lock(&self.0).as_ref()?.started;
         let span = self.span("encode and submit");
         let mut last = None;
-        if self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        if device.raw.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             for steps in steps.chunks(QUERIES / 2) {
-                last = Some(self.submit_stamped(steps, started));
+                last = Some(self.submit_stamped(device, steps, started));
             }
         } else {
             for step in steps {
-                last = Some(self.submit_alone(step, started));
+                last = Some(self.submit_alone(device, step, started));
             }
         }
         drop(span);
         last
     }
 
-    fn submit_stamped(&self, steps: &[Step], started: Instant) -> wgpu::SubmissionIndex {
-        let dispatches: Vec<Dispatched> = steps.iter().filter_map(Step::dispatched).collect();
+    fn submit_stamped(
+        &self,
+        device: &Device,
+        steps: &[ProgramStep],
+        started: Instant,
+    ) -> wgpu::SubmissionIndex {
+        let dispatches: Vec<Dispatched> =
+            steps.iter().filter_map(ProgramStep::dispatched).collect();
         let count = 2 * u32::try_from(dispatches.len()).unwrap_or(u32::MAX);
-        let mut encoder =
-            self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let stamps = (count > 0).then(|| Stamps::new(&self.device, count));
+        let mut encoder = device.encoder();
+        let stamps = (count > 0).then(|| Stamps::new(&device.raw, count));
         let mut at = 0;
         for step in steps {
-            let (Step::Dispatch { .. }, Some(stamps)) = (step, &stamps) else {
+            let (ProgramStep::Dispatch { .. }, Some(stamps)) = (step, &stamps) else {
                 step.transfer(&mut encoder);
                 continue;
             };
@@ -194,18 +216,23 @@ impl Gpu {
         }
         let ticks = stamps.map(|stamps| stamps.resolve(&mut encoder, count));
         let begin = started.elapsed().as_secs_f64();
-        let submitted = self.submit(encoder);
+        let submitted = device.submit(encoder);
         self.submitted(Submission { at: begin, dispatches, ticks });
         submitted
     }
 
     /// Submits one step after all earlier work is done, and waits for it.
-    fn submit_alone(&self, step: &Step, started: Instant) -> wgpu::SubmissionIndex {
+    fn submit_alone(
+        &self,
+        device: &Device,
+        step: &ProgramStep,
+        started: Instant,
+    ) -> wgpu::SubmissionIndex {
         // The error is ignored: a lost device is reported at the next check.
-        let _ = self.wait_for(None);
+        let _ = device.wait_for(None);
         let begin = started.elapsed().as_secs_f64();
-        let submitted = Program::submit_plain(self, std::slice::from_ref(step));
-        let _ = self.wait_for(None);
+        let submitted = step::submit(device, std::slice::from_ref(step));
+        let _ = device.wait_for(None);
         let seconds = started.elapsed().as_secs_f64() - begin;
         let dispatches = step.dispatched().map(|d| Dispatched { begin, seconds, ..d });
         let dispatches = dispatches.into_iter().collect();
@@ -214,24 +241,13 @@ impl Gpu {
     }
 
     fn submitted(&self, submission: Submission) {
-        if let Some(recorder) = lock(&self.recorder).as_mut() {
-            recorder.submissions.push(submission);
+        if let Some(progress) = lock(&self.0).as_mut() {
+            progress.submissions.push(submission);
         }
-    }
-
-    fn ticks(&self, buffer: &wgpu::Buffer) -> Result<Vec<u64>> {
-        self.before_map();
-        buffer.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-        self.wait("read timestamps")?;
-        let view = buffer
-            .slice(..)
-            .get_mapped_range()
-            .map_err(|e| Error::Gpu { doing: "read timestamps".into(), message: e.to_string() })?;
-        Ok(view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect())
     }
 }
 
-impl Step {
+impl ProgramStep {
     /// The step's entry in a recording, without times; `None` for a copy or clear.
     fn dispatched(&self) -> Option<Dispatched> {
         let Self::Dispatch { name, shape, flops, bytes, .. } = self else { return None };

@@ -9,11 +9,11 @@ use std::{
 
 /// The folder of the program's caches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CacheFolder {
     root: PathBuf,
 }
 
-impl Place {
+impl CacheFolder {
     /// `nf-gpu` in the user's cache folder: `$XDG_CACHE_HOME` where it is set, else
     /// `%LOCALAPPDATA%`, `~/Library/Caches` or `~/.cache`. `None` where none of these is known.
     #[must_use]
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_adapter_and_driver_has_files_of_its_own_that_stay_the_same() {
-        let place = Place::at("/c");
+        let place = CacheFolder::at("/c");
         let a = place.tuning("llvmpipe (vulkan, Mesa 22.3.6)");
         assert_eq!(a, place.tuning("llvmpipe (vulkan, Mesa 22.3.6)"));
         assert_ne!(a, place.tuning("llvmpipe (vulkan, Mesa 26.1.6)"));

@@ -1,8 +1,8 @@
 //! Tries a candidate: whether it computes the same as the reference, and how long it takes.
 
 use super::{
-    device::Gpu,
     program::Program,
+    session::Gpu,
     tape::{BufferId, Tape},
 };
 use crate::{
@@ -74,7 +74,7 @@ enum Fill {
 
 /// Results of a job on both kinds of numbers, a list of words per output.
 #[derive(Debug)]
-pub(super) struct Results {
+pub(super) struct JobResults {
     integers: Vec<Vec<u32>>,
     reals: Vec<Vec<u32>>,
     kinds: Vec<Words>,
@@ -90,18 +90,14 @@ const POISON: u32 = 0x7FC0_DEAD;
 /// equal data.
 const PERIOD: usize = 262_147;
 
-/// Runs a job on whole numbers and on real numbers.
-///
-/// # Errors
-/// The job does not compile or run.
-pub(super) fn results(gpu: &Gpu, job: &Job) -> Result<Results> {
-    let program = Program::build(gpu, &job.tape)?;
+/// Runs a job, made into a program, on whole numbers and on real numbers.
+pub(super) fn results(gpu: &Gpu, job: &Job, program: &Program) -> Result<JobResults> {
     let run = |fill: Fill| -> Result<(Vec<Vec<u32>>, f64)> {
-        write_inputs(gpu, &program, job, fill);
+        write_inputs(gpu, program, job, fill);
         for &(id, _) in &job.outputs {
             program.write(gpu, id, 0, &vec![POISON; (job.tape.bytes(id) / 4) as usize]);
         }
-        let seconds = once(gpu, &program)?;
+        let seconds = once(gpu, program)?;
         let read = |&(id, _): &(BufferId, Words)| {
             let mut words: Vec<u32> = program.read(gpu, id)?;
             words.truncate((job.tape.bytes(id) / 4) as usize);
@@ -115,21 +111,18 @@ pub(super) fn results(gpu: &Gpu, job: &Job) -> Result<Results> {
     // The machine may have been busy with something else during one of the runs.
     let seconds = first.min(second);
     let kinds = job.outputs.iter().map(|&(_, words)| words).collect();
-    Ok(Results { integers, reals, kinds, terms: job.terms(), seconds })
+    Ok(JobResults { integers, reals, kinds, terms: job.terms(), seconds })
 }
 
-/// Median seconds of a few warm runs; of only two runs, where both took more than twice `best`.
-///
-/// # Errors
-/// The job does not compile or run.
-pub(super) fn seconds(gpu: &Gpu, job: &Job, best: f64) -> Result<f64> {
+/// Median seconds of a few warm runs of a job, made into a program; of only two runs, where both took
+/// more than twice `best`.
+pub(super) fn seconds(gpu: &Gpu, job: &Job, program: &Program, best: f64) -> Result<f64> {
     const RUNS: usize = 5;
-    let program = Program::build(gpu, &job.tape)?;
-    write_inputs(gpu, &program, job, Fill::Reals);
-    once(gpu, &program)?;
-    let mut times = vec![once(gpu, &program)?, once(gpu, &program)?];
+    write_inputs(gpu, program, job, Fill::Reals);
+    once(gpu, program)?;
+    let mut times = vec![once(gpu, program)?, once(gpu, program)?];
     while times[0].min(times[1]) <= 2.0 * best && times.len() < RUNS {
-        times.push(once(gpu, &program)?);
+        times.push(once(gpu, program)?);
     }
     times.sort_by(f64::total_cmp);
     Ok(times[times.len() / 2])
@@ -185,7 +178,7 @@ impl Agreement {
     /// walk, each is rounded by `eps / sqrt(12)` of itself at most, and the errors add up like a
     /// random walk too. The root of the mean square may be 25 times that and one element 200 times;
     /// an element that was computed wrongly is off by about its size.
-    pub(super) fn objection(&self, want: &Results, got: &Results) -> Option<String> {
+    pub(super) fn objection(&self, want: &JobResults, got: &JobResults) -> Option<String> {
         let kinds = &want.kinds;
         let near = self.eps * self.growth * want.terms.sqrt();
         let exactly = if self.exact { 0.0 } else { near };

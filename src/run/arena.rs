@@ -1,9 +1,7 @@
 //! Lifetime-based memory plan: transients whose lifetimes do not overlap share a buffer.
 
-use super::{
-    buffer::Buffer,
-    tape::{Origin, Tape},
-};
+use super::tape::{Origin, Tape};
+use crate::gpu::Buffer;
 
 /// The shared buffer that each transient of a tape is assigned to.
 #[derive(Debug, PartialEq, Eq)]

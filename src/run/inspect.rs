@@ -1,11 +1,7 @@
 //! Runs a program entry by entry and shows what each one wrote, to find faults.
 
-use super::{
-    buffer::Buffer,
-    device::Gpu,
-    program::{Program, Step},
-};
-use crate::error::Result;
+use super::{program::Program, session::Gpu, step::ProgramStep};
+use crate::{error::Result, gpu::Buffer};
 use std::ops::Range;
 
 impl Program {
@@ -20,15 +16,14 @@ impl Program {
     ) -> Result<()> {
         for entry in entries {
             if !self.fresh[entry].is_empty() {
-                let mut encoder =
-                    gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                let mut encoder = gpu.encoder();
                 for (buffer, bytes) in &self.fresh[entry] {
                     encoder.clear_buffer(&buffer.raw, 0, Some(*bytes));
                 }
                 gpu.submit(encoder);
             }
             self.run_range(gpu, entry..entry + 1)?;
-            if let Step::Dispatch { name, writes, .. } = &self.steps()[entry] {
+            if let ProgramStep::Dispatch { name, writes, .. } = &self.steps()[entry] {
                 let place = format!("{} ({name})", self.place(entry));
                 writes.iter().try_for_each(|(buffer, bytes)| look(&place, buffer, *bytes))?;
             }

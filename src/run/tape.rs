@@ -1,8 +1,8 @@
 //! A tape: the dispatches of a computation and the buffers between them, written down without a GPU.
 
-use super::buffer::Buffer;
 use crate::{
     error::{Error, Result},
+    gpu::Buffer,
     kernels::{desc::Access, plan::Plan},
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Declared {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Entry {
+pub(super) enum TapeEntry {
     Dispatch {
         plan: Box<Plan>,
         buffers: Vec<BufferId>,
@@ -45,7 +45,7 @@ pub(super) enum Entry {
     },
 }
 
-impl Entry {
+impl TapeEntry {
     pub(super) fn buffers(&self) -> &[BufferId] {
         match self {
             Self::Dispatch { buffers, .. } => buffers,
@@ -59,7 +59,7 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
     pub(super) buffers: Vec<Declared>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<TapeEntry>,
     /// Entries at which a new section begins.
     pub(super) sections: Vec<usize>,
     /// Entries at which a mark stands, and its text ([`Tape::mark`]).
@@ -152,14 +152,14 @@ impl Tape {
                 )));
             }
         }
-        let entry = Entry::Dispatch { plan: Box::new(plan), buffers: buffers.to_vec(), fixed };
+        let entry = TapeEntry::Dispatch { plan: Box::new(plan), buffers: buffers.to_vec(), fixed };
         self.entries.push(entry);
         Ok(())
     }
 
     /// Sets a buffer to zeros at this point of every run.
     pub fn clear(&mut self, buffer: BufferId) {
-        self.entries.push(Entry::Clear(buffer));
+        self.entries.push(TapeEntry::Clear(buffer));
     }
 
     /// Copies the first `bytes` of a buffer to an offset in another (both multiples of 4).
@@ -174,7 +174,7 @@ impl Tape {
                 self.buffers[from.0].label, self.buffers[to.0].label
             )));
         }
-        self.entries.push(Entry::Copy { buffers: [from, to], offset, bytes });
+        self.entries.push(TapeEntry::Copy { buffers: [from, to], offset, bytes });
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Tape {
     /// Dispatches, without copies and clears.
     #[must_use]
     pub fn dispatches(&self) -> usize {
-        self.entries.iter().filter(|entry| matches!(entry, Entry::Dispatch { .. })).count()
+        self.entries.iter().filter(|entry| matches!(entry, TapeEntry::Dispatch { .. })).count()
     }
 
     /// Entries written down so far.
@@ -213,7 +213,7 @@ impl Tape {
         let mut sums = [0; 3];
         for (i, entry) in self.entries.iter().enumerate() {
             let section = self.sections.partition_point(|&begin| begin <= i);
-            if let (Entry::Dispatch { plan, .. }, Some(sum)) = (entry, sums.get_mut(section)) {
+            if let (TapeEntry::Dispatch { plan, .. }, Some(sum)) = (entry, sums.get_mut(section)) {
                 *sum += plan.flops;
             }
         }
@@ -226,8 +226,8 @@ impl Tape {
         self.entries
             .iter()
             .map(|entry| match entry {
-                Entry::Dispatch { plan, .. } => plan.flops,
-                Entry::Clear(_) | Entry::Copy { .. } => 0,
+                TapeEntry::Dispatch { plan, .. } => plan.flops,
+                TapeEntry::Clear(_) | TapeEntry::Copy { .. } => 0,
             })
             .sum()
     }

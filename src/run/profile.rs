@@ -1,20 +1,10 @@
 //! Time of each step of a program: from GPU timestamps where the adapter has them, else from
 //! submission to idle on the host's clock.
 
-use super::{device::Gpu, program::Program, program::Step};
-use crate::error::{Error, Result};
+use super::{program::Program, record::Clock, session::Gpu, step::ProgramStep};
+use crate::{error::Result, gpu::Device};
 use serde::Serialize;
 use std::time::Instant;
-
-/// Which clock a time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Clock {
-    /// The GPU's timestamps around the dispatch.
-    GpuTimestamps,
-    /// The host's clock, from submission to idle: it includes the submission's overhead.
-    SubmitToIdle,
-}
 
 /// Time of one dispatch.
 #[derive(Clone, Debug, Serialize)]
@@ -42,18 +32,18 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    fn new(gpu: &Gpu) -> Result<Option<Self>> {
-        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+    fn new(device: &Device) -> Result<Option<Self>> {
+        if !device.raw.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }
-        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+        let queries = device.raw.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("stopwatch"),
             ty: wgpu::QueryType::Timestamp,
             count: 2,
         });
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let resolved = gpu.create_buffer("stopwatch", 16, usage)?;
-        let period = f64::from(gpu.queue.get_timestamp_period());
+        let resolved = device.create_buffer("stopwatch", 16, usage)?;
+        let period = f64::from(device.queue.get_timestamp_period());
         Ok(Some(Self { queries, resolved, period }))
     }
 }
@@ -69,7 +59,7 @@ impl Program {
             self.submit_timed(gpu, step, stopwatch.as_ref().map(|s| &s.queries));
             gpu.wait("profile a program")?;
             let host = started.elapsed().as_secs_f64();
-            let Step::Dispatch { name, flops, bytes, .. } = step else { continue };
+            let ProgramStep::Dispatch { name, flops, bytes, .. } = step else { continue };
             let on_gpu = stopwatch.as_ref().map(|s| read(gpu, s)).transpose()?.flatten();
             times.push(StepTime {
                 name: name.clone(),
@@ -86,21 +76,14 @@ impl Program {
 
 /// Seconds between the two timestamps; `None` where a driver gives none (Metal on macOS 26 has been
 /// seen to return zeros).
-fn read(gpu: &Gpu, stopwatch: &Stopwatch) -> Result<Option<f64>> {
+fn read(device: &Device, stopwatch: &Stopwatch) -> Result<Option<f64>> {
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-    let back = gpu.create_buffer("stopwatch readback", 16, usage)?;
-    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let back = device.create_buffer("stopwatch readback", 16, usage)?;
+    let mut encoder = device.encoder();
     encoder.resolve_query_set(&stopwatch.queries, 0..2, &stopwatch.resolved, 0);
     encoder.copy_buffer_to_buffer(&stopwatch.resolved, 0, &back, 0, 16);
-    gpu.submit(encoder);
-    gpu.before_map();
-    back.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-    gpu.wait("read timestamps")?;
-    let view = back
-        .slice(..)
-        .get_mapped_range()
-        .map_err(|e| Error::Gpu { doing: "read timestamps".into(), message: e.to_string() })?;
-    let ticks: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
+    device.submit(encoder);
+    let ticks = device.ticks(&back)?;
     let elapsed = ticks[1].saturating_sub(ticks[0]);
     Ok((elapsed > 0).then_some(elapsed as f64 * stopwatch.period * 1e-9))
 }

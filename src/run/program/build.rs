@@ -1,34 +1,37 @@
 //! Builds a program from a tape: memory, parameters, pipelines, bind groups.
 
-use super::{Program, Step};
+use super::Program;
 use crate::{
     error::{Error, Result},
-    gpu::{
-        arena,
-        buffer::Buffer,
-        device::{Gpu, Pipeline},
-        tape::{Entry, Origin, Tape},
-    },
+    gpu::{Buffer, Device, Pipeline},
     kernels::{
         desc::{self, Access, Variant},
         plan::{self, Plan},
     },
+    run::{
+        arena,
+        step::ProgramStep,
+        tape::{Origin, Tape, TapeEntry},
+    },
 };
 use std::sync::{Mutex, atomic::AtomicU64};
 
+/// Chooses the variant and workgroup size for a plan.
+type Choose<'a> = &'a dyn Fn(&Plan) -> Result<(&'static Variant, u32)>;
+
 impl Program {
     /// Plans memory, compiles pipelines and makes bind groups.
-    ///
-    /// # Errors
-    /// A buffer does not fit the adapter, a shader does not compile, or a variant cannot run here.
-    pub fn build(gpu: &Gpu, tape: &Tape) -> Result<Self> {
-        gpu.settle(tape)?;
+    pub(in crate::run) fn assemble(
+        device: &Device,
+        tape: &Tape,
+        choose: Choose<'_>,
+    ) -> Result<Self> {
         let arena = arena::assign(tape);
         let slots = arena
             .slots
             .iter()
             .enumerate()
-            .map(|(i, &bytes)| Buffer::new(gpu, &format!("arena {i}"), bytes))
+            .map(|(i, &bytes)| Buffer::new(device, &format!("arena {i}"), bytes))
             .collect::<Result<Vec<_>>>()
             .map_err(|e| name_the_largest(e, tape))?;
         let mut buffers = Vec::new();
@@ -42,37 +45,37 @@ impl Program {
                 (Origin::Transient, None) => None,
                 (Origin::Kept, _) => {
                     kept_bytes += declared.bytes;
-                    Some(Buffer::new(gpu, &declared.label, declared.bytes)?)
+                    Some(Buffer::new(device, &declared.label, declared.bytes)?)
                 }
                 (Origin::Imported(buffer), _) => Some(buffer.clone()),
             });
         }
-        let uniforms = Uniforms::write(gpu, tape)?;
+        let uniforms = Uniforms::write(device, tape)?;
         let mut steps = Vec::new();
         let mut sections = Vec::new();
         let unused = || Error::Shape("a buffer that is used has no memory".into());
         for (i, entry) in tape.entries.iter().enumerate() {
             sections.extend(tape.sections.iter().filter(|&&at| at == i).map(|_| steps.len()));
             steps.push(match entry {
-                Entry::Clear(id) => match &buffers[id.0] {
-                    Some(buffer) => Step::Clear(buffer.raw.clone()),
+                TapeEntry::Clear(id) => match &buffers[id.0] {
+                    Some(buffer) => ProgramStep::Clear(buffer.raw.clone()),
                     None => return Err(unused()),
                 },
-                Entry::Copy { buffers: [from, to], offset, bytes } => {
+                TapeEntry::Copy { buffers: [from, to], offset, bytes } => {
                     let (Some(from), Some(to)) = (&buffers[from.0], &buffers[to.0]) else {
                         return Err(unused());
                     };
                     let (from, to) = (from.raw.clone(), to.raw.clone());
-                    Step::Copy { from, to, offset: *offset, bytes: *bytes }
+                    ProgramStep::Copy { from, to, offset: *offset, bytes: *bytes }
                 }
-                Entry::Dispatch { plan, buffers: ids, fixed } => {
-                    let (variant, workgroup) = select(gpu, plan, *fixed)?;
-                    let pipeline = gpu.pipeline(plan, variant, workgroup)?;
+                TapeEntry::Dispatch { plan, buffers: ids, fixed } => {
+                    let (variant, workgroup) = select(choose, plan, *fixed)?;
+                    let pipeline = device.pipeline(plan, variant, workgroup)?;
                     let bound: Vec<&Buffer> =
                         ids.iter().filter_map(|id| buffers[id.0].as_ref()).collect();
                     let sizes: Vec<u64> = ids.iter().map(|&id| tape.bytes(id)).collect();
-                    let group = bind(gpu, plan, &pipeline, uniforms.binding(i), &bound, &sizes);
-                    Step::Dispatch {
+                    let group = bind(device, plan, &pipeline, uniforms.binding(i), &bound, &sizes);
+                    ProgramStep::Dispatch {
                         group,
                         groups: plan::fold(plan.groups(variant, workgroup))?,
                         name: format!("{} {}", plan.kernel.name, variant.name),
@@ -85,7 +88,7 @@ impl Program {
                 }
             });
         }
-        gpu.check("prepare a program")?;
+        device.check("prepare a program")?;
         let arena_bytes = (arena.slots.iter().sum(), unshared);
         let (pace, in_flight) = (AtomicU64::new(0), Mutex::default());
         let (marks, fresh) = (tape.marks.clone(), fresh(tape, &buffers));
@@ -104,11 +107,11 @@ impl Program {
 }
 
 fn select(
-    gpu: &Gpu,
+    choose: Choose<'_>,
     plan: &Plan,
     fixed: Option<(&'static str, u32)>,
 ) -> Result<(&'static Variant, u32)> {
-    let Some((name, workgroup)) = fixed else { return gpu.choose(plan) };
+    let Some((name, workgroup)) = fixed else { return choose(plan) };
     let variant = plan.kernel.variants.iter().find(|v| v.name == name);
     variant
         .map(|v| (v, workgroup))
@@ -122,13 +125,13 @@ struct Uniforms {
 }
 
 impl Uniforms {
-    fn write(gpu: &Gpu, tape: &Tape) -> Result<Self> {
-        let align = gpu.device.limits().min_uniform_buffer_offset_alignment as usize;
+    fn write(device: &Device, tape: &Tape) -> Result<Self> {
+        let align = device.raw.limits().min_uniform_buffer_offset_alignment as usize;
         let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
         for entry in &tape.entries {
             offsets.push(match entry {
-                Entry::Clear(_) | Entry::Copy { .. } => None,
-                Entry::Dispatch { plan, .. } => {
+                TapeEntry::Clear(_) | TapeEntry::Copy { .. } => None,
+                TapeEntry::Dispatch { plan, .. } => {
                     let offset = bytes.len();
                     bytes.extend_from_slice(&plan.params);
                     // GL requires that a uniform block is made of whole vec4s.
@@ -140,8 +143,8 @@ impl Uniforms {
         }
         bytes.resize(bytes.len().max(16), 0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let buffer = gpu.create_buffer("params", bytes.len() as u64, usage)?;
-        gpu.queue.write_buffer(&buffer, 0, &bytes);
+        let buffer = device.create_buffer("params", bytes.len() as u64, usage)?;
+        device.queue.write_buffer(&buffer, 0, &bytes);
         Ok(Self { buffer, offsets })
     }
 
@@ -169,7 +172,7 @@ fn writes(plan: &Plan, bound: &[&Buffer]) -> Vec<(Buffer, u64)> {
 /// Per entry, the transients that it is the first to use, with their bytes.
 fn fresh(tape: &Tape, buffers: &[Option<Buffer>]) -> Vec<Vec<(Buffer, u64)>> {
     let mut seen = vec![false; tape.buffers.len()];
-    let mut first_used = |entry: &Entry| -> Vec<(Buffer, u64)> {
+    let mut first_used = |entry: &TapeEntry| -> Vec<(Buffer, u64)> {
         let mut fresh = Vec::new();
         for id in entry.buffers() {
             let declared = &tape.buffers[id.0];
@@ -185,7 +188,7 @@ fn fresh(tape: &Tape, buffers: &[Option<Buffer>]) -> Vec<Vec<(Buffer, u64)>> {
 }
 
 fn bind(
-    gpu: &Gpu,
+    device: &Device,
     plan: &Plan,
     pipeline: &Pipeline,
     uniform: wgpu::BindingResource<'_>,
@@ -206,7 +209,7 @@ fn bind(
         .zip(0..)
         .map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource })
         .collect();
-    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+    device.raw.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(plan.kernel.name),
         layout: &pipeline.layout,
         entries: &entries,
