@@ -1,8 +1,11 @@
 //! `nf-gpu energy`, on a machine without any adapter.
 use super::{Ended, Place};
-use nf_gpu::report::eval_json::{
-    Adapter, Base, Clean, Dataset, Document, Evaluation, FlippedBits, Generator, Given, Perturbed,
-    VERSION,
+use nf_gpu::{
+    fault::{Description, FaultModel, Faults},
+    report::eval_json::{
+        Adapter, Base, Clean, Dataset, Document, Evaluation, FlippedBits, Generator, Given,
+        Perturbed, VERSION,
+    },
 };
 use serde_json::Value;
 use std::fs;
@@ -111,7 +114,7 @@ fn a_rate_or_the_user_says_the_voltage() {
     let choose = "energy --min-accuracy 85 --points mine.toml x.json";
     let text = run(&place, choose).done();
     assert!(text.contains("0.75 Vmin (BER 0.02012939), with ConvL: 88.00 %"), "{text}");
-    e.perturbed[0].ber = 0.03;
+    e.perturbed[0].faults = stuck_at(0.03);
     save(&e);
     let text = run(&place, choose).done();
     assert!(text.contains("for the measured BER 0.03: see --points and --voltage"), "{text}");
@@ -119,12 +122,16 @@ fn a_rate_or_the_user_says_the_voltage() {
     assert!(text.contains("0.75 Vmin (BER 0.03), with ConvL: 88.00 %"), "{text}");
 }
 
+fn stuck_at(ber: f64) -> Description {
+    Faults::new(FaultModel::StuckAt, ber).unwrap().described(None)
+}
+
 fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
     let text = str::to_owned;
     let perturbed = rates.iter().map(|&(ber, alone, behind)| {
         let around = |mean: f64| [mean - 1.0, mean + 1.0];
         let flips = FlippedBits::default();
-        Perturbed::new("stuck-at", ber, &[1, 2], &around(alone), Some(&around(behind)), flips)
+        Perturbed::new(stuck_at(ber), &[1, 2], &around(alone), Some(&around(behind)), flips)
     });
     Evaluation {
         version: VERSION,

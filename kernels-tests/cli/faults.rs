@@ -1,6 +1,7 @@
 //! `inject` with its records, measured maps, and evaluations that are killed, restricted or taken apart.
 use super::{Place, ended, evaluation, until};
 use nf_gpu::{
+    fault::{FaultModel, Mapping},
     files::{Weights, sha256},
     report::{
         eval_json::{Document, Perturbed},
@@ -29,7 +30,7 @@ fn a_record_makes_the_same_faulty_file_again() {
         assert!(ended.stderr.contains("the same bits on "), "{ended:?}");
         assert!(ended.done().contains("bits read differently"));
         let first = record(&place, "a.json");
-        assert_eq!(first.faults, rates);
+        assert_eq!(first.faults.kind().to_string(), rates);
         assert_eq!(first.file_sha256, sha256(place.path("a.safetensors")).unwrap());
         assert_eq!(first.flipped_bits, first.per_bit.iter().sum::<u64>());
         assert_eq!(first.flipped_bits, first.per_layer.iter().map(|l| l.flips).sum::<u64>());
@@ -145,7 +146,10 @@ fn a_measured_map_is_the_chip_that_was_measured() {
     let weights = |name| Weights::load(place.path(name)).unwrap().tensors;
     assert_eq!(weights("a.safetensors"), weights("b.safetensors"));
     assert_eq!((b.mapping.as_str(), b.seed), ("reference", 0));
-    assert_eq!(b.detail.map.unwrap().file_sha256, sha256(place.path("map.safetensors")).unwrap());
+    assert_eq!(
+        b.faults.measured().unwrap().file_sha256,
+        sha256(place.path("map.safetensors")).unwrap()
+    );
     place.run("inject --replay b.json --out c.safetensors").done();
     assert_eq!(record(&place, "c.json").file_sha256, record(&place, "b.json").file_sha256);
     // Laid out word by word, the map is another chip, the same for both commands.
@@ -153,8 +157,8 @@ fn a_measured_map_is_the_chip_that_was_measured() {
         place.run("eval --base base.safetensors --chip map.safetensors --images 20 --json");
     let linear = linear.evaluation();
     let chip = &linear.perturbed[0];
-    assert_eq!((chip.faults.as_str(), &chip.seeds[..]), ("profile", &[0][..]));
-    assert_eq!(chip.detail.map.as_ref().unwrap().mapping, "linear");
+    assert_eq!((chip.faults.kind(), &chip.seeds[..]), (FaultModel::Profile, &[0][..]));
+    assert_eq!(chip.faults.measured().unwrap().mapping, Mapping::Linear);
     place.run(&format!("{inject} --chip map.safetensors --out d.safetensors")).done();
     let flips = record(&place, "d.json").flipped_bits;
     assert_eq!(chip.flipped_bits.each, [flips]);

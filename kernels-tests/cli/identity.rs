@@ -2,8 +2,9 @@
 use super::{Ended, Place, evaluation};
 use nf_gpu::{
     data::{self, Split},
+    fault::FaultModel,
     files::Weights,
-    report::eval_json::Evaluation,
+    report::eval_json::{Evaluation, Perturbed},
 };
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -223,14 +224,14 @@ fn a_generator_is_evaluated_as_it_was_trained() {
     assert!(said.contains(says), "{said}");
     // Each flag overrides only its own setting.
     let (other, said) = again("a/generator.safetensors --chip 2 --ber 0.03,0.02");
-    let rates: Vec<f64> = other.perturbed.iter().map(|p| p.ber).collect();
+    let rates: Vec<f64> = other.perturbed.iter().map(Perturbed::ber).collect();
     assert_eq!(
         (rates, &other.perturbed[0].seeds[..], other.precision),
         (vec![0.03, 0.02], &[2][..], 6)
     );
     assert!(said.contains("with these flags: stuck-at, rate 0.03,0.02, chip 2"), "{said}");
     let (other, _) = again("a/generator.safetensors --seeds 7..9");
-    assert_eq!((other.perturbed[0].seeds.len(), other.perturbed[0].ber), (2, 0.02));
+    assert_eq!((other.perturbed[0].seeds.len(), other.perturbed[0].ber()), (2, 0.02));
 
     // Rates per direction, and fresh chips.
     let b = run("--faults asymmetric --ber01 0.01 --ber10 0.03 --copies 1", "b");
@@ -272,7 +273,7 @@ fn a_measured_map_is_found_again_or_missed() {
     let eval =
         "eval --base base.safetensors --images 5 --json --generator run/generator.safetensors";
     let (evaluation, said) = evaluated(place.run(eval));
-    assert_eq!(evaluation.perturbed[0].faults, "profile");
+    assert_eq!(evaluation.perturbed[0].faults.kind(), FaultModel::Profile);
     assert!(said.contains("measured map map.csv"), "{said}");
     fs::rename(place.path("map.csv"), place.path("elsewhere.csv")).unwrap();
     let gone = ["the measured map that it was trained for is gone: map.csv", "--fault-map"];
@@ -284,7 +285,8 @@ fn a_measured_map_is_found_again_or_missed() {
     let (same, _) = evaluated(place.run(&format!("{eval} --chip elsewhere.csv")));
     assert_eq!(same.perturbed[0].accuracy, evaluation.perturbed[0].accuracy);
     let (drawn, _) = evaluated(place.run(&format!("{eval} --ber 0.02 --seeds 1")));
-    assert_eq!((drawn.perturbed[0].faults.as_str(), drawn.perturbed[0].ber), ("stuck-at", 0.02));
+    let faults = &drawn.perturbed[0].faults;
+    assert_eq!((faults.kind(), faults.ber()), (FaultModel::StuckAt, 0.02));
     // The map is also found beside the generator.
     fs::rename(place.path("elsewhere.csv"), place.path("run/map.csv")).unwrap();
     let (beside, _) = evaluated(place.run(eval));

@@ -1,6 +1,9 @@
 //! The main job on a small scale, and the contents of its files.
 use super::{Place, evaluation};
-use nf_gpu::files::{Weights, npy};
+use nf_gpu::{
+    fault::FaultModel,
+    files::{Weights, npy},
+};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -60,7 +63,8 @@ fn train_eval_and_transform_agree() {
     assert_eq!((trained.dataset.images, trained.dataset.name.as_str()), (20, "fashion-sample"));
     assert_eq!(trained.generator.as_ref().unwrap().name, "ConvS");
     let [chip] = &trained.perturbed[..] else { panic!("{trained:?}") };
-    assert_eq!((chip.faults.as_str(), chip.ber, &chip.seeds[..]), ("stuck-at", 0.01, &[1][..]));
+    let (kind, seeds) = (chip.faults.kind(), &chip.seeds[..]);
+    assert_eq!((kind, chip.ber(), seeds), (FaultModel::StuckAt, 0.01, &[1][..]));
     let accuracy_nf = chip.accuracy_nf.as_ref().unwrap();
     assert_eq!(chip.recovery, Some(accuracy_nf.mean - chip.accuracy.mean));
     assert!((0.003..0.007).contains(&chip.flipped_bits.mean_rate), "{chip:?}");

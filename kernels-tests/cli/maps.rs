@@ -1,11 +1,9 @@
 //! Measured maps as chip engineers have them: lists of cells, layouts, voltages.
 use super::{Place, evaluation};
 use nf_gpu::{
+    fault::MapDetail,
     files::Weights,
-    report::{
-        eval_json::{Evaluation, MapDetail},
-        fault_record::FaultRecord,
-    },
+    report::{eval_json::Evaluation, fault_record::FaultRecord},
 };
 use std::fs;
 
@@ -22,7 +20,7 @@ const LAYERS: [(&str, u64); 5] = [
 ];
 
 fn map(e: &Evaluation) -> &MapDetail {
-    e.perturbed[0].detail.map.as_ref().unwrap()
+    e.perturbed[0].faults.measured().unwrap()
 }
 
 /// A memory of 512 rows of 64 cells: as a matrix of faulty cells, and as a list. One cell of 32 is faulty.

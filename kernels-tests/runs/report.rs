@@ -8,13 +8,11 @@ use markup::Markup;
 use nf_gpu::{
     data::{Subset, Which},
     report::{
-        eval_json::{
-            ClassCounts, Document, Evaluation, FaultDetail, LayoutDetail, LotDetail, MapDetail,
-            Perturbed, Sensitivity, Spread,
-        },
+        eval_json::{ClassCounts, Document, Evaluation, Perturbed, Sensitivity, Spread},
         page::{self, Source},
     },
 };
+use serde_json::json;
 use std::fs;
 
 const GENERATORS: [&str; 7] = ["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS", "UIP"];
@@ -173,22 +171,12 @@ fn text_from_files_is_text_and_no_markup() {
         *text = EVIL.into();
     }
     e.dataset.classes = vec![EVIL.into(); 4];
-    let text = || Some(EVIL.to_owned());
     for p in &mut e.perturbed {
-        p.faults = EVIL.into();
-        p.detail = FaultDetail {
-            bits: text(),
-            layers: text(),
-            lot: Some(LotDetail { seed: 1, shared: 0.5 }),
-            map: Some(MapDetail {
-                file: EVIL.into(),
-                file_sha256: EVIL.into(),
-                mapping: EVIL.into(),
-                layout: Some(LayoutDetail { file: EVIL.into(), file_sha256: EVIL.into() }),
-                ..MapDetail::default()
-            }),
-            ..FaultDetail::default()
-        };
+        // Of the faults only names are texts of others.
+        let layout = json!({"file": EVIL, "file_sha256": EVIL});
+        let map = json!({"file": EVIL, "file_sha256": EVIL, "mapping": "linear", "layout": layout});
+        let faults = json!({"faults": "profile", "ber": p.ber(), "layers": EVIL, "map": map});
+        p.faults = serde_json::from_value(faults).unwrap();
         p.flipped_bits.per_layer[0].name = EVIL.into();
     }
     let s = e.sensitivity.as_mut().unwrap();
@@ -215,7 +203,6 @@ fn numbers_that_are_none_and_lists_that_are_short_break_nothing() {
         e.clean.accuracy = value;
         e.clean.accuracy_nf = Some(value);
         for p in &mut e.perturbed[1..] {
-            p.ber = value;
             let spread =
                 || Spread { mean: value, std: value, interval: None, each: vec![value; 2] };
             p.accuracy = spread();
@@ -236,7 +223,7 @@ fn numbers_that_are_none_and_lists_that_are_short_break_nothing() {
         let mut empty = full("UNetL");
         empty.precision = 0;
         for p in &mut empty.perturbed {
-            *p = Perturbed { faults: "flip".into(), ..Perturbed::default() };
+            *p = Perturbed::default();
             p.accuracy_nf = Some(Spread::default());
             p.classes = Some(ClassCounts::default());
         }

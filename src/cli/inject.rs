@@ -7,21 +7,17 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    eval::detail,
-    fault::{FORMAT_VERSION, FaultModel, Faults, Profile, check_bits, check_seed},
+    fault::{FORMAT_VERSION, Faults, Model, check_bits, check_seed},
     nn::{FaultyWeights, FrozenNet, faulty_weights},
     report::{
-        eval_json::{Base, MapDetail},
+        eval_json::Base,
         fault_record::{self, FaultRecord, LayerRecord},
     },
     train::{BaseHints, BaseNet, FaultArgs, INJECTED},
     words,
 };
 use clap::Args;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 /// The seed if `--seed` is not given.
 const SEED: u64 = 50_000;
@@ -186,15 +182,12 @@ impl InjectArgs {
             let what = format!("its SHA-256 is not {}", record.base.file_sha256);
             return Err(Error::format(&file, what, "name the record's network with --base"));
         }
-        let (mut args, ber) = FaultArgs::of_record(record);
+        let (mut args, ber) = FaultArgs::of_document(&record.faults);
         if !self.faults.fault_map.is_empty() {
             args.fault_map = self.faults.fault_map.clone();
         }
         args.layout = self.faults.layout.clone().or(args.layout);
-        let mut faults = args.at(ber)?;
-        if let (Some(map), Some(profile)) = (&record.detail.map, &mut faults.profile) {
-            same_files(map, Arc::make_mut(profile))?;
-        }
+        let faults = args.at(ber)?.named_as(&record.faults)?;
         let (precision, seed) = (check_bits(record.precision)?, check_seed("seed", record.seed)?);
         Ok(Job { base_file: file, base, precision, faults, read_from: args, seed })
     }
@@ -226,27 +219,6 @@ impl InjectArgs {
     }
 }
 
-/// Refuses a measured map or a layout whose SHA-256 differs from the record's. Their names in `profile`
-/// become those of the record, so that the record made again is the same wherever the files are now.
-fn same_files(map: &MapDetail, profile: &mut Profile) -> Result<()> {
-    let changed = |file: &str, sha256: &str, what| {
-        Err(Error::format(file, format!("its SHA-256 is not {sha256}"), what))
-    };
-    if profile.sha256 != map.file_sha256 {
-        return changed(&map.file, &map.file_sha256, "the measured map has changed");
-    }
-    profile.file.clone_from(&map.file);
-    match (&mut profile.layout, &map.layout) {
-        (None, None) => Ok(()),
-        (Some(layout), Some(then)) if layout.sha256 == then.file_sha256 => {
-            layout.file.clone_from(&then.file);
-            Ok(())
-        }
-        (_, Some(then)) => changed(&then.file, &then.file_sha256, "the layout has changed"),
-        (Some(_), None) => Err(Error::argument("--layout", "the record has none", "leave it out")),
-    }
-}
-
 impl Job {
     fn record(&self, read: &FaultyWeights) -> Result<FaultRecord> {
         let graph = &self.base.graph;
@@ -267,13 +239,11 @@ impl Job {
             base_file: self.base_file.display().to_string(),
             base: Base { model: self.base.model.clone(), file_sha256: self.base.sha256.clone() },
             precision: self.precision,
-            faults: self.faults.model.to_string(),
-            ber: self.faults.mean_ber(),
-            detail: detail(&self.faults, graph),
+            faults: graph.described(&self.faults),
             seed: self.seed,
-            mapping: match (self.faults.model, &self.faults.profile) {
-                (FaultModel::Reference, _) => "reference".into(),
-                (_, Some(profile)) => profile.cells.mapping.to_string(),
+            mapping: match self.faults.model() {
+                Model::Reference(_) => "reference".into(),
+                Model::Profile(_, map) => map.cells.mapping.to_string(),
                 _ => "drawn".into(),
             },
             stored_bits: (0..graph.layers.len()).map(stored).sum(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     files,
-    report::eval_json::FaultDetail,
+    report::eval_json::Description,
 };
 
 const BUILT_IN: &str = include_str!("operating-points.toml");
@@ -182,14 +182,13 @@ pub fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= NEAR * a.max(b)
 }
 
-/// Whether the rate of faults with this detail tells a voltage: every bit of every layer can fail, in both
+/// Whether the rate of these faults tells a voltage: every bit of every layer can fail, in both
 /// directions alike. It does not matter whether a faulty cell inverts its bit or is stuck (and changes half
 /// of the bits), since the rate of an operating point counts faulty cells.
 #[must_use]
-pub fn tells_voltage(detail: &FaultDetail) -> bool {
-    let everywhere = detail.bits.is_none() && detail.layers.is_none();
-    let directed = detail.ber01.zip(detail.ber10);
-    everywhere && directed.is_none_or(|(ber01, ber10)| same_rate(ber01, ber10))
+pub fn tells_voltage(faults: &Description) -> bool {
+    let [ber01, ber10] = faults.rates();
+    faults.is_everywhere() && same_rate(ber01, ber10)
 }
 
 /// Whether two numbers that users wrote are equal up to rounding.
@@ -200,6 +199,8 @@ fn same(a: f64, b: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::eval_json::stuck_at;
+    use serde_json::json;
 
     fn parse(text: &str) -> Result<OperatingPoints> {
         OperatingPoints::parse(text, Path::new("mine.toml"))
@@ -254,20 +255,19 @@ mod tests {
 
     #[test]
     fn only_faults_of_a_whole_memory_tell_its_voltage() {
-        let some = || Some(String::from("7"));
-        let rates = |ber01, ber10| FaultDetail {
-            ber01: Some(ber01),
-            ber10: Some(ber10),
-            ..FaultDetail::default()
+        let all = || stuck_at(0.01);
+        let rates = |ber01, ber10| {
+            let fields = json!({"faults": "asymmetric", "ber": 0, "ber01": ber01, "ber10": ber10});
+            serde_json::from_value::<Description>(fields).unwrap()
         };
-        for (detail, tells) in [
-            (FaultDetail::default(), true),
-            (FaultDetail { bits: some(), ..FaultDetail::default() }, false),
-            (FaultDetail { layers: some(), ..FaultDetail::default() }, false),
+        for (faults, tells) in [
+            (all(), true),
+            (all().in_bits("7".parse().unwrap()), false),
+            (all().in_layers("conv1".parse().unwrap()), false),
             (rates(0.01, 0.01), true),
             (rates(0.01, 0.02), false),
         ] {
-            assert_eq!(tells_voltage(&detail), tells, "{detail:?}");
+            assert_eq!(tells_voltage(&faults), tells, "{faults:?}");
         }
     }
 

@@ -4,12 +4,8 @@ use super::{Answers, Measurement, PerturbedMeasurement, Request};
 use crate::{
     data::LabelsFrom,
     energy::{self, OperatingPoint, OperatingPoints},
-    fault::{FaultModel, Faults, Flips, Positions},
-    nn::Graph,
-    report::eval_json::{
-        self, ClassCounts, Clean, Evaluation, FaultDetail, FlippedBits, LayerFlips, LayoutDetail,
-        LotDetail, MapDetail, Perturbed,
-    },
+    fault::Flips,
+    report::eval_json::{self, ClassCounts, Clean, Evaluation, FlippedBits, LayerFlips, Perturbed},
     run::Gpu,
 };
 
@@ -111,10 +107,9 @@ fn perturbed(
     flipped.per_layer = graph.layer_names().enumerate().map(layer).collect();
     let (accuracy, nf) = (p.accuracy(), p.accuracy_nf());
     let nf = behind.then_some(&nf[..]);
-    let (faults, ber) = (p.faults.model.to_string(), p.faults.mean_ber());
     let sum = |of: Vec<&Answers>| of_classes(&Answers::sum(of), details);
-    let detail = detail(&p.faults, graph);
-    let by_rate = || details.points.filter(|_| energy::tells_voltage(&detail))?.at(ber);
+    let faults = graph.described(&p.faults);
+    let by_rate = || details.points.filter(|_| energy::tells_voltage(&faults))?.at(faults.ber());
     let point = details.voltage.or_else(by_rate);
     Perturbed {
         voltage: details.voltage.map(|point| point.voltage),
@@ -122,8 +117,7 @@ fn perturbed(
         // Accesses are counted for weights of a byte each, all of which are at the low voltage.
         energy: point.filter(|_| bits == 8).map(|point| energy::at_point(graph, generator, point)),
         classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
-        detail,
-        ..Perturbed::new(faults, ber, request.seeds, &accuracy, nf, flipped)
+        ..Perturbed::new(faults, request.seeds, &accuracy, nf, flipped)
     }
 }
 
@@ -133,30 +127,4 @@ fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {
         counts.confusion.clear();
     }
     (details.classes || details.confusion).then_some(counts)
-}
-
-/// The description of faults in a network, beyond their model and one rate.
-#[must_use]
-pub fn detail(faults: &Faults, network: &Graph) -> FaultDetail {
-    // A layout that does not fit was refused long before there were results.
-    let reach = network.places_under(faults).ok().and_then(|(_, reach)| reach);
-    let directed = faults.model == FaultModel::Asymmetric;
-    FaultDetail {
-        ber01: directed.then_some(faults.ber),
-        ber10: directed.then_some(faults.ber10),
-        bits: (faults.positions != Positions::ALL).then(|| faults.positions.to_string()),
-        layers: (!faults.layers.is_all()).then(|| faults.layers.to_string()),
-        lot: faults.lot.map(|lot| LotDetail { seed: lot.seed, shared: lot.shared }),
-        map: faults.profile.as_ref().map(|profile| MapDetail {
-            file: profile.file.clone(),
-            file_sha256: profile.sha256.clone(),
-            mapping: profile.cells.mapping.to_string(),
-            layout: profile.layout.as_ref().map(|layout| LayoutDetail {
-                file: layout.file.clone(),
-                file_sha256: layout.sha256.clone(),
-            }),
-            cells: Some(32 * u64::from(profile.cells.words())),
-            repeated: reach.and_then(|reach| profile.repeated(reach)),
-        }),
-    }
 }

@@ -10,7 +10,7 @@ mod meter;
 mod sensitivity;
 
 pub use agreement::answer_for;
-pub use document::{Details, Named, detail, document};
+pub use document::{Details, Named, document};
 pub use evaluator::{Evaluator, argmax, fuse_images};
 pub use journal::Journal;
 pub use measure::{

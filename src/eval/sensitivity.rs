@@ -110,8 +110,8 @@ pub fn sensitivity(
         protected_layers.push(step(&of_layers, chosen, accuracy));
     }
     Ok(Some(Sensitivity {
-        faults: faults.model.to_string(),
-        ber: faults.mean_ber(),
+        faults: faults.kind().to_string(),
+        ber: faults.ber(),
         seeds: seeds.to_vec(),
         with_generator: subject.generator.is_some(),
         clean,

@@ -1,6 +1,7 @@
 //! A memory cell by cell: which cells are stuck, and how the weights of a network lie on them.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// The place of a layer's stored words in a network and in its memory.
@@ -29,9 +30,11 @@ impl Place {
 }
 
 /// How weights lie on the cells of a memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mapping {
     /// Layers lie one after another, word by word, and continue at the memory's start where it ends.
+    #[default]
     Linear,
     /// As in the paper's code: every layer begins at row 0, and each row of 16 bytes serves 256 successive
     /// weights.

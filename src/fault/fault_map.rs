@@ -1,7 +1,7 @@
 //! The map of faulty cells that a fault model gives for a seed. Every model becomes one XOR mask per stored
 //! word, so that one kernel serves all models.
 
-use super::{CellMap, FaultModel, Faults, Place, mask};
+use super::{CellMap, Faults, Model, Place, mask};
 use std::sync::Arc;
 
 /// Which cells of one memory are faulty, and what they read.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct FaultMap {
     pub(super) faults: Faults,
     pub(super) seed: u64,
-    /// The list of cells of [`FaultModel::Reference`].
+    /// The list of cells of [`Model::Reference`].
     pub(super) reference: Option<Arc<CellMap>>,
 }
 
@@ -26,8 +26,8 @@ impl FaultMap {
     /// The list of all cells of a reference map or a measured map; `None` where cells are drawn word by word.
     #[must_use]
     pub fn cells(&self) -> Option<&CellMap> {
-        let measured = self.faults.profile.as_ref().map(|profile| &profile.cells);
-        self.reference.as_deref().or(measured)
+        let measured = || self.faults.measured().map(|profile| &profile.cells);
+        self.reference.as_deref().or_else(measured)
     }
 
     /// The cells of a layer's stored word that fail. `word` counts the packed words of the layer, which the
@@ -44,7 +44,7 @@ impl FaultMap {
     }
 
     fn drawn(&self, layer: u32, word: u32) -> FaultyCells {
-        let Faults { model, ber, ber10, lot, .. } = &self.faults;
+        let ([ber01, ber10], lot) = (self.faults.rates(), self.faults.lot());
         // Cells that the whole lot shares follow its seed, the others the chip's.
         let of_lot = lot.map(|lot| (lot, mask::lot_cells(lot.seed, layer, word, lot.cut())));
         let shared = |of_seed: &dyn Fn(u64) -> u32| match &of_lot {
@@ -55,10 +55,10 @@ impl FaultMap {
             let threshold = mask::threshold(ber);
             shared(&|seed| mask::faulty_cells(seed, layer, word, threshold))
         };
-        let weak_0 = weak(*ber);
-        match model {
-            FaultModel::Asymmetric => FaultyCells { to_1: weak_0, to_0: weak(*ber10) },
-            FaultModel::StuckAt if weak_0 != 0 => {
+        let weak_0 = weak(ber01);
+        match self.faults.model() {
+            Model::Asymmetric(_) => FaultyCells { to_1: weak_0, to_0: weak(ber10) },
+            Model::StuckAt(_) if weak_0 != 0 => {
                 let ones = shared(&|seed| mask::polarity(seed, layer, word));
                 FaultyCells { to_1: weak_0 & ones, to_0: weak_0 & !ones }
             }
@@ -84,7 +84,7 @@ impl FaultyCells {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Lot;
+    use crate::fault::{FaultModel, Lot};
 
     fn at(layer: u32) -> Place {
         Place { layer, address: 0 }

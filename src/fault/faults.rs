@@ -1,81 +1,125 @@
-//! A fault model with its rates, and with the bits, layers and lot that its faults are restricted to.
+//! The one description of faults: a fault model with its rates, and the bits, layers and lot that its faults
+//! are restricted to.
 
 use super::{CellMap, FaultMap, FaultModel, LayerChoice, Lot, Positions, Profile, mask};
-use crate::{
-    error::{Error, Result},
-    words,
-};
-use std::{fmt, sync::Arc};
+use crate::error::{Error, Result};
+use std::sync::Arc;
 
-/// Which cells of a memory fail, and how.
+/// The rate of faulty cells where a user gives none.
+pub const DEFAULT_BER: f64 = 0.01;
+
+/// What a faulty cell does, and the probability that a cell is faulty. `M` is a measured map: the map itself,
+/// or what a document says of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Faults {
-    /// What a faulty cell does.
-    pub model: FaultModel,
-    /// Probability that a cell is faulty, in [0, 1). For [`FaultModel::Asymmetric`] it is the probability that
-    /// a cell storing 0 reads 1, for [`FaultModel::Profile`] the share of faulty cells in the map.
-    pub ber: f64,
-    /// For [`FaultModel::Asymmetric`] the probability that a cell storing 1 reads 0; equal to `ber` for other
-    /// models.
-    pub ber10: f64,
+pub enum Model<M = Arc<Profile>> {
+    /// [`FaultModel::Flip`].
+    Flip(f64),
+    /// [`FaultModel::StuckAt`].
+    StuckAt(f64),
+    /// [`FaultModel::Asymmetric`]: probabilities that a stored 0 reads 1, and that a stored 1 reads 0.
+    Asymmetric([f64; 2]),
+    /// [`FaultModel::Reference`].
+    Reference(f64),
+    /// [`FaultModel::Profile`]: share of the map's cells that are faulty, and the map.
+    Profile(f64, M),
+}
+
+/// Which cells of a memory fail, and how. Faults with a rate that is no probability, with a map that is not
+/// whole, or with a lot of one chip's maps cannot be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Faults<M = Arc<Profile>> {
+    pub(super) model: Model<M>,
+    pub(super) lot: Option<Lot>,
     /// Bit positions that can fail.
     pub positions: Positions,
     /// Layers that can fail.
     pub layers: LayerChoice,
-    /// The lot that all chips belong to, if they share weak cells.
-    pub lot: Option<Lot>,
-    /// The measured map of [`FaultModel::Profile`].
-    pub profile: Option<Arc<Profile>>,
 }
 
-impl Faults {
-    /// Faults of a model at a rate, in all bits and layers; asymmetric ones at the same rate in both
-    /// directions.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] unless 0 <= ber < 1, or for a rate so small that it would draw no cell; a
-    /// measured map has no rate (see [`Self::profile`]).
-    pub fn new(model: FaultModel, ber: f64) -> Result<Self> {
-        if model == FaultModel::Profile {
-            let hint = "give it with --fault-map";
-            return Err(Error::argument("--faults profile", "there is no measured map", hint));
-        }
-        check_rate("--ber", ber, model)?;
-        Ok(Self {
-            model,
-            ber,
-            ber10: ber,
-            positions: Positions::ALL,
-            layers: LayerChoice::default(),
-            lot: None,
-            profile: None,
-        })
+impl<M> Default for Faults<M> {
+    /// The faults of commands without flags.
+    fn default() -> Self {
+        Self::of(Model::StuckAt(DEFAULT_BER))
+    }
+}
+
+impl<M> Faults<M> {
+    /// Faults in all bits and layers.
+    pub(super) fn of(model: Model<M>) -> Self {
+        Self { model, lot: None, positions: Positions::ALL, layers: LayerChoice::default() }
     }
 
-    /// Asymmetric faults: a stored 0 reads 1 with probability `ber01`, a stored 1 reads 0 with `ber10`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for what [`Self::new`] refuses.
-    pub fn asymmetric(ber01: f64, ber10: f64) -> Result<Self> {
-        check_rate("--ber01", ber01, FaultModel::Asymmetric)?;
-        check_rate("--ber10", ber10, FaultModel::Asymmetric)?;
-        Ok(Self { ber10, ..Self::new(FaultModel::Asymmetric, ber01)? })
+    /// Faults of a model that draws its cells, at these rates, which these flags give.
+    pub(super) fn drawn(model: FaultModel, flags: [&str; 2], rates: [f64; 2]) -> Result<Self> {
+        let of = match model {
+            FaultModel::Flip => Model::Flip(rates[0]),
+            FaultModel::StuckAt => Model::StuckAt(rates[0]),
+            FaultModel::Asymmetric => Model::Asymmetric(rates),
+            FaultModel::Reference => Model::Reference(rates[0]),
+            FaultModel::Profile => {
+                let hint = "give it with --fault-map";
+                return Err(Error::argument("--faults profile", "there is no measured map", hint));
+            }
+        };
+        check_rate(flags[0], rates[0], model)?;
+        check_rate(flags[1], rates[1], model)?;
+        Ok(Self::of(of))
     }
 
-    /// The faults of a measured map.
+    /// The fault model with its rates.
     #[must_use]
-    pub fn profile(map: impl Into<Profile>) -> Self {
-        let map = map.into();
-        let ber = map.cells.share();
-        Self {
-            model: FaultModel::Profile,
-            ber,
-            ber10: ber,
-            positions: Positions::ALL,
-            layers: LayerChoice::default(),
-            lot: None,
-            profile: Some(Arc::new(map)),
+    pub fn model(&self) -> &Model<M> {
+        &self.model
+    }
+
+    /// The fault model, as `--faults` takes it.
+    #[must_use]
+    pub fn kind(&self) -> FaultModel {
+        match self.model {
+            Model::Flip(_) => FaultModel::Flip,
+            Model::StuckAt(_) => FaultModel::StuckAt,
+            Model::Asymmetric(_) => FaultModel::Asymmetric,
+            Model::Reference(_) => FaultModel::Reference,
+            Model::Profile(..) => FaultModel::Profile,
         }
+    }
+
+    /// Probabilities that a cell is faulty where it stores 0, and where it stores 1.
+    #[must_use]
+    pub fn rates(&self) -> [f64; 2] {
+        match self.model {
+            Model::Asymmetric(rates) => rates,
+            Model::Flip(ber) | Model::StuckAt(ber) | Model::Reference(ber) => [ber; 2],
+            Model::Profile(share, _) => [share; 2],
+        }
+    }
+
+    /// Probability that a cell is faulty: the mean of both directions' rates.
+    #[must_use]
+    pub fn ber(&self) -> f64 {
+        let [ber01, ber10] = self.rates();
+        f64::midpoint(ber01, ber10)
+    }
+
+    /// The lot that all chips belong to, if they share weak cells.
+    #[must_use]
+    pub fn lot(&self) -> Option<Lot> {
+        self.lot
+    }
+
+    /// The measured map of [`Model::Profile`].
+    #[must_use]
+    pub fn measured(&self) -> Option<&M> {
+        match &self.model {
+            Model::Profile(_, map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Whether every bit of every layer can fail.
+    #[must_use]
+    pub fn is_everywhere(&self) -> bool {
+        self.positions == Positions::ALL && self.layers.is_all()
     }
 
     /// The same faults, in bits of these positions only.
@@ -95,61 +139,70 @@ impl Faults {
     /// # Errors
     /// [`Error::Argument`] for the reference model and measured maps: each such map is that of one chip.
     pub fn of_lot(self, lot: Lot) -> Result<Self> {
-        if matches!(self.model, FaultModel::Reference | FaultModel::Profile) {
-            let what = format!("the map of {} faults is one chip's", self.model);
+        if matches!(self.model, Model::Reference(_) | Model::Profile(..)) {
+            let what = format!("the map of {} faults is one chip's", self.kind());
             return Err(Error::argument("--lot", what, "use flip, stuck-at or asymmetric"));
         }
         Ok(Self { lot: Some(lot), ..self })
     }
+}
 
-    /// These faults, if their rates are probabilities, and there is a measured map if and only if the model
-    /// needs one.
-    pub fn checked(&self) -> Result<&Self> {
-        // The rate of a measured map may be 1, which is no error: all of its cells may be faulty.
-        if self.model != FaultModel::Profile {
-            check_rate("--ber", self.ber, self.model)?;
-            check_rate("--ber10", self.ber10, self.model)?;
-        }
-        if (self.model == FaultModel::Profile) != self.profile.is_some() {
-            let hint = "give it with --fault-map, and --faults profile";
-            return Err(Error::argument("--fault-map", "faults and measured map do not fit", hint));
-        }
-        if self.profile.as_ref().is_some_and(|profile| !profile.cells.is_whole()) {
+impl Faults {
+    /// Faults of a model at a rate, in all bits and layers; asymmetric ones at the same rate in both
+    /// directions.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless 0 <= ber < 1, or for a rate so small that it would draw no cell; a
+    /// measured map has no rate (see [`Self::profile`]).
+    pub fn new(model: FaultModel, ber: f64) -> Result<Self> {
+        Self::drawn(model, ["--ber"; 2], [ber; 2])
+    }
+
+    /// Asymmetric faults: a stored 0 reads 1 with probability `ber01`, a stored 1 reads 0 with `ber10`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what [`Self::new`] refuses.
+    pub fn asymmetric(ber01: f64, ber10: f64) -> Result<Self> {
+        Self::drawn(FaultModel::Asymmetric, ["--ber01", "--ber10"], [ber01, ber10])
+    }
+
+    /// The faults of a measured map. All of its cells may be faulty.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: words of the map are missing.
+    pub fn profile(map: impl Into<Profile>) -> Result<Self> {
+        let map = map.into();
+        if !map.cells.is_whole() {
             let hint = "give as many words stuck at 1 as at 0, and whole rows of 4 words to the \
                         reference mapping";
             return Err(Error::argument("--fault-map", "a map that is not whole", hint));
         }
-        Ok(self)
-    }
-
-    /// The mean of both directions' rates: the probability that a cell is faulty.
-    #[must_use]
-    pub fn mean_ber(&self) -> f64 {
-        f64::midpoint(self.ber, self.ber10)
+        Ok(Self::of(Model::Profile(map.cells.share(), Arc::new(map))))
     }
 
     /// The fault map of a seed; a measured map is the same for all seeds.
     ///
     /// # Errors
-    /// A seed that the model has no map for; the errors of [`Self::checked`].
+    /// A seed that the model has no map for.
     pub fn map(&self, seed: u64) -> Result<FaultMap> {
-        let reference = match self.checked()?.model {
-            FaultModel::Reference => Some(Arc::new(CellMap::reference(seed, self.ber)?)),
+        let reference = match self.model {
+            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, ber)?)),
             _ => None,
         };
         Ok(FaultMap { faults: self.clone(), seed, reference })
     }
 
-    /// Everything that the map of a seed depends on, to the last bit, in one line; [`fmt::Display`] is
-    /// for people.
+    /// Everything that the map of a seed depends on, to the last bit, in one line;
+    /// [`Display`](std::fmt::Display) is for people.
     #[must_use]
     pub fn identity(&self) -> String {
-        let Self { model, ber, ber10, positions, layers, lot, profile } = self;
-        let mut text = format!("{model} {ber:e} {ber10:e} bits {positions} layers {layers}");
+        let (kind, [ber01, ber10]) = (self.kind(), self.rates());
+        let Self { lot, positions, layers, .. } = self;
+        let mut text = format!("{kind} {ber01:e} {ber10:e} bits {positions} layers {layers}");
         if let Some(lot) = lot {
             text += &format!(" lot {} {:e}", lot.seed, lot.shared);
         }
-        if let Some(profile) = profile {
+        if let Some(profile) = self.measured() {
             let cells = &profile.cells;
             text += &format!(" map {} {} {}", cells.mapping, cells.words(), profile.sha256);
             text.extend(profile.layout.iter().map(|layout| format!(" layout {}", layout.sha256)));
@@ -159,10 +212,9 @@ impl Faults {
 
     /// Refuses a seed that the model has no map for, without drawing it.
     pub fn check_seed(&self, seed: u64) -> Result<()> {
-        if self.model == FaultModel::Reference {
-            CellMap::check_seed(seed).map(drop)
-        } else {
-            Ok(())
+        match self.model {
+            Model::Reference(_) => CellMap::check_seed(seed).map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -170,38 +222,13 @@ impl Faults {
     /// the share of stored bits that are 1.
     #[must_use]
     pub fn flip_rate(&self, ones: f64) -> f64 {
-        match (self.model, &self.profile) {
-            (_, Some(profile)) => {
-                let [to_1, to_0] = profile.cells.shares();
-                to_1 * (1.0 - ones) + to_0 * ones
-            }
-            (FaultModel::Flip, _) => self.ber,
-            (FaultModel::Asymmetric, _) => self.ber * (1.0 - ones) + self.ber10 * ones,
-            _ => self.ber / 2.0,
+        let directed = |[to_1, to_0]: [f64; 2]| to_1 * (1.0 - ones) + to_0 * ones;
+        match &self.model {
+            Model::Flip(ber) => *ber,
+            Model::StuckAt(ber) | Model::Reference(ber) => ber / 2.0,
+            Model::Asymmetric(rates) => directed(*rates),
+            Model::Profile(_, map) => directed(map.cells.shares()),
         }
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.model)?;
-        match self.model {
-            FaultModel::Asymmetric => {
-                write!(f, " at rates of {} (0 to 1) and {} (1 to 0)", self.ber, self.ber10)?;
-            }
-            FaultModel::Profile => write!(f, " of {} of the cells", words::share(self.ber, 3))?,
-            _ => write!(f, " at a rate of {}", self.ber)?,
-        }
-        if self.positions != Positions::ALL {
-            write!(f, " in bits {}", self.positions)?;
-        }
-        if !self.layers.is_all() {
-            write!(f, " in layers {}", self.layers)?;
-        }
-        if let Some(lot) = self.lot {
-            write!(f, " of lot {}, {} shared", lot.seed, lot.shared)?;
-        }
-        Ok(())
     }
 }
 
@@ -254,9 +281,6 @@ mod tests {
                 assert!(e.to_string().contains("draws no cell"), "{e}");
                 assert_eq!(e.exit_code(), 2);
             }
-            let mut faults = Faults::new(FaultModel::Flip, 0.1).unwrap();
-            faults.ber10 = ber;
-            assert!(faults.checked().is_err());
             assert!(Faults::new(FaultModel::Reference, ber).is_ok(), "it has 53 bits");
             let e = Lot::new(1, ber).unwrap_err();
             assert!(e.to_string().starts_with("--shared: ") && e.exit_code() == 2, "{e}");
@@ -279,11 +303,11 @@ mod tests {
             (2, 3, Mapping::Linear),
             (6, 6, Mapping::Reference),
         ] {
-            let faults = of(ones, zeros, mapping);
-            assert!(faults.checked().is_err() && faults.map(0).is_err(), "{ones} {zeros}");
+            let e = of(ones, zeros, mapping).unwrap_err();
+            assert!(e.to_string().contains("not whole"), "{ones} {zeros}: {e}");
         }
-        assert!(of(6, 6, Mapping::Linear).map(0).is_ok());
-        assert!(of(8, 8, Mapping::Reference).map(0).is_ok());
+        assert!(of(6, 6, Mapping::Linear).unwrap().map(0).is_ok());
+        assert!(of(8, 8, Mapping::Reference).unwrap().map(0).is_ok());
     }
 
     #[test]
@@ -292,7 +316,7 @@ mod tests {
         let map =
             |mapping, word| CellMap { stuck_at_1: vec![word; 4], stuck_at_0: vec![0; 4], mapping };
         let of_file = |sha256: &str, mapping| {
-            Faults::profile(Profile { sha256: sha256.into(), ..map(mapping, 1).into() })
+            Faults::profile(Profile { sha256: sha256.into(), ..map(mapping, 1).into() }).unwrap()
         };
         let all = [
             flip(),
@@ -313,7 +337,7 @@ mod tests {
         let different: BTreeSet<String> = all.iter().map(Faults::identity).collect();
         assert_eq!(different.len(), all.len(), "{different:?}");
         // The flip rate of a measured map where a quarter of the stored bits are 1.
-        let rate = Faults::profile(map(Mapping::Linear, 3)).flip_rate(0.25);
+        let rate = Faults::profile(map(Mapping::Linear, 3)).unwrap().flip_rate(0.25);
         assert!((rate - 2.0 / 32.0 * 0.75).abs() < 1e-12, "{rate}");
     }
 }

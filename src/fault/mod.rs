@@ -3,6 +3,7 @@
 //! that the kernels and this module share.
 
 mod cells;
+mod description;
 mod fault_map;
 mod faults;
 mod grid;
@@ -17,8 +18,10 @@ mod seed;
 mod select;
 
 pub use cells::{CellMap, Mapping, Place};
+pub(crate) use description::Fields;
+pub use description::{Description, LayoutDetail, MapDetail, Wording};
 pub use fault_map::{FaultMap, FaultyCells};
-pub use faults::Faults;
+pub use faults::{DEFAULT_BER, Faults, Model};
 pub use grid::{Grid, bit_grid, whole_numbers};
 pub use inject::{Flips, inject, inject_from};
 pub use mask::{FORMAT_VERSION, faulty_cells, polarity, threshold};

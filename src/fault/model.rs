@@ -1,10 +1,12 @@
 //! Fault models: what a faulty cell does to the bit stored in it.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// What a faulty cell does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FaultModel {
     /// It reads the opposite of what is stored.
     Flip,

@@ -2,6 +2,7 @@
 
 use super::{check_bits, check_seed, faults::LEAST, mask};
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// A set of bit positions of a stored weight, 0 (least significant) to 7.
@@ -195,7 +196,7 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Chips that have a part of their weak cells in common.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lot {
     /// Seed of the cells that the chips share.
     pub seed: u64,

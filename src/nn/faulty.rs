@@ -72,7 +72,7 @@ pub fn faulty_weights(
     faults: &Faults,
     seed: u64,
 ) -> Result<FaultyWeights> {
-    faults.checked()?.positions.stored(bits)?;
+    faults.positions.stored(bits)?;
     let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
     let (mut read, mut flips, mut faulty_cells) = (weights.clone(), Vec::new(), Vec::new());
     let (places, _) = graph.places_under(faults)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    fault::{Faults, Place, Placed},
+    fault::{Description, Faults, Place, Placed},
     files::Weights,
     kernels::{layout::gather2d::Gather, quantise::fault_dequantize::Order},
     shape::{Nhwc, Rsck, Window},
@@ -265,7 +265,7 @@ impl Graph {
     /// # Errors
     /// A layout that does not fit this network; faults in none of its layers.
     pub fn places_under(&self, faults: &Faults) -> Result<(Vec<Place>, Option<u64>)> {
-        let Some(profile) = &faults.profile else { return Ok((self.places(), None)) };
+        let Some(profile) = faults.measured() else { return Ok((self.places(), None)) };
         let can_fail = faults.layers.of(self.layer_names())?;
         let layers = self.layer_names().zip(&self.layers).zip(can_fail);
         let layers = layers.map(|((name, layer), can_fail)| Placed {
@@ -280,8 +280,15 @@ impl Graph {
     /// What a user should know of the measured map of `faults` under this network, one remark per line.
     pub fn remarks(&self, faults: &Faults) -> Result<Vec<String>> {
         let (_, reach) = self.places_under(faults)?;
-        let of_map = faults.profile.as_ref().zip(reach);
+        let of_map = faults.measured().zip(reach);
         Ok(of_map.map_or_else(Vec::new, |(profile, reach)| profile.remarks(reach)))
+    }
+
+    /// The description of faults in this network, for a document.
+    #[must_use]
+    pub fn described(&self, faults: &Faults) -> Description {
+        // A layout that does not fit was refused long before there were results.
+        faults.described(self.places_under(faults).ok().and_then(|(_, reach)| reach))
     }
 
     /// Names of the weights of the faultable layers.

@@ -3,7 +3,7 @@
 use super::frozen::{FrozenNet, first_word};
 use crate::{
     error::{Error, Result},
-    fault::{CellMap, FaultMap, FaultModel, Faults, Flips},
+    fault::{CellMap, FaultMap, Faults, Flips, Model},
     kernels::quantise::fault_dequantize::{self, Transposed},
     run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Rsck,
@@ -143,16 +143,13 @@ impl FrozenNet {
             self.dequantize(&mut tape, layer, copies, faults, &shared, &mut map)?;
         }
         let program = Program::build(gpu, &tape)?;
-        let maps = match (map, faults) {
-            (Some(buffer), Some(Faults { profile: Some(map), .. })) => {
-                write_map(gpu, &program, buffer, &map.cells, 0);
-                None
+        let mut maps = None;
+        if let Some((buffer, faults)) = map.zip(faults) {
+            match faults.measured() {
+                Some(map) => write_map(gpu, &program, buffer, &map.cells, 0),
+                None => maps = Some(Maps { buffer, clean_copies, faults: faults.clone() }),
             }
-            (Some(buffer), Some(faults)) => {
-                Some(Maps { buffer, clean_copies, faults: faults.clone() })
-            }
-            _ => None,
-        };
+        }
         let Shared { seeds, flips, .. } = shared;
         let id = self.injectors.fetch_add(1, Ordering::Relaxed) + 1;
         let last = Arc::clone(&self.last_injector);
@@ -178,8 +175,8 @@ impl FrozenNet {
             Some(faults) => self.graph.places_under(faults)?.0[layer],
             None => self.graph.places()[layer],
         };
-        let mapped =
-            faults.is_some_and(|f| f.model == FaultModel::Reference || f.profile.is_some());
+        let of_map = |f: &Faults| matches!(f.model(), Model::Reference(_) | Model::Profile(..));
+        let mapped = faults.is_some_and(of_map);
         let count = self.graph.layers.len() as u32;
         for slice in &self.layers[layer] {
             let stored = fault_dequantize::StoredLayer {

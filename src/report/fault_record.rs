@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::eval_json::{Base, FaultDetail};
+use super::eval_json::{Base, Description};
 use crate::{
     error::{Error, Result},
     files::atomic,
@@ -27,14 +27,9 @@ pub struct FaultRecord {
     pub base: Base,
     /// Bits per stored weight.
     pub precision: u32,
-    /// The fault model, as `--faults` takes it.
-    pub faults: String,
-    /// Probability that a cell is faulty; for `asymmetric` the mean of the two rates, for a measured map its
-    /// share of faulty cells.
-    pub ber: f64,
-    /// Further properties of the faults.
+    /// The faults.
     #[serde(flatten)]
-    pub detail: FaultDetail,
+    pub faults: Description,
     /// Seed of the fault map; 0 for a measured map.
     pub seed: u64,
     /// Assignment of weights to cells: `drawn` (cell by cell of the network), `reference`, `linear`.

@@ -78,7 +78,7 @@ pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Opt
                 bits.insert(e.precision);
                 continue;
             }
-            let (name, rate) = (faults(&p.faults, &p.detail), words::rate(p.ber));
+            let (name, rate) = (faults(&p.faults), words::rate(p.ber()));
             let at = rates.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
                 rates.push((name, Vec::new()));
                 rates.len() - 1
@@ -112,7 +112,7 @@ pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::eval_json::{Energy, sample};
+    use crate::report::eval_json::{Energy, sample, stuck_at};
 
     #[test]
     fn the_sign_becomes_a_word() {
@@ -178,9 +178,9 @@ mod tests {
         assert_eq!(unknown([&e, &e]), None);
         e.energy = None;
         let mut other = e.perturbed[0].clone();
-        other.ber = 0.005;
+        other.faults = stuck_at(0.005);
         e.perturbed.push(other.clone());
-        other.detail.bits = Some("7".into());
+        other.faults = other.faults.in_bits("7".parse().unwrap());
         e.perturbed.push(other);
         let text = unknown([&e, &e]).unwrap();
         let says = "No voltage is known for stuck-at at BER 0.01, 0.005; stuck-at bits 7 at BER 0.005, so no";

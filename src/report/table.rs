@@ -10,10 +10,10 @@ pub use energy::{energy, with_energy};
 use std::fmt;
 
 use super::{
-    eval_json::{Evaluation, FaultDetail, Perturbed, Sensitivity, Spread},
+    eval_json::{Description, Evaluation, Perturbed, Sensitivity, Spread},
     wrap,
 };
-use crate::words;
+use crate::{fault::Wording, words};
 
 /// A table in plain text: a header and rows, words aligned to the left, numbers to the right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,23 +144,13 @@ pub fn sensitivity(s: &Sensitivity) -> Table {
 
 /// The faults, and their rate.
 fn named(p: &Perturbed) -> (String, String) {
-    (faults(&p.faults, &p.detail), words::rate(p.ber))
+    (faults(&p.faults), words::rate(p.ber()))
 }
 
 /// The fault model, and its restrictions.
 #[must_use]
-pub fn faults(model: &str, detail: &FaultDetail) -> String {
-    let mut text = model.to_owned();
-    if let (Some(ber01), Some(ber10)) = (detail.ber01, detail.ber10) {
-        text += &format!(" {ber01}, {ber10}");
-    }
-    let mut say = |what: &str, value: Option<String>| {
-        text += &value.map_or(String::new(), |value| format!(" {what} {value}"));
-    };
-    say("bits", detail.bits.clone());
-    say("layers", detail.layers.clone());
-    say("lot", detail.lot.as_ref().map(|lot| format!("{} ({})", lot.seed, lot.shared)));
-    text
+pub fn faults(faults: &Description) -> String {
+    faults.words(Wording::Cell).concat()
 }
 
 fn spread(s: &Spread) -> String {
@@ -187,7 +177,7 @@ fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::eval_json::{Clean, FlippedBits, sample};
+    use crate::report::eval_json::{Clean, FlippedBits, sample, stuck_at};
 
     #[test]
     fn columns_are_aligned_by_characters() {
@@ -216,11 +206,11 @@ stuck-at  0.01     2  92.6  40.0 ± 10.0    89.8  85.0 ± 5.0  +45.0       0.500
 
         e.generator = None;
         e.clean = Clean { accuracy: 92.6, ..Clean::default() };
-        let one = Perturbed::new("flip", 0.01, &[7], &[40.0], None, FlippedBits::default());
+        let one = Perturbed::new(stuck_at(0.01), &[7], &[40.0], None, FlippedBits::default());
         e.perturbed = vec![one];
         let text = evaluation(&e).to_string();
         assert!(!text.contains("NF") && !text.contains("RP"), "{text}");
-        assert!(text.contains("flip    0.01     1  92.6  40.0           0 %"), "{text}");
+        assert!(text.contains("stuck-at  0.01     1  92.6  40.0           0 %"), "{text}");
 
         e.perturbed.clear();
         assert!(evaluation(&e).to_string().contains("92.6"));

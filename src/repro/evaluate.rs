@@ -42,10 +42,10 @@ impl Conditions<'_> {
         let Some(p) = e.perturbed.first().filter(|_| e.perturbed.len() == 1) else {
             return Some(format!("{} rates there, 1 wanted", e.perturbed.len()));
         };
-        let Faults { model, ber, .. } = &self.faults;
         let images = which(self.images.0 as u64, self.images.1);
-        differs("faults", p.faults.clone(), model.to_string())
-            .or_else(|| differs("BER", p.ber.to_string(), ber.to_string()))
+        let faults = &self.faults;
+        differs("faults", p.faults.kind().to_string(), faults.kind().to_string())
+            .or_else(|| differs("BER", p.ber().to_string(), faults.ber().to_string()))
             .or_else(|| differs("bits", e.precision.to_string(), self.bits.to_string()))
             .or_else(|| differs("images", which(e.dataset.images, e.dataset.subset), images))
             .or_else(|| differs("seeds", format!("{:?}", p.seeds), format!("{:?}", self.seeds)))

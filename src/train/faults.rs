@@ -2,15 +2,13 @@
 
 use crate::{
     error::{Error, Result},
-    fault::{FaultModel, Faults, LayerChoice, Lot, Mapping, Positions, Profile, check_seed},
-    report::{eval_json::FaultDetail, fault_record::FaultRecord},
+    fault::{
+        DEFAULT_BER, Description, FaultModel, Faults, Fields, Lot, Mapping, Profile, check_seed,
+    },
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
-
-/// Rate of faulty cells without `--ber`.
-pub const DEFAULT_BER: f64 = 0.01;
+use std::{path::PathBuf, sync::Arc};
 
 /// What fails, without its rate.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,47 +54,35 @@ pub struct FaultArgs {
 }
 
 impl FaultArgs {
-    /// The flags that describe the faults of a record, and their rate.
-    #[must_use]
-    pub fn of_record(record: &FaultRecord) -> (Self, Option<f64>) {
-        Self::of_document(&record.faults, record.ber, &record.detail)
-    }
-
     /// The flags that describe the faults of a document, and their rate.
     #[must_use]
-    pub fn of_document(model: &str, ber: f64, detail: &FaultDetail) -> (Self, Option<f64>) {
-        let map = detail.map.as_ref();
-        let files = map.map_or("", |map| &map.file).split(',').filter(|f| !f.is_empty());
-        let args = Self {
-            faults: Some(model.to_owned()),
-            ber01: detail.ber01,
-            ber10: detail.ber10,
-            fault_map: files.map(PathBuf::from).collect(),
-            mapping: map.map(|map| map.mapping.clone()),
-            layout: map.and_then(|map| Some(PathBuf::from(&map.layout.as_ref()?.file))),
-            chip: None,
-            lot: detail.lot.as_ref().map(|lot| lot.seed),
-            shared: detail.lot.as_ref().map(|lot| lot.shared),
-            bits: detail.bits.clone(),
-            layers: detail.layers.clone(),
-        };
+    pub fn of_document(faults: &Description) -> (Self, Option<f64>) {
+        let Fields { ber, ber01, ber10, bits, layers, lot, map, .. } = faults.fields();
         // A measured map and a pair of rates per direction leave no rate to state.
-        let own = map.is_some() || detail.ber01.is_some();
-        (args, (!own).then_some(ber))
+        let ber = ber.filter(|_| map.is_none() && ber01.is_none());
+        let mapping = map.as_ref().map(|map| map.mapping.to_string());
+        let (file, layout) = map.map_or_else(Default::default, |map| (map.file, map.layout));
+        let files = file.split(',').filter(|file| !file.is_empty());
+        let args = Self {
+            faults: Some(faults.kind().to_string()),
+            ber01,
+            ber10,
+            fault_map: files.map(PathBuf::from).collect(),
+            mapping,
+            layout: layout.map(|layout| layout.file.into()),
+            chip: None,
+            lot: lot.map(|lot| lot.seed),
+            shared: lot.map(|lot| lot.shared),
+            bits,
+            layers,
+        };
+        (args, ber)
     }
 
     /// Whether any of the flags is given.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.faults.is_some()
-            || self.ber01.or(self.ber10).or(self.shared).is_some()
-            || !self.fault_map.is_empty()
-            || self.mapping.is_some()
-            || self.layout.is_some()
-            || self.chip.is_some()
-            || self.lot.is_some()
-            || self.bits.is_some()
-            || self.layers.is_some()
+        *self != Self::default()
     }
 
     /// The seed of the one chip, if `--chip` is a seed.
@@ -161,56 +147,44 @@ impl FaultArgs {
     /// # Errors
     /// Flags that contradict each other, values that make no sense, a map that cannot be read.
     pub fn at(&self, ber: Option<f64>) -> Result<Faults> {
-        let model = self.model()?;
-        let files = self.map_files()?;
-        let refuse = |flag: &str, given: bool, what: &str| {
-            let hint = "leave it out, or choose another --faults";
-            if given { Err(Error::argument(flag, what, hint)) } else { Ok(()) }
-        };
-        if model != FaultModel::Asymmetric {
-            let directed = "only asymmetric faults have a rate per direction";
-            refuse("--ber01", self.ber01.is_some(), directed)?;
-            refuse("--ber10", self.ber10.is_some(), directed)?;
-        }
-        if model != FaultModel::Profile {
-            let what = "only profile faults are those of a measured map";
-            refuse("--fault-map", !files.is_empty(), what)?;
-            refuse("--mapping", self.mapping.is_some(), what)?;
-            refuse("--layout", self.layout.is_some(), "only a measured map has addresses")?;
-        }
-        let faults = match model {
-            FaultModel::Profile => {
-                refuse("--ber", ber.is_some(), "a measured map has the rate that it has")?;
-                if files.is_empty() {
-                    let hint = "give it with --fault-map";
-                    let what = "there is no measured map";
-                    return Err(Error::argument("--faults profile", what, hint));
-                }
-                let mapping = self.mapping.as_deref().map(str::parse::<Mapping>).transpose()?;
-                Faults::profile(Profile::load(&files, mapping, self.layout.as_deref())?)
+        let (model, files) = (self.model()?, self.map_files()?);
+        let (directed, measured) = (model == FaultModel::Asymmetric, model == FaultModel::Profile);
+        let no_direction = "only asymmetric faults have a rate per direction";
+        let no_map = "only profile faults are those of a measured map";
+        for (flag, refused, what) in [
+            ("--ber01", self.ber01.is_some() && !directed, no_direction),
+            ("--ber10", self.ber10.is_some() && !directed, no_direction),
+            ("--fault-map", !files.is_empty() && !measured, no_map),
+            ("--mapping", self.mapping.is_some() && !measured, no_map),
+            ("--layout", self.layout.is_some() && !measured, "only a measured map has addresses"),
+            ("--ber", ber.is_some() && measured, "a measured map has the rate that it has"),
+            ("--ber", ber.is_some() && !self.takes_rate()?, "--ber01 and --ber10 are both rates"),
+        ] {
+            if refused {
+                return Err(Error::argument(
+                    flag,
+                    what,
+                    "leave it out, or choose another --faults",
+                ));
             }
-            FaultModel::Asymmetric => {
-                let both = !self.takes_rate()?;
-                refuse("--ber", ber.is_some() && both, "--ber01 and --ber10 are both rates")?;
-                let rate = |of: Option<f64>| of.or(ber).unwrap_or(DEFAULT_BER);
-                Faults::asymmetric(rate(self.ber01), rate(self.ber10))?
-            }
-            _ => Faults::new(model, ber.unwrap_or(DEFAULT_BER))?,
+        }
+        let mut map = None;
+        if !files.is_empty() {
+            let mapping = self.mapping.as_deref().map(str::parse::<Mapping>).transpose()?;
+            map = Some(Arc::new(Profile::load(&files, mapping, self.layout.as_deref())?));
+        }
+        let share = map.as_ref().map(|map| map.cells.share());
+        let fields = Fields {
+            faults: Some(model),
+            ber: share.or(ber).or(Some(DEFAULT_BER)),
+            ber01: self.ber01,
+            ber10: self.ber10,
+            bits: self.bits.clone(),
+            layers: self.layers.clone(),
+            lot: self.lot.zip(self.shared).map(|(seed, shared)| Lot { seed, shared }),
+            map,
         };
-        self.restricted(faults)
-    }
-
-    fn restricted(&self, mut faults: Faults) -> Result<Faults> {
-        if let Some(bits) = &self.bits {
-            faults = faults.in_bits(bits.parse::<Positions>()?);
-        }
-        if let Some(layers) = &self.layers {
-            faults = faults.in_layers(layers.parse::<LayerChoice>()?);
-        }
-        match (self.lot, self.shared) {
-            (Some(seed), Some(shared)) => faults.of_lot(Lot::new(seed, shared)?),
-            _ => Ok(faults),
-        }
+        fields.faults()
     }
 
     /// The faults at each of several rates; if `bers` is empty, the faults that `at(None)` gives.
@@ -221,6 +195,9 @@ impl FaultArgs {
         bers.iter().map(|&ber| self.at(Some(ber))).collect()
     }
 }
+
+#[cfg(test)]
+mod texts;
 
 #[cfg(test)]
 mod tests {
@@ -236,15 +213,16 @@ mod tests {
     fn rates_come_from_where_the_model_has_them() {
         let plain = FaultArgs::default();
         let faults = plain.at(None).unwrap();
-        assert_eq!((faults.model, faults.ber), (FaultModel::StuckAt, DEFAULT_BER));
-        assert_eq!(plain.at_each(&[0.1, 0.2]).unwrap()[1].ber, 0.2);
+        assert_eq!(faults, Faults::default());
+        assert_eq!((faults.kind(), faults.ber()), (FaultModel::StuckAt, DEFAULT_BER));
+        assert_eq!(plain.at_each(&[0.1, 0.2]).unwrap()[1].ber(), 0.2);
         let directed = |ber01, ber10| {
             args(|a| (a.faults, a.ber01, a.ber10) = (Some("asymmetric".into()), ber01, ber10))
         };
-        let rates = |a: &FaultArgs, ber| a.at(ber).map(|f| (f.ber, f.ber10));
-        assert_eq!(rates(&directed(Some(0.1), Some(0.2)), None).unwrap(), (0.1, 0.2));
-        assert_eq!(rates(&directed(Some(0.1), None), Some(0.3)).unwrap(), (0.1, 0.3));
-        assert_eq!(rates(&directed(None, None), Some(0.3)).unwrap(), (0.3, 0.3));
+        let rates = |a: &FaultArgs, ber| a.at(ber).map(|f| f.rates());
+        assert_eq!(rates(&directed(Some(0.1), Some(0.2)), None).unwrap(), [0.1, 0.2]);
+        assert_eq!(rates(&directed(Some(0.1), None), Some(0.3)).unwrap(), [0.1, 0.3]);
+        assert_eq!(rates(&directed(None, None), Some(0.3)).unwrap(), [0.3, 0.3]);
         assert!(rates(&directed(Some(0.1), Some(0.2)), Some(0.3)).is_err());
         assert!(args(|a| a.ber01 = Some(0.1)).at(None).is_err());
     }

@@ -39,7 +39,7 @@ pub(crate) use config::OF_NO_MATTER;
 pub use config::{Preset, TrainConfig, given};
 pub use dry_run::{DryRun, dry_run, images_to_time};
 pub use every::Every;
-pub use faults::{DEFAULT_BER, FaultArgs};
+pub use faults::FaultArgs;
 pub use folder::RunFolder;
 pub use fuse::train;
 pub use generator_file::{Generator, GeneratorFile};

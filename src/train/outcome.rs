@@ -190,7 +190,7 @@ fn results(m: &Measurement, set: &ImageSet, faults: &Faults, seeds: &[u64]) -> S
         parts.push(("PA(NF)", over_maps(p.accuracy_nf())));
     }
     let maps = match seeds {
-        _ if faults.profile.is_some() => "the measured map".to_owned(),
+        _ if faults.measured().is_some() => "the measured map".to_owned(),
         [first, .., last] => format!("seeds {first}..{}", last + 1),
         _ => format!("seed {}", seeds[0]),
     };
@@ -204,8 +204,8 @@ fn results(m: &Measurement, set: &ImageSet, faults: &Faults, seeds: &[u64]) -> S
     format!(
         "{}, {} at {}, {maps}{measure}: {}",
         set.images(),
-        faults.model,
-        faults.ber,
+        faults.kind(),
+        faults.rates()[0],
         values.join(", ")
     )
 }

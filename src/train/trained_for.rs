@@ -4,10 +4,8 @@
 use super::{faults::FaultArgs, fuse::Run};
 use crate::{
     error::{Error, Result},
-    eval,
-    fault::{FaultModel, Maps},
+    fault::{FaultModel, Fields, MapDetail, Maps},
     files::{Weights, sha256},
-    report::eval_json::FaultDetail,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Records in the metadata of a generator's weights what a run trained it for.
 pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
     let (faults, config) = (&run.faults, run.config);
-    let chip = match (&faults.profile, run.maps) {
+    let chip = match (faults.measured(), run.maps) {
         (Some(profile), _) => profile.file.clone(),
         (None, Maps::Chip(seed)) => seed.to_string(),
         (None, Maps::Fresh { .. }) => "none".into(),
@@ -23,6 +21,8 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
     // An invalid temperature was refused before the training began.
     let distill = config.goal.distill().ok().flatten();
     let list = |numbers: &Vec<f32>| json!(numbers).to_string();
+    let [ber, ber10] = faults.rates();
+    let detail = Fields { faults: None, ber: None, ..run.base.graph.described(faults).fields() };
     for (key, value) in [
         ("dataset", Some(run.dataset.clone())),
         ("base", Some(run.base.model.clone())),
@@ -30,11 +30,11 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("base_precision", Some(run.precision.to_string())),
         ("base_input_mean", config.input_mean.as_ref().map(list)),
         ("base_input_std", config.input_std.as_ref().map(list)),
-        ("faults", Some(faults.model.to_string())),
-        ("ber", Some(faults.ber.to_string())),
-        ("ber10", Some(faults.ber10.to_string())),
+        ("faults", Some(faults.kind().to_string())),
+        ("ber", Some(ber.to_string())),
+        ("ber10", Some(ber10.to_string())),
         // Bits, layers, lot and measured map.
-        ("fault_detail", Some(json!(eval::detail(faults, &run.base.graph)).to_string())),
+        ("fault_detail", Some(json!(detail).to_string())),
         ("chip", Some(chip)),
         // The loss, unless labels were learnt.
         ("loss", distill.map(|_| "distill".to_owned())),
@@ -56,10 +56,8 @@ pub struct TrainedFor {
     pub input: Option<[Vec<f32>; 2]>,
     /// The faults, their rate and the precision of the base network.
     pub asked: Asked,
-    /// SHA-256 of the files of a measured map.
-    map_sha256: Vec<String>,
-    /// SHA-256 of the layout of that map.
-    layout_sha256: Option<String>,
+    /// The measured map.
+    map: Option<MapDetail>,
 }
 
 /// Faults under which a network is evaluated, as flags give them. What no flag gives is left open.
@@ -86,12 +84,15 @@ impl TrainedFor {
             let what = format!("its metadata {key} is not understood");
             Error::format(&weights.origin, what, "name what it says with flags of your own")
         };
-        let detail = weights.meta("fault_detail").map(serde_json::from_str::<FaultDetail>);
-        let detail = detail.transpose().map_err(|_| odd("fault_detail"))?.unwrap_or_default();
-        model.parse::<FaultModel>().map_err(|_| odd("faults"))?;
-        let ber = weights.meta_as("ber")?.ok_or_else(|| odd("ber"))?;
-        let (mut faults, ber) = FaultArgs::of_document(model, ber, &detail);
-        if detail.map.is_none() {
+        let fields = serde_json::from_str::<Fields>(weights.meta("fault_detail").unwrap_or("{}"));
+        let fields = Fields {
+            faults: Some(model.parse().map_err(|_| odd("faults"))?),
+            ber: Some(weights.meta_as("ber")?.ok_or_else(|| odd("ber"))?),
+            ..fields.map_err(|_| odd("fault_detail"))?
+        };
+        let described = fields.faults().map_err(|_| odd("fault_detail"))?;
+        let (mut faults, ber) = FaultArgs::of_document(&described);
+        if described.measured().is_none() {
             faults.chip = weights.meta("chip").filter(|chip| *chip != "none").map(str::to_owned);
             // Text that is neither a seed nor a map's file does not name a chip.
             if faults.chip.is_some() && faults.chip_seed()?.is_none() {
@@ -100,16 +101,11 @@ impl TrainedFor {
         }
         let pair = |a: Option<&str>, b: Option<&str>| Some((a?.to_owned(), b?.to_owned()));
         let input = (weights.meta_list("base_input_mean")?, weights.meta_list("base_input_std")?);
-        let sums = detail.map.as_ref().map_or("", |map| &map.file_sha256);
         Ok(Some(Self {
             base: pair(weights.meta("base"), weights.meta("base_sha256")),
             dataset: weights.meta("dataset").map(str::to_owned),
             input: input.0.zip(input.1).map(|(mean, std)| [mean, std]),
-            layout_sha256: detail
-                .map
-                .as_ref()
-                .and_then(|m| Some(m.layout.as_ref()?.file_sha256.clone())),
-            map_sha256: sums.split(',').filter(|sum| !sum.is_empty()).map(str::to_owned).collect(),
+            map: described.measured().cloned(),
             asked: Asked {
                 faults,
                 bers: ber.into_iter().collect(),
@@ -137,16 +133,19 @@ impl TrainedFor {
         let mut located = self.clone();
         let faults = &mut located.asked.faults;
         let named = flags.map_files()?;
+        let sums = self.map.as_ref().map_or("", |map| &map.file_sha256);
         if named.is_empty() {
-            for (map, sum) in faults.fault_map.iter_mut().zip(&self.map_sha256) {
+            for (map, sum) in faults.fault_map.iter_mut().zip(sums.split(',')) {
                 *map = locate(map, sum, file, "measured map", "--fault-map")?;
             }
-        } else if named.iter().map(sha256).collect::<Result<Vec<_>>>()? != self.map_sha256 {
+        } else if named.iter().map(sha256).collect::<Result<Vec<_>>>()?.join(",") != sums {
             (faults.mapping, faults.layout) = (None, None);
         }
         if flags.layout.is_none() {
-            for (layout, sum) in faults.layout.iter_mut().zip(&self.layout_sha256) {
-                *layout = locate(layout, sum, file, "layout of the measured map", "--layout")?;
+            let then = self.map.iter().flat_map(|map| &map.layout);
+            for (layout, then) in faults.layout.iter_mut().zip(then) {
+                let what = "layout of the measured map";
+                *layout = locate(layout, &then.file_sha256, file, what, "--layout")?;
             }
         }
         Ok(located)
@@ -223,36 +222,26 @@ impl Asked {
     /// These faults in words, such as `stuck-at, rate 0.02, chip 1, 8-bit weights`.
     #[must_use]
     pub fn words(&self) -> String {
-        let FaultArgs {
-            faults,
-            ber01,
-            ber10,
-            fault_map,
-            layout,
-            chip,
-            lot,
-            shared,
-            bits,
-            layers,
-            ..
-        } = &self.faults;
+        let flags = &self.faults;
         let mut words = Vec::new();
         let mut say = |what: &str, value: Option<String>| {
             words.extend(value.map(|value| format!("{what}{value}")));
         };
         let list = |all: Vec<String>| (!all.is_empty()).then(|| all.join(","));
+        let path = |file: &PathBuf| file.display().to_string();
         let text = |number: &f64| number.to_string();
-        say("", faults.clone().filter(|_| fault_map.is_empty()));
-        say("measured map ", list(fault_map.iter().map(|f| f.display().to_string()).collect()));
-        say("laid out by ", layout.as_ref().map(|file| file.display().to_string()));
+        let shared = |(lot, shared): (u64, f64)| format!("{lot} ({shared} shared)");
+        say("", flags.faults.clone().filter(|_| flags.fault_map.is_empty()));
+        say("measured map ", list(flags.fault_map.iter().map(path).collect()));
+        say("laid out by ", flags.layout.as_ref().map(path));
         say("rate ", list(self.bers.iter().map(text).collect()));
-        say("rate 0 to 1 ", ber01.as_ref().map(text));
-        say("rate 1 to 0 ", ber10.as_ref().map(text));
-        say("chip ", chip.clone());
+        say("rate 0 to 1 ", flags.ber01.as_ref().map(text));
+        say("rate 1 to 0 ", flags.ber10.as_ref().map(text));
+        say("chip ", flags.chip.clone());
         say("seeds ", self.seeds.clone());
-        say("lot ", lot.zip(*shared).map(|(lot, shared)| format!("{lot} ({shared} shared)")));
-        say("bits ", bits.clone());
-        say("layers ", layers.clone());
+        say("lot ", flags.lot.zip(flags.shared).map(shared));
+        say("bits ", flags.bits.clone());
+        say("layers ", flags.layers.clone());
         say("", self.precision.map(|bits| format!("{bits}-bit weights")));
         words.join(", ")
     }

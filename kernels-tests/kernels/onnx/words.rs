@@ -97,7 +97,7 @@ fn dequantized(
         .as_ref()
         .map_or(vec![0; 4], |cells| [cells.stuck_at_1.clone(), cells.stuck_at_0.clone()].concat());
     map.resize(map.len().max(4), 0);
-    let faults = cells.map(Faults::profile);
+    let faults = cells.map(|cells| Faults::profile(cells).unwrap());
     let plan = fault_dequantize::plan(layer, 0..1, faults.as_ref(), 0, 1, 1).unwrap();
     let bindings = vec![
         Binding::Words(bytes.chunks(4).map(word).collect()),

@@ -1,7 +1,10 @@
 //! Documents and a run folder with everything in them, made without a GPU.
-use nf_gpu::report::eval_json::{
-    Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FlippedBits,
-    Generator, Given, LayerFlips, Part, Perturbed, Protected, Sensitivity, Spread, VERSION,
+use nf_gpu::{
+    fault::{FaultModel, Faults},
+    report::eval_json::{
+        Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FlippedBits,
+        Generator, Given, LayerFlips, Part, Perturbed, Protected, Sensitivity, Spread, VERSION,
+    },
 };
 use std::{fs, path::Path};
 
@@ -25,7 +28,8 @@ fn perturbed(ber: f64) -> Perturbed {
     let layer = |name: &str| LayerFlips { name: name.into(), stored_bits: 40_000, flips: 2_000 };
     flips.per_layer = vec![layer("conv1.weight"), layer("layer1.0.conv2.weight")];
     let nf = around(pa + 20.0, 2.0);
-    let p = Perturbed::new("stuck-at", ber, &SEEDS, &around(pa, 8.0), Some(&nf), flips);
+    let faults = Faults::new(FaultModel::StuckAt, ber).unwrap().described(None);
+    let p = Perturbed::new(faults, &SEEDS, &around(pa, 8.0), Some(&nf), flips);
     let energy = Energy {
         saving_percent: 20.0 + 300.0 * ber,
         base_saving_percent: Some(30.6),

@@ -203,7 +203,7 @@ fn voltage(
 
 /// A note on a voltage for which the table of operating points has another fault rate.
 fn other_rate(points: &OperatingPoints, point: &OperatingPoint, faults: &Faults) -> Option<String> {
-    let ber = faults.mean_ber();
+    let ber = faults.ber();
     let [here, there] = [ber, point.ber].map(words::rate);
     let of = &points.source;
     (!same_rate(ber, point.ber))

@@ -1,7 +1,6 @@
 //! The report of `nf-gpu forward`, as JSON and as lines.
 
 use crate::{
-    eval::detail,
     fault::{Faults, Flips},
     nn::Graph,
     run::Gpu,
@@ -28,10 +27,8 @@ pub(super) fn describe(
     flips: &[Vec<Flips>],
 ) -> Value {
     let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
-    let mut report = json!(detail(faults, network));
+    let mut report = json!(network.described(faults));
     let own = json!({
-        "faults": faults.model.to_string(),
-        "ber": faults.mean_ber(),
         "seeds": seeds,
         "flipped_bits": flips.iter().map(total).collect::<Vec<_>>(),
     });

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     models,
     report::{
-        eval_json::{Evaluation, FaultDetail, Perturbed, Spread},
+        eval_json::{Description, Evaluation, Perturbed, Spread},
         table,
     },
 };
@@ -28,8 +28,8 @@ struct Measured<'a> {
     ber: f64,
     /// Index into [`Search::fronts`].
     front: usize,
-    /// Fault model and its details; `None` for measurements without faults.
-    faults: Option<(String, FaultDetail)>,
+    /// The memory's faults without their rate; `None` for measurements without faults.
+    faults: Option<Description>,
     /// Pairs of fault map seed and accuracy; without faults a single pair with seed 0.
     each: Vec<(u64, f64)>,
     files: Vec<String>,
@@ -93,20 +93,20 @@ impl<'a> Search<'a> {
             let said = self.at.is_some() || p.voltage.is_some();
             let of_file = || match p.voltage {
                 Some(voltage) => self.points.at_voltage(voltage),
-                None => self.points.at(p.ber),
+                None => self.points.at(p.ber()),
             };
             let Some(point) = self.at.or_else(of_file) else {
-                remember(&mut self.unknown_rates, p.ber);
+                remember(&mut self.unknown_rates, p.ber());
                 continue;
             };
-            if !said && !tells_voltage(&p.detail) {
-                remember(&mut self.partial_rates, p.ber);
+            if !said && !tells_voltage(&p.faults) {
+                remember(&mut self.partial_rates, p.ber());
                 continue;
             }
             let each = |spread: &Spread| match p.seeds.len() == spread.each.len() {
                 true if !p.seeds.is_empty() => Ok(spread.each.clone()),
                 _ => {
-                    let what = format!("BER {}: not one accuracy per seed", p.ber);
+                    let what = format!("BER {}: not one accuracy per seed", p.ber());
                     Err(Error::format(file, what, "evaluate again with `nf-gpu eval --json`"))
                 }
             };
@@ -136,9 +136,9 @@ impl<'a> Search<'a> {
         accuracies: &[f64],
         file: &str,
     ) {
-        let faults = perturbed.map(|p| (p.faults.clone(), p.detail.memory()));
+        let faults = perturbed.map(|p| p.faults.clone().memory());
         let seeds = perturbed.map_or(&[0][..], |p| &p.seeds);
-        let ber = perturbed.map_or(0.0, |p| p.ber);
+        let ber = perturbed.map_or(0.0, Perturbed::ber);
         let of_point =
             |m: &Measured<'_>| m.front == front && m.point == point && m.faults == faults;
         let new =
@@ -173,7 +173,7 @@ impl<'a> Search<'a> {
     /// Refuses a mix of memories: accuracies under different fault models cannot be compared, nor can those
     /// under different maps, lots or directions at one operating point.
     pub(super) fn one_fault_model(&self) -> Result<()> {
-        let mut models = self.measured.iter().filter_map(|m| m.faults.as_ref().map(|f| &f.0));
+        let mut models = self.measured.iter().filter_map(|m| Some(m.faults.as_ref()?.kind()));
         let first = models.next();
         if let Some((first, other)) = first.zip(models.find(|model| Some(*model) != first)) {
             let what = format!("some accuracies are under {first} faults, some under {other}");
@@ -197,9 +197,9 @@ impl<'a> Search<'a> {
         let values: Vec<f64> = m.each.iter().map(|&(_, accuracy)| accuracy).collect();
         let accuracy = Spread::of(&values);
         let maps = if m.faults.is_some() { values.len() } else { 0 };
-        let faults = m.faults.map(|(model, detail)| {
-            let map = detail.map.as_ref().map_or(String::new(), |map| format!(" {}", map.file));
-            table::faults(&model, &detail) + &map
+        let faults = m.faults.map(|faults| {
+            let map = faults.measured().map_or(String::new(), |map| format!(" {}", map.file));
+            table::faults(&faults) + &map
         });
         Candidate {
             voltage: m.point.voltage,

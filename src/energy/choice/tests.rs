@@ -1,10 +1,17 @@
 use super::*;
-use crate::report::eval_json::{Document, FlippedBits, Generator, MapDetail, Perturbed, sample};
+use crate::report::eval_json::{
+    Description, Document, FlippedBits, Generator, Perturbed, sample, stuck_at,
+};
+use serde_json::{Value, json};
 
 const CONV_L: f64 = 320_256.0 / 2_755_968.0;
 
 fn points() -> OperatingPoints {
     OperatingPoints::built_in().unwrap()
+}
+
+fn described(fields: Value) -> Description {
+    serde_json::from_value(fields).unwrap()
 }
 
 fn run(evaluations: &[Evaluation], minimum: f64) -> Result<Choice> {
@@ -53,12 +60,13 @@ fn candidates_by_energy_and_the_least_that_reaches() {
 #[test]
 fn what_was_not_measured_is_said_and_not_guessed() {
     let mut e = sample();
-    e.perturbed[0].ber = 0.02;
+    e.perturbed[0].faults = stuck_at(0.02);
     let mut partial = e.perturbed[0].clone();
-    (partial.ber, partial.detail.bits) = (0.01, Some("7".into()));
+    partial.faults = stuck_at(0.01).in_bits("7".parse().unwrap());
     // Faults in one direction alone give no voltage, although their mean rate is that of a point.
     let mut directed = e.perturbed[0].clone();
-    (directed.ber, directed.detail.ber01, directed.detail.ber10) = (0.01, Some(0.02), Some(0.0));
+    let fields = json!({"faults": "asymmetric", "ber": 0.01, "ber01": 0.02, "ber10": 0.0});
+    directed.faults = described(fields);
     let one = Evaluation { perturbed: vec![directed], ..e.clone() };
     assert_eq!(run(&[one], 80.0).unwrap().partial_rates, [0.01]);
     e.perturbed.push(partial);
@@ -76,10 +84,8 @@ fn what_was_not_measured_is_said_and_not_guessed() {
 fn a_voltage_comes_from_the_nearest_rate_or_from_the_user() {
     let of_map = |ber: f64| {
         let mut e = sample();
-        e.perturbed[0].ber = ber;
-        e.perturbed[0].faults = "profile".into();
-        e.perturbed[0].detail.map =
-            Some(MapDetail { file: "chip.npy".into(), ..MapDetail::default() });
+        let map = json!({"file": "chip.npy", "file_sha256": "", "mapping": "linear"});
+        e.perturbed[0].faults = described(json!({"faults": "profile", "ber": ber, "map": map}));
         e
     };
     let near = run(&[of_map(0.010_064)], 80.0).unwrap();
@@ -90,7 +96,7 @@ fn a_voltage_comes_from_the_nearest_rate_or_from_the_user() {
     // Two rates near one point are not two measurements of one memory.
     let mut both = sample();
     let mut further = both.perturbed[0].clone();
-    further.ber = 0.010_05;
+    further.faults = stuck_at(0.010_05);
     both.perturbed.insert(0, further);
     let nearer = run(&[both], 80.0).unwrap();
     assert_eq!((&nearer.unknown_rates[..], nearer.candidates[0].ber), (&[0.010_05][..], 0.01));
@@ -114,8 +120,7 @@ fn maps_of_several_files_are_put_together_each_seed_once() {
     let flips = FlippedBits::default();
     // Seed 50001 is repeated, and a new seed is added.
     more.perturbed[0] = Perturbed::new(
-        "stuck-at",
-        0.01,
+        stuck_at(0.01),
         &[50_001, 50_002],
         &[50.0, 70.0],
         Some(&[90.0, 91.0]),
@@ -146,18 +151,23 @@ fn generators_are_told_apart_by_their_files() {
     assert_eq!((missing.ber, missing.file.as_deref()), (0.01, Some("2.json")));
 }
 
-type Change = fn(&mut Evaluation);
+type Change<'a> = &'a dyn Fn(&mut Evaluation);
 
 #[test]
 fn what_cannot_be_compared_is_refused() {
-    let cases: &[(Change, &str)] = &[
-        (|e| e.base.file_sha256 = "ff".into(), "different base networks"),
-        (|e| e.dataset.name = "gtsrb".into(), "different data sets"),
-        (|e| e.dataset.images = 9, "different images"),
-        (|e| e.precision = 4, "different precisions"),
-        (|e| e.perturbed[0].faults = "flip".into(), "some accuracies are under stuck-at faults"),
-        (|e| e.generator.as_mut().unwrap().name = "ConvX".into(), "unknown generator"),
-        (|e| e.perturbed[0].detail.ber01 = Some(0.02), "different memories at a rate of 0.01"),
+    let flip = || described(json!({"faults": "flip", "ber": 0.01}));
+    let of_lot = || {
+        let lot = json!({"seed": 3, "shared": 0.5});
+        described(json!({"faults": "stuck-at", "ber": 0.01, "lot": lot}))
+    };
+    let cases: &[(Change<'_>, &str)] = &[
+        (&|e| e.base.file_sha256 = "ff".into(), "different base networks"),
+        (&|e| e.dataset.name = "gtsrb".into(), "different data sets"),
+        (&|e| e.dataset.images = 9, "different images"),
+        (&|e| e.precision = 4, "different precisions"),
+        (&|e| e.perturbed[0].faults = flip(), "some accuracies are under stuck-at faults"),
+        (&|e| e.generator.as_mut().unwrap().name = "ConvX".into(), "unknown generator"),
+        (&|e| e.perturbed[0].faults = of_lot(), "different memories at a rate of 0.01"),
     ];
     for (change, says) in cases {
         let mut other = sample();

@@ -4,11 +4,9 @@ mod energy;
 mod perturbed;
 mod study;
 
+pub use crate::fault::Description;
 pub use energy::{Energy, Savings};
-pub use perturbed::{
-    ClassCounts, FaultDetail, FlippedBits, LayerFlips, LayoutDetail, LotDetail, MapDetail,
-    Perturbed, Spread,
-};
+pub use perturbed::{ClassCounts, FlippedBits, LayerFlips, Perturbed, Spread};
 pub use study::{Part, Protected, Sensitivity};
 
 use std::{
@@ -258,6 +256,12 @@ pub fn percent(correct: u64, images: u64) -> f64 {
 }
 
 #[cfg(test)]
+pub(crate) fn stuck_at(ber: f64) -> Description {
+    let faults = crate::fault::Faults::new(crate::fault::FaultModel::StuckAt, ber);
+    faults.unwrap_or_default().described(None)
+}
+
+#[cfg(test)]
 pub(crate) fn sample() -> Evaluation {
     let flips = FlippedBits::new(1000, &[4, 6], &[1, 2, 3, 4, 0, 0, 0, 0]);
     let text = str::to_owned;
@@ -279,8 +283,7 @@ pub(crate) fn sample() -> Evaluation {
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8), ..Clean::default() },
         generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
         perturbed: vec![Perturbed::new(
-            "stuck-at",
-            0.01,
+            stuck_at(0.01),
             &[50_000, 50_001],
             &[30.0, 50.0],
             Some(&[80.0, 90.0]),
@@ -327,7 +330,7 @@ mod tests {
         let mut e = sample();
         (e.generator, e.energy, e.clean.accuracy_nf) = (None, None, None);
         e.perturbed =
-            vec![Perturbed::new("flip", 0.01, &[1], &[50.0], None, FlippedBits::default())];
+            vec![Perturbed::new(stuck_at(0.01), &[1], &[50.0], None, FlippedBits::default())];
         let text = Document::new(vec![e]).to_json();
         for absent in ["_nf", "generator", "recovery", "energy", "null"] {
             assert!(!text.contains(absent), "{absent} in {text}");

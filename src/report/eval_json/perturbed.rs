@@ -1,18 +1,14 @@
 //! Measurements under one fault model at one rate: a value per fault map, and their statistics.
 
+use crate::fault::Description;
 use serde::{Deserialize, Serialize};
 
 /// Accuracies under one fault model at one rate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Perturbed {
-    /// The fault model, as `--faults` takes it.
-    pub faults: String,
-    /// Probability that a cell is faulty. For `asymmetric` it is the mean of the two rates; for a measured
-    /// map it is the map's share of faulty cells.
-    pub ber: f64,
-    /// Further properties of the faults.
+    /// The faults.
     #[serde(flatten)]
-    pub detail: FaultDetail,
+    pub faults: Description,
     /// The seed of each fault map; a measured map counts as a single one with seed 0.
     pub seeds: Vec<u64>,
     /// PA: perturbed network.
@@ -43,8 +39,7 @@ impl Perturbed {
     /// Makes an entry from accuracies per seed.
     #[must_use]
     pub fn new(
-        faults: impl Into<String>,
-        ber: f64,
+        faults: Description,
         seeds: &[u64],
         accuracy: &[f64],
         accuracy_nf: Option<&[f64]>,
@@ -53,11 +48,9 @@ impl Perturbed {
         let accuracy = Spread::of(accuracy);
         let accuracy_nf = accuracy_nf.map(Spread::of);
         let recovery = accuracy_nf.as_ref().map(|nf| nf.mean - accuracy.mean);
-        let (faults, seeds) = (faults.into(), seeds.to_vec());
         Self {
             faults,
-            ber,
-            seeds,
+            seeds: seeds.to_vec(),
             accuracy,
             accuracy_nf,
             recovery,
@@ -65,76 +58,12 @@ impl Perturbed {
             ..Self::default()
         }
     }
-}
 
-/// Properties of faults besides the model and its rate; absent where they do not apply.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FaultDetail {
-    /// `asymmetric`: probability that a cell storing 0 reads 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ber01: Option<f64>,
-    /// `asymmetric`: probability that a cell storing 1 reads 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ber10: Option<f64>,
-    /// Bit positions that can fail, as `--bits` takes them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bits: Option<String>,
-    /// Layers that can fail, as `--layers` takes them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layers: Option<String>,
-    /// The lot to which the chips belong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lot: Option<LotDetail>,
-    /// The measured map.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub map: Option<MapDetail>,
-}
-
-/// A lot of chips.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LotDetail {
-    /// Seed of the lot.
-    pub seed: u64,
-    /// Share of the weak cells that all chips of the lot have in common.
-    pub shared: f64,
-}
-
-/// A measured map.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MapDetail {
-    /// Name of the map's file.
-    pub file: String,
-    /// SHA-256 of the file.
-    pub file_sha256: String,
-    /// Assignment of weights to the map's cells: `linear` or `reference`.
-    pub mapping: String,
-    /// Positions of the layers in the map; absent if they follow one another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layout: Option<LayoutDetail>,
-    /// Number of cells in the map; absent in documents that were written before it was recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cells: Option<u64>,
-    /// Ratio of the cells that the weights need to those in the map: above 1 the map is repeated, below 1 a
-    /// part of it is used. Absent for the reference mapping, in which all layers use the same cells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repeated: Option<f64>,
-}
-
-/// Positions of the layers in a measured map.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LayoutDetail {
-    /// Name of the layout's file (`--layout`).
-    pub file: String,
-    /// SHA-256 of the file.
-    pub file_sha256: String,
-}
-
-impl FaultDetail {
-    /// The details that distinguish memories, without fields that documents of earlier versions lack.
+    /// Probability that a cell is faulty. For `asymmetric` it is the mean of the two rates; for a measured
+    /// map it is the map's share of faulty cells.
     #[must_use]
-    pub fn memory(&self) -> Self {
-        let map = self.map.clone().map(|map| MapDetail { cells: None, repeated: None, ..map });
-        Self { map, ..self.clone() }
+    pub fn ber(&self) -> f64 {
+        self.faults.ber()
     }
 }
 

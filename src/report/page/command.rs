@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::{source::Source, words};
 use crate::{
+    fault::Wording,
     files,
     report::{
-        eval_json::{Evaluation, FaultDetail, Given, Perturbed},
+        eval_json::{Evaluation, Given, Perturbed},
         shell::quoted,
     },
 };
@@ -81,8 +82,8 @@ pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
     for p in &e.perturbed {
         let flags = faults(p);
         match groups.iter_mut().find(|g| g.0 == flags) {
-            Some(group) => group.1.push(p.ber),
-            None => groups.push((flags, vec![p.ber])),
+            Some(group) => group.1.push(p.ber()),
+            None => groups.push((flags, vec![p.ber()])),
         }
     }
     let line = |(flags, rates): (Vec<String>, Vec<f64>)| {
@@ -196,22 +197,9 @@ fn details(e: &Evaluation) -> Option<String> {
 
 /// The flags that produce these fault maps, without the rate.
 fn faults(p: &Perturbed) -> Vec<String> {
-    let FaultDetail { ber01, ber10, bits, layers, lot, map } = &p.detail;
-    let mut flags = vec![format!("--faults {}", quoted(&p.faults))];
-    flags.extend(ber01.map(|r| format!("--ber01 {r}")));
-    flags.extend(ber10.map(|r| format!("--ber10 {r}")));
-    flags.extend(bits.as_ref().map(|b| format!("--bits {}", quoted(b))));
-    flags.extend(layers.as_ref().map(|l| format!("--layers {}", quoted(l))));
-    flags.extend(lot.as_ref().map(|l| format!("--lot {} --shared {}", l.seed, l.shared)));
-    match map {
-        Some(map) => {
-            let (file, mapping) = (quoted(&map.file), quoted(&map.mapping));
-            flags.push(format!("--fault-map {file} --mapping {mapping}"));
-            flags.extend(map.layout.iter().map(|l| format!("--layout {}", quoted(&l.file))));
-        }
-        None => flags.push(format!("--seeds {}", words::seeds(&p.seeds))),
-    }
-    flags
+    let drawn = p.faults.measured().is_none();
+    let seeds = drawn.then(|| format!("--seeds {}", words::seeds(&p.seeds)));
+    p.faults.words(Wording::Flags(quoted)).into_iter().chain(seeds).collect()
 }
 
 /// The command that writes this page.
@@ -223,9 +211,11 @@ pub(super) fn report<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::eval_json::{
-        ClassCounts, FlippedBits, LotDetail, MapDetail, Protected, Sensitivity, sample,
+    use crate::{
+        fault::{Faults, Lot},
+        report::eval_json::{ClassCounts, FlippedBits, Protected, Sensitivity, sample, stuck_at},
     };
+    use serde_json::json;
 
     #[test]
     fn settings_become_flags_and_steps_replace_epochs() {
@@ -244,14 +234,13 @@ mod tests {
     fn rates_of_the_same_faults_share_a_command() {
         let mut e = sample();
         let mut other = e.perturbed[0].clone();
-        other.ber = 0.005;
+        other.faults = stuck_at(0.005);
         e.perturbed.push(other.clone());
-        other.detail.lot = Some(LotDetail { seed: 3, shared: 0.5 });
+        other.faults = stuck_at(0.005).of_lot(Lot::new(3, 0.5).unwrap()).unwrap();
         e.perturbed.push(other);
         let flips = FlippedBits::default();
-        let mut asymmetric = Perturbed::new("asymmetric", 0.02, &[1, 3], &[1.0, 2.0], None, flips);
-        (asymmetric.detail.ber01, asymmetric.detail.ber10) = (Some(0.01), Some(0.03));
-        e.perturbed.push(asymmetric);
+        let asymmetric = Faults::asymmetric(0.01, 0.03).unwrap().described(None);
+        e.perturbed.push(Perturbed::new(asymmetric, &[1, 3], &[1.0, 2.0], None, flips));
         let none = Source::default();
         let lines: Vec<String> = eval(&none, &e).iter().map(|l| l.replace(" \\\n ", "")).collect();
         assert_eq!(
@@ -264,19 +253,19 @@ mod tests {
         assert_eq!(lines.len(), 3);
         e.perturbed.truncate(1);
         // A flag that the document's other fields tell already is not repeated.
-        e.perturbed[0].detail.bits = Some("7".into());
+        e.perturbed[0].faults = stuck_at(0.01).in_bits("7".parse().unwrap());
         let given = [("--bits", "7"), ("--points", "my chip.toml"), ("--allow-mismatch", "")];
         e.given.flags = given.map(|(flag, value)| (flag.to_owned(), value.to_owned())).into();
         let line = eval(&none, &e).remove(0).replace(" \\\n ", "");
         let said = "--dataset cifar10 --allow-mismatch --points 'my chip.toml' --faults stuck-at --bits 7 --seeds";
         assert!(line.contains(said), "{line}");
-        e.perturbed[0].detail.bits = None;
+        e.perturbed[0].faults = stuck_at(0.01);
         assert!(eval(&none, &e)[0].contains("--bits 7"));
         e.given.flags.clear();
         e.perturbed[0].classes = Some(ClassCounts::new(vec![vec![1]]));
-        let map =
-            MapDetail { file: "a b.npy".into(), mapping: "linear".into(), ..MapDetail::default() };
-        e.perturbed[0].detail.map = Some(map);
+        let map = json!({"file": "a b.npy", "file_sha256": "00", "mapping": "linear"});
+        let map = json!({"faults": "profile", "ber": 0.01, "map": map});
+        e.perturbed[0].faults = serde_json::from_value(map).unwrap();
         let protected_bits = vec![Protected::default(); 4];
         e.sensitivity = Some(Sensitivity { protected_bits, ..Sensitivity::default() });
         let line = eval(&none, &e)[0].replace(" \\\n ", "");

@@ -104,7 +104,7 @@ fn key(e: &Evaluation, p: &Perturbed) -> String {
         d.labels,
         e.precision,
         words::faults(p),
-        p.ber,
+        p.ber(),
         p.seeds
     )
 }
@@ -139,7 +139,7 @@ pub(super) fn conditions<'a>(entries: &'a [Entry<'a>]) -> Vec<Condition<'a>> {
 /// Rate and faults, and the other properties in which these measurements differ.
 fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> String {
     let maps = |p: &Perturbed| match p.seeds.as_slice() {
-        [one] if p.detail.map.is_none() => format!("map of seed {one}"),
+        [one] if p.faults.measured().is_none() => format!("map of seed {one}"),
         _ => words::several(p.seeds.len(), "map", "maps"),
     };
     let differs = |of: &dyn Fn(&Evaluation, &Perturbed) -> String| {
@@ -151,7 +151,7 @@ fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> 
         differs(&|e, _| e.dataset.name.clone()),
         differs(&|e, _| images(e)),
         differs(&|e, _| format!("{} bits", e.precision)),
-        Some(format!("{} faulty cells", words::rate(p.ber))),
+        Some(format!("{} faulty cells", words::rate(p.ber()))),
         Some(words::faults(p)),
         Some(maps(p)),
     ];
@@ -183,13 +183,13 @@ pub(super) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
         settings.dedup();
         for (i, own) in settings.iter().enumerate() {
             let mut there: Vec<&Perturbed> = all.iter().filter(|p| setting(p) == *own).collect();
-            there.sort_by(|a, b| a.ber.total_cmp(&b.ber));
+            there.sort_by(|a, b| a.ber().total_cmp(&b.ber()));
             let suffix = match (settings.len(), there.first()) {
                 (2.., Some(p)) => format!(" · {}, {}", words::faults(p), words::seeds(&p.seeds)),
                 _ => String::new(),
             };
             let sweep = |of: &dyn Fn(&'a Perturbed) -> Option<&'a Spread>, label, style| {
-                let there = there.iter().filter_map(|p| Some((p.ber, of(p)?, *p)));
+                let there = there.iter().filter_map(|p| Some((p.ber(), of(p)?, *p)));
                 let points: Vec<_> = there.collect();
                 let savings = points.iter().map(|p| entry.evaluation.savings(p.2)).collect();
                 Sweep { label, style, points, savings }
@@ -224,7 +224,7 @@ pub(super) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::eval_json::{FlippedBits, Generator, sample};
+    use crate::report::eval_json::{FlippedBits, Generator, sample, stuck_at};
 
     fn other(name: &str) -> Evaluation {
         let (name, file_sha256) = (name.into(), "22".into());
@@ -263,7 +263,7 @@ mod tests {
             let [pa, nf] = [[60.0, 70.0], [85.0, 89.0]];
             let flips = FlippedBits::default();
             let seeds = [50_000, 50_001];
-            e.perturbed.push(Perturbed::new("stuck-at", 0.005, &seeds, &pa, Some(&nf), flips));
+            e.perturbed.push(Perturbed::new(stuck_at(0.005), &seeds, &pa, Some(&nf), flips));
             e
         };
         let source = [Source::new("a", vec![with(sample()), with(other("UNetS"))])];

@@ -58,7 +58,7 @@ fn told(entry: &Entry<'_>, p: &Perturbed, on: &str) -> String {
     let clean = &entry.evaluation.clean;
     let [ca, pa] = [clean.accuracy, p.accuracy.mean].map(words::percent);
     let maps = words::several(p.seeds.len(), "fault map", "fault maps");
-    let (rate, faults) = (words::rate(p.ber), words::faults(p));
+    let (rate, faults) = (words::rate(p.ber()), words::faults(p));
     let mut text = format!(
         "With {rate} of the weight memory’s cells faulty ({faults}, {maps}), {on} falls from {ca} to {pa}."
     );
@@ -101,7 +101,7 @@ fn tiles(h: &mut Html, entry: &Entry<'_>, p: &Perturbed) {
     };
     let (from, to, note) = change(p.accuracy.mean, p.accuracy_nf.as_ref().map(|s| s.mean));
     let what = entry.evaluation.dataset.measure().title();
-    let title = format!("{what} at {} faulty cells", words::rate(p.ber));
+    let title = format!("{what} at {} faulty cells", words::rate(p.ber()));
     tile(h, &title, from.as_deref(), &to, &note);
     let (from, to, note) = change(clean.accuracy, clean.accuracy_nf);
     tile(h, &format!("{what} without faults"), from.as_deref(), &to, &note);
@@ -137,7 +137,7 @@ fn tile(h: &mut Html, title: &str, from: Option<&str>, to: &str, note: &str) {
 }
 
 fn short(p: &Perturbed) -> String {
-    let (rate, faults) = (words::rate(p.ber), words::faults(p));
+    let (rate, faults) = (words::rate(p.ber()), words::faults(p));
     let pa = words::percent(p.accuracy.mean);
     match &p.accuracy_nf {
         Some(nf) => {

@@ -91,9 +91,9 @@ fn evaluation(row: &mut dyn FnMut(&str, String), e: &Evaluation) {
         row("arithmetic", format!("{dtype}{sums}"));
     }
     for p in &e.perturbed {
-        let (faults, rate) = (words::faults(p), words::rate(p.ber));
+        let (faults, rate) = (words::faults(p), words::rate(p.ber()));
         row("fault maps", format!("{faults} at {rate}, seeds {}", words::seeds(&p.seeds)));
-        if let Some(map) = &p.detail.map {
+        if let Some(map) = p.faults.measured() {
             row("measured map", format!("{}, SHA-256 {}", map.file, map.file_sha256));
         }
     }

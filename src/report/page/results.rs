@@ -135,7 +135,7 @@ fn rows(h: &mut Html, entry: &Entry<'_>, columns: Columns) {
                 let faults = p.map_or_else(|| "none".into(), words::faults);
                 h.leaf("td", &[("class", &"words"), ("data-title", &"faults")], faults);
             }
-            cell(h, "BER", p.map_or_else(blank, |p| words::rate(p.ber)));
+            cell(h, "BER", p.map_or_else(blank, |p| words::rate(p.ber())));
             cell(h, "maps", p.map_or(0, |p| p.seeds.len()).to_string());
             cell(h, "CA", one(Some(e.clean.accuracy)));
             spread(h, "PA", p.map(|p| &p.accuracy), false);
@@ -177,7 +177,7 @@ fn spread(h: &mut Html, title: &str, s: Option<&Spread>, strong: bool) {
 /// Writes a row for each fault map.
 fn each(h: &mut Html, entry: &Entry<'_>, p: &Perturbed, several: bool) {
     let name = if several { format!("{}, ", entry.label) } else { String::new() };
-    let title = format!("{name}{} faulty cells, {}", words::rate(p.ber), words::faults(p));
+    let title = format!("{name}{} faulty cells, {}", words::rate(p.ber()), words::faults(p));
     let nf = p.accuracy_nf.as_ref();
     let mut titles = vec!["seed", "PA (%)"];
     if nf.is_some() {

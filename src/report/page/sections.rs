@@ -117,7 +117,7 @@ fn faults(h: &mut Html, entries: &[Entry<'_>], conditions: &[Condition<'_>]) {
                 continue;
             }
             shown.push(&f.each);
-            let title = format!("{} faulty cells, {}", words::rate(p.ber), words::faults(p));
+            let title = format!("{} faulty cells, {}", words::rate(p.ber()), words::faults(p));
             let maps = words::several(p.seeds.len(), "map", "maps");
             let draw = |h: &mut Html| chart::flips(h, p, entry.evaluation.precision);
             folded(h, shown.len() > 1, &format!("{title}, {maps}"), conditions.len() > 1, draw);
@@ -157,7 +157,7 @@ fn classes(h: &mut Html, entries: &[Entry<'_>]) {
             let (names, clean) = (e.dataset.classes.as_slice(), e.clean.classes.as_ref());
             let (style, measure) = (entry.style, e.dataset.measure());
             let per_class = PerClass { names, bare, fused, clean, style, measure };
-            let (rate, faults) = (words::rate(p.ber), words::faults(p));
+            let (rate, faults) = (words::rate(p.ber()), words::faults(p));
             let title = format!("{}: {rate} faulty cells, {faults}", entry.label);
             folded(h, shown > 0, &title, all > 1, |h| {
                 chart::classes(h, &per_class);

@@ -1,8 +1,11 @@
 //! Formats numbers for readers.
 
-use crate::report::{
-    eval_json::{FaultDetail, Perturbed, Spread},
-    saving,
+use crate::{
+    fault::Wording,
+    report::{
+        eval_json::{Perturbed, Spread},
+        saving,
+    },
 };
 
 /// A space that keeps a number and its unit on one line.
@@ -118,22 +121,7 @@ fn list(seeds: &[u64]) -> String {
 
 /// The fault model, and its restrictions.
 pub(crate) fn faults(p: &Perturbed) -> String {
-    let FaultDetail { ber01, ber10, bits, layers, lot, map } = &p.detail;
-    let mut text = p.faults.clone();
-    let mut add = |part: Option<String>| text.extend(part.iter().flat_map(|p| [", ", p]));
-    add(ber01.map(|r| format!("0→1 at {}", rate(r))));
-    add(ber10.map(|r| format!("1→0 at {}", rate(r))));
-    add(bits.as_ref().map(|b| format!("bits {b}")));
-    add(layers.as_ref().map(|l| format!("layers {l}")));
-    add(lot
-        .as_ref()
-        .map(|l| format!("lot {} with {} of the weak cells shared", l.seed, rate(l.shared))));
-    add(map.as_ref().map(|m| format!("map {} ({})", m.file, m.mapping)));
-    let of_map = map.as_ref();
-    add(of_map.and_then(|m| Some(format!("laid out by {}", m.layout.as_ref()?.file))));
-    let repeated = of_map.and_then(|m| m.repeated).filter(|&times| times > 1.0);
-    add(repeated.map(|times| format!("repeated {times:.2}{NBSP}times")));
-    text
+    p.faults.words(Wording::List(rate)).concat()
 }
 
 /// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`.

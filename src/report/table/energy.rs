@@ -30,7 +30,7 @@ pub fn energy(e: &Evaluation) -> Option<Table> {
     for p in known {
         let Some(savings) = e.savings(p) else { continue };
         let voltage = savings.voltage.map_or_else(|| "?".into(), words::rate);
-        let at = || [voltage.clone(), words::rate(p.ber)];
+        let at = || [voltage.clone(), words::rate(p.ber())];
         let saved = |saving: Option<f64>| saving.map_or_else(|| "?".into(), saving::in_words);
         row(model, at(), spread(&p.accuracy), saved(savings.alone));
         if let (Some(generator), Some(nf)) = (&e.generator, &p.accuracy_nf) {
@@ -56,7 +56,7 @@ pub fn with_energy(e: &Evaluation, width: usize) -> String {
     let name = e.generator.as_ref().map_or("", |g| &g.name);
     let several = known(e).count() > 1;
     for p in known(e) {
-        let rate = format!("BER {}: ", words::rate(p.ber));
+        let rate = format!("BER {}: ", words::rate(p.ber()));
         let gained = saving::gained(e, p, name).into_iter();
         let gained = gained.map(|text| if several { rate.clone() + &text } else { text });
         text.extend(gained.map(|text| paragraph(&text, width, 2) + "\n"));
@@ -67,7 +67,7 @@ pub fn with_energy(e: &Evaluation, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::eval_json::{Energy, sample};
+    use crate::report::eval_json::{Energy, sample, stuck_at};
 
     fn known(ber: f64, voltage: f64) -> (Evaluation, Perturbed) {
         let mut e = sample();
@@ -77,7 +77,7 @@ mod tests {
             voltage: Some(voltage),
             ..Energy::default()
         };
-        let p = Perturbed { ber, energy: Some(energy), ..e.perturbed[0].clone() };
+        let p = Perturbed { faults: stuck_at(ber), energy: Some(energy), ..e.perturbed[0].clone() };
         e.perturbed = vec![p.clone()];
         (e, p)
     }
@@ -111,7 +111,7 @@ ConvL + resnet18    0.83  0.01   85.0 ± 5.0              19.0 % less
     fn lines_are_no_longer_than_the_terminal_and_each_rate_is_told() {
         let (mut e, p) = known(0.01, 0.83);
         let (_, lower) = known(0.02, 0.8);
-        let unknown = Perturbed { ber: 0.005, energy: None, ..p };
+        let unknown = Perturbed { faults: stuck_at(0.005), energy: None, ..p };
         e.perturbed.extend([lower, unknown]);
         for width in [60, 80, 120] {
             let text = with_energy(&e, width);

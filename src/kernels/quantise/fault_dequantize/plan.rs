@@ -3,7 +3,7 @@
 
 use crate::{
     error::{Error, Result},
-    fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Place, check_bits, threshold},
+    fault::{CELL_MAP_WORDS, Faults, Mapping, Model, Place, check_bits, threshold},
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Variant},
         plan::{DispatchGrid, Plan},
@@ -181,7 +181,7 @@ pub struct StoredLayer {
 ///
 /// # Errors
 /// The layer is empty or its copies are too large for 32-bit indices; there are no copies; there is
-/// no such scale or layer; weights do not have 2 to 8 bits; or a rate is not a probability.
+/// no such scale or layer; or weights do not have 2 to 8 bits, or none of the bits that can fail.
 pub fn plan(
     layer: StoredLayer,
     copies: Range<u32>,
@@ -291,30 +291,30 @@ struct Drawn {
 
 impl Drawn {
     fn of(faults: &Faults, place: Place, bits: u32) -> Result<Self> {
-        let faulty = faults.checked()?;
         let mut drawn = Self {
-            cells: faulty.positions.stored(bits)?,
-            thresholds: [threshold(faulty.ber), threshold(faulty.ber10)],
-            model: match faulty.model {
-                FaultModel::StuckAt => 1,
-                FaultModel::Asymmetric => 2,
-                FaultModel::Flip | FaultModel::Reference | FaultModel::Profile => 0,
-            },
+            cells: faults.positions.stored(bits)?,
+            thresholds: faults.rates().map(threshold),
             ..Self::default()
         };
-        if let Some(lot) = faulty.lot {
+        if let Some(lot) = faults.lot() {
             (drawn.lot, drawn.lot_cut) = (lot.seed, Some(lot.cut()));
         }
-        if faulty.model == FaultModel::Reference {
-            (drawn.mapped, drawn.map_words) = (1, CELL_MAP_WORDS);
-            drawn.map_stride = 2 * CELL_MAP_WORDS;
-        }
-        if let Some(map) = faulty.profile.as_ref().map(|profile| &profile.cells) {
-            drawn.mapped = if map.mapping == Mapping::Reference { 1 } else { 2 };
-            drawn.map_words = map.words();
-            // The shader ignores this under the reference's mapping, where every layer begins at row
-            // 0.
-            drawn.map_first = map.index(Place { layer: 0, ..place }, 0) as u32;
+        match faults.model() {
+            Model::Flip(_) => {}
+            Model::StuckAt(_) => drawn.model = 1,
+            Model::Asymmetric(_) => drawn.model = 2,
+            Model::Reference(_) => {
+                (drawn.mapped, drawn.map_words) = (1, CELL_MAP_WORDS);
+                drawn.map_stride = 2 * CELL_MAP_WORDS;
+            }
+            Model::Profile(_, map) => {
+                let cells = &map.cells;
+                drawn.mapped = if cells.mapping == Mapping::Reference { 1 } else { 2 };
+                drawn.map_words = cells.words();
+                // The shader ignores this under the reference's mapping, where every layer begins at
+                // row 0.
+                drawn.map_first = cells.index(Place { layer: 0, ..place }, 0) as u32;
+            }
         }
         Ok(drawn)
     }
@@ -341,10 +341,10 @@ fn elements(shape: Rsck, copies: u32) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Positions;
+    use crate::fault::{FaultModel, Positions};
 
     #[test]
-    fn a_wrong_layer_copy_scale_or_rate_is_refused() {
+    fn a_wrong_layer_copy_scale_or_bit_is_refused() {
         let layer = StoredLayer {
             shape: Rsck::new(3, 3, 3, 64),
             order: Order::OutIn,
@@ -369,12 +369,10 @@ mod tests {
         let one_row = |k| ok(StoredLayer { shape: Rsck::new(1, 1, 3, k), ..layer }, 0..1);
         assert!(one_row(2 << 28).is_ok() && one_row(3 << 28).is_err());
         assert!(plan(layer, 0..1, None, 1, 1, 2).is_err());
-        let mut faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
+        let faults = Faults::new(FaultModel::Flip, 0.5).unwrap();
         assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_ok());
         let high = Positions::only(7);
         let seven = StoredLayer { bits: 7, ..layer };
-        assert!(plan(seven, 0..1, Some(&faults.clone().in_bits(high)), 0, 1, 2).is_err());
-        faults.ber = 1.0;
-        assert!(plan(layer, 0..1, Some(&faults), 0, 1, 2).is_err());
+        assert!(plan(seven, 0..1, Some(&faults.in_bits(high)), 0, 1, 2).is_err());
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     // Chips of a lot, rates per direction, chosen bit positions, measured maps.
     let lot = |faults: Faults, shared| faults.of_lot(Lot::new(0x1_2345_6789, shared)?);
     let drawn = |model| Faults::new(model, 0.2);
-    let measured = |words, mapping| Some(Faults::profile(measured(words, mapping)));
+    let measured = |words, mapping| Faults::profile(measured(words, mapping)).map(Some);
     let more = [
         (layer(3, 3, 5, 6, OutIn, 2, 8), 3, 1, Some(lot(drawn(Flip)?, 0.5)?)),
         (layer(3, 3, 5, 6, OutIn, 1, 6), 2, 0, Some(lot(drawn(StuckAt)?, 0.7)?)),
@@ -110,12 +110,12 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Flip)?.in_bits("7".parse()?))),
         (layer(3, 3, 5, 6, OutIn, 2, 4), 2, 0, Some(drawn(StuckAt)?.in_bits("0,3".parse()?))),
         (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Reference)?.in_bits("4-7".parse()?))),
-        (layer(3, 3, 16, 12, OutIn, 3, 8), 2, 1, measured(40, Mapping::Linear)),
-        (layer(3, 3, 16, 12, OutIn, 3, 7), 2, 0, measured(5000, Mapping::Linear)),
+        (layer(3, 3, 16, 12, OutIn, 3, 8), 2, 1, measured(40, Mapping::Linear)?),
+        (layer(3, 3, 16, 12, OutIn, 3, 7), 2, 0, measured(5000, Mapping::Linear)?),
         (with(Transposed::Absent, 90, layer(1, 1, 40, 9, OutIn, 6, 8)), 1, 0, {
-            measured(7, Mapping::Linear)
+            measured(7, Mapping::Linear)?
         }),
-        (layer(3, 3, 64, 12, OutIn, 3, 8), 2, 0, measured(12, Mapping::Reference)),
+        (layer(3, 3, 64, 12, OutIn, 3, 8), 2, 0, measured(12, Mapping::Reference)?),
         (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Asymmetric)?)),
     ];
     list.into_iter()
@@ -145,10 +145,10 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
         _ => {
             // The reference code's mapping has rows of 4 words.
             let (rows, mapping) = random.of(&[(1, Mapping::Linear), (4, Mapping::Reference)]);
-            Some(Faults::profile(measured(random.length(5_000 / rows) * rows, mapping)))
+            Some(Faults::profile(measured(random.length(5_000 / rows) * rows, mapping))?)
         }
     };
-    let drawn = |f: &Faults| matches!(f.model, Flip | StuckAt);
+    let drawn = |f: &Faults| matches!(f.kind(), Flip | StuckAt);
     let faults = match faults {
         Some(faults) if drawn(&faults) && random.flag() => {
             Some(faults.of_lot(Lot::new(0x1_2345_6789, random.of(&[0.0, 0.5, 1.0]))?)?)
@@ -197,7 +197,7 @@ fn case(
     // Counts of earlier dispatches, to which the kernel adds.
     let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
     let mut after = before.clone();
-    let mapped = faults.is_some_and(|f| f.model == FaultModel::Reference);
+    let mapped = faults.is_some_and(|f| f.kind() == FaultModel::Reference);
     let mut maps: Vec<u32> = Vec::new();
     for copy in 0..copies {
         // The reference code's seeds are 32 bits.
@@ -256,8 +256,9 @@ fn case(
     )?;
     maps.resize(plan.bytes[7] as usize / 4, 0);
     let what = faults.map_or("clean".into(), |f| {
-        let lot = f.lot.map_or(String::new(), |lot| format!(" lot {}", lot.shared));
-        format!("{} {} {} in bits {}{lot}", f.model, f.ber, f.ber10, f.positions)
+        let lot = f.lot().map_or(String::new(), |lot| format!(" lot {}", lot.shared));
+        let (kind, [ber01, ber10]) = (f.kind(), f.rates());
+        format!("{kind} {ber01} {ber10} in bits {}{lot}", f.positions)
     });
     Ok(Case {
         label: format!(
