@@ -6,8 +6,8 @@ use crate::{
     gpu::Gpu,
     models,
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
-    report::console::duration,
     step::{Eopm, EopmSettings},
+    words::duration,
 };
 use serde::Serialize;
 use std::fmt;
