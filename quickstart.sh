@@ -171,7 +171,7 @@ say ""
 # shown FILE TEXT: prints a line about a file, if it exists (with --dry-run none does).
 shown() { if [ -e "$out/$1" ]; then say "  $(printf '%-31s %s' "$out/$1" "$2")"; fi; }
 shown images.png "what NeuralFuse does to images: original, transformed, difference"
-shown curves.png "loss and accuracy over the training steps"
+shown curves.svg "loss and accuracy over the training steps"
 shown report.html "all of it as a page"
 shown eval.json "the table above, for programs"
 if $trained; then

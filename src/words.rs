@@ -1,7 +1,9 @@
-//! Formats numbers for readers: shares, rates and counts.
+//! Formats numbers for readers: shares, rates, counts, durations, dates.
 
 /// A share below this many per cent is written with a power of ten.
 const SMALLEST: f64 = 1e-4;
+/// Stands for a missing number.
+pub const NONE: &str = "–";
 
 /// A share of a whole in per cent, with at least `digits` digits behind the point and at least three
 /// significant digits. So only a share of exactly 0 reads `0 %`.
@@ -45,6 +47,109 @@ pub fn count(n: u64) -> String {
     text
 }
 
+/// A number with `digits` decimals and a real minus sign.
+#[must_use]
+pub fn fixed(v: f64, digits: usize) -> String {
+    if !v.is_finite() {
+        return NONE.into();
+    }
+    let text = format!("{v:.digits$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|b| b == b'0' || b == b'.') => zero.into(),
+        Some(positive) => format!("−{positive}"),
+        None => text,
+    }
+}
+
+/// A number with at most four significant digits.
+#[must_use]
+pub fn short(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return fixed(v, 0);
+    }
+    let digits = (3 - v.abs().log10().floor() as i32).clamp(0, 12);
+    let text = fixed(v, digits as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').into(),
+        false => text,
+    }
+}
+
+/// A number of per cent: `44.3 %`.
+#[must_use]
+pub fn percent(v: f64) -> String {
+    format!("{} %", fixed(v, 1))
+}
+
+/// A number with three significant digits, such as a rate of operations.
+#[must_use]
+pub fn three_digits(v: f64) -> String {
+    let digits = match v.abs() {
+        v if v >= 100.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 1.0 => 2,
+        _ => 3,
+    };
+    format!("{v:.digits$}")
+}
+
+/// Numbers with a comma between them.
+#[must_use]
+pub fn list(numbers: &[u64]) -> String {
+    numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A duration: `4.2 s`, `42 s`, `3 min 05 s`, `2 h 07 min`.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "?".into();
+    }
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`.
+#[must_use]
+pub fn date(unix: f64) -> Option<String> {
+    // Dates after the year 9999 cannot be those of a run.
+    if !(0.0..253_402_300_800.0).contains(&unix) {
+        return None;
+    }
+    let (days, seconds) = (unix as i64 / 86_400, unix as i64 % 86_400);
+    // The algorithm is Howard Hinnant's civil_from_days: years begin in March, and 400 of them have
+    // 146,097 days.
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + era * 400 + next;
+    let (hour, minute) = (seconds / 3600, seconds / 60 % 60);
+    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"))
+}
+
+/// At most `most` characters of a text. The middle is left out, because names of layers differ at the end.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    let n = text.chars().count();
+    if n <= most {
+        return text.into();
+    }
+    let (head, tail) = (most / 3, most - most / 3 - 1);
+    let skip = n - tail;
+    text.chars().take(head).chain(['…']).chain(text.chars().skip(skip)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +176,50 @@ mod tests {
         assert_eq!(rates, ["0.01", "0.009", "0.02012939", "0", "3e-10"]);
         let counts = [0, 999, 1000, 11_173_962].map(count);
         assert_eq!(counts, ["0", "999", "1,000", "11,173,962"]);
+    }
+
+    #[test]
+    fn numbers_have_few_digits_and_a_real_minus() {
+        assert_eq!([fixed(-0.04, 1), fixed(-4.5, 1), fixed(f64::NAN, 1)], ["0.0", "−4.5", "–"]);
+        assert_eq!([short(1234.5), short(10.0), short(100_000.0)], ["1234", "10", "100000"]);
+        assert_eq!([percent(44.26), percent(f64::NAN)], ["44.3 %", "– %"]);
+        let texts = [123.4, 47.04, 3.456, 0.12345, 0.0].map(three_digits);
+        assert_eq!(texts, ["123", "47.0", "3.46", "0.123", "0.000"]);
+    }
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        for (seconds, text) in [
+            (0.0, "0.0 s"),
+            (9.96, "10 s"),
+            (59.4, "59 s"),
+            (59.7, "1 min 00 s"),
+            (185.0, "3 min 05 s"),
+            (7620.0, "2 h 07 min"),
+            (f64::INFINITY, "?"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // Reference values from `date -u -d @N`.
+        for (unix, wanted) in [
+            (0.0, "1970-01-01 00:00 UTC"),
+            (951_782_399.0, "2000-02-28 23:59 UTC"),
+            (951_782_400.5, "2000-02-29 00:00 UTC"),
+            (1_767_225_599.0, "2025-12-31 23:59 UTC"),
+            (4_107_542_400.0, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(date(unix).unwrap(), wanted);
+        }
+        assert_eq!([date(-1.0), date(f64::NAN), date(1e300)], [None, None, None]);
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(shortened("layer4.1.conv2.weight", 21), "layer4.1.conv2.weight");
+        assert_eq!(shortened("abcdefghij", 7), "ab…ghij");
     }
 }

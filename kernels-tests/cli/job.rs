@@ -49,10 +49,13 @@ fn train_eval_and_transform_agree() {
     for (name, tensor) in &generator.tensors {
         assert_eq!(checkpoint.tensors.get(name), Some(tensor), "{name}");
     }
-    for picture in ["curves.png", "images.png"] {
-        let (w, h) = png(&place.path("run").join(picture));
-        assert!(w > 100 && h > 60, "{picture} is {w} x {h}");
-    }
+    let (w, h) = png(&place.path("run/images.png"));
+    assert!(w > 100 && h > 60, "images.png is {w} x {h}");
+    let curves = read("curves.svg");
+    assert!(
+        curves.contains(">Training loss</text>") && curves.contains("class=\"line c0"),
+        "{curves}"
+    );
 
     let trained = evaluation(&read("eval.json"));
     assert_eq!((trained.version, trained.precision), (1, 8));
@@ -77,11 +80,26 @@ fn train_eval_and_transform_agree() {
     assert_eq!(again.given.generator.as_deref(), Some(Path::new("run/generator.safetensors")));
     assert_eq!(again, trained);
 
-    let two = format!("{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --json --batch-size 8");
+    let two = format!(
+        "{eval} --seeds 1,2,3 --ber 0.01,0.05 --logits l.npy --csv m.csv --json --batch-size 8"
+    );
     let more = place.run(&two).evaluation();
     assert_eq!((more.clean.clone(), more.perturbed.len()), (trained.clean.clone(), 2));
     let each = &more.perturbed[0].accuracy_nf.as_ref().unwrap().each;
     assert_eq!((each.len(), each[0]), (3, accuracy_nf.mean));
+    let maps = fs::read_to_string(place.path("m.csv")).unwrap();
+    let maps: Vec<Vec<&str>> = maps.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((maps.len(), &maps[0][..3]), (1 + 6, &["base", "generator", "dataset"][..]));
+    let column = |name: &str| maps[0].iter().position(|column| *column == name).unwrap();
+    for (i, row) in maps[1..].iter().enumerate() {
+        let p = &more.perturbed[i / 3];
+        assert_eq!(row[column("seed")], (1 + i % 3).to_string());
+        let wanted = p.accuracy_nf.as_ref().unwrap().each[i % 3];
+        assert_eq!(row[column("accuracy_nf (%)")].parse(), Ok(wanted));
+        assert_eq!(row[column("flipped_bits")].parse(), Ok(p.flipped_bits.each[i % 3]));
+        // The voltage of 5 % is not known.
+        assert_eq!(row[column("voltage (of Vmin)")], if i < 3 { "0.83" } else { "" });
+    }
     let logits = npy::load_f32(place.path("l.npy")).unwrap();
     assert_eq!(logits.shape, [6, 20, 10]);
     assert!(logits.data.iter().all(|v| v.is_finite()));

@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
             "--layout layout.toml",
             SET,
         ],
-        writes: &["--logits {}", "--out {}"],
+        writes: &["--logits {}", "--out {}", "--csv {}"],
     },
     Row {
         line: "forward",
@@ -91,7 +91,8 @@ const TABLE: &[Row] = &[
         reads: &["base.safetensors", SET],
         writes: &["--out {}"],
     },
-    Row { line: "report", reads: &["eval.json"], writes: &["--out {}"] },
+    Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--svg {}"] },
+    Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--csv {}"] },
     Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
     Row {
         line: "inject",

@@ -22,6 +22,31 @@ fn pages_go_into_the_run_or_beside_the_document_or_where_they_are_told() {
 }
 
 #[test]
+fn charts_and_the_tables_behind_them_become_files() {
+    let place = Place::new();
+    run_folder(&place.path("runs/a"));
+    fs::create_dir(place.path("there")).unwrap();
+    let line = "report runs/a --out a.html --svg new/figures --csv there";
+    let written = place.run(line).done();
+    let files: Vec<&str> = written.lines().collect();
+    assert_eq!(files[0], "a.html");
+    for name in ["new/figures/training-loss.svg", "there/training-loss.csv", "there/fault-maps.csv"]
+    {
+        assert!(files.contains(&name), "no {name} in {written}");
+    }
+    let contents = || files.iter().map(|f| fs::read(place.path(f)).unwrap()).collect::<Vec<_>>();
+    let before = contents();
+    let svg = String::from_utf8(before[1].clone()).unwrap();
+    assert!(svg.starts_with("<svg xmlns=") && svg.contains("</svg>"), "{svg}");
+    // The same again replaces them with the same bytes, and both may go into one folder.
+    place.run(line).done();
+    assert!(contents() == before);
+    place.run("report runs/a --svg both --csv both").done();
+    assert!(place.path("both/training-loss.svg").exists());
+    assert!(place.path("both/training-loss.csv").exists());
+}
+
+#[test]
 fn what_is_no_run_is_refused_and_nothing_is_overwritten() {
     let place = Place::new();
     run_folder(&place.path("runs/a"));
@@ -41,6 +66,10 @@ fn what_is_no_run_is_refused_and_nothing_is_overwritten() {
         ("report runs/a --out runs/a/eval.json", 2, &["is already RUN", "of its own"]),
         ("report runs/a --out none/x.html", 1, &["does not exist", "create it"]),
         ("report runs/a --out empty", 1, &["it is a folder", "a file in it"]),
+        ("report runs/a --svg runs/a/eval.json", 2, &["--svg", "is already RUN", "or a folder"]),
+        ("report runs/a --csv text.json", 2, &["--csv", "is no folder", "name a folder"]),
+        ("report runs/a --svg text.json/x", 1, &["text.json/x"]),
+        ("report runs/a --csv x --out x", 2, &["x is already --out"]),
     ]);
     place.run("report").no_usage("RUN|FILE.json");
 }

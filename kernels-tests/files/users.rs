@@ -131,10 +131,10 @@ fn a_run_leaves_metrics_from_which_its_curves_are_drawn_again() {
     for event in &events {
         lines.event(event).unwrap();
     }
-    curves::save(file("a.png"), &events).unwrap();
-    curves::save_from(file("b.png"), file("metrics.jsonl")).unwrap();
+    curves::save(file("a.svg"), &events).unwrap();
+    curves::save_from(file("b.svg"), file("metrics.jsonl")).unwrap();
     let bytes = |name| std::fs::read(file(name)).unwrap();
-    assert_eq!(bytes("a.png"), bytes("b.png"));
-    let error = curves::save_from(file("c.png"), file("none.jsonl")).unwrap_err();
+    assert_eq!(bytes("a.svg"), bytes("b.svg"));
+    let error = curves::save_from(file("c.svg"), file("none.jsonl")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }));
 }

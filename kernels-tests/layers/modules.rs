@@ -3,7 +3,7 @@ use super::code;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A module's path below the crate: `["gpu", "device"]`.
-pub type Path = Vec<String>;
+pub(super) type Path = Vec<String>;
 
 /// The path of a module in a file below `src`; `None` for the binary and unit tests.
 fn module(file: &str) -> Option<Path> {
@@ -19,8 +19,8 @@ fn module(file: &str) -> Option<Path> {
 
 /// One file, and the names that paths can begin or go on with.
 #[derive(Default)]
-pub struct File {
-    pub code: String,
+pub(super) struct File {
+    pub(super) code: String,
     /// Imports and re-exports: the name here, and the path as it is written.
     imports: BTreeMap<String, Path>,
     /// Modules of which everything is imported.
@@ -28,7 +28,7 @@ pub struct File {
 }
 
 /// The words and signs of code: names with `::` between them are one word.
-pub fn words(code: &str) -> Vec<&str> {
+pub(super) fn words(code: &str) -> Vec<&str> {
     let (mut found, mut rest) = (Vec::new(), code);
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     while let Some(c) = rest.chars().next() {
@@ -91,10 +91,10 @@ fn leaves(words: &[&str], at: &mut usize, before: &[String], found: &mut Vec<(St
 }
 
 /// The modules of a crate.
-pub struct Crate(pub BTreeMap<Path, File>);
+pub(super) struct Crate(pub BTreeMap<Path, File>);
 
 impl Crate {
-    pub fn of(sources: &[(String, String)]) -> Self {
+    pub(super) fn of(sources: &[(String, String)]) -> Self {
         let mut files = BTreeMap::new();
         for (name, text) in sources {
             let Some(path) = module(name) else { continue };
@@ -126,7 +126,7 @@ impl Crate {
 
     /// The module that a path leads to from a module, and whether it names an item in it. `None` for paths
     /// out of the crate.
-    pub fn resolve(&self, from: &Path, path: &[String], depth: u32) -> Option<(Path, bool)> {
+    pub(super) fn resolve(&self, from: &Path, path: &[String], depth: u32) -> Option<(Path, bool)> {
         let (first, mut rest) = path.split_first()?;
         let mut here: Path = match first.as_str() {
             "crate" => Vec::new(),
@@ -171,7 +171,7 @@ impl Crate {
     }
 
     /// The modules that a module uses, without its parent and its children.
-    pub fn used(&self, own: &Path) -> BTreeSet<Path> {
+    pub(super) fn used(&self, own: &Path) -> BTreeSet<Path> {
         let file = &self.0[own];
         let written = words(&file.code).into_iter().filter(|word| word.contains("::"));
         let written = written.map(|word| word.split("::").map(str::to_owned).collect());

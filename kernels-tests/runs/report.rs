@@ -7,9 +7,10 @@ use made::{full, run_folder};
 use markup::Markup;
 use nf_gpu::{
     data::{Subset, Which},
+    energy,
     report::{
         eval_json::{ClassCounts, Document, Evaluation, Perturbed, Sensitivity, Spread},
-        page::{self, Source},
+        page::{Files, Page, Source},
     },
 };
 use serde_json::json;
@@ -17,15 +18,23 @@ use std::fs;
 
 const GENERATORS: [&str; 7] = ["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS", "UIP"];
 
+fn several() -> Source {
+    Source::new("x.json", GENERATORS.map(full).to_vec())
+}
+
+fn page(sources: &[Source], title: Option<&str>) -> String {
+    Page::new(sources, title).html()
+}
+
 /// One page of each kind.
 fn pages() -> Vec<(&'static str, String)> {
     let bare = Evaluation { generator: None, ..full("") };
     let mut clean = full("UNetS");
     clean.perturbed.clear();
-    let of = |evaluations| page::page(&[Source::new("x.json", evaluations)], None);
+    let of = |evaluations| page(&[Source::new("x.json", evaluations)], None);
     vec![
         ("one", of(vec![full("UNetS")])),
-        ("several", of(GENERATORS.map(full).to_vec())),
+        ("several", page(&[several()], None)),
         ("without a generator", of(vec![bare])),
         ("without faults", of(vec![clean])),
         ("nothing", of(Vec::new())),
@@ -46,6 +55,82 @@ fn every_page_is_well_formed_and_needs_nothing_else() {
 }
 
 #[test]
+fn every_chart_is_a_picture_of_its_own_and_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    run_folder(&folder.path().join("run"));
+    let sources = [Source::load(folder.path().join("run")).unwrap(), several()];
+    let page = Page::new(&sources, None);
+    let stems = |files| -> Vec<String> {
+        let paths = page.files(folder.path(), files).into_iter();
+        paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    let mut names = stems(Files::Svg);
+    let wanted = [
+        "with-and-without-faults",
+        "accuracy-against-faulty-cells",
+        "accuracy-against-energy",
+        "training-loss",
+        "accuracy-during-training",
+        "changed-bits-by-position",
+        "changed-bits-by-layer",
+        "changed-bits-by-position-2",
+    ];
+    assert_eq!(names[..8], wanted);
+    for files in [Files::Svg, Files::Csv] {
+        page.save_files(folder.path(), files).unwrap();
+    }
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let html = page.html();
+    for name in &names {
+        let svg = read(&format!("{name}.svg"));
+        let markup = Markup::of_svg(&svg);
+        markup.stands_alone();
+        assert_eq!(markup.of_name("style").count(), 1, "{name}");
+        assert!(svg.contains("@media (prefers-color-scheme: dark)"), "{name}");
+        assert!(!svg.contains("var("), "{name}: few programs but browsers know variables");
+        assert!(html.contains(&format!("id=\"{name}-title\"")), "{name} is not in the page");
+        let csv = read(&format!("{name}.csv"));
+        let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+        assert!(lines.len() > 1, "{name}: {csv}");
+        // None of the texts here has a comma but those of the generators' and faults' lists, which are quoted.
+        let columns =
+            |line: &str| line.split('"').step_by(2).map(|l| l.matches(',').count()).sum::<usize>();
+        assert!(lines.iter().all(|line| columns(line) == columns(lines[0])), "{name}: {csv}");
+    }
+    names.push("fault-maps".into());
+    assert_eq!(stems(Files::Csv), names);
+    let energy = read("accuracy-against-energy.csv");
+    let header =
+        "series,\"energy of weight memory, relative to nominal voltage (%)\",accuracy (%),name\r\n";
+    assert!(energy.starts_with(header), "{energy}");
+    // A row for each map: of the run's only rate, and of four rates of each generator.
+    assert_eq!(read("fault-maps.csv").lines().count(), 1 + 10 * (1 + 4 * GENERATORS.len()));
+    // What is drawn of one condition says so.
+    let second = read("changed-bits-by-position-2.svg");
+    assert!(second.contains(">0.5\u{a0}% faulty cells, stuck-at, 10\u{a0}maps</text>"), "{second}");
+}
+
+#[test]
+fn the_papers_points_stand_beside_those_of_the_same_network() {
+    let paper = energy::published().unwrap().points();
+    let of = |model: &str| {
+        let mut e = full("UNetS");
+        e.base.model = model.into();
+        let sources = [Source::new("x.json", vec![e])];
+        Page::new(&sources, None).beside(&paper).html()
+    };
+    let text = of("vgg11");
+    let chart = text.split("Accuracy against energy").nth(1).unwrap();
+    let chart = chart.split("</figure>").next().unwrap();
+    assert!(chart.contains("<span>the paper</span>"), "{chart}");
+    // Table 12: 66.3 % behind ConvS; Table 2: 27.5 % less energy.
+    let says = "the paper: 66.3\u{a0}% at 72.5\u{a0}% energy (ConvS)";
+    assert!(chart.contains(says) && chart.contains("tables 2 and 12"), "{chart}");
+    assert_eq!(chart.matches("class=\"hollow c1\"").count(), 1 + 7, "legend, and seven points");
+    assert!(!of("resnet20").contains("the paper"));
+}
+
+#[test]
 fn a_comparison_of_different_images_says_so() {
     let of = |images, which: Option<Which>| {
         let mut e = full("UNetS");
@@ -53,12 +138,12 @@ fn a_comparison_of_different_images_says_so() {
         e.dataset.subset = which.map(|which| Subset { which, of: 10_000 });
         e
     };
-    let page = |a: Evaluation, b: Evaluation| {
+    let both = |a: Evaluation, b: Evaluation| {
         let sources = [Source::new("a.json", vec![a]), Source::new("b.json", vec![b])];
-        page::page(&sources, None)
+        page(&sources, None)
     };
     let whole = || of(10_000, None);
-    let text = page(whole(), of(200, Some(Which::Spread)));
+    let text = both(whole(), of(200, Some(Which::Spread)));
     for says in [
         "These evaluations are not of the same images: cifar10: 10,000 test images; cifar10: 200 of \
          10,000 test images, evenly spread.",
@@ -69,7 +154,7 @@ fn a_comparison_of_different_images_says_so() {
     }
     // The first images and an equal number of other images differ; older documents do not record which
     // they used.
-    let same = |a, b| !page(a, b).contains("not of the same images");
+    let same = |a, b| !both(a, b).contains("not of the same images");
     assert!(same(whole(), whole()));
     assert!(same(of(200, Some(Which::First)), of(200, None)));
     assert!(!same(of(200, Some(Which::First)), of(200, Some(Which::Spread))));
@@ -79,8 +164,8 @@ fn a_comparison_of_different_images_says_so() {
         e.given.generator = Some(file.into());
         e
     };
-    let both = vec![named("a/generator.safetensors"), named("b/generator.safetensors")];
-    let text = page::page(&[Source::new("x.json", both)], None);
+    let two = vec![named("a/generator.safetensors"), named("b/generator.safetensors")];
+    let text = page(&[Source::new("x.json", two)], None);
     assert!(text.contains("UNetS · b/generator.safetensors") && !text.contains("UNetS #2"));
 }
 
@@ -130,7 +215,7 @@ fn a_full_document_has_every_section_and_chart() {
     let mut one = full("UNetS");
     one.perturbed.truncate(1);
     one.perturbed[0].energy = None;
-    let text = page::page(&[Source::new("x.json", vec![one])], Some("A title & more"));
+    let text = page(&[Source::new("x.json", vec![one])], Some("A title & more"));
     for absent in
         ["against faulty cells", "against energy", ">energy<", "Energy of", ">energy(NF)<"]
     {
@@ -188,7 +273,7 @@ fn text_from_files_is_text_and_no_markup() {
     fs::write(folder.path().join("config.toml"), format!("base = \"{evil_toml}\"")).unwrap();
     Document::new(vec![e.clone(), e]).save(folder.path().join("eval.json")).unwrap();
     let run = Source::load(folder.path()).unwrap();
-    let text = page::page(&[run, Source::new(EVIL, vec![full("UNetS")])], Some(EVIL));
+    let text = page(&[run, Source::new(EVIL, vec![full("UNetS")])], Some(EVIL));
     let markup = Markup::of(&text);
     markup.stands_alone();
     assert_eq!(markup.of_name("img").count(), 0);
@@ -228,7 +313,7 @@ fn numbers_that_are_none_and_lists_that_are_short_break_nothing() {
             p.classes = Some(ClassCounts::default());
         }
         empty.sensitivity = Some(Sensitivity::default());
-        let text = page::page(&[Source::new("x.json", vec![e, empty])], None);
+        let text = page(&[Source::new("x.json", vec![e, empty])], None);
         let markup = Markup::of(&text);
         markup.stands_alone();
         for element in markup.all() {
@@ -248,7 +333,7 @@ fn a_run_folder_shows_its_training_pictures_settings_and_command() {
     run_folder(&root);
     let source = Source::load(&root).unwrap();
     let out = source.page();
-    page::save(&out, &[source], None).unwrap();
+    Page::new(&[source], None).save(&out).unwrap();
     let text = fs::read_to_string(root.join("report.html")).unwrap();
     assert_eq!(out, root.join("report.html"));
     let markup = Markup::of(&text);
@@ -272,7 +357,7 @@ fn a_run_folder_shows_its_training_pictures_settings_and_command() {
         ("eval.json", "chip1 has no eval.json: the run is not finished"),
     ] {
         fs::remove_file(root.join(file)).unwrap();
-        let text = page::page(&[Source::load(&root).unwrap()], None);
+        let text = page(&[Source::load(&root).unwrap()], None);
         Markup::of(&text).stands_alone();
         assert!(text.contains(says), "no {says:?}");
     }
@@ -298,7 +383,7 @@ fn a_browser_opens_it_without_a_complaint() {
 
     let root = folder.path().join("run");
     run_folder(&root);
-    let run = page::page(&[Source::load(&root).unwrap()], None);
+    let run = page(&[Source::load(&root).unwrap()], None);
     for (name, text) in pages().into_iter().chain([("run", run)]) {
         let path = folder.path().join("page.html");
         fs::write(&path, &text).unwrap();

@@ -7,8 +7,9 @@ use crate::{
     nn::DtypeChoice,
     report::{
         bench_json::{self, Report, Settings},
-        bench_view::{self, Comparison},
+        pictures,
         progress::{Progress, Unit},
+        words::bench::{self as words, Comparison},
         wrap::paragraph,
     },
     run::Gpu,
@@ -72,7 +73,7 @@ pub struct BenchArgs {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let plots = [("--plot", &args.plot), ("--roofline", &args.roofline)];
     for (flag, path) in plots {
-        path.as_ref().map_or(Ok(()), |path| bench_view::check_ending(flag, path))?;
+        path.as_ref().map_or(Ok(()), |path| pictures::check_ending(flag, path))?;
     }
     // Paths are checked first: a missing folder must not lose what took minutes to measure.
     Places::default()
@@ -106,7 +107,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         report.save(path)?;
     }
     if let Some(path) = &args.roofline {
-        bench_view::save_roofline(path, &report)?;
+        pictures::bench::save_roofline(path, &report)?;
     }
     if args.json { terminal::print_json(&report.document()) } else { printed }
 }
@@ -130,13 +131,13 @@ fn measure(
             *printed = terminal::print(&text);
         }
     };
-    print(format!("{}, commit {}\n", bench_view::adapter(&report.adapter), report.commit));
+    print(format!("{}, commit {}\n", words::adapter(&report.adapter), report.commit));
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
         let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
         let each = |case: &bench_json::Case, place: CasePosition| {
             progress.set(place.before as u64, Some(place.all as u64));
-            progress.doing(&bench_view::case_line(case));
+            progress.doing(&words::case_line(case));
             Ok(())
         };
         let ceilings = &report.ceilings;
@@ -146,11 +147,11 @@ fn measure(
         bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
         bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
         report.warnings.extend(report.ceilings.iter().filter_map(bench_json::Ceiling::doubt));
-        print(format!("\n{}", bench_view::ceilings(&report.ceilings, width)));
-        print(format!("\n{}", bench_view::cases(&report.cases, width)));
+        print(format!("\n{}", words::ceilings(&report.ceilings, width)));
+        print(format!("\n{}", words::cases(&report.cases, width)));
         print("* is what networks use here\n".into());
         if !report.summary.is_empty() {
-            print(format!("\n{}", bench_view::summary(&report.summary, width)));
+            print(format!("\n{}", words::summary(&report.summary, width)));
         }
         report.warnings.iter().for_each(|doubt| {
             print(format!("\n{}\n", paragraph(&format!("warning: {doubt}"), width, 2)));
@@ -166,7 +167,7 @@ fn measure(
         let progress = Progress::new(args.quiet, Unit::Many("steps"), Some(steps.len() as u64));
         report.steps = bench::steps(gpu, steps, of_steps, effort, |step| {
             progress.add(1);
-            progress.aside(|| print(format!("\n{}", bench_view::step(step, width))));
+            progress.aside(|| print(format!("\n{}", words::step(step, width))));
             Ok(())
         })?;
     }
@@ -215,14 +216,14 @@ fn compare(args: &BenchArgs) -> Result<()> {
             let what = "several reports have several roofs";
             return Err(Error::argument("--roofline", what, "give --compare one report"));
         };
-        bench_view::save_roofline(path, report)?;
+        pictures::bench::save_roofline(path, report)?;
     }
     let comparison = Comparison::of(&reports);
     if let Some(path) = &args.plot {
-        bench_view::save_comparison(path, &comparison)?;
+        pictures::bench::save_comparison(path, &comparison)?;
     }
     if args.json {
         return terminal::print_json(&serde_json::to_value(&comparison).unwrap_or_default());
     }
-    terminal::print(&bench_view::compared(&comparison, terminal::columns()))
+    terminal::print(&words::compared(&comparison, terminal::columns()))
 }

@@ -16,7 +16,7 @@ use crate::{
     report::{
         eval_json::{Document, Evaluation, Given},
         progress::{Progress, Unit},
-        saving, table,
+        saving, table, words,
         wrap::paragraph,
     },
     run::Gpu,
@@ -81,6 +81,9 @@ pub struct EvalArgs {
     /// on when it was interrupted or killed
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write a table with a row for each fault map to this file, as comma-separated values
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// Voltages, rates and energies of your memory (default: the paper's two; see `nf-gpu energy`)
     #[arg(long, value_name = "FILE.toml")]
     points: Option<PathBuf>,
@@ -165,6 +168,9 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         written = written.and(logits);
         runs.push(evaluation);
     }
+    if let Some(csv) = &args.csv {
+        written = written.and(words::save_maps(csv, &runs));
+    }
     let document = Document::new(runs.clone());
     if let Some(out) = &args.out {
         written = written.and(document.save(out).and_then(|()| journal.remove()));
@@ -216,6 +222,7 @@ impl EvalArgs {
             .reads("--dataset", data::places(dataset, &self.data_dir))
             .writes("--logits", &self.logits)
             .writes("--out", &self.out)
+            .writes("--csv", &self.csv)
             .makes("the journal of --out", journal)
             .check()
     }

@@ -23,6 +23,7 @@ pub(crate) struct Places {
     inputs: Vec<Named>,
     outputs: Vec<Named>,
     made: Vec<Named>,
+    folders: Vec<Named>,
 }
 
 /// Pairs of `flag` and each of its paths, of which there may be none.
@@ -69,6 +70,14 @@ impl Places {
         self
     }
 
+    /// Adds a folder, which may have to be made first, and files that are written into it. Several flags may
+    /// name the same folder.
+    pub(crate) fn fills(mut self, flag: &'static str, folder: &Path, files: Vec<PathBuf>) -> Self {
+        self.folders.push((flag, folder.to_owned()));
+        // In a folder that is there, the files are written at once.
+        if folder.is_dir() { self.writes(flag, files) } else { self.makes(flag, files) }
+    }
+
     /// Checks that no output replaces an input or another output, and that all can be written.
     ///
     /// # Errors
@@ -86,6 +95,7 @@ impl Places {
             .iter()
             .chain(&self.made)
             .try_for_each(|(flag, path)| taken.take(flag, path))?;
+        self.folders.iter().try_for_each(|(flag, path)| taken.leaves(flag, path))?;
         self.outputs.iter().try_for_each(|(_, path)| atomic::check(path))
     }
 }
@@ -106,6 +116,21 @@ struct Taken<'a> {
 }
 
 impl Taken<'_> {
+    /// Checks that a folder is not the place of a file.
+    fn leaves(&self, flag: &'static str, folder: &Path) -> Result<()> {
+        let shown = folder.display();
+        if let Some(other) = spot::key(folder).and_then(|key| self.files.get(&key)) {
+            let what = format!("{shown} is already {other}");
+            return Err(Error::argument(flag, what, "give it a file of its own, or a folder"));
+        }
+        match folder.metadata() {
+            Ok(there) if !there.is_dir() => {
+                Err(Error::argument(flag, format!("{shown} is no folder"), "name a folder"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn take(&mut self, flag: &'static str, path: &Path) -> Result<()> {
         // A device such as `/dev/null` keeps nothing, so any number of outputs may go there.
         let Some(spot) = Spot::of(path) else { return Ok(()) };
@@ -189,6 +214,31 @@ mod tests {
             assert!(error.contains("whose files --dataset reads"), "{name}: {error}");
         }
         reads().makes("--out", [file("set/x"), file("x"), file("set/trains/x")]).check().unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_filled_replaces_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        fs::create_dir(file("d")).unwrap();
+        ["x", "y"].iter().for_each(|name| fs::write(file(name), "").unwrap());
+        let reads = || Places::default().reads("RUN", [file("x"), file("d/r.svg")]);
+        let fills = |places: Places, flag, dir: &str, name: &str| {
+            places.fills(flag, &file(dir), vec![file(dir).join(name)])
+        };
+        for (dir, name, refusal) in [
+            ("x", "a.svg", "is already RUN"),
+            ("d/../x", "a.svg", "is already RUN"),
+            ("y", "a.svg", "is no folder"),
+            ("d", "r.svg", "is already RUN"),
+        ] {
+            let error = says(&fills(reads(), "--svg", dir, name));
+            assert!(error.contains(refusal), "{dir}: {error}");
+        }
+        let out = || Places::default().writes("--out", [file("new")]);
+        assert!(says(&fills(out(), "--svg", "new", "a.svg")).contains("is already --out"));
+        let both = fills(fills(reads(), "--svg", "d", "a.svg"), "--csv", "d", "a.csv");
+        fills(both, "--more", "none/yet", "a.csv").check().unwrap();
     }
 
     #[cfg(unix)]

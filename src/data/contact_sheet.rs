@@ -1,11 +1,6 @@
 //! A contact sheet of a data set: one row per class, with the class's name and its first images.
 
 use image::{Rgb, RgbImage, imageops};
-use plotters::{
-    backend::BitMapBackend,
-    drawing::IntoDrawingArea,
-    style::{Color, IntoFont, RGBColor},
-};
 
 use super::{
     image_set::ImageSet,
@@ -13,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    font,
+    font::{Align, Text},
 };
 
 /// Pixels between two images.
@@ -29,8 +24,9 @@ const ROWS: u32 = 50;
 /// Most pixels of a sheet; a larger one is refused.
 const MAX_PIXELS: u64 = 200 << 20;
 const BACKGROUND: Rgb<u8> = Rgb([255; 3]);
-const INK: RGBColor = RGBColor(30, 30, 30);
-const FONT_SIZE: u32 = 17;
+const NAMES: Text = Text { size: 17.0, bold: false, colour: Rgb([30; 3]) };
+/// Distance from a class's name to the number below it.
+const LINE: f32 = 21.0;
 
 /// Draws up to `columns` images of every class, enlarged by a whole factor or shrunk, and the class's
 /// name and number of images.
@@ -65,7 +61,7 @@ pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<Rg
             *column += 1;
         }
     }
-    write_names(&mut sheet, set, counts, &layout)?;
+    write_names(&mut sheet, set, counts, &layout);
     Ok(sheet)
 }
 
@@ -93,10 +89,8 @@ impl Layout {
             (w * zoom, h * zoom)
         };
         let cell = (image.0 + GAP, image.1 + GAP);
-        let font = (font::family(), FONT_SIZE).into_font();
-        // A name whose width cannot be measured is still drawn, at worst over the images.
-        let longest = set.class_names.iter().filter_map(|n| font.box_size(n).ok()).map(|b| b.0);
-        let label = longest.max().unwrap_or(0) + 16;
+        let longest = set.class_names.iter().map(|name| NAMES.width(name)).fold(0.0, f32::max);
+        let label = longest as u32 + 16;
         let label = label.clamp(LABEL_WIDTH.0, LABEL_WIDTH.1);
         let rows = set.classes.div_ceil(set.classes.div_ceil(ROWS).max(1)).max(1);
         Self { label: label + GAP, image, cell, panel: label + columns * cell.0 + GAP, rows }
@@ -134,23 +128,12 @@ impl Layout {
     }
 }
 
-fn write_names(
-    sheet: &mut RgbImage,
-    set: &ImageSet,
-    counts: &[usize],
-    layout: &Layout,
-) -> Result<()> {
-    let size = sheet.dimensions();
-    let area = BitMapBackend::with_buffer(sheet, size).into_drawing_area();
-    let style = (font::family(), FONT_SIZE).into_font().color(&INK.mix(1.0));
-    let line = FONT_SIZE as i32 + 4;
+fn write_names(sheet: &mut RgbImage, set: &ImageSet, counts: &[usize], layout: &Layout) {
     for (class, (name, count)) in set.class_names.iter().zip(counts).enumerate() {
         let (x, y) = layout.row(class as u32);
-        let middle = (y + layout.cell.1 / 2) as i32 - 2;
-        for (text, y) in [(name.clone(), middle - line), (count.to_string(), middle + 2)] {
-            area.draw_text(&text, &style, (x as i32 + 10, y))
-                .map_err(|e| Error::Shape(format!("cannot draw {text:?}: {e}")))?;
+        let (left, middle) = ((x + 10) as f32, (y + layout.cell.1 / 2) as f32 - 2.0);
+        for (text, y) in [(name, middle - 0.5 * LINE), (&count.to_string(), middle + 0.5 * LINE)] {
+            NAMES.draw(sheet, (left, y), Align::Left, text);
         }
     }
-    area.present().map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))
 }

@@ -4,9 +4,14 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    report::documents::published::PublishedPoint,
+};
 
 const TEXT: &str = include_str!("published.toml");
+/// The share of faulty cells at the voltage of Table 2.
+const TABLE_2_BER: f64 = 0.01;
 
 /// The paper's numbers (`src/energy/published.toml`). Lists are in the order of `generators`.
 #[derive(Debug, Deserialize)]
@@ -72,6 +77,31 @@ pub fn published() -> Result<Published> {
     toml::from_str(TEXT).map_err(|e| Error::format(path, e.message(), "report this as a bug"))
 }
 
+impl Published {
+    /// Accuracy and energy of each base network at the rate whose energy Table 2 gives: alone and behind each
+    /// generator.
+    #[must_use]
+    pub fn points(&self) -> Vec<PublishedPoint> {
+        let mut points = Vec::new();
+        for (base, savings) in &self.table_2 {
+            let at_rate = |r: &&Recovery| r.base == *base && r.ber == TABLE_2_BER;
+            let Some(r) = self.recovery.iter().find(at_rate) else { continue };
+            let point = |generator: Option<&String>, accuracy, saving: f64| PublishedPoint {
+                base: base.clone(),
+                dataset: "cifar10".into(),
+                generator: generator.cloned(),
+                ber: r.ber,
+                accuracy,
+                energy: 100.0 - saving,
+            };
+            points.push(point(None, r.accuracy, self.saving_per_access_table_2));
+            let behind = self.generators.iter().zip(&r.accuracy_nf).zip(savings);
+            points.extend(behind.map(|((name, &nf), &saving)| point(Some(name), nf, saving)));
+        }
+        points
+    }
+}
+
 /// Parses a number printed with a unit, such as `557.14M`. The result is its value and half a unit of its
 /// last digit (the second decimal, even where trailing zeros are not printed).
 pub(super) fn with_unit(printed: &str) -> Option<(f64, f64)> {
@@ -105,6 +135,18 @@ mod tests {
         // Two files hold the same constant for two purposes.
         let point = OperatingPoints::built_in().unwrap().at(0.01).unwrap().energy_per_access;
         assert!((100.0 * (1.0 - point) - p.saving_per_access_table_2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_network_of_table_2_has_its_accuracies_beside_its_energies() {
+        let points = published().unwrap().points();
+        assert_eq!(points.len(), 5 * 7);
+        let vgg11: Vec<_> = points.iter().filter(|p| p.base == "vgg11").collect();
+        let of = |i: usize| (vgg11[i].generator.as_deref(), vgg11[i].accuracy, vgg11[i].energy);
+        // Tables 12 and 2 of the paper.
+        assert_eq!(of(0), (None, 42.2, 100.0 - 30.605));
+        assert_eq!(of(1), (Some("ConvL"), 87.2, 100.0 - 6.6));
+        assert_eq!(of(6), (Some("UNetS"), 72.7, 100.0 - 27.2));
     }
 
     #[test]

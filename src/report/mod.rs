@@ -1,29 +1,26 @@
-//! The output of a run: events on the console and as JSON lines, curves, pictures, tables, and the JSON
-//! document of an evaluation. This module works on numbers and documents, and knows nothing about networks.
+//! The output of a run, in rooms that use only what stands before them: `documents` (what is written and read
+//! back), `words` (numbers, faults and tables as text), and then `pictures` (charts, images, pages) beside
+//! `terminal` (the console). This module works on numbers and documents, and knows nothing about networks.
 
-pub mod bench_json;
-pub mod bench_view;
-mod canvas;
-pub mod console;
-pub mod curves;
-pub mod eval_json;
-pub mod event;
-pub mod fault_record;
-pub mod images;
-pub mod jsonl;
-pub mod measure;
-pub mod page;
-pub(crate) mod progress;
-pub mod saving;
-pub(crate) mod shell;
-pub mod table;
+pub mod documents;
+pub mod pictures;
 pub(crate) mod terminal;
-pub mod trace;
-pub(crate) mod wrap;
+pub mod words;
 
-pub use console::Console;
-pub use event::{
-    Evaluated, Evaluating, Event, Finished, Outcome, Recovered, Sink, Started, Step, Tee,
+pub use documents::{
+    bench_json, eval_json,
+    event::{
+        self, Evaluated, Evaluating, Event, Finished, Outcome, Recovered, Sink, Started, Step, Tee,
+    },
+    fault_record,
+    jsonl::{self, JsonLines},
+    measure, trace,
 };
-pub use jsonl::JsonLines;
-pub use table::Table;
+pub use pictures::{curves, images, page};
+pub(crate) use terminal::progress;
+pub use terminal::{Console, console};
+pub use words::{
+    saving,
+    table::{self, Table},
+};
+pub(crate) use words::{shell, wrap};

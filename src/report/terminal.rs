@@ -1,9 +1,15 @@
-//! The only module that writes to stdout and stderr.
+//! The console of a run and the progress of a command; and this file, the only one that writes to stdout and
+//! stderr.
 //!
 //! Results go to stdout, and failing to write a result is an error. Messages and progress go to stderr, and
 //! failing to write them (a full disk, a `tee` that has ended) is ignored: a reader that stops listening must
 //! neither stop the work nor change how it ends.
 #![expect(clippy::disallowed_methods, reason = "this is the place that clippy.toml speaks of")]
+
+pub mod console;
+pub(crate) mod progress;
+
+pub use console::Console;
 
 use crate::error::{Error, Result};
 use indicatif::ProgressDrawTarget;

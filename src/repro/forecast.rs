@@ -1,6 +1,9 @@
 //! Forecasts which cells fit in a number of hours. This module reads no clock: callers tell it durations.
 
-use crate::report::{Table, console::duration, wrap::paragraph};
+use crate::{
+    report::{Table, wrap::paragraph},
+    words::duration,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,9 +5,9 @@ use crate::{
     error::Result,
     models,
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
-    report::console::duration,
     run::Gpu,
     step::{Eopm, EopmSettings},
+    words::duration,
 };
 use serde::Serialize;
 use std::fmt;

@@ -208,7 +208,7 @@ impl RunFolder {
     /// Loss and accuracy over the steps.
     #[must_use]
     pub fn curves(&self) -> PathBuf {
-        self.file("curves.png")
+        self.file("curves.svg")
     }
 
     /// Report of the run.

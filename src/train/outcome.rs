@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     data::{ImageSet, LabelsFrom, Which},
-    energy::OperatingPoints,
+    energy::{OperatingPoints, published},
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
     fault::{Faults, Maps},
@@ -157,7 +157,8 @@ impl Run<'_> {
             seeds[0],
             &self.folder.images(),
         )?;
-        page::save(self.folder.report(), &[page::Source::load(self.folder.root())?], None)?;
+        let (source, paper) = (page::Source::load(self.folder.root())?, published()?.points());
+        page::Page::new(&[source], None).beside(&paper).save(self.folder.report())?;
         sink.event(&Event::Finished(Finished {
             outcome: Outcome::Complete,
             step: trained.steps,

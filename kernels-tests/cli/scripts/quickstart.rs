@@ -105,7 +105,7 @@ fn interrupted_in_each_phase_and_run_again() {
     let first = row(&trained);
     assert!(trained.stderr.contains("going on with runs/quickstart"), "{trained:?}");
     assert_eq!(steps(), STEPS);
-    for name in ["images.png", "curves.png", "report.html", "eval.json"] {
+    for name in ["images.png", "curves.svg", "report.html", "eval.json"] {
         assert!(clone.run(name).exists(), "no {name}");
         assert!(trained.stderr.contains(&format!("runs/quickstart/{name}")), "{trained:?}");
     }

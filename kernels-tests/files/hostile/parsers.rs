@@ -8,10 +8,12 @@ use nf_gpu::{
     fault,
     files::{Weights, npy, safetensors},
     report::{
-        bench_json, bench_view,
+        bench_json,
         fault_record::FaultRecord,
         jsonl,
-        page::{self, Source},
+        page::{Files, Page, Source},
+        pictures,
+        words::bench as words,
     },
     train::{PretrainConfig, TrainConfig},
 };
@@ -106,11 +108,11 @@ pub(crate) fn documents(bytes: &[u8]) -> bool {
             let (_folder, path) = file("bench.json", bytes);
             let Ok(report) = bench_json::load(&path) else { return false };
             let reports = [(path.clone(), report.clone()), (path, report)];
-            let compared = bench_view::Comparison::of(&reports);
-            drop((bench_view::compared(&compared, 80), bench_view::cases(&reports[0].1.cases, 80)));
+            let compared = words::Comparison::of(&reports);
+            drop((words::compared(&compared, 80), words::cases(&reports[0].1.cases, 80)));
             let out = reports[0].0.with_extension("svg");
-            let _ = bench_view::save_comparison(&out, &compared);
-            let _ = bench_view::save_roofline(&out, &reports[0].1);
+            let _ = pictures::bench::save_comparison(&out, &compared);
+            let _ = pictures::bench::save_roofline(&out, &reports[0].1);
             true
         }
         2 => {
@@ -129,7 +131,7 @@ pub(crate) fn documents(bytes: &[u8]) -> bool {
             let (folder, _) = file("state.json", bytes);
             fs::write(folder.path().join("config.toml"), "").unwrap();
             let source = Source::load(folder.path()).unwrap();
-            page::page(&[source], None).contains(ADAPTER)
+            Page::new(&[source], None).html().contains(ADAPTER)
         }
     }
 }
@@ -146,7 +148,15 @@ pub(crate) fn archives(bytes: &[u8]) -> bool {
 /// Whether a folder is a run whose page can be made.
 fn shown(folder: &TempDir) -> bool {
     let source = Source::load(folder.path());
-    source.map(|source| drop(page::page(&[source], None))).is_ok()
+    let sources = source.map(|source| [source]);
+    let shown = sources.map(|sources| {
+        let page = Page::new(&sources, None);
+        for files in [Files::Svg, Files::Csv] {
+            page.save_files(folder.path(), files).unwrap();
+        }
+        page.html()
+    });
+    shown.is_ok()
 }
 
 fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {

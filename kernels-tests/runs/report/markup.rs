@@ -14,6 +14,9 @@ impl Element {
     }
 }
 
+/// Elements that have no end.
+const VOID: [&str; 4] = ["meta", "link", "img", "br"];
+
 /// All elements of a page.
 pub(super) struct Markup {
     elements: Vec<Element>,
@@ -24,9 +27,26 @@ impl Markup {
     /// Reads a page.
     ///
     /// # Panics
-    /// Unless it is well-formed XML after its document type.
+    /// Unless it is well-formed XML after its document type, but for elements of HTML that have no end.
     pub(super) fn of(text: &str) -> Self {
-        let mut rest = text.strip_prefix("<!DOCTYPE html>\n").unwrap();
+        let markup = Self::tree(text.strip_prefix("<!DOCTYPE html>\n").unwrap());
+        assert_eq!(markup.elements[0].name, "html");
+        markup
+    }
+
+    /// Reads an SVG file.
+    ///
+    /// # Panics
+    /// Unless it is well-formed XML.
+    pub(super) fn of_svg(text: &str) -> Self {
+        let markup = Self::tree(text);
+        assert_eq!(markup.elements[0].name, "svg");
+        assert_eq!(markup.elements[0].get("xmlns"), Some("http://www.w3.org/2000/svg"));
+        assert!(markup.all().all(|e| !VOID.contains(&e.name.as_str())));
+        markup
+    }
+
+    fn tree(mut rest: &str) -> Self {
         let (mut open, mut elements): (Vec<String>, Vec<Element>) = (Vec::new(), Vec::new());
         let mut style = String::new();
         while let Some(at) = rest.find('<') {
@@ -45,15 +65,13 @@ impl Markup {
                 assert_eq!(open.pop().as_deref(), Some(name), "{:?}", &tag[..tag.len().min(99)]);
                 continue;
             }
-            let closed = inside.ends_with('/');
-            let element = element(inside.trim_end_matches('/'));
-            if !closed {
+            let element = element(inside);
+            if !VOID.contains(&element.name.as_str()) {
                 open.push(element.name.clone());
             }
             elements.push(element);
         }
         assert!(open.is_empty() && rest.trim().is_empty(), "{open:?} {rest:?}");
-        assert_eq!(elements[0].name, "html");
         Self { elements, style }
     }
 
@@ -127,7 +145,7 @@ fn element(inside: &str) -> Element {
 #[test]
 fn the_reader_notices_what_is_wrong() {
     let page = |body: &str| format!("<!DOCTYPE html>\n<html><body>{body}</body></html>\n");
-    Markup::of(&page("<p id=\"a\">a &amp; b<br/></p>")).stands_alone();
+    Markup::of(&page("<p id=\"a\">a &amp; b<br></p>")).stands_alone();
     let fails = |body: &str| {
         let text = page(body);
         let read = std::panic::catch_unwind(|| Markup::of(&text).stands_alone());
@@ -144,7 +162,7 @@ fn the_reader_notices_what_is_wrong() {
         "<p id=\"a\"></p><p id=\"a\"></p>",
         "<script></script>",
         "<p onclick=\"x\"></p>",
-        "<img src=\"x.png\" alt=\"x\"/>",
+        "<img src=\"x.png\" alt=\"x\">",
         "<svg aria-labelledby=\"no\"></svg>",
         "<style>p { background: url(x) }</style>",
     ] {

@@ -1,0 +1,148 @@
+//! Tables of numbers for other programs: comma-separated values as RFC 4180 defines them.
+
+use std::path::Path;
+
+use super::eval_json::{Evaluation, Perturbed};
+use crate::{error::Result, files::atomic};
+
+/// A table with a name above each column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Csv(Vec<Vec<String>>);
+
+impl Csv {
+    /// A table without rows.
+    pub(crate) fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
+        Self(vec![header.into_iter().map(Into::into).collect()])
+    }
+
+    /// Adds a row.
+    pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        self.0.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// The lines, each with the line end that the standard wants. Cells that hold a comma, a quotation mark
+    /// or a line end stand in quotation marks.
+    pub(crate) fn text(&self) -> String {
+        let cell = |cell: &String| {
+            let cell = cell.replace('\u{a0}', " ");
+            match cell.contains([',', '"', '\r', '\n']) {
+                true => format!("\"{}\"", cell.replace('"', "\"\"")),
+                false => cell,
+            }
+        };
+        let line = |row: &Vec<String>| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n";
+        self.0.iter().map(line).collect()
+    }
+
+    /// Writes the lines, whole or not at all.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        atomic::write(path, self.text())
+    }
+}
+
+/// A number that is read back as the same one; a number that is not finite leaves its cell empty.
+pub(crate) fn number(v: f64) -> String {
+    if v.is_finite() { v.to_string() } else { String::new() }
+}
+
+/// [`number`], or an empty cell where there is none.
+pub(crate) fn known(v: Option<f64>) -> String {
+    v.map_or_else(String::new, number)
+}
+
+/// A row for each fault map of the evaluations; an evaluation without faults has one row. `faults` puts a
+/// fault model into words.
+pub(crate) fn maps<'a>(
+    evaluations: impl IntoIterator<Item = &'a Evaluation>,
+    faults: impl Fn(&Perturbed) -> String,
+) -> Csv {
+    let mut csv = Csv::new([
+        "base",
+        "generator",
+        "dataset",
+        "images",
+        "measure",
+        "faults",
+        "ber",
+        "seed",
+        "clean (%)",
+        "clean_nf (%)",
+        "accuracy (%)",
+        "accuracy_nf (%)",
+        "flipped_bits",
+        "voltage (of Vmin)",
+        "energy (% of nominal)",
+        "energy_nf (% of nominal)",
+    ]);
+    for e in evaluations {
+        let generator = e.generator.as_ref().map_or_else(String::new, |g| g.name.clone());
+        let mut row = |p: Option<(&Perturbed, usize)>| {
+            let savings = p.and_then(|(p, _)| e.savings(p)).unwrap_or_default();
+            let left = |saving: Option<f64>| known(saving.map(|s| 100.0 - s));
+            let one = |of: &dyn Fn(&Perturbed, usize) -> Option<String>| {
+                p.and_then(|(p, i)| of(p, i)).unwrap_or_default()
+            };
+            csv.row([
+                e.base.model.clone(),
+                generator.clone(),
+                e.dataset.name.clone(),
+                e.dataset.images.to_string(),
+                e.dataset.measure().word().to_owned(),
+                one(&|p, _| Some(faults(p))),
+                one(&|p, _| Some(number(p.ber()))),
+                one(&|p, i| p.seeds.get(i).map(u64::to_string)),
+                number(e.clean.accuracy),
+                known(e.clean.accuracy_nf),
+                one(&|p, i| p.accuracy.each.get(i).copied().map(number)),
+                one(&|p, i| p.accuracy_nf.as_ref()?.each.get(i).copied().map(number)),
+                one(&|p, i| p.flipped_bits.each.get(i).map(u64::to_string)),
+                known(p.and_then(|(p, _)| savings.voltage.or(p.voltage))),
+                left(savings.alone),
+                left(savings.behind),
+            ]);
+        };
+        if e.perturbed.is_empty() {
+            row(None);
+        }
+        for p in &e.perturbed {
+            (0..p.accuracy.each.len()).for_each(|i| row(Some((p, i))));
+        }
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::documents::eval_json::sample;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be_and_numbers_come_back() {
+        let mut csv = Csv::new(["a", "b (%)"]);
+        csv.row(["x, \"y\"\nz".to_owned(), number(0.1 + 0.2)]);
+        csv.row(["1\u{a0}%".to_owned(), known(Some(f64::NAN))]);
+        let text = csv.text();
+        let wanted = "a,b (%)\r\n\"x, \"\"y\"\"\nz\",0.30000000000000004\r\n1 %,\r\n";
+        assert_eq!(text, wanted);
+        assert_eq!(number(0.1 + 0.2).parse::<f64>().unwrap(), 0.1 + 0.2);
+    }
+
+    #[test]
+    fn every_fault_map_has_a_row() {
+        let mut bare = sample();
+        bare.generator = None;
+        bare.perturbed[0].accuracy_nf = None;
+        let mut clean = sample();
+        clean.perturbed.clear();
+        let csv = maps([&sample(), &bare, &clean], |p| format!("{}, all", p.faults.kind()));
+        let text = csv.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 2 + 2 + 1, "{text}");
+        assert_eq!(
+            lines[2],
+            "resnet18,ConvL,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,81"
+        );
+        assert!(lines[3].starts_with("resnet18,,cifar10,") && lines[3].ends_with(",30,,4,,81,"));
+        assert!(lines[5].ends_with(",accuracy,,,,92.6,89.8,,,,,,"), "{text}");
+    }
+}
