@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["step"],
     &["forward"],
     &["train"], // evaluates on the way
+    &["evaluation"],
     &["bench"],
     &["repro"], // trains and evaluates, and times steps before that
     &["cli"],

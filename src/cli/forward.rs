@@ -5,9 +5,10 @@ mod document;
 mod tensors;
 
 use self::document::{about, describe, text};
-use super::{gpu::ComputeArgs, places::Places, seeds::parse_seeds, terminal};
+use super::{gpu::ComputeArgs, places::Places, terminal};
 use crate::{
     error::{Error, Result},
+    evaluation::parse_seeds,
     fault::{Faults, check_seed},
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, OutputLoss},

@@ -15,7 +15,6 @@ mod places;
 pub mod pretrain;
 pub mod report;
 pub mod repro;
-mod seeds;
 pub mod train;
 pub mod transform;
 

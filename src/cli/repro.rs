@@ -1,9 +1,10 @@
 //! `nf-gpu repro`.
 
-use super::{gpu::TunedArgs, interrupt, places::Places, seeds::parse_seeds, terminal};
+use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
 use crate::{
     data,
     error::{Error, Result},
+    evaluation::parse_seeds,
     report::{self, Console, Event, Sink, console::Verbosity, shell::quoted, wrap::paragraph},
     repro::{self, Forecast, PaperTable, QueuePlan, ReproSettings, TABLES},
 };

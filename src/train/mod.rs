@@ -52,5 +52,6 @@ pub use pretrain_config::PretrainConfig;
 pub use recovery::OnNan;
 pub use sampler::Sampler;
 pub use schedule::Schedule;
+pub(crate) use settings::parsed;
 pub use showcase::{planar, save as save_showcase};
 pub use trained_for::{Asked, TrainedFor};

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 pub(super) const RECOVERIES: u32 = 3;
 
 /// The settings that flags give; all others have their defaults.
-pub(super) fn parsed<T: Args + FromArgMatches>(
+pub(crate) fn parsed<T: Args + FromArgMatches>(
     flags: impl IntoIterator<Item = OsString>,
 ) -> Result<(T, ArgMatches)> {
     let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
@@ -17,7 +17,7 @@ pub(super) fn parsed<T: Args + FromArgMatches>(
     matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches))).map_err(|e| {
         let text = e.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Error::argument("settings", what, "see `nf-gpu train --help` and `nf-gpu pretrain --help`")
+        Error::argument("settings", what, "see --help of the command of `nf-gpu` that has these flags")
     })
 }
 

@@ -213,7 +213,9 @@ mod tests {
     use super::*;
     use crate::{
         fault::{Faults, Lot},
-        report::documents::eval_json::{ClassCounts, FlippedBits, Protected, Sensitivity, sample, stuck_at},
+        report::documents::eval_json::{
+            ClassCounts, FlippedBits, Protected, Sensitivity, sample, stuck_at,
+        },
     };
     use serde_json::json;
 

@@ -7,7 +7,7 @@ use crate::{
 use std::{collections::BTreeSet, ops::Range};
 
 /// Parses `7`, `7,8` or `7..9` (half open).
-pub(super) fn parse_seeds(text: &str) -> Result<Vec<u64>> {
+pub fn parse_seeds(text: &str) -> Result<Vec<u64>> {
     let wrong = || {
         let hint = "as in 50000..50010 (the end is not included), 7 or 7,8";
         Error::argument("--seeds", format!("{text:?} is no seed, list or range"), hint)

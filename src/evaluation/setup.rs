@@ -1,53 +1,68 @@
 //! The setup of an evaluation: networks, data set and faults. Flags decide; where they are silent, the
 //! settings that the generators were trained for.
 
-use super::EvalArgs;
+use super::{EvalConfig, parse_seeds};
 use crate::{
-    cli::seeds::parse_seeds,
     data::{self, ImageSet, Split},
     energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     fault::Faults,
     files::sha256,
-    train::{Asked, BaseHints, BaseNet, Generator, GeneratorFile, Mismatch, TrainedFor},
+    train::{Asked, BaseHints, BaseNet, FaultArgs, Generator, GeneratorFile, Mismatch, TrainedFor},
     words,
 };
 
 /// An evaluation, ready to run.
-pub(super) struct Setup {
-    pub(super) base: BaseNet,
-    pub(super) generators: Vec<Generator>,
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// Its settings.
+    pub config: &'a EvalConfig,
+    /// The base network.
+    pub base: BaseNet,
+    /// The generators.
+    pub generators: Vec<Generator>,
     /// The data set's name, or the path of its folder.
-    pub(super) dataset: String,
+    pub dataset: String,
+    /// The test images.
+    pub set: ImageSet,
     /// The table of operating points.
-    pub(super) points: OperatingPoints,
+    pub points: OperatingPoints,
     /// The operating point of the memory with these faults, if the user names its voltage.
-    pub(super) voltage: Option<OperatingPoint>,
+    pub voltage: Option<OperatingPoint>,
     /// The faults at each rate.
-    pub(super) faults: Vec<Faults>,
-    pub(super) seeds: Vec<u64>,
+    pub faults: Vec<Faults>,
+    /// Seeds of the fault maps.
+    pub seeds: Vec<u64>,
     /// Bits per stored weight.
-    pub(super) precision: u32,
+    pub precision: u32,
     /// Notes for the user, a line each.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
-impl Setup {
-    /// Reads the networks and images that the flags name. Images without labels do not get theirs here.
-    pub(super) fn of(args: &EvalArgs) -> Result<(Self, ImageSet)> {
-        let files = args.generator.iter().map(|path| GeneratorFile::load(path));
+impl<'a> Setup<'a> {
+    /// Reads the networks and images that the settings name. `places` is asked before images are read, with the data
+    /// set and the flags of the faults: whether results may be written where they are to go.
+    ///
+    /// # Errors
+    /// Settings that contradict each other or the networks, files that are missing or damaged; those of `places`.
+    pub fn of(
+        config: &'a EvalConfig,
+        places: &dyn Fn(&str, &FaultArgs) -> Result<()>,
+    ) -> Result<Self> {
+        config.checked()?;
+        let files = config.generator.iter().map(|path| GeneratorFile::load(path));
         let files = files.collect::<Result<Vec<_>>>()?;
-        let own = sha256(&args.base)?;
+        let own = sha256(&config.base)?;
         let for_it: Vec<&TrainedFor> = files
             .iter()
             .filter_map(|file| file.trained.as_ref().filter(|t| t.is_for(&own) == Some(true)))
             .collect();
-        let base = BaseNet::load(&args.base, &hints(args, &for_it))?;
-        let dataset = dataset(args, &base, &for_it, &files)?;
+        let base = BaseNet::load(&config.base, &hints(config, &for_it))?;
+        let dataset = dataset(config, &base, &for_it, &files)?;
         let mut notes = files.iter().filter_map(|file| other_base(file, &own)).collect::<Vec<_>>();
-        let asked = asked(args, &base, &own, &files, &mut notes)?;
-        args.places(&dataset, &asked.faults)?;
-        let points = match &args.points {
+        let asked = asked(config, &base, &own, &files, &mut notes)?;
+        places(&dataset, &asked.faults)?;
+        let points = match &config.points {
             Some(file) => OperatingPoints::load(file)?,
             None => OperatingPoints::built_in()?,
         };
@@ -58,7 +73,8 @@ impl Setup {
         }
         let precision = base.precision(asked.precision)?;
         faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
-        let voltage = args.voltage.map(|v| voltage(v, &points, &faults, precision)).transpose()?;
+        let voltage =
+            config.voltage.map(|v| voltage(v, &points, &faults, precision)).transpose()?;
         // There may be many rates, but only one measured map: the remarks on the first entry
         // suffice.
         let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
@@ -66,24 +82,33 @@ impl Setup {
         let other = voltage.as_ref().zip(faults.first());
         notes.extend(other.and_then(|(point, faults)| other_rate(&points, point, faults)));
         notes.extend(data::remarks(&dataset, Split::Test, base.side())?);
-        let labelling = base.labelling(&dataset, Mismatch::allowed(args.allow_mismatch))?;
-        let (side, wanted) = (base.side(), args.images.into());
+        let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
+        let (side, wanted) = (base.side(), config.images.into());
         // Everything that can be refused is refused before the images are read, which may take an
         // hour.
         let networks = files.into_iter().map(|file| file.network(side));
         let generators = networks.collect::<Result<Vec<_>>>()?;
-        let mut set = data::open_some(&dataset, &args.data_dir, Split::Test, side, wanted)?;
+        let mut set = data::open_some(&dataset, &config.data_dir, Split::Test, side, wanted)?;
         labelling.apply(&mut set);
         notes.extend(labelling.note().map(str::to_owned));
         notes.dedup();
-        Ok((
-            Self { base, generators, dataset, points, voltage, faults, seeds, precision, notes },
+        Ok(Self {
+            config,
+            base,
+            generators,
+            dataset,
             set,
-        ))
+            points,
+            voltage,
+            faults,
+            seeds,
+            precision,
+            notes,
+        })
     }
 
     /// The generators' names; where several share a name, the file is added.
-    pub(super) fn labels(&self) -> Vec<String> {
+    pub fn labels(&self) -> Vec<String> {
         let names: Vec<&str> = self.generators.iter().map(|g| g.graph.name.as_str()).collect();
         let shared = |name: &str| names.iter().filter(|other| **other == name).count() > 1;
         let label = |generator: &Generator| match generator.graph.name.as_str() {
@@ -96,21 +121,21 @@ impl Setup {
 
 /// Hints about the base network from the flags; where they are silent, from the records of the generators
 /// that were trained in front of this network.
-fn hints(args: &EvalArgs, for_it: &[&TrainedFor]) -> BaseHints {
-    let given = args.input_mean.is_some() || args.input_std.is_some();
+fn hints(config: &EvalConfig, for_it: &[&TrainedFor]) -> BaseHints {
+    let given = config.input_mean.is_some() || config.input_std.is_some();
     let input = for_it.iter().find_map(|trained| trained.input.clone()).filter(|_| !given);
     let (mean, std) = match input {
         Some([mean, std]) => (Some(mean), Some(std)),
-        None => (args.input_mean.clone(), args.input_std.clone()),
+        None => (config.input_mean.clone(), config.input_std.clone()),
     };
     let known = for_it.iter().find_map(|trained| trained.base.as_ref().map(|(model, _)| model));
-    BaseHints { model: args.model.as_ref().or(known).cloned(), mean, std }
+    BaseHints { model: config.model.as_ref().or(known).cloned(), mean, std }
 }
 
 /// The data set. The flag wins; then the data set of generators for this network; then the network's own; and
 /// only if the network does not record one, that of any generator.
 fn dataset(
-    args: &EvalArgs,
+    config: &EvalConfig,
     base: &BaseNet,
     for_it: &[&TrainedFor],
     files: &[GeneratorFile],
@@ -118,13 +143,13 @@ fn dataset(
     let of = |trained: &TrainedFor| trained.dataset.clone();
     let mut own: Vec<String> = for_it.iter().filter_map(|trained| of(trained)).collect();
     own.dedup();
-    if let (None, [one, other, ..]) = (&args.dataset, &own[..]) {
+    if let (None, [one, other, ..]) = (&config.dataset, &own[..]) {
         let what = format!("one was trained on {one}, another on {other}");
         return Err(Error::argument("--generator", what, "name a data set with --dataset"));
     }
     let any = || files.iter().find_map(|file| file.trained.as_ref().and_then(of));
     let base_knows = base.weights.meta("dataset").is_some();
-    let named = args.dataset.clone().or(own.pop()).or_else(|| any().filter(|_| !base_knows));
+    let named = config.dataset.clone().or(own.pop()).or_else(|| any().filter(|_| !base_knows));
     base.dataset(named.as_deref())
 }
 
@@ -140,14 +165,14 @@ fn other_base(file: &GeneratorFile, own: &str) -> Option<String> {
 
 /// The faults of the evaluation: those of the flags, completed by what all generators were trained for.
 fn asked(
-    args: &EvalArgs,
+    config: &EvalConfig,
     base: &BaseNet,
     own: &str,
     files: &[GeneratorFile],
     notes: &mut Vec<String>,
 ) -> Result<Asked> {
-    let (faults, bers) = (args.faults.clone(), args.ber.clone());
-    let flags = Asked { faults, bers, seeds: args.seeds.clone(), precision: args.precision };
+    let (faults, bers) = (config.faults.clone(), config.ber.clone());
+    let flags = Asked { faults, bers, seeds: config.seeds.clone(), precision: config.precision };
     let mut agreed: Option<(Asked, &GeneratorFile)> = None;
     for file in files {
         let Some(mut trained) = file.trained.clone() else { continue };

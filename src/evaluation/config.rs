@@ -1,0 +1,119 @@
+//! Settings of an evaluation, which are the flags of `nf-gpu eval`.
+
+use crate::{
+    data::DEFAULT_DIR,
+    error::{Error, Result},
+    nn::DtypeChoice,
+    train::{BaseHints, FaultArgs, parsed},
+};
+use clap::Args;
+use std::{ffi::OsString, path::PathBuf};
+
+/// Settings of an evaluation.
+#[derive(Args, Clone, Debug)]
+pub struct EvalConfig {
+    /// Weights of the base network
+    #[arg(long, value_name = "FILE")]
+    pub base: PathBuf,
+    /// Name of the base network, where its file does not say
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Mean of the base's input per channel, of values from 0 to 1 (default: the file's)
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    pub input_mean: Option<Vec<f32>>,
+    /// Standard deviation of the base's input per channel
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    pub input_std: Option<Vec<f32>>,
+    /// Weights of a generator; several files give several tables
+    #[arg(long, value_name = "FILE")]
+    pub generator: Vec<PathBuf>,
+    /// Data set, or a folder of images (default: the one that the generator and the base were trained on)
+    #[arg(long, value_name = "NAME|DIR")]
+    pub dataset: Option<String>,
+    /// Evaluate although the classes of the data set are not those of the base: labels are taken by number
+    /// where they are not found by name
+    #[arg(long)]
+    pub allow_mismatch: bool,
+    /// Where data sets are
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    pub data_dir: PathBuf,
+    /// Which faults
+    #[command(flatten)]
+    pub faults: FaultArgs,
+    /// Probabilities that a cell is faulty, as in 0.01,0.005 (default: the rate that the generator was
+    /// trained for, as its chip, faults, bits and layers; without one 0.01)
+    #[arg(long, value_name = "P,...", value_delimiter = ',', allow_negative_numbers = true)]
+    pub ber: Vec<f64>,
+    /// Seeds of the fault maps: a number, a list, or a half-open range (default: 50000..50010)
+    #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
+    pub seeds: Option<String>,
+    /// Bits per stored weight, 2 to 8 (default: those that the base was trained for)
+    #[arg(long, value_name = "BITS")]
+    pub precision: Option<u32>,
+    /// Precision in which inputs and weights are multiplied, sums being f32: f16 rounds them everywhere
+    /// alike, auto does where the adapter has matrix units for it
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: DtypeChoice,
+    /// So many test images (default: all): of a named set the first ones, of a folder images at even distances
+    #[arg(long, value_name = "N")]
+    pub images: Option<usize>,
+    /// Images per dispatch
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub batch_size: u32,
+    /// Voltages, rates and energies of your memory (default: the paper's two; see `nf-gpu energy`)
+    #[arg(long, value_name = "FILE.toml")]
+    pub points: Option<PathBuf>,
+    /// Voltage of one of these points, in their unit, at which the memory has the faults: of a measured
+    /// map, say (default: that of the nearest rate, within 1 %)
+    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    pub voltage: Option<f64>,
+    /// Accuracy of each class
+    #[arg(long)]
+    pub per_class: bool,
+    /// Confusion matrices
+    #[arg(long)]
+    pub confusion: bool,
+    /// Accuracy when only one bit position or one layer is faulty, at the first rate
+    #[arg(long)]
+    pub sensitivity: bool,
+    /// With the sensitivity study: protect the N worst bit positions and layers, one after another
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4")]
+    pub protect: Option<usize>,
+}
+
+impl EvalConfig {
+    /// The settings that flags of `nf-gpu eval` give, as in `["--base", "b.safetensors"]`. `--base` is required;
+    /// all other settings have defaults.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a flag does not exist, or its value is not allowed.
+    pub fn from_flags(flags: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        Ok(parsed::<Self>(flags)?.0)
+    }
+
+    /// Refuses settings that do not go together.
+    pub fn checked(&self) -> Result<()> {
+        if self.batch_size == 0 {
+            return Err(Error::argument("--batch-size", "0 means nothing to do", "try 100"));
+        }
+        let repeated = |i: usize| self.ber[..i].contains(&self.ber[i]);
+        if let Some(i) = (0..self.ber.len()).find(|&i| repeated(i)) {
+            let what = format!("{} is there twice", self.ber[i]);
+            return Err(Error::argument("--ber", what, "leave one out"));
+        }
+        if self.protect.is_some() && !self.sensitivity {
+            let what = "it orders bits and layers by their sensitivity";
+            return Err(Error::argument("--protect", what, "add --sensitivity"));
+        }
+        Ok(())
+    }
+
+    /// What the flags say about the base network.
+    pub(super) fn hints(&self) -> BaseHints {
+        BaseHints {
+            model: self.model.clone(),
+            mean: self.input_mean.clone(),
+            std: self.input_std.clone(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! An evaluation from its settings to its document: what `nf-gpu eval` does, without printing and files of results.
+//! [`eval`](crate::eval) below measures; here networks, images and faults are found and read.
+
+mod config;
+mod seeds;
+mod setup;
+
+pub use config::EvalConfig;
+pub use seeds::parse_seeds;
+pub use setup::Setup;
+
+use crate::{
+    error::Result,
+    eval::{
+        Details, Journal, Named, Request, Study, Subject, document, measure, passes, sensitivity,
+        study_maps,
+    },
+    kernels::plan::Dtype,
+    report::eval_json::{Evaluation, Given},
+    run::Gpu,
+    train::Generator,
+};
+
+/// Evaluates a base network on test images, without faults and under every fault map, alone and behind each generator
+/// of `config`: one evaluation per generator, or one without. `stop` is asked after every batch.
+///
+/// # Errors
+/// Settings that contradict each other or the networks, files that are missing or damaged, a logit that is not
+/// finite, no memory, a device that fails, or [`Error::Interrupted`](crate::Error::Interrupted).
+pub fn evaluate(
+    gpu: &Gpu,
+    config: &EvalConfig,
+    stop: &dyn Fn() -> bool,
+) -> Result<Vec<Evaluation>> {
+    let setup = Setup::of(config, &|_, _| Ok(()))?.on(gpu, stop)?;
+    let each = |generator| {
+        let mut journal = Journal::default();
+        let found = setup.evaluate(gpu, generator, false, &mut journal, &mut |_| !stop());
+        found.map(|(evaluation, _)| evaluation)
+    };
+    setup.subjects().map(each).collect()
+}
+
+/// An evaluation whose images have their labels, on an adapter.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    setup: Setup<'a>,
+    /// Precision in which inputs and weights are multiplied.
+    pub dtype: Dtype,
+}
+
+impl<'a> Setup<'a> {
+    /// Prepares the evaluation for an adapter. Images without labels get the clean network's answers.
+    ///
+    /// # Errors
+    /// No memory is left, a logit is not finite, the device failed, or it was stopped.
+    pub fn on(mut self, gpu: &Gpu, stop: &dyn Fn() -> bool) -> Result<Ready<'a>> {
+        let dtype = self.config.dtype.on(gpu);
+        self.base.answer_for(gpu, &mut self.set, self.precision, dtype, stop)?;
+        Ok(Ready { setup: self, dtype })
+    }
+}
+
+impl<'a> Ready<'a> {
+    /// What was set up.
+    #[must_use]
+    pub fn setup(&self) -> &Setup<'a> {
+        &self.setup
+    }
+
+    /// The generators, or once none where there is none.
+    pub fn subjects(&self) -> impl Iterator<Item = Option<&Generator>> {
+        let all = &self.setup.generators;
+        all.iter().map(Some).chain(all.is_empty().then_some(None))
+    }
+
+    /// What tells this evaluation from others, for a journal.
+    #[must_use]
+    pub fn identity(&self, gpu: &Gpu) -> String {
+        self.subject(None).identity(gpu, &self.setup.base.sha256)
+    }
+
+    /// Images that pass a network altogether in the evaluation of one generator.
+    #[must_use]
+    pub fn passes(&self, generator: Option<&Generator>) -> u64 {
+        let request = self.request(generator, false);
+        let study = self.study().map_or(0, |study| study_maps(&request, study));
+        passes(&request) + study * self.setup.set.len() as u64
+    }
+
+    /// Evaluates with one generator, or without. `tick` is told of images that have passed a network, and says
+    /// whether to go on. The logits `[seed, image, class]` are empty unless they are kept.
+    ///
+    /// # Errors
+    /// No memory is left, a logit is not finite, the device failed, the journal cannot be written, or
+    /// [`Error::Interrupted`](crate::Error::Interrupted).
+    pub fn evaluate(
+        &self,
+        gpu: &Gpu,
+        generator: Option<&Generator>,
+        keep_logits: bool,
+        journal: &mut Journal,
+        tick: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<(Evaluation, Vec<f32>)> {
+        let (setup, config) = (&self.setup, self.setup.config);
+        let request = self.request(generator, keep_logits);
+        let measured = measure(gpu, &request, journal, &mut *tick)?;
+        let named = Named { name: &setup.base.model, sha256: &setup.base.sha256 };
+        let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
+        let details = Details {
+            classes: config.per_class,
+            confusion: config.confusion,
+            points: Some(&setup.points),
+            voltage: setup.voltage.as_ref(),
+        };
+        let mut evaluation = document(gpu, &request, named, behind, &measured, details);
+        evaluation.given = self.given(generator);
+        if let Some(study) = self.study() {
+            evaluation.sensitivity = sensitivity(gpu, &request, study, journal, tick)?;
+        }
+        Ok((evaluation, measured.logits))
+    }
+
+    fn study(&self) -> Option<Study> {
+        let config = self.setup.config;
+        config.sensitivity.then(|| Study { protect: config.protect.unwrap_or(0) })
+    }
+
+    fn subject<'s>(&'s self, generator: Option<&'s Generator>) -> Subject<'s> {
+        let setup = &self.setup;
+        Subject {
+            base: (&setup.base.graph, &setup.base.weights),
+            generator: generator.map(|g| (&g.graph, &g.weights)),
+            generator_id: generator.map_or("", |g| &g.sha256),
+            set: &setup.set,
+            precision: setup.precision,
+            batch: setup.config.batch_size,
+            dtype: self.dtype,
+        }
+    }
+
+    fn request<'s>(&'s self, generator: Option<&'s Generator>, keep_logits: bool) -> Request<'s> {
+        let Setup { faults, seeds, .. } = &self.setup;
+        Request { subject: self.subject(generator), faults, seeds, keep_logits }
+    }
+
+    /// The flags that a user would have to type again for the same evaluation.
+    fn given(&self, generator: Option<&Generator>) -> Given {
+        let (setup, config) = (&self.setup, self.setup.config);
+        let generator = generator.map(|g| &*g.path);
+        let given = Given::new(&config.base, generator, &setup.dataset, &config.data_dir);
+        config
+            .hints()
+            .note(given)
+            .with("--allow-mismatch", config.allow_mismatch.then(String::new))
+            .with("--points", config.points.as_ref().map(|file| file.display().to_string()))
+            .with("--voltage", config.voltage.map(|v| v.to_string()))
+            // These flags are recorded even if they say "all", because the generator may have been
+            // trained for some.
+            .with("--bits", config.faults.bits.clone())
+            .with("--layers", config.faults.layers.clone())
+    }
+}
