@@ -129,6 +129,7 @@ fn a_circle_is_seen_through_everything_that_hides_it() {
         "use super::two; pub struct One(Box<two::Two>);", // by its module
         "use crate::{a::{self, two::{Two}}, b}; pub struct One(Two, a::two::Two, b::B);",
         "use crate::a::two::*; pub struct One(Two);",
+        "use crate::a::two::Two as _; pub struct One(u32);", // a trait, of which methods are used
         "pub struct One(super::two::Two);",
     ] {
         let found = circles(&[&above[..], &[two, ("a/one.rs", one)]].concat());

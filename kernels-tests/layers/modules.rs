@@ -23,6 +23,8 @@ pub(super) struct File {
     pub(super) code: String,
     /// Imports and re-exports: the name here, and the path as it is written.
     imports: BTreeMap<String, Path>,
+    /// The names among them that are re-exports.
+    passed_on: BTreeSet<String>,
     /// Modules of which everything is imported.
     globs: Vec<Path>,
 }
@@ -109,9 +111,11 @@ impl Crate {
                     rest.push(all[at - 1]);
                     continue;
                 }
+                let passed_on = at > 1 && ["pub", ")"].contains(&all[at - 2]);
                 let mut found = Vec::new();
                 leaves(&all, &mut at, &[], &mut found);
                 for (name, path) in found {
+                    file.passed_on.extend(passed_on.then(|| name.clone()));
                     match name.as_str() {
                         "*" => file.globs.push(path),
                         _ => drop(file.imports.insert(name, path)),
@@ -176,8 +180,9 @@ impl Crate {
         let written = words(&file.code).into_iter().filter(|word| word.contains("::"));
         let written = written.map(|word| word.split("::").map(str::to_owned).collect());
         let words: BTreeSet<&str> = words(&file.code).into_iter().collect();
-        // What is only passed on is not used.
-        let imported = file.imports.iter().filter(|(name, _)| words.contains(name.as_str()));
+        // What is only passed on is not used. Of a trait only the methods may be named.
+        let is_used = |name: &str| !file.passed_on.contains(name) || words.contains(name);
+        let imported = file.imports.iter().filter(|(name, _)| is_used(name));
         let paths = written.chain(imported.map(|(_, path)| path.clone()));
         let resolved = paths.filter_map(|path: Path| self.resolve(own, &path, 0));
         let items = resolved.filter(|(_, item)| *item);
