@@ -32,11 +32,17 @@ const KNOWN: &[&[&str]] = &[
         "data::sample",
         "data::subset",
     ],
-    &["fault::cells", "fault::fault_map", "fault::faults", "fault::profile", "fault::select"],
+    &[
+        "fault::cells",
+        "fault::description",
+        "fault::fault_map",
+        "fault::faults",
+        "fault::profile",
+        "fault::select",
+    ],
     &["fault::profile::list", "fault::profile::text"],
     &["files::metadata", "files::packed", "files::weights"],
-    &["report::console", "report::progress"],
-    &["report::eval_json::energy", "report::eval_json::perturbed"],
+    &["report::documents::eval_json::energy", "report::documents::eval_json::perturbed"],
     &["repro::plan", "repro::settings"],
     &["train::augment", "train::feed", "train::sampler"],
 ];
@@ -44,8 +50,11 @@ const KNOWN: &[&[&str]] = &[
 impl Crate {
     /// Every module with those that it uses, be it over others.
     fn reached(&self) -> BTreeMap<&Path, BTreeSet<Path>> {
+        // The root is the parent of all: what it hands on is theirs.
+        let modules = || self.0.keys().filter(|own| !own.is_empty());
+        let below = |own| self.used(own).into_iter().filter(|used| !used.is_empty()).collect();
         let used: BTreeMap<&Path, BTreeSet<Path>> =
-            self.0.keys().map(|own| (own, self.used(own))).collect();
+            modules().map(|own| (own, below(own))).collect();
         let from = |own: &Path| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![own.clone()]);
             while let Some(next) = open.pop() {
@@ -55,7 +64,7 @@ impl Crate {
             }
             seen
         };
-        self.0.keys().map(|own| (own, from(own))).collect()
+        modules().map(|own| (own, from(own))).collect()
     }
 
     /// The largest sets of modules that all use each other, and one way around for each.
