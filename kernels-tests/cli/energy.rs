@@ -3,8 +3,8 @@ use super::{Ended, Place};
 use nf_gpu::{
     fault::{Description, FaultModel, Faults},
     report::eval_json::{
-        Adapter, Base, Clean, Dataset, Document, Evaluation, FlippedBits, Generator, Given,
-        Perturbed, VERSION,
+        Adapter, Base, Clean, Document, EvaluatedGenerator, EvaluatedSet, Evaluation, FlippedBits,
+        Given, Perturbed, VERSION,
     },
 };
 use serde_json::Value;
@@ -138,7 +138,7 @@ fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
         adapter: Adapter::default(),
         commit: String::new(),
         base: Base { model: text("resnet18"), file_sha256: text("00") },
-        dataset: Dataset {
+        dataset: EvaluatedSet {
             name: text("cifar10"),
             split: text("test"),
             images: 10_000,
@@ -149,7 +149,7 @@ fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
         precision: 8,
         dtype: None,
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(90.0), ..Clean::default() },
-        generator: Some(Generator { name: text(generator), file_sha256: text(generator) }),
+        generator: Some(EvaluatedGenerator { name: text(generator), file_sha256: text(generator) }),
         perturbed: perturbed.collect(),
         energy: None,
         sensitivity: None,

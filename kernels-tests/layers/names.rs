@@ -2,19 +2,6 @@
 use super::{code, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names that still stand for two types, with the files that declare them. A name that stands for one type or for none
-/// must leave the list.
-const KNOWN: &[(&str, &[&str])] = &[
-    ("Adapter", &["src/report/bench_json/mod.rs", "src/report/eval_json/mod.rs"]),
-    ("Case", &["src/kernels/twin/case.rs", "src/report/bench_json/mod.rs"]),
-    ("Dataset", &["src/data/dataset.rs", "src/report/eval_json/mod.rs"]),
-    ("Generator", &["src/report/eval_json/mod.rs", "src/train/generator_file.rs"]),
-    ("Key", &["src/report/bench_view/drawing.rs", "src/report/page/figure.rs"]),
-    ("Row", &["src/report/bench_view/comparison.rs", "src/report/page/chart/rows.rs"]),
-    ("Run", &["src/report/page/chart/training.rs", "src/train/fuse.rs", "src/train/sentinel.rs"]),
-    ("Step", &["src/report/bench_json/mod.rs", "src/report/event.rs"]),
-];
-
 /// The types that a file declares for others too.
 fn types(code: &str) -> Vec<&str> {
     let declared = |line: &'_ str| -> Option<usize> {
@@ -52,23 +39,8 @@ fn a_type_has_a_name_of_its_own() {
     assert!(found.len() > 300, "{}: are they still found?", found.len());
     let mut wrong = Vec::new();
     for (name, files) in found.iter().filter(|(_, files)| files.len() > 1) {
-        let known =
-            KNOWN.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, files)| files);
-        if files.iter().any(|file| !known.contains(&file.as_str())) {
-            wrong.push(format!(
-                "{name} is declared in {}",
-                files.iter().cloned().collect::<Vec<_>>().join(", ")
-            ));
-        }
-    }
-    for (name, files) in KNOWN {
-        let there =
-            files.iter().filter(|file| found.get(*name).is_some_and(|all| all.contains(**file)));
-        if there.count() < files.len().max(2) {
-            wrong.push(format!(
-                "{name} is not declared in all of {files:?} any more: correct KNOWN"
-            ));
-        }
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        wrong.push(format!("{name} is declared in {}", files.join(", ")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -14,7 +14,7 @@ pub use steps::{
 };
 
 use crate::{
-    report::bench_json::{Adapter, Report, VERSION},
+    report::bench_json::{BenchAdapter, Report, VERSION},
     run::Gpu,
 };
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub fn empty_report(gpu: &Gpu) -> Report {
     let adapter = serde_json::to_value(gpu.report()).unwrap_or_default();
     Report {
         version: VERSION,
-        adapter: serde_json::from_value::<Adapter>(adapter).unwrap_or_default(),
+        adapter: serde_json::from_value::<BenchAdapter>(adapter).unwrap_or_default(),
         commit: env!("NF_COMMIT").into(),
         ..Report::default()
     }

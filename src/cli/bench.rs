@@ -135,7 +135,7 @@ fn measure(
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
         let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
-        let each = |case: &bench_json::Case, place: CasePosition| {
+        let each = |case: &bench_json::TimedCase, place: CasePosition| {
             progress.set(place.before as u64, Some(place.all as u64));
             progress.doing(&words::case_line(case));
             Ok(())

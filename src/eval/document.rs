@@ -55,7 +55,7 @@ pub fn document(
         },
         commit: env!("NF_COMMIT").to_owned(),
         base: eval_json::Base { model: base.name.to_owned(), file_sha256: base.sha256.to_owned() },
-        dataset: eval_json::Dataset {
+        dataset: eval_json::EvaluatedSet {
             name: set.name.clone(),
             split: set.split.to_string(),
             images: set.len() as u64,
@@ -72,7 +72,7 @@ pub fn document(
             classes: classes(&m.clean),
             classes_nf: m.clean_nf.as_ref().and_then(classes),
         },
-        generator: generator.map(|generator| eval_json::Generator {
+        generator: generator.map(|generator| eval_json::EvaluatedGenerator {
             name: generator.name.to_owned(),
             file_sha256: generator.sha256.to_owned(),
         }),

@@ -2,8 +2,9 @@
 use nf_gpu::{
     fault::{FaultModel, Faults},
     report::eval_json::{
-        Adapter, Base, ClassCounts, Clean, Dataset, Document, Energy, Evaluation, FlippedBits,
-        Generator, Given, LayerFlips, Part, Perturbed, Protected, Sensitivity, Spread, VERSION,
+        Adapter, Base, ClassCounts, Clean, Document, Energy, EvaluatedGenerator, EvaluatedSet,
+        Evaluation, FlippedBits, Given, LayerFlips, Part, Perturbed, Protected, Sensitivity,
+        Spread, VERSION,
     },
 };
 use std::{fs, path::Path};
@@ -75,7 +76,7 @@ pub(crate) fn full(generator: &str) -> Evaluation {
         },
         commit: "abc".into(),
         base: Base { model: "resnet20".into(), file_sha256: "00".into() },
-        dataset: Dataset {
+        dataset: EvaluatedSet {
             name: "cifar10".into(),
             split: "test".into(),
             images: 10_000,
@@ -91,7 +92,7 @@ pub(crate) fn full(generator: &str) -> Evaluation {
             classes: Some(counts(90)),
             classes_nf: None,
         },
-        generator: Some(Generator { name: generator.into(), file_sha256: "11".into() }),
+        generator: Some(EvaluatedGenerator { name: generator.into(), file_sha256: "11".into() }),
         perturbed: RATES.map(perturbed).to_vec(),
         energy: None,
         sensitivity: Some(sensitivity()),

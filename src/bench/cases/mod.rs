@@ -98,8 +98,8 @@ pub fn cases(
     settings: CaseSettings,
     effort: Effort,
     ceilings: &[Ceiling],
-    mut each: impl FnMut(&bench_json::Case, CasePosition) -> Result<()>,
-) -> Result<(Vec<bench_json::Case>, Vec<Summary>)> {
+    mut each: impl FnMut(&bench_json::TimedCase, CasePosition) -> Result<()>,
+) -> Result<(Vec<bench_json::TimedCase>, Vec<Summary>)> {
     let (mut done, mut sums) = (Vec::new(), Sums::default());
     let fits = |spec: &&Spec| {
         let limits = gpu.limits();
@@ -113,7 +113,7 @@ pub fn cases(
         for way in ways(gpu, spec)?.iter().filter(|way| way.chosen || !settings.glance) {
             let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
             let bytes = spec.plan.bytes.iter().sum();
-            let mut case = bench_json::Case {
+            let mut case = bench_json::TimedCase {
                 kernel: spec.plan.kernel.name.into(),
                 case: spec.role.clone(),
                 variant: way.name.into(),
@@ -143,7 +143,11 @@ pub fn cases(
 }
 
 /// Updates the shares of the ceilings that cases and networks reached, after the ceilings were measured again.
-pub fn place_again(cases: &mut [bench_json::Case], summary: &mut [Summary], ceilings: &[Ceiling]) {
+pub fn place_again(
+    cases: &mut [bench_json::TimedCase],
+    summary: &mut [Summary],
+    ceilings: &[Ceiling],
+) {
     cases.iter_mut().for_each(|case| roof::place(case, ceilings));
     let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
     summary.iter_mut().for_each(|sum| sum.share = fma.map(|fma| sum.gflops / fma));

@@ -1,7 +1,7 @@
 //! Where the time of a step goes.
 
 use crate::{
-    report::bench_json::{KernelShare, Step, per_second},
+    report::bench_json::{KernelShare, TimedStep, per_second},
     run::StepTime,
 };
 use std::collections::BTreeMap;
@@ -31,9 +31,9 @@ fn is_convolution(kernel: &str) -> bool {
 
 /// The sums over a step's dispatches, whose convolutions have `conv_flops` operations. Fields that these do not
 /// determine stay empty.
-pub(super) fn of(times: &[StepTime], conv_flops: u64) -> Step {
+pub(super) fn of(times: &[StepTime], conv_flops: u64) -> TimedStep {
     let mut kernels: BTreeMap<&str, KernelShare> = BTreeMap::new();
-    let mut step = Step { conv_flops, ..Step::default() };
+    let mut step = TimedStep { conv_flops, ..TimedStep::default() };
     for time in times {
         let (kernel, variant) = time.name.split_once(' ').unwrap_or((&time.name, ""));
         let ms = 1e3 * time.seconds;

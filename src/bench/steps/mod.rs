@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     fault,
     kernels::plan::Dtype,
-    report::bench_json::{Step, Times},
+    report::bench_json::{TimedStep, Times},
     run::{Clock, Gpu, StepTime},
 };
 use networks::{Alone, GeneratorStep};
@@ -83,8 +83,8 @@ pub fn steps(
     names: &[&str],
     settings: StepSettings,
     effort: Effort,
-    mut each: impl FnMut(&Step) -> Result<()>,
-) -> Result<Vec<Step>> {
+    mut each: impl FnMut(&TimedStep) -> Result<()>,
+) -> Result<Vec<TimedStep>> {
     let mut done = Vec::new();
     for name in names {
         let step = time(gpu, name, settings, effort)?;
@@ -94,7 +94,7 @@ pub fn steps(
     Ok(done)
 }
 
-fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<Step> {
+fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<TimedStep> {
     let StepSettings { batch, copies, dtype, .. } = settings;
     let parts: Vec<&str> = name.split('/').collect();
     let (mut repeated, copies): (Box<dyn Repeated>, u32) = match parts[..] {

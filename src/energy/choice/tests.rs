@@ -1,6 +1,6 @@
 use super::*;
 use crate::report::eval_json::{
-    Description, Document, FlippedBits, Generator, Perturbed, sample, stuck_at,
+    Description, Document, EvaluatedGenerator, FlippedBits, Perturbed, sample, stuck_at,
 };
 use serde_json::{Value, json};
 
@@ -138,9 +138,10 @@ fn maps_of_several_files_are_put_together_each_seed_once() {
 #[test]
 fn generators_are_told_apart_by_their_files() {
     let mut other = sample();
-    other.generator = Some(Generator { name: "ConvS".into(), file_sha256: "22".into() });
+    other.generator = Some(EvaluatedGenerator { name: "ConvS".into(), file_sha256: "22".into() });
     let mut same_name = sample();
-    same_name.generator = Some(Generator { name: "ConvL".into(), file_sha256: "33".into() });
+    same_name.generator =
+        Some(EvaluatedGenerator { name: "ConvL".into(), file_sha256: "33".into() });
     same_name.perturbed.clear();
     let choice = run(&[sample(), other, same_name], 80.0).unwrap();
     // Four candidates of ConvL or no generator, two of ConvS, one of the other ConvL.
@@ -171,7 +172,8 @@ fn what_cannot_be_compared_is_refused() {
     ];
     for (change, says) in cases {
         let mut other = sample();
-        other.generator = Some(Generator { name: "ConvL".into(), file_sha256: "22".into() });
+        other.generator =
+            Some(EvaluatedGenerator { name: "ConvL".into(), file_sha256: "22".into() });
         change(&mut other);
         let error = run(&[sample(), other], 80.0).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     chart::{Chart, HALF, picture},
-    charts::{Run, training},
+    charts::{TrainingRun, training},
     svg::Style,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub fn save_from(path: impl AsRef<Path>, metrics: impl AsRef<Path>) -> Result<()
 }
 
 fn drawn(events: &[Event]) -> String {
-    let mut charts = training(&[Run { label: "", style: Style::of(0), events }]);
+    let mut charts = training(&[TrainingRun { label: "", style: Style::of(0), events }]);
     if charts.is_empty() {
         let title = "Nothing measured yet".into();
         charts.push(Chart { title, size: HALF, ..Chart::default() });

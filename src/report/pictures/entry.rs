@@ -227,11 +227,11 @@ pub(crate) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::documents::eval_json::{FlippedBits, Generator, sample, stuck_at};
+    use crate::report::documents::eval_json::{EvaluatedGenerator, FlippedBits, sample, stuck_at};
 
     fn other(name: &str) -> Evaluation {
         let (name, file_sha256) = (name.into(), "22".into());
-        let generator = Some(Generator { name, file_sha256 });
+        let generator = Some(EvaluatedGenerator { name, file_sha256 });
         Evaluation { generator, ..sample() }
     }
 

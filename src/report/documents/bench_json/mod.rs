@@ -27,7 +27,7 @@ pub struct Report {
     #[serde(default)]
     pub version: u32,
     /// The adapter that was measured.
-    pub adapter: Adapter,
+    pub adapter: BenchAdapter,
     /// Commit of the program.
     pub commit: String,
     /// Clock of ceilings and kernels: `gpu-timestamps`, `submit-to-idle`, or `mixed`.
@@ -38,13 +38,13 @@ pub struct Report {
     pub ceilings: Vec<Ceiling>,
     /// Kernels, one entry per shape and variant.
     #[serde(default)]
-    pub cases: Vec<Case>,
+    pub cases: Vec<TimedCase>,
     /// Shares of the ceilings over many cases.
     #[serde(default)]
     pub summary: Vec<Summary>,
     /// Whole steps.
     #[serde(default)]
-    pub steps: Vec<Step>,
+    pub steps: Vec<TimedStep>,
     /// The settings of the measurement; absent in documents that were written before they were recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
@@ -55,7 +55,7 @@ pub struct Report {
 
 /// The adapter that did the work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Adapter {
+pub struct BenchAdapter {
     /// Name of the adapter.
     pub name: String,
     /// Vulkan, Metal, DX12 or GL.
@@ -97,7 +97,7 @@ pub struct Ceiling {
 
 /// One timed shape of one kernel with one variant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Case {
+pub struct TimedCase {
     /// The kernel.
     #[serde(default)]
     pub kernel: String,
@@ -159,7 +159,7 @@ pub struct Summary {
 /// One whole step. A report of another program gives at least name, size and times.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Step {
+pub struct TimedStep {
     /// Description of the step, such as `EOPM ConvS + resnet20`.
     pub name: String,
     /// Images of a batch.

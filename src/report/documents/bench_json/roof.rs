@@ -1,6 +1,6 @@
 //! The roofline model: what a kernel can reach is bounded by arithmetic or by memory.
 
-use super::{Case, Ceiling};
+use super::{Ceiling, TimedCase};
 
 /// The name of the ceiling that bounds a kernel's arithmetic.
 #[must_use]
@@ -23,7 +23,7 @@ pub(crate) fn at(intensity: f64, copy: f64, arithmetic: f64) -> (f64, bool) {
 }
 
 /// Fills in a case's share of its roof and the bounding ceiling, where both ceilings are known.
-pub(crate) fn place(case: &mut Case, ceilings: &[Ceiling]) {
+pub(crate) fn place(case: &mut TimedCase, ceilings: &[Ceiling]) {
     let rate = |name: &str| ceilings.iter().find(|c| c.name == name).map(|c| c.rate);
     let own = arithmetic(&case.kernel, &case.variant);
     let (Some(copy), Some(most)) = (rate("copy"), rate(own)) else { return };
@@ -48,7 +48,7 @@ mod tests {
         let ceilings = [ceiling("copy", 10.0), ceiling("fma-f32", 100.0), ceiling("integer", 8.0)];
         let placed = |kernel: &str, flops, gflops| {
             let kernel = kernel.to_owned();
-            let mut case = Case { kernel, flops, bytes: 1000, gflops, ..Case::default() };
+            let mut case = TimedCase { kernel, flops, bytes: 1000, gflops, ..TimedCase::default() };
             place(&mut case, &ceilings);
             (case.share.unwrap(), case.bound.unwrap())
         };
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn without_ceilings_there_is_no_share() {
-        let mut case = Case { flops: 1, bytes: 1, gflops: 1.0, ..Case::default() };
+        let mut case = TimedCase { flops: 1, bytes: 1, gflops: 1.0, ..TimedCase::default() };
         place(&mut case, &[ceiling("copy", 10.0)]);
         assert_eq!((case.share, case.bound), (None, None));
     }

@@ -26,7 +26,7 @@ use crate::{
 /// Version of the document's format.
 pub const VERSION: u32 = 1;
 
-/// Value of [`Dataset::labels`] if the labels are the answers of the network without faults to the original
+/// Value of [`EvaluatedSet::labels`] if the labels are the answers of the network without faults to the original
 /// images.
 pub const CLEAN_NETWORK: &str = "clean network";
 
@@ -42,7 +42,7 @@ pub struct Evaluation {
     /// The network under protection.
     pub base: Base,
     /// The images.
-    pub dataset: Dataset,
+    pub dataset: EvaluatedSet,
     /// Bits per stored weight.
     pub precision: u32,
     /// Precision in which inputs and weights enter products, `f32` or `f16`; absent in documents that were
@@ -53,7 +53,7 @@ pub struct Evaluation {
     pub clean: Clean,
     /// The generator in front, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generator: Option<Generator>,
+    pub generator: Option<EvaluatedGenerator>,
     /// Accuracies with faults, an entry per fault model and rate.
     pub perturbed: Vec<Perturbed>,
     /// Energy at the first rate whose voltage is known.
@@ -142,7 +142,7 @@ pub struct Base {
 
 /// A generator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generator {
+pub struct EvaluatedGenerator {
     /// Name of the generator, such as `ConvL`.
     pub name: String,
     /// SHA-256 of the generator's file.
@@ -151,7 +151,7 @@ pub struct Generator {
 
 /// The images that were classified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dataset {
+pub struct EvaluatedSet {
     /// Name of the data set.
     pub name: String,
     /// `test`, `train` or `held-out`.
@@ -171,7 +171,7 @@ pub struct Dataset {
     pub labels: Option<String>,
 }
 
-impl Dataset {
+impl EvaluatedSet {
     /// Identifies the images: the split, their number, and the number over which they are spread, if they
     /// are. Documents in which these agree used the same images.
     #[must_use]
@@ -270,7 +270,7 @@ pub(crate) fn sample() -> Evaluation {
         adapter: Adapter { name: text("a"), backend: text("Vulkan"), driver: text("d 1") },
         commit: text("abc"),
         base: Base { model: text("resnet18"), file_sha256: text("00") },
-        dataset: Dataset {
+        dataset: EvaluatedSet {
             name: text("cifar10"),
             split: text("test"),
             images: 10_000,
@@ -281,7 +281,7 @@ pub(crate) fn sample() -> Evaluation {
         precision: 8,
         dtype: Some(text("f32")),
         clean: Clean { accuracy: 92.6, accuracy_nf: Some(89.8), ..Clean::default() },
-        generator: Some(Generator { name: text("ConvL"), file_sha256: text("11") }),
+        generator: Some(EvaluatedGenerator { name: text("ConvL"), file_sha256: text("11") }),
         perturbed: vec![Perturbed::new(
             stuck_at(0.01),
             &[50_000, 50_001],

@@ -15,7 +15,7 @@ use crate::{
         },
         words::{
             self,
-            bench::{Comparison, Row},
+            bench::{ComparedRow, Comparison},
         },
     },
     words::three_digits as rate,
@@ -33,7 +33,7 @@ const LABEL: usize = 46;
 struct Panel<'a> {
     title: String,
     unit: &'static str,
-    rows: Vec<&'a Row>,
+    rows: Vec<&'a ComparedRow>,
 }
 
 impl Panel<'_> {
@@ -87,7 +87,8 @@ fn panels(comparison: &Comparison) -> Vec<Panel<'_>> {
         let first = panels.len();
         // Single layers are too many, and their sums show the same; a row with one bar compares
         // nothing.
-        let shared = |r: &&Row| r.values.iter().flatten().count() > 1 || r.values.len() == 1;
+        let shared =
+            |r: &&ComparedRow| r.values.iter().flatten().count() > 1 || r.values.len() == 1;
         for row in rows.iter().filter(|r| !r.layer).filter(shared) {
             match panels[first..].iter_mut().find(|p| p.unit == row.unit) {
                 Some(panel) => panel.rows.push(row),
@@ -112,7 +113,7 @@ fn draw(panel: &Panel<'_>, reports: usize, top: f64) -> Markup {
     let x = Scale::linear([0.0, most], [0.0, f64::INFINITY]);
     let y = Scale::Linear { low: 0.0, high: 1.0 };
     let frame = Frame { left, right: WIDTH - 60.0, top: top + 36.0, bottom, x, y };
-    let row = |i: usize, row: &Row| {
+    let row = |i: usize, row: &ComparedRow| {
         let middle = top + 40.0 + group * i as f64 + 0.5 * (group - GAP);
         let first = middle - 0.5 * BAR * reports as f64;
         let at = if row.shape.is_empty() { middle + 4.5 } else { middle - 2.0 };

@@ -10,7 +10,7 @@ use crate::{
     files::atomic,
     report::{
         documents::{
-            bench_json::{Case, Ceiling, Report},
+            bench_json::{Ceiling, Report, TimedCase},
             csv::Csv,
         },
         pictures::{
@@ -40,7 +40,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("", "everything else"),
 ];
 
-fn family(case: &Case) -> usize {
+fn family(case: &TimedCase) -> usize {
     FAMILIES
         .iter()
         .position(|(begin, _)| case.case.starts_with(begin))
@@ -48,15 +48,15 @@ fn family(case: &Case) -> usize {
 }
 
 /// A kernel's coordinates: operations per byte, and billions of operations per second.
-fn place(case: &Case) -> Option<(f64, f64)> {
+fn place(case: &TimedCase) -> Option<(f64, f64)> {
     let there = case.bytes > 0 && case.flops > 0 && case.gflops > 0.0;
     there.then(|| (case.flops as f64 / case.bytes as f64, case.gflops))
 }
 
 /// The cases that are drawn: in the variants that networks use, and of each pass of a convolution only the
 /// largest.
-fn drawn(report: &Report) -> Vec<&Case> {
-    let mut cases: Vec<&Case> =
+fn drawn(report: &Report) -> Vec<&TimedCase> {
+    let mut cases: Vec<&TimedCase> =
         report.cases.iter().filter(|c| c.chosen && place(c).is_some()).collect();
     cases.sort_by_key(|c| std::cmp::Reverse(c.flops));
     let mut passes: BTreeMap<(usize, bool), usize> = BTreeMap::new();
@@ -69,13 +69,13 @@ fn drawn(report: &Report) -> Vec<&Case> {
     cases
 }
 
-fn is_convolution(case: &Case) -> bool {
+fn is_convolution(case: &TimedCase) -> bool {
     case.case.starts_with("conv2d")
 }
 
 /// The name beside a mark: the kernel's; for a convolution, whose pass the colour tells, window, channels and
 /// size, as in `3x3 64>128 16x16`.
-fn name(case: &Case) -> String {
+fn name(case: &TimedCase) -> String {
     if !is_convolution(case) {
         return case.case.clone();
     }
@@ -126,7 +126,7 @@ pub fn save(path: impl AsRef<Path>, report: &Report) -> Result<()> {
     atomic::write(path, chart.picture())
 }
 
-fn keys(cases: &[&Case]) -> Vec<Key> {
+fn keys(cases: &[&TimedCase]) -> Vec<Key> {
     let there = |(i, _): &(usize, &(&str, &str))| cases.iter().any(|c| family(c) == *i);
     let families = FAMILIES.iter().enumerate().filter(there);
     let key = |(i, (_, name)): (usize, &(&str, &str))| Key::new(*name, Style::of(i), Kind::Dot);
@@ -147,7 +147,7 @@ fn about(report: &Report, drawn: usize) -> String {
     text
 }
 
-fn frame(cases: &[&Case], copy: f64, flat: &[&Ceiling]) -> Frame {
+fn frame(cases: &[&TimedCase], copy: f64, flat: &[&Ceiling]) -> Frame {
     let (xs, ys): (Vec<f64>, Vec<f64>) = cases.iter().filter_map(|c| place(c)).unzip();
     let most = flat.iter().map(|c| c.rate).fold(0.0, f64::max);
     // The ridge lies inside the drawing, so that both parts of the roof are visible.
@@ -210,16 +210,16 @@ fn along((x0, y0): (f64, f64), (x1, y1): (f64, f64), what: &str) -> Markup {
 }
 
 /// Draws a dot per kernel, and names where there is room, beginning with the kernels of most operations.
-fn kernels(frame: &Frame, cases: &[&Case]) -> Markup {
+fn kernels(frame: &Frame, cases: &[&TimedCase]) -> Markup {
     let Scale::Log { low: floor, .. } = frame.y else { return html! {} };
-    let shown: Vec<(&Case, (f64, f64))> = cases
+    let shown: Vec<(&TimedCase, (f64, f64))> = cases
         .iter()
         .filter_map(|c| Some((*c, place(c)?)))
         .filter(|(_, (_, y))| *y > floor)
         .map(|(c, (x, y))| (c, (frame.x(x), frame.y(y))))
         .collect();
     let mut labels = Labels::new(frame, &shown.iter().map(|s| s.1).collect::<Vec<_>>());
-    let says = |c: &Case| {
+    let says = |c: &TimedCase| {
         let share = c.share.map_or(String::new(), |s| format!(", {:.0} % of the roof", 100.0 * s));
         let (gflops, gb_s) = (rate(c.gflops), rate(c.gb_s));
         format!("{} ({}), {}: {gflops} GFLOP/s, {gb_s} GB/s{share}", c.case, c.variant, c.shape)
@@ -234,8 +234,8 @@ fn kernels(frame: &Frame, cases: &[&Case]) -> Markup {
 mod tests {
     use super::*;
 
-    fn case(role: &str, flops: u64, gflops: f64, chosen: bool) -> Case {
-        Case { case: role.into(), flops, bytes: 1000, gflops, chosen, ..Case::default() }
+    fn case(role: &str, flops: u64, gflops: f64, chosen: bool) -> TimedCase {
+        TimedCase { case: role.into(), flops, bytes: 1000, gflops, chosen, ..TimedCase::default() }
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         assert!(!svg.contains("never ran") && !svg.contains("NaN") && !svg.contains("inf"));
 
         // Of many layers the largest are drawn, each with its name.
-        let layer = |i: u64| Case {
+        let layer = |i: u64| TimedCase {
             shape: format!("[n=1 h=8 w=8 c=64] [r=3 s=3 c=64 k={i}] stride 2 padding 1"),
             ..case("conv2d weight gradient", 1000 << i, 0.1 * (1 << i) as f64, true)
         };

@@ -5,8 +5,8 @@ mod legend;
 mod rows;
 mod xy;
 
-pub(crate) use rows::{Row, rows};
-pub(crate) use xy::{Around, Point, Series, Xy};
+pub(crate) use rows::{BarRow, rows};
+pub(crate) use xy::{Around, Series, Xy, XyPoint};
 
 use maud::{Markup, PreEscaped, html};
 

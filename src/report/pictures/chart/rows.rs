@@ -16,7 +16,7 @@ use crate::report::{
 const LABEL: usize = 26;
 
 /// A bar.
-pub(crate) struct Row {
+pub(crate) struct BarRow {
     /// Name beside the bar.
     pub(crate) label: String,
     /// Length of the bar.
@@ -27,7 +27,7 @@ pub(crate) struct Row {
     pub(crate) note: String,
 }
 
-impl Row {
+impl BarRow {
     /// A bar for the loss that faults cause: `from` less the mean accuracy.
     pub(crate) fn loss(label: String, from: f64, accuracy: &Spread) -> Self {
         let value = from - accuracy.mean;
@@ -46,7 +46,7 @@ pub(crate) fn rows(
     chart: Chart,
     (name, unit): (&str, &str),
     style: Style,
-    rows: &[Row],
+    rows: &[BarRow],
     reference: Option<f64>,
 ) -> Option<Chart> {
     if rows.is_empty() {
@@ -100,6 +100,6 @@ pub(crate) fn rows(
         let cells = [r.label.clone(), number(r.value), known(r.std)];
         data.row(cells.into_iter().take(if std { 3 } else { 2 }));
     }
-    let says = rows.iter().map(Row::says).collect::<Vec<_>>().join("; ");
+    let says = rows.iter().map(BarRow::says).collect::<Vec<_>>().join("; ");
     Some(Chart { says, size: (HALF.0, inner + 50.0), drawing, data, ..chart })
 }

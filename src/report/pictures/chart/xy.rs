@@ -10,7 +10,7 @@ use crate::report::{
 
 /// A measured point.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Point {
+pub(crate) struct XyPoint {
     /// Its values on both scales.
     pub(crate) at: (f64, f64),
     /// Standard deviation of the second value, if it is the mean of several.
@@ -41,7 +41,7 @@ pub(crate) struct Series {
     /// Colour, and shape of the dots.
     pub(crate) style: Style,
     /// The points, in the order of the line.
-    pub(crate) points: Vec<Point>,
+    pub(crate) points: Vec<XyPoint>,
     /// Class of the line between the points; without one there is no line.
     pub(crate) line: Option<&'static str>,
     /// Radius of the dots; 0 for none.
@@ -58,7 +58,7 @@ pub(crate) struct Series {
 
 impl Series {
     /// A line with a dot at every point.
-    pub(crate) fn new(label: impl Into<String>, style: Style, points: Vec<Point>) -> Self {
+    pub(crate) fn new(label: impl Into<String>, style: Style, points: Vec<XyPoint>) -> Self {
         Self {
             label: label.into(),
             style,
@@ -128,8 +128,8 @@ impl Xy<'_> {
             None => frame.x_axis(self.x.0, if self.size.0 > 600.0 { 8 } else { 6 }),
         };
         let levels = self.levels.1.iter().filter(|v| v.is_finite()).map(|&v| frame.y(v));
-        let shown = |p: &&Point| frame.x.has(p.at.0) && frame.y.has(p.at.1);
-        let place = |p: &Point| (frame.x(p.at.0), frame.y(p.at.1));
+        let shown = |p: &&XyPoint| frame.x.has(p.at.0) && frame.y.has(p.at.1);
+        let place = |p: &XyPoint| (frame.x(p.at.0), frame.y(p.at.1));
         let all = self.series.iter().flat_map(|s| &s.points).filter(shown).map(place);
         let mut labels = Labels::new(&frame, &all.collect::<Vec<_>>());
         let pitch = self.pitch(&frame);
@@ -148,7 +148,7 @@ impl Xy<'_> {
                     Around::Whiskers => (i as f64 - middle) * pitch,
                     _ => 0.0,
                 };
-                @let place = |p: &Point| (place(p).0 + shift, place(p).1);
+                @let place = |p: &XyPoint| (place(p).0 + shift, place(p).1);
                 @if let Some(class) = s.line {
                     (line(s.style, class, &s.points.iter().filter(shown).map(place).collect::<Vec<_>>()))
                 }
@@ -206,7 +206,7 @@ impl Xy<'_> {
 }
 
 /// One standard deviation below a point and above it.
-fn ends(p: &Point) -> [f64; 2] {
+fn ends(p: &XyPoint) -> [f64; 2] {
     let std = p.std.unwrap_or(0.0);
     [p.at.1 - std, p.at.1 + std]
 }
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_drawing_the_description_and_the_table_are_of_the_same_points() {
-        let point = |x, y, std| Point {
+        let point = |x, y, std| XyPoint {
             at: (x, y),
             std,
             name: "first, of all".into(),

@@ -3,7 +3,7 @@
 use crate::report::{
     documents::{measure::Measure, published::PublishedPoint},
     pictures::{
-        chart::{Chart, FULL, Point, Series, Xy},
+        chart::{Chart, FULL, Series, Xy, XyPoint},
         entry::{Entry, Sweep},
         svg::{Scale, Style},
     },
@@ -33,7 +33,8 @@ pub(crate) fn energy(
     }
     let nominal = nominal.into_iter().map(|ca| point(100.0, ca, String::new())).collect();
     series.push(dots("nominal voltage, no NeuralFuse", Style::NEUTRAL, nominal));
-    let printed: Vec<Point> = published.iter().filter(|p| fits(entries, p)).map(in_print).collect();
+    let printed: Vec<XyPoint> =
+        published.iter().filter(|p| fits(entries, p)).map(in_print).collect();
     let mut about = "Energy of the accesses to the weight memory: base network at the low voltage, generator \
                      at the nominal one; 100 % is the base network alone at the nominal voltage. Further up \
                      and to the left is better."
@@ -60,13 +61,13 @@ pub(crate) fn energy(
     Some(chart.chart())
 }
 
-fn point(energy: f64, accuracy: f64, name: String) -> Point {
+fn point(energy: f64, accuracy: f64, name: String) -> XyPoint {
     let says = format!("{} at {} energy", words::percent(accuracy), words::percent(energy));
     let says = if name.is_empty() { says } else { format!("{says} ({name})") };
-    Point { at: (energy, accuracy), std: None, name, says }
+    XyPoint { at: (energy, accuracy), std: None, name, says }
 }
 
-fn dots(label: &str, style: Style, points: Vec<Point>) -> Series {
+fn dots(label: &str, style: Style, points: Vec<XyPoint>) -> Series {
     Series { line: None, ..Series::new(label, style, points) }
 }
 
@@ -94,7 +95,7 @@ fn fits(entries: &[Entry<'_>], p: &PublishedPoint) -> bool {
     })
 }
 
-fn in_print(p: &PublishedPoint) -> Point {
+fn in_print(p: &PublishedPoint) -> XyPoint {
     let name = p.generator.as_deref().unwrap_or("no NeuralFuse");
     point(p.energy, p.accuracy, name.to_owned())
 }

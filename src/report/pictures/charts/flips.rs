@@ -3,7 +3,7 @@
 use crate::report::{
     documents::eval_json::Perturbed,
     pictures::{
-        chart::{Chart, Key, Row, rows},
+        chart::{BarRow, Chart, Key, rows},
         svg::{Kind, Style},
     },
     words,
@@ -19,9 +19,9 @@ pub(crate) fn flips(p: &Perturbed, precision: u32) -> Vec<Chart> {
     let row = |label: String, count: u64, value: f64| {
         let each = (count as f64 / maps).round() as u64;
         let note = format!("{}, {}", words::part(value, 3), words::count(each));
-        Row { label, value, std: None, note }
+        BarRow { label, value, std: None, note }
     };
-    let chart = |title: &str, name: &str, about: &str, parts: Vec<Row>| {
+    let chart = |title: &str, name: &str, about: &str, parts: Vec<BarRow>| {
         let keys = vec![Key::new("all stored bits", Style::NEUTRAL.light(), Kind::Stroke)];
         let chart = Chart { title: title.into(), about: about.into(), keys, ..Chart::default() };
         let mean = Some(100.0 * f.mean_rate);

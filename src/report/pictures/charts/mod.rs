@@ -18,4 +18,4 @@ pub(crate) use flips::flips;
 pub(crate) use protection::protection;
 pub(crate) use sensitivity::sensitivity;
 pub(crate) use sweep::sweep;
-pub(crate) use training::{Run, training};
+pub(crate) use training::{TrainingRun, training};

@@ -6,7 +6,7 @@ use crate::report::{
         measure::Measure,
     },
     pictures::{
-        chart::{Around, Chart, FULL, Point, Series, Xy},
+        chart::{Around, Chart, FULL, Series, Xy, XyPoint},
         svg::{Scale, Style},
     },
     words,
@@ -57,7 +57,7 @@ fn curve(s: &Sensitivity, label: &str, series: usize, steps: &[Protected]) -> Se
         [(0.0, &s.everything, "")].into_iter().chain(steps).map(|(share, spread, name)| {
             let with = if name.is_empty() { "nothing" } else { name };
             let (accuracy, part) = (words::spread(spread), words::part(share, 1));
-            Point {
+            XyPoint {
                 at: (share, spread.mean),
                 std: Some(spread.std),
                 name: if name.is_empty() {

@@ -6,7 +6,7 @@ use crate::report::{
         measure::Measure,
     },
     pictures::{
-        chart::{Chart, Row, rows},
+        chart::{BarRow, Chart, rows},
         svg::Style,
     },
     words,
@@ -14,12 +14,12 @@ use crate::report::{
 
 /// Bit positions and layers, to stand side by side.
 pub(crate) fn sensitivity(s: &Sensitivity, style: Style, measure: Measure) -> Vec<Chart> {
-    let loss = |parts: &[Part]| -> Vec<Row> {
-        parts.iter().map(|p| Row::loss(p.name.clone(), s.clean, &p.accuracy)).collect()
+    let loss = |parts: &[Part]| -> Vec<BarRow> {
+        parts.iter().map(|p| BarRow::loss(p.name.clone(), s.clean, &p.accuracy)).collect()
     };
     let (what, lost) = (measure.title(), format!("{} lost (points)", measure.word()));
     let lost_in = format!("{what} lost, in percentage points: clean {}", measure.word());
-    let chart = |title: &str, name: &str, about: String, parts: Vec<Row>| {
+    let chart = |title: &str, name: &str, about: String, parts: Vec<BarRow>| {
         let chart = Chart { title: title.into(), about, ..Chart::default() };
         rows(chart, (name, &lost), style, &parts, None)
     };

@@ -3,7 +3,7 @@
 use crate::report::{
     documents::measure::Measure,
     pictures::{
-        chart::{Around, Chart, FULL, Point, Series, Xy},
+        chart::{Around, Chart, FULL, Series, Xy, XyPoint},
         entry::Sweep,
         svg::{Scale, own_ticks},
     },
@@ -55,10 +55,10 @@ pub(crate) fn sweep(sweeps: &[Sweep<'_>], clean: Vec<f64>, measure: Measure) -> 
     Some(chart.chart())
 }
 
-fn points(s: &Sweep<'_>) -> Vec<Point> {
+fn points(s: &Sweep<'_>) -> Vec<XyPoint> {
     let point = |(rate, spread, _): &(f64, &_, &_)| {
         let spread: &crate::report::documents::eval_json::Spread = spread;
-        Point {
+        XyPoint {
             at: (100.0 * rate, spread.mean),
             std: (spread.each.len() > 1).then_some(spread.std),
             name: String::new(),

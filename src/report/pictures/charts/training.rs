@@ -6,7 +6,7 @@ use crate::report::{
         measure::Measure,
     },
     pictures::{
-        chart::{Chart, HALF, Point, Series, Xy},
+        chart::{Chart, HALF, Series, Xy, XyPoint},
         svg::{Scale, Style},
     },
     words,
@@ -21,7 +21,7 @@ const SINGLE: usize = 400;
 const TEST: &str = "test";
 
 /// A training run in the charts.
-pub(crate) struct Run<'a> {
+pub(crate) struct TrainingRun<'a> {
     /// Name of the run; empty if there is only one.
     pub(crate) label: &'a str,
     /// Colour of the run.
@@ -30,7 +30,7 @@ pub(crate) struct Run<'a> {
     pub(crate) events: &'a [Event],
 }
 
-impl Run<'_> {
+impl TrainingRun<'_> {
     fn name(&self, what: &str) -> String {
         if self.label.is_empty() { what.into() } else { format!("{}, {what}", self.label) }
     }
@@ -51,11 +51,11 @@ impl Run<'_> {
 }
 
 /// Loss and accuracy, to stand side by side; either is left out if it was not recorded.
-pub(crate) fn training(runs: &[Run<'_>]) -> Vec<Chart> {
+pub(crate) fn training(runs: &[TrainingRun<'_>]) -> Vec<Chart> {
     losses(runs).into_iter().chain(accuracies(runs)).collect()
 }
 
-fn losses(runs: &[Run<'_>]) -> Option<Chart> {
+fn losses(runs: &[TrainingRun<'_>]) -> Option<Chart> {
     let (mut shades, mut curves) = (Vec::new(), Vec::new());
     for run in runs {
         let mut curve = |what, style: Style, value: fn(&Step) -> Option<f32>| {
@@ -74,7 +74,7 @@ fn losses(runs: &[Run<'_>]) -> Option<Chart> {
         curve("under faults", run.style, |s| s.loss_perturbed);
         curve("without faults", run.style.light(), |s| Some(s.loss_clean));
     }
-    let distances = runs.iter().flat_map(Run::steps).map(|step| step.distance);
+    let distances = runs.iter().flat_map(TrainingRun::steps).map(|step| step.distance);
     let (some, all) = distances.fold((false, true), |(some, all), d| (some || d, all && d));
     let (unit, about) = match (some, all) {
         (false, _) => {
@@ -95,7 +95,7 @@ fn losses(runs: &[Run<'_>]) -> Option<Chart> {
     chart(("Training loss".into(), unit, about), scale, shades, curves)
 }
 
-fn accuracies(runs: &[Run<'_>]) -> Option<Chart> {
+fn accuracies(runs: &[TrainingRun<'_>]) -> Option<Chart> {
     let mut curves = Vec::new();
     let mut tested = false;
     for run in runs {
@@ -131,9 +131,10 @@ fn accuracies(runs: &[Run<'_>]) -> Option<Chart> {
             dot("CA(NF)", test.light(), |e| e.accuracy_nf);
         }
     }
-    let measure = runs.iter().flat_map(Run::evaluations).map(|e| Measure::agreement(e.agreement));
+    let measure =
+        runs.iter().flat_map(TrainingRun::evaluations).map(|e| Measure::agreement(e.agreement));
     let measure = Measure::all(measure);
-    let only_test = runs.iter().flat_map(Run::evaluations).all(|e| e.split == TEST);
+    let only_test = runs.iter().flat_map(TrainingRun::evaluations).all(|e| e.split == TEST);
     let about = match (only_test, tested) {
         (true, _) => "On test images.",
         (_, true) => {
@@ -156,7 +157,7 @@ fn series(name: String, style: Style, points: Vec<(f64, f64)>) -> Series {
         let [a, b] = [first.1, last.1].map(words::short);
         format!("from {a} at step {} to {b} at step {}", first.0, last.0)
     });
-    let point = |at: (f64, f64)| Point {
+    let point = |at: (f64, f64)| XyPoint {
         at,
         std: None,
         name: String::new(),
@@ -212,7 +213,7 @@ mod tests {
     use super::*;
 
     fn drawn(events: &[Event]) -> Option<Chart> {
-        accuracies(&[Run { label: "", style: Style::of(0), events }])
+        accuracies(&[TrainingRun { label: "", style: Style::of(0), events }])
     }
 
     fn names(chart: &Chart) -> Vec<&str> {

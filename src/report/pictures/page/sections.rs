@@ -12,7 +12,7 @@ use crate::report::{
     documents::{measure::Measure, published::PublishedPoint},
     pictures::{
         chart::Chart,
-        charts::{self, PerClass, Run},
+        charts::{self, PerClass, TrainingRun},
         entry::{Condition, Entry, conditions, measure, sweeps},
         source::Source,
         svg::Style,
@@ -178,13 +178,17 @@ fn accuracy(
 fn training(entries: &[Entry<'_>], sources: &[Source]) -> Vec<Part> {
     let there = sources.iter().filter(|s| !s.events.is_empty());
     let several = sources.iter().filter(|s| s.folder).count() > 1;
-    let runs: Vec<Run<'_>> = there
+    let runs: Vec<TrainingRun<'_>> = there
         .enumerate()
         .map(|(i, source)| {
             // A run has the colour of its evaluation.
             let entry = entries.iter().find(|e| std::ptr::eq(e.source, source));
             let style = entry.map_or(Style::of(i), |e| e.style);
-            Run { label: if several { &source.name } else { "" }, style, events: &source.events }
+            TrainingRun {
+                label: if several { &source.name } else { "" },
+                style,
+                events: &source.events,
+            }
         })
         .collect();
     let without = sources.iter().filter(|s| s.folder && s.events.is_empty());

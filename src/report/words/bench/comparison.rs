@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::adapter;
-use crate::report::documents::bench_json::{Case, Report, Settings, per_second, roof};
+use crate::report::documents::bench_json::{Report, Settings, TimedCase, per_second, roof};
 
 /// A number of one report.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -18,7 +18,7 @@ pub struct Value {
 
 /// A measured thing, with a number from each report that has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub struct ComparedRow {
     /// Name of the measured thing.
     pub what: String,
     /// Its shape or size.
@@ -37,11 +37,11 @@ pub struct Comparison {
     /// Short name of each report, and a description of its adapter.
     pub reports: Vec<(String, String)>,
     /// The highest rates of the adapters.
-    pub ceilings: Vec<Row>,
+    pub ceilings: Vec<ComparedRow>,
     /// Kernels in the variant that networks use; the sums over a network's convolutions come first.
-    pub kernels: Vec<Row>,
+    pub kernels: Vec<ComparedRow>,
     /// Whole steps.
-    pub steps: Vec<Row>,
+    pub steps: Vec<ComparedRow>,
     /// The reasons to doubt the comparison, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -98,8 +98,8 @@ impl Comparison {
     }
 
     /// Titles and rows of the sections that have rows.
-    pub(crate) fn sections(&self) -> impl Iterator<Item = (&'static str, &[Row])> {
-        let all: [(&str, &[Row]); 3] = [
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (&'static str, &[ComparedRow])> {
+        let all: [(&str, &[ComparedRow]); 3] = [
             ("Ceilings of the adapters", &self.ceilings),
             ("Kernels", &self.kernels),
             ("Whole steps", &self.steps),
@@ -111,7 +111,7 @@ impl Comparison {
 /// The number by which a case is compared: operations per second for convolutions and for kernels that draw
 /// random numbers, bytes per second for all others. It depends on the kernel, not on the bound, so that the
 /// unit is the same on all adapters.
-fn number(case: &Case) -> (&'static str, Value) {
+fn number(case: &TimedCase) -> (&'static str, Value) {
     let (unit, work) = match roof::arithmetic(&case.kernel, &case.variant) {
         _ if case.case.starts_with("conv2d") || case.kernel == "matmul" => ("GFLOP/s", case.flops),
         "integer" => ("Gop/s", case.flops),
@@ -148,16 +148,16 @@ fn warnings(names: &[String], reports: &[(PathBuf, Report)]) -> Vec<String> {
 
 /// Stores a number of report `i` of `n` in its row, which is added if it is missing.
 fn put<'a>(
-    rows: &'a mut Vec<Row>,
+    rows: &'a mut Vec<ComparedRow>,
     n: usize,
     i: usize,
     (what, shape, unit): (&str, &str, &'static str),
     value: Value,
-) -> &'a mut Row {
-    let same = |r: &Row| r.what == what && r.shape == shape && r.unit == unit;
+) -> &'a mut ComparedRow {
+    let same = |r: &ComparedRow| r.what == what && r.shape == shape && r.unit == unit;
     let place = rows.iter().position(same).unwrap_or_else(|| {
         let (what, shape) = (what.to_owned(), shape.to_owned());
-        rows.push(Row { what, shape, unit, layer: false, values: vec![None; n] });
+        rows.push(ComparedRow { what, shape, unit, layer: false, values: vec![None; n] });
         rows.len() - 1
     });
     rows[place].values[i] = Some(value);
@@ -177,19 +177,20 @@ fn names(paths: &[&Path]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::documents::bench_json::{Adapter, Step, Summary, Times};
+    use crate::report::documents::bench_json::{BenchAdapter, Summary, TimedStep, Times};
 
-    fn case(role: &str, ms: f64, chosen: bool, bound: Option<&str>) -> Case {
+    fn case(role: &str, ms: f64, chosen: bool, bound: Option<&str>) -> TimedCase {
         let times =
             Times { samples: 3, min_ms: ms, lower_ms: ms, median_ms: ms, upper_ms: 2.0 * ms };
         let (case, shape) = (role.to_owned(), "[4]".to_owned());
         let (flops, bytes, bound) = (8_000_000, 4_000_000, bound.map(str::to_owned));
-        Case { case, shape, chosen, flops, bytes, times, bound, ..Case::default() }
+        TimedCase { case, shape, chosen, flops, bytes, times, bound, ..TimedCase::default() }
     }
 
-    fn report(cases: Vec<Case>) -> Report {
-        let adapter = Adapter { name: "GPU".into(), ..Adapter::default() };
-        let steps = vec![Step { name: "eopm".into(), batch: 32, copies: 2, ..Step::default() }];
+    fn report(cases: Vec<TimedCase>) -> Report {
+        let adapter = BenchAdapter { name: "GPU".into(), ..BenchAdapter::default() };
+        let steps =
+            vec![TimedStep { name: "eopm".into(), batch: 32, copies: 2, ..TimedStep::default() }];
         let summary = vec![Summary { name: "net".into(), gflops: 7.0, ..Summary::default() }];
         Report { version: 1, adapter, cases, steps, summary, ..Report::default() }
     }

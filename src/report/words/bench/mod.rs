@@ -3,13 +3,13 @@
 mod comparison;
 mod table;
 
-pub use comparison::{Comparison, Row};
+pub use comparison::{ComparedRow, Comparison};
 pub use table::{case_line, cases, ceilings, compared, step, summary};
 
-use crate::report::documents::bench_json::Adapter;
+use crate::report::documents::bench_json::BenchAdapter;
 
 /// An adapter in one line: name, backend, driver.
 #[must_use]
-pub fn adapter(adapter: &Adapter) -> String {
+pub fn adapter(adapter: &BenchAdapter) -> String {
     format!("{} ({}, {})", adapter.name, adapter.backend, adapter.driver)
 }

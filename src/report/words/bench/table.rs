@@ -3,7 +3,7 @@
 use super::comparison::Comparison;
 use crate::{
     report::{
-        documents::bench_json::{Case, Ceiling, Step, Summary},
+        documents::bench_json::{Ceiling, Summary, TimedCase, TimedStep},
         words::{table::Table, wrap::paragraph},
     },
     words::{percent, three_digits as rate},
@@ -32,8 +32,8 @@ pub fn ceilings(ceilings: &[Ceiling], width: usize) -> String {
 
 /// A case in one line, for the progress display.
 #[must_use]
-pub fn case_line(case: &Case) -> String {
-    let Case { case: role, shape, variant, gflops, gb_s, .. } = case;
+pub fn case_line(case: &TimedCase) -> String {
+    let TimedCase { case: role, shape, variant, gflops, gb_s, .. } = case;
     let ms = case.times.median_ms;
     format!(
         "{role}, {shape}, {variant}: {ms:.2} ms, {} GFLOP/s, {} GB/s",
@@ -44,7 +44,7 @@ pub fn case_line(case: &Case) -> String {
 
 /// A table of all cases; the variant that networks use is marked.
 #[must_use]
-pub fn cases(cases: &[Case], width: usize) -> String {
+pub fn cases(cases: &[TimedCase], width: usize) -> String {
     let mut table = Table::new([
         "kernel",
         "shape",
@@ -92,7 +92,7 @@ pub fn summary(summary: &[Summary], width: usize) -> String {
 
 /// A step, and the kernels that take its time.
 #[must_use]
-pub fn step(step: &Step, width: usize) -> String {
+pub fn step(step: &TimedStep, width: usize) -> String {
     let copies = match step.copies {
         0 => String::new(),
         copies => format!(", {copies} perturbed copies"),
@@ -170,12 +170,12 @@ mod tests {
 
     #[test]
     fn the_chosen_variant_is_marked() {
-        let case = |variant: &str, chosen| Case {
+        let case = |variant: &str, chosen| TimedCase {
             case: "conv2d forward".into(),
             variant: variant.into(),
             chosen,
             share: Some(0.5),
-            ..Case::default()
+            ..TimedCase::default()
         };
         let text = cases(&[case("tile", true), case("plain", false)], 200);
         assert!(text.contains("tile *") && !text.contains("plain *"), "{text}");
