@@ -89,12 +89,12 @@ mod tests {
             let style = Text { size, bold, colour: red };
             let width = style.width("HOH ✓");
             for (align, left) in [
-                (Align::Left, 100.0),
-                (Align::Centre, 100.0 - width / 2.0),
-                (Align::Right, 100.0 - width),
+                (Align::Left, 200.0),
+                (Align::Centre, 200.0 - width / 2.0),
+                (Align::Right, 200.0 - width),
             ] {
-                let mut picture = RgbImage::from_pixel(260, 60, Rgb([255; 3]));
-                style.draw(&mut picture, (100.0, 30.0), align, "HOH ✓");
+                let mut picture = RgbImage::from_pixel(420, 60, Rgb([255; 3]));
+                style.draw(&mut picture, (200.0, 30.0), align, "HOH ✓");
                 let inked = |p: &Rgb<u8>| p.0[1] < 128;
                 let there = picture.enumerate_pixels().filter(|(_, _, p)| inked(p));
                 let (xs, ys): (Vec<_>, Vec<_>) =

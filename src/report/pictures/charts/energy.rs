@@ -40,7 +40,8 @@ pub(crate) fn energy(
                      and to the left is better."
         .to_owned();
     if !printed.is_empty() {
-        about += " Hollow: what the paper prints for this network (tables 2 and 12).";
+        about += " Hollow: what the paper prints for this network (tables 2 and 12), whose faults are those of \
+                  --faults reference.";
         let style = Style::of(entries.len()).light();
         series.push(dots("the paper", style, printed));
     }
@@ -85,8 +86,7 @@ fn measured(sweep: &Sweep<'_>) -> Series {
     Series { line: Some("thin"), ..Series::new(&sweep.label, sweep.style, points) }
 }
 
-/// Whether a printed point is of the network, the images and a rate of an evaluation, and of its generator if
-/// it has one of the paper's names.
+/// Whether a printed point is of the network, the images and a rate of an evaluation.
 fn fits(entries: &[Entry<'_>], p: &PublishedPoint) -> bool {
     entries.iter().map(|entry| entry.evaluation).any(|e| {
         let same =

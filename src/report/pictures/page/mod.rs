@@ -128,8 +128,8 @@ impl<'a> Page<'a> {
 
     /// The charts from top to bottom, each with a name of its own: that of its title.
     fn charts(&self) -> Vec<(String, Chart)> {
-        let sections = self.sections(&entry::entries(self.sources));
-        sections::charts(&sections).map(|(name, chart)| (name.to_owned(), chart.clone())).collect()
+        let mut sections = self.sections(&entry::entries(self.sources));
+        sections::charts(&mut sections).map(std::mem::take).collect()
     }
 
     /// The paths of the files in `folder` that the charts become, and a table of all fault maps for

@@ -70,27 +70,18 @@ impl Part {
         }
     }
 
-    fn charts(&self) -> Vec<&(String, Chart)> {
-        match self {
-            Self::Html(_) => Vec::new(),
-            Self::Charts(charts) => charts.iter().collect(),
-            Self::Folded(_, parts) => parts.iter().flat_map(Self::charts).collect(),
-        }
-    }
-
-    fn charts_mut(&mut self) -> Vec<&mut (String, Chart)> {
+    fn charts(&mut self) -> Vec<&mut (String, Chart)> {
         match self {
             Self::Html(_) => Vec::new(),
             Self::Charts(charts) => charts.iter_mut().collect(),
-            Self::Folded(_, parts) => parts.iter_mut().flat_map(Self::charts_mut).collect(),
+            Self::Folded(_, parts) => parts.iter_mut().flat_map(Self::charts).collect(),
         }
     }
 }
 
 /// All charts with their names, from top to bottom.
-pub(super) fn charts(sections: &[Section]) -> impl Iterator<Item = (&str, &Chart)> {
-    let parts = sections.iter().flat_map(|s| &s.parts);
-    parts.flat_map(Part::charts).map(|(name, chart)| (name.as_str(), chart))
+pub(super) fn charts(sections: &mut [Section]) -> impl Iterator<Item = &mut (String, Chart)> {
+    sections.iter_mut().flat_map(|section| &mut section.parts).flat_map(Part::charts)
 }
 
 /// The sections in the page.
@@ -145,8 +136,7 @@ pub(super) fn sections(
 /// Names every chart after its title; of several with one title the second is `NAME-2`.
 fn name(sections: &mut [Section]) {
     let mut names: Vec<String> = Vec::new();
-    let parts = sections.iter_mut().flat_map(|section| &mut section.parts);
-    for (name, chart) in parts.flat_map(Part::charts_mut) {
+    for (name, chart) in charts(sections) {
         let plain = chart.title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let numbered = (2..).map(|i| format!("{plain}-{i}"));
         let mut free = std::iter::once(plain.clone()).chain(numbered);
@@ -224,7 +214,7 @@ fn images(sources: &[Source]) -> Markup {
 /// no title. The charts, too, say what they are of.
 fn titled(title: String, first: bool, several: bool, mut parts: Vec<Part>) -> Vec<Part> {
     if several || !first {
-        for (_, chart) in parts.iter_mut().flat_map(Part::charts_mut) {
+        for (_, chart) in parts.iter_mut().flat_map(Part::charts) {
             chart.of.clone_from(&title);
         }
     }
