@@ -89,8 +89,10 @@ impl<M> Faults<M> {
     pub fn rates(&self) -> [f64; 2] {
         match self.model {
             Model::Asymmetric(rates) => rates,
-            Model::Flip(ber) | Model::StuckAt(ber) | Model::Reference(ber) => [ber; 2],
-            Model::Profile(share, _) => [share; 2],
+            Model::Flip(ber)
+            | Model::StuckAt(ber)
+            | Model::Reference(ber)
+            | Model::Profile(ber, _) => [ber; 2],
         }
     }
 
