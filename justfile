@@ -9,7 +9,7 @@ default:
 # Everything that CI runs.
 ci: fmt-check lint (test "--all") doc
 
-# Kernel modules are declared by a macro, which `cargo fmt` does not follow.
+# `cargo fmt` does not see the crate in fuzz/.
 # Format all Rust files.
 fmt:
     git ls-files -co --exclude-standard '*.rs' | xargs rustfmt --edition 2024

@@ -1,7 +1,7 @@
 //! NeuralFuse on any GPU: hand-written WGSL kernels with a thin wgpu host.
 //!
 //! A small generator network in front of a frozen classifier keeps its accuracy when low-voltage SRAM flips bits of
-//! the classifier's stored weights (NeurIPS 2024, arXiv 2306.16869). The library does what the `nf-gpu` command does, with
+//! the classifier's stored weights (`NeurIPS` 2024, arXiv 2306.16869). The library does what the `nf-gpu` command does, with
 //! the same names, defaults and errors, and prints nothing. This page lists its front door; everything behind it may change
 //! from version to version.
 //!
@@ -50,7 +50,9 @@
 //! let base = BaseNet::load("models/vgg-small-cifar10.safetensors".as_ref(), &BaseHints::default())?;
 //! let faults = Faults::new(FaultModel::StuckAt, 0.01)?;
 //! let read = faulty_weights((&base.graph, &base.weights), 8, &faults, 50_000)?;
-//! read.weights.save(std::env::temp_dir().join("faulty.safetensors"))?;
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let file = folder.path().join("faulty.safetensors");
+//! read.weights.save(file)?;
 //!
 //! let points = OperatingPoints::built_in()?;
 //! let low = points.require(0.01)?;

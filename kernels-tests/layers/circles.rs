@@ -89,7 +89,7 @@ impl Crate {
             let mut longer = Vec::new();
             for way in ways {
                 for next in self.used(&way[way.len() - 1]).intersection(circle) {
-                    let all = [&way[..], &[next.clone()]].concat();
+                    let all = [&way[..], std::slice::from_ref(next)].concat();
                     if next == own {
                         return all.iter().map(|p| p.join("::")).collect::<Vec<_>>().join(" -> ");
                     }

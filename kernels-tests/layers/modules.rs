@@ -143,7 +143,7 @@ impl Crate {
         };
         let (begin, mut first) = (here.clone(), rest.len() == path.len());
         while let Some((name, more)) = rest.split_first() {
-            let child = [&here[..], &[name.clone()]].concat();
+            let child = [&here[..], std::slice::from_ref(name)].concat();
             let file = self.0.get(&here)?;
             if name == "super" {
                 here.pop();

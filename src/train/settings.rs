@@ -17,7 +17,11 @@ pub(crate) fn parsed<T: Args + FromArgMatches>(
     matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches))).map_err(|e| {
         let text = e.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Error::argument("settings", what, "see --help of the command of `nf-gpu` that has these flags")
+        Error::argument(
+            "settings",
+            what,
+            "see --help of the command of `nf-gpu` that has these flags",
+        )
     })
 }
 

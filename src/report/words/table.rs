@@ -83,7 +83,7 @@ impl fmt::Display for Table {
 
 /// The final table of `eval`, with a row per fault model and BER: accuracies in per cent, mean ± std over the
 /// fault maps; RP in percentage points; flips as the share of stored bits that changed. Energy has a table of
-/// its own ([`energy`]), because ten columns would be wider than a terminal.
+/// its own (`energy`), because ten columns would be wider than a terminal.
 #[must_use]
 pub fn evaluation(e: &Evaluation) -> Table {
     let nf = e.generator.is_some();
