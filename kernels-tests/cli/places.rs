@@ -1,105 +1,10 @@
 //! No command overwrites a file that it reads or another of its outputs, or writes into its data set.
 #![cfg(unix)]
+mod table;
+
 use super::{Place, random_generator};
 use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::PathBuf};
-
-/// A command that would run, the flags of its inputs, and the flags of its other outputs. `{}` in a
-/// flag's value is the path.
-struct Row {
-    line: &'static str,
-    reads: &'static [&'static str],
-    writes: &'static [&'static str],
-}
-
-const SET: &str = "set/train/a/x.png";
-
-const TABLE: &[Row] = &[
-    Row {
-        line: "bench",
-        reads: &["--compare bench.json"],
-        // These flags need --compare, or contradict it.
-        writes: &["--plot {}", "--roofline {}"],
-    },
-    Row { line: "bench --kernel add", reads: &[], writes: &["--out {}", "--roofline {}"] },
-    Row { line: "data show set", reads: &[SET], writes: &["--out {}"] },
-    Row {
-        line: "pretrain --model vgg-small --dataset set --steps 1 --out new",
-        reads: &[SET],
-        writes: &["--checkpoint {}", "--metrics {}"],
-    },
-    Row {
-        line: "pretrain --model vgg-small --dataset set --steps 1",
-        reads: &[SET],
-        writes: &["--out {}"],
-    },
-    Row {
-        line: "train --steps 1 --out run --dataset set",
-        reads: &[
-            "--base base.safetensors",
-            "--init g.safetensors",
-            "--chip map.csv",
-            "--layout layout.toml",
-            SET,
-        ],
-        writes: &["--profile {}"],
-    },
-    Row {
-        line: "eval --dataset set",
-        reads: &[
-            "--base base.safetensors",
-            "--generator g.safetensors",
-            "--points points.toml",
-            "--fault-map map.csv",
-            "--layout layout.toml",
-            SET,
-        ],
-        writes: &["--logits {}", "--out {}", "--csv {}"],
-    },
-    Row {
-        line: "forward",
-        reads: &[
-            "--weights base.safetensors",
-            "--input x.npy",
-            "--labels y.npy",
-            "--chip map.csv",
-            "--layout layout.toml",
-        ],
-        writes: &["--output {}"],
-    },
-    Row {
-        line: "forward --output new.npy",
-        reads: &["--weights base.safetensors", "--input x.npy", "--labels y.npy"],
-        writes: &["--grads {}"],
-    },
-    Row {
-        line: "forward --mode train",
-        reads: &["--weights g.safetensors", "--input x.npy", "--upstream x.npy"],
-        writes: &["--output {}"],
-    },
-    Row {
-        line: "forward --mode train --output new.npy",
-        reads: &["--weights g.safetensors", "--input x.npy", "--upstream x.npy"],
-        writes: &["--grads {}", "--after {}"],
-    },
-    Row {
-        line: "forward --eopm --seeds 1 --ber 0.1 --weights base.safetensors --input x.npy --labels y.npy",
-        reads: &["--generator-weights g.safetensors"],
-        writes: &["--grads {}"],
-    },
-    Row {
-        line: "import --model vgg-small --dataset set",
-        reads: &["base.safetensors", SET],
-        writes: &["--out {}"],
-    },
-    Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--svg {}"] },
-    Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--csv {}"] },
-    Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
-    Row {
-        line: "inject",
-        reads: &["--base base.safetensors", "--fault-map map.csv", "--layout layout.toml"],
-        writes: &["--out {}"],
-    },
-];
+use table::{Row, SET, TABLE};
 
 /// Flags that name files or folders and need no row, each with the reason.
 const ELSEWHERE: &[(&str, &str)] = &[
