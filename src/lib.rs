@@ -36,7 +36,7 @@
 //! let flags = format!("--base {base} --seeds 7..9 --faults stuck-at --ber 0.02 --images 10");
 //! let mut config = EvalConfig::from_flags(flags.split_whitespace().map(Into::into))?;
 //! config.generator = vec![generator];
-//! let evaluations = evaluate(&gpu, &config, &|| false)?;
+//! let evaluations = evaluate(&gpu, &config, &mut events, &|| false)?;
 //! assert_eq!(evaluations[0].perturbed[0].seeds, [7, 8]);
 //! Page::new(&[Source::new("two chips", evaluations)], None).save(page)?;
 //! # Ok(()) }

@@ -38,9 +38,13 @@ fn functions<'a>(module: &'a Path, code: &'a str) -> Vec<Function<'a>> {
     let all = words(code);
     let mut found = Vec::new();
     for at in 0..all.len().saturating_sub(1) {
-        let Some(opens) = all[at..].iter().position(|word| ["{", ";"].contains(word)) else {
-            break;
-        };
+        // The `;` of an array's type is within brackets.
+        let mut inner = 0;
+        let opens = all[at..].iter().position(|word| {
+            inner += i32::from(["[", "("].contains(word)) - i32::from(["]", ")"].contains(word));
+            inner <= 0 && ["{", ";"].contains(word)
+        });
+        let Some(opens) = opens else { break };
         let opens = at + opens;
         if all[at] != "fn" || !all[at + 1].starts_with(char::is_alphabetic) || all[opens] == ";" {
             continue;
@@ -122,6 +126,7 @@ fn a_plan_that_uses_a_twin_is_noticed() {
         objections(&Crate::of(&files)).0.len()
     };
     for bad in [
+        "fn plan() -> Result<Plan> { step([1.0; 3]) } fn step(x: [f64; 3]) -> f64 { 1.0 }",
         "use crate::kernels::y; fn plan() -> Result<Plan> { y::sum(&[]) }",
         "use crate::kernels::y::sum; fn plan() -> Result<Plan> { sum(&[]) }",
         "use crate::kernels::z::twin::at; fn plan() -> Result<Plan> { at(1) }",

@@ -7,7 +7,7 @@ use crate::{
     data,
     error::{Error, Result},
     eval::Journal,
-    evaluation::{EvalConfig, Setup},
+    evaluation::{EvalConfig, Keep, Setup},
     files::npy,
     nn::dtype_line,
     report::{
@@ -49,6 +49,7 @@ pub struct EvalArgs {
 
 /// Evaluates a base network, alone and behind generators.
 pub fn run(args: &EvalArgs) -> Result<()> {
+    args.config.checked()?;
     if args.logits.is_some() && args.config.generator.len() > 1 {
         let hint = "evaluate one generator at a time";
         return Err(Error::argument("--logits", "several generators share one file", hint));
@@ -72,6 +73,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         terminal::say(&format!("going on: {} results are there", journal.len()));
     }
     let setup = ready.setup();
+    let outputs = setup.base.outputs() as usize;
     let mut runs = Vec::new();
     // If one file cannot be written, the others still are; the error is reported at the end.
     let mut written = Ok(());
@@ -82,18 +84,19 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             progress.add(done);
             !interrupt::pressed()
         };
-        let keep_logits = args.logits.is_some();
-        let evaluated = ready.evaluate(&gpu, generator, keep_logits, &mut journal, &mut tick);
+        let mut saved = Ok(());
+        let shape = [setup.seeds.len() * setup.faults.len(), setup.set.len(), outputs];
+        let mut save = |logits: &[f32]| {
+            saved = args.logits.as_ref().map_or(Ok(()), |file| npy::save_f32(file, &shape, logits));
+        };
+        let logits: Option<Keep<'_>> = if args.logits.is_some() { Some(&mut save) } else { None };
+        let evaluated = ready.evaluate(&gpu, generator, logits, &mut journal, &mut tick);
+        drop(progress);
         if matches!(evaluated, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
             terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
         }
-        let (evaluation, logits) = evaluated?;
-        let saved = args.logits.as_ref().map_or(Ok(()), |path| {
-            let maps = setup.seeds.len() * setup.faults.len();
-            npy::save_f32(path, &[maps, setup.set.len(), setup.base.outputs() as usize], &logits)
-        });
+        runs.push(evaluated?);
         written = written.and(saved);
-        runs.push(evaluation);
     }
     if let Some(csv) = &args.csv {
         written = written.and(words::save_maps(csv, &runs));

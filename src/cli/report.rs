@@ -4,6 +4,7 @@ use super::{places::Places, terminal};
 use crate::{
     energy::published,
     error::{Error, Result},
+    files::atomic,
     report::page::{Files, Page, Source},
     train::RunFolder,
 };
@@ -47,8 +48,10 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     let paper = published()?.points();
     let page = Page::new(&sources, args.title.as_deref()).beside(&paper);
     let folders = [("--svg", &args.svg, Files::Svg), ("--csv", &args.csv, Files::Csv)];
-    let folders =
-        folders.into_iter().filter_map(|(flag, dir, files)| Some((flag, dir.as_ref()?, files)));
+    let folders = folders.into_iter().filter_map(|(flag, dir, files)| {
+        Some((flag, dir.as_ref()?, page.files(dir.as_ref()?, files)))
+    });
+    let folders: Vec<_> = folders.collect();
     let mut places = Places::default();
     for run in &args.runs {
         let folder = RunFolder::at(run);
@@ -58,20 +61,19 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         places = places.reads("RUN", files);
     }
     places = places.writes(if args.out.is_some() { "--out" } else { "the page" }, [&out]);
-    for (flag, dir, files) in folders.clone() {
-        places = places.fills(flag, dir, page.files(dir, files));
+    for (flag, dir, files) in &folders {
+        places = places.fills(flag, dir, files.iter().map(|(file, _)| file.clone()).collect());
     }
     places.check()?;
-    // Folders are made first: a page must not be written if what belongs to it cannot be.
-    for (_, dir, _) in folders.clone() {
+    // The page is written last, because it must not be there without what belongs to it.
+    let mut written = String::new();
+    for (_, dir, files) in &folders {
         std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
+        for (file, text) in files {
+            atomic::write(file, text)?;
+            written += &format!("{}\n", file.display());
+        }
     }
     page.save(&out)?;
-    let mut written = format!("{}\n", out.display());
-    for (_, dir, files) in folders {
-        page.save_files(dir, files)?;
-        let files = page.files(dir, files).into_iter();
-        written.extend(files.map(|file| format!("{}\n", file.display())));
-    }
-    terminal::print(&written)
+    terminal::print(&format!("{}\n{written}", out.display()))
 }

@@ -10,6 +10,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Arguments of `nf-gpu repro`.
 #[derive(Args, Debug)]
@@ -23,10 +24,16 @@ pub struct ReproArgs {
     /// Only cells whose name matches, as in 'resnet18/ConvL*'
     #[arg(long, value_name = "GLOB")]
     only: Option<String>,
+    /// Folder of everything that comes out (default: runs/repro-TABLE)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Folder of base networks and generators, which several tables can share (default: that of --out)
+    #[arg(long, value_name = "DIR")]
+    artefacts: Option<PathBuf>,
     #[command(flatten)]
     settings: ReproSettings,
     /// Seeds of the fault maps of evaluations (default: the paper's 50000..50010)
-    #[arg(long, value_name = "A..B", allow_negative_numbers = true)]
+    #[arg(long, value_name = "A..B", allow_negative_numbers = true, conflicts_with = "smoke")]
     seeds: Option<String>,
     #[command(flatten)]
     gpu: TunedArgs,
@@ -120,7 +127,7 @@ impl ReproArgs {
         if let Some(seeds) = &self.seeds {
             settings.seeds = parse_seeds(seeds)?;
         }
-        Ok(settings.of_table(table.name))
+        Ok(settings.of_table(table.name, self.out.clone(), self.artefacts.clone()))
     }
 }
 

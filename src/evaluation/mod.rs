@@ -16,13 +16,17 @@ use crate::{
         study_maps,
     },
     kernels::plan::Dtype,
-    report::eval_json::{Evaluation, Given},
+    report::{
+        Event, Sink,
+        eval_json::{Evaluation, Given},
+    },
     run::Gpu,
     train::Generator,
 };
 
 /// Evaluates a base network on test images, without faults and under every fault map, alone and behind each generator
-/// of `config`: one evaluation per generator, or one without. `stop` is asked after every batch.
+/// of `config`: one evaluation per generator, or one without. `sink` is told what a user should know; `stop` is asked
+/// after every batch.
 ///
 /// # Errors
 /// Settings that contradict each other or the networks, files that are missing or damaged, a logit that is not
@@ -30,16 +34,21 @@ use crate::{
 pub fn evaluate(
     gpu: &Gpu,
     config: &EvalConfig,
+    sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Evaluation>> {
-    let setup = Setup::of(config, &|_, _| Ok(()))?.on(gpu, stop)?;
+    let setup = Setup::of(config, &|_, _| Ok(()))?;
+    setup.notes.iter().try_for_each(|note| sink.event(&Event::Note(note.clone())))?;
+    let ready = setup.on(gpu, stop)?;
     let each = |generator| {
         let mut journal = Journal::default();
-        let found = setup.evaluate(gpu, generator, false, &mut journal, &mut |_| !stop());
-        found.map(|(evaluation, _)| evaluation)
+        ready.evaluate(gpu, generator, None, &mut journal, &mut |_| !stop())
     };
-    setup.subjects().map(each).collect()
+    ready.subjects().map(each).collect()
 }
+
+/// Who takes the logits of an evaluation.
+pub type Keep<'a> = &'a mut dyn FnMut(&[f32]);
 
 /// An evaluation whose images have their labels, on an adapter.
 #[derive(Debug)]
@@ -89,7 +98,8 @@ impl<'a> Ready<'a> {
     }
 
     /// Evaluates with one generator, or without. `tick` is told of images that have passed a network, and says
-    /// whether to go on. The logits `[seed, image, class]` are empty unless they are kept.
+    /// whether to go on. The logits `[seed, image, class]` go to `logits`, if somebody wants them, before the study of
+    /// sensitivity begins.
     ///
     /// # Errors
     /// No memory is left, a logit is not finite, the device failed, the journal cannot be written, or
@@ -98,13 +108,16 @@ impl<'a> Ready<'a> {
         &self,
         gpu: &Gpu,
         generator: Option<&Generator>,
-        keep_logits: bool,
+        logits: Option<Keep<'_>>,
         journal: &mut Journal,
         tick: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<(Evaluation, Vec<f32>)> {
+    ) -> Result<Evaluation> {
         let (setup, config) = (&self.setup, self.setup.config);
-        let request = self.request(generator, keep_logits);
+        let request = self.request(generator, logits.is_some());
         let measured = measure(gpu, &request, journal, &mut *tick)?;
+        if let Some(keep) = logits {
+            keep(&measured.logits);
+        }
         let named = Named { name: &setup.base.model, sha256: &setup.base.sha256 };
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
         let details = Details {
@@ -118,7 +131,7 @@ impl<'a> Ready<'a> {
         if let Some(study) = self.study() {
             evaluation.sensitivity = sensitivity(gpu, &request, study, journal, tick)?;
         }
-        Ok((evaluation, measured.logits))
+        Ok(evaluation)
     }
 
     fn study(&self) -> Option<Study> {

@@ -62,7 +62,9 @@ impl FaultMap {
                 let ones = shared(&|seed| mask::polarity(seed, layer, word));
                 FaultyCells { to_1: weak_0 & ones, to_0: weak_0 & !ones }
             }
-            _ => FaultyCells { to_1: weak_0, to_0: weak_0 },
+            Model::StuckAt(_) | Model::Flip(_) | Model::Reference(_) | Model::Profile(..) => {
+                FaultyCells { to_1: weak_0, to_0: weak_0 }
+            }
         }
     }
 

@@ -4,13 +4,10 @@ use super::plan::Training;
 use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
-    fault::{Faults, check_seed},
+    fault::{FaultModel, Faults, check_seed},
     train::{Augment, PretrainConfig, Schedule, TrainConfig},
 };
-use clap::{
-    Args,
-    builder::{OsStringValueParser, TypedValueParser as _},
-};
+use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -18,8 +15,8 @@ use std::path::{Path, PathBuf};
 /// base network are those of the paper's code.
 const EPOCHS: u64 = 150;
 const SEEDS: std::ops::Range<u64> = 50_000..50_010;
-/// The fault model of the paper's code.
-const FAULTS: &str = "reference";
+/// Folder of results, the name of the table left out.
+const OUT: &str = "runs/repro";
 const BASE_EPOCHS: u64 = 100;
 const BASE_LR: f64 = 0.01;
 const BATCH: u32 = 256;
@@ -27,23 +24,11 @@ const BATCH: u32 = 256;
 /// Settings of the experiments, as flags and as results keep them. The default is the paper's way.
 #[derive(Args, Clone, Debug, PartialEq, Serialize)]
 pub struct ReproSettings {
-    /// Folder of everything that comes out (default: runs/repro-TABLE)
-    #[arg(
-        long,
-        value_name = "DIR",
-        value_parser = OsStringValueParser::new().map(PathBuf::from),
-        default_value = "",
-        hide_default_value = true
-    )]
+    /// Folder of everything that comes out
+    #[arg(skip = PathBuf::from(OUT))]
     pub out: PathBuf,
-    /// Folder of base networks and generators, which several tables can share (default: that of --out)
-    #[arg(
-        long,
-        value_name = "DIR",
-        value_parser = OsStringValueParser::new().map(PathBuf::from),
-        default_value = "",
-        hide_default_value = true
-    )]
+    /// Folder of base networks and generators, which several tables can share
+    #[arg(skip = PathBuf::from(OUT))]
     pub artefacts: PathBuf,
     /// Use the base networks DIR/MODEL-DATASET.safetensors that are there
     #[arg(long, value_name = "DIR")]
@@ -53,7 +38,7 @@ pub struct ReproSettings {
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub data_dir: PathBuf,
     /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code)
-    #[arg(long, value_name = "MODEL", default_value = FAULTS)]
+    #[arg(long, value_name = "MODEL", default_value_t = FaultModel::Reference.to_string())]
     pub faults: String,
     /// Seeds of the fault maps of the evaluations
     #[arg(skip = SEEDS.collect::<Vec<u64>>())]
@@ -90,7 +75,7 @@ pub struct ReproSettings {
     pub hours: Option<f64>,
     /// Test the machinery: random base networks, batches of two images, one perturbed copy, one step; each base
     /// network and each generator once. The numbers mean nothing
-    #[arg(long, conflicts_with_all = ["epochs", "steps", "base_epochs", "base_steps", "images", "seeds",
+    #[arg(long, conflicts_with_all = ["epochs", "steps", "base_epochs", "base_steps", "images",
                                       "batch_size", "bases"])]
     pub smoke: bool,
 }
@@ -98,11 +83,11 @@ pub struct ReproSettings {
 impl Default for ReproSettings {
     fn default() -> Self {
         Self {
-            out: PathBuf::from("runs/repro"),
-            artefacts: PathBuf::from("runs/repro"),
+            out: PathBuf::from(OUT),
+            artefacts: PathBuf::from(OUT),
             bases: None,
             data_dir: PathBuf::from(DEFAULT_DIR),
-            faults: FAULTS.to_owned(),
+            faults: FaultModel::Reference.to_string(),
             seeds: SEEDS.collect(),
             allow_mismatch: false,
             images: None,
@@ -119,16 +104,17 @@ impl Default for ReproSettings {
 }
 
 impl ReproSettings {
-    /// These settings for the table `name`: with the folders and the reductions that follow from the flags.
+    /// These settings for the table `name`, with the folders that the user names, or else the usual ones.
     #[must_use]
-    pub fn of_table(mut self, name: &str) -> Self {
-        if self.out.as_os_str().is_empty() {
-            self.out =
-                format!("runs/repro-{name}{}", if self.smoke { "-smoke" } else { "" }).into();
-        }
-        if self.artefacts.as_os_str().is_empty() {
-            self.artefacts.clone_from(&self.out);
-        }
+    pub fn of_table(
+        mut self,
+        name: &str,
+        out: Option<PathBuf>,
+        artefacts: Option<PathBuf>,
+    ) -> Self {
+        let smoke = if self.smoke { "-smoke" } else { "" };
+        self.out = out.unwrap_or_else(|| format!("{OUT}-{name}{smoke}").into());
+        self.artefacts = artefacts.unwrap_or_else(|| self.out.clone());
         if self.smoke { self.smoke() } else { self }
     }
 

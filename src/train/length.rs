@@ -1,7 +1,7 @@
 //! Length of a run, computed for plans before any image is read.
 
 use super::{
-    checkpoint::Checkpoint, config::TrainConfig, fuse::HELD_OUT, outcome, pretrain,
+    attempt::HELD_OUT, checkpoint::Checkpoint, config::TrainConfig, outcome, pretrain,
     pretrain_config::PretrainConfig,
 };
 use crate::{

@@ -1,5 +1,6 @@
 //! Training: base networks with quantised weights, and NeuralFuse generators in front of faulty ones.
 
+mod attempt;
 mod augment;
 mod base;
 mod checkpoint;
@@ -9,7 +10,6 @@ mod every;
 mod faults;
 mod feed;
 mod folder;
-mod fuse;
 mod generator_file;
 mod identity;
 mod labelling;
@@ -32,6 +32,7 @@ mod trained_for;
 mod verify;
 mod warm_start;
 
+pub use attempt::train;
 pub use augment::Augment;
 pub use base::{BaseHints, BaseNet, INJECTED};
 pub(crate) use checkpoint::remove as remove_checkpoint;
@@ -41,7 +42,6 @@ pub use dry_run::{DryRun, dry_run, images_to_time};
 pub use every::Every;
 pub use faults::FaultArgs;
 pub use folder::RunFolder;
-pub use fuse::train;
 pub use generator_file::{Generator, GeneratorFile};
 pub use labelling::{Labelling, Mismatch};
 pub use length::Length;

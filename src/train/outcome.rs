@@ -1,9 +1,9 @@
 //! Results of a run: accuracies during training, and the files at its end.
 
 use super::{
+    attempt::{Run, Trained},
     base::EVAL_BATCH,
     config::TrainConfig,
-    fuse::{Run, Trained},
     showcase, trained_for,
 };
 use crate::{

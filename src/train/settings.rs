@@ -20,7 +20,7 @@ pub(crate) fn parsed<T: Args + FromArgMatches>(
         Error::argument(
             "settings",
             what,
-            "see --help of the command of `nf-gpu` that has these flags",
+            "see the help of the command, such as `nf-gpu train --help`",
         )
     })
 }

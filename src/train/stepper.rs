@@ -34,7 +34,7 @@ pub(super) struct Course<'a> {
 /// Runs the steps of a training.
 pub(super) struct Stepper<'a, S> {
     gpu: &'a Gpu,
-    pub(super) program: S,
+    program: S,
     feed: Feed,
     sentinel: Sentinel,
     course: Course<'a>,

@@ -1,9 +1,9 @@
 //! The steps of an EOPM training: checks, checkpoints and evaluations around the shared loop.
 
 use super::{
+    attempt::{Run, Trained},
     every::{Due, Every},
     feed::{Feed, TrainSet},
-    fuse::{Run, Trained},
     profile::Profiler,
     recovery::{Attempt, OnNan},
     sampler::Sampler,
@@ -71,7 +71,7 @@ impl Run<'_> {
             steps,
             per_epoch,
             images: n,
-            // About fifty points suffice for a curve.
+            // At least fifty points for a curve, and a look at the numbers every ten steps.
             report_every: (steps / 50).clamp(1, 10),
             rate: &|step| config.schedule.rate(config.lr, step, steps) * history.rate(step),
             distance: distill.is_some(),

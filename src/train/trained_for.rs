@@ -1,7 +1,7 @@
 //! What a generator was trained for, in the metadata of its file: the base network, its data, and the
 //! faults under which it is evaluated by default.
 
-use super::{faults::FaultArgs, fuse::Run};
+use super::{attempt::Run, faults::FaultArgs};
 use crate::{
     error::{Error, Result},
     fault::{FaultModel, Fields, MapDetail, Maps},

@@ -9,7 +9,7 @@ fn every_chart_is_a_picture_of_its_own_and_a_table() {
     let page = Page::new(&sources, None);
     let stems = |files| -> Vec<String> {
         let paths = page.files(folder.path(), files).into_iter();
-        paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+        paths.map(|(path, _)| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
     };
     let mut names = stems(Files::Svg);
     let wanted = [
@@ -24,7 +24,9 @@ fn every_chart_is_a_picture_of_its_own_and_a_table() {
     ];
     assert_eq!(names[..8], wanted);
     for files in [Files::Svg, Files::Csv] {
-        page.save_files(folder.path(), files).unwrap();
+        page.files(folder.path(), files)
+            .iter()
+            .for_each(|(path, text)| fs::write(path, text).unwrap());
     }
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let html = page.html();

@@ -21,10 +21,16 @@ impl Csv {
     }
 
     /// The lines, each with the line end that the standard wants. Cells that hold a comma, a quotation mark
-    /// or a line end stand in quotation marks.
+    /// or a line end stand in quotation marks; other control characters are replaced. Names from files stand as
+    /// they are: a spreadsheet may take one that begins with `=` for a formula.
     pub(crate) fn text(&self) -> String {
         let cell = |cell: &String| {
-            let cell = cell.replace('\u{a0}', " ");
+            let plain = |c: char| match c {
+                '\u{a0}' => ' ',
+                c if c.is_control() && !matches!(c, '\r' | '\n' | '\t') => '\u{fffd}',
+                c => c,
+            };
+            let cell: String = cell.chars().map(plain).collect();
             match cell.contains([',', '"', '\r', '\n']) {
                 true => format!("\"{}\"", cell.replace('"', "\"\"")),
                 false => cell,
@@ -59,11 +65,14 @@ pub(crate) fn maps<'a>(
     let mut csv = Csv::new([
         "base",
         "generator",
+        "generator_sha256",
+        "precision (bits)",
+        "dtype",
         "dataset",
         "images",
         "measure",
         "faults",
-        "ber",
+        "ber (fraction)",
         "seed",
         "clean (%)",
         "clean_nf (%)",
@@ -75,7 +84,7 @@ pub(crate) fn maps<'a>(
         "energy_nf (% of nominal)",
     ]);
     for e in evaluations {
-        let generator = e.generator.as_ref().map_or_else(String::new, |g| g.name.clone());
+        let generator = e.generator.clone().unwrap_or_default();
         let mut row = |p: Option<(&Perturbed, usize)>| {
             let savings = p.and_then(|(p, _)| e.savings(p)).unwrap_or_default();
             let left = |saving: Option<f64>| known(saving.map(|s| 100.0 - s));
@@ -84,7 +93,10 @@ pub(crate) fn maps<'a>(
             };
             csv.row([
                 e.base.model.clone(),
-                generator.clone(),
+                generator.name.clone(),
+                generator.file_sha256.clone(),
+                e.precision.to_string(),
+                e.dtype.clone().unwrap_or_else(|| "f32".to_owned()),
                 e.dataset.name.clone(),
                 e.dataset.images.to_string(),
                 e.dataset.measure().word().to_owned(),
@@ -134,15 +146,20 @@ mod tests {
         bare.perturbed[0].accuracy_nf = None;
         let mut clean = sample();
         clean.perturbed.clear();
+        let sha256 = sample().generator.unwrap().file_sha256;
         let csv = maps([&sample(), &bare, &clean], |p| format!("{}, all", p.faults.kind()));
         let text = csv.text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 2 + 2 + 1, "{text}");
         assert_eq!(
             lines[2],
-            "resnet18,ConvL,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,81"
+            format!(
+                "resnet18,ConvL,{sha256},8,f32,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,81"
+            )
         );
-        assert!(lines[3].starts_with("resnet18,,cifar10,") && lines[3].ends_with(",30,,4,,81,"));
+        assert!(
+            lines[3].starts_with("resnet18,,,8,f32,cifar10,") && lines[3].ends_with(",30,,4,,81,")
+        );
         assert!(lines[5].ends_with(",accuracy,,,,92.6,89.8,,,,,,"), "{text}");
     }
 }

@@ -143,7 +143,11 @@ pub(crate) fn conditions<'a>(entries: &'a [Entry<'a>]) -> Vec<Condition<'a>> {
 fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> String {
     let maps = |p: &Perturbed| match p.seeds.as_slice() {
         [one] if p.faults.measured().is_none() => format!("map of seed {one}"),
-        _ => words::several(p.seeds.len(), "map", "maps"),
+        seeds => {
+            let several = words::several(seeds.len(), "map", "maps");
+            let alike = all.iter().all(|(_, other)| other.seeds == p.seeds);
+            if alike { several } else { format!("{several}, seeds {}", words::seeds(seeds)) }
+        }
     };
     let differs = |of: &dyn Fn(&Evaluation, &Perturbed) -> String| {
         let own = of(entry.evaluation, p);

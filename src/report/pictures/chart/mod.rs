@@ -150,7 +150,10 @@ pub(crate) fn picture(title: &str, charts: &[Chart]) -> String {
         left += chart.size.0 + MARGIN;
     }
     let (w, h) = (Px(left), Px(height + 2.0 * MARGIN));
-    let says: Vec<_> = charts.iter().map(|c| format!("{}: {}", c.title, c.says)).collect();
+    let named = |c: &Chart| {
+        if c.of.is_empty() { c.title.clone() } else { format!("{}, {}", c.title, c.of) }
+    };
+    let says: Vec<_> = charts.iter().map(|c| format!("{}: {}", named(c), c.says)).collect();
     let svg = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {w} {h}")) width=(w) height=(h)
             role="img" aria-labelledby="title says" {
@@ -185,7 +188,10 @@ mod tests {
         let svg = picture("Both", &[chart.clone(), chart.clone()]);
         for (says, times) in [
             ("<title id=\"title\">Both</title>", 1),
-            ("<desc id=\"says\">A &lt; B: it rises. A &lt; B: it rises</desc>", 1),
+            (
+                "<desc id=\"says\">A &lt; B, of one network: it rises. A &lt; B, of one network: it rises</desc>",
+                1,
+            ),
             ("prefers-color-scheme: dark", 1),
             (">of one network</text>", 2),
             (">one</text>", 2),

@@ -68,7 +68,7 @@ fn matrix(title: &str, c: &PerClass<'_>, counts: &[Vec<u64>]) -> Chart {
             (turned(above, -45.0, Anchor::Start, class, name))
         }
     };
-    let mut data = Csv::new(["class", "answer", "images"]);
+    let mut data = Csv::new(["class", "answer", "answers over all fault maps"]);
     for (k, row) in counts.iter().enumerate() {
         for (answer, images) in row.iter().enumerate() {
             data.row([c.name(k), c.name(answer), images.to_string()]);

@@ -10,8 +10,8 @@ use crate::report::{
     words,
 };
 
-/// Maximum number of points that have names in the drawing; more would cover each other.
-const NAMED: usize = 18;
+/// Maximum number of measured points that have names in the drawing; more would cover each other.
+const NAMED: usize = 14;
 
 /// The operating points whose energy is known.
 pub(crate) fn energy(
@@ -33,6 +33,7 @@ pub(crate) fn energy(
     }
     let nominal = nominal.into_iter().map(|ca| point(100.0, ca, String::new())).collect();
     series.push(dots("nominal voltage, no NeuralFuse", Style::NEUTRAL, nominal));
+    let measured = series.iter().map(|s| s.points.len()).sum::<usize>();
     let printed: Vec<XyPoint> =
         published.iter().filter(|p| fits(entries, p)).map(in_print).collect();
     let mut about = "Energy of the accesses to the weight memory: base network at the low voltage, generator \
@@ -40,13 +41,13 @@ pub(crate) fn energy(
                      and to the left is better."
         .to_owned();
     if !printed.is_empty() {
-        about += " Hollow: what the paper prints for this network (tables 2 and 12), whose faults are those of \
+        about += " “The paper”: what it prints for this network (tables 2 and 12), whose faults are those of \
                   --faults reference.";
         let style = Style::of(entries.len()).light();
         series.push(dots("the paper", style, printed));
     }
     let points = || series.iter().flat_map(|s| &s.points);
-    let names = if points().count() <= NAMED { usize::MAX } else { 0 };
+    let names = if measured <= NAMED { usize::MAX } else { 0 };
     let x = Scale::linear(points().map(|p| p.at.0), [0.0, f64::INFINITY]);
     let y = Scale::accuracy(points().map(|p| p.at.1));
     let chart = Xy {

@@ -132,17 +132,12 @@ impl<'a> Page<'a> {
         sections::charts(&mut sections).map(std::mem::take).collect()
     }
 
-    /// The paths of the files in `folder` that the charts become, and a table of all fault maps for
+    /// The files in `folder` that the charts become, each with its text, and a table of all fault maps for
     /// [`Files::Csv`].
     #[must_use]
-    pub fn files(&self, folder: &Path, files: Files) -> Vec<PathBuf> {
-        self.contents(files).into_iter().map(|(name, _)| folder.join(name)).collect()
-    }
-
-    /// Writes the charts as files into a folder, which must exist.
-    pub fn save_files(&self, folder: &Path, files: Files) -> Result<()> {
-        let all = self.contents(files);
-        all.into_iter().try_for_each(|(name, text)| atomic::write(folder.join(name), text))
+    pub fn files(&self, folder: &Path, files: Files) -> Vec<(PathBuf, String)> {
+        let all = self.contents(files).into_iter();
+        all.map(|(name, text)| (folder.join(name), text)).collect()
     }
 
     fn contents(&self, files: Files) -> Vec<(String, String)> {
