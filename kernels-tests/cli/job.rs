@@ -89,7 +89,10 @@ fn train_eval_and_transform_agree() {
     assert_eq!((each.len(), each[0]), (3, accuracy_nf.mean));
     let maps = fs::read_to_string(place.path("m.csv")).unwrap();
     let maps: Vec<Vec<&str>> = maps.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!((maps.len(), &maps[0][..3]), (1 + 6, &["base", "generator", "dataset"][..]));
+    assert_eq!(
+        (maps.len(), &maps[0][..3]),
+        (1 + 6, &["base", "generator", "generator_sha256"][..])
+    );
     let column = |name: &str| maps[0].iter().position(|column| *column == name).unwrap();
     for (i, row) in maps[1..].iter().enumerate() {
         let p = &more.perturbed[i / 3];
