@@ -45,6 +45,10 @@ fn train_eval_and_transform_agree() {
     assert_eq!((&evaluated["step"], &evaluated["split"]), (&3.into(), &"test".into()));
     let generator = Weights::load(place.path("run/generator.safetensors")).unwrap();
     assert_eq!((generator.meta("model"), generator.meta("chip")), (Some("ConvS"), Some("1")));
+    let command = generator.meta("command").unwrap();
+    assert!(command.starts_with("nf-gpu train --") && command.contains(" --chip 1"), "{command}");
+    assert!(!command.contains("--out") && !command.contains("--data-dir"), "{command}");
+    let results = generator.meta("results").unwrap().to_owned();
     let checkpoint = Weights::load(place.path("run/checkpoint.safetensors")).unwrap();
     for (name, tensor) in &generator.tensors {
         assert_eq!(checkpoint.tensors.get(name), Some(tensor), "{name}");
@@ -70,6 +74,12 @@ fn train_eval_and_transform_agree() {
     assert_eq!((kind, chip.ber(), seeds), (FaultModel::StuckAt, 0.01, &[1][..]));
     let accuracy_nf = chip.accuracy_nf.as_ref().unwrap();
     assert_eq!(chip.recovery, Some(accuracy_nf.mean - chip.accuracy.mean));
+    let (ca, pa) = (trained.clean.accuracy, chip.accuracy.mean);
+    let (ca_nf, pa_nf) = (trained.clean.accuracy_nf.unwrap(), accuracy_nf.mean);
+    let wanted = format!(
+        "stuck-at at 0.01, seed 1: CA {ca:.2}, PA {pa:.2}, CA(NF) {ca_nf:.2}, PA(NF) {pa_nf:.2}"
+    );
+    assert!(results.ends_with(&wanted), "{results}: {wanted}");
     assert!((0.003..0.007).contains(&chip.flipped_bits.mean_rate), "{chip:?}");
     let flipped: u64 = chip.flipped_bits.per_bit.iter().sum();
     assert_eq!((chip.flipped_bits.per_bit.len(), flipped), (8, chip.flipped_bits.each[0]));

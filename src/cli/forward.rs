@@ -8,8 +8,7 @@ use self::document::{about, describe, text};
 use super::{gpu::ComputeArgs, places::Places, terminal};
 use crate::{
     error::{Error, Result},
-    evaluation::parse_seeds,
-    fault::{Faults, check_seed},
+    fault::{Faults, check_seed, parse_seeds},
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, OutputLoss},
     kernels::plan::Dtype,
@@ -297,8 +296,8 @@ impl ForwardArgs {
     fn base_net(&self) -> Result<BaseNet> {
         let hints = BaseHints {
             model: self.model.clone(),
-            mean: self.input_mean.clone(),
-            std: self.input_std.clone(),
+            input_mean: self.input_mean.clone(),
+            input_std: self.input_std.clone(),
         };
         BaseNet::load(&self.weights, &hints)
     }

@@ -92,8 +92,8 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     let graph =
         if generator { models::generator(model, SIDE)? } else { models::base(model, 1, None)? };
     let Adopted { weights, prefix, mut notes } = graph.find(contents, &args.file, &selection)?;
-    let hints =
-        BaseHints { model: None, mean: args.input_mean.clone(), std: args.input_std.clone() };
+    let (input_mean, input_std) = (args.input_mean.clone(), args.input_std.clone());
+    let hints = BaseHints { model: None, input_mean, input_std };
     let input = hints.normalisation(&weights)?;
     let graph = if generator {
         models::generator(model, side(&graph, &weights))?

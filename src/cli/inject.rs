@@ -130,7 +130,7 @@ impl InjectArgs {
         // The normalisation of the input does not matter here. Giving one avoids an error where the
         // file's own is not understood.
         let half = Some(vec![0.5; 3]);
-        BaseNet::load(file, &BaseHints { model, mean: half.clone(), std: half })
+        BaseNet::load(file, &BaseHints { model, input_mean: half.clone(), input_std: half })
     }
 
     fn job(&self) -> Result<Job> {

@@ -4,7 +4,7 @@ use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
 use crate::{
     data,
     error::{Error, Result},
-    evaluation::parse_seeds,
+    fault::parse_seeds,
     report::{self, Console, Event, Sink, console::Verbosity, shell::quoted, wrap::paragraph},
     repro::{self, Forecast, PaperTable, QueuePlan, ReproSettings, TABLES},
 };

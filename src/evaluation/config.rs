@@ -15,15 +15,9 @@ pub struct EvalConfig {
     /// Weights of the base network
     #[arg(long, value_name = "FILE")]
     pub base: PathBuf,
-    /// Name of the base network, where its file does not say
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Mean of the base's input per channel, of values from 0 to 1 (default: the file's)
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
-    pub input_mean: Option<Vec<f32>>,
-    /// Standard deviation of the base's input per channel
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
-    pub input_std: Option<Vec<f32>>,
+    /// What the user says about the base network
+    #[command(flatten)]
+    pub hints: BaseHints,
     /// Weights of a generator; several files give several tables
     #[arg(long, value_name = "FILE")]
     pub generator: Vec<PathBuf>,
@@ -106,14 +100,5 @@ impl EvalConfig {
             return Err(Error::argument("--protect", what, "add --sensitivity"));
         }
         Ok(())
-    }
-
-    /// What the flags say about the base network.
-    pub(super) fn hints(&self) -> BaseHints {
-        BaseHints {
-            model: self.model.clone(),
-            mean: self.input_mean.clone(),
-            std: self.input_std.clone(),
-        }
     }
 }

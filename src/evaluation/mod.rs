@@ -2,11 +2,9 @@
 //! [`eval`](crate::eval) below measures; here networks, images and faults are found and read.
 
 mod config;
-mod seeds;
 mod setup;
 
 pub use config::EvalConfig;
-pub use seeds::parse_seeds;
 pub use setup::Setup;
 
 use crate::{
@@ -163,7 +161,7 @@ impl<'a> Ready<'a> {
         let generator = generator.map(|g| &*g.path);
         let given = Given::new(&config.base, generator, &setup.dataset, &config.data_dir);
         config
-            .hints()
+            .hints
             .note(given)
             .with("--allow-mismatch", config.allow_mismatch.then(String::new))
             .with("--points", config.points.as_ref().map(|file| file.display().to_string()))

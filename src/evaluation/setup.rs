@@ -1,12 +1,12 @@
 //! The setup of an evaluation: networks, data set and faults. Flags decide; where they are silent, the
 //! settings that the generators were trained for.
 
-use super::{EvalConfig, parse_seeds};
+use super::EvalConfig;
 use crate::{
     data::{self, ImageSet, Split},
     energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
-    fault::Faults,
+    fault::{Faults, PAPER_SEEDS, parse_seeds},
     files::sha256,
     train::{Asked, BaseHints, BaseNet, FaultArgs, Generator, GeneratorFile, Mismatch, TrainedFor},
     words,
@@ -122,14 +122,15 @@ impl<'a> Setup<'a> {
 /// Hints about the base network from the flags; where they are silent, from the records of the generators
 /// that were trained in front of this network.
 fn hints(config: &EvalConfig, for_it: &[&TrainedFor]) -> BaseHints {
-    let given = config.input_mean.is_some() || config.input_std.is_some();
+    let said = &config.hints;
+    let given = said.input_mean.is_some() || said.input_std.is_some();
     let input = for_it.iter().find_map(|trained| trained.input.clone()).filter(|_| !given);
-    let (mean, std) = match input {
+    let (input_mean, input_std) = match input {
         Some([mean, std]) => (Some(mean), Some(std)),
-        None => (config.input_mean.clone(), config.input_std.clone()),
+        None => (said.input_mean.clone(), said.input_std.clone()),
     };
     let known = for_it.iter().find_map(|trained| trained.base.as_ref().map(|(model, _)| model));
-    BaseHints { model: config.model.as_ref().or(known).cloned(), mean, std }
+    BaseHints { model: said.model.as_ref().or(known).cloned(), input_mean, input_std }
 }
 
 /// The data set. The flag wins; then the data set of generators for this network; then the network's own; and
@@ -243,6 +244,7 @@ fn seeds(asked: &Asked) -> Result<Vec<u64>> {
             Err(Error::argument("--seeds", what, "leave out one of the two"))
         }
         (Some(seed), None) => Ok(vec![seed]),
-        (None, seeds) => parse_seeds(seeds.as_deref().unwrap_or("50000..50010")),
+        (None, Some(seeds)) => parse_seeds(seeds),
+        (None, None) => Ok(PAPER_SEEDS.collect()),
     }
 }

@@ -31,6 +31,6 @@ pub use profile::{Layout, Placed, Profile, load_map};
 pub(crate) use quantize::check_bits;
 pub use quantize::{Quantized, dequantize, quantize};
 pub use reference::CELL_MAP_WORDS;
-pub use seed::{MAX_SEED, Maps, check_seed, step_seed};
+pub use seed::{MAX_SEED, Maps, PAPER_SEEDS, check_seed, parse_seeds, step_seed};
 pub(crate) use select::matches;
 pub use select::{LayerChoice, Lot, Positions};

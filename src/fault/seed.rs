@@ -2,9 +2,13 @@
 
 use super::philox4x32_10;
 use crate::error::{Error, Result};
+use std::{collections::BTreeSet, ops::Range};
 
 /// Largest seed a user may give: the upper half of the 64-bit seeds belongs to training steps.
 pub const MAX_SEED: u64 = (1 << 63) - 1;
+
+/// Seeds of the fault maps of an evaluation where nobody says others: ten maps, as in the paper.
+pub const PAPER_SEEDS: Range<u64> = 50_000..50_010;
 
 /// Last counter word of step seeds, where fault maps have their stream (0 to 2): "step" in ASCII.
 const STEP: u32 = 0x7374_6570;
@@ -34,6 +38,36 @@ pub fn check_seed(flag: &str, seed: u64) -> Result<u64> {
         format!("{seed} is above {MAX_SEED}"),
         "larger seeds are kept for training steps, so that these never meet evaluation's",
     ))
+}
+
+/// Parses seeds that a user typed: `7`, `7,8` or `7..9` (half open).
+///
+/// # Errors
+/// [`Error::Argument`] for anything else, for a seed that is there twice, and as [`check_seed`].
+pub fn parse_seeds(text: &str) -> Result<Vec<u64>> {
+    let wrong = || {
+        let hint = "as in 50000..50010 (the end is not included), 7 or 7,8";
+        Error::argument("--seeds", format!("{text:?} is no seed, list or range"), hint)
+    };
+    let number = |t: &str| t.trim().parse::<u64>().map_err(|_| wrong());
+    let seeds: Vec<u64> = match text.split_once("..") {
+        Some((first, end)) => {
+            let range: Range<u64> = number(first)?..number(end)?;
+            if range.is_empty() || range.end - range.start > 1_000_000 {
+                return Err(wrong());
+            }
+            range.collect()
+        }
+        None => text.split(',').map(number).collect::<Result<_>>()?,
+    };
+    let mut seen = BTreeSet::new();
+    for &seed in &seeds {
+        if !seen.insert(check_seed("--seeds", seed)?) {
+            let what = format!("{seed} is there twice: the same chip is no second one");
+            return Err(Error::argument("--seeds", what, "leave one out"));
+        }
+    }
+    Ok(seeds)
 }
 
 /// Where the maps of a training run come from.
@@ -71,7 +105,6 @@ impl Maps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn no_two_steps_or_copies_share_a_map_and_none_meets_evaluation() {
@@ -93,5 +126,15 @@ mod tests {
         assert_eq!(Maps::Fresh { run_seed: 7 }.seed(3, 1), step_seed(7, 3, 1));
         assert_eq!(check_seed("--chip", MAX_SEED).unwrap(), MAX_SEED);
         assert_eq!(check_seed("--chip", MAX_SEED + 1).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn seeds_are_half_open_ranges_or_lists() {
+        assert_eq!(parse_seeds("5..8").unwrap(), [5, 6, 7]);
+        assert_eq!(parse_seeds("7").unwrap(), [7]);
+        assert_eq!(parse_seeds("7,1").unwrap(), [7, 1]);
+        for wrong in ["8..5", "a", "", "1..", "0..99999999", "-1", "1,2,1"] {
+            assert_eq!(parse_seeds(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
     }
 }

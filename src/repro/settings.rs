@@ -4,7 +4,7 @@ use super::plan::Training;
 use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
-    fault::{FaultModel, Faults, check_seed},
+    fault::{FaultModel, Faults, PAPER_SEEDS, check_seed},
     train::{Augment, PretrainConfig, Schedule, TrainConfig},
 };
 use clap::Args;
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 /// The paper's epochs of a generator and seeds of the evaluation; epochs, batch size and learning rate of a
 /// base network are those of the paper's code.
 const EPOCHS: u64 = 150;
-const SEEDS: std::ops::Range<u64> = 50_000..50_010;
 /// Folder of results, the name of the table left out.
 const OUT: &str = "runs/repro";
 const BASE_EPOCHS: u64 = 100;
@@ -41,7 +40,7 @@ pub struct ReproSettings {
     #[arg(long, value_name = "MODEL", default_value_t = FaultModel::Reference.to_string())]
     pub faults: String,
     /// Seeds of the fault maps of the evaluations
-    #[arg(skip = SEEDS.collect::<Vec<u64>>())]
+    #[arg(skip = PAPER_SEEDS.collect::<Vec<u64>>())]
     pub seeds: Vec<u64>,
     /// Use --bases although their classes are not those of the data set: labels are taken by number where
     /// they are not found by name
@@ -88,7 +87,7 @@ impl Default for ReproSettings {
             bases: None,
             data_dir: PathBuf::from(DEFAULT_DIR),
             faults: FaultModel::Reference.to_string(),
-            seeds: SEEDS.collect(),
+            seeds: PAPER_SEEDS.collect(),
             allow_mismatch: false,
             images: None,
             epochs: EPOCHS,
@@ -128,7 +127,7 @@ impl ReproSettings {
             steps,
             batch_size,
             images,
-            seeds: vec![SEEDS.start],
+            seeds: vec![PAPER_SEEDS.start],
             ..self
         }
     }

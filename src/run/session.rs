@@ -12,7 +12,7 @@ use crate::{
     tuning::{CacheFolder, Choices},
 };
 use std::{
-    ops::{Deref, DerefMut},
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
@@ -33,12 +33,6 @@ impl Deref for Gpu {
 
     fn deref(&self) -> &Device {
         &self.device
-    }
-}
-
-impl DerefMut for Gpu {
-    fn deref_mut(&mut self) -> &mut Device {
-        &mut self.device
     }
 }
 
@@ -63,6 +57,12 @@ impl Gpu {
     /// a device.
     pub fn open(choice: &AdapterChoice) -> Result<Self> {
         Self::open_at(choice, None)
+    }
+
+    /// From now on compiles trusted variants with run-time checks too, to prove them before they
+    /// are trusted.
+    pub fn check_shaders(&mut self) {
+        self.device.check_shaders();
     }
 
     /// Like [`Self::open`]; with a `place`, compiled pipelines are kept there if the driver can

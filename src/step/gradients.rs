@@ -6,6 +6,7 @@
 //! there are no labels, the distance from a [`super::Teacher`]'s answers takes the place of cross-entropy.
 
 use super::{
+    RunEntries,
     loss_head::{LossHead, loss_scale},
     target::Target,
 };
@@ -17,7 +18,6 @@ use crate::{
     nn::{Convolution, Cut, FrozenNet, Injector, Mode, NodeValue, TrainableNet},
     run::{BufferId, Gpu, Program, StepTime, Tape},
 };
-use std::ops::Range;
 
 /// An EOPM step on a tape, forward and backward. If the copies come in groups, the tape has three
 /// sections: the generator forward; the base network, which runs once per group; the generator
@@ -187,12 +187,7 @@ impl EopmStep {
 
     /// Like [`Self::run`], but calls `run` for the entries of the tape: for all of them, in order, in
     /// one or several calls.
-    pub fn run_by(
-        &self,
-        gpu: &Gpu,
-        seeds: Option<&[u64]>,
-        run: &mut dyn FnMut(&Program, Range<usize>) -> Result<()>,
-    ) -> Result<()> {
+    pub fn run_by(&self, gpu: &Gpu, seeds: Option<&[u64]>, run: RunEntries<'_>) -> Result<()> {
         let cut = &self.tape.cut;
         if seeds.is_some_and(|seeds| seeds.len() + 1 != self.tape.copies as usize)
             || seeds.is_none() && cut.groups > 1

@@ -83,7 +83,7 @@ fn attempt(
     config.checked()?;
     let recorded = resumed.as_ref().map(|resumed| resumed.folder.recorded()).transpose()?;
     let _session = gpu.session(recorded);
-    let base = BaseNet::load(&config.base, &config.hints())?;
+    let base = BaseNet::load(&config.base, &config.hints)?;
     let dataset = base.dataset(config.dataset.as_deref())?;
     config.goal.suits(&dataset)?;
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;

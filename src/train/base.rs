@@ -13,6 +13,8 @@ use crate::{
     report::eval_json::Given,
     run::Gpu,
 };
+use clap::Args;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Key in the metadata of a file whose weights have faults already (`nf-gpu inject`).
@@ -35,14 +37,20 @@ pub struct BaseNet {
 }
 
 /// What the command line says about a base network where its file does not.
-#[derive(Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BaseHints {
-    /// `--model`
+    /// Name of the base network, where its file does not say
+    #[arg(long, value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// `--input-mean`
-    pub mean: Option<Vec<f32>>,
-    /// `--input-std`
-    pub std: Option<Vec<f32>>,
+    /// Mean of the base's input per channel, of values from 0 to 1 (default: the file's)
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_mean: Option<Vec<f32>>,
+    /// Standard deviation of the base's input per channel
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_std: Option<Vec<f32>>,
 }
 
 impl BaseHints {
@@ -54,8 +62,8 @@ impl BaseHints {
         };
         given
             .with("--model", self.model.clone())
-            .with("--input-mean", list(&self.mean))
-            .with("--input-std", list(&self.std))
+            .with("--input-mean", list(&self.input_mean))
+            .with("--input-std", list(&self.input_std))
     }
 
     /// The input that the network expects: from the flags, else from its file.
@@ -68,7 +76,7 @@ impl BaseHints {
             &[r, g, b] if values.iter().all(|v| v.is_finite()) => Ok([r, g, b]),
             _ => Err(Error::argument(flag, "three numbers are needed", "as in 0.485,0.456,0.406")),
         };
-        match (&self.mean, &self.std) {
+        match (&self.input_mean, &self.input_std) {
             (Some(mean), Some(std)) => {
                 let (mean, std) = (three("--input-mean", mean)?, three("--input-std", std)?);
                 let checked = Normalisation::of(mean, std).map(Some);

@@ -51,15 +51,10 @@ pub struct TrainConfig {
         hide_default_value = true
     )]
     pub base: PathBuf,
-    /// Name of the base network, where its file does not say
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Mean of the base's input per channel, of values from 0 to 1 (default: the file's)
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
-    pub input_mean: Option<Vec<f32>>,
-    /// Standard deviation of the base's input per channel
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
-    pub input_std: Option<Vec<f32>>,
+    /// What the user says about the base network
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub hints: BaseHints,
     /// Data set, or a folder of images (default: the one that the base was trained on)
     #[arg(long, value_name = "NAME|DIR")]
     pub dataset: Option<String>,
@@ -275,16 +270,6 @@ impl TrainConfig {
             Some(chip) => Maps::Chip(chip),
             None => Maps::Fresh { run_seed: self.seed },
         })
-    }
-
-    /// What the flags say about the base network.
-    #[must_use]
-    pub(crate) fn hints(&self) -> BaseHints {
-        BaseHints {
-            model: self.model.clone(),
-            mean: self.input_mean.clone(),
-            std: self.input_std.clone(),
-        }
     }
 
     /// Perturbed copies of a step. A chip has a single map, so one copy suffices.

@@ -160,7 +160,7 @@ pub struct Need {
 /// Bad settings or files, or the device has no memory for the weights.
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
-    let base = BaseNet::load(&config.base, &config.hints())?;
+    let base = BaseNet::load(&config.base, &config.hints)?;
     let config = &config.begun_with(config.warm_start(base.side())?.as_ref());
     if let Ok(dataset) = base.dataset(config.dataset.as_deref()) {
         config.goal.suits(&dataset)?;

@@ -11,7 +11,7 @@ use crate::{
     energy::{OperatingPoints, published},
     error::Result,
     eval::{self, Details, Journal, Measurement, Named, Request, Subject},
-    fault::{Faults, Maps},
+    fault::{Faults, Maps, PAPER_SEEDS},
     files::{FORMAT, Weights, read_text, sha256},
     models,
     report::{
@@ -23,8 +23,6 @@ use crate::{
 
 /// Name of the held-out images in the metrics.
 const HELD_OUT_SPLIT: &str = "held-out";
-/// Seeds of the fault maps in the final table, as in the paper; not used for a chip.
-const EVAL_SEEDS: std::ops::Range<u64> = 50_000..50_010;
 
 impl Run<'_> {
     /// Whether the metrics hold the accuracies on held-out images after `step`.
@@ -141,7 +139,7 @@ impl Run<'_> {
         let generator = self.folder.generator();
         let given = Given::new(&config.base, Some(&generator), &self.dataset, &config.data_dir);
         evaluation.given = config
-            .hints()
+            .hints
             .note(given)
             .with("--allow-mismatch", config.allow_mismatch.then(String::new));
         let document = eval_json::Document::new(vec![evaluation.clone()]);
@@ -213,7 +211,7 @@ fn results(m: &Measurement, set: &ImageSet, faults: &Faults, seeds: &[u64]) -> S
 
 /// Seeds of the maps of the final table, without a chip.
 pub(super) fn final_maps(config: &TrainConfig) -> impl Iterator<Item = u64> {
-    EVAL_SEEDS.take(config.final_maps.unwrap_or(usize::MAX))
+    PAPER_SEEDS.take(config.final_maps.unwrap_or(usize::MAX))
 }
 
 /// Mean accuracies of a measurement.

@@ -1,6 +1,7 @@
 //! `nf-gpu pretrain`: quantisation-aware training of a base network.
 
 use super::{
+    base::EVAL_BATCH,
     checkpoint::Checkpoint,
     config::OF_NO_MATTER,
     feed::{Feed, TrainSet, tell},
@@ -25,8 +26,6 @@ use crate::{
     step::{Supervised, SupervisedSettings, TrainingStep as _},
 };
 
-/// Images of a batch in evaluations.
-const EVAL_BATCH: u32 = 100;
 /// Test images of the evaluation after each epoch; the last evaluation uses all.
 pub(super) const GLANCE: usize = 2000;
 

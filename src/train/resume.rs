@@ -79,7 +79,7 @@ fn follow(
             }
             "steps" | "epochs" => return Err(contradiction(name, then, wanted)),
             // The network, the arithmetic and the labels are compared with the checkpoint.
-            "model" => config.model.clone_from(&now.model),
+            "model" => config.hints.model.clone_from(&now.hints.model),
             "allow_mismatch" => config.allow_mismatch = now.allow_mismatch,
             "dtype" | "base" | "data_dir" => {}
             "dataset" if may_have_moved(saved, now) => {}

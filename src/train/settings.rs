@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::ffi::OsString;
 
-/// Default of how often a run continues after the device was lost or it went back.
+/// Default of `--max-recoveries`: how often a run may go on after a lost device or a rollback.
 pub(super) const RECOVERIES: u32 = 3;
 
 /// The settings that flags give; all others have their defaults.

@@ -28,8 +28,8 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("base", Some(run.base.model.clone())),
         ("base_sha256", Some(run.base.sha256.clone())),
         ("base_precision", Some(run.precision.to_string())),
-        ("base_input_mean", config.input_mean.as_ref().map(list)),
-        ("base_input_std", config.input_std.as_ref().map(list)),
+        ("base_input_mean", config.hints.input_mean.as_ref().map(list)),
+        ("base_input_std", config.hints.input_std.as_ref().map(list)),
         ("faults", Some(faults.kind().to_string())),
         ("ber", Some(ber.to_string())),
         ("ber10", Some(ber10.to_string())),
@@ -90,7 +90,9 @@ impl TrainedFor {
             ber: Some(weights.meta_as("ber")?.ok_or_else(|| odd("ber"))?),
             ..fields.map_err(|_| odd("fault_detail"))?
         };
-        let described = fields.faults().map_err(|_| odd("fault_detail"))?;
+        let is_rate = fields.ber.is_some_and(|ber| (0.0..1.0).contains(&ber));
+        let described =
+            fields.faults().map_err(|_| odd(if is_rate { "fault_detail" } else { "ber" }))?;
         let (mut faults, ber) = FaultArgs::of_document(&described);
         if described.measured().is_none() {
             faults.chip = weights.meta("chip").filter(|chip| *chip != "none").map(str::to_owned);

@@ -20,6 +20,15 @@ impl Csv {
         self.0.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// Puts a column before all others whose cells are alike, unless `value` is empty.
+    pub(crate) fn of(mut self, name: &str, value: &str) -> Self {
+        let rows = if value.is_empty() { &mut [][..] } else { &mut self.0[..] };
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.insert(0, if i == 0 { name } else { value }.to_owned());
+        }
+        self
+    }
+
     /// The lines, each with the line end that the standard wants. Cells that hold a comma, a quotation mark
     /// or a line end stand in quotation marks; other control characters are replaced. Names from files stand as
     /// they are: a spreadsheet may take one that begins with `=` for a formula.
@@ -137,6 +146,8 @@ mod tests {
         let wanted = "a,b (%)\r\n\"x, \"\"y\"\"\nz\",0.30000000000000004\r\n1 %,\r\n";
         assert_eq!(text, wanted);
         assert_eq!(number(0.1 + 0.2).parse::<f64>().unwrap(), 0.1 + 0.2);
+        assert_eq!(csv.clone().of("of", ""), csv);
+        assert!(csv.of("of", "one net").text().starts_with("of,a,b (%)\r\none net,"));
     }
 
     #[test]

@@ -139,16 +139,20 @@ pub(crate) fn conditions<'a>(entries: &'a [Entry<'a>]) -> Vec<Condition<'a>> {
     conditions
 }
 
+/// The fault maps of a measurement: how many, and of which seeds.
+pub(super) fn maps(p: &Perturbed) -> String {
+    let count = words::several(p.seeds.len(), "map", "maps");
+    match p.seeds.as_slice() {
+        _ if p.faults.measured().is_some() => count,
+        [one] => format!("map of seed {one}"),
+        seeds => format!("{count}, seeds {}", words::seeds(seeds)),
+    }
+}
+
 /// Rate and faults, and the other properties in which these measurements differ.
 fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> String {
-    let maps = |p: &Perturbed| match p.seeds.as_slice() {
-        [one] if p.faults.measured().is_none() => format!("map of seed {one}"),
-        seeds => {
-            let several = words::several(seeds.len(), "map", "maps");
-            let alike = all.iter().all(|(_, other)| other.seeds == p.seeds);
-            if alike { several } else { format!("{several}, seeds {}", words::seeds(seeds)) }
-        }
-    };
+    let alike = all.iter().all(|(_, other)| other.seeds == p.seeds);
+    let several = words::several(p.seeds.len(), "map", "maps");
     let differs = |of: &dyn Fn(&Evaluation, &Perturbed) -> String| {
         let own = of(entry.evaluation, p);
         all.iter().any(|(e, p)| of(e.evaluation, p) != own).then_some(own)
@@ -160,7 +164,7 @@ fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> 
         differs(&|e, _| format!("{} bits", e.precision)),
         Some(format!("{} faulty cells", words::rate(p.ber()))),
         Some(words::faults(p)),
-        Some(maps(p)),
+        Some(if alike && p.seeds.len() > 1 { several } else { maps(p) }),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

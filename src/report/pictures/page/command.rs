@@ -22,11 +22,29 @@ pub(super) fn train(config: &str) -> Option<String> {
     Some(train_words(&config.parse().ok()?)?.join(" \\\n  "))
 }
 
-/// The same on one line and without the folders of this machine, as the file of a generator keeps it.
+/// The same on one line, as the file of a generator keeps it, which people hand on: without the folders of results
+/// and data sets, and without the folders of files that were named by their whole path.
 pub(crate) fn train_anywhere(config: &str) -> Option<String> {
     let mut table: toml::Table = config.parse().ok()?;
     table.retain(|key, _| !["out", "data_dir"].contains(&key));
+    for (_, value) in &mut table {
+        match value {
+            toml::Value::Array(values) => values.iter_mut().for_each(without_folder),
+            value => without_folder(value),
+        }
+    }
     Some(train_words(&table)?.join(" "))
+}
+
+/// Leaves the last part of a whole path, and any other value as it is.
+fn without_folder(value: &mut toml::Value) {
+    if let toml::Value::String(text) = value {
+        let path = Path::new(text.as_str());
+        let name = path.file_name().filter(|_| path.is_absolute());
+        if let Some(name) = name.map(|name| name.to_string_lossy().into_owned()) {
+            *text = name;
+        }
+    }
 }
 
 /// The program's name and its flags, each with its value.
@@ -230,6 +248,13 @@ mod tests {
         assert_eq!(flags.replace(" \\\n ", ""), wanted);
         assert!(train("epochs = 3").unwrap().contains("--epochs 3"));
         assert_eq!(train("no toml"), None);
+        let root = if cfg!(windows) { "C:/" } else { "/" };
+        let config = format!(
+            "base = \"{root}home/me/a.safetensors\"\nfault_map = [\"{root}lab/m.npy\", \"n.npy\"]\n\
+             data_dir = \"{root}data\"\nout = \"runs/x\"\nlr = 0.5\n"
+        );
+        let wanted = "nf-gpu train --base a.safetensors --fault-map m.npy,n.npy --lr 0.5";
+        assert_eq!(train_anywhere(&config).unwrap(), wanted);
     }
 
     #[test]

@@ -148,7 +148,10 @@ impl<'a> Page<'a> {
                 let evaluations = self.sources.iter().flat_map(|s| &s.evaluations);
                 let maps = crate::report::words::maps(evaluations).text();
                 let maps = ("fault-maps.csv".to_owned(), maps);
-                charts.map(|(name, c)| (name + ".csv", c.data.text())).chain([maps]).collect()
+                charts
+                    .map(|(name, c)| (name + ".csv", c.data.of("of", &c.of).text()))
+                    .chain([maps])
+                    .collect()
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::report::{
     pictures::{
         chart::Chart,
         charts::{self, PerClass, TrainingRun},
-        entry::{Condition, Entry, conditions, measure, sweeps},
+        entry::{Condition, Entry, conditions, maps, measure, sweeps},
         source::Source,
         svg::Style,
     },
@@ -238,8 +238,9 @@ fn faults(entries: &[Entry<'_>], conditions: &[Condition<'_>]) -> Vec<Part> {
             if known || f.each.iter().all(|&n| n == 0) {
                 continue;
             }
-            let title = format!("{} faulty cells, {}", words::rate(p.ber()), words::faults(p));
-            let title = format!("{title}, {}", words::several(p.seeds.len(), "map", "maps"));
+            let (rate, faults) = (words::rate(p.ber()), words::faults(p));
+            let (model, maps) = (&entry.evaluation.base.model, maps(p));
+            let title = format!("{model}: {rate} faulty cells, {faults}, {maps}");
             let charts = Part::beside(charts::flips(p, entry.evaluation.precision));
             all.extend(titled(title, shown.is_empty(), conditions.len() > 1, vec![charts]));
             shown.push(&f.each);
