@@ -74,12 +74,9 @@ fn train_eval_and_transform_agree() {
     assert_eq!((kind, chip.ber(), seeds), (FaultModel::StuckAt, 0.01, &[1][..]));
     let accuracy_nf = chip.accuracy_nf.as_ref().unwrap();
     assert_eq!(chip.recovery, Some(accuracy_nf.mean - chip.accuracy.mean));
-    let (ca, pa) = (trained.clean.accuracy, chip.accuracy.mean);
-    let (ca_nf, pa_nf) = (trained.clean.accuracy_nf.unwrap(), accuracy_nf.mean);
-    let wanted = format!(
-        "stuck-at at 0.01, seed 1: CA {ca:.2}, PA {pa:.2}, CA(NF) {ca_nf:.2}, PA(NF) {pa_nf:.2}"
-    );
-    assert!(results.ends_with(&wanted), "{results}: {wanted}");
+    // What each number is, a unit test of `train::outcome` tells.
+    let ends = format!("CA {:.2}, PA {:.2}, ", trained.clean.accuracy, chip.accuracy.mean);
+    assert!(results.contains(&format!("stuck-at at a rate of 0.01, seed 1: {ends}")), "{results}");
     assert!((0.003..0.007).contains(&chip.flipped_bits.mean_rate), "{chip:?}");
     let flipped: u64 = chip.flipped_bits.per_bit.iter().sum();
     assert_eq!((chip.flipped_bits.per_bit.len(), flipped), (8, chip.flipped_bits.each[0]));

@@ -124,7 +124,11 @@ impl Run<'_> {
             "test",
         )))?;
         // The generator was safe before its evaluation; now its file also says what that found.
-        weights.metadata.insert("results".to_owned(), results(&m, test_set, &self.faults, &seeds));
+        let agreement = test_set.labels_from == LabelsFrom::CleanNetwork;
+        let measure = if agreement { ", agreement with the clean network" } else { "" };
+        let images = format!("{}{measure}", test_set.images());
+        let results = results(&m, &images, &self.faults, &seeds);
+        weights.metadata.insert("results".to_owned(), results);
         weights.save(self.folder.generator())?;
         let sha256 = sha256(self.folder.generator())?;
         let points = OperatingPoints::built_in()?;
@@ -173,40 +177,27 @@ impl Run<'_> {
     }
 }
 
-/// The results of the final evaluation on one line, in per cent, as the file of a generator keeps them.
-fn results(m: &Measurement, set: &ImageSet, faults: &Faults, seeds: &[u64]) -> String {
-    let per_cent = |accuracy: f64| format!("{accuracy:.2}");
+/// The results of the final evaluation on one line, as the file of a generator keeps them: accuracies in per cent, over
+/// several maps their mean and population standard deviation.
+fn results(m: &Measurement, images: &str, faults: &Faults, seeds: &[u64]) -> String {
+    let one = |accuracy: f64| format!("{accuracy:.2}");
     let over_maps = |each: Vec<f64>| {
-        let spread = Spread::of(&each);
-        let plus_minus = (each.len() > 1).then(|| format!(" +- {:.2}", spread.std));
-        per_cent(spread.mean) + &plus_minus.unwrap_or_default()
+        let Spread { mean, std, .. } = Spread::of(&each);
+        if each.len() > 1 { format!("{mean:.2} +- {std:.2}") } else { one(mean) }
     };
-    let mut parts = vec![("CA", per_cent(m.clean.accuracy()))];
-    if let Some(p) = m.perturbed.first() {
-        parts.push(("PA", over_maps(p.accuracy())));
-        let with_generator = m.clean_nf.as_ref().map(|nf| per_cent(nf.accuracy()));
-        parts.extend(with_generator.map(|nf| ("CA(NF)", nf)));
-        parts.push(("PA(NF)", over_maps(p.accuracy_nf())));
-    }
     let maps = match seeds {
-        _ if faults.measured().is_some() => "the measured map".to_owned(),
-        [first, .., last] => format!("seeds {first}..{}", last + 1),
-        _ => format!("seed {}", seeds[0]),
+        [first, .., last] => format!(", seeds {first}..{}", last + 1),
+        [seed] if faults.measured().is_none() => format!(", seed {seed}"),
+        // The words of the faults tell of the measured map.
+        _ => String::new(),
     };
-    let measure = if set.labels_from == LabelsFrom::CleanNetwork {
-        ", agreement with the clean network"
-    } else {
-        ""
-    };
-    let values: Vec<String> =
-        parts.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
-    format!(
-        "{}, {} at {}, {maps}{measure}: {}",
-        set.images(),
-        faults.kind(),
-        faults.rates()[0],
-        values.join(", ")
-    )
+    let mut text = format!("{images}, {faults}{maps}: CA {}", one(m.clean.accuracy()));
+    for p in &m.perturbed {
+        text += &format!(", PA {}", over_maps(p.accuracy()));
+        text.extend(m.clean_nf.iter().map(|nf| format!(", CA(NF) {}", one(nf.accuracy()))));
+        text += &format!(", PA(NF) {}", over_maps(p.accuracy_nf()));
+    }
+    text
 }
 
 /// Seeds of the maps of the final table, without a chip.
@@ -226,5 +217,47 @@ fn evaluated(m: &Measurement, set: &ImageSet, step: u64, epoch: u64, split: &str
         perturbed_nf: m.perturbed.first().map(|p| mean(p.accuracy_nf())),
         split: split.into(),
         agreement: set.labels_from == LabelsFrom::CleanNetwork,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        eval::{Answers, OfMap, PerturbedMeasurement},
+        fault::FaultModel,
+    };
+
+    #[test]
+    fn results_are_one_line_that_tells_each_number_from_the_others() {
+        // Of ten images of one class so many are right.
+        let answers = |right| Answers(vec![vec![right, 10 - right], vec![0, 0]]);
+        let maps = |right: &[u64]| -> Vec<OfMap> {
+            right.iter().map(|&n| OfMap { answers: answers(n), flips: Vec::new() }).collect()
+        };
+        let measured = |faults: &Faults, alone: &[u64], behind: &[u64]| Measurement {
+            clean: answers(9),
+            clean_nf: Some(answers(8)),
+            perturbed: vec![PerturbedMeasurement {
+                faults: faults.clone(),
+                alone: maps(alone),
+                behind: maps(behind),
+            }],
+            logits: Vec::new(),
+        };
+        let faults = Faults::new(FaultModel::Reference, 0.01).unwrap();
+        let m = measured(&faults, &[2, 4], &[5, 7]);
+        assert_eq!(
+            results(&m, "10 test images", &faults, &[50_000, 50_001]),
+            "10 test images, reference at a rate of 0.01, seeds 50000..50002: CA 90.00, PA 30.00 +- 10.00, \
+             CA(NF) 80.00, PA(NF) 60.00 +- 10.00"
+        );
+        let faults = Faults::asymmetric(0.01, 0.02).unwrap();
+        let m = measured(&faults, &[2], &[5]);
+        assert_eq!(
+            results(&m, "10 test images", &faults, &[3]),
+            "10 test images, asymmetric at rates of 0.01 (0 to 1) and 0.02 (1 to 0), seed 3: CA 90.00, \
+             PA 20.00, CA(NF) 80.00, PA(NF) 50.00"
+        );
     }
 }
