@@ -371,8 +371,8 @@ fn training_resnet20_behind_a_normalisation() {
 #[test]
 fn training_in_parts_is_training_on_the_whole_batch() {
     check_training(&base("vgg-small", true), &[2, 2, 1], true);
-    check_training(&models::generator("DeConvS", 16).unwrap(), &[3, 1], false);
-    check_training(&models::generator("UNetS", 16).unwrap(), &[1, 1], true);
+    check_training(&models::generator("DeConvS", [3, 16, 16]).unwrap(), &[3, 1], false);
+    check_training(&models::generator("UNetS", [3, 16, 16]).unwrap(), &[1, 1], true);
 }
 
 #[test]
@@ -383,5 +383,5 @@ fn training_with_dropout_on_fully_connected_layers() {
 
 #[test]
 fn training_a_learned_image() {
-    check_training(&models::generator("UIP", 8).unwrap(), &[2, 1], false);
+    check_training(&models::generator("UIP", [3, 8, 8]).unwrap(), &[2, 1], false);
 }

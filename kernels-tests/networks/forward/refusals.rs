@@ -6,7 +6,7 @@ use std::fs;
 /// A place with a base, a generator and tensors that fit them.
 fn place() -> Place {
     let place = Place::new();
-    let graph = models::generator("ConvS", 32).unwrap();
+    let graph = models::generator("ConvS", [3, 32, 32]).unwrap();
     initialise(&graph, false, 2).save(place.path("g.safetensors")).unwrap();
     let f32 = |name: &str, shape: &[usize]| {
         let data = vec![0.25; shape.iter().product()];
