@@ -186,7 +186,7 @@ impl Place {
     }
 
     /// Runs each line; it must be refused with the code and the words, and leave every file as it was.
-    fn refuses(&self, cases: &[(&str, i32, &[&str])]) {
+    pub(super) fn refuses(&self, cases: &[(&str, i32, &[&str])]) {
         let before = self.files();
         for (line, code, says) in cases {
             println!("nf-gpu {line}");

@@ -271,11 +271,11 @@ fn check_training(graph: &Graph, parts: &[u32], of_images: bool) {
     let twin = Evaluator { graph, parameters: &weights, weights: layers, training: true };
     let shape = graph.shape(graph.input(), batch);
     let out = graph.shape(graph.output(), batch);
-    let (image, row) = ((shape.h * shape.w * 3) as usize, (out.h * out.w * out.c) as usize);
+    let (image, row) = ((shape.h * shape.w * shape.c) as usize, (out.h * out.w * out.c) as usize);
     let mut random = Random::new(13);
     let dlogits = random.floats(batch as usize * row);
     let twins = [twin];
-    let (images, values) = quiet_images(&mut random, (shape.pixels() * 3) as usize, &twins);
+    let (images, values) = quiet_images(&mut random, (shape.pixels() * shape.c) as usize, &twins);
     let (twin, values) = (&twins[0], &values[0]);
     let want = twin.backward(values, &wide(&dlogits));
     let running = twin.running(values);
@@ -384,4 +384,14 @@ fn training_with_dropout_on_fully_connected_layers() {
 #[test]
 fn training_a_learned_image() {
     check_training(&models::generator("UIP", [3, 8, 8]).unwrap(), &[2, 1], false);
+}
+
+/// Sides that three halvings do not divide are padded in front and cropped behind, and their gradients too.
+#[test]
+fn training_generators_on_images_of_any_size() {
+    for (name, chw) in
+        [("ConvS", [1, 13, 10]), ("UNetS", [5, 9, 12]), ("DeConvS", [2, 8, 5]), ("UIP", [6, 3, 5])]
+    {
+        check_training(&models::generator(name, chw).unwrap(), &[2, 1], name == "UNetS");
+    }
 }

@@ -5,7 +5,7 @@
 //! The three of the reference's layers are the channels of the image, C here: of the output, and of `6_1` in
 //! ConvS, whose decoder goes down to the channels of the image before its last doubling. Sides that three
 //! halvings do not divide are padded with zeros to a multiple of [`ALIGNMENT`] at the right and at the bottom,
-//! and G(x) is cropped: for the paper's 32x32 and 224x224 neither happens.
+//! and G(x) is cropped (UNets pad to at least twice that): for the paper's 32x32 and 224x224 neither happens.
 
 use crate::{
     error::Result,
@@ -27,10 +27,10 @@ pub(super) enum GeneratorSize {
     Small,
 }
 
-/// The images with sides that three halvings divide.
-fn padded(g: &mut Graph) -> NodeId {
+/// The images with sides that three halvings divide, of at least `least`.
+fn padded(g: &mut Graph, least: u32) -> NodeId {
     let [_, h, w] = g.nodes[g.input()].chw;
-    g.pad_or_crop(g.input(), [h, w].map(|side| side.next_multiple_of(ALIGNMENT)))
+    g.pad_or_crop(g.input(), [h, w].map(|side| side.next_multiple_of(ALIGNMENT).max(least)))
 }
 
 /// Cuts the last node to the size of the images.
@@ -96,7 +96,7 @@ fn encoder(g: &mut Graph, size: GeneratorSize) -> Result<NodeId> {
         GeneratorSize::Large => ([32, 64, 128], 2),
         GeneratorSize::Small => ([32, 64, 64], 1),
     };
-    let mut x = padded(g);
+    let mut x = padded(g, ALIGNMENT);
     for (level, k) in (1..).zip(channels) {
         for i in 1..=convs {
             x = conv_norm_relu(g, x, &format!("{level}_{i}"), k)?;
@@ -117,7 +117,8 @@ fn conv_norm_relu(g: &mut Graph, x: NodeId, layer: &str, k: u32) -> Result<NodeI
 /// quantised branch.
 pub(super) fn unet(g: &mut Graph, size: GeneratorSize) -> Result<()> {
     let c = if size == GeneratorSize::Large { 16 } else { 8 };
-    let images = padded(g);
+    // A transposed convolution of padding 1 leaves nothing of one pixel.
+    let images = padded(g, 2 * ALIGNMENT);
     let mut x = double_conv(g, images, "inc.double_conv", c)?;
     let mut skips = vec![x];
     for i in 1..=3 {
