@@ -14,9 +14,9 @@ use super::{
     subset::{Subset, WantedImages, Which},
 };
 use crate::error::{Error, Result};
-use labels::Labels;
+use labels::ClassLabels;
 use pixels::{PixelScale, Pixels};
-use store::{ArrayName, Store};
+use store::{ArrayName, ArrayStore};
 
 /// What a user must give, in words.
 pub(super) const LAYOUT: &str = "arrays are x_train, y_train, x_test and y_test, in an archive data.npz \
@@ -25,13 +25,13 @@ pub(super) const LAYOUT: &str = "arrays are x_train, y_train, x_test and y_test,
 /// An image set in arrays, of which nothing has been read.
 #[derive(Debug)]
 pub(super) struct Arrays {
-    store: Store,
+    store: ArrayStore,
 }
 
 impl Arrays {
     /// The arrays that a name leads to: an archive, one of the files, or a folder that holds some of them.
     pub(super) fn at(name: &str) -> Option<Self> {
-        Store::at(Path::new(name)).map(|store| Self { store })
+        ArrayStore::at(Path::new(name)).map(|store| Self { store })
     }
 
     /// The name of the set: that of the archive or of the folder.
@@ -45,8 +45,8 @@ impl Arrays {
     }
 
     /// Labels of a split.
-    fn labels(&self, split: Split) -> Result<Labels> {
-        Labels::read(self.store.open(ArrayName::Labels, split)?)
+    fn labels(&self, split: Split) -> Result<ClassLabels> {
+        ClassLabels::read(self.store.open(ArrayName::Labels, split)?)
     }
 
     /// Names of the classes, and the labels of a split. The classes are those of both splits, as far as they

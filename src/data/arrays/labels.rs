@@ -1,6 +1,6 @@
 //! Labels in an array: `[N]` or `[N, 1]` of any integer type.
 
-use super::store::Array;
+use super::store::OpenArray;
 use crate::{
     error::{Error, Result},
     files::npy::ElementKind,
@@ -11,20 +11,20 @@ const AT_ONCE: usize = 1 << 16;
 
 /// The labels of a split.
 #[derive(Debug)]
-pub(super) struct Labels {
+pub(super) struct ClassLabels {
     /// `[N]`.
     pub(super) labels: Vec<u16>,
     /// The largest label and one more.
     pub(super) classes: u32,
 }
 
-impl Labels {
+impl ClassLabels {
     /// Reads them all.
     ///
     /// # Errors
     ///
     /// [`Error::Format`] for another type or shape, a label below 0 or above 65,535, and a damaged array.
-    pub(super) fn read((path, mut array): Array) -> Result<Self> {
+    pub(super) fn read((path, mut array): OpenArray) -> Result<Self> {
         let bad = |what: String, hint: &str| Error::format(&path, what, hint);
         let integers = array
             .element

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::store::Array;
+use super::store::OpenArray;
 use crate::{
     data::{
         preprocess::{MAX_CHANNELS, Preprocessing},
@@ -33,14 +33,14 @@ pub(super) enum PixelScale {
 
 /// How the images lie in their array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct PixelLayout {
     pub(super) n: usize,
     pub(super) chw: [u32; 3],
     /// Whether the channels are the last extent.
     interleaved: bool,
 }
 
-impl Layout {
+impl PixelLayout {
     /// Bytes of all images as bytes.
     pub(super) fn bytes(&self) -> u64 {
         let extents = self.chw.iter().map(|&extent| u64::from(extent));
@@ -81,9 +81,9 @@ impl Layout {
 
 /// The images of a split, of which only the header has been read.
 pub(super) struct Pixels {
-    pub(super) layout: Layout,
+    pub(super) layout: PixelLayout,
     path: PathBuf,
-    array: Array,
+    array: OpenArray,
     element: ElementType,
 }
 
@@ -94,7 +94,7 @@ impl Pixels {
     ///
     /// [`Error::Format`] for another type or shape, other channels, another size that nobody asked to change,
     /// and more than fits.
-    pub(super) fn of(array: Array, form: Option<Preprocessing>) -> Result<Self> {
+    pub(super) fn of(array: OpenArray, form: Option<Preprocessing>) -> Result<Self> {
         let (path, reader) = &array;
         let bad = |what: String, hint: &str| Error::format(path, what, hint);
         let shape = &reader.shape;
@@ -105,7 +105,7 @@ impl Pixels {
         let Some(element) = pixels else {
             return Err(reader.other_type("bytes ('|u1'), or floating-point numbers", "uint8"));
         };
-        let Some(layout) = Layout::of(shape, form) else {
+        let Some(layout) = PixelLayout::of(shape, form) else {
             let what =
                 format!("its shape is {shape:?}, expected [N, H, W], [N, C, H, W] or [N, H, W, C]");
             return Err(bad(what, "one image alone needs a first extent too: x[None]"));

@@ -52,18 +52,18 @@ impl ArrayName {
 }
 
 /// A reader of an array, wherever it lies.
-pub(super) type Array = (PathBuf, ArrayReader<Box<dyn Read>>);
+pub(super) type OpenArray = (PathBuf, ArrayReader<Box<dyn Read>>);
 
 /// Where the arrays lie.
 #[derive(Debug)]
-pub(super) enum Store {
+pub(super) enum ArrayStore {
     /// An archive.
     Archive(PathBuf),
     /// A folder of files.
     Folder(PathBuf),
 }
 
-impl Store {
+impl ArrayStore {
     /// The place that a path names: an archive, a file of one of the names, or a folder with a file of images.
     pub(super) fn at(path: &Path) -> Option<Self> {
         let is = |name: &OsStr| ArrayName::ALL.iter().any(|(a, split)| *name == *a.file(*split));
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Format`]: it is not there, and what is there instead; it is damaged; [`Error::Read`].
-    pub(super) fn open(&self, array: ArrayName, split: Split) -> Result<Array> {
+    pub(super) fn open(&self, array: ArrayName, split: Split) -> Result<OpenArray> {
         let shown = self.path(array, split);
         let from: Box<dyn Read> = match self {
             Self::Archive(path) => {
