@@ -386,11 +386,12 @@ fn training_a_learned_image() {
     check_training(&models::generator("UIP", [3, 8, 8]).unwrap(), &[2, 1], false);
 }
 
-/// Sides that three halvings do not divide are padded in front and cropped behind, and their gradients too.
+/// Sides that three halvings do not divide are padded in front and cropped behind, and their gradients too. One
+/// row or column of zeros is padded here: in more of them a pool would meet equal values, which are kinks.
 #[test]
 fn training_generators_on_images_of_any_size() {
     for (name, chw) in
-        [("ConvS", [1, 13, 10]), ("UNetS", [5, 9, 12]), ("DeConvS", [2, 8, 5]), ("UIP", [6, 3, 5])]
+        [("ConvS", [1, 15, 7]), ("UNetS", [5, 16, 15]), ("DeConvS", [2, 8, 7]), ("UIP", [6, 3, 5])]
     {
         check_training(&models::generator(name, chw).unwrap(), &[2, 1], name == "UNetS");
     }

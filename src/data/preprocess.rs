@@ -19,7 +19,7 @@ pub const MAX_CHANNELS: u32 = 64;
 pub enum Preprocess {
     /// Resized to the network's rows and columns, whatever its own proportions are
     Squash,
-    /// Resized in its proportions, and the centre cut out: torchvision's Resize(N) and CenterCrop
+    /// Resized in its proportions, and the centre cut out, as torchvision does
     CenterCrop,
 }
 

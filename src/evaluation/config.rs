@@ -21,9 +21,13 @@ pub struct EvalConfig {
     /// Weights of a generator; several files give several tables
     #[arg(long, value_name = "FILE")]
     pub generator: Vec<PathBuf>,
-    /// Data set, a folder of images, or NumPy's arrays x_test and y_test in data.npz or as x_test.npy beside
-    /// y_test.npy (default: the one that the generator and the base were trained on)
-    #[arg(long, value_name = "NAME|DIR|FILE")]
+    /// Data set, folder of images, or arrays
+    #[arg(
+        long,
+        value_name = "NAME|DIR|FILE",
+        help = "Data set, a folder of images, or NumPy's arrays x_test and y_test in data.npz or as x_test.npy beside \
+                y_test.npy (default: the one that the generator and the base were trained on)"
+    )]
     pub dataset: Option<String>,
     /// How images become those of the base network
     #[command(flatten)]

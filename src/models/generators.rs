@@ -5,7 +5,7 @@
 //! The three of the reference's layers are the channels of the image, C here: of the output, and of `6_1` in
 //! ConvS, whose decoder goes down to the channels of the image before its last doubling. Sides that three
 //! halvings do not divide are padded with zeros to a multiple of [`ALIGNMENT`] at the right and at the bottom,
-//! and G(x) is cropped (UNets pad to at least twice that): for the paper's 32x32 and 224x224 neither happens.
+//! and G(x) is cropped (those of U-Nets are at least twice that): for the paper's 32x32 and 224x224 neither happens.
 
 use crate::{
     error::Result,

@@ -55,9 +55,13 @@ pub struct TrainConfig {
     #[command(flatten)]
     #[serde(flatten)]
     pub hints: BaseHints,
-    /// Data set, a folder of images, or NumPy's arrays x_train, y_train, x_test, y_test in data.npz or as .npy files
-    /// in one folder (default: the one that the base was trained on)
-    #[arg(long, value_name = "NAME|DIR|FILE")]
+    /// Data set, folder of images, or arrays
+    #[arg(
+        long,
+        value_name = "NAME|DIR|FILE",
+        help = "Data set, a folder of images, or NumPy's arrays x_train, y_train, x_test, y_test in data.npz or as .npy \
+                files in one folder (default: the one that the base was trained on)"
+    )]
     pub dataset: Option<String>,
     /// How images become those of the base network
     #[command(flatten)]

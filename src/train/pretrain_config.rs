@@ -18,9 +18,13 @@ pub struct PretrainConfig {
     /// these for 224x224 images, as in resnet18-224
     #[arg(long, value_name = "NAME")]
     pub model: String,
-    /// Data set, a folder of images (train/CLASS/IMAGE, test/CLASS/IMAGE), or NumPy's arrays x_train, y_train,
-    /// x_test, y_test in data.npz or as .npy files in one folder
-    #[arg(long, value_name = "NAME|DIR|FILE")]
+    /// Data set, folder of images, or arrays
+    #[arg(
+        long,
+        value_name = "NAME|DIR|FILE",
+        help = "Data set, a folder of images (train/CLASS/IMAGE, test/CLASS/IMAGE), or NumPy's arrays x_train, y_train, \
+                x_test, y_test in data.npz or as .npy files in one folder"
+    )]
     pub dataset: String,
     /// How images become those of the network
     #[command(flatten)]

@@ -157,8 +157,8 @@ impl ArrayStore {
 fn absent(path: &Path, array: &str, there: &[String]) -> Error {
     let there = match there {
         [] => "nothing".to_owned(),
-        [few @ ..] if few.len() <= 8 => few.join(", "),
-        [first, ..] => format!("{} arrays: {first}, ...", there.len()),
+        [first, .., _] if there.len() > 8 => format!("{} arrays: {first}, ...", there.len()),
+        few => few.join(", "),
     };
     Error::format(path, format!("there is no {array} in it; there is {there}"), LAYOUT)
 }
