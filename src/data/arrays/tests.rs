@@ -177,7 +177,7 @@ fn floating_point_pixels_are_read_where_they_are_bytes() {
     let double = (0..=255u8).flat_map(|v| (f64::from(v) / 255.0).to_be_bytes());
     assert_eq!(open(npy(">f8", &shape, &double.collect::<Vec<_>>())).unwrap(), every);
     for (x, says, hint) in [
-        (all_of(|v| f32::from(v)), "its values go from 0 to 255, not to 1", "x.round()"),
+        (all_of(f32::from), "its values go from 0 to 255, not to 1", "x.round()"),
         (all_of(|v| f32::from(v) / 300.0), "element 1, 0.0033", "(x * 255).round()"),
         (all_of(|v| f32::from(v) / 128.0 - 1.0), "element 1, -0.99", "((x + 1) * 127.5)"),
         (all_of(|v| f32::from(v % 3) / 51.0 - 1.0 / 255.0), "is no pixel of 8 bits", "127.5"),
