@@ -71,10 +71,16 @@ pub fn is_folder(name: &str) -> bool {
     !is_named(name) && Path::new(name).is_dir() && Arrays::at(name).is_none()
 }
 
+/// Whether `name` names NumPy's arrays of the user's.
+#[must_use]
+pub fn is_arrays(name: &str) -> bool {
+    arrays_of(name).is_some()
+}
+
 /// Whether `name` names files of the user's: a folder of pictures, or NumPy's arrays.
 #[must_use]
 pub fn is_yours(name: &str) -> bool {
-    is_folder(name) || arrays_of(name).is_some()
+    is_folder(name) || is_arrays(name)
 }
 
 /// The arrays that a name leads to, unless it is that of a known data set.

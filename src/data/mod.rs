@@ -36,9 +36,9 @@ mod sample;
 mod subset;
 
 pub use catalog::{
-    DEFAULT_DIR, check, class_names, contents, fetch, info, is_folder, is_here, is_named,
-    is_unlabelled, is_yours, known, need_labels, open, open_sized, open_some, places, preview,
-    remarks, shape,
+    DEFAULT_DIR, check, class_names, contents, fetch, info, is_arrays, is_folder, is_here,
+    is_named, is_unlabelled, is_yours, known, need_labels, open, open_sized, open_some, places,
+    preview, remarks, shape,
 };
 pub use checksum::{FileCheck, FileState, Sum};
 pub use classes::{are_by_number, are_numbered, find as find_classes};

@@ -87,7 +87,11 @@ impl BaseNet {
         if data::is_unlabelled(dataset) {
             return Ok(self.without_labels(dataset, own));
         }
-        let names = data::class_names(dataset)?;
+        let mut names = data::class_names(dataset)?;
+        if data::is_arrays(dataset) {
+            // The classes of arrays are numbers, of which the last ones may not occur.
+            names.extend((names.len()..self.outputs() as usize).map(|class| class.to_string()));
+        }
         let found = data::find_classes(&names, own.as_deref().unwrap_or_default());
         let all: Option<Vec<u16>> = found.iter().copied().collect();
         let fits = names.len() == self.outputs() as usize;

@@ -4,8 +4,9 @@ use super::augment::Changes;
 use crate::nn::Pick;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
-/// Most pixels by which a random crop moves an image; the reference code pads by as many.
-const CROP: i32 = 4;
+/// Most pixels by which a random crop moves an image; the reference code pads its 32x32 images by as many. Images
+/// with shorter sides move by an eighth of them, in proportion.
+const CROP: u32 = 4;
 /// Largest share of its rows and columns by which a traffic sign moves, as in the reference code.
 const MOVE: f64 = 0.35;
 /// Range of factors by which a traffic sign is scaled, as in the reference code.
@@ -55,8 +56,11 @@ impl Sampler {
             // The order of these draws must not change, because a seed must always give the same
             // batch.
             if self.changes.crop {
-                pick.dy = random.random_range(-CROP..=CROP);
-                pick.dx = random.random_range(-CROP..=CROP);
+                let mut by = |side: u32| {
+                    let most = CROP.min(side / 8).cast_signed();
+                    random.random_range(-most..=most)
+                };
+                (pick.dy, pick.dx) = (by(self.hw[0]), by(self.hw[1]));
             }
             pick.flip = self.changes.mirror && random.random();
             if self.changes.scale {
@@ -101,6 +105,23 @@ mod tests {
         assert!(steps.iter().flatten().any(|p| p.flip) && steps.iter().flatten().any(|p| !p.flip));
         let plain = Sampler::new(40, 8, 7, [3, 32, 32], Augment::None.of("gtsrb")).batch(0);
         assert!(plain.iter().all(|p| *p == Pick { index: p.index, ..Pick::default() }));
+    }
+
+    #[test]
+    fn small_images_move_by_less() {
+        for (hw, most) in [([32, 224], [4, 4]), ([28, 16], [3, 2]), ([7, 8], [0, 1])] {
+            let chw = [1, hw[0], hw[1]];
+            let batch = Sampler::new(400, 400, 7, chw, Augment::Safe.of("mnist")).batch(0);
+            let moved = |of: fn(&Pick) -> i32| batch.iter().map(|p| of(p).abs()).max();
+            assert_eq!([moved(|p| p.dy), moved(|p| p.dx)], most.map(Some), "{hw:?}");
+            assert!(batch.iter().all(|p| !p.flip));
+        }
+        // Nobody knows whether what arrays show has a direction.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x_test.npy"), "").unwrap();
+        let changes = |augment: Augment| augment.of(folder.path().to_str().unwrap());
+        assert!(!changes(Augment::Safe).mirror && changes(Augment::Safe).crop);
+        assert!(changes(Augment::Reference).mirror);
     }
 
     #[test]
