@@ -149,7 +149,7 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let wanted = call.ints("output_shape").or_else(|| {
         auto.starts_with("SAME").then(|| (0..2).map(|i| image[i] * strides[i]).collect())
     });
-    if let Some(wanted) = wanted {
+    if let Some(wanted) = &wanted {
         for i in 0..2 {
             // Wanted rows and columns beyond these are output padding.
             let total = whole[i].saturating_sub(wanted[i]);
@@ -165,7 +165,8 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let weights = exchanged(shape_back, groups, &weights);
     let k = k * groups as usize;
     let u32s = |values: [usize; 2]| values.map(|v| v as u32);
-    let [h, width] = u32s([0, 1].map(|i| whole[i] - begin[i] - end[i]));
+    let cut = [0, 1].map(|i| whole[i] - begin[i] - end[i]);
+    let [h, width] = u32s(wanted.map_or(cut, |wanted: Vec<usize>| [wanted[0], wanted[1]]));
     // The convolution whose input gradient this is may leave rows and columns out at the end.
     let window = Window { before: u32s(begin), after: u32s(end), ..sliding.window() };
     let y = Nhwc::new(shape.n, h, width, k as u32);
