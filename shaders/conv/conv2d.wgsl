@@ -6,8 +6,9 @@
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
 // 24 GB). lib/conv2d.wgsl says which input pixel a tap reads.
 //
-// With GENERAL, taps are DILATION pixels apart, and each of GROUPS groups of output channels sums
-// over its own input channels. The rows of w are then the input channels of one group.
+// With GENERAL, taps are DILATION_Y rows and DILATION_X columns apart, and each of GROUPS groups of
+// output channels sums over its own input channels. The rows of w are then the input channels of
+// one group. With DEPTHWISE each output channel reads the one input channel of its number.
 //
 // Sums are made over blocks of 64 input channels of a tap, and the block sums are added up: one
 // long sum would round more and change signs that decide the ReLU after it.
@@ -19,9 +20,9 @@
 // Offset of tap (r, s) from a pixel; in a transposed convolution it is still to be divided by the
 // stride.
 fn general_reach(tap: vec2<u32>, class_yx: vec2<u32>) -> vec2<i32> {
-    let taps = vec2<i32>(tap * DILATION);
-    let padding = vec2<i32>(i32(params.padding));
-    return select(taps - padding, vec2<i32>(class_yx) + padding - taps, TRANSPOSED == 1u);
+    let taps = vec2<i32>(tap * vec2<u32>(DILATION_Y, DILATION_X));
+    let cut = vec2<i32>(padding());
+    return select(taps - cut, vec2<i32>(class_yx) + cut - taps, TRANSPOSED == 1u);
 }
 
 // One tap's sums for four pixels: four output channels may belong to different groups.
@@ -38,6 +39,15 @@ fn grouped_tap(
     let k = min(vec4<u32>(4u * k4) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.k - 1u));
     let first = k / (params.k / GROUPS) * rows;
     let wb = tap * ((rows + 3u) / 4u * 4u) * k4s + k4;
+    if DEPTHWISE == 1u {
+        let v = load_w(wb);
+        return mat4x4<f32>(
+            v * load_x(x0, k4),
+            v * load_x(x1, k4),
+            v * load_x(x2, k4),
+            v * load_x(x3, k4),
+        );
+    }
     var sums = mat4x4<f32>();
     // All four pixels share one loop: llvmpipe of Mesa 22 ends an invocation's loops after 65,535
     // turns in total.
@@ -83,7 +93,9 @@ fn main(
     if y_copy >= select(params.copies, 1u, SUM_COPIES == 1u) {
         return;
     }
-    let class_yx = vec2<u32>(class_index / params.stride, class_index % params.stride);
+    let class_yx = class_of(class_index);
+    let start = first_tap(class_yx);
+    let step = tap_step();
     let first_copy = select(y_copy, 0u, SUM_COPIES == 1u);
     let end_copy = select(y_copy + 1u, params.copies, SUM_COPIES == 1u);
     let scale = affine_at(select(0u, params.scale_offset, SCALE == 1u), k4);
@@ -98,15 +110,15 @@ fn main(
         let p3 = next_pixel(p2, size);
         var a = mat4x4<f32>(); // a pixel per column
         for (var copy = first_copy; copy < end_copy; copy++) {
-            for (var r = first_tap(class_yx.x); r < params.r; r += tap_step()) {
-                for (var s = first_tap(class_yx.y); s < params.s; s += tap_step()) {
-                    var offset = vec2<i32>(tap_offset(r, class_yx.x), tap_offset(s, class_yx.y));
+            for (var r = start.x; r < params.r; r += step.x) {
+                for (var s = start.y; s < params.s; s += step.y) {
+                    var offset = tap_offset(vec2<u32>(r, s), class_yx);
                     if GENERAL == 1u {
                         let reach = general_reach(vec2<u32>(r, s), class_yx);
-                        let step = select(1, i32(params.stride), TRANSPOSED == 1u);
+                        let by = select(vec2<i32>(1), vec2<i32>(stride()), TRANSPOSED == 1u);
                         // Do not use %, which GLSL leaves undefined for a negative reach.
-                        let source = reach / vec2<i32>(step);
-                        if any(source * vec2<i32>(step) != reach) {
+                        let source = reach / by;
+                        if any(source * by != reach) {
                             continue;
                         }
                         offset = source;
