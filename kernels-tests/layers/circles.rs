@@ -44,7 +44,6 @@ const KNOWN: &[&[&str]] = &[
     &["files::metadata", "files::packed", "files::weights"],
     &["report::documents::eval_json::energy", "report::documents::eval_json::perturbed"],
     &["repro::plan", "repro::settings"],
-    &["train::augment", "train::feed", "train::sampler"],
 ];
 
 impl Crate {

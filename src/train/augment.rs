@@ -1,6 +1,5 @@
 //! Augmentation of training images.
 
-use super::feed::TrainSet;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +29,6 @@ impl Augment {
             mirror: self == Self::Reference || self == Self::Safe && !directed,
             scale: self != Self::None && signs,
         }
-    }
-}
-
-impl Changes {
-    /// The changes that remain if the images of a set are cropped at random when they are read.
-    pub(super) fn of(self, set: &TrainSet) -> Self {
-        Self { crop: self.crop && matches!(set, TrainSet::Images(_)), ..self }
     }
 }
 

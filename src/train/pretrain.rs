@@ -72,7 +72,7 @@ fn attempt(
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
             .with_dtype(config.dtype.on(gpu));
     let (n, arithmetic) = (config.batch_size, (config.precision, net.dtype()));
-    let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
+    let sampler = Sampler::new(train.len(), n, config.seed, train.side(), train.remaining(changes));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
     let checkpoint = config.checkpoint.as_ref().map(Checkpoint::at);
