@@ -43,7 +43,6 @@ const KNOWN: &[&[&str]] = &[
     &["fault::profile::list", "fault::profile::text"],
     &["files::metadata", "files::packed", "files::weights"],
     &["report::documents::eval_json::energy", "report::documents::eval_json::perturbed"],
-    &["repro::plan", "repro::settings"],
 ];
 
 impl Crate {

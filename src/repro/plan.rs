@@ -1,6 +1,6 @@
 //! The base networks, generators and evaluations that a table needs.
 
-use super::{cell::Cell, settings::ReproSettings, table::PaperTable};
+use super::{cell::Cell, settings::ReproSettings, table::PaperTable, training::Training};
 use crate::{
     data::{self, DatasetInfo},
     error::{Error, Result},
@@ -13,21 +13,6 @@ use std::collections::BTreeSet;
 const SAMPLE: &str = "fashion-sample";
 /// Name of the data set that is a folder of images instead of a known download.
 pub(super) const IMAGENET10: &str = "imagenet10";
-
-/// A generator to be trained; cells of several tables can share it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Training {
-    /// The base network in front of which it is trained.
-    pub base: String,
-    /// The generator.
-    pub generator: String,
-    /// Probability of a faulty cell.
-    pub ber: f64,
-    /// Weight of the perturbed copies' loss.
-    pub lambda: f64,
-    /// Perturbed copies per step.
-    pub copies: u32,
-}
 
 /// A cell and what it needs.
 #[derive(Clone, Debug, PartialEq)]

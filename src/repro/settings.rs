@@ -1,6 +1,6 @@
 //! The paper's settings, and the reductions that make the experiments affordable.
 
-use super::plan::Training;
+use super::training::Training;
 use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
