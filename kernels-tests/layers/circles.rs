@@ -42,7 +42,6 @@ const KNOWN: &[&[&str]] = &[
     ],
     &["fault::profile::list", "fault::profile::text"],
     &["files::metadata", "files::packed", "files::weights"],
-    &["report::documents::eval_json::energy", "report::documents::eval_json::perturbed"],
 ];
 
 impl Crate {

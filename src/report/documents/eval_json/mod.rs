@@ -2,11 +2,13 @@
 
 mod energy;
 mod perturbed;
+mod savings;
 mod study;
 
 pub use crate::fault::Description;
-pub use energy::{Energy, Savings};
+pub use energy::Energy;
 pub use perturbed::{ClassCounts, FlippedBits, LayerFlips, Perturbed, Spread};
+pub use savings::Savings;
 pub use study::{Part, Protected, Sensitivity};
 
 use std::{
