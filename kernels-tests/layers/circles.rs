@@ -32,15 +32,6 @@ const KNOWN: &[&[&str]] = &[
         "data::sample",
         "data::subset",
     ],
-    &[
-        "fault::cells",
-        "fault::description",
-        "fault::fault_map",
-        "fault::faults",
-        "fault::profile",
-        "fault::select",
-    ],
-    &["fault::profile::list", "fault::profile::text"],
     &["files::metadata", "files::packed", "files::weights"],
 ];
 

@@ -119,9 +119,26 @@ impl CellMap {
     }
 
     /// The cells of a layer's stored word that fail.
-    pub(super) fn faulty(&self, place: Place, word: u32) -> super::FaultyCells {
+    pub(super) fn faulty(&self, place: Place, word: u32) -> FaultyCells {
         let at = self.index(place, word);
-        super::FaultyCells { to_1: self.stuck_at_1[at], to_0: self.stuck_at_0[at] }
+        FaultyCells { to_1: self.stuck_at_1[at], to_0: self.stuck_at_0[at] }
+    }
+}
+
+/// Which of the 32 cells of one stored word fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultyCells {
+    /// Cells that read 1 where 0 is stored.
+    pub to_1: u32,
+    /// Cells that read 0 where 1 is stored.
+    pub to_0: u32,
+}
+
+impl FaultyCells {
+    /// The bits of a stored word that read differently.
+    #[must_use]
+    pub fn xor_mask(self, stored: u32) -> u32 {
+        (self.to_1 & !stored) | (self.to_0 & stored)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The description of faults in documents, and in words.
 
-use super::{FaultModel, Faults, Lot, Mapping, Model, Positions};
+use super::{FaultModel, Faults, Lot, Mapping, Model, Positions, Profile};
 use crate::{
     error::{Error, Result},
     words,
@@ -213,6 +213,24 @@ impl Description {
             }
         }
         pieces
+    }
+}
+
+impl Profile {
+    /// What a document says of the map under a network that takes `needed` words.
+    #[must_use]
+    pub fn described(&self, needed: Option<u64>) -> MapDetail {
+        MapDetail {
+            file: self.file.clone(),
+            file_sha256: self.sha256.clone(),
+            mapping: self.cells.mapping,
+            layout: self.layout.as_ref().map(|layout| LayoutDetail {
+                file: layout.file.clone(),
+                file_sha256: layout.sha256.clone(),
+            }),
+            cells: Some(32 * u64::from(self.cells.words())),
+            repeated: needed.and_then(|needed| self.repeated(needed)),
+        }
     }
 }
 

@@ -1,25 +1,31 @@
 //! The map of faulty cells that a fault model gives for a seed. Every model becomes one XOR mask per stored
 //! word, so that one kernel serves all models.
 
-use super::{CellMap, Faults, Model, Place, mask};
+use super::{CellMap, Faults, FaultyCells, Model, Place, mask};
+use crate::error::Result;
 use std::sync::Arc;
 
 /// Which cells of one memory are faulty, and what they read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultMap {
-    pub(super) faults: Faults,
-    pub(super) seed: u64,
+    faults: Faults,
+    seed: u64,
     /// The list of cells of [`Model::Reference`].
-    pub(super) reference: Option<Arc<CellMap>>,
+    reference: Option<Arc<CellMap>>,
 }
 
-/// Which of the 32 cells of one stored word fail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FaultyCells {
-    /// Cells that read 1 where 0 is stored.
-    pub to_1: u32,
-    /// Cells that read 0 where 1 is stored.
-    pub to_0: u32,
+impl Faults {
+    /// The fault map of a seed; a measured map is the same for all seeds.
+    ///
+    /// # Errors
+    /// A seed that the model has no map for.
+    pub fn map(&self, seed: u64) -> Result<FaultMap> {
+        let reference = match self.model {
+            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, ber)?)),
+            _ => None,
+        };
+        Ok(FaultMap { faults: self.clone(), seed, reference })
+    }
 }
 
 impl FaultMap {
@@ -72,14 +78,6 @@ impl FaultMap {
     #[must_use]
     pub fn xor_mask(&self, place: Place, word: u32, stored: u32) -> u32 {
         self.faulty(place, word).xor_mask(stored)
-    }
-}
-
-impl FaultyCells {
-    /// The bits of a stored word that read differently.
-    #[must_use]
-    pub fn xor_mask(self, stored: u32) -> u32 {
-        (self.to_1 & !stored) | (self.to_0 & stored)
     }
 }
 

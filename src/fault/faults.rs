@@ -1,7 +1,10 @@
 //! The one description of faults: a fault model with its rates, and the bits, layers and lot that its faults
 //! are restricted to.
 
-use super::{CellMap, FaultMap, FaultModel, LayerChoice, Lot, Positions, Profile, mask};
+use super::{
+    CellMap, FaultModel, LayerChoice, Lot, Positions, Profile,
+    mask::{self, LEAST},
+};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -182,18 +185,6 @@ impl Faults {
         Ok(Self::of(Model::Profile(map.cells.share(), Arc::new(map))))
     }
 
-    /// The fault map of a seed; a measured map is the same for all seeds.
-    ///
-    /// # Errors
-    /// A seed that the model has no map for.
-    pub fn map(&self, seed: u64) -> Result<FaultMap> {
-        let reference = match self.model {
-            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, ber)?)),
-            _ => None,
-        };
-        Ok(FaultMap { faults: self.clone(), seed, reference })
-    }
-
     /// Everything that the map of a seed depends on, to the last bit, in one line;
     /// [`Display`](std::fmt::Display) is for people.
     #[must_use]
@@ -246,9 +237,6 @@ fn check_rate(flag: &str, ber: f64, model: FaultModel) -> Result<()> {
     }
     Ok(())
 }
-
-/// The smallest rate that draws cells, 2^-32, in words.
-pub(super) const LEAST: &str = "2.33e-10";
 
 #[cfg(test)]
 mod tests {

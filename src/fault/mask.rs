@@ -18,6 +18,9 @@ pub fn threshold(ber: f64) -> u32 {
     (ber * 4_294_967_296.0) as u32
 }
 
+/// The smallest rate that draws cells, 2^-32, in words.
+pub(super) const LEAST: &str = "2.33e-10";
+
 /// Whether a rate, or a share, is above 0 but so small that no uniform is below it.
 pub(super) fn draws_nothing(p: f64) -> bool {
     p > 0.0 && threshold(p) == 0

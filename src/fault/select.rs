@@ -1,6 +1,9 @@
 //! Restrictions of faults to bit positions and to layers; lots of chips.
 
-use super::{check_bits, check_seed, faults::LEAST, mask};
+use super::{
+    check_bits, check_seed,
+    mask::{self, LEAST},
+};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};

@@ -2,7 +2,7 @@
 
 use super::{
     Cells, Matrix, Size,
-    text::{Lines, bit, whole_number},
+    lines::{Lines, bit, whole_number},
 };
 use crate::error::{Error, Result};
 use std::{collections::BTreeSet, path::Path};

@@ -1,13 +1,14 @@
 //! Measured maps of a memory, from files.
 
 mod layout;
+mod lines;
 mod list;
 mod matrix;
 mod text;
 
 pub use layout::{Layout, Placed};
 
-use super::{CellMap, LayoutDetail, MapDetail, Mapping, Place};
+use super::{CellMap, Mapping, Place};
 use crate::{
     error::{Error, Result},
     files::{
@@ -90,22 +91,6 @@ impl Profile {
     pub fn repeated(&self, needed: u64) -> Option<f64> {
         let linear = self.cells.mapping == Mapping::Linear;
         linear.then(|| needed as f64 / f64::from(self.cells.words().max(1)))
-    }
-
-    /// What a document says of the map under a network that takes `needed` words.
-    #[must_use]
-    pub fn described(&self, needed: Option<u64>) -> MapDetail {
-        MapDetail {
-            file: self.file.clone(),
-            file_sha256: self.sha256.clone(),
-            mapping: self.cells.mapping,
-            layout: self.layout.as_ref().map(|layout| LayoutDetail {
-                file: layout.file.clone(),
-                file_sha256: layout.sha256.clone(),
-            }),
-            cells: Some(32 * u64::from(self.cells.words())),
-            repeated: needed.and_then(|needed| self.repeated(needed)),
-        }
     }
 
     /// Remarks for the user about the map under a network that takes `needed` words, one line each.
