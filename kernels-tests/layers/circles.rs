@@ -32,7 +32,6 @@ const KNOWN: &[&[&str]] = &[
         "data::sample",
         "data::subset",
     ],
-    &["files::metadata", "files::packed", "files::weights"],
 ];
 
 impl Crate {

@@ -5,9 +5,6 @@ use std::str::FromStr;
 use super::Weights;
 use crate::error::{Error, Result};
 
-/// Value of the metadata key `format` in files that we write.
-pub const FORMAT: &str = "nf-gpu-1";
-
 /// Metadata key of the class names, a JSON list.
 const CLASS_NAMES: &str = "class_names";
 

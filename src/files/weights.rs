@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    packed::unpacked,
+    packed::{Packed, unpacked},
     quantised::words_refused,
     safetensors::{self, Raw},
 };
@@ -104,6 +104,18 @@ impl Weights {
         safetensors::save(path, &self.raw(), &self.metadata)
     }
 
+    /// Like [`Weights::save`], with some layers as stored words in place of their floats.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for words of a tensor that is not there or has another length, for words or a scale that
+    /// quantisation to these bits does not leave, for a tensor where a scale would go, and for no words at all;
+    /// [`Error::Write`].
+    pub fn save_packed(&self, path: impl AsRef<Path>, packed: &Packed) -> Result<()> {
+        let (tensors, metadata) = packed.within((self.raw(), self.metadata.clone()))?;
+        safetensors::save(path, &tensors, &metadata)
+    }
+
     /// SHA-256 of the file that [`Weights::save`] would write.
     ///
     /// # Errors
@@ -148,7 +160,7 @@ impl Weights {
         Err(Error::format(self.name(), what, "use a copy of it, or begin anew"))
     }
 
-    pub(super) fn raw(&self) -> BTreeMap<String, Raw> {
+    fn raw(&self) -> BTreeMap<String, Raw> {
         let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
         self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
     }
