@@ -12,7 +12,7 @@ use super::*;
 use crate::data::{
     checksum::md5,
     cifar10::{FILES, FOLDER, RECORD_BYTES, RECORDS},
-    dataset::DataFile,
+    data_files::DataFile,
     fetch::{self, FileSource, Means, Way},
 };
 
