@@ -116,6 +116,14 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A number, and the seconds of the unit behind it if there is one: `90s`, `15m`, `2h`, as [`duration`] is given.
+#[must_use]
+pub fn timed(text: &str) -> (&str, Option<u64>) {
+    let units = [('s', 1), ('m', 60), ('h', 3600)];
+    let found = units.into_iter().find_map(|(unit, of)| Some((text.strip_suffix(unit)?, of)));
+    found.map_or((text, None), |(number, of)| (number, Some(of)))
+}
+
 /// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`.
 #[must_use]
 pub fn date(unix: f64) -> Option<String> {

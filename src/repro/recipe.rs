@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     files::{atomic, read_text, toml_problem},
-    train::OF_NO_MATTER,
+    train::is_of_no_matter,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -47,7 +47,7 @@ fn differences(there: &Table, wanted: &Table) -> Vec<String> {
     names.sort();
     names.dedup();
     // The table `kernels` records the kernel variants of a run; it is not a setting.
-    names.retain(|name| name.as_str() != "kernels" && !OF_NO_MATTER.contains(&name.as_str()));
+    names.retain(|name| name.as_str() != "kernels" && !is_of_no_matter(name));
     // Where steps are given, epochs are ignored.
     if there.contains_key("steps") && wanted.contains_key("steps") {
         names.retain(|name| *name != "epochs");
