@@ -52,7 +52,7 @@ impl Accuracies {
 }
 
 /// One measurement of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell {
     /// The table or figure that prints it, such as `Table 12`.
     pub printed_in: String,
@@ -72,9 +72,11 @@ pub struct Cell {
     pub copies: u32,
     /// Bits per stored weight in the evaluation; generators are always trained with 8.
     pub bits: u32,
-    /// What the paper prints.
+    /// What the paper prints. Documents have it beside our numbers.
+    #[serde(skip)]
     pub paper: Accuracies,
     /// An explanation, where the paper contradicts itself.
+    #[serde(skip)]
     pub note: Option<String>,
 }
 

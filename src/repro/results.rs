@@ -1,7 +1,7 @@
 //! The results of a table: our numbers beside the paper's, and the settings behind them.
 
 use super::{
-    cell::Accuracies,
+    cell::{Accuracies, Cell},
     evaluate::accuracies,
     forecast::Forecast,
     plan::{PlannedCell, QueuePlan},
@@ -81,24 +81,9 @@ pub enum State {
 pub struct CellResult {
     /// The cell's name.
     pub id: String,
-    /// The table or figure of the paper that prints the cell.
-    pub printed_in: String,
-    /// The base network that is evaluated.
-    pub base: String,
-    /// The base networks that the generator was trained in front of.
-    pub sources: Vec<String>,
-    /// The generator.
-    pub generator: String,
-    /// Probability of a faulty cell while the generator was trained.
-    pub train_ber: f64,
-    /// Probability of a faulty cell in the evaluation.
-    pub ber: f64,
-    /// Weight of the perturbed copies' loss.
-    pub lambda: f64,
-    /// Perturbed copies per step in the paper.
-    pub copies: u32,
-    /// Bits per stored weight in the evaluation.
-    pub bits: u32,
+    /// The cell.
+    #[serde(flatten)]
+    pub cell: Cell,
     /// Whether the cell has been measured.
     pub state: State,
     /// The reason why the cell failed or cannot be run.
@@ -132,24 +117,16 @@ impl CellResult {
         let why = planned.training.err().map(str::to_owned);
         Self {
             id: cell.id(),
-            printed_in: cell.printed_in,
-            base: cell.base,
-            sources: cell.sources,
-            generator: cell.generator,
-            train_ber: cell.train_ber,
-            ber: cell.ber,
-            lambda: cell.lambda,
-            copies: cell.copies,
-            bits: cell.bits,
             state: if why.is_some() { State::CannotRun } else { State::NotRun },
             why,
             ours: None,
             paper: cell.paper,
             difference: None,
-            note: cell.note,
+            note: cell.note.clone(),
             evaluation: None,
             adapter: None,
             commit: None,
+            cell,
         }
     }
 

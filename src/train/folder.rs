@@ -65,7 +65,7 @@ impl RunFolder {
     /// [`Error::Argument`]: it holds one.
     pub(super) fn is_free(&self) -> Result<()> {
         let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
-        if !begun && !self.has_checkpoint() {
+        if !begun && !self.saved().exists() {
             return Ok(());
         }
         let root = self.root.display();
@@ -120,7 +120,7 @@ impl RunFolder {
     /// # Errors
     /// The checkpoint is damaged, or the settings cannot be read.
     pub fn recorded(&self) -> Result<Recorded> {
-        let checkpoint = Checkpoint::at(self.checkpoint());
+        let checkpoint = self.saved();
         let choices = if checkpoint.exists() {
             checkpoint.choices()?
         } else {
@@ -161,7 +161,7 @@ impl RunFolder {
             self.images(),
             self.report(),
         ];
-        files.extend(Checkpoint::at(self.checkpoint()).files());
+        files.extend(self.saved().files());
         files
     }
 
@@ -247,7 +247,7 @@ impl RunFolder {
         identity: &Identity,
         cut: &str,
     ) -> Result<()> {
-        Checkpoint::at(self.checkpoint()).save(gpu, net, step, identity, cut)?;
+        self.saved().save(gpu, net, step, identity, cut)?;
         let state = serde_json::json!({
             "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
             "adapter": gpu.report().line(), "kernels": gpu.choices(),
@@ -257,45 +257,9 @@ impl RunFolder {
         atomic::write(self.state(), format!("{state:#}\n"))
     }
 
-    /// Whether there is a checkpoint from which the run can be resumed.
-    pub(super) fn has_checkpoint(&self) -> bool {
-        Checkpoint::at(self.checkpoint()).exists()
-    }
-
-    /// What is wrong with the last checkpoint, if the run is resumed from the one before it.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, and there is no older one.
-    pub(super) fn damage(&self) -> Result<Option<String>> {
-        Checkpoint::at(self.checkpoint()).damage()
-    }
-
-    /// The version of the program that wrote the checkpoint.
-    pub(super) fn commit(&self) -> Result<Option<String>> {
-        Checkpoint::at(self.checkpoint()).commit()
-    }
-
-    /// Refuses to continue if steps are cut in another way than before.
-    ///
-    /// # Errors
-    /// [`Error::Format`]: the cut differs.
-    pub(super) fn same_cut(&self, cut: &str) -> Result<()> {
-        Checkpoint::at(self.checkpoint()).same_cut(cut)
-    }
-
-    /// Restores a checkpoint and returns its step, or 0 for a run that ended before its first
-    /// checkpoint and so begins again. `identity` lists what the run depends on: a checkpoint with
-    /// another identity is refused.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, or belongs to another run.
-    pub(super) fn restore(
-        &self,
-        gpu: &Gpu,
-        net: &TrainableNet,
-        identity: &Identity,
-    ) -> Result<u64> {
-        Checkpoint::at(self.checkpoint()).restore(gpu, net, identity)
+    /// The checkpoint from which the run is resumed, if it is there.
+    pub(super) fn saved(&self) -> Checkpoint {
+        Checkpoint::at(self.checkpoint())
     }
 }
 

@@ -58,7 +58,7 @@ impl Run<'_> {
         let program = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
         let cut = program.cut().describe();
         if done > 0 {
-            self.folder.same_cut(&cut)?;
+            self.folder.saved().same_cut(&cut)?;
         } else {
             self.folder.note_choices(&gpu.choices())?;
         }
