@@ -145,9 +145,6 @@ fn beside(
 }
 
 /// Computes every number that the paper prints about size, cost and energy from our graphs.
-///
-/// # Errors
-/// The paper's data name a network that we do not have.
 pub fn compare(paper: &Published) -> Result<PaperComparison> {
     let mut all = PaperComparison { networks: Vec::new(), compared: Vec::new() };
     for base in models::BASES {

@@ -22,7 +22,6 @@ pub struct Request<'a> {
     pub faults: &'a [Faults],
     /// Seeds of the fault maps, the same for all faults.
     pub seeds: &'a [u64],
-    /// Keep the logits.
     pub keep_logits: bool,
 }
 
@@ -81,10 +80,6 @@ pub fn passes(request: &Request<'_>) -> u64 {
 /// Carries out a request. `tick` is told how many more images are done, those that the journal knows included,
 /// and stops the measurement with `false`. Results up to then are in the journal, but logits are not: a request
 /// that keeps them measures anew.
-///
-/// # Errors
-/// Shapes do not fit, no memory is left, the device failed, the journal cannot be written, or
-/// [`Error::Interrupted`].
 pub fn measure(
     gpu: &Gpu,
     request: &Request<'_>,

@@ -192,9 +192,6 @@ impl<'a> Meter<'a> {
     }
 
     /// Measures without faults.
-    ///
-    /// # Errors
-    /// There is no generator, a logit is not finite, the device failed, or it was stopped.
     pub fn clean(&self, kind: Arrangement, tick: Tick<'_>) -> Result<OfMap> {
         self.evaluator(kind)?;
         // A program of its own: one copy is enough.
@@ -211,10 +208,6 @@ impl<'a> Meter<'a> {
 
     /// Measures under the maps of as many seeds as run [`Self::together`], or fewer; keeps the logits
     /// `[image][class]` of each map if `logits` is there.
-    ///
-    /// # Errors
-    /// Faults that this network cannot have, too many seeds, there is no generator, a logit is not
-    /// finite, the device failed, or it was stopped.
     pub fn maps(
         &self,
         kind: Arrangement,

@@ -58,9 +58,6 @@ pub struct Ready<'a> {
 
 impl<'a> Setup<'a> {
     /// Prepares the evaluation for an adapter. Images without labels get the clean network's answers.
-    ///
-    /// # Errors
-    /// No memory is left, a logit is not finite, the device failed, or it was stopped.
     pub fn on(mut self, gpu: &Gpu, stop: &dyn Fn() -> bool) -> Result<Ready<'a>> {
         let dtype = self.config.dtype.on(gpu);
         self.base.answer_for(gpu, &mut self.set, self.precision, dtype, stop)?;
@@ -98,10 +95,6 @@ impl<'a> Ready<'a> {
     /// Evaluates with one generator, or without. `tick` is told of images that have passed a network, and says
     /// whether to go on. The logits `[seed, image, class]` go to `logits`, if somebody wants them, before the study of
     /// sensitivity begins.
-    ///
-    /// # Errors
-    /// No memory is left, a logit is not finite, the device failed, the journal cannot be written, or
-    /// [`Error::Interrupted`](crate::Error::Interrupted).
     pub fn evaluate(
         &self,
         gpu: &Gpu,

@@ -21,7 +21,6 @@ impl Normalisation {
     /// Checks that values from 0 to 1 can have this mean and deviation.
     ///
     /// # Errors
-    ///
     /// What is wrong, and as a hint what was probably meant: statistics of values from 0 to 255 or from -1 to
     /// 1, reciprocals of deviations, or numbers that were divided twice.
     pub fn of(mean: [f32; 3], std: [f32; 3]) -> std::result::Result<Self, (String, String)> {
@@ -84,7 +83,6 @@ impl Weights {
     /// The value under a metadata key, such as a seed or a precision; `None` without the key.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for text that is no `T`.
     pub fn meta_as<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
         self.meta(key).map(|text| text.trim().parse().map_err(|_| self.odd(key, text))).transpose()
@@ -93,7 +91,6 @@ impl Weights {
     /// The finite numbers under a metadata key: `0.485,0.456,0.406`, or a JSON list of them.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for anything else.
     pub fn meta_list(&self, key: &str) -> Result<Option<Vec<f32>>> {
         let Some(text) = self.meta(key) else {
@@ -109,7 +106,6 @@ impl Weights {
     /// How the network wants its input; `None` means values in [-1, 1] as they are.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for a mean without a deviation or a deviation without a mean, for numbers that values
     /// from 0 to 1 cannot have, and for an `input` that says something else than `[-1,1]` without the numbers
     /// to do it: guessing would give a network that runs and answers nonsense.
@@ -159,7 +155,6 @@ impl Weights {
     /// Names of the classes that the network was trained to tell apart, in the order of its outputs.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for text that is no JSON list of names.
     pub fn class_names(&self) -> Result<Option<Vec<String>>> {
         let parsed = |text| serde_json::from_str(text).map_err(|_| self.odd(CLASS_NAMES, text));

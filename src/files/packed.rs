@@ -55,7 +55,6 @@ impl Packed {
     /// The contents of a weights file with these words in place of their floats.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] for what [`Weights::save_packed`](super::Weights::save_packed) refuses.
     pub(super) fn within(&self, (mut tensors, mut metadata): Contents) -> Result<Contents> {
         let note = Note { bits: self.bits, tensors: self.layers.len() };
@@ -91,7 +90,6 @@ impl Packed {
 /// becomes that of the words. Files of other programs, and files without words, stay as they are.
 ///
 /// # Errors
-///
 /// [`Error::Format`]: words without scale or a scale without words, words that quantisation to their bits does
 /// not leave, more or fewer tensors of them than the file says.
 pub(crate) fn unpacked((mut tensors, mut metadata): Contents, origin: &Path) -> Result<Contents> {

@@ -77,7 +77,6 @@ pub type Contents = (BTreeMap<String, Raw>, BTreeMap<String, String>);
 /// Reads a file; every length in it is checked against the bytes that are there.
 ///
 /// # Errors
-///
 /// [`Error::Read`]; [`Error::Format`] for what is not a whole safetensors file.
 pub fn load(path: impl AsRef<Path>) -> Result<Contents> {
     let path = path.as_ref();
@@ -138,7 +137,6 @@ fn refusal(name: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
 /// Writes a file; the same contents give the same bytes.
 ///
 /// # Errors
-///
 /// [`Error::Shape`] for a tensor whose bytes are not what its shape says; [`Error::Write`].
 pub fn save(
     path: impl AsRef<Path>,
@@ -161,10 +159,6 @@ pub fn save_keeping(
 }
 
 /// SHA-256 of the file that [`save`] would write.
-///
-/// # Errors
-///
-/// [`Error::Shape`] as [`save`].
 pub fn sha256(
     tensors: &BTreeMap<String, Raw>,
     metadata: &BTreeMap<String, String>,

@@ -43,7 +43,6 @@ pub trait Less: Debug + Send + Sync {
 /// One use of a kernel, decided without a GPU.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The kernel.
     pub kernel: &'static KernelDesc,
     /// Contents of the uniform block.
     pub params: Vec<u8>,

@@ -60,7 +60,6 @@ pub struct Cell {
     pub base: String,
     /// The base networks in front of which the generator was trained: the evaluated one, or surrogates.
     pub sources: Vec<String>,
-    /// The generator.
     pub generator: String,
     /// Probability of a faulty cell while the generator was trained.
     pub train_ber: f64,

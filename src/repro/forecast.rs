@@ -99,7 +99,6 @@ const HOUR: f64 = 3600.0;
 pub struct Forecast {
     /// Hours that are available.
     pub hours: f64,
-    /// The cells.
     pub cells: Vec<Planned>,
 }
 

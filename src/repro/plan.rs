@@ -17,7 +17,6 @@ pub(super) const IMAGENET10: &str = "imagenet10";
 /// A cell and what it needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedCell {
-    /// The cell.
     pub cell: Cell,
     /// The base network that is evaluated: an index of [`QueuePlan::bases`].
     pub base: usize,
@@ -28,7 +27,6 @@ pub struct PlannedCell {
 /// Everything that a table needs. Each base network and generator is listed once, however many cells use it.
 #[derive(Clone, Debug)]
 pub struct QueuePlan {
-    /// The table.
     pub table: &'static PaperTable,
     /// The data set in the form that training accepts: a name, or the path of a folder.
     pub dataset: String,
@@ -48,9 +46,6 @@ impl QueuePlan {
     /// Plans a table: all cells, or those whose names match `only` (`*` stands for any text, `?` for any
     /// character; case does not matter). A smoke run takes only as many of them as are needed to have every
     /// base network, generator, lambda and precision once.
-    ///
-    /// # Errors
-    /// No cell matches, or a folder's name is not Unicode.
     pub fn new(
         table: &'static PaperTable,
         only: Option<&str>,

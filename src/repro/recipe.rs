@@ -10,9 +10,6 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// Settings as a table, sorted by name.
-///
-/// # Errors
-/// [`Error::Shape`]: they cannot be written as TOML.
 pub(super) fn table(settings: &impl Serialize) -> Result<Table> {
     Table::try_from(settings).map_err(|e| Error::Shape(format!("settings as TOML: {e}")))
 }
@@ -23,9 +20,6 @@ pub(super) fn save(path: &Path, recipe: &Table) -> Result<()> {
 }
 
 /// Refuses an artefact that was made under other settings; `path` holds its recipe.
-///
-/// # Errors
-/// [`Error::Read`]; [`Error::Format`] naming what differs.
 pub(super) fn check(path: &Path, wanted: &Table) -> Result<()> {
     let text = read_text(path)?;
     let hint = "use another --out (or --artefacts), or delete what was made before";

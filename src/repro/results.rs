@@ -16,7 +16,6 @@ use std::path::PathBuf;
 pub struct Results {
     /// Version of this document's format.
     pub version: u32,
-    /// The table.
     pub table: String,
     /// One line that describes the table.
     pub title: String,
@@ -32,7 +31,6 @@ pub struct Results {
     /// The pattern that chose the cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
-    /// The settings.
     pub settings: ReproSettings,
     /// The adapter of the last run; every cell names its own.
     pub adapter: String,
@@ -45,16 +43,13 @@ pub struct Results {
     pub forecast: Option<Forecast>,
     /// Number of measured cells.
     pub done: usize,
-    /// The cells.
     pub cells: Vec<CellResult>,
 }
 
 /// A base network that cells were measured with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaseRecord {
-    /// Its model.
     pub model: String,
-    /// Its file.
     pub file: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,
@@ -76,12 +71,10 @@ pub enum State {
     CannotRun,
 }
 
-/// A cell with its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellResult {
     /// The cell's name.
     pub id: String,
-    /// The cell.
     #[serde(flatten)]
     pub cell: Cell,
     /// Whether the cell has been measured.
@@ -190,7 +183,6 @@ impl Results {
         self.complete = all && own && self.deviations.is_empty();
     }
 
-    /// The cells in a state.
     pub fn in_state(&self, state: State) -> impl Iterator<Item = &CellResult> {
         self.cells.iter().filter(move |row| row.state == state)
     }

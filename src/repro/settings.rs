@@ -133,9 +133,6 @@ impl ReproSettings {
     }
 
     /// Refuses meaningless values.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the flag, or an unknown fault model.
     pub fn checked(&self) -> Result<()> {
         self.faults(0.01)?;
         for &seed in &self.seeds {
@@ -166,9 +163,6 @@ impl ReproSettings {
     }
 
     /// The fault model with a fault rate.
-    ///
-    /// # Errors
-    /// An unknown fault model, one that takes no rate, or a number that is not a rate.
     pub(super) fn faults(&self, ber: f64) -> Result<Faults> {
         Faults::new(self.faults.parse()?, ber)
     }

@@ -46,9 +46,6 @@ tables! {
 }
 
 /// Looks up a table by its name.
-///
-/// # Errors
-/// [`Error::Unknown`] with the nearest name.
 pub fn table(name: &str) -> Result<&'static PaperTable> {
     let found = TABLES.iter().find(|t| t.name.eq_ignore_ascii_case(name));
     found.ok_or_else(|| Error::unknown("table", name, TABLES.iter().map(|t| t.name)))
@@ -77,9 +74,6 @@ const COLUMNS: [&str; 17] = [
 
 impl PaperTable {
     /// The table's cells, in the paper's order.
-    ///
-    /// # Errors
-    /// [`Error::Format`]: a row of the embedded file is invalid (the tests read all rows).
     pub fn cells(&self) -> Result<Vec<Cell>> {
         let mut lines = self.csv.lines();
         if lines.next() != Some(&COLUMNS.join(",")) {

@@ -5,7 +5,6 @@
 pub struct Training {
     /// The base network in front of which it is trained.
     pub base: String,
-    /// The generator.
     pub generator: String,
     /// Probability of a faulty cell.
     pub ber: f64,

@@ -74,9 +74,6 @@ impl Program {
 
     /// Runs some entries of the tape. Running all entries in such ranges, in order, is the same as
     /// one run.
-    ///
-    /// # Errors
-    /// Those of [`Self::run`], or there are no such entries.
     pub fn run_range(&self, gpu: &Gpu, entries: Range<usize>) -> Result<()> {
         let steps = self.steps.get(entries.clone());
         let steps =
@@ -133,7 +130,6 @@ impl Program {
         &self.steps
     }
 
-    /// The section of a step.
     pub(super) fn section_of(&self, step: usize) -> usize {
         self.sections.partition_point(|&first| first <= step)
     }

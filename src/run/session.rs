@@ -128,9 +128,6 @@ impl Gpu {
     }
 
     /// Ends the recording. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed, or no recording is on.
     pub fn recording(&self) -> Result<Recording> {
         self.recorder.end(self)
     }

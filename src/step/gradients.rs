@@ -131,9 +131,6 @@ pub struct EopmStep {
 
 impl EopmStep {
     /// Compiles a tape into a step whose loss weighs the perturbed copies with `lambda`.
-    ///
-    /// # Errors
-    /// No memory is left, or the faults have no rate.
     pub fn new(
         gpu: &Gpu,
         tape: &Tape,
@@ -178,9 +175,6 @@ impl EopmStep {
 
     /// Runs the step with the maps of `seeds`, one per perturbed copy, without waiting for it. Without
     /// seeds the maps of the last run stay, which requires that all copies run together.
-    ///
-    /// # Errors
-    /// The number of seeds is wrong; the device failed.
     pub fn run(&self, gpu: &Gpu, seeds: Option<&[u64]>) -> Result<()> {
         self.run_by(gpu, seeds, &mut |program, entries| program.run_range(gpu, entries))
     }

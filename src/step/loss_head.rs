@@ -37,9 +37,6 @@ impl LossHead {
     }
 
     /// Appends the losses of the `logits` of a part, `n` of each copy, and returns their gradient.
-    ///
-    /// # Errors
-    /// Logits without rows, or more of them than 32-bit indices reach.
     pub fn append(self, tape: &mut Tape, logits: NodeValue, wanted: Wanted) -> Result<BufferId> {
         self.losses(tape, logits, wanted, None)
     }

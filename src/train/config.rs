@@ -225,9 +225,6 @@ impl TrainConfig {
     }
 
     /// Where fault maps come from.
-    ///
-    /// # Errors
-    /// A seed above the largest one.
     pub fn maps(&self) -> Result<Maps> {
         check_seed("--seed", self.seed)?;
         Ok(match self.faults.only_seed()? {

@@ -20,13 +20,10 @@ const LISTED: usize = 6;
 pub struct DryRun {
     /// Version of this document.
     pub version: u32,
-    /// The adapter.
     pub adapter: String,
     /// Largest size of one binding there, in bytes.
     pub binding_limit: u64,
-    /// The generator.
     pub generator: Network,
-    /// The base network.
     pub base: Network,
     /// Images of each part of a batch.
     pub parts: Vec<u32>,
@@ -155,9 +152,6 @@ pub struct Need {
 
 /// Plans a training step as `config` says. Weights are put on the device, but no step runs, no images
 /// are read, and nothing is written.
-///
-/// # Errors
-/// Bad settings or files, or the device has no memory for the weights.
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
     let base = BaseNet::load(&config.base, &config.hints)?;

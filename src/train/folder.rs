@@ -60,9 +60,6 @@ impl RunFolder {
     }
 
     /// Refuses a folder that holds a run.
-    ///
-    /// # Errors
-    /// [`Error::Argument`]: it holds one.
     pub(super) fn is_free(&self) -> Result<()> {
         let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
         if !begun && !self.saved().exists() {
@@ -84,9 +81,6 @@ impl RunFolder {
     }
 
     /// Resumes a run that was interrupted: locks its folder for this process and reads its settings.
-    ///
-    /// # Errors
-    /// As [`Self::open`]; [`Error::Busy`]: another process runs it.
     pub fn resume(root: &Path) -> Result<(Self, TrainConfig)> {
         // Checked before the lock, which would leave a file in a folder without a run.
         let (folder, _) = Self::open(root)?;
@@ -116,9 +110,6 @@ impl RunFolder {
 
     /// The variants of kernels that the run began with, from its checkpoint; without a checkpoint, from
     /// its settings.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, or the settings cannot be read.
     pub fn recorded(&self) -> Result<Recorded> {
         let checkpoint = self.saved();
         let choices = if checkpoint.exists() {
@@ -130,9 +121,6 @@ impl RunFolder {
     }
 
     /// Opens the folder of a run for reading, with its settings.
-    ///
-    /// # Errors
-    /// No run is there, or its settings cannot be read.
     pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
         let folder = Self::at(root);
         let path = folder.config();

@@ -48,9 +48,6 @@ impl Identity {
     }
 
     /// Refuses a file that belongs to another run. `text` holds the facts in the file at `path`.
-    ///
-    /// # Errors
-    /// [`Error::Format`] naming what differs, and how.
     pub(super) fn check(&self, text: &str, path: &Path) -> Result<()> {
         let hint = "give back what the run began with, or begin anew in another folder";
         let Ok(then) = serde_json::from_str::<BTreeMap<String, Value>>(text) else {

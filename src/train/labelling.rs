@@ -78,10 +78,6 @@ pub(super) fn class_order(dataset: &str, names: &[String]) -> Option<&'static st
 impl BaseNet {
     /// Maps the classes of a data set to the outputs of this network: by name, if both name their
     /// classes.
-    ///
-    /// # Errors
-    /// The classes or their number differ, unless the mismatch is allowed; as [`data::class_names`] and
-    /// [`Self::class_names`].
     pub fn labelling(&self, dataset: &str, mismatch: Mismatch) -> Result<Labelling> {
         let own = self.class_names()?;
         if data::is_unlabelled(dataset) {

@@ -23,9 +23,6 @@ pub(super) struct Resumed {
 
 /// The run in a folder with its `saved` settings, and with those given with `--resume` that it can
 /// adopt.
-///
-/// # Errors
-/// [`Error::Argument`] naming a flag that contradicts the run, and both values.
 pub(super) fn goes_on(
     gpu: &Gpu,
     folder: RunFolder,

@@ -75,9 +75,6 @@ pub struct Asked {
 
 impl TrainedFor {
     /// Reads what `nf-gpu train` recorded; `None` for any other generator.
-    ///
-    /// # Errors
-    /// [`Error::Format`]: metadata that is not understood.
     pub fn read(weights: &Weights) -> Result<Option<Self>> {
         let Some(model) = weights.meta("faults") else { return Ok(None) };
         let odd = |key: &str| {

@@ -48,9 +48,6 @@ impl From<CellMap> for Profile {
 
 impl Profile {
     /// Reads a map as [`load_map`] does, and the file that says where the network's layers lie in it.
-    ///
-    /// # Errors
-    /// The errors of [`load_map`] and [`Layout::load`]; a layout that contradicts the map.
     pub fn load<P: AsRef<Path>>(
         files: &[P],
         mapping: Option<Mapping>,
@@ -72,9 +69,6 @@ impl Profile {
     }
 
     /// Places of the layers of a network, and the number of words from the memory's start to their end.
-    ///
-    /// # Errors
-    /// A layout that does not fit the network.
     pub fn places(&self, network: &[Placed<'_>]) -> Result<(Vec<Place>, u64)> {
         match self.layout.as_ref().filter(|layout| layout.has_addresses()) {
             Some(layout) => layout.places(network),

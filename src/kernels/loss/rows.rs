@@ -25,9 +25,6 @@ pub struct Rows {
 
 impl Rows {
     /// Checked rows.
-    ///
-    /// # Errors
-    /// There is nothing to compute, or more than 32-bit indices reach.
     pub fn new(copies: u32, n: u32, classes: u32) -> Result<Self> {
         let logits = Nhwc::new(copies, 1, n, classes).checked()?;
         let rows = logits.pixels();

@@ -43,9 +43,6 @@ crate::kernel! {
 /// `[copies]`, the factor of each copy's gradient (`1 / n` for a mean); dlogits like logits;
 /// `row_loss` f32 `[rows]`, `-log p`, unweighted; correct u32 `[rows]`, 1 where the first largest
 /// logit is the label's.
-///
-/// # Errors
-/// There is nothing to compute, or more than 32-bit indices reach.
 pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
     let of = Rows::new(copies, n, classes)?;
     let params = SoftmaxCrossEntropyParams { rows: of.rows, n, classes, span: of.span };

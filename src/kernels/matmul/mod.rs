@@ -92,9 +92,6 @@ impl Less for Matmul {
 
 /// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to a multiple of 4,
 /// and w in [`panels`].
-///
-/// # Errors
-/// An extent of 0, or indices of more than 32 bits.
 pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     let [x, y] = [c, k].map(|columns| Nhwc::new(batches, 1, rows, columns));
     let (x, y) = (x.checked()?, y.checked()?);

@@ -208,7 +208,6 @@ fn stats_cases() -> Result<Vec<Case>> {
 /// Statistics of one channel over n pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Channel {
-    /// Mean.
     pub mean: f64,
     /// Sum of squared deviations.
     pub m2: f64,

@@ -16,7 +16,6 @@ use crate::{error::Result, shape::Nhwc};
 
 /// A kernel and the function that makes its conformance cases.
 pub struct Suite {
-    /// The kernel.
     pub kernel: &'static KernelDesc,
     /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes, and
     /// drawn ones with NaN and infinities among their values.

@@ -27,7 +27,6 @@ pub struct FaultRecord {
     pub base: Base,
     /// Bits per stored weight.
     pub precision: u32,
-    /// The faults.
     #[serde(flatten)]
     pub faults: Description,
     /// Seed of the fault map; 0 for a measured map.

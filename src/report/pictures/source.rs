@@ -60,7 +60,6 @@ impl Source {
     /// may be missing, as in an interrupted run.
     ///
     /// # Errors
-    ///
     /// [`Error::Read`]; [`Error::Format`] for a folder that does not hold a run, and for files whose content
     /// does not match their names.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {

@@ -12,7 +12,6 @@ pub struct Times {
     pub min_ms: f64,
     /// First quartile.
     pub lower_ms: f64,
-    /// Median.
     pub median_ms: f64,
     /// Third quartile.
     pub upper_ms: f64,

@@ -70,7 +70,6 @@ impl<'a> Page<'a> {
     /// Writes the page, whole or not at all.
     ///
     /// # Errors
-    ///
     /// [`Error::Argument`] where `path` is one of the files that the page is made of; [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
