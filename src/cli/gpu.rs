@@ -35,7 +35,6 @@ pub struct GpuArgs {
 
 impl GpuArgs {
     /// The flags in the form that the library takes.
-    #[must_use]
     pub fn choice(&self) -> AdapterChoice {
         AdapterChoice {
             adapter: self.adapter.clone(),

@@ -52,13 +52,11 @@ pub struct PerturbedMeasurement {
 
 impl PerturbedMeasurement {
     /// PA per seed.
-    #[must_use]
     pub fn accuracy(&self) -> Vec<f64> {
         self.alone.iter().map(|m| m.answers.accuracy()).collect()
     }
 
     /// PA(NF) per seed; empty without a generator.
-    #[must_use]
     pub fn accuracy_nf(&self) -> Vec<f64> {
         self.behind.iter().map(|m| m.answers.accuracy()).collect()
     }
@@ -70,7 +68,6 @@ impl PerturbedMeasurement {
 }
 
 /// Images that pass through the networks for a request, all maps and kinds counted.
-#[must_use]
 pub fn passes(request: &Request<'_>) -> u64 {
     let kinds = 1 + u64::from(request.subject.generator.is_some());
     let maps = 1 + (request.faults.len() * request.seeds.len()) as u64;

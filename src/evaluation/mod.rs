@@ -67,7 +67,6 @@ impl<'a> Setup<'a> {
 
 impl<'a> Ready<'a> {
     /// What was set up.
-    #[must_use]
     pub fn setup(&self) -> &Setup<'a> {
         &self.setup
     }
@@ -79,13 +78,11 @@ impl<'a> Ready<'a> {
     }
 
     /// What tells this evaluation from others, for a journal.
-    #[must_use]
     pub fn identity(&self, gpu: &Gpu) -> String {
         self.subject(None).identity(gpu, &self.setup.base.sha256)
     }
 
     /// Images that pass a network altogether in the evaluation of one generator.
-    #[must_use]
     pub fn passes(&self, generator: Option<&Generator>) -> u64 {
         let request = self.request(generator, false);
         let study = self.study().map_or(0, |study| study_maps(&request, study));

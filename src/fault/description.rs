@@ -156,7 +156,6 @@ impl Description {
     }
 
     /// These faults in words, in a piece for each of their properties.
-    #[must_use]
     pub fn words(&self, wording: Wording) -> Vec<String> {
         let rate = |rate: f64| match wording {
             Wording::List(written) => written(rate),
@@ -218,7 +217,6 @@ impl Description {
 
 impl Profile {
     /// What a document says of the map under a network that takes `needed` words.
-    #[must_use]
     pub fn described(&self, needed: Option<u64>) -> MapDetail {
         MapDetail {
             file: self.file.clone(),
@@ -237,7 +235,6 @@ impl Profile {
 impl Faults {
     /// The description of these faults; `reach` is the number of words of a measured map up to the last one
     /// that a network uses.
-    #[must_use]
     pub fn described(&self, reach: Option<u64>) -> Description {
         let model = match &self.model {
             &Model::Flip(ber) => Model::Flip(ber),

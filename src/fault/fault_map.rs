@@ -30,7 +30,6 @@ impl Faults {
 
 impl FaultMap {
     /// The list of all cells of a reference map or a measured map; `None` where cells are drawn word by word.
-    #[must_use]
     pub fn cells(&self) -> Option<&CellMap> {
         let measured = || self.faults.measured().map(|profile| &profile.cells);
         self.reference.as_deref().or_else(measured)
@@ -39,7 +38,6 @@ impl FaultMap {
     /// The cells of a layer's stored word that fail. `word` counts the packed words of the layer, which the
     /// caller has found to be one that can fail. Cells that store nothing (bits past the precision, weights
     /// past the end) fail like any other: the caller masks them out.
-    #[must_use]
     pub fn faulty(&self, place: Place, word: u32) -> FaultyCells {
         let FaultyCells { to_1, to_0 } = match self.cells() {
             Some(cells) => cells.faulty(place, word),
@@ -75,7 +73,6 @@ impl FaultMap {
     }
 
     /// The bits of one stored word that read differently; the arguments are those of [`Self::faulty`].
-    #[must_use]
     pub fn xor_mask(&self, place: Place, word: u32, stored: u32) -> u32 {
         self.faulty(place, word).xor_mask(stored)
     }

@@ -28,7 +28,6 @@ pub fn sha256(path: impl AsRef<Path>) -> Result<String> {
 }
 
 /// SHA-256 of bytes in memory, 64 lower-case hexadecimal digits.
-#[must_use]
 pub fn sha256_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

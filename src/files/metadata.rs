@@ -75,7 +75,6 @@ const LARGEST_MULTIPLE: f32 = 12.0;
 
 impl Weights {
     /// The text under a metadata key.
-    #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }

@@ -29,14 +29,12 @@ pub struct Raw {
 
 impl Raw {
     /// A tensor of f32.
-    #[must_use]
     pub fn f32(shape: &[usize], data: &[f32]) -> Self {
         let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
     }
 
     /// A tensor of u8.
-    #[must_use]
     pub fn u8(shape: &[usize], data: &[u8]) -> Self {
         Self { dtype: Dtype::U8, shape: shape.to_vec(), bytes: data.to_vec() }
     }
@@ -47,7 +45,6 @@ impl Raw {
     }
 
     /// The elements of an F32 tensor, or of an F16, BF16 or F64 one rounded to f32.
-    #[must_use]
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         let b = &self.bytes;
         Some(match self.dtype {
@@ -65,7 +62,6 @@ impl Raw {
     }
 
     /// The elements of an I32 tensor.
-    #[must_use]
     pub fn to_i32(&self) -> Option<Vec<i32>> {
         (self.dtype == Dtype::I32).then(|| chunks(&self.bytes).map(i32::from_le_bytes).collect())
     }

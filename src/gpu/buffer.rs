@@ -33,7 +33,6 @@ impl Buffer {
     }
 
     /// Size in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -87,7 +87,6 @@ const BITS: u32 = 8;
 impl Cell {
     /// The cell's name within its table, such as `resnet18/ConvL-ber0.01`. `--only` is matched against it,
     /// and it names the cell's folder.
-    #[must_use]
     pub fn id(&self) -> String {
         let mut id = format!("{}/{}-ber{}", self.base, self.generator, self.ber);
         if self.sources != [self.base.as_str()] || self.train_ber != self.ber {

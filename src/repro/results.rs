@@ -144,7 +144,6 @@ impl CellResult {
 
 impl Results {
     /// Results in which no cell is measured yet.
-    #[must_use]
     pub fn new(plan: &QueuePlan, settings: &ReproSettings, adapter: &str) -> Self {
         Self {
             version: 1,
@@ -188,7 +187,6 @@ impl Results {
     }
 
     /// The document, with a newline at its end.
-    #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }

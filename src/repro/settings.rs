@@ -169,7 +169,6 @@ impl ReproSettings {
 
     /// The differences between these settings and the paper's, whose values stand in brackets; empty for a
     /// full reproduction.
-    #[must_use]
     pub fn deviations(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = |text: String| lines.push(text);

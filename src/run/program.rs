@@ -67,7 +67,6 @@ impl Program {
     }
 
     /// All entries of the tape.
-    #[must_use]
     pub fn entries(&self) -> Range<usize> {
         0..self.steps.len()
     }
@@ -185,19 +184,16 @@ impl Program {
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
-    #[must_use]
     pub fn buffer(&self, id: BufferId) -> Option<&Buffer> {
         self.buffers[id.0].as_ref()
     }
 
     /// Bytes of transients as allocated, of transients without sharing, and of kept buffers.
-    #[must_use]
     pub fn memory(&self) -> [u64; 3] {
         [self.arena_bytes.0, self.arena_bytes.1, self.kept_bytes]
     }
 
     /// Dispatches of one run.
-    #[must_use]
     pub fn dispatches(&self) -> usize {
         self.steps.len()
     }

@@ -168,7 +168,6 @@ impl EopmStep {
 
     /// The factor by which the gradients are too large: 1 in f32; in f16 it keeps small gradients
     /// representable.
-    #[must_use]
     pub fn loss_scale(&self) -> f32 {
         self.loss_scale
     }
@@ -264,19 +263,16 @@ impl EopmStep {
     }
 
     /// The program, for its buffers and for profiles.
-    #[must_use]
     pub fn program(&self) -> &Program {
         &self.program
     }
 
     /// The convolutions of the tape.
-    #[must_use]
     pub fn convolutions(&self) -> &[Convolution] {
         &self.tape.convolutions
     }
 
     /// How the step is cut.
-    #[must_use]
     pub fn cut(&self) -> &Cut {
         &self.tape.cut
     }

@@ -78,7 +78,6 @@ pub struct Losses {
 
 impl Losses {
     /// Whether none of them is infinite or NaN.
-    #[must_use]
     pub fn are_finite(self) -> bool {
         self.clean.is_finite() && self.perturbed.is_none_or(f32::is_finite)
     }

@@ -19,7 +19,6 @@ pub enum Augment {
 
 impl Augment {
     /// The changes that are made to the images of a data set.
-    #[must_use]
     pub fn of(self, dataset: &str) -> Changes {
         let signs = dataset == "gtsrb";
         // Signs and digits change their meaning in a mirror.

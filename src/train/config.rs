@@ -188,7 +188,6 @@ pub struct TrainConfig {
 const MAX_COPIES: u32 = 1000;
 
 /// Names of the arguments of a command that the user gave, with underscores.
-#[must_use]
 pub fn given(matches: &ArgMatches) -> Vec<String> {
     let typed = |id: &&clap::Id| {
         // A group of arguments has no value source of its own.

@@ -72,7 +72,6 @@ const TIMED_FLOPS: u64 = 40_000_000_000;
 
 impl DryRun {
     /// Number of images of the step that is timed ([`images_to_time`]).
-    #[must_use]
     pub fn images_to_time(&self, software: bool) -> u32 {
         images_to_time(self.parts.iter().sum(), self.flops, software)
     }
@@ -86,7 +85,6 @@ impl DryRun {
     }
 
     /// The estimated time in a line for the user.
-    #[must_use]
     pub fn time_line(&self) -> String {
         let Some(Estimate { images_timed, seconds_per_step, seconds }) = self.time else {
             return "time        not estimated\n".into();
@@ -109,7 +107,6 @@ impl DryRun {
 /// operations. On a GPU it is the whole batch, because a GPU needs as long for few images as for many.
 /// On a software adapter, whose time is proportional to the operations, it is as many images as are
 /// done within seconds.
-#[must_use]
 pub fn images_to_time(batch: u32, flops: u64, software: bool) -> u32 {
     let soon = u64::from(batch).saturating_mul(TIMED_FLOPS) / flops.max(1);
     if software { batch.min(u32::try_from(soon).unwrap_or(batch)).max(1) } else { batch }

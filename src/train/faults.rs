@@ -55,7 +55,6 @@ pub struct FaultArgs {
 
 impl FaultArgs {
     /// The flags that describe the faults of a document, and their rate.
-    #[must_use]
     pub fn of_document(faults: &Description) -> (Self, Option<f64>) {
         let Fields { ber, ber01, ber10, bits, layers, lot, map, .. } = faults.fields();
         // A measured map and a pair of rates per direction leave no rate to state.
@@ -80,7 +79,6 @@ impl FaultArgs {
     }
 
     /// Whether any of the flags is given.
-    #[must_use]
     pub fn any(&self) -> bool {
         *self != Self::default()
     }

@@ -129,13 +129,11 @@ impl RunFolder {
     }
 
     /// The folder of a run that may or may not exist.
-    #[must_use]
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned(), lock: None }
     }
 
     /// The files that every run writes into its folder.
-    #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = vec![
             self.file(LOCK),
@@ -158,67 +156,56 @@ impl RunFolder {
     }
 
     /// Settings of the run.
-    #[must_use]
     pub fn config(&self) -> PathBuf {
         self.file("config.toml")
     }
 
     /// Numbers of every step and evaluation.
-    #[must_use]
     pub fn metrics(&self) -> PathBuf {
         self.file("metrics.jsonl")
     }
 
     /// State from which the run is resumed.
-    #[must_use]
     pub fn checkpoint(&self) -> PathBuf {
         self.file("checkpoint.safetensors")
     }
 
     /// Step of the checkpoint, in readable form.
-    #[must_use]
     pub fn state(&self) -> PathBuf {
         self.file("state.json")
     }
 
     /// The trained generator.
-    #[must_use]
     pub fn generator(&self) -> PathBuf {
         self.file("generator.safetensors")
     }
 
     /// The final table as JSON.
-    #[must_use]
     pub fn eval(&self) -> PathBuf {
         self.file("eval.json")
     }
 
     /// Loss and accuracy over the steps.
-    #[must_use]
     pub fn curves(&self) -> PathBuf {
         self.file("curves.svg")
     }
 
     /// Report of the run.
-    #[must_use]
     pub fn report(&self) -> PathBuf {
         self.file("report.html")
     }
 
     /// The timeline of `--profile`.
-    #[must_use]
     pub fn trace(&self) -> PathBuf {
         self.file("trace.json")
     }
 
     /// The folder itself.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Images before and after the generator.
-    #[must_use]
     pub fn images(&self) -> PathBuf {
         self.file("images.png")
     }

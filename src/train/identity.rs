@@ -11,7 +11,6 @@ pub(super) struct Identity(BTreeMap<String, Value>);
 
 impl Identity {
     /// Those settings of a run that are facts.
-    #[must_use]
     pub(super) fn of(settings: &impl Serialize, is_fact: impl Fn(&str) -> bool) -> Self {
         // Settings are a struct of texts and numbers: the conversion cannot fail and gives an
         // object.
@@ -42,7 +41,6 @@ impl Identity {
     }
 
     /// The facts as one line of JSON.
-    #[must_use]
     pub(super) fn text(&self) -> String {
         serde_json::json!(self.0).to_string()
     }

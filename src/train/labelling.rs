@@ -17,7 +17,6 @@ pub enum Mismatch {
 
 impl Mismatch {
     /// The meaning of `--allow-mismatch`.
-    #[must_use]
     pub fn allowed(given: bool) -> Self {
         if given { Self::Allowed } else { Self::Refused }
     }
@@ -39,13 +38,11 @@ pub struct Labelling {
 
 impl Labelling {
     /// Names of the classes, in the order of the network's outputs.
-    #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
     /// What the user should know of this mapping, in a line.
-    #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }

@@ -80,7 +80,6 @@ impl Layout {
     }
 
     /// Whether the layout gives addresses to layers, and not only a size.
-    #[must_use]
     pub fn has_addresses(&self) -> bool {
         !self.layers.is_empty()
     }

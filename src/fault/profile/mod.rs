@@ -81,14 +81,12 @@ impl Profile {
 
     /// How often weights that take `needed` words go through the map; below 1 where they do not reach its end.
     /// `None` for the reference mapping, in which all layers lie over each other.
-    #[must_use]
     pub fn repeated(&self, needed: u64) -> Option<f64> {
         let linear = self.cells.mapping == Mapping::Linear;
         linear.then(|| needed as f64 / f64::from(self.cells.words().max(1)))
     }
 
     /// Remarks for the user about the map under a network that takes `needed` words, one line each.
-    #[must_use]
     pub fn remarks(&self, needed: u64) -> Vec<String> {
         let cells = |of: u64| words::count(32 * of);
         let held = u64::from(self.cells.words());

@@ -39,7 +39,6 @@ impl Rows {
 
     /// Bytes of the bindings: logits, their target (`compared` bytes), the copies' weights, the gradient of
     /// the logits, losses and hits of the rows.
-    #[must_use]
     pub fn bytes(self, compared: u64) -> Vec<u64> {
         let logits = self.logits.bytes();
         let [rows, copies] = [self.rows, self.logits.n].map(|len| u64::from(len) * 4);

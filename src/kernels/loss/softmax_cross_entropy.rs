@@ -53,7 +53,6 @@ pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
 }
 
 /// `-log p[label]`, its gradient `weight (p - onehot)`, and whether the label has the first largest logit.
-#[must_use]
 pub fn row(logits: &[f64], label: usize, weight: f64) -> RowLoss {
     let largest = largest(logits);
     let sum: f64 = logits.iter().map(|l| (l - largest).exp()).sum();

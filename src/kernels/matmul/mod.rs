@@ -124,7 +124,6 @@ const PANEL: usize = 32;
 ///
 /// # Panics
 /// The matrix has no whole rows.
-#[must_use]
 pub fn panels<T: Copy>(matrix: &[T], columns: usize) -> Vec<T> {
     assert!(columns > 0 && matrix.len().is_multiple_of(columns), "whole rows of {columns}");
     let panel = |first: usize| {
@@ -135,7 +134,6 @@ pub fn panels<T: Copy>(matrix: &[T], columns: usize) -> Vec<T> {
 }
 
 /// `y[row, k]` of one product, and the sums of the terms' absolute values.
-#[must_use]
 pub fn matmul(x: &[f32], w: &[f32], c: usize, k: usize) -> (Vec<f64>, Vec<f64>) {
     let term =
         |row: &[f32], i: usize, column: usize| f64::from(row[i]) * f64::from(w[i * k + column]);

@@ -53,7 +53,6 @@ pub(crate) fn with_specials(
 }
 
 /// Index of element `[n, h, w, c]` in an array without channel padding.
-#[must_use]
 pub fn at(shape: Nhwc, [n, h, w, c]: [u32; 4]) -> usize {
     (((n * shape.h + h) * shape.w + w) * shape.c + c) as usize
 }

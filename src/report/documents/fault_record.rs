@@ -80,7 +80,6 @@ impl FaultRecord {
     }
 
     /// JSON with a newline at the end.
-    #[must_use]
     pub fn to_json(&self) -> String {
         // Serialisation cannot fail, because all maps in the record have text as keys.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"

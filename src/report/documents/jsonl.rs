@@ -33,7 +33,6 @@ pub struct Line {
 
 impl Line {
     /// The line for a step, an evaluation or a recovery; other events have none.
-    #[must_use]
     pub fn new(time: f64, event: &Event) -> Option<Self> {
         let (kind, value) = match event {
             Event::Step(step) => ("step", serde_json::to_value(step)),
@@ -104,7 +103,6 @@ impl JsonLines {
 
     /// For a run that may have a checkpoint: the first event decides whether the file is started or
     /// continued. Before that nothing is touched.
-    #[must_use]
     pub fn begin(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: true }
     }

@@ -51,7 +51,6 @@ const STATE: &str = "state.json";
 
 impl Source {
     /// A source for evaluations that are not in a file.
-    #[must_use]
     pub fn new(name: impl Into<String>, evaluations: Vec<Evaluation>) -> Self {
         Self { name: name.into(), evaluations, ..Self::default() }
     }
@@ -131,7 +130,6 @@ impl Source {
     }
 
     /// The default path of the page: in the run's folder, or beside the document with the same name.
-    #[must_use]
     pub fn page(&self) -> PathBuf {
         if self.folder { self.path.join("report.html") } else { self.path.with_extension("html") }
     }

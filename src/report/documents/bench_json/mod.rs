@@ -230,13 +230,11 @@ impl Report {
     }
 
     /// The document as JSON.
-    #[must_use]
     pub fn document(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 
     /// The rate of a ceiling, if it was measured.
-    #[must_use]
     pub fn ceiling(&self, name: &str) -> Option<f64> {
         self.ceilings.iter().find(|c| c.name == name).map(|c| c.rate)
     }

@@ -17,13 +17,11 @@ pub struct Savings {
 impl Evaluation {
     /// The energy under the faults `p`, which belong to this evaluation. The evaluation's own `energy` is
     /// that of the first rate with a known voltage, so it is used only if there is a single rate.
-    #[must_use]
     pub fn energy_of<'p>(&'p self, p: &'p Perturbed) -> Option<&'p Energy> {
         p.energy.as_ref().or(self.energy.as_ref().filter(|_| self.perturbed.len() == 1))
     }
 
     /// The savings under the faults `p`, if their voltage is known.
-    #[must_use]
     pub fn savings(&self, p: &Perturbed) -> Option<Savings> {
         let energy = self.energy_of(p)?;
         let finite = |saving: Option<f64>| saving.filter(|v| v.is_finite());
