@@ -58,7 +58,7 @@ impl Form {
     /// and output of its own. Operands must be f32, because rounding transformed values to f16 would
     /// give other results.
     pub fn fits(self, conv: Conv2d) -> bool {
-        let Window { kernel, stride, padding } = conv.window;
+        let Window { kernel, stride, before, .. } = conv.window;
         let alone = conv.copies == 1 || !conv.shared_input && !conv.sum_copies;
         let plain = conv.dtype == Dtype::F32 && alone && !conv.is_general();
         let [h, w] = [conv.y.h, conv.y.w];
@@ -66,7 +66,7 @@ impl Form {
             Self::F2 => w.is_multiple_of(2),
             Self::F4 => w.is_multiple_of(8) || w == 4 && h.is_multiple_of(2),
         };
-        kernel == [3, 3] && stride == 1 && padding <= 2 && rows && plain
+        kernel == [3, 3] && stride == [1; 2] && before.iter().all(|&n| n <= 2) && rows && plain
     }
 }
 
@@ -139,10 +139,10 @@ impl Tiles {
         Nhwc::new(self.form.values() * self.conv.copies, 1, self.tiles(), c)
     }
 
-    /// Zero padding before the first row and column, if taps are read in ascending order.
-    pub fn padding(self) -> u32 {
-        let padding = self.conv.window.padding;
-        if self.conv.transposed { 2 - padding } else { padding }
+    /// Zeros above the first row and left of the first column, if taps are read in ascending order.
+    pub fn before(self) -> [u32; 2] {
+        let before = self.conv.window.before;
+        if self.conv.transposed { before.map(|n| 2 - n) } else { before }
     }
 
     /// The sum over channels as a batched product of matrices, one per copy and value.
