@@ -160,3 +160,29 @@ fn is_same(a: &Path, b: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     real(a) == real(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::PretrainConfig;
+    use clap::{Args as _, Command};
+
+    #[test]
+    fn every_rule_is_about_a_setting_that_there_is_and_none_has_two() {
+        let command = PretrainConfig::augment_args(Command::new("pretrain"));
+        let others = TrainConfig::augment_args(Command::new("train"));
+        let known: Vec<&str> = command
+            .get_arguments()
+            .chain(others.get_arguments())
+            .map(|a| a.get_id().as_str())
+            .collect();
+        let mut names: Vec<&str> = RULES.iter().flat_map(|rule| rule.names).copied().collect();
+        for name in &names {
+            assert!(known.contains(name), "{name}");
+        }
+        let len = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), len);
+    }
+}
