@@ -12,7 +12,7 @@ use nf_gpu::{
         },
         layout::concat_channels,
     },
-    shape::{Nhwc, pad_channels},
+    shape::Nhwc,
 };
 
 pub(super) fn activation(
@@ -40,9 +40,9 @@ pub(super) fn affine(
     scale: &[f32],
     shift: &[f32],
 ) -> Vec<f32> {
-    let plan = channel_affine::plan(shape).unwrap();
-    let vector = |v: &[f32]| Binding::floats(&pad_channels(v, shape.c, f32::NAN));
-    let bindings = vec![Binding::images(x, shape.c), vector(scale), vector(shift), Binding::Out];
+    let plan = channel_affine::plan(shape, 0, Some(shape.c), 2 * shape.c).unwrap();
+    let affine = Binding::floats(&[scale, shift].concat());
+    let bindings = vec![Binding::images(x, shape.c), affine, Binding::Out];
     engine.images(plan, bindings, shape)
 }
 
