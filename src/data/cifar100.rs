@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{
     cifar_python::PythonFiles,
-    dataset::{COLOUR_32, DataFile, DataFiles, Dataset, DatasetInfo},
+    data_files::{DataFile, DataFiles},
+    dataset::{COLOUR_32, Dataset, DatasetInfo},
     fetch::{FileSource, Remote, Way},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},

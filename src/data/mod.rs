@@ -13,6 +13,7 @@ mod cifar100;
 mod cifar_python;
 mod classes;
 pub mod contact_sheet;
+mod data_files;
 mod dataset;
 mod decode;
 #[doc(hidden)]

@@ -44,13 +44,11 @@ impl<'a> Images<'a> {
     }
 
     /// Number of images.
-    #[must_use]
     pub fn n(self) -> u32 {
         self.shape.n
     }
 
     /// Channels, rows and columns of an image.
-    #[must_use]
     pub fn chw(self) -> [u32; 3] {
         [self.shape.c, self.shape.h, self.shape.w]
     }

@@ -28,7 +28,6 @@ pub struct Sampler {
 
 impl Sampler {
     /// Batches of `batch` out of `len` images `[C, H, W]`, with these changes.
-    #[must_use]
     pub fn new(len: usize, batch: u32, seed: u64, chw: [u32; 3], changes: Changes) -> Self {
         let order = (0..len as u32).collect();
         let hw = [chw[1], chw[2]];
@@ -36,7 +35,6 @@ impl Sampler {
     }
 
     /// Whole batches per epoch. Images that do not fill a batch are left out until the next shuffle.
-    #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         (self.len / self.batch).max(1) as u64
     }
