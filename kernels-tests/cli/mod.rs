@@ -81,7 +81,7 @@ pub(super) fn random_base(model: &str, seed: u64) -> Weights {
 
 /// Random weights of a generator, ConvS for images of `side`.
 pub(super) fn random_generator(side: u32) -> Weights {
-    let mut weights = initialise(&models::generator("ConvS", side).unwrap(), false, 1);
+    let mut weights = initialise(&models::generator("ConvS", [3, side, side]).unwrap(), false, 1);
     weights.metadata.insert("model".into(), "ConvS".into());
     weights
 }
@@ -186,7 +186,7 @@ impl Place {
     }
 
     /// Runs each line; it must be refused with the code and the words, and leave every file as it was.
-    fn refuses(&self, cases: &[(&str, i32, &[&str])]) {
+    pub(super) fn refuses(&self, cases: &[(&str, i32, &[&str])]) {
         let before = self.files();
         for (line, code, says) in cases {
             println!("nf-gpu {line}");

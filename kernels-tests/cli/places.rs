@@ -218,6 +218,11 @@ fn files_with_names_of_their_own_replace_nothing() {
         copy(SET, name);
     }
     copy("g.safetensors", "a.difference.png");
+    for split in ["train", "test"] {
+        copy("x.npy", &format!("arrays/x_{split}.npy"));
+        copy("y.npy", &format!("arrays/y_{split}.npy"));
+    }
+    copy("x.npy", "one.npz");
     let before = contents(&place);
     let base = "--base base.safetensors";
     for (line, says) in [
@@ -259,6 +264,20 @@ fn files_with_names_of_their_own_replace_nothing() {
         ("data show gtsrb --data-dir data --out data/gtsrb32/test.bin", "whose files NAME reads"),
         ("data show cifar10 --data-dir data --out store/test_batch.bin", "already NAME"),
         ("data show linked --out store/x.png", "already NAME"),
+        ("data show arrays --out arrays/x_test.npy", "already NAME"),
+        ("data show one.npz --out links/../one.npz", "already NAME"),
+        (
+            &format!("eval {base} --dataset arrays/x_test.npy --logits arrays/y_test.npy"),
+            "already --dataset",
+        ),
+        (
+            "pretrain --model vgg-small --steps 1 --dataset arrays --out new --metrics arrays/y_train.npy",
+            "already --dataset",
+        ),
+        (
+            &format!("train --steps 1 {base} --dataset one.npz --out run --profile one.npz"),
+            "already --dataset",
+        ),
         ("data show linked --out store/deep/new.png", "whose files NAME reads"),
         ("data show linked --split train --out set/train/a/x.png", "already NAME"),
         (

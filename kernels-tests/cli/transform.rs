@@ -1,5 +1,6 @@
 //! Pictures of what a generator does: any number of them, and none that overwrites an input.
 use super::{Place, random_generator};
+use nf_gpu::{models, nn::initialise};
 use std::fs;
 
 /// A place with the weights of a generator for images of `side`.
@@ -46,6 +47,39 @@ fn images_that_do_not_fit_together_run_in_parts() {
     let line = "transform --generator g.safetensors --side 512 --quiet --out-dir out";
     place.run(&format!("{line} {}", names.join(" "))).done();
     assert_eq!(fs::read_dir(place.path("out")).unwrap().count(), 3 * names.len());
+}
+
+/// The channels are those of the generator's weights; its file says no size, so a flag does.
+#[test]
+fn a_grey_generator_gets_grey_pictures_of_any_size() {
+    let place = Place::new();
+    for (name, channels) in [("grey", 1), ("four", 4)] {
+        let graph = models::generator("ConvS", [channels, 28, 28]).unwrap();
+        let mut weights = initialise(&graph, false, 1);
+        weights.metadata.insert("model".into(), "ConvS".into());
+        weights.save(place.path(&format!("{name}.safetensors"))).unwrap();
+    }
+    draw(&place, &["a.png".into()]);
+    let line = "transform --generator grey.safetensors a.png --quiet --out-dir";
+    for (flags, size) in [
+        ("--side 28", (28, 28)),
+        ("--side 20x36", (36, 20)),
+        ("--side 30 --preprocess center-crop", (30, 30)),
+        ("", (32, 32)),
+    ] {
+        place.run(&format!("{line} out {flags}")).done();
+        let picture = image::open(place.path("out/a.transformed.png")).unwrap().into_rgb8();
+        assert_eq!(picture.dimensions(), size, "{flags}");
+        assert!(picture.pixels().all(|p| p[0] == p[1] && p[1] == p[2]), "{flags}: colour");
+    }
+    place.refuses(&[(
+        "transform --generator four.safetensors a.png --out-dir none",
+        2,
+        &["pictures have 1 or 3 channels; the network takes 4", "data.npz"][..],
+    )]);
+    for side in ["0", "9x9x9", "x", "1025"] {
+        place.run(&format!("{line} none --side {side}")).no_usage("give N or HxW from 1 to 1024");
+    }
 }
 
 #[test]

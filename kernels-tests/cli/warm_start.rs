@@ -24,7 +24,7 @@ fn parameters(mut weights: Weights) -> Weights {
 fn a_training_begins_with_the_generator_that_it_is_given() {
     let place = Place::of_few_images();
     // A generator whose kind is not the default.
-    let mut unet = initialise(&models::generator("UNetS", 32).unwrap(), false, 9);
+    let mut unet = initialise(&models::generator("UNetS", [3, 32, 32]).unwrap(), false, 9);
     for (key, value) in
         [("model", "UNetS"), ("base", "vgg11"), ("faults", "reference"), ("ber", "0.01")]
     {
@@ -97,7 +97,7 @@ fn what_is_no_generator_to_begin_with_is_refused() {
     let mut nameless = random_generator(32);
     nameless.metadata.clear();
     nameless.save(place.path("nameless.safetensors")).unwrap();
-    let mut uip = initialise(&models::generator("UIP", 16).unwrap(), false, 1);
+    let mut uip = initialise(&models::generator("UIP", [3, 16, 16]).unwrap(), false, 1);
     uip.metadata.insert("model".into(), "UIP".into());
     uip.save(place.path("small.safetensors")).unwrap();
     let line = |flags: &str| format!("{STILL} --out run {flags}");

@@ -190,8 +190,11 @@ fn cut(path: &Path) {
 #[test]
 fn sides_and_names_that_do_not_fit_are_refused() {
     let dir = made();
-    let e = open(&dir, Split::Train, 64).unwrap_err();
-    assert!(matches!(e, Error::Argument { .. }) && e.hint().unwrap().contains("32 or 224"), "{e}");
+    let e = open(&dir, Split::Train, 1025).unwrap_err();
+    assert!(e.to_string().contains("1 to 1024 rows and columns, not 3x1025x1025"), "{e}");
+    let many = data::open_sized(&name(&dir), Path::new(""), Split::Train, [4, 32, 32]);
+    let e = many.unwrap_err();
+    assert!(matches!(e, Error::Argument { .. }) && e.hint().unwrap().contains("data.npz"), "{e}");
     let sample = |side| data::open_sized("fashion-sample", Path::new(""), Split::Test, side);
     assert_eq!(sample(32).unwrap().len(), 1000);
     let e = sample(224).unwrap_err();
@@ -199,6 +202,31 @@ fn sides_and_names_that_do_not_fit_are_refused() {
     let e = data::open("no/such/folder", Path::new(""), Split::Train).unwrap_err();
     assert!(e.to_string().contains("there is no folder no/such/folder"), "{e}");
     assert_eq!(e.exit_code(), 2);
+}
+
+/// A network of one channel gets grey, of any size; crops for its training come from a cache in grey.
+#[test]
+fn images_are_grey_and_of_any_size_where_the_network_takes_such() {
+    let dir = made();
+    let path = dir.path().join("set");
+    let open = |chw| data::open_sized(&name(&dir), Path::new(""), Split::Train, chw).unwrap();
+    let (grey, colour) = (open([1, 30, 50]), open([3, 30, 50]));
+    assert_eq!((grey.chw(), grey.len(), grey.pixels.len()), ([1, 30, 50], 4, 4 * 1500));
+    for i in 0..4 {
+        for (p, &v) in grey.image(i).iter().enumerate() {
+            let [r, g, b] = [0, 1, 2].map(|c| f64::from(colour.image(i)[c * 1500 + p]));
+            let luma = 0.299 * r + 0.587 * g + 0.114 * b;
+            assert!((f64::from(v) - luma).abs() <= 1.5, "image {i}, pixel {p}: {v}, {luma}");
+        }
+    }
+    let cache = dir.path().join("cache");
+    for chw in [[1, 30, 50], [3, 30, 50]] {
+        let set = FolderSet::open(&path, Split::Train, chw, &cache, &mut |_| true).unwrap();
+        assert_eq!((set.chw(), set.whole().unwrap().pixels), (chw, open(chw).pixels));
+        let mut out = vec![0; chw.iter().product::<u32>() as usize];
+        set.crop_into(0, set.random_area(0, 5).unwrap(), &mut out).unwrap();
+    }
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
 }
 
 #[test]

@@ -206,6 +206,7 @@ fn many_classes_stand_in_panels_of_the_same_height() {
     let set = data::ImageSet {
         name: "many".into(),
         split: Split::Train,
+        channels: 3,
         height: 224,
         width: 224,
         classes: 101,

@@ -4,7 +4,7 @@
 use std::{fs, io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
-use nf_gpu::data::{self, FileState, Split};
+use nf_gpu::data::{self, FileState, Preprocess, PreprocessArgs, Preprocessing, Split};
 
 use super::idx_bytes;
 use crate::extent::skipped;
@@ -99,6 +99,36 @@ fn idx_data_sets_are_read_packed_or_not() {
             assert!(matches!(check.state, FileState::WrongSum { .. }), "{}", check.describe());
         }
     }
+}
+
+/// The shape of the network's input decides what is decoded of a grey set, and colour becomes grey.
+#[test]
+fn a_grey_set_is_read_as_the_network_takes_it() {
+    let open = |form: Preprocessing| {
+        data::open_sized("fashion-sample", Path::new(""), Split::Test, form).unwrap()
+    };
+    let [padded, small, grey, own] =
+        [[3, 32, 32], [3, 28, 28], [1, 32, 32], [1, 28, 28]].map(|chw| open(chw.into()));
+    assert_eq!((own.chw(), own.len(), own.pixels.len()), ([1, 28, 28], 1000, 784_000));
+    assert_eq!(own.labels, padded.labels);
+    for i in [0, 999] {
+        assert_eq!(small.image(i), own.image(i).repeat(3));
+        assert_eq!(padded.image(i), grey.image(i).repeat(3));
+        let rows = grey.image(i).chunks(32).skip(2).take(28);
+        assert_eq!(rows.flat_map(|row| &row[2..30]).copied().collect::<Vec<_>>(), own.image(i));
+    }
+    // Resized on request, from what the images are.
+    let squash = PreprocessArgs { preprocess: Some(Preprocess::Squash), side: None };
+    assert_eq!(open(squash.for_input([1, 28, 28]).unwrap()), own);
+    let large = open(squash.for_input([3, 56, 56]).unwrap());
+    assert_eq!((large.chw(), large.image_len()), ([3, 56, 56], 3 * 56 * 56));
+    let e =
+        data::open_sized("fashion-sample", Path::new(""), Split::Test, [1, 30, 30]).unwrap_err();
+    assert!(e.to_string().contains("are 32x32, not 30x30"), "{e}");
+    assert!(e.hint().unwrap().contains("--preprocess squash"), "{e:?}");
+    let e =
+        data::open_sized("fashion-sample", Path::new(""), Split::Test, [2, 28, 28]).unwrap_err();
+    assert!(e.to_string().contains("have 1 or 3 channels; the network takes 2"), "{e}");
 }
 
 #[test]

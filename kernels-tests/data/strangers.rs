@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use nf_gpu::data::{self, Split};
+use nf_gpu::data::{self, Preprocess, PreprocessArgs, Split};
 
 use super::{
     folder::{made, open, picture, save},
@@ -155,10 +155,10 @@ fn much_resizing_is_said() {
     assert_eq!(data::remarks("cifar10", Split::Train, 32).unwrap(), [""; 0]);
     let ran = nf_gpu(&["data", "check", set.to_str().unwrap()]);
     assert!(text(&ran.stdout).contains(line), "{}", text(&ran.stdout));
-    let e = open(&dir, Split::Train, 96).unwrap_err();
-    assert_eq!(
-        nf_gpu::error::report(&e),
-        "error: --side: images of 96x96; the base networks take 32x32 or 224x224\n  hint: choose 32 or 224, \
-         whatever size the files have: images are resized to it"
-    );
+    let crop = PreprocessArgs { side: None, preprocess: Some(Preprocess::CenterCrop) };
+    let form = crop.for_input([1, 24, 24]).unwrap();
+    let remarks = data::remarks(set.to_str().unwrap(), Split::Train, form).unwrap();
+    let line = "set, train: images are resized from about 96x90 to 25x24, and their centre 24x24 is taken (rows x \
+                columns)";
+    assert!(remarks.iter().any(|remark| remark == line), "{remarks:?}");
 }

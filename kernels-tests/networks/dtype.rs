@@ -95,7 +95,7 @@ fn linear_base() -> Graph {
 #[ignore = "in ./test.sh --all: five steps of four thousand images on every adapter"]
 fn gradients_that_f16_would_lose_survive_scaled() {
     const N: usize = 4096;
-    let (base, generator) = (linear_base(), models::generator("UIP", 16).unwrap());
+    let (base, generator) = (linear_base(), models::generator("UIP", [3, 16, 16]).unwrap());
     let (weights, image) = (initialise(&base, true, 3), initialise(&generator, false, 4));
     let mut random = Random::new(5);
     let pixels: Vec<f32> = random.floats(N * 3 * 256).iter().map(|v| 0.5 * v).collect();

@@ -52,7 +52,7 @@ impl Golden {
     fn open(name: &str, path: &Path) -> Self {
         let file = Self::values(path);
         let parameters = Self::parameters(&file);
-        Self { graph: models::generator(name, SHAPE.h).unwrap(), file, parameters }
+        Self { graph: models::generator(name, [3, SHAPE.h, SHAPE.h]).unwrap(), file, parameters }
     }
 
     /// The f32 tensors of a file.

@@ -153,7 +153,7 @@ fn vgg19_is_the_reference_implementations() {
 fn check_eopm(generator: &str, base: &str) {
     let file =
         Golden::values(&golden_file("eopm", &format!("{generator}_{base}.safetensors")).unwrap());
-    let graph = models::generator(generator, 32).unwrap();
+    let graph = models::generator(generator, [3, 32, 32]).unwrap();
     let parameters = Golden::parameters(&file);
     let base = models::base(base, 10, None).unwrap();
     let weights = weights(&base);

@@ -44,7 +44,7 @@ fn every_shipped_file_is_described_and_loads() {
         let weights = Weights::load(&path).unwrap();
         let model = weights.meta("model").unwrap();
         if models::is_generator(model) {
-            models::generator(model, 32).unwrap().check(&weights).unwrap();
+            models::generator(model, [3, 32, 32]).unwrap().check(&weights).unwrap();
             continue;
         }
         let base = BaseNet::load(&path, &BaseHints::default()).unwrap();

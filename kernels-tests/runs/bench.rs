@@ -23,8 +23,9 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
     let base = bench::step_names("base/resnet20").unwrap();
     let names: Vec<_> = names.into_iter().chain(base).collect();
     let steps = bench::steps(&gpu, &names, settings, Effort::QUICK, |_| Ok(())).unwrap();
-    let macs =
-        |name: &str| models::base(name, 10, None).or_else(|_| models::generator(name, 32)).unwrap();
+    let macs = |name: &str| {
+        models::base(name, 10, None).or_else(|_| models::generator(name, [3, 32, 32])).unwrap()
+    };
     let (base, generator) = (macs("resnet20").macs(), macs("ConvS"));
     // A training computes forward, weight gradients, and the input gradients of all layers but the
     // first.

@@ -1,5 +1,6 @@
 //! Runs as wholes through the library: streamed data, lost devices, pages, the queue, times.
 
+pub(crate) mod any_input;
 pub(crate) mod bench;
 pub(crate) mod report;
 pub(crate) mod repro;

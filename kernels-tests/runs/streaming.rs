@@ -28,7 +28,7 @@ fn streamed_batches_are_those_of_a_set_on_the_device() {
             ids.map(|id| program.read(gpu, id).unwrap()).collect()
         };
         let there = run(&DeviceImages::upload(gpu, &set).unwrap(), &[]);
-        let streamed = DeviceImages::streamed(32, 32, &set.labels);
+        let streamed = DeviceImages::streamed([3, 32, 32], &set.labels);
         assert!(there[0].iter().any(|&word| word != 0));
         assert_eq!(run(&streamed, &bytes), there, "{on}");
     });

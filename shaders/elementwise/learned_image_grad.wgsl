@@ -2,14 +2,14 @@
 //
 //   gradients[offset + (c H + h) W + w] (+)= sum_n dy[n, h, w, c]
 //
-// Grid:    one invocation per pixel of the image.
+// Grid:    one invocation per group of four channels of a pixel of the image.
 // Twin:    src/kernels/elementwise/learned_image.rs
 // Source:  the transpose of `learned_image`.
 
 struct LearnedImageGradParams {
     n: u32,          // images, below 65,536
     plane: u32,      // pixels of one image, H W
-    c: u32,          // channels, at most 4
+    c: u32,          // channels
     offset: u32,     // offset of the image in `gradients`
     accumulate: u32, // 1: add to what is there
 }
@@ -19,16 +19,19 @@ struct LearnedImageGradParams {
 @group(0) @binding(2) var<storage, read_write> gradients: array<f32>; // flat
 
 fn items() -> u32 {
-    return params.plane;
+    return params.plane * ((params.c + 3u) / 4u);
 }
 
 fn each(i: u32) {
+    let vec4s = items();
     var sum = vec4<f32>(0.0);
     for (var n = 0u; n < params.n; n++) {
-        sum += dy[n * params.plane + i];
+        sum += dy[n * vec4s + i];
     }
-    for (var c = 0u; c < params.c; c++) {
-        let at = params.offset + c * params.plane + i;
+    let c4s = (params.c + 3u) / 4u;
+    let first = 4u * (i % c4s);
+    for (var c = 0u; c < min(params.c - first, 4u); c++) {
+        let at = params.offset + (first + c) * params.plane + i / c4s;
         if params.accumulate != 0u {
             gradients[at] += sum[c];
         } else {

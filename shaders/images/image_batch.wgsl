@@ -10,7 +10,7 @@
 // pixels. `pixels` is a shard of the set, images `first` to `first + count`. Slots with an image of
 // another shard are not changed, so that one dispatch per shard fills a batch.
 //
-// Grid:    one invocation per pixel of the batch.
+// Grid:    one invocation per group of four channels of a pixel of the batch.
 // Twin:    src/kernels/images/mod.rs
 // Source:  torchvision: RandomAffine (nearest), RandomCrop (padding), RandomHorizontalFlip,
 //          ToTensor, Normalize(.5, .5)
@@ -19,14 +19,15 @@ struct ImageBatchParams {
     n: u32, // images in the batch
     h: u32,
     w: u32,
+    c: u32,
     first: u32, // first image of the shard
     count: u32, // images in the shard
 }
 
 @group(0) @binding(0) var<uniform> params: ImageBatchParams;
-@group(0) @binding(1) var<storage, read> pixels: array<u32>;        // [count, 3, H, W] of u8
+@group(0) @binding(1) var<storage, read> pixels: array<u32>;        // [count, C, H, W] of u8
 @group(0) @binding(2) var<storage, read> picks: array<vec4<u32>>;   // [N]: image, shift, move, 1/s
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, 3]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, H, W, C]
 
 fn byte_at(i: u32) -> f32 {
     return f32(extractBits(pixels[i / 4u], 8u * (i % 4u), 8u));
@@ -42,18 +43,21 @@ fn unmoved(at: u32, size: u32, by: i32, inverse: u32) -> u32 {
 }
 
 fn items() -> u32 {
-    return params.n * params.h * params.w;
+    return params.n * params.h * params.w * ((params.c + 3u) / 4u);
 }
 
 fn each(i: u32) {
+    let c4s = (params.c + 3u) / 4u;
+    let pixel = i / c4s;
+    let c4 = i % c4s;
     let plane = params.h * params.w;
-    let pick = picks[i / plane];
+    let pick = picks[pixel / plane];
     let image = pick.x - params.first; // wraps to a large number before the shard
     if image >= params.count {
         return;
     }
-    let row = i % plane / params.w;
-    let column = i % params.w;
+    let row = pixel % plane / params.w;
+    let column = pixel % params.w;
     let flipped = select(column, params.w - 1u - column, extractBits(pick.y, 16u, 1u) == 1u);
     // Rows and columns before the first wrap to large numbers, which are past the last one.
     let moved_row = row + extractBits(pick.y, 0u, 8u) - 128u;
@@ -62,10 +66,12 @@ fn each(i: u32) {
     let right = extractBits(bitcast<i32>(pick.z), 16u, 16u);
     let source_row = unmoved(moved_row, params.h, down, pick.w);
     let source_column = unmoved(moved_column, params.w, right, pick.w);
-    var u = vec3<f32>(0.0);
+    var u = vec4<f32>(0.0);
     if source_row < params.h && source_column < params.w {
-        let at = 3u * image * plane + source_row * params.w + source_column;
-        u = vec3<f32>(byte_at(at), byte_at(at + plane), byte_at(at + 2u * plane));
+        let at = (params.c * image + 4u * c4) * plane + source_row * params.w + source_column;
+        for (var j = 0u; j < min(params.c - 4u * c4, 4u); j++) {
+            u[j] = byte_at(at + j * plane);
+        }
     }
-    y[i] = vec4<f32>(2.0 * (u / 255.0) - 1.0, 0.0);
+    y[i] = mask_lanes(2.0 * (u / 255.0) - 1.0, c4, params.c);
 }

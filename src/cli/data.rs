@@ -16,7 +16,10 @@ use super::{
     terminal::{print, print_json},
 };
 use crate::{
-    data::{self, DatasetInfo, FetchEvent, FileCheck, Split, contact_sheet},
+    data::{
+        self, DatasetInfo, FetchEvent, FileCheck, Preprocess, PreprocessArgs, Preprocessing, Side,
+        Split, contact_sheet,
+    },
     error::{Error, Result},
     files,
 };
@@ -52,7 +55,7 @@ enum DataCommand {
     /// that cannot be read are listed.
     #[command(after_help = "Examples: nf-gpu data check cifar10; nf-gpu data check my/photos")]
     Check {
-        /// Name of the data set, or a folder with train/CLASS/IMAGE and test/CLASS/IMAGE
+        /// Name of the data set, a folder with train/CLASS/IMAGE and test/CLASS/IMAGE, or NumPy's data.npz
         name: String,
         #[command(flatten)]
         common: Common,
@@ -61,7 +64,7 @@ enum DataCommand {
     #[command(after_help = "Examples: nf-gpu data show cifar10 --out sheet.png; \
                             nf-gpu data show my/photos --side 224 --out sheet.png")]
     Show {
-        /// Name of the data set, or a folder with train/CLASS/IMAGE and test/CLASS/IMAGE
+        /// Name of the data set, a folder with train/CLASS/IMAGE and test/CLASS/IMAGE, or NumPy's data.npz
         name: String,
         /// The PNG file to write
         #[arg(long, value_name = "FILE")]
@@ -72,9 +75,12 @@ enum DataCommand {
         /// Images in a row
         #[arg(long, value_name = "N", default_value_t = 12)]
         columns: u32,
-        /// Size of the images: 32 or 224. Named data sets have theirs
-        #[arg(long, value_name = "PIXELS", default_value_t = 32)]
-        side: u32,
+        /// Size of the images, with rows first (default: that of a named data set or of arrays, 32 for a folder)
+        #[arg(long, value_name = "N|HxW")]
+        side: Option<Side>,
+        /// How images of another size get there (default: those of a folder are squashed)
+        #[arg(long, value_enum)]
+        preprocess: Option<Preprocess>,
         #[command(flatten)]
         common: Common,
     },
@@ -100,8 +106,9 @@ pub fn run(args: &DataArgs) -> Result<()> {
         DataCommand::List(common) => list(common),
         DataCommand::Fetch { name, quiet, common } => fetch(name, *quiet, common),
         DataCommand::Check { name, common } => check(name, common),
-        DataCommand::Show { name, out, split, columns, side, common } => {
-            show(name, out, *split, (*columns, *side), common)
+        DataCommand::Show { name, out, split, columns, side, preprocess, common } => {
+            let args = PreprocessArgs { side: *side, preprocess: *preprocess };
+            show(name, out, *split, (*columns, args), common)
         }
     }
 }
@@ -142,7 +149,7 @@ fn describe(info: &DatasetInfo, here: bool) -> String {
 }
 
 fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
-    let needs_nothing = data::is_folder(name) || data::info(name)?.embedded;
+    let needs_nothing = data::is_yours(name) || data::info(name)?.embedded;
     interrupt::watch(quiet);
     let console = FetchConsole::new(quiet);
     let mut files = Vec::new();
@@ -169,6 +176,9 @@ fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
     print(&match (needs_nothing, source.as_str()) {
         (true, _) if data::is_folder(name) => {
             format!("{name} is a folder of yours: there is nothing to fetch\n")
+        }
+        (true, _) if data::is_yours(name) => {
+            format!("{name} holds arrays of yours: there is nothing to fetch\n")
         }
         (true, _) => format!("{name} is embedded: there is nothing to fetch\n"),
         (false, None) => format!("{name} was in {dir} already, verified\n"),
@@ -215,7 +225,7 @@ fn check(name: &str, common: &Common) -> Result<()> {
     let Some(wrong) = wrong else {
         return Ok(());
     };
-    let hint = if data::is_folder(name) {
+    let hint = if data::is_yours(name) {
         let known = checks.iter().find_map(|check| check.hint.clone());
         let unread = |c: &&FileCheck| !c.is_right() && c.hint.is_none() && !c.path.is_dir();
         match (checks.iter().filter(unread).count(), known) {
@@ -240,22 +250,39 @@ fn file_json(check: &FileCheck) -> Value {
     json
 }
 
+/// Size and colours in which a data set is shown: its own, unless the flags say otherwise.
+fn form(name: &str, split: Split, args: PreprocessArgs) -> Result<Preprocessing> {
+    let own = data::shape(name, split)?;
+    // A named data set has its size, and `--side` alone does not change it.
+    let args = match data::is_named(name) && args.preprocess.is_none() {
+        true => PreprocessArgs::default(),
+        false => args,
+    };
+    match (own, args.side) {
+        (None, _) => args.alone(32),
+        (Some(own), None) => args.for_input(own),
+        (Some([c, ..]), Some(side)) => {
+            let [h, w] = side.hw();
+            args.for_input([c, h, w])
+        }
+    }
+}
+
 fn show(
     name: &str,
     out: &Path,
     split: Split,
-    (columns, side): (u32, u32),
+    (columns, args): (u32, PreprocessArgs),
     common: &Common,
 ) -> Result<()> {
     Places::default()
         .reads("NAME", data::places(name, &common.data_dir))
         .writes("--out", [out])
         .check()?;
-    // Each named data set has a fixed image size, so `--side` is ignored for it.
-    let side = data::info(name).map_or(side, |info| info.width);
-    let (some, counts) = data::preview(name, &common.data_dir, split, side, columns as usize)?;
+    let form = form(name, split, args)?;
+    let (some, counts) = data::preview(name, &common.data_dir, split, form, columns as usize)?;
     let class_names = &some.class_names;
-    let remarks = data::remarks(name, split, side)?;
+    let remarks = data::remarks(name, split, form)?;
     let sheet = contact_sheet::draw_counted(&some, &counts, columns)?;
     let mut png = Vec::new();
     PngEncoder::new(&mut png)

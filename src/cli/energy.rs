@@ -99,7 +99,8 @@ pub fn run(args: &EnergyArgs) -> Result<()> {
 fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
     let info = models::base_info(base)?;
     let base = Cost::of(&models::base(info.name, args.classes, None)?);
-    let generator = |name: &String| Ok(Cost::of(&models::generator(name, info.side)?));
+    let generator =
+        |name: &String| Ok(Cost::of(&models::generator(name, [3, info.side, info.side])?));
     let generators = args.generator.iter().map(generator).collect::<Result<Vec<_>>>()?;
     let shown: Vec<&OperatingPoint> = match (args.ber, args.voltage) {
         (Some(ber), _) => vec![points.require(ber)?],

@@ -28,10 +28,10 @@ pub struct ForwardArgs {
     /// Weights of the network
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Images, a .npy file of float32 [N, 3, H, W] in [-1, 1]
+    /// Images, a .npy file of float32 [N, C, H, W] in [-1, 1]
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Output, a .npy file: logits [N, classes] of a base, images [N, 3, H, W] of a generator; not
+    /// Output, a .npy file: logits [N, classes] of a base, images [N, C, H, W] of a generator; not
     /// written if a number of it is not finite
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -135,7 +135,7 @@ pub fn run(args: &ForwardArgs) -> Result<()> {
 fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let net = args.base_net()?;
     let [classes, ..] = net.graph.nodes[net.graph.output()].chw;
-    let input = tensors::images(&args.input, net.graph.nodes[net.graph.input()].chw[1])?;
+    let input = tensors::images(&args.input, net.input())?;
     let (n, out) = (input.shape[0], args.place(args.output.as_ref())?);
     args.warn_of_range(&input.data);
     let labels = args.labels.as_ref().map(|p| tensors::labels(p, n, classes)).transpose()?;
@@ -180,9 +180,10 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
 
 fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
     let weights = Weights::load(&args.weights)?;
-    let input = tensors::generator_images(&args.input)?;
+    let [channels, ..] = models::generator_input(model, &weights, [8, 8])?;
+    let input = tensors::generator_images(&args.input, channels)?;
     args.warn_of_range(&input.data);
-    let graph = models::generator(model, input.shape[2] as u32)?;
+    let graph = models::generator(model, Images::new(&input.shape, &input.data)?.chw())?;
     graph.check(&weights)?;
     let out = args.place(args.output.as_ref())?;
     let upstream = args.upstream.as_ref();
@@ -223,12 +224,12 @@ fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
 fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let net = args.base_net()?;
     let [classes, ..] = net.graph.nodes[net.graph.output()].chw;
-    let input = tensors::images(&args.input, net.graph.nodes[net.graph.input()].chw[1])?;
+    let input = tensors::images(&args.input, net.input())?;
     args.warn_of_range(&input.data);
     let path = args.place(args.generator_weights.as_ref())?;
     let weights = Weights::load(path)?;
     let name = named(args.generator.as_ref(), &weights, path, "--generator", models::GENERATORS)?;
-    let graph = models::generator(&name, input.shape[2] as u32)?;
+    let graph = models::generator(&name, net.input())?;
     graph.check(&weights)?;
     let labels = |path: &PathBuf| tensors::labels(path, input.shape[0], classes);
     let labels = args.labels.as_ref().map(labels).transpose()?.unwrap_or_default();

@@ -63,13 +63,13 @@ pub struct ImportArgs {
     quiet: bool,
 }
 
-/// Side of the images for which the network is built. Most networks have the same tensors for every side.
-const SIDE: u32 = 32;
+/// Images for which a generator is built. Most generators have the same tensors for all rows and columns.
+const IMAGES: [u32; 3] = [3, 32, 32];
 
 /// Imports weights.
 pub fn run(args: &ImportArgs) -> Result<()> {
     let model = models::known(&args.model)?;
-    let data = args.dataset.iter().filter(|dataset| data::is_folder(dataset));
+    let data = args.dataset.iter().filter(|dataset| data::is_yours(dataset));
     Places::default()
         .reads("FILE", [&args.file])
         .reads("--dataset", data.flat_map(|dataset| data::places(dataset, Path::new(""))))
@@ -90,13 +90,13 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     };
     // One class suffices here, because the names of tensors do not depend on the number of classes.
     let graph =
-        if generator { models::generator(model, SIDE)? } else { models::base(model, 1, None)? };
+        if generator { models::generator(model, IMAGES)? } else { models::base(model, 1, None)? };
     let Adopted { weights, prefix, mut notes } = graph.find(contents, &args.file, &selection)?;
     let (input_mean, input_std) = (args.input_mean.clone(), args.input_std.clone());
     let hints = BaseHints { model: None, input_mean, input_std };
     let input = hints.normalisation(&weights)?;
     let graph = if generator {
-        models::generator(model, side(&graph, &weights))?
+        models::generator(model, models::generator_input(model, &weights, [IMAGES[1], IMAGES[2]])?)?
     } else {
         models::base(model, classes(&graph, &weights), None)?
     };
@@ -237,14 +237,6 @@ fn pack(args: &ImportArgs, graph: &Graph, weights: &Weights, precision: u32) -> 
         return Err(Error::argument("--precision", what, "leave it out beside --packed"));
     }
     graph.pack(weights, GENERATOR_BITS)
-}
-
-/// Side of the images that a generator's file is for. Only a learned image tells it; otherwise it is the
-/// default.
-fn side(graph: &Graph, weights: &Weights) -> u32 {
-    let image = graph.learned().and_then(|i| weights.tensors.get(&graph.params[i].name));
-    let side = image.and_then(|image| u32::try_from(*image.shape.last()?).ok());
-    side.filter(|side| *side > 0 && side.is_multiple_of(8)).unwrap_or(SIDE)
 }
 
 /// Number of classes: the rows of the last layer's weights. Where these are missing it is ten, and a later

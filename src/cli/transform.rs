@@ -2,7 +2,7 @@
 
 use super::{gpu::GpuArgs, interrupt, places::Places, terminal};
 use crate::{
-    data::{self, ImageSet, LabelsFrom, Split},
+    data::{self, ImageSet, LabelsFrom, Preprocess, PreprocessArgs, Preprocessing, Side, Split},
     error::{Error, Result},
     eval::fuse_images,
     models,
@@ -19,15 +19,19 @@ pub struct TransformArgs {
     /// Weights of the generator
     #[arg(long, value_name = "FILE")]
     generator: PathBuf,
-    /// PNG, JPEG or PPM images; they are resized to 32x32
+    /// PNG, JPEG or PPM images, which are resized
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Folder for NAME.original.png, NAME.transformed.png and NAME.difference.png
     #[arg(long, value_name = "DIR")]
     out_dir: PathBuf,
-    /// Rows and columns that images are resized to, as the generator was trained for
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    side: u32,
+    /// Size that images are resized to, with rows first (default: what the generator was trained for where its file
+    /// says so, else 32); with --preprocess center-crop, N is the shorter side before the crop
+    #[arg(long, value_name = "N|HxW")]
+    side: Option<Side>,
+    /// How images of another size become the generator's (default: squash)
+    #[arg(long, value_enum)]
+    preprocess: Option<Preprocess>,
     #[command(flatten)]
     gpu: GpuArgs,
     /// No messages
@@ -40,8 +44,9 @@ const TOGETHER: u32 = 16;
 
 /// Writes original, transformed and difference of each image.
 pub fn run(args: &TransformArgs) -> Result<()> {
-    let Generator { graph, weights, .. } =
-        GeneratorFile::load_network(&args.generator)?.network(args.side)?;
+    let file = GeneratorFile::load_network(&args.generator)?;
+    let form = args.form(&file)?;
+    let Generator { graph, weights, .. } = file.network(form.chw)?;
     args.check_images()?;
     let gpu = args.gpu.open(args.quiet)?;
     interrupt::watch(args.quiet);
@@ -55,7 +60,7 @@ pub fn run(args: &TransformArgs) -> Result<()> {
             return Err(Error::Interrupted);
         }
         let part = &left[..together.min(left.len())];
-        let images = DeviceImages::upload(&gpu, &args.read(part)?)?;
+        let images = DeviceImages::upload(&gpu, &args.read(part, form)?)?;
         let fused = match fuse_images(&gpu, &net, &images) {
             Err(error) if error.is_size() && together > 1 => {
                 together /= 2;
@@ -65,12 +70,12 @@ pub fn run(args: &TransformArgs) -> Result<()> {
                 let hint = "give a smaller one, as the generator was trained for";
                 return Err(Error::argument("--side", error.to_string(), hint));
             }
-            fused => fused?.map(|images| planar(&images, part.len())),
+            fused => fused?.map(|images| planar(&images, part.len(), form.chw[0])),
         };
         std::fs::create_dir_all(&args.out_dir).map_err(|e| Error::write(&args.out_dir, e))?;
         let [originals, transformed] = &fused;
         for (path, images) in part.iter().zip(originals.iter().zip(transformed)) {
-            let line = args.save(path, images)?;
+            let line = args.save(path, form.chw, images)?;
             // An image is written even if its line cannot be printed.
             printed = printed.and(terminal::print(&line));
         }
@@ -106,16 +111,28 @@ impl TransformArgs {
             .map(|kind| self.out_dir.join(format!("{stem}.{kind}.png")))
     }
 
-    fn read(&self, paths: &[PathBuf]) -> Result<ImageSet> {
-        let pixels = paths
-            .iter()
-            .map(|path| data::load_image(path, self.side))
-            .collect::<Result<Vec<_>>>()?;
+    /// What images become: those that the generator was trained for, unless the flags say otherwise.
+    fn form(&self, file: &GeneratorFile) -> Result<Preprocessing> {
+        let trained = file.trained.as_ref().map(|trained| trained.images_form).unwrap_or_default();
+        let side = self.side.or(trained.side);
+        let preprocess = self.preprocess.or(trained.preprocess);
+        let crops = preprocess == Some(Preprocess::CenterCrop);
+        let known = file.trained.as_ref().is_some_and(|trained| trained.images.is_some());
+        // The size before a crop says what is left only where nothing else does.
+        let hw = side.filter(|_| !(crops && known)).map(Side::hw);
+        PreprocessArgs { side, preprocess }.for_input(file.input(hw)?)
+    }
+
+    fn read(&self, paths: &[PathBuf], form: Preprocessing) -> Result<ImageSet> {
+        let load = |path: &PathBuf| data::load_image(path, form);
+        let pixels = paths.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let [channels, height, width] = form.chw;
         Ok(ImageSet {
             name: "images".into(),
             split: Split::Test,
-            height: self.side,
-            width: self.side,
+            channels,
+            height,
+            width,
             classes: 1,
             class_names: vec!["image".into()],
             labels: vec![0; paths.len()],
@@ -126,14 +143,19 @@ impl TransformArgs {
     }
 
     /// Writes the pictures of an image, and returns the line that reports them.
-    fn save(&self, path: &Path, (original, fused): (&Vec<f32>, &Vec<f32>)) -> Result<String> {
-        let side = self.side as usize;
-        let (original, fused) = (Image::new(side, side, original)?, Image::new(side, side, fused)?);
+    fn save(
+        &self,
+        path: &Path,
+        chw: [u32; 3],
+        (original, fused): (&Vec<f32>, &Vec<f32>),
+    ) -> Result<String> {
+        let (original, fused) = (Image::new(chw, original)?, Image::new(chw, fused)?);
         let (difference, factor) = images::difference(original, fused)?;
-        let pictures = [original, fused, Image::new(side, side, &difference)?];
+        let pictures = [original, fused, Image::new(chw, &difference)?];
+        let drawn = original.drawn().map_or(String::new(), |drawn| format!("; {drawn}"));
         let files = self.pictures(path);
         files.iter().zip(pictures).try_for_each(|(file, picture)| images::save(file, picture))?;
-        Ok(format!("{} (difference times {factor})\n", files[1].display()))
+        Ok(format!("{} (difference times {factor}{drawn})\n", files[1].display()))
     }
 }
 

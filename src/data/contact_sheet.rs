@@ -113,17 +113,19 @@ impl Layout {
         let small;
         let (planes, w, zoom) = if rows < h {
             let all = CropArea { top: 0, left: 0, height: h, width: w };
-            let mut pixels = vec![0; 3 * (rows * columns) as usize];
-            crop_resize(set.image(i), (h, w), all, rows, &mut pixels)?;
+            let mut pixels = vec![0; (set.channels * rows * columns) as usize];
+            crop_resize(set.image(i), set.chw(), all, [rows, columns], &mut pixels)?;
             small = pixels;
             (&small[..], columns, 1)
         } else {
             (set.image(i), w, rows / h)
         };
-        let plane = planes.len() / 3;
+        let plane = planes.len() / set.channels.max(1) as usize;
+        // One or two channels are drawn as grey, of more than three the first three in colour.
+        let shown = if set.channels < 3 { [0; 3] } else { [0, plane, 2 * plane] };
         Ok(RgbImage::from_fn(columns, rows, |x, y| {
             let at = (y / zoom) as usize * w as usize + (x / zoom) as usize;
-            Rgb([planes[at], planes[plane + at], planes[2 * plane + at]])
+            Rgb(shown.map(|first| planes[first + at]))
         }))
     }
 }

@@ -50,13 +50,25 @@ impl DatasetInfo {
         }
     }
 
-    /// Puts pixels `[N][3][H][W]` and labels `[N]` under this data set's name and classes.
+    /// Puts colour pixels `[N][3][H][W]` and labels `[N]` under this data set's name and classes.
     pub(super) fn image_set(&self, split: Split, pixels: Vec<u8>, labels: Vec<u16>) -> ImageSet {
+        self.image_set_of([3, self.height, self.width], split, pixels, labels)
+    }
+
+    /// Puts pixels `[N][C][H][W]` and labels `[N]` under this data set's name and classes.
+    pub(super) fn image_set_of(
+        &self,
+        [channels, height, width]: [u32; 3],
+        split: Split,
+        pixels: Vec<u8>,
+        labels: Vec<u16>,
+    ) -> ImageSet {
         ImageSet {
             name: self.name.into(),
             split,
-            height: self.height,
-            width: self.width,
+            channels,
+            height,
+            width,
             classes: self.classes,
             class_names: self.class_names.iter().map(ToString::to_string).collect(),
             pixels,
@@ -72,17 +84,22 @@ impl DatasetInfo {
     }
 }
 
+/// Colour images of 32x32.
+pub(super) const COLOUR_32: [u32; 3] = [3, 32, 32];
+
 /// A data set. Each is declared in a source file of its own and listed in the catalogue.
 pub(super) struct Dataset {
     pub(super) info: DatasetInfo,
+    /// Images `[C, H, W]` in which it is read: first as the networks with a name take them, last as it is.
+    pub(super) shapes: &'static [[u32; 3]],
     /// The files that a fetch brings.
     pub(super) files: DataFiles,
     /// Alternative files, which are read in place of `files` if they exist.
     pub(super) others: &'static [DataFiles],
     /// Sources that a fetch tries, in this order.
     pub(super) sources: fn() -> Vec<FileSource>,
-    /// Reads a split from the files under the data folder.
-    pub(super) open: fn(&Path, Split) -> Result<ImageSet>,
+    /// Reads a split from the files under the data folder, in one of its shapes.
+    pub(super) open: fn(&Path, Split, [u32; 3]) -> Result<ImageSet>,
     /// Verifies every file under the data folder.
     pub(super) check: fn(&Path) -> Result<Vec<FileCheck>>,
     /// Whether all files exist, by a quick look without reading them.

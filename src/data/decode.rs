@@ -9,7 +9,7 @@ use std::{
 
 use image::{ColorType, ImageFormat, ImageReader, Limits};
 
-use super::{jpeg, resize::Planes};
+use super::{jpeg, preprocess::Preprocessing, resize::Planes};
 use crate::{
     error::{Error, Result},
     files::{open_file, read_file, recognise},
@@ -44,9 +44,12 @@ pub(super) fn file(path: &Path) -> Result<Planes> {
     bytes(path, &read_file(path)?)
 }
 
-/// An image file as planes `[3][side][side]`, resized as the images of a folder are.
-pub(crate) fn sized(path: &Path, side: u32) -> Result<Vec<u8>> {
-    Ok(file(path)?.resized(side, side)?.pixels)
+/// An image file as planes `[C][H][W]`, made so as the images of a folder are.
+pub(crate) fn sized(path: &Path, form: Preprocessing) -> Result<Vec<u8>> {
+    let form = form.for_pictures()?.or_squash();
+    let mut pixels = vec![0; form.bytes()];
+    form.fill(&file(path)?, &mut pixels)?;
+    Ok(pixels)
 }
 
 /// Like [`file()`], from bytes in memory; `path` names them in errors.
@@ -76,7 +79,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
     for channel in 0..3 {
         pixels.extend(interleaved.iter().skip(channel).step_by(3));
     }
-    Ok(Planes { height, width, pixels })
+    Ok(Planes { channels: 3, height, width, pixels })
 }
 
 /// Rows and columns of an image file, without decoding it.

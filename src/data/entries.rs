@@ -79,7 +79,7 @@ pub fn cache_sample() -> Result<Vec<u8>> {
 }
 
 fn origin() -> CacheOrigin {
-    CacheOrigin { recipe: "test".into(), stamps: Vec::new() }
+    CacheOrigin { recipe: "test".into(), stamps: Vec::new(), channels: 3 }
 }
 
 /// Reads a zip archive and every file in it.

@@ -25,29 +25,17 @@ use super::{
     decode,
     image_set::{ImageSet, Split},
     parallel,
+    preprocess::Preprocessing,
     subset::{Subset, WantedImages, Which},
 };
 use crate::error::{Error, Result};
 
-/// Sides, in pixels, to which the images of a folder can be resized.
-pub(super) const SIDES: [u32; 2] = [32, 224];
-
-/// Refuses a side that no network here takes.
-pub(super) fn check_side(side: u32) -> Result<()> {
-    if SIDES.contains(&side) {
-        return Ok(());
-    }
-    let what = format!("images of {side}x{side}; the base networks take 32x32 or 224x224");
-    let hint = "choose 32 or 224, whatever size the files have: images are resized to it";
-    Err(Error::argument("--side", what, hint))
-}
-
 /// Remarks for the user about a split's folder, one line each: for example which files are ignored, or that its
 /// images become much smaller or larger.
-pub(super) fn remarks(scan: &Scan, side: u32) -> Vec<String> {
+pub(super) fn remarks(scan: &Scan, form: Preprocessing) -> Vec<String> {
     let of = format!("{}, {}: ", scan.name(), scan.split);
     let held_out = scan.held_out.map(|held_out| held_out.line(scan.split));
-    let lines = [scan.litter.line(), passed_over(scan), resized(scan, side), held_out];
+    let lines = [scan.litter.line(), passed_over(scan), resized(scan, form), held_out];
     lines.into_iter().flatten().map(|line| format!("{of}{line}")).collect()
 }
 
@@ -72,29 +60,34 @@ fn some_of(names: &[String]) -> String {
 const LOOKED_AT: usize = 9;
 
 /// A remark on resizing, if a side changes by a factor of 1.5 or more in the image of median area among a few.
-fn resized(scan: &Scan, side: u32) -> Option<String> {
+fn resized(scan: &Scan, form: Preprocessing) -> Option<String> {
     let n = scan.images.len();
     let some = (0..n.min(LOOKED_AT)).map(|k| k * n / n.min(LOOKED_AT));
     // An image that cannot be read is reported when all images are read.
     let mut sizes: Vec<_> = some.filter_map(|i| decode::size(&scan.path(i)).ok()).collect();
     sizes.sort_unstable_by_key(|&(h, w)| u64::from(h) * u64::from(w));
     let &(h, w) = sizes.get(sizes.len() / 2)?;
-    let much = |from: u32| 2 * from.max(side) >= 3 * from.min(side);
-    (much(h) || much(w))
-        .then(|| format!("images are resized from about {h}x{w} to {side}x{side} (rows x columns)"))
+    let much = |from: u32, to: u32| 2 * from.max(to) >= 3 * from.min(to);
+    let [rows, columns] = form.hw();
+    (much(h, rows) || much(w, columns)).then(|| form.words([h, w]))
 }
 
-/// Images of a split, resized to `side x side`; those that are not wanted are not read.
-pub(super) fn open(path: &Path, split: Split, side: u32, wanted: WantedImages) -> Result<ImageSet> {
+/// Images of a split in this form; those that are not wanted are not read.
+pub(super) fn open(
+    path: &Path,
+    split: Split,
+    form: Preprocessing,
+    wanted: WantedImages,
+) -> Result<ImageSet> {
     let scan = Scan::of(path, split)?;
     let len = scan.images.len();
     let n = wanted.of(len)?;
-    let set = decode_some(&scan, &Which::Spread.indices(n, len), side)?;
+    let set = decode_some(&scan, &Which::Spread.indices(n, len), form)?;
     Ok(ImageSet { subset: Subset::new(Which::Spread, n, len), ..set })
 }
 
-/// The first `n` images of each class, resized to `side x side`.
-pub(super) fn open_some(scan: &Scan, n: usize, side: u32) -> Result<ImageSet> {
+/// The first `n` images of each class in this form.
+pub(super) fn open_some(scan: &Scan, n: usize, form: Preprocessing) -> Result<ImageSet> {
     let mut seen = vec![0; scan.classes.len()];
     let mut some = Vec::new();
     for (i, (_, label)) in scan.images.iter().enumerate() {
@@ -104,24 +97,25 @@ pub(super) fn open_some(scan: &Scan, n: usize, side: u32) -> Result<ImageSet> {
         }
         *seen += 1;
     }
-    decode_some(scan, &some, side)
+    decode_some(scan, &some, form)
 }
 
-fn decode_some(scan: &Scan, some: &[usize], side: u32) -> Result<ImageSet> {
-    check_side(side)?;
-    let bytes = 3 * side as usize * side as usize;
+fn decode_some(scan: &Scan, some: &[usize], form: Preprocessing) -> Result<ImageSet> {
+    let form = form.for_pictures()?.or_squash();
+    let ([channels, height, width], bytes) = (form.chw, form.bytes());
     let mut pixels = vec![0; some.len() * bytes];
     parallel::fill(
         &mut pixels,
         bytes,
         || (),
-        |(), i, out| decode::file(&scan.path(some[i]))?.resize_into(side, out),
+        |(), i, out| form.fill(&decode::file(&scan.path(some[i]))?, out),
     )?;
     Ok(ImageSet {
         name: scan.name(),
         split: scan.split,
-        height: side,
-        width: side,
+        channels,
+        height,
+        width,
         classes: scan.classes.len() as u32,
         class_names: scan.classes.clone(),
         pixels,

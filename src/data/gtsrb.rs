@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use super::{
     checksum::{FileCheck, FileState, Sum},
     data_files::{DataFile, DataFiles},
-    dataset::{Dataset, DatasetInfo},
+    dataset::{COLOUR_32, Dataset, DatasetInfo},
     decode,
     fetch::{EachFile, FileSource, Remote, Way},
     image_cache::{CacheOrigin, ImageCache},
     image_set::{ImageSet, Split},
     parallel,
+    preprocess::Preprocessing,
     records::{RecordLayout, Records},
 };
 use crate::error::{Error, Result};
@@ -75,8 +76,16 @@ pub(super) const ARCHIVES: DataFiles = DataFiles {
     ],
 };
 
-pub(super) static GTSRB: Dataset =
-    Dataset { info: INFO, files: ARCHIVES, others: &[RECORDS], sources, open, check, is_here };
+pub(super) static GTSRB: Dataset = Dataset {
+    info: INFO,
+    shapes: &[COLOUR_32],
+    files: ARCHIVES,
+    others: &[RECORDS],
+    sources,
+    open,
+    check,
+    is_here,
+};
 
 fn sources() -> Vec<FileSource> {
     let base = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/";
@@ -98,7 +107,7 @@ fn records(dir: &Path, split: Split) -> Option<(PathBuf, usize)> {
     path.is_file().then_some((path, n))
 }
 
-fn open(dir: &Path, split: Split) -> Result<ImageSet> {
+fn open(dir: &Path, split: Split, _: [u32; 3]) -> Result<ImageSet> {
     let Some((path, n)) = records(dir, split) else {
         return from_archives(&dir.join(ARCHIVES.folder), split);
     };
@@ -111,7 +120,7 @@ fn open(dir: &Path, split: Split) -> Result<ImageSet> {
 /// Decodes and resizes the official images, or takes them from the cache that an earlier call made.
 fn from_archives(folder: &Path, split: Split) -> Result<ImageSet> {
     let signs = Signs::find(folder, split)?;
-    let origin = CacheOrigin { recipe: RECIPE.into(), stamps: signs.stamps()? };
+    let origin = CacheOrigin { recipe: RECIPE.into(), stamps: signs.stamps()?, channels: 3 };
     let path = folder.join(format!("decoded-{split}-32.cache"));
     if let Some(set) = ImageCache::open(&path, &origin).and_then(|c| whole(&c, split).ok()) {
         return Ok(set);
@@ -124,7 +133,8 @@ fn from_archives(folder: &Path, split: Split) -> Result<ImageSet> {
         || signs.tree.clone(),
         |tree, i, out| {
             let name = &signs.list[i].0;
-            decode::bytes(&tree.path(name), &tree.read(name)?)?.resize_into(SIDE, out)
+            let image = decode::bytes(&tree.path(name), &tree.read(name)?)?;
+            Preprocessing::from(SIDE).or_squash().fill(&image, out)
         },
     )?;
     // A cache that cannot be written only costs time at the next opening.

@@ -1,7 +1,7 @@
 //! Decoded images in one file on disk, which is used as long as the files they came from are unchanged.
 //!
 //! ```text
-//! magic | image 0 [3][h][w] | image 1 | ... | index, JSON | place and length of the index,
+//! magic | image 0 [C][h][w] | image 1 | ... | index, JSON | place and length of the index,
 //! its SHA-256 | magic
 //! ```
 
@@ -52,6 +52,18 @@ pub(super) struct CacheOrigin {
     pub(super) recipe: String,
     /// The files they came from.
     pub(super) stamps: Vec<Stamp>,
+    /// Channels of every image. Caches of colour images do not say it.
+    #[serde(default = "colour", skip_serializing_if = "is_colour")]
+    pub(super) channels: u32,
+}
+
+fn colour() -> u32 {
+    3
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_colour(channels: &u32) -> bool {
+    *channels == colour()
 }
 
 /// One image of the cache.
@@ -67,9 +79,9 @@ pub(super) struct CachedImage {
 }
 
 impl CachedImage {
-    fn bytes(&self) -> u64 {
+    fn bytes(&self, channels: u32) -> u64 {
         // A damaged file may claim any size: an overflow must give a size that is too large, not a small one.
-        (u64::from(self.height) * u64::from(self.width)).saturating_mul(3)
+        (u64::from(self.height) * u64::from(self.width)).saturating_mul(channels.into())
     }
 }
 
@@ -84,6 +96,8 @@ struct Index {
 pub(super) struct ImageCache {
     path: PathBuf,
     file: File,
+    /// Channels of every image.
+    pub(super) channels: u32,
     pub(super) entries: Vec<CachedImage>,
 }
 
@@ -111,10 +125,11 @@ impl ImageCache {
         let mut at = MAGIC.len() as u64;
         for entry in &mut index.entries {
             entry.at = at;
-            at = at.checked_add(entry.bytes())?;
+            at = at.checked_add(entry.bytes(origin.channels))?;
         }
         let usable = at == place && index.origin == *origin;
-        usable.then(|| Self { path: path.into(), file, entries: index.entries })
+        let channels = origin.channels;
+        usable.then(|| Self { path: path.into(), file, channels, entries: index.entries })
     }
 
     /// Writes a cache of the images that `fill` adds, all or nothing, and opens it.
@@ -129,7 +144,8 @@ impl ImageCache {
         let mut failed = None;
         let written = atomic::write_with(path, |out| {
             out.write_all(MAGIC)?;
-            let mut writer = Writer { out, entries: Vec::new(), at: MAGIC.len() as u64 };
+            let (channels, at) = (origin.channels, MAGIC.len() as u64);
+            let mut writer = Writer { out, channels, entries: Vec::new(), at };
             match fill(&mut writer) {
                 // The disk's own error keeps its kind and becomes `Error::Write` below.
                 Err(Error::Write { source, .. }) => return Err(source),
@@ -139,7 +155,7 @@ impl ImageCache {
                 }
                 Ok(()) => {}
             }
-            let Writer { out, entries, at } = writer;
+            let Writer { out, entries, at, .. } = writer;
             let json = serde_json::to_vec(&Index { origin: origin.clone(), entries })?;
             out.write_all(&json)?;
             out.write_all(&at.to_le_bytes())?;
@@ -156,13 +172,13 @@ impl ImageCache {
         })
     }
 
-    /// Reads image `i`, `[3][height][width]` of its entry, into `buffer`, whose contents are replaced. Threads
+    /// Reads image `i`, `[C][height][width]` of its entry, into `buffer`, whose contents are replaced. Threads
     /// may read at the same time.
     pub(super) fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<()> {
         let entry = self.entries.get(i).ok_or_else(|| {
             Error::Shape(format!("there is no image {i} among {}", self.entries.len()))
         })?;
-        buffer.resize(entry.bytes() as usize, 0);
+        buffer.resize(entry.bytes(self.channels) as usize, 0);
         positioned::read_exact(&self.file, buffer, entry.at)
             .map_err(|e| Error::read(&self.path, e))?;
         if crc(buffer) != entry.crc {
@@ -183,12 +199,13 @@ const AGAIN: &str = "delete this file: it is made again from the images";
 /// Writes the images of a new cache.
 pub(super) struct Writer<'a> {
     out: &'a mut dyn Write,
+    channels: u32,
     entries: Vec<CachedImage>,
     at: u64,
 }
 
 impl Writer<'_> {
-    /// Appends an image `[3][height][width]`.
+    /// Appends an image `[C][height][width]`.
     pub(super) fn add(
         &mut self,
         label: u16,
@@ -198,7 +215,7 @@ impl Writer<'_> {
         self.out.write_all(pixels).map_err(|e| Error::write("", e))?;
         let crc = crc(pixels);
         let entry = CachedImage { label, height, width, crc, at: self.at };
-        self.at += entry.bytes();
+        self.at += entry.bytes(self.channels);
         self.entries.push(entry);
         Ok(())
     }

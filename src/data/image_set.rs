@@ -42,6 +42,8 @@ pub struct ImageSet {
     pub name: String,
     /// Part of the data set that the images are from.
     pub split: Split,
+    /// Channels of an image: 1 is grey, 3 are red, green and blue.
+    pub channels: u32,
     /// Rows of an image.
     pub height: u32,
     /// Columns of an image.
@@ -50,7 +52,7 @@ pub struct ImageSet {
     pub classes: u32,
     /// One name per class, in the order of the labels.
     pub class_names: Vec<String>,
-    /// `[N][3][H][W]`, values 0 to 255.
+    /// `[N][C][H][W]`, values 0 to 255.
     pub pixels: Vec<u8>,
     /// `[N]`, the class of each image.
     pub labels: Vec<u16>,
@@ -73,13 +75,19 @@ impl ImageSet {
         self.labels.is_empty()
     }
 
-    /// Bytes of one image, `3 * H * W`.
+    /// Channels, rows and columns of an image.
     #[must_use]
-    pub fn image_len(&self) -> usize {
-        3 * self.height as usize * self.width as usize
+    pub fn chw(&self) -> [u32; 3] {
+        [self.channels, self.height, self.width]
     }
 
-    /// Image `i`, `[3][H][W]`.
+    /// Bytes of one image, `C * H * W`.
+    #[must_use]
+    pub fn image_len(&self) -> usize {
+        self.chw().iter().map(|&extent| extent as usize).product()
+    }
+
+    /// Image `i`, `[C][H][W]`.
     ///
     /// # Panics
     ///
@@ -177,6 +185,7 @@ mod tests {
         ImageSet {
             name: "five".into(),
             split: Split::Train,
+            channels: 3,
             height: 1,
             width: 2,
             classes: 3,

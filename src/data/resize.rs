@@ -21,31 +21,69 @@ pub struct CropArea {
     pub width: u32,
 }
 
-/// An image in memory, `[3][height][width]`.
+impl CropArea {
+    /// The area of a whole image of `h x w` pixels.
+    pub(super) fn of([height, width]: [u32; 2]) -> Self {
+        Self { top: 0, left: 0, height, width }
+    }
+}
+
+/// An image in memory, `[channels][height][width]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Planes {
+    pub(super) channels: u32,
     pub(super) height: u32,
     pub(super) width: u32,
     pub(super) pixels: Vec<u8>,
 }
 
 impl Planes {
-    /// The whole image at `height x width`.
-    pub(super) fn resized(&self, height: u32, width: u32) -> Result<Self> {
-        let mut pixels = vec![0; 3 * height as usize * width as usize];
-        self.resize_into(height, &mut pixels)?;
-        Ok(Self { height, width, pixels })
+    /// Channels, rows and columns.
+    pub(super) fn chw(&self) -> [u32; 3] {
+        [self.channels, self.height, self.width]
     }
 
-    /// Fills `out` `[3][height][...]` with the whole image.
-    pub(super) fn resize_into(&self, height: u32, out: &mut [u8]) -> Result<()> {
-        let all = CropArea { top: 0, left: 0, height: self.height, width: self.width };
-        crop_resize(&self.pixels, (self.height, self.width), all, height, out)
+    /// The whole image at `height x width`.
+    pub(super) fn resized(&self, [height, width]: [u32; 2]) -> Result<Self> {
+        let mut pixels = vec![0; self.channels as usize * height as usize * width as usize];
+        let all = CropArea::of([self.height, self.width]);
+        crop_resize(&self.pixels, self.chw(), all, [height, width], &mut pixels)?;
+        Ok(Self { channels: self.channels, height, width, pixels })
+    }
+
+    /// The image in grey, from red, green and blue: PIL's `convert("L")`. Grey stays as it is.
+    pub(super) fn grey(&self) -> Self {
+        let plane = self.pixels.len() / 3;
+        let (red, rest) = self.pixels.split_at(plane);
+        let (green, blue) = rest.split_at(plane);
+        let weigh = |((&r, &g), &b): ((&u8, &u8), &u8)| {
+            let sum = u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471;
+            ((sum + (1 << 15)) >> 16) as u8
+        };
+        let pixels = red.iter().zip(green).zip(blue).map(weigh).collect();
+        Self { channels: 1, height: self.height, width: self.width, pixels }
+    }
+
+    /// Fills `out` `[channels][h][w]` with the centre of the image, as torchvision's `CenterCrop` takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for an image that is smaller.
+    pub(super) fn centre(&self, [h, w]: [u32; 2], out: &mut [u8]) -> Result<()> {
+        let (Some(below), Some(beside)) = (self.height.checked_sub(h), self.width.checked_sub(w))
+        else {
+            let (height, width) = (self.height, self.width);
+            return Err(Error::Shape(format!("{h}x{w} is no part of {height}x{width} pixels")));
+        };
+        // Python's `round`, which torchvision uses, takes halves to the even number.
+        let half = |left: u32| (f64::from(left) / 2.0).round_ties_even() as u32;
+        let area = CropArea { top: half(below), left: half(beside), height: h, width: w };
+        crop_resize(&self.pixels, self.chw(), area, [h, w], out)
     }
 }
 
-/// Fills `out` `[3][height][width]` with `area` of the image `pixels` `[3][H][W]`, `size` = (H, W).
-/// Pixels outside the area have no influence, as when PIL crops first.
+/// Fills `out` `[C][height][width]` with `area` of the image `pixels` `[C][H][W]`. Pixels outside the area
+/// have no influence, as when PIL crops first.
 ///
 /// # Errors
 ///
@@ -53,9 +91,9 @@ impl Planes {
 /// of another length.
 pub(super) fn crop_resize(
     pixels: &[u8],
-    (h, w): (u32, u32),
+    [c, h, w]: [u32; 3],
     area: CropArea,
-    height: u32,
+    [height, width]: [u32; 2],
     out: &mut [u8],
 ) -> Result<()> {
     let CropArea { top, left, height: rows, width: columns } = area;
@@ -66,16 +104,15 @@ pub(super) fn crop_resize(
         return Err(Error::Shape(format!("{area:?} is not inside an image of {h}x{w}")));
     }
     let plane_in = h as usize * w as usize;
-    let plane_out = out.len() / 3;
-    let width = plane_out.checked_div(height as usize).unwrap_or(0);
-    let fits =
-        pixels.len() == 3 * plane_in && width > 0 && out.len() == 3 * height as usize * width;
-    if !fits {
-        let (have, made) = (pixels.len(), out.len());
+    let plane_out = height as usize * width as usize;
+    let (have, made) = (pixels.len(), out.len());
+    let planes = |plane: usize| plane * c as usize;
+    if have != planes(plane_in) || made != planes(plane_out) || made == 0 {
         return Err(Error::Shape(format!(
-            "{have} bytes are no image of {h}x{w}, or {made} none of {height} rows"
+            "{have} bytes are no image {c}x{h}x{w}, or {made} none {c}x{height}x{width}"
         )));
     }
+    let width = width as usize;
     let across = Filter::new(columns as usize, width);
     let down = Filter::new(rows as usize, height as usize);
     let mut narrow = vec![0; rows as usize * width];

@@ -16,10 +16,11 @@ use crate::error::Result;
 
 pub(super) static SAMPLE: Dataset = Dataset {
     info: INFO,
+    shapes: mnist::SHAPES,
     files: DataFiles { folder: "", list: &[] },
     others: &[],
     sources: Vec::new,
-    open: |_, split| open(split),
+    open: |_, split, chw| open(split, chw),
     check: |_| Ok(check()),
     is_here: |_| true,
 };
@@ -65,7 +66,7 @@ static TEST: [Embedded; 2] = [
 ];
 
 /// Unpacks a split: about 20 ms.
-fn open(split: Split) -> Result<ImageSet> {
+fn open(split: Split, chw: [u32; 3]) -> Result<ImageSet> {
     let [images, labels] = match split {
         Split::Train => &TRAIN,
         Split::Test => &TEST,
@@ -74,7 +75,7 @@ fn open(split: Split) -> Result<ImageSet> {
         let path = Path::new(file.path);
         Ok((path, idx::read(path, GzDecoder::new(file.bytes), dims)?))
     };
-    mnist::from_idx(&INFO, split, read(images, 3)?, read(labels, 1)?)
+    mnist::from_idx(&INFO, split, chw, read(images, 3)?, read(labels, 1)?)
 }
 
 fn check() -> Vec<FileCheck> {

@@ -149,7 +149,7 @@ pub fn compare(paper: &Published) -> Result<PaperComparison> {
     }
     for side in [32, 224] {
         for name in models::GENERATORS {
-            all.networks.push(Cost::of(&models::generator(name, side)?));
+            all.networks.push(Cost::of(&models::generator(name, [3, side, side])?));
         }
     }
     sizes(&mut all, paper);

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_eval_reports() {
         let base = models::base("resnet18", 10, None).unwrap();
-        let generator = models::generator("ConvL", 32).unwrap();
+        let generator = models::generator("ConvL", [3, 32, 32]).unwrap();
         let points = OperatingPoints::built_in().unwrap();
         let low = points.at(0.01).unwrap();
         let energy = at_point(&base, Some(&generator), low);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_side_is_that_of_the_images() {
-        let cost = Cost::of(&models::generator("ConvS", 224).unwrap());
+        let cost = Cost::of(&models::generator("ConvS", [3, 224, 224]).unwrap());
         assert_eq!((cost.side, cost.name.as_str(), cost.parameters), (224, "ConvS", 113_187));
         assert_eq!(cost.efficiency_ratio(113.187), 1000.0);
     }

@@ -82,7 +82,7 @@ mod tests {
     fn transposed_convolutions_are_counted_on_their_output() {
         // DeConvS: four times the true products, plus bias, batch norm and (except for the last
         // layer) ReLU.
-        let g = models::generator("DeConvS", 32).unwrap();
+        let g = models::generator("DeConvS", [3, 32, 32]).unwrap();
         let doubled = [(8 * 8, 64 * 64), (16 * 16, 64 * 32), (32 * 32, 32 * 3)];
         let true_macs: u64 =
             doubled.iter().map(|(pixels, weights)| pixels / 4 * 16 * weights).sum();

@@ -101,7 +101,7 @@ mod tests {
             2847, 4287, 1071, 1647, 411, 699, 699, 1275, 1139, 1275, 699, 1259, 2799, 1647, 3289,
             6591, 4287, 2589,
         ];
-        let g = models::generator("UNetS", 32).unwrap();
+        let g = models::generator("UNetS", [3, 32, 32]).unwrap();
         let ours: Vec<u64> = layers(&g)
             .map(|l| l.pixels.div_ceil(32) * l.channels.div_ceil(32) * (l.terms + 62) - 1)
             .collect();

@@ -25,7 +25,7 @@ pub fn answer_for(
         return Ok(());
     }
     let images = if set.pixels.len() as u64 > RESIDENT {
-        DeviceImages::streamed(set.height, set.width, &set.labels)
+        DeviceImages::streamed(set.chw(), &set.labels)
     } else {
         DeviceImages::upload(gpu, set)?
     };

@@ -16,6 +16,8 @@ pub struct Evaluator {
     batch: Batch,
     logits: BufferId,
     fused: BufferId,
+    /// Channels of an image.
+    channels: u32,
     n: u32,
     copies: u32,
     classes: u32,
@@ -47,8 +49,8 @@ impl Evaluator {
         let same = layout::gather2d::Gather::channels(0);
         tape.push(layout::gather2d::plan(whole, whole, same)?, &[y.id, logits])?;
         let program = Program::build(gpu, &tape)?;
-        let classes = y.shape.c;
-        Ok(Self { program, batch, logits, fused: x.id, n, copies: y.copies, classes })
+        let (channels, classes) = (x.shape.c, y.shape.c);
+        Ok(Self { program, batch, logits, fused: x.id, channels, n, copies: y.copies, classes })
     }
 
     /// Logits `[copies, n, classes]` of images `first ..` of `set`; `images` are the same images on the device.
@@ -89,9 +91,9 @@ impl Evaluator {
         Ok(logits)
     }
 
-    /// The images that the base network saw in the last run, `[n, H, W, 3]` in [-1, 1].
+    /// The images that the base network saw in the last run, `[n, H, W, C]` in [-1, 1].
     pub fn seen(&self, gpu: &Gpu) -> Result<Vec<f32>> {
-        Ok(unpad_channels(&self.program.read(gpu, self.fused)?, 3))
+        Ok(unpad_channels(&self.program.read(gpu, self.fused)?, self.channels))
     }
 
     /// Classifies the whole set; `each` gets `(copy, image, logits)` in batches, and stops the
@@ -132,7 +134,7 @@ pub fn argmax(row: &[f32]) -> usize {
     best
 }
 
-/// Images as they are and as a generator makes them, `[N, H, W, 3]` in [-1, 1] each.
+/// Images as they are and as a generator makes them, `[N, H, W, C]` in [-1, 1] each.
 pub fn fuse_images(
     gpu: &Gpu,
     generator: &FrozenNet,
@@ -150,9 +152,9 @@ pub fn fuse_images(
     let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
     batch.choose(gpu, &program, images, &picks, &[])?;
     program.run(gpu)?;
-    let [originals, fused] =
-        [program.read(gpu, x.id)?, program.read(gpu, fused)?].map(|v| unpad_channels(&v, 3));
-    let shape = [n, x.shape.h, x.shape.w, 3].map(|extent| extent as usize);
+    let [originals, fused] = [program.read(gpu, x.id)?, program.read(gpu, fused)?]
+        .map(|v| unpad_channels(&v, x.shape.c));
+    let shape = [n, x.shape.h, x.shape.w, x.shape.c].map(|extent| extent as usize);
     let place = || first_not_finite(gpu, &program, program.entries());
     check_finite([&generator.graph.name, "transformed images"], &shape, &fused, place)?;
     Ok([originals, fused])

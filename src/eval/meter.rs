@@ -145,7 +145,7 @@ impl<'a> Meter<'a> {
             return Err(Error::Shape("there are no images to evaluate".into()));
         }
         let images = if set.pixels.len() as u64 > resident {
-            DeviceImages::streamed(set.height, set.width, &set.labels)
+            DeviceImages::streamed(set.chw(), &set.labels)
         } else {
             DeviceImages::upload(gpu, set)?
         };

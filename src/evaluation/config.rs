@@ -1,7 +1,7 @@
 //! Settings of an evaluation, which are the flags of `nf-gpu eval`.
 
 use crate::{
-    data::DEFAULT_DIR,
+    data::{DEFAULT_DIR, PreprocessArgs},
     error::{Error, Result},
     nn::DtypeChoice,
     train::{BaseHints, FaultArgs, parsed},
@@ -21,9 +21,17 @@ pub struct EvalConfig {
     /// Weights of a generator; several files give several tables
     #[arg(long, value_name = "FILE")]
     pub generator: Vec<PathBuf>,
-    /// Data set, or a folder of images (default: the one that the generator and the base were trained on)
-    #[arg(long, value_name = "NAME|DIR")]
+    /// Data set, folder of images, or arrays
+    #[arg(
+        long,
+        value_name = "NAME|DIR|FILE",
+        help = "Data set, a folder of images, or NumPy's arrays x_test and y_test in data.npz or as x_test.npy beside \
+                y_test.npy (default: the one that the generator and the base were trained on)"
+    )]
     pub dataset: Option<String>,
+    /// How images become those of the base network
+    #[command(flatten)]
+    pub images_form: PreprocessArgs,
     /// Evaluate although the classes of the data set are not those of the base: labels are taken by number
     /// where they are not found by name
     #[arg(long)]
@@ -48,7 +56,8 @@ pub struct EvalConfig {
     /// alike, auto does where the adapter has matrix units for it
     #[arg(long, value_enum, default_value_t)]
     pub dtype: DtypeChoice,
-    /// So many test images (default: all): of a named set the first ones, of a folder images at even distances
+    /// So many test images (default: all): of a named set the first ones, of a folder or of arrays
+    /// images at even distances
     #[arg(long, value_name = "N")]
     pub images: Option<usize>,
     /// Images per dispatch

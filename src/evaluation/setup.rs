@@ -3,7 +3,7 @@
 
 use super::EvalConfig;
 use crate::{
-    data::{self, ImageSet, Split},
+    data::{self, ImageSet, PreprocessArgs, Split},
     energy::{OperatingPoint, OperatingPoints, same_rate},
     error::{Error, Result},
     fault::{Faults, PAPER_SEEDS, parse_seeds},
@@ -77,14 +77,15 @@ impl<'a> Setup<'a> {
         notes.extend(remarks.into_iter().flatten());
         let other = voltage.as_ref().zip(faults.first());
         notes.extend(other.and_then(|(point, faults)| other_rate(&points, point, faults)));
-        notes.extend(data::remarks(&dataset, Split::Test, base.side())?);
+        let form = images_form(config, &for_it).for_input(base.input())?;
+        notes.extend(data::remarks(&dataset, Split::Test, form)?);
         let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
-        let (side, wanted) = (base.side(), config.images.into());
+        let wanted = config.images.into();
         // Everything that can be refused is refused before the images are read, which may take an
         // hour.
-        let networks = files.into_iter().map(|file| file.network(side));
+        let networks = files.into_iter().map(|file| file.network(base.input()));
         let generators = networks.collect::<Result<Vec<_>>>()?;
-        let mut set = data::open_some(&dataset, &config.data_dir, Split::Test, side, wanted)?;
+        let mut set = data::open_some(&dataset, &config.data_dir, Split::Test, form, wanted)?;
         labelling.apply(&mut set);
         notes.extend(labelling.note().map(str::to_owned));
         notes.dedup();
@@ -127,6 +128,15 @@ fn hints(config: &EvalConfig, for_it: &[&TrainedFor]) -> BaseHints {
     };
     let known = for_it.iter().find_map(|trained| trained.base.as_ref().map(|(model, _)| model));
     BaseHints { model: said.model.as_ref().or(known).cloned(), input_mean, input_std }
+}
+
+/// How images become those of the base network: as flags say; without any as for the generators that were trained
+/// in front of this network.
+fn images_form(config: &EvalConfig, for_it: &[&TrainedFor]) -> PreprocessArgs {
+    let silent = |args: &PreprocessArgs| *args == PreprocessArgs::default();
+    let mut trained = for_it.iter().map(|trained| trained.images_form);
+    let known = trained.find(|args| !silent(args)).filter(|_| silent(&config.images_form));
+    known.unwrap_or(config.images_form)
 }
 
 /// The data set. The flag wins; then the data set of generators for this network; then the network's own; and

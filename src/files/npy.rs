@@ -1,12 +1,14 @@
 //! NumPy's `.npy`, as far as tensors on the command line need it: f32 and i32, C order.
 
 mod header;
+mod reader;
 
 use std::path::Path;
 
 use super::{atomic, read};
 use crate::error::{Error, Result};
 use header::{Header, MAGIC};
+pub(crate) use reader::{ArrayReader, ElementKind, ElementType};
 
 const AGAIN: &str = "copy it again, or save it again with np.save";
 

@@ -40,7 +40,7 @@ pub struct BasePass {
     pub classes: u32,
     /// The loss, if one was asked for.
     pub loss: Option<f64>,
-    /// Gradient of the loss with respect to the images, `[N, 3, H, W]`.
+    /// Gradient of the loss with respect to the images, `[N, C, H, W]`.
     pub input_gradient: Option<Vec<f32>>,
     /// Bits that faults flip, per faultable layer; all zero without faults.
     pub flips: Vec<Flips>,

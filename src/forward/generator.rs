@@ -22,7 +22,7 @@ pub struct GeneratorRequest<'a> {
     /// Whether batch norm uses the statistics of these images, as in training, or the running ones.
     pub training: bool,
     pub images: Images<'a>,
-    /// `[N, 3, H, W]`: the loss is `sum(output * upstream)`.
+    /// `[N, C, H, W]`: the loss is `sum(output * upstream)`.
     pub upstream: Option<&'a [f32]>,
     /// Whether to compute gradients of the loss.
     pub gradient: bool,
@@ -34,7 +34,7 @@ pub struct GeneratorRequest<'a> {
 /// What a generator made of images.
 #[derive(Clone, Debug, Default)]
 pub struct GeneratorPass {
-    /// `clamp(x + G(x), -1, 1)`, `[N, 3, H, W]`.
+    /// `clamp(x + G(x), -1, 1)`, `[N, C, H, W]`.
     pub images: Vec<f32>,
     /// The loss, if an upstream was given.
     pub loss: Option<f64>,

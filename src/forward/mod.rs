@@ -20,7 +20,7 @@ use crate::{
 /// otherwise fill the memory.
 const LARGEST: u64 = 256 << 20;
 
-/// Images `[N, 3, side, side]` in [-1, 1], in PyTorch's order (NCHW).
+/// Images `[N, C, H, W]` in [-1, 1], in PyTorch's order (NCHW).
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
     data: &'a [f32],
@@ -31,16 +31,16 @@ impl<'a> Images<'a> {
     /// Images from a tensor of extents `shape`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless they are `[N, 3, side, side]`, N at least 1, and `data` fills them.
+    /// [`Error::Shape`] unless they are `[N, C, H, W]`, each at least 1, and `data` fills them.
     pub fn new(shape: &[usize], data: &'a [f32]) -> Result<Self> {
-        let wrong = || Error::Shape(format!("images are [N, 3, side, side], not {shape:?}"));
-        let &[n, 3, h, w] = shape else { return Err(wrong()) };
+        let wrong = || Error::Shape(format!("images are [N, C, H, W], not {shape:?}"));
+        let &[n, c, h, w] = shape else { return Err(wrong()) };
         let extent = |v: usize| u32::try_from(v).ok().filter(|&v| v > 0).ok_or_else(wrong);
-        let shape = Nhwc::new(extent(n)?, extent(h)?, extent(w)?, 3).checked()?;
-        if h != w || data.len() != n * 3 * h * w {
+        let nhwc = Nhwc::new(extent(n)?, extent(h)?, extent(w)?, extent(c)?).checked()?;
+        if data.len() != n * c * h * w {
             return Err(wrong());
         }
-        Ok(Self { data, shape })
+        Ok(Self { data, shape: nhwc })
     }
 
     /// Number of images.
@@ -48,20 +48,26 @@ impl<'a> Images<'a> {
         self.shape.n
     }
 
-    /// Number of rows, and of columns, of an image.
-    pub fn side(self) -> u32 {
-        self.shape.h
+    /// Channels, rows and columns of an image.
+    #[must_use]
+    pub fn chw(self) -> [u32; 3] {
+        [self.shape.c, self.shape.h, self.shape.w]
     }
 
     /// Returns an error unless a network with this input `[C, H, W]` takes the images.
     fn fit(self, name: &str, chw: [u32; 3]) -> Result<()> {
-        let Nhwc { h, w, c, .. } = self.shape;
-        if chw == [c, h, w] {
+        if chw == self.chw() {
             return Ok(());
         }
+        // Channels are named where they differ.
+        let words = |own: [u32; 3]| match chw[0] == self.shape.c {
+            true => format!("{}x{}", own[1], own[2]),
+            false => format!("{} channels of {}x{}", own[0], own[1], own[2]),
+        };
         Err(Error::Shape(format!(
-            "{name} takes images of {}x{} pixels; these have {h}x{w}",
-            chw[1], chw[2]
+            "{name} takes images of {} pixels; these have {}",
+            words(chw),
+            words(self.chw())
         )))
     }
 }
@@ -203,18 +209,24 @@ mod tests {
     }
 
     #[test]
-    fn only_square_colour_images_are_images() {
+    fn images_of_any_size_are_images_and_a_network_takes_its_own() {
         let data = vec![0.0; 2 * 3 * 8 * 8];
         let images = Images::new(&[2, 3, 8, 8], &data).unwrap();
-        assert_eq!((images.n(), images.side()), (2, 8));
+        assert_eq!((images.n(), images.chw()), (2, [3, 8, 8]));
         assert!(images.fit("net", [3, 8, 8]).is_ok());
         let error = images.fit("net", [3, 32, 32]).unwrap_err().to_string();
         assert_eq!(error, "net takes images of 32x32 pixels; these have 8x8");
+        let error = images.fit("net", [1, 8, 8]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "net takes images of 1 channels of 8x8 pixels; these have 3 channels of 8x8"
+        );
+        for shape in [[2, 3, 4, 16], [2, 8, 8, 3], [2, 192, 1, 1]] {
+            assert_eq!(Images::new(&shape, &data).unwrap().chw()[0] as usize, shape[1]);
+        }
         for wrong in [
-            &[2, 8, 8, 3][..],
-            &[3, 8, 8],
+            &[3, 8, 8][..],
             &[0, 3, 8, 8],
-            &[2, 3, 4, 16],
             &[1, 3, 8, 8],
             &[2, 3, 8, 8, 1],
             &[],

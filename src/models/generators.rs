@@ -1,6 +1,11 @@
 //! NeuralFuse generators, layer by layer as the reference code builds them (their `state_dict` names).
 //!
 //! The graph ends with G(x); the caller fuses `clamp(x + G(x), -1, 1)`.
+//!
+//! The three of the reference's layers are the channels of the image, C here: of the output, and of `6_1` in
+//! ConvS, whose decoder goes down to the channels of the image before its last doubling. Sides that three
+//! halvings do not divide are padded with zeros to a multiple of [`ALIGNMENT`] at the right and at the bottom,
+//! and G(x) is cropped (those of U-Nets are at least twice that): for the paper's 32x32 and 224x224 neither happens.
 
 use crate::{
     error::Result,
@@ -8,6 +13,8 @@ use crate::{
     shape::Window,
 };
 
+/// Three halvings divide multiples of this.
+const ALIGNMENT: u32 = 8;
 const CONV3: Window = Window::even([3, 3], 1, 1);
 const HALVE: Window = Window::even([2, 2], 2, 0);
 /// Transposed convolution that doubles an image.
@@ -20,8 +27,21 @@ pub(super) enum GeneratorSize {
     Small,
 }
 
+/// The images with sides that three halvings divide, of at least `least`.
+fn padded(g: &mut Graph, least: u32) -> NodeId {
+    let [_, h, w] = g.nodes[g.input()].chw;
+    g.pad_or_crop(g.input(), [h, w].map(|side| side.next_multiple_of(ALIGNMENT).max(least)))
+}
+
+/// Cuts the last node to the size of the images.
+fn crop(g: &mut Graph) {
+    let [_, h, w] = g.nodes[g.input()].chw;
+    g.pad_or_crop(g.output(), [h, w]);
+}
+
 /// `ConvL`, `ConvS`: three halvings, three nearest-neighbour doublings, tanh.
 pub(super) fn conv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
+    let [c, ..] = g.nodes[g.input()].chw;
     let mut x = encoder(g, size)?;
     // (layer, channels, whether upsampling follows)
     let decoder: &[(&str, u32, bool)] = match size {
@@ -33,7 +53,7 @@ pub(super) fn conv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
             ("6_1", 32, true),
             ("6_2", 32, false),
         ],
-        GeneratorSize::Small => &[("4_1", 64, true), ("5_1", 32, true), ("6_1", 3, true)],
+        GeneratorSize::Small => &[("4_1", 64, true), ("5_1", 32, true), ("6_1", c, true)],
     };
     for &(layer, k, doubled) in decoder {
         x = conv_norm_relu(g, x, layer, k)?;
@@ -41,14 +61,16 @@ pub(super) fn conv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
             x = g.upsample(x, 2);
         }
     }
-    x = g.conv(x, "convout", 3, CONV3, true)?;
+    x = g.conv(x, "convout", c, CONV3, true)?;
     x = g.batch_norm(x, "bnout");
     g.tanh(x);
+    crop(g);
     Ok(())
 }
 
 /// `DeConvL`, `DeConvS`: three halvings, three transposed convolutions, tanh.
 pub(super) fn deconv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
+    let [c, ..] = g.nodes[g.input()].chw;
     let mut x = encoder(g, size)?;
     if size == GeneratorSize::Large {
         x = conv_norm_relu(g, x, "_mid", 128)?;
@@ -61,9 +83,10 @@ pub(super) fn deconv(g: &mut Graph, size: GeneratorSize) -> Result<()> {
             x = conv_norm_relu(g, x, &format!("{layer}_2"), k)?;
         }
     }
-    x = g.conv_transpose(x, "dconv6_1", 3, DOUBLE, true)?;
+    x = g.conv_transpose(x, "dconv6_1", c, DOUBLE, true)?;
     x = g.batch_norm(x, "bn6_1");
     g.tanh(x);
+    crop(g);
     Ok(())
 }
 
@@ -73,7 +96,7 @@ fn encoder(g: &mut Graph, size: GeneratorSize) -> Result<NodeId> {
         GeneratorSize::Large => ([32, 64, 128], 2),
         GeneratorSize::Small => ([32, 64, 64], 1),
     };
-    let mut x = g.input();
+    let mut x = padded(g, ALIGNMENT);
     for (level, k) in (1..).zip(channels) {
         for i in 1..=convs {
             x = conv_norm_relu(g, x, &format!("{level}_{i}"), k)?;
@@ -94,7 +117,9 @@ fn conv_norm_relu(g: &mut Graph, x: NodeId, layer: &str, k: u32) -> Result<NodeI
 /// quantised branch.
 pub(super) fn unet(g: &mut Graph, size: GeneratorSize) -> Result<()> {
     let c = if size == GeneratorSize::Large { 16 } else { 8 };
-    let mut x = double_conv(g, 0, "inc.double_conv", c)?;
+    // A transposed convolution of padding 1 leaves nothing of one pixel.
+    let images = padded(g, 2 * ALIGNMENT);
+    let mut x = double_conv(g, images, "inc.double_conv", c)?;
     let mut skips = vec![x];
     for i in 1..=3 {
         x = g.max_pool(x, HALVE)?;
@@ -111,7 +136,9 @@ pub(super) fn unet(g: &mut Graph, size: GeneratorSize) -> Result<()> {
         }
         x = double_conv(g, x, &format!("up{i}.conv.double_conv"), k)?;
     }
-    g.conv(x, "outc.conv", 3, Window::square(1, 1, 0), true)?;
+    let [channels, ..] = g.nodes[g.input()].chw;
+    g.conv(x, "outc.conv", channels, Window::square(1, 1, 0), true)?;
+    crop(g);
     Ok(())
 }
 

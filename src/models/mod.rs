@@ -18,6 +18,11 @@ pub const GENERATORS: &[&str] = &["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL
 /// are never faulty.
 pub const GENERATOR_BITS: u32 = 8;
 
+/// Most channels of the images of a generator.
+pub const MAX_CHANNELS: u32 = 64;
+/// Most rows or columns of the images of a generator.
+pub const MAX_SIDE: u32 = 1 << 13;
+
 /// A base network that can be named.
 #[derive(Clone, Copy, Debug)]
 pub struct BaseInfo {
@@ -71,17 +76,23 @@ pub const BASES: &[BaseInfo] = &[
     entry("vgg19-224", 224, "as in torchvision (vgg19_bn)", Kind::Vgg(vgg::VGG19)),
 ];
 
-/// The NeuralFuse generator of a name (case does not matter), for `[3, side, side]` images.
+/// The NeuralFuse generator of a name (case does not matter), for images `[C, H, W]`: C from 1 to
+/// [`MAX_CHANNELS`], H and W from 1 to [`MAX_SIDE`].
 ///
 /// # Errors
-/// Unknown name, or a side that three halvings do not divide.
-pub fn generator(name: &str, side: u32) -> Result<Graph> {
-    if !side.is_multiple_of(8) || side == 0 {
-        return Err(Error::Shape(format!("a generator needs sides divisible by 8, not {side}")));
+/// Unknown name, or images of other sizes.
+pub fn generator(name: &str, chw: [u32; 3]) -> Result<Graph> {
+    let [c, h, w] = chw;
+    let sides = 1..=MAX_SIDE;
+    if !(1..=MAX_CHANNELS).contains(&c) || !sides.contains(&h) || !sides.contains(&w) {
+        return Err(Error::Shape(format!(
+            "a generator takes images of 1 to {MAX_CHANNELS} channels and of sides from 1 to {MAX_SIDE}, not \
+             {c}x{h}x{w} (channels x rows x columns)"
+        )));
     }
     let known = GENERATORS.iter().find(|k| k.eq_ignore_ascii_case(name));
     let Some(&known) = known else { return Err(Error::unknown("generator", name, GENERATORS)) };
-    let mut graph = Graph::new(known, [3, side, side]);
+    let mut graph = Graph::new(known, chw);
     match known {
         "ConvL" => generators::conv(&mut graph, GeneratorSize::Large)?,
         "ConvS" => generators::conv(&mut graph, GeneratorSize::Small)?,
@@ -92,6 +103,26 @@ pub fn generator(name: &str, side: u32) -> Result<Graph> {
         _ => generators::uip(&mut graph),
     }
     Ok(graph)
+}
+
+/// Images `[C, H, W]` that a generator with these weights takes. Of most generators a file tells only the
+/// channels, and rows and columns are `hw`; a learned image has all three.
+///
+/// # Errors
+/// Unknown name.
+pub fn generator_input(name: &str, weights: &Weights, hw: [u32; 2]) -> Result<[u32; 3]> {
+    let graph = generator(name, [3, 8, 8])?;
+    let shape = |param: usize| -> Option<Vec<u32>> {
+        let tensor = weights.tensors.get(&graph.params[param].name)?;
+        tensor.shape.iter().map(|&extent| u32::try_from(extent).ok()).collect()
+    };
+    let image = graph.learned().and_then(shape);
+    if let Some(&[c, h, w]) = image.as_deref() {
+        return Ok([c, h, w]);
+    }
+    // A file without that layer is refused when its tensors are compared with the network's.
+    let first = graph.layers.first().and_then(|layer| shape(layer.weight));
+    Ok([first.and_then(|shape| shape.get(1).copied()).unwrap_or(3), hw[0], hw[1]])
 }
 
 /// Names of the base networks.
@@ -193,6 +224,7 @@ pub fn classes(name: &str, weights: &Weights) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Op;
 
     #[test]
     fn generators_have_the_papers_counts() {
@@ -205,11 +237,45 @@ mod tests {
             ("UNetS", 121_195, 9_191_424),
             ("UIP", 3 * 32 * 32, 0),
         ] {
-            let g = generator(name, 32).unwrap();
+            let g = generator(name, [3, 32, 32]).unwrap();
             assert_eq!((g.parameter_count(), g.macs()), (parameters, macs), "{name}");
             assert_eq!(g.nodes[g.output()].chw, [3, 32, 32], "{name}");
-            assert_eq!(generator(name, 224).unwrap().nodes[g.output()].chw, [3, 224, 224]);
+            assert_eq!(
+                generator(name, [3, 224, 224]).unwrap().nodes[g.output()].chw,
+                [3, 224, 224]
+            );
         }
+    }
+
+    #[test]
+    fn generators_take_any_image() {
+        for name in GENERATORS {
+            for chw in [[1, 28, 28], [64, 1, 1], [2, 9, 40], [5, 33, 7], [1, 32, 32], [4, 8, 24]] {
+                let g = generator(name, chw).unwrap();
+                assert_eq!(g.nodes[g.output()].chw, chw, "{name}");
+                let weights = crate::nn::initialise(&g, false, 1);
+                assert_eq!(generator_input(name, &weights, [chw[1], chw[2]]).unwrap(), chw);
+                let uip = *name == "UIP";
+                let gathers = |n: &&crate::nn::Node| matches!(n.op, Op::Gather(_));
+                let there = g.nodes.iter().filter(gathers).count();
+                let unet = if name.starts_with("UNet") { 3 } else { 0 };
+                let small = |side: &u32| unet > 0 && *side < 16;
+                let padded =
+                    !uip && [chw[1], chw[2]].iter().any(|side| side % 8 > 0 || small(side));
+                assert_eq!(there, unet + if padded { 2 } else { 0 }, "{name} {chw:?}");
+            }
+            for wrong in [[0, 8, 8], [65, 8, 8], [3, 0, 8], [3, 8, 0], [3, 8, MAX_SIDE + 1]] {
+                let error = generator(name, wrong).unwrap_err().to_string();
+                assert!(error.contains("1 to 64 channels"), "{error}");
+            }
+        }
+        // The layer of ConvS before its last doubling has the channels of the image.
+        let g = generator("ConvS", [5, 8, 8]).unwrap();
+        let shape = |name: &str| g.params.iter().find(|p| p.name == name).unwrap().shape.clone();
+        assert_eq!(shape("conv6_1.weight"), [5, 32, 3, 3]);
+        assert_eq!(shape("convout.weight"), [5, 5, 3, 3]);
+        // A file of another network, or of nothing, is refused by its tensors later.
+        assert_eq!(generator_input("ConvS", &Weights::default(), [4, 6]).unwrap(), [3, 4, 6]);
     }
 
     /// Parameters, weights in faultable memory, multiply-adds, faultable layers: the reference code's
@@ -234,7 +300,7 @@ mod tests {
             let g = base(name, 10, None).unwrap();
             let counts = (g.parameter_count(), g.faultable_weights(), g.macs(), g.layers.len());
             assert_eq!(counts, (parameters, faultable, macs, layers), "{name}");
-            let relus = |g: &Graph| g.nodes.iter().filter(|n| n.op == crate::nn::Op::Relu).count();
+            let relus = |g: &Graph| g.nodes.iter().filter(|n| n.op == Op::Relu).count();
             if name == "resnet18-224-norelu" {
                 assert_eq!(relus(&g) + 8, relus(&base("resnet18-224", 10, None).unwrap()));
             }
@@ -272,8 +338,7 @@ mod tests {
     fn a_mistyped_name_gets_a_suggestion() {
         let e = base("resnet-20", 10, None).unwrap_err();
         assert!(e.hint().unwrap().contains("did you mean resnet20"), "{e:?}");
-        assert!(generator("ConvX", 32).unwrap_err().hint().unwrap().contains("ConvS"));
-        assert!(generator("ConvS", 30).is_err());
+        assert!(generator("ConvX", [3, 32, 32]).unwrap_err().hint().unwrap().contains("ConvS"));
         assert!(base("resnet18", 0, None).is_err());
     }
 }

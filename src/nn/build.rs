@@ -299,6 +299,16 @@ impl Graph {
         self.push(Op::Gather(Gather::pad(p)), &[x], [c, h + 2 * p, w + 2 * p])
     }
 
+    /// `h` rows and `w` columns from the top left corner of an image: zeros at the right and at the bottom
+    /// where it has less, cut off there where it has more.
+    pub fn pad_or_crop(&mut self, x: NodeId, [h, w]: [u32; 2]) -> NodeId {
+        let [c, ..] = self.nodes[x].chw;
+        if self.nodes[x].chw == [c, h, w] {
+            return x;
+        }
+        self.push(Op::Gather(Gather::channels(0)), &[x], [c, h, w])
+    }
+
     /// A ResNet shortcut without parameters: every `step`-th pixel, `before` zero channels before and
     /// as many after as `c` channels need.
     pub fn shortcut(&mut self, x: NodeId, step: u32, c: u32, before: u32) -> NodeId {

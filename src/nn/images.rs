@@ -16,8 +16,8 @@ use crate::{
 pub struct DeviceImages {
     /// `None` if the images are streamed.
     shards: Option<Vec<Shard>>,
-    height: u32,
-    width: u32,
+    /// Channels, rows and columns of an image.
+    chw: [u32; 3],
     /// Class of each image.
     pub labels: Vec<u32>,
 }
@@ -66,7 +66,7 @@ impl Pick {
 impl DeviceImages {
     /// Uploads a data set.
     pub fn upload(gpu: &Gpu, set: &ImageSet) -> Result<Self> {
-        let bytes = set.height as usize * set.width as usize * 3;
+        let bytes = set.image_len();
         let limit = gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size);
         let most = (limit as usize / bytes).max(1);
         let mut shards = Vec::new();
@@ -75,15 +75,15 @@ impl DeviceImages {
             let (first, count) = ((i * most) as u32, (chunk.len() / bytes) as u32);
             shards.push(Shard { buffer, first, count });
         }
-        Ok(Self { shards: Some(shards), ..Self::streamed(set.height, set.width, &set.labels) })
+        Ok(Self { shards: Some(shards), ..Self::streamed(set.chw(), &set.labels) })
     }
 
-    /// A data set whose pixels come with each batch: one larger than the device's memory, or one that
-    /// the host makes anew.
+    /// A data set of images `[C, H, W]` whose pixels come with each batch: one larger than the device's
+    /// memory, or one that the host makes anew.
     #[must_use]
-    pub fn streamed(height: u32, width: u32, labels: &[u16]) -> Self {
+    pub fn streamed(chw: [u32; 3], labels: &[u16]) -> Self {
         let labels = labels.iter().map(|&l| u32::from(l)).collect();
-        Self { shards: None, height, width, labels }
+        Self { shards: None, chw, labels }
     }
 
     /// Whether each batch must bring its pixels.
@@ -112,7 +112,8 @@ impl DeviceImages {
     }
 
     fn part(&self, tape: &mut Tape, n: u32) -> Result<Part> {
-        let shape = Nhwc::new(n, self.height, self.width, 3);
+        let [c, h, w] = self.chw;
+        let shape = Nhwc::new(n, h, w, c);
         let picks = tape.kept("picks", u64::from(n) * 16);
         let labels = tape.kept("labels", u64::from(n) * 4);
         let id = tape.kept("images", shape.bytes());
@@ -121,12 +122,12 @@ impl DeviceImages {
             Some(shards) => {
                 for Shard { buffer, first, count } in shards {
                     let from = tape.import("images", buffer);
-                    let plan = images::plan(n, self.height, self.width, *first, *count)?;
+                    let plan = images::plan(shape, *first, *count)?;
                     tape.push(plan, &[from, picks, id])?;
                 }
             }
             None => {
-                let plan = images::plan(n, self.height, self.width, 0, n)?;
+                let plan = images::plan(shape, 0, n)?;
                 let from = tape.kept("streamed images", plan.bytes[0]);
                 tape.push(plan, &[from, picks, id])?;
                 pixels = Some(from);
@@ -164,7 +165,7 @@ impl Batch {
         self.parts.iter().map(|part| part.labels).collect()
     }
 
-    /// Chooses the images of the next run. A streamed set also needs their pixels, u8 `[n, 3, H, W]` in
+    /// Chooses the images of the next run. A streamed set also needs their pixels, u8 `[n, C, H, W]` in
     /// the order of `picks`.
     ///
     /// # Errors
@@ -178,7 +179,7 @@ impl Batch {
         picks: &[Pick],
         pixels: &[u8],
     ) -> Result<()> {
-        let image = 3 * images.height as usize * images.width as usize;
+        let image = images.chw.iter().map(|&extent| extent as usize).product::<usize>();
         let wanted = if images.is_streamed() { picks.len() * image } else { 0 };
         if pixels.len() != wanted {
             let what = format!("{} bytes of pixels, expected {wanted}", pixels.len());

@@ -211,7 +211,7 @@ mod tests {
         assert!(!packing.packed.layers.contains_key(name));
         assert!(packing.line(5).starts_with("the weights of 4 of 5 layers"));
         assert_eq!(through_a_file(&zeros, &packing).tensors[name].data, [0.0; 1280]);
-        let uip = models::generator("UIP", 32).unwrap();
+        let uip = models::generator("UIP", [3, 32, 32]).unwrap();
         let error = uip.pack(&initialise(&uip, false, 1), 8).unwrap_err();
         assert!(error.to_string().contains("no layer of UIP"), "{error}");
     }

@@ -70,7 +70,7 @@ pub(super) fn evaluate(
     (sink, stop): (&mut dyn Sink, &dyn Fn() -> bool),
 ) -> Result<Evaluation> {
     let Generator { graph, weights, sha256: generator, .. } =
-        GeneratorFile::load_network(generator)?.network(base.side())?;
+        GeneratorFile::load_network(generator)?.network(base.input())?;
     let Conditions { bits, faults, seeds, .. } = conditions;
     base.can_have(faults, *bits)?;
     let subject = Subject {

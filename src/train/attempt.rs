@@ -91,9 +91,10 @@ fn attempt(
     // Settings and files are checked before the images are read, which may take an hour. A run with a
     // checkpoint does not need the generator that it began with.
     let goes_on = resumed.as_ref().is_some_and(|resumed| resumed.folder.saved().exists());
-    let warm = if goes_on { None } else { config.warm_start(base.side())? };
+    let warm = if goes_on { None } else { config.warm_start(base.input())? };
     let config = &config.begun_with(warm.as_ref());
-    let graph = models::generator(&config.generator, base.side())?;
+    let form = config.images_form.for_input(base.input())?;
+    let graph = models::generator(&config.generator, base.input())?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
     let precision = base.precision(config.precision)?;
     base.can_have(&faults, precision)?;
@@ -102,9 +103,9 @@ fn attempt(
     }
     let changes = config.augment.of(&dataset);
     let say = &mut |note| tell(sink, note, stop);
-    let mut train_set = TrainSet::open(&dataset, &config.data_dir, base.side(), changes, say)?;
-    let (data_dir, side, wanted) = (&config.data_dir, base.side(), config.test_images());
-    let mut test_set = data::open_some(&dataset, data_dir, Split::Test, side, wanted)?;
+    let mut train_set = TrainSet::open(&dataset, &config.data_dir, form, changes, say)?;
+    let (data_dir, wanted) = (&config.data_dir, config.test_images());
+    let mut test_set = data::open_some(&dataset, data_dir, Split::Test, form, wanted)?;
     trainable(&base, &dataset, train_set.classes())?;
     train_set.relabel(&labelling);
     labelling.apply(&mut test_set);

@@ -1,5 +1,6 @@
 //! Augmentation of training images.
 
+use crate::data;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Augment {
-    /// As the reference code, but the signs of gtsrb and the digits of mnist are not mirrored: many would
+    /// As the reference code, but the signs of gtsrb, the digits of mnist and arrays are not mirrored: many would
     /// get a wrong label.
     Safe,
     /// As the reference code: crops moved by up to 4 pixels, mirrored half of the time; traffic signs
@@ -21,8 +22,8 @@ impl Augment {
     /// The changes that are made to the images of a data set.
     pub fn of(self, dataset: &str) -> Changes {
         let signs = dataset == "gtsrb";
-        // Signs and digits change their meaning in a mirror.
-        let directed = signs || dataset == "mnist";
+        // Signs and digits change their meaning in a mirror; what arrays show is not known.
+        let directed = signs || dataset == "mnist" || data::is_arrays(dataset);
         Changes {
             crop: self != Self::None,
             mirror: self == Self::Reference || self == Self::Safe && !directed,

@@ -196,9 +196,9 @@ impl BaseNet {
         self.graph.nodes[self.graph.output()].chw[0]
     }
 
-    /// Rows and columns of the images that the network takes.
+    /// Channels, rows and columns of the images that the network takes.
     #[must_use]
-    pub fn side(&self) -> u32 {
-        self.graph.nodes[self.graph.input()].chw[1]
+    pub fn input(&self) -> [u32; 3] {
+        self.graph.nodes[self.graph.input()].chw
     }
 }

@@ -12,7 +12,7 @@ use super::{
     settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
 };
 use crate::{
-    data::WantedImages,
+    data::{PreprocessArgs, WantedImages},
     error::{Error, Result},
     fault::{Faults, Maps, check_seed},
     nn::DtypeChoice,
@@ -55,9 +55,18 @@ pub struct TrainConfig {
     #[command(flatten)]
     #[serde(flatten)]
     pub hints: BaseHints,
-    /// Data set, or a folder of images (default: the one that the base was trained on)
-    #[arg(long, value_name = "NAME|DIR")]
+    /// Data set, folder of images, or arrays
+    #[arg(
+        long,
+        value_name = "NAME|DIR|FILE",
+        help = "Data set, a folder of images, or NumPy's arrays x_train, y_train, x_test, y_test in data.npz or as .npy \
+                files in one folder (default: the one that the base was trained on)"
+    )]
     pub dataset: Option<String>,
+    /// How images become those of the base network
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub images_form: PreprocessArgs,
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
     pub data_dir: PathBuf,

@@ -152,15 +152,16 @@ pub struct Need {
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
     let base = BaseNet::load(&config.base, &config.hints)?;
-    let config = &config.begun_with(config.warm_start(base.side())?.as_ref());
+    let config = &config.begun_with(config.warm_start(base.input())?.as_ref());
     if let Ok(dataset) = base.dataset(config.dataset.as_deref()) {
         config.goal.suits(&dataset)?;
     }
-    let graph = models::generator(&config.generator, base.side())?;
+    config.images_form.for_input(base.input())?;
+    let graph = models::generator(&config.generator, base.input())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?
         .with_dtype(config.dtype.unwrap_or_default().on(gpu));
-    let images = DeviceImages::streamed(base.side(), base.side(), &[]);
+    let images = DeviceImages::streamed(base.input(), &[]);
     let settings = EopmSettings {
         base: (&base.graph, &base.weights),
         precision: base.precision(config.precision)?,

@@ -3,7 +3,7 @@
 
 use super::{augment::Changes, labelling::Labelling, sampler::Sampler};
 use crate::{
-    data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Split},
+    data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Preprocessing, Split},
     error::{Error, Result},
     nn::{DeviceImages, Pick},
     report::{Event, Sink},
@@ -29,25 +29,25 @@ pub(super) enum TrainSet {
 }
 
 impl TrainSet {
-    /// Opens the training split of a data set for images of `side` rows and columns. `say` receives a
+    /// Opens the training split of a data set for images of this form. `say` receives a
     /// message before long work, and stops it by returning `false`.
     pub(super) fn open(
         name: &str,
         dir: &Path,
-        side: u32,
+        form: Preprocessing,
         changes: Changes,
         say: &mut dyn FnMut(String) -> bool,
     ) -> Result<Self> {
-        for remark in data::remarks(name, Split::Train, side)? {
+        for remark in data::remarks(name, Split::Train, form)? {
             if !say(remark) {
                 return Err(Error::Interrupted);
             }
         }
         if !(data::is_folder(name) && changes.crop) {
-            return Ok(Self::Images(data::open_sized(name, dir, Split::Train, side)?));
+            return Ok(Self::Images(data::open_sized(name, dir, Split::Train, form)?));
         }
         let mut told = 0;
-        let set = FolderSet::open(Path::new(name), Split::Train, side, dir, &mut |event| {
+        let set = FolderSet::open(Path::new(name), Split::Train, form, dir, &mut |event| {
             let text = match event {
                 CacheEvent::Planned { path, images, bytes } => format!(
                     "decoding {images} images into {} ({:.1} GB), once",
@@ -95,11 +95,11 @@ impl TrainSet {
         }
     }
 
-    /// Rows and columns of an image.
-    pub(super) fn side(&self) -> u32 {
+    /// Channels, rows and columns of an image.
+    pub(super) fn chw(&self) -> [u32; 3] {
         match self {
-            Self::Images(set) => set.height,
-            Self::Folder(set, _) => set.side(),
+            Self::Images(set) => set.chw(),
+            Self::Folder(set, _) => set.chw(),
         }
     }
 
@@ -169,19 +169,18 @@ impl Feed {
     ) -> Result<Self> {
         let (images, source) = match set {
             TrainSet::Images(set) if set.pixels.len() as u64 > RESIDENT => {
-                (DeviceImages::streamed(set.height, set.width, &set.labels), Source::Memory(set))
+                (DeviceImages::streamed(set.chw(), &set.labels), Source::Memory(set))
             }
             TrainSet::Images(set) => match DeviceImages::upload(gpu, &set) {
                 Ok(images) => (images, Source::Device),
-                Err(Error::OutOfMemory { .. }) => (
-                    DeviceImages::streamed(set.height, set.width, &set.labels),
-                    Source::Memory(set),
-                ),
+                Err(Error::OutOfMemory { .. }) => {
+                    (DeviceImages::streamed(set.chw(), &set.labels), Source::Memory(set))
+                }
                 Err(error) => return Err(error),
             },
             TrainSet::Folder(set, indices) => {
                 let labels: Vec<u16> = indices.iter().map(|&i| set.labels()[i as usize]).collect();
-                let images = DeviceImages::streamed(set.side(), set.side(), &labels);
+                let images = DeviceImages::streamed(set.chw(), &labels);
                 let (own, last, set) = (sampler.clone(), steps.end, Arc::new(set));
                 let restart = move |first: u64| {
                     let (mut own, crops, indices) = (own.clone(), set.clone(), indices.clone());
@@ -243,6 +242,7 @@ mod tests {
         let set = |labels: Vec<u16>| ImageSet {
             name: "many".into(),
             split: Split::Train,
+            channels: 3,
             height: 1,
             width: 1,
             classes: 4,

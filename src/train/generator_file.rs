@@ -9,6 +9,9 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
+/// Rows and columns of the images of a generator whose file does not say more.
+const OTHERWISE: [u32; 2] = [32, 32];
+
 /// A weights file of a generator, before the size of its images is known.
 #[derive(Clone, Debug)]
 pub struct GeneratorFile {
@@ -67,12 +70,23 @@ impl GeneratorFile {
         Ok(Self { path, weights, model, sha256, trained: None })
     }
 
-    /// The network for images of `side` rows and columns.
+    /// Images `[C, H, W]` that the generator takes: its own channels, and `hw` rows and columns unless its file
+    /// says what it was trained for.
+    ///
+    /// # Errors
+    /// There is no generator of the file's name.
+    pub fn input(&self, hw: Option<[u32; 2]>) -> Result<[u32; 3]> {
+        let known = self.trained.as_ref().and_then(|trained| trained.images);
+        let otherwise = known.map_or(OTHERWISE, |[_, h, w]| [h, w]);
+        models::generator_input(&self.model, &self.weights, hw.unwrap_or(otherwise))
+    }
+
+    /// The network for images `[C, H, W]`.
     ///
     /// # Errors
     /// There is no generator of the file's name, or its tensors are not that generator's.
-    pub fn network(self, side: u32) -> Result<Generator> {
-        let graph = models::generator(&self.model, side)?;
+    pub fn network(self, chw: [u32; 3]) -> Result<Generator> {
+        let graph = models::generator(&self.model, chw)?;
         graph.check(&self.weights)?;
         Ok(Generator {
             graph,

@@ -80,7 +80,11 @@ impl BaseNet {
         if data::is_unlabelled(dataset) {
             return Ok(self.without_labels(dataset, own));
         }
-        let names = data::class_names(dataset)?;
+        let mut names = data::class_names(dataset)?;
+        if data::is_arrays(dataset) {
+            // The classes of arrays are numbers, of which the last ones may not occur.
+            names.extend((names.len()..self.outputs() as usize).map(|class| class.to_string()));
+        }
         let found = data::find_classes(&names, own.as_deref().unwrap_or_default());
         let all: Option<Vec<u16>> = found.iter().copied().collect();
         let fits = names.len() == self.outputs() as usize;
@@ -226,7 +230,8 @@ mod tests {
         for crop in [false, true] {
             let changes = Changes { crop, ..Changes::default() };
             let name = folder.path().to_str().unwrap();
-            let mut set = TrainSet::open(name, folder.path(), 32, changes, &mut |_| true).unwrap();
+            let mut set =
+                TrainSet::open(name, folder.path(), 32.into(), changes, &mut |_| true).unwrap();
             assert_eq!(matches!(set, TrainSet::Folder(..)), crop);
             set.relabel(&labelling);
             let held = set.held_out(3).unwrap();

@@ -79,7 +79,7 @@ mod tests {
         let set: ImageSet = data::open("fashion-sample", Path::new("none"), Split::Train).unwrap();
         let steps = |len, batch| {
             let changes = crate::train::Augment::None.of("fashion-sample");
-            Sampler::new(len, batch, 0, 28, changes).steps_per_epoch()
+            Sampler::new(len, batch, 0, [3, 32, 32], changes).steps_per_epoch()
         };
         let config = TrainConfig::from_flags(flags("--base b --epochs 3 --batch-size 64")).unwrap();
         let length = Length::of_training(&config, "fashion-sample").unwrap();

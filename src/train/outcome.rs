@@ -142,10 +142,13 @@ impl Run<'_> {
         );
         let generator = self.folder.generator();
         let given = Given::new(&config.base, Some(&generator), &self.dataset, &config.data_dir);
-        evaluation.given = config
-            .hints
-            .note(given)
-            .with("--allow-mismatch", config.allow_mismatch.then(String::new));
+        let given = config.hints.note(given);
+        let given = config
+            .images_form
+            .flags()
+            .into_iter()
+            .fold(given, |g, (flag, value)| g.with(flag, value));
+        evaluation.given = given.with("--allow-mismatch", config.allow_mismatch.then(String::new));
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;
         curves::save_from(self.folder.curves(), self.folder.metrics())?;

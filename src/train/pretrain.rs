@@ -60,11 +60,12 @@ fn attempt(
     atomic::check(&config.out)?;
     config.checkpoint.as_ref().map_or(Ok(()), atomic::check)?;
     let side = models::base_info(&config.model)?.side;
+    let form = config.images_form.for_input([3, side, side])?;
     let changes = config.augment.of(&config.dataset);
     let (name, dir) = (&config.dataset, &config.data_dir);
     data::need_labels(name)?;
-    let train = TrainSet::open(name, dir, side, changes, &mut |note| tell(sink, note, stop))?;
-    let test = data::open_sized(&config.dataset, &config.data_dir, Split::Test, side)?;
+    let train = TrainSet::open(name, dir, form, changes, &mut |note| tell(sink, note, stop))?;
+    let test = data::open_sized(&config.dataset, &config.data_dir, Split::Test, form)?;
     let classes = &test.class_names;
     batch_of(config.batch_size, train.len())?;
     let graph = models::base(&config.model, train.classes(), None)?;
@@ -72,7 +73,7 @@ fn attempt(
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
             .with_dtype(config.dtype.on(gpu));
     let (n, arithmetic) = (config.batch_size, (config.precision, net.dtype()));
-    let sampler = Sampler::new(train.len(), n, config.seed, train.side(), train.remaining(changes));
+    let sampler = Sampler::new(train.len(), n, config.seed, train.chw(), train.remaining(changes));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
     let checkpoint = config.checkpoint.as_ref().map(Checkpoint::at);

@@ -6,7 +6,7 @@ use super::{
     schedule::Schedule,
     settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
 };
-use crate::{error::Result, nn::DtypeChoice};
+use crate::{data::PreprocessArgs, error::Result, nn::DtypeChoice};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf};
@@ -18,9 +18,18 @@ pub struct PretrainConfig {
     /// these for 224x224 images, as in resnet18-224
     #[arg(long, value_name = "NAME")]
     pub model: String,
-    /// Data set, or a folder of images (train/CLASS/IMAGE, test/CLASS/IMAGE)
-    #[arg(long, value_name = "NAME|DIR")]
+    /// Data set, folder of images, or arrays
+    #[arg(
+        long,
+        value_name = "NAME|DIR|FILE",
+        help = "Data set, a folder of images (train/CLASS/IMAGE, test/CLASS/IMAGE), or NumPy's arrays x_train, y_train, \
+                x_test, y_test in data.npz or as .npy files in one folder"
+    )]
     pub dataset: String,
+    /// How images become those of the network
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub images_form: PreprocessArgs,
     /// Where data sets are
     #[arg(long, value_name = "DIR", default_value = crate::data::DEFAULT_DIR)]
     pub data_dir: PathBuf,

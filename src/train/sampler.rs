@@ -4,9 +4,10 @@ use super::augment::Changes;
 use crate::nn::Pick;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
-/// Most pixels by which a random crop moves an image; the reference code pads by as many.
-const CROP: i32 = 4;
-/// Largest share of its side by which a traffic sign moves, as in the reference code.
+/// Most pixels by which a random crop moves an image; the reference code pads its 32x32 images by as many. Images
+/// with shorter sides move by an eighth of them, in proportion.
+const CROP: u32 = 4;
+/// Largest share of its rows and columns by which a traffic sign moves, as in the reference code.
 const MOVE: f64 = 0.35;
 /// Range of factors by which a traffic sign is scaled, as in the reference code.
 const SCALE: std::ops::Range<f64> = 0.65..1.35;
@@ -18,17 +19,19 @@ pub struct Sampler {
     len: usize,
     batch: usize,
     seed: u64,
-    side: u32,
+    /// Rows and columns of an image.
+    hw: [u32; 2],
     changes: Changes,
     epoch: Option<u64>,
     order: Vec<u32>,
 }
 
 impl Sampler {
-    /// Batches of `batch` out of `len` images with `side` rows and columns, with these changes.
-    pub fn new(len: usize, batch: u32, seed: u64, side: u32, changes: Changes) -> Self {
+    /// Batches of `batch` out of `len` images `[C, H, W]`, with these changes.
+    pub fn new(len: usize, batch: u32, seed: u64, chw: [u32; 3], changes: Changes) -> Self {
         let order = (0..len as u32).collect();
-        Self { len, batch: batch as usize, seed, side, changes, epoch: None, order }
+        let hw = [chw[1], chw[2]];
+        Self { len, batch: batch as usize, seed, hw, changes, epoch: None, order }
     }
 
     /// Whole batches per epoch. Images that do not fill a batch are left out until the next shuffle.
@@ -51,14 +54,19 @@ impl Sampler {
             // The order of these draws must not change, because a seed must always give the same
             // batch.
             if self.changes.crop {
-                pick.dy = random.random_range(-CROP..=CROP);
-                pick.dx = random.random_range(-CROP..=CROP);
+                let mut by = |side: u32| {
+                    let most = CROP.min(side / 8).cast_signed();
+                    random.random_range(-most..=most)
+                };
+                (pick.dy, pick.dx) = (by(self.hw[0]), by(self.hw[1]));
             }
             pick.flip = self.changes.mirror && random.random();
             if self.changes.scale {
-                let most = MOVE * f64::from(self.side);
-                let mut by = || (most * (2.0 * random.random::<f64>() - 1.0)).round() as i32;
-                (pick.right, pick.down) = (by(), by());
+                let mut by = |side: u32| {
+                    let most = MOVE * f64::from(side);
+                    (most * (2.0 * random.random::<f64>() - 1.0)).round() as i32
+                };
+                (pick.right, pick.down) = (by(self.hw[1]), by(self.hw[0]));
                 pick.scale = SCALE.start + (SCALE.end - SCALE.start) * random.random::<f64>();
             }
             pick
@@ -83,24 +91,41 @@ mod tests {
 
     #[test]
     fn an_epoch_meets_every_image_once_and_steps_replay() {
-        let mut sampler = Sampler::new(40, 8, 7, 32, Augment::Reference.of("cifar10"));
+        let mut sampler = Sampler::new(40, 8, 7, [3, 32, 32], Augment::Reference.of("cifar10"));
         let steps: Vec<Vec<Pick>> = (0..10).map(|s| sampler.batch(s)).collect();
         for epoch in steps.chunks(5) {
             let seen: BTreeSet<u32> = epoch.iter().flatten().map(|p| p.index).collect();
             assert_eq!(seen.len(), 40);
         }
         assert_ne!(steps[0], steps[5], "two epochs alike");
-        let mut resumed = Sampler::new(40, 8, 7, 32, Augment::Reference.of("cifar10"));
+        let mut resumed = Sampler::new(40, 8, 7, [3, 32, 32], Augment::Reference.of("cifar10"));
         assert_eq!(resumed.batch(7), steps[7]);
         assert!(steps.iter().flatten().any(|p| p.flip) && steps.iter().flatten().any(|p| !p.flip));
-        let plain = Sampler::new(40, 8, 7, 32, Augment::None.of("gtsrb")).batch(0);
+        let plain = Sampler::new(40, 8, 7, [3, 32, 32], Augment::None.of("gtsrb")).batch(0);
         assert!(plain.iter().all(|p| *p == Pick { index: p.index, ..Pick::default() }));
+    }
+
+    #[test]
+    fn small_images_move_by_less() {
+        for (hw, most) in [([32, 224], [4, 4]), ([28, 16], [3, 2]), ([7, 8], [0, 1])] {
+            let chw = [1, hw[0], hw[1]];
+            let batch = Sampler::new(400, 400, 7, chw, Augment::Safe.of("mnist")).batch(0);
+            let moved = |of: fn(&Pick) -> i32| batch.iter().map(|p| of(p).abs()).max();
+            assert_eq!([moved(|p| p.dy), moved(|p| p.dx)], most.map(Some), "{hw:?}");
+            assert!(batch.iter().all(|p| !p.flip));
+        }
+        // Nobody knows whether what arrays show has a direction.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x_test.npy"), "").unwrap();
+        let changes = |augment: Augment| augment.of(folder.path().to_str().unwrap());
+        assert!(!changes(Augment::Safe).mirror && changes(Augment::Safe).crop);
+        assert!(changes(Augment::Reference).mirror);
     }
 
     #[test]
     fn traffic_signs_are_scaled_and_mirrored_only_as_the_reference_code_does() {
         for (augment, mirrored) in [(Augment::Safe, false), (Augment::Reference, true)] {
-            let mut sampler = Sampler::new(400, 400, 7, 32, augment.of("gtsrb"));
+            let mut sampler = Sampler::new(400, 400, 7, [3, 32, 32], augment.of("gtsrb"));
             let batch = sampler.batch(0);
             assert_eq!(batch.iter().any(|p| p.flip), mirrored);
             let most = batch.iter().map(|p| p.right.abs().max(p.down.abs())).max();
@@ -111,7 +136,7 @@ mod tests {
                 (0.65..0.67).contains(&least.unwrap()) && (1.33..1.35).contains(&most.unwrap())
             );
         }
-        let mut photos = Sampler::new(40, 40, 7, 32, Augment::Safe.of("cifar10"));
+        let mut photos = Sampler::new(40, 40, 7, [3, 32, 32], Augment::Safe.of("cifar10"));
         assert!(photos.batch(0).iter().all(|p| p.scale == 1.0 && p.right == 0));
         assert!(photos.batch(0).iter().any(|p| p.flip));
     }

@@ -52,19 +52,19 @@ pub fn save(
         for first in (0..set.len()).step_by(n as usize) {
             let logits = evaluator.logits(gpu, (&images, &set), first, &name)?;
             answers.extend(logits.chunks(set.classes as usize).map(argmax));
-            pictures.extend(planar(&evaluator.seen(gpu)?, n as usize));
+            pictures.extend(planar(&evaluator.seen(gpu)?, n as usize, set.channels));
         }
         Ok((answers, pictures))
     };
     let (before, originals) = seen(None)?;
     let (after, transformed) = seen(Some(&fuse))?;
-    let (h, w) = (set.height as usize, set.width as usize);
+    let chw = set.chw();
     let name = |class: usize| set.class_names.get(class).cloned();
     let mut examples = Vec::new();
     for i in 0..set.len() {
         examples.push(Example {
-            original: Image::new(h, w, &originals[i])?,
-            transformed: Image::new(h, w, &transformed[i])?,
+            original: Image::new(chw, &originals[i])?,
+            transformed: Image::new(chw, &transformed[i])?,
             label: name(set.labels[i].into()),
             before: name(before[i]),
             after: name(after[i]),
@@ -85,9 +85,14 @@ fn examples(set: &ImageSet, which: Which) -> Vec<usize> {
     chosen
 }
 
-/// Images `[n, H, W, 3]` as `n` planar ones `[3, H, W]`.
-pub fn planar(nhwc: &[f32], n: usize) -> Vec<Vec<f32>> {
-    let image =
-        |pixels: &[f32]| (0..3).flat_map(|c| pixels.iter().skip(c).step_by(3)).copied().collect();
+/// Images `[n, H, W, C]` as `n` planar ones `[C, H, W]`.
+#[must_use]
+pub fn planar(nhwc: &[f32], n: usize, channels: u32) -> Vec<Vec<f32>> {
+    let channels = channels.max(1) as usize;
+    let plane = |pixels: &[f32], c| pixels.iter().skip(c).step_by(channels).copied().collect();
+    let image = |pixels: &[f32]| {
+        let planes: Vec<Vec<f32>> = (0..channels).map(|c| plane(pixels, c)).collect();
+        planes.concat()
+    };
     nhwc.chunks(nhwc.len() / n.max(1)).take(n).map(image).collect()
 }

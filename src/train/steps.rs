@@ -32,7 +32,7 @@ impl Run<'_> {
         let (gpu, config) = (self.gpu, self.config);
         let n = config.batch_size;
         let changes = train_set.remaining(config.augment.of(&self.dataset));
-        let sampler = Sampler::new(train_set.len(), n, config.seed, train_set.side(), changes);
+        let sampler = Sampler::new(train_set.len(), n, config.seed, train_set.chw(), changes);
         let per_epoch = sampler.steps_per_epoch();
         let steps = config.steps.unwrap_or(config.epochs * per_epoch);
         if steps < done {

@@ -3,12 +3,18 @@
 
 use super::{attempt::Run, faults::FaultArgs};
 use crate::{
+    data::PreprocessArgs,
     error::{Error, Result},
     fault::{FaultModel, Fields, MapDetail, Maps},
     files::{Weights, sha256},
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
+
+/// Keys of what images were, and how they became so: channels, rows and columns; the flags.
+const IMAGE_SHAPE: &str = "image_shape";
+const SIDE: &str = "side";
+const PREPROCESS: &str = "preprocess";
 
 /// Records in the metadata of a generator's weights what a run trained it for.
 pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
@@ -22,6 +28,10 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
     let distill = config.goal.distill().ok().flatten();
     let list = |numbers: &Vec<f32>| json!(numbers).to_string();
     let [ber, ber10] = faults.rates();
+    // Generators for the sizes of the paper's networks say nothing of it, as before there were others.
+    let [c, h, w] = run.base.input();
+    let shape = !matches!([c, h, w], [3, 32, 32] | [3, 224, 224]);
+    let [(_, side), (_, preprocess)] = config.images_form.flags();
     let detail = Fields { faults: None, ber: None, ..run.base.graph.described(faults).fields() };
     for (key, value) in [
         ("dataset", Some(run.dataset.clone())),
@@ -30,6 +40,9 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("base_precision", Some(run.precision.to_string())),
         ("base_input_mean", config.hints.input_mean.as_ref().map(list)),
         ("base_input_std", config.hints.input_std.as_ref().map(list)),
+        (IMAGE_SHAPE, shape.then(|| format!("{c},{h},{w}"))),
+        (SIDE, side),
+        (PREPROCESS, preprocess),
         ("faults", Some(faults.kind().to_string())),
         ("ber", Some(ber.to_string())),
         ("ber10", Some(ber10.to_string())),
@@ -54,6 +67,10 @@ pub struct TrainedFor {
     pub dataset: Option<String>,
     /// Mean and standard deviation of the base network's input, if flags gave them.
     pub input: Option<[Vec<f32>; 2]>,
+    /// Channels, rows and columns of the images, where the file says so.
+    pub images: Option<[u32; 3]>,
+    /// How images became those of the base network, if flags said so.
+    pub images_form: PreprocessArgs,
     /// The faults, their rate and the precision of the base network.
     pub asked: Asked,
     /// The measured map.
@@ -104,6 +121,18 @@ impl TrainedFor {
             base: pair(weights.meta("base"), weights.meta("base_sha256")),
             dataset: weights.meta("dataset").map(str::to_owned),
             input: input.0.zip(input.1).map(|(mean, std)| [mean, std]),
+            images: weights
+                .meta(IMAGE_SHAPE)
+                .map(|text| shape(text).ok_or_else(|| odd(IMAGE_SHAPE)))
+                .transpose()?,
+            images_form: PreprocessArgs {
+                side: weights.meta(SIDE).map(str::parse).transpose().map_err(|_| odd(SIDE))?,
+                preprocess: weights
+                    .meta(PREPROCESS)
+                    .map(|text| clap::ValueEnum::from_str(text, false))
+                    .transpose()
+                    .map_err(|_: String| odd(PREPROCESS))?,
+            },
             map: described.measured().cloned(),
             asked: Asked {
                 faults,
@@ -148,6 +177,12 @@ impl TrainedFor {
         }
         Ok(located)
     }
+}
+
+/// Channels, rows and columns, as in `1,28,28`.
+fn shape(text: &str) -> Option<[u32; 3]> {
+    let extents = text.split(',').map(|extent| extent.trim().parse().ok());
+    extents.collect::<Option<Vec<u32>>>()?.try_into().ok()
 }
 
 /// Finds the file with this SHA-256 that the generator in `file` was trained for.

@@ -7,16 +7,16 @@ use super::{
 use crate::error::{Error, Result};
 
 impl TrainConfig {
-    /// The generator of `--init`, for images of `side` rows and columns; `None` without that flag. The
+    /// The generator of `--init`, for images `[C, H, W]`; `None` without that flag. The
     /// file determines its kind; a kind given by a flag must be the same.
     ///
     /// # Errors
     /// As [`GeneratorFile::load_network`] and [`GeneratorFile::network`]; [`Error::Argument`]: the
     /// generator is of another kind than the flag says; [`Error::Format`]: it is not the one that the
     /// run began with.
-    pub(super) fn warm_start(&self, side: u32) -> Result<Option<Generator>> {
+    pub(super) fn warm_start(&self, chw: [u32; 3]) -> Result<Option<Generator>> {
         let Some(path) = &self.init else { return Ok(None) };
-        let generator = GeneratorFile::load_network(path)?.network(side)?;
+        let generator = GeneratorFile::load_network(path)?.network(chw)?;
         // A caller of the library may have set the generator without a flag.
         let says = self.generator != DEFAULT_GENERATOR
             || self.given.is_empty()

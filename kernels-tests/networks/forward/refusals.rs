@@ -6,7 +6,7 @@ use std::fs;
 /// A place with a base, a generator and tensors that fit them.
 fn place() -> Place {
     let place = Place::new();
-    let graph = models::generator("ConvS", 32).unwrap();
+    let graph = models::generator("ConvS", [3, 32, 32]).unwrap();
     initialise(&graph, false, 2).save(place.path("g.safetensors")).unwrap();
     let f32 = |name: &str, shape: &[usize]| {
         let data = vec![0.25; shape.iter().product()];
@@ -19,6 +19,7 @@ fn place() -> Place {
     f32("big.npy", &[1, 3, 64, 64]);
     f32("odd.npy", &[1, 3, 30, 30]);
     f32("wide.npy", &[1, 3, 32, 64]);
+    f32("grey.npy", &[2, 1, 32, 32]);
     f32("u.npy", &[2, 10]);
     for (name, bad) in [("nan.npy", f32::NAN), ("inf.npy", f32::INFINITY)] {
         let mut data = vec![0.0; 3 * 32 * 32];
@@ -80,6 +81,8 @@ fn tensors_that_do_not_fit() {
             ("one.npy", 1, &["one.npy: its shape is [3, 32, 32], expected [N, 3", "x[None]"]),
             ("none.npy", 1, &["none.npy: it holds no images"]),
             ("big.npy", 1, &["its images are 64x64; the network takes 32x32"]),
+            ("wide.npy", 1, &["its images are 32x64; the network takes 32x32", "resize them"]),
+            ("grey.npy", 1, &["[2, 1, 32, 32], expected [N, 3, 32, 32]"]),
             ("nan.npy", 1, &["nan.npy: element 17 is NaN", "isfinite"]),
             ("inf.npy", 1, &["inf.npy: element 17 is inf"]),
             (
@@ -109,8 +112,8 @@ fn tensors_that_do_not_fit() {
         &place,
         "forward --weights g.safetensors --model ConvS --output y.npy --input",
         &[
-            ("odd.npy", 1, &["odd.npy: its images are 30x30", "divisible by 8"]),
-            ("wide.npy", 1, &["wide.npy: its images are 32x64", "squares"]),
+            ("grey.npy", 1, &["[2, 1, 32, 32], expected [N, 3, H, W]"]),
+            ("nhwc.npy", 1, &["expected [N, 3, H, W]", "x.transpose(0, 3, 1, 2)"]),
             ("nan.npy", 1, &["nan.npy: element 17 is NaN"]),
             (
                 "x.npy --upstream u.npy",
@@ -119,6 +122,16 @@ fn tensors_that_do_not_fit() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_generator_takes_images_of_any_rows_and_columns() {
+    let place = place();
+    for (input, shape) in [("odd.npy", [1, 3, 30, 30]), ("wide.npy", [1, 3, 32, 64])] {
+        let line = "forward --model ConvS --weights g.safetensors --output y.npy --input";
+        place.run(&format!("{line} {input}")).done();
+        assert_eq!(npy::load_f32(place.path("y.npy")).unwrap().shape, shape);
+    }
 }
 
 #[test]

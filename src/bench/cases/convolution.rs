@@ -30,7 +30,7 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
     let base = models::base("resnet18", 10, None)?;
     add(&mut layers, &base, batch, Dtype::F32, true)?;
     for generator in ["ConvL", "UNetS", "DeConvS"] {
-        let graph = models::generator(generator, 32)?;
+        let graph = models::generator(generator, [3, 32, 32])?;
         add(&mut layers, &graph, batch, Dtype::F32, false)?;
     }
     if half {
@@ -149,8 +149,9 @@ mod tests {
     #[test]
     fn all_convolutions_of_a_network_count() {
         for name in ["resnet18", "UNetS", "ConvL"] {
-            let graph =
-                models::base(name, 10, None).or_else(|_| models::generator(name, 32)).unwrap();
+            let graph = models::base(name, 10, None)
+                .or_else(|_| models::generator(name, [3, 32, 32]))
+                .unwrap();
             let convs = graph.nodes.iter().filter(|n| matches!(n.op, Op::Conv { .. })).count();
             let passes = ["forward", "input gradient", "weight gradient", "forward f16"];
             for pass in &passes[..if name == "resnet18" { 4 } else { 3 }] {

@@ -62,7 +62,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, winograd::output::plan(tiles4, Fusion::default())?),
         (images, elementwise::fuse_clamp::plan(images)?),
         (images, elementwise::fuse_clamp::plan_grad(images)?),
-        (images, images::plan(batch, 32, 32, 0, batch)?),
+        (images, images::plan(Nhwc::new(batch, 32, 32, 3), 0, batch)?),
         (rows, loss::softmax_cross_entropy::plan(3, batch, rows.c)?),
         (rows, loss::distillation_loss::plan(3, batch, rows.c, 1.0)?),
         (rows, loss::loss_totals::plan(3, batch)?),

@@ -30,7 +30,7 @@ pub fn estimate_step(
     settings: StepSettings,
 ) -> Result<f64> {
     let base_graph = models::base(base, CLASSES, None)?;
-    let generator_graph = models::generator(generator, side(&base_graph))?;
+    let generator_graph = models::generator(generator, [3, side(&base_graph), side(&base_graph)])?;
     let flops = training_flops(&generator_graph) + frozen_flops(&base_graph, 1 + settings.copies);
     scaled(gpu, settings.batch, flops, |batch| {
         seconds_of_a_step(gpu, (generator, base), StepSettings { batch, ..settings })
@@ -61,7 +61,8 @@ pub fn estimate_pretraining_step(gpu: &Gpu, model: &str, batch: u32, dtype: Dtyp
 /// generator if there is one; estimated in the same way.
 pub fn estimate_pass(gpu: &Gpu, base: &str, generator: Option<&str>, batch: u32) -> Result<f64> {
     let base = models::base(base, CLASSES, None)?;
-    let generator = generator.map(|name| models::generator(name, side(&base))).transpose()?;
+    let generator =
+        generator.map(|name| models::generator(name, [3, side(&base), side(&base)])).transpose()?;
     let flops = 2 * (base.macs() + generator.as_ref().map_or(0, Graph::macs));
     let seconds = scaled(gpu, batch, flops, |n| {
         let frozen = |graph: &Graph, weights: &Weights, bits: u32| -> Result<FrozenNet> {

@@ -29,6 +29,7 @@ pub(super) fn image_set(side: u32, images: u32) -> ImageSet {
     ImageSet {
         name: "random".into(),
         split: Split::Train,
+        channels: 3,
         height: side,
         width: side,
         classes: CLASSES,
@@ -74,7 +75,7 @@ impl GeneratorStep {
     ) -> Result<Self> {
         let base = models::base(base, CLASSES, None)?;
         let side = base.nodes[base.input()].chw[1];
-        let generator = models::generator(generator, side)?;
+        let generator = models::generator(generator, [3, side, side])?;
         let weights = initialise(&generator, false, 1);
         let generator =
             TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?.with_dtype(dtype);
@@ -152,7 +153,7 @@ pub(super) struct Alone {
 impl Alone {
     /// A generator, forward and backward to its parameters.
     pub(super) fn generator(gpu: &Gpu, name: &str, batch: u32, dtype: Dtype) -> Result<Self> {
-        let graph = models::generator(name, SIDE)?;
+        let graph = models::generator(name, [3, SIDE, SIDE])?;
         let weights = initialise(&graph, false, 1);
         let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?.with_dtype(dtype);
         fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {

@@ -7,18 +7,19 @@ use crate::{
 };
 use std::path::Path;
 
-/// Images `[N, 3, side, side]` for a network with one fixed side.
-pub(super) fn images(path: &Path, side: u32) -> Result<Array<f32>> {
-    let array = any_images(path, &format!("{side}, {side}"))?;
+/// Images `[N, C, H, W]` for a network that takes this `[C, H, W]`.
+pub(super) fn images(path: &Path, [c, rows, columns]: [u32; 3]) -> Result<Array<f32>> {
+    let array = any_images(path, c, &format!("{rows}, {columns}"))?;
     let [h, w] = [array.shape[2], array.shape[3]];
-    if [h, w] == [side as usize; 2] {
+    if [h, w] == [rows as usize, columns as usize] {
         return Ok(array);
     }
-    let what = format!("its images are {h}x{w}; the network takes {side}x{side}");
-    let fitting: Vec<_> = models::BASES.iter().filter(|b| [h, w] == [b.side as usize; 2]).collect();
+    let what = format!("its images are {h}x{w}; the network takes {rows}x{columns}");
+    let fits = |base: &&models::BaseInfo| c == 3 && [h, w] == [base.side as usize; 2];
+    let fitting: Vec<_> = models::BASES.iter().filter(fits).collect();
     let names: Vec<_> = fitting.iter().map(|base| base.name).collect();
     let resize = format!(
-        "resize them, in PyTorch: F.interpolate(x, size=({side}, {side}), mode='bilinear', antialias=True)"
+        "resize them, in PyTorch: F.interpolate(x, size=({rows}, {columns}), mode='bilinear', antialias=True)"
     );
     let hint = if names.is_empty() {
         format!("{resize}; the base networks here take images of 32x32 or 224x224")
@@ -28,31 +29,37 @@ pub(super) fn images(path: &Path, side: u32) -> Result<Array<f32>> {
     Err(Error::format(path, what, hint))
 }
 
-/// Images `[N, 3, side, side]` for a generator, which accepts every side that is a multiple of 8 (it halves
-/// three times).
-pub(super) fn generator_images(path: &Path) -> Result<Array<f32>> {
-    let array = any_images(path, "side, side")?;
+/// Images `[N, C, H, W]` of `c` channels for a generator, which takes any rows and columns.
+pub(super) fn generator_images(path: &Path, c: u32) -> Result<Array<f32>> {
+    let array = any_images(path, c, "H, W")?;
     let [h, w] = [array.shape[2], array.shape[3]];
-    if h == w && h.is_multiple_of(8) && u32::try_from(h).is_ok() {
+    let most = models::MAX_SIDE as usize;
+    if h.max(w) <= most {
         return Ok(array);
     }
-    let what =
-        format!("its images are {h}x{w}; a generator takes squares of a side divisible by 8");
-    Err(Error::format(path, what, "crop, pad or resize them"))
+    let what = format!("its images are {h}x{w}; a generator takes sides of at most {most}");
+    Err(Error::format(path, what, "crop or resize them"))
 }
 
-fn any_images(path: &Path, sides: &str) -> Result<Array<f32>> {
-    let array = npy::load_f32(path)?;
+fn any_images(path: &Path, c: u32, sides: &str) -> Result<Array<f32>> {
+    let (array, c) = (npy::load_f32(path)?, c as usize);
+    let expected = format!("[N, {c}, {sides}]");
     match array.shape[..] {
-        [n, 3, h, w] if n > 0 && h > 0 && w > 0 => finite(path, array),
-        [0, 3, _, _] => Err(Error::format(path, "it holds no images", "give at least one")),
-        [_, _, _, 3] => {
+        [n, own, h, w] if own == c && n > 0 && h > 0 && w > 0 => finite(path, array),
+        [0, own, _, _] if own == c => {
+            Err(Error::format(path, "it holds no images", "give at least one"))
+        }
+        [_, _, _, own] if own == c => {
             let hint = "make it so in NumPy: x.transpose(0, 3, 1, 2)";
-            Err(shaped(path, &array.shape, &format!("[N, 3, {sides}]"), hint))
+            Err(shaped(path, &array.shape, &expected, hint))
+        }
+        [_, _, _] if c == 1 => {
+            let hint = "grey images need their one channel too: x[:, None]";
+            Err(shaped(path, &array.shape, &expected, hint))
         }
         _ => {
             let hint = "one image alone needs a first extent too: x[None]";
-            Err(shaped(path, &array.shape, &format!("[N, 3, {sides}]"), hint))
+            Err(shaped(path, &array.shape, &expected, hint))
         }
     }
 }

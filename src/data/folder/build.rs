@@ -8,6 +8,7 @@ use crate::{
         decode,
         image_cache::{CacheOrigin, ImageCache},
         parallel,
+        preprocess::{Preprocessing, Resize},
         resize::Planes,
     },
     error::{Error, Result},
@@ -51,37 +52,51 @@ pub(super) fn tell(progress: BuildProgress<'_>, event: CacheEvent<'_>) -> Result
     if progress(event) { Ok(()) } else { Err(Error::Interrupted) }
 }
 
-/// A file name that differs between sets, splits and sides, and by a digest between sets of one
+/// A file name that differs between sets, splits, colours and sizes, and by a digest between sets of one
 /// name in different places.
-pub(super) fn cache_name(scan: &Scan, side: u32) -> String {
+pub(super) fn cache_name(scan: &Scan, form: Preprocessing) -> String {
     let place = fs::canonicalize(&scan.top).unwrap_or_else(|_| scan.top.clone());
     let digest = crate::files::sha256_of(place.as_os_str().as_encoded_bytes());
-    format!("{}-{}-{side}-{}.cache", scan.name(), scan.split, &digest[..8])
+    let [channels, h, w] = form.chw;
+    let size = if h == w { h.to_string() } else { format!("{h}x{w}") };
+    let longest = longest(form);
+    let resized = if longest == 2 * h.max(w) { String::new() } else { format!("-of-{longest}") };
+    let grey = if channels == 1 { "-grey" } else { "" };
+    format!("{}-{}-{size}{resized}{grey}-{}.cache", scan.name(), scan.split, &digest[..8])
+}
+
+/// Most pixels of the shorter side of an image in the cache: twice what is wanted of it.
+pub(super) fn longest(form: Preprocessing) -> u32 {
+    let [_, h, w] = form.chw;
+    let before = match form.resize {
+        None => 0,
+        Some(Resize::Shorter(n)) => n,
+        Some(Resize::To([h, w])) => h.max(w),
+    };
+    2 * h.max(w).max(before)
 }
 
 /// Rows and columns that an image of `height x width` has in the cache: its shorter side is at most
 /// `longest`.
 fn shrunk((height, width): (u32, u32), longest: u32) -> (u32, u32) {
-    let shorter = height.min(width);
-    if shorter <= longest {
+    if height.min(width) <= longest {
         return (height, width);
     }
-    // As torchvision's Resize(int): the longer side is cut off to whole pixels.
-    let scale = |side: u32| (u64::from(side) * u64::from(longest) / u64::from(shorter)) as u32;
-    (scale(height), scale(width))
+    let [height, width] = Resize::Shorter(longest).of([height, width]);
+    (height, width)
 }
 
 pub(super) fn build(
     scan: &Scan,
-    longest: u32,
+    form: Preprocessing,
     file: &Path,
     origin: &CacheOrigin,
     progress: BuildProgress<'_>,
 ) -> Result<ImageCache> {
-    let total = scan.images.len();
+    let (total, longest, channels) = (scan.images.len(), longest(form), form.chw[0]);
     let sizes =
         parallel::map(total, || (), |(), i| Ok(shrunk(decode::size(&scan.path(i))?, longest)))?;
-    let bytes = sizes.iter().map(|&(h, w)| 3 * u64::from(h) * u64::from(w)).sum();
+    let bytes = sizes.iter().map(|&(h, w)| u64::from(channels) * u64::from(h) * u64::from(w)).sum();
     tell(progress, CacheEvent::Planned { path: file, images: total, bytes })?;
     ImageCache::write(file, origin, |cache| {
         let at_once = parallel::threads() * AT_ONCE;
@@ -92,11 +107,12 @@ pub(super) fn build(
                 || (),
                 |(), i| {
                     let image = decode::file(&scan.path(start + i))?;
+                    let image = if channels == 1 { image.grey() } else { image };
                     let (height, width) = shrunk((image.height, image.width), longest);
                     if (height, width) == (image.height, image.width) {
                         return Ok(image);
                     }
-                    image.resized(height, width)
+                    image.resized([height, width])
                 },
             )?;
             for ((_, label), image) in scan.images[start..].iter().zip(&images) {

@@ -55,7 +55,7 @@ struct State {
 
 impl Prefetcher {
     /// Starts `threads` workers that make `batches` of crops of `set`. `depth` bounds the memory:
-    /// `depth` batches of `n * 3 * side * side` bytes (at least one batch for each thread keeps
+    /// `depth` batches of `n * C * H * W` bytes (at least one batch for each thread keeps
     /// all of them busy). Zeros count as one.
     pub fn start(
         set: Arc<FolderSet>,
@@ -93,7 +93,7 @@ impl Prefetcher {
 impl Iterator for Prefetcher {
     type Item = Result<Vec<u8>>;
 
-    /// The next batch, `[n][3][side][side]`, or `None` after the last one. Waits for it. After an
+    /// The next batch, `[n][C][H][W]`, or `None` after the last one. Waits for it. After an
     /// error the batches behind it still come.
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
         let mut state = self.shared.lock();
@@ -173,8 +173,7 @@ impl Shared {
     }
 
     fn make(&self, batch: &CropBatch, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
-        let side = self.set.side() as usize;
-        let bytes = 3 * side * side;
+        let bytes = self.set.chw().iter().map(|&extent| extent as usize).product();
         let mut images = vec![0; batch.len() * bytes];
         for (&(index, area), out) in batch.iter().zip(images.chunks_exact_mut(bytes)) {
             self.set.crop_with(index, area, out, buffer)?;

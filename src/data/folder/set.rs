@@ -5,27 +5,28 @@ use std::path::{Path, PathBuf};
 use super::{
     Scan,
     build::{self, CacheEvent, tell},
-    check_side, crop,
+    crop,
 };
 use crate::{
     data::{
         image_cache::{CacheOrigin, ImageCache, Stamp},
         image_set::{ImageSet, LabelsFrom, Split},
         parallel,
-        resize::{CropArea, crop_resize},
+        preprocess::Preprocessing,
+        resize::{CropArea, Planes, crop_resize},
     },
     error::{Error, Result},
 };
 
 /// A folder of class folders whose decoded images lie in a cache file, to be cropped at random.
 ///
-/// The cache holds every image in colour, its shorter side shrunk to at most twice the side of the
-/// crops (antialiased). Images are read from it one by one: it may be larger than the memory.
+/// The cache holds every image in the crops' colours, its shorter side shrunk to at most twice the longer
+/// side of the crops (antialiased). Images are read from it one by one: it may be larger than the memory.
 #[derive(Debug)]
 pub struct FolderSet {
     name: String,
     split: Split,
-    side: u32,
+    form: Preprocessing,
     class_names: Vec<String>,
     labels: Vec<u16>,
     labels_from: LabelsFrom,
@@ -35,7 +36,7 @@ pub struct FolderSet {
 }
 
 impl FolderSet {
-    /// Opens a split of the folder at `path` for crops of `side x side` (32 or 224). The cache in
+    /// Opens a split of the folder at `path` for crops of this form, of 1 or 3 channels. The cache in
     /// `cache_dir` is used when it was made from the same files, by names, sizes and times; else
     /// it is made, which takes a while: `progress` is told how large it will be before that, then
     /// how far it is, and stops the work by answering `false`.
@@ -43,38 +44,38 @@ impl FolderSet {
     /// # Errors
     ///
     /// [`Error::Format`] for a folder that is no folder of class folders and for an image that
-    /// cannot be read, with its name; [`Error::Argument`] for the side; [`Error::Write`] when the
+    /// cannot be read, with its name; [`Error::Argument`] for other channels; [`Error::Write`] when the
     /// cache cannot be written (an old one is then as it was); [`Error::Read`];
     /// [`Error::Interrupted`] when `progress` said so.
     pub fn open(
         path: &Path,
         split: Split,
-        side: u32,
+        form: impl Into<Preprocessing>,
         cache_dir: &Path,
         progress: &mut dyn FnMut(CacheEvent<'_>) -> bool,
     ) -> Result<Self> {
-        check_side(side)?;
+        let form = form.into().for_pictures()?;
         let scan = Scan::of(path, split)?;
         let stamp = |i| {
             let (name, _): &(String, u16) = &scan.images[i];
             Stamp::of(name.clone(), &scan.path(i))
         };
         let stamps = (0..scan.images.len()).map(stamp).collect::<Result<_>>()?;
-        let longest = 2 * side;
+        let longest = build::longest(form);
         let recipe = format!("shorter side at most {longest}, bilinear with antialiasing, 2");
-        let origin = CacheOrigin { recipe, stamps };
-        let file = cache_dir.join(build::cache_name(&scan, side));
+        let origin = CacheOrigin { recipe, stamps, channels: form.chw[0] };
+        let file = cache_dir.join(build::cache_name(&scan, form));
         let cache = match ImageCache::open(&file, &origin) {
             Some(cache) => {
                 tell(progress, CacheEvent::Kept { path: &file })?;
                 cache
             }
-            None => build::build(&scan, longest, &file, &origin, progress)?,
+            None => build::build(&scan, form, &file, &origin, progress)?,
         };
         Ok(Self {
             name: scan.name(),
             split,
-            side,
+            form: form.or_squash(),
             labels: scan.images.iter().map(|(_, label)| *label).collect(),
             labels_from: scan.labels_from(),
             images: (0..scan.images.len()).map(|i| scan.path(i)).collect(),
@@ -95,10 +96,10 @@ impl FolderSet {
         self.labels.is_empty()
     }
 
-    /// Rows and columns of a crop after resizing.
+    /// Channels, rows and columns of a crop after resizing.
     #[must_use]
-    pub fn side(&self) -> u32 {
-        self.side
+    pub fn chw(&self) -> [u32; 3] {
+        self.form.chw
     }
 
     /// `[N]`, the class of each image.
@@ -163,7 +164,7 @@ impl FolderSet {
         Ok(crop::random_area(height, width, seed))
     }
 
-    /// Fills `out` `[3][side][side]` with an area (in pixels of the cached image) of image `index`,
+    /// Fills `out` `[C][H][W]` with an area (in pixels of the cached image) of image `index`,
     /// resized. Threads may call this at the same time.
     ///
     /// # Errors
@@ -183,24 +184,29 @@ impl FolderSet {
         out: &mut [u8],
         buffer: &mut Vec<u8>,
     ) -> Result<()> {
-        let size = self.size(index)?;
+        let (height, width) = self.size(index)?;
         self.cache.read(index as usize, buffer).map_err(|e| self.named(index, e))?;
-        crop_resize(buffer, size, area, self.side, out)
+        crop_resize(buffer, [self.cache.channels, height, width], area, self.form.hw(), out)
     }
 
-    /// The images at `indices`, in that order, each resized as a whole to `side x side`.
+    /// The images at `indices`, in that order, each as an evaluation takes it: whole, or its centre.
     pub fn select(&self, indices: &[u32]) -> Result<ImageSet> {
-        let bytes = 3 * self.side as usize * self.side as usize;
+        let ([channels, height, width], bytes) = (self.form.chw, self.form.bytes());
         let mut pixels = vec![0; indices.len() * bytes];
-        parallel::fill(&mut pixels, bytes, Vec::new, |buffer, i, out| {
+        let nothing = || Planes { channels, height: 0, width: 0, pixels: Vec::new() };
+        parallel::fill(&mut pixels, bytes, nothing, |image, i, out| {
             let index = indices[i];
-            self.crop_with(index, self.whole_area(index)?, out, buffer)
+            (image.height, image.width) = self.size(index)?;
+            let read = self.cache.read(index as usize, &mut image.pixels);
+            read.map_err(|e| self.named(index, e))?;
+            self.form.fill(image, out)
         })?;
         Ok(ImageSet {
             name: self.name.clone(),
             split: self.split,
-            height: self.side,
-            width: self.side,
+            channels,
+            height,
+            width,
             classes: self.classes(),
             class_names: self.class_names.clone(),
             pixels,
@@ -210,7 +216,7 @@ impl FolderSet {
         })
     }
 
-    /// Every image at `side x side`, whole. (From the cache: where an image was shrunk into it,
+    /// Every image as an evaluation takes it. (From the cache: where an image was shrunk into it,
     /// this is the second resizing, a grey level or two from resizing once.)
     pub fn whole(&self) -> Result<ImageSet> {
         self.select(&(0..self.len() as u32).collect::<Vec<_>>())

@@ -8,7 +8,11 @@ fn image(n: u8, height: u32, width: u32) -> Vec<u8> {
 
 fn origin(dir: &Path) -> CacheOrigin {
     let stamp = |n: &str| Stamp::of(n.into(), &dir.join(n)).unwrap();
-    CacheOrigin { recipe: "as they are 1".into(), stamps: vec![stamp("a"), stamp("b")] }
+    CacheOrigin {
+        recipe: "as they are 1".into(),
+        stamps: vec![stamp("a"), stamp("b")],
+        channels: 3,
+    }
 }
 
 fn made() -> (tempfile::TempDir, PathBuf, CacheOrigin) {

@@ -35,7 +35,7 @@ fn crops_and_sizes_are_those_of_pil() {
     for ((h, w), [top, left, height, width], (oh, ow), sum, first) in CASES {
         let area = CropArea { top, left, height, width };
         let mut out = vec![0; (3 * oh * ow) as usize];
-        crop_resize(&image(h, w), (h, w), area, oh, &mut out).unwrap();
+        crop_resize(&image(h, w), [3, h, w], area, [oh, ow], &mut out).unwrap();
         assert_eq!(out[..8], first, "{h}x{w} {area:?} to {oh}x{ow}");
         let weighted = |(i, &v): (usize, &u8)| u64::from(v) * (i as u64 % 65521 + 1);
         let found: u64 = out.iter().enumerate().map(weighted).sum();
@@ -53,12 +53,12 @@ fn areas_and_buffers_that_do_not_fit_are_refused() {
         area(0, 1, 4, 3),
         area(u32::MAX, 0, 2, 2),
     ] {
-        let e = crop_resize(&image(4, 3), (4, 3), bad, 2, &mut [0; 12]).unwrap_err();
+        let e = crop_resize(&image(4, 3), [3, 4, 3], bad, [2, 2], &mut [0; 12]).unwrap_err();
         assert!(e.to_string().ends_with("is not inside an image of 4x3"), "{e}");
     }
     for (bytes, made) in [(35, 12), (36, 11), (36, 0), (36, 13)] {
         let (from, mut out) = (vec![0; bytes], vec![0; made]);
         let all = area(0, 0, 4, 3);
-        assert!(crop_resize(&from, (4, 3), all, 2, &mut out).is_err(), "{bytes} {made}");
+        assert!(crop_resize(&from, [3, 4, 3], all, [2, 2], &mut out).is_err(), "{bytes} {made}");
     }
 }

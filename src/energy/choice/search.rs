@@ -120,7 +120,7 @@ impl<'a> Search<'a> {
 
     /// Remembers a generator and returns its index.
     fn front(&mut self, name: &str, sha256: &str, side: u32, file: &str) -> Result<usize> {
-        let generator = Some(Cost::of(&models::generator(name, side)?));
+        let generator = Some(Cost::of(&models::generator(name, [3, side, side])?));
         let (file_sha256, file) = (sha256.to_owned(), Some(file.to_owned()));
         self.fronts.push(Front { generator, file_sha256, file });
         Ok(self.fronts.len() - 1)

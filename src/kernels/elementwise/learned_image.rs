@@ -13,8 +13,8 @@ use crate::{
 crate::params! {
     /// Uniform block of `shaders/elementwise/learned_image.wgsl`.
     pub struct LearnedImageParams {
-        /// Pixels of the batch.
-        pixels: u32,
+        /// Groups of four channels of y.
+        vec4s: u32,
         /// Pixels of one image.
         plane: u32,
         /// Channels.
@@ -35,20 +35,17 @@ crate::kernel! {
 /// Bindings: parameters f32 `[parameters_len]`, y `[N, H, W, C]`.
 ///
 /// # Errors
-/// More than four channels, a shape too large for 32-bit indices, or an image past the end of `parameters`.
+/// A shape too large for 32-bit indices, or an image past the end of `parameters`.
 pub fn plan(y: Nhwc, offset: u32, parameters_len: u32) -> Result<Plan> {
     check(y, offset, parameters_len)?;
-    let params = LearnedImageParams { pixels: y.pixels(), plane: y.h * y.w, c: y.c, offset };
+    let params = LearnedImageParams { vec4s: y.vec4s(), plane: y.h * y.w, c: y.c, offset };
     let bytes = vec![u64::from(parameters_len) * 4, y.bytes()];
-    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.pixels())), bytes))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.vec4s())), bytes))
 }
 
-/// Checks that a learned image has at most four channels and lies within `len` parameters.
+/// Checks that a learned image lies within `len` parameters.
 pub(crate) fn check(y: Nhwc, offset: u32, len: u32) -> Result<()> {
     let y = y.checked()?;
-    if y.c > 4 {
-        return Err(Error::Shape(format!("a learned image of {} channels, not 1 to 4", y.c)));
-    }
     match offset.checked_add(y.c * y.h * y.w) {
         Some(end) if end <= len => Ok(()),
         _ => Err(Error::Shape(format!("an image {y} at {offset} does not fit {len} parameters"))),
@@ -93,16 +90,17 @@ pub fn plan_grad(dy: Nhwc, offset: u32, parameters_len: u32, into: Accumulate) -
     let accumulate = u32::from(into == Accumulate::Add);
     let params = LearnedImageGradParams { n: dy.n, plane, c: dy.c, offset, accumulate };
     let bytes = vec![dy.bytes(), u64::from(parameters_len) * 4];
-    Ok(Plan::new(&GRAD, &params, DispatchGrid::Items(u64::from(plane)), bytes)
-        .costing(dy.bytes() / 4))
+    let groups = u64::from(plane) * u64::from(dy.c4());
+    Ok(Plan::new(&GRAD, &params, DispatchGrid::Items(groups), bytes).costing(dy.bytes() / 4))
 }
 
 /// Shapes of batches, offsets of the image, and numbers of parameters.
-const PLACES: [(Nhwc, u32, u32); 4] = [
+const PLACES: [(Nhwc, u32, u32); 5] = [
     (Nhwc { n: 1, h: 1, w: 1, c: 1 }, 0, 1),
     (Nhwc { n: 3, h: 5, w: 7, c: 3 }, 4, 120),
     (Nhwc { n: 2, h: 32, w: 32, c: 3 }, 1, 3073),
     (Nhwc { n: 67, h: 3, w: 2, c: 4 }, 0, 24),
+    (Nhwc { n: 2, h: 3, w: 5, c: 7 }, 3, 110),
 ];
 
 /// Index of element `[_, h, w, c]` in an image `[C, H, W]`.
@@ -130,11 +128,9 @@ fn case(shape: Nhwc, offset: u32, len: u32, random: &mut Random) -> Result<Case>
     })
 }
 
-/// Draws the shape of a batch of at most four channels, the offset of the image, and the number of
-/// parameters.
+/// Draws the shape of a batch, the offset of the image, and the number of parameters.
 pub(crate) fn draw(random: &mut Random) -> (Nhwc, u32, u32) {
     let shape = random.images(10_000);
-    let shape = shape.with_c((shape.c - 1) % 4 + 1);
     let (before, after) = (random.below(9), random.below(9));
     (shape, before, before + shape.h * shape.w * shape.c + after)
 }
@@ -226,6 +222,6 @@ mod tests {
         assert_eq!(plan(y, 2, 50).unwrap().bytes, [200, 2 * 16 * 16]);
         assert!(plan(y, 3, 50).is_err());
         assert!(plan(y, u32::MAX, 50).is_err());
-        assert!(plan(y.with_c(5), 0, 500).is_err());
+        assert!(plan(y.with_c(5), 0, 79).is_err() && plan(y.with_c(5), 0, 80).is_ok());
     }
 }

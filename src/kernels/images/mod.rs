@@ -18,6 +18,8 @@ crate::params! {
         h: u32,
         /// Columns.
         w: u32,
+        /// Channels.
+        c: u32,
         /// Index in the set of the shard's first image.
         first: u32,
         /// Images in the shard.
@@ -27,22 +29,22 @@ crate::params! {
 
 crate::kernel! {
     KERNEL: "images" / "image_batch", ImageBatchParams,
-    lib: ["lib/grid", "lib/each"],
+    lib: ["lib/grid", "lib/each", "lib/lanes"],
     bindings: [("pixels", Read), ("picks", Read), ("y", ReadWrite)],
 }
 
-/// Fills the slots of a batch whose images lie in one shard of the image set.
+/// Fills the slots of a batch `y` whose images lie in one shard of the image set.
 ///
-/// Bindings: pixels, the shard's bytes `[count, 3, h, w]` in whole words; picks u32 `[n, 4]`, the
-/// image's index in the set, [`shift`] and [`motion`]; y f32 `[n, h, w, 3]` in [-1, 1], of which other slots
+/// Bindings: pixels, the shard's bytes `[count, C, H, W]` in whole words; picks u32 `[N, 4]`, the
+/// image's index in the set, [`shift`] and [`motion`]; y f32 `[N, H, W, C]` in [-1, 1], of which other slots
 /// keep their contents.
 ///
 /// # Errors
 /// There is nothing to compute, images of more than 1024 rows or columns, or more bytes or pixels than 32-bit
 /// indices reach.
-pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
-    let y = Nhwc::new(n, h, w, 3).checked()?;
-    let shard = u64::from(count) * 3 * u64::from(h) * u64::from(w);
+pub fn plan(y: Nhwc, first: u32, count: u32) -> Result<Plan> {
+    let Nhwc { n, h, w, c } = y.checked()?;
+    let shard = u64::from(count) * u64::from(c) * u64::from(h) * u64::from(w);
     if h.max(w) > MAX_SIDE
         || shard == 0
         || shard > u64::from(u32::MAX)
@@ -50,14 +52,14 @@ pub fn plan(n: u32, h: u32, w: u32, first: u32, count: u32) -> Result<Plan> {
     {
         return Err(Error::Shape(format!("a shard of {count} images of {h}x{w} from {first}")));
     }
-    let params = ImageBatchParams { n, h, w, first, count };
+    let params = ImageBatchParams { n, h, w, c, first, count };
     let bytes = vec![shard.next_multiple_of(4), u64::from(n) * 16, y.bytes()];
-    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.pixels())), bytes)
-        .costing(u64::from(y.pixels()) * 12))
+    Ok(Plan::new(&KERNEL, &params, DispatchGrid::Items(u64::from(y.vec4s())), bytes)
+        .costing(u64::from(y.pixels()) * u64::from(c) * 4))
 }
 
 /// Most rows or columns of an image, so that the products of a motion fit 32 bits.
-const MAX_SIDE: u32 = 1024;
+pub const MAX_SIDE: u32 = 1024;
 /// Largest factor by which a motion enlarges or reduces an image.
 const MAX_SCALE: f64 = 8.0;
 
@@ -116,33 +118,32 @@ fn crop(plane: &[u8], w: usize, pick: Pick) -> Vec<u8> {
 }
 
 fn case(
-    h: usize,
-    w: usize,
+    [h, w, c]: [usize; 3],
     first: u32,
     count: u32,
     picks: &[Pick],
     random: &mut Random,
 ) -> Result<Case> {
-    let plane = h * w;
-    let shape = Nhwc::new(picks.len() as u32, h as u32, w as u32, 3);
+    let (plane, lanes) = (h * w, c.next_multiple_of(4));
+    let shape = Nhwc::new(picks.len() as u32, h as u32, w as u32, c as u32);
     let mut bytes: Vec<u8> =
-        (0..count as usize * 3 * plane).map(|_| random.below(256) as u8).collect();
+        (0..count as usize * c * plane).map(|_| random.below(256) as u8).collect();
     // Bytes that fill the last word, which must not be read as pixels.
     bytes.resize(bytes.len().next_multiple_of(4), 0x55);
     let mut pick_words = Vec::new();
     let untouched = 7.5f32;
-    let before = vec![untouched; picks.len() * plane * 4];
+    let before = vec![untouched; picks.len() * plane * lanes];
     let (mut y, mut bounds) = (Vec::new(), Vec::new());
     for &pick in picks {
         let (down, right, scale) = pick.motion;
         pick_words.extend([pick.image, shift(pick.dy, pick.dx, pick.flip)]);
         pick_words.extend(motion(down, right, scale));
         let Some(image) = pick.image.checked_sub(first).filter(|&i| i < count) else {
-            y.resize(y.len() + plane * 4, f64::from(untouched));
+            y.resize(y.len() + plane * lanes, f64::from(untouched));
             bounds.resize(y.len(), 0.0);
             continue;
         };
-        let image = &bytes[image as usize * 3 * plane..][..3 * plane];
+        let image = &bytes[image as usize * c * plane..][..c * plane];
         let planes: Vec<Vec<u8>> = image.chunks(plane).map(|p| crop(p, w, pick)).collect();
         for i in 0..plane {
             for plane in &planes {
@@ -151,13 +152,13 @@ fn case(
                 // A division within 2.5 ulp, doubled, and one rounding; a byte of 0 is exact.
                 bounds.push(if plane[i] == 0 { 0.0 } else { EPS * (5.0 * unit + 1.0) });
             }
-            y.push(0.0);
-            bounds.push(0.0);
+            y.resize(y.len() + lanes - c, 0.0);
+            bounds.resize(y.len(), 0.0);
         }
     }
     Ok(Case {
-        label: format!("{} of {h}x{w}, shard {first}+{count}", picks.len()),
-        plan: plan(picks.len() as u32, h as u32, w as u32, first, count)?,
+        label: format!("{shape}, shard {first}+{count}"),
+        plan: plan(shape, first, count)?,
         data: vec![
             Data::input(&bytes),
             Data::input(&pick_words),
@@ -192,9 +193,11 @@ fn cases() -> Result<Vec<Case>> {
         })
         .collect();
     Ok(vec![
-        case(1, 1, 0, 1, &plain, &mut random)?,
-        case(5, 7, 5, 4, &odd, &mut random)?,
-        case(32, 32, 0, 3, &cifar, &mut random)?,
+        case([1, 1, 3], 0, 1, &plain, &mut random)?,
+        case([5, 7, 3], 5, 4, &odd, &mut random)?,
+        case([32, 32, 3], 0, 3, &cifar, &mut random)?,
+        case([28, 28, 1], 0, 3, &cifar, &mut random)?,
+        case([7, 5, 6], 5, 4, &odd, &mut random)?,
     ])
 }
 
@@ -210,7 +213,8 @@ fn random(random: &mut Random) -> Result<Case> {
         Pick { image, dy, dx, flip: random.flag(), motion: (down, right, scale) }
     };
     let picks: Vec<Pick> = (0..random.length(17)).map(|_| pick(random)).collect();
-    case(h as usize, w as usize, first, count, &picks, random)
+    let c = random.of(&[1, 2, 3, 3, 4, 5, 9]);
+    case([h as usize, w as usize, c], first, count, &picks, random)
 }
 
 /// The kernel with its cases.

@@ -50,10 +50,11 @@ impl Compiler<'_> {
         Ok(grads.0[self.graph.input()].take())
     }
 
-    /// Whether the gradient of a node's value is needed.
+    /// Whether the gradient of a node's value is needed: not that of images, normalised or padded or as they are.
     fn wanted(&self, node: NodeId, want_input: bool) -> bool {
-        let affine = matches!(self.graph.nodes[node].op, Op::Affine { .. });
-        want_input || !(node == self.graph.input() || affine)
+        let (op, inputs) = (&self.graph.nodes[node].op, &self.graph.nodes[node].inputs);
+        let prepares = matches!(op, Op::Affine { .. } | Op::Gather(_));
+        want_input || inputs.iter().any(|&x| !prepares || self.wanted(x, false))
     }
 
     fn undo(
@@ -125,18 +126,17 @@ impl Compiler<'_> {
                 Some(dy) => self.contribute(grads, x, dy),
                 None => Ok(()),
             },
+            Saved::Gather { x, .. } | Saved::Affine { x, .. } if !self.wanted(x, want_input) => {
+                Ok(())
+            }
             Saved::Gather { x, out, gather } => {
                 self.undo_gather(grads, x, out, gather.transposed())
             }
-            Saved::Affine { x, out, scales: ChannelScales { affine, len, scale } } => {
-                if !self.wanted(x, want_input) {
-                    return Ok(());
-                }
-                self.undo_each(grads, x, out, |own, _, input, dy, dx| {
+            Saved::Affine { x, out, scales: ChannelScales { affine, len, scale } } => self
+                .undo_each(grads, x, out, |own, _, input, dy, dx| {
                     let plan = elementwise::channel_affine::plan(input.whole(), scale, None, len)?;
                     own.tape.push(plan, &[dy, affine, dx])
-                })
-            }
+                }),
             Saved::Multiply { a, b, out } => {
                 let (of_a, of_b) = (self.parts(a)?, self.parts(b)?);
                 self.undo_each(grads, a, out, |own, i, input, dy, dx| {

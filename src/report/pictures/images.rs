@@ -25,34 +25,47 @@ const INK: Rgb<u8> = Rgb([0x33; 3]);
 const GREEN: Rgb<u8> = Rgb([0x00, 0x82, 0x5f]);
 const VERMILLION: Rgb<u8> = Rgb([0xd5, 0x5e, 0x00]);
 
-/// An image in [-1, 1], planar: `[3][height][width]`.
+/// An image in [-1, 1], planar: `[channels][height][width]`. One or two channels are drawn as grey, the first of
+/// them; of more than three the first three in colour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Image<'a> {
+    /// Number of channels.
+    pub channels: usize,
     /// Height in pixels.
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
-    /// 3 * height * width values; those outside [-1, 1] are clamped when drawn.
+    /// channels * height * width values; those outside [-1, 1] are clamped when drawn.
     pub pixels: &'a [f32],
 }
 
 impl<'a> Image<'a> {
-    /// An image, if the number of `pixels` matches its extents.
-    pub fn new(height: usize, width: usize, pixels: &'a [f32]) -> Result<Self> {
-        let len = height.checked_mul(width).and_then(|n| n.checked_mul(3));
+    /// An image of these channels, rows and columns, if the number of `pixels` matches them.
+    pub fn new(chw: [u32; 3], pixels: &'a [f32]) -> Result<Self> {
+        let [channels, height, width] = chw.map(|extent| extent as usize);
+        let len = height.checked_mul(width).and_then(|n| n.checked_mul(channels));
         if len != Some(pixels.len()) || pixels.is_empty() {
             let there = pixels.len();
-            return Err(Error::Shape(format!(
-                "{there} values are no image [3, {height}, {width}]"
-            )));
+            return Err(Error::Shape(format!("{there} values are no image {chw:?}")));
         }
-        Ok(Self { height, width, pixels })
+        Ok(Self { channels, height, width, pixels })
+    }
+
+    /// Which channels are drawn, in words, if these are not all.
+    #[must_use]
+    pub fn drawn(&self) -> Option<String> {
+        match self.channels {
+            1 | 3 => None,
+            2 => Some("channel 1 of 2".into()),
+            n => Some(format!("channels 1-3 of {n}")),
+        }
     }
 
     /// Red, green, blue of a pixel.
     fn rgb(&self, y: usize, x: usize) -> [f32; 3] {
         let plane = self.height * self.width;
-        [0, 1, 2].map(|c| self.pixels[c * plane + y * self.width + x])
+        let shown = if self.channels < 3 { [0; 3] } else { [0, 1, 2] };
+        shown.map(|c| self.pixels[c * plane + y * self.width + x])
     }
 }
 
@@ -104,11 +117,11 @@ pub fn difference(original: Image<'_>, transformed: Image<'_>) -> Result<(Vec<f3
 }
 
 fn same_size(a: Image<'_>, b: Image<'_>) -> Result<()> {
-    if (a.height, a.width) == (b.height, b.width) {
+    let [a, b] = [a, b].map(|image| [image.channels, image.height, image.width]);
+    if a == b {
         return Ok(());
     }
-    let (ah, aw, bh, bw) = (a.height, a.width, b.height, b.width);
-    Err(Error::Shape(format!("images [3, {ah}, {aw}] and [3, {bh}, {bw}] differ in size")))
+    Err(Error::Shape(format!("images {a:?} and {b:?} differ in size")))
 }
 
 fn amplified(a: Image<'_>, b: Image<'_>, factor: u32) -> Vec<f32> {
@@ -220,11 +233,16 @@ impl Layout {
             (below + LINE + LINE / 2 - 2, "with NeuralFuse"),
         ];
         let style = Text { size: 14.0, bold: false, colour: INK };
+        let drawn = examples.first().and_then(|example| example.original.drawn());
         for first in (0..examples.len()).step_by(COLUMNS) {
             let top = first / COLUMNS * self.band;
             for (y, name) in names.iter().take(if answers { 6 } else { 4 }) {
                 let at = ((MARGIN - 12) as f32, (top + y) as f32);
                 style.draw(picture, at, Align::Right, name);
+            }
+            if let Some(drawn) = &drawn {
+                let at = ((MARGIN - 12) as f32, (top + side(0) + LINE) as f32);
+                style.draw(picture, at, Align::Right, drawn);
             }
         }
         for (i, example) in examples.iter().enumerate() {
@@ -282,8 +300,8 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(i, (o, t))| Example {
-                original: Image::new(32, 32, o).unwrap(),
-                transformed: Image::new(32, 32, t).unwrap(),
+                original: Image::new([3, 32, 32], o).unwrap(),
+                transformed: Image::new([3, 32, 32], t).unwrap(),
                 label: Some(classes[i % 3].into()),
                 before: Some(classes[(i / 2) % 3].into()),
                 after: Some(classes[i % 3].into()),
@@ -315,10 +333,10 @@ mod tests {
     #[test]
     fn a_difference_is_amplified_by_a_round_number_that_fits() {
         let zeros = [0.0; 12];
-        let zero = Image::new(2, 2, &zeros).unwrap();
+        let zero = Image::new([3, 2, 2], &zeros).unwrap();
         for (d, factor) in [(0.0, 50), (0.03, 50), (0.15, 10), (0.5, 2), (1.2, 1), (2.0, 1)] {
             let pixels = [d; 12];
-            let (shown, found) = difference(zero, Image::new(2, 2, &pixels).unwrap()).unwrap();
+            let (shown, found) = difference(zero, Image::new([3, 2, 2], &pixels).unwrap()).unwrap();
             assert_eq!(found, factor, "{d}");
             assert_eq!(shown, [d / 2.0 * factor as f32; 12]);
         }
@@ -329,17 +347,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.png");
         let pixels = [-1.0, 1.0, 0.0, 2.0, -3.0, f32::NAN];
-        save(&path, Image::new(1, 2, &pixels).unwrap()).unwrap();
+        save(&path, Image::new([3, 1, 2], &pixels).unwrap()).unwrap();
         let png = image::open(&path).unwrap().into_rgb8();
         assert_eq!(png.dimensions(), (2, 1));
         assert_eq!(png.into_raw(), [0, 128, 0, 255, 255, 0]);
     }
 
     #[test]
+    fn grey_is_drawn_grey_and_of_many_channels_the_first_three() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.png");
+        let pixels = [-1.0, 1.0, 0.0, 1.0, -1.0];
+        for (channels, drawn, rgb) in [
+            (1, None, [0, 0, 0]),
+            (2, Some("channel 1 of 2"), [0, 0, 0]),
+            (3, None, [0, 255, 128]),
+            (5, Some("channels 1-3 of 5"), [0, 255, 128]),
+        ] {
+            let image = Image::new([channels, 1, 1], &pixels[..channels as usize]).unwrap();
+            assert_eq!(image.drawn().as_deref(), drawn);
+            save(&path, image).unwrap();
+            assert_eq!(image::open(&path).unwrap().into_rgb8().into_raw(), rgb, "{channels}");
+            let (original, transformed) = (image, image);
+            let example = Example { original, transformed, label: None, before: None, after: None };
+            save_grid(&path, &[example]).unwrap();
+        }
+    }
+
+    #[test]
     fn images_that_do_not_fit_are_refused() {
         let (a, b) = ([0.0; 12], [0.0; 27]);
-        assert!(matches!(Image::new(2, 3, &a), Err(Error::Shape(_))));
-        let (a, b) = (Image::new(2, 2, &a).unwrap(), Image::new(3, 3, &b).unwrap());
+        assert!(matches!(Image::new([3, 2, 3], &a), Err(Error::Shape(_))));
+        let (a, b) = (Image::new([3, 2, 2], &a).unwrap(), Image::new([3, 3, 3], &b).unwrap());
         assert!(matches!(difference(a, b), Err(Error::Shape(_))));
         let example =
             Example { original: a, transformed: b, label: None, before: None, after: None };
