@@ -135,44 +135,63 @@ impl fmt::Display for Rsck {
     }
 }
 
-/// A sliding window: kernel size, stride and zero padding of a convolution or pool.
+/// A sliding window: kernel size, stride and zero padding of a convolution or pool, each of rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Kernel rows R and columns S.
     pub kernel: [u32; 2],
-    /// Step between windows, the same in both directions.
-    pub stride: u32,
-    /// Zeros on every side.
-    pub padding: u32,
+    /// Step from one window to the next.
+    pub stride: [u32; 2],
+    /// Zeros above the first row, and left of the first column.
+    pub before: [u32; 2],
+    /// Zeros below the last row, and right of the last column.
+    pub after: [u32; 2],
 }
 
 impl Window {
-    /// A square window.
+    /// A window with one stride for both axes and the same padding on every side.
     #[must_use]
-    pub fn square(kernel: u32, stride: u32, padding: u32) -> Self {
-        Self { kernel: [kernel, kernel], stride, padding }
+    pub const fn even(kernel: [u32; 2], stride: u32, padding: u32) -> Self {
+        Self { kernel, stride: [stride; 2], before: [padding; 2], after: [padding; 2] }
     }
 
-    /// Height and width after a convolution or pool: `(H + 2 padding - R) / stride + 1`.
+    /// A square window.
+    #[must_use]
+    pub const fn square(kernel: u32, stride: u32, padding: u32) -> Self {
+        Self::even([kernel; 2], stride, padding)
+    }
+
+    /// Stride and padding, if both axes and all sides have the same ones.
+    #[must_use]
+    pub fn as_even(self) -> Option<(u32, u32)> {
+        let (stride, padding) = (self.stride[0], self.before[0]);
+        (Self::even(self.kernel, stride, padding) == self).then_some((stride, padding))
+    }
+
+    /// Height and width after a convolution or pool: `(H + before + after - R) / stride + 1`.
     ///
     /// # Errors
     /// The window does not fit into the padded image, or the stride is 0.
     pub fn output(self, h: u32, w: u32) -> Result<[u32; 2]> {
-        let side = |extent: u32, kernel: u32| {
-            (extent + 2 * self.padding).checked_sub(kernel)?.checked_div(self.stride).map(|q| q + 1)
+        let side = |extent: u32, i: usize| {
+            let padded = extent.checked_add(self.before[i])?.checked_add(self.after[i])?;
+            padded.checked_sub(self.kernel[i])?.checked_div(self.stride[i]).map(|q| q + 1)
         };
-        match (side(h, self.kernel[0]), side(w, self.kernel[1])) {
+        match (side(h, 0), side(w, 1)) {
             (Some(h), Some(w)) => Ok([h, w]),
             _ => Err(Error::Shape(format!("a window of {self} does not fit an image of {h}x{w}"))),
         }
     }
 
-    /// Height and width after a transposed convolution: `(H - 1) stride - 2 padding + R`.
+    /// Height and width after a transposed convolution: `(H - 1) stride - before - after + R`.
     pub fn transposed_output(self, h: u32, w: u32) -> Result<[u32; 2]> {
-        let side = |extent: u32, kernel: u32| {
-            (extent.checked_sub(1)? * self.stride + kernel).checked_sub(2 * self.padding)
+        let side = |extent: u32, i: usize| {
+            let whole = extent.checked_sub(1)?.checked_mul(self.stride[i])?;
+            whole
+                .checked_add(self.kernel[i])?
+                .checked_sub(self.before[i].checked_add(self.after[i])?)
         };
-        match (side(h, self.kernel[0]), side(w, self.kernel[1])) {
+        match (side(h, 0), side(w, 1)) {
             (Some(h @ 1..), Some(w @ 1..)) => Ok([h, w]),
             _ => Err(Error::Shape(format!(
                 "a transposed convolution of {self} leaves nothing of an image of {h}x{w}"
@@ -184,7 +203,14 @@ impl Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [r, s] = self.kernel;
-        write!(f, "{r}x{s}, stride {}, padding {}", self.stride, self.padding)
+        if let Some((stride, padding)) = self.as_even() {
+            return write!(f, "{r}x{s}, stride {stride}, padding {padding}");
+        }
+        let ([down, right], [top, left], [bottom, end]) = (self.stride, self.before, self.after);
+        write!(
+            f,
+            "{r}x{s}, stride {down}x{right}, padding {top},{left} before and {bottom},{end} after"
+        )
     }
 }
 
@@ -240,7 +266,12 @@ mod tests {
         assert_eq!(Window::square(3, 2, 1).output(7, 5).unwrap(), [4, 3]);
         assert_eq!(Window::square(4, 2, 1).transposed_output(4, 4).unwrap(), [8, 8]);
         assert_eq!(Window::square(2, 2, 1).transposed_output(4, 8).unwrap(), [6, 14]);
+        // PyTorch's F.pad(x, (1, 2, 0, 3)) and conv2d with a 3x2 kernel and stride (2, 1).
+        let sides = Window { kernel: [3, 2], stride: [2, 1], before: [0, 1], after: [3, 2] };
+        assert_eq!(sides.output(6, 5).unwrap(), [4, 7]);
+        assert_eq!(sides.transposed_output(4, 7).unwrap(), [6, 5]);
         assert!(Window::square(5, 1, 0).output(4, 9).is_err());
+        assert!(Window::square(3, 1, u32::MAX).output(4, 4).is_err());
         assert!(Window::square(2, 0, 0).output(4, 4).is_err());
     }
 

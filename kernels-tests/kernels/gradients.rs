@@ -45,7 +45,7 @@ fn windows() -> [(Nhwc, Window); 5] {
         (Nhwc::new(2, 7, 5, 2), Window::square(3, 2, 1)),
         (Nhwc::new(1, 9, 9, 4), Window::square(3, 1, 1)),
         (Nhwc::new(1, 11, 7, 5), Window::square(2, 3, 0)),
-        (Nhwc::new(1, 5, 9, 6), Window { kernel: [2, 4], stride: 1, padding: 1 }),
+        (Nhwc::new(1, 5, 9, 6), Window::even([2, 4], 1, 1)),
     ]
 }
 

@@ -6,7 +6,7 @@
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
 // 24 GB). lib/conv2d.wgsl says which input pixel a tap reads.
 //
-// With GENERAL, taps are DILATION pixels apart, and each of GROUPS groups of output channels sums
+// With GENERAL, taps are DILATION_Y rows and DILATION_X columns apart, and each of GROUPS groups of output channels sums
 // over its own input channels. The rows of w are then the input channels of one group.
 //
 // Sums are made over blocks of 64 input channels of a tap, and the block sums are added up: one
@@ -19,9 +19,9 @@
 // Offset of tap (r, s) from a pixel; in a transposed convolution it is still to be divided by the
 // stride.
 fn general_reach(tap: vec2<u32>, class_yx: vec2<u32>) -> vec2<i32> {
-    let taps = vec2<i32>(tap * DILATION);
-    let padding = vec2<i32>(i32(params.padding));
-    return select(taps - padding, vec2<i32>(class_yx) + padding - taps, TRANSPOSED == 1u);
+    let taps = vec2<i32>(tap * vec2<u32>(DILATION_Y, DILATION_X));
+    let cut = vec2<i32>(padding());
+    return select(taps - cut, vec2<i32>(class_yx) + cut - taps, TRANSPOSED == 1u);
 }
 
 // One tap's sums for four pixels: four output channels may belong to different groups.
@@ -83,7 +83,9 @@ fn main(
     if y_copy >= select(params.copies, 1u, SUM_COPIES == 1u) {
         return;
     }
-    let class_yx = vec2<u32>(class_index / params.stride, class_index % params.stride);
+    let class_yx = class_of(class_index);
+    let start = first_tap(class_yx);
+    let step = tap_step();
     let first_copy = select(y_copy, 0u, SUM_COPIES == 1u);
     let end_copy = select(y_copy + 1u, params.copies, SUM_COPIES == 1u);
     let scale = affine_at(select(0u, params.scale_offset, SCALE == 1u), k4);
@@ -98,15 +100,15 @@ fn main(
         let p3 = next_pixel(p2, size);
         var a = mat4x4<f32>(); // a pixel per column
         for (var copy = first_copy; copy < end_copy; copy++) {
-            for (var r = first_tap(class_yx.x); r < params.r; r += tap_step()) {
-                for (var s = first_tap(class_yx.y); s < params.s; s += tap_step()) {
-                    var offset = vec2<i32>(tap_offset(r, class_yx.x), tap_offset(s, class_yx.y));
+            for (var r = start.x; r < params.r; r += step.x) {
+                for (var s = start.y; s < params.s; s += step.y) {
+                    var offset = tap_offset(vec2<u32>(r, s), class_yx);
                     if GENERAL == 1u {
                         let reach = general_reach(vec2<u32>(r, s), class_yx);
-                        let step = select(1, i32(params.stride), TRANSPOSED == 1u);
+                        let by = select(vec2<i32>(1), vec2<i32>(stride()), TRANSPOSED == 1u);
                         // Do not use %, which GLSL leaves undefined for a negative reach.
-                        let source = reach / vec2<i32>(step);
-                        if any(source * vec2<i32>(step) != reach) {
+                        let source = reach / by;
+                        if any(source * by != reach) {
                             continue;
                         }
                         offset = source;

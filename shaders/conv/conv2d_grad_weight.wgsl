@@ -11,9 +11,9 @@
 // channels of its group.
 fn general(row: Row, line: u32, ox: u32, k4: u32, d: vec4<f32>) -> mat4x4<f32> {
     let n = line / params.y_h;
-    let at = vec2<u32>(line - n * params.y_h, ox) * params.stride
-        + vec2<u32>(row.r, row.s) * DILATION;
-    let i = vec2<i32>(at) - vec2<i32>(i32(params.padding));
+    let at = vec2<u32>(line - n * params.y_h, ox) * vec2<u32>(params.stride_y, params.stride_x)
+        + vec2<u32>(row.r, row.s) * vec2<u32>(DILATION_Y, DILATION_X);
+    let i = vec2<i32>(at) - vec2<i32>(vec2<u32>(params.pad_y, params.pad_x));
     let inside = all(i >= vec2<i32>(0)) && all(i < vec2<i32>(vec2<u32>(params.x_h, params.x_w)));
     let place = select(vec2<u32>(0u), vec2<u32>(i), inside);
     let pixel = ((n * params.x_h + place.x) * params.x_w + place.y) * ((params.c + 3u) / 4u);

@@ -57,7 +57,9 @@ fn main(
     if y_copy >= select(params.copies, 1u, SUM_COPIES == 1u) {
         return;
     }
-    let class_yx = vec2<u32>(class_index / params.stride, class_index % params.stride);
+    let class_yx = class_of(class_index);
+    let start = first_tap(class_yx);
+    let step = tap_step();
     let q = p_tile * 32u;
     let p0 = pixel_at(q + lane, size);
     let p1 = pixel_at(q + lane + 8u, size);
@@ -74,9 +76,9 @@ fn main(
     let first_copy = select(y_copy, 0u, SUM_COPIES == 1u);
     let end_copy = select(y_copy + 1u, params.copies, SUM_COPIES == 1u);
     for (var copy = first_copy; copy < end_copy; copy++) {
-        for (var r = first_tap(class_yx.x); r < params.r; r += tap_step()) {
-            for (var s = first_tap(class_yx.y); s < params.s; s += tap_step()) {
-                let offset = vec2<i32>(tap_offset(r, class_yx.x), tap_offset(s, class_yx.y));
+        for (var r = start.x; r < params.r; r += step.x) {
+            for (var s = start.y; s < params.s; s += step.y) {
+                let offset = tap_offset(vec2<u32>(r, s), class_yx);
                 let x0 = source_of(p0, offset, copy);
                 let x1 = source_of(p1, offset, copy);
                 let x2 = source_of(p2, offset, copy);

@@ -2,12 +2,13 @@
 // stores of the output.
 //
 // One gather serves four uses. Output pixel (oy, ox) sums over taps (r, s) of input pixel
-//   plain:       iy = oy * stride + r - padding          convolution; input gradient of a
+//   plain:       iy = oy * stride + r - padding         convolution; input gradient of a
 //                                                        transposed convolution
 //   TRANSPOSED:  iy = (oy + padding - r) / stride        transposed convolution; input gradient of
 //                where the division is exact             a convolution
-// A transposed output is computed in stride x stride classes of pixels: in a class all pixels use
-// the same taps, and the gather has stride 1.
+// where padding is that above the first row. Columns have a stride and a padding of their own.
+// A transposed output is computed in classes of pixels, one for each remainder of a row and a
+// column by the strides: in a class all pixels use the same taps, and the gather has stride 1.
 
 struct Conv2dParams {
     images: u32,       // N of one copy
@@ -19,8 +20,10 @@ struct Conv2dParams {
     k: u32,            // channels of y, without padding
     r: u32,            // kernel rows
     s: u32,            // kernel columns
-    stride: u32,
-    padding: u32,
+    stride_y: u32,
+    stride_x: u32,
+    pad_y: u32,        // zeros above the first row
+    pad_x: u32,        // zeros left of the first column
     copies: u32,       // sets of weights
     x_copies: u32,     // 1: all copies read the same input; else `copies`
     scale_offset: u32, // offset of the first channel's scale in `affine`
@@ -44,7 +47,8 @@ override MASK_OUT: u32 = 0u;
 // 1: groups or dilation, which only the plain variant computes.
 override GENERAL: u32 = 0u;
 override GROUPS: u32 = 1u;
-override DILATION: u32 = 1u; // pixels from one tap to the next
+override DILATION_Y: u32 = 1u; // rows from one tap to the next
+override DILATION_X: u32 = 1u; // columns from one tap to the next
 
 // Groups of four input channels in one partial sum.
 const BLOCK: u32 = 16u;
@@ -63,14 +67,27 @@ struct Source {
     shift: u32, // of its four bits in that word
 }
 
+fn stride() -> vec2<u32> {
+    return vec2<u32>(params.stride_y, params.stride_x);
+}
+
+fn padding() -> vec2<u32> {
+    return vec2<u32>(params.pad_y, params.pad_x);
+}
+
 fn classes() -> u32 {
-    return select(1u, params.stride * params.stride, TRANSPOSED == 1u);
+    return select(1u, params.stride_y * params.stride_x, TRANSPOSED == 1u);
+}
+
+// Remainders of row and column that the pixels of a class have.
+fn class_of(index: u32) -> vec2<u32> {
+    return vec2<u32>(index / params.stride_x, index % params.stride_x);
 }
 
 // Rows and columns of one class of output pixels.
 fn plane() -> vec2<u32> {
-    let step = select(1u, params.stride, TRANSPOSED == 1u);
-    return vec2<u32>((params.y_h + step - 1u) / step, (params.y_w + step - 1u) / step);
+    let step = select(vec2<u32>(1u), stride(), TRANSPOSED == 1u);
+    return (vec2<u32>(params.y_h, params.y_w) + step - 1u) / step;
 }
 
 fn pixel_at(q: u32, plane: vec2<u32>) -> Pixel {
@@ -96,35 +113,35 @@ fn target_of(p: Pixel, class_yx: vec2<u32>) -> u32 {
     var oy = p.y;
     var ox = p.x;
     if TRANSPOSED == 1u {
-        oy = p.y * params.stride + class_yx.x;
-        ox = p.x * params.stride + class_yx.y;
+        oy = p.y * params.stride_y + class_yx.x;
+        ox = p.x * params.stride_x + class_yx.y;
     }
     let inside = p.n < params.images && oy < params.y_h && ox < params.y_w;
     return select(0xffffffffu, (p.n * params.y_h + oy) * params.y_w + ox, inside);
 }
 
-// First tap of a class along one axis; taps step by `tap_step()`.
-fn first_tap(class_at: u32) -> u32 {
+// First tap of a class; taps step by `tap_step()`.
+fn first_tap(class_yx: vec2<u32>) -> vec2<u32> {
     let transposed = TRANSPOSED == 1u && GENERAL == 0u;
-    return select(0u, (class_at + params.padding) % params.stride, transposed);
+    return select(vec2<u32>(0u), (class_yx + padding()) % stride(), transposed);
 }
 
-fn tap_step() -> u32 {
-    return select(1u, params.stride, TRANSPOSED == 1u && GENERAL == 0u);
+fn tap_step() -> vec2<u32> {
+    return select(vec2<u32>(1u), stride(), TRANSPOSED == 1u && GENERAL == 0u);
 }
 
-// Where tap r reads along one axis: pixel * tap_scale() + tap_offset().
-fn tap_offset(r: u32, class_at: u32) -> i32 {
+// Where a tap reads: the pixel, times the stride if the gather is not transposed, and this.
+fn tap_offset(tap: vec2<u32>, class_yx: vec2<u32>) -> vec2<i32> {
     if TRANSPOSED == 1u {
-        return (i32(class_at + params.padding) - i32(r)) / i32(params.stride);
+        return (vec2<i32>(class_yx + padding()) - vec2<i32>(tap)) / vec2<i32>(stride());
     }
-    return i32(r) - i32(params.padding);
+    return vec2<i32>(tap) - vec2<i32>(padding());
 }
 
 fn source_of(p: Pixel, offset: vec2<i32>, copy: u32) -> Source {
-    let scale = select(i32(params.stride), 1, TRANSPOSED == 1u);
-    let iy = i32(p.y) * scale + offset.x;
-    let ix = i32(p.x) * scale + offset.y;
+    let scale = select(vec2<i32>(stride()), vec2<i32>(1), TRANSPOSED == 1u);
+    let iy = i32(p.y) * scale.x + offset.x;
+    let ix = i32(p.x) * scale.y + offset.y;
     let inside = iy >= 0 && iy < i32(params.x_h) && ix >= 0 && ix < i32(params.x_w)
         && p.n < params.images;
     let c4s = (params.c + 3u) / 4u;

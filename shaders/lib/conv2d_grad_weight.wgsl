@@ -14,8 +14,10 @@ struct Conv2dGradWeightParams {
     k: u32,          // channels of dy, without padding
     r: u32,
     s: u32,
-    stride: u32,
-    padding: u32,
+    stride_y: u32,
+    stride_x: u32,
+    pad_y: u32,      // zeros above the first row of x
+    pad_x: u32,      // zeros left of its first column
     chunks: u32,
     chunk_rows: u32, // image rows of dy per chunk
 }
@@ -29,7 +31,8 @@ override WG_SIZE: u32 = 64u;
 // 1: groups or dilation, which only the plain variant computes.
 override GENERAL: u32 = 0u;
 override GROUPS: u32 = 1u; // rows are the input channels of one group
-override DILATION: u32 = 1u; // pixels from one tap to the next
+override DILATION_Y: u32 = 1u; // rows from one tap to the next
+override DILATION_X: u32 = 1u; // columns from one tap to the next
 
 // The source of one row group: its tap and channels.
 struct Row {
@@ -58,7 +61,7 @@ struct Line {
 
 fn line_of(row: Row, line: u32) -> Line {
     let n = line / params.y_h;
-    let iy = i32((line - n * params.y_h) * params.stride + row.r) - i32(params.padding);
+    let iy = i32((line - n * params.y_h) * params.stride_y + row.r) - i32(params.pad_y);
     let inside = row.real && iy >= 0 && iy < i32(params.x_h);
     let c4s = (params.c + 3u) / 4u;
     let first = (n * params.x_h + u32(max(iy, 0))) * params.x_w * c4s + row.c4;
@@ -66,7 +69,7 @@ fn line_of(row: Row, line: u32) -> Line {
 }
 
 fn read_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
-    let ix = i32(ox * params.stride + row.s) - i32(params.padding);
+    let ix = i32(ox * params.stride_x + row.s) - i32(params.pad_x);
     let inside = line.inside && ox < params.y_w && ix >= 0 && ix < i32(params.x_w);
     let at = line.at + u32(select(0, ix, inside)) * ((params.c + 3u) / 4u);
     return select(vec4<f32>(0.0), x[at], real_lanes(row.c4, params.c) & vec4<bool>(inside));

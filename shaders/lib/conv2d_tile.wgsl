@@ -49,45 +49,47 @@ fn place_of(g: u32, pixels: u32, channels4: u32) -> Place {
         y_copy < select(params.copies, 1u, SUM_COPIES == 1u),
         (g % k_tiles) * channels4,
         (g / k_tiles % p_tiles) * pixels,
-        vec2<u32>(class_index / params.stride, class_index % params.stride),
+        class_of(class_index),
         y_copy,
         select(y_copy, 0u, SUM_COPIES == 1u),
         select(y_copy + 1u, params.copies, SUM_COPIES == 1u),
     );
 }
 
-// Taps of a class along one axis of the kernel.
-fn taps_of(class_at: u32, size: u32) -> u32 {
-    let first = first_tap(class_at);
-    return (max(size, first) - first + tap_step() - 1u) / tap_step();
+// Rows and columns of the taps of a class.
+fn taps_of(class_yx: vec2<u32>) -> vec2<u32> {
+    let first = first_tap(class_yx);
+    return (max(vec2<u32>(params.r, params.s), first) - first + tap_step() - 1u) / tap_step();
 }
 
 fn steps_of(place: Place) -> u32 {
-    let taps = taps_of(place.class_yx.x, params.r) * taps_of(place.class_yx.y, params.s);
-    let groups = (place.end_copy - place.first_copy) * taps * ((params.c + 3u) / 4u);
+    let taps = taps_of(place.class_yx);
+    let groups = (place.end_copy - place.first_copy) * taps.x * taps.y * ((params.c + 3u) / 4u);
     return (groups + STEP - 1u) / STEP;
 }
 
 // The group `ahead` groups after the first one.
 fn walk_from(place: Place, ahead: u32) -> Walk {
     let first = select(place.end_copy, place.first_copy, steps_of(place) > 0u);
-    let r = first_tap(place.class_yx.x);
-    return walk_on(place, Walk(first, r, first_tap(place.class_yx.y), 0u), ahead);
+    let tap = first_tap(place.class_yx);
+    return walk_on(place, Walk(first, tap.x, tap.y, 0u), ahead);
 }
 
 fn walk_on(place: Place, start: Walk, groups: u32) -> Walk {
     let c4s = (params.c + 3u) / 4u;
+    let tap = first_tap(place.class_yx);
+    let step = tap_step();
     var at = start;
     at.c4 += groups;
     while at.c4 >= c4s && at.copy < place.end_copy {
         at.c4 -= c4s;
-        at.s += tap_step();
+        at.s += step.y;
         if at.s >= params.s {
-            at.s = first_tap(place.class_yx.y);
-            at.r += tap_step();
+            at.s = tap.y;
+            at.r += step.x;
         }
         if at.r >= params.r {
-            at.r = first_tap(place.class_yx.x);
+            at.r = tap.x;
             at.copy++;
         }
     }
@@ -107,9 +109,7 @@ fn fetch_x(place: Place, at: Walk, p: Quad) -> mat4x4<f32> {
     if at.copy >= place.end_copy {
         return mat4x4<f32>();
     }
-    let dy = tap_offset(at.r, place.class_yx.x);
-    let dx = tap_offset(at.s, place.class_yx.y);
-    let offset = vec2<i32>(dy, dx);
+    let offset = tap_offset(vec2<u32>(at.r, at.s), place.class_yx);
     return mat4x4<f32>(
         read_x(source_of(p.a, offset, at.copy), at.c4),
         read_x(source_of(p.b, offset, at.copy), at.c4),

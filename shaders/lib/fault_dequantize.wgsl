@@ -69,6 +69,10 @@ override TRANSPOSED: u32 = 1u;
 override MAPPED: u32 = 0u;
 override LOTS: u32 = 0u; // 1: some cells follow the lot
 
+// Groups of channels, of which each has its own C input channels: wt is [copies, R, S, K / GROUPS,
+// C GROUPS].
+override GROUPS: u32 = 1u;
+
 const EACH = 8u;
 // Rows that neighbouring invocations take together: few enough that their cache lines stay in the
 // cache.
@@ -83,11 +87,17 @@ fn put(copy: u32, tap: u32, c: u32, k: u32, value: f32) {
     let kp = padded(params.k);
     let plane = (copy * params.taps + tap) * cp * kp;
     w[plane + c * kp + k] = value;
+    if GROUPS > 1u && (c >= params.c || k >= params.k) {
+        return; // the last items write the padding of the other shape
+    }
     var folded = value;
     if FOLD != 0u {
         folded *= affine[params.fold + min(k, params.k - 1u)];
     }
-    if TRANSPOSED == 1u {
+    if GROUPS > 1u && TRANSPOSED == 1u {
+        let of_group = params.k / GROUPS;
+        put_wt(copy, tap, k % of_group, k / of_group * params.c + c, folded);
+    } else if TRANSPOSED == 1u {
         wt[plane + k * cp + c] = folded;
     } else if TRANSPOSED == 2u {
         wt[((copy * kp + k) * params.taps + tap) * cp + c] = folded;
@@ -98,16 +108,26 @@ fn padded(channels: u32) -> u32 {
     return (channels + 3u) / 4u * 4u;
 }
 
-// Zero in the `i`-th padding element: per tap the columns K.. of rows ..C, then whole rows C.. .
-fn put_padding(copy: u32, i: u32, per_tap: u32) {
-    let kp = padded(params.k);
-    let beside = params.c * (kp - params.k);
-    let j = i % per_tap;
-    if j < beside {
-        put(copy, i / per_tap, j / (kp - params.k), params.k + j % (kp - params.k), 0.0);
-    } else {
-        put(copy, i / per_tap, params.c + (j - beside) / kp, (j - beside) % kp, 0.0);
+// Writes an element of wt, with GROUPS.
+fn put_wt(copy: u32, tap: u32, row: u32, column: u32, value: f32) {
+    let rows = padded(params.k / GROUPS);
+    let columns = padded(params.c * GROUPS);
+    wt[((copy * params.taps + tap) * rows + row) * columns + column] = value;
+}
+
+// Row and column of the `j`-th padding element of a matrix: the columns behind the real ones of all
+// real rows, then whole rows.
+fn padding_at(j: u32, rows: u32, columns: u32) -> vec2<u32> {
+    let across = padded(columns);
+    let beside = across - columns;
+    if j < rows * beside {
+        return vec2<u32>(j / beside, columns + j % beside);
     }
+    return vec2<u32>(rows + (j - rows * beside) / across, (j - rows * beside) % across);
+}
+
+fn padding_of(rows: u32, columns: u32) -> u32 {
+    return padded(rows) * padded(columns) - rows * columns;
 }
 
 // A run of words of the layer.
@@ -174,8 +194,14 @@ fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
     let len = params.taps * params.c * params.k;
     let pieces = (params.row_words + EACH - 1u) / EACH; // of a row
     let unpacking = params.rows * pieces;
-    let padding = padded(params.c) * padded(params.k) - params.c * params.k; // per tap
-    let items = unpacking + params.taps * padding;
+    let padding = padding_of(params.c, params.k); // per tap
+    let ends = unpacking + params.taps * padding;
+    // With GROUPS the padding of wt is elsewhere.
+    var of_wt = 0u;
+    if GROUPS > 1u && TRANSPOSED == 1u {
+        of_wt = padding_of(params.k / GROUPS, params.c * GROUPS);
+    }
+    let items = ends + params.taps * of_wt;
     // A workgroup stays within one copy.
     let across = (items + WG_SIZE - 1u) / WG_SIZE;
     let copy = params.first_copy + group_index(group, groups) / across;
@@ -199,8 +225,14 @@ fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
                 atomicAdd(&pairs[bit], low | (high << 16u));
             }
         }
+    } else if item < ends {
+        let i = item - unpacking;
+        let at = padding_at(i % padding, params.c, params.k);
+        put(copy, i / padding, at.x, at.y, 0.0);
     } else if item < items {
-        put_padding(copy, item - unpacking, padding);
+        let i = item - ends;
+        let at = padding_at(i % of_wt, params.k / GROUPS, params.c * GROUPS);
+        put_wt(copy, i / of_wt, at.x, at.y, 0.0);
     }
     if FAULTS != 0u {
         workgroupBarrier();

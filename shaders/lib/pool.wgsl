@@ -10,8 +10,12 @@ struct PoolParams {
     ow: u32,
     rows: u32,    // size R x S of the window
     columns: u32,
-    stride: u32,
-    padding: u32,
+    stride_y: u32,
+    stride_x: u32,
+    pad_y: u32,   // rows above the image
+    pad_x: u32,   // columns left of the image
+    counted_y: u32, // rows and columns of the padded image that a mean counts (DIVISOR 2)
+    counted_x: u32,
     scale: f32,   // of a mean: 1 / (R S)
 }
 

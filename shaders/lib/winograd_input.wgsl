@@ -7,7 +7,8 @@ struct WinogradInputParams {
     c: u32,       // channels of x, without padding
     tiles_h: u32,
     tiles_w: u32,
-    padding: u32,
+    pad_y: u32,   // zeros above the first row of x
+    pad_x: u32,   // zeros left of its first column
     copies: u32,
     first: u32,   // first image to compute
     count: u32,   // number of images to compute

@@ -16,8 +16,8 @@
 fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let to = place(i, params.oh, params.ow, c4s);
-    let top = i32(to.row * params.stride) - i32(params.padding);
-    let left = i32(to.column * params.stride) - i32(params.padding);
+    let top = i32(to.row * params.stride_y) - i32(params.pad_y);
+    let left = i32(to.column * params.stride_x) - i32(params.pad_x);
     // The taps inside the image; `plan` makes sure that there is one.
     let first = vec2<u32>(u32(max(-top, 0)), u32(max(-left, 0)));
     let end_row = u32(min(i32(params.rows), i32(params.h) - top));

@@ -16,18 +16,18 @@
 fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;
     let at = place(i, params.h, params.w, c4s);
-    let below = at.row + params.padding;
-    let right = at.column + params.padding;
-    let first_row = first_window(below, params.rows, params.stride);
-    let first_column = first_window(right, params.columns, params.stride);
-    let end_row = end_window(below, params.stride, params.oh);
-    let end_column = end_window(right, params.stride, params.ow);
+    let below = at.row + params.pad_y;
+    let right = at.column + params.pad_x;
+    let first_row = first_window(below, params.rows, params.stride_y);
+    let first_column = first_window(right, params.columns, params.stride_x);
+    let end_row = end_window(below, params.stride_y, params.oh);
+    let end_column = end_window(right, params.stride_x, params.ow);
 
     var sum = vec4<f32>(0.0);
     for (var row = first_row; row < end_row; row++) {
-        let r = below - row * params.stride;
+        let r = below - row * params.stride_y;
         for (var column = first_column; column < end_column; column++) {
-            let tap = r * params.columns + right - column * params.stride;
+            let tap = r * params.columns + right - column * params.stride_x;
             let o = ((at.n * params.oh + row) * params.ow + column) * c4s + at.c4;
             let winner = (vec4<u32>(arg[o]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
             sum += select(vec4<f32>(0.0), dy[o], winner == vec4<u32>(tap));

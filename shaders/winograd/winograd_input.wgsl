@@ -71,8 +71,8 @@ fn main(
     let tile = Tile(
         copy * params.images + n,
         copy * ((params.images * params.x_h * params.x_w + 7u) / 8u),
-        2 * i32(row) - i32(params.padding),
-        2 * i32(t % params.tiles_w) - i32(params.padding),
+        2 * i32(row) - i32(params.pad_y),
+        2 * i32(t % params.tiles_w) - i32(params.pad_x),
         n,
     );
     let m0 = column(tile, 0, c4);

@@ -47,22 +47,24 @@ fn layers(graph: &Graph) -> impl Iterator<Item = Layer> {
 /// outputs exchanged.
 fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
     let (layer, pixels, transposed) = match node.op {
-        Op::Conv { layer, window, transposed } => {
+        Op::Conv { layer, window, transposed, dilation } => {
             let [_, h, w] = graph.nodes[node.inputs[0]].chw.map(u64::from);
             // In the published input files the image of the UNets' last layer (a 1x1 convolution)
             // is enlarged by 2, like those of the 3x3 convolutions, although the layer has no
             // padding.
             let head = id == graph.output();
-            let padding = if head { 1 } else { u64::from(window.padding) };
-            let (stride, h, w) = match transposed {
-                true => (1, 2 * h + 2, 2 * w + 2),
-                false => (u64::from(window.stride), h + 2 * padding, w + 2 * padding),
+            let padding = |i: usize| {
+                if head { 2 } else { u64::from(window.before[i]) + u64::from(window.after[i]) }
             };
-            let [r, s] = window.kernel.map(u64::from);
-            let windows = |image: u64, kernel: u64| {
-                (image + stride).saturating_sub(kernel).div_ceil(stride).max(1)
+            let (stride, image) = match transposed {
+                true => ([1; 2], [2 * h + 2, 2 * w + 2]),
+                false => (window.stride.map(u64::from), [h + padding(0), w + padding(1)]),
             };
-            (layer, windows(h, r) * windows(w, s), transposed)
+            let windows = |i: usize| {
+                let kernel = u64::from((window.kernel[i] - 1) * dilation[i] + 1);
+                (image[i] + stride[i]).saturating_sub(kernel).div_ceil(stride[i]).max(1)
+            };
+            (layer, windows(0) * windows(1), transposed)
         }
         Op::Linear { layer } => (layer, 1, false),
         _ => return None,

@@ -33,12 +33,15 @@ pub mod elementwise {
     pub mod leaky_relu;
     pub mod learned_image;
     pub mod mask_gradient;
+    pub mod multiply;
+    pub mod pointwise;
 }
 
 /// Operations that move values: concatenation, padding, cropping, upsampling.
 pub mod layout {
     pub mod concat_channels;
     pub mod gather2d;
+    pub mod rearrange;
     pub mod upsample_nearest;
 }
 
@@ -81,6 +84,7 @@ pub mod reduce {
     pub mod absmax;
     pub mod channel_sum;
     pub mod chunking;
+    pub mod image_dot;
     pub mod non_finite;
     pub mod sum_partials;
 }

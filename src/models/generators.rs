@@ -8,10 +8,10 @@ use crate::{
     shape::Window,
 };
 
-const CONV3: Window = Window { kernel: [3, 3], stride: 1, padding: 1 };
-const HALVE: Window = Window { kernel: [2, 2], stride: 2, padding: 0 };
+const CONV3: Window = Window::even([3, 3], 1, 1);
+const HALVE: Window = Window::even([2, 2], 2, 0);
 /// Transposed convolution that doubles an image.
-const DOUBLE: Window = Window { kernel: [4, 4], stride: 2, padding: 1 };
+const DOUBLE: Window = Window::even([4, 4], 2, 1);
 
 /// Size of a generator: the paper's suffix L or S.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

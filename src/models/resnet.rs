@@ -6,8 +6,8 @@ use crate::{
     shape::Window,
 };
 
-const CONV1: Window = Window { kernel: [1, 1], stride: 1, padding: 0 };
-const CONV3: Window = Window { kernel: [3, 3], stride: 1, padding: 1 };
+const CONV1: Window = Window::even([1, 1], 1, 0);
+const CONV3: Window = Window::even([3, 3], 1, 1);
 
 /// Kinds of residual blocks: shallow networks use the basic block, deep ones the bottleneck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn residual(
     stride: u32,
     form: ResnetForm,
 ) -> Result<NodeId> {
-    let strided = Window { stride, ..CONV3 };
+    let strided = Window { stride: [stride; 2], ..CONV3 };
     let (convs, k): (&[(u32, Window)], u32) = match form.block {
         Block::Basic => (&[(width, strided), (width, CONV3)], width),
         Block::Bottleneck => (&[(width, CONV1), (width, strided), (4 * width, CONV1)], 4 * width),
@@ -75,7 +75,7 @@ fn residual(
     let mut shortcut = x;
     if stride != 1 || g.nodes[x].chw[0] != k {
         let projection = if form.large_images { "downsample" } else { "shortcut" };
-        let window = Window { stride, ..CONV1 };
+        let window = Window { stride: [stride; 2], ..CONV1 };
         shortcut = g.conv(x, &format!("{name}.{projection}.0"), k, window, false)?;
         shortcut = g.batch_norm(shortcut, &format!("{name}.{projection}.1"));
     }
@@ -103,7 +103,8 @@ pub(super) fn resnet_cifar(g: &mut Graph, images: NodeId, classes: u32, blocks: 
 fn option_a(g: &mut Graph, x: NodeId, name: &str, k: u32, stride: u32) -> Result<NodeId> {
     let c = g.nodes[x].chw[0];
     let shortcut = if stride == 1 { x } else { g.shortcut(x, stride, k, (k - c) / 2) };
-    let y = g.conv(x, &format!("{name}.conv1"), k, Window { stride, ..CONV3 }, false)?;
+    let y =
+        g.conv(x, &format!("{name}.conv1"), k, Window { stride: [stride; 2], ..CONV3 }, false)?;
     let y = g.batch_norm(y, &format!("{name}.bn1"));
     let y = g.relu(y);
     let y = g.conv(y, &format!("{name}.conv2"), k, CONV3, false)?;

@@ -6,8 +6,8 @@ use crate::{
     shape::Window,
 };
 
-const CONV3: Window = Window { kernel: [3, 3], stride: 1, padding: 1 };
-const HALVE: Window = Window { kernel: [2, 2], stride: 2, padding: 0 };
+const CONV3: Window = Window::even([3, 3], 1, 1);
+const HALVE: Window = Window::even([2, 2], 2, 0);
 
 /// Number of convolutions at each of the five resolutions, by depth: configurations A, D and E of
 /// the paper.

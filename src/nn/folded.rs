@@ -1,6 +1,6 @@
 //! Batch norm of a frozen network, folded into what follows its convolutions.
 
-use super::graph::{EPS, Graph, Op};
+use super::graph::{Graph, Op};
 use crate::{
     error::{Error, Result},
     files::Weights,
@@ -11,6 +11,8 @@ pub(super) struct Folded {
     pub(super) values: Vec<f32>,
     pub(super) scale: Vec<Option<u32>>,
     pub(super) shift: Vec<Option<u32>>,
+    /// Offsets of the scale and the shift of each batch norm that is folded into no layer.
+    pub(super) alone: Vec<Option<[u32; 2]>>,
     pub(super) image: Option<u32>,
 }
 
@@ -21,8 +23,8 @@ impl Folded {
             Ok(&weights.get(&param.name, &param.shape)?.data)
         };
         let (mut values, mut scale, mut shift) = (Vec::new(), Vec::new(), Vec::new());
+        let mut alone = vec![true; graph.norms.len()];
         for (index, layer) in graph.layers.iter().enumerate() {
-            let k = layer.shape.k as usize;
             let bias = layer.bias.map(data).transpose()?;
             let norm = norm_behind(graph, index);
             if norm.is_none() && bias.is_none() {
@@ -30,44 +32,72 @@ impl Folded {
                 shift.push(None);
                 continue;
             }
-            let mut factors = vec![1.0f32; k];
+            let k = layer.shape.k as usize;
             let mut offsets = bias.map_or_else(|| vec![0.0f32; k], <[f32]>::to_vec);
-            if let Some(norm) = norm {
-                let norm = graph.norms[norm];
-                let (gamma, beta) = (data(norm.gamma)?, data(norm.beta())?);
-                let (mean, var) = (data(norm.mean())?, data(norm.var())?);
-                for i in 0..k {
-                    let factor = f64::from(gamma[i]) / (f64::from(var[i]) + f64::from(EPS)).sqrt();
-                    factors[i] = factor as f32;
-                    let centred = f64::from(offsets[i]) - f64::from(mean[i]);
-                    offsets[i] = (f64::from(beta[i]) + centred * factor) as f32;
-                    if !(factors[i].is_finite() && offsets[i].is_finite()) {
-                        let name = &graph.params[norm.gamma].name;
-                        let what = format!(
-                            "channel {i} of the batch norm of {name} multiplies by {factor:e} and adds \
-                             {:e}, too large for float32",
-                            f64::from(beta[i]) + centred * factor
-                        );
-                        let hint = "such values are no trained ones: check the file, and what its \
-                                    tensors are";
-                        return Err(Error::format(weights.name(), what, hint));
-                    }
-                }
-            }
             scale.push(norm.map(|_| values.len() as u32));
-            if norm.is_some() {
+            if let Some(norm) = norm {
+                alone[norm] = false;
+                let (factors, shifts) = affine(graph, weights, norm, &offsets)?;
                 values.extend(factors);
+                offsets = shifts;
             }
             shift.push(Some(values.len() as u32));
             values.extend(offsets);
+        }
+        let mut of_norms = Vec::new();
+        for (norm, alone) in alone.into_iter().enumerate() {
+            let mut offsets = None;
+            if alone {
+                let c = graph.norms[norm].c;
+                let (factors, shifts) = affine(graph, weights, norm, &vec![0.0; c as usize])?;
+                let at = values.len() as u32;
+                offsets = Some([at, at + c]);
+                values.extend(factors.into_iter().chain(shifts));
+            }
+            of_norms.push(offsets);
         }
         let mut image = None;
         if let Some(param) = graph.learned() {
             image = Some(values.len() as u32);
             values.extend(data(param)?);
         }
-        Ok(Self { values, scale, shift, image })
+        Ok(Self { values, scale, shift, alone: of_norms, image })
     }
+}
+
+/// A batch norm with its running statistics as a scale and a shift per channel; `bias` is what is added in front of it.
+fn affine(
+    graph: &Graph,
+    weights: &Weights,
+    norm: usize,
+    bias: &[f32],
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let norm = graph.norms[norm];
+    let data = |param: usize| -> Result<&[f32]> {
+        let param = &graph.params[param];
+        Ok(&weights.get(&param.name, &param.shape)?.data)
+    };
+    let (gamma, beta) = (data(norm.gamma)?, data(norm.beta())?);
+    let (mean, var) = (data(norm.mean())?, data(norm.var())?);
+    let (mut factors, mut shifts) = (Vec::new(), Vec::new());
+    for (i, &bias) in bias.iter().enumerate() {
+        let factor = f64::from(gamma[i]) / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
+        let centred = f64::from(bias) - f64::from(mean[i]);
+        let shift = f64::from(beta[i]) + centred * factor;
+        let (scale, offset) = (factor as f32, shift as f32);
+        if !(scale.is_finite() && offset.is_finite()) {
+            let name = &graph.params[norm.gamma].name;
+            let what = format!(
+                "channel {i} of the batch norm of {name} multiplies by {scale:e} and adds {shift:e}, \
+                 too large for float32"
+            );
+            let hint = "such values are no trained ones: check the file, and what its tensors are";
+            return Err(Error::format(weights.name(), what, hint));
+        }
+        factors.push(scale);
+        shifts.push(offset);
+    }
+    Ok((factors, shifts))
 }
 
 /// The batch norm behind a layer, if it is the only reader of the layer's output.

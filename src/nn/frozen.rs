@@ -11,7 +11,10 @@ use crate::{
     error::{Error, Result},
     files::Weights,
     gpu::Buffer,
-    kernels::{plan::Dtype, quantise::fault_dequantize::Order},
+    kernels::{
+        plan::Dtype,
+        quantise::fault_dequantize::{Order, of_gradient},
+    },
     run::{Gpu, Tape},
     shape::Rsck,
 };
@@ -32,6 +35,7 @@ pub struct FrozenNet {
     pub(super) folded_len: u32,
     pub(super) scale: Vec<Option<u32>>,
     shift: Vec<Option<u32>>,
+    alone: Vec<Option<[u32; 2]>>,
     image: Option<u32>,
     /// Number of injectors made so far; their ids count from 1. `last_injector` is the id of the one that ran
     /// last.
@@ -101,8 +105,9 @@ impl FrozenNet {
                 let words =
                     first_word(layer, first) as usize..first_word(layer, first + k) as usize;
                 let packed = format!("{} stored", param.name);
+                let in_wt = of_gradient(shape, layer.groups).bytes() * u64::from(copies);
                 let wt = gradients
-                    .then(|| Buffer::new(gpu, &format!("{} transposed", param.name), bytes));
+                    .then(|| Buffer::new(gpu, &format!("{} transposed", param.name), in_wt));
                 slices.push(StoredSlice {
                     first,
                     k,
@@ -113,7 +118,7 @@ impl FrozenNet {
             }
             layers.push(slices);
         }
-        let Folded { values, scale, shift, image } = Folded::of(graph, weights)?;
+        let Folded { values, scale, shift, alone, image } = Folded::of(graph, weights)?;
         Ok(Self {
             graph: graph.clone(),
             scales: Buffer::with(gpu, "scales", &scales)?,
@@ -125,6 +130,7 @@ impl FrozenNet {
             folded_len: values.len() as u32,
             scale,
             shift,
+            alone,
             image,
             injectors: AtomicU64::new(0),
             last_injector: Arc::default(),
@@ -217,6 +223,7 @@ impl FrozenNet {
             shift: self.shift.clone(),
             image: self.image,
             norm: Vec::new(),
+            alone: self.alone.clone(),
             weight: Vec::new(),
         };
         let state = TrainingState::default();
@@ -239,7 +246,7 @@ pub(super) fn first_word(layer: &Layer, k: u32) -> u32 {
 fn slices_of(layer: &Layer, copies: u32, largest: u64) -> Vec<(u32, u32)> {
     let k = layer.shape.k;
     let whole = layer.shape.bytes() * u64::from(copies);
-    if whole <= largest || layer.order == Order::InOut {
+    if whole <= largest || layer.order == Order::InOut || layer.groups > 1 {
         return vec![(0, k)];
     }
     // A slice consists of whole tiles of the convolution kernel, 32 channels each, where it is large enough.

@@ -4,9 +4,13 @@ use crate::{
     error::{Error, Result},
     fault::{Description, Faults, Place, Placed},
     files::Weights,
-    kernels::{layout::gather2d::Gather, quantise::fault_dequantize::Order},
+    kernels::{
+        elementwise::pointwise::Pointwise, layout::gather2d::Gather, pool::window::Divisor,
+        quantise::fault_dequantize::Order,
+    },
     shape::{Nhwc, Rsck, Window},
 };
+use std::sync::Arc;
 
 /// Index of a node in its graph.
 pub type NodeId = usize;
@@ -31,6 +35,8 @@ pub enum Op {
         window: Window,
         /// Transposed.
         transposed: bool,
+        /// Rows and columns from one tap to the next.
+        dilation: [u32; 2],
     },
     /// A fully connected layer; on more than one pixel it is a convolution as large as the image.
     Linear {
@@ -43,16 +49,30 @@ pub enum Op {
     Relu,
     /// `tanh(x)`.
     Tanh,
+    /// `x` where it is above 0, else this slope times `x`.
+    LeakyRelu(f32),
+    /// Another activation function.
+    Pointwise(Pointwise),
     /// Maximum over windows.
     MaxPool(Window),
     /// Mean over windows.
-    AvgPool(Window),
+    AvgPool(Window, Divisor),
     /// Nearest-neighbour enlargement.
     Upsample(u32),
     /// Channels of the first input, then of the second.
     Concat,
     /// Sum of two inputs.
     Add,
+    /// Product of two inputs; the second may have one pixel, a gate for each channel of the first.
+    Multiply,
+    /// The values of an image in another order: where each comes from, both in the order `[C, H, W]`, or
+    /// [`FILL`](crate::kernels::layout::rearrange::FILL).
+    Rearrange {
+        /// Index of the source of each value.
+        table: Arc<[u32]>,
+        /// Value where there is no source.
+        fill: f32,
+    },
     /// Padding, subsampling, channel shifts.
     Gather(Gather),
     /// In training each value is 0 with this probability, and the others grow in proportion.
@@ -127,15 +147,19 @@ pub struct Layer {
     pub shape: Rsck,
     /// Order of the stored weights.
     pub order: Order,
+    /// Number of groups of channels; each output channel sums over the `shape.c` input channels of its group.
+    pub groups: u32,
 }
 
 /// A batch normalisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
     /// Index of gamma in [`Graph::params`]; beta, mean and variance follow it.
     pub gamma: usize,
     /// Channels.
     pub c: u32,
+    /// Added to the variance.
+    pub eps: f32,
 }
 
 impl Norm {
@@ -158,7 +182,7 @@ impl Norm {
     }
 }
 
-/// Batch norm's epsilon, everywhere in the paper and in PyTorch.
+/// Batch norm's epsilon in the paper and by default in PyTorch and ONNX.
 pub(super) const EPS: f32 = 1e-5;
 /// Batch norm's momentum.
 pub(super) const MOMENTUM: f32 = 0.1;

@@ -182,6 +182,7 @@ impl FrozenNet {
             let stored = fault_dequantize::StoredLayer {
                 shape: Rsck { k: slice.k, ..of.shape },
                 order: of.order,
+                groups: of.groups,
                 place,
                 bits: self.bits,
                 fold: self.scale[layer].map(|o| (o + slice.first, self.folded_len)),

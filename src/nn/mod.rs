@@ -19,6 +19,7 @@ mod parameters;
 mod trainable;
 
 pub use adopt::{Adopted, Rename, Selection};
+pub use build::ParamNames;
 pub use compiler::{ChannelSlice, Compiler, Layers, Mode, NodeValue, TrainingState, Vectors};
 pub use convolution::{Algorithm, ConvOperands, Convolution};
 pub use cut::{Cut, fit, most_images};

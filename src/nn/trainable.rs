@@ -108,6 +108,7 @@ impl TrainableNet {
             shift: self.graph.layers.iter().map(|l| l.bias.map(at)).collect(),
             image: self.graph.learned().map(at),
             norm: self.graph.norms.iter().map(|n| [at(n.gamma), at(n.beta())]).collect(),
+            alone: Vec::new(),
             weight: self.graph.layers.iter().map(|l| at(l.weight)).collect(),
         };
         let running = self.running.iter().map(|b| tape.import("running", b)).collect();
@@ -135,6 +136,7 @@ impl TrainableNet {
             let packed = tape.transient("stored weights", plan.bytes_of("packed"));
             tape.push(plan, &[parameters, scales, packed])?;
             let stored = fault_dequantize::StoredLayer {
+                groups: 1,
                 shape: layer.shape,
                 order: layer.order,
                 place,

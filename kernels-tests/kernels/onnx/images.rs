@@ -21,7 +21,7 @@ use nf_gpu::{
 /// The window of a pool that covers the whole image.
 fn global(x: &Tensor) -> Outcome<Window> {
     let [h, w] = plane(x)?;
-    Ok(Window { kernel: [h as u32, w as u32], stride: 1, padding: 0 })
+    Ok(Window::even([h as u32, w as u32], 1, 0))
 }
 
 /// The window, and images with explicit padding where the window's own padding does not suffice.

@@ -25,7 +25,7 @@ impl Meeting {
                 // A fully connected layer has a kernel as large as the image.
                 let [_, h, w] = evaluator.chw(evaluator.graph.nodes[node].inputs[0]);
                 let kernel = [h as u32, w as u32];
-                (layer, Window { kernel, stride: 1, padding: 0 }, false)
+                (layer, Window::even(kernel, 1, 0), false)
             }
             _ => unreachable!("{node} has no weights"),
         };

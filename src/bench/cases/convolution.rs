@@ -126,10 +126,12 @@ impl Layer {
 
 /// A convolution in words, with stride and padding only where they are not the usual ones.
 fn shape(conv: Conv2d) -> String {
-    let Window { kernel: [r, s], stride, padding } = conv.window;
+    let [r, s] = conv.window.kernel;
     let mut text = format!("{} {}", conv.x, conv.weights());
-    if stride != 1 || [2 * padding + 1; 2] != [r, s] {
-        text += &format!(" stride {stride} padding {padding}");
+    match conv.window.as_even() {
+        Some((1, padding)) if [2 * padding + 1; 2] == [r, s] => {}
+        Some((stride, padding)) => text += &format!(" stride {stride} padding {padding}"),
+        None => text += &format!(" window {}", conv.window),
     }
     if conv.transposed { text + " transposed" } else { text }
 }

@@ -11,13 +11,14 @@ use crate::{
         layout::{self, gather2d::Gather},
         loss, matmul, norm,
         plan::Plan,
-        pool, reduce,
+        pool::{self, window::Divisor},
+        reduce,
         winograd::{self, Form, Tiles},
     },
     shape::{Nhwc, Window},
 };
 
-const HALVE: Window = Window { kernel: [2, 2], stride: 2, padding: 0 };
+const HALVE: Window = Window::even([2, 2], 2, 0);
 
 /// A case of each kernel.
 pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
@@ -37,8 +38,8 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, elementwise::activation::plan(x, relu)?),
         (x, elementwise::activation::plan_grad(x, relu)?),
         (x, elementwise::add::plan(x)?),
-        (x, pool::avg_pool::plan(x, HALVE)?),
-        (x, pool::avg_pool::plan_grad(x, HALVE)?),
+        (x, pool::avg_pool::plan(x, HALVE, Divisor::Window)?),
+        (x, pool::avg_pool::plan_grad(x, HALVE, Divisor::Window)?),
         (x, pool::max_pool::plan(x, HALVE)?),
         (x, pool::max_pool::plan_grad(x, HALVE)?),
         (x, norm::statistics::plan_stats(x)?),
@@ -48,7 +49,7 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, norm::backward::plan_finish(x, chunks, 0, c, 2 * c)?),
         (x, norm::backward::plan_grad(x, x.pixels(), relu, 0, 2 * c)?),
         (x, elementwise::mask_gradient::plan(x, 1)?),
-        (x, elementwise::channel_affine::plan(x)?),
+        (x, elementwise::channel_affine::plan(x, 0, Some(x.c), 2 * x.c)?),
         (x, layout::concat_channels::plan(x, x)?),
         (x, layout::gather2d::plan(x, Nhwc::new(batch, 16, 16, c), Gather::subsample(2))?),
         (small, layout::upsample_nearest::plan(small, 2)?),

@@ -27,6 +27,7 @@ const CHUNKS: u32 = 16;
 pub(super) fn specs() -> Result<Vec<Spec>> {
     let large = Rsck::new(3, 3, 512, 512);
     let layer = fault_dequantize::StoredLayer {
+        groups: 1,
         shape: large,
         order: Order::OutIn,
         place: Place { layer: 0, address: 0 },

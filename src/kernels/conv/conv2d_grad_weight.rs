@@ -5,7 +5,7 @@ use crate::{
     kernels::{
         conv::conv2d::{
             Conv2d,
-            cases::{draw, general},
+            cases::{UNEVEN, draw, general},
             class_name,
             twin::{Values, general_label, meetings},
         },
@@ -38,10 +38,14 @@ crate::params! {
         r: u32,
         /// Kernel columns.
         s: u32,
-        /// Stride.
-        stride: u32,
-        /// Zero padding.
-        padding: u32,
+        /// Rows from one window to the next.
+        stride_y: u32,
+        /// Columns from one window to the next.
+        stride_x: u32,
+        /// Zeros above the first row.
+        pad_y: u32,
+        /// Zeros left of the first column.
+        pad_x: u32,
         /// Number of partial results.
         chunks: u32,
         /// Image rows of dy per partial result.
@@ -213,8 +217,10 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
         k: dy.c,
         r,
         s,
-        stride: conv.window.stride,
-        padding: conv.window.padding,
+        stride_y: conv.window.stride[0],
+        stride_x: conv.window.stride[1],
+        pad_y: conv.window.before[0],
+        pad_x: conv.window.before[1],
         chunks,
         chunk_rows,
     };
@@ -233,7 +239,9 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
         .costing(conv.flops())
         .classed(class);
     if conv.is_general() {
-        plan = plan.with("GROUPS", conv.groups).with("DILATION", conv.dilation);
+        let [rows, columns] = conv.dilation;
+        plan = plan.with("GROUPS", conv.groups);
+        plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
     }
     Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
 }
@@ -307,6 +315,8 @@ fn cases() -> Result<Vec<Case>> {
         forward(1, 1, 19, 38, 10, 1, 1, 0)?,
         // Two chunks, of which the last is shorter.
         forward(3, 37, 25, 3, 9, 3, 1, 1)?,
+        Conv2d::forward(Nhwc::new(2, 7, 9, 6), 10, UNEVEN)?,
+        Conv2d::transposed(Nhwc::new(2, 4, 5, 6), 34, UNEVEN)?,
         transposed(2, 4, 3, 5, 36, 4, 2, 1)?,
         transposed(1, 4, 4, 12, 6, 2, 2, 1)?,
     ] {

@@ -19,8 +19,7 @@ crate::kernel! {
 /// Shape of the pooled image.
 ///
 /// # Errors
-/// The window does not fit, is empty, is padded by more than half of its size, or has more than 256
-/// taps.
+/// The window does not fit, is empty, lies in the padding alone somewhere, or has more than 256 taps.
 pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     let [rows, columns] = window.kernel;
     if rows.checked_mul(columns).is_none_or(|taps| taps > 256) {
@@ -30,15 +29,24 @@ pub fn output(x: Nhwc, window: Window) -> Result<Nhwc> {
     pooled(x, window)
 }
 
-/// Shape of an image pooled in any way; every window must meet the image, as PyTorch demands.
+/// Shape of an image pooled in any way; every window must meet the image.
 pub(crate) fn pooled(x: Nhwc, window: Window) -> Result<Nhwc> {
     let x = x.checked()?;
     let [rows, columns] = window.kernel;
-    if rows.min(columns) == 0 || window.padding > rows.min(columns) / 2 {
-        let what = format!("pooling {x} by {window}: an empty window, or padding past half of it");
-        return Err(Error::Shape(what));
+    if rows.min(columns) == 0 {
+        return Err(Error::Shape(format!("pooling {x} by {window}: an empty window")));
     }
     let [h, w] = window.output(x.h, x.w)?;
+    let meets = |i: usize, image: u32, windows: u32| {
+        window.before[i] < window.kernel[i]
+            && u64::from(windows - 1) * u64::from(window.stride[i])
+                < u64::from(image + window.before[i])
+    };
+    if !(meets(0, x.h, h) && meets(1, x.w, w)) {
+        return Err(Error::Shape(format!(
+            "pooling {x} by {window}: a window lies in the padding alone"
+        )));
+    }
     Nhwc { h, w, ..x }.checked()
 }
 
@@ -69,8 +77,11 @@ pub fn plan_grad(x: Nhwc, window: Window) -> Result<Plan> {
 
 /// Images and windows for cases of all pools: halving, overlaps, gaps, padding, one window over the
 /// whole image.
-pub(crate) fn pools() -> [(Nhwc, Window); 8] {
-    let oblong = |r, s, stride, padding| Window { kernel: [r, s], stride, padding };
+pub(crate) fn pools() -> [(Nhwc, Window); 10] {
+    let oblong = |r, s, stride, padding| Window::even([r, s], stride, padding);
+    // The last window of ceil_mode, and axes that differ in everything.
+    let past = Window { after: [1, 1], ..Window::square(2, 2, 0) };
+    let uneven = Window { kernel: [3, 4], stride: [2, 3], before: [0, 2], after: [1, 3] };
     [
         (Nhwc::new(1, 1, 1, 1), Window::square(1, 1, 0)),
         (Nhwc::new(2, 6, 8, 3), Window::square(2, 2, 0)),
@@ -80,6 +91,8 @@ pub(crate) fn pools() -> [(Nhwc, Window); 8] {
         (Nhwc::new(1, 11, 7, 5), Window::square(2, 3, 0)),
         (Nhwc::new(1, 5, 9, 6), oblong(2, 4, 1, 1)),
         (Nhwc::new(2, 17, 16, 16), Window::square(2, 2, 1)),
+        (Nhwc::new(2, 5, 7, 6), past),
+        (Nhwc::new(2, 8, 9, 6), uneven),
     ]
 }
 
@@ -88,13 +101,14 @@ pub(crate) fn draw(random: &mut Random) -> (Nhwc, Window) {
     let shape = random.images(10_000);
     let window = random.window(shape.h, shape.w);
     let [r, s] = window.kernel;
-    (shape, Window { padding: window.padding.min(r.min(s) / 2), ..window })
+    // A window that reaches past the image must begin before its end.
+    (shape, if pooled(shape, window).is_ok() { window } else { Window::even([r, s], 1, 0) })
 }
 
 /// Row and column of x that tap `(r, s)` of window `(i, j)` meets, if it lies inside the image.
 fn pixel(x: Nhwc, window: Window, [i, j]: [u32; 2], [r, s]: [u32; 2]) -> Option<[u32; 2]> {
-    let row = (i * window.stride + r).checked_sub(window.padding)?;
-    let column = (j * window.stride + s).checked_sub(window.padding)?;
+    let row = (i * window.stride[0] + r).checked_sub(window.before[0])?;
+    let column = (j * window.stride[1] + s).checked_sub(window.before[1])?;
     (row < x.h && column < x.w).then_some([row, column])
 }
 
@@ -192,8 +206,8 @@ pub fn max_pool_grad(
     let len = (x.pixels() * x.c) as usize;
     let (mut dx, mut absolute) = (vec![0.0; len], vec![0.0; len]);
     for ([n, i, j, c], (&dy, tap)) in elements(y).zip(dy.iter().zip(taps)) {
-        let row = i * window.stride + tap / window.kernel[1] - window.padding;
-        let column = j * window.stride + tap % window.kernel[1] - window.padding;
+        let row = i * window.stride[0] + tap / window.kernel[1] - window.before[0];
+        let column = j * window.stride[1] + tap % window.kernel[1] - window.before[1];
         dx[at(x, [n, row, column, c])] += f64::from(dy);
         absolute[at(x, [n, row, column, c])] += f64::from(dy.abs());
     }
@@ -253,9 +267,11 @@ mod tests {
         for window in [
             Window::square(17, 1, 0),
             Window::square(2, 0, 0),
-            Window::square(3, 1, 2),
+            Window::square(3, 1, 3),
+            Window { after: [0, 4], ..Window::square(3, 1, 0) },
+            Window { before: [3, 0], ..Window::square(3, 1, 0) },
             Window::square(0, 1, 0),
-            Window { kernel: [1 << 16, 1 << 16], stride: 1, padding: 0 },
+            Window::even([1 << 16, 1 << 16], 1, 0),
         ] {
             let refused = plan(x, window).unwrap_err().to_string();
             assert!(refused.contains("16x17") || refused.contains("h=16 w=17"), "{refused}");
@@ -265,7 +281,7 @@ mod tests {
     #[test]
     fn a_tap_fits_a_byte() {
         let x = Nhwc::new(1, 1, 300, 3);
-        let line = |s| Window { kernel: [1, s], stride: 1, padding: 0 };
+        let line = |s| Window::even([1, s], 1, 0);
         assert_eq!(output(x, line(256)).unwrap(), Nhwc::new(1, 1, 45, 3));
         assert!(output(x, line(257)).is_err());
     }

@@ -166,7 +166,15 @@ impl Random {
         let stride = self.of(&[1, 1, 2, 2, 3]);
         let padding = self.below(kernel[0].min(kernel[1]).div_ceil(2) + 1);
         let padding = padding.min(kernel[0].min(kernel[1]) - 1);
-        let window = Window { kernel, stride, padding };
+        let mut window = Window::even(kernel, stride, padding);
+        // Half of the windows differ between axes and sides.
+        if self.flag() {
+            window.stride[1] = self.of(&[1, 2, 3]);
+            for i in 0..2 {
+                window.before[i] = self.below(kernel[i]);
+                window.after[i] = self.below(kernel[i]);
+            }
+        }
         if window.output(h, w).is_ok() { window } else { Window::square(1, stride, 0) }
     }
 }

@@ -30,8 +30,10 @@ crate::params! {
         tiles_h: u32,
         /// Columns of tiles.
         tiles_w: u32,
-        /// Zeros before the first row and column.
-        padding: u32,
+        /// Zeros above the first row.
+        pad_y: u32,
+        /// Zeros left of the first column.
+        pad_x: u32,
         /// Number of copies.
         copies: u32,
         /// Index of the first image to transform.
@@ -64,7 +66,8 @@ pub fn plan(tiles: Tiles, masked: bool) -> Result<Plan> {
         c: x.c,
         tiles_h,
         tiles_w,
-        padding: tiles.padding(),
+        pad_y: tiles.before()[0],
+        pad_x: tiles.before()[1],
         copies: conv.copies,
         first: tiles.first,
         count: tiles.count,
@@ -114,8 +117,9 @@ pub fn winograd_input(tiles: Tiles, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
     for p in 0..side * side {
         for t in 0..tiles.tiles() {
             let n = tiles.first + t / (rows * columns);
-            let first = [t / columns % rows, t % columns]
-                .map(|i| i64::from(form.outputs() * i) - i64::from(tiles.padding()));
+            let [row, column] = [t / columns % rows, t % columns];
+            let first = [(row, 0), (column, 1)]
+                .map(|(i, axis)| i64::from(form.outputs() * i) - i64::from(tiles.before()[axis]));
             for c in 0..shape.c {
                 let pixel = |i: usize, j: usize| {
                     let (h, w) = (first[0] + i as i64, first[1] + j as i64);
@@ -180,11 +184,20 @@ pub(crate) fn draw(form: Form, random: &mut Random) -> Result<(Conv2d, u32, u32)
         Form::F4 => (random.between(3, 9), 8 * random.between(1, (most / 72).clamp(1, 5))),
     };
     let n = random.length((most / (h * w)).clamp(1, 9));
-    let (padding, backward) = (random.below(3), random.flag());
-    // Padding of 0 and 2 changes the extents by two.
-    let input = |extent: u32| if backward { extent } else { extent + 2 - 2 * padding };
-    let x = Nhwc::new(n, input(h), input(w), c);
-    let conv = Conv2d::forward(x, k, Window::square(3, 1, padding))?;
+    let (backward, even) = (random.flag(), random.flag());
+    let mut padding = || random.below(3);
+    let window = if even {
+        Window::square(3, 1, padding())
+    } else {
+        let sides = [(); 2].map(|()| [padding(), padding()]);
+        Window { before: sides[0], after: sides[1], ..Window::square(3, 1, 0) }
+    };
+    // Padding that adds up to other than two changes the extents.
+    let input = |extent: u32, i: usize| {
+        if backward { extent } else { extent + 2 - window.before[i] - window.after[i] }
+    };
+    let x = Nhwc::new(n, input(h, 0), input(w, 1), c);
+    let conv = Conv2d::forward(x, k, window)?;
     let conv = if backward { conv.grad_input() } else { conv };
     // The first image must begin with a word of the mask.
     let pixels = conv.y.h * conv.y.w;

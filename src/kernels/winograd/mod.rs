@@ -63,7 +63,7 @@ impl Form {
     /// give other results.
     #[must_use]
     pub fn fits(self, conv: Conv2d) -> bool {
-        let Window { kernel, stride, padding } = conv.window;
+        let Window { kernel, stride, before, .. } = conv.window;
         let alone = conv.copies == 1 || !conv.shared_input && !conv.sum_copies;
         let plain = conv.dtype == Dtype::F32 && alone && !conv.is_general();
         let [h, w] = [conv.y.h, conv.y.w];
@@ -71,7 +71,7 @@ impl Form {
             Self::F2 => w.is_multiple_of(2),
             Self::F4 => w.is_multiple_of(8) || w == 4 && h.is_multiple_of(2),
         };
-        kernel == [3, 3] && stride == 1 && padding <= 2 && rows && plain
+        kernel == [3, 3] && stride == [1; 2] && before.iter().all(|&n| n <= 2) && rows && plain
     }
 }
 
@@ -147,11 +147,11 @@ impl Tiles {
         Nhwc::new(self.form.values() * self.conv.copies, 1, self.tiles(), c)
     }
 
-    /// Zero padding before the first row and column, if taps are read in ascending order.
+    /// Zeros above the first row and left of the first column, if taps are read in ascending order.
     #[must_use]
-    pub fn padding(self) -> u32 {
-        let padding = self.conv.window.padding;
-        if self.conv.transposed { 2 - padding } else { padding }
+    pub fn before(self) -> [u32; 2] {
+        let before = self.conv.window.before;
+        if self.conv.transposed { before.map(|n| 2 - n) } else { before }
     }
 
     /// The sum over channels as a batched product of matrices, one per copy and value.

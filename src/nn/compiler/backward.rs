@@ -1,7 +1,7 @@
 //! The backward pass: from the gradient of the output to those of the input and, in training, of
 //! every parameter.
 
-use super::{Compiler, Mode, NodeValue, Saved};
+use super::{Compiler, Mode, NodeValue, Saved, saved::ChannelScales};
 use crate::{
     error::{Error, Result},
     kernels::{
@@ -86,9 +86,22 @@ impl Compiler<'_> {
                     own.tape.push(plan, &[dy, args[i], dx])
                 })
             }
-            Saved::AvgPool { x, out, window } => {
+            Saved::LeakyRelu { x, out, slope } => {
+                let outputs = self.parts(out)?;
+                self.undo_each(grads, x, out, |own, i, input, dy, dx| {
+                    let plan = elementwise::leaky_relu::plan_grad(input.whole(), slope)?;
+                    own.tape.push(plan, &[dy, outputs[i].id, dx])
+                })
+            }
+            Saved::Pointwise { x, out, function } => {
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = pool::avg_pool::plan_grad(input.whole(), window)?;
+                    let plan = elementwise::pointwise::plan_grad(input.whole(), function)?;
+                    own.tape.push(plan, &[dy, input.id, dx])
+                })
+            }
+            Saved::AvgPool { x, out, window, divisor } => {
+                self.undo_each(grads, x, out, |own, _, input, dy, dx| {
+                    let plan = pool::avg_pool::plan_grad(input.whole(), window, divisor)?;
                     own.tape.push(plan, &[dy, dx])
                 })
             }
@@ -115,13 +128,43 @@ impl Compiler<'_> {
             Saved::Gather { x, out, gather } => {
                 self.undo_gather(grads, x, out, gather.transposed())
             }
-            Saved::Affine { x, out, scale, zeros } => {
-                if !want_input {
+            Saved::Affine { x, out, scales: ChannelScales { affine, len, scale } } => {
+                if !self.wanted(x, want_input) {
                     return Ok(());
                 }
                 self.undo_each(grads, x, out, |own, _, input, dy, dx| {
-                    let plan = elementwise::channel_affine::plan(input.whole())?;
-                    own.tape.push(plan, &[dy, scale, zeros, dx])
+                    let plan = elementwise::channel_affine::plan(input.whole(), scale, None, len)?;
+                    own.tape.push(plan, &[dy, affine, dx])
+                })
+            }
+            Saved::Multiply { a, b, out } => {
+                let (of_a, of_b) = (self.parts(a)?, self.parts(b)?);
+                self.undo_each(grads, a, out, |own, i, input, dy, dx| {
+                    let plan = elementwise::multiply::plan(input.whole(), of_b[i].whole())?;
+                    own.tape.push(plan, &[dy, of_b[i].id, dx])
+                })?;
+                self.undo_each(grads, b, out, |own, i, input, dy, dx| {
+                    let a = of_a[i];
+                    let plan = if a.shape == input.shape {
+                        elementwise::multiply::plan(a.whole(), a.whole())?
+                    } else {
+                        reduce::image_dot::plan(a.whole())?
+                    };
+                    own.tape.push(plan, &[dy, a.id, dx])
+                })
+            }
+            Saved::Rearrange { x, out } => {
+                let [from, to] = [x, out].map(|node| self.graph.nodes[node].chw);
+                let Op::Rearrange { table, .. } = &self.graph.nodes[out].op else {
+                    return Err(Error::Shape(format!("node {out} rearranges nothing")));
+                };
+                let back = layout::rearrange::inverse(table, from)?;
+                let back = layout::rearrange::in_memory(&back, to, from)?;
+                let table = self.constant("where gradients come from", &back)?;
+                let outputs = self.parts(out)?;
+                self.undo_each(grads, x, out, |own, i, input, dy, dx| {
+                    let plan = layout::rearrange::plan(outputs[i].whole(), input.whole(), 0.0)?;
+                    own.tape.push(plan, &[dy, table, dx])
                 })
             }
             Saved::Dropout { x, out, p } => {

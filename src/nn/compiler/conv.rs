@@ -7,6 +7,7 @@ use crate::{
     kernels::{
         conv::conv2d::{Conv2d, Fusion, mask_bytes},
         layout,
+        plan::Dtype,
     },
     nn::{
         convolution::ConvOperands,
@@ -31,10 +32,14 @@ impl Compiler<'_> {
     fn gather_of(&self, node: NodeId, x: Nhwc) -> Result<(usize, Conv2d)> {
         let k = self.graph.nodes[node].chw[0];
         match self.graph.nodes[node].op {
-            Op::Conv { layer, window, transposed: true } => {
-                Ok((layer, Conv2d::transposed(x, k, window)?))
+            Op::Conv { layer, window, transposed: true, dilation } => {
+                let chw = self.graph.nodes[node].chw;
+                Ok((layer, Conv2d::transposed_to(x, chw, window, dilation)?))
             }
-            Op::Conv { layer, window, .. } => Ok((layer, Conv2d::forward(x, k, window)?)),
+            Op::Conv { layer, window, dilation, .. } => {
+                let groups = self.graph.layers[layer].groups;
+                Ok((layer, Conv2d::grouped(x, k, window, groups, dilation)?))
+            }
             Op::Linear { layer } => {
                 // A fully connected layer is a 1x1 convolution of one row: each image is a pixel of
                 // it, and all values of the image are the channels.
@@ -61,7 +66,8 @@ impl Compiler<'_> {
         for (part, input) in inputs.into_iter().enumerate() {
             let (_, mut conv) = self.gather_of(node, input.shape)?;
             conv.copies = self.layers.copies;
-            conv.dtype = self.dtype;
+            // Groups and dilation are computed in f32 alone.
+            conv.dtype = if conv.is_general() { Dtype::F32 } else { self.dtype };
             conv.shared_input = input.copies == 1 && conv.copies > 1;
             let mut results = Vec::new();
             for slice in &slices {

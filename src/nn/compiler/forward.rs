@@ -1,6 +1,6 @@
 //! The forward pass, node by node.
 
-use super::{Compiler, Mode, NodeValue, Saved};
+use super::{Compiler, Mode, NodeValue, Saved, saved::ChannelScales};
 use crate::{
     error::{Error, Result},
     gpu::Buffer,
@@ -56,12 +56,28 @@ impl Compiler<'_> {
                 self.saved.push(Saved::MaxPool { x, out: node, window: *window, args });
                 Ok(())
             }
-            Op::AvgPool(window) => {
+            Op::LeakyRelu(slope) => {
                 for (input, y) in self.io(node, x)? {
-                    let plan = pool::avg_pool::plan(input.whole(), *window)?;
+                    let plan = elementwise::leaky_relu::plan(input.whole(), *slope)?;
                     self.tape.push(plan, &[input.id, y.id])?;
                 }
-                self.saved.push(Saved::AvgPool { x, out: node, window: *window });
+                self.saved.push(Saved::LeakyRelu { x, out: node, slope: *slope });
+                Ok(())
+            }
+            Op::Pointwise(function) => {
+                for (input, y) in self.io(node, x)? {
+                    let plan = elementwise::pointwise::plan(input.whole(), *function)?;
+                    self.tape.push(plan, &[input.id, y.id])?;
+                }
+                self.saved.push(Saved::Pointwise { x, out: node, function: *function });
+                Ok(())
+            }
+            &Op::AvgPool(window, divisor) => {
+                for (input, y) in self.io(node, x)? {
+                    let plan = pool::avg_pool::plan(input.whole(), window, divisor)?;
+                    self.tape.push(plan, &[input.id, y.id])?;
+                }
+                self.saved.push(Saved::AvgPool { x, out: node, window, divisor });
                 Ok(())
             }
             Op::Upsample(factor) => {
@@ -87,6 +103,25 @@ impl Compiler<'_> {
                 self.saved.push(Saved::Add { a: x, b: inputs[1], out: node });
                 Ok(())
             }
+            Op::Multiply => {
+                for (a, b, y) in self.two(node)? {
+                    let plan = elementwise::multiply::plan(a.whole(), b.whole())?;
+                    self.tape.push(plan, &[a.id, b.id, y.id])?;
+                }
+                self.saved.push(Saved::Multiply { a: x, b: inputs[1], out: node });
+                Ok(())
+            }
+            Op::Rearrange { table, fill } => {
+                let (from, to) = (graph.nodes[x].chw, graph.nodes[node].chw);
+                let table = layout::rearrange::in_memory(table, from, to)?;
+                let table = self.constant("where values come from", &table)?;
+                for (input, y) in self.io(node, x)? {
+                    let plan = layout::rearrange::plan(input.whole(), y.whole(), *fill)?;
+                    self.tape.push(plan, &[input.id, table, y.id])?;
+                }
+                self.saved.push(Saved::Rearrange { x, out: node });
+                Ok(())
+            }
             Op::Gather(gather) => {
                 for (input, y) in self.io(node, x)? {
                     let plan = layout::gather2d::plan(input.whole(), y.whole(), *gather)?;
@@ -96,15 +131,9 @@ impl Compiler<'_> {
                 Ok(())
             }
             Op::Affine { scale, shift } => {
-                let scale = self.constant("input scale", scale)?;
-                let zeros = self.constant("no shift", &vec![0.0; shift.len()])?;
-                let shift = self.constant("input shift", shift)?;
-                for (input, y) in self.io(node, x)? {
-                    let plan = elementwise::channel_affine::plan(input.whole())?;
-                    self.tape.push(plan, &[input.id, scale, shift, y.id])?;
-                }
-                self.saved.push(Saved::Affine { x, out: node, scale, zeros });
-                Ok(())
+                let affine = self.constant("scales and shifts", &[&scale[..], shift].concat())?;
+                let (c, len) = (scale.len() as u32, (scale.len() + shift.len()) as u32);
+                self.affine(node, x, ChannelScales { affine, len, scale: 0 }, c)
             }
             Op::Dropout(p) => self.dropout(node, x, *p),
             Op::LearnedImage(_) => {
@@ -147,11 +176,30 @@ impl Compiler<'_> {
         Ok(all)
     }
 
-    fn constant(&mut self, label: &str, values: &[f32]) -> Result<BufferId> {
-        let mut padded = values.to_vec();
-        padded.resize(values.len().next_multiple_of(4), 0.0);
-        let buffer = Buffer::with(self.gpu, label, &padded)?;
+    pub(super) fn constant<T: bytemuck::Pod>(
+        &mut self,
+        label: &str,
+        values: &[T],
+    ) -> Result<BufferId> {
+        let buffer = Buffer::with(self.gpu, label, values)?;
         Ok(self.tape.import(label, &buffer))
+    }
+
+    /// A scale and a shift per channel; the shifts begin at the offset `shift` of the same buffer.
+    pub(super) fn affine(
+        &mut self,
+        node: NodeId,
+        x: NodeId,
+        scales: ChannelScales,
+        shift: u32,
+    ) -> Result<()> {
+        let ChannelScales { affine, len, scale } = scales;
+        for (input, y) in self.io(node, x)? {
+            let plan = elementwise::channel_affine::plan(input.whole(), scale, Some(shift), len)?;
+            self.tape.push(plan, &[input.id, affine, y.id])?;
+        }
+        self.saved.push(Saved::Affine { x, out: node, scales });
+        Ok(())
     }
 
     fn activation(&mut self, node: NodeId, x: NodeId, act: Activation) -> Result<()> {

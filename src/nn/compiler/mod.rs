@@ -75,6 +75,8 @@ pub struct Vectors {
     pub image: Option<u32>,
     /// Training: offsets of gamma and beta of each batch norm.
     pub norm: Vec<[u32; 2]>,
+    /// Frozen: offsets of the scale and the shift of each batch norm that is folded into no layer.
+    pub alone: Vec<Option<[u32; 2]>>,
     /// Training: offset of the weights of each layer.
     pub weight: Vec<u32>,
 }

@@ -1,10 +1,10 @@
 //! Batch norm in training: statistics of the whole batch, whatever parts it comes in.
 
-use super::{Compiler, Mode, NodeValue, Saved};
+use super::{Compiler, Mode, NodeValue, Saved, saved::ChannelScales};
 use crate::{
     error::{Error, Result},
     kernels::{elementwise::activation::Activation, norm, plan::Plan, reduce},
-    nn::graph::{EPS, MOMENTUM, NodeId, Op},
+    nn::graph::{MOMENTUM, NodeId, Op},
     run::BufferId,
     shape::Nhwc,
 };
@@ -12,10 +12,12 @@ use crate::{
 impl Compiler<'_> {
     pub(super) fn batch_norm(&mut self, node: NodeId, norm: usize, x: NodeId) -> Result<()> {
         if self.mode != Mode::Training {
-            return Err(Error::Shape(format!(
-                "{}: a frozen batch norm must follow a convolution",
-                self.graph.name
-            )));
+            let Some([scale, shift]) = self.vectors.alone.get(norm).copied().flatten() else {
+                let what = format!("{}: batch norm {norm} is folded", self.graph.name);
+                return Err(Error::Shape(what));
+            };
+            let (affine, len) = (self.vectors.buffer, self.vectors.len);
+            return self.affine(node, x, ChannelScales { affine, len, scale }, shift);
         }
         let next = self.graph.sole_consumer(node);
         let act = match next.map(|n| &self.graph.nodes[n].op) {
@@ -31,7 +33,8 @@ impl Compiler<'_> {
             Ok((norm::statistics::plan_like(input.shape, part)?, vec![input.id]))
         };
         let partial = self.partials("batch-norm partial", &inputs, stats)?;
-        let finish = norm::statistics::plan_finish(whole, part, EPS, MOMENTUM)?;
+        let finish =
+            norm::statistics::plan_finish(whole, part, self.graph.norms[norm].eps, MOMENTUM)?;
         let stats = self.tape.transient("batch-norm statistics", finish.bytes_of("stats"));
         self.tape.push(finish, &[partial, self.state.running[norm], stats])?;
         let [gamma, beta] = self.vectors.norm[norm];

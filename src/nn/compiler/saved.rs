@@ -3,11 +3,22 @@
 use super::super::graph::{Graph, NodeId, Op};
 use crate::{
     kernels::{
-        conv::conv2d::Conv2d, elementwise::activation::Activation, layout::gather2d::Gather,
+        conv::conv2d::Conv2d,
+        elementwise::{activation::Activation, pointwise::Pointwise},
+        layout::gather2d::Gather,
+        pool::window::Divisor,
     },
     run::BufferId,
     shape::Window,
 };
+
+/// Where the scales of an affine step are: a buffer of `len` floats, and the offset of the first channel's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChannelScales {
+    pub(super) affine: BufferId,
+    pub(super) len: u32,
+    pub(super) scale: u32,
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum Saved {
@@ -45,6 +56,7 @@ pub(super) enum Saved {
         x: NodeId,
         out: NodeId,
         window: Window,
+        divisor: Divisor,
     },
     Upsample {
         x: NodeId,
@@ -69,8 +81,26 @@ pub(super) enum Saved {
     Affine {
         x: NodeId,
         out: NodeId,
-        scale: BufferId,
-        zeros: BufferId,
+        scales: ChannelScales,
+    },
+    LeakyRelu {
+        x: NodeId,
+        out: NodeId,
+        slope: f32,
+    },
+    Pointwise {
+        x: NodeId,
+        out: NodeId,
+        function: Pointwise,
+    },
+    Multiply {
+        a: NodeId,
+        b: NodeId,
+        out: NodeId,
+    },
+    Rearrange {
+        x: NodeId,
+        out: NodeId,
     },
     /// Output and input are one buffer: dropout outside training.
     Same {
@@ -106,6 +136,10 @@ impl Saved {
             | Self::Add { out, .. }
             | Self::Gather { out, .. }
             | Self::Affine { out, .. }
+            | Self::LeakyRelu { out, .. }
+            | Self::Pointwise { out, .. }
+            | Self::Multiply { out, .. }
+            | Self::Rearrange { out, .. }
             | Self::Same { out, .. }
             | Self::Dropout { out, .. }
             | Self::LearnedImage { out } => out,

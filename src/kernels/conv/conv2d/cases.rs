@@ -13,6 +13,10 @@ use crate::{
     shape::{Nhwc, Window},
 };
 
+/// A window whose axes and sides differ in everything.
+pub(crate) const UNEVEN: Window =
+    Window { kernel: [3, 4], stride: [2, 3], before: [0, 2], after: [1, 3] };
+
 pub(super) fn cases() -> Result<Vec<Case>> {
     let none = Fusion::default();
     let forward = |n, h, w, c, k, kernel, stride, padding| {
@@ -29,11 +33,11 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         forward(3, 4, 4, 36, 64, 3, 1, 1)?,
         forward(1, 8, 6, 5, 4, 5, 3, 2)?,
         forward(1, 1, 19, 70, 10, 1, 1, 0)?,
-        Conv2d::forward(
-            Nhwc::new(2, 6, 7, 3),
-            5,
-            Window { kernel: [2, 4], stride: 1, padding: 1 },
-        )?,
+        Conv2d::forward(Nhwc::new(2, 6, 7, 3), 5, Window::even([2, 4], 1, 1))?,
+        // Axes and sides that differ in everything, forward and transposed.
+        Conv2d::forward(Nhwc::new(2, 7, 9, 6), 10, UNEVEN)?,
+        Conv2d::forward(Nhwc::new(1, 7, 9, 6), 10, UNEVEN)?.grad_input(),
+        Conv2d::transposed(Nhwc::new(2, 4, 5, 6), 34, UNEVEN)?,
         backward(1, 1, 1, 1, 1, 1, 1, 0)?,
         backward(2, 4, 3, 5, 36, 4, 2, 1)?,
         backward(1, 4, 4, 12, 6, 2, 2, 1)?,
@@ -97,7 +101,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
             cases.push(case("", conv.grad_input(), none, exact)?);
         }
     }
-    let grouped = Conv2d::grouped(Nhwc::new(2, 5, 7, 6), 10, Window::square(3, 1, 2), 2, 2)?;
+    let grouped = Conv2d::grouped(Nhwc::new(2, 5, 7, 6), 10, Window::square(3, 1, 2), 2, [2; 2])?;
     let copies = Conv2d { copies: 3, ..grouped };
     cases.push(case("all", copies, full, true)?);
     let gated = Fusion { mask_in: true, ..none };
@@ -105,7 +109,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     // A long sum: llvmpipe of Mesa 22 cuts an invocation off after 65,535 turns of all its loops
     // together.
     let up = Nhwc::new(1, 5, 1, 4);
-    let long = Conv2d::grouped_transposed(up, 128, Window::square(3, 1, 0), 2, 2)?;
+    let long = Conv2d::grouped_transposed(up, 128, Window::square(3, 1, 0), 2, [2; 2])?;
     let long = Conv2d { copies: 17, shared_input: true, ..long };
     cases.push(case("long sum", long.grad_input(), none, true)?);
     Ok(cases)
@@ -153,21 +157,25 @@ fn edges_of_tiles() -> Result<Vec<Case>> {
 }
 
 /// Groups and dilation, alone and together: groups that end inside a vec4, groups of one channel,
-/// several outputs per input, a stride that shares a factor with the dilation and one that does not.
+/// several outputs per input, a stride that shares a factor with the dilation and one that does not, and axes
+/// that differ in everything.
 pub(crate) fn general() -> Result<Vec<Conv2d>> {
     let x = Nhwc::new(2, 9, 8, 6);
     let up = Nhwc::new(2, 4, 3, 10);
     let window = Window::square;
+    let uneven = |kernel, stride, before, after| Window { kernel, stride, before, after };
     Ok(vec![
-        Conv2d::grouped(x, 9, window(3, 1, 1), 3, 1)?,
-        Conv2d::grouped(x, 6, window(3, 2, 1), 6, 1)?,
-        Conv2d::grouped(x, 12, window(3, 1, 2), 6, 2)?,
-        Conv2d::grouped(x, 5, window(3, 2, 2), 1, 2)?,
-        Conv2d::grouped(x, 4, Window { kernel: [2, 4], stride: 2, padding: 1 }, 2, 2)?,
-        Conv2d::grouped(Nhwc::new(1, 11, 10, 43), 43, window(3, 3, 1), 43, 2)?,
-        Conv2d::grouped_transposed(up, 6, window(4, 2, 1), 2, 1)?,
-        Conv2d::grouped_transposed(up, 7, window(3, 2, 1), 1, 2)?,
-        Conv2d::grouped_transposed(up, 15, window(3, 3, 2), 5, 2)?,
+        Conv2d::grouped(x, 9, window(3, 1, 1), 3, [1; 2])?,
+        Conv2d::grouped(x, 6, window(3, 2, 1), 6, [1; 2])?,
+        Conv2d::grouped(x, 12, window(3, 1, 2), 6, [2; 2])?,
+        Conv2d::grouped(x, 5, window(3, 2, 2), 1, [2; 2])?,
+        Conv2d::grouped(x, 4, Window::even([2, 4], 2, 1), 2, [2; 2])?,
+        Conv2d::grouped(Nhwc::new(1, 11, 10, 43), 43, window(3, 3, 1), 43, [2; 2])?,
+        Conv2d::grouped_transposed(up, 6, window(4, 2, 1), 2, [1; 2])?,
+        Conv2d::grouped_transposed(up, 7, window(3, 2, 1), 1, [2; 2])?,
+        Conv2d::grouped_transposed(up, 15, window(3, 3, 2), 5, [2; 2])?,
+        Conv2d::grouped(x, 12, uneven([3, 2], [2, 1], [0, 2], [3, 1]), 6, [1, 3])?,
+        Conv2d::grouped_transposed(up, 10, uneven([2, 3], [3, 2], [1, 0], [0, 2]), 10, [2, 1])?,
     ])
 }
 
@@ -241,20 +249,26 @@ const CHANNELS: u32 = 140;
 pub(crate) fn draw(random: &mut Random) -> Result<Conv2d> {
     let transposed = random.below(3) == 0;
     let general = random.below(6) == 0;
-    let (groups, dilation) =
-        if general { random.of(&[(2, 1), (3, 1), (1, 2), (2, 2)]) } else { (1, 1) };
+    let (groups, dilation) = if general {
+        random.of(&[(2, [1; 2]), (3, [1; 2]), (1, [2; 2]), (2, [2; 2]), (1, [1, 3])])
+    } else {
+        (1, [1; 2])
+    };
     let [c, k] = [(), ()].map(|()| random.length(CHANNELS / groups) * groups);
     let copies = random.of(&[1, 1, 1, 2, 3, 9, 17]);
     let window = random.window(8, 8);
     let [r, s] = window.kernel;
-    let reach = |taps: u32| (taps - 1) * dilation + 1;
     // In a transposed convolution the padding is cut off the output.
-    let padding = window.padding.min((r.min(s) - 1) / 2);
-    let window = if transposed { Window { padding, ..window } } else { window };
+    let cut = |padding: [u32; 2]| [0, 1].map(|i| padding[i].min((window.kernel[i] - 1) / 2));
+    let window = if transposed {
+        Window { before: cut(window.before), after: cut(window.after), ..window }
+    } else {
+        window
+    };
     let pixels = (PRODUCTS / copies / (c / groups * k * r * s)).max(1);
-    let least = |taps: u32| if transposed { 1 } else { reach(taps) };
-    let h = random.length(pixels.min(40)).max(least(r));
-    let w = random.length((pixels / h).clamp(1, 260)).max(least(s));
+    let least = |i: usize| if transposed { 1 } else { (window.kernel[i] - 1) * dilation[i] + 1 };
+    let h = random.length(pixels.min(40)).max(least(0));
+    let w = random.length((pixels / h).clamp(1, 260)).max(least(1));
     let x = Nhwc::new(random.length((pixels / (h * w)).clamp(1, 33)), h, w, c);
     let conv = match (general, transposed) {
         (false, false) => Conv2d::forward(x, k, window)?,

@@ -13,14 +13,18 @@ use std::sync::Arc;
 /// Names window and shapes of a convolution; the numbers of images and copies are rounded to size
 /// classes.
 pub(crate) fn class_name(conv: Conv2d) -> String {
-    let Window { kernel: [r, s], stride, padding } = conv.window;
+    let Window { kernel: [r, s], stride, before, .. } = conv.window;
+    // One number where both axes have the same; the sides behind show in the extents.
+    let each = |[y, x]: [u32; 2]| if x == y { y.to_string() } else { format!("{y},{x}") };
     let kind = if conv.transposed { "transposed " } else { "" };
     // A matrix product has one row of pixels, as many as the batch has images: a size class too.
     let product = conv.x.h == 1 && conv.y.h == 1;
     let columns = |w: u32| if product { bucket(w) } else { w };
     let image = |s: Nhwc| format!("{}x{}x{}", s.h, columns(s.w), s.c);
     let mut name = format!(
-        "{kind}{r}x{s}s{stride}p{padding} {}>{} n{}",
+        "{kind}{r}x{s}s{}p{} {}>{} n{}",
+        each(stride),
+        each(before),
         image(conv.x),
         image(conv.y),
         bucket(conv.x.n)
@@ -29,7 +33,7 @@ pub(crate) fn class_name(conv: Conv2d) -> String {
         name += &format!(" copies{}", bucket(conv.copies));
     }
     if conv.is_general() {
-        name += &format!(" groups{} dilation{}", conv.groups, conv.dilation);
+        name += &format!(" groups{} dilation{}", conv.groups, each(conv.dilation));
     }
     if conv.dtype == Dtype::F16 {
         name += " f16";

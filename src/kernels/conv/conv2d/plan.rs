@@ -31,10 +31,14 @@ crate::params! {
         r: u32,
         /// Kernel columns.
         s: u32,
-        /// Stride.
-        stride: u32,
-        /// Zero padding.
-        padding: u32,
+        /// Rows from one window to the next.
+        stride_y: u32,
+        /// Columns from one window to the next.
+        stride_x: u32,
+        /// Zeros above the first row.
+        pad_y: u32,
+        /// Zeros left of the first column.
+        pad_x: u32,
         /// Number of sets of weights.
         copies: u32,
         /// 1 if all copies read one input, else `copies`.
@@ -86,8 +90,8 @@ pub struct Conv2d {
     pub dtype: Dtype,
     /// Number of groups of channels, which are convolved independently.
     pub groups: u32,
-    /// Distance in pixels from one tap to the next.
-    pub dilation: u32,
+    /// Rows and columns from one tap to the next.
+    pub dilation: [u32; 2],
 }
 
 /// Operations fused with the sum, before and after it.
@@ -110,11 +114,9 @@ pub struct Fusion {
 }
 
 impl Conv2d {
-    /// A convolution of `x` with `k` output channels.
-    pub fn forward(x: Nhwc, k: u32, window: Window) -> Result<Self> {
-        let [h, w] = window.output(x.h, x.w)?;
-        let y = Nhwc::new(x.n, h, w, k);
-        Ok(Self {
+    /// A convolution of x to y with nothing unusual.
+    fn of(x: Nhwc, y: Nhwc, window: Window) -> Self {
+        Self {
             x,
             y,
             window,
@@ -124,33 +126,51 @@ impl Conv2d {
             sum_copies: false,
             dtype: Dtype::F32,
             groups: 1,
-            dilation: 1,
-        })
+            dilation: [1; 2],
+        }
+    }
+
+    /// A convolution of `x` with `k` output channels.
+    pub fn forward(x: Nhwc, k: u32, window: Window) -> Result<Self> {
+        let [h, w] = window.output(x.h, x.w)?;
+        Ok(Self::of(x, Nhwc::new(x.n, h, w, k), window))
     }
 
     /// A transposed convolution of `x` with `k` output channels.
     pub fn transposed(x: Nhwc, k: u32, window: Window) -> Result<Self> {
         let [h, w] = window.transposed_output(x.h, x.w)?;
+        Ok(Self { transposed: true, ..Self::of(x, Nhwc::new(x.n, h, w, k), window) })
+    }
+
+    /// A transposed convolution of `x` to images of `[k, h, w]`: rows and columns that the windows leave out at the end are
+    /// there too.
+    ///
+    /// # Errors
+    /// The window does not take `[h, w]` to the input's pixels.
+    pub fn transposed_to(
+        x: Nhwc,
+        chw: [u32; 3],
+        window: Window,
+        dilation: [u32; 2],
+    ) -> Result<Self> {
+        let [k, h, w] = chw;
         let y = Nhwc::new(x.n, h, w, k);
-        Ok(Self {
-            x,
-            y,
-            window,
-            transposed: true,
-            copies: 1,
-            shared_input: false,
-            sum_copies: false,
-            dtype: Dtype::F32,
-            groups: 1,
-            dilation: 1,
-        })
+        let conv = Self { dilation, transposed: true, ..Self::of(x, y, window) };
+        conv.checked()?;
+        Ok(conv)
     }
 
     /// A convolution with groups and dilation.
     ///
     /// # Errors
     /// The window does not fit, or the groups do not divide the channels.
-    pub fn grouped(x: Nhwc, k: u32, window: Window, groups: u32, dilation: u32) -> Result<Self> {
+    pub fn grouped(
+        x: Nhwc,
+        k: u32,
+        window: Window,
+        groups: u32,
+        dilation: [u32; 2],
+    ) -> Result<Self> {
         let conv = Self::forward(x, k, spread(window, dilation)?)?;
         Self { window, groups, dilation, ..conv }.with_whole_groups()
     }
@@ -164,7 +184,7 @@ impl Conv2d {
         k: u32,
         window: Window,
         groups: u32,
-        dilation: u32,
+        dilation: [u32; 2],
     ) -> Result<Self> {
         let conv = Self::transposed(x, k, spread(window, dilation)?)?;
         Self { window, groups, dilation, ..conv }.with_whole_groups()
@@ -181,7 +201,7 @@ impl Conv2d {
     /// Whether it has groups or dilation, which only the variant `plain` computes.
     #[must_use]
     pub fn is_general(self) -> bool {
-        (self.groups, self.dilation) != (1, 1)
+        (self.groups, self.dilation) != (1, [1; 2])
     }
 
     /// The gather that turns the output's gradient into the input's; it reads the transposed weights.
@@ -244,11 +264,12 @@ impl Conv2d {
 }
 
 /// The window without dilation that has the same extent as one with dilation.
-fn spread(window: Window, dilation: u32) -> Result<Window> {
-    let reach = |taps: u32| taps.checked_sub(1)?.checked_mul(dilation)?.checked_add(1);
-    match window.kernel.map(reach) {
-        [Some(r), Some(s)] if dilation > 0 => Ok(Window { kernel: [r, s], ..window }),
-        _ => Err(Error::Shape(format!("a window of {window} with dilation {dilation}"))),
+fn spread(window: Window, dilation: [u32; 2]) -> Result<Window> {
+    let reach = |taps: u32, by: u32| taps.checked_sub(1)?.checked_mul(by)?.checked_add(1);
+    let [r, s] = [0, 1].map(|i| reach(window.kernel[i], dilation[i]));
+    match (r, s) {
+        (Some(r), Some(s)) if !dilation.contains(&0) => Ok(Window { kernel: [r, s], ..window }),
+        _ => Err(Error::Shape(format!("a window of {window} with dilation {dilation:?}"))),
     }
 }
 
@@ -280,8 +301,10 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         k: conv.y.c,
         r,
         s,
-        stride: conv.window.stride,
-        padding: conv.window.padding,
+        stride_y: conv.window.stride[0],
+        stride_x: conv.window.stride[1],
+        pad_y: conv.window.before[0],
+        pad_x: conv.window.before[1],
         copies: conv.copies,
         x_copies: if conv.shared_input { 1 } else { conv.copies },
         scale_offset: fusion.scale.unwrap_or(0),
@@ -300,8 +323,8 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         optional(fusion.mask_out, mask_bytes(conv.y, y_copies)),
     ];
     let (plane, classes) = if conv.transposed {
-        let step = conv.window.stride;
-        (conv.y.h.div_ceil(step) * conv.y.w.div_ceil(step), step * step)
+        let [down, right] = conv.window.stride;
+        (conv.y.h.div_ceil(down) * conv.y.w.div_ceil(right), down * right)
     } else {
         (conv.y.h * conv.y.w, 1)
     };
@@ -321,7 +344,9 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .costing(conv.flops())
         .classed(class(conv, fusion));
     if conv.is_general() {
-        plan = plan.with("GROUPS", conv.groups).with("DILATION", conv.dilation);
+        let [rows, columns] = conv.dilation;
+        plan = plan.with("GROUPS", conv.groups);
+        plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
     }
     // A subgroup computes 32 output channels: with 8 channels or fewer most of its lanes would idle.
     if conv.y.c4() <= 2 {
@@ -359,7 +384,7 @@ mod tests {
     #[test]
     fn groups_and_dilation_are_for_plain_alone() {
         let (x, window) = (Nhwc::new(1, 8, 8, 8), Window::square(3, 1, 2));
-        for (groups, dilation) in [(2, 1), (1, 2), (8, 2)] {
+        for (groups, dilation) in [(2, [1; 2]), (1, [2; 2]), (8, [2; 2]), (1, [1, 2])] {
             let conv = Conv2d::grouped(x, 16, window, groups, dilation).unwrap();
             let plan = plan(conv, Fusion::default()).unwrap();
             let serves = KERNEL.variants.iter().filter(|v| v.serves(&plan)).map(|v| v.name);
@@ -368,9 +393,9 @@ mod tests {
             let half = Conv2d { dtype: Dtype::F16, ..conv };
             assert!(super::plan(half, Fusion::default()).is_err());
         }
-        assert!(Conv2d::grouped(x, 16, window, 3, 1).is_err());
-        assert!(Conv2d::grouped(x, 16, window, 0, 1).is_err());
-        assert!(Conv2d::grouped(x, 16, window, 1, 0).is_err());
-        assert!(Conv2d::grouped(x, 16, window, 1, 9).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 3, [1; 2]).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 0, [1; 2]).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 1, [0, 1]).is_err());
+        assert!(Conv2d::grouped(x, 16, window, 1, [1, 9]).is_err());
     }
 }

@@ -20,20 +20,22 @@ use crate::{
 
 /// Calls `f(large, tap, small)` for every pair of pixels that a window joins. `large` is a pixel index into
 /// the image that the window slides over, `small` one into the image of its positions, and `tap` is `r * S +
-/// s`. Taps are `dilation` pixels apart.
+/// s`. Taps are `dilation` rows and columns apart.
 pub fn meetings(
     large: Nhwc,
     small: Nhwc,
     window: Window,
-    dilation: u32,
+    dilation: [u32; 2],
     mut f: impl FnMut(usize, usize, usize),
 ) {
     let [rows, columns] = window.kernel;
+    let place = |i: usize, at: u32, tap: u32| {
+        i64::from(at * window.stride[i] + tap * dilation[i]) - i64::from(window.before[i])
+    };
     for n in 0..small.n {
         for (oy, ox) in (0..small.h).flat_map(|oy| (0..small.w).map(move |ox| (oy, ox))) {
             for (r, s) in (0..rows).flat_map(|r| (0..columns).map(move |s| (r, s))) {
-                let iy = i64::from(oy * window.stride + r * dilation) - i64::from(window.padding);
-                let ix = i64::from(ox * window.stride + s * dilation) - i64::from(window.padding);
+                let (iy, ix) = (place(0, oy, r), place(1, ox, s));
                 if (0..i64::from(large.h)).contains(&iy) && (0..i64::from(large.w)).contains(&ix) {
                     let at = (i64::from(n * large.h) + iy) * i64::from(large.w) + ix;
                     let small_at = (n * small.h + oy) * small.w + ox;
@@ -154,7 +156,9 @@ pub(crate) fn general_label(conv: Conv2d) -> String {
     if !conv.is_general() {
         return String::new();
     }
-    format!(" groups {} dilation {}", conv.groups, conv.dilation)
+    let [rows, columns] = conv.dilation;
+    let dilation = if rows == columns { rows.to_string() } else { format!("{rows}x{columns}") };
+    format!(" groups {} dilation {dilation}", conv.groups)
 }
 
 /// One case; `exact` draws small integers, whose sums f32 holds exactly.

@@ -4,7 +4,7 @@
 mod plan;
 mod twin;
 
-pub use plan::{FaultDequantizeParams, KERNEL, Order, StoredLayer, Transposed, plan};
+pub use plan::{FaultDequantizeParams, KERNEL, Order, StoredLayer, Transposed, of_gradient, plan};
 
 use crate::kernels::twin::{Suite, suite};
 use twin::{cases, random};

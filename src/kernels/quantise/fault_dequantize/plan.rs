@@ -162,6 +162,9 @@ pub struct StoredLayer {
     pub shape: Rsck,
     /// Order of the stored weights.
     pub order: Order,
+    /// Number of groups of channels, each with its own `shape.c` input channels; with several the order is
+    /// [`Order::OutIn`].
+    pub groups: u32,
     /// Index among all faultable layers, and address in memory.
     pub place: Place,
     /// Bits per weight, 2 to 8.
@@ -190,7 +193,7 @@ pub fn plan(
     scales_len: u32,
     layers: u32,
 ) -> Result<Plan> {
-    let StoredLayer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let StoredLayer { shape, order, groups, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
     check_bits(bits)?;
     check_scale(scale_index, scales_len)?;
@@ -205,7 +208,12 @@ pub fn plan(
     if copies.is_empty() {
         return Err(Error::Shape(format!("copies {} to {} are none", copies.start, copies.end)));
     }
-    let elements = elements(shape, copies.end)?;
+    let per_tap = groups == 1 || order == Order::OutIn && transposed != Transposed::Flat;
+    if groups == 0 || !shape.k.is_multiple_of(groups) || !per_tap {
+        return Err(Error::Shape(format!("{groups} groups of stored weights {shape}")));
+    }
+    let other = of_gradient(shape, groups);
+    let (elements, in_wt) = (elements(shape, copies.end)?, elements(other, copies.end)?);
     let words = shape.len().div_ceil(4);
     let outer = if order == Order::OutIn { shape.k } else { shape.c };
     // If stored rows consist of whole words they are taken as rows, else the layer is one row.
@@ -245,12 +253,22 @@ pub fn plan(
         8 * copies64,
         fold.map_or(16, |(_, len)| 4 * u64::from(len)),
         4 * elements,
-        if transposed == Transposed::Absent { 16 } else { 4 * elements },
+        if transposed == Transposed::Absent { 16 } else { 4 * in_wt },
         32 * copies64 * u64::from(layers),
         drawn.map_bytes(copies64),
     ];
     let pieces = row_words.div_ceil(EACH);
-    let items = rows * pieces + (shape.padded_len() - shape.len());
+    let padding_of_wt = if groups == 1 || transposed == Transposed::Absent {
+        0
+    } else {
+        other.padded_len() - other.len()
+    };
+    let padding = shape.padded_len() - shape.len();
+    let Some(items) =
+        (rows * pieces).checked_add(padding).and_then(|n| n.checked_add(padding_of_wt))
+    else {
+        return Err(Error::TooManyElements { what: format!("weights {shape}") });
+    };
     // The shader computes these numbers in 32 bits, without run-time checks.
     if pieces.checked_mul(TOGETHER).is_none() || items.checked_add(MOST_LANES).is_none() {
         return Err(Error::TooManyElements { what: format!("weights {shape}") });
@@ -269,8 +287,16 @@ pub fn plan(
         .with("FAULTS", u32::from(faults.is_some()))
         .with("FOLD", u32::from(fold.is_some() && transposed > 0))
         .with("TRANSPOSED", transposed)
+        .with("GROUPS", groups)
         .with("MAPPED", drawn.mapped)
         .with("LOTS", u32::from(drawn.lot_cut.is_some())))
+}
+
+/// Shape of the weights of a layer's input gradient, [`Transposed::PerTap`]: C is the number of output channels of one
+/// group, K that of all input channels.
+#[must_use]
+pub fn of_gradient(shape: Rsck, groups: u32) -> Rsck {
+    Rsck { c: shape.k / groups, k: shape.c * groups, ..shape }
 }
 
 /// Faults in the form of the kernel's parameters.
@@ -348,6 +374,7 @@ mod tests {
         let layer = StoredLayer {
             shape: Rsck::new(3, 3, 3, 64),
             order: Order::OutIn,
+            groups: 1,
             place: Place { layer: 1, address: 432 },
             bits: 8,
             fold: None,
@@ -361,6 +388,12 @@ mod tests {
         let folded = |fold| ok(StoredLayer { fold: Some(fold), ..layer }, 0..1);
         assert_eq!(folded((2, 66)).unwrap()[3], 264);
         assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());
+        // 64 input channels in one row of four, and three groups that do not divide 64 output channels.
+        let grouped = |groups| ok(StoredLayer { groups, ..layer }, 0..1);
+        assert_eq!(grouped(64).unwrap()[4..6], [9216, 9 * 4 * 192 * 4]);
+        assert!(grouped(3).is_err() && grouped(0).is_err());
+        let inward = StoredLayer { groups: 2, order: Order::InOut, ..layer };
+        assert!(ok(inward, 0..1).is_err());
         assert!(ok(layer, 0..0).is_err());
         assert!(ok(StoredLayer { place: Place { layer: 2, address: 0 }, ..layer }, 0..1).is_err());
         assert!(ok(StoredLayer { bits: 1, ..layer }, 0..1).is_err());

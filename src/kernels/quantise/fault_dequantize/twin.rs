@@ -10,7 +10,7 @@ use crate::{
     kernels::{
         quantise::{
             self,
-            fault_dequantize::{Order, StoredLayer, Transposed},
+            fault_dequantize::{Order, StoredLayer, Transposed, plan::of_gradient},
         },
         twin::{Case, Data, Random, Want},
     },
@@ -37,15 +37,25 @@ fn rsck(layer: StoredLayer, stored: &[f32]) -> Vec<f64> {
     w
 }
 
-/// Lays weights `[R, S, C, K]` out as `[R, S, K, C]`, or as `[K, R, S, C]` if `flat`.
-fn transpose(shape: Rsck, w: &[f64], flat: bool) -> Vec<f64> {
-    let (cp, kp) = (shape.c.next_multiple_of(4) as usize, shape.k.next_multiple_of(4) as usize);
-    let taps = (shape.r * shape.s) as usize;
-    let mut wt = Vec::new();
-    for (slow, middle) in
-        (0..taps * kp).map(|i| if flat { (i % taps, i / taps) } else { (i / kp, i % kp) })
+/// Lays weights `[R, S, C, K]`, each times the factor of its output channel, out as the layer's wt.
+fn transpose(layer: StoredLayer, w: &[f64], factor: impl Fn(usize) -> f64) -> Vec<f64> {
+    let StoredLayer { shape, groups, .. } = layer;
+    let other = of_gradient(shape, groups);
+    let [taps, c, k] = [shape.r * shape.s, shape.c, shape.k].map(|n| n as usize);
+    let (cp, kp) = (c.next_multiple_of(4), k.next_multiple_of(4));
+    let rows = other.c.next_multiple_of(4) as usize;
+    let columns = other.k.next_multiple_of(4) as usize;
+    let of_group = other.c as usize;
+    let mut wt = vec![0.0; other.padded_len() as usize];
+    for (tap, (ci, ki)) in (0..taps).flat_map(|tap| (0..c * k).map(move |i| (tap, (i / k, i % k))))
     {
-        wt.extend((0..cp).map(|c| w[(slow * cp + c) * kp + middle]));
+        let (row, column) = (ki % of_group, ki / of_group * c + ci);
+        let to = if layer.transposed == Transposed::Flat {
+            (row * taps + tap) * columns + column
+        } else {
+            (tap * rows + row) * columns + column
+        };
+        wt[to] = w[(tap * cp + ci) * kp + ki] * factor(ki);
     }
     wt
 }
@@ -56,6 +66,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let layer = |r, s, c, k, order, index, bits| StoredLayer {
         shape: Rsck::new(r, s, c, k),
         order,
+        groups: 1,
         place: Place { layer: index, address: 1000 * index },
         bits,
         // Every second layer has a batch norm behind it.
@@ -96,6 +107,17 @@ pub(super) fn cases() -> Result<Vec<Case>> {
             faults(Reference, 0.2)?,
         ),
     ];
+    let grouped = |groups, layer| StoredLayer { groups, ..layer };
+    // Depthwise, groups that end inside a vec4, several outputs for each input channel.
+    let groups = [
+        (grouped(10, layer(3, 3, 1, 10, OutIn, 2, 8)), 2, 1, faults(Flip, 0.2)?),
+        (grouped(3, layer(3, 1, 2, 9, OutIn, 1, 8)), 1, 0, faults(StuckAt, 0.3)?),
+        (grouped(6, layer(2, 2, 2, 12, OutIn, 4, 5)), 3, 0, faults(Reference, 0.2)?),
+        (grouped(8, layer(3, 3, 4, 8, OutIn, 2, 8)), 1, 0, None),
+        (with(Transposed::Absent, 0, grouped(4, layer(3, 3, 1, 8, OutIn, 2, 8))), 2, 0, {
+            faults(Flip, 0.2)?
+        }),
+    ];
     // Chips of a lot, rates per direction, chosen bit positions, measured maps.
     let lot = |faults: Faults, shared| faults.of_lot(Lot::new(0x1_2345_6789, shared)?);
     let drawn = |model| Faults::new(model, 0.2);
@@ -119,6 +141,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Asymmetric)?)),
     ];
     list.into_iter()
+        .chain(groups)
         .chain(more)
         .map(|(layer, copies, first, faults)| {
             let mut random = Random::new(layer.shape.len() + layer.bits);
@@ -158,14 +181,20 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
         }
         other => other,
     };
+    let groups = random.of(&[1, 1, 1, 2, 3]);
+    let shape = if groups > 1 { Rsck { k: k.div_ceil(groups) * groups, ..shape } } else { shape };
+    let k = shape.k;
+    let orders: &[Order] = if groups > 1 { &[Order::OutIn] } else { &[Order::OutIn, Order::InOut] };
+    let layouts = [Transposed::Absent, Transposed::PerTap, Transposed::Flat];
     let layer = StoredLayer {
         shape,
-        order: random.of(&[Order::OutIn, Order::InOut]),
+        order: random.of(orders),
+        groups,
         place: Place { layer: index, address: random.below(9_000) },
         bits,
         fold: random.flag().then_some((2, k + 5)),
         first_word: random.of(&[0, 0, 9, 300]),
-        transposed: random.of(&[Transposed::Absent, Transposed::PerTap, Transposed::Flat]),
+        transposed: random.of(if groups > 1 { &layouts[..2] } else { &layouts }),
     };
     let copies = random.length(5);
     case(layer, copies, random.below(copies), faults.as_ref(), random)
@@ -187,7 +216,7 @@ fn case(
     random: &mut Random,
 ) -> Result<Case> {
     let (scale_index, scales_len, layers) = (1, 3, 7);
-    let StoredLayer { shape, order, place, bits, fold, first_word, transposed } = layer;
+    let StoredLayer { shape, order, groups, place, bits, fold, first_word, transposed } = layer;
     let index = place.layer;
     let stored = quantize(&random.ordinary(|r| r.floats(shape.len() as usize)), bits)?;
     let mut scales = vec![f32::NAN; scales_len as usize];
@@ -221,31 +250,25 @@ fn case(
             }
         }
         let copy = rsck(layer, &dequantize(&read));
-        let flat = transposed == Transposed::Flat;
-        let mut transposed = transpose(shape, &copy, flat);
-        if let Some((offset, _)) = fold {
-            let row = shape.c.next_multiple_of(4) as usize;
-            for (i, v) in transposed.iter_mut().enumerate() {
-                let taps = if flat { (shape.r * shape.s) as usize } else { 1 };
-                let k = (i / row / taps) % shape.k.next_multiple_of(4) as usize;
-                *v *= f64::from(affine[offset as usize + k.min(shape.k as usize - 1)]);
-            }
-        }
-        if layer.transposed != Transposed::Absent {
-            wt.extend(transposed);
+        let factor = |k| fold.map_or(1.0, |(offset, _)| f64::from(affine[offset as usize + k]));
+        if transposed != Transposed::Absent {
+            wt.extend(transpose(layer, &copy, factor));
         }
         w.extend(copy);
     }
     // Earlier copies must keep 7; NaN must be overwritten.
-    let kept = (first * shape.padded_len()) as usize;
-    let mut old = vec![f32::NAN; w.len()];
-    old[..kept].fill(7.0);
-    w[..kept].fill(7.0);
+    let other = of_gradient(shape, groups);
+    let keep = |new: &mut Vec<f64>, of: Rsck| {
+        let kept = (first * of.padded_len()) as usize;
+        let mut old = vec![f32::NAN; new.len()];
+        old[..kept].fill(7.0);
+        new[..kept].fill(7.0);
+        old
+    };
     // Bindings that are not used have 16 bytes.
     let unused = wt.is_empty();
-    if !unused {
-        wt[..kept].fill(7.0);
-    }
+    let old = keep(&mut w, shape);
+    let old_wt = if unused { Vec::new() } else { keep(&mut wt, other) };
     let plan = quantise::fault_dequantize::plan(
         layer,
         first..copies,
@@ -262,8 +285,9 @@ fn case(
     });
     Ok(Case {
         label: format!(
-            "{shape} {order:?} {transposed:?} bits={bits} copies={first}..{copies} \
-             word {first_word} {what}"
+            "{shape}{} {order:?} {transposed:?} bits={bits} copies={first}..{copies} \
+             word {first_word} {what}",
+            if groups > 1 { format!(" groups={groups}") } else { String::new() }
         ),
         plan,
         data: vec![
@@ -279,8 +303,8 @@ fn case(
                 let eps = if fold.is_some() { f64::from(f32::EPSILON) } else { 0.0 };
                 let want = Want::flat(&wt, |v| v.abs() * eps);
                 let per_tap = layer.transposed == Transposed::PerTap;
-                let want = if per_tap { want.of(shape.transposed()) } else { want };
-                Data::in_out(&old, want)
+                let want = if per_tap { want.of(other) } else { want };
+                Data::in_out(&old_wt, want)
             },
             Data::in_out(&before, Want::words(after)),
             Data::input(&maps),
