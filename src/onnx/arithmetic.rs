@@ -43,19 +43,37 @@ pub(super) fn spread(from: &[usize], to: &[usize]) -> Vec<usize> {
 pub(super) fn is_binary(op: &str) -> bool {
     matches!(
         op,
-        "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Pow" | "Min" | "Max" | "Equal" | "Less" | "Greater"
-            | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or"
+        "Add"
+            | "Sub"
+            | "Mul"
+            | "Div"
+            | "Mod"
+            | "Pow"
+            | "Min"
+            | "Max"
+            | "Equal"
+            | "Less"
+            | "Greater"
+            | "LessOrEqual"
+            | "GreaterOrEqual"
+            | "And"
+            | "Or"
     )
 }
 
 /// Whether [`map`] knows an operator.
 pub(super) fn is_unary(op: &str) -> bool {
-    matches!(op, "Neg" | "Abs" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Not" | "Exp" | "Log")
+    matches!(
+        op,
+        "Neg" | "Abs" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Not" | "Exp" | "Log"
+    )
 }
 
 /// `a op b`.
 pub(super) fn combine(op: &str, a: &Value, b: &Value) -> Taken<Value> {
-    let misfit = || Reason::damaged(format!("its constants {:?} and {:?} do not fit together", a.dims, b.dims));
+    let misfit = || {
+        Reason::damaged(format!("its constants {:?} and {:?} do not fit together", a.dims, b.dims))
+    };
     let dims = broadcast(&a.dims, &b.dims).ok_or_else(misfit)?;
     let pairs = || spread(&a.dims, &dims).into_iter().zip(spread(&b.dims, &dims));
     let truth = |ints: Vec<bool>| Data::Ints(ints.into_iter().map(i64::from).collect());

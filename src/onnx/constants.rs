@@ -31,7 +31,8 @@ impl Budget {
     pub(super) fn take(&mut self, bytes: Option<usize>) -> Taken<()> {
         let left = bytes.and_then(|bytes| self.0.checked_sub(bytes));
         let advice = "fold constants before: python -m onnxsim in.onnx out.onnx";
-        self.0 = left.ok_or_else(|| Reason::new("its constants would take too much memory", advice))?;
+        self.0 =
+            left.ok_or_else(|| Reason::new("its constants would take too much memory", advice))?;
         Ok(())
     }
 }
@@ -49,8 +50,22 @@ pub(super) fn is_foldable(op: &str) -> bool {
         || is_unary(op)
         || matches!(
             op,
-            "Constant" | "Shape" | "Size" | "Cast" | "CastLike" | "ConstantOfShape" | "Range" | "Where" | "Concat"
-                | "Dropout" | "DequantizeLinear" | "ReduceProd" | "ReduceSum" | "ReduceMin" | "ReduceMax" | "Clip"
+            "Constant"
+                | "Shape"
+                | "Size"
+                | "Cast"
+                | "CastLike"
+                | "ConstantOfShape"
+                | "Range"
+                | "Where"
+                | "Concat"
+                | "Dropout"
+                | "DequantizeLinear"
+                | "ReduceProd"
+                | "ReduceSum"
+                | "ReduceMin"
+                | "ReduceMax"
+                | "Clip"
         )
 }
 
@@ -123,7 +138,8 @@ pub(super) fn fold(
         op if is_binary(op) => {
             let mut all = input(0)?.clone();
             for i in 1..inputs.len() {
-                budget.take(broadcast(&all.dims, &input(i)?.dims).and_then(|dims| bytes_of(&dims)))?;
+                budget
+                    .take(broadcast(&all.dims, &input(i)?.dims).and_then(|dims| bytes_of(&dims)))?;
                 all = combine(op, &all, input(i)?)?;
             }
             return Ok(vec![derived(node, inputs, all)]);
@@ -149,7 +165,11 @@ fn derived(node: &NodeProto, inputs: &[Option<Constant>], value: Value) -> Const
     if !matches!(node.op.as_str(), "Identity" | "Dropout" | "Cast") {
         changed.push(node.op.clone());
     }
-    Constant { value: Rc::new(value), stored: origin.and_then(|origin| origin.stored.clone()), changed }
+    Constant {
+        value: Rc::new(value),
+        stored: origin.and_then(|origin| origin.stored.clone()),
+        changed,
+    }
 }
 
 fn moved(
@@ -174,7 +194,11 @@ fn moved(
     Ok(Constant { value, stored: first.stored, changed })
 }
 
-fn constant((model, folder): (&Model, &Path), node: &NodeProto, budget: &mut Budget) -> Taken<Value> {
+fn constant(
+    (model, folder): (&Model, &Path),
+    node: &NodeProto,
+    budget: &mut Budget,
+) -> Taken<Value> {
     let scalar = |data| Value { dims: Vec::new(), data };
     let Some(attribute) = node.attributes.iter().find(|a| a.name.starts_with("value")) else {
         let advice = "save the network without sparse tensors";
@@ -183,9 +207,10 @@ fn constant((model, folder): (&Model, &Path), node: &NodeProto, budget: &mut Bud
     Ok(match attribute.name.as_str() {
         "value_float" => scalar(Data::Floats(attribute.float.into_iter().collect())),
         "value_int" => scalar(Data::Ints(attribute.int.into_iter().collect())),
-        "value_floats" => {
-            Value { dims: vec![attribute.floats.len()], data: Data::Floats(attribute.floats.clone()) }
-        }
+        "value_floats" => Value {
+            dims: vec![attribute.floats.len()],
+            data: Data::Floats(attribute.floats.clone()),
+        },
         "value_ints" => Value::ints(attribute.ints.clone()),
         "value" if attribute.tensor.is_some() => {
             let tensor = attribute.tensor.as_ref();
@@ -194,7 +219,12 @@ fn constant((model, folder): (&Model, &Path), node: &NodeProto, budget: &mut Bud
             budget.take(Some(value.bytes()))?;
             value
         }
-        _ => return Err(Reason::new("its constant is a text", "save the network without texts in it")),
+        _ => {
+            return Err(Reason::new(
+                "its constant is a text",
+                "save the network without texts in it",
+            ));
+        }
     })
 }
 
@@ -222,11 +252,19 @@ fn extents(value: &Value) -> Taken<Vec<usize>> {
 /// Other element types: all that matters here is floats or integers, truth values as 0 and 1.
 fn cast(value: &Value, kind: i64) -> Value {
     let data = match &value.data {
-        Data::Ints(list) if is_float(kind) => Data::Floats(list.iter().map(|&v| v as f32).collect()),
-        Data::Floats(list) if kind == 9 => Data::Ints(list.iter().map(|&v| i64::from(v != 0.0)).collect()),
-        Data::Ints(list) if kind == 9 => Data::Ints(list.iter().map(|&v| i64::from(v != 0)).collect()),
+        Data::Ints(list) if is_float(kind) => {
+            Data::Floats(list.iter().map(|&v| v as f32).collect())
+        }
+        Data::Floats(list) if kind == 9 => {
+            Data::Ints(list.iter().map(|&v| i64::from(v != 0.0)).collect())
+        }
+        Data::Ints(list) if kind == 9 => {
+            Data::Ints(list.iter().map(|&v| i64::from(v != 0)).collect())
+        }
         // Rust's `as` takes the nearest integer there is, and 0 for what is no number.
-        Data::Floats(list) if !is_float(kind) => Data::Ints(list.iter().map(|&v| v as i64).collect()),
+        Data::Floats(list) if !is_float(kind) => {
+            Data::Ints(list.iter().map(|&v| v as i64).collect())
+        }
         other => other.clone(),
     };
     Value { dims: value.dims.clone(), data }
@@ -234,14 +272,18 @@ fn cast(value: &Value, kind: i64) -> Value {
 
 fn range(start: &Value, limit: &Value, step: &Value, budget: &mut Budget) -> Taken<Value> {
     let odd = || Reason::damaged("its range has no end");
-    if let (Some(&[start]), Some(&[limit]), Some(&[step])) = (start.as_ints(), limit.as_ints(), step.as_ints()) {
+    if let (Some(&[start]), Some(&[limit]), Some(&[step])) =
+        (start.as_ints(), limit.as_ints(), step.as_ints())
+    {
         let span = limit.checked_sub(start).ok_or_else(odd)?;
-        let count = span.checked_div(step).ok_or_else(odd)? + i64::from(span.checked_rem(step).unwrap_or(0) != 0);
+        let count = span.checked_div(step).ok_or_else(odd)?
+            + i64::from(span.checked_rem(step).unwrap_or(0) != 0);
         let count = usize::try_from(count.max(0)).map_err(|_| odd())?;
         budget.take(bytes_of(&[count]))?;
         return Ok(Value::ints((0..count as i64).map(|i| start + i * step).collect()));
     }
-    let (Some(start), Some(limit), Some(step)) = (start.scalar(), limit.scalar(), step.scalar()) else {
+    let (Some(start), Some(limit), Some(step)) = (start.scalar(), limit.scalar(), step.scalar())
+    else {
         return Err(odd());
     };
     let count = ((limit - start) / step).ceil().max(0.0);
@@ -281,7 +323,8 @@ fn concat(node: &NodeProto, inputs: &[Option<Constant>], budget: &mut Budget) ->
     let mut dims = first.dims.clone();
     dims[axis] = 0;
     for part in &parts {
-        let others = part.dims.len() == dims.len() && (0..dims.len()).all(|i| i == axis || part.dims[i] == dims[i]);
+        let others = part.dims.len() == dims.len()
+            && (0..dims.len()).all(|i| i == axis || part.dims[i] == dims[i]);
         if !others {
             return Err(odd());
         }
@@ -294,10 +337,14 @@ fn concat(node: &NodeProto, inputs: &[Option<Constant>], budget: &mut Budget) ->
         let row = |o: usize, part: &&Value| {
             part.as_ints().unwrap_or_default()[o * rows(part)..][..rows(part)].to_vec()
         };
-        Data::Ints((0..outer).flat_map(|o| parts.iter().flat_map(move |part| row(o, part))).collect())
+        Data::Ints(
+            (0..outer).flat_map(|o| parts.iter().flat_map(move |part| row(o, part))).collect(),
+        )
     } else {
         let row = |o: usize, part: &&Value| part.floats()[o * rows(part)..][..rows(part)].to_vec();
-        Data::Floats((0..outer).flat_map(|o| parts.iter().flat_map(move |part| row(o, part))).collect())
+        Data::Floats(
+            (0..outer).flat_map(|o| parts.iter().flat_map(move |part| row(o, part))).collect(),
+        )
     };
     Ok(Constant::made(Value { dims, data }))
 }
@@ -322,7 +369,8 @@ fn dequantised(
     }
     let (scales, zeros) = (scale.floats(), zero.map(Value::floats));
     let of = |list: &[f32], channel: usize| list[if list.len() == 1 { 0 } else { channel }];
-    let all = x.floats().iter().enumerate().map(|(i, &v)| {
+    let words = x.floats();
+    let all = words.iter().enumerate().map(|(i, &v)| {
         let channel = i / inner.max(1) % channels;
         (v - zeros.as_ref().map_or(0.0, |zeros| of(zeros, channel))) * of(&scales, channel)
     });

@@ -54,21 +54,28 @@ pub(super) fn input(model: &Model, options: &ReadOptions) -> Result<Input, Probl
         );
         return Err(Problem { node: "the network".into(), op: String::new(), reason });
     };
-    let named = |reason| Problem { node: format!("input {}", info.name), op: String::new(), reason };
+    let named =
+        |reason| Problem { node: format!("input {}", info.name), op: String::new(), reason };
     info.check_float().map_err(named)?;
     sized(model, info, options).map_err(named)
 }
 
 fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input> {
     let Some(dims) = &info.dims else {
-        return Err(Reason::new("it has no extents", "export the network with the shape of its input"));
+        return Err(Reason::new(
+            "it has no extents",
+            "export the network with the shape of its input",
+        ));
     };
     let shown = || shown(dims);
     let (batch, inner) = match dims.split_first() {
         Some((batch, inner)) if (1..=3).contains(&inner.len()) => (batch, inner),
         _ => {
             let what = format!("it is {}", shown());
-            return Err(Reason::new(what, "an input [N, C, H, W] can be run, also [N, H, W, C] and [N, C H W]"));
+            return Err(Reason::new(
+                what,
+                "an input [N, C, H, W] can be run, also [N, H, W, C] and [N, C H W]",
+            ));
         }
     };
     let batch = match batch {
@@ -87,10 +94,15 @@ fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input>
             _ => None,
         })
         .collect();
-    let large = inner.iter().any(|dim| matches!(dim, Dim::Fixed(n) if *n > LARGEST && layout != Layout::Flat));
+    let large = inner
+        .iter()
+        .any(|dim| matches!(dim, Dim::Fixed(n) if *n > LARGEST && layout != Layout::Flat));
     let misfit = |given: [u32; 3]| {
         let given = given.map(|n| n.to_string()).join(",");
-        Reason::new(format!("it is {}, and --input-shape is {given}", shown()), "leave out --input-shape, or correct it")
+        Reason::new(
+            format!("it is {}, and --input-shape is {given}", shown()),
+            "leave out --input-shape, or correct it",
+        )
     };
     if layout == Layout::Flat {
         return flat(info, (dims, &mut fixed), options, batch);
@@ -112,7 +124,10 @@ fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input>
         return Err(Reason::new(format!("it is {}: its size is not fixed", shown()), advice));
     };
     if large || u64::from(c) * u64::from(h) * u64::from(w) > ELEMENTS {
-        return Err(Reason::new(format!("it is {}: too large", shown()), "give smaller images (--input-shape)"));
+        return Err(Reason::new(
+            format!("it is {}: too large", shown()),
+            "give smaller images (--input-shape)",
+        ));
     }
     let dims = fixed.into_iter().flatten().map(|n| n as usize).collect();
     Ok(Input { name: info.name.clone(), chw: [c, h, w], dims, layout, batch })
@@ -128,7 +143,9 @@ fn flat(
     let mut sizes: Vec<usize> = Vec::new();
     for extent in fixed.iter() {
         let advice = "export the network with a fixed size of its input";
-        let size = extent.ok_or_else(|| Reason::new(format!("it is {}: its size is not fixed", shown(dims)), advice))?;
+        let size = extent.ok_or_else(|| {
+            Reason::new(format!("it is {}: its size is not fixed", shown(dims)), advice)
+        })?;
         sizes.push(size as usize);
     }
     let all: usize = sizes.iter().product();
@@ -162,7 +179,8 @@ fn begins_with_rows(model: &Model, input: &str) -> bool {
     let mut value = input;
     // Arithmetic with constants does not say which axis is which. A file has at most as many steps as nodes.
     for _ in 0..nodes.len().min(64) {
-        let Some(node) = nodes.iter().find(|node| node.inputs.iter().any(|name| name == value)) else {
+        let Some(node) = nodes.iter().find(|node| node.inputs.iter().any(|name| name == value))
+        else {
             return false;
         };
         match node.op.as_str() {
@@ -200,7 +218,8 @@ pub(super) struct Output {
 
 /// The output of a network: one, or several that are computed of the same scores.
 pub(super) fn output(model: &Model) -> Result<Output, Problem> {
-    let found: Vec<Output> = model.graph.outputs.iter().map(|info| scores(model, &info.name)).collect();
+    let found: Vec<Output> =
+        model.graph.outputs.iter().map(|info| scores(model, &info.name)).collect();
     let same = found.windows(2).all(|pair| pair[0].scores == pair[1].scores);
     if found.is_empty() || !same {
         let names: Vec<&str> = found.iter().take(8).map(|output| output.name.as_str()).collect();
@@ -229,15 +248,23 @@ fn scores(model: &Model, output: &str) -> Output {
             makers.entry(first).or_insert(node);
         }
     }
-    let mut found =
-        Output { name: output.to_owned(), scores: output.to_owned(), stripped: Vec::new(), axis: None };
+    let mut found = Output {
+        name: output.to_owned(),
+        scores: output.to_owned(),
+        stripped: Vec::new(),
+        axis: None,
+    };
     let (mut value, mut passed) = (output, Vec::new());
     let mut behind_arg_max = true;
     for _ in 0..64 {
         let Some(node) = makers.get(value) else { break };
-        let ends = matches!(node.op.as_str(), "Softmax" | "LogSoftmax" | "ArgMax") && node.domain.is_empty();
+        let ends = matches!(node.op.as_str(), "Softmax" | "LogSoftmax" | "ArgMax")
+            && node.domain.is_empty();
         // Only what stands behind an ArgMax or Softmax can be left out without a change of the answer.
-        let passes = matches!(node.op.as_str(), "Identity" | "Cast" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten");
+        let passes = matches!(
+            node.op.as_str(),
+            "Identity" | "Cast" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten"
+        );
         if !ends && !(passes && behind_arg_max) {
             break;
         }

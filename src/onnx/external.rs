@@ -53,11 +53,20 @@ fn place(tensor: &TensorProto, folder: &Path) -> Taken<(PathBuf, u64, Option<u64
         Some(Err(_)) => Err(Reason::damaged(format!("the {key} of tensor {}", tensor.name))),
     };
     let Some(location) = entry("location") else {
-        return Err(Reason::damaged(format!("tensor {} does not say where its data are", tensor.name)));
+        return Err(Reason::damaged(format!(
+            "tensor {} does not say where its data are",
+            tensor.name
+        )));
     };
     let outside = || {
-        let what = format!("the data of tensor {} lie in {location}, outside of the file's folder", tensor.name);
-        Reason::new(what, "put the file with the data beside the .onnx file, and save it with that location")
+        let what = format!(
+            "the data of tensor {} lie in {location}, outside of the file's folder",
+            tensor.name
+        );
+        Reason::new(
+            what,
+            "put the file with the data beside the .onnx file, and save it with that location",
+        )
     };
     let relative = Path::new(location);
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -137,13 +137,18 @@ impl Model {
         let broken = |what: String| {
             // Another type of file is called by its name. ONNX itself is recognised too, by its first bytes.
             match recognise(&bytes).filter(|(kind, _)| !kind.contains("ONNX")) {
-                Some((kind, hint)) => Error::format(path, format!("it is {kind}, not an ONNX network"), hint),
+                Some((kind, hint)) => {
+                    Error::format(path, format!("it is {kind}, not an ONNX network"), hint)
+                }
                 None => Error::format(path, what, "copy it again, or export the network anew"),
             }
         };
         let mut wire = Wire::new(&bytes);
         let parsed = Self::of(&mut wire).map_err(|damage| {
-            broken(format!("it is no ONNX network, or damaged: at byte {} it {}", damage.at, damage.what))
+            broken(format!(
+                "it is no ONNX network, or damaged: at byte {} it {}",
+                damage.at, damage.what
+            ))
         });
         let model = parsed?;
         if model.graph.nodes.is_empty() || model.opsets.is_empty() {

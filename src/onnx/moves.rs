@@ -23,8 +23,19 @@ pub(super) enum Move {
 pub(super) fn is_move(op: &str) -> bool {
     matches!(
         op,
-        "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Slice" | "Gather" | "Split"
-            | "Expand" | "Tile" | "DepthToSpace" | "SpaceToDepth"
+        "Identity"
+            | "Reshape"
+            | "Flatten"
+            | "Squeeze"
+            | "Unsqueeze"
+            | "Transpose"
+            | "Slice"
+            | "Gather"
+            | "Split"
+            | "Expand"
+            | "Tile"
+            | "DepthToSpace"
+            | "SpaceToDepth"
     )
 }
 
@@ -41,7 +52,8 @@ pub(super) fn moves(node: &NodeProto, dims: &[usize], inputs: Inputs<'_>) -> Tak
         }
         "Flatten" => {
             let axis = node.int("axis").unwrap_or(1);
-            let at = if axis == dims.len() as i64 { dims.len() } else { axis_of(axis, dims.len())? };
+            let at =
+                if axis == dims.len() as i64 { dims.len() } else { axis_of(axis, dims.len())? };
             let product = |dims: &[usize]| dims.iter().product();
             vec![Move::Reshape(vec![product(&dims[..at]), product(&dims[at..])])]
         }
@@ -146,7 +158,8 @@ fn reshaped(dims: &[usize], wanted: &[i64], zero_is_zero: bool) -> Taken<Vec<usi
         let what = format!("it makes {wanted:?} of {dims:?}");
         Reason::new(what, super::reasons::SIZES)
     };
-    let mut new = wanted.iter().enumerate().map(resolved).collect::<Option<Vec<_>>>().ok_or_else(misfit)?;
+    let mut new =
+        wanted.iter().enumerate().map(resolved).collect::<Option<Vec<_>>>().ok_or_else(misfit)?;
     let product = new.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
     if let Some(open) = wanted.iter().position(|&extent| extent == -1) {
         let quotient = product.filter(|&p| p > 0 && all.is_multiple_of(p)).map(|p| all / p);
@@ -199,7 +212,8 @@ fn gather(dims: &[usize], axis: usize, indices: &Value) -> Taken<Vec<Move>> {
         let at = if at < 0 { at.saturating_add(dims[axis] as i64) } else { at };
         usize::try_from(at).ok().filter(|&at| at < dims[axis])
     };
-    let picked = list.iter().map(index).collect::<Option<Vec<_>>>().filter(|p| p.len() == indices.len());
+    let picked =
+        list.iter().map(index).collect::<Option<Vec<_>>>().filter(|p| p.len() == indices.len());
     let picked = picked.ok_or_else(|| odd("indices", list))?;
     // The extents of the indices replace the axis: none for a single one.
     let mut new = dims.to_vec();
@@ -254,7 +268,8 @@ fn enlarged(dims: &[usize], wanted: &[i64], tile: bool) -> Taken<Vec<Move>> {
 fn blocks(node: &NodeProto, dims: &[usize]) -> Taken<Vec<Move>> {
     let size = node.int("blocksize").and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
     let (&[n, c, h, w], 1..) = (dims, size) else { return Err(odd("blocksize", &[size])) };
-    let misfit = || Reason::new(format!("blocks of {size} do not divide {dims:?}"), super::reasons::SIZES);
+    let misfit =
+        || Reason::new(format!("blocks of {size} do not divide {dims:?}"), super::reasons::SIZES);
     if node.op == "SpaceToDepth" {
         if !h.is_multiple_of(size) || !w.is_multiple_of(size) {
             return Err(misfit());
@@ -309,7 +324,8 @@ impl Move {
                 let inner = strides[*axis];
                 let outer: usize = dims[..*axis].iter().product();
                 let block = dims[*axis] * inner;
-                let rows = (0..outer).flat_map(|o| picked.iter().map(move |&p| o * block + p * inner));
+                let rows =
+                    (0..outer).flat_map(|o| picked.iter().map(move |&p| o * block + p * inner));
                 return Some(rows.flat_map(|row| (row..row + inner).map(|at| at as u32)).collect());
             }
         };

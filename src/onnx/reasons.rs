@@ -23,7 +23,10 @@ impl Reason {
 
     /// A node or tensor that no exporter writes.
     pub(super) fn damaged(what: impl Into<String>) -> Self {
-        Self::new(what, "the file is damaged: check it with onnx.checker.check_model, and export it anew")
+        Self::new(
+            what,
+            "the file is damaged: check it with onnx.checker.check_model, and export it anew",
+        )
     }
 }
 
@@ -76,8 +79,11 @@ pub(super) fn error(path: &Path, problems: &[Problem]) -> Error {
         format!("{number}{}: {}", named(&problem.op, nodes), problem.reason.what)
     };
     let lines: Vec<String> = groups.iter().enumerate().map(line).collect();
-    let before =
-        if many { format!("it cannot be run, for {} reasons: ", lines.len()) } else { String::new() };
+    let before = if many {
+        format!("it cannot be run, for {} reasons: ", lines.len())
+    } else {
+        String::new()
+    };
     Error::format(path, format!("{before}{}", lines.join("; ")), advice.join("; "))
 }
 

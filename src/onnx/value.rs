@@ -91,8 +91,23 @@ impl Value {
 
 /// Names of ONNX's element types, by number.
 const KINDS: [&str; 17] = [
-    "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
-    "float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+    "undefined",
+    "float",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "int32",
+    "int64",
+    "string",
+    "bool",
+    "float16",
+    "double",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+    "bfloat16",
 ];
 
 /// Name of an ONNX element type.
@@ -122,7 +137,8 @@ pub(super) fn decode(model: &Model, tensor: &TensorProto, folder: &Path) -> Take
     let name = kind_name(tensor.kind);
     let Some(width) = width(tensor.kind) else {
         let what = format!("tensor {} is {name}, which is not read", tensor.name);
-        let advice = "export the network with float weights: nf-gpu quantises them itself (--precision)";
+        let advice =
+            "export the network with float weights: nf-gpu quantises them itself (--precision)";
         return Err(Reason::new(what, advice));
     };
     let count = tensor.dims.iter().try_fold(1usize, |product, &dim| {

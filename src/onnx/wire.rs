@@ -106,7 +106,10 @@ impl<'a> Wire<'a> {
     /// bytes in memory, so that a long one is refused.
     pub(super) fn short_ints(&self, field: &Field, all: &mut Vec<i64>) -> Read<()> {
         if field.range.len() > 1 << 20 {
-            return Err(Damage { at: field.range.start, what: "has a list of more than 1,000,000 bytes" });
+            return Err(Damage {
+                at: field.range.start,
+                what: "has a list of more than 1,000,000 bytes",
+            });
         }
         self.ints(field, all)
     }
@@ -245,7 +248,10 @@ mod tests {
         let mut wire = Wire::new(&bytes);
         let fields = wire.fields(wire.whole()).unwrap();
         assert_eq!(fields[0].int().unwrap(), 300);
-        assert_eq!((wire.text(&fields[1]).unwrap().as_str(), fields[1].range.clone()), ("ab", 3..7));
+        assert_eq!(
+            (wire.text(&fields[1]).unwrap().as_str(), fields[1].range.clone()),
+            ("ab", 3..7)
+        );
         assert_eq!(fields[2].float().unwrap(), 1.0);
         assert!(fields[2].int().is_err() && fields[0].message().is_err());
     }

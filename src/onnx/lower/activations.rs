@@ -4,41 +4,78 @@ use super::{
     super::{
         model::NodeProto,
         reasons::{Reason, Taken},
+        value::{Data, Value},
     },
     Lowering,
     tensor::Tensor,
 };
-use super::super::stub::{Activation, Build as _};
+use crate::{
+    kernels::elementwise::pointwise::Pointwise,
+    nn::{Graph, NodeId},
+};
+
+/// A function of single elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `tanh(x)`.
+    Tanh,
+    /// `x` where it is above 0, else this number above 0 times `x`.
+    LeakyRelu(f32),
+    /// Another.
+    Other(Pointwise),
+}
+
+impl Activation {
+    /// Adds it to a graph.
+    pub(super) fn of(self, graph: &mut Graph, x: NodeId) -> NodeId {
+        match self {
+            Self::Relu => graph.relu(x),
+            Self::Tanh => graph.tanh(x),
+            Self::LeakyRelu(slope) => graph.leaky_relu(x, slope),
+            Self::Other(function) => graph.pointwise(x, function),
+        }
+    }
+}
 
 impl Lowering<'_> {
     /// An activation; `x sigmoid(x)` and `x hard_sigmoid(x)` are taken together with their `Mul`.
-    pub(super) fn activation(&mut self, i: usize, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn activation(&mut self, node: &NodeProto) -> Taken<Tensor> {
         let x = self.tensor(node, 0)?;
         let of = |name: &str, default: f32| node.float(name).unwrap_or(default);
         let kind = match node.op.as_str() {
             "Relu" => Activation::Relu,
             "Tanh" => Activation::Tanh,
-            "HardSwish" => Activation::HardSwish,
-            "Sigmoid" => Activation::Sigmoid,
-            "HardSigmoid" => Activation::HardSigmoid { alpha: of("alpha", 0.2), beta: of("beta", 0.5) },
-            "LeakyRelu" => Activation::LeakyRelu(of("alpha", 0.01)),
+            "HardSwish" => Activation::Other(Pointwise::HardSwish),
+            "Sigmoid" => Activation::Other(Pointwise::Sigmoid),
+            "HardSigmoid" => {
+                let (alpha, beta) = (of("alpha", 0.2), of("beta", 0.5));
+                if !alpha.is_normal() || !beta.is_finite() {
+                    return Err(Reason::damaged(format!(
+                        "its alpha is {alpha} and its beta {beta}"
+                    )));
+                }
+                Activation::Other(Pointwise::HardSigmoid { alpha, beta })
+            }
+            "LeakyRelu" => return self.leaky(&x, of("alpha", 0.01)),
             "PRelu" => return self.prelu(node, &x),
             _ => match self.bounds(node)? {
                 Some(kind) => kind,
                 None => return Ok(x),
             },
         };
-        if let Some((kind, mul)) = gated(kind).zip(self.gate(i, node)) {
-            let y = self.pointwise(&x, |graph, x| graph.activation(x, kind))?;
+        if let Some((kind, mul)) = gated(kind).zip(self.gate(node)) {
+            let y = self.pointwise(&x, |graph, x| kind.of(graph, x))?;
             self.fuse(mul, &y);
             // Nobody but the Mul reads the gate, so that it can stand for anything.
             return Ok(y);
         }
-        self.pointwise(&x, |graph, x| graph.activation(x, kind))
+        self.pointwise(&x, |graph, x| kind.of(graph, x))
     }
 
     /// The `Mul` of a gate and what it is computed of, if nothing else reads the gate.
-    fn gate(&self, _i: usize, node: &NodeProto) -> Option<usize> {
+    fn gate(&self, node: &NodeProto) -> Option<usize> {
         let (at, mul) = self.sole_reader(node.output())?;
         let (x, gate) = (node.input(0)?, node.output());
         let both = mul.op == "Mul" && mul.inputs.len() == 2;
@@ -52,11 +89,15 @@ impl Lowering<'_> {
         for (i, bound) in bounds.iter_mut().enumerate() {
             if let Some(constant) = self.constant(node, i + 1)? {
                 let one = constant.value.scalar();
-                *bound = Some(one.ok_or_else(|| Reason::damaged("its bounds are no single numbers"))?);
+                *bound =
+                    Some(one.ok_or_else(|| Reason::damaged("its bounds are no single numbers"))?);
             }
         }
-        let [low, high] = [bounds[0].unwrap_or(f32::MIN).max(f32::MIN), bounds[1].unwrap_or(f32::MAX).min(f32::MAX)];
-        if low.is_nan() || high.is_nan() || low > high {
+        let [low, high] = [
+            bounds[0].unwrap_or(f32::MIN).max(f32::MIN),
+            bounds[1].unwrap_or(f32::MAX).min(f32::MAX),
+        ];
+        if low.is_nan() || high.is_nan() || low >= high {
             return Err(Reason::damaged(format!("its bounds are {low} and {high}")));
         }
         Ok(clip(low, high))
@@ -67,15 +108,35 @@ impl Lowering<'_> {
         let slope = self.constant(node, 1)?.ok_or_else(|| Reason::damaged("it has no slope"))?;
         let list = slope.value.floats();
         if let Some(&first) = list.first().filter(|first| list.iter().all(|v| v == *first)) {
-            return self.pointwise(x, |graph, x| graph.activation(x, Activation::LeakyRelu(first)));
+            return self.leaky(x, first);
         }
-        let positive = self.pointwise(x, |graph, x| graph.activation(x, Activation::Relu))?;
+        self.two_slopes(x, &slope.value)
+    }
+
+    /// The activation with one slope below 0.
+    fn leaky(&mut self, x: &Tensor, slope: f32) -> Taken<Tensor> {
+        match slope {
+            0.0 => self.pointwise(x, |graph, x| graph.relu(x)),
+            1.0 => Ok(x.clone()),
+            slope if slope.is_normal() && slope > 0.0 => {
+                self.pointwise(x, |graph, x| Activation::LeakyRelu(slope).of(graph, x))
+            }
+            slope if slope.is_finite() => {
+                self.two_slopes(x, &Value { dims: Vec::new(), data: Data::Floats(vec![slope]) })
+            }
+            slope => Err(Reason::damaged(format!("its slope is {slope}"))),
+        }
+    }
+
+    /// `max(x, 0) - slope max(-x, 0)`.
+    fn two_slopes(&mut self, x: &Tensor, slope: &Value) -> Taken<Tensor> {
+        let positive = self.pointwise(x, |graph, x| graph.relu(x))?;
         let minus = self.pointwise(x, |graph, x| {
             let c = graph.nodes[x].chw[0] as usize;
             let minus = graph.affine(x, &vec![-1.0; c], &vec![0.0; c]);
-            graph.activation(minus, Activation::Relu)
+            graph.relu(minus)
         })?;
-        let negative = self.scaled(&minus, &slope.value, |slope| (-slope, 0.0))?;
+        let negative = self.scaled(&minus, slope, |slope| (-slope, 0.0))?;
         self.sum(&positive, &negative)
     }
 }
@@ -84,8 +145,10 @@ impl Lowering<'_> {
 fn gated(gate: Activation) -> Option<Activation> {
     let is_sixth = |alpha: f32| (alpha - 1.0 / 6.0).abs() < 1e-6;
     match gate {
-        Activation::Sigmoid => Some(Activation::Silu),
-        Activation::HardSigmoid { alpha, beta: 0.5 } if is_sixth(alpha) => Some(Activation::HardSwish),
+        Activation::Other(Pointwise::Sigmoid) => Some(Activation::Other(Pointwise::Silu)),
+        Activation::Other(Pointwise::HardSigmoid { alpha, beta: 0.5 }) if is_sixth(alpha) => {
+            Some(Activation::Other(Pointwise::HardSwish))
+        }
         _ => None,
     }
 }
@@ -95,6 +158,6 @@ pub(super) fn clip(low: f32, high: f32) -> Option<Activation> {
     match (low, high) {
         (f32::MIN, f32::MAX) => None,
         (0.0, f32::MAX) => Some(Activation::Relu),
-        (low, high) => Some(Activation::Clip { low, high }),
+        (low, high) => Some(Activation::Other(Pointwise::Clip { low, high })),
     }
 }

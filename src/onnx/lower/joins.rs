@@ -13,15 +13,15 @@ use super::{
     tensor::{Tensor, chw, small},
     unsupported::REPLACE,
 };
-use super::super::stub::{Activation, Build as _};
+use crate::kernels::elementwise::pointwise::Pointwise;
 
 /// Most numbers of a constant that is another for each pixel.
 const MOST_CONSTANTS: usize = 1 << 16;
 
 impl Lowering<'_> {
     /// Sums, differences, products, quotients, extrema and powers.
-    pub(super) fn arithmetic(&mut self, i: usize, node: &NodeProto) -> Taken<Tensor> {
-        if let Some(y) = self.hard_swish(i, node)? {
+    pub(super) fn arithmetic(&mut self, node: &NodeProto) -> Taken<Tensor> {
+        if let Some(y) = self.hard_swish(node)? {
             return Ok(y);
         }
         let items = node.inputs.iter().map(|name| self.item(name)).collect::<Taken<Vec<_>>>()?;
@@ -40,8 +40,12 @@ impl Lowering<'_> {
                     let value = super::super::arithmetic::combine(name, &a.value, &b.value)?;
                     Item::Constant(super::super::value::Constant::made(value))
                 }
-                (Item::Tensor(x), Item::Constant(c)) => Item::Tensor(self.with_constant(op, &x, &c.value, false)?),
-                (Item::Constant(c), Item::Tensor(x)) => Item::Tensor(self.with_constant(op, &x, &c.value, true)?),
+                (Item::Tensor(x), Item::Constant(c)) => {
+                    Item::Tensor(self.with_constant(op, &x, &c.value, false)?)
+                }
+                (Item::Constant(c), Item::Tensor(x)) => {
+                    Item::Tensor(self.with_constant(op, &x, &c.value, true)?)
+                }
                 (Item::Tensor(a), Item::Tensor(b)) => Item::Tensor(self.with_tensor(op, &a, &b)?),
                 _ => Item::Unknown,
             };
@@ -65,7 +69,7 @@ impl Lowering<'_> {
                 let bound = c.scalar().ok_or_else(|| Reason::new(single, REPLACE))?;
                 let kind = if op == "Max" { clip(bound, f32::MAX) } else { clip(f32::MIN, bound) };
                 match kind {
-                    Some(kind) => self.pointwise(x, |graph, x| graph.activation(x, kind)),
+                    Some(kind) => self.pointwise(x, |graph, x| kind.of(graph, x)),
                     None => Ok(x.clone()),
                 }
             }
@@ -100,7 +104,10 @@ impl Lowering<'_> {
     pub(super) fn sum(&mut self, a: &Tensor, b: &Tensor) -> Taken<Tensor> {
         if a.dims != b.dims {
             let what = format!("it adds {:?} and {:?} per image", a.dims, b.dims);
-            return Err(Reason::new(what, "sums of tensors with the same extents can be run: expand one before"));
+            return Err(Reason::new(
+                what,
+                "sums of tensors with the same extents can be run: expand one before",
+            ));
         }
         self.together(a, b, |graph, a, b| graph.add(a, b))
     }
@@ -116,12 +123,16 @@ impl Lowering<'_> {
         let (large, few) = if smaller(&a.dims, &b.dims) { (a, b) } else { (b, a) };
         if !smaller(&large.dims, &few.dims) {
             let what = format!("it multiplies {:?} and {:?} per image", a.dims, b.dims);
-            return Err(Reason::new(what, "products with the same extents can be run, and with one number per channel"));
+            return Err(Reason::new(
+                what,
+                "products with the same extents can be run, and with one number per channel",
+            ));
         }
         // Axes with one number each come first, as channels; then those along which it is repeated.
         let repeated = |axis: &usize| few.dims[*axis] != large.dims[*axis];
         let rank = large.dims.len();
-        let order: Vec<usize> = (0..rank).filter(|i| !repeated(i)).chain((0..rank).filter(repeated)).collect();
+        let order: Vec<usize> =
+            (0..rank).filter(|i| !repeated(i)).chain((0..rank).filter(repeated)).collect();
         let kept = (0..rank).filter(|i| !repeated(i)).count();
         let (large, few) = (self.permuted(large, &order)?, self.permuted(few, &order)?);
         let channels = small(large.dims[..kept].iter().product())?;
@@ -171,10 +182,18 @@ impl Lowering<'_> {
             constant.dims.iter().zip(&full[missing..]).all(|(own, to)| *own == 1 || own == to)
         });
         if !fits {
-            let what = format!("its constant {:?} does not fit {:?} per image", constant.dims, x.dims);
-            return Err(Reason::new(what, "constants of one number, or of one per channel, can be run"));
+            let what =
+                format!("its constant {:?} does not fit {:?} per image", constant.dims, x.dims);
+            return Err(Reason::new(
+                what,
+                "constants of one number, or of one per channel, can be run",
+            ));
         }
-        let reordered = if self.is_reordered(x) { x.clone() } else { Tensor::new(self.any(x)?, x.dims.clone()) };
+        let reordered = if self.is_reordered(x) {
+            x.clone()
+        } else {
+            Tensor::new(self.any(x)?, x.dims.clone())
+        };
         if let [(scale, shift)] = list[..] {
             return self.pointwise(&reordered, |graph, x| {
                 let c = graph.nodes[x].chw[0] as usize;
@@ -188,7 +207,10 @@ impl Lowering<'_> {
         // A number per element is one per channel of a single pixel.
         if x.len() > MOST_CONSTANTS {
             let what = format!("its constant {:?} is another for each pixel", constant.dims);
-            return Err(Reason::new(what, "constants of one number, or of one per channel, can be run"));
+            return Err(Reason::new(
+                what,
+                "constants of one number, or of one per channel, can be run",
+            ));
         }
         let vector = self.as_chw(x, [small(x.len())?, 1, 1])?;
         let (scale, shift): (Vec<f32>, Vec<f32>) = at.iter().map(|&i| list[i]).unzip();
@@ -210,7 +232,11 @@ impl Lowering<'_> {
 
     /// Axes in another order.
     pub(super) fn permuted(&self, x: &Tensor, order: &[usize]) -> Taken<Tensor> {
-        if order.iter().copied().eq(0..order.len()) { Ok(x.clone()) } else { self.moved_inside(x, &Move::Transpose(order.to_vec())) }
+        if order.iter().copied().eq(0..order.len()) {
+            Ok(x.clone())
+        } else {
+            self.moved_inside(x, &Move::Transpose(order.to_vec()))
+        }
     }
 
     /// `Concat` along any axis but the batch.
@@ -222,9 +248,13 @@ impl Lowering<'_> {
         let rank = parts.first().map_or(0, |first| first.dims.len());
         let axis = axis_of(node.int("axis").unwrap_or(1), rank + 1)?;
         let Some(axis) = axis.checked_sub(1) else {
-            return Err(Reason::new("it joins images of a batch", "images of a batch must stay apart"));
+            return Err(Reason::new(
+                "it joins images of a batch",
+                "images of a batch must stay apart",
+            ));
         };
-        let order: Vec<usize> = std::iter::once(axis).chain((0..rank).filter(|&i| i != axis)).collect();
+        let order: Vec<usize> =
+            std::iter::once(axis).chain((0..rank).filter(|&i| i != axis)).collect();
         let mut nodes = Vec::new();
         let mut dims = Vec::new();
         for part in &parts {
@@ -262,10 +292,10 @@ impl Lowering<'_> {
     }
 
     /// `x clip(x + 3, 0, 6) / 6` in four nodes, in either order of the last two.
-    fn hard_swish(&mut self, _i: usize, node: &NodeProto) -> Taken<Option<Tensor>> {
+    fn hard_swish(&mut self, node: &NodeProto) -> Taken<Option<Tensor>> {
         let Some((x, ends)) = self.hard_swish_from(node) else { return Ok(None) };
         let Item::Tensor(x) = self.item(&x)? else { return Ok(None) };
-        let y = self.pointwise(&x, |graph, x| graph.activation(x, Activation::HardSwish))?;
+        let y = self.pointwise(&x, |graph, x| graph.pointwise(x, Pointwise::HardSwish))?;
         for end in ends {
             self.fuse(end, &y);
         }

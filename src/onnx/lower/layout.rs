@@ -46,7 +46,10 @@ impl Lowering<'_> {
             None | Some("constant") => {}
             Some(mode) => {
                 let what = format!("it pads with {mode}");
-                return Err(Reason::new(what, "padding with a constant can be run: change the layer"));
+                return Err(Reason::new(
+                    what,
+                    "padding with a constant can be run: change the layer",
+                ));
             }
         }
         let constants = self.constants_behind(node)?;
@@ -62,10 +65,16 @@ impl Lowering<'_> {
             _ => (0..rank).collect(),
         };
         if pads.len() != 2 * axes.len() {
-            return Err(Reason::damaged(format!("it has {} pads for {} axes", pads.len(), axes.len())));
+            return Err(Reason::damaged(format!(
+                "it has {} pads for {} axes",
+                pads.len(),
+                axes.len()
+            )));
         }
         let fill = match given(2)? {
-            Some(value) => value.scalar().ok_or_else(|| Reason::damaged("its value is no single number"))?,
+            Some(value) => {
+                value.scalar().ok_or_else(|| Reason::damaged("its value is no single number"))?
+            }
             None => node.float("value").unwrap_or(0.0),
         };
         let (mut before, mut after) = (vec![0; rank], vec![0; rank]);

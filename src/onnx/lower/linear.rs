@@ -11,8 +11,7 @@ use super::{
     tensor::{Tensor, small},
     window::{Sliding, pair},
 };
-use super::super::stub::{Build as _, ConvNames};
-use crate::kernels::quantise::fault_dequantize::Order;
+use crate::{kernels::quantise::fault_dequantize::Order, nn::ParamNames};
 use std::rc::Rc;
 
 /// Rows and columns of the kernel that weights `[_, _, R, S]` or `[_, _, S]` have.
@@ -22,7 +21,10 @@ fn kernel(node: &NodeProto, weights: &[usize]) -> Taken<([usize; 2], bool)> {
         [_, _, r, s] => ([r, s], false),
         _ => {
             let what = format!("its weights are {weights:?}");
-            return Err(Reason::new(what, "convolutions over images and over sequences can be run"));
+            return Err(Reason::new(
+                what,
+                "convolutions over images and over sequences can be run",
+            ));
         }
     };
     let named = pair(node, "kernel_shape", 0, sequence)?;
@@ -39,14 +41,18 @@ pub(super) fn rows_and_columns(dims: &[usize], sequence: bool) -> Taken<[usize; 
         (&[_, l], true) => Ok([1, l]),
         _ => {
             let what = format!("its input is {dims:?} per image");
-            Err(Reason::new(what, "images with channels, rows and columns, or sequences, can be run"))
+            Err(Reason::new(
+                what,
+                "images with channels, rows and columns, or sequences, can be run",
+            ))
         }
     }
 }
 
 impl Lowering<'_> {
     fn groups(node: &NodeProto) -> Taken<usize> {
-        let groups = usize::try_from(node.int("group").unwrap_or(1)).ok().filter(|&groups| groups > 0);
+        let groups =
+            usize::try_from(node.int("group").unwrap_or(1)).ok().filter(|&groups| groups > 0);
         groups.ok_or_else(|| Reason::damaged("its group is no number of groups"))
     }
 
@@ -69,10 +75,13 @@ impl Lowering<'_> {
         let image = rows_and_columns(&x.dims, sequence)?;
         let window = Sliding::of(node, kernel, sequence)?;
         let (k, groups) = (weight.value.dims[0], Self::groups(node)?);
-        let fits = x.dims[0] == weight.value.dims[1].saturating_mul(groups) && k.is_multiple_of(groups) && k > 0;
+        let fits = x.dims[0] == weight.value.dims[1].saturating_mul(groups)
+            && k.is_multiple_of(groups)
+            && k > 0;
         if !fits {
             let (channels, dims) = (x.dims[0], &weight.value.dims);
-            let what = format!("its weights {dims:?} in {groups} groups do not fit {channels} channels");
+            let what =
+                format!("its weights {dims:?} in {groups} groups do not fit {channels} channels");
             return Err(Reason::new(what, SIZES));
         }
         // Zeros of a Pad in front become the convolution's own.
@@ -88,7 +97,7 @@ impl Lowering<'_> {
         let source = self.image(&inner)?;
         let weight = self.weight(node, (&input, &weight), &shape)?;
         let bias = self.bias_of(node, k)?;
-        let names = ConvNames { weight: &weight, bias: bias.as_deref() };
+        let names = ParamNames { weight: &weight, bias: bias.as_deref() };
         let dilation = [small(window.dilation[0])?, small(window.dilation[1])?];
         let y = self.graph.convolution(source, names, small(k)?, over, small(groups)?, dilation)?;
         Ok(self.image_of(y, sequence))
@@ -103,10 +112,14 @@ impl Lowering<'_> {
         let image = rows_and_columns(&x.dims, sequence)?;
         let window = Sliding::of(node, kernel, sequence)?;
         let groups = Self::groups(node)?;
-        let k = weight.value.dims[1].saturating_mul(groups);
-        if x.dims[0] != weight.value.dims[0] || !x.dims[0].is_multiple_of(groups) || k == 0 {
+        if groups != 1 {
+            let what = format!("it transposes in {groups} groups");
+            return Err(Reason::new(what, "transposed convolutions in one group can be run"));
+        }
+        let k = weight.value.dims[1];
+        if x.dims[0] != weight.value.dims[0] || k == 0 {
             let (channels, dims) = (x.dims[0], &weight.value.dims);
-            let what = format!("its weights {dims:?} in {groups} groups do not fit {channels} channels");
+            let what = format!("its weights {dims:?} do not fit {channels} channels");
             return Err(Reason::new(what, SIZES));
         }
         let mut extra = pair(node, "output_padding", 0, sequence)?;
@@ -120,10 +133,10 @@ impl Lowering<'_> {
         let source = self.image(&x)?;
         let weight = self.weight(node, (&input, &weight), &shape)?;
         let bias = self.bias_of(node, k)?;
-        let names = ConvNames { weight: &weight, bias: bias.as_deref() };
+        let names = ParamNames { weight: &weight, bias: bias.as_deref() };
         let dilation = [small(window.dilation[0])?, small(window.dilation[1])?];
-        let (k, groups) = (small(k)?, small(groups)?);
-        let y = self.graph.transposed_convolution(source, names, k, over, groups, dilation, output)?;
+        let y =
+            self.graph.transposed_convolution(source, names, small(k)?, over, dilation, output)?;
         Ok(self.image_of(y, sequence))
     }
 
@@ -158,7 +171,7 @@ impl Lowering<'_> {
     }
 
     /// `MatMul` by constant weights, with the `Add` of a bias right behind it.
-    pub(super) fn matrix_product(&mut self, _i: usize, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn matrix_product(&mut self, node: &NodeProto) -> Taken<Tensor> {
         let x = self.tensor(node, 0).map_err(|_| {
             let what = "the left of its inputs does not depend on the image, or both do";
             Reason::new(what, "attention is not computed: use a convolutional network")
@@ -218,7 +231,9 @@ impl Lowering<'_> {
         }
         let (inputs, k) = match (&weight.value.dims[..], order) {
             (&[k, inputs], Order::OutIn) | (&[inputs, k], Order::InOut) => (inputs, k),
-            (dims, _) => return Err(Reason::new(format!("its weights are {dims:?}"), "two axes are needed")),
+            (dims, _) => {
+                return Err(Reason::new(format!("its weights are {dims:?}"), "two axes are needed"));
+            }
         };
         if inputs != features || k == 0 {
             let what = format!("its weights take {inputs} numbers, and its input has {features}");
@@ -235,12 +250,15 @@ impl Lowering<'_> {
         let bias = match bias {
             None => None,
             Some((input, bias)) => {
-                let value = Value { dims: vec![k], data: super::super::value::Data::Floats(per_output(&bias, k)?) };
+                let value = Value {
+                    dims: vec![k],
+                    data: super::super::value::Data::Floats(per_output(&bias, k)?),
+                };
                 let bias = Constant { value: Rc::new(value), ..bias };
                 Some(self.parameter(node, (&input, &bias), &[k])?)
             }
         };
-        let names = ConvNames { weight: &weight, bias: bias.as_deref() };
+        let names = ParamNames { weight: &weight, bias: bias.as_deref() };
         let y = self.graph.fully_connected(source, names, small(k)?, order)?;
         Ok(Tensor::new(y, [leading, vec![k]].concat()))
     }
@@ -250,10 +268,16 @@ impl Lowering<'_> {
         let training = node.int("training_mode") == Some(1);
         if training || node.outputs.iter().skip(1).any(|name| !name.is_empty()) {
             let what = "it computes statistics of the batch";
-            return Err(Reason::new(what, "export the network for inference: model.eval() before torch.onnx.export"));
+            return Err(Reason::new(
+                what,
+                "export the network for inference: model.eval() before torch.onnx.export",
+            ));
         }
         if node.int("spatial") == Some(0) {
-            return Err(Reason::new("it normalises each pixel by itself (spatial 0)", super::unsupported::REPLACE));
+            return Err(Reason::new(
+                "it normalises each pixel by itself (spatial 0)",
+                super::unsupported::REPLACE,
+            ));
         }
         let x = self.tensor(node, 0)?;
         let c = x.dims.first().copied().unwrap_or(0);
@@ -264,7 +288,8 @@ impl Lowering<'_> {
         let mut names = Vec::new();
         for i in 1..5 {
             let constant = self.constant(node, i)?;
-            let constant = constant.ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
+            let constant =
+                constant.ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
             let name = node.input(i).unwrap_or_default();
             names.push((name, constant));
         }
@@ -273,9 +298,13 @@ impl Lowering<'_> {
             let what = format!("element {i} of its variance is {}", variance[i]);
             return Err(Reason::damaged(what));
         }
-        let parameters =
-            names.iter().map(|(name, constant)| self.parameter(node, (name, constant), &[c])).collect::<Taken<Vec<_>>>()?;
-        let [gamma, beta, mean, var] = &parameters[..] else { return Err(Reason::damaged("it lacks inputs")) };
+        let parameters = names
+            .iter()
+            .map(|(name, constant)| self.parameter(node, (name, constant), &[c]))
+            .collect::<Taken<Vec<_>>>()?;
+        let [gamma, beta, mean, var] = &parameters[..] else {
+            return Err(Reason::damaged("it lacks inputs"));
+        };
         let eps = node.float("epsilon").unwrap_or(1e-5);
         let y = self.graph.norm(source, [gamma, beta, mean, var], eps);
         Ok(Tensor::new(y, x.dims))

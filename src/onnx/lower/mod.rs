@@ -15,7 +15,7 @@ pub(super) use tensor::Tensor;
 use super::{
     constants::{Budget, fold, is_foldable, shape_of},
     model::{Model, NodeProto, TensorProto},
-    moves::is_move,
+    moves::{Move, is_move},
     reasons::{Problem, Reason, Taken},
     value::{Constant, Value, decode, is_float, kind_name},
 };
@@ -83,21 +83,17 @@ pub(super) struct Lowering<'m> {
 }
 
 impl<'m> Lowering<'m> {
-    /// Begins with the input of a network: its name and tensor.
-    pub(super) fn new(
-        (model, folder): (&'m Model, PathBuf),
-        graph: Graph,
-        (input, tensor): (&str, Tensor),
-        batch: usize,
-    ) -> Self {
-        let stored = model.graph.initialisers.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    /// Begins with the graph of an input, for batches of this size.
+    pub(super) fn new((model, folder): (&'m Model, PathBuf), graph: Graph, batch: usize) -> Self {
+        let stored =
+            model.graph.initialisers.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         Self {
             model,
             folder,
             graph,
             weights: Weights::default(),
             batch,
-            values: HashMap::from([(input.to_owned(), Item::Tensor(tensor))]),
+            values: HashMap::new(),
             stored,
             readers: HashMap::new(),
             fused: HashSet::new(),
@@ -109,6 +105,24 @@ impl<'m> Lowering<'m> {
             stripped: Vec::new(),
             notes: BTreeSet::new(),
         }
+    }
+
+    /// Gives the network its input: a tensor, behind a move of each image.
+    pub(super) fn begin(&mut self, name: &str, tensor: Tensor, transposed: Option<&Move>) {
+        let moved = transposed.map(|by| self.moved(&tensor, by));
+        let item = match moved {
+            None => Item::Tensor(tensor),
+            Some(Ok(moved)) => Item::Tensor(moved),
+            Some(Err(reason)) => {
+                self.problems.push(Problem {
+                    node: format!("input {name}"),
+                    op: String::new(),
+                    reason,
+                });
+                Item::Unknown
+            }
+        };
+        self.values.insert(name.to_owned(), item);
     }
 
     /// Lowers the nodes that `output` depends on, and gives what it stands for.
@@ -126,7 +140,7 @@ impl<'m> Lowering<'m> {
             if self.fused.contains(&i) {
                 continue;
             }
-            let outputs = self.node(i, node).unwrap_or_else(|reason| {
+            let outputs = self.node(node).unwrap_or_else(|reason| {
                 self.refuse(node, reason);
                 Vec::new()
             });
@@ -144,7 +158,7 @@ impl<'m> Lowering<'m> {
         self.problems.push(Problem { node: node.label(), op: node.op.clone(), reason });
     }
 
-    fn node(&mut self, i: usize, node: &NodeProto) -> Taken<Vec<Item>> {
+    fn node(&mut self, node: &NodeProto) -> Taken<Vec<Item>> {
         if let Some(reason) = unsupported::reason(node, self.model) {
             // The rest is read as if the node did nothing, so that all reasons are found at once.
             let first = node.input(0).map(|input| self.item(input));
@@ -164,7 +178,8 @@ impl<'m> Lowering<'m> {
             Some(Item::Constant(constant)) => Some(Some(constant.clone())),
             _ => None,
         });
-        if let (true, Some(inputs)) = (is_foldable(&node.op), constants.collect::<Option<Vec<_>>>()) {
+        if let (true, Some(inputs)) = (is_foldable(&node.op), constants.collect::<Option<Vec<_>>>())
+        {
             let folded = fold((self.model, &self.folder), node, &inputs, &mut self.budget)?;
             return Ok(folded.into_iter().map(Item::Constant).collect());
         }
@@ -175,13 +190,12 @@ impl<'m> Lowering<'m> {
             "Conv" => self.convolution(node)?,
             "ConvTranspose" => self.transposed_convolution(node)?,
             "Gemm" => self.gemm(node)?,
-            "MatMul" => self.matrix_product(i, node)?,
+            "MatMul" => self.matrix_product(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
-            "Relu" | "Clip" | "HardSwish" | "HardSigmoid" | "Sigmoid" | "Tanh" | "LeakyRelu" | "PRelu" => {
-                self.activation(i, node)?
-            }
+            "Relu" | "Clip" | "HardSwish" | "HardSigmoid" | "Sigmoid" | "Tanh" | "LeakyRelu"
+            | "PRelu" => self.activation(node)?,
             "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" | "Pow" | "Neg" => {
-                self.arithmetic(i, node)?
+                self.arithmetic(node)?
             }
             "Concat" => self.concat(node)?,
             "MaxPool" | "AveragePool" => self.pool(node)?,
@@ -223,14 +237,16 @@ impl<'m> Lowering<'m> {
         if tensor.external {
             self.budget.grow(value.bytes());
         }
-        let constant = Constant { value: Rc::new(value), stored: Some(name.to_owned()), changed: Vec::new() };
+        let constant =
+            Constant { value: Rc::new(value), stored: Some(name.to_owned()), changed: Vec::new() };
         self.values.insert(name.to_owned(), Item::Constant(constant.clone()));
         Ok(Item::Constant(constant))
     }
 
     /// A tensor of the network that a node reads.
     fn tensor(&mut self, node: &NodeProto, i: usize) -> Taken<Tensor> {
-        let name = node.input(i).ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
+        let name =
+            node.input(i).ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
         match self.item(name)? {
             Item::Tensor(tensor) => Ok(tensor),
             _ => {
@@ -247,7 +263,10 @@ impl<'m> Lowering<'m> {
             Item::Constant(constant) => Ok(Some(constant)),
             _ => {
                 let what = format!("its input {name} depends on the image");
-                Err(Reason::new(what, "weights and settings of layers are constants: export the network for inference"))
+                Err(Reason::new(
+                    what,
+                    "weights and settings of layers are constants: export the network for inference",
+                ))
             }
         }
     }

@@ -38,7 +38,11 @@ impl Lowering<'_> {
                 constant.changed.join(", ")
             ));
         }
-        self.layers.push(LayerSource { node: node.label(), op: node.op.clone(), stored: name.clone() });
+        self.layers.push(LayerSource {
+            node: node.label(),
+            op: node.op.clone(),
+            stored: name.clone(),
+        });
         Ok(name)
     }
 
@@ -67,16 +71,23 @@ impl Lowering<'_> {
             Data::Floats(data) => data,
             Data::Ints(_) => {
                 let what = format!("its parameter {name} is of integers");
-                return Err(Reason::new(what, "give the float network: nf-gpu quantises its weights itself"));
+                return Err(Reason::new(
+                    what,
+                    "give the float network: nf-gpu quantises its weights itself",
+                ));
             }
         };
         if data.len() != shape.iter().product::<usize>() {
-            let what = format!("its parameter {name} is {:?}, where {shape:?} fits", constant.value.dims);
+            let what =
+                format!("its parameter {name} is {:?}, where {shape:?} fits", constant.value.dims);
             return Err(Reason::damaged(what));
         }
         if let Some(i) = data.iter().position(|v| !v.is_finite()) {
             let what = format!("element {i} of its parameter {name} is {}", data[i]);
-            return Err(Reason::new(what, "the training that made it diverged: train again, and export"));
+            return Err(Reason::new(
+                what,
+                "the training that made it diverged: train again, and export",
+            ));
         }
         self.weights.insert(name, shape, data.clone());
         Ok(())

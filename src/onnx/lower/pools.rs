@@ -12,7 +12,7 @@ use super::{
     tensor::{Tensor, small},
     window::{Sliding, pair},
 };
-use super::super::stub::{Build as _, Window};
+use crate::{kernels::pool::window::Divisor, nn::NodeId, shape::Window};
 
 impl Lowering<'_> {
     /// `MaxPool` and `AveragePool`.
@@ -31,7 +31,10 @@ impl Lowering<'_> {
         }
         let window = Sliding::of(node, kernel, sequence)?;
         if window.dilation != [1, 1] {
-            return Err(Reason::new("its windows have gaps (dilations)", super::unsupported::REPLACE));
+            return Err(Reason::new(
+                "its windows have gaps (dilations)",
+                super::unsupported::REPLACE,
+            ));
         }
         if node.int("p").is_some_and(|p| p != 1) || node.int("storage_order").unwrap_or(0) != 0 {
             return Err(Reason::new("it stores columns first", super::unsupported::REPLACE));
@@ -39,8 +42,11 @@ impl Lowering<'_> {
         let over = window.over(image, [0; 4])?;
         let source = self.image(&x)?;
         let y = match node.op.as_str() {
-            "MaxPool" => self.graph.pool_max(source, over)?,
-            _ => self.graph.pool_avg(source, over, node.int("count_include_pad") == Some(1))?,
+            "MaxPool" => self.graph.max_pool(source, over)?,
+            _ => {
+                let zeros_count = node.int("count_include_pad") == Some(1);
+                self.graph.avg_pool(source, over, window.divisor(over, zeros_count)?)?
+            }
         };
         Ok(self.image_of(y, sequence))
     }
@@ -55,7 +61,9 @@ impl Lowering<'_> {
         } else {
             let axes = match node.ints("axes") {
                 Some(axes) => Some(axes.to_vec()),
-                None => self.constant(node, 1)?.map(|c| c.value.as_ints().unwrap_or_default().to_vec()),
+                None => {
+                    self.constant(node, 1)?.map(|c| c.value.as_ints().unwrap_or_default().to_vec())
+                }
             };
             let axes = axes.filter(|axes| !axes.is_empty());
             if axes.is_none() && node.int("noop_with_empty_axes") == Some(1) {
@@ -81,11 +89,7 @@ impl Lowering<'_> {
         let chw = [small(channels.iter().product())?, small(h)?, small(w)?];
         // An image that has these pixels already is taken as it is.
         let source = self.as_chw(&x, chw)?;
-        let window = Window { kernel: [chw[1], chw[2]], stride: [1, 1], before: [0, 0], after: [0, 0] };
-        let y = match node.op.as_str() {
-            "GlobalMaxPool" | "ReduceMax" => self.graph.pool_max(source, window)?,
-            _ => self.graph.pool_avg(source, window, false)?,
-        };
+        let y = self.whole(source, matches!(node.op.as_str(), "GlobalMaxPool" | "ReduceMax"))?;
         let keep = global || node.int("keepdims").unwrap_or(1) != 0;
         let channels: Vec<usize> = channels.to_vec();
         let mut rest = channels.iter().copied();
@@ -98,5 +102,25 @@ impl Lowering<'_> {
             "ReduceSum" => self.scaled(&y, &Value::ints(vec![(h * w) as i64]), |n| (n, 0.0)),
             _ => Ok(y),
         }
+    }
+    /// The maximum or mean of each channel: over rows and columns at once, or one after the other where there are
+    /// more than a kernel takes.
+    fn whole(&mut self, x: NodeId, maximum: bool) -> Taken<NodeId> {
+        let [_, h, w] = self.graph.nodes[x].chw;
+        let most = if maximum { 256 } else { 60_000 };
+        let steps = if u64::from(h) * (u64::from(w) + 2) > most && h > 1 && w > 1 {
+            vec![[h, 1], [1, w]]
+        } else {
+            vec![[h, w]]
+        };
+        let mut y = x;
+        for kernel in steps {
+            let window = Window::even(kernel, 1, 0);
+            y = match maximum {
+                true => self.graph.max_pool(y, window)?,
+                false => self.graph.avg_pool(y, window, Divisor::Window)?,
+            };
+        }
+        Ok(y)
     }
 }

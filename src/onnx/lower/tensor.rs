@@ -21,13 +21,13 @@ pub(in super::super) struct Tensor {
     /// Extents without the batch; the order of elements is row-major.
     pub(in super::super) dims: Vec<usize>,
     /// Where its elements are in the node's, in logical order C, H, W; `None` if they are those in order.
-    view: Option<Rc<View>>,
+    pub(super) view: Option<Rc<View>>,
     /// Zeros around the image that are still to be added: above, left, below, right. `dims` include them.
     pub(super) frame: [usize; 4],
 }
 
 #[derive(Debug)]
-struct View {
+pub(in super::super) struct View {
     table: Vec<u32>,
     fill: f32,
 }
@@ -92,7 +92,10 @@ impl Lowering<'_> {
         let batch = self.batch;
         let apart = |what: &str| {
             let what = format!("it {what} the batch");
-            Reason::new(what, "images of a batch must stay apart: export the network for one image, or change the layer")
+            Reason::new(
+                what,
+                "images of a batch must stay apart: export the network for one image, or change the layer",
+            )
         };
         let inner = match by {
             Move::Reshape(dims) => {
@@ -107,7 +110,9 @@ impl Lowering<'_> {
                 Some((0, rest)) => Move::Transpose(rest.iter().map(|axis| axis - 1).collect()),
                 _ => return Err(apart("transposes")),
             },
-            Move::Pick(0, picked) if picked.iter().copied().eq(0..batch) => return Ok(tensor.clone()),
+            Move::Pick(0, picked) if picked.iter().copied().eq(0..batch) => {
+                return Ok(tensor.clone());
+            }
             Move::Pick(0, _) => return Err(apart("takes a part of")),
             Move::Pick(axis, picked) => Move::Pick(axis - 1, picked.clone()),
         };
@@ -143,8 +148,9 @@ impl Lowering<'_> {
                 (table.iter().map(through).collect(), if own { view.fill } else { fill })
             }
         };
-        let all = self.graph.nodes[tensor.node].chw.iter().map(|&n| n as usize).product();
-        let in_order = table.len() == all && table.iter().enumerate().all(|(i, &at)| at as usize == i);
+        let all: usize = self.graph.nodes[tensor.node].chw.iter().map(|&n| n as usize).product();
+        let in_order =
+            table.len() == all && table.iter().enumerate().all(|(i, &at)| at as usize == i);
         let view = (!in_order).then(|| Rc::new(View { table, fill }));
         Tensor { node: tensor.node, dims, view, frame: [0; 4] }
     }
@@ -163,7 +169,10 @@ impl Lowering<'_> {
             return Err(Reason::new(what, "pad once, or with the same value"));
         }
         let extent = |i: usize| {
-            tensor.dims[i].checked_add(before[i]).and_then(|n| n.checked_add(after[i])).unwrap_or(usize::MAX)
+            tensor.dims[i]
+                .checked_add(before[i])
+                .and_then(|n| n.checked_add(after[i]))
+                .unwrap_or(usize::MAX)
         };
         let dims: Vec<usize> = (0..tensor.dims.len()).map(extent).collect();
         checked(dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX))?;
@@ -189,7 +198,11 @@ impl Lowering<'_> {
         if tensor.frame == [0; 4] {
             return Ok(tensor.clone());
         }
-        let inner = Tensor { dims: vec![c, h - top - bottom, w - left - right], frame: [0; 4], ..tensor.clone() };
+        let inner = Tensor {
+            dims: vec![c, h - top - bottom, w - left - right],
+            frame: [0; 4],
+            ..tensor.clone()
+        };
         self.padded(&inner, &[0, top, left], &[0, bottom, right], 0.0)
     }
 
@@ -198,15 +211,17 @@ impl Lowering<'_> {
         let tensor = self.unframed(tensor)?;
         let product = chw.iter().try_fold(1usize, |n, &d| n.checked_mul(d as usize));
         if product != Some(tensor.len()) {
-            let what = format!("it takes {chw:?} as channels, rows and columns of {:?}", tensor.dims);
+            let what =
+                format!("it takes {chw:?} as channels, rows and columns of {:?}", tensor.dims);
             return Err(Reason::new(what, super::super::reasons::SIZES));
         }
         if tensor.view.is_none() && self.graph.nodes[tensor.node].chw == chw {
             return Ok(tensor.node);
         }
-        let made = self.made.iter().find(|(of, shape, _)| {
-            of.node == tensor.node && *shape == chw && of.is_like(&tensor)
-        });
+        let made = self
+            .made
+            .iter()
+            .find(|(of, shape, _)| of.node == tensor.node && *shape == chw && of.is_like(&tensor));
         if let Some((_, _, node)) = made {
             return Ok(*node);
         }
@@ -226,7 +241,10 @@ impl Lowering<'_> {
             2 | 3 => self.as_chw(tensor, chw(&tensor.dims)?),
             rank => {
                 let what = format!("it works on {} axes per image", rank);
-                Err(Reason::new(what, "images with channels, rows and columns, or sequences, can be run"))
+                Err(Reason::new(
+                    what,
+                    "images with channels, rows and columns, or sequences, can be run",
+                ))
             }
         }
     }
@@ -255,7 +273,7 @@ impl Lowering<'_> {
 
     /// Whether it has all elements of its node, each once, in whatever order.
     pub(super) fn is_reordered(&self, tensor: &Tensor) -> bool {
-        let all = self.graph.nodes[tensor.node].chw.iter().map(|&n| n as usize).product();
+        let all: usize = self.graph.nodes[tensor.node].chw.iter().map(|&n| n as usize).product();
         // No element is taken twice, so that as many as there are, are all of them.
         let complete = |view: &View| view.table.len() == all && !view.table.contains(&CONSTANT);
         tensor.frame == [0; 4] && tensor.view.as_deref().is_none_or(complete)

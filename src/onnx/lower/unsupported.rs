@@ -14,18 +14,84 @@ const FLOAT: &str = "give the float network: nf-gpu quantises its weights itself
 
 /// Operators that are run.
 const KNOWN: &[&str] = &[
-    "Add", "AveragePool", "BatchNormalization", "Cast", "CastLike", "Clip", "Concat", "Conv", "ConvTranspose",
-    "DepthToSpace", "Div", "Dropout", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool",
-    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mul", "Neg",
-    "PRelu", "Pad", "Pow", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Size",
-    "Slice", "SpaceToDepth", "Split", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Unsqueeze",
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "CastLike",
+    "Clip",
+    "Concat",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "Div",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Reshape",
+    "Shape",
+    "Sigmoid",
+    "Size",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
 ];
 
 /// Operators that are computed of constants only, and refused elsewhere in words of their own.
 const OF_CONSTANTS: &[&str] = &[
-    "Abs", "And", "Ceil", "Constant", "ConstantOfShape", "DequantizeLinear", "Equal", "Exp", "Floor", "Greater",
-    "GreaterOrEqual", "Less", "LessOrEqual", "Log", "Mod", "Not", "Or", "Range", "Reciprocal", "ReduceMin",
-    "ReduceProd", "Round", "Sqrt", "Where",
+    "Abs",
+    "And",
+    "Ceil",
+    "Constant",
+    "ConstantOfShape",
+    "DequantizeLinear",
+    "Equal",
+    "Exp",
+    "Floor",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "Mod",
+    "Not",
+    "Or",
+    "Range",
+    "Reciprocal",
+    "ReduceMin",
+    "ReduceProd",
+    "Round",
+    "Sqrt",
+    "Where",
 ];
 
 /// Why an operator cannot be run; `None` if it can.
@@ -35,7 +101,10 @@ pub(super) fn reason(node: &NodeProto, model: &Model) -> Option<Reason> {
     let says = |what: &str, advice: &str| Some(Reason::new(what, advice));
     match op {
         "QuantizeLinear" => says("activations are quantised here, and that is not computed", FLOAT),
-        op if op.starts_with("QLinear") || op.starts_with("QGemm") || op.starts_with("QAttention") => {
+        op if op.starts_with("QLinear")
+            || op.starts_with("QGemm")
+            || op.starts_with("QAttention") =>
+        {
             says("it computes with quantised values, which is not done", FLOAT)
         }
         "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" => says(
@@ -57,17 +126,26 @@ pub(super) fn reason(node: &NodeProto, model: &Model) -> Option<Reason> {
             "GELU is not computed",
             "train with ReLU, SiLU or HardSwish instead, or use a network with one of these",
         ),
-        "Elu" | "Selu" | "Celu" | "Softplus" | "Softsign" | "Mish" | "ThresholdedRelu" | "Swish" => says(
+        "Elu" | "Selu" | "Celu" | "Softplus" | "Softsign" | "Mish" | "ThresholdedRelu"
+        | "Swish" => says(
             "this activation is not computed",
             "Relu, Clip, LeakyRelu, PRelu, Sigmoid, Tanh, HardSigmoid, HardSwish and SiLU are: train with one of \
              these",
         ),
-        "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" | "MeanVarianceNormalization"
-        | "LpNormalization" | "LRN" | "RMSNormalization" | "SimplifiedLayerNormalization" => says(
+        "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "MeanVarianceNormalization"
+        | "LpNormalization"
+        | "LRN"
+        | "RMSNormalization"
+        | "SimplifiedLayerNormalization" => says(
             "this normalisation computes with statistics of each image, and is not computed",
             "BatchNormalization is: use a network with it",
         ),
-        "LSTM" | "GRU" | "RNN" => says("recurrent layers are not computed", "use a convolutional network"),
+        "LSTM" | "GRU" | "RNN" => {
+            says("recurrent layers are not computed", "use a convolutional network")
+        }
         "Resize" | "Upsample" => says("images are not resized inside of a network", REPLACE),
         "Relu6" | "FusedConv" => says(
             "an optimiser made it for one runtime",
@@ -90,7 +168,20 @@ pub(super) fn reason(node: &NodeProto, model: &Model) -> Option<Reason> {
 pub(super) fn keeps_shape(op: &str) -> bool {
     !matches!(
         op,
-        "If" | "Loop" | "Scan" | "LSTM" | "GRU" | "RNN" | "Resize" | "Upsample" | "Einsum" | "ConvInteger"
-            | "MatMulInteger" | "FusedConv" | "QLinearConv" | "QLinearMatMul" | "QLinearGlobalAveragePool" | "QGemm"
+        "If" | "Loop"
+            | "Scan"
+            | "LSTM"
+            | "GRU"
+            | "RNN"
+            | "Resize"
+            | "Upsample"
+            | "Einsum"
+            | "ConvInteger"
+            | "MatMulInteger"
+            | "FusedConv"
+            | "QLinearConv"
+            | "QLinearMatMul"
+            | "QLinearGlobalAveragePool"
+            | "QGemm"
     )
 }

@@ -7,7 +7,7 @@ use super::{
     },
     tensor::small,
 };
-use super::super::stub::Window;
+use crate::{kernels::pool::window::Divisor, shape::Window};
 
 /// Which padding follows from which size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,15 @@ pub(super) struct Sliding {
 const LARGEST: i64 = 1 << 20;
 
 /// Two numbers of an attribute, or one for a sequence.
-pub(super) fn pair(node: &NodeProto, name: &str, default: usize, sequence: bool) -> Taken<[usize; 2]> {
-    let Some(list) = node.ints(name).filter(|list| !list.is_empty()) else { return Ok([default; 2]) };
+pub(super) fn pair(
+    node: &NodeProto,
+    name: &str,
+    default: usize,
+    sequence: bool,
+) -> Taken<[usize; 2]> {
+    let Some(list) = node.ints(name).filter(|list| !list.is_empty()) else {
+        return Ok([default; 2]);
+    };
     let size = |n: i64| usize::try_from(n).ok().filter(|_| n <= LARGEST);
     let found = match (list, sequence) {
         (&[w], true) => size(w).map(|w| [default, w]),
@@ -49,6 +56,11 @@ pub(super) fn pair(node: &NodeProto, name: &str, default: usize, sequence: bool)
         let what = format!("its {name} {:?} are not those of an image", &list[..list.len().min(8)]);
         Reason::new(what, "images with rows and columns can be run, and sequences")
     })
+}
+
+/// Two sizes in 32 bits.
+fn sizes(list: [usize; 2]) -> Taken<[u32; 2]> {
+    Ok([small(list[0])?, small(list[1])?])
 }
 
 impl Sliding {
@@ -78,14 +90,26 @@ impl Sliding {
             _ => None,
         };
         let Some([top, left, bottom, right]) = four else {
-            let what = format!("its pads {:?} are no paddings of an image", pads.unwrap_or_default());
-            return Err(Reason::new(what, "pads are not negative; crop in front of the layer instead"));
+            let what =
+                format!("its pads {:?} are no paddings of an image", pads.unwrap_or_default());
+            return Err(Reason::new(
+                what,
+                "pads are not negative; crop in front of the layer instead",
+            ));
         };
         if kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
             return Err(Reason::damaged("its kernel, strides or dilations have a 0"));
         }
         let ceil = node.int("ceil_mode") == Some(1);
-        Ok(Self { kernel, stride, dilation, before: [top, left], after: [bottom, right], rule, ceil })
+        Ok(Self {
+            kernel,
+            stride,
+            dilation,
+            before: [top, left],
+            after: [bottom, right],
+            rule,
+            ceil,
+        })
     }
 
     /// Rows and columns that a window covers, its gaps included.
@@ -109,23 +133,34 @@ impl Sliding {
                 let what = format!("its window of {covered} does not fit into {whole}");
                 return Err(Reason::new(what, SIZES));
             }
-            let mut count = (whole - covered) / stride + 1;
             if self.ceil {
-                count = (whole - covered).div_ceil(stride) + 1;
+                let mut count = (whole - covered).div_ceil(stride) + 1;
                 // A last window that begins behind the image is left out, as in PyTorch.
                 if (count - 1) * stride >= extent + before[axis] {
                     count -= 1;
                 }
-                after[axis] = ((count - 1) * stride + covered).saturating_sub(extent + before[axis]);
+                after[axis] =
+                    ((count - 1) * stride + covered).saturating_sub(extent + before[axis]);
             }
         }
         let [top, left, bottom, right] = frame;
-        let all = |list: [usize; 2]| Ok([small(list[0])?, small(list[1])?]);
         Ok(Window {
-            kernel: all(self.kernel)?,
-            stride: all(self.stride)?,
-            before: all([before[0] + top, before[1] + left])?,
-            after: all([after[0] + bottom, after[1] + right])?,
+            kernel: sizes(self.kernel)?,
+            stride: sizes(self.stride)?,
+            before: sizes([before[0] + top, before[1] + left])?,
+            after: sizes([after[0] + bottom, after[1] + right])?,
+        })
+    }
+
+    /// What a mean over [`Sliding::over`]'s windows divides by: with zeros that count, those of the declared padding.
+    pub(super) fn divisor(&self, window: Window, zeros_count: bool) -> Taken<Divisor> {
+        let declared = [small(self.after[0])?, small(self.after[1])?];
+        Ok(match zeros_count {
+            false => Divisor::Image,
+            true if self.ceil && self.rule == Rule::Given && declared != window.after => {
+                Divisor::Padded(declared)
+            }
+            true => Divisor::Window,
         })
     }
 
@@ -139,18 +174,22 @@ impl Sliding {
         let (mut before, mut after, mut output) = (self.before, self.after, [0; 2]);
         for axis in [0, 1] {
             let (stride, covered) = (self.stride[axis], self.covered(axis));
-            let reach = (image[axis].saturating_sub(1) * stride).saturating_add(covered + extra[axis]);
+            let reach =
+                (image[axis].saturating_sub(1) * stride).saturating_add(covered + extra[axis]);
             let same = matches!(self.rule, Rule::SameUpper | Rule::SameLower);
-            let wanted = wanted.map(|size| size[axis]).or_else(|| same.then_some(image[axis] * stride));
+            let wanted =
+                wanted.map(|size| size[axis]).or_else(|| same.then_some(image[axis] * stride));
             if let Some(size) = wanted {
                 [before[axis], after[axis]] = self.shared(reach.saturating_sub(size));
             }
             let left = reach.checked_sub(before[axis] + after[axis]).filter(|&size| size > 0);
             output[axis] = left.ok_or_else(|| Reason::new("its paddings leave nothing", SIZES))?;
         }
-        let all = |list: [usize; 2]| Ok([small(list[0])?, small(list[1])?]);
-        let (kernel, stride) = (all(self.kernel)?, all(self.stride)?);
-        Ok((Window { kernel, stride, before: all(before)?, after: all(after)? }, all(output)?))
+        let (kernel, stride) = (sizes(self.kernel)?, sizes(self.stride)?);
+        Ok((
+            Window { kernel, stride, before: sizes(before)?, after: sizes(after)? },
+            sizes(output)?,
+        ))
     }
 
     /// Zeros before and after, where only their sum is known: an odd one goes behind, except for `SAME_LOWER` and

@@ -1,0 +1,4 @@
+//! Tests of whole files.
+
+mod evaluate;
+mod zoo;
