@@ -232,7 +232,10 @@ impl Lowering<'_> {
         let (inputs, k) = match (&weight.value.dims[..], order) {
             (&[k, inputs], Order::OutIn) | (&[inputs, k], Order::InOut) => (inputs, k),
             (dims, _) => {
-                return Err(Reason::new(format!("its weights are {dims:?}"), "two axes are needed"));
+                return Err(Reason::new(
+                    format!("its weights are {dims:?}"),
+                    "two axes are needed",
+                ));
             }
         };
         if inputs != features || k == 0 {
