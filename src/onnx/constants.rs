@@ -157,10 +157,14 @@ pub(super) fn fold(
     }
 }
 
-/// A constant computed of others. It stands for a stored tensor if that is the only large one.
+/// A constant computed of others. It stands for the stored tensor that is larger than all others: a matrix with a
+/// scale per row, say.
 fn derived(node: &NodeProto, inputs: &[Option<Constant>], value: Value) -> Constant {
-    let mut large = inputs.iter().flatten().filter(|input| input.value.len() > 1);
-    let origin = large.next().filter(|_| large.next().is_none());
+    let largest = inputs.iter().flatten().max_by_key(|input| input.value.len());
+    let as_large = |of: &&Constant| {
+        inputs.iter().flatten().filter(|input| input.value.len() == of.value.len()).count()
+    };
+    let origin = largest.filter(|largest| as_large(largest) == 1);
     let mut changed = origin.map_or_else(Vec::new, |origin| origin.changed.clone());
     if !matches!(node.op.as_str(), "Identity" | "Dropout" | "Cast") {
         changed.push(node.op.clone());

@@ -90,7 +90,7 @@ fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input>
     let mut fixed: Vec<Option<u32>> = inner
         .iter()
         .map(|dim| match dim {
-            Dim::Fixed(n @ 1..=LARGEST) => u32::try_from(*n).ok(),
+            Dim::Fixed(n @ 1..) => Some(u32::try_from(*n).unwrap_or(u32::MAX)),
             _ => None,
         })
         .collect();

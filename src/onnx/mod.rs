@@ -243,7 +243,7 @@ fn finish(
         let full = scores.full(lowering.batch);
         let along = moves::axis_of(axis, full.len())?;
         // Before operator set 13, Softmax took all axes from this one on together.
-        if full[along..].iter().product::<usize>() != classes {
+        if along == 0 || full[along..].iter().product::<usize>() != classes {
             let what = format!(
                 "its last Softmax or ArgMax is along axis {axis} of {full:?}, which is not that of classes"
             );

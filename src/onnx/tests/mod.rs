@@ -1,4 +1,8 @@
 //! Tests of whole files.
 
 mod evaluate;
+mod fixtures;
+mod hostile;
+mod refusals;
+mod write;
 mod zoo;
