@@ -3,7 +3,7 @@
 use super::{
     moves::strides,
     reasons::{Reason, Taken},
-    value::{Data, Value},
+    value::{HostTensor, Numbers},
 };
 
 /// Extents of two tensors together; `None` if they do not fit.
@@ -70,14 +70,14 @@ pub(super) fn is_unary(op: &str) -> bool {
 }
 
 /// `a op b`.
-pub(super) fn combine(op: &str, a: &Value, b: &Value) -> Taken<Value> {
+pub(super) fn combine(op: &str, a: &HostTensor, b: &HostTensor) -> Taken<HostTensor> {
     let misfit = || {
         Reason::damaged(format!("its constants {:?} and {:?} do not fit together", a.dims, b.dims))
     };
     let dims = broadcast(&a.dims, &b.dims).ok_or_else(misfit)?;
     let pairs = || spread(&a.dims, &dims).into_iter().zip(spread(&b.dims, &dims));
-    let truth = |ints: Vec<bool>| Data::Ints(ints.into_iter().map(i64::from).collect());
-    let data = if let (Data::Ints(a), Data::Ints(b)) = (&a.data, &b.data) {
+    let truth = |ints: Vec<bool>| Numbers::Ints(ints.into_iter().map(i64::from).collect());
+    let data = if let (Numbers::Ints(a), Numbers::Ints(b)) = (&a.data, &b.data) {
         let all = pairs().map(|(i, j)| (a[i], b[j]));
         let compare = |f: fn(i64, i64) -> bool| truth(all.clone().map(|(x, y)| f(x, y)).collect());
         match op {
@@ -91,7 +91,7 @@ pub(super) fn combine(op: &str, a: &Value, b: &Value) -> Taken<Value> {
             _ => {
                 let results = all.map(|(x, y)| of_ints(op, x, y)).collect::<Option<_>>();
                 let what = || Reason::damaged("its integers leave their range");
-                Data::Ints(results.ok_or_else(what)?)
+                Numbers::Ints(results.ok_or_else(what)?)
             }
         }
     } else {
@@ -104,16 +104,16 @@ pub(super) fn combine(op: &str, a: &Value, b: &Value) -> Taken<Value> {
             "Greater" => compare(|x, y| x > y),
             "LessOrEqual" => compare(|x, y| x <= y),
             "GreaterOrEqual" => compare(|x, y| x >= y),
-            _ => Data::Floats(all.map(|(x, y)| of_floats(op, x, y)).collect()),
+            _ => Numbers::Floats(all.map(|(x, y)| of_floats(op, x, y)).collect()),
         }
     };
-    Ok(Value { dims, data })
+    Ok(HostTensor { dims, data })
 }
 
 /// `op x`.
-pub(super) fn map(op: &str, x: &Value) -> Value {
+pub(super) fn map(op: &str, x: &HostTensor) -> HostTensor {
     let data = match &x.data {
-        Data::Ints(list) => Data::Ints(
+        Numbers::Ints(list) => Numbers::Ints(
             list.iter()
                 .map(|&v| match op {
                     "Neg" => v.wrapping_neg(),
@@ -123,7 +123,7 @@ pub(super) fn map(op: &str, x: &Value) -> Value {
                 })
                 .collect(),
         ),
-        Data::Floats(list) => Data::Floats(
+        Numbers::Floats(list) => Numbers::Floats(
             list.iter()
                 .map(|&v| match op {
                     "Neg" => -v,
@@ -140,7 +140,7 @@ pub(super) fn map(op: &str, x: &Value) -> Value {
                 .collect(),
         ),
     };
-    Value { dims: x.dims.clone(), data }
+    HostTensor { dims: x.dims.clone(), data }
 }
 
 fn of_ints(op: &str, x: i64, y: i64) -> Option<i64> {

@@ -3,16 +3,16 @@
 
 use super::{
     ReadOptions,
-    lower::Tensor,
-    model::{Dim, Model, NodeProto, ValueInfo},
+    lower::Operand,
+    model::{Dim, NodeProto, OnnxModel, ValueInfo},
     moves::Move,
-    reasons::{Problem, Reason, Taken},
+    reasons::{Obstacle, Reason, Taken},
 };
 use std::collections::HashMap;
 
 /// Order of an input's axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub enum AxisOrder {
     /// Channels, rows, columns.
     Chw,
     /// Rows, columns, channels.
@@ -31,7 +31,7 @@ pub(super) struct Input {
     /// Extents in the file, without the batch.
     pub(super) dims: Vec<usize>,
     /// Order of the axes.
-    pub(super) layout: Layout,
+    pub(super) layout: AxisOrder,
     /// Images of a batch that the file is made for; 1 if any.
     pub(super) batch: usize,
 }
@@ -42,7 +42,7 @@ const LARGEST: i64 = 1 << 16;
 const ELEMENTS: u64 = 1 << 26;
 
 /// The one input that is no stored tensor.
-pub(super) fn input(model: &Model, options: &ReadOptions) -> Result<Input, Problem> {
+pub(super) fn input(model: &OnnxModel, options: &ReadOptions) -> Result<Input, Obstacle> {
     let stored = |info: &&ValueInfo| !model.graph.initialisers.iter().any(|t| t.name == info.name);
     let inputs: Vec<&ValueInfo> = model.graph.inputs.iter().filter(stored).collect();
     let [info] = inputs[..] else {
@@ -52,15 +52,15 @@ pub(super) fn input(model: &Model, options: &ReadOptions) -> Result<Input, Probl
             "one input, the images, can be run: make the others constants, or cut the file with \
              onnx.utils.extract_model",
         );
-        return Err(Problem { node: "the network".into(), op: String::new(), reason });
+        return Err(Obstacle { node: "the network".into(), op: String::new(), reason });
     };
     let named =
-        |reason| Problem { node: format!("input {}", info.name), op: String::new(), reason };
+        |reason| Obstacle { node: format!("input {}", info.name), op: String::new(), reason };
     info.check_float().map_err(named)?;
     sized(model, info, options).map_err(named)
 }
 
-fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input> {
+fn sized(model: &OnnxModel, info: &ValueInfo, options: &ReadOptions) -> Taken<Input> {
     let Some(dims) = &info.dims else {
         return Err(Reason::new(
             "it has no extents",
@@ -83,9 +83,9 @@ fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input>
         _ => 1,
     };
     let layout = match inner.len() {
-        3 if begins_with_rows(model, &info.name) => Layout::Hwc,
-        3 => Layout::Chw,
-        _ => Layout::Flat,
+        3 if begins_with_rows(model, &info.name) => AxisOrder::Hwc,
+        3 => AxisOrder::Chw,
+        _ => AxisOrder::Flat,
     };
     let mut fixed: Vec<Option<u32>> = inner
         .iter()
@@ -96,7 +96,7 @@ fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input>
         .collect();
     let large = inner
         .iter()
-        .any(|dim| matches!(dim, Dim::Fixed(n) if *n > LARGEST && layout != Layout::Flat));
+        .any(|dim| matches!(dim, Dim::Fixed(n) if *n > LARGEST && layout != AxisOrder::Flat));
     let misfit = |given: [u32; 3]| {
         let given = given.map(|n| n.to_string()).join(",");
         Reason::new(
@@ -104,10 +104,10 @@ fn sized(model: &Model, info: &ValueInfo, options: &ReadOptions) -> Taken<Input>
             "leave out --input-shape, or correct it",
         )
     };
-    if layout == Layout::Flat {
+    if layout == AxisOrder::Flat {
         return flat(info, (dims, &mut fixed), options, batch);
     }
-    let order = if layout == Layout::Hwc { [2, 0, 1] } else { [0, 1, 2] };
+    let order = if layout == AxisOrder::Hwc { [2, 0, 1] } else { [0, 1, 2] };
     if let Some(given) = options.input_shape {
         for (axis, given_extent) in order.into_iter().zip(given) {
             if *fixed[axis].get_or_insert(given_extent) != given_extent {
@@ -160,7 +160,7 @@ fn flat(
         let what = format!("it is {}, which are not the elements of an image {chw}", shown(dims));
         return Err(Reason::new(what, "correct --input-shape: C,H,W as in 1,28,28"));
     }
-    Ok(Input { name: info.name.clone(), chw, dims: sizes, layout: Layout::Flat, batch })
+    Ok(Input { name: info.name.clone(), chw, dims: sizes, layout: AxisOrder::Flat, batch })
 }
 
 fn shown(dims: &[Dim]) -> String {
@@ -174,7 +174,7 @@ fn shown(dims: &[Dim]) -> String {
 }
 
 /// Whether channels come last: the first thing done to the input that cares is a Transpose to channels first.
-fn begins_with_rows(model: &Model, input: &str) -> bool {
+fn begins_with_rows(model: &OnnxModel, input: &str) -> bool {
     let nodes = &model.graph.nodes;
     let mut value = input;
     // Arithmetic with constants does not say which axis is which. A file has at most as many steps as nodes.
@@ -194,12 +194,12 @@ fn begins_with_rows(model: &Model, input: &str) -> bool {
 
 impl Input {
     /// The input as the network reads it, on the node of images.
-    pub(super) fn tensor(&self, node: usize) -> (Tensor, Option<Move>) {
+    pub(super) fn tensor(&self, node: usize) -> (Operand, Option<Move>) {
         let chw: Vec<usize> = self.chw.iter().map(|&n| n as usize).collect();
         match self.layout {
-            Layout::Chw => (Tensor::new(node, chw), None),
-            Layout::Hwc => (Tensor::new(node, chw), Some(Move::Transpose(vec![0, 2, 3, 1]))),
-            Layout::Flat => (Tensor::new(node, self.dims.clone()), None),
+            AxisOrder::Chw => (Operand::new(node, chw), None),
+            AxisOrder::Hwc => (Operand::new(node, chw), Some(Move::Transpose(vec![0, 2, 3, 1]))),
+            AxisOrder::Flat => (Operand::new(node, self.dims.clone()), None),
         }
     }
 }
@@ -212,12 +212,12 @@ pub(super) struct Output {
     pub(super) scores: String,
     /// Nodes that were left out, as `Softmax /softmax`, from the end.
     pub(super) stripped: Vec<String>,
-    /// Axis of the last Softmax or ArgMax that was left out, where it names one.
+    /// Axis of the last `Softmax` or `ArgMax` that was left out, where it names one.
     pub(super) axis: Option<i64>,
 }
 
 /// The output of a network: one, or several that are computed of the same scores.
-pub(super) fn output(model: &Model) -> Result<Output, Problem> {
+pub(super) fn output(model: &OnnxModel) -> Result<Output, Obstacle> {
     let found: Vec<Output> =
         model.graph.outputs.iter().map(|info| scores(model, &info.name)).collect();
     let same = found.windows(2).all(|pair| pair[0].scores == pair[1].scores);
@@ -227,7 +227,7 @@ pub(super) fn output(model: &Model) -> Result<Output, Problem> {
             format!("it has {} outputs: {}", found.len(), names.join(", ")),
             "one output, the scores of classes, can be run: cut the file with onnx.utils.extract_model",
         );
-        return Err(Problem { node: "the network".into(), op: String::new(), reason });
+        return Err(Obstacle { node: "the network".into(), op: String::new(), reason });
     }
     let mut outputs = found.into_iter();
     let first = outputs.next();
@@ -241,7 +241,7 @@ pub(super) fn output(model: &Model) -> Result<Output, Problem> {
 }
 
 /// Goes back from an output over what does not change which class is the largest.
-fn scores(model: &Model, output: &str) -> Output {
+fn scores(model: &OnnxModel, output: &str) -> Output {
     let mut makers: HashMap<&str, &NodeProto> = HashMap::new();
     for node in &model.graph.nodes {
         if let Some(first) = node.outputs.first() {
@@ -255,17 +255,16 @@ fn scores(model: &Model, output: &str) -> Output {
         axis: None,
     };
     let (mut value, mut passed) = (output, Vec::new());
-    let mut behind_arg_max = true;
     for _ in 0..64 {
         let Some(node) = makers.get(value) else { break };
         let ends = matches!(node.op.as_str(), "Softmax" | "LogSoftmax" | "ArgMax")
             && node.domain.is_empty();
-        // Only what stands behind an ArgMax or Softmax can be left out without a change of the answer.
+        // These are left out only if an ArgMax or Softmax stands in front of them.
         let passes = matches!(
             node.op.as_str(),
             "Identity" | "Cast" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten"
         );
-        if !ends && !(passes && behind_arg_max) {
+        if !ends && !passes {
             break;
         }
         let Some(input) = node.input(0) else { break };
@@ -275,7 +274,6 @@ fn scores(model: &Model, output: &str) -> Output {
             found.stripped.append(&mut passed);
             input.clone_into(&mut found.scores);
             found.axis = node.int("axis").or(found.axis);
-            behind_arg_max = true;
         }
     }
     found

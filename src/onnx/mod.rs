@@ -6,14 +6,17 @@
 //! [`constants`] computes what does not depend on the image; [`lower`] makes layers of the rest. Layers and
 //! parameters have the names of the file's stored tensors.
 
+mod anatomy;
 mod arithmetic;
+mod budget;
 mod constants;
+mod element_type;
 mod ends;
 mod external;
+mod functions;
 mod lower;
 mod model;
 mod moves;
-mod places;
 mod reasons;
 mod report;
 #[cfg(test)]
@@ -21,9 +24,9 @@ mod tests;
 mod value;
 mod wire;
 
-pub use ends::Layout;
-pub use places::{Places, StoredTensor};
-pub use report::{Report, ReportLayer};
+pub use anatomy::{Anatomy, StoredTensor};
+pub use ends::AxisOrder;
+pub use report::{ImportReport, ReportLayer};
 
 use crate::{
     error::{Error, Result},
@@ -31,8 +34,8 @@ use crate::{
     nn::{Graph, NodeId, Op},
 };
 use lower::{Item, Lowering};
-use model::Model;
-use reasons::{Problem, Reason};
+use model::OnnxModel;
+use reasons::{Obstacle, Reason};
 use std::path::Path;
 
 /// The oldest and the newest version of ONNX's operators whose meaning is known here.
@@ -50,7 +53,7 @@ pub struct ReadOptions {
 
 /// A layer with stored words, as it is in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ImportedLayer {
     /// Name of the node.
     pub node: String,
     /// Its operator, such as `Conv`.
@@ -69,7 +72,7 @@ pub struct Imported {
     /// Name of the file's input.
     pub input: String,
     /// Order of the input's axes in the file.
-    pub layout: Layout,
+    pub layout: AxisOrder,
     /// Images per batch that the file is made for; 1 also where it takes any.
     pub batch: usize,
     /// Name of the file's output.
@@ -81,13 +84,13 @@ pub struct Imported {
     /// What wrote the file.
     pub producer: String,
     /// Layers with stored words, in the order of those of the graph.
-    pub layers: Vec<Source>,
+    pub layers: Vec<ImportedLayer>,
     /// What was left out, such as `Softmax /softmax`.
     pub stripped: Vec<String>,
     /// What a user should know.
     pub notes: Vec<String>,
     /// Where nodes and stored tensors are in the file.
-    pub places: Places,
+    pub anatomy: Anatomy,
 }
 
 /// Whether a file's name says that it is an ONNX network.
@@ -102,7 +105,7 @@ pub fn is_onnx(path: &Path) -> bool {
 /// [`Error::Read`]; [`Error::Format`] for a damaged file, and for one that cannot be run: the error lists all reasons
 /// with the names of nodes, the hint says what to do. [`Error::Argument`] for a normalisation that does not fit.
 pub fn load(path: &Path, options: &ReadOptions) -> Result<Imported> {
-    lowered(&Model::read(path)?, path, options)
+    lowered(&OnnxModel::read(path)?, path, options)
 }
 
 /// Reads a network from the bytes of a file; `path` is what messages call it, and data beside it are read from its
@@ -111,10 +114,10 @@ pub fn load(path: &Path, options: &ReadOptions) -> Result<Imported> {
 /// # Errors
 /// Those of [`load`].
 pub fn parse(bytes: Vec<u8>, path: &Path, options: &ReadOptions) -> Result<Imported> {
-    lowered(&Model::parse(bytes, path)?, path, options)
+    lowered(&OnnxModel::parse(bytes, path)?, path, options)
 }
 
-fn lowered(model: &Model, path: &Path, options: &ReadOptions) -> Result<Imported> {
+fn lowered(model: &OnnxModel, path: &Path, options: &ReadOptions) -> Result<Imported> {
     let mut problems = Vec::new();
     problems.extend(of_whole(model));
     let input = ends::input(model, options).map_err(|problem| problems.push(problem)).ok();
@@ -137,7 +140,7 @@ fn lowered(model: &Model, path: &Path, options: &ReadOptions) -> Result<Imported
         && let Err(reason) = finish(&mut lowering, scores, output.axis)
     {
         let node = format!("output {}", output.name);
-        lowering.problems.push(Problem { node, op: String::new(), reason });
+        lowering.problems.push(Obstacle { node, op: String::new(), reason });
     }
     if !lowering.problems.is_empty() {
         return Err(reasons::error(path, &lowering.problems));
@@ -167,20 +170,24 @@ fn lowered(model: &Model, path: &Path, options: &ReadOptions) -> Result<Imported
         opset: model.opset(),
         producer: model.producer.clone(),
         layers: layers
-            .map(|layer| Source { node: layer.node, operator: layer.op, stored: layer.stored })
+            .map(|layer| ImportedLayer {
+                node: layer.node,
+                operator: layer.op,
+                stored: layer.stored,
+            })
             .collect(),
         stripped,
         notes,
-        places: Places::of(model),
+        anatomy: Anatomy::of(model),
     })
 }
 
 /// What is wrong with a file as a whole.
-fn of_whole(model: &Model) -> Vec<Problem> {
+fn of_whole(model: &OnnxModel) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let mut say = |what: String, advice: &str| {
         let reason = Reason::new(what, advice);
-        found.push(Problem { node: "the network".into(), op: String::new(), reason });
+        found.push(Obstacle { node: "the network".into(), op: String::new(), reason });
     };
     if model.opset() < OPSETS[0] {
         let advice = "convert it: onnx.version_converter.convert_version(model, 13)";
@@ -224,7 +231,7 @@ fn finish(
     scores: Item,
     axis: Option<i64>,
 ) -> std::result::Result<(), Reason> {
-    let Item::Tensor(scores) = scores else {
+    let Item::Operand(scores) = scores else {
         return Err(Reason::new(
             "it does not depend on the images",
             "give a network that classifies images",

@@ -3,9 +3,9 @@
 //! Numbers of fields are those of `onnx.proto3`; what is not needed is skipped.
 
 use super::{
+    element_type::{is_float, kind_name},
     reasons::Reason,
-    value::kind_name,
-    wire::{Field, Read, Wire},
+    wire::{Read, Wire, WireField},
 };
 use crate::{
     error::{Error, Result},
@@ -15,7 +15,7 @@ use std::{ops::Range, path::Path};
 
 /// A file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Model {
+pub(super) struct OnnxModel {
     /// All bytes of the file; the ranges below are of these.
     pub(super) bytes: Vec<u8>,
     /// Version of the file format.
@@ -95,7 +95,7 @@ pub(super) struct TensorProto {
     /// `raw_data`: little-endian elements.
     pub(super) raw: Option<Range<usize>>,
     /// The fields of lists that belong to types.
-    pub(super) lists: Vec<Field>,
+    pub(super) lists: Vec<WireField>,
     /// Whether the data lie in another file.
     pub(super) external: bool,
     /// Keys and values that say where.
@@ -126,7 +126,7 @@ pub(super) struct ValueInfo {
     pub(super) range: Range<usize>,
 }
 
-impl Model {
+impl OnnxModel {
     /// Reads and parses a file.
     pub(super) fn read(path: &Path) -> Result<Self> {
         Self::parse(read_file(path)?, path)
@@ -265,7 +265,7 @@ impl NodeProto {
 impl ValueInfo {
     /// Refuses what is no tensor of floats.
     pub(super) fn check_float(&self) -> std::result::Result<(), Reason> {
-        if super::value::is_float(self.kind) {
+        if is_float(self.kind) {
             return Ok(());
         }
         let what = format!("it is {}, not float", kind_name(self.kind));
@@ -275,7 +275,7 @@ impl ValueInfo {
     }
 }
 
-fn node(wire: &mut Wire<'_>, field: &Field) -> Read<NodeProto> {
+fn node(wire: &mut Wire<'_>, field: &WireField) -> Read<NodeProto> {
     let mut node = NodeProto { range: field.range.clone(), ..NodeProto::default() };
     for field in wire.fields(field.message()?)? {
         match field.number {
@@ -291,7 +291,7 @@ fn node(wire: &mut Wire<'_>, field: &Field) -> Read<NodeProto> {
     Ok(node)
 }
 
-fn attribute(wire: &mut Wire<'_>, field: &Field) -> Read<Attribute> {
+fn attribute(wire: &mut Wire<'_>, field: &WireField) -> Read<Attribute> {
     let mut attribute = Attribute::default();
     for field in wire.fields(field.message()?)? {
         match field.number {
@@ -308,7 +308,7 @@ fn attribute(wire: &mut Wire<'_>, field: &Field) -> Read<Attribute> {
     Ok(attribute)
 }
 
-fn tensor(wire: &mut Wire<'_>, field: &Field) -> Read<TensorProto> {
+fn tensor(wire: &mut Wire<'_>, field: &WireField) -> Read<TensorProto> {
     let mut tensor = TensorProto { range: field.range.clone(), ..TensorProto::default() };
     for field in wire.fields(field.message()?)? {
         match field.number {
@@ -335,7 +335,7 @@ fn tensor(wire: &mut Wire<'_>, field: &Field) -> Read<TensorProto> {
     Ok(tensor)
 }
 
-fn value_info(wire: &mut Wire<'_>, field: &Field) -> Read<ValueInfo> {
+fn value_info(wire: &mut Wire<'_>, field: &WireField) -> Read<ValueInfo> {
     let mut info = ValueInfo { range: field.range.clone(), ..ValueInfo::default() };
     for field in wire.fields(field.message()?)? {
         match field.number {
@@ -351,7 +351,7 @@ fn value_info(wire: &mut Wire<'_>, field: &Field) -> Read<ValueInfo> {
     Ok(info)
 }
 
-fn tensor_type(wire: &mut Wire<'_>, field: &Field, info: &mut ValueInfo) -> Read<()> {
+fn tensor_type(wire: &mut Wire<'_>, field: &WireField, info: &mut ValueInfo) -> Read<()> {
     for field in wire.fields(field.message()?)? {
         match field.number {
             1 => info.kind = field.int()?,

@@ -4,7 +4,7 @@
 use super::{
     model::NodeProto,
     reasons::{Reason, Taken},
-    value::{Data, Value},
+    value::{HostTensor, Numbers},
 };
 use std::rc::Rc;
 
@@ -40,7 +40,7 @@ pub(super) fn is_move(op: &str) -> bool {
 }
 
 /// The constant input of a node with an index; `None` if it is left out.
-pub(super) type Inputs<'a> = &'a dyn Fn(usize) -> Taken<Option<Rc<Value>>>;
+pub(super) type Inputs<'a> = &'a dyn Fn(usize) -> Taken<Option<Rc<HostTensor>>>;
 
 /// The moves that make each output of a node of its first input, whose extents are `dims`.
 pub(super) fn moves(node: &NodeProto, dims: &[usize], inputs: Inputs<'_>) -> Taken<Vec<Vec<Move>>> {
@@ -206,7 +206,7 @@ fn slices(dims: &[usize], list: List<'_>) -> Taken<Vec<Move>> {
     Ok(moves)
 }
 
-fn gather(dims: &[usize], axis: usize, indices: &Value) -> Taken<Vec<Move>> {
+fn gather(dims: &[usize], axis: usize, indices: &HostTensor) -> Taken<Vec<Move>> {
     let list = indices.as_ints().unwrap_or_default();
     let index = |&at: &i64| {
         let at = if at < 0 { at.saturating_add(dims[axis] as i64) } else { at };
@@ -357,7 +357,7 @@ pub(super) fn strides(dims: &[usize]) -> Vec<usize> {
     strides
 }
 
-impl Value {
+impl HostTensor {
     /// This tensor behind a move.
     pub(super) fn moved(&self, by: &Move) -> Self {
         let data = match by.table(&self.dims) {
@@ -368,7 +368,7 @@ impl Value {
     }
 }
 
-impl Data {
+impl Numbers {
     /// The elements with these indices.
     pub(super) fn picked(&self, table: &[u32]) -> Self {
         match self {

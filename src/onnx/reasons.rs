@@ -43,7 +43,7 @@ pub(super) const SIZES: &str =
 
 /// A reason and the node that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct Obstacle {
     /// Name of the node; of a node without one, of its first output.
     pub(super) node: String,
     /// Its operator, such as `Conv`; empty for the graph's inputs and outputs.
@@ -56,10 +56,10 @@ pub(super) struct Problem {
 const NAMES: usize = 8;
 
 /// The error of a file: nodes with the same reason together, in the order of the file.
-pub(super) fn error(path: &Path, problems: &[Problem]) -> Error {
-    let mut groups: Vec<(&Problem, Vec<&str>)> = Vec::new();
+pub(super) fn error(path: &Path, problems: &[Obstacle]) -> Error {
+    let mut groups: Vec<(&Obstacle, Vec<&str>)> = Vec::new();
     for problem in problems {
-        let same = |(first, _): &&mut (&Problem, Vec<&str>)| {
+        let same = |(first, _): &&mut (&Obstacle, Vec<&str>)| {
             first.op == problem.op && first.reason == problem.reason
         };
         match groups.iter_mut().find(same) {
@@ -74,7 +74,7 @@ pub(super) fn error(path: &Path, problems: &[Problem]) -> Error {
         }
     }
     let many = groups.len() > 1;
-    let line = |(i, (problem, nodes)): (usize, &(&Problem, Vec<&str>))| {
+    let line = |(i, (problem, nodes)): (usize, &(&Obstacle, Vec<&str>))| {
         let number = if many { format!("({}) ", i + 1) } else { String::new() };
         format!("{number}{}: {}", named(&problem.op, nodes), problem.reason.what)
     };
@@ -101,9 +101,9 @@ fn named(op: &str, nodes: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn problem(node: &str, op: &str, what: &str) -> Problem {
+    fn problem(node: &str, op: &str, what: &str) -> Obstacle {
         let reason = Reason::new(what, format!("{what}?"));
-        Problem { node: node.into(), op: op.into(), reason }
+        Obstacle { node: node.into(), op: op.into(), reason }
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn nodes_with_the_same_reason_stand_together() {
         let nodes: Vec<String> = (0..10).map(|i| format!("a{i}")).collect();
-        let mut all: Vec<Problem> = nodes.iter().map(|n| problem(n, "Erf", "no")).collect();
+        let mut all: Vec<Obstacle> = nodes.iter().map(|n| problem(n, "Erf", "no")).collect();
         all.push(problem("b", "Loop", "never"));
         let error = error(Path::new("n.onnx"), &all);
         let says = "n.onnx: it cannot be run, for 2 reasons: (1) a0, a1, a2, a3, a4, a5, a6, a7 and 2 more \

@@ -1,11 +1,11 @@
 //! What was understood of a file, as data for printing and JSON.
 
-use super::{Imported, Layout};
+use super::{AxisOrder, Imported};
 use serde::Serialize;
 
 /// What was understood of a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct ImportReport {
     /// Name of the input in the file.
     pub input: String,
     /// Channels, rows and columns of one image.
@@ -51,7 +51,7 @@ pub struct ReportLayer {
     pub words: u64,
 }
 
-impl Report {
+impl ImportReport {
     /// What was understood.
     #[must_use]
     pub fn of(imported: &Imported) -> Self {
@@ -70,7 +70,7 @@ impl Report {
         Self {
             input: imported.input.clone(),
             image: graph.nodes[graph.input()].chw,
-            channels_last: imported.layout == Layout::Hwc,
+            channels_last: imported.layout == AxisOrder::Hwc,
             output: imported.output.clone(),
             classes: graph.nodes[graph.output()].chw[0],
             opset: imported.opset,

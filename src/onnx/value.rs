@@ -1,7 +1,8 @@
 //! Constant tensors: what a file stores, and what is computed of it on the host.
 
 use super::{
-    model::{Model, TensorProto},
+    element_type::{kind_name, width},
+    model::{OnnxModel, TensorProto},
     reasons::{Reason, Taken},
     wire::Wire,
 };
@@ -10,7 +11,7 @@ use std::{borrow::Cow, path::Path, rc::Rc};
 
 /// Elements of a constant tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Data {
+pub(super) enum Numbers {
     /// Floating-point numbers of any width, rounded to f32.
     Floats(Vec<f32>),
     /// Integers of any width, and truth values as 0 and 1.
@@ -19,18 +20,18 @@ pub(super) enum Data {
 
 /// A constant tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Value {
+pub(super) struct HostTensor {
     /// Extents, the last one fastest; empty for a scalar.
     pub(super) dims: Vec<usize>,
     /// Elements in row-major order.
-    pub(super) data: Data,
+    pub(super) data: Numbers,
 }
 
 /// A constant tensor and where it comes from.
 #[derive(Clone, Debug)]
 pub(super) struct Constant {
     /// The tensor.
-    pub(super) value: Rc<Value>,
+    pub(super) value: Rc<HostTensor>,
     /// Name of the stored tensor that it is, or is computed of; `None` for several or none.
     pub(super) stored: Option<String>,
     /// What was done with the stored tensor, such as `Transpose`; empty if it is as stored.
@@ -39,101 +40,58 @@ pub(super) struct Constant {
 
 impl Constant {
     /// A tensor that stands for no stored one.
-    pub(super) fn made(value: Value) -> Self {
+    pub(super) fn made(value: HostTensor) -> Self {
         Self { value: Rc::new(value), stored: None, changed: Vec::new() }
     }
 }
 
-impl Value {
+impl HostTensor {
     /// Integers in one dimension.
     pub(super) fn ints(list: Vec<i64>) -> Self {
-        Self { dims: vec![list.len()], data: Data::Ints(list) }
+        Self { dims: vec![list.len()], data: Numbers::Ints(list) }
     }
 
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
         match &self.data {
-            Data::Floats(list) => list.len(),
-            Data::Ints(list) => list.len(),
+            Numbers::Floats(list) => list.len(),
+            Numbers::Ints(list) => list.len(),
         }
     }
 
     /// The elements, if they are integers.
     pub(super) fn as_ints(&self) -> Option<&[i64]> {
         match &self.data {
-            Data::Ints(list) => Some(list),
-            Data::Floats(_) => None,
+            Numbers::Ints(list) => Some(list),
+            Numbers::Floats(_) => None,
         }
     }
 
     /// The elements as floats.
     pub(super) fn floats(&self) -> Cow<'_, [f32]> {
         match &self.data {
-            Data::Floats(list) => Cow::Borrowed(list),
-            Data::Ints(list) => Cow::Owned(list.iter().map(|&v| v as f32).collect()),
+            Numbers::Floats(list) => Cow::Borrowed(list),
+            Numbers::Ints(list) => Cow::Owned(list.iter().map(|&v| v as f32).collect()),
         }
     }
 
     /// The only element as a float.
     pub(super) fn scalar(&self) -> Option<f32> {
         match &self.data {
-            Data::Floats(list) if list.len() == 1 => list.first().copied(),
-            Data::Ints(list) if list.len() == 1 => list.first().map(|&v| v as f32),
+            Numbers::Floats(list) if list.len() == 1 => list.first().copied(),
+            Numbers::Ints(list) if list.len() == 1 => list.first().map(|&v| v as f32),
             _ => None,
         }
     }
 
     /// Bytes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.len() * if matches!(self.data, Data::Floats(_)) { 4 } else { 8 }
-    }
-}
-
-/// Names of ONNX's element types, by number.
-const KINDS: [&str; 17] = [
-    "undefined",
-    "float",
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "int32",
-    "int64",
-    "string",
-    "bool",
-    "float16",
-    "double",
-    "uint32",
-    "uint64",
-    "complex64",
-    "complex128",
-    "bfloat16",
-];
-
-/// Name of an ONNX element type.
-pub(super) fn kind_name(kind: i64) -> String {
-    let known = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind));
-    known.map_or_else(|| format!("of type {kind}"), ToString::to_string)
-}
-
-/// Whether an ONNX element type is floating-point: float16, bfloat16, float, double.
-pub(super) fn is_float(kind: i64) -> bool {
-    matches!(kind, 1 | 10 | 11 | 16)
-}
-
-/// Bytes of an element.
-fn width(kind: i64) -> Option<usize> {
-    match kind {
-        2 | 3 | 9 => Some(1),
-        4 | 5 | 10 | 16 => Some(2),
-        1 | 6 | 12 => Some(4),
-        7 | 11 | 13 => Some(8),
-        _ => None,
+        self.len() * if matches!(self.data, Numbers::Floats(_)) { 4 } else { 8 }
     }
 }
 
 /// The elements of a stored tensor; `folder` is that of the file, for external data.
-pub(super) fn decode(model: &Model, tensor: &TensorProto, folder: &Path) -> Taken<Value> {
+pub(super) fn decode(model: &OnnxModel, tensor: &TensorProto, folder: &Path) -> Taken<HostTensor> {
     let name = kind_name(tensor.kind);
     let Some(width) = width(tensor.kind) else {
         let what = format!("tensor {} is {name}, which is not read", tensor.name);
@@ -161,7 +119,7 @@ pub(super) fn decode(model: &Model, tensor: &TensorProto, folder: &Path) -> Take
     } else {
         of_lists(model, tensor).map_err(|damage| Reason::damaged(damage.what))?
     };
-    let value = Value { dims, data };
+    let value = HostTensor { dims, data };
     if value.len() == count { Ok(value) } else { Err(wrong_length(tensor, value.len())) }
 }
 
@@ -170,28 +128,28 @@ fn wrong_length(tensor: &TensorProto, there: usize) -> Reason {
     Reason::damaged(format!("tensor {name} is {dims:?} and has {there} elements"))
 }
 
-fn of_bytes(kind: i64, raw: &[u8]) -> Data {
+fn of_bytes(kind: i64, raw: &[u8]) -> Numbers {
     fn of<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
         raw.as_chunks().0.iter().map(|&bytes| f(bytes)).collect()
     }
     match kind {
-        1 => Data::Floats(of(raw, f32::from_le_bytes)),
-        10 => Data::Floats(of(raw, |b| f16::from_le_bytes(b).to_f32())),
-        16 => Data::Floats(of(raw, |b| bf16::from_le_bytes(b).to_f32())),
-        11 => Data::Floats(of(raw, |b| f64::from_le_bytes(b) as f32)),
-        3 => Data::Ints(of(raw, |b| i8::from_le_bytes(b).into())),
-        4 => Data::Ints(of(raw, |b| u16::from_le_bytes(b).into())),
-        5 => Data::Ints(of(raw, |b| i16::from_le_bytes(b).into())),
-        6 => Data::Ints(of(raw, |b| i32::from_le_bytes(b).into())),
-        12 => Data::Ints(of(raw, |b| u32::from_le_bytes(b).into())),
-        7 | 13 => Data::Ints(of(raw, i64::from_le_bytes)),
-        _ => Data::Ints(of(raw, |b: [u8; 1]| b[0].into())),
+        1 => Numbers::Floats(of(raw, f32::from_le_bytes)),
+        10 => Numbers::Floats(of(raw, |b| f16::from_le_bytes(b).to_f32())),
+        16 => Numbers::Floats(of(raw, |b| bf16::from_le_bytes(b).to_f32())),
+        11 => Numbers::Floats(of(raw, |b| f64::from_le_bytes(b) as f32)),
+        3 => Numbers::Ints(of(raw, |b| i8::from_le_bytes(b).into())),
+        4 => Numbers::Ints(of(raw, |b| u16::from_le_bytes(b).into())),
+        5 => Numbers::Ints(of(raw, |b| i16::from_le_bytes(b).into())),
+        6 => Numbers::Ints(of(raw, |b| i32::from_le_bytes(b).into())),
+        12 => Numbers::Ints(of(raw, |b| u32::from_le_bytes(b).into())),
+        7 | 13 => Numbers::Ints(of(raw, i64::from_le_bytes)),
+        _ => Numbers::Ints(of(raw, |b: [u8; 1]| b[0].into())),
     }
 }
 
 /// Elements of the lists of a type's own: `float_data`, `int32_data`, `int64_data`, `double_data`,
 /// `uint64_data`. Halves are the bits of an integer there.
-fn of_lists(model: &Model, tensor: &TensorProto) -> super::wire::Read<Data> {
+fn of_lists(model: &OnnxModel, tensor: &TensorProto) -> super::wire::Read<Numbers> {
     let wire = Wire::new(&model.bytes);
     let (mut floats, mut doubles, mut ints) = (Vec::new(), Vec::new(), Vec::new());
     for field in &tensor.lists {
@@ -203,10 +161,10 @@ fn of_lists(model: &Model, tensor: &TensorProto) -> super::wire::Read<Data> {
     }
     let half = |bits: &i64| (bits.cast_unsigned() & 0xffff) as u16;
     Ok(match tensor.kind {
-        1 => Data::Floats(floats),
-        11 => Data::Floats(doubles.iter().map(|&v| v as f32).collect()),
-        10 => Data::Floats(ints.iter().map(|v| f16::from_bits(half(v)).to_f32()).collect()),
-        16 => Data::Floats(ints.iter().map(|v| bf16::from_bits(half(v)).to_f32()).collect()),
-        _ => Data::Ints(ints),
+        1 => Numbers::Floats(floats),
+        11 => Numbers::Floats(doubles.iter().map(|&v| v as f32).collect()),
+        10 => Numbers::Floats(ints.iter().map(|v| f16::from_bits(half(v)).to_f32()).collect()),
+        16 => Numbers::Floats(ints.iter().map(|v| bf16::from_bits(half(v)).to_f32()).collect()),
+        _ => Numbers::Ints(ints),
     })
 }

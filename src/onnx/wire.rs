@@ -33,7 +33,7 @@ pub(super) enum Payload {
 
 /// A field of a message.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Field {
+pub(super) struct WireField {
     /// Number of the field in its message.
     pub(super) number: u64,
     /// The whole field in the file, its key included.
@@ -68,7 +68,7 @@ impl<'a> Wire<'a> {
     }
 
     /// The fields of the message in a range.
-    pub(super) fn fields(&mut self, message: Range<usize>) -> Read<Vec<Field>> {
+    pub(super) fn fields(&mut self, message: Range<usize>) -> Read<Vec<WireField>> {
         let mut cursor = Cursor { bytes: self.bytes, at: message.start, end: message.end };
         let mut fields = Vec::new();
         while cursor.at < cursor.end {
@@ -83,12 +83,12 @@ impl<'a> Wire<'a> {
 
     /// Text of a field. Bytes that are no UTF-8 are replaced: they can only be in names that do not
     /// matter, or that nothing refers to.
-    pub(super) fn text(&self, field: &Field) -> Read<String> {
+    pub(super) fn text(&self, field: &WireField) -> Read<String> {
         Ok(String::from_utf8_lossy(self.bytes(&field.message()?)).into_owned())
     }
 
     /// Integers of a repeated field, packed or one by one, added to `all`.
-    pub(super) fn ints(&self, field: &Field, all: &mut Vec<i64>) -> Read<()> {
+    pub(super) fn ints(&self, field: &WireField, all: &mut Vec<i64>) -> Read<()> {
         match &field.payload {
             Payload::Varint(value) => all.push(value.cast_signed()),
             Payload::Bytes(range) => {
@@ -104,7 +104,7 @@ impl<'a> Wire<'a> {
 
     /// Integers of a list that is short in any real file: extents, or an attribute. It takes eight times its
     /// bytes in memory, so that a long one is refused.
-    pub(super) fn short_ints(&self, field: &Field, all: &mut Vec<i64>) -> Read<()> {
+    pub(super) fn short_ints(&self, field: &WireField, all: &mut Vec<i64>) -> Read<()> {
         if field.range.len() > 1 << 20 {
             return Err(Damage {
                 at: field.range.start,
@@ -115,7 +115,7 @@ impl<'a> Wire<'a> {
     }
 
     /// Floats of a repeated field, packed or one by one, added to `all`.
-    pub(super) fn floats(&self, field: &Field, all: &mut Vec<f32>) -> Read<()> {
+    pub(super) fn floats(&self, field: &WireField, all: &mut Vec<f32>) -> Read<()> {
         match &field.payload {
             Payload::Fixed32(bytes) => all.push(f32::from_le_bytes(*bytes)),
             Payload::Bytes(range) => {
@@ -131,7 +131,7 @@ impl<'a> Wire<'a> {
     }
 
     /// Doubles of a repeated field, packed or one by one, added to `all`.
-    pub(super) fn doubles(&self, field: &Field, all: &mut Vec<f64>) -> Read<()> {
+    pub(super) fn doubles(&self, field: &WireField, all: &mut Vec<f64>) -> Read<()> {
         match &field.payload {
             Payload::Fixed64(bytes) => all.push(f64::from_le_bytes(*bytes)),
             Payload::Bytes(range) => {
@@ -147,7 +147,7 @@ impl<'a> Wire<'a> {
     }
 }
 
-impl Field {
+impl WireField {
     /// The range of a message, string or packed list.
     pub(super) fn message(&self) -> Read<Range<usize>> {
         match &self.payload {
@@ -184,7 +184,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn field(&mut self) -> Read<Field> {
+    fn field(&mut self) -> Read<WireField> {
         let start = self.at;
         let key = self.varint()?;
         let payload = match key & 7 {
@@ -201,7 +201,7 @@ impl Cursor<'_> {
         if key >> 3 == 0 {
             return Err(Damage { at: start, what: "has a field of number 0" });
         }
-        Ok(Field { number: key >> 3, range: start..self.at, payload })
+        Ok(WireField { number: key >> 3, range: start..self.at, payload })
     }
 
     fn varint(&mut self) -> Read<u64> {

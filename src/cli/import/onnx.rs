@@ -5,7 +5,7 @@ use crate::{
     cli::terminal,
     error::{Error, Result},
     files::sha256,
-    onnx::{self, Report},
+    onnx::{self, ImportReport},
     train::BaseHints,
 };
 use serde_json::json;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
         input_mean: args.input_mean.clone(),
         input_std: args.input_std.clone(),
     };
-    let report = Report::of(&onnx::load(&args.file, &hints.read_options()?)?);
+    let report = ImportReport::of(&onnx::load(&args.file, &hints.read_options()?)?);
     if !args.json {
         return terminal::print(&format!("{}\n", report.lines().join("\n")));
     }

@@ -4,10 +4,10 @@ use super::{
     super::{
         model::NodeProto,
         reasons::{Reason, Taken},
-        value::{Data, Value},
+        value::{HostTensor, Numbers},
     },
     Lowering,
-    tensor::Tensor,
+    tensor::Operand,
 };
 use crate::{
     kernels::elementwise::pointwise::Pointwise,
@@ -16,7 +16,7 @@ use crate::{
 
 /// A function of single elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Activation {
+pub(super) enum Nonlinearity {
     /// `max(x, 0)`.
     Relu,
     /// `tanh(x)`.
@@ -27,7 +27,7 @@ pub(super) enum Activation {
     Other(Pointwise),
 }
 
-impl Activation {
+impl Nonlinearity {
     /// Adds it to a graph.
     pub(super) fn of(self, graph: &mut Graph, x: NodeId) -> NodeId {
         match self {
@@ -41,14 +41,14 @@ impl Activation {
 
 impl Lowering<'_> {
     /// An activation; `x sigmoid(x)` and `x hard_sigmoid(x)` are taken together with their `Mul`.
-    pub(super) fn activation(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn activation(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0)?;
         let of = |name: &str, default: f32| node.float(name).unwrap_or(default);
         let kind = match node.op.as_str() {
-            "Relu" => Activation::Relu,
-            "Tanh" => Activation::Tanh,
-            "HardSwish" => Activation::Other(Pointwise::HardSwish),
-            "Sigmoid" => Activation::Other(Pointwise::Sigmoid),
+            "Relu" => Nonlinearity::Relu,
+            "Tanh" => Nonlinearity::Tanh,
+            "HardSwish" => Nonlinearity::Other(Pointwise::HardSwish),
+            "Sigmoid" => Nonlinearity::Other(Pointwise::Sigmoid),
             "HardSigmoid" => {
                 let (alpha, beta) = (of("alpha", 0.2), of("beta", 0.5));
                 if !alpha.is_normal() || !beta.is_finite() {
@@ -56,7 +56,7 @@ impl Lowering<'_> {
                         "its alpha is {alpha} and its beta {beta}"
                     )));
                 }
-                Activation::Other(Pointwise::HardSigmoid { alpha, beta })
+                Nonlinearity::Other(Pointwise::HardSigmoid { alpha, beta })
             }
             "LeakyRelu" => return self.leaky(&x, of("alpha", 0.01)),
             "PRelu" => return self.prelu(node, &x),
@@ -84,7 +84,7 @@ impl Lowering<'_> {
     }
 
     /// What `Clip` does: its bounds were attributes before operator set 11.
-    fn bounds(&mut self, node: &NodeProto) -> Taken<Option<Activation>> {
+    fn bounds(&mut self, node: &NodeProto) -> Taken<Option<Nonlinearity>> {
         let mut bounds = [node.float("min"), node.float("max")];
         for (i, bound) in bounds.iter_mut().enumerate() {
             if let Some(constant) = self.constant(node, i + 1)? {
@@ -104,7 +104,7 @@ impl Lowering<'_> {
     }
 
     /// `max(x, 0) + slope min(x, 0)` with a constant slope: one for all, or one per channel.
-    fn prelu(&mut self, node: &NodeProto, x: &Tensor) -> Taken<Tensor> {
+    fn prelu(&mut self, node: &NodeProto, x: &Operand) -> Taken<Operand> {
         let slope = self.constant(node, 1)?.ok_or_else(|| Reason::damaged("it has no slope"))?;
         let list = slope.value.floats();
         if let Some(&first) = list.first().filter(|first| list.iter().all(|v| v == *first)) {
@@ -114,23 +114,24 @@ impl Lowering<'_> {
     }
 
     /// The activation with one slope below 0.
-    fn leaky(&mut self, x: &Tensor, slope: f32) -> Taken<Tensor> {
+    fn leaky(&mut self, x: &Operand, slope: f32) -> Taken<Operand> {
         match slope {
-            0.0 => self.pointwise(x, |graph, x| graph.relu(x)),
+            0.0 => self.pointwise(x, Graph::relu),
             1.0 => Ok(x.clone()),
             slope if slope.is_normal() && slope > 0.0 => {
-                self.pointwise(x, |graph, x| Activation::LeakyRelu(slope).of(graph, x))
+                self.pointwise(x, |graph, x| Nonlinearity::LeakyRelu(slope).of(graph, x))
             }
-            slope if slope.is_finite() => {
-                self.two_slopes(x, &Value { dims: Vec::new(), data: Data::Floats(vec![slope]) })
-            }
+            slope if slope.is_finite() => self.two_slopes(
+                x,
+                &HostTensor { dims: Vec::new(), data: Numbers::Floats(vec![slope]) },
+            ),
             slope => Err(Reason::damaged(format!("its slope is {slope}"))),
         }
     }
 
     /// `max(x, 0) - slope max(-x, 0)`.
-    fn two_slopes(&mut self, x: &Tensor, slope: &Value) -> Taken<Tensor> {
-        let positive = self.pointwise(x, |graph, x| graph.relu(x))?;
+    fn two_slopes(&mut self, x: &Operand, slope: &HostTensor) -> Taken<Operand> {
+        let positive = self.pointwise(x, Graph::relu)?;
         let minus = self.pointwise(x, |graph, x| {
             let c = graph.nodes[x].chw[0] as usize;
             let minus = graph.affine(x, &vec![-1.0; c], &vec![0.0; c]);
@@ -142,22 +143,22 @@ impl Lowering<'_> {
 }
 
 /// The activation that is `x` times this one.
-fn gated(gate: Activation) -> Option<Activation> {
+fn gated(gate: Nonlinearity) -> Option<Nonlinearity> {
     let is_sixth = |alpha: f32| (alpha - 1.0 / 6.0).abs() < 1e-6;
     match gate {
-        Activation::Other(Pointwise::Sigmoid) => Some(Activation::Other(Pointwise::Silu)),
-        Activation::Other(Pointwise::HardSigmoid { alpha, beta: 0.5 }) if is_sixth(alpha) => {
-            Some(Activation::Other(Pointwise::HardSwish))
+        Nonlinearity::Other(Pointwise::Sigmoid) => Some(Nonlinearity::Other(Pointwise::Silu)),
+        Nonlinearity::Other(Pointwise::HardSigmoid { alpha, beta: 0.5 }) if is_sixth(alpha) => {
+            Some(Nonlinearity::Other(Pointwise::HardSwish))
         }
         _ => None,
     }
 }
 
 /// Values kept between two bounds; `None` where there are none.
-pub(super) fn clip(low: f32, high: f32) -> Option<Activation> {
+pub(super) fn clip(low: f32, high: f32) -> Option<Nonlinearity> {
     match (low, high) {
         (f32::MIN, f32::MAX) => None,
-        (0.0, f32::MAX) => Some(Activation::Relu),
-        (low, high) => Some(Activation::Other(Pointwise::Clip { low, high })),
+        (0.0, f32::MAX) => Some(Nonlinearity::Relu),
+        (low, high) => Some(Nonlinearity::Other(Pointwise::Clip { low, high })),
     }
 }

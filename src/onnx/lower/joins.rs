@@ -6,21 +6,21 @@ use super::{
         model::NodeProto,
         moves::{Move, axis_of},
         reasons::{Reason, Taken},
-        value::Value,
+        value::HostTensor,
     },
     Item, Lowering,
     activations::clip,
-    tensor::{Tensor, chw, small},
+    tensor::{Operand, chw, small},
     unsupported::REPLACE,
 };
-use crate::kernels::elementwise::pointwise::Pointwise;
+use crate::{kernels::elementwise::pointwise::Pointwise, nn::Graph};
 
 /// Most numbers of a constant that is another for each pixel.
 const MOST_CONSTANTS: usize = 1 << 16;
 
 impl Lowering<'_> {
     /// Sums, differences, products, quotients, extrema and powers.
-    pub(super) fn arithmetic(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn arithmetic(&mut self, node: &NodeProto) -> Taken<Operand> {
         if let Some(y) = self.hard_swish(node)? {
             return Ok(y);
         }
@@ -30,8 +30,10 @@ impl Lowering<'_> {
         let mut all = rest.next().ok_or_else(|| Reason::damaged("it has no inputs"))?;
         let count = node.inputs.len();
         if op == "Neg" {
-            let Item::Tensor(x) = all else { return Err(Reason::damaged("its input is constant")) };
-            return self.scaled(&x, &Value::ints(vec![-1]), |c| (c, 0.0));
+            let Item::Operand(x) = all else {
+                return Err(Reason::damaged("its input is constant"));
+            };
+            return self.scaled(&x, &HostTensor::ints(vec![-1]), |c| (c, 0.0));
         }
         for next in rest {
             all = match (all, next) {
@@ -40,24 +42,32 @@ impl Lowering<'_> {
                     let value = super::super::arithmetic::combine(name, &a.value, &b.value)?;
                     Item::Constant(super::super::value::Constant::made(value))
                 }
-                (Item::Tensor(x), Item::Constant(c)) => {
-                    Item::Tensor(self.with_constant(op, &x, &c.value, false)?)
+                (Item::Operand(x), Item::Constant(c)) => {
+                    Item::Operand(self.with_constant(op, &x, &c.value, false)?)
                 }
-                (Item::Constant(c), Item::Tensor(x)) => {
-                    Item::Tensor(self.with_constant(op, &x, &c.value, true)?)
+                (Item::Constant(c), Item::Operand(x)) => {
+                    Item::Operand(self.with_constant(op, &x, &c.value, true)?)
                 }
-                (Item::Tensor(a), Item::Tensor(b)) => Item::Tensor(self.with_tensor(op, &a, &b)?),
+                (Item::Operand(a), Item::Operand(b)) => {
+                    Item::Operand(self.with_tensor(op, &a, &b)?)
+                }
                 _ => Item::Unknown,
             };
         }
-        let Item::Tensor(y) = all else { return Err(Reason::damaged("its inputs are not there")) };
+        let Item::Operand(y) = all else { return Err(Reason::damaged("its inputs are not there")) };
         if op == "Mean" {
-            return self.scaled(&y, &Value::ints(vec![count as i64]), |n| (1.0 / n, 0.0));
+            return self.scaled(&y, &HostTensor::ints(vec![count as i64]), |n| (1.0 / n, 0.0));
         }
         Ok(y)
     }
 
-    fn with_constant(&mut self, op: &str, x: &Tensor, c: &Value, first: bool) -> Taken<Tensor> {
+    fn with_constant(
+        &mut self,
+        op: &str,
+        x: &Operand,
+        c: &HostTensor,
+        first: bool,
+    ) -> Taken<Operand> {
         match (op, first) {
             ("Add" | "Sum" | "Mean", _) => self.scaled(x, c, |c| (1.0, c)),
             ("Sub", false) => self.scaled(x, c, |c| (1.0, -c)),
@@ -85,11 +95,15 @@ impl Lowering<'_> {
         }
     }
 
-    fn with_tensor(&mut self, op: &str, a: &Tensor, b: &Tensor) -> Taken<Tensor> {
+    fn with_tensor(&mut self, op: &str, a: &Operand, b: &Operand) -> Taken<Operand> {
         match op {
             "Add" | "Sum" | "Mean" => self.sum(a, b),
+            "Sub" if a.dims != b.dims => {
+                let what = "it subtracts a mean of each pixel or image: LayerNormalization in single steps is not computed";
+                Err(Reason::new(what, "BatchNormalization is: use a network with it"))
+            }
             "Sub" => {
-                let minus = self.scaled(b, &Value::ints(vec![-1]), |c| (c, 0.0))?;
+                let minus = self.scaled(b, &HostTensor::ints(vec![-1]), |c| (c, 0.0))?;
                 self.sum(a, &minus)
             }
             "Mul" => self.product(a, b),
@@ -101,7 +115,7 @@ impl Lowering<'_> {
     }
 
     /// The sum of two tensors with the same extents.
-    pub(super) fn sum(&mut self, a: &Tensor, b: &Tensor) -> Taken<Tensor> {
+    pub(super) fn sum(&mut self, a: &Operand, b: &Operand) -> Taken<Operand> {
         if a.dims != b.dims {
             let what = format!("it adds {:?} and {:?} per image", a.dims, b.dims);
             return Err(Reason::new(
@@ -109,13 +123,13 @@ impl Lowering<'_> {
                 "sums of tensors with the same extents can be run: expand one before",
             ));
         }
-        self.together(a, b, |graph, a, b| graph.add(a, b))
+        self.together(a, b, Graph::add)
     }
 
     /// The product of two tensors with the same extents, or of one with single elements along some axes.
-    fn product(&mut self, a: &Tensor, b: &Tensor) -> Taken<Tensor> {
+    fn product(&mut self, a: &Operand, b: &Operand) -> Taken<Operand> {
         if a.dims == b.dims {
-            return self.together(a, b, |graph, a, b| graph.multiply(a, b));
+            return self.together(a, b, Graph::multiply);
         }
         let smaller = |a: &[usize], b: &[usize]| {
             a.len() == b.len() && a.iter().zip(b).all(|(m, n)| m == n || *n == 1)
@@ -139,22 +153,21 @@ impl Lowering<'_> {
         let [h, w] = plane(&large.dims[kept..])?;
         let x = self.as_chw(&large, [channels, h, w])?;
         let gate = self.as_chw(&few, [channels, 1, 1])?;
-        let y = Tensor::new(self.graph.multiply(x, gate)?, large.dims);
+        let y = Operand::new(self.graph.multiply(x, gate)?, large.dims);
         self.permuted(&y, &back(&order))
     }
 
     /// A node of two tensors with the same extents, without moves where both have the same pending.
     fn together(
         &mut self,
-        a: &Tensor,
-        b: &Tensor,
-        join: impl FnOnce(&mut crate::nn::Graph, usize, usize) -> crate::Result<usize>,
-    ) -> Taken<Tensor> {
-        let shape = |x: &Tensor| x.node;
+        a: &Operand,
+        b: &Operand,
+        join: impl FnOnce(&mut Graph, usize, usize) -> crate::Result<usize>,
+    ) -> Taken<Operand> {
         let nodes = &self.graph.nodes;
-        if nodes[shape(a)].chw == nodes[shape(b)].chw && a.is_like(b) && self.is_reordered(a) {
+        if nodes[a.node].chw == nodes[b.node].chw && a.is_like(b) && self.is_reordered(a) {
             let node = join(&mut self.graph, a.node, b.node)?;
-            return Ok(Tensor { node, ..a.clone() });
+            return Ok(Operand { node, ..a.clone() });
         }
         let target = match (a.is_plain(), b.is_plain()) {
             (true, _) => nodes[a.node].chw,
@@ -162,16 +175,16 @@ impl Lowering<'_> {
             _ => chw(&a.dims)?,
         };
         let (first, second) = (self.as_chw(a, target)?, self.as_chw(b, target)?);
-        Ok(Tensor::new(join(&mut self.graph, first, second)?, a.dims.clone()))
+        Ok(Operand::new(join(&mut self.graph, first, second)?, a.dims.clone()))
     }
 
     /// `x scale + shift`, both functions of a constant that is one number, or one per channel.
     pub(super) fn scaled(
         &mut self,
-        x: &Tensor,
-        constant: &Value,
+        x: &Operand,
+        constant: &HostTensor,
         of: impl Fn(f32) -> (f32, f32),
-    ) -> Taken<Tensor> {
+    ) -> Taken<Operand> {
         let list: Vec<(f32, f32)> = constant.floats().iter().map(|&c| of(c)).collect();
         if list.iter().any(|(scale, shift)| !scale.is_finite() || !shift.is_finite()) {
             return Err(Reason::new("its constant makes numbers that are not finite", REPLACE));
@@ -192,7 +205,7 @@ impl Lowering<'_> {
         let reordered = if self.is_reordered(x) {
             x.clone()
         } else {
-            Tensor::new(self.any(x)?, x.dims.clone())
+            Operand::new(self.any(x)?, x.dims.clone())
         };
         if let [(scale, shift)] = list[..] {
             return self.pointwise(&reordered, |graph, x| {
@@ -214,11 +227,11 @@ impl Lowering<'_> {
         }
         let vector = self.as_chw(x, [small(x.len())?, 1, 1])?;
         let (scale, shift): (Vec<f32>, Vec<f32>) = at.iter().map(|&i| list[i]).unzip();
-        Ok(Tensor::new(self.graph.affine(vector, &scale, &shift), x.dims.clone()))
+        Ok(Operand::new(self.graph.affine(vector, &scale, &shift), x.dims.clone()))
     }
 
     /// Constants by channel of the node, if all elements of each channel have the same.
-    fn by_channel(&self, x: &Tensor, at: &[usize], list: &[(f32, f32)]) -> Option<[Vec<f32>; 2]> {
+    fn by_channel(&self, x: &Operand, at: &[usize], list: &[(f32, f32)]) -> Option<[Vec<f32>; 2]> {
         let count = self.graph.nodes[x.node].chw[0] as usize;
         let mut found: Vec<Option<(f32, f32)>> = vec![None; count];
         for (channel, &i) in self.channels(x).into_iter().zip(at) {
@@ -231,7 +244,7 @@ impl Lowering<'_> {
     }
 
     /// Axes in another order.
-    pub(super) fn permuted(&self, x: &Tensor, order: &[usize]) -> Taken<Tensor> {
+    pub(super) fn permuted(&self, x: &Operand, order: &[usize]) -> Taken<Operand> {
         if order.iter().copied().eq(0..order.len()) {
             Ok(x.clone())
         } else {
@@ -240,7 +253,7 @@ impl Lowering<'_> {
     }
 
     /// `Concat` along any axis but the batch.
-    pub(super) fn concat(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn concat(&mut self, node: &NodeProto) -> Taken<Operand> {
         let mut parts = Vec::new();
         for i in 0..node.inputs.len() {
             parts.push(self.tensor(node, i)?);
@@ -275,7 +288,7 @@ impl Lowering<'_> {
             nodes.push(self.as_chw(&part, [small(part.dims[0])?, h, w])?);
         }
         let joined = self.tree(&nodes)?;
-        self.permuted(&Tensor::new(joined, dims), &back(&order))
+        self.permuted(&Operand::new(joined, dims), &back(&order))
     }
 
     /// Concatenates halves of a list, so that no element moves more often than the logarithm of its length.
@@ -292,9 +305,9 @@ impl Lowering<'_> {
     }
 
     /// `x clip(x + 3, 0, 6) / 6` in four nodes, in either order of the last two.
-    fn hard_swish(&mut self, node: &NodeProto) -> Taken<Option<Tensor>> {
+    fn hard_swish(&mut self, node: &NodeProto) -> Taken<Option<Operand>> {
         let Some((x, ends)) = self.hard_swish_from(node) else { return Ok(None) };
-        let Item::Tensor(x) = self.item(&x)? else { return Ok(None) };
+        let Item::Operand(x) = self.item(&x)? else { return Ok(None) };
         let y = self.pointwise(&x, |graph, x| graph.pointwise(x, Pointwise::HardSwish))?;
         for end in ends {
             self.fuse(end, &y);
@@ -302,7 +315,7 @@ impl Lowering<'_> {
         Ok(Some(y))
     }
 
-    /// The input and the later nodes of a HardSwish that begins with this `Add`.
+    /// The input and the later nodes of a `HardSwish` that begins with this `Add`.
     fn hard_swish_from(&mut self, add: &NodeProto) -> Option<(String, [usize; 3])> {
         if add.op != "Add" {
             return None;

@@ -5,10 +5,10 @@ use super::{
         model::NodeProto,
         moves::{list, moves},
         reasons::{Reason, Taken},
-        value::Value,
+        value::HostTensor,
     },
     Item, Lowering,
-    tensor::Tensor,
+    tensor::Operand,
     unsupported::REPLACE,
 };
 use std::rc::Rc;
@@ -25,13 +25,13 @@ impl Lowering<'_> {
             for step in &steps {
                 y = self.moved(&y, step)?;
             }
-            outputs.push(Item::Tensor(y));
+            outputs.push(Item::Operand(y));
         }
         Ok(outputs)
     }
 
     /// All inputs behind the first, which are constants.
-    fn constants_behind(&mut self, node: &NodeProto) -> Taken<Vec<Option<Rc<Value>>>> {
+    fn constants_behind(&mut self, node: &NodeProto) -> Taken<Vec<Option<Rc<HostTensor>>>> {
         let mut constants = vec![None];
         for i in 1..node.inputs.len() {
             constants.push(self.constant(node, i)?.map(|constant| constant.value));
@@ -40,7 +40,7 @@ impl Lowering<'_> {
     }
 
     /// `Pad` with a constant. Zeros around an image wait for a convolution.
-    pub(super) fn pad(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn pad(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0)?;
         match node.text("mode") {
             None | Some("constant") => {}
@@ -60,7 +60,7 @@ impl Lowering<'_> {
         };
         let pads = pads.ok_or_else(|| Reason::damaged("it has no pads"))?;
         let rank = x.dims.len() + 1;
-        let axes = match given(3)?.as_deref().map(Value::as_ints) {
+        let axes = match given(3)?.as_deref().map(HostTensor::as_ints) {
             Some(Some(axes)) => super::super::moves::axes_of(axes, rank)?,
             _ => (0..rank).collect(),
         };
@@ -99,7 +99,7 @@ impl Lowering<'_> {
                 return Err(Reason::damaged("it pads by more than 65,536 pixels"));
             }
             let dims = (0..3).map(|i| x.dims[i] + before[i + 1] + after[i + 1]).collect();
-            return Ok(Tensor { dims, frame: [before[2], before[3], after[2], after[3]], ..x });
+            return Ok(Operand { dims, frame: [before[2], before[3], after[2], after[3]], ..x });
         }
         self.padded(&x, &before[1..], &after[1..], fill)
     }

@@ -5,10 +5,10 @@ use super::{
         model::NodeProto,
         moves::Move,
         reasons::{Reason, SIZES, Taken},
-        value::{Constant, Value},
+        value::{Constant, HostTensor},
     },
     Lowering,
-    tensor::{Tensor, small},
+    tensor::{Operand, small},
     window::{Sliding, pair},
 };
 use crate::{kernels::quantise::fault_dequantize::Order, nn::ParamNames};
@@ -68,7 +68,7 @@ impl Lowering<'_> {
     }
 
     /// `Conv`.
-    pub(super) fn convolution(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn convolution(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0)?;
         let (input, weight) = self.weights_of(node)?;
         let (kernel, sequence) = kernel(node, &weight.value.dims)?;
@@ -90,7 +90,7 @@ impl Lowering<'_> {
             [0, 0, 0, 0] => x,
             [top, left, bottom, right] => {
                 let dims = vec![x.dims[0], x.dims[1] - top - bottom, x.dims[2] - left - right];
-                Tensor { dims, frame: [0; 4], ..x }
+                Operand { dims, frame: [0; 4], ..x }
             }
         };
         let shape = [k, weight.value.dims[1], kernel[0], kernel[1]];
@@ -104,7 +104,7 @@ impl Lowering<'_> {
     }
 
     /// `ConvTranspose`.
-    pub(super) fn transposed_convolution(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn transposed_convolution(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0)?;
         let x = self.unframed(&x)?;
         let (input, weight) = self.weights_of(node)?;
@@ -141,13 +141,13 @@ impl Lowering<'_> {
     }
 
     /// All of a node as an image, or as the sequence that it is.
-    pub(super) fn image_of(&self, node: usize, sequence: bool) -> Tensor {
+    pub(super) fn image_of(&self, node: usize, sequence: bool) -> Operand {
         let [c, h, w] = self.graph.nodes[node].chw.map(|n| n as usize);
-        Tensor::new(node, if sequence { vec![c, w] } else { vec![c, h, w] })
+        Operand::new(node, if sequence { vec![c, w] } else { vec![c, h, w] })
     }
 
     /// `Gemm`: `alpha x W + beta b`.
-    pub(super) fn gemm(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn gemm(&mut self, node: &NodeProto) -> Taken<Operand> {
         if node.int("transA").unwrap_or(0) != 0 {
             let advice = "images of a batch must stay apart: export the network without it";
             return Err(Reason::new("it transposes the batch (transA)", advice));
@@ -171,7 +171,7 @@ impl Lowering<'_> {
     }
 
     /// `MatMul` by constant weights, with the `Add` of a bias right behind it.
-    pub(super) fn matrix_product(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn matrix_product(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0).map_err(|_| {
             let what = "the left of its inputs does not depend on the image, or both do";
             Reason::new(what, "attention is not computed: use a convolutional network")
@@ -209,11 +209,11 @@ impl Lowering<'_> {
     fn fully_connected(
         &mut self,
         node: &NodeProto,
-        x: &Tensor,
+        x: &Operand,
         (input, mut weight): (String, Constant),
         mut order: Order,
         bias: Option<(String, Constant)>,
-    ) -> Taken<Tensor> {
+    ) -> Taken<Operand> {
         let (features, leading) = match x.dims.split_last() {
             Some((&features, leading)) => (features, leading.to_vec()),
             None => (1, Vec::new()),
@@ -253,9 +253,9 @@ impl Lowering<'_> {
         let bias = match bias {
             None => None,
             Some((input, bias)) => {
-                let value = Value {
+                let value = HostTensor {
                     dims: vec![k],
-                    data: super::super::value::Data::Floats(per_output(&bias, k)?),
+                    data: super::super::value::Numbers::Floats(per_output(&bias, k)?),
                 };
                 let bias = Constant { value: Rc::new(value), ..bias };
                 Some(self.parameter(node, (&input, &bias), &[k])?)
@@ -263,11 +263,11 @@ impl Lowering<'_> {
         };
         let names = ParamNames { weight: &weight, bias: bias.as_deref() };
         let y = self.graph.fully_connected(source, names, small(k)?, order)?;
-        Ok(Tensor::new(y, [leading, vec![k]].concat()))
+        Ok(Operand::new(y, [leading, vec![k]].concat()))
     }
 
     /// `BatchNormalization` with running statistics.
-    pub(super) fn batch_norm(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn batch_norm(&mut self, node: &NodeProto) -> Taken<Operand> {
         let training = node.int("training_mode") == Some(1);
         if training || node.outputs.iter().skip(1).any(|name| !name.is_empty()) {
             let what = "it computes statistics of the batch";
@@ -310,7 +310,7 @@ impl Lowering<'_> {
         };
         let eps = node.float("epsilon").unwrap_or(1e-5);
         let y = self.graph.norm(source, [gamma, beta, mean, var], eps);
-        Ok(Tensor::new(y, x.dims))
+        Ok(Operand::new(y, x.dims))
     }
 }
 

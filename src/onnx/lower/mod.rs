@@ -10,14 +10,17 @@ mod tensor;
 mod unsupported;
 mod window;
 
-pub(super) use tensor::Tensor;
+pub(super) use tensor::Operand;
 
 use super::{
-    constants::{Budget, fold, is_foldable, shape_of},
-    model::{Model, NodeProto, TensorProto},
+    budget::Budget,
+    constants::{fold, is_foldable},
+    element_type::{is_float, kind_name},
+    functions::shape_of,
+    model::{NodeProto, OnnxModel, TensorProto},
     moves::{Move, is_move},
-    reasons::{Problem, Reason, Taken},
-    value::{Constant, Value, decode, is_float, kind_name},
+    reasons::{Obstacle, Reason, Taken},
+    value::{Constant, HostTensor, decode},
 };
 use crate::{
     files::Weights,
@@ -35,7 +38,7 @@ pub(super) enum Item {
     /// A constant.
     Constant(Constant),
     /// A tensor of the network.
-    Tensor(Tensor),
+    Operand(Operand),
     /// Something that a refused node would have made.
     Unknown,
 }
@@ -53,7 +56,7 @@ pub(super) struct LayerSource {
 
 /// A network while it is built.
 pub(super) struct Lowering<'m> {
-    model: &'m Model,
+    model: &'m OnnxModel,
     folder: PathBuf,
     /// The network so far.
     pub(super) graph: Graph,
@@ -68,14 +71,14 @@ pub(super) struct Lowering<'m> {
     /// Nodes that were done together with another.
     fused: HashSet<usize>,
     /// Tensors that were rearranged into images.
-    made: Vec<(Tensor, [u32; 3], NodeId)>,
+    made: Vec<(Operand, [u32; 3], NodeId)>,
     /// Nodes that use each stored weight.
     users: HashMap<String, String>,
     budget: Budget,
     /// Layers, in the order of those of the graph.
     pub(super) layers: Vec<LayerSource>,
     /// Why the file cannot be run.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<Obstacle>,
     /// Nodes that were left out, as `Dropout /features/dropout`.
     pub(super) stripped: Vec<String>,
     /// What a user should know.
@@ -84,7 +87,11 @@ pub(super) struct Lowering<'m> {
 
 impl<'m> Lowering<'m> {
     /// Begins with the graph of an input, for batches of this size.
-    pub(super) fn new((model, folder): (&'m Model, PathBuf), graph: Graph, batch: usize) -> Self {
+    pub(super) fn new(
+        (model, folder): (&'m OnnxModel, PathBuf),
+        graph: Graph,
+        batch: usize,
+    ) -> Self {
         let stored =
             model.graph.initialisers.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         Self {
@@ -108,13 +115,13 @@ impl<'m> Lowering<'m> {
     }
 
     /// Gives the network its input: a tensor, behind a move of each image.
-    pub(super) fn begin(&mut self, name: &str, tensor: Tensor, transposed: Option<&Move>) {
+    pub(super) fn begin(&mut self, name: &str, tensor: Operand, transposed: Option<&Move>) {
         let moved = transposed.map(|by| self.moved(&tensor, by));
         let item = match moved {
-            None => Item::Tensor(tensor),
-            Some(Ok(moved)) => Item::Tensor(moved),
+            None => Item::Operand(tensor),
+            Some(Ok(moved)) => Item::Operand(moved),
             Some(Err(reason)) => {
-                self.problems.push(Problem {
+                self.problems.push(Obstacle {
                     node: format!("input {name}"),
                     op: String::new(),
                     reason,
@@ -155,7 +162,7 @@ impl<'m> Lowering<'m> {
 
     /// Adds a reason why this node cannot be taken.
     fn refuse(&mut self, node: &NodeProto, reason: Reason) {
-        self.problems.push(Problem { node: node.label(), op: node.op.clone(), reason });
+        self.problems.push(Obstacle { node: node.label(), op: node.op.clone(), reason });
     }
 
     fn node(&mut self, node: &NodeProto) -> Taken<Vec<Item>> {
@@ -214,7 +221,7 @@ impl<'m> Lowering<'m> {
             }
             "Size" => {
                 let size = self.tensor(node, 0)?.len() * self.batch;
-                let value = Value { dims: Vec::new(), ..Value::ints(vec![size as i64]) };
+                let value = HostTensor { dims: Vec::new(), ..HostTensor::ints(vec![size as i64]) };
                 return Ok(vec![Item::Constant(Constant::made(value))]);
             }
             op => {
@@ -222,7 +229,7 @@ impl<'m> Lowering<'m> {
                 return Err(Reason::new(what, unsupported::REPLACE));
             }
         };
-        Ok(vec![Item::Tensor(one)])
+        Ok(vec![Item::Operand(one)])
     }
 
     /// What a name stands for.
@@ -244,11 +251,11 @@ impl<'m> Lowering<'m> {
     }
 
     /// A tensor of the network that a node reads.
-    fn tensor(&mut self, node: &NodeProto, i: usize) -> Taken<Tensor> {
+    fn tensor(&mut self, node: &NodeProto, i: usize) -> Taken<Operand> {
         let name =
             node.input(i).ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
         match self.item(name)? {
-            Item::Tensor(tensor) => Ok(tensor),
+            Item::Operand(tensor) => Ok(tensor),
             _ => {
                 let what = format!("its input {name} is constant");
                 Err(Reason::new(what, "swap its inputs, or fold constants before with onnxsim"))
@@ -280,13 +287,13 @@ impl<'m> Lowering<'m> {
     }
 
     /// Notes that a later node is done, and what its output is.
-    fn fuse(&mut self, i: usize, tensor: &Tensor) {
+    fn fuse(&mut self, i: usize, tensor: &Operand) {
         self.fused.insert(i);
         let name = self.model.graph.nodes[i].output().to_owned();
-        self.values.insert(name, Item::Tensor(tensor.clone()));
+        self.values.insert(name, Item::Operand(tensor.clone()));
     }
 
-    fn cast(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    fn cast(&mut self, node: &NodeProto) -> Taken<Operand> {
         let kind = node.int("to").unwrap_or(1);
         if !is_float(kind) {
             let what = format!("it makes {} of the network's values", kind_name(kind));

@@ -4,7 +4,7 @@ use super::{
     super::{
         model::NodeProto,
         reasons::{Reason, Taken},
-        value::{Constant, Data},
+        value::{Constant, Numbers},
     },
     LayerSource, Lowering,
 };
@@ -68,8 +68,8 @@ impl Lowering<'_> {
 
     fn insert(&mut self, name: &str, constant: &Constant, shape: &[usize]) -> Taken<()> {
         let data = match &constant.value.data {
-            Data::Floats(data) => data,
-            Data::Ints(_) => {
+            Numbers::Floats(data) => data,
+            Numbers::Ints(_) => {
                 let what = format!("its parameter {name} is of integers");
                 return Err(Reason::new(
                     what,

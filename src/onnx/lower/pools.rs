@@ -5,18 +5,18 @@ use super::{
         model::NodeProto,
         moves::axes_of,
         reasons::{Reason, Taken},
-        value::Value,
+        value::HostTensor,
     },
     Lowering,
     linear::rows_and_columns,
-    tensor::{Tensor, small},
+    tensor::{Operand, small},
     window::{Sliding, pair},
 };
 use crate::{kernels::pool::window::Divisor, nn::NodeId, shape::Window};
 
 impl Lowering<'_> {
     /// `MaxPool` and `AveragePool`.
-    pub(super) fn pool(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn pool(&mut self, node: &NodeProto) -> Taken<Operand> {
         if node.outputs.iter().skip(1).any(|name| !name.is_empty()) {
             let what = "it gives the places of maxima too";
             return Err(Reason::new(what, "export the network without return_indices"));
@@ -52,7 +52,7 @@ impl Lowering<'_> {
     }
 
     /// A mean, sum or maximum over axes of each image: over all pixels, or over the axes of a node.
-    pub(super) fn reduction(&mut self, node: &NodeProto) -> Taken<Tensor> {
+    pub(super) fn reduction(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0)?;
         let rank = x.dims.len();
         let global = node.op.starts_with("Global");
@@ -97,9 +97,9 @@ impl Lowering<'_> {
             true => keep.then_some(1),
             false => rest.next(),
         });
-        let y = Tensor::new(y, dims.collect());
+        let y = Operand::new(y, dims.collect());
         match node.op.as_str() {
-            "ReduceSum" => self.scaled(&y, &Value::ints(vec![(h * w) as i64]), |n| (n, 0.0)),
+            "ReduceSum" => self.scaled(&y, &HostTensor::ints(vec![(h * w) as i64]), |n| (n, 0.0)),
             _ => Ok(y),
         }
     }

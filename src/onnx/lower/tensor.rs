@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 /// A tensor of the network.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Tensor {
+pub(in super::super) struct Operand {
     /// The node whose elements it has.
     pub(in super::super) node: NodeId,
     /// Extents without the batch; the order of elements is row-major.
@@ -38,7 +38,7 @@ const LARGEST: usize = 1 << 26;
 /// The index of an element that is constant.
 const CONSTANT: u32 = u32::MAX;
 
-impl Tensor {
+impl Operand {
     /// All elements of a node in order.
     pub(in super::super) fn new(node: NodeId, dims: Vec<usize>) -> Self {
         Self { node, dims, view: None, frame: [0; 4] }
@@ -88,7 +88,7 @@ pub(super) fn small(n: usize) -> Taken<u32> {
 
 impl Lowering<'_> {
     /// The tensor behind a move that leaves the batch alone.
-    pub(in super::super) fn moved(&self, tensor: &Tensor, by: &Move) -> Taken<Tensor> {
+    pub(in super::super) fn moved(&self, tensor: &Operand, by: &Move) -> Taken<Operand> {
         let batch = self.batch;
         let apart = |what: &str| {
             let what = format!("it {what} the batch");
@@ -104,7 +104,7 @@ impl Lowering<'_> {
                     return Err(apart("reshapes"));
                 }
                 let tensor = self.unframed(tensor)?;
-                return Ok(Tensor { dims: dims[1..].to_vec(), ..tensor });
+                return Ok(Operand { dims: dims[1..].to_vec(), ..tensor });
             }
             Move::Transpose(perm) => match perm.split_first() {
                 Some((0, rest)) => Move::Transpose(rest.iter().map(|axis| axis - 1).collect()),
@@ -120,7 +120,7 @@ impl Lowering<'_> {
     }
 
     /// The tensor behind a move of each image.
-    pub(super) fn moved_inside(&self, tensor: &Tensor, by: &Move) -> Taken<Tensor> {
+    pub(super) fn moved_inside(&self, tensor: &Operand, by: &Move) -> Taken<Operand> {
         if let Move::Pick(axis, picked) = by {
             let mut seen = vec![false; tensor.dims[*axis]];
             if picked.iter().any(|&at| std::mem::replace(&mut seen[at], true)) {
@@ -133,13 +133,13 @@ impl Lowering<'_> {
         }
         let tensor = self.unframed(tensor)?;
         let Some(table) = checked(tensor.len()).map(|()| by.table(&tensor.dims))? else {
-            return Ok(Tensor { dims: by.dims(&tensor.dims), ..tensor });
+            return Ok(Operand { dims: by.dims(&tensor.dims), ..tensor });
         };
         Ok(self.viewed(&tensor, table, 0.0, by.dims(&tensor.dims)))
     }
 
     /// The elements of `tensor` with these indices, or `fill`.
-    fn viewed(&self, tensor: &Tensor, table: Vec<u32>, fill: f32, dims: Vec<usize>) -> Tensor {
+    fn viewed(&self, tensor: &Operand, table: Vec<u32>, fill: f32, dims: Vec<usize>) -> Operand {
         let (table, fill) = match &tensor.view {
             None => (table, fill),
             Some(view) => {
@@ -152,17 +152,17 @@ impl Lowering<'_> {
         let in_order =
             table.len() == all && table.iter().enumerate().all(|(i, &at)| at as usize == i);
         let view = (!in_order).then(|| Rc::new(View { table, fill }));
-        Tensor { node: tensor.node, dims, view, frame: [0; 4] }
+        Operand { node: tensor.node, dims, view, frame: [0; 4] }
     }
 
     /// The tensor with constant elements around it: `before` and `after` each axis.
     pub(super) fn padded(
         &self,
-        tensor: &Tensor,
+        tensor: &Operand,
         before: &[usize],
         after: &[usize],
         fill: f32,
-    ) -> Taken<Tensor> {
+    ) -> Taken<Operand> {
         let tensor = &self.unframed(tensor)?;
         if tensor.view.as_ref().is_some_and(|v| v.table.contains(&CONSTANT) && v.fill != fill) {
             let what = "it pads with another value than the padding before it";
@@ -192,13 +192,13 @@ impl Lowering<'_> {
     }
 
     /// The tensor with its frame of zeros, which no convolution takes, among its elements.
-    pub(super) fn unframed(&self, tensor: &Tensor) -> Taken<Tensor> {
+    pub(super) fn unframed(&self, tensor: &Operand) -> Taken<Operand> {
         let [top, left, bottom, right] = tensor.frame;
         let &[c, h, w] = &tensor.dims[..] else { return Ok(tensor.clone()) };
         if tensor.frame == [0; 4] {
             return Ok(tensor.clone());
         }
-        let inner = Tensor {
+        let inner = Operand {
             dims: vec![c, h - top - bottom, w - left - right],
             frame: [0; 4],
             ..tensor.clone()
@@ -207,7 +207,7 @@ impl Lowering<'_> {
     }
 
     /// A node that has the elements in order as an image of this shape.
-    pub(in super::super) fn as_chw(&mut self, tensor: &Tensor, chw: [u32; 3]) -> Taken<NodeId> {
+    pub(in super::super) fn as_chw(&mut self, tensor: &Operand, chw: [u32; 3]) -> Taken<NodeId> {
         let tensor = self.unframed(tensor)?;
         let product = chw.iter().try_fold(1usize, |n, &d| n.checked_mul(d as usize));
         if product != Some(tensor.len()) {
@@ -236,11 +236,11 @@ impl Lowering<'_> {
     }
 
     /// A node that has the tensor as an image: `[C, H, W]`, or `[C, L]` as one row.
-    pub(super) fn image(&mut self, tensor: &Tensor) -> Taken<NodeId> {
+    pub(super) fn image(&mut self, tensor: &Operand) -> Taken<NodeId> {
         match tensor.dims.len() {
             2 | 3 => self.as_chw(tensor, chw(&tensor.dims)?),
             rank => {
-                let what = format!("it works on {} axes per image", rank);
+                let what = format!("it works on {rank} axes per image");
                 Err(Reason::new(
                     what,
                     "images with channels, rows and columns, or sequences, can be run",
@@ -250,7 +250,7 @@ impl Lowering<'_> {
     }
 
     /// A node with all elements, whose shape does not matter: that of the tensor if it has them in order.
-    pub(super) fn any(&mut self, tensor: &Tensor) -> Taken<NodeId> {
+    pub(super) fn any(&mut self, tensor: &Operand) -> Taken<NodeId> {
         if tensor.is_plain() {
             return Ok(tensor.node);
         }
@@ -260,19 +260,19 @@ impl Lowering<'_> {
     /// Applies a function of single elements, before the pending moves where these only reorder.
     pub(super) fn pointwise(
         &mut self,
-        tensor: &Tensor,
+        tensor: &Operand,
         apply: impl FnOnce(&mut Graph, NodeId) -> NodeId,
-    ) -> Taken<Tensor> {
+    ) -> Taken<Operand> {
         if self.is_reordered(tensor) {
             let node = apply(&mut self.graph, tensor.node);
-            return Ok(Tensor { node, ..tensor.clone() });
+            return Ok(Operand { node, ..tensor.clone() });
         }
         let node = self.any(tensor)?;
-        Ok(Tensor::new(apply(&mut self.graph, node), tensor.dims.clone()))
+        Ok(Operand::new(apply(&mut self.graph, node), tensor.dims.clone()))
     }
 
     /// Whether it has all elements of its node, each once, in whatever order.
-    pub(super) fn is_reordered(&self, tensor: &Tensor) -> bool {
+    pub(super) fn is_reordered(&self, tensor: &Operand) -> bool {
         let all: usize = self.graph.nodes[tensor.node].chw.iter().map(|&n| n as usize).product();
         // No element is taken twice, so that as many as there are, are all of them.
         let complete = |view: &View| view.table.len() == all && !view.table.contains(&CONSTANT);
@@ -280,7 +280,7 @@ impl Lowering<'_> {
     }
 
     /// For each element, its channel in the node.
-    pub(super) fn channels(&self, tensor: &Tensor) -> Vec<usize> {
+    pub(super) fn channels(&self, tensor: &Operand) -> Vec<usize> {
         let [_, h, w] = self.graph.nodes[tensor.node].chw;
         let plane = (h * w).max(1) as usize;
         match &tensor.view {

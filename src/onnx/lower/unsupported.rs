@@ -1,7 +1,7 @@
 //! Operators that cannot be run, and what to do instead.
 
 use super::super::{
-    model::{Model, NodeProto},
+    model::{NodeProto, OnnxModel},
     reasons::Reason,
 };
 
@@ -95,7 +95,7 @@ const OF_CONSTANTS: &[&str] = &[
 ];
 
 /// Why an operator cannot be run; `None` if it can.
-pub(super) fn reason(node: &NodeProto, model: &Model) -> Option<Reason> {
+pub(super) fn reason(node: &NodeProto, model: &OnnxModel) -> Option<Reason> {
     let op = node.op.as_str();
     let own = node.domain.is_empty();
     let says = |what: &str, advice: &str| Some(Reason::new(what, advice));

@@ -1,7 +1,7 @@
 //! Small networks (`scripts/onnx_fixtures.py`), each with an image and what onnxruntime computes of it.
 
 use super::{super::*, evaluate::evaluate};
-use crate::onnx::{model::Model, value::decode};
+use crate::onnx::{model::OnnxModel, value::decode};
 use std::{fs, path::PathBuf};
 
 /// The files, by name.
@@ -30,7 +30,7 @@ fn networks_compute_what_onnxruntime_does() {
     assert!(files.len() >= 21, "{files:?}");
     for path in files {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let model = Model::read(&path).unwrap();
+        let model = OnnxModel::read(&path).unwrap();
         let stored = |name: &str| {
             let tensor = model.graph.initialisers.iter().find(|t| t.name == name).unwrap();
             decode(&model, tensor, Path::new("")).unwrap().floats().into_owned()
@@ -41,7 +41,7 @@ fn networks_compute_what_onnxruntime_does() {
         });
         let [c, h, w] = imported.graph.nodes[0].chw.map(|n| n as usize);
         let image = match imported.layout {
-            Layout::Hwc => (0..x.len()).map(|i| x[i % (h * w) * c + i / (h * w)]).collect(),
+            AxisOrder::Hwc => (0..x.len()).map(|i| x[i % (h * w) * c + i / (h * w)]).collect(),
             _ => x,
         };
         let got = evaluate(&imported.graph, &imported.weights, &image);
@@ -56,7 +56,7 @@ fn networks_compute_what_onnxruntime_does() {
 #[test]
 fn what_was_left_out_and_where_weights_are_is_said() {
     let last = named("channels-last");
-    assert_eq!((last.layout, last.opset, last.batch), (Layout::Hwc, 9, 1));
+    assert_eq!((last.layout, last.opset, last.batch), (AxisOrder::Hwc, 9, 1));
     assert_eq!((last.output.as_str(), last.scores.as_str()), ("y", "z"));
     assert_eq!(last.stripped, ["Softmax y"]);
     // Sub and Div in front of the Transpose, and Add behind it, are one number per channel; the two transposes undo
@@ -87,14 +87,14 @@ fn places_are_those_of_the_bytes() {
     let path = files().into_iter().find(|path| path.ends_with("depthwise.onnx")).unwrap();
     let bytes = fs::read(&path).unwrap();
     let imported = load(&path, &ReadOptions::default()).unwrap();
-    let w = &imported.places.tensors["w"];
+    let w = &imported.anatomy.tensors["w"];
     let raw = &bytes[w.raw.clone().unwrap()];
     let floats: Vec<f32> = raw.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
     assert_eq!(floats, imported.weights.tensors["w"].data);
     assert_eq!((w.element_type, &w.shape[..]), (1, &[8, 1, 3, 3][..]));
-    assert!(bytes[imported.places.nodes[0].clone()].windows(4).any(|word| word == b"Conv"));
-    assert_eq!(imported.places.inputs[0].0, "x");
-    assert_eq!(bytes[imported.places.outputs[0].1.start], 12 << 3 | 2);
+    assert!(bytes[imported.anatomy.nodes[0].clone()].windows(4).any(|word| word == b"Conv"));
+    assert_eq!(imported.anatomy.inputs[0].0, "x");
+    assert_eq!(bytes[imported.anatomy.outputs[0].1.start], 12 << 3 | 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     super::*,
     fixtures::files,
-    write::{Network, int},
+    write::{Draft, int},
 };
 use std::fs;
 
@@ -67,7 +67,7 @@ fn changed_files_are_refused_or_read() {
         {
             Ok(imported) => {
                 taken += 1;
-                drop(Report::of(&imported).lines());
+                drop(ImportReport::of(&imported).lines());
             }
             Err(error) => {
                 refused += 1;
@@ -83,12 +83,12 @@ fn changed_files_are_refused_or_read() {
 
 #[test]
 fn small_files_do_not_ask_for_much_memory() {
-    let head = |network: Network| {
+    let head = |network: Draft| {
         network.floats("w", &[2, 2, 1, 1]).node("Conv", &["x", "w"], "c").head("c", 32)
     };
     let square = 1 << 15;
     let grown = (0..40).fold(
-        head(Network::new(13, &[1, 2, 4, 4])).ints("a0", &[1, 2, 3, 4]),
+        head(Draft::new(13, &[1, 2, 4, 4])).ints("a0", &[1, 2, 3, 4]),
         |network, i| {
             let (from, to) = (format!("a{i}"), format!("a{}", i + 1));
             network.node_with(
@@ -100,17 +100,17 @@ fn small_files_do_not_ask_for_much_memory() {
         },
     );
     let networks = [
-        head(Network::new(13, &[1, 2, 4, 4]))
+        head(Draft::new(13, &[1, 2, 4, 4]))
             .ints("s", &[square, square])
             .node("ConstantOfShape", &["s"], "big")
             .node("Mul", &["y", "big"], "z"),
         grown.node("Mul", &["y", "a40"], "z"),
-        head(Network::new(13, &[1, 2, 4, 4])).ints("s", &[1 << 20, 1 << 20]).node(
+        head(Draft::new(13, &[1, 2, 4, 4])).ints("s", &[1 << 20, 1 << 20]).node(
             "Expand",
             &["y", "s"],
             "z",
         ),
-        head(Network::new(13, &[1, 2, 4, 4]))
+        head(Draft::new(13, &[1, 2, 4, 4]))
             .ints("0", &[0])
             .ints("l", &[1 << 40])
             .ints("1", &[1])

@@ -5,4 +5,3 @@ mod fixtures;
 mod hostile;
 mod refusals;
 mod write;
-mod zoo;

@@ -2,16 +2,16 @@
 
 use super::{
     super::*,
-    write::{Attr, Network, bytes, int},
+    write::{Attr, Draft, bytes, int},
 };
 
 /// The error and its hint.
-fn refused(network: &Network) -> String {
+fn refused(network: &Draft) -> String {
     let error = network.read().unwrap_err();
     format!("{error} / {}", error.hint().unwrap())
 }
 
-fn says(network: &Network, parts: &[&str]) {
+fn says(network: &Draft, parts: &[&str]) {
     let said = refused(network);
     for part in parts {
         assert!(said.contains(part), "{said:?} lacks {part:?}");
@@ -19,12 +19,12 @@ fn says(network: &Network, parts: &[&str]) {
 }
 
 /// An image `[1, 2, 4, 4]` and one operator on it, behind a convolution and in front of a layer.
-fn around(op: &str, attributes: &[(&str, Attr)]) -> Network {
+fn around(op: &str, attributes: &[(&str, Attr)]) -> Draft {
     around_with(op, &["c"], attributes)
 }
 
-fn around_with(op: &str, inputs: &[&str], attributes: &[(&str, Attr)]) -> Network {
-    Network::new(13, &[1, 2, 4, 4])
+fn around_with(op: &str, inputs: &[&str], attributes: &[(&str, Attr)]) -> Draft {
+    Draft::new(13, &[1, 2, 4, 4])
         .floats("w", &[2, 2, 1, 1])
         .floats("four", &[4])
         .node("Conv", &["x", "w"], "c")
@@ -57,17 +57,17 @@ fn every_operator_that_is_not_run_says_what_to_do() {
         says(&around(op, &[]), &[&format!("net.onnx: {op}_o ({op}): "), what, advice]);
     }
     let foreign =
-        Network::new(13, &[1, 2, 4, 4]).node_of("com.acme", "Conv", &["x"], "c", &[]).head("c", 32);
+        Draft::new(13, &[1, 2, 4, 4]).node_of("com.acme", "Conv", &["x"], "c", &[]).head("c", 32);
     says(&foreign, &["an operator of com.acme", "ONNX's own operators only"]);
     let mut own =
-        Network::new(13, &[1, 2, 4, 4]).node_of("local", "Block", &["x"], "c", &[]).head("c", 32);
+        Draft::new(13, &[1, 2, 4, 4]).node_of("local", "Block", &["x"], "c", &[]).head("c", 32);
     own.rest = bytes(25, &bytes(1, b"Block"));
     says(&own, &["the file defines this operator itself", "inline_local_functions"]);
 }
 
 #[test]
 fn all_reasons_are_listed_at_once() {
-    let network = Network::new(13, &[1, 2, 4, 4])
+    let network = Draft::new(13, &[1, 2, 4, 4])
         .floats("w", &[2, 2, 1, 1])
         .node("Conv", &["x", "w"], "c")
         .node("Gelu", &["c"], "a")
@@ -87,7 +87,7 @@ fn all_reasons_are_listed_at_once() {
 
 #[test]
 fn layers_that_share_weights_are_refused() {
-    let network = Network::new(13, &[1, 2, 4, 4]).floats("w", &[2, 2, 1, 1]);
+    let network = Draft::new(13, &[1, 2, 4, 4]).floats("w", &[2, 2, 1, 1]);
     let network =
         network.node("Conv", &["x", "w"], "c").node("Conv", &["c", "w"], "d").head("d", 32);
     says(&network, &["Conv_d (Conv): its weights w are those of Conv_c too", "its own weights"]);
@@ -148,14 +148,14 @@ fn attributes_that_cannot_be_meant_are_refused() {
 
 #[test]
 fn inputs_and_outputs_are_checked() {
-    let body = |network: Network| {
+    let body = |network: Draft| {
         network.floats("w", &[2, 2, 1, 1]).node("Conv", &["x", "w"], "c").head("c", 32)
     };
     says(
-        &body(Network::new(13, &[-1, 2, -1, -1])),
+        &body(Draft::new(13, &[-1, 2, -1, -1])),
         &["input x: it is [n, 2, n, n]: its size is not fixed", "--input-shape 2,224,224"],
     );
-    let open = body(Network::new(13, &[-1, 2, -1, -1]));
+    let open = body(Draft::new(13, &[-1, 2, -1, -1]));
     let shaped = |chw| open.read_with(&ReadOptions { input_shape: Some(chw), normalisation: None });
     assert_eq!(shaped([2, 4, 4]).unwrap().graph.nodes[0].chw, [2, 4, 4]);
     let error = shaped([3, 4, 4]).unwrap_err();
@@ -164,27 +164,27 @@ fn inputs_and_outputs_are_checked() {
         "{error}"
     );
     says(
-        &body(Network::new(6, &[1, 2, 4, 4])),
+        &body(Draft::new(6, &[1, 2, 4, 4])),
         &["operator set 6, older than 7", "version_converter"],
     );
     let two =
-        |field, name| body(Network::new(13, &[1, 2, 4, 4])).value(field, name, 1, Some(&[1, 2]));
+        |field, name| body(Draft::new(13, &[1, 2, 4, 4])).value(field, name, 1, Some(&[1, 2]));
     says(&two(11, "other"), &["it has 2 inputs: x, other"]);
     says(&two(12, "c"), &["it has 2 outputs: y, c", "extract_model"]);
     let bytes_in =
-        body(Network::empty(13).value(11, "x", 2, Some(&[1, 2, 4, 4])).value(12, "y", 1, None));
+        body(Draft::empty(13).value(11, "x", 2, Some(&[1, 2, 4, 4])).value(12, "y", 1, None));
     says(&bytes_in, &["input x: it is uint8, not float", "--input-mean"]);
-    says(&body(Network::new(13, &[1, 2, 4, 4, 4])), &["it is [1, 2, 4, 4, 4]"]);
-    says(&body(Network::new(13, &[1, 2, 99_999, 99_999])), &["too large"]);
+    says(&body(Draft::new(13, &[1, 2, 4, 4, 4])), &["it is [1, 2, 4, 4, 4]"]);
+    says(&body(Draft::new(13, &[1, 2, 99_999, 99_999])), &["too large"]);
     let image =
-        Network::new(13, &[1, 2, 4, 4]).floats("w", &[2, 2, 1, 1]).node("Conv", &["x", "w"], "y");
+        Draft::new(13, &[1, 2, 4, 4]).floats("w", &[2, 2, 1, 1]).node("Conv", &["x", "w"], "y");
     says(&image, &["output y: it is [2, 4, 4] per image, not a list of scores"]);
     says(
-        &Network::new(13, &[1, 9]).node("Relu", &["x"], "y"),
+        &Draft::new(13, &[1, 9]).node("Relu", &["x"], "y"),
         &["no layer in front of it has weights"],
     );
     let along_batch =
-        Network::new(13, &[1, 2, 4, 4]).floats("w", &[3, 32]).node("Flatten", &["x"], "f");
+        Draft::new(13, &[1, 2, 4, 4]).floats("w", &[3, 32]).node("Flatten", &["x"], "f");
     let along_batch = along_batch
         .node_with("Gemm", &["f", "w"], "g", &[("transB", Attr::Int(1))])
         .node_with("ArgMax", &["g"], "y", &[("axis", Attr::Int(0))]);
@@ -193,32 +193,31 @@ fn inputs_and_outputs_are_checked() {
 
 #[test]
 fn damaged_files_are_called_so() {
-    let whole = Network::new(13, &[1, 2, 4, 4]).head("x", 32).file();
+    let whole = Draft::new(13, &[1, 2, 4, 4]).head("x", 32).file();
     let read = |bytes: Vec<u8>| {
         parse(bytes, Path::new("net.onnx"), &ReadOptions::default()).unwrap_err().to_string()
     };
     assert!(read(whole[..whole.len() / 2].to_vec()).contains("damaged: at byte"));
     assert!(read(b"PK\x03\x04 zip".to_vec()).contains("not an ONNX network"));
     assert!(read(int(1, 8)).contains("it has no nodes"));
-    let short = Network::new(13, &[1, 2, 4, 4]).tensor("w", 1, &[2, 2, 1, 1], &[0; 12]).node(
+    let short = Draft::new(13, &[1, 2, 4, 4]).tensor("w", 1, &[2, 2, 1, 1], &[0; 12]).node(
         "Conv",
         &["x", "w"],
         "c",
     );
     says(&short.head("c", 32), &["tensor w is [2, 2, 1, 1] and has 3 elements", "check_model"]);
-    let huge = Network::new(13, &[1, 2, 4, 4]).tensor("w", 1, &[1 << 40, 1 << 40], &[0; 4]).node(
+    let huge = Draft::new(13, &[1, 2, 4, 4]).tensor("w", 1, &[1 << 40, 1 << 40], &[0; 4]).node(
         "Conv",
         &["x", "w"],
         "c",
     );
     says(&huge.head("c", 32), &["says that it is [1099511627776"]);
-    let nan =
-        Network::new(13, &[1, 1, 1, 1]).tensor("w", 1, &[1, 1, 1, 1], &f32::NAN.to_le_bytes());
+    let nan = Draft::new(13, &[1, 1, 1, 1]).tensor("w", 1, &[1, 1, 1, 1], &f32::NAN.to_le_bytes());
     says(
         &nan.node("Conv", &["x", "w"], "c").head("c", 1),
         &["element 0 of its parameter w is NaN"],
     );
-    let ints = Network::new(13, &[1, 1, 1, 1]).tensor("w", 3, &[1, 1, 1, 1], &[1]).node(
+    let ints = Draft::new(13, &[1, 1, 1, 1]).tensor("w", 3, &[1, 1, 1, 1], &[1]).node(
         "Conv",
         &["x", "w"],
         "c",
@@ -228,10 +227,10 @@ fn damaged_files_are_called_so() {
 
 #[test]
 fn shared_parameters_without_faults_are_copied() {
-    let norm = |network: Network, from: &str, to: &str| {
+    let norm = |network: Draft, from: &str, to: &str| {
         network.node("BatchNormalization", &[from, "one", "one", "one", "one"], to)
     };
-    let network = Network::new(13, &[1, 2, 4, 4]).floats("one", &[2]);
+    let network = Draft::new(13, &[1, 2, 4, 4]).floats("one", &[2]);
     let imported = norm(norm(network, "x", "a"), "a", "b").head("b", 32).read().unwrap();
     let names: Vec<&str> = imported.graph.params.iter().map(|param| param.name.as_str()).collect();
     assert_eq!(
@@ -242,7 +241,7 @@ fn shared_parameters_without_faults_are_copied() {
 
 #[test]
 fn lists_of_every_type_are_read() {
-    use super::super::{model::Model, value::decode};
+    use super::super::{model::OnnxModel, value::decode};
     for (kind, field, contents, want) in [
         (1, 4, [1.5f32, -2.0].map(f32::to_le_bytes).concat(), [1.5, -2.0]),
         (11, 10, [1.5f64, -2.0].map(f64::to_le_bytes).concat(), [1.5, -2.0]),
@@ -255,7 +254,7 @@ fn lists_of_every_type_are_read() {
         let tensor = [int(1, 2), int(2, kind), bytes(8, b"t"), bytes(field, &contents)].concat();
         let graph = [bytes(5, &tensor), bytes(1, &bytes(4, b"Relu"))].concat();
         let file = [bytes(7, &graph), bytes(8, &int(2, 13))].concat();
-        let model = Model::parse(file, Path::new("t")).unwrap();
+        let model = OnnxModel::parse(file, Path::new("t")).unwrap();
         let value = decode(&model, &model.graph.initialisers[0], Path::new("")).unwrap();
         assert_eq!(*value.floats(), want, "type {kind}");
     }

@@ -13,7 +13,7 @@ pub(super) enum Attr {
 }
 
 /// A network that is written field by field.
-pub(super) struct Network {
+pub(super) struct Draft {
     opset: i64,
     graph: Vec<u8>,
     /// Bytes that follow the graph in the file.
@@ -38,7 +38,7 @@ pub(super) fn bytes(number: u64, contents: &[u8]) -> Vec<u8> {
     [&varint(number << 3 | 2)[..], &varint(contents.len() as u64), contents].concat()
 }
 
-impl Network {
+impl Draft {
     /// A network of one input `x` and one output `y`, for these operators.
     pub(super) fn new(opset: i64, input: &[i64]) -> Self {
         Self { opset, graph: Vec::new(), rest: Vec::new() }

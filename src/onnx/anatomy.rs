@@ -1,13 +1,13 @@
 //! Where things are in a file, for whoever writes it anew: nodes are copied byte for byte, weights patched in
 //! place.
 
-use super::model::Model;
+use super::model::OnnxModel;
 use std::{collections::BTreeMap, ops::Range};
 
 /// Where things are in a file. Ranges of nodes, inputs and outputs are whole fields of the graph, their keys
 /// included, as they can be copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct Anatomy {
     /// Nodes in the order of the file.
     pub nodes: Vec<Range<usize>>,
     /// Inputs by name; in old files also the stored tensors'.
@@ -32,9 +32,9 @@ pub struct StoredTensor {
     pub shape: Vec<i64>,
 }
 
-impl Places {
+impl Anatomy {
     /// Where things are in a model.
-    pub(super) fn of(model: &Model) -> Self {
+    pub(super) fn of(model: &OnnxModel) -> Self {
         let graph = &model.graph;
         let initialisers = graph.initialisers.iter().map(|tensor| (tensor.name.as_str(), tensor));
         let constants =
