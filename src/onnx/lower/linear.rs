@@ -27,8 +27,9 @@ fn kernel(node: &NodeProto, weights: &[usize]) -> Taken<([usize; 2], bool)> {
             ));
         }
     };
-    let named = pair(node, "kernel_shape", 0, sequence)?;
-    if node.ints("kernel_shape").is_some_and(|list| !list.is_empty()) && named[1] != kernel[1] {
+    let given = node.ints("kernel_shape").is_some_and(|list| !list.is_empty());
+    let named = pair(node, "kernel_shape", 1, sequence)?;
+    if given && named != kernel {
         return Err(Reason::damaged("its kernel_shape is not that of its weights"));
     }
     Ok((kernel, sequence))

@@ -243,6 +243,8 @@ impl<'m> Lowering<'m> {
         let value = decode(self.model, tensor, &self.folder)?;
         if tensor.external {
             self.budget.grow(value.bytes());
+            self.notes
+                .insert("weights lie in files beside it, which its SHA-256 does not cover".into());
         }
         let constant =
             Constant { value: Rc::new(value), stored: Some(name.to_owned()), changed: Vec::new() };

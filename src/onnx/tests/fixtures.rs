@@ -113,3 +113,51 @@ fn images_are_normalised_per_channel() {
     assert!(error.to_string().contains("takes 4 channels"), "{error}");
     assert!(with(&[127.0; 4], &[64.0; 4]).unwrap_err().hint().unwrap().contains("divided by 255"));
 }
+
+#[test]
+fn a_report_says_where_faults_can_hit() {
+    let report = ImportReport::of(&named("mobile"));
+    assert_eq!(
+        report.lines(),
+        [
+            "input x: images of 4x6x5",
+            "output y: 3 classes",
+            "operator set 11, written by nf-gpu",
+            "  w  4x2x3x3          72 words  Conv, 2 groups",
+            "  e  4x4x1x1          16 words  Conv",
+            "  f  4x3              12 words  MatMul",
+            "3 layers with 100 stored words that faults can hit; 116 parameters; 2188 multiply-adds per image",
+            "left out: Softmax y",
+        ]
+    );
+    let document = serde_json::to_value(&report).unwrap();
+    assert_eq!(document["layers"][0]["shape"], serde_json::json!([4, 2, 3, 3]));
+    assert_eq!(document["image"], serde_json::json!([4, 6, 5]));
+    let lines = ImportReport::of(&named("channels-last")).lines();
+    assert_eq!(lines[0], "input x: images of 3x6x8, stored [N, 6, 8, 3]");
+}
+
+#[test]
+fn weights_beside_the_file_are_read() {
+    use super::write::{Draft, bytes, int};
+    let folder = tempfile::tempdir().unwrap();
+    let weights: Vec<u8> = (0..96u8).flat_map(|i| f32::from(i).to_le_bytes()).collect();
+    fs::write(folder.path().join("net.bin"), &weights).unwrap();
+    let with = |location: &str| {
+        let entry = |key: &str, value: &str| {
+            bytes(13, &[bytes(1, key.as_bytes()), bytes(2, value.as_bytes())].concat())
+        };
+        let place = [entry("location", location), entry("length", "384"), int(14, 1)].concat();
+        let tensor = [int(1, 3), int(1, 32), int(2, 1), bytes(8, b"w"), place].concat();
+        let draft = Draft::new(13, &[1, 2, 4, 4]).field(5, &tensor).node("Flatten", &["x"], "f");
+        let draft =
+            draft.node_with("Gemm", &["f", "w"], "y", &[("transB", super::write::Attr::Int(1))]);
+        parse(draft.file(), &folder.path().join("net.onnx"), &ReadOptions::default())
+    };
+    let imported = with("net.bin").unwrap();
+    assert_eq!(imported.weights.tensors["w"].data[95], 95.0);
+    assert!(imported.notes[0].contains("SHA-256 does not cover"), "{:?}", imported.notes);
+    assert_eq!(imported.anatomy.tensors["w"].raw, None);
+    let error = with("../net.bin").unwrap_err();
+    assert!(error.to_string().contains("outside of the file's folder"), "{error}");
+}

@@ -64,6 +64,12 @@ impl Draft {
         self
     }
 
+    /// A field of the graph.
+    pub(super) fn field(mut self, number: u64, contents: &[u8]) -> Self {
+        self.graph.extend(bytes(number, contents));
+        self
+    }
+
     /// A stored tensor of floats.
     pub(super) fn floats(self, name: &str, dims: &[i64]) -> Self {
         let count = dims.iter().product::<i64>();
