@@ -231,7 +231,6 @@ impl Error {
     }
 
     /// What to try next, when there is something to try.
-    #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoAdapter { found, .. } if found.is_empty() => {
@@ -326,7 +325,6 @@ impl Error {
     }
 
     /// Whether the work was too large for the adapter, so that a smaller piece of it may fit.
-    #[must_use]
     pub fn is_size(&self) -> bool {
         matches!(
             self,
@@ -335,7 +333,6 @@ impl Error {
     }
 
     /// Exit status of the command line: 2 for a mistake in what was typed, 130 for Ctrl-C, 1 otherwise.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Argument { .. } | Self::Unknown { .. } => 2,

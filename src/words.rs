@@ -7,13 +7,11 @@ pub const NONE: &str = "–";
 
 /// A share of a whole in per cent, with at least `digits` digits behind the point and at least three
 /// significant digits. So only a share of exactly 0 reads `0 %`.
-#[must_use]
 pub fn share(p: f64, digits: usize) -> String {
     format!("{} %", percents(100.0 * p, digits))
 }
 
 /// Formats a value that is in per cent already like [`share`], without the sign `%`.
-#[must_use]
 pub fn percents(v: f64, digits: usize) -> String {
     let size = v.abs();
     if size == 0.0 {
@@ -27,14 +25,12 @@ pub fn percents(v: f64, digits: usize) -> String {
 }
 
 /// A rate rounded to seven significant digits: 0.009000000000000001 becomes 0.009.
-#[must_use]
 pub fn rate(p: f64) -> String {
     let short = format!("{p:.6e}").parse::<f64>().unwrap_or(p);
     if short != 0.0 && short < 1e-6 { format!("{short:e}") } else { short.to_string() }
 }
 
 /// A count with a comma between thousands: `11,173,962`.
-#[must_use]
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -48,7 +44,6 @@ pub fn count(n: u64) -> String {
 }
 
 /// A number with `digits` decimals and a real minus sign.
-#[must_use]
 pub fn fixed(v: f64, digits: usize) -> String {
     if !v.is_finite() {
         return NONE.into();
@@ -62,7 +57,6 @@ pub fn fixed(v: f64, digits: usize) -> String {
 }
 
 /// A number with at most four significant digits.
-#[must_use]
 pub fn short(v: f64) -> String {
     if v == 0.0 || !v.is_finite() {
         return fixed(v, 0);
@@ -76,13 +70,11 @@ pub fn short(v: f64) -> String {
 }
 
 /// A number of per cent: `44.3 %`.
-#[must_use]
 pub fn percent(v: f64) -> String {
     format!("{} %", fixed(v, 1))
 }
 
 /// A number with three significant digits, such as a rate of operations.
-#[must_use]
 pub fn three_digits(v: f64) -> String {
     let digits = match v.abs() {
         v if v >= 100.0 => 0,
@@ -94,13 +86,11 @@ pub fn three_digits(v: f64) -> String {
 }
 
 /// Numbers with a comma between them.
-#[must_use]
 pub fn list(numbers: &[u64]) -> String {
     numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// A duration: `4.2 s`, `42 s`, `3 min 05 s`, `2 h 07 min`.
-#[must_use]
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "?".into();
@@ -116,8 +106,14 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A number, and the seconds of the unit behind it if there is one: `90s`, `15m`, `2h`, as [`duration`] is given.
+pub fn timed(text: &str) -> (&str, Option<u64>) {
+    let units = [('s', 1), ('m', 60), ('h', 3600)];
+    let found = units.into_iter().find_map(|(unit, of)| Some((text.strip_suffix(unit)?, of)));
+    found.map_or((text, None), |(number, of)| (number, Some(of)))
+}
+
 /// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`.
-#[must_use]
 pub fn date(unix: f64) -> Option<String> {
     // Dates after the year 9999 cannot be those of a run.
     if !(0.0..253_402_300_800.0).contains(&unix) {
@@ -139,7 +135,6 @@ pub fn date(unix: f64) -> Option<String> {
 }
 
 /// At most `most` characters of a text. The middle is left out, because names of layers differ at the end.
-#[must_use]
 pub fn shortened(text: &str, most: usize) -> String {
     let n = text.chars().count();
     if n <= most {

@@ -17,6 +17,7 @@ use nf_gpu::{
             self,
             avg_pool::{avg_pool, avg_pool_grad},
             max_pool::{max_pool, max_pool_grad},
+            window::Divisor,
         },
         twin::Random,
     },
@@ -39,13 +40,17 @@ fn assert_adjoint(what: &str, x: &[f32], dx: &[f64], dy: &[f32], y: &[f64]) {
     assert!((forward - backward).abs() < 1e-11, "{what}: {forward} and {backward}");
 }
 
-fn windows() -> [(Nhwc, Window); 5] {
+fn windows() -> [(Nhwc, Window); 6] {
     [
         (Nhwc::new(2, 6, 8, 3), Window::square(2, 2, 0)),
         (Nhwc::new(2, 7, 5, 2), Window::square(3, 2, 1)),
         (Nhwc::new(1, 9, 9, 4), Window::square(3, 1, 1)),
         (Nhwc::new(1, 11, 7, 5), Window::square(2, 3, 0)),
         (Nhwc::new(1, 5, 9, 6), Window::even([2, 4], 1, 1)),
+        (
+            Nhwc::new(2, 8, 9, 5),
+            Window { kernel: [3, 4], stride: [2, 3], before: [0, 2], after: [1, 3] },
+        ),
     ]
 }
 
@@ -54,10 +59,12 @@ fn avg_pool_grad_is_the_adjoint_of_avg_pool() {
     let mut random = Random::new(1);
     for (shape, window) in windows() {
         let pooled = pool::avg_pool::output(shape, window).unwrap();
-        let (x, dy) = (random.floats(len(shape)), random.floats(len(pooled)));
-        let y = avg_pool(&x, shape, window, pooled);
-        let dx = avg_pool_grad(&dy, shape, window, pooled);
-        assert_adjoint(&format!("{shape} by {window}"), &x, &dx, &dy, &y);
+        for divisor in [Divisor::Window, Divisor::Image, Divisor::Padded([0, 0])] {
+            let (x, dy) = (random.floats(len(shape)), random.floats(len(pooled)));
+            let y = avg_pool(&x, shape, (window, divisor), pooled);
+            let dx = avg_pool_grad(&dy, shape, (window, divisor), pooled);
+            assert_adjoint(&format!("{shape} by {window}, {divisor:?}"), &x, &dx, &dy, &y);
+        }
     }
 }
 

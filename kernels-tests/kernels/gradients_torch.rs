@@ -17,7 +17,7 @@ use nf_gpu::{
         elementwise::activation::Activation,
         loss::{distillation_loss, softmax_cross_entropy},
         norm::{apply, backward, statistics},
-        pool::{avg_pool, max_pool},
+        pool::{avg_pool, max_pool, window::Divisor},
         reduce::{channel_sum, chunking, sum_partials},
     },
     shape::{Nhwc, Window, pad_channels},
@@ -107,7 +107,7 @@ fn convolutions(engine: &mut Engine<'_>, file: &File, kind: &str) {
         let ((x, values), (y, want)) = (case.images("x"), case.images("y"));
         let transposed = kind == "deconv";
         let (shape, w) = case.tensor("w").weights(!transposed).unwrap();
-        let window = Window { kernel: [shape.r, shape.s], stride, padding };
+        let window = Window::even([shape.r, shape.s], stride, padding);
         let conv = if transposed {
             // With output padding the image is larger than the smallest that fits.
             Conv2d { y, ..Conv2d::transposed(x, y.c, window).unwrap() }
@@ -212,10 +212,10 @@ fn pools_are_pytorchs() {
         }
         for case in file.cases("mean") {
             let ((shape, x), (y, want), window) = pool(case);
-            let plan = avg_pool::plan(shape, window).unwrap();
+            let plan = avg_pool::plan(shape, window, Divisor::Window).unwrap();
             let got = engine.images(plan, vec![Binding::images(&x, y.c), Binding::Out], y);
             case.assert("y", &got, &want);
-            let plan = avg_pool::plan_grad(shape, window).unwrap();
+            let plan = avg_pool::plan_grad(shape, window, Divisor::Window).unwrap();
             let dy = Binding::images(&case.images("dy").1, y.c);
             let dx = engine.images(plan, vec![dy, Binding::Out], shape);
             case.assert("dx", &dx, &case.images("dx").1);
@@ -228,7 +228,7 @@ type Images = (Nhwc, Vec<f32>);
 /// Input images, output images, and the window.
 fn pool(case: Case<'_>) -> (Images, Images, Window) {
     let [r, s, stride, padding] = case.numbers()[..] else { unreachable!("four numbers") };
-    (case.images("x"), case.images("y"), Window { kernel: [r, s], stride, padding })
+    (case.images("x"), case.images("y"), Window::even([r, s], stride, padding))
 }
 
 #[test]

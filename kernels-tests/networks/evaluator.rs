@@ -4,6 +4,7 @@ mod backward;
 mod kinks;
 mod meeting;
 
+pub(crate) use kinks::corners;
 use meeting::Meeting;
 use nf_gpu::{
     files::Weights,
@@ -12,7 +13,6 @@ use nf_gpu::{
 };
 use std::collections::BTreeMap;
 
-const EPS: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// A graph with its parameters.
@@ -44,6 +44,8 @@ struct Normaliser {
     var: f64,
     gamma: f64,
     beta: f64,
+    /// Added to the variance.
+    eps: f64,
 }
 
 impl Evaluator<'_> {
@@ -83,7 +85,7 @@ impl Evaluator<'_> {
                 let channels = self.normalisers(*norm, x, c, h * w);
                 let one = |i: usize| {
                     let by = &channels[i / (h * w) % c];
-                    (x[i] - by.mean) / (by.var + EPS).sqrt() * by.gamma + by.beta
+                    (x[i] - by.mean) / (by.var + by.eps).sqrt() * by.gamma + by.beta
                 };
                 (0..x.len()).map(one).collect()
             }
@@ -93,9 +95,26 @@ impl Evaluator<'_> {
             }
             Op::Relu => x.iter().map(|v| v.max(0.0)).collect(),
             Op::Tanh => x.iter().map(|v| v.tanh()).collect(),
-            Op::AvgPool(_) => {
-                let plane = self.plane_under(node);
-                x.chunks(plane).map(|p| p.iter().sum::<f64>() / plane as f64).collect()
+            Op::LeakyRelu(slope) => {
+                x.iter().map(|&v| if v > 0.0 { v } else { v * f64::from(*slope) }).collect()
+            }
+            Op::Pointwise(function) => x.iter().map(|&v| function.of(v)).collect(),
+            Op::AvgPool(..) => {
+                let mut y = vec![0.0; values.n * self.len(node)];
+                self.means(node, values.n, |at, from, part| y[at] += x[from] * part);
+                y
+            }
+            Op::Multiply => {
+                let b = &values.nodes[inputs[1]];
+                (0..x.len()).map(|i| x[i] * b[self.gate(inputs, i)]).collect()
+            }
+            Op::Rearrange { table, fill } => {
+                let len = self.len(inputs[0]);
+                let one = |image: usize, from: u32| match x.get(image * len + from as usize) {
+                    Some(&v) if (from as usize) < len => v,
+                    _ => f64::from(*fill),
+                };
+                (0..values.n).flat_map(|n| table.iter().map(move |&from| one(n, from))).collect()
             }
             Op::Dropout(p) => self.dropped(node, *p, x),
             Op::LearnedImage(param) => self.parameter(*param).repeat(values.n),
@@ -119,11 +138,28 @@ impl Evaluator<'_> {
         x.iter().zip(kept).map(|(x, keep)| if keep { x * scale } else { 0.0 }).collect()
     }
 
-    /// Pixels of the image that a global average pool reduces to one.
-    fn plane_under(&self, node: NodeId) -> usize {
-        let [_, h, w] = self.chw(self.graph.nodes[node].inputs[0]);
-        assert_eq!(self.chw(node)[1..], [1, 1], "only global average pools");
-        h * w
+    /// Calls `f(output, input, part)` for every element of a mean's output and every input element in its window.
+    fn means(&self, node: NodeId, n: usize, mut f: impl FnMut(usize, usize, f64)) {
+        let Op::AvgPool(window, divisor) = self.graph.nodes[node].op else {
+            unreachable!("{node} is no mean")
+        };
+        let [c, h, w] = self.chw(self.graph.nodes[node].inputs[0]);
+        let [_, oh, ow] = self.chw(node);
+        for (at, (plane, i, j)) in places([n * c, oh, ow]).enumerate() {
+            let image = [h as u32, w as u32];
+            let taps = f64::from(divisor.taps(window, image, [i as u32, j as u32]));
+            for (row, column) in window_taps(window, i as i64, j as i64) {
+                if (0..h as i64).contains(&row) && (0..w as i64).contains(&column) {
+                    f(at, (plane * h + row as usize) * w + column as usize, 1.0 / taps);
+                }
+            }
+        }
+    }
+
+    /// Element of a product's second input that multiplies element `i` of the first.
+    fn gate(&self, inputs: &[NodeId], i: usize) -> usize {
+        let [_, h, w] = self.chw(inputs[0]);
+        if self.len(inputs[0]) == self.len(inputs[1]) { i } else { i / (h * w) }
     }
 
     fn conv(&self, node: NodeId, values: &Values) -> Vec<f64> {
@@ -150,7 +186,9 @@ impl Evaluator<'_> {
         } else {
             (self.parameter(norm.mean()), self.parameter(norm.var()))
         };
-        let at = |i| Normaliser { mean: means[i], var: vars[i], gamma: gamma[i], beta: beta[i] };
+        let eps = f64::from(norm.eps);
+        let at =
+            |i| Normaliser { mean: means[i], var: vars[i], gamma: gamma[i], beta: beta[i], eps };
         (0..c).map(at).collect()
     }
 
@@ -225,11 +263,11 @@ impl Evaluator<'_> {
 }
 
 fn window_taps(window: Window, i: i64, j: i64) -> impl Iterator<Item = (i64, i64)> {
-    let [stride, padding] = [window.stride, window.padding].map(i64::from);
+    let [down, right] = window.stride.map(i64::from);
+    let [above, left] = window.before.map(i64::from);
     let [rows, columns] = window.kernel.map(i64::from);
-    (0..rows * columns).map(move |tap| {
-        (i * stride + tap / columns - padding, j * stride + tap % columns - padding)
-    })
+    (0..rows * columns)
+        .map(move |tap| (i * down + tap / columns - above, j * right + tap % columns - left))
 }
 
 fn places([a, b, c]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {

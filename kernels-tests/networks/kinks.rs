@@ -1,12 +1,12 @@
-//! Gradients next to kinks. Where a ReLU's exact input is nearer to 0 than f32 can resolve, either sign
-//! is right; where two values in a window of a max pool are that close, either is the maximum. The
+//! Gradients next to kinks. Where the exact input of an activation is nearer to a corner than f32 can resolve, either
+//! side is right; where two values in a window of a max pool are that close, either is the maximum. The
 //! gradient jumps between these choices. A result past its bound is accepted only if turning a few such
 //! kinks in the exact gradient brings it within the bound.
-use crate::networks::evaluator::{Evaluator, Values, norm, relative_l2, wide};
+use crate::networks::evaluator::{Evaluator, Values, corners, norm, relative_l2, wide};
 use nf_gpu::{
     fault::{FaultMap, dequantize, inject, quantize},
     files::Weights,
-    nn::{Graph, NodeId, Op},
+    nn::{Graph, NodeId},
 };
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ const MOST: usize = 4;
 /// A choice in the values of a node that rounding may decide.
 #[derive(Clone, Copy, Debug)]
 enum Kink {
-    /// The sign of a ReLU's input.
-    Sign(NodeId, usize),
+    /// The side of a corner on which an activation's input lies.
+    Side(NodeId, usize, f64),
     /// Which of two inputs of a pool is its maximum.
     Maximum(NodeId, usize, usize),
 }
@@ -45,7 +45,7 @@ impl<'a> Net<'a> {
         Self { twin, values }
     }
 
-    /// ReLU inputs within `distance` of 0 and pool inputs within `distance` of the maximum, in units of
+    /// Inputs of activations within `distance` of a corner and pool inputs within `distance` of the maximum, in units of
     /// the tensor's root mean square, with their distances.
     fn kinks(&self, distance: f64) -> Vec<(f64, Kink)> {
         let mut kinks = Vec::new();
@@ -53,9 +53,10 @@ impl<'a> Net<'a> {
             let Some(&input) = node.inputs.first() else { continue };
             let x = &self.values.nodes[input];
             let rms = norm(x) / (x.len() as f64).sqrt();
-            if node.op == Op::Relu {
-                let near = (0..x.len()).filter(|&i| x[i].abs() < distance * rms);
-                kinks.extend(near.map(|i| (x[i].abs() / rms, Kink::Sign(input, i))));
+            for corner in corners(&node.op) {
+                let from = |i: usize| (x[i] - corner).abs() / rms;
+                let near = (0..x.len()).filter(|&i| from(i) < distance);
+                kinks.extend(near.map(|i| (from(i), Kink::Side(input, i, corner))));
             }
             let gaps = self.twin.pool_gaps(id, x).into_iter();
             let near = gaps.filter(|(gap, ..)| *gap < distance * rms);
@@ -67,7 +68,10 @@ impl<'a> Net<'a> {
     /// Moves a value to the other side of a kink, or back.
     fn turn(&mut self, kink: Kink) {
         match kink {
-            Kink::Sign(node, i) => self.values.nodes[node][i] *= -1.0,
+            Kink::Side(node, i, corner) => {
+                let value = &mut self.values.nodes[node][i];
+                *value = 2.0 * corner - *value;
+            }
             Kink::Maximum(node, i, j) => self.values.nodes[node].swap(i, j),
         }
     }

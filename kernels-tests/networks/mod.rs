@@ -1,6 +1,7 @@
 //! Whole networks: outputs and gradients against golden values, an evaluator in f64 and PyTorch.
 
-pub(crate) mod dtype;
+pub(crate) mod any;
+mod dtype;
 pub(crate) mod evaluator;
 pub(crate) mod forward;
 pub(crate) mod golden;

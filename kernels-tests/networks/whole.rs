@@ -22,7 +22,7 @@ use nf_gpu::{
 /// Relative L2 errors that f32 kernels must keep to (`kernels-tests/networks/golden/README.md`).
 const LOGITS: f64 = 5e-6;
 const GRADIENT: f64 = 2e-5;
-const CLASSES: u32 = 10;
+pub(crate) const CLASSES: u32 = 10;
 /// Example of mean and standard deviation that a base network expects of its input.
 const NORMALISATION: ([f32; 3], [f32; 3]) = ([0.49, 0.48, 0.45], [0.25, 0.24, 0.26]);
 /// Copies of a frozen network and their maps; the first is clean.
@@ -81,7 +81,7 @@ fn kept(tape: &mut Tape, id: BufferId, shape: Nhwc) -> BufferId {
 }
 
 /// A frozen network with its expected results.
-struct Frozen {
+pub(crate) struct Frozen {
     graph: Graph,
     weights: Weights,
     faults: Faults,
@@ -97,7 +97,7 @@ struct Frozen {
 }
 
 impl Frozen {
-    fn new(graph: Graph, batch: u32, bits: u32) -> Self {
+    pub(crate) fn new(graph: Graph, batch: u32, bits: u32) -> Self {
         let weights = weights(&graph, 11);
         let faults = Faults::new(FaultModel::StuckAt, 0.01).unwrap();
         let mut flips = Vec::new();
@@ -139,7 +139,7 @@ impl Frozen {
         Self { weights, faults, batch, images, dlogits, flips, logits, dx, graph }
     }
 
-    fn check(&self, gpu: &Gpu, on: &str, bits: u32) {
+    pub(crate) fn check(&self, gpu: &Gpu, on: &str, bits: u32) {
         let what = format!("{} x{} on {on}", self.graph.name, self.batch);
         let copies = SEEDS.len() as u32;
         let whole = FrozenNet::new(gpu, &self.graph, &self.weights, bits, copies).unwrap();

@@ -6,8 +6,9 @@
 // mask, and computes them four at a time (with all eight at once SwiftShader's compiler ran out of
 // 24 GB). lib/conv2d.wgsl says which input pixel a tap reads.
 //
-// With GENERAL, taps are DILATION_Y rows and DILATION_X columns apart, and each of GROUPS groups of output channels sums
-// over its own input channels. The rows of w are then the input channels of one group.
+// With GENERAL, taps are DILATION_Y rows and DILATION_X columns apart, and each of GROUPS groups of
+// output channels sums over its own input channels. The rows of w are then the input channels of
+// one group. With DEPTHWISE each output channel reads the one input channel of its number.
 //
 // Sums are made over blocks of 64 input channels of a tap, and the block sums are added up: one
 // long sum would round more and change signs that decide the ReLU after it.
@@ -38,6 +39,15 @@ fn grouped_tap(
     let k = min(vec4<u32>(4u * k4) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.k - 1u));
     let first = k / (params.k / GROUPS) * rows;
     let wb = tap * ((rows + 3u) / 4u * 4u) * k4s + k4;
+    if DEPTHWISE == 1u {
+        let v = load_w(wb);
+        return mat4x4<f32>(
+            v * load_x(x0, k4),
+            v * load_x(x1, k4),
+            v * load_x(x2, k4),
+            v * load_x(x3, k4),
+        );
+    }
     var sums = mat4x4<f32>();
     // All four pixels share one loop: llvmpipe of Mesa 22 ends an invocation's loops after 65,535
     // turns in total.

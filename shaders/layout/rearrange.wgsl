@@ -8,8 +8,8 @@
 // Source:  torch.reshape, permute, narrow, torch.nn.functional.pad, channel_shuffle.
 
 struct RearrangeParams {
-    vec4s: u32, // of y
-    image: u32, // vec4s of an image of y
+    vec4s: u32,   // of y
+    image: u32,   // vec4s of an image of y
     x_image: u32, // floats of an image of x, padding included
     fill: f32,
 }
@@ -29,10 +29,10 @@ fn items() -> u32 {
 
 fn each(i: u32) {
     let n = i / params.image;
-    let from = table[i - n * params.image];
-    let real = from < vec4<u32>(PADDING);
-    let at = vec4<u32>(n * params.x_image) + select(vec4<u32>(0u), from, real);
+    let source = table[i - n * params.image];
+    let real = source < vec4<u32>(PADDING);
+    let at = vec4<u32>(n * params.x_image) + select(vec4<u32>(0u), source, real);
     let v = vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]);
-    let other = select(vec4<f32>(0.0), vec4<f32>(params.fill), from == vec4<u32>(FILL));
+    let other = select(vec4<f32>(0.0), vec4<f32>(params.fill), source == vec4<u32>(FILL));
     y[i] = select(other, v, real);
 }

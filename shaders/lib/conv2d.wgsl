@@ -47,6 +47,7 @@ override MASK_OUT: u32 = 0u;
 // 1: groups or dilation, which only the plain variant computes.
 override GENERAL: u32 = 0u;
 override GROUPS: u32 = 1u;
+override DEPTHWISE: u32 = 0u; // 1: as many groups as channels, of input and output alike
 override DILATION_Y: u32 = 1u; // rows from one tap to the next
 override DILATION_X: u32 = 1u; // columns from one tap to the next
 

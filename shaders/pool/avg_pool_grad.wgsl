@@ -10,7 +10,8 @@
 //
 // Grid:    one invocation per group of four channels of dx.
 // Twin:    src/kernels/pool/avg_pool.rs
-// Source:  torch.nn.functional.avg_pool2d with count_include_pad and without, its backward function.
+// Source:  torch.nn.functional.avg_pool2d with count_include_pad and without, its backward
+//          function.
 
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;       // [N, OH, OW, C]
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>; // [N, H, W, C]

@@ -32,7 +32,6 @@ pub struct Effort {
 
 impl Effort {
     /// Effort for numbers that are kept.
-    #[must_use]
     pub fn full(gpu: &Gpu) -> Self {
         // A GPU repeats a kernel a hundred times while a software adapter does it once.
         let kernel = if gpu.report().is_software() { 600 } else { 200 };
@@ -55,7 +54,6 @@ pub fn common_clock<'a>(mut clocks: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A report without measurements.
-#[must_use]
 pub fn empty_report(gpu: &Gpu) -> Report {
     let adapter = serde_json::to_value(gpu.report()).unwrap_or_default();
     Report {

@@ -67,9 +67,6 @@ pub struct BenchArgs {
 }
 
 /// Measures, or compares reports of earlier measurements.
-///
-/// # Errors
-/// Unknown kernels or steps, the device failed, or a file cannot be read or written.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let plots = [("--plot", &args.plot), ("--roofline", &args.roofline)];
     for (flag, path) in plots {

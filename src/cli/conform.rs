@@ -11,6 +11,7 @@ use crate::{
     files::{atomic, read_text},
     gpu::{self, AdapterChoice, AdapterReport},
     kernels::{list, twin::Suite},
+    words,
 };
 use clap::Args;
 use progress::AdapterProgress;
@@ -203,14 +204,9 @@ fn clock() -> u32 {
 
 /// A number of seconds, minutes or hours: `90`, `90s`, `1.5m`, `2h`.
 fn duration(text: &str) -> std::result::Result<Duration, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((at, 's')) => (&text[..at], 1.0),
-        Some((at, 'm')) => (&text[..at], 60.0),
-        Some((at, 'h')) => (&text[..at], 3600.0),
-        _ => (text, 1.0),
-    };
+    let (number, unit) = words::timed(text);
     let seconds = number.parse::<f64>().ok().filter(|n| *n > 0.0);
-    let time = seconds.and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
+    let time = seconds.and_then(|n| Duration::try_from_secs_f64(n * unit.unwrap_or(1) as f64).ok());
     time.ok_or_else(|| "a time above 0, such as 90s, 10m or 2h".into())
 }
 

@@ -93,7 +93,6 @@ struct Common {
 /// Runs `nf-gpu data`.
 ///
 /// # Errors
-///
 /// Those of [`data::open_sized`], [`data::fetch`] and [`data::check`]; [`Error::Format`] when a checked
 /// file is wrong; [`Error::Write`] for the contact sheet.
 pub fn run(args: &DataArgs) -> Result<()> {

@@ -21,9 +21,6 @@ pub struct DevicesArgs {
 }
 
 /// Lists the adapters with their relevant properties, and says which one would be used.
-///
-/// # Errors
-/// There is no adapter, or none fits the choice.
 pub fn run(args: &DevicesArgs) -> Result<()> {
     let adapters = gpu::list();
     let chosen = gpu::would_use(&args.gpu.choice());

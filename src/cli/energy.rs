@@ -72,9 +72,6 @@ pub struct EnergyArgs {
 const MOST_CLASSES: u32 = 1_000_000;
 
 /// Prints energy, cost and choices.
-///
-/// # Errors
-/// Unknown names or rates, or files with unexpected content.
 pub fn run(args: &EnergyArgs) -> Result<()> {
     if args.classes == 0 {
         return Err(Error::argument("--classes", "0 classes cannot be told apart", "try 10"));

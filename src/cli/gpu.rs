@@ -35,7 +35,6 @@ pub struct GpuArgs {
 
 impl GpuArgs {
     /// The flags in the form that the library takes.
-    #[must_use]
     pub fn choice(&self) -> AdapterChoice {
         AdapterChoice {
             adapter: self.adapter.clone(),
@@ -74,9 +73,6 @@ pub struct ComputeArgs {
 
 impl ComputeArgs {
     /// Opens the adapter; kernels run in the given variants, else in the default ones.
-    ///
-    /// # Errors
-    /// No adapter fits, or it cannot run a requested variant.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
         let of_algorithm = |text: &&String| text.split('=').next() == Some(Algorithm::SUBJECT);
         let algorithms = self.kernel_variant.iter().filter(of_algorithm);

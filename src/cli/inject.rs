@@ -77,10 +77,6 @@ struct Job {
 }
 
 /// Writes a faulty copy of a network.
-///
-/// # Errors
-/// Flags that do not go together, bad files, a record that does not match them, or an adapter whose faults
-/// differ from the host's.
 pub fn run(args: &InjectArgs) -> Result<()> {
     if onnx::is_onnx(&args.out) {
         let what = "ONNX files are not written, only read";

@@ -95,7 +95,6 @@ enum Command {
 }
 
 /// Parses the command line, runs it, and gives the exit code.
-#[must_use]
 pub fn run() -> ExitCode {
     // These two calls must come before any thread is started.
     crate::gpu::without_screen();

@@ -79,9 +79,6 @@ impl Places {
     }
 
     /// Checks that no output replaces an input or another output, and that all can be written.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the two flags; [`Error::Write`].
     pub(crate) fn check(&self) -> Result<()> {
         let mut taken = Taken::default();
         for (flag, path) in &self.inputs {

@@ -32,9 +32,6 @@ pub struct ReportArgs {
 }
 
 /// Writes the page and what else is wanted, and prints where it is.
-///
-/// # Errors
-/// Files that cannot be read, have unexpected content, or cannot be written.
 pub fn run(args: &ReportArgs) -> Result<()> {
     let mut paths: Vec<&PathBuf> = Vec::new();
     for path in &args.runs {

@@ -46,9 +46,6 @@ pub struct ReproArgs {
 }
 
 /// Runs the experiments of a table, or lists them.
-///
-/// # Errors
-/// An unknown table, or those of [`repro::run`].
 pub fn run(args: &ReproArgs) -> Result<()> {
     let Some(name) = &args.table else {
         return args

@@ -39,9 +39,6 @@ pub struct TransformArgs {
 const TOGETHER: u32 = 16;
 
 /// Writes original, transformed and difference of each image.
-///
-/// # Errors
-/// Files that cannot be read or written; two images of one name; an output that is an input; Ctrl-C.
 pub fn run(args: &TransformArgs) -> Result<()> {
     let Generator { graph, weights, .. } =
         GeneratorFile::load_network(&args.generator)?.network(args.side)?;

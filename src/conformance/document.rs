@@ -48,7 +48,6 @@ const COLUMNS: [&str; 20] = [
 
 impl Survey {
     /// The survey as a JSON document; `adapter` of a result is an index into `adapters`.
-    #[must_use]
     pub fn json(&self, commit: &str) -> Value {
         json!({
             "version": 1,
@@ -61,7 +60,6 @@ impl Survey {
     }
 
     /// The support matrix: a line per kernel, variant and adapter.
-    #[must_use]
     pub fn csv(&self, commit: &str) -> String {
         let mut text = COLUMNS.join(",") + "\n";
         for row in &self.rows {

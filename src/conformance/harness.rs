@@ -132,9 +132,6 @@ pub enum Sizes {
 
 /// Runs the cases that a variant serves; `each` is called with the workgroup size, the case and its
 /// outcome.
-///
-/// # Errors
-/// The GPU failed, or a case is inconsistent.
 pub fn run_variant(
     gpu: &Gpu,
     cases: &[Case],

@@ -77,7 +77,6 @@ impl Quirk {
     }
 
     /// Whether the quirk applies to an adapter.
-    #[must_use]
     pub fn is_of(&self, adapter: &AdapterReport) -> bool {
         matches(&self.adapter, &adapter.name)
             && matches(&self.driver, &adapter.driver)
@@ -85,7 +84,6 @@ impl Quirk {
     }
 
     /// Whether the quirk covers a case.
-    #[must_use]
     pub fn covers(&self, kernel: &str, variant: &str, case: &str) -> bool {
         matches(&self.kernel, kernel)
             && matches(&self.variant, variant)
@@ -93,7 +91,6 @@ impl Quirk {
     }
 
     /// Whether the quirk may cover cases of a kernel.
-    #[must_use]
     pub fn names(&self, kernel: &str) -> bool {
         matches(&self.kernel, kernel)
     }

@@ -25,7 +25,6 @@ pub enum Status {
 
 impl Status {
     /// The status as tables and documents print it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -125,7 +124,6 @@ impl VariantRow {
     }
 
     /// The row's status.
-    #[must_use]
     pub fn status(&self) -> Status {
         match self {
             Self { wrong: 1.., .. } => Status::Wrong,
@@ -138,7 +136,6 @@ impl VariantRow {
     }
 
     /// Why the status is not simply ok, in words; `quirks` are the survey's.
-    #[must_use]
     pub fn note(&self, quirks: &[Quirk]) -> Option<String> {
         let known = |(failure, quirk): &(Failure, usize)| {
             let quirk = quirks.get(*quirk)?;

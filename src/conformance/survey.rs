@@ -23,7 +23,6 @@ pub struct Survey {
 
 impl Survey {
     /// An empty survey.
-    #[must_use]
     pub fn new(quirks: Vec<Quirk>) -> Self {
         Self { tried: vec![[0; 2]; quirks.len()], quirks, ..Self::default() }
     }
@@ -89,26 +88,22 @@ impl Survey {
     }
 
     /// Number of wrong cases, without those that a quirk covers.
-    #[must_use]
     pub fn wrong(&self) -> usize {
         self.rows.iter().map(|row| row.wrong).sum()
     }
 
     /// The first variant that is wrong.
-    #[must_use]
     pub fn first_wrong(&self) -> Option<(&VariantRow, &Failure)> {
         self.rows.iter().find_map(|row| Some((row, row.first_wrong.as_ref()?)))
     }
 
     /// Whether all cases of the suites were run, on every adapter.
-    #[must_use]
     pub fn complete(&self) -> bool {
         self.ended == self.adapters.len()
     }
 
     /// Quirks to remove from the list: some of their cases were run, and all of those gave the right
     /// result. A quirk is judged only if all its kernels and all cases of the suites were run.
-    #[must_use]
     pub fn stale(&self) -> Vec<&Quirk> {
         if !self.complete() {
             return Vec::new();

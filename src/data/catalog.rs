@@ -51,6 +51,14 @@ fn dataset(name: &str) -> Result<&'static Dataset> {
     Err(Error::unknown("dataset", name, known().map(|i| i.name)))
 }
 
+impl Which {
+    /// The rule for a data set by its name or path, as [`open`](super::open) takes it.
+    #[must_use]
+    pub fn of(dataset: &str) -> Self {
+        if info(dataset).is_ok() { Self::First } else { Self::Spread }
+    }
+}
+
 /// Whether `name` names a folder of the user's: it is not the name of a known data set, and a
 /// folder is there.
 #[must_use]

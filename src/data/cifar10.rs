@@ -1,10 +1,13 @@
 //! CIFAR-10 in its official binary files: records of a label byte and 3 x 32 x 32 pixels.
 
+pub(super) mod sheets;
+
 use std::path::Path;
 
 use super::{
-    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
-    fetch::{FileSource, Remote, Way, npm::Package, sheets},
+    data_files::{DataFile, DataFiles},
+    dataset::{Dataset, DatasetInfo},
+    fetch::{FileSource, Remote, Way, npm::Package},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},
 };

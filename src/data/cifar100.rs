@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use super::{
-    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
+    data_files::{DataFile, DataFiles},
+    dataset::{Dataset, DatasetInfo},
     fetch::{FileSource, Remote, Way},
     image_set::{ImageSet, Split},
     records::{RecordLayout, Records},

@@ -10,9 +10,9 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    cifar10::CIFAR10,
+    cifar10::{CIFAR10, sheets},
     decode,
-    fetch::{npm, sheets},
+    fetch::npm,
     gtsrb::{annotations, tree::Tree},
     idx,
     image_cache::{CacheOrigin, ImageCache},

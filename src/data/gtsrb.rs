@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use super::{
     checksum::{FileCheck, FileState, Sum},
-    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
+    data_files::{DataFile, DataFiles},
+    dataset::{Dataset, DatasetInfo},
     decode,
     fetch::{EachFile, FileSource, Remote, Way},
     image_cache::{CacheOrigin, ImageCache},

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::subset::Subset;
+use super::subset::{Subset, Which};
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum, serde::Serialize)]
@@ -117,6 +117,26 @@ impl ImageSet {
             chosen.labels.push(self.labels[i]);
         }
         chosen
+    }
+
+    /// `n` of these images by the rule `which`, or all where there are no more.
+    #[must_use]
+    pub fn some(self, which: Which, n: usize) -> Self {
+        let len = self.len();
+        let Some(subset) = Subset::new(which, n, len) else { return self };
+        let chosen = match which {
+            // Nothing is copied.
+            Which::First => self.take(n),
+            Which::Spread => self.select(&which.indices(n, len)),
+        };
+        Self { subset: Some(subset), ..chosen }
+    }
+
+    /// How many images there are, and which: `the first 50 of 1000 test images`.
+    #[must_use]
+    pub fn images(&self) -> impl fmt::Display + use<> {
+        let count = |n: u64| n.to_string();
+        Subset::words(self.subset, self.len() as u64, &self.split.to_string(), count)
     }
 
     /// Images per class, in the order of the labels.

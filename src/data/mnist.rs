@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::{
-    dataset::{DataFile, DataFiles, Dataset, DatasetInfo},
+    data_files::{DataFile, DataFiles},
+    dataset::{Dataset, DatasetInfo},
     fetch::{EachFile, FileSource, Remote, Way, npm},
     idx,
     image_set::{ImageSet, Split},
     packed,
     records::absent,
-    sample,
 };
 use crate::error::{Error, Result};
 
@@ -53,10 +53,21 @@ const fn info(name: &'static str, title: &'static str) -> DatasetInfo {
     }
 }
 
-const FASHION_INFO: DatasetInfo = DatasetInfo {
-    class_names: sample::INFO.class_names,
-    licence: sample::INFO.licence,
-    source: sample::INFO.source,
+pub(super) const FASHION_INFO: DatasetInfo = DatasetInfo {
+    class_names: &[
+        "T-shirt/top",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    ],
+    licence: "MIT (c) 2017 Zalando SE",
+    source: "https://github.com/zalandoresearch/fashion-mnist",
     ..info("fashion-mnist", "Fashion-MNIST, clothes, grey 28x28 zero-padded to 32x32")
 };
 

@@ -10,6 +10,7 @@ pub mod cifar10;
 mod cifar100;
 mod classes;
 pub mod contact_sheet;
+mod data_files;
 mod dataset;
 mod decode;
 #[doc(hidden)]

@@ -6,10 +6,11 @@ use flate2::read::GzDecoder;
 
 use super::{
     checksum::{FileCheck, FileState, Sum, md5},
-    dataset::{DataFiles, Dataset, DatasetInfo},
+    data_files::DataFiles,
+    dataset::{Dataset, DatasetInfo},
     idx,
     image_set::{ImageSet, Split},
-    mnist,
+    mnist::{self, FASHION_INFO},
 };
 use crate::error::Result;
 
@@ -31,20 +32,9 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     height: 32,
     width: 32,
     classes: 10,
-    class_names: &[
-        "T-shirt/top",
-        "trouser",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
-        "ankle boot",
-    ],
-    licence: "MIT (c) 2017 Zalando SE",
-    source: "https://github.com/zalandoresearch/fashion-mnist",
+    class_names: FASHION_INFO.class_names,
+    licence: FASHION_INFO.licence,
+    source: FASHION_INFO.source,
     bytes: 1_304_777,
     embedded: true,
 };

@@ -1,10 +1,7 @@
 //! Which images of a data set are taken when not all are wanted.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::{catalog::info, image_set::ImageSet};
 use crate::error::{Error, Result};
 
 /// How many images of a split are wanted.
@@ -55,12 +52,6 @@ pub enum Which {
 }
 
 impl Which {
-    /// The rule for a data set by its name or path, as [`open`](super::open) takes it.
-    #[must_use]
-    pub fn of(dataset: &str) -> Self {
-        if info(dataset).is_ok() { Self::First } else { Self::Spread }
-    }
-
     /// `n` of `len` indices, in rising order.
     #[must_use]
     pub fn indices(self, n: usize, len: usize) -> Vec<usize> {
@@ -118,32 +109,10 @@ impl Subset {
     }
 }
 
-impl ImageSet {
-    /// `n` of these images by the rule `which`, or all where there are no more.
-    #[must_use]
-    pub fn some(self, which: Which, n: usize) -> Self {
-        let len = self.len();
-        let Some(subset) = Subset::new(which, n, len) else { return self };
-        let chosen = match which {
-            // Nothing is copied.
-            Which::First => self.take(n),
-            Which::Spread => self.select(&which.indices(n, len)),
-        };
-        Self { subset: Some(subset), ..chosen }
-    }
-
-    /// How many images there are, and which: `the first 50 of 1000 test images`.
-    #[must_use]
-    pub fn images(&self) -> impl fmt::Display + use<> {
-        let count = |n: u64| n.to_string();
-        Subset::words(self.subset, self.len() as u64, &self.split.to_string(), count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{LabelsFrom, Split};
+    use crate::data::{ImageSet, LabelsFrom, Split};
 
     #[test]
     fn a_spread_is_the_rule_of_the_contract_and_no_product_overflows() {

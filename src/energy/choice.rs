@@ -83,9 +83,6 @@ pub struct Choice {
 }
 
 /// The evaluations in a document of `nf-gpu eval --json`.
-///
-/// # Errors
-/// The file cannot be read, or is not a document of `nf-gpu eval --json`.
 pub fn read_evaluations(path: &Path) -> Result<Vec<Evaluation>> {
     let wrong = |what: String| {
         Error::format(path, what, "give a document of `nf-gpu eval --json`, or a run's eval.json")
@@ -125,9 +122,6 @@ fn accuracies(e: &Evaluation) -> Vec<f64> {
 /// where neither the document nor the name of the data set tells it. A fault rate belongs to the nearest
 /// operating point within 1 %, unless the evaluation names a voltage, or `at` names one point for all
 /// evaluations.
-///
-/// # Errors
-/// The evaluations cannot be compared, or a network is unknown.
 pub fn choose(
     evaluations: &[(String, Evaluation)],
     (points, at): (&OperatingPoints, Option<&OperatingPoint>),

@@ -32,7 +32,6 @@ pub enum Quantity {
 
 impl Quantity {
     /// The table in which the paper prints this quantity.
-    #[must_use]
     pub fn table(self) -> &'static str {
         match self {
             Self::Parameters | Self::PaperMacs | Self::WeightAccesses => "6/7",
@@ -84,13 +83,11 @@ pub struct PaperComparison {
 
 impl PaperComparison {
     /// The cost of a network for images of `side` x `side` pixels.
-    #[must_use]
     pub fn cost(&self, name: &str, side: u32) -> Option<&Cost> {
         self.networks.iter().find(|c| c.name == name && c.side == side)
     }
 
     /// The printed number of a network, or of a pair.
-    #[must_use]
     pub fn entry(
         &self,
         quantity: Quantity,
@@ -145,9 +142,6 @@ fn beside(
 }
 
 /// Computes every number that the paper prints about size, cost and energy from our graphs.
-///
-/// # Errors
-/// The paper's data name a network that we do not have.
 pub fn compare(paper: &Published) -> Result<PaperComparison> {
     let mut all = PaperComparison { networks: Vec::new(), compared: Vec::new() };
     for base in models::BASES {

@@ -26,7 +26,6 @@ pub struct Cost {
 
 impl Cost {
     /// The cost of a network.
-    #[must_use]
     pub fn of(graph: &Graph) -> Self {
         Self {
             name: graph.name.clone(),
@@ -42,20 +41,17 @@ impl Cost {
     /// Energy per image of this base network with its memory at a lower voltage, and of the generator in
     /// front with its memory at the nominal voltage; relative to the base alone at the nominal voltage.
     /// `energy_per_access` is the energy of an access at the lower voltage, relative to the nominal one.
-    #[must_use]
     pub fn energy(&self, generator: Option<&Self>, energy_per_access: f64) -> f64 {
         energy_per_access + share(generator.map(|g| g.weight_accesses), self.weight_accesses)
     }
 
     /// Energy saved, in per cent: the paper's equation 6 over weight accesses.
-    #[must_use]
     pub fn energy_saving(&self, generator: Option<&Self>, energy_per_access: f64) -> f64 {
         100.0 * (1.0 - self.energy(generator, energy_per_access))
     }
 
     /// Energy saved, in per cent, if energy followed multiply-adds instead of accesses (the paper's equation 7).
     /// `macs` picks the convention; the paper uses [`Cost::paper_macs`].
-    #[must_use]
     pub fn mac_saving(
         &self,
         generator: Option<&Self>,
@@ -68,14 +64,12 @@ impl Cost {
     /// Cycles that a generator in front adds, in per cent of this base network's. The paper's own
     /// latencies (Table 9) are bound by launching layers on a GPU and say nothing of an
     /// accelerator.
-    #[must_use]
     pub fn latency_overhead(&self, generator: &Self) -> f64 {
         100.0 * share(Some(generator.cycles), self.cycles)
     }
 
     /// The paper's efficiency ratio (Table 3) of this generator: percentage points of accuracy that
     /// it recovers, per million of its parameters.
-    #[must_use]
     pub fn efficiency_ratio(&self, recovery: f64) -> f64 {
         recovery / (self.parameters as f64 / 1e6)
     }
@@ -88,7 +82,6 @@ fn share(generator: Option<u64>, base: u64) -> f64 {
 
 /// Energy of a base network whose memory is at this operating point, with or without a generator in
 /// front, as `eval` reports it.
-#[must_use]
 pub fn at_point(base: &Graph, generator: Option<&Graph>, point: &OperatingPoint) -> Energy {
     let (base, generator) = (Cost::of(base), generator.map(Cost::of));
     let alone = base.energy_saving(None, point.energy_per_access);

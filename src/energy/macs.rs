@@ -11,7 +11,6 @@ use crate::nn::{Graph, Node, NodeId, Op};
 /// their un-quantised form, without padding. Modules alone are counted: what the published code calls as a
 /// function is not (sums, the last average pool, the ReLU behind a ResNet's first layer), nor is tanh.
 /// [`Graph::macs`] has the true number.
-#[must_use]
 pub fn paper_macs(graph: &Graph) -> u64 {
     let stem = stem_relu(graph);
     let nodes = graph.nodes.iter().enumerate().filter(|&(id, _)| Some(id) != stem);

@@ -119,7 +119,6 @@ impl OperatingPoints {
 
     /// The operating point nearest to a BER, if the table has one within 1 % of it. BER 0 matches the nominal
     /// point only.
-    #[must_use]
     pub fn at(&self, ber: f64) -> Option<&OperatingPoint> {
         let distance = |p: &OperatingPoint| (p.ber - ber).abs();
         let near = self.points.iter().filter(|p| distance(p) <= NEAR * ber);
@@ -127,7 +126,6 @@ impl OperatingPoints {
     }
 
     /// The point of a voltage relative to the nominal one, if it is in the table.
-    #[must_use]
     pub fn at_voltage(&self, voltage: f64) -> Option<&OperatingPoint> {
         self.points.iter().find(|p| same(p.voltage, voltage))
     }
@@ -177,7 +175,6 @@ impl OperatingPoints {
 }
 
 /// Whether two fault rates are close enough to belong to the same voltage.
-#[must_use]
 pub fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= NEAR * a.max(b)
 }
@@ -185,7 +182,6 @@ pub fn same_rate(a: f64, b: f64) -> bool {
 /// Whether the rate of these faults tells a voltage: every bit of every layer can fail, in both
 /// directions alike. It does not matter whether a faulty cell inverts its bit or is stuck (and changes half
 /// of the bits), since the rate of an operating point counts faulty cells.
-#[must_use]
 pub fn tells_voltage(faults: &Description) -> bool {
     let [ber01, ber10] = faults.rates();
     faults.is_everywhere() && same_rate(ber01, ber10)

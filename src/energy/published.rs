@@ -80,7 +80,6 @@ pub fn published() -> Result<Published> {
 impl Published {
     /// Accuracy and energy of each base network at the rate whose energy Table 2 gives: alone and behind each
     /// generator.
-    #[must_use]
     pub fn points(&self) -> Vec<PublishedPoint> {
         let mut points = Vec::new();
         for (base, savings) in &self.table_2 {

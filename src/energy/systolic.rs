@@ -23,7 +23,6 @@ struct Layer {
 ///
 /// A layer reads all its weights once per 32 output pixels. Convolutions and linear layers count,
 /// with 8 bits a weight; a learned image (`UIP`) does not.
-#[must_use]
 pub fn weight_accesses(graph: &Graph) -> u64 {
     let reads = |l: Layer| l.pixels.div_ceil(SIDE) * l.terms * l.channels;
     layers(graph).map(reads).sum::<u64>().div_ceil(WEIGHTS_PER_ACCESS)
@@ -31,7 +30,6 @@ pub fn weight_accesses(graph: &Graph) -> u64 {
 
 /// Cycles for one image, SCALE-SIM's `Total Cycles`: weights and pixels pass through the array in
 /// tiles of 32 x 32 outputs, one after another, and memory never stalls it.
-#[must_use]
 pub fn cycles(graph: &Graph) -> u64 {
     let tiles = |l: &Layer| l.pixels.div_ceil(SIDE) * l.channels.div_ceil(SIDE);
     // A tile needs one cycle per term, and 2 (32 - 1) more until the last corner has begun.

@@ -4,7 +4,6 @@ use super::Error;
 
 /// Formats an error for the command line: the `error:` line, the causes, then the `hint:`. Control characters
 /// are escaped, so that text quoted from a file cannot break a line, move the cursor or colour the terminal.
-#[must_use]
 pub fn report(error: &Error) -> String {
     let mut text = format!("error: {error}");
     let mut cause = std::error::Error::source(error);

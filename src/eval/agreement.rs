@@ -13,9 +13,6 @@ use crate::{
 
 /// Labels images without labels with the answers of a network that is quantised to `bits` and has no faults;
 /// images with labels keep them. `stop` is asked after every image.
-///
-/// # Errors
-/// Shapes do not fit, no memory is left, a logit is not finite, the device failed, or it was stopped.
 pub fn answer_for(
     gpu: &Gpu,
     (graph, weights): (&Graph, &Weights),

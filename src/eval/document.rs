@@ -33,7 +33,6 @@ pub struct Details<'a> {
 }
 
 /// The document of a measurement.
-#[must_use]
 pub fn document(
     gpu: &Gpu,
     request: &Request<'_>,

@@ -122,7 +122,6 @@ impl Evaluator {
 }
 
 /// Index of the first largest value; as in PyTorch the first NaN is larger than everything.
-#[must_use]
 pub fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (i, &v) in row.iter().enumerate() {

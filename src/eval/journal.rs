@@ -71,19 +71,16 @@ impl Journal {
     }
 
     /// Results that it holds.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
     /// Whether it holds none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
     /// The result of this name, if it is known.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&OfMap> {
         self.known.get(name)
     }

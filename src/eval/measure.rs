@@ -22,7 +22,6 @@ pub struct Request<'a> {
     pub faults: &'a [Faults],
     /// Seeds of the fault maps, the same for all faults.
     pub seeds: &'a [u64],
-    /// Keep the logits.
     pub keep_logits: bool,
 }
 
@@ -53,13 +52,11 @@ pub struct PerturbedMeasurement {
 
 impl PerturbedMeasurement {
     /// PA per seed.
-    #[must_use]
     pub fn accuracy(&self) -> Vec<f64> {
         self.alone.iter().map(|m| m.answers.accuracy()).collect()
     }
 
     /// PA(NF) per seed; empty without a generator.
-    #[must_use]
     pub fn accuracy_nf(&self) -> Vec<f64> {
         self.behind.iter().map(|m| m.answers.accuracy()).collect()
     }
@@ -71,7 +68,6 @@ impl PerturbedMeasurement {
 }
 
 /// Images that pass through the networks for a request, all maps and kinds counted.
-#[must_use]
 pub fn passes(request: &Request<'_>) -> u64 {
     let kinds = 1 + u64::from(request.subject.generator.is_some());
     let maps = 1 + (request.faults.len() * request.seeds.len()) as u64;
@@ -81,10 +77,6 @@ pub fn passes(request: &Request<'_>) -> u64 {
 /// Carries out a request. `tick` is told how many more images are done, those that the journal knows included,
 /// and stops the measurement with `false`. Results up to then are in the journal, but logits are not: a request
 /// that keeps them measures anew.
-///
-/// # Errors
-/// Shapes do not fit, no memory is left, the device failed, the journal cannot be written, or
-/// [`Error::Interrupted`].
 pub fn measure(
     gpu: &Gpu,
     request: &Request<'_>,

@@ -43,7 +43,6 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// Text of everything that results depend on beside the generator, the faults and the seed; `base_sha256`
     /// is that of the base network's file.
-    #[must_use]
     pub fn identity(&self, gpu: &Gpu, base_sha256: &str) -> String {
         let (base, set, bits) = (self.base.0, self.set, self.precision);
         let normalised = base.nodes.get(1).map(|node| format!("{:?}", node.op));
@@ -80,7 +79,6 @@ impl Answers {
     }
 
     /// Accuracy in per cent; 0 without images.
-    #[must_use]
     pub fn accuracy(&self) -> f64 {
         let all: u64 = self.0.iter().flatten().sum();
         let right: u64 = self.0.iter().enumerate().map(|(i, row)| row[i]).sum();
@@ -88,7 +86,6 @@ impl Answers {
     }
 
     /// Sums of counts, class by class.
-    #[must_use]
     pub fn sum<'a>(of: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut sum: Vec<Vec<u64>> = Vec::new();
         for Self(rows) in of {
@@ -177,7 +174,6 @@ impl<'a> Meter<'a> {
     }
 
     /// Number of maps that run together.
-    #[must_use]
     pub fn together(&self) -> usize {
         self.copies
     }
@@ -192,9 +188,6 @@ impl<'a> Meter<'a> {
     }
 
     /// Measures without faults.
-    ///
-    /// # Errors
-    /// There is no generator, a logit is not finite, the device failed, or it was stopped.
     pub fn clean(&self, kind: Arrangement, tick: Tick<'_>) -> Result<OfMap> {
         self.evaluator(kind)?;
         // A program of its own: one copy is enough.
@@ -211,10 +204,6 @@ impl<'a> Meter<'a> {
 
     /// Measures under the maps of as many seeds as run [`Self::together`], or fewer; keeps the logits
     /// `[image][class]` of each map if `logits` is there.
-    ///
-    /// # Errors
-    /// Faults that this network cannot have, too many seeds, there is no generator, a logit is not
-    /// finite, the device failed, or it was stopped.
     pub fn maps(
         &self,
         kind: Arrangement,

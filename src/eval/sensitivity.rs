@@ -44,7 +44,6 @@ impl<'a> Parts<'a> {
 }
 
 /// Number of all fault maps that a study measures.
-#[must_use]
 pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
     let Some(faults) = request.faults.first() else { return 0 };
     let parts = Parts::of(request, faults);

@@ -58,9 +58,6 @@ pub struct Ready<'a> {
 
 impl<'a> Setup<'a> {
     /// Prepares the evaluation for an adapter. Images without labels get the clean network's answers.
-    ///
-    /// # Errors
-    /// No memory is left, a logit is not finite, the device failed, or it was stopped.
     pub fn on(mut self, gpu: &Gpu, stop: &dyn Fn() -> bool) -> Result<Ready<'a>> {
         let dtype = self.config.dtype.on(gpu);
         self.base.answer_for(gpu, &mut self.set, self.precision, dtype, stop)?;
@@ -70,7 +67,6 @@ impl<'a> Setup<'a> {
 
 impl<'a> Ready<'a> {
     /// What was set up.
-    #[must_use]
     pub fn setup(&self) -> &Setup<'a> {
         &self.setup
     }
@@ -82,13 +78,11 @@ impl<'a> Ready<'a> {
     }
 
     /// What tells this evaluation from others, for a journal.
-    #[must_use]
     pub fn identity(&self, gpu: &Gpu) -> String {
         self.subject(None).identity(gpu, &self.setup.base.sha256)
     }
 
     /// Images that pass a network altogether in the evaluation of one generator.
-    #[must_use]
     pub fn passes(&self, generator: Option<&Generator>) -> u64 {
         let request = self.request(generator, false);
         let study = self.study().map_or(0, |study| study_maps(&request, study));
@@ -98,10 +92,6 @@ impl<'a> Ready<'a> {
     /// Evaluates with one generator, or without. `tick` is told of images that have passed a network, and says
     /// whether to go on. The logits `[seed, image, class]` go to `logits`, if somebody wants them, before the study of
     /// sensitivity begins.
-    ///
-    /// # Errors
-    /// No memory is left, a logit is not finite, the device failed, the journal cannot be written, or
-    /// [`Error::Interrupted`](crate::Error::Interrupted).
     pub fn evaluate(
         &self,
         gpu: &Gpu,

@@ -19,7 +19,6 @@ pub struct Setup<'a> {
     pub config: &'a EvalConfig,
     /// The base network.
     pub base: BaseNet,
-    /// The generators.
     pub generators: Vec<Generator>,
     /// The data set's name, or the path of its folder.
     pub dataset: String,
@@ -42,9 +41,6 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// Reads the networks and images that the settings name. `places` is asked before images are read, with the data
     /// set and the flags of the faults: whether results may be written where they are to go.
-    ///
-    /// # Errors
-    /// Settings that contradict each other or the networks, files that are missing or damaged; those of `places`.
     pub fn of(
         config: &'a EvalConfig,
         places: &dyn Fn(&str, &FaultArgs) -> Result<()>,

@@ -16,7 +16,6 @@ pub struct Place {
 
 impl Place {
     /// The places of layers with these numbers of weights, one after another; each begins with a new word.
-    #[must_use]
     pub fn of_layers(weights: impl IntoIterator<Item = u64>) -> Vec<Self> {
         let mut address = 0u32;
         let place = |(layer, weights): (u32, u64)| {
@@ -76,7 +75,6 @@ pub struct CellMap {
 
 impl CellMap {
     /// Words of the memory.
-    #[must_use]
     pub fn words(&self) -> u32 {
         self.stuck_at_1.len() as u32
     }
@@ -90,7 +88,6 @@ impl CellMap {
     }
 
     /// Share of the cells that are faulty.
-    #[must_use]
     pub fn share(&self) -> f64 {
         let faulty = |(a, b): (&u32, &u32)| u64::from((a | b).count_ones());
         let all: u64 = self.stuck_at_1.iter().zip(&self.stuck_at_0).map(faulty).sum();
@@ -106,7 +103,6 @@ impl CellMap {
     }
 
     /// Index in the memory of word `word` of a layer.
-    #[must_use]
     pub fn index(&self, place: Place, word: u32) -> usize {
         let words = u64::from(self.words());
         let at = match self.mapping {
@@ -119,9 +115,25 @@ impl CellMap {
     }
 
     /// The cells of a layer's stored word that fail.
-    pub(super) fn faulty(&self, place: Place, word: u32) -> super::FaultyCells {
+    pub(super) fn faulty(&self, place: Place, word: u32) -> FaultyCells {
         let at = self.index(place, word);
-        super::FaultyCells { to_1: self.stuck_at_1[at], to_0: self.stuck_at_0[at] }
+        FaultyCells { to_1: self.stuck_at_1[at], to_0: self.stuck_at_0[at] }
+    }
+}
+
+/// Which of the 32 cells of one stored word fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultyCells {
+    /// Cells that read 1 where 0 is stored.
+    pub to_1: u32,
+    /// Cells that read 0 where 1 is stored.
+    pub to_0: u32,
+}
+
+impl FaultyCells {
+    /// The bits of a stored word that read differently.
+    pub fn xor_mask(self, stored: u32) -> u32 {
+        (self.to_1 & !stored) | (self.to_0 & stored)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The description of faults in documents, and in words.
 
-use super::{FaultModel, Faults, Lot, Mapping, Model, Positions};
+use super::{FaultModel, Faults, Lot, Mapping, Model, Positions, Profile};
 use crate::{
     error::{Error, Result},
     words,
@@ -156,7 +156,6 @@ impl Description {
     }
 
     /// These faults in words, in a piece for each of their properties.
-    #[must_use]
     pub fn words(&self, wording: Wording) -> Vec<String> {
         let rate = |rate: f64| match wording {
             Wording::List(written) => written(rate),
@@ -216,10 +215,26 @@ impl Description {
     }
 }
 
+impl Profile {
+    /// What a document says of the map under a network that takes `needed` words.
+    pub fn described(&self, needed: Option<u64>) -> MapDetail {
+        MapDetail {
+            file: self.file.clone(),
+            file_sha256: self.sha256.clone(),
+            mapping: self.cells.mapping,
+            layout: self.layout.as_ref().map(|layout| LayoutDetail {
+                file: layout.file.clone(),
+                file_sha256: layout.sha256.clone(),
+            }),
+            cells: Some(32 * u64::from(self.cells.words())),
+            repeated: needed.and_then(|needed| self.repeated(needed)),
+        }
+    }
+}
+
 impl Faults {
     /// The description of these faults; `reach` is the number of words of a measured map up to the last one
     /// that a network uses.
-    #[must_use]
     pub fn described(&self, reach: Option<u64>) -> Description {
         let model = match &self.model {
             &Model::Flip(ber) => Model::Flip(ber),

@@ -1,30 +1,35 @@
 //! The map of faulty cells that a fault model gives for a seed. Every model becomes one XOR mask per stored
 //! word, so that one kernel serves all models.
 
-use super::{CellMap, Faults, Model, Place, mask};
+use super::{CellMap, Faults, FaultyCells, Model, Place, mask};
+use crate::error::Result;
 use std::sync::Arc;
 
 /// Which cells of one memory are faulty, and what they read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultMap {
-    pub(super) faults: Faults,
-    pub(super) seed: u64,
+    faults: Faults,
+    seed: u64,
     /// The list of cells of [`Model::Reference`].
-    pub(super) reference: Option<Arc<CellMap>>,
+    reference: Option<Arc<CellMap>>,
 }
 
-/// Which of the 32 cells of one stored word fail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FaultyCells {
-    /// Cells that read 1 where 0 is stored.
-    pub to_1: u32,
-    /// Cells that read 0 where 1 is stored.
-    pub to_0: u32,
+impl Faults {
+    /// The fault map of a seed; a measured map is the same for all seeds.
+    ///
+    /// # Errors
+    /// A seed that the model has no map for.
+    pub fn map(&self, seed: u64) -> Result<FaultMap> {
+        let reference = match self.model {
+            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, ber)?)),
+            _ => None,
+        };
+        Ok(FaultMap { faults: self.clone(), seed, reference })
+    }
 }
 
 impl FaultMap {
     /// The list of all cells of a reference map or a measured map; `None` where cells are drawn word by word.
-    #[must_use]
     pub fn cells(&self) -> Option<&CellMap> {
         let measured = || self.faults.measured().map(|profile| &profile.cells);
         self.reference.as_deref().or_else(measured)
@@ -33,7 +38,6 @@ impl FaultMap {
     /// The cells of a layer's stored word that fail. `word` counts the packed words of the layer, which the
     /// caller has found to be one that can fail. Cells that store nothing (bits past the precision, weights
     /// past the end) fail like any other: the caller masks them out.
-    #[must_use]
     pub fn faulty(&self, place: Place, word: u32) -> FaultyCells {
         let FaultyCells { to_1, to_0 } = match self.cells() {
             Some(cells) => cells.faulty(place, word),
@@ -69,17 +73,8 @@ impl FaultMap {
     }
 
     /// The bits of one stored word that read differently; the arguments are those of [`Self::faulty`].
-    #[must_use]
     pub fn xor_mask(&self, place: Place, word: u32, stored: u32) -> u32 {
         self.faulty(place, word).xor_mask(stored)
-    }
-}
-
-impl FaultyCells {
-    /// The bits of a stored word that read differently.
-    #[must_use]
-    pub fn xor_mask(self, stored: u32) -> u32 {
-        (self.to_1 & !stored) | (self.to_0 & stored)
     }
 }
 

@@ -1,7 +1,10 @@
 //! The one description of faults: a fault model with its rates, and the bits, layers and lot that its faults
 //! are restricted to.
 
-use super::{CellMap, FaultMap, FaultModel, LayerChoice, Lot, Positions, Profile, mask};
+use super::{
+    CellMap, FaultModel, LayerChoice, Lot, Positions, Profile,
+    mask::{self, LEAST},
+};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -67,13 +70,11 @@ impl<M> Faults<M> {
     }
 
     /// The fault model with its rates.
-    #[must_use]
     pub fn model(&self) -> &Model<M> {
         &self.model
     }
 
     /// The fault model, as `--faults` takes it.
-    #[must_use]
     pub fn kind(&self) -> FaultModel {
         match self.model {
             Model::Flip(_) => FaultModel::Flip,
@@ -85,7 +86,6 @@ impl<M> Faults<M> {
     }
 
     /// Probabilities that a cell is faulty where it stores 0, and where it stores 1.
-    #[must_use]
     pub fn rates(&self) -> [f64; 2] {
         match self.model {
             Model::Asymmetric(rates) => rates,
@@ -97,20 +97,17 @@ impl<M> Faults<M> {
     }
 
     /// Probability that a cell is faulty: the mean of both directions' rates.
-    #[must_use]
     pub fn ber(&self) -> f64 {
         let [ber01, ber10] = self.rates();
         f64::midpoint(ber01, ber10)
     }
 
     /// The lot that all chips belong to, if they share weak cells.
-    #[must_use]
     pub fn lot(&self) -> Option<Lot> {
         self.lot
     }
 
     /// The measured map of [`Model::Profile`].
-    #[must_use]
     pub fn measured(&self) -> Option<&M> {
         match &self.model {
             Model::Profile(_, map) => Some(map),
@@ -119,7 +116,6 @@ impl<M> Faults<M> {
     }
 
     /// Whether every bit of every layer can fail.
-    #[must_use]
     pub fn is_everywhere(&self) -> bool {
         self.positions == Positions::ALL && self.layers.is_all()
     }
@@ -182,21 +178,8 @@ impl Faults {
         Ok(Self::of(Model::Profile(map.cells.share(), Arc::new(map))))
     }
 
-    /// The fault map of a seed; a measured map is the same for all seeds.
-    ///
-    /// # Errors
-    /// A seed that the model has no map for.
-    pub fn map(&self, seed: u64) -> Result<FaultMap> {
-        let reference = match self.model {
-            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, ber)?)),
-            _ => None,
-        };
-        Ok(FaultMap { faults: self.clone(), seed, reference })
-    }
-
     /// Everything that the map of a seed depends on, to the last bit, in one line;
     /// [`Display`](std::fmt::Display) is for people.
-    #[must_use]
     pub fn identity(&self) -> String {
         let (kind, [ber01, ber10]) = (self.kind(), self.rates());
         let Self { lot, positions, layers, .. } = self;
@@ -222,7 +205,6 @@ impl Faults {
 
     /// Probability that a stored bit reads differently, in the positions and layers that can fail; `ones` is
     /// the share of stored bits that are 1.
-    #[must_use]
     pub fn flip_rate(&self, ones: f64) -> f64 {
         let directed = |[to_1, to_0]: [f64; 2]| to_1 * (1.0 - ones) + to_0 * ones;
         match &self.model {
@@ -246,9 +228,6 @@ fn check_rate(flag: &str, ber: f64, model: FaultModel) -> Result<()> {
     }
     Ok(())
 }
-
-/// The smallest rate that draws cells, 2^-32, in words.
-pub(super) const LEAST: &str = "2.33e-10";
 
 #[cfg(test)]
 mod tests {

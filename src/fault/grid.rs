@@ -27,7 +27,6 @@ pub struct Grid {
 impl Grid {
     /// The coarsest grid that the weights lie on; `None` where there is none, where the weights are so few that
     /// they may lie on it by chance, or where all weights have the same sign.
-    #[must_use]
     pub fn of(weights: &[f32]) -> Option<Self> {
         // How often each magnitude occurs. The key is its bit pattern, which sorts like the magnitude.
         let mut counts = BTreeMap::new();
@@ -52,20 +51,17 @@ impl Grid {
     }
 
     /// Steps from zero to the weight that is farthest from it.
-    #[must_use]
     pub fn reach(&self) -> u32 {
         self.least.unsigned_abs().max(self.most.unsigned_abs())
     }
 
     /// Bits per word, if the weights are as symmetric quantisation leaves them, which always reaches
     /// `2^(bits - 1) - 1` steps. Words that reach another number of steps have faults, or another origin.
-    #[must_use]
     pub fn clean_bits(&self) -> Option<u32> {
         (2..=8).find(|bits| (1 << (bits - 1)) - 1 == self.reach())
     }
 
     /// Fewest bits of a word in two's complement that holds every weight.
-    #[must_use]
     pub fn bits(&self) -> u32 {
         let holds = |bits: &u32| {
             let half = 1i64 << (bits - 1);
@@ -76,14 +72,12 @@ impl Grid {
 }
 
 /// `a 4-bit grid`, for messages.
-#[must_use]
 pub fn bit_grid(bits: u32) -> String {
     format!("{} {bits}-bit grid", if bits == 8 { "an" } else { "a" })
 }
 
 /// The largest of the weights, where all of them are whole numbers and not only -1, 0 and 1: words
 /// without their scale. `None` for too few of them.
-#[must_use]
 pub fn whole_numbers(weights: &[f32]) -> Option<f32> {
     let mut largest = 0f32;
     let mut count = 0;

@@ -15,7 +15,6 @@ pub struct Flips {
 
 impl Flips {
     /// The flips of one word's XOR mask.
-    #[must_use]
     pub fn of(mask: u32) -> Self {
         let mut per_bit = [0; 8];
         for (bit, count) in per_bit.iter_mut().enumerate() {
@@ -44,13 +43,11 @@ impl From<[u32; 8]> for Flips {
 
 /// The layer as it reads with the faults of a map. The caller has to ask whether the layer is one
 /// that can fail ([`super::LayerChoice`]).
-#[must_use]
 pub fn inject(layer: &Quantized, map: &FaultMap, place: Place) -> (Quantized, Flips) {
     inject_from(layer, map, place, 0)
 }
 
 /// Like [`inject`], for a part of a layer whose first word is word `first_word` of the layer.
-#[must_use]
 pub fn inject_from(
     layer: &Quantized,
     map: &FaultMap,

@@ -12,11 +12,13 @@ const LOT: u32 = 2;
 /// `floor(ber 2^32)`: a cell is faulty when its 32-bit uniform is below.
 ///
 /// `ber` must be in [0, 1), as [`super::Faults`] checks: 2^32 itself has no room in a word.
-#[must_use]
 pub fn threshold(ber: f64) -> u32 {
     // A power of two scales exactly, and `as` truncates.
     (ber * 4_294_967_296.0) as u32
 }
+
+/// The smallest rate that draws cells, 2^-32, in words.
+pub(super) const LEAST: &str = "2.33e-10";
 
 /// Whether a rate, or a share, is above 0 but so small that no uniform is below it.
 pub(super) fn draws_nothing(p: f64) -> bool {
@@ -28,14 +30,12 @@ pub(super) fn draws_nothing(p: f64) -> bool {
 /// `layer` counts all faultable layers in `state_dict` order, `word` the packed words of the layer.
 /// Cells of bits that are not stored (b < 8) and of weights past the end are drawn like any other:
 /// the caller masks them out.
-#[must_use]
 pub fn faulty_cells(seed: u64, layer: u32, word: u32, threshold: u32) -> u32 {
     below(seed, [layer, word], threshold, CELLS)
 }
 
 /// Which of the 32 cells follow the seed of their lot: those whose uniform is below `cut`, or all if `cut` is
 /// `u32::MAX`.
-#[must_use]
 pub(super) fn lot_cells(lot_seed: u64, layer: u32, word: u32, cut: u32) -> u32 {
     if cut == u32::MAX { u32::MAX } else { below(lot_seed, [layer, word], cut, LOT) }
 }
@@ -65,7 +65,6 @@ fn below(seed: u64, [layer, word]: [u32; 2], threshold: u32, stream: u32) -> u32
 }
 
 /// What each of the 32 cells reads when it is stuck: bit set = 1.
-#[must_use]
 pub fn polarity(seed: u64, layer: u32, word: u32) -> u32 {
     draw(seed, [word, layer, 0, POLARITY])[0]
 }

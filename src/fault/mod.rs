@@ -17,10 +17,10 @@ mod reference;
 mod seed;
 mod select;
 
-pub use cells::{CellMap, Mapping, Place};
+pub use cells::{CellMap, FaultyCells, Mapping, Place};
 pub(crate) use description::Fields;
 pub use description::{Description, LayoutDetail, MapDetail, Wording};
-pub use fault_map::{FaultMap, FaultyCells};
+pub use fault_map::FaultMap;
 pub use faults::{DEFAULT_BER, Faults, Model};
 pub use grid::{Grid, bit_grid, whole_numbers};
 pub use inject::{Flips, inject, inject_from};

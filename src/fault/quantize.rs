@@ -18,7 +18,6 @@ pub struct Quantized {
 
 impl Quantized {
     /// The bits of word `i` that store something.
-    #[must_use]
     pub fn stored_bits(&self, i: usize) -> u32 {
         let weights = self.len.saturating_sub(4 * i).min(4) as u32;
         let bytes = u32::MAX.checked_shr(32 - 8 * weights).unwrap_or(0);
@@ -26,7 +25,6 @@ impl Quantized {
     }
 
     /// Every weight as a number of steps, sign-extended.
-    #[must_use]
     pub fn steps(&self) -> Vec<i32> {
         let unused = 32 - self.bits;
         (0..self.len)
@@ -69,7 +67,6 @@ pub fn quantize(weights: &[f32], bits: u32) -> Result<Quantized> {
 }
 
 /// The weights as the network sees them: `q * scale`, rounded once.
-#[must_use]
 pub fn dequantize(layer: &Quantized) -> Vec<f32> {
     layer.steps().into_iter().map(|q| q as f32 * layer.scale).collect()
 }

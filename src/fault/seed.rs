@@ -18,7 +18,6 @@ const STEP: u32 = 0x7374_6570;
 /// Philox of the counter (step lo, step hi, copy, "step") with the run's seed as key; the first two
 /// words, lo and hi, are the seed, with its top bit set. So it differs from all seeds up to
 /// [`MAX_SEED`], which evaluation uses, and no map of the run's seed uses the same draw.
-#[must_use]
 pub fn step_seed(run_seed: u64, step: u64, copy: u32) -> u64 {
     let counter = [step as u32, (step >> 32) as u32, copy, STEP];
     let [lo, hi, ..] = philox4x32_10(counter, [run_seed as u32, (run_seed >> 32) as u32]);
@@ -84,7 +83,6 @@ pub enum Maps {
 
 impl Maps {
     /// The maps in words.
-    #[must_use]
     pub fn describe(self) -> String {
         match self {
             Self::Fresh { .. } => "fresh maps at every step".into(),
@@ -93,7 +91,6 @@ impl Maps {
     }
 
     /// The seed of one copy's map at one step.
-    #[must_use]
     pub fn seed(self, step: u64, copy: u32) -> u64 {
         match self {
             Self::Fresh { run_seed } => step_seed(run_seed, step, copy),

@@ -1,6 +1,9 @@
 //! Restrictions of faults to bit positions and to layers; lots of chips.
 
-use super::{check_bits, check_seed, faults::LEAST, mask};
+use super::{
+    check_bits, check_seed,
+    mask::{self, LEAST},
+};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
@@ -14,7 +17,6 @@ impl Positions {
     pub const ALL: Self = Self(u8::MAX);
 
     /// One position.
-    #[must_use]
     pub fn only(bit: u32) -> Self {
         Self(1u8.checked_shl(bit).unwrap_or(0))
     }
@@ -38,13 +40,11 @@ impl Positions {
     }
 
     /// Whether a position is in the set.
-    #[must_use]
     pub fn contains(self, bit: u32) -> bool {
         self.0.checked_shr(bit).unwrap_or(0) & 1 == 1
     }
 
     /// The cells of a word of four weights that have these positions.
-    #[must_use]
     pub fn word(self) -> u32 {
         u32::from(self.0) * 0x0101_0101
     }
@@ -114,25 +114,21 @@ pub struct LayerChoice {
 
 impl LayerChoice {
     /// The layers of these names.
-    #[must_use]
     pub fn only(names: &[&str]) -> Self {
         Self { patterns: names.iter().map(|&n| n.to_owned()).collect() }
     }
 
     /// All layers but those of these names.
-    #[must_use]
     pub fn without(names: &[&str]) -> Self {
         Self { patterns: names.iter().map(|n| format!("!{n}")).collect() }
     }
 
     /// Whether all layers are chosen.
-    #[must_use]
     pub fn is_all(&self) -> bool {
         self.patterns.is_empty()
     }
 
     /// Whether a layer is chosen; its name is that of its weights, `.weight` may be left out.
-    #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         let short = name.strip_suffix(".weight").unwrap_or(name);
         let fits = |pattern: &str| matches(pattern, name) || matches(pattern, short);
@@ -228,7 +224,6 @@ impl Lot {
     }
 
     /// The threshold that selects its cells; `u32::MAX` selects all (`docs/fault-format.md`).
-    #[must_use]
     pub fn cut(self) -> u32 {
         mask::threshold(self.shared)
     }

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 /// Writes `bytes` to `path`: see [`write_with`].
 ///
 /// # Errors
-///
 /// [`Error::Write`] with `path`; an existing file is then as it was.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
     write_with(path, |out| out.write_all(bytes.as_ref()))
@@ -27,7 +26,6 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
 /// `/dev/null`) is written in place.
 ///
 /// # Errors
-///
 /// [`Error::Write`] with `path`, also for the errors of `fill`; the temporary file is then removed.
 pub fn write_with(
     path: impl AsRef<Path>,
@@ -102,7 +100,6 @@ pub(crate) fn sweep(folder: &Path) {
 /// and an existing file as it is.
 ///
 /// # Errors
-///
 /// [`Error::Write`] with `path`: it is a folder, or the folder around it is missing or takes no files.
 pub fn check(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 /// SHA-256 of a file, 64 lower-case hexadecimal digits.
 ///
 /// # Errors
-///
 /// [`Error::Read`]; [`Error::Format`] for a folder and anything else that is no regular file.
 pub fn sha256(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
@@ -29,7 +28,6 @@ pub fn sha256(path: impl AsRef<Path>) -> Result<String> {
 }
 
 /// SHA-256 of bytes in memory, 64 lower-case hexadecimal digits.
-#[must_use]
 pub fn sha256_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -19,7 +19,6 @@ impl Lock {
     /// Takes the lock `path`, without waiting. Where the file system has no locks, every process gets it.
     ///
     /// # Errors
-    ///
     /// [`Error::Busy`], which names `what` the lock guards, if another process has it; [`Error::Write`].
     pub fn take(path: impl AsRef<Path>, what: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
@@ -42,7 +41,6 @@ impl Lock {
 /// Locks an open file itself, until it is closed, without waiting; `path` is its name.
 ///
 /// # Errors
-///
 /// [`Error::Busy`]: another process has locked it.
 pub fn lock(file: &File, path: impl AsRef<Path>) -> Result<()> {
     if try_lock(file) {

@@ -5,9 +5,6 @@ use std::str::FromStr;
 use super::Weights;
 use crate::error::{Error, Result};
 
-/// Value of the metadata key `format` in files that we write.
-pub const FORMAT: &str = "nf-gpu-1";
-
 /// Metadata key of the class names, a JSON list.
 const CLASS_NAMES: &str = "class_names";
 
@@ -24,7 +21,6 @@ impl Normalisation {
     /// Checks that values from 0 to 1 can have this mean and deviation.
     ///
     /// # Errors
-    ///
     /// What is wrong, and as a hint what was probably meant: statistics of values from 0 to 255 or from -1 to
     /// 1, reciprocals of deviations, or numbers that were divided twice.
     pub fn of(mean: [f32; 3], std: [f32; 3]) -> std::result::Result<Self, (String, String)> {
@@ -79,7 +75,6 @@ const LARGEST_MULTIPLE: f32 = 12.0;
 
 impl Weights {
     /// The text under a metadata key.
-    #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
@@ -87,7 +82,6 @@ impl Weights {
     /// The value under a metadata key, such as a seed or a precision; `None` without the key.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for text that is no `T`.
     pub fn meta_as<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
         self.meta(key).map(|text| text.trim().parse().map_err(|_| self.odd(key, text))).transpose()
@@ -96,7 +90,6 @@ impl Weights {
     /// The finite numbers under a metadata key: `0.485,0.456,0.406`, or a JSON list of them.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for anything else.
     pub fn meta_list(&self, key: &str) -> Result<Option<Vec<f32>>> {
         let Some(text) = self.meta(key) else {
@@ -112,7 +105,6 @@ impl Weights {
     /// How the network wants its input; `None` means values in [-1, 1] as they are.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for a mean without a deviation or a deviation without a mean, for numbers that values
     /// from 0 to 1 cannot have, and for an `input` that says something else than `[-1,1]` without the numbers
     /// to do it: guessing would give a network that runs and answers nonsense.
@@ -162,7 +154,6 @@ impl Weights {
     /// Names of the classes that the network was trained to tell apart, in the order of its outputs.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for text that is no JSON list of names.
     pub fn class_names(&self) -> Result<Option<Vec<String>>> {
         let parsed = |text| serde_json::from_str(text).map_err(|_| self.odd(CLASS_NAMES, text));

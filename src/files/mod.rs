@@ -15,9 +15,9 @@ mod weights;
 pub use digest::{sha256, sha256_of};
 pub(crate) use kind::recognise;
 pub use lock::{Lock, lock};
-pub use metadata::{FORMAT, Normalisation};
+pub use metadata::Normalisation;
 pub(crate) use packed::unpacked;
-pub use packed::{Packed, PackedLayer};
+pub use packed::{FORMAT, Packed, PackedLayer};
 pub(crate) use quantised::{is_quantised, words_refused};
 pub(crate) use read::{
     has_mark, is_printable, open as open_file, read as read_file, read_text, text_of, toml_problem,

@@ -8,11 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    FORMAT, Weights,
-    safetensors::{self, Contents, Dtype, Raw},
-};
+use super::safetensors::{Contents, Dtype, Raw};
 use crate::error::{Error, Result};
+
+/// Value of the metadata key `format` in files that we write.
+pub const FORMAT: &str = "nf-gpu-1";
 
 /// Metadata key of the [`Note`], JSON. Only a file of our [`FORMAT`] with this key holds stored words of ours.
 const NOTE: &str = "packed";
@@ -51,42 +51,37 @@ pub struct PackedLayer {
     pub scale: f32,
 }
 
-impl Weights {
-    /// Like [`Weights::save`], with some layers as stored words in place of their floats.
+impl Packed {
+    /// The contents of a weights file with these words in place of their floats.
     ///
     /// # Errors
-    ///
-    /// [`Error::Shape`] for words of a tensor that is not there or has another length, for words or a scale that
-    /// quantisation to these bits does not leave, for a tensor where a scale would go, and for no words at all;
-    /// [`Error::Write`].
-    pub fn save_packed(&self, path: impl AsRef<Path>, packed: &Packed) -> Result<()> {
-        let note = Note { bits: packed.bits, tensors: packed.layers.len() };
+    /// [`Error::Shape`] for what [`Weights::save_packed`](super::Weights::save_packed) refuses.
+    pub(super) fn within(&self, (mut tensors, mut metadata): Contents) -> Result<Contents> {
+        let note = Note { bits: self.bits, tensors: self.layers.len() };
         if note.tensors == 0 {
             return Err(Error::Shape("no layer is stored as words".into()));
         }
-        if !(2..=8).contains(&packed.bits) {
-            return Err(Error::Shape(format!("words of {} bits; 2 to 8 are stored", packed.bits)));
+        if !(2..=8).contains(&self.bits) {
+            return Err(Error::Shape(format!("words of {} bits; 2 to 8 are stored", self.bits)));
         }
-        let mut raw = self.raw();
-        for (name, layer) in &packed.layers {
-            let Some(tensor) = raw.get_mut(name) else {
+        for (name, layer) in &self.layers {
+            let Some(tensor) = tensors.get_mut(name) else {
                 return Err(Error::Shape(format!("there are words of {name}, which is no tensor")));
             };
             tensor.dtype = Dtype::I8;
             tensor.bytes = layer.words.iter().map(|word| word.cast_unsigned()).collect();
             let scale = Raw::f32(&[], &[layer.scale]);
             // Words that no reader would accept are not written.
-            floats(tensor, Some(&scale), packed.bits)
+            floats(tensor, Some(&scale), self.bits)
                 .map_err(|what| Error::Shape(format!("the words of {name}: {what}")))?;
             let beside = format!("{name}{SCALE}");
-            if raw.insert(beside.clone(), scale).is_some() {
+            if tensors.insert(beside.clone(), scale).is_some() {
                 return Err(Error::Shape(format!("there is a tensor {beside} already")));
             }
         }
-        let mut metadata = self.metadata.clone();
         metadata.insert("format".to_owned(), FORMAT.to_owned());
         metadata.insert(NOTE.to_owned(), serde_json::json!(note).to_string());
-        safetensors::save(path, &raw, &metadata)
+        Ok((tensors, metadata))
     }
 }
 
@@ -95,7 +90,6 @@ impl Weights {
 /// becomes that of the words. Files of other programs, and files without words, stay as they are.
 ///
 /// # Errors
-///
 /// [`Error::Format`]: words without scale or a scale without words, words that quantisation to their bits does
 /// not leave, more or fewer tensors of them than the file says.
 pub(crate) fn unpacked((mut tensors, mut metadata): Contents, origin: &Path) -> Result<Contents> {
@@ -175,7 +169,10 @@ fn floats(words: &Raw, scale: Option<&Raw>, bits: u32) -> std::result::Result<Ve
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Weights, safetensors},
+        *,
+    };
 
     const NAME: &str = "conv1.weight";
 

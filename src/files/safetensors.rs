@@ -29,14 +29,12 @@ pub struct Raw {
 
 impl Raw {
     /// A tensor of f32.
-    #[must_use]
     pub fn f32(shape: &[usize], data: &[f32]) -> Self {
         let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
     }
 
     /// A tensor of u8.
-    #[must_use]
     pub fn u8(shape: &[usize], data: &[u8]) -> Self {
         Self { dtype: Dtype::U8, shape: shape.to_vec(), bytes: data.to_vec() }
     }
@@ -47,7 +45,6 @@ impl Raw {
     }
 
     /// The elements of an F32 tensor, or of an F16, BF16 or F64 one rounded to f32.
-    #[must_use]
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         let b = &self.bytes;
         Some(match self.dtype {
@@ -65,7 +62,6 @@ impl Raw {
     }
 
     /// The elements of an I32 tensor.
-    #[must_use]
     pub fn to_i32(&self) -> Option<Vec<i32>> {
         (self.dtype == Dtype::I32).then(|| chunks(&self.bytes).map(i32::from_le_bytes).collect())
     }
@@ -77,7 +73,6 @@ pub type Contents = (BTreeMap<String, Raw>, BTreeMap<String, String>);
 /// Reads a file; every length in it is checked against the bytes that are there.
 ///
 /// # Errors
-///
 /// [`Error::Read`]; [`Error::Format`] for what is not a whole safetensors file.
 pub fn load(path: impl AsRef<Path>) -> Result<Contents> {
     let path = path.as_ref();
@@ -138,7 +133,6 @@ fn refusal(name: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
 /// Writes a file; the same contents give the same bytes.
 ///
 /// # Errors
-///
 /// [`Error::Shape`] for a tensor whose bytes are not what its shape says; [`Error::Write`].
 pub fn save(
     path: impl AsRef<Path>,
@@ -161,10 +155,6 @@ pub fn save_keeping(
 }
 
 /// SHA-256 of the file that [`save`] would write.
-///
-/// # Errors
-///
-/// [`Error::Shape`] as [`save`].
 pub fn sha256(
     tensors: &BTreeMap<String, Raw>,
     metadata: &BTreeMap<String, String>,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    packed::unpacked,
+    packed::{Packed, unpacked},
     quantised::words_refused,
     safetensors::{self, Raw},
 };
@@ -41,7 +41,6 @@ impl Weights {
     /// out: `num_batches_tracked` and the like are of no use to us.
     ///
     /// # Errors
-    ///
     /// [`Error::Read`]; [`Error::Format`] for a file that is cut off or no safetensors file, for
     /// tensors of other types, for damaged words, and for values that are not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
@@ -55,10 +54,6 @@ impl Weights {
     }
 
     /// The weights in what [`safetensors::load`] gave; `origin` is the file, for messages.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Format`] as [`Weights::load`].
     pub fn from_contents(contents: safetensors::Contents, origin: &Path) -> Result<Self> {
         let (raw, metadata) = unpacked(contents, origin)?;
         if let Some((name, words)) = raw.iter().find(|(name, tensor)| tensor.is_words(name)) {
@@ -98,17 +93,23 @@ impl Weights {
     /// Writes a file, whole or not at all; the same weights give the same bytes.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] for a tensor whose length is not that of its shape; [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         safetensors::save(path, &self.raw(), &self.metadata)
     }
 
-    /// SHA-256 of the file that [`Weights::save`] would write.
+    /// Like [`Weights::save`], with some layers as stored words in place of their floats.
     ///
     /// # Errors
-    ///
-    /// [`Error::Shape`] as [`Weights::save`].
+    /// [`Error::Shape`] for words of a tensor that is not there or has another length, for words or a scale that
+    /// quantisation to these bits does not leave, for a tensor where a scale would go, and for no words at all;
+    /// [`Error::Write`].
+    pub fn save_packed(&self, path: impl AsRef<Path>, packed: &Packed) -> Result<()> {
+        let (tensors, metadata) = packed.within((self.raw(), self.metadata.clone()))?;
+        safetensors::save(path, &tensors, &metadata)
+    }
+
+    /// SHA-256 of the file that [`Weights::save`] would write.
     pub fn sha256(&self) -> Result<String> {
         safetensors::sha256(&self.raw(), &self.metadata)
     }
@@ -119,10 +120,6 @@ impl Weights {
     }
 
     /// Notes in the metadata the SHA-256 of the file without this note, for [`Weights::unseal`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Shape`] as [`Weights::save`].
     pub fn seal(&mut self) -> Result<()> {
         self.metadata.remove(SEAL);
         let sum = self.sha256()?;
@@ -133,7 +130,6 @@ impl Weights {
     /// Checks what [`Weights::seal`] noted, and removes it.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`]: there is no note, or it does not agree with the weights and the metadata.
     pub fn unseal(&mut self) -> Result<()> {
         let noted = self.metadata.remove(SEAL);
@@ -148,7 +144,7 @@ impl Weights {
         Err(Error::format(self.name(), what, "use a copy of it, or begin anew"))
     }
 
-    pub(super) fn raw(&self) -> BTreeMap<String, Raw> {
+    fn raw(&self) -> BTreeMap<String, Raw> {
         let raw = |t: &Tensor| Raw::f32(&t.shape, &t.data);
         self.tensors.iter().map(|(name, t)| (name.clone(), raw(t))).collect()
     }
@@ -156,7 +152,6 @@ impl Weights {
     /// The tensor `name`, which must have the shape `expected`.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] naming the file: with the nearest name for a missing tensor, with both
     /// shapes for a wrong one.
     pub fn get(&self, name: &str, expected: &[usize]) -> Result<&Tensor> {

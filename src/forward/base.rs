@@ -16,13 +16,11 @@ use crate::{
 pub struct BaseRequest<'a> {
     /// The network.
     pub graph: &'a Graph,
-    /// Its weights.
     pub weights: &'a Weights,
     /// Bits per stored weight.
     pub precision: u32,
     /// Faults in the stored weights and the seed of their map.
     pub faults: Option<(&'a Faults, u64)>,
-    /// The images.
     pub images: Images<'a>,
     /// The loss, if one is wanted.
     pub loss: Option<OutputLoss<'a>>,

@@ -36,7 +36,6 @@ pub struct EopmRequest<'a> {
     pub seeds: &'a [u64],
     /// Weight of the perturbed copies' mean loss.
     pub lambda: f64,
-    /// The images.
     pub images: Images<'a>,
     /// Which answers are right.
     pub goal: Goal<'a>,

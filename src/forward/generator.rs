@@ -18,11 +18,9 @@ use crate::{
 pub struct GeneratorRequest<'a> {
     /// The generator.
     pub graph: &'a Graph,
-    /// Its weights.
     pub weights: &'a Weights,
     /// Whether batch norm uses the statistics of these images, as in training, or the running ones.
     pub training: bool,
-    /// The images.
     pub images: Images<'a>,
     /// `[N, 3, H, W]`: the loss is `sum(output * upstream)`.
     pub upstream: Option<&'a [f32]>,

@@ -44,13 +44,11 @@ impl<'a> Images<'a> {
     }
 
     /// Number of images.
-    #[must_use]
     pub fn n(self) -> u32 {
         self.shape.n
     }
 
     /// Number of rows, and of columns, of an image.
-    #[must_use]
     pub fn side(self) -> u32 {
         self.shape.h
     }

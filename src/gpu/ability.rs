@@ -8,7 +8,6 @@ use crate::kernels::{
 
 impl Device {
     /// Why a variant cannot run here at a workgroup size, if it cannot.
-    #[must_use]
     pub fn lacks(&self, variant: &Variant, workgroup: u32) -> Option<String> {
         let most = self.limits().max_compute_invocations_per_workgroup;
         if workgroup > most {
@@ -37,7 +36,6 @@ impl Device {
 
     /// The variants that compute what a plan asks for, in the order in which this adapter tries
     /// them: the one that the shape favours, then those that suit the adapter, then the others.
-    #[must_use]
     pub fn variants(&self, plan: &Plan) -> Vec<&'static Variant> {
         let mut all = plan.kernel.ordered(self.report().is_software());
         all.retain(|v| v.serves(plan));

@@ -105,7 +105,6 @@ impl AdapterReport {
     }
 
     /// Whether the adapter computes on the CPU.
-    #[must_use]
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
@@ -129,7 +128,6 @@ impl AdapterReport {
 
     /// `name (backend, driver)`; a software adapter's line ends in ` on ` and its processor, because
     /// times and rounding differ between processors.
-    #[must_use]
     pub fn line(&self) -> String {
         let on = self.cpu.as_ref().map(|cpu| format!(" on {cpu}")).unwrap_or_default();
         format!("{} ({}, {}){on}", self.name, self.backend, self.driver)
@@ -143,7 +141,6 @@ pub(super) const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN
     .union(wgpu::Backends::GL);
 
 /// Every adapter of every backend, best first.
-#[must_use]
 pub fn list() -> Vec<AdapterReport> {
     enumerate(BACKENDS).1.into_iter().map(|(_, report)| report).collect()
 }

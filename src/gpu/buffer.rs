@@ -15,9 +15,6 @@ pub struct Buffer {
 
 impl Buffer {
     /// Makes a buffer of zeros that several programs can import.
-    ///
-    /// # Errors
-    /// The buffer is too large for the adapter, or no memory is left.
     pub fn new(device: &Device, label: &str, bytes: u64) -> Result<Self> {
         let bytes = bytes.next_multiple_of(4).max(16);
         Ok(Self { raw: device.create_buffer(label, bytes, USAGE)?, bytes })
@@ -36,7 +33,6 @@ impl Buffer {
     }
 
     /// Size in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -59,9 +55,6 @@ impl Buffer {
     }
 
     /// Reads `bytes` bytes from an offset on (both multiples of 4).
-    ///
-    /// # Errors
-    /// The range ends past the buffer, or the device failed.
     pub fn read_part<T: bytemuck::AnyBitPattern>(
         &self,
         device: &Device,

@@ -80,19 +80,16 @@ impl Device {
     }
 
     /// The adapter, as reports name it.
-    #[must_use]
     pub fn report(&self) -> &AdapterReport {
         &self.report
     }
 
     /// Limits of the device.
-    #[must_use]
     pub fn limits(&self) -> wgpu::Limits {
         self.raw.limits()
     }
 
     /// Lanes of a subgroup, where every subgroup has the same number.
-    #[must_use]
     pub fn subgroup(&self) -> Option<u32> {
         match self.report.subgroup {
             Some([least, most]) if least == most => Some(least),
@@ -205,7 +202,6 @@ impl Device {
 
     /// Why the device is lost, if it is. Waits for submitted work, because only then is a loss
     /// reported.
-    #[must_use]
     pub fn lost(&self) -> Option<String> {
         self.troubles.lost()
     }

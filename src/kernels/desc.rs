@@ -134,7 +134,6 @@ pub struct KernelDesc {
 impl Variant {
     /// The usual variant, of the shader `stem`: plain WGSL for every adapter, no tiles, the workgroup sizes
     /// of elementwise kernels, compiled with run-time checks. Other variants override fields of it.
-    #[must_use]
     pub const fn usual(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
         Self {
             name,
@@ -152,7 +151,6 @@ impl Variant {
 
 impl KernelDesc {
     /// The variants as one adapter should try them: those that suit it, then the others.
-    #[must_use]
     pub fn ordered(&self, software: bool) -> Vec<&'static Variant> {
         let suited = |v: &&Variant| match v.suits {
             Suits::Any => true,
@@ -169,7 +167,6 @@ impl KernelDesc {
 pub const WORKGROUPS: &[u32] = &[64, 32, 128, 256];
 
 /// The `tile` of variants whose grid is not made of tiles.
-#[must_use]
 pub fn no_tile(_workgroup: u32) -> [u32; 3] {
     [1, 1, 1]
 }

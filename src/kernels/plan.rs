@@ -43,7 +43,6 @@ pub trait Less: Debug + Send + Sync {
 /// One use of a kernel, decided without a GPU.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The kernel.
     pub kernel: &'static KernelDesc,
     /// Contents of the uniform block.
     pub params: Vec<u8>,
@@ -106,20 +105,17 @@ impl Plan {
 
     /// Bytes that the storage binding of this name must hold; 0 for a name that the kernel does not have, which
     /// no tape accepts.
-    #[must_use]
     pub fn bytes_of(&self, binding: &str) -> u64 {
         let storage = self.kernel.bindings.iter().skip(1);
         storage.zip(&self.bytes).find(|((name, _), _)| *name == binding).map_or(0, |(_, &b)| b)
     }
 
     /// The question which variant to use, as text: kernel and class. `None` if it is not measured.
-    #[must_use]
     pub fn question(&self) -> Option<String> {
         self.class.as_ref().map(|class| format!("{} {}", self.kernel.name, class.name))
     }
 
     /// Workgroups of a variant at a workgroup size.
-    #[must_use]
     pub fn groups(&self, variant: &Variant, workgroup: u32) -> u64 {
         match self.grid {
             DispatchGrid::Items(n) => n.div_ceil(u64::from(workgroup)),
@@ -134,7 +130,6 @@ impl Plan {
 
 impl Variant {
     /// Whether the variant computes what a plan of its kernel asks for.
-    #[must_use]
     pub fn serves(&self, plan: &Plan) -> bool {
         self.only.is_none_or(|(name, value)| {
             plan.constants
@@ -158,7 +153,6 @@ pub enum Dtype {
 
 impl Dtype {
     /// Value of the override constant `DTYPE` of `shaders/lib/operand.wgsl`.
-    #[must_use]
     pub fn code(self) -> u32 {
         match self {
             Self::F32 => 0,
@@ -167,7 +161,6 @@ impl Dtype {
     }
 
     /// `f32` or `f16`, as in `--dtype` and in records.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -177,7 +170,6 @@ impl Dtype {
 
     /// Relative rounding of one addition; the products are the same in every variant. With f16 it is
     /// larger, because matrix units may truncate towards 0 instead of rounding.
-    #[must_use]
     pub fn eps(self) -> f64 {
         f64::from(f32::EPSILON)
             * match self {
@@ -199,14 +191,12 @@ pub enum Accumulate {
 
 impl Accumulate {
     /// The mode for the part of a batch with this index.
-    #[must_use]
     pub fn of_part(part: usize) -> Self {
         if part == 0 { Self::Replace } else { Self::Add }
     }
 }
 
 /// The size class of a number: the smallest power of two that is not below it.
-#[must_use]
 pub fn bucket(n: u32) -> u32 {
     n.max(1).checked_next_power_of_two().unwrap_or(1 << 31)
 }

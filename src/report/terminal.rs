@@ -35,9 +35,6 @@ fn printed(written: io::Result<()>) -> Result<()> {
 
 /// Writes the argument parser's output: help that was asked for to stdout, a complaint about arguments to
 /// stderr.
-///
-/// # Errors
-/// Those of [`print`], for help.
 pub(crate) fn print_usage(told: &clap::Error) -> Result<()> {
     let written = told.print();
     if told.use_stderr() { Ok(()) } else { printed(written.and_then(|()| io::stdout().flush())) }

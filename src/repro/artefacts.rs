@@ -123,7 +123,6 @@ impl<'a> Artefacts<'a> {
         self.training(i).join("generator.safetensors")
     }
 
-    /// The evaluation of a cell.
     pub(super) fn evaluation(&self, cell: &PlannedCell) -> PathBuf {
         self.settings.out.join("cells").join(cell.cell.id()).join("eval.json")
     }

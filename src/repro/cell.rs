@@ -52,7 +52,7 @@ impl Accuracies {
 }
 
 /// One measurement of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell {
     /// The table or figure that prints it, such as `Table 12`.
     pub printed_in: String,
@@ -60,7 +60,6 @@ pub struct Cell {
     pub base: String,
     /// The base networks in front of which the generator was trained: the evaluated one, or surrogates.
     pub sources: Vec<String>,
-    /// The generator.
     pub generator: String,
     /// Probability of a faulty cell while the generator was trained.
     pub train_ber: f64,
@@ -72,9 +71,11 @@ pub struct Cell {
     pub copies: u32,
     /// Bits per stored weight in the evaluation; generators are always trained with 8.
     pub bits: u32,
-    /// What the paper prints.
+    /// What the paper prints. Documents have it beside our numbers.
+    #[serde(skip)]
     pub paper: Accuracies,
     /// An explanation, where the paper contradicts itself.
+    #[serde(skip)]
     pub note: Option<String>,
 }
 
@@ -86,7 +87,6 @@ const BITS: u32 = 8;
 impl Cell {
     /// The cell's name within its table, such as `resnet18/ConvL-ber0.01`. `--only` is matched against it,
     /// and it names the cell's folder.
-    #[must_use]
     pub fn id(&self) -> String {
         let mut id = format!("{}/{}-ber{}", self.base, self.generator, self.ber);
         if self.sources != [self.base.as_str()] || self.train_ber != self.ber {

@@ -34,9 +34,6 @@ pub(super) struct Stopwatch<'a> {
 impl Stopwatch<'_> {
     /// The work that remains for the cells without a measurement. Of a training that has begun, only the
     /// remaining steps count.
-    ///
-    /// # Errors
-    /// A data set or a checkpoint that cannot be read, a device that fails, [`Error::Interrupted`].
     pub(super) fn work(&mut self, results: &Results) -> Result<Work> {
         let mut work = Work::default();
         for (i, planned) in self.plan.cells.iter().enumerate() {

@@ -99,7 +99,6 @@ const HOUR: f64 = 3600.0;
 pub struct Forecast {
     /// Hours that are available.
     pub hours: f64,
-    /// The cells.
     pub cells: Vec<Planned>,
 }
 
@@ -120,19 +119,16 @@ pub struct Planned {
 
 impl Forecast {
     /// Hours of all cells that fit.
-    #[must_use]
     pub fn sum_hours(&self) -> f64 {
         self.cells.iter().rev().find_map(|cell| cell.sum_hours).unwrap_or(0.0)
     }
 
     /// Hours of the shortest cell.
-    #[must_use]
     pub fn shortest(&self) -> Option<f64> {
         self.cells.iter().map(|cell| cell.hours).min_by(f64::total_cmp)
     }
 
     /// The cells as a table in lines of at most `width` characters, and a summary line.
-    #[must_use]
     pub fn to_text(&self, width: usize) -> String {
         let time = |hours: f64| duration(hours * HOUR);
         let mut table = Table::new(["cell", "takes", "sum", ""]).with_words(&[0, 3]);
@@ -158,7 +154,6 @@ impl Forecast {
 
     /// The cells that a run left out and how long each takes, in lines of at most `width` characters; then
     /// `command`, which resumes the run with them.
-    #[must_use]
     pub fn left_out(&self, width: usize, command: &str) -> String {
         let time = |hours: f64| duration(hours * HOUR);
         let mut table = Table::new(["left out", "takes"]);
@@ -176,7 +171,6 @@ impl Forecast {
 
     /// The `--hours` with which the same command gets further: `before` again, or, if no cell would fit in
     /// it, enough hours for the shortest cell.
-    #[must_use]
     pub fn hours_to_go_on(&self, before: f64) -> f64 {
         // The next run times its steps first, which takes a little of its hours: hence the tenth
         // more.

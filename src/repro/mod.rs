@@ -21,11 +21,13 @@ mod results;
 mod settings;
 mod table;
 mod text;
+mod training;
 
 pub use cell::{Accuracies, Cell, MeanStd};
 pub use forecast::{Forecast, Planned};
-pub use plan::{PlannedCell, QueuePlan, Training};
+pub use plan::{PlannedCell, QueuePlan};
 pub use queue::{QueueOutcome, forecast, run};
 pub use results::{BaseRecord, CellResult, Results, State};
 pub use settings::ReproSettings;
 pub use table::{PaperTable, TABLES, table};
+pub use training::Training;

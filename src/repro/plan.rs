@@ -1,6 +1,6 @@
 //! The base networks, generators and evaluations that a table needs.
 
-use super::{cell::Cell, settings::ReproSettings, table::PaperTable};
+use super::{cell::Cell, settings::ReproSettings, table::PaperTable, training::Training};
 use crate::{
     data::{self, DatasetInfo},
     error::{Error, Result},
@@ -14,25 +14,9 @@ const SAMPLE: &str = "fashion-sample";
 /// Name of the data set that is a folder of images instead of a known download.
 pub(super) const IMAGENET10: &str = "imagenet10";
 
-/// A generator to be trained; cells of several tables can share it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Training {
-    /// The base network in front of which it is trained.
-    pub base: String,
-    /// The generator.
-    pub generator: String,
-    /// Probability of a faulty cell.
-    pub ber: f64,
-    /// Weight of the perturbed copies' loss.
-    pub lambda: f64,
-    /// Perturbed copies per step.
-    pub copies: u32,
-}
-
 /// A cell and what it needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedCell {
-    /// The cell.
     pub cell: Cell,
     /// The base network that is evaluated: an index of [`QueuePlan::bases`].
     pub base: usize,
@@ -43,7 +27,6 @@ pub struct PlannedCell {
 /// Everything that a table needs. Each base network and generator is listed once, however many cells use it.
 #[derive(Clone, Debug)]
 pub struct QueuePlan {
-    /// The table.
     pub table: &'static PaperTable,
     /// The data set in the form that training accepts: a name, or the path of a folder.
     pub dataset: String,
@@ -63,9 +46,6 @@ impl QueuePlan {
     /// Plans a table: all cells, or those whose names match `only` (`*` stands for any text, `?` for any
     /// character; case does not matter). A smoke run takes only as many of them as are needed to have every
     /// base network, generator, lambda and precision once.
-    ///
-    /// # Errors
-    /// No cell matches, or a folder's name is not Unicode.
     pub fn new(
         table: &'static PaperTable,
         only: Option<&str>,

@@ -46,10 +46,6 @@ pub struct QueueOutcome {
 /// it takes longer.
 ///
 /// A training that diverges or runs out of memory fails its cells, and the queue goes on with the others.
-///
-/// # Errors
-/// Bad settings; a missing data set; an artefact that was made under other settings; files that cannot be
-/// read or written; a device that fails; an error of `planned`; [`Error::Interrupted`].
 pub fn run(
     gpu: &Gpu,
     plan: &QueuePlan,

@@ -3,16 +3,13 @@
 use crate::{
     error::{Error, Result},
     files::{atomic, read_text, toml_problem},
-    train::OF_NO_MATTER,
+    train::is_of_no_matter,
 };
 use serde::Serialize;
 use std::path::Path;
 use toml::{Table, Value};
 
 /// Settings as a table, sorted by name.
-///
-/// # Errors
-/// [`Error::Shape`]: they cannot be written as TOML.
 pub(super) fn table(settings: &impl Serialize) -> Result<Table> {
     Table::try_from(settings).map_err(|e| Error::Shape(format!("settings as TOML: {e}")))
 }
@@ -23,9 +20,6 @@ pub(super) fn save(path: &Path, recipe: &Table) -> Result<()> {
 }
 
 /// Refuses an artefact that was made under other settings; `path` holds its recipe.
-///
-/// # Errors
-/// [`Error::Read`]; [`Error::Format`] naming what differs.
 pub(super) fn check(path: &Path, wanted: &Table) -> Result<()> {
     let text = read_text(path)?;
     let hint = "use another --out (or --artefacts), or delete what was made before";
@@ -47,7 +41,7 @@ fn differences(there: &Table, wanted: &Table) -> Vec<String> {
     names.sort();
     names.dedup();
     // The table `kernels` records the kernel variants of a run; it is not a setting.
-    names.retain(|name| name.as_str() != "kernels" && !OF_NO_MATTER.contains(&name.as_str()));
+    names.retain(|name| name.as_str() != "kernels" && !is_of_no_matter(name));
     // Where steps are given, epochs are ignored.
     if there.contains_key("steps") && wanted.contains_key("steps") {
         names.retain(|name| *name != "epochs");

@@ -1,7 +1,7 @@
 //! The results of a table: our numbers beside the paper's, and the settings behind them.
 
 use super::{
-    cell::Accuracies,
+    cell::{Accuracies, Cell},
     evaluate::accuracies,
     forecast::Forecast,
     plan::{PlannedCell, QueuePlan},
@@ -16,7 +16,6 @@ use std::path::PathBuf;
 pub struct Results {
     /// Version of this document's format.
     pub version: u32,
-    /// The table.
     pub table: String,
     /// One line that describes the table.
     pub title: String,
@@ -32,7 +31,6 @@ pub struct Results {
     /// The pattern that chose the cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
-    /// The settings.
     pub settings: ReproSettings,
     /// The adapter of the last run; every cell names its own.
     pub adapter: String,
@@ -45,16 +43,13 @@ pub struct Results {
     pub forecast: Option<Forecast>,
     /// Number of measured cells.
     pub done: usize,
-    /// The cells.
     pub cells: Vec<CellResult>,
 }
 
 /// A base network that cells were measured with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaseRecord {
-    /// Its model.
     pub model: String,
-    /// Its file.
     pub file: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,
@@ -76,29 +71,12 @@ pub enum State {
     CannotRun,
 }
 
-/// A cell with its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellResult {
     /// The cell's name.
     pub id: String,
-    /// The table or figure of the paper that prints the cell.
-    pub printed_in: String,
-    /// The base network that is evaluated.
-    pub base: String,
-    /// The base networks that the generator was trained in front of.
-    pub sources: Vec<String>,
-    /// The generator.
-    pub generator: String,
-    /// Probability of a faulty cell while the generator was trained.
-    pub train_ber: f64,
-    /// Probability of a faulty cell in the evaluation.
-    pub ber: f64,
-    /// Weight of the perturbed copies' loss.
-    pub lambda: f64,
-    /// Perturbed copies per step in the paper.
-    pub copies: u32,
-    /// Bits per stored weight in the evaluation.
-    pub bits: u32,
+    #[serde(flatten)]
+    pub cell: Cell,
     /// Whether the cell has been measured.
     pub state: State,
     /// The reason why the cell failed or cannot be run.
@@ -132,24 +110,16 @@ impl CellResult {
         let why = planned.training.err().map(str::to_owned);
         Self {
             id: cell.id(),
-            printed_in: cell.printed_in,
-            base: cell.base,
-            sources: cell.sources,
-            generator: cell.generator,
-            train_ber: cell.train_ber,
-            ber: cell.ber,
-            lambda: cell.lambda,
-            copies: cell.copies,
-            bits: cell.bits,
             state: if why.is_some() { State::CannotRun } else { State::NotRun },
             why,
             ours: None,
             paper: cell.paper,
             difference: None,
-            note: cell.note,
+            note: cell.note.clone(),
             evaluation: None,
             adapter: None,
             commit: None,
+            cell,
         }
     }
 
@@ -174,7 +144,6 @@ impl CellResult {
 
 impl Results {
     /// Results in which no cell is measured yet.
-    #[must_use]
     pub fn new(plan: &QueuePlan, settings: &ReproSettings, adapter: &str) -> Self {
         Self {
             version: 1,
@@ -213,13 +182,11 @@ impl Results {
         self.complete = all && own && self.deviations.is_empty();
     }
 
-    /// The cells in a state.
     pub fn in_state(&self, state: State) -> impl Iterator<Item = &CellResult> {
         self.cells.iter().filter(move |row| row.state == state)
     }
 
     /// The document, with a newline at its end.
-    #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }

@@ -1,6 +1,6 @@
 //! The paper's settings, and the reductions that make the experiments affordable.
 
-use super::plan::Training;
+use super::training::Training;
 use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
@@ -133,9 +133,6 @@ impl ReproSettings {
     }
 
     /// Refuses meaningless values.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the flag, or an unknown fault model.
     pub fn checked(&self) -> Result<()> {
         self.faults(0.01)?;
         for &seed in &self.seeds {
@@ -166,16 +163,12 @@ impl ReproSettings {
     }
 
     /// The fault model with a fault rate.
-    ///
-    /// # Errors
-    /// An unknown fault model, one that takes no rate, or a number that is not a rate.
     pub(super) fn faults(&self, ber: f64) -> Result<Faults> {
         Faults::new(self.faults.parse()?, ber)
     }
 
     /// The differences between these settings and the paper's, whose values stand in brackets; empty for a
     /// full reproduction.
-    #[must_use]
     pub fn deviations(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = |text: String| lines.push(text);

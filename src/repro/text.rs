@@ -13,7 +13,6 @@ const COLUMNS: usize = 6;
 
 impl Results {
     /// The table in plain text, in lines of at most `width` characters, below remarks on how it was made.
-    #[must_use]
     pub fn to_text(&self, width: usize) -> String {
         let mut table = report::Table::new(HEADER);
         for row in &self.cells {
@@ -33,7 +32,6 @@ impl Results {
     }
 
     /// The text of `results.md`.
-    #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut text =
             format!("# nf-gpu repro {}: {}, {}\n\n", self.table, self.dataset, self.title);

@@ -76,7 +76,6 @@ pub struct TapeMemory {
 
 impl Tape {
     /// The memory that this tape needs, without a device.
-    #[must_use]
     pub fn memory(&self) -> TapeMemory {
         let arena = assign(self);
         let sum = |wanted: fn(&Origin) -> bool| -> u64 {

@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 /// The candidates that answer a question, as the procedure sees them.
 pub(super) trait Candidates {
-    /// One candidate.
     type Candidate: Copy;
 
     /// What the user's preference is about: a kernel's name, or `convolution`.
@@ -100,9 +99,6 @@ impl Chooser {
     }
 
     /// The candidate to use, without a measurement: see [`Self::decide`].
-    ///
-    /// # Errors
-    /// Those of [`Self::decide`].
     pub(super) fn choose<C: Candidates>(&self, of: &C) -> Result<C::Candidate> {
         self.known(of)?.map_or_else(|| of.default(), Ok)
     }

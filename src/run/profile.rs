@@ -17,7 +17,6 @@ pub struct StepTime {
     pub flops: u64,
     /// Bytes of the bindings, as the dispatch's plan states them.
     pub bytes: u64,
-    /// Seconds.
     pub seconds: f64,
     /// The clock of `seconds`.
     pub clock: Clock,

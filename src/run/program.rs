@@ -67,16 +67,12 @@ impl Program {
     }
 
     /// All entries of the tape.
-    #[must_use]
     pub fn entries(&self) -> Range<usize> {
         0..self.steps.len()
     }
 
     /// Runs some entries of the tape. Running all entries in such ranges, in order, is the same as
     /// one run.
-    ///
-    /// # Errors
-    /// Those of [`Self::run`], or there are no such entries.
     pub fn run_range(&self, gpu: &Gpu, entries: Range<usize>) -> Result<()> {
         let steps = self.steps.get(entries.clone());
         let steps =
@@ -133,7 +129,6 @@ impl Program {
         &self.steps
     }
 
-    /// The section of a step.
     pub(super) fn section_of(&self, step: usize) -> usize {
         self.sections.partition_point(|&first| first <= step)
     }
@@ -189,19 +184,16 @@ impl Program {
     }
 
     /// A buffer of the tape, to import it elsewhere. `None` for a buffer that no dispatch uses.
-    #[must_use]
     pub fn buffer(&self, id: BufferId) -> Option<&Buffer> {
         self.buffers[id.0].as_ref()
     }
 
     /// Bytes of transients as allocated, of transients without sharing, and of kept buffers.
-    #[must_use]
     pub fn memory(&self) -> [u64; 3] {
         [self.arena_bytes.0, self.arena_bytes.1, self.kept_bytes]
     }
 
     /// Dispatches of one run.
-    #[must_use]
     pub fn dispatches(&self) -> usize {
         self.steps.len()
     }

@@ -35,7 +35,6 @@ pub struct Dispatched {
     pub bytes: u64,
     /// Seconds from the begin of the recording.
     pub begin: f64,
-    /// Its seconds.
     pub seconds: f64,
 }
 
@@ -46,7 +45,6 @@ pub struct HostSpan {
     pub name: &'static str,
     /// Seconds from the begin of the recording.
     pub begin: f64,
-    /// Its seconds.
     pub seconds: f64,
 }
 
@@ -126,9 +124,6 @@ impl Recorder {
     }
 
     /// Ends the recording. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed, or no recording is on.
     pub(super) fn end(&self, device: &Device) -> Result<Recording> {
         let waiting = self.span("wait for the GPU");
         device.wait("end a recording")?;

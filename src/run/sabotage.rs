@@ -46,20 +46,17 @@ pub struct Sabotage {
 
 impl Sabotage {
     /// A mishap before the `nth` use of a point; with `ever` before all later uses too.
-    #[must_use]
     pub fn new(mishap: Mishap, point: Point, nth: u64, ever: bool) -> Self {
         let (seen, struck, gone, target) = Default::default();
         Self { mishap, point, nth, ever, seen, struck, gone, target }
     }
 
     /// How often a point was used so far.
-    #[must_use]
     pub fn seen(&self, point: Point) -> u64 {
         self.seen[point as usize].load(Ordering::Relaxed)
     }
 
     /// How often the mishap struck.
-    #[must_use]
     pub fn struck(&self) -> u64 {
         self.struck.load(Ordering::Relaxed)
     }

@@ -92,7 +92,6 @@ impl Gpu {
     }
 
     /// What measuring candidates has cost so far; zeros where measuring is off.
-    #[must_use]
     pub fn tuned(&self) -> Tuned {
         self.tuner.as_deref().map(Tuner::done).unwrap_or_default()
     }
@@ -104,14 +103,12 @@ impl Gpu {
 
     /// Begins a run: forgets the choices so far, and keeps to recorded ones until the session is
     /// dropped.
-    #[must_use]
     pub fn session(&self, recorded: Option<Recorded>) -> Session<'_> {
         self.chooser.begin(recorded);
         Session { chooser: &self.chooser }
     }
 
     /// The choices of all programs built since the run began.
-    #[must_use]
     pub fn choices(&self) -> Choices {
         self.chooser.choices()
     }
@@ -122,15 +119,11 @@ impl Gpu {
     }
 
     /// Begins a span of host work; it is noted if a recording is on.
-    #[must_use]
     pub fn span(&self, name: &'static str) -> Span<'_> {
         self.recorder.span(name)
     }
 
     /// Ends the recording. Waits for the device.
-    ///
-    /// # Errors
-    /// The device failed, or no recording is on.
     pub fn recording(&self) -> Result<Recording> {
         self.recorder.end(self)
     }

@@ -68,7 +68,6 @@ pub struct Tape {
 
 impl Tape {
     /// An empty tape.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -96,7 +95,6 @@ impl Tape {
     }
 
     /// Size of a buffer in bytes.
-    #[must_use]
     pub fn bytes(&self, buffer: BufferId) -> u64 {
         self.buffers[buffer.0].bytes
     }
@@ -190,25 +188,21 @@ impl Tape {
     }
 
     /// Dispatches, without copies and clears.
-    #[must_use]
     pub fn dispatches(&self) -> usize {
         self.entries.iter().filter(|entry| matches!(entry, TapeEntry::Dispatch { .. })).count()
     }
 
     /// Entries written down so far.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether nothing was written down.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// Operations of the first three sections, as the plans state them.
-    #[must_use]
     pub fn flops_of_sections(&self) -> [u64; 3] {
         let mut sums = [0; 3];
         for (i, entry) in self.entries.iter().enumerate() {
@@ -221,7 +215,6 @@ impl Tape {
     }
 
     /// Operations of one run, as the plans state them.
-    #[must_use]
     pub fn flops(&self) -> u64 {
         self.entries
             .iter()

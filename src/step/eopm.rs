@@ -134,7 +134,6 @@ impl Eopm {
     }
 
     /// The convolutions of the step's tape.
-    #[must_use]
     pub fn convolutions(&self) -> &[Convolution] {
         self.step.convolutions()
     }

@@ -131,9 +131,6 @@ pub struct EopmStep {
 
 impl EopmStep {
     /// Compiles a tape into a step whose loss weighs the perturbed copies with `lambda`.
-    ///
-    /// # Errors
-    /// No memory is left, or the faults have no rate.
     pub fn new(
         gpu: &Gpu,
         tape: &Tape,
@@ -171,16 +168,12 @@ impl EopmStep {
 
     /// The factor by which the gradients are too large: 1 in f32; in f16 it keeps small gradients
     /// representable.
-    #[must_use]
     pub fn loss_scale(&self) -> f32 {
         self.loss_scale
     }
 
     /// Runs the step with the maps of `seeds`, one per perturbed copy, without waiting for it. Without
     /// seeds the maps of the last run stay, which requires that all copies run together.
-    ///
-    /// # Errors
-    /// The number of seeds is wrong; the device failed.
     pub fn run(&self, gpu: &Gpu, seeds: Option<&[u64]>) -> Result<()> {
         self.run_by(gpu, seeds, &mut |program, entries| program.run_range(gpu, entries))
     }
@@ -270,19 +263,16 @@ impl EopmStep {
     }
 
     /// The program, for its buffers and for profiles.
-    #[must_use]
     pub fn program(&self) -> &Program {
         &self.program
     }
 
     /// The convolutions of the tape.
-    #[must_use]
     pub fn convolutions(&self) -> &[Convolution] {
         &self.tape.convolutions
     }
 
     /// How the step is cut.
-    #[must_use]
     pub fn cut(&self) -> &Cut {
         &self.tape.cut
     }

@@ -37,9 +37,6 @@ impl LossHead {
     }
 
     /// Appends the losses of the `logits` of a part, `n` of each copy, and returns their gradient.
-    ///
-    /// # Errors
-    /// Logits without rows, or more of them than 32-bit indices reach.
     pub fn append(self, tape: &mut Tape, logits: NodeValue, wanted: Wanted) -> Result<BufferId> {
         self.losses(tape, logits, wanted, None)
     }
@@ -91,7 +88,6 @@ const LARGEST: f64 = 1.0;
 /// update. `weight` is the largest weight of an image in the loss: with cross-entropy no gradient of a logit is larger.
 /// (With distillation none is larger than the weight times the temperature, which callers pass then.)
 /// So the scale follows from the settings alone: nothing is measured, read back or adapted during a run. It is 1 in f32.
-#[must_use]
 pub fn loss_scale(dtype: Dtype, weight: f64) -> f32 {
     let known = dtype == Dtype::F16 && weight.is_normal() && weight > 0.0;
     if known { (LARGEST / weight).log2().floor().clamp(-60.0, 60.0).exp2() as f32 } else { 1.0 }

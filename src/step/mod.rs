@@ -28,9 +28,6 @@ pub type RunEntries<'a> = &'a mut dyn FnMut(&Program, Range<usize>) -> Result<()
 pub trait TrainingStep {
     /// Runs step `step` (counted from 0) at a learning rate, without waiting for it: on the chosen images of a
     /// set on the device, or on the pixels that come along with a streamed set. `run` runs the tape.
-    ///
-    /// # Errors
-    /// The device failed; those of `run`.
     fn run_by(
         &mut self,
         gpu: &Gpu,
@@ -41,9 +38,6 @@ pub trait TrainingStep {
     ) -> Result<()>;
 
     /// The same without looking into it.
-    ///
-    /// # Errors
-    /// The device failed.
     fn run(
         &mut self,
         gpu: &Gpu,
@@ -84,7 +78,6 @@ pub struct Losses {
 
 impl Losses {
     /// Whether none of them is infinite or NaN.
-    #[must_use]
     pub fn are_finite(self) -> bool {
         self.clean.is_finite() && self.perturbed.is_none_or(f32::is_finite)
     }

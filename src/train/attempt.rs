@@ -9,6 +9,7 @@ use super::{
     labelling::{Labelling, Mismatch},
     profile::Profiler,
     recovery::{Attempt, History, Setback, keep_going},
+    resumable::is_a_fact,
     resume::{Resumed, goes_on},
     settings::batch_of,
 };
@@ -89,7 +90,7 @@ fn attempt(
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
     // Settings and files are checked before the images are read, which may take an hour. A run with a
     // checkpoint does not need the generator that it began with.
-    let goes_on = resumed.as_ref().is_some_and(|resumed| resumed.folder.has_checkpoint());
+    let goes_on = resumed.as_ref().is_some_and(|resumed| resumed.folder.saved().exists());
     let warm = if goes_on { None } else { config.warm_start(base.side())? };
     let config = &config.begun_with(warm.as_ref());
     let graph = models::generator(&config.generator, base.side())?;
@@ -194,7 +195,7 @@ pub(super) struct Trained {
 impl Run<'_> {
     /// The facts that a checkpoint depends on.
     pub(super) fn identity(&self) -> Identity {
-        Identity::of(self.config, &self.config.free())
+        Identity::of(self.config, |name| is_a_fact(name, self.config.schedule))
             .with_any("class order", self.labelling.order())
             .with("base network", format!("{} ({})", self.base.model, &self.base.sha256[..12]))
             .with("faults", self.faults.identity())
@@ -206,12 +207,12 @@ impl Run<'_> {
 
     /// Restores the checkpoint, and reports damage or another version of the program that wrote it.
     fn restore(&self, sink: &mut dyn Sink) -> Result<u64> {
-        let done = self.folder.restore(self.gpu, &self.net, &self.identity())?;
-        if let Some(damage) = self.folder.damage()? {
+        let done = self.folder.saved().restore(self.gpu, &self.net, &self.identity())?;
+        if let Some(damage) = self.folder.saved().damage()? {
             let what = format!("{damage}; going on from the checkpoint before it, of step {done}");
             sink.event(&Event::Note(what))?;
         }
-        let (then, now) = (self.folder.commit()?, env!("NF_COMMIT"));
+        let (then, now) = (self.folder.saved().commit()?, env!("NF_COMMIT"));
         if let Some(then) = then.filter(|then| then != now) {
             let what = format!(
                 "commit {then} wrote the checkpoint, this is {now}: the rest may differ in last bits"

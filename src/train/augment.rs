@@ -1,6 +1,5 @@
 //! Augmentation of training images.
 
-use super::feed::TrainSet;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +19,6 @@ pub enum Augment {
 
 impl Augment {
     /// The changes that are made to the images of a data set.
-    #[must_use]
     pub fn of(self, dataset: &str) -> Changes {
         let signs = dataset == "gtsrb";
         // Signs and digits change their meaning in a mirror.
@@ -30,13 +28,6 @@ impl Augment {
             mirror: self == Self::Reference || self == Self::Safe && !directed,
             scale: self != Self::None && signs,
         }
-    }
-}
-
-impl Changes {
-    /// The changes that remain if the images of a set are cropped at random when they are read.
-    pub(super) fn of(self, set: &TrainSet) -> Self {
-        Self { crop: self.crop && matches!(set, TrainSet::Images(_)), ..self }
     }
 }
 

@@ -124,9 +124,6 @@ impl Checkpoint {
     }
 
     /// What is wrong with the last checkpoint, if the one before it has to be used.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, and there is no older one.
     pub(super) fn damage(&self) -> Result<Option<String>> {
         Ok(self.load()?.and_then(|loaded| loaded.damage).map(|damage| damage.to_string()))
     }
@@ -137,9 +134,6 @@ impl Checkpoint {
     }
 
     /// The checkpoint's step; 0 without a checkpoint.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, and there is no older one.
     pub(super) fn step(&self) -> Result<u64> {
         let loaded = self.load()?;
         Ok(loaded.map(|loaded| loaded.weights.meta_as("step")).transpose()?.flatten().unwrap_or(0))
@@ -154,9 +148,6 @@ impl Checkpoint {
 
     /// Refuses to continue if steps are cut in another way than before: sums would have another order,
     /// and the rest of the run would not be the same bit for bit.
-    ///
-    /// # Errors
-    /// [`Error::Format`]: the cut differs.
     pub(super) fn same_cut(&self, cut: &str) -> Result<()> {
         match self.says("cut")? {
             Some(before) if before != cut => Err(Error::format(
@@ -170,9 +161,6 @@ impl Checkpoint {
 
     /// Restores the state of a network and returns its step, 0 without a checkpoint. `identity` lists
     /// what the run depends on: a checkpoint with another identity is refused.
-    ///
-    /// # Errors
-    /// A broken checkpoint, or one of another run.
     pub(super) fn restore(
         &self,
         gpu: &Gpu,

@@ -184,47 +184,10 @@ pub struct TrainConfig {
     pub final_maps: Option<usize>,
 }
 
-/// Settings of either training that do not change the result, or only in the last bits: paths, and
-/// settings that only cost time or memory.
-pub(crate) const OF_NO_MATTER: &[&str] = &[
-    "base",
-    "init", // its digest is compared instead
-    "out",
-    "data_dir",
-    "dataset", // the folder may have moved
-    "checkpoint",
-    "micro_batch",
-    "eval_every",
-    "checkpoint_every",
-    "images",
-    "allow_mismatch", // its effect, the order of the classes, is compared instead
-    "on_nan",
-    "verify_every",
-    "preset",
-];
-
-/// Settings that define the faults. A checkpoint is compared with what they mean, not with the settings
-/// themselves, because the files that they name may move.
-pub(super) const FAULTS: &[&str] = &[
-    "faults",
-    "ber",
-    "ber01",
-    "ber10",
-    "fault_map",
-    "layout",
-    "mapping",
-    "chip",
-    "lot",
-    "shared",
-    "bits",
-    "layers",
-];
-
 /// Most perturbed copies of a step.
 const MAX_COPIES: u32 = 1000;
 
 /// Names of the arguments of a command that the user gave, with underscores.
-#[must_use]
 pub fn given(matches: &ArgMatches) -> Vec<String> {
     let typed = |id: &&clap::Id| {
         // A group of arguments has no value source of its own.
@@ -261,9 +224,6 @@ impl TrainConfig {
     }
 
     /// Where fault maps come from.
-    ///
-    /// # Errors
-    /// A seed above the largest one.
     pub fn maps(&self) -> Result<Maps> {
         check_seed("--seed", self.seed)?;
         Ok(match self.faults.only_seed()? {
@@ -275,19 +235,6 @@ impl TrainConfig {
     /// Perturbed copies of a step. A chip has a single map, so one copy suffices.
     pub fn perturbed_copies(&self) -> Result<u32> {
         Ok(if matches!(self.maps()?, Maps::Chip(_)) { 1 } else { self.copies })
-    }
-
-    /// Names of the settings in which a resumed run may differ from the run of its checkpoint.
-    pub(super) fn free(&self) -> Vec<&'static str> {
-        // Compared separately: the base network and its input, the arithmetic, the loss, the faults.
-        let checked = &["model", "dtype", "precision", "loss", "temperature"];
-        // Only the cosine schedule depends on the length of the run; runs with another schedule can be
-        // prolonged.
-        let length: &[&str] = match self.schedule {
-            Schedule::Cosine => &[],
-            Schedule::Reference | Schedule::Constant => &["steps", "epochs"],
-        };
-        [OF_NO_MATTER, checked, FAULTS, length].concat()
     }
 
     /// Refuses values that make no sense.

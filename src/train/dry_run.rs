@@ -20,13 +20,10 @@ const LISTED: usize = 6;
 pub struct DryRun {
     /// Version of this document.
     pub version: u32,
-    /// The adapter.
     pub adapter: String,
     /// Largest size of one binding there, in bytes.
     pub binding_limit: u64,
-    /// The generator.
     pub generator: Network,
-    /// The base network.
     pub base: Network,
     /// Images of each part of a batch.
     pub parts: Vec<u32>,
@@ -75,7 +72,6 @@ const TIMED_FLOPS: u64 = 40_000_000_000;
 
 impl DryRun {
     /// Number of images of the step that is timed ([`images_to_time`]).
-    #[must_use]
     pub fn images_to_time(&self, software: bool) -> u32 {
         images_to_time(self.parts.iter().sum(), self.flops, software)
     }
@@ -89,7 +85,6 @@ impl DryRun {
     }
 
     /// The estimated time in a line for the user.
-    #[must_use]
     pub fn time_line(&self) -> String {
         let Some(Estimate { images_timed, seconds_per_step, seconds }) = self.time else {
             return "time        not estimated\n".into();
@@ -112,7 +107,6 @@ impl DryRun {
 /// operations. On a GPU it is the whole batch, because a GPU needs as long for few images as for many.
 /// On a software adapter, whose time is proportional to the operations, it is as many images as are
 /// done within seconds.
-#[must_use]
 pub fn images_to_time(batch: u32, flops: u64, software: bool) -> u32 {
     let soon = u64::from(batch).saturating_mul(TIMED_FLOPS) / flops.max(1);
     if software { batch.min(u32::try_from(soon).unwrap_or(batch)).max(1) } else { batch }
@@ -155,9 +149,6 @@ pub struct Need {
 
 /// Plans a training step as `config` says. Weights are put on the device, but no step runs, no images
 /// are read, and nothing is written.
-///
-/// # Errors
-/// Bad settings or files, or the device has no memory for the weights.
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
     let base = BaseNet::load(&config.base, &config.hints)?;

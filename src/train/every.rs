@@ -1,5 +1,6 @@
 //! Intervals in steps or in time, as between two checkpoints.
 
+use crate::words;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -50,13 +51,7 @@ impl FromStr for Every {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "give steps from 1 up, or a time as in 90s, 15m, 2h".to_owned();
-        let unit = text.chars().last().and_then(|unit| match unit {
-            's' => Some(1),
-            'm' => Some(60),
-            'h' => Some(3600),
-            _ => None,
-        });
-        let digits = if unit.is_some() { &text[..text.len() - 1] } else { text };
+        let (digits, unit) = words::timed(text);
         let number: u64 = digits.parse().ok().filter(|&n| n > 0).ok_or_else(wrong)?;
         Ok(match unit {
             None => Self::Steps(number),

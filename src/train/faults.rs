@@ -55,7 +55,6 @@ pub struct FaultArgs {
 
 impl FaultArgs {
     /// The flags that describe the faults of a document, and their rate.
-    #[must_use]
     pub fn of_document(faults: &Description) -> (Self, Option<f64>) {
         let Fields { ber, ber01, ber10, bits, layers, lot, map, .. } = faults.fields();
         // A measured map and a pair of rates per direction leave no rate to state.
@@ -80,24 +79,17 @@ impl FaultArgs {
     }
 
     /// Whether any of the flags is given.
-    #[must_use]
     pub fn any(&self) -> bool {
         *self != Self::default()
     }
 
     /// The seed of the one chip, if `--chip` is a seed.
-    ///
-    /// # Errors
-    /// It is a number above the largest seed.
     pub fn chip_seed(&self) -> Result<Option<u64>> {
         let seed = self.chip.as_deref().and_then(|chip| chip.parse().ok());
         seed.map(|seed| check_seed("--chip", seed)).transpose()
     }
 
     /// Files of the measured map: those of `--fault-map`, or of `--chip` if that is no seed.
-    ///
-    /// # Errors
-    /// Both are given, or `--chip` is a number outside the range of seeds.
     pub fn map_files(&self) -> Result<Vec<PathBuf>> {
         let Some(chip) = &self.chip else { return Ok(self.fault_map.clone()) };
         if !self.fault_map.is_empty() {
@@ -114,7 +106,6 @@ impl FaultArgs {
         Ok(chip.split(',').map(PathBuf::from).collect())
     }
 
-    /// The fault model.
     pub fn model(&self) -> Result<FaultModel> {
         let measured = !self.map_files()?.is_empty();
         match &self.faults {
@@ -143,9 +134,6 @@ impl FaultArgs {
     }
 
     /// The faults at the rate `ber`, by default [`DEFAULT_BER`]. Reads a measured map from its files.
-    ///
-    /// # Errors
-    /// Flags that contradict each other, values that make no sense, a map that cannot be read.
     pub fn at(&self, ber: Option<f64>) -> Result<Faults> {
         let (model, files) = (self.model()?, self.map_files()?);
         let (directed, measured) = (model == FaultModel::Asymmetric, model == FaultModel::Profile);

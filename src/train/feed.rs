@@ -66,6 +66,11 @@ impl TrainSet {
         Ok(Self::Folder(set, all))
     }
 
+    /// Those of these changes that remain to be made: a folder's images are cropped when they are read.
+    pub(super) fn remaining(&self, changes: Changes) -> Changes {
+        Changes { crop: changes.crop && matches!(self, Self::Images(_)), ..changes }
+    }
+
     /// Number of images.
     pub(super) fn len(&self) -> usize {
         match self {

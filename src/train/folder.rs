@@ -60,12 +60,9 @@ impl RunFolder {
     }
 
     /// Refuses a folder that holds a run.
-    ///
-    /// # Errors
-    /// [`Error::Argument`]: it holds one.
     pub(super) fn is_free(&self) -> Result<()> {
         let begun = fs::metadata(self.metrics()).is_ok_and(|m| m.len() > 0);
-        if !begun && !self.has_checkpoint() {
+        if !begun && !self.saved().exists() {
             return Ok(());
         }
         let root = self.root.display();
@@ -84,9 +81,6 @@ impl RunFolder {
     }
 
     /// Resumes a run that was interrupted: locks its folder for this process and reads its settings.
-    ///
-    /// # Errors
-    /// As [`Self::open`]; [`Error::Busy`]: another process runs it.
     pub fn resume(root: &Path) -> Result<(Self, TrainConfig)> {
         // Checked before the lock, which would leave a file in a folder without a run.
         let (folder, _) = Self::open(root)?;
@@ -116,11 +110,8 @@ impl RunFolder {
 
     /// The variants of kernels that the run began with, from its checkpoint; without a checkpoint, from
     /// its settings.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, or the settings cannot be read.
     pub fn recorded(&self) -> Result<Recorded> {
-        let checkpoint = Checkpoint::at(self.checkpoint());
+        let checkpoint = self.saved();
         let choices = if checkpoint.exists() {
             checkpoint.choices()?
         } else {
@@ -130,9 +121,6 @@ impl RunFolder {
     }
 
     /// Opens the folder of a run for reading, with its settings.
-    ///
-    /// # Errors
-    /// No run is there, or its settings cannot be read.
     pub fn open(root: &Path) -> Result<(Self, TrainConfig)> {
         let folder = Self::at(root);
         let path = folder.config();
@@ -141,13 +129,11 @@ impl RunFolder {
     }
 
     /// The folder of a run that may or may not exist.
-    #[must_use]
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned(), lock: None }
     }
 
     /// The files that every run writes into its folder.
-    #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = vec![
             self.file(LOCK),
@@ -161,7 +147,7 @@ impl RunFolder {
             self.images(),
             self.report(),
         ];
-        files.extend(Checkpoint::at(self.checkpoint()).files());
+        files.extend(self.saved().files());
         files
     }
 
@@ -170,67 +156,56 @@ impl RunFolder {
     }
 
     /// Settings of the run.
-    #[must_use]
     pub fn config(&self) -> PathBuf {
         self.file("config.toml")
     }
 
     /// Numbers of every step and evaluation.
-    #[must_use]
     pub fn metrics(&self) -> PathBuf {
         self.file("metrics.jsonl")
     }
 
     /// State from which the run is resumed.
-    #[must_use]
     pub fn checkpoint(&self) -> PathBuf {
         self.file("checkpoint.safetensors")
     }
 
     /// Step of the checkpoint, in readable form.
-    #[must_use]
     pub fn state(&self) -> PathBuf {
         self.file("state.json")
     }
 
     /// The trained generator.
-    #[must_use]
     pub fn generator(&self) -> PathBuf {
         self.file("generator.safetensors")
     }
 
     /// The final table as JSON.
-    #[must_use]
     pub fn eval(&self) -> PathBuf {
         self.file("eval.json")
     }
 
     /// Loss and accuracy over the steps.
-    #[must_use]
     pub fn curves(&self) -> PathBuf {
         self.file("curves.svg")
     }
 
     /// Report of the run.
-    #[must_use]
     pub fn report(&self) -> PathBuf {
         self.file("report.html")
     }
 
     /// The timeline of `--profile`.
-    #[must_use]
     pub fn trace(&self) -> PathBuf {
         self.file("trace.json")
     }
 
     /// The folder itself.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Images before and after the generator.
-    #[must_use]
     pub fn images(&self) -> PathBuf {
         self.file("images.png")
     }
@@ -247,7 +222,7 @@ impl RunFolder {
         identity: &Identity,
         cut: &str,
     ) -> Result<()> {
-        Checkpoint::at(self.checkpoint()).save(gpu, net, step, identity, cut)?;
+        self.saved().save(gpu, net, step, identity, cut)?;
         let state = serde_json::json!({
             "step": step, "checkpoint": "checkpoint.safetensors", "commit": env!("NF_COMMIT"),
             "adapter": gpu.report().line(), "kernels": gpu.choices(),
@@ -257,45 +232,9 @@ impl RunFolder {
         atomic::write(self.state(), format!("{state:#}\n"))
     }
 
-    /// Whether there is a checkpoint from which the run can be resumed.
-    pub(super) fn has_checkpoint(&self) -> bool {
-        Checkpoint::at(self.checkpoint()).exists()
-    }
-
-    /// What is wrong with the last checkpoint, if the run is resumed from the one before it.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, and there is no older one.
-    pub(super) fn damage(&self) -> Result<Option<String>> {
-        Checkpoint::at(self.checkpoint()).damage()
-    }
-
-    /// The version of the program that wrote the checkpoint.
-    pub(super) fn commit(&self) -> Result<Option<String>> {
-        Checkpoint::at(self.checkpoint()).commit()
-    }
-
-    /// Refuses to continue if steps are cut in another way than before.
-    ///
-    /// # Errors
-    /// [`Error::Format`]: the cut differs.
-    pub(super) fn same_cut(&self, cut: &str) -> Result<()> {
-        Checkpoint::at(self.checkpoint()).same_cut(cut)
-    }
-
-    /// Restores a checkpoint and returns its step, or 0 for a run that ended before its first
-    /// checkpoint and so begins again. `identity` lists what the run depends on: a checkpoint with
-    /// another identity is refused.
-    ///
-    /// # Errors
-    /// The checkpoint is damaged, or belongs to another run.
-    pub(super) fn restore(
-        &self,
-        gpu: &Gpu,
-        net: &TrainableNet,
-        identity: &Identity,
-    ) -> Result<u64> {
-        Checkpoint::at(self.checkpoint()).restore(gpu, net, identity)
+    /// The checkpoint from which the run is resumed, if it is there.
+    pub(super) fn saved(&self) -> Checkpoint {
+        Checkpoint::at(self.checkpoint())
     }
 }
 

@@ -26,7 +26,6 @@ pub struct GeneratorFile {
 pub struct Generator {
     /// The network.
     pub graph: Graph,
-    /// Its weights.
     pub weights: Weights,
     /// SHA-256 of the file.
     pub sha256: String,
@@ -49,9 +48,6 @@ impl GeneratorFile {
 
     /// Like [`Self::load`], for callers that do not need to know what it was trained for: metadata on
     /// that is ignored if it is not understood.
-    ///
-    /// # Errors
-    /// As [`Self::load`], except for that metadata.
     pub fn load_network(path: &Path) -> Result<Self> {
         let file = Self::read(path)?;
         Ok(Self { trained: TrainedFor::read(&file.weights).ok().flatten(), ..file })

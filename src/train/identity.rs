@@ -10,9 +10,8 @@ use std::{collections::BTreeMap, path::Path};
 pub(super) struct Identity(BTreeMap<String, Value>);
 
 impl Identity {
-    /// The settings of a run, except those in `free`, which change no number.
-    #[must_use]
-    pub(super) fn of(settings: &impl Serialize, free: &[&str]) -> Self {
+    /// Those settings of a run that are facts.
+    pub(super) fn of(settings: &impl Serialize, is_fact: impl Fn(&str) -> bool) -> Self {
         // Settings are a struct of texts and numbers: the conversion cannot fail and gives an
         // object.
         let Ok(Value::Object(all)) = serde_json::to_value(settings) else {
@@ -20,7 +19,7 @@ impl Identity {
         };
         let set = all.into_iter().filter(|(name, value)| {
             // A setting without a value counts as absent, so that later versions can add settings.
-            !free.contains(&name.as_str()) && !value.is_null()
+            is_fact(name) && !value.is_null()
         });
         Self(set.collect())
     }
@@ -42,15 +41,11 @@ impl Identity {
     }
 
     /// The facts as one line of JSON.
-    #[must_use]
     pub(super) fn text(&self) -> String {
         serde_json::json!(self.0).to_string()
     }
 
     /// Refuses a file that belongs to another run. `text` holds the facts in the file at `path`.
-    ///
-    /// # Errors
-    /// [`Error::Format`] naming what differs, and how.
     pub(super) fn check(&self, text: &str, path: &Path) -> Result<()> {
         let hint = "give back what the run began with, or begin anew in another folder";
         let Ok(then) = serde_json::from_str::<BTreeMap<String, Value>>(text) else {
@@ -93,7 +88,8 @@ mod tests {
     #[test]
     fn a_difference_is_named_with_both_values_and_free_settings_are_free() {
         let of = |lr, steps, out| {
-            Identity::of(&Settings { lr, steps, out }, &["out"]).with("adapter", "llvmpipe")
+            Identity::of(&Settings { lr, steps, out }, |name| name != "out")
+                .with("adapter", "llvmpipe")
         };
         let (then, path) = (of(0.1, None, "a").text(), Path::new("c"));
         of(0.1, None, "b").check(&then, path).unwrap();

@@ -17,7 +17,6 @@ pub enum Mismatch {
 
 impl Mismatch {
     /// The meaning of `--allow-mismatch`.
-    #[must_use]
     pub fn allowed(given: bool) -> Self {
         if given { Self::Allowed } else { Self::Refused }
     }
@@ -39,13 +38,11 @@ pub struct Labelling {
 
 impl Labelling {
     /// Names of the classes, in the order of the network's outputs.
-    #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
     /// What the user should know of this mapping, in a line.
-    #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
@@ -78,10 +75,6 @@ pub(super) fn class_order(dataset: &str, names: &[String]) -> Option<&'static st
 impl BaseNet {
     /// Maps the classes of a data set to the outputs of this network: by name, if both name their
     /// classes.
-    ///
-    /// # Errors
-    /// The classes or their number differ, unless the mismatch is allowed; as [`data::class_names`] and
-    /// [`Self::class_names`].
     pub fn labelling(&self, dataset: &str, mismatch: Mismatch) -> Result<Labelling> {
         let own = self.class_names()?;
         if data::is_unlabelled(dataset) {

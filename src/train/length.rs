@@ -25,9 +25,6 @@ pub struct Length {
 
 impl Length {
     /// Length of a generator's training on a data set, which is a name or a folder.
-    ///
-    /// # Errors
-    /// The data set is not known, or its folder is not laid out as it should be.
     pub fn of_training(config: &TrainConfig, dataset: &str) -> Result<Self> {
         let all = images(dataset, &config.data_dir, Split::Train)?;
         let glance = (HELD_OUT as u64).min(all / 10);

@@ -3,12 +3,12 @@
 use super::{
     base::EVAL_BATCH,
     checkpoint::Checkpoint,
-    config::OF_NO_MATTER,
     feed::{Feed, TrainSet, tell},
     identity::Identity,
     labelling::class_order,
     pretrain_config::PretrainConfig,
     recovery::{Attempt, Setback, keep_going, recovered},
+    resumable::is_of_no_matter,
     sampler::Sampler,
     settings::batch_of,
     stepper::{Course, Stepper},
@@ -72,7 +72,7 @@ fn attempt(
         TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
             .with_dtype(config.dtype.on(gpu));
     let (n, arithmetic) = (config.batch_size, (config.precision, net.dtype()));
-    let sampler = Sampler::new(train.len(), n, config.seed, train.side(), changes.of(&train));
+    let sampler = Sampler::new(train.len(), n, config.seed, train.side(), train.remaining(changes));
     let per_epoch = sampler.steps_per_epoch();
     let steps = config.steps.unwrap_or(config.epochs * per_epoch);
     let checkpoint = config.checkpoint.as_ref().map(Checkpoint::at);
@@ -181,9 +181,9 @@ fn attempt(
 /// The facts that a checkpoint depends on.
 fn identity(config: &PretrainConfig, steps: u64, classes: &[String], adapter: &str) -> Identity {
     // The arithmetic is compared separately; the number of epochs is contained in the number of steps.
-    let free = [OF_NO_MATTER, &["dtype", "epochs"]].concat();
+    let is_fact = |name: &str| !is_of_no_matter(name) && name != "dtype" && name != "epochs";
     // No other fact distinguishes one data set from another here, so the folder may not move.
-    let named = Identity::of(config, &free).with("dataset", config.dataset.as_str());
+    let named = Identity::of(config, is_fact).with("dataset", config.dataset.as_str());
     let order = class_order(&config.dataset, classes);
     named.with("steps", steps).with("adapter", adapter).with_any("class order", order)
 }

@@ -85,7 +85,6 @@ impl PretrainConfig {
     }
 
     /// The files that belong to its checkpoint; empty without one.
-    #[must_use]
     pub fn checkpoint_files(&self) -> Vec<PathBuf> {
         self.checkpoint.iter().flat_map(|file| Checkpoint::at(file).files()).collect()
     }

@@ -1,18 +1,16 @@
 //! Flags given with `--resume`: which of them a resumed run adopts, and which contradict it.
 
 use super::{
-    config::{FAULTS, TrainConfig},
+    config::TrainConfig,
     folder::RunFolder,
-    loss::LossArgs,
-    schedule::Schedule,
+    resumable::{ComparedBy, GoingOn, Rule},
 };
 use crate::{
-    data,
     error::{Error, Result},
     run::Gpu,
 };
 use serde_json::{Map, Value};
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// A run that is resumed.
 #[derive(Debug)]
@@ -25,9 +23,6 @@ pub(super) struct Resumed {
 
 /// The run in a folder with its `saved` settings, and with those given with `--resume` that it can
 /// adopt.
-///
-/// # Errors
-/// [`Error::Argument`] naming a flag that contradicts the run, and both values.
 pub(super) fn goes_on(
     gpu: &Gpu,
     folder: RunFolder,
@@ -61,37 +56,18 @@ fn follow(
     root: &Path,
 ) -> Result<()> {
     let [then, wanted] = [saved, now].map(settings);
-    let prolongs = saved.schedule != Schedule::Cosine;
+    let on = GoingOn { saved, now, root };
     let mut faults = Vec::new();
     for name in now.given.iter().filter(|name| wanted.contains_key(*name)) {
         let (then, wanted) = (then.get(name), wanted.get(name));
-        match name.as_str() {
-            // Settings that change no step.
-            "eval_every" => config.eval_every = now.eval_every,
-            "checkpoint_every" => config.checkpoint_every = now.checkpoint_every,
-            "on_nan" => config.on_nan = now.on_nan,
-            "verify_every" => config.verify_every = now.verify_every,
-            "images" => config.images = now.images,
-            // The length of the run, which only the cosine schedule depends on.
-            "steps" if prolongs || now.steps == saved.steps => config.steps = now.steps,
-            "epochs" if prolongs || saved.steps.is_none() && now.epochs == saved.epochs => {
-                (config.steps, config.epochs) = (None, now.epochs);
-            }
-            "steps" | "epochs" => return Err(contradiction(name, then, wanted)),
-            // The network, the arithmetic and the labels are compared with the checkpoint.
-            "model" => config.hints.model.clone_from(&now.hints.model),
-            "allow_mismatch" => config.allow_mismatch = now.allow_mismatch,
-            "dtype" | "base" | "data_dir" => {}
-            "dataset" if may_have_moved(saved, now) => {}
-            "out" if is_same(&now.out, root) => {}
-            "init" if is_of(now.init.as_deref(), saved.init_sha256.as_deref()) => {
-                config.init.clone_from(&now.init);
-            }
-            // The default may be stated.
-            "temperature" if same_temperature(saved, now) => {}
-            "generator" if now.generator.eq_ignore_ascii_case(&saved.generator) => {}
-            _ if then == wanted => {}
-            of_faults if FAULTS.contains(&of_faults) => faults.push(of_faults),
+        let rule = Rule::of(name);
+        // Epochs say nothing of a run whose length was given in steps.
+        let same = then == wanted && rule.compared != ComparedBy::Length;
+        if (rule.fits)(config, &on) || same {
+            continue;
+        }
+        match rule.compared {
+            ComparedBy::Faults => faults.push(name.as_str()),
             _ => return Err(contradiction(name, then, wanted)),
         }
     }
@@ -143,26 +119,6 @@ fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
         Ok(began) => Ok(meaning(asked)? == began),
         Err(_) => Ok(is_map(began)? && is_map(asked)?),
     }
-}
-
-/// Whether the temperature is that of the distillation that is resumed; either may be left to the
-/// default.
-fn same_temperature(saved: &TrainConfig, now: &TrainConfig) -> bool {
-    let loss = saved.goal.loss;
-    let of = |config: &TrainConfig| {
-        let args = LossArgs { loss, temperature: config.goal.temperature };
-        args.distill().ok().flatten()
-    };
-    of(now).is_some() && of(now) == of(saved)
-}
-
-/// Whether both may be the same data set: a folder of images may have moved, a known data set has a
-/// fixed name.
-fn may_have_moved(saved: &TrainConfig, now: &TrainConfig) -> bool {
-    let is_known = |config: &TrainConfig| {
-        config.dataset.as_deref().is_some_and(|name| data::info(name).is_ok())
-    };
-    saved.dataset == now.dataset || !is_known(saved) && !is_known(now)
 }
 
 impl TrainConfig {
@@ -219,16 +175,4 @@ fn contradiction(name: &str, then: Option<&Value>, wanted: Option<&Value>) -> Er
         _ => "a run keeps to its settings: leave it out, or begin anew in another --out",
     };
     Error::argument(flag, what, hint)
-}
-
-/// Whether a file has this SHA-256.
-fn is_of(file: Option<&Path>, sha256: Option<&str>) -> bool {
-    let own = file.and_then(|file| crate::files::sha256(file).ok());
-    own.is_some() && own.as_deref() == sha256
-}
-
-/// Whether two paths lead to the same place.
-fn is_same(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    real(a) == real(b)
 }

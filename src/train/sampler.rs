@@ -26,14 +26,12 @@ pub struct Sampler {
 
 impl Sampler {
     /// Batches of `batch` out of `len` images with `side` rows and columns, with these changes.
-    #[must_use]
     pub fn new(len: usize, batch: u32, seed: u64, side: u32, changes: Changes) -> Self {
         let order = (0..len as u32).collect();
         Self { len, batch: batch as usize, seed, side, changes, epoch: None, order }
     }
 
     /// Whole batches per epoch. Images that do not fill a batch are left out until the next shuffle.
-    #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         (self.len / self.batch).max(1) as u64
     }

@@ -17,7 +17,6 @@ pub enum Schedule {
 
 impl Schedule {
     /// Learning rate of a step (counted from 0) of `steps`.
-    #[must_use]
     pub fn rate(self, base: f64, step: u64, steps: u64) -> f64 {
         let (at, all) = (step as f64, steps.max(1) as f64);
         match self {

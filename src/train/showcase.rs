@@ -86,7 +86,6 @@ fn examples(set: &ImageSet, which: Which) -> Vec<usize> {
 }
 
 /// Images `[n, H, W, 3]` as `n` planar ones `[3, H, W]`.
-#[must_use]
 pub fn planar(nhwc: &[f32], n: usize) -> Vec<Vec<f32>> {
     let image =
         |pixels: &[f32]| (0..3).flat_map(|c| pixels.iter().skip(c).step_by(3)).copied().collect();

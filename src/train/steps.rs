@@ -31,7 +31,7 @@ impl Run<'_> {
     ) -> Result<Attempt<Trained>> {
         let (gpu, config) = (self.gpu, self.config);
         let n = config.batch_size;
-        let changes = config.augment.of(&self.dataset).of(&train_set);
+        let changes = train_set.remaining(config.augment.of(&self.dataset));
         let sampler = Sampler::new(train_set.len(), n, config.seed, train_set.side(), changes);
         let per_epoch = sampler.steps_per_epoch();
         let steps = config.steps.unwrap_or(config.epochs * per_epoch);
@@ -58,7 +58,7 @@ impl Run<'_> {
         let program = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
         let cut = program.cut().describe();
         if done > 0 {
-            self.folder.same_cut(&cut)?;
+            self.folder.saved().same_cut(&cut)?;
         } else {
             self.folder.note_choices(&gpu.choices())?;
         }

@@ -81,9 +81,6 @@ pub struct Asked {
 
 impl TrainedFor {
     /// Reads what `nf-gpu train` recorded; `None` for any other generator.
-    ///
-    /// # Errors
-    /// [`Error::Format`]: metadata that is not understood.
     pub fn read(weights: &Weights) -> Result<Option<Self>> {
         let Some(model) = weights.meta("faults") else { return Ok(None) };
         let odd = |key: &str| {
@@ -128,7 +125,6 @@ impl TrainedFor {
 
     /// Whether the generator was trained in front of the network in a file with this SHA-256; `None` if
     /// its file does not say.
-    #[must_use]
     pub fn is_for(&self, sha256: &str) -> Option<bool> {
         self.base.as_ref().map(|(_, own)| own == sha256)
     }
@@ -231,7 +227,6 @@ impl Asked {
     }
 
     /// These faults in words, such as `stuck-at, rate 0.02, chip 1, 8-bit weights`.
-    #[must_use]
     pub fn words(&self) -> String {
         let flags = &self.faults;
         let mut words = Vec::new();

@@ -35,9 +35,6 @@ impl<'a> Check<'a> {
     }
 
     /// Runs entries of a tape, and checks the convolution if it is among them.
-    ///
-    /// # Errors
-    /// [`Error::WrongResult`]; the device failed.
     pub(super) fn run(
         &mut self,
         gpu: &Gpu,

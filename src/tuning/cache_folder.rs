@@ -16,7 +16,6 @@ pub struct CacheFolder {
 impl CacheFolder {
     /// `nf-gpu` in the user's cache folder: `$XDG_CACHE_HOME` where it is set, else
     /// `%LOCALAPPDATA%`, `~/Library/Caches` or `~/.cache`. `None` where none of these is known.
-    #[must_use]
     pub fn of_user() -> Option<Self> {
         let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|p| p.is_absolute());
         let given = |name: &str| env::var_os(name).and_then(absolute);
@@ -30,34 +29,29 @@ impl CacheFolder {
     }
 
     /// A given folder in place of the user's.
-    #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// Path of the measurements on an adapter, `tuning/*.json`; `adapter` names it with its backend
     /// and driver.
-    #[must_use]
     pub fn tuning(&self, adapter: &str) -> PathBuf {
         self.root.join("tuning").join(format!("{}.json", sources([adapter])))
     }
 
     /// The measurements in the file of [`Self::tuning`], and what is wrong with the file, if
     /// something is.
-    #[must_use]
     pub fn store(&self, adapter: &str) -> (Store, Option<String>) {
         Store::open(self.tuning(adapter), adapter)
     }
 
     /// The file of an adapter's compiled pipelines: `pipelines/*.bin`.
-    #[must_use]
     pub fn pipelines(&self, adapter: &str) -> PipelineFile {
         let name = format!("{}.bin", sources([adapter]));
         PipelineFile::at(self.root.join("pipelines").join(name))
     }
 
     /// The folder itself.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }

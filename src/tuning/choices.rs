@@ -13,7 +13,6 @@ pub struct Choices(pub BTreeMap<String, String>);
 
 impl Choices {
     /// One line: `conv2d subgroup8@8 (12 shapes), plain@64 (3); ...`, the most used first.
-    #[must_use]
     pub fn summary(&self) -> String {
         let mut subjects: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
         for (question, choice) in &self.0 {

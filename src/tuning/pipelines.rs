@@ -20,20 +20,17 @@ pub struct PipelineFile {
 
 impl PipelineFile {
     /// The file at a path, which need not exist.
-    #[must_use]
     pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// Path of the file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The bytes that [`Self::save`] wrote. `None` where there is no file, or one that was cut or
     /// changed: a driver must not get damaged data.
-    #[must_use]
     pub fn load(&self) -> Option<Vec<u8>> {
         let file = std::fs::read(&self.path).ok()?;
         let (digest, data) = file.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;

@@ -56,14 +56,12 @@ pub struct Store {
 
 impl Store {
     /// An empty store without a file.
-    #[must_use]
     pub fn in_memory() -> Self {
         Self::default()
     }
 
     /// The measurements in a file, none if the file does not exist; and what is wrong with the file,
     /// which is then ignored and later replaced.
-    #[must_use]
     pub fn open(path: PathBuf, adapter: &str) -> (Self, Option<String>) {
         let (found, problem) = match load(&path, adapter) {
             Ok(found) => (found, None),
@@ -74,25 +72,21 @@ impl Store {
     }
 
     /// Path of the file, if there is one.
-    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
     /// Number of answered questions.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.table.entries.len()
     }
 
     /// Whether nothing was measured.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.entries.is_empty()
     }
 
     /// The answer to a question, if it was measured with these sources.
-    #[must_use]
     pub fn get(&self, question: &str, sources: &str) -> Option<&TuningEntry> {
         self.table.entries.get(question).filter(|entry| entry.sources == sources)
     }

@@ -3,7 +3,7 @@ use super::{
     call::Call,
     engine::{Binding, Engine},
     tensor::{Outcome, Tensor, padded_weights},
-    window::{Sliding, plane, surrounded},
+    window::{Sliding, plane},
 };
 use nf_gpu::{
     kernels::{
@@ -113,15 +113,12 @@ pub(super) fn conv(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tens
     let (x, w) = (call.input(0), call.input(1));
     let sliding = Sliding::of(call, x, &w.dims[2..])?;
     let image = plane(x)?;
-    let (window, around) = sliding.window(image, usize::MAX)?;
+    let window = sliding.window();
     let (shape, values) = x.images()?;
     let [k, c, ..] = w.dims[..] else { unreachable!("plane() took its images") };
     let [r, s] = sliding.kernel;
     let (rsck, weights) = w.reshaped(&[k, c, r, s]).weights(true)?;
-    let dims = [shape.n, shape.h, shape.w, shape.c].map(|n| n as usize);
-    let (values, [h, w]) = surrounded(&values, dims, around, 0.0);
-    let shape = Nhwc { h: h as u32, w: w as u32, ..shape };
-    let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation()?);
+    let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation());
     let conv = Conv2d::grouped(shape, rsck.k, window, groups, dilation).unwrap();
     // The input gradient of the transposed convolution is the same gather.
     let transposed = Conv2d { x: conv.y, y: conv.x, transposed: true, ..conv };
@@ -144,7 +141,7 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let extra = call.ints("output_padding").unwrap_or(vec![0; axes]);
     let extra = if axes == 1 { [0, extra[0]] } else { [extra[0], extra[1]] };
     let Sliding { kernel, strides, dilations, mut begin, mut end, .. } = sliding.clone();
-    let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation()?);
+    let (groups, dilation) = (call.int("group", 1) as u32, sliding.dilation());
     // Rows and columns without padding, and the wanted numbers of them.
     let whole =
         [0, 1].map(|i| (image[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 + extra[i]);
@@ -152,7 +149,7 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
     let wanted = call.ints("output_shape").or_else(|| {
         auto.starts_with("SAME").then(|| (0..2).map(|i| image[i] * strides[i]).collect())
     });
-    if let Some(wanted) = wanted {
+    if let Some(wanted) = &wanted {
         for i in 0..2 {
             // Wanted rows and columns beyond these are output padding.
             let total = whole[i].saturating_sub(wanted[i]);
@@ -161,39 +158,26 @@ pub(super) fn conv_transpose(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcom
                 if auto == "SAME_UPPER" { (small, total - small) } else { (total - small, small) };
         }
     }
-    let stride = sliding.stride(image)?;
     let (shape, values) = x.images()?;
     let [c, k, ..] = w.dims[..] else { unreachable!("plane() took its images") };
     // `[C, K / groups, R, S]`: the weights of the convolution whose input gradient this is.
     let (shape_back, weights) = w.reshaped(&[c, k, kernel[0], kernel[1]]).weights(true)?;
     let weights = exchanged(shape_back, groups, &weights);
     let k = k * groups as usize;
-    // Paddings that differ are cut off the output afterwards.
-    let one = begin == end && end[0] == end[1];
-    let padding = if one { end[0] } else { 0 };
-    let window = Window { kernel: kernel.map(|k| k as u32), stride, padding: padding as u32 };
-    let [h, width] = whole.map(|n| (n - 2 * padding) as u32);
+    let u32s = |values: [usize; 2]| values.map(|v| v as u32);
+    let cut = [0, 1].map(|i| whole[i] - begin[i] - end[i]);
+    let [h, width] = u32s(wanted.map_or(cut, |wanted: Vec<usize>| [wanted[0], wanted[1]]));
+    // The convolution whose input gradient this is may leave rows and columns out at the end.
+    let window = Window { before: u32s(begin), after: u32s(end), ..sliding.window() };
     let y = Nhwc::new(shape.n, h, width, k as u32);
-    let conv = Conv2d::grouped_transposed(shape, y.c, window, groups, dilation).unwrap();
-    let conv = Conv2d { y, ..conv };
     let forward = Conv2d::grouped(y, shape.c, window, groups, dilation).unwrap();
+    let conv = Conv2d { x: shape, y, transposed: true, ..forward };
     assert_eq!(forward.grad_input(), conv, "the input gradient of a convolution");
     let bias = call.optional(2).map(Tensor::f32s).transpose()?;
     let got = gather(engine, conv, &values, &weights, bias);
     check_gradients(engine, conv, [&values, &weights, &got], bias);
-    let [n, rows, columns, k] = [y.n, y.h, y.w, y.c].map(|n| n as usize);
-    let (cut, of) = if one {
-        ([0; 2], [rows, columns])
-    } else {
-        (begin, [0, 1].map(|i| whole[i] - begin[i] - end[i]))
-    };
-    let mut kept = Vec::new();
-    for (image, row) in (0..n).flat_map(|n| (0..of[0]).map(move |row| (n, row))) {
-        let at = ((image * rows + cut[0] + row) * columns + cut[1]) * k;
-        kept.extend_from_slice(&got[at..at + of[1] * k]);
-    }
-    let mut dims = vec![n, k];
+    let of = [y.h, y.w].map(|n| n as usize);
+    let mut dims = vec![y.n as usize, k];
     dims.extend(&of[2 - axes..]);
-    let shape = Nhwc { h: of[0] as u32, w: of[1] as u32, ..y };
-    Ok(vec![Tensor::of_images(shape, kept, &dims)])
+    Ok(vec![Tensor::of_images(y, got, &dims)])
 }

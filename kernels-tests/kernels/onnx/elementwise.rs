@@ -8,11 +8,12 @@ use nf_gpu::{
     kernels::{
         elementwise::{
             activation::{self, Activation},
-            add, channel_affine, fuse_clamp,
+            add, channel_affine, fuse_clamp, leaky_relu as leaky, multiply,
+            pointwise::{self, Pointwise},
         },
         layout::concat_channels,
     },
-    shape::{Nhwc, pad_channels},
+    shape::Nhwc,
 };
 
 pub(super) fn activation(
@@ -40,9 +41,9 @@ pub(super) fn affine(
     scale: &[f32],
     shift: &[f32],
 ) -> Vec<f32> {
-    let plan = channel_affine::plan(shape).unwrap();
-    let vector = |v: &[f32]| Binding::floats(&pad_channels(v, shape.c, f32::NAN));
-    let bindings = vec![Binding::images(x, shape.c), vector(scale), vector(shift), Binding::Out];
+    let plan = channel_affine::plan(shape, 0, Some(shape.c), 2 * shape.c).unwrap();
+    let affine = Binding::floats(&[scale, shift].concat());
+    let bindings = vec![Binding::images(x, shape.c), affine, Binding::Out];
     engine.images(plan, bindings, shape)
 }
 
@@ -51,7 +52,42 @@ pub(super) fn sum(engine: &mut Engine<'_>, shape: Nhwc, a: &[f32], b: &[f32]) ->
     engine.images(add::plan(shape).unwrap(), bindings, shape)
 }
 
-/// Clip: the protected image's clamp if the bounds are -1 and 1, otherwise a ReLU per bound.
+pub(super) fn pointwise(
+    engine: &mut Engine<'_>,
+    call: &Call<'_>,
+    function: Pointwise,
+) -> Outcome<Vec<Tensor>> {
+    let x = call.input(0);
+    x.f32s()?;
+    let (shape, values) = x.rows();
+    let plan = pointwise::plan(shape, function).unwrap();
+    let y = engine.images(plan, vec![Binding::images(&values, shape.c), Binding::Out], shape);
+    Ok(vec![Tensor::floats(&x.dims, y)])
+}
+
+pub(super) fn leaky_relu(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
+    let x = call.input(0);
+    x.f32s()?;
+    let (shape, values) = x.rows();
+    let plan = leaky::plan(shape, call.float("alpha", 0.01)).unwrap();
+    let y = engine.images(plan, vec![Binding::images(&values, shape.c), Binding::Out], shape);
+    Ok(vec![Tensor::floats(&x.dims, y)])
+}
+
+pub(super) fn mul(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
+    let (a, b) = (call.input(0), call.input(1));
+    let ((shape, values), of_b) = (a.f32s().map(|_| a.rows())?, b.f32s()?);
+    if a.dims != b.dims {
+        return Err("other broadcasts".into());
+    }
+    let bindings =
+        vec![Binding::images(&values, shape.c), Binding::images(of_b, shape.c), Binding::Out];
+    let y = engine.images(multiply::plan(shape, shape).unwrap(), bindings, shape);
+    Ok(vec![Tensor::floats(&a.dims, y)])
+}
+
+/// Clip: the protected image's clamp if the bounds are -1 and 1, the kernel if one is below the other, otherwise a
+/// ReLU per bound.
 pub(super) fn clip(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let x = call.input(0);
     x.f32s()?;
@@ -71,6 +107,10 @@ pub(super) fn clip(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tens
     }
     if low.or(high).is_none() {
         return Err("nothing to compute".into());
+    }
+    let (least, most) = (low.unwrap_or(f32::NEG_INFINITY), high.unwrap_or(f32::INFINITY));
+    if least < most {
+        return pointwise(engine, call, Pointwise::Clip { low: least, high: most });
     }
     let c = shape.c as usize;
     // max(y, low) = low + relu(y - low), min(y, high) = high - relu(high - y).

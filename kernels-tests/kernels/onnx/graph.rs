@@ -9,7 +9,7 @@ use super::{
     tensor::{Elements, Outcome, Tensor},
     words,
 };
-use nf_gpu::kernels::elementwise::activation::Activation;
+use nf_gpu::kernels::elementwise::{activation::Activation, pointwise::Pointwise};
 use std::collections::BTreeMap;
 
 /// Operators that only rearrange values: the host runs them.
@@ -31,18 +31,24 @@ const COMPUTE: &[&str] = &[
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
     "LogSoftmax",
     "MatMul",
     "MaxPool",
     "MaxUnpool",
     "Momentum",
+    "Mul",
     "NegativeLogLikelihoodLoss",
     "QuantizeLinear",
     "Relu",
     "Resize",
+    "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropyLoss",
     "Sum",
+    "Swish",
     "Tanh",
     "Upsample",
 ];
@@ -96,18 +102,30 @@ fn compute(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
         "Gemm" => products::gemm(engine, call),
         "GlobalAveragePool" => images::global_average_pool(engine, call),
         "GlobalMaxPool" => images::global_max_pool(engine, call),
+        "HardSigmoid" => {
+            let (alpha, beta) = (call.float("alpha", 0.2), call.float("beta", 0.5));
+            elementwise::pointwise(engine, call, Pointwise::HardSigmoid { alpha, beta })
+        }
+        "HardSwish" => elementwise::pointwise(engine, call, Pointwise::HardSwish),
+        "LeakyRelu" => elementwise::leaky_relu(engine, call),
         "LogSoftmax" => loss::log_softmax(engine, call),
         "MatMul" => products::mat_mul(engine, call),
         "MaxPool" => images::max_pool(engine, call),
         "MaxUnpool" => images::max_unpool(engine, call),
         "Momentum" => steps::momentum(engine, call),
+        "Mul" => elementwise::mul(engine, call),
         "NegativeLogLikelihoodLoss" => loss::likelihood_loss(engine, call),
         "QuantizeLinear" => words::quantize(engine, call),
         "Relu" => elementwise::activation(engine, call, Activation::Relu),
         "Resize" | "Upsample" => images::resize(engine, call),
+        "Sigmoid" => elementwise::pointwise(engine, call, Pointwise::Sigmoid),
         "Softmax" => loss::softmax(engine, call),
         "SoftmaxCrossEntropyLoss" => loss::softmax_loss(engine, call),
         "Sum" => elementwise::sum_of_all(engine, call),
+        "Swish" if call.float("alpha", 1.0) == 1.0 => {
+            elementwise::pointwise(engine, call, Pointwise::Silu)
+        }
+        "Swish" => Err("a swish of another slope".into()),
         "Tanh" => elementwise::activation(engine, call, Activation::Tanh),
         _ => arrange(call).map(|value| vec![value]),
     }

@@ -3,7 +3,7 @@ use super::{
     call::Call,
     engine::{Binding, Engine, floats_of, unpadded},
     tensor::{Outcome, Tensor},
-    window::{Sliding, plane, surrounded},
+    window::{Sliding, plane},
 };
 use nf_gpu::{
     kernels::{
@@ -13,7 +13,7 @@ use nf_gpu::{
             upsample_nearest,
         },
         norm::{apply, statistics},
-        pool::{avg_pool, max_pool},
+        pool::{avg_pool, max_pool, window::Divisor},
     },
     shape::{Nhwc, Window, pad_channels},
 };
@@ -24,28 +24,22 @@ fn global(x: &Tensor) -> Outcome<Window> {
     Ok(Window::even([h as u32, w as u32], 1, 0))
 }
 
-/// The window, and images with explicit padding where the window's own padding does not suffice.
-fn prepared(sliding: &Sliding, x: &Tensor, fill: f32) -> Outcome<(Nhwc, Vec<f32>, Window)> {
-    if sliding.dilation()? != 1 {
+/// The window of a pool, which has no dilation.
+fn undilated(sliding: &Sliding) -> Outcome<Window> {
+    if sliding.dilation() != [1; 2] {
         return Err("pooling with dilation".into());
     }
-    let most = sliding.kernel[0].min(sliding.kernel[1]) / 2;
-    let (window, around) = sliding.window(plane(x)?, most)?;
-    let (shape, values) = x.images()?;
-    let dims = [shape.n, shape.h, shape.w, shape.c].map(|n| n as usize);
-    let (values, [h, w]) = surrounded(&values, dims, around, fill);
-    Ok((Nhwc { h: h as u32, w: w as u32, ..shape }, values, window))
+    Ok(sliding.window())
 }
 
 pub(super) fn average_pool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<Tensor>> {
     let x = call.input(0);
     let sliding = Sliding::of(call, x, &[])?;
-    // Rows past the padding (`ceil_mode`) never count.
-    if sliding.padded() && (call.int("count_include_pad", 0) == 0 || sliding.past != [0; 2]) {
-        return Err("a mean that leaves padding out".into());
-    }
-    let (shape, values, window) = prepared(&sliding, x, 0.0)?;
-    pool(engine, (shape, &values), window, x, avg_pool::output(shape, window).unwrap())
+    let window = undilated(&sliding)?;
+    let divisor = sliding.divisor(call.int("count_include_pad", 0) == 1);
+    let (shape, values) = x.images()?;
+    let pooled = avg_pool::output(shape, window).unwrap();
+    pool(engine, (shape, &values), (window, divisor), x, pooled)
 }
 
 pub(super) fn global_average_pool(
@@ -54,17 +48,18 @@ pub(super) fn global_average_pool(
 ) -> Outcome<Vec<Tensor>> {
     let x = call.input(0);
     let (window, (shape, values)) = (global(x)?, x.images()?);
-    pool(engine, (shape, &values), window, x, avg_pool::output(shape, window).unwrap())
+    let pooled = avg_pool::output(shape, window).unwrap();
+    pool(engine, (shape, &values), (window, Divisor::Window), x, pooled)
 }
 
 fn pool(
     engine: &mut Engine<'_>,
     (shape, values): (Nhwc, &[f32]),
-    window: Window,
+    (window, divisor): (Window, Divisor),
     x: &Tensor,
     pooled: Nhwc,
 ) -> Outcome<Vec<Tensor>> {
-    let plan = avg_pool::plan(shape, window).unwrap();
+    let plan = avg_pool::plan(shape, window, divisor).unwrap();
     let y = engine.images(plan, vec![Binding::images(values, shape.c), Binding::Out], pooled);
     Ok(vec![Tensor::of_images(pooled, y, &pooled_dims(x, pooled))])
 }
@@ -102,7 +97,8 @@ pub(super) fn max_pool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Vec<
     if rows * columns > 256 {
         return Err("a window of more than 256 taps".into());
     }
-    let (shape, values, window) = prepared(&sliding, x, f32::MIN)?;
+    let window = undilated(&sliding)?;
+    let (shape, values) = x.images()?;
     let pooled = max_pool::output(shape, window).unwrap();
     let (y, words) = maxima(engine, shape, &values, window);
     let taps: Vec<f32> = words.iter().flat_map(|w| w.to_le_bytes().map(f32::from)).collect();
@@ -133,8 +129,7 @@ pub(super) fn max_unpool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
     let (x, indices) = (call.input(0), call.input(1));
     let sliding = Sliding::of(call, x, &[])?;
     let (small, values) = x.images()?;
-    let stride = sliding.stride([2, 2])?;
-    let window = Window { kernel: sliding.kernel.map(|k| k as u32), stride, padding: 0 };
+    let window = Window { before: [0; 2], after: [0; 2], ..sliding.window() };
     let [h, w] = window.transposed_output(small.h, small.w).unwrap();
     let dims = match call.optional(2) {
         Some(shape) => shape.i64s()?.iter().map(|&d| d as usize).collect(),
@@ -148,7 +143,7 @@ pub(super) fn max_unpool(engine: &mut Engine<'_>, call: &Call<'_>) -> Outcome<Ve
         .iter()
         .map(|&at| {
             let (row, column) = (at as u32 % (h * w) / w, at as u32 % w);
-            (row % stride * window.kernel[1] + column % stride) as f32
+            (row % window.stride[0] * window.kernel[1] + column % window.stride[1]) as f32
         })
         .collect();
     let padded: Vec<u8> = pad_channels(&taps, small.c, 0.0).iter().map(|&t| t as u8).collect();

@@ -1,10 +1,9 @@
-//! Sliding windows: ONNX has strides and dilations per axis and four paddings, `Window` has one of
-//! each.
+//! Sliding windows as ONNX states them.
 use super::{
     call::Call,
     tensor::{Outcome, Tensor},
 };
-use nf_gpu::shape::Window;
+use nf_gpu::{kernels::pool::window::Divisor, shape::Window};
 
 /// A window as ONNX states it, rows first; an image of one axis is one row.
 #[derive(Clone, Debug)]
@@ -76,31 +75,6 @@ impl Sliding {
         Ok(Self { kernel, strides, dilations, begin, end, past })
     }
 
-    /// Whether it is padded anywhere.
-    pub(super) fn padded(&self) -> bool {
-        [self.begin, self.end, self.past] != [[0; 2]; 3]
-    }
-
-    /// The stride, if it is the same on both axes; with a single output any stride fits.
-    pub(super) fn stride(&self, outputs: [usize; 2]) -> Outcome<u32> {
-        match (outputs[0], outputs[1]) {
-            (1, _) => Ok(self.strides[1] as u32),
-            (_, 1) => Ok(self.strides[0] as u32),
-            _ if self.strides[0] == self.strides[1] => Ok(self.strides[0] as u32),
-            _ => Err("strides that differ between rows and columns".into()),
-        }
-    }
-
-    /// The dilation, if it is the same on both axes; with a single tap any dilation fits.
-    pub(super) fn dilation(&self) -> Outcome<u32> {
-        match (self.kernel, self.dilations) {
-            ([1, _], [_, columns]) => Ok(columns as u32),
-            ([_, 1], [rows, _]) => Ok(rows as u32),
-            (_, [rows, columns]) if rows == columns => Ok(rows as u32),
-            _ => Err("dilations that differ between rows and columns".into()),
-        }
-    }
-
     /// Outputs of a convolution or pool over an image.
     pub(super) fn outputs(&self, image: [usize; 2]) -> [usize; 2] {
         [0, 1].map(|i| {
@@ -109,35 +83,24 @@ impl Sliding {
         })
     }
 
-    /// The window, and the padding that the host must add around the image, before and after. It is
-    /// zero if the kernel can apply the padding itself.
-    pub(super) fn window(
-        &self,
-        image: [usize; 2],
-        most: usize,
-    ) -> Outcome<(Window, [[usize; 2]; 2])> {
-        let kernel = self.kernel.map(|k| k as u32);
-        let stride = self.stride(self.outputs(image))?;
-        let end = [0, 1].map(|i| self.end[i] + self.past[i]);
-        let one = self.begin == end && end[0] == end[1] && end[0] <= most;
-        let padding = if one { end[0] as u32 } else { 0 };
-        let left = if one { [[0; 2]; 2] } else { [self.begin, end] };
-        Ok((Window { kernel, stride, padding }, left))
+    /// The window, in which the rows and columns that `ceil_mode` reaches are padding too.
+    pub(super) fn window(&self) -> Window {
+        let u32s = |values: [usize; 2]| values.map(|v| v as u32);
+        Window {
+            kernel: u32s(self.kernel),
+            stride: u32s(self.strides),
+            before: u32s(self.begin),
+            after: u32s([0, 1].map(|i| self.end[i] + self.past[i])),
+        }
     }
-}
 
-/// Images `[N, H, W, C]`, surrounded by `fill`.
-pub(super) fn surrounded(
-    values: &[f32],
-    [n, h, w, c]: [usize; 4],
-    [begin, end]: [[usize; 2]; 2],
-    fill: f32,
-) -> (Vec<f32>, [usize; 2]) {
-    let size = [begin[0] + h + end[0], begin[1] + w + end[1]];
-    let mut out = vec![fill; n * size[0] * size[1] * c];
-    for (line, pixels) in values.chunks(w * c).enumerate() {
-        let at = ((line / h * size[0] + begin[0] + line % h) * size[1] + begin[1]) * c;
-        out[at..at + w * c].copy_from_slice(pixels);
+    /// Rows and columns from one tap to the next.
+    pub(super) fn dilation(&self) -> [u32; 2] {
+        self.dilations.map(|d| d as u32)
     }
-    (out, size)
+
+    /// What a mean divides by: rows past the padding (`ceil_mode`) never count.
+    pub(super) fn divisor(&self, with_padding: bool) -> Divisor {
+        if with_padding { Divisor::Padded(self.end.map(|n| n as u32)) } else { Divisor::Image }
+    }
 }

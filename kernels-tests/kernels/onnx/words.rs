@@ -85,6 +85,7 @@ fn dequantized(
     let shape = Rsck::new(1, 1, 1, bytes.len() as u32);
     let place = Place { layer: 0, address: 0 };
     let layer = StoredLayer {
+        groups: 1,
         shape,
         order: Order::OutIn,
         place,

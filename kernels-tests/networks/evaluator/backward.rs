@@ -1,5 +1,5 @@
 //! Gradients of all nodes, in reverse order.
-use super::{EPS, Evaluator, Values, channel_sums, meeting::Meeting};
+use super::{Evaluator, Values, channel_sums, meeting::Meeting};
 use nf_gpu::nn::{NodeId, Op};
 use std::collections::BTreeMap;
 
@@ -43,9 +43,33 @@ impl Evaluator<'_> {
             Op::Affine { scale, .. } => each(&|i| dy[i] * f64::from(scale[i / (h * w) % c])),
             Op::Relu => each(&|i| if x[i] > 0.0 { dy[i] } else { 0.0 }),
             Op::Tanh => each(&|i| dy[i] * (1.0 - y[i] * y[i])),
-            Op::AvgPool(_) => {
-                let plane = self.plane_under(node);
-                (0..x.len()).map(|i| dy[i / plane] / plane as f64).collect()
+            Op::LeakyRelu(slope) => {
+                each(&|i| dy[i] * if x[i] > 0.0 { 1.0 } else { f64::from(*slope) })
+            }
+            Op::Pointwise(function) => each(&|i| dy[i] * function.slope(x[i])),
+            Op::AvgPool(..) => {
+                let mut dx = vec![0.0; x.len()];
+                self.means(node, values.n, |at, from, part| dx[from] += dy[at] * part);
+                dx
+            }
+            Op::Multiply => {
+                let b = &values.nodes[inputs[1]];
+                let mut db = vec![0.0; b.len()];
+                for (i, dy) in dy.iter().enumerate() {
+                    db[self.gate(inputs, i)] += dy * x[i];
+                }
+                let da = each(&|i| dy[i] * b[self.gate(inputs, i)]);
+                return vec![(inputs[0], da), (inputs[1], db)];
+            }
+            Op::Rearrange { table, .. } => {
+                let (from, to) = (self.len(inputs[0]), table.len());
+                let mut dx = vec![0.0; x.len()];
+                for (i, dy) in dy.iter().enumerate() {
+                    if let Some(at) = Some(table[i % to] as usize).filter(|&at| at < from) {
+                        dx[i / to * from + at] += dy;
+                    }
+                }
+                dx
             }
             Op::Dropout(p) => self.dropped(node, *p, dy),
             Op::LearnedImage(param) => {
@@ -114,14 +138,14 @@ impl Evaluator<'_> {
         let by = self.normalisers(norm, x, c, plane);
         let slope = |i: usize| {
             let by = &by[i / plane % c];
-            by.gamma / (by.var + EPS).sqrt()
+            by.gamma / (by.var + by.eps).sqrt()
         };
         if !self.training {
             return (0..x.len()).map(|i| dy[i] * slope(i)).collect();
         }
         let unit = |i: usize| {
             let by = &by[i / plane % c];
-            (x[i] - by.mean) / (by.var + EPS).sqrt()
+            (x[i] - by.mean) / (by.var + by.eps).sqrt()
         };
         let dbeta = channel_sums(c, plane, dy.len(), |i| dy[i]);
         let dgamma = channel_sums(c, plane, dy.len(), |i| dy[i] * unit(i));

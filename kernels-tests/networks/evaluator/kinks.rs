@@ -1,10 +1,26 @@
-//! Distance of a forward pass from kinks of ReLU and max pooling.
+//! Distance of a forward pass from kinks of activations and of max pooling.
 use super::{Evaluator, Values, norm, places, window_taps};
-use nf_gpu::nn::{NodeId, Op};
+use nf_gpu::{
+    kernels::elementwise::pointwise::Pointwise,
+    nn::{NodeId, Op},
+};
+
+/// Inputs at which the slope of an activation jumps.
+pub(crate) fn corners(op: &Op) -> Vec<f64> {
+    match *op {
+        Op::Relu | Op::LeakyRelu(_) => vec![0.0],
+        Op::Pointwise(Pointwise::Clip { low, high }) => vec![low.into(), high.into()],
+        Op::Pointwise(Pointwise::HardSigmoid { alpha, beta }) => {
+            [0.0, 1.0].map(|v| (v - f64::from(beta)) / f64::from(alpha)).to_vec()
+        }
+        Op::Pointwise(Pointwise::HardSwish) => vec![-3.0, 3.0],
+        _ => Vec::new(),
+    }
+}
 
 impl Evaluator<'_> {
-    /// Distance of the forward pass from the nearest kink: the smallest distance of a ReLU's input
-    /// from 0 and of a pool's maximum from the runner-up, in units of the tensor's root mean square.
+    /// Distance of the forward pass from the nearest kink: the smallest distance of an
+    /// activation's input from a corner and of a pool's maximum from the runner-up, in units of the tensor's root mean square.
     /// If f32 falls on the other side of a kink, gradients differ considerably.
     pub(crate) fn margin(&self, values: &Values) -> f64 {
         let mut margin = f64::INFINITY;
@@ -12,15 +28,11 @@ impl Evaluator<'_> {
             let Some(&input) = of.inputs.first() else { continue };
             let x = &values.nodes[input];
             let rms = norm(x) / (x.len() as f64).sqrt();
-            let nearest = match of.op {
-                Op::Relu => x.iter().map(|v| v.abs()).fold(f64::INFINITY, f64::min),
-                Op::MaxPool(_) => {
-                    let gaps = self.pool_gaps(node, x);
-                    gaps.into_iter().map(|(gap, ..)| gap).fold(f64::INFINITY, f64::min)
-                }
-                _ => continue,
-            };
-            margin = margin.min(nearest / rms);
+            let gaps = self.pool_gaps(node, x).into_iter().map(|(gap, ..)| gap);
+            let corners = corners(&of.op);
+            let distances =
+                corners.iter().flat_map(|corner| x.iter().map(move |v| (v - corner).abs()));
+            margin = gaps.chain(distances).map(|distance| distance / rms).fold(margin, f64::min);
         }
         margin
     }

@@ -1,5 +1,5 @@
 //! Cases of convolutions: the shape for which other projects publish times, `resnet18`'s layers, and those of
-//! generators.
+//! generators, and a depthwise one.
 
 use super::{CaseSettings, Spec};
 use crate::{
@@ -24,6 +24,9 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
         let conv = Conv2d { dtype, ..published };
         layers.push(Layer { conv, fused: false, of: Vec::new() });
     }
+    // As in MobileNets, bound by memory.
+    let depthwise = Conv2d { groups: 64, ..published };
+    layers.push(Layer { conv: depthwise, fused: true, of: Vec::new() });
     let base = models::base("resnet18", 10, None)?;
     add(&mut layers, &base, batch, Dtype::F32, true)?;
     for generator in ["ConvL", "UNetS", "DeConvS"] {
@@ -132,6 +135,9 @@ fn shape(conv: Conv2d) -> String {
         Some((1, padding)) if [2 * padding + 1; 2] == [r, s] => {}
         Some((stride, padding)) => text += &format!(" stride {stride} padding {padding}"),
         None => text += &format!(" window {}", conv.window),
+    }
+    if conv.groups > 1 {
+        text += &format!(" groups {}", conv.groups);
     }
     if conv.transposed { text + " transposed" } else { text }
 }

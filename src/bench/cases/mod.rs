@@ -52,7 +52,6 @@ pub struct CasePosition {
 
 impl CaseSettings {
     /// 32 images on a software adapter, else 256; a quarter of them for a glance.
-    #[must_use]
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let software = gpu.report().is_software();
         let batch = if software { 32 } else { 256 };

@@ -18,9 +18,6 @@ use crate::{
 use std::time::Instant;
 
 /// Seconds of one training step of a generator in front of a base network, after a first step that compiles.
-///
-/// # Errors
-/// Unknown names, no memory for it, or the device failed.
 pub fn seconds_of_a_step(gpu: &Gpu, names: (&str, &str), settings: StepSettings) -> Result<f64> {
     let mut step = GeneratorStep::new(gpu, names, settings)?;
     again(gpu, &mut |_| step.run(gpu))

@@ -47,7 +47,6 @@ pub struct StepSettings {
 impl StepSettings {
     /// The paper's ten copies and 256 images on hardware; two and 32 on a software adapter; a quarter
     /// of the images for a glance.
-    #[must_use]
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let (batch, copies) = if gpu.report().is_software() { (32, 2) } else { (256, 10) };
         let batch = if quick { batch / 4 } else { batch };

@@ -3,7 +3,6 @@
 
 mod download;
 pub(super) mod npm;
-pub(super) mod sheets;
 mod target;
 
 use std::{
@@ -15,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use super::{dataset::DataFiles, packed};
+use super::{data_files::DataFiles, packed};
 use crate::error::{Error, Result};
-use target::FetchTarget;
+pub(super) use target::FetchTarget;
 
 /// One thing that happened during a fetch.
 #[derive(Debug)]

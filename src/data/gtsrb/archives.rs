@@ -6,7 +6,7 @@ use super::{
     INFO,
     annotations::{self, AGAIN},
     kaggle,
-    tree::Tree,
+    tree::{List, Tree},
 };
 use crate::{
     data::{image_cache::Stamp, image_set::Split},
@@ -21,9 +21,6 @@ pub(super) const TEST: &str = "GTSRB_Final_Test_Images.zip";
 pub(super) const CLASSES: &str = "GTSRB_Final_Test_GT.zip";
 /// The CSV file in [`CLASSES`].
 const TEST_CSV: &str = "GT-final_test.csv";
-
-/// Names of images in a tree, and their classes.
-pub(super) type List = Vec<(String, u16)>;
 
 /// The images of a split and their classes, not yet read.
 pub(super) struct Signs {

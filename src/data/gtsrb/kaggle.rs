@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{INFO, annotations, archives::List, tree::Tree};
+use super::{
+    INFO, annotations,
+    tree::{List, Tree},
+};
 use crate::{
     data::{decode, image_set::Split, litter},
     error::{Error, Result},

@@ -26,6 +26,9 @@ pub(in crate::data) enum Tree {
     Zip { path: PathBuf, archive: ZipArchive<SharedFile>, base: String },
 }
 
+/// Names of images in a tree, and their classes.
+pub(super) type List = Vec<(String, u16)>;
+
 impl Tree {
     /// The folder in an archive whose path ends in `folder`, the topmost of several; for "" the top of the
     /// archive. Folders that systems add to an archive (`__MACOSX/...`) are skipped: they hold files of the

@@ -59,9 +59,6 @@ pub struct Placed<'a> {
 
 impl Layout {
     /// Reads a layout (TOML).
-    ///
-    /// # Errors
-    /// The file is no layout; an address is not that of a word.
     pub fn load(path: &Path) -> Result<Self> {
         let text = read_text(path)?;
         let wrong = |what: String| Error::format(path, what, HINT);
@@ -83,7 +80,6 @@ impl Layout {
     }
 
     /// Whether the layout gives addresses to layers, and not only a size.
-    #[must_use]
     pub fn has_addresses(&self) -> bool {
         !self.layers.is_empty()
     }

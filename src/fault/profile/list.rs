@@ -2,7 +2,7 @@
 
 use super::{
     Cells, Matrix, Size,
-    text::{Lines, bit, whole_number},
+    lines::{Lines, bit, whole_number},
 };
 use crate::error::{Error, Result};
 use std::{collections::BTreeSet, path::Path};
@@ -12,42 +12,17 @@ const MOST_CELLS: u64 = 1 << 30;
 
 /// Names that columns may have, as [`plain`] makes them, by role. An address is the row of a memory with one
 /// word per row; a bit is the column in it.
-const ROLES: [(Role, &[&str]); 3] = [
+const ROLES: [(Role, &str); 3] = [
     (
         Role::Row,
-        &[
-            "row",
-            "address",
-            "addr",
-            "word",
-            "wordline",
-            "wl",
-            "wordaddress",
-            "wordaddr",
-            "rowaddress",
-            "rowaddr",
-            "rowindex",
-        ],
+        "row address addr word wordline wl wordaddress wordaddr rowaddress rowaddr rowindex",
     ),
     (
         Role::Column,
-        &[
-            "column",
-            "col",
-            "bit",
-            "cell",
-            "bitline",
-            "bl",
-            "columnaddress",
-            "columnaddr",
-            "coladdress",
-            "coladdr",
-            "columnindex",
-            "colindex",
-            "bitindex",
-        ],
+        "column col bit cell bitline bl columnaddress columnaddr coladdress coladdr columnindex colindex \
+         bitindex",
     ),
-    (Role::Value, &["value", "stuckat", "stuck", "stuckvalue", "stuckatvalue", "reads", "val"]),
+    (Role::Value, "value stuckat stuck stuckvalue stuckatvalue reads val"),
 ];
 
 /// A name in lower case, without the separators that people write between its parts.
@@ -105,8 +80,8 @@ impl Columns {
             if plain.is_empty() {
                 continue;
             }
-            let Some((role, _)) = ROLES.iter().find(|(_, names)| names.contains(&plain.as_str()))
-            else {
+            let is_it = |(_, names): &&(Role, &str)| names.split(' ').any(|name| name == plain);
+            let Some((role, _)) = ROLES.iter().find(is_it) else {
                 return wrong(format!(
                     "names a column {name:?}, which says nothing known of a cell"
                 ));

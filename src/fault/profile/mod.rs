@@ -1,13 +1,14 @@
 //! Measured maps of a memory, from files.
 
 mod layout;
+mod lines;
 mod list;
 mod matrix;
 mod text;
 
 pub use layout::{Layout, Placed};
 
-use super::{CellMap, LayoutDetail, MapDetail, Mapping, Place};
+use super::{CellMap, Mapping, Place};
 use crate::{
     error::{Error, Result},
     files::{
@@ -47,9 +48,6 @@ impl From<CellMap> for Profile {
 
 impl Profile {
     /// Reads a map as [`load_map`] does, and the file that says where the network's layers lie in it.
-    ///
-    /// # Errors
-    /// The errors of [`load_map`] and [`Layout::load`]; a layout that contradicts the map.
     pub fn load<P: AsRef<Path>>(
         files: &[P],
         mapping: Option<Mapping>,
@@ -71,9 +69,6 @@ impl Profile {
     }
 
     /// Places of the layers of a network, and the number of words from the memory's start to their end.
-    ///
-    /// # Errors
-    /// A layout that does not fit the network.
     pub fn places(&self, network: &[Placed<'_>]) -> Result<(Vec<Place>, u64)> {
         match self.layout.as_ref().filter(|layout| layout.has_addresses()) {
             Some(layout) => layout.places(network),
@@ -86,30 +81,12 @@ impl Profile {
 
     /// How often weights that take `needed` words go through the map; below 1 where they do not reach its end.
     /// `None` for the reference mapping, in which all layers lie over each other.
-    #[must_use]
     pub fn repeated(&self, needed: u64) -> Option<f64> {
         let linear = self.cells.mapping == Mapping::Linear;
         linear.then(|| needed as f64 / f64::from(self.cells.words().max(1)))
     }
 
-    /// What a document says of the map under a network that takes `needed` words.
-    #[must_use]
-    pub fn described(&self, needed: Option<u64>) -> MapDetail {
-        MapDetail {
-            file: self.file.clone(),
-            file_sha256: self.sha256.clone(),
-            mapping: self.cells.mapping,
-            layout: self.layout.as_ref().map(|layout| LayoutDetail {
-                file: layout.file.clone(),
-                file_sha256: layout.sha256.clone(),
-            }),
-            cells: Some(32 * u64::from(self.cells.words())),
-            repeated: needed.and_then(|needed| self.repeated(needed)),
-        }
-    }
-
     /// Remarks for the user about the map under a network that takes `needed` words, one line each.
-    #[must_use]
     pub fn remarks(&self, needed: u64) -> Vec<String> {
         let cells = |of: u64| words::count(32 * of);
         let held = u64::from(self.cells.words());

@@ -71,9 +71,6 @@ pub const STEPS: u32 = 24;
 /// and increased by `step`, `24 turns` times. A multiply-add counts as two operations.
 ///
 /// Bindings: y f32 `[len, 4]`, the sums over the chains.
-///
-/// # Errors
-/// There is nothing to compute, or more turns than drivers complete.
 pub fn plan(len: u32, turns: u32, factor: f32, step: f32) -> Result<Plan> {
     if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
         return Err(Error::Shape(format!("{turns} turns for {len} results")));

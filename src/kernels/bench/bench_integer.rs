@@ -65,9 +65,6 @@ pub const MOST_TURNS: u32 = 65_535;
 /// Computes `turns` calls of Philox for each of `len` counters.
 ///
 /// Bindings: y u32 `[len, 4]`.
-///
-/// # Errors
-/// There is nothing to compute, or more turns than drivers complete.
 pub fn plan(len: u32, turns: u32) -> Result<Plan> {
     if len == 0 || !(1..=MOST_TURNS).contains(&turns) {
         return Err(Error::Shape(format!("{turns} turns for {len} results")));

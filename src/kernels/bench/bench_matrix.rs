@@ -97,9 +97,6 @@ pub const MOST_TURNS: u32 = 65_535;
 ///
 /// Bindings: x f32 `[32, 16]`, w f32 `[16, 32]`, both of numbers that f16 holds exactly; y f32
 /// `[blocks, 32, 32]`.
-///
-/// # Errors
-/// There is nothing to compute, or more turns than drivers complete.
 pub fn plan(blocks: u32, turns: u32) -> Result<Plan> {
     if blocks == 0 || !(1..=MOST_TURNS).contains(&turns) {
         return Err(Error::Shape(format!("{turns} turns for {blocks} blocks")));

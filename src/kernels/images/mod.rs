@@ -63,7 +63,6 @@ const MAX_SCALE: f64 = 8.0;
 
 /// The last words of a pick: an image scaled by `scale` about its middle and moved `down` and `right`
 /// by whole pixels.
-#[must_use]
 pub fn motion(down: i32, right: i32, scale: f64) -> [u32; 2] {
     let most = MAX_SIDE.cast_signed();
     let half = |d: i32| d.clamp(-most, most).cast_unsigned() & 0xffff;
@@ -73,7 +72,6 @@ pub fn motion(down: i32, right: i32, scale: f64) -> [u32; 2] {
 
 /// The second word of a pick: the source of pixel (r, c) is (r + dy, c + dx), after mirroring c
 /// when `flip`. Clamped to -128..=127.
-#[must_use]
 pub fn shift(dy: i32, dx: i32, flip: bool) -> u32 {
     let byte = |d: i32| (d.clamp(-128, 127) + 128).unsigned_abs();
     byte(dy) | byte(dx) << 8 | u32::from(flip) << 16

@@ -44,7 +44,6 @@ crate::kernel! {
 
 /// Whether logits can be divided by a temperature. The temperature, its square, which multiplies the loss, and its
 /// reciprocal must be normal numbers above 0 in f32.
-#[must_use]
 pub fn takes(temperature: f32) -> bool {
     let ordinary = [temperature, temperature * temperature, 1.0 / temperature];
     temperature > 0.0 && ordinary.iter().all(|v| v.is_normal())
@@ -76,7 +75,6 @@ pub fn plan(copies: u32, n: u32, classes: u32, temperature: f32) -> Result<Plan>
 
 /// Loss of a row of logits against the teacher's, `T^2 sum p (log p - log q)`, its gradient `weight T (q - p)`, and
 /// whether the first largest logits of both are of the same class.
-#[must_use]
 pub fn row(logits: &[f64], teacher: &[f64], temperature: f64, weight: f64) -> RowLoss {
     let (z, t) = (Softmax::of(logits, temperature), Softmax::of(teacher, temperature));
     let classes = 0..logits.len();

@@ -25,9 +25,6 @@ pub struct Rows {
 
 impl Rows {
     /// Checked rows.
-    ///
-    /// # Errors
-    /// There is nothing to compute, or more than 32-bit indices reach.
     pub fn new(copies: u32, n: u32, classes: u32) -> Result<Self> {
         let logits = Nhwc::new(copies, 1, n, classes).checked()?;
         let rows = logits.pixels();
@@ -42,7 +39,6 @@ impl Rows {
 
     /// Bytes of the bindings: logits, their target (`compared` bytes), the copies' weights, the gradient of
     /// the logits, losses and hits of the rows.
-    #[must_use]
     pub fn bytes(self, compared: u64) -> Vec<u64> {
         let logits = self.logits.bytes();
         let [rows, copies] = [self.rows, self.logits.n].map(|len| u64::from(len) * 4);

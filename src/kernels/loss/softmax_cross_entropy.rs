@@ -43,9 +43,6 @@ crate::kernel! {
 /// `[copies]`, the factor of each copy's gradient (`1 / n` for a mean); dlogits like logits;
 /// `row_loss` f32 `[rows]`, `-log p`, unweighted; correct u32 `[rows]`, 1 where the first largest
 /// logit is the label's.
-///
-/// # Errors
-/// There is nothing to compute, or more than 32-bit indices reach.
 pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
     let of = Rows::new(copies, n, classes)?;
     let params = SoftmaxCrossEntropyParams { rows: of.rows, n, classes, span: of.span };
@@ -56,7 +53,6 @@ pub fn plan(copies: u32, n: u32, classes: u32) -> Result<Plan> {
 }
 
 /// `-log p[label]`, its gradient `weight (p - onehot)`, and whether the label has the first largest logit.
-#[must_use]
 pub fn row(logits: &[f64], label: usize, weight: f64) -> RowLoss {
     let largest = largest(logits);
     let sum: f64 = logits.iter().map(|l| (l - largest).exp()).sum();

@@ -92,9 +92,6 @@ impl Less for Matmul {
 
 /// Plans the products; bindings x, w, y, each `[batches, ...]` with columns padded to a multiple of 4,
 /// and w in [`panels`].
-///
-/// # Errors
-/// An extent of 0, or indices of more than 32 bits.
 pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     let [x, y] = [c, k].map(|columns| Nhwc::new(batches, 1, rows, columns));
     let (x, y) = (x.checked()?, y.checked()?);
@@ -127,7 +124,6 @@ const PANEL: usize = 32;
 ///
 /// # Panics
 /// The matrix has no whole rows.
-#[must_use]
 pub fn panels<T: Copy>(matrix: &[T], columns: usize) -> Vec<T> {
     assert!(columns > 0 && matrix.len().is_multiple_of(columns), "whole rows of {columns}");
     let panel = |first: usize| {
@@ -138,7 +134,6 @@ pub fn panels<T: Copy>(matrix: &[T], columns: usize) -> Vec<T> {
 }
 
 /// `y[row, k]` of one product, and the sums of the terms' absolute values.
-#[must_use]
 pub fn matmul(x: &[f32], w: &[f32], c: usize, k: usize) -> (Vec<f64>, Vec<f64>) {
     let term =
         |row: &[f32], i: usize, column: usize| f64::from(row[i]) * f64::from(w[i * k + column]);

@@ -98,7 +98,6 @@ pub(crate) fn fits(what: &str, offset: u32, x: Nhwc, len: u32) -> Result<()> {
 }
 
 /// `act((x - mean) inv_std gamma + beta)` for x `[pixels, c]` and stats `[2, c]`.
-#[must_use]
 pub fn apply(x: &[f64], stats: &[f64], gamma: &[f64], beta: &[f64], act: Activation) -> Vec<f64> {
     let c = gamma.len();
     let z =

@@ -159,19 +159,16 @@ pub struct GradInputs<'a> {
 
 impl GradInputs<'_> {
     /// Channels.
-    #[must_use]
     pub fn c(&self) -> usize {
         self.stats.len() / 2
     }
 
     /// `dy act'(y)` of element i.
-    #[must_use]
     pub fn dz(&self, i: usize) -> f64 {
         activate_back(self.act, self.dy[i], self.y[i])
     }
 
     /// `(x - mean) inv_std` of element i.
-    #[must_use]
     pub fn xhat(&self, i: usize) -> f64 {
         let channel = i % self.c();
         (self.x[i] - self.stats[channel]) * self.stats[self.c() + channel]
@@ -180,7 +177,6 @@ impl GradInputs<'_> {
 
 /// `sum dz` and `sum dz xhat` as `[chunks, 2, c]`, and their bounds: a chunk's n terms are rounded n + 6
 /// times, and each slope has its own error.
-#[must_use]
 pub fn partial(of: &GradInputs<'_>, chunk: u32) -> [Vec<f64>; 2] {
     let c = of.c();
     let step = chunk as usize * c;
@@ -256,7 +252,6 @@ fn random_sums(random: &mut Random) -> Result<Case> {
 }
 
 /// Sum over the rows of `[rows, len]`.
-#[must_use]
 pub fn sum_rows(partial: &[f64], len: usize) -> Vec<f64> {
     (0..len).map(|i| partial.iter().skip(i).step_by(len).sum()).collect()
 }
@@ -306,7 +301,6 @@ fn random_finish(random: &mut Random) -> Result<Case> {
 }
 
 /// `gamma inv_std (dz - sum dz / n - xhat sum dz xhat / n)` with sums `[2, c]` over n pixels.
-#[must_use]
 pub fn grad(of: &GradInputs<'_>, sums: &[f64], gamma: &[f64]) -> Vec<f64> {
     each(of, sums, gamma, |dz, mean, slant, _| dz - mean - slant)
 }

@@ -103,7 +103,6 @@ pub fn plan_finish(x: Nhwc, part: Nhwc, eps: f32, momentum: f32) -> Result<Plan>
 }
 
 /// Mean and sum of squared deviations of each channel of `[pixels, c]`.
-#[must_use]
 pub fn stats(x: &[f64], c: u32) -> Vec<[f64; 2]> {
     let c = c as usize;
     let n = (x.len() / c) as f64;
@@ -116,7 +115,6 @@ pub fn stats(x: &[f64], c: u32) -> Vec<[f64; 2]> {
 }
 
 /// [`stats`] of every chunk, `[chunks, 2, c]`.
-#[must_use]
 pub fn partial(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     let mut out = Vec::new();
     for pixels in x.chunks((chunk * c) as usize) {
@@ -208,7 +206,6 @@ fn stats_cases() -> Result<Vec<Case>> {
 /// Statistics of one channel over n pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Channel {
-    /// Mean.
     pub mean: f64,
     /// Sum of squared deviations.
     pub m2: f64,
@@ -223,7 +220,6 @@ pub struct Channel {
 /// Bounds for K chunks, with S the mean distance of the chunks' means from the first: the mean has
 /// K + 6 roundings of S and one of its own, e in all; M2 has K + 6 roundings of itself, and e in
 /// every deviation.
-#[must_use]
 pub fn merge(chunks: &[[f64; 3]]) -> Channel {
     let n: f64 = chunks.iter().map(|k| k[0]).sum();
     let mean = chunks.iter().map(|k| k[0] * k[1]).sum::<f64>() / n;
@@ -236,7 +232,6 @@ pub fn merge(chunks: &[[f64; 3]]) -> Channel {
 }
 
 /// Normalisers of a batch as `[2, c]`: mean and `1 / sqrt(variance + eps)`.
-#[must_use]
 pub fn normalisers(stats: &[[f64; 2]], n: f64, eps: f64) -> Vec<f64> {
     let means = stats.iter().map(|s| s[0]);
     means.chain(stats.iter().map(|s| 1.0 / (s[1] / n + eps).sqrt())).collect()

@@ -63,7 +63,6 @@ pub fn plan(len: u32, beta1: f64, beta2: f64, eps: f64) -> Result<Plan> {
 
 /// Contents of the binding `schedule` for step `step` (the first is 1): learning rate,
 /// `1 - beta1^step`, `1 - beta2^step`, and the factor of the gradients.
-#[must_use]
 pub fn schedule(lr: f64, beta1: f64, beta2: f64, step: u64, scale: f64) -> [f32; 4] {
     let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
     [lr as f32, correction(beta1), correction(beta2), scale as f32]
@@ -74,7 +73,6 @@ const HYPER: [f64; 3] = [0.9, 0.999, 1e-8];
 
 /// One step: new parameter, m and v of one element. `schedule` is lr, `1 - beta1^t`, `1 - beta2^t`,
 /// gradient scale; `hyper` is beta1, beta2, eps.
-#[must_use]
 pub fn step(schedule: [f64; 4], hyper: [f64; 3], gradient: f64, before: [f64; 3]) -> [f64; 3] {
     let ([lr, correction1, correction2, scale], [beta1, beta2, eps]) = (schedule, hyper);
     let [w, m, v] = before;

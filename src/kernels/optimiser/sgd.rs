@@ -57,7 +57,6 @@ pub struct Hyper {
 }
 
 /// One step: new parameter and velocity of one element.
-#[must_use]
 pub fn step(hyper: Hyper, gradient: f64, [w, v]: [f64; 2]) -> [f64; 2] {
     let v = hyper.momentum * v + gradient * hyper.scale + hyper.weight_decay * w;
     [w - hyper.lr * v, v]

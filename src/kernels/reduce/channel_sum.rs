@@ -32,7 +32,6 @@ pub fn plan(x: Nhwc) -> Result<Plan> {
 }
 
 /// Sum of each channel of x `[pixels, c]` over each chunk, `[chunks, c]`.
-#[must_use]
 pub fn partial(x: &[f64], c: u32, chunk: u32) -> Vec<f64> {
     x.chunks((chunk * c) as usize).flat_map(|pixels| sum_rows(pixels, c as usize)).collect()
 }

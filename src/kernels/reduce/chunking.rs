@@ -51,7 +51,6 @@ impl Chunking {
     }
 
     /// The uniform block of a reduction of x with this cut.
-    #[must_use]
     pub fn params(self, x: Nhwc) -> ChunkParams {
         ChunkParams { pixels: x.pixels(), c: x.c, chunk: self.chunk, block: self.block }
     }
@@ -67,7 +66,6 @@ impl Chunking {
 
 /// Number of chunks of a batch in parts of the shape `part`, the last of which may have fewer images. Each part is cut
 /// into chunks from its own start.
-#[must_use]
 pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
     let (full, rest) = (whole.n / part.n.max(1), whole.n % part.n.max(1));
     let last = Nhwc { n: rest, ..part };
@@ -77,7 +75,6 @@ pub fn chunks_of(whole: Nhwc, part: Nhwc) -> u32 {
 
 /// Number of chunks that a batch is cut into, each a row of the first stage's output; 0 for a shape that no plan
 /// accepts.
-#[must_use]
 pub fn chunks(x: Nhwc) -> u32 {
     Chunking::of(x).map_or(0, |cut| cut.chunks)
 }

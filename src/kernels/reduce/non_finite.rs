@@ -30,9 +30,6 @@ pub const NONE: u32 = u32::MAX;
 /// Lowers `found[slot]` to the index of the first of `len` values that is not finite.
 ///
 /// Bindings: values f32 `[len]`; found u32 `[slots]`, [`NONE`] where nothing was found.
-///
-/// # Errors
-/// There are no values, or no such slot.
 pub fn plan(len: u32, slot: u32, slots: u32) -> Result<Plan> {
     if len == 0 || slot >= slots {
         return Err(Error::Shape(format!("{len} values to look at for answer {slot} of {slots}")));

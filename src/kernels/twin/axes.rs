@@ -23,7 +23,6 @@ pub struct Axes {
 
 impl Axes {
     /// Axes without padding; `outer` counts arrays of this shape.
-    #[must_use]
     pub fn new(outer: &'static str, inner: &[(&'static str, u32)]) -> Self {
         let axis = |&(name, extent): &(&'static str, u32)| Axis { name, extent, padded: extent };
         Self { outer, inner: inner.iter().map(axis).collect() }
@@ -51,7 +50,6 @@ impl Axes {
     }
 
     /// The coordinate of element `at` of a buffer of `len`: `n=0 h=3 w=2 c=5`, `c=6 (padding)`.
-    #[must_use]
     pub fn name(&self, at: usize, len: usize) -> String {
         let mut text = String::new();
         if len > self.len() {

@@ -41,7 +41,6 @@ impl Data {
 
 /// Values `[pixels, c]` as they lie in memory, with NaN in the padding lanes, so that a kernel that uses
 /// a padding lane gives a wrong result.
-#[must_use]
 pub fn nan_padded(values: &[f32], c: u32) -> Vec<f32> {
     pad_channels(values, c, f32::NAN)
 }
@@ -56,7 +55,6 @@ pub struct Random {
 
 impl Random {
     /// A generator with a stream of numbers of its own for each seed.
-    #[must_use]
     pub fn new(seed: u32) -> Self {
         Self { state: seed.wrapping_mul(2_654_435_769), special: false }
     }
@@ -64,7 +62,6 @@ impl Random {
     /// A generator that puts some NaN and infinities among the values of [`Self::floats`] and
     /// [`Self::integers`]: at least one, and few enough that some sums over parts of the values stay
     /// finite.
-    #[must_use]
     pub fn special(seed: u32) -> Self {
         Self { special: true, ..Self::new(seed) }
     }

@@ -16,7 +16,6 @@ use crate::{error::Result, shape::Nhwc};
 
 /// A kernel and the function that makes its conformance cases.
 pub struct Suite {
-    /// The kernel.
     pub kernel: &'static KernelDesc,
     /// Its cases: floating-point ones, small-integer ones that must be exact, NaN in padding lanes, and
     /// drawn ones with NaN and infinities among their values.
@@ -54,7 +53,6 @@ pub(crate) fn with_specials(
 }
 
 /// Index of element `[n, h, w, c]` in an array without channel padding.
-#[must_use]
 pub fn at(shape: Nhwc, [n, h, w, c]: [u32; 4]) -> usize {
     (((n * shape.h + h) * shape.w + w) * shape.c + c) as usize
 }

@@ -8,13 +8,11 @@ use half::f16;
 pub(crate) const EPS: f64 = f32::EPSILON as f64;
 
 /// f32 values as f64.
-#[must_use]
 pub fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v)).collect()
 }
 
 /// The activation of one value.
-#[must_use]
 pub fn activate(act: Activation, z: f64) -> f64 {
     match act {
         Activation::Relu if z <= 0.0 => 0.0, // `max` would turn NaN into a number
@@ -24,13 +22,11 @@ pub fn activate(act: Activation, z: f64) -> f64 {
 }
 
 /// Whether PyTorch lets a gradient through a ReLU whose input or output is `y`: also at NaN.
-#[must_use]
 pub fn passes(y: f64) -> bool {
     y > 0.0 || y.is_nan()
 }
 
 /// The gradient of an activation's input, from that of its output `y`.
-#[must_use]
 pub fn activate_back(act: Activation, dy: f64, y: f64) -> f64 {
     match act {
         Activation::None => dy,
@@ -51,7 +47,6 @@ pub(crate) fn slope_error(act: Activation) -> f64 {
 }
 
 /// An operand of a product, rounded as the kernel rounds it.
-#[must_use]
 pub fn operand(dtype: Dtype, v: f32) -> f32 {
     match dtype {
         Dtype::F32 => v,

@@ -38,13 +38,11 @@ impl Want {
     }
 
     /// 32-bit words, which must be equal.
-    #[must_use]
     pub fn words(words: Vec<u32>) -> Self {
         Self { values: Values::Words(words), axes: None }
     }
 
     /// f32 values without padding and their bounds.
-    #[must_use]
     pub fn bounded(values: Vec<f64>, bounds: Vec<f64>) -> Self {
         Self { values: Values::Floats { values, bounds }, axes: None }
     }
@@ -56,7 +54,6 @@ impl Want {
     }
 
     /// f32 values that must come out exactly (sums of small integers, copies).
-    #[must_use]
     pub fn exact(values: &[f64]) -> Self {
         Self::flat(values, |_| 0.0)
     }
@@ -68,7 +65,6 @@ impl Want {
     }
 
     /// Values whose fastest axis is padded, with a bound each; the padding lanes must be exactly 0.
-    #[must_use]
     pub fn channels_bounded(values: &[f64], bounds: &[f64], axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
         let c = axes.last();
@@ -93,7 +89,6 @@ impl Want {
     }
 
     /// Words of 32 bits in the buffer.
-    #[must_use]
     pub fn len(&self) -> usize {
         match &self.values {
             Values::Floats { values, .. } => values.len(),
@@ -102,13 +97,11 @@ impl Want {
     }
 
     /// Whether nothing is expected.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether the axes, if any, fit the length of the buffer.
-    #[must_use]
     pub fn fits_its_axes(&self) -> bool {
         self.axes.as_ref().is_none_or(|axes| axes.fit(self.len()))
     }

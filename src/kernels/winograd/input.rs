@@ -109,7 +109,6 @@ fn b_t(form: Form, row: usize, column: usize) -> f64 {
 
 /// Transformed patches `[values, tiles, C]` of one copy x `[N, H, W, C]`, and the sums of the terms'
 /// absolute values.
-#[must_use]
 pub fn winograd_input(tiles: Tiles, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (shape, [rows, columns]) = (tiles.conv.x, tiles.grid());
     let (mut values, mut sizes) = (Vec::new(), Vec::new());

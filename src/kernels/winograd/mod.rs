@@ -27,7 +27,6 @@ pub enum Form {
 
 impl Form {
     /// Output pixels of a tile along an axis.
-    #[must_use]
     pub const fn outputs(self) -> u32 {
         match self {
             Self::F2 => 2,
@@ -36,20 +35,17 @@ impl Form {
     }
 
     /// Values of a transformed patch, weight or sum along an axis.
-    #[must_use]
     pub const fn side(self) -> u32 {
         self.outputs() + 2
     }
 
     /// Values of a transformed patch, weight or sum along both axes.
-    #[must_use]
     pub const fn values(self) -> u32 {
         self.side() * self.side()
     }
 
     /// Factor by which the form may round more than the plain sum: F(2x2, 3x3) has about seven times
     /// its terms, and the larger tiles round three times as much (`docs/numerics.md`).
-    #[must_use]
     pub const fn growth(self) -> f64 {
         match self {
             Self::F2 => 8.0,
@@ -61,7 +57,6 @@ impl Form {
     /// word of a ReLU mask must lie in tiles that one invocation can take. Each copy must have input
     /// and output of its own. Operands must be f32, because rounding transformed values to f16 would
     /// give other results.
-    #[must_use]
     pub fn fits(self, conv: Conv2d) -> bool {
         let Window { kernel, stride, before, .. } = conv.window;
         let alone = conv.copies == 1 || !conv.shared_input && !conv.sum_copies;
@@ -129,33 +124,28 @@ impl Tiles {
     }
 
     /// Rows and columns of tiles of an image.
-    #[must_use]
     pub fn grid(self) -> [u32; 2] {
         [self.conv.y.h, self.conv.y.w].map(|extent| extent.div_ceil(self.form.outputs()))
     }
 
     /// Tiles of the images of one copy.
-    #[must_use]
     pub fn tiles(self) -> u32 {
         let [rows, columns] = self.grid();
         self.count * rows * columns
     }
 
     /// Shape of the transformed values of `c` channels: a row of tiles per copy and value.
-    #[must_use]
     pub fn values(self, c: u32) -> Nhwc {
         Nhwc::new(self.form.values() * self.conv.copies, 1, self.tiles(), c)
     }
 
     /// Zeros above the first row and left of the first column, if taps are read in ascending order.
-    #[must_use]
     pub fn before(self) -> [u32; 2] {
         let before = self.conv.window.before;
         if self.conv.transposed { before.map(|n| 2 - n) } else { before }
     }
 
     /// The sum over channels as a batched product of matrices, one per copy and value.
-    #[must_use]
     pub fn product(self) -> Matmul {
         let batches = self.form.values() * self.conv.copies;
         Matmul { rows: self.tiles(), c: self.conv.x.c, k: self.conv.y.c, batches }

@@ -147,7 +147,6 @@ fn a_t(form: Form, row: u32, column: u32) -> f64 {
 
 /// Sums for the output pixels of the images in `tiles`, `[count, H, W, K]`, from m `[values, tiles, K]`
 /// of one copy; and the sums of the terms' absolute values.
-#[must_use]
 pub fn winograd_output(tiles: Tiles, m: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (y, [rows, columns]) = (tiles.conv.y, tiles.grid());
     let (mut values, mut sizes) = (Vec::new(), Vec::new());

@@ -36,7 +36,6 @@ crate::kernel! {
 }
 
 /// Bytes of the transformed weights.
-#[must_use]
 pub fn bytes(w: Rsck, form: Form, copies: u32) -> u64 {
     Rsck { r: form.side(), s: form.side(), ..w }.bytes() * u64::from(copies)
 }
@@ -83,7 +82,6 @@ fn g(form: Form, row: usize, column: usize) -> f64 {
 }
 
 /// Transformed weights `[values, C, K]` of w `[3, 3, C, K]`, and the sums of the terms' absolute values.
-#[must_use]
 pub fn winograd_weights(shape: Rsck, form: Form, w: &[f64], flip: bool) -> (Vec<f64>, Vec<f64>) {
     let of_tap = (shape.c * shape.k) as usize;
     let (mut values, mut sizes) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::eval_json::{Evaluation, Perturbed};
+use super::eval_json::{EvaluatedGenerator, Evaluation, Perturbed, Savings};
 use crate::{error::Result, files::atomic};
 
 /// A table with a name above each column.
@@ -65,62 +65,71 @@ pub(crate) fn known(v: Option<f64>) -> String {
     v.map_or_else(String::new, number)
 }
 
+/// A row of the table of [`maps`].
+struct MapRow<'a> {
+    e: &'a Evaluation,
+    /// The faults, and which of their maps; `None` for an evaluation without faults.
+    map: Option<(&'a Perturbed, usize)>,
+    /// The fault model in words.
+    faults: String,
+    savings: Savings,
+}
+
+impl MapRow<'_> {
+    fn generator(&self, of: fn(&EvaluatedGenerator) -> &String) -> String {
+        self.e.generator.as_ref().map(of).cloned().unwrap_or_default()
+    }
+
+    fn of_map(&self, of: fn(&Perturbed, usize) -> Option<String>) -> String {
+        self.map.and_then(|(p, i)| of(p, i)).unwrap_or_default()
+    }
+}
+
+/// The share of energy that a saving leaves.
+fn left(saving: Option<f64>) -> String {
+    known(saving.map(|s| 100.0 - s))
+}
+
+/// Name of a column, and its cell in a row.
+type MapColumn = (&'static str, fn(&MapRow<'_>) -> String);
+
+const MAP_COLUMNS: [MapColumn; 19] = [
+    ("base", |r| r.e.base.model.clone()),
+    ("generator", |r| r.generator(|g| &g.name)),
+    ("generator_sha256", |r| r.generator(|g| &g.file_sha256)),
+    ("precision (bits)", |r| r.e.precision.to_string()),
+    ("dtype", |r| r.e.dtype.clone().unwrap_or_else(|| "f32".to_owned())),
+    ("dataset", |r| r.e.dataset.name.clone()),
+    ("images", |r| r.e.dataset.images.to_string()),
+    ("measure", |r| r.e.dataset.measure().word().to_owned()),
+    ("faults", |r| r.faults.clone()),
+    ("ber (fraction)", |r| r.of_map(|p, _| Some(number(p.ber())))),
+    ("seed", |r| r.of_map(|p, i| p.seeds.get(i).map(u64::to_string))),
+    ("clean (%)", |r| number(r.e.clean.accuracy)),
+    ("clean_nf (%)", |r| known(r.e.clean.accuracy_nf)),
+    ("accuracy (%)", |r| r.of_map(|p, i| p.accuracy.each.get(i).copied().map(number))),
+    ("accuracy_nf (%)", |r| {
+        r.of_map(|p, i| p.accuracy_nf.as_ref()?.each.get(i).copied().map(number))
+    }),
+    ("flipped_bits", |r| r.of_map(|p, i| p.flipped_bits.each.get(i).map(u64::to_string))),
+    ("voltage (of Vmin)", |r| known(r.map.and_then(|(p, _)| r.savings.voltage.or(p.voltage)))),
+    ("energy (% of nominal)", |r| left(r.savings.alone)),
+    ("energy_nf (% of nominal)", |r| left(r.savings.behind)),
+];
+
 /// A row for each fault map of the evaluations; an evaluation without faults has one row. `faults` puts a
 /// fault model into words.
 pub(crate) fn maps<'a>(
     evaluations: impl IntoIterator<Item = &'a Evaluation>,
     faults: impl Fn(&Perturbed) -> String,
 ) -> Csv {
-    let mut csv = Csv::new([
-        "base",
-        "generator",
-        "generator_sha256",
-        "precision (bits)",
-        "dtype",
-        "dataset",
-        "images",
-        "measure",
-        "faults",
-        "ber (fraction)",
-        "seed",
-        "clean (%)",
-        "clean_nf (%)",
-        "accuracy (%)",
-        "accuracy_nf (%)",
-        "flipped_bits",
-        "voltage (of Vmin)",
-        "energy (% of nominal)",
-        "energy_nf (% of nominal)",
-    ]);
+    let mut csv = Csv::new(MAP_COLUMNS.map(|(name, _)| name));
     for e in evaluations {
-        let generator = e.generator.clone().unwrap_or_default();
-        let mut row = |p: Option<(&Perturbed, usize)>| {
-            let savings = p.and_then(|(p, _)| e.savings(p)).unwrap_or_default();
-            let left = |saving: Option<f64>| known(saving.map(|s| 100.0 - s));
-            let one = |of: &dyn Fn(&Perturbed, usize) -> Option<String>| {
-                p.and_then(|(p, i)| of(p, i)).unwrap_or_default()
-            };
-            csv.row([
-                e.base.model.clone(),
-                generator.name.clone(),
-                generator.file_sha256.clone(),
-                e.precision.to_string(),
-                e.dtype.clone().unwrap_or_else(|| "f32".to_owned()),
-                e.dataset.name.clone(),
-                e.dataset.images.to_string(),
-                e.dataset.measure().word().to_owned(),
-                one(&|p, _| Some(faults(p))),
-                one(&|p, _| Some(number(p.ber()))),
-                one(&|p, i| p.seeds.get(i).map(u64::to_string)),
-                number(e.clean.accuracy),
-                known(e.clean.accuracy_nf),
-                one(&|p, i| p.accuracy.each.get(i).copied().map(number)),
-                one(&|p, i| p.accuracy_nf.as_ref()?.each.get(i).copied().map(number)),
-                one(&|p, i| p.flipped_bits.each.get(i).map(u64::to_string)),
-                known(p.and_then(|(p, _)| savings.voltage.or(p.voltage))),
-                left(savings.alone),
-                left(savings.behind),
-            ]);
+        let mut row = |map: Option<(&Perturbed, usize)>| {
+            let savings = map.and_then(|(p, _)| e.savings(p)).unwrap_or_default();
+            let faults = map.map_or_else(String::new, |(p, _)| faults(p));
+            let row = MapRow { e, map, faults, savings };
+            csv.row(MAP_COLUMNS.map(|(_, cell)| cell(&row)));
         };
         if e.perturbed.is_empty() {
             row(None);

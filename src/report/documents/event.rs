@@ -151,7 +151,6 @@ pub trait Sink {
     /// Takes one event.
     ///
     /// # Errors
-    ///
     /// Whatever must stop the run, such as [`crate::Error::Write`] for a full disk.
     fn event(&mut self, event: &Event) -> Result<()>;
 }

@@ -27,7 +27,6 @@ pub struct FaultRecord {
     pub base: Base,
     /// Bits per stored weight.
     pub precision: u32,
-    /// The faults.
     #[serde(flatten)]
     pub faults: Description,
     /// Seed of the fault map; 0 for a measured map.
@@ -81,7 +80,6 @@ impl FaultRecord {
     }
 
     /// JSON with a newline at the end.
-    #[must_use]
     pub fn to_json(&self) -> String {
         // Serialisation cannot fail, because all maps in the record have text as keys.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"

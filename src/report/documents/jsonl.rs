@@ -33,7 +33,6 @@ pub struct Line {
 
 impl Line {
     /// The line for a step, an evaluation or a recovery; other events have none.
-    #[must_use]
     pub fn new(time: f64, event: &Event) -> Option<Self> {
         let (kind, value) = match event {
             Event::Step(step) => ("step", serde_json::to_value(step)),
@@ -52,7 +51,6 @@ impl Line {
     /// Parses a line.
     ///
     /// # Errors
-    ///
     /// A description of the fault: the line is not a JSON object with `event` and `time`, or lacks a field
     /// that its kind of event must have.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
@@ -105,7 +103,6 @@ impl JsonLines {
 
     /// For a run that may have a checkpoint: the first event decides whether the file is started or
     /// continued. Before that nothing is touched.
-    #[must_use]
     pub fn begin(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: true }
     }
@@ -119,10 +116,6 @@ impl JsonLines {
     /// Continues a file after `step`. Lines of later steps are removed, because the steps will be done again;
     /// so are all evaluations of the `test` split, with which a run ends, and the half line that a crash may
     /// leave at the end. A missing file is created.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`], [`Error::Write`]; [`Error::Format`] for lines that are not metrics.
     pub fn resume(path: impl AsRef<Path>, step: u64) -> Result<Self> {
         let mut lines =
             Self { path: path.as_ref().to_owned(), file: None, end: 0, keeps_tests: false };
@@ -200,7 +193,6 @@ impl Sink for JsonLines {
 /// Reads all whole lines of a file. A last line without its newline is skipped, because a crash cut it off.
 ///
 /// # Errors
-///
 /// [`Error::Read`]; [`Error::Format`] with the number of a line that is not a metrics line.
 pub fn load(path: impl AsRef<Path>) -> Result<Vec<Line>> {
     let path = path.as_ref();

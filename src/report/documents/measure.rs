@@ -25,7 +25,6 @@ impl Measure {
     }
 
     /// The name within a sentence.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -35,7 +34,6 @@ impl Measure {
     }
 
     /// The name at the beginning of a sentence.
-    #[must_use]
     pub fn title(self) -> &'static str {
         match self {
             Self::Accuracy => "Accuracy",
@@ -45,7 +43,6 @@ impl Measure {
     }
 
     /// The title of an axis.
-    #[must_use]
     pub fn axis(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy (%)",
@@ -55,7 +52,6 @@ impl Measure {
     }
 
     /// A note for readers who expect accuracies; `None` where the numbers are accuracies.
-    #[must_use]
     pub fn note(self) -> Option<&'static str> {
         match self {
             Self::Accuracy => None,

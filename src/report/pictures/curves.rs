@@ -19,10 +19,6 @@ pub fn save(path: impl AsRef<Path>, events: &[Event]) -> Result<()> {
 }
 
 /// Draws a file of metrics.
-///
-/// # Errors
-///
-/// [`crate::Error::Read`] and [`crate::Error::Format`] for `metrics`; [`crate::Error::Write`] for `path`.
 pub fn save_from(path: impl AsRef<Path>, metrics: impl AsRef<Path>) -> Result<()> {
     let events: Vec<_> = jsonl::load(metrics)?.into_iter().filter_map(|line| line.event).collect();
     save(path, &events)

@@ -59,7 +59,6 @@ impl<'a> Image<'a> {
 /// A column of the grid. Absent texts stay empty.
 #[derive(Clone, Debug)]
 pub struct Example<'a> {
-    /// The original image.
     pub original: Image<'a>,
     /// The image after the generator.
     pub transformed: Image<'a>,
@@ -75,7 +74,6 @@ pub struct Example<'a> {
 /// below them the answers of the faulty network, green with a tick or red with a cross.
 ///
 /// # Errors
-///
 /// [`Error::Shape`] without examples, and for images of different sizes; [`Error::Write`].
 pub fn save_grid(path: impl AsRef<Path>, examples: &[Example<'_>]) -> Result<()> {
     save_png(path.as_ref(), &grid(examples)?)
@@ -99,10 +97,6 @@ fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
 
 /// `transformed - original`, halved and amplified, around grey; and the factor of amplification, a round
 /// number with which all but one value in a hundred fit.
-///
-/// # Errors
-///
-/// [`Error::Shape`] for images of different sizes.
 pub fn difference(original: Image<'_>, transformed: Image<'_>) -> Result<(Vec<f32>, u32)> {
     same_size(original, transformed)?;
     let factor = amplification(&[(original, transformed)]);

@@ -51,7 +51,6 @@ const STATE: &str = "state.json";
 
 impl Source {
     /// A source for evaluations that are not in a file.
-    #[must_use]
     pub fn new(name: impl Into<String>, evaluations: Vec<Evaluation>) -> Self {
         Self { name: name.into(), evaluations, ..Self::default() }
     }
@@ -60,7 +59,6 @@ impl Source {
     /// may be missing, as in an interrupted run.
     ///
     /// # Errors
-    ///
     /// [`Error::Read`]; [`Error::Format`] for a folder that does not hold a run, and for files whose content
     /// does not match their names.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
@@ -132,7 +130,6 @@ impl Source {
     }
 
     /// The default path of the page: in the run's folder, or beside the document with the same name.
-    #[must_use]
     pub fn page(&self) -> PathBuf {
         if self.folder { self.path.join("report.html") } else { self.path.with_extension("html") }
     }

@@ -46,7 +46,6 @@ pub struct Console {
 impl Console {
     /// A console on stderr: a progress bar if it is a terminal, in colour unless `NO_COLOR` is
     /// set.
-    #[must_use]
     pub fn stderr(verbosity: Verbosity) -> Self {
         let shown = terminal::is_watched() && verbosity == Verbosity::Normal;
         let bar = shown.then(|| progress::bar(terminal::draw_target(true), None));
@@ -56,7 +55,6 @@ impl Console {
     }
 
     /// A console that writes plain lines; lines about steps are at least `every` apart.
-    #[must_use]
     pub fn lines(out: Box<dyn Write + Send>, verbosity: Verbosity, every: Duration) -> Self {
         Self { out, bar: None, verbosity, every, last: None, pace: None }
     }

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 /// Words for a saving in per cent: `19.0 % less` or `28.5 % more` energy. A generator can cost more than a
 /// lower voltage saves, and "-28.5 % saved" would be misread. The result is `the same` if the rounded number
 /// is 0, and `?` if the number is not finite.
-#[must_use]
 pub fn in_words(percent: f64) -> String {
     let size = format!("{:.1}", percent.abs());
     match size.as_str() {
@@ -24,7 +23,6 @@ pub fn in_words(percent: f64) -> String {
 
 /// A sentence on the energy, relative to the nominal voltage, and the change in accuracy under these faults;
 /// `name` is the generator's. It says so if nothing is gained. `None` if the voltage is unknown.
-#[must_use]
 pub fn gained(e: &Evaluation, p: &Perturbed, name: &str) -> Option<String> {
     let savings = e.savings(p)?;
     let change = |mean: f64| Some(mean - e.clean.accuracy).filter(|c| c.is_finite());
@@ -66,7 +64,6 @@ fn change_in_words(change: f64) -> String {
 
 /// A hint about the faults whose energy is unknown, and how to give their voltage; `None` if all energies are
 /// known.
-#[must_use]
 pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Option<String> {
     let mut rates: Vec<(String, Vec<String>)> = Vec::new();
     let mut bits = BTreeSet::new();

@@ -84,7 +84,6 @@ impl fmt::Display for Table {
 /// The final table of `eval`, with a row per fault model and BER: accuracies in per cent, mean ± std over the
 /// fault maps; RP in percentage points; flips as the share of stored bits that changed. Energy has a table of
 /// its own (`energy`), because ten columns would be wider than a terminal.
-#[must_use]
 pub fn evaluation(e: &Evaluation) -> Table {
     let nf = e.generator.is_some();
     let mut header = vec!["faults", "BER", "maps", "CA", "PA"];
@@ -106,7 +105,6 @@ pub fn evaluation(e: &Evaluation) -> Table {
 }
 
 /// The table of [`evaluation`] in lines of `width`, below a note for images without labels.
-#[must_use]
 pub fn captioned(e: &Evaluation, width: usize) -> String {
     let note = e.dataset.measure().note();
     let note =
@@ -117,7 +115,6 @@ pub fn captioned(e: &Evaluation, width: usize) -> String {
 /// The table of a sensitivity study: a row with everything faulty, a row for each bit position and layer that
 /// alone is faulty, then a row for each one that is additionally protected. Accuracies are in per cent,
 /// changes in percentage points.
-#[must_use]
 pub fn sensitivity(s: &Sensitivity) -> Table {
     let accuracy = if s.with_generator { "PA(NF)" } else { "PA" };
     let mut table = Table::new(["faulty", "of all bits", accuracy, "change"]);
@@ -149,7 +146,6 @@ fn named(p: &Perturbed) -> (String, String) {
 }
 
 /// The fault model, and its restrictions.
-#[must_use]
 pub fn faults(faults: &Description) -> String {
     faults.words(Wording::Cell).concat()
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::data::{
     checksum::md5,
     cifar10::{FILES, FOLDER, RECORD_BYTES, RECORDS},
-    dataset::DataFile,
+    data_files::DataFile,
     fetch::{self, FileSource, Means, Way},
 };
 
@@ -90,7 +90,7 @@ fn answer(mut stream: TcpStream, content: &[u8], manner: Manner, log: &Mutex<Vec
 }
 
 fn content() -> Vec<u8> {
-    (0..300_000u32).map(|i| ((i * i) >> 7) as u8).collect()
+    (0..300_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect()
 }
 
 /// Downloads with `before` already in the `.part` file.

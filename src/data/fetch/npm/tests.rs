@@ -1,7 +1,7 @@
 //! A client that fails or hangs, and a package that holds files as they are.
 
 use super::*;
-use crate::data::{checksum::md5, dataset::DataFile};
+use crate::data::{checksum::md5, data_files::DataFile};
 
 const PACKAGE: Package = Package { name: "set@1.0.0", packed: "set-1.0.0.tgz", bytes: 100 };
 

@@ -345,7 +345,8 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .classed(class(conv, fusion));
     if conv.is_general() {
         let [rows, columns] = conv.dilation;
-        plan = plan.with("GROUPS", conv.groups);
+        let depthwise = conv.groups == conv.x.c && conv.x.c == conv.y.c;
+        plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(depthwise));
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
     }
     // A subgroup computes 32 output channels: with 8 channels or fewer most of its lanes would idle.

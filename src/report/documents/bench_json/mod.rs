@@ -98,7 +98,6 @@ pub struct Ceiling {
 /// One timed shape of one kernel with one variant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TimedCase {
-    /// The kernel.
     #[serde(default)]
     pub kernel: String,
     /// The role of the kernel, such as `conv2d forward`.
@@ -173,7 +172,6 @@ pub struct TimedStep {
     pub times: Times,
     /// Images per second at the median.
     pub images_per_second: f64,
-    /// Dispatches.
     pub dispatches: u64,
     /// Operations that are executed, as the kernels' plans state them.
     pub flops: u64,
@@ -203,9 +201,7 @@ pub struct TimedStep {
 /// The dispatches of one kernel with one variant in a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KernelShare {
-    /// The kernel.
     pub kernel: String,
-    /// Its variant.
     pub variant: String,
     /// Number of dispatches.
     pub dispatches: u64,
@@ -234,13 +230,11 @@ impl Report {
     }
 
     /// The document as JSON.
-    #[must_use]
     pub fn document(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 
     /// The rate of a ceiling, if it was measured.
-    #[must_use]
     pub fn ceiling(&self, name: &str) -> Option<f64> {
         self.ceilings.iter().find(|c| c.name == name).map(|c| c.rate)
     }

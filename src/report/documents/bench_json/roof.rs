@@ -3,7 +3,6 @@
 use super::{Ceiling, TimedCase};
 
 /// The name of the ceiling that bounds a kernel's arithmetic.
-#[must_use]
 pub(crate) fn arithmetic(kernel: &str, variant: &str) -> &'static str {
     match kernel {
         // These kernels draw random numbers with Philox, which is integer arithmetic.
@@ -16,7 +15,6 @@ pub(crate) fn arithmetic(kernel: &str, variant: &str) -> &'static str {
 
 /// The roof, in billions of operations per second, for `intensity` operations per byte; and whether memory,
 /// rather than arithmetic, is the bound.
-#[must_use]
 pub(crate) fn at(intensity: f64, copy: f64, arithmetic: f64) -> (f64, bool) {
     let by_memory = copy * intensity;
     (by_memory.min(arithmetic), by_memory < arithmetic)

@@ -52,7 +52,6 @@ const STEADY: f64 = 0.8;
 
 impl Ceiling {
     /// A reason to doubt the ceiling: its times vary more than on a machine at rest.
-    #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let (low, high) = self
             .rates

@@ -12,7 +12,6 @@ pub struct Times {
     pub min_ms: f64,
     /// First quartile.
     pub lower_ms: f64,
-    /// Median.
     pub median_ms: f64,
     /// Third quartile.
     pub upper_ms: f64,
@@ -21,7 +20,6 @@ pub struct Times {
 impl Times {
     /// Statistics of times in seconds; quartiles are interpolated linearly, and all fields are 0 without
     /// times.
-    #[must_use]
     pub fn of(seconds: &[f64]) -> Self {
         let mut ms: Vec<f64> = seconds.iter().map(|s| 1e3 * s).collect();
         ms.sort_by(f64::total_cmp);
@@ -42,14 +40,12 @@ impl Times {
     }
 
     /// Rate at the median time, in billions per second, where one repeat does `work`.
-    #[must_use]
     pub fn rate(&self, work: u64) -> f64 {
         per_second(work, self.median_ms)
     }
 }
 
 /// Rate in billions per second for `work` in `ms` milliseconds; 0 if `ms` is 0.
-#[must_use]
 pub(crate) fn per_second(work: u64, ms: f64) -> f64 {
     if ms > 0.0 { work as f64 / ms / 1e6 } else { 0.0 }
 }

@@ -2,11 +2,13 @@
 
 mod energy;
 mod perturbed;
+mod savings;
 mod study;
 
 pub use crate::fault::Description;
-pub use energy::{Energy, Savings};
+pub use energy::Energy;
 pub use perturbed::{ClassCounts, FlippedBits, LayerFlips, Perturbed, Spread};
+pub use savings::Savings;
 pub use study::{Part, Protected, Sensitivity};
 
 use std::{
@@ -174,20 +176,17 @@ pub struct EvaluatedSet {
 impl EvaluatedSet {
     /// Identifies the images: the split, their number, and the number over which they are spread, if they
     /// are. Documents in which these agree used the same images.
-    #[must_use]
     pub fn which(&self) -> (&str, u64, Option<u64>) {
         let spread = self.subset.filter(|subset| subset.which == Which::Spread);
         (&self.split, self.images, spread.map(|subset| subset.of))
     }
 
     /// Whether the numbers are accuracies or agreement.
-    #[must_use]
     pub fn measure(&self) -> Measure {
         Measure::agreement(self.labels.is_some())
     }
 
     /// The images in words; `count` formats the numbers.
-    #[must_use]
     pub fn words(&self, count: impl Fn(u64) -> String) -> String {
         Subset::words(self.subset, self.images, &self.split, count)
     }
@@ -236,7 +235,6 @@ impl Document {
     }
 
     /// Indented JSON with a newline at the end.
-    #[must_use]
     pub fn to_json(&self) -> String {
         // Serialisation cannot fail, because all maps in the document have text as keys.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
@@ -249,7 +247,6 @@ impl Document {
 }
 
 /// Share in per cent of `images` that were classified correctly; 0 without images.
-#[must_use]
 pub fn percent(correct: u64, images: u64) -> f64 {
     // Multiplying first gives 91.73 for 9173 of 10,000, and not 91.73000000000002.
     100.0 * correct as f64 / images.max(1) as f64

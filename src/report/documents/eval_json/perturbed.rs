@@ -37,7 +37,6 @@ pub struct Perturbed {
 
 impl Perturbed {
     /// Makes an entry from accuracies per seed.
-    #[must_use]
     pub fn new(
         faults: Description,
         seeds: &[u64],
@@ -61,7 +60,6 @@ impl Perturbed {
 
     /// Probability that a cell is faulty. For `asymmetric` it is the mean of the two rates; for a measured
     /// map it is the map's share of faulty cells.
-    #[must_use]
     pub fn ber(&self) -> f64 {
         self.faults.ber()
     }
@@ -84,7 +82,6 @@ pub struct Spread {
 
 impl Spread {
     /// Statistics of `each`, which are values in per cent.
-    #[must_use]
     pub fn of(each: &[f64]) -> Self {
         let n = each.len().max(1) as f64;
         let mean = each.iter().sum::<f64>() / n;
@@ -145,7 +142,6 @@ pub struct LayerFlips {
 impl FlippedBits {
     /// Makes an entry from counts: `cells` stored bits in the network, and changed bits per seed and per
     /// position.
-    #[must_use]
     pub fn new(cells: u64, each: &[u64], per_bit: &[u64]) -> Self {
         let all = cells as f64 * each.len() as f64;
         let mean_rate = if all > 0.0 { each.iter().sum::<u64>() as f64 / all } else { 0.0 };
@@ -165,7 +161,6 @@ pub struct ClassCounts {
 
 impl ClassCounts {
     /// Counts and accuracies from a matrix `[class][answer]`.
-    #[must_use]
     pub fn new(confusion: Vec<Vec<u64>>) -> Self {
         let accuracy = |(class, row): (usize, &Vec<u64>)| {
             let images = row.iter().sum();

@@ -36,7 +36,6 @@ impl Key {
     }
 }
 
-/// A chart.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chart {
     /// Heading.

@@ -15,7 +15,6 @@ use crate::report::{
 /// Maximum number of characters of a name that is not shortened.
 const LABEL: usize = 26;
 
-/// A bar.
 pub(crate) struct BarRow {
     /// Name beside the bar.
     pub(crate) label: String,

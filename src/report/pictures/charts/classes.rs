@@ -35,7 +35,6 @@ pub(crate) struct PerClass<'a> {
 }
 
 impl PerClass<'_> {
-    /// Name of a class.
     pub(crate) fn name(&self, class: usize) -> String {
         self.names.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
     }

@@ -56,7 +56,6 @@ pub enum Files {
 
 impl<'a> Page<'a> {
     /// A page of these sources. The default title describes the content.
-    #[must_use]
     pub fn new(sources: &'a [Source], title: Option<&'a str>) -> Self {
         Self { sources, title, published: &[] }
     }
@@ -70,7 +69,6 @@ impl<'a> Page<'a> {
     /// Writes the page, whole or not at all.
     ///
     /// # Errors
-    ///
     /// [`Error::Argument`] where `path` is one of the files that the page is made of; [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
@@ -82,7 +80,6 @@ impl<'a> Page<'a> {
     }
 
     /// The page.
-    #[must_use]
     pub fn html(&self) -> String {
         let entries = entry::entries(self.sources);
         let title = self.title.map_or_else(|| named(&entries, self.sources), str::to_owned);
@@ -134,7 +131,6 @@ impl<'a> Page<'a> {
 
     /// The files in `folder` that the charts become, each with its text, and a table of all fault maps for
     /// [`Files::Csv`].
-    #[must_use]
     pub fn files(&self, folder: &Path, files: Files) -> Vec<(PathBuf, String)> {
         let all = self.contents(files).into_iter();
         all.map(|(name, text)| (folder.join(name), text)).collect()

@@ -25,7 +25,6 @@ pub(crate) enum Kind {
     Line,
     /// A line alone.
     Stroke,
-    /// A bar.
     Bar,
     /// A wide, pale bar.
     Pale,
@@ -33,7 +32,6 @@ pub(crate) enum Kind {
     Dot,
     /// A small dot: one fault map.
     Speck,
-    /// A whisker.
     Whisker,
 }
 

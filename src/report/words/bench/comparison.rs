@@ -49,7 +49,6 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares reports that were read from these files.
-    #[must_use]
     pub fn of(reports: &[(PathBuf, Report)]) -> Self {
         let names = names(&reports.iter().map(|(path, _)| path.as_path()).collect::<Vec<_>>());
         let about = |r: &Report| {

@@ -9,7 +9,6 @@ pub use table::{case_line, cases, ceilings, compared, step, summary};
 use crate::report::documents::bench_json::BenchAdapter;
 
 /// An adapter in one line: name, backend, driver.
-#[must_use]
 pub fn adapter(adapter: &BenchAdapter) -> String {
     format!("{} ({}, {})", adapter.name, adapter.backend, adapter.driver)
 }

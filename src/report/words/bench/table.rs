@@ -15,7 +15,6 @@ fn share(share: f64) -> String {
 }
 
 /// A table of the adapter's ceilings.
-#[must_use]
 pub fn ceilings(ceilings: &[Ceiling], width: usize) -> String {
     let mut table = Table::new(["ceiling", "rate", "variant", "median ms", "clock"]);
     for c in ceilings {
@@ -31,7 +30,6 @@ pub fn ceilings(ceilings: &[Ceiling], width: usize) -> String {
 }
 
 /// A case in one line, for the progress display.
-#[must_use]
 pub fn case_line(case: &TimedCase) -> String {
     let TimedCase { case: role, shape, variant, gflops, gb_s, .. } = case;
     let ms = case.times.median_ms;
@@ -43,7 +41,6 @@ pub fn case_line(case: &TimedCase) -> String {
 }
 
 /// A table of all cases; the variant that networks use is marked.
-#[must_use]
 pub fn cases(cases: &[TimedCase], width: usize) -> String {
     let mut table = Table::new([
         "kernel",
@@ -76,7 +73,6 @@ pub fn cases(cases: &[TimedCase], width: usize) -> String {
 }
 
 /// A table of the convolutions of whole networks.
-#[must_use]
 pub fn summary(summary: &[Summary], width: usize) -> String {
     let mut table = Table::new(["convolutions of", "GFLOP", "GFLOP/s", "of fma-f32"]);
     for s in summary {
@@ -91,7 +87,6 @@ pub fn summary(summary: &[Summary], width: usize) -> String {
 }
 
 /// A step, and the kernels that take its time.
-#[must_use]
 pub fn step(step: &TimedStep, width: usize) -> String {
     let copies = match step.copies {
         0 => String::new(),
@@ -140,7 +135,6 @@ pub fn step(step: &TimedStep, width: usize) -> String {
 }
 
 /// Tables of reports side by side.
-#[must_use]
 pub fn compared(comparison: &Comparison, width: usize) -> String {
     let mut text = String::new();
     for (name, about) in &comparison.reports {

@@ -46,7 +46,6 @@ fn name(e: &Evaluation, class: usize) -> String {
 
 /// A table of accuracies in per cent with a row per class: CA, then PA for each fault model and rate, each
 /// followed by its value behind the generator. Empty if nothing was counted.
-#[must_use]
 pub fn per_class(e: &Evaluation, width: usize) -> String {
     let counted = counted(e);
     let classes = counted.iter().flat_map(|c| [c.alone, c.behind]).flatten();
@@ -80,7 +79,6 @@ pub fn per_class(e: &Evaluation, width: usize) -> String {
 
 /// Confusion tables in per cent of the images of each class: one for each condition, for the network alone
 /// and behind the generator. Empty if nothing was counted.
-#[must_use]
 pub fn confusion(e: &Evaluation, width: usize) -> String {
     let mut tables = Vec::new();
     for c in counted(e) {

