@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     fault::{FORMAT_VERSION, Faults, Model, check_bits, check_seed},
     nn::{FaultyWeights, FrozenNet, faulty_weights},
+    onnx,
     report::{
         eval_json::Base,
         fault_record::{self, FaultRecord, LayerRecord},
@@ -28,6 +29,9 @@ pub struct InjectArgs {
     /// Weights of the base network
     #[arg(long, value_name = "FILE", required_unless_present = "replay")]
     base: Option<PathBuf>,
+    /// Channels, rows and columns of images, where an ONNX file leaves them open
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',')]
+    input_shape: Option<Vec<u32>>,
     /// Name of the base network, where its file does not say
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -74,6 +78,14 @@ struct Job {
 
 /// Writes a faulty copy of a network.
 pub fn run(args: &InjectArgs) -> Result<()> {
+    if onnx::is_onnx(&args.out) {
+        let what = "ONNX files are not written, only read";
+        return Err(Error::argument(
+            "--out",
+            what,
+            "write the weights as safetensors: --out faulty.safetensors",
+        ));
+    }
     let record_file = args.out.with_extension("json");
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
     let job = match &replayed {
@@ -123,10 +135,14 @@ pub fn run(args: &InjectArgs) -> Result<()> {
 
 impl InjectArgs {
     fn load(&self, file: &Path, model: Option<String>) -> Result<BaseNet> {
-        // The normalisation of the input does not matter here. Giving one avoids an error where the
-        // file's own is not understood.
-        let half = Some(vec![0.5; 3]);
-        BaseNet::load(file, &BaseHints { model, input_mean: half.clone(), input_std: half })
+        // The normalisation of the input does not matter here. Giving one avoids an error where a weights file's
+        // own is not understood; an ONNX file has none.
+        let half = (!onnx::is_onnx(file)).then(|| vec![0.5; 3]);
+        let input_shape = self.input_shape.clone();
+        BaseNet::load(
+            file,
+            &BaseHints { model, input_shape, input_mean: half.clone(), input_std: half },
+        )
     }
 
     fn job(&self) -> Result<Job> {

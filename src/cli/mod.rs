@@ -72,11 +72,12 @@ enum Command {
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
     Forward(Box<forward::ForwardArgs>),
-    /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file
+    /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file; say what is understood of an
+    /// ONNX file
     #[command(
         after_help = "Examples:\n  nf-gpu import theirs.safetensors --model resnet20 --dataset cifar10 \
                       --out base.safetensors\n  nf-gpu import base.safetensors --model resnet20 --precision 8 \
-                      --packed --out small.safetensors"
+                      --packed --out small.safetensors\n  nf-gpu import net.onnx"
     )]
     Import(import::ImportArgs),
     /// One HTML page of a run, or of several beside each other
