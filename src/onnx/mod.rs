@@ -12,6 +12,7 @@ mod budget;
 mod constants;
 mod element_type;
 mod ends;
+pub mod export;
 mod external;
 mod functions;
 mod lower;
@@ -60,6 +61,8 @@ pub struct ImportedLayer {
     pub operator: String,
     /// Name of the stored tensor; it is the layer's name too.
     pub stored: String,
+    /// Whether the layer has the tensor's values in their order, so that others can be written in their place.
+    pub as_it_is: bool,
 }
 
 /// A network from a file.
@@ -174,6 +177,7 @@ fn lowered(model: &OnnxModel, path: &Path, options: &ReadOptions) -> Result<Impo
                 node: layer.node,
                 operator: layer.op,
                 stored: layer.stored,
+                as_it_is: layer.as_it_is,
             })
             .collect(),
         stripped,

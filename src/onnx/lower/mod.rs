@@ -52,6 +52,8 @@ pub(super) struct LayerSource {
     pub(super) op: String,
     /// Name of the stored tensor.
     pub(super) stored: String,
+    /// Whether the layer has the tensor's values in their order.
+    pub(super) as_it_is: bool,
 }
 
 /// A network while it is built.

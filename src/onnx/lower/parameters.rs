@@ -42,6 +42,7 @@ impl Lowering<'_> {
             node: node.label(),
             op: node.op.clone(),
             stored: name.clone(),
+            as_it_is: constant.stored.is_some() && constant.changed.is_empty(),
         });
         Ok(name)
     }
