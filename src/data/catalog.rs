@@ -58,6 +58,14 @@ fn dataset(name: &str) -> Result<&'static Dataset> {
     Err(Error::unknown("dataset", name, known().map(|i| i.name)))
 }
 
+impl Which {
+    /// The rule for a data set by its name or path, as [`open`](super::open) takes it.
+    #[must_use]
+    pub fn of(dataset: &str) -> Self {
+        if is_named(dataset) { Self::First } else { Self::Spread }
+    }
+}
+
 /// Whether `name` is that of a known data set.
 #[must_use]
 pub fn is_named(name: &str) -> bool {
@@ -197,14 +205,6 @@ pub fn open_some(
     let set = (set.open)(dir, split, own)?;
     let n = wanted.of(set.len())?;
     formed(set.some(Which::First, n), form)
-}
-
-impl Which {
-    /// The rule for a data set by its name or path, as [`open`] takes it.
-    #[must_use]
-    pub fn of(dataset: &str) -> Self {
-        if is_named(dataset) { Self::First } else { Self::Spread }
-    }
 }
 
 /// The names of the classes, in the order of the labels. No image is read.

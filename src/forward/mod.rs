@@ -49,7 +49,6 @@ impl<'a> Images<'a> {
     }
 
     /// Channels, rows and columns of an image.
-    #[must_use]
     pub fn chw(self) -> [u32; 3] {
         [self.shape.c, self.shape.h, self.shape.w]
     }

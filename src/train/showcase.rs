@@ -86,7 +86,6 @@ fn examples(set: &ImageSet, which: Which) -> Vec<usize> {
 }
 
 /// Images `[n, H, W, C]` as `n` planar ones `[C, H, W]`.
-#[must_use]
 pub fn planar(nhwc: &[f32], n: usize, channels: u32) -> Vec<Vec<f32>> {
     let channels = channels.max(1) as usize;
     let plane = |pixels: &[f32], c| pixels.iter().skip(c).step_by(channels).copied().collect();
