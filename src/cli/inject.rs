@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     fault::{FORMAT_VERSION, Faults, Model, check_bits, check_seed},
+    files::{atomic, read_file, sha256_of},
     nn::{FaultyWeights, FrozenNet, faulty_weights},
     onnx,
     report::{
@@ -49,7 +50,8 @@ pub struct InjectArgs {
     /// Make the faulty file of this record again
     #[arg(long, value_name = "RECORD.json")]
     replay: Option<PathBuf>,
-    /// The faulty network: its weights as they read, f32; the record goes beside it, as .json
+    /// The faulty network: its weights as they read, f32, or with a name in .onnx the ONNX file of --base with them in
+    /// place; the record goes beside it, as .json
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Also inject on the adapter, and compare bit for bit
@@ -78,14 +80,6 @@ struct Job {
 
 /// Writes a faulty copy of a network.
 pub fn run(args: &InjectArgs) -> Result<()> {
-    if onnx::is_onnx(&args.out) {
-        let what = "ONNX files are not written, only read";
-        return Err(Error::argument(
-            "--out",
-            what,
-            "write the weights as safetensors: --out faulty.safetensors",
-        ));
-    }
     let record_file = args.out.with_extension("json");
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
     let job = match &replayed {
@@ -103,6 +97,11 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         .writes("--out", [&args.out])
         .writes("the record beside --out", written)
         .check()?;
+    if onnx::is_onnx(&args.out) && !onnx::is_onnx(&job.base_file) {
+        let what = "only the faults of an ONNX file can be written into one";
+        let hint = "write the weights as safetensors: --out faulty.safetensors";
+        return Err(Error::argument("--out", what, hint));
+    }
     let network = (&job.base.graph, &job.base.weights);
     if !args.quiet {
         job.base.graph.remarks(&job.faults)?.iter().for_each(|line| terminal::say(line));
@@ -115,7 +114,12 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     let what = format!("{}, seed {}", job.faults, job.seed);
     read.weights.metadata.insert(INJECTED.to_owned(), what);
     read.weights.metadata.insert("precision".to_owned(), job.precision.to_string());
-    let record = job.record(&read)?;
+    let faulty_file = onnx::is_onnx(&args.out).then(|| job.onnx(&read, args)).transpose()?;
+    let sha256 = match &faulty_file {
+        Some(bytes) => sha256_of(bytes),
+        None => read.weights.sha256()?,
+    };
+    let record = job.record(&read, sha256);
     if let Some(before) = replayed.filter(|before| before.file_sha256 != record.file_sha256) {
         let what = format!(
             "the file made again has SHA-256 {}, the record says {}",
@@ -125,7 +129,10 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         let record = args.replay.clone().unwrap_or_default();
         return Err(Error::format(record, what, hint));
     }
-    read.weights.save(&args.out)?;
+    match faulty_file {
+        Some(bytes) => atomic::write(&args.out, bytes)?,
+        None => read.weights.save(&args.out)?,
+    }
     written.map_or(Ok(()), |file| record.save(file))?;
     if args.json {
         return terminal::print(&record.to_json());
@@ -232,7 +239,19 @@ impl InjectArgs {
 }
 
 impl Job {
-    fn record(&self, read: &FaultyWeights) -> Result<FaultRecord> {
+    /// The file of an ONNX base with the faulty values in place of its stored weights.
+    fn onnx(&self, read: &FaultyWeights, args: &InjectArgs) -> Result<Vec<u8>> {
+        let path = &self.base_file;
+        let hints = BaseHints { input_shape: args.input_shape.clone(), ..BaseHints::default() };
+        let bytes = read_file(path)?;
+        let imported = onnx::parse(bytes.clone(), path, &hints.read_options()?)?;
+        let tensors = &read.weights.tensors;
+        let values = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.data.clone()));
+        let values = imported.stored(path, &values.collect())?;
+        onnx::export::patched(&bytes, path, &imported, &values)
+    }
+
+    fn record(&self, read: &FaultyWeights, file_sha256: String) -> FaultRecord {
         let graph = &self.base.graph;
         let stored = |i: usize| u64::from(graph.layers[i].shape.len()) * u64::from(self.precision);
         let layer = |(i, name): (usize, &str)| LayerRecord {
@@ -245,7 +264,7 @@ impl Job {
         for flips in &read.flips {
             per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
         }
-        Ok(FaultRecord {
+        FaultRecord {
             version: fault_record::VERSION,
             fault_format: FORMAT_VERSION,
             base_file: self.base_file.display().to_string(),
@@ -263,9 +282,9 @@ impl Job {
             flipped_bits: per_bit.iter().sum(),
             per_bit,
             per_layer: graph.layer_names().enumerate().map(layer).collect(),
-            file_sha256: read.weights.sha256()?,
+            file_sha256,
             commit: env!("NF_COMMIT").to_owned(),
-        })
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use crate::{
 use lower::{Item, Lowering};
 use model::OnnxModel;
 use reasons::{Obstacle, Reason};
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// The oldest and the newest version of ONNX's operators whose meaning is known here.
 const OPSETS: [i64; 2] = [7, 26];
@@ -94,6 +94,31 @@ pub struct Imported {
     pub notes: Vec<String>,
     /// Where nodes and stored tensors are in the file.
     pub anatomy: Anatomy,
+}
+
+impl Imported {
+    /// Values for the file's stored tensors, from those of layers by their names.
+    ///
+    /// # Errors
+    /// A layer whose weights the file computes: nothing can be written in their place.
+    pub fn stored(
+        &self,
+        path: &Path,
+        values: &BTreeMap<String, Vec<f32>>,
+    ) -> Result<BTreeMap<String, Vec<f32>>> {
+        if let Some(layer) = self.layers.iter().find(|layer| !layer.as_it_is) {
+            let what = format!(
+                "the weights of {} are computed of {}, so that no others can stand in their place",
+                layer.node, layer.stored
+            );
+            let hint = "fold its constants, for example with onnxslim, and give the result";
+            return Err(Error::format(path, what, hint));
+        }
+        let of = |layer: &ImportedLayer| {
+            values.get(&layer.stored).map(|values| (layer.stored.clone(), values.clone()))
+        };
+        Ok(self.layers.iter().filter_map(of).collect())
+    }
 }
 
 /// Whether a file's name says that it is an ONNX network.

@@ -52,19 +52,15 @@ pub fn generator(generator: Exported<'_>) -> Result<Vec<u8>> {
     Ok(model(&graph, OPSET).0)
 }
 
-/// A generator in front of one of our own networks, `None` for the network alone: images in [-1, 1] to scores
-/// `[N, K]`.
+/// A generator in front of one of our own networks: images in [-1, 1] to scores `[N, K]`.
 ///
 /// # Errors
 /// Tensors are missing, or cannot be quantised.
-pub fn with_network(generator: Option<Exported<'_>>, base: Exported<'_>) -> Result<Vec<u8>> {
+pub fn with_network(generator: Exported<'_>, base: Exported<'_>) -> Result<Vec<u8>> {
     let mut nodes = Nodes::new("neuralfuse/");
-    if let Some(generator) = generator {
-        fused(&mut nodes, generator, "images", "protected", None)?;
-    }
-    let x = if generator.is_some() { "protected" } else { "images" };
+    fused(&mut nodes, generator, "images", "protected", None)?;
     let mut of_base = Nodes::new("");
-    let scores = of_base.network(base.graph, base.weights, base.bits, x)?;
+    let scores = of_base.network(base.graph, base.weights, base.bits, "protected")?;
     of_base.push_to("scores", "Flatten", &[&scores], &[]);
     nodes.nodes.append(&mut of_base.nodes);
     nodes.tensors.append(&mut of_base.tensors);
