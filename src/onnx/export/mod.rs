@@ -111,7 +111,7 @@ fn fused(
     Ok(())
 }
 
-/// A file with other values in some of its stored tensors, and all else as it is.
+/// A file with other values in some of its stored tensors, a note of the reason behind it, and all else as it is.
 ///
 /// # Errors
 /// A tensor that is not stored, or in a way in which it cannot be patched.
@@ -120,8 +120,10 @@ pub fn patched(
     path: &Path,
     imported: &Imported,
     values: &BTreeMap<String, Vec<f32>>,
+    (key, note): (&str, &str),
 ) -> Result<Vec<u8>> {
-    rewritten(bytes, path, imported, values, None)
+    let file = Message(rewritten(bytes, path, imported, values, None)?);
+    Ok(file.message(14, &Message::default().text(1, key).text(2, note)).0)
 }
 
 /// A generator in front of the network of a file. `values` replace stored tensors by name; the input's name is now
