@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["conformance"],
     &["nn"],
     &["models"],
+    &["onnx"],
     &["report::documents"], // events, and what is written and read back
     &["report::words"],
     &["report::pictures", "report::terminal"],
@@ -57,6 +58,7 @@ const APART: &[(&str, &[&str])] = &[
         "report",
         &["gpu", "run", "kernels::desc", "kernels::plan", "kernels", "nn", "models", "conformance"],
     ),
+    ("onnx", &["gpu", "run", "tuning", "data", "font", "models", "conformance"]), // reads on the host
     ("report::pictures", &["report::terminal"]),
     ("report::terminal", &["report::pictures"]),
 ];

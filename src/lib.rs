@@ -93,6 +93,8 @@ pub mod models;
 #[doc(hidden)]
 pub mod nn;
 #[doc(hidden)]
+pub mod onnx;
+#[doc(hidden)]
 pub mod report;
 #[doc(hidden)]
 pub mod repro;

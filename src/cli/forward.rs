@@ -62,6 +62,9 @@ pub struct ForwardArgs {
     /// Write the running statistics after a --mode train pass to this file, as after.NAME
     #[arg(long, value_name = "FILE")]
     after: Option<PathBuf>,
+    /// Channels, rows and columns of images, where an ONNX file leaves them open
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',')]
+    input_shape: Option<Vec<u32>>,
     /// Mean of a base's input per channel, of values from 0 to 1 (default: the file's)
     #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     input_mean: Option<Vec<f32>>,
@@ -297,6 +300,7 @@ impl ForwardArgs {
     fn base_net(&self) -> Result<BaseNet> {
         let hints = BaseHints {
             model: self.model.clone(),
+            input_shape: self.input_shape.clone(),
             input_mean: self.input_mean.clone(),
             input_std: self.input_std.clone(),
         };

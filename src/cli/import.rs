@@ -1,4 +1,7 @@
-//! `nf-gpu import`: checks weights from elsewhere against a network, and writes them as our file.
+//! `nf-gpu import`: checks weights from elsewhere against a network, and writes them as our file; says what is
+//! understood of an ONNX file.
+
+mod onnx;
 
 use super::{places::Places, terminal};
 use crate::{
@@ -17,14 +20,17 @@ use std::path::{Path, PathBuf};
 /// Arguments of `nf-gpu import`.
 #[derive(Args, Debug)]
 pub struct ImportArgs {
-    /// A safetensors file with the names of a PyTorch `state_dict`
+    /// A safetensors file with the names of a PyTorch `state_dict`, or an ONNX file
     file: PathBuf,
-    /// Name of the network, base or generator
+    /// Name of the network, base or generator (not for an ONNX file)
     #[arg(long, value_name = "NAME")]
-    model: String,
-    /// The file to write
+    model: Option<String>,
+    /// The file to write; an ONNX file is only read, and taken as it is where a base is
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    /// Channels, rows and columns of images, where an ONNX file leaves them open
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',')]
+    input_shape: Option<Vec<u32>>,
     /// Data set that the network was trained on, by name or as a folder of images: its classes are those
     /// of a base's outputs, in this order
     #[arg(long, value_name = "NAME|DIR")]
@@ -68,12 +74,26 @@ const IMAGES: [u32; 3] = [3, 32, 32];
 
 /// Imports weights.
 pub fn run(args: &ImportArgs) -> Result<()> {
-    let model = models::known(&args.model)?;
+    if crate::onnx::is_onnx(&args.file) {
+        return onnx::run(args);
+    }
+    let missing = |flag, what, hint: String| Error::argument(flag, what, hint);
+    let known = || format!("name it: {}", models::base_names().join(", "));
+    let model = args.model.as_deref();
+    let model =
+        model.ok_or_else(|| missing("--model", "which network it is, is not said", known()))?;
+    let model = models::known(model)?;
+    let out = args.out.as_ref();
+    let out = out.ok_or_else(|| missing("--out", "there is no file to write", "name it".into()))?;
+    if args.input_shape.is_some() {
+        let what = "only an ONNX file may leave the shape of images open";
+        return Err(missing("--input-shape", what, "leave it out".into()));
+    }
     let data = args.dataset.iter().filter(|dataset| data::is_yours(dataset));
     Places::default()
         .reads("FILE", [&args.file])
         .reads("--dataset", data.flat_map(|dataset| data::places(dataset, Path::new(""))))
-        .writes("--out", [&args.out])
+        .writes("--out", [out])
         .check()?;
     args.precision.map(check_bits).transpose()?;
     let contents = safetensors::load(&args.file)?;
@@ -93,7 +113,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         if generator { models::generator(model, IMAGES)? } else { models::base(model, 1, None)? };
     let Adopted { weights, prefix, mut notes } = graph.find(contents, &args.file, &selection)?;
     let (input_mean, input_std) = (args.input_mean.clone(), args.input_std.clone());
-    let hints = BaseHints { model: None, input_mean, input_std };
+    let hints = BaseHints { input_mean, input_std, ..BaseHints::default() };
     let input = hints.normalisation(&weights)?;
     let graph = if generator {
         models::generator(model, models::generator_input(model, &weights, [IMAGES[1], IMAGES[2]])?)?
@@ -121,8 +141,8 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     weights.set_normalisation(input);
     let packing = args.packed.then(|| pack(args, &graph, &weights, precision)).transpose()?;
     match &packing {
-        Some(packing) => weights.save_packed(&args.out, &packing.packed)?,
-        None => weights.save(&args.out)?,
+        Some(packing) => weights.save_packed(out, &packing.packed)?,
+        None => weights.save(out)?,
     }
     notes.extend(packing.as_ref().map(|packing| packing.line(graph.layers.len())));
 
@@ -131,15 +151,15 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     }
     let (tensors, numbers) = (graph.params.len(), graph.parameter_count());
     if !args.json {
-        let out = args.out.display();
+        let out = out.display();
         let text = format!("{out}: {model}, {tensors} tensors, {numbers} parameters\n");
         return terminal::print(&text);
     }
     terminal::print_json(&json!({
         "version": 1,
         "commit": env!("NF_COMMIT"),
-        "file": args.out,
-        "file_sha256": sha256(&args.out)?,
+        "file": out,
+        "file_sha256": sha256(out)?,
         "model": model,
         "classes": if generator { None } else { Some(classes(&graph, &weights)) },
         "tensors": tensors,

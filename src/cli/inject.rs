@@ -8,7 +8,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     fault::{FORMAT_VERSION, Faults, Model, check_bits, check_seed},
+    files::{atomic, read_file, sha256_of},
     nn::{FaultyWeights, FrozenNet, faulty_weights},
+    onnx,
     report::{
         eval_json::Base,
         fault_record::{self, FaultRecord, LayerRecord},
@@ -28,6 +30,9 @@ pub struct InjectArgs {
     /// Weights of the base network
     #[arg(long, value_name = "FILE", required_unless_present = "replay")]
     base: Option<PathBuf>,
+    /// Channels, rows and columns of images, where an ONNX file leaves them open
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',')]
+    input_shape: Option<Vec<u32>>,
     /// Name of the base network, where its file does not say
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -45,7 +50,8 @@ pub struct InjectArgs {
     /// Make the faulty file of this record again
     #[arg(long, value_name = "RECORD.json")]
     replay: Option<PathBuf>,
-    /// The faulty network: its weights as they read, f32; the record goes beside it, as .json
+    /// The faulty network: its weights as they read, f32, or with a name in .onnx the ONNX file of --base with them in
+    /// place; the record goes beside it, as .json
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Also inject on the adapter, and compare bit for bit
@@ -91,6 +97,11 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         .writes("--out", [&args.out])
         .writes("the record beside --out", written)
         .check()?;
+    if onnx::is_onnx(&args.out) && !onnx::is_onnx(&job.base_file) {
+        let what = "only the faults of an ONNX file can be written into one";
+        let hint = "write the weights as safetensors: --out faulty.safetensors";
+        return Err(Error::argument("--out", what, hint));
+    }
     let network = (&job.base.graph, &job.base.weights);
     if !args.quiet {
         job.base.graph.remarks(&job.faults)?.iter().for_each(|line| terminal::say(line));
@@ -103,7 +114,12 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     let what = format!("{}, seed {}", job.faults, job.seed);
     read.weights.metadata.insert(INJECTED.to_owned(), what);
     read.weights.metadata.insert("precision".to_owned(), job.precision.to_string());
-    let record = job.record(&read)?;
+    let faulty_file = onnx::is_onnx(&args.out).then(|| job.onnx(&read, args)).transpose()?;
+    let sha256 = match &faulty_file {
+        Some(bytes) => sha256_of(bytes),
+        None => read.weights.sha256()?,
+    };
+    let record = job.record(&read, sha256);
     if let Some(before) = replayed.filter(|before| before.file_sha256 != record.file_sha256) {
         let what = format!(
             "the file made again has SHA-256 {}, the record says {}",
@@ -113,7 +129,10 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         let record = args.replay.clone().unwrap_or_default();
         return Err(Error::format(record, what, hint));
     }
-    read.weights.save(&args.out)?;
+    match faulty_file {
+        Some(bytes) => atomic::write(&args.out, bytes)?,
+        None => read.weights.save(&args.out)?,
+    }
     written.map_or(Ok(()), |file| record.save(file))?;
     if args.json {
         return terminal::print(&record.to_json());
@@ -123,10 +142,14 @@ pub fn run(args: &InjectArgs) -> Result<()> {
 
 impl InjectArgs {
     fn load(&self, file: &Path, model: Option<String>) -> Result<BaseNet> {
-        // The normalisation of the input does not matter here. Giving one avoids an error where the
-        // file's own is not understood.
-        let half = Some(vec![0.5; 3]);
-        BaseNet::load(file, &BaseHints { model, input_mean: half.clone(), input_std: half })
+        // The normalisation of the input does not matter here. Giving one avoids an error where a weights file's
+        // own is not understood; an ONNX file has none.
+        let half = (!onnx::is_onnx(file)).then(|| vec![0.5; 3]);
+        let input_shape = self.input_shape.clone();
+        BaseNet::load(
+            file,
+            &BaseHints { model, input_shape, input_mean: half.clone(), input_std: half },
+        )
     }
 
     fn job(&self) -> Result<Job> {
@@ -216,7 +239,20 @@ impl InjectArgs {
 }
 
 impl Job {
-    fn record(&self, read: &FaultyWeights) -> Result<FaultRecord> {
+    /// The file of an ONNX base with the faulty values in place of its stored weights.
+    fn onnx(&self, read: &FaultyWeights, args: &InjectArgs) -> Result<Vec<u8>> {
+        let path = &self.base_file;
+        let hints = BaseHints { input_shape: args.input_shape.clone(), ..BaseHints::default() };
+        let bytes = read_file(path)?;
+        let imported = onnx::parse(bytes.clone(), path, &hints.read_options()?)?;
+        let tensors = &read.weights.tensors;
+        let values = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.data.clone()));
+        let values = imported.stored(path, &values.collect())?;
+        let note = read.weights.meta(INJECTED).unwrap_or_default();
+        onnx::export::patched(&bytes, path, &imported, &values, (INJECTED, note))
+    }
+
+    fn record(&self, read: &FaultyWeights, file_sha256: String) -> FaultRecord {
         let graph = &self.base.graph;
         let stored = |i: usize| u64::from(graph.layers[i].shape.len()) * u64::from(self.precision);
         let layer = |(i, name): (usize, &str)| LayerRecord {
@@ -229,7 +265,7 @@ impl Job {
         for flips in &read.flips {
             per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
         }
-        Ok(FaultRecord {
+        FaultRecord {
             version: fault_record::VERSION,
             fault_format: FORMAT_VERSION,
             base_file: self.base_file.display().to_string(),
@@ -247,9 +283,9 @@ impl Job {
             flipped_bits: per_bit.iter().sum(),
             per_bit,
             per_layer: graph.layer_names().enumerate().map(layer).collect(),
-            file_sha256: read.weights.sha256()?,
+            file_sha256,
             commit: env!("NF_COMMIT").to_owned(),
-        })
+        }
     }
 }
 

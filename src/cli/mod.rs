@@ -6,6 +6,7 @@ pub mod data;
 pub mod devices;
 pub mod energy;
 pub mod eval;
+pub mod export;
 pub mod forward;
 pub mod gpu;
 pub mod import;
@@ -72,16 +73,21 @@ enum Command {
     #[command(after_help = "Example: nf-gpu forward --model resnet20 --weights base.safetensors \
                       --input x.npy --output logits.npy --labels y.npy --grads g.safetensors")]
     Forward(Box<forward::ForwardArgs>),
-    /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file
+    /// Take weights from elsewhere (a PyTorch `state_dict` as safetensors) as our file; say what is understood of an
+    /// ONNX file
     #[command(
         after_help = "Examples:\n  nf-gpu import theirs.safetensors --model resnet20 --dataset cifar10 \
                       --out base.safetensors\n  nf-gpu import base.safetensors --model resnet20 --precision 8 \
-                      --packed --out small.safetensors"
+                      --packed --out small.safetensors\n  nf-gpu import net.onnx"
     )]
     Import(import::ImportArgs),
     /// One HTML page of a run, or of several beside each other
     #[command(after_help = "Example: nf-gpu report runs/chip1 runs/chip2 --out comparison.html")]
     Report(report::ReportArgs),
+    /// A trained generator as an ONNX file, alone or in front of its classifier
+    #[command(after_help = "Examples:\n  nf-gpu export runs/x --out generator.onnx\n  \
+                      nf-gpu export runs/x --base net.onnx --out protected.onnx")]
+    Export(export::ExportArgs),
     /// A faulty copy of a network, and the record to make it again
     #[command(after_help = "Example: nf-gpu inject --base models/vgg-small-cifar10.safetensors \
                       --faults stuck-at --ber 0.01 --seed 7 --out faulty.safetensors")]
@@ -141,6 +147,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
         Command::Inject(args) => inject::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
     }
 }

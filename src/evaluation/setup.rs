@@ -127,7 +127,9 @@ fn hints(config: &EvalConfig, for_it: &[&TrainedFor]) -> BaseHints {
         None => (said.input_mean.clone(), said.input_std.clone()),
     };
     let known = for_it.iter().find_map(|trained| trained.base.as_ref().map(|(model, _)| model));
-    BaseHints { model: said.model.as_ref().or(known).cloned(), input_mean, input_std }
+    let shape = || for_it.iter().find_map(|trained| trained.input_shape.clone());
+    let input_shape = said.input_shape.clone().or_else(shape);
+    BaseHints { model: said.model.as_ref().or(known).cloned(), input_shape, input_mean, input_std }
 }
 
 /// How images become those of the base network: as flags say; without any as for the generators that were trained

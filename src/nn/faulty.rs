@@ -7,6 +7,7 @@ use crate::{
     fault::{Faults, Flips, Quantized, dequantize, inject, quantize},
     files::Weights,
 };
+use std::collections::BTreeMap;
 
 /// A network's weights as the network reads them: quantised to `bits`, with the faults of a seed. All
 /// other tensors are unchanged.
@@ -41,6 +42,19 @@ pub fn stored_layers<'a>(
             other => other,
         })
     })
+}
+
+/// The weights of each layer as `bits` can store them, by the name of their tensor, in its order.
+///
+/// # Errors
+/// As [`stored_layers`].
+pub fn on_grid(
+    (graph, weights): (&Graph, &Weights),
+    bits: u32,
+) -> Result<BTreeMap<String, Vec<f32>>> {
+    let names = graph.layer_names().map(str::to_owned);
+    let stored = stored_layers(graph, weights, bits);
+    names.zip(stored).map(|(name, stored)| Ok((name, dequantize(&stored?)))).collect()
 }
 
 /// Bits that the fault map of a seed flips in each layer of a network.

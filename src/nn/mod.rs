@@ -24,7 +24,7 @@ pub use compiler::{ChannelSlice, Compiler, Layers, Mode, NodeValue, TrainingStat
 pub use convolution::{Algorithm, ConvOperands, Convolution};
 pub use cut::{Cut, fit, most_images};
 pub use dtype::{DtypeChoice, dtype_line};
-pub use faulty::{FaultyWeights, count_flips, faulty_weights, stored_layers};
+pub use faulty::{FaultyWeights, count_flips, faulty_weights, on_grid, stored_layers};
 pub use finite::{append_look, check_finite, first_not_finite};
 pub use frozen::FrozenNet;
 pub use graph::{Graph, Layer, Node, NodeId, Norm, Op, Param, Role};

@@ -10,6 +10,7 @@ use crate::{
     kernels::plan::Dtype,
     models,
     nn::{Graph, Stored},
+    onnx::{self, ReadOptions},
     report::eval_json::Given,
     run::Gpu,
 };
@@ -23,14 +24,14 @@ pub const INJECTED: &str = "injected";
 /// Number of images of a batch when a network is evaluated or its answers are taken as labels.
 pub(super) const EVAL_BATCH: u32 = 100;
 
-/// A base network with its weights.
+/// A base network with its weights, from a weights file or an ONNX file.
 #[derive(Debug)]
 pub struct BaseNet {
     /// The network.
     pub graph: Graph,
     /// Its weights.
     pub weights: Weights,
-    /// Name of the network.
+    /// Name of the network; of an ONNX file's, the file's without its ending.
     pub model: String,
     /// SHA-256 of the file.
     pub sha256: String,
@@ -43,6 +44,10 @@ pub struct BaseHints {
     #[arg(long, value_name = "NAME")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Channels, rows and columns of images, where an ONNX file leaves them open
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',')]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_shape: Option<Vec<u32>>,
     /// Mean of the base's input per channel, of values from 0 to 1 (default: the file's)
     #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +67,7 @@ impl BaseHints {
         };
         given
             .with("--model", self.model.clone())
+            .with("--input-shape", self.input_shape.as_ref().map(|shape| shape_text(shape)))
             .with("--input-mean", list(&self.input_mean))
             .with("--input-std", list(&self.input_std))
     }
@@ -89,18 +95,58 @@ impl BaseHints {
             }
         }
     }
+
+    /// What an ONNX file does not say of itself, from the flags.
+    ///
+    /// # Errors
+    /// Not three numbers of `--input-shape`; one flag of mean and deviation without the other.
+    pub fn read_options(&self) -> Result<ReadOptions> {
+        let input_shape = match self.input_shape.as_deref() {
+            None => None,
+            Some(&[c, h, w]) if c.min(h).min(w) > 0 => Some([c, h, w]),
+            Some(other) => {
+                let what = format!("{} is not the shape of an image", shape_text(other));
+                let hint = "give channels, rows and columns, as in 3,224,224";
+                return Err(Error::argument("--input-shape", what, hint));
+            }
+        };
+        let normalisation = match (&self.input_mean, &self.input_std) {
+            (Some(mean), Some(std)) => Some((mean.clone(), std.clone())),
+            (None, None) => None,
+            _ => {
+                let hint = "give both --input-mean and --input-std";
+                return Err(Error::argument("--input-mean", "only one of the two is given", hint));
+            }
+        };
+        Ok(ReadOptions { input_shape, normalisation })
+    }
+}
+
+/// Refuses a file that says which faults its weights have already.
+fn without_faults(path: &Path, injected: Option<&str>) -> Result<()> {
+    let Some(faults) = injected else { return Ok(()) };
+    let what = format!("its weights have faults already: {faults}");
+    let hint = "give the clean network, and the faults as flags; quantised a second time, \
+                faulty weights would change";
+    Err(Error::format(path, what, hint))
+}
+
+fn shape_text(shape: &[u32]) -> String {
+    shape.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl BaseNet {
-    /// Loads a weights file. The number of classes follows from its last layer.
+    /// Loads a weights file, or an ONNX file. The number of classes follows from its last layer.
     pub fn load(path: &Path, hints: &BaseHints) -> Result<Self> {
-        let weights = Weights::load(path)?;
-        if let Some(faults) = weights.meta(INJECTED) {
-            let what = format!("its weights have faults already: {faults}");
-            let hint = "give the clean network, and the faults as flags; quantised a second time, \
-                        faulty weights would change";
-            return Err(Error::format(path, what, hint));
+        if onnx::is_onnx(path) {
+            return Self::load_onnx(path, hints);
         }
+        if hints.input_shape.is_some() {
+            let what = "only an ONNX file may leave the shape of images open";
+            return Err(Error::argument("--input-shape", what, "leave it out"));
+        }
+        let weights = Weights::load(path)?;
+        without_faults(path, weights.meta(INJECTED))?;
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
             let hint = format!("name it with --model: {}", models::base_names().join(", "));
@@ -110,6 +156,18 @@ impl BaseNet {
         let classes = models::classes(&model, &weights)?;
         let graph = models::base(&model, classes, normalisation)?;
         graph.check(&weights)?;
+        let model = graph.name.clone();
+        Ok(Self { graph, weights, model, sha256: sha256(path)? })
+    }
+
+    fn load_onnx(path: &Path, hints: &BaseHints) -> Result<Self> {
+        let read = onnx::load(path, &hints.read_options()?)?;
+        without_faults(path, read.metadata.get(INJECTED).map(String::as_str))?;
+        let (mut graph, weights) = (read.graph, read.weights);
+        // A record may call the network by the name that its file had then.
+        if let Some(model) = &hints.model {
+            model.clone_into(&mut graph.name);
+        }
         let model = graph.name.clone();
         Ok(Self { graph, weights, model, sha256: sha256(path)? })
     }

@@ -38,6 +38,10 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("base", Some(run.base.model.clone())),
         ("base_sha256", Some(run.base.sha256.clone())),
         ("base_precision", Some(run.precision.to_string())),
+        (
+            "base_input_shape",
+            config.hints.input_shape.as_ref().map(|shape| json!(shape).to_string()),
+        ),
         ("base_input_mean", config.hints.input_mean.as_ref().map(list)),
         ("base_input_std", config.hints.input_std.as_ref().map(list)),
         (IMAGE_SHAPE, shape.then(|| format!("{c},{h},{w}"))),
@@ -65,6 +69,8 @@ pub struct TrainedFor {
     pub base: Option<(String, String)>,
     /// The data set: a name, or the path of a folder at that time.
     pub dataset: Option<String>,
+    /// Channels, rows and columns of images, if a flag gave them.
+    pub input_shape: Option<Vec<u32>>,
     /// Mean and standard deviation of the base network's input, if flags gave them.
     pub input: Option<[Vec<f32>; 2]>,
     /// Channels, rows and columns of the images, where the file says so.
@@ -116,10 +122,13 @@ impl TrainedFor {
             }
         }
         let pair = |a: Option<&str>, b: Option<&str>| Some((a?.to_owned(), b?.to_owned()));
+        // Whole numbers below 2^24 are exact.
+        let of_flag = weights.meta_list("base_input_shape")?;
         let input = (weights.meta_list("base_input_mean")?, weights.meta_list("base_input_std")?);
         Ok(Some(Self {
             base: pair(weights.meta("base"), weights.meta("base_sha256")),
             dataset: weights.meta("dataset").map(str::to_owned),
+            input_shape: of_flag.map(|shape| shape.iter().map(|&extent| extent as u32).collect()),
             input: input.0.zip(input.1).map(|(mean, std)| [mean, std]),
             images: weights
                 .meta(IMAGE_SHAPE)

@@ -1,0 +1,143 @@
+//! Messages of ONNX in the wire format of protocol buffers, written. Numbers of fields are those of `onnx.proto3`.
+
+/// A message that is being written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Message(pub(super) Vec<u8>);
+
+impl Message {
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    /// An integer field.
+    pub(super) fn int(mut self, number: u64, value: i64) -> Self {
+        self.varint(number << 3);
+        self.varint(value.cast_unsigned());
+        self
+    }
+
+    /// A `float` field.
+    pub(super) fn float(mut self, number: u64, value: f32) -> Self {
+        self.varint(number << 3 | 5);
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
+    /// A field of bytes, text or a message.
+    pub(super) fn bytes(mut self, number: u64, bytes: &[u8]) -> Self {
+        self.varint(number << 3 | 2);
+        self.varint(bytes.len() as u64);
+        self.0.extend(bytes);
+        self
+    }
+
+    /// A text field.
+    pub(super) fn text(self, number: u64, text: &str) -> Self {
+        self.bytes(number, text.as_bytes())
+    }
+
+    /// A message as a field.
+    pub(super) fn message(self, number: u64, message: &Self) -> Self {
+        self.bytes(number, &message.0)
+    }
+
+    /// Fields that are copied as they are.
+    pub(super) fn copied(mut self, fields: &[u8]) -> Self {
+        self.0.extend(fields);
+        self
+    }
+}
+
+/// Value of a node's attribute.
+#[derive(Clone, Debug)]
+pub(super) enum Attribute {
+    /// A number.
+    Float(f32),
+    /// An integer.
+    Int(i64),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// Text.
+    Text(&'static str),
+}
+
+/// A list of integers for an attribute.
+pub(super) fn ints(values: impl IntoIterator<Item = u32>) -> Attribute {
+    Attribute::Ints(values.into_iter().map(i64::from).collect())
+}
+
+/// A node.
+pub(super) fn node(
+    op: &str,
+    inputs: &[&str],
+    output: &str,
+    attributes: &[(&str, Attribute)],
+) -> Message {
+    let message = inputs.iter().fold(Message::default(), |message, input| message.text(1, input));
+    let message = message.text(2, output).text(3, output).text(4, op);
+    attributes.iter().fold(message, |message, (name, value)| {
+        let attribute = Message::default().text(1, name);
+        let attribute = match value {
+            Attribute::Float(value) => attribute.float(2, *value).int(20, 1),
+            Attribute::Int(value) => attribute.int(3, *value).int(20, 2),
+            Attribute::Text(text) => attribute.text(4, text).int(20, 3),
+            Attribute::Ints(values) => {
+                values.iter().fold(attribute, |a, &value| a.int(8, value)).int(20, 7)
+            }
+        };
+        message.message(5, &attribute)
+    })
+}
+
+fn tensor(name: &str, dims: &[i64], element_type: i64, raw: &[u8]) -> Message {
+    let message = dims.iter().fold(Message::default(), |message, &dim| message.int(1, dim));
+    message.int(2, element_type).text(8, name).bytes(9, raw)
+}
+
+/// A stored tensor of floats.
+pub(super) fn floats(name: &str, dims: &[i64], values: &[f32]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    tensor(name, dims, 1, &raw)
+}
+
+/// A stored vector of 64-bit integers.
+pub(super) fn integers(name: &str, values: &[i64]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    tensor(name, &[values.len() as i64], 7, &raw)
+}
+
+/// An input or output of floats for any number of images.
+pub(super) fn value_info(name: &str, dims: &[u32]) -> Message {
+    let any = Message::default().text(2, "N");
+    let shape = dims.iter().fold(Message::default().message(1, &any), |shape, &dim| {
+        shape.message(1, &Message::default().int(1, dim.into()))
+    });
+    let of_tensor = Message::default().int(1, 1).message(2, &shape);
+    let of_value = Message::default().message(1, &of_tensor);
+    Message::default().text(1, name).message(2, &of_value)
+}
+
+/// A file of one graph.
+pub(super) fn model(graph: &Message, opset: i64) -> Message {
+    let set = Message::default().text(1, "").int(2, opset);
+    // The oldest version of the file format that knows the operator set.
+    let ir = match opset {
+        ..=9 => 4,
+        10 => 5,
+        11 => 6,
+        12..=14 => 7,
+        15..=18 => 8,
+        19..=20 => 9,
+        _ => 10,
+    };
+    Message::default()
+        .int(1, ir)
+        .text(2, env!("CARGO_PKG_NAME"))
+        .text(3, env!("CARGO_PKG_VERSION"))
+        .message(7, graph)
+        .message(8, &set)
+}
