@@ -16,7 +16,7 @@ use crate::{
     files::Weights,
     nn::Graph,
 };
-use message::{Attribute, Message, floats, model, value_info};
+use message::{AttributeValue, Message, floats, model, value_info};
 use network::Nodes;
 use std::{collections::BTreeMap, path::Path};
 
@@ -151,11 +151,11 @@ pub fn protected(
     match imported.layout {
         AxisOrder::Chw => fused(&mut nodes, generator, &input, &imported.input, normalisation)?,
         AxisOrder::Hwc => {
-            let to_chw = [("perm", Attribute::Ints(vec![0, 3, 1, 2]))];
+            let to_chw = [("perm", AttributeValue::Ints(vec![0, 3, 1, 2]))];
             let images = nodes.push("Transpose", &[&input], &to_chw);
             let output = "neuralfuse/output";
             fused(&mut nodes, generator, &images, output, normalisation)?;
-            let to_hwc = [("perm", Attribute::Ints(vec![0, 2, 3, 1]))];
+            let to_hwc = [("perm", AttributeValue::Ints(vec![0, 2, 3, 1]))];
             nodes.push_to(&imported.input, "Transpose", &[output], &to_hwc);
         }
         AxisOrder::Flat => {
