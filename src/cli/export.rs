@@ -54,15 +54,15 @@ struct Written {
 pub fn run(args: &ExportArgs) -> Result<()> {
     let file =
         if args.run.is_dir() { RunFolder::at(&args.run).generator() } else { args.run.clone() };
-    if !onnx::is_onnx(&args.out) {
-        let hint = "let its name end in .onnx, as in --out protected.onnx";
-        return Err(Error::argument("--out", "only ONNX files are written", hint));
-    }
     Places::default()
         .reads("RUN", [&file])
         .reads("--base", &args.base)
         .writes("--out", [&args.out])
         .check()?;
+    if !onnx::is_onnx(&args.out) {
+        let hint = "let its name end in .onnx, as in --out protected.onnx";
+        return Err(Error::argument("--out", "only ONNX files are written", hint));
+    }
     let generator = GeneratorFile::load(&file)?;
     let written = match &args.base {
         Some(base) => args.with_base(generator, base)?,

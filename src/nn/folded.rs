@@ -88,7 +88,7 @@ fn affine(
         if !(scale.is_finite() && offset.is_finite()) {
             let name = &graph.params[norm.gamma].name;
             let what = format!(
-                "channel {i} of the batch norm of {name} multiplies by {scale:e} and adds {shift:e}, \
+                "channel {i} of the batch norm of {name} multiplies by {factor:e} and adds {shift:e}, \
                  too large for float32"
             );
             let hint = "such values are no trained ones: check the file, and what its tensors are";

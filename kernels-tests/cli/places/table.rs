@@ -92,6 +92,11 @@ pub(super) const TABLE: &[Row] = &[
     Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--csv {}"] },
     Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
     Row {
+        line: "export g.safetensors",
+        reads: &["g.safetensors", "--base base.safetensors"],
+        writes: &["--out {}"],
+    },
+    Row {
         line: "inject",
         reads: &["--base base.safetensors", "--fault-map map.csv", "--layout layout.toml"],
         writes: &["--out {}"],

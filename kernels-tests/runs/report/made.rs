@@ -49,7 +49,12 @@ fn sensitivity() -> Sensitivity {
     };
     let protected = |i: u32| {
         let accuracy = Spread::of(&around(60.0 + f64::from(i), 2.0));
-        Protected { name: format!("bit {}", 7 - i), share: f64::from(i) / 8.0, accuracy, gain: 2.0 }
+        Protected {
+            name: format!("bit {}", 7 - i % 8),
+            share: f64::from(i) / 8.0,
+            accuracy,
+            gain: 2.0,
+        }
     };
     Sensitivity {
         faults: "stuck-at".into(),
