@@ -22,7 +22,7 @@ use nf_gpu::{
 };
 
 /// One of the lines that end what a command prints with `--json`.
-fn json(text: &str) -> serde_json::Value {
+pub(crate) fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap()
 }
 

@@ -86,7 +86,7 @@ fn check_base(name: &str) {
             let request = BaseRequest {
                 graph: &graph,
                 weights: &weights,
-                precision: 8,
+                precision: Some(8),
                 faults,
                 images: Images::new(&SHAPE, images).unwrap(),
                 loss: Some(OutputLoss::CrossEntropy(&labels)),

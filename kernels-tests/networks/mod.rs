@@ -3,6 +3,7 @@
 pub(crate) mod any;
 mod dtype;
 pub(crate) mod evaluator;
+mod floats;
 pub(crate) mod forward;
 pub(crate) mod golden;
 pub(crate) mod golden_bases;

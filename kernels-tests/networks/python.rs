@@ -1,5 +1,5 @@
 //! `python/test_nf_gpu_torch.py`: weights to PyTorch and back bit for bit, outputs and gradients of
-//! `nf-gpu forward` against PyTorch's. Skipped where there is no PyTorch; `NF_PYTHON` names a Python.
+//! `nf-gpu forward` against PyTorch's; torchvision's classifiers as ONNX files. Skipped where there is no PyTorch; `NF_PYTHON` names a Python.
 use crate::extent::skipped;
 use nf_gpu::models;
 use std::{
@@ -48,4 +48,31 @@ fn pytorch_and_nf_gpu_agree() {
     assert!(done.status.success(), "{}", text(&done.stderr));
     // The script prints how many tests it ran: none may be missing.
     assert!(text(&done.stderr).contains("Ran 17 tests"), "{}", text(&done.stderr));
+}
+
+/// Six networks that have every kind of layer of `scripts/onnx-zoo.sh`: logits are onnxruntime's, gradients PyTorch's.
+#[test]
+#[ignore = "in ./test.sh --all: wants PyTorch, torchvision and onnxruntime"]
+fn six_of_torchvisions_classifiers_agree_as_onnx_files() {
+    let Some(python) = python_with("numpy, torch, torchvision, onnx, onnxruntime") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/onnx_parity.py");
+    let run = |arguments: &[&str]| {
+        let done = Command::new(&python)
+            .arg(&script)
+            .arg(arguments[0])
+            .arg(folder.path())
+            .args(&arguments[1..])
+            .arg("--six")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+        println!("{printed}");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        printed
+    };
+    run(&["prepare"]);
+    let printed = run(&["compare", env!("CARGO_BIN_EXE_nf-gpu")]);
+    assert!(printed.contains("6 networks, 0 wrong, 0 refused"), "{printed}");
 }

@@ -20,8 +20,8 @@ use nf_gpu::{
 };
 
 /// Relative L2 errors that f32 kernels must keep to (`kernels-tests/networks/golden/README.md`).
-const LOGITS: f64 = 5e-6;
-const GRADIENT: f64 = 2e-5;
+pub(crate) const LOGITS: f64 = 5e-6;
+pub(crate) const GRADIENT: f64 = 2e-5;
 pub(crate) const CLASSES: u32 = 10;
 /// Example of mean and standard deviation that a base network expects of its input.
 const NORMALISATION: ([f32; 3], [f32; 3]) = ([0.49, 0.48, 0.45], [0.25, 0.24, 0.26]);
@@ -74,7 +74,7 @@ pub(crate) fn quiet_images(
 }
 
 /// A copy, readable by the host, of a transient buffer.
-fn kept(tape: &mut Tape, id: BufferId, shape: Nhwc) -> BufferId {
+pub(crate) fn kept(tape: &mut Tape, id: BufferId, shape: Nhwc) -> BufferId {
     let copy = tape.kept("result", shape.bytes());
     tape.push(gather2d::plan(shape, shape, Gather::channels(0)).unwrap(), &[id, copy]).unwrap();
     copy
@@ -239,7 +239,7 @@ fn frozen_resnet20_behind_a_normalisation() {
 
 /// A small network with the features of large VGGs: fully connected layers on several pixels, dropout,
 /// more channels than fit one slice of a small binding.
-fn small_vgg() -> Graph {
+pub(crate) fn small_vgg() -> Graph {
     let mut g = Graph::new("small VGG", [3, 8, 8]);
     let x = g.conv(0, "features.0", 12, Window::square(3, 1, 1), true).unwrap();
     let x = g.batch_norm(x, "features.1");

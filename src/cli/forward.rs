@@ -2,9 +2,13 @@
 
 mod combination;
 mod document;
+mod precision;
 mod tensors;
 
-use self::document::{about, describe, text};
+use self::{
+    document::{about, describe, text},
+    precision::Precision,
+};
 use super::{gpu::ComputeArgs, places::Places, terminal};
 use crate::{
     error::{Error, Result},
@@ -12,7 +16,7 @@ use crate::{
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, OutputLoss},
     kernels::plan::Dtype,
-    models,
+    models, onnx,
     train::{BaseHints, BaseNet, FaultArgs, LossArgs},
 };
 use clap::{Args, ValueEnum};
@@ -52,9 +56,10 @@ pub struct ForwardArgs {
     /// Seed of the fault map (default: 50000)
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Bits per stored weight of a base, 2 to 8 (default: 8)
-    #[arg(long, value_name = "BITS")]
-    precision: Option<u32>,
+    /// Bits per stored weight of a base, 2 to 8 (default: 8), or float: weights as they are stored,
+    /// without faults (the default for an ONNX file without faults)
+    #[arg(long, value_name = "BITS|float")]
+    precision: Option<Precision>,
     /// Write the loss's gradients to this file: grad.input, and grad.NAME of a training generator's
     /// parameters
     #[arg(long, value_name = "FILE")]
@@ -118,13 +123,15 @@ pub fn run(args: &ForwardArgs) -> Result<()> {
     let mut report = if args.eopm {
         eopm(args)?
     } else {
-        let model = args.model_name()?;
-        if models::is_generator(&model) {
-            args.check_generator()?;
-            generator(args, &model)?
-        } else {
-            args.check_base()?;
-            base(args)?
+        match args.generator_name()? {
+            Some(model) => {
+                args.check_generator()?;
+                generator(args, &model)?
+            }
+            None => {
+                args.check_base()?;
+                base(args)?
+            }
         }
     };
     if !args.json {
@@ -148,14 +155,14 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let loss = loss.or(upstream.as_deref().map(OutputLoss::Upstream));
     let faults = args.faults()?;
     args.remark(&net, faults.as_ref().map(|(faults, _)| faults))?;
-    let precision = net.precision(args.precision)?;
+    let precision = args.precision_of(&net, faults.is_some())?;
     let gpu = args.gpu.open(args.quiet)?;
     let pass = forward::base(
         &gpu,
         &BaseRequest {
             graph: &net.graph,
             weights: &net.weights,
-            precision,
+            precision: precision.bits(),
             faults: faults.as_ref().map(|(faults, seed)| (faults, *seed)),
             images: Images::new(&input.shape, &input.data)?,
             loss,
@@ -171,7 +178,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     }
     args.save_gradients(gradients, &net.model)?;
     let mut report = about(&gpu, &net.model, &net.sha256);
-    report.insert("precision".into(), json!(precision));
+    report.insert("precision".into(), precision.document());
     report.insert("output".into(), json!({"file": out, "shape": shape}));
     report.insert("loss".into(), json!(pass.loss));
     if let Some((faults, seed)) = faults {
@@ -243,7 +250,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     };
     args.remark(&net, Some(&faults))?;
     let lambda = args.lambda.unwrap_or(5.0);
-    let precision = net.precision(args.precision)?;
+    let precision = net.precision(args.precision.and_then(Precision::bits))?;
     let gpu = args.gpu.open(args.quiet)?;
     let pass = forward::eopm(
         &gpu,
@@ -274,13 +281,19 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
 }
 
 impl ForwardArgs {
-    fn model_name(&self) -> Result<String> {
-        if let Some(name) = &self.model {
-            return models::known(name).map(str::to_owned);
+    /// The generator that the flag or the file names, if it is one: an ONNX file holds a base.
+    fn generator_name(&self) -> Result<Option<String>> {
+        if onnx::is_onnx(&self.weights) {
+            return Ok(None);
         }
-        let weights = Weights::load(&self.weights)?;
-        let all = [&models::base_names()[..], models::GENERATORS].concat();
-        named(None, &weights, &self.weights, "--model", &all)
+        let name = if let Some(name) = &self.model {
+            models::known(name)?.to_owned()
+        } else {
+            let weights = Weights::load(&self.weights)?;
+            let all = [&models::base_names()[..], models::GENERATORS].concat();
+            named(None, &weights, &self.weights, "--model", &all)?
+        };
+        Ok(Some(name).filter(|name| models::is_generator(name)))
     }
 
     fn check_places(&self) -> Result<()> {

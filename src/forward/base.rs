@@ -17,8 +17,8 @@ pub struct BaseRequest<'a> {
     /// The network.
     pub graph: &'a Graph,
     pub weights: &'a Weights,
-    /// Bits per stored weight.
-    pub precision: u32,
+    /// Bits per stored weight; without them weights are f32 as they are, and have no faults.
+    pub precision: Option<u32>,
     /// Faults in the stored weights and the seed of their map.
     pub faults: Option<(&'a Faults, u64)>,
     pub images: Images<'a>,
@@ -49,7 +49,7 @@ pub struct BasePass {
 /// Runs a base network (batch norm with its running statistics) on images.
 ///
 /// # Errors
-/// Shapes or labels that do not fit, a gradient without a loss, no memory, the device failed, or
+/// Shapes or labels that do not fit, a gradient without a loss, faults without a precision, no memory, the device failed, or
 /// [`Error::NotFiniteOutput`].
 pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let BaseRequest { graph, weights, precision, faults, images, loss, gradient, .. } = *request;
@@ -65,13 +65,19 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     }
 
     let parts = parts(gpu, &[(graph, 1)], shape.n, request.micro_batch);
-    let net = if gradient {
-        FrozenNet::new(gpu, graph, weights, precision, 1)?
-    } else {
-        FrozenNet::for_inference(gpu, graph, weights, precision, 1)?
+    let net = match precision {
+        None => FrozenNet::floats(gpu, graph, weights, gradient)?,
+        Some(bits) if gradient => FrozenNet::new(gpu, graph, weights, bits, 1)?,
+        Some(bits) => FrozenNet::for_inference(gpu, graph, weights, bits, 1)?,
     };
-    let injector = net.injector(gpu, u32::from(faults.is_none()), faults.map(|(f, _)| f))?;
-    injector.run(gpu, &[faults.map_or(0, |(_, seed)| seed)])?;
+    // Weights that are not quantised are in place already.
+    let injector = if precision.is_none() && faults.is_none() {
+        None
+    } else {
+        let injector = net.injector(gpu, u32::from(faults.is_none()), faults.map(|(f, _)| f))?;
+        injector.run(gpu, &[faults.map_or(0, |(_, seed)| seed)])?;
+        Some(injector)
+    };
 
     let mut tape = Tape::new();
     let row = Nhwc::new(shape.n, 1, 1, classes);
@@ -131,7 +137,10 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     check("logits", &[shape.n as usize, classes as usize], &logits)?;
     check("the loss", &[], bad(loss).as_slice())?;
     check(INPUT_GRADIENT, &nchw(shape), input_gradient.as_deref().unwrap_or(&[]))?;
-    let flips = injector.flips(gpu)?.into_iter().next().unwrap_or_default();
+    let flips = match injector {
+        Some(injector) => injector.flips(gpu)?.into_iter().next().unwrap_or_default(),
+        None => vec![Flips::default(); graph.layers.len()],
+    };
     Ok(BasePass { logits, classes, loss, input_gradient, flips })
 }
 

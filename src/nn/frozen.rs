@@ -1,5 +1,5 @@
 //! A network with fixed weights: quantised once on the host, batch norm folded. [`super::injector`] fills its
-//! copies.
+//! copies. [`super::floats`] makes one with the weights as they are.
 
 use super::{
     compiler::{ChannelSlice, Compiler, Layers, Mode, TrainingState, Vectors},
@@ -13,7 +13,7 @@ use crate::{
     gpu::Buffer,
     kernels::{
         plan::Dtype,
-        quantise::fault_dequantize::{Order, of_gradient},
+        quantise::fault_dequantize::{Order, of_gradient, stored_at},
     },
     run::{Gpu, Tape},
     shape::Rsck,
@@ -25,7 +25,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 pub struct FrozenNet {
     /// The network.
     pub graph: Graph,
-    /// Quantisation step of each layer.
+    /// Quantisation step of each layer; 1 where weights are not quantised.
     pub(super) scales: Buffer,
     pub(super) bits: u32,
     pub(super) copies: u32,
@@ -48,7 +48,8 @@ pub struct FrozenNet {
 pub(super) struct StoredSlice {
     pub(super) first: u32,
     pub(super) k: u32,
-    pub(super) packed: Buffer,
+    /// Stored words; none where weights are not quantised.
+    pub(super) packed: Option<Buffer>,
     pub(super) w: Buffer,
     pub(super) wt: Option<Buffer>,
 }
@@ -111,17 +112,29 @@ impl FrozenNet {
                 slices.push(StoredSlice {
                     first,
                     k,
-                    packed: Buffer::with(gpu, &packed, &stored.words[words])?,
+                    packed: Some(Buffer::with(gpu, &packed, &stored.words[words])?),
                     w: Buffer::new(gpu, &param.name, bytes)?,
                     wt: wt.transpose()?,
                 });
             }
             layers.push(slices);
         }
-        let Folded { values, scale, shift, alone, image } = Folded::of(graph, weights)?;
+        Self::of_layers(gpu, graph, (bits, &scales), copies, layers, Folded::of(graph, weights)?)
+    }
+
+    /// A network with these layers: `bits` are those of a stored weight, and `scales` the layers' quantisation steps.
+    pub(super) fn of_layers(
+        gpu: &Gpu,
+        graph: &Graph,
+        (bits, scales): (u32, &[f32]),
+        copies: u32,
+        layers: Vec<Vec<StoredSlice>>,
+        folded: Folded,
+    ) -> Result<Self> {
+        let Folded { values, scale, shift, alone, image } = folded;
         Ok(Self {
             graph: graph.clone(),
-            scales: Buffer::with(gpu, "scales", &scales)?,
+            scales: Buffer::with(gpu, "scales", scales)?,
             bits,
             copies,
             dtype: Dtype::F32,
@@ -159,7 +172,8 @@ impl FrozenNet {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let of = |s: &StoredSlice| {
-            s.packed.bytes() + s.w.bytes() + s.wt.as_ref().map_or(0, Buffer::bytes)
+            let maybe = |buffer: &Option<Buffer>| buffer.as_ref().map_or(0, Buffer::bytes);
+            maybe(&s.packed) + s.w.bytes() + maybe(&s.wt)
         };
         self.layers.iter().flatten().map(of).sum()
     }
@@ -193,10 +207,7 @@ impl FrozenNet {
                 for ci in 0..c {
                     for ki in 0..slice.k as usize {
                         let k_of_layer = slice.first as usize + ki;
-                        let to = match layer.order {
-                            Order::OutIn => (k_of_layer * c + ci) * r * s + tap,
-                            Order::InOut => (ci * k + k_of_layer) * r * s + tap,
-                        };
+                        let to = stored_at(layer.shape, layer.order, tap, ci, k_of_layer);
                         out[to] = w[(tap * cp + ci) * kp + ki];
                     }
                 }
@@ -232,7 +243,7 @@ impl FrozenNet {
 }
 
 /// Largest size of one binding in bytes.
-fn largest_binding(gpu: &Gpu) -> u64 {
+pub(super) fn largest_binding(gpu: &Gpu) -> u64 {
     gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size)
 }
 
@@ -243,7 +254,7 @@ pub(super) fn first_word(layer: &Layer, k: u32) -> u32 {
 
 /// Cuts the output channels of a layer so that its copies fit one binding: first channel and number of
 /// channels of each slice.
-fn slices_of(layer: &Layer, copies: u32, largest: u64) -> Vec<(u32, u32)> {
+pub(super) fn slices_of(layer: &Layer, copies: u32, largest: u64) -> Vec<(u32, u32)> {
     let k = layer.shape.k;
     let whole = layer.shape.bytes() * u64::from(copies);
     if whole <= largest || layer.order == Order::InOut || layer.groups > 1 {

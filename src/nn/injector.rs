@@ -105,8 +105,8 @@ impl FrozenNet {
     /// Makes the program that fills the copies; the first `clean_copies` stay free of faults.
     ///
     /// # Errors
-    /// Faults in no layer or bit of this network, or at no rate; more clean copies than there are; no
-    /// memory is left.
+    /// Faults in no layer or bit of this network, or at no rate; more clean copies than there are; weights
+    /// that are not quantised; no memory is left.
     pub fn injector(
         &self,
         gpu: &Gpu,
@@ -179,6 +179,9 @@ impl FrozenNet {
         let mapped = faults.is_some_and(of_map);
         let count = self.graph.layers.len() as u32;
         for slice in &self.layers[layer] {
+            let Some(packed) = &slice.packed else {
+                return Err(Error::Shape("weights that are not quantised have no faults".into()));
+            };
             let stored = fault_dequantize::StoredLayer {
                 shape: Rsck { k: slice.k, ..of.shape },
                 order: of.order,
@@ -195,7 +198,7 @@ impl FrozenNet {
             };
             let (copies, index) = (copies.clone(), layer as u32);
             let plan = fault_dequantize::plan(stored, copies, faults, index, count, count)?;
-            let packed = tape.import("stored weights", &slice.packed);
+            let packed = tape.import("stored weights", packed);
             let w = tape.import("w", &slice.w);
             let wt = match &slice.wt {
                 Some(wt) => tape.import("wt", wt),

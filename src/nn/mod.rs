@@ -8,6 +8,7 @@ mod cut;
 mod dtype;
 mod faulty;
 mod finite;
+mod floats;
 mod folded;
 mod frozen;
 mod graph;

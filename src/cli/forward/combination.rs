@@ -1,6 +1,6 @@
 //! Checks which flags of `nf-gpu forward` go together.
 
-use super::{ForwardArgs, PassMode};
+use super::{ForwardArgs, PassMode, precision::Precision};
 use crate::{
     error::{Error, Result},
     models::GENERATOR_BITS,
@@ -23,6 +23,7 @@ impl ForwardArgs {
             let hint = "leave it out for as many images as fit";
             return Err(Error::argument("--micro-batch", "0 images are none", hint));
         }
+        self.check_precision()?;
         if self.eopm {
             return self.check_eopm();
         }
@@ -103,7 +104,8 @@ impl ForwardArgs {
 
     /// Refuses flags that a generator has no use for.
     pub(super) fn check_generator(&self) -> Result<()> {
-        let precision = self.precision.is_some_and(|bits| bits != GENERATOR_BITS);
+        let precision =
+            self.precision.is_some_and(|given| given != Precision::Bits(GENERATOR_BITS));
         refuse(
             &[("--labels", self.labels.is_some())],
             "a generator's output are images, not logits",

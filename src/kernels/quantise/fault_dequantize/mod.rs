@@ -1,9 +1,11 @@
 //! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
 //! `shaders/quantise/fault_dequantize.wgsl`.
 
+mod layout;
 mod plan;
 mod twin;
 
+pub use layout::{laid_out, stored_at, transposed};
 pub use plan::{FaultDequantizeParams, KERNEL, Order, StoredLayer, Transposed, of_gradient, plan};
 
 use crate::kernels::twin::{Suite, suite};

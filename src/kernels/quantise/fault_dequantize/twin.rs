@@ -10,55 +10,12 @@ use crate::{
     kernels::{
         quantise::{
             self,
-            fault_dequantize::{Order, StoredLayer, Transposed, plan::of_gradient},
+            fault_dequantize::{Order, StoredLayer, Transposed, layout, plan::of_gradient},
         },
         twin::{Case, Data, Random, Want},
     },
     shape::Rsck,
 };
-
-/// Lays weights in stored order out as `[R, S, C, K]`, with zeros as padding.
-fn rsck(layer: StoredLayer, stored: &[f32]) -> Vec<f64> {
-    let Rsck { r, s, c, k } = layer.shape;
-    let (cp, kp) = (c.next_multiple_of(4), k.next_multiple_of(4));
-    let mut w = vec![0.0; layer.shape.padded_len() as usize];
-    for tap in 0..r * s {
-        for ci in 0..c {
-            for ki in 0..k {
-                let from = match layer.order {
-                    Order::OutIn => (ki * c + ci) * r * s + tap,
-                    Order::InOut => (ci * k + ki) * r * s + tap,
-                };
-                let to = (tap * cp + ci) * kp + ki;
-                w[to as usize] = f64::from(stored[from as usize]);
-            }
-        }
-    }
-    w
-}
-
-/// Lays weights `[R, S, C, K]`, each times the factor of its output channel, out as the layer's wt.
-fn transpose(layer: StoredLayer, w: &[f64], factor: impl Fn(usize) -> f64) -> Vec<f64> {
-    let StoredLayer { shape, groups, .. } = layer;
-    let other = of_gradient(shape, groups);
-    let [taps, c, k] = [shape.r * shape.s, shape.c, shape.k].map(|n| n as usize);
-    let (cp, kp) = (c.next_multiple_of(4), k.next_multiple_of(4));
-    let rows = other.c.next_multiple_of(4) as usize;
-    let columns = other.k.next_multiple_of(4) as usize;
-    let of_group = other.c as usize;
-    let mut wt = vec![0.0; other.padded_len() as usize];
-    for (tap, (ci, ki)) in (0..taps).flat_map(|tap| (0..c * k).map(move |i| (tap, (i / k, i % k))))
-    {
-        let (row, column) = (ki % of_group, ki / of_group * c + ci);
-        let to = if layer.transposed == Transposed::Flat {
-            (row * taps + tap) * columns + column
-        } else {
-            (tap * rows + row) * columns + column
-        };
-        wt[to] = w[(tap * cp + ci) * kp + ki] * factor(ki);
-    }
-    wt
-}
 
 pub(super) fn cases() -> Result<Vec<Case>> {
     use FaultModel::{Asymmetric, Flip, Reference, StuckAt};
@@ -249,11 +206,10 @@ fn case(
                 *count += flips as u32;
             }
         }
-        let copy = rsck(layer, &dequantize(&read));
+        let read: Vec<f64> = dequantize(&read).into_iter().map(f64::from).collect();
+        let copy = layout::laid_out(shape, order, &read);
         let factor = |k| fold.map_or(1.0, |(offset, _)| f64::from(affine[offset as usize + k]));
-        if transposed != Transposed::Absent {
-            wt.extend(transpose(layer, &copy, factor));
-        }
+        wt.extend(layout::transposed((shape, groups), transposed, &copy, factor));
         w.extend(copy);
     }
     // Earlier copies must keep 7; NaN must be overwritten.
