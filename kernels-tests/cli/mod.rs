@@ -16,6 +16,7 @@ mod maps;
 mod messages;
 mod mount;
 mod numbers;
+mod onnx;
 mod people;
 mod places;
 mod refusals;

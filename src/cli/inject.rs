@@ -248,7 +248,8 @@ impl Job {
         let tensors = &read.weights.tensors;
         let values = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.data.clone()));
         let values = imported.stored(path, &values.collect())?;
-        onnx::export::patched(&bytes, path, &imported, &values)
+        let note = read.weights.meta(INJECTED).unwrap_or_default();
+        onnx::export::patched(&bytes, path, &imported, &values, (INJECTED, note))
     }
 
     fn record(&self, read: &FaultyWeights, file_sha256: String) -> FaultRecord {

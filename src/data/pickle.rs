@@ -22,9 +22,9 @@ enum Value {
     Bytes(Range<usize>),
     /// A name of Python's, as `numpy dtype`.
     Name(String),
-    List(Vec<Value>),
-    Tuple(Vec<Value>),
-    Dictionary(Vec<(Value, Value)>),
+    List(Vec<Self>),
+    Tuple(Vec<Self>),
+    Dictionary(Vec<(Self, Self)>),
     /// An array before its state is known, and after it: its extents and where its bytes are.
     Array(Option<([i64; 2], Range<usize>)>),
     /// The type of an array's elements.
@@ -236,8 +236,8 @@ impl Reader<'_> {
             let code = self.number(1)? as u8;
             match code {
                 // The protocol, and frames of protocol 4.
-                0x80 => drop(self.take(1)?),
-                0x95 => drop(self.take(8)?),
+                0x80 => self.take(1).map(drop)?,
+                0x95 => self.take(8).map(drop)?,
                 b'.' => return self.pop(),
                 b'(' => self.push(Value::Mark)?,
                 b'}' => self.push(Value::Dictionary(Vec::new()))?,

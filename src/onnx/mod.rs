@@ -86,6 +86,8 @@ pub struct Imported {
     pub opset: i64,
     /// What wrote the file.
     pub producer: String,
+    /// Keys and values that say something of the file.
+    pub metadata: BTreeMap<String, String>,
     /// Layers with stored words, in the order of those of the graph.
     pub layers: Vec<ImportedLayer>,
     /// What was left out, such as `Softmax /softmax`.
@@ -197,6 +199,7 @@ fn lowered(model: &OnnxModel, path: &Path, options: &ReadOptions) -> Result<Impo
         scores: output.scores,
         opset: model.opset(),
         producer: model.producer.clone(),
+        metadata: model.metadata.iter().cloned().collect(),
         layers: layers
             .map(|layer| ImportedLayer {
                 node: layer.node,

@@ -24,6 +24,8 @@ pub(super) struct OnnxModel {
     pub(super) producer: String,
     /// Operator sets: domain (empty for ONNX's own) and version.
     pub(super) opsets: Vec<(String, i64)>,
+    /// Keys and values that say something of the file.
+    pub(super) metadata: Vec<(String, String)>,
     /// Names of operators that the file defines itself.
     pub(super) functions: Vec<String>,
     /// The network.
@@ -176,6 +178,17 @@ impl OnnxModel {
                         }
                     }
                     model.opsets.push((domain(set.0), set.1));
+                }
+                14 => {
+                    let mut entry = (String::new(), String::new());
+                    for field in wire.fields(field.message()?)? {
+                        match field.number {
+                            1 => entry.0 = wire.text(&field)?,
+                            2 => entry.1 = wire.text(&field)?,
+                            _ => {}
+                        }
+                    }
+                    model.metadata.push(entry);
                 }
                 25 => {
                     for field in wire.fields(field.message()?)?.iter().filter(|f| f.number == 1) {

@@ -122,6 +122,15 @@ impl BaseHints {
     }
 }
 
+/// Refuses a file that says which faults its weights have already.
+fn without_faults(path: &Path, injected: Option<&str>) -> Result<()> {
+    let Some(faults) = injected else { return Ok(()) };
+    let what = format!("its weights have faults already: {faults}");
+    let hint = "give the clean network, and the faults as flags; quantised a second time, \
+                faulty weights would change";
+    Err(Error::format(path, what, hint))
+}
+
 fn shape_text(shape: &[u32]) -> String {
     shape.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
@@ -137,12 +146,7 @@ impl BaseNet {
             return Err(Error::argument("--input-shape", what, "leave it out"));
         }
         let weights = Weights::load(path)?;
-        if let Some(faults) = weights.meta(INJECTED) {
-            let what = format!("its weights have faults already: {faults}");
-            let hint = "give the clean network, and the faults as flags; quantised a second time, \
-                        faulty weights would change";
-            return Err(Error::format(path, what, hint));
-        }
+        without_faults(path, weights.meta(INJECTED))?;
         let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
         let Some(model) = model else {
             let hint = format!("name it with --model: {}", models::base_names().join(", "));
@@ -158,6 +162,7 @@ impl BaseNet {
 
     fn load_onnx(path: &Path, hints: &BaseHints) -> Result<Self> {
         let read = onnx::load(path, &hints.read_options()?)?;
+        without_faults(path, read.metadata.get(INJECTED).map(String::as_str))?;
         let (mut graph, weights) = (read.graph, read.weights);
         // A record may call the network by the name that its file had then.
         if let Some(model) = &hints.model {

@@ -87,6 +87,13 @@ impl GeneratorFile {
     /// There is no generator of the file's name, or its tensors are not that generator's.
     pub fn network(self, chw: [u32; 3]) -> Result<Generator> {
         let graph = models::generator(&self.model, chw)?;
+        let [c, ..] = models::generator_input(&self.model, &self.weights, [chw[1], chw[2]])?;
+        if c != chw[0] {
+            let what =
+                format!("it takes images of {c} channels; those of the network have {}", chw[0]);
+            let hint = "give a generator that was trained for this network";
+            return Err(Error::format(&self.path, what, hint));
+        }
         graph.check(&self.weights)?;
         Ok(Generator {
             graph,

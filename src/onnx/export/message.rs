@@ -54,7 +54,7 @@ impl Message {
 
 /// Value of a node's attribute.
 #[derive(Clone, Debug)]
-pub(super) enum Attribute {
+pub(super) enum AttributeValue {
     /// A number.
     Float(f32),
     /// An integer.
@@ -66,8 +66,8 @@ pub(super) enum Attribute {
 }
 
 /// A list of integers for an attribute.
-pub(super) fn ints(values: impl IntoIterator<Item = u32>) -> Attribute {
-    Attribute::Ints(values.into_iter().map(i64::from).collect())
+pub(super) fn ints(values: impl IntoIterator<Item = u32>) -> AttributeValue {
+    AttributeValue::Ints(values.into_iter().map(i64::from).collect())
 }
 
 /// A node.
@@ -75,17 +75,17 @@ pub(super) fn node(
     op: &str,
     inputs: &[&str],
     output: &str,
-    attributes: &[(&str, Attribute)],
+    attributes: &[(&str, AttributeValue)],
 ) -> Message {
     let message = inputs.iter().fold(Message::default(), |message, input| message.text(1, input));
     let message = message.text(2, output).text(3, output).text(4, op);
     attributes.iter().fold(message, |message, (name, value)| {
         let attribute = Message::default().text(1, name);
         let attribute = match value {
-            Attribute::Float(value) => attribute.float(2, *value).int(20, 1),
-            Attribute::Int(value) => attribute.int(3, *value).int(20, 2),
-            Attribute::Text(text) => attribute.text(4, text).int(20, 3),
-            Attribute::Ints(values) => {
+            AttributeValue::Float(value) => attribute.float(2, *value).int(20, 1),
+            AttributeValue::Int(value) => attribute.int(3, *value).int(20, 2),
+            AttributeValue::Text(text) => attribute.text(4, text).int(20, 3),
+            AttributeValue::Ints(values) => {
                 values.iter().fold(attribute, |a, &value| a.int(8, value)).int(20, 7)
             }
         };

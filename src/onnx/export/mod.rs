@@ -16,7 +16,7 @@ use crate::{
     files::Weights,
     nn::Graph,
 };
-use message::{Attribute, Message, floats, model, value_info};
+use message::{AttributeValue, Message, floats, model, value_info};
 use network::Nodes;
 use std::{collections::BTreeMap, path::Path};
 
@@ -111,7 +111,7 @@ fn fused(
     Ok(())
 }
 
-/// A file with other values in some of its stored tensors, and all else as it is.
+/// A file with other values in some of its stored tensors, a note of the reason behind it, and all else as it is.
 ///
 /// # Errors
 /// A tensor that is not stored, or in a way in which it cannot be patched.
@@ -120,8 +120,10 @@ pub fn patched(
     path: &Path,
     imported: &Imported,
     values: &BTreeMap<String, Vec<f32>>,
+    (key, note): (&str, &str),
 ) -> Result<Vec<u8>> {
-    rewritten(bytes, path, imported, values, None)
+    let file = Message(rewritten(bytes, path, imported, values, None)?);
+    Ok(file.message(14, &Message::default().text(1, key).text(2, note)).0)
 }
 
 /// A generator in front of the network of a file. `values` replace stored tensors by name; the input's name is now
@@ -149,11 +151,11 @@ pub fn protected(
     match imported.layout {
         AxisOrder::Chw => fused(&mut nodes, generator, &input, &imported.input, normalisation)?,
         AxisOrder::Hwc => {
-            let to_chw = [("perm", Attribute::Ints(vec![0, 3, 1, 2]))];
+            let to_chw = [("perm", AttributeValue::Ints(vec![0, 3, 1, 2]))];
             let images = nodes.push("Transpose", &[&input], &to_chw);
             let output = "neuralfuse/output";
             fused(&mut nodes, generator, &images, output, normalisation)?;
-            let to_hwc = [("perm", Attribute::Ints(vec![0, 2, 3, 1]))];
+            let to_hwc = [("perm", AttributeValue::Ints(vec![0, 2, 3, 1]))];
             nodes.push_to(&imported.input, "Transpose", &[output], &to_hwc);
         }
         AxisOrder::Flat => {

@@ -1,6 +1,6 @@
 //! One of our networks as nodes of ONNX: every operation of a graph, its weights as they are stored.
 
-use super::message::{Attribute, Message, floats, integers, ints, node};
+use super::message::{AttributeValue, Message, floats, integers, ints, node};
 use crate::{
     error::{Error, Result},
     fault::{dequantize, quantize},
@@ -46,7 +46,7 @@ impl<'a> Nodes<'a> {
         &mut self,
         op: &str,
         inputs: &[&str],
-        attributes: &[(&str, Attribute)],
+        attributes: &[(&str, AttributeValue)],
     ) -> String {
         let output = self.name(op);
         self.push_to(&output, op, inputs, attributes);
@@ -59,7 +59,7 @@ impl<'a> Nodes<'a> {
         output: &str,
         op: &str,
         inputs: &[&str],
-        attributes: &[(&str, Attribute)],
+        attributes: &[(&str, AttributeValue)],
     ) {
         self.nodes.push(node(op, inputs, output, attributes));
     }
@@ -145,7 +145,7 @@ impl<'a> Nodes<'a> {
             Op::Relu => Some(self.push("Relu", &[&x.name], &[])),
             Op::Tanh => Some(self.push("Tanh", &[&x.name], &[])),
             Op::LeakyRelu(slope) => {
-                let alpha = [("alpha", Attribute::Float(*slope))];
+                let alpha = [("alpha", AttributeValue::Float(*slope))];
                 Some(self.push("LeakyRelu", &[&x.name], &alpha))
             }
             Op::Pointwise(function) => Some(self.pointwise(*function, &x.name)),
@@ -154,7 +154,7 @@ impl<'a> Nodes<'a> {
                 let norm = graph.norms[*norm];
                 let of = [norm.gamma, norm.beta(), norm.mean(), norm.var()];
                 let [gamma, beta, mean, var] = of.map(|param| &parameters[param][..]);
-                let epsilon = [("epsilon", Attribute::Float(norm.eps))];
+                let epsilon = [("epsilon", AttributeValue::Float(norm.eps))];
                 Some(self.push("BatchNormalization", &[&x.name, gamma, beta, mean, var], &epsilon))
             }
             _ => None,
@@ -168,7 +168,7 @@ impl<'a> Nodes<'a> {
             let mut inputs = vec![&flat[..], &parameters[layer.weight]];
             inputs.extend(layer.bias.map(|bias| &parameters[bias][..]));
             let stored = i64::from(layer.order == Order::OutIn);
-            let name = self.push("Gemm", &inputs, &[("transB", Attribute::Int(stored))]);
+            let name = self.push("Gemm", &inputs, &[("transB", AttributeValue::Int(stored))]);
             return Ok(Value { name, flat: true });
         }
         let inputs: Vec<String> = node
@@ -188,7 +188,7 @@ impl<'a> Nodes<'a> {
                 bound.extend(layer.bias.map(|bias| &parameters[bias][..]));
                 let mut attributes = of_window(*window, window.after);
                 attributes.push(("dilations", ints(*dilation)));
-                attributes.push(("group", Attribute::Int(layer.groups.into())));
+                attributes.push(("group", AttributeValue::Int(layer.groups.into())));
                 if *transposed {
                     let [_, xh, xw] = graph.nodes[from].chw;
                     let left = |i: usize, input: u32, output: u32| {
@@ -210,9 +210,9 @@ impl<'a> Nodes<'a> {
                     Divisor::Padded(after) => (*after, 1),
                 };
                 let mut attributes = of_window(*window, after);
-                attributes.push(("count_include_pad", Attribute::Int(counted)));
+                attributes.push(("count_include_pad", AttributeValue::Int(counted)));
                 if matches!(divisor, Divisor::Padded(_)) {
-                    attributes.push(("ceil_mode", Attribute::Int(1)));
+                    attributes.push(("ceil_mode", AttributeValue::Int(1)));
                 }
                 self.push("AveragePool", &[x], &attributes)
             }
@@ -221,15 +221,15 @@ impl<'a> Nodes<'a> {
                 let (roi, scales) =
                     (self.constant(&[0], &[]), self.constant(&[4], &[1.0, 1.0, by, by]));
                 let attributes = [
-                    ("mode", Attribute::Text("nearest")),
-                    ("coordinate_transformation_mode", Attribute::Text("asymmetric")),
-                    ("nearest_mode", Attribute::Text("floor")),
+                    ("mode", AttributeValue::Text("nearest")),
+                    ("coordinate_transformation_mode", AttributeValue::Text("asymmetric")),
+                    ("nearest_mode", AttributeValue::Text("floor")),
                 ];
                 self.push("Resize", &[x, &roi, &scales], &attributes)
             }
             Op::Concat => {
                 let [a, b] = pair(&inputs)?;
-                self.push("Concat", &[&a, &b], &[("axis", Attribute::Int(1))])
+                self.push("Concat", &[&a, &b], &[("axis", AttributeValue::Int(1))])
             }
             Op::Add => {
                 let [a, b] = pair(&inputs)?;
@@ -249,7 +249,8 @@ impl<'a> Nodes<'a> {
                 let padded = self.push("Pad", &[&flat, &pads, &value], &[]);
                 let at = |&from: &u32| i64::from(if from == FILL { len } else { from });
                 let table = self.indices(&table.iter().map(at).collect::<Vec<_>>());
-                let taken = self.push("Gather", &[&padded, &table], &[("axis", Attribute::Int(1))]);
+                let taken =
+                    self.push("Gather", &[&padded, &table], &[("axis", AttributeValue::Int(1))]);
                 self.reshaped(&taken, node.chw)
             }
             Op::LearnedImage(param) => {
@@ -284,7 +285,7 @@ impl<'a> Nodes<'a> {
             Pointwise::HardSigmoid { alpha, beta } => self.push(
                 "HardSigmoid",
                 &[x],
-                &[("alpha", Attribute::Float(alpha)), ("beta", Attribute::Float(beta))],
+                &[("alpha", AttributeValue::Float(alpha)), ("beta", AttributeValue::Float(beta))],
             ),
             Pointwise::HardSwish => {
                 let third = Pointwise::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 };
@@ -348,7 +349,7 @@ impl<'a> Nodes<'a> {
     }
 }
 
-fn of_window(window: Window, after: [u32; 2]) -> Vec<(&'static str, Attribute)> {
+fn of_window(window: Window, after: [u32; 2]) -> Vec<(&'static str, AttributeValue)> {
     let ([top, left], [bottom, right]) = (window.before, after);
     vec![
         ("kernel_shape", ints(window.kernel)),

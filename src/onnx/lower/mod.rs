@@ -6,6 +6,7 @@ mod layout;
 mod linear;
 mod parameters;
 mod pools;
+mod resize;
 mod tensor;
 mod unsupported;
 mod window;
@@ -212,6 +213,7 @@ impl<'m> Lowering<'m> {
                 self.reduction(node)?
             }
             "Pad" => self.pad(node)?,
+            "Resize" | "Upsample" => self.enlarged(node)?,
             "Dropout" => {
                 self.stripped.push(format!("Dropout {}", node.label()));
                 self.tensor(node, 0)?

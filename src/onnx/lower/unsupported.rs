@@ -51,6 +51,7 @@ const KNOWN: &[&str] = &[
     "ReduceSum",
     "Relu",
     "Reshape",
+    "Resize",
     "Shape",
     "Sigmoid",
     "Size",
@@ -64,6 +65,7 @@ const KNOWN: &[&str] = &[
     "Tile",
     "Transpose",
     "Unsqueeze",
+    "Upsample",
 ];
 
 /// Operators that are computed of constants only, and refused elsewhere in words of their own.
@@ -146,7 +148,6 @@ pub(super) fn reason(node: &NodeProto, model: &OnnxModel) -> Option<Reason> {
         "LSTM" | "GRU" | "RNN" => {
             says("recurrent layers are not computed", "use a convolutional network")
         }
-        "Resize" | "Upsample" => says("images are not resized inside of a network", REPLACE),
         "Relu6" | "FusedConv" => says(
             "an optimiser made it for one runtime",
             "give the network as it was exported, before onnxruntime's optimisation",

@@ -50,7 +50,6 @@ fn every_operator_that_is_not_run_says_what_to_do() {
         ("Attention", "attention is not computed", "convolutional network"),
         ("Softmax", "inside of the network", "convolutional network"),
         ("LSTM", "recurrent layers", "convolutional network"),
-        ("Resize", "not resized", "replace the layer"),
         ("NonZero", "this operator is not computed", "replace the layer"),
         ("Abs", "Abs of a tensor that depends on the image", "replace the layer"),
     ] {
