@@ -219,48 +219,64 @@ def run(binary, folder, name):
     return np.load(at("got.npy")), dx, json.loads(done.stdout), seconds
 
 
-def compare(folder, binary, names, out):
+def compare(folder, binary, names, out, reuse):
+    """Compares networks and keeps each result beside its files; with `reuse` a kept result is taken as it is."""
     rows, refused, notes, failed, about = [], [], [], [], None
     for name in names:
-        load = lambda end, name=name: np.load(os.path.join(folder, f"{name}.{end}.npy"))
-        path = os.path.join(folder, f"{name}.onnx")
-        if not os.path.exists(os.path.join(folder, f"{name}.y.npy")):
-            refused.append((name, "PyTorch does not export it"))
+        kept = os.path.join(folder, f"{name}.result.json")
+        if not (reuse and os.path.exists(kept)):
+            with open(kept, "w") as file:
+                json.dump(result_of(folder, binary, name), file)
+        with open(kept) as file:
+            result = json.load(file)
+        print(result["line"], flush=True)
+        if "refused" in result:
+            refused.append((name, result["refused"]))
             continue
-        got, dx, report, seconds = run(binary, folder, name)
-        if got is None:
-            refused.append((name, dx))
-            print(f"{name}: refused: {dx[:300]}", flush=True)
-            continue
-        about = about or report
-        shown = subprocess.run([binary, "import", path, "--json", *flags_of(folder, name)], capture_output=True, text=True)
-        understood = json.loads(shown.stdout)
-        of_logits = errors(got, load("y")).max()
-        of_gradient, mark = None, ""
-        if dx is not None:
-            each = errors(dx, load("dx"))
-            of_gradient = each.max()
-            if not of_gradient <= GRADIENTS:
-                jumps = kinks(name, load("x"), load("u"), load("dx"))
-                explained = all(e <= GRADIENTS or e <= 3 * j for e, j in zip(each, jumps))
-                mark = " (kink)" if explained else " (WRONG)"
-                texts = ", ".join(f"{e:.1e} (PyTorch's own jumps: {j:.1e})" for e, j in zip(each, jumps))
-                notes.append(f"{name}: gradient errors per image {texts}")
-                if not explained:
-                    failed.append(name)
-        if not of_logits <= LOGITS:
-            failed.append(name)
-        shape = "x".join(str(n) for n in understood["image"])
-        gradient_text = "" if of_gradient is None else f"{of_gradient:.1e}{mark}"
-        rows.append(
-            f"| {name} | {shape} | {len(understood['layers'])} | {understood['faultable_weights']:,} "
-            f"| {understood['multiply_adds']:,} | {of_logits:.1e} | {gradient_text} | {seconds:.1f} |"
-        )
-        print(f"{name}: logits {of_logits:.1e}, gradient {gradient_text}, {seconds:.1f} s", flush=True)
+        about = about or result["report"]
+        rows.append(result["row"])
+        notes += result["notes"]
+        failed += [name] * result["wrong"]
     if out:
         write_table(out, rows, refused, notes, about)
     print(f"{len(rows)} networks, {len(failed)} wrong, {len(refused)} refused")
     return failed, refused
+
+
+def result_of(folder, binary, name):
+    """What is said of a network: why it is refused, or its row of the table."""
+    load = lambda end: np.load(os.path.join(folder, f"{name}.{end}.npy"))
+    path = os.path.join(folder, f"{name}.onnx")
+    if not os.path.exists(os.path.join(folder, f"{name}.y.npy")):
+        return {"refused": "PyTorch does not export it", "line": f"{name}: not exported"}
+    got, dx, report, seconds = run(binary, folder, name)
+    if got is None:
+        return {"refused": dx, "line": f"{name}: refused: {dx[:300]}"}
+    shown = subprocess.run([binary, "import", path, "--json", *flags_of(folder, name)], capture_output=True, text=True)
+    understood = json.loads(shown.stdout)
+    of_logits, wrong, notes, gradient_text = errors(got, load("y")).max(), False, [], ""
+    if dx is not None:
+        each = errors(dx, load("dx"))
+        gradient_text = f"{each.max():.1e}"
+        if not each.max() <= GRADIENTS:
+            jumps = kinks(name, load("x"), load("u"), load("dx"))
+            wrong = not all(e <= GRADIENTS or e <= 3 * j for e, j in zip(each, jumps))
+            gradient_text += " (WRONG)" if wrong else " (kink)"
+            texts = ", ".join(f"{e:.1e} (PyTorch's own jumps: {j:.1e})" for e, j in zip(each, jumps))
+            notes.append(f"{name}: gradient errors per image {texts}")
+    if not of_logits <= LOGITS:
+        wrong = True
+    shape = "x".join(str(n) for n in understood["image"])
+    row = (f"| {name} | {shape} | {len(understood['layers'])} | {understood['faultable_weights']:,} "
+           f"| {understood['multiply_adds']:,} | {of_logits:.1e} | {gradient_text} | {seconds:.1f} |")
+    line = f"{name}: logits {of_logits:.1e}, gradient {gradient_text}, {seconds:.1f} s"
+    return {"row": row, "line": line, "notes": notes, "wrong": wrong, "report": report}
+
+
+def short(reason, most=400):
+    """The first words of a reason, without the folder of its file."""
+    words = " ".join(os.path.basename(word) if word.endswith(".onnx:") else word for word in reason.split())
+    return words if len(words) <= most else words[:most] + " ..."
 
 
 def write_table(out, rows, refused, notes, about):
@@ -288,7 +304,7 @@ def write_table(out, rows, refused, notes, about):
                   "closer than float32 resolves: PyTorch's own gradient jumps as far between inputs that differ by "
                   "3e-7 of their size.", "", *[f"* {note}" for note in notes], ""]
     if refused:
-        lines += ["## Refused", "", *[f"* {name}: {' '.join(reason.split())}" for name, reason in refused], ""]
+        lines += ["## Refused", "", *[f"* {name}: {short(reason)}" for name, reason in refused], ""]
     with open(out, "w") as file:
         file.write("\n".join(lines))
 
@@ -300,8 +316,9 @@ def main():
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--six", action="store_true")
     parser.add_argument("--out")
+    parser.add_argument("--reuse", action="store_true", help="takes results that are in the folder already")
     parser.add_argument("--more", nargs="*", default=[], help="further names whose files are in the folder")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     names = SIX if args.six else NAMES
     os.makedirs(args.folder, exist_ok=True)
     if args.what == "prepare":
@@ -309,7 +326,7 @@ def main():
     if args.what == "trained":
         return trained(args.folder, args.rest)
     binary, *chosen = args.rest
-    failed, refused = compare(args.folder, binary, (chosen or names) + args.more, args.out)
+    failed, refused = compare(args.folder, binary, (chosen or names) + args.more, args.out, args.reuse)
     allowed = ("vit", "swin", "maxvit", "convnext")
     if failed or [name for name, _ in refused if not name.startswith(allowed)]:
         sys.exit(f"wrong: {failed}; refused: {[name for name, _ in refused]}")
