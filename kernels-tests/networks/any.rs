@@ -28,7 +28,7 @@ fn check(graph: &Graph, batch: u32) {
 }
 
 /// One channel of 13 x 10 pixels, kernels like 1x7, paddings and strides that differ, grouped and dilated
-/// convolutions, ReLU6, leaky ReLU, pools that leave their padding out and with `ceil_mode`.
+/// convolutions, `ReLU6`, leaky ReLU, pools that leave their padding out and with `ceil_mode`.
 #[test]
 fn windows_that_differ_between_axes_and_sides() {
     let mut g = Graph::new("uneven windows", [1, 13, 10]);
@@ -52,9 +52,9 @@ fn windows_that_differ_between_axes_and_sides() {
     check(&g, 3);
 }
 
-/// A block of MobileNetV3: expansion, depthwise convolution, squeeze-and-excite, a residual addition without an
+/// A block of `MobileNetV3`: expansion, depthwise convolution, squeeze-and-excite, a residual addition without an
 /// activation; then a channel shuffle between grouped convolutions, and batch norm in front of its convolution as in
-/// DenseNet.
+/// `DenseNet`.
 #[test]
 fn gates_groups_and_batch_norm_anywhere() {
     let mut g = Graph::new("gates and groups", [3, 9, 11]);

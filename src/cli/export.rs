@@ -15,7 +15,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `nf-gpu export`.
 #[derive(Args, Debug)]
@@ -115,7 +115,7 @@ impl ExportArgs {
         Ok(Written { bytes: export::generator(exported)?, ends, images, precision: None })
     }
 
-    fn with_base(&self, generator: GeneratorFile, path: &PathBuf) -> Result<Written> {
+    fn with_base(&self, generator: GeneratorFile, path: &Path) -> Result<Written> {
         let trained = generator.trained.clone();
         let mut hints = self.hints.clone();
         if let Some(trained) = &trained {

@@ -92,7 +92,7 @@ pub(super) const TABLE: &[Row] = &[
     Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--csv {}"] },
     Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
     Row {
-        line: "export g.safetensors",
+        line: "export",
         reads: &["g.safetensors", "--base base.safetensors"],
         writes: &["--out {}"],
     },

@@ -15,7 +15,7 @@ use crate::{
 /// An activation function.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pointwise {
-    /// `min(max(x, low), high)`; ReLU6 is a clip from 0 to 6.
+    /// `min(max(x, low), high)`; `ReLU6` is a clip from 0 to 6.
     Clip {
         /// Lowest result.
         low: f32,
@@ -158,7 +158,7 @@ fn plan_either(kernel: &'static KernelDesc, shape: Nhwc, function: Pointwise) ->
     Ok(plan.with("A", finite(a)).with("B", finite(b)))
 }
 
-/// ReLU6, a clip that is not around 0, one with an open end, PyTorch's and ONNX's hard sigmoids, and the others.
+/// `ReLU6`, a clip that is not around 0, one with an open end, PyTorch's and ONNX's hard sigmoids, and the others.
 const FUNCTIONS: [Pointwise; 8] = [
     Pointwise::Clip { low: 0.0, high: 6.0 },
     Pointwise::Clip { low: -0.75, high: 0.5 },

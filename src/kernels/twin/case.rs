@@ -167,10 +167,8 @@ impl Random {
         // Half of the windows differ between axes and sides.
         if self.flag() {
             window.stride[1] = self.of(&[1, 2, 3]);
-            for i in 0..2 {
-                window.before[i] = self.below(kernel[i]);
-                window.after[i] = self.below(kernel[i]);
-            }
+            window.before = kernel.map(|extent| self.below(extent));
+            window.after = kernel.map(|extent| self.below(extent));
         }
         if window.output(h, w).is_ok() { window } else { Window::square(1, stride, 0) }
     }

@@ -164,7 +164,7 @@ pub fn protected(
             return Err(Error::format(path, what, hint));
         }
     }
-    rewritten(bytes, path, imported, values, Some((&input, nodes)))
+    rewritten(bytes, path, imported, values, Some(&(&input, nodes)))
 }
 
 /// Name of the input of a protected network.
@@ -179,7 +179,7 @@ fn rewritten(
     path: &Path,
     imported: &Imported,
     values: &BTreeMap<String, Vec<f32>>,
-    front: Option<(&str, Nodes<'_>)>,
+    front: Option<&(&str, Nodes<'_>)>,
 ) -> Result<Vec<u8>> {
     let mut patched = bytes.to_vec();
     // Tensors that have to be written anew, by the start of their field.
@@ -215,7 +215,7 @@ fn rewritten(
             continue;
         }
         let inside = wire.fields(field.message().map_err(damaged)?).map_err(damaged)?;
-        file = file.message(7, &graph(&patched, &inside, imported, &mut anew, front.as_ref())?);
+        file = file.message(7, &graph(&patched, &inside, imported, &mut anew, front)?);
     }
     if let Some(start) = anew.into_keys().next() {
         let what = format!("a tensor at byte {start} is in a node, as a list of numbers");
