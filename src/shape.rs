@@ -168,6 +168,20 @@ impl Window {
         (Self::even(self.kernel, stride, padding) == self).then_some((stride, padding))
     }
 
+    /// The window without dilation that has the same extent as this one with its taps `dilation` rows and columns
+    /// apart.
+    ///
+    /// # Errors
+    /// A window or dilation of 0, or an extent past 32 bits.
+    pub fn spread(self, dilation: [u32; 2]) -> Result<Self> {
+        let reach = |taps: u32, by: u32| taps.checked_sub(1)?.checked_mul(by)?.checked_add(1);
+        let [r, s] = [0, 1].map(|i| reach(self.kernel[i], dilation[i]));
+        match (r, s) {
+            (Some(r), Some(s)) if !dilation.contains(&0) => Ok(Self { kernel: [r, s], ..self }),
+            _ => Err(Error::Shape(format!("a window of {self} with dilation {dilation:?}"))),
+        }
+    }
+
     /// Height and width after a convolution or pool: `(H + before + after - R) / stride + 1`.
     ///
     /// # Errors

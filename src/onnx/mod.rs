@@ -1,9 +1,9 @@
 //! Classifiers as ONNX files, read into our networks.
 //!
 //! [`load`] turns the bytes of a file into a [`Graph`] and its [`Weights`], or into one error that lists all
-//! reasons why it cannot be run. The steps, each in a file of its own: [`wire`] reads fields and keeps where they
-//! lie; [`model`] makes nodes and stored tensors of them; [`ends`] finds the images and the scores of classes;
-//! [`constants`] computes what does not depend on the image; [`lower`] makes layers of the rest. Layers and
+//! reasons why it cannot be run. The steps, each in a file of its own: `wire` reads fields and keeps where they
+//! lie; `model` makes nodes and stored tensors of them; `ends` finds the images and the scores of classes;
+//! `constants` computes what does not depend on the image; `lower` makes layers of the rest. Layers and
 //! parameters have the names of the file's stored tensors.
 
 mod anatomy;

@@ -171,7 +171,7 @@ impl Conv2d {
         groups: u32,
         dilation: [u32; 2],
     ) -> Result<Self> {
-        let conv = Self::forward(x, k, spread(window, dilation)?)?;
+        let conv = Self::forward(x, k, window.spread(dilation)?)?;
         Self { window, groups, dilation, ..conv }.with_whole_groups()
     }
 
@@ -186,7 +186,7 @@ impl Conv2d {
         groups: u32,
         dilation: [u32; 2],
     ) -> Result<Self> {
-        let conv = Self::transposed(x, k, spread(window, dilation)?)?;
+        let conv = Self::transposed(x, k, window.spread(dilation)?)?;
         Self { window, groups, dilation, ..conv }.with_whole_groups()
     }
 
@@ -244,7 +244,7 @@ impl Conv2d {
         if self.is_general() && self.dtype == Dtype::F16 {
             return Err(Error::Shape("groups and dilation are computed in f32 alone".into()));
         }
-        let window = spread(self.window, self.dilation)?;
+        let window = self.window.spread(self.dilation)?;
         let fits = window.output(large.h, large.w)? == [small.h, small.w];
         if !fits || self.x.n != self.y.n {
             return Err(Error::Shape(format!(
@@ -260,16 +260,6 @@ impl Conv2d {
             return Err(Error::TooManyElements { what });
         }
         Ok(())
-    }
-}
-
-/// The window without dilation that has the same extent as one with dilation.
-fn spread(window: Window, dilation: [u32; 2]) -> Result<Window> {
-    let reach = |taps: u32, by: u32| taps.checked_sub(1)?.checked_mul(by)?.checked_add(1);
-    let [r, s] = [0, 1].map(|i| reach(window.kernel[i], dilation[i]));
-    match (r, s) {
-        (Some(r), Some(s)) if !dilation.contains(&0) => Ok(Window { kernel: [r, s], ..window }),
-        _ => Err(Error::Shape(format!("a window of {window} with dilation {dilation:?}"))),
     }
 }
 

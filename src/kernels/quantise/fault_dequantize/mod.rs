@@ -1,6 +1,7 @@
 //! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
 //! `shaders/quantise/fault_dequantize.wgsl`.
 
+mod drawn;
 mod layout;
 mod plan;
 mod twin;
