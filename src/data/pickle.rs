@@ -359,6 +359,16 @@ mod tests {
             let e = read(bytes).unwrap_err();
             assert!(e.to_string().contains(says), "{e}");
         }
+        for (old, new, says) in [
+            (&b"U\x02u1"[..], &b"U\x02u2"[..], "an array that is not of bytes"),
+            (b"K\x02M\x00\x0c", b"K\x03M\x00\x0c", "2 labels and 6144 bytes of pixels"),
+        ] {
+            let mut bytes = file();
+            let at = bytes.windows(old.len()).position(|part| part == old).unwrap();
+            bytes[at..at + new.len()].copy_from_slice(new);
+            let e = read(&bytes).unwrap_err();
+            assert!(e.to_string().contains(says), "{e}");
+        }
         for many in [b"N".repeat(MOST + 1), [&b"N"[..], &b"\x85".repeat(1 << 20)].concat()] {
             assert!(read(&many).unwrap_err().to_string().contains("more than 524288 values"));
         }

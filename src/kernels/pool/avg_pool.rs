@@ -125,7 +125,10 @@ fn label(shape: Nhwc, (window, divisor): (Window, Divisor), whole: bool) -> Stri
 
 /// The pools of all cases with every divisor.
 fn pools() -> impl Iterator<Item = (Nhwc, (Window, Divisor))> {
-    max_pool::pools().into_iter().flat_map(|(shape, window)| {
+    // Two rows behind the image count, of the three that the last windows reach.
+    let below = Window { kernel: [4, 3], stride: [3, 2], before: [2, 0], after: [3, 1] };
+    let all = max_pool::pools().into_iter().chain([(Nhwc::new(2, 9, 8, 6), below)]);
+    all.flat_map(|(shape, window)| {
         let padded = Divisor::Padded(window.after.map(|after| after.saturating_sub(1)));
         let divisors = [Divisor::Window, Divisor::Image, padded];
         divisors.map(|divisor| (shape, (window, divisor)))
