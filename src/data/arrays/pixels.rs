@@ -227,14 +227,14 @@ impl Pixels {
 
 /// What is known of the scale of floating-point pixels.
 struct Scaling {
-    /// Largest distance from a whole number of 255ths that the type's rounding explains, in 255ths.
+    /// Largest distance from a whole number of steps of 1/255 that the type's rounding explains, in steps of 1/255.
     close: f64,
     count: u64,
     least: f64,
     most: f64,
-    /// The first element that is no whole number of 255ths, and its index.
+    /// The first element that is no whole number of steps of 1/255, and its index.
     between: Option<(u64, f64)>,
-    /// The first element that is an even number of 255ths: those from -1 to 1 are odd.
+    /// The first element that is an even number of steps of 1/255: those from -1 to 1 are odd.
     even: Option<(u64, f64)>,
     /// The first element that is infinite or NaN.
     infinite: Option<(u64, f64)>,
@@ -242,7 +242,7 @@ struct Scaling {
 
 impl Scaling {
     fn new(element: ElementType) -> Self {
-        // Half precision has steps of 1/2048 below 1, which are 0.12 of 255ths.
+        // Half precision has steps of 1/2048 below 1, which are 0.12 of steps of 1/255.
         let close = if element.bytes == 2 { 0.13 } else { 1e-3 };
         let (least, most) = (f64::INFINITY, f64::NEG_INFINITY);
         Self { close, count: 0, least, most, between: None, even: None, infinite: None }
