@@ -16,7 +16,7 @@ mod maps;
 mod messages;
 mod mount;
 mod numbers;
-mod onnx;
+pub(crate) mod onnx;
 mod people;
 mod places;
 mod refusals;

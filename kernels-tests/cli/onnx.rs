@@ -1,13 +1,13 @@
 //! A user's network as an ONNX file, the whole way: what is understood of it, a generator for one chip, an
 //! evaluation, the generator and the protected network as ONNX files, and a faulty copy. The files that are written
-//! are read back here; onnxruntime reads them in `networks::zoo`.
+//! are read back here; onnxruntime reads them in `networks::python`.
 use super::{Place, evaluation};
 use nf_gpu::report::eval_json::Evaluation;
 use serde_json::Value;
 use std::{fs, path::Path};
 
 /// A place with `net.onnx`, a classifier of grey images of 28x28 pixels (`scripts/onnx_fashion.py`).
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/fixtures/onnx");
     fs::copy(fixtures.join("fashion.onnx"), place.path("net.onnx")).unwrap();

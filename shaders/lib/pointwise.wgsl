@@ -23,7 +23,11 @@ fn pointwise(v: vec4<f32>) -> vec4<f32> {
     var y = v;
     switch FUNCTION {
         case 1u: {
-            y = clamp(v, vec4<f32>(A), vec4<f32>(B));
+            // The largest numbers stand for an open end, beyond which only infinities lie.
+            let open_below = vec4<bool>(bitcast<u32>(A) == 0xff7fffffu);
+            let open_above = vec4<bool>(bitcast<u32>(B) == 0x7f7fffffu);
+            y = choose(max(v, vec4<f32>(A)), v, open_below);
+            y = choose(min(y, vec4<f32>(B)), y, open_above);
         }
         case 2u: {
             y = sigmoid(v);

@@ -9,22 +9,11 @@
 // Twin:    src/kernels/reduce/image_dot.rs
 // Source:  torch.mul's backward function and torch.sum over the broadcast dimensions.
 
-struct ImageDotParams {
-    vec4s: u32,  // N ceil(C / 4)
-    c: u32,      // channels without padding
-    pixels: u32, // H W
-}
-
-@group(0) @binding(0) var<uniform> params: ImageDotParams;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;       // [N, H, W, C]
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;       // [N, H, W, C]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [N, C]
 
 const BLOCK: u32 = 64u;
-
-fn items() -> u32 {
-    return params.vec4s;
-}
 
 fn each(i: u32) {
     let c4s = (params.c + 3u) / 4u;

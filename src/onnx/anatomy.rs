@@ -26,6 +26,8 @@ pub struct StoredTensor {
     /// Its little-endian elements, where the file has them as bytes: others are lists of numbers, or in another
     /// file.
     pub raw: Option<Range<usize>>,
+    /// Whether its elements lie in another file.
+    pub external: bool,
     /// Number of its element type: 1 float, 10 float16, 11 double, 16 bfloat16.
     pub element_type: i64,
     /// Extents.
@@ -45,6 +47,7 @@ impl Anatomy {
             let place = StoredTensor {
                 range: tensor.range.clone(),
                 raw: tensor.raw.clone().filter(|_| !tensor.external),
+                external: tensor.external,
                 element_type: tensor.kind,
                 shape: tensor.dims.clone(),
             };

@@ -179,17 +179,7 @@ impl OnnxModel {
                     }
                     model.opsets.push((domain(set.0), set.1));
                 }
-                14 => {
-                    let mut entry = (String::new(), String::new());
-                    for field in wire.fields(field.message()?)? {
-                        match field.number {
-                            1 => entry.0 = wire.text(&field)?,
-                            2 => entry.1 = wire.text(&field)?,
-                            _ => {}
-                        }
-                    }
-                    model.metadata.push(entry);
-                }
+                14 => model.metadata.push(entry(wire, &field)?),
                 25 => {
                     for field in wire.fields(field.message()?)?.iter().filter(|f| f.number == 1) {
                         model.functions.push(wire.text(field)?);
@@ -330,22 +320,25 @@ fn tensor(wire: &mut Wire<'_>, field: &WireField) -> Read<TensorProto> {
             4 | 5 | 7 | 10 | 11 => tensor.lists.push(field),
             8 => tensor.name = wire.text(&field)?,
             9 => tensor.raw = Some(field.message()?),
-            13 => {
-                let mut entry = (String::new(), String::new());
-                for field in wire.fields(field.message()?)? {
-                    match field.number {
-                        1 => entry.0 = wire.text(&field)?,
-                        2 => entry.1 = wire.text(&field)?,
-                        _ => {}
-                    }
-                }
-                tensor.location.push(entry);
-            }
+            13 => tensor.location.push(entry(wire, &field)?),
             14 => tensor.external = field.int()? == 1,
             _ => {}
         }
     }
     Ok(tensor)
+}
+
+/// A key and its value.
+fn entry(wire: &mut Wire<'_>, field: &WireField) -> Read<(String, String)> {
+    let mut entry = (String::new(), String::new());
+    for field in wire.fields(field.message()?)? {
+        match field.number {
+            1 => entry.0 = wire.text(&field)?,
+            2 => entry.1 = wire.text(&field)?,
+            _ => {}
+        }
+    }
+    Ok(entry)
 }
 
 fn value_info(wire: &mut Wire<'_>, field: &WireField) -> Read<ValueInfo> {

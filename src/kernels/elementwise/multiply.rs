@@ -12,9 +12,9 @@ use crate::{
 };
 
 crate::params! {
-    /// Uniform block of `shaders/elementwise/multiply.wgsl`.
-    pub struct MultiplyParams {
-        /// Groups of four channels in the whole batch.
+    /// Uniform block of `shaders/lib/gate.wgsl`.
+    pub struct GateParams {
+        /// Groups of four channels of what the kernel writes.
         vec4s: u32,
         /// Channels without padding.
         c: u32,
@@ -24,8 +24,8 @@ crate::params! {
 }
 
 crate::kernel! {
-    KERNEL: "elementwise" / "multiply", MultiplyParams,
-    lib: ["lib/grid", "lib/each", "lib/lanes"],
+    KERNEL: "elementwise" / "multiply", GateParams,
+    lib: ["lib/grid", "lib/each", "lib/gate", "lib/lanes"],
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }
 
@@ -39,7 +39,7 @@ pub fn plan(a: Nhwc, b: Nhwc) -> Result<Plan> {
     if !gate && a != b {
         return Err(Error::Shape(format!("the product of {a} and {b}")));
     }
-    let params = MultiplyParams { vec4s: a.vec4s(), c: a.c, pixels: a.h * a.w };
+    let params = GateParams { vec4s: a.vec4s(), c: a.c, pixels: a.h * a.w };
     let grid = DispatchGrid::Items(u64::from(a.vec4s()));
     let plan = Plan::new(&KERNEL, &params, grid, vec![a.bytes(), b.bytes(), a.bytes()]);
     let flops = u64::from(a.pixels()) * u64::from(a.c);

@@ -152,7 +152,7 @@ fn plan_either(kernel: &'static KernelDesc, shape: Nhwc, function: Pointwise) ->
         return Err(Error::Shape(format!("an activation {function:?}")));
     }
     let (code, a, b) = function.constants();
-    // An override constant must be finite; no number lies beyond the largest ones.
+    // An override constant must be finite: the largest numbers stand for an open end.
     let finite = |v: f32| v.clamp(f32::MIN, f32::MAX);
     let plan = each::plan(kernel, shape)?.with("FUNCTION", code);
     Ok(plan.with("A", finite(a)).with("B", finite(b)))
@@ -242,8 +242,9 @@ fn each_with(case: fn(Nhwc, Pointwise, &mut Random) -> Result<Case>) -> Result<V
 
 fn cases() -> Result<Vec<Case>> {
     let mut cases = each_with(case)?;
-    // At -infinity these are 0, not the product of their factors.
-    for function in [Pointwise::HardSwish, Pointwise::Silu] {
+    // At -infinity the first two are 0, not the product of their factors, and the third has no lower end.
+    let open = Pointwise::Clip { low: f32::NEG_INFINITY, high: 1.5 };
+    for function in [Pointwise::HardSwish, Pointwise::Silu, open] {
         let special = case(SHAPES[2], function, &mut Random::special(43))?;
         cases.push(Case { label: format!("{} special", special.label), ..special });
     }

@@ -3,35 +3,23 @@
 use crate::{
     error::Result,
     kernels::{
-        elementwise::each::SHAPES,
+        elementwise::{each::SHAPES, multiply::GateParams},
         plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, numbers::EPS, suite},
     },
     shape::Nhwc,
 };
 
-crate::params! {
-    /// Uniform block of `shaders/reduce/image_dot.wgsl`.
-    pub struct ImageDotParams {
-        /// Groups of four channels of one pixel per image.
-        vec4s: u32,
-        /// Channels without padding.
-        c: u32,
-        /// Pixels of an image.
-        pixels: u32,
-    }
-}
-
 crate::kernel! {
-    KERNEL: "reduce" / "image_dot", ImageDotParams,
-    lib: ["lib/grid", "lib/each", "lib/lanes"],
+    KERNEL: "reduce" / "image_dot", GateParams,
+    lib: ["lib/grid", "lib/each", "lib/gate", "lib/lanes"],
     bindings: [("a", Read), ("b", Read), ("y", ReadWrite)],
 }
 
 /// `y[n, c] = sum over pixels of a b`, both of shape `x`; bindings a, b, y.
 pub fn plan(x: Nhwc) -> Result<Plan> {
     let y = Nhwc { h: 1, w: 1, ..x.checked()? };
-    let params = ImageDotParams { vec4s: y.vec4s(), c: x.c, pixels: x.h * x.w };
+    let params = GateParams { vec4s: y.vec4s(), c: x.c, pixels: x.h * x.w };
     let grid = DispatchGrid::Items(u64::from(y.vec4s()));
     let plan = Plan::new(&KERNEL, &params, grid, vec![x.bytes(), x.bytes(), y.bytes()]);
     Ok(plan.costing(2 * u64::from(x.pixels()) * u64::from(x.c)))

@@ -181,6 +181,15 @@ fn rewritten(
     values: &BTreeMap<String, Vec<f32>>,
     front: Option<&(&str, Nodes<'_>)>,
 ) -> Result<Vec<u8>> {
+    let left = imported.anatomy.tensors.iter().find(|(name, place)| {
+        // Those that are written anew are in the file from now on.
+        place.external && !values.contains_key(*name)
+    });
+    if let Some((name, _)) = left {
+        let what = format!("tensor {name} lies in another file, which would be left behind");
+        let hint = "save the network in one file: onnx.save_model(onnx.load(path), path)";
+        return Err(Error::format(path, what, hint));
+    }
     let mut patched = bytes.to_vec();
     // Tensors that have to be written anew, by the start of their field.
     let mut anew = BTreeMap::new();

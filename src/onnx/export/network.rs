@@ -244,11 +244,19 @@ impl<'a> Nodes<'a> {
             Op::Rearrange { table, fill } => {
                 let len = graph.nodes[from].chw.iter().product::<u32>();
                 let flat = self.push("Flatten", &[x], &[]);
-                // One more element is what the table finds nowhere.
-                let (pads, value) = (self.indices(&[0, 0, 0, 1]), self.constant(&[], &[*fill]));
+                // Each place without a source takes an element of its own behind the real ones, so that no
+                // element is taken twice and the file can be read here too.
+                let mut end = i64::from(len);
+                let mut next = || {
+                    end += 1;
+                    end - 1
+                };
+                let at = |&from: &u32| if from == FILL { next() } else { i64::from(from) };
+                let places: Vec<i64> = table.iter().map(at).collect();
+                let pads = self.indices(&[0, 0, 0, end - i64::from(len)]);
+                let value = self.constant(&[], &[*fill]);
                 let padded = self.push("Pad", &[&flat, &pads, &value], &[]);
-                let at = |&from: &u32| i64::from(if from == FILL { len } else { from });
-                let table = self.indices(&table.iter().map(at).collect::<Vec<_>>());
+                let table = self.indices(&places);
                 let taken =
                     self.push("Gather", &[&padded, &table], &[("axis", AttributeValue::Int(1))]);
                 self.reshaped(&taken, node.chw)

@@ -91,6 +91,13 @@ impl Lowering<'_> {
         if !fill.is_finite() {
             return Err(Reason::new(format!("it pads with {fill}"), REPLACE));
         }
+        // A view has one value where it has no source: padding with another one is a step of its own.
+        let x = if x.is_filled_otherwise(fill) {
+            let x = self.unframed(&x)?;
+            Operand::new(self.any(&x)?, x.dims)
+        } else {
+            x
+        };
         let image = fill == 0.0 && rank == 4 && (before[1], after[1]) == (0, 0);
         if image && self.feeds_convolutions(node) {
             let x = self.unframed(&x)?;

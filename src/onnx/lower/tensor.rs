@@ -49,6 +49,13 @@ impl Operand {
         self.dims.iter().product()
     }
 
+    /// Whether elements without a source, of its frame or its view, have another value than this one.
+    pub(super) fn is_filled_otherwise(&self, fill: f32) -> bool {
+        let view = self.view.as_ref();
+        self.frame != [0; 4] && fill != 0.0
+            || view.is_some_and(|view| view.table.contains(&CONSTANT) && view.fill != fill)
+    }
+
     /// Whether its elements are those of its node in order.
     pub(super) fn is_plain(&self) -> bool {
         self.view.is_none() && self.frame == [0; 4]
@@ -164,7 +171,7 @@ impl Lowering<'_> {
         fill: f32,
     ) -> Taken<Operand> {
         let tensor = &self.unframed(tensor)?;
-        if tensor.view.as_ref().is_some_and(|v| v.table.contains(&CONSTANT) && v.fill != fill) {
+        if tensor.is_filled_otherwise(fill) {
             let what = "it pads with another value than the padding before it";
             return Err(Reason::new(what, "pad once, or with the same value"));
         }

@@ -103,8 +103,37 @@ fn value(
             let taps = divisor.taps(*window, [from[1], from[2]], at);
             inside.iter().map(|&i| x[i]).sum::<f64>() / f64::from(taps)
         }),
-        op => panic!("the reader makes no {op:?}"),
+        Op::Upsample(by) => pixels(node.chw, |c, i, j| Some((c, i / by, j / by)), x, from),
+        Op::Gather(gather) if gather.div == 1 => pixels(
+            node.chw,
+            |c, i, j| {
+                let at = |i: u32| (i * gather.mul).checked_add_signed(gather.offset);
+                Some((c.checked_add_signed(gather.channel_offset)?, at(i)?, at(j)?))
+            },
+            x,
+            from,
+        ),
+        Op::Dropout(_) => x.to_vec(),
+        Op::LearnedImage(index) => param(*index),
+        op => panic!("no test makes {op:?}"),
     }
+}
+
+/// Each pixel of an image `to` from one of the image `x`, or 0 outside it.
+fn pixels(
+    to: [u32; 3],
+    source: impl Fn(u32, u32, u32) -> Option<(u32, u32, u32)>,
+    x: &[f64],
+    [channels, rows, columns]: [u32; 3],
+) -> Vec<f64> {
+    let [c, h, w] = to;
+    let one = |i: u32| match source(i / (h * w), i / w % h, i % w) {
+        Some((c, i, j)) if c < channels && i < rows && j < columns => {
+            x[((c * rows + i) * columns + j) as usize]
+        }
+        _ => 0.0,
+    };
+    (0..c * h * w).map(one).collect()
 }
 
 struct Conv {

@@ -1,6 +1,7 @@
 //! Tests of whole files.
 
 mod evaluate;
+mod exports;
 mod fixtures;
 mod hostile;
 mod refusals;
