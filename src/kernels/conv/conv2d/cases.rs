@@ -54,14 +54,18 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let conv = forward(2, 5, 3, 6, 37, 3, 1, 1)?;
     let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
     let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let capped = Fusion { ceiling: Some(6.0), ..full };
     for (label, conv, fusion, exact) in [
         ("affine", conv, affine, false),
         ("bias", conv, Fusion { scale: None, ..affine }, true),
         ("bias", backward(2, 3, 3, 6, 40, 2, 2, 0)?, Fusion { scale: None, ..affine }, false),
         ("relu", conv, Fusion { relu: true, ..none }, false),
+        ("relu6", conv, Fusion { relu: true, ceiling: Some(0.5), ..none }, false),
+        ("relu6 all", conv, capped, true),
         ("residual", conv, Fusion { residual: true, ..none }, false),
         ("all", conv, full, true),
         ("copies", Conv2d { copies: 3, ..conv }, full, true),
+        ("relu6 copies", Conv2d { copies: 3, ..conv }, capped, true),
         ("shared", Conv2d { copies: 3, shared_input: true, ..conv }, full, true),
         ("mask", conv.grad_input(), Fusion { mask_in: true, residual: true, ..none }, true),
         (
@@ -106,7 +110,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     cases.push(case("all", copies, full, true)?);
     let gated = Fusion { mask_in: true, ..none };
     cases.push(case("mask", copies.grad_input(), gated, true)?);
-    cases.extend(sliding(full)?);
+    cases.extend(sliding(capped)?);
     // A long sum: llvmpipe of Mesa 22 cuts an invocation off after 65,535 turns of all its loops
     // together.
     let up = Nhwc::new(1, 5, 1, 4);
@@ -242,6 +246,7 @@ fn f16_operands() -> Result<Vec<Case>> {
         ("all", conv, full, Values::Integers),
         ("all", copies, full, Values::Integers),
         ("all", shared, full, Values::Integers),
+        ("relu6", conv, Fusion { ceiling: Some(6.0), ..full }, Values::Integers),
         ("affine", conv, affine, Values::Floats),
         ("", up, none, Values::Floats),
         ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
@@ -344,6 +349,7 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
             Fusion { scale: None, ..affine },
             record,
             Fusion { residual: true, mask_out: record.mask_out, relu: true, ..affine },
+            Fusion { ceiling: Some(2.0), ..record },
         ])
     };
     let kind = random.of(&[Values::Floats, Values::Integers]);

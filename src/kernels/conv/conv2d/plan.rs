@@ -69,7 +69,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
 };
 
 /// Operations fused with the sum, before and after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fusion {
     /// Floats in the `affine` buffer.
     pub affine_len: u32,
@@ -81,10 +81,29 @@ pub struct Fusion {
     pub residual: bool,
     /// Applies ReLU.
     pub relu: bool,
-    /// Records a bit per output: whether it is positive.
+    /// With ReLU: the most that it lets through, as 6 of `ReLU6`; with `None` it is open above.
+    pub ceiling: Option<f32>,
+    /// Records a bit per output: whether it is positive, and below the ceiling.
     pub mask_out: bool,
     /// Takes the input only where a recorded mask is set.
     pub mask_in: bool,
+}
+
+impl Fusion {
+    /// Values of the override constants `RELU` and `CEILING` of `shaders/lib/epilogue.wgsl`.
+    ///
+    /// # Errors
+    /// A ceiling without ReLU, or one that is not a positive number.
+    pub(crate) fn rectifier(self) -> Result<[(&'static str, f64); 2]> {
+        let kind = match (self.relu, self.ceiling) {
+            (relu, None) => f64::from(u8::from(relu)),
+            (true, Some(ceiling)) if ceiling > 0.0 && ceiling.is_normal() => 2.0,
+            (_, Some(ceiling)) => {
+                return Err(Error::Shape(format!("a ReLU that ends at {ceiling}")));
+            }
+        };
+        Ok([("RELU", kind), ("CEILING", f64::from(self.ceiling.unwrap_or(0.0)))])
+    }
 }
 
 /// Bytes of the ReLU mask of `copies` outputs of shape `y`: four bits per group of four channels,
@@ -150,13 +169,13 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("SCALE", flag(fusion.scale.is_some()))
         .with("SHIFT", flag(fusion.shift.is_some()))
         .with("RESIDUAL", flag(fusion.residual))
-        .with("RELU", flag(fusion.relu))
         .with("MASK_IN", flag(fusion.mask_in))
         .with("MASK_OUT", flag(fusion.mask_out))
         .with("DTYPE", conv.dtype.code())
         .with("GENERAL", flag(conv.is_general()))
         .costing(conv.flops())
         .classed(class(conv, fusion));
+    plan.constants.extend(fusion.rectifier()?);
     if conv.is_general() {
         let [rows, columns] = conv.dilation;
         plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(conv.is_depthwise()));
