@@ -243,7 +243,7 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
         plan = plan.with("GROUPS", conv.groups);
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
     }
-    Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
+    Ok(if dy.c4() <= 2 { plan.preferring(&["plain"]) } else { plan })
 }
 
 /// One case. The partial results are compared one by one; which pixels a chunk holds is read from the
