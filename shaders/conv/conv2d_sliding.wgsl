@@ -7,8 +7,8 @@
 // under the taps, and adds their products to the three output rows that they reach; the oldest of
 // these is then complete.
 //
-// The plan (src/kernels/conv/conv2d/gather.rs, `slides`) takes this variant where a mask's words lie
-// within a row, and where no copies are summed.
+// The plan (src/kernels/conv/conv2d/gather.rs, `slides`) takes this variant where a mask's words
+// lie within a row, and where no copies are summed.
 //
 // Grid:    one invocation per (4 channels, 8 columns, ROWS rows, image, copy), channels fastest, in
 //          as many turns as it takes.
@@ -44,8 +44,8 @@ struct Taps {
     right: vec4<f32>,
 }
 
-// The weights of row `r` of the taps. The gradient meets rows and columns in the reverse order, from
-// the last to the first.
+// The weights of row `r` of the taps. The gradient meets rows and columns in the reverse order,
+// from the last to the first.
 fn taps(copy: u32, r: u32, k4: u32) -> Taps {
     let k4s = (params.k + 3u) / 4u;
     let turned = TRANSPOSED == 1u;

@@ -75,12 +75,14 @@ impl Less for Fused {
 /// The class of a convolution with its fusion.
 pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
     let mut name = class_name(conv);
+    let relu = fusion.ceiling.map_or_else(|| "relu".to_owned(), |ceiling| format!("relu{ceiling}"));
     for (on, word) in [
         (conv.shared_input, "shared"),
         (conv.sum_copies, "sum"),
         (fusion.scale.is_some(), "scale"),
         (fusion.shift.is_some(), "shift"),
         (fusion.residual, "residual"),
+        (fusion.relu, relu.as_str()),
         (fusion.mask_out, "mask_out"),
         (fusion.mask_in, "mask_in"),
     ] {
@@ -88,12 +90,6 @@ pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
             name.push(' ');
             name += word;
         }
-    }
-    if fusion.relu {
-        name += " relu";
-    }
-    if let Some(ceiling) = fusion.ceiling {
-        name += &ceiling.to_string();
     }
     Class {
         name,

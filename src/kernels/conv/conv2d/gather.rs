@@ -1,4 +1,4 @@
-//! What the kernel computes: shapes, window, groups and copies of one gather.
+//! What the kernel computes: shapes, window, groups and copies of one gather, and what is fused with it.
 
 use crate::{
     error::{Error, Result},
@@ -30,6 +30,44 @@ pub struct Conv2d {
     pub groups: u32,
     /// Rows and columns from one tap to the next.
     pub dilation: [u32; 2],
+}
+
+/// Operations fused with the sum, before and after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Fusion {
+    /// Floats in the `affine` buffer.
+    pub affine_len: u32,
+    /// Offset of the channel scales in `affine`.
+    pub scale: Option<u32>,
+    /// Offset of the channel shifts (or biases) in `affine`.
+    pub shift: Option<u32>,
+    /// Adds the `residual` buffer.
+    pub residual: bool,
+    /// Applies ReLU.
+    pub relu: bool,
+    /// With ReLU: the most that it lets through, as 6 of `ReLU6`; with `None` it is open above.
+    pub ceiling: Option<f32>,
+    /// Records a bit per output: whether it is positive, and below the ceiling.
+    pub mask_out: bool,
+    /// Takes the input only where a recorded mask is set.
+    pub mask_in: bool,
+}
+
+impl Fusion {
+    /// Values of the override constants `RELU` and `CEILING` of `shaders/lib/epilogue.wgsl`.
+    ///
+    /// # Errors
+    /// A ceiling without ReLU, or one that is not a positive number.
+    pub(crate) fn rectifier(self) -> Result<[(&'static str, f64); 2]> {
+        let kind = match (self.relu, self.ceiling) {
+            (relu, None) => f64::from(u8::from(relu)),
+            (true, Some(ceiling)) if ceiling > 0.0 && ceiling.is_normal() => 2.0,
+            (_, Some(ceiling)) => {
+                return Err(Error::Shape(format!("a ReLU that ends at {ceiling}")));
+            }
+        };
+        Ok([("RELU", kind), ("CEILING", f64::from(self.ceiling.unwrap_or(0.0)))])
+    }
 }
 
 impl Conv2d {
@@ -128,22 +166,28 @@ impl Conv2d {
         self.groups == self.x.c && self.x.c == self.y.c
     }
 
-    /// Whether the variant `sliding` computes it: depthwise, 3x3, stride 1, no sum over copies. A word of the mask that it
-    /// records is made by one invocation, which owns eight columns of a row.
-    pub(super) fn slides(self, mask_out: bool) -> bool {
+    /// Whether the variant `sliding` computes it: depthwise, 3x3, stride 1, no sum over copies. A word of a mask is made by
+    /// one invocation, which owns eight columns of a row.
+    pub(super) fn slides(self, fusion: Fusion) -> bool {
         let Window { kernel, stride, .. } = self.window;
         self.is_depthwise()
             && (kernel, stride, self.dilation) == ([3; 2], [1; 2], [1; 2])
             && !self.sum_copies
-            && (!mask_out || self.y.w.is_multiple_of(8))
+            && self.has_whole_octets(fusion)
+    }
+
+    /// Whether the rows of the output are whole octets, if a `ReLU` follows: one whose mask is recorded for a gradient
+    /// must be computed as one in inference is, to the last bit.
+    fn has_whole_octets(self, fusion: Fusion) -> bool {
+        !(fusion.relu || fusion.mask_out) || self.y.w.is_multiple_of(8)
     }
 
     /// Whether the variant `narrow8` computes it: neighbouring pixels read neighbouring pixels, and at most 64 channels
-    /// are summed, one block of other variants' sums, or made. An octet of columns makes a word of the mask.
-    pub(super) fn is_narrow(self, mask_out: bool) -> bool {
+    /// are summed, one block of other variants' sums, or made.
+    pub(super) fn is_narrow(self, fusion: Fusion) -> bool {
         !self.is_general()
             && (self.transposed || self.window.stride == [1; 2])
-            && (!mask_out || self.y.w.is_multiple_of(8))
+            && self.has_whole_octets(fusion)
             && self.x.c.max(self.y.c) <= 64
     }
 

@@ -8,8 +8,8 @@ pub mod twin;
 mod variants;
 
 pub(crate) use class::class_name;
-pub use gather::Conv2d;
-pub use plan::{Conv2dParams, Fusion, KERNEL, mask_bytes, plan};
+pub use gather::{Conv2d, Fusion};
+pub use plan::{Conv2dParams, KERNEL, mask_bytes, plan};
 
 use crate::kernels::twin::{Suite, suite};
 use cases::{cases, random};

@@ -1,6 +1,10 @@
 //! Convolution and transposed convolution, forward and input gradient: `shaders/conv/conv2d*.wgsl`.
 
-use super::{class::class, gather::Conv2d, variants};
+use super::{
+    class::class,
+    gather::{Conv2d, Fusion},
+    variants,
+};
 use crate::{
     error::{Error, Result},
     kernels::{
@@ -67,44 +71,6 @@ pub static KERNEL: KernelDesc = KernelDesc {
     ],
     variants: &variants::ALL,
 };
-
-/// Operations fused with the sum, before and after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Fusion {
-    /// Floats in the `affine` buffer.
-    pub affine_len: u32,
-    /// Offset of the channel scales in `affine`.
-    pub scale: Option<u32>,
-    /// Offset of the channel shifts (or biases) in `affine`.
-    pub shift: Option<u32>,
-    /// Adds the `residual` buffer.
-    pub residual: bool,
-    /// Applies ReLU.
-    pub relu: bool,
-    /// With ReLU: the most that it lets through, as 6 of `ReLU6`; with `None` it is open above.
-    pub ceiling: Option<f32>,
-    /// Records a bit per output: whether it is positive, and below the ceiling.
-    pub mask_out: bool,
-    /// Takes the input only where a recorded mask is set.
-    pub mask_in: bool,
-}
-
-impl Fusion {
-    /// Values of the override constants `RELU` and `CEILING` of `shaders/lib/epilogue.wgsl`.
-    ///
-    /// # Errors
-    /// A ceiling without ReLU, or one that is not a positive number.
-    pub(crate) fn rectifier(self) -> Result<[(&'static str, f64); 2]> {
-        let kind = match (self.relu, self.ceiling) {
-            (relu, None) => f64::from(u8::from(relu)),
-            (true, Some(ceiling)) if ceiling > 0.0 && ceiling.is_normal() => 2.0,
-            (_, Some(ceiling)) => {
-                return Err(Error::Shape(format!("a ReLU that ends at {ceiling}")));
-            }
-        };
-        Ok([("RELU", kind), ("CEILING", f64::from(self.ceiling.unwrap_or(0.0)))])
-    }
-}
 
 /// Bytes of the ReLU mask of `copies` outputs of shape `y`: four bits per group of four channels,
 /// eight pixels to a word.
@@ -180,10 +146,10 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         let [rows, columns] = conv.dilation;
         plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(conv.is_depthwise()));
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
-        plan = plan.with("SLIDING", flag(conv.slides(fusion.mask_out)));
+        plan = plan.with("SLIDING", flag(conv.slides(fusion)));
     } else {
         let three = (s, conv.window.stride[1]) == (3, 1);
-        plan = plan.with("NARROW", flag(conv.is_narrow(fusion.mask_out)));
+        plan = plan.with("NARROW", flag(conv.is_narrow(fusion)));
         plan = plan.with("PAIR", flag(conv.y.c4() > 1)).with("THREE", flag(three));
         // A subgroup of `subgroup8` computes 32 output channels: with few channels most of its lanes would idle.
         plan = match conv.y.c4() {
@@ -242,15 +208,16 @@ mod tests {
             let plan = plan(conv, fusion).unwrap();
             KERNEL.variants.iter().find(|v| v.serves(&plan)).unwrap().name
         };
-        let depthwise = |x, stride| {
-            Conv2d::grouped(x, 8, Window::square(3, stride, 1), 8, [1; 2]).unwrap()
-        };
+        let depthwise =
+            |x, stride| Conv2d::grouped(x, 8, Window::square(3, stride, 1), 8, [1; 2]).unwrap();
         let masked = Fusion { relu: true, mask_out: true, ..Fusion::default() };
         let (whole, broken) = (depthwise(x, 1), depthwise(Nhwc::new(1, 8, 12, 8), 1));
         assert_eq!(serving(whole, masked), "sliding");
         assert_eq!(serving(whole.grad_input(), Fusion::default()), "sliding");
         assert_eq!(serving(broken, Fusion::default()), "sliding");
         assert_eq!(serving(broken, masked), "plain", "words of its mask lie in two rows");
+        let inference = Fusion { mask_out: false, ..masked };
+        assert_eq!(serving(broken, inference), "plain", "bits are those of a frozen pass");
         assert_eq!(serving(depthwise(x, 2), Fusion::default()), "plain");
         let shared = Conv2d { copies: 2, shared_input: true, ..whole };
         assert_eq!(serving(shared.grad_input(), Fusion::default()), "plain", "a sum over copies");
