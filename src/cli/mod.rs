@@ -1,6 +1,7 @@
 //! The binary: parses flags, runs commands, prints results.
 
 pub mod bench;
+pub mod calls;
 pub mod conform;
 pub mod data;
 pub mod devices;
@@ -20,7 +21,7 @@ pub mod train;
 pub mod transform;
 
 use crate::{error::Result, report::terminal};
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
@@ -99,30 +100,40 @@ enum Command {
     Transform(transform::TransformArgs),
 }
 
-/// Parses the command line, runs it, and gives the exit code.
+/// Runs the command line of this process, and gives the exit code.
 pub fn run() -> ExitCode {
+    ExitCode::from(run_with(std::env::args_os()))
+}
+
+/// Parses a command line, of which the first word is the program's name, runs it, and gives the exit code. Signals are
+/// caught from here on, for the rest of the process.
+pub fn run_with(line: impl IntoIterator<Item = OsString>) -> u8 {
     // These two calls must come before any thread is started.
     crate::gpu::without_screen();
     interrupt::catch();
-    let parsed = Cli::command()
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches).map(|cli| (cli, matches)));
-    match parsed {
-        Ok((cli, matches)) => exit(dispatch(cli.command, &matches), ExitCode::SUCCESS),
+    match parsed(line) {
+        Ok((cli, matches)) => exit(dispatch(cli.command, &matches), 0),
         Err(told) => {
-            let code = u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-            exit(terminal::print_usage(&told), code)
+            exit(terminal::print_usage(&told), u8::try_from(told.exit_code()).unwrap_or(1))
         }
     }
 }
 
+/// A command line as the commands take it, and as it was typed.
+fn parsed(
+    line: impl IntoIterator<Item = OsString>,
+) -> std::result::Result<(Cli, ArgMatches), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(line)?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
+}
+
 /// The exit code: `done` after a success; after an error, which is printed, that of the error.
-fn exit(result: Result<()>, done: ExitCode) -> ExitCode {
+fn exit(result: Result<()>, done: u8) -> u8 {
     match result {
         Ok(()) => done,
         Err(error) => {
             terminal::say(&crate::error::report(&error));
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }
