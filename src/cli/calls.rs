@@ -2,24 +2,18 @@
 //! Python package (`bindings/python`) is made of them, so that names, defaults and errors are those of the command
 //! line.
 
+pub use super::host::Host;
+
 use super::{Cli, Command, energy, eval, gpu::GpuArgs, import, inject, parsed, report, train};
 use crate::{
     error::{Error, Result, usage},
-    report::{Sink, eval_json::Evaluation, fault_record::FaultRecord, table, words},
+    report::{eval_json::Evaluation, fault_record::FaultRecord, table, words},
     run::Gpu,
     train::{BaseHints, parsed as settings},
 };
 use clap::{ArgMatches, CommandFactory};
 use serde_json::{Value, json};
 use std::{ffi::OsString, path::PathBuf};
-
-/// Who asked for a call.
-pub struct Host<'a> {
-    /// Hears what happens.
-    pub sink: &'a mut dyn Sink,
-    /// Says whether to end early; it is asked between steps and batches.
-    pub stop: fn() -> bool,
-}
 
 /// `nf-gpu train`: the folder of the run, and the evaluation at its end.
 ///

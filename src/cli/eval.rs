@@ -2,7 +2,7 @@
 
 mod journal;
 
-use super::{calls::Host, gpu::TunedArgs, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, host::Host, interrupt, places::Places, terminal};
 use crate::{
     data,
     error::{Error, Result},

@@ -1,6 +1,6 @@
 //! Flags that choose the adapter, the same for every command that computes.
 
-use super::{calls::Host, interrupt, terminal};
+use super::{host::Host, interrupt, terminal};
 use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, BackendName},

@@ -1,8 +1,8 @@
 //! `nf-gpu inject`: a faulty copy of a network, and the record to make it again.
 
 use super::{
-    calls::Host,
     gpu::GpuArgs,
+    host::Host,
     places::{self, Places},
     terminal,
 };

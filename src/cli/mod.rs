@@ -10,6 +10,7 @@ pub mod eval;
 pub mod export;
 pub mod forward;
 pub mod gpu;
+mod host;
 pub mod import;
 pub mod inject;
 mod interrupt;

@@ -1,6 +1,6 @@
 //! `nf-gpu train`.
 
-use super::{calls::Host, gpu::TunedArgs, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, host::Host, interrupt, places::Places, terminal};
 use crate::{
     bench::{self, StepSettings},
     data,

@@ -24,5 +24,6 @@ def place(data: Any) -> str | None:
     folder = tempfile.mkdtemp(prefix="nf-gpu-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = Path(folder) / "data.npz"
-    np.savez(file, **{name: on_host(array) for name, array in data.items()})
+    arrays: dict[str, Any] = {name: on_host(array) for name, array in data.items()}
+    np.savez(file, **arrays)
     return str(file)

@@ -8,10 +8,12 @@ import json
 import keyword
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ._errors import UsageError, raised
 from ._nf_gpu import flags as _flags
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: Flags that have no meaning here: they say how the command prints.
 _OF_THE_TERMINAL = {"json", "quiet", "help", "version"}
@@ -68,8 +70,9 @@ def _typed(flag: Mapping[str, Any], value: Any) -> list[str]:
 
 def _each(value: Any) -> Iterable[Any]:
     # A path or a text is one value; an array of NumPy is several.
-    one = isinstance(value, (str, bytes, os.PathLike)) or not isinstance(value, Iterable)
-    return [value] if one else value
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, os.PathLike)):
+        return value
+    return [value]
 
 
 def _text(value: Any) -> str:
@@ -83,10 +86,10 @@ def _text(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def described(command: str, leave_out: Iterable[str] = ()) -> Callable[[Callable[..., Any]], Any]:
+def described(command: str, leave_out: Iterable[str] = ()) -> Callable[[_Function], _Function]:
     """Gives a function that takes `**flags` the signature and the description of the command's flags."""
 
-    def decorate(function: Callable[..., Any]) -> Any:
+    def decorate(function: _Function) -> _Function:
         own = inspect.signature(function)
         parameters = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
         taken = {p.name for p in parameters} | set(leave_out)
@@ -97,7 +100,7 @@ def described(command: str, leave_out: Iterable[str] = ()) -> Callable[[Callable
             default = False if flag["value"] is None else flag["default"]
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
             lines.append(_line(name, flag))
-        function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        function.__signature__ = own.replace(parameters=parameters)
         help_ = f"Keyword arguments are the flags of `nf-gpu {command}`:\n\n" + "\n".join(lines)
         function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{help_}\n"
         return function

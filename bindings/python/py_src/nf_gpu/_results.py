@@ -39,7 +39,8 @@ def _cell(column: str, text: str) -> Any:
         return text or None
     if not text:
         return None
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    # A column with a unit has fractions, though a cell may have none.
+    return float(text) if column.endswith(")") and "bits" not in column else int(text)
 
 
 class Result:

@@ -38,8 +38,8 @@ class _FakeQuantize(torch.autograd.Function):
         return torch.where(scale > 0, torch.round(weight / scale) * scale, torch.zeros_like(weight))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient, None  # straight through
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        return grad_outputs[0], None  # straight through
 
 
 def fake_quantize(weight: Tensor, bits: int | None = 8) -> Tensor:
@@ -47,7 +47,7 @@ def fake_quantize(weight: Tensor, bits: int | None = 8) -> Tensor:
 
     `bits=None` leaves it as it is. The gradient passes straight through.
     """
-    return weight if bits is None else _FakeQuantize.apply(weight, bits)  # type: ignore[no-any-return]
+    return weight if bits is None else _FakeQuantize.apply(weight, bits)
 
 
 class Network(nn.Module):
