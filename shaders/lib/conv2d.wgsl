@@ -44,8 +44,9 @@ override TRANSPOSED: u32 = 0u;
 override SUM_COPIES: u32 = 0u; // y has one copy: the sum over all copies of x and w
 override MASK_IN: u32 = 0u;
 override MASK_OUT: u32 = 0u;
-// 1: groups or dilation, which only the plain variant computes.
+// 1: groups or dilation, which only the plain and the sliding variant compute.
 override GENERAL: u32 = 0u;
+override SLIDING: u32 = 0u; // 1: what the sliding variant computes
 override GROUPS: u32 = 1u;
 override DEPTHWISE: u32 = 0u; // 1: as many groups as channels, of input and output alike
 override DILATION_Y: u32 = 1u; // rows from one tap to the next

@@ -4,7 +4,8 @@
 override SCALE: u32 = 0u;
 override SHIFT: u32 = 0u;
 override RESIDUAL: u32 = 0u;
-override RELU: u32 = 0u;
+override RELU: u32 = 0u; // 1: from 0 up; 2: from 0 to CEILING, as ReLU6
+override CEILING: f32 = 0.0;
 
 fn affine_at(offset: u32, k4: u32) -> vec4<f32> {
     let last = params.k - 1u;
@@ -25,8 +26,11 @@ fn store(at: u32, k4: u32, sum: vec4<f32>, scale: vec4<f32>, shift: vec4<f32>) -
     if RESIDUAL == 1u {
         v = v + residual[at];
     }
-    if RELU == 1u {
+    if RELU != 0u {
         v = relu(v);
+    }
+    if RELU == 2u {
+        v = choose(v, vec4<f32>(CEILING), reaches(v, CEILING));
     }
     v = mask_lanes(v, k4, params.k);
     y[at] = v;
@@ -35,6 +39,7 @@ fn store(at: u32, k4: u32, sum: vec4<f32>, scale: vec4<f32>, shift: vec4<f32>) -
 
 // Bits of the mask: where ReLU's gradient passes.
 fn positive_bits(v: vec4<f32>) -> u32 {
-    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), passes(v));
+    let open = passes(v) & !(vec4<bool>(RELU == 2u) & reaches(v, CEILING));
+    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), open);
     return bits.x | bits.y | bits.z | bits.w;
 }

@@ -40,6 +40,12 @@ fn passes(v: vec4<f32>) -> vec4<bool> {
     return (bits > vec4<i32>(BELOW_ZERO)) & (bits != vec4<i32>(0));
 }
 
+// Whether v is at least the ceiling, a positive number; false for NaN.
+fn reaches(v: vec4<f32>, ceiling: f32) -> vec4<bool> {
+    let bits = bitcast<vec4<i32>>(v);
+    return (bits >= vec4<i32>(bitcast<i32>(ceiling))) & (bits <= vec4<i32>(0x7f800000));
+}
+
 // Whether v is -infinity.
 fn is_lowest(v: vec4<f32>) -> vec4<bool> {
     return bitcast<vec4<u32>>(v) == vec4<u32>(0xff800000u);

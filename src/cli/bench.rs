@@ -25,6 +25,9 @@ pub struct BenchArgs {
     /// Only this kernel (a name or a glob, such as 'conv2d*'), and no steps unless asked for
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<String>,
+    /// Only cases of kernels whose shape fits this glob, such as '*groups 64*'
+    #[arg(long, value_name = "SHAPE", conflicts_with = "steps")]
+    case: Option<String>,
     /// Only steps, or those of a name or a glob, such as 'eopm/*'; beside kernels with --kernel
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "*")]
     steps: Option<String>,
@@ -52,7 +55,7 @@ pub struct BenchArgs {
     roofline: Option<PathBuf>,
     /// Compare reports instead of measuring; needs no GPU
     #[arg(long, value_name = "FILE", num_args = 1..,
-          conflicts_with_all = ["kernel", "steps", "no_steps", "quick", "out", "batch_size", "copies",
+          conflicts_with_all = ["kernel", "case", "steps", "no_steps", "quick", "out", "batch_size", "copies",
                                 "dtype"])]
     compare: Vec<PathBuf>,
     /// Draw the comparison
@@ -87,7 +90,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (None, Some(_)) => Vec::new(),
         (pattern, _) => bench::kernel_names(pattern.as_deref().unwrap_or("*"))?,
     };
-    let steps = match (&args.steps, args.no_steps || args.kernel.is_some()) {
+    let steps = match (&args.steps, args.no_steps || args.kernel.is_some() || args.case.is_some()) {
         (Some(pattern), _) => bench::step_names(pattern)?,
         (None, false) if args.quick => vec![bench::GLANCE],
         (None, false) => bench::step_names("*")?,
@@ -139,7 +142,7 @@ fn measure(
         };
         let ceilings = &report.ceilings;
         (report.cases, report.summary) =
-            bench::cases(gpu, kernels, of_cases, effort, ceilings, each)?;
+            bench::cases(gpu, (kernels, args.case.as_deref()), of_cases, effort, ceilings, each)?;
         drop(progress);
         bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
         bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
@@ -190,6 +193,7 @@ impl BenchArgs {
         Settings {
             quick: self.quick,
             kernel: self.kernel.clone(),
+            case: self.case.clone(),
             steps: self.steps.clone(),
             batch_size: cases.batch,
             step_batch_size: steps.batch,

@@ -89,11 +89,14 @@ pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(fits)
 }
 
-/// Times the cases of these kernels with every variant that runs here; `each` is called with every result as it
-/// is done.
+/// Times the cases of these kernels, and of the shapes that the glob fits, with every variant that runs here;
+/// `each` is called with every result as it is done.
+///
+/// # Errors
+/// [`Error::Argument`] for `--case` if no shape fits.
 pub fn cases(
     gpu: &Gpu,
-    kernels: &[&str],
+    (kernels, shapes): (&[&str], Option<&str>),
     settings: CaseSettings,
     effort: Effort,
     ceilings: &[Ceiling],
@@ -106,7 +109,15 @@ pub fn cases(
         kernels.contains(&spec.plan.kernel.name) && spec.plan.bytes.iter().all(|&b| b <= limit)
     };
     let specs = specs(settings)?;
-    let specs: Vec<&Spec> = specs.iter().filter(fits).collect();
+    let mut specs: Vec<&Spec> = specs.iter().filter(fits).collect();
+    if let Some(shapes) = shapes {
+        let example = specs.first().map_or_else(String::new, |spec| spec.shape.clone());
+        specs.retain(|spec| fault::matches(shapes, &spec.shape));
+        if specs.is_empty() {
+            let what = format!("no shape of these kernels fits {shapes:?}");
+            return Err(Error::argument("--case", what, format!("a shape is {example:?}")));
+        }
+    }
     for (before, &spec) in specs.iter().enumerate() {
         let place = CasePosition { before, all: specs.len() };
         for way in ways(gpu, spec)?.iter().filter(|way| way.chosen || !settings.glance) {

@@ -5,7 +5,7 @@ use crate::{
     kernels::{
         conv::conv2d::{
             Conv2d, Fusion,
-            twin::{mask_axes, mask_of},
+            twin::{below_ceiling, mask_axes, mask_of, rectified},
         },
         plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, nan_padded, numbers::scaled, suite},
@@ -114,16 +114,15 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         }
     };
     let flag = |on: bool| f64::from(u8::from(on));
-    let plan = Plan::new(kernel, &params, DispatchGrid::Items(items), bytes)
+    let mut plan = Plan::new(kernel, &params, DispatchGrid::Items(items), bytes)
         .with("SCALE", flag(fusion.scale.is_some()))
         .with("SHIFT", flag(fusion.shift.is_some()))
         .with("RESIDUAL", flag(fusion.residual))
-        .with("RELU", flag(fusion.relu))
         .with("MASK_OUT", flag(fusion.mask_out));
-    let plan = match tiles.form {
-        Form::F2 => plan,
-        Form::F4 => plan.with("ACROSS", across),
-    };
+    plan.constants.extend(fusion.rectifier()?);
+    if tiles.form == Form::F4 {
+        plan = plan.with("ACROSS", across);
+    }
     Ok(plan.costing(4 * fours * operations))
 }
 
@@ -199,7 +198,7 @@ fn case(
             let other = residual[copy * of_copy + begin + i];
             let extra = if fusion.residual { other } else { 0.0 };
             let v = sum * scale + shift + extra;
-            of[begin + i] = if fusion.relu && v < 0.0 { 0.0 } else { v };
+            of[begin + i] = rectified(fusion, v);
             // Four additions for each pixel, or, in the larger form, three and a product along each axis;
             // and three steps of the epilogue.
             let rounded = match form {
@@ -213,7 +212,7 @@ fn case(
         let here = begin..begin + (count * conv.y.h * conv.y.w) as usize * k;
         let mut positive = vec![0.0; of_copy];
         positive[here.clone()].copy_from_slice(&of[here]);
-        let mut mask = mask_of(&positive, conv.y);
+        let mut mask = mask_of(&below_ceiling(fusion, &positive), conv.y);
         let end = begin / k / 8 + (tiles.count * conv.y.h * conv.y.w).div_ceil(8) as usize;
         let c4 = conv.y.c4() as usize;
         mask[..begin / k / 8 * c4].fill(UNTOUCHED_WORD);
@@ -258,13 +257,14 @@ fn case(
 
 /// Cases of a form's transform.
 fn cases(form: Form) -> Result<Vec<Case>> {
-    let [none, affine, full] = fusions();
+    let [none, affine, full, capped] = fusions();
     let mut cases = Vec::new();
     for conv in convolutions(form)? {
         let mask_out = !conv.0.transposed;
         for (fusion, exact) in [
             (none, true),
             (Fusion { mask_out, ..full }, true),
+            (Fusion { mask_out, ..capped }, true),
             (Fusion { scale: None, ..affine }, false),
             (Fusion { residual: true, ..none }, false),
         ] {
@@ -275,10 +275,11 @@ fn cases(form: Form) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn fusions() -> [Fusion; 3] {
+fn fusions() -> [Fusion; 4] {
     let none = Fusion::default();
     let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
-    [none, affine, Fusion { residual: true, relu: true, ..affine }]
+    let full = Fusion { residual: true, relu: true, ..affine };
+    [none, affine, full, Fusion { ceiling: Some(3.0), ..full }]
 }
 
 /// A case of a form's transform of a random shape.

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         conv::conv2d::{Conv2d, Fusion, mask_bytes},
+        elementwise::pointwise::Pointwise,
         layout,
         plan::Dtype,
     },
@@ -25,6 +26,16 @@ struct Fused {
     residual: Option<NodeId>,
     /// Whether the shift is a bias that training must differentiate.
     bias: bool,
+}
+
+/// Where a `ReLU` ends, if the operation is one: `ReLU6` is a clip from 0 to 6.
+fn ceiling_of(op: &Op) -> Option<Option<f32>> {
+    match *op {
+        Op::Relu => Some(None),
+        // A clip up to the largest number is open above.
+        Op::Pointwise(Pointwise::Clip { low: 0.0, high }) => Some((high < f32::MAX).then_some(high)),
+        _ => None,
+    }
 }
 
 impl Compiler<'_> {
@@ -119,9 +130,11 @@ impl Compiler<'_> {
             // runs by itself.
             let transposed = matches!(graph.nodes[node].op, Op::Conv { transposed: true, .. });
             let alone = transposed && self.mode == Mode::Frozen;
-            let next = graph.sole_consumer(out).filter(|&n| graph.nodes[n].op == Op::Relu);
-            if let Some(relu) = next.filter(|_| !alone) {
+            let next = graph.sole_consumer(out).filter(|_| !alone);
+            let ceiling = next.and_then(|next| ceiling_of(&graph.nodes[next].op));
+            if let (Some(relu), Some(ceiling)) = (next, ceiling) {
                 fusion.relu = true;
+                fusion.ceiling = ceiling;
                 fusion.mask_out = self.mode == Mode::Frozen;
                 out = relu;
             }

@@ -54,14 +54,18 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let conv = forward(2, 5, 3, 6, 37, 3, 1, 1)?;
     let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
     let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let capped = Fusion { ceiling: Some(6.0), ..full };
     for (label, conv, fusion, exact) in [
         ("affine", conv, affine, false),
         ("bias", conv, Fusion { scale: None, ..affine }, true),
         ("bias", backward(2, 3, 3, 6, 40, 2, 2, 0)?, Fusion { scale: None, ..affine }, false),
         ("relu", conv, Fusion { relu: true, ..none }, false),
+        ("relu6", conv, Fusion { relu: true, ceiling: Some(0.5), ..none }, false),
+        ("relu6 all", conv, capped, true),
         ("residual", conv, Fusion { residual: true, ..none }, false),
         ("all", conv, full, true),
         ("copies", Conv2d { copies: 3, ..conv }, full, true),
+        ("relu6 copies", Conv2d { copies: 3, ..conv }, capped, true),
         ("shared", Conv2d { copies: 3, shared_input: true, ..conv }, full, true),
         ("mask", conv.grad_input(), Fusion { mask_in: true, residual: true, ..none }, true),
         (
@@ -106,6 +110,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     cases.push(case("all", copies, full, true)?);
     let gated = Fusion { mask_in: true, ..none };
     cases.push(case("mask", copies.grad_input(), gated, true)?);
+    cases.extend(sliding(capped)?);
     // A long sum: llvmpipe of Mesa 22 cuts an invocation off after 65,535 turns of all its loops
     // together.
     let up = Nhwc::new(1, 5, 1, 4);
@@ -179,6 +184,39 @@ pub(crate) fn general() -> Result<Vec<Conv2d>> {
     ])
 }
 
+/// Channels convolved by themselves with 3x3 taps: images of whole and of broken strips, with everything
+/// fused, and their gradients. Of a recorded mask the columns must be whole octets.
+fn sliding(full: Fusion) -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let depthwise = |[n, h, w, c]: [u32; 4], before, after| {
+        let window = Window { kernel: [3; 2], stride: [1; 2], before, after };
+        Conv2d::grouped(Nhwc::new(n, h, w, c), c, window, c, [1; 2])
+    };
+    let whole = depthwise([3, 9, 16, 6], [1; 2], [1; 2])?;
+    let broken = depthwise([2, 17, 13, 7], [0, 2], [3, 1])?;
+    let copies = |conv| Conv2d { copies: 3, ..conv };
+    let shared = Conv2d { shared_input: true, ..copies(whole) };
+    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let mut cases = Vec::new();
+    for (label, conv, fusion) in [
+        ("all", whole, full),
+        ("all", copies(whole), full),
+        ("all", shared, full),
+        ("all", copies(broken), Fusion { mask_out: false, ..full }),
+        ("mask", whole.grad_input(), gated),
+        ("mask", copies(broken).grad_input(), gated),
+        ("sum", shared.grad_input(), gated),
+        ("", depthwise([1, 1, 1, 3], [1; 2], [1; 2])?, none),
+        ("", depthwise([1, 3, 3, 9], [0; 2], [0; 2])?, none),
+        ("", depthwise([1, 2, 3, 4], [3, 4], [2, 1])?.grad_input(), none),
+        ("", depthwise([2, 8, 8, 36], [1; 2], [1; 2])?, none),
+    ] {
+        cases.push(case(label, conv, fusion, true)?);
+        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+    }
+    Ok(cases)
+}
+
 /// Operands rounded to f16, in every use of the gather.
 fn f16_operands() -> Result<Vec<Case>> {
     let none = Fusion::default();
@@ -208,6 +246,7 @@ fn f16_operands() -> Result<Vec<Case>> {
         ("all", conv, full, Values::Integers),
         ("all", copies, full, Values::Integers),
         ("all", shared, full, Values::Integers),
+        ("relu6", conv, Fusion { ceiling: Some(6.0), ..full }, Values::Integers),
         ("affine", conv, affine, Values::Floats),
         ("", up, none, Values::Floats),
         ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
@@ -254,9 +293,14 @@ pub(crate) fn draw(random: &mut Random) -> Result<Conv2d> {
     } else {
         (1, [1; 2])
     };
+    let depthwise = general && random.below(3) == 0;
     let [c, k] = [(), ()].map(|()| random.length(CHANNELS / groups) * groups);
+    let (groups, k) = if depthwise { (c, c) } else { (groups, k) };
     let copies = random.of(&[1, 1, 1, 2, 3, 9, 17]);
-    let window = random.window(8, 8);
+    let mut window = random.window(8, 8);
+    if depthwise {
+        (window.kernel, window.stride) = ([3; 2], [1; 2]);
+    }
     let [r, s] = window.kernel;
     // In a transposed convolution the padding is cut off the output.
     let cut = |padding: [u32; 2]| [0, 1].map(|i| padding[i].min((window.kernel[i] - 1) / 2));
@@ -305,6 +349,7 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
             Fusion { scale: None, ..affine },
             record,
             Fusion { residual: true, mask_out: record.mask_out, relu: true, ..affine },
+            Fusion { ceiling: Some(2.0), ..record },
         ])
     };
     let kind = random.of(&[Values::Floats, Values::Integers]);

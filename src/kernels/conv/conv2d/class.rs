@@ -81,7 +81,6 @@ pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
         (fusion.scale.is_some(), "scale"),
         (fusion.shift.is_some(), "shift"),
         (fusion.residual, "residual"),
-        (fusion.relu, "relu"),
         (fusion.mask_out, "mask_out"),
         (fusion.mask_in, "mask_in"),
     ] {
@@ -89,6 +88,12 @@ pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
             name.push(' ');
             name += word;
         }
+    }
+    if fusion.relu {
+        name += " relu";
+    }
+    if let Some(ceiling) = fusion.ceiling {
+        name += &ceiling.to_string();
     }
     Class {
         name,

@@ -2,12 +2,14 @@
 
 pub mod cases;
 mod class;
+mod gather;
 mod plan;
 pub mod twin;
 mod variants;
 
 pub(crate) use class::class_name;
-pub use plan::{Conv2d, Conv2dParams, Fusion, KERNEL, mask_bytes, plan};
+pub use gather::Conv2d;
+pub use plan::{Conv2dParams, Fusion, KERNEL, mask_bytes, plan};
 
 use crate::kernels::twin::{Suite, suite};
 use cases::{cases, random};

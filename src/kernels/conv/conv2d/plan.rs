@@ -1,13 +1,13 @@
 //! Convolution and transposed convolution, forward and input gradient: `shaders/conv/conv2d*.wgsl`.
 
-use super::{class::class, variants};
+use super::{class::class, gather::Conv2d, variants};
 use crate::{
     error::{Error, Result},
     kernels::{
         desc::{Access, KernelDesc, Params},
-        plan::{DispatchGrid, Dtype, Plan},
+        plan::{DispatchGrid, Plan},
     },
-    shape::{Nhwc, Rsck, Window},
+    shape::Nhwc,
 };
 
 crate::params! {
@@ -68,34 +68,8 @@ pub static KERNEL: KernelDesc = KernelDesc {
     variants: &variants::ALL,
 };
 
-/// One use of the kernel. It computes every convolution as a gather: an output pixel sums over the
-/// input pixels that its window covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv2d {
-    /// Input of one copy.
-    pub x: Nhwc,
-    /// Output of one copy.
-    pub y: Nhwc,
-    /// Kernel size, stride and padding.
-    pub window: Window,
-    /// Whether it is a transposed convolution, or the input gradient of a convolution.
-    pub transposed: bool,
-    /// Number of sets of weights.
-    pub copies: u32,
-    /// Whether all copies read the same input.
-    pub shared_input: bool,
-    /// Whether there is one output, the sum over the copies.
-    pub sum_copies: bool,
-    /// Precision of inputs and weights.
-    pub dtype: Dtype,
-    /// Number of groups of channels, which are convolved independently.
-    pub groups: u32,
-    /// Rows and columns from one tap to the next.
-    pub dilation: [u32; 2],
-}
-
 /// Operations fused with the sum, before and after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fusion {
     /// Floats in the `affine` buffer.
     pub affine_len: u32,
@@ -107,159 +81,28 @@ pub struct Fusion {
     pub residual: bool,
     /// Applies ReLU.
     pub relu: bool,
-    /// Records a bit per output: whether it is positive.
+    /// With ReLU: the most that it lets through, as 6 of `ReLU6`; with `None` it is open above.
+    pub ceiling: Option<f32>,
+    /// Records a bit per output: whether it is positive, and below the ceiling.
     pub mask_out: bool,
     /// Takes the input only where a recorded mask is set.
     pub mask_in: bool,
 }
 
-impl Conv2d {
-    /// A convolution of x to y with nothing unusual.
-    fn of(x: Nhwc, y: Nhwc, window: Window) -> Self {
-        Self {
-            x,
-            y,
-            window,
-            transposed: false,
-            copies: 1,
-            shared_input: false,
-            sum_copies: false,
-            dtype: Dtype::F32,
-            groups: 1,
-            dilation: [1; 2],
-        }
-    }
-
-    /// A convolution of `x` with `k` output channels.
-    pub fn forward(x: Nhwc, k: u32, window: Window) -> Result<Self> {
-        let [h, w] = window.output(x.h, x.w)?;
-        Ok(Self::of(x, Nhwc::new(x.n, h, w, k), window))
-    }
-
-    /// A transposed convolution of `x` with `k` output channels.
-    pub fn transposed(x: Nhwc, k: u32, window: Window) -> Result<Self> {
-        let [h, w] = window.transposed_output(x.h, x.w)?;
-        Ok(Self { transposed: true, ..Self::of(x, Nhwc::new(x.n, h, w, k), window) })
-    }
-
-    /// A transposed convolution of `x` to images of `[k, h, w]`: rows and columns that the windows leave out at the end are
-    /// there too.
+impl Fusion {
+    /// Values of the override constants `RELU` and `CEILING` of `shaders/lib/epilogue.wgsl`.
     ///
     /// # Errors
-    /// The window does not take `[h, w]` to the input's pixels.
-    pub fn transposed_to(
-        x: Nhwc,
-        chw: [u32; 3],
-        window: Window,
-        dilation: [u32; 2],
-    ) -> Result<Self> {
-        let [k, h, w] = chw;
-        let y = Nhwc::new(x.n, h, w, k);
-        let conv = Self { dilation, transposed: true, ..Self::of(x, y, window) };
-        conv.checked()?;
-        Ok(conv)
-    }
-
-    /// A convolution with groups and dilation.
-    ///
-    /// # Errors
-    /// The window does not fit, or the groups do not divide the channels.
-    pub fn grouped(
-        x: Nhwc,
-        k: u32,
-        window: Window,
-        groups: u32,
-        dilation: [u32; 2],
-    ) -> Result<Self> {
-        let conv = Self::forward(x, k, window.spread(dilation)?)?;
-        Self { window, groups, dilation, ..conv }.with_whole_groups()
-    }
-
-    /// A transposed convolution with groups and dilation.
-    ///
-    /// # Errors
-    /// Nothing is left of the image, or the groups do not divide the channels.
-    pub fn grouped_transposed(
-        x: Nhwc,
-        k: u32,
-        window: Window,
-        groups: u32,
-        dilation: [u32; 2],
-    ) -> Result<Self> {
-        let conv = Self::transposed(x, k, window.spread(dilation)?)?;
-        Self { window, groups, dilation, ..conv }.with_whole_groups()
-    }
-
-    fn with_whole_groups(self) -> Result<Self> {
-        let Self { x, y, groups, .. } = self;
-        if groups > 0 && x.c.is_multiple_of(groups) && y.c.is_multiple_of(groups) {
-            return Ok(self);
-        }
-        Err(Error::Shape(format!("{groups} groups do not divide the channels of {x} and {y}")))
-    }
-
-    /// Whether it has groups or dilation, which only the variant `plain` computes.
-    #[must_use]
-    pub fn is_general(self) -> bool {
-        (self.groups, self.dilation) != (1, [1; 2])
-    }
-
-    /// The gather that turns the output's gradient into the input's; it reads the transposed weights.
-    /// Copies of a shared input are summed.
-    #[must_use]
-    pub fn grad_input(self) -> Self {
-        Self {
-            x: self.y,
-            y: self.x,
-            transposed: !self.transposed,
-            shared_input: false,
-            sum_copies: self.shared_input && self.copies > 1,
-            ..self
-        }
-    }
-
-    /// Weights of one copy as the kernel reads them; C is the number of input channels of one group.
-    #[must_use]
-    pub fn weights(self) -> Rsck {
-        let [r, s] = self.window.kernel;
-        Rsck::new(r, s, self.x.c / self.groups, self.y.c)
-    }
-
-    /// Number of operations. A multiply-add counts as two; taps outside the image count too.
-    #[must_use]
-    pub fn flops(self) -> u64 {
-        let [r, s] = self.window.kernel;
-        let small = if self.transposed { self.x } else { self.y };
-        let pairs =
-            u64::from(self.x.c / self.groups) * u64::from(self.y.c) * u64::from(self.copies);
-        2 * u64::from(small.pixels()) * u64::from(r * s) * pairs
-    }
-
-    /// Checks that shapes, window and groups agree.
-    pub(crate) fn checked(self) -> Result<()> {
-        self.x.checked()?;
-        self.y.checked()?;
-        let (small, large) = if self.transposed { (self.x, self.y) } else { (self.y, self.x) };
-        self.with_whole_groups()?;
-        if self.is_general() && self.dtype == Dtype::F16 {
-            return Err(Error::Shape("groups and dilation are computed in f32 alone".into()));
-        }
-        let window = self.window.spread(self.dilation)?;
-        let fits = window.output(large.h, large.w)? == [small.h, small.w];
-        if !fits || self.x.n != self.y.n {
-            return Err(Error::Shape(format!(
-                "a window of {} does not take {large} to {small}",
-                self.window
-            )));
-        }
-        if self.copies == 0 {
-            return Err(Error::Shape(format!("no copies of {}", self.y)));
-        }
-        if u64::from(self.copies) * self.y.bytes().max(self.x.bytes()) > 1 << 34 {
-            let what = format!("{} copies of {}", self.copies, self.y);
-            return Err(Error::TooManyElements { what });
-        }
-        Ok(())
+    /// A ceiling without ReLU, or one that is not a positive number.
+    pub(crate) fn rectifier(self) -> Result<[(&'static str, f64); 2]> {
+        let kind = match (self.relu, self.ceiling) {
+            (relu, None) => f64::from(u8::from(relu)),
+            (true, Some(ceiling)) if ceiling > 0.0 && ceiling.is_normal() => 2.0,
+            (_, Some(ceiling)) => {
+                return Err(Error::Shape(format!("a ReLU that ends at {ceiling}")));
+            }
+        };
+        Ok([("RELU", kind), ("CEILING", f64::from(self.ceiling.unwrap_or(0.0)))])
     }
 }
 
@@ -326,21 +169,20 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("SCALE", flag(fusion.scale.is_some()))
         .with("SHIFT", flag(fusion.shift.is_some()))
         .with("RESIDUAL", flag(fusion.residual))
-        .with("RELU", flag(fusion.relu))
         .with("MASK_IN", flag(fusion.mask_in))
         .with("MASK_OUT", flag(fusion.mask_out))
         .with("DTYPE", conv.dtype.code())
         .with("GENERAL", flag(conv.is_general()))
         .costing(conv.flops())
         .classed(class(conv, fusion));
+    plan.constants.extend(fusion.rectifier()?);
     if conv.is_general() {
         let [rows, columns] = conv.dilation;
-        let depthwise = conv.groups == conv.x.c && conv.x.c == conv.y.c;
-        plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(depthwise));
+        plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(conv.is_depthwise()));
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
-    }
-    // A subgroup computes 32 output channels: with 8 channels or fewer most of its lanes would idle.
-    if conv.y.c4() <= 2 {
+        plan = plan.with("SLIDING", flag(conv.slides(fusion.mask_out)));
+    } else if conv.y.c4() <= 2 {
+        // A subgroup computes 32 output channels: with 8 or fewer most of its lanes would idle.
         plan = plan.preferring("plain");
     }
     Ok(plan)
@@ -349,13 +191,16 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::winograd::Form;
+    use crate::{
+        kernels::{plan::Dtype, winograd::Form},
+        shape::Window,
+    };
 
     #[test]
     fn variants_come_in_the_order_that_suits_the_adapter() {
         let names = |software| KERNEL.ordered(software).iter().map(|v| v.name).collect::<Vec<_>>();
-        assert_eq!(names(false), ["coop16", "coop8", "tile", "plain", "subgroup8"]);
-        assert_eq!(names(true), ["subgroup8", "plain", "coop16", "coop8", "tile"]);
+        assert_eq!(names(false), ["coop16", "coop8", "tile", "sliding", "plain", "subgroup8"]);
+        assert_eq!(names(true), ["subgroup8", "sliding", "plain", "coop16", "coop8", "tile"]);
     }
 
     #[test]
@@ -384,6 +229,22 @@ mod tests {
             let half = Conv2d { dtype: Dtype::F16, ..conv };
             assert!(super::plan(half, Fusion::default()).is_err());
         }
+        let serving = |conv: Conv2d, fusion| {
+            let plan = plan(conv, fusion).unwrap();
+            KERNEL.variants.iter().find(|v| v.serves(&plan)).unwrap().name
+        };
+        let depthwise = |x, stride| {
+            Conv2d::grouped(x, 8, Window::square(3, stride, 1), 8, [1; 2]).unwrap()
+        };
+        let masked = Fusion { relu: true, mask_out: true, ..Fusion::default() };
+        let (whole, broken) = (depthwise(x, 1), depthwise(Nhwc::new(1, 8, 12, 8), 1));
+        assert_eq!(serving(whole, masked), "sliding");
+        assert_eq!(serving(whole.grad_input(), Fusion::default()), "sliding");
+        assert_eq!(serving(broken, Fusion::default()), "sliding");
+        assert_eq!(serving(broken, masked), "plain", "words of its mask lie in two rows");
+        assert_eq!(serving(depthwise(x, 2), Fusion::default()), "plain");
+        let shared = Conv2d { copies: 2, shared_input: true, ..whole };
+        assert_eq!(serving(shared.grad_input(), Fusion::default()), "plain", "a sum over copies");
         assert!(Conv2d::grouped(x, 16, window, 3, [1; 2]).is_err());
         assert!(Conv2d::grouped(x, 16, window, 0, [1; 2]).is_err());
         assert!(Conv2d::grouped(x, 16, window, 1, [0, 1]).is_err());

@@ -107,6 +107,18 @@ pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
     words
 }
 
+/// A value behind the fused ReLU.
+pub(crate) fn rectified(fusion: Fusion, v: f64) -> f64 {
+    let v = if fusion.relu && v < 0.0 { 0.0 } else { v };
+    fusion.ceiling.map_or(v, |ceiling| if v > ceiling.into() { ceiling.into() } else { v })
+}
+
+/// Outputs as the mask takes them: 0 where the ReLU has cut off above.
+pub(crate) fn below_ceiling(fusion: Fusion, values: &[f64]) -> Vec<f64> {
+    let open = |v: f64| fusion.ceiling.is_none_or(|ceiling| v < ceiling.into());
+    values.iter().map(|&v| if open(v) { v } else { 0.0 }).collect()
+}
+
 /// Words of a mask: eight pixels of four channels each.
 pub(crate) fn mask_axes(shape: Nhwc) -> Axes {
     Axes::new("octet", &[("c4", shape.c4())])
@@ -212,7 +224,8 @@ pub(super) fn case_of(
         if fusion.mask_in { Data::input(&masks(&gates, conv.x)) } else { Data::input(&[0u32; 4]) },
         Data::Output(Want::channels_bounded(&values, &bounds, conv.y)),
         if fusion.mask_out {
-            let copies: Vec<Vec<f64>> = values.chunks(y_len).map(<[f64]>::to_vec).collect();
+            let copies: Vec<Vec<f64>> =
+                values.chunks(y_len).map(|copy| below_ceiling(fusion, copy)).collect();
             Data::Output(Want::words(masks(&copies, conv.y)).of(mask_axes(conv.y)))
         } else {
             Data::in_out(&[7u32; 4], Want::words(vec![7; 4]))
@@ -278,7 +291,7 @@ pub fn expected(conv: Conv2d, fusion: Fusion, operands: &TwinOperands<'_>) -> Ve
         // Each of the sum's terms and of the epilogue's three steps may round once.
         let size = sum.size * scale.abs() + shift.abs() + extra.abs();
         let bound = (sum.terms + 4.0) * f64::from(f32::EPSILON) * size;
-        Expected { value: if fusion.relu && v < 0.0 { 0.0 } else { v }, bound }
+        Expected { value: rectified(fusion, v), bound }
     };
     sums.iter().enumerate().map(each).collect()
 }

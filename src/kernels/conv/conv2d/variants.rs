@@ -25,7 +25,7 @@ macro_rules! cooperative {
     };
 }
 
-pub(super) static ALL: [Variant; 5] = [
+pub(super) static ALL: [Variant; 6] = [
     Variant {
         name: "coop16",
         stem: "conv2d_coop16",
@@ -68,6 +68,18 @@ pub(super) static ALL: [Variant; 5] = [
         requires: Requires::Subgroup(8),
         suits: Suits::Software,
         only: Some(("GENERAL", 0)),
+        trusted: true,
+    },
+    Variant {
+        name: "sliding",
+        stem: "conv2d_sliding",
+        wgsl: joined!("conv/conv2d_sliding"),
+        workgroups: WORKGROUPS,
+        // It takes as many turns as it needs; a strip has 64 pixels of an image without a remainder.
+        tile: |workgroup| [1, 64 * workgroup, 1],
+        requires: Requires::Nothing,
+        suits: Suits::Any,
+        only: Some(("SLIDING", 1)),
         trusted: true,
     },
     Variant {

@@ -13,6 +13,9 @@ pub struct Settings {
     /// The requested kernels, a name or a glob; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
+    /// The requested cases of kernels, a glob over their shapes; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub case: Option<String>,
     /// The requested steps; absent for the usual ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<String>,
