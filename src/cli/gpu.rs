@@ -13,8 +13,8 @@ use crate::{
     run::{Gpu, Tuning},
     tuning::{CacheFolder, Store},
 };
-use clap::Args;
-use std::{sync::Arc, time::Duration};
+use clap::{Args, ValueEnum};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 /// The environment variable through which tests cause a fault of the GPU, as in `lose@submit:17`.
 const TROUBLE: &str = "NF_GPU_TROUBLE";
@@ -135,6 +135,19 @@ impl TunedArgs {
     pub(super) fn open_for(&self, host: &mut Host<'_>) -> Result<Gpu> {
         let gpu = self.open_and_ask(true, host.stop)?;
         told(gpu, host)
+    }
+
+    /// These flags as they are typed.
+    pub(super) fn line(&self) -> Vec<OsString> {
+        let Self { compute: ComputeArgs { adapter, kernel_variant }, no_tune } = self;
+        let backend = adapter.backend.and_then(|backend| backend.to_possible_value());
+        let mut line: Vec<OsString> = Vec::new();
+        line.extend(adapter.adapter.iter().map(|name| format!("--adapter={name}").into()));
+        line.extend(backend.map(|backend| format!("--backend={}", backend.get_name()).into()));
+        line.extend(adapter.require_gpu.then(|| "--require-gpu".into()));
+        line.extend(kernel_variant.iter().map(|text| format!("--kernel-variant={text}").into()));
+        line.extend(no_tune.then(|| "--no-tune".into()));
+        line
     }
 
     fn open_and_ask(&self, quiet: bool, stop: fn() -> bool) -> Result<Gpu> {

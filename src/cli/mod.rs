@@ -4,6 +4,7 @@ pub mod bench;
 pub mod calls;
 pub mod conform;
 pub mod data;
+pub mod demo;
 pub mod devices;
 pub mod energy;
 pub mod eval;
@@ -18,6 +19,7 @@ mod places;
 pub mod pretrain;
 pub mod report;
 pub mod repro;
+pub mod shell;
 pub mod train;
 pub mod transform;
 
@@ -36,6 +38,9 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// A whole run with nothing but this program: a generator for one faulty chip, accuracy beside energy
+    #[command(after_help = "Example: nf-gpu demo")]
+    Demo(demo::DemoArgs),
     /// Adapters, what matters of them, and which one would be used
     #[command(after_help = "Example: nf-gpu devices")]
     Devices(devices::DevicesArgs),
@@ -99,6 +104,14 @@ enum Command {
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
     )]
     Transform(transform::TransformArgs),
+    /// A script with which a shell completes commands and flags
+    #[command(
+        after_help = "Example: nf-gpu completions bash > ~/.local/share/bash-completion/completions/nf-gpu"
+    )]
+    Completions(shell::CompletionsArgs),
+    /// The manual page of the program, or of a command
+    #[command(after_help = "Example: nf-gpu man train | man -l -")]
+    Man(shell::ManArgs),
 }
 
 /// Runs the command line of this process, and gives the exit code.
@@ -143,6 +156,8 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
     match command {
         Command::Bench(args) => bench::run(&args),
         Command::Conform(args) => conform::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Train(args) => {
             // `train` needs to know which flags were typed, because a preset fills in only the
@@ -157,6 +172,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Inject(args) => inject::run(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Export(args) => export::run(&args),

@@ -19,7 +19,7 @@ HOME = pathlib.Path(__file__).parents[1]
 def test_the_command_is_the_binary(command):
     if "NF_GPU_BINARY" not in os.environ:
         pytest.skip("NF_GPU_BINARY does not name the binary")
-    for line in (["--help"], ["train", "--help"], ["--version"], ["trian"], ["eval"], ["energy", "--table"], []):
+    for line in (["--help"], ["train", "--help"], ["--version"], ["trains"], ["eval"], ["energy", "--table"], []):
         ours, theirs = command(*line, check=False), command(*line, binary=True, check=False)
         assert (ours.returncode, ours.stdout, ours.stderr) == (theirs.returncode, theirs.stdout, theirs.stderr), line
 

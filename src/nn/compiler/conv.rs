@@ -33,7 +33,9 @@ fn ceiling_of(op: &Op) -> Option<Option<f32>> {
     match *op {
         Op::Relu => Some(None),
         // A clip up to the largest number is open above.
-        Op::Pointwise(Pointwise::Clip { low: 0.0, high }) => Some((high < f32::MAX).then_some(high)),
+        Op::Pointwise(Pointwise::Clip { low: 0.0, high }) => {
+            Some((high < f32::MAX).then_some(high))
+        }
         _ => None,
     }
 }

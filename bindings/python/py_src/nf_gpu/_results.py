@@ -87,7 +87,8 @@ class Result:
         return f"<nf_gpu.Result: {'; '.join(f'{base}, {generator}' for base, generator in names)}>"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        # Pages of notebooks give text a font of their own, in which columns do not line up.
+        return f'<pre style="font-family: monospace">{html.escape(str(self))}</pre>'
 
 
 class Run:

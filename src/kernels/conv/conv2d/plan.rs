@@ -233,9 +233,8 @@ mod tests {
             let plan = plan(conv, fusion).unwrap();
             KERNEL.variants.iter().find(|v| v.serves(&plan)).unwrap().name
         };
-        let depthwise = |x, stride| {
-            Conv2d::grouped(x, 8, Window::square(3, stride, 1), 8, [1; 2]).unwrap()
-        };
+        let depthwise =
+            |x, stride| Conv2d::grouped(x, 8, Window::square(3, stride, 1), 8, [1; 2]).unwrap();
         let masked = Fusion { relu: true, mask_out: true, ..Fusion::default() };
         let (whole, broken) = (depthwise(x, 1), depthwise(Nhwc::new(1, 8, 12, 8), 1));
         assert_eq!(serving(whole, masked), "sliding");
