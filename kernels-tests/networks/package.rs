@@ -70,6 +70,21 @@ pub(crate) fn python_with_package(modules: &[&str]) -> Option<PathBuf> {
     made.map_err(|why| skipped(&why)).ok()
 }
 
+/// The command of the package behaves as the binary: tests of the binary, run through it.
+#[test]
+#[ignore = "in ./test.sh --all: builds the Python package"]
+fn the_command_of_the_package_is_the_binary() {
+    let Some(python) = python_with_package(&[]) else { return };
+    let command = python.with_file_name(if cfg!(windows) { "nf-gpu.exe" } else { "nf-gpu" });
+    let mut tests = Command::new(env::current_exe().unwrap());
+    tests.args(["cli::refusals", "cli::interrupt", "cli::messages", "cli::energy"]);
+    let output = tests.env("NF_GPU_COMMAND", &command).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{told}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!told.contains("running 0 tests"), "no test has one of these names");
+}
+
 #[test]
 #[ignore = "in ./test.sh --all: builds the Python package, and runs every network where there is PyTorch"]
 fn the_python_package_holds_its_tests() {

@@ -16,6 +16,7 @@
 // Source:  PyTorch conv2d with groups = channels; NHWC, weights RSCK with one row (padded to four).
 
 const ROWS: u32 = 8u;
+const WIDE: u32 = 0u;
 
 // A strip of the output.
 struct Strip {
@@ -68,48 +69,8 @@ fn products(w: Taps, v: Six) -> mat4x4<f32> {
     );
 }
 
-// An input row, as six of its pixels need it.
-struct Row {
-    inside: bool,
-    pixel: u32,  // of its first pixel, counted in its copy
-    at: u32,     // of the copy's first pixel in x
-    octet: u32,  // of the first of the six pixels
-    near: u32,   // the mask's word of that octet
-    far: u32,    // and of the one after it
-}
-
-fn row_of(strip: Strip, row: i32, column: i32) -> Row {
-    let c4s = (params.c + 3u) / 4u;
-    let inside = row >= 0 && row < i32(params.x_h);
-    let copy = select(strip.copy, 0u, params.x_copies == 1u);
-    let pixels = params.images * params.x_h * params.x_w;
-    let first = (strip.n * params.x_h + select(0u, u32(row), inside)) * params.x_w;
-    var result = Row(inside, first, copy * pixels, 0u, 0u, 0u);
-    if MASK_IN == 1u {
-        let octets = (pixels + 7u) / 8u;
-        result.octet = min((first + u32(max(column, 0))) / 8u, octets - 1u);
-        let words = copy * octets;
-        result.near = mask_in[(words + result.octet) * c4s + strip.k4];
-        result.far = mask_in[(words + min(result.octet + 1u, octets - 1u)) * c4s + strip.k4];
-    }
-    return result;
-}
-
-// A pixel of a row: 0 outside the image, and where the mask says that the ReLU has cut it off.
-fn pixel_of(row: Row, column: i32, k4: u32) -> vec4<f32> {
-    let real = row.inside && column >= 0 && column < i32(params.x_w);
-    let pixel = row.pixel + select(0u, u32(column), real);
-    var keep = real_lanes(k4, params.c) & vec4<bool>(real);
-    if MASK_IN == 1u {
-        let bits = select(row.far, row.near, pixel / 8u == row.octet) >> (4u * (pixel % 8u));
-        keep = keep & ((vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u));
-    }
-    let at = (row.at + pixel) * ((params.c + 3u) / 4u) + k4;
-    return operand(select(vec4<f32>(0.0), x[at], keep));
-}
-
 fn six_of(strip: Strip, y: i32, x: i32) -> Six {
-    let row = row_of(strip, y, x);
+    let row = row_of(vec2<u32>(strip.n, strip.copy), y, x, strip.k4);
     return Six(
         pixel_of(row, x, strip.k4),
         pixel_of(row, x + 1, strip.k4),

@@ -47,6 +47,9 @@ override MASK_OUT: u32 = 0u;
 // 1: groups or dilation, which only the plain and the sliding variant compute.
 override GENERAL: u32 = 0u;
 override SLIDING: u32 = 0u; // 1: what the sliding variant computes
+override NARROW: u32 = 0u; // 1: what the narrow variant computes
+override PAIR: u32 = 1u; // 0: that has at most four output channels
+override THREE: u32 = 0u; // 1: three taps in a row, all of which each pixel uses
 override GROUPS: u32 = 1u;
 override DEPTHWISE: u32 = 0u; // 1: as many groups as channels, of input and output alike
 override DILATION_Y: u32 = 1u; // rows from one tap to the next

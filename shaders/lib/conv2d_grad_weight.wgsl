@@ -33,6 +33,7 @@ override GENERAL: u32 = 0u;
 override GROUPS: u32 = 1u; // rows are the input channels of one group
 override DILATION_Y: u32 = 1u; // rows from one tap to the next
 override DILATION_X: u32 = 1u; // columns from one tap to the next
+override NARROW: u32 = 0u; // 1: what the narrow variant computes
 
 // The source of one row group: its tap and channels.
 struct Row {

@@ -35,11 +35,14 @@ impl Device {
     }
 
     /// The variants that compute what a plan asks for, in the order in which this adapter tries
-    /// them: the one that the shape favours, then those that suit the adapter, then the others.
+    /// them: those that suit it, of these the ones that the shape favours before the rest, then the others.
     pub fn variants(&self, plan: &Plan) -> Vec<&'static Variant> {
-        let mut all = plan.kernel.ordered(self.report().is_software());
+        let software = self.report().is_software();
+        let mut all = plan.kernel.ordered(software);
         all.retain(|v| v.serves(plan));
-        all.sort_by_key(|v| Some(v.name) != plan.variant);
+        let favoured = |v: &Variant| plan.preferred.iter().position(|&name| name == v.name);
+        let rank = |v: &&Variant| favoured(v).filter(|_| v.suits.include(software));
+        all.sort_by_key(|v| rank(v).unwrap_or(usize::MAX));
         all
     }
 }

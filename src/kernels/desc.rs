@@ -91,6 +91,17 @@ pub enum Suits {
     Software,
 }
 
+impl Suits {
+    /// Whether these are among them: adapters that compute on the CPU, or hardware GPUs.
+    pub fn include(self, software: bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Hardware => !software,
+            Self::Software => software,
+        }
+    }
+}
+
 /// One way to compute a kernel: a shader file with its workgroup sizes.
 #[derive(Debug)]
 pub struct Variant {
@@ -152,11 +163,7 @@ impl Variant {
 impl KernelDesc {
     /// The variants as one adapter should try them: those that suit it, then the others.
     pub fn ordered(&self, software: bool) -> Vec<&'static Variant> {
-        let suited = |v: &&Variant| match v.suits {
-            Suits::Any => true,
-            Suits::Hardware => !software,
-            Suits::Software => software,
-        };
+        let suited = |v: &&Variant| v.suits.include(software);
         let (mut first, others): (Vec<_>, Vec<_>) = self.variants.iter().partition(suited);
         first.extend(others);
         first

@@ -52,8 +52,8 @@ pub struct Plan {
     pub grid: DispatchGrid,
     /// Bytes that each storage binding must hold, in binding order after the parameters.
     pub bytes: Vec<u64>,
-    /// Variant to try first, because it suits the shape.
-    pub variant: Option<&'static str>,
+    /// Variants to try first, because they suit the shape, the best first.
+    pub preferred: &'static [&'static str],
     /// Floating-point operations (or operations of the kernel's kind), for budgets and benchmarks.
     pub flops: u64,
     /// The class in which variants are measured; with `None` the default is used for every shape.
@@ -71,8 +71,8 @@ impl Plan {
         debug_assert_eq!(bytes.len() + 1, kernel.bindings.len(), "{}", kernel.name);
         let flops = bytes.iter().sum::<u64>() / 4;
         let params = bytemuck::bytes_of(params).to_vec();
-        let (constants, variant, class) = (Vec::new(), None, None);
-        Self { kernel, params, constants, grid, bytes, variant, flops, class }
+        let (constants, preferred, class) = (Vec::new(), [].as_slice(), None);
+        Self { kernel, params, constants, grid, bytes, preferred, flops, class }
     }
 
     /// The same plan with the override constant `name` set.
@@ -82,10 +82,10 @@ impl Plan {
         self
     }
 
-    /// The same plan with a variant to try first.
+    /// The same plan with variants to try first, on adapters that they suit.
     #[must_use]
-    pub fn preferring(mut self, variant: &'static str) -> Self {
-        self.variant = Some(variant);
+    pub fn preferring(mut self, variants: &'static [&'static str]) -> Self {
+        self.preferred = variants;
         self
     }
 

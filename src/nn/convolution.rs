@@ -28,7 +28,7 @@ pub enum Algorithm {
 /// memory.
 const WINOGRAD_BYTES: u64 = 8 << 20;
 /// Channels below which the transforms cost more than they save.
-const WINOGRAD_CHANNELS: u32 = 16;
+const WINOGRAD_CHANNELS: u32 = 32;
 
 /// The buffers of a convolution, in the order of `conv2d`'s bindings. Bindings that a fusion leaves
 /// out have stand-ins.

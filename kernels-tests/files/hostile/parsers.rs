@@ -7,6 +7,7 @@ use nf_gpu::{
     eval::Journal,
     fault,
     files::{Weights, npy, safetensors},
+    onnx::{self, ImportReport, ReadOptions, export},
     report::{
         bench_json,
         fault_record::FaultRecord,
@@ -17,7 +18,10 @@ use nf_gpu::{
     },
     train::{PretrainConfig, TrainConfig},
 };
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 /// A family of parsers: its name, which is that of the fuzz target, and a function that returns
@@ -25,7 +29,7 @@ use tempfile::TempDir;
 pub(crate) type Family = (&'static str, fn(&[u8]) -> bool);
 
 /// All families.
-pub(crate) const FAMILIES: [Family; 8] = [
+pub(crate) const FAMILIES: [Family; 9] = [
     ("weights", weights),
     ("npy", arrays),
     ("faultmap", fault_maps),
@@ -34,6 +38,7 @@ pub(crate) const FAMILIES: [Family; 8] = [
     ("toml", settings),
     ("json", documents),
     ("archives", archives),
+    ("onnx", networks),
 ];
 
 /// Adapter in the sample of `state.json`.
@@ -143,6 +148,18 @@ pub(crate) fn archives(bytes: &[u8]) -> bool {
         _ => entries::package(bytes),
     };
     read.is_ok()
+}
+
+pub(crate) fn networks(bytes: &[u8]) -> bool {
+    // Data beside the file are looked for in a folder that is not there.
+    let path = Path::new("no-folder/net.onnx");
+    [None, Some([3, 8, 8])].iter().any(|&input_shape| {
+        let options = ReadOptions { input_shape, normalisation: None };
+        onnx::parse(bytes.to_vec(), path, &options).is_ok_and(|imported| {
+            drop((ImportReport::of(&imported).lines(), export::unprotected(&imported)));
+            true
+        })
+    })
 }
 
 /// Whether a folder is a run whose page can be made.

@@ -147,6 +147,13 @@ pub(crate) fn idx(dims: &[u32]) -> Vec<u8> {
     bytes
 }
 
+/// A network that PyTorch or `onnx` wrote.
+macro_rules! onnx {
+    ($name:literal) => {
+        include_bytes!(concat!("../../fixtures/onnx/", $name, ".onnx")).to_vec()
+    };
+}
+
 /// A sample of each type.
 pub(crate) fn all() -> Vec<Sample> {
     let records = [[7; 3073], [2; 3073]].concat();
@@ -179,6 +186,9 @@ pub(crate) fn all() -> Vec<Sample> {
         ("journal", "json", Some(4), JOURNAL.into()),
         ("state.json", "json", Some(5), b"{\"step\":1,\"adapter\":\"llvmpipe\"}".to_vec()),
         ("zip", "archives", Some(0), zip(&[("a/b.csv", SIGNS.as_bytes()), ("a/c", b"abc")])),
+        ("gates", "onnx", None, onnx!("gates")),
+        ("layout", "onnx", None, onnx!("layout")),
+        ("pool", "onnx", None, onnx!("pool-same")),
         ("tgz", "archives", Some(1), tgz(&[("package/a.json", b"[1, 2]"), ("package/b", b"c")])),
     ];
     kinds

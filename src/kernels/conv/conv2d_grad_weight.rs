@@ -141,6 +141,17 @@ pub static KERNEL: KernelDesc = KernelDesc {
             trusted: true,
         },
         Variant {
+            name: "narrow8",
+            stem: "conv2d_grad_weight_narrow8",
+            wgsl: joined!("conv/conv2d_grad_weight_narrow8"),
+            workgroups: &[8],
+            tile: |_| [2, 24, 1],
+            requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            only: Some(("NARROW", 1)),
+            trusted: true,
+        },
+        Variant {
             name: "plain",
             stem: "conv2d_grad_weight",
             wgsl: joined!("conv/conv2d_grad_weight"),
@@ -243,7 +254,17 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
         plan = plan.with("GROUPS", conv.groups);
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
     }
-    Ok(if dy.c4() <= 2 { plan.preferring("plain") } else { plan })
+    let narrow = !conv.is_general() && (s, conv.window.stride[1]) == (3, 1);
+    plan = plan.with("NARROW", u32::from(narrow));
+    // `narrow8` computes 8 output channels, the other subgroups 32, of which few would be used.
+    let row_groups = r * s * partial.c.div_ceil(4);
+    Ok(match dy.c4() {
+        0..=4 if narrow => plan.preferring(&["narrow8", "plain"]),
+        0..=2 if row_groups < 8 => plan.preferring(&["plain"]),
+        0..=2 => plan.preferring(&["subgroup8_wide", "plain"]),
+        _ if row_groups >= 16 => plan.preferring(&["subgroup8_wide"]),
+        _ => plan,
+    })
 }
 
 /// One case. The partial results are compared one by one; which pixels a chunk holds is read from the

@@ -112,7 +112,7 @@ pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     };
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(2 * products).classed(class);
     // A subgroup computes 32 columns: with 8 columns or fewer most of its lanes would idle.
-    Ok(if y.c4() <= 2 { plan.preferring("plain") } else { plan })
+    Ok(if y.c4() <= 2 { plan.preferring(&["plain"]) } else { plan })
 }
 
 /// Columns of a panel.

@@ -111,6 +111,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let gated = Fusion { mask_in: true, ..none };
     cases.push(case("mask", copies.grad_input(), gated, true)?);
     cases.extend(sliding(capped)?);
+    cases.extend(narrow(capped)?);
     // A long sum: llvmpipe of Mesa 22 cuts an invocation off after 65,535 turns of all its loops
     // together.
     let up = Nhwc::new(1, 5, 1, 4);
@@ -210,6 +211,38 @@ fn sliding(full: Fusion) -> Result<Vec<Case>> {
         ("", depthwise([1, 3, 3, 9], [0; 2], [0; 2])?, none),
         ("", depthwise([1, 2, 3, 4], [3, 4], [2, 1])?.grad_input(), none),
         ("", depthwise([2, 8, 8, 36], [1; 2], [1; 2])?, none),
+    ] {
+        cases.push(case(label, conv, fusion, true)?);
+        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+    }
+    Ok(cases)
+}
+
+/// Few channels: rows of whole and of broken octets, three taps in a row and other numbers, several blocks of output
+/// channels, classes of transposed pixels, with everything fused, and their gradients.
+fn narrow(full: Fusion) -> Result<Vec<Case>> {
+    let none = Fusion::default();
+    let of = |[n, h, w, c]: [u32; 4], k, window| Conv2d::forward(Nhwc::new(n, h, w, c), k, window);
+    let uneven = Window { kernel: [2, 3], stride: [1; 2], before: [0, 2], after: [1, 0] };
+    let three = of([3, 5, 16, 6], 11, Window::square(3, 1, 1))?;
+    let broken = of([2, 9, 13, 3], 8, uneven)?;
+    let copies = |conv| Conv2d { copies: 3, ..conv };
+    let shared = Conv2d { shared_input: true, ..copies(three) };
+    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let up = Conv2d::transposed(Nhwc::new(2, 5, 7, 9), 7, Window::square(4, 2, 1))?;
+    let mut cases = Vec::new();
+    for (label, conv, fusion) in [
+        ("all", three, full),
+        ("all", copies(three), full),
+        ("all", shared, full),
+        ("all", copies(broken), Fusion { mask_out: false, ..full }),
+        ("all", of([2, 4, 8, 5], 4, Window::square(1, 1, 0))?, full),
+        ("all", up, Fusion { mask_out: false, ..full }),
+        ("mask", copies(three).grad_input(), gated),
+        ("mask", copies(broken).grad_input(), gated),
+        ("sum", shared.grad_input(), gated),
+        ("", of([1, 6, 24, 64], 3, Window::square(5, 1, 2))?, none),
+        ("", of([9, 3, 3, 5], 20, Window::square(3, 1, 1))?, none),
     ] {
         cases.push(case(label, conv, fusion, true)?);
         cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);

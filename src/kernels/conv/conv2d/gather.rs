@@ -138,6 +138,15 @@ impl Conv2d {
             && (!mask_out || self.y.w.is_multiple_of(8))
     }
 
+    /// Whether the variant `narrow8` computes it: neighbouring pixels read neighbouring pixels, and at most 64 channels
+    /// are summed, one block of other variants' sums, or made. An octet of columns makes a word of the mask.
+    pub(super) fn is_narrow(self, mask_out: bool) -> bool {
+        !self.is_general()
+            && (self.transposed || self.window.stride == [1; 2])
+            && (!mask_out || self.y.w.is_multiple_of(8))
+            && self.x.c.max(self.y.c) <= 64
+    }
+
     /// The gather that turns the output's gradient into the input's; it reads the transposed weights.
     /// Copies of a shared input are summed.
     #[must_use]

@@ -181,9 +181,16 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(conv.is_depthwise()));
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
         plan = plan.with("SLIDING", flag(conv.slides(fusion.mask_out)));
-    } else if conv.y.c4() <= 2 {
-        // A subgroup computes 32 output channels: with 8 or fewer most of its lanes would idle.
-        plan = plan.preferring("plain");
+    } else {
+        let three = (s, conv.window.stride[1]) == (3, 1);
+        plan = plan.with("NARROW", flag(conv.is_narrow(fusion.mask_out)));
+        plan = plan.with("PAIR", flag(conv.y.c4() > 1)).with("THREE", flag(three));
+        // A subgroup of `subgroup8` computes 32 output channels: with few channels most of its lanes would idle.
+        plan = match conv.y.c4() {
+            0..=2 => plan.preferring(&["narrow8", "plain"]),
+            3..=4 => plan.preferring(&["narrow8"]),
+            _ => plan,
+        };
     }
     Ok(plan)
 }
@@ -199,8 +206,9 @@ mod tests {
     #[test]
     fn variants_come_in_the_order_that_suits_the_adapter() {
         let names = |software| KERNEL.ordered(software).iter().map(|v| v.name).collect::<Vec<_>>();
-        assert_eq!(names(false), ["coop16", "coop8", "tile", "sliding", "plain", "subgroup8"]);
-        assert_eq!(names(true), ["subgroup8", "sliding", "plain", "coop16", "coop8", "tile"]);
+        let gpu = ["coop16", "coop8", "tile", "sliding", "plain", "subgroup8", "narrow8"];
+        let cpu = ["subgroup8", "narrow8", "sliding", "plain", "coop16", "coop8", "tile"];
+        assert_eq!((names(false).as_slice(), names(true).as_slice()), (&gpu[..], &cpu[..]));
     }
 
     #[test]

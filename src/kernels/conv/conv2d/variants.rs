@@ -25,7 +25,7 @@ macro_rules! cooperative {
     };
 }
 
-pub(super) static ALL: [Variant; 6] = [
+pub(super) static ALL: [Variant; 7] = [
     Variant {
         name: "coop16",
         stem: "conv2d_coop16",
@@ -71,9 +71,20 @@ pub(super) static ALL: [Variant; 6] = [
         trusted: true,
     },
     Variant {
+        name: "narrow8",
+        stem: "conv2d_narrow8",
+        wgsl: joined!("lib/conv2d_row", "conv/conv2d_narrow8"),
+        workgroups: &[8],
+        tile: |_| [2, 64, 1],
+        requires: Requires::Subgroup(8),
+        suits: Suits::Software,
+        only: Some(("NARROW", 1)),
+        trusted: true,
+    },
+    Variant {
         name: "sliding",
         stem: "conv2d_sliding",
-        wgsl: joined!("conv/conv2d_sliding"),
+        wgsl: joined!("lib/conv2d_row", "conv/conv2d_sliding"),
         workgroups: WORKGROUPS,
         // It takes as many turns as it needs; a strip has 64 pixels of an image without a remainder.
         tile: |workgroup| [1, 64 * workgroup, 1],
