@@ -76,7 +76,8 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     let settings = CaseSettings { batch: 1, half: false, glance: false };
     let kernels = bench::kernel_names("conv2d_grad_weight").unwrap();
     let (cases, sums) =
-        bench::cases(&gpu, (&kernels, None), settings, Effort::QUICK, &ceilings, |_, _| Ok(())).unwrap();
+        bench::cases(&gpu, (&kernels, None), settings, Effort::QUICK, &ceilings, |_, _| Ok(()))
+            .unwrap();
     let variants = nf_gpu::kernels::conv::conv2d_grad_weight::KERNEL.variants;
     let runs = variants.iter().filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
     let runs: BTreeSet<&str> = runs.map(|v| v.name).collect();

@@ -24,6 +24,6 @@ mod _nf_gpu {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        crate::errors::add(module)
+        errors::add(module)
     }
 }
