@@ -3,6 +3,7 @@
 mod adapters;
 mod bench;
 mod conform;
+mod demo;
 mod distill;
 mod dtype;
 mod energy;

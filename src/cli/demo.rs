@@ -52,9 +52,9 @@ pub struct DemoArgs {
 /// Writes the network, trains a generator in front of it for one faulty chip, and prints accuracy beside energy. A demo
 /// that was interrupted goes on; one that is complete is evaluated again.
 pub fn run(args: &DemoArgs) -> Result<()> {
+    let folder = args.out.join(crate::models::known(&args.generator)?);
     let base = args.out.join(BASE_NAME);
     write_base(&base)?;
-    let folder = args.out.join(crate::models::known(&args.generator)?);
     let line = args.line(&base, &folder);
     let (cli, matches) = parsed(line).map_err(|told| usage(&told, "see `nf-gpu demo --help`"))?;
     let typed = matches.subcommand_matches("train");
@@ -76,7 +76,7 @@ fn write_base(path: &Path) -> Result<()> {
         Ok(there) if there == BASE => Ok(()),
         Ok(_) => {
             let what = format!("{} is another network", path.display());
-            Err(Error::argument("--out", what, "choose a folder of its own"))
+            Err(Error::argument("--out", what, "give the demo a folder of its own"))
         }
         Err(_) => atomic::write(path, BASE),
     }

@@ -47,6 +47,7 @@ class TrainFlags(TypedDict, total=False):
     resume: _Path | None
     dry_run: bool | None
     profile: bool | _Path | None
+    tensorboard: bool | None
     max_recoveries: int | None
     on_nan: Literal["stop", "rollback"] | None
     verify_every: int | None
