@@ -18,7 +18,7 @@
 // Twin:    src/kernels/conv/conv2d/twin.rs
 // Source:  PyTorch conv2d and conv_transpose2d (cross-correlation); NHWC, weights RSCK.
 
-const WIDE: u32 = 1u;
+const WIDE: u32 = 1u; // ten pixels of a row may lie in three words of the mask
 
 // Sums of eight pixels of four output channels: a pixel per column.
 struct Eight {
@@ -32,15 +32,20 @@ struct Sums {
     b: Eight,
 }
 
+// What all lanes compute alike. It is apart from what differs between lanes, because broadcasts
+// must stand where a compiler sees that all lanes pass.
+struct Task {
+    class_yx: vec2<u32>,
+    copy: u32, // of y
+    block: u32,
+}
+
 // Where a lane's pixels are, in the plane of their class.
 struct Octet {
     n: u32,
     y: u32,
     x: u32,
     real: bool,
-    class_yx: vec2<u32>,
-    copy: u32, // of y
-    block: u32,
     lane: u32,
 }
 
@@ -76,24 +81,24 @@ fn tap_added(sums: Sums, w: vec4<f32>, left: mat4x4<f32>, right: mat4x4<f32>) ->
     return result;
 }
 
-fn sums_of(octet: Octet) -> Sums {
+fn sums_of(task: Task, octet: Octet) -> Sums {
     let k4s = (params.k + 3u) / 4u;
     let c4s = (params.c + 3u) / 4u;
-    let start = first_tap(octet.class_yx);
+    let start = first_tap(task.class_yx);
     let step = tap_step();
     // The row of weights that this lane loads, and its group of output channels.
-    let own = (octet.lane % 4u) * k4s + min(2u * octet.block + octet.lane / 4u, k4s - 1u);
+    let own = (octet.lane % 4u) * k4s + min(2u * task.block + octet.lane / 4u, k4s - 1u);
     let turned = TRANSPOSED == 1u;
     var sums = Sums();
-    let first_copy = select(octet.copy, 0u, SUM_COPIES == 1u);
-    let end_copy = select(octet.copy + 1u, params.copies, SUM_COPIES == 1u);
+    let first_copy = select(task.copy, 0u, SUM_COPIES == 1u);
+    let end_copy = select(task.copy + 1u, params.copies, SUM_COPIES == 1u);
     for (var copy = first_copy; copy < end_copy; copy++) {
         for (var r = start.x; r < params.r; r += step.x) {
             let taps = (copy * params.r + r) * params.s;
             for (var c4 = 0u; c4 < c4s; c4++) {
                 if THREE == 1u {
                     // A transposed convolution meets the taps from the last to the first.
-                    let at = tap_offset(vec2<u32>(r, select(0u, 2u, turned)), octet.class_yx);
+                    let at = tap_offset(vec2<u32>(r, select(0u, 2u, turned)), task.class_yx);
                     let x0 = i32(octet.x) + at.y;
                     let row = row_of(octet_place(octet, copy), i32(octet.y) + at.x, x0, c4);
                     let v0 = pixel_of(row, x0, c4);
@@ -122,7 +127,7 @@ fn sums_of(octet: Octet) -> Sums {
                     continue;
                 }
                 for (var s = start.y; s < params.s; s += step.y) {
-                    let at = tap_offset(vec2<u32>(r, s), octet.class_yx);
+                    let at = tap_offset(vec2<u32>(r, s), task.class_yx);
                     let x0 = i32(octet.x) + at.y;
                     let row = row_of(octet_place(octet, copy), i32(octet.y) + at.x, x0, c4);
                     let left = mat4x4<f32>(
@@ -152,35 +157,43 @@ fn octet_place(octet: Octet, copy: u32) -> vec2<u32> {
 }
 
 // Stores a pixel of one group of channels; returns its bits of the mask.
-fn finish(octet: Octet, j: u32, k4: u32, sum: vec4<f32>, scale: vec4<f32>, shift: vec4<f32>) -> u32 {
+fn finish(
+    task: Task,
+    octet: Octet,
+    j: u32,
+    k4: u32,
+    sum: vec4<f32>,
+    scale: vec4<f32>,
+    shift: vec4<f32>,
+) -> u32 {
     let size = plane();
-    let pixel = target_of(Pixel(octet.n, octet.y, octet.x + j), octet.class_yx);
+    let pixel = target_of(Pixel(octet.n, octet.y, octet.x + j), task.class_yx);
     let k4s = (params.k + 3u) / 4u;
     if !octet.real || octet.x + j >= size.y || pixel == 0xffffffffu || k4 >= k4s {
         return 0u;
     }
-    let at = octet.copy * params.images * params.y_h * params.y_w + pixel;
+    let at = task.copy * params.images * params.y_h * params.y_w + pixel;
     return positive_bits(store(at * k4s + k4, k4, sum, scale, shift)) << (4u * j);
 }
 
 // Stores eight pixels of one group of channels, and their word of the mask.
-fn finish_eight(octet: Octet, k4: u32, sums: Eight) {
+fn finish_eight(task: Task, octet: Octet, k4: u32, sums: Eight) {
     let k4s = (params.k + 3u) / 4u;
     let last = min(k4, k4s - 1u);
     let scale = affine_at(select(0u, params.scale_offset, SCALE == 1u), last);
     let shift = affine_at(select(0u, params.shift_offset, SHIFT == 1u), last);
-    let word = finish(octet, 0u, k4, sums.left[0], scale, shift)
-        | finish(octet, 1u, k4, sums.left[1], scale, shift)
-        | finish(octet, 2u, k4, sums.left[2], scale, shift)
-        | finish(octet, 3u, k4, sums.left[3], scale, shift)
-        | finish(octet, 4u, k4, sums.right[0], scale, shift)
-        | finish(octet, 5u, k4, sums.right[1], scale, shift)
-        | finish(octet, 6u, k4, sums.right[2], scale, shift)
-        | finish(octet, 7u, k4, sums.right[3], scale, shift);
+    let word = finish(task, octet, 0u, k4, sums.left[0], scale, shift)
+        | finish(task, octet, 1u, k4, sums.left[1], scale, shift)
+        | finish(task, octet, 2u, k4, sums.left[2], scale, shift)
+        | finish(task, octet, 3u, k4, sums.left[3], scale, shift)
+        | finish(task, octet, 4u, k4, sums.right[0], scale, shift)
+        | finish(task, octet, 5u, k4, sums.right[1], scale, shift)
+        | finish(task, octet, 6u, k4, sums.right[2], scale, shift)
+        | finish(task, octet, 7u, k4, sums.right[3], scale, shift);
     if MASK_OUT == 1u && octet.real && k4 < k4s {
         let pixels = params.images * params.y_h * params.y_w;
         let own = ((octet.n * params.y_h + octet.y) * params.y_w + octet.x) / 8u;
-        mask_out[(octet.copy * ((pixels + 7u) / 8u) + own) * k4s + k4] = word;
+        mask_out[(task.copy * ((pixels + 7u) / 8u) + own) * k4s + k4] = word;
     }
 }
 
@@ -198,30 +211,21 @@ fn main(
     // The host counts tiles of 64 pixels; rows that end within an octet take more.
     let turns = (params.images * size.x * size.y + 63u) / 64u;
     let g = group_index(group, groups);
-    let block = g % blocks;
     let z = g / (blocks * turns);
     let y_copy = z / classes();
     if y_copy >= select(params.copies, 1u, SUM_COPIES == 1u) {
         return;
     }
-    let class_yx = class_of(z % classes());
+    let task = Task(class_of(z % classes()), y_copy, g % blocks);
     for (var tile = (g / blocks) % turns; 8u * tile < octets; tile += turns) {
         let own = 8u * tile + lane;
         let line = own / across;
-        let octet = Octet(
-            line / size.x,
-            line % size.x,
-            own % across * 8u,
-            own < octets,
-            class_yx,
-            y_copy,
-            block,
-            lane,
-        );
-        let sums = sums_of(octet);
-        finish_eight(octet, 2u * block, sums.a);
+        let octet =
+            Octet(line / size.x, line % size.x, own % across * 8u, own < octets, lane);
+        let sums = sums_of(task, octet);
+        finish_eight(task, octet, 2u * task.block, sums.a);
         if PAIR == 1u {
-            finish_eight(octet, 2u * block + 1u, sums.b);
+            finish_eight(task, octet, 2u * task.block + 1u, sums.b);
         }
     }
 }

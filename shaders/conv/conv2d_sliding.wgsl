@@ -7,7 +7,7 @@
 // under the taps, and adds their products to the three output rows that they reach; the oldest of
 // these is then complete.
 //
-// The plan (src/kernels/conv/conv2d/plan.rs, `slides`) takes this variant where a mask's words lie
+// The plan (src/kernels/conv/conv2d/gather.rs, `slides`) takes this variant where a mask's words lie
 // within a row, and where no copies are summed.
 //
 // Grid:    one invocation per (4 channels, 8 columns, ROWS rows, image, copy), channels fastest, in
@@ -16,7 +16,7 @@
 // Source:  PyTorch conv2d with groups = channels; NHWC, weights RSCK with one row (padded to four).
 
 const ROWS: u32 = 8u;
-const WIDE: u32 = 0u;
+const WIDE: u32 = 0u; // six pixels of a row lie in two words of the mask
 
 // A strip of the output.
 struct Strip {
@@ -44,8 +44,8 @@ struct Taps {
     right: vec4<f32>,
 }
 
-// The weights under row `r` of an input row and its neighbours. The gradient meets them in the
-// reverse order, from the last row and column to the first.
+// The weights of row `r` of the taps. The gradient meets rows and columns in the reverse order, from
+// the last to the first.
 fn taps(copy: u32, r: u32, k4: u32) -> Taps {
     let k4s = (params.k + 3u) / 4u;
     let turned = TRANSPOSED == 1u;

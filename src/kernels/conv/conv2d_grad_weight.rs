@@ -261,8 +261,7 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     Ok(match dy.c4() {
         0..=4 if narrow => plan.preferring(&["narrow8", "plain"]),
         0..=2 if row_groups < 8 => plan.preferring(&["plain"]),
-        0..=2 => plan.preferring(&["subgroup8_wide", "plain"]),
-        _ if row_groups >= 16 => plan.preferring(&["subgroup8_wide"]),
+        0..=2 => plan.preferring(&["subgroup8", "plain"]),
         _ => plan,
     })
 }
@@ -332,6 +331,7 @@ fn cases() -> Result<Vec<Case>> {
         forward(2, 5, 7, 3, 10, 3, 1, 1)?,
         forward(1, 9, 4, 10, 33, 3, 2, 1)?,
         forward(2, 4, 4, 20, 40, 3, 1, 1)?,
+        forward(2, 9, 13, 33, 3, 3, 1, 1)?,
         forward(1, 8, 6, 5, 4, 5, 3, 2)?,
         forward(1, 1, 19, 38, 10, 1, 1, 0)?,
         // Two chunks, of which the last is shorter.
