@@ -2,7 +2,9 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
+import json
 import os
 import pathlib
 import subprocess
@@ -38,9 +40,16 @@ def test_the_script_is_installed(tmp_path):
 def test_types_hold():
     if importlib.util.find_spec("pyright") is None:
         pytest.skip("pyright is not installed")
-    line = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    line = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson"]
     done = subprocess.run(line, cwd=HOME, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    told = json.loads(done.stdout)
+    assert told["summary"]["filesAnalyzed"] > 15
+    found = [d for d in told["generalDiagnostics"] if d["severity"] == "error"]
+    if importlib.util.find_spec("torch") is None:
+        # What is made of PyTorch cannot be checked without it.
+        of_torch = ("torch.py", "_interpreter.py", "_checkpoints.py")
+        found = [d for d in found if not d["file"].endswith(of_torch) and '"torch"' not in d["message"]]
+    assert not found, found
     subprocess.run([sys.executable, HOME / "flag_types.py", "--check"], check=True)
 
 
