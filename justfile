@@ -18,9 +18,10 @@ fmt:
 fmt-check:
     git ls-files -co --exclude-standard '*.rs' | xargs rustfmt --edition 2024 --check
 
-# Clippy; spelling, shell scripts and licences where the tools are installed.
+# Clippy, of the Python package too; spelling, shell scripts and licences where the tools are installed.
 lint:
     cargo clippy --release --all-targets -- -D warnings
+    cargo clippy --release --locked --manifest-path bindings/python/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
     @scripts/lint.sh
 
 # Tests that run in minutes, or those named: `just test --test kernels conv2d`; `--all` first for all.

@@ -15,7 +15,7 @@ Two ways to compute the same gradient of `CE(M0(F(x))) + lambda / P sum_i CE(Mp_
   at least.
 
 Generator in training mode with 8-bit fake-quantised weights, stuck-at faults, Adam; random weights and
-images. Needs torch, numpy and safetensors; runs on a CUDA GPU or on the CPU.
+images. Needs torch, numpy and the package nf_gpu; runs on a CUDA GPU or on the CPU.
 """
 
 import argparse
@@ -31,7 +31,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nf_gpu_torch import fake_quantize, generator
+try:
+    from nf_gpu.torch import Protect, fake_quantize
+except ImportError as error:
+    sys.exit(f"error: {error}\n  hint: pip install ./bindings/python")
 
 LAMBDA = 5.0
 # Blocks of the base networks: (channels, stride), and whether a shortcut has weights.
@@ -260,7 +263,7 @@ def setup(arguments, way, settings):
     torch.backends.cudnn.benchmark = True
     device = settings.device
     base = Base(arguments.base, device)
-    fuse = generator(arguments.generator).to(device).train().to(memory_format=settings.form)
+    fuse = Protect(arguments.generator).to(device).train().to(memory_format=settings.form)
     images = torch.rand(arguments.batch, 3, 32, 32, device=device) * 2 - 1
     labels = torch.arange(arguments.batch, device=device) % 10
     fused = {"fused": True} if device == "cuda" else {}

@@ -82,8 +82,8 @@ part_steps() {
 
 part_torch() {
     local python=${PYTHON-python3}
-    if ! "$python" -c 'import numpy, safetensors, torch' 2>/dev/null; then
-        echo "skipped: torch ($python has no torch, numpy and safetensors; PYTHON names another)" >&2
+    if ! "$python" -c 'import nf_gpu.torch' 2>/dev/null; then
+        echo "skipped: torch ($python has no torch or no nf_gpu: pip install ./bindings/python; PYTHON names another)" >&2
         return
     fi
     mapfile -t less < <(quick --generator ConvS --base resnet20 --batch 4 --seconds 0.2)

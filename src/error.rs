@@ -2,9 +2,11 @@
 
 mod printed;
 mod suggestion;
+mod usage;
 
 pub use printed::report;
 pub(crate) use suggestion::closest;
+pub(crate) use usage::usage;
 
 use std::{
     io,

@@ -3,6 +3,7 @@
 mod adapters;
 mod bench;
 mod conform;
+mod demo;
 mod distill;
 mod dtype;
 mod energy;
@@ -48,6 +49,12 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// The program that the tests of this folder run: the binary, or the one that `NF_GPU_COMMAND` names, such as the command
+/// of the Python package.
+fn program() -> String {
+    std::env::var("NF_GPU_COMMAND").unwrap_or_else(|_| env!("CARGO_BIN_EXE_nf-gpu").into())
+}
 
 /// Longest wait: a command that hangs fails its test.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -125,7 +132,7 @@ impl Place {
 
     /// The binary, in this folder.
     fn nf(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nf-gpu"));
+        let mut command = Command::new(program());
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
         // Tests neither fill the user's cache nor depend on its contents.
         command.env("XDG_CACHE_HOME", self.cache.path()).env("NF_GPU_NO_TUNE", "1");
@@ -158,7 +165,7 @@ impl Place {
     fn shell(&self, before: &str, line: &str) -> Command {
         let this = self.nf("");
         let mut shell = Command::new("sh");
-        let line = format!("{before} exec {} {line}", env!("CARGO_BIN_EXE_nf-gpu"));
+        let line = format!("{before} exec {} {line}", program());
         shell.args(["-c", &line]).current_dir(self.dir.path()).stdin(Stdio::null());
         shell.envs(this.get_envs().filter_map(|(name, value)| Some((name, value?))));
         shell

@@ -10,6 +10,7 @@ use table::{Row, SET, TABLE};
 const ELSEWHERE: &[(&str, &str)] = &[
     ("conform --quirks", "goes with no output"),
     ("conform --web", "goes with no input"),
+    ("demo --out", "a folder; another network under its name in there is refused"),
     ("energy --points", "there is no output"),
     ("data list --data-dir", "there is no output"),
     ("data check --data-dir", "there is no output"),

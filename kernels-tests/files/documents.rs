@@ -23,7 +23,7 @@ fn documents() -> Vec<PathBuf> {
         "docs/benchmarks",
         "datasets",
         "models",
-        "python",
+        "bindings/python",
         "kernels-tests",
         "kernels-tests/networks/golden",
         "kernels-tests/kernels/onnx",
@@ -166,8 +166,8 @@ fn links_lead_somewhere() {
 }
 
 /// Folders that documents name by paths from the root.
-const FOLDERS: [&str; 7] =
-    ["src/", "shaders/", "kernels-tests/", "scripts/", "docs/", "python/", "models/"];
+const FOLDERS: [&str; 8] =
+    ["src/", "shaders/", "kernels-tests/", "scripts/", "docs/", "python/", "models/", "bindings/"];
 
 #[test]
 fn files_and_functions_that_are_named_exist() {
@@ -228,7 +228,7 @@ fn commands_and_flags_exist() {
         "scripts/mutants.sh",
         "scripts/pictures.py",
         "scripts/tint.sh",
-        "python/nf_gpu_torch.py",
+        "bindings/python/py_src/nf_gpu/torch.py",
         "python/time_torch.py",
     ] {
         all += &fs::read_to_string(Path::new(ROOT).join(script)).unwrap();

@@ -8,6 +8,7 @@ pub(crate) mod forward;
 pub(crate) mod golden;
 pub(crate) mod golden_bases;
 pub(crate) mod kinks;
+pub(crate) mod package;
 pub(crate) mod python;
 pub(crate) mod shipped;
 pub(crate) mod whole;

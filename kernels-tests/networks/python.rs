@@ -1,7 +1,6 @@
-//! `python/test_nf_gpu_torch.py`: weights to PyTorch and back bit for bit, outputs and gradients of
-//! `nf-gpu forward` against PyTorch's; torchvision's classifiers as ONNX files. Skipped where there is no PyTorch; `NF_PYTHON` names a Python.
+//! What other programs compute: onnxruntime from exported files, PyTorch from torchvision's classifiers. Skipped where
+//! they are not installed; `NF_PYTHON` names a Python.
 use crate::extent::skipped;
-use nf_gpu::models;
 use std::{
     env,
     path::Path,
@@ -19,35 +18,6 @@ pub(crate) fn python_with(modules: &str) -> Option<String> {
         skipped(&format!("{python} cannot import {modules}; NF_PYTHON names another Python"));
     }
     found.then_some(python)
-}
-
-/// A Python that has PyTorch. The one that `NF_PYTHON` names must have it.
-pub(crate) fn python_with_torch() -> Option<String> {
-    let python = python_with("numpy, safetensors, torch");
-    assert!(python.is_some() || env::var_os("NF_PYTHON").is_none(), "NF_PYTHON has no PyTorch");
-    python
-}
-
-#[test]
-#[ignore = "in ./test.sh --all: wants PyTorch, and runs every network"]
-fn pytorch_and_nf_gpu_agree() {
-    let Some(python) = python_with_torch() else { return };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/test_nf_gpu_torch.py");
-    let names: Vec<&str> =
-        models::BASES.iter().filter(|base| base.side == 32).map(|base| base.name).collect();
-    let done = Command::new(&python)
-        .arg(script)
-        .arg(env!("CARGO_BIN_EXE_nf-gpu"))
-        .args(["--generators", &models::GENERATORS.join(",")])
-        .args(["--bases", &names.join(",")])
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    println!("{}", text(&done.stdout));
-    assert!(done.status.success(), "{}", text(&done.stderr));
-    // The script prints how many tests it ran: none may be missing.
-    assert!(text(&done.stderr).contains("Ran 17 tests"), "{}", text(&done.stderr));
 }
 
 /// What is exported is what onnxruntime computes: a protected network's answers on the 1,000 test images of the sample,

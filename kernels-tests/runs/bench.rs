@@ -1,5 +1,5 @@
 //! Counts and shares that `nf-gpu bench` reports are right; times are not tested.
-use crate::networks::python::python_with_torch;
+use crate::networks::package::python_with_package;
 use nf_gpu::{
     bench::{self, CaseSettings, Effort, StepSettings},
     gpu::AdapterChoice,
@@ -93,12 +93,12 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     assert!(sums.iter().all(|s| s.share.is_some_and(|share| share > 0.0)), "{sums:?}");
 }
 
-/// `python/time_torch.py` computes the same gradient in both of its ways. Skipped without PyTorch;
-/// `NF_PYTHON` names a Python.
+/// `python/time_torch.py` computes the same gradient in both of its ways. Skipped without PyTorch, which the Python
+/// of `NF_PYTHON` may have.
 #[test]
 #[ignore = "in ./test.sh --all: wants PyTorch"]
 fn both_ways_of_the_pytorch_timings_give_one_gradient() {
-    let Some(python) = python_with_torch() else { return };
+    let Some(python) = python_with_package(&["torch"]) else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/time_torch.py");
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &str| {

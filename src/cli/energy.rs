@@ -71,8 +71,29 @@ pub struct EnergyArgs {
 /// An upper limit beyond the number of classes of any data set.
 const MOST_CLASSES: u32 = 1_000_000;
 
+/// What the command finds, in the form that was asked for.
+enum Answer {
+    Text(String),
+    Document(Value),
+}
+
 /// Prints energy, cost and choices.
 pub fn run(args: &EnergyArgs) -> Result<()> {
+    match answer(args, args.json)? {
+        Answer::Text(text) => terminal::print(&text),
+        Answer::Document(document) => terminal::print_json(&document),
+    }
+}
+
+/// Energy, cost and choices as a document.
+pub(super) fn call(args: &EnergyArgs) -> Result<Value> {
+    match answer(args, true)? {
+        Answer::Text(text) => Ok(text.into()),
+        Answer::Document(document) => Ok(document),
+    }
+}
+
+fn answer(args: &EnergyArgs, json: bool) -> Result<Answer> {
     if args.classes == 0 {
         return Err(Error::argument("--classes", "0 classes cannot be told apart", "try 10"));
     }
@@ -82,21 +103,21 @@ pub fn run(args: &EnergyArgs) -> Result<()> {
         return Err(Error::argument("--classes", what, hint));
     }
     if args.table {
-        return table::run(args.json);
+        return table::answer(json);
     }
     let points = match &args.points {
         Some(path) => OperatingPoints::load(path)?,
         None => OperatingPoints::built_in()?,
     };
     match (args.min_accuracy, &args.base) {
-        (Some(minimum), _) => choice::run(args, &points, minimum),
-        (None, Some(base)) => pair(args, &points, base),
+        (Some(minimum), _) => choice::answer(args, &points, minimum, json),
+        (None, Some(base)) => pair(args, &points, base, json),
         (None, None) => Err(Error::argument("--base", "no network was named", "try resnet18")),
     }
 }
 
 /// One base network, alone and behind each generator that was named.
-fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
+fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str, json: bool) -> Result<Answer> {
     let info = models::base_info(base)?;
     let base = Cost::of(&models::base(info.name, args.classes, None)?);
     let generator =
@@ -107,8 +128,8 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
         (None, Some(voltage)) => vec![points.require_voltage(voltage)?],
         (None, None) => points.iter().filter(|p| p.ber > 0.0).collect(),
     };
-    if args.json {
-        return terminal::print_json(&document(&base, &generators, &shown, points));
+    if json {
+        return Ok(Answer::Document(document(&base, &generators, &shown, points)));
     }
     let width = terminal::columns();
     let mut text = format!("{:width$}", costs(std::iter::once(&base).chain(&generators)));
@@ -139,7 +160,7 @@ fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str) -> Result<()> {
         }
     }
     text += &format!("\n{table:width$}\n{}\n{NOTES}", source(points, width));
-    terminal::print(&text)
+    Ok(Answer::Text(text))
 }
 
 /// Where operating points come from.

@@ -2,20 +2,22 @@
 
 mod journal;
 
-use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, host::Host, interrupt, places::Places, terminal};
 use crate::{
     data,
     error::{Error, Result},
     eval::Journal,
-    evaluation::{EvalConfig, Keep, Setup},
+    evaluation::{EvalConfig, Keep, Ready, Setup},
     files::npy,
     nn::dtype_line,
     report::{
+        Evaluating, Event, Sink,
         eval_json::{Document, Evaluation},
         progress::{Progress, Unit},
         saving, table, words,
         wrap::paragraph,
     },
+    run::Gpu,
     train::FaultArgs,
 };
 use clap::Args;
@@ -47,67 +49,28 @@ pub struct EvalArgs {
     quiet: bool,
 }
 
+/// What an evaluation has found.
+struct Found<'a> {
+    ready: Ready<'a>,
+    gpu: Gpu,
+    runs: Vec<Evaluation>,
+    /// If one file cannot be written, the others still are: the first error.
+    written: Result<()>,
+}
+
 /// Evaluates a base network, alone and behind generators.
 pub fn run(args: &EvalArgs) -> Result<()> {
-    args.config.checked()?;
-    if args.logits.is_some() && args.config.generator.len() > 1 {
-        let hint = "evaluate one generator at a time";
-        return Err(Error::argument("--logits", "several generators share one file", hint));
-    }
-    let setup = Setup::of(&args.config, &|dataset, faults| args.places(dataset, faults))?;
-    if !args.quiet {
-        setup.notes.iter().for_each(|note| terminal::say(note));
-    }
-    interrupt::watch(args.quiet);
-    let gpu = args.gpu.open(args.quiet)?;
-    let ready = setup.on(&gpu, &interrupt::pressed)?;
-    let mut journal = match &args.out {
-        // The journal has no room for logits, and a device such as /dev/null cannot have a journal
-        // beside it.
-        Some(out) if args.logits.is_none() && !is_device(out) => {
-            Journal::open(journal_of(out), &ready.identity(&gpu))?
-        }
-        _ => Journal::default(),
+    let mut shown = Shown { quiet: args.quiet, progress: None };
+    let open = |_: &mut dyn Sink| {
+        interrupt::watch(args.quiet);
+        args.gpu.open(args.quiet)
     };
-    if !journal.is_empty() && !args.quiet {
-        terminal::say(&format!("going on: {} results are there", journal.len()));
+    let Found { ready, gpu, runs, written } =
+        evaluated(args, &mut shown, interrupt::pressed, &open)?;
+    if args.json {
+        return written.and(terminal::print(&Document::new(runs).to_json()));
     }
     let setup = ready.setup();
-    let outputs = setup.base.outputs() as usize;
-    let mut runs = Vec::new();
-    // If one file cannot be written, the others still are; the error is reported at the end.
-    let mut written = Ok(());
-    for generator in ready.subjects() {
-        let all = Some(ready.passes(generator));
-        let progress = Progress::new(args.quiet, Unit::Many("images"), all);
-        let mut tick = |done| {
-            progress.add(done);
-            !interrupt::pressed()
-        };
-        let mut saved = Ok(());
-        let shape = [setup.seeds.len() * setup.faults.len(), setup.set.len(), outputs];
-        let mut save = |logits: &[f32]| {
-            saved = args.logits.as_ref().map_or(Ok(()), |file| npy::save_f32(file, &shape, logits));
-        };
-        let logits: Option<Keep<'_>> = if args.logits.is_some() { Some(&mut save) } else { None };
-        let evaluated = ready.evaluate(&gpu, generator, logits, &mut journal, &mut tick);
-        drop(progress);
-        if matches!(evaluated, Err(Error::Interrupted)) && args.out.is_some() && !args.quiet {
-            terminal::say(&format!("{} results are kept: the same command goes on", journal.len()));
-        }
-        runs.push(evaluated?);
-        written = written.and(saved);
-    }
-    if let Some(csv) = &args.csv {
-        written = written.and(words::save_maps(csv, &runs));
-    }
-    let document = Document::new(runs.clone());
-    if let Some(out) = &args.out {
-        written = written.and(document.save(out).and_then(|()| journal.remove()));
-    }
-    if args.json {
-        return written.and(terminal::print(&document.to_json()));
-    }
     let about = |generator: &str| {
         let (model, images) = (&setup.base.model, setup.set.images());
         let (adapter, arithmetic) = (gpu.report().line(), dtype_line(&gpu, ready.dtype));
@@ -118,6 +81,115 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         terminal::say(&format!("wrote {0}; a page of it: nf-gpu report {0}", out.display()));
     }
     Ok(())
+}
+
+/// Evaluates for a caller, with the settings and files that the command would have.
+pub(super) fn call(args: &EvalArgs, host: &mut Host<'_>) -> Result<Vec<Evaluation>> {
+    let stop = host.stop;
+    let open = |sink: &mut dyn Sink| args.gpu.open_for(&mut Host { sink, stop });
+    let found = evaluated(args, host.sink, stop, &open)?;
+    found.written.map(|()| found.runs)
+}
+
+/// Opens the adapter, when everything that can be refused without it has been.
+type Opens<'a> = &'a dyn Fn(&mut dyn Sink) -> Result<Gpu>;
+
+/// Evaluates, and writes the files that the flags name.
+fn evaluated<'a>(
+    args: &'a EvalArgs,
+    sink: &mut dyn Sink,
+    stop: fn() -> bool,
+    open: Opens<'_>,
+) -> Result<Found<'a>> {
+    args.config.checked()?;
+    if args.logits.is_some() && args.config.generator.len() > 1 {
+        let hint = "evaluate one generator at a time";
+        return Err(Error::argument("--logits", "several generators share one file", hint));
+    }
+    let setup = Setup::of(&args.config, &|dataset, faults| args.places(dataset, faults))?;
+    setup.notes.iter().try_for_each(|note| sink.event(&Event::Note(note.clone())))?;
+    let gpu = open(sink)?;
+    let ready = setup.on(&gpu, &stop)?;
+    let mut journal = match &args.out {
+        // The journal has no room for logits, and a device such as /dev/null cannot have a journal
+        // beside it.
+        Some(out) if args.logits.is_none() && !is_device(out) => {
+            Journal::open(journal_of(out), &ready.identity(&gpu))?
+        }
+        _ => Journal::default(),
+    };
+    if !journal.is_empty() {
+        let what = format!("going on: {} results are there", journal.len());
+        sink.event(&Event::Note(what))?;
+    }
+    let setup = ready.setup();
+    let outputs = setup.base.outputs() as usize;
+    let mut runs = Vec::new();
+    let mut written = Ok(());
+    for generator in ready.subjects() {
+        let mut at = Evaluating { done: 0, all: ready.passes(generator) };
+        sink.event(&Event::Evaluating(at))?;
+        let mut heard = Ok(());
+        let mut tick = |done| {
+            at.done += done;
+            heard = sink.event(&Event::Evaluating(at));
+            heard.is_ok() && !stop()
+        };
+        let mut saved = Ok(());
+        let shape = [setup.seeds.len() * setup.faults.len(), setup.set.len(), outputs];
+        let mut save = |logits: &[f32]| {
+            saved = args.logits.as_ref().map_or(Ok(()), |file| npy::save_f32(file, &shape, logits));
+        };
+        let logits: Option<Keep<'_>> = if args.logits.is_some() { Some(&mut save) } else { None };
+        let evaluated = ready.evaluate(&gpu, generator, logits, &mut journal, &mut tick);
+        heard?;
+        if matches!(evaluated, Err(Error::Interrupted)) && args.out.is_some() {
+            let what = format!("{} results are kept: the same command goes on", journal.len());
+            sink.event(&Event::Note(what))?;
+        }
+        runs.push(evaluated?);
+        written = written.and(saved);
+    }
+    if let Some(csv) = &args.csv {
+        written = written.and(words::save_maps(csv, &runs));
+    }
+    if let Some(out) = &args.out {
+        let document = Document::new(runs.clone());
+        written = written.and(document.save(out).and_then(|()| journal.remove()));
+    }
+    Ok(Found { ready, gpu, runs, written })
+}
+
+/// Shows notes and progress on stderr.
+struct Shown {
+    quiet: bool,
+    progress: Option<Progress>,
+}
+
+impl Sink for Shown {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            // With several generators each has a count of its own.
+            Event::Evaluating(Evaluating { done: 0, all }) => {
+                self.progress = None;
+                self.progress = Some(Progress::new(self.quiet, Unit::Many("images"), Some(*all)));
+            }
+            Event::Evaluating(Evaluating { done, all }) => {
+                if let Some(progress) = &self.progress {
+                    progress.set(*done, Some(*all));
+                }
+                if done >= all {
+                    self.progress = None;
+                }
+            }
+            Event::Note(note) if !self.quiet => {
+                self.progress = None;
+                terminal::say(note);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl EvalArgs {

@@ -1,7 +1,6 @@
 //! Flags that choose the adapter, the same for every command that computes.
 
-use super::interrupt;
-use super::terminal;
+use super::{host::Host, interrupt, terminal};
 use crate::{
     error::{Error, Result},
     gpu::{AdapterChoice, BackendName},
@@ -10,11 +9,12 @@ use crate::{
         list,
     },
     nn::Algorithm,
+    report::Event,
     run::{Gpu, Tuning},
     tuning::{CacheFolder, Store},
 };
-use clap::Args;
-use std::{sync::Arc, time::Duration};
+use clap::{Args, ValueEnum};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 /// The environment variable through which tests cause a fault of the GPU, as in `lose@submit:17`.
 const TROUBLE: &str = "NF_GPU_TROUBLE";
@@ -50,11 +50,8 @@ impl GpuArgs {
         if let Some(trouble) = std::env::var_os(TROUBLE).filter(|text| !text.is_empty()) {
             gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));
         }
-        if gpu.report().is_software() && !quiet {
-            terminal::say(&format!(
-                "software adapter: {}; slow, a GPU's driver would be many times faster",
-                gpu.report().line()
-            ));
+        if let Some(line) = software(&gpu).filter(|_| !quiet) {
+            terminal::say(&line);
         }
         Ok(gpu)
     }
@@ -101,12 +98,59 @@ pub struct TunedArgs {
     no_tune: bool,
 }
 
+impl GpuArgs {
+    /// Opens the adapter for a caller, who is told if it is a software adapter.
+    pub(super) fn open_for(&self, host: &mut Host<'_>) -> Result<Gpu> {
+        let gpu = self.open(true)?;
+        told(gpu, host)
+    }
+}
+
+/// Tells a caller if an adapter is a software adapter.
+fn told(gpu: Gpu, host: &mut Host<'_>) -> Result<Gpu> {
+    if let Some(line) = software(&gpu) {
+        host.sink.event(&Event::Note(line))?;
+    }
+    Ok(gpu)
+}
+
+/// A line about a software adapter.
+fn software(gpu: &Gpu) -> Option<String> {
+    gpu.report().is_software().then(|| {
+        let line = gpu.report().line();
+        format!("software adapter: {line}; slow, a GPU's driver would be many times faster")
+    })
+}
+
 /// Approximate limit on the time that one process spends on measurements.
 const TUNING_BUDGET: Duration = Duration::from_secs(60);
 
 impl TunedArgs {
     /// Opens the adapter, and the user's file of measurements for it.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
+        self.open_and_ask(quiet, interrupt::pressed)
+    }
+
+    /// Opens the adapter for a caller, who is told if it is a software adapter.
+    pub(super) fn open_for(&self, host: &mut Host<'_>) -> Result<Gpu> {
+        let gpu = self.open_and_ask(true, host.stop)?;
+        told(gpu, host)
+    }
+
+    /// These flags as they are typed.
+    pub(super) fn line(&self) -> Vec<OsString> {
+        let Self { compute: ComputeArgs { adapter, kernel_variant }, no_tune } = self;
+        let backend = adapter.backend.and_then(|backend| backend.to_possible_value());
+        let mut line: Vec<OsString> = Vec::new();
+        line.extend(adapter.adapter.iter().map(|name| format!("--adapter={name}").into()));
+        line.extend(backend.map(|backend| format!("--backend={}", backend.get_name()).into()));
+        line.extend(adapter.require_gpu.then(|| "--require-gpu".into()));
+        line.extend(kernel_variant.iter().map(|text| format!("--kernel-variant={text}").into()));
+        line.extend(no_tune.then(|| "--no-tune".into()));
+        line
+    }
+
+    fn open_and_ask(&self, quiet: bool, stop: fn() -> bool) -> Result<Gpu> {
         let mut gpu = self.compute.open(quiet)?;
         let told = std::env::var_os("NF_GPU_NO_TUNE").is_some_and(|v| !v.is_empty() && v != "0");
         if self.no_tune || told {
@@ -125,8 +169,7 @@ impl TunedArgs {
         if let Some(problem) = problem {
             say(&problem);
         }
-        let (say, stop) = (Box::new(say), interrupt::pressed);
-        gpu.tune(Tuning { store, budget: TUNING_BUDGET, say, stop });
+        gpu.tune(Tuning { store, budget: TUNING_BUDGET, say: Box::new(say), stop });
         Ok(gpu)
     }
 }

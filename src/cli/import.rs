@@ -14,7 +14,7 @@ use crate::{
     train::BaseHints,
 };
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `nf-gpu import`.
@@ -72,11 +72,37 @@ pub struct ImportArgs {
 /// Images for which a generator is built. Most generators have the same tensors for all rows and columns.
 const IMAGES: [u32; 3] = [3, 32, 32];
 
-/// Imports weights.
+/// What was imported.
+struct Imported {
+    /// The line about it.
+    line: String,
+    document: Value,
+    notes: Vec<String>,
+}
+
+/// Imports weights, and prints what became of them.
 pub fn run(args: &ImportArgs) -> Result<()> {
     if crate::onnx::is_onnx(&args.file) {
         return onnx::run(args);
     }
+    let Imported { line, document, notes } = import(args)?;
+    if !args.quiet {
+        notes.iter().for_each(|note| terminal::say(note));
+    }
+    if args.json { terminal::print_json(&document) } else { terminal::print(&line) }
+}
+
+/// Imports weights for a caller: the document of `--json`.
+pub(super) fn call(args: &ImportArgs) -> Result<Value> {
+    if crate::onnx::is_onnx(&args.file) {
+        let what = "an ONNX file is taken as it is";
+        return Err(Error::argument("FILE", what, "give it as the base"));
+    }
+    Ok(import(args)?.document)
+}
+
+/// Imports weights.
+fn import(args: &ImportArgs) -> Result<Imported> {
     let missing = |flag, what, hint: String| Error::argument(flag, what, hint);
     let known = || format!("name it: {}", models::base_names().join(", "));
     let model = args.model.as_deref();
@@ -145,17 +171,9 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         None => weights.save(out)?,
     }
     notes.extend(packing.as_ref().map(|packing| packing.line(graph.layers.len())));
-
-    if !args.quiet {
-        notes.iter().for_each(|note| terminal::say(note));
-    }
     let (tensors, numbers) = (graph.params.len(), graph.parameter_count());
-    if !args.json {
-        let out = out.display();
-        let text = format!("{out}: {model}, {tensors} tensors, {numbers} parameters\n");
-        return terminal::print(&text);
-    }
-    terminal::print_json(&json!({
+    let line = format!("{}: {model}, {tensors} tensors, {numbers} parameters\n", out.display());
+    let document = json!({
         "version": 1,
         "commit": env!("NF_COMMIT"),
         "file": out,
@@ -175,7 +193,8 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         })),
         "dropped_prefix": prefix,
         "notes": notes,
-    }))
+    });
+    Ok(Imported { line, document, notes })
 }
 
 /// Records the names of the classes of a base's outputs, from the data set that it was trained on; they

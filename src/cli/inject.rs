@@ -2,6 +2,7 @@
 
 use super::{
     gpu::GpuArgs,
+    host::Host,
     places::{self, Places},
     terminal,
 };
@@ -12,6 +13,7 @@ use crate::{
     nn::{FaultyWeights, FrozenNet, faulty_weights},
     onnx,
     report::{
+        Event,
         eval_json::Base,
         fault_record::{self, FaultRecord, LayerRecord},
     },
@@ -78,8 +80,34 @@ struct Job {
     seed: u64,
 }
 
-/// Writes a faulty copy of a network.
+/// Writes a faulty copy of a network, and prints where it is.
 pub fn run(args: &InjectArgs) -> Result<()> {
+    let say = &mut |line: &str| {
+        if !args.quiet {
+            terminal::say(line);
+        }
+    };
+    let record = inject(args, args.quiet, say)?;
+    if args.json {
+        return terminal::print(&record.to_json());
+    }
+    terminal::print(&text(&record, &args.out, &args.out.with_extension("json")))
+}
+
+/// Writes a faulty copy of a network for a caller, and returns its record.
+pub(super) fn call(args: &InjectArgs, host: &mut Host<'_>) -> Result<FaultRecord> {
+    let mut heard = Ok(());
+    let record = inject(args, true, &mut |line| {
+        if heard.is_ok() {
+            heard = host.sink.event(&Event::Note(line.to_owned()));
+        }
+    })?;
+    heard.map(|()| record)
+}
+
+/// Writes a faulty copy of a network. `say` hears what a user should know; unless `quiet`, a line on stderr tells of
+/// a software adapter.
+fn inject(args: &InjectArgs, quiet: bool, say: &mut dyn FnMut(&str)) -> Result<FaultRecord> {
     let record_file = args.out.with_extension("json");
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
     let job = match &replayed {
@@ -103,12 +131,10 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         return Err(Error::argument("--out", what, hint));
     }
     let network = (&job.base.graph, &job.base.weights);
-    if !args.quiet {
-        job.base.graph.remarks(&job.faults)?.iter().for_each(|line| terminal::say(line));
-    }
+    job.base.graph.remarks(&job.faults)?.iter().for_each(|line| say(line));
     let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
     if args.verify {
-        args.verify(&job, &read)?;
+        say(&args.verify(&job, &read, quiet)?);
     }
     // The metadata name neither adapter nor commit, so that the same faults give the same bytes.
     let what = format!("{}, seed {}", job.faults, job.seed);
@@ -134,10 +160,7 @@ pub fn run(args: &InjectArgs) -> Result<()> {
         None => read.weights.save(&args.out)?,
     }
     written.map_or(Ok(()), |file| record.save(file))?;
-    if args.json {
-        return terminal::print(&record.to_json());
-    }
-    terminal::print(&text(&record, &args.out, &record_file))
+    Ok(record)
 }
 
 impl InjectArgs {
@@ -211,9 +234,9 @@ impl InjectArgs {
         Ok(Job { base_file: file, base, precision, faults, read_from: args, seed })
     }
 
-    /// Compares the host's faulty weights with those that the adapter computes.
-    fn verify(&self, job: &Job, read: &FaultyWeights) -> Result<()> {
-        let gpu = self.gpu.open(self.quiet)?;
+    /// Compares the host's faulty weights with those that the adapter computes, and says on which.
+    fn verify(&self, job: &Job, read: &FaultyWeights, quiet: bool) -> Result<String> {
+        let gpu = self.gpu.open(quiet)?;
         let (graph, weights) = (&job.base.graph, &job.base.weights);
         let net = FrozenNet::for_inference(&gpu, graph, weights, job.precision, 1)?;
         let injector = net.injector(&gpu, 0, Some(&job.faults))?;
@@ -231,10 +254,7 @@ impl InjectArgs {
                 });
             }
         }
-        if !self.quiet {
-            terminal::say(&format!("the same bits on {}", gpu.report().line()));
-        }
-        Ok(())
+        Ok(format!("the same bits on {}", gpu.report().line()))
     }
 }
 

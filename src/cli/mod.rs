@@ -1,14 +1,17 @@
 //! The binary: parses flags, runs commands, prints results.
 
 pub mod bench;
+pub mod calls;
 pub mod conform;
 pub mod data;
+pub mod demo;
 pub mod devices;
 pub mod energy;
 pub mod eval;
 pub mod export;
 pub mod forward;
 pub mod gpu;
+mod host;
 pub mod import;
 pub mod inject;
 mod interrupt;
@@ -16,11 +19,12 @@ mod places;
 pub mod pretrain;
 pub mod report;
 pub mod repro;
+pub mod shell;
 pub mod train;
 pub mod transform;
 
 use crate::{error::Result, report::terminal};
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
@@ -34,6 +38,9 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// A whole run with nothing but this program: a generator for one faulty chip, accuracy beside energy
+    #[command(after_help = "Example: nf-gpu demo")]
+    Demo(demo::DemoArgs),
     /// Adapters, what matters of them, and which one would be used
     #[command(after_help = "Example: nf-gpu devices")]
     Devices(devices::DevicesArgs),
@@ -97,32 +104,50 @@ enum Command {
         after_help = "Example: nf-gpu transform --generator runs/x/generator.safetensors cat.png --out-dir out"
     )]
     Transform(transform::TransformArgs),
+    /// A script with which a shell completes commands and flags
+    #[command(
+        after_help = "Example: nf-gpu completions bash > ~/.local/share/bash-completion/completions/nf-gpu"
+    )]
+    Completions(shell::CompletionsArgs),
+    /// The manual page of the program, or of a command
+    #[command(after_help = "Example: nf-gpu man train | man -l -")]
+    Man(shell::ManArgs),
 }
 
-/// Parses the command line, runs it, and gives the exit code.
+/// Runs the command line of this process, and gives the exit code.
 pub fn run() -> ExitCode {
+    ExitCode::from(run_with(std::env::args_os()))
+}
+
+/// Parses a command line, of which the first word is the program's name, runs it, and gives the exit code. Signals are
+/// caught from here on, for the rest of the process.
+pub fn run_with(line: impl IntoIterator<Item = OsString>) -> u8 {
     // These two calls must come before any thread is started.
     crate::gpu::without_screen();
     interrupt::catch();
-    let parsed = Cli::command()
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches).map(|cli| (cli, matches)));
-    match parsed {
-        Ok((cli, matches)) => exit(dispatch(cli.command, &matches), ExitCode::SUCCESS),
+    match parsed(line) {
+        Ok((cli, matches)) => exit(dispatch(cli.command, &matches), 0),
         Err(told) => {
-            let code = u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-            exit(terminal::print_usage(&told), code)
+            exit(terminal::print_usage(&told), u8::try_from(told.exit_code()).unwrap_or(1))
         }
     }
 }
 
+/// A command line as the commands take it, and as it was typed.
+fn parsed(
+    line: impl IntoIterator<Item = OsString>,
+) -> std::result::Result<(Cli, ArgMatches), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(line)?;
+    Ok((Cli::from_arg_matches(&matches)?, matches))
+}
+
 /// The exit code: `done` after a success; after an error, which is printed, that of the error.
-fn exit(result: Result<()>, done: ExitCode) -> ExitCode {
+fn exit(result: Result<()>, done: u8) -> u8 {
     match result {
         Ok(()) => done,
         Err(error) => {
             terminal::say(&crate::error::report(&error));
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }
@@ -131,6 +156,8 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
     match command {
         Command::Bench(args) => bench::run(&args),
         Command::Conform(args) => conform::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Train(args) => {
             // `train` needs to know which flags were typed, because a preset fills in only the
@@ -145,6 +172,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Inject(args) => inject::run(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Export(args) => export::run(&args),

@@ -33,6 +33,12 @@ pub struct ReportArgs {
 
 /// Writes the page and what else is wanted, and prints where it is.
 pub fn run(args: &ReportArgs) -> Result<()> {
+    let lines = call(args)?.into_iter().map(|file| format!("{}\n", file.display()));
+    terminal::print(&lines.collect::<String>())
+}
+
+/// Writes the page and what else is wanted, and returns the files, the page first.
+pub(super) fn call(args: &ReportArgs) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<&PathBuf> = Vec::new();
     for path in &args.runs {
         if !paths.contains(&path) {
@@ -63,14 +69,14 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     }
     places.check()?;
     // The page is written last, because it must not be there without what belongs to it.
-    let mut written = String::new();
+    let mut written = vec![out.clone()];
     for (_, dir, files) in &folders {
         std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
         for (file, text) in files {
             atomic::write(file, text)?;
-            written += &format!("{}\n", file.display());
+            written.push(file.clone());
         }
     }
     page.save(&out)?;
-    terminal::print(&format!("{}\n{written}", out.display()))
+    Ok(written)
 }

@@ -1,19 +1,24 @@
 //! `nf-gpu train`.
 
-use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, host::Host, interrupt, places::Places, terminal};
 use crate::{
     bench::{self, StepSettings},
     data,
-    error::Result,
+    error::{Error, Result},
     files::Weights,
     report::{
-        Console, Sink, Tee, console::Verbosity, eval_json::Document, saving, table, wrap::paragraph,
+        Console, Sink, Tee,
+        console::Verbosity,
+        eval_json::{Document, Evaluation},
+        saving, table,
+        wrap::paragraph,
     },
     run::Gpu,
     train::{Every, Preset, RunFolder, Schedule, TrainConfig, dry_run, given, train},
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Arguments of `nf-gpu train`.
 #[derive(Args, Debug)]
@@ -32,16 +37,7 @@ pub struct TrainArgs {
 
 /// Trains a NeuralFuse generator. `typed` tells which flags the user gave: a preset does not change those.
 pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
-    let mut config = TrainConfig { given: given(typed), ..args.config.clone() };
-    if let Some(preset) = config.preset {
-        apply(preset, &mut config, &|flag| {
-            typed.value_source(flag) == Some(ValueSource::CommandLine)
-        })?;
-    }
-    if config.resume.is_none() {
-        config.checked()?;
-    }
-    check_places(&config)?;
+    let config = settings(args, typed)?;
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     if config.dry_run {
@@ -60,6 +56,38 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
         terminal::say(&paragraph(&how, width, 2));
     }
     Ok(())
+}
+
+/// Trains for a caller, with the settings that the command would have: the folder of the run, and the evaluation
+/// at its end.
+pub(super) fn call(
+    args: &TrainArgs,
+    typed: &ArgMatches,
+    host: &mut Host<'_>,
+) -> Result<(PathBuf, Evaluation)> {
+    let config = settings(args, typed)?;
+    if config.dry_run {
+        let hint = "type `nf-gpu train --dry-run` with the same flags";
+        return Err(Error::argument("--dry-run", "it is no run", hint));
+    }
+    let gpu = args.gpu.open_for(host)?;
+    let evaluation = train(&gpu, &config, host.sink, &host.stop)?;
+    Ok((config.resume.unwrap_or(config.out), evaluation))
+}
+
+/// The settings of the flags that were typed, checked as far as they can be without an adapter.
+fn settings(args: &TrainArgs, typed: &ArgMatches) -> Result<TrainConfig> {
+    let mut config = TrainConfig { given: given(typed), ..args.config.clone() };
+    if let Some(preset) = config.preset {
+        apply(preset, &mut config, &|flag| {
+            typed.value_source(flag) == Some(ValueSource::CommandLine)
+        })?;
+    }
+    if config.resume.is_none() {
+        config.checked()?;
+    }
+    check_places(&config)?;
+    Ok(config)
 }
 
 /// Prints the memory plan of a step, and then its duration, which is measured on a step with random weights.

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-const CONVERT: &str = "python/nf_gpu_torch.py convert makes it safetensors, or by hand: safetensors.torch.save_file(\
+const CONVERT: &str = "`python -m nf_gpu.torch` makes it safetensors (bindings/python), or by hand: safetensors.torch.save_file(\
     {k: v.contiguous() for k, v in model.state_dict().items()}, 'weights.safetensors')";
 const ARRAY: &str = "pass it where a .npy file is expected";
 const PICTURE: &str =

@@ -7,6 +7,7 @@ mod lock;
 mod metadata;
 pub mod npy;
 mod packed;
+pub(crate) mod protobuf;
 mod quantised;
 mod read;
 pub mod safetensors;

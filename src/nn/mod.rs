@@ -12,6 +12,7 @@ mod floats;
 mod folded;
 mod frozen;
 mod graph;
+mod graph_json;
 mod grids;
 mod images;
 mod injector;

@@ -14,7 +14,9 @@ pub use documents::{
     },
     fault_record,
     jsonl::{self, JsonLines},
-    measure, trace,
+    measure,
+    tensorboard::TensorBoard,
+    trace,
 };
 pub use pictures::{curves, images, page};
 pub(crate) use terminal::progress;

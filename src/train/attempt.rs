@@ -19,7 +19,7 @@ use crate::{
     fault::{Faults, Maps},
     models,
     nn::{Graph, TrainableNet, initialise},
-    report::{Event, JsonLines, Sink, Tee, eval_json::Evaluation},
+    report::{Event, JsonLines, Sink, Tee, TensorBoard, eval_json::Evaluation},
     run::Gpu,
 };
 use std::path::PathBuf;
@@ -160,7 +160,12 @@ fn attempt(
         None => 0,
     };
     let mut lines = JsonLines::resume(run.folder.metrics(), done)?;
-    let mut tee = Tee(vec![sink, &mut lines]);
+    let board = config.tensorboard.then(|| run.folder.tensorboard());
+    let mut board =
+        board.map(|file| TensorBoard::resume(file, run.folder.metrics())).transpose()?;
+    let mut sinks: Vec<&mut dyn Sink> = vec![sink, &mut lines];
+    sinks.extend(board.as_mut().map(|board| board as &mut dyn Sink));
+    let mut tee = Tee(sinks);
     if let Some(setback) = setback {
         let recovered = run.history.add(setback, done)?;
         tee.event(&Event::Recovered(recovered))?;

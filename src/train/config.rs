@@ -155,6 +155,10 @@ pub struct TrainConfig {
           value_parser = OsStringValueParser::new().map(PathBuf::from))]
     #[serde(skip)]
     pub profile: Option<PathBuf>,
+    /// Write the metrics also as events for TensorBoard, into the folder of the run
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// Times that the run goes on from its last checkpoint after the GPU was lost or numbers went wrong
     #[arg(long, value_name = "N", default_value_t = RECOVERIES)]
     #[serde(skip)]

@@ -146,6 +146,7 @@ impl RunFolder {
             self.curves(),
             self.images(),
             self.report(),
+            self.tensorboard(),
         ];
         files.extend(self.saved().files());
         files
@@ -163,6 +164,11 @@ impl RunFolder {
     /// Numbers of every step and evaluation.
     pub fn metrics(&self) -> PathBuf {
         self.file("metrics.jsonl")
+    }
+
+    /// The same numbers as events for TensorBoard, which looks for such a name.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.file("events.out.tfevents.nf-gpu")
     }
 
     /// State from which the run is resumed.

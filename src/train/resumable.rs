@@ -74,6 +74,7 @@ const RULES: &[Rule] = {
         of(&["verify_every"], Nothing, |run, on| {
             adopt(&mut run.verify_every, &on.now.verify_every)
         }),
+        of(&["tensorboard"], Nothing, |run, on| adopt(&mut run.tensorboard, &on.now.tensorboard)),
         of(&["images"], Nothing, |run, on| adopt(&mut run.images, &on.now.images)),
         // Its effect, the order of the classes, is compared instead.
         of(&["allow_mismatch"], Nothing, |run, on| {

@@ -1,7 +1,7 @@
 //! Functions for the settings of both trainings: reading them from flags, and refusing values that make
 //! no sense.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, usage};
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::ffi::OsString;
 
@@ -14,15 +14,8 @@ pub(crate) fn parsed<T: Args + FromArgMatches>(
 ) -> Result<(T, ArgMatches)> {
     let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
     let matches = command.try_get_matches_from(flags);
-    matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches))).map_err(|e| {
-        let text = e.to_string();
-        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Error::argument(
-            "settings",
-            what,
-            "see the help of the command, such as `nf-gpu train --help`",
-        )
-    })
+    let read = matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches)));
+    read.map_err(|told| usage(&told, "see the help of the command, such as `nf-gpu train --help`"))
 }
 
 /// Most images of a part of a batch; `None` means as many as fit the adapter.

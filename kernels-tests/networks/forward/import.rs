@@ -158,7 +158,7 @@ fn weights_of_another_network_are_refused_with_everything_that_is_wrong() {
         (
             "import t.pt --model resnet20 --out o.safetensors".into(),
             1,
-            &["a PyTorch checkpoint", "python/nf_gpu_torch.py convert"],
+            &["a PyTorch checkpoint", "python -m nf_gpu.torch"],
         ),
         ("import no.st --model resnet20 --out o".into(), 1, &["no.st", "check the path"]),
         (format!("{import} resnet20 --out no/o.safetensors"), 2, &["--out"]),

@@ -1,6 +1,6 @@
 //! `nf-gpu energy --min-accuracy A EVAL.json...`: the operating point of least energy.
 
-use super::{EnergyArgs, short, source};
+use super::{Answer, EnergyArgs, short, source};
 use crate::{
     cli::terminal,
     energy::{Candidate, Choice, OperatingPoints, choose, read_evaluations},
@@ -10,7 +10,12 @@ use crate::{
 };
 use serde_json::json;
 
-pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> Result<()> {
+pub(super) fn answer(
+    args: &EnergyArgs,
+    points: &OperatingPoints,
+    minimum: f64,
+    json: bool,
+) -> Result<Answer> {
     if !(0.0..=100.0).contains(&minimum) || (minimum > 0.0 && minimum < 1.0) {
         let hint = "accuracies are per cent: 90 is nine images of ten";
         return Err(Error::argument("--min-accuracy", format!("{minimum} is no accuracy"), hint));
@@ -22,9 +27,9 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
     }
     let at = args.voltage.map(|voltage| points.require_voltage(voltage)).transpose()?;
     let choice = choose(&evaluations, (points, at), minimum, args.classes)?;
-    if args.json {
+    if json {
         let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
-        return terminal::print_json(&json!({
+        return Ok(Answer::Document(json!({
             "version": 1,
             "min_accuracy": minimum,
             "base": evaluations.first().map(|(_, e)| &e.base),
@@ -38,7 +43,7 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
             "unknown_rates": choice.unknown_rates,
             "partial_rates": choice.partial_rates,
             "points": points,
-        }));
+        })));
     }
     let table = table(&choice, args.evaluations.len() > 1);
     let mut text = format!("{table:0$}", terminal::columns());
@@ -51,7 +56,7 @@ pub(super) fn run(args: &EnergyArgs, points: &OperatingPoints, minimum: f64) -> 
     text += &verdict(&choice, minimum);
     text += &gaps(&choice, args.evaluations.len() > 1);
     text += &format!("{}\n", source(points, terminal::columns()));
-    terminal::print(&text)
+    Ok(Answer::Text(text))
 }
 
 fn table(choice: &Choice, files: bool) -> Table {

@@ -1,5 +1,6 @@
 //! `nf-gpu energy --table`: every network and pair beside what the paper prints.
 
+use super::Answer;
 use crate::{
     cli::terminal,
     energy::{
@@ -18,13 +19,13 @@ const MARK: &str = "≠";
 /// A number of a base network with a generator in front.
 type OfPair<'a> = &'a dyn Fn(&Cost, &Cost) -> f64;
 
-pub(super) fn run(as_json: bool) -> Result<()> {
+pub(super) fn answer(as_json: bool) -> Result<Answer> {
     let paper = published()?;
     let all = compare(&paper)?;
     let energy = OperatingPoints::built_in()?.require(0.01)?.energy_per_access;
     let by_macs = 1.0 - paper.saving_per_access_table_8 / 100.0;
     if as_json {
-        return terminal::print_json(&document(&all, [energy, by_macs], &paper));
+        return Ok(Answer::Document(document(&all, [energy, by_macs], &paper)));
     }
     let width = terminal::columns();
     let mut text = format!("{:width$}", networks(&all));
@@ -72,7 +73,7 @@ pub(super) fn run(as_json: bool) -> Result<()> {
     let lines = lines.lines().map(|line| paragraph(line, width, 4) + "\n");
     text += &lines.collect::<String>();
     text += &format!("\n{}\n", paragraph(&format!("Printed numbers: {}", paper.source), width, 2));
-    terminal::print(&text)
+    Ok(Answer::Text(text))
 }
 
 /// The energy saved per access, in words.

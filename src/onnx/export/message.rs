@@ -1,56 +1,6 @@
-//! Messages of ONNX in the wire format of protocol buffers, written. Numbers of fields are those of `onnx.proto3`.
+//! Messages of ONNX, written. Numbers of fields are those of `onnx.proto3`.
 
-/// A message that is being written.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Message(pub(super) Vec<u8>);
-
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    /// An integer field.
-    pub(super) fn int(mut self, number: u64, value: i64) -> Self {
-        self.varint(number << 3);
-        self.varint(value.cast_unsigned());
-        self
-    }
-
-    /// A `float` field.
-    pub(super) fn float(mut self, number: u64, value: f32) -> Self {
-        self.varint(number << 3 | 5);
-        self.0.extend(value.to_le_bytes());
-        self
-    }
-
-    /// A field of bytes, text or a message.
-    pub(super) fn bytes(mut self, number: u64, bytes: &[u8]) -> Self {
-        self.varint(number << 3 | 2);
-        self.varint(bytes.len() as u64);
-        self.0.extend(bytes);
-        self
-    }
-
-    /// A text field.
-    pub(super) fn text(self, number: u64, text: &str) -> Self {
-        self.bytes(number, text.as_bytes())
-    }
-
-    /// A message as a field.
-    pub(super) fn message(self, number: u64, message: &Self) -> Self {
-        self.bytes(number, &message.0)
-    }
-
-    /// Fields that are copied as they are.
-    pub(super) fn copied(mut self, fields: &[u8]) -> Self {
-        self.0.extend(fields);
-        self
-    }
-}
+pub(super) use crate::files::protobuf::Message;
 
 /// Value of a node's attribute.
 #[derive(Clone, Debug)]

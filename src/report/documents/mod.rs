@@ -8,4 +8,5 @@ pub mod fault_record;
 pub mod jsonl;
 pub mod measure;
 pub mod published;
+pub mod tensorboard;
 pub mod trace;

@@ -1,0 +1,25 @@
+# nf-gpu with a software Vulkan driver (llvmpipe), so that it runs anywhere:
+#
+#   docker build -t nf-gpu . && docker run --rm -it -v "$PWD/runs:/work/runs" nf-gpu demo
+#
+# With an NVIDIA card: docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all ... (the host's driver brings its own
+# Vulkan). Untested: this was written on a machine without Docker.
+FROM debian:trixie-slim AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates curl gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+RUN curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path
+WORKDIR /src
+COPY . .
+RUN /root/.cargo/bin/cargo build --release --locked
+
+FROM debian:trixie-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libvulkan1 mesa-vulkan-drivers \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /src/target/release/nf-gpu /usr/local/bin/nf-gpu
+COPY --from=build /src/LICENSE-APACHE /src/LICENSE-MIT /usr/share/doc/nf-gpu/
+WORKDIR /work
+ENTRYPOINT ["nf-gpu"]
+CMD ["--help"]
