@@ -38,7 +38,7 @@ if [ -z "$binary" ]; then
     binary=${CARGO_TARGET_DIR:-$PWD/target}/release/nf-gpu
 fi
 program=("$(realpath "$binary")")
-if [ -n "${NF_MESA-}" ]; then program=("$PWD/scripts/newer-llvmpipe.sh" "$NF_MESA" "${program[@]}"); fi
+if [ -n "${NF_MESA-}" ]; then program=("$PWD/scripts/newer-llvmpipe.sh" "$(realpath "$NF_MESA")" "${program[@]}"); fi
 # Kernels are compiled with their usual variants: the first run of each shape would be measured otherwise.
 export NF_GPU_NO_TUNE=1
 

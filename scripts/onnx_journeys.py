@@ -220,7 +220,7 @@ JOURNEYS = {
         "what": "torchvision's mobilenet_v2 (width 0.35), trained here in PyTorch on CIFAR-10 at 96x96",
         "dataset": "cifar10", "flags": "--preprocess squash", "mean": IMAGENET[0], "std": IMAGENET[1],
         "chip": "--chip mobilenet.csv", "map": (8, 8192, 128, 0.004), "images": COMPARED,
-        "train": "--generator UNetS --steps 60 --batch-size 16 --lr 0.005 --schedule cosine",
+        "train": "--generator UNetS --steps 40 --batch-size 16 --lr 0.005 --schedule cosine",
     },
 }
 # A map without faulty cells: eval's logits with it are those of the network as it was meant.
