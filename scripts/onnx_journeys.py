@@ -208,7 +208,7 @@ JOURNEYS = {
         "what": "PyPI's ccexam 1.0.0, its MNIST network as it was trained",
         "dataset": "mnist", "flags": "", "mean": [0.1307], "std": [0.3081],
         "chip": "--faults stuck-at --ber 0.06 --chip 1", "images": 10000,
-        "train": "--generator UNetS --steps 200 --batch-size 32 --lr 0.005 --schedule cosine",
+        "train": "--generator ConvS --steps 200 --batch-size 32 --lr 0.005 --schedule cosine",
     },
     "digits": {
         "what": "five layers (depthwise, ReLU6, hard swish), trained here in PyTorch on MNIST",
