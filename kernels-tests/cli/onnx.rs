@@ -31,6 +31,11 @@ fn a_network_of_ones_own_is_protected_and_taken_away() {
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
+    let plan = "train --base net.onnx --dataset fashion-sample --chip 1 --steps 1 --batch-size 2";
+    let plan = place.run(&format!("{plan} --dry-run")).done();
+    for line in ["base        net: ", "every buffer fits one binding", "not estimated"] {
+        assert!(plan.contains(line), "{line}: {plan}");
+    }
     for generator in ["UNetS", "ConvS"] {
         let run = format!(
             "train --base net.onnx --generator {generator} --dataset fashion-sample --faults stuck-at \

@@ -130,6 +130,12 @@ impl ExportArgs {
             }
         }
         let base = BaseNet::load(path, &hints)?;
+        if trained.as_ref().and_then(|trained| trained.is_for(&base.sha256)) == Some(false) {
+            let (run, path) = (self.run.display(), path.display());
+            terminal::say(&format!(
+                "note: {run} was trained in front of another network than {path}"
+            ));
+        }
         let trained_bits = trained.as_ref().and_then(|trained| trained.asked.precision);
         let bits = check_bits(base.precision(self.precision.or(trained_bits))?)?;
         let images = base.input();

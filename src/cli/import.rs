@@ -104,7 +104,10 @@ pub(super) fn call(args: &ImportArgs) -> Result<Value> {
 /// Imports weights.
 fn import(args: &ImportArgs) -> Result<Imported> {
     let missing = |flag, what, hint: String| Error::argument(flag, what, hint);
-    let known = || format!("name it: {}", models::base_names().join(", "));
+    let known = || {
+        let names = models::base_names().join(", ");
+        format!("name it: {names}; any other comes as an ONNX file, as torch.onnx.export writes it")
+    };
     let model = args.model.as_deref();
     let model =
         model.ok_or_else(|| missing("--model", "which network it is, is not said", known()))?;

@@ -6,6 +6,7 @@ use crate::{
     data,
     error::{Error, Result},
     files::Weights,
+    onnx,
     report::{
         Console, Sink, Tee,
         console::Verbosity,
@@ -96,7 +97,8 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
     if !args.json {
         terminal::print(&plan.to_string())?;
     }
-    if plan.too_large.is_empty() {
+    // The step that is timed is of networks by name; an ONNX file's name is none, or another's.
+    if plan.too_large.is_empty() && !onnx::is_onnx(&config.base) {
         let settings = StepSettings {
             batch: plan.images_to_time(gpu.report().is_software()),
             copies: config.perturbed_copies()?,

@@ -24,12 +24,24 @@ impl Normalisation {
     /// What is wrong, and as a hint what was probably meant: statistics of values from 0 to 255 or from -1 to
     /// 1, reciprocals of deviations, or numbers that were divided twice.
     pub fn of(mean: [f32; 3], std: [f32; 3]) -> std::result::Result<Self, (String, String)> {
-        let list = |v: [f32; 3]| v.map(|x| ((x * 1e6).round() / 1e6).to_string()).join(",");
-        let wrong = |what: &str, mean: [f32; 3], std: [f32; 3], of: &str| {
+        Self::check(&mean, &std).map(|()| Self { mean, std })
+    }
+
+    /// Checks that values from 0 to 1 can have these means and deviations, one of each per channel.
+    ///
+    /// # Errors
+    /// Those of [`Self::of`].
+    pub fn check(mean: &[f32], std: &[f32]) -> std::result::Result<(), (String, String)> {
+        let each = |v: &[f32], f: &dyn Fn(f32) -> f32| v.iter().map(|&x| f(x)).collect::<Vec<_>>();
+        let list = |v: &[f32]| {
+            let rounded = v.iter().map(|x| ((x * 1e6).round() / 1e6).to_string());
+            rounded.collect::<Vec<_>>().join(",")
+        };
+        let wrong = |what: &str, mean: &[f32], std: &[f32], of: &str| {
             let (mean, std) = (list(mean), list(std));
             Err((what.to_owned(), format!("{of}: --input-mean {mean} --input-std {std}")))
         };
-        let any = |v: [f32; 3], bad: fn(f32) -> bool| v.into_iter().any(bad);
+        let any = |v: &[f32], bad: fn(f32) -> bool| v.iter().any(|&x| bad(x));
         if any(mean, |m| !m.is_finite()) || any(std, |s| !s.is_finite() || s <= 0.0) {
             let what = format!("{mean:?} and {std:?}");
             return Err((
@@ -41,32 +53,28 @@ impl Normalisation {
         let bytes = any(mean, |m| m > 1.0);
         if bytes || any(std, |s| s > LARGEST_MULTIPLE) {
             let divided = |v: f32, divide: bool| if divide { v / 255.0 } else { v };
-            let mean = mean.map(|m| divided(m, bytes));
-            let std = std.map(|s| divided(s, s >= 1.0));
+            let mean = each(mean, &|m| divided(m, bytes));
+            let std = each(std, &|s| divided(s, s >= 1.0));
             let what = "mean and deviation are of values from 0 to 1, not of bytes from 0 to 255";
-            return wrong(what, mean, std, "divided by 255 they are");
+            return wrong(what, &mean, &std, "divided by 255 they are");
         }
         if any(mean, |m| m < 0.0) {
             let what = "a mean below 0 is none of values from 0 to 1";
-            let (mean, std) = (mean.map(|m| (m + 1.0) / 2.0), std.map(|s| s / 2.0));
-            return wrong(what, mean, std, "if they are of values from -1 to 1, then");
+            let (mean, std) = (each(mean, &|m| (m + 1.0) / 2.0), each(std, &|s| s / 2.0));
+            return wrong(what, &mean, &std, "if they are of values from -1 to 1, then");
         }
         if any(std, |s| s > 1.0) {
             let what = "values from 0 to 1 do not deviate by more than 1";
-            return wrong(
-                what,
-                mean,
-                std.map(|s| if s > 1.0 { 1.0 / s } else { s }),
-                "if these are what is multiplied with, then",
-            );
+            let std = each(std, &|s| if s > 1.0 { 1.0 / s } else { s });
+            return wrong(what, mean, &std, "if these are what is multiplied with, then");
         }
         if any(std, |s| s < 0.5 / 255.0) {
             let what = "a deviation is less than half a grey level";
-            let times = |v: [f32; 3]| v.map(|x| x * 255.0);
-            let mean = if any(mean, |m| m > 1.0 / 255.0) { mean } else { times(mean) };
-            return wrong(what, mean, times(std), "if they were divided by 255 twice, then");
+            let times = |v: &[f32]| each(v, &|x| x * 255.0);
+            let mean = if any(mean, |m| m > 1.0 / 255.0) { mean.to_vec() } else { times(mean) };
+            return wrong(what, &mean, &times(std), "if they were divided by 255 twice, then");
         }
-        Ok(Self { mean, std })
+        Ok(())
     }
 }
 
@@ -271,6 +279,9 @@ mod tests {
             let (_, hint) = Normalisation::of(mean, std).unwrap_err();
             assert!(hint.ends_with(&format!("--input-mean {meant}")), "{mean:?}: {hint}");
         }
+        // As many numbers are meant as were given.
+        let (_, hint) = Normalisation::check(&[33.3285], &[78.5655]).unwrap_err();
+        assert!(hint.ends_with("--input-mean 0.1307 --input-std 0.3081"), "{hint}");
         for (mean, std) in
             [([f32::NAN; 3], [1.0; 3]), ([0.0; 3], [0.0; 3]), ([0.0; 3], [f32::INFINITY; 3])]
         {

