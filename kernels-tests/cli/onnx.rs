@@ -24,7 +24,7 @@ fn a_network_of_ones_own_is_protected_and_taken_away() {
     let place = place();
     let said = place.run("import net.onnx").done();
     for line in [
-        "images of 1x28x28",
+        "images of 1x28x28\n  of values in [-1, 1]; if it was trained with others",
         "10 classes",
         "3.weight          12x1x3x3          108 words  Conv, 12 groups",
         "7896 stored words that faults can hit",
@@ -57,6 +57,8 @@ fn a_network_of_ones_own_is_protected_and_taken_away() {
         assert_eq!((&json["output"], &json["precision"]), (&"scores".into(), &8.into()));
         // The protected network is itself a network that can be read. All its weights lie on their grids already, so
         // that quantising them again changes nothing.
+        let inside = place.run(&format!("inject --base {out} --ber 0.01 --out again.safetensors"));
+        assert!(inside.stderr.contains("this file holds a generator too"), "{}", inside.stderr);
         let protected = evaluated(&place, &format!("--base {out} --ber 0 --seeds 1"));
         assert_eq!(protected.clean.accuracy, wanted, "{generator}");
         // Nodes and names of the user's file are there byte for byte.
@@ -121,6 +123,8 @@ fn what_cannot_be_exported_is_refused_in_words() {
             "only the faults of an ONNX file",
         ),
         ("import base.safetensors --out x.safetensors", 2, "which network it is, is not said"),
+        ("eval --base base.safetensors --generator run", 1, "inside it: run/generator.safetensors"),
+        ("eval --base base.safetensors --generator net.onnx", 1, "a base network may be one"),
     ] {
         place.run(flags).refused(code, &[said]);
         assert!(!place.path("x.onnx").exists(), "{flags}");

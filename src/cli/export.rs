@@ -4,7 +4,7 @@ use super::{places::Places, terminal};
 use crate::{
     error::{Error, Result},
     fault::check_bits,
-    files::{atomic, read_file, sha256_of},
+    files::{atomic, read_file, sha256, sha256_of},
     models::GENERATOR_BITS,
     nn::on_grid,
     onnx::{
@@ -117,8 +117,18 @@ impl ExportArgs {
 
     fn with_base(&self, generator: GeneratorFile, path: &Path) -> Result<Written> {
         let trained = generator.trained.clone();
+        let is_its_own = match &trained {
+            Some(trained) => trained.is_for(&sha256(path)?) != Some(false),
+            None => true,
+        };
+        if !is_its_own {
+            let (run, path) = (self.run.display(), path.display());
+            terminal::say(&format!(
+                "note: {run} was trained in front of another network than {path}"
+            ));
+        }
         let mut hints = self.hints.clone();
-        if let Some(trained) = &trained {
+        if let Some(trained) = trained.as_ref().filter(|_| is_its_own) {
             // As `eval` does: what the training was told of the network holds here too.
             hints.input_shape = hints
                 .input_shape
@@ -130,12 +140,6 @@ impl ExportArgs {
             }
         }
         let base = BaseNet::load(path, &hints)?;
-        if trained.as_ref().and_then(|trained| trained.is_for(&base.sha256)) == Some(false) {
-            let (run, path) = (self.run.display(), path.display());
-            terminal::say(&format!(
-                "note: {run} was trained in front of another network than {path}"
-            ));
-        }
         let trained_bits = trained.as_ref().and_then(|trained| trained.asked.precision);
         let bits = check_bits(base.precision(self.precision.or(trained_bits))?)?;
         let images = base.input();

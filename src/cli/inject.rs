@@ -132,6 +132,12 @@ fn inject(args: &InjectArgs, quiet: bool, say: &mut dyn FnMut(&str)) -> Result<F
     }
     let network = (&job.base.graph, &job.base.weights);
     job.base.graph.remarks(&job.faults)?.iter().for_each(|line| say(line));
+    if job.base.graph.layer_names().any(|name| name.starts_with(onnx::export::GENERATOR)) {
+        say(
+            "note: this file holds a generator too. Faults hit its weights, and the network's words have other \
+             addresses than in the file that it was exported with: give that one",
+        );
+    }
     let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
     if args.verify {
         say(&args.verify(&job, &read, quiet)?);

@@ -65,7 +65,9 @@ pub(crate) fn recognise(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         return Some(("safetensors", "pass it where a safetensors file is expected"));
     }
     if bytes.first() == Some(&8) && [&b"onnx"[..], b"pytorch"].iter().any(|by| holds(bytes, by)) {
-        return Some(("an ONNX network", "get its weights as a PyTorch or safetensors file"));
+        let hint = "a base network may be one, with a name in .onnx; generators are files that nf-gpu train wrote, \
+                    and other weights come as a PyTorch or safetensors file";
+        return Some(("an ONNX network", hint));
     }
     if !bytes.is_empty() && bytes.iter().all(|&b| b == 0) {
         let hint = "it was never written to its end: copy or download it again";

@@ -18,7 +18,13 @@ pub(crate) fn open(path: &Path) -> Result<(File, Metadata)> {
     // This is checked before opening: some systems refuse to open a folder in words that do not say so.
     let there = fs::metadata(path).map_err(reading)?;
     if there.is_dir() {
-        return Err(Error::format(path, "it is a folder, not a file", "name the file inside it"));
+        let generator = path.join("generator.safetensors");
+        let hint = if generator.is_file() {
+            format!("name the file inside it: {}", generator.display())
+        } else {
+            "name the file inside it".into()
+        };
+        return Err(Error::format(path, "it is a folder, not a file", hint));
     }
     if !there.is_file() {
         return Err(Error::format(path, "it is not a regular file", "copy it to a file first"));

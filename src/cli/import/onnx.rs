@@ -35,7 +35,12 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
     };
     let report = ImportReport::of(&onnx::load(&args.file, &hints.read_options()?)?);
     if !args.json {
-        return terminal::print(&format!("{}\n", report.lines().join("\n")));
+        let mut lines = report.lines();
+        if hints.input_mean.is_none() && hints.input_std.is_none() {
+            // Nothing in the file says so, and a network that is given other values is silently worse.
+            lines.insert(1, "  of values in [-1, 1]; if it was trained with others, say --input-mean and --input-std".into());
+        }
+        return terminal::print(&format!("{}\n", lines.join("\n")));
     }
     let mut document = json!({
         "version": 1,

@@ -26,6 +26,9 @@ const OPSET: i64 = 13;
 /// inputs.
 const OLDEST: i64 = 11;
 
+/// How names of nodes and tensors of a generator in front of a network begin.
+pub const GENERATOR: &str = "neuralfuse/";
+
 /// A generator to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Exported<'a> {
@@ -57,7 +60,7 @@ pub fn generator(generator: Exported<'_>) -> Result<Vec<u8>> {
 /// # Errors
 /// Tensors are missing, or cannot be quantised.
 pub fn with_network(generator: Exported<'_>, base: Exported<'_>) -> Result<Vec<u8>> {
-    let mut nodes = Nodes::new("neuralfuse/");
+    let mut nodes = Nodes::new(GENERATOR);
     fused(&mut nodes, generator, "images", "protected", None)?;
     let mut of_base = Nodes::new("");
     let scores = of_base.network(base.graph, base.weights, base.bits, "protected")?;
@@ -147,7 +150,7 @@ pub fn protected(
         return Err(Error::format(path, what, hint));
     }
     let input = unprotected(imported);
-    let mut nodes = Nodes::new("neuralfuse/");
+    let mut nodes = Nodes::new(GENERATOR);
     match imported.layout {
         AxisOrder::Chw => fused(&mut nodes, generator, &input, &imported.input, normalisation)?,
         AxisOrder::Hwc => {
