@@ -107,7 +107,7 @@ fn finish(
     }
     if MASK_OUT == 1u {
         let octet = (strip.copy * ((pixels + 7u) / 8u) + first / 8u) * k4s + strip.k4;
-        mask_out[octet] = select(mask_out[octet], 0u, half == 0u) | word << (16u * half);
+        mask_out[octet] = select(mask_out[octet], 0u, half == 0u) | (word << (16u * half));
     }
 }
 
