@@ -4,15 +4,10 @@
 #
 # With an NVIDIA card: docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all ... (the host's driver brings its own
 # Vulkan). Untested: this was written on a machine without Docker.
-FROM debian:trixie-slim AS build
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates curl gcc libc6-dev \
-    && rm -rf /var/lib/apt/lists/*
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path
+FROM rust:slim-trixie AS build
 WORKDIR /src
 COPY . .
-RUN /root/.cargo/bin/cargo build --release --locked
+RUN cargo build --release --locked
 
 FROM debian:trixie-slim
 RUN apt-get update \
