@@ -66,7 +66,7 @@ fn gates_groups_and_batch_norm_anywhere() {
     let x = g.pointwise(x, Pointwise::Silu);
     let x = g.convolution(x, named("depthwise"), 10, three, 10, [1; 2]).unwrap();
     let x = norm(&mut g, x, "n2", 1e-3);
-    let x = g.pointwise(x, Pointwise::Clip { low: 0.0, high: 0.75 });
+    let x = g.pointwise(x, Pointwise::Clip { low: 0.0, high: 0.125 });
     let s = g.global_avg_pool(x);
     let s = g.conv(s, "squeeze", 3, one, true).unwrap();
     let s = g.relu(s);
