@@ -1,6 +1,6 @@
 # nf-gpu with a software Vulkan driver (llvmpipe), so that it runs anywhere:
 #
-#   docker build -t nf-gpu . && docker run --rm -it -v "$PWD/runs:/work/runs" nf-gpu demo
+#   docker build -t nf-gpu . && docker run --rm -it -v "$PWD/runs:/nf-gpu/runs" nf-gpu demo
 #
 # With an NVIDIA card: docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all ... (the host's driver brings its own
 # Vulkan). Untested: this was written on a machine without Docker.
@@ -15,6 +15,6 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/target/release/nf-gpu /usr/local/bin/nf-gpu
 COPY --from=build /src/LICENSE-APACHE /src/LICENSE-MIT /usr/share/doc/nf-gpu/
-WORKDIR /work
+WORKDIR /nf-gpu
 ENTRYPOINT ["nf-gpu"]
 CMD ["--help"]

@@ -25,6 +25,24 @@ phase() {
 # With --no-install the scripts say what is missing instead of bringing it.
 may_install() { [ -z "${NF_NO_INSTALL-}" ]; }
 
+# python_with_torch DIR [PACKAGE...]: prints a Python that has torch, torchvision, onnx and onnxruntime: the one that
+# NF_PYTHON names, or else one in DIR/venv, into which these and the packages are installed unless they are there.
+python_with_torch() {
+    local python=$1/venv/bin/python
+    local packages=(torch torchvision onnx onnxscript onnxruntime "${@:2}")
+    if [ -n "${NF_PYTHON-}" ]; then
+        printf '%s\n' "$NF_PYTHON"
+        return
+    fi
+    if ! "$python" -m pip show -q "${packages[@]}" 2>/dev/null; then
+        may_install || die "no Python with ${packages[*]}" "name one with NF_PYTHON"
+        say "installing ${packages[*]} into $1/venv"
+        python3 -m venv "$1/venv" >&2
+        "$python" -m pip install -q "${packages[@]}" >&2
+    fi
+    printf '%s\n' "$python"
+}
+
 # The minor version of Rust that the package needs.
 rust_needed() { sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' Cargo.toml; }
 

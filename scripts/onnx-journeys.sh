@@ -20,16 +20,7 @@ eval "$settings"
 folder=${NF_JOURNEYS:-${CARGO_TARGET_DIR:-$PWD/target}/onnx-journeys}
 data=${NF_DATA:-datasets/cache}
 mkdir -p "$folder/wheels"
-python=${NF_PYTHON-}
-if [ -z "$python" ]; then
-    python=$folder/venv/bin/python
-    if ! "$python" -c "import torch, torchvision, onnx, onnxruntime, PIL" 2>/dev/null; then
-        may_install || die "no Python with torch, torchvision, onnx, onnxruntime and pillow" "name one with NF_PYTHON"
-        say "installing torch, torchvision, onnx, onnxruntime, pillow into $folder/venv"
-        python3 -m venv "$folder/venv"
-        "$python" -m pip install -q torch torchvision onnx onnxscript onnxruntime pillow
-    fi
-fi
+python=$(python_with_torch "$folder" pillow)
 binary=${NF_BINARY-}
 if [ -z "$binary" ]; then
     phase "building"

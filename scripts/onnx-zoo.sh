@@ -16,16 +16,7 @@ settings=$(scripts/driver.sh)
 eval "$settings"
 folder=${NF_ZOO:-${CARGO_TARGET_DIR:-$PWD/target}/onnx-zoo}
 mkdir -p "$folder"
-python=${NF_PYTHON-}
-if [ -z "$python" ]; then
-    python=$folder/venv/bin/python
-    if ! "$python" -c "import torch, torchvision, onnx, onnxruntime" 2>/dev/null; then
-        may_install || die "no Python with torch, torchvision, onnx and onnxruntime" "name one with NF_PYTHON"
-        say "installing torch, torchvision, onnx, onnxruntime into $folder/venv"
-        python3 -m venv "$folder/venv"
-        "$python" -m pip install -q torch torchvision onnx onnxscript onnxruntime
-    fi
-fi
+python=$(python_with_torch "$folder")
 
 phase "building"
 cargo build --release

@@ -110,6 +110,23 @@ fn convolutions() -> Vec<(Conv2d, Fusion)> {
 }
 
 #[test]
+fn few_output_channels_are_computed_directly_where_a_variant_is_made_for_them() {
+    every_gpu(|gpu, _| {
+        let of = |w, c, k| {
+            let x = Nhwc::new(2, 8, w, c);
+            let conv = Conv2d::forward(x, k, Window::square(3, 1, 1)).unwrap();
+            Algorithm::choose(gpu, conv).unwrap().name()
+        };
+        if !gpu.report().is_software() {
+            return; // There measurement decides.
+        }
+        let narrow = if gpu.subgroup() == Some(8) { "direct" } else { "winograd4" };
+        assert_eq!([of(16, 16, 16), of(8, 32, 16)], [narrow; 2]);
+        assert_eq!([of(16, 16, 32), of(12, 16, 16)], ["winograd4"; 2]);
+    });
+}
+
+#[test]
 fn a_convolution_by_winograd_is_the_convolution() {
     every_gpu(|gpu, _| {
         for form in [Form::F2, Form::F4] {

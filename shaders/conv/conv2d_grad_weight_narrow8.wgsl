@@ -27,12 +27,8 @@ fn outer(v: vec4<f32>, a: vec4<f32>, b: vec4<f32>, t: Tap) -> Tap {
     );
 }
 
-// A pixel of the image row; 0 outside.
 fn pixel_of(line: Line, row: Row, ix: i32) -> vec4<f32> {
-    let inside = line.inside && ix >= 0 && ix < i32(params.x_w);
-    let at = line.at + u32(select(0, ix, inside)) * ((params.c + 3u) / 4u);
-    let keep = real_lanes(row.c4, params.c) & vec4<bool>(inside);
-    return operand(select(vec4<f32>(0.0), x[at], keep));
+    return operand(read_pixel(line, row, ix));
 }
 
 @compute @workgroup_size(WG_SIZE)

@@ -69,11 +69,17 @@ fn line_of(row: Row, line: u32) -> Line {
     return Line(inside, select(0u, first, inside));
 }
 
-fn read_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
-    let ix = i32(ox * params.stride_x + row.s) - i32(params.pad_x);
-    let inside = line.inside && ox < params.y_w && ix >= 0 && ix < i32(params.x_w);
+// Four channels of pixel `ix` of the row of x; 0 outside.
+fn read_pixel(line: Line, row: Row, ix: i32) -> vec4<f32> {
+    let inside = line.inside && ix >= 0 && ix < i32(params.x_w);
     let at = line.at + u32(select(0, ix, inside)) * ((params.c + 3u) / 4u);
     return select(vec4<f32>(0.0), x[at], real_lanes(row.c4, params.c) & vec4<bool>(inside));
+}
+
+// What the row group reads for pixel `ox` of dy; 0 behind its last one.
+fn read_x(line: Line, row: Row, ox: u32) -> vec4<f32> {
+    let ix = i32(ox * params.stride_x + row.s) - i32(params.pad_x);
+    return read_pixel(line, row, select(-1, ix, ox < params.y_w));
 }
 
 fn load_x(line: Line, row: Row, ox: u32) -> vec4<f32> {

@@ -179,8 +179,8 @@ impl BenchArgs {
     fn sizes(&self, gpu: &Gpu) -> (CaseSettings, StepSettings) {
         let mut cases = CaseSettings::of(gpu, self.quick);
         cases.batch = self.batch_size.unwrap_or(cases.batch);
-        // A user who names kernels wants all of their cases.
-        cases.glance = self.quick && self.kernel.is_none();
+        // A user who names kernels or shapes wants all of their cases.
+        cases.glance = self.quick && self.kernel.is_none() && self.case.is_none();
         let mut steps = StepSettings::of(gpu, self.quick);
         steps.batch = self.batch_size.unwrap_or(steps.batch);
         steps.copies = self.copies.unwrap_or(steps.copies);

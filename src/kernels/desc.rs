@@ -92,7 +92,7 @@ pub enum Suits {
 }
 
 impl Suits {
-    /// Whether these are among them: adapters that compute on the CPU, or hardware GPUs.
+    /// Whether an adapter is among them: one that computes on the CPU (`software`), or a hardware GPU.
     pub fn include(self, software: bool) -> bool {
         match self {
             Self::Any => true,

@@ -7,6 +7,7 @@ use crate::{
             self,
             conv2d::{Conv2d, Fusion, class_name},
         },
+        desc::Variant,
         matmul,
         winograd::{self, Form, Tiles},
     },
@@ -28,7 +29,7 @@ pub enum Algorithm {
 /// memory.
 const WINOGRAD_BYTES: u64 = 8 << 20;
 /// Channels below which the transforms cost more than they save.
-const WINOGRAD_CHANNELS: u32 = 32;
+const WINOGRAD_CHANNELS: u32 = 16;
 
 /// The buffers of a convolution, in the order of `conv2d`'s bindings. Bindings that a fusion leaves
 /// out have stand-ins.
@@ -67,6 +68,16 @@ pub struct Convolution {
     pub operands: ConvOperands,
 }
 
+/// Whether this adapter has the variant of `conv2d` for few output channels, and tries it first: for up to 16 it took less
+/// time than Winograd's forms (docs/benchmarks/README.md). Rows must be whole octets, because a layer with `ReLU` is computed by
+/// another variant elsewhere.
+fn is_narrow_here(gpu: &Gpu, conv: Conv2d) -> Result<bool> {
+    let plan = conv::conv2d::plan(conv, Fusion::default())?;
+    let runs = |v: &&Variant| v.workgroups.iter().any(|&size| gpu.lacks(v, size).is_none());
+    let first = gpu.variants(&plan).into_iter().find(runs);
+    Ok(conv.y.w.is_multiple_of(8) && first.is_some_and(|variant| variant.name == "narrow8"))
+}
+
 impl Algorithm {
     /// Name of this choice in `--kernel-variant convolution=NAME`.
     pub const SUBJECT: &str = "convolution";
@@ -87,7 +98,8 @@ impl Algorithm {
         self.form().is_none_or(|form| form.fits(conv))
     }
 
-    /// The algorithm that is fast on most adapters, if their bindings are large enough.
+    /// The algorithm that is fast on most adapters, if their bindings are large enough. [`Self::choose`] knows the
+    /// adapter too.
     #[must_use]
     pub fn usual(conv: Conv2d) -> Self {
         Self::usual_within(conv, u64::MAX)
@@ -139,7 +151,11 @@ impl Algorithm {
             return Ok(Self::Direct);
         }
         let others = Self::ALL.into_iter().filter(|&a| a != usual && a.fits_within(conv, bytes));
-        let candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
+        let mut candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
+        if is_narrow_here(gpu, conv)? {
+            // The first is the one that is taken without measurements. The sort keeps the order of the others.
+            candidates.sort_by_key(|&a| a != Self::Direct);
+        }
         let names: Vec<_> = candidates.iter().map(|a| a.name()).collect();
         let forms = candidates.iter().filter_map(|algorithm| algorithm.form());
         // F(4x4, 3x3) rounds the fractions in its transforms: its results for whole numbers are not exact.
@@ -255,11 +271,11 @@ mod tests {
             let x = Nhwc::new(2, h, w, c);
             Algorithm::usual(Conv2d::forward(x, 64, Window::square(3, stride, 1)).unwrap()).name()
         };
-        assert_eq!([of(32, 32, 64, 1), of(4, 4, 512, 1), of(5, 8, 32, 1)], ["winograd4"; 3]);
+        assert_eq!([of(32, 32, 64, 1), of(4, 4, 512, 1), of(5, 8, 16, 1)], ["winograd4"; 3]);
         // Row lengths that the larger tiles do not suit; tiles that would lie mostly outside the
         // image.
         assert_eq!([of(28, 28, 64, 1), of(2, 2, 64, 1), of(2, 8, 64, 1)], ["winograd"; 3]);
-        assert_eq!([of(32, 32, 16, 1), of(32, 32, 64, 2), of(7, 7, 64, 1)], ["direct"; 3]);
+        assert_eq!([of(32, 32, 8, 1), of(32, 32, 64, 2), of(7, 7, 64, 1)], ["direct"; 3]);
         // Four copies of 36 MiB exceed 128 MiB; four of 16 MiB do not, nine do.
         let copies = |copies| {
             let x = Nhwc::new(1, 4, 4, 512);

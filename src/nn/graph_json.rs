@@ -83,14 +83,14 @@ impl Graph {
             Op::Tanh => json!({"op": "tanh"}),
             Op::LeakyRelu(slope) => json!({"op": "leaky-relu", "slope": slope}),
             Op::Pointwise(function) => pointwise(*function),
-            Op::MaxPool(window) => pool("max-pool", *window, window.after),
+            Op::MaxPool(window) => pool("max-pool", *window),
             Op::AvgPool(window, divisor) => {
                 let (after, counted) = match divisor {
                     Divisor::Window => (window.after, true),
                     Divisor::Image => (window.after, false),
                     Divisor::Padded(after) => (*after, true),
                 };
-                let mut value = pool("avg-pool", *window, window.after);
+                let mut value = pool("avg-pool", *window);
                 // Pads that count in the mean; zeros beyond them do not.
                 value["counted"] = json!(counted.then(|| pads(*window, after)));
                 value
@@ -138,12 +138,12 @@ fn pads(window: Window, after: [u32; 2]) -> [u32; 4] {
     [window.before[0], window.before[1], after[0], after[1]]
 }
 
-fn pool(op: &str, window: Window, after: [u32; 2]) -> Value {
+fn pool(op: &str, window: Window) -> Value {
     json!({
         "op": op,
         "kernel": window.kernel,
         "stride": window.stride,
-        "pads": pads(window, after),
+        "pads": pads(window, window.after),
     })
 }
 

@@ -176,14 +176,15 @@ struct Way {
 
 /// Every variant that runs here, and Winograd's forms where there are any.
 fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
-    let usual = spec.conv.map_or(Algorithm::Direct, |(conv, _)| Algorithm::usual(conv));
+    let algorithm = spec.conv.map(|(conv, _)| Algorithm::choose(gpu, conv)).transpose()?;
+    let taken = algorithm.unwrap_or(Algorithm::Direct);
     let (best, size) = gpu.choose(&spec.plan)?;
     let mut ways = Vec::new();
     for variant in spec.plan.kernel.variants.iter().filter(|v| v.serves(&spec.plan)) {
         let is_best = std::ptr::eq(variant, best);
         let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
         let own = if is_best { Some(&size) } else { variant.workgroups.iter().find(runs) };
-        let chosen = is_best && usual == Algorithm::Direct;
+        let chosen = is_best && taken == Algorithm::Direct;
         let algorithm = Algorithm::Direct;
         ways.extend(own.map(|&workgroup| Way { algorithm, name: variant.name, workgroup, chosen }));
     }
@@ -193,7 +194,7 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
         algorithm,
         name: algorithm.name(),
         workgroup: 0,
-        chosen: usual == algorithm,
+        chosen: taken == algorithm,
     }));
     Ok(ways)
 }

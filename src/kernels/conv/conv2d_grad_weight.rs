@@ -259,7 +259,8 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     // `narrow8` computes 8 output channels, the other subgroups 32, of which few would be used.
     let row_groups = r * s * partial.c.div_ceil(4);
     Ok(match dy.c4() {
-        0..=4 if narrow => plan.preferring(&["narrow8", "plain"]),
+        0..=2 if narrow => plan.preferring(&["narrow8", "plain"]),
+        3..=4 if narrow => plan.preferring(&["narrow8"]),
         0..=2 if row_groups < 8 => plan.preferring(&["plain"]),
         0..=2 => plan.preferring(&["subgroup8", "plain"]),
         _ => plan,

@@ -193,6 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn few_output_channels_prefer_the_variants_made_for_them() {
+        let of = |k, stride| {
+            let conv =
+                Conv2d::forward(Nhwc::new(1, 8, 8, 8), k, Window::square(3, stride, 1)).unwrap();
+            plan(conv, Fusion::default()).unwrap()
+        };
+        assert_eq!(of(8, 1).preferred, ["narrow8", "plain"]);
+        assert_eq!((of(16, 1).preferred, of(17, 1).preferred), (&["narrow8"][..], &[][..]));
+        let narrow = KERNEL.variants.iter().find(|v| v.name == "narrow8").unwrap();
+        assert!(narrow.serves(&of(8, 1)) && !narrow.serves(&of(8, 2)));
+    }
+
+    #[test]
     fn groups_and_dilation_are_for_plain_alone() {
         let (x, window) = (Nhwc::new(1, 8, 8, 8), Window::square(3, 1, 2));
         for (groups, dilation) in [(2, [1; 2]), (1, [2; 2]), (8, [2; 2]), (1, [1, 2])] {
