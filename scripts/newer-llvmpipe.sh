@@ -12,6 +12,8 @@
 set -euo pipefail
 
 suite=${NEWER_SUITE:-trixie}
+# The release whose Mesa it is: scripts/isa.sh takes another.
+mesa=${NEWER_MESA:-$suite-backports}
 
 die() {
     printf 'error: %s\n  hint: %s\n' "$1" "$2" >&2
@@ -39,7 +41,7 @@ make() {
         >"$dir/etc/apt/sources.list"
     chroot "$dir" apt-get update
     DEBIAN_FRONTEND=noninteractive chroot "$dir" apt-get install -y --no-install-recommends \
-        -t "$suite-backports" mesa-vulkan-drivers libvulkan1 libegl1 libgl1-mesa-dri
+        -t "$mesa" mesa-vulkan-drivers libvulkan1 libegl1 libgl1-mesa-dri
 }
 
 [ $# -ge 1 ] || die "which folder?" "$0 DIR [COMMAND [ARG...]]"

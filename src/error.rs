@@ -160,6 +160,8 @@ pub enum Error {
         step: u64,
         /// The first layer that produced one, in words, where that is known.
         place: Option<String>,
+        /// Where weights are stored as floats, the bits whose faults leave them finite.
+        finite_bits: Option<&'static str>,
     },
     /// The output that a network computed from a user's input is not finite.
     #[error("{what} is {value}{}", first_seen(place.as_deref()))]
@@ -187,6 +189,20 @@ pub enum Error {
         got: String,
         /// The CPU's value, with the largest distance from it that rounding explains.
         want: String,
+    },
+    /// Another rank of the job cannot go on.
+    #[error("rank {rank} on {host}: {message}")]
+    Rank {
+        /// The rank, counted from 0.
+        rank: usize,
+        /// Its machine.
+        host: String,
+        /// Its error.
+        message: String,
+        /// What to try.
+        hint: Option<String>,
+        /// Exit status of that error.
+        code: u8,
     },
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
@@ -308,6 +324,10 @@ impl Error {
             Self::Busy { .. } => {
                 "wait until it has ended, or stop it, or use another folder".into()
             }
+            Self::NotFinite { finite_bits: Some(bits), .. } => format!(
+                "faults in the exponent of a stored float make it infinite, or NaN: --bits {bits} leaves \
+                 exponent and sign alone"
+            ),
             Self::NotFinite { .. } => {
                 "lower --lr; `train --on-nan rollback` does so by itself, from the last checkpoint"
                     .into()
@@ -322,6 +342,7 @@ impl Error {
                  checkpoint is from before"
                     .into()
             }
+            Self::Rank { hint, .. } => return hint.clone(),
             Self::Shape(_) | Self::Interrupted => return None,
         })
     }
@@ -339,6 +360,7 @@ impl Error {
         match self {
             Self::Argument { .. } | Self::Unknown { .. } => 2,
             Self::Interrupted => 130,
+            Self::Rank { code, .. } => *code,
             _ => 1,
         }
     }

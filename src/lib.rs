@@ -70,6 +70,8 @@ pub mod conformance;
 #[doc(hidden)]
 pub mod data;
 #[doc(hidden)]
+pub mod deploy;
+#[doc(hidden)]
 pub mod energy;
 #[doc(hidden)]
 pub mod error;
@@ -94,6 +96,8 @@ pub mod models;
 pub mod nn;
 #[doc(hidden)]
 pub mod onnx;
+#[doc(hidden)]
+pub mod ranks;
 #[doc(hidden)]
 pub mod report;
 #[doc(hidden)]

@@ -34,6 +34,7 @@ TYPES = {
     "FILE.html": "_Path", "RECORD.json": "_Path", "SEED": "int", "T": "float", "NAME": "str", "GLOB": "str",
     "auto|N": "int | Literal[\"auto\"]", "N|DURATION": "int | str", "TEXT": "str", "FILE[,FILE]": "_Path",
     "KERNEL=VARIANT": "str", "MAPPING": "str", "A=B": "str", "N|HxW": "int | str",
+    "FORMAT": "str", "LIST": "str | Sequence[str]", "fresh|fixed": "str", "I/N": "str",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ const OLD: &str =
 #[test]
 fn a_glance_at_one_kernel_is_a_whole_report() {
     let place = Place::new();
-    let line = "bench --kernel add --quick --json --out r.json --roofline r.svg";
+    let line = "bench --kernel add --quick --json --out r.json --roofline r.svg --csv r.csv";
     let printed: Value = serde_json::from_str(&place.run(line).done()).unwrap();
     let written: Value =
         serde_json::from_str(&fs::read_to_string(place.path("r.json")).unwrap()).unwrap();
@@ -35,6 +35,8 @@ fn a_glance_at_one_kernel_is_a_whole_report() {
         assert!(times.is_sorted() && times[0] > 0.0, "{case}");
         assert!(case["bytes"].as_u64() > Some(0) && case["share"].as_f64() > Some(0.0), "{case}");
     }
+    let csv = fs::read_to_string(place.path("r.csv")).unwrap();
+    assert!(csv.lines().count() == 1 + cases.len() && csv.contains("median_ms"), "{csv}");
     assert_eq!(printed["steps"], Value::Array(Vec::new()));
     let settings = &printed["settings"];
     assert_eq!((&settings["quick"], &settings["kernel"]), (&true.into(), &"add".into()));
@@ -64,9 +66,12 @@ fn a_glance_at_one_kernel_is_a_whole_report() {
 fn reports_can_be_drawn_again() {
     let place = Place::new();
     fs::copy(OLD, place.path("a.json")).unwrap();
-    place.run(&format!("bench --compare a.json {OLD} --plot c.svg --json")).done();
+    place.run(&format!("bench --compare a.json {OLD} --plot c.svg --csv c.csv --json")).done();
     let svg = fs::read_to_string(place.path("c.svg")).unwrap();
     assert!(svg.contains("conv2d forward") && svg.contains("46.9"), "{svg}");
+    let csv = fs::read_to_string(place.path("c.csv")).unwrap();
+    assert!(csv.starts_with("adapter,lower_quartile,median,report,section,"), "{csv}");
+    assert!(csv.contains(",46.9"), "{csv}");
     let none = place.run("bench --compare a.json --roofline r.svg");
     none.refused(2, &["--roofline", "ceilings"]);
 }
@@ -74,12 +79,15 @@ fn reports_can_be_drawn_again() {
 #[test]
 fn a_small_step_is_broken_down() {
     let place = Place::new();
-    let line = "bench --steps generator/ConvS --quick --batch-size 2 --json";
+    let line = "bench --steps generator/ConvS --quick --batch-size 2 --json --csv k.csv";
     let printed: Value = serde_json::from_str(&place.run(line).done()).unwrap();
     let step = &printed["steps"][0];
     assert_eq!((&step["name"], &step["batch"]), (&"generator/ConvS".into(), &2.into()));
     assert!(step["kernels"].as_array().is_some_and(|k| k.len() > 5), "{step}");
     assert!(printed["cases"].as_array().is_some_and(Vec::is_empty));
+    let csv = fs::read_to_string(place.path("k.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + step["kernels"].as_array().unwrap().len(), "{csv}");
+    assert!(csv.contains("step.name") && csv.contains("generator/ConvS"), "{csv}");
 }
 
 #[test]

@@ -32,7 +32,9 @@ fn the_matrix_has_every_variant_and_says_what_is_missing() {
     assert_eq!(lines.len(), 1 + rows.len());
     assert!(lines[0].starts_with("kernel,variant,adapter,backend,driver,commit,status,"));
     assert!(lines.iter().skip(1).all(|line| line.starts_with("bench_matrix,")), "{csv}");
-    let text = place.run("conform --kernel bench_matrix").done();
+    let text = place.run("conform --kernel bench_matrix --csv m.csv").done();
+    let saved = fs::read_to_string(place.path("m.csv")).unwrap();
+    assert!(saved.starts_with(lines[0]) && saved.lines().count() == 4, "{saved}");
     let plain = text.lines().find(|line| line.starts_with("bench_matrix plain")).unwrap();
     assert!(plain.contains("ok ") && text.contains(&adapters[0].name), "{text}");
 }

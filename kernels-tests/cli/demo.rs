@@ -12,11 +12,31 @@ fn the_demo_needs_no_file_and_says_what_it_costs() {
         assert!(told.contains(says), "{says}: {told}");
     }
     // Again, it evaluates what is there.
-    assert_eq!(place.run(line).done(), told);
+    assert_eq!(place.run(&format!("{line} --csv maps.csv")).done(), told);
+    let maps = fs::read_to_string(place.path("maps.csv")).unwrap();
+    assert!(maps.contains("vgg-small,UIP,") && maps.lines().count() == 2, "{maps}");
     fs::write(place.path("d/vgg-small-fashion.safetensors"), "mine").unwrap();
     place.run(line).refused(2, &["--out", "is another network", "a folder of its own"]);
     assert_eq!(fs::read(place.path("d/vgg-small-fashion.safetensors")).unwrap(), b"mine");
     place.run("demo --generator UID --out e").refused(2, &["unknown", "did you mean"]);
+}
+
+/// What the program can list without any work is a file for other programs too.
+#[test]
+fn lists_are_files_for_other_programs() {
+    let place = Place::new();
+    for (line, columns, row) in [
+        ("devices", "backend,", "llvmpipe"),
+        ("data list", "classes,", "fashion-sample"),
+        ("energy --table", "energy_saving_percent,", "vgg19"),
+    ] {
+        place.run(&format!("{line} --csv list.csv")).done();
+        let csv = fs::read_to_string(place.path("list.csv")).unwrap();
+        assert!(csv.lines().next().is_some_and(|names| names.contains(columns)), "{csv}");
+        assert!(csv.contains(row), "{csv}");
+        fs::remove_file(place.path("list.csv")).unwrap();
+        place.run(&format!("{line} --csv none/list.csv")).refused(1, &["none"]);
+    }
 }
 
 #[test]

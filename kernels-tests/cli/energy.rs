@@ -35,6 +35,7 @@ fn line(text: &str, word: &str, n: usize) -> String {
 #[test]
 fn a_pair_as_the_paper_has_it() {
     let place = Place::new();
+    run(&place, "energy --base net.onnx").refused(2, &["not the name of a network", "eval --base"]);
     let text = run(&place, "energy --base resnet18 --generator ConvL --ber 0.01").done();
     assert_eq!(
         line(&text, "resnet18", 0),
@@ -53,6 +54,10 @@ fn a_pair_as_the_paper_has_it() {
     let value = json(&place, "energy --base RESNET18 --generator unetl,convs --classes 43 --json");
     assert_eq!(value["base"]["parameters"], 11_190_891);
     assert_eq!(value["base"]["weight_accesses"], 2_755_968 + 33 * 512 / 8);
+    json(&place, "energy --base RESNET18 --generator unetl,convs --classes 43 --json --csv e.csv");
+    let csv = fs::read_to_string(place.path("e.csv")).unwrap();
+    assert!(csv.starts_with("ber,energy_per_access,energy_saving_percent,generator,"), "{csv}");
+    assert!(csv.lines().count() == 4 && csv.contains(",UNetL,"), "{csv}");
     let savings = value["savings"].as_array().unwrap();
     let of = |i: usize| (savings[i]["generator"].as_str(), savings[i]["ber"].as_f64());
     let rate = Some(0.01);
@@ -153,6 +158,7 @@ fn evaluation(generator: &str, rates: &[(f64, f64, f64)]) -> Evaluation {
         perturbed: perturbed.collect(),
         energy: None,
         sensitivity: None,
+        shard: None,
         given: Given::default(),
     }
 }

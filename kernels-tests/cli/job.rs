@@ -158,6 +158,26 @@ fn a_pretrained_base_says_how_it_was_made() {
     assert!(evaluation.generator.is_none() && evaluation.clean.accuracy_nf.is_none());
 }
 
+/// At a learning rate of 0 the weights stay those of the file, and only statistics of batches move.
+#[test]
+fn a_pretraining_may_begin_with_a_file() {
+    let place = Place::of_few_images();
+    let line = "pretrain --model vgg-small --dataset few --steps 1 --batch-size 4 --quiet";
+    place.run(&format!("{line} --seed 3 --out a.safetensors")).done();
+    place.run(&format!("{line} --seed 4 --lr 0 --init a.safetensors --out b.safetensors")).done();
+    let [a, b] =
+        ["a", "b"].map(|name| Weights::load(place.path(&format!("{name}.safetensors"))).unwrap());
+    for (name, tensor) in a.tensors.iter().filter(|(name, _)| !name.contains("running")) {
+        assert_eq!(tensor, &b.tensors[name], "{name}");
+    }
+    assert!(b.meta("command").unwrap().ends_with(" --init a.safetensors"));
+    let other = line.replace("vgg-small", "resnet20");
+    place
+        .run(&format!("{other} --init a.safetensors --out c.safetensors"))
+        .refused(1, &["a.safetensors", "check --model"]);
+    place.run(&format!("{line} --init none.safetensors --out c.safetensors")).refused(1, &["none"]);
+}
+
 #[test]
 fn a_pretraining_that_goes_on_keeps_its_metrics() {
     let place = Place::of_few_images();

@@ -1,13 +1,17 @@
 //! The binary as a user runs it: what it refuses, its main job in small, Ctrl-C, and the same
 //! answers on every adapter.
+mod activations;
 mod adapters;
 mod bench;
+mod biases;
 mod conform;
 mod demo;
 mod distill;
 mod dtype;
 mod energy;
+mod export;
 mod faults;
+mod floats;
 mod hostile;
 mod identity;
 mod interrupt;
@@ -18,13 +22,18 @@ mod messages;
 mod mount;
 mod numbers;
 pub(crate) mod onnx;
+mod onnx_words;
+mod patterns;
 mod people;
 mod places;
+#[cfg(unix)]
+mod ranks;
 mod refusals;
 mod report;
 mod repro;
 mod resume;
 mod scripts;
+mod shards;
 mod soak;
 mod storage;
 mod subsets;

@@ -8,13 +8,19 @@ use std::{fs, path::Path};
 
 /// A place with `net.onnx`, a classifier of grey images of 28x28 pixels (`scripts/onnx_fashion.py`).
 pub(crate) fn place() -> Place {
+    place_of("fashion.onnx")
+}
+
+/// The same of one of its forms in `kernels-tests/fixtures/onnx`.
+pub(super) fn place_of(form: &str) -> Place {
     let place = Place::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/fixtures/onnx");
-    fs::copy(fixtures.join("fashion.onnx"), place.path("net.onnx")).unwrap();
+    fs::copy(fixtures.join(form), place.path("net.onnx")).unwrap();
     place
 }
 
-fn evaluated(place: &Place, flags: &str) -> Evaluation {
+/// The evaluation of 200 images of the embedded sample.
+pub(super) fn evaluated(place: &Place, flags: &str) -> Evaluation {
     let flags = format!("eval {flags} --dataset fashion-sample --images 200 --json --quiet");
     evaluation(&place.run(&flags).done())
 }

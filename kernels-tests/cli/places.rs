@@ -8,10 +8,11 @@ use table::{Row, SET, TABLE};
 
 /// Flags that name files or folders and need no row, each with the reason.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("conform --quirks", "goes with no output"),
     ("conform --web", "goes with no input"),
+    ("data list --csv", "there is no input"),
+    ("devices --csv", "there is no input"),
+    ("demo --csv", "`train` checks it"),
     ("demo --out", "a folder; another network under its name in there is refused"),
-    ("energy --points", "there is no output"),
     ("data list --data-dir", "there is no output"),
     ("data check --data-dir", "there is no output"),
     ("data fetch --data-dir", "it is the output"),
@@ -22,11 +23,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("repro --data-dir", "below, with the data set in it"),
     ("repro --out", "below: a folder"),
     ("repro --artefacts", "below: a folder"),
+    ("repro --csv", "checked with --out"),
     ("repro --bases", "used as they are, also where the program would put its own"),
     ("train --out", "below: a folder"),
     ("train --resume", "below: a folder"),
     ("train --fault-map", "as --chip"),
     ("eval --chip", "as --fault-map"),
+    ("export --data-dir", "below, with the data set in it"),
     ("forward --fault-map", "as --chip"),
     ("inject --chip", "as --fault-map"),
     ("inject --replay", "below: it says what is read"),
@@ -51,7 +54,7 @@ fn place() -> Place {
     fs::create_dir(at("begun")).unwrap();
     fs::create_dir(at("links")).unwrap();
     fs::write(at("map.csv"), format!("1{}\n", ",0".repeat(31))).unwrap();
-    for name in ["points.toml", "bench.json", "begun/config.toml"] {
+    for name in ["points.toml", "quirks.toml", "bench.json", "begun/config.toml"] {
         fs::write(at(name), "").unwrap();
     }
     let layer = |(name, address)| format!("[[layer]]\nlayer = \"{name}\"\naddress = {address}\n");
@@ -62,6 +65,7 @@ fn place() -> Place {
         ("features.3.conv", 93_024),
         ("classifier", 240_480),
     ];
+    fs::write(at("pattern.toml"), "rows = 8\ncolumns = 64\n[[cell]]\nrate = 0.1\n").unwrap();
     fs::write(at("layout.toml"), layers.map(layer).concat()).unwrap();
     place.run("eval --base base.safetensors --images 2 --seeds 1 --out eval.json").done();
     place
@@ -290,6 +294,10 @@ fn files_with_names_of_their_own_replace_nothing() {
                 "eval {base} --allow-mismatch --dataset set --out nothing.json --logits nowhere.json"
             ),
             "already --logits",
+        ),
+        (
+            "export g.safetensors --dataset cifar10 --data-dir data --golden data/cifar-10-batches-bin/x",
+            "whose files --dataset reads",
         ),
         ("eval --base x.json.journal --out x.json", "already --base"),
         (

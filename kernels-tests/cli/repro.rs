@@ -54,9 +54,12 @@ fn every_base_and_every_generator_of_cifar10_once() {
     assert!(page.contains("SMOKE RUN") && page.contains("| resnet18/ConvL-ber0.01 |"), "{page}");
 
     // The third time nothing is left to do, and the results are the same.
-    let again = place.run(&format!("{smoke} --json"));
+    let again = place.run(&format!("{smoke} --json --csv cells.csv"));
     assert!(!again.stderr.contains("cell ") && !again.stderr.contains("training"), "{again:?}");
     assert_eq!(serde_json::from_str::<Value>(&again.done()).unwrap(), found);
+    let csv = fs::read_to_string(place.path("cells.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + cells.len(), "{csv}");
+    assert!(csv.contains("ours.pa_nf.mean") && csv.contains("resnet18/ConvL-ber0.01"), "{csv}");
     let other = ["other settings", "faults", "another --out"];
     place.run(&format!("{smoke} --faults flip")).refused(1, &other);
     place

@@ -1,7 +1,8 @@
 //! `docs/fault-format.md` against the code, and against a second implementation with integers only.
 use crate::extent::skipped;
 use nf_gpu::fault::{
-    FORMAT_VERSION, FaultModel, Faults, Lot, Place, faulty_cells, polarity, step_seed, threshold,
+    FORMAT_VERSION, FaultModel, Faults, FloatFormat, Lot, Memory, Pattern, Place, faulty_cells,
+    polarity, step_seed, threshold,
 };
 use std::process::Command;
 
@@ -19,7 +20,7 @@ fn table(columns: usize) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn the_page_and_the_code_agree_on_every_map() {
-    assert!(PAGE.starts_with(&format!("# Fault map format, version {FORMAT_VERSION}\n")));
+    assert!(PAGE.starts_with(&format!("# Fault map format, versions {FORMAT_VERSION} and 2\n")));
     let rows = table(9);
     assert_eq!(rows.len(), 14);
     for row in rows {
@@ -67,6 +68,32 @@ fn the_page_and_the_code_agree_on_directed_faults_and_lots() {
 }
 
 #[test]
+fn the_page_and_the_code_agree_on_other_memories() {
+    let rows = table(7);
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        let memory = match row[0] {
+            "floats" => Memory::Halves,
+            "activations" => Memory::Activations,
+            "biases" => Memory::Biases,
+            other => panic!("no such memory: {other}"),
+        };
+        let (seed, layer): (u64, u32) = (row[1].parse().unwrap(), row[2].parse().unwrap());
+        let (word, ber) = (row[3].parse().unwrap(), row[4].parse().unwrap());
+        let cells = |model| {
+            let faults = Faults::new(model, ber).unwrap().stored_as(FloatFormat::F16).unwrap();
+            let faults = faults.in_memories("weights,biases,activations".parse().unwrap()).unwrap();
+            assert_eq!(faults.format_version(), 2);
+            faults.map(seed).unwrap().faulty_in(memory, Place { layer, address: 0 }, word)
+        };
+        let [faulty, polarity] = [5, 6].map(|i| u32::from_str_radix(row[i], 16).unwrap());
+        assert_eq!(cells(FaultModel::Flip).to_1, faulty, "{row:?}");
+        assert_eq!(cells(FaultModel::StuckAt).to_1, faulty & polarity, "{row:?}");
+        assert_eq!(cells(FaultModel::StuckAt).to_0, faulty & !polarity, "{row:?}");
+    }
+}
+
+#[test]
 fn the_page_and_the_code_agree_on_every_step_seed() {
     let rows = table(4);
     assert_eq!(rows.len(), 6);
@@ -74,6 +101,32 @@ fn the_page_and_the_code_agree_on_every_step_seed() {
         let run_seed = row[0].parse().unwrap();
         let ours = step_seed(run_seed, row[1].parse().unwrap(), row[2].parse().unwrap());
         assert_eq!(format!("{ours:016x}"), row[3], "{row:?}");
+    }
+}
+
+#[test]
+fn the_page_and_the_code_agree_on_patterns() {
+    let effect = |effect| format!("effect = \"{effect}\"\n");
+    let file = format!(
+        "rows = 8\ncolumns = 64\n[[line]]\nalong = \"row\"\nrate = 0.2\nshare = 0.75\n{}\
+         [[line]]\nalong = \"column\"\nrate = 0.1\nlength = 3\n{}\
+         [[cluster]]\nrate = 0.02\nrows = 2\ncolumns = 3\n[[cell]]\nrate = 0.05\n{}",
+        effect("stuck-together"),
+        effect("flip"),
+        effect("stuck-at-0")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.toml");
+    std::fs::write(&path, file).unwrap();
+    let pattern = Pattern::load(&path).unwrap();
+    let rows: Vec<_> = table(3).into_iter().filter(|row| row[1].len() > 100).collect();
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let map = pattern.map(row[0].parse().unwrap());
+        let words = |list: &[u32]| {
+            list.iter().map(|word| format!("{word:08x}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!([words(&map.stuck_at_1), words(&map.stuck_at_0)], [row[1], row[2]], "{row:?}");
     }
 }
 

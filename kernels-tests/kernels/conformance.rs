@@ -16,6 +16,7 @@ use nf_gpu::{
     run::Gpu,
 };
 use std::{
+    borrow::Cow,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -50,6 +51,31 @@ fn distrusted(sizes: Sizes) -> Proof {
     Proof { open, variants: |variant| variant.trusted, sizes }
 }
 
+/// Whether a variant is one of the tiles of 8 x 8 results a lane.
+fn is_unrolled(variant: &Variant) -> bool {
+    ["tile128", "tile64", "tile32", "tile16"].contains(&variant.name)
+}
+
+/// The cases that a variant runs. A software adapter takes seconds to compile one of the tiles of 8 x 8 results a lane,
+/// which are unrolled by hand for hardware: there the cases are dealt out to the widths of the tile and to the adapters,
+/// so that with `--all` three adapters run each case once between them, in one of the widths, and three in eight of
+/// them without. A kernel that `NF_KERNEL` names, and `nf-gpu conform`, run all.
+fn of_tile<'c>(
+    cases: &'c [Case],
+    (variant, variants): (&Variant, &[&Variant]),
+    adapter: &AdapterReport,
+) -> Cow<'c, [Case]> {
+    let named = std::env::var_os("NF_KERNEL").is_some();
+    if !is_unrolled(variant) || !adapter.is_software() || named {
+        return Cow::Borrowed(cases);
+    }
+    let widths: Vec<_> = variants.iter().filter(|v| is_unrolled(v)).map(|v| v.name).collect();
+    let width = widths.iter().position(|&name| name == variant.name).unwrap();
+    let parts = widths.len() * if extent::all() { 3 } else { 8 };
+    let place = (width + widths.len() * adapter.index) % parts;
+    cases.iter().skip(place).step_by(parts).cloned().collect::<Vec<_>>().into()
+}
+
 /// Runs the tested kernels; failures are added to `wrong`.
 fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
     let on = &gpu.report().name;
@@ -63,6 +89,7 @@ fn run(gpu: &Gpu, proof: &Proof, wrong: &mut Vec<String>) {
         let cases = (suite.cases)().unwrap();
         let (mut ok, mut unsupported) = (0, 0);
         for variant in &variants {
+            let cases = of_tile(&cases, (variant, &variants), gpu.report());
             let each = |workgroup, case: &Case, outcome: &CaseOutcome| match outcome {
                 CaseOutcome::Ok => ok += 1,
                 CaseOutcome::Unsupported(_) => unsupported += 1,

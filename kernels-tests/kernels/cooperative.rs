@@ -1,7 +1,8 @@
 //! Variants with cooperative matrices of 16 on an adapter that only has matrices of 8: every
 //! operation on a matrix of 16 is replaced by operations on its quarters, and the cases must still
 //! pass. This tests the variant's own loading, staging, regions and output, but not its
-//! instructions.
+//! instructions. On an adapter with more subgroups than there is work for, only a few of them work
+//! too, as where subgroups have 64 lanes.
 
 use crate::extent::skipped;
 use nf_gpu::{
@@ -58,38 +59,66 @@ fn statement(line: &str) -> Option<String> {
     Some(out)
 }
 
-/// The kernel with a single variant: `variant`, translated to matrices of 8.
-fn in_quarters(kernel: &'static KernelDesc, variant: &Variant) -> &'static KernelDesc {
-    let lines = variant.wgsl.lines();
+/// The text with matrices of 8 in the place of those of 16.
+fn in_quarters(text: &str) -> String {
+    let lines = text.lines();
     let text: Vec<String> =
         lines.map(|l| statement(l.trim()).unwrap_or_else(|| l.to_owned())).collect();
     let text = text.join("\n");
     assert!(!text.contains("coop_mat16x16"), "{text}");
-    let variants = vec![Variant {
-        name: "quarters",
-        wgsl: text.leak(),
-        requires: Requires::CooperativeMatrix(8),
-        ..*variant
-    }];
+    text
+}
+
+/// The text as if a workgroup had `n` subgroups: the others get numbers that are past every region. Their
+/// lanes still fetch.
+fn with_few_subgroups(text: &str, n: u32) -> String {
+    let mut text = text.to_owned();
+    let few = format!(
+        ") {{
+        let subgroups = {n}u;
+        let subgroup = select(0xffffu, subgroup_here, subgroup_here < {n}u);"
+    );
+    for (old, new) in [
+        ("@builtin(subgroup_id) subgroup: u32", "@builtin(subgroup_id) subgroup_here: u32"),
+        ("    @builtin(num_subgroups) subgroups: u32,\n", ""),
+    ] {
+        assert_eq!(text.matches(old).count(), 1, "{old}");
+        text = text.replace(old, new);
+    }
+    let (head, main) = text.split_once("fn main(").unwrap();
+    format!("{head}fn main({}", main.replacen(") {", &few, 1))
+}
+
+/// The kernel with a single variant: `variant` with another text, which needs matrices of 8. It keeps its name, by which a
+/// device remembers pipelines.
+fn only(kernel: &'static KernelDesc, variant: &Variant, text: String) -> &'static KernelDesc {
+    let variants =
+        vec![Variant { wgsl: text.leak(), requires: Requires::CooperativeMatrix(8), ..*variant }];
     Box::leak(Box::new(KernelDesc { variants: variants.leak(), ..*kernel }))
 }
 
-#[test]
-fn matrices_of_16_compute_the_same_from_quarters_of_8() {
+/// Runs the cases that `wanted` accepts by kernel and label, with every variant with matrices of this size whose text
+/// `change` changes; the number of cases.
+fn every_case(
+    size: u32,
+    wanted: impl Fn(&str, &str) -> bool,
+    change: impl Fn(&str) -> Option<String>,
+) -> usize {
     let adapters = gpu::list();
     let Some(adapter) = adapters.iter().find(|a| a.cooperative_matrix.contains(&8)) else {
         skipped("no adapter with cooperative matrices of 8 (scripts/newer-llvmpipe.sh)");
-        return;
+        return usize::MAX;
     };
     let adapter = Some(adapter.index.to_string());
     let gpu = Gpu::open(&AdapterChoice { adapter, ..Default::default() }).unwrap();
     let mut tried = 0;
     for suite in suites() {
-        let of_16 = |v: &&Variant| v.requires == Requires::CooperativeMatrix(16);
-        for variant in suite.kernel.variants.iter().filter(of_16) {
-            let kernel = in_quarters(suite.kernel, variant);
+        let of_size = |v: &&Variant| v.requires.matrix() == Some(size);
+        for variant in suite.kernel.variants.iter().filter(of_size) {
+            let Some(text) = change(variant.wgsl) else { continue };
+            let kernel = only(suite.kernel, variant, text);
             for mut case in (suite.cases)().unwrap() {
-                if !variant.serves(&case.plan) {
+                if !variant.serves(&case.plan) || !wanted(kernel.name, &case.label) {
                     continue;
                 }
                 case.plan.kernel = kernel;
@@ -101,5 +130,23 @@ fn matrices_of_16_compute_the_same_from_quarters_of_8() {
             }
         }
     }
-    assert!(tried > 20, "{tried} cases");
+    tried
+}
+
+#[test]
+fn matrices_of_16_compute_the_same_from_quarters_of_8() {
+    assert!(every_case(16, |_, _| true, |text| Some(in_quarters(text))) > 100);
+}
+
+#[test]
+fn few_subgroups_take_turns() {
+    // Tiles of several regions in both directions, with everything that comes after the sums.
+    let wanted = |kernel: &str, label: &str| kernel != "conv2d" || label.starts_with("all");
+    // What a benchmark multiplies lies in registers; there is nothing to share.
+    let convolutions = |text: &str| text.contains("struct Fetcher");
+    for n in [3, 4] {
+        let few = |text: &str| convolutions(text).then(|| with_few_subgroups(text, n));
+        assert!(every_case(16, wanted, |text| few(text).map(|text| in_quarters(&text))) > 20);
+        assert!(every_case(8, wanted, few) > 10);
+    }
 }

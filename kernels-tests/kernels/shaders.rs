@@ -39,7 +39,7 @@ pub(crate) fn capabilities(requires: Requires) -> Capabilities {
         Requires::Subgroup(_) => Capabilities::SUBGROUP,
         Requires::Half => Capabilities::SHADER_FLOAT16,
         Requires::Int64 => Capabilities::SHADER_INT64,
-        Requires::CooperativeMatrix(_) => {
+        Requires::CooperativeMatrix(_) | Requires::WideCooperativeMatrix(_) => {
             Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX
         }
     }

@@ -28,7 +28,9 @@ fn dialect(variant: &Variant) -> Option<String> {
     match variant.requires {
         Requires::Nothing | Requires::Half => Some(variant.wgsl.to_owned()),
         Requires::Subgroup(_) => Some(format!("enable subgroups;\n{}", variant.wgsl)),
-        Requires::Int64 | Requires::CooperativeMatrix(_) => None,
+        Requires::Int64 | Requires::CooperativeMatrix(_) | Requires::WideCooperativeMatrix(_) => {
+            None
+        }
     }
 }
 

@@ -28,7 +28,7 @@ fn the_page_holds_every_variant_and_stays_small() {
         assert_eq!(variants.len(), suite.kernel.variants.len(), "{}", suite.kernel.name);
         assert!(!cases.unwrap().is_empty(), "{}", suite.kernel.name);
     }
-    assert!(page.len() < 12 << 20, "{} MiB", page.len() >> 20);
+    assert!(page.len() < 14 << 20, "{} MiB", page.len() >> 20);
     println!("{} KiB", page.len() >> 10);
 
     let place = Place::new();
@@ -69,8 +69,9 @@ fn a_browser_finds_every_variant_right_and_a_changed_one_wrong() {
     }
     assert!(of("ok") > right.len() / 2, "{right:?}");
 
-    let changed = page.replacen("(a[i] + b[i],", "(a[i] - b[i],", 1);
-    assert_ne!(changed, page);
+    let add = self::page("add");
+    let changed = add.replacen("(a[i] + b[i],", "(a[i] - b[i],", 1);
+    assert_ne!(changed, add);
     let (status, note) = &rows(&browser::answer(&browser, &changed).unwrap())["add plain"];
     assert!(status == "wrong" && note.contains("must be"), "{status}: {note}");
 }

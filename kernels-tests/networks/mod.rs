@@ -1,6 +1,7 @@
 //! Whole networks: outputs and gradients against golden values, an evaluator in f64 and PyTorch.
 
 pub(crate) mod any;
+mod deploy;
 mod dtype;
 pub(crate) mod evaluator;
 mod floats;
@@ -12,3 +13,4 @@ pub(crate) mod package;
 pub(crate) mod python;
 pub(crate) mod shipped;
 pub(crate) mod whole;
+mod words;

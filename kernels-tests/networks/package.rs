@@ -70,6 +70,44 @@ pub(crate) fn python_with_package(modules: &[&str]) -> Option<PathBuf> {
     made.map_err(|why| skipped(&why)).ok()
 }
 
+/// Flags that have no meaning in Python: they say how the command prints.
+const OF_THE_TERMINAL: [&str; 4] = ["json", "quiet", "help", "version"];
+
+/// What quotes enclose in a line of Python.
+fn quoted(line: &str) -> Vec<&str> {
+    line.split('"').skip(1).step_by(2).collect()
+}
+
+/// The types of keyword arguments are written by a script that wants the package; that they have fallen behind the
+/// flags is found without it.
+#[test]
+fn every_flag_has_the_type_of_its_keyword_argument() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PACKAGE).join(name);
+        std::fs::read_to_string(path).unwrap().replace("\r\n", "\n")
+    };
+    let (script, types) = (read("flag_types.py"), read("py_src/nf_gpu/_flag_types.pyi"));
+    let table = script.split_once("COMMANDS = [\n").unwrap().1.split_once("\n]").unwrap().0;
+    let mut seen = 0;
+    for row in table.lines().map(quoted) {
+        let [command, class, named @ ..] = &row[..] else { panic!("{row:?}") };
+        let head = format!("class {class}(TypedDict, total=False):\n");
+        let rest = types.split_once(&head).unwrap_or_else(|| panic!("no class {class}")).1;
+        let typed: Vec<_> = rest.lines().map_while(|line| line.trim().split_once(": ")).collect();
+        let typed: Vec<_> = typed.iter().map(|(name, _)| name.trim_end_matches('_')).collect();
+        let flags = nf_gpu::cli::calls::flags(command).unwrap();
+        let flags = flags.as_array().unwrap().iter().map(|flag| flag["name"].as_str().unwrap());
+        let flags: Vec<_> = flags
+            .filter(|name| !OF_THE_TERMINAL.contains(name))
+            .map(|name| name.replace('-', "_"))
+            .filter(|name| !named.contains(&name.as_str()))
+            .collect();
+        assert_eq!(typed, flags, "{command}: python {PACKAGE}/flag_types.py writes the types");
+        seen += 1;
+    }
+    assert!(seen > 5);
+}
+
 /// The command of the package behaves as the binary: tests of the binary, run through it.
 #[test]
 #[ignore = "in ./test.sh --all: builds the Python package"]

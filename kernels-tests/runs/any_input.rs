@@ -72,6 +72,7 @@ fn a_network_of_one_channel_is_trained_for_and_evaluated() {
                 distill: None,
                 batch: 20,
                 micro_batch: None,
+                group: None,
             };
             let mut step = Eopm::new(gpu, &net, &images, &settings).unwrap();
             let mut losses = Vec::new();

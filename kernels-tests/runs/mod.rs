@@ -2,6 +2,7 @@
 
 pub(crate) mod any_input;
 pub(crate) mod bench;
+pub(crate) mod ranks;
 pub(crate) mod report;
 pub(crate) mod repro;
 pub(crate) mod streaming;

@@ -182,7 +182,7 @@ fn a_queue_that_was_stopped_goes_on_to_the_same_numbers() {
         times(&place.path("stopped"), &mut found);
         found.retain(|path, _| {
             let name = path.file_name().unwrap().to_string_lossy();
-            !name.starts_with("results.") && name != ".lock"
+            !name.starts_with("results.") && !name.ends_with(".lock")
         });
         found
     };

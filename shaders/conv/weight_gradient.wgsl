@@ -37,9 +37,20 @@ fn each(i: u32) {
     let rows = (params.c + 3u) / 4u * 4u;
     let columns = (params.k + 3u) / 4u * 4u;
     let at = (tap * rows + c) * columns + k;
+    let step = taps * rows * columns;
     var sum = 0.0;
-    for (var j = 0u; j < params.chunks; j++) {
-        sum += partial[j * taps * rows * columns + at];
+    var j = 0u;
+    // Loads of a turn are under way together: one by one, each would wait for memory.
+    for (; j + 4u <= params.chunks; j += 4u) {
+        let first = j * step + at;
+        let part0 = partial[first];
+        let part1 = partial[first + step];
+        let part2 = partial[first + 2u * step];
+        let part3 = partial[first + 3u * step];
+        sum = sum + part0 + part1 + part2 + part3;
+    }
+    for (; j < params.chunks; j++) {
+        sum += partial[j * step + at];
     }
     if params.accumulate == 1u {
         sum += gradients[params.offset + i];

@@ -46,6 +46,10 @@ override MASK_IN: u32 = 0u;
 override MASK_OUT: u32 = 0u;
 // 1: groups or dilation, which only the plain and the sliding variant compute.
 override GENERAL: u32 = 0u;
+override TILES: u32 = 0u; // 1: what the tiles of 8 x 8 results compute
+override MATRICES: u32 = 0u; // 1: what the variants with cooperative matrices compute
+// 1: input channels come in sixteens, so that 16 of them belong to one tap.
+override WHOLE: u32 = 0u;
 override SLIDING: u32 = 0u; // 1: what the sliding variant computes
 override NARROW: u32 = 0u; // 1: what the narrow variant computes
 override PAIR: u32 = 1u; // 0: that has at most four output channels

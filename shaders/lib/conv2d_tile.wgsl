@@ -1,25 +1,13 @@
 // The walk over the sum, and fetching, for the variants of conv2d that stage tiles in workgroup
 // memory.
 //
-// A workgroup computes some pixels of one class and copy for some output channels. Input channels
-// are counted in groups of four: there is a group per (copy that is summed, tap row, tap column,
-// four channels), channels fastest. A step of the workgroup sums four groups, of which each
-// fetching lane fetches one.
+// Input channels are counted in groups of four: there is a group per (copy that is summed, tap row,
+// tap column, four channels), channels fastest. A step of the workgroup sums four groups, of which
+// each fetching lane fetches one. Joined behind lib/conv2d_place.wgsl.
 
 // Groups in one step, and steps in one partial sum (64 input channels, as in the other variants).
 const STEP: u32 = 4u;
 const BLOCK_STEPS: u32 = 4u;
-
-// What one workgroup computes.
-struct Place {
-    real: bool,           // false in workgroups past the end
-    k4: u32,              // first group of output channels
-    q: u32,               // first pixel of the class plane
-    class_yx: vec2<u32>,
-    y_copy: u32,
-    first_copy: u32,      // copies summed: [first_copy, end_copy)
-    end_copy: u32,
-}
 
 // A group of input channels.
 struct Walk {
@@ -35,31 +23,6 @@ struct Quad {
     b: Pixel,
     c: Pixel,
     d: Pixel,
-}
-
-// Workgroup g covers `pixels` pixels and `channels4` groups of output channels.
-fn place_of(g: u32, pixels: u32, channels4: u32) -> Place {
-    let size = plane();
-    let k_tiles = ((params.k + 3u) / 4u + channels4 - 1u) / channels4;
-    let p_tiles = (params.images * size.x * size.y + pixels - 1u) / pixels;
-    let z = g / (k_tiles * p_tiles);
-    let class_index = z % classes();
-    let y_copy = z / classes();
-    return Place(
-        y_copy < select(params.copies, 1u, SUM_COPIES == 1u),
-        (g % k_tiles) * channels4,
-        (g / k_tiles % p_tiles) * pixels,
-        class_of(class_index),
-        y_copy,
-        select(y_copy, 0u, SUM_COPIES == 1u),
-        select(y_copy + 1u, params.copies, SUM_COPIES == 1u),
-    );
-}
-
-// Rows and columns of the taps of a class.
-fn taps_of(class_yx: vec2<u32>) -> vec2<u32> {
-    let first = first_tap(class_yx);
-    return (max(vec2<u32>(params.r, params.s), first) - first + tap_step() - 1u) / tap_step();
 }
 
 fn steps_of(place: Place) -> u32 {

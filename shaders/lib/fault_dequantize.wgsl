@@ -1,6 +1,8 @@
 // Common parts of the variants of fault_dequantize: all but the multiplication of lib/philox.wgsl.
 //
-//   w = scale * sign_extend(stored ^ mask),  mask = (to_1 & ~stored) | (to_0 & stored)
+//   w = scale * (word(stored ^ mask) - zero point),  mask = (to_1 & ~stored) | (to_0 & stored)
+//
+// Words that are floats have no scale (lib/half_value.wgsl).
 //
 //                     to_1                to_0
 //   flip              cells               cells
@@ -29,8 +31,9 @@ struct FaultDequantizeParams {
     first_copy: u32,   // index of the first of them
     layer: u32,        // index among all faultable layers
     layers: u32,
-    bits: u32,         // per weight, 2 to 8
-    scale: u32,        // index into `scales`
+    bits: u32,         // per weight, 2 to 8, or 16
+    scale: u32,        // index into `scales`: of the tensor's, or of that of output channel 0
+    zero: u32,         // index into `scales` of the zero point that belongs to it
     cells: u32,        // bits of a word that are stored and can fail
     model: u32,        // FLIP, STUCK_AT, ASYMMETRIC
     threshold: u32,    // a cell is faulty with probability threshold / 2^32
@@ -48,13 +51,13 @@ struct FaultDequantizeParams {
 }
 
 @group(0) @binding(0) var<uniform> params: FaultDequantizeParams;
-@group(0) @binding(1) var<storage, read> packed: array<u32>;               // [ceil(K C R S / 4)]
-@group(0) @binding(2) var<storage, read> scales: array<f32>;               // one per tensor
+@group(0) @binding(1) var<storage, read> packed: array<u32>;               // [ceil(K C R S / PER)]
+@group(0) @binding(2) var<storage, read> scales: array<f32>;               // and zero points
 @group(0) @binding(3) var<storage, read> seeds: array<vec2<u32>>;          // [copies] lo, hi
 @group(0) @binding(4) var<storage, read> affine: array<f32>;               // batch-norm scales
 @group(0) @binding(5) var<storage, read_write> w: array<f32>;              // [copies, R, S, C, K]
 @group(0) @binding(6) var<storage, read_write> wt: array<f32>;             // [copies, R, S, K, C]
-@group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [copies, layers, 8]
+@group(0) @binding(7) var<storage, read_write> flips: array<atomic<u32>>; // [.., layers, COUNTS]
 @group(0) @binding(8) var<storage, read> map: array<u32>; // [copies or 1, 2, words]: stuck at 1, 0
 
 override WG_SIZE: u32 = 64u;
@@ -67,7 +70,12 @@ override TRANSPOSED: u32 = 1u;
 // 0: the cells are drawn; 1: they come from `map`, in the reference code's rows; 2: from `map`, one
 // word behind another.
 override MAPPED: u32 = 0u;
-override LOTS: u32 = 0u; // 1: some cells follow the lot
+override SIGNED: u32 = 1u; // 1: words are in two's complement; 0: they begin at 0
+override CHANNELS: u32 = 0u; // 1: every output channel has its own scale, and zero point
+override ZEROS: u32 = 0u; // 1: words stand for their distance from a zero point
+override FLOATS: u32 = 0u; // 1: weights are f16; 2: bf16
+override PER: u32 = 4u; // weights in a word of 32 cells
+override COUNTS: u32 = 8u; // positions whose flips are counted
 
 // Groups of channels, of which each has its own C input channels: wt is [copies, R, S, K / GROUPS,
 // C GROUPS].
@@ -78,57 +86,9 @@ const EACH = 8u;
 // cache.
 const TOGETHER = 64u;
 
-// Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 EACH WG_SIZE each.
-var<workgroup> pairs: array<atomic<u32>, 4>;
-
-// Writes one weight, or a padding zero, into both layouts.
-fn put(copy: u32, tap: u32, c: u32, k: u32, value: f32) {
-    let cp = padded(params.c);
-    let kp = padded(params.k);
-    let plane = (copy * params.taps + tap) * cp * kp;
-    w[plane + c * kp + k] = value;
-    if GROUPS > 1u && (c >= params.c || k >= params.k) {
-        return; // the last items write the padding of the other shape
-    }
-    var folded = value;
-    if FOLD != 0u {
-        folded *= affine[params.fold + min(k, params.k - 1u)];
-    }
-    if GROUPS > 1u && TRANSPOSED == 1u {
-        let of_group = params.k / GROUPS;
-        put_wt(copy, tap, k % of_group, k / of_group * params.c + c, folded);
-    } else if TRANSPOSED == 1u {
-        wt[plane + k * cp + c] = folded;
-    } else if TRANSPOSED == 2u {
-        wt[((copy * kp + k) * params.taps + tap) * cp + c] = folded;
-    }
-}
-
-fn padded(channels: u32) -> u32 {
-    return (channels + 3u) / 4u * 4u;
-}
-
-// Writes an element of wt, with GROUPS.
-fn put_wt(copy: u32, tap: u32, row: u32, column: u32, value: f32) {
-    let rows = padded(params.k / GROUPS);
-    let columns = padded(params.c * GROUPS);
-    wt[((copy * params.taps + tap) * rows + row) * columns + column] = value;
-}
-
-// Row and column of the `j`-th padding element of a matrix: the columns behind the real ones of all
-// real rows, then whole rows.
-fn padding_at(j: u32, rows: u32, columns: u32) -> vec2<u32> {
-    let across = padded(columns);
-    let beside = across - columns;
-    if j < rows * beside {
-        return vec2<u32>(j / beside, columns + j % beside);
-    }
-    return vec2<u32>(rows + (j - rows * beside) / across, (j - rows * beside) % across);
-}
-
-fn padding_of(rows: u32, columns: u32) -> u32 {
-    return padded(rows) * padded(columns) - rows * columns;
-}
+// Flips of bit i in the low half, of bit i + 4 in the high half: at most 4 EACH WG_SIZE each. The
+// last four are those of bit i + 8 and i + 12.
+var<workgroup> pairs: array<atomic<u32>, 8>;
 
 // A run of words of the layer.
 struct Piece {
@@ -148,14 +108,19 @@ fn piece(item: u32, pieces: u32) -> Piece {
 }
 
 // Reads a piece with its faults and writes its weights. Returns the flips: those of bit i in the
-// even nibbles of component i, of bit i + 4 in the odd ones, a nibble for each weight of the words.
+// nibbles of component i, where nibble n is that of bit i + 4 n, counted through all weights of the
+// words.
 fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     let unused = 32u - params.bits;
-    let scale = scales[params.scale];
+    var scale = scales[params.scale];
+    var zero = 0.0;
+    if ZEROS != 0u {
+        zero = scales[params.zero];
+    }
     let at = piece(item, pieces);
-    var tap = 4u * at.first % params.taps;
-    var inner = 4u * at.first / params.taps % params.inner;
-    var outer = 4u * at.first / params.taps / params.inner;
+    var tap = PER * at.first % params.taps;
+    var inner = PER * at.first / params.taps % params.inner;
+    var outer = PER * at.first / params.taps / params.inner;
     var counts = vec4<u32>();
     // Loaded once here: a compiler must assume that the stores below could change it.
     var seed = vec2<u32>();
@@ -164,7 +129,7 @@ fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
     }
     for (var i = 0u; i < at.words; i++) {
         let index = at.first + i;
-        let weights = min(len - 4u * index, 4u);
+        let weights = min(len - PER * index, PER);
         var stored = packed[index];
         if FAULTS != 0u {
             let mask = flipped(copy, seed, index, stored, weights);
@@ -172,9 +137,27 @@ fn unpack(copy: u32, item: u32, pieces: u32, len: u32) -> vec4<u32> {
             counts += (vec4<u32>(mask) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(0x11111111u);
         }
         for (var j = 0u; j < weights; j++) {
-            let q = bitcast<i32>((stored >> (8u * j)) << unused) >> unused;
+            let high = (stored >> (32u / PER * j)) << unused;
+            var q = bitcast<i32>(high) >> unused;
+            if SIGNED == 0u {
+                q = bitcast<i32>(high >> unused);
+            }
             let c = select(inner, outer, params.c_outer != 0u);
-            put(copy, tap, c, inner + outer - c, f32(q) * scale);
+            let k = inner + outer - c;
+            if CHANNELS != 0u {
+                scale = scales[params.scale + k];
+            }
+            if CHANNELS != 0u && ZEROS != 0u {
+                zero = scales[params.zero + k];
+            }
+            if FLOATS == 0u {
+                // The difference of two small integers is exact.
+                put(copy, tap, c, k, (f32(q) - zero) * scale);
+            } else if FLOATS == 1u {
+                put(copy, tap, c, k, half_value(high >> 16u));
+            } else {
+                put(copy, tap, c, k, bitcast<f32>(high));
+            }
             tap += 1u;
             if tap == params.taps {
                 tap = 0u;
@@ -210,7 +193,7 @@ fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
     }
     let item = group_index(group, groups) % across * WG_SIZE + lane;
     if FAULTS != 0u {
-        if lane < 4u {
+        if lane < 8u {
             atomicStore(&pairs[lane], 0u);
         }
         workgroupBarrier();
@@ -218,6 +201,14 @@ fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
     if item < unpacking {
         let counts = unpack(copy, item, pieces, len);
         for (var bit = 0u; bit < 4u && FAULTS != 0u; bit++) {
+            if COUNTS > 8u {
+                // Bytes are sums of two nibbles: of bits i, i + 4, i + 8 and i + 12.
+                let even = (counts[bit] & 0x0f0f0f0fu) + ((counts[bit] >> 16u) & 0x0f0fu);
+                let odd = ((counts[bit] >> 4u) & 0x0f0f0f0fu) + ((counts[bit] >> 20u) & 0x0f0fu);
+                atomicAdd(&pairs[bit], (even & 0xffu) | ((odd & 0xffu) << 16u));
+                atomicAdd(&pairs[bit + 4u], ((even >> 8u) & 0xffu) | ((odd & 0xff00u) << 8u));
+                continue;
+            }
             // The sum of the four bytes is in the topmost byte of the product.
             let low = ((counts[bit] & 0x0f0f0f0fu) * 0x01010101u) >> 24u;
             let high = (((counts[bit] >> 4u) & 0x0f0f0f0fu) * 0x01010101u) >> 24u;
@@ -236,10 +227,11 @@ fn dequantize(group: vec3<u32>, groups: vec3<u32>, lane: u32) {
     }
     if FAULTS != 0u {
         workgroupBarrier();
-        if lane < 8u {
-            let count = (atomicLoad(&pairs[lane % 4u]) >> (16u * (lane / 4u))) & 0xffffu;
+        if lane < COUNTS {
+            let pair = atomicLoad(&pairs[lane % 4u + lane / 8u * 4u]);
+            let count = (pair >> (16u * (lane / 4u % 2u))) & 0xffffu;
             if count != 0u {
-                atomicAdd(&flips[(copy * params.layers + params.layer) * 8u + lane], count);
+                atomicAdd(&flips[(copy * params.layers + params.layer) * COUNTS + lane], count);
             }
         }
     }

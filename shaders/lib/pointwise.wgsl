@@ -5,12 +5,14 @@
 //   3  hard sigmoid  min(max(A v + B, 0), 1)
 //   4  hard swish    v min(max(v / 6 + 1/2, 0), 1)
 //   5  SiLU          v / (1 + exp(-v))
+//   6  quantisation  A min(max(round(v / A), B), C), the nearest of a grid's points, ties to even
 //
 // A NaN stays NaN in all of them. Joined behind lib/special.wgsl.
 
 override FUNCTION: u32 = 1u;
 override A: f32 = 0.0;
 override B: f32 = 6.0;
+override C: f32 = 0.0;
 
 // Beyond 87 the quotient would leave the normal numbers.
 fn sigmoid(v: vec4<f32>) -> vec4<f32> {
@@ -38,6 +40,10 @@ fn pointwise(v: vec4<f32>) -> vec4<f32> {
         case 4u: {
             // Below -3 the product would be -0, or NaN for -infinity.
             y = choose(zero, v * clamp(v / 6.0 + 0.5, zero, one), v > vec4<f32>(-3.0));
+        }
+        case 6u: {
+            // No clamp: Tint refuses exchanged ends, which other functions may have here.
+            y = A * min(max(round(v / A), vec4<f32>(B)), vec4<f32>(C));
         }
         default: {
             // Below -87 the product would be far from 0 at infinity.
@@ -68,9 +74,16 @@ fn pointwise_back(dy: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
             slope = choose(v / 3.0 + 0.5, slope, v >= vec4<f32>(3.0));
             flat = v <= vec4<f32>(-3.0);
         }
+        case 6u: {
+            // Straight through within the range: what is rounded to its ends still belongs to it.
+            let steps = round(v / A);
+            flat = (steps < vec4<f32>(B)) | (steps > vec4<f32>(C));
+        }
         default: {
             let s = sigmoid(v);
             slope = s * (1.0 + v * (1.0 - s));
+            // The limit: the product would be NaN or infinite.
+            flat = is_lowest(v);
         }
     }
     let dx = choose(dy * slope, vec4<f32>(0.0), flat);

@@ -62,7 +62,7 @@ const KINDS: &[Kind] = &[
     Kind {
         name: "cooperative-matrix",
         unit: "GFLOP/s",
-        wants: |v| matches!(v.requires, Requires::CooperativeMatrix(_)),
+        wants: |v| v.requires.matrix().is_some(),
         plan: |gpu, turns| match turns {
             // A block fills a subgroup.
             1..=bench_matrix::MOST_TURNS => {

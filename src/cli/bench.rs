@@ -1,12 +1,13 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::TunedArgs, places::Places, terminal};
+use super::{gpu::TunedArgs, job, places::Places, terminal};
 use crate::{
     bench::{self, CasePosition, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
     nn::DtypeChoice,
     report::{
         bench_json::{self, Report, Settings},
+        csv::Csv,
         pictures,
         progress::{Progress, Unit},
         words::bench::{self as words, Comparison},
@@ -61,6 +62,10 @@ pub struct BenchArgs {
     /// Draw the comparison
     #[arg(long, value_name = "FILE.svg", requires = "compare")]
     plot: Option<PathBuf>,
+    /// Write the cases of kernels to this file, or the kernels of steps where there are no cases, or the rows of
+    /// --compare: with the fields of --json as columns
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -71,6 +76,7 @@ pub struct BenchArgs {
 
 /// Measures, or compares reports of earlier measurements.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    job::alone("bench")?;
     let plots = [("--plot", &args.plot), ("--roofline", &args.roofline)];
     for (flag, path) in plots {
         path.as_ref().map_or(Ok(()), |path| pictures::check_ending(flag, path))?;
@@ -81,6 +87,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         .writes("--out", &args.out)
         .writes("--roofline", &args.roofline)
         .writes("--plot", &args.plot)
+        .writes("--csv", &args.csv)
         .check()?;
     if !args.compare.is_empty() {
         return compare(args);
@@ -108,6 +115,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if let Some(path) = &args.roofline {
         pictures::bench::save_roofline(path, &report)?;
+    }
+    if let Some(path) = &args.csv {
+        Csv::of_records(&report.records()).save(path)?;
     }
     if args.json { terminal::print_json(&report.document()) } else { printed }
 }
@@ -222,6 +232,9 @@ fn compare(args: &BenchArgs) -> Result<()> {
     let comparison = Comparison::of(&reports);
     if let Some(path) = &args.plot {
         pictures::bench::save_comparison(path, &comparison)?;
+    }
+    if let Some(path) = &args.csv {
+        Csv::of_records(&comparison.records()).save(path)?;
     }
     if args.json {
         return terminal::print_json(&serde_json::to_value(&comparison).unwrap_or_default());

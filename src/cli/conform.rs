@@ -52,9 +52,9 @@ pub struct ConformArgs {
     /// Print one JSON document
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// Print the support matrix as CSV: a line per kernel, variant and adapter
-    #[arg(long)]
-    csv: bool,
+    /// The support matrix as CSV, a line per kernel, variant and adapter: to this file, or printed
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    csv: Option<PathBuf>,
     /// No messages
     #[arg(long)]
     quiet: bool,
@@ -75,6 +75,8 @@ pub fn run(args: &ConformArgs) -> Result<()> {
         Places::default().writes("--web", [file]).check()?;
         return atomic::write(file, conformance::web_page(&suites, env!("NF_COMMIT"))?);
     }
+    let file = args.csv.iter().filter(|csv| *csv != Path::new("-"));
+    Places::default().reads("--quirks", &args.quirks).writes("--csv", file).check()?;
     let quirks = args.quirks.as_deref().map_or_else(Quirk::known, load_quirks)?;
     let adapters = if args.all_adapters { gpu::list() } else { Vec::new() };
     if args.all_adapters && adapters.is_empty() {
@@ -145,8 +147,12 @@ impl Job<'_> {
     fn print(&self, survey: &Survey) -> Result<()> {
         let stress = self.args.stress.map(|_| self.seed);
         let commit = env!("NF_COMMIT");
-        if self.args.csv {
-            return terminal::print(&survey.csv(commit));
+        match &self.args.csv {
+            Some(printed) if printed == Path::new("-") => {
+                return terminal::print(&survey.csv(commit));
+            }
+            Some(file) => atomic::write(file, survey.csv(commit))?,
+            None => {}
         }
         if self.args.json {
             let mut document = survey.json(commit);

@@ -22,6 +22,7 @@ use crate::{
     },
     error::{Error, Result},
     files,
+    report::csv::Csv,
 };
 
 /// Arguments of `nf-gpu data`.
@@ -35,7 +36,13 @@ pub struct DataArgs {
 enum DataCommand {
     /// The data sets by name, with size, licence and source
     #[command(after_help = "Example: nf-gpu data list")]
-    List(Common),
+    List {
+        /// Write the list to this file, with the fields of --json as columns
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Download a data set and verify it
     ///
     /// Files that are there and right are kept; an interrupted download goes on where it stopped.
@@ -103,7 +110,7 @@ struct Common {
 /// file is wrong; [`Error::Write`] for the contact sheet.
 pub fn run(args: &DataArgs) -> Result<()> {
     match &args.command {
-        DataCommand::List(common) => list(common),
+        DataCommand::List { csv, common } => list(common, csv.as_deref()),
         DataCommand::Fetch { name, quiet, common } => fetch(name, *quiet, common),
         DataCommand::Check { name, common } => check(name, common),
         DataCommand::Show { name, out, split, columns, side, preprocess, common } => {
@@ -113,7 +120,8 @@ pub fn run(args: &DataArgs) -> Result<()> {
     }
 }
 
-fn list(common: &Common) -> Result<()> {
+fn list(common: &Common, csv: Option<&Path>) -> Result<()> {
+    Places::default().writes("--csv", csv).check()?;
     let mut listed = Vec::new();
     let mut text = String::new();
     for info in data::known() {
@@ -122,6 +130,10 @@ fn list(common: &Common) -> Result<()> {
         entry["available"] = here.into();
         listed.push(entry);
         text += &describe(info, here);
+    }
+    let listed = Value::from(listed);
+    if let Some(path) = csv {
+        Csv::of_records(&listed).save(path)?;
     }
     if common.json {
         return print_json(&json!({ "version": 1, "datasets": listed }));

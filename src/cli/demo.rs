@@ -1,6 +1,6 @@
 //! `nf-gpu demo`: a whole run with nothing but the program: an embedded network on embedded images.
 
-use super::{Command, gpu::TunedArgs, parsed, terminal, train};
+use super::{Command, gpu::TunedArgs, job, parsed, terminal, train};
 use crate::{
     error::{Error, Result, usage},
     files::atomic,
@@ -41,6 +41,9 @@ pub struct DemoArgs {
     generator: String,
     #[command(flatten)]
     gpu: TunedArgs,
+    /// Write the final evaluation to this file: a row for each fault map, as `eval --csv` does
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// Print the final evaluation as one JSON document
     #[arg(long)]
     json: bool,
@@ -52,6 +55,7 @@ pub struct DemoArgs {
 /// Writes the network, trains a generator in front of it for one faulty chip, and prints accuracy beside energy. A demo
 /// that was interrupted goes on; one that is complete is evaluated again.
 pub fn run(args: &DemoArgs) -> Result<()> {
+    job::alone("demo")?;
     let folder = args.out.join(crate::models::known(&args.generator)?);
     let base = args.out.join(BASE_NAME);
     write_base(&base)?;
@@ -95,6 +99,9 @@ impl DemoArgs {
             line.extend(TRAINING.split(' ').map(Into::into));
         }
         line.extend(self.gpu.line());
+        if let Some(csv) = &self.csv {
+            line.extend(["--csv".into(), csv.into()]);
+        }
         line.extend(self.json.then(|| "--json".into()));
         line.extend(self.quiet.then(|| "--quiet".into()));
         line

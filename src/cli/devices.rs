@@ -1,20 +1,29 @@
 //! `nf-gpu devices`.
 
-use super::{gpu::GpuArgs, terminal};
+use super::{gpu::GpuArgs, places::Places, terminal};
 use crate::{
     error::Result,
     gpu::{self, AdapterReport},
-    report::{Table, wrap::paragraph},
+    ranks::launched,
+    report::{Table, csv::Csv, wrap::paragraph},
     tuning::CacheFolder,
 };
 use clap::Args;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Arguments of `nf-gpu devices`.
 #[derive(Args, Debug)]
 pub struct DevicesArgs {
     #[command(flatten)]
     gpu: GpuArgs,
+    /// Write the table to this file, with the fields of --json's adapters as columns
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Show which adapter each of N processes of this machine uses under mpirun (default: of those that were
+    /// launched, or as many as there are adapters)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    ranks: Option<Option<u32>>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -22,7 +31,14 @@ pub struct DevicesArgs {
 
 /// Lists the adapters with their relevant properties, and says which one would be used.
 pub fn run(args: &DevicesArgs) -> Result<()> {
+    Places::default().writes("--csv", &args.csv).check()?;
+    if let Some(processes) = args.ranks {
+        return ranks(args, processes);
+    }
     let adapters = gpu::list();
+    if let Some(path) = &args.csv {
+        Csv::of_records(&json!(adapters)).save(path)?;
+    }
     let chosen = gpu::would_use(&args.gpu.choice());
     if args.json {
         let used = chosen.as_ref().ok().map(|r| r.index);
@@ -50,6 +66,37 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     let lines = lines.iter().map(|line| paragraph(line, terminal::columns(), 2) + "\n");
     terminal::print(&format!("\n{}", lines.collect::<String>()))
 }
+
+/// Shows the adapters of several processes of this machine. Under a launcher the first of each machine speaks.
+fn ranks(args: &DevicesArgs, processes: Option<u32>) -> Result<()> {
+    let launch = launched();
+    if launch.is_some_and(|launch| launch.local.0 > 0) {
+        return Ok(());
+    }
+    let here = launch.and_then(|launch| launch.local.1.or(Some(launch.size)));
+    let processes = match (processes, here) {
+        (Some(asked), _) => asked as usize,
+        (None, Some(here)) => here,
+        (None, None) => gpu::list().len().max(1),
+    };
+    let assigned = gpu::assigned(&args.gpu.choice(), processes)?;
+    if args.json {
+        let indices: Vec<usize> = assigned.iter().map(|adapter| adapter.index).collect();
+        return terminal::print_json(&json!({ "ranks": indices }));
+    }
+    let mut table = Table::new(["local rank", "", "adapter", "PCI bus"]).with_words(&[2, 3]);
+    for (rank, adapter) in assigned.iter().enumerate() {
+        let (index, bus) = (adapter.index.to_string(), adapter.pci_bus_id.clone());
+        table.row([rank.to_string(), index, adapter.line(), bus]);
+    }
+    terminal::print(&format!("{table:0$}", terminal::columns()))?;
+    let share = assigned.first().filter(|first| first.is_software() && processes > 1);
+    share.map_or(Ok(()), |_| terminal::print(SHARED))
+}
+
+/// What happens where several processes compute on one processor.
+const SHARED: &str = "\nthe processes share the cores of this software adapter: each gets its part of them \
+                      (LP_NUM_THREADS says otherwise)\n";
 
 /// Time of a step of `bench --steps 'eopm/ConvS/*'`: 3.66 s on Mesa 22.3.6, 1.10 s on 26.1.6.
 const SLOW_LOADS: &str = "hint: without AVX-512 this Mesa reads memory slowly; that of \

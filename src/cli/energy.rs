@@ -4,17 +4,17 @@
 mod choice;
 mod table;
 
-use super::terminal;
+use super::{places::Places, terminal};
 use crate::{
     energy::{Cost, OperatingPoint, OperatingPoints},
     error::{Error, Result},
-    models,
-    report::{Table, saving, wrap::paragraph},
+    models, onnx,
+    report::{Table, csv::Csv, saving, wrap::paragraph},
     words,
 };
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `nf-gpu energy`.
 #[derive(Args, Debug)]
@@ -63,6 +63,9 @@ pub struct EnergyArgs {
     /// Documents of `nf-gpu eval --json` (or eval.json of runs) with measured accuracies
     #[arg(value_name = "EVAL.json", requires = "min_accuracy")]
     evaluations: Vec<PathBuf>,
+    /// Write the table to this file, with the fields of --json's savings or candidates as columns
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -79,6 +82,16 @@ enum Answer {
 
 /// Prints energy, cost and choices.
 pub fn run(args: &EnergyArgs) -> Result<()> {
+    Places::default()
+        .reads("--points", &args.points)
+        .reads("an evaluation", &args.evaluations)
+        .writes("--csv", &args.csv)
+        .check()?;
+    if let (Some(path), Answer::Document(document)) = (&args.csv, answer(args, args.csv.is_some())?)
+    {
+        let rows = if args.min_accuracy.is_some() { "candidates" } else { "savings" };
+        Csv::of_records(&document[rows]).save(path)?;
+    }
     match answer(args, args.json)? {
         Answer::Text(text) => terminal::print(&text),
         Answer::Document(document) => terminal::print_json(&document),
@@ -118,6 +131,10 @@ fn answer(args: &EnergyArgs, json: bool) -> Result<Answer> {
 
 /// One base network, alone and behind each generator that was named.
 fn pair(args: &EnergyArgs, points: &OperatingPoints, base: &str, json: bool) -> Result<Answer> {
+    if onnx::is_onnx(Path::new(base)) {
+        let hint = "run nf-gpu eval --base with this file: its table has the energy, with --points that of your memory";
+        return Err(Error::argument("--base", "it is a file, not the name of a network", hint));
+    }
     let info = models::base_info(base)?;
     let base = Cost::of(&models::base(info.name, args.classes, None)?);
     let generator =

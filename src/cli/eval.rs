@@ -1,15 +1,17 @@
 //! `nf-gpu eval`.
 
 mod journal;
+mod merge;
 
-use super::{gpu::TunedArgs, host::Host, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, host::Host, interrupt, job, places::Places, terminal};
 use crate::{
     data,
     error::{Error, Result},
     eval::Journal,
-    evaluation::{EvalConfig, Keep, Ready, Setup},
+    evaluation::{EvalConfig, Keep, Ready, Setup, dismiss, serve},
     files::npy,
     nn::dtype_line,
+    ranks::Link,
     report::{
         Evaluating, Event, Sink,
         eval_json::{Document, Evaluation},
@@ -60,13 +62,29 @@ struct Found<'a> {
 
 /// Evaluates a base network, alone and behind generators.
 pub fn run(args: &EvalArgs) -> Result<()> {
+    if !args.config.merge.is_empty() {
+        return args.merged();
+    }
+    // Whoever names a share has divided the work.
+    if args.config.shard.is_some() {
+        return first(args, None);
+    }
+    job::shared(&|link| first(args, link), &|link| {
+        interrupt::watch(true);
+        serve(link, &args.config, &|| args.gpu.open(true))
+    })
+}
+
+/// Evaluates on the process that stands alone, or on the first rank of several.
+fn first(args: &EvalArgs, link: Option<&dyn Link>) -> Result<()> {
     let mut shown = Shown { quiet: args.quiet, progress: None };
     let open = |_: &mut dyn Sink| {
         interrupt::watch(args.quiet);
         args.gpu.open(args.quiet)
     };
     let Found { ready, gpu, runs, written } =
-        evaluated(args, &mut shown, interrupt::pressed, &open)?;
+        evaluated((args, link), &mut shown, interrupt::pressed, &open)?;
+    link.inspect(|link| dismiss(*link));
     if args.json {
         return written.and(terminal::print(&Document::new(runs).to_json()));
     }
@@ -85,9 +103,12 @@ pub fn run(args: &EvalArgs) -> Result<()> {
 
 /// Evaluates for a caller, with the settings and files that the command would have.
 pub(super) fn call(args: &EvalArgs, host: &mut Host<'_>) -> Result<Vec<Evaluation>> {
+    if !args.config.merge.is_empty() {
+        return args.merge_and_save();
+    }
     let stop = host.stop;
     let open = |sink: &mut dyn Sink| args.gpu.open_for(&mut Host { sink, stop });
-    let found = evaluated(args, host.sink, stop, &open)?;
+    let found = evaluated((args, None), host.sink, stop, &open)?;
     found.written.map(|()| found.runs)
 }
 
@@ -96,20 +117,20 @@ type Opens<'a> = &'a dyn Fn(&mut dyn Sink) -> Result<Gpu>;
 
 /// Evaluates, and writes the files that the flags name.
 fn evaluated<'a>(
-    args: &'a EvalArgs,
+    (args, link): (&'a EvalArgs, Option<&dyn Link>),
     sink: &mut dyn Sink,
     stop: fn() -> bool,
     open: Opens<'_>,
 ) -> Result<Found<'a>> {
     args.config.checked()?;
-    if args.logits.is_some() && args.config.generator.len() > 1 {
-        let hint = "evaluate one generator at a time";
-        return Err(Error::argument("--logits", "several generators share one file", hint));
-    }
+    args.logits_go_together()?;
     let setup = Setup::of(&args.config, &|dataset, faults| args.places(dataset, faults))?;
     setup.notes.iter().try_for_each(|note| sink.event(&Event::Note(note.clone())))?;
     let gpu = open(sink)?;
     let ready = setup.on(&gpu, &stop)?;
+    // Logits are kept by one process.
+    let link = link.filter(|link| link.size() > 1 && args.logits.is_none());
+    let adapters = link.map(|link| ready.gather(&gpu, link, &stop)).transpose()?;
     let mut journal = match &args.out {
         // The journal has no room for logits, and a device such as /dev/null cannot have a journal
         // beside it.
@@ -126,7 +147,7 @@ fn evaluated<'a>(
     let outputs = setup.base.outputs() as usize;
     let mut runs = Vec::new();
     let mut written = Ok(());
-    for generator in ready.subjects() {
+    for (subject, generator) in ready.subjects().enumerate() {
         let mut at = Evaluating { done: 0, all: ready.passes(generator) };
         sink.event(&Event::Evaluating(at))?;
         let mut heard = Ok(());
@@ -141,13 +162,22 @@ fn evaluated<'a>(
             saved = args.logits.as_ref().map_or(Ok(()), |file| npy::save_f32(file, &shape, logits));
         };
         let logits: Option<Keep<'_>> = if args.logits.is_some() { Some(&mut save) } else { None };
-        let evaluated = ready.evaluate(&gpu, generator, logits, &mut journal, &mut tick);
+        let shared = link.map_or(Ok(()), |link| {
+            ready.share((&gpu, link), (subject, generator), &mut journal, &mut tick)
+        });
+        // What the ranks have counted is not counted again.
+        let counts = link.is_none();
+        let mut again = |images| tick(if counts { images } else { 0 });
+        let evaluated =
+            shared.and_then(|()| ready.evaluate(&gpu, generator, logits, &mut journal, &mut again));
         heard?;
         if matches!(evaluated, Err(Error::Interrupted)) && args.out.is_some() {
             let what = format!("{} results are kept: the same command goes on", journal.len());
             sink.event(&Event::Note(what))?;
         }
-        runs.push(evaluated?);
+        let mut evaluation = evaluated?;
+        evaluation.adapter = adapters.clone().unwrap_or(evaluation.adapter);
+        runs.push(evaluation);
         written = written.and(saved);
     }
     if let Some(csv) = &args.csv {
@@ -193,6 +223,16 @@ impl Sink for Shown {
 }
 
 impl EvalArgs {
+    /// Refuses logits of results that do not go into one file.
+    fn logits_go_together(&self) -> Result<()> {
+        let of = match (&self.logits, &self.config) {
+            (Some(_), config) if config.generator.len() > 1 => "several generators share one file",
+            (Some(_), config) if config.shard.is_some() => "a share has only some of the maps",
+            _ => return Ok(()),
+        };
+        Err(Error::argument("--logits", of, "evaluate one generator at a time, and all maps"))
+    }
+
     /// Checks that no output replaces another file or goes into the data set.
     fn places(&self, dataset: &str, faults: &FaultArgs) -> Result<()> {
         let journal = self.out.as_deref().map(journal_of);

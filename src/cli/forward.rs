@@ -50,7 +50,7 @@ pub struct ForwardArgs {
     mode: Option<PassMode>,
     #[command(flatten)]
     faults: FaultArgs,
-    /// Probability that a cell is faulty, as in 0.01 (default: no faults)
+    /// Probability that a cell is faulty, as in 0.01 (default: no faults, or 0.01 where another flag is about them)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     ber: Option<f64>,
     /// Seed of the fault map (default: 50000)
@@ -143,7 +143,7 @@ pub fn run(args: &ForwardArgs) -> Result<()> {
 }
 
 fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
-    let net = args.base_net()?;
+    let mut net = args.base_net()?;
     let [classes, ..] = net.graph.nodes[net.graph.output()].chw;
     let input = tensors::images(&args.input, net.input())?;
     let (n, out) = (input.shape[0], args.place(args.output.as_ref())?);
@@ -154,6 +154,9 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let loss = labels.as_deref().map(OutputLoss::CrossEntropy);
     let loss = loss.or(upstream.as_deref().map(OutputLoss::Upstream));
     let faults = args.faults()?;
+    if let Some((faults, _)) = &faults {
+        net.suffer(faults)?;
+    }
     args.remark(&net, faults.as_ref().map(|(faults, _)| faults))?;
     let precision = args.precision_of(&net, faults.is_some())?;
     let gpu = args.gpu.open(args.quiet)?;
@@ -182,7 +185,8 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("output".into(), json!({"file": out, "shape": shape}));
     report.insert("loss".into(), json!(pass.loss));
     if let Some((faults, seed)) = faults {
-        let seen = describe(&faults, &net.graph, &[seed], &[pass.flips]);
+        let flips = [pass.flips, pass.bias_flips, pass.activation_flips].map(|of| vec![of]);
+        let seen = describe(&faults, &net.graph, &[seed], flips.each_ref().map(|of| &of[..]));
         report.insert("faults".into(), seen);
     }
     Ok(report)
@@ -232,7 +236,7 @@ fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
 }
 
 fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
-    let net = args.base_net()?;
+    let mut net = args.base_net()?;
     let [classes, ..] = net.graph.nodes[net.graph.output()].chw;
     let input = tensors::images(&args.input, net.input())?;
     args.warn_of_range(&input.data);
@@ -248,6 +252,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     let Some((faults, _)) = args.faults()? else {
         return Err(Error::argument("--eopm", "it needs --ber", "as in --ber 0.01"));
     };
+    net.suffer(&faults)?;
     args.remark(&net, Some(&faults))?;
     let lambda = args.lambda.unwrap_or(5.0);
     let precision = net.precision(args.precision.and_then(Precision::bits))?;
@@ -274,7 +279,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     report.insert("generator".into(), json!({"name": graph.name, "file_sha256": sha256(path)?}));
     report.insert("precision".into(), json!(precision));
     report.insert("lambda".into(), json!(lambda));
-    report.insert("faults".into(), describe(&faults, &net.graph, &seeds, &pass.flips));
+    report.insert("faults".into(), describe(&faults, &net.graph, &seeds, [&pass.flips, &[], &[]]));
     report.insert("losses".into(), json!(losses));
     report.insert("loss".into(), json!(pass.loss));
     Ok(report)

@@ -3,12 +3,13 @@
 use super::{host::Host, interrupt, terminal};
 use crate::{
     error::{Error, Result},
-    gpu::{AdapterChoice, BackendName},
+    gpu::{AdapterChoice, BackendName, assigned},
     kernels::{
         desc::{KernelDesc, Variant},
         list,
     },
     nn::Algorithm,
+    ranks::{Launch, launched},
     report::Event,
     run::{Gpu, Tuning},
     tuning::{CacheFolder, Store},
@@ -43,9 +44,17 @@ impl GpuArgs {
         }
     }
 
+    /// The same for this process, if it is one of several on this machine: each takes a card of its own.
+    fn own_choice(&self) -> Result<AdapterChoice> {
+        let choice = self.choice();
+        let Some(Launch { local: (rank, _), .. }) = launched() else { return Ok(choice) };
+        let own = assigned(&choice, rank + 1)?.pop();
+        Ok(AdapterChoice { adapter: own.map(|own| own.index.to_string()), ..choice })
+    }
+
     /// Opens the adapter. A line tells the user if it is a software adapter.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        let mut gpu = Gpu::open_at(&self.choice(), CacheFolder::of_user().as_ref())?;
+        let mut gpu = Gpu::open_at(&self.own_choice()?, CacheFolder::of_user().as_ref())?;
         // Tests inject faults, to see how the program recovers.
         if let Some(trouble) = std::env::var_os(TROUBLE).filter(|text| !text.is_empty()) {
             gpu.sabotage(Arc::new(trouble.to_string_lossy().parse()?));

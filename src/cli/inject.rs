@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fault::{FORMAT_VERSION, Faults, Model, check_bits, check_seed},
-    files::{atomic, read_file, sha256_of},
-    nn::{FaultyWeights, FrozenNet, faulty_weights},
+    fault::{Faults, Mapping, Model, check_bits, check_seed},
+    files::{WideWords, atomic, read_file, sha256_of},
+    nn::{FaultyBias, FaultyWeights, FrozenNet, faulty_weights},
     onnx,
     report::{
         Event,
         eval_json::Base,
-        fault_record::{self, FaultRecord, LayerRecord},
+        fault_record::{self, BiasRecord, FaultRecord, LayerRecord},
     },
     train::{BaseHints, BaseNet, FaultArgs, INJECTED},
     words,
@@ -194,7 +194,13 @@ impl InjectArgs {
         let Some(file) = self.base.clone() else {
             return Err(Error::argument("--base", "there is no network", "name its weights file"));
         };
-        let base = self.load(&file, self.model.clone())?;
+        if faults.memories().activations {
+            let what = "activations are in no file";
+            let hint = "evaluate a network with them, as in nf-gpu eval --faults-in activations";
+            return Err(Error::argument("--faults-in", what, hint));
+        }
+        let mut base = self.load(&file, self.model.clone())?;
+        base.suffer(&faults)?;
         let precision = base.precision(self.precision)?;
         base.can_have(&faults, precision)?;
         faults.check_seed(seed)?;
@@ -219,13 +225,15 @@ impl InjectArgs {
             let what = "the record says which faults there are";
             return Err(Error::argument(*flag, what, "leave it out, or leave out --replay"));
         }
-        if record.fault_format != FORMAT_VERSION {
+        let version = record.faults.format_version();
+        if record.fault_format != version {
             let what = format!("its fault maps are of format {}", record.fault_format);
             let path = self.replay.clone().unwrap_or_default();
-            return Err(Error::format(path, what, format!("this program has {FORMAT_VERSION}")));
+            let hint = format!("this program has {version} for such faults");
+            return Err(Error::format(path, what, hint));
         }
         let file = self.base.clone().unwrap_or_else(|| record.base_file.clone().into());
-        let base = self.load(&file, Some(record.base.model.clone()))?;
+        let mut base = self.load(&file, Some(record.base.model.clone()))?;
         if base.sha256 != record.base.file_sha256 {
             let what = format!("its SHA-256 is not {}", record.base.file_sha256);
             return Err(Error::format(&file, what, "name the record's network with --base"));
@@ -236,7 +244,12 @@ impl InjectArgs {
         }
         args.layout = self.faults.layout.clone().or(args.layout);
         let faults = args.at(ber)?.named_as(&record.faults)?;
-        let (precision, seed) = (check_bits(record.precision)?, check_seed("seed", record.seed)?);
+        base.suffer(&faults)?;
+        let precision = match faults.stored() {
+            Some(_) => base.precision(Some(record.precision))?,
+            None => check_bits(record.precision)?,
+        };
+        let seed = check_seed("seed", record.seed)?;
         Ok(Job { base_file: file, base, precision, faults, read_from: args, seed })
     }
 
@@ -252,7 +265,10 @@ impl InjectArgs {
         for (((layer, on_gpu), counted), expected) in layers {
             let param = &graph.params[layer.weight];
             let host = &read.weights.get(&param.name, &param.shape)?.data;
-            let same = host.iter().zip(&on_gpu).all(|(a, b)| a.to_bits() == b.to_bits());
+            // An adapter may write any NaN for a NaN.
+            let alike =
+                |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            let same = host.iter().zip(&on_gpu).all(alike);
             if !same || counted != *expected {
                 return Err(Error::Gpu {
                     doing: "inject the same faults as the host".into(),
@@ -274,16 +290,20 @@ impl Job {
         let tensors = &read.weights.tensors;
         let values = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.data.clone()));
         let values = imported.stored(path, &values.collect())?;
+        let mut bytes = bytes;
+        for bias in &read.biases {
+            onnx::export::patch_bias(&mut bytes, path, &imported, (&bias.name, &bias.words))?;
+        }
         let note = read.weights.meta(INJECTED).unwrap_or_default();
         onnx::export::patched(&bytes, path, &imported, &values, (INJECTED, note))
     }
 
     fn record(&self, read: &FaultyWeights, file_sha256: String) -> FaultRecord {
         let graph = &self.base.graph;
-        let stored = |i: usize| u64::from(graph.layers[i].shape.len()) * u64::from(self.precision);
+        let stored = graph.stored_bits(&self.base.weights, self.precision);
         let layer = |(i, name): (usize, &str)| LayerRecord {
             name: name.to_owned(),
-            stored_bits: stored(i),
+            stored_bits: stored[i],
             faulty_cells: read.faulty_cells[i],
             flips: read.flips[i].total,
         };
@@ -293,7 +313,7 @@ impl Job {
         }
         FaultRecord {
             version: fault_record::VERSION,
-            fault_format: FORMAT_VERSION,
+            fault_format: self.faults.format_version(),
             base_file: self.base_file.display().to_string(),
             base: Base { model: self.base.model.clone(), file_sha256: self.base.sha256.clone() },
             precision: self.precision,
@@ -301,26 +321,58 @@ impl Job {
             seed: self.seed,
             mapping: match self.faults.model() {
                 Model::Reference(_) => "reference".into(),
+                Model::Pattern(_) => Mapping::Linear.to_string(),
                 Model::Profile(_, map) => map.cells.mapping.to_string(),
                 _ => "drawn".into(),
             },
-            stored_bits: (0..graph.layers.len()).map(stored).sum(),
+            stored_bits: stored.iter().sum(),
             faulty_cells: read.faulty_cells.iter().sum(),
             flipped_bits: per_bit.iter().sum(),
             per_bit,
             per_layer: graph.layer_names().enumerate().map(layer).collect(),
+            biases: (!read.biases.is_empty()).then(|| biases(read)),
             file_sha256,
             commit: env!("NF_COMMIT").to_owned(),
         }
     }
 }
 
+/// What faults did to the biases.
+fn biases(read: &FaultyWeights) -> BiasRecord {
+    let bits = |bias: &FaultyBias| bias.words.len() as u64 * u64::from(WideWords::BITS);
+    let layer = |bias: &FaultyBias| LayerRecord {
+        name: bias.name.clone(),
+        stored_bits: bits(bias),
+        faulty_cells: bias.faulty_cells,
+        flips: bias.flips.total,
+    };
+    let mut per_bit = vec![0; WideWords::BITS as usize];
+    for bias in &read.biases {
+        per_bit.iter_mut().zip(bias.flips.per_bit).for_each(|(sum, count)| *sum += count);
+    }
+    BiasRecord {
+        stored_bits: read.biases.iter().map(bits).sum(),
+        faulty_cells: read.biases.iter().map(|bias| bias.faulty_cells).sum(),
+        flipped_bits: per_bit.iter().sum(),
+        per_bit,
+        per_layer: read.biases.iter().map(layer).collect(),
+    }
+}
+
 fn text(record: &FaultRecord, out: &Path, beside: &Path) -> String {
     let FaultRecord { faulty_cells, flipped_bits, stored_bits, .. } = record;
     let rate = words::share(*flipped_bits as f64 / (*stored_bits).max(1) as f64, 3);
+    let of_biases = record.biases.as_ref().map_or(String::new(), |biases| {
+        format!(
+            "{}: {} of {} bits of biases read differently\n",
+            out.display(),
+            biases.flipped_bits,
+            biases.stored_bits
+        )
+    });
     format!(
         "{}: {} of {stored_bits} bits read differently ({rate}), {faulty_cells} cells are faulty\n\
-         {}: the record\n",
+         {of_biases}{}: the record\n",
         out.display(),
         flipped_bits,
         beside.display()

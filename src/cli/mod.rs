@@ -15,6 +15,7 @@ mod host;
 pub mod import;
 pub mod inject;
 mod interrupt;
+mod job;
 mod places;
 pub mod pretrain;
 pub mod report;
@@ -91,9 +92,10 @@ enum Command {
     /// One HTML page of a run, or of several beside each other
     #[command(after_help = "Example: nf-gpu report runs/chip1 runs/chip2 --out comparison.html")]
     Report(report::ReportArgs),
-    /// A trained generator as an ONNX file, alone or in front of its classifier
+    /// A trained generator as ONNX in float or int8, alone or in front of its classifier; as C source; as golden arrays
     #[command(after_help = "Examples:\n  nf-gpu export runs/x --out generator.onnx\n  \
-                      nf-gpu export runs/x --base net.onnx --out protected.onnx")]
+                      nf-gpu export runs/x --base net.onnx --out protected.onnx\n  \
+                      nf-gpu export runs/x --quantize --out int8.onnx --c firmware --golden golden")]
     Export(export::ExportArgs),
     /// A faulty copy of a network, and the record to make it again
     #[command(after_help = "Example: nf-gpu inject --base models/vgg-small-cifar10.safetensors \
@@ -127,6 +129,7 @@ pub fn run_with(line: impl IntoIterator<Item = OsString>) -> u8 {
     interrupt::catch();
     match parsed(line) {
         Ok((cli, matches)) => exit(dispatch(cli.command, &matches), 0),
+        Err(told) if job::is_told_elsewhere() => u8::try_from(told.exit_code()).unwrap_or(1),
         Err(told) => {
             exit(terminal::print_usage(&told), u8::try_from(told.exit_code()).unwrap_or(1))
         }
@@ -145,6 +148,8 @@ fn parsed(
 fn exit(result: Result<()>, done: u8) -> u8 {
     match result {
         Ok(()) => done,
+        // Every rank has found out the same.
+        Err(error) if job::is_told_elsewhere() => error.exit_code(),
         Err(error) => {
             terminal::say(&crate::error::report(&error));
             error.exit_code()

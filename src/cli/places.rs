@@ -47,7 +47,10 @@ impl Places {
 
     /// Adds the files that faults are read from.
     pub(crate) fn reads_faults(self, faults: &FaultArgs) -> Result<Self> {
-        Ok(self.reads("--fault-map", faults.map_files()?).reads("--layout", &faults.layout))
+        Ok(self
+            .reads("--faults", faults.pattern_file())
+            .reads("--fault-map", faults.map_files()?)
+            .reads("--layout", &faults.layout))
     }
 
     /// Adds files that are written.

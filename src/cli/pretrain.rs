@@ -1,6 +1,6 @@
 //! `nf-gpu pretrain`.
 
-use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, interrupt, job, places::Places, terminal};
 use crate::{
     data,
     error::Result,
@@ -28,10 +28,12 @@ pub struct PretrainArgs {
 
 /// Trains a base network.
 pub fn run(args: &PretrainArgs) -> Result<()> {
+    job::alone("pretrain")?;
     args.config.checked()?;
     let config = &args.config;
     Places::default()
         .reads("--dataset", data::places(&config.dataset, &config.data_dir))
+        .reads("--init", &config.init)
         .writes("--out", [&config.out])
         .writes("--checkpoint", config.checkpoint_files())
         .writes("--metrics", &args.metrics)

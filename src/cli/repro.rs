@@ -1,11 +1,13 @@
 //! `nf-gpu repro`.
 
-use super::{gpu::TunedArgs, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, interrupt, job, places::Places, terminal};
 use crate::{
     data,
     error::{Error, Result},
     fault::parse_seeds,
-    report::{self, Console, Event, Sink, console::Verbosity, shell::quoted, wrap::paragraph},
+    report::{
+        self, Console, Event, Sink, console::Verbosity, csv::Csv, shell::quoted, wrap::paragraph,
+    },
     repro::{self, Forecast, PaperTable, QueuePlan, ReproSettings, TABLES},
 };
 use clap::Args;
@@ -37,6 +39,9 @@ pub struct ReproArgs {
     seeds: Option<String>,
     #[command(flatten)]
     gpu: TunedArgs,
+    /// Write the results to this file: a row for each cell, with the fields of --json's cells as columns
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    csv: Option<PathBuf>,
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,
@@ -61,16 +66,38 @@ pub fn run(args: &ReproArgs) -> Result<()> {
         return terminal::print(&cells(&plan));
     }
     is_there(&plan, &settings)?;
+    if args.list {
+        job::alone("repro --list --hours")?;
+        return cells_of(args, &plan, &settings);
+    }
+    // Ranks share a queue as any processes do: by the claims in its folders.
+    job::shared(&|_| cells_of(args, &plan, &settings), &|_| quietly(args, &plan, &settings))
+}
+
+/// Runs cells without a word on a rank that is not the first.
+fn quietly(args: &ReproArgs, plan: &QueuePlan, settings: &ReproSettings) -> Result<()> {
+    interrupt::watch(true);
+    let gpu = args.gpu.open(true)?;
+    let mut sink = PerTraining::new(true);
+    repro::run(&gpu, plan, settings, &mut sink, &mut |_| Ok(()), &interrupt::pressed).map(drop)
+}
+
+/// Runs the cells of a plan, or says which would fit in the hours.
+fn cells_of(args: &ReproArgs, plan: &QueuePlan, settings: &ReproSettings) -> Result<()> {
     // The two folders may be the same one, so they are checked separately.
     for (flag, folder) in [("--out", &settings.out), ("--artefacts", &settings.artefacts)] {
         let read = data::places(&plan.dataset, &settings.data_dir);
-        Places::default().reads("the data set", read).makes(flag, [folder]).check()?;
+        Places::default()
+            .reads("the data set", read)
+            .writes("--csv", &args.csv)
+            .makes(flag, [folder])
+            .check()?;
     }
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
     let mut sink = PerTraining::new(args.quiet);
     if args.list {
-        let forecast = repro::forecast(&gpu, &plan, &settings, &mut sink, &interrupt::pressed)?;
+        let forecast = repro::forecast(&gpu, plan, settings, &mut sink, &interrupt::pressed)?;
         return match args.json {
             true => terminal::print_json(&json!({"version": 1, "forecast": forecast})),
             false => terminal::print(&forecast.to_text(terminal::columns())),
@@ -83,10 +110,12 @@ pub fn run(args: &ReproArgs) -> Result<()> {
         }
         Ok(())
     };
-    let outcome = repro::run(&gpu, &plan, &settings, &mut sink, planned, &interrupt::pressed)?;
+    let outcome = repro::run(&gpu, plan, settings, &mut sink, planned, &interrupt::pressed)?;
     let results = outcome.results;
     let text = if args.json { results.to_json() } else { results.to_text(terminal::columns()) };
     let printed = terminal::print(&text);
+    let written =
+        args.csv.as_ref().map_or(Ok(()), |path| Csv::of_records(&json!(results.cells)).save(path));
     if !outcome.left_out.cells.is_empty() && !args.quiet {
         let hours = outcome.left_out.hours_to_go_on(args.settings.hours.unwrap_or_default());
         let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
@@ -95,7 +124,7 @@ pub fn run(args: &ReproArgs) -> Result<()> {
     }
     let files = settings.out.join("results.json, results.md");
     sink.event(&Event::Note(format!("written to {}", files.display())))?;
-    outcome.failure.map_or(printed, Err)
+    outcome.failure.map_or(printed.and(written), Err)
 }
 
 fn no_table() -> Error {

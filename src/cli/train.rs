@@ -1,25 +1,29 @@
 //! `nf-gpu train`.
 
-use super::{gpu::TunedArgs, host::Host, interrupt, places::Places, terminal};
+use super::{gpu::TunedArgs, host::Host, interrupt, job, places::Places, terminal};
 use crate::{
     bench::{self, StepSettings},
     data,
     error::{Error, Result},
     files::Weights,
     onnx,
+    ranks::Link,
     report::{
         Console, Sink, Tee,
         console::Verbosity,
         eval_json::{Document, Evaluation},
-        saving, table,
+        save_maps, saving, table,
         wrap::paragraph,
     },
     run::Gpu,
-    train::{Every, Preset, RunFolder, Schedule, TrainConfig, dry_run, given, train},
+    train::{
+        Every, Preset, RunFolder, Schedule, TrainConfig, dismiss, dry_run, given, serve, train,
+        train_with,
+    },
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `nf-gpu train`.
 #[derive(Args, Debug)]
@@ -28,6 +32,9 @@ pub struct TrainArgs {
     config: TrainConfig,
     #[command(flatten)]
     gpu: TunedArgs,
+    /// Write the final evaluation to this file: a row for each fault map, as `eval --csv` does
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
     /// Print the final evaluation as one JSON document
     #[arg(long)]
     json: bool,
@@ -38,6 +45,18 @@ pub struct TrainArgs {
 
 /// Trains a NeuralFuse generator. `typed` tells which flags the user gave: a preset does not change those.
 pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
+    if args.config.dry_run {
+        job::alone("train --dry-run")?;
+        return first(args, typed, None);
+    }
+    job::shared(&|link| first(args, typed, link), &|link| {
+        interrupt::watch(true);
+        serve(link, &|| args.gpu.open(true))
+    })
+}
+
+/// Trains on the process that stands alone, or on the first rank of several.
+fn first(args: &TrainArgs, typed: &ArgMatches, link: Option<&dyn Link>) -> Result<()> {
     let config = settings(args, typed)?;
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
@@ -47,7 +66,11 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let mut console = Console::stderr(verbosity);
     let sinks: Vec<&mut dyn Sink> = vec![&mut console];
-    let evaluation = train(&gpu, &config, &mut Tee(sinks), &interrupt::pressed)?;
+    let evaluation = train_with(&gpu, &config, link, &mut Tee(sinks), &interrupt::pressed)?;
+    link.inspect(|link| dismiss(*link));
+    if let Some(csv) = &args.csv {
+        save_maps(csv, [&evaluation])?;
+    }
     if args.json {
         return terminal::print(&Document::new(vec![evaluation]).to_json());
     }
@@ -87,7 +110,7 @@ fn settings(args: &TrainArgs, typed: &ArgMatches) -> Result<TrainConfig> {
     if config.resume.is_none() {
         config.checked()?;
     }
-    check_places(&config)?;
+    check_places(&config, args.csv.as_deref())?;
     Ok(config)
 }
 
@@ -120,7 +143,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
 }
 
 /// Checks that the files of the run replace none that it reads.
-fn check_places(config: &TrainConfig) -> Result<()> {
+fn check_places(config: &TrainConfig, csv: Option<&Path>) -> Result<()> {
     let (root, resumed) = match &config.resume {
         Some(root) => (root, Some(RunFolder::open(root)?.1.moved(config))),
         None => (&config.out, None),
@@ -137,6 +160,7 @@ fn check_places(config: &TrainConfig) -> Result<()> {
         .reads("--init", &run.init)
         .reads_faults(&run.faults)?
         .reads("--dataset", dataset.map_or_else(Vec::new, |d| data::places(&d, &run.data_dir)))
+        .writes("--csv", csv)
         .makes("a file of the run", folder.files())
         .makes("--profile", profile)
         .check()

@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("web/page.html");
 const PLACE: &str = "{{suites}}";
 /// Bytes of case data that a kernel may put on the page per variant; cases with the least work come
 /// first.
-const BYTES_OF_A_VARIANT: usize = 64 << 10;
+const BYTES_OF_A_VARIANT: usize = 48 << 10;
 
 /// The page that runs suites; of a large suite it runs only the smallest cases.
 pub fn page(suites: &[&Suite], commit: &str) -> Result<String> {
@@ -62,7 +62,9 @@ fn of_variant(variant: &Variant) -> Value {
         Requires::Half => json!({ "feature": "shader-f16" }),
         Requires::Subgroup(lanes) => json!({ "feature": "subgroups", "lanes": lanes }),
         Requires::Int64 => json!({ "feature": "int64" }),
-        Requires::CooperativeMatrix(_) => json!({ "feature": "cooperative-matrix" }),
+        Requires::CooperativeMatrix(_) | Requires::WideCooperativeMatrix(_) => {
+            json!({ "feature": "cooperative-matrix" })
+        }
     };
     json!({
         "name": variant.name,

@@ -7,11 +7,12 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Cost, OperatingPoint, OperatingPoints};
+use super::{Cost, OperatingPoint, OperatingPoints, StoredBits};
 use crate::{
     data,
     error::{Error, Result},
-    files, models,
+    files::{self, FloatFormat},
+    models,
     report::eval_json::{Evaluation, VERSION},
 };
 use search::Search;
@@ -135,13 +136,16 @@ pub fn choose(
     for other in rest {
         comparable(first, other)?;
     }
-    if first.1.precision != 8 {
-        let what = format!("{} is of weights of {} bits", first.0, first.1.precision);
-        let hint = "accesses are counted for weights of 8 bits: evaluate with --precision 8";
+    let bits = first.1.precision;
+    if bits != 8 && bits != FloatFormat::BITS {
+        let what = format!("{} is of weights of {bits} bits", first.0);
+        let hint = "accesses are counted for weights of whole bytes: evaluate with --precision 8, or --stored";
         return Err(Error::argument("--min-accuracy", what, hint));
     }
     let info = models::base_info(&first.1.base.model)?;
-    let base = Cost::of(&models::base(info.name, count_classes(&first.1, classes), None)?);
+    let graph = models::base(info.name, count_classes(&first.1, classes), None)?;
+    let base =
+        Cost::stored(&graph, &vec![StoredBits { weight: bits, bias: 0 }; graph.layers.len()]);
     let mut search = Search::new(points, at, minimum, base);
     for (file, evaluation) in evaluations {
         search.add(file, evaluation, info.side)?;

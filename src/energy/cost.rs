@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{cycles, paper_macs, points::OperatingPoint, weight_accesses};
+use super::{StoredBits, accesses_of, cycles, paper_macs, points::OperatingPoint, weight_accesses};
 use crate::{nn::Graph, report::eval_json::Energy};
 
 /// The cost of one image in one network.
@@ -25,6 +25,12 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// The cost of a network whose weights are stored in so many bits, layer by layer; of layers that are not listed
+    /// in 8.
+    pub fn stored(graph: &Graph, bits: &[StoredBits]) -> Self {
+        Self { weight_accesses: accesses_of(graph, bits), ..Self::of(graph) }
+    }
+
     /// The cost of a network.
     pub fn of(graph: &Graph) -> Self {
         Self {
@@ -81,9 +87,13 @@ fn share(generator: Option<u64>, base: u64) -> f64 {
 }
 
 /// Energy of a base network whose memory is at this operating point, with or without a generator in
-/// front, as `eval` reports it.
-pub fn at_point(base: &Graph, generator: Option<&Graph>, point: &OperatingPoint) -> Energy {
-    let (base, generator) = (Cost::of(base), generator.map(Cost::of));
+/// front, as `eval` reports it. The base's weights are stored in so many bits, as [`Cost::stored`] takes them.
+pub fn at_point(
+    (base, bits): (&Graph, &[StoredBits]),
+    generator: Option<&Graph>,
+    point: &OperatingPoint,
+) -> Energy {
+    let (base, generator) = (Cost::stored(base, bits), generator.map(Cost::of));
     let alone = base.energy_saving(None, point.energy_per_access);
     Energy {
         saving_percent: base.energy_saving(generator.as_ref(), point.energy_per_access),
@@ -106,19 +116,19 @@ mod tests {
         let generator = models::generator("ConvL", [3, 32, 32]).unwrap();
         let points = OperatingPoints::built_in().unwrap();
         let low = points.at(0.01).unwrap();
-        let energy = at_point(&base, Some(&generator), low);
+        let energy = at_point((&base, &[]), Some(&generator), low);
         let wanted = 100.0 * (1.0 - 0.69395 - 320_256.0 / 2_755_968.0);
         assert!((energy.saving_percent - wanted).abs() < 1e-9, "{energy:?}");
         assert_eq!((energy.voltage, energy.energy_per_access), (Some(0.83), Some(0.69395)));
         assert_eq!(energy.base_accesses, Some(2_755_968));
         assert_eq!(energy.generator_accesses, Some(320_256));
 
-        let alone = at_point(&base, None, low);
+        let alone = at_point((&base, &[]), None, low);
         assert!((alone.saving_percent - 30.605).abs() < 1e-9, "{alone:?}");
         assert_eq!((alone.generator_accesses, alone.base_saving_percent), (None, None));
         assert_eq!(energy.base_saving_percent, Some(alone.saving_percent));
         // At the nominal voltage a generator costs energy and saves none.
-        let nominal = at_point(&base, Some(&generator), points.at(0.0).unwrap());
+        let nominal = at_point((&base, &[]), Some(&generator), points.at(0.0).unwrap());
         assert!((nominal.saving_percent + 100.0 * 320_256.0 / 2_755_968.0).abs() < 1e-9);
     }
 

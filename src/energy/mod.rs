@@ -16,4 +16,4 @@ pub use cost::{Cost, at_point};
 pub use macs::paper_macs;
 pub use points::{OperatingPoint, OperatingPoints, same_rate, tells_voltage};
 pub use published::{Published, published};
-pub use systolic::{cycles, weight_accesses};
+pub use systolic::{StoredBits, accesses_of, cycles, weight_accesses};

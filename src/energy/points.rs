@@ -184,7 +184,7 @@ pub fn same_rate(a: f64, b: f64) -> bool {
 /// of the bits), since the rate of an operating point counts faulty cells.
 pub fn tells_voltage(faults: &Description) -> bool {
     let [ber01, ber10] = faults.rates();
-    faults.is_everywhere() && same_rate(ber01, ber10)
+    faults.is_everywhere() && same_rate(ber01, ber10) && faults.pattern().is_none()
 }
 
 /// Whether two numbers that users wrote are equal up to rounding.

@@ -5,11 +5,13 @@ use crate::nn::{Graph, Node, NodeId, Op};
 
 /// Rows of the array (output pixels at once), and its columns (output channels at once).
 const SIDE: u64 = 32;
-/// 8-bit weights in one access of 64 bits.
-const WEIGHTS_PER_ACCESS: u64 = 8;
+/// Bits of one access.
+const BITS_PER_ACCESS: u64 = 64;
 
 /// A layer as SCALE-SIM's input files describe it.
 struct Layer {
+    /// Index among the layers with weights.
+    index: usize,
     /// Output pixels.
     pixels: u64,
     /// Products summed in one output value.
@@ -24,8 +26,33 @@ struct Layer {
 /// A layer reads all its weights once per 32 output pixels. Convolutions and linear layers count,
 /// with 8 bits a weight; a learned image (`UIP`) does not.
 pub fn weight_accesses(graph: &Graph) -> u64 {
-    let reads = |l: Layer| l.pixels.div_ceil(SIDE) * l.terms * l.channels;
-    layers(graph).map(reads).sum::<u64>().div_ceil(WEIGHTS_PER_ACCESS)
+    accesses_of(graph, &[])
+}
+
+/// The bits in which a memory holds a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBits {
+    /// Bits of a weight; two words of 4 bits share a byte.
+    pub weight: u32,
+    /// Bits of a bias that is stored as a word, else 0.
+    pub bias: u32,
+}
+
+impl Default for StoredBits {
+    fn default() -> Self {
+        Self { weight: 8, bias: 0 }
+    }
+}
+
+/// The same where layers are stored in these bits; layers that are not listed have 8 a weight. A bias is read as one more
+/// weight of its output channel is.
+pub fn accesses_of(graph: &Graph, bits: &[StoredBits]) -> u64 {
+    let reads = |l: Layer| {
+        let StoredBits { weight, bias } = bits.get(l.index).copied().unwrap_or_default();
+        let of_channel = l.terms * u64::from(weight) + u64::from(bias);
+        l.pixels.div_ceil(SIDE) * l.channels * of_channel
+    };
+    layers(graph).map(reads).sum::<u64>().div_ceil(BITS_PER_ACCESS)
 }
 
 /// Cycles for one image, SCALE-SIM's `Total Cycles`: weights and pixels pass through the array in
@@ -67,10 +94,10 @@ fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
         Op::Linear { layer } => (layer, 1, false),
         _ => return None,
     };
-    let shape = graph.layers[layer].shape;
+    let (index, shape) = (layer, graph.layers[layer].shape);
     let shape = if transposed { shape.transposed() } else { shape };
     let [r, s, c, k] = [shape.r, shape.s, shape.c, shape.k].map(u64::from);
-    Some(Layer { pixels, terms: r * s * c, channels: k })
+    Some(Layer { index, pixels, terms: r * s * c, channels: k })
 }
 
 #[cfg(test)]
@@ -87,6 +114,16 @@ mod tests {
         g.relu(x);
         assert_eq!(weight_accesses(&g), 10 * 27 * 40 / 8);
         assert_eq!(cycles(&g), 10 * 2 * (27 + 62) - 1);
+        // Words of 16 bits take twice as many, words of 4 bits half of them.
+        for (bits, accesses) in
+            [(16, 2 * 10 * 27 * 40 / 8), (8, 10 * 27 * 5), (4, 10 * 27 * 40 / 16)]
+        {
+            let stored = StoredBits { weight: bits, bias: 0 };
+            assert_eq!(accesses_of(&g, &[stored]), accesses, "{bits}");
+        }
+        // A bias of 32 bits is as much as four weights of 8.
+        let with_bias = accesses_of(&g, &[StoredBits { weight: 8, bias: 32 }]);
+        assert_eq!(with_bias, 10 * (27 + 4) * 40 / 8);
         // A linear layer reads each weight once, whatever the size of the image.
         let mut g = Graph::new("g", [3, 5, 7]);
         g.linear(0, "a", 3).unwrap();

@@ -3,8 +3,10 @@
 use super::{Answers, Measurement, PerturbedMeasurement, Request};
 use crate::{
     data::LabelsFrom,
-    energy::{self, OperatingPoint, OperatingPoints},
+    energy::{self, OperatingPoint, OperatingPoints, StoredBits},
     fault::Flips,
+    files::{Weights, WideWords},
+    nn::{Graph, Layer},
     report::eval_json::{self, ClassCounts, Clean, Evaluation, FlippedBits, LayerFlips, Perturbed},
     run::Gpu,
 };
@@ -78,6 +80,7 @@ pub fn document(
         energy: perturbed.iter().find_map(|p: &Perturbed| p.energy.clone()),
         perturbed,
         sensitivity: None,
+        shard: None,
         given: eval_json::Given::default(),
     }
 }
@@ -88,21 +91,21 @@ fn perturbed(
     behind: bool,
     details: Details<'_>,
 ) -> Perturbed {
-    let (graph, bits) = (request.subject.base.0, request.subject.precision);
+    let ((graph, weights), bits) = (request.subject.base, request.subject.precision);
     let generator = request.subject.generator.map(|(graph, _)| graph);
     let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum();
     let each: Vec<u64> = p.flips().map(total).collect();
-    let mut per_bit = [0; 8];
+    let mut per_bit = [0; 32];
     for flips in p.flips().flatten() {
         per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
     }
+    let stored = graph.stored_bits(weights, bits);
     let layer = |(i, name): (usize, &str)| LayerFlips {
         name: name.to_owned(),
-        stored_bits: u64::from(graph.layers[i].shape.len()) * u64::from(bits),
+        stored_bits: stored[i],
         flips: p.flips().filter_map(|layers| layers.get(i)).map(|f| f.total).sum(),
     };
-    let cells = graph.faultable_weights() * u64::from(bits);
-    let mut flipped = FlippedBits::new(cells, &each, &per_bit[..bits as usize]);
+    let mut flipped = FlippedBits::new(stored.iter().sum(), &each, &per_bit[..bits as usize]);
     flipped.per_layer = graph.layer_names().enumerate().map(layer).collect();
     let (accuracy, nf) = (p.accuracy(), p.accuracy_nf());
     let nf = behind.then_some(&nf[..]);
@@ -113,11 +116,66 @@ fn perturbed(
     Perturbed {
         voltage: details.voltage.map(|point| point.voltage),
         classes: sum(p.alone.iter().map(|m| &m.answers).collect()),
-        // Accesses are counted for weights of a byte each, all of which are at the low voltage.
-        energy: point.filter(|_| bits == 8).map(|point| energy::at_point(graph, generator, point)),
+        // Accesses are counted by the bits that a memory stores, all of which are at the low voltage. Words that
+        // `--precision` makes are counted as bytes only.
+        energy: point.filter(|_| bits == 8 || graph.stores_words(weights)).map(|point| {
+            energy::at_point((graph, &of_memory(graph, weights, bits)), generator, point)
+        }),
+        flipped_activation_bits: of_activations(request, p),
+        flipped_bias_bits: of_biases(request, p),
         classes_nf: nf.and_then(|_| sum(p.behind.iter().map(|m| &m.answers).collect())),
         ..Perturbed::new(faults, request.seeds, &accuracy, nf, flipped)
     }
+}
+
+/// The bits in which the memory holds each layer.
+fn of_memory(graph: &Graph, weights: &Weights, bits: u32) -> Vec<StoredBits> {
+    let bias = |layer: &Layer| {
+        let wide = graph.bias_name(layer).is_some_and(|name| weights.wide.contains_key(name));
+        if wide { WideWords::BITS } else { 0 }
+    };
+    let layers = graph.layers.iter().zip(graph.word_bits(weights, bits));
+    layers.map(|(layer, weight)| StoredBits { weight, bias: bias(layer) }).collect()
+}
+
+/// Flipped bits of activations, of which each image has its own; `None` where none can fail.
+fn of_activations(request: &Request<'_>, p: &PerturbedMeasurement) -> Option<FlippedBits> {
+    let (graph, images) = (request.subject.base.0, request.subject.set.len() as u64);
+    let buffers = graph.failing().map(|of| (of.name.as_str(), images * graph.activation_bits(of)));
+    let maps: Vec<_> = p.alone.iter().map(|map| &map.activation_flips[..]).collect();
+    apart(&maps, buffers, 8)
+}
+
+/// Flipped bits of biases; `None` where none can fail.
+fn of_biases(request: &Request<'_>, p: &PerturbedMeasurement) -> Option<FlippedBits> {
+    let graph = request.subject.base.0;
+    let bits = |layer: usize| u64::from(graph.layers[layer].shape.k * WideWords::BITS);
+    let biases = graph.failing_biases().map(|(layer, name)| (name, bits(layer)));
+    let maps: Vec<_> = p.alone.iter().map(|map| &map.bias_flips[..]).collect();
+    apart(&maps, biases, WideWords::BITS as usize)
+}
+
+/// Flipped bits of a memory beside the weights: those of each map and part of it, whose names and stored bits `parts`
+/// are, in so many positions.
+fn apart<'a>(
+    maps: &[&[Flips]],
+    parts: impl Iterator<Item = (&'a str, u64)>,
+    positions: usize,
+) -> Option<FlippedBits> {
+    maps.iter().find(|map| !map.is_empty())?;
+    let each: Vec<u64> = maps.iter().map(|map| map.iter().map(|f| f.total).sum()).collect();
+    let mut per_bit = vec![0; positions];
+    for flips in maps.iter().copied().flatten() {
+        per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
+    }
+    let layers = parts.enumerate().map(|(i, (name, stored_bits))| LayerFlips {
+        name: name.to_owned(),
+        stored_bits,
+        flips: maps.iter().filter_map(|map| map.get(i)).map(|f| f.total).sum(),
+    });
+    let per_layer: Vec<LayerFlips> = layers.collect();
+    let cells = per_layer.iter().map(|layer| layer.stored_bits).sum();
+    Some(FlippedBits { per_layer, ..FlippedBits::new(cells, &each, &per_bit) })
 }
 
 fn of_classes(answers: &Answers, details: Details<'_>) -> Option<ClassCounts> {

@@ -3,6 +3,7 @@
 use crate::{
     data::ImageSet,
     error::{Error, Result},
+    gpu::Buffer,
     kernels::{elementwise, layout},
     nn::{Batch, DeviceImages, FrozenNet, Mode, Pick, check_finite, first_not_finite},
     run::{BufferId, Gpu, Program, Tape},
@@ -21,6 +22,10 @@ pub struct Evaluator {
     n: u32,
     copies: u32,
     classes: u32,
+    /// Whether logits may be infinite or NaN.
+    may_be_undecided: bool,
+    /// Where the images of a batch are named whose activations have faults.
+    faults: Option<Buffer>,
 }
 
 impl Evaluator {
@@ -50,7 +55,30 @@ impl Evaluator {
         tape.push(layout::gather2d::plan(whole, whole, same)?, &[y.id, logits])?;
         let program = Program::build(gpu, &tape)?;
         let (channels, classes) = (x.shape.c, y.shape.c);
-        Ok(Self { program, batch, logits, fused: x.id, channels, n, copies: y.copies, classes })
+        Ok(Self {
+            program,
+            batch,
+            logits,
+            fused: x.id,
+            channels,
+            n,
+            copies: y.copies,
+            classes,
+            may_be_undecided: false,
+            faults: base.activation_faults().cloned(),
+        })
+    }
+
+    /// Takes logits that are infinite or NaN as they are, if `floats` is set: faults in stored floats make such numbers.
+    #[must_use]
+    pub fn with_faults_in_floats(self, floats: bool) -> Self {
+        Self { may_be_undecided: floats, ..self }
+    }
+
+    /// The class that an image's logits answer with; `None` where faults in stored floats left nothing to decide by.
+    #[must_use]
+    pub fn answer(&self, row: &[f32]) -> Option<usize> {
+        if self.may_be_undecided { decided(row) } else { Some(argmax(row)) }
     }
 
     /// Logits `[copies, n, classes]` of images `first ..` of `set`; `images` are the same images on the device.
@@ -58,7 +86,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// The device failed; [`Error::NotFiniteOutput`] for a logit that is infinite or NaN, which would
-    /// count as an answer otherwise.
+    /// count as an answer otherwise, except after [`Self::with_faults_in_floats`].
     pub fn logits(
         &self,
         gpu: &Gpu,
@@ -74,6 +102,9 @@ impl Evaluator {
             picks.iter().for_each(|p| pixels.extend_from_slice(set.image(p.index as usize)));
         }
         self.batch.choose(gpu, &self.program, images, &picks, &pixels)?;
+        if let Some(faults) = &self.faults {
+            faults.write(gpu, 0, &[first as u32, images.len() as u32]);
+        }
         self.program.run(gpu)?;
         let padded: Vec<f32> = self.program.read(gpu, self.logits)?;
         let rows = (self.copies * self.n * self.classes.next_multiple_of(4)) as usize;
@@ -81,7 +112,7 @@ impl Evaluator {
         let classes = self.classes as usize;
         for (row, of_image) in logits.chunks(classes).enumerate() {
             let (copy, image) = (row / self.n as usize, (first + row % self.n as usize).min(last));
-            if of_image.iter().all(|v| v.is_finite()) {
+            if self.may_be_undecided || of_image.iter().all(|v| v.is_finite()) {
                 continue;
             }
             let network = format!("{}, image {image} of {}", name(copy), set.name);
@@ -111,8 +142,8 @@ impl Evaluator {
             let logits = self.logits(gpu, (images, set), first, name)?;
             for (copy, rows) in logits.chunks(n * classes).enumerate() {
                 for (i, row) in rows.chunks(classes).enumerate().take(images.len() - first) {
-                    let answer = argmax(row);
-                    right[copy] += u64::from(answer == images.labels[first + i] as usize);
+                    let label = images.labels[first + i] as usize;
+                    right[copy] += u64::from(self.answer(row) == Some(label));
                     if !each(copy, first + i, row) {
                         return Err(Error::Interrupted);
                     }
@@ -132,6 +163,15 @@ pub fn argmax(row: &[f32]) -> usize {
         }
     }
     best
+}
+
+/// The one largest value of a row, or the first largest finite one. `None` where a value is NaN, or the largest is an
+/// infinity that several values share: no adapter promises which of them are larger.
+fn decided(row: &[f32]) -> Option<usize> {
+    let best = argmax(row);
+    let largest = *row.get(best)?;
+    let shared = row.iter().filter(|&&v| v == largest).count() > 1;
+    (!largest.is_nan() && (largest.is_finite() || !shared)).then_some(best)
 }
 
 /// Images as they are and as a generator makes them, `[N, H, W, C]` in [-1, 1] each.
@@ -158,4 +198,26 @@ pub fn fuse_images(
     let place = || first_not_finite(gpu, &program, program.entries());
     check_finite([&generator.graph.name, "transformed images"], &shape, &fused, place)?;
     Ok([originals, fused])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_decide_unless_one_is_nan_or_infinities_are_alike() {
+        let (inf, nan) = (f32::INFINITY, f32::NAN);
+        for (row, answer) in [
+            (&[0.5, 2.0, 2.0][..], Some(1)),
+            (&[-inf, -3.0, -inf], Some(1)),
+            (&[1.0, inf, -inf], Some(1)),
+            (&[inf, 1.0, inf], None),
+            (&[-inf, -inf], None),
+            (&[9.0, nan], None),
+            (&[nan, nan], None),
+        ] {
+            assert_eq!(decided(row), answer, "{row:?}");
+        }
+        assert_eq!(argmax(&[1.0, nan, nan]), 1);
+    }
 }

@@ -119,11 +119,14 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{eval::Answers, fault::Flips};
+    use crate::{
+        eval::Answers,
+        fault::{Flips, Memory},
+    };
 
     fn result(n: u64) -> OfMap {
         let answers = Answers(vec![vec![n, 1], vec![0, 2]]);
-        OfMap { answers, flips: vec![Flips::of(0x80)] }
+        OfMap { answers, flips: vec![Flips::of(0x80, Memory::Bytes)], ..OfMap::default() }
     }
 
     #[test]

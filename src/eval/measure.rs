@@ -169,7 +169,7 @@ impl<'a> Lazy<'a> {
         Self { gpu, subject, maps, meter: None }
     }
 
-    fn meter(&mut self) -> Result<&Meter<'a>> {
+    pub(super) fn meter(&mut self) -> Result<&Meter<'a>> {
         let made = match self.meter.take() {
             Some(meter) => meter,
             None => Meter::new(self.gpu, self.subject, self.maps, RESIDENT)?,
@@ -179,11 +179,17 @@ impl<'a> Lazy<'a> {
 
     /// The name of a result in the journal. Results of the base network alone have the same name for every
     /// generator.
-    fn name(&self, kind: Arrangement, of: &str) -> String {
+    pub(super) fn name(&self, kind: Arrangement, of: &str) -> String {
         match kind {
             Arrangement::Alone => format!("alone: {of}"),
             Arrangement::Behind => format!("behind {}: {of}", self.subject.generator_id),
         }
+    }
+
+    /// The names of results under these maps.
+    pub(super) fn names(&self, kind: Arrangement, faults: &Faults, seeds: &[u64]) -> Vec<String> {
+        let identity = faults.identity();
+        seeds.iter().map(|seed| self.name(kind, &format!("{identity} seed {seed}"))).collect()
     }
 
     pub(super) fn clean(
@@ -210,9 +216,7 @@ impl<'a> Lazy<'a> {
         mut logits: Option<&mut Vec<f32>>,
         tick: Tick<'_>,
     ) -> Result<Vec<OfMap>> {
-        let identity = faults.identity();
-        let name = |seed| self.name(kind, &format!("{identity} seed {seed}"));
-        let names: Vec<String> = seeds.iter().map(name).collect();
+        let names = self.names(kind, faults, seeds);
         let known = |name: &String| journal.get(name).filter(|_| logits.is_none()).cloned();
         let mut maps: Vec<Option<OfMap>> = names.iter().map(known).collect();
         tick((maps.iter().flatten().count() * self.subject.set.len()) as u64);

@@ -1,6 +1,6 @@
 //! Runs a network over a set of images, clean and under one fault map after another.
 
-use super::{Evaluator, argmax};
+use super::Evaluator;
 use crate::{
     data::ImageSet,
     error::{Error, Result},
@@ -44,7 +44,11 @@ impl Subject<'_> {
     /// Text of everything that results depend on beside the generator, the faults and the seed; `base_sha256`
     /// is that of the base network's file.
     pub fn identity(&self, gpu: &Gpu, base_sha256: &str) -> String {
-        let (base, set, bits) = (self.base.0, self.set, self.precision);
+        let (base, set) = (self.base.0, self.set);
+        let words = match self.base.1.floats() {
+            Some(format) => format.to_string(),
+            None => format!("{} bits", self.precision),
+        };
         let normalised = base.nodes.get(1).map(|node| format!("{:?}", node.op));
         let input = &sha256_of(normalised.unwrap_or_default().as_bytes())[..8];
         let labels: Vec<u8> = set.labels.iter().flat_map(|l| l.to_le_bytes()).collect();
@@ -53,7 +57,7 @@ impl Subject<'_> {
         let (images, split, name) = (set.len(), set.split, &set.name);
         let dtype = self.dtype.name();
         format!(
-            "{model} {sha256} input {input} in {bits} bits, computed in {dtype}, on {images} {split} images of \
+            "{model} {sha256} input {input} in {words}, computed in {dtype}, on {images} {split} images of \
              {name} ({} {}), {}, commit {}",
             &pixels[..16],
             &labels[..8],
@@ -63,7 +67,7 @@ impl Subject<'_> {
     }
 }
 
-/// How often the images of a class got an answer: `[class][answer]`.
+/// How often the images of a class got an answer: `[class][answer]`. Rows are longer by one where images got none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers(pub Vec<Vec<u64>>);
 
@@ -72,8 +76,14 @@ impl Answers {
         Self(vec![vec![0; classes as usize]; classes as usize])
     }
 
-    fn count(&mut self, label: u32, answer: usize) {
-        if let Some(n) = self.0.get_mut(label as usize).and_then(|row| row.get_mut(answer)) {
+    /// Counts an answer; an image without one goes into a column behind the classes.
+    fn count(&mut self, label: u32, answer: Option<usize>) {
+        let classes = self.0.len();
+        let Some(row) = self.0.get_mut(label as usize) else { return };
+        if answer.is_none() {
+            row.resize(classes + 1, 0);
+        }
+        if let Some(n) = row.get_mut(answer.unwrap_or(classes)) {
             *n += 1;
         }
     }
@@ -91,7 +101,7 @@ impl Answers {
         for Self(rows) in of {
             sum.resize(rows.len(), Vec::new());
             for (sum, row) in sum.iter_mut().zip(rows) {
-                sum.resize(row.len(), 0);
+                sum.resize(sum.len().max(row.len()), 0);
                 sum.iter_mut().zip(row).for_each(|(sum, n)| *sum += n);
             }
         }
@@ -107,10 +117,16 @@ pub struct OfMap {
     /// Bits that read differently, per layer; empty without faults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<Flips>,
+    /// Bits of activations that read differently, per buffer; empty where none can fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub activation_flips: Vec<Flips>,
+    /// Bits of biases that read differently, per bias; empty where none can fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bias_flips: Vec<Flips>,
 }
 
 /// Whether the base network is measured alone or behind the generator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arrangement {
     /// The base network alone.
     Alone,
@@ -120,6 +136,13 @@ pub enum Arrangement {
 
 /// Is told how many more images are done; its answer `false` stops the measurement.
 pub type Tick<'a> = &'a mut dyn FnMut(u64) -> bool;
+
+/// How many of so many maps of a base network run together.
+pub(super) fn together(base: &Graph, maps: usize) -> usize {
+    let fit = COPIES_BYTES / (4 * base.faultable_weights()).max(1);
+    let most = usize::try_from(fit).map_or(COPIES, |fit| fit.clamp(1, COPIES));
+    maps.clamp(1, most)
+}
 
 /// A network on a device with all that is needed to measure it again and again.
 #[derive(Debug)]
@@ -149,9 +172,7 @@ impl<'a> Meter<'a> {
         } else {
             DeviceImages::upload(gpu, set)?
         };
-        let fit = COPIES_BYTES / (4 * base.0.faultable_weights()).max(1);
-        let most = usize::try_from(fit).map_or(COPIES, |fit| fit.clamp(1, COPIES));
-        let copies = maps.clamp(1, most);
+        let copies = together(base.0, maps);
         let mut nets = vec![(base.0, copies as u32)];
         nets.extend(generator.map(|(graph, _)| (graph, 1)));
         let batch = batch.min(set.len() as u32).min(most_images(gpu, &nets, u64::MAX)).max(1);
@@ -165,11 +186,12 @@ impl<'a> Meter<'a> {
             .transpose()?;
         let faulty = FrozenNet::for_inference(gpu, base.0, base.1, precision, copies as u32)?
             .with_dtype(dtype);
-        let alone = Evaluator::new(gpu, &faulty, None, &images, batch)?;
-        let behind = fuse
-            .as_ref()
-            .map(|fuse| Evaluator::new(gpu, &faulty, Some(fuse), &images, batch))
-            .transpose()?;
+        let evaluator = |fuse: Option<&FrozenNet>| -> Result<Evaluator> {
+            let evaluator = Evaluator::new(gpu, &faulty, fuse, &images, batch)?;
+            Ok(evaluator.with_faults_in_floats(faulty.stores_floats()))
+        };
+        let alone = evaluator(None)?;
+        let behind = fuse.as_ref().map(|fuse| evaluator(Some(fuse))).transpose()?;
         Ok(Self { gpu, subject, images, fuse, faulty, alone, behind, copies, batch })
     }
 
@@ -199,7 +221,7 @@ impl<'a> Meter<'a> {
         let evaluator = Evaluator::new(self.gpu, &clean, fuse, &self.images, self.batch)?;
         let name = |_| self.name(kind, "without faults");
         let answers = self.answers(&evaluator, (1, &name), None, tick)?.pop().unwrap_or_default();
-        Ok(OfMap { answers, flips: Vec::new() })
+        Ok(OfMap { answers, ..OfMap::default() })
     }
 
     /// Measures under the maps of as many seeds as run [`Self::together`], or fewer; keeps the logits
@@ -223,9 +245,18 @@ impl<'a> Meter<'a> {
         injector.run(gpu, &seeds)?;
         let name = |copy: usize| self.name(kind, &format!("{faults}, seed {}", seeds[copy]));
         let answers = self.answers(evaluator, (len, &name), logits, tick)?;
-        let flips = injector.flips(gpu)?;
-        let of_map = |(answers, flips)| OfMap { answers, flips };
-        Ok(answers.into_iter().zip(flips).map(of_map).collect())
+        let (flips, mut of_activations) = (injector.flips(gpu)?, injector.activation_flips(gpu)?);
+        let mut of_biases = injector.bias_flips();
+        of_activations.resize(flips.len(), Vec::new());
+        of_biases.resize(flips.len(), Vec::new());
+        let maps = answers.into_iter().zip(flips).zip(of_activations.into_iter().zip(of_biases));
+        let of_map = |((answers, flips), (activation_flips, bias_flips))| OfMap {
+            answers,
+            flips,
+            activation_flips,
+            bias_flips,
+        };
+        Ok(maps.map(of_map).collect())
     }
 
     /// What is measured, in words, for messages.
@@ -251,7 +282,7 @@ impl<'a> Meter<'a> {
         }
         of.run(self.gpu, (&self.images, self.subject.set), name, |copy, image, row| {
             if let Some(answers) = answers.get_mut(copy) {
-                answers.count(self.images.labels[image], argmax(row));
+                answers.count(self.images.labels[image], of.answer(row));
             }
             if let Some(kept) = logits.as_mut().and_then(|kept| kept.get_mut(copy)) {
                 kept.extend_from_slice(row);
@@ -270,11 +301,17 @@ mod tests {
     #[test]
     fn answers_add_up() {
         let mut a = Answers::none(2);
-        (0..9173).for_each(|_| a.count(0, 0));
-        (0..827).for_each(|_| a.count(1, 0));
-        a.count(5, 0); // no such class: ignored
+        (0..9173).for_each(|_| a.count(0, Some(0)));
+        (0..827).for_each(|_| a.count(1, Some(0)));
+        a.count(5, Some(0)); // no such class: ignored
         assert_eq!(a.accuracy().to_string(), "91.73");
         assert_eq!(Answers::sum([&a, &a]).0, [[18_346, 0], [1654, 0]]);
         assert_eq!(Answers::sum([]).accuracy(), 0.0);
+        // An image without an answer is a wrong one.
+        let mut undecided = Answers::none(2);
+        undecided.count(1, None);
+        undecided.count(1, Some(1));
+        assert_eq!((undecided.accuracy(), &undecided.0), (50.0, &vec![vec![0, 0], vec![0, 1, 1]]));
+        assert_eq!(Answers::sum([&undecided, &Answers::none(2)]), undecided);
     }
 }

@@ -8,6 +8,7 @@ mod journal;
 mod measure;
 mod meter;
 mod sensitivity;
+mod shared;
 
 pub use agreement::answer_for;
 pub use document::{Details, Named, document};
@@ -18,3 +19,4 @@ pub use measure::{
 };
 pub use meter::{Answers, Arrangement, Meter, OfMap, RESIDENT, Subject, Tick};
 pub use sensitivity::{Study, sensitivity, study_maps};
+pub use shared::{PassMaker, hand_out};

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    fault::{Faults, LayerChoice, Positions},
+    fault::{Faults, LayerChoice},
     report::eval_json::{Part, Protected, Sensitivity, Spread},
     run::Gpu,
 };
@@ -51,6 +51,17 @@ pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
     ((1 + parts.bits.len() + parts.layers.len() + steps) * request.seeds.len()) as u64
 }
 
+/// The restrictions of the first faults of a request whose results a study needs whatever they are: all faults, single
+/// bits, single layers. What is protected follows from these.
+pub(super) fn singles(request: &Request<'_>) -> Vec<Faults> {
+    let Some(faults) = request.faults.first() else { return Vec::new() };
+    let parts = Parts::of(request, faults);
+    let bits = parts.bits.iter().map(|&bit| faults.clone().in_bits(faults.positions.alone(bit)));
+    let layers = parts.layers.iter();
+    let layers = layers.map(|&(name, _)| faults.clone().in_layers(LayerChoice::only(&[name])));
+    bits.chain(layers).collect()
+}
+
 /// Measures a network, behind the generator if there is one, under the first faults of a request with only one
 /// bit position or one layer faulty, of those that can fail. The maps are the same each time: the faulty cells
 /// of a bit are those that it has when all bits are faulty.
@@ -75,7 +86,7 @@ pub fn sensitivity(
     };
     let mut of_bits = Vec::new();
     for &bit in &parts.bits {
-        let only = faults.clone().in_bits(Positions::only(bit));
+        let only = faults.clone().in_bits(faults.positions.alone(bit));
         let stored = all / parts.bits.len() as u64;
         of_bits.push(part(format!("bit {bit}"), stored, run.of(&only)?));
     }
@@ -97,7 +108,7 @@ pub fn sensitivity(
         let chosen = &order[..count];
         let weak = chosen
             .iter()
-            .fold(faults.positions, |weak, &i| weak.among(Positions::only(parts.bits[i]).others()));
+            .fold(faults.positions, |weak, &i| weak.among(weak.alone(parts.bits[i]).others()));
         let accuracy = run.of(&faults.clone().in_bits(weak))?;
         protected_bits.push(step(&of_bits, chosen, accuracy));
     }

@@ -4,16 +4,28 @@ use crate::{
     data::{DEFAULT_DIR, PreprocessArgs},
     error::{Error, Result},
     nn::DtypeChoice,
+    report::eval_json::Shard,
     train::{BaseHints, FaultArgs, parsed},
 };
-use clap::Args;
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use std::{ffi::OsString, path::PathBuf};
 
 /// Settings of an evaluation.
 #[derive(Args, Clone, Debug)]
 pub struct EvalConfig {
     /// Weights of the base network
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "merge",
+        // A path that may be empty: with --merge the documents name the network.
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        default_value = "",
+        hide_default_value = true
+    )]
     pub base: PathBuf,
     /// What the user says about the base network
     #[command(flatten)]
@@ -82,6 +94,21 @@ pub struct EvalConfig {
     /// With the sensitivity study: protect the N worst bit positions and layers, one after another
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4")]
     pub protect: Option<usize>,
+    /// Measure only share I of N of the fault maps, as in 1/4: one of several processes, on one machine or many
+    #[arg(long, value_name = "I/N", conflicts_with = "sensitivity")]
+    pub shard: Option<Shard>,
+    /// Put the documents of all shares together, as if one process had measured all maps; nothing is measured
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["base", "generator", "dataset", "ber", "seeds", "precision", "images", "points",
+            "voltage", "shard", "sensitivity", "per_class", "confusion"]
+    )]
+    pub merge: Vec<PathBuf>,
+    /// Put results of unlike adapters together, whose last bits may differ; the document names all of them
+    #[arg(long)]
+    pub mixed: bool,
 }
 
 impl EvalConfig {

@@ -2,10 +2,14 @@
 //! [`eval`](crate::eval) below measures; here networks, images and faults are found and read.
 
 mod config;
+mod merge;
 mod setup;
+mod shared;
 
 pub use config::EvalConfig;
+pub use merge::merge;
 pub use setup::Setup;
+pub use shared::{dismiss, serve};
 
 use crate::{
     error::Result,
@@ -16,15 +20,15 @@ use crate::{
     kernels::plan::Dtype,
     report::{
         Event, Sink,
-        eval_json::{Evaluation, Given},
+        eval_json::{Evaluation, Given, ShardRecord},
     },
     run::Gpu,
     train::Generator,
 };
 
 /// Evaluates a base network on test images, without faults and under every fault map, alone and behind each generator
-/// of `config`: one evaluation per generator, or one without. `sink` is told what a user should know; `stop` is asked
-/// after every batch.
+/// of `config`: one evaluation per generator, or one without. With `config.merge` it only merges. `sink` is told what
+/// a user should know; `stop` is asked after every batch.
 ///
 /// # Errors
 /// Settings that contradict each other or the networks, files that are missing or damaged, a logit that is not
@@ -35,6 +39,9 @@ pub fn evaluate(
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Evaluation>> {
+    if !config.merge.is_empty() {
+        return merge(config);
+    }
     let setup = Setup::of(config, &|_, _| Ok(()))?;
     setup.notes.iter().try_for_each(|note| sink.event(&Event::Note(note.clone())))?;
     let ready = setup.on(gpu, stop)?;
@@ -110,12 +117,19 @@ impl<'a> Ready<'a> {
         let behind = generator.map(|g| Named { name: &g.graph.name, sha256: &g.sha256 });
         let details = Details {
             classes: config.per_class,
-            confusion: config.confusion,
+            // Accuracies per class of all shares come from their counts.
+            confusion: config.confusion || config.per_class && config.shard.is_some(),
             points: Some(&setup.points),
             voltage: setup.voltage.as_ref(),
         };
         let mut evaluation = document(gpu, &request, named, behind, &measured, details);
         evaluation.given = self.given(generator);
+        evaluation.shard = config.shard.map(|shard| ShardRecord {
+            shard,
+            seeds: setup.all_seeds.clone(),
+            cells: setup.base.graph.faultable_weights() * u64::from(setup.precision),
+            confusion: config.confusion,
+        });
         if let Some(study) = self.study() {
             evaluation.sensitivity = sensitivity(gpu, &request, study, journal, tick)?;
         }

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, PAPER_SEEDS, parse_seeds},
     files::sha256,
+    report::eval_json::Shard,
     train::{Asked, BaseHints, BaseNet, FaultArgs, Generator, GeneratorFile, Mismatch, TrainedFor},
     words,
 };
@@ -30,8 +31,10 @@ pub struct Setup<'a> {
     pub voltage: Option<OperatingPoint>,
     /// The faults at each rate.
     pub faults: Vec<Faults>,
-    /// Seeds of the fault maps.
+    /// Seeds of the fault maps that are measured here.
     pub seeds: Vec<u64>,
+    /// Seeds of the fault maps of all shares.
+    pub all_seeds: Vec<u64>,
     /// Bits per stored weight.
     pub precision: u32,
     /// Notes for the user, a line each.
@@ -53,7 +56,7 @@ impl<'a> Setup<'a> {
             .iter()
             .filter_map(|file| file.trained.as_ref().filter(|t| t.is_for(&own) == Some(true)))
             .collect();
-        let base = BaseNet::load(&config.base, &hints(config, &for_it))?;
+        let mut base = BaseNet::load(&config.base, &hints(config, &for_it))?;
         let dataset = dataset(config, &base, &for_it, &files)?;
         let mut notes = files.iter().filter_map(|file| other_base(file, &own)).collect::<Vec<_>>();
         let asked = asked(config, &base, &own, &files, &mut notes)?;
@@ -63,14 +66,26 @@ impl<'a> Setup<'a> {
             None => OperatingPoints::built_in()?,
         };
         let faults = asked.faults.at_each(&asked.bers)?;
-        let seeds = seeds(&asked)?;
+        if let Some(faults) = faults.first() {
+            base.suffer(faults)?;
+        }
+        let all_seeds = seeds(&asked)?;
+        let share = |shard: Shard| shard.share(&all_seeds);
+        let seeds = config.shard.map_or_else(|| Ok(all_seeds.clone()), share)?;
         for faults in &faults {
             seeds.iter().try_for_each(|&seed| faults.check_seed(seed))?;
         }
+        let beside = faults.iter().any(|faults| faults.memories().beside_weights());
+        if config.sensitivity && beside {
+            let what = "it takes the weights apart, and other memories fail beside them";
+            return Err(Error::argument("--sensitivity", what, "leave out --faults-in"));
+        }
         let precision = base.precision(asked.precision)?;
         faults.iter().try_for_each(|faults| base.can_have(faults, precision))?;
+        // Words that a file or `--stored` has are counted as they are.
+        let countable = if base.graph.stores_words(&base.weights) { 8 } else { precision };
         let voltage =
-            config.voltage.map(|v| voltage(v, &points, &faults, precision)).transpose()?;
+            config.voltage.map(|v| voltage(v, &points, &faults, countable)).transpose()?;
         // There may be many rates, but only one measured map: the remarks on the first entry
         // suffice.
         let remarks = faults.first().map(|faults| base.graph.remarks(faults)).transpose()?;
@@ -99,6 +114,7 @@ impl<'a> Setup<'a> {
             voltage,
             faults,
             seeds,
+            all_seeds,
             precision,
             notes,
         })

@@ -15,16 +15,16 @@ pub struct Place {
 }
 
 impl Place {
-    /// The places of layers with these numbers of weights, one after another; each begins with a new word.
-    pub fn of_layers(weights: impl IntoIterator<Item = u64>) -> Vec<Self> {
+    /// The places of layers of these numbers of bytes, one after another; each begins with a new word.
+    pub fn of_layers(bytes: impl IntoIterator<Item = u64>) -> Vec<Self> {
         let mut address = 0u32;
-        let place = |(layer, weights): (u32, u64)| {
+        let place = |(layer, bytes): (u32, u64)| {
             let place = Self { layer, address };
             // Addresses are only used modulo a memory's words, so wrapping at 2^32 does no harm.
-            address = address.wrapping_add(weights.div_ceil(4) as u32);
+            address = address.wrapping_add(bytes.div_ceil(4) as u32);
             place
         };
-        (0..).zip(weights).map(place).collect()
+        (0..).zip(bytes).map(place).collect()
     }
 }
 

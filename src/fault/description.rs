@@ -1,6 +1,8 @@
 //! The description of faults in documents, and in words.
 
-use super::{FaultModel, Faults, Lot, Mapping, Model, Positions, Profile};
+use super::{
+    FaultModel, Faults, FloatFormat, Lot, Mapping, Memories, Model, Pattern, Positions, Profile,
+};
 use crate::{
     error::{Error, Result},
     words,
@@ -61,6 +63,23 @@ pub(crate) struct Fields<M = MapDetail> {
     pub(crate) lot: Option<Lot>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) map: Option<M>,
+    /// Lines and clusters with their rates, of which `ber` is the share of cells that is expected to fail.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub(crate) pattern: Option<Pattern>,
+    /// Format of weights that are stored as floats.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub(crate) stored: Option<FloatFormat>,
+    /// Memories that can fail, where they are not the weights alone.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub(crate) faults_in: Option<String>,
+    /// `fixed` where every image has the cells of image 0.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub(crate) activation_map: Option<String>,
+}
+
+/// Documents that were written before there was such a field.
+fn none<T>() -> Option<T> {
+    None
 }
 
 impl<M> Fields<M> {
@@ -74,7 +93,14 @@ impl<M> Fields<M> {
             return Err(wrong("there is no fault model, or no rate"));
         };
         let one_rate = self.ber01.or(self.ber10).is_none();
+        if (model == FaultModel::Pattern) != self.pattern.is_some() {
+            return Err(wrong("the pattern is not that of the fault model"));
+        }
         let mut faults = match (model, self.map) {
+            (FaultModel::Pattern, None) if one_rate => {
+                let Some(pattern) = self.pattern else { return Err(wrong("there is no pattern")) };
+                Faults::patterned(Arc::new(pattern))?
+            }
             (FaultModel::Profile, Some(map)) if one_rate && (0.0..=1.0).contains(&ber) => {
                 Faults::of(Model::Profile(ber, map))
             }
@@ -85,8 +111,13 @@ impl<M> Fields<M> {
             (_, None) if one_rate => Faults::drawn(model, ["--ber"; 2], [ber; 2])?,
             _ => return Err(wrong("rates and measured map are not those of the fault model")),
         };
+        if let Some(format) = self.stored {
+            faults = faults.stored_as(format)?;
+        }
+        let memories = Memories::of(self.faults_in.as_deref(), self.activation_map.as_deref())?;
+        faults = faults.in_memories(memories)?;
         if let Some(bits) = self.bits {
-            faults.positions = bits.parse()?;
+            faults.positions = Positions::parse(&bits, faults.positions.count())?;
         }
         if let Some(layers) = self.layers {
             faults.layers = layers.parse()?;
@@ -135,10 +166,14 @@ impl Description {
             ber: Some(self.ber()),
             ber01,
             ber10,
-            bits: (self.positions != Positions::ALL).then(|| self.positions.to_string()),
+            bits: (!self.positions.is_all()).then(|| self.positions.to_string()),
             layers: (!self.layers.is_all()).then(|| self.layers.to_string()),
             lot: self.lot,
             map: self.measured().cloned(),
+            pattern: self.pattern().cloned(),
+            stored: self.stored,
+            faults_in: (!self.memories.only_weights()).then(|| self.memories.to_string()),
+            activation_map: self.memories.fixed.then(|| Memories::FIXED.to_owned()),
         }
     }
 
@@ -151,6 +186,7 @@ impl Description {
             Model::Profile(share, map) => {
                 (*share, map.cells, map.repeated) = (0.0, None, None);
             }
+            Model::Pattern(pattern) => Arc::make_mut(pattern).file.clear(),
         }
         self
     }
@@ -175,8 +211,20 @@ impl Description {
             parts.zip(values).for_each(|(part, value)| piece += &(quoted(value) + part));
             pieces.extend((!piece.is_empty()).then_some(piece));
         };
-        say(["{}", "{}", "{}", "--faults {}"], &[&self.kind().to_string()]);
+        match self.pattern() {
+            None => say(["{}", "{}", "{}", "--faults {}"], &[&self.kind().to_string()]),
+            Some(pattern) => {
+                say(["a pattern: {}", "{}", "pattern {}", ""], &[&pattern.in_words()]);
+                say(["", "", "", "--faults {}"], &[&pattern.file]);
+            }
+        }
         match &self.model {
+            Model::Pattern(pattern) => {
+                say(
+                    [", {} of the cells expected", "", "", ""],
+                    &[&words::share(pattern.share(), 3)],
+                );
+            }
             Model::Asymmetric([ber01, ber10]) => {
                 let (to_1, to_0) = (rate(*ber01), rate(*ber10));
                 say([" at rates of {} (0 to 1)", " {}", ", 0→1 at {}", "--ber01 {}"], &[&to_1]);
@@ -189,7 +237,20 @@ impl Description {
                 say([" at a rate of {}", "", "", ""], &[&rate(*ber)]);
             }
         }
-        let Fields { bits, layers, lot, map, .. } = self.fields();
+        let Fields { bits, layers, lot, map, stored, faults_in, activation_map, .. } =
+            self.fields();
+        if let Some(memories) = faults_in {
+            say([" in {}", " in {}", ", in {}", "--faults-in {}"], &[&memories]);
+        }
+        if let Some(map) = activation_map {
+            let same = ", the same cells for every image";
+            say([same, " fixed", same, "--activation-map {}"], &[&map]);
+        }
+        if let Some(format) = stored {
+            let list = ", weights stored as {}";
+            let texts = [" of weights stored as {}", " {}", list, "--stored {}"];
+            say(texts, &[&format.to_string()]);
+        }
         if let Some(bits) = bits {
             say([" in bits {}", " bits {}", ", bits {}", "--bits {}"], &[&bits]);
         }
@@ -242,8 +303,16 @@ impl Faults {
             &Model::Asymmetric(rates) => Model::Asymmetric(rates),
             &Model::Reference(ber) => Model::Reference(ber),
             Model::Profile(share, map) => Model::Profile(*share, map.described(reach)),
+            Model::Pattern(pattern) => Model::Pattern(Arc::clone(pattern)),
         };
-        Faults { model, lot: self.lot, positions: self.positions, layers: self.layers.clone() }
+        Faults {
+            model,
+            lot: self.lot,
+            stored: self.stored,
+            memories: self.memories,
+            positions: self.positions,
+            layers: self.layers.clone(),
+        }
     }
 
     /// These faults with the names that a document has for the files of their measured map, so that a record

@@ -1,7 +1,7 @@
 //! The map of faulty cells that a fault model gives for a seed. Every model becomes one XOR mask per stored
 //! word, so that one kernel serves all models.
 
-use super::{CellMap, Faults, FaultyCells, Model, Place, mask};
+use super::{CellMap, Faults, FaultyCells, Memory, Model, Place, mask};
 use crate::error::Result;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use std::sync::Arc;
 pub struct FaultMap {
     faults: Faults,
     seed: u64,
-    /// The list of cells of [`Model::Reference`].
-    reference: Option<Arc<CellMap>>,
+    /// The list of cells of [`Model::Reference`] and [`Model::Pattern`].
+    list: Option<Arc<CellMap>>,
 }
 
 impl Faults {
@@ -20,55 +20,63 @@ impl Faults {
     /// # Errors
     /// A seed that the model has no map for.
     pub fn map(&self, seed: u64) -> Result<FaultMap> {
-        let reference = match self.model {
-            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, ber)?)),
+        let list = match &self.model {
+            Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, *ber)?)),
+            Model::Pattern(pattern) => Some(Arc::new(pattern.map(seed))),
             _ => None,
         };
-        Ok(FaultMap { faults: self.clone(), seed, reference })
+        Ok(FaultMap { faults: self.clone(), seed, list })
     }
 }
 
 impl FaultMap {
-    /// The list of all cells of a reference map or a measured map; `None` where cells are drawn word by word.
+    /// The list of all cells of a reference map, a pattern's or a measured one; `None` where cells are drawn word by word.
     pub fn cells(&self) -> Option<&CellMap> {
         let measured = || self.faults.measured().map(|profile| &profile.cells);
-        self.reference.as_deref().or_else(measured)
+        self.list.as_deref().or_else(measured)
     }
 
     /// The cells of a layer's stored word that fail. `word` counts the packed words of the layer, which the
     /// caller has found to be one that can fail. Cells that store nothing (bits past the precision, weights
     /// past the end) fail like any other: the caller masks them out.
     pub fn faulty(&self, place: Place, word: u32) -> FaultyCells {
+        self.faulty_in(Memory::Bytes, place, word)
+    }
+
+    /// Like [`Self::faulty`], of a word of any memory.
+    pub fn faulty_in(&self, memory: Memory, place: Place, word: u32) -> FaultyCells {
         let FaultyCells { to_1, to_0 } = match self.cells() {
             Some(cells) => cells.faulty(place, word),
-            None => self.drawn(place.layer, word),
+            None => self.drawn(memory, [place.layer, word]),
         };
-        let positions = self.faults.positions.word();
+        let positions = self.faults.positions.word(memory);
         FaultyCells { to_1: to_1 & positions, to_0: to_0 & positions }
     }
 
-    fn drawn(&self, layer: u32, word: u32) -> FaultyCells {
+    fn drawn(&self, memory: Memory, at: [u32; 2]) -> FaultyCells {
         let ([ber01, ber10], lot) = (self.faults.rates(), self.faults.lot());
         // Cells that the whole lot shares follow its seed, the others the chip's.
-        let of_lot = lot.map(|lot| (lot, mask::lot_cells(lot.seed, layer, word, lot.cut())));
+        let of_lot = lot.map(|lot| (lot, mask::lot_cells(memory, lot.seed, at, lot.cut())));
         let shared = |of_seed: &dyn Fn(u64) -> u32| match &of_lot {
             None => of_seed(self.seed),
             Some((lot, cells)) => (of_seed(lot.seed) & cells) | (of_seed(self.seed) & !cells),
         };
         let weak = |ber| {
             let threshold = mask::threshold(ber);
-            shared(&|seed| mask::faulty_cells(seed, layer, word, threshold))
+            shared(&|seed| mask::faulty_in(memory, seed, at, threshold))
         };
         let weak_0 = weak(ber01);
         match self.faults.model() {
             Model::Asymmetric(_) => FaultyCells { to_1: weak_0, to_0: weak(ber10) },
             Model::StuckAt(_) if weak_0 != 0 => {
-                let ones = shared(&|seed| mask::polarity(seed, layer, word));
+                let ones = shared(&|seed| mask::polarity_in(memory, seed, at));
                 FaultyCells { to_1: weak_0 & ones, to_0: weak_0 & !ones }
             }
-            Model::StuckAt(_) | Model::Flip(_) | Model::Reference(_) | Model::Profile(..) => {
-                FaultyCells { to_1: weak_0, to_0: weak_0 }
-            }
+            Model::StuckAt(_)
+            | Model::Flip(_)
+            | Model::Reference(_)
+            | Model::Profile(..)
+            | Model::Pattern(_) => FaultyCells { to_1: weak_0, to_0: weak_0 },
         }
     }
 

@@ -2,8 +2,9 @@
 //! are restricted to.
 
 use super::{
-    CellMap, FaultModel, LayerChoice, Lot, Positions, Profile,
-    mask::{self, LEAST},
+    CellMap, FaultModel, FloatFormat, LayerChoice, Lot, Memories, Pattern, Positions, Profile,
+    mask::{self, FORMAT_VERSION, LEAST, OTHER_MEMORIES},
+    quantize::check_word,
 };
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub enum Model<M = Arc<Profile>> {
     Reference(f64),
     /// [`FaultModel::Profile`]: share of the map's cells that are faulty, and the map.
     Profile(f64, M),
+    /// [`FaultModel::Pattern`].
+    Pattern(Arc<Pattern>),
 }
 
 /// Which cells of a memory fail, and how. Faults with a rate that is no probability, with a map that is not
@@ -33,6 +36,10 @@ pub enum Model<M = Arc<Profile>> {
 pub struct Faults<M = Arc<Profile>> {
     pub(super) model: Model<M>,
     pub(super) lot: Option<Lot>,
+    /// The format in which the memory stores weights that are floats; `None` where it stores integers.
+    pub(super) stored: Option<FloatFormat>,
+    /// Memories that can fail.
+    pub(super) memories: Memories,
     /// Bit positions that can fail.
     pub positions: Positions,
     /// Layers that can fail.
@@ -49,7 +56,9 @@ impl<M> Default for Faults<M> {
 impl<M> Faults<M> {
     /// Faults in all bits and layers.
     pub(super) fn of(model: Model<M>) -> Self {
-        Self { model, lot: None, positions: Positions::ALL, layers: LayerChoice::default() }
+        let (positions, layers) = (Positions::ALL, LayerChoice::default());
+        let memories = Memories::default();
+        Self { model, lot: None, stored: None, memories, positions, layers }
     }
 
     /// Faults of a model that draws its cells, at these rates, which these flags give.
@@ -59,6 +68,10 @@ impl<M> Faults<M> {
             FaultModel::StuckAt => Model::StuckAt(rates[0]),
             FaultModel::Asymmetric => Model::Asymmetric(rates),
             FaultModel::Reference => Model::Reference(rates[0]),
+            FaultModel::Pattern => {
+                let hint = "give its file, as in --faults pattern.toml";
+                return Err(Error::argument("--faults pattern", "there is no pattern", hint));
+            }
             FaultModel::Profile => {
                 let hint = "give it with --fault-map";
                 return Err(Error::argument("--faults profile", "there is no measured map", hint));
@@ -67,6 +80,14 @@ impl<M> Faults<M> {
         check_rate(flags[0], rates[0], model)?;
         check_rate(flags[1], rates[1], model)?;
         Ok(Self::of(of))
+    }
+
+    /// Faults of a pattern.
+    pub(super) fn patterned(pattern: Arc<Pattern>) -> Result<Self> {
+        match pattern.problem() {
+            None => Ok(Self::of(Model::Pattern(pattern))),
+            Some(what) => Err(Error::argument("--faults", what, "correct the pattern's file")),
+        }
     }
 
     /// The fault model with its rates.
@@ -82,17 +103,19 @@ impl<M> Faults<M> {
             Model::Asymmetric(_) => FaultModel::Asymmetric,
             Model::Reference(_) => FaultModel::Reference,
             Model::Profile(..) => FaultModel::Profile,
+            Model::Pattern(_) => FaultModel::Pattern,
         }
     }
 
     /// Probabilities that a cell is faulty where it stores 0, and where it stores 1.
     pub fn rates(&self) -> [f64; 2] {
-        match self.model {
-            Model::Asymmetric(rates) => rates,
+        match &self.model {
+            Model::Asymmetric(rates) => *rates,
             Model::Flip(ber)
             | Model::StuckAt(ber)
             | Model::Reference(ber)
-            | Model::Profile(ber, _) => [ber; 2],
+            | Model::Profile(ber, _) => [*ber; 2],
+            Model::Pattern(pattern) => [pattern.share(); 2],
         }
     }
 
@@ -100,6 +123,76 @@ impl<M> Faults<M> {
     pub fn ber(&self) -> f64 {
         let [ber01, ber10] = self.rates();
         f64::midpoint(ber01, ber10)
+    }
+
+    /// The format in which the memory stores weights that are floats; `None` where it stores integers.
+    pub fn stored(&self) -> Option<FloatFormat> {
+        self.stored
+    }
+
+    /// Memories that can fail.
+    pub fn memories(&self) -> Memories {
+        self.memories
+    }
+
+    /// The cells that can fail of those that weights of `bits` bits use: 0 where only biases have bits in these positions.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if no word has a bit there, or unless 2 <= bits <= 8 or bits = 16.
+    pub fn weight_cells(&self, bits: u32) -> Result<u32> {
+        match self.positions.stored(bits) {
+            Err(_) if self.memories.biases && check_word(bits).is_ok() => Ok(0),
+            cells => cells,
+        }
+    }
+
+    /// The same faults, in these memories; where these have wider words, in all of their bits.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for faults in biases or activations of a model whose cells are not drawn, one by one.
+    pub fn in_memories(self, memories: Memories) -> Result<Self> {
+        let one_by_one =
+            matches!(self.model, Model::Flip(_) | Model::StuckAt(_) | Model::Asymmetric(_));
+        if memories.beside_weights() && !one_by_one {
+            let what = format!("{} faults are those of the memory of weights", self.kind());
+            let hint = "use flip, stuck-at or asymmetric, or let weights fail alone";
+            return Err(Error::argument("--faults-in", what, hint));
+        }
+        let positions = match self.positions.count() {
+            count if memories.positions(count) == count => self.positions,
+            count => Positions::all(memories.positions(count)),
+        };
+        Ok(Self { memories, positions, ..self })
+    }
+
+    /// Bytes of the memory that a weight takes.
+    pub fn bytes_per_weight(&self) -> u64 {
+        if self.stored.is_some() { 2 } else { 1 }
+    }
+
+    /// Version of the map from seed to cells that is drawn (`docs/fault-format.md`).
+    pub fn format_version(&self) -> u32 {
+        if self.stored.is_some() || self.memories.beside_weights() {
+            OTHER_MEMORIES
+        } else {
+            FORMAT_VERSION
+        }
+    }
+
+    /// The same faults of a memory that stores weights as floats, in all of their 16 bits.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for the reference model, whose map is one of bytes.
+    pub fn stored_as(self, format: FloatFormat) -> Result<Self> {
+        if matches!(self.model, Model::Reference(_)) {
+            let what = "the map of the paper's code is one of weights of a byte each";
+            return Err(Error::argument(
+                "--stored",
+                what,
+                "leave it out, or choose another --faults",
+            ));
+        }
+        Ok(Self { stored: Some(format), positions: Positions::all(FloatFormat::BITS), ..self })
     }
 
     /// The lot that all chips belong to, if they share weak cells.
@@ -115,9 +208,17 @@ impl<M> Faults<M> {
         }
     }
 
-    /// Whether every bit of every layer can fail.
+    /// The pattern of [`Model::Pattern`].
+    pub fn pattern(&self) -> Option<&Pattern> {
+        match &self.model {
+            Model::Pattern(pattern) => Some(pattern),
+            _ => None,
+        }
+    }
+
+    /// Whether every bit of the weights of every layer can fail.
     pub fn is_everywhere(&self) -> bool {
-        self.positions == Positions::ALL && self.layers.is_all()
+        self.positions.is_all() && self.layers.is_all() && self.memories.weights
     }
 
     /// The same faults, in bits of these positions only.
@@ -135,9 +236,9 @@ impl<M> Faults<M> {
     /// The same faults, on chips of one lot.
     ///
     /// # Errors
-    /// [`Error::Argument`] for the reference model and measured maps: each such map is that of one chip.
+    /// [`Error::Argument`] for the reference model, measured maps and patterns: each such map is that of one chip.
     pub fn of_lot(self, lot: Lot) -> Result<Self> {
-        if matches!(self.model, Model::Reference(_) | Model::Profile(..)) {
+        if matches!(self.model, Model::Reference(_) | Model::Profile(..) | Model::Pattern(_)) {
             let what = format!("the map of {} faults is one chip's", self.kind());
             return Err(Error::argument("--lot", what, "use flip, stuck-at or asymmetric"));
         }
@@ -178,14 +279,33 @@ impl Faults {
         Ok(Self::of(Model::Profile(map.cells.share(), Arc::new(map))))
     }
 
+    /// The faults of a pattern.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: a pattern that [`Pattern::load`] would refuse.
+    pub fn of_pattern(pattern: Pattern) -> Result<Self> {
+        Self::patterned(Arc::new(pattern))
+    }
+
     /// Everything that the map of a seed depends on, to the last bit, in one line;
     /// [`Display`](std::fmt::Display) is for people.
     pub fn identity(&self) -> String {
         let (kind, [ber01, ber10]) = (self.kind(), self.rates());
-        let Self { lot, positions, layers, .. } = self;
+        let Self { lot, stored, memories, positions, layers, .. } = self;
         let mut text = format!("{kind} {ber01:e} {ber10:e} bits {positions} layers {layers}");
         if let Some(lot) = lot {
             text += &format!(" lot {} {:e}", lot.seed, lot.shared);
+        }
+        if let Some(format) = stored {
+            text += &format!(" stored {format}");
+        }
+        if *memories != Memories::default() {
+            text += &format!(" in {memories}");
+            text += if memories.fixed { " (fixed)" } else { "" };
+        }
+        if let Some(pattern) = self.pattern() {
+            let nameless = Pattern { file: String::new(), ..pattern.clone() };
+            text += &format!(" {}", serde_json::json!(nameless));
         }
         if let Some(profile) = self.measured() {
             let cells = &profile.cells;
@@ -212,6 +332,7 @@ impl Faults {
             Model::StuckAt(ber) | Model::Reference(ber) => ber / 2.0,
             Model::Asymmetric(rates) => directed(*rates),
             Model::Profile(_, map) => directed(map.cells.shares()),
+            Model::Pattern(pattern) => directed(pattern.directed()),
         }
     }
 }
@@ -230,95 +351,4 @@ fn check_rate(flag: &str, ber: f64, model: FaultModel) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fault::Mapping;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn a_rate_is_a_probability_below_one() {
-        for ber in [0.0, 2.33e-10, 0.01, 0.999_999] {
-            assert!(Faults::new(FaultModel::Flip, ber).is_ok(), "{ber}");
-        }
-        for ber in [1.0, 5.0, -1e-9, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let e = Faults::new(FaultModel::Flip, ber).unwrap_err();
-            assert!(e.hint().unwrap().contains("0.01 is one per cent"), "{ber}");
-            assert_eq!(e.exit_code(), 2);
-            assert!(Faults::asymmetric(0.1, ber).is_err() && Faults::asymmetric(ber, 0.1).is_err());
-        }
-        assert!(Faults::new(FaultModel::Profile, 0.1).is_err());
-    }
-
-    /// Uniforms have 32 bits: a smaller rate would silently give a memory without faults.
-    #[test]
-    fn a_rate_that_draws_nothing_is_refused() {
-        for ber in [1e-12, 2.328e-10, f64::MIN_POSITIVE] {
-            for refused in [
-                Faults::new(FaultModel::StuckAt, ber),
-                Faults::asymmetric(ber, 0.1),
-                Faults::asymmetric(0.1, ber),
-            ] {
-                let e = refused.unwrap_err();
-                assert!(e.to_string().contains("draws no cell"), "{e}");
-                assert_eq!(e.exit_code(), 2);
-            }
-            assert!(Faults::new(FaultModel::Reference, ber).is_ok(), "it has 53 bits");
-            let e = Lot::new(1, ber).unwrap_err();
-            assert!(e.to_string().starts_with("--shared: ") && e.exit_code() == 2, "{e}");
-        }
-        let least: f64 = LEAST.parse().unwrap();
-        assert_eq!((mask::threshold(least), mask::threshold(0.999 * least)), (1, 0));
-        assert!(Faults::asymmetric(0.0, 0.1).is_ok() && Lot::new(1, 0.0).is_ok());
-    }
-
-    #[test]
-    fn a_map_with_words_missing_is_refused() {
-        let of = |ones: usize, zeros: usize, mapping| {
-            let (stuck_at_1, stuck_at_0) = (vec![0; ones], vec![0; zeros]);
-            let cells = CellMap { stuck_at_1, stuck_at_0, mapping };
-            Faults::profile(Profile::from(cells))
-        };
-        for (ones, zeros, mapping) in [
-            (0, 0, Mapping::Linear),
-            (3, 2, Mapping::Linear),
-            (2, 3, Mapping::Linear),
-            (6, 6, Mapping::Reference),
-        ] {
-            let e = of(ones, zeros, mapping).unwrap_err();
-            assert!(e.to_string().contains("not whole"), "{ones} {zeros}: {e}");
-        }
-        assert!(of(6, 6, Mapping::Linear).unwrap().map(0).is_ok());
-        assert!(of(8, 8, Mapping::Reference).unwrap().map(0).is_ok());
-    }
-
-    #[test]
-    fn whatever_changes_a_map_changes_its_identity() {
-        let flip = || Faults::new(FaultModel::Flip, 0.1).unwrap();
-        let map =
-            |mapping, word| CellMap { stuck_at_1: vec![word; 4], stuck_at_0: vec![0; 4], mapping };
-        let of_file = |sha256: &str, mapping| {
-            Faults::profile(Profile { sha256: sha256.into(), ..map(mapping, 1).into() }).unwrap()
-        };
-        let all = [
-            flip(),
-            Faults::new(FaultModel::StuckAt, 0.1).unwrap(),
-            Faults::new(FaultModel::Flip, 0.1 + 1e-17 + f64::EPSILON).unwrap(),
-            Faults::asymmetric(0.1, 0.2).unwrap(),
-            Faults::asymmetric(0.2, 0.1).unwrap(),
-            flip().in_bits(Positions::only(1)),
-            flip().in_layers(LayerChoice::only(&["a"])),
-            flip().in_layers(LayerChoice::without(&["a"])),
-            flip().of_lot(Lot::new(1, 0.5).unwrap()).unwrap(),
-            flip().of_lot(Lot::new(1, 0.6).unwrap()).unwrap(),
-            flip().of_lot(Lot::new(2, 0.5).unwrap()).unwrap(),
-            of_file("a", Mapping::Linear),
-            of_file("a", Mapping::Reference),
-            of_file("b", Mapping::Linear),
-        ];
-        let different: BTreeSet<String> = all.iter().map(Faults::identity).collect();
-        assert_eq!(different.len(), all.len(), "{different:?}");
-        // The flip rate of a measured map where a quarter of the stored bits are 1.
-        let rate = Faults::profile(map(Mapping::Linear, 3)).unwrap().flip_rate(0.25);
-        assert!((rate - 2.0 / 32.0 * 0.75).abs() < 1e-12, "{rate}");
-    }
-}
+mod tests;

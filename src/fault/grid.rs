@@ -145,7 +145,7 @@ mod tests {
                 let stored = quantize(&normals(300, seed), bits).unwrap();
                 let grid = Grid::of(&dequantize(&stored)).unwrap();
                 assert_eq!(grid.clean_bits(), Some(bits), "seed {seed}: {grid:?}");
-                assert!((grid.step / f64::from(stored.scale) - 1.0).abs() < 1e-6, "{grid:?}");
+                assert!((grid.step / f64::from(stored.scale()) - 1.0).abs() < 1e-6, "{grid:?}");
                 assert!(grid.bits() <= bits);
             }
         }

@@ -1,7 +1,7 @@
 //! Faults applied to a stored layer on the host, and the record of what they changed.
 
-use super::{FaultMap, Place, Quantized};
-use serde::{Deserialize, Serialize};
+use super::{FaultMap, Memory, Place, Quantized};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::ops::AddAssign;
 
 /// Counts of bits that read differently.
@@ -9,16 +9,37 @@ use std::ops::AddAssign;
 pub struct Flips {
     /// Bits in all positions.
     pub total: u64,
-    /// Per bit position of the stored weight, the lowest first.
-    pub per_bit: [u64; 8],
+    /// Per bit position of the stored number, the lowest first; a file has 8 or 16 of them where no higher bit flipped.
+    #[serde(serialize_with = "shortest", deserialize_with = "padded")]
+    pub per_bit: [u64; MOST],
+}
+
+/// Positions of the widest words, those of biases.
+const MOST: usize = 32;
+/// Numbers of positions that words have.
+const WIDTHS: [usize; 3] = [8, 16, MOST];
+
+fn shortest<S: Serializer>(per_bit: &[u64; MOST], to: S) -> Result<S::Ok, S::Error> {
+    let fits = |&width: &usize| per_bit[width..].iter().all(|&count| count == 0);
+    let width = WIDTHS.into_iter().find(|width| fits(width)).unwrap_or(MOST);
+    per_bit[..width].serialize(to)
+}
+
+fn padded<'de, D: Deserializer<'de>>(from: D) -> Result<[u64; MOST], D::Error> {
+    let mut counts = Vec::<u64>::deserialize(from)?;
+    if !WIDTHS.contains(&counts.len()) {
+        return Err(de::Error::invalid_length(counts.len(), &"8, 16 or 32 counts"));
+    }
+    counts.resize(MOST, 0);
+    counts.try_into().map_err(|_| de::Error::custom("counts of too many bits"))
 }
 
 impl Flips {
-    /// The flips of one word's XOR mask.
-    pub fn of(mask: u32) -> Self {
-        let mut per_bit = [0; 8];
-        for (bit, count) in per_bit.iter_mut().enumerate() {
-            *count = u64::from((mask & 0x0101_0101 << bit).count_ones());
+    /// The flips of one XOR mask of a word of a memory.
+    pub fn of(mask: u32, memory: Memory) -> Self {
+        let mut per_bit = [0; MOST];
+        for (bit, count) in (0..memory.cells()).zip(&mut per_bit) {
+            *count = u64::from((mask & memory.repeated(1 << bit)).count_ones());
         }
         Self { total: u64::from(mask.count_ones()), per_bit }
     }
@@ -33,10 +54,11 @@ impl AddAssign for Flips {
     }
 }
 
-impl From<[u32; 8]> for Flips {
+impl From<&[u32]> for Flips {
     /// Counts per bit position, as the kernel writes them.
-    fn from(counts: [u32; 8]) -> Self {
-        let per_bit = counts.map(u64::from);
+    fn from(counts: &[u32]) -> Self {
+        let mut per_bit = [0; MOST];
+        per_bit.iter_mut().zip(counts).for_each(|(to, &count)| *to = count.into());
         Self { total: per_bit.iter().sum(), per_bit }
     }
 }
@@ -56,10 +78,12 @@ pub fn inject_from(
 ) -> (Quantized, Flips) {
     let mut faulty = layer.clone();
     let mut flips = Flips::default();
+    let memory = layer.memory();
     for (i, word) in faulty.words.iter_mut().enumerate() {
-        let mask = map.xor_mask(place, first_word + i as u32, *word) & layer.stored_bits(i);
+        let cells = map.faulty_in(memory, place, first_word + i as u32);
+        let mask = cells.xor_mask(*word) & layer.stored_bits(i);
         *word ^= mask;
-        flips += Flips::of(mask);
+        flips += Flips::of(mask, memory);
     }
     (faulty, flips)
 }
@@ -67,7 +91,10 @@ pub fn inject_from(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{FaultModel, Faults, quantize};
+    use crate::{
+        fault::{FaultModel, Faults, FloatFormat, mask, quantize},
+        files::StoredWords,
+    };
 
     fn at(layer: u32) -> Place {
         Place { layer, address: 0 }
@@ -85,7 +112,7 @@ mod tests {
             for model in FaultModel::DRAWN {
                 let faults = Faults::new(model, 0.4).unwrap();
                 let (faulty, flips) = inject(&clean, &faults.map(77).unwrap(), at(1));
-                let mut per_bit = [0; 8];
+                let mut per_bit = [0; MOST];
                 for (i, (a, b)) in clean.words.iter().zip(&faulty.words).enumerate() {
                     assert_eq!((a ^ b) & !clean.stored_bits(i), 0);
                     for cell in 0..32 {
@@ -129,7 +156,50 @@ mod tests {
 
     #[test]
     fn kernel_counts_make_a_record() {
-        assert_eq!(Flips::from([1, 0, 2, 0, 0, 0, 0, 3]).total, 6);
-        assert_eq!(Flips::of(0x8080_0103).per_bit, [2, 1, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(Flips::from(&[1, 0, 2, 0, 0, 0, 0, 3][..]).total, 6);
+        let of_bytes = Flips::of(0x8080_0103, Memory::Bytes).per_bit;
+        assert_eq!(of_bytes[..9], [2, 1, 0, 0, 0, 0, 0, 2, 0]);
+        let of_halves = Flips::of(0x8080_0103, Memory::Halves).per_bit;
+        assert_eq!(of_halves[..16], [1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1]);
+    }
+
+    /// Journals and messages of networks whose weights are bytes must stay what they were.
+    #[test]
+    fn a_file_has_eight_counts_or_sixteen() {
+        for (flips, text) in [
+            (Flips::of(1, Memory::Bytes), r#"{"total":1,"per_bit":[1,0,0,0,0,0,0,0]}"#),
+            (
+                Flips::of(1 << 15, Memory::Halves),
+                r#"{"total":1,"per_bit":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1]}"#,
+            ),
+            (
+                Flips::of(1 << 16, Memory::Biases),
+                r#"{"total":1,"per_bit":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&flips).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Flips>(text).unwrap(), flips);
+        }
+        for wrong in [7, 17, 33] {
+            let text = format!(r#"{{"total":0,"per_bit":{:?}}}"#, vec![0; wrong]);
+            assert!(serde_json::from_str::<Flips>(&text).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn faults_of_floats_have_cells_of_their_own() {
+        let w: Vec<f32> = (0..301).map(|i| (i as f32 * 0.7).sin()).collect();
+        let clean = Quantized::from(&StoredWords::floats(&w, FloatFormat::Bf16).unwrap());
+        let faults = Faults::new(FaultModel::Flip, 0.3).unwrap();
+        let map = faults.stored_as(FloatFormat::Bf16).unwrap().map(5).unwrap();
+        let (faulty, flips) = inject(&clean, &map, at(2));
+        let mut total = 0;
+        for (i, (a, b)) in (0..).zip(clean.words.iter().zip(&faulty.words)) {
+            let cells = mask::below(5, [2, i], mask::threshold(0.3), 7);
+            assert_eq!(a ^ b, cells & clean.stored_bits(i as usize), "{i}");
+            total += u64::from((a ^ b).count_ones());
+        }
+        assert_eq!(flips.total, total);
+        assert!(flips.per_bit[..16].iter().all(|&count| count > 40), "{flips:?}");
     }
 }

@@ -1,10 +1,13 @@
-//! The map from a seed to faulty cells, version 1: `docs/fault-format.md`.
+//! The map from a seed to faulty cells: `docs/fault-format.md`.
 
-use super::philox4x32_10;
+use super::{Memory, philox4x32_10};
 
-/// Version of the map from seed to cells; a change of a single cell is a new version.
+/// Version of the map from seed to cells of weights of a byte each; a change of a single cell is a new version.
 pub const FORMAT_VERSION: u32 = 1;
+/// Version of the map to the cells of every other memory ([`Memory`]), which version 1 does not have.
+pub(super) const OTHER_MEMORIES: u32 = 2;
 
+/// Streams of a memory, counted from its first.
 const CELLS: u32 = 0;
 const POLARITY: u32 = 1;
 const LOT: u32 = 2;
@@ -31,18 +34,23 @@ pub(super) fn draws_nothing(p: f64) -> bool {
 /// Cells of bits that are not stored (b < 8) and of weights past the end are drawn like any other:
 /// the caller masks them out.
 pub fn faulty_cells(seed: u64, layer: u32, word: u32, threshold: u32) -> u32 {
-    below(seed, [layer, word], threshold, CELLS)
+    faulty_in(Memory::Bytes, seed, [layer, word], threshold)
+}
+
+/// The same of a word of any memory, whose number and that of its layer are `[layer, word]`.
+pub(super) fn faulty_in(memory: Memory, seed: u64, at: [u32; 2], threshold: u32) -> u32 {
+    below(seed, at, threshold, memory.stream() + CELLS)
 }
 
 /// Which of the 32 cells follow the seed of their lot: those whose uniform is below `cut`, or all if `cut` is
 /// `u32::MAX`.
-pub(super) fn lot_cells(lot_seed: u64, layer: u32, word: u32, cut: u32) -> u32 {
-    if cut == u32::MAX { u32::MAX } else { below(lot_seed, [layer, word], cut, LOT) }
+pub(super) fn lot_cells(memory: Memory, lot_seed: u64, at: [u32; 2], cut: u32) -> u32 {
+    if cut == u32::MAX { u32::MAX } else { below(lot_seed, at, cut, memory.stream() + LOT) }
 }
 
 /// Which of the 32 cells have a uniform below the threshold. Draw d holds bit 31 - d of all 32 uniforms, which
 /// are compared from the highest bit on, for only as long as a cell is undecided.
-fn below(seed: u64, [layer, word]: [u32; 2], threshold: u32, stream: u32) -> u32 {
+pub(super) fn below(seed: u64, [layer, word]: [u32; 2], threshold: u32, stream: u32) -> u32 {
     let (mut faulty, mut undecided) = (0, u32::MAX);
     let mut draws = [0; 4];
     for d in 0..32 {
@@ -66,10 +74,15 @@ fn below(seed: u64, [layer, word]: [u32; 2], threshold: u32, stream: u32) -> u32
 
 /// What each of the 32 cells reads when it is stuck: bit set = 1.
 pub fn polarity(seed: u64, layer: u32, word: u32) -> u32 {
-    draw(seed, [word, layer, 0, POLARITY])[0]
+    polarity_in(Memory::Bytes, seed, [layer, word])
 }
 
-fn draw(seed: u64, counter: [u32; 4]) -> [u32; 4] {
+/// The same of a word of any memory.
+pub(super) fn polarity_in(memory: Memory, seed: u64, [layer, word]: [u32; 2]) -> u32 {
+    draw(seed, [word, layer, 0, memory.stream() + POLARITY])[0]
+}
+
+pub(super) fn draw(seed: u64, counter: [u32; 4]) -> [u32; 4] {
     philox4x32_10(counter, [seed as u32, (seed >> 32) as u32])
 }
 

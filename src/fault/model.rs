@@ -21,12 +21,20 @@ pub enum FaultModel {
     Reference,
     /// The cells of a measured map.
     Profile,
+    /// Lines and clusters of cells, drawn as a file says ([`super::Pattern`]).
+    Pattern,
 }
 
 impl FaultModel {
     /// All models.
-    pub const ALL: [Self; 5] =
-        [Self::Flip, Self::StuckAt, Self::Asymmetric, Self::Reference, Self::Profile];
+    pub const ALL: [Self; 6] = [
+        Self::Flip,
+        Self::StuckAt,
+        Self::Asymmetric,
+        Self::Reference,
+        Self::Profile,
+        Self::Pattern,
+    ];
     /// Models whose cells are drawn from a seed alone.
     pub const DRAWN: [Self; 4] = [Self::Flip, Self::StuckAt, Self::Asymmetric, Self::Reference];
 }
@@ -39,6 +47,7 @@ impl fmt::Display for FaultModel {
             Self::Asymmetric => "asymmetric",
             Self::Reference => "reference",
             Self::Profile => "profile",
+            Self::Pattern => "pattern",
         })
     }
 }

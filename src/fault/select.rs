@@ -1,66 +1,118 @@
 //! Restrictions of faults to bit positions and to layers; lots of chips.
 
 use super::{
-    check_bits, check_seed,
+    Memory, check_seed,
     mask::{self, LEAST},
+    quantize::check_word,
 };
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 
-/// A set of bit positions of a stored weight, 0 (least significant) to 7.
+/// A set of bit positions of a stored number, 0 (least significant) to 7 of a weight, to 15 of a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Positions(u8);
+pub struct Positions {
+    set: u32,
+    /// Positions that there are.
+    of: u32,
+}
 
 impl Positions {
-    /// All positions.
-    pub const ALL: Self = Self(u8::MAX);
+    /// All positions of a weight of up to 8 bits.
+    pub const ALL: Self = Self { set: 0xff, of: 8 };
 
-    /// One position.
+    /// All of so many positions, at most 32.
+    pub fn all(of: u32) -> Self {
+        Self { set: u32::MAX.checked_shr(32 - of.min(32)).unwrap_or(0), of: of.min(32) }
+    }
+
+    /// One position of a weight of up to 8 bits.
     pub fn only(bit: u32) -> Self {
-        Self(1u8.checked_shl(bit).unwrap_or(0))
+        Self::ALL.alone(bit)
+    }
+
+    /// One of the positions that there are here.
+    #[must_use]
+    pub fn alone(self, bit: u32) -> Self {
+        let set = 1u32.checked_shl(bit).unwrap_or(0) & Self::all(self.of).set;
+        Self { set, ..self }
     }
 
     /// The positions that are not in the set.
     #[must_use]
     pub fn others(self) -> Self {
-        Self(!self.0)
+        Self { set: Self::all(self.of).set & !self.set, ..self }
     }
 
     /// The positions that are in either set.
     #[must_use]
     pub fn and(self, those: Self) -> Self {
-        Self(self.0 | those.0)
+        Self { set: self.set | those.set, ..self }
     }
 
     /// The positions that are in both sets.
     #[must_use]
     pub fn among(self, those: Self) -> Self {
-        Self(self.0 & those.0)
+        Self { set: self.set & those.set, ..self }
+    }
+
+    /// Number of positions that there are.
+    pub fn count(self) -> u32 {
+        self.of
+    }
+
+    /// Whether all positions that there are are in the set.
+    pub fn is_all(self) -> bool {
+        self == Self::all(self.of)
     }
 
     /// Whether a position is in the set.
     pub fn contains(self, bit: u32) -> bool {
-        self.0.checked_shr(bit).unwrap_or(0) & 1 == 1
+        self.set.checked_shr(bit).unwrap_or(0) & 1 == 1
     }
 
-    /// The cells of a word of four weights that have these positions.
-    pub fn word(self) -> u32 {
-        u32::from(self.0) * 0x0101_0101
+    /// The cells of a word of a memory that have these positions.
+    pub fn word(self, memory: Memory) -> u32 {
+        memory.repeated(self.set & Self::all(memory.cells()).set)
     }
 
-    /// The cells of these positions among those that `bits` bits per weight use.
+    /// The cells of these positions among those that weights of `bits` bits use.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there is no such cell, or unless 2 <= bits <= 8.
+    /// [`Error::Argument`] if there is no such cell, or unless 2 <= bits <= 8 or bits = 16.
     pub fn stored(self, bits: u32) -> Result<u32> {
-        check_bits(bits)?;
-        let cells = self.word() & (((1 << bits) - 1) * 0x0101_0101);
+        check_word(bits)?;
+        let cells = self.among(Self::all(bits)).word(Memory::of_weights(bits));
         if cells != 0 {
             return Ok(cells);
         }
         let what = format!("weights of {bits} bits have no bit {self}");
         Err(Error::argument("--bits", what, format!("give positions from 0 to {}", bits - 1)))
+    }
+
+    /// The positions that a text names, as in `7`, `0-3` or `0,6-7`, of so many that there are.
+    ///
+    /// # Errors
+    /// [`Error::Argument`]: it names none, or others.
+    pub fn parse(text: &str, of: u32) -> Result<Self> {
+        let wrong = || {
+            let hint = format!(
+                "as in 7, 0-3 or 0,6-7; bit 0 is the least significant, the highest, {}, the sign",
+                of.saturating_sub(1)
+            );
+            Error::argument("--bits", format!("{text:?} names no bits of a stored weight"), hint)
+        };
+        let bit = |t: &str| t.trim().parse().ok().filter(|&b: &u32| b < of).ok_or_else(wrong);
+        let mut set = 0u32;
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (bit(first)?, bit(last)?);
+            if first > last {
+                return Err(wrong());
+            }
+            (first..=last).for_each(|bit| set |= 1 << bit);
+        }
+        Ok(Self { set, of })
     }
 }
 
@@ -69,8 +121,8 @@ impl fmt::Display for Positions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut ranges = Vec::new();
         let mut bit = 0;
-        while bit < 8 {
-            let len = (bit..8).take_while(|&b| self.contains(b)).count() as u32;
+        while bit < self.of {
+            let len = (bit..self.of).take_while(|&b| self.contains(b)).count() as u32;
             match len {
                 0 => {}
                 1 => ranges.push(bit.to_string()),
@@ -85,23 +137,9 @@ impl fmt::Display for Positions {
 impl FromStr for Positions {
     type Err = Error;
 
+    /// Positions of a weight of up to 8 bits.
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || {
-            let hint =
-                "as in 7, 0-3 or 0,6-7; bit 0 is the least significant, the highest the sign";
-            Error::argument("--bits", format!("{text:?} names no bits of a stored weight"), hint)
-        };
-        let bit = |t: &str| t.trim().parse().ok().filter(|&b: &u32| b < 8).ok_or_else(wrong);
-        let mut set = 0u8;
-        for part in text.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (bit(first)?, bit(last)?);
-            if first > last {
-                return Err(wrong());
-            }
-            (first..=last).for_each(|bit| set |= 1 << bit);
-        }
-        Ok(Self(set))
+        Self::parse(text, 8)
     }
 }
 
@@ -237,7 +275,8 @@ mod tests {
     fn positions_are_ranges_and_lists() {
         for (text, word) in [("0-7", 0xffff_ffff), ("7", 0x8080_8080), ("0,6-7", 0xc1c1_c1c1)] {
             let positions: Positions = text.parse().unwrap();
-            assert_eq!((positions.word(), positions.to_string().as_str()), (word, text));
+            let of_word = positions.word(Memory::Bytes);
+            assert_eq!((of_word, positions.to_string().as_str()), (word, text));
         }
         for wrong in ["", "8", "3-1", "a", "1-", "-1", "0-8", "1,,2"] {
             assert_eq!(wrong.parse::<Positions>().unwrap_err().exit_code(), 2, "{wrong}");
@@ -246,6 +285,25 @@ mod tests {
         assert_eq!(Positions::only(0).and(Positions::only(2)).to_string(), "0,2");
         assert_eq!(Positions::only(7).stored(8).unwrap(), 0x8080_8080);
         assert!(Positions::only(7).stored(7).is_err());
+    }
+
+    #[test]
+    fn floats_have_sixteen_positions() {
+        let of = |text| Positions::parse(text, 16);
+        for (text, word) in [("0-15", u32::MAX), ("15", 0x8000_8000), ("0-7,9", 0x02ff_02ff)] {
+            let positions = of(text).unwrap();
+            assert_eq!((positions.stored(16).unwrap(), positions.to_string()), (word, text.into()));
+            assert_eq!(
+                (positions.is_all(), positions.word(Memory::Halves)),
+                (text == "0-15", word)
+            );
+        }
+        assert!(of("16").is_err() && of("10-9").is_err() && !of("0-7").unwrap().is_all());
+        let sign = of("0-15").unwrap().alone(15);
+        assert_eq!((sign.to_string(), sign.others().to_string()), ("15".into(), "0-14".into()));
+        assert_eq!(sign.word(Memory::Bytes), 0);
+        assert!(sign.stored(8).is_err() && sign.stored(9).is_err() && sign.stored(17).is_err());
+        assert_eq!(Positions::all(32).word(Memory::Bytes), u32::MAX);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod atomic;
 mod digest;
+mod float_format;
 mod kind;
 mod lock;
 mod metadata;
@@ -12,8 +13,11 @@ mod quantised;
 mod read;
 pub mod safetensors;
 mod weights;
+mod wide_words;
+mod words;
 
 pub use digest::{sha256, sha256_of};
+pub use float_format::FloatFormat;
 pub(crate) use kind::recognise;
 pub use lock::{Lock, lock};
 pub use metadata::Normalisation;
@@ -24,3 +28,5 @@ pub(crate) use read::{
     has_mark, is_printable, open as open_file, read as read_file, read_text, text_of, toml_problem,
 };
 pub use weights::{Tensor, Weights};
+pub use wide_words::WideWords;
+pub use words::{QuantisationParameters, StoredWords};

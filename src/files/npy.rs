@@ -88,6 +88,15 @@ pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result
     save(path.as_ref(), "<f4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
 }
 
+/// An array of f32 as the bytes of a file.
+///
+/// # Errors
+///
+/// [`Error::Shape`] for data that do not fill the shape.
+pub fn bytes_f32(shape: &[usize], data: &[f32]) -> Result<Vec<u8>> {
+    written("<f4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
+}
+
 /// Writes an array of i32, whole or not at all.
 pub fn save_i32(path: impl AsRef<Path>, shape: &[usize], data: &[i32]) -> Result<()> {
     save(path.as_ref(), "<i4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
@@ -139,6 +148,16 @@ fn save(
     len: usize,
     bytes: impl Iterator<Item = u8>,
 ) -> Result<()> {
+    atomic::write(path, written(descr, shape, len, bytes)?)
+}
+
+/// The bytes of a file.
+fn written(
+    descr: &str,
+    shape: &[usize],
+    len: usize,
+    bytes: impl Iterator<Item = u8>,
+) -> Result<Vec<u8>> {
     if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
         return Err(Error::Shape(format!("{len} elements do not fill {shape:?}")));
     }
@@ -159,7 +178,7 @@ fn save(
         .map_err(|_| Error::Shape(format!("{} dimensions are too many", shape.len())))?;
     let mut file = [MAGIC, &[1, 0], &length.to_le_bytes(), header.as_bytes()].concat();
     file.extend(bytes);
-    atomic::write(path, file)
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -6,9 +6,12 @@ use std::{
 };
 
 use super::{
+    FloatFormat,
     packed::{Packed, unpacked},
     quantised::words_refused,
     safetensors::{self, Raw},
+    wide_words::WideWords,
+    words::StoredWords,
 };
 use crate::error::{Error, Result};
 
@@ -22,6 +25,11 @@ pub struct Weights {
     pub tensors: BTreeMap<String, Tensor>,
     /// `format`, `model`, `dataset`, `precision`, `input`, and how the weights were made.
     pub metadata: BTreeMap<String, String>,
+    /// Words of layers, by the name of their tensor, where the file stores words and not the floats of `tensors`,
+    /// which are then what the words stand for.
+    pub words: BTreeMap<String, StoredWords>,
+    /// Words of 32 bits of biases, by the name of their tensor, where the file stores such words.
+    pub wide: BTreeMap<String, WideWords>,
     /// The file they came from, for messages; empty for weights that were made in memory.
     pub origin: PathBuf,
 }
@@ -87,7 +95,7 @@ impl Weights {
             }
             tensors.insert(name, Tensor { shape: tensor.shape, data });
         }
-        Ok(Self { tensors, metadata, origin: origin.to_owned() })
+        Ok(Self { tensors, metadata, origin: origin.to_owned(), ..Self::default() })
     }
 
     /// Writes a file, whole or not at all; the same weights give the same bytes.
@@ -173,9 +181,25 @@ impl Weights {
         Ok(tensor)
     }
 
-    /// Adds a tensor, or replaces it.
+    /// Adds a tensor, or replaces it and the words that it stood for.
     pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], data: Vec<f32>) {
-        self.tensors.insert(name.into(), Tensor { shape: shape.to_vec(), data });
+        let name = name.into();
+        self.words.remove(&name);
+        self.wide.remove(&name);
+        self.tensors.insert(name, Tensor { shape: shape.to_vec(), data });
+    }
+
+    /// Adds a tensor of stored words, or replaces it.
+    pub fn insert_words(&mut self, name: impl Into<String>, shape: &[usize], words: StoredWords) {
+        let name = name.into();
+        self.insert(name.clone(), shape, words.values());
+        self.words.insert(name, words);
+    }
+
+    /// The format of stored words that are floats; `None` where there are none.
+    #[must_use]
+    pub fn floats(&self) -> Option<FloatFormat> {
+        self.words.values().find_map(|words| words.parameters.float)
     }
 
     fn shape(&self, name: &str) -> &[usize] {

@@ -44,6 +44,10 @@ pub struct BasePass {
     pub input_gradient: Option<Vec<f32>>,
     /// Bits that faults flip, per faultable layer; all zero without faults.
     pub flips: Vec<Flips>,
+    /// Bits that faults flip, per bias that can fail.
+    pub bias_flips: Vec<Flips>,
+    /// Bits that faults flip, per buffer of activations that can fail.
+    pub activation_flips: Vec<Flips>,
 }
 
 /// Runs a base network (batch norm with its running statistics) on images.
@@ -88,9 +92,11 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let head = LossHead::new(&mut tape, 1);
     let mut labels = Vec::new();
     let mode = if gradient { Mode::Frozen } else { Mode::Inference };
+    let mut first = 0; // image of the part
     for (i, images) in x.values().into_iter().enumerate() {
         let n = images.shape.n;
-        let mut compiler = net.compiler(gpu, &mut tape, mode);
+        let mut compiler = net.compiler(gpu, &mut tape, mode).from_image(first);
+        first += images.shape.n;
         let y = compiler.forward(&mut tape, images)?;
         copy(&mut tape, y, logits.ids()[i])?;
         let dy = dlogits.ids()[i];
@@ -137,11 +143,15 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     check("logits", &[shape.n as usize, classes as usize], &logits)?;
     check("the loss", &[], bad(loss).as_slice())?;
     check(INPUT_GRADIENT, &nchw(shape), input_gradient.as_deref().unwrap_or(&[]))?;
-    let flips = match injector {
-        Some(injector) => injector.flips(gpu)?.into_iter().next().unwrap_or_default(),
-        None => vec![Flips::default(); graph.layers.len()],
-    };
-    Ok(BasePass { logits, classes, loss, input_gradient, flips })
+    let mut pass = BasePass { logits, classes, loss, input_gradient, ..BasePass::default() };
+    pass.flips = vec![Flips::default(); graph.layers.len()];
+    if let Some(injector) = injector {
+        let of_copy = |each: Vec<Vec<Flips>>| each.into_iter().next().unwrap_or_default();
+        pass.flips = of_copy(injector.flips(gpu)?);
+        pass.bias_flips = of_copy(injector.bias_flips());
+        pass.activation_flips = of_copy(injector.activation_flips(gpu)?);
+    }
+    Ok(pass)
 }
 
 /// Checks that there is one label per image, each of them a class.

@@ -7,7 +7,10 @@ use crate::{
     files::Weights,
     kernels::plan::Dtype,
     models::GENERATOR_BITS,
-    nn::{Cut, FrozenNet, Graph, TrainableNet, check_finite, count_flips, first_not_finite, fit},
+    nn::{
+        Cut, FrozenNet, Graph, Together, TrainableNet, check_finite, count_flips, first_not_finite,
+        fit,
+    },
     run::{BufferId, Gpu, Tape},
     step::{EopmStep, EopmTape, Target, Teacher},
 };
@@ -92,7 +95,8 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         TrainableNet::new(gpu, generator.0, generator.1, GENERATOR_BITS)?.with_dtype(request.dtype);
     let copies = 1 + perturbed;
     let nets = [(generator.0, 1), (base.0, copies)];
-    let pass = fit(gpu, shape.n, copies, &nets, micro_batch, |cut| {
+    let together = Together { images: micro_batch, copies: None };
+    let pass = fit(gpu, shape.n, copies, &nets, together, |cut| {
         let frozen =
             FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?.with_dtype(request.dtype);
         let mut tape = Tape::new();

@@ -2,7 +2,7 @@
 
 use super::device::Device;
 use crate::kernels::{
-    desc::{Requires, Variant},
+    desc::{MATRIX_BYTES, Requires, Variant},
     plan::Plan,
 };
 
@@ -24,14 +24,23 @@ impl Device {
             Requires::Half => Some("16-bit floats".into()),
             Requires::Int64 if self.raw.features().contains(wgpu::Features::SHADER_INT64) => None,
             Requires::Int64 => Some("64-bit integers".into()),
-            Requires::CooperativeMatrix(size) => {
-                let report = self.report();
-                if report.cooperative_matrix.contains(&size) && report.f16 {
-                    return None;
-                }
-                Some(format!("cooperative matrices {size}x{size}x{size}, f16 summed in f32"))
-            }
+            Requires::CooperativeMatrix(size) => self.lacks_matrices(size),
+            Requires::WideCooperativeMatrix(size) => self.lacks_matrices(size).or_else(|| {
+                let most = self.report().subgroup.map_or(0, |[_, most]| most);
+                (most < 64).then(|| format!("subgroups of 64: the adapter's have up to {most}"))
+            }),
         }
+    }
+
+    fn lacks_matrices(&self, size: u32) -> Option<String> {
+        let report = self.report();
+        if !(report.cooperative_matrix.contains(&size) && report.f16) {
+            return Some(format!("cooperative matrices {size}x{size}x{size}, f16 summed in f32"));
+        }
+        let bytes = self.limits().max_compute_workgroup_storage_size;
+        (bytes < MATRIX_BYTES).then(|| {
+            format!("{MATRIX_BYTES} bytes of workgroup memory: the adapter allows {bytes}")
+        })
     }
 
     /// The variants that compute what a plan asks for, in the order in which this adapter tries

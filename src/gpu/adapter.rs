@@ -15,6 +15,21 @@ pub struct AdapterChoice {
     pub require_gpu: bool,
 }
 
+impl AdapterChoice {
+    /// Whether an adapter is the one, or one of those, that the user asked for.
+    pub(super) fn allows(&self, report: &AdapterReport) -> bool {
+        let backend =
+            self.backend.is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
+        let name = self.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
+            Ok(index) => report.index == index,
+            Err(_) => [report.line(), report.pci_bus_id.clone()]
+                .iter()
+                .any(|text| text.to_lowercase().contains(&wanted.to_lowercase())),
+        });
+        backend && name
+    }
+}
+
 /// Backends that the program can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -268,18 +283,7 @@ pub(super) fn choose(found: Vec<Found>, choice: &AdapterChoice) -> Result<Found>
         (None, Some(backend)) => format!("backend {backend:?}"),
         (Some(name), Some(backend)) => format!("{name:?} on {backend:?}"),
     };
-    let fits = |report: &AdapterReport| {
-        let backend =
-            choice.backend.is_none_or(|b| report.backend == format!("{b:?}").to_lowercase());
-        let name = choice.adapter.as_ref().is_none_or(|wanted| match wanted.parse::<usize>() {
-            Ok(index) => report.index == index,
-            Err(_) => [report.line(), report.pci_bus_id.clone()]
-                .iter()
-                .any(|text| text.to_lowercase().contains(&wanted.to_lowercase())),
-        });
-        backend && name
-    };
-    let chosen = found.into_iter().find(|(_, report)| fits(report));
+    let chosen = found.into_iter().find(|(_, report)| choice.allows(report));
     match chosen {
         Some((_, report)) if choice.require_gpu && report.is_software() => {
             Err(Error::OnlySoftware { found: names })

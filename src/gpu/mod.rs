@@ -2,6 +2,7 @@
 
 mod ability;
 mod adapter;
+mod assignment;
 mod buffer;
 mod cpu;
 mod device;
@@ -12,6 +13,7 @@ mod trouble;
 mod trusted;
 
 pub use adapter::{AdapterChoice, AdapterReport, BackendName, list, would_use};
+pub use assignment::assigned;
 pub use buffer::Buffer;
 pub use device::Device;
 pub use hook::Point;

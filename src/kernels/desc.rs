@@ -76,11 +76,29 @@ pub enum Requires {
     /// 64-bit integers.
     Int64,
     /// Square cooperative matrices of this size, f16 products summed in f32, in subgroups of any
-    /// number of lanes.
+    /// number of lanes, and [`MATRIX_BYTES`] of workgroup memory.
     CooperativeMatrix(u32),
+    /// The same, where subgroups may have 64 lanes: half as many of them share the same work.
+    WideCooperativeMatrix(u32),
 }
 
-/// The adapters for which a variant is preferred before anything is measured.
+/// Bytes of workgroup memory that variants with cooperative matrices may use. WebGPU guarantees 16 KiB, which is the limit
+/// of all others.
+pub const MATRIX_BYTES: u32 = 20 << 10;
+
+impl Requires {
+    /// Size of the cooperative matrices.
+    #[must_use]
+    pub fn matrix(self) -> Option<u32> {
+        match self {
+            Self::CooperativeMatrix(size) | Self::WideCooperativeMatrix(size) => Some(size),
+            Self::Nothing | Self::Subgroup(_) | Self::Half | Self::Int64 => None,
+        }
+    }
+}
+
+/// The adapters for which a variant is preferred before anything is measured. Software adapters measure no variant of
+/// hardware; hardware measures all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suits {
     /// All adapters.

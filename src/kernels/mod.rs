@@ -5,6 +5,7 @@
 pub mod desc;
 pub mod list;
 pub mod plan;
+mod tiles;
 pub mod twin;
 
 /// Kernels that measure the ceilings of an adapter.
@@ -27,6 +28,7 @@ pub mod elementwise {
     pub mod activation;
     pub mod add;
     pub mod channel_affine;
+    pub mod copy_shift;
     pub mod dropout;
     pub mod each;
     pub mod fuse_clamp;
@@ -75,6 +77,7 @@ pub mod pool {
 
 /// Quantisation of weights, and dequantisation with faults.
 pub mod quantise {
+    pub mod fault_activations;
     pub mod fault_dequantize;
     pub mod quantize;
 }

@@ -2,10 +2,11 @@
 
 use super::graph::Graph;
 use crate::{error::Result, run::Gpu};
+use serde::{Deserialize, Serialize};
 
 /// A batch in parts and copies in groups. The result is that of the whole: gradients add up, and batch
 /// norm in training sees all parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Images of each part.
     pub parts: Vec<u32>,
@@ -13,6 +14,15 @@ pub struct Cut {
     pub copies: u32,
     /// Number of groups. Each has `copies` copies; the last may have fewer.
     pub groups: u32,
+}
+
+/// What a user wants to run together at most; without a number as much as fits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Together {
+    /// Images of a part.
+    pub images: Option<u32>,
+    /// Copies of a group.
+    pub copies: Option<u32>,
 }
 
 impl Cut {
@@ -35,9 +45,9 @@ impl Cut {
         n: u32,
         copies: u32,
         nets: &[(&Graph, u32)],
-        micro_batch: Option<u32>,
+        wanted: Together,
     ) -> Self {
-        let mut together = copies.max(1);
+        let mut together = wanted.copies.unwrap_or(copies).clamp(1, copies.max(1));
         let most = |together: u32| {
             let capped: Vec<_> =
                 nets.iter().map(|&(g, copies)| (g, copies.min(together))).collect();
@@ -47,7 +57,7 @@ impl Cut {
             together = together.div_ceil(2);
         }
         let fits = most(together).clamp(1, n.max(1));
-        let parts = micro_batch.map_or(fits, |asked| fits.min(asked));
+        let parts = wanted.images.map_or(fits, |asked| fits.min(asked));
         Self::new(n, parts, copies, together)
     }
 
@@ -88,7 +98,7 @@ pub fn most_images(gpu: &Gpu, nets: &[(&Graph, u32)], largest: u64) -> u32 {
 
 /// Builds a step of frozen copies for a batch of `n` images, cut so that every tensor of `nets` (with the copies that
 /// each has) fits one binding, and further as long as the adapter runs out of memory. A part
-/// has `micro_batch` images at most.
+/// has as many images, and a group as many copies, as `wanted` says, at most.
 ///
 /// # Errors
 /// The errors of `build`, among them a size that does not fit even for one image and one copy.
@@ -97,10 +107,10 @@ pub fn fit<T>(
     n: u32,
     copies: u32,
     nets: &[(&Graph, u32)],
-    micro_batch: Option<u32>,
+    wanted: Together,
     mut build: impl FnMut(&Cut) -> Result<T>,
 ) -> Result<T> {
-    let mut cut = Cut::that_fits(gpu, n, copies, nets, micro_batch);
+    let mut cut = Cut::that_fits(gpu, n, copies, nets, wanted);
     loop {
         let error = match build(&cut) {
             Ok(built) => return Ok(built),

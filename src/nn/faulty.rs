@@ -1,10 +1,10 @@
 //! Faults in the weights of a whole network on the host: what an [`super::Injector`] does on a GPU, bit
 //! for bit.
 
-use super::Graph;
+use super::{Graph, biases::faulty_bias, graph::Layer, places::FailingParts};
 use crate::{
     error::{Error, Result},
-    fault::{Faults, Flips, Quantized, dequantize, inject, quantize},
+    fault::{Faults, Flips, Memory, Place, Quantized, dequantize, inject, quantize},
     files::Weights,
 };
 use std::collections::BTreeMap;
@@ -19,9 +19,25 @@ pub struct FaultyWeights {
     pub flips: Vec<Flips>,
     /// Stored bits that are faulty, whether a fault flips them or not, per faultable layer.
     pub faulty_cells: Vec<u64>,
+    /// The biases that fail.
+    pub biases: Vec<FaultyBias>,
 }
 
-/// Quantises the layers of a network one by one.
+/// The words of 32 bits of a bias with faults.
+#[derive(Clone, Debug)]
+pub struct FaultyBias {
+    /// Name of its tensor.
+    pub name: String,
+    /// The words as they read.
+    pub words: Vec<i32>,
+    /// Bits that faults flip.
+    pub flips: Flips,
+    /// Stored bits that are faulty.
+    pub faulty_cells: u64,
+}
+
+/// The stored words of the layers of a network, one by one: those of the file where it stores words, else its weights
+/// quantised to `bits`.
 ///
 /// # Errors
 /// A tensor is missing, has another shape, or values that cannot be quantised; `bits` is not
@@ -33,7 +49,11 @@ pub fn stored_layers<'a>(
 ) -> impl Iterator<Item = Result<Quantized>> + 'a {
     graph.layers.iter().map(move |layer| {
         let param = &graph.params[layer.weight];
-        quantize(&weights.get(&param.name, &param.shape)?.data, bits).map_err(|error| match error {
+        let tensor = weights.get(&param.name, &param.shape)?;
+        if let Some(words) = weights.words.get(&param.name) {
+            return Ok(Quantized::from(words));
+        }
+        quantize(&tensor.data, bits).map_err(|error| match error {
             Error::Shape(what) => {
                 let hint =
                     "such weights are no trained ones: check the file, and what its tensors are";
@@ -44,7 +64,26 @@ pub fn stored_layers<'a>(
     })
 }
 
-/// The weights of each layer as `bits` can store them, by the name of their tensor, in its order.
+impl Graph {
+    /// Bits that each layer stores: those of its file's words, else `bits` per weight.
+    pub fn stored_bits(&self, weights: &Weights, bits: u32) -> Vec<u64> {
+        let of = |(layer, bits): (&Layer, u32)| u64::from(layer.shape.len()) * u64::from(bits);
+        self.layers.iter().zip(self.word_bits(weights, bits)).map(of).collect()
+    }
+
+    /// Bits of a weight of each layer: those of its file's words, else `bits`.
+    pub fn word_bits(&self, weights: &Weights, bits: u32) -> Vec<u32> {
+        let words = self.layer_names().map(|name| weights.words.get(name));
+        words.map(|words| words.map_or(bits, |words| words.bits)).collect()
+    }
+
+    /// Whether the weights of all layers are words already, of a file or of `--stored`.
+    pub fn stores_words(&self, weights: &Weights) -> bool {
+        self.layer_names().all(|name| weights.words.contains_key(name))
+    }
+}
+
+/// The weights of each layer as its words can store them, by the name of their tensor, in its order.
 ///
 /// # Errors
 /// As [`stored_layers`].
@@ -64,7 +103,7 @@ pub fn count_flips(
     faults: &Faults,
     seed: u64,
 ) -> Result<Vec<Flips>> {
-    let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
+    let (chosen, map) = (graph.chosen(faults)?.weights, faults.map(seed)?);
     let (places, _) = graph.places_under(faults)?;
     let layers = stored_layers(graph, weights, bits).zip(places).zip(chosen);
     layers
@@ -78,7 +117,7 @@ pub fn count_flips(
 /// The weights with the faults of a seed.
 ///
 /// # Errors
-/// A tensor is missing, has another shape or is not finite; `bits` is not from 2 to 8, or none of the
+/// A tensor is missing, has another shape or is not finite; `bits` is none that words have, or none of the
 /// bits can fail; the network lacks the layers that can fail; the seed has no map.
 pub fn faulty_weights(
     (graph, weights): (&Graph, &Weights),
@@ -86,8 +125,11 @@ pub fn faulty_weights(
     faults: &Faults,
     seed: u64,
 ) -> Result<FaultyWeights> {
-    faults.positions.stored(bits)?;
-    let (chosen, map) = (faults.layers.of(graph.layer_names())?, faults.map(seed)?);
+    if faults.memories().weights {
+        faults.weight_cells(bits)?;
+    }
+    let (FailingParts { weights: chosen, biases, .. }, map) =
+        (graph.chosen(faults)?, faults.map(seed)?);
     let (mut read, mut flips, mut faulty_cells) = (weights.clone(), Vec::new(), Vec::new());
     let (places, _) = graph.places_under(faults)?;
     let layers = stored_layers(graph, weights, bits).zip(places).zip(chosen);
@@ -96,7 +138,7 @@ pub fn faulty_weights(
         let (faulty, changed) =
             if chosen { inject(&stored, &map, place) } else { (stored.clone(), Flips::default()) };
         let cells = |i: usize| {
-            let cells = map.faulty(place, i as u32);
+            let cells = map.faulty_in(stored.memory(), place, i as u32);
             u64::from(((cells.to_1 | cells.to_0) & stored.stored_bits(i)).count_ones())
         };
         faulty_cells.push(if chosen { (0..stored.words.len()).map(cells).sum() } else { 0 });
@@ -104,5 +146,19 @@ pub fn faulty_weights(
         let param = &graph.params[layer.weight];
         read.insert(param.name.clone(), &param.shape, dequantize(&faulty));
     }
-    Ok(FaultyWeights { weights: read, flips, faulty_cells })
+    let mut of_biases = Vec::new();
+    for (layer, name) in graph.failing_biases().filter(|(layer, _)| biases[*layer]) {
+        let (Some(stored), place) =
+            (weights.wide.get(name), Place { layer: layer as u32, address: 0 })
+        else {
+            return Err(Error::Shape(format!("the bias {name} is not stored as words")));
+        };
+        let (words, flips) = faulty_bias(stored, &map, place.layer);
+        let values = words.iter().enumerate().map(|(i, &word)| stored.value(i, word)).collect();
+        let cells = (0..words.len() as u32).map(|i| map.faulty_in(Memory::Biases, place, i));
+        let faulty_cells = cells.map(|of| u64::from((of.to_1 | of.to_0).count_ones())).sum();
+        read.insert(name, &[words.len()], values);
+        of_biases.push(FaultyBias { name: name.to_owned(), words, flips, faulty_cells });
+    }
+    Ok(FaultyWeights { weights: read, flips, faulty_cells, biases: of_biases })
 }

@@ -70,7 +70,6 @@ impl FrozenNet {
             }
             layers.push(slices);
         }
-        let ones = vec![1.0; layers.len()];
-        Self::of_layers(gpu, graph, (0, &ones), 1, layers, folded)
+        Self::of_layers(gpu, (graph, weights), (Vec::new(), &[1.0]), 1, layers, folded)
     }
 }

@@ -2,6 +2,8 @@
 //! copies. [`super::floats`] makes one with the weights as they are.
 
 use super::{
+    activations::ActivationMemory,
+    biases::BiasMemory,
     compiler::{ChannelSlice, Compiler, Layers, Mode, TrainingState, Vectors},
     faulty::stored_layers,
     folded::Folded,
@@ -9,11 +11,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    fault::{Memory, Quantized},
     files::Weights,
     gpu::Buffer,
     kernels::{
         plan::Dtype,
-        quantise::fault_dequantize::{Order, of_gradient, stored_at},
+        quantise::fault_dequantize::{Order, WordMeaning, of_gradient, stored_at},
     },
     run::{Gpu, Tape},
     shape::Rsck,
@@ -25,9 +28,11 @@ use std::sync::{Arc, atomic::AtomicU64};
 pub struct FrozenNet {
     /// The network.
     pub graph: Graph,
-    /// Quantisation step of each layer; 1 where weights are not quantised.
+    /// Scales of all layers, and behind those of a layer its zero points.
     pub(super) scales: Buffer,
-    pub(super) bits: u32,
+    pub(super) scales_len: u32,
+    /// The words of each layer; none where weights are not quantised.
+    pub(super) words: Vec<LayerWords>,
     pub(super) copies: u32,
     dtype: Dtype,
     pub(super) layers: Vec<Vec<StoredSlice>>,
@@ -41,6 +46,48 @@ pub struct FrozenNet {
     /// last.
     pub(super) injectors: AtomicU64,
     pub(super) last_injector: Arc<AtomicU64>,
+    /// What is between the injector and the programs where activations can fail.
+    pub(super) activations: Option<ActivationMemory>,
+    /// The same where biases can fail.
+    pub(super) biases: Option<BiasMemory>,
+}
+
+/// What the words of a layer are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LayerWords {
+    /// Bits of a word.
+    pub(super) bits: u32,
+    /// Index of the layer's first scale.
+    pub(super) scale: u32,
+    /// What they stand for.
+    pub(super) meaning: WordMeaning,
+}
+
+impl LayerWords {
+    /// What a layer's words are, and its scales and zero points appended to those of other layers.
+    fn of(stored: &Quantized, scales: &mut Vec<f32>) -> Self {
+        let parameters = &stored.parameters;
+        let scale = scales.len() as u32;
+        scales.extend(&parameters.scales);
+        let zero_point = (!parameters.zero_points.is_empty()).then_some(scales.len() as u32);
+        scales.extend(parameters.zero_points.iter().map(|&zero| zero as f32));
+        let per_channel = parameters.scales.len() > 1;
+        let meaning = WordMeaning {
+            signed: parameters.signed,
+            per_channel,
+            zero_point,
+            float: parameters.float,
+        };
+        Self { bits: stored.bits, scale, meaning }
+    }
+
+    /// The same for the output channels from `first` on.
+    pub(super) fn behind(self, first: u32) -> Self {
+        let first = if self.meaning.per_channel { first } else { 0 };
+        let zero_point = self.meaning.zero_point.map(|zero| zero + first);
+        let meaning = WordMeaning { zero_point, ..self.meaning };
+        Self { scale: self.scale + first, meaning, ..self }
+    }
 }
 
 /// Some output channels of a layer, in buffers that the adapter can bind.
@@ -55,7 +102,7 @@ pub(super) struct StoredSlice {
 }
 
 impl FrozenNet {
-    /// Quantises a network to `bits` and puts it on the device, with room for `copies` dequantised
+    /// Quantises a network to `bits`, but for layers whose words its file stores, and puts it on the device, with room for `copies` dequantised
     /// sets, which an [`Injector`](super::Injector) fills.
     ///
     /// # Errors
@@ -95,16 +142,16 @@ impl FrozenNet {
         largest: u64,
     ) -> Result<Self> {
         graph.check(weights)?;
-        let (mut layers, mut scales) = (Vec::new(), Vec::new());
+        let (mut layers, mut scales, mut words_of) = (Vec::new(), Vec::new(), Vec::new());
         for (layer, stored) in graph.layers.iter().zip(stored_layers(graph, weights, bits)) {
             let (param, stored) = (&graph.params[layer.weight], stored?);
-            scales.push(stored.scale);
+            words_of.push(LayerWords::of(&stored, &mut scales));
             let mut slices = Vec::new();
             for (first, k) in slices_of(layer, copies, largest) {
                 let shape = Rsck { k, ..layer.shape };
                 let bytes = shape.bytes() * u64::from(copies);
-                let words =
-                    first_word(layer, first) as usize..first_word(layer, first + k) as usize;
+                let [from, to] = [first, first + k].map(|k| first_word(layer, k, stored.bits));
+                let words = from as usize..to as usize;
                 let packed = format!("{} stored", param.name);
                 let in_wt = of_gradient(shape, layer.groups).bytes() * u64::from(copies);
                 let wt = gradients
@@ -119,23 +166,36 @@ impl FrozenNet {
             }
             layers.push(slices);
         }
-        Self::of_layers(gpu, graph, (bits, &scales), copies, layers, Folded::of(graph, weights)?)
+        Self::of_layers(
+            gpu,
+            (graph, weights),
+            (words_of, &scales),
+            copies,
+            layers,
+            Folded::of(graph, weights)?,
+        )
     }
 
-    /// A network with these layers: `bits` are those of a stored weight, and `scales` the layers' quantisation steps.
+    /// A network with these layers, which lie as these words with these scales.
     pub(super) fn of_layers(
         gpu: &Gpu,
-        graph: &Graph,
-        (bits, scales): (u32, &[f32]),
+        (graph, weights): (&Graph, &Weights),
+        (words, scales): (Vec<LayerWords>, &[f32]),
         copies: u32,
         layers: Vec<Vec<StoredSlice>>,
         folded: Folded,
     ) -> Result<Self> {
         let Folded { values, scale, shift, alone, image } = folded;
+        let factors = |layer: usize| -> Vec<f32> {
+            let k = graph.layers[layer].shape.k as usize;
+            scale[layer].map_or_else(Vec::new, |at| values[at as usize..][..k].to_vec())
+        };
+        let biases = BiasMemory::of(gpu, (graph, weights), factors, copies)?;
         Ok(Self {
             graph: graph.clone(),
             scales: Buffer::with(gpu, "scales", scales)?,
-            bits,
+            scales_len: scales.len() as u32,
+            words,
             copies,
             dtype: Dtype::F32,
             layers,
@@ -147,6 +207,8 @@ impl FrozenNet {
             image,
             injectors: AtomicU64::new(0),
             last_injector: Arc::default(),
+            activations: ActivationMemory::of(gpu, graph, copies)?,
+            biases,
         })
     }
 
@@ -160,6 +222,19 @@ impl FrozenNet {
     #[must_use]
     pub fn dtype(&self) -> Dtype {
         self.dtype
+    }
+
+    /// Whether weights are stored as floats, which faults can make infinite or NaN.
+    #[must_use]
+    pub fn stores_floats(&self) -> bool {
+        self.words.iter().any(|words| words.meaning.float.is_some())
+    }
+
+    /// The buffer whose first two words say which images a program runs with: the index of the first one, and the number
+    /// of all. It is there where activations can fail.
+    #[must_use]
+    pub fn activation_faults(&self) -> Option<&Buffer> {
+        self.activations.as_ref().map(|memory| &memory.faults)
     }
 
     /// Number of dequantised sets of weights.
@@ -238,7 +313,12 @@ impl FrozenNet {
             weight: Vec::new(),
         };
         let state = TrainingState::default();
-        Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state).with_dtype(self.dtype)
+        let activations = self.activations.as_ref().map(|memory| memory.on(tape));
+        let biases = self.biases.as_ref().map(|memory| memory.on(tape));
+        Compiler::new(gpu, tape, &self.graph, mode, layers, vectors, state)
+            .with_dtype(self.dtype)
+            .with_faulty_activations(activations)
+            .with_bias_shifts(biases)
     }
 }
 
@@ -247,9 +327,9 @@ pub(super) fn largest_binding(gpu: &Gpu) -> u64 {
     gpu.limits().max_storage_buffer_binding_size.min(gpu.limits().max_buffer_size)
 }
 
-/// Word at which the output channel `k` of a layer begins.
-pub(super) fn first_word(layer: &Layer, k: u32) -> u32 {
-    (layer.shape.len() / layer.shape.k * k).div_ceil(4)
+/// Word at which the output channel `k` of a layer whose weights have these bits begins.
+pub(super) fn first_word(layer: &Layer, k: u32, bits: u32) -> u32 {
+    (layer.shape.len() / layer.shape.k * k).div_ceil(Memory::of_weights(bits).per_word())
 }
 
 /// Cuts the output channels of a layer so that its copies fit one binding: first channel and number of

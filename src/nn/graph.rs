@@ -2,7 +2,6 @@
 
 use crate::{
     error::{Error, Result},
-    fault::{Description, Faults, Place, Placed},
     files::Weights,
     kernels::{
         elementwise::pointwise::Pointwise, layout::gather2d::Gather, pool::window::Divisor,
@@ -182,6 +181,17 @@ impl Norm {
     }
 }
 
+/// A quantised activation of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivationBuffer {
+    /// The node that quantises it ([`Pointwise::FakeQuantise`]).
+    pub node: NodeId,
+    /// Name of the tensor of words in the network's file.
+    pub name: String,
+    /// Whether its words are in two's complement.
+    pub signed: bool,
+}
+
 /// Batch norm's epsilon in the paper and by default in PyTorch and ONNX.
 pub(super) const EPS: f32 = 1e-5;
 /// Batch norm's momentum.
@@ -200,6 +210,12 @@ pub struct Graph {
     pub layers: Vec<Layer>,
     /// Batch norms.
     pub norms: Vec<Norm>,
+    /// Quantised activations that a file names, in the order of its nodes.
+    pub activations: Vec<ActivationBuffer>,
+    /// Whether the memory of those behind a faultable layer can fail ([`Graph::failing`]).
+    pub activations_fail: bool,
+    /// Whether the memory of biases can fail ([`Graph::failing_biases`]).
+    pub biases_fail: bool,
 }
 
 impl Graph {
@@ -207,8 +223,16 @@ impl Graph {
     #[must_use]
     pub fn new(name: &str, chw: [u32; 3]) -> Self {
         let input = Node { op: Op::Input, inputs: Vec::new(), chw };
-        let (params, layers, norms) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.to_owned(), nodes: vec![input], params, layers, norms }
+        Self {
+            name: name.to_owned(),
+            nodes: vec![input],
+            params: Vec::new(),
+            layers: Vec::new(),
+            norms: Vec::new(),
+            activations: Vec::new(),
+            activations_fail: false,
+            biases_fail: false,
+        }
     }
 
     /// The node of the images.
@@ -275,44 +299,6 @@ impl Graph {
     #[must_use]
     pub fn faultable_weights(&self) -> u64 {
         self.layers.iter().map(|l| u64::from(l.shape.len())).sum()
-    }
-
-    /// Where the stored words of each faultable layer are.
-    #[must_use]
-    pub fn places(&self) -> Vec<Place> {
-        Place::of_layers(self.layers.iter().map(|l| u64::from(l.shape.len())))
-    }
-
-    /// Places of the stored words under faults, whose measured map may have its own layout; with such a
-    /// map, also the number of its words up to the last one in use.
-    ///
-    /// # Errors
-    /// A layout that does not fit this network; faults in none of its layers.
-    pub fn places_under(&self, faults: &Faults) -> Result<(Vec<Place>, Option<u64>)> {
-        let Some(profile) = faults.measured() else { return Ok((self.places(), None)) };
-        let can_fail = faults.layers.of(self.layer_names())?;
-        let layers = self.layer_names().zip(&self.layers).zip(can_fail);
-        let layers = layers.map(|((name, layer), can_fail)| Placed {
-            name,
-            weights: layer.shape.len().into(),
-            can_fail,
-        });
-        let (places, reach) = profile.places(&layers.collect::<Vec<_>>())?;
-        Ok((places, Some(reach)))
-    }
-
-    /// What a user should know of the measured map of `faults` under this network, one remark per line.
-    pub fn remarks(&self, faults: &Faults) -> Result<Vec<String>> {
-        let (_, reach) = self.places_under(faults)?;
-        let of_map = faults.measured().zip(reach);
-        Ok(of_map.map_or_else(Vec::new, |(profile, reach)| profile.remarks(reach)))
-    }
-
-    /// The description of faults in this network, for a document.
-    #[must_use]
-    pub fn described(&self, faults: &Faults) -> Description {
-        // A layout that does not fit was refused long before there were results.
-        faults.described(self.places_under(faults).ok().and_then(|(_, reach)| reach))
     }
 
     /// Names of the weights of the faultable layers.

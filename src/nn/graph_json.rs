@@ -156,6 +156,9 @@ fn pointwise(function: Pointwise) -> Value {
         }
         Pointwise::HardSwish => json!({"op": "hard-swish"}),
         Pointwise::Silu => json!({"op": "silu"}),
+        Pointwise::FakeQuantise { step, least, most } => {
+            json!({"op": "fake-quantise", "step": step, "least": least, "most": most})
+        }
     }
 }
 

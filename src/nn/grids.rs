@@ -46,12 +46,16 @@ impl Stored {
 }
 
 impl Graph {
-    /// Judges how the weights of this network's layers were quantised. Missing layers are skipped.
+    /// Judges how the weights of this network's layers were quantised. Missing layers are skipped, and those whose
+    /// words are known.
     #[must_use]
     pub fn stored(&self, weights: &Weights) -> Stored {
         let mut layers = Vec::new();
         for (layer, name) in self.layers.iter().zip(self.layer_names()) {
-            let Some(tensor) = weights.tensors.get(&self.params[layer.weight].name) else {
+            let param = &self.params[layer.weight].name;
+            let Some(tensor) =
+                weights.tensors.get(param).filter(|_| !weights.words.contains_key(param))
+            else {
                 continue;
             };
             layers.push((

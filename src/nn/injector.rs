@@ -1,10 +1,15 @@
 //! Draws faults and fills the copies of a frozen network with dequantised weights.
 
-use super::frozen::{FrozenNet, first_word};
+use super::{
+    activations::ActivationInjector,
+    biases::BiasInjector,
+    frozen::{FrozenNet, first_word},
+    places::FailingParts,
+};
 use crate::{
     error::{Error, Result},
     fault::{CellMap, FaultMap, Faults, Flips, Model},
-    kernels::quantise::fault_dequantize::{self, Transposed},
+    kernels::quantise::fault_dequantize::{self, Transposed, WordMeaning},
     run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Rsck,
 };
@@ -25,10 +30,14 @@ pub struct Injector {
     maps: Option<Maps>,
     copies: u32,
     layers: u32,
+    /// Positions of a weight whose flips are counted.
+    counts: u32,
     id: u64,
     /// Id of the injector that ran last on this network: the clean copies are as that injector left
     /// them.
     last: Arc<AtomicU64>,
+    activations: Option<ActivationInjector>,
+    biases: Option<BiasInjector>,
 }
 
 /// Buffer for maps of cells that the host draws, and what they are drawn from.
@@ -51,6 +60,12 @@ impl Injector {
         }
         let words: Vec<[u32; 2]> = seeds.iter().map(|&s| [s as u32, (s >> 32) as u32]).collect();
         self.program.write(gpu, self.seeds, 0, &words);
+        if let Some(activations) = &self.activations {
+            activations.begin(gpu, seeds);
+        }
+        if let Some(biases) = &self.biases {
+            biases.begin(gpu, seeds)?;
+        }
         if let Some(maps) = &self.maps {
             let first = maps.clean_copies as usize;
             for (copy, map) in (first as u64..).zip(drawn(&maps.faults, &seeds[first..])?) {
@@ -75,17 +90,29 @@ impl Injector {
         self.program.profile(gpu)
     }
 
+    /// Bits of activations that have been flipped since the last run, per copy and buffer ([`Graph::failing`]); empty
+    /// where none can fail. Waits for the device.
+    ///
+    /// [`Graph::failing`]: super::Graph::failing
+    pub fn activation_flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
+        self.activations.as_ref().map_or_else(|| Ok(Vec::new()), |of| of.flips(gpu))
+    }
+
+    /// Bits of biases that the last run flipped, per copy and bias ([`Graph::failing_biases`]); empty where none can fail.
+    ///
+    /// [`Graph::failing_biases`]: super::Graph::failing_biases
+    #[must_use]
+    pub fn bias_flips(&self) -> Vec<Vec<Flips>> {
+        self.biases.as_ref().map_or_else(Vec::new, BiasInjector::flips)
+    }
+
     /// Bits that the last run flipped, per copy and layer. Waits for the device.
     pub fn flips(&self, gpu: &Gpu) -> Result<Vec<Vec<Flips>>> {
         let words: Vec<u32> = self.program.read(gpu, self.flips)?;
         let layers: Vec<Flips> = words
-            .chunks_exact(8)
+            .chunks_exact(self.counts as usize)
             .take((self.copies * self.layers) as usize)
-            .map(|counts| {
-                let mut per_bit = [0; 8];
-                per_bit.copy_from_slice(counts);
-                Flips::from(per_bit)
-            })
+            .map(Flips::from)
             .collect();
         Ok(layers.chunks(self.layers as usize).map(<[Flips]>::to_vec).collect())
     }
@@ -117,17 +144,26 @@ impl FrozenNet {
             let copies = self.copies;
             return Err(Error::Shape(format!("{clean_copies} clean copies of {copies} copies")));
         }
-        let chosen = match faults {
-            Some(faults) => faults.layers.of(self.graph.layer_names())?,
-            None => vec![false; self.layers.len()],
+        let parts = match faults {
+            Some(faults) => self.graph.chosen(faults)?,
+            None => FailingParts { weights: vec![false; self.layers.len()], ..Default::default() },
         };
+        let FailingParts { weights: chosen, biases, activations: buffers } = parts;
+        let of_biases = self.biases.as_ref();
+        let biases = of_biases.map(|memory| memory.injector(faults.cloned(), biases, clean_copies));
+        let activations = self.activations.as_ref();
+        let activations =
+            activations.map(|memory| memory.injector(faults.cloned(), buffers, clean_copies));
         let mut tape = Tape::new();
         let count = self.graph.layers.len() as u32;
+        // The words of a network are all floats, or none of them are.
+        let meaning = self.words.first().map_or(WordMeaning::SYMMETRIC, |words| words.meaning);
+        let counts = meaning.counts();
         let shared = Shared {
             scales: tape.import("scales", &self.scales),
             folded: tape.import("folded batch norm", &self.folded),
             seeds: tape.kept("seeds", u64::from(self.copies) * 8),
-            flips: tape.kept("flips", u64::from(self.copies * count) * 32),
+            flips: tape.kept("flips", u64::from(self.copies * count * counts) * 4),
         };
         // Section 0 fills the copies that no map changes; section 1 fills the others and runs for
         // every new map.
@@ -151,9 +187,22 @@ impl FrozenNet {
             }
         }
         let Shared { seeds, flips, .. } = shared;
+        let (copies, layers) = (self.copies, count);
         let id = self.injectors.fetch_add(1, Ordering::Relaxed) + 1;
         let last = Arc::clone(&self.last_injector);
-        Ok(Injector { program, seeds, flips, maps, copies: self.copies, layers: count, id, last })
+        Ok(Injector {
+            program,
+            seeds,
+            flips,
+            maps,
+            copies,
+            layers,
+            counts,
+            id,
+            last,
+            activations,
+            biases,
+        })
     }
 
     /// Appends the dispatches that fill some copies of a layer. `map` is the buffer of the map of
@@ -175,29 +224,34 @@ impl FrozenNet {
             Some(faults) => self.graph.places_under(faults)?.0[layer],
             None => self.graph.places()[layer],
         };
-        let of_map = |f: &Faults| matches!(f.model(), Model::Reference(_) | Model::Profile(..));
+        let of_map = |f: &Faults| {
+            matches!(f.model(), Model::Reference(_) | Model::Profile(..) | Model::Pattern(_))
+        };
         let mapped = faults.is_some_and(of_map);
         let count = self.graph.layers.len() as u32;
         for slice in &self.layers[layer] {
-            let Some(packed) = &slice.packed else {
+            let (Some(packed), Some(words)) = (&slice.packed, self.words.get(layer)) else {
                 return Err(Error::Shape("weights that are not quantised have no faults".into()));
             };
+            let words = words.behind(slice.first);
             let stored = fault_dequantize::StoredLayer {
                 shape: Rsck { k: slice.k, ..of.shape },
                 order: of.order,
                 groups: of.groups,
                 place,
-                bits: self.bits,
+                bits: words.bits,
+                meaning: words.meaning,
                 fold: self.scale[layer].map(|o| (o + slice.first, self.folded_len)),
-                first_word: first_word(of, slice.first),
+                first_word: first_word(of, slice.first, words.bits),
                 transposed: match &slice.wt {
                     None => Transposed::Absent,
                     Some(_) if self.graph.is_linear(layer) => Transposed::Flat,
                     Some(_) => Transposed::PerTap,
                 },
             };
-            let (copies, index) = (copies.clone(), layer as u32);
-            let plan = fault_dequantize::plan(stored, copies, faults, index, count, count)?;
+            let (scale, scales) = (words.scale, self.scales_len);
+            let plan =
+                fault_dequantize::plan(stored, copies.clone(), faults, scale, scales, count)?;
             let packed = tape.import("stored weights", packed);
             let w = tape.import("w", &slice.w);
             let wt = match &slice.wt {

@@ -67,10 +67,10 @@ impl Graph {
         for (layer, stored) in self.layers.iter().zip(stored_layers(self, weights, bits)) {
             let (param, stored) = (&self.params[layer.weight], stored?);
             let read = dequantize(&stored);
-            if stored.scale == 0.0 || quantize(&read, bits)? != stored {
+            if stored.scale() == 0.0 || quantize(&read, bits)? != stored {
                 continue;
             }
-            let step = f64::from(stored.scale);
+            let step = f64::from(stored.scale());
             let data = &weights.get(&param.name, &param.shape)?.data;
             let changes = data.iter().zip(&read).filter(|(from, to)| from != to);
             let changes = changes.map(|(&from, &to)| Change {
@@ -86,7 +86,7 @@ impl Graph {
                 packing.largest = Some(most);
             }
             let words = stored.steps().into_iter().map(|step| step as i8).collect();
-            let layer = PackedLayer { words, scale: stored.scale };
+            let layer = PackedLayer { words, scale: stored.scale() };
             packing.packed.layers.insert(param.name.clone(), layer);
         }
         if packing.packed.layers.is_empty() {
@@ -154,7 +154,7 @@ mod tests {
                     stored += usize::from(layer.is_some());
                     // A step of at least 128 times the smallest float is fine enough for the largest
                     // word to reach.
-                    assert!(layer.is_some() || before.scale.to_bits() < 128, "{name}");
+                    assert!(layer.is_some() || before.scale().to_bits() < 128, "{name}");
                 }
             }
         }
@@ -174,7 +174,7 @@ mod tests {
             }
         }
         let tie = f32::from_bits(1.5f32.to_bits() + 64);
-        assert_ne!(quantize(&[127.0 * tie, tie], 8).unwrap().scale, tie);
+        assert_ne!(quantize(&[127.0 * tie, tie], 8).unwrap().scale(), tie);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
         plan::Dtype,
         quantise::{
             self,
-            fault_dequantize::{self, Transposed},
+            fault_dequantize::{self, Transposed, WordMeaning},
         },
         reduce,
     },
@@ -141,6 +141,7 @@ impl TrainableNet {
                 order: layer.order,
                 place,
                 bits: self.bits,
+                meaning: WordMeaning::SYMMETRIC,
                 fold: None,
                 first_word: 0,
                 transposed: if self.graph.is_linear(i as usize) {
@@ -167,6 +168,12 @@ impl TrainableNet {
             ("square of a gradient", &self.second),
         ];
         own.into_iter().chain(self.running.iter().map(|buffer| ("running statistic", buffer)))
+    }
+
+    /// Running statistics of each batch norm, which the forward pass moves.
+    #[must_use]
+    pub fn running(&self) -> &[Buffer] {
+        &self.running
     }
 
     /// Where the seed of the dropout is, to set it before each step.

@@ -4,9 +4,10 @@
 use super::{
     arithmetic::{broadcast, combine, is_binary, is_unary, map},
     budget::{Budget, bytes_of},
-    functions::{cast, concat, dequantised, extents, range, reduced, select, shape_of},
+    functions::{cast, concat, extents, range, reduced, select, shape_of},
     model::{NodeProto, OnnxModel},
     moves::{Move, is_move, moves},
+    quantisation::{dequantised, quantised},
     reasons::{Reason, Taken},
     value::{Constant, HostTensor, Numbers, decode},
 };
@@ -30,6 +31,7 @@ pub(super) fn is_foldable(op: &str) -> bool {
                 | "Concat"
                 | "Dropout"
                 | "DequantizeLinear"
+                | "QuantizeLinear"
                 | "ReduceProd"
                 | "ReduceSum"
                 | "ReduceMin"
@@ -98,8 +100,15 @@ pub(super) fn fold(
         }
         "Concat" => return concat(node, inputs, budget).map(|one| vec![one]),
         "DequantizeLinear" => {
-            let value = dequantised(node, input(0)?, input(1)?, given(2)?.as_deref(), budget)?;
-            return Ok(vec![derived(node, inputs, value)]);
+            let first = inputs.first().cloned().flatten();
+            let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
+            return Ok(vec![dequantised(node, first, input(1)?, given(2)?.as_deref(), budget)?]);
+        }
+        "QuantizeLinear" => {
+            let first = inputs.first().cloned().flatten();
+            let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
+            let zero = inputs.get(2).cloned().flatten();
+            return Ok(vec![quantised(node, first, input(1)?, zero.as_ref(), budget)?]);
         }
         op if op.starts_with("Reduce") => reduced(node, input(0)?, &given)?,
         op if is_unary(op) => {
@@ -121,7 +130,8 @@ pub(super) fn fold(
         "Constant" => {
             // Some exporters store weights as nodes: the tensor's name is the node's output.
             let stored = (value.len() > 1).then(|| node.output().to_owned());
-            Ok(vec![Constant { value: Rc::new(value), stored, changed: Vec::new() }])
+            let tensor = node.attribute("value").and_then(|value| value.tensor.as_ref());
+            Ok(vec![Constant::of(value, stored, tensor.map(|tensor| tensor.kind))])
         }
         "Cast" | "Dropout" => Ok(vec![derived(node, inputs, value)]),
         _ => Ok(vec![Constant::made(value)]),
@@ -141,9 +151,8 @@ fn derived(node: &NodeProto, inputs: &[Option<Constant>], value: HostTensor) -> 
         changed.push(node.op.clone());
     }
     Constant {
-        value: Rc::new(value),
-        stored: origin.and_then(|origin| origin.stored.clone()),
         changed,
+        ..Constant::of(value, origin.and_then(|origin| origin.stored.clone()), None)
     }
 }
 
@@ -155,18 +164,18 @@ fn moved(
 ) -> Taken<Constant> {
     let first = inputs.first().cloned().flatten();
     let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
-    let mut value = first.value;
+    let mut value = Rc::clone(&first.value);
     // Other extents of the same elements keep what is stored as it is.
     let in_place = moves.iter().all(|by| matches!(by, Move::Reshape(_)));
     for by in moves {
         budget.take(bytes_of(&by.dims(&value.dims)))?;
         value = Rc::new(value.moved(by));
     }
-    let mut changed = first.changed;
+    let mut changed = first.changed.clone();
     if !in_place {
         changed.push(node.op.clone());
     }
-    Ok(Constant { value, stored: first.stored, changed })
+    Ok(Constant { value, changed, ..first })
 }
 
 fn constant(

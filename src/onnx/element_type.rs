@@ -1,7 +1,7 @@
 //! ONNX's element types, by number.
 
 /// Names of ONNX's element types, by number.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 23] = [
     "undefined",
     "float",
     "uint8",
@@ -19,6 +19,12 @@ const KINDS: [&str; 17] = [
     "complex64",
     "complex128",
     "bfloat16",
+    "float8e4m3fn",
+    "float8e4m3fnuz",
+    "float8e5m2",
+    "float8e5m2fnuz",
+    "uint4",
+    "int4",
 ];
 
 /// Name of an ONNX element type.
@@ -32,8 +38,39 @@ pub(super) fn is_float(kind: i64) -> bool {
     matches!(kind, 1 | 10 | 11 | 16)
 }
 
-/// Bytes of an element; `None` for types that are not read.
-pub(super) fn width(kind: i64) -> Option<usize> {
+/// Bits of an integer type that quantised values have, and whether it is signed.
+pub(super) fn word_type(kind: i64) -> Option<(u32, bool)> {
+    match kind {
+        2 => Some((8, false)),
+        3 => Some((8, true)),
+        4 => Some((16, false)),
+        5 => Some((16, true)),
+        UINT4 => Some((4, false)),
+        INT4 => Some((4, true)),
+        _ => None,
+    }
+}
+
+/// Bits of an integer type that quantised values have.
+pub(super) fn bits_of(kind: i64) -> Option<u32> {
+    word_type(kind).map(|(bits, _)| bits)
+}
+
+/// Two elements to a byte, the first in its low half.
+pub(super) const UINT4: i64 = 21;
+/// The same in two's complement.
+pub(super) const INT4: i64 = 22;
+
+/// Bytes of that many elements; `None` for types that are not read.
+pub(super) fn bytes_of_elements(kind: i64, count: usize) -> Option<usize> {
+    match kind {
+        UINT4 | INT4 => Some(count.div_ceil(2)),
+        kind => count.checked_mul(width(kind)?),
+    }
+}
+
+/// Bytes of an element; `None` for types that are not read, and for those of less than a byte.
+fn width(kind: i64) -> Option<usize> {
     match kind {
         2 | 3 | 9 => Some(1),
         4 | 5 | 10 | 16 => Some(2),

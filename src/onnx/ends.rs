@@ -185,7 +185,8 @@ fn begins_with_rows(model: &OnnxModel, input: &str) -> bool {
         };
         match node.op.as_str() {
             "Transpose" => return node.ints("perm") == Some(&[0, 3, 1, 2]),
-            "Sub" | "Add" | "Mul" | "Div" | "Cast" | "Identity" | "Neg" => value = node.output(),
+            "Sub" | "Add" | "Mul" | "Div" | "Cast" | "Identity" | "Neg" | "QuantizeLinear"
+            | "DequantizeLinear" => value = node.output(),
             _ => return false,
         }
     }
@@ -258,11 +259,19 @@ fn scores(model: &OnnxModel, output: &str) -> Output {
     for _ in 0..64 {
         let Some(node) = makers.get(value) else { break };
         let ends = matches!(node.op.as_str(), "Softmax" | "LogSoftmax" | "ArgMax")
-            && node.domain.is_empty();
+            && node.domain.is_empty()
+            || node.op == "QLinearSoftmax";
         // These are left out only if an ArgMax or Softmax stands in front of them.
         let passes = matches!(
             node.op.as_str(),
-            "Identity" | "Cast" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten"
+            "Identity"
+                | "Cast"
+                | "Squeeze"
+                | "Unsqueeze"
+                | "Reshape"
+                | "Flatten"
+                | "QuantizeLinear"
+                | "DequantizeLinear"
         );
         if !ends && !passes {
             break;

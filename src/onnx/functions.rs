@@ -147,35 +147,6 @@ pub(super) fn concat(
     Ok(Constant::made(HostTensor { dims, data }))
 }
 
-/// `(x - zero) * scale`, along an axis.
-pub(super) fn dequantised(
-    node: &NodeProto,
-    x: &HostTensor,
-    scale: &HostTensor,
-    zero: Option<&HostTensor>,
-    budget: &mut Budget,
-) -> Taken<HostTensor> {
-    budget.take(bytes_of(&x.dims))?;
-    let blocked = node.int("block_size").unwrap_or(0) != 0;
-    let axis = axis_of(node.int("axis").unwrap_or(1), x.dims.len().max(2))?;
-    let inner: usize = x.dims.get(axis + 1..).unwrap_or_default().iter().product();
-    let channels = if scale.len() == 1 { 1 } else { x.dims.get(axis).copied().unwrap_or(1) };
-    let fits = |value: &HostTensor| value.len() == channels || value.len() == 1;
-    if blocked || channels == 0 || !fits(scale) || zero.is_some_and(|zero| !fits(zero)) {
-        let advice = "quantise per tensor or per channel, or give the float network";
-        return Err(Reason::new("its scales do not belong to channels", advice));
-    }
-    let (scales, zeros) = (scale.floats(), zero.map(HostTensor::floats));
-    let of = |list: &[f32], channel: usize| list[if list.len() == 1 { 0 } else { channel }];
-    let words = x.floats();
-    let all = words.iter().enumerate().map(|(i, &v)| {
-        let channel = i / inner.max(1) % channels;
-        (v - zeros.as_ref().map_or(0.0, |zeros| of(zeros, channel))) * of(&scales, channel)
-    });
-    let data = Numbers::Floats(all.collect());
-    Ok(HostTensor { dims: x.dims.clone(), data })
-}
-
 /// Sums, products and extrema over all elements, or along axes, of small constants.
 pub(super) fn reduced(node: &NodeProto, x: &HostTensor, given: Inputs<'_>) -> Taken<HostTensor> {
     let axes = match list(node, "axes", 1, given)? {

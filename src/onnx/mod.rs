@@ -18,6 +18,7 @@ mod functions;
 mod lower;
 mod model;
 mod moves;
+mod quantisation;
 mod reasons;
 mod report;
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod wire;
 
 pub use anatomy::{Anatomy, StoredTensor};
 pub use ends::AxisOrder;
-pub use report::{ImportReport, ReportLayer};
+pub use report::{ImportReport, ReportLayer, WordFormat};
 
 use crate::{
     error::{Error, Result},

@@ -1,6 +1,7 @@
 //! What was understood of a file, as data for printing and JSON.
 
 use super::{AxisOrder, Imported};
+use crate::files::StoredWords;
 use serde::Serialize;
 
 /// What was understood of a file.
@@ -49,6 +50,43 @@ pub struct ReportLayer {
     pub groups: u32,
     /// Number of stored words.
     pub words: u64,
+    /// The words of a file that is quantised; absent where it stores floats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_as: Option<WordFormat>,
+}
+
+/// The words that a quantised file stores for a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WordFormat {
+    /// Bits of a word.
+    pub bits: u32,
+    /// Whether words are in two's complement.
+    pub signed: bool,
+    /// Number of scales: one, or one for each output channel.
+    pub scales: usize,
+    /// Whether a word other than 0 stands for 0.
+    pub zero_points: bool,
+}
+
+impl WordFormat {
+    fn of(stored: &StoredWords) -> Self {
+        let StoredWords { bits, parameters, .. } = stored;
+        Self {
+            bits: *bits,
+            signed: parameters.signed,
+            scales: parameters.scales.len(),
+            zero_points: !parameters.zero_points.is_empty(),
+        }
+    }
+
+    /// As in `int8, 64 scales, zero points`.
+    fn text(&self) -> String {
+        let sign = if self.signed { "int" } else { "uint" };
+        let scales =
+            if self.scales == 1 { String::new() } else { format!(", {} scales", self.scales) };
+        let zeros = if self.zero_points { ", zero points" } else { "" };
+        format!("{sign}{}{scales}{zeros}", self.bits)
+    }
 }
 
 impl ImportReport {
@@ -65,6 +103,7 @@ impl ImportReport {
                 shape: param.shape.clone(),
                 groups: layer.groups,
                 words: param.len() as u64,
+                stored_as: imported.weights.words.get(&param.name).map(WordFormat::of),
             }
         });
         Self {
@@ -109,8 +148,10 @@ impl ImportReport {
             } else {
                 format!(", {} groups", layer.groups)
             };
+            let stored = layer.stored_as.as_ref();
+            let stored = stored.map_or_else(String::new, |stored| format!(", {}", stored.text()));
             lines.push(format!(
-                "  {:names$}  {:shapes$}  {:>10} words  {}{groups}",
+                "  {:names$}  {:shapes$}  {:>10} words  {}{groups}{stored}",
                 layer.name,
                 shape(layer),
                 layer.words,

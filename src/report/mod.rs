@@ -7,6 +7,7 @@ pub mod pictures;
 pub(crate) mod terminal;
 pub mod words;
 
+pub(crate) use documents::csv;
 pub use documents::{
     bench_json, eval_json,
     event::{
@@ -21,8 +22,8 @@ pub use documents::{
 pub use pictures::{curves, images, page};
 pub(crate) use terminal::progress;
 pub use terminal::{Console, console};
+pub(crate) use words::{save_maps, shell, wrap};
 pub use words::{
     saving,
     table::{self, Table},
 };
-pub(crate) use words::{shell, wrap};

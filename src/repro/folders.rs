@@ -1,4 +1,5 @@
-//! The folders of a queue: claims them for one process, and refuses to mix results in them.
+//! The folders of a queue: claims single cells and networks in them for one process, so that several processes can
+//! share a queue, and refuses to mix results.
 
 use super::{plan::QueuePlan, settings::ReproSettings};
 use crate::{
@@ -8,21 +9,46 @@ use crate::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Files of the results.
 pub(super) const JSON: &str = "results.json";
 pub(super) const MARKDOWN: &str = "results.md";
 
-/// Locks the folders of results and of artefacts for this process.
-pub(super) fn claimed(settings: &ReproSettings) -> Result<Vec<Lock>> {
-    let mut folders = vec![&settings.out, &settings.artefacts];
-    folders.dedup();
-    let lock = |folder: &PathBuf| {
-        make_folder(folder)?;
-        Lock::take(folder.join(".lock"), folder)
-    };
-    folders.into_iter().map(lock).collect()
+/// Claims files and folders that are to be made, or none of them: `None` if another process has claimed one. A claim
+/// ends when it is dropped, or with its process, however that ends.
+pub(super) fn claimed(made: &[PathBuf]) -> Result<Option<Vec<Lock>>> {
+    let mut locks = Vec::new();
+    for path in made {
+        match locked(path) {
+            Ok(lock) => locks.push(lock),
+            Err(Error::Busy { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(locks))
+}
+
+/// Claims one file or folder that is to be written; its lock stands beside it.
+///
+/// # Errors
+/// [`Error::Busy`]: another process has claimed it. [`Error::Write`].
+fn locked(path: &Path) -> Result<Lock> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let lock = path.with_file_name(format!(".{name}.lock"));
+    lock.parent().map_or(Ok(()), make_folder)?;
+    Lock::take(lock, path)
+}
+
+/// Claims the results for as long as they are read and written again, and waits while another process does so.
+pub(super) fn results_claimed(settings: &ReproSettings, stop: &dyn Fn() -> bool) -> Result<Lock> {
+    loop {
+        match locked(&settings.out.join(JSON)) {
+            Err(Error::Busy { .. }) if !stop() => std::thread::sleep(Duration::from_millis(20)),
+            claimed => return claimed,
+        }
+    }
 }
 
 /// Refuses a folder with the results of another table.

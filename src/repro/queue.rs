@@ -1,31 +1,36 @@
 //! Makes the missing parts of a plan, cell after cell. A queue that was stopped resumes when it is started
-//! again.
+//! again, and several processes can share one.
+
+mod make;
 
 use super::{
     artefacts::Artefacts,
     estimate::Stopwatch,
-    evaluate::{Conditions, evaluate},
-    folders::{JSON, MARKDOWN, claimed, given_bases, make_folder, unmixed},
+    evaluate::Conditions,
+    folders::{JSON, MARKDOWN, claimed, given_bases, make_folder, results_claimed, unmixed},
     forecast::{Forecast, Shared, Work},
     plan::{IMAGENET10, PlannedCell, QueuePlan},
-    recipe,
     results::{Results, State},
     settings::ReproSettings,
 };
 use crate::{
     data::{self, ImageSet, Split},
     error::{Error, Result},
-    files::{FORMAT, Weights, atomic},
-    models,
-    nn::initialise,
-    report::{
-        Event, Sink,
-        eval_json::{Document, Evaluation},
-    },
+    files::{Lock, atomic},
+    report::{Event, Sink},
     run::Gpu,
-    train::{BaseHints, BaseNet, Mismatch, pretrain, remove_checkpoint, train},
+    train::BaseNet,
 };
-use std::{cell::RefCell, collections::BTreeMap, fs, rc::Rc, time::Instant};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Time between two looks at cells that other processes have.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// The end of a queue.
 #[derive(Debug)]
@@ -39,7 +44,8 @@ pub struct QueueOutcome {
 }
 
 /// Runs the missing parts of a plan. `stop` is asked after every step; results are written to `settings.out`
-/// after every cell.
+/// after every cell. Several processes may run the same plan in the same folders: each takes cells that no other
+/// has claimed, and returns when all are done.
 ///
 /// With a limit in hours, steps are timed first, and `planned` receives the forecast of the cells that fit.
 /// Cells run in order. A cell is begun if its estimate fits in the time that is left, and is not cut off if
@@ -56,7 +62,6 @@ pub fn run(
 ) -> Result<QueueOutcome> {
     let deadline = settings.hours.map(Deadline::in_hours);
     let queue = Queue::open(gpu, plan, settings, stop)?;
-    let _locks = claimed(settings)?;
     let mut results = queue.found()?;
     queue.save(&mut results)?;
     let mut work = None;
@@ -69,42 +74,54 @@ pub fn run(
         work = Some(timed);
     }
     let mut failure = None;
-    for (i, planned) in plan.cells.iter().enumerate() {
-        let left_out = deadline.as_ref().zip(work.as_ref());
-        let left_out = left_out.is_some_and(|(end, work)| work.seconds(i) > end.left());
-        if results.cells[i].state != State::NotRun || left_out {
-            continue;
-        }
-        let mut done = false;
-        match queue.cell(i, sink) {
-            Ok(Ok(e)) => {
-                results.cells[i].set(&e, settings.smoke);
-                done = true;
+    let mut told = false;
+    loop {
+        let mut round = Round::default();
+        for i in 0..plan.cells.len() {
+            let left_out = deadline.as_ref().zip(work.as_ref());
+            let left_out = left_out.is_some_and(|(end, work)| work.seconds(i) > end.left());
+            if results.cells[i].state != State::NotRun || left_out {
+                continue;
             }
-            Ok(Err(why)) => results.cells[i].fail(&why),
-            Err(error) if of_the_cell(&error) => {
-                say(sink, format!("{} failed: {error}", planned.cell.id()))?;
-                results.cells[i].fail(&error.to_string());
-                failure.get_or_insert(error);
+            let Some(_claim) = queue.claim(i)? else {
+                round.elsewhere += 1;
+                continue;
+            };
+            round.here += 1;
+            let done = queue.claimed_cell(i, &mut results, &mut failure, sink)?;
+            match &mut work {
+                Some(work) if done => work.done(i),
+                // It is unknown what the cell made before it failed: its needs count as missing for
+                // other cells.
+                Some(work) => work.gave_up(i),
+                None => {}
             }
-            Err(error) => {
-                if matches!(error, Error::Interrupted) {
-                    say(sink, "the same command goes on from here".into())?;
-                }
-                return Err(error);
+            queue.save(&mut results)?;
+        }
+        if round.elsewhere == 0 {
+            break;
+        }
+        if round.here == 0 {
+            if !told {
+                let cells = round.elsewhere;
+                say(
+                    sink,
+                    format!("waiting for other processes, which have the last {cells} cells"),
+                )?;
+                told = true;
             }
+            queue.wait()?;
         }
-        match &mut work {
-            Some(work) if done => work.done(i),
-            // It is unknown what the cell made before it failed: its needs count as missing for
-            // other cells.
-            Some(work) => work.gave_up(i),
-            None => {}
-        }
-        queue.save(&mut results)?;
     }
     let left_out = work.map_or_else(Forecast::default, |work| work.forecast(f64::INFINITY));
     Ok(QueueOutcome { results, left_out, failure })
+}
+
+/// How many cells one pass over the queue has run, and how many it has left to other processes.
+#[derive(Default)]
+struct Round {
+    here: usize,
+    elsewhere: usize,
 }
 
 /// Says which cells would fit in the settings' hours, without writing anything.
@@ -212,13 +229,95 @@ impl<'a> Queue<'a> {
         Ok(results)
     }
 
-    /// Writes the results.
+    /// Claims cell `i` and the networks that it needs and that are not made yet; `None` if another process has one
+    /// of them.
+    fn claim(&self, i: usize) -> Result<Option<Vec<Lock>>> {
+        let planned = &self.plan.cells[i];
+        let mut made = vec![self.artefacts.evaluation(planned)];
+        if let Ok(training) = planned.training {
+            let mut bases = vec![planned.base, self.artefacts.source(training)];
+            bases.dedup();
+            for base in bases {
+                if !self.artefacts.has_base(base)? {
+                    made.push(self.artefacts.base(base).weights);
+                }
+            }
+            if !self.artefacts.has_generator(training)? {
+                made.push(self.artefacts.training(training));
+            }
+        }
+        claimed(&made)
+    }
+
+    /// Runs cell `i`, which this process has claimed, unless another process has finished it. Returns whether it is
+    /// measured now; the error of a cell that failed is kept in `failure`.
+    fn claimed_cell(
+        &self,
+        i: usize,
+        results: &mut Results,
+        failure: &mut Option<Error>,
+        sink: &mut dyn Sink,
+    ) -> Result<bool> {
+        let planned = &self.plan.cells[i];
+        if let Some(e) = self.artefacts.evaluated(planned, &self.conditions(planned)?)? {
+            results.cells[i].set(&e, self.settings.smoke);
+            return Ok(true);
+        }
+        match self.cell(i, sink) {
+            Ok(Ok(e)) => {
+                results.cells[i].set(&e, self.settings.smoke);
+                return Ok(true);
+            }
+            Ok(Err(why)) => results.cells[i].fail(&why),
+            Err(error) if of_the_cell(&error) => {
+                say(sink, format!("{} failed: {error}", planned.cell.id()))?;
+                results.cells[i].fail(&error.to_string());
+                failure.get_or_insert(error);
+            }
+            Err(error) => {
+                if matches!(error, Error::Interrupted) {
+                    say(sink, "the same command goes on from here".into())?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits a moment for other processes.
+    fn wait(&self) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < WAIT {
+            if (self.stop)() {
+                return Err(Error::Interrupted);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Takes over what other processes have measured.
+    fn refresh(&self, results: &mut Results) -> Result<()> {
+        for (planned, row) in self.plan.cells.iter().zip(&mut results.cells) {
+            if row.state != State::NotRun || !self.artefacts.evaluation(planned).exists() {
+                continue;
+            }
+            if let Some(e) = self.artefacts.evaluated(planned, &self.conditions(planned)?)? {
+                row.set(&e, self.settings.smoke);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the results, with those of other processes.
     fn save(&self, results: &mut Results) -> Result<()> {
+        make_folder(&self.settings.out)?;
+        let _claim = results_claimed(self.settings, self.stop)?;
+        self.refresh(results)?;
         let names = 0..self.plan.bases.len();
         let records = names.map(|i| self.artefacts.base_record(i)).collect::<Result<Vec<_>>>()?;
         results.bases = records.into_iter().flatten().collect();
         results.count();
-        make_folder(&self.settings.out)?;
         atomic::write(self.settings.out.join(JSON), results.to_json())?;
         atomic::write(self.settings.out.join(MARKDOWN), results.to_markdown())
     }
@@ -230,108 +329,5 @@ impl<'a> Queue<'a> {
             seeds: &self.settings.seeds,
             images: (self.set.len(), self.set.subset),
         })
-    }
-
-    /// Makes what cell `i` needs, and measures it. The inner error is the message of a need that failed
-    /// before.
-    fn cell(
-        &self,
-        i: usize,
-        sink: &mut dyn Sink,
-    ) -> Result<std::result::Result<Evaluation, String>> {
-        let planned = &self.plan.cells[i];
-        let training = match planned.training {
-            Ok(training) => training,
-            Err(why) => return Ok(Err(why.to_owned())),
-        };
-        let source = self.artefacts.source(training);
-        let needs = [Shared::Base(planned.base), Shared::Base(source), Shared::Training(training)];
-        if let Some(why) = needs.iter().find_map(|need| self.failed.borrow().get(need).cloned()) {
-            return Ok(Err(why));
-        }
-        say(sink, format!("cell {} of {}: {}", i + 1, self.plan.cells.len(), planned.cell.id()))?;
-        for need in needs {
-            self.make(need, sink).inspect_err(|error| {
-                self.failed.borrow_mut().insert(need, error.to_string());
-            })?;
-        }
-        let conditions = self.conditions(planned)?;
-        let path = self.artefacts.evaluation(planned);
-        path.parent().map_or(Ok(()), make_folder)?;
-        if let Some(e) = self.artefacts.trained_evaluation(planned, training, &conditions) {
-            // The evaluation at the end of the training is this cell's.
-            Document::new(vec![e.clone()]).save(path)?;
-            return Ok(Ok(e));
-        }
-        say(sink, format!("evaluating {} on {}", planned.cell.id(), self.set.images()))?;
-        let (base, generator) = (self.load(planned.base)?, self.artefacts.generator(training));
-        let mismatch = Mismatch::allowed(self.settings.allow_mismatch);
-        let (labelling, mut set) =
-            (base.labelling(&self.plan.dataset, mismatch)?, self.set.clone());
-        labelling.apply(&mut set);
-        labelling.note().map_or(Ok(()), |note| say(sink, note.to_owned()))?;
-        let subject = (&*base, &*generator, &set);
-        Ok(Ok(evaluate(self.gpu.latest(), subject, &conditions, &path, (sink, self.stop))?))
-    }
-
-    /// Makes a base network or a generator, unless it exists.
-    fn make(&self, what: Shared, sink: &mut dyn Sink) -> Result<()> {
-        if (self.stop)() {
-            return Err(Error::Interrupted);
-        }
-        match what {
-            Shared::Base(i) if !self.artefacts.has_base(i)? => self.make_base(i, sink),
-            Shared::Training(i) if !self.artefacts.has_generator(i)? => self.train(i, sink),
-            _ => Ok(()),
-        }
-    }
-
-    fn make_base(&self, i: usize, sink: &mut dyn Sink) -> Result<()> {
-        let files = self.artefacts.base(i);
-        files.weights.parent().map_or(Ok(()), make_folder)?;
-        recipe::save(&files.recipe(), &self.artefacts.base_recipe(i)?)?;
-        if self.settings.smoke {
-            return self.random_base(&self.plan.bases[i])?.save(&files.weights);
-        }
-        pretrain(self.gpu, &self.artefacts.pretraining(i)?, sink, self.stop)?;
-        let done = files.training();
-        fs::rename(&done, &files.weights).map_err(|e| Error::write(&files.weights, e))?;
-        // The checkpoint is three times as large as the weights, and useless now. Failing to delete
-        // it does no harm.
-        remove_checkpoint(&files.checkpoint());
-        Ok(())
-    }
-
-    fn random_base(&self, model: &str) -> Result<Weights> {
-        let graph = models::base(model, self.set.classes, None)?;
-        let mut weights = initialise(&graph, true, self.settings.seed);
-        for (key, value) in [
-            ("format", FORMAT),
-            ("model", model),
-            ("dataset", &self.plan.dataset),
-            ("precision", "8"),
-            ("input", "[-1,1]"),
-            ("command", "nf-gpu repro --smoke: random weights"),
-            ("commit", env!("NF_COMMIT")),
-        ] {
-            weights.metadata.insert(key.to_owned(), value.to_owned());
-        }
-        Ok(weights)
-    }
-
-    fn train(&self, i: usize, sink: &mut dyn Sink) -> Result<()> {
-        let mut config = self.artefacts.train_config(i)?;
-        config.resume = self.artefacts.is_begun(i).then(|| config.out.clone());
-        train(self.gpu, &config, sink, self.stop).map(drop)
-    }
-
-    fn load(&self, i: usize) -> Result<Rc<BaseNet>> {
-        if let Some((_, base)) = self.base.borrow().as_ref().filter(|(last, _)| *last == i) {
-            return Ok(base.clone());
-        }
-        let hints = BaseHints { model: Some(self.plan.bases[i].clone()), ..BaseHints::default() };
-        let base = Rc::new(BaseNet::load(&self.artefacts.base(i).weights, &hints)?);
-        *self.base.borrow_mut() = Some((i, base.clone()));
-        Ok(base)
     }
 }

@@ -48,6 +48,18 @@ pub struct HostSpan {
     pub seconds: f64,
 }
 
+/// Something that was done elsewhere for this run, with its times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteSpan {
+    /// Where, such as `rank 1`.
+    pub track: String,
+    /// What was done.
+    pub name: String,
+    /// Seconds from the begin of the recording.
+    pub begin: f64,
+    pub seconds: f64,
+}
+
 /// A finished recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
@@ -55,6 +67,8 @@ pub struct Recording {
     pub dispatches: Vec<Dispatched>,
     /// Spans of the host, in the order in which they ended.
     pub host: Vec<HostSpan>,
+    /// Spans of other processes.
+    pub remote: Vec<RemoteSpan>,
     /// The clock of the dispatches' times.
     pub clock: Clock,
     /// Seconds from begin to end.
@@ -71,6 +85,7 @@ struct Progress {
     started: Instant,
     submissions: Vec<Submission>,
     host: Vec<HostSpan>,
+    remote: Vec<RemoteSpan>,
 }
 
 /// The dispatches of one submission, and the buffer that their timestamps are copied to.
@@ -113,8 +128,8 @@ impl Recorder {
     /// Begins a recording.
     pub(super) fn begin(&self, device: &Device) -> Result<()> {
         device.wait("begin a recording")?;
-        let (submissions, host) = (Vec::new(), Vec::new());
-        *lock(&self.0) = Some(Progress { started: Instant::now(), submissions, host });
+        let (submissions, host, remote) = Default::default();
+        *lock(&self.0) = Some(Progress { started: Instant::now(), submissions, host, remote });
         Ok(())
     }
 
@@ -123,13 +138,23 @@ impl Recorder {
         Span { recorder: self, name, began: Instant::now() }
     }
 
+    /// Notes what was done elsewhere, if a recording is on.
+    pub(super) fn note(&self, track: &str, name: &str, began: Instant, seconds: f64) {
+        if let Some(progress) = lock(&self.0).as_mut()
+            && let Some(begin) = began.checked_duration_since(progress.started)
+        {
+            let (track, name, begin) = (track.to_owned(), name.to_owned(), begin.as_secs_f64());
+            progress.remote.push(RemoteSpan { track, name, begin, seconds });
+        }
+    }
+
     /// Ends the recording. Waits for the device.
     pub(super) fn end(&self, device: &Device) -> Result<Recording> {
         let waiting = self.span("wait for the GPU");
         device.wait("end a recording")?;
         drop(waiting);
         let progress = lock(&self.0).take();
-        let Some(Progress { started, submissions, host }) = progress else {
+        let Some(Progress { started, submissions, host, remote }) = progress else {
             return Err(Error::Shape("no recording is on".into()));
         };
         let seconds = started.elapsed().as_secs_f64();
@@ -156,7 +181,7 @@ impl Recorder {
             // with which no submission's work begins before it was submitted.
             all.iter_mut().for_each(|dispatch| dispatch.begin += ahead);
         }
-        Ok(Recording { dispatches: all, host, clock, seconds })
+        Ok(Recording { dispatches: all, host, remote, clock, seconds })
     }
 
     /// Submits steps with timestamps if a recording is on, else does nothing.

@@ -14,6 +14,7 @@ use crate::{
 use std::{
     ops::Deref,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 /// A device that programs run on. Cheap to pass by reference, safe to share.
@@ -121,6 +122,11 @@ impl Gpu {
     /// Begins a span of host work; it is noted if a recording is on.
     pub fn span(&self, name: &'static str) -> Span<'_> {
         self.recorder.span(name)
+    }
+
+    /// Notes what another process did for this run from `began` on, in its row of the timeline, if a recording is on.
+    pub fn note_elsewhere(&self, track: &str, name: &str, began: Instant, seconds: f64) {
+        self.recorder.note(track, name, began, seconds);
     }
 
     /// Ends the recording. Waits for the device.

@@ -202,13 +202,13 @@ impl Tape {
         self.entries.is_empty()
     }
 
-    /// Operations of the first three sections, as the plans state them.
-    pub fn flops_of_sections(&self) -> [u64; 3] {
-        let mut sums = [0; 3];
+    /// Operations of each section, as the plans state them.
+    pub fn flops_of_sections(&self) -> Vec<u64> {
+        let mut sums = vec![0; self.sections.len() + 1];
         for (i, entry) in self.entries.iter().enumerate() {
             let section = self.sections.partition_point(|&begin| begin <= i);
-            if let (TapeEntry::Dispatch { plan, .. }, Some(sum)) = (entry, sums.get_mut(section)) {
-                *sum += plan.flops;
+            if let TapeEntry::Dispatch { plan, .. } = entry {
+                sums[section] += plan.flops;
             }
         }
         sums

@@ -4,14 +4,17 @@
 use super::{
     Losses, RunEntries, TrainingStep,
     gradients::{EopmStep, EopmTape},
+    remote::{RemoteGroups, Terms},
     target::{Target, Teacher},
 };
 use crate::{
     error::Result,
-    fault::{Faults, Maps},
+    fault::{Faults, Flips, Maps},
     files::Weights,
     kernels::optimiser,
-    nn::{Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, TrainableNet, fit},
+    nn::{
+        Batch, Convolution, Cut, DeviceImages, FrozenNet, Graph, Pick, Together, TrainableNet, fit,
+    },
     run::{BufferId, Gpu, Program, StepTime, Tape},
 };
 
@@ -31,6 +34,8 @@ pub struct Eopm {
     /// Bits of a perturbed copy's stored weights.
     stored_bits: u64,
     injected: bool,
+    /// Bits that the maps of the last step flipped, if another program drew those that are reported.
+    flips_elsewhere: Option<Vec<Vec<Flips>>>,
     seen: u64,
 }
 
@@ -55,6 +60,15 @@ pub struct EopmSettings<'a> {
     pub batch: u32,
     /// Most images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
+    /// Most copies, the clean one counted, of a group; by default as many as fit.
+    pub group: Option<u32>,
+}
+
+impl EopmSettings<'_> {
+    /// What runs together, at most.
+    pub(crate) fn together(&self) -> Together {
+        Together { images: self.micro_batch, copies: self.group }
+    }
 }
 
 /// A step on a tape, and what the host writes for it.
@@ -75,14 +89,23 @@ impl Eopm {
     ) -> Result<Self> {
         let EopmSettings { base, perturbed, faults, maps, lambda, .. } = *settings;
         let nets = [(&generator.graph, 1), (base.0, 1 + perturbed)];
-        let (n, micro_batch) = (settings.batch, settings.micro_batch);
-        fit(gpu, n, 1 + perturbed, &nets, micro_batch, |cut| {
+        fit(gpu, settings.batch, 1 + perturbed, &nets, settings.together(), |cut| {
             let (tape, frozen, step) = Self::tape(gpu, generator, images, settings, cut)?;
             let Parts { batch, schedule, eopm } = step;
             let step = EopmStep::new(gpu, &tape, eopm, &frozen, faults, lambda)?;
-            let stored_bits = base.0.faultable_weights() * u64::from(settings.precision);
-            let (injected, seen) = (false, 0);
-            Ok(Self { step, batch, schedule, maps, perturbed, stored_bits, injected, seen })
+            let stored_bits = base.0.stored_bits(base.1, settings.precision).iter().sum();
+            let (injected, seen, flips_elsewhere) = (false, 0, None);
+            Ok(Self {
+                step,
+                batch,
+                schedule,
+                maps,
+                perturbed,
+                stored_bits,
+                injected,
+                flips_elsewhere,
+                seen,
+            })
         })
     }
 
@@ -133,20 +156,23 @@ impl Eopm {
         self.step.profile(gpu)
     }
 
-    /// The convolutions of the step's tape.
-    pub fn convolutions(&self) -> &[Convolution] {
-        self.step.convolutions()
+    /// What every step has in common for those who compute groups of it elsewhere.
+    pub fn terms(&self) -> Terms {
+        self.step.terms()
     }
-}
 
-impl TrainingStep for Eopm {
-    fn run_by(
+    /// Like [`TrainingStep::run_by`], where the last groups of copies may be computed elsewhere.
+    ///
+    /// # Errors
+    /// Those of the device, and of `remote`: then nothing but the running statistics of the generator has changed.
+    pub fn run_with(
         &mut self,
         gpu: &Gpu,
         images: &DeviceImages,
         (picks, pixels): (&[Pick], &[u8]),
         (step, lr): (u64, f64),
         run: RunEntries<'_>,
+        remote: Option<&mut dyn RemoteGroups>,
     ) -> Result<()> {
         let program = self.step.program();
         self.batch.choose(gpu, program, images, picks, pixels)?;
@@ -158,9 +184,27 @@ impl TrainingStep for Eopm {
         let stays = matches!(self.maps, Maps::Chip(_)) && self.step.cut().groups == 1;
         let seeds: Vec<u64> = (1..=self.perturbed).map(|i| self.maps.seed(step, i)).collect();
         let seeds = Some(&seeds[..]).filter(|_| !(self.injected && stays));
-        self.step.run_by(gpu, seeds, run)?;
+        self.flips_elsewhere = self.step.run_with(gpu, seeds, run, remote)?;
         self.injected = true;
         Ok(())
+    }
+
+    /// The convolutions of the step's tape.
+    pub fn convolutions(&self) -> &[Convolution] {
+        self.step.convolutions()
+    }
+}
+
+impl TrainingStep for Eopm {
+    fn run_by(
+        &mut self,
+        gpu: &Gpu,
+        images: &DeviceImages,
+        batch: (&[Pick], &[u8]),
+        at: (u64, f64),
+        run: RunEntries<'_>,
+    ) -> Result<()> {
+        self.run_with(gpu, images, batch, at, run, None)
     }
 
     fn losses(&mut self, gpu: &Gpu) -> Result<Losses> {
@@ -176,7 +220,10 @@ impl TrainingStep for Eopm {
     }
 
     fn flip_rate(&self, gpu: &Gpu) -> Result<Option<f64>> {
-        let flips = self.step.flips(gpu)?;
+        let flips = match &self.flips_elsewhere {
+            Some(flips) => flips.clone(),
+            None => self.step.flips(gpu)?,
+        };
         let flipped: u64 = flips.iter().flatten().map(|f| f.total).sum();
         Ok(Some(flipped as f64 / (self.stored_bits * flips.len() as u64).max(1) as f64))
     }

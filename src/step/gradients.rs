@@ -7,7 +7,9 @@
 
 use super::{
     RunEntries,
+    group::{Group, Port},
     loss_head::{LossHead, loss_scale},
+    remote::{Incoming, Outgoing, RemoteGroups, Terms},
     target::Target,
 };
 use crate::{
@@ -15,13 +17,15 @@ use crate::{
     fault::{Faults, Flips},
     gpu::Buffer,
     kernels::elementwise,
-    nn::{Convolution, Cut, FrozenNet, Injector, Mode, NodeValue, TrainableNet},
+    nn::{Convolution, Cut, FrozenNet, Injector, NodeValue, TrainableNet},
     run::{BufferId, Gpu, Program, StepTime, Tape},
 };
+use std::time::Instant;
 
-/// An EOPM step on a tape, forward and backward. If the copies come in groups, the tape has three
-/// sections: the generator forward; the base network, which runs once per group; the generator
-/// backward. The last section is still open, for the update.
+/// An EOPM step on a tape, forward and backward. If the copies come in groups, the tape has four
+/// sections: the generator forward; the addition of a group's gradient to the sum; the base network, which
+/// runs once per group, before its addition; the generator backward. The last section is still open, for the
+/// update. The addition stands before the base network, so that what the base reads outlives both.
 #[derive(Clone, Debug)]
 pub struct EopmTape {
     /// The gradient of every generator parameter, flat.
@@ -34,6 +38,8 @@ pub struct EopmTape {
     steepness: f32,
     /// The convolutions of all networks.
     convolutions: Vec<Convolution>,
+    /// What goes into a group of copies and comes out of it, for each part.
+    ports: Vec<Port>,
 }
 
 impl EopmTape {
@@ -68,29 +74,30 @@ impl EopmTape {
             tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, id])?;
             fused.push(NodeValue { id, ..*x });
         }
-        // Sum of the gradients of all groups so far.
-        let mut sums = Vec::new();
+        // Sums of the gradients of all groups so far, and the gradients of one group.
+        let (mut sums, mut of_group) = (Vec::new(), Vec::new());
         if grouped {
             for x in images {
                 let sum = tape.transient("gradient of the fused images", x.shape.bytes());
                 tape.clear(sum);
                 sums.push(sum);
+                of_group.push(tape.kept("gradient of a group", x.shape.bytes()));
             }
             tape.section();
-        }
-        let mut dfused = Vec::new();
-        for (i, (&x, wanted)) in fused.iter().zip(wanted).enumerate() {
-            let mut frozen = base.compiler(gpu, tape, Mode::Frozen);
-            let y = frozen.forward(tape, x)?;
-            tape.mark("the losses");
-            let dlogits = head.append(tape, y, wanted)?;
-            let d = frozen.backward(tape, dlogits, None, true)?;
-            convolutions.extend_from_slice(frozen.convolutions());
-            let Some(mut d) = d else { continue };
-            if let Some(&sum) = sums.get(i) {
+            for ((x, &sum), &d) in images.iter().zip(&sums).zip(&of_group) {
                 let next = tape.transient("sum over groups", x.shape.bytes());
                 tape.push(elementwise::add::plan(x.shape)?, &[sum, d, next])?;
                 tape.copy(next, sum, 0, x.shape.bytes())?;
+            }
+            tape.section();
+        }
+        let mut group = Group { gpu, base, head, convolutions: &mut convolutions, images: 0 };
+        let (mut dfused, mut ports) = (Vec::new(), Vec::new());
+        for (i, (&x, wanted)) in fused.iter().zip(wanted).enumerate() {
+            let Some(mut d) = group.append(tape, x, wanted)? else { continue };
+            if let (Some(&own), Some(&sum)) = (of_group.get(i), sums.get(i)) {
+                tape.copy(d, own, 0, x.shape.bytes())?;
+                ports.push(Port::new(tape, x, wanted, own));
                 d = sum;
             }
             dfused.push(d);
@@ -109,9 +116,14 @@ impl EopmTape {
         fuse.backward_parts(tape, &dg, Some(gradients), false)?;
         convolutions.extend_from_slice(fuse.convolutions());
         let (cut, steepness) = (cut.clone(), target.steepness());
-        Ok(Self { gradients, head, cut, copies, steepness, convolutions })
+        Ok(Self { gradients, head, cut, copies, steepness, convolutions, ports })
     }
 }
+
+/// Sections of a tape whose copies come in groups.
+const ADDITION: usize = 1;
+const BASE: usize = 2;
+const BACKWARD: usize = 3;
 
 /// A step that can run: its program, and the programs that draw faults.
 #[derive(Debug)]
@@ -181,6 +193,22 @@ impl EopmStep {
     /// Like [`Self::run`], but calls `run` for the entries of the tape: for all of them, in order, in
     /// one or several calls.
     pub fn run_by(&self, gpu: &Gpu, seeds: Option<&[u64]>, run: RunEntries<'_>) -> Result<()> {
+        self.run_with(gpu, seeds, run, None).map(drop)
+    }
+
+    /// Like [`Self::run_by`], where the last groups may be computed elsewhere. Whoever computes a group, the gradients
+    /// are added in the order of groups, so that the result has the same bits. Returns what [`Self::flips`] would if
+    /// the copies that it tells of were elsewhere.
+    ///
+    /// # Errors
+    /// Those of the device, and of `remote`: then nothing but the running statistics of the generator has changed.
+    pub fn run_with(
+        &self,
+        gpu: &Gpu,
+        seeds: Option<&[u64]>,
+        run: RunEntries<'_>,
+        mut remote: Option<&mut dyn RemoteGroups>,
+    ) -> Result<Option<Vec<Vec<Flips>>>> {
         let cut = &self.tape.cut;
         if seeds.is_some_and(|seeds| seeds.len() + 1 != self.tape.copies as usize)
             || seeds.is_none() && cut.groups > 1
@@ -199,21 +227,82 @@ impl EopmStep {
                 self.injectors[0].run(gpu, &slots)?;
             }
             self.program.write(gpu, self.tape.head.weights, 0, &self.factors);
-            return run(&self.program, self.program.entries());
+            return run(&self.program, self.program.entries()).map(|()| None);
         }
         run(&self.program, self.program.section(0)?)?;
-        for (group, (seeds, factors)) in
-            slots.chunks(together).zip(self.factors.chunks(together)).enumerate()
-        {
-            self.injectors[usize::from(group > 0)].run(gpu, seeds)?;
-            self.program.write(gpu, self.tape.head.weights, 0, factors);
-            let (at, bytes) = (group as u64 * together as u64 * 8, together as u64 * 8);
-            let Some(totals) = self.program.buffer(self.tape.head.totals) else { continue };
-            Program::copy(gpu, (&self.totals, at), (totals, 0), bytes);
-            run(&self.program, self.program.section(1)?)?;
-            Program::copy(gpu, (totals, 0), (&self.totals, at), bytes);
+        let groups = cut.groups as usize;
+        let here = match &mut remote {
+            Some(remote) => remote.begin(&self.outgoing(gpu, slots.clone())?)?.min(groups),
+            None => groups,
+        };
+        let (began, mut flips) = (Instant::now(), None);
+        for (group, seeds) in slots.chunks(together).enumerate().take(here) {
+            remote.as_ref().map_or(Ok(()), |remote| remote.goes_on())?;
+            self.group(gpu, group, seeds, &mut *run)?;
+            run(&self.program, self.program.section(ADDITION)?)?;
         }
-        run(&self.program, self.program.section(2)?)
+        if let Some(remote) = remote {
+            gpu.wait("compute groups of copies")?;
+            remote.took(here, began.elapsed());
+            for group in here..groups {
+                let incoming = remote.receive(group)?;
+                self.take(gpu, group, &incoming)?;
+                flips = (together == 1).then_some(incoming.flips);
+                run(&self.program, self.program.section(ADDITION)?)?;
+            }
+        }
+        run(&self.program, self.program.section(BACKWARD)?).map(|()| flips)
+    }
+
+    /// Runs the copies of one group.
+    fn group(&self, gpu: &Gpu, group: usize, seeds: &[u64], run: RunEntries<'_>) -> Result<()> {
+        let together = self.tape.cut.copies as usize;
+        self.injectors[usize::from(group > 0)].run(gpu, seeds)?;
+        let factors = &self.factors[group * together..][..together];
+        self.program.write(gpu, self.tape.head.weights, 0, factors);
+        let (at, bytes) = (group as u64 * together as u64 * 8, together as u64 * 8);
+        let Some(totals) = self.program.buffer(self.tape.head.totals) else { return Ok(()) };
+        Program::copy(gpu, (&self.totals, at), (totals, 0), bytes);
+        run(&self.program, self.program.section(BASE)?)?;
+        Program::copy(gpu, (totals, 0), (&self.totals, at), bytes);
+        Ok(())
+    }
+
+    /// What those need who compute groups of this step elsewhere. Waits for the device.
+    fn outgoing(&self, gpu: &Gpu, seeds: Vec<u64>) -> Result<Outgoing> {
+        let ports = &self.tape.ports;
+        // Only after the wait is the time that of copying.
+        gpu.wait("run a generator")?;
+        let _span = gpu.span("read images");
+        let fused = ports.iter().map(|port| port.read_fused(gpu, &self.program));
+        let wanted = ports.iter().map(|port| port.read_wanted(gpu, &self.program));
+        Ok(Outgoing {
+            fused: fused.collect::<Result<Vec<_>>>()?.concat(),
+            wanted: wanted.collect::<Result<Vec<_>>>()?.concat(),
+            seeds,
+            totals: self.totals.read(gpu)?,
+        })
+    }
+
+    /// Takes the results of a group that was computed elsewhere.
+    fn take(&self, gpu: &Gpu, group: usize, incoming: &Incoming) -> Result<()> {
+        let _span = gpu.span("write a gradient");
+        let mut rest = &incoming.gradient[..];
+        for port in &self.tape.ports {
+            rest = port.write_gradient(gpu, &self.program, rest)?;
+        }
+        let at = group * self.tape.cut.copies as usize * 8;
+        self.totals.write(gpu, at as u64, &incoming.totals);
+        Ok(())
+    }
+
+    /// What every step has in common for those who compute groups of it elsewhere.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            cut: self.tape.cut.clone(),
+            factors: self.factors.clone(),
+            wanted: self.tape.ports.iter().map(Port::wanted).collect(),
+        }
     }
 
     /// Times of all dispatches of a step, each run alone, with the maps of the last run: first those
@@ -230,7 +319,8 @@ impl EopmStep {
             times.extend((1..groups).flat_map(|_| others.iter().cloned()));
         }
         for time in self.program.profile(gpu)? {
-            let runs = if groups > 1 && time.section == 1 { groups } else { 1 };
+            let repeated = groups > 1 && matches!(time.section, ADDITION | BASE);
+            let runs = if repeated { groups } else { 1 };
             times.extend((0..runs).map(|_| time.clone()));
         }
         Ok(times)

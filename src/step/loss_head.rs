@@ -17,6 +17,15 @@ pub enum Wanted {
     Answers(BufferId, f32),
 }
 
+impl Wanted {
+    /// The buffer that holds the classes or logits.
+    pub(super) fn buffer(self) -> BufferId {
+        match self {
+            Self::Labels(id) | Self::Answers(id, _) => id,
+        }
+    }
+}
+
 /// The losses of `copies` networks that answer to the same images. Their sums add up over the parts of a batch,
 /// and over the steps until somebody clears them.
 #[derive(Clone, Copy, Debug)]

@@ -3,13 +3,16 @@
 
 mod eopm;
 mod gradients;
+mod group;
 mod loss_head;
+mod remote;
 mod supervised;
 mod target;
 
 pub use eopm::{Eopm, EopmSettings};
 pub use gradients::{EopmStep, EopmTape};
 pub use loss_head::{LossHead, Wanted, loss_scale};
+pub use remote::{GroupProgram, Incoming, Outgoing, RemoteGroups, Terms};
 pub use supervised::{Supervised, SupervisedSettings};
 pub use target::{Target, Teacher};
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Result,
     kernels::optimiser,
-    nn::{Batch, Cut, DeviceImages, DropoutSeed, Pick, TrainableNet},
+    nn::{Batch, Cut, DeviceImages, DropoutSeed, Pick, Together, TrainableNet},
     run::{BufferId, Gpu, Program, Tape},
 };
 
@@ -55,7 +55,8 @@ impl Supervised {
         let SupervisedSettings { batch: n, micro_batch, .. } = *settings;
         // Smaller parts would not help if memory runs out, because training keeps the values of all
         // parts.
-        let cut = Cut::that_fits(gpu, n, 1, &[(&net.graph, 1)], micro_batch);
+        let together = Together { images: micro_batch, copies: None };
+        let cut = Cut::that_fits(gpu, n, 1, &[(&net.graph, 1)], together);
         Self::build(gpu, net, images, &cut, settings)
     }
 

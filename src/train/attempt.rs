@@ -19,6 +19,7 @@ use crate::{
     fault::{Faults, Maps},
     models,
     nn::{Graph, TrainableNet, initialise},
+    ranks::Link,
     report::{Event, JsonLines, Sink, Tee, TensorBoard, eval_json::Evaluation},
     run::Gpu,
 };
@@ -30,6 +31,8 @@ pub(super) const HELD_OUT: usize = 1000;
 /// A run with everything it needs.
 pub(super) struct Run<'a> {
     pub(super) gpu: &'a Gpu,
+    /// The way to the other ranks of the job.
+    pub(super) link: Option<&'a dyn Link>,
     pub(super) config: &'a TrainConfig,
     pub(super) folder: RunFolder,
     /// Whether the settings differ from those with which the run began.
@@ -60,16 +63,34 @@ pub fn train(
     sink: &mut dyn Sink,
     stop: &dyn Fn() -> bool,
 ) -> Result<Evaluation> {
+    train_with(gpu, config, None, sink, stop)
+}
+
+/// Like [`train`], with the ranks behind `link`, of which this is the first: they compute groups of each step
+/// ([`serve`](super::serve)). The bits of the result depend on `config.group`, which is 1 if it is not given, and not on
+/// the number of ranks.
+///
+/// # Errors
+/// Those of [`train`]; [`Error::Rank`] after a checkpoint.
+pub fn train_with(
+    gpu: &Gpu,
+    config: &TrainConfig,
+    link: Option<&dyn Link>,
+    sink: &mut dyn Sink,
+    stop: &dyn Fn() -> bool,
+) -> Result<Evaluation> {
     let mut begun = config.resume.clone();
+    let group = config.group.or(link.map(|_| 1));
+    let config = TrainConfig { group, ..config.clone() };
     keep_going(gpu, config.max_recoveries, sink, |gpu, setback, sink| {
-        attempt(gpu, config, &mut begun, setback, sink, stop)
+        attempt((gpu, link), &config, &mut begun, setback, sink, stop)
     })
 }
 
 /// One attempt, which continues the run in the folder `begun`, if there is one; a new run stores its
 /// folder there.
 fn attempt(
-    gpu: &Gpu,
+    (gpu, link): (&Gpu, Option<&dyn Link>),
     config: &TrainConfig,
     begun: &mut Option<PathBuf>,
     setback: Option<&Setback>,
@@ -84,7 +105,7 @@ fn attempt(
     config.checked()?;
     let recorded = resumed.as_ref().map(|resumed| resumed.folder.recorded()).transpose()?;
     let _session = gpu.session(recorded);
-    let base = BaseNet::load(&config.base, &config.hints)?;
+    let mut base = BaseNet::load(&config.base, &config.hints)?;
     let dataset = base.dataset(config.dataset.as_deref())?;
     config.goal.suits(&dataset)?;
     let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
@@ -96,6 +117,7 @@ fn attempt(
     let form = config.images_form.for_input(base.input())?;
     let graph = models::generator(&config.generator, base.input())?;
     let (faults, maps) = (config.fault_model()?, config.maps()?);
+    base.suffer(&faults)?;
     let precision = base.precision(config.precision)?;
     base.can_have(&faults, precision)?;
     if resumed.is_none() {
@@ -141,6 +163,7 @@ fn attempt(
     };
     let mut run = Run {
         gpu,
+        link,
         config,
         folder,
         base,

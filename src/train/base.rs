@@ -5,8 +5,8 @@ use crate::{
     data::{self, ImageSet},
     error::{Error, Result},
     eval,
-    fault::{Faults, bit_grid, check_bits},
-    files::{Normalisation, Weights, sha256},
+    fault::{Faults, FloatFormat, bit_grid, check_bits},
+    files::{Normalisation, StoredWords, Weights, sha256},
     kernels::plan::Dtype,
     models,
     nn::{Graph, Stored},
@@ -126,8 +126,8 @@ impl BaseHints {
 fn without_faults(path: &Path, injected: Option<&str>) -> Result<()> {
     let Some(faults) = injected else { return Ok(()) };
     let what = format!("its weights have faults already: {faults}");
-    let hint = "give the clean network, and the faults as flags; quantised a second time, \
-                faulty weights would change";
+    let hint =
+        "give the clean network, and the faults as flags: those are drawn in words without faults";
     Err(Error::format(path, what, hint))
 }
 
@@ -172,6 +172,50 @@ impl BaseNet {
         Ok(Self { graph, weights, model, sha256: sha256(path)? })
     }
 
+    /// Stores the weights of all layers as floats of 16 bits (`--stored`), rounded to the nearest. Without a format
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a network that is quantised; [`Error::Format`] for a weight that the format does not reach.
+    pub fn store(&mut self, format: Option<FloatFormat>) -> Result<()> {
+        let Some(format) = format else { return Ok(()) };
+        if !self.weights.words.is_empty() {
+            let what = "the file stores words of its own, and faults hit those";
+            return Err(Error::argument("--stored", what, "leave it out"));
+        }
+        for layer in &self.graph.layers {
+            let param = &self.graph.params[layer.weight];
+            let weights = &self.weights.get(&param.name, &param.shape)?.data;
+            let words = StoredWords::floats(weights, format).map_err(|error| {
+                let what = format!("tensor {}: {error}", param.name);
+                let hint =
+                    "bf16 reaches as far as f32; weights that are not finite are no trained ones";
+                Error::format(&self.weights.origin, what, hint)
+            })?;
+            self.weights.insert_words(param.name.clone(), &param.shape, words);
+        }
+        Ok(())
+    }
+
+    /// Stores what can fail as the faults say: floats of 16 bits ([`Self::store`]), and biases and quantised activations in
+    /// a memory that fails.
+    ///
+    /// # Errors
+    /// Those of [`Self::store`]; [`Error::Argument`] for faults in activations where none is quantised behind a layer, or one has
+    /// words of more than 8 bits, and in biases that are no words.
+    pub fn suffer(&mut self, faults: &Faults) -> Result<()> {
+        self.store(faults.stored())?;
+        self.graph.activations_fail = faults.memories().activations;
+        if self.graph.activations_fail {
+            self.graph.check_activations()?;
+        }
+        self.graph.biases_fail = faults.memories().biases;
+        if self.graph.biases_fail {
+            self.graph.check_biases(&self.weights)?;
+        }
+        Ok(())
+    }
+
     /// The data set `named` by the user, else the one that the file names as its training data.
     pub fn dataset(&self, named: Option<&str>) -> Result<String> {
         let known = named.or(self.weights.meta("dataset"));
@@ -181,13 +225,34 @@ impl BaseNet {
         })
     }
 
-    /// Bits per stored weight: the given number, else what the file says, else 8.
+    /// Bits per stored weight: those of the words that the file stores; of weights that it stores as floats the given
+    /// number, else what the file says, else 8. Where a file has both, the larger of the two.
     ///
     /// # Errors
-    /// The number is not from 2 to 8, or the file's metadata is not a number. Where neither states it:
+    /// The number is not from 2 to 8, or not that of the file's words, or the file's metadata is not a number.
+    /// Where neither states it:
     /// weights that lie on the grid of fewer bits, that have faults already, or that lack their scale
     /// ([`Stored`]).
     pub fn precision(&self, given: Option<u32>) -> Result<u32> {
+        let of_words = self.weights.words.values().map(|words| words.bits).max();
+        let whole = self.weights.words.len() == self.graph.layers.len();
+        let Some(bits) = of_words else { return self.of_floats(given) };
+        match given {
+            Some(given) if whole && given != bits && self.weights.floats().is_some() => {
+                let what = format!("--stored keeps weights in words of {bits} bits");
+                Err(Error::argument("--precision", what, "leave out one of the two"))
+            }
+            Some(given) if whole && given != bits => {
+                let what = format!("the file stores words of {bits} bits, and faults hit those");
+                Err(Error::argument("--precision", what, "leave it out"))
+            }
+            _ if whole => Ok(bits),
+            given => Ok(bits.max(self.of_floats(given)?)),
+        }
+    }
+
+    /// Bits per weight of layers that are stored as floats.
+    fn of_floats(&self, given: Option<u32>) -> Result<u32> {
         if let Some(bits) = given.or(self.weights.meta_as("precision")?) {
             return check_bits(bits);
         }
@@ -208,8 +273,10 @@ impl BaseNet {
 
     /// Refuses faults in no layer or no stored bit of this network.
     pub fn can_have(&self, faults: &Faults, precision: u32) -> Result<()> {
-        faults.positions.stored(precision)?;
-        faults.layers.of(self.graph.layer_names())?;
+        if faults.memories().weights {
+            faults.weight_cells(precision)?;
+        }
+        self.graph.chosen(faults)?;
         self.graph.places_under(faults)?;
         Ok(())
     }

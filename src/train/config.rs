@@ -14,7 +14,7 @@ use super::{
 use crate::{
     data::{PreprocessArgs, WantedImages},
     error::{Error, Result},
-    fault::{Faults, Maps, check_seed},
+    fault::{Faults, FloatFormat, Maps, check_seed},
     nn::DtypeChoice,
 };
 use clap::{
@@ -123,6 +123,15 @@ pub struct TrainConfig {
     /// Images that run together, at most; the result is that of the whole batch
     #[arg(long, value_name = "auto|N", value_parser = micro_batch, default_value = "auto")]
     pub micro_batch: MicroBatch,
+    /// Networks of a step, the clean one and the perturbed copies, that run together at most: gradients are added
+    /// group by group, so that it does not matter who computes which (default: as many as fit; 1 under mpirun)
+    #[arg(long, value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+    /// Under mpirun: train on unlike adapters; each keeps its groups, and the run needs the same ones to go on
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
     /// Learning rate of Adam
     #[arg(long, value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true)]
     pub lr: f64,
@@ -261,6 +270,7 @@ impl TrainConfig {
             return Err(Error::argument("--copies", what, "the paper has 10; 1000 is the most"));
         }
         positive("--batch-size", self.batch_size.into())?;
+        positive("--group", self.group.unwrap_or(1).into())?;
         positive("--steps", self.steps.unwrap_or(1))?;
         positive("--epochs", self.epochs)?;
         positive("--eval-every", self.eval_every.unwrap_or(1))?;
@@ -268,7 +278,11 @@ impl TrainConfig {
         positive("--images", self.images.unwrap_or(1) as u64)?;
         real("--lr", self.lr)?;
         real("--lambda", self.lambda)?;
-        precision(self.precision.unwrap_or(8))
+        // A run that stores floats has recorded their bits.
+        match (self.faults.stored.is_some(), self.precision) {
+            (true, Some(FloatFormat::BITS)) => Ok(()),
+            (_, bits) => precision(bits.unwrap_or(8)),
+        }
     }
 }
 

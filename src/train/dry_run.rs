@@ -151,12 +151,13 @@ pub struct Need {
 /// are read, and nothing is written.
 pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
     config.checked()?;
-    let base = BaseNet::load(&config.base, &config.hints)?;
+    let mut base = BaseNet::load(&config.base, &config.hints)?;
     let config = &config.begun_with(config.warm_start(base.input())?.as_ref());
     if let Ok(dataset) = base.dataset(config.dataset.as_deref()) {
         config.goal.suits(&dataset)?;
     }
     config.images_form.for_input(base.input())?;
+    base.suffer(&config.fault_model()?)?;
     let graph = models::generator(&config.generator, base.input())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?
@@ -172,16 +173,24 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         distill: config.goal.distill()?,
         batch: config.batch_size,
         micro_batch: config.micro_batch,
+        group: config.group,
     };
     let copies = 1 + settings.perturbed;
     let nets = [(&graph, 1), (&base.graph, copies)];
-    let cut = Cut::that_fits(gpu, config.batch_size, copies, &nets, config.micro_batch);
+    let cut = Cut::that_fits(gpu, config.batch_size, copies, &nets, settings.together());
     let tape = Eopm::planned(gpu, &net, &images, &settings, &cut)?;
     let memory = tape.memory();
     let limits = gpu.limits();
     let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let sized = |(what, bytes): &(String, u64)| Need { what: what.clone(), bytes: *bytes };
-    let [forward, of_group, backward] = tape.flops_of_sections();
+    let groups = u64::from(cut.groups);
+    let flops = match tape.flops_of_sections()[..] {
+        // The sections in the middle run once for each group.
+        [forward, ref of_group @ .., backward] => {
+            forward + of_group.iter().sum::<u64>() * groups + backward
+        }
+        ref all => all.iter().sum(),
+    };
     Ok(DryRun {
         version: 1,
         adapter: gpu.report().line(),
@@ -192,7 +201,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         copies_together: cut.copies,
         groups: cut.groups,
         dispatches: tape.dispatches(),
-        flops: forward + of_group * u64::from(cut.groups) + backward,
+        flops,
         activations: memory.shared,
         activations_unshared: memory.unshared,
         weights: memory.imported,

@@ -3,7 +3,8 @@
 use crate::{
     error::{Error, Result},
     fault::{
-        DEFAULT_BER, Description, FaultModel, Faults, Fields, Lot, Mapping, Profile, check_seed,
+        DEFAULT_BER, Description, FaultModel, Faults, Fields, FloatFormat, Lot, Mapping, Pattern,
+        Profile, check_seed,
     },
 };
 use clap::Args;
@@ -15,9 +16,13 @@ use std::{path::PathBuf, sync::Arc};
 #[serde(default)]
 pub struct FaultArgs {
     /// What faulty cells do: flip, stuck-at, asymmetric, reference (the map of the paper's code),
-    /// profile (a measured map); default: stuck-at
-    #[arg(long, value_name = "MODEL")]
+    /// profile (a measured map), or the file of a pattern of lines and clusters (TOML); default: stuck-at
+    #[arg(long, value_name = "MODEL|FILE")]
     pub faults: Option<String>,
+    /// The pattern itself, where a document has it and not its file.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub pattern: Option<Pattern>,
     /// asymmetric: probability that a cell storing 0 reads 1 (default: --ber)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub ber01: Option<f64>,
@@ -51,19 +56,48 @@ pub struct FaultArgs {
     /// Layers that can fail, by the names of their weights, as in 'layer1.*,!*.conv2' (default: all)
     #[arg(long, value_name = "GLOB")]
     pub layers: Option<String>,
+    /// Weights of a float network are stored as f16 or bf16, in words of 16 bits, and not as integers
+    #[arg(long, value_name = "FORMAT")]
+    pub stored: Option<String>,
+    /// Memories that can fail, one or several: weights, and of a quantised ONNX network biases and activations
+    /// (default: weights)
+    #[arg(long, value_name = "LIST")]
+    pub faults_in: Option<String>,
+    /// Cells of activations: fresh ones for every image, or fixed, those of image 0 (default: fresh)
+    #[arg(long, value_name = "fresh|fixed")]
+    pub activation_map: Option<String>,
+}
+
+/// Whether `--faults` names a file.
+fn is_pattern(name: &str) -> bool {
+    name.len() > 5 && name.to_ascii_lowercase().ends_with(".toml")
 }
 
 impl FaultArgs {
     /// The flags that describe the faults of a document, and their rate.
     pub fn of_document(faults: &Description) -> (Self, Option<f64>) {
-        let Fields { ber, ber01, ber10, bits, layers, lot, map, .. } = faults.fields();
+        let Fields {
+            ber,
+            ber01,
+            ber10,
+            bits,
+            layers,
+            lot,
+            map,
+            pattern,
+            stored,
+            faults_in,
+            activation_map,
+            ..
+        } = faults.fields();
         // A measured map and a pair of rates per direction leave no rate to state.
-        let ber = ber.filter(|_| map.is_none() && ber01.is_none());
+        let ber = ber.filter(|_| map.is_none() && ber01.is_none() && pattern.is_none());
         let mapping = map.as_ref().map(|map| map.mapping.to_string());
         let (file, layout) = map.map_or_else(Default::default, |map| (map.file, map.layout));
         let files = file.split(',').filter(|file| !file.is_empty());
         let args = Self {
             faults: Some(faults.kind().to_string()),
+            pattern,
             ber01,
             ber10,
             fault_map: files.map(PathBuf::from).collect(),
@@ -74,6 +108,9 @@ impl FaultArgs {
             shared: lot.map(|lot| lot.shared),
             bits,
             layers,
+            stored: stored.map(|format| format.to_string()),
+            faults_in,
+            activation_map,
         };
         (args, ber)
     }
@@ -106,9 +143,25 @@ impl FaultArgs {
         Ok(chip.split(',').map(PathBuf::from).collect())
     }
 
+    /// The format of weights that are stored as floats.
+    pub fn float_format(&self) -> Result<Option<FloatFormat>> {
+        let format = self.stored.as_deref().map(str::parse).transpose();
+        format.map_err(|_: Error| {
+            let what =
+                format!("{:?} is no format of stored floats", self.stored.as_deref().unwrap_or(""));
+            Error::argument("--stored", what, "give f16 or bf16")
+        })
+    }
+
+    /// The file of a pattern.
+    pub fn pattern_file(&self) -> Option<&str> {
+        self.faults.as_deref().filter(|name| is_pattern(name))
+    }
+
     pub fn model(&self) -> Result<FaultModel> {
         let measured = !self.map_files()?.is_empty();
         match &self.faults {
+            Some(name) if is_pattern(name) => Ok(FaultModel::Pattern),
             Some(name) => name.parse(),
             None if measured => Ok(FaultModel::Profile),
             None => Ok(FaultModel::StuckAt),
@@ -119,7 +172,7 @@ impl FaultArgs {
     /// are given.
     pub fn takes_rate(&self) -> Result<bool> {
         Ok(match self.model()? {
-            FaultModel::Profile => false,
+            FaultModel::Profile | FaultModel::Pattern => false,
             FaultModel::Asymmetric => self.ber01.is_none() || self.ber10.is_none(),
             _ => true,
         })
@@ -137,6 +190,7 @@ impl FaultArgs {
     pub fn at(&self, ber: Option<f64>) -> Result<Faults> {
         let (model, files) = (self.model()?, self.map_files()?);
         let (directed, measured) = (model == FaultModel::Asymmetric, model == FaultModel::Profile);
+        let patterned = model == FaultModel::Pattern;
         let no_direction = "only asymmetric faults have a rate per direction";
         let no_map = "only profile faults are those of a measured map";
         for (flag, refused, what) in [
@@ -146,6 +200,7 @@ impl FaultArgs {
             ("--mapping", self.mapping.is_some() && !measured, no_map),
             ("--layout", self.layout.is_some() && !measured, "only a measured map has addresses"),
             ("--ber", ber.is_some() && measured, "a measured map has the rate that it has"),
+            ("--ber", ber.is_some() && patterned, "a pattern has rates of its own"),
             ("--ber", ber.is_some() && !self.takes_rate()?, "--ber01 and --ber10 are both rates"),
         ] {
             if refused {
@@ -156,10 +211,20 @@ impl FaultArgs {
                 ));
             }
         }
+        let stored = self.float_format()?;
         let mut map = None;
         if !files.is_empty() {
             let mapping = self.mapping.as_deref().map(str::parse::<Mapping>).transpose()?;
             map = Some(Arc::new(Profile::load(&files, mapping, self.layout.as_deref())?));
+        }
+        let pattern = match self.pattern_file() {
+            Some(file) => Some(Pattern::load(file.as_ref())?),
+            None if patterned => self.pattern.clone(),
+            None => None,
+        };
+        if patterned && pattern.is_none() {
+            let hint = "give its file, as in --faults pattern.toml";
+            return Err(Error::argument("--faults pattern", "there is no pattern", hint));
         }
         let share = map.as_ref().map(|map| map.cells.share());
         let fields = Fields {
@@ -171,6 +236,10 @@ impl FaultArgs {
             layers: self.layers.clone(),
             lot: self.lot.zip(self.shared).map(|(seed, shared)| Lot { seed, shared }),
             map,
+            pattern,
+            stored,
+            faults_in: self.faults_in.clone(),
+            activation_map: self.activation_map.clone(),
         };
         fields.faults()
     }

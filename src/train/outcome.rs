@@ -236,7 +236,7 @@ mod tests {
         // Of ten images of one class so many are right.
         let answers = |right| Answers(vec![vec![right, 10 - right], vec![0, 0]]);
         let maps = |right: &[u64]| -> Vec<OfMap> {
-            right.iter().map(|&n| OfMap { answers: answers(n), flips: Vec::new() }).collect()
+            right.iter().map(|&n| OfMap { answers: answers(n), ..OfMap::default() }).collect()
         };
         let measured = |faults: &Faults, alone: &[u64], behind: &[u64]| Measurement {
             clean: answers(9),

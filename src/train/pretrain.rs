@@ -17,7 +17,7 @@ use crate::{
     data::{self, Split, Which},
     error::{Error, Result},
     eval::Evaluator,
-    files::{FORMAT, Weights, atomic},
+    files::{FORMAT, Weights, atomic, sha256},
     kernels::plan::Dtype,
     models,
     nn::{DeviceImages, FrozenNet, Graph, TrainableNet, initialise, most_images},
@@ -25,6 +25,7 @@ use crate::{
     run::{Gpu, Recorded},
     step::{Supervised, SupervisedSettings, TrainingStep as _},
 };
+use std::path::Path;
 
 /// Test images of the evaluation after each epoch; the last evaluation uses all.
 pub(super) const GLANCE: usize = 2000;
@@ -69,9 +70,12 @@ fn attempt(
     let classes = &test.class_names;
     batch_of(config.batch_size, train.len())?;
     let graph = models::base(&config.model, train.classes(), None)?;
-    let net =
-        TrainableNet::new(gpu, &graph, &initialise(&graph, true, config.seed), config.precision)?
-            .with_dtype(config.dtype.on(gpu));
+    let weights = match &config.init {
+        Some(file) => begun_with(file, &graph, classes)?,
+        None => initialise(&graph, true, config.seed),
+    };
+    let net = TrainableNet::new(gpu, &graph, &weights, config.precision)?
+        .with_dtype(config.dtype.on(gpu));
     let (n, arithmetic) = (config.batch_size, (config.precision, net.dtype()));
     let sampler = Sampler::new(train.len(), n, config.seed, train.chw(), train.remaining(changes));
     let per_epoch = sampler.steps_per_epoch();
@@ -83,7 +87,7 @@ fn attempt(
         None => None,
     };
     let _session = gpu.session(recorded);
-    let identity = identity(config, steps, classes, &gpu.report().line());
+    let identity = identity(config, steps, classes, &gpu.report().line())?;
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
     let begun = restored.unwrap_or(0);
@@ -109,6 +113,7 @@ fn attempt(
         file.same_cut(&cut)?;
     }
     let course = Course {
+        stored: None,
         steps,
         per_epoch,
         images: n,
@@ -179,14 +184,40 @@ fn attempt(
     Ok(accuracy)
 }
 
+/// The weights of a file to begin with.
+///
+/// # Errors
+/// A file that is none of this network's, or one whose classes are others or in another order.
+fn begun_with(file: &Path, graph: &Graph, classes: &[String]) -> Result<Weights> {
+    let weights = Weights::load(file)?;
+    graph.check(&weights)?;
+    let theirs = weights.class_names()?;
+    if theirs.is_some_and(|theirs| theirs != classes) {
+        let what = format!("{} has other classes, or has them in another order", file.display());
+        return Err(Error::argument("--init", what, "begin with a network of this data set"));
+    }
+    Ok(weights)
+}
+
 /// The facts that a checkpoint depends on.
-fn identity(config: &PretrainConfig, steps: u64, classes: &[String], adapter: &str) -> Identity {
+fn identity(
+    config: &PretrainConfig,
+    steps: u64,
+    classes: &[String],
+    adapter: &str,
+) -> Result<Identity> {
     // The arithmetic is compared separately; the number of epochs is contained in the number of steps.
-    let is_fact = |name: &str| !is_of_no_matter(name) && name != "dtype" && name != "epochs";
+    // Of the file that the weights came from its contents count.
+    let is_fact =
+        |name: &str| !is_of_no_matter(name) && !["dtype", "epochs", "init"].contains(&name);
     // No other fact distinguishes one data set from another here, so the folder may not move.
     let named = Identity::of(config, is_fact).with("dataset", config.dataset.as_str());
     let order = class_order(&config.dataset, classes);
-    named.with("steps", steps).with("adapter", adapter).with_any("class order", order)
+    let named = named.with("steps", steps).with("adapter", adapter).with_any("class order", order);
+    Ok(match &config.init {
+        Some(file) => named.with("init", sha256(file)?),
+        None => named,
+    })
 }
 
 /// Accuracy in per cent of the quantised network without faults.
@@ -217,9 +248,11 @@ fn save(
     accuracy: Option<f64>,
     steps: u64,
 ) -> Result<()> {
+    let begun = config.init.as_ref().map(|file| format!(" --init {}", file.display()));
+    let begun = begun.unwrap_or_default();
     let command = format!(
         "nf-gpu pretrain --model {} --dataset {} --steps {steps} --batch-size {} --lr {} \
-         --weight-decay {} --augment {} --seed {}",
+         --weight-decay {} --augment {} --seed {}{begun}",
         config.model,
         config.dataset,
         config.batch_size,
@@ -228,6 +261,9 @@ fn save(
         format!("{:?}", config.augment).to_lowercase(),
         config.seed
     );
+    if let Some(file) = &config.init {
+        weights.metadata.insert("init_sha256".to_owned(), sha256(file)?);
+    }
     for (key, value) in [
         ("format", FORMAT.to_owned()),
         ("model", config.model.to_lowercase()),

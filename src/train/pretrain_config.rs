@@ -36,6 +36,10 @@ pub struct PretrainConfig {
     /// Weights file to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Begin with the weights of this file, of the same network and classes, instead of random ones
+    #[arg(long, value_name = "FILE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     /// Passes over the training set
     #[arg(long, value_name = "N", default_value_t = 30, conflicts_with = "steps")]
     pub epochs: u64,

@@ -63,7 +63,7 @@ impl Profiler {
 
 fn slices(recording: &Recording) -> Vec<Slice> {
     let on_gpu = recording.dispatches.iter().map(|d| Slice {
-        track: "GPU",
+        track: "GPU".into(),
         name: d.name.clone(),
         begin: d.begin,
         seconds: d.seconds,
@@ -75,13 +75,20 @@ fn slices(recording: &Recording) -> Vec<Slice> {
         ],
     });
     let on_host = recording.host.iter().map(|span| Slice {
-        track: "host",
+        track: "host".into(),
         name: span.name.into(),
         begin: span.begin,
         seconds: span.seconds,
         details: Vec::new(),
     });
-    on_gpu.chain(on_host).collect()
+    let elsewhere = recording.remote.iter().map(|span| Slice {
+        track: span.track.clone(),
+        name: span.name.clone(),
+        begin: span.begin,
+        seconds: span.seconds,
+        details: Vec::new(),
+    });
+    on_gpu.chain(on_host).chain(elsewhere).collect()
 }
 
 /// Amount per second, in billions.
@@ -152,6 +159,7 @@ mod tests {
                 dispatch("conv2d plain", "1x1", 0.5, 0.25),
             ],
             host: Vec::new(),
+            remote: Vec::new(),
             clock: Clock::GpuTimestamps,
             seconds: 1.0,
         };

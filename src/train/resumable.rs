@@ -75,6 +75,8 @@ const RULES: &[Rule] = {
             adopt(&mut run.verify_every, &on.now.verify_every)
         }),
         of(&["tensorboard"], Nothing, |run, on| adopt(&mut run.tensorboard, &on.now.tensorboard)),
+        // The cut of a step, which a checkpoint records, says what it meant.
+        of(&["mixed"], Nothing, |run, on| adopt(&mut run.mixed, &on.now.mixed)),
         of(&["images"], Nothing, |run, on| adopt(&mut run.images, &on.now.images)),
         // Its effect, the order of the classes, is compared instead.
         of(&["allow_mismatch"], Nothing, |run, on| {
@@ -98,7 +100,8 @@ const RULES: &[Rule] = {
         of(&["generator"], Itself, |_, on| {
             on.now.generator.eq_ignore_ascii_case(&on.saved.generator)
         }),
-        of(&["faults", "ber", "ber01", "ber10", "bits", "layers"], Faults, NEVER),
+        of(&["faults", "ber", "ber01", "ber10", "bits", "layers", "stored"], Faults, NEVER),
+        of(&["faults_in", "activation_map"], Faults, NEVER),
         of(&["fault_map", "layout", "mapping", "chip", "lot", "shared"], Faults, NEVER),
     ]
 };

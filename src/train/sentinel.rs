@@ -8,6 +8,7 @@
 
 use crate::{
     error::{Error, Result},
+    fault::FloatFormat,
     gpu::Buffer,
     kernels::reduce::non_finite::NONE,
     nn::{TrainableNet, append_look, first_not_finite},
@@ -102,9 +103,15 @@ impl Sentinel {
     }
 }
 
-/// The error for a number that is not finite, first seen at `(step, place)`.
-pub(super) fn not_finite(what: &str, (step, place): (u64, Option<String>)) -> Error {
-    Error::NotFinite { what: what.to_owned(), step, place }
+/// The error for a number that is not finite, first seen at `(step, place)`; `stored` is the format of weights that
+/// are floats in the memory.
+pub(super) fn not_finite(
+    what: &str,
+    (step, place): (u64, Option<String>),
+    stored: Option<FloatFormat>,
+) -> Error {
+    let finite_bits = stored.map(FloatFormat::finite_bits);
+    Error::NotFinite { what: what.to_owned(), step, place, finite_bits }
 }
 
 /// Two programs: one copies buffers to others of the same sizes, the other copies them back.

@@ -48,6 +48,7 @@ pub fn save(
         let behind = generator.map_or(String::new(), |g| format!(" behind {}", g.graph.name));
         let name = |_| format!("{}{behind}, {faults}, seed {seed}", base.graph.name);
         let evaluator = Evaluator::new(gpu, &faulty, generator, &images, n)?;
+        let evaluator = evaluator.with_faults_in_floats(faulty.stores_floats());
         let (mut answers, mut pictures) = (Vec::new(), Vec::new());
         for first in (0..set.len()).step_by(n as usize) {
             let logits = evaluator.logits(gpu, (&images, &set), first, &name)?;

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    fault::FloatFormat,
     kernels::plan::Dtype,
     nn::{Cut, Graph, TrainableNet, dtype_line},
     report::{Event, Sink, Started, Step},
@@ -29,6 +30,8 @@ pub(super) struct Course<'a> {
     pub(super) rate: &'a dyn Fn(u64) -> f64,
     /// Whether the loss is a distance between answers instead of a cross-entropy.
     pub(super) distance: bool,
+    /// Format of the base network's weights, if they are floats in the memory.
+    pub(super) stored: Option<FloatFormat>,
 }
 
 /// Runs the steps of a training.
@@ -96,6 +99,11 @@ impl<'a, S: TrainingStep> Stepper<'a, S> {
         losses.map_or(Ok(None), |losses| self.report(done, losses, sink).map(|()| None))
     }
 
+    /// Whether all numbers of the state are finite.
+    pub(super) fn is_sound(&self) -> Result<bool> {
+        Ok(self.sentinel.check(self.gpu)?.is_none())
+    }
+
     /// Does the steps since the last good look again, to see where the first bad number comes from.
     fn blame(&mut self, bad: &str, done: u64) -> Result<Error> {
         let Self { gpu, program, feed, sentinel, course, .. } = self;
@@ -106,7 +114,7 @@ impl<'a, S: TrainingStep> Stepper<'a, S> {
             program.run_by(gpu, &feed.images, (&picks, &pixels), at, run)?;
             Ok(program.losses(gpu)?.are_finite())
         })?;
-        Ok(not_finite(bad, blamed))
+        Ok(not_finite(bad, blamed, course.stored))
     }
 
     fn report(&mut self, done: u64, losses: Losses, sink: &mut dyn Sink) -> Result<()> {

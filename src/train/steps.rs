@@ -7,6 +7,7 @@ use super::{
     profile::Profiler,
     recovery::{Attempt, OnNan},
     sampler::Sampler,
+    shared::{Coordinator, SharedStep, Statistics},
     stepper::{Course, Stepper},
     verify::Check,
 };
@@ -54,16 +55,24 @@ impl Run<'_> {
             distill,
             batch: n,
             micro_batch: config.micro_batch,
+            group: config.group,
         };
-        let program = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
-        let cut = program.cut().describe();
+        let eopm = Eopm::new(gpu, &self.net, &feed.images, &settings)?;
+        let others = self.others(&eopm, sink, stop)?;
+        let statistics = Statistics::of(gpu, &self.net, others.is_some())?;
+        let pinned = others.as_ref().and_then(Coordinator::pinned);
+        let ranks = others.as_ref().map(Coordinator::describe);
+        let program = SharedStep { eopm, others };
+        // Where adapters differ, the result depends on who computes which groups, too.
+        let cut = std::iter::once(program.cut().describe()).chain(pinned);
+        let cut = cut.collect::<Vec<_>>().join(" on ");
         if done > 0 {
             self.folder.saved().same_cut(&cut)?;
         } else {
             self.folder.note_choices(&gpu.choices())?;
         }
         let convolutions = match config.verify_every {
-            Some(_) => program.convolutions().to_vec(),
+            Some(_) => program.eopm.convolutions().to_vec(),
             None => Vec::new(),
         };
         let history = &self.history;
@@ -75,6 +84,7 @@ impl Run<'_> {
             report_every: (steps / 50).clamp(1, 10),
             rate: &|step| config.schedule.rate(config.lr, step, steps) * history.rate(step),
             distance: distill.is_some(),
+            stored: self.faults.stored(),
         };
         let mut stepper = Stepper::new(gpu, program, feed, &self.net, done, course)?;
         let title = format!(
@@ -82,6 +92,7 @@ impl Run<'_> {
             self.graph.name, self.base.model, self.dataset
         );
         let mut more = vec![format!("faults: {}, {}", self.faults, self.maps.describe())];
+        more.extend(ranks);
         more.extend(config.goal.words()?.map(|words| format!("loss: {words}")));
         more.extend(self.base.graph.remarks(&self.faults)?);
         stepper.begin(title, (&self.graph, self.net.dtype()), more, done, sink)?;
@@ -105,13 +116,29 @@ impl Run<'_> {
                 }
                 _ => None,
             };
-            match check {
+            statistics.keep(gpu);
+            let stepped = match check {
                 Some(mut check) => {
                     let run = &mut |program: &Program, entries| check.run(gpu, program, entries);
-                    stepper.step(step, Some(run))?;
+                    stepper.step(step, Some(run))
                 }
-                None => stepper.step(step, None)?,
+                None => stepper.step(step, None),
+            };
+            // Another rank is gone, or the job is about to be: its time may be short.
+            if let Err(error @ (Error::Interrupted | Error::Rank { .. })) = stepped {
+                statistics.put_back(gpu);
+                if stepper.is_sound()? {
+                    self.folder.save(gpu, &self.net, step, &self.identity(), &cut)?;
+                    sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
+                }
+                if matches!(error, Error::Interrupted) {
+                    let (outcome, seconds) = (Outcome::Interrupted, stepper.seconds());
+                    let files = vec![self.folder.checkpoint()];
+                    sink.event(&Event::Finished(Finished { outcome, step, seconds, files }))?;
+                }
+                return Err(error);
             }
+            stepped?;
             profiler.after(gpu, sink)?;
             let done = step + 1;
             let mut stopped = stop();

@@ -220,7 +220,15 @@ impl Asked {
     pub fn or(&self, trained: &Self) -> Result<Self> {
         let (flags, own) = (&self.faults, &trained.faults);
         let mut all = self.clone();
-        all.precision = self.precision.or(trained.precision);
+        all.faults.faults_in = flags.faults_in.clone().or(own.faults_in.clone());
+        let fixed = flags.activation_map.clone().or_else(|| own.activation_map.clone());
+        all.faults.activation_map =
+            fixed.filter(|_| flags.faults_in.is_none() || flags.activation_map.is_some());
+        // Bits of integers and floats exclude each other.
+        let stored = || own.stored.clone().filter(|_| self.precision.is_none());
+        all.faults.stored = flags.stored.clone().or_else(stored);
+        let same = all.faults.stored == own.stored;
+        all.precision = self.precision.or(trained.precision.filter(|_| same));
         all.faults.bits = flags.bits.clone().or(own.bits.clone());
         all.faults.layers = flags.layers.clone().or(own.layers.clone());
         if !flags.map_files()?.is_empty() {
@@ -239,16 +247,21 @@ impl Asked {
             }
             return Ok(all);
         }
+        if flags.faults.is_none() {
+            all.faults.pattern.clone_from(&own.pattern);
+        }
         all.faults.faults = flags.faults.clone().or(own.faults.clone());
         let model = all.faults.model()?;
         if self.seeds.is_none() && flags.chip.is_none() {
             all.faults.chip.clone_from(&own.chip);
         }
-        let has_lots = !matches!(model, FaultModel::Reference | FaultModel::Profile);
+        let one_chip = [FaultModel::Reference, FaultModel::Profile, FaultModel::Pattern];
+        let has_lots = !one_chip.contains(&model);
         if flags.lot.is_none() && has_lots {
             (all.faults.lot, all.faults.shared) = (own.lot, own.shared);
         }
-        if self.bers.is_empty() && model != FaultModel::Profile {
+        let has_rate = !matches!(model, FaultModel::Profile | FaultModel::Pattern);
+        if self.bers.is_empty() && has_rate {
             all.bers.clone_from(&trained.bers);
             if model == FaultModel::Asymmetric {
                 all.faults.ber01 = flags.ber01.or(own.ber01);
@@ -283,7 +296,12 @@ impl Asked {
         say("lot ", flags.lot.zip(flags.shared).map(shared));
         say("bits ", flags.bits.clone());
         say("layers ", flags.layers.clone());
-        say("", self.precision.map(|bits| format!("{bits}-bit weights")));
+        say("faults in ", flags.faults_in.clone());
+        say("activation map ", flags.activation_map.clone());
+        match &flags.stored {
+            Some(format) => say("", Some(format!("weights stored as {format}"))),
+            None => say("", self.precision.map(|bits| format!("{bits}-bit weights"))),
+        }
         words.join(", ")
     }
 }

@@ -15,9 +15,19 @@ pub(super) const TABLE: &[Row] = &[
         line: "bench",
         reads: &["--compare bench.json"],
         // These flags need --compare, or contradict it.
-        writes: &["--plot {}", "--roofline {}"],
+        writes: &["--plot {}", "--roofline {}", "--csv {}"],
     },
-    Row { line: "bench --kernel add", reads: &[], writes: &["--out {}", "--roofline {}"] },
+    Row {
+        line: "bench --kernel add",
+        reads: &[],
+        writes: &["--out {}", "--roofline {}", "--csv {}"],
+    },
+    Row {
+        line: "energy --min-accuracy 50",
+        reads: &["--points points.toml", "eval.json"],
+        writes: &["--csv {}"],
+    },
+    Row { line: "conform --kernel add", reads: &["--quirks quirks.toml"], writes: &["--csv {}"] },
     Row { line: "data show set", reads: &[SET], writes: &["--out {}"] },
     Row {
         line: "pretrain --model vgg-small --dataset set --steps 1 --out new",
@@ -26,7 +36,7 @@ pub(super) const TABLE: &[Row] = &[
     },
     Row {
         line: "pretrain --model vgg-small --dataset set --steps 1",
-        reads: &[SET],
+        reads: &[SET, "--init base.safetensors"],
         writes: &["--out {}"],
     },
     Row {
@@ -38,7 +48,7 @@ pub(super) const TABLE: &[Row] = &[
             "--layout layout.toml",
             SET,
         ],
-        writes: &["--profile {}"],
+        writes: &["--profile {}", "--csv {}"],
     },
     Row {
         line: "eval --dataset set",
@@ -52,6 +62,7 @@ pub(super) const TABLE: &[Row] = &[
         ],
         writes: &["--logits {}", "--out {}", "--csv {}"],
     },
+    Row { line: "eval", reads: &["--merge eval.json"], writes: &["--out {}", "--csv {}"] },
     Row {
         line: "forward",
         reads: &[
@@ -88,13 +99,33 @@ pub(super) const TABLE: &[Row] = &[
         reads: &["base.safetensors", SET],
         writes: &["--out {}"],
     },
+    Row {
+        line: "eval --base base.safetensors --dataset set",
+        reads: &["--faults pattern.toml"],
+        writes: &["--out {}"],
+    },
+    Row {
+        line: "train --base base.safetensors --steps 1 --out run --dataset set",
+        reads: &["--faults pattern.toml"],
+        writes: &["--profile {}"],
+    },
+    Row {
+        line: "forward --weights base.safetensors --input x.npy",
+        reads: &["--faults pattern.toml"],
+        writes: &["--output {}"],
+    },
+    Row {
+        line: "inject --base base.safetensors",
+        reads: &["--faults pattern.toml"],
+        writes: &["--out {}"],
+    },
     Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--svg {}"] },
     Row { line: "report", reads: &["eval.json"], writes: &["--out {}", "--csv {}"] },
     Row { line: "report begun", reads: &["begun/config.toml"], writes: &["--out {}"] },
     Row {
-        line: "export",
-        reads: &["g.safetensors", "--base base.safetensors"],
-        writes: &["--out {}"],
+        line: "export --dataset set",
+        reads: &["g.safetensors", "--base base.safetensors", SET],
+        writes: &["--c {}", "--golden {}", "--out {}"],
     },
     Row {
         line: "inject",

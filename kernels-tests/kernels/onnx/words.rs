@@ -8,7 +8,7 @@ use super::{
 use nf_gpu::{
     fault::{CellMap, Faults, Mapping, Place},
     kernels::quantise::{
-        fault_dequantize::{self, Order, StoredLayer, Transposed},
+        fault_dequantize::{self, Order, StoredLayer, Transposed, WordMeaning},
         quantize,
     },
     shape::{Nhwc, Rsck},
@@ -90,6 +90,7 @@ fn dequantized(
         order: Order::OutIn,
         place,
         bits,
+        meaning: WordMeaning::SYMMETRIC,
         fold: None,
         first_word: 0,
         transposed: Transposed::Absent,

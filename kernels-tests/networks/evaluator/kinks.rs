@@ -13,6 +13,11 @@ pub(crate) fn corners(op: &Op) -> Vec<f64> {
         Op::Pointwise(Pointwise::HardSigmoid { alpha, beta }) => {
             [0.0, 1.0].map(|v| (v - f64::from(beta)) / f64::from(alpha)).to_vec()
         }
+        // Its output jumps everywhere; its slope only where values leave the range.
+        Op::Pointwise(Pointwise::FakeQuantise { step, least, most }) => {
+            let edge = |steps: f32, beyond: f64| (f64::from(steps) + beyond) * f64::from(step);
+            vec![edge(least, -0.5), edge(most, 0.5)]
+        }
         Op::Pointwise(Pointwise::HardSwish) => vec![-3.0, 3.0],
         _ => Vec::new(),
     }

@@ -203,7 +203,7 @@ fn words_are_multiplied_with_the_scale_beside_them() {
         let words: Vec<f32> = stored.steps().into_iter().map(|q| q as f32).collect();
         tensors.insert(name.clone(), Raw::f32(&tensor.shape, &words));
         let beside = name.replace("weight", "step_size");
-        tensors.insert(beside, Raw::f32(&[1], &[stored.scale]));
+        tensors.insert(beside, Raw::f32(&[1], &[stored.scale()]));
     }
     save(&place, &tensors, &[]);
     let ended = place.run(IMPORT);

@@ -101,6 +101,7 @@ pub(crate) fn full(generator: &str) -> Evaluation {
         perturbed: RATES.map(perturbed).to_vec(),
         energy: None,
         sensitivity: Some(sensitivity()),
+        shard: None,
         given: Given::default(),
     }
 }

@@ -145,6 +145,10 @@ fn shape(conv: Conv2d) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::{
+        desc::{Requires, Variant},
+        plan::{DispatchGrid, Plan},
+    };
 
     #[test]
     fn all_convolutions_of_a_network_count() {
@@ -159,6 +163,74 @@ mod tests {
                 let specs = specs(CaseSettings { batch: 2, half: true, glance: false }).unwrap();
                 let of = specs.iter().flat_map(|s| &s.of).filter(|(of, _)| *of == wanted);
                 assert_eq!(of.map(|(_, times)| *times as usize).sum::<usize>(), convs, "{wanted}");
+            }
+        }
+    }
+    /// The variant that hardware without cooperative matrices uses before anything is measured.
+    fn on_hardware(plan: &Plan) -> &'static Variant {
+        let runs = |v: &&&Variant| v.requires == Requires::Nothing && v.suits.include(false);
+        let serves = |v: &&Variant| v.serves(plan);
+        let ordered = plan.kernel.ordered(false);
+        let mut all = ordered.iter().filter(runs).copied().filter(serves);
+        let favoured = plan.preferred.iter().find_map(|&name| all.clone().find(|v| v.name == name));
+        favoured.or_else(|| all.next()).unwrap()
+    }
+
+    /// Of the results that tiles compute for the convolutions of a generator, the share that exists, weighted by
+    /// multiply-adds. A tile takes as long for channels and pixels that there are not.
+    fn useful(generator: &str, batch: u32, gradient: bool) -> f64 {
+        let graph = models::generator(generator, [3, 32, 32]).unwrap();
+        let mut layers = Vec::new();
+        add(&mut layers, &graph, batch, Dtype::F32, false).unwrap();
+        let (mut real, mut computed) = (0.0, 0.0);
+        for Layer { conv, of, .. } in layers {
+            let conv = if gradient { conv.grad_input() } else { conv };
+            let plan = conv::conv2d::plan(conv, Fusion::default()).unwrap();
+            let DispatchGrid::Tiles(extent) = plan.grid else { panic!("no tiles") };
+            let variant = on_hardware(&plan);
+            let tile = (variant.tile)(variant.workgroups[0]);
+            let share = |extent: u32, tile: u32| {
+                f64::from(extent) / f64::from(extent.next_multiple_of(tile))
+            };
+            let lanes = f64::from(conv.y.c) / f64::from(4 * conv.y.c4());
+            let exist = lanes * share(extent[0], tile[0]) * share(extent[1], tile[1]);
+            let flops = plan.flops as f64 * f64::from(of[0].1);
+            real += flops;
+            computed += flops / exist;
+        }
+        real / computed
+    }
+
+    #[test]
+    fn weight_gradients_fill_a_large_gpu_where_there_are_the_pixels() {
+        let base = models::base("resnet18", 10, None).unwrap();
+        let names = ["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS"];
+        let generators = names.map(|name| models::generator(name, [3, 32, 32]).unwrap());
+        for graph in generators.iter().chain([&base]) {
+            for batch in [32, 256] {
+                let mut layers = Vec::new();
+                add(&mut layers, graph, batch, Dtype::F32, false).unwrap();
+                for Layer { conv, .. } in layers {
+                    let plan = conv::conv2d_grad_weight::plan(conv).unwrap();
+                    let DispatchGrid::Tiles(extent) = plan.grid else { panic!("no tiles") };
+                    let variant = on_hardware(&plan);
+                    let tile = (variant.tile)(variant.workgroups[0]);
+                    let groups: u32 = (0..3).map(|i| extent[i].div_ceil(tile[i])).product();
+                    let summed = if conv.transposed { conv.x } else { conv.y };
+                    let pixels = summed.pixels() / extent[2];
+                    let name = &graph.name;
+                    assert!(groups >= 512 || pixels <= 256, "{name} {conv:?} {groups} {pixels}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn three_of_four_results_of_a_generators_tiles_exist() {
+        for generator in ["ConvL", "ConvS", "DeConvL", "DeConvS", "UNetL", "UNetS"] {
+            for batch in [32, 256] {
+                let [forward, gradient] = [false, true].map(|g| useful(generator, batch, g));
+                assert!(forward >= 0.75 && gradient >= 0.75, "{generator} {forward} {gradient}");
             }
         }
     }

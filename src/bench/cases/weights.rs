@@ -10,7 +10,7 @@ use crate::{
         plan::{Accumulate, Plan},
         quantise::{
             self,
-            fault_dequantize::{self, Order, Transposed},
+            fault_dequantize::{self, Order, Transposed, WordMeaning},
         },
         reduce,
         winograd::{self, Form},
@@ -32,6 +32,7 @@ pub(super) fn specs() -> Result<Vec<Spec>> {
         order: Order::OutIn,
         place: Place { layer: 0, address: 0 },
         bits: 8,
+        meaning: WordMeaning::SYMMETRIC,
         fold: None,
         first_word: 0,
         transposed: Transposed::PerTap,

@@ -8,8 +8,8 @@ use crate::{
     kernels::{elementwise, plan::Dtype},
     models::{self, GENERATOR_BITS},
     nn::{
-        Cut, DeviceImages, FrozenNet, Graph, Mode, Node, NodeValue, Op, Pick, TrainableNet, fit,
-        initialise,
+        Cut, DeviceImages, FrozenNet, Graph, Mode, Node, NodeValue, Op, Pick, Together,
+        TrainableNet, fit, initialise,
     },
     run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Nhwc,
@@ -90,6 +90,7 @@ impl GeneratorStep {
             distill,
             batch,
             micro_batch: None,
+            group: None,
         };
         let program = step::Eopm::new(gpu, &generator, &images, &settings)?;
         let pick = |index| Pick { index, dy: 2, dx: -3, flip: index % 2 == 0, ..Pick::default() };
@@ -156,7 +157,7 @@ impl Alone {
         let graph = models::generator(name, [3, SIDE, SIDE])?;
         let weights = initialise(&graph, false, 1);
         let net = TrainableNet::new(gpu, &graph, &weights, GENERATOR_BITS)?.with_dtype(dtype);
-        fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
+        fit(gpu, batch, 1, &[(&graph, 1)], Together::default(), |cut| {
             let mut tape = Tape::new();
             let (images, upstream) =
                 (Random::new(&mut tape, SIDE, cut), Random::new(&mut tape, SIDE, cut));
@@ -186,7 +187,7 @@ impl Alone {
         let net = FrozenNet::new(gpu, &graph, &initialise(&graph, true, 2), BASE_BITS, 1)?
             .with_dtype(dtype);
         net.injector(gpu, 1, None)?.run(gpu, &[0])?;
-        fit(gpu, batch, 1, &[(&graph, 1)], None, |cut| {
+        fit(gpu, batch, 1, &[(&graph, 1)], Together::default(), |cut| {
             let mut tape = Tape::new();
             let images = Random::new(&mut tape, side, cut);
             let head = LossHead::new(&mut tape, 1);

@@ -19,21 +19,30 @@ pub(super) fn about(gpu: &Gpu, model: &str, sha256: &str) -> Map<String, Value> 
     fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
-/// The faults of a pass, and how many bits they flipped.
+/// Names of the memories whose flipped bits are told: weights, biases, activations.
+const MEMORIES: [(&str, &str); 3] = [
+    ("flipped_bits", "flipped bits"),
+    ("flipped_bias_bits", "flipped bits of biases"),
+    ("flipped_activation_bits", "flipped bits of activations"),
+];
+
+/// The faults of a pass, and how many bits they flipped under each seed in weights, biases and activations. Memories that
+/// cannot fail are left out.
 pub(super) fn describe(
     faults: &Faults,
     network: &Graph,
     seeds: &[u64],
-    flips: &[Vec<Flips>],
+    flips: [&[Vec<Flips>]; 3],
 ) -> Value {
-    let total = |layers: &Vec<Flips>| layers.iter().map(|f| f.total).sum::<u64>();
+    let total = |parts: &Vec<Flips>| parts.iter().map(|f| f.total).sum::<u64>();
     let mut report = json!(network.described(faults));
-    let own = json!({
-        "seeds": seeds,
-        "flipped_bits": flips.iter().map(total).collect::<Vec<_>>(),
-    });
-    if let (Value::Object(report), Value::Object(own)) = (&mut report, own) {
-        report.extend(own);
+    let Value::Object(fields) = &mut report else { return report };
+    fields.insert("seeds".into(), json!(seeds));
+    for ((name, _), of_seeds) in MEMORIES.into_iter().zip(flips) {
+        if of_seeds.iter().any(|parts| !parts.is_empty()) {
+            let totals: Vec<u64> = of_seeds.iter().map(total).collect();
+            fields.insert(name.into(), json!(totals));
+        }
     }
     report
 }
@@ -45,9 +54,10 @@ pub(super) fn text(report: &Map<String, Value>) -> String {
         let file = out["file"].as_str().unwrap_or_default();
         lines += &format!("{file}: float32 {}\n", out["shape"]);
     }
-    for (key, what) in [("faults", "flipped bits"), ("losses", "losses [clean, faulty]")] {
-        if let Some(value) = report.get(key) {
-            let value = value.get("flipped_bits").unwrap_or(value);
+    let flips = report.get("faults").into_iter();
+    let flips = flips.flat_map(|of| MEMORIES.map(|(name, what)| (what, of.get(name))));
+    for (what, value) in flips.chain([("losses [clean, faulty]", report.get("losses"))]) {
+        if let Some(value) = value {
             lines += &format!("{what}: {value}\n");
         }
     }

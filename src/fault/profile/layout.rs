@@ -51,8 +51,8 @@ struct File {
 pub struct Placed<'a> {
     /// Name of its weights.
     pub name: &'a str,
-    /// Number of weights.
-    pub weights: u64,
+    /// Bytes that its weights take.
+    pub bytes: u64,
     /// Whether the layer can fail; one that cannot needs no address.
     pub can_fail: bool,
 }
@@ -109,7 +109,7 @@ impl Layout {
                 let what = format!("{layer} has two addresses");
                 return wrong(what, "name each layer once".into());
             }
-            ranges.push((*address, address + 4 * network[at].weights.div_ceil(4), &names[at]));
+            ranges.push((*address, address + 4 * network[at].bytes.div_ceil(4), &names[at]));
         }
         ranges.sort_unstable();
         for pair in ranges.windows(2) {

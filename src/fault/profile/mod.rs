@@ -73,8 +73,8 @@ impl Profile {
         match self.layout.as_ref().filter(|layout| layout.has_addresses()) {
             Some(layout) => layout.places(network),
             None => {
-                let words = network.iter().map(|layer| layer.weights.div_ceil(4)).sum();
-                Ok((Place::of_layers(network.iter().map(|layer| layer.weights)), words))
+                let words = network.iter().map(|layer| layer.bytes.div_ceil(4)).sum();
+                Ok((Place::of_layers(network.iter().map(|layer| layer.bytes)), words))
             }
         }
     }

@@ -200,7 +200,7 @@ fn what_is_no_list_is_refused_with_its_line() {
 }
 
 fn network() -> [Placed<'static>; 3] {
-    let layer = |name, weights| Placed { name, weights, can_fail: true };
+    let layer = |name, bytes| Placed { name, bytes, can_fail: true };
     [layer("conv1.weight", 6), layer("conv2.weight", 16), layer("linear.weight", 4)]
 }
 

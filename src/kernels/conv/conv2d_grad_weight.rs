@@ -1,5 +1,7 @@
 //! Weight gradient of a convolution, `shaders/conv/conv2d_grad_weight*.wgsl`.
 
+mod variants;
+
 use crate::{
     error::Result,
     kernels::{
@@ -9,8 +11,9 @@ use crate::{
             class_name,
             twin::{Values, general_label, meetings},
         },
-        desc::{Access, KernelDesc, Params, Requires, Suits, Variant, WORKGROUPS},
+        desc::{Access, KernelDesc, Params},
         plan::{Class, DispatchGrid, Dtype, Less, Plan},
+        tiles,
         twin::{Axes, Case, Data, Random, Suite, Want, nan_padded, numbers, suite},
     },
     shape::{Nhwc, Rsck, Window},
@@ -53,26 +56,6 @@ crate::params! {
     }
 }
 
-/// A variant's text: the lines that enable features, the pieces that all variants share, its further
-/// pieces, and its own file.
-macro_rules! joined {
-    ($([$($first:literal),+],)? $($own:literal),+) => {
-        crate::wgsl!($($($first,)+)? "lib/grid", "lib/lanes", "lib/operand", "lib/conv2d_grad_weight", $($own),+)
-    };
-}
-
-/// The text of a variant of cooperative matrices.
-macro_rules! cooperative {
-    ($own:literal) => {
-        joined!(
-            ["lib/cooperative", "lib/cooperative_tile"],
-            "lib/conv2d_grad_weight_tile",
-            "lib/conv2d_grad_weight_coop",
-            $own
-        )
-    };
-}
-
 /// The kernel's interface and its variants.
 pub static KERNEL: KernelDesc = KernelDesc {
     name: "conv2d_grad_weight",
@@ -84,102 +67,26 @@ pub static KERNEL: KernelDesc = KernelDesc {
         ("dy", Access::Read),
         ("partial", Access::ReadWrite),
     ],
-    variants: &[
-        Variant {
-            name: "coop16",
-            stem: "conv2d_grad_weight_coop16",
-            wgsl: cooperative!("conv/conv2d_grad_weight_coop16"),
-            workgroups: &[256],
-            tile: |_| [16, 32, 1],
-            requires: Requires::CooperativeMatrix(16),
-            suits: Suits::Hardware,
-            only: Some(("DTYPE", 1)),
-            trusted: true,
-        },
-        Variant {
-            name: "coop8",
-            stem: "conv2d_grad_weight_coop8",
-            wgsl: cooperative!("conv/conv2d_grad_weight_coop8"),
-            workgroups: &[128],
-            tile: |_| [16, 16, 1],
-            requires: Requires::CooperativeMatrix(8),
-            suits: Suits::Hardware,
-            only: Some(("DTYPE", 1)),
-            trusted: true,
-        },
-        Variant {
-            name: "tile",
-            stem: "conv2d_grad_weight_tile",
-            wgsl: joined!("lib/conv2d_grad_weight_tile", "conv/conv2d_grad_weight_tile"),
-            workgroups: &[256, 128],
-            tile: |workgroup| [16, workgroup / 8, 1],
-            requires: Requires::Nothing,
-            suits: Suits::Hardware,
-            only: Some(("GENERAL", 0)),
-            trusted: true,
-        },
-        Variant {
-            name: "subgroup8",
-            stem: "conv2d_grad_weight_subgroup8",
-            wgsl: joined!("conv/conv2d_grad_weight_subgroup8"),
-            workgroups: &[8],
-            tile: |_| [8, 4, 1],
-            requires: Requires::Subgroup(8),
-            suits: Suits::Software,
-            only: Some(("GENERAL", 0)),
-            trusted: true,
-        },
-        Variant {
-            name: "subgroup8_wide",
-            stem: "conv2d_grad_weight_subgroup8_wide",
-            wgsl: joined!("conv/conv2d_grad_weight_subgroup8_wide"),
-            workgroups: &[8],
-            tile: |_| [8, 8, 1],
-            requires: Requires::Subgroup(8),
-            suits: Suits::Software,
-            only: Some(("GENERAL", 0)),
-            trusted: true,
-        },
-        Variant {
-            name: "narrow8",
-            stem: "conv2d_grad_weight_narrow8",
-            wgsl: joined!("conv/conv2d_grad_weight_narrow8"),
-            workgroups: &[8],
-            tile: |_| [2, 24, 1],
-            requires: Requires::Subgroup(8),
-            suits: Suits::Software,
-            only: Some(("NARROW", 1)),
-            trusted: true,
-        },
-        Variant {
-            name: "plain",
-            stem: "conv2d_grad_weight",
-            wgsl: joined!("conv/conv2d_grad_weight"),
-            workgroups: WORKGROUPS,
-            tile: |workgroup| [1, workgroup, 1],
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
-            trusted: true,
-        },
-    ],
+    variants: &variants::ALL,
 };
 
-/// Approximate number of pixels that one partial result sums: enough to pay for storing it, few enough
-/// for parallelism and for llvmpipe's limit of 65,535 loop turns.
-const CHUNK_PIXELS: u32 = 2048;
+/// Approximate number of pixels that one partial result sums, at least and at most: enough to pay for storing it, few
+/// enough for parallelism and for llvmpipe's limit of 65,535 loop turns.
+const CHUNK_PIXELS: [u32; 2] = [256, 2048];
 /// Most bytes of all partial results, unless a single one is larger: half of the smallest limit of a
 /// binding that WebGPU guarantees.
 const PARTIAL_BYTES: u64 = 64 << 20;
 
-/// Image rows of dy per partial result, and the number of partial results. Both depend on the shape
-/// alone, so that sums have the same order on every adapter.
+/// Image rows of dy per partial result, and the number of partial results: so many that the workgroups of all fill a large
+/// GPU, if there are so many pixels. Both depend on the shape alone, so that sums have the same order on every adapter.
 fn chunking(conv: Conv2d) -> (u32, u32) {
     let small = if conv.transposed { conv.x } else { conv.y };
     let lines = small.n * small.h;
+    let parts = tiles::parts_that_fill(&variants::TILES, small.c, row_groups(conv));
+    let pixels = (lines * small.w / parts).clamp(CHUNK_PIXELS[0], CHUNK_PIXELS[1]);
     let most =
         (PARTIAL_BYTES / partial_shape(conv).bytes().max(1)).clamp(1, u64::from(lines)) as u32;
-    let rows = (CHUNK_PIXELS / small.w).max(lines.div_ceil(most)).clamp(1, lines);
+    let rows = (pixels / small.w).max(lines.div_ceil(most)).clamp(1, lines);
     (rows, lines.div_ceil(rows))
 }
 
@@ -196,6 +103,12 @@ pub fn partial_shape(conv: Conv2d) -> Rsck {
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
     let [r, s] = conv.window.kernel;
     Rsck::new(r, s, large.c / conv.groups, small.c)
+}
+
+/// Rows of a partial result, in groups of four channels of a tap.
+fn row_groups(conv: Conv2d) -> u32 {
+    let Rsck { r, s, c, .. } = partial_shape(conv);
+    r * s * c.div_ceil(4)
 }
 
 /// The convolution that is differentiated, from which smaller plans are made.
@@ -237,7 +150,7 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     };
     let partial = partial_shape(conv);
     let bytes = vec![x.bytes(), dy.bytes(), partial.bytes() * u64::from(chunks)];
-    let grid = DispatchGrid::Tiles([dy.c4(), r * s * partial.c.div_ceil(4), chunks]);
+    let grid = DispatchGrid::Tiles([dy.c4(), row_groups(conv), chunks]);
     let class = Class {
         name: class_name(conv),
         words: &[],
@@ -257,13 +170,13 @@ pub fn plan(conv: Conv2d) -> Result<Plan> {
     let narrow = !conv.is_general() && (s, conv.window.stride[1]) == (3, 1);
     plan = plan.with("NARROW", u32::from(narrow));
     // `narrow8` computes 8 output channels, the other subgroups 32, of which few would be used.
-    let row_groups = r * s * partial.c.div_ceil(4);
+    let row_groups = row_groups(conv);
     Ok(match dy.c4() {
         0..=2 if narrow => plan.preferring(&["narrow8", "plain"]),
-        3..=4 if narrow => plan.preferring(&["narrow8"]),
+        3..=4 if narrow => plan.preferring(&["narrow8", "tile16"]),
         0..=2 if row_groups < 8 => plan.preferring(&["plain"]),
         0..=2 => plan.preferring(&["subgroup8", "plain"]),
-        _ => plan,
+        _ => plan.preferring(tiles::fastest(&variants::TILES, dy.c, row_groups, chunks)),
     })
 }
 
@@ -335,7 +248,7 @@ fn cases() -> Result<Vec<Case>> {
         forward(2, 9, 13, 33, 3, 3, 1, 1)?,
         forward(1, 8, 6, 5, 4, 5, 3, 2)?,
         forward(1, 1, 19, 38, 10, 1, 1, 0)?,
-        // Two chunks, of which the last is shorter.
+        // Twelve chunks, of which the last is shorter.
         forward(3, 37, 25, 3, 9, 3, 1, 1)?,
         Conv2d::forward(Nhwc::new(2, 7, 9, 6), 10, UNEVEN)?,
         Conv2d::transposed(Nhwc::new(2, 4, 5, 6), 34, UNEVEN)?,
@@ -374,6 +287,11 @@ fn cases() -> Result<Vec<Case>> {
         (forward(3, 7, 13, 19, 67, 3, 1, 1)?, Values::Floats),
         (forward(3, 7, 13, 19, 67, 3, 1, 1)?, Values::Integers),
         (forward(1, 9, 4, 10, 33, 3, 2, 1)?, Values::Floats),
+        // Pixels one below and one above a step of 32.
+        (forward(1, 1, 31, 63, 64, 1, 1, 0)?, Values::Integers),
+        (forward(1, 1, 32, 64, 65, 1, 1, 0)?, Values::Integers),
+        (forward(1, 1, 33, 129, 63, 1, 1, 0)?, Values::Integers),
+        (forward(2, 7, 9, 6, 10, 3, 1, 1)?, Values::Wide),
         (transposed(3, 5, 7, 37, 71, 4, 2, 1)?, Values::Floats),
     ] {
         cases.push(case(Conv2d { dtype: Dtype::F16, ..conv }, kind)?);

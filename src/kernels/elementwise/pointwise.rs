@@ -35,17 +35,29 @@ pub enum Pointwise {
     HardSwish,
     /// `x / (1 + exp(-x))`, also called swish.
     Silu,
+    /// `step min(max(round(x / step), least), most)`, ties to even: what a stored word of so many steps stands for.
+    /// The gradient goes straight through where `round(x / step)` is within the range (Bengio et al.,
+    /// arXiv:1308.3432).
+    FakeQuantise {
+        /// Real value of one step.
+        step: f32,
+        /// Steps of the least word, a whole number; with a zero point, its distance from that.
+        least: f32,
+        /// Steps of the largest word, a whole number.
+        most: f32,
+    },
 }
 
 impl Pointwise {
-    /// Values of the override constants `FUNCTION`, `A` and `B` of `shaders/lib/pointwise.wgsl`.
-    fn constants(self) -> (u32, f32, f32) {
+    /// Values of the override constants `FUNCTION`, `A`, `B` and `C` of `shaders/lib/pointwise.wgsl`.
+    fn constants(self) -> (u32, f32, f32, f32) {
         match self {
-            Self::Clip { low, high } => (1, low, high),
-            Self::Sigmoid => (2, 0.0, 0.0),
-            Self::HardSigmoid { alpha, beta } => (3, alpha, beta),
-            Self::HardSwish => (4, 0.0, 0.0),
-            Self::Silu => (5, 0.0, 0.0),
+            Self::Clip { low, high } => (1, low, high, 0.0),
+            Self::Sigmoid => (2, 0.0, 0.0, 0.0),
+            Self::HardSigmoid { alpha, beta } => (3, alpha, beta, 0.0),
+            Self::HardSwish => (4, 0.0, 0.0, 0.0),
+            Self::Silu => (5, 0.0, 0.0, 0.0),
+            Self::FakeQuantise { step, least, most } => (6, step, least, most),
         }
     }
 
@@ -63,10 +75,15 @@ impl Pointwise {
             Self::HardSwish => x * (x / 6.0 + 0.5).min(1.0),
             Self::Silu if x == f64::NEG_INFINITY => 0.0,
             Self::Silu => x * sigmoid(x),
+            Self::FakeQuantise { step, least, most } => {
+                let steps = (x / f64::from(step)).round_ties_even();
+                steps.clamp(least.into(), most.into()) * f64::from(step)
+            }
         }
     }
 
-    /// The derivative at one value: 0 at the corners of a flat part, as PyTorch has it.
+    /// The derivative at one value: 0 at the corners of a flat part, as PyTorch has it; at -infinity its limit, where
+    /// `PyTorch` has NaN for `SiLU`.
     #[must_use]
     pub fn slope(self, x: f64) -> f64 {
         let inside = |v: f64, low: f64, high: f64| f64::from(u8::from(v > low && v < high));
@@ -79,7 +96,12 @@ impl Pointwise {
             Self::HardSwish if x <= -3.0 => 0.0,
             Self::HardSwish if x < 3.0 => x / 3.0 + 0.5,
             Self::HardSwish => 1.0,
+            Self::Silu if x == f64::NEG_INFINITY => 0.0,
             Self::Silu => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
+            Self::FakeQuantise { step, least, most } => {
+                let steps = (x / f64::from(step)).round_ties_even();
+                f64::from(u8::from(steps >= least.into() && steps <= most.into()))
+            }
         }
     }
 
@@ -93,6 +115,8 @@ impl Pointwise {
         let size = x.abs().min(1e4);
         match self {
             Self::Clip { .. } => (0.0, 0.0),
+            // The product of a whole number and the step is rounded once.
+            Self::FakeQuantise { .. } => (EPS * self.of(x).abs(), 0.0),
             Self::Sigmoid => (of_s, of_s * (1.0 - 2.0 * s).abs() + 4.0 * EPS * s),
             Self::HardSigmoid { alpha, beta } => {
                 (2.0 * EPS * ((f64::from(alpha) * size).abs() + f64::from(beta).abs()), 0.0)
@@ -128,8 +152,8 @@ crate::kernel! {
 /// `y = f(x)`; bindings x, y.
 ///
 /// # Errors
-/// A shape too large for 32-bit indices, a clip whose lowest result is not below the highest, or a hard sigmoid
-/// that is flat.
+/// A shape too large for 32-bit indices, a clip whose lowest result is not below the highest, a hard sigmoid
+/// that is flat, or a quantisation without steps.
 pub fn plan(shape: Nhwc, function: Pointwise) -> Result<Plan> {
     plan_either(&KERNEL, shape, function)
 }
@@ -146,20 +170,26 @@ fn plan_either(kernel: &'static KernelDesc, shape: Nhwc, function: Pointwise) ->
     let fits = match function {
         Pointwise::Clip { low, high } => low < high,
         Pointwise::HardSigmoid { alpha, beta } => alpha.is_normal() && beta.is_finite(),
+        Pointwise::FakeQuantise { step, least, most } => {
+            let whole = |v: f32| v.fract() == 0.0 && v.abs() < 65_536.0;
+            step.is_normal() && step > 0.0 && whole(least) && whole(most) && least < most
+        }
         _ => true,
     };
     if !fits {
         return Err(Error::Shape(format!("an activation {function:?}")));
     }
-    let (code, a, b) = function.constants();
+    let (code, a, b, c) = function.constants();
     // An override constant must be finite: the largest numbers stand for an open end.
     let finite = |v: f32| v.clamp(f32::MIN, f32::MAX);
     let plan = each::plan(kernel, shape)?.with("FUNCTION", code);
-    Ok(plan.with("A", finite(a)).with("B", finite(b)))
+    let plan = plan.with("A", finite(a)).with("B", finite(b));
+    Ok(if c == 0.0 { plan } else { plan.with("C", c) })
 }
 
-/// `ReLU6`, a clip that is not around 0, one with an open end, PyTorch's and ONNX's hard sigmoids, and the others.
-const FUNCTIONS: [Pointwise; 8] = [
+/// `ReLU6`, a clip that is not around 0, one with an open end, PyTorch's and ONNX's hard sigmoids, quantisation to signed
+/// words and to unsigned ones with a zero point, and the others.
+const FUNCTIONS: [Pointwise; 10] = [
     Pointwise::Clip { low: 0.0, high: 6.0 },
     Pointwise::Clip { low: -0.75, high: 0.5 },
     Pointwise::Clip { low: f32::NEG_INFINITY, high: 1.5 },
@@ -168,6 +198,8 @@ const FUNCTIONS: [Pointwise; 8] = [
     Pointwise::HardSigmoid { alpha: 0.25, beta: 0.5 },
     Pointwise::HardSwish,
     Pointwise::Silu,
+    Pointwise::FakeQuantise { step: 0.047, least: -128.0, most: 127.0 },
+    Pointwise::FakeQuantise { step: 0.25, least: -3.0, most: 12.0 },
 ];
 
 /// Inputs from -8 to 8, some at corners and far out.
@@ -181,8 +213,24 @@ fn inputs(shape: Nhwc, random: &mut Random) -> Vec<f32> {
     x
 }
 
+/// The inputs, without those that WGSL's division, wrong by up to 2.5 ulp, may round to either of two steps. Where
+/// the step is a power of two it is exact, and ties stay.
+fn decided(function: Pointwise, mut x: Vec<f32>) -> Vec<f32> {
+    if let Pointwise::FakeQuantise { step, .. } = function
+        && step.log2().fract() != 0.0
+    {
+        for x in &mut x {
+            let steps = f64::from(*x / step);
+            if (steps - steps.floor() - 0.5).abs() < 4.0 * EPS * steps.abs() {
+                *x = 0.0;
+            }
+        }
+    }
+    x
+}
+
 fn case(shape: Nhwc, function: Pointwise, random: &mut Random) -> Result<Case> {
-    let x = inputs(shape, random);
+    let x = decided(function, inputs(shape, random));
     let y: Vec<f64> = x.iter().map(|&x| function.of(x.into())).collect();
     let bounds: Vec<f64> = x.iter().map(|&x| function.bounds(x.into()).0).collect();
     Ok(Case {
@@ -196,7 +244,7 @@ fn case(shape: Nhwc, function: Pointwise, random: &mut Random) -> Result<Case> {
 }
 
 fn grad_case(shape: Nhwc, function: Pointwise, random: &mut Random) -> Result<Case> {
-    let mut x = inputs(shape, random);
+    let mut x = decided(function, inputs(shape, random));
     // The device's rounding decides on which side of a hard sigmoid's corner such a value lies.
     if let Pointwise::HardSigmoid { alpha, beta } = function {
         for x in &mut x {
@@ -220,7 +268,10 @@ fn grad_case(shape: Nhwc, function: Pointwise, random: &mut Random) -> Result<Ca
     let bound = |(dy, x): (f64, f64)| {
         dy.abs()
             * (function.bounds(x).1 + EPS * function.slope(x).abs())
-            * f64::from(u8::from(!matches!(function, Pointwise::Clip { .. })))
+            * f64::from(u8::from(!matches!(
+                function,
+                Pointwise::Clip { .. } | Pointwise::FakeQuantise { .. }
+            )))
     };
     let bounds: Vec<f64> = pairs().map(bound).collect();
     Ok(Case {
@@ -269,7 +320,8 @@ mod tests {
 
     #[test]
     fn the_slope_is_that_of_the_twin() {
-        for function in FUNCTIONS {
+        let smooth = |f: &&Pointwise| !matches!(f, Pointwise::FakeQuantise { .. });
+        for function in FUNCTIONS.iter().filter(smooth) {
             for x in [-4.1, -2.3, -0.4, 0.3, 0.9, 2.2, 5.0, 7.1] {
                 let rise = function.of(x + 1e-5) - function.of(x - 1e-5);
                 assert!((rise / 2e-5 - function.slope(x)).abs() < 1e-8, "{function:?} at {x}");
@@ -284,5 +336,10 @@ mod tests {
         }
         let flat = Pointwise::HardSigmoid { alpha: 0.0, beta: 0.5 };
         assert!(plan_grad(SHAPES[0], flat).is_err());
+        let steps = |step, least, most| {
+            plan(SHAPES[0], Pointwise::FakeQuantise { step, least, most }).is_ok()
+        };
+        assert!(steps(0.1, -128.0, 127.0) && !steps(0.0, -128.0, 127.0));
+        assert!(!steps(-0.1, 0.0, 255.0) && !steps(0.1, 5.0, 5.0) && !steps(0.1, 0.5, 9.0));
     }
 }

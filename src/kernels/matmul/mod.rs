@@ -6,6 +6,7 @@ use crate::{
         conv::conv2d::twin::padded_weights,
         desc::{Access, KernelDesc, Params, Requires, Suits, Variant, WORKGROUPS},
         plan::{Class, DispatchGrid, Less, Plan, bucket},
+        tiles::{self, Preferred, Tile},
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
     },
     shape::{Nhwc, Rsck},
@@ -28,8 +29,25 @@ crate::params! {
 
 /// A variant's text: the pieces that all variants share, and its own file.
 macro_rules! joined {
-    ($own:literal) => {
-        crate::wgsl!("lib/grid", "lib/lanes", "lib/panels", "lib/matmul", $own)
+    ($($own:literal $(/ $stem:literal)?),+) => {
+        crate::wgsl!("lib/grid", "lib/lanes", "lib/panels", "lib/matmul", $($own $(/ $stem)?),+)
+    };
+}
+
+/// A variant whose lanes own 8 x 8 results, of `$workgroup` lanes and with the tile `$tile`.
+macro_rules! tile8 {
+    ($name:literal, $stem:literal, $workgroup:literal, $tile:expr) => {
+        Variant {
+            name: $name,
+            stem: $stem,
+            wgsl: joined!("lib/tile8", "lib/tile8_step", "lib/matmul_tile8", "matmul" / $stem),
+            workgroups: &[$workgroup],
+            tile: |_| $tile,
+            requires: Requires::Nothing,
+            suits: Suits::Hardware,
+            only: None,
+            trusted: true,
+        }
     };
 }
 
@@ -45,6 +63,9 @@ pub static KERNEL: KernelDesc = KernelDesc {
         ("y", Access::ReadWrite),
     ],
     variants: &[
+        tile8!("tile64", "matmul_tile64", 128, [16, 128, 1]),
+        tile8!("tile128", "matmul_tile128", 256, [32, 128, 1]),
+        tile8!("tile32", "matmul_tile32", 128, [8, 256, 1]),
         Variant {
             name: "subgroup8",
             stem: "matmul_subgroup8",
@@ -69,6 +90,13 @@ pub static KERNEL: KernelDesc = KernelDesc {
         },
     ],
 };
+
+/// The tiles of 8 x 8 results a lane, with the variant to try first where one of them suits the shape.
+const TILES: [(Tile, Preferred); 3] = [
+    (Tile { width: 64, height: 128, share: 93 }, &["tile64"]),
+    (Tile { width: 128, height: 128, share: 94 }, &["tile128"]),
+    (Tile { width: 32, height: 256, share: 90 }, &["tile32"]),
+];
 
 /// `batches` products of x `[rows, C]` and w `[C, K]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +140,10 @@ pub fn plan(Matmul { rows, c, k, batches }: Matmul) -> Result<Plan> {
     };
     let plan = Plan::new(&KERNEL, &params, grid, bytes).costing(2 * products).classed(class);
     // A subgroup computes 32 columns: with 8 columns or fewer most of its lanes would idle.
-    Ok(if y.c4() <= 2 { plan.preferring(&["plain"]) } else { plan })
+    Ok(match y.c4() {
+        ..=2 => plan.preferring(&["plain"]),
+        _ => plan.preferring(tiles::fastest(&TILES, k, rows, batches)),
+    })
 }
 
 /// Columns of a panel.

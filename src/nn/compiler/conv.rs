@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         conv::conv2d::{Conv2d, Fusion, mask_bytes},
-        elementwise::pointwise::Pointwise,
+        elementwise::{self, pointwise::Pointwise},
         layout,
         plan::Dtype,
     },
@@ -89,12 +89,27 @@ impl Compiler<'_> {
                 masks.extend(mask);
             }
             convs.push(conv);
-            outputs.push(self.join(&results)?);
+            let y = self.join(&results)?;
+            self.shift(layer, y)?;
+            outputs.push(y);
         }
         let Fused { out, residual, bias, .. } = fused;
         self.set(out, outputs);
         self.saved.push(Saved::Conv { convs, layer, x, out, residual, masks, bias });
         Ok(())
+    }
+
+    /// The buffer of shifts of a layer's bias, the shifts of a copy, and the offset of the first, if the bias can fail.
+    fn bias_shift(&self, layer: usize) -> Option<(BufferId, u32, u32)> {
+        let shifts = self.bias_shifts.as_ref()?;
+        Some((shifts.buffer, shifts.len, shifts.offsets.get(layer).copied().flatten()?))
+    }
+
+    /// Adds what the faulty bias of each copy differs by.
+    fn shift(&mut self, layer: usize, y: NodeValue) -> Result<()> {
+        let Some((shifts, len, offset)) = self.bias_shift(layer) else { return Ok(()) };
+        let plan = elementwise::copy_shift::plan(y.shape, y.copies, offset, len)?;
+        self.tape.push(plan, &[shifts, y.id])
     }
 
     /// What can run in one dispatch with the layer of `node`.
@@ -119,8 +134,11 @@ impl Compiler<'_> {
                 self.done[norm] = true;
                 out = norm;
             }
+            // What a faulty bias adds comes before anything but the batch norm.
+            let shifted = self.bias_shift(layer).is_some();
             // With several slices the residual would have to be sliced too.
             if slices == 1
+                && !shifted
                 && let Some((sum, other)) = self.residual_behind(out, self.layers.copies)
             {
                 self.done[sum] = true;
@@ -131,7 +149,7 @@ impl Compiler<'_> {
             // A transposed convolution records no signs: where the backward pass needs them, its ReLU
             // runs by itself.
             let transposed = matches!(graph.nodes[node].op, Op::Conv { transposed: true, .. });
-            let alone = transposed && self.mode == Mode::Frozen;
+            let alone = shifted || transposed && self.mode == Mode::Frozen;
             let next = graph.sole_consumer(out).filter(|_| !alone);
             let ceiling = next.and_then(|next| ceiling_of(&graph.nodes[next].op));
             if let (Some(relu), Some(ceiling)) = (next, ceiling) {

@@ -1,12 +1,13 @@
 //! The forward pass, node by node.
 
-use super::{Compiler, Mode, NodeValue, Saved, saved::ChannelScales};
+use super::{Compiler, FaultyActivations, Mode, NodeValue, Saved, saved::ChannelScales};
 use crate::{
     error::{Error, Result},
     gpu::Buffer,
     kernels::{
-        elementwise::{self, activation::Activation},
+        elementwise::{self, activation::Activation, pointwise::Pointwise},
         layout, pool,
+        quantise::{self, fault_activations::QuantisedActivation},
     },
     nn::graph::{NodeId, Op},
     run::BufferId,
@@ -68,7 +69,9 @@ impl Compiler<'_> {
                 for (input, y) in self.io(node, x)? {
                     let plan = elementwise::pointwise::plan(input.whole(), *function)?;
                     self.tape.push(plan, &[input.id, y.id])?;
+                    self.fail(node, y, *function)?;
                 }
+                // The gradient goes straight through faults.
                 self.saved.push(Saved::Pointwise { x, out: node, function: *function });
                 Ok(())
             }
@@ -148,6 +151,29 @@ impl Compiler<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Lets the memory of a quantised activation fail, in place.
+    fn fail(&mut self, node: NodeId, y: NodeValue, function: Pointwise) -> Result<()> {
+        let Some(FaultyActivations { faults, flips, first }) = self.activations else {
+            return Ok(());
+        };
+        let mut failing = (0u32..).zip(self.graph.failing());
+        let (Some((i, buffer)), Pointwise::FakeQuantise { step, least, most }) =
+            (failing.find(|(_, buffer)| buffer.node == node), function)
+        else {
+            return Ok(());
+        };
+        let plan = quantise::fault_activations::plan(QuantisedActivation {
+            shape: y.shape,
+            copies: y.copies,
+            step,
+            range: [least, most],
+            signed: buffer.signed,
+            layer: [i, self.graph.failing().count() as u32],
+            first,
+        })?;
+        self.tape.push(plan, &[faults, y.id, flips])
     }
 
     /// Input and output of a node, per part. The output has as many copies as the first input, `x`.

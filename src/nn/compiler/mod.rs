@@ -81,6 +81,28 @@ pub struct Vectors {
     pub weight: Vec<u32>,
 }
 
+/// Buffers through which an injector tells a program of faults in quantised activations, and hears of flips.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultyActivations {
+    /// What the host says of the faults ([`crate::kernels::quantise::fault_activations::control`]).
+    pub faults: BufferId,
+    /// Flipped bits `[copies, buffers, 8]`.
+    pub flips: BufferId,
+    /// Index of the first image in its batch.
+    pub first: u32,
+}
+
+/// What faulty biases add to the outputs of layers, for each copy.
+#[derive(Clone, Debug)]
+pub struct BiasShifts {
+    /// f32 `[copies, len]`.
+    pub buffer: BufferId,
+    /// Shifts of a copy.
+    pub len: u32,
+    /// Per layer, the offset of its first channel's shift, if its bias can fail.
+    pub offsets: Vec<Option<u32>>,
+}
+
 /// State that only training has.
 #[derive(Clone, Debug, Default)]
 pub struct TrainingState {
@@ -130,6 +152,8 @@ pub struct Compiler<'a> {
     /// Names what the entries appended next compute: layer, network and pass.
     place: String,
     convolutions: Vec<Convolution>,
+    activations: Option<FaultyActivations>,
+    bias_shifts: Option<BiasShifts>,
 }
 
 impl<'a> Compiler<'a> {
@@ -162,7 +186,28 @@ impl<'a> Compiler<'a> {
             unused,
             place: String::new(),
             convolutions: Vec::new(),
+            activations: None,
+            bias_shifts: None,
         }
+    }
+
+    /// Lets quantised activations behind a layer fail, as these buffers say.
+    #[must_use]
+    pub fn with_faulty_activations(self, activations: Option<FaultyActivations>) -> Self {
+        Self { activations, ..self }
+    }
+
+    /// Adds to the outputs of layers what the faulty biases of each copy differ by.
+    #[must_use]
+    pub fn with_bias_shifts(self, bias_shifts: Option<BiasShifts>) -> Self {
+        Self { bias_shifts, ..self }
+    }
+
+    /// Says which image of its batch the first one is, which decides over the faults of activations.
+    #[must_use]
+    pub fn from_image(self, first: u32) -> Self {
+        let activations = self.activations.map(|of| FaultyActivations { first, ..of });
+        Self { activations, ..self }
     }
 
     /// Sets the precision of the operands of products; without this call it is f32.

@@ -43,7 +43,8 @@ pub(super) fn node(
     })
 }
 
-fn tensor(name: &str, dims: &[i64], element_type: i64, raw: &[u8]) -> Message {
+/// A stored tensor with the little-endian bytes of its elements.
+pub(super) fn tensor(name: &str, dims: &[i64], element_type: i64, raw: &[u8]) -> Message {
     let message = dims.iter().fold(Message::default(), |message, &dim| message.int(1, dim));
     message.int(2, element_type).text(8, name).bytes(9, raw)
 }
@@ -52,6 +53,18 @@ fn tensor(name: &str, dims: &[i64], element_type: i64, raw: &[u8]) -> Message {
 pub(super) fn floats(name: &str, dims: &[i64], values: &[f32]) -> Message {
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     tensor(name, dims, 1, &raw)
+}
+
+/// A stored tensor of signed bytes.
+pub(super) fn words(name: &str, dims: &[i64], values: &[i8]) -> Message {
+    let raw: Vec<u8> = values.iter().map(|value| value.cast_unsigned()).collect();
+    tensor(name, dims, 3, &raw)
+}
+
+/// A stored vector of 32-bit integers.
+pub(super) fn counts(name: &str, values: &[i32]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    tensor(name, &[values.len() as i64], 6, &raw)
 }
 
 /// A stored vector of 64-bit integers.

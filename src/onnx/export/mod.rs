@@ -6,17 +6,20 @@
 
 mod message;
 mod network;
+mod quantised;
 
 use super::{
     AxisOrder, Imported,
+    element_type::bits_of,
     wire::{Damage, Wire, WireField},
 };
 use crate::{
+    deploy::Quantised,
     error::{Error, Result},
-    files::Weights,
+    files::{StoredWords, Weights},
     nn::Graph,
 };
-use message::{AttributeValue, Message, floats, model, value_info};
+use message::{AttributeValue, Message, model, tensor, value_info};
 use network::Nodes;
 use std::{collections::BTreeMap, path::Path};
 
@@ -25,6 +28,9 @@ const OPSET: i64 = 13;
 /// The oldest operator set in whose words a generator can be written: bounds of `Clip` and amounts of `Pad` are
 /// inputs.
 const OLDEST: i64 = 11;
+
+/// The oldest operator set that knows a scale per channel.
+const OLDEST_QUANTISED: i64 = 13;
 
 /// How names of nodes and tensors of a generator in front of a network begin.
 pub const GENERATOR: &str = "neuralfuse/";
@@ -40,6 +46,50 @@ pub struct Exported<'a> {
     pub bits: u32,
 }
 
+/// The generator of a file: in float, or in int8 (QDQ).
+#[derive(Clone, Copy, Debug)]
+pub enum Front<'a> {
+    /// Weights that are stored words, as floats.
+    Float(Exported<'a>),
+    /// Words, and activations on grids.
+    Quantised(&'a Quantised<'a>),
+}
+
+impl<'a> From<Exported<'a>> for Front<'a> {
+    fn from(generator: Exported<'a>) -> Self {
+        Self::Float(generator)
+    }
+}
+
+impl<'a> From<&'a Quantised<'a>> for Front<'a> {
+    fn from(generator: &'a Quantised<'a>) -> Self {
+        Self::Quantised(generator)
+    }
+}
+
+impl Front<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Float(generator) => &generator.graph.name,
+            Self::Quantised(by) => &by.network.name,
+        }
+    }
+
+    fn chw(&self) -> [u32; 3] {
+        match self {
+            Self::Float(Exported { graph, .. }) => graph.nodes[graph.input()].chw,
+            Self::Quantised(by) => by.network.chw,
+        }
+    }
+
+    fn oldest(&self) -> i64 {
+        match self {
+            Self::Float(_) => OLDEST,
+            Self::Quantised(_) => OLDEST_QUANTISED,
+        }
+    }
+}
+
 /// Mean and standard deviation per channel that a network expects of its input, of values from 0 to 1.
 pub type PerChannel = (Vec<f32>, Vec<f32>);
 
@@ -47,11 +97,12 @@ pub type PerChannel = (Vec<f32>, Vec<f32>);
 ///
 /// # Errors
 /// Tensors are missing, or cannot be quantised.
-pub fn generator(generator: Exported<'_>) -> Result<Vec<u8>> {
+pub fn generator<'a>(generator: impl Into<Front<'a>>) -> Result<Vec<u8>> {
+    let generator = generator.into();
     let mut nodes = Nodes::new("");
     fused(&mut nodes, generator, "images", "output", None)?;
-    let dims = generator.graph.nodes[generator.graph.input()].chw;
-    let graph = graph_of(&nodes, &generator.graph.name, &dims, "output", &dims);
+    let dims = generator.chw();
+    let graph = graph_of(&nodes, generator.name(), &dims, "output", &dims);
     Ok(model(&graph, OPSET).0)
 }
 
@@ -59,9 +110,9 @@ pub fn generator(generator: Exported<'_>) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Tensors are missing, or cannot be quantised.
-pub fn with_network(generator: Exported<'_>, base: Exported<'_>) -> Result<Vec<u8>> {
+pub fn with_network<'a>(generator: impl Into<Front<'a>>, base: Exported<'_>) -> Result<Vec<u8>> {
     let mut nodes = Nodes::new(GENERATOR);
-    fused(&mut nodes, generator, "images", "protected", None)?;
+    fused(&mut nodes, generator.into(), "images", "protected", None)?;
     let mut of_base = Nodes::new("");
     let scores = of_base.network(base.graph, base.weights, base.bits, "protected")?;
     of_base.push_to("scores", "Flatten", &[&scores], &[]);
@@ -84,7 +135,7 @@ fn graph_of(nodes: &Nodes<'_>, name: &str, input: &[u32], output: &str, dims: &[
 /// the classifier wants its input.
 fn fused(
     nodes: &mut Nodes<'_>,
-    generator: Exported<'_>,
+    generator: Front<'_>,
     x: &str,
     output: &str,
     normalisation: Option<&PerChannel>,
@@ -96,8 +147,12 @@ fn fused(
         let shift: Vec<f32> = mean.iter().map(|mean| 2.0 * mean - 1.0).collect();
         images = nodes.affine(x, &scale, &shift);
     }
-    let Exported { graph, weights, bits } = generator;
-    let added = nodes.network(graph, weights, bits, &images)?;
+    let added = match generator {
+        Front::Float(Exported { graph, weights, bits }) => {
+            nodes.network(graph, weights, bits, &images)?
+        }
+        Front::Quantised(by) => quantised::network(nodes, by, &images)?,
+    };
     let sum = nodes.push("Add", &[&images, &added], &[]);
     let (low, high) = (nodes.constant(&[], &[-1.0]), nodes.constant(&[], &[1.0]));
     let Some((mean, std)) = normalisation else {
@@ -134,17 +189,19 @@ pub fn patched(
 ///
 /// # Errors
 /// As [`patched`]; an operator set in which no generator can be written.
-pub fn protected(
+pub fn protected<'a>(
     bytes: &[u8],
     path: &Path,
     imported: &Imported,
     values: &BTreeMap<String, Vec<f32>>,
-    generator: Exported<'_>,
+    generator: impl Into<Front<'a>>,
     normalisation: Option<&PerChannel>,
 ) -> Result<Vec<u8>> {
-    if imported.opset < OLDEST {
+    let generator = generator.into();
+    let oldest = generator.oldest();
+    if imported.opset < oldest {
         let what =
-            format!("it uses operator set {}; a generator needs {OLDEST} or newer", imported.opset);
+            format!("it uses operator set {}; a generator needs {oldest} or newer", imported.opset);
         let hint = "convert it with onnx.version_converter.convert_version(model, 13), or export the generator alone \
                     and join the two with onnx.compose.merge_models";
         return Err(Error::format(path, what, hint));
@@ -168,6 +225,28 @@ pub fn protected(
         }
     }
     rewritten(bytes, path, imported, values, Some(&(&input, nodes)))
+}
+
+/// Writes the words of 32 bits of a bias in place of those that a file has.
+///
+/// # Errors
+/// [`Error::Format`]: the file does not hold the tensor as bytes.
+pub fn patch_bias(
+    bytes: &mut [u8],
+    path: &Path,
+    imported: &Imported,
+    (name, words): (&str, &[i32]),
+) -> Result<()> {
+    let raw = imported.anatomy.tensors.get(name).and_then(|place| place.raw.clone());
+    let raw = raw.and_then(|range| bytes.get_mut(range));
+    let Some(raw) = raw.filter(|raw| raw.len() == 4 * words.len()) else {
+        let what = format!("the bias {name} does not lie in the file as bytes");
+        let hint = "save the network with onnx.save_model(model, path), which stores tensors with their bytes";
+        return Err(Error::format(path, what, hint));
+    };
+    let new: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    raw.copy_from_slice(&new);
+    Ok(())
 }
 
 /// Name of the input of a protected network.
@@ -204,14 +283,22 @@ fn rewritten(
         let Some(place) = imported.anatomy.tensors.get(name) else {
             return Err(refuse("is computed, not stored"));
         };
-        if place.element_type != 1 {
-            return Err(refuse("is not float32, so that it cannot hold the quantised values"));
-        }
-        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let raw = match (place.element_type, imported.weights.words.get(name)) {
+            (1, words) => {
+                let read = imported.weights.tensors.get(name).filter(|_| words.is_some());
+                let own = place.raw.as_ref().and_then(|range| bytes.get(range.clone()));
+                floats(values, own, read.map_or(&[], |tensor| &tensor.data))
+            }
+            (kind, Some(stored)) => packed(kind, stored, values),
+            _ => return Err(refuse("is not float32, so that it cannot hold the quantised values")),
+        };
         match &place.raw {
             Some(range) if range.len() == raw.len() => patched[range.clone()].copy_from_slice(&raw),
             Some(_) => return Err(refuse("has another size than its layer")),
-            None => drop(anew.insert(place.range.start, floats(name, &place.shape, values))),
+            None => {
+                let written = tensor(name, &place.shape, place.element_type, &raw);
+                anew.insert(place.range.start, written);
+            }
         }
     }
     let damaged = |damage: Damage| {
@@ -235,6 +322,31 @@ fn rewritten(
         return Err(Error::format(path, what, hint));
     }
     Ok(file.0)
+}
+
+/// The bytes of float values. Where the file's own nodes quantise what it stores, `read` are the values that this gives: one that
+/// is as it was keeps the file's `own` bytes.
+fn floats(values: &[f32], own: Option<&[u8]>, read: &[f32]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let places = bytes.chunks_exact_mut(4).zip(own.unwrap_or(&[]).chunks_exact(4));
+    for ((new, own), (value, read)) in places.zip(values.iter().zip(read)) {
+        if value.to_bits() == read.to_bits() {
+            new.copy_from_slice(own);
+        }
+    }
+    bytes
+}
+
+/// The bytes of a tensor of this element type whose words stand for these values: of words of four bits two to a byte,
+/// the first in its low half.
+fn packed(kind: i64, stored: &StoredWords, values: &[f32]) -> Vec<u8> {
+    let byte = |(i, value): (usize, &f32)| stored.parameters.word_of(i, *value) as u8;
+    let bytes: Vec<u8> = values.iter().enumerate().map(byte).collect();
+    if bits_of(kind) == Some(4) {
+        let pair = |pair: &[u8]| pair[0] & 15 | pair.get(1).map_or(0, |high| high << 4);
+        return bytes.chunks(2).map(pair).collect();
+    }
+    bytes
 }
 
 fn graph(

@@ -17,7 +17,7 @@ use crate::{
 
 /// Nodes and stored tensors, whose names all begin in the same way.
 pub(super) struct Nodes<'a> {
-    prefix: &'a str,
+    pub(super) prefix: &'a str,
     pub(super) nodes: Vec<Message>,
     pub(super) tensors: Vec<Message>,
     /// Number of values that were named.
@@ -36,7 +36,7 @@ impl<'a> Nodes<'a> {
         Self { prefix, nodes: Vec::new(), tensors: Vec::new(), count: 0 }
     }
 
-    fn name(&mut self, op: &str) -> String {
+    pub(super) fn name(&mut self, op: &str) -> String {
         self.count += 1;
         format!("{}{op}_{}", self.prefix, self.count)
     }
@@ -72,7 +72,7 @@ impl<'a> Nodes<'a> {
         name
     }
 
-    fn indices(&mut self, values: &[i64]) -> String {
+    pub(super) fn indices(&mut self, values: &[i64]) -> String {
         let name = self.name("indices");
         self.tensors.push(integers(&name, values));
         name
@@ -118,6 +118,10 @@ impl<'a> Nodes<'a> {
             let dims: Vec<i64> = param.shape.iter().map(|&n| n as i64).collect();
             let name = format!("{}{}", self.prefix, param.name);
             self.tensors.push(match param.role {
+                // Words of a file stand for these numbers already.
+                Role::Weight if weights.words.contains_key(&param.name) => {
+                    floats(&name, &dims, &tensor.data)
+                }
                 Role::Weight => floats(&name, &dims, &dequantize(&quantize(&tensor.data, bits)?)),
                 // Every image of a batch gets the learned one.
                 Role::Image => floats(&name, &[&[1], &dims[..]].concat(), &tensor.data),
@@ -190,13 +194,8 @@ impl<'a> Nodes<'a> {
                 attributes.push(("dilations", ints(*dilation)));
                 attributes.push(("group", AttributeValue::Int(layer.groups.into())));
                 if *transposed {
-                    let [_, xh, xw] = graph.nodes[from].chw;
-                    let left = |i: usize, input: u32, output: u32| {
-                        let reach = (window.kernel[i] - 1) * dilation[i] + 1;
-                        let whole = (input - 1) * window.stride[i] + reach;
-                        output + window.before[i] + window.after[i] - whole
-                    };
-                    attributes.push(("output_padding", ints([left(0, xh, h), left(1, xw, w)])));
+                    let from = graph.nodes[from].chw;
+                    attributes.push(output_padding(*window, *dilation, from, node.chw));
                     self.push("ConvTranspose", &bound, &attributes)
                 } else {
                     self.push("Conv", &bound, &attributes)
@@ -216,17 +215,7 @@ impl<'a> Nodes<'a> {
                 }
                 self.push("AveragePool", &[x], &attributes)
             }
-            Op::Upsample(factor) => {
-                let by = *factor as f32;
-                let (roi, scales) =
-                    (self.constant(&[0], &[]), self.constant(&[4], &[1.0, 1.0, by, by]));
-                let attributes = [
-                    ("mode", AttributeValue::Text("nearest")),
-                    ("coordinate_transformation_mode", AttributeValue::Text("asymmetric")),
-                    ("nearest_mode", AttributeValue::Text("floor")),
-                ];
-                self.push("Resize", &[x, &roi, &scales], &attributes)
-            }
+            Op::Upsample(factor) => self.upsample(*factor, x),
             Op::Concat => {
                 let [a, b] = pair(&inputs)?;
                 self.push("Concat", &[&a, &b], &[("axis", AttributeValue::Int(1))])
@@ -282,6 +271,18 @@ impl<'a> Nodes<'a> {
         self.push("Reshape", &[x, &shape], &[])
     }
 
+    /// Nearest-neighbour enlargement.
+    pub(super) fn upsample(&mut self, factor: u32, x: &str) -> String {
+        let by = factor as f32;
+        let (roi, scales) = (self.constant(&[0], &[]), self.constant(&[4], &[1.0, 1.0, by, by]));
+        let attributes = [
+            ("mode", AttributeValue::Text("nearest")),
+            ("coordinate_transformation_mode", AttributeValue::Text("asymmetric")),
+            ("nearest_mode", AttributeValue::Text("floor")),
+        ];
+        self.push("Resize", &[x, &roi, &scales], &attributes)
+    }
+
     fn pointwise(&mut self, function: Pointwise, x: &str) -> String {
         match function {
             Pointwise::Clip { low, high } => {
@@ -304,11 +305,20 @@ impl<'a> Nodes<'a> {
                 let gate = self.push("Sigmoid", &[x], &[]);
                 self.push("Mul", &[x, &gate], &[])
             }
+            // Spelled out, because a range of its own is no type of a word that ONNX knows.
+            Pointwise::FakeQuantise { step, least, most } => {
+                let step = self.constant(&[], &[step]);
+                let (least, most) = (self.constant(&[], &[least]), self.constant(&[], &[most]));
+                let steps = self.push("Div", &[x, &step], &[]);
+                let steps = self.push("Round", &[&steps], &[]);
+                let steps = self.push("Clip", &[&steps, &least, &most], &[]);
+                self.push("Mul", &[&steps, &step], &[])
+            }
         }
     }
 
     /// Padding, cropping, subsampling and channel slices.
-    fn gather(
+    pub(super) fn gather(
         &mut self,
         gather: Gather,
         [xc, xh, xw]: [u32; 3],
@@ -357,7 +367,22 @@ impl<'a> Nodes<'a> {
     }
 }
 
-fn of_window(window: Window, after: [u32; 2]) -> Vec<(&'static str, AttributeValue)> {
+/// What a transposed convolution has to add to the size of its output.
+pub(super) fn output_padding(
+    window: Window,
+    dilation: [u32; 2],
+    [_, xh, xw]: [u32; 3],
+    [_, h, w]: [u32; 3],
+) -> (&'static str, AttributeValue) {
+    let left = |i: usize, input: u32, output: u32| {
+        let reach = (window.kernel[i] - 1) * dilation[i] + 1;
+        let whole = (input - 1) * window.stride[i] + reach;
+        output + window.before[i] + window.after[i] - whole
+    };
+    ("output_padding", ints([left(0, xh, h), left(1, xw, w)]))
+}
+
+pub(super) fn of_window(window: Window, after: [u32; 2]) -> Vec<(&'static str, AttributeValue)> {
     let ([top, left], [bottom, right]) = (window.before, after);
     vec![
         ("kernel_shape", ints(window.kernel)),

@@ -114,7 +114,7 @@ impl Lowering<'_> {
     }
 
     /// The activation with one slope below 0.
-    fn leaky(&mut self, x: &Operand, slope: f32) -> Taken<Operand> {
+    pub(super) fn leaky(&mut self, x: &Operand, slope: f32) -> Taken<Operand> {
         match slope {
             0.0 => self.pointwise(x, Graph::relu),
             1.0 => Ok(x.clone()),

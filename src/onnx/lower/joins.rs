@@ -36,29 +36,39 @@ impl Lowering<'_> {
             return self.scaled(&x, &HostTensor::ints(vec![-1]), |c| (c, 0.0));
         }
         for next in rest {
-            all = match (all, next) {
-                (Item::Constant(a), Item::Constant(b)) => {
-                    let name = if matches!(op, "Sum" | "Mean") { "Add" } else { op };
-                    let value = super::super::arithmetic::combine(name, &a.value, &b.value)?;
-                    Item::Constant(super::super::value::Constant::made(value))
-                }
-                (Item::Operand(x), Item::Constant(c)) => {
-                    Item::Operand(self.with_constant(op, &x, &c.value, false)?)
-                }
-                (Item::Constant(c), Item::Operand(x)) => {
-                    Item::Operand(self.with_constant(op, &x, &c.value, true)?)
-                }
-                (Item::Operand(a), Item::Operand(b)) => {
-                    Item::Operand(self.with_tensor(op, &a, &b)?)
-                }
-                _ => Item::Unknown,
-            };
+            all = self.pair(op, all, next)?;
         }
         let Item::Operand(y) = all else { return Err(Reason::damaged("its inputs are not there")) };
         if op == "Mean" {
             return self.scaled(&y, &HostTensor::ints(vec![count as i64]), |n| (1.0 / n, 0.0));
         }
         Ok(y)
+    }
+
+    /// Two items, of which one at least depends on the image, combined by an operator.
+    pub(super) fn combined(&mut self, op: &str, a: Item, b: Item) -> Taken<Operand> {
+        match self.pair(op, a, b)? {
+            Item::Operand(y) => Ok(y),
+            _ => Err(Reason::damaged("its inputs are not there")),
+        }
+    }
+
+    fn pair(&mut self, op: &str, a: Item, b: Item) -> Taken<Item> {
+        Ok(match (a, b) {
+            (Item::Constant(a), Item::Constant(b)) => {
+                let name = if matches!(op, "Sum" | "Mean") { "Add" } else { op };
+                let value = super::super::arithmetic::combine(name, &a.value, &b.value)?;
+                Item::Constant(super::super::value::Constant::made(value))
+            }
+            (Item::Operand(x), Item::Constant(c)) => {
+                Item::Operand(self.with_constant(op, &x, &c.value, false)?)
+            }
+            (Item::Constant(c), Item::Operand(x)) => {
+                Item::Operand(self.with_constant(op, &x, &c.value, true)?)
+            }
+            (Item::Operand(a), Item::Operand(b)) => Item::Operand(self.with_tensor(op, &a, &b)?),
+            _ => Item::Unknown,
+        })
     }
 
     fn with_constant(
@@ -258,6 +268,11 @@ impl Lowering<'_> {
         for i in 0..node.inputs.len() {
             parts.push(self.tensor(node, i)?);
         }
+        self.joined(node, &parts)
+    }
+
+    /// Tensors joined along the axis that a node names.
+    pub(super) fn joined(&mut self, node: &NodeProto, parts: &[Operand]) -> Taken<Operand> {
         let rank = parts.first().map_or(0, |first| first.dims.len());
         let axis = axis_of(node.int("axis").unwrap_or(1), rank + 1)?;
         let Some(axis) = axis.checked_sub(1) else {
@@ -270,7 +285,7 @@ impl Lowering<'_> {
             std::iter::once(axis).chain((0..rank).filter(|&i| i != axis)).collect();
         let mut nodes = Vec::new();
         let mut dims = Vec::new();
-        for part in &parts {
+        for part in parts {
             if part.dims.len() != rank {
                 return Err(Reason::damaged("it joins tensors with other numbers of axes"));
             }

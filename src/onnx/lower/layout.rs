@@ -77,6 +77,8 @@ impl Lowering<'_> {
             }
             None => node.float("value").unwrap_or(0.0),
         };
+        // The constant around a quantised tensor is a word like those inside.
+        let fill = self.words_in(node.input(0)).map_or(fill, |words| words.value(fill));
         let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
         for (i, &axis) in axes.iter().enumerate() {
             let size = |pad: i64| {

@@ -63,15 +63,37 @@ impl Lowering<'_> {
         Ok((name, constant.ok_or_else(|| Reason::damaged("it has no weights"))?))
     }
 
-    fn bias_of(&mut self, node: &NodeProto, k: usize) -> Taken<Option<String>> {
-        let Some(bias) = self.constant(node, 2)? else { return Ok(None) };
-        self.parameter(node, (node.input(2).unwrap_or_default(), &bias), &[k]).map(Some)
+    /// The bias that a node reads as its input `i`, with its name.
+    fn bias_of(&mut self, node: &NodeProto, i: usize) -> Taken<Option<(String, Constant)>> {
+        let bias = self.constant(node, i)?;
+        Ok(bias.map(|bias| (node.input(i).unwrap_or_default().to_owned(), bias)))
+    }
+
+    /// The name of the parameter that a bias of `k` numbers becomes.
+    fn with_bias(
+        &mut self,
+        node: &NodeProto,
+        bias: Option<(String, Constant)>,
+        k: usize,
+    ) -> Taken<Option<String>> {
+        bias.map(|(name, bias)| self.parameter(node, (&name, &bias), &[k])).transpose()
     }
 
     /// `Conv`.
     pub(super) fn convolution(&mut self, node: &NodeProto) -> Taken<Operand> {
-        let x = self.tensor(node, 0)?;
-        let (input, weight) = self.weights_of(node)?;
+        let (x, weights) = (self.tensor(node, 0)?, self.weights_of(node)?);
+        let bias = self.bias_of(node, 2)?;
+        self.convolved(node, x, weights, bias)
+    }
+
+    /// A tensor convolved as the attributes of a node say.
+    pub(super) fn convolved(
+        &mut self,
+        node: &NodeProto,
+        x: Operand,
+        (input, weight): (String, Constant),
+        bias: Option<(String, Constant)>,
+    ) -> Taken<Operand> {
         let (kernel, sequence) = kernel(node, &weight.value.dims)?;
         let image = rows_and_columns(&x.dims, sequence)?;
         let window = Sliding::of(node, kernel, sequence)?;
@@ -96,8 +118,8 @@ impl Lowering<'_> {
         };
         let shape = [k, weight.value.dims[1], kernel[0], kernel[1]];
         let source = self.image(&inner)?;
-        let weight = self.weight(node, (&input, &weight), &shape)?;
-        let bias = self.bias_of(node, k)?;
+        let weight = self.weight(node, (&input, &weight), (&shape, Order::OutIn))?;
+        let bias = self.with_bias(node, bias, k)?;
         let names = ParamNames { weight: &weight, bias: bias.as_deref() };
         let dilation = [small(window.dilation[0])?, small(window.dilation[1])?];
         let y = self.graph.convolution(source, names, small(k)?, over, small(groups)?, dilation)?;
@@ -132,8 +154,9 @@ impl Lowering<'_> {
         let (over, output) = window.transposed(image, extra, wanted)?;
         let shape = [x.dims[0], weight.value.dims[1], kernel[0], kernel[1]];
         let source = self.image(&x)?;
-        let weight = self.weight(node, (&input, &weight), &shape)?;
-        let bias = self.bias_of(node, k)?;
+        let weight = self.weight(node, (&input, &weight), (&shape, Order::InOut))?;
+        let bias = self.bias_of(node, 2)?;
+        let bias = self.with_bias(node, bias, k)?;
         let names = ParamNames { weight: &weight, bias: bias.as_deref() };
         let dilation = [small(window.dilation[0])?, small(window.dilation[1])?];
         let y =
@@ -207,7 +230,8 @@ impl Lowering<'_> {
         Ok(y)
     }
 
-    fn fully_connected(
+    /// A tensor times a matrix of weights, plus a bias.
+    pub(super) fn fully_connected(
         &mut self,
         node: &NodeProto,
         x: &Operand,
@@ -250,7 +274,7 @@ impl Lowering<'_> {
             _ => self.as_chw(x, vector)?,
         };
         let shape = weight.value.dims.clone();
-        let weight = self.weight(node, (&input, &weight), &shape)?;
+        let weight = self.weight(node, (&input, &weight), (&shape, order))?;
         let bias = match bias {
             None => None,
             Some((input, bias)) => {

@@ -6,6 +6,7 @@ mod layout;
 mod linear;
 mod parameters;
 mod pools;
+mod quantised;
 mod resize;
 mod tensor;
 mod unsupported;
@@ -30,7 +31,6 @@ use crate::{
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     path::PathBuf,
-    rc::Rc,
 };
 
 /// What a name stands for.
@@ -68,6 +68,8 @@ pub(super) struct Lowering<'m> {
     /// Images of a batch that the file is made for; 1 if any.
     pub(super) batch: usize,
     values: HashMap<String, Item>,
+    /// What the words of quantised activations stand for, by the name of the value.
+    quantised: HashMap<String, quantised::ActivationWords>,
     stored: HashMap<&'m str, &'m TensorProto>,
     /// Nodes that read each value.
     readers: HashMap<&'m str, Vec<usize>>,
@@ -104,6 +106,7 @@ impl<'m> Lowering<'m> {
             weights: Weights::default(),
             batch,
             values: HashMap::new(),
+            quantised: HashMap::new(),
             stored,
             readers: HashMap::new(),
             fused: HashSet::new(),
@@ -193,6 +196,7 @@ impl<'m> Lowering<'m> {
             let folded = fold((self.model, &self.folder), node, &inputs, &mut self.budget)?;
             return Ok(folded.into_iter().map(Item::Constant).collect());
         }
+        self.pass_words(node);
         if is_move(&node.op) {
             return self.move_elements(node);
         }
@@ -218,6 +222,9 @@ impl<'m> Lowering<'m> {
                 self.stripped.push(format!("Dropout {}", node.label()));
                 self.tensor(node, 0)?
             }
+            "QuantizeLinear" => self.quantise(node)?,
+            "DequantizeLinear" => self.dequantise(node)?,
+            op if quantised::is_known(op) => self.quantised_operator(node)?,
             "Cast" | "CastLike" => self.cast(node)?,
             "Shape" => {
                 let dims = self.tensor(node, 0)?.full(self.batch);
@@ -250,8 +257,7 @@ impl<'m> Lowering<'m> {
             self.notes
                 .insert("weights lie in files beside it, which its SHA-256 does not cover".into());
         }
-        let constant =
-            Constant { value: Rc::new(value), stored: Some(name.to_owned()), changed: Vec::new() };
+        let constant = Constant::of(value, Some(name.to_owned()), Some(tensor.kind));
         self.values.insert(name.to_owned(), Item::Constant(constant.clone()));
         Ok(Item::Constant(constant))
     }
@@ -304,6 +310,10 @@ impl<'m> Lowering<'m> {
         if !is_float(kind) {
             let what = format!("it makes {} of the network's values", kind_name(kind));
             return Err(Reason::new(what, unsupported::REPLACE));
+        }
+        if self.words_in(node.input(0)).is_some() {
+            let what = "it takes the words of a quantised tensor for numbers";
+            return Err(Reason::new(what, "dequantise it with DequantizeLinear"));
         }
         if kind != 1 {
             self.notes.insert(format!("it casts to {}: computed in float32", kind_name(kind)));

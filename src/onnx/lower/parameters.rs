@@ -8,6 +8,25 @@ use super::{
     },
     LayerSource, Lowering,
 };
+use crate::{
+    files::{QuantisationParameters, WideWords},
+    kernels::quantise::fault_dequantize::Order,
+};
+use std::rc::Rc;
+
+/// Refuses scales of other channels than those that a layer makes.
+fn of_channels(parameters: &QuantisationParameters, shape: &[usize], order: Order) -> Taken<()> {
+    let axis = if order == Order::OutIn { 0 } else { 1 };
+    let inner: usize = shape[axis + 1..].iter().product();
+    let channels = parameters.scales.len();
+    if channels == 1 || (channels == shape[axis] && parameters.inner == inner) {
+        return Ok(());
+    }
+    let what = format!(
+        "its weights {shape:?} have {channels} scales, and not one for each of their outputs"
+    );
+    Err(Reason::new(what, "quantise weights per tensor, or per output channel"))
+}
 
 impl Lowering<'_> {
     /// Adds the weights of a layer under the name of their stored tensor. Faults hit stored words, so that
@@ -16,7 +35,7 @@ impl Lowering<'_> {
         &mut self,
         node: &NodeProto,
         (input, constant): (&str, &Constant),
-        shape: &[usize],
+        (shape, order): (&[usize], Order),
     ) -> Taken<String> {
         let name = constant.stored.clone().unwrap_or_else(|| input.to_owned());
         if let Some(user) = self.users.get(&name) {
@@ -25,6 +44,10 @@ impl Lowering<'_> {
             return Err(Reason::new(what, advice));
         }
         self.insert(&name, constant, shape)?;
+        if let Some(words) = constant.words.as_ref().filter(|_| constant.changed.is_empty()) {
+            of_channels(&words.parameters, shape, order)?;
+            self.weights.insert_words(&name, shape, (**words).clone());
+        }
         self.users.insert(name.clone(), node.label());
         if constant.stored.is_none() {
             self.notes.insert(format!(
@@ -63,6 +86,13 @@ impl Lowering<'_> {
             name = format!("{stored}#{copies}");
         }
         self.insert(&name, constant, shape)?;
+        // A bias of words, of this layer alone, whose numbers are what the words stand for.
+        let own = |wide: &&Rc<WideWords>| {
+            name == stored && constant.value.data == Numbers::Floats(wide.values())
+        };
+        if let Some(wide) = constant.wide.as_ref().filter(own) {
+            self.weights.wide.insert(name.clone(), (**wide).clone());
+        }
         self.users.insert(name.clone(), node.label());
         Ok(name)
     }
@@ -74,7 +104,7 @@ impl Lowering<'_> {
                 let what = format!("its parameter {name} is of integers");
                 return Err(Reason::new(
                     what,
-                    "give the float network: nf-gpu quantises its weights itself",
+                    "give them scales: quantise the network with DequantizeLinear or in QLinear operators",
                 ));
             }
         };

@@ -22,7 +22,12 @@ impl Lowering<'_> {
             return Err(Reason::new(what, "export the network without return_indices"));
         }
         let x = self.tensor(node, 0)?;
-        let x = self.unframed(&x)?;
+        self.pooled(node, &x)
+    }
+
+    /// A tensor pooled as the attributes of a node say.
+    pub(super) fn pooled(&mut self, node: &NodeProto, x: &Operand) -> Taken<Operand> {
+        let x = self.unframed(x)?;
         let sequence = x.dims.len() == 2;
         let image = rows_and_columns(&x.dims, sequence)?;
         let mut kernel = pair(node, "kernel_shape", 0, sequence)?;
@@ -54,8 +59,13 @@ impl Lowering<'_> {
     /// A mean, sum or maximum over axes of each image: over all pixels, or over the axes of a node.
     pub(super) fn reduction(&mut self, node: &NodeProto) -> Taken<Operand> {
         let x = self.tensor(node, 0)?;
+        self.reduced(node, x)
+    }
+
+    /// A tensor reduced as a node says.
+    pub(super) fn reduced(&mut self, node: &NodeProto, x: Operand) -> Taken<Operand> {
         let rank = x.dims.len();
-        let global = node.op.starts_with("Global");
+        let global = node.op.contains("Global");
         let axes: Vec<usize> = if global {
             (1..rank).collect()
         } else {

@@ -4,6 +4,7 @@ use super::super::{
     model::{NodeProto, OnnxModel},
     reasons::Reason,
 };
+use super::quantised::RUNTIME;
 
 /// Advice where only another layer helps.
 pub(super) const REPLACE: &str =
@@ -24,6 +25,7 @@ const KNOWN: &[&str] = &[
     "Conv",
     "ConvTranspose",
     "DepthToSpace",
+    "DequantizeLinear",
     "Div",
     "Dropout",
     "Expand",
@@ -46,6 +48,7 @@ const KNOWN: &[&str] = &[
     "PRelu",
     "Pad",
     "Pow",
+    "QuantizeLinear",
     "ReduceMax",
     "ReduceMean",
     "ReduceSum",
@@ -75,7 +78,6 @@ const OF_CONSTANTS: &[&str] = &[
     "Ceil",
     "Constant",
     "ConstantOfShape",
-    "DequantizeLinear",
     "Equal",
     "Exp",
     "Floor",
@@ -102,16 +104,14 @@ pub(super) fn reason(node: &NodeProto, model: &OnnxModel) -> Option<Reason> {
     let own = node.domain.is_empty();
     let says = |what: &str, advice: &str| Some(Reason::new(what, advice));
     match op {
-        "QuantizeLinear" => says("activations are quantised here, and that is not computed", FLOAT),
-        op if op.starts_with("QLinear")
-            || op.starts_with("QGemm")
-            || op.starts_with("QAttention") =>
-        {
-            says("it computes with quantised values, which is not done", FLOAT)
+        op if super::quantised::is_known(op) && (own || node.domain == RUNTIME) => None,
+        op if op.starts_with("QLinear") || op.starts_with("QAttention") => {
+            says("this operator of quantised tensors is not computed", FLOAT)
         }
         "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" => says(
             "it quantises activations by what they are at run time",
-            "quantise statically, or give the float network: nf-gpu quantises its weights itself (--precision)",
+            "quantise statically (quantize_static), or give the float network: nf-gpu quantises its weights itself \
+             (--precision)",
         ),
         "If" | "Loop" | "Scan" => says(
             "which nodes run is decided while it runs",

@@ -136,12 +136,12 @@ fn pixels(
     (0..c * h * w).map(one).collect()
 }
 
-struct Conv {
-    window: Window,
-    dilation: [u32; 2],
-    groups: u32,
-    from: [u32; 3],
-    to: [u32; 3],
+pub(super) struct Conv {
+    pub(super) window: Window,
+    pub(super) dilation: [u32; 2],
+    pub(super) groups: u32,
+    pub(super) from: [u32; 3],
+    pub(super) to: [u32; 3],
 }
 
 impl Conv {
@@ -167,7 +167,7 @@ impl Conv {
         }
     }
 
-    fn forward(&self, x: &[f64], w: &[f64]) -> Vec<f64> {
+    pub(super) fn forward(&self, x: &[f64], w: &[f64]) -> Vec<f64> {
         let taps = (self.window.kernel[0] * self.window.kernel[1]) as usize;
         let (planes, pixels) =
             ((self.from[1] * self.from[2]) as usize, (self.to[1] * self.to[2]) as usize);
@@ -184,7 +184,7 @@ impl Conv {
         y
     }
 
-    fn transposed(&self, x: &[f64], w: &[f64]) -> Vec<f64> {
+    pub(super) fn transposed(&self, x: &[f64], w: &[f64]) -> Vec<f64> {
         let taps = (self.window.kernel[0] * self.window.kernel[1]) as usize;
         let (planes, pixels) =
             ((self.from[1] * self.from[2]) as usize, (self.to[1] * self.to[2]) as usize);

@@ -19,7 +19,7 @@ use crate::{
 use std::fs;
 
 /// Weights with batch norms and biases that are not the identity.
-fn random(graph: &Graph, seed: u64) -> Weights {
+pub(super) fn random(graph: &Graph, seed: u64) -> Weights {
     let mut weights = initialise(graph, true, seed);
     for param in &graph.params {
         let tensor = weights.tensors.get_mut(&param.name).unwrap();
@@ -51,7 +51,7 @@ fn image(len: usize) -> Vec<f32> {
 }
 
 /// `clamp(x + G(x), -1, 1)` of a generator with the weights that it stores.
-fn protect(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
+pub(super) fn protect(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
     let added = evaluate(graph, &stored(graph, weights, GENERATOR_BITS), x);
     x.iter().zip(added).map(|(&x, g)| (f64::from(x) + g).clamp(-1.0, 1.0) as f32).collect()
 }

@@ -4,5 +4,7 @@ mod evaluate;
 mod exports;
 mod fixtures;
 mod hostile;
+mod qdq;
+mod quantised;
 mod refusals;
 mod write;

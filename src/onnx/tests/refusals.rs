@@ -41,8 +41,7 @@ fn every_operator_that_is_not_run_says_what_to_do() {
         ("Softplus", "this activation is not computed", "train with one of these"),
         ("LayerNormalization", "statistics of each image", "BatchNormalization is"),
         ("LRN", "statistics of each image", "BatchNormalization is"),
-        ("QuantizeLinear", "activations are quantised here", "give the float network"),
-        ("QLinearConv", "computes with quantised values", "--precision"),
+        ("QLinearSoftmax", "of quantised tensors is not computed", "--precision"),
         ("ConvInteger", "at run time", "quantise statically"),
         ("DynamicQuantizeLinear", "at run time", "quantise statically"),
         ("If", "decided while it runs", "onnxsim"),
@@ -221,7 +220,7 @@ fn damaged_files_are_called_so() {
         &["x", "w"],
         "c",
     );
-    says(&ints.head("c", 1), &["its parameter w is of integers", "float network"]);
+    says(&ints.head("c", 1), &["its parameter w is of integers", "give them scales"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Tables of numbers for other programs: comma-separated values as RFC 4180 defines them.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::Value;
 
 use super::eval_json::{EvaluatedGenerator, Evaluation, Perturbed, Savings};
 use crate::{error::Result, files::atomic};
@@ -18,6 +20,28 @@ impl Csv {
     /// Adds a row.
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.0.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// The rows of a JSON document: a column for each field of any of them, in the order in which fields first
+    /// appear. A field of an object within a row is named by its path, `times.median_ms`; the values of a list are
+    /// separated by spaces; lists of objects, which would be tables of their own, are left out.
+    pub(crate) fn of_records(rows: &Value) -> Self {
+        let (mut names, mut cells) = (Vec::new(), Vec::new());
+        for row in rows.as_array().into_iter().flatten() {
+            let mut fields = Vec::new();
+            flatten("", row, &mut fields);
+            for (name, _) in &fields {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+            cells.push(fields.into_iter().collect::<BTreeMap<_, _>>());
+        }
+        let mut csv = Self::new(names.iter().cloned());
+        for mut fields in cells {
+            csv.row(names.iter().map(|name| fields.remove(name).unwrap_or_default()));
+        }
+        csv
     }
 
     /// Puts a column before all others whose cells are alike, unless `value` is empty.
@@ -52,6 +76,32 @@ impl Csv {
     /// Writes the lines, whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         atomic::write(path, self.text())
+    }
+}
+
+/// Adds the fields of a row, each with its path and the text of its cell.
+fn flatten(path: &str, value: &Value, fields: &mut Vec<(String, String)>) {
+    let cell = match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flatten(&path, value, fields);
+            }
+            return;
+        }
+        Value::Array(list) if list.iter().any(Value::is_object) => return,
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(" "),
+        value => plain(value),
+    };
+    fields.push((path.to_owned(), cell));
+}
+
+/// The text of a value in a cell.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
     }
 }
 
@@ -93,7 +143,7 @@ fn left(saving: Option<f64>) -> String {
 /// Name of a column, and its cell in a row.
 type MapColumn = (&'static str, fn(&MapRow<'_>) -> String);
 
-const MAP_COLUMNS: [MapColumn; 19] = [
+const MAP_COLUMNS: [MapColumn; 21] = [
     ("base", |r| r.e.base.model.clone()),
     ("generator", |r| r.generator(|g| &g.name)),
     ("generator_sha256", |r| r.generator(|g| &g.file_sha256)),
@@ -112,6 +162,12 @@ const MAP_COLUMNS: [MapColumn; 19] = [
         r.of_map(|p, i| p.accuracy_nf.as_ref()?.each.get(i).copied().map(number))
     }),
     ("flipped_bits", |r| r.of_map(|p, i| p.flipped_bits.each.get(i).map(u64::to_string))),
+    ("flipped_bias_bits", |r| {
+        r.of_map(|p, i| p.flipped_bias_bits.as_ref()?.each.get(i).map(u64::to_string))
+    }),
+    ("flipped_activation_bits", |r| {
+        r.of_map(|p, i| p.flipped_activation_bits.as_ref()?.each.get(i).map(u64::to_string))
+    }),
     ("voltage (of Vmin)", |r| known(r.map.and_then(|(p, _)| r.savings.voltage.or(p.voltage)))),
     ("energy (% of nominal)", |r| left(r.savings.alone)),
     ("energy_nf (% of nominal)", |r| left(r.savings.behind)),
@@ -160,6 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_document_become_columns_by_path() {
+        let rows = serde_json::json!([
+            {"name": "a", "times": {"median_ms": 0.1, "each": [1, 2]}, "parts": [{"x": 1}]},
+            {"name": "b, c", "why": null, "ok": true},
+        ]);
+        let wanted =
+            "name,times.each,times.median_ms,ok,why\r\na,1 2,0.1,,\r\n\"b, c\",,,true,\r\n";
+        assert_eq!(Csv::of_records(&rows).text(), wanted);
+        assert_eq!(Csv::of_records(&serde_json::json!([])).text(), "\r\n");
+    }
+
+    #[test]
     fn every_fault_map_has_a_row() {
         let mut bare = sample();
         bare.generator = None;
@@ -174,12 +242,13 @@ mod tests {
         assert_eq!(
             lines[2],
             format!(
-                "resnet18,ConvL,{sha256},8,f32,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,81"
+                "resnet18,ConvL,{sha256},8,f32,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,,,81"
             )
         );
         assert!(
-            lines[3].starts_with("resnet18,,,8,f32,cifar10,") && lines[3].ends_with(",30,,4,,81,")
+            lines[3].starts_with("resnet18,,,8,f32,cifar10,")
+                && lines[3].ends_with(",30,,4,,,,81,")
         );
-        assert!(lines[5].ends_with(",accuracy,,,,92.6,89.8,,,,,,"), "{text}");
+        assert!(lines[5].ends_with(",accuracy,,,,92.6,89.8,,,,,,,,"), "{text}");
     }
 }

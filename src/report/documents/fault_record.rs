@@ -43,10 +43,28 @@ pub struct FaultRecord {
     pub per_bit: Vec<u64>,
     /// Counts per layer, in `state_dict` order.
     pub per_layer: Vec<LayerRecord>,
+    /// Counts of biases, where they can fail; the other counts are of weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub biases: Option<BiasRecord>,
     /// SHA-256 of the faulty file.
     pub file_sha256: String,
     /// Commit of the program.
     pub commit: String,
+}
+
+/// What faults did to biases that are words of 32 bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BiasRecord {
+    /// Cells that store a bit of a bias.
+    pub stored_bits: u64,
+    /// Number of these cells that are faulty.
+    pub faulty_cells: u64,
+    /// Stored bits that read differently.
+    pub flipped_bits: u64,
+    /// Number of these bits at bit 0 (least significant), 1, ... of the word.
+    pub per_bit: Vec<u64>,
+    /// Counts per bias, in the order of their layers.
+    pub per_layer: Vec<LayerRecord>,
 }
 
 /// One layer of a [`FaultRecord`].

@@ -7,8 +7,8 @@ use std::path::Path;
 /// An operation on the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slice {
-    /// The row that it is drawn in: `GPU`, `host`.
-    pub track: &'static str,
+    /// The row that it is drawn in: `GPU`, `host`, `rank 1`.
+    pub track: String,
     /// Name of the operation.
     pub name: String,
     /// Start in seconds from the beginning of the timeline.
@@ -23,8 +23,8 @@ pub struct Slice {
 pub fn save(path: &Path, title: &str, slices: &[Slice]) -> Result<()> {
     let mut tracks: Vec<&str> = Vec::new();
     for slice in slices {
-        if !tracks.contains(&slice.track) {
-            tracks.push(slice.track);
+        if !tracks.contains(&slice.track.as_str()) {
+            tracks.push(&slice.track);
         }
     }
     let mut events = vec![
@@ -59,8 +59,8 @@ mod tests {
     fn slices_are_complete_events_in_microseconds_on_tracks_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace.json");
-        let slice = |track, begin, seconds| Slice {
-            track,
+        let slice = |track: &str, begin, seconds| Slice {
+            track: track.into(),
             name: "conv2d \"plain\"".into(),
             begin,
             seconds,

@@ -98,7 +98,10 @@ pub(crate) fn maps<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) ->
 }
 
 /// Writes that table, whole or not at all.
-pub(crate) fn save_maps(path: &Path, evaluations: &[Evaluation]) -> Result<()> {
+pub(crate) fn save_maps<'a>(
+    path: &Path,
+    evaluations: impl IntoIterator<Item = &'a Evaluation>,
+) -> Result<()> {
     maps(evaluations).save(path)
 }
 

@@ -3,6 +3,7 @@
 
 use super::table::faults;
 use crate::{
+    fault::FloatFormat,
     report::documents::eval_json::{Evaluation, Perturbed},
     words,
 };
@@ -71,7 +72,7 @@ pub fn unknown<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> Opt
         for p in e.perturbed.iter().filter(|p| e.energy_of(p).is_none()) {
             // Accesses are counted for weights of one byte, so a voltage does not help with other
             // precisions.
-            if e.precision != 8 {
+            if e.precision != 8 && e.precision != FloatFormat::BITS {
                 bits.insert(e.precision);
                 continue;
             }

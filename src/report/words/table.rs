@@ -167,8 +167,18 @@ fn row(e: &Evaluation, p: &Perturbed, nf: bool) -> Vec<String> {
         cells.push(p.accuracy_nf.as_ref().map_or_else(unknown, spread));
         cells.push(p.recovery.map_or_else(unknown, |r| format!("{r:+.1}")));
     }
-    cells.push(words::share(p.flipped_bits.mean_rate, 3));
+    cells.push(flipped(p, |rate| words::share(rate, 3)));
     cells
+}
+
+/// The share of stored bits that changed: of the weights, and of biases and activations where these can fail.
+pub(crate) fn flipped(p: &Perturbed, share: impl Fn(f64) -> String) -> String {
+    let weights = share(p.flipped_bits.mean_rate);
+    let beside = [("biases", &p.flipped_bias_bits), ("activations", &p.flipped_activation_bits)];
+    let beside = beside.iter().filter_map(|(name, of)| Some((name, of.as_ref()?)));
+    let beside = beside.map(|(name, of)| format!(", {name} {}", share(of.mean_rate)));
+    let beside: String = beside.collect();
+    if beside.is_empty() { weights } else { format!("weights {weights}{beside}") }
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ class TrainFlags(TypedDict, total=False):
     shared: float | None
     bits: int | str | None
     layers: str | None
+    stored: str | None
+    faults_in: str | Sequence[str] | None
+    activation_map: str | None
     ber: float | None
     precision: int | None
     dtype: Literal["f32", "f16", "auto"] | None
@@ -38,6 +41,8 @@ class TrainFlags(TypedDict, total=False):
     steps: int | None
     batch_size: int | None
     micro_batch: int | Literal["auto"] | None
+    group: int | None
+    mixed: bool | None
     lr: float | None
     schedule: Literal["reference", "cosine", "constant"] | None
     augment: Literal["safe", "reference", "none"] | None
@@ -60,6 +65,7 @@ class TrainFlags(TypedDict, total=False):
     require_gpu: bool | None
     kernel_variant: str | Sequence[str] | None
     no_tune: bool | None
+    csv: _Path | None
 
 class EvalFlags(TypedDict, total=False):
     model: str | None
@@ -81,6 +87,9 @@ class EvalFlags(TypedDict, total=False):
     shared: float | None
     bits: int | str | None
     layers: str | None
+    stored: str | None
+    faults_in: str | Sequence[str] | None
+    activation_map: str | None
     ber: float | Sequence[float] | None
     seeds: int | str | range | Sequence[int] | None
     precision: int | None
@@ -93,6 +102,9 @@ class EvalFlags(TypedDict, total=False):
     confusion: bool | None
     sensitivity: bool | None
     protect: bool | int | None
+    shard: str | None
+    merge: _Path | Sequence[_Path] | None
+    mixed: bool | None
     out: _Path | None
     csv: _Path | None
     logits: _Path | None
@@ -116,6 +128,9 @@ class InjectFlags(TypedDict, total=False):
     shared: float | None
     bits: int | str | None
     layers: str | None
+    stored: str | None
+    faults_in: str | Sequence[str] | None
+    activation_map: str | None
     ber: float | None
     seed: int | None
     precision: int | None
@@ -132,6 +147,7 @@ class EnergyFlags(TypedDict, total=False):
     points: _Path | None
     table: bool | None
     min_accuracy: float | None
+    csv: _Path | None
 
 class ReportFlags(TypedDict, total=False):
     out: _Path | None

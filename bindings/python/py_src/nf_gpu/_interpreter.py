@@ -218,6 +218,10 @@ _POINTWISE = {
     "hard-sigmoid": lambda node, x: torch.clamp(node["alpha"] * x + node["beta"], 0, 1),
     "hard-swish": lambda node, x: functional.hardswish(x),
     "silu": lambda node, x: functional.silu(x),
+    # The gradient goes straight through inside the range.
+    "fake-quantise": lambda node, x: torch.fake_quantize_per_tensor_affine(
+        x, node["step"], 0, int(node["least"]), int(node["most"])
+    ),
     "upsample": lambda node, x: functional.interpolate(x, scale_factor=node["factor"], mode="nearest"),
 }
 

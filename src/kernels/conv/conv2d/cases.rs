@@ -261,6 +261,10 @@ fn f16_operands() -> Result<Vec<Case>> {
     let conv = forward(3, 7, 13, 19, 67, 3, 1, 1)?;
     let strided = forward(2, 9, 8, 6, 34, 3, 2, 1)?;
     let up = half(Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?);
+    let up_sixteens =
+        half(Conv2d::transposed(Nhwc::new(1, 5, 7, 16), 32, Window::square(4, 2, 1))?);
+    let sum_sixteens =
+        Conv2d { copies: 2, shared_input: true, ..forward(1, 5, 7, 6, 16, 3, 1, 1)? };
     let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
     let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
     let copies = Conv2d { copies: 3, ..conv };
@@ -281,6 +285,15 @@ fn f16_operands() -> Result<Vec<Case>> {
         ("all", shared, full, Values::Integers),
         ("relu6", conv, Fusion { ceiling: Some(6.0), ..full }, Values::Integers),
         ("affine", conv, affine, Values::Floats),
+        // Channels in sixteens, of which a step sums two: their number is even or odd.
+        ("", forward(1, 1, 67, 16, 65, 1, 1, 0)?, none, Values::Wide),
+        ("", forward(2, 5, 7, 16, 33, 3, 1, 1)?, none, Values::Floats),
+        ("all", Conv2d { copies: 2, ..forward(1, 5, 7, 48, 20, 3, 1, 1)? }, full, Values::Integers),
+        ("", forward(1, 9, 8, 32, 9, 3, 2, 1)?.grad_input(), none, Values::Floats),
+        ("mask", forward(2, 5, 7, 19, 48, 3, 1, 1)?.grad_input(), gated, Values::Integers),
+        ("mask", up_sixteens.grad_input(), Fusion { residual: false, ..gated }, Values::Floats),
+        ("", up_sixteens, none, Values::Integers),
+        ("sum", sum_sixteens.grad_input(), gated, Values::Integers),
         ("", up, none, Values::Floats),
         ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
         ("", up.grad_input(), none, Values::Floats),

@@ -191,6 +191,14 @@ impl Conv2d {
             && self.x.c.max(self.y.c) <= 64
     }
 
+    /// Whether the variants `tile128` to `tile16`, and those with cooperative matrices, compute it: a word has bits for 15
+    /// rows and columns of taps, and octets of pixels are counted in 24 bits.
+    pub(super) fn fits_tiles(self) -> bool {
+        !self.is_general()
+            && self.window.kernel.iter().all(|&n| n < 16)
+            && self.x.pixels() < 1 << 27
+    }
+
     /// The gather that turns the output's gradient into the input's; it reads the transposed weights.
     /// Copies of a shared input are summed.
     #[must_use]

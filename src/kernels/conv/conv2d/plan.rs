@@ -9,7 +9,8 @@ use crate::{
     error::{Error, Result},
     kernels::{
         desc::{Access, KernelDesc, Params},
-        plan::{DispatchGrid, Plan},
+        plan::{DispatchGrid, Dtype, Plan},
+        tiles,
     },
     shape::Nhwc,
 };
@@ -139,6 +140,9 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         .with("MASK_OUT", flag(fusion.mask_out))
         .with("DTYPE", conv.dtype.code())
         .with("GENERAL", flag(conv.is_general()))
+        .with("TILES", flag(conv.fits_tiles()))
+        .with("MATRICES", flag(conv.fits_tiles() && conv.dtype == Dtype::F16))
+        .with("WHOLE", flag(conv.x.c.is_multiple_of(16)))
         .costing(conv.flops())
         .classed(class(conv, fusion));
     plan.constants.extend(fusion.rectifier()?);
@@ -154,7 +158,12 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         // A subgroup of `subgroup8` computes 32 output channels: with few channels most of its lanes would idle.
         plan = match conv.y.c4() {
             0..=2 => plan.preferring(&["narrow8", "plain"]),
-            3..=4 => plan.preferring(&["narrow8"]),
+            3..=4 => plan.preferring(&["narrow8", "tile16"]),
+            _ if conv.fits_tiles() => {
+                let repeats = y_copies * classes;
+                let pixels = conv.y.n * plane;
+                plan.preferring(tiles::fastest(&variants::TILES, conv.y.c, pixels, repeats))
+            }
             _ => plan,
         };
     }
@@ -164,17 +173,16 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        kernels::{plan::Dtype, winograd::Form},
-        shape::Window,
-    };
+    use crate::{kernels::winograd::Form, shape::Window};
 
     #[test]
     fn variants_come_in_the_order_that_suits_the_adapter() {
         let names = |software| KERNEL.ordered(software).iter().map(|v| v.name).collect::<Vec<_>>();
-        let gpu = ["coop16", "coop8", "tile", "sliding", "plain", "subgroup8", "narrow8"];
-        let cpu = ["subgroup8", "narrow8", "sliding", "plain", "coop16", "coop8", "tile"];
-        assert_eq!((names(false).as_slice(), names(true).as_slice()), (&gpu[..], &cpu[..]));
+        let tiles = ["tile64", "tile128", "tile32", "tile16", "tile"];
+        let coop = ["coop16_wide", "coop16", "coop8"];
+        let gpu = [&coop[..], &tiles, &["sliding", "plain", "subgroup8", "narrow8"]].concat();
+        let cpu = [&["subgroup8", "narrow8", "sliding", "plain"][..], &coop, &tiles].concat();
+        assert_eq!((names(false), names(true)), (gpu, cpu));
     }
 
     #[test]
@@ -200,9 +208,23 @@ mod tests {
             plan(conv, Fusion::default()).unwrap()
         };
         assert_eq!(of(8, 1).preferred, ["narrow8", "plain"]);
-        assert_eq!((of(16, 1).preferred, of(17, 1).preferred), (&["narrow8"][..], &[][..]));
+        assert_eq!(of(16, 1).preferred, ["narrow8", "tile16"]);
+        // So few pixels fill more of a GPU in narrow tiles.
+        assert_eq!(of(17, 1).preferred.last(), Some(&"tile16"));
         let narrow = KERNEL.variants.iter().find(|v| v.name == "narrow8").unwrap();
         assert!(narrow.serves(&of(8, 1)) && !narrow.serves(&of(8, 2)));
+    }
+
+    #[test]
+    fn tiles_serve_what_their_digits_and_bits_can_count() {
+        let serving = |n, side, kernel| {
+            let conv =
+                Conv2d::forward(Nhwc::new(n, side, side, 4), 4, Window::square(kernel, 1, 0));
+            let plan = plan(conv.unwrap(), Fusion::default()).unwrap();
+            KERNEL.variants.iter().find(|v| v.serves(&plan)).unwrap().name
+        };
+        assert_eq!([serving(1, 20, 15), serving(1, 20, 16)], ["tile64", "tile"]);
+        assert_eq!([serving(127, 1024, 3), serving(128, 1024, 3)], ["tile64", "tile"]);
     }
 
     #[test]

@@ -1,57 +1,111 @@
 //! The variants of the convolution, `shaders/conv/conv2d*.wgsl`, the best first.
 
-use crate::kernels::desc::{Requires, Suits, Variant, WORKGROUPS};
+use crate::kernels::{
+    desc::{Requires, Suits, Variant, WORKGROUPS},
+    tiles::{Preferred, Tile},
+};
 
 /// A variant's text: the lines that enable features, the pieces that all variants share, its further
 /// pieces, and its own file.
 macro_rules! joined {
-    ($([$($first:literal),+],)? $($own:literal),+) => {
+    ($([$($first:literal),+],)? $($own:literal $(/ $stem:literal)?),+) => {
         crate::wgsl!(
             $($($first,)+)? "lib/grid", "lib/lanes", "lib/special", "lib/operand", "lib/conv2d", "lib/epilogue",
-            $($own),+
+            $($own $(/ $stem)?),+
         )
     };
 }
 
 /// The text of a variant of cooperative matrices.
 macro_rules! cooperative {
-    ($own:literal) => {
+    ($matrices:literal, $own:literal) => {
         joined!(
             ["lib/cooperative", "lib/cooperative_tile"],
-            "lib/conv2d_tile",
+            "lib/conv2d_place",
+            "lib/conv2d_digits",
+            "lib/conv2d_gather",
             "lib/conv2d_coop",
+            $matrices,
             $own
         )
     };
 }
 
-pub(super) static ALL: [Variant; 7] = [
+/// A variant whose lanes own 8 x 8 results, of `$workgroup` lanes and with the tile `$tile`.
+macro_rules! tile8 {
+    ($name:literal, $stem:literal, $workgroup:literal, $tile:expr) => {
+        Variant {
+            name: $name,
+            stem: $stem,
+            wgsl: joined!(
+                "lib/conv2d_place",
+                "lib/conv2d_octet",
+                "lib/tile8",
+                "lib/tile8_step",
+                "lib/conv2d_digits",
+                "lib/conv2d_gather",
+                "lib/conv2d_tile8",
+                "conv" / $stem
+            ),
+            workgroups: &[$workgroup],
+            tile: |_| $tile,
+            requires: Requires::Nothing,
+            suits: Suits::Hardware,
+            only: Some(("TILES", 1)),
+            trusted: true,
+        }
+    };
+}
+
+pub(super) static ALL: [Variant; 12] = [
+    Variant {
+        name: "coop16_wide",
+        stem: "conv2d_coop16_wide",
+        wgsl: cooperative!("lib/cooperative_16_wide", "conv/conv2d_coop16_wide"),
+        workgroups: &[256],
+        tile: |_| [16, 128, 1],
+        requires: Requires::WideCooperativeMatrix(16),
+        suits: Suits::Hardware,
+        only: Some(("MATRICES", 1)),
+        trusted: true,
+    },
     Variant {
         name: "coop16",
         stem: "conv2d_coop16",
-        wgsl: cooperative!("conv/conv2d_coop16"),
+        wgsl: cooperative!("lib/cooperative_16", "conv/conv2d_coop16"),
         workgroups: &[256],
         tile: |_| [16, 128, 1],
         requires: Requires::CooperativeMatrix(16),
         suits: Suits::Hardware,
-        only: Some(("DTYPE", 1)),
+        only: Some(("MATRICES", 1)),
         trusted: true,
     },
     Variant {
         name: "coop8",
         stem: "conv2d_coop8",
-        wgsl: cooperative!("conv/conv2d_coop8"),
+        wgsl: cooperative!("lib/cooperative_8", "conv/conv2d_coop8"),
         workgroups: &[128],
         tile: |_| [16, 64, 1],
         requires: Requires::CooperativeMatrix(8),
         suits: Suits::Hardware,
-        only: Some(("DTYPE", 1)),
+        only: Some(("MATRICES", 1)),
         trusted: true,
     },
+    tile8!("tile64", "conv2d_tile64", 128, [16, 128, 1]),
+    tile8!("tile128", "conv2d_tile128", 256, [32, 128, 1]),
+    tile8!("tile32", "conv2d_tile32", 128, [8, 256, 1]),
+    tile8!("tile16", "conv2d_tile16", 64, [4, 256, 1]),
+    // 8 x 4 results take half of the registers: GCN runs one subgroup of 8 x 8 at a time and two of these
+    // (docs/benchmarks/isa.md).
     Variant {
         name: "tile",
         stem: "conv2d_tile",
-        wgsl: joined!("lib/conv2d_tile", "conv/conv2d_tile"),
+        wgsl: joined!(
+            "lib/conv2d_place",
+            "lib/conv2d_octet",
+            "lib/conv2d_tile",
+            "conv/conv2d_tile"
+        ),
         workgroups: &[256, 128],
         tile: |workgroup| [16, workgroup / 2, 1],
         requires: Requires::Nothing,
@@ -104,4 +158,12 @@ pub(super) static ALL: [Variant; 7] = [
         only: None,
         trusted: true,
     },
+];
+
+/// The tiles of 8 x 8 results a lane, with the variants to try first where one of them suits the shape.
+pub(super) const TILES: [(Tile, Preferred); 4] = [
+    (Tile { width: 64, height: 128, share: 95 }, &["coop16_wide", "coop16", "coop8", "tile64"]),
+    (Tile { width: 128, height: 128, share: 96 }, &["coop16_wide", "coop16", "coop8", "tile128"]),
+    (Tile { width: 32, height: 256, share: 91 }, &["coop16_wide", "coop16", "coop8", "tile32"]),
+    (Tile { width: 16, height: 256, share: 86 }, &["coop16_wide", "coop16", "coop8", "tile16"]),
 ];

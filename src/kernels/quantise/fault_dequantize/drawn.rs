@@ -24,7 +24,7 @@ pub(super) struct Drawn {
 impl Drawn {
     pub(super) fn of(faults: &Faults, place: Place, bits: u32) -> Result<Self> {
         let mut drawn = Self {
-            cells: faults.positions.stored(bits)?,
+            cells: faults.weight_cells(bits)?,
             thresholds: faults.rates().map(threshold),
             ..Self::default()
         };
@@ -38,6 +38,11 @@ impl Drawn {
             Model::Reference(_) => {
                 (drawn.mapped, drawn.map_words) = (1, CELL_MAP_WORDS);
                 drawn.map_stride = 2 * CELL_MAP_WORDS;
+            }
+            Model::Pattern(pattern) => {
+                let words = pattern.words();
+                (drawn.mapped, drawn.map_words, drawn.map_stride) = (2, words, 2 * words);
+                drawn.map_first = place.address % words;
             }
             Model::Profile(_, map) => {
                 let cells = &map.cells;

@@ -1,6 +1,9 @@
 //! Both layouts of a layer's weights, on the host: for the twin, and for weights that no kernel dequantises.
 
-use super::plan::{Order, Transposed, of_gradient};
+use super::{
+    plan::of_gradient,
+    stored::{Order, Transposed},
+};
 use crate::shape::Rsck;
 use std::ops::Mul;
 

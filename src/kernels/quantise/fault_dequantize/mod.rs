@@ -4,10 +4,12 @@
 mod drawn;
 mod layout;
 mod plan;
+mod stored;
 mod twin;
 
 pub use layout::{laid_out, stored_at, transposed};
-pub use plan::{FaultDequantizeParams, KERNEL, Order, StoredLayer, Transposed, of_gradient, plan};
+pub use plan::{FaultDequantizeParams, KERNEL, of_gradient, plan};
+pub use stored::{Order, StoredLayer, Transposed, WordMeaning};
 
 use crate::kernels::twin::{Suite, suite};
 use twin::{cases, random};

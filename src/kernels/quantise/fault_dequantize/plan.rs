@@ -1,10 +1,13 @@
 //! The fused fault kernel: mask, XOR, sign extension, scale, both layouts, counts;
 //! `shaders/quantise/fault_dequantize.wgsl`.
 
-use super::drawn::Drawn;
+use super::{
+    drawn::Drawn,
+    stored::{Order, StoredLayer, Transposed},
+};
 use crate::{
     error::{Error, Result},
-    fault::{Faults, Place, check_bits},
+    fault::{Faults, FloatFormat, check_bits},
     kernels::{
         desc::{Access, KernelDesc, Params, Requires, Variant},
         plan::{DispatchGrid, Plan},
@@ -35,10 +38,12 @@ crate::params! {
         layer: u32,
         /// Number of faultable layers.
         layers: u32,
-        /// Bits per weight, 2 to 8.
+        /// Bits per weight: 2 to 8, or 16 of floats.
         bits: u32,
-        /// Index of the tensor among the scales.
+        /// Index of the tensor's scale, or of that of its output channel 0.
         scale: u32,
+        /// Index among the scales of the zero point that belongs to it.
+        zero: u32,
         /// Bits of a word that are stored and can fail.
         cells: u32,
         /// 0: faulty cells flip; 1: they are stuck at their polarity; 2: each direction has its own
@@ -78,8 +83,12 @@ macro_rules! joined {
             "lib/grid",
             $multiply,
             "lib/philox",
+            "lib/cells",
+            "lib/drawn",
             "lib/flipped",
+            "lib/half_value",
             "lib/fault_dequantize",
+            "lib/weight_layouts",
             $own
         )
     };
@@ -136,56 +145,13 @@ const TOGETHER: u32 = 64;
 /// Upper bound of the invocations of a workgroup.
 const MOST_LANES: u32 = 1024;
 
-/// Order of a layer's stored weights, as PyTorch has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// `[K, C, R, S]`: convolutions and linear layers.
-    OutIn,
-    /// `[C, K, R, S]`: transposed convolutions.
-    InOut,
-}
-
-/// Second layout of the weights, for input gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transposed {
-    /// There is none: wt is not touched.
-    Absent,
-    /// wt is `[copies, R, S, K, C]`.
-    PerTap,
-    /// wt is `[copies, K, R S C]`, as a fully connected layer on R x S pixels reads it.
-    Flat,
-}
-
-/// A stored layer, or the words of some of its output channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StoredLayer {
-    /// Shape of the weights; a linear layer on 1x1 pixels has R = S = 1.
-    pub shape: Rsck,
-    /// Order of the stored weights.
-    pub order: Order,
-    /// Number of groups of channels, each with its own `shape.c` input channels; with several the order is
-    /// [`Order::OutIn`].
-    pub groups: u32,
-    /// Index among all faultable layers, and address in memory.
-    pub place: Place,
-    /// Bits per weight, 2 to 8.
-    pub bits: u32,
-    /// Offset in, and length of, a buffer of channel scales that multiply wt. They are a frozen batch
-    /// norm's, so that the input gradient needs no dispatch for them.
-    pub fold: Option<(u32, u32)>,
-    /// Index in the layer of the first word here.
-    pub first_word: u32,
-    /// Whether and how wt is written.
-    pub transposed: Transposed,
-}
-
 /// Dequantises copies of a layer from one set of stored words, each with the faults of its seed.
 /// `copies` is the range of copies in the buffers to write. The number of flipped bits is added to
 /// `flips[copy, layer, bit]`. Without `faults` no bit flips, and `seeds` and `flips` are not touched.
 ///
 /// # Errors
 /// The layer is empty or its copies are too large for 32-bit indices; there are no copies; there is
-/// no such scale or layer; or weights do not have 2 to 8 bits, or none of the bits that can fail.
+/// no such scale or layer; or weights do not have 2 to 8 bits (floats 16), or none of the bits that can fail.
 pub fn plan(
     layer: StoredLayer,
     copies: Range<u32>,
@@ -194,10 +160,26 @@ pub fn plan(
     scales_len: u32,
     layers: u32,
 ) -> Result<Plan> {
-    let StoredLayer { shape, order, groups, place, bits, fold, first_word, transposed } = layer;
+    let StoredLayer { shape, order, groups, place, bits, meaning, fold, first_word, transposed } =
+        layer;
     let index = place.layer;
-    check_bits(bits)?;
-    check_scale(scale_index, scales_len)?;
+    let (memory, counts) = (meaning.memory(), meaning.counts());
+    match meaning.float {
+        None => drop(check_bits(bits)?),
+        Some(format) if bits == FloatFormat::BITS => {
+            if meaning.per_channel || meaning.zero_point.is_some() {
+                return Err(Error::Shape(format!(
+                    "words of {format} with a scale or a zero point"
+                )));
+            }
+        }
+        Some(format) => return Err(Error::Shape(format!("words of {format} of {bits} bits"))),
+    }
+    for first in [Some(scale_index), meaning.zero_point].into_iter().flatten() {
+        let last =
+            if meaning.per_channel { first.saturating_add(shape.k.max(1) - 1) } else { first };
+        check_scale(last, scales_len)?;
+    }
     let drawn = faults.map(|faults| Drawn::of(faults, place, bits)).transpose()?;
     let drawn = drawn.unwrap_or_default();
     if fold.is_some_and(|(offset, len)| offset.checked_add(shape.k).is_none_or(|end| end > len)) {
@@ -215,10 +197,10 @@ pub fn plan(
     }
     let other = of_gradient(shape, groups);
     let (elements, in_wt) = (elements(shape, copies.end)?, elements(other, copies.end)?);
-    let words = shape.len().div_ceil(4);
+    let words = shape.len().div_ceil(memory.per_word());
     let outer = if order == Order::OutIn { shape.k } else { shape.c };
     // If stored rows consist of whole words they are taken as rows, else the layer is one row.
-    let whole = (shape.len() / outer).is_multiple_of(4);
+    let whole = (shape.len() / outer).is_multiple_of(memory.per_word());
     let (rows, row_words) = if whole { (outer, words / outer) } else { (1, words) };
     let params = FaultDequantizeParams {
         taps: shape.r * shape.s,
@@ -232,6 +214,7 @@ pub fn plan(
         layers,
         bits,
         scale: scale_index,
+        zero: meaning.zero_point.unwrap_or(0),
         cells: drawn.cells,
         model: drawn.model,
         threshold: drawn.thresholds[0],
@@ -255,7 +238,7 @@ pub fn plan(
         fold.map_or(16, |(_, len)| 4 * u64::from(len)),
         4 * elements,
         if transposed == Transposed::Absent { 16 } else { 4 * in_wt },
-        32 * copies64 * u64::from(layers),
+        4 * u64::from(counts) * copies64 * u64::from(layers),
         drawn.map_bytes(copies64),
     ];
     let pieces = row_words.div_ceil(EACH);
@@ -284,13 +267,26 @@ pub fn plan(
         Transposed::PerTap => 1,
         Transposed::Flat => 2,
     };
-    Ok(plan
+    let plan = plan
         .with("FAULTS", u32::from(faults.is_some()))
         .with("FOLD", u32::from(fold.is_some() && transposed > 0))
         .with("TRANSPOSED", transposed)
         .with("GROUPS", groups)
         .with("MAPPED", drawn.mapped)
-        .with("LOTS", u32::from(drawn.lot_cut.is_some())))
+        .with("LOTS", u32::from(drawn.lot_cut.is_some()));
+    // Symmetric words have the shader's defaults.
+    let floats = meaning.float.is_some();
+    let meant = [
+        ("SIGNED", 0, !meaning.signed && !floats),
+        ("CHANNELS", 1, meaning.per_channel),
+        ("ZEROS", 1, meaning.zero_point.is_some()),
+        ("FLOATS", if meaning.float == Some(FloatFormat::F16) { 1 } else { 2 }, floats),
+        ("PER", memory.per_word(), floats),
+        ("COUNTS", counts, floats),
+        ("STREAM", memory.stream(), floats),
+    ];
+    let others = meant.into_iter().filter(|(.., differs)| *differs);
+    Ok(others.fold(plan, |plan, (name, value, _)| plan.with(name, value)))
 }
 
 /// Shape of the weights of a layer's input gradient, [`Transposed::PerTap`]: C is the number of output channels of one
@@ -314,8 +310,9 @@ fn elements(shape: Rsck, copies: u32) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stored::WordMeaning;
     use super::*;
-    use crate::fault::{FaultModel, Positions};
+    use crate::fault::{FaultModel, Place, Positions};
 
     #[test]
     fn a_wrong_layer_copy_scale_or_bit_is_refused() {
@@ -325,6 +322,7 @@ mod tests {
             groups: 1,
             place: Place { layer: 1, address: 432 },
             bits: 8,
+            meaning: WordMeaning::SYMMETRIC,
             fold: None,
             first_word: 0,
             transposed: Transposed::PerTap,
@@ -333,6 +331,20 @@ mod tests {
         assert_eq!(ok(layer, 0..2).unwrap(), [432 * 4, 4, 16, 16, 18_432, 18_432, 128, 16]);
         let absent = StoredLayer { transposed: Transposed::Absent, ..layer };
         assert_eq!(ok(absent, 0..2).unwrap()[5], 16);
+        let meant =
+            |meaning, len| plan(StoredLayer { meaning, ..layer }, 0..1, None, 1, len, 2).is_ok();
+        let of_channels = WordMeaning { per_channel: true, ..WordMeaning::SYMMETRIC };
+        assert!(meant(of_channels, 65) && !meant(of_channels, 64));
+        let zeros = WordMeaning { zero_point: Some(65), ..of_channels };
+        assert!(meant(zeros, 129) && !meant(zeros, 128));
+        // Two weights to a word, 16 counts a layer.
+        let floats = WordMeaning { float: Some(FloatFormat::F16), ..WordMeaning::SYMMETRIC };
+        let halves = StoredLayer { bits: 16, meaning: floats, ..layer };
+        assert_eq!(ok(halves, 0..2).unwrap(), [864 * 4, 4, 16, 16, 18_432, 18_432, 256, 16]);
+        assert!(ok(StoredLayer { bits: 8, ..halves }, 0..1).is_err());
+        assert!(ok(StoredLayer { bits: 16, ..layer }, 0..1).is_err());
+        let scaled = WordMeaning { per_channel: true, ..floats };
+        assert!(ok(StoredLayer { meaning: scaled, ..halves }, 0..1).is_err());
         let folded = |fold| ok(StoredLayer { fold: Some(fold), ..layer }, 0..1);
         assert_eq!(folded((2, 66)).unwrap()[3], 264);
         assert!(folded((3, 66)).is_err() && folded((u32::MAX, 66)).is_err());

@@ -4,13 +4,16 @@
 use crate::{
     error::Result,
     fault::{
-        CellMap, FaultModel, Faults, Lot, Mapping, Place, Positions, dequantize, inject_from,
-        quantize,
+        Along, CellMap, ClusterFaults, FaultEffect, FaultModel, Faults, FloatFormat, LineFaults,
+        Lot, Mapping, Pattern, Place, Positions, QuantisationParameters, Quantized, StoredWords,
+        dequantize, inject_from, quantize,
     },
     kernels::{
         quantise::{
             self,
-            fault_dequantize::{Order, StoredLayer, Transposed, layout, plan::of_gradient},
+            fault_dequantize::{
+                Order, StoredLayer, Transposed, WordMeaning, layout, plan::of_gradient,
+            },
         },
         twin::{Case, Data, Random, Want},
     },
@@ -26,6 +29,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         groups: 1,
         place: Place { layer: index, address: 1000 * index },
         bits,
+        meaning: WordMeaning::SYMMETRIC,
         // Every second layer has a batch norm behind it.
         fold: (index % 2 == 0).then_some((2, k + 5)),
         first_word: 0,
@@ -64,13 +68,58 @@ pub(super) fn cases() -> Result<Vec<Case>> {
             faults(Reference, 0.2)?,
         ),
     ];
+    // Words as toolchains store them: with or without sign, scale and zero point for all or per output channel.
+    let meant = |signed, per_channel, zeros: bool, layer| StoredLayer {
+        meaning: WordMeaning { signed, per_channel, zero_point: zeros.then_some(0), float: None },
+        ..layer
+    };
+    let theirs = [
+        (meant(false, false, true, layer(3, 3, 5, 6, OutIn, 2, 8)), 2, 1, faults(Flip, 0.2)?),
+        (meant(false, false, false, layer(3, 3, 5, 6, OutIn, 1, 5)), 1, 0, faults(StuckAt, 0.3)?),
+        (meant(true, true, false, layer(3, 3, 4, 9, OutIn, 2, 8)), 2, 0, faults(Flip, 0.2)?),
+        (meant(true, true, true, layer(1, 1, 10, 7, InOut, 3, 8)), 2, 0, faults(StuckAt, 0.2)?),
+        (meant(false, true, true, layer(2, 2, 3, 5, InOut, 2, 4)), 1, 0, faults(Flip, 0.2)?),
+        (meant(false, true, true, layer(1, 1, 40, 9, OutIn, 3, 8)), 1, 0, None),
+    ];
+    // Words that are floats: odd numbers of weights, rows of whole words, groups, slices, every fault model.
+    let float = |format, layer| StoredLayer {
+        bits: FloatFormat::BITS,
+        meaning: WordMeaning { float: Some(format), ..WordMeaning::SYMMETRIC },
+        ..layer
+    };
+    let [f16, bf16] = FloatFormat::ALL;
+    let of_floats = |faults: Option<Faults>, format| -> Result<Option<Faults>> {
+        faults.map(|faults| faults.stored_as(format)).transpose()
+    };
+    let bits = |text: &str| Positions::parse(text, FloatFormat::BITS);
+    let floats = [
+        (float(f16, layer(3, 3, 5, 7, OutIn, 2, 8)), 3, 1, of_floats(faults(Flip, 0.3)?, f16)?),
+        (float(bf16, layer(3, 3, 4, 6, OutIn, 1, 8)), 2, 0, of_floats(faults(Flip, 0.3)?, bf16)?),
+        (float(f16, layer(2, 2, 9, 5, InOut, 5, 8)), 2, 0, of_floats(faults(StuckAt, 0.2)?, f16)?),
+        (float(f16, layer(3, 3, 16, 32, OutIn, 4, 8)), 2, 0, of_floats(faults(Flip, 0.01)?, f16)?),
+        (float(bf16, layer(1, 1, 40, 9, OutIn, 3, 8)), 1, 0, None),
+        (float(f16, layer(1, 1, 1, 1, OutIn, 1, 8)), 1, 0, of_floats(faults(Flip, 0.999)?, f16)?),
+        (float(f16, layer(3, 3, 16, 12, OutIn, 3, 8)), 2, 0, {
+            of_floats(Faults::profile(measured(40, Mapping::Linear)).map(Some)?, f16)?
+        }),
+        (float(f16, layer(3, 3, 16, 12, OutIn, 3, 8)), 3, 1, of_floats(lines(8, 128)?, f16)?),
+        (with(Transposed::Flat, 18, float(f16, layer(3, 2, 4, 6, OutIn, 1, 8))), 2, 0, {
+            let lot = Lot::new(0x1_2345_6789, 0.5)?;
+            of_floats(Some(Faults::asymmetric(0.3, 0.02)?.of_lot(lot)?), f16)?
+        }),
+        (float(bf16, layer(3, 3, 5, 6, OutIn, 1, 8)), 2, 0, {
+            of_floats(faults(Flip, 0.4)?, bf16)?
+                .map(|f| Ok(f.in_bits(bits("0-6,15")?)))
+                .transpose()?
+        }),
+    ];
     let grouped = |groups, layer| StoredLayer { groups, ..layer };
     // Depthwise, groups that end inside a vec4, several outputs for each input channel.
     let groups = [
         (grouped(10, layer(3, 3, 1, 10, OutIn, 2, 8)), 2, 1, faults(Flip, 0.2)?),
         (grouped(3, layer(3, 1, 2, 9, OutIn, 1, 8)), 1, 0, faults(StuckAt, 0.3)?),
         (grouped(6, layer(2, 2, 2, 12, OutIn, 4, 5)), 3, 0, faults(Reference, 0.2)?),
-        (grouped(8, layer(3, 3, 4, 8, OutIn, 2, 8)), 1, 0, None),
+        (meant(false, true, true, grouped(8, layer(3, 3, 4, 8, OutIn, 2, 8))), 1, 0, None),
         (with(Transposed::Absent, 0, grouped(4, layer(3, 3, 1, 8, OutIn, 2, 8))), 2, 0, {
             faults(Flip, 0.2)?
         }),
@@ -96,9 +145,13 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         }),
         (layer(3, 3, 64, 12, OutIn, 3, 8), 2, 0, measured(12, Mapping::Reference)?),
         (layer(3, 3, 5, 6, OutIn, 2, 8), 2, 0, Some(drawn(Asymmetric)?)),
+        (layer(3, 3, 16, 12, OutIn, 3, 8), 3, 1, lines(8, 128)?),
+        (layer(3, 3, 5, 7, OutIn, 5, 6), 2, 0, lines(64, 256)?),
     ];
     list.into_iter()
         .chain(groups)
+        .chain(theirs)
+        .chain(floats)
         .chain(more)
         .map(|(layer, copies, first, faults)| {
             let mut random = Random::new(layer.shape.len() + layer.bits);
@@ -149,12 +202,34 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
         groups,
         place: Place { layer: index, address: random.below(9_000) },
         bits,
+        meaning: WordMeaning {
+            signed: random.flag(),
+            per_channel: random.flag(),
+            zero_point: random.flag().then_some(0),
+            float: None,
+        },
         fold: random.flag().then_some((2, k + 5)),
         first_word: random.of(&[0, 0, 9, 300]),
         transposed: random.of(if groups > 1 { &layouts[..2] } else { &layouts }),
     };
+    let float = WordMeaning { float: Some(FloatFormat::F16), ..WordMeaning::SYMMETRIC };
+    let layer = match random.below(4) {
+        0 => StoredLayer { bits: FloatFormat::BITS, meaning: float, ..layer },
+        _ => layer,
+    };
     let copies = random.length(5);
     case(layer, copies, random.below(copies), faults.as_ref(), random)
+}
+
+/// A pattern of lines and clusters in a memory of this size.
+fn lines(rows: u32, columns: u32) -> Result<Option<Faults>> {
+    let (effect, share) = (FaultEffect::StuckAt, 0.9);
+    let line = LineFaults { along: Along::Row, rate: 0.3, length: None, share, effect };
+    let cluster =
+        ClusterFaults { rate: 0.01, rows: 2, columns: 3, share, effect: FaultEffect::Flip };
+    let (lines, clusters) = (vec![line], vec![cluster]);
+    let pattern = Pattern { rows, columns, lines, clusters, ..Pattern::default() };
+    Faults::of_pattern(pattern).map(Some)
 }
 
 /// A map with one cell in eight stuck at 1, and one in eight stuck at 0.
@@ -162,6 +237,27 @@ fn measured(words: u32, mapping: Mapping) -> CellMap {
     let mut random = Random::new(words);
     let mut draw = || (0..words).map(|_| random.bits() & random.bits() & random.bits()).collect();
     CellMap { stuck_at_1: draw(), stuck_at_0: draw(), mapping }
+}
+
+/// Sets what words mean: drawn scales and zero points, as many as there are channels or one of each.
+fn meant<'a>(
+    parameters: &'a mut QuantisationParameters,
+    (meaning, shape, order): (WordMeaning, Rsck, Order),
+    bits: u32,
+    random: &mut Random,
+) -> &'a QuantisationParameters {
+    parameters.signed = meaning.signed;
+    if meaning.per_channel {
+        parameters.scales = (0..shape.k).map(|_| random.float().abs() + 0.01).collect();
+        let taps = (shape.r * shape.s) as usize;
+        parameters.inner = if order == Order::OutIn { taps * shape.c as usize } else { taps };
+    }
+    if meaning.zero_point.is_some() {
+        let least = if meaning.signed { -(1 << (bits - 1)) } else { 0 };
+        let draw = |_: &f32| random.below(1 << bits).cast_signed() + least;
+        parameters.zero_points = parameters.scales.iter().map(draw).collect();
+    }
+    parameters
 }
 
 /// A case that computes the copies `first..copies` of a layer; earlier copies must stay unchanged.
@@ -172,18 +268,34 @@ fn case(
     faults: Option<&Faults>,
     random: &mut Random,
 ) -> Result<Case> {
-    let (scale_index, scales_len, layers) = (1, 3, 7);
-    let StoredLayer { shape, order, groups, place, bits, fold, first_word, transposed } = layer;
+    let layers = 7;
+    let StoredLayer { shape, order, groups, place, bits, meaning, fold, first_word, transposed } =
+        layer;
     let index = place.layer;
-    let stored = quantize(&random.ordinary(|r| r.floats(shape.len() as usize)), bits)?;
-    let mut scales = vec![f32::NAN; scales_len as usize];
-    scales[scale_index as usize] = stored.scale;
+    let values = random.ordinary(|r| r.floats(shape.len() as usize));
+    let mut stored = match meaning.float {
+        None => quantize(&values, bits)?,
+        Some(format) => Quantized::from(&StoredWords::floats(&values, format)?),
+    };
+    let of = meant(&mut stored.parameters, (meaning, shape, order), bits, random);
+    // Scales, then zero points, each between numbers that nobody may read.
+    let (nan, zeros) = ([f32::NAN], of.zero_points.iter().map(|&zero| zero as f32));
+    let scale_index = 1;
+    let zero_index = 2 + of.scales.len() as u32;
+    let scales: Vec<f32> =
+        nan.into_iter().chain(of.scales.clone()).chain(nan).chain(zeros).chain(nan).collect();
+    let layer = StoredLayer {
+        meaning: WordMeaning { zero_point: meaning.zero_point.and(Some(zero_index)), ..meaning },
+        ..layer
+    };
     let (mut seeds, mut w, mut wt) = (Vec::new(), Vec::new(), Vec::new());
     let affine = random.ordinary(|r| r.floats(fold.map_or(4, |(_, len)| len) as usize));
     // Counts of earlier dispatches, to which the kernel adds.
-    let before: Vec<u32> = (0..copies * layers * 8).map(|i| 3 * i).collect();
+    let counts = meaning.counts();
+    let before: Vec<u32> = (0..copies * layers * counts).map(|i| 3 * i).collect();
     let mut after = before.clone();
-    let mapped = faults.is_some_and(|f| f.kind() == FaultModel::Reference);
+    let of_seed = |f: &Faults| matches!(f.kind(), FaultModel::Reference | FaultModel::Pattern);
+    let mapped = faults.is_some_and(of_seed);
     let mut maps: Vec<u32> = Vec::new();
     for copy in 0..copies {
         // The reference code's seeds are 32 bits.
@@ -201,8 +313,8 @@ fn case(
                 maps.extend(cells.stuck_at_1.iter().chain(&cells.stuck_at_0));
             }
             read = faulty;
-            let at = ((copy * layers + index) * 8) as usize;
-            for (count, flips) in after[at..].iter_mut().zip(flips.per_bit) {
+            let at = ((copy * layers + index) * counts) as usize;
+            for (count, flips) in after[at..][..counts as usize].iter_mut().zip(flips.per_bit) {
                 *count += flips as u32;
             }
         }
@@ -230,7 +342,7 @@ fn case(
         first..copies,
         faults,
         scale_index,
-        scales_len,
+        scales.len() as u32,
         layers,
     )?;
     maps.resize(plan.bytes[7] as usize / 4, 0);

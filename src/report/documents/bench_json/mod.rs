@@ -13,7 +13,7 @@ pub(crate) use times::per_second;
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{error::Result, files::atomic};
 
@@ -232,6 +232,23 @@ impl Report {
     /// The document as JSON.
     pub fn document(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// What a table of the report has as rows: the cases of kernels, or where there are none, the kernels of steps.
+    pub(crate) fn records(&self) -> Value {
+        let of_step = |step: &TimedStep| {
+            let (name, batch, copies) = (step.name.clone(), step.batch, step.copies);
+            let with_step = move |kernel: &KernelShare| {
+                let mut row = json!(kernel);
+                row["step"] = json!({"name": name, "batch": batch, "copies": copies});
+                row
+            };
+            step.kernels.iter().map(with_step).collect::<Vec<_>>()
+        };
+        match &self.cases[..] {
+            [] => self.steps.iter().flat_map(of_step).collect(),
+            cases => json!(cases),
+        }
     }
 
     /// The rate of a ceiling, if it was measured.

@@ -3,12 +3,14 @@
 mod energy;
 mod perturbed;
 mod savings;
+mod shard;
 mod study;
 
 pub use crate::fault::Description;
 pub use energy::Energy;
 pub use perturbed::{ClassCounts, FlippedBits, LayerFlips, Perturbed, Spread};
 pub use savings::Savings;
+pub use shard::{Shard, ShardRecord};
 pub use study::{Part, Protected, Sensitivity};
 
 use std::{
@@ -64,6 +66,9 @@ pub struct Evaluation {
     /// The contributions of single bits and layers, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
+    /// The share of the fault maps that these results are of; absent where they are of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
     /// The files and data as the user named them; empty in documents that were written before these were
     /// recorded.
     #[serde(default, skip_serializing_if = "Given::is_empty")]
@@ -288,6 +293,7 @@ pub(crate) fn sample() -> Evaluation {
         )],
         energy: Some(Energy { saving_percent: 19.0, ..Energy::default() }),
         sensitivity: None,
+        shard: None,
         given: Given::default(),
     }
 }

@@ -27,6 +27,13 @@ pub struct Perturbed {
     /// Answers per class over all maps behind the generator, on request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes_nf: Option<ClassCounts>,
+    /// Bits of quantised activations that the faults changed, without the generator: of all images of a map; absent where
+    /// none can fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flipped_activation_bits: Option<FlippedBits>,
+    /// Bits of biases that the faults changed; absent where none can fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flipped_bias_bits: Option<FlippedBits>,
     /// Supply voltage, relative to the nominal one, if the user gave it (`--voltage`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voltage: Option<f64>,

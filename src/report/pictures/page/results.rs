@@ -8,7 +8,7 @@ use crate::report::{
         measure::Measure,
     },
     pictures::entry::{self, Entry},
-    words::{self, saving},
+    words::{self, saving, table::flipped},
 };
 
 /// The columns of the table: those with the same value in every row are left out.
@@ -130,7 +130,7 @@ fn rows(entry: &Entry<'_>, columns: Columns) -> Markup {
                     (spread("PA(NF)", p.and_then(|p| p.accuracy_nf.as_ref()), true))
                     (cell("RP", p.and_then(|p| p.recovery).map_or_else(blank, words::points)))
                 }
-                (cell("bits changed", p.map_or_else(blank, |p| words::share(p.flipped_bits.mean_rate))))
+                (cell("bits changed", p.map_or_else(blank, |p| flipped(p, words::share))))
                 @if columns.energy { (cell("energy", saved(savings.alone))) }
                 @if columns.energy && columns.nf { (cell("energy(NF)", saved(savings.behind))) }
             }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::adapter;
 use crate::report::documents::bench_json::{Report, Settings, TimedCase, per_second, roof};
@@ -94,6 +95,25 @@ impl Comparison {
         // Sums over networks come before single shapes.
         made.kernels.sort_by_key(|row| row.what != "convolutions of");
         made
+    }
+
+    /// A row for each number of each report.
+    pub(crate) fn records(&self) -> serde_json::Value {
+        let mut records = Vec::new();
+        for (section, rows) in self.sections() {
+            for row in rows {
+                let values = row.values.iter().zip(&self.reports);
+                records.extend(values.filter_map(|(value, (report, about))| {
+                    let Value { median, quartiles: [lower, upper] } = (*value)?;
+                    Some(json!({
+                        "section": section, "what": row.what, "shape": row.shape, "unit": row.unit,
+                        "report": report, "adapter": about,
+                        "median": median, "lower_quartile": lower, "upper_quartile": upper,
+                    }))
+                }));
+            }
+        }
+        records.into()
     }
 
     /// Titles and rows of the sections that have rows.

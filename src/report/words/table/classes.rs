@@ -38,6 +38,10 @@ fn counted(e: &Evaluation) -> Vec<Counted<'_>> {
 }
 
 fn name(e: &Evaluation, class: usize) -> String {
+    // Behind the classes are images that got no answer.
+    if class > 0 && class == e.dataset.classes.len() {
+        return "no answer".into();
+    }
     e.dataset
         .classes
         .get(class)
