@@ -1,5 +1,5 @@
-// As lib/cooperative_16.wgsl, for subgroups of 64 lanes: with two regions, 32 x 64 results, in eight
-// accumulators, so that four subgroups need all operands once.
+// As lib/cooperative_16.wgsl, for subgroups of 64 lanes: with two regions, 32 x 64 results, in
+// eight accumulators, so that four subgroups need all operands once.
 
 const ROWS: u32 = 128u;
 const REGIONS: u32 = 8u;

@@ -13,9 +13,9 @@
 const CHANNELS4: u32 = 16u;
 const DEPTH: u32 = 32u;
 
-// [ROWS, DEPTH] and [channels, DEPTH]: what one lane of a matrix product reads lies together, so that
-// it takes wide loads. Rows are a little longer than needed, so that neighbouring rows begin in
-// different banks.
+// [ROWS, DEPTH] and [channels, DEPTH]: what one lane of a matrix product reads lies together, so
+// that it takes wide loads. Rows are a little longer than needed, so that neighbouring rows begin
+// in different banks.
 const PITCH: u32 = 40u;
 
 var<workgroup> row_tile: array<f16, ROWS * PITCH>;
