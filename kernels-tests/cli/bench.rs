@@ -91,6 +91,43 @@ fn a_small_step_is_broken_down() {
 }
 
 #[test]
+fn a_growing_step_is_measured_and_drawn() {
+    let place = Place::new();
+    let line = "bench --scaling --quick --batch-size 2 --copies 2 --json --out s.json --plot s.svg --csv s.csv";
+    let printed: Value = serde_json::from_str(&place.run(line).done()).unwrap();
+    let growth = printed["growth"].as_array().unwrap();
+    let numbers: Vec<(&str, Vec<u64>)> = growth
+        .iter()
+        .map(|g| {
+            let points = g["points"].as_array().unwrap().iter();
+            (g["quantity"].as_str().unwrap(), points.map(|p| p["number"].as_u64().unwrap()).collect())
+        })
+        .collect();
+    let wanted = [
+        ("perturbed copies", vec![1, 2, 4]),
+        ("images of a batch", vec![1, 2, 4]),
+        ("rows and columns", vec![16, 32, 48]),
+        ("channels of the base", vec![8, 16, 32]),
+    ];
+    assert_eq!(numbers, wanted);
+    for g in growth {
+        let bytes: Vec<u64> =
+            g["points"].as_array().unwrap().iter().map(|p| p["bytes"].as_u64().unwrap()).collect();
+        assert!(bytes.is_sorted() && bytes[0] > 0 && bytes[0] < bytes[2], "{g}");
+        assert!(g["time"]["exponent"].is_f64() && g["memory"]["off"].as_f64() >= Some(1.0), "{g}");
+    }
+    // Activations are most of it, and there are as many as pixels.
+    let exponent = growth[2]["memory"]["exponent"].as_f64().unwrap();
+    assert!((1.0..2.0).contains(&exponent), "{exponent}");
+    let csv = fs::read_to_string(place.path("s.csv")).unwrap();
+    assert!(csv.lines().count() == 13 && csv.contains("channels of the base"), "{csv}");
+    let svg = fs::read_to_string(place.path("s.svg")).unwrap();
+    assert!(svg.contains(">Time of a step<") && svg.contains(">Memory of a step<"), "{svg}");
+    place.run("bench --compare s.json --plot again.svg").done();
+    assert_eq!(svg, fs::read_to_string(place.path("again.svg")).unwrap());
+}
+
+#[test]
 fn mistakes_are_refused_before_anything_is_measured() {
     let place = Place::new();
     fs::write(place.path("text.json"), "not JSON").unwrap();
@@ -108,7 +145,9 @@ fn mistakes_are_refused_before_anything_is_measured() {
         ("bench --compare text.json --plot a.png", 2, &["--plot", ".svg"]),
     ]);
     for (line, says) in [
-        ("bench --plot a.svg", "--compare"),
+        ("bench --plot a.svg", "--scaling"),
+        ("bench --scaling --kernel add", "--scaling"),
+        ("bench --scaling --compare a.json", "--scaling"),
         ("bench --steps --no-steps", "--no-steps"),
         ("bench --compare a.json --quick", "--quick"),
         ("bench --batch-size 0", "--batch-size"),

@@ -1,13 +1,15 @@
-//! Times on the user's adapter: its own ceilings, kernels, whole steps. What `nf-gpu bench` measures.
+//! Times on the user's adapter: its own ceilings, kernels, whole steps, and how these grow. What `nf-gpu bench` measures.
 
 mod cases;
 mod ceilings;
 mod data;
+mod scaling;
 mod steps;
 mod time;
 
 pub use cases::{CasePosition, CaseSettings, cases, kernel_names, place_again};
 pub use ceilings::{ceilings, ceilings_again};
+pub use scaling::scaling;
 pub use steps::{
     GLANCE, STEPS, StepSettings, estimate_pass, estimate_pretraining_step, estimate_step,
     seconds_of_a_step, step_names, steps,

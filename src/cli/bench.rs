@@ -45,6 +45,10 @@ pub struct BenchArgs {
     /// are timed in both where the adapter has f16
     #[arg(long, value_enum, default_value_t)]
     dtype: DtypeChoice,
+    /// Only how a training step (ConvS before ResNet-20) grows: its time and memory for more copies, larger batches, larger
+    /// images and a wider base network, with the powers that fit
+    #[arg(long, conflicts_with_all = ["kernel", "case", "steps", "no_steps"], group = "drawn")]
+    scaling: bool,
     /// A glance in half a minute: one case of each kernel and one step, small batches, few repeats
     #[arg(long)]
     quick: bool,
@@ -55,15 +59,15 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     /// Compare reports instead of measuring; needs no GPU
-    #[arg(long, value_name = "FILE", num_args = 1..,
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "drawn",
           conflicts_with_all = ["kernel", "case", "steps", "no_steps", "quick", "out", "batch_size", "copies",
                                 "dtype"])]
     compare: Vec<PathBuf>,
-    /// Draw the comparison
-    #[arg(long, value_name = "FILE.svg", requires = "compare")]
+    /// Draw the comparison, or what --scaling measured, also of one report that has it
+    #[arg(long, value_name = "FILE.svg", requires = "drawn")]
     plot: Option<PathBuf>,
-    /// Write the cases of kernels to this file, or the kernels of steps where there are no cases, or the rows of
-    /// --compare: with the fields of --json as columns
+    /// Write the cases of kernels to this file, or the kernels of steps where there are no cases, or the points of --scaling,
+    /// or the rows of --compare: with the fields of --json as columns
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Print one JSON document
@@ -95,9 +99,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     // Names are resolved before the GPU is opened, so that a mistyped one fails at once.
     let kernels = match (&args.kernel, &args.steps) {
         (None, Some(_)) => Vec::new(),
+        (None, None) if args.scaling => Vec::new(),
         (pattern, _) => bench::kernel_names(pattern.as_deref().unwrap_or("*"))?,
     };
-    let steps = match (&args.steps, args.no_steps || args.kernel.is_some() || args.case.is_some()) {
+    let steps = match (&args.steps, args.kernels_only() || args.scaling) {
         (Some(pattern), _) => bench::step_names(pattern)?,
         (None, false) if args.quick => vec![bench::GLANCE],
         (None, false) => bench::step_names("*")?,
@@ -115,6 +120,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if let Some(path) = &args.roofline {
         pictures::bench::save_roofline(path, &report)?;
+    }
+    if let Some(path) = &args.plot {
+        pictures::bench::save_growth(path, &report)?;
     }
     if let Some(path) = &args.csv {
         Csv::of_records(&report.records()).save(path)?;
@@ -141,6 +149,14 @@ fn measure(
             *printed = terminal::print(&text);
         }
     };
+    let warn = |doubts: &[String], print: &mut dyn FnMut(String)| {
+        for doubt in doubts.iter().map(|doubt| format!("warning: {doubt}")) {
+            print(format!("\n{}\n", paragraph(&doubt, width, 2)));
+            if args.json && !args.quiet {
+                terminal::say(&doubt);
+            }
+        }
+    };
     print(format!("{}, commit {}\n", words::adapter(&report.adapter), report.commit));
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
@@ -163,12 +179,7 @@ fn measure(
         if !report.summary.is_empty() {
             print(format!("\n{}", words::summary(&report.summary, width)));
         }
-        report.warnings.iter().for_each(|doubt| {
-            print(format!("\n{}\n", paragraph(&format!("warning: {doubt}"), width, 2)));
-        });
-        if args.json && !args.quiet {
-            report.warnings.iter().for_each(|doubt| terminal::say(&format!("warning: {doubt}")));
-        }
+        warn(&report.warnings, &mut print);
     }
     let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
     let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
@@ -181,10 +192,25 @@ fn measure(
             Ok(())
         })?;
     }
+    if args.scaling {
+        let progress = Progress::new(args.quiet, Unit::Many("steps"), None);
+        let each = |at: usize, of: usize| progress.set(at as u64, Some(of as u64));
+        let warnings;
+        (report.growth, warnings) = bench::scaling(gpu, of_steps, args.quick, effort, each)?;
+        drop(progress);
+        print(format!("\n{}", words::growth(&report.growth, width)));
+        warn(&warnings, &mut print);
+        report.warnings.extend(warnings);
+    }
     Ok(report)
 }
 
 impl BenchArgs {
+    /// Whether no step was asked for beside kernels.
+    fn kernels_only(&self) -> bool {
+        self.no_steps || self.kernel.is_some() || self.case.is_some()
+    }
+
     /// Problem sizes for kernels and for steps.
     fn sizes(&self, gpu: &Gpu) -> (CaseSettings, StepSettings) {
         let mut cases = CaseSettings::of(gpu, self.quick);
@@ -231,7 +257,12 @@ fn compare(args: &BenchArgs) -> Result<()> {
     }
     let comparison = Comparison::of(&reports);
     if let Some(path) = &args.plot {
-        pictures::bench::save_comparison(path, &comparison)?;
+        match &reports[..] {
+            [(_, report)] if !report.growth.is_empty() => {
+                pictures::bench::save_growth(path, report)?
+            }
+            _ => pictures::bench::save_comparison(path, &comparison)?,
+        }
     }
     if let Some(path) = &args.csv {
         Csv::of_records(&comparison.records()).save(path)?;

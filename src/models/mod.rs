@@ -39,10 +39,14 @@ pub struct BaseInfo {
 enum Kind {
     VggSmall,
     Vgg([u32; 5]),
+    /// Blocks of a stage.
     ResnetCifar(u32),
     Resnet(Block, [u32; 4]),
     ResnetWithoutReluBehindSum(Block, [u32; 4]),
 }
+
+/// Channels of the first stage of a ResNet in its CIFAR form.
+const CIFAR_WIDTH: u32 = 16;
 
 const fn entry(name: &'static str, side: u32, title: &'static str, kind: Kind) -> BaseInfo {
     BaseInfo { name, side, title, kind }
@@ -181,7 +185,9 @@ pub fn base(
         Kind::VggSmall => vgg::vgg_small(g, images, classes)?,
         Kind::Vgg(convs) if large_images => vgg::vgg_224(g, images, classes, convs)?,
         Kind::Vgg(convs) => vgg::vgg(g, images, classes, convs)?,
-        Kind::ResnetCifar(blocks) => resnet::resnet_cifar(g, images, classes, blocks)?,
+        Kind::ResnetCifar(blocks) => {
+            resnet::resnet_cifar(g, images, classes, (blocks, CIFAR_WIDTH))?
+        }
         Kind::Resnet(block, blocks) => {
             resnet::resnet(g, images, classes, form(block, blocks, true))?;
         }
@@ -189,6 +195,15 @@ pub fn base(
             resnet::resnet(g, images, classes, form(block, blocks, false))?;
         }
     }
+    Ok(graph)
+}
+
+/// ResNet-20 in its CIFAR form for images of `side` rows and columns, whose first stage has `width` channels: to
+/// measure how a step grows with both.
+pub(crate) fn resnet20_of(side: u32, width: u32, classes: u32) -> Result<Graph> {
+    let mut graph = Graph::new("resnet20", [3, side, side]);
+    let images = graph.input();
+    resnet::resnet_cifar(&mut graph, images, classes, (3, width))?;
     Ok(graph)
 }
 

@@ -83,13 +83,19 @@ fn residual(
     Ok(if form.relu_behind_sum { g.relu(sum) } else { sum })
 }
 
-/// The CIFAR form of section 4.2, ResNet-(6n + 2): 16, 32, 64 channels, `blocks` a stage, option-A
-/// shortcuts (every second pixel, zero channels half before and half after; no parameters).
-pub(super) fn resnet_cifar(g: &mut Graph, images: NodeId, classes: u32, blocks: u32) -> Result<()> {
-    let mut x = g.conv(images, "conv1", 16, CONV3, false)?;
+/// The CIFAR form of section 4.2, ResNet-(6n + 2): `width`, twice and four times as many channels (16, 32, 64 there),
+/// `blocks` a stage, option-A shortcuts (every second pixel, zero channels half before and half after; no
+/// parameters).
+pub(super) fn resnet_cifar(
+    g: &mut Graph,
+    images: NodeId,
+    classes: u32,
+    (blocks, width): (u32, u32),
+) -> Result<()> {
+    let mut x = g.conv(images, "conv1", width, CONV3, false)?;
     x = g.batch_norm(x, "bn1");
     x = g.relu(x);
-    for (stage, k) in [(1, 16), (2, 32), (3, 64)] {
+    for (stage, k) in [(1, width), (2, 2 * width), (3, 4 * width)] {
         for block in 0..blocks {
             let stride = if stage > 1 && block == 0 { 2 } else { 1 };
             x = option_a(g, x, &format!("layer{stage}.{block}"), k, stride)?;

@@ -77,7 +77,11 @@ pub struct TapeMemory {
 impl Tape {
     /// The memory that this tape needs, without a device.
     pub fn memory(&self) -> TapeMemory {
-        let arena = assign(self);
+        self.memory_as(&assign(self))
+    }
+
+    /// The memory that it needs with its transients in these slots.
+    pub(super) fn memory_as(&self, arena: &Arena) -> TapeMemory {
         let sum = |wanted: fn(&Origin) -> bool| -> u64 {
             self.buffers.iter().filter(|b| wanted(&b.origin)).map(|b| b.bytes).sum()
         };

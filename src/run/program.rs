@@ -4,6 +4,7 @@
 mod build;
 
 use super::{
+    arena::TapeMemory,
     session::Gpu,
     step::{self, ProgramStep},
     tape::BufferId,
@@ -33,9 +34,7 @@ pub struct Program {
     /// Per step, the transients that it is the first to use, with their bytes.
     pub(super) fresh: Vec<Vec<(Buffer, u64)>>,
     buffers: Vec<Option<Buffer>>,
-    /// Bytes allocated for transients, and bytes that they would take without sharing.
-    arena_bytes: (u64, u64),
-    kept_bytes: u64,
+    memory: TapeMemory,
     /// Nanoseconds per 10^9 operations in the first measured run; 0 before it.
     pace: AtomicU64,
     /// Last submission of the previous run.
@@ -188,9 +187,9 @@ impl Program {
         self.buffers[id.0].as_ref()
     }
 
-    /// Bytes of transients as allocated, of transients without sharing, and of kept buffers.
-    pub fn memory(&self) -> [u64; 3] {
-        [self.arena_bytes.0, self.arena_bytes.1, self.kept_bytes]
+    /// The memory that it takes on the device.
+    pub fn memory(&self) -> &TapeMemory {
+        &self.memory
     }
 
     /// Dispatches of one run.

@@ -177,7 +177,9 @@ impl<'a, S: TrainingStep> Stepper<'a, S> {
 
 /// Lines that tell the user what is about to run.
 fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
-    let [shared, unshared, kept] = program.memory().map(|bytes| bytes / (1 << 20));
+    let memory = program.memory();
+    let [shared, unshared, kept] =
+        [memory.shared, memory.unshared, memory.kept].map(|bytes| bytes / (1 << 20));
     vec![
         format!(
             "{}: {} parameters, {:.1} million multiply-adds an image",

@@ -29,7 +29,7 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
     layers.push(Layer { conv: depthwise, fused: true, of: Vec::new() });
     let base = models::base("resnet18", 10, None)?;
     add(&mut layers, &base, batch, Dtype::F32, true)?;
-    for generator in ["ConvL", "UNetS", "DeConvS"] {
+    for generator in ["ConvL", "ConvS", "UNetL", "UNetS", "DeConvS"] {
         let graph = models::generator(generator, [3, 32, 32])?;
         add(&mut layers, &graph, batch, Dtype::F32, false)?;
     }

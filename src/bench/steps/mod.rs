@@ -15,7 +15,8 @@ use crate::{
     report::bench_json::{TimedStep, Times},
     run::{Clock, Gpu, StepTime},
 };
-use networks::{Alone, GeneratorStep};
+use networks::Alone;
+pub(super) use networks::{CLASSES, GeneratorStep};
 use std::time::Instant;
 
 /// The steps by name: `eopm/GENERATOR/BASE`, `generator/GENERATOR`, `base/BASE`.
@@ -55,7 +56,7 @@ impl StepSettings {
 }
 
 /// A step that can be repeated.
-trait Repeated {
+pub(super) trait Repeated {
     /// Submits one more step, without waiting for it except to keep few in flight.
     fn run(&mut self, gpu: &Gpu) -> Result<()>;
     /// Times of its dispatches, each run alone.
@@ -128,7 +129,7 @@ fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result
 
 /// Seconds of single steps in a row of many, as in training: a step is submitted while the one before
 /// runs, and submitting waits for the end of the one before that.
-fn walls(gpu: &Gpu, repeated: &mut dyn Repeated, effort: Effort) -> Result<Vec<f64>> {
+pub(super) fn walls(gpu: &Gpu, repeated: &mut dyn Repeated, effort: Effort) -> Result<Vec<f64>> {
     for _ in 0..3 {
         repeated.run(gpu)?; // compiles, measures the pace, fills the row
     }

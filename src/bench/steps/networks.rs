@@ -18,7 +18,7 @@ use crate::{
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 /// Classes of the base networks: CIFAR-10's.
-pub(super) const CLASSES: u32 = 10;
+pub(in crate::bench) const CLASSES: u32 = 10;
 /// Rows and columns of a generator's images.
 const SIDE: u32 = 32;
 /// Bits of a base network's weights.
@@ -59,7 +59,7 @@ pub(super) fn frozen_flops(graph: &Graph, copies: u32) -> u64 {
 }
 
 /// A training step, its update included.
-pub(super) struct GeneratorStep {
+pub(in crate::bench) struct GeneratorStep {
     program: step::Eopm,
     conv_flops: u64,
     images: DeviceImages,
@@ -71,17 +71,26 @@ impl GeneratorStep {
     pub(super) fn new(
         gpu: &Gpu,
         (generator, base): (&str, &str),
-        StepSettings { batch, copies, dtype, distill }: StepSettings,
+        settings: StepSettings,
     ) -> Result<Self> {
         let base = models::base(base, CLASSES, None)?;
+        let generator = models::generator(generator, base.nodes[base.input()].chw)?;
+        Self::of(gpu, (&generator, &base), settings)
+    }
+
+    /// The step of any generator in front of any base network that takes images as large as wide.
+    pub(in crate::bench) fn of(
+        gpu: &Gpu,
+        (generator, base): (&Graph, &Graph),
+        StepSettings { batch, copies, dtype, distill }: StepSettings,
+    ) -> Result<Self> {
         let side = base.nodes[base.input()].chw[1];
-        let generator = models::generator(generator, [3, side, side])?;
-        let weights = initialise(&generator, false, 1);
+        let weights = initialise(generator, false, 1);
         let generator =
-            TrainableNet::new(gpu, &generator, &weights, GENERATOR_BITS)?.with_dtype(dtype);
+            TrainableNet::new(gpu, generator, &weights, GENERATOR_BITS)?.with_dtype(dtype);
         let images = DeviceImages::upload(gpu, &image_set(side, batch))?;
         let settings = EopmSettings {
-            base: (&base, &initialise(&base, true, 2)),
+            base: (base, &initialise(base, true, 2)),
             precision: BASE_BITS,
             perturbed: copies,
             faults: &Faults::new(FaultModel::StuckAt, 0.01)?,
@@ -95,8 +104,14 @@ impl GeneratorStep {
         let program = step::Eopm::new(gpu, &generator, &images, &settings)?;
         let pick = |index| Pick { index, dy: 2, dx: -3, flip: index % 2 == 0, ..Pick::default() };
         let picks = (0..batch).map(pick).collect();
-        let conv_flops = training_flops(&generator.graph) + frozen_flops(&base, 1 + copies);
+        let conv_flops = training_flops(&generator.graph) + frozen_flops(base, 1 + copies);
         Ok(Self { program, conv_flops, images, picks, step: 0 })
+    }
+
+    /// Bytes of its buffers on the device.
+    pub(in crate::bench) fn bytes(&self) -> u64 {
+        let memory = self.program.program().memory();
+        memory.shared + memory.kept + memory.imported
     }
 }
 

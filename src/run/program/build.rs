@@ -35,18 +35,11 @@ impl Program {
             .collect::<Result<Vec<_>>>()
             .map_err(|e| name_the_largest(e, tape))?;
         let mut buffers = Vec::new();
-        let (mut unshared, mut kept_bytes) = (0, 0);
         for (declared, slot) in tape.buffers.iter().zip(&arena.slot_of) {
             buffers.push(match (&declared.origin, slot) {
-                (Origin::Transient, Some(slot)) => {
-                    unshared += declared.bytes;
-                    Some(slots[*slot].clone())
-                }
+                (Origin::Transient, Some(slot)) => Some(slots[*slot].clone()),
                 (Origin::Transient, None) => None,
-                (Origin::Kept, _) => {
-                    kept_bytes += declared.bytes;
-                    Some(Buffer::new(device, &declared.label, declared.bytes)?)
-                }
+                (Origin::Kept, _) => Some(Buffer::new(device, &declared.label, declared.bytes)?),
                 (Origin::Imported(buffer), _) => Some(buffer.clone()),
             });
         }
@@ -89,20 +82,10 @@ impl Program {
             });
         }
         device.check("prepare a program")?;
-        let arena_bytes = (arena.slots.iter().sum(), unshared);
+        let memory = tape.memory_as(&arena);
         let (pace, in_flight) = (AtomicU64::new(0), Mutex::default());
         let (marks, fresh) = (tape.marks.clone(), fresh(tape, &buffers));
-        Ok(Self {
-            steps,
-            sections,
-            marks,
-            fresh,
-            buffers,
-            arena_bytes,
-            kept_bytes,
-            pace,
-            in_flight,
-        })
+        Ok(Self { steps, sections, marks, fresh, buffers, memory, pace, in_flight })
     }
 }
 

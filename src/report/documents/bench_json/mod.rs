@@ -1,10 +1,12 @@
 //! The document of `nf-gpu bench --json`.
 
+mod growth;
 mod read;
 pub(crate) mod roof;
 mod settings;
 mod times;
 
+pub use growth::{Growth, GrowthPoint, PowerLaw};
 pub use read::load;
 pub use settings::Settings;
 pub use times::Times;
@@ -45,6 +47,9 @@ pub struct Report {
     /// Whole steps.
     #[serde(default)]
     pub steps: Vec<TimedStep>,
+    /// How a step grows, a quantity after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub growth: Vec<Growth>,
     /// The settings of the measurement; absent in documents that were written before they were recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
@@ -234,7 +239,8 @@ impl Report {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// What a table of the report has as rows: the cases of kernels, or where there are none, the kernels of steps.
+    /// What a table of the report has as rows: the cases of kernels, or where there are none, the kernels of steps,
+    /// or where there are none either, the points of growing steps.
     pub(crate) fn records(&self) -> Value {
         let of_step = |step: &TimedStep| {
             let (name, batch, copies) = (step.name.clone(), step.batch, step.copies);
@@ -245,9 +251,19 @@ impl Report {
             };
             step.kernels.iter().map(with_step).collect::<Vec<_>>()
         };
-        match &self.cases[..] {
-            [] => self.steps.iter().flat_map(of_step).collect(),
-            cases => json!(cases),
+        let of_growth = |growth: &Growth| {
+            let quantity = growth.quantity.clone();
+            let with_quantity = move |point: &GrowthPoint| {
+                let mut row = json!(point);
+                row["quantity"] = json!(quantity);
+                row
+            };
+            growth.points.iter().map(with_quantity).collect::<Vec<_>>()
+        };
+        match (&self.cases[..], &self.steps[..]) {
+            ([], []) => self.growth.iter().flat_map(of_growth).collect(),
+            ([], steps) => steps.iter().flat_map(of_step).collect(),
+            (cases, _) => json!(cases),
         }
     }
 
