@@ -100,7 +100,10 @@ fn a_growing_step_is_measured_and_drawn() {
         .iter()
         .map(|g| {
             let points = g["points"].as_array().unwrap().iter();
-            (g["quantity"].as_str().unwrap(), points.map(|p| p["number"].as_u64().unwrap()).collect())
+            (
+                g["quantity"].as_str().unwrap(),
+                points.map(|p| p["number"].as_u64().unwrap()).collect(),
+            )
         })
         .collect();
     let wanted = [
@@ -116,8 +119,8 @@ fn a_growing_step_is_measured_and_drawn() {
         assert!(bytes.is_sorted() && bytes[0] > 0 && bytes[0] < bytes[2], "{g}");
         assert!(g["time"]["exponent"].is_f64() && g["memory"]["off"].as_f64() >= Some(1.0), "{g}");
     }
-    // Activations are most of it, and there are as many as pixels.
-    let exponent = growth[2]["memory"]["exponent"].as_f64().unwrap();
+    // A base network twice as wide has four times the weights, and twice the activations.
+    let exponent = growth[3]["memory"]["exponent"].as_f64().unwrap();
     assert!((1.0..2.0).contains(&exponent), "{exponent}");
     let csv = fs::read_to_string(place.path("s.csv")).unwrap();
     assert!(csv.lines().count() == 13 && csv.contains("channels of the base"), "{csv}");
