@@ -133,16 +133,23 @@ fn software(gpu: &Gpu) -> Option<String> {
 
 /// Approximate limit on the time that one process spends on measurements.
 const TUNING_BUDGET: Duration = Duration::from_secs(60);
+/// The same for a run of a minute or two, which would not gain what more would cost. The next one goes on measuring.
+const BRIEF_BUDGET: Duration = Duration::from_secs(5);
 
 impl TunedArgs {
     /// Opens the adapter, and the user's file of measurements for it.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        self.open_and_ask(quiet, interrupt::pressed)
+        self.open_and_ask(quiet, interrupt::pressed, TUNING_BUDGET)
+    }
+
+    /// The same for a run that takes a minute or two.
+    pub(super) fn open_briefly(&self, quiet: bool) -> Result<Gpu> {
+        self.open_and_ask(quiet, interrupt::pressed, BRIEF_BUDGET)
     }
 
     /// Opens the adapter for a caller, who is told if it is a software adapter.
     pub(super) fn open_for(&self, host: &mut Host<'_>) -> Result<Gpu> {
-        let gpu = self.open_and_ask(true, host.stop)?;
+        let gpu = self.open_and_ask(true, host.stop, TUNING_BUDGET)?;
         told(gpu, host)
     }
 
@@ -159,7 +166,7 @@ impl TunedArgs {
         line
     }
 
-    fn open_and_ask(&self, quiet: bool, stop: fn() -> bool) -> Result<Gpu> {
+    fn open_and_ask(&self, quiet: bool, stop: fn() -> bool, budget: Duration) -> Result<Gpu> {
         let mut gpu = self.compute.open(quiet)?;
         let told = std::env::var_os("NF_GPU_NO_TUNE").is_some_and(|v| !v.is_empty() && v != "0");
         if self.no_tune || told {
@@ -178,7 +185,7 @@ impl TunedArgs {
         if let Some(problem) = problem {
             say(&problem);
         }
-        gpu.tune(Tuning { store, budget: TUNING_BUDGET, say: Box::new(say), stop });
+        gpu.tune(Tuning { store, budget, say: Box::new(say), stop });
         Ok(gpu)
     }
 }

@@ -59,7 +59,10 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
 fn first(args: &TrainArgs, typed: &ArgMatches, link: Option<&dyn Link>) -> Result<()> {
     let config = settings(args, typed)?;
     interrupt::watch(args.quiet);
-    let gpu = args.gpu.open(args.quiet)?;
+    let gpu = match config.preset {
+        Some(Preset::Quick) => args.gpu.open_briefly(args.quiet)?,
+        None => args.gpu.open(args.quiet)?,
+    };
     if config.dry_run {
         return print_plan(&gpu, &config, args);
     }

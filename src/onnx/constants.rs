@@ -102,7 +102,8 @@ pub(super) fn fold(
         "DequantizeLinear" => {
             let first = inputs.first().cloned().flatten();
             let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
-            return Ok(vec![dequantised(node, first, input(1)?, given(2)?.as_deref(), budget)?]);
+            let zero = inputs.get(2).cloned().flatten();
+            return Ok(vec![dequantised(node, first, input(1)?, zero.as_ref(), budget)?]);
         }
         "QuantizeLinear" => {
             let first = inputs.first().cloned().flatten();

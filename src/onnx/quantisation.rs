@@ -66,7 +66,7 @@ pub(super) fn dequantised(
     node: &NodeProto,
     x: Constant,
     scale: &HostTensor,
-    zero: Option<&HostTensor>,
+    zero: Option<&Constant>,
     budget: &mut Budget,
 ) -> Taken<Constant> {
     if node.int("block_size").unwrap_or(0) != 0 {
@@ -79,7 +79,7 @@ pub(super) fn dequantised(
 pub(super) fn real(
     x: Constant,
     axis: i64,
-    scales: (&HostTensor, Option<&HostTensor>),
+    (scale, zero): (&HostTensor, Option<&Constant>),
     budget: &mut Budget,
 ) -> Taken<Constant> {
     let dims = &x.value.dims;
@@ -87,7 +87,15 @@ pub(super) fn real(
     let Some(words) = x.value.as_ints() else {
         return Err(Reason::damaged("what it dequantises are no integers"));
     };
+    if let (Some(own), Some(other)) = (x.kind, zero.and_then(|zero| zero.kind))
+        && own != other
+    {
+        let (own, other) = (kind_name(own), kind_name(other));
+        let what = format!("it dequantises words of {own} with a zero point of {other}");
+        return Err(Reason::new(what, "ONNX wants both of one type: quantise it again"));
+    }
     let kind = x.kind.and_then(word_type);
+    let scales = (scale, zero.map(|zero| &*zero.value));
     let parameters = parameters(dims, axis, scales, kind.is_none_or(|(_, signed)| signed))?;
     let value = |(i, &word): (usize, &i64)| {
         // A bias has 32 bits: its difference is taken in integers, and rounded once.

@@ -241,8 +241,7 @@ impl Lowering<'_> {
         let words = self.constant(node, i)?.ok_or_else(|| missing(i))?;
         let scale = self.constant(node, i + 1)?.ok_or_else(|| missing(i + 1))?;
         let zero = self.constant(node, i + 2)?;
-        let zero = zero.as_ref().map(|zero| &*zero.value);
-        let constant = real(words, axis, (&scale.value, zero), &mut self.budget)?;
+        let constant = real(words, axis, (&scale.value, zero.as_ref()), &mut self.budget)?;
         Ok((node.input(i).unwrap_or_default().to_owned(), constant))
     }
 

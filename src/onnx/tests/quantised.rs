@@ -188,6 +188,12 @@ fn what_is_not_understood_is_refused_with_advice() {
     let kind = [("output_dtype", Attr::Int(17))];
     refused(draft().node_with("QuantizeLinear", &["x", "s"], "o", &kind), "float8e4m3fn");
     refused(draft().node("QLinearSoftmax", &["x", "s"], "o"), "not computed");
+    let unlike = draft()
+        .tensor("w", 3, &[1, 2, 1, 1], &[1, 2])
+        .tensor("z", 2, &[1], &[0])
+        .node("DequantizeLinear", &["w", "s", "z"], "d")
+        .node("Mul", &["x", "d"], "o");
+    refused(unlike, "words of int8 with a zero point of uint8");
     let words = || draft().node("QuantizeLinear", &["x", "s"], "q");
     let to_float = [("to", Attr::Int(1))];
     refused(words().node_with("Cast", &["q"], "o", &to_float), "takes the words");
