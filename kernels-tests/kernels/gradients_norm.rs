@@ -123,26 +123,28 @@ fn distillation_matches_central_differences() {
 /// Factor by which Winograd's F(4x4, 3x3) rounds more than F(2x2, 3x3) (`docs/numerics.md`).
 const LARGE_TILES: f64 = 3.0;
 
-/// Like [`every_gpu`], then again on the first adapter with Winograd's smaller tiles. The number is the
-/// factor by which the convolutions round more than with the smaller tiles.
+/// Like [`every_gpu`], then again on the first adapter with each other algorithm that measuring may choose. The number is
+/// the factor by which the convolutions round more than with the smaller tiles.
 pub(crate) fn every_rounding(mut test: impl FnMut(&Gpu, &str, f64)) {
     every_gpu(|gpu, on| test(gpu, on, LARGE_TILES));
-    with_small_tiles(&mut test);
+    with_other_algorithms(&mut test);
 }
 
 /// Like [`every_rounding`], but on the first adapter only: small networks find what a large one would
 /// find on the others.
-pub(crate) fn both_roundings(mut test: impl FnMut(&Gpu, &str, f64)) {
+pub(crate) fn first_roundings(mut test: impl FnMut(&Gpu, &str, f64)) {
     let gpu = open(&adapters()[0]);
     test(&gpu, &gpu.report().line(), LARGE_TILES);
-    with_small_tiles(&mut test);
+    with_other_algorithms(&mut test);
 }
 
-fn with_small_tiles(test: &mut impl FnMut(&Gpu, &str, f64)) {
-    let mut gpu = open(&adapters()[0]);
-    gpu.prefer("convolution", "winograd");
-    let on = format!("{} with tiles of 2x2", gpu.report().line());
-    test(&gpu, &on, 1.0);
+fn with_other_algorithms(test: &mut impl FnMut(&Gpu, &str, f64)) {
+    for algorithm in ["direct", "winograd"] {
+        let mut gpu = open(&adapters()[0]);
+        gpu.prefer("convolution", algorithm);
+        let on = format!("{}, convolution={algorithm}", gpu.report().line());
+        test(&gpu, &on, 1.0);
+    }
 }
 
 /// A tape under construction, with contents for its buffers.

@@ -1,7 +1,7 @@
 //! Base networks, whole EOPM steps and fault maps against values that the public reference
 //! implementation computed (`kernels-tests/networks/golden/README.md`).
 use crate::{
-    kernels::gradients_norm::both_roundings,
+    kernels::gradients_norm::first_roundings,
     networks::evaluator::{norm, relative_l2, wide},
     networks::golden::{GRADIENT, Golden, Worst, biases_before_norms, golden_file},
     networks::kinks::Exact,
@@ -80,7 +80,7 @@ fn check_base(name: &str) {
     let seed: u64 = file.meta_as("seed").unwrap().unwrap();
     let faults = Faults::new(FaultModel::Reference, file.meta_as("ber").unwrap().unwrap()).unwrap();
     let mut exact = [None, None];
-    both_roundings(|gpu, on, growth| {
+    first_roundings(|gpu, on, growth| {
         for (prefix, faults) in [("", None), ("faulty.", Some((&faults, seed)))] {
             let images = &file.get("input", &SHAPE).unwrap().data;
             let request = BaseRequest {
@@ -164,7 +164,7 @@ fn check_eopm(generator: &str, base: &str) {
     let images = &file.tensors["input"];
     let exempt = biases_before_norms(&graph);
     let mut exact = None;
-    both_roundings(|gpu, on, growth| {
+    first_roundings(|gpu, on, growth| {
         let request = EopmRequest {
             generator: (&graph, &parameters),
             base: (&base, &weights),
