@@ -14,7 +14,7 @@ use std::{
 /// Layers from bottom to top; the modules of one row may use each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["shape", "words"],
+    &["shape", "words", "flags"],
     &["ranks"], // carries messages between processes, whatever they say
     &["kernels::desc", "kernels::plan"], // what a kernel and a planned use of it are
     &["font", "files"],

@@ -83,6 +83,7 @@ pub mod evaluation;
 pub mod fault;
 #[doc(hidden)]
 pub mod files;
+mod flags;
 mod font;
 #[doc(hidden)]
 pub mod forward;

@@ -7,9 +7,10 @@ pub use super::host::Host;
 use super::{Cli, Command, energy, eval, gpu::GpuArgs, import, inject, parsed, report, train};
 use crate::{
     error::{Error, Result, usage},
+    flags::parsed as settings,
     report::{eval_json::Evaluation, fault_record::FaultRecord, table, words},
     run::Gpu,
-    train::{BaseHints, parsed as settings},
+    train::BaseHints,
 };
 use clap::{ArgMatches, CommandFactory};
 use serde_json::{Value, json};

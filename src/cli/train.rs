@@ -6,6 +6,7 @@ use crate::{
     data,
     error::{Error, Result},
     files::Weights,
+    flags::given,
     onnx,
     ranks::Link,
     report::{
@@ -17,8 +18,7 @@ use crate::{
     },
     run::Gpu,
     train::{
-        Every, Preset, RunFolder, Schedule, TrainConfig, dismiss, dry_run, given, serve, train,
-        train_with,
+        Every, Preset, RunFolder, Schedule, TrainConfig, dismiss, dry_run, serve, train, train_with,
     },
 };
 use clap::{ArgMatches, Args, parser::ValueSource};

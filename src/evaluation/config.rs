@@ -3,9 +3,10 @@
 use crate::{
     data::{DEFAULT_DIR, PreprocessArgs},
     error::{Error, Result},
+    flags::parsed,
     nn::DtypeChoice,
     report::eval_json::Shard,
-    train::{BaseHints, FaultArgs, parsed},
+    train::{BaseHints, FaultArgs},
 };
 use clap::{
     Args,

@@ -5,6 +5,7 @@ use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
     fault::{FaultModel, Faults, PAPER_SEEDS, check_seed},
+    flags::positive,
     train::{Augment, PretrainConfig, Schedule, TrainConfig},
 };
 use clap::Args;
@@ -149,10 +150,7 @@ impl ReproSettings {
             ("--base-steps", count(self.base_steps)),
             ("--batch-size", count(self.batch_size.map(u64::from))),
         ] {
-            if value == 0 {
-                let hint = "give a number from 1 up";
-                return Err(Error::argument(flag, "0 means nothing to do", hint));
-            }
+            positive(flag, value)?;
         }
         let hours = self.hours.unwrap_or(1.0);
         if !(hours.is_finite() && hours > 0.0) {

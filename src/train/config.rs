@@ -9,18 +9,18 @@ use super::{
     loss::LossArgs,
     recovery::OnNan,
     schedule::Schedule,
-    settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
+    settings::{MicroBatch, RECOVERIES, micro_batch, precision, real},
 };
 use crate::{
     data::{PreprocessArgs, WantedImages},
     error::{Error, Result},
     fault::{Faults, FloatFormat, Maps, check_seed},
+    flags::{given, parsed, positive},
     nn::DtypeChoice,
 };
 use clap::{
-    ArgMatches, Args, ValueEnum,
+    Args, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser as _},
-    parser::ValueSource,
 };
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf};
@@ -208,15 +208,6 @@ pub struct TrainConfig {
 
 /// Most perturbed copies of a step.
 const MAX_COPIES: u32 = 1000;
-
-/// Names of the arguments of a command that the user gave, with underscores.
-pub fn given(matches: &ArgMatches) -> Vec<String> {
-    let typed = |id: &&clap::Id| {
-        // A group of arguments has no value source of its own.
-        matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
-    };
-    matches.ids().filter(typed).map(|id| id.as_str().to_owned()).collect()
-}
 
 impl TrainConfig {
     /// The settings that flags of `nf-gpu train` give, as in `["--base", "b.safetensors"]`. `--base` is

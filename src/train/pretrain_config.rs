@@ -4,9 +4,14 @@ use super::{
     augment::Augment,
     checkpoint::Checkpoint,
     schedule::Schedule,
-    settings::{MicroBatch, RECOVERIES, micro_batch, parsed, positive, precision, real},
+    settings::{MicroBatch, RECOVERIES, micro_batch, precision, real},
 };
-use crate::{data::PreprocessArgs, error::Result, nn::DtypeChoice};
+use crate::{
+    data::PreprocessArgs,
+    error::Result,
+    flags::{parsed, positive},
+    nn::DtypeChoice,
+};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf};

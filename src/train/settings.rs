@@ -1,22 +1,9 @@
-//! Functions for the settings of both trainings: reading them from flags, and refusing values that make
-//! no sense.
+//! What the settings of both trainings have in common, and values of them that make no sense.
 
-use crate::error::{Error, Result, usage};
-use clap::{ArgMatches, Args, FromArgMatches};
-use std::ffi::OsString;
+use crate::error::{Error, Result};
 
 /// Default of `--max-recoveries`: how often a run may go on after a lost device or a rollback.
 pub(super) const RECOVERIES: u32 = 3;
-
-/// The settings that flags give; all others have their defaults.
-pub(crate) fn parsed<T: Args + FromArgMatches>(
-    flags: impl IntoIterator<Item = OsString>,
-) -> Result<(T, ArgMatches)> {
-    let command = T::augment_args(clap::Command::new("settings").no_binary_name(true));
-    let matches = command.try_get_matches_from(flags);
-    let read = matches.and_then(|matches| Ok((T::from_arg_matches(&matches)?, matches)));
-    read.map_err(|told| usage(&told, "see the help of the command, such as `nf-gpu train --help`"))
-}
 
 /// Most images of a part of a batch; `None` means as many as fit the adapter.
 pub(super) type MicroBatch = Option<u32>;
@@ -37,13 +24,6 @@ pub(super) fn batch_of(batch_size: u32, images: usize) -> Result<()> {
     }
     let what = format!("{batch_size} images a batch; there are {images} to train on");
     Err(Error::argument("--batch-size", what, "give a smaller batch"))
-}
-
-pub(super) fn positive(flag: &str, value: u64) -> Result<()> {
-    if value > 0 {
-        return Ok(());
-    }
-    Err(Error::argument(flag, "0 means nothing to do", "give a number from 1 up"))
 }
 
 pub(super) fn real(flag: &str, value: f64) -> Result<()> {
