@@ -9,7 +9,7 @@ use super::{
     labelling::{Labelling, Mismatch},
     profile::Profiler,
     recovery::{Attempt, History, Setback, keep_going},
-    resumable::is_a_fact,
+    resumable::is_a_fact_of,
     resume::{Resumed, goes_on},
     settings::batch_of,
 };
@@ -224,7 +224,7 @@ pub(super) struct Trained {
 impl Run<'_> {
     /// The facts that a checkpoint depends on.
     pub(super) fn identity(&self) -> Identity {
-        Identity::of(self.config, |name| is_a_fact(name, self.config.schedule))
+        Identity::of(self.config, |name| is_a_fact_of(name, self.config.schedule))
             .with_any("class order", self.labelling.order())
             .with("base network", format!("{} ({})", self.base.model, &self.base.sha256[..12]))
             .with("faults", self.faults.identity())

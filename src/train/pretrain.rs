@@ -8,7 +8,7 @@ use super::{
     labelling::class_order,
     pretrain_config::PretrainConfig,
     recovery::{Attempt, Setback, keep_going, recovered},
-    resumable::is_of_no_matter,
+    resumable::is_a_fact,
     sampler::Sampler,
     settings::batch_of,
     stepper::{Course, Stepper},
@@ -206,14 +206,16 @@ fn identity(
     classes: &[String],
     adapter: &str,
 ) -> Result<Identity> {
-    // The arithmetic is compared separately; the number of epochs is contained in the number of steps.
+    // The arithmetic is compared separately; the number of epochs is contained in the number of steps. No other fact
+    // distinguishes one data set from another here, so the folder may not move.
+    let named = Identity::of(config, is_a_fact)
+        .with("model", config.model.as_str())
+        .with("dataset", config.dataset.as_str())
+        .with("precision", config.precision)
+        .with("steps", steps)
+        .with("adapter", adapter)
+        .with_any("class order", class_order(&config.dataset, classes));
     // Of the file that the weights came from its contents count.
-    let is_fact =
-        |name: &str| !is_of_no_matter(name) && !["dtype", "epochs", "init"].contains(&name);
-    // No other fact distinguishes one data set from another here, so the folder may not move.
-    let named = Identity::of(config, is_fact).with("dataset", config.dataset.as_str());
-    let order = class_order(&config.dataset, classes);
-    let named = named.with("steps", steps).with("adapter", adapter).with_any("class order", order);
     Ok(match &config.init {
         Some(file) => named.with("init", sha256(file)?),
         None => named,

@@ -119,13 +119,15 @@ pub(crate) fn is_of_no_matter(name: &str) -> bool {
     Rule::of(name).compared == ComparedBy::Nothing
 }
 
-/// Whether a setting is among the facts that a checkpoint of a generator's training depends on.
-pub(super) fn is_a_fact(name: &str, schedule: Schedule) -> bool {
-    match Rule::of(name).compared {
-        ComparedBy::Itself => true,
-        ComparedBy::Length => schedule == Schedule::Cosine,
-        ComparedBy::Meaning | ComparedBy::Faults | ComparedBy::Nothing => false,
-    }
+/// Whether a setting is among the facts that a checkpoint of either training depends on: others are there by what
+/// they mean.
+pub(super) fn is_a_fact(name: &str) -> bool {
+    Rule::of(name).compared == ComparedBy::Itself
+}
+
+/// Whether a setting of a generator's training is among those facts: the length is where it ends with a cosine.
+pub(super) fn is_a_fact_of(name: &str, schedule: Schedule) -> bool {
+    is_a_fact(name) || schedule == Schedule::Cosine && Rule::of(name).compared == ComparedBy::Length
 }
 
 fn adopt<T: Clone>(run: &mut T, now: &T) -> bool {
