@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     gpu::Buffer,
     kernels::{elementwise, layout},
-    nn::{Batch, DeviceImages, FrozenNet, Mode, Pick, check_finite, first_not_finite},
+    nn::{Batch, DeviceImages, FrozenNet, Mode, NodeValue, Pick, check_finite, first_not_finite},
     run::{BufferId, Gpu, Program, Tape},
     shape::unpad_channels,
 };
@@ -41,11 +41,7 @@ impl Evaluator {
         let batch = images.batch(&mut tape, &[n])?;
         let mut x = batch.images()[0];
         if let Some(generator) = generator {
-            let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
-            let g = compiler.forward(&mut tape, x)?;
-            let fused = tape.kept("fused images", x.shape.bytes());
-            tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
-            x.id = fused;
+            x.id = fused(gpu, &mut tape, generator, x)?;
         }
         let y = base.compiler(gpu, &mut tape, Mode::Inference).forward(&mut tape, x)?;
         let logits = tape.kept("logits", y.shape.bytes() * u64::from(y.copies));
@@ -174,6 +170,14 @@ fn decided(row: &[f32]) -> Option<usize> {
     (!largest.is_nan() && (largest.is_finite() || !shared)).then_some(best)
 }
 
+/// Appends what a generator makes of images.
+fn fused(gpu: &Gpu, tape: &mut Tape, generator: &FrozenNet, x: NodeValue) -> Result<BufferId> {
+    let g = generator.compiler(gpu, tape, Mode::Inference).forward(tape, x)?;
+    let fused = tape.kept("fused images", x.shape.bytes());
+    tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+    Ok(fused)
+}
+
 /// Images as they are and as a generator makes them, `[N, H, W, C]` in [-1, 1] each.
 pub fn fuse_images(
     gpu: &Gpu,
@@ -184,10 +188,7 @@ pub fn fuse_images(
     let mut tape = Tape::new();
     let batch = images.batch(&mut tape, &[n])?;
     let x = batch.images()[0];
-    let mut compiler = generator.compiler(gpu, &mut tape, Mode::Inference);
-    let g = compiler.forward(&mut tape, x)?;
-    let fused = tape.kept("fused images", x.shape.bytes());
-    tape.push(elementwise::fuse_clamp::plan(x.shape)?, &[x.id, g.id, fused])?;
+    let fused = fused(gpu, &mut tape, generator, x)?;
     let program = Program::build(gpu, &tape)?;
     let picks: Vec<Pick> = (0..n).map(|index| Pick { index, ..Pick::default() }).collect();
     batch.choose(gpu, &program, images, &picks, &[])?;

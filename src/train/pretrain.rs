@@ -153,13 +153,7 @@ fn attempt(
                 }
                 accuracy => accuracy?,
             };
-            sink.event(&Event::Evaluated(Evaluated {
-                step: done,
-                epoch: stepper.epoch(done),
-                accuracy: Some(accuracy),
-                split: "test".into(),
-                ..Evaluated::default()
-            }))?;
+            sink.event(&evaluated(done, stepper.epoch(done), accuracy))?;
             save(gpu, config, weights, classes, Some(accuracy), done)?;
             stepper.goes_on(done);
         }
@@ -172,16 +166,16 @@ fn attempt(
     let weights = net.weights(gpu)?;
     save(gpu, config, weights.clone(), classes, None, steps)?;
     let accuracy = accuracy(gpu, &graph, &weights, arithmetic, &test, stop)?;
-    sink.event(&Event::Evaluated(Evaluated {
-        step: steps,
-        epoch: stepper.epoch(steps),
-        accuracy: Some(accuracy),
-        split: "test".into(),
-        ..Evaluated::default()
-    }))?;
+    sink.event(&evaluated(steps, stepper.epoch(steps), accuracy))?;
     save(gpu, config, weights, classes, Some(accuracy), steps)?;
     finish(sink, config, Outcome::Complete, steps, stepper.seconds())?;
     Ok(accuracy)
+}
+
+/// The accuracy on test images after so many steps and epochs.
+fn evaluated(step: u64, epoch: u64, accuracy: f64) -> Event {
+    let (accuracy, split) = (Some(accuracy), "test".into());
+    Event::Evaluated(Evaluated { step, epoch, accuracy, split, ..Evaluated::default() })
 }
 
 /// The weights of a file to begin with.
