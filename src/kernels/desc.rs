@@ -176,6 +176,26 @@ impl Variant {
             trusted: false,
         }
     }
+
+    /// A hot variant for every adapter.
+    pub const fn hot(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
+        Self { trusted: true, ..Self::usual(name, stem, wgsl) }
+    }
+
+    /// A hot variant for hardware, whose workgroups share tiles.
+    pub const fn tiled(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
+        Self { suits: Suits::Hardware, ..Self::hot(name, stem, wgsl) }
+    }
+
+    /// A hot variant for adapters that compute on the CPU, whose workgroups are subgroups of 8 lanes.
+    pub const fn of_8_lanes(name: &'static str, stem: &'static str, wgsl: &'static str) -> Self {
+        Self {
+            workgroups: &[8],
+            requires: Requires::Subgroup(8),
+            suits: Suits::Software,
+            ..Self::hot(name, stem, wgsl)
+        }
+    }
 }
 
 impl KernelDesc {

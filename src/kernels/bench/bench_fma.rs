@@ -37,24 +37,13 @@ pub static KERNEL: KernelDesc = KernelDesc {
     params: BenchFmaParams::FIELDS,
     bindings: &[("params", Access::Uniform), ("y", Access::ReadWrite)],
     variants: &[
-        Variant {
-            trusted: true,
-            ..Variant::usual("plain", "bench_fma", joined!(["bench/bench_fma"]))
-        },
+        Variant::hot("plain", "bench_fma", joined!(["bench/bench_fma"])),
         Variant {
             requires: Requires::Half,
             suits: Suits::Hardware,
-            trusted: true,
-            ..Variant::usual(
-                "half",
-                "bench_fma_half",
-                joined!("lib/half", ["bench/bench_fma_half"]),
-            )
+            ..Variant::hot("half", "bench_fma_half", joined!("lib/half", ["bench/bench_fma_half"]))
         },
-        Variant {
-            trusted: true,
-            ..Variant::usual("pairs", "bench_fma_pairs", joined!(["bench/bench_fma_pairs"]))
-        },
+        Variant::hot("pairs", "bench_fma_pairs", joined!(["bench/bench_fma_pairs"])),
     ],
 };
 

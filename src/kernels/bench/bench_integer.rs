@@ -36,21 +36,13 @@ pub static KERNEL: KernelDesc = KernelDesc {
     variants: &[
         Variant {
             requires: Requires::Int64,
-            trusted: true,
-            ..Variant::usual(
+            ..Variant::hot(
                 "int64",
                 "bench_integer_int64",
                 joined!("lib/multiply_int64", "bench/bench_integer_int64"),
             )
         },
-        Variant {
-            trusted: true,
-            ..Variant::usual(
-                "plain",
-                "bench_integer",
-                joined!("lib/multiply", "bench/bench_integer"),
-            )
-        },
+        Variant::hot("plain", "bench_integer", joined!("lib/multiply", "bench/bench_integer")),
     ],
 };
 

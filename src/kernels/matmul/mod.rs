@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         conv::conv2d::twin::padded_weights,
-        desc::{Access, KernelDesc, Params, Requires, Suits, Variant, WORKGROUPS},
+        desc::{Access, KernelDesc, Params, Variant},
         plan::{Class, DispatchGrid, Less, Plan, bucket},
         tiles::{self, Preferred, Tile},
         twin::{Case, Data, Random, Suite, Want, nan_padded, suite},
@@ -38,15 +38,13 @@ macro_rules! joined {
 macro_rules! tile8 {
     ($name:literal, $stem:literal, $workgroup:literal, $tile:expr) => {
         Variant {
-            name: $name,
-            stem: $stem,
-            wgsl: joined!("lib/tile8", "lib/tile8_step", "lib/matmul_tile8", "matmul" / $stem),
             workgroups: &[$workgroup],
             tile: |_| $tile,
-            requires: Requires::Nothing,
-            suits: Suits::Hardware,
-            only: None,
-            trusted: true,
+            ..Variant::tiled(
+                $name,
+                $stem,
+                joined!("lib/tile8", "lib/tile8_step", "lib/matmul_tile8", "matmul" / $stem),
+            )
         }
     };
 }
@@ -67,26 +65,16 @@ pub static KERNEL: KernelDesc = KernelDesc {
         tile8!("tile128", "matmul_tile128", 256, [32, 128, 1]),
         tile8!("tile32", "matmul_tile32", 128, [8, 256, 1]),
         Variant {
-            name: "subgroup8",
-            stem: "matmul_subgroup8",
-            wgsl: joined!("matmul/matmul_subgroup8"),
-            workgroups: &[8],
             tile: |_| [8, 32, 1],
-            requires: Requires::Subgroup(8),
-            suits: Suits::Software,
-            only: None,
-            trusted: true,
+            ..Variant::of_8_lanes(
+                "subgroup8",
+                "matmul_subgroup8",
+                joined!("matmul/matmul_subgroup8"),
+            )
         },
         Variant {
-            name: "plain",
-            stem: "matmul",
-            wgsl: joined!("matmul/matmul"),
-            workgroups: WORKGROUPS,
             tile: |workgroup| [1, 4 * workgroup, 1],
-            requires: Requires::Nothing,
-            suits: Suits::Any,
-            only: None,
-            trusted: true,
+            ..Variant::hot("plain", "matmul", joined!("matmul/matmul"))
         },
     ],
 };

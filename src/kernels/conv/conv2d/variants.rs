@@ -1,7 +1,7 @@
 //! The variants of the convolution, `shaders/conv/conv2d*.wgsl`, the best first.
 
 use crate::kernels::{
-    desc::{Requires, Suits, Variant, WORKGROUPS},
+    desc::{Requires, Variant},
     tiles::{Preferred, Tile},
 };
 
@@ -35,61 +35,60 @@ macro_rules! cooperative {
 macro_rules! tile8 {
     ($name:literal, $stem:literal, $workgroup:literal, $tile:expr) => {
         Variant {
-            name: $name,
-            stem: $stem,
-            wgsl: joined!(
-                "lib/conv2d_place",
-                "lib/conv2d_octet",
-                "lib/tile8",
-                "lib/tile8_step",
-                "lib/conv2d_digits",
-                "lib/conv2d_gather",
-                "lib/conv2d_tile8",
-                "conv" / $stem
-            ),
             workgroups: &[$workgroup],
             tile: |_| $tile,
-            requires: Requires::Nothing,
-            suits: Suits::Hardware,
             only: Some(("TILES", 1)),
-            trusted: true,
+            ..Variant::tiled(
+                $name,
+                $stem,
+                joined!(
+                    "lib/conv2d_place",
+                    "lib/conv2d_octet",
+                    "lib/tile8",
+                    "lib/tile8_step",
+                    "lib/conv2d_digits",
+                    "lib/conv2d_gather",
+                    "lib/conv2d_tile8",
+                    "conv" / $stem
+                ),
+            )
         }
     };
 }
 
 pub(super) static ALL: [Variant; 12] = [
     Variant {
-        name: "coop16_wide",
-        stem: "conv2d_coop16_wide",
-        wgsl: cooperative!("lib/cooperative_16_wide", "conv/conv2d_coop16_wide"),
         workgroups: &[256],
         tile: |_| [16, 128, 1],
         requires: Requires::WideCooperativeMatrix(16),
-        suits: Suits::Hardware,
         only: Some(("MATRICES", 1)),
-        trusted: true,
+        ..Variant::tiled(
+            "coop16_wide",
+            "conv2d_coop16_wide",
+            cooperative!("lib/cooperative_16_wide", "conv/conv2d_coop16_wide"),
+        )
     },
     Variant {
-        name: "coop16",
-        stem: "conv2d_coop16",
-        wgsl: cooperative!("lib/cooperative_16", "conv/conv2d_coop16"),
         workgroups: &[256],
         tile: |_| [16, 128, 1],
         requires: Requires::CooperativeMatrix(16),
-        suits: Suits::Hardware,
         only: Some(("MATRICES", 1)),
-        trusted: true,
+        ..Variant::tiled(
+            "coop16",
+            "conv2d_coop16",
+            cooperative!("lib/cooperative_16", "conv/conv2d_coop16"),
+        )
     },
     Variant {
-        name: "coop8",
-        stem: "conv2d_coop8",
-        wgsl: cooperative!("lib/cooperative_8", "conv/conv2d_coop8"),
         workgroups: &[128],
         tile: |_| [16, 64, 1],
         requires: Requires::CooperativeMatrix(8),
-        suits: Suits::Hardware,
         only: Some(("MATRICES", 1)),
-        trusted: true,
+        ..Variant::tiled(
+            "coop8",
+            "conv2d_coop8",
+            cooperative!("lib/cooperative_8", "conv/conv2d_coop8"),
+        )
     },
     tile8!("tile64", "conv2d_tile64", 128, [16, 128, 1]),
     tile8!("tile128", "conv2d_tile128", 256, [32, 128, 1]),
@@ -98,65 +97,42 @@ pub(super) static ALL: [Variant; 12] = [
     // 8 x 4 results take half of the registers: GCN runs one subgroup of 8 x 8 at a time and two of these
     // (docs/benchmarks/isa.md).
     Variant {
-        name: "tile",
-        stem: "conv2d_tile",
-        wgsl: joined!(
-            "lib/conv2d_place",
-            "lib/conv2d_octet",
-            "lib/conv2d_tile",
-            "conv/conv2d_tile"
-        ),
         workgroups: &[256, 128],
         tile: |workgroup| [16, workgroup / 2, 1],
-        requires: Requires::Nothing,
-        suits: Suits::Hardware,
         only: Some(("GENERAL", 0)),
-        trusted: true,
+        ..Variant::tiled(
+            "tile",
+            "conv2d_tile",
+            joined!("lib/conv2d_place", "lib/conv2d_octet", "lib/conv2d_tile", "conv/conv2d_tile"),
+        )
     },
     Variant {
-        name: "subgroup8",
-        stem: "conv2d_subgroup8",
-        wgsl: joined!("conv/conv2d_subgroup8"),
-        workgroups: &[8],
         tile: |_| [8, 32, 1],
-        requires: Requires::Subgroup(8),
-        suits: Suits::Software,
         only: Some(("GENERAL", 0)),
-        trusted: true,
+        ..Variant::of_8_lanes("subgroup8", "conv2d_subgroup8", joined!("conv/conv2d_subgroup8"))
     },
     Variant {
-        name: "narrow8",
-        stem: "conv2d_narrow8",
-        wgsl: joined!("lib/conv2d_row", "conv/conv2d_narrow8"),
-        workgroups: &[8],
         tile: |_| [2, 64, 1],
-        requires: Requires::Subgroup(8),
-        suits: Suits::Software,
         only: Some(("NARROW", 1)),
-        trusted: true,
+        ..Variant::of_8_lanes(
+            "narrow8",
+            "conv2d_narrow8",
+            joined!("lib/conv2d_row", "conv/conv2d_narrow8"),
+        )
     },
     Variant {
-        name: "sliding",
-        stem: "conv2d_sliding",
-        wgsl: joined!("lib/conv2d_row", "conv/conv2d_sliding"),
-        workgroups: WORKGROUPS,
         // It takes as many turns as it needs; a strip has 64 pixels of an image without a remainder.
         tile: |workgroup| [1, 64 * workgroup, 1],
-        requires: Requires::Nothing,
-        suits: Suits::Any,
         only: Some(("SLIDING", 1)),
-        trusted: true,
+        ..Variant::hot(
+            "sliding",
+            "conv2d_sliding",
+            joined!("lib/conv2d_row", "conv/conv2d_sliding"),
+        )
     },
     Variant {
-        name: "plain",
-        stem: "conv2d",
-        wgsl: joined!("conv/conv2d"),
-        workgroups: WORKGROUPS,
         tile: |workgroup| [1, 8 * workgroup, 1],
-        requires: Requires::Nothing,
-        suits: Suits::Any,
-        only: None,
-        trusted: true,
+        ..Variant::hot("plain", "conv2d", joined!("conv/conv2d"))
     },
 ];
 

@@ -1,7 +1,7 @@
 //! The variants of the weight gradient, `shaders/conv/conv2d_grad_weight*.wgsl`, the best first.
 
 use crate::kernels::{
-    desc::{Requires, Suits, Variant, WORKGROUPS},
+    desc::{Requires, Variant},
     tiles::{Preferred, Tile},
 };
 
@@ -30,116 +30,101 @@ macro_rules! cooperative {
 macro_rules! tile8 {
     ($name:literal, $stem:literal, $workgroup:literal, $tile:expr) => {
         Variant {
-            name: $name,
-            stem: $stem,
-            wgsl: joined!(
-                "lib/tile8",
-                "lib/conv2d_grad_weight_spots",
-                "lib/conv2d_grad_weight_tile8",
-                "conv" / $stem
-            ),
             workgroups: &[$workgroup],
             tile: |_| $tile,
-            requires: Requires::Nothing,
-            suits: Suits::Hardware,
             only: Some(("GENERAL", 0)),
-            trusted: true,
+            ..Variant::tiled(
+                $name,
+                $stem,
+                joined!(
+                    "lib/tile8",
+                    "lib/conv2d_grad_weight_spots",
+                    "lib/conv2d_grad_weight_tile8",
+                    "conv" / $stem
+                ),
+            )
         }
     };
 }
 
 pub(super) static ALL: [Variant; 12] = [
     Variant {
-        name: "coop16_wide",
-        stem: "conv2d_grad_weight_coop16_wide",
-        wgsl: cooperative!("lib/cooperative_16_wide", "conv/conv2d_grad_weight_coop16_wide"),
         workgroups: &[256],
         tile: |_| [16, 32, 1],
         requires: Requires::WideCooperativeMatrix(16),
-        suits: Suits::Hardware,
         only: Some(("DTYPE", 1)),
-        trusted: true,
+        ..Variant::tiled(
+            "coop16_wide",
+            "conv2d_grad_weight_coop16_wide",
+            cooperative!("lib/cooperative_16_wide", "conv/conv2d_grad_weight_coop16_wide"),
+        )
     },
     Variant {
-        name: "coop16",
-        stem: "conv2d_grad_weight_coop16",
-        wgsl: cooperative!("lib/cooperative_16", "conv/conv2d_grad_weight_coop16"),
         workgroups: &[256],
         tile: |_| [16, 32, 1],
         requires: Requires::CooperativeMatrix(16),
-        suits: Suits::Hardware,
         only: Some(("DTYPE", 1)),
-        trusted: true,
+        ..Variant::tiled(
+            "coop16",
+            "conv2d_grad_weight_coop16",
+            cooperative!("lib/cooperative_16", "conv/conv2d_grad_weight_coop16"),
+        )
     },
     Variant {
-        name: "coop8",
-        stem: "conv2d_grad_weight_coop8",
-        wgsl: cooperative!("lib/cooperative_8", "conv/conv2d_grad_weight_coop8"),
         workgroups: &[128],
         tile: |_| [16, 16, 1],
         requires: Requires::CooperativeMatrix(8),
-        suits: Suits::Hardware,
         only: Some(("DTYPE", 1)),
-        trusted: true,
+        ..Variant::tiled(
+            "coop8",
+            "conv2d_grad_weight_coop8",
+            cooperative!("lib/cooperative_8", "conv/conv2d_grad_weight_coop8"),
+        )
     },
     tile8!("tile64", "conv2d_grad_weight_tile64", 128, [16, 32, 1]),
     tile8!("tile128", "conv2d_grad_weight_tile128", 256, [32, 32, 1]),
     tile8!("tile32", "conv2d_grad_weight_tile32", 128, [8, 64, 1]),
     tile8!("tile16", "conv2d_grad_weight_tile16", 64, [4, 64, 1]),
     Variant {
-        name: "tile",
-        stem: "conv2d_grad_weight_tile",
-        wgsl: joined!("lib/conv2d_grad_weight_tile", "conv/conv2d_grad_weight_tile"),
         workgroups: &[256, 128],
         tile: |workgroup| [16, workgroup / 8, 1],
-        requires: Requires::Nothing,
-        suits: Suits::Hardware,
         only: Some(("GENERAL", 0)),
-        trusted: true,
+        ..Variant::tiled(
+            "tile",
+            "conv2d_grad_weight_tile",
+            joined!("lib/conv2d_grad_weight_tile", "conv/conv2d_grad_weight_tile"),
+        )
     },
     Variant {
-        name: "subgroup8",
-        stem: "conv2d_grad_weight_subgroup8",
-        wgsl: joined!("conv/conv2d_grad_weight_subgroup8"),
-        workgroups: &[8],
         tile: |_| [8, 4, 1],
-        requires: Requires::Subgroup(8),
-        suits: Suits::Software,
         only: Some(("GENERAL", 0)),
-        trusted: true,
+        ..Variant::of_8_lanes(
+            "subgroup8",
+            "conv2d_grad_weight_subgroup8",
+            joined!("conv/conv2d_grad_weight_subgroup8"),
+        )
     },
     Variant {
-        name: "subgroup8_wide",
-        stem: "conv2d_grad_weight_subgroup8_wide",
-        wgsl: joined!("conv/conv2d_grad_weight_subgroup8_wide"),
-        workgroups: &[8],
         tile: |_| [8, 8, 1],
-        requires: Requires::Subgroup(8),
-        suits: Suits::Software,
         only: Some(("GENERAL", 0)),
-        trusted: true,
+        ..Variant::of_8_lanes(
+            "subgroup8_wide",
+            "conv2d_grad_weight_subgroup8_wide",
+            joined!("conv/conv2d_grad_weight_subgroup8_wide"),
+        )
     },
     Variant {
-        name: "narrow8",
-        stem: "conv2d_grad_weight_narrow8",
-        wgsl: joined!("conv/conv2d_grad_weight_narrow8"),
-        workgroups: &[8],
         tile: |_| [2, 24, 1],
-        requires: Requires::Subgroup(8),
-        suits: Suits::Software,
         only: Some(("NARROW", 1)),
-        trusted: true,
+        ..Variant::of_8_lanes(
+            "narrow8",
+            "conv2d_grad_weight_narrow8",
+            joined!("conv/conv2d_grad_weight_narrow8"),
+        )
     },
     Variant {
-        name: "plain",
-        stem: "conv2d_grad_weight",
-        wgsl: joined!("conv/conv2d_grad_weight"),
-        workgroups: WORKGROUPS,
         tile: |workgroup| [1, workgroup, 1],
-        requires: Requires::Nothing,
-        suits: Suits::Any,
-        only: None,
-        trusted: true,
+        ..Variant::hot("plain", "conv2d_grad_weight", joined!("conv/conv2d_grad_weight"))
     },
 ];
 

@@ -114,8 +114,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         Variant {
             tile: within_a_copy,
             requires: Requires::Int64,
-            trusted: true,
-            ..Variant::usual(
+            ..Variant::hot(
                 "int64",
                 "fault_dequantize_int64",
                 joined!("lib/multiply_int64", "quantise/fault_dequantize_int64"),
@@ -123,8 +122,7 @@ pub static KERNEL: KernelDesc = KernelDesc {
         },
         Variant {
             tile: within_a_copy,
-            trusted: true,
-            ..Variant::usual(
+            ..Variant::hot(
                 "plain",
                 "fault_dequantize",
                 joined!("lib/multiply", "quantise/fault_dequantize"),
