@@ -76,18 +76,12 @@ pub(super) fn combine(op: &str, a: &HostTensor, b: &HostTensor) -> Taken<HostTen
     };
     let dims = broadcast(&a.dims, &b.dims).ok_or_else(misfit)?;
     let pairs = || spread(&a.dims, &dims).into_iter().zip(spread(&b.dims, &dims));
-    let truth = |ints: Vec<bool>| Numbers::Ints(ints.into_iter().map(i64::from).collect());
     let data = if let (Numbers::Ints(a), Numbers::Ints(b)) = (&a.data, &b.data) {
         let all = pairs().map(|(i, j)| (a[i], b[j]));
-        let compare = |f: fn(i64, i64) -> bool| truth(all.clone().map(|(x, y)| f(x, y)).collect());
-        match op {
-            "Equal" => compare(|x, y| x == y),
-            "Less" => compare(|x, y| x < y),
-            "Greater" => compare(|x, y| x > y),
-            "LessOrEqual" => compare(|x, y| x <= y),
-            "GreaterOrEqual" => compare(|x, y| x >= y),
-            "And" => compare(|x, y| x != 0 && y != 0),
-            "Or" => compare(|x, y| x != 0 || y != 0),
+        match (related(op, all.clone()), op) {
+            (Some(truth), _) => truth,
+            (None, "And") => truth(all.map(|(x, y)| x != 0 && y != 0)),
+            (None, "Or") => truth(all.map(|(x, y)| x != 0 || y != 0)),
             _ => {
                 let results = all.map(|(x, y)| of_ints(op, x, y)).collect::<Option<_>>();
                 let what = || Reason::damaged("its integers leave their range");
@@ -97,17 +91,28 @@ pub(super) fn combine(op: &str, a: &HostTensor, b: &HostTensor) -> Taken<HostTen
     } else {
         let (a, b) = (a.floats(), b.floats());
         let all = pairs().map(|(i, j)| (a[i], b[j]));
-        let compare = |f: fn(f32, f32) -> bool| truth(all.clone().map(|(x, y)| f(x, y)).collect());
-        match op {
-            "Equal" => compare(|x, y| x == y),
-            "Less" => compare(|x, y| x < y),
-            "Greater" => compare(|x, y| x > y),
-            "LessOrEqual" => compare(|x, y| x <= y),
-            "GreaterOrEqual" => compare(|x, y| x >= y),
-            _ => Numbers::Floats(all.map(|(x, y)| of_floats(op, x, y)).collect()),
-        }
+        let results = all.clone().map(|(x, y)| of_floats(op, x, y));
+        related(op, all).unwrap_or_else(|| Numbers::Floats(results.collect()))
     };
     Ok(HostTensor { dims, data })
+}
+
+/// Truth as ONNX's integers.
+fn truth(of: impl Iterator<Item = bool>) -> Numbers {
+    Numbers::Ints(of.map(i64::from).collect())
+}
+
+/// Which pairs stand in the relation `op`; `None` if it is none.
+fn related<T: PartialOrd>(op: &str, pairs: impl Iterator<Item = (T, T)>) -> Option<Numbers> {
+    let holds: fn(&T, &T) -> bool = match op {
+        "Equal" => T::eq,
+        "Less" => T::lt,
+        "Greater" => T::gt,
+        "LessOrEqual" => T::le,
+        "GreaterOrEqual" => T::ge,
+        _ => return None,
+    };
+    Some(truth(pairs.map(|(x, y)| holds(&x, &y))))
 }
 
 /// `op x`.

@@ -50,7 +50,7 @@ pub(super) fn fold(
     let given = |i: usize| Ok(inputs.get(i).cloned().flatten().map(|constant| constant.value));
     let input = |i: usize| match inputs.get(i) {
         Some(Some(constant)) => Ok(&*constant.value),
-        _ => Err(Reason::damaged(format!("its input {i} is missing"))),
+        _ => Err(Reason::missing(i)),
     };
     if is_move(&node.op) {
         let first = input(0)?;
@@ -100,16 +100,13 @@ pub(super) fn fold(
         }
         "Concat" => return concat(node, inputs, budget).map(|one| vec![one]),
         "DequantizeLinear" => {
-            let first = inputs.first().cloned().flatten();
-            let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
             let zero = inputs.get(2).cloned().flatten();
+            let first = first_of(inputs)?;
             return Ok(vec![dequantised(node, first, input(1)?, zero.as_ref(), budget)?]);
         }
         "QuantizeLinear" => {
-            let first = inputs.first().cloned().flatten();
-            let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
             let zero = inputs.get(2).cloned().flatten();
-            return Ok(vec![quantised(node, first, input(1)?, zero.as_ref(), budget)?]);
+            return Ok(vec![quantised(node, first_of(inputs)?, input(1)?, zero.as_ref(), budget)?]);
         }
         op if op.starts_with("Reduce") => reduced(node, input(0)?, &given)?,
         op if is_unary(op) => {
@@ -157,14 +154,18 @@ fn derived(node: &NodeProto, inputs: &[Option<Constant>], value: HostTensor) -> 
     }
 }
 
+fn first_of(inputs: &[Option<Constant>]) -> Taken<Constant> {
+    let first = inputs.first().cloned().flatten();
+    first.ok_or_else(|| Reason::damaged("its first input is missing"))
+}
+
 fn moved(
     node: &NodeProto,
     inputs: &[Option<Constant>],
     moves: &[Move],
     budget: &mut Budget,
 ) -> Taken<Constant> {
-    let first = inputs.first().cloned().flatten();
-    let first = first.ok_or_else(|| Reason::damaged("its first input is missing"))?;
+    let first = first_of(inputs)?;
     let mut value = Rc::clone(&first.value);
     // Other extents of the same elements keep what is stored as it is.
     let in_place = moves.iter().all(|by| matches!(by, Move::Reshape(_)));

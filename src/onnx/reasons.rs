@@ -21,6 +21,11 @@ impl Reason {
         Self { what: what.into(), advice: advice.into() }
     }
 
+    /// A node without an input that it needs.
+    pub(super) fn missing(input: usize) -> Self {
+        Self::damaged(format!("its input {input} is missing"))
+    }
+
     /// A node or tensor that no exporter writes.
     pub(super) fn damaged(what: impl Into<String>) -> Self {
         Self::new(

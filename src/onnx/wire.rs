@@ -118,14 +118,7 @@ impl<'a> Wire<'a> {
     pub(super) fn floats(&self, field: &WireField, all: &mut Vec<f32>) -> Read<()> {
         match &field.payload {
             Payload::Fixed32(bytes) => all.push(f32::from_le_bytes(*bytes)),
-            Payload::Bytes(range) => {
-                let (words, rest) = self.bytes(range).as_chunks();
-                if !rest.is_empty() {
-                    return Err(field.odd());
-                }
-                all.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
-            }
-            _ => return Err(field.odd()),
+            _ => all.extend(self.packed(field)?.iter().map(|word| f32::from_le_bytes(*word))),
         }
         Ok(())
     }
@@ -134,16 +127,17 @@ impl<'a> Wire<'a> {
     pub(super) fn doubles(&self, field: &WireField, all: &mut Vec<f64>) -> Read<()> {
         match &field.payload {
             Payload::Fixed64(bytes) => all.push(f64::from_le_bytes(*bytes)),
-            Payload::Bytes(range) => {
-                let (words, rest) = self.bytes(range).as_chunks();
-                if !rest.is_empty() {
-                    return Err(field.odd());
-                }
-                all.extend(words.iter().map(|word| f64::from_le_bytes(*word)));
-            }
-            _ => return Err(field.odd()),
+            _ => all.extend(self.packed(field)?.iter().map(|word| f64::from_le_bytes(*word))),
         }
         Ok(())
+    }
+
+    /// The words of `N` bytes of a packed field.
+    fn packed<const N: usize>(&self, field: &WireField) -> Read<&'a [[u8; N]]> {
+        match self.bytes(&field.message()?).as_chunks() {
+            (words, []) => Ok(words),
+            _ => Err(field.odd()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
         value::{Constant, HostTensor},
     },
     Lowering,
+    parameters::order_of,
     tensor::{Operand, small},
     window::{Sliding, pair},
 };
@@ -172,11 +173,7 @@ impl Lowering<'_> {
 
     /// `Gemm`: `alpha x W + beta b`.
     pub(super) fn gemm(&mut self, node: &NodeProto) -> Taken<Operand> {
-        if node.int("transA").unwrap_or(0) != 0 {
-            let advice = "images of a batch must stay apart: export the network without it";
-            return Err(Reason::new("it transposes the batch (transA)", advice));
-        }
-        let order = if node.int("transB").unwrap_or(0) == 0 { Order::InOut } else { Order::OutIn };
+        let order = order_of(node)?;
         let (alpha, beta) = (node.float("alpha").unwrap_or(1.0), node.float("beta").unwrap_or(1.0));
         let x = self.tensor(node, 0)?;
         let weights = self.weights_of(node)?;
@@ -315,11 +312,8 @@ impl Lowering<'_> {
         };
         let mut names = Vec::new();
         for i in 1..5 {
-            let constant = self.constant(node, i)?;
-            let constant =
-                constant.ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
-            let name = node.input(i).unwrap_or_default();
-            names.push((name, constant));
+            let constant = self.needed(node, i)?;
+            names.push((node.input(i).unwrap_or_default(), constant));
         }
         let variance = names[3].1.value.floats();
         if let Some(i) = variance.iter().position(|&v| v < 0.0) {

@@ -264,8 +264,7 @@ impl<'m> Lowering<'m> {
 
     /// A tensor of the network that a node reads.
     fn tensor(&mut self, node: &NodeProto, i: usize) -> Taken<Operand> {
-        let name =
-            node.input(i).ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
+        let name = node.input(i).ok_or_else(|| Reason::missing(i))?;
         match self.item(name)? {
             Item::Operand(tensor) => Ok(tensor),
             _ => {
@@ -288,6 +287,11 @@ impl<'m> Lowering<'m> {
                 ))
             }
         }
+    }
+
+    /// A constant that a node reads.
+    fn needed(&mut self, node: &NodeProto, i: usize) -> Taken<Constant> {
+        self.constant(node, i)?.ok_or_else(|| Reason::missing(i))
     }
 
     /// The only node that reads a value, with its index.

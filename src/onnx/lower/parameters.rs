@@ -14,6 +14,15 @@ use crate::{
 };
 use std::rc::Rc;
 
+/// How the weights of a product `Gemm` lie.
+pub(super) fn order_of(node: &NodeProto) -> Taken<Order> {
+    if node.int("transA").unwrap_or(0) != 0 {
+        let advice = "images of a batch must stay apart: export the network without it";
+        return Err(Reason::new("it transposes the batch (transA)", advice));
+    }
+    Ok(if node.int("transB").unwrap_or(0) == 0 { Order::InOut } else { Order::OutIn })
+}
+
 /// Refuses scales of other channels than those that a layer makes.
 fn of_channels(parameters: &QuantisationParameters, shape: &[usize], order: Order) -> Taken<()> {
     let axis = if order == Order::OutIn { 0 } else { 1 };

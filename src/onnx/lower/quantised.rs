@@ -15,6 +15,7 @@ use super::{
         value::{Constant, HostTensor, Numbers},
     },
     Item, Lowering,
+    parameters::order_of,
     tensor::Operand,
 };
 use crate::{
@@ -128,13 +129,9 @@ impl Lowering<'_> {
 
     /// `QGemm`: `alpha A B + C` of words, quantised where it names a scale.
     fn quantised_gemm(&mut self, node: &NodeProto) -> Taken<Operand> {
-        if node.int("transA").unwrap_or(0) != 0 {
-            let advice = "images of a batch must stay apart: export the network without it";
-            return Err(Reason::new("it transposes the batch (transA)", advice));
-        }
+        let order = order_of(node)?;
+        let axis = if order == Order::OutIn { 0 } else { 1 };
         let alpha = node.float("alpha").unwrap_or(1.0);
-        let transposed = node.int("transB").unwrap_or(0) != 0;
-        let (order, axis) = if transposed { (Order::OutIn, 0) } else { (Order::InOut, 1) };
         let x = self.dequantised_input(node, 0)?;
         let weights = self.words_of(node, 3, axis)?;
         let bias = self.wide_bias(node, 6, &[1, 4], alpha)?;
@@ -195,8 +192,7 @@ impl Lowering<'_> {
 
     /// Scale and zero point that a node reads as its inputs `i` and `i + 1`.
     fn activation_words(&mut self, node: &NodeProto, i: usize) -> Taken<ActivationWords> {
-        let scale = self.constant(node, i)?;
-        let scale = scale.ok_or_else(|| Reason::damaged(format!("its input {i} is missing")))?;
+        let scale = self.needed(node, i)?;
         let zero = self.constant(node, i + 1)?;
         let kind = word_kind(node, zero.as_ref())?;
         let signed = word_type(kind).is_some_and(|(_, signed)| signed);
@@ -237,9 +233,7 @@ impl Lowering<'_> {
     /// Constant words that a node reads as its input `i`, with scale and zero point behind them; `axis` is that of
     /// channels where there are several scales.
     fn words_of(&mut self, node: &NodeProto, i: usize, axis: i64) -> Taken<(String, Constant)> {
-        let missing = |i| Reason::damaged(format!("its input {i} is missing"));
-        let words = self.constant(node, i)?.ok_or_else(|| missing(i))?;
-        let scale = self.constant(node, i + 1)?.ok_or_else(|| missing(i + 1))?;
+        let (words, scale) = (self.needed(node, i)?, self.needed(node, i + 1)?);
         let zero = self.constant(node, i + 2)?;
         let constant = real(words, axis, (&scale.value, zero.as_ref()), &mut self.budget)?;
         Ok((node.input(i).unwrap_or_default().to_owned(), constant))
