@@ -12,7 +12,7 @@ use self::{
 use super::{gpu::ComputeArgs, places::Places, terminal};
 use crate::{
     error::{Error, Result},
-    fault::{Faults, check_seed, parse_seeds},
+    fault::{Faults, PAPER_SEEDS, check_seed, parse_seeds},
     files::{Weights, npy, sha256},
     forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, OutputLoss},
     kernels::plan::Dtype,
@@ -330,14 +330,10 @@ impl ForwardArgs {
         if self.ber.is_none() && !self.faults.any() {
             return Ok(None);
         }
-        let seed = match (self.faults.only_seed()?, self.seed.is_some() || self.eopm) {
-            (Some(_), true) => {
-                let flag = if self.eopm { "--seeds" } else { "--seed" };
-                let what = "one chip, or a measured map, has one map";
-                return Err(Error::argument(flag, what, "leave out one of the two"));
-            }
-            (Some(seed), false) => seed,
-            (None, _) => check_seed("--seed", self.seed.unwrap_or(50_000))?,
+        let flag = if self.eopm { "--seeds" } else { "--seed" };
+        let seed = match self.faults.only_seed_or(flag, self.seed.is_some() || self.eopm)? {
+            Some(seed) => seed,
+            None => check_seed("--seed", self.seed.unwrap_or(PAPER_SEEDS.start))?,
         };
         Ok(Some((self.faults.at(self.ber)?, seed)))
     }

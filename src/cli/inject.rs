@@ -8,23 +8,20 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fault::{Faults, Mapping, Model, check_bits, check_seed},
+    fault::{Faults, Flips, Mapping, Model, PAPER_SEEDS, check_bits, check_seed},
     files::{WideWords, atomic, read_file, sha256_of},
     nn::{FaultyBias, FaultyWeights, FrozenNet, faulty_weights},
     onnx,
     report::{
         Event,
         eval_json::Base,
-        fault_record::{self, BiasRecord, FaultRecord, LayerRecord},
+        fault_record::{self, FaultCounts, FaultRecord, LayerRecord},
     },
     train::{BaseHints, BaseNet, FaultArgs, INJECTED},
     words,
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
-
-/// The seed if `--seed` is not given.
-const SEED: u64 = 50_000;
 
 /// Arguments of `nf-gpu inject`.
 #[derive(Args, Debug)]
@@ -183,13 +180,9 @@ impl InjectArgs {
 
     fn job(&self) -> Result<Job> {
         let faults = self.faults.at(self.ber)?;
-        let seed = match (self.faults.only_seed()?, self.seed) {
-            (Some(_), Some(_)) => {
-                let what = "one chip, or a measured map, has one map";
-                return Err(Error::argument("--seed", what, "leave out one of the two"));
-            }
-            (Some(seed), None) => seed,
-            (None, seed) => check_seed("--seed", seed.unwrap_or(SEED))?,
+        let seed = match self.faults.only_seed_or("--seed", self.seed.is_some())? {
+            Some(seed) => seed,
+            None => check_seed("--seed", self.seed.unwrap_or(PAPER_SEEDS.start))?,
         };
         let Some(file) = self.base.clone() else {
             return Err(Error::argument("--base", "there is no network", "name its weights file"));
@@ -301,16 +294,11 @@ impl Job {
     fn record(&self, read: &FaultyWeights, file_sha256: String) -> FaultRecord {
         let graph = &self.base.graph;
         let stored = graph.stored_bits(&self.base.weights, self.precision);
-        let layer = |(i, name): (usize, &str)| LayerRecord {
-            name: name.to_owned(),
-            stored_bits: stored[i],
-            faulty_cells: read.faulty_cells[i],
-            flips: read.flips[i].total,
-        };
-        let mut per_bit = vec![0; self.precision as usize];
-        for flips in &read.flips {
-            per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
-        }
+        let layers = graph.layer_names().enumerate();
+        let layers =
+            layers.map(|(i, name)| (name, stored[i], read.faulty_cells[i], &read.flips[i]));
+        let FaultCounts { stored_bits, faulty_cells, flipped_bits, per_bit, per_layer } =
+            counts(self.precision, layers);
         FaultRecord {
             version: fault_record::VERSION,
             fault_format: self.faults.format_version(),
@@ -325,11 +313,11 @@ impl Job {
                 Model::Profile(_, map) => map.cells.mapping.to_string(),
                 _ => "drawn".into(),
             },
-            stored_bits: stored.iter().sum(),
-            faulty_cells: read.faulty_cells.iter().sum(),
-            flipped_bits: per_bit.iter().sum(),
+            stored_bits,
+            faulty_cells,
+            flipped_bits,
             per_bit,
-            per_layer: graph.layer_names().enumerate().map(layer).collect(),
+            per_layer,
             biases: (!read.biases.is_empty()).then(|| biases(read)),
             file_sha256,
             commit: env!("NF_COMMIT").to_owned(),
@@ -338,25 +326,28 @@ impl Job {
 }
 
 /// What faults did to the biases.
-fn biases(read: &FaultyWeights) -> BiasRecord {
+fn biases(read: &FaultyWeights) -> FaultCounts {
     let bits = |bias: &FaultyBias| bias.words.len() as u64 * u64::from(WideWords::BITS);
-    let layer = |bias: &FaultyBias| LayerRecord {
-        name: bias.name.clone(),
-        stored_bits: bits(bias),
-        faulty_cells: bias.faulty_cells,
-        flips: bias.flips.total,
-    };
-    let mut per_bit = vec![0; WideWords::BITS as usize];
-    for bias in &read.biases {
-        per_bit.iter_mut().zip(bias.flips.per_bit).for_each(|(sum, count)| *sum += count);
+    let layers = read.biases.iter();
+    let layers = layers.map(|bias| (&*bias.name, bits(bias), bias.faulty_cells, &bias.flips));
+    counts(WideWords::BITS, layers)
+}
+
+/// What faults did to layers, each with its name, bits and faulty cells; their words have so many `bits`.
+fn counts<'a>(
+    bits: u32,
+    layers: impl Iterator<Item = (&'a str, u64, u64, &'a Flips)>,
+) -> FaultCounts {
+    let mut all = FaultCounts { per_bit: vec![0; bits as usize], ..FaultCounts::default() };
+    for (name, stored_bits, faulty_cells, flips) in layers {
+        let (name, flips, each) = (name.to_owned(), flips.total, flips.per_bit);
+        all.per_bit.iter_mut().zip(each).for_each(|(sum, count)| *sum += count);
+        all.stored_bits += stored_bits;
+        all.faulty_cells += faulty_cells;
+        all.per_layer.push(LayerRecord { name, stored_bits, faulty_cells, flips });
     }
-    BiasRecord {
-        stored_bits: read.biases.iter().map(bits).sum(),
-        faulty_cells: read.biases.iter().map(|bias| bias.faulty_cells).sum(),
-        flipped_bits: per_bit.iter().sum(),
-        per_bit,
-        per_layer: read.biases.iter().map(layer).collect(),
-    }
+    all.flipped_bits = all.per_bit.iter().sum();
+    all
 }
 
 fn text(record: &FaultRecord, out: &Path, beside: &Path) -> String {

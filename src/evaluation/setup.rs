@@ -262,12 +262,8 @@ fn other_rate(points: &OperatingPoints, point: &OperatingPoint, faults: &Faults)
 
 /// Seeds of the fault maps. One chip or a measured map has a single map.
 fn seeds(asked: &Asked) -> Result<Vec<u64>> {
-    match (asked.faults.only_seed()?, &asked.seeds) {
-        (Some(_), Some(_)) => {
-            let what = "one chip, or a measured map, has one map";
-            Err(Error::argument("--seeds", what, "leave out one of the two"))
-        }
-        (Some(seed), None) => Ok(vec![seed]),
+    match (asked.faults.only_seed_or("--seeds", asked.seeds.is_some())?, &asked.seeds) {
+        (Some(seed), _) => Ok(vec![seed]),
         (None, Some(seeds)) => parse_seeds(seeds),
         (None, None) => Ok(PAPER_SEEDS.collect()),
     }

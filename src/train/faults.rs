@@ -186,6 +186,16 @@ impl FaultArgs {
         })
     }
 
+    /// The same where the flag `beside` names seeds, if they are `given`: refused where there is only one.
+    pub(crate) fn only_seed_or(&self, beside: &str, given: bool) -> Result<Option<u64>> {
+        let only = self.only_seed()?;
+        if only.is_some() && given {
+            let what = "one chip, or a measured map, has one map";
+            return Err(Error::argument(beside, what, "leave out one of the two"));
+        }
+        Ok(only)
+    }
+
     /// The faults at the rate `ber`, by default [`DEFAULT_BER`]. Reads a measured map from its files.
     pub fn at(&self, ber: Option<f64>) -> Result<Faults> {
         let (model, files) = (self.model()?, self.map_files()?);

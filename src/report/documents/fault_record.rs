@@ -45,16 +45,16 @@ pub struct FaultRecord {
     pub per_layer: Vec<LayerRecord>,
     /// Counts of biases, where they can fail; the other counts are of weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub biases: Option<BiasRecord>,
+    pub biases: Option<FaultCounts>,
     /// SHA-256 of the faulty file.
     pub file_sha256: String,
     /// Commit of the program.
     pub commit: String,
 }
 
-/// What faults did to biases that are words of 32 bits.
+/// What faults did to biases, which are words of 32 bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BiasRecord {
+pub struct FaultCounts {
     /// Cells that store a bit of a bias.
     pub stored_bits: u64,
     /// Number of these cells that are faulty.
