@@ -21,7 +21,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `nf-gpu forward`.
 #[derive(Args, Debug)]
@@ -242,7 +242,7 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     args.warn_of_range(&input.data);
     let path = args.place(args.generator_weights.as_ref())?;
     let weights = Weights::load(path)?;
-    let name = named(args.generator.as_ref(), &weights, path, "--generator", models::GENERATORS)?;
+    let name = weights.network(args.generator.as_ref(), "--generator", models::GENERATORS)?;
     let graph = models::generator(&name, net.input())?;
     graph.check(&weights)?;
     let labels = |path: &PathBuf| tensors::labels(path, input.shape[0], classes);
@@ -296,7 +296,7 @@ impl ForwardArgs {
         } else {
             let weights = Weights::load(&self.weights)?;
             let all = [&models::base_names()[..], models::GENERATORS].concat();
-            named(None, &weights, &self.weights, "--model", &all)?
+            weights.network(None, "--model", &all)?
         };
         Ok(Some(name).filter(|name| models::is_generator(name)))
     }
@@ -365,22 +365,6 @@ impl ForwardArgs {
             ));
         }
     }
-}
-
-/// A network's name: the typed one, else the one in its file.
-fn named(
-    typed: Option<&String>,
-    weights: &Weights,
-    path: &Path,
-    flag: &str,
-    known: &[&str],
-) -> Result<String> {
-    typed.map(String::as_str).or_else(|| weights.meta("model")).map(str::to_owned).ok_or_else(
-        || {
-            let hint = format!("name it with {flag}: {}", known.join(", "));
-            Error::format(path, "the file does not say which network it holds", hint)
-        },
-    )
 }
 
 fn prefixed(prefix: &str, weights: Weights) -> Weights {

@@ -159,6 +159,23 @@ impl Weights {
         set("input_std", std);
     }
 
+    /// The name of the network: the `typed` one, else the file's.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if neither is there; the hint lists the `known` names for the flag.
+    pub(crate) fn network(
+        &self,
+        typed: Option<&String>,
+        flag: &str,
+        known: &[&str],
+    ) -> Result<String> {
+        let name = typed.map(String::as_str).or_else(|| self.meta("model"));
+        name.map(str::to_owned).ok_or_else(|| {
+            let hint = format!("name it with {flag}: {}", known.join(", "));
+            Error::format(self.name(), "the file does not say which network it holds", hint)
+        })
+    }
+
     /// Names of the classes that the network was trained to tell apart, in the order of its outputs.
     ///
     /// # Errors

@@ -211,6 +211,12 @@ impl Weights {
         if self.origin.as_os_str().is_empty() { Path::new("weights") } else { &self.origin }
     }
 
+    /// The words of a bias.
+    pub(crate) fn wide_words(&self, name: &str) -> Result<&WideWords> {
+        let missing = || Error::Shape(format!("the bias {name} is not stored as words"));
+        self.wide.get(name).ok_or_else(missing)
+    }
+
     fn model_hint(&self) -> String {
         match self.metadata.get("model") {
             Some(model) => format!("the file says that it holds {model}: check --model"),

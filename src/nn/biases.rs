@@ -93,9 +93,7 @@ impl BiasMemory {
     ) -> Result<Option<Self>> {
         let (mut biases, mut len) = (Vec::new(), 0);
         for (layer, name) in graph.failing_biases() {
-            let Some(words) = weights.wide.get(name).cloned() else {
-                return Err(Error::Shape(format!("the bias {name} is not stored as words")));
-            };
+            let words = weights.wide_words(name)?.clone();
             let offset = len;
             len += words.words.len() as u32;
             biases.push(FailingBias { layer, offset, words, factors: factors(layer) });

@@ -148,11 +148,8 @@ pub fn faulty_weights(
     }
     let mut of_biases = Vec::new();
     for (layer, name) in graph.failing_biases().filter(|(layer, _)| biases[*layer]) {
-        let (Some(stored), place) =
-            (weights.wide.get(name), Place { layer: layer as u32, address: 0 })
-        else {
-            return Err(Error::Shape(format!("the bias {name} is not stored as words")));
-        };
+        let (stored, place) =
+            (weights.wide_words(name)?, Place { layer: layer as u32, address: 0 });
         let (words, flips) = faulty_bias(stored, &map, place.layer);
         let values = words.iter().enumerate().map(|(i, &word)| stored.value(i, word)).collect();
         let cells = (0..words.len() as u32).map(|i| map.faulty_in(Memory::Biases, place, i));

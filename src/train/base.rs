@@ -82,18 +82,19 @@ impl BaseHints {
             &[r, g, b] if values.iter().all(|v| v.is_finite()) => Ok([r, g, b]),
             _ => Err(Error::argument(flag, "three numbers are needed", "as in 0.485,0.456,0.406")),
         };
-        match (&self.input_mean, &self.input_std) {
-            (Some(mean), Some(std)) => {
-                let (mean, std) = (three("--input-mean", mean)?, three("--input-std", std)?);
-                let checked = Normalisation::of(mean, std).map(Some);
-                checked.map_err(|(what, hint)| Error::argument("--input-mean", what, hint))
-            }
-            (None, None) => weights.normalisation(),
-            _ => {
-                let hint = "give both --input-mean and --input-std";
-                Err(Error::argument("--input-mean", "only one of the two is given", hint))
-            }
+        let Some((mean, std)) = self.mean_and_std()? else { return weights.normalisation() };
+        let (mean, std) = (three("--input-mean", mean)?, three("--input-std", std)?);
+        let checked = Normalisation::of(mean, std).map(Some);
+        checked.map_err(|(what, hint)| Error::argument("--input-mean", what, hint))
+    }
+
+    /// Mean and standard deviation, of which both are given or none.
+    fn mean_and_std(&self) -> Result<Option<(&Vec<f32>, &Vec<f32>)>> {
+        if self.input_mean.is_some() != self.input_std.is_some() {
+            let hint = "give both --input-mean and --input-std";
+            return Err(Error::argument("--input-mean", "only one of the two is given", hint));
         }
+        Ok(self.input_mean.as_ref().zip(self.input_std.as_ref()))
     }
 
     /// What an ONNX file does not say of itself, from the flags.
@@ -110,14 +111,7 @@ impl BaseHints {
                 return Err(Error::argument("--input-shape", what, hint));
             }
         };
-        let normalisation = match (&self.input_mean, &self.input_std) {
-            (Some(mean), Some(std)) => Some((mean.clone(), std.clone())),
-            (None, None) => None,
-            _ => {
-                let hint = "give both --input-mean and --input-std";
-                return Err(Error::argument("--input-mean", "only one of the two is given", hint));
-            }
-        };
+        let normalisation = self.mean_and_std()?.map(|(mean, std)| (mean.clone(), std.clone()));
         Ok(ReadOptions { input_shape, normalisation })
     }
 }
@@ -147,11 +141,7 @@ impl BaseNet {
         }
         let weights = Weights::load(path)?;
         without_faults(path, weights.meta(INJECTED))?;
-        let model = hints.model.clone().or_else(|| weights.meta("model").map(str::to_owned));
-        let Some(model) = model else {
-            let hint = format!("name it with --model: {}", models::base_names().join(", "));
-            return Err(Error::format(path, "the file does not say which network it holds", hint));
-        };
+        let model = weights.network(hints.model.as_ref(), "--model", &models::base_names())?;
         let normalisation = hints.normalisation(&weights)?.map(|n| (n.mean, n.std));
         let classes = models::classes(&model, &weights)?;
         let graph = models::base(&model, classes, normalisation)?;
