@@ -259,7 +259,7 @@ fn compare(args: &BenchArgs) -> Result<()> {
     if let Some(path) = &args.plot {
         match &reports[..] {
             [(_, report)] if !report.growth.is_empty() => {
-                pictures::bench::save_growth(path, report)?
+                pictures::bench::save_growth(path, report)?;
             }
             _ => pictures::bench::save_comparison(path, &comparison)?,
         }

@@ -186,7 +186,7 @@ pub fn base(
         Kind::Vgg(convs) if large_images => vgg::vgg_224(g, images, classes, convs)?,
         Kind::Vgg(convs) => vgg::vgg(g, images, classes, convs)?,
         Kind::ResnetCifar(blocks) => {
-            resnet::resnet_cifar(g, images, classes, (blocks, CIFAR_WIDTH))?
+            resnet::resnet_cifar(g, images, classes, (blocks, CIFAR_WIDTH))?;
         }
         Kind::Resnet(block, blocks) => {
             resnet::resnet(g, images, classes, form(block, blocks, true))?;
