@@ -18,8 +18,8 @@ struct Tile {
     b: mat4x4<f32>, // pixels 4..8
 }
 
-// Four input channels of eight pixels (lane i holds pixel i) times their weights. The four products of
-// an element are added up before the sum so far: it takes as many operations, and rounds less.
+// Four input channels of eight pixels (lane i holds pixel i) times their weights. The four products
+// of an element are added up before the sum so far: it takes as many operations, and rounds less.
 fn outer4(v: vec4<f32>, w: mat4x4<f32>, t: Tile) -> Tile {
     return Tile(
         t.a + mat4x4<f32>(
