@@ -15,9 +15,9 @@ struct Tile {
     b: mat4x4<f32>, // rows 4..8
 }
 
-// Four c of eight rows (lane i holds row i) times their columns. The four products of an element are
-// added up before the sum so far: it takes as many operations, a quarter of the steps in which long
-// sums round, and touches each sum once.
+// Four c of eight rows (lane i holds row i) times their columns. The four products of an element
+// are added up before the sum so far: it takes as many operations, a quarter of the steps in which
+// long sums round, and touches each sum once.
 fn outer4(v: vec4<f32>, m: mat4x4<f32>, t: Tile) -> Tile {
     return Tile(
         t.a + mat4x4<f32>(
