@@ -6,7 +6,7 @@
 #
 #   conform  every kernel against its CPU twin
 #   bench    the adapter's ceilings, kernels and their roofline
-#   steps    whole steps and where their time goes
+#   steps    whole steps and where their time goes, and how a step grows
 #   torch    the same step in PyTorch, and both beside each other (needs torch: PYTHON names a Python)
 #   train    five chips
 #   repro    the paper's ResNet18 and ConvL for as many epochs as there is time for, and a sweep of rates
@@ -77,6 +77,8 @@ part_bench() {
 part_steps() {
     mapfile -t less < <(quick 'eopm/ConvS/*' --quick --batch-size 4)
     "$nf" bench --steps "${less[@]}" --quiet --out "$work/steps.json" >"$out/steps.txt"
+    mapfile -t less < <(quick --quick --batch-size 4)
+    "$nf" bench --scaling "${less[@]}" --quiet --out "$out/scaling.json" --plot "$out/scaling.svg" >>"$out/steps.txt"
     mv "$work/steps.json" "$out/steps.json"
 }
 
