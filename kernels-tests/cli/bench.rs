@@ -1,5 +1,5 @@
 //! `nf-gpu bench`: what it writes, what it compares, what it refuses.
-use super::Place;
+use super::{Place, mount::Mount};
 use serde_json::Value;
 use std::fs;
 
@@ -126,8 +126,28 @@ fn a_growing_step_is_measured_and_drawn() {
     assert!(csv.lines().count() == 13 && csv.contains("channels of the base"), "{csv}");
     let svg = fs::read_to_string(place.path("s.svg")).unwrap();
     assert!(svg.contains(">Time of a step<") && svg.contains(">Memory of a step<"), "{svg}");
-    place.run("bench --compare s.json --plot again.svg").done();
+    let compared = place.run("bench --compare s.json --plot again.svg").done();
+    assert!(
+        compared.contains("A step that grows") && compared.contains("rows and columns"),
+        "{compared}"
+    );
     assert_eq!(svg, fs::read_to_string(place.path("again.svg")).unwrap());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_takes_no_other_with_it() {
+    let place = Place::new();
+    let full = place.path("full");
+    fs::create_dir(&full).unwrap();
+    let Some(_mount) = Mount::tmpfs(&full, "size=4k") else { return };
+    let line =
+        "bench --kernel add --quick --quiet --json --out full/r.json --roofline r.svg --csv r.csv";
+    let ended = place.run(line);
+    ended.refused(1, &["cannot write", "full/r.json", "disk is full"]);
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(printed["cases"].as_array().is_some_and(|cases| !cases.is_empty()), "{printed}");
+    let written = ["r.svg", "r.csv"].map(|name| place.path(name).exists());
+    assert!(written == [true; 2] && !full.join("r.json").exists());
 }
 
 #[test]
@@ -150,6 +170,7 @@ fn mistakes_are_refused_before_anything_is_measured() {
     for (line, says) in [
         ("bench --plot a.svg", "--scaling"),
         ("bench --scaling --kernel add", "--scaling"),
+        ("bench --scaling --roofline a.svg", "--scaling"),
         ("bench --scaling --compare a.json", "--scaling"),
         ("bench --steps --no-steps", "--no-steps"),
         ("bench --compare a.json --quick", "--quick"),

@@ -76,13 +76,15 @@ impl Axis {
 }
 
 /// Times a step at all sizes, each once. What does not fit the adapter is left out, with the reason among the
-/// returned warnings; `each` is called before every measurement with its place among all.
+/// returned warnings; `each` is called before every measurement with its place among all, `done` with what is known
+/// of a quantity.
 pub fn scaling(
     gpu: &Gpu,
     settings: StepSettings,
     quick: bool,
     effort: Effort,
     mut each: impl FnMut(usize, usize),
+    mut done: impl FnMut(&Growth),
 ) -> Result<(Vec<Growth>, Vec<String>)> {
     let StepSettings { batch, copies, .. } = settings;
     let usual = Size { copies, batch, side: SIDE, width: WIDTH };
@@ -114,7 +116,9 @@ pub fn scaling(
                 Err(e) => return Err(e),
             }
         }
-        growths.push(Growth::of((axis.name, (axis.number)(usual)), points));
+        let growth = Growth::of((axis.name, (axis.number)(usual)), points);
+        done(&growth);
+        growths.push(growth);
     }
     Ok((growths, warnings))
 }

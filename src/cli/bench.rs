@@ -47,7 +47,7 @@ pub struct BenchArgs {
     dtype: DtypeChoice,
     /// Only how a training step (ConvS before ResNet-20) grows: its time and memory for more copies, larger batches, larger
     /// images and a wider base network, with the powers that fit
-    #[arg(long, conflicts_with_all = ["kernel", "case", "steps", "no_steps"], group = "drawn")]
+    #[arg(long, conflicts_with_all = ["kernel", "case", "steps", "no_steps", "roofline"], group = "drawn")]
     scaling: bool,
     /// A glance in half a minute: one case of each kernel and one step, small batches, few repeats
     #[arg(long)]
@@ -115,19 +115,24 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let gpu = args.gpu.open(args.quiet)?;
     let mut printed = Ok(());
     let report = measure(args, &gpu, &kernels, &steps, &mut printed)?;
-    if let Some(path) = &args.out {
-        report.save(path)?;
-    }
-    if let Some(path) = &args.roofline {
-        pictures::bench::save_roofline(path, &report)?;
-    }
-    if let Some(path) = &args.plot {
-        pictures::bench::save_growth(path, &report)?;
-    }
-    if let Some(path) = &args.csv {
-        Csv::of_records(&report.records()).save(path)?;
-    }
-    if args.json { terminal::print_json(&report.document()) } else { printed }
+    let printed = if args.json { terminal::print_json(&report.document()) } else { printed };
+    let csv = |path: &PathBuf| Csv::of_records(&report.records()).save(path);
+    // A file that cannot be written takes no other with it: to measure again takes long.
+    first_error([
+        printed,
+        args.out.as_ref().map_or(Ok(()), |path| report.save(path)),
+        args.roofline.as_ref().map_or(Ok(()), |path| pictures::bench::save_roofline(path, &report)),
+        args.plot.as_ref().map_or(Ok(()), |path| pictures::bench::save_growth(path, &report)),
+        args.csv.as_ref().map_or(Ok(()), csv),
+    ])
+}
+
+/// The first of several errors; the others are told at once.
+fn first_error(results: [Result<()>; 5]) -> Result<()> {
+    let mut errors = results.into_iter().filter_map(Result::err);
+    let Some(first) = errors.next() else { return Ok(()) };
+    errors.for_each(|error| terminal::say(&crate::error::report(&error)));
+    Err(first)
 }
 
 /// Measures, and prints each part when it is finished, unless one JSON document is wanted. An error of
@@ -196,9 +201,12 @@ fn measure(
         let progress = Progress::new(args.quiet, Unit::Many("steps"), None);
         let each = |at: usize, of: usize| progress.set(at as u64, Some(of as u64));
         let warnings;
-        (report.growth, warnings) = bench::scaling(gpu, of_steps, args.quick, effort, each)?;
+        let done = |growth: &bench_json::Growth| {
+            progress.aside(|| print(format!("\n{}", words::growth(growth, width))));
+        };
+        (report.growth, warnings) = bench::scaling(gpu, of_steps, args.quick, effort, each, done)?;
         drop(progress);
-        print(format!("\n{}", words::growth(&report.growth, width)));
+        print(format!("\n{}", words::powers(&report, width)));
         warn(&warnings, &mut print);
         report.warnings.extend(warnings);
     }

@@ -90,9 +90,7 @@ pub(super) fn real(
     if let (Some(own), Some(other)) = (x.kind, zero.and_then(|zero| zero.kind))
         && own != other
     {
-        let (own, other) = (kind_name(own), kind_name(other));
-        let what = format!("it dequantises words of {own} with a zero point of {other}");
-        return Err(Reason::new(what, "ONNX wants both of one type: quantise it again"));
+        return Err(unlike(own, other));
     }
     let kind = x.kind.and_then(word_type);
     let scales = (scale, zero.map(|zero| &*zero.value));
@@ -118,6 +116,13 @@ pub(super) fn real(
         _ => None,
     };
     Ok(Constant { value, kind: None, words: stored, wide, ..x })
+}
+
+/// Words of one element type whose zero point is of another.
+pub(super) fn unlike(words: i64, zero: i64) -> Reason {
+    let (words, zero) = (kind_name(words), kind_name(zero));
+    let what = format!("it dequantises words of {words} with a zero point of {zero}");
+    Reason::new(what, "ONNX wants both of one type: quantise it again")
 }
 
 /// The words of a bias: 32 bits, no zero point.

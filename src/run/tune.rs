@@ -105,8 +105,10 @@ impl Tuner {
             return Ok(None);
         }
         if lock(&self.done).measured == 0 {
-            let line = "measuring which kernels are fastest here, once (--no-tune does without)";
-            (tuning.say)(line);
+            let seconds = tuning.budget.as_secs();
+            (tuning.say)(&format!(
+                "measuring which kernels are fastest here, for about {seconds} s at most (--no-tune does without)"
+            ));
         }
         let started = Instant::now();
         *lock(&self.measuring) = Some(thread::current().id());

@@ -10,7 +10,7 @@ use super::{
         element_type::word_type,
         model::NodeProto,
         moves::is_move,
-        quantisation::{INT32, parameters, range, real, word_kind},
+        quantisation::{INT32, parameters, range, real, unlike, word_kind},
         reasons::{Reason, Taken},
         value::{Constant, HostTensor, Numbers},
     },
@@ -213,6 +213,9 @@ impl Lowering<'_> {
             let what = format!("it dequantises {name}, which nothing before it quantises");
             return Err(Reason::new(what, "give the network as quantize_static writes it"));
         };
+        if node.input(i + 2).is_some() && here.kind != made.kind {
+            return Err(unlike(made.kind, here.kind));
+        }
         if (made.scale, made.zero) == (here.scale, here.zero) {
             return Ok(x);
         }

@@ -195,6 +195,8 @@ fn what_is_not_understood_is_refused_with_advice() {
         .node("Mul", &["x", "d"], "o");
     refused(unlike, "words of int8 with a zero point of uint8");
     let words = || draft().node("QuantizeLinear", &["x", "s"], "q");
+    let signed = words().tensor("z", 3, &[1], &[0]).node("DequantizeLinear", &["q", "s", "z"], "o");
+    refused(signed, "words of uint8 with a zero point of int8");
     let to_float = [("to", Attr::Int(1))];
     refused(words().node_with("Cast", &["q"], "o", &to_float), "takes the words");
 }

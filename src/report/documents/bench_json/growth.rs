@@ -38,8 +38,10 @@ pub struct GrowthPoint {
 pub struct PowerLaw {
     /// The power: 1 where twice the number takes twice as much.
     pub exponent: f64,
-    /// The largest ratio between a measured value and the fitted one, either way; 1 for a perfect fit.
-    pub off: f64,
+    /// The largest ratio between a measured value and the fitted one, either way; 1 for a perfect fit. Absent for two
+    /// values, which any power fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off: Option<f64>,
 }
 
 impl PowerLaw {
@@ -57,7 +59,8 @@ impl PowerLaw {
         }
         let exponent = logs.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / spread;
         let off = logs.iter().map(|p| (p.1 - y - exponent * (p.0 - x)).abs());
-        Some(Self { exponent, off: off.fold(0.0, f64::max).exp() })
+        let off = off.fold(0.0, f64::max).exp();
+        Some(Self { exponent, off: (logs.len() > 2).then_some(off) })
     }
 }
 
@@ -79,10 +82,20 @@ mod tests {
     #[test]
     fn a_power_is_found_and_what_departs_from_it_is_said() {
         let law = PowerLaw::fit([(1.0, 3.0), (2.0, 12.0), (4.0, 48.0)]).unwrap();
-        assert!((law.exponent - 2.0).abs() < 1e-12 && (law.off - 1.0).abs() < 1e-12, "{law:?}");
+        assert!(
+            (law.exponent - 2.0).abs() < 1e-12 && (law.off.unwrap() - 1.0).abs() < 1e-12,
+            "{law:?}"
+        );
         // The middle of three lies above the line through the outer ones.
         let law = PowerLaw::fit([(1.0, 1.0), (2.0, 2.0 * 1.5f64.powi(3)), (4.0, 4.0)]).unwrap();
-        assert!((law.exponent - 1.0).abs() < 1e-12 && (law.off - 2.25).abs() < 1e-12, "{law:?}");
+        assert!(
+            (law.exponent - 1.0).abs() < 1e-12 && (law.off.unwrap() - 2.25).abs() < 1e-12,
+            "{law:?}"
+        );
+        assert_eq!(
+            PowerLaw::fit([(1.0, 2.0), (2.0, 2.0)]),
+            Some(PowerLaw { exponent: 0.0, off: None })
+        );
         for few in [&[(2.0, 1.0)][..], &[(2.0, 1.0), (2.0, 3.0)], &[(2.0, 1.0), (4.0, 0.0)], &[]] {
             assert_eq!(PowerLaw::fit(few.iter().copied()), None, "{few:?}");
         }

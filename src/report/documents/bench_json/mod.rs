@@ -267,6 +267,14 @@ impl Report {
         }
     }
 
+    /// The step that was measured while it grows, in words.
+    pub(crate) fn growing_step(&self) -> String {
+        let usual = self.growth.iter().map(|g| format!("{} {}", g.usual, g.quantity));
+        let dtype = self.settings.as_ref().map_or("f32", |settings| &settings.dtype);
+        let usual = usual.collect::<Vec<_>>().join(", ");
+        format!("ConvS before ResNet-20 in {dtype}; where it does not grow: {usual}.")
+    }
+
     /// The rate of a ceiling, if it was measured.
     pub fn ceiling(&self, name: &str) -> Option<f64> {
         self.ceilings.iter().find(|c| c.name == name).map(|c| c.rate)

@@ -64,9 +64,11 @@ fn chart(report: &Report, drawn: &Drawn) -> Chart {
             says: format!("{} {} at {}", three_digits((drawn.value)(p)), drawn.unit, p.number),
             ..XyPoint::default()
         };
-        let power =
-            (drawn.law)(g).map_or_else(String::new, |law| format!(": power {:.2}", law.exponent));
-        let label = format!("{}{power}", g.quantity);
+        let power = (drawn.law)(g).map(|law| {
+            let within = law.off.map(|off| format!(", within {:.0} %", 100.0 * (off - 1.0)));
+            format!(": power {:.2}{}", law.exponent, within.unwrap_or_default())
+        });
+        let label = format!("{}{}", g.quantity, power.unwrap_or_default());
         Series::new(label, Style::of(i), g.points.iter().map(point).collect())
     });
     let series: Vec<Series> = series.collect();
@@ -76,12 +78,11 @@ fn chart(report: &Report, drawn: &Drawn) -> Chart {
     multiples.dedup();
     let x = Scale::rates(points().map(|at| at.0));
     let y = Scale::rates(points().map(|at| at.1));
-    let usual = growth.iter().map(|g| format!("{} {}", g.usual, g.quantity)).collect::<Vec<_>>();
     let xy = Xy {
         title: drawn.title.into(),
         about: format!(
-            "ConvS before ResNet-20. Usual are {}. Both scales are logarithmic: a power is a slope.",
-            usual.join(", ")
+            "{} Both scales are logarithmic: a power is a slope.",
+            report.growing_step()
         ),
         x: ("multiple of the usual number", x),
         ticks: own_ticks(x, &multiples),

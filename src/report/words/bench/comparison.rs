@@ -43,6 +43,8 @@ pub struct Comparison {
     pub kernels: Vec<ComparedRow>,
     /// Whole steps.
     pub steps: Vec<ComparedRow>,
+    /// Steps that grow, at each number of a quantity.
+    pub growth: Vec<ComparedRow>,
     /// The reasons to doubt the comparison, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -92,6 +94,17 @@ impl Comparison {
                 put(&mut made.steps, n, i, (&s.name, &size, "images/s"), value);
             }
         }
+        for (i, (_, report)) in reports.iter().enumerate() {
+            for (g, p) in report.growth.iter().flat_map(|g| g.points.iter().map(move |p| (g, p))) {
+                let per_second = |ms: f64| if ms > 0.0 { 1e3 / ms } else { 0.0 };
+                let value = Value {
+                    median: per_second(p.times.median_ms),
+                    quartiles: [per_second(p.times.upper_ms), per_second(p.times.lower_ms)],
+                };
+                let number = p.number.to_string();
+                put(&mut made.growth, n, i, (&g.quantity, &number, "steps/s"), value);
+            }
+        }
         // Sums over networks come before single shapes.
         made.kernels.sort_by_key(|row| row.what != "convolutions of");
         made
@@ -118,10 +131,11 @@ impl Comparison {
 
     /// Titles and rows of the sections that have rows.
     pub(crate) fn sections(&self) -> impl Iterator<Item = (&'static str, &[ComparedRow])> {
-        let all: [(&str, &[ComparedRow]); 3] = [
+        let all: [(&str, &[ComparedRow]); 4] = [
             ("Ceilings of the adapters", &self.ceilings),
             ("Kernels", &self.kernels),
             ("Whole steps", &self.steps),
+            ("A step that grows", &self.growth),
         ];
         all.into_iter().filter(|(_, rows)| !rows.is_empty())
     }

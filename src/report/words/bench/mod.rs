@@ -4,7 +4,7 @@ mod comparison;
 mod table;
 
 pub use comparison::{ComparedRow, Comparison};
-pub use table::{case_line, cases, ceilings, compared, growth, step, summary};
+pub use table::{case_line, cases, ceilings, compared, growth, powers, step, summary};
 
 use crate::report::documents::bench_json::BenchAdapter;
 

@@ -3,7 +3,7 @@
 use super::comparison::Comparison;
 use crate::{
     report::{
-        documents::bench_json::{Ceiling, Growth, PowerLaw, Summary, TimedCase, TimedStep},
+        documents::bench_json::{Ceiling, Growth, PowerLaw, Report, Summary, TimedCase, TimedStep},
         words::{table::Table, wrap::paragraph},
     },
     words::{percent, three_digits as rate},
@@ -134,31 +134,37 @@ pub fn step(step: &TimedStep, width: usize) -> String {
     text + &format!("{table:width$}")
 }
 
-/// How a step grows: its time and memory at each number, and the powers that fit them.
-pub fn growth(growth: &[Growth], width: usize) -> String {
-    let mut table = Table::new(["", "number", "median ms", "quartiles", "MiB"]);
-    for g in growth {
-        for p in &g.points {
-            table.row([
-                g.quantity.clone(),
-                p.number.to_string(),
-                format!("{:.1}", p.times.median_ms),
-                format!("{:.1}-{:.1}", p.times.lower_ms, p.times.upper_ms),
-                format!("{:.1}", p.bytes as f64 / f64::from(1 << 20)),
-            ]);
-        }
+/// How a step grows with one quantity: its time and memory at each number.
+pub fn growth(growth: &Growth, width: usize) -> String {
+    let mut table = Table::new([&growth.quantity, "steps", "median ms", "quartiles", "MiB"]);
+    for p in &growth.points {
+        table.row([
+            p.number.to_string(),
+            p.times.samples.to_string(),
+            format!("{:.1}", p.times.median_ms),
+            format!("{:.1}-{:.1}", p.times.lower_ms, p.times.upper_ms),
+            format!("{:.1}", p.bytes as f64 / f64::from(1 << 20)),
+        ]);
     }
+    format!("{table:width$}")
+}
+
+/// The powers that fit the growth of a step.
+pub fn powers(report: &Report, width: usize) -> String {
     let mut laws =
         Table::new(["power that fits", "of the time", "within", "of the memory", "within"]);
     let cells = |law: &Option<PowerLaw>| match law {
-        Some(law) => [format!("{:.2}", law.exponent), format!("{:.0} %", 100.0 * (law.off - 1.0))],
+        Some(law) => [
+            format!("{:.2}", law.exponent),
+            law.off.map_or_else(|| "-".into(), |off| format!("{:.0} %", 100.0 * (off - 1.0))),
+        ],
         None => ["-".into(), "-".into()],
     };
-    for g in growth {
+    for g in &report.growth {
         let ([time, off], [memory, memory_off]) = (cells(&g.time), cells(&g.memory));
         laws.row([g.quantity.clone(), time, off, memory, memory_off]);
     }
-    format!("{table:width$}\n{laws:width$}")
+    format!("{laws:width$}{}\n", paragraph(&report.growing_step(), width, 0))
 }
 
 /// Tables of reports side by side.
