@@ -78,7 +78,8 @@ part_steps() {
     mapfile -t less < <(quick 'eopm/ConvS/*' --quick --batch-size 4)
     "$nf" bench --steps "${less[@]}" --quiet --out "$work/steps.json" >"$out/steps.txt"
     mapfile -t less < <(quick --quick --batch-size 4)
-    "$nf" bench --scaling "${less[@]}" --quiet --out "$out/scaling.json" --plot "$out/scaling.svg" >>"$out/steps.txt"
+    "$nf" bench --scaling "${less[@]}" --quiet --out "$out/scaling.json" --plot "$out/scaling.svg" \
+        >>"$out/steps.txt"
     mv "$work/steps.json" "$out/steps.json"
 }
 

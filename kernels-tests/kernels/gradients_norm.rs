@@ -123,15 +123,15 @@ fn distillation_matches_central_differences() {
 /// Factor by which Winograd's F(4x4, 3x3) rounds more than F(2x2, 3x3) (`docs/numerics.md`).
 const LARGE_TILES: f64 = 3.0;
 
-/// Like [`every_gpu`], then again on the first adapter with each other algorithm that measuring may choose. The number is
-/// the factor by which the convolutions round more than with the smaller tiles.
-pub(crate) fn every_rounding(mut test: impl FnMut(&Gpu, &str, f64)) {
-    every_gpu(|gpu, on| test(gpu, on, LARGE_TILES));
-    with_other_algorithms(&mut test);
+/// Like [`every_gpu`], then again on the first adapter with each other algorithm that measuring may choose.
+pub(crate) fn every_rounding(mut test: impl FnMut(&Gpu, &str)) {
+    every_gpu(&mut test);
+    with_other_algorithms(&mut |gpu, on, _| test(gpu, on));
 }
 
 /// Like [`every_rounding`], but on the first adapter only: small networks find what a large one would
-/// find on the others.
+/// find on the others. The number is the factor by which the convolutions round more than with Winograd's smaller
+/// tiles.
 pub(crate) fn first_roundings(mut test: impl FnMut(&Gpu, &str, f64)) {
     let gpu = open(&adapters()[0]);
     test(&gpu, &gpu.report().line(), LARGE_TILES);

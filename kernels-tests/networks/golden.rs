@@ -229,7 +229,7 @@ fn check(name: &str) {
     let Some(path) = golden_file("generators", &format!("{name}.safetensors")) else { return };
     let golden = Golden::open(name, &path);
     let exempt = biases_before_norms(&golden.graph);
-    every_rounding(|gpu, on, _| {
+    every_rounding(|gpu, on| {
         let mut outputs = Worst::new(OUTPUT);
         outputs.take("output.eval", &golden.evaluated(gpu), &wide(golden.images("output.eval")));
         let (output, gradients, after) = golden.trained(gpu);

@@ -19,7 +19,8 @@ struct Tile {
 }
 
 // Four input channels of eight pixels (lane i holds pixel i) times their weights. The four products
-// of an element are added up before the sum so far: it takes as many operations, and rounds less.
+// of an element are added up before the sum so far, which rounds less and, where multiplying and
+// adding are two operations, takes as many.
 fn outer4(v: vec4<f32>, w: mat4x4<f32>, t: Tile) -> Tile {
     return Tile(
         t.a + mat4x4<f32>(

@@ -16,8 +16,8 @@ struct Tile {
 }
 
 // Four c of eight rows (lane i holds row i) times their columns. The four products of an element
-// are added up before the sum so far: it takes as many operations, a quarter of the steps in which
-// long sums round, and touches each sum once.
+// are added up before the sum so far: a quarter of the steps in which long sums round, and as many
+// operations where multiplying and adding are two.
 fn outer4(v: vec4<f32>, m: mat4x4<f32>, t: Tile) -> Tile {
     return Tile(
         t.a + mat4x4<f32>(

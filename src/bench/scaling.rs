@@ -5,7 +5,7 @@ use super::{
     steps::{CLASSES, GeneratorStep, walls},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     models,
     report::bench_json::{Growth, GrowthPoint, Times},
     run::Gpu,
@@ -13,6 +13,8 @@ use crate::{
 
 /// The generator of the step. Its base network is ResNet-20, of any width.
 const GENERATOR: &str = "ConvS";
+/// The step in words.
+const STEP: &str = "ConvS before ResNet-20";
 /// Rows and columns of the images, and channels of the base's first stage, where these do not grow.
 const SIDE: u32 = 32;
 const WIDTH: u32 = 16;
@@ -108,15 +110,13 @@ pub fn scaling(
             each(at, of);
             match measure(gpu, size, settings, effort) {
                 Ok(point) => points.push(GrowthPoint { number, ..point }),
-                Err(
-                    e @ (Error::BufferTooLarge { .. }
-                    | Error::OutOfMemory { .. }
-                    | Error::TooManyElements { .. }),
-                ) => warnings.push(format!("not measured, {} {number}: {e}", axis.name)),
+                Err(e) if e.is_size() => {
+                    warnings.push(format!("not measured, {} {number}: {e}", axis.name))
+                }
                 Err(e) => return Err(e),
             }
         }
-        let growth = Growth::of((axis.name, (axis.number)(usual)), points);
+        let growth = Growth::of(STEP, (axis.name, (axis.number)(usual)), points);
         done(&growth);
         growths.push(growth);
     }

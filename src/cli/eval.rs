@@ -3,7 +3,13 @@
 mod journal;
 mod merge;
 
-use super::{gpu::TunedArgs, host::Host, interrupt, job, places::Places, terminal};
+use super::{
+    gpu::{TUNING_BUDGET, TunedArgs},
+    host::Host,
+    interrupt, job,
+    places::Places,
+    terminal,
+};
 use crate::{
     data,
     error::{Error, Result},
@@ -107,7 +113,7 @@ pub(super) fn call(args: &EvalArgs, host: &mut Host<'_>) -> Result<Vec<Evaluatio
         return args.merge_and_save();
     }
     let stop = host.stop;
-    let open = |sink: &mut dyn Sink| args.gpu.open_for(&mut Host { sink, stop });
+    let open = |sink: &mut dyn Sink| args.gpu.open_for(TUNING_BUDGET, &mut Host { sink, stop });
     let found = evaluated((args, None), host.sink, stop, &open)?;
     found.written.map(|()| found.runs)
 }

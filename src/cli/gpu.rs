@@ -132,24 +132,24 @@ fn software(gpu: &Gpu) -> Option<String> {
 }
 
 /// Approximate limit on the time that one process spends on measurements.
-const TUNING_BUDGET: Duration = Duration::from_secs(60);
+pub(super) const TUNING_BUDGET: Duration = Duration::from_secs(60);
 /// The same for a run of a minute or two, which would not gain what more would cost. The next one goes on measuring.
-const BRIEF_BUDGET: Duration = Duration::from_secs(5);
+pub(super) const BRIEF_BUDGET: Duration = Duration::from_secs(5);
 
 impl TunedArgs {
     /// Opens the adapter, and the user's file of measurements for it.
     pub fn open(&self, quiet: bool) -> Result<Gpu> {
-        self.open_and_ask(quiet, interrupt::pressed, TUNING_BUDGET)
+        self.open_within(TUNING_BUDGET, quiet)
     }
 
-    /// The same for a run that takes a minute or two.
-    pub(super) fn open_briefly(&self, quiet: bool) -> Result<Gpu> {
-        self.open_and_ask(quiet, interrupt::pressed, BRIEF_BUDGET)
+    /// The same with another limit on measuring.
+    pub(super) fn open_within(&self, budget: Duration, quiet: bool) -> Result<Gpu> {
+        self.open_and_ask(quiet, interrupt::pressed, budget)
     }
 
     /// Opens the adapter for a caller, who is told if it is a software adapter.
-    pub(super) fn open_for(&self, host: &mut Host<'_>) -> Result<Gpu> {
-        let gpu = self.open_and_ask(true, host.stop, TUNING_BUDGET)?;
+    pub(super) fn open_for(&self, budget: Duration, host: &mut Host<'_>) -> Result<Gpu> {
+        let gpu = self.open_and_ask(true, host.stop, budget)?;
         told(gpu, host)
     }
 

@@ -1,6 +1,12 @@
 //! `nf-gpu train`.
 
-use super::{gpu::TunedArgs, host::Host, interrupt, job, places::Places, terminal};
+use super::{
+    gpu::{BRIEF_BUDGET, TUNING_BUDGET, TunedArgs},
+    host::Host,
+    interrupt, job,
+    places::Places,
+    terminal,
+};
 use crate::{
     bench::{self, StepSettings},
     data,
@@ -23,7 +29,10 @@ use crate::{
 };
 use clap::{ArgMatches, Args, parser::ValueSource};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Arguments of `nf-gpu train`.
 #[derive(Args, Debug)]
@@ -59,10 +68,7 @@ pub fn run(args: &TrainArgs, typed: &ArgMatches) -> Result<()> {
 fn first(args: &TrainArgs, typed: &ArgMatches, link: Option<&dyn Link>) -> Result<()> {
     let config = settings(args, typed)?;
     interrupt::watch(args.quiet);
-    let gpu = match config.preset {
-        Some(Preset::Quick) => args.gpu.open_briefly(args.quiet)?,
-        None => args.gpu.open(args.quiet)?,
-    };
+    let gpu = args.gpu.open_within(tuning_budget(&config), args.quiet)?;
     if config.dry_run {
         return print_plan(&gpu, &config, args);
     }
@@ -85,6 +91,14 @@ fn first(args: &TrainArgs, typed: &ArgMatches, link: Option<&dyn Link>) -> Resul
     Ok(())
 }
 
+/// How long a run may measure kernels.
+fn tuning_budget(config: &TrainConfig) -> Duration {
+    match config.preset {
+        Some(Preset::Quick) => BRIEF_BUDGET,
+        None => TUNING_BUDGET,
+    }
+}
+
 /// Trains for a caller, with the settings that the command would have: the folder of the run, and the evaluation
 /// at its end.
 pub(super) fn call(
@@ -97,7 +111,7 @@ pub(super) fn call(
         let hint = "type `nf-gpu train --dry-run` with the same flags";
         return Err(Error::argument("--dry-run", "it is no run", hint));
     }
-    let gpu = args.gpu.open_for(host)?;
+    let gpu = args.gpu.open_for(tuning_budget(&config), host)?;
     let evaluation = train(&gpu, &config, host.sink, &host.stop)?;
     Ok((config.resume.unwrap_or(config.out), evaluation))
 }

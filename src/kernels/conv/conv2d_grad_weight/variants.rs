@@ -13,16 +13,26 @@ macro_rules! joined {
     };
 }
 
-/// The text of a variant of cooperative matrices.
+/// A variant of cooperative matrices, whose entry point is in `$main`, of `$workgroup` lanes and with the tile `$tile`.
 macro_rules! cooperative {
-    ($matrices:literal, $own:literal) => {
-        joined!(
-            ["lib/cooperative", "lib/cooperative_tile"],
-            "lib/conv2d_grad_weight_spots",
-            "lib/conv2d_grad_weight_coop",
-            $matrices,
-            $own
-        )
+    ($name:literal, $stem:literal, $main:literal, $requires:expr, $workgroup:literal, $tile:expr) => {
+        Variant {
+            workgroups: &[$workgroup],
+            tile: |_| $tile,
+            requires: $requires,
+            only: Some(("DTYPE", 1)),
+            ..Variant::tiled(
+                $name,
+                $stem,
+                joined!(
+                    ["lib/cooperative", "lib/cooperative_tile"],
+                    "lib/conv2d_grad_weight_spots",
+                    "lib/conv2d_grad_weight_coop",
+                    $main,
+                    "conv" / $stem
+                ),
+            )
+        }
     };
 }
 
@@ -48,39 +58,30 @@ macro_rules! tile8 {
 }
 
 pub(super) static ALL: [Variant; 12] = [
-    Variant {
-        workgroups: &[256],
-        tile: |_| [16, 32, 1],
-        requires: Requires::WideCooperativeMatrix(16),
-        only: Some(("DTYPE", 1)),
-        ..Variant::tiled(
-            "coop16_wide",
-            "conv2d_grad_weight_coop16_wide",
-            cooperative!("lib/cooperative_16_wide", "conv/conv2d_grad_weight_coop16_wide"),
-        )
-    },
-    Variant {
-        workgroups: &[256],
-        tile: |_| [16, 32, 1],
-        requires: Requires::CooperativeMatrix(16),
-        only: Some(("DTYPE", 1)),
-        ..Variant::tiled(
-            "coop16",
-            "conv2d_grad_weight_coop16",
-            cooperative!("lib/cooperative_16", "conv/conv2d_grad_weight_coop16"),
-        )
-    },
-    Variant {
-        workgroups: &[128],
-        tile: |_| [16, 16, 1],
-        requires: Requires::CooperativeMatrix(8),
-        only: Some(("DTYPE", 1)),
-        ..Variant::tiled(
-            "coop8",
-            "conv2d_grad_weight_coop8",
-            cooperative!("lib/cooperative_8", "conv/conv2d_grad_weight_coop8"),
-        )
-    },
+    cooperative!(
+        "coop16_wide",
+        "conv2d_grad_weight_coop16_wide",
+        "lib/cooperative_16_wide",
+        Requires::WideCooperativeMatrix(16),
+        256,
+        [16, 32, 1]
+    ),
+    cooperative!(
+        "coop16",
+        "conv2d_grad_weight_coop16",
+        "lib/cooperative_16",
+        Requires::CooperativeMatrix(16),
+        256,
+        [16, 32, 1]
+    ),
+    cooperative!(
+        "coop8",
+        "conv2d_grad_weight_coop8",
+        "lib/cooperative_8",
+        Requires::CooperativeMatrix(8),
+        128,
+        [16, 16, 1]
+    ),
     tile8!("tile64", "conv2d_grad_weight_tile64", 128, [16, 32, 1]),
     tile8!("tile128", "conv2d_grad_weight_tile128", 256, [32, 32, 1]),
     tile8!("tile32", "conv2d_grad_weight_tile32", 128, [8, 64, 1]),

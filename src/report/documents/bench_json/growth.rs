@@ -7,6 +7,8 @@ use super::Times;
 /// A step at several numbers of one quantity, the rest being as usual.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
+    /// The step in words, such as `ConvS before ResNet-20`.
+    pub step: String,
     /// The quantity, such as `images of a batch`.
     pub quantity: String,
     /// Its number in the steps in which other quantities grow.
@@ -65,13 +67,13 @@ impl PowerLaw {
 }
 
 impl Growth {
-    /// The points of a quantity and its usual number, with the laws that fit them.
-    pub fn of((quantity, usual): (&str, u32), points: Vec<GrowthPoint>) -> Self {
+    /// The points of a step's quantity and its usual number, with the laws that fit them.
+    pub fn of(step: &str, (quantity, usual): (&str, u32), points: Vec<GrowthPoint>) -> Self {
         let law = |value: fn(&GrowthPoint) -> f64| {
             PowerLaw::fit(points.iter().map(|p| (f64::from(p.number), value(p))))
         };
         let (time, memory) = (law(|p| p.times.median_ms), law(|p| p.bytes as f64));
-        Self { quantity: quantity.to_owned(), usual, points, time, memory }
+        Self { step: step.to_owned(), quantity: quantity.to_owned(), usual, points, time, memory }
     }
 }
 

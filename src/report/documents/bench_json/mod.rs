@@ -269,10 +269,11 @@ impl Report {
 
     /// The step that was measured while it grows, in words.
     pub(crate) fn growing_step(&self) -> String {
+        let step = self.growth.first().map_or("", |growth| &growth.step);
         let usual = self.growth.iter().map(|g| format!("{} {}", g.usual, g.quantity));
         let dtype = self.settings.as_ref().map_or("f32", |settings| &settings.dtype);
         let usual = usual.collect::<Vec<_>>().join(", ");
-        format!("ConvS before ResNet-20 in {dtype}; where it does not grow: {usual}.")
+        format!("{step} in {dtype}; where it does not grow: {usual}.")
     }
 
     /// The rate of a ceiling, if it was measured.
