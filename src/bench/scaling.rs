@@ -111,7 +111,7 @@ pub fn scaling(
             match measure(gpu, size, settings, effort) {
                 Ok(point) => points.push(GrowthPoint { number, ..point }),
                 Err(e) if e.is_size() => {
-                    warnings.push(format!("not measured, {} {number}: {e}", axis.name))
+                    warnings.push(format!("not measured, {} {number}: {e}", axis.name));
                 }
                 Err(e) => return Err(e),
             }
