@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["shape", "words", "flags"],
     &["ranks"], // carries messages between processes, whatever they say
     &["kernels::desc", "kernels::plan"], // what a kernel and a planned use of it are
-    &["font", "files"],
+    &["canvas", "files"],
     &["data", "tuning"],
     &["gpu"],
     &["run"],
@@ -47,11 +47,11 @@ const LAYERS: &[&[&str]] = &[
 const APART: &[(&str, &[&str])] = &[
     ("data", &["kernels::desc", "kernels::plan"]),
     // They keep nothing themselves: `tuning` does.
-    ("gpu", &["shape", "files", "font", "data"]),
-    ("run", &["shape", "files", "font", "data"]),
+    ("gpu", &["shape", "files", "canvas", "data"]),
+    ("run", &["shape", "files", "canvas", "data"]),
     ("tuning", &["kernels::desc", "kernels::plan", "data"]),
     ("fault", &["gpu", "run", "kernels::desc", "kernels::plan", "data"]),
-    ("kernels", &["gpu", "run", "tuning", "files", "font", "data"]), // plans and twins need no GPU
+    ("kernels", &["gpu", "run", "tuning", "files", "canvas", "data"]), // plans and twins need no GPU
     (
         "energy",
         &["gpu", "run", "kernels::desc", "kernels::plan", "kernels", "fault", "conformance"],
@@ -60,8 +60,8 @@ const APART: &[(&str, &[&str])] = &[
         "report",
         &["gpu", "run", "kernels::desc", "kernels::plan", "kernels", "nn", "models", "conformance"],
     ),
-    ("deploy", &["gpu", "run", "tuning", "data", "font", "conformance"]), // works without a GPU
-    ("onnx", &["gpu", "run", "tuning", "data", "font", "models", "conformance"]), // reads on the host
+    ("deploy", &["gpu", "run", "tuning", "data", "canvas", "conformance"]), // works without a GPU
+    ("onnx", &["gpu", "run", "tuning", "data", "canvas", "models", "conformance"]), // reads on the host
     ("report::pictures", &["report::terminal"]),
     ("report::terminal", &["report::pictures"]),
 ];

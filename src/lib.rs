@@ -64,6 +64,8 @@
 #[doc(hidden)]
 pub mod bench;
 #[doc(hidden)]
+pub mod canvas;
+#[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
 pub mod conformance;
@@ -84,7 +86,6 @@ pub mod fault;
 #[doc(hidden)]
 pub mod files;
 mod flags;
-mod font;
 #[doc(hidden)]
 pub mod forward;
 #[doc(hidden)]

@@ -237,7 +237,7 @@ fn a_build_without_mpi_refuses_to_be_several() {
     launched("demo", "3", "0").refused(2, &["3 processes would each run all of `nf-gpu demo`"]);
     // One process is one, and a share says what it is for.
     launched(eval, "1", "0").done();
-    launched(&format!("{eval} --shard 2/2"), "2", "1").done();
+    launched(&format!("{eval} --shard 2/2 --json"), "2", "1").done();
     assert!(!place.path("run").exists());
 }
 

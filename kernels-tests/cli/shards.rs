@@ -37,7 +37,8 @@ fn what_does_not_belong_together_is_not_merged() {
     let place = Place::new();
     shares(&place, "", 2);
     place.run(&format!("{EVAL} --out whole.json")).done();
-    place.run(&format!("{EVAL} --shard 1/3 --out third.json")).done();
+    let table = place.run(&format!("{EVAL} --shard 1/3 --out third.json")).done();
+    assert!(table.contains("share 1/3 of 5 fault maps"), "{table}");
     place.run(&format!("{EVAL} --shard 2/2 --bits 0-3 --out bits.json")).done();
     super::random_base("vgg-small", 2).save(place.path("base.safetensors")).unwrap();
     place.run(&format!("{EVAL} --shard 2/2 --out other.json")).done();
@@ -65,9 +66,18 @@ fn what_does_not_belong_together_is_not_merged() {
             &["base network: 1.json has vgg-small", "other.json"],
         ),
         ("eval --merge 1.json elsewhere.json", 2, &["elsewhere.json", "another", "--mixed"]),
-        (&format!("{EVAL} --shard 1/6"), 2, &["6 shares of 5 fault maps", "5 is the most"]),
-        (&format!("{EVAL} --shard 1/2 --logits l.npy"), 2, &["--logits", "only some of the maps"]),
-        ("eval --base base.safetensors --chip 1 --shard 1/2", 2, &["2 shares of 1 fault maps"]),
+        (&format!("{EVAL} --shard 1/6 --json"), 2, &["6 shares of 5 fault maps", "5 is the most"]),
+        (
+            &format!("{EVAL} --shard 1/2 --logits l.npy --json"),
+            2,
+            &["--logits", "only some of the maps"],
+        ),
+        (
+            "eval --base base.safetensors --chip 1 --shard 1/2 --json",
+            2,
+            &["2 shares of 1 fault maps"],
+        ),
+        (&format!("{EVAL} --shard 1/2 --csv 1.csv"), 2, &["its document", "--out FILE"]),
     ]);
     place.run("eval --base base.safetensors --shard 0/2").no_usage("from 1/N to N/N");
     place.run("eval --merge 1.json 2.json --ber 0.1").no_usage("--ber");

@@ -115,7 +115,7 @@ fn few_output_channels_are_computed_directly_where_a_variant_is_made_for_them() 
         let of = |w, c, k| {
             let x = Nhwc::new(2, 8, w, c);
             let conv = Conv2d::forward(x, k, Window::square(3, 1, 1)).unwrap();
-            Algorithm::choose(gpu, conv).unwrap().name()
+            Algorithm::choose(gpu, conv, Form::F4).unwrap().name()
         };
         if !gpu.report().is_software() {
             return; // There measurement decides.
@@ -181,7 +181,8 @@ fn a_run_that_goes_on_keeps_the_form_of_every_number_of_copies() {
     };
     every_gpu(|gpu, on| {
         let chosen = |order: &[u32]| -> Vec<(u32, Algorithm)> {
-            order.iter().map(|&n| (n, Algorithm::choose(gpu, conv(n)).unwrap())).collect()
+            let form = |n| Algorithm::choose(gpu, conv(n), Form::F4).unwrap();
+            order.iter().map(|&n| (n, form(n))).collect()
         };
         let session = gpu.session(None);
         let first = chosen(&[3, 4, 8, 9]);

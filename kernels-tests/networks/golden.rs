@@ -20,8 +20,9 @@ use nf_gpu::{
 use std::path::{Path, PathBuf};
 
 const SHAPE: Nhwc = Nhwc { n: 2, h: 32, w: 32, c: 3 };
-/// Relative L2 errors that f32 kernels must keep to (`kernels-tests/networks/golden/README.md`).
-pub(crate) const OUTPUT: f64 = 1e-5;
+/// Relative L2 errors that f32 kernels must keep to: the bounds of `kernels-tests/networks/golden/README.md`, of outputs
+/// half of it.
+pub(crate) const OUTPUT: f64 = 5e-6;
 pub(crate) const GRADIENT: f64 = 2e-4;
 
 /// One file of golden values.

@@ -5,7 +5,6 @@ mod console;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use serde_json::{Value, json};
 
 use console::FetchConsole;
@@ -296,16 +295,13 @@ fn show(
     let class_names = &some.class_names;
     let remarks = data::remarks(name, split, form)?;
     let sheet = contact_sheet::draw_counted(&some, &counts, columns)?;
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png)
-        .write_image(&sheet, sheet.width(), sheet.height(), ExtendedColorType::Rgb8)
-        .map_err(|e| Error::Shape(format!("cannot draw the contact sheet: {e}")))?;
-    files::atomic::write(out, &png)?;
+    files::atomic::write(out, sheet.png()?)?;
+    let (width, height) = sheet.dimensions();
     let images: usize = counts.iter().sum();
     if common.json {
         return print_json(&json!({
             "version": 1, "dataset": name, "split": split, "images": images, "out": out,
-            "width": sheet.width(), "height": sheet.height(),
+            "width": width, "height": height,
             "class_names": class_names, "class_counts": counts, "remarks": remarks,
         }));
     }

@@ -73,6 +73,11 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     }
     // Whoever names a share has divided the work.
     if args.config.shard.is_some() {
+        if args.out.is_none() && !args.json {
+            let what = "a share is worth nothing without its document";
+            let hint = "add --out FILE, which `nf-gpu eval --merge` reads";
+            return Err(Error::argument("--shard", what, hint));
+        }
         return first(args, None);
     }
     job::shared(&|link| first(args, link), &|link| {

@@ -1,14 +1,12 @@
 //! A contact sheet of a data set: one row per class, with the class's name and its first images.
 
-use image::{Rgb, RgbImage, imageops};
-
 use super::{
     image_set::ImageSet,
     resize::{CropArea, crop_resize},
 };
 use crate::{
+    canvas::{Align, Canvas, Colour, Text},
     error::{Error, Result},
-    font::{Align, Text},
 };
 
 /// Pixels between two images.
@@ -23,8 +21,8 @@ const MAX_SIDE: u32 = 128;
 const ROWS: u32 = 50;
 /// Most pixels of a sheet; a larger one is refused.
 const MAX_PIXELS: u64 = 200 << 20;
-const BACKGROUND: Rgb<u8> = Rgb([255; 3]);
-const NAMES: Text = Text { size: 17.0, bold: false, colour: Rgb([30; 3]) };
+const BACKGROUND: Colour = [255; 3];
+const NAMES: Text = Text { size: 17.0, bold: false, colour: [30; 3] };
 /// Distance from a class's name to the number below it.
 const LINE: f32 = 21.0;
 
@@ -34,12 +32,12 @@ const LINE: f32 = 21.0;
 /// # Errors
 ///
 /// [`Error::Argument`] for `columns` out of 1 to 100 and for more classes than fit into one picture.
-pub fn draw(set: &ImageSet, columns: u32) -> Result<RgbImage> {
+pub fn draw(set: &ImageSet, columns: u32) -> Result<Canvas> {
     draw_counted(set, &set.class_counts(), columns)
 }
 
 /// Like [`draw`], for some images of a larger set; `counts` are the class counts of the larger set.
-pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<RgbImage> {
+pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<Canvas> {
     if !(1..=100).contains(&columns) {
         let what = format!("{columns} images in a row");
         return Err(Error::argument("--columns", what, "choose 1 to 100"));
@@ -50,14 +48,14 @@ pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<Rg
         let what = format!("a picture of {width}x{height} pixels for {} classes", set.classes);
         return Err(Error::argument("--columns", what, "choose fewer images in a row"));
     }
-    let mut sheet = RgbImage::from_pixel(width, height, BACKGROUND);
+    let mut sheet = Canvas::filled(width, height, BACKGROUND);
     let mut drawn = vec![0; set.classes as usize];
     for (i, &label) in set.labels.iter().enumerate() {
         let column = &mut drawn[usize::from(label)];
         if *column < columns {
             let (x, y) = layout.row(label.into());
             let x = x + layout.label + *column * layout.cell.0;
-            imageops::replace(&mut sheet, &layout.picture(set, i)?, x.into(), y.into());
+            sheet.put(&layout.picture(set, i)?, (x, y));
             *column += 1;
         }
     }
@@ -107,7 +105,7 @@ impl Layout {
     }
 
     /// Image `i` as it is drawn.
-    fn picture(&self, set: &ImageSet, i: usize) -> Result<RgbImage> {
+    fn picture(&self, set: &ImageSet, i: usize) -> Result<Canvas> {
         let (h, w) = (set.height, set.width);
         let (columns, rows) = self.image;
         let small;
@@ -123,14 +121,14 @@ impl Layout {
         let plane = planes.len() / set.channels.max(1) as usize;
         // One or two channels are drawn as grey, of more than three the first three in colour.
         let shown = if set.channels < 3 { [0; 3] } else { [0, plane, 2 * plane] };
-        Ok(RgbImage::from_fn(columns, rows, |x, y| {
+        Ok(Canvas::from_fn(columns, rows, |x, y| {
             let at = (y / zoom) as usize * w as usize + (x / zoom) as usize;
-            Rgb(shown.map(|first| planes[first + at]))
+            shown.map(|first| planes[first + at])
         }))
     }
 }
 
-fn write_names(sheet: &mut RgbImage, set: &ImageSet, counts: &[usize], layout: &Layout) {
+fn write_names(sheet: &mut Canvas, set: &ImageSet, counts: &[usize], layout: &Layout) {
     for (class, (name, count)) in set.class_names.iter().zip(counts).enumerate() {
         let (x, y) = layout.row(class as u32);
         let (left, middle) = ((x + 10) as f32, (y + layout.cell.1 / 2) as f32 - 2.0);

@@ -1,4 +1,4 @@
-//! Decodes image files (JPEG, PNG, PPM) to planes of bytes. The format is recognised by content, not by the
+//! Decodes image files (JPEG, PNG, Netpbm) to planes of bytes. The format is recognised by content, not by the
 //! file's name.
 
 use std::{
@@ -7,9 +7,7 @@ use std::{
     path::Path,
 };
 
-use image::{ColorType, ImageFormat, ImageReader, Limits};
-
-use super::{jpeg, preprocess::Preprocessing, resize::Planes};
+use super::{jpeg, pnm, preprocess::Preprocessing, resize::Planes};
 use crate::{
     error::{Error, Result},
     files::{open_file, read_file, recognise},
@@ -26,6 +24,10 @@ const MAX_SIDE: u32 = 1 << 16;
 const MAX_PIXELS: u64 = 1 << 26;
 /// Bytes that a decoder may allocate: [`MAX_PIXELS`] pixels with transparency.
 const MAX_DECODED: u64 = 4 * MAX_PIXELS;
+/// What errors call a file of PBM, PGM or PPM.
+const NETPBM: &str = "image of Netpbm";
+/// The first bytes of a PNG.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Whether a file's name says that it is an image.
 pub(super) fn is_named_image(path: &Path) -> bool {
@@ -57,29 +59,33 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
     // The size is checked first, because a decoder checks its own limits late.
     let (height, width) = dimensions(path, Cursor::new(bytes))?;
     if bytes.starts_with(&jpeg::SOI) {
-        return jpeg::decode(bytes, MAX_DECODED as usize).map_err(|e| of_jpeg(path, e));
+        return jpeg::decode(bytes, MAX_DECODED as usize).map_err(|e| of_decoder(path, "JPEG", e));
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes));
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODED);
-    reader.limits(limits);
-    let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
-    let format = reader.format();
-    let image = reader.decode().map_err(|e| damaged(path, &e))?;
-    let interleaved = match image.color() {
-        // PIL keeps the upper 8 of a PNG's 16 bits; `into_rgb8` would round.
-        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16
-            if format == Some(ImageFormat::Png) =>
-        {
-            image.into_rgb16().iter().map(|v| (v >> 8) as u8).collect()
-        }
-        _ => image.into_rgb8().into_raw(),
+    let (samples, interleaved) = if pnm::begins(bytes) {
+        pnm::decode(bytes).map_err(|e| of_decoder(path, NETPBM, e))?
+    } else {
+        png_samples(bytes).map_err(|e| damaged(path, &e))?
     };
-    let mut pixels = Vec::with_capacity(interleaved.len());
+    let mut pixels = Vec::with_capacity(3 * height as usize * width as usize);
     for channel in 0..3 {
-        pixels.extend(interleaved.iter().skip(channel).step_by(3));
+        // Grey is its only colour, and transparency the last sample.
+        let at = if samples < 3 { 0 } else { channel };
+        pixels.extend(interleaved.iter().skip(at).step_by(samples));
     }
     Ok(Planes { channels: 3, height, width, pixels })
+}
+
+/// Samples of a pixel of a PNG, 1 to 4, and all of them as bytes: of 16 bits the upper 8, as PIL takes them.
+fn png_samples(bytes: &[u8]) -> std::result::Result<(usize, Vec<u8>), png::DecodingError> {
+    let limits = png::Limits { bytes: MAX_DECODED as usize };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info()?;
+    let size = reader.output_buffer_size().ok_or(png::DecodingError::LimitsExceeded)?;
+    let mut samples = vec![0; size];
+    let frame = reader.next_frame(&mut samples)?;
+    samples.truncate(frame.buffer_size());
+    Ok((frame.color_type.samples(), samples))
 }
 
 /// Rows and columns of an image file, without decoding it.
@@ -91,15 +97,16 @@ pub(crate) fn size(path: &Path) -> Result<(u32, u32)> {
 fn dimensions(path: &Path, mut from: impl BufRead + Seek) -> Result<(u32, u32)> {
     let head = from.fill_buf().map_err(|e| Error::read(path, e))?;
     let (height, width) = if head.starts_with(&jpeg::SOI) {
-        jpeg::size(from).map_err(|e| of_jpeg(path, e))?
+        jpeg::size(from).map_err(|e| of_decoder(path, "JPEG", e))?
+    } else if head.starts_with(PNG) {
+        let mut decoder = png::Decoder::new(from);
+        let info = decoder.read_header_info().map_err(|e| damaged(path, &e))?;
+        (info.height, info.width)
+    } else if pnm::begins(head) {
+        let header = pnm::Header::read(&mut from).map_err(|e| of_decoder(path, NETPBM, e))?;
+        (header.height, header.width)
     } else {
-        if !matches!(image::guess_format(head), Ok(ImageFormat::Png | ImageFormat::Pnm)) {
-            return Err(other_file(path, head));
-        }
-        let reader = ImageReader::new(from);
-        let reader = reader.with_guessed_format().map_err(|e| Error::read(path, e))?;
-        let (width, height) = reader.into_dimensions().map_err(|e| damaged(path, &e))?;
-        (height, width)
+        return Err(other_file(path, head));
     };
     let pixels = u64::from(width) * u64::from(height);
     if width.max(height) > MAX_SIDE || pixels > MAX_PIXELS {
@@ -122,9 +129,10 @@ fn other_file(path: &Path, head: &[u8]) -> Error {
     )
 }
 
-fn of_jpeg(path: &Path, error: io::Error) -> Error {
+/// What a decoder of our own says of a file of this kind.
+fn of_decoder(path: &Path, kind: &str, error: io::Error) -> Error {
     match error.kind() {
-        ErrorKind::UnexpectedEof => damaged(path, &"the JPEG ends too early"),
+        ErrorKind::UnexpectedEof => damaged(path, &format!("the {kind} ends too early")),
         ErrorKind::InvalidData => damaged(path, &error),
         _ => Error::read(path, error),
     }
@@ -167,6 +175,43 @@ mod tests {
                 let want = rgb[i % 63 * 3 + i / 63];
                 let off = if name == "jpeg" { 60 } else { 0 };
                 assert!(got.abs_diff(want) <= off, "{name} {i}: {got}, not {want}");
+            }
+        }
+    }
+
+    /// A PNG of 9 x 7 pixels.
+    fn png_of(colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 9, 7);
+        encoder.set_color(colour);
+        encoder.set_depth(depth);
+        if colour == png::ColorType::Indexed {
+            encoder.set_palette((0..3 << depth as u8).map(|i| (i * 31) as u8).collect::<Vec<_>>());
+            encoder.set_trns(vec![0, 99]);
+        }
+        let bytes = (9 * colour.samples() * depth as usize).div_ceil(8);
+        let data: Vec<u8> = (0..7 * bytes).map(|i| (i * 41 % 256) as u8).collect();
+        encoder.write_header().unwrap().write_image_data(&data).unwrap();
+        file
+    }
+
+    #[test]
+    fn every_kind_of_png_is_read_as_by_another_decoder() {
+        use png::{BitDepth::*, ColorType::*};
+        let grey = [One, Two, Four, Eight, Sixteen].map(|depth| (Grayscale, depth));
+        let indexed = [One, Two, Four, Eight].map(|depth| (Indexed, depth));
+        let whole = [GrayscaleAlpha, Rgb, Rgba].map(|c| [(c, Eight), (c, Sixteen)]).concat();
+        for (colour, depth) in [&grey[..], &indexed, &whole].concat() {
+            let file = png_of(colour, depth);
+            let theirs = image::load_from_memory(&file).unwrap();
+            // PIL keeps the upper 8 of 16 bits; `into_rgb8` would round.
+            let theirs: Vec<u8> = match depth {
+                Sixteen => theirs.into_rgb16().iter().map(|v| (v >> 8) as u8).collect(),
+                _ => theirs.into_rgb8().into_raw(),
+            };
+            let ours = bytes(Path::new("a.png"), &file).unwrap().pixels;
+            for (i, &got) in ours.iter().enumerate() {
+                assert_eq!(got, theirs[i % 63 * 3 + i / 63], "{colour:?} {depth:?} {i}");
             }
         }
     }

@@ -31,6 +31,7 @@ mod mnist;
 mod packed;
 mod parallel;
 mod pickle;
+mod pnm;
 mod positioned;
 mod preprocess;
 mod records;

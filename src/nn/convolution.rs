@@ -1,5 +1,6 @@
 //! A convolution on a tape, by one of the algorithms that compute it.
 
+use super::graph::Graph;
 use crate::{
     error::{Error, Result},
     kernels::{
@@ -78,6 +79,14 @@ fn is_narrow_here(gpu: &Gpu, conv: Conv2d) -> Result<bool> {
     Ok(conv.y.w.is_multiple_of(8) && first.is_some_and(|variant| variant.name == "narrow8"))
 }
 
+/// The largest of Winograd's forms that the forward pass of a network may use. F(4x4, 3x3) puts the images of the deep
+/// generators twice as far from the exact ones as F(2x2, 3x3) does (docs/numerics.md), and their forward
+/// pass is a small part of a step beside the base network. Gradients may use both.
+#[must_use]
+pub fn largest_form(graph: &Graph) -> Form {
+    if graph.makes_images() { Form::F2 } else { Form::F4 }
+}
+
 impl Algorithm {
     /// Name of this choice in `--kernel-variant convolution=NAME`.
     pub const SUBJECT: &str = "convolution";
@@ -102,7 +111,7 @@ impl Algorithm {
     /// adapter too.
     #[must_use]
     pub fn usual(conv: Conv2d) -> Self {
-        Self::usual_within(conv, u64::MAX)
+        Self::usual_within(conv, u64::MAX, Form::F4)
     }
 
     /// Whether this algorithm can compute a convolution with bindings of at most `bytes`: the
@@ -112,7 +121,7 @@ impl Algorithm {
         self.fits(conv) && self.form().is_none_or(|form| needs(form) <= bytes)
     }
 
-    fn usual_within(conv: Conv2d, bytes: u64) -> Self {
+    fn usual_within(conv: Conv2d, bytes: u64, largest: Form) -> Self {
         if conv.x.c.min(conv.y.c) < WINOGRAD_CHANNELS {
             return Self::Direct;
         }
@@ -124,7 +133,7 @@ impl Algorithm {
         };
         let fits = [Form::F4, Form::F2]
             .into_iter()
-            .filter(|&form| Self::Winograd(form).fits_within(conv, bytes));
+            .filter(|&form| form <= largest && Self::Winograd(form).fits_within(conv, bytes));
         fits.min_by_key(|&form| products(form)).map_or(Self::Direct, Self::Winograd)
     }
 
@@ -139,18 +148,22 @@ impl Algorithm {
     }
 
     /// Chooses the algorithm that the user prefers, that the run has recorded, or that was measured
-    /// to be fast on this device; without measurements, the usual one.
+    /// to be fast on this device; without measurements, the usual one. No form that has larger tiles than
+    /// `largest`, and so rounds more, is chosen.
     ///
     /// # Errors
     /// A recorded choice cannot be kept, or the device failed.
-    pub fn choose(gpu: &Gpu, conv: Conv2d) -> Result<Self> {
+    pub fn choose(gpu: &Gpu, conv: Conv2d, largest: Form) -> Result<Self> {
         let limits = gpu.limits();
         let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let usual = Self::usual_within(conv, bytes);
+        let usual = Self::usual_within(conv, bytes, largest);
         if usual == Self::Direct {
             return Ok(Self::Direct);
         }
-        let others = Self::ALL.into_iter().filter(|&a| a != usual && a.fits_within(conv, bytes));
+        let allowed = |a: &Self| a.form().is_none_or(|form| form <= largest);
+        let others = Self::ALL
+            .into_iter()
+            .filter(|a| *a != usual && allowed(a) && a.fits_within(conv, bytes));
         let mut candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
         if is_narrow_here(gpu, conv)? {
             // The first is the one that is taken without measurements. The sort keeps the order of the others.
@@ -163,8 +176,10 @@ impl Algorithm {
         let growth = forms.map(Form::growth).fold(1.0, f64::max);
         // A class stands for all numbers of copies up to a power of two, and the adapter may be able
         // to bind only some of them.
-        let limited = if usual == Self::usual(conv) { "" } else { " of large weights" };
-        let class = class_name(conv) + limited;
+        let unlimited = Self::usual_within(conv, u64::MAX, largest);
+        let limited = if usual == unlimited { "" } else { " of large weights" };
+        let small = if largest == Form::F2 { " in small tiles" } else { "" };
+        let class = class_name(conv) + limited + small;
         let question = Question {
             subject: Self::SUBJECT,
             class: &class,
@@ -276,11 +291,13 @@ mod tests {
         // image.
         assert_eq!([of(28, 28, 64, 1), of(2, 2, 64, 1), of(2, 8, 64, 1)], ["winograd"; 3]);
         assert_eq!([of(32, 32, 8, 1), of(32, 32, 64, 2), of(7, 7, 64, 1)], ["direct"; 3]);
+        let small = Conv2d::forward(Nhwc::new(2, 32, 32, 64), 64, Window::square(3, 1, 1)).unwrap();
+        assert_eq!(Algorithm::usual_within(small, u64::MAX, Form::F2).name(), "winograd");
         // Four copies of 36 MiB exceed 128 MiB; four of 16 MiB do not, nine do.
         let copies = |copies| {
             let x = Nhwc::new(1, 4, 4, 512);
             let conv = Conv2d::forward(x, 512, Window::square(3, 1, 1)).unwrap();
-            Algorithm::usual_within(Conv2d { copies, ..conv }, 128 << 20).name()
+            Algorithm::usual_within(Conv2d { copies, ..conv }, 128 << 20, Form::F4).name()
         };
         assert_eq!([3, 4, 8, 9].map(copies), ["winograd4", "winograd", "winograd", "direct"]);
         for algorithm in Algorithm::ALL {

@@ -247,6 +247,13 @@ impl Graph {
         self.nodes.len() - 1
     }
 
+    /// Whether it makes images, as generators do, and not scores.
+    #[must_use]
+    pub fn makes_images(&self) -> bool {
+        let [_, h, w] = self.nodes[self.output()].chw;
+        h * w > 1
+    }
+
     /// Shape of a node's value for a batch.
     #[must_use]
     pub fn shape(&self, node: NodeId, n: u32) -> Nhwc {

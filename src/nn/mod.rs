@@ -29,7 +29,7 @@ pub use compiler::{
     BiasShifts, ChannelSlice, Compiler, FaultyActivations, Layers, Mode, NodeValue, TrainingState,
     Vectors,
 };
-pub use convolution::{Algorithm, ConvOperands, Convolution};
+pub use convolution::{Algorithm, ConvOperands, Convolution, largest_form};
 pub use cut::{Cut, Together, fit, most_images};
 pub use dtype::{DtypeChoice, dtype_line};
 pub use faulty::{FaultyBias, FaultyWeights, count_flips, faulty_weights, on_grid, stored_layers};

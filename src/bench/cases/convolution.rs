@@ -10,9 +10,10 @@ use crate::{
             conv2d::{Conv2d, Fusion},
         },
         plan::Dtype,
+        winograd::Form,
     },
     models,
-    nn::{Graph, Op},
+    nn::{Graph, Op, largest_form},
     shape::{Nhwc, Window},
 };
 
@@ -22,11 +23,11 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
     let published = Conv2d::forward(Nhwc::new(16, 32, 32, 64), 64, Window::square(3, 1, 1))?;
     for dtype in [Dtype::F32, Dtype::F16] {
         let conv = Conv2d { dtype, ..published };
-        layers.push(Layer { conv, fused: false, of: Vec::new() });
+        layers.push(Layer { conv, largest: Form::F4, fused: false, of: Vec::new() });
     }
     // As in MobileNets, bound by memory.
     let depthwise = Conv2d { groups: 64, ..published };
-    layers.push(Layer { conv: depthwise, fused: true, of: Vec::new() });
+    layers.push(Layer { conv: depthwise, largest: Form::F4, fused: true, of: Vec::new() });
     let base = models::base("resnet18", 10, None)?;
     add(&mut layers, &base, batch, Dtype::F32, true)?;
     for generator in ["ConvL", "ConvS", "UNetL", "UNetS", "DeConvS"] {
@@ -45,6 +46,8 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
 
 struct Layer {
     conv: Conv2d,
+    /// The largest of Winograd's forms in the forward pass.
+    largest: Form,
     /// Whether batch norm, ReLU and mask are in the same dispatch, as in a frozen network.
     fused: bool,
     of: Vec<(String, u32)>,
@@ -58,6 +61,7 @@ fn add(
     dtype: Dtype,
     fused: bool,
 ) -> Result<()> {
+    let largest = largest_form(graph);
     for node in &graph.nodes {
         let Op::Conv { window, transposed, .. } = node.op else { continue };
         let [c, h, w] = graph.nodes[node.inputs[0]].chw;
@@ -68,9 +72,10 @@ fn add(
             Conv2d::forward(x, k, window)?
         };
         let conv = Conv2d { dtype, ..conv };
-        let place = layers.iter().position(|l| l.conv == conv && l.fused == fused);
+        let alike = |l: &Layer| l.conv == conv && l.fused == fused && l.largest == largest;
+        let place = layers.iter().position(alike);
         let place = place.unwrap_or_else(|| {
-            layers.push(Layer { conv, fused, of: Vec::new() });
+            layers.push(Layer { conv, largest, fused, of: Vec::new() });
             layers.len() - 1
         });
         let of = &mut layers[place].of;
@@ -102,13 +107,17 @@ impl Layer {
         let shape = shape(conv);
         let fused = if self.fused { ", fused" } else { "" };
         let roles = [
-            (format!("conv2d forward{fused}"), "forward", Some((conv, forward))),
-            (format!("conv2d input gradient{fused}"), "input gradient", Some((back, backward))),
+            (format!("conv2d forward{fused}"), "forward", Some((conv, forward, self.largest))),
+            (
+                format!("conv2d input gradient{fused}"),
+                "input gradient",
+                Some((back, backward, Form::F4)),
+            ),
             ("conv2d weight gradient".into(), "weight gradient", None),
         ];
         for (role, pass, gather) in roles {
             let plan = match gather {
-                Some((conv, fusion)) => conv::conv2d::plan(conv, fusion)?,
+                Some((conv, fusion, _)) => conv::conv2d::plan(conv, fusion)?,
                 None => conv::conv2d_grad_weight::plan(conv)?,
             };
             let (role, pass) = match conv.dtype {

@@ -10,7 +10,9 @@ use crate::{
     fault,
     kernels::{
         conv::conv2d::{Conv2d, Fusion},
+        desc::Suits,
         plan::Plan,
+        winograd::Form,
     },
     nn::{Algorithm, ConvOperands},
     report::bench_json::{self, Ceiling, Summary, per_second, roof},
@@ -24,8 +26,9 @@ struct Spec {
     role: String,
     shape: String,
     plan: Plan,
-    /// The convolution, if the plan is one: it can also be computed by other algorithms than one dispatch.
-    conv: Option<(Conv2d, Fusion)>,
+    /// The convolution, if the plan is one: it can also be computed by other algorithms than one dispatch, among them
+    /// Winograd's forms up to one.
+    conv: Option<(Conv2d, Fusion, Form)>,
     /// The networks that it belongs to, and how often they run it.
     of: Vec<(String, u32)>,
 }
@@ -121,6 +124,7 @@ pub fn cases(
     for (before, &spec) in specs.iter().enumerate() {
         let place = CasePosition { before, all: specs.len() };
         for way in ways(gpu, spec)?.iter().filter(|way| way.chosen || !settings.glance) {
+            let effort = if way.chosen { effort } else { effort.aside() };
             let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
             let bytes = spec.plan.bytes.iter().sum();
             let mut case = bench_json::TimedCase {
@@ -174,14 +178,20 @@ struct Way {
     chosen: bool,
 }
 
-/// Every variant that runs here, and Winograd's forms where there are any.
+/// Every variant that is a candidate here, and Winograd's forms where there are any. A software adapter has no variant of
+/// hardware among its candidates: to compile one can take it seconds.
 fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
-    let algorithm = spec.conv.map(|(conv, _)| Algorithm::choose(gpu, conv)).transpose()?;
+    let choose = |(conv, _, largest)| Algorithm::choose(gpu, conv, largest);
+    let algorithm = spec.conv.map(choose).transpose()?;
     let taken = algorithm.unwrap_or(Algorithm::Direct);
     let (best, size) = gpu.choose(&spec.plan)?;
+    let software = gpu.report().is_software();
     let mut ways = Vec::new();
     for variant in spec.plan.kernel.variants.iter().filter(|v| v.serves(&spec.plan)) {
         let is_best = std::ptr::eq(variant, best);
+        if !is_best && software && variant.suits == Suits::Hardware {
+            continue;
+        }
         let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
         let own = if is_best { Some(&size) } else { variant.workgroups.iter().find(runs) };
         let chosen = is_best && taken == Algorithm::Direct;
@@ -189,7 +199,7 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
         ways.extend(own.map(|&workgroup| Way { algorithm, name: variant.name, workgroup, chosen }));
     }
     let fits =
-        |a: &Algorithm| *a != Algorithm::Direct && spec.conv.is_some_and(|(conv, _)| a.fits(conv));
+        |a: &Algorithm| *a != Algorithm::Direct && spec.conv.is_some_and(|(conv, ..)| a.fits(conv));
     ways.extend(Algorithm::ALL.into_iter().filter(fits).map(|algorithm| Way {
         algorithm,
         name: algorithm.name(),
@@ -201,7 +211,8 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
 
 impl Way {
     fn timed(&self, gpu: &Gpu, spec: &Spec) -> Result<Timed> {
-        let Some((conv, fusion)) = spec.conv.filter(|_| self.algorithm != Algorithm::Direct) else {
+        let Some((conv, fusion, _)) = spec.conv.filter(|_| self.algorithm != Algorithm::Direct)
+        else {
             return Timed::dispatch(gpu, &spec.plan, (self.name, self.workgroup));
         };
         Timed::of(gpu, &spec.plan, |tape, buffers| {

@@ -5,8 +5,6 @@
 
 use std::{io::Cursor, path::Path};
 
-use image::{ColorType, ImageDecoder, codecs::png::PngDecoder};
-
 use super::{RECORD_BYTES, RECORDS};
 use crate::{
     data::fetch::{
@@ -74,16 +72,16 @@ fn labels(name: &str, json: &[u8]) -> Result<Vec<u8>> {
 
 /// Record bytes (label, then planes) from a sheet with one image per row, RGB by pixel.
 pub(in crate::data) fn records(name: &str, png: &[u8], labels: &[u8]) -> Result<Vec<u8>> {
-    let bad = |e: image::ImageError| failed(format!("{name} in the package: {e}"));
-    let decoder = PngDecoder::new(Cursor::new(png)).map_err(bad)?;
-    let size = decoder.dimensions();
-    if size != (PIXELS as u32, labels.len() as u32) || decoder.color_type() != ColorType::Rgb8 {
-        let (w, h) = size;
-        let what = format!("{name} in the package: {w}x{h} {:?}", decoder.color_type());
-        return Err(failed(what));
+    let bad = |e: png::DecodingError| failed(format!("{name} in the package: {e}"));
+    let mut reader = png::Decoder::new(Cursor::new(png)).read_info().map_err(bad)?;
+    let ((w, h), colour) = (reader.info().size(), reader.output_color_type());
+    if (w, h) != (PIXELS as u32, labels.len() as u32)
+        || colour != (png::ColorType::Rgb, png::BitDepth::Eight)
+    {
+        return Err(failed(format!("{name} in the package: {w}x{h} {colour:?}")));
     }
     let mut rgb = vec![0; 3 * PIXELS * labels.len()];
-    decoder.read_image(&mut rgb).map_err(bad)?;
+    reader.next_frame(&mut rgb).map_err(bad)?;
     let mut records = Vec::with_capacity(RECORD_BYTES * labels.len());
     for (row, &label) in rgb.chunks_exact(3 * PIXELS).zip(labels) {
         records.push(label);

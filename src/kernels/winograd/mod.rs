@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Size of the tiles of output pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
     /// F(2x2, 3x3): 16 multiplications per tile instead of 36.
     F2,

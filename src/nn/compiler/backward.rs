@@ -13,6 +13,7 @@ use crate::{
         layout::{self, gather2d::Gather},
         plan::Accumulate,
         pool, reduce,
+        winograd::Form,
     },
     nn::{
         convolution::ConvOperands,
@@ -319,7 +320,7 @@ impl Compiler<'_> {
                 mask_out: unused_out,
             };
             let conv = part.grad_input();
-            self.convolve(conv, fusion, &operands)?;
+            self.convolve((conv, Form::F4), fusion, &operands)?;
             earlier = Some(dx);
         }
         earlier.ok_or_else(|| Error::Shape("a layer without weights".into()))

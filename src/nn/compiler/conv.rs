@@ -11,7 +11,7 @@ use crate::{
         plan::Dtype,
     },
     nn::{
-        convolution::ConvOperands,
+        convolution::{ConvOperands, largest_form},
         graph::{NodeId, Op},
     },
     run::BufferId,
@@ -215,7 +215,7 @@ impl Compiler<'_> {
             y: y.id,
             mask_out: mask.unwrap_or(unused_out),
         };
-        self.convolve(conv, fusion, &operands)?;
+        self.convolve((conv, largest_form(self.graph)), fusion, &operands)?;
         Ok((y, mask))
     }
 

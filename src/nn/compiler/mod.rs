@@ -19,6 +19,7 @@ use crate::{
     kernels::{
         conv::conv2d::{Conv2d, Fusion},
         plan,
+        winograd::Form,
     },
     run::{BufferId, Gpu, Tape},
     shape::Nhwc,
@@ -290,9 +291,15 @@ impl<'a> Compiler<'a> {
         self.tape.mark(self.place.clone());
     }
 
-    /// Appends a convolution by the algorithm that is chosen for this adapter.
-    fn convolve(&mut self, conv: Conv2d, fusion: Fusion, operands: &ConvOperands) -> Result<()> {
-        let (first, algorithm) = (self.tape.len(), Algorithm::choose(self.gpu, conv)?);
+    /// Appends a convolution by the algorithm that is chosen for this adapter, among Winograd's forms one
+    /// with tiles of `largest` at most.
+    fn convolve(
+        &mut self,
+        (conv, largest): (Conv2d, Form),
+        fusion: Fusion,
+        operands: &ConvOperands,
+    ) -> Result<()> {
+        let (first, algorithm) = (self.tape.len(), Algorithm::choose(self.gpu, conv, largest)?);
         algorithm.append(&mut self.tape, conv, fusion, operands)?;
         let (entries, operands) = (first..self.tape.len(), *operands);
         let name = self.place.clone();

@@ -1,13 +1,11 @@
 //! `images.png`: what the generator does to images, and how the faulty network then classifies them.
 
-use std::{io::Cursor, path::Path};
-
-use image::{ImageFormat, Rgb, RgbImage};
+use std::path::Path;
 
 use crate::{
+    canvas::{Align, Canvas, Colour, Text},
     error::{Error, Result},
     files::atomic,
-    font::{Align, Text},
 };
 
 /// Columns per band; further examples continue in the next band below.
@@ -21,9 +19,9 @@ const MARGIN: usize = 132;
 /// Height of a line of text.
 const LINE: usize = 20;
 /// Colours of text, of right answers and of wrong ones.
-const INK: Rgb<u8> = Rgb([0x33; 3]);
-const GREEN: Rgb<u8> = Rgb([0x00, 0x82, 0x5f]);
-const VERMILLION: Rgb<u8> = Rgb([0xd5, 0x5e, 0x00]);
+const INK: Colour = [0x33; 3];
+const GREEN: Colour = [0x00, 0x82, 0x5f];
+const VERMILLION: Colour = [0xd5, 0x5e, 0x00];
 
 /// An image in [-1, 1], planar: `[channels][height][width]`. One or two channels are drawn as grey, the first of
 /// them; of more than three the first three in colour.
@@ -89,23 +87,14 @@ pub struct Example<'a> {
 /// # Errors
 /// [`Error::Shape`] without examples, and for images of different sizes; [`Error::Write`].
 pub fn save_grid(path: impl AsRef<Path>, examples: &[Example<'_>]) -> Result<()> {
-    save_png(path.as_ref(), &grid(examples)?)
+    atomic::write(path.as_ref(), grid(examples)?.png()?)
 }
 
 /// Writes an image as a PNG in its own size.
 pub fn save(path: impl AsRef<Path>, image: Image<'_>) -> Result<()> {
     let (width, height) = (int(image.width)?, int(image.height)?);
-    let pixel = |x: u32, y: u32| Rgb(image.rgb(y as usize, x as usize).map(byte));
-    save_png(path.as_ref(), &RgbImage::from_fn(width, height, pixel))
-}
-
-/// Writes a PNG, whole or not at all.
-fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    let mut png = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut png, ImageFormat::Png)
-        .map_err(|e| Error::write(path, std::io::Error::other(e)))?;
-    atomic::write(path, png.into_inner())
+    let pixel = |x: u32, y: u32| image.rgb(y as usize, x as usize).map(byte);
+    atomic::write(path.as_ref(), Canvas::from_fn(width, height, pixel).png()?)
 }
 
 /// `transformed - original`, halved and amplified, around grey; and the factor of amplification, a round
@@ -152,7 +141,7 @@ fn int<T: TryFrom<usize>>(v: usize) -> Result<T> {
 }
 
 /// Draws the grid.
-fn grid(examples: &[Example<'_>]) -> Result<RgbImage> {
+fn grid(examples: &[Example<'_>]) -> Result<Canvas> {
     let Some(first) = examples.first().map(|e| e.original) else {
         return Err(Error::Shape("a picture of examples needs an example".into()));
     };
@@ -164,7 +153,7 @@ fn grid(examples: &[Example<'_>]) -> Result<RgbImage> {
     let pairs: Vec<_> = examples.iter().map(|e| (e.original, e.transformed)).collect();
     let factor = amplification(&pairs);
     let size = (int(layout.width)?, int(layout.height)?);
-    let mut picture = RgbImage::from_pixel(size.0, size.1, Rgb([255; 3]));
+    let mut picture = Canvas::filled(size.0, size.1, [255; 3]);
     for (i, example) in examples.iter().enumerate() {
         let difference = amplified(example.original, example.transformed, factor);
         let images =
@@ -209,17 +198,19 @@ impl Layout {
     }
 
     /// Copies an image, every pixel enlarged to a square.
-    fn blit(&self, picture: &mut RgbImage, image: Image<'_>, (left, top): (usize, usize)) {
+    fn blit(&self, picture: &mut Canvas, image: Image<'_>, (left, top): (usize, usize)) {
         for y in 0..image.height * self.scale {
             for x in 0..image.width * self.scale {
                 let rgb = image.rgb(y / self.scale, x / self.scale).map(byte);
-                picture.put_pixel((left + x) as u32, (top + y) as u32, Rgb(rgb));
+                if let Some(pixel) = picture.pixel_mut((left + x) as u32, (top + y) as u32) {
+                    *pixel = rgb;
+                }
             }
         }
     }
 
     /// Writes labels, answers and the names of the rows.
-    fn annotate(&self, picture: &mut RgbImage, examples: &[Example<'_>], factor: u32) {
+    fn annotate(&self, picture: &mut Canvas, examples: &[Example<'_>], factor: u32) {
         let side = |row| GAP + LINE + row * self.step_y + (self.step_y - GAP) / 2;
         let below = GAP + LINE + 3 * self.step_y;
         let answers = examples.iter().any(|e| e.before.is_some() || e.after.is_some());
@@ -270,7 +261,7 @@ impl Layout {
 }
 
 /// Bold text, smaller if it is wider than `width` pixels.
-fn fitted(words: &str, width: f32, colour: Rgb<u8>) -> Text {
+fn fitted(words: &str, width: f32, colour: Colour) -> Text {
     let styles = [13.0, 12.0, 11.0, 10.0, 9.0].map(|size| Text { size, bold: true, colour });
     styles.into_iter().find(|style| style.width(words) <= width).unwrap_or(styles[4])
 }
@@ -324,7 +315,7 @@ mod tests {
                 assert_eq!(there[0], wanted, "example {i}, row {row}, pixel {pixel}");
             }
         }
-        assert!(png.pixels().any(|p| *p == GREEN), "no answer is green");
+        assert!(png.pixels().any(|p| p.0 == GREEN), "no answer is green");
         if let Some(keep) = std::env::var_os("KEEP_PICTURES") {
             std::fs::copy(&path, Path::new(&keep).join("images.png")).unwrap();
         }

@@ -104,12 +104,16 @@ pub fn evaluation(e: &Evaluation) -> Table {
     table
 }
 
-/// The table of [`evaluation`] in lines of `width`, below a note for images without labels.
+/// The table of [`evaluation`] in lines of `width`, below notes for images without labels and for a share.
 pub fn captioned(e: &Evaluation, width: usize) -> String {
-    let note = e.dataset.measure().note();
-    let note =
-        note.map_or_else(String::new, |note| format!("{}\n", wrap::paragraph(note, width, 0)));
-    format!("{note}{:width$}", evaluation(e))
+    let share = e.shard.as_ref().map(|record| {
+        let (shard, maps) = (record.shard, record.seeds.len());
+        format!("share {shard} of {maps} fault maps: means and deviations are those of this share")
+    });
+    let unlabelled = e.dataset.measure().note().map(str::to_owned);
+    let line = |note: String| format!("{}\n", wrap::paragraph(&note, width, 0));
+    let notes: String = unlabelled.into_iter().chain(share).map(line).collect();
+    format!("{notes}{:width$}", evaluation(e))
 }
 
 /// The table of a sensitivity study: a row with everything faulty, a row for each bit position and layer that

@@ -32,7 +32,7 @@ fn a_sheet_becomes_records_of_label_red_green_blue() {
         }
     }
     let e = super::records("s.png", &png(&rgb, 2), &[7]).unwrap_err();
-    assert!(e.to_string().contains("1024x2 Rgb8"), "{e}");
+    assert!(e.to_string().contains("1024x2 (Rgb, Eight)"), "{e}");
     assert!(super::records("s.png", b"no PNG", &[7]).is_err());
 }
 

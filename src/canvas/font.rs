@@ -1,7 +1,8 @@
 //! The font of every picture: `DejaVu` Sans, embedded, so that no system font is needed.
 
 use ab_glyph::{Font as _, FontRef, Glyph, ScaleFont as _, point};
-use image::{Rgb, RgbImage};
+
+use super::{Canvas, Colour};
 
 /// A style of text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,7 +12,7 @@ pub(crate) struct Text {
     /// Whether the letters are bold.
     pub(crate) bold: bool,
     /// Colour of the letters.
-    pub(crate) colour: Rgb<u8>,
+    pub(crate) colour: Colour,
 }
 
 /// Which part of a text is at the point where it is drawn.
@@ -51,7 +52,7 @@ impl Text {
     }
 
     /// Draws a text at a point; what lies outside the picture is cut off.
-    pub(crate) fn draw(self, on: &mut RgbImage, (x, y): (f32, f32), align: Align, text: &str) {
+    pub(crate) fn draw(self, on: &mut Canvas, (x, y): (f32, f32), align: Align, text: &str) {
         let Some(font) = self.font() else { return };
         let (glyphs, width) = self.laid_out(&font, text);
         let left = match align {
@@ -68,8 +69,8 @@ impl Text {
             outline.draw(|dx, dy, cover| {
                 let at = (i64::from(dx) + corner.x as i64, i64::from(dy) + corner.y as i64);
                 let (Ok(x), Ok(y)) = (u32::try_from(at.0), u32::try_from(at.1)) else { return };
-                let Some(pixel) = on.get_pixel_mut_checked(x, y) else { return };
-                for (below, own) in pixel.0.iter_mut().zip(self.colour.0) {
+                let Some(pixel) = on.pixel_mut(x, y) else { return };
+                for (below, own) in pixel.iter_mut().zip(self.colour) {
                     let mixed = f32::from(*below) * (1.0 - cover) + f32::from(own) * cover;
                     *below = mixed.round() as u8;
                 }
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn texts_are_as_wide_as_they_say_and_in_the_middle_of_their_line() {
-        let red = Rgb([255, 0, 0]);
+        let red = [255, 0, 0];
         for (bold, size) in [(false, 17.0), (true, 40.0)] {
             let style = Text { size, bold, colour: red };
             let width = style.width("HOH ✓");
@@ -93,12 +94,12 @@ mod tests {
                 (Align::Centre, 200.0 - width / 2.0),
                 (Align::Right, 200.0 - width),
             ] {
-                let mut picture = RgbImage::from_pixel(420, 60, Rgb([255; 3]));
+                let mut picture = Canvas::filled(420, 60, [255; 3]);
                 style.draw(&mut picture, (200.0, 30.0), align, "HOH ✓");
-                let inked = |p: &Rgb<u8>| p.0[1] < 128;
-                let there = picture.enumerate_pixels().filter(|(_, _, p)| inked(p));
-                let (xs, ys): (Vec<_>, Vec<_>) =
-                    there.map(|(x, y, _)| (x as f32, y as f32)).unzip();
+                let points = (0..60).flat_map(|y| (0..420).map(move |x| (x, y)));
+                let inked = |&(x, y): &(u32, u32)| picture.pixel(x, y).unwrap()[1] < 128;
+                let there = points.clone().filter(inked);
+                let (xs, ys): (Vec<_>, Vec<_>) = there.map(|(x, y)| (x as f32, y as f32)).unzip();
                 let ends = |v: &[f32]| {
                     let low = v.iter().copied().fold(f32::MAX, f32::min);
                     (low, v.iter().copied().fold(0.0, f32::max))
@@ -111,7 +112,8 @@ mod tests {
                     (f32::midpoint(top, bottom) - 30.0).abs() < 2.0,
                     "{bold}: {top} to {bottom}"
                 );
-                assert!(picture.pixels().any(|p| *p == red), "no pixel has the whole colour");
+                let whole = |(x, y)| picture.pixel(x, y) == Some(red);
+                assert!(points.clone().any(whole), "no pixel has the whole colour");
             }
         }
         assert!(Text { size: 12.0, bold: true, colour: red }.width("mm") > 12.0);
@@ -119,8 +121,8 @@ mod tests {
 
     #[test]
     fn what_lies_outside_is_cut_off() {
-        let mut picture = RgbImage::new(5, 5);
-        let style = Text { size: 30.0, bold: false, colour: Rgb([9; 3]) };
+        let mut picture = Canvas::filled(5, 5, [0; 3]);
+        let style = Text { size: 30.0, bold: false, colour: [9; 3] };
         for at in [(-40.0, 2.0), (0.0, -90.0), (4.0, 4.0), (1e9, 1e9)] {
             style.draw(&mut picture, at, Align::Left, "WWWW");
         }
