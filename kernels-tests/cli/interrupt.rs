@@ -256,3 +256,21 @@ fn a_command_with_nothing_to_keep_ends_at_once() {
         assert_eq!(ended(child, line).code, Some(130), "{signal}");
     }
 }
+
+#[test]
+fn an_interrupted_measurement_keeps_what_it_has() {
+    let place = Place::new();
+    let (line, shown) = ("bench --steps --quick --batch-size 1 --copies 1 --out r.json", "shown");
+    let mut command = place.heeding(line);
+    let stdout = fs::File::create(place.path(shown)).unwrap();
+    let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+    let printed = || fs::read_to_string(place.path(shown)).unwrap();
+    until("no step is shown", &mut child, |_| printed().contains("eopm/ConvS"));
+    send("-INT", &child);
+    let ended = ended(child, line);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let report = fs::read_to_string(place.path("r.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert!((1..6).contains(&report["steps"].as_array().unwrap().len()), "{report}");
+    assert_eq!(report["warnings"][0], "this report is not complete: interrupted");
+}

@@ -22,7 +22,12 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
     let names = bench::step_names("*/ConvS*").unwrap();
     let base = bench::step_names("base/resnet20").unwrap();
     let names: Vec<_> = names.into_iter().chain(base).collect();
-    let steps = bench::steps(&gpu, &names, settings, Effort::QUICK, |_| Ok(())).unwrap();
+    let mut steps = Vec::new();
+    let each = |step| {
+        steps.push(step);
+        Ok(())
+    };
+    bench::steps(&gpu, &names, settings, Effort::QUICK, each).unwrap();
     let macs = |name: &str| {
         models::base(name, 10, None).or_else(|_| models::generator(name, [3, 32, 32])).unwrap()
     };
@@ -75,9 +80,13 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     }
     let settings = CaseSettings { batch: 1, half: false, glance: false };
     let kernels = bench::kernel_names("conv2d_grad_weight").unwrap();
-    let (cases, sums) =
-        bench::cases(&gpu, (&kernels, None), settings, Effort::QUICK, &ceilings, |_, _| Ok(()))
-            .unwrap();
+    let mut cases = Vec::new();
+    let each = |case, _| {
+        cases.push(case);
+        Ok(())
+    };
+    let sums =
+        bench::cases(&gpu, (&kernels, None), settings, Effort::QUICK, &ceilings, each).unwrap();
     let variants = nf_gpu::kernels::conv::conv2d_grad_weight::KERNEL.variants;
     let runs = variants.iter().filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
     let runs: BTreeSet<&str> = runs.map(|v| v.name).collect();

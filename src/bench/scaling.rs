@@ -78,16 +78,16 @@ impl Axis {
 }
 
 /// Times a step at all sizes, each once. What does not fit the adapter is left out, with the reason among the
-/// returned warnings; `each` is called before every measurement with its place among all, `done` with what is known
+/// returned warnings; `each` is called before every measurement with its place among all, `done` is given what is known
 /// of a quantity.
 pub fn scaling(
     gpu: &Gpu,
     settings: StepSettings,
     quick: bool,
     effort: Effort,
-    mut each: impl FnMut(usize, usize),
-    mut done: impl FnMut(&Growth),
-) -> Result<(Vec<Growth>, Vec<String>)> {
+    mut each: impl FnMut(usize, usize) -> Result<()>,
+    mut done: impl FnMut(Growth),
+) -> Result<Vec<String>> {
     let StepSettings { batch, copies, .. } = settings;
     let usual = Size { copies, batch, side: SIDE, width: WIDTH };
     let all: Vec<(&Axis, Vec<Size>)> =
@@ -95,9 +95,9 @@ pub fn scaling(
     // Every axis goes through the usual size, which is measured once.
     let several = all.iter().map(|(_, sizes)| sizes.iter().filter(|&&s| s != usual).count());
     let (mut at, of) = (0, 1 + several.sum::<usize>());
-    each(at, of);
+    each(at, of)?;
     let of_usual = measure(gpu, usual, settings, effort)?;
-    let (mut growths, mut warnings) = (Vec::new(), Vec::new());
+    let mut warnings = Vec::new();
     for (axis, sizes) in all {
         let mut points = Vec::new();
         for size in sizes {
@@ -107,7 +107,7 @@ pub fn scaling(
                 continue;
             }
             at += 1;
-            each(at, of);
+            each(at, of)?;
             match measure(gpu, size, settings, effort) {
                 Ok(point) => points.push(GrowthPoint { number, ..point }),
                 Err(e) if e.is_size() => {
@@ -116,11 +116,9 @@ pub fn scaling(
                 Err(e) => return Err(e),
             }
         }
-        let growth = Growth::of(STEP, (axis.name, (axis.number)(usual)), points);
-        done(&growth);
-        growths.push(growth);
+        done(Growth::of(STEP, (axis.name, (axis.number)(usual)), points));
     }
-    Ok((growths, warnings))
+    Ok(warnings)
 }
 
 /// A step of a size, without its number on an axis.

@@ -1,6 +1,6 @@
 //! `nf-gpu bench`.
 
-use super::{gpu::TunedArgs, job, places::Places, terminal};
+use super::{gpu::TunedArgs, interrupt, job, places::Places, terminal};
 use crate::{
     bench::{self, CasePosition, CaseSettings, Effort, StepSettings},
     error::{Error, Result},
@@ -113,12 +113,20 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
     }
     let gpu = args.gpu.open(args.quiet)?;
-    let mut printed = Ok(());
-    let report = measure(args, &gpu, &kernels, &steps, &mut printed)?;
+    interrupt::watch(args.quiet);
+    let (mut report, mut printed) = (bench::empty_report(&gpu), Ok(()));
+    let measured = measure(args, &gpu, &kernels, &steps, &mut report, &mut printed);
+    if let Err(error) = &measured {
+        if report.cases.is_empty() && report.steps.is_empty() && report.growth.is_empty() {
+            return measured;
+        }
+        report.warnings.push(format!("this report is not complete: {error}"));
+    }
     let printed = if args.json { terminal::print_json(&report.document()) } else { printed };
     let csv = |path: &PathBuf| Csv::of_records(&report.records()).save(path);
     // A file that cannot be written takes no other with it: to measure again takes long.
     first_error([
+        measured,
         printed,
         args.out.as_ref().map_or(Ok(()), |path| report.save(path)),
         args.roofline.as_ref().map_or(Ok(()), |path| pictures::bench::save_roofline(path, &report)),
@@ -128,26 +136,27 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 /// The first of several errors; the others are told at once.
-fn first_error(results: [Result<()>; 5]) -> Result<()> {
+fn first_error(results: [Result<()>; 6]) -> Result<()> {
     let mut errors = results.into_iter().filter_map(Result::err);
     let Some(first) = errors.next() else { return Ok(()) };
     errors.for_each(|error| terminal::say(&crate::error::report(&error)));
     Err(first)
 }
 
-/// Measures, and prints each part when it is finished, unless one JSON document is wanted. An error of
-/// printing is only stored in `printed`: the measurement goes on for the sake of the report files.
+/// Measures into `report`, which keeps what there was when the measurement comes to an early end, and prints each part when it is
+/// finished, unless one JSON document is wanted. An error of printing is only stored in `printed`: the measurement goes
+/// on for the sake of the report files.
 fn measure(
     args: &BenchArgs,
     gpu: &Gpu,
     kernels: &[&str],
     steps: &[&str],
+    report: &mut Report,
     printed: &mut Result<()>,
-) -> Result<Report> {
+) -> Result<()> {
     let effort = if args.quick { Effort::QUICK } else { Effort::full(gpu) };
     let (of_cases, of_steps) = args.sizes(gpu);
     let width = terminal::columns();
-    let mut report = bench::empty_report(gpu);
     report.settings = Some(args.settings(effort, of_cases, of_steps));
     let mut print = |text: String| {
         if !args.json && printed.is_ok() {
@@ -166,17 +175,22 @@ fn measure(
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
         let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
-        let each = |case: &bench_json::TimedCase, place: CasePosition| {
+        let (cases, ceilings) = (&mut report.cases, &report.ceilings);
+        let each = |case: bench_json::TimedCase, place: CasePosition| {
             progress.set(place.before as u64, Some(place.all as u64));
-            progress.doing(&words::case_line(case));
-            Ok(())
+            progress.doing(&words::case_line(&case));
+            cases.push(case);
+            go_on()
         };
-        let ceilings = &report.ceilings;
-        (report.cases, report.summary) =
-            bench::cases(gpu, (kernels, args.case.as_deref()), of_cases, effort, ceilings, each)?;
+        let shapes = (kernels, args.case.as_deref());
+        let timed = bench::cases(gpu, shapes, of_cases, effort, ceilings, each);
         drop(progress);
-        bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
-        bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
+        let timed = timed.and_then(|summary| {
+            report.summary = summary;
+            bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
+            bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
+            Ok(())
+        });
         report.warnings.extend(report.ceilings.iter().filter_map(bench_json::Ceiling::doubt));
         print(format!("\n{}", words::ceilings(&report.ceilings, width)));
         print(format!("\n{}", words::cases(&report.cases, width)));
@@ -185,32 +199,42 @@ fn measure(
             print(format!("\n{}", words::summary(&report.summary, width)));
         }
         warn(&report.warnings, &mut print);
+        timed?;
     }
     let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
     let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
     report.clock = bench::common_clock(clocks);
     if !steps.is_empty() {
         let progress = Progress::new(args.quiet, Unit::Many("steps"), Some(steps.len() as u64));
-        report.steps = bench::steps(gpu, steps, of_steps, effort, |step| {
+        bench::steps(gpu, steps, of_steps, effort, |step| {
             progress.add(1);
-            progress.aside(|| print(format!("\n{}", words::step(step, width))));
-            Ok(())
+            progress.aside(|| print(format!("\n{}", words::step(&step, width))));
+            report.steps.push(step);
+            go_on()
         })?;
     }
     if args.scaling {
         let progress = Progress::new(args.quiet, Unit::Many("steps"), None);
-        let each = |at: usize, of: usize| progress.set(at as u64, Some(of as u64));
-        let warnings;
-        let done = |growth: &bench_json::Growth| {
-            progress.aside(|| print(format!("\n{}", words::growth(growth, width))));
+        let each = |at: usize, of: usize| {
+            progress.set(at as u64, Some(of as u64));
+            go_on()
         };
-        (report.growth, warnings) = bench::scaling(gpu, of_steps, args.quick, effort, each, done)?;
+        let done = |growth: bench_json::Growth| {
+            progress.aside(|| print(format!("\n{}", words::growth(&growth, width))));
+            report.growth.push(growth);
+        };
+        let warnings = bench::scaling(gpu, of_steps, args.quick, effort, each, done)?;
         drop(progress);
-        print(format!("\n{}", words::powers(&report, width)));
+        print(format!("\n{}", words::powers(report, width)));
         warn(&warnings, &mut print);
         report.warnings.extend(warnings);
     }
-    Ok(report)
+    Ok(())
+}
+
+/// Whether to measure more.
+fn go_on() -> Result<()> {
+    if interrupt::pressed() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 impl BenchArgs {

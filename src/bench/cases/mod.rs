@@ -92,20 +92,20 @@ pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(fits)
 }
 
-/// Times the cases of these kernels, and of the shapes that the glob fits, with every variant that runs here;
-/// `each` is called with every result as it is done.
+/// Times the cases of these kernels, and of the shapes that the glob fits, with every candidate here. `each` is given every
+/// result as it is done, so that what comes to an early end keeps what it had.
 ///
 /// # Errors
-/// [`Error::Argument`] for `--case` if no shape fits.
+/// [`Error::Argument`] for `--case` if no shape fits; what `each` returns.
 pub fn cases(
     gpu: &Gpu,
     (kernels, shapes): (&[&str], Option<&str>),
     settings: CaseSettings,
     effort: Effort,
     ceilings: &[Ceiling],
-    mut each: impl FnMut(&bench_json::TimedCase, CasePosition) -> Result<()>,
-) -> Result<(Vec<bench_json::TimedCase>, Vec<Summary>)> {
-    let (mut done, mut sums) = (Vec::new(), Sums::default());
+    mut each: impl FnMut(bench_json::TimedCase, CasePosition) -> Result<()>,
+) -> Result<Vec<Summary>> {
+    let mut sums = Sums::default();
     let fits = |spec: &&Spec| {
         let limits = gpu.limits();
         let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
@@ -145,15 +145,14 @@ pub fn cases(
                 bound: None,
             };
             roof::place(&mut case, ceilings);
-            each(&case, place)?;
+            each(case, place)?;
             if way.chosen {
                 sums.add(spec, times.median_ms);
             }
-            done.push(case);
         }
     }
     let fma = ceilings.iter().find(|c| c.name == "fma-f32").map(|c| c.rate);
-    Ok((done, sums.summaries(fma)))
+    Ok(sums.summaries(fma))
 }
 
 /// Updates the shares of the ceilings that cases and networks reached, after the ceilings were measured again.

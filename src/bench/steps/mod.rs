@@ -77,21 +77,15 @@ pub fn step_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// Times the steps of these names; `each` is called with every step as it is done.
+/// Times the steps of these names; `each` is given every step as it is done.
 pub fn steps(
     gpu: &Gpu,
     names: &[&str],
     settings: StepSettings,
     effort: Effort,
-    mut each: impl FnMut(&TimedStep) -> Result<()>,
-) -> Result<Vec<TimedStep>> {
-    let mut done = Vec::new();
-    for name in names {
-        let step = time(gpu, name, settings, effort)?;
-        each(&step)?;
-        done.push(step);
-    }
-    Ok(done)
+    mut each: impl FnMut(TimedStep) -> Result<()>,
+) -> Result<()> {
+    names.iter().try_for_each(|name| each(time(gpu, name, settings, effort)?))
 }
 
 fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<TimedStep> {
