@@ -22,14 +22,16 @@ impl Canvas {
     /// A picture of one colour.
     #[must_use]
     pub fn filled(width: u32, height: u32, colour: Colour) -> Self {
-        Self::from_fn(width, height, |_, _| colour)
+        Self { width, height, pixels: vec![colour; width as usize * height as usize] }
     }
 
     /// A picture whose pixel in column x and row y is `colour(x, y)`.
     #[must_use]
     pub fn from_fn(width: u32, height: u32, colour: impl Fn(u32, u32) -> Colour) -> Self {
-        let colour = &colour;
-        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| colour(x, y))).collect();
+        let mut pixels = Vec::with_capacity(width as usize * height as usize);
+        for y in 0..height {
+            pixels.extend((0..width).map(|x| colour(x, y)));
+        }
         Self { width, height, pixels }
     }
 
@@ -60,9 +62,8 @@ impl Canvas {
     pub fn put(&mut self, other: &Self, (left, top): (u32, u32)) {
         for y in 0..other.height {
             for x in 0..other.width {
-                if let (Some(pixel), Some(colour)) =
-                    (self.pixel_mut(left + x, top + y), other.pixel(x, y))
-                {
+                let there = self.pixel_mut(left.saturating_add(x), top.saturating_add(y));
+                if let (Some(pixel), Some(colour)) = (there, other.pixel(x, y)) {
                     *pixel = colour;
                 }
             }
@@ -78,6 +79,7 @@ impl Canvas {
         let mut encoder = png::Encoder::new(&mut file, self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
         let written = encoder.write_header().and_then(|mut writer| {
             writer.write_image_data(self.pixels.as_flattened())?;
             writer.finish()

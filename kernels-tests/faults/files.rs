@@ -14,7 +14,7 @@ use nf_gpu::{
 /// Faults of every kind that is drawn from a seed.
 fn kinds() -> Vec<Faults> {
     let mut kinds: Vec<Faults> =
-        FaultModel::DRAWN.into_iter().map(|model| Faults::new(model, 0.01).unwrap()).collect();
+        FaultModel::RATED.into_iter().map(|model| Faults::new(model, 0.01).unwrap()).collect();
     kinds.push(Faults::asymmetric(0.02, 0.001).unwrap());
     let lot = Lot::new(8, 0.6).unwrap();
     kinds.push(Faults::new(FaultModel::StuckAt, 0.01).unwrap().of_lot(lot).unwrap());

@@ -34,7 +34,7 @@ fn every_models_effective_rate_is_its_theory_and_no_bit_is_favoured() {
             }
         }
         let mut all: Vec<Faults> =
-            FaultModel::DRAWN.into_iter().map(|model| Faults::new(model, 0.01).unwrap()).collect();
+            FaultModel::RATED.into_iter().map(|model| Faults::new(model, 0.01).unwrap()).collect();
         all.push(Faults::asymmetric(0.016, 0.002).unwrap());
         for faults in all {
             let chips: Vec<_> = SEEDS

@@ -9,10 +9,11 @@ use crate::{
 use nf_gpu::{
     fault::{CellMap, FaultModel, Faults},
     files::{Weights, safetensors},
-    forward::{self, BaseRequest, EopmRequest, Goal, Images, OutputLoss},
+    forward::{self, BaseRequest, EopmRequest, Images, OutputLoss},
     kernels::plan::Dtype,
     models,
     nn::{Graph, Role},
+    step::Loss,
 };
 use std::collections::BTreeMap;
 
@@ -173,7 +174,8 @@ fn check_eopm(generator: &str, base: &str) {
             seeds: &seeds,
             lambda: file.meta_as("lambda").unwrap().unwrap(),
             images: Images::new(&images.shape, &images.data).unwrap(),
-            goal: Goal::Labels(&labels),
+            loss: Loss::Labels,
+            labels: &labels,
             micro_batch: None,
             dtype: Dtype::F32,
             loss_scale: None,

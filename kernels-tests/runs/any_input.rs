@@ -9,7 +9,7 @@ use nf_gpu::{
     models,
     nn::{DeviceImages, FrozenNet, Graph, Pick, TrainableNet, initialise},
     shape::Window,
-    step::{Eopm, EopmSettings, TrainingStep as _},
+    step::{Eopm, EopmSettings, Loss, TrainingStep as _},
 };
 use std::{fs, path::Path};
 
@@ -69,7 +69,7 @@ fn a_network_of_one_channel_is_trained_for_and_evaluated() {
                 faults: &faults,
                 maps: Maps::Chip(7),
                 lambda: 5.0,
-                distill: None,
+                loss: Loss::Labels,
                 batch: 20,
                 micro_batch: None,
                 group: None,
@@ -135,6 +135,8 @@ fn the_binary_trains_and_evaluates_on_arrays() {
     let crop = format!("{other} --preprocess center-crop --side 40");
     let said: serde_json::Value = serde_json::from_str(&place.run(&crop).done()).unwrap();
     assert_eq!(said["dataset"]["images"], 20);
+    let flags = &said["given"]["flags"];
+    assert_eq!((&flags["--side"], &flags["--preprocess"]), (&"40".into(), &"center-crop".into()));
     fs::write(place.path("no.npz"), "no archive").unwrap();
     place.refuses(&[
         (&other, 1, &["its images are 28x28; the network takes 32x32", "--preprocess squash"][..]),

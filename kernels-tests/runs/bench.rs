@@ -7,6 +7,7 @@ use nf_gpu::{
     models,
     report::bench_json,
     run::Gpu,
+    step::Loss,
 };
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -18,16 +19,13 @@ fn gpu() -> Gpu {
 fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
     let gpu = gpu();
     let (batch, copies) = (2, 2);
-    let settings = StepSettings { batch, copies, dtype: Dtype::F32, distill: None };
+    let settings = StepSettings { batch, copies, dtype: Dtype::F32, loss: Loss::Labels };
     let names = bench::step_names("*/ConvS*").unwrap();
     let base = bench::step_names("base/resnet20").unwrap();
     let names: Vec<_> = names.into_iter().chain(base).collect();
     let mut steps = Vec::new();
-    let each = |step| {
-        steps.push(step);
-        Ok(())
-    };
-    bench::steps(&gpu, &names, settings, Effort::QUICK, each).unwrap();
+    let each = |step| steps.push(step);
+    bench::steps(&gpu, &names, settings, Effort::QUICK, each, &|| false).unwrap();
     let macs = |name: &str| {
         models::base(name, 10, None).or_else(|_| models::generator(name, [3, 32, 32])).unwrap()
     };
@@ -71,7 +69,7 @@ fn a_step_has_the_operations_that_the_method_needs_and_no_more() {
 
 #[test]
 #[ignore = "in ./test.sh --all: times every variant at a large network's shapes"]
-fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
+fn candidates_are_timed_and_one_of_them_is_chosen() {
     let gpu = gpu();
     let ceilings = bench::ceilings(&gpu, Effort::QUICK).unwrap();
     for name in ["copy", "fma-f32", "integer"] {
@@ -81,14 +79,14 @@ fn every_variant_that_runs_here_is_timed_and_one_is_chosen() {
     let settings = CaseSettings { batch: 1, half: false, glance: false };
     let kernels = bench::kernel_names("conv2d_grad_weight").unwrap();
     let mut cases = Vec::new();
-    let each = |case, _| {
-        cases.push(case);
-        Ok(())
-    };
-    let sums =
-        bench::cases(&gpu, (&kernels, None), settings, Effort::QUICK, &ceilings, each).unwrap();
+    let (each, names) = (|case, _| cases.push(case), (&kernels[..], None));
+    let sums = bench::cases(&gpu, names, settings, Effort::QUICK, &ceilings, each, &|| false);
+    let sums = sums.unwrap();
     let variants = nf_gpu::kernels::conv::conv2d_grad_weight::KERNEL.variants;
-    let runs = variants.iter().filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
+    // A software adapter leaves out what is made for hardware.
+    let suited = |v: &&nf_gpu::kernels::desc::Variant| v.suits.include(gpu.report().is_software());
+    let runs = variants.iter().filter(suited);
+    let runs = runs.filter(|v| v.workgroups.iter().any(|&w| gpu.lacks(v, w).is_none()));
     let runs: BTreeSet<&str> = runs.map(|v| v.name).collect();
     let places: BTreeSet<_> = cases.iter().map(|c| (&c.case, &c.shape)).collect();
     for place in places {

@@ -16,6 +16,7 @@ pub use steps::{
 };
 
 use crate::{
+    error::{Error, Result},
     report::bench_json::{BenchAdapter, Report, VERSION},
     run::Gpu,
 };
@@ -40,7 +41,8 @@ impl Effort {
         Self { kernel: Duration::from_millis(kernel), step: Duration::from_secs(10), samples: 5 }
     }
 
-    /// Effort for a variant that networks do not use here: a quarter of the time, and one repeat of what takes longer.
+    /// Effort of a software adapter for a variant that networks do not use there: a quarter of the time, and one repeat
+    /// of what takes longer.
     fn aside(self) -> Self {
         Self { kernel: self.kernel / 4, samples: 1, ..self }
     }
@@ -58,6 +60,11 @@ pub fn common_clock<'a>(mut clocks: impl Iterator<Item = &'a str>) -> String {
         Some(first) if clocks.all(|clock| clock == first) => first.into(),
         Some(_) => "mixed".into(),
     }
+}
+
+/// Whether to measure more.
+fn go_on(stop: &dyn Fn() -> bool) -> Result<()> {
+    if stop() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// A report without measurements.

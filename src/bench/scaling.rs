@@ -1,7 +1,7 @@
 //! How a training step grows: its time and memory against copies, images, their side, and the width of the base.
 
 use super::{
-    Effort, StepSettings,
+    Effort, StepSettings, go_on,
     steps::{CLASSES, GeneratorStep, walls},
 };
 use crate::{
@@ -77,17 +77,17 @@ impl Axis {
     }
 }
 
-/// Times a step at all sizes, each once. What does not fit the adapter is left out, with the reason among the
-/// returned warnings; `each` is called before every measurement with its place among all, `done` is given what is known
-/// of a quantity.
+/// Times a step at all sizes, each once; `stop` is asked before each, and `each` is called with its place among all.
+/// `done` is given what is known of a quantity, and the reasons why a size does not fit the adapter.
 pub fn scaling(
     gpu: &Gpu,
     settings: StepSettings,
     quick: bool,
     effort: Effort,
-    mut each: impl FnMut(usize, usize) -> Result<()>,
-    mut done: impl FnMut(Growth),
-) -> Result<Vec<String>> {
+    mut each: impl FnMut(usize, usize),
+    mut done: impl FnMut(Growth, Vec<String>),
+    stop: &dyn Fn() -> bool,
+) -> Result<()> {
     let StepSettings { batch, copies, .. } = settings;
     let usual = Size { copies, batch, side: SIDE, width: WIDTH };
     let all: Vec<(&Axis, Vec<Size>)> =
@@ -95,30 +95,32 @@ pub fn scaling(
     // Every axis goes through the usual size, which is measured once.
     let several = all.iter().map(|(_, sizes)| sizes.iter().filter(|&&s| s != usual).count());
     let (mut at, of) = (0, 1 + several.sum::<usize>());
-    each(at, of)?;
+    each(at, of);
     let of_usual = measure(gpu, usual, settings, effort)?;
-    let mut warnings = Vec::new();
     for (axis, sizes) in all {
-        let mut points = Vec::new();
-        for size in sizes {
+        let (mut points, mut missing) = (Vec::new(), Vec::new());
+        let ended = sizes.into_iter().try_for_each(|size| {
             let number = (axis.number)(size);
             if size == usual {
                 points.push(GrowthPoint { number, ..of_usual });
-                continue;
+                return Ok(());
             }
+            go_on(stop)?;
             at += 1;
-            each(at, of)?;
+            each(at, of);
             match measure(gpu, size, settings, effort) {
                 Ok(point) => points.push(GrowthPoint { number, ..point }),
                 Err(e) if e.is_size() => {
-                    warnings.push(format!("not measured, {} {number}: {e}", axis.name));
+                    missing.push(format!("not measured, {} {number}: {e}", axis.name));
                 }
                 Err(e) => return Err(e),
             }
-        }
-        done(Growth::of(STEP, (axis.name, (axis.number)(usual)), points));
+            Ok(())
+        });
+        done(Growth::of(STEP, (axis.name, (axis.number)(usual)), points), missing);
+        ended?;
     }
-    Ok(warnings)
+    Ok(())
 }
 
 /// A step of a size, without its number on an axis.

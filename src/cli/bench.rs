@@ -113,7 +113,6 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         return Err(Error::argument("--roofline", what, "leave out --steps, or add --kernel '*'"));
     }
     let gpu = args.gpu.open(args.quiet)?;
-    interrupt::watch(args.quiet);
     let (mut report, mut printed) = (bench::empty_report(&gpu), Ok(()));
     let measured = measure(args, &gpu, &kernels, &steps, &mut report, &mut printed);
     if let Err(error) = &measured {
@@ -143,9 +142,9 @@ fn first_error(results: [Result<()>; 6]) -> Result<()> {
     Err(first)
 }
 
-/// Measures into `report`, which keeps what there was when the measurement comes to an early end, and prints each part when it is
-/// finished, unless one JSON document is wanted. An error of printing is only stored in `printed`: the measurement goes
-/// on for the sake of the report files.
+/// Measures into `report`, which keeps what there was when the measurement comes to an early end, and prints each part
+/// when it is finished, unless one JSON document is wanted. An error of printing is only stored in `printed`: the
+/// measurement goes on for the sake of the report files.
 fn measure(
     args: &BenchArgs,
     gpu: &Gpu,
@@ -174,23 +173,31 @@ fn measure(
     print(format!("{}, commit {}\n", words::adapter(&report.adapter), report.commit));
     if !kernels.is_empty() {
         report.ceilings = bench::ceilings(gpu, effort)?;
+    }
+    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
+    interrupt::watch(args.quiet);
+    let stop = &interrupt::pressed;
+    let mut timed = Ok(());
+    if !kernels.is_empty() {
         let progress = Progress::new(args.quiet, Unit::Many("cases"), None);
         let (cases, ceilings) = (&mut report.cases, &report.ceilings);
         let each = |case: bench_json::TimedCase, place: CasePosition| {
             progress.set(place.before as u64, Some(place.all as u64));
             progress.doing(&words::case_line(&case));
             cases.push(case);
-            go_on()
         };
         let shapes = (kernels, args.case.as_deref());
-        let timed = bench::cases(gpu, shapes, of_cases, effort, ceilings, each);
-        drop(progress);
-        let timed = timed.and_then(|summary| {
-            report.summary = summary;
-            bench::ceilings_again(gpu, effort, &mut report.ceilings)?;
-            bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
-            Ok(())
-        });
+        timed =
+            bench::cases(gpu, shapes, of_cases, effort, ceilings, each, stop).and_then(|sums| {
+                report.summary = sums;
+                bench::ceilings_again(gpu, effort, &mut report.ceilings)
+            });
+    }
+    let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
+    let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
+    report.clock = bench::common_clock(clocks);
+    if !report.cases.is_empty() {
+        bench::place_again(&mut report.cases, &mut report.summary, &report.ceilings);
         report.warnings.extend(report.ceilings.iter().filter_map(bench_json::Ceiling::doubt));
         print(format!("\n{}", words::ceilings(&report.ceilings, width)));
         print(format!("\n{}", words::cases(&report.cases, width)));
@@ -199,42 +206,33 @@ fn measure(
             print(format!("\n{}", words::summary(&report.summary, width)));
         }
         warn(&report.warnings, &mut print);
-        timed?;
     }
-    let clocks = report.ceilings.iter().map(|c| c.clock.as_str());
-    let clocks = clocks.chain(report.cases.iter().map(|c| c.clock.as_str()));
-    report.clock = bench::common_clock(clocks);
+    timed?;
     if !steps.is_empty() {
         let progress = Progress::new(args.quiet, Unit::Many("steps"), Some(steps.len() as u64));
-        bench::steps(gpu, steps, of_steps, effort, |step| {
+        let each = |step: bench_json::TimedStep| {
             progress.add(1);
             progress.aside(|| print(format!("\n{}", words::step(&step, width))));
             report.steps.push(step);
-            go_on()
-        })?;
+        };
+        bench::steps(gpu, steps, of_steps, effort, each, stop)?;
     }
     if args.scaling {
         let progress = Progress::new(args.quiet, Unit::Many("steps"), None);
-        let each = |at: usize, of: usize| {
-            progress.set(at as u64, Some(of as u64));
-            go_on()
-        };
-        let done = |growth: bench_json::Growth| {
-            progress.aside(|| print(format!("\n{}", words::growth(&growth, width))));
+        let each = |at: usize, of: usize| progress.set(at as u64, Some(of as u64));
+        let done = |growth: bench_json::Growth, missing: Vec<String>| {
+            progress.aside(|| {
+                print(format!("\n{}", words::growth(&growth, width)));
+                warn(&missing, &mut print);
+            });
             report.growth.push(growth);
+            report.warnings.extend(missing);
         };
-        let warnings = bench::scaling(gpu, of_steps, args.quick, effort, each, done)?;
+        bench::scaling(gpu, of_steps, args.quick, effort, each, done, stop)?;
         drop(progress);
         print(format!("\n{}", words::powers(report, width)));
-        warn(&warnings, &mut print);
-        report.warnings.extend(warnings);
     }
     Ok(())
-}
-
-/// Whether to measure more.
-fn go_on() -> Result<()> {
-    if interrupt::pressed() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 impl BenchArgs {

@@ -75,7 +75,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if args.config.shard.is_some() {
         if args.out.is_none() && !args.json {
             let what = "a share is worth nothing without its document";
-            let hint = "add --out FILE, which `nf-gpu eval --merge` reads";
+            let hint = "add --out FILE, which `nf-gpu eval --merge` reads, or --json";
             return Err(Error::argument("--shard", what, hint));
         }
         return first(args, None);

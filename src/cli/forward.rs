@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     fault::{Faults, PAPER_SEEDS, check_seed, parse_seeds},
     files::{Weights, npy, sha256},
-    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Goal, Images, OutputLoss},
+    forward::{self, BaseRequest, EopmRequest, GeneratorRequest, Images, OutputLoss},
     kernels::plan::Dtype,
     models, onnx,
     train::{BaseHints, BaseNet, FaultArgs, LossArgs},
@@ -247,7 +247,6 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
     graph.check(&weights)?;
     let labels = |path: &PathBuf| tensors::labels(path, input.shape[0], classes);
     let labels = args.labels.as_ref().map(labels).transpose()?.unwrap_or_default();
-    let goal = args.goal.distill()?.map_or(Goal::Labels(&labels), Goal::Distill);
     let seeds = parse_seeds(args.seeds.as_deref().unwrap_or_default())?;
     let Some((faults, _)) = args.faults()? else {
         return Err(Error::argument("--eopm", "it needs --ber", "as in --ber 0.01"));
@@ -267,7 +266,8 @@ fn eopm(args: &ForwardArgs) -> Result<Map<String, Value>> {
             seeds: &seeds,
             lambda,
             images: Images::new(&input.shape, &input.data)?,
-            goal,
+            loss: args.goal.loss()?,
+            labels: &labels,
             micro_batch: args.micro_batch,
             dtype: Dtype::F32,
             loss_scale: None,

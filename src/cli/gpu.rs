@@ -72,7 +72,7 @@ pub struct ComputeArgs {
     #[command(flatten)]
     adapter: GpuArgs,
     /// Use a variant of a kernel wherever it can run, as in conv2d=plain, or an algorithm:
-    /// convolution=direct, convolution=winograd or convolution=winograd4
+    /// convolution=direct, convolution=winograd or convolution=winograd4 (of a generator only its gradients)
     #[arg(long, value_name = "KERNEL=VARIANT", value_delimiter = ',')]
     kernel_variant: Vec<String>,
 }

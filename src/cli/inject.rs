@@ -311,7 +311,7 @@ impl Job {
                 Model::Reference(_) => "reference".into(),
                 Model::Pattern(_) => Mapping::Linear.to_string(),
                 Model::Profile(_, map) => map.cells.mapping.to_string(),
-                _ => "drawn".into(),
+                Model::Flip(_) | Model::StuckAt(_) | Model::Asymmetric(_) => "drawn".into(),
             },
             stored_bits,
             faulty_cells,

@@ -143,7 +143,7 @@ fn print_plan(gpu: &Gpu, config: &TrainConfig, args: &TrainArgs) -> Result<()> {
             batch: plan.images_to_time(gpu.report().is_software()),
             copies: config.perturbed_copies()?,
             dtype: config.dtype.unwrap_or_default().on(gpu),
-            distill: config.goal.distill()?,
+            loss: config.goal.loss()?,
         };
         let names = (plan.generator.name.as_str(), plan.base.name.as_str());
         match bench::seconds_of_a_step(gpu, names, settings) {

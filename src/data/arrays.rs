@@ -87,7 +87,6 @@ impl Arrays {
     /// Images of a split in this form, evenly spread where not all are wanted.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for arrays that are missing, damaged, of other types or shapes; [`Error::Argument`]
     /// for more images than there are; [`Error::Read`].
     pub(super) fn open(

@@ -37,7 +37,6 @@ pub fn known() -> impl Iterator<Item = &'static DatasetInfo> {
 /// The data set of that name.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] with the nearest known name.
 pub fn info(name: &str) -> Result<&'static DatasetInfo> {
     Ok(&dataset(name)?.info)
@@ -107,7 +106,6 @@ pub fn is_unlabelled(name: &str) -> bool {
 /// Refuses a folder of images without labels, for what cannot do without them.
 ///
 /// # Errors
-///
 /// [`Error::Format`] naming the folder; the hint says where labels come from.
 pub fn need_labels(name: &str) -> Result<()> {
     if is_folder(name) { folder::need_labels(Path::new(name)) } else { Ok(()) }
@@ -168,7 +166,6 @@ pub fn open(name: &str, dir: &Path, split: Split) -> Result<ImageSet> {
 /// cores.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] for the name; [`Error::Argument`] for a form that the set cannot have; [`Error::Format`]
 /// when files are missing (the hint says how to fetch them), truncated, or hold a label that is no class, and
 /// when a folder's classes or images are not as they should be; [`Error::Read`].
@@ -185,7 +182,6 @@ pub fn open_sized(
 /// spaced ones of a folder and of arrays ([`Which`]). The other images of a folder are not read.
 ///
 /// # Errors
-///
 /// The errors of [`open_sized`]; [`Error::Argument`] for more images than there are, and for none.
 pub fn open_some(
     name: &str,
@@ -210,7 +206,6 @@ pub fn open_some(
 /// The names of the classes, in the order of the labels. No image is read.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
 /// [`Error::Read`].
 pub fn class_names(name: &str) -> Result<Vec<String>> {
@@ -228,7 +223,6 @@ pub fn class_names(name: &str) -> Result<Vec<String>> {
 /// of a folder have no size of their own: `None`.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] for the name; [`Error::Format`] and [`Error::Read`] for arrays.
 pub fn shape(name: &str, split: Split) -> Result<Option<[u32; 3]>> {
     match arrays_of(name) {
@@ -261,7 +255,6 @@ pub fn preview(
 /// are ignored, or that images become much smaller. There are none about a named set or arrays.
 ///
 /// # Errors
-///
 /// [`Error::Format`] and [`Error::Read`] when the folder is not as it should be.
 pub fn remarks(name: &str, split: Split, form: impl Into<Preprocessing>) -> Result<Vec<String>> {
     if !is_folder(name) {
@@ -342,7 +335,6 @@ fn formed(set: ImageSet, form: Preprocessing) -> Result<ImageSet> {
 /// `progress` is told what happens and stops the work by answering `false`.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] for the name; [`Error::Fetch`] when no source works; [`Error::Write`] when
 /// the files cannot be written; [`Error::Interrupted`] when `progress` said so. Whatever happens,
 /// no half-written data file is left: only a `.part` file from which the next call goes on.
@@ -364,7 +356,6 @@ pub fn fetch(
 /// Checks every file of a data set by size and checksum, or by reading it where it has none.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] for the name; [`Error::Format`] for a folder that is no folder of class folders;
 /// [`Error::Read`]. A problem with a file is reported in its [`FileCheck`], not as an error.
 pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
@@ -381,7 +372,6 @@ pub fn check(name: &str, dir: &Path) -> Result<Vec<FileCheck>> {
 /// reads the files.
 ///
 /// # Errors
-///
 /// [`Error::Unknown`] for the name.
 pub fn is_here(name: &str, dir: &Path) -> Result<bool> {
     Ok(is_yours(name) || (dataset(name)?.is_here)(dir))

@@ -103,7 +103,6 @@ impl FileCheck {
     /// needs no reading.
     ///
     /// # Errors
-    ///
     /// [`Error::Read`] when something is there and cannot be opened.
     pub fn of(path: PathBuf, bytes: u64, sum: Sum) -> Result<Self> {
         let path = packed::find(&path).unwrap_or(path);

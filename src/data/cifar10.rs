@@ -46,6 +46,8 @@ const INFO: DatasetInfo = DatasetInfo {
     source: "https://www.cs.toronto.edu/~kriz/cifar.html",
     bytes: 6 * FILE_BYTES,
     embedded: false,
+    mirrors: true,
+    scales: false,
 };
 
 const fn file(name: &'static str, md5: &'static str) -> DataFile {

@@ -38,6 +38,8 @@ const INFO: DatasetInfo = DatasetInfo {
     source: "https://www.cs.toronto.edu/~kriz/cifar.html",
     bytes: LAYOUT.file(TRAIN + TEST),
     embedded: false,
+    mirrors: true,
+    scales: false,
 };
 
 /// The files for Python, in the same order.

@@ -30,7 +30,6 @@ const LINE: f32 = 21.0;
 /// name and number of images.
 ///
 /// # Errors
-///
 /// [`Error::Argument`] for `columns` out of 1 to 100 and for more classes than fit into one picture.
 pub fn draw(set: &ImageSet, columns: u32) -> Result<Canvas> {
     draw_counted(set, &set.class_counts(), columns)

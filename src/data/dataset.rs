@@ -38,6 +38,12 @@ pub struct DatasetInfo {
     pub bytes: u64,
     /// True when the data set is in the program and needs no files.
     pub embedded: bool,
+    /// Whether an image keeps its class in a mirror: digits and signs do not.
+    #[serde(skip)]
+    pub mirrors: bool,
+    /// Whether training moves and scales its images, as the reference code does with traffic signs.
+    #[serde(skip)]
+    pub scales: bool,
 }
 
 impl DatasetInfo {

@@ -36,11 +36,10 @@ pub(super) fn is_named_image(path: &Path) -> bool {
 }
 
 /// Reads an image file. Grey becomes three equal channels, transparency is dropped, and a camera's orientation
-/// tag is ignored, as in PIL's `open(path).convert("RGB")`. (Grey of 16 bits keeps its upper 8 bits, where PIL
-/// makes almost all of it white.)
+/// tag is ignored, as in PIL's `open(path).convert("RGB")`. (Grey of 16 bits keeps its upper 8 bits in a PNG, and becomes
+/// the nearest byte in a PGM, where PIL makes almost all of it white.)
 ///
 /// # Errors
-///
 /// [`Error::Format`] for what is no image or a damaged one; [`Error::Read`].
 pub(super) fn file(path: &Path) -> Result<Planes> {
     bytes(path, &read_file(path)?)
@@ -61,7 +60,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
     if bytes.starts_with(&jpeg::SOI) {
         return jpeg::decode(bytes, MAX_DECODED as usize).map_err(|e| of_decoder(path, "JPEG", e));
     }
-    let (samples, interleaved) = if pnm::begins(bytes) {
+    let (samples, interleaved) = if pnm::is_netpbm(bytes) {
         pnm::decode(bytes).map_err(|e| of_decoder(path, NETPBM, e))?
     } else {
         png_samples(bytes).map_err(|e| damaged(path, &e))?
@@ -75,7 +74,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<Planes> {
     Ok(Planes { channels: 3, height, width, pixels })
 }
 
-/// Samples of a pixel of a PNG, 1 to 4, and all of them as bytes: of 16 bits the upper 8, as PIL takes them.
+/// The number of samples of a pixel of a PNG, 1 to 4, and all samples as bytes: of 16 bits the upper 8, as PIL takes them.
 fn png_samples(bytes: &[u8]) -> std::result::Result<(usize, Vec<u8>), png::DecodingError> {
     let limits = png::Limits { bytes: MAX_DECODED as usize };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -102,7 +101,7 @@ fn dimensions(path: &Path, mut from: impl BufRead + Seek) -> Result<(u32, u32)> 
         let mut decoder = png::Decoder::new(from);
         let info = decoder.read_header_info().map_err(|e| damaged(path, &e))?;
         (info.height, info.width)
-    } else if pnm::begins(head) {
+    } else if pnm::is_netpbm(head) {
         let header = pnm::Header::read(&mut from).map_err(|e| of_decoder(path, NETPBM, e))?;
         (header.height, header.width)
     } else {

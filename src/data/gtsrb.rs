@@ -45,6 +45,8 @@ const INFO: DatasetInfo = DatasetInfo {
     source: "https://benchmark.ini.rub.de/gtsrb_news.html",
     bytes: 276_294_756 + 88_978_620 + 99_620,
     embedded: false,
+    mirrors: false,
+    scales: true,
 };
 
 /// Ready records in CIFAR-10's layout, already resized. `fetch` does not bring them: users who have

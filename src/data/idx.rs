@@ -24,7 +24,6 @@ pub struct Idx {
 /// errors.
 ///
 /// # Errors
-///
 /// [`Error::Format`] when the magic number is another one, the file is too short or too long, its
 /// sizes are implausible, or its packing is damaged; [`Error::Read`] when the system cannot read
 /// it.

@@ -90,7 +90,6 @@ impl ImageSet {
     /// Image `i`, `[C][H][W]`.
     ///
     /// # Panics
-    ///
     /// When `i` is not below [`len`](Self::len).
     #[must_use]
     pub fn image(&self, i: usize) -> &[u8] {
@@ -115,7 +114,6 @@ impl ImageSet {
     /// The images at `indices`, in that order; an index may occur more than once.
     ///
     /// # Panics
-    ///
     /// When an index is not below [`len`](Self::len).
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {

@@ -40,7 +40,6 @@ struct Colours {
 /// Rows and columns, read from the segments before the first scan.
 ///
 /// # Errors
-///
 /// [`ErrorKind::InvalidData`], with a message, for another process than baseline and progressive Huffman coding
 /// with 8 bits; [`ErrorKind::UnexpectedEof`]; the errors of the reader.
 pub(super) fn size(mut from: impl Read) -> io::Result<(u32, u32)> {
@@ -60,7 +59,6 @@ pub(super) fn size(mut from: impl Read) -> io::Result<(u32, u32)> {
 /// picture, rubbish) and a camera's orientation tag are ignored.
 ///
 /// # Errors
-///
 /// The errors of [`size`]; an error also if a scan ends before the picture is whole, even with data behind it.
 pub(super) fn decode(bytes: &[u8], most_bytes: usize) -> io::Result<Planes> {
     let (guarded, frame, colours) = walk(bytes)?;

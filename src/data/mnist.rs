@@ -53,6 +53,8 @@ const fn info(name: &'static str, title: &'static str) -> DatasetInfo {
         source: "",
         bytes: 54_950_048,
         embedded: false,
+        mirrors: true,
+        scales: false,
     }
 }
 
@@ -114,6 +116,7 @@ const DIGITS_INFO: DatasetInfo = DatasetInfo {
     class_names: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
     licence: "none stated; cite LeCun, Cortes and Burges 1998",
     source: "http://yann.lecun.com/exdb/mnist/",
+    mirrors: false,
     ..info("mnist", "MNIST, handwritten digits, grey 28x28 zero-padded to 32x32")
 };
 

@@ -30,7 +30,6 @@ pub(super) fn map<S, T: Send>(
 /// Lets `work` fill each piece of `size` bytes of `out`, by its number.
 ///
 /// # Errors
-///
 /// The errors of `work`; if several fail, that of the lowest number.
 pub(super) fn fill<S>(
     out: &mut [u8],

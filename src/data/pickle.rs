@@ -43,7 +43,6 @@ pub(super) struct PythonBatch<'a> {
 /// Reads a file of CIFAR for Python: its `data` and the labels of the name `labels`; `path` names it in errors.
 ///
 /// # Errors
-///
 /// [`Error::Format`] for anything but such a file.
 pub(super) fn read<'a>(path: &Path, bytes: &'a [u8], labels: &str) -> Result<PythonBatch<'a>> {
     let hint = "get the file again, or run `nf-gpu data fetch` with the name of the set: only CIFAR's own pickles \

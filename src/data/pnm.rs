@@ -16,7 +16,7 @@ pub(super) struct Header {
 }
 
 /// Whether a file begins like one of Netpbm.
-pub(super) fn begins(head: &[u8]) -> bool {
+pub(super) fn is_netpbm(head: &[u8]) -> bool {
     matches!(head, [b'P', b'1'..=b'6', ..])
 }
 
@@ -25,14 +25,15 @@ impl Header {
     pub(super) fn read(from: &mut impl BufRead) -> io::Result<Self> {
         let mut magic = [0; 2];
         from.read_exact(&mut magic)?;
-        if !begins(&magic) {
+        if !is_netpbm(&magic) {
             return Err(invalid("it does not begin with P1 to P6"));
         }
         let kind = magic[1] - b'0';
         let [width, height] = [number(from)?, number(from)?];
         let white = if matches!(kind, 1 | 4) { 1 } else { number(from)? };
         if width == 0 || height == 0 || !(1..=0xffff).contains(&white) {
-            return Err(invalid(&format!("{width}x{height} pixels with samples up to {white}")));
+            let what = "sides must be at least 1, and the largest sample 1 to 65535";
+            return Err(invalid(&format!("{width}x{height}, samples to {white}: {what}")));
         }
         Ok(Self { kind, width, height, white })
     }
@@ -128,6 +129,11 @@ fn number(from: &mut impl BufRead) -> io::Result<u32> {
         match one(from)? {
             None => return Ok(value),
             Some(byte) if is_space(byte) => return Ok(value),
+            // A comment ends with its line, and the number with it.
+            Some(b'#') => {
+                while !matches!(one(from)?, None | Some(b'\n' | b'\r')) {}
+                return Ok(value);
+            }
             Some(byte) => digit = byte,
         }
     }
@@ -163,7 +169,7 @@ mod tests {
             plain("P3", 81, 200),
             raw("P4\n9\t3\n", 6, 255),
             raw("P5 9 3 255\n", 27, 255),
-            raw("P5 9 3 7\n", 27, 7),
+            raw("P5 9#c\n3 7\n", 27, 7),
             raw("P6\n9 3 255\n", 81, 255),
             raw("P6 9 3 254 ", 81, 254),
         ]
@@ -196,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_cut_off_or_wrong_is_refused() {
         for file in files() {
-            for keep in [0, 1, 2, 6, file.len() - 2] {
+            for keep in [0, 1, 2, 6, file.len() - 5] {
                 assert!(decode(&file[..keep]).is_err(), "{keep} of {file:?}");
             }
         }

@@ -67,7 +67,6 @@ impl Planes {
     /// Fills `out` `[channels][h][w]` with the centre of the image, as torchvision's `CenterCrop` takes it.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] for an image that is smaller.
     pub(super) fn centre(&self, [h, w]: [u32; 2], out: &mut [u8]) -> Result<()> {
         let (Some(below), Some(beside)) = (self.height.checked_sub(h), self.width.checked_sub(w))
@@ -86,7 +85,6 @@ impl Planes {
 /// have no influence, as when PIL crops first.
 ///
 /// # Errors
-///
 /// [`Error::Shape`] for an empty image or area, an area that is not inside the image, and buffers
 /// of another length.
 pub(super) fn crop_resize(

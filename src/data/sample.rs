@@ -38,6 +38,8 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     source: FASHION_INFO.source,
     bytes: 1_304_777,
     embedded: true,
+    mirrors: true,
+    scales: false,
 };
 
 struct Embedded {

@@ -19,7 +19,6 @@ impl WantedImages {
     /// The number of images out of `len`.
     ///
     /// # Errors
-    ///
     /// [`Error::Argument`] for more images than there are, and for none.
     pub fn of(self, len: usize) -> Result<usize> {
         match self {

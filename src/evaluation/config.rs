@@ -95,7 +95,8 @@ pub struct EvalConfig {
     /// With the sensitivity study: protect the N worst bit positions and layers, one after another
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "4")]
     pub protect: Option<usize>,
-    /// Measure only share I of N of the fault maps, as in 1/4: one of several processes, on one machine or many
+    /// Measure only share I of N of the fault maps, as in 1/4: one of several processes, on one machine or many; wants --out or
+    /// --json
     #[arg(long, value_name = "I/N", conflicts_with = "sensitivity")]
     pub shard: Option<Shard>,
     /// Put the documents of all shares together, as if one process had measured all maps; nothing is measured

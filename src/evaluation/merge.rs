@@ -211,14 +211,22 @@ fn of_all(record: &ShardRecord, parts: &[&Perturbed]) -> Option<Perturbed> {
         let all = parts.iter().map(|part| of(part).as_ref()).collect::<Option<Vec<_>>>()?;
         Some(counts(&all, record.confusion))
     };
+    let Perturbed { faults, seeds, accuracy, accuracy_nf, recovery, flipped_bits, .. } =
+        Perturbed::new(first.faults.clone(), &record.seeds, &alone, behind.as_deref(), flipped);
+    // All fields are written out, so that a new one is not forgotten here.
     Some(Perturbed {
-        voltage: first.voltage,
-        energy: first.energy.clone(),
-        flipped_activation_bits: beside(|part| &part.flipped_activation_bits),
-        flipped_bias_bits: beside(|part| &part.flipped_bias_bits),
+        faults,
+        seeds,
+        accuracy,
+        accuracy_nf,
+        recovery,
+        flipped_bits,
         classes: classes(|part| &part.classes),
         classes_nf: classes(|part| &part.classes_nf),
-        ..Perturbed::new(first.faults.clone(), &record.seeds, &alone, behind.as_deref(), flipped)
+        flipped_activation_bits: beside(|part| &part.flipped_activation_bits),
+        flipped_bias_bits: beside(|part| &part.flipped_bias_bits),
+        voltage: first.voltage,
+        energy: first.energy.clone(),
     })
 }
 

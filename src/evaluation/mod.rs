@@ -167,6 +167,7 @@ impl<'a> Ready<'a> {
         config
             .hints
             .note(given)
+            .with_all(config.images_form.flags())
             .with("--allow-mismatch", config.allow_mismatch.then(String::new))
             .with("--points", config.points.as_ref().map(|file| file.display().to_string()))
             .with("--voltage", config.voltage.map(|v| v.to_string()))

@@ -23,7 +23,7 @@ impl Faults {
         let list = match &self.model {
             Model::Reference(ber) => Some(Arc::new(CellMap::reference(seed, *ber)?)),
             Model::Pattern(pattern) => Some(Arc::new(pattern.map(seed))),
-            _ => None,
+            Model::Flip(_) | Model::StuckAt(_) | Model::Asymmetric(_) | Model::Profile(..) => None,
         };
         Ok(FaultMap { faults: self.clone(), seed, list })
     }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn only_the_chosen_positions_fail() {
-        for model in FaultModel::DRAWN {
+        for model in FaultModel::RATED {
             let all = Faults::new(model, 0.4).unwrap();
             let some = all.clone().in_bits("0,6-7".parse().unwrap());
             let (all, some) = (all.map(3).unwrap(), some.map(3).unwrap());

@@ -151,9 +151,7 @@ impl<M> Faults<M> {
     /// # Errors
     /// [`Error::Argument`] for faults in biases or activations of a model whose cells are not drawn, one by one.
     pub fn in_memories(self, memories: Memories) -> Result<Self> {
-        let one_by_one =
-            matches!(self.model, Model::Flip(_) | Model::StuckAt(_) | Model::Asymmetric(_));
-        if memories.beside_weights() && !one_by_one {
+        if memories.beside_weights() && self.kind().lists_cells() {
             let what = format!("{} faults are those of the memory of weights", self.kind());
             let hint = "use flip, stuck-at or asymmetric, or let weights fail alone";
             return Err(Error::argument("--faults-in", what, hint));
@@ -238,7 +236,7 @@ impl<M> Faults<M> {
     /// # Errors
     /// [`Error::Argument`] for the reference model, measured maps and patterns: each such map is that of one chip.
     pub fn of_lot(self, lot: Lot) -> Result<Self> {
-        if matches!(self.model, Model::Reference(_) | Model::Profile(..) | Model::Pattern(_)) {
+        if self.kind().lists_cells() {
             let what = format!("the map of {} faults is one chip's", self.kind());
             return Err(Error::argument("--lot", what, "use flip, stuck-at or asymmetric"));
         }

@@ -109,7 +109,7 @@ mod tests {
     fn the_record_counts_what_changed_and_nothing_else_changes() {
         for (len, bits) in [(1, 8), (2, 3), (4, 8), (5, 2), (1001, 5), (1003, 8)] {
             let clean = layer(len, bits);
-            for model in FaultModel::DRAWN {
+            for model in FaultModel::RATED {
                 let faults = Faults::new(model, 0.4).unwrap();
                 let (faulty, flips) = inject(&clean, &faults.map(77).unwrap(), at(1));
                 let mut per_bit = [0; MOST];

@@ -35,8 +35,18 @@ impl FaultModel {
         Self::Profile,
         Self::Pattern,
     ];
-    /// Models whose cells are drawn from a seed alone.
-    pub const DRAWN: [Self; 4] = [Self::Flip, Self::StuckAt, Self::Asymmetric, Self::Reference];
+    /// Models that rates and a seed describe.
+    pub const RATED: [Self; 4] = [Self::Flip, Self::StuckAt, Self::Asymmetric, Self::Reference];
+
+    /// Whether the cells of all layers come from one list, that of one chip's memory of weights, and are not drawn word
+    /// by word.
+    #[must_use]
+    pub fn lists_cells(self) -> bool {
+        match self {
+            Self::Flip | Self::StuckAt | Self::Asymmetric => false,
+            Self::Reference | Self::Profile | Self::Pattern => true,
+        }
+    }
 }
 
 impl fmt::Display for FaultModel {

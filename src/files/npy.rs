@@ -24,7 +24,6 @@ pub struct Array<T> {
 /// Reads an array of f32.
 ///
 /// # Errors
-///
 /// [`Error::Read`]; [`Error::Format`] for another type or order, and for a damaged file.
 pub fn load_f32(path: impl AsRef<Path>) -> Result<Array<f32>> {
     let path = path.as_ref();
@@ -47,7 +46,6 @@ pub fn load_i32(path: impl AsRef<Path>) -> Result<Array<i32>> {
 /// Reads an array of zeros and ones, in any of NumPy's usual types.
 ///
 /// # Errors
-///
 /// The errors of [`load_f32`]; [`Error::Format`] for a value that is neither 0 nor 1.
 pub fn load_flags(path: impl AsRef<Path>) -> Result<Array<bool>> {
     let path = path.as_ref();
@@ -82,7 +80,6 @@ pub fn parse_flags(bytes: &[u8], name: impl AsRef<Path>) -> Result<Array<bool>> 
 /// Writes an array of f32, whole or not at all.
 ///
 /// # Errors
-///
 /// [`Error::Shape`] for data that do not fill the shape; [`Error::Write`].
 pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()> {
     save(path.as_ref(), "<f4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))
@@ -91,7 +88,6 @@ pub fn save_f32(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result
 /// An array of f32 as the bytes of a file.
 ///
 /// # Errors
-///
 /// [`Error::Shape`] for data that do not fill the shape.
 pub fn bytes_f32(shape: &[usize], data: &[f32]) -> Result<Vec<u8>> {
     written("<f4", shape, data.len(), data.iter().flat_map(|v| v.to_le_bytes()))

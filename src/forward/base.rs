@@ -8,7 +8,7 @@ use crate::{
     nn::{FrozenNet, Graph, Mode, NodeValue, check_finite, first_not_finite},
     run::{Gpu, Program, Tape},
     shape::Nhwc,
-    step::{LossHead, Wanted},
+    step::{Loss, LossHead},
 };
 
 /// What to compute with a base network.
@@ -89,7 +89,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
     let dx = gradient.then(|| Batch::kept(&mut tape, "gradient", shape, &parts));
     let logits = Batch::kept(&mut tape, "logits", row, &parts);
     let dlogits = Batch::kept(&mut tape, "gradient of the logits", row, &parts);
-    let head = LossHead::new(&mut tape, 1);
+    let head = LossHead::new(&mut tape, 1, Loss::Labels);
     let mut labels = Vec::new();
     let mode = if gradient { Mode::Frozen } else { Mode::Inference };
     let mut first = 0; // image of the part
@@ -103,7 +103,7 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
         if let Some(OutputLoss::CrossEntropy(_)) = loss {
             let of_part = tape.kept("labels", u64::from(n) * 4);
             labels.push(of_part);
-            head.append_to(&mut tape, y, Wanted::Labels(of_part), dy)?;
+            head.append_to(&mut tape, y, of_part, dy)?;
         }
         if let Some(dx) = &dx
             && let Some(id) = compiler.backward(&mut tape, dy, None, true)?

@@ -12,17 +12,8 @@ use crate::{
         fit,
     },
     run::{BufferId, Gpu, Tape},
-    step::{EopmStep, EopmTape, Target, Teacher},
+    step::{EopmStep, EopmTape, Loss, Target},
 };
-
-/// Which answers the copies are trained to give.
-#[derive(Clone, Copy, Debug)]
-pub enum Goal<'a> {
-    /// The classes of the images: the loss is cross-entropy, as in the paper.
-    Labels(&'a [u32]),
-    /// The clean network's answers to the untouched images, at this temperature: see [`Teacher`].
-    Distill(f32),
-}
 
 /// A step without the update.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +31,10 @@ pub struct EopmRequest<'a> {
     /// Weight of the perturbed copies' mean loss.
     pub lambda: f64,
     pub images: Images<'a>,
-    /// Which answers are right.
-    pub goal: Goal<'a>,
+    /// What the copies are trained to answer.
+    pub loss: Loss,
+    /// The classes of the images; empty unless they are learnt.
+    pub labels: &'a [u32],
     /// Most images of a part of the batch; by default as many as fit.
     pub micro_batch: Option<u32>,
     /// Precision in which inputs, weights and gradients enter products.
@@ -73,20 +66,14 @@ pub struct EopmPass {
 /// Shapes or labels that do not fit, no seeds, no memory, the device failed, or
 /// [`Error::NotFiniteOutput`].
 pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
-    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, goal, .. } =
-        *request;
-    let micro_batch = request.micro_batch;
+    let EopmRequest { generator, base, precision, faults, seeds, lambda, images, .. } = *request;
+    let EopmRequest { loss, labels, micro_batch, .. } = *request;
     let shape = images.shape;
     for graph in [generator.0, base.0] {
         images.fit(&graph.name, graph.nodes[graph.input()].chw)?;
     }
-    let labels = match goal {
-        Goal::Labels(labels) => {
-            check_labels(labels, shape.n, base.0.nodes[base.0.output()].chw[0])?;
-            labels
-        }
-        Goal::Distill(_) => &[],
-    };
+    let labelled = if loss == Loss::Labels { shape.n } else { 0 };
+    check_labels(labels, labelled, base.0.nodes[base.0.output()].chw[0])?;
     let perturbed = u32::try_from(seeds.len()).unwrap_or(u32::MAX);
     if perturbed == 0 {
         return Err(Error::Shape("a step needs the seed of at least one perturbed copy".into()));
@@ -106,11 +93,7 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
         let with_labels = if labels.is_empty() { &[][..] } else { &cut.parts };
         let classes: Vec<BufferId> = with_labels.iter().map(label).collect();
         let values = x.values();
-        let teacher = match goal {
-            Goal::Labels(_) => None,
-            Goal::Distill(t) => Some(Teacher::new(gpu, base, precision, request.dtype, t)?),
-        };
-        let target = teacher.as_ref().map_or(Target::Labels(&classes), Target::Teacher);
+        let target = Target { loss, labels: &classes, clean: (base.1, precision) };
         let step = EopmTape::append(gpu, &mut tape, &net, &frozen, &values, target, cut, copies)?;
         let mut step = EopmStep::new(gpu, &tape, step, &frozen, faults, lambda)?;
         if let Some(scale) = request.loss_scale {

@@ -6,7 +6,7 @@ mod eopm;
 mod generator;
 
 pub use base::{BasePass, BaseRequest, base};
-pub use eopm::{EopmPass, EopmRequest, Goal, eopm};
+pub use eopm::{EopmPass, EopmRequest, eopm};
 pub use generator::{GeneratorPass, GeneratorRequest, generator};
 
 use crate::{

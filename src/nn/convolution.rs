@@ -107,6 +107,12 @@ impl Algorithm {
         self.form().is_none_or(|form| form.fits(conv))
     }
 
+    /// Whether this algorithm has no larger tiles than a form.
+    #[must_use]
+    pub fn is_within(self, largest: Form) -> bool {
+        self.form().is_none_or(|form| form <= largest)
+    }
+
     /// The algorithm that is fast on most adapters, if their bindings are large enough. [`Self::choose`] knows the
     /// adapter too.
     #[must_use]
@@ -160,10 +166,8 @@ impl Algorithm {
         if usual == Self::Direct {
             return Ok(Self::Direct);
         }
-        let allowed = |a: &Self| a.form().is_none_or(|form| form <= largest);
-        let others = Self::ALL
-            .into_iter()
-            .filter(|a| *a != usual && allowed(a) && a.fits_within(conv, bytes));
+        let fits = |a: &Self| *a != usual && a.is_within(largest) && a.fits_within(conv, bytes);
+        let others = Self::ALL.into_iter().filter(fits);
         let mut candidates: Vec<Self> = [usual].into_iter().chain(others).collect();
         if is_narrow_here(gpu, conv)? {
             // The first is the one that is taken without measurements. The sort keeps the order of the others.

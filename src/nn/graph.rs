@@ -251,7 +251,7 @@ impl Graph {
     #[must_use]
     pub fn makes_images(&self) -> bool {
         let [_, h, w] = self.nodes[self.output()].chw;
-        h * w > 1
+        h.max(w) > 1
     }
 
     /// Shape of a node's value for a batch.

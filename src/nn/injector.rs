@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fault::{CellMap, FaultMap, Faults, Flips, Model},
+    fault::{CellMap, FaultMap, Faults, Flips},
     kernels::quantise::fault_dequantize::{self, Transposed, WordMeaning},
     run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Rsck,
@@ -224,10 +224,7 @@ impl FrozenNet {
             Some(faults) => self.graph.places_under(faults)?.0[layer],
             None => self.graph.places()[layer],
         };
-        let of_map = |f: &Faults| {
-            matches!(f.model(), Model::Reference(_) | Model::Profile(..) | Model::Pattern(_))
-        };
-        let mapped = faults.is_some_and(of_map);
+        let mapped = faults.is_some_and(|faults| faults.kind().lists_cells());
         let count = self.graph.layers.len() as u32;
         for slice in &self.layers[layer] {
             let (Some(packed), Some(words)) = (&slice.packed, self.words.get(layer)) else {

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     report::{Event, Sink},
     run::Gpu,
+    step::Loss,
     train::{Length, RunFolder, steps_done},
 };
 use std::collections::BTreeMap;
@@ -95,7 +96,7 @@ impl Stopwatch<'_> {
             batch: config.batch_size,
             copies: config.copies,
             dtype: config.dtype.unwrap_or_default().on(self.gpu),
-            distill: None,
+            loss: Loss::Labels,
         };
         let StepSettings { batch, copies, .. } = settings;
         let what = format!("{generator} in front of {base}, {copies} copies, batches of {batch}");

@@ -4,8 +4,9 @@
 use super::{
     Losses, RunEntries, TrainingStep,
     gradients::{EopmStep, EopmTape},
+    loss_head::Loss,
     remote::{RemoteGroups, Terms},
-    target::{Target, Teacher},
+    target::Target,
 };
 use crate::{
     error::Result,
@@ -54,8 +55,8 @@ pub struct EopmSettings<'a> {
     pub maps: Maps,
     /// Weight of the perturbed copies' mean loss.
     pub lambda: f64,
-    /// Temperature at which the clean network's answers to untouched images are learnt; `None` means labels.
-    pub distill: Option<f32>,
+    /// What the copies are trained to answer.
+    pub loss: Loss,
     /// Images of a batch.
     pub batch: u32,
     /// Most images of a part of the batch; by default as many as fit.
@@ -128,7 +129,7 @@ impl Eopm {
         settings: &EopmSettings<'_>,
         cut: &Cut,
     ) -> Result<(Tape, FrozenNet, Parts)> {
-        let EopmSettings { base, precision, perturbed, distill, .. } = *settings;
+        let EopmSettings { base, precision, perturbed, loss, .. } = *settings;
         // The base network computes in the same precision as the generator.
         let frozen = FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?
             .with_dtype(generator.dtype());
@@ -137,9 +138,7 @@ impl Eopm {
         let batch = images.batch(&mut tape, &cut.parts)?;
         let (x, labels) = (batch.images(), batch.labels());
         let copies = 1 + perturbed;
-        let teach = |t| Teacher::new(gpu, base, precision, generator.dtype(), t);
-        let teacher = distill.map(teach).transpose()?;
-        let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);
+        let target = Target { loss, labels: &labels, clean: (base.1, precision) };
         let eopm = EopmTape::append(gpu, &mut tape, generator, &frozen, &x, target, cut, copies)?;
         tape.mark("the update");
         let schedule = tape.kept("schedule", 16);

@@ -3,7 +3,8 @@
 //! `L = CE(M0(F(x))) + (lambda / P) sum_i CE(Mp_i(F(x)))`, `F(x) = clamp(x + G(x), -1, 1)`: the
 //! generator runs forward once and backward once; the clean network and all perturbed ones run as
 //! copies of one network, and their gradients of F(x) are summed (arXiv 2306.16869, section 3). Where
-//! there are no labels, the distance from a [`super::Teacher`]'s answers takes the place of cross-entropy.
+//! there are no labels, the distance from the clean network's answers to x takes the place of cross-entropy: with its
+//! logits t, a copy's logits z and a temperature T, `T^2 KL(softmax(t / T) || softmax(z / T))` (arXiv 1503.02531).
 
 use super::{
     RunEntries,
@@ -34,8 +35,6 @@ pub struct EopmTape {
     cut: Cut,
     /// Number of all copies, the clean one among them.
     copies: u32,
-    /// Bound of the gradient of a logit, as a multiple of its image's weight in the loss.
-    steepness: f32,
     /// The convolutions of all networks.
     convolutions: Vec<Convolution>,
     /// What goes into a group of copies and comes out of it, for each part.
@@ -59,12 +58,12 @@ impl EopmTape {
     ) -> Result<Self> {
         let n: u32 = cut.parts.iter().sum();
         let together = base.copies();
-        let head = LossHead::new(tape, together);
+        let head = LossHead::new(tape, together, target.loss);
         let gradients = tape.import("gradients", &generator.gradients);
         let grouped = cut.groups > 1;
 
         let mut convolutions = Vec::new();
-        let wanted = target.append(gpu, tape, images, &mut convolutions)?;
+        let wanted = target.append(gpu, tape, base, images, &mut convolutions)?;
         let mut fuse = generator.compiler(gpu, tape)?;
         let g = fuse.forward_parts(tape, images)?;
         let mut fused = Vec::new();
@@ -115,8 +114,7 @@ impl EopmTape {
         debug_assert_eq!(cut.parts.len(), dg.len(), "a batch of {n}");
         fuse.backward_parts(tape, &dg, Some(gradients), false)?;
         convolutions.extend_from_slice(fuse.convolutions());
-        let (cut, steepness) = (cut.clone(), target.steepness());
-        Ok(Self { gradients, head, cut, copies, steepness, convolutions, ports })
+        Ok(Self { gradients, head, cut: cut.clone(), copies, convolutions, ports })
     }
 }
 
@@ -156,7 +154,9 @@ impl EopmStep {
         let mut factors = loss_weights(n, step.copies - 1, lambda);
         // Copies that only fill up the last group have weight 0.
         factors.resize(slots as usize, 0.0);
-        let largest = step.steepness * factors.iter().fold(0.0f32, |most, &f| most.max(f));
+        // The bound of the gradient of a logit, as a multiple of its image's weight in the loss.
+        let steepness = step.head.loss.temperature().unwrap_or(1.0);
+        let largest = steepness * factors.iter().fold(0.0f32, |most, &f| most.max(f));
         let loss_scale = loss_scale(base.dtype(), largest.into());
         factors.iter_mut().for_each(|factor| *factor *= loss_scale);
         Ok(Self {
@@ -301,7 +301,8 @@ impl EopmStep {
         Terms {
             cut: self.tape.cut.clone(),
             factors: self.factors.clone(),
-            wanted: self.tape.ports.iter().map(Port::wanted).collect(),
+            loss: self.tape.head.loss,
+            wanted: self.tape.ports.iter().map(|port| port.wanted_bytes).collect(),
         }
     }
 

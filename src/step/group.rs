@@ -1,6 +1,6 @@
 //! The base network's part of an EOPM step: copies that answer to fused images, and what goes into them and comes out.
 
-use super::loss_head::{LossHead, Wanted};
+use super::loss_head::LossHead;
 use crate::{
     error::{Error, Result},
     nn::{Convolution, FrozenNet, Mode, NodeValue},
@@ -26,7 +26,7 @@ impl Group<'_> {
         &mut self,
         tape: &mut Tape,
         fused: NodeValue,
-        wanted: Wanted,
+        wanted: BufferId,
     ) -> Result<Option<BufferId>> {
         let frozen = self.base.compiler(self.gpu, tape, Mode::Frozen);
         let mut frozen = frozen.from_image(self.images);
@@ -44,23 +44,15 @@ impl Group<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Port {
     fused: NodeValue,
-    wanted: Wanted,
-    wanted_bytes: u64,
+    wanted: BufferId,
+    /// Bytes of what is wanted.
+    pub(super) wanted_bytes: u64,
     gradient: BufferId,
 }
 
 impl Port {
-    pub(super) fn new(tape: &Tape, fused: NodeValue, wanted: Wanted, gradient: BufferId) -> Self {
-        Self { fused, wanted, wanted_bytes: tape.bytes(wanted.buffer()), gradient }
-    }
-
-    /// Bytes of what is wanted, and the temperature if it is a teacher's answers.
-    pub(super) fn wanted(&self) -> (u64, Option<f32>) {
-        let temperature = match self.wanted {
-            Wanted::Labels(_) => None,
-            Wanted::Answers(_, temperature) => Some(temperature),
-        };
-        (self.wanted_bytes, temperature)
+    pub(super) fn new(tape: &Tape, fused: NodeValue, wanted: BufferId, gradient: BufferId) -> Self {
+        Self { fused, wanted, wanted_bytes: tape.bytes(wanted), gradient }
     }
 
     /// The fused images `[n, H, W, C]`, without padding channels. Waits for the device.
@@ -81,7 +73,7 @@ impl Port {
 
     /// Labels or answers, as they lie on the device. Waits for the device.
     pub(super) fn read_wanted(&self, gpu: &Gpu, program: &Program) -> Result<Vec<u8>> {
-        let buffer = program.buffer(self.wanted.buffer());
+        let buffer = program.buffer(self.wanted);
         let bytes = buffer.map(|buffer| buffer.read_part(gpu, 0, self.wanted_bytes));
         Ok(bytes.transpose()?.unwrap_or_default())
     }
@@ -128,7 +120,7 @@ impl Port {
         bytes: &'v [u8],
     ) -> Result<&'v [u8]> {
         let (own, rest) = bytes.split_at_checked(self.wanted_bytes as usize).ok_or_else(too_few)?;
-        program.write(gpu, self.wanted.buffer(), 0, own);
+        program.write(gpu, self.wanted, 0, own);
         Ok(rest)
     }
 }

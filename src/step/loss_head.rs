@@ -6,22 +6,27 @@ use crate::{
     nn::NodeValue,
     run::{BufferId, Tape},
 };
+use serde::{Deserialize, Serialize};
 
-/// What networks are to answer to the images of a part of the batch.
-#[derive(Clone, Copy, Debug)]
-pub enum Wanted {
-    /// The class of each image (u32): the loss is softmax cross-entropy.
-    Labels(BufferId),
-    /// The logits of a teacher for the same images, compared at a temperature: the loss is the distance
-    /// from them ([`distillation_loss`](loss::distillation_loss)).
-    Answers(BufferId, f32),
+/// What networks are trained to answer to images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Loss {
+    /// The class of each image, as in the paper: the loss is softmax cross-entropy.
+    Labels,
+    /// What the clean network answers to the untouched image, so that no image needs a label: the loss is the
+    /// distance from its logits ([`distillation_loss`](loss::distillation_loss)).
+    Distill {
+        /// What logits are divided by.
+        temperature: f32,
+    },
 }
 
-impl Wanted {
-    /// The buffer that holds the classes or logits.
-    pub(super) fn buffer(self) -> BufferId {
+impl Loss {
+    /// The temperature of a distillation.
+    pub fn temperature(self) -> Option<f32> {
         match self {
-            Self::Labels(id) | Self::Answers(id, _) => id,
+            Self::Labels => None,
+            Self::Distill { temperature } => Some(temperature),
         }
     }
 }
@@ -31,6 +36,8 @@ impl Wanted {
 #[derive(Clone, Copy, Debug)]
 pub struct LossHead {
     copies: u32,
+    /// What the networks are trained to answer.
+    pub loss: Loss,
     /// f32 `[copies]`: the factor of each copy's gradient.
     pub weights: BufferId,
     /// u32 `[copies, 2]`: the bits of the f32 sum of a copy's losses, and how often it answered as wanted.
@@ -39,14 +46,15 @@ pub struct LossHead {
 
 impl LossHead {
     /// Makes room for the factors and the sums of `copies` networks.
-    pub fn new(tape: &mut Tape, copies: u32) -> Self {
+    pub fn new(tape: &mut Tape, copies: u32, loss: Loss) -> Self {
         let weights = tape.kept("loss weights", u64::from(copies) * 4);
         let totals = tape.kept("loss totals", u64::from(copies) * 8);
-        Self { copies, weights, totals }
+        Self { copies, loss, weights, totals }
     }
 
-    /// Appends the losses of the `logits` of a part, `n` of each copy, and returns their gradient.
-    pub fn append(self, tape: &mut Tape, logits: NodeValue, wanted: Wanted) -> Result<BufferId> {
+    /// Appends the losses of the `logits` of a part, `n` of each copy, and returns their gradient. `wanted` holds the
+    /// classes of the part's images (u32), or the clean network's logits.
+    pub fn append(self, tape: &mut Tape, logits: NodeValue, wanted: BufferId) -> Result<BufferId> {
         self.losses(tape, logits, wanted, None)
     }
 
@@ -55,7 +63,7 @@ impl LossHead {
         self,
         tape: &mut Tape,
         logits: NodeValue,
-        wanted: Wanted,
+        wanted: BufferId,
         gradient: BufferId,
     ) -> Result<()> {
         self.losses(tape, logits, wanted, Some(gradient)).map(drop)
@@ -65,16 +73,14 @@ impl LossHead {
         self,
         tape: &mut Tape,
         logits: NodeValue,
-        wanted: Wanted,
+        wanted: BufferId,
         gradient: Option<BufferId>,
     ) -> Result<BufferId> {
         let (n, classes) = (logits.shape.n, logits.shape.c);
-        let (wanted, plan) = match wanted {
-            Wanted::Labels(labels) => {
-                (labels, loss::softmax_cross_entropy::plan(self.copies, n, classes)?)
-            }
-            Wanted::Answers(answers, temperature) => {
-                (answers, loss::distillation_loss::plan(self.copies, n, classes, temperature)?)
+        let plan = match self.loss {
+            Loss::Labels => loss::softmax_cross_entropy::plan(self.copies, n, classes)?,
+            Loss::Distill { temperature } => {
+                loss::distillation_loss::plan(self.copies, n, classes, temperature)?
             }
         };
         // Both kernels have the same bindings but for what is wanted.

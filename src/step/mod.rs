@@ -11,10 +11,10 @@ mod target;
 
 pub use eopm::{Eopm, EopmSettings};
 pub use gradients::{EopmStep, EopmTape};
-pub use loss_head::{LossHead, Wanted, loss_scale};
+pub use loss_head::{Loss, LossHead, loss_scale};
 pub use remote::{GroupProgram, Incoming, Outgoing, RemoteGroups, Terms};
 pub use supervised::{Supervised, SupervisedSettings};
-pub use target::{Target, Teacher};
+pub use target::Target;
 
 use crate::{
     error::Result,

@@ -3,7 +3,7 @@
 
 use super::{
     group::{Group, Port},
-    loss_head::{LossHead, Wanted},
+    loss_head::{Loss, LossHead},
 };
 use crate::{
     error::{Error, Result},
@@ -39,8 +39,10 @@ pub struct Terms {
     pub cut: Cut,
     /// Factor of the gradient of each copy of each group, times the loss scale.
     pub factors: Vec<f32>,
-    /// Bytes of the labels or answers of each part, and the temperature of answers.
-    pub wanted: Vec<(u64, Option<f32>)>,
+    /// What the copies are trained to answer.
+    pub loss: Loss,
+    /// Bytes of the labels or answers of each part.
+    pub wanted: Vec<u64>,
 }
 
 /// What goes out for a step.
@@ -93,15 +95,14 @@ impl GroupProgram {
         let base = FrozenNet::new(gpu, graph, weights, bits, terms.cut.copies)?.with_dtype(dtype);
         let [c, h, w] = graph.nodes[graph.input()].chw;
         let mut tape = Tape::new();
-        let head = LossHead::new(&mut tape, terms.cut.copies);
+        let head = LossHead::new(&mut tape, terms.cut.copies, terms.loss);
         let mut group = Group { gpu, base: &base, head, convolutions: &mut Vec::new(), images: 0 };
         let mut ports = Vec::new();
-        for (&n, &(bytes, temperature)) in terms.cut.parts.iter().zip(&terms.wanted) {
+        for (&n, &bytes) in terms.cut.parts.iter().zip(&terms.wanted) {
             let shape = Nhwc::new(n, h, w, c);
             let fused =
                 NodeValue { id: tape.kept("fused images", shape.bytes()), shape, copies: 1 };
-            let id = tape.kept("what is wanted", bytes);
-            let wanted = temperature.map_or(Wanted::Labels(id), |t| Wanted::Answers(id, t));
+            let wanted = tape.kept("what is wanted", bytes);
             let d = group.append(&mut tape, fused, wanted)?;
             let d = d.ok_or_else(|| Error::Shape(format!("{} has no gradient", graph.name)))?;
             let gradient = tape.kept("gradient of a group", shape.bytes());

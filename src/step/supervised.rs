@@ -2,7 +2,7 @@
 
 use super::{
     Losses, RunEntries, TrainingStep,
-    loss_head::{LossHead, Wanted, loss_scale},
+    loss_head::{Loss, LossHead, loss_scale},
 };
 use crate::{
     error::Result,
@@ -70,7 +70,7 @@ impl Supervised {
         let n: u32 = cut.parts.iter().sum();
         let mut tape = Tape::new();
         let batch = images.batch(&mut tape, &cut.parts)?;
-        let head = LossHead::new(&mut tape, 1);
+        let head = LossHead::new(&mut tape, 1, Loss::Labels);
         let schedule = tape.kept("schedule", 16);
         let gradients = tape.import("gradients", &net.gradients);
         let parameters = tape.import("parameters", &net.parameters);
@@ -80,7 +80,7 @@ impl Supervised {
         let mut dlogits = Vec::new();
         for (y, labels) in outputs.iter().zip(batch.labels()) {
             tape.mark("the losses");
-            dlogits.push(head.append(&mut tape, *y, Wanted::Labels(labels))?);
+            dlogits.push(head.append(&mut tape, *y, labels)?);
         }
         compiler.backward_parts(&mut tape, &dlogits, Some(gradients), false)?;
         tape.mark("the update");

@@ -21,13 +21,13 @@ pub enum Augment {
 impl Augment {
     /// The changes that are made to the images of a data set.
     pub fn of(self, dataset: &str) -> Changes {
-        let signs = dataset == "gtsrb";
-        // Signs and digits change their meaning in a mirror; what arrays show is not known.
-        let directed = signs || dataset == "mnist" || data::is_arrays(dataset);
+        let info = data::known().find(|info| info.name == dataset);
+        // What arrays show is not known.
+        let mirrors = info.map_or_else(|| !data::is_arrays(dataset), |info| info.mirrors);
         Changes {
             crop: self != Self::None,
-            mirror: self == Self::Reference || self == Self::Safe && !directed,
-            scale: self != Self::None && signs,
+            mirror: self == Self::Reference || self == Self::Safe && mirrors,
+            scale: self != Self::None && info.is_some_and(|info| info.scales),
         }
     }
 }

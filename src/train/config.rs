@@ -9,12 +9,12 @@ use super::{
     loss::LossArgs,
     recovery::OnNan,
     schedule::Schedule,
-    settings::{MicroBatch, RECOVERIES, micro_batch, precision, real},
+    settings::{MicroBatch, RECOVERIES, micro_batch, real},
 };
 use crate::{
     data::{PreprocessArgs, WantedImages},
     error::{Error, Result},
-    fault::{Faults, FloatFormat, Maps, check_seed},
+    fault::{Faults, FloatFormat, Maps, check_bits, check_seed},
     flags::{given, parsed, positive},
     nn::DtypeChoice,
 };
@@ -254,7 +254,7 @@ impl TrainConfig {
     pub fn checked(&self) -> Result<()> {
         self.fault_model()?;
         self.maps()?;
-        self.goal.distill()?;
+        self.goal.loss()?;
         positive("--copies", self.copies.into())?;
         if self.copies > MAX_COPIES {
             let what = format!("{} copies", self.copies);
@@ -272,7 +272,7 @@ impl TrainConfig {
         // A run that stores floats has recorded their bits.
         match (self.faults.stored.is_some(), self.precision) {
             (true, Some(FloatFormat::BITS)) => Ok(()),
-            (_, bits) => precision(bits.unwrap_or(8)),
+            (_, bits) => check_bits(bits.unwrap_or(8)).map(drop),
         }
     }
 }

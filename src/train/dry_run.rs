@@ -170,7 +170,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         faults: &config.fault_model()?,
         maps: config.maps()?,
         lambda: config.lambda,
-        distill: config.goal.distill()?,
+        loss: config.goal.loss()?,
         batch: config.batch_size,
         micro_batch: config.micro_batch,
         group: config.group,

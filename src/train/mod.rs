@@ -47,7 +47,7 @@ pub use generator_file::{Generator, GeneratorFile};
 pub use labelling::{Labelling, Mismatch};
 pub use length::Length;
 pub(crate) use length::steps_done;
-pub use loss::{Loss, LossArgs};
+pub use loss::{LossArgs, LossFlag};
 pub use pretrain::pretrain;
 pub use pretrain_config::PretrainConfig;
 pub use recovery::OnNan;

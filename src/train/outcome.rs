@@ -108,7 +108,7 @@ impl Run<'_> {
         let began = config.init_sha256.clone();
         weights.metadata.extend(began.map(|sha256| ("init_sha256".to_owned(), sha256)));
         // A folder whose settings nobody can read as flags has a generator without a command.
-        let command = page::train_anywhere(&read_text(&self.folder.config())?);
+        let command = page::anywhere("train", &read_text(&self.folder.config())?);
         weights.metadata.extend(command.map(|command| ("command".to_owned(), command)));
         trained_for::note(self, &mut weights);
         weights.save(self.folder.generator())?;
@@ -142,12 +142,7 @@ impl Run<'_> {
         );
         let generator = self.folder.generator();
         let given = Given::new(&config.base, Some(&generator), &self.dataset, &config.data_dir);
-        let given = config.hints.note(given);
-        let given = config
-            .images_form
-            .flags()
-            .into_iter()
-            .fold(given, |g, (flag, value)| g.with(flag, value));
+        let given = config.hints.note(given).with_all(config.images_form.flags());
         evaluation.given = given.with("--allow-mismatch", config.allow_mismatch.then(String::new));
         let document = eval_json::Document::new(vec![evaluation.clone()]);
         document.save(self.folder.eval())?;

@@ -244,19 +244,6 @@ fn save(
     accuracy: Option<f64>,
     steps: u64,
 ) -> Result<()> {
-    let begun = config.init.as_ref().map(|file| format!(" --init {}", file.display()));
-    let begun = begun.unwrap_or_default();
-    let command = format!(
-        "nf-gpu pretrain --model {} --dataset {} --steps {steps} --batch-size {} --lr {} \
-         --weight-decay {} --augment {} --seed {}{begun}",
-        config.model,
-        config.dataset,
-        config.batch_size,
-        config.lr,
-        config.weight_decay,
-        format!("{:?}", config.augment).to_lowercase(),
-        config.seed
-    );
     if let Some(file) = &config.init {
         weights.metadata.insert("init_sha256".to_owned(), sha256(file)?);
     }
@@ -266,7 +253,6 @@ fn save(
         ("dataset", config.dataset.clone()),
         ("precision", config.precision.to_string()),
         ("input", "[-1,1]".to_owned()),
-        ("command", command),
         ("seed", config.seed.to_string()),
         ("dtype", config.dtype.on(gpu).name().to_owned()),
         ("adapter", gpu.report().line()),
@@ -274,6 +260,8 @@ fn save(
     ] {
         weights.metadata.insert(key.to_owned(), value);
     }
+    let command = config.command(steps);
+    weights.metadata.extend(command.map(|command| ("command".to_owned(), command)));
     weights.set_class_names(classes);
     if let Some(accuracy) = accuracy {
         weights.metadata.insert("accuracy".to_owned(), format!("{accuracy:.2}"));

@@ -4,13 +4,15 @@ use super::{
     augment::Augment,
     checkpoint::Checkpoint,
     schedule::Schedule,
-    settings::{MicroBatch, RECOVERIES, micro_batch, precision, real},
+    settings::{MicroBatch, RECOVERIES, micro_batch, real},
 };
 use crate::{
     data::PreprocessArgs,
     error::Result,
+    fault::check_bits,
     flags::{parsed, positive},
     nn::DtypeChoice,
+    report::pictures::page,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -107,6 +109,12 @@ impl PretrainConfig {
         self.checkpoint.iter().flat_map(|file| Checkpoint::at(file).files()).collect()
     }
 
+    /// The command with these settings that ends after `steps`, as the network's file keeps it.
+    pub(super) fn command(&self, steps: u64) -> Option<String> {
+        let settings = toml::to_string(&Self { steps: Some(steps), ..self.clone() }).ok()?;
+        page::anywhere("pretrain", &settings)
+    }
+
     /// Refuses values that make no sense.
     ///
     /// # Errors
@@ -118,7 +126,7 @@ impl PretrainConfig {
         real("--lr", self.lr)?;
         real("--momentum", self.momentum)?;
         real("--weight-decay", self.weight_decay)?;
-        precision(self.precision)
+        check_bits(self.precision).map(drop)
     }
 }
 
@@ -131,5 +139,20 @@ mod tests {
         let flags = ["--model", "vgg11", "--dataset", "cifar10", "--out", "b"];
         let pretrain = PretrainConfig::from_flags(flags.map(OsString::from)).unwrap();
         assert_eq!((pretrain.model.as_str(), pretrain.momentum), ("vgg11", 0.9));
+    }
+
+    #[test]
+    fn the_command_in_a_file_has_every_setting() {
+        let flags = "--model vgg11 --dataset signs --side 40 --preprocess center-crop --out b --init a.safetensors \
+                     --epochs 3 --batch-size 7 --micro-batch 2 --lr 0.3 --momentum 0.5 --weight-decay 0 \
+                     --schedule constant --augment none --precision 4 --dtype f16 --seed 9";
+        let of = |flags: &str| {
+            PretrainConfig::from_flags(flags.split_whitespace().map(OsString::from)).unwrap()
+        };
+        let config = of(flags);
+        let command = config.command(12).unwrap();
+        let again = of(&format!("{} --out b", command.strip_prefix("nf-gpu pretrain ").unwrap()));
+        let wanted = PretrainConfig { steps: Some(12), epochs: again.epochs, ..config };
+        assert_eq!(format!("{again:?}"), format!("{wanted:?}"));
     }
 }

@@ -139,11 +139,9 @@ fn adopt<T: Clone>(run: &mut T, now: &T) -> bool {
 /// default.
 fn same_temperature(saved: &TrainConfig, now: &TrainConfig) -> bool {
     let loss = saved.goal.loss;
-    let of = |config: &TrainConfig| {
-        let args = LossArgs { loss, temperature: config.goal.temperature };
-        args.distill().ok().flatten()
-    };
-    of(now).is_some() && of(now) == of(saved)
+    let of = |temperature| LossArgs { loss, temperature }.loss().ok();
+    let [saved, now] = [saved, now].map(|config| of(config.goal.temperature));
+    now.is_some() && now == saved
 }
 
 /// Whether both may be the same data set: a folder of images may have moved, a known data set has a

@@ -33,10 +33,3 @@ pub(super) fn real(flag: &str, value: f64) -> Result<()> {
     }
     Err(Error::argument(flag, format!("{value} makes no sense"), "give a number from 0 up"))
 }
-
-pub(super) fn precision(bits: u32) -> Result<()> {
-    if (2..=8).contains(&bits) {
-        return Ok(());
-    }
-    Err(Error::argument("--precision", format!("{bits} bits are not stored"), "give 2 to 8"))
-}

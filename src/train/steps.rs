@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     report::{Event, Finished, Outcome, Sink},
     run::Program,
-    step::{Eopm, EopmSettings, TrainingStep as _},
+    step::{Eopm, EopmSettings, Loss, TrainingStep as _},
 };
 
 impl Run<'_> {
@@ -43,7 +43,7 @@ impl Run<'_> {
         if self.changed {
             self.folder.note_settings(config)?;
         }
-        let distill = config.goal.distill()?;
+        let loss = config.goal.loss()?;
         let feed = Feed::new(gpu, train_set, sampler, done..steps, config.seed)?;
         let settings = EopmSettings {
             base: (&self.base.graph, &self.base.weights),
@@ -52,7 +52,7 @@ impl Run<'_> {
             faults: &self.faults,
             maps: self.maps,
             lambda: config.lambda,
-            distill,
+            loss,
             batch: n,
             micro_batch: config.micro_batch,
             group: config.group,
@@ -83,7 +83,7 @@ impl Run<'_> {
             // At least fifty points for a curve, and a look at the numbers every ten steps.
             report_every: (steps / 50).clamp(1, 10),
             rate: &|step| config.schedule.rate(config.lr, step, steps) * history.rate(step),
-            distance: distill.is_some(),
+            distance: loss != Loss::Labels,
             stored: self.faults.stored(),
         };
         let mut stepper = Stepper::new(gpu, program, feed, &self.net, done, course)?;

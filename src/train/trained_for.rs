@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     fault::{FaultModel, Fields, MapDetail, Maps},
     files::{Weights, sha256},
+    step::Loss,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         (None, Maps::Fresh { .. }) => "none".into(),
     };
     // An invalid temperature was refused before the training began.
-    let distill = config.goal.distill().ok().flatten();
+    let temperature = config.goal.loss().ok().and_then(Loss::temperature);
     let list = |numbers: &Vec<f32>| json!(numbers).to_string();
     let [ber, ber10] = faults.rates();
     // Generators for the sizes of the paper's networks say nothing of it, as before there were others.
@@ -54,8 +55,8 @@ pub(super) fn note(run: &Run<'_>, weights: &mut Weights) {
         ("fault_detail", Some(json!(detail).to_string())),
         ("chip", Some(chip)),
         // The loss, unless labels were learnt.
-        ("loss", distill.map(|_| "distill".to_owned())),
-        ("temperature", distill.map(|t| t.to_string())),
+        ("loss", temperature.map(|_| "distill".to_owned())),
+        ("temperature", temperature.map(|t| t.to_string())),
     ] {
         weights.metadata.extend(value.map(|value| (key.to_owned(), value)));
     }
@@ -255,13 +256,10 @@ impl Asked {
         if self.seeds.is_none() && flags.chip.is_none() {
             all.faults.chip.clone_from(&own.chip);
         }
-        let one_chip = [FaultModel::Reference, FaultModel::Profile, FaultModel::Pattern];
-        let has_lots = !one_chip.contains(&model);
-        if flags.lot.is_none() && has_lots {
+        if flags.lot.is_none() && !model.lists_cells() {
             (all.faults.lot, all.faults.shared) = (own.lot, own.shared);
         }
-        let has_rate = !matches!(model, FaultModel::Profile | FaultModel::Pattern);
-        if self.bers.is_empty() && has_rate {
+        if self.bers.is_empty() && FaultModel::RATED.contains(&model) {
             all.bers.clone_from(&trained.bers);
             if model == FaultModel::Asymmetric {
                 all.faults.ber01 = flags.ber01.or(own.ber01);

@@ -9,13 +9,13 @@ use crate::{
 };
 use nf_gpu::{
     fault::{FaultModel, Faults},
-    forward::{self, EopmRequest, Goal, Images},
+    forward::{self, EopmRequest, Images},
     kernels::plan::Dtype,
     models,
     nn::{Cut, FrozenNet, NodeValue, TrainableNet},
     run::{BufferId, Tape},
     shape::{Nhwc, nhwc_from_nchw},
-    step::{EopmStep, EopmTape, Target, Teacher},
+    step::{EopmStep, EopmTape, Loss, Target},
 };
 
 #[test]
@@ -28,7 +28,8 @@ fn copies_in_groups_are_the_copies_together() {
     let images = &golden.file.tensors["input"];
     let faults = Faults::new(FaultModel::Flip, 0.01).unwrap();
     every_gpu(|gpu, on| {
-        for goal in [Goal::Labels(&[3, 9]), Goal::Distill(2.0)] {
+        let distill = Loss::Distill { temperature: 2.0 };
+        for (loss, classes) in [(Loss::Labels, &[3, 9][..]), (distill, &[][..])] {
             let request = EopmRequest {
                 generator: (&golden.graph, &golden.parameters),
                 base: (&base, &weights),
@@ -37,7 +38,8 @@ fn copies_in_groups_are_the_copies_together() {
                 seeds: &SEEDS,
                 lambda: 3.0,
                 images: Images::new(&images.shape, &images.data).unwrap(),
-                goal,
+                loss,
+                labels: classes,
                 micro_batch: None,
                 dtype: Dtype::F32,
                 loss_scale: None,
@@ -54,16 +56,10 @@ fn copies_in_groups_are_the_copies_together() {
                     let shape = Nhwc { n, ..shape };
                     NodeValue { id: tape.kept("images", shape.bytes()), shape, copies: 1 }
                 };
-                let teacher = match goal {
-                    Goal::Labels(_) => None,
-                    Goal::Distill(t) => {
-                        Some(Teacher::new(gpu, (&base, &weights), 8, Dtype::F32, t).unwrap())
-                    }
-                };
                 let x: Vec<NodeValue> = cut.parts.iter().map(|n| part(&mut tape, n)).collect();
                 let labels: Vec<BufferId> =
                     cut.parts.iter().map(|&n| tape.kept("labels", u64::from(n) * 4)).collect();
-                let target = teacher.as_ref().map_or(Target::Labels(&labels), Target::Teacher);
+                let target = Target { loss, labels: &labels, clean: (&weights, 8) };
                 let step =
                     EopmTape::append(gpu, &mut tape, &net, &frozen, &x, target, &cut, 5).unwrap();
                 let step = EopmStep::new(gpu, &tape, step, &frozen, &faults, 3.0).unwrap();
@@ -87,10 +83,7 @@ fn copies_in_groups_are_the_copies_together() {
                 assert_eq!(losses.len(), 5);
                 // The logarithm of a value near 1 is off by 2^-21, which the square of the temperature
                 // multiplies.
-                let of_log = match goal {
-                    Goal::Labels(_) => 0.0,
-                    Goal::Distill(t) => f64::from(t * t) * 2f64.powi(-21),
-                };
+                let of_log = loss.temperature().map_or(0.0, |t| f64::from(t * t) * 2f64.powi(-21));
                 for (got, want) in losses.iter().zip(&want) {
                     assert!(
                         (got - want).abs() < 1e-5 * want + of_log,

@@ -72,12 +72,12 @@ fn add(
             Conv2d::forward(x, k, window)?
         };
         let conv = Conv2d { dtype, ..conv };
-        let alike = |l: &Layer| l.conv == conv && l.fused == fused && l.largest == largest;
-        let place = layers.iter().position(alike);
+        let place = layers.iter().position(|l| l.conv == conv && l.fused == fused);
         let place = place.unwrap_or_else(|| {
             layers.push(Layer { conv, largest, fused, of: Vec::new() });
             layers.len() - 1
         });
+        layers[place].largest = layers[place].largest.min(largest);
         let of = &mut layers[place].of;
         match of.iter_mut().find(|(name, _)| *name == graph.name) {
             Some((_, times)) => *times += 1,

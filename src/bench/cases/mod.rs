@@ -4,7 +4,7 @@ mod convolution;
 mod elementwise;
 mod weights;
 
-use super::{Effort, data, time::Timed};
+use super::{Effort, data, go_on, time::Timed};
 use crate::{
     error::{Error, Result},
     fault,
@@ -26,8 +26,8 @@ struct Spec {
     role: String,
     shape: String,
     plan: Plan,
-    /// The convolution, if the plan is one: it can also be computed by other algorithms than one dispatch, among them
-    /// Winograd's forms up to one.
+    /// The convolution, if the plan is one, and the largest of Winograd's forms that may compute it instead of one
+    /// dispatch.
     conv: Option<(Conv2d, Fusion, Form)>,
     /// The networks that it belongs to, and how often they run it.
     of: Vec<(String, u32)>,
@@ -92,18 +92,19 @@ pub fn kernel_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(fits)
 }
 
-/// Times the cases of these kernels, and of the shapes that the glob fits, with every candidate here. `each` is given every
-/// result as it is done, so that what comes to an early end keeps what it had.
+/// Times the cases of these kernels, and of the shapes that the glob fits, with every candidate here. `each` is given
+/// every result as it is done, and `stop` is asked before the next.
 ///
 /// # Errors
-/// [`Error::Argument`] for `--case` if no shape fits; what `each` returns.
+/// [`Error::Argument`] for `--case` if no shape fits; [`Error::Interrupted`].
 pub fn cases(
     gpu: &Gpu,
     (kernels, shapes): (&[&str], Option<&str>),
     settings: CaseSettings,
     effort: Effort,
     ceilings: &[Ceiling],
-    mut each: impl FnMut(bench_json::TimedCase, CasePosition) -> Result<()>,
+    mut each: impl FnMut(bench_json::TimedCase, CasePosition),
+    stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Summary>> {
     let mut sums = Sums::default();
     let fits = |spec: &&Spec| {
@@ -121,10 +122,12 @@ pub fn cases(
             return Err(Error::argument("--case", what, format!("a shape is {example:?}")));
         }
     }
+    let software = gpu.report().is_software();
     for (before, &spec) in specs.iter().enumerate() {
         let place = CasePosition { before, all: specs.len() };
         for way in ways(gpu, spec)?.iter().filter(|way| way.chosen || !settings.glance) {
-            let effort = if way.chosen { effort } else { effort.aside() };
+            go_on(stop)?;
+            let effort = if way.chosen || !software { effort } else { effort.aside() };
             let (times, clock) = way.timed(gpu, spec)?.repeat(gpu, effort)?;
             let bytes = spec.plan.bytes.iter().sum();
             let mut case = bench_json::TimedCase {
@@ -145,7 +148,7 @@ pub fn cases(
                 bound: None,
             };
             roof::place(&mut case, ceilings);
-            each(case, place)?;
+            each(case, place);
             if way.chosen {
                 sums.add(spec, times.median_ms);
             }
@@ -177,8 +180,8 @@ struct Way {
     chosen: bool,
 }
 
-/// Every variant that is a candidate here, and Winograd's forms where there are any. A software adapter has no variant of
-/// hardware among its candidates: to compile one can take it seconds.
+/// Every variant that is a candidate here, and Winograd's forms where there are any. A software adapter has no variant
+/// of hardware among its candidates: to compile one can take it seconds.
 fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
     let choose = |(conv, _, largest)| Algorithm::choose(gpu, conv, largest);
     let algorithm = spec.conv.map(choose).transpose()?;
@@ -197,8 +200,10 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
         let algorithm = Algorithm::Direct;
         ways.extend(own.map(|&workgroup| Way { algorithm, name: variant.name, workgroup, chosen }));
     }
-    let fits =
-        |a: &Algorithm| *a != Algorithm::Direct && spec.conv.is_some_and(|(conv, ..)| a.fits(conv));
+    let fits = |a: &Algorithm| {
+        let of = |(conv, _, largest)| a.fits(conv) && a.is_within(largest);
+        *a != Algorithm::Direct && spec.conv.is_some_and(of)
+    };
     ways.extend(Algorithm::ALL.into_iter().filter(fits).map(|algorithm| Way {
         algorithm,
         name: algorithm.name(),

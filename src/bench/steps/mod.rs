@@ -7,13 +7,14 @@ mod networks;
 
 pub use estimate::{estimate_pass, estimate_pretraining_step, estimate_step, seconds_of_a_step};
 
-use super::Effort;
+use super::{Effort, go_on};
 use crate::{
     error::{Error, Result},
     fault,
     kernels::plan::Dtype,
     report::bench_json::{TimedStep, Times},
     run::{Clock, Gpu, StepTime},
+    step::Loss,
 };
 use networks::Alone;
 pub(super) use networks::{CLASSES, GeneratorStep};
@@ -41,8 +42,8 @@ pub struct StepSettings {
     pub copies: u32,
     /// Precision in which inputs, weights and gradients enter products.
     pub dtype: Dtype,
-    /// Temperature of a distillation, if the step is one.
-    pub distill: Option<f32>,
+    /// What the copies are trained to answer.
+    pub loss: Loss,
 }
 
 impl StepSettings {
@@ -51,7 +52,7 @@ impl StepSettings {
     pub fn of(gpu: &Gpu, quick: bool) -> Self {
         let (batch, copies) = if gpu.report().is_software() { (32, 2) } else { (256, 10) };
         let batch = if quick { batch / 4 } else { batch };
-        Self { batch, copies, dtype: Dtype::F32, distill: None }
+        Self { batch, copies, dtype: Dtype::F32, loss: Loss::Labels }
     }
 }
 
@@ -77,15 +78,20 @@ pub fn step_names(pattern: &str) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// Times the steps of these names; `each` is given every step as it is done.
+/// Times the steps of these names; `each` is given every step as it is done, and `stop` is asked before the next.
 pub fn steps(
     gpu: &Gpu,
     names: &[&str],
     settings: StepSettings,
     effort: Effort,
-    mut each: impl FnMut(TimedStep) -> Result<()>,
+    mut each: impl FnMut(TimedStep),
+    stop: &dyn Fn() -> bool,
 ) -> Result<()> {
-    names.iter().try_for_each(|name| each(time(gpu, name, settings, effort)?))
+    for name in names {
+        go_on(stop)?;
+        each(time(gpu, name, settings, effort)?);
+    }
+    Ok(())
 }
 
 fn time(gpu: &Gpu, name: &str, settings: StepSettings, effort: Effort) -> Result<TimedStep> {

@@ -13,7 +13,7 @@ use crate::{
     },
     run::{BufferId, Gpu, Program, StepTime, Tape},
     shape::Nhwc,
-    step::{self, EopmSettings, LossHead, TrainingStep as _, Wanted, loss_scale},
+    step::{self, EopmSettings, Loss, LossHead, TrainingStep as _, loss_scale},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -82,7 +82,7 @@ impl GeneratorStep {
     pub(in crate::bench) fn of(
         gpu: &Gpu,
         (generator, base): (&Graph, &Graph),
-        StepSettings { batch, copies, dtype, distill }: StepSettings,
+        StepSettings { batch, copies, dtype, loss }: StepSettings,
     ) -> Result<Self> {
         let side = base.nodes[base.input()].chw[1];
         let weights = initialise(generator, false, 1);
@@ -96,7 +96,7 @@ impl GeneratorStep {
             faults: &Faults::new(FaultModel::StuckAt, 0.01)?,
             maps: Maps::Fresh { run_seed: 3 },
             lambda: 5.0,
-            distill,
+            loss,
             batch,
             micro_batch: None,
             group: None,
@@ -205,7 +205,7 @@ impl Alone {
         fit(gpu, batch, 1, &[(&graph, 1)], Together::default(), |cut| {
             let mut tape = Tape::new();
             let images = Random::new(&mut tape, side, cut);
-            let head = LossHead::new(&mut tape, 1);
+            let head = LossHead::new(&mut tape, 1, Loss::Labels);
             let mut labels: Vec<(BufferId, u32)> = Vec::new();
             for x in &images.parts {
                 let n = x.shape.n;
@@ -213,7 +213,7 @@ impl Alone {
                 let y = compiler.forward(&mut tape, *x)?;
                 let of_part = tape.kept("labels", u64::from(n) * 4);
                 labels.push((of_part, n));
-                let dlogits = head.append(&mut tape, y, Wanted::Labels(of_part))?;
+                let dlogits = head.append(&mut tape, y, of_part)?;
                 compiler.backward(&mut tape, dlogits, None, true)?;
             }
             let program = Program::build(gpu, &tape)?;

@@ -4,7 +4,8 @@ use super::{ForwardArgs, PassMode, precision::Precision};
 use crate::{
     error::{Error, Result},
     models::GENERATOR_BITS,
-    train::Loss,
+    step::Loss,
+    train::LossFlag,
 };
 use std::path::PathBuf;
 
@@ -33,7 +34,7 @@ impl ForwardArgs {
                 ("--generator-weights", self.generator_weights.is_some()),
                 ("--seeds", self.seeds.is_some()),
                 ("--lambda", self.lambda.is_some()),
-                ("--loss", self.goal.loss == Loss::Distill),
+                ("--loss", self.goal.loss == LossFlag::Distill),
                 ("--temperature", self.goal.temperature.is_some()),
             ],
             "it belongs to --eopm",
@@ -78,7 +79,7 @@ impl ForwardArgs {
             "--eopm has a map a perturbed copy",
             "use --seeds, as in --seeds 11,12",
         )?;
-        let distills = self.goal.distill()?.is_some();
+        let distills = self.goal.loss()? != Loss::Labels;
         refuse(
             &[("--labels", distills && self.labels.is_some())],
             "a distillation learns what the clean network answers",

@@ -22,7 +22,6 @@ impl ClassLabels {
     /// Reads them all.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for another type or shape, a label below 0 or above 65,535, and a damaged array.
     pub(super) fn read((path, mut array): OpenArray) -> Result<Self> {
         let bad = |what: String, hint: &str| Error::format(&path, what, hint);

@@ -91,7 +91,6 @@ impl Pixels {
     /// Checks type and shape of an array for a network that takes images of this form.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for another type or shape, other channels, another size that nobody asked to change,
     /// and more than fits.
     pub(super) fn of(array: OpenArray, form: Option<Preprocessing>) -> Result<Self> {
@@ -153,7 +152,6 @@ impl Pixels {
     /// Finds the scale of the elements: from 0 to 1, or where one is negative from -1 to 1.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`]: an element is outside, or not a byte in this scale.
     pub(super) fn scale(mut self) -> Result<PixelScale> {
         let size = self.element.bytes;
@@ -173,7 +171,6 @@ impl Pixels {
     /// Reads the images at `indices`, which rise, in this form, `[n][C][H][W]`.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for a damaged array, and more images than fit the memory.
     pub(super) fn read(
         mut self,

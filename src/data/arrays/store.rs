@@ -125,7 +125,6 @@ impl ArrayStore {
     /// Opens an array and reads its header.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`]: it is not there, and what is there instead; it is damaged; [`Error::Read`].
     pub(super) fn open(&self, array: ArrayName, split: Split) -> Result<OpenArray> {
         let shown = self.path(array, split);

@@ -58,7 +58,6 @@ pub(super) fn is_deeper(top: &Path) -> bool {
 /// The folder of a split.
 ///
 /// # Errors
-///
 /// [`Error::Format`]: there is none; the message says what is there instead.
 pub(super) fn root(top: &Path, split: Split) -> Result<PathBuf> {
     let folders = folders(top)?;

@@ -24,7 +24,6 @@ pub(super) fn file(top: &Path) -> Option<PathBuf> {
 /// the training images, whose names are the numbers in the list.
 ///
 /// # Errors
-///
 /// [`Error::Format`]: the file is no such list, or names a class or an image that does not exist.
 pub(super) fn images(list: &Path, root: &Path, classes: &[String]) -> Result<Vec<(String, u16)>> {
     let hint = "the list has a column ClassId with the names of the folders in train, and a column Path \

@@ -67,7 +67,6 @@ impl Scan {
     /// Like [`Scan::of`], but problems with single files and folders are listed in `problems`.
     ///
     /// # Errors
-    ///
     /// The folder does not consist of class folders, or its splits have different classes.
     pub(in crate::data) fn look(top: &Path, split: Split) -> Result<Self> {
         if unlabelled::is_unlabelled(top) {

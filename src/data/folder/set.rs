@@ -42,7 +42,6 @@ impl FolderSet {
     /// how far it is, and stops the work by answering `false`.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] for a folder that is no folder of class folders and for an image that
     /// cannot be read, with its name; [`Error::Argument`] for other channels; [`Error::Write`] when the
     /// cache cannot be written (an old one is then as it was); [`Error::Read`];
@@ -135,7 +134,6 @@ impl FolderSet {
     /// Rows and columns of image `index` in the cache.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] when there is no such image.
     pub fn size(&self, index: u32) -> Result<(u32, u32)> {
         let absent = || Error::Shape(format!("there is no image {index} among {}", self.len()));
@@ -146,7 +144,6 @@ impl FolderSet {
     /// The area that covers all of image `index`.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] when there is no such image.
     pub fn whole_area(&self, index: u32) -> Result<CropArea> {
         let (height, width) = self.size(index)?;
@@ -157,7 +154,6 @@ impl FolderSet {
     /// of the area, 3:4 to 4:3, ten tries, else the centre. The same seed gives the same area.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] when there is no such image.
     pub fn random_area(&self, index: u32, seed: u64) -> Result<CropArea> {
         let (height, width) = self.size(index)?;
@@ -168,7 +164,6 @@ impl FolderSet {
     /// resized. Threads may call this at the same time.
     ///
     /// # Errors
-    ///
     /// [`Error::Shape`] for an index, area or length that does not fit; [`Error::Format`] naming
     /// the image when the cache is damaged; [`Error::Read`].
     pub fn crop_into(&self, index: u32, area: CropArea, out: &mut [u8]) -> Result<()> {

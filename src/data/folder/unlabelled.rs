@@ -52,7 +52,6 @@ fn has_image(folder: &Path) -> bool {
 /// The folder of a split's images, and whether the other split shares it.
 ///
 /// # Errors
-///
 /// There is no such split.
 pub(super) fn root(top: &Path, split: Split) -> Result<(PathBuf, bool)> {
     Ok(match (layout::roots(top)?, split) {
@@ -79,7 +78,6 @@ impl HeldOut {
     /// Divides the images that were found in `root`, the same way at every call, and leaves those of a split.
     ///
     /// # Errors
-    ///
     /// There are fewer than two.
     pub(super) fn divide(root: &Path, split: Split, found: &mut Vec<String>) -> Result<Self> {
         let of = found.len();

@@ -22,7 +22,6 @@ const MAX_LINES: usize = 1 << 17;
 /// `,`). `path` names the list in errors; class numbers must be below `classes`.
 ///
 /// # Errors
-///
 /// [`Error::Format`] for a file without the columns `Filename` (or `Path`) and `ClassId`, a line with another
 /// number of fields, a class number that is out of range, an image that is listed twice, and a path that leads
 /// out of the folder.

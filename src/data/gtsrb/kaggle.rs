@@ -42,7 +42,6 @@ pub(in crate::data) fn parts(folder: &Path) -> Vec<PathBuf> {
 /// the list.
 ///
 /// # Errors
-///
 /// [`Error::Format`]: an archive or a list is damaged, or an image is not there; [`Error::Read`].
 pub(super) fn images(place: &Path, split: Split) -> Result<(Tree, List)> {
     let folder = if split == Split::Train { "Train/" } else { "" };

@@ -24,7 +24,6 @@ pub(super) struct Header {
 /// Reads the header of `bytes`; `path` is what messages call them.
 ///
 /// # Errors
-///
 /// [`Error::Format`]: another type of file, which the message names; a header that is cut off, damaged or of a
 /// version that is not known.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Header> {

@@ -109,7 +109,6 @@ impl<R: Read> ArrayReader<R> {
     /// Reads the header; `path` is what messages call the array.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`]: it is no `.npy` array, damaged, or in Fortran's order; [`Error::Read`].
     pub(crate) fn new(mut from: R, path: &Path) -> Result<Self> {
         let mut bytes = vec![0; 12];
@@ -147,7 +146,6 @@ impl<R: Read> ArrayReader<R> {
     /// Fills `buffer` with the next elements, as the bytes that they are.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`]: the array ends before; [`Error::Read`].
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<()> {
         match fill(&mut self.from, buffer) {
@@ -163,7 +161,6 @@ impl<R: Read> ArrayReader<R> {
     /// Checks that nothing follows the last element. In an archive this also verifies its checksum.
     ///
     /// # Errors
-    ///
     /// [`Error::Format`] if something follows; [`Error::Read`].
     pub(crate) fn end(mut self) -> Result<()> {
         match fill(&mut self.from, &mut [0]) {

@@ -1,8 +1,9 @@
 //! Bit errors in quantised activations, `shaders/quantise/fault_activations.wgsl`.
 
+use super::fault_dequantize::shader_code;
 use crate::{
     error::{Error, Result},
-    fault::{FaultModel, Faults, Flips, Lot, Memory, Model, Place, threshold},
+    fault::{FaultModel, Faults, Flips, Lot, Memory, Place, threshold},
     kernels::{
         plan::{DispatchGrid, Plan},
         twin::{Case, Data, Random, Suite, Want, numbers::EPS, suite},
@@ -142,11 +143,7 @@ pub fn control(
     (clean, fixed): (u32, bool),
     images: ImageRange,
 ) -> Vec<u32> {
-    let model = match faults.model() {
-        Model::StuckAt(_) => 1,
-        Model::Asymmetric(_) => 2,
-        _ => 0,
-    };
+    let model = shader_code(faults.kind());
     let [to_1, to_0] = faults.rates().map(threshold);
     // A lot of which no cell follows is none.
     let (lot, cut) = faults.lot().map_or((0, 0), |lot| (lot.seed, lot.cut()));

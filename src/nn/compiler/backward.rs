@@ -1,7 +1,7 @@
 //! The backward pass: from the gradient of the output to those of the input and, in training, of
 //! every parameter.
 
-use super::{Compiler, Mode, NodeValue, Saved, saved::ChannelScales};
+use super::{Compiler, Form, Mode, NodeValue, Saved, saved::ChannelScales};
 use crate::{
     error::{Error, Result},
     kernels::{
@@ -13,7 +13,6 @@ use crate::{
         layout::{self, gather2d::Gather},
         plan::Accumulate,
         pool, reduce,
-        winograd::Form,
     },
     nn::{
         convolution::ConvOperands,

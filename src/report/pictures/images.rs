@@ -91,6 +91,9 @@ pub fn save_grid(path: impl AsRef<Path>, examples: &[Example<'_>]) -> Result<()>
 }
 
 /// Writes an image as a PNG in its own size.
+///
+/// # Errors
+/// [`Error::Shape`] for an image that is too large for a picture; [`Error::Write`].
 pub fn save(path: impl AsRef<Path>, image: Image<'_>) -> Result<()> {
     let (width, height) = (int(image.width)?, int(image.height)?);
     let pixel = |x: u32, y: u32| image.rgb(y as usize, x as usize).map(byte);
@@ -199,14 +202,10 @@ impl Layout {
 
     /// Copies an image, every pixel enlarged to a square.
     fn blit(&self, picture: &mut Canvas, image: Image<'_>, (left, top): (usize, usize)) {
-        for y in 0..image.height * self.scale {
-            for x in 0..image.width * self.scale {
-                let rgb = image.rgb(y / self.scale, x / self.scale).map(byte);
-                if let Some(pixel) = picture.pixel_mut((left + x) as u32, (top + y) as u32) {
-                    *pixel = rgb;
-                }
-            }
-        }
+        let pixel =
+            |x: u32, y: u32| image.rgb(y as usize / self.scale, x as usize / self.scale).map(byte);
+        let [width, height] = [image.width, image.height].map(|side| (side * self.scale) as u32);
+        picture.put(&Canvas::from_fn(width, height, pixel), (left as u32, top as u32));
     }
 
     /// Writes labels, answers and the names of the rows.

@@ -70,7 +70,8 @@ impl<'a> Coordinator<'a> {
             half: *dtype == Dtype::F16,
             cut: cut.clone(),
             factors: step.factors.iter().map(|factor| factor.to_bits()).collect(),
-            wanted: step.wanted.iter().map(|(n, t)| (*n, t.map(f32::to_bits))).collect(),
+            loss: step.loss,
+            wanted: step.wanted.clone(),
             choices: gpu.choices(),
         };
         link.send(&others, &RankMessage::new(&ToWorker::Begin(Box::new(run)), &[]));

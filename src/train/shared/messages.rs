@@ -29,7 +29,8 @@ pub(super) struct SharedRun {
     pub(super) cut: Cut,
     /// Bits of the factors, so that they arrive as they were.
     pub(super) factors: Vec<u32>,
-    pub(super) wanted: Vec<(u64, Option<u32>)>,
+    pub(super) loss: step::Loss,
+    pub(super) wanted: Vec<u64>,
     /// The variants of kernels that rank 0 runs.
     pub(super) choices: Choices,
 }
@@ -37,11 +38,11 @@ pub(super) struct SharedRun {
 impl SharedRun {
     /// What steps have in common.
     pub(super) fn terms(&self) -> step::Terms {
-        let wanted = self.wanted.iter().map(|(bytes, t)| (*bytes, t.map(f32::from_bits)));
         step::Terms {
             cut: self.cut.clone(),
             factors: self.factors.iter().copied().map(f32::from_bits).collect(),
-            wanted: wanted.collect(),
+            loss: self.loss,
+            wanted: self.wanted.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    fault::{CELL_MAP_WORDS, Faults, Mapping, Model, Place, threshold},
+    fault::{CELL_MAP_WORDS, FaultModel, Faults, Mapping, Model, Place, threshold},
 };
 
 /// Faults in the form of the kernel's parameters.
@@ -21,10 +21,20 @@ pub(super) struct Drawn {
     pub(super) map_first: u32,
 }
 
+/// The number of a model whose cells `shaders/lib/drawn.wgsl` draws word by word; those of the others are listed.
+pub(in crate::kernels) fn shader_code(model: FaultModel) -> u32 {
+    match model {
+        FaultModel::StuckAt => 1,
+        FaultModel::Asymmetric => 2,
+        FaultModel::Flip | FaultModel::Reference | FaultModel::Profile | FaultModel::Pattern => 0,
+    }
+}
+
 impl Drawn {
     pub(super) fn of(faults: &Faults, place: Place, bits: u32) -> Result<Self> {
         let mut drawn = Self {
             cells: faults.weight_cells(bits)?,
+            model: shader_code(faults.kind()),
             thresholds: faults.rates().map(threshold),
             ..Self::default()
         };
@@ -32,9 +42,7 @@ impl Drawn {
             (drawn.lot, drawn.lot_cut) = (lot.seed, Some(lot.cut()));
         }
         match faults.model() {
-            Model::Flip(_) => {}
-            Model::StuckAt(_) => drawn.model = 1,
-            Model::Asymmetric(_) => drawn.model = 2,
+            Model::Flip(_) | Model::StuckAt(_) | Model::Asymmetric(_) => {}
             Model::Reference(_) => {
                 (drawn.mapped, drawn.map_words) = (1, CELL_MAP_WORDS);
                 drawn.map_stride = 2 * CELL_MAP_WORDS;

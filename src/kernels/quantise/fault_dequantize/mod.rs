@@ -7,6 +7,7 @@ mod plan;
 mod stored;
 mod twin;
 
+pub(in crate::kernels) use drawn::shader_code;
 pub use layout::{laid_out, stored_at, transposed};
 pub use plan::{FaultDequantizeParams, KERNEL, of_gradient, plan};
 pub use stored::{Order, StoredLayer, Transposed, WordMeaning};

@@ -27,7 +27,8 @@ pub struct Settings {
     pub copies: u32,
     /// Precision of the steps' operands, `f32` or `f16`.
     pub dtype: String,
-    /// Milliseconds for the repeats of a kernel or ceiling.
+    /// Milliseconds for the repeats of a kernel or ceiling. A software adapter gives a variant that networks do not use
+    /// a quarter, and at least one repeat.
     pub kernel_ms: u64,
     /// Milliseconds for the repeats of a step.
     pub step_ms: u64,

@@ -122,6 +122,15 @@ impl Given {
         self
     }
 
+    /// Adds several flags, those that were given.
+    #[must_use]
+    pub(crate) fn with_all(
+        self,
+        flags: impl IntoIterator<Item = (&'static str, Option<String>)>,
+    ) -> Self {
+        flags.into_iter().fold(self, |given, (flag, value)| given.with(flag, value))
+    }
+
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }

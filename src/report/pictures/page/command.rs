@@ -19,21 +19,22 @@ const GENERATOR: &str = "GENERATOR.safetensors";
 /// The `nf-gpu train` command for the settings of a `config.toml`, each of which is named after its flag. The
 /// folder of the run exists already, so the command names a new one beside it.
 pub(super) fn train(config: &str) -> Option<String> {
-    Some(train_words(&config.parse().ok()?)?.join(" \\\n  "))
+    Some(settings("train", &config.parse().ok()?)?.join(" \\\n  "))
 }
 
-/// The same on one line, as the file of a generator keeps it, which people hand on: without the folders of results
-/// and data sets, and without the folders of files that were named by their whole path.
-pub(crate) fn train_anywhere(config: &str) -> Option<String> {
+/// The `nf-gpu train` or `pretrain` command for settings, on one line as the file of a network keeps it, which people
+/// hand on: without the places of results, checkpoints and data sets, and without the folders of files that were named
+/// by their whole path.
+pub(crate) fn anywhere(command: &str, config: &str) -> Option<String> {
     let mut table: toml::Table = config.parse().ok()?;
-    table.retain(|key, _| !["out", "data_dir"].contains(&key));
+    table.retain(|key, _| !["out", "data_dir", "checkpoint"].contains(&key));
     for (_, value) in &mut table {
         match value {
             toml::Value::Array(values) => values.iter_mut().for_each(without_folder),
             value => without_folder(value),
         }
     }
-    Some(train_words(&table)?.join(" "))
+    Some(settings(command, &table)?.join(" "))
 }
 
 /// Leaves the last part of a whole path, and any other value as it is.
@@ -47,9 +48,9 @@ fn without_folder(value: &mut toml::Value) {
     }
 }
 
-/// The program's name and its flags, each with its value.
-fn train_words(table: &toml::Table) -> Option<Vec<String>> {
-    let mut words = vec!["nf-gpu train".to_owned()];
+/// The program's name, the command and its flags, each with its value.
+fn settings(command: &str, table: &toml::Table) -> Option<Vec<String>> {
+    let mut words = vec![format!("nf-gpu {command}")];
     for (key, value) in table {
         // Steps replace epochs, but the file has both. The digest `init_sha256` is not a setting.
         if key == "epochs" && table.contains_key("steps") || key == "init_sha256" {
@@ -254,7 +255,7 @@ mod tests {
              data_dir = \"{root}data\"\nout = \"runs/x\"\nlr = 0.5\n"
         );
         let wanted = "nf-gpu train --base a.safetensors --fault-map m.npy,n.npy --lr 0.5";
-        assert_eq!(train_anywhere(&config).unwrap(), wanted);
+        assert_eq!(anywhere("train", &config).unwrap(), wanted);
     }
 
     #[test]

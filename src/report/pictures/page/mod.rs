@@ -11,7 +11,7 @@ mod results;
 mod sections;
 
 pub use super::source::Source;
-pub(crate) use command::train_anywhere;
+pub(crate) use command::anywhere;
 
 use std::path::{Path, PathBuf};
 
