@@ -9,7 +9,7 @@ use nf_gpu::{
     kernels::{
         conv::{
             self,
-            conv2d::{Conv2d, Fusion},
+            conv2d::{Conv2d, Epilogue},
         },
         desc::KernelDesc,
         elementwise,
@@ -185,18 +185,18 @@ fn a_run_that_goes_on_keeps_its_choices_or_is_refused() {
 fn variants_of_the_convolutions_agree_and_one_of_them_wins() {
     let (gpu, said) = tuned(Store::in_memory());
     let conv = Conv2d::forward(Nhwc::new(5, 9, 7, 10), 43, Window::square(3, 2, 1)).unwrap();
-    let fusion = Fusion {
+    let epilogue = Epilogue {
         affine_len: 86,
         scale: Some(0),
         shift: Some(43),
         residual: true,
         relu: true,
         mask_out: true,
-        ..Fusion::default()
+        ..Epilogue::default()
     };
-    let masked = Fusion { mask_in: true, ..Fusion::default() };
+    let masked = Epilogue { mask_in: true, ..Epilogue::default() };
     let plans = [
-        conv::conv2d::plan(conv, fusion).unwrap(),
+        conv::conv2d::plan(conv, epilogue).unwrap(),
         conv::conv2d::plan(conv.grad_input(), masked).unwrap(),
         conv::conv2d_grad_weight::plan(conv).unwrap(),
         matmul::plan(Matmul { rows: 77, c: 10, k: 43, batches: 5 }).unwrap(),
@@ -218,12 +218,12 @@ fn questions_are_stable_and_tell_shapes_apart() {
         let conv = Conv2d::forward(Nhwc::new(n, 32, 32, 64), 64, Window::square(3, 1, 1)).unwrap();
         Conv2d { copies, ..conv }
     };
-    let question = |conv, fusion| conv::conv2d::plan(conv, fusion).unwrap().question().unwrap();
-    let none = Fusion::default();
+    let question = |conv, epilogue| conv::conv2d::plan(conv, epilogue).unwrap().question().unwrap();
+    let none = Epilogue::default();
     // These texts are keys in files of earlier versions, so that they must not change.
     assert_eq!(question(conv(16, 1), none), "conv2d 3x3s1p1 32x32x64>32x32x64 n16");
     assert_eq!(question(conv(16, 1), none), question(conv(9, 1), none));
-    let relu = Fusion { relu: true, mask_out: true, ..none };
+    let relu = Epilogue { relu: true, mask_out: true, ..none };
     assert_eq!(
         question(conv(17, 3), relu),
         "conv2d 3x3s1p1 32x32x64>32x32x64 n32 copies4 relu mask_out"
@@ -265,7 +265,7 @@ fn questions_are_stable_and_tell_shapes_apart() {
 fn plans_of_a_class_get_smaller_until_one_image_and_copy_are_left() {
     let conv = Conv2d::forward(Nhwc::new(9, 8, 8, 4), 4, Window::square(3, 1, 1)).unwrap();
     let conv = Conv2d { copies: 3, ..conv };
-    let mut plan = conv::conv2d::plan(conv, Fusion::default()).unwrap();
+    let mut plan = conv::conv2d::plan(conv, Epilogue::default()).unwrap();
     let (mut steps, constants) = (0, plan.constants.clone());
     while let Some(half) = plan.class.as_ref().unwrap().less.half() {
         let half = half.unwrap();

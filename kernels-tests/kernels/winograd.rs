@@ -3,7 +3,7 @@
 use crate::extent::every_gpu;
 use nf_gpu::{
     kernels::{
-        conv::conv2d::{Conv2d, Fusion, twin::case},
+        conv::conv2d::{Conv2d, Epilogue, twin::case},
         twin::{Data, Random, nan_padded},
         winograd::{
             Form, Tiles, input::winograd_input, output::winograd_output, weights::winograd_weights,
@@ -19,13 +19,13 @@ use nf_gpu::{
 const NEAR: f64 = 0.01;
 
 /// Runs a convolution on the operands of its twin's case; the error says what is wrong.
-fn run(gpu: &Gpu, algorithm: Algorithm, conv: Conv2d, fusion: Fusion) -> Result<(), String> {
-    let case = case("", conv, fusion, true).unwrap();
+fn run(gpu: &Gpu, algorithm: Algorithm, conv: Conv2d, epilogue: Epilogue) -> Result<(), String> {
+    let case = case("", conv, epilogue, true).unwrap();
     let mut tape = Tape::new();
     let ids: Vec<_> = case.plan.bytes.iter().map(|&bytes| tape.kept("operand", bytes)).collect();
     let [x, w, affine, residual, mask_in, y, mask_out] = ids[..] else { unreachable!() };
     let operands = ConvOperands { x, w, affine, residual, mask_in, y, mask_out };
-    algorithm.append(&mut tape, conv, fusion, &operands).unwrap();
+    algorithm.append(&mut tape, conv, epilogue, &operands).unwrap();
     let program = Program::build(gpu, &tape).unwrap();
     for (data, &id) in case.data.iter().zip(&ids) {
         match data {
@@ -38,15 +38,15 @@ fn run(gpu: &Gpu, algorithm: Algorithm, conv: Conv2d, fusion: Fusion) -> Result<
     for (data, &id) in case.data.iter().zip(&ids) {
         if let Data::Output(want) | Data::InOut(_, want) = data {
             let words = &read(id)[..want.len()];
-            let what = |e: String| format!("{} -> {} {fusion:?}: {e}", conv.x, conv.y);
+            let what = |e: String| format!("{} -> {} {epilogue:?}: {e}", conv.x, conv.y);
             if algorithm != Algorithm::Winograd(Form::F4) || id != y && id != mask_out {
                 want.compare(words).map_err(|e| what(e.to_string()))?;
             } else if id == y {
                 near(words, want.clone().floats_mut()).map_err(what)?;
-            } else if fusion.mask_out {
+            } else if epilogue.mask_out {
                 // Rounding decides the sign of values that should be 0, so the mask is compared with
                 // the computed values.
-                assert_eq!(words, signs(&read(y), conv), "{fusion:?}");
+                assert_eq!(words, signs(&read(y), conv), "{epilogue:?}");
             }
         }
     }
@@ -74,38 +74,38 @@ fn signs(y: &[u32], conv: Conv2d) -> Vec<u32> {
     mask
 }
 
-fn convolutions() -> Vec<(Conv2d, Fusion)> {
+fn convolutions() -> Vec<(Conv2d, Epilogue)> {
     let of = |n, h, w, c, k, padding| {
         Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(3, 1, padding)).unwrap()
     };
-    let none = Fusion::default();
-    let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
-    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let none = Epilogue::default();
+    let affine = Epilogue { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
+    let full = Epilogue { residual: true, relu: true, mask_out: true, ..affine };
     let copies = |copies, conv: Conv2d| Conv2d { copies, ..conv };
     vec![
         (of(1, 2, 2, 1, 1, 1), none),
         (of(2, 5, 6, 3, 10, 1), full),
-        (of(3, 4, 4, 36, 33, 1), Fusion { scale: None, ..affine }),
+        (of(3, 4, 4, 36, 33, 1), Epilogue { scale: None, ..affine }),
         (of(1, 7, 8, 70, 7, 0), none),
         (copies(3, of(5, 2, 2, 8, 12, 1)), full),
-        (of(2, 8, 8, 5, 40, 1).grad_input(), Fusion { mask_in: true, ..none }),
+        (of(2, 8, 8, 5, 40, 1).grad_input(), Epilogue { mask_in: true, ..none }),
         (of(1, 6, 4, 7, 3, 2).grad_input(), none),
         (
             copies(2, of(3, 4, 6, 9, 4, 1).grad_input()),
-            Fusion { mask_in: true, residual: true, ..none },
+            Epilogue { mask_in: true, residual: true, ..none },
         ),
         // Row lengths that are multiples of eight, or of four pixels; tiles that the image does not
         // fill.
         (of(2, 5, 8, 3, 10, 1), full),
         (copies(2, of(3, 6, 4, 5, 7, 1)), full),
         (copies(3, of(2, 9, 16, 8, 12, 1)), full),
-        (of(1, 6, 10, 20, 7, 0), Fusion { scale: None, ..affine }),
+        (of(1, 6, 10, 20, 7, 0), Epilogue { scale: None, ..affine }),
         (
             copies(2, of(3, 7, 8, 9, 4, 1).grad_input()),
-            Fusion { mask_in: true, residual: true, ..none },
+            Epilogue { mask_in: true, residual: true, ..none },
         ),
         // Enough tiles that they are transformed in several runs.
-        (of(17, 64, 64, 20, 12, 1), Fusion { relu: true, mask_out: true, ..none }),
+        (of(17, 64, 64, 20, 12, 1), Epilogue { relu: true, mask_out: true, ..none }),
     ]
 }
 
@@ -131,8 +131,8 @@ fn a_convolution_by_winograd_is_the_convolution() {
     every_gpu(|gpu, _| {
         for form in [Form::F2, Form::F4] {
             let fits = convolutions().into_iter().filter(|(conv, _)| form.fits(*conv));
-            let ran = fits.map(|(conv, fusion)| {
-                run(gpu, Algorithm::Winograd(form), conv, fusion).unwrap();
+            let ran = fits.map(|(conv, epilogue)| {
+                run(gpu, Algorithm::Winograd(form), conv, epilogue).unwrap();
             });
             assert!(ran.count() >= 8, "{form:?}");
         }
@@ -229,7 +229,7 @@ fn errors(gpu: &Gpu, algorithm: Algorithm, form: Form, conv: Conv2d) -> (f64, f6
         y,
         mask_out,
     };
-    algorithm.append(&mut tape, conv, Fusion::default(), &operands).unwrap();
+    algorithm.append(&mut tape, conv, Epilogue::default(), &operands).unwrap();
     let program = Program::build(gpu, &tape).unwrap();
     program.write(gpu, x_id, 0, &nan_padded(&x, conv.x.c));
     program.write(gpu, w_id, 0, &w);

@@ -6,7 +6,7 @@ use crate::{
     kernels::{
         conv::{
             self,
-            conv2d::{Conv2d, Fusion, class_name},
+            conv2d::{Conv2d, Epilogue, class_name},
         },
         desc::Variant,
         matmul,
@@ -32,7 +32,7 @@ const WINOGRAD_BYTES: u64 = 8 << 20;
 /// Channels below which the transforms cost more than they save.
 const WINOGRAD_CHANNELS: u32 = 16;
 
-/// The buffers of a convolution, in the order of `conv2d`'s bindings. Bindings that a fusion leaves
+/// The buffers of a convolution, in the order of `conv2d`'s bindings. Bindings that an epilogue leaves
 /// out have stand-ins.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvOperands {
@@ -64,7 +64,7 @@ pub struct Convolution {
     /// Window, shapes and copies.
     pub conv: Conv2d,
     /// Operations that are fused with it.
-    pub fusion: Fusion,
+    pub epilogue: Epilogue,
     /// Buffers that it reads and writes.
     pub operands: ConvOperands,
 }
@@ -73,7 +73,7 @@ pub struct Convolution {
 /// time than Winograd's forms (docs/benchmarks/README.md). Rows must be whole octets, because a layer with `ReLU` is computed by
 /// another variant elsewhere.
 fn is_narrow_here(gpu: &Gpu, conv: Conv2d) -> Result<bool> {
-    let plan = conv::conv2d::plan(conv, Fusion::default())?;
+    let plan = conv::conv2d::plan(conv, Epilogue::default())?;
     let runs = |v: &&Variant| v.workgroups.iter().any(|&size| gpu.lacks(v, size).is_none());
     let first = gpu.variants(&plan).into_iter().find(runs);
     Ok(conv.y.w.is_multiple_of(8) && first.is_some_and(|variant| variant.name == "narrow8"))
@@ -222,13 +222,13 @@ impl Algorithm {
     /// The convolution alone, for a measurement.
     fn job(self, conv: Conv2d) -> Result<Job> {
         let mut tape = Tape::new();
-        let plan = conv::conv2d::plan(conv, Fusion::default())?;
+        let plan = conv::conv2d::plan(conv, Epilogue::default())?;
         let ids: Vec<_> = plan.bytes.iter().map(|&bytes| tape.kept("operand", bytes)).collect();
         let [x, w, affine, residual, mask_in, y, mask_out] = ids[..] else {
             return Err(Error::Shape("conv2d has seven operands".into()));
         };
         let operands = ConvOperands { x, w, affine, residual, mask_in, y, mask_out };
-        self.append(&mut tape, conv, Fusion::default(), &operands)?;
+        self.append(&mut tape, conv, Epilogue::default(), &operands)?;
         let (inputs, outputs) =
             (vec![(x, Words::Floats), (w, Words::Floats)], vec![(y, Words::Floats)]);
         Ok(Job { tape, inputs, outputs })
@@ -242,16 +242,16 @@ impl Algorithm {
         self,
         tape: &mut Tape,
         conv: Conv2d,
-        fusion: Fusion,
+        epilogue: Epilogue,
         operands: &ConvOperands,
     ) -> Result<()> {
         match self {
             Self::Direct => {
                 let ConvOperands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
                 let bound = [x, w, affine, residual, mask_in, y, mask_out];
-                tape.push(conv::conv2d::plan(conv, fusion)?, &bound)
+                tape.push(conv::conv2d::plan(conv, epilogue)?, &bound)
             }
-            Self::Winograd(form) => append_winograd(tape, conv, form, fusion, operands),
+            Self::Winograd(form) => append_winograd(tape, conv, form, epilogue, operands),
         }
     }
 }
@@ -260,7 +260,7 @@ fn append_winograd(
     tape: &mut Tape,
     conv: Conv2d,
     form: Form,
-    fusion: Fusion,
+    epilogue: Epilogue,
     operands: &ConvOperands,
 ) -> Result<()> {
     let ConvOperands { x, w, affine, residual, mask_in, y, mask_out } = *operands;
@@ -270,10 +270,10 @@ fn append_winograd(
     for tiles in Tiles::cover(conv, form, WINOGRAD_BYTES)? {
         let v = tape.transient("transformed input", tiles.values(conv.x.c).bytes());
         let m = tape.transient("transformed sums", tiles.values(conv.y.c).bytes());
-        let plan = winograd::input::plan(tiles, fusion.mask_in)?;
+        let plan = winograd::input::plan(tiles, epilogue.mask_in)?;
         tape.push(plan, &[x, mask_in, v])?;
         tape.push(matmul::plan(tiles.product())?, &[v, u, m])?;
-        let plan = winograd::output::plan(tiles, fusion)?;
+        let plan = winograd::output::plan(tiles, epilogue)?;
         tape.push(plan, &[m, affine, residual, y, mask_out])?;
     }
     Ok(())

@@ -63,7 +63,7 @@ impl<'a> Check<'a> {
 
     /// What the GPU must compute from the data that it is about to read.
     fn expected(&self, gpu: &Gpu, program: &Program) -> Result<Vec<Expected>> {
-        let Convolution { conv: whole, fusion, operands, .. } = &self.convolution;
+        let Convolution { conv: whole, epilogue, operands, .. } = &self.convolution;
         let one = self.conv();
         let read = |id: BufferId, offset: u64, bytes: u64| -> Result<Vec<f32>> {
             program.buffer(id).map_or_else(|| Ok(Vec::new()), |b| b.read_part(gpu, offset, bytes))
@@ -78,20 +78,20 @@ impl<'a> Check<'a> {
             ws.push(taps.flatten().collect());
             let of_x = if whole.shared_input { 0 } else { copy };
             xs.push(self.image(gpu, program, (operands.x, whole.x), of_x)?);
-            if fusion.mask_in {
+            if epilogue.mask_in {
                 let bytes = mask_bytes(whole.x, 1);
                 let mask = read(operands.mask_in, u64::from(of_x) * bytes, bytes)?;
                 gates.push(gates_of(&mask, whole.x, self.image));
             }
         }
-        let residual = match fusion.residual {
+        let residual = match epilogue.residual {
             true => self.image(gpu, program, (operands.residual, whole.y), self.copy)?,
             false => Vec::new(),
         };
-        let affine = read(operands.affine, 0, u64::from(fusion.affine_len) * 4)?;
+        let affine = read(operands.affine, 0, u64::from(epilogue.affine_len) * 4)?;
         let read =
             TwinOperands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
-        let wanted = expected(one, *fusion, &read);
+        let wanted = expected(one, *epilogue, &read);
         Ok(match self.convolution.algorithm {
             Algorithm::Direct => wanted,
             Algorithm::Winograd(form) => widened(&wanted, one.y, form.growth()),

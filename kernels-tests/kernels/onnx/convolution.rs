@@ -8,7 +8,7 @@ use super::{
 use nf_gpu::{
     kernels::{
         conv::{
-            conv2d::{self, Conv2d, Fusion},
+            conv2d::{self, Conv2d, Epilogue},
             conv2d_grad_weight, weight_gradient,
         },
         plan::Accumulate,
@@ -24,10 +24,10 @@ pub(crate) fn gather(
     w: &[f32],
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let fusion = Fusion {
+    let epilogue = Epilogue {
         affine_len: bias.map_or(0, |b| b.len() as u32),
         shift: bias.map(|_| 0),
-        ..Fusion::default()
+        ..Epilogue::default()
     };
     let bindings = vec![
         Binding::images(x, conv.x.c),
@@ -38,7 +38,7 @@ pub(crate) fn gather(
         Binding::Out,
         Binding::unused(),
     ];
-    engine.images(conv2d::plan(conv, fusion).unwrap(), bindings, conv.y)
+    engine.images(conv2d::plan(conv, epilogue).unwrap(), bindings, conv.y)
 }
 
 /// Weights with input and output exchanged, tap by tap and group by group: `[R, S, C / groups, K]`

@@ -1,4 +1,4 @@
-//! burn's convolutions on its wgpu backend, without fusion of operations and without autodiff around them.
+//! burn's convolutions on its wgpu backend, without epilogue of operations and without autodiff around them.
 
 use crate::{
     Outcome,

@@ -7,7 +7,7 @@ use crate::{
     kernels::{
         conv::{
             self,
-            conv2d::{Conv2d, Fusion},
+            conv2d::{Conv2d, Epilogue},
         },
         plan::Dtype,
         winograd::Form,
@@ -92,17 +92,17 @@ impl Layer {
         let (conv, back) = (self.conv, self.conv.grad_input());
         let (forward, backward) = if self.fused {
             let (affine_len, scale, shift) = (2 * conv.y.c, Some(0), Some(conv.y.c));
-            let forward = Fusion {
+            let forward = Epilogue {
                 affine_len,
                 scale,
                 shift,
                 relu: true,
                 mask_out: true,
-                ..Fusion::default()
+                ..Epilogue::default()
             };
-            (forward, Fusion { mask_in: true, ..Fusion::default() })
+            (forward, Epilogue { mask_in: true, ..Epilogue::default() })
         } else {
-            (Fusion::default(), Fusion::default())
+            (Epilogue::default(), Epilogue::default())
         };
         let shape = shape(conv);
         let fused = if self.fused { ", fused" } else { "" };
@@ -117,7 +117,7 @@ impl Layer {
         ];
         for (role, pass, gather) in roles {
             let plan = match gather {
-                Some((conv, fusion, _)) => conv::conv2d::plan(conv, fusion)?,
+                Some((conv, epilogue, _)) => conv::conv2d::plan(conv, epilogue)?,
                 None => conv::conv2d_grad_weight::plan(conv)?,
             };
             let (role, pass) = match conv.dtype {
@@ -194,7 +194,7 @@ mod tests {
         let (mut real, mut computed) = (0.0, 0.0);
         for Layer { conv, of, .. } in layers {
             let conv = if gradient { conv.grad_input() } else { conv };
-            let plan = conv::conv2d::plan(conv, Fusion::default()).unwrap();
+            let plan = conv::conv2d::plan(conv, Epilogue::default()).unwrap();
             let DispatchGrid::Tiles(extent) = plan.grid else { panic!("no tiles") };
             let variant = on_hardware(&plan);
             let tile = (variant.tile)(variant.workgroups[0]);

@@ -5,7 +5,7 @@ use super::Spec;
 use crate::{
     error::Result,
     kernels::{
-        conv::conv2d::{Conv2d, Fusion},
+        conv::conv2d::{Conv2d, Epilogue},
         elementwise::{self, activation::Activation},
         images,
         layout::{self, gather2d::Gather},
@@ -57,9 +57,9 @@ pub(super) fn specs(batch: u32) -> Result<Vec<Spec>> {
         (x, winograd::input::plan(tiles, false)?),
         (x, matmul::plan(tiles.product())?),
         (last, matmul::plan(last_tiles.product())?),
-        (x, winograd::output::plan(tiles, Fusion::default())?),
+        (x, winograd::output::plan(tiles, Epilogue::default())?),
         (x, winograd::input::plan(tiles4, false)?),
-        (x, winograd::output::plan(tiles4, Fusion::default())?),
+        (x, winograd::output::plan(tiles4, Epilogue::default())?),
         (images, elementwise::fuse_clamp::plan(images)?),
         (images, elementwise::fuse_clamp::plan_grad(images)?),
         (images, images::plan(Nhwc::new(batch, 32, 32, 3), 0, batch)?),

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     fault,
     kernels::{
-        conv::conv2d::{Conv2d, Fusion},
+        conv::conv2d::{Conv2d, Epilogue},
         desc::Suits,
         plan::Plan,
         winograd::Form,
@@ -28,7 +28,7 @@ struct Spec {
     plan: Plan,
     /// The convolution, if the plan is one, and the largest of Winograd's forms that may compute it instead of one
     /// dispatch.
-    conv: Option<(Conv2d, Fusion, Form)>,
+    conv: Option<(Conv2d, Epilogue, Form)>,
     /// The networks that it belongs to, and how often they run it.
     of: Vec<(String, u32)>,
 }
@@ -215,7 +215,7 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
 
 impl Way {
     fn timed(&self, gpu: &Gpu, spec: &Spec) -> Result<Timed> {
-        let Some((conv, fusion, _)) = spec.conv.filter(|_| self.algorithm != Algorithm::Direct)
+        let Some((conv, epilogue, _)) = spec.conv.filter(|_| self.algorithm != Algorithm::Direct)
         else {
             return Timed::dispatch(gpu, &spec.plan, (self.name, self.workgroup));
         };
@@ -224,7 +224,7 @@ impl Way {
                 return Err(Error::Shape("conv2d has seven buffers".into()));
             };
             let operands = ConvOperands { x, w, affine, residual, mask_in, y, mask_out };
-            self.algorithm.append(tape, conv, fusion, &operands)
+            self.algorithm.append(tape, conv, epilogue, &operands)
         })
     }
 }

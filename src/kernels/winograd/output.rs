@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     kernels::{
         conv::conv2d::{
-            Conv2d, Fusion,
+            Conv2d, Epilogue,
             twin::{below_ceiling, mask_axes, mask_of, rectified},
         },
         plan::{DispatchGrid, Plan},
@@ -65,13 +65,13 @@ crate::kernel! {
 }
 
 /// Writes the output pixels of some images; bindings m, affine, residual, y, `mask_out` (16 bytes where
-/// the fusion leaves them out; its `mask_in` belongs to the input transform).
+/// the epilogue leaves them out; its `mask_in` belongs to the input transform).
 ///
 /// # Errors
 /// Shapes too large for 32-bit indices, or a recorded mask for a transposed convolution.
-pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
+pub fn plan(tiles: Tiles, epilogue: Epilogue) -> Result<Plan> {
     let conv = tiles.conv;
-    if fusion.mask_out && conv.transposed {
+    if epilogue.mask_out && conv.transposed {
         return Err(Error::Shape("a transposed convolution records no mask".into()));
     }
     let y = conv.y.checked()?;
@@ -83,21 +83,21 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
         copies: conv.copies,
         first: tiles.first,
         count: tiles.count,
-        scale_offset: fusion.scale.unwrap_or(0),
-        shift_offset: fusion.shift.unwrap_or(0),
+        scale_offset: epilogue.scale.unwrap_or(0),
+        shift_offset: epilogue.shift.unwrap_or(0),
     };
     let y_bytes = y.bytes() * u64::from(conv.copies);
     let optional = |wanted: bool, bytes: u64| if wanted { bytes } else { 16 };
     let bytes = vec![
         tiles.values(y.c).checked()?.bytes(),
-        optional(fusion.affine_len > 0, u64::from(fusion.affine_len) * 4),
-        optional(fusion.residual, y_bytes),
+        optional(epilogue.affine_len > 0, u64::from(epilogue.affine_len) * 4),
+        optional(epilogue.residual, y_bytes),
         y_bytes,
-        optional(fusion.mask_out, tiles.masks()[1]),
+        optional(epilogue.mask_out, tiles.masks()[1]),
     ];
     // Number of adjacent tiles of F(4x4, 3x3) that one invocation takes, so that it has whole words of
     // the mask.
-    let across = if fusion.mask_out && y.w != 4 { 2 } else { 1 };
+    let across = if epilogue.mask_out && y.w != 4 { 2 } else { 1 };
     let fours = u64::from(y.c4()) * u64::from(conv.copies);
     // Operations on one channel: those of the transform, and eight per pixel of the epilogue.
     let (kernel, items, operations) = match tiles.form {
@@ -115,11 +115,11 @@ pub fn plan(tiles: Tiles, fusion: Fusion) -> Result<Plan> {
     };
     let flag = |on: bool| f64::from(u8::from(on));
     let mut plan = Plan::new(kernel, &params, DispatchGrid::Items(items), bytes)
-        .with("SCALE", flag(fusion.scale.is_some()))
-        .with("SHIFT", flag(fusion.shift.is_some()))
-        .with("RESIDUAL", flag(fusion.residual))
-        .with("MASK_OUT", flag(fusion.mask_out));
-    plan.constants.extend(fusion.rectifier()?);
+        .with("SCALE", flag(epilogue.scale.is_some()))
+        .with("SHIFT", flag(epilogue.shift.is_some()))
+        .with("RESIDUAL", flag(epilogue.residual))
+        .with("MASK_OUT", flag(epilogue.mask_out));
+    plan.constants.extend(epilogue.rectifier()?);
     if tiles.form == Form::F4 {
         plan = plan.with("ACROSS", across);
     }
@@ -171,7 +171,7 @@ const UNTOUCHED_WORD: u32 = 0x1357_9bdf;
 fn case(
     form: Form,
     (conv, first, count): (Conv2d, u32, u32),
-    fusion: Fusion,
+    epilogue: Epilogue,
     exact: bool,
     random: &mut Random,
 ) -> Result<Case> {
@@ -182,7 +182,7 @@ fn case(
         let values = if exact { random.integers(len, 3) } else { random.floats(len) };
         values.into_iter().map(f64::from).collect()
     };
-    let affine = draw(fusion.affine_len as usize);
+    let affine = draw(epilogue.affine_len as usize);
     let residual = draw(of_copy * conv.copies as usize);
     let (mut ms, mut values, mut bounds, mut words) = (vec![], vec![], vec![], vec![]);
     for copy in 0..conv.copies as usize {
@@ -194,11 +194,11 @@ fn case(
         for (i, (sum, size)) in sums.into_iter().zip(sizes).enumerate() {
             let at =
                 |offset: Option<u32>, or: f64| offset.map_or(or, |o| affine[o as usize + i % k]);
-            let (scale, shift) = (at(fusion.scale, 1.0), at(fusion.shift, 0.0));
+            let (scale, shift) = (at(epilogue.scale, 1.0), at(epilogue.shift, 0.0));
             let other = residual[copy * of_copy + begin + i];
-            let extra = if fusion.residual { other } else { 0.0 };
+            let extra = if epilogue.residual { other } else { 0.0 };
             let v = sum * scale + shift + extra;
-            of[begin + i] = rectified(fusion, v);
+            of[begin + i] = rectified(epilogue, v);
             // Four additions for each pixel, or, in the larger form, three and a product along each axis;
             // and three steps of the epilogue.
             let rounded = match form {
@@ -212,7 +212,7 @@ fn case(
         let here = begin..begin + (count * conv.y.h * conv.y.w) as usize * k;
         let mut positive = vec![0.0; of_copy];
         positive[here.clone()].copy_from_slice(&of[here]);
-        let mut mask = mask_of(&below_ceiling(fusion, &positive), conv.y);
+        let mut mask = mask_of(&below_ceiling(epilogue, &positive), conv.y);
         let end = begin / k / 8 + (tiles.count * conv.y.h * conv.y.w).div_ceil(8) as usize;
         let c4 = conv.y.c4() as usize;
         mask[..begin / k / 8 * c4].fill(UNTOUCHED_WORD);
@@ -236,14 +236,14 @@ fn case(
     let unused = [f32::NAN; 4];
     let pick = |wanted: bool, values: Vec<f32>| if wanted { values } else { unused.to_vec() };
     Ok(Case {
-        label: format!("{} {first}+{count} {fusion:?} exact {exact}", conv.y),
-        plan: plan(tiles, fusion)?,
+        label: format!("{} {first}+{count} {epilogue:?} exact {exact}", conv.y),
+        plan: plan(tiles, epilogue)?,
         data: vec![
             Data::input(&nan_padded(&floats(&ms), conv.y.c)),
-            Data::input(&pick(fusion.affine_len > 0, floats(&affine))),
-            Data::input(&pick(fusion.residual, nan_padded(&floats(&residual), conv.y.c))),
+            Data::input(&pick(epilogue.affine_len > 0, floats(&affine))),
+            Data::input(&pick(epilogue.residual, nan_padded(&floats(&residual), conv.y.c))),
             Data::in_out(&before, want),
-            if fusion.mask_out {
+            if epilogue.mask_out {
                 Data::in_out(
                     &vec![UNTOUCHED_WORD; words.len()],
                     Want::words(words).of(mask_axes(conv.y)),
@@ -257,39 +257,39 @@ fn case(
 
 /// Cases of a form's transform.
 fn cases(form: Form) -> Result<Vec<Case>> {
-    let [none, affine, full, capped] = fusions();
+    let [none, affine, full, capped] = epilogues();
     let mut cases = Vec::new();
     for conv in convolutions(form)? {
         let mask_out = !conv.0.transposed;
-        for (fusion, exact) in [
+        for (epilogue, exact) in [
             (none, true),
-            (Fusion { mask_out, ..full }, true),
-            (Fusion { mask_out, ..capped }, true),
-            (Fusion { scale: None, ..affine }, false),
-            (Fusion { residual: true, ..none }, false),
+            (Epilogue { mask_out, ..full }, true),
+            (Epilogue { mask_out, ..capped }, true),
+            (Epilogue { scale: None, ..affine }, false),
+            (Epilogue { residual: true, ..none }, false),
         ] {
             let mut random = Random::new(conv.0.x.vec4s() + conv.0.y.c);
-            cases.push(case(form, conv, fusion, exact, &mut random)?);
+            cases.push(case(form, conv, epilogue, exact, &mut random)?);
         }
     }
     Ok(cases)
 }
 
-fn fusions() -> [Fusion; 4] {
-    let none = Fusion::default();
-    let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
-    let full = Fusion { residual: true, relu: true, ..affine };
-    [none, affine, full, Fusion { ceiling: Some(3.0), ..full }]
+fn epilogues() -> [Epilogue; 4] {
+    let none = Epilogue::default();
+    let affine = Epilogue { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
+    let full = Epilogue { residual: true, relu: true, ..affine };
+    [none, affine, full, Epilogue { ceiling: Some(3.0), ..full }]
 }
 
 /// A case of a form's transform of a random shape.
 fn random(form: Form, random: &mut Random) -> Result<Case> {
     let conv = draw(form, random)?;
-    let fusion = random.of(&fusions());
+    let epilogue = random.of(&epilogues());
     let exact = random.flag();
     // Rounding may move a float sum near 0 across 0 and flip its bit of the mask.
     let mask_out = exact && !conv.0.transposed && random.flag();
-    case(form, conv, Fusion { mask_out, ..fusion }, exact, random)
+    case(form, conv, Epilogue { mask_out, ..epilogue }, exact, random)
 }
 
 /// The kernels with their cases.

@@ -7,7 +7,7 @@ use crate::{
     kernels::{
         conv::{
             self,
-            conv2d::{Conv2d, Fusion},
+            conv2d::{Conv2d, Epilogue},
         },
         elementwise,
         layout::{self, gather2d::Gather},
@@ -303,10 +303,10 @@ impl Compiler<'_> {
                 dy = own;
             }
             let mask = masks.get(i).copied();
-            let fusion = Fusion {
+            let epilogue = Epilogue {
                 mask_in: mask.is_some(),
                 residual: earlier.is_some(),
-                ..Fusion::default()
+                ..Epilogue::default()
             };
             let dx = self.gradient_buffer(input);
             let operands = ConvOperands {
@@ -319,7 +319,7 @@ impl Compiler<'_> {
                 mask_out: unused_out,
             };
             let conv = part.grad_input();
-            self.convolve((conv, Form::F4), fusion, &operands)?;
+            self.convolve((conv, Form::F4), epilogue, &operands)?;
             earlier = Some(dx);
         }
         earlier.ok_or_else(|| Error::Shape("a layer without weights".into()))

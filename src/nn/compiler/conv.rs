@@ -5,7 +5,7 @@ use super::{ChannelSlice, Compiler, Mode, NodeValue, Saved};
 use crate::{
     error::{Error, Result},
     kernels::{
-        conv::conv2d::{Conv2d, Fusion, mask_bytes},
+        conv::conv2d::{Conv2d, Epilogue, mask_bytes},
         elementwise::{self, pointwise::Pointwise},
         layout,
         plan::Dtype,
@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Operations that run in one dispatch with a layer.
-struct Fused {
-    fusion: Fusion,
+struct LayerDispatch {
+    epilogue: Epilogue,
     /// The node whose value the dispatch writes.
     out: NodeId,
     residual: Option<NodeId>,
@@ -73,7 +73,7 @@ impl Compiler<'_> {
         let inputs = self.parts(x)?;
         let (layer, _) = self.gather_of(node, inputs[0].shape)?;
         let slices = self.layers.slices[layer].clone();
-        let fused = self.fused(node, layer, slices.len());
+        let dispatch = self.dispatch_of(node, layer, slices.len());
         self.done[node] = true;
         let (mut convs, mut outputs, mut masks) = (Vec::new(), Vec::new(), Vec::new());
         for (part, input) in inputs.into_iter().enumerate() {
@@ -84,7 +84,7 @@ impl Compiler<'_> {
             conv.shared_input = input.copies == 1 && conv.copies > 1;
             let mut results = Vec::new();
             for slice in &slices {
-                let (y, mask) = self.conv_slice(part, input, conv, *slice, &fused)?;
+                let (y, mask) = self.conv_slice(part, input, conv, *slice, &dispatch)?;
                 results.push(y);
                 masks.extend(mask);
             }
@@ -93,7 +93,7 @@ impl Compiler<'_> {
             self.shift(layer, y)?;
             outputs.push(y);
         }
-        let Fused { out, residual, bias, .. } = fused;
+        let LayerDispatch { out, residual, bias, .. } = dispatch;
         self.set(out, outputs);
         self.saved.push(Saved::Conv { convs, layer, x, out, residual, masks, bias });
         Ok(())
@@ -113,22 +113,22 @@ impl Compiler<'_> {
     }
 
     /// What can run in one dispatch with the layer of `node`.
-    fn fused(&mut self, node: NodeId, layer: usize, slices: usize) -> Fused {
+    fn dispatch_of(&mut self, node: NodeId, layer: usize, slices: usize) -> LayerDispatch {
         let graph = self.graph;
         let vectors = &self.vectors;
-        let mut fusion = Fusion {
+        let mut epilogue = Epilogue {
             affine_len: vectors.len,
             scale: vectors.scale[layer],
             shift: vectors.shift[layer],
-            ..Fusion::default()
+            ..Epilogue::default()
         };
-        if fusion.scale.is_none() && fusion.shift.is_none() {
-            fusion.affine_len = 0;
+        if epilogue.scale.is_none() && epilogue.shift.is_none() {
+            epilogue.affine_len = 0;
         }
         let (mut out, mut residual) = (node, None);
         let next =
             graph.sole_consumer(out).filter(|&n| matches!(graph.nodes[n].op, Op::BatchNorm(_)));
-        let bias = next.is_none() && fusion.shift.is_some();
+        let bias = next.is_none() && epilogue.shift.is_some();
         if self.mode != Mode::Training {
             if let Some(norm) = next {
                 self.done[norm] = true;
@@ -143,7 +143,7 @@ impl Compiler<'_> {
             {
                 self.done[sum] = true;
                 residual = Some(other);
-                fusion.residual = true;
+                epilogue.residual = true;
                 out = sum;
             }
             // A transposed convolution records no signs: where the backward pass needs them, its ReLU
@@ -153,13 +153,13 @@ impl Compiler<'_> {
             let next = graph.sole_consumer(out).filter(|_| !alone);
             let ceiling = next.and_then(|next| ceiling_of(&graph.nodes[next].op));
             if let (Some(relu), Some(ceiling)) = (next, ceiling) {
-                fusion.relu = true;
-                fusion.ceiling = ceiling;
-                fusion.mask_out = self.mode == Mode::Frozen;
+                epilogue.relu = true;
+                epilogue.ceiling = ceiling;
+                epilogue.mask_out = self.mode == Mode::Frozen;
                 out = relu;
             }
         }
-        Fused { fusion, out, residual, bias }
+        LayerDispatch { epilogue, out, residual, bias }
     }
 
     /// The addition that is the only reader of `out`, and its other input, if that has been computed.
@@ -182,30 +182,30 @@ impl Compiler<'_> {
         input: NodeValue,
         conv: Conv2d,
         slice: ChannelSlice,
-        fused: &Fused,
+        dispatch: &LayerDispatch,
     ) -> Result<(NodeValue, Option<BufferId>)> {
         let shift = |offset: Option<u32>| offset.map(|o| o + slice.first);
-        let fusion = Fusion {
-            scale: shift(fused.fusion.scale),
-            shift: shift(fused.fusion.shift),
-            ..fused.fusion
+        let epilogue = Epilogue {
+            scale: shift(dispatch.epilogue.scale),
+            shift: shift(dispatch.epilogue.shift),
+            ..dispatch.epilogue
         };
         let conv = Conv2d { y: conv.y.with_c(slice.k), ..conv };
-        let mut y = self.output(fused.out, input.shape.n, conv.copies);
+        let mut y = self.output(dispatch.out, input.shape.n, conv.copies);
         if slice.k != y.shape.c {
             y.shape.c = slice.k;
             let bytes = y.whole().bytes();
             y.id = self.tape.transient("slice of channels", bytes);
         }
-        let mask = fusion
+        let mask = epilogue
             .mask_out
             .then(|| self.tape.transient("ReLU mask", mask_bytes(conv.y, conv.copies)));
         let [unused_in, unused_out] = self.unused;
-        let other = match fused.residual {
+        let other = match dispatch.residual {
             Some(other) => self.parts(other)?[part].id,
             None => unused_in,
         };
-        let affine = if fusion.affine_len > 0 { self.vectors.buffer } else { unused_in };
+        let affine = if epilogue.affine_len > 0 { self.vectors.buffer } else { unused_in };
         let operands = ConvOperands {
             x: input.id,
             w: slice.w,
@@ -215,7 +215,7 @@ impl Compiler<'_> {
             y: y.id,
             mask_out: mask.unwrap_or(unused_out),
         };
-        self.convolve((conv, largest_form(self.graph)), fusion, &operands)?;
+        self.convolve((conv, largest_form(self.graph)), epilogue, &operands)?;
         Ok((y, mask))
     }
 

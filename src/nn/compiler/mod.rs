@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     kernels::{
-        conv::conv2d::{Conv2d, Fusion},
+        conv::conv2d::{Conv2d, Epilogue},
         plan,
         winograd::Form,
     },
@@ -148,7 +148,7 @@ pub struct Compiler<'a> {
     values: Vec<Option<Vec<NodeValue>>>,
     saved: Vec<Saved>,
     done: Vec<bool>,
-    /// Stand-ins for bindings that a fusion leaves out: one to read, one to write.
+    /// Stand-ins for bindings that an epilogue leaves out: one to read, one to write.
     unused: [BufferId; 2],
     /// Names what the entries appended next compute: layer, network and pass.
     place: String,
@@ -296,14 +296,14 @@ impl<'a> Compiler<'a> {
     fn convolve(
         &mut self,
         (conv, largest): (Conv2d, Form),
-        fusion: Fusion,
+        epilogue: Epilogue,
         operands: &ConvOperands,
     ) -> Result<()> {
         let (first, algorithm) = (self.tape.len(), Algorithm::choose(self.gpu, conv, largest)?);
-        algorithm.append(&mut self.tape, conv, fusion, operands)?;
+        algorithm.append(&mut self.tape, conv, epilogue, operands)?;
         let (entries, operands) = (first..self.tape.len(), *operands);
         let name = self.place.clone();
-        self.convolutions.push(Convolution { name, entries, algorithm, conv, fusion, operands });
+        self.convolutions.push(Convolution { name, entries, algorithm, conv, epilogue, operands });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     kernels::{
         conv::conv2d::{
-            Conv2d, Fusion,
+            Conv2d, Epilogue,
             twin::{Values, case, case_of},
         },
         plan::Dtype,
@@ -20,7 +20,7 @@ pub(crate) const UNEVEN: Window =
     Window { kernel: [3, 4], stride: [2, 3], before: [0, 2], after: [1, 3] };
 
 pub(super) fn cases() -> Result<Vec<Case>> {
-    let none = Fusion::default();
+    let none = Epilogue::default();
     let forward = |n, h, w, c, k, kernel, stride, padding| {
         Conv2d::forward(Nhwc::new(n, h, w, c), k, Window::square(kernel, stride, padding))
     };
@@ -54,39 +54,39 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         cases.push(case("", conv, none, true)?);
     }
     let conv = forward(2, 5, 3, 6, 37, 3, 1, 1)?;
-    let affine = Fusion { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
-    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
-    let capped = Fusion { ceiling: Some(6.0), ..full };
-    for (label, conv, fusion, exact) in [
+    let affine = Epilogue { affine_len: 90, scale: Some(5), shift: Some(48), ..none };
+    let full = Epilogue { residual: true, relu: true, mask_out: true, ..affine };
+    let capped = Epilogue { ceiling: Some(6.0), ..full };
+    for (label, conv, epilogue, exact) in [
         ("affine", conv, affine, false),
-        ("bias", conv, Fusion { scale: None, ..affine }, true),
-        ("bias", backward(2, 3, 3, 6, 40, 2, 2, 0)?, Fusion { scale: None, ..affine }, false),
-        ("relu", conv, Fusion { relu: true, ..none }, false),
-        ("relu6", conv, Fusion { relu: true, ceiling: Some(0.5), ..none }, false),
+        ("bias", conv, Epilogue { scale: None, ..affine }, true),
+        ("bias", backward(2, 3, 3, 6, 40, 2, 2, 0)?, Epilogue { scale: None, ..affine }, false),
+        ("relu", conv, Epilogue { relu: true, ..none }, false),
+        ("relu6", conv, Epilogue { relu: true, ceiling: Some(0.5), ..none }, false),
         ("relu6 all", conv, capped, true),
-        ("residual", conv, Fusion { residual: true, ..none }, false),
+        ("residual", conv, Epilogue { residual: true, ..none }, false),
         ("all", conv, full, true),
         ("copies", Conv2d { copies: 3, ..conv }, full, true),
         ("relu6 copies", Conv2d { copies: 3, ..conv }, capped, true),
         ("shared", Conv2d { copies: 3, shared_input: true, ..conv }, full, true),
-        ("mask", conv.grad_input(), Fusion { mask_in: true, residual: true, ..none }, true),
+        ("mask", conv.grad_input(), Epilogue { mask_in: true, residual: true, ..none }, true),
         (
             "mask",
             Conv2d { copies: 2, ..conv }.grad_input(),
-            Fusion { mask_in: true, ..none },
+            Epilogue { mask_in: true, ..none },
             false,
         ),
         (
             "mask plain",
             backward(2, 3, 3, 6, 40, 2, 2, 0)?.grad_input(),
-            Fusion { mask_in: true, ..none },
+            Epilogue { mask_in: true, ..none },
             true,
         ),
         (
             "sum",
             Conv2d { copies: 3, shared_input: true, ..forward(2, 5, 3, 3, 37, 3, 1, 1)? }
                 .grad_input(),
-            Fusion { mask_in: true, ..none },
+            Epilogue { mask_in: true, ..none },
             true,
         ),
         (
@@ -97,7 +97,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
             true,
         ),
     ] {
-        cases.push(case(label, conv, fusion, exact)?);
+        cases.push(case(label, conv, epilogue, exact)?);
     }
     cases.extend(edges_of_tiles()?);
     cases.extend(f16::cases()?);
@@ -110,7 +110,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let grouped = Conv2d::grouped(Nhwc::new(2, 5, 7, 6), 10, Window::square(3, 1, 2), 2, [2; 2])?;
     let copies = Conv2d { copies: 3, ..grouped };
     cases.push(case("all", copies, full, true)?);
-    let gated = Fusion { mask_in: true, ..none };
+    let gated = Epilogue { mask_in: true, ..none };
     cases.push(case("mask", copies.grad_input(), gated, true)?);
     cases.extend(sliding(capped)?);
     cases.extend(narrow(capped)?);
@@ -126,7 +126,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
 /// Extents one below and one above those of tiles (32, 64 or 128 pixels, 64 channels, 16 channels a
 /// step, 64 in a partial sum), odd primes, and many copies of a matrix product.
 fn edges_of_tiles() -> Result<Vec<Case>> {
-    let none = Fusion::default();
+    let none = Epilogue::default();
     let product =
         |pixels, c, k| Conv2d::forward(Nhwc::new(1, 1, pixels, c), k, Window::square(1, 1, 0));
     let mut cases = Vec::new();
@@ -145,21 +145,21 @@ fn edges_of_tiles() -> Result<Vec<Case>> {
         cases.push(case("edge", product(pixels, c, k)?, none, true)?);
     }
     let conv = Conv2d::forward(Nhwc::new(3, 7, 13, 19), 67, Window::square(3, 1, 1))?;
-    let full = Fusion { relu: true, mask_out: true, residual: true, ..none };
-    for (label, conv, fusion) in [
+    let full = Epilogue { relu: true, mask_out: true, residual: true, ..none };
+    for (label, conv, epilogue) in [
         ("edge", conv, full),
-        ("edge", conv.grad_input(), Fusion { mask_in: true, ..none }),
+        ("edge", conv.grad_input(), Epilogue { mask_in: true, ..none }),
         ("edge", Conv2d { copies: 2, shared_input: true, ..conv }.grad_input(), none),
         (
             "edge",
             Conv2d::transposed(Nhwc::new(3, 5, 7, 37), 71, Window::square(4, 2, 1))?,
-            Fusion { residual: true, ..none },
+            Epilogue { residual: true, ..none },
         ),
         ("copies", Conv2d { copies: 17, ..product(67, 12, 68)? }, none),
         ("copies", Conv2d { copies: 32, ..product(9, 36, 20)? }, none),
     ] {
-        cases.push(case(label, conv, fusion, true)?);
-        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+        cases.push(case(label, conv, epilogue, true)?);
+        cases.push(case(label, conv, Epilogue { mask_out: false, ..epilogue }, false)?);
     }
     Ok(cases)
 }
@@ -189,8 +189,8 @@ pub(crate) fn general() -> Result<Vec<Conv2d>> {
 
 /// Channels convolved by themselves with 3x3 taps: images of whole and of broken strips, with everything
 /// fused, and their gradients. Of a recorded mask the columns must be whole octets.
-fn sliding(full: Fusion) -> Result<Vec<Case>> {
-    let none = Fusion::default();
+fn sliding(full: Epilogue) -> Result<Vec<Case>> {
+    let none = Epilogue::default();
     let depthwise = |[n, h, w, c]: [u32; 4], before, after| {
         let window = Window { kernel: [3; 2], stride: [1; 2], before, after };
         Conv2d::grouped(Nhwc::new(n, h, w, c), c, window, c, [1; 2])
@@ -199,13 +199,13 @@ fn sliding(full: Fusion) -> Result<Vec<Case>> {
     let broken = depthwise([2, 17, 13, 7], [0, 2], [3, 1])?;
     let copies = |conv| Conv2d { copies: 3, ..conv };
     let shared = Conv2d { shared_input: true, ..copies(whole) };
-    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let gated = Epilogue { mask_in: true, residual: true, ..none };
     let mut cases = Vec::new();
-    for (label, conv, fusion) in [
+    for (label, conv, epilogue) in [
         ("all", whole, full),
         ("all", copies(whole), full),
         ("all", shared, full),
-        ("all", copies(broken), Fusion { mask_out: false, ..full }),
+        ("all", copies(broken), Epilogue { mask_out: false, ..full }),
         ("mask", whole.grad_input(), gated),
         ("mask", copies(broken).grad_input(), gated),
         ("sum", shared.grad_input(), gated),
@@ -214,40 +214,40 @@ fn sliding(full: Fusion) -> Result<Vec<Case>> {
         ("", depthwise([1, 2, 3, 4], [3, 4], [2, 1])?.grad_input(), none),
         ("", depthwise([2, 8, 8, 36], [1; 2], [1; 2])?, none),
     ] {
-        cases.push(case(label, conv, fusion, true)?);
-        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+        cases.push(case(label, conv, epilogue, true)?);
+        cases.push(case(label, conv, Epilogue { mask_out: false, ..epilogue }, false)?);
     }
     Ok(cases)
 }
 
 /// Few channels: rows of whole and of broken octets, three taps in a row and other numbers, several blocks of output
 /// channels, classes of transposed pixels, with everything fused, and their gradients.
-fn narrow(full: Fusion) -> Result<Vec<Case>> {
-    let none = Fusion::default();
+fn narrow(full: Epilogue) -> Result<Vec<Case>> {
+    let none = Epilogue::default();
     let of = |[n, h, w, c]: [u32; 4], k, window| Conv2d::forward(Nhwc::new(n, h, w, c), k, window);
     let uneven = Window { kernel: [2, 3], stride: [1; 2], before: [0, 2], after: [1, 0] };
     let three = of([3, 5, 16, 6], 11, Window::square(3, 1, 1))?;
     let broken = of([2, 9, 13, 3], 8, uneven)?;
     let copies = |conv| Conv2d { copies: 3, ..conv };
     let shared = Conv2d { shared_input: true, ..copies(three) };
-    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let gated = Epilogue { mask_in: true, residual: true, ..none };
     let up = Conv2d::transposed(Nhwc::new(2, 5, 7, 9), 7, Window::square(4, 2, 1))?;
     let mut cases = Vec::new();
-    for (label, conv, fusion) in [
+    for (label, conv, epilogue) in [
         ("all", three, full),
         ("all", copies(three), full),
         ("all", shared, full),
-        ("all", copies(broken), Fusion { mask_out: false, ..full }),
+        ("all", copies(broken), Epilogue { mask_out: false, ..full }),
         ("all", of([2, 4, 8, 5], 4, Window::square(1, 1, 0))?, full),
-        ("all", up, Fusion { mask_out: false, ..full }),
+        ("all", up, Epilogue { mask_out: false, ..full }),
         ("mask", copies(three).grad_input(), gated),
         ("mask", copies(broken).grad_input(), gated),
         ("sum", shared.grad_input(), gated),
         ("", of([1, 6, 24, 64], 3, Window::square(5, 1, 2))?, none),
         ("", of([9, 3, 3, 5], 20, Window::square(3, 1, 1))?, none),
     ] {
-        cases.push(case(label, conv, fusion, true)?);
-        cases.push(case(label, conv, Fusion { mask_out: false, ..fusion }, false)?);
+        cases.push(case(label, conv, epilogue, true)?);
+        cases.push(case(label, conv, Epilogue { mask_out: false, ..epilogue }, false)?);
     }
     Ok(cases)
 }
@@ -308,28 +308,28 @@ pub(super) fn random(random: &mut Random) -> Result<Case> {
     if gradient {
         conv = conv.grad_input();
     }
-    let none = Fusion::default();
+    let none = Epilogue::default();
     let (scale, shift, affine_len) = AFFINE;
-    let affine = Fusion { affine_len, scale: Some(scale), shift: Some(shift), ..none };
-    let record = Fusion { mask_out: !conv.transposed, relu: true, ..none };
-    let fusion = if gradient {
+    let affine = Epilogue { affine_len, scale: Some(scale), shift: Some(shift), ..none };
+    let record = Epilogue { mask_out: !conv.transposed, relu: true, ..none };
+    let epilogue = if gradient {
         random.of(&[
             none,
-            Fusion { mask_in: true, ..none },
-            Fusion { mask_in: true, residual: true, ..none },
+            Epilogue { mask_in: true, ..none },
+            Epilogue { mask_in: true, residual: true, ..none },
         ])
     } else {
         random.of(&[
             none,
             affine,
-            Fusion { scale: None, ..affine },
+            Epilogue { scale: None, ..affine },
             record,
-            Fusion { residual: true, mask_out: record.mask_out, relu: true, ..affine },
-            Fusion { ceiling: Some(2.0), ..record },
+            Epilogue { residual: true, mask_out: record.mask_out, relu: true, ..affine },
+            Epilogue { ceiling: Some(2.0), ..record },
         ])
     };
     let kind = random.of(&[Values::Floats, Values::Integers]);
     // Rounding may move a float sum near 0 across 0 and flip its bit of the mask.
-    let mask_out = fusion.mask_out && kind == Values::Integers;
-    case_of("", conv, Fusion { mask_out, ..fusion }, kind, random)
+    let mask_out = epilogue.mask_out && kind == Values::Integers;
+    case_of("", conv, Epilogue { mask_out, ..epilogue }, kind, random)
 }

@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     kernels::{
-        conv::conv2d::{Conv2d, Fusion, plan},
+        conv::conv2d::{Conv2d, Epilogue, plan},
         plan::{Class, Dtype, Less, Plan, bucket},
     },
     shape::{Nhwc, Window},
@@ -62,29 +62,30 @@ impl Conv2d {
     }
 }
 
-/// A convolution with its fusion, from which smaller plans are made.
+/// A convolution with its epilogue, from which smaller plans are made.
 #[derive(Debug)]
-struct Fused(Conv2d, Fusion);
+struct WithEpilogue(Conv2d, Epilogue);
 
-impl Less for Fused {
+impl Less for WithEpilogue {
     fn half(&self) -> Option<Result<Plan>> {
         self.0.half().map(|conv| plan(conv, self.1))
     }
 }
 
-/// The class of a convolution with its fusion.
-pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
+/// The class of a convolution with its epilogue.
+pub(super) fn class(conv: Conv2d, epilogue: Epilogue) -> Class {
     let mut name = class_name(conv);
-    let relu = fusion.ceiling.map_or_else(|| "relu".to_owned(), |ceiling| format!("relu{ceiling}"));
+    let relu =
+        epilogue.ceiling.map_or_else(|| "relu".to_owned(), |ceiling| format!("relu{ceiling}"));
     for (on, word) in [
         (conv.shared_input, "shared"),
         (conv.sum_copies, "sum"),
-        (fusion.scale.is_some(), "scale"),
-        (fusion.shift.is_some(), "shift"),
-        (fusion.residual, "residual"),
-        (fusion.relu, relu.as_str()),
-        (fusion.mask_out, "mask_out"),
-        (fusion.mask_in, "mask_in"),
+        (epilogue.scale.is_some(), "scale"),
+        (epilogue.shift.is_some(), "shift"),
+        (epilogue.residual, "residual"),
+        (epilogue.relu, relu.as_str()),
+        (epilogue.mask_out, "mask_out"),
+        (epilogue.mask_in, "mask_in"),
     ] {
         if on {
             name.push(' ');
@@ -95,6 +96,6 @@ pub(super) fn class(conv: Conv2d, fusion: Fusion) -> Class {
         name,
         words: &["mask_in", "mask_out"],
         eps: conv.dtype.eps(),
-        less: Arc::new(Fused(conv, fusion)),
+        less: Arc::new(WithEpilogue(conv, epilogue)),
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel computes: shapes, window, groups and copies of one gather, and what is fused with it.
+//! What the kernel computes: shapes, window, groups and copies of one gather, and its epilogue.
 
 use crate::{
     error::{Error, Result},
@@ -32,9 +32,9 @@ pub struct Conv2d {
     pub dilation: [u32; 2],
 }
 
-/// Operations fused with the sum, before and after it.
+/// What one dispatch does to the sum before it writes it, and to the input before it is summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Fusion {
+pub struct Epilogue {
     /// Floats in the `affine` buffer.
     pub affine_len: u32,
     /// Offset of the channel scales in `affine`.
@@ -53,7 +53,7 @@ pub struct Fusion {
     pub mask_in: bool,
 }
 
-impl Fusion {
+impl Epilogue {
     /// Values of the override constants `RELU` and `CEILING` of `shaders/lib/epilogue.wgsl`.
     ///
     /// # Errors
@@ -168,26 +168,26 @@ impl Conv2d {
 
     /// Whether the variant `sliding` computes it: depthwise, 3x3, stride 1, no sum over copies. A word of a mask is made by
     /// one invocation, which owns eight columns of a row.
-    pub(super) fn slides(self, fusion: Fusion) -> bool {
+    pub(super) fn slides(self, epilogue: Epilogue) -> bool {
         let Window { kernel, stride, .. } = self.window;
         self.is_depthwise()
             && (kernel, stride, self.dilation) == ([3; 2], [1; 2], [1; 2])
             && !self.sum_copies
-            && self.has_whole_octets(fusion)
+            && self.has_whole_octets(epilogue)
     }
 
     /// Whether the rows of the output are whole octets, if a `ReLU` follows: one whose mask is recorded for a gradient
     /// must be computed as one in inference is, to the last bit.
-    fn has_whole_octets(self, fusion: Fusion) -> bool {
-        !(fusion.relu || fusion.mask_out) || self.y.w.is_multiple_of(8)
+    fn has_whole_octets(self, epilogue: Epilogue) -> bool {
+        !(epilogue.relu || epilogue.mask_out) || self.y.w.is_multiple_of(8)
     }
 
     /// Whether the variant `narrow8` computes it: neighbouring pixels read neighbouring pixels, and at most 64 channels
     /// are summed, one block of other variants' sums, or made.
-    pub(super) fn is_narrow(self, fusion: Fusion) -> bool {
+    pub(super) fn is_narrow(self, epilogue: Epilogue) -> bool {
         !self.is_general()
             && (self.transposed || self.window.stride == [1; 2])
-            && self.has_whole_octets(fusion)
+            && self.has_whole_octets(epilogue)
             && self.x.c.max(self.y.c) <= 64
     }
 

@@ -8,7 +8,7 @@ pub mod twin;
 mod variants;
 
 pub(crate) use class::class_name;
-pub use gather::{Conv2d, Fusion};
+pub use gather::{Conv2d, Epilogue};
 pub use plan::{Conv2dParams, KERNEL, mask_bytes, plan};
 
 use crate::kernels::twin::{Suite, suite};

@@ -2,7 +2,7 @@
 
 use super::{
     class::class,
-    gather::{Conv2d, Fusion},
+    gather::{Conv2d, Epilogue},
     variants,
 };
 use crate::{
@@ -80,14 +80,14 @@ pub fn mask_bytes(y: Nhwc, copies: u32) -> u64 {
     u64::from(y.pixels().div_ceil(8)) * u64::from(y.c4()) * 4 * u64::from(copies)
 }
 
-/// Plans the gather. Bindings that the fusion does not use are never read or written; bind any buffer
+/// Plans the gather. Bindings that the epilogue does not use are never read or written; bind any buffer
 /// of 16 bytes to them.
 ///
 /// # Errors
 /// Shapes that do not fit each other, or a recorded mask for a transposed convolution.
-pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
+pub fn plan(conv: Conv2d, epilogue: Epilogue) -> Result<Plan> {
     conv.checked()?;
-    if fusion.mask_out && conv.transposed {
+    if epilogue.mask_out && conv.transposed {
         return Err(Error::Shape("a transposed convolution records no mask".into()));
     }
     let [r, s] = conv.window.kernel;
@@ -107,8 +107,8 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
         pad_x: conv.window.before[1],
         copies: conv.copies,
         x_copies: if conv.shared_input { 1 } else { conv.copies },
-        scale_offset: fusion.scale.unwrap_or(0),
-        shift_offset: fusion.shift.unwrap_or(0),
+        scale_offset: epilogue.scale.unwrap_or(0),
+        shift_offset: epilogue.shift.unwrap_or(0),
     };
     let y_copies = if conv.sum_copies { 1 } else { conv.copies };
     let y_bytes = conv.y.bytes() * u64::from(y_copies);
@@ -116,11 +116,11 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
     let bytes = vec![
         conv.x.bytes() * u64::from(params.x_copies),
         conv.weights().bytes() * u64::from(conv.copies),
-        optional(fusion.affine_len > 0, u64::from(fusion.affine_len) * 4),
-        optional(fusion.residual, y_bytes),
-        optional(fusion.mask_in, mask_bytes(conv.x, params.x_copies)),
+        optional(epilogue.affine_len > 0, u64::from(epilogue.affine_len) * 4),
+        optional(epilogue.residual, y_bytes),
+        optional(epilogue.mask_in, mask_bytes(conv.x, params.x_copies)),
         y_bytes,
-        optional(fusion.mask_out, mask_bytes(conv.y, y_copies)),
+        optional(epilogue.mask_out, mask_bytes(conv.y, y_copies)),
     ];
     let (plane, classes) = if conv.transposed {
         let [down, right] = conv.window.stride;
@@ -133,27 +133,27 @@ pub fn plan(conv: Conv2d, fusion: Fusion) -> Result<Plan> {
     let mut plan = Plan::new(&KERNEL, &params, grid, bytes)
         .with("TRANSPOSED", flag(conv.transposed))
         .with("SUM_COPIES", flag(conv.sum_copies))
-        .with("SCALE", flag(fusion.scale.is_some()))
-        .with("SHIFT", flag(fusion.shift.is_some()))
-        .with("RESIDUAL", flag(fusion.residual))
-        .with("MASK_IN", flag(fusion.mask_in))
-        .with("MASK_OUT", flag(fusion.mask_out))
+        .with("SCALE", flag(epilogue.scale.is_some()))
+        .with("SHIFT", flag(epilogue.shift.is_some()))
+        .with("RESIDUAL", flag(epilogue.residual))
+        .with("MASK_IN", flag(epilogue.mask_in))
+        .with("MASK_OUT", flag(epilogue.mask_out))
         .with("DTYPE", conv.dtype.code())
         .with("GENERAL", flag(conv.is_general()))
         .with("TILES", flag(conv.fits_tiles()))
         .with("MATRICES", flag(conv.fits_tiles() && conv.dtype == Dtype::F16))
         .with("WHOLE", flag(conv.x.c.is_multiple_of(16)))
         .costing(conv.flops())
-        .classed(class(conv, fusion));
-    plan.constants.extend(fusion.rectifier()?);
+        .classed(class(conv, epilogue));
+    plan.constants.extend(epilogue.rectifier()?);
     if conv.is_general() {
         let [rows, columns] = conv.dilation;
         plan = plan.with("GROUPS", conv.groups).with("DEPTHWISE", flag(conv.is_depthwise()));
         plan = plan.with("DILATION_Y", rows).with("DILATION_X", columns);
-        plan = plan.with("SLIDING", flag(conv.slides(fusion)));
+        plan = plan.with("SLIDING", flag(conv.slides(epilogue)));
     } else {
         let three = (s, conv.window.stride[1]) == (3, 1);
-        plan = plan.with("NARROW", flag(conv.is_narrow(fusion)));
+        plan = plan.with("NARROW", flag(conv.is_narrow(epilogue)));
         plan = plan.with("PAIR", flag(conv.y.c4() > 1)).with("THREE", flag(three));
         // A subgroup of `subgroup8` computes 32 output channels: with few channels most of its lanes would idle.
         plan = match conv.y.c4() {
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn cooperative_matrices_serve_rounded_operands_alone() {
         let conv = Conv2d::forward(Nhwc::new(1, 4, 4, 8), 8, Window::square(3, 1, 1)).unwrap();
-        let none = Fusion::default();
+        let none = Epilogue::default();
         let [f32, f16] =
             [Dtype::F32, Dtype::F16].map(|dtype| plan(Conv2d { dtype, ..conv }, none).unwrap());
         for variant in KERNEL.variants {
@@ -205,7 +205,7 @@ mod tests {
         let of = |k, stride| {
             let conv =
                 Conv2d::forward(Nhwc::new(1, 8, 8, 8), k, Window::square(3, stride, 1)).unwrap();
-            plan(conv, Fusion::default()).unwrap()
+            plan(conv, Epilogue::default()).unwrap()
         };
         assert_eq!(of(8, 1).preferred, ["narrow8", "plain"]);
         assert_eq!(of(16, 1).preferred, ["narrow8", "tile16"]);
@@ -220,7 +220,7 @@ mod tests {
         let serving = |n, side, kernel| {
             let conv =
                 Conv2d::forward(Nhwc::new(n, side, side, 4), 4, Window::square(kernel, 1, 0));
-            let plan = plan(conv.unwrap(), Fusion::default()).unwrap();
+            let plan = plan(conv.unwrap(), Epilogue::default()).unwrap();
             KERNEL.variants.iter().find(|v| v.serves(&plan)).unwrap().name
         };
         assert_eq!([serving(1, 20, 15), serving(1, 20, 16)], ["tile64", "tile"]);
@@ -232,30 +232,30 @@ mod tests {
         let (x, window) = (Nhwc::new(1, 8, 8, 8), Window::square(3, 1, 2));
         for (groups, dilation) in [(2, [1; 2]), (1, [2; 2]), (8, [2; 2]), (1, [1, 2])] {
             let conv = Conv2d::grouped(x, 16, window, groups, dilation).unwrap();
-            let plan = plan(conv, Fusion::default()).unwrap();
+            let plan = plan(conv, Epilogue::default()).unwrap();
             let serves = KERNEL.variants.iter().filter(|v| v.serves(&plan)).map(|v| v.name);
             assert_eq!(serves.collect::<Vec<_>>(), ["plain"]);
             assert!(!Form::F2.fits(conv) && !Form::F4.fits(conv));
             let half = Conv2d { dtype: Dtype::F16, ..conv };
-            assert!(super::plan(half, Fusion::default()).is_err());
+            assert!(super::plan(half, Epilogue::default()).is_err());
         }
-        let serving = |conv: Conv2d, fusion| {
-            let plan = plan(conv, fusion).unwrap();
+        let serving = |conv: Conv2d, epilogue| {
+            let plan = plan(conv, epilogue).unwrap();
             KERNEL.variants.iter().find(|v| v.serves(&plan)).unwrap().name
         };
         let depthwise =
             |x, stride| Conv2d::grouped(x, 8, Window::square(3, stride, 1), 8, [1; 2]).unwrap();
-        let masked = Fusion { relu: true, mask_out: true, ..Fusion::default() };
+        let masked = Epilogue { relu: true, mask_out: true, ..Epilogue::default() };
         let (whole, broken) = (depthwise(x, 1), depthwise(Nhwc::new(1, 8, 12, 8), 1));
         assert_eq!(serving(whole, masked), "sliding");
-        assert_eq!(serving(whole.grad_input(), Fusion::default()), "sliding");
-        assert_eq!(serving(broken, Fusion::default()), "sliding");
+        assert_eq!(serving(whole.grad_input(), Epilogue::default()), "sliding");
+        assert_eq!(serving(broken, Epilogue::default()), "sliding");
         assert_eq!(serving(broken, masked), "plain", "words of its mask lie in two rows");
-        let inference = Fusion { mask_out: false, ..masked };
+        let inference = Epilogue { mask_out: false, ..masked };
         assert_eq!(serving(broken, inference), "plain", "bits are those of a frozen pass");
-        assert_eq!(serving(depthwise(x, 2), Fusion::default()), "plain");
+        assert_eq!(serving(depthwise(x, 2), Epilogue::default()), "plain");
         let shared = Conv2d { copies: 2, shared_input: true, ..whole };
-        assert_eq!(serving(shared.grad_input(), Fusion::default()), "plain", "a sum over copies");
+        assert_eq!(serving(shared.grad_input(), Epilogue::default()), "plain", "a sum over copies");
         assert!(Conv2d::grouped(x, 16, window, 3, [1; 2]).is_err());
         assert!(Conv2d::grouped(x, 16, window, 0, [1; 2]).is_err());
         assert!(Conv2d::grouped(x, 16, window, 1, [0, 1]).is_err());

@@ -7,7 +7,7 @@ use crate::{
     kernels::{
         conv::{
             self,
-            conv2d::{Conv2d, Fusion, mask_bytes},
+            conv2d::{Conv2d, Epilogue, mask_bytes},
         },
         plan,
         twin::{
@@ -108,14 +108,14 @@ pub fn mask_of(values: &[f64], shape: Nhwc) -> Vec<u32> {
 }
 
 /// A value behind the fused ReLU.
-pub(crate) fn rectified(fusion: Fusion, v: f64) -> f64 {
-    let v = if fusion.relu && v < 0.0 { 0.0 } else { v };
-    fusion.ceiling.map_or(v, |ceiling| if v > ceiling.into() { ceiling.into() } else { v })
+pub(crate) fn rectified(epilogue: Epilogue, v: f64) -> f64 {
+    let v = if epilogue.relu && v < 0.0 { 0.0 } else { v };
+    epilogue.ceiling.map_or(v, |ceiling| if v > ceiling.into() { ceiling.into() } else { v })
 }
 
 /// Outputs as the mask takes them: 0 where the ReLU has cut off above.
-pub(crate) fn below_ceiling(fusion: Fusion, values: &[f64]) -> Vec<f64> {
-    let open = |v: f64| fusion.ceiling.is_none_or(|ceiling| v < ceiling.into());
+pub(crate) fn below_ceiling(epilogue: Epilogue, values: &[f64]) -> Vec<f64> {
+    let open = |v: f64| epilogue.ceiling.is_none_or(|ceiling| v < ceiling.into());
     values.iter().map(|&v| if open(v) { v } else { 0.0 }).collect()
 }
 
@@ -174,16 +174,16 @@ pub(crate) fn general_label(conv: Conv2d) -> String {
 }
 
 /// One case; `exact` draws small integers, whose sums f32 holds exactly.
-pub fn case(label: &str, conv: Conv2d, fusion: Fusion, exact: bool) -> Result<Case> {
+pub fn case(label: &str, conv: Conv2d, epilogue: Epilogue, exact: bool) -> Result<Case> {
     let kind = if exact { Values::Integers } else { Values::Floats };
     let mut random = Random::new(conv.x.vec4s() + conv.y.c);
-    case_of(label, conv, fusion, kind, &mut random)
+    case_of(label, conv, epilogue, kind, &mut random)
 }
 
 pub(super) fn case_of(
     label: &str,
     conv: Conv2d,
-    fusion: Fusion,
+    epilogue: Epilogue,
     kind: Values,
     random: &mut Random,
 ) -> Result<Case> {
@@ -197,20 +197,20 @@ pub(super) fn case_of(
     let weights = |_| random.ordinary(|random| kind.draw(random, weights));
     let ws: Vec<Vec<f32>> = (0..conv.copies).map(weights).collect();
     let mut draw = |len: usize| kind.draw(random, len);
-    let affine = draw(fusion.affine_len as usize);
+    let affine = draw(epilogue.affine_len as usize);
     let residual = draw(y_len * y_copies);
     let gates: Vec<Vec<f64>> =
         (0..x_copies).map(|_| draw(x_len).iter().map(|&v| f64::from(v)).collect()).collect();
 
     let read =
         TwinOperands { xs: &xs, ws: &ws, affine: &affine, residual: &residual, gates: &gates };
-    let wanted = expected(conv, fusion, &read);
+    let wanted = expected(conv, epilogue, &read);
     let values: Vec<f64> = wanted.iter().map(|w| w.value).collect();
     let bounds: Vec<f64> = wanted.iter().map(|w| if exact { 0.0 } else { w.bound }).collect();
     let masks = |values: &[Vec<f64>], shape: Nhwc| -> Vec<u32> {
         values.iter().flat_map(|v| mask_of(v, shape)).collect()
     };
-    let plan = conv::conv2d::plan(conv, fusion)?;
+    let plan = conv::conv2d::plan(conv, epilogue)?;
     let unused = [f32::NAN; 4];
     let pick = |wanted: bool, values: Vec<f32>| if wanted { values } else { unused.to_vec() };
     let padded_xs: Vec<f32> = xs.iter().flat_map(|x| nan_padded(x, conv.x.c)).collect();
@@ -219,13 +219,17 @@ pub(super) fn case_of(
     let data = vec![
         Data::input(&padded_xs),
         Data::input(&padded_ws),
-        Data::input(&pick(fusion.affine_len > 0, affine)),
-        Data::input(&pick(fusion.residual, nan_padded(&residual, conv.y.c))),
-        if fusion.mask_in { Data::input(&masks(&gates, conv.x)) } else { Data::input(&[0u32; 4]) },
+        Data::input(&pick(epilogue.affine_len > 0, affine)),
+        Data::input(&pick(epilogue.residual, nan_padded(&residual, conv.y.c))),
+        if epilogue.mask_in {
+            Data::input(&masks(&gates, conv.x))
+        } else {
+            Data::input(&[0u32; 4])
+        },
         Data::Output(Want::channels_bounded(&values, &bounds, conv.y)),
-        if fusion.mask_out {
+        if epilogue.mask_out {
             let copies: Vec<Vec<f64>> =
-                values.chunks(y_len).map(|copy| below_ceiling(fusion, copy)).collect();
+                values.chunks(y_len).map(|copy| below_ceiling(epilogue, copy)).collect();
             Data::Output(Want::words(masks(&copies, conv.y)).of(mask_axes(conv.y)))
         } else {
             Data::in_out(&[7u32; 4], Want::words(vec![7; 4]))
@@ -243,11 +247,11 @@ pub struct TwinOperands<'a> {
     pub xs: &'a [Vec<f32>],
     /// `[copies][R S C K]`
     pub ws: &'a [Vec<f32>],
-    /// Buffer of scales and shifts, at the fusion's offsets.
+    /// Buffer of scales and shifts, at the epilogue's offsets.
     pub affine: &'a [f32],
-    /// `[y_copies N H W K]`; read if the fusion adds it.
+    /// `[y_copies N H W K]`; read if the epilogue adds it.
     pub residual: &'a [f32],
-    /// Like `xs`, positive where the input counts; read if the fusion masks the input.
+    /// Like `xs`, positive where the input counts; read if the epilogue masks the input.
     pub gates: &'a [Vec<f64>],
 }
 
@@ -262,14 +266,14 @@ pub struct Expected {
 
 /// All outputs, `[y_copies N H W K]`.
 #[must_use]
-pub fn expected(conv: Conv2d, fusion: Fusion, operands: &TwinOperands<'_>) -> Vec<Expected> {
+pub fn expected(conv: Conv2d, epilogue: Epilogue, operands: &TwinOperands<'_>) -> Vec<Expected> {
     let TwinOperands { xs, ws, affine, residual, gates } = *operands;
     let (y_len, k) = ((conv.y.pixels() * conv.y.c) as usize, conv.y.c as usize);
     let y_copies = if conv.sum_copies { 1 } else { conv.copies as usize };
     let mut sums = vec![Sum::default(); y_len * y_copies];
     for copy in 0..conv.copies as usize {
         let mut input = xs[copy % xs.len()].clone();
-        if fusion.mask_in {
+        if epilogue.mask_in {
             for (v, gate) in input.iter_mut().zip(&gates[copy % xs.len()]) {
                 *v = if passes(*gate) { *v } else { 0.0 };
             }
@@ -285,13 +289,13 @@ pub fn expected(conv: Conv2d, fusion: Fusion, operands: &TwinOperands<'_>) -> Ve
         let at = |offset: Option<u32>, or: f64| {
             offset.map_or(or, |o| f64::from(affine[o as usize + i % k]))
         };
-        let (scale, shift) = (at(fusion.scale, 1.0), at(fusion.shift, 0.0));
-        let extra = if fusion.residual { f64::from(residual[i]) } else { 0.0 };
+        let (scale, shift) = (at(epilogue.scale, 1.0), at(epilogue.shift, 0.0));
+        let extra = if epilogue.residual { f64::from(residual[i]) } else { 0.0 };
         let v = sum.value * scale + shift + extra;
         // Each of the sum's terms and of the epilogue's three steps may round once.
         let size = sum.size * scale.abs() + shift.abs() + extra.abs();
         let bound = (sum.terms + 4.0) * f64::from(f32::EPSILON) * size;
-        Expected { value: rectified(fusion, v), bound }
+        Expected { value: rectified(epilogue, v), bound }
     };
     sums.iter().enumerate().map(each).collect()
 }

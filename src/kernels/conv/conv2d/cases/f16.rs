@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     kernels::{
         conv::conv2d::{
-            Conv2d, Fusion,
+            Conv2d, Epilogue,
             twin::{Values, case_of},
         },
         plan::Dtype,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn cases() -> Result<Vec<Case>> {
-    let none = Fusion::default();
+    let none = Epilogue::default();
     let half = |conv: Conv2d| Conv2d { dtype: Dtype::F16, ..conv };
     let forward = |n, h, w, c, k, kernel, stride, padding| {
         let x = Nhwc::new(n, h, w, c);
@@ -27,13 +27,13 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         half(Conv2d::transposed(Nhwc::new(1, 5, 7, 16), 32, Window::square(4, 2, 1))?);
     let sum_sixteens =
         Conv2d { copies: 2, shared_input: true, ..forward(1, 5, 7, 6, 16, 3, 1, 1)? };
-    let affine = Fusion { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
-    let full = Fusion { residual: true, relu: true, mask_out: true, ..affine };
+    let affine = Epilogue { affine_len: 150, scale: Some(5), shift: Some(78), ..none };
+    let full = Epilogue { residual: true, relu: true, mask_out: true, ..affine };
     let copies = Conv2d { copies: 3, ..conv };
     let shared = Conv2d { copies: 2, shared_input: true, ..conv };
-    let gated = Fusion { mask_in: true, residual: true, ..none };
+    let gated = Epilogue { mask_in: true, residual: true, ..none };
     let mut cases = Vec::new();
-    for (label, conv, fusion, kind) in [
+    for (label, conv, epilogue, kind) in [
         // Sums of a single product, so that operands of every magnitude show in some result.
         ("", forward(1, 1, 67, 1, 16, 1, 1, 0)?, none, Values::Wide),
         ("", forward(1, 1, 129, 1, 65, 1, 1, 0)?, none, Values::Wide),
@@ -45,7 +45,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         ("all", conv, full, Values::Integers),
         ("all", copies, full, Values::Integers),
         ("all", shared, full, Values::Integers),
-        ("relu6", conv, Fusion { ceiling: Some(6.0), ..full }, Values::Integers),
+        ("relu6", conv, Epilogue { ceiling: Some(6.0), ..full }, Values::Integers),
         ("affine", conv, affine, Values::Floats),
         // Channels in sixteens, of which a step sums two: their number is even or odd.
         ("", forward(1, 1, 67, 16, 65, 1, 1, 0)?, none, Values::Wide),
@@ -53,11 +53,11 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         ("all", Conv2d { copies: 2, ..forward(1, 5, 7, 48, 20, 3, 1, 1)? }, full, Values::Integers),
         ("", forward(1, 9, 8, 32, 9, 3, 2, 1)?.grad_input(), none, Values::Floats),
         ("mask", forward(2, 5, 7, 19, 48, 3, 1, 1)?.grad_input(), gated, Values::Integers),
-        ("mask", up_sixteens.grad_input(), Fusion { residual: false, ..gated }, Values::Floats),
+        ("mask", up_sixteens.grad_input(), Epilogue { residual: false, ..gated }, Values::Floats),
         ("", up_sixteens, none, Values::Integers),
         ("sum", sum_sixteens.grad_input(), gated, Values::Integers),
         ("", up, none, Values::Floats),
-        ("", up, Fusion { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
+        ("", up, Epilogue { shift: Some(78), affine_len: 150, ..none }, Values::Integers),
         ("", up.grad_input(), none, Values::Floats),
         ("", strided, none, Values::Floats),
         ("", strided.grad_input(), none, Values::Floats),
@@ -79,7 +79,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         ),
     ] {
         let mut random = Random::new(conv.x.vec4s() + conv.y.c);
-        cases.push(case_of(label, conv, fusion, kind, &mut random)?);
+        cases.push(case_of(label, conv, epilogue, kind, &mut random)?);
     }
     Ok(cases)
 }
