@@ -113,7 +113,7 @@ pub fn timed(text: &str) -> (&str, Option<u64>) {
     found.map_or((text, None), |(number, of)| (number, Some(of)))
 }
 
-/// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`.
+/// Formats Unix seconds as date and time: `2026-01-31 12:05 UTC`. (Crates for dates bring time zones, which are not wanted here.)
 pub fn date(unix: f64) -> Option<String> {
     // Dates after the year 9999 cannot be those of a run.
     if !(0.0..253_402_300_800.0).contains(&unix) {

@@ -218,7 +218,8 @@ impl FromStr for LayerChoice {
     }
 }
 
-/// Whether a name fits a pattern: `*` is any run of characters, `?` any one.
+/// Whether a name fits a pattern: `*` is any run of characters, `?` any one. (Crates for globs are for paths, whose dots and
+/// slashes are special.)
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern.len() == name.len()

@@ -1,4 +1,5 @@
-//! NumPy's `.npy`, as far as tensors on the command line need it: f32 and i32, C order.
+//! NumPy's `.npy`, as far as tensors on the command line need it: f32 and i32, C order. It is our own so that a refusal
+//! says what to type in Python, and so that no header asks for more memory than its file has.
 
 mod header;
 mod reader;

@@ -1,4 +1,5 @@
-//! The CSV files that say which class each image is.
+//! The CSV files that say which class each image is. They are parsed here, so that an error names the line and says what
+//! to do.
 
 use std::{collections::HashMap, path::Path};
 

@@ -1,4 +1,5 @@
 //! Lists of faulty cells, as memory testers write them: a row, a column, and what the cell reads.
+//! Testers' columns differ in names, separators and number formats, which no crate for CSV takes care of.
 
 use super::{
     Cells, Matrix, Size,

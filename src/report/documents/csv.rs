@@ -1,4 +1,5 @@
-//! Tables of numbers for other programs: comma-separated values as RFC 4180 defines them.
+//! Tables of numbers for other programs: comma-separated values as RFC 4180 defines them. To write them takes a
+//! few lines, which no crate would shorten.
 
 use std::{collections::BTreeMap, path::Path};
 

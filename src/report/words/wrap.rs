@@ -1,4 +1,5 @@
-//! Breaks text into lines of limited length.
+//! Breaks text into lines of limited length. Paths and names without spaces are broken behind their joints, where crates
+//! would break them anywhere or not at all.
 
 /// Characters after which a long word may be broken.
 const JOINTS: &str = "/-_=@";
