@@ -1,4 +1,4 @@
-//! Messages in the wire format of protocol buffers, written: three kinds of fields, for which a code generator is too much. Numbers of fields are those of the format that is written.
+//! Messages in the wire format of protocol buffers, written: a few kinds of fields, for which a code generator is too much. Numbers of fields are those of the format that is written.
 
 /// A message that is being written.
 #[derive(Clone, Debug, Default)]
