@@ -102,7 +102,7 @@ fn dimensions(path: &Path, mut from: impl BufRead + Seek) -> Result<(u32, u32)> 
         let info = decoder.read_header_info().map_err(|e| damaged(path, &e))?;
         (info.height, info.width)
     } else if pnm::is_netpbm(head) {
-        let header = pnm::Header::read(&mut from).map_err(|e| of_decoder(path, NETPBM, e))?;
+        let header = pnm::PnmHeader::read(&mut from).map_err(|e| of_decoder(path, NETPBM, e))?;
         (header.height, header.width)
     } else {
         return Err(other_file(path, head));

@@ -1,14 +1,19 @@
-//! Decodes Netpbm's images: PBM, PGM and PPM in their plain and raw forms (P1 to P6), as the manual pages `pbm(5)`,
-//! `pgm(5)` and `ppm(5)` describe them. The one crate with all six, `image`, brings a hundred thousand lines of colour
-//! management along; the tests compare with it.
+//! Decodes Netpbm's images: PBM, PGM and PPM in their plain and raw forms (P1 to P6), and PAM (P7), as the manual pages
+//! `pbm(5)`, `pgm(5)`, `ppm(5)` and `pam(5)` describe them. The one crate with all seven, `image`, brings a hundred
+//! thousand lines of colour management along; the tests compare with it.
 
-use std::io::{self, BufRead, Cursor, ErrorKind};
+use std::io::{self, BufRead, Cursor, ErrorKind, Read as _};
+
+/// Most bytes of a line of a header that are read.
+const MOST_OF_A_LINE: u64 = 1 << 10;
 
 /// What stands before the samples of a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
-    /// The digit of the magic number, 1 to 6.
+pub(super) struct PnmHeader {
+    /// The digit of the magic number, 1 to 7.
     kind: u8,
+    /// Samples of a pixel, 1 to 4.
+    channels: usize,
     pub(super) width: u32,
     pub(super) height: u32,
     /// The sample that is white; 1 in a bitmap.
@@ -17,30 +22,32 @@ pub(super) struct Header {
 
 /// Whether a file begins like one of Netpbm.
 pub(super) fn is_netpbm(head: &[u8]) -> bool {
-    matches!(head, [b'P', b'1'..=b'6', ..])
+    matches!(head, [b'P', b'1'..=b'7', ..])
 }
 
-impl Header {
+impl PnmHeader {
     /// Reads a header and the one byte of white space behind it.
     pub(super) fn read(from: &mut impl BufRead) -> io::Result<Self> {
         let mut magic = [0; 2];
         from.read_exact(&mut magic)?;
         if !is_netpbm(&magic) {
-            return Err(invalid("it does not begin with P1 to P6"));
+            return Err(invalid("it does not begin with P1 to P7"));
         }
         let kind = magic[1] - b'0';
-        let [width, height] = [number(from)?, number(from)?];
-        let white = if matches!(kind, 1 | 4) { 1 } else { number(from)? };
+        let [width, height, depth, white] = match kind {
+            1 | 4 => [number(from)?, number(from)?, 1, 1],
+            2 | 5 => [number(from)?, number(from)?, 1, number(from)?],
+            7 => fields(from)?,
+            _ => [number(from)?, number(from)?, 3, number(from)?],
+        };
+        if !(1..=4).contains(&depth) {
+            return Err(invalid(&format!("{depth} samples of a pixel; 1 to 4 are read")));
+        }
         if width == 0 || height == 0 || !(1..=0xffff).contains(&white) {
             let what = "sides must be at least 1, and the largest sample 1 to 65535";
             return Err(invalid(&format!("{width}x{height}, samples to {white}: {what}")));
         }
-        Ok(Self { kind, width, height, white })
-    }
-
-    /// Samples of a pixel.
-    fn channels(self) -> usize {
-        if matches!(self.kind, 3 | 6) { 3 } else { 1 }
+        Ok(Self { kind, channels: depth as usize, width, height, white })
     }
 
     /// A sample as a byte. Rounds a half to even, as PIL does.
@@ -51,7 +58,7 @@ impl Header {
     /// The samples, row by row, those of a pixel together.
     fn samples(self, from: &mut Cursor<&[u8]>) -> io::Result<Vec<u8>> {
         let (width, height) = (self.width as usize, self.height as usize);
-        let row = width * self.channels();
+        let row = width * self.channels;
         match self.kind {
             1 => (0..row * height).map(|_| bit(from)).collect(),
             2 | 3 => (0..row * height).map(|_| Ok(self.byte(number(from)?))).collect(),
@@ -71,14 +78,14 @@ impl Header {
     }
 }
 
-/// Decodes a file to the number of channels of a pixel, 1 or 3, and samples of one byte.
+/// Decodes a file to the number of samples of a pixel, 1 to 4 (grey or colour, then transparency), and samples of one byte.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidData`] or [`ErrorKind::UnexpectedEof`].
 pub(super) fn decode(bytes: &[u8]) -> io::Result<(usize, Vec<u8>)> {
     let mut from = Cursor::new(bytes);
-    let header = Header::read(&mut from)?;
-    Ok((header.channels(), header.samples(&mut from)?))
+    let header = PnmHeader::read(&mut from)?;
+    Ok((header.channels, header.samples(&mut from)?))
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -90,6 +97,32 @@ fn raw<'a>(from: &mut Cursor<&'a [u8]>, n: usize) -> io::Result<&'a [u8]> {
     let bytes: &'a [u8] = from.get_ref();
     let rest = bytes.get(from.position() as usize..).unwrap_or_default();
     rest.get(..n).ok_or_else(|| ErrorKind::UnexpectedEof.into())
+}
+
+/// Width, height, samples of a pixel and the largest sample, from the lines of a PAM's header.
+fn fields(from: &mut impl BufRead) -> io::Result<[u32; 4]> {
+    let mut fields = [0; 4];
+    loop {
+        let mut line = String::new();
+        from.by_ref().take(MOST_OF_A_LINE).read_line(&mut line)?;
+        if !line.ends_with('\n') {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let mut words = line.split_whitespace();
+        let (name, value) = (words.next().unwrap_or_default(), words.next());
+        if name == "ENDHDR" {
+            return Ok(fields);
+        }
+        if name.is_empty() || name.starts_with('#') || name == "TUPLTYPE" {
+            continue;
+        }
+        let place = ["WIDTH", "HEIGHT", "DEPTH", "MAXVAL"].iter().position(|of| *of == name);
+        let value = value.and_then(|value| value.parse().ok());
+        let (Some(place), Some(value)) = (place, value) else {
+            return Err(invalid(&format!("{:?} stands in its header", line.trim())));
+        };
+        fields[place] = value;
+    }
 }
 
 /// The next byte, after white space and comments, and none of these; `None` at the end of the file.
@@ -162,16 +195,23 @@ mod tests {
             let samples = (0..bytes).map(|i| (i * 37 % (most + 1)) as u8);
             head.bytes().chain(samples).collect::<Vec<u8>>()
         };
+        let pam = |depth: u32, white: u32, kind: &str| {
+            let fields = format!("WIDTH 9\nHEIGHT 3\nDEPTH {depth}\nMAXVAL {white}");
+            format!("P7\n# a comment\n{fields}\nTUPLTYPE {kind}\nENDHDR\n")
+        };
         vec![
             b"P1 9 3 101010101 0 1 0 1 0 1 0 1 0 111111110".to_vec(),
             plain("P2", 27, 255),
             plain("P2", 27, 31),
-            plain("P3", 81, 200),
+            plain("P3", 81, 251),
             raw("P4\n9\t3\n", 6, 255),
             raw("P5 9 3 255\n", 27, 255),
-            raw("P5 9#c\n3 7\n", 27, 7),
+            raw("P5 9 3 7\n", 27, 7),
             raw("P6\n9 3 255\n", 81, 255),
             raw("P6 9 3 254 ", 81, 254),
+            raw(&pam(3, 255, "RGB"), 81, 255),
+            raw(&pam(4, 251, "RGB_ALPHA"), 108, 251),
+            raw(&pam(1, 1, "BLACKANDWHITE"), 27, 1),
         ]
     }
 
@@ -181,10 +221,18 @@ mod tests {
             let theirs = image::load_from_memory(&file).unwrap();
             let theirs = match theirs.color() {
                 image::ColorType::L8 => (1, theirs.into_luma8().into_raw()),
+                image::ColorType::Rgba8 => (4, theirs.into_rgba8().into_raw()),
                 _ => (3, theirs.into_rgb8().into_raw()),
             };
             assert_eq!(decode(&file).unwrap(), theirs, "{:?}", String::from_utf8_lossy(&file));
         }
+    }
+
+    /// As Netpbm and PIL have it, and the other decoder has not.
+    #[test]
+    fn a_comment_may_stand_right_behind_a_number() {
+        let (plain, commented) = ("P2 2 1 9 3 9", "P2 2#two\n1#\r9 3#5\n9");
+        assert_eq!(decode(commented.as_bytes()).unwrap(), decode(plain.as_bytes()).unwrap());
     }
 
     #[test]
@@ -207,6 +255,11 @@ mod tests {
             }
         }
         for text in ["P7 1 1 255 .", "P5 0 1 255 ", "P5 1 1 0 .", "P5 1 1 65536 ..", "P2 1 1 9 -1"]
+        {
+            assert!(decode(text.as_bytes()).is_err(), "{text}");
+        }
+        for text in
+            ["P7\nWIDTH 1\nENDHDR\n1", "P7\nWIDE 1\nENDHDR\n1", "P7\nWIDTH\n", "P7\nWIDTH 1"]
         {
             assert!(decode(text.as_bytes()).is_err(), "{text}");
         }

@@ -181,6 +181,12 @@ pub(crate) fn all() -> Vec<Sample> {
         ("pbm", "images", None, b"P4\n9 3\n\x55\x80\xaa\0\x11\x80".to_vec()),
         ("pbm plain", "images", None, b"P1\n# a\n3 3\n101 0 1 0 111\n".to_vec()),
         ("pgm plain", "images", None, b"P2\n3 2\n31\n1 2 3 29 30 31\n".to_vec()),
+        (
+            "pam",
+            "images",
+            None,
+            b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nENDHDR\n12345678".to_vec(),
+        ),
         ("pgm wide", "images", None, b"P5 2 2 999 \0\x01\x01\xff\x02\0\x03\xe7".to_vec()),
         ("operating points", "toml", Some(0), POINTS.into()),
         ("config.toml", "toml", Some(2), CONFIG.into()),
