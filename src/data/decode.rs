@@ -24,7 +24,7 @@ const MAX_SIDE: u32 = 1 << 16;
 const MAX_PIXELS: u64 = 1 << 26;
 /// Bytes that a decoder may allocate: [`MAX_PIXELS`] pixels with transparency.
 const MAX_DECODED: u64 = 4 * MAX_PIXELS;
-/// What errors call a file of PBM, PGM or PPM.
+/// What errors call a file of PBM, PGM, PPM or PAM.
 const NETPBM: &str = "image of Netpbm";
 /// The first bytes of a PNG.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";

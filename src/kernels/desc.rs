@@ -97,8 +97,7 @@ impl Requires {
     }
 }
 
-/// The adapters for which a variant is preferred before anything is measured. Software adapters measure no variant of
-/// hardware; hardware measures all.
+/// The adapters for which a variant is preferred before anything is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suits {
     /// All adapters.
@@ -117,6 +116,12 @@ impl Suits {
             Self::Hardware => !software,
             Self::Software => software,
         }
+    }
+
+    /// Whether an adapter measures such a variant: a software adapter measures none of hardware, which it would take
+    /// seconds to compile; hardware measures all.
+    pub fn is_measured(self, software: bool) -> bool {
+        !software || self.include(software)
     }
 }
 

@@ -30,14 +30,13 @@ impl<'a> Variants<'a> {
         v.workgroups.iter().find(runs).map(|&size| (v, size))
     }
 
-    /// Variants and workgroup sizes to compare, the default first. A software adapter compares none that is made for
-    /// hardware, since to compile these takes it seconds each, and one size of each variant: it runs a workgroup's
-    /// invocations one after another, so the size hardly matters.
+    /// Variants and workgroup sizes to compare, the default first. A software adapter compares one size of each variant:
+    /// it runs a workgroup's invocations one after another, so the size hardly matters.
     pub(super) fn all(&self, default: Sized) -> Vec<Sized> {
         let software = self.device.report().is_software();
         let sizes = if software { 1 } else { usize::MAX };
         let mut all = vec![default];
-        let suited = |v: &&'static Variant| !software || v.suits.include(software);
+        let suited = |v: &&'static Variant| v.suits.is_measured(software);
         for variant in self.device.variants(self.plan).into_iter().filter(suited) {
             let runs = |&&size: &&u32| self.device.lacks(variant, size).is_none();
             let each = variant.workgroups.iter().filter(runs).take(sizes).map(|&s| (variant, s));

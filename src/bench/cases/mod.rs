@@ -10,7 +10,6 @@ use crate::{
     fault,
     kernels::{
         conv::conv2d::{Conv2d, Epilogue},
-        desc::Suits,
         plan::Plan,
         winograd::Form,
     },
@@ -180,8 +179,7 @@ struct Way {
     chosen: bool,
 }
 
-/// Every variant that is a candidate here, and Winograd's forms where there are any. A software adapter has no variant
-/// of hardware among its candidates: to compile one can take it seconds.
+/// Every variant that this adapter measures, and Winograd's forms where there are any.
 fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
     let choose = |(conv, _, largest)| Algorithm::choose(gpu, conv, largest);
     let algorithm = spec.conv.map(choose).transpose()?;
@@ -191,7 +189,7 @@ fn ways(gpu: &Gpu, spec: &Spec) -> Result<Vec<Way>> {
     let mut ways = Vec::new();
     for variant in spec.plan.kernel.variants.iter().filter(|v| v.serves(&spec.plan)) {
         let is_best = std::ptr::eq(variant, best);
-        if !is_best && software && variant.suits == Suits::Hardware {
+        if !is_best && !variant.suits.is_measured(software) {
             continue;
         }
         let runs = |size: &&u32| gpu.lacks(variant, **size).is_none();
